@@ -1,0 +1,1 @@
+"""Where images come from. One file a source; the table is below."""

@@ -1,0 +1,24 @@
+"""What a source of images offers: the table of what there is, and the images one by one."""
+
+from typing import Protocol
+
+import pyarrow as pa
+from PIL import Image
+
+Picture = bytes | Image.Image  # an encoded file as it came, or pixels where the source holds pixels
+
+
+class Source(Protocol):
+    """The images of one dataset, wherever they lie."""
+
+    def manifest(self) -> pa.Table:
+        """Return the base manifest (DESIGN 1); a source whose tables are stored has none to make."""
+        ...
+
+    def read(self, image_id: str) -> Picture:
+        """Return one image.
+
+        Raises:
+            OSError: the image is missing or cannot be read; the message says where it was looked for
+        """
+        ...
