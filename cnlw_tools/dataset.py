@@ -1,0 +1,88 @@
+"""A dataset is four tables in two folders; this is where they are found and checked.
+
+    manifests/<name>/classes.csv     label, name
+    manifests/<name>/base.parquet    the clean images; absent where the source makes it from the user's copy
+    manifests/<name>/web.parquet     the web's candidates; optional
+    annotations/<name>/votes.parquet what people said of them; optional
+
+A build keeps the same four in its own ``tables/``.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from cnlw_tools import tables
+from cnlw_tools.lookup import suggest
+from cnlw_tools.votes import judged_wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The tables of one dataset, checked."""
+
+    name: str
+    classes: tuple[str, ...]
+    base: pa.Table | None
+    web: pa.Table
+    votes: pa.Table
+
+    def digests(self) -> dict[str, str]:
+        """Identify every table by its rows."""
+        found = {"base": self.base, "web": self.web, "votes": self.votes}
+        return {name: tables.digest(table) for name, table in found.items() if table is not None}
+
+    def pool(self, min_votes: int) -> pa.Table:
+        """Return the candidates that people judged wrong: what red noise may use."""
+        return judged_wrong(self.web, self.votes, min_votes)
+
+    def with_base(self, base: pa.Table, source: str) -> "Dataset":
+        """Return the dataset with a base manifest that a source made."""
+        return replace(self, base=tables.check_manifest(base, source, len(self.classes)))
+
+
+def names(root: Path) -> list[str]:
+    """Return the names of the datasets that lie under a root."""
+    return sorted(p.parent.name for p in root.glob("manifests/*/classes.csv"))
+
+
+def load(name: str, root: Path) -> Dataset:
+    """Read a dataset of the project, or of a folder laid out like it.
+
+    Raises:
+        LookupError: no such dataset
+        ValueError: a table is not what it should be; see tables.py
+    """
+    known = names(root)
+    if name not in known:
+        raise LookupError(f"unknown dataset {name!r}.{suggest(name, known)} There are: {', '.join(known)} (in {root})")
+    return read(name, root / "manifests" / name, root / "annotations" / name)
+
+
+def read(name: str, manifests: Path, annotations: Path) -> Dataset:
+    """Read the tables of one dataset from the folders that hold them.
+
+    Raises:
+        ValueError: a table is not what it should be; see tables.py
+    """
+    classes = tables.read_classes(manifests / "classes.csv")
+    count = len(classes)
+    base, web, votes = manifests / "base.parquet", manifests / "web.parquet", annotations / "votes.parquet"
+    candidates = tables.read_manifest(web, count, web=True) if web.exists() else tables.MANIFEST.empty_table()
+    return Dataset(
+        name,
+        classes,
+        tables.read_manifest(base, count) if base.exists() else None,
+        candidates,
+        tables.read_votes(votes, candidates) if votes.exists() else tables.VOTES.empty_table(),
+    )
+
+
+def write(dataset: Dataset, folder: Path) -> None:
+    """Write all tables of a dataset into one folder."""
+    labels = pa.array(range(len(dataset.classes)), pa.int32())
+    tables.write_csv(pa.table({"label": labels, "name": list(dataset.classes)}), folder / "classes.csv")
+    for name, table in (("base", dataset.base), ("web", dataset.web), ("votes", dataset.votes)):
+        if table is not None and len(table):
+            tables.write(table, folder / f"{name}.parquet")

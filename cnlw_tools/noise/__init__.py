@@ -1,0 +1,14 @@
+"""Noise models: pure arithmetic on labels and keys. One file a model; the table is below."""
+
+from collections.abc import Mapping
+
+from cnlw_tools.noise.base import Draw, Expected, Items, NoiseModel, TooFewImages
+from cnlw_tools.noise.blue import BLUE
+from cnlw_tools.noise.red import RED
+
+__all__ = ["NOISE", "Draw", "Expected", "Items", "NoiseModel", "TooFewImages"]
+
+NOISE: Mapping[str, NoiseModel] = {
+    "blue": BLUE,  # flip the label, keep the image
+    "red": RED,  # keep the label, take a wrong image from the web
+}

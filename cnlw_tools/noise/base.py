@@ -1,0 +1,101 @@
+"""What a noise model sees (labels and keys), what it answers (a draw), and the order that levels are cut from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Items(NamedTuple):
+    """All that noise may know of n images."""
+
+    label: Ints  # (n,)
+    key: NDArray[np.uint64]  # (n,) see dice.py
+    side: Mapping[str, NDArray[Any]] = {}  # named per-image data that some models ask for
+
+
+class Draw(NamedTuple):
+    """What becomes of m training examples; m = n unless a model dilutes or adds."""
+
+    slot: Ints  # (m,) the base image that the example comes from; -1: none
+    label: Ints  # (m,) the label that the learner is given
+    pool: Ints  # (m,) the row of the pool whose image takes its place; -1: the image stays
+
+
+class Expected(NamedTuple):
+    """What a model promises of its draw."""
+
+    rate: float  # share of examples whose label is wrong for their image
+    foreign: float  # share of examples whose image comes from the pool
+    matrix: Floats  # (C, C) P(given label j | true label i) where the image stays
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseModel:
+    """A pure function from clean items to a draw, and what is true of every draw it makes.
+
+    ``draw(base, pool, level, classes, **options)``: level in integer percent; own options are keywords.
+    ``expected(count, level, **options)``: count (C,) base images of each class.
+    """
+
+    draw: Callable[..., Draw]
+    expected: Callable[..., Expected]
+    holds: frozenset[str]  # what a test may rely on: exact, proportional, nested, keeps_images, keeps_labels
+    options: Mapping[str, Any] = field(default_factory=dict)  # the keywords and their defaults
+    side: frozenset[str] = frozenset()  # per-image data that it can use
+    needs_pool: bool = False
+
+
+class TooFewImages(ValueError):
+    """A class has fewer wrong images than a level needs."""
+
+    def __init__(self, label: int, need: int, stock: int) -> None:
+        super().__init__(label, need, stock)
+        self.label, self.need, self.stock = label, need, stock
+
+    def __str__(self) -> str:
+        return f"class {self.label} needs {self.need} wrong images and has {self.stock}: collect more or lower the level"
+
+
+def share(level: int, n: int) -> int:
+    """level % of n, rounded half up."""
+    return (level * n + 50) // 100
+
+
+def by_class(items: Items, order: Ints, classes: int) -> tuple[Ints, Ints]:
+    """Return ``order`` (any items of these) with the classes one after the other, and (C,) how many each has."""
+    label = items.label[order]
+    narrow = label.astype(np.uint16) if classes <= 1 << 16 else label  # 16 bits: NumPy sorts them in one pass
+    return order[np.argsort(narrow, kind="stable")], np.bincount(label, minlength=classes)
+
+
+def ranks(items: Items, by_key: Ints) -> Ints:
+    """Return the (n,) rank of each item in its class; by_key: (n,) all items in key order."""
+    order, count = by_class(items, by_key, int(items.label.max(initial=-1)) + 1)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order)) - np.repeat(np.cumsum(count) - count, count)
+    return rank
+
+
+def victims(items: Items) -> Ints:
+    """Return all n items in the order in which they turn noisy; a level is a prefix.
+
+        place = (rank in class + 1/2) / n_c          items in the order of (place, key)
+
+    The order does not depend on the level, so what is noisy at 20 % is noisy at 40 %; the classes
+    advance together, so each has its share of every prefix, give or take one.
+    """
+    by_key = np.argsort(items.key, kind="stable")
+    place = (ranks(items, by_key) + 0.5) / np.bincount(items.label)[items.label]
+    return by_key[np.argsort(place[by_key], kind="stable")]
+
+
+def exact_rate(count: Ints, level: int) -> float:
+    """The share that a prefix of the victims' order realises: level % up to rounding to whole images."""
+    n = int(count.sum())
+    return share(level, n) / n if n else 0.0

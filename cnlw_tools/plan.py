@@ -1,0 +1,144 @@
+"""A plan says, slot by slot, which image the learner gets and under which label. No pixels.
+
+Training rows stand in the order in which their slots turn noisy (noise/base.py, `victims`), so a level is
+a prefix and the bands that configs share are slices; the rows of the other splits follow, in key order.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from cnlw_tools import __version__, dice, tables
+from cnlw_tools.dataset import Dataset
+from cnlw_tools.lookup import pick, suggest
+from cnlw_tools.noise import NOISE, Draw, Items, NoiseModel, TooFewImages
+from cnlw_tools.noise.base import victims
+from cnlw_tools.recipe import Recipe
+from cnlw_tools.tables import PLAN
+
+
+def plan(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
+    """Draw the noise of one level and write down what it did.
+
+    Args:
+        recipe: names the noise, its options and seed; its levels are not looked at
+        dataset: with its base manifest; noise falls on the split ``train`` alone
+        level: percent
+
+    Returns:
+        a table of the PLAN schema; the metadata say how it was made and what rate and matrix to expect
+
+    Raises:
+        LookupError: unknown noise
+        ValueError: an unknown option, nothing to train on, or noise that cannot be had
+    """
+    noise = pick(NOISE, recipe.noise, "noise")
+    chosen = options(noise, recipe)
+    seed = recipe.seed if recipe.nested else dice.key(f"level {level}", recipe.seed)
+    assert dataset.base is not None
+    train = pc.equal(dataset.base["split"], "train")
+    slots = dataset.base.filter(train)
+    if not len(slots):
+        raise ValueError(f"{dataset.name}: no row of the base manifest has split 'train': noise has nothing to fall on")
+    pool = dataset.pool(recipe.min_votes) if noise.needs_pool else dataset.web[:0]
+    base = items(slots, seed, noise)
+    count = np.bincount(base.label, minlength=len(dataset.classes))
+    draw = _draw(noise, base, items(pool, seed, noise), level, dataset.classes, chosen)
+    noisy = _joined(slots, pool, draw, victims(base))
+    others = _kept(dataset.base.filter(pc.invert(train)), seed)
+    promise = noise.expected(count, level, **chosen)
+    made = {
+        "recipe": {**asdict(recipe), "levels": list(recipe.levels), "options": chosen},
+        "level": level,
+        "version": __version__,
+        "inputs": dataset.digests(),
+        "rate": promise.rate,
+        "foreign": promise.foreign,
+        "matrix": tables.pack(promise.matrix),
+    }
+    return tables.with_metadata(pa.concat_tables([noisy, others]), made)
+
+
+def options(noise: NoiseModel, recipe: Recipe) -> dict[str, Any]:
+    """Return the model's options, with the recipe's choices in place of the defaults.
+
+    Raises:
+        ValueError: the model has no such option, or wants another type
+    """
+    for name, value in recipe.options.items():
+        if name not in noise.options:
+            known = ", ".join(noise.options) or "none"
+            near = suggest(name, noise.options)
+            raise ValueError(f"noise {recipe.noise!r} has no option {name!r}.{near} There are: {known}")
+        if type(value) is not type(noise.options[name]):
+            wanted = type(noise.options[name]).__name__
+            raise ValueError(f"noise {recipe.noise!r}: option {name} = {value!r}: it must be of type {wanted}")
+    return {**noise.options, **recipe.options}
+
+
+def items(manifest: pa.Table, seed: int, noise: NoiseModel) -> Items:
+    """Reduce a manifest to what noise may see."""
+    side = {name: manifest[name].to_numpy() for name in noise.side if name in manifest.column_names}
+    return Items(manifest["label"].to_numpy().astype(np.int64), tables.keys(manifest["image_id"], seed), side)
+
+
+def _draw(
+    noise: NoiseModel, base: Items, pool: Items, level: int, classes: tuple[str, ...], chosen: Mapping[str, Any]
+) -> Draw:
+    try:
+        return noise.draw(base, pool, level, len(classes), **chosen)
+    except TooFewImages as few:
+        raise ValueError(
+            f"level {level}: class {classes[few.label]!r} needs {few.need} wrong web images and has {few.stock}: "
+            "collect and annotate more, or lower the level"
+        ) from few
+
+
+def _joined(slots: pa.Table, pool: pa.Table, draw: Draw, order: NDArray[np.int64]) -> pa.Table:
+    """Join ids back onto a draw of m rows; order: (n,) in which the slots turn noisy."""
+    place = np.empty(len(order) + 1, np.int64)
+    place[order] = np.arange(len(order))
+    place[-1] = len(order)  # slot -1, an added example, comes last
+    rows = np.argsort(place[draw.slot], kind="stable")
+    slot, label, came = draw.slot[rows], draw.label[rows].astype(np.int32), draw.pool[rows] >= 0
+    image = np.where(came, len(slots) + draw.pool[rows], slot)
+    truth = slots["label"].to_numpy()[slot]
+    columns = [
+        _column(slots["image_id"].chunks + pool["image_id"].chunks).take(pa.array(image)),
+        label,
+        pa.array(truth, mask=came),
+        pa.DictionaryArray.from_arrays(came.astype(np.int8), ["base", "web"]).cast(pa.string()),
+        slots["image_id"].take(pa.array(slot, mask=~came | (slot < 0))),
+        came | (label != truth),
+        _repeat("train", len(rows)),
+    ]
+    return pa.table(columns, schema=PLAN)
+
+
+def _kept(rows: pa.Table, seed: int) -> pa.Table:
+    """Return the rows that noise leaves alone, by split and key."""
+    rows = rows.take(np.lexsort((tables.keys(rows["image_id"], seed), rows["split"].to_numpy(zero_copy_only=False))))
+    n = len(rows)
+    columns = [
+        rows["image_id"],
+        rows["label"],
+        rows["label"],
+        _repeat("base", n),
+        pa.nulls(n, pa.string()),
+        np.zeros(n, bool),
+        rows["split"],
+    ]
+    return pa.table(columns, schema=PLAN)
+
+
+def _column(chunks: list[pa.Array]) -> pa.ChunkedArray:
+    return pa.chunked_array(chunks, pa.string())
+
+
+def _repeat(value: str, n: int) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(np.zeros(n, np.int8), [value]).cast(pa.string())

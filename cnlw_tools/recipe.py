@@ -1,0 +1,131 @@
+"""A recipe is a TOML file that says what to build. It holds choices, never logic."""
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from cnlw_tools.lookup import suggest
+
+BENCHMARK = (0, 5, 10, 15, 20, 30, 40, 50, 60, 80)  # levels of Jiang et al. (2020), percent
+RESIZE = ("squash", "crop", "pad", "short")
+HIGHEST = 95  # percent
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One benchmark: a dataset, a kind of noise, its levels, and how images are stored."""
+
+    dataset: str
+    noise: str
+    needs: str = ""  # what --data-dir must hold; empty where the images come with the package
+    levels: tuple[int, ...] = BENCHMARK  # percent
+    seed: int = 0
+    nested: bool = True  # false: every level draws anew, as the papers did
+    min_votes: int = 1  # yes and no votes that a verdict takes
+    size: int | None = None  # pixels of the stored side; none: as the image came
+    resize: str = "squash"
+    quality: int = 95  # of JPEG, where an image has to be encoded again
+    layout: str = "bands"  # or flat: each config whole, for streaming
+    licence: str = "unknown"  # of the images, an identifier for the card
+    citation: str = ""  # BibTeX of the images
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the noise model
+
+
+CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "dataset": (lambda v: _is(v, str) and re.fullmatch(r"[a-z0-9][a-z0-9_-]*", v) is not None, "a lower-case name"),
+    "noise": (lambda v: _is(v, str), "the name of a noise model"),
+    "needs": (lambda v: _is(v, str), "a sentence"),
+    "levels": (
+        lambda v: _is(v, tuple) and len(v) > 0 and all(_is(p, int) and 0 <= p <= HIGHEST for p in v),
+        f"whole percents from 0 to {HIGHEST}",
+    ),
+    "seed": (lambda v: _is(v, int) and 0 <= v < 1 << 63, "a whole number from 0 on"),
+    "nested": (lambda v: _is(v, bool), "true or false"),
+    "min_votes": (lambda v: _is(v, int) and v > 0, "a whole number from 1 on"),
+    "size": (lambda v: v is None or (_is(v, int) and 1 <= v <= 8192), "pixels, from 1 to 8192"),
+    "resize": (lambda v: v in RESIZE, f"one of {', '.join(RESIZE)}"),
+    "quality": (lambda v: _is(v, int) and 1 <= v <= 100, "from 1 to 100"),
+    "layout": (lambda v: v in ("bands", "flat"), "bands or flat"),
+    "licence": (lambda v: _is(v, str), "an identifier"),
+    "citation": (lambda v: _is(v, str), "BibTeX"),
+    "options": (lambda v: isinstance(v, Mapping), "a table of options"),
+}
+
+
+def load(path: Path, **changes: Any) -> Recipe:
+    """Read a recipe; ``changes`` override what it says.
+
+    Raises:
+        ValueError: not TOML, an unknown or missing key, or a value out of range
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: there is no such recipe; `cnlw list recipes` shows which there are") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not TOML: {error}") from error
+    return make({**raw, **changes}, str(path))
+
+
+def make(raw: Mapping[str, Any], where: str) -> Recipe:
+    """Check every value and return the recipe; ``where`` is what the errors call it.
+
+    Raises:
+        ValueError: an unknown or missing key, or a value out of range
+    """
+    known = [f.name for f in fields(Recipe)]
+    for key in raw:
+        if key not in known:
+            raise ValueError(f"{where}: unknown key {key!r}.{suggest(key, known)} There are: {', '.join(known)}")
+    for key in ("dataset", "noise"):
+        if key not in raw:
+            raise ValueError(f"{where}: {key!r} is missing: add {key} = \"...\"")
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+    for key, value in values.items():
+        fits, wanted = CHECKS[key]
+        if not fits(value):
+            raise ValueError(f"{where}: {key} = {raw[key]!r}: it must be {wanted}")
+    return Recipe(**values)
+
+
+def config_name(recipe: Recipe, level: int, defaults: Mapping[str, Any]) -> str:
+    """Name one level: ``red_40``; then the options that differ from the default, the draw, the seed.
+
+    An option shows as its value (a word), its initial and value (a number), or its last word (true).
+    """
+    differing = {k: v for k, v in sorted(recipe.options.items()) if v != defaults.get(k)}
+    parts = [recipe.noise, f"{level:02d}", *(_short(k, v) for k, v in differing.items())]
+    parts += [] if recipe.nested else ["independent"]
+    parts += [f"s{recipe.seed}"] if recipe.seed else []
+    return "_".join(parts)
+
+
+def option(text: str) -> tuple[str, Any]:
+    """Read ``name=value`` as TOML would, a bare word being a string.
+
+    Raises:
+        ValueError: there is no equals sign
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise ValueError(f"option {text!r}: write it as name=value")
+    try:
+        return name.strip(), tomllib.loads(f"v = {value}")["v"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value
+
+
+def _short(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return name.split("_")[-1] if value else f"no-{name.split('_')[-1]}"
+    if isinstance(value, int | float):
+        return f"{name[0]}{value}"
+    return re.sub(r"[^a-z0-9]+", "-", str(value).lower())
+
+
+def _is(value: Any, kind: type) -> bool:
+    """isinstance, where true is no number."""
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
