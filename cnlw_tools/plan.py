@@ -40,7 +40,8 @@ def plan(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
     noise = pick(NOISE, recipe.noise, "noise")
     chosen = options(noise, recipe)
     seed = recipe.seed if recipe.nested else dice.key(f"level {level}", recipe.seed)
-    assert dataset.base is not None
+    if dataset.base is None:
+        raise ValueError(f"{dataset.name}: its base manifest comes from the images: give --data-dir")
     train = pc.equal(dataset.base["split"], "train")
     slots = dataset.base.filter(train)
     if not len(slots):

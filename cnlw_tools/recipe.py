@@ -82,8 +82,8 @@ def make(raw: Mapping[str, Any], where: str) -> Recipe:
             raise ValueError(f"{where}: unknown key {key!r}.{suggest(key, known)} There are: {', '.join(known)}")
     for key in ("dataset", "noise"):
         if key not in raw:
-            raise ValueError(f"{where}: {key!r} is missing: add {key} = \"...\"")
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+            raise ValueError(f'{where}: {key!r} is missing: add {key} = "..."')
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
     for key, value in values.items():
         fits, wanted = CHECKS[key]
         if not fits(value):

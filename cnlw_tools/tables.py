@@ -161,10 +161,11 @@ def keys(column: pa.ChunkedArray, seed: int) -> dice.UInts:
     return np.concatenate(parts) if parts else np.empty(0, np.uint64)
 
 
-def utf8(array: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def utf8(array: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.integer]]:
     """Return the bytes of n strings, end to end, and the (n + 1,) offsets at which they begin; nothing is copied."""
     wide = pa.types.is_large_string(array.type)
-    offsets = np.frombuffer(array.buffers()[1] or b"\0" * 8, np.int64 if wide else np.int32)
+    width: type[np.integer] = np.int64 if wide else np.int32
+    offsets = np.frombuffer(array.buffers()[1] or b"\0" * 8, width)
     data = np.frombuffer(array.buffers()[2] or b"", np.uint8)
     return data, offsets[array.offset : array.offset + len(array) + 1]
 
@@ -237,7 +238,9 @@ def _load(path: Path, schema: pa.Schema) -> pa.Table:
     for field in schema:
         if field.name not in table.column_names:
             near = suggest(field.name, table.column_names)
-            raise ValueError(f"{path}: column {field.name!r} is missing.{near} There are: {', '.join(table.column_names)}")
+            raise ValueError(
+                f"{path}: column {field.name!r} is missing.{near} There are: {', '.join(table.column_names)}"
+            )
         columns.append(_cast(path, field, table[field.name]))
     free = [name for name in table.column_names if name not in schema.names]
     fields = [*schema, *(table.schema.field(name) for name in free)]

@@ -1,8 +1,8 @@
 """Votes are the truth; verdicts are computed.
 
-    shows its class        more yes than no
-    does not               more no than yes
-    neither, never used    a tie, or fewer than ``min_votes`` yes and no together; the unsure do not count
+shows its class        more yes than no
+does not               more no than yes
+neither, never used    a tie, or fewer than ``min_votes`` yes and no together; the unsure do not count
 """
 
 import numpy as np

@@ -59,7 +59,7 @@ class TooFewImages(ValueError):
         self.label, self.need, self.stock = label, need, stock
 
     def __str__(self) -> str:
-        return f"class {self.label} needs {self.need} wrong images and has {self.stock}: collect more or lower the level"
+        return f"class {self.label} needs {self.need} wrong images and has {self.stock}: lower the level"
 
 
 def share(level: int, n: int) -> int:

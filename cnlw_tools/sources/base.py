@@ -3,9 +3,8 @@
 from typing import Protocol
 
 import pyarrow as pa
-from PIL import Image
 
-Picture = bytes | Image.Image  # an encoded file as it came, or pixels where the source holds pixels
+from cnlw_tools.images import Picture
 
 
 class Source(Protocol):

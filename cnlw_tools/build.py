@@ -1,0 +1,168 @@
+"""From recipe to build: plans first, images late, the card last.
+
+builds/shapes/
+    README.md        the card: configs for `datasets`, what was made, proofs
+    data/            shards, shared between configs (segments.py)
+    tables/          the tables it was made from
+    samples_red.png  what red noise looks like here
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cnlw_tools import __version__, dataset, files, segments, shards, tables
+from cnlw_tools.claim import claim
+from cnlw_tools.dataset import Dataset
+from cnlw_tools.export import card, grid
+from cnlw_tools.images import Storage
+from cnlw_tools.lookup import pick
+from cnlw_tools.noise import NOISE
+from cnlw_tools.plan import plan
+from cnlw_tools.recipe import Recipe, config_name
+from cnlw_tools.record import CARD, Config, Record, load
+from cnlw_tools.shards import Job, Tell
+from cnlw_tools.sources import SOURCES
+
+Parts = list[tuple[str, segments.Segment]]  # split and segment
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a build did."""
+
+    folder: Path
+    configs: dict[str, Config]  # the ones asked for
+    written: int  # bytes of shards written by this run
+    size: int  # bytes of all shards of the asked configs
+    seconds: float
+
+
+def gather(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
+    """Return the dataset of a recipe, its base manifest from the package or made from the user's copy.
+
+    Raises:
+        LookupError: unknown dataset
+        ValueError: no source reads its images yet, or the tables are wrong
+        OSError: the data are not where they should be
+    """
+    found = dataset.load(recipe.dataset, root)
+    if recipe.dataset not in SOURCES:
+        raise ValueError(f"{recipe.dataset}: no source reads its images yet; it wants {recipe.needs}")
+    if found.base is not None:
+        return found
+    source = SOURCES[recipe.dataset](data_dir)
+    return found.with_base(source.manifest(), str(data_dir))
+
+
+def build(
+    recipe: Recipe, root: Path, data_dir: Path | None, out: Path, workers: int, tell: Tell = lambda *_: None
+) -> Summary:
+    """Build every level of a recipe into one folder; what stands there already is not written again.
+
+    Args:
+        recipe: what to build
+        root: the folder of manifests/ and annotations/
+        data_dir: where the user's copy of the images lies; none where they come with the package
+        out: the folder of the build; made, completed, or added to
+        workers: processes
+        tell: is told the stage, the rows done and the rows in all
+
+    Raises:
+        ValueError, LookupError, OSError: with value, place and remedy; what stood before stands as it was
+    """
+    begun = time.monotonic()
+    found = gather(recipe, root, data_dir)
+    plans = {}
+    for i, level in enumerate(recipe.levels):
+        plans[_name(recipe, level)] = plan(recipe, found, level)
+        tell("plans", i + 1, len(recipe.levels))
+    how = Storage(recipe.size, recipe.resize, recipe.quality)
+    with claim(out) as folder:
+        record = _agree(_standing(folder, recipe, how), found, plans)
+        if not record.configs:
+            dataset.write(found, folder / "tables")
+        cut = {name: list(segments.cut(p, how, recipe.layout)) for name, p in plans.items()}
+        wanted = {file: rows for parts in cut.values() for _, s in parts for file, rows in s.files().items()}
+        job = Job(folder / "data", recipe.dataset, data_dir, how, found.classes)
+        hashes = shards.write(job, wanted, workers, tell)
+        configs = {name: _config(plans[name], parts) for name, parts in cut.items()}
+        hashes |= {f: files.digest(job.folder / f) for f in wanted if f not in {**record.shards, **hashes}}
+        record = replace(
+            record,
+            configs=dict(sorted({**record.configs, **configs}.items())),
+            shards=dict(sorted({**record.shards, **hashes}.items())),
+            tables=found.digests(),
+        )
+        grid.write(folder / f"samples_{recipe.noise}.png", job.folder, *_noisiest(plans, cut), found.classes)
+        card.write(folder, record, recipe, found.classes)
+        written = sum((job.folder / name).stat().st_size for name in hashes)
+        size = sum((job.folder / name).stat().st_size for name in wanted)
+    return Summary(out, configs, written, size, time.monotonic() - begun)
+
+
+def last(builds: Path) -> Path:
+    """Return the build with the newest card.
+
+    Raises:
+        FileNotFoundError: there is none
+    """
+    cards = sorted(builds.glob(f"*/{CARD}"), key=lambda p: p.stat().st_mtime_ns)
+    if not cards:
+        raise FileNotFoundError(f"{builds}: no build here yet: run `cnlw build --noise red --level 40`, or name one")
+    return cards[-1].parent
+
+
+def _name(recipe: Recipe, level: int) -> str:
+    return config_name(recipe, level, pick(NOISE, recipe.noise, "noise").options)
+
+
+def _standing(folder: Path, recipe: Recipe, how: Storage) -> Record:
+    """Return what the folder says of itself, or an empty record, if it stores images as this recipe does."""
+    if not (folder / CARD).exists():
+        return Record(__version__, recipe.dataset, asdict(how), recipe.layout)
+    record = load(folder)
+    asked = {"dataset": recipe.dataset, "layout": recipe.layout, **asdict(how)}
+    there = {"dataset": record.dataset, "layout": record.layout, **record.images}
+    for key, value in asked.items():
+        if there[key] != value:
+            raise ValueError(f"{folder}: was built with {key} {there[key]!r}, not {value!r}: give another --out")
+    return record
+
+
+def _agree(record: Record, found: Dataset, plans: Mapping[str, pa.Table]) -> Record:
+    """Return the record, if its tables and its configs of the same names are the same as these."""
+    digests = found.digests()
+    for name, digest in record.tables.items():
+        if digests.get(name) != digest:
+            raise ValueError(f"its tables/{name}.parquet differs from the one of {found.name} now: give another --out")
+    for name, table in plans.items():
+        if name in record.configs and record.configs[name].digest != tables.digest(table):
+            raise ValueError(f"config {name} stands there with other contents: give another --out")
+    return record
+
+
+def _noisiest(plans: Mapping[str, pa.Table], cut: Mapping[str, Parts]) -> tuple[pa.Table, dict[str, pa.Table]]:
+    """Return the plan of the highest level, and the rows of its files."""
+    name = max(plans, key=lambda n: int(tables.metadata(plans[n])["level"]))
+    return plans[name], {file: rows for _, segment in cut[name] for file, rows in segment.files().items()}
+
+
+def _config(table: pa.Table, parts: Parts) -> Config:
+    made = tables.metadata(table)
+    train = table.filter(pc.equal(table["split"], "train"))
+    names: dict[str, list[str]] = {}
+    for split, segment in parts:
+        names.setdefault(split, []).append(segment.name)
+    return Config(
+        recipe={k: made["recipe"][k] for k in ("dataset", "noise", "seed", "nested", "min_votes", "options")},
+        level=made["level"],
+        digest=tables.digest(table),
+        rows={split: len(table.filter(pc.equal(table["split"], split))) for split in names},
+        rate=pc.sum(train["is_noisy"]).as_py() / len(train),
+        segments={split: sorted(found) for split, found in names.items()},
+    )

@@ -1,0 +1,113 @@
+"""The card of a build: README.md, for people, with a YAML block on top for machines."""
+
+from pathlib import Path
+
+from cnlw_tools.files import aside
+from cnlw_tools.recipe import Recipe
+from cnlw_tools.record import CARD, Record, front_matter
+
+PAPER = """@inproceedings{jiang2020beyond,
+  title = {Beyond Synthetic Noise: Deep Learning on Controlled Noisy Labels},
+  author = {Jiang, Lu and Huang, Di and Liu, Mason and Yang, Weilong},
+  booktitle = {International Conference on Machine Learning},
+  year = {2020}
+}"""
+
+TEXT = """
+# {dataset}: controlled label noise
+
+An image classification dataset with {classes} classes whose training labels are wrong at known rates.
+Red noise replaces an image by a web image that people judged wrong for its class and keeps the label; blue
+noise keeps the image and flips the label to another class. Levels are nested: what is noisy at one level is
+noisy at every higher level of the same noise, so curves over levels are paired.
+
+```python
+from datasets import load_dataset
+
+data = load_dataset("path/to/this/folder", "{first}")
+train = data["train"].shuffle(seed=0)  # shuffle fully before use: noisy and clean rows lie in files of their own
+```
+
+| config | noise asked | noise realised | train | other splits | digest of the plan |
+|---|---|---|---|---|---|
+{table}
+
+{pictures}
+## Columns
+
+| column | meaning |
+|---|---|
+| `image` | the picture |
+| `label` | the label that the learner is given |
+| `clean_label` | the true label; null where nobody knows it (a wrong web image) |
+| `is_noisy` | whether the given label is wrong for the image |
+| `origin` | `base`: an image of the clean dataset; `web`: a web image in its place |
+| `image_id` | the image, unique in a config |
+| `replaces` | the image that lost its slot; null where the image stayed |
+
+A learner may see `image` and `label`; the rest is the truth, for the report.
+
+## How it was made
+
+By cnlw_tools {version}, from the tables in `tables/`. Images: {images}. Files are shared: the configs of one
+noise, and of several, differ in few rows, and a row that they share is stored once. `cnlw validate` recomputes
+every number here from the files.
+
+## Classes
+
+{names}
+
+## Digests
+
+sha256 of the rows of each table: {tables}. The sha256 of every file stands in the block on top of this card.
+
+## Licence and citation
+
+Licence of the images: {licence}. The construction follows Jiang et al. (2020):
+
+```bibtex
+{citation}
+```
+"""
+
+
+def write(folder: Path, record: Record, recipe: Recipe, classes: tuple[str, ...]) -> None:
+    """Write the card of a build, whole or not at all."""
+    about = {
+        "pretty_name": f"{record.dataset}, controlled label noise",
+        "license": recipe.licence,
+        "task_categories": ["image-classification"],
+        "tags": ["label-noise", "noisy-labels", "cnlw"],
+    }
+    with aside(folder / CARD) as draft:
+        draft.write_text(front_matter(record, about) + _text(folder, record, recipe, classes), encoding="utf-8")
+
+
+def _text(folder: Path, record: Record, recipe: Recipe, classes: tuple[str, ...]) -> str:
+    return TEXT.format(
+        dataset=record.dataset,
+        classes=len(classes),
+        first=next(iter(record.configs)),
+        table="\n".join(_row(name, record) for name in record.configs),
+        pictures="".join(f"![{p.stem.replace('_', ' ')}]({p.name})\n\n" for p in sorted(folder.glob("samples_*.png"))),
+        version=record.version,
+        images=_images(record),
+        names=", ".join(f"{i} {name}" for i, name in enumerate(classes)),
+        tables=", ".join(f"`{name}` {digest}" for name, digest in record.tables.items()),
+        licence=recipe.licence,
+        citation="\n\n".join(filter(None, [PAPER, recipe.citation])),
+    )
+
+
+def _row(name: str, record: Record) -> str:
+    config = record.configs[name]
+    others = ", ".join(f"{split} {n:,}" for split, n in config.rows.items() if split != "train")
+    rate = f"{100 * config.rate:.3f} %"
+    return f"| `{name}` | {config.level} % | {rate} | {config.rows['train']:,} | {others} | `{config.digest[:16]}` |"
+
+
+def _images(record: Record) -> str:
+    size = record.images["size"]
+    if size is None:
+        return "as they came"
+    return f"{size} pixels, resized by `{record.images['resize']}`, JPEG quality {record.images['quality']}"

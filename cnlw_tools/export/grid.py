@@ -1,0 +1,119 @@
+"""A picture of what a kind of noise looks like: a row a class, clean images left, noisy ones right."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from PIL import Image, ImageDraw, ImageFont
+
+from cnlw_tools.files import aside
+from cnlw_tools.images import decode, resized
+
+CELL, GAP, NAME, HEAD = 72, 4, 112, 30  # pixels: an image, between two, the column of names, the header
+CLASSES, CLEAN, NOISY = 10, 4, 8  # at most
+PAPER, INK, FAINT, ALARM = (255, 255, 255), (24, 24, 27), (113, 113, 122), (185, 28, 28)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One class: the images that the learner is told show it."""
+
+    name: str
+    clean: list[Image.Image]
+    noisy: list[Image.Image]
+
+
+def write(path: Path, data: Path, plan: pa.Table, files: Mapping[str, pa.Table], classes: Sequence[str]) -> None:
+    """Draw the samples of one config.
+
+    Args:
+        path: the PNG
+        data: the folder of the shards
+        plan: training rows in the victims' order: the first noisy ones are noisy at every level above
+        files: the rows of each shard
+        classes: names in label order
+    """
+    train = plan.filter(pc.equal(plan["split"], "train"))
+    chosen = [_chosen(train, label) for label in _spread(len(classes))]
+    wanted = {i for clean, noisy in chosen for i in clean + noisy}
+    images = _images(data, files, wanted)
+    rows = [
+        Row(classes[label], [images[i] for i in clean], [images[i] for i in noisy])
+        for label, (clean, noisy) in zip(_spread(len(classes)), chosen, strict=True)
+    ]
+    with aside(path) as draft:
+        draw(rows, _title(train)).save(draft, "PNG", optimize=True)
+
+
+def draw(rows: Sequence[Row], title: str) -> Image.Image:
+    """Return the picture."""
+    width = NAME + (CLEAN + NOISY) * (CELL + GAP) + 4 * GAP
+    sheet = Image.new("RGB", (width, HEAD + len(rows) * (CELL + GAP) + GAP), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    right = NAME + CLEAN * (CELL + GAP) + 3 * GAP
+    pen.text((GAP, HEAD / 2), "given label", FAINT, _font(13), anchor="lm")
+    pen.text((NAME, HEAD / 2), "clean", FAINT, _font(13), anchor="lm")
+    pen.text((right, HEAD / 2), title, ALARM, _font(13), anchor="lm")
+    for i, row in enumerate(rows):
+        top = HEAD + i * (CELL + GAP)
+        pen.text((GAP, top + CELL / 2), _fit(row.name), INK, _font(14), anchor="lm")
+        for left, images in ((NAME, row.clean), (right, row.noisy)):
+            for j, image in enumerate(images):
+                sheet.paste(_cell(image), (left + j * (CELL + GAP), top))
+    return sheet
+
+
+def _chosen(train: pa.Table, label: int) -> tuple[list[str], list[str]]:
+    """Return ids under one given label: the last clean ones, the first noisy ones."""
+    told = train.filter(pc.equal(train["label"], label))
+    noisy = told.filter(told["is_noisy"])["image_id"][:NOISY].to_pylist()
+    clean = told.filter(pc.invert(told["is_noisy"]))["image_id"][-CLEAN:].to_pylist()
+    return clean, noisy
+
+
+def _spread(count: int) -> list[int]:
+    """At most ten labels, evenly over all."""
+    return sorted({int(i) for i in np.linspace(0, count - 1, min(count, CLASSES))})
+
+
+def _images(data: Path, files: Mapping[str, pa.Table], wanted: set[str]) -> dict[str, Image.Image]:
+    found: dict[str, Image.Image] = {}
+    ids = pa.array(sorted(wanted))
+    for name, rows in files.items():
+        at = np.flatnonzero(pc.is_in(rows["image_id"], ids).to_numpy())
+        if len(at) and len(found) < len(wanted):
+            images = pq.read_table(data / name, columns=["image"])["image"].take(at).combine_chunks()
+            for image_id, raw in zip(rows["image_id"].take(at).to_pylist(), images.field("bytes"), strict=True):
+                found[image_id] = decode(raw.as_py())
+    return found
+
+
+def _title(train: pa.Table) -> str:
+    came = pc.any(pc.not_equal(train["origin"], "base")).as_py()
+    return (
+        "red noise: web images judged wrong, label kept"
+        if came
+        else "blue noise: images of other classes, label flipped"
+    )
+
+
+def _cell(image: Image.Image) -> Image.Image:
+    if max(image.size) * 2 <= CELL:  # small images look best in whole multiples
+        image = image.resize((image.width * 2, image.height * 2), Image.Resampling.NEAREST)
+    return resized(image, CELL, "pad") if image.size != (CELL, CELL) else image
+
+
+def _fit(name: str) -> str:
+    while _font(14).getlength(name) > NAME - 2 * GAP:
+        name = name[:-2] + "…"
+    return name
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)

@@ -1,0 +1,122 @@
+"""Pixels: how an image is stored, and how two are compared.
+
+An image that needs no resize is stored as it came. Pixels and PNG become PNG, anything else that has to
+be encoded again becomes JPEG. Shrinking averages areas, enlarging is bicubic.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+Picture = bytes | Image.Image  # an encoded file as it came, or pixels where the source holds pixels
+GREY = (127, 127, 127)  # what `pad` pads with
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How images are stored: the same for all configs of a build."""
+
+    size: int | None = None  # pixels of the side; none: as the image came
+    resize: str = "squash"  # to size x size | crop: the middle | pad: the whole, on grey | short: the shorter side
+    quality: int = 95  # of JPEG
+
+
+def stored(picture: Picture, how: Storage) -> bytes:
+    """Return the file that a build holds for an image.
+
+    Raises:
+        ValueError: the bytes are no image, or a truncated one
+    """
+    if how.size is None and isinstance(picture, bytes):
+        return picture
+    image = decode(picture) if isinstance(picture, bytes) else picture
+    lossless = not isinstance(picture, bytes) or picture.startswith(b"\x89PNG")
+    if how.size is not None:
+        image = resized(image, how.size, how.resize)
+    out = BytesIO()
+    if lossless:
+        image.save(out, "PNG")
+    else:
+        image.save(out, "JPEG", quality=how.quality)
+    return out.getvalue()
+
+
+def decode(data: bytes) -> Image.Image:
+    """Decode a file to RGB, the way up that it is meant to be seen.
+
+    Raises:
+        ValueError: the bytes are no image, or a truncated one
+    """
+    try:
+        with Image.open(BytesIO(data)) as image:
+            return ImageOps.exif_transpose(image).convert("RGB")
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"not an image that can be decoded ({error})") from error
+
+
+def resized(image: Image.Image, size: int, how: str) -> Image.Image:
+    """Resize by one of the four rules of `Storage`."""
+    box = (size, size)
+    if how == "squash":
+        return _scaled(image, box)
+    scale = size / (max if how == "pad" else min)(image.size)
+    whole = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    image = _scaled(image, whole)
+    if how == "crop":
+        left, top = (whole[0] - size) // 2, (whole[1] - size) // 2
+        return image.crop((left, top, left + size, top + size))
+    return ImageOps.pad(image, box, color=GREY) if how == "pad" else image
+
+
+def pixel_digest(image: Image.Image) -> str:
+    """Return the sha256 of the RGB pixels, row by row."""
+    return sha256(image.convert("RGB").tobytes()).hexdigest()
+
+
+def fingerprint(image: Image.Image) -> bytes:
+    """Return 16 bytes that hardly change when an image is encoded again: signs of its 8 x 8 gradients, both ways."""
+    small = np.asarray(image.convert("L").resize((9, 9), Image.Resampling.BOX), np.int16)
+    across, down = small[:8, 1:] > small[:8, :-1], small[1:, :8] > small[:-1, :8]
+    bits = np.stack([across, down]).reshape(32, 4).T  # each quarter of the bytes sees the whole image
+    return np.packbits(bits).tobytes()
+
+
+def alike(prints: NDArray[np.uint8], within: Literal[0, 1, 2, 3] = 3) -> NDArray[np.int64]:
+    """Return the (pairs, 2) rows, first < second, whose fingerprints differ in at most ``within`` bits.
+
+    If two differ in at most 3 bits, one of four 32-bit quarters is equal: sort by each quarter in turn
+    and compare only inside runs of equal quarters.
+
+    Args:
+        prints: (n, 16) fingerprints
+        within: bits
+    """
+    words = np.ascontiguousarray(prints).view("<u4")  # (n, 4)
+    found = [_close(words, np.argsort(words[:, q], kind="stable"), q, within) for q in range(4)]
+    pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
+    return pairs.astype(np.int64)
+
+
+def _close(words: NDArray[np.uint32], order: NDArray[np.int64], quarter: int, within: int) -> NDArray[np.int64]:
+    """Compare each row with the ones behind it, 1, 2, 3 ... places on, for as long as any quarter is still equal."""
+    found = [np.empty((0, 2), np.int64)]
+    at = np.arange(len(order))
+    for gap in range(1, len(order)):
+        at = at[: np.searchsorted(at, len(order) - gap)]
+        at = at[words[order[at], quarter] == words[order[at + gap], quarter]]
+        if not len(at):
+            break
+        a, b = order[at], order[at + gap]
+        near = np.bitwise_count(words[a] ^ words[b]).sum(1) <= within
+        found.append(np.stack([a[near], b[near]], 1))
+    return np.concatenate(found)
+
+
+def _scaled(image: Image.Image, to: tuple[int, int]) -> Image.Image:
+    shrinks = to[0] <= image.width and to[1] <= image.height
+    return image.resize(to, Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC)

@@ -1,0 +1,86 @@
+"""What a build says of itself: the YAML on top of its card, README.md.
+
+`configs` is what `datasets.load_dataset` reads; `cnlw` is what `cnlw validate` proves.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CARD = "README.md"
+FENCE = "---\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One level of one noise."""
+
+    recipe: dict[str, Any]  # with the level drawn and every option
+    level: int  # percent
+    digest: str  # of the plan
+    rows: dict[str, int]  # by split
+    rate: float  # realised share of wrong labels in train
+    segments: dict[str, list[str]]  # split -> names of the segments in data/
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that a build says of itself."""
+
+    version: str
+    dataset: str
+    images: dict[str, Any]  # size, resize, quality
+    layout: str
+    tables: dict[str, str] = field(default_factory=dict)  # name -> digest of the rows
+    configs: dict[str, Config] = field(default_factory=dict)
+    shards: dict[str, str] = field(default_factory=dict)  # file -> sha256
+
+
+def front_matter(record: Record, about: Mapping[str, Any]) -> str:
+    """Return the YAML block of a card; ``about``: what else the Hub reads (licence, tags ...)."""
+    configs = [{"config_name": n, "data_files": _data_files(c)} for n, c in sorted(record.configs.items())]
+    block = {**about, "configs": configs, "cnlw": asdict(record)}
+    return FENCE + yaml.dump(block, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=200) + FENCE
+
+
+def load(folder: Path) -> Record:
+    """Read what a build says of itself.
+
+    Raises:
+        ValueError: the folder holds no card, or not one of ours
+    """
+    card = folder / CARD
+    remedy = "point at a folder that `cnlw build` made"
+    try:
+        text = card.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(f"{folder}: no build here (there is no {CARD}): {remedy}") from None
+    try:
+        raw = yaml.load(text.split(FENCE)[1], _Loader)["cnlw"]  # noqa: S506, it is a safe one
+        configs = {name: Config(**config) for name, config in raw.pop("configs").items()}
+        return Record(**raw, configs=configs)
+    except (IndexError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise ValueError(f"{card}: not the card of a build ({type(error).__name__}: {error}): {remedy}") from error
+
+
+def is_build(folder: Path) -> bool:
+    """Does the folder hold a card of ours?"""
+    try:
+        load(folder)
+    except ValueError:
+        return False
+    return True
+
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where libyaml is there
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+def _data_files(config: Config) -> list[dict[str, Any]]:
+    return [
+        {"split": split, "path": [f"data/{name}-*.parquet" for name in names]}
+        for split, names in config.segments.items()
+    ]

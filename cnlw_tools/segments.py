@@ -1,0 +1,67 @@
+"""How configs share rows: training rows are cut into segments at the levels of the benchmark's grid.
+
+    victims' order   0 %   5 %  10 %  15 %  20 %    30 %    40 %  ...  100 %
+    red_10           |noisy |noisy |clean |clean | clean | clean | ...          clean segments are those of
+    blue_40          |noisy |noisy |noisy |noisy | noisy | noisy | clean ...    every config that has them clean
+
+A segment is named by what it holds, so two configs that agree on it share its files, whatever their noise
+or level, and a level off the grid only adds the two parts of the one segment that it cuts. Inside a segment
+rows are in the order of a key that has nothing to do with noise.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cnlw_tools import tables
+from cnlw_tools.images import Storage
+from cnlw_tools.noise.base import share
+from cnlw_tools.recipe import BENCHMARK
+
+ROWS = 1000  # of a shard: what a worker takes at a time, and what a kill can lose
+ORDER = 3  # seed of the keys that rows are stored by
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Rows that configs share as a whole."""
+
+    name: str  # 16 hex digits
+    rows: pa.Table  # of the PLAN schema
+
+    def files(self) -> dict[str, pa.Table]:
+        """Return the rows of each of its files, at most `ROWS` a file."""
+        count = max(1, -(-len(self.rows) // ROWS))
+        names = [f"{self.name}-{i:05d}-of-{count:05d}.parquet" for i in range(count)]
+        return {name: self.rows.slice(i * ROWS, ROWS) for i, name in enumerate(names)}
+
+
+def cut(plan: pa.Table, how: Storage, layout: str = "bands") -> Iterator[tuple[str, Segment]]:
+    """Yield the split and the segment of every part of a plan.
+
+    Args:
+        plan: as plan.py makes it: training rows in the victims' order, the level in the metadata
+        how: how images are stored; part of a segment's name
+        layout: bands, or flat for one segment a split
+    """
+    level = tables.metadata(plan)["level"]
+    for split in pc.unique(plan["split"]).to_pylist():
+        rows = plan.filter(pc.equal(plan["split"], split))
+        levels = sorted({*BENCHMARK, level, 100}) if split == "train" and layout == "bands" else [0, 100]
+        ends = [share(p, len(rows)) for p in levels]
+        for lo, hi in pairwise(ends):
+            if hi > lo:
+                yield split, _segment(rows.slice(lo, hi - lo), how)
+
+
+def _segment(rows: pa.Table, how: Storage) -> Segment:
+    slot = pc.coalesce(rows["replaces"], rows["image_id"])
+    rows = rows.take(np.argsort(tables.keys(slot, ORDER), kind="stable")).combine_chunks()
+    what = json.dumps([tables.digest(rows.replace_schema_metadata()), asdict(how)], sort_keys=True)
+    return Segment(sha256(what.encode()).hexdigest()[:16], rows)

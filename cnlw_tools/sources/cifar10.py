@@ -1,0 +1,115 @@
+"""CIFAR-10 as its author packs it: the folder `cifar-10-batches-py` of five training batches and a test batch.
+
+Image ids are ``train-00000`` ... and ``test-00000`` ... in the official row order; the test batch is the
+split ``validation``. Source: Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
+"""
+
+import pickle
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image
+
+from cnlw_tools.images import Picture
+from cnlw_tools.tables import MANIFEST
+
+FOLDER = "cifar-10-batches-py"
+SIDE = 32
+PARTS = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
+SPLITS = {"train": "train", "test": "validation"}
+
+
+class Batch(NamedTuple):
+    """One file of the official folder."""
+
+    pixels: NDArray[np.uint8]  # (n, 3072): the red, green and blue planes of each image, row by row
+    labels: list[int]
+
+
+class Plain(pickle.Unpickler):
+    """Reads lists, numbers, strings and arrays, and runs nothing: a pickle from the web is not to be trusted."""
+
+    ALLOWED = frozenset({"_reconstruct", "ndarray", "dtype", "encode"})
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return one of the few names that an array needs."""
+        if name in self.ALLOWED and module.split(".")[0] in {"numpy", "_codecs"}:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no CIFAR-10 batch needs")
+
+
+class Cifar10:
+    """The official folder, or its parent."""
+
+    def __init__(self, data_dir: Path | None) -> None:
+        if data_dir is None:
+            raise ValueError(f"cifar10 needs --data-dir: the official folder {FOLDER!r} or its parent")
+        self.folder = data_dir if data_dir.name == FOLDER else data_dir / FOLDER
+        if not self.folder.is_dir():
+            raise FileNotFoundError(f"{data_dir}: no folder {FOLDER!r} here: unpack cifar-10-python.tar.gz into it")
+
+    def manifest(self) -> pa.Table:
+        """Return the 60,000 rows; sha256 is that of the RGB pixels."""
+        rows = []
+        for part, names in PARTS.items():
+            batches = [read_batch(self.folder / name) for name in names]
+            labels = [label for batch in batches for label in batch.labels]
+            rows += [
+                {"image_id": f"{part}-{i:05d}", "label": label, "split": SPLITS[part], "sha256": _digest(pixels)}
+                for i, (label, pixels) in enumerate(
+                    zip(labels, (p for batch in batches for p in batch.pixels), strict=True)
+                )
+            ]
+        return pa.Table.from_pylist(rows, MANIFEST)
+
+    def read(self, image_id: str) -> Picture:
+        """Return one 32 x 32 image.
+
+        Raises:
+            LookupError: no such id
+        """
+        part, _, number = image_id.partition("-")
+        if part in PARTS and number.isdecimal():
+            batches = [read_batch(self.folder / name) for name in PARTS[part]]
+            at = int(number)
+            for batch in batches:
+                if at < len(batch.labels):
+                    return Image.fromarray(_rgb(batch.pixels[at]))
+                at -= len(batch.labels)
+        raise LookupError(f"{self.folder}: no image {image_id!r}; ids run from train-00000 and test-00000")
+
+
+@cache
+def read_batch(path: Path) -> Batch:
+    """Read one batch; it stays in memory (30 MB).
+
+    Raises:
+        OSError: the file is missing
+        ValueError: the file is truncated or no batch of CIFAR-10
+    """
+    remedy = "unpack cifar-10-python.tar.gz again"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: the file is missing: {remedy}")
+    try:
+        with path.open("rb") as file:
+            raw = Plain(file, encoding="latin1").load()
+        pixels, labels = np.asarray(raw["data"]), list(raw["labels"])
+    except (pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path}: truncated, or no batch of CIFAR-10 ({error}): {remedy}") from error
+    if pixels.shape != (len(labels), 3 * SIDE * SIDE) or pixels.dtype != np.uint8:
+        raise ValueError(f"{path}: {pixels.dtype} {pixels.shape} for {len(labels)} labels: {remedy}")
+    return Batch(pixels, labels)
+
+
+def _rgb(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(3072,) -> (32, 32, 3)."""
+    return np.ascontiguousarray(planes.reshape(3, SIDE, SIDE).transpose(1, 2, 0))
+
+
+def _digest(planes: NDArray[np.uint8]) -> str:
+    return sha256(_rgb(planes).tobytes()).hexdigest()
