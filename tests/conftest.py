@@ -1,0 +1,117 @@
+"""What several tests share: a toy dataset of two tables, and a CIFAR-10 folder of noise pictures."""
+
+import pickle
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, settings
+
+from cnlw_tools.tables import MANIFEST, VOTES
+
+CIFAR = "cifar-10-batches-py"
+BATCHES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
+
+settings.register_profile(
+    "core",
+    deadline=None,
+    max_examples=25,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("core")
+
+
+class Python2(pickle._Pickler):
+    """Pickles as Python 2 did, protocol 2: text and bytes are both byte strings."""
+
+    def save_text(self, text: str | bytes) -> None:
+        raw = text.encode("latin1") if isinstance(text, str) else text
+        self.write(pickle.BINSTRING + struct.pack("<i", len(raw)) + raw)
+        self.memoize(text)
+
+    dispatch = {**pickle._Pickler.dispatch, str: save_text, bytes: save_text}  # noqa: RUF012, as in its base
+
+
+def write_batch(path: Path, pixels: np.ndarray, labels: list[int]) -> None:
+    """Write one batch like the official ones."""
+    names = [f"{path.name}_{i}.png" for i in range(len(labels))]
+    with path.open("wb") as file:
+        raw = {"batch_label": path.name, "labels": labels, "data": pixels, "filenames": names}
+        Python2(file, protocol=2).dump(raw)
+    path.write_bytes(path.read_bytes().replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
+
+
+def make_cifar(parent: Path, seed: int = 0, each: int = 60) -> Path:
+    """Write a folder of six batches of random images."""
+    draw = np.random.default_rng(seed)
+    folder = parent / CIFAR
+    folder.mkdir(parents=True)
+    for name in BATCHES:
+        pixels = draw.integers(0, 256, (each, 3072), np.uint8)
+        write_batch(folder / name, pixels, draw.integers(0, 10, each).tolist())
+    return folder
+
+
+def make_toy(root: Path, name: str = "toy", classes: int = 4, each: int = 25, stock: int = 40) -> Path:
+    """Write a dataset of images without pixels: ``each`` of every class to train on, ``stock`` wrong web images."""
+    folder = root / "manifests" / name
+    folder.mkdir(parents=True)
+    (root / "annotations" / name).mkdir(parents=True)
+    names = "".join(f"{i},class {chr(97 + i)}\n" for i in range(classes))
+    (folder / "classes.csv").write_text("label,name\n" + names)
+    label = np.arange(classes * each) % classes
+    base = [{"image_id": f"b{i}", "label": int(c), "split": "train"} for i, c in enumerate(label)]
+    base += [{"image_id": f"v{i}", "label": i % classes, "split": "validation"} for i in range(2 * classes)]
+    pq.write_table(pa.Table.from_pylist(base, MANIFEST), folder / "base.parquet")
+    web = [{"image_id": f"w{c}.{i}", "label": c, "split": "web"} for c in range(classes) for i in range(stock + 2)]
+    pq.write_table(pa.Table.from_pylist(web, MANIFEST), folder / "web.parquet")
+    votes = [
+        {"image_id": row["image_id"], "label": row["label"], "annotator": "ann", "correct": i % (stock + 2) >= stock}
+        for i, row in enumerate(web)  # the last two of each class show it
+    ]
+    pq.write_table(pa.Table.from_pylist(votes, VOTES), root / "annotations" / name / "votes.parquet")
+    return root
+
+
+@pytest.fixture(scope="session")
+def cifar(tmp_path_factory) -> Path:
+    """The parent of a CIFAR-10 folder: 300 training and 60 test images."""
+    parent = tmp_path_factory.mktemp("cifar")
+    make_cifar(parent)
+    return parent
+
+
+@pytest.fixture(scope="session")
+def cifar_maker() -> Callable[..., Path]:
+    """Make another CIFAR-10 folder."""
+    return make_cifar
+
+
+@pytest.fixture(scope="session")
+def batch_writer() -> Callable[..., None]:
+    """Write one batch file."""
+    return write_batch
+
+
+@pytest.fixture
+def toy(tmp_path) -> Path:
+    """The root of a dataset ``toy``: 4 classes of 25 images, 40 wrong web images each."""
+    return make_toy(tmp_path / "root")
+
+
+@pytest.fixture
+def toy_maker() -> Callable[..., Path]:
+    """Make another toy dataset."""
+    return make_toy
+
+
+@pytest.fixture(scope="session")
+def contents() -> Callable[[Path], dict[str, bytes]]:
+    """Return the bytes of every file below a folder."""
+    return lambda folder: {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}

@@ -1,0 +1,110 @@
+"""Files are whole or not at all."""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+from cnlw_tools import files
+
+
+def names(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_root():
+    """The root holds the manifests."""
+    assert (files.root() / "manifests" / "cifar10" / "classes.csv").is_file()
+
+
+def test_aside(tmp_path):
+    """What is written aside bears the name when the block has ended, and nothing else is left."""
+    path = tmp_path / "a" / "b" / "x.txt"
+
+    with files.aside(path) as draft:
+        draft.write_text("new")
+        assert not path.exists()
+
+    assert "new" == path.read_text()
+    assert ["x.txt"] == names(path.parent)
+
+
+def test_aside_replaces(tmp_path):
+    """A file that stands is replaced at once, not before."""
+    path = tmp_path / "x.txt"
+    path.write_text("old")
+
+    with files.aside(path) as draft:
+        draft.write_text("new")
+        assert "old" == path.read_text()
+
+    assert "new" == path.read_text()
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_aside_error(tmp_path, error):
+    """An error leaves what stood as it was, and no draft."""
+    path = tmp_path / "x.txt"
+    path.write_text("old")
+
+    with pytest.raises(error), files.aside(path) as draft:
+        draft.write_text("half of the n")
+        raise error
+
+    assert "old" == path.read_text()
+    assert ["x.txt"] == names(tmp_path)
+
+
+def test_aside_without_file(tmp_path):
+    """A block that writes nothing makes no file."""
+    with pytest.raises(FileNotFoundError), files.aside(tmp_path / "x.txt"):
+        pass
+
+    assert [] == names(tmp_path)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from cnlw_tools import files
+with files.aside(Path(sys.argv[1])) as draft:
+    draft.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_killed(tmp_path):
+    """A killed writer leaves no half file under the name, and `sweep` takes away what it left."""
+    path = tmp_path / "data" / "x.txt"
+    env = {**os.environ, "PYTHONPATH": str(files.root())}
+
+    done = subprocess.run([sys.executable, "-c", KILLED, path], env=env)
+
+    assert -9 == done.returncode
+    assert not path.exists()
+    assert [True] == [name.startswith(files.ASIDE) for name in names(path.parent)]
+    files.sweep(tmp_path)
+    assert [] == names(path.parent)
+
+
+def test_sweep_spares(tmp_path):
+    """Only drafts are swept."""
+    (tmp_path / "x.parquet").touch()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / f"{files.ASIDE}1-x").touch()
+
+    files.sweep(tmp_path)
+
+    assert ["sub", "x.parquet"] == names(tmp_path)
+    assert [] == names(tmp_path / "sub")
+
+
+@pytest.mark.parametrize("size", [0, 1, 1 << 20, (1 << 20) + 1])
+def test_digest(tmp_path, size):
+    """The digest is the sha256 of the bytes, whatever the size."""
+    raw = bytes(i % 251 for i in range(size))
+    (tmp_path / "x").write_bytes(raw)
+
+    assert hashlib.sha256(raw).hexdigest() == files.digest(tmp_path / "x")
