@@ -49,8 +49,8 @@ def distinct(chance: Chance, colours: list[Colour], other: Colour, by: float) ->
 
 def object_palette(chance: Chance, ground: Colour) -> dict[int, Colour]:
     """The colours of an object that stands before a ground."""
-    body = distinct(chance, OBJECTS, ground, 130)
-    trim = distinct(chance, OBJECTS, body, 150)
+    body = distinct(chance, OBJECTS, ground, 100)
+    trim = distinct(chance, OBJECTS, body, 130)
     wood, grey = shaken(chance, chance.pick(WOODS)), shaken(chance, (168, 174, 184, 255), 30)
     return {
         Role.BODY: body,

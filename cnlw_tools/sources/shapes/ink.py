@@ -163,11 +163,12 @@ def draw(parts: Iterable[Part], outline: float = 0.0, ground: int = 0) -> Image.
 def coloured(roles: Image.Image, palette: Palette) -> Image.Image:
     """Turn a large map of roles into a finished RGBA picture."""
     table = bytearray(4 * 256)
-    for role, colour in palette.items():
-        table[4 * role : 4 * role + 4] = bytes(colour)
+    for role, (r, g, b, alpha) in palette.items():  # multiplied by alpha here, not pixel by pixel
+        table[4 * role : 4 * role + 4] = bytes((r * alpha // 255, g * alpha // 255, b * alpha // 255, alpha))
     image = roles.copy()
     image.putpalette(bytes(table), "RGBA")
-    return image.convert("RGBA").reduce(OVER)
+    large = Image.frombytes("RGBa", image.size, image.convert("RGBA").tobytes())
+    return large.reduce(OVER).convert("RGBA")
 
 
 def textured(roles: Image.Image, pattern: Image.Image) -> Image.Image:

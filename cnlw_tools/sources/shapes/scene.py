@@ -25,7 +25,7 @@ class Look(NamedTuple):
     studio: float  # share of white, empty backgrounds
 
 
-SNAPSHOT = Look(turn=38, scale=(0.55, 0.86), drift=0.2, clutter=4, studio=0.0)
+SNAPSHOT = Look(turn=48, scale=(0.45, 0.86), drift=0.28, clutter=5, studio=0.0)
 LISTING = Look(turn=18, scale=(0.62, 0.95), drift=0.1, clutter=2, studio=0.55)
 CROPPED = Look(turn=25, scale=(0.95, 1.2), drift=0.25, clutter=1, studio=0.2)
 
@@ -72,7 +72,7 @@ def pose(chance: Chance, look: Look) -> tuple[complex, complex, complex]:
 def _object(drawing: Drawing, chance: Chance, look: Look) -> Image.Image:
     parts = posed(drawing(chance), *pose(chance, look))
     outline = chance.pick([0.0, 0.0, 0.022, 0.03])
-    if chance.yes(look.clutter / 16):
+    if chance.yes(look.clutter / 12):
         parts += grounds.clutter(chance, 1)
     roles = draw(parts, outline)
     if chance.yes(0.35):
