@@ -1,0 +1,58 @@
+# Everything happens inside this folder; only the package registry is asked for anything.
+
+PYTHON ?= python3
+DEMO := .venv-demo
+DEV := .venv
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export HF_HOME := $(CURDIR)/.cache/huggingface
+export HF_HUB_OFFLINE := 1
+
+.PHONY: help demo test lint clean
+
+help:  ## say what there is
+	@echo "make TARGET [PYTHON=python3.12]"
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/'
+
+demo: $(DEMO)/ready  ## build red and blue shapes at ten levels, prove them, load one
+	$(DEMO)/bin/cnlw build --noise red --level all
+	$(DEMO)/bin/cnlw build --noise blue --level all
+	$(DEMO)/bin/cnlw validate
+	$(DEMO)/bin/python -c 'from datasets import load_dataset as load; print(load("builds/shapes", "red_40"))'
+	@echo
+	@echo "Look at:"
+	@for path in builds/shapes/README.md builds/shapes/samples_*.png; do echo "  $$path"; done
+	@echo "Load it, here with $(DEMO)/bin/python:"
+	@echo '  from datasets import load_dataset'
+	@echo '  train = load_dataset("builds/shapes", "red_40", split="train").shuffle(seed=0)'
+
+test: lint  ## lint, then every test, the slow ones too
+	$(DEV)/bin/pytest -q
+
+lint: $(DEV)/ready  ## ruff, mypy and the import contracts
+	$(DEV)/bin/ruff check --quiet .
+	$(DEV)/bin/ruff format --check --quiet .
+	$(DEV)/bin/mypy --no-error-summary
+	$(DEV)/bin/lint-imports
+
+clean:  ## delete builds, caches and both environments
+	rm -rf $(DEMO) $(DEV) builds runs dist .cache .*_cache .hypothesis
+	find cnlw_tools tests -name __pycache__ -prune -exec rm -rf {} +
+
+# An environment is brought up to date where it stands; `ready` says that it was.
+$(DEMO)/ready: pyproject.toml constraints.txt
+	$(call environment,$(DEMO))
+	$(DEMO)/bin/pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(DEV)/ready: pyproject.toml constraints.txt
+	$(call environment,$(DEV))
+	$(DEV)/bin/pip install --quiet -c constraints.txt -e '.[train]' --group dev
+	@touch $@
+
+define environment
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "This needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1). Try make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(1)
+	$(1)/bin/python -m pip install --quiet --upgrade -c constraints.txt pip
+endef

@@ -1,0 +1,66 @@
+"""The recipes and class lists that come with the package."""
+
+import re
+
+import pytest
+
+from cnlw_tools import dataset, files, recipe, tables
+from cnlw_tools.noise import NOISE
+from cnlw_tools.plan import options
+
+RECIPES = sorted(files.root().glob("pipelines/*.toml"))
+CLASSES = {"cifar10": 10, "mini_imagenet": 100, "shapes": 10, "stanford_cars": 196}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_is_called_dataset_and_noise(path):
+    """`--dataset D --noise N` finds the recipe that says D and N."""
+    found = recipe.load(path)
+
+    assert f"{found.dataset}_{found.noise}" == path.stem
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_names_what_there_is(path):
+    """Dataset, noise model and the model's options exist."""
+    found = recipe.load(path)
+
+    assert found.dataset in dataset.names(files.root())
+    assert options(NOISE[found.noise], found).keys() == NOISE[found.noise].options.keys()
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_has_the_levels_of_the_benchmark(path):
+    """What comes with the package builds the ten levels of the paper."""
+    assert recipe.load(path).levels == recipe.BENCHMARK
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_begins_by_saying_what_it_builds(path):
+    """The first line is a comment, for whoever opens the file."""
+    assert re.match(r"# \S", path.read_text(encoding="utf-8"))
+
+
+def test_every_dataset_has_both_colours():
+    """A red and a blue recipe for each dataset that has one."""
+    assert {path.stem for path in RECIPES} == {f"{name}_{noise}" for name in CLASSES for noise in NOISE}
+
+
+@pytest.mark.parametrize("name", dataset.names(files.root()))
+def test_a_class_list_is_whole(name):
+    """Each class once, labels in order, as many as the dataset has."""
+    assert len(tables.read_classes(files.root() / "manifests" / name / "classes.csv")) == CLASSES[name]
+
+
+def test_classes_stand_in_the_order_of_the_release():
+    """Labels agree with published ones: the first and last class of each list."""
+    ends = {}
+    for name in CLASSES.keys() - {"shapes"}:
+        classes = tables.read_classes(files.root() / "manifests" / name / "classes.csv")
+        ends[name] = (classes[0], classes[-1])
+
+    assert ends == {
+        "cifar10": ("airplane", "truck"),
+        "mini_imagenet": ("triceratops", "dishrag"),
+        "stanford_cars": ("AM General Hummer SUV 2000", "smart fortwo Convertible 2012"),
+    }
