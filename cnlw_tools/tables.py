@@ -114,8 +114,8 @@ def read_votes(path: Path, web: pa.Table) -> pa.Table:
     table = _load(path, VOTES)
     known = np.isin(*_candidates(table, web))
     _first(path, "image_id", ~known, _pairs(table), "no such image_id and label in the web manifest: add or drop it")
-    named = table.filter(pc.is_valid(table["annotator"]))
-    _distinct(path, named, ["image_id", "label", "annotator"], "keep one vote of an annotator on a candidate")
+    named = np.flatnonzero(table["annotator"].is_valid().to_numpy())
+    _distinct(path, table, ["image_id", "label", "annotator"], "keep one vote of an annotator on a candidate", named)
     return table
 
 
@@ -173,10 +173,11 @@ def utf8(array: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.integer]]:
 def digest(table: pa.Table) -> str:
     """Identify a table by its rows, whatever file, chunks or buffers they lie in; sha256 in hex.
 
-    Hashed are the column names and types, then for each 65,536 rows and each column: which values are
-    there, how long the strings are, and the values, little-endian, with zeros where there is none.
+    Hashed are the column names and types and how many rows there are, then for each 65,536 rows and each
+    column: which values are there, how long the strings are, and the values, little-endian, with zeros
+    where there is none.
     """
-    h = sha256(json.dumps([[f.name, str(f.type)] for f in table.schema]).encode())
+    h = sha256(json.dumps([[[f.name, str(f.type)] for f in table.schema], len(table)]).encode())
     for lo in range(0, len(table), BLOCK):
         for column in table.slice(lo, BLOCK).columns:
             for part in _canonical(column.combine_chunks()):
@@ -212,7 +213,9 @@ def _canonical(array: pa.Array) -> Iterator[Any]:
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     yield np.packbits(array.is_valid().to_numpy(zero_copy_only=False))
-    if pa.types.is_string(array.type):
+    if pa.types.is_nested(array.type):
+        yield from _nested(array)
+    elif pa.types.is_string(array.type) or pa.types.is_binary(array.type):
         array = array.fill_null("") if array.null_count else array
         data, offsets = utf8(array)
         yield np.diff(offsets).astype("<i4").tobytes()
@@ -222,8 +225,20 @@ def _canonical(array: pa.Array) -> Iterator[Any]:
     elif pa.types.is_primitive(array.type):
         values = array.view(_integer(array.type)).fill_null(0).to_numpy()
         yield values.astype(values.dtype.newbyteorder("<")).tobytes()
+    elif pa.types.is_large_binary(array.type) or pa.types.is_fixed_size_binary(array.type):
+        yield from _canonical(array.cast(pa.binary()))
     else:
         yield from _canonical(array.cast(STRING))
+
+
+def _nested(array: pa.Array) -> Iterator[Any]:
+    """Yield the bytes of the columns inside a column of structs, or of lists after how long each is."""
+    if pa.types.is_struct(array.type):
+        for inner in array.flatten():
+            yield from _canonical(inner)
+    else:
+        yield from _canonical(pc.list_value_length(array).cast(pa.int64()))
+        yield from _canonical(array.flatten())
 
 
 def _integer(kind: pa.DataType) -> pa.DataType:
@@ -233,7 +248,9 @@ def _integer(kind: pa.DataType) -> pa.DataType:
 
 def _load(path: Path, schema: pa.Schema) -> pa.Table:
     """Read a Parquet or CSV file; free columns stay, behind the ones that the schema asks for."""
-    table = _open(path)
+    table = _open(path, schema)
+    if len(set(table.column_names)) < len(table.column_names):
+        raise ValueError(f"{path}: two columns have one name: {', '.join(table.column_names)}; drop or rename one")
     columns = []
     for field in schema:
         if field.name not in table.column_names:
@@ -248,13 +265,22 @@ def _load(path: Path, schema: pa.Schema) -> pa.Table:
     return pa.table([*columns, *(table[name] for name in free)], schema=pa.schema(fields, kept))
 
 
-def _open(path: Path) -> pa.Table:
+def _open(path: Path, schema: pa.Schema) -> pa.Table:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file; a table is a .parquet or .csv file")
     try:
-        return pacsv.read_csv(path) if path.suffix == ".csv" else pq.read_table(path, partitioning=None)
+        return _open_csv(path, schema) if path.suffix == ".csv" else pq.read_table(path, partitioning=None)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: cannot be read ({_line(error)}); make or copy this file again") from error
+
+
+def _open_csv(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read CSV: text columns as they stand there, be they numbers or words like ``null``; empty is null."""
+    text = {field.name: field.type for field in schema if pa.types.is_string(field.type)}
+    return pacsv.read_csv(
+        path,
+        convert_options=pacsv.ConvertOptions(column_types=text, null_values=[""], strings_can_be_null=True),
+    )
 
 
 def _cast(path: Path, field: pa.Field, column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -263,6 +289,11 @@ def _cast(path: Path, field: pa.Field, column: pa.ChunkedArray) -> pa.ChunkedArr
     try:
         if not same_kind and len(column):
             raise ValueError(f"{column.type} is no {field.type}")
+        if (
+            pa.types.is_boolean(field.type)
+            and not pc.all(pc.is_in(column, pa.array([0, 1, None])), min_count=0).as_py()
+        ):
+            raise ValueError("a value other than 0 and 1")
         column = column.cast(field.type)
     except (pa.ArrowException, ValueError) as error:
         remedy = f"store it as {field.type}"
@@ -283,11 +314,14 @@ def _labels(path: Path | str, table: pa.Table, classes: int) -> None:
     _first(path, "label", bad, label, f"labels run from 0 to {classes - 1}: mend the label or the class list")
 
 
-def _distinct(path: Path | str, table: pa.Table, columns: list[str], remedy: str) -> None:
-    """Insist that no combination of these columns comes twice."""
+def _distinct(
+    path: Path | str, table: pa.Table, columns: list[str], remedy: str, among: NDArray[np.integer] | None = None
+) -> None:
+    """Insist that no combination of these columns comes twice, among some rows or all."""
     if len(columns) == 1 and pc.count_distinct(table[columns[0]]).as_py() == len(table):
         return
     rows = table.select(columns).append_column("row", pa.array(np.arange(len(table))))
+    rows = rows if among is None else rows.take(among)
     last = rows.group_by(columns, use_threads=False).aggregate([("row", "min"), ("row", "count")])
     twice = last.filter(pc.greater(last["row_count"], 1))
     if len(twice):

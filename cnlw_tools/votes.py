@@ -39,7 +39,7 @@ def judged_wrong(web: pa.Table, votes: pa.Table, min_votes: int = 1) -> pa.Table
     """
     found = verdicts(votes, min_votes)
     wrong = found.filter(pc.equal(found["shows"], False)).select(KEY)
-    rows = web.append_column("row", pa.array(np.arange(len(web))))
+    rows = web.select(KEY).append_column("row", pa.array(np.arange(len(web))))
     kept = rows.join(wrong, KEY, join_type="left semi", use_threads=False)["row"].to_numpy()
     return _one_class_each(web.take(np.sort(kept)))
 
