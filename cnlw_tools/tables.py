@@ -269,9 +269,12 @@ def _open(path: Path, schema: pa.Schema) -> pa.Table:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file; a table is a .parquet or .csv file")
     try:
-        return _open_csv(path, schema) if path.suffix == ".csv" else pq.read_table(path, partitioning=None)
-    except (pa.ArrowException, OSError) as error:
+        table = _open_csv(path, schema) if path.suffix == ".csv" else pq.read_table(path, partitioning=None)
+        table.validate(full=True)  # Arrow trusts a file's text to be UTF-8 until somebody looks
+        table.column_names  # noqa: B018, likewise
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: cannot be read ({_line(error)}); make or copy this file again") from error
+    return table
 
 
 def _open_csv(path: Path, schema: pa.Schema) -> pa.Table:

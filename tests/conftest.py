@@ -31,6 +31,7 @@ class Python2(pickle._Pickler):
     """Pickles as Python 2 did, protocol 2: text and bytes are both byte strings."""
 
     def save_text(self, text: str | bytes) -> None:
+        """Write a byte string, as long as it is."""
         raw = text.encode("latin1") if isinstance(text, str) else text
         self.write(pickle.BINSTRING + struct.pack("<i", len(raw)) + raw)
         self.memoize(text)

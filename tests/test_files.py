@@ -27,8 +27,8 @@ def test_aside(tmp_path):
         draft.write_text("new")
         assert not path.exists()
 
-    assert "new" == path.read_text()
-    assert ["x.txt"] == names(path.parent)
+    assert path.read_text() == "new"
+    assert names(path.parent) == ["x.txt"]
 
 
 def test_aside_replaces(tmp_path):
@@ -38,9 +38,9 @@ def test_aside_replaces(tmp_path):
 
     with files.aside(path) as draft:
         draft.write_text("new")
-        assert "old" == path.read_text()
+        assert path.read_text() == "old"
 
-    assert "new" == path.read_text()
+    assert path.read_text() == "new"
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
@@ -49,12 +49,16 @@ def test_aside_error(tmp_path, error):
     path = tmp_path / "x.txt"
     path.write_text("old")
 
-    with pytest.raises(error), files.aside(path) as draft:
-        draft.write_text("half of the n")
-        raise error
+    def fail():
+        with files.aside(path) as draft:
+            draft.write_text("half of the n")
+            raise error
 
-    assert "old" == path.read_text()
-    assert ["x.txt"] == names(tmp_path)
+    with pytest.raises(error):
+        fail()
+
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["x.txt"]
 
 
 def test_aside_without_file(tmp_path):
@@ -62,7 +66,7 @@ def test_aside_without_file(tmp_path):
     with pytest.raises(FileNotFoundError), files.aside(tmp_path / "x.txt"):
         pass
 
-    assert [] == names(tmp_path)
+    assert names(tmp_path) == []
 
 
 KILLED = """
@@ -82,11 +86,11 @@ def test_killed(tmp_path):
 
     done = subprocess.run([sys.executable, "-c", KILLED, path], env=env)
 
-    assert -9 == done.returncode
+    assert done.returncode == -9
     assert not path.exists()
-    assert [True] == [name.startswith(files.ASIDE) for name in names(path.parent)]
+    assert [name.startswith(files.ASIDE) for name in names(path.parent)] == [True]
     files.sweep(tmp_path)
-    assert [] == names(path.parent)
+    assert names(path.parent) == []
 
 
 def test_sweep_spares(tmp_path):
@@ -97,8 +101,8 @@ def test_sweep_spares(tmp_path):
 
     files.sweep(tmp_path)
 
-    assert ["sub", "x.parquet"] == names(tmp_path)
-    assert [] == names(tmp_path / "sub")
+    assert names(tmp_path) == ["sub", "x.parquet"]
+    assert names(tmp_path / "sub") == []
 
 
 @pytest.mark.parametrize("size", [0, 1, 1 << 20, (1 << 20) + 1])

@@ -7,7 +7,7 @@ from cnlw_tools.lookup import pick, suggest
 
 def test_pick():
     """A name that is there gives its value."""
-    assert 2 == pick({"red": 1, "blue": 2}, "blue", "noise")
+    assert pick({"red": 1, "blue": 2}, "blue", "noise") == 2
 
 
 def test_unknown():
@@ -15,12 +15,12 @@ def test_unknown():
     with pytest.raises(LookupError) as caught:
         pick({"red": 1, "blue": 2}, "bleu", "noise")
 
-    assert "unknown noise 'bleu'. Did you mean 'blue'? There are: red, blue" == str(caught.value)
+    assert str(caught.value) == "unknown noise 'bleu'. Did you mean 'blue'? There are: red, blue"
 
 
 def test_unlike_anything():
     """A name like no other is not taken for one."""
-    assert "" == suggest("mentormix", ["red", "blue"])
+    assert suggest("mentormix", ["red", "blue"]) == ""
 
 
 def test_empty_registry():
