@@ -50,8 +50,8 @@ def red(base: Items, pool: Items, level: int, classes: int, top: int = 80) -> Dr
     short = base.label[lost[web[lost] < 0]]
     if len(short):
         c = int(short[0])
-        alive = pool.label[~_dead(pool)]
-        raise TooFewImages(c, int(np.sum(base.label[lost] == c)), int(np.sum(alive == c)))
+        need = int(np.sum(base.label[lost] == c))
+        raise TooFewImages(c, need, need - int(np.sum(short == c)))
     return Draw(np.arange(n), base.label.copy(), web)
 
 
@@ -87,8 +87,7 @@ def _reserves(key: NDArray[np.uint64], reserves: Ints, dead: NDArray[np.bool_]) 
 
 
 def _dead(pool: Items) -> NDArray[np.bool_]:
-    dead: NDArray[np.bool_] = pool.side.get("dead", np.zeros(len(pool.label), bool))
-    return dead
+    return pool.side.get("dead", np.zeros(len(pool.label))).astype(bool)
 
 
 RED = NoiseModel(
