@@ -1,0 +1,96 @@
+"""The order that levels are cut from, in exact fractions."""
+
+from collections import defaultdict
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnlw_tools.noise.base import Items, TooFewImages, by_class, exact_rate, ranks, share, victims
+
+
+def naive(label, key):
+    found = defaultdict(list)
+    for row, c in enumerate(label):
+        found[c].append(row)
+    place = {}
+    for rows in found.values():
+        for rank, row in enumerate(sorted(rows, key=lambda r: key[r])):
+            place[row] = (Fraction(2 * rank + 1, 2 * len(rows)), key[row])
+    return sorted(place, key=place.get)
+
+
+IMAGES = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2**64 - 1)), max_size=80, unique_by=lambda pair: pair[1])
+
+
+def made(images):
+    label = np.array([c for c, _ in images], np.int64)
+    return Items(label, np.array([k for _, k in images], np.uint64))
+
+
+@given(IMAGES)
+def test_victims(images):
+    """Images lose in the order of (rank in class + 1/2) / class size, then key."""
+    label, key = [c for c, _ in images], [k for _, k in images]
+
+    assert victims(made(images)).tolist() == naive(label, key)
+
+
+@pytest.mark.parametrize("sizes", [(1, 3, 9, 27, 81), (500, 100, 20, 4), (1000, 999, 7), (3000,)])
+def test_victims_of_many(sizes):
+    """Classes of sizes whose places coincide are ordered as exact fractions are."""
+    draw = np.random.default_rng(1)
+    label = draw.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    key = draw.integers(0, 2**64, len(label), np.uint64)
+
+    assert victims(Items(label, key)).tolist() == naive(label.tolist(), key.tolist())
+
+
+@given(IMAGES)
+def test_ranks(images):
+    """A rank counts the images of the same class with a smaller key."""
+    expected = [sum(c == d and j < k for d, j in images) for c, k in images]
+
+    assert ranks(made(images), np.argsort(made(images).key)).tolist() == expected
+
+
+@pytest.mark.parametrize("classes", [7, 1 << 16, (1 << 16) + 1, 1 << 20])
+@given(IMAGES)
+def test_by_class(classes, images):
+    """Classes come one after the other in the order given, however many classes there are."""
+    order = np.arange(len(images))[::-1]
+    label = [c for c, _ in images]
+
+    found, count = by_class(made(images), order, classes)
+
+    assert found.tolist() == sorted(order.tolist(), key=lambda row: label[row])
+    assert count[:7].tolist() == [label.count(c) for c in range(7)]
+    assert len(count) == classes
+
+
+def test_high_labels():
+    """A label that fills 16 bits is sorted as the others are."""
+    label = np.array([65535, 0, 65535, 1], np.int64)
+
+    assert by_class(Items(label, label.astype(np.uint64)), np.arange(4), 65536)[0].tolist() == [1, 3, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("level", "n", "expected"), [(0, 7, 0), (5, 10, 1), (5, 9, 0), (15, 10, 2), (95, 10, 10), (100, 7, 7), (40, 0, 0)]
+)
+def test_share(level, n, expected):
+    """Half an image is a whole one."""
+    assert share(level, n) == expected
+
+
+def test_exact_rate():
+    """The exact rate is that of whole images, and zero where there are none."""
+    assert exact_rate(np.array([1, 2, 4]), 40) == 3 / 7
+    assert exact_rate(np.zeros(3, np.int64), 40) == 0
+
+
+def test_too_few():
+    """The error says which class, how many it needs and has, and what to do."""
+    assert str(TooFewImages(3, 40, 39)) == "class 3 needs 40 wrong images and has 39: lower the level"

@@ -1,0 +1,243 @@
+"""What every noise model must keep of what it declares, on random classes, sizes, keys and dead links."""
+
+from hashlib import sha256
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnlw_tools import dice
+from cnlw_tools.noise import NOISE, Draw, Items
+
+HOLDS = {"exact", "proportional", "nested", "keeps_images", "keeps_labels"}
+GOLDEN = {
+    "blue": "ab3cca2d0eb98b5b",
+    "red": "a1f7dc7e27a95391",
+}
+
+
+class World(NamedTuple):
+    """What a model is asked about."""
+
+    base: Items
+    pool: Items
+    classes: int
+
+
+def keys(draw, n):
+    return draw.integers(0, 2**64, n, np.uint64)
+
+
+def items(draw, counts, side):
+    label = draw.permutation(np.repeat(np.arange(len(counts)), counts))
+    return Items(label, keys(draw, len(label)), {name: column(label) for name, column in side.items()})
+
+
+@st.composite
+def worlds(draw, least: int = 0):
+    """Base images of 2 to 9 classes, some empty; at least three wrong ones for each, some of them dead."""
+    counts = draw(st.lists(st.integers(least, 40), min_size=2, max_size=9).filter(any))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    chance = draw(st.sampled_from([0, 0.1, 0.3]))
+
+    def dead(label):
+        lost = rng.random(len(label)) < chance
+        for c, count in enumerate(counts):
+            lost[np.flatnonzero(label == c)[count:]] = False
+        return lost
+
+    return World(items(rng, counts, {}), items(rng, 3 * np.array(counts) + 3, {"dead": dead}), len(counts))
+
+
+def drawn(model, world, level) -> Draw:
+    return model.draw(world.base, world.pool, level, world.classes)
+
+
+def wrong(world, draw):
+    return (draw.pool >= 0) | (draw.label != world.base.label[draw.slot])
+
+
+def declared(what):
+    return [pytest.param(model, id=name) for name, model in NOISE.items() if what in model.holds]
+
+
+every = pytest.mark.parametrize("model", [pytest.param(model, id=name) for name, model in NOISE.items()])
+LEVELS = st.integers(0, 80)
+
+
+@every
+def test_declarations(model):
+    """A model declares only what is tested here."""
+    assert model.holds <= HOLDS
+
+
+@every
+@given(world=worlds(), level=LEVELS)
+def test_every_slot_once(model, world, level):
+    """A model that neither dilutes nor adds answers for every slot once, with labels that there are."""
+    draw = drawn(model, world, level)
+
+    assert draw.slot.tolist() == list(range(len(world.base.label)))
+    assert len(draw.slot) == len(draw.label) == len(draw.pool)
+    assert set(draw.label.tolist()) <= set(range(world.classes))
+
+
+@pytest.mark.parametrize("model", declared("exact"))
+@given(world=worlds(), level=LEVELS)
+def test_exact(model, world, level):
+    """As many are noisy as the level says, rounded half up."""
+    n = len(world.base.label)
+
+    assert wrong(world, drawn(model, world, level)).sum() == (level * n + 50) // 100
+
+
+@pytest.mark.parametrize("model", declared("proportional"))
+@given(world=worlds(), level=LEVELS)
+def test_proportional(model, world, level):
+    """Every class has its share of the noise, within one and a half images."""
+    noisy = wrong(world, drawn(model, world, level))
+    count = np.bincount(world.base.label, minlength=world.classes)
+    lost = np.bincount(world.base.label[noisy], minlength=world.classes)
+
+    assert np.abs(lost - count * level / 100).max() <= 1.5
+
+
+@pytest.mark.parametrize("model", declared("nested"))
+@given(world=worlds(), levels=st.tuples(LEVELS, LEVELS))
+def test_nested(model, world, levels):
+    """What is noisy at a level is noisy at every higher one, and in the same way."""
+    low, high = (drawn(model, world, level) for level in sorted(levels))
+    noisy = wrong(world, low)
+
+    assert wrong(world, high)[noisy].all()
+    assert low.label[noisy].tolist() == high.label[noisy].tolist()
+    assert low.pool[noisy].tolist() == high.pool[noisy].tolist()
+
+
+@pytest.mark.parametrize("model", declared("keeps_images"))
+@given(world=worlds(), level=LEVELS)
+def test_keeps_images(model, world, level):
+    """No image comes from the pool."""
+    assert (drawn(model, world, level).pool == -1).all()
+
+
+@pytest.mark.parametrize("model", declared("keeps_labels"))
+@given(world=worlds(), level=LEVELS)
+def test_keeps_labels(model, world, level):
+    """No label is changed."""
+    draw = drawn(model, world, level)
+
+    assert draw.label.tolist() == world.base.label[draw.slot].tolist()
+
+
+@every
+@given(world=worlds(), level=LEVELS)
+def test_pure(model, world, level):
+    """The same input gives the same output, and is left as it was."""
+    before = [a.copy() for part in world[:2] for a in (part.label, part.key, *part.side.values())]
+    one, two = drawn(model, world, level), drawn(model, world, level)
+    after = [a for part in world[:2] for a in (part.label, part.key, *part.side.values())]
+
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+    assert not np.shares_memory(one.label, world.base.label)
+
+
+@every
+@given(world=worlds(), level=LEVELS, seed=st.integers(0, 99))
+def test_row_order(model, world, level, seed):
+    """The order of the rows, of the base and of the pool, changes nothing."""
+    rng = np.random.default_rng(seed)
+
+    def shuffled(part):
+        order = rng.permutation(len(part.label))
+        return Items(part.label[order], part.key[order], {k: v[order] for k, v in part.side.items()})
+
+    def by_key(found):
+        draw = drawn(model, found, level)
+        image = [int(found.pool.key[p]) if p >= 0 else None for p in draw.pool]
+        return dict(zip(found.base.key[draw.slot].tolist(), zip(draw.label.tolist(), image, strict=True), strict=True))
+
+    other = World(shuffled(world.base), shuffled(world.pool), world.classes)
+
+    assert by_key(world) == by_key(other)
+
+
+@every
+@given(world=worlds(), level=LEVELS)
+def test_pool(model, world, level):
+    """A web image serves one slot, of its own class, and can be had."""
+    draw = drawn(model, world, level)
+    came = draw.pool[draw.pool >= 0]
+
+    assert len(came) == len(set(came.tolist()))
+    assert world.pool.label[came].tolist() == draw.label[draw.pool >= 0].tolist()
+    assert not world.pool.side["dead"][came].any()
+
+
+@every
+@given(world=worlds(least=1), level=LEVELS)
+def test_expected(model, world, level):
+    """What the model expects is what the draw realises."""
+    draw = drawn(model, world, level)
+    count = np.bincount(world.base.label, minlength=world.classes)
+    promise = model.expected(count, level)
+    stays = draw.pool < 0
+    truth = world.base.label[draw.slot[stays]]
+    kept = np.bincount(truth[draw.label[stays] == truth], minlength=world.classes)
+    there = np.bincount(truth, minlength=world.classes)
+
+    assert wrong(world, draw).mean() == pytest.approx(promise.rate, abs=1e-12)
+    assert (~stays).mean() == pytest.approx(promise.foreign, abs=1e-12)
+    assert np.allclose(promise.matrix.sum(1), 1)
+    assert (promise.matrix >= 0).all()
+    assert (np.abs(kept - np.diag(promise.matrix) * there) <= 1.51).all()
+
+
+@every
+def test_no_images(model):
+    """No image is no noise."""
+    none = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
+
+    draw = model.draw(none, none, 40, 3)
+
+    assert [len(column) for column in draw] == [0, 0, 0]
+    assert model.expected(np.zeros(3, np.int64), 40).rate == 0
+
+
+@every
+def test_one_image(model):
+    """One image is lost from 50 % on, rounded half up."""
+    one = Items(np.array([1]), np.array([7], np.uint64))
+    pool = Items(np.array([1]), np.array([9], np.uint64))
+
+    found = [wrong(World(one, pool, 2), model.draw(one, pool, level, 2)).tolist() for level in (0, 49, 50, 80)]
+
+    assert found == [[False], [False], [True], [True]]
+
+
+def test_golden_names():
+    """Every model has its draw pinned."""
+    assert set(GOLDEN) == set(NOISE)
+
+
+@every
+def test_golden(model):
+    """The draw of published builds never changes: 40 % of 300 images of three unequal classes."""
+    n = 300
+    label = np.arange(n) % 7 % 3
+    world = World(
+        Items(label, np.array([dice.key(f"b{i}") for i in range(n)], np.uint64)),
+        Items(
+            np.arange(600) % 3,
+            np.array([dice.key(f"w{i}") for i in range(600)], np.uint64),
+            {"dead": np.arange(600) % 10 == 0},
+        ),
+        3,
+    )
+    draw = drawn(model, world, 40)
+    name = next(name for name, other in NOISE.items() if other is model)
+
+    assert sha256(np.stack(draw).astype("<i8").tobytes()).hexdigest()[:16] == GOLDEN[name]
