@@ -1,0 +1,105 @@
+"""Datasets: found in their folders, checked, written and read again."""
+
+import re
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cnlw_tools import dataset
+from cnlw_tools.tables import MANIFEST, VOTES
+
+
+def test_load(toy):
+    """A dataset is four tables in two folders."""
+    found = dataset.load("toy", toy)
+
+    assert found.classes == ("class a", "class b", "class c", "class d")
+    assert (len(found.base), len(found.web), len(found.votes)) == (108, 168, 168)
+    assert len(found.pool(1)) == 160
+
+
+def test_names(toy, toy_maker):
+    """Datasets are the folders that hold a class list."""
+    toy_maker(toy, "other")
+    (toy / "manifests" / "no dataset").mkdir()
+
+    assert dataset.names(toy) == ["other", "toy"]
+
+
+def test_unknown(toy):
+    """An unknown dataset is an error that lists those that there are, and where."""
+    with pytest.raises(LookupError) as caught:
+        dataset.load("toi", toy)
+
+    assert str(caught.value) == f"unknown dataset 'toi'. Did you mean 'toy'? There are: toy (in {toy})"
+
+
+@pytest.mark.parametrize("name", ["base", "web"])
+def test_absent_tables(toy, name):
+    """A base manifest, a web manifest and votes may be absent."""
+    (toy / "annotations" / "toy" / "votes.parquet").unlink()
+    (toy / "manifests" / "toy" / f"{name}.parquet").unlink()
+
+    found = dataset.load("toy", toy)
+
+    assert found.votes.equals(VOTES.empty_table())
+    assert (found.base is None) == (name == "base")
+    assert len(found.web) == (0 if name == "web" else 168)
+
+
+def test_votes_without_web(toy):
+    """Votes without a web manifest are votes for nothing."""
+    (toy / "manifests" / "toy" / "web.parquet").unlink()
+
+    with pytest.raises(ValueError, match=re.escape("votes.parquet: column 'image_id', row 0: {'image_id': 'w0.0'")):
+        dataset.load("toy", toy)
+
+
+def test_bad_table(toy):
+    """A table that does not fit the class list is an error that names its file."""
+    classes = toy / "manifests" / "toy" / "classes.csv"
+    classes.write_text("label,name\n0,a\n")
+
+    with pytest.raises(ValueError, match=re.escape("web.parquet: column 'label', row 42: 1 (126 such rows); labels")):
+        dataset.load("toy", toy)
+
+
+@pytest.mark.parametrize("drop", [(), ("web", "votes"), ("base",)])
+def test_round_trip(toy, tmp_path, drop):
+    """A dataset that is written into one folder is read from it again, with the same digests."""
+    found = dataset.load("toy", toy)
+    empty = {"web": MANIFEST.empty_table(), "votes": VOTES.empty_table(), "base": None}
+    found = replace(found, **{name: empty[name] for name in drop})
+
+    dataset.write(found, tmp_path / "tables")
+    again = dataset.read("toy", tmp_path / "tables", tmp_path / "tables")
+
+    assert again == found
+    assert again.digests() == found.digests()
+
+
+def test_digests(toy):
+    """Every table has its digest, and a changed vote changes that of the votes alone."""
+    found = dataset.load("toy", toy)
+    path = toy / "annotations" / "toy" / "votes.parquet"
+    rows = found.votes.to_pylist()
+    rows[0]["correct"] = None
+    pq.write_table(pa.Table.from_pylist(rows, VOTES), path)
+
+    before, after = found.digests(), dataset.load("toy", toy).digests()
+
+    assert set(before) == {"base", "web", "votes"}
+    assert [name for name in before if before[name] != after[name]] == ["votes"]
+
+
+def test_with_base(toy):
+    """A base manifest that a source made is checked like any other."""
+    found = replace(dataset.load("toy", toy), base=None)
+    good = pa.Table.from_pylist([{"image_id": "a", "label": 3, "split": "train"}], MANIFEST)
+    bad = pa.Table.from_pylist([{"image_id": "a", "label": 4, "split": "train"}], MANIFEST)
+
+    assert found.with_base(good, "here").base.equals(good)
+    with pytest.raises(ValueError, match=r"^here: column 'label', row 0: 4"):
+        found.with_base(bad, "here")
