@@ -1,0 +1,161 @@
+"""Segments: cut on the benchmark's grid, named by what they hold, in an order that says nothing."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from cnlw_tools import dataset, segments, tables
+from cnlw_tools.images import Storage
+from cnlw_tools.noise.base import share
+from cnlw_tools.plan import plan
+from cnlw_tools.recipe import BENCHMARK, Recipe
+
+HOW = Storage()
+
+
+@pytest.fixture
+def planned(toy):
+    found = dataset.load("toy", toy)
+    return lambda noise, level, **more: plan(Recipe("toy", noise, **more), found, level)
+
+
+def names(table, split="train", how=HOW, layout="bands"):
+    return [segment.name for found, segment in segments.cut(table, how, layout) if found == split]
+
+
+@pytest.mark.parametrize("noise", ["blue", "red"])
+@pytest.mark.parametrize("level", [0, 5, 37, 40, 80])
+@pytest.mark.parametrize("layout", ["bands", "flat"])
+def test_partition(planned, noise, level, layout):
+    """The segments of a plan hold each of its rows once, under its split."""
+    table = planned(noise, level)
+    found = [
+        row | {"under": split} for split, part in segments.cut(table, HOW, layout) for row in part.rows.to_pylist()
+    ]
+
+    assert all(row["split"] == row.pop("under") for row in found)
+    assert sorted(found, key=str) == sorted(table.to_pylist(), key=str)
+
+
+@pytest.mark.parametrize(("level", "expected"), [(40, BENCHMARK), (0, BENCHMARK), (37, (*BENCHMARK, 37)), (95, None)])
+def test_grid(planned, level, expected):
+    """Bands end at the benchmark's levels, and at the plan's own."""
+    ends = sorted({*(expected or (*BENCHMARK, 95)), 100})
+    sizes = [len(part.rows) for split, part in segments.cut(planned("blue", level), HOW) if split == "train"]
+
+    assert sizes == np.diff([share(p, 100) for p in ends]).tolist()
+
+
+def test_purity(planned):
+    """Every band is wholly noisy or wholly clean."""
+    kinds = {
+        len(set(part.rows["is_noisy"].to_pylist()))
+        for noise in ("blue", "red")
+        for level in (5, 37, 80)
+        for _, part in segments.cut(planned(noise, level), HOW)
+    }
+
+    assert kinds == {1}
+
+
+def test_shared(planned):
+    """Two levels share the bands where both are noisy or both are clean, two noises those where both are clean."""
+    low, high, other = names(planned("blue", 20)), names(planned("blue", 50)), names(planned("red", 20))
+
+    assert [a == b for a, b in zip(low, high, strict=True)] == [True] * 4 + [False] * 3 + [True] * 3
+    assert [a == b for a, b in zip(low, other, strict=True)] == [False] * 4 + [True] * 6
+
+
+def test_off_the_grid(planned):
+    """A level off the grid cuts one band of the next level in two, and shares the others."""
+    grid, off = set(names(planned("red", 40))), set(names(planned("red", 37)))
+
+    assert (len(off - grid), len(grid - off)) == (2, 1)
+
+
+def test_validation_is_shared(planned):
+    """All configs share the validation split."""
+    found = {tuple(names(planned(noise, level), "validation")) for noise in ("blue", "red") for level in (0, 37, 80)}
+
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("other", [Storage(size=32), Storage(quality=90), Storage(resize="pad")])
+def test_names_know_the_storage(planned, other):
+    """Segments of images that are stored in another way bear other names."""
+    assert not set(names(planned("blue", 40))) & set(names(planned("blue", 40), how=other))
+
+
+def test_names_are_neutral(planned):
+    """A name is 16 hex digits, and no two segments share one."""
+    found = [name for level in BENCHMARK for name in names(planned("red", level), layout="flat")]
+
+    assert len(set(found)) == len(BENCHMARK)
+    assert {len(name) for name in found} == {16}
+    assert set("".join(found)) <= set("0123456789abcdef")
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("layout", ["bands", "flat"])
+def test_order_says_nothing(toy_maker, tmp_path, seed, layout):
+    """In a segment, noise and rank in the victims' order are not correlated with the place, whatever the seed."""
+    found = dataset.load("toy", toy_maker(tmp_path, each=200, stock=170))
+    table = plan(Recipe("toy", "blue", seed=seed), found, 40)
+    rank = {image: i for i, image in enumerate(table["image_id"].to_pylist())}
+    parts = [part.rows["image_id"].to_pylist() for split, part in segments.cut(table, HOW, layout) if split == "train"]
+
+    seen = [abs(np.corrcoef([rank[i] for i in part], range(len(part)))[0, 1]) * len(part) ** 0.5 for part in parts]
+
+    assert max(seen) < 3.5  # standard deviations
+
+
+def test_red_and_blue_stand_alike(planned):
+    """A web image stands where the image would stand that it replaces."""
+    red = next(part for _, part in segments.cut(planned("red", 80), HOW, "flat")).rows.to_pylist()
+    blue = next(part for _, part in segments.cut(planned("blue", 80), HOW, "flat")).rows.to_pylist()
+
+    assert [row["replaces"] or row["image_id"] for row in red] == [row["image_id"] for row in blue]
+
+
+@pytest.mark.parametrize(("rows", "sizes"), [(1, [1]), (1000, [1000]), (1001, [1000, 1]), (2500, [1000, 1000, 500])])
+def test_files(rows, sizes):
+    """A segment lies in files of at most a thousand rows, numbered, in order."""
+    table = pa.table({"image_id": [str(i) for i in range(rows)]})
+    found = segments.Segment("0" * 16, table).files()
+
+    assert list(found) == [f"{'0' * 16}-{i:05d}-of-{len(sizes):05d}.parquet" for i in range(len(sizes))]
+    assert [len(part) for part in found.values()] == sizes
+    assert pa.concat_tables(found.values()).equals(table)
+
+
+def test_several_splits():
+    """Each split is a segment of its own, and train alone is cut into bands."""
+    base = [{"image_id": f"{s}{i}", "label": i % 2, "split": s} for s in ("train", "a", "b") for i in range(20)]
+    found = dataset.Dataset(
+        "toy",
+        ("x", "y"),
+        pa.Table.from_pylist(base, tables.MANIFEST),
+        tables.MANIFEST.empty_table(),
+        tables.VOTES.empty_table(),
+    )
+
+    parts = list(segments.cut(plan(Recipe("toy", "blue"), found, 40), HOW))
+
+    assert [split for split, _ in parts] == ["train"] * 10 + ["a", "b"]
+    assert [len(part.rows) for _, part in parts[-2:]] == [20, 20]
+
+
+def test_tiny():
+    """Bands without rows are left out."""
+    base = [{"image_id": f"{i}", "label": i, "split": "train"} for i in range(2)]
+    found = dataset.Dataset(
+        "toy",
+        ("x", "y"),
+        pa.Table.from_pylist(base, tables.MANIFEST),
+        tables.MANIFEST.empty_table(),
+        tables.VOTES.empty_table(),
+    )
+
+    sizes = [len(part.rows) for _, part in segments.cut(plan(Recipe("toy", "blue"), found, 40), HOW)]
+
+    assert sizes == [1, 1]
