@@ -37,7 +37,9 @@ def stored(picture: Picture, how: Storage) -> bytes:
     image = decode(picture) if isinstance(picture, bytes) else picture
     lossless = not isinstance(picture, bytes) or picture.startswith(b"\x89PNG")
     if how.size is not None:
-        image = resized(image, how.size, how.resize)
+        came, image = image.size, resized(image, how.size, how.resize)
+        if isinstance(picture, bytes) and image.size == came:
+            return picture
     out = BytesIO()
     if lossless:
         image.save(out, "PNG")
@@ -54,7 +56,9 @@ def decode(data: bytes) -> Image.Image:
     """
     try:
         with Image.open(BytesIO(data)) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
+            upright = ImageOps.exif_transpose(image)
+            clear = upright.mode == "P" and "transparency" in upright.info  # Pillow wants two steps from there
+            return (upright.convert("RGBA") if clear else upright).convert("RGB")
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"not an image that can be decoded ({error})") from error
 
