@@ -58,7 +58,7 @@ def kept(found: Evidence) -> Iterator[Finding]:
             continue
         train, classes = found.train(name), len(found.dataset.classes) if found.dataset else 0
         clean = train.filter(pc.invert(train["is_noisy"]))["label"].to_numpy()
-        held = np.bincount(clean, minlength=classes)[:classes]
+        held = np.bincount(clean[(clean >= 0) & (clean < classes)], minlength=classes)
         wanted = (1 - config.level / 100) * _slots(found, classes)
         off = np.flatnonzero(np.abs(held - wanted) > 1.5)
         if len(off):
