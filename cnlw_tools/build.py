@@ -79,7 +79,7 @@ def build(
     found = gather(recipe, root, data_dir)
     plans = {}
     for i, level in enumerate(recipe.levels):
-        plans[_name(recipe, level)] = plan(recipe, found, level)
+        plans[config(recipe, level)] = plan(recipe, found, level)
         tell("plans", i + 1, len(recipe.levels))
     how = Storage(recipe.size, recipe.resize, recipe.quality)
     with claim(out) as folder:
@@ -117,7 +117,12 @@ def last(builds: Path) -> Path:
     return cards[-1].parent
 
 
-def _name(recipe: Recipe, level: int) -> str:
+def config(recipe: Recipe, level: int) -> str:
+    """Return the name of the config that a recipe makes of a level.
+
+    Raises:
+        LookupError: unknown noise
+    """
     return config_name(recipe, level, pick(NOISE, recipe.noise, "noise").options)
 
 

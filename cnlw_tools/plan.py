@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cnlw_tools import __version__, dice, tables
 from cnlw_tools.dataset import Dataset
 from cnlw_tools.lookup import pick, suggest
-from cnlw_tools.noise import NOISE, Draw, Items, NoiseModel, TooFewImages
+from cnlw_tools.noise import NOISE, Draw, Expected, Items, NoiseModel, TooFewImages
 from cnlw_tools.noise.base import victims
 from cnlw_tools.recipe import Recipe
 from cnlw_tools.tables import PLAN
@@ -40,29 +40,31 @@ def plan(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
     noise = pick(NOISE, recipe.noise, "noise")
     chosen = options(noise, recipe)
     seed = recipe.seed if recipe.nested else dice.key(f"level {level}", recipe.seed)
-    if dataset.base is None:
-        raise ValueError(f"{dataset.name}: its base manifest comes from the images: give --data-dir")
-    train = pc.equal(dataset.base["split"], "train")
-    slots = dataset.base.filter(train)
-    if not len(slots):
-        raise ValueError(f"{dataset.name}: no row of the base manifest has split 'train': noise has nothing to fall on")
+    slots = _slots(dataset)
     pool = dataset.pool(recipe.min_votes) if noise.needs_pool else dataset.web[:0]
     base = items(slots, seed, noise)
-    count = np.bincount(base.label, minlength=len(dataset.classes))
     draw = _draw(noise, base, items(pool, seed, noise), level, dataset.classes, chosen)
     noisy = _joined(slots, pool, draw, victims(base))
-    others = _kept(dataset.base.filter(pc.invert(train)), seed)
-    promise = noise.expected(count, level, **chosen)
+    others = _kept(dataset.base, seed)
+    expected = promise(recipe, dataset, level)
     made = {
         "recipe": {**asdict(recipe), "levels": list(recipe.levels), "options": chosen},
         "level": level,
         "version": __version__,
         "inputs": dataset.digests(),
-        "rate": promise.rate,
-        "foreign": promise.foreign,
-        "matrix": tables.pack(promise.matrix),
+        "rate": expected.rate,
+        "foreign": expected.foreign,
+        "matrix": tables.pack(expected.matrix),
     }
     return tables.with_metadata(pa.concat_tables([noisy, others]), made)
+
+
+def promise(recipe: Recipe, dataset: Dataset, level: int) -> Expected:
+    """Return what the noise model promises of a level, before anything is drawn."""
+    noise = pick(NOISE, recipe.noise, "noise")
+    slots = _slots(dataset)
+    count = np.bincount(slots["label"].to_numpy(), minlength=len(dataset.classes))
+    return noise.expected(count, level, **options(noise, recipe))
 
 
 def options(noise: NoiseModel, recipe: Recipe) -> dict[str, Any]:
@@ -121,8 +123,19 @@ def _joined(slots: pa.Table, pool: pa.Table, draw: Draw, order: NDArray[np.int64
     return pa.table(columns, schema=PLAN)
 
 
-def _kept(rows: pa.Table, seed: int) -> pa.Table:
+def _slots(dataset: Dataset) -> pa.Table:
+    """Return the rows that noise may fall on."""
+    if dataset.base is None:
+        raise ValueError(f"{dataset.name}: its base manifest comes from the images: give --data-dir")
+    slots = dataset.base.filter(pc.equal(dataset.base["split"], "train"))
+    if not len(slots):
+        raise ValueError(f"{dataset.name}: no row of the base manifest has split 'train': noise has nothing to fall on")
+    return slots
+
+
+def _kept(base: pa.Table, seed: int) -> pa.Table:
     """Return the rows that noise leaves alone, by split and key."""
+    rows = base.filter(pc.not_equal(base["split"], "train"))
     rows = rows.take(np.lexsort((tables.keys(rows["image_id"], seed), rows["split"].to_numpy(zero_copy_only=False))))
     n = len(rows)
     columns = [

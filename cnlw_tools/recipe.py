@@ -55,19 +55,29 @@ CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def load(path: Path, **changes: Any) -> Recipe:
-    """Read a recipe; ``changes`` override what it says.
+def load(path: Path) -> Recipe:
+    """Read a recipe.
 
     Raises:
         ValueError: not TOML, an unknown or missing key, or a value out of range
+        FileNotFoundError: there is no such file
+    """
+    return make(read(path), str(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return what a recipe's file says, not yet checked.
+
+    Raises:
+        ValueError: not TOML
+        FileNotFoundError: there is no such file
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: there is no such recipe; `cnlw list recipes` shows which there are") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not TOML: {error}") from error
-    return make({**raw, **changes}, str(path))
 
 
 def make(raw: Mapping[str, Any], where: str) -> Recipe:

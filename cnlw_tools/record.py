@@ -12,6 +12,7 @@ import yaml
 
 CARD = "README.md"
 FENCE = "---\n"
+REMEDY = "point at a folder that `cnlw build` made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Record:
 
 def front_matter(record: Record, about: Mapping[str, Any]) -> str:
     """Return the YAML block of a card; ``about``: what else the Hub reads (licence, tags ...)."""
-    configs = [{"config_name": n, "data_files": _data_files(c)} for n, c in sorted(record.configs.items())]
+    configs = [{"config_name": n, "data_files": data_files(c)} for n, c in sorted(record.configs.items())]
     block = {**about, "configs": configs, "cnlw": asdict(record)}
     return FENCE + yaml.dump(block, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=200) + FENCE
 
@@ -52,18 +53,33 @@ def load(folder: Path) -> Record:
     Raises:
         ValueError: the folder holds no card, or not one of ours
     """
-    card = folder / CARD
-    remedy = "point at a folder that `cnlw build` made"
+    block = load_block(folder)
     try:
-        text = card.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(f"{folder}: no build here (there is no {CARD}): {remedy}") from None
-    try:
-        raw = yaml.load(text.split(FENCE)[1], _Loader)["cnlw"]  # noqa: S506, it is a safe one
+        raw = dict(block["cnlw"])
         configs = {name: Config(**config) for name, config in raw.pop("configs").items()}
         return Record(**raw, configs=configs)
-    except (IndexError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise ValueError(f"{card}: not the card of a build ({type(error).__name__}: {error}): {remedy}") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"{folder / CARD}: not the card of a build ({type(error).__name__}: {error}): {REMEDY}"
+        ) from error
+
+
+def load_block(folder: Path) -> dict[str, Any]:
+    """Return the whole YAML block of a card.
+
+    Raises:
+        ValueError: the folder holds no card, or one without such a block
+    """
+    card = folder / CARD
+    try:
+        block = yaml.load(card.read_text(encoding="utf-8").split(FENCE)[1], _Loader)  # noqa: S506, it is a safe one
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(f"{folder}: no build here (there is no {CARD}): {REMEDY}") from None
+    except (IndexError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{card}: not the card of a build ({type(error).__name__}: {error}): {REMEDY}") from error
+    if not isinstance(block, dict):
+        raise ValueError(f"{card}: not the card of a build: {REMEDY}")
+    return block
 
 
 def is_build(folder: Path) -> bool:
@@ -79,7 +95,8 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-def _data_files(config: Config) -> list[dict[str, Any]]:
+def data_files(config: Config) -> list[dict[str, Any]]:
+    """Return what `datasets` reads for a config: the files of each split, sorted by names that say nothing of noise."""
     return [
         {"split": split, "path": [f"data/{name}-*.parquet" for name in names]}
         for split, names in config.segments.items()

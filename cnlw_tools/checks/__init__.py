@@ -1,0 +1,63 @@
+"""`cnlw validate`: a build is what it says, proved from the build alone. The checks are the tuple below."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from cnlw_tools.checks import files, noise, pixels, roundtrip, rows
+from cnlw_tools.checks.evidence import Evidence, Tell, gather
+from cnlw_tools.checks.finding import Check, Finding
+
+__all__ = ["CHECKS", "Check", "Finding", "validate"]
+
+
+def _tables(found: Evidence) -> str | None:
+    return None if found.dataset else "the tables cannot be read"
+
+
+def _web(found: Evidence) -> str | None:
+    some = any("web" in found.rows(name)["origin"].to_pylist() for name in found.record.configs)
+    return _tables(found) or (None if some else "no config has web images")
+
+
+def _levels(found: Evidence) -> str | None:
+    return None if len(found.record.configs) > 1 else "there is one config"
+
+
+CHECKS: tuple[Check, ...] = (
+    Check("card", "the card's configs are the files it speaks of", files.card),
+    Check("hashes", "every shard is there and unchanged", files.hashes),
+    Check("tables", "the tables it was made from are there and unchanged", files.tables),
+    Check("schema", "columns, types and features are the export's", files.schema, _tables),
+    Check("counts", "rows of each split", rows.counts),
+    Check("plans", "plans drawn again have the recorded digests", rows.plans, _tables),
+    Check("rows", "every row equals its row of the plan", rows.rows, _tables),
+    Check("labels", "labels are those of the class list", rows.labels, _tables),
+    Check("flags", "is_noisy iff the label is wrong or the image foreign", rows.flags),
+    Check("truth", "true labels are the base manifest's", rows.truth, _tables),
+    Check("rate", "the realised noise is the asked one", noise.rate, _tables),
+    Check("matrix", "given labels follow the expected matrix", noise.matrix, _tables),
+    Check("kept", "every class keeps its share of clean labels", noise.kept, _tables),
+    Check("nested", "noisy at one level is noisy at the next", noise.nested, _levels),
+    Check("judged", "every web image was judged wrong", rows.judged, _web),
+    Check("replaced", "no replaced image is still there", rows.replaced, _web),
+    Check("decode", "every image decodes", pixels.decode),
+    Check("contents", "an id stands for one image", pixels.contents),
+    Check("duplicates", "no image twice, none of train in validation", pixels.duplicates),
+    Check("near", "near-duplicates", pixels.near),
+    Check("roundtrip", "load_dataset reads it back", roundtrip.roundtrip),
+)
+
+
+def validate(
+    folder: Path, workers: int, tell: Tell = lambda *_: None
+) -> Iterator[tuple[Check, str | None, list[Finding]]]:
+    """Yield every check, why it does not apply (or none), and what it found.
+
+    Raises:
+        ValueError: there is no build in the folder
+    """
+    found = gather(folder, workers, tell)
+    for i, check in enumerate(CHECKS):
+        tell("checks", i + 1, len(CHECKS))
+        why_not = check.applies(found)
+        yield check, why_not, [] if why_not else list(check.run(found))

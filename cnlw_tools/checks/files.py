@@ -1,0 +1,61 @@
+"""Checks of files: is everything there, as the card says it is, and in the form that `datasets` reads?"""
+
+from collections.abc import Iterator
+
+from cnlw_tools.checks.evidence import Evidence
+from cnlw_tools.checks.finding import Finding, error, some
+from cnlw_tools.export import hf
+from cnlw_tools.record import CARD, data_files, load_block
+
+TABLES = "copy the tables of another build of the same data, or build anew"
+
+
+def card(found: Evidence) -> Iterator[Finding]:
+    """The block that `datasets` reads names the files that the rest of the card speaks of."""
+    block = {c.get("config_name"): c.get("data_files") for c in load_block(found.folder).get("configs") or []}
+    for name, config in found.record.configs.items():
+        if block.pop(name, None) != data_files(config):
+            yield error("card", f"config {name}: its data_files are not its segments", CARD, mend="build it again")
+    if block:
+        yield error(
+            "card", f"configs that the card does not describe: {some(sorted(map(str, block)))}", CARD, len(block)
+        )
+
+
+def hashes(found: Evidence) -> Iterator[Finding]:
+    """Every shard is there and has the sha256 that the card records; none is there that the card does not know."""
+    for name, recorded in found.record.shards.items():
+        if name in found.broken:
+            yield error("hashes", f"cannot be read: {found.broken[name]}", f"data/{name}")
+        elif name not in found.shards:
+            yield error("hashes", "the file is missing", f"data/{name}", mend="run the same `cnlw build` again")
+        elif found.shards[name].sha256 != recorded:
+            yield error("hashes", "its sha256 is not the one on the card", f"data/{name}")
+    unknown = sorted(set(found.shards) - set(found.record.shards))
+    if unknown:
+        mend = "a killed build left them: finish it, or delete them"
+        yield Finding(
+            "hashes", "note", f"files that the card does not know: {some(unknown)}", "data/", len(unknown), mend
+        )
+
+
+def tables(found: Evidence) -> Iterator[Finding]:
+    """The tables can be read and have the digests that the card records."""
+    if found.dataset is None:
+        yield error("tables", found.broken["tables"], "tables/", mend=TABLES)
+        return
+    actual = found.dataset.digests()
+    for name in sorted({*actual, *found.record.tables}):
+        if actual.get(name) != found.record.tables.get(name):
+            yield error("tables", "its digest is not the one on the card", f"tables/{name}.parquet", mend=TABLES)
+
+
+def schema(found: Evidence) -> Iterator[Finding]:
+    """Every shard has the columns, types and features that the export defines."""
+    if found.dataset is None:
+        return
+    wanted = hf.schema(found.dataset.classes)
+    for name, shard in sorted(found.shards.items()):
+        if not shard.schema.equals(wanted, check_metadata=True):
+            wrong = [f.name for f in wanted if f.name not in shard.schema.names or shard.schema.field(f.name) != f]
+            yield error("schema", f"not the schema of the export ({some(wrong) or 'its metadata'})", f"data/{name}")

@@ -1,0 +1,40 @@
+"""The command line: options, one call, output. Heavy imports live inside the commands."""
+
+from typing import Any
+
+import click
+
+from cnlw_tools import __version__
+from cnlw_tools.cli.build import build
+from cnlw_tools.cli.diff import diff
+from cnlw_tools.cli.list import list_
+from cnlw_tools.cli.plan import plan
+from cnlw_tools.cli.validate import validate
+
+
+class Polite(click.Group):
+    """Says in one line what went wrong and what to do, instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; the library's errors become messages."""
+        try:
+            return super().invoke(ctx)
+        except (ValueError, LookupError, OSError) as error:
+            raise click.ClickException(_sentence(error)) from error
+
+
+@click.group(cls=Polite, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cnlw")
+def main() -> None:
+    """Controlled noisy-label image benchmarks: plan them, build them, prove them."""
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror}"
+    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+
+
+for command in (build, diff, list_, plan, validate):
+    main.add_command(command)

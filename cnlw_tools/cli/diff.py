@@ -1,0 +1,43 @@
+"""``cnlw diff``: how two plans, or two builds, differ."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("a", type=click.Path(exists=True, path_type=Path))
+@click.argument("b", type=click.Path(exists=True, path_type=Path))
+def diff(a: Path, b: Path) -> None:
+    """Say in how many slots, and how, two plans or two builds differ.
+
+    Exit code: 0 they are the same, 1 they differ, 2 they cannot be compared.
+    """
+    from cnlw_tools.diff import difference, plans
+
+    if a.is_dir() != b.is_dir():
+        raise click.UsageError(f"{a} and {b}: compare two plans or two builds")
+    ours, theirs = plans(a), plans(b)
+    same = True
+    for name in sorted({*ours, *theirs}):
+        if name not in ours or name not in theirs:
+            same = False
+            click.echo(f"{name}: only in {a if name in ours else b}")
+            continue
+        found = difference(ours[name], theirs[name])
+        same &= found.same()
+        click.echo(
+            f"{name}: {_sentence(found.slots, found.only_a, found.only_b, found.differ, found.by, found.such_as)}"
+        )
+    raise SystemExit(0 if same else 1)
+
+
+def _sentence(slots: int, only_a: int, only_b: int, differ: int, by: dict[str, int], such_as: list[str]) -> str:
+    if not (only_a or only_b or differ):
+        return f"the same in all {slots:,} slots"
+    parts = [f"{slots:,} slots, {differ:,} differ"]
+    parts += ["in " + ", ".join(f"{column} {n:,}" for column, n in by.items())] if by else []
+    parts += [f"only in the first {only_a:,}"] if only_a else []
+    parts += [f"only in the second {only_b:,}"] if only_b else []
+    parts += ["such as " + ", ".join(such_as)] if such_as else []
+    return "; ".join(parts)

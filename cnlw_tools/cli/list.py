@@ -1,0 +1,50 @@
+"""``cnlw list``: what there is, one line each."""
+
+from pathlib import Path
+
+import click
+
+from cnlw_tools.cli.options import ROOT, folder
+
+
+@click.command("list")
+@click.argument("kind", type=click.Choice(["datasets", "noise", "exporters", "recipes"]))
+@ROOT
+def list_(kind: str, root: Path | None) -> None:
+    """Say what there is, one line each."""
+    for name, line in {"datasets": _datasets, "noise": _noise, "exporters": _exporters, "recipes": _recipes}[kind](
+        folder(root)
+    ):
+        click.echo(f"{name:22} {line}".rstrip())
+
+
+def _datasets(root: Path) -> list[tuple[str, str]]:
+    from cnlw_tools import dataset, tables
+    from cnlw_tools.sources import SOURCES
+
+    found = []
+    for name in dataset.names(root):
+        classes = len(tables.read_classes(root / "manifests" / name / "classes.csv"))
+        images = "images: yes" if name in SOURCES else "images: no source yet"
+        found.append((name, f"{classes:4} classes   {images}"))
+    return found
+
+
+def _noise(root: Path) -> list[tuple[str, str]]:
+    from cnlw_tools.noise import NOISE
+
+    return [(name, _first_line(model.draw)) for name, model in NOISE.items()]
+
+
+def _exporters(root: Path) -> list[tuple[str, str]]:
+    from cnlw_tools.export import EXPORTERS
+
+    return [(name, _first_line(write)) for name, write in EXPORTERS.items()]
+
+
+def _recipes(root: Path) -> list[tuple[str, str]]:
+    return [(p.stem, p.read_text().splitlines()[0].lstrip("# ")) for p in sorted((root / "pipelines").glob("*.toml"))]
+
+
+def _first_line(thing: object) -> str:
+    return (thing.__doc__ or "").splitlines()[0]

@@ -1,0 +1,88 @@
+"""Options that several commands share, and how they become a recipe."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from cnlw_tools.recipe import Recipe
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+ROOT = click.option(
+    "--root", type=click.Path(file_okay=False, path_type=Path), help="Folder of manifests/, annotations/, pipelines/."
+)
+WORKERS = click.option("--workers", type=click.IntRange(1), help="Processes.  [default: all processors]")
+WHAT = (
+    click.argument("recipe", required=False),
+    click.option("--dataset", help="Name of a dataset.  [default: shapes]"),
+    click.option("--noise", help="Kind of noise: red, blue; `cnlw list noise`."),
+    click.option("--level", help="Percent, 0 to 95, or all.  [default: the recipe's]"),
+    click.option("--seed", type=int, help="Another seed is another draw.  [default: 0]"),
+    click.option("-o", "options", multiple=True, metavar="NAME=VALUE", help="Option of the noise; may come again."),
+    click.option("--data-dir", type=click.Path(path_type=Path), help="Where your copy of the images lies."),
+    ROOT,
+)
+
+
+def what(command: F) -> F:
+    """Add the options that say what to build."""
+    for option in reversed(WHAT):
+        command = option(command)
+    return command
+
+
+def folder(root: Path | None) -> Path:
+    """Return the root to use; the package's own where none is given."""
+    from cnlw_tools import files
+
+    return root or files.root()
+
+
+def read_recipe(recipe: str | None, root: Path, flags: dict[str, Any]) -> "Recipe":
+    """Return the recipe of a file, of a name, or of --dataset and --noise; flags override what it says."""
+    from cnlw_tools import recipe as recipes
+
+    changes = {
+        k: flags[k]
+        for k in ("dataset", "noise", "seed", "size", "resize", "quality", "layout")
+        if flags.get(k) is not None
+    }
+    path = _path(recipe, root, changes)
+    raw = recipes.read(path) if path else {}
+    raw |= changes
+    if flags["options"]:
+        raw["options"] = {**raw.get("options", {}), **dict(map(recipes.option, flags["options"]))}
+    if flags["level"] not in (None, "all"):
+        raw["levels"] = [_level(flags["level"])]
+    return recipes.make(raw, str(path or "the command line"))
+
+
+def _path(recipe: str | None, root: Path, changes: dict[str, Any]) -> Path | None:
+    """Return the recipe's file; none where flags say all and no file goes with them."""
+    if recipe is not None:
+        named = root / "pipelines" / f"{recipe}.toml"
+        return named if named.is_file() and not Path(recipe).exists() else Path(recipe)
+    if "noise" not in changes:
+        raise ValueError("no noise named: give --noise red or --noise blue, or a recipe; see `cnlw list recipes`")
+    from cnlw_tools import dataset
+    from cnlw_tools.lookup import pick
+    from cnlw_tools.noise import NOISE
+
+    name = changes.setdefault("dataset", "shapes")
+    pick(dict.fromkeys(dataset.names(root)), name, "dataset")
+    pick(NOISE, changes["noise"], "noise")
+    path = root / "pipelines" / f"{name}_{changes['noise']}.toml"
+    return path if path.is_file() else None
+
+
+def _level(text: str) -> int:
+    from cnlw_tools.lookup import suggest
+    from cnlw_tools.recipe import BENCHMARK, HIGHEST
+
+    if not text.isdecimal() or int(text) > HIGHEST:
+        near = suggest(text, [*map(str, BENCHMARK), "all"])
+        raise ValueError(f"unknown level {text!r}.{near} Give a whole percent from 0 to {HIGHEST}, or all")
+    return int(text)

@@ -1,0 +1,32 @@
+"""``cnlw plan``: one level as a table, without an image."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cnlw_tools.cli.options import folder, read_recipe, what
+
+
+@click.command()
+@what
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Parquet file.  [default: DATASET_CONFIG.parquet]"
+)
+def plan(recipe: str | None, root: Path | None, out: Path | None, **flags: Any) -> None:
+    """Write which image takes which slot under which label, for one level."""
+    from cnlw_tools import tables
+    from cnlw_tools.build import config, gather
+    from cnlw_tools.plan import plan as draw
+
+    chosen = read_recipe(recipe, folder(root), flags)
+    if len(chosen.levels) != 1:
+        raise ValueError(f"a plan is one level, and here are {len(chosen.levels)}: give --level, such as --level 40")
+    level = chosen.levels[0]
+    target = out or Path(f"{chosen.dataset}_{config(chosen, level)}.parquet")
+    if target.exists():
+        tables.read_plan(target)  # another plan may be replaced; anything else is an error that says so
+    table = draw(chosen, gather(chosen, folder(root), flags["data_dir"]), level)
+    tables.write(table, target)
+    noisy = sum(table["is_noisy"].to_pylist())
+    click.echo(f"{target}: {len(table):,} rows, {noisy:,} noisy, digest {tables.digest(table)}")

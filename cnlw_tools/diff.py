@@ -1,0 +1,87 @@
+"""In how many slots, and how, two plans differ, or two builds config by config."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from cnlw_tools import record, tables
+
+FIELDS = ("image_id", "label", "clean_label", "origin", "is_noisy")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How two plans differ; a slot is a split and the base image that it began with."""
+
+    slots: int  # in either
+    only_a: int
+    only_b: int
+    differ: int  # slots in both with other contents
+    by: dict[str, int]  # column -> slots in both that differ in it
+    such_as: list[str]  # the first few slots that differ
+
+    def same(self) -> bool:
+        """Do they agree in every slot?"""
+        return not (self.only_a or self.only_b or self.differ)
+
+
+def plans(path: Path) -> Mapping[str, pa.Table]:
+    """Return the plan of a file under the name "plan", or every config of a build under its own.
+
+    Raises:
+        ValueError: the path is neither
+    """
+    if path.is_dir():
+        said = record.load(path)
+        return {name: _config(path, config) for name, config in said.configs.items()}
+    return {"plan": tables.read_plan(path)}
+
+
+def difference(a: pa.Table, b: pa.Table) -> Difference:
+    """Compare two plans slot by slot, whatever the order of their rows."""
+    a, b = _slots(a), _slots(b)
+    at = pc.index_in(a["slot"], b["slot"].combine_chunks())
+    both = a.filter(pc.is_valid(at))
+    other = b.take(at.drop_null())
+    unlike = {f: pc.fill_null(pc.not_equal(both[f], other[f]), False).to_numpy() for f in FIELDS}
+    for f in FIELDS:
+        unlike[f] = unlike[f] | (both[f].is_null().to_numpy() != other[f].is_null().to_numpy())
+    anything = np.logical_or.reduce(list(unlike.values()))
+    shown = both.filter(pa.array(anything))["slot"][:5].to_pylist()
+    return Difference(
+        slots=len(a) + len(b) - len(both),
+        only_a=len(a) - len(both),
+        only_b=len(b) - len(both),
+        differ=int(anything.sum()),
+        by={f: int(mask.sum()) for f, mask in unlike.items() if mask.any()},
+        such_as=[slot.split("\x1f")[1] for slot in shown],
+    )
+
+
+def _slots(plan: pa.Table) -> pa.Table:
+    """Give every row the name of its slot: split, first image, and a number where a slot comes several times."""
+    first = pc.coalesce(plan["replaces"], plan["image_id"])
+    name = pc.binary_join_element_wise(plan["split"], first, "\x1f").combine_chunks()
+    codes = name.dictionary_encode().indices.to_numpy()
+    order = np.argsort(codes, kind="stable")
+    begin = np.searchsorted(codes[order], codes[order])
+    nth = np.empty(len(codes), np.int64)
+    nth[order] = np.arange(len(codes)) - begin
+    return plan.append_column("slot", pc.binary_join_element_wise(name, pa.array(nth).cast(pa.string()), "\x1f"))
+
+
+def _config(folder: Path, config: record.Config) -> pa.Table:
+    """Return the rows of a config as a plan, from its shards."""
+    parts = []
+    for split, segments in config.segments.items():
+        for path in sorted(p for s in segments for p in (folder / "data").glob(f"{s}-*.parquet")):
+            rows = pq.read_table(path, columns=[*FIELDS, "replaces"], partitioning=None)
+            parts.append(rows.append_column("split", pa.array([split] * len(rows), pa.string())))
+    if not parts:
+        raise ValueError(f"{folder}: the shards of a config are missing: run the same `cnlw build` again")
+    return pa.concat_tables(parts).select(tables.PLAN.names).cast(tables.PLAN)
