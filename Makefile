@@ -7,6 +7,7 @@ DEV := .venv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HOME := $(CURDIR)/.cache/huggingface
 export HF_HUB_OFFLINE := 1
+export HF_DATASETS_DISABLE_PROGRESS_BARS := 1
 
 .PHONY: help demo test lint clean
 
