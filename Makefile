@@ -34,7 +34,7 @@ lint: $(DEV)/ready  ## ruff, mypy and the import contracts
 	$(DEV)/bin/ruff check --quiet .
 	$(DEV)/bin/ruff format --check --quiet .
 	$(DEV)/bin/mypy --no-error-summary
-	$(DEV)/bin/lint-imports
+	$(DEV)/bin/lint-imports --no-logo
 
 clean:  ## delete builds, caches and both environments
 	rm -rf $(DEMO) $(DEV) builds runs dist .cache .*_cache .hypothesis
