@@ -19,7 +19,7 @@ def main() -> None:
     kinds: list[tuple[str, str, Path | None]] = [("shapes", "red", None), ("shapes", "blue", None)]
     kinds += [("cifar10", "blue", cifar)] if cifar else []
     print(
-        "| dataset | noise | one level MB | ten levels MB | x | one level s | ten levels s | x |\n|---|---|---|---|---|---|---|---|"
+        "| dataset | noise | one level MB | ten levels MB | x | one level s | ten levels s | x |\n" + "|---" * 8 + "|"
     )
     for dataset, noise, data_dir in kinds:
         done = []

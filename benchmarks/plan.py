@@ -68,10 +68,8 @@ if __name__ == "__main__":
     if os.environ.get("MEASURE"):
         measure(int(sys.argv[1]), os.environ["MEASURE"])
     else:
-        print(
-            "| noise | rows | seconds | bytes a row above the manifest | x a hash loop | digest |\n|---|---|---|---|---|---|",
-            flush=True,
-        )
+        head = "| noise | rows | seconds | bytes a row above the manifest | x a hash loop | digest |\n"
+        print(head + "|---" * 6 + "|", flush=True)
         for rows in sys.argv[1:] or ["1000000", "10000000"]:
             for noise in ("red", "blue"):
                 one_core = ["taskset", "-c", "0"] if sys.platform == "linux" else []

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from cnlw_tools import files, tables
 
-TRAIN, VALIDATION, WEB = 20, 4, 40  # of each of the ten classes
+TRAIN, VALIDATION, WEB = 20, 4, 28  # of each of the ten classes
 
 
 def root(folder: Path) -> Path:

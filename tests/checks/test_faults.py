@@ -200,7 +200,7 @@ FAULTS = {
     no_bytes: {"decode"},
     lost_shard: {"counts", "rows"},
     truncated_shard: {"hashes", "rows"},
-    no_features: {"schema", "roundtrip"},
+    no_features: {"schema"},
     no_label: {"hashes", "rows"},
     votes_changed: {"judged"},
     noise_in_validation: {"flags", "rows"},
