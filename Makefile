@@ -7,6 +7,7 @@ DEV := .venv
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HF_HOME := $(CURDIR)/.cache/huggingface
 export HF_HUB_OFFLINE := 1
+export HF_DATASETS_DISABLE_PROGRESS_BARS := 1
 
 .PHONY: help demo test lint clean
 
@@ -33,7 +34,7 @@ lint: $(DEV)/ready  ## ruff, mypy and the import contracts
 	$(DEV)/bin/ruff check --quiet .
 	$(DEV)/bin/ruff format --check --quiet .
 	$(DEV)/bin/mypy --no-error-summary
-	$(DEV)/bin/lint-imports
+	$(DEV)/bin/lint-imports --no-logo
 
 clean:  ## delete builds, caches and both environments
 	rm -rf $(DEMO) $(DEV) builds runs dist .cache .*_cache .hypothesis

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from cnlw_tools import record, tables
 
-FIELDS = ("image_id", "label", "clean_label", "origin", "is_noisy")
+FIELDS = ("image_id", "label", "clean_label", "origin", "is_noisy", "image")  # the last in builds alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ def plans(path: Path) -> Mapping[str, pa.Table]:
         ValueError: the path is neither
     """
     if path.is_dir():
-        said = record.load(path)
-        return {name: _config(path, config) for name, config in said.configs.items()}
+        held = {p.name: _shard(p) for p in sorted((path / "data").glob("*.parquet"))}
+        return {name: _config(held, config) for name, config in record.load(path).configs.items()}
     return {"plan": tables.read_plan(path)}
 
 
@@ -48,9 +50,7 @@ def difference(a: pa.Table, b: pa.Table) -> Difference:
     at = pc.index_in(a["slot"], b["slot"].combine_chunks())
     both = a.filter(pc.is_valid(at))
     other = b.take(at.drop_null())
-    unlike = {f: pc.fill_null(pc.not_equal(both[f], other[f]), False).to_numpy() for f in FIELDS}
-    for f in FIELDS:
-        unlike[f] = unlike[f] | (both[f].is_null().to_numpy() != other[f].is_null().to_numpy())
+    unlike = {f: _unlike(both[f], other[f]) for f in FIELDS if f in both.column_names}
     anything = np.logical_or.reduce(list(unlike.values()))
     shown = both.filter(pa.array(anything))["slot"][:5].to_pylist()
     return Difference(
@@ -75,13 +75,33 @@ def _slots(plan: pa.Table) -> pa.Table:
     return plan.append_column("slot", pc.binary_join_element_wise(name, pa.array(nth).cast(pa.string()), "\x1f"))
 
 
-def _config(folder: Path, config: record.Config) -> pa.Table:
-    """Return the rows of a config as a plan, from its shards."""
+def _unlike(a: pa.ChunkedArray, b: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Mark the rows in which two columns differ, a null being unlike any value."""
+    mask: NDArray[np.bool_] = pc.if_else(
+        pc.or_(a.is_null(), b.is_null()), pc.xor(a.is_null(), b.is_null()), pc.not_equal(a, b)
+    ).to_numpy()
+    return mask
+
+
+def _shard(path: Path) -> pa.Table:
+    """Return the rows of a shard, the sha256 of each image in the place of the image."""
+    try:
+        rows = pq.read_table(path, columns=["image", *FIELDS[:-1], "replaces"], partitioning=None)
+        images = [sha256(raw or b"").hexdigest() for raw in rows["image"].combine_chunks().field("bytes").to_pylist()]
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise ValueError(
+            f"{path}: cannot be read ({str(error).splitlines()[0]}): see what `cnlw validate` says"
+        ) from error
+    return rows.set_column(0, "image", pa.array(images, pa.string())).replace_schema_metadata()
+
+
+def _config(held: Mapping[str, pa.Table], config: record.Config) -> pa.Table:
+    """Return the rows of a config, with its splits."""
     parts = []
     for split, segments in config.segments.items():
-        for path in sorted(p for s in segments for p in (folder / "data").glob(f"{s}-*.parquet")):
-            rows = pq.read_table(path, columns=[*FIELDS, "replaces"], partitioning=None)
-            parts.append(rows.append_column("split", pa.array([split] * len(rows), pa.string())))
+        for name, rows in held.items():
+            if name.split("-")[0] in segments:
+                parts.append(rows.append_column("split", pa.array([split] * len(rows), pa.string())))
     if not parts:
-        raise ValueError(f"{folder}: the shards of a config are missing: run the same `cnlw build` again")
-    return pa.concat_tables(parts).select(tables.PLAN.names).cast(tables.PLAN)
+        raise ValueError("the shards of a config are missing: see what `cnlw validate` says")
+    return pa.concat_tables(parts)

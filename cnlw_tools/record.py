@@ -6,9 +6,11 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
+
+T = TypeVar("T", "Config", "Record")
 
 CARD = "README.md"
 FENCE = "---\n"
@@ -56,8 +58,8 @@ def load(folder: Path) -> Record:
     block = load_block(folder)
     try:
         raw = dict(block["cnlw"])
-        configs = {name: Config(**config) for name, config in raw.pop("configs").items()}
-        return Record(**raw, configs=configs)
+        configs = {name: _checked(Config(**config)) for name, config in raw.pop("configs").items()}
+        return _checked(Record(**raw, configs=configs))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
             f"{folder / CARD}: not the card of a build ({type(error).__name__}: {error}): {REMEDY}"
@@ -89,6 +91,20 @@ def is_build(folder: Path) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _checked(said: T) -> T:
+    """Return a record or config whose fields have the types that they should have."""
+    for f, kind in get_type_hints(type(said)).items():
+        value = getattr(said, f)
+        if not isinstance(value, get_origin(kind) or kind):
+            raise TypeError(f"{f} is {value!r}")
+        if get_origin(kind) is dict:
+            inner = get_origin(get_args(kind)[1]) or get_args(kind)[1]
+            for k, v in value.items():
+                if inner is not Any and not isinstance(v, inner):
+                    raise TypeError(f"{f}: {k} is {v!r}")
+    return said
 
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where libyaml is there

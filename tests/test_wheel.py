@@ -12,12 +12,13 @@ pytestmark = pytest.mark.slow
 
 CHECKOUT = Path(__file__).parents[1]
 BUILD = """
+from dataclasses import replace
 from pathlib import Path
 from cnlw_tools import files, recipe
 from cnlw_tools.build import build
 
 root = files.root()
-chosen = recipe.load(root / "pipelines" / "shapes_red.toml", levels=(10,))
+chosen = replace(recipe.load(root / "pipelines" / "shapes_red.toml"), levels=(10,))
 print(*build(chosen, root, None, Path("built"), workers=1).configs)
 """
 

@@ -156,6 +156,8 @@ def _shard(data: Path, name: str) -> Shard | tuple[str, str]:
         table = pq.read_table(data / name, partitioning=None)
         images = table["image"].combine_chunks().field("bytes")
         rows = table.select(ROW).cast(COLUMNS)
+        if empty := [c for c in ("label", "is_noisy", "origin", "image_id") if rows[c].null_count]:
+            raise ValueError(f"no value in some row of {', '.join(empty)}")
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         return name, str(error).splitlines()[0]
     hashes = [None if raw is None else sha256(raw).hexdigest() for raw in images.to_pylist()]

@@ -29,6 +29,8 @@ def rate(found: Evidence) -> Iterator[Finding]:
             if held != wanted:
                 said = f"{held} of {n} rows are {what} ({100 * held / n:.3f} %), not {wanted} ({100 * share:.3f} %)"
                 yield error("rate", said, name, abs(held - wanted), MEND)
+        if round(found.record.configs[name].rate * n) != (pc.sum(train["is_noisy"]).as_py() or 0):
+            yield error("rate", "the card states another realised rate than the rows have", name, mend="build it again")
 
 
 def matrix(found: Evidence) -> Iterator[Finding]:
@@ -52,12 +54,11 @@ def matrix(found: Evidence) -> Iterator[Finding]:
 def kept(found: Evidence) -> Iterator[Finding]:
     """Every class keeps its share of clean labels, give or take one image."""
     for name, config in found.record.configs.items():
-        plan = found.plans.get(name)
-        if plan is None:
+        if name not in found.plans or "proportional" not in NOISE[config.recipe["noise"]].holds:
             continue
         train, classes = found.train(name), len(found.dataset.classes) if found.dataset else 0
         clean = train.filter(pc.invert(train["is_noisy"]))["label"].to_numpy()
-        held = np.bincount(clean, minlength=classes)[:classes]
+        held = np.bincount(clean[(clean >= 0) & (clean < classes)], minlength=classes)
         wanted = (1 - config.level / 100) * _slots(found, classes)
         off = np.flatnonzero(np.abs(held - wanted) > 1.5)
         if len(off):
@@ -104,7 +105,7 @@ def _families(found: Evidence) -> list[list[str]]:
     """Group the configs that one nested draw made, by rising level."""
     groups: dict[str, list[str]] = {}
     for name, config in found.record.configs.items():
-        if config.recipe["nested"] and "nested" in NOISE[config.recipe["noise"]].holds:
+        if name in found.plans and config.recipe["nested"] and "nested" in NOISE[config.recipe["noise"]].holds:
             groups.setdefault(repr(sorted(config.recipe.items(), key=str)), []).append(name)
     return [sorted(names, key=lambda n: found.record.configs[n].level) for names in groups.values()]
 

@@ -1,6 +1,7 @@
 """A progress bar a stage."""
 
 import contextlib
+import sys
 
 import click
 
@@ -17,7 +18,7 @@ class Bars(contextlib.ExitStack):
         if stage != self.stage:
             self.close()
             self.stage, self.done = stage, 0
-            bar = click.progressbar(length=total, label=f"{stage:8}", file=click.get_text_stream("stderr"))
+            bar = click.progressbar(length=total, label=f"{stage:8}", file=sys.stderr)
             self.bar = self.enter_context(bar)
         self.bar.update(done - self.done)
         self.done = done

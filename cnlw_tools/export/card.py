@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cnlw_tools.files import aside
-from cnlw_tools.recipe import Recipe
+from cnlw_tools.recipe import BENCHMARK, Recipe
 from cnlw_tools.record import CARD, Record, front_matter
 
 PAPER = """@inproceedings{jiang2020beyond,
@@ -53,6 +53,10 @@ By cnlw_tools {version}, from the tables in `tables/`. Images: {images}. Files a
 noise, and of several, differ in few rows, and a row that they share is stored once. `cnlw validate` recomputes
 every number here from the files.
 
+```
+{commands}
+```
+
 ## Classes
 
 {names}
@@ -92,6 +96,7 @@ def _text(folder: Path, record: Record, recipe: Recipe, classes: tuple[str, ...]
         pictures="".join(f"![{p.stem.replace('_', ' ')}]({p.name})\n\n" for p in sorted(folder.glob("samples_*.png"))),
         version=record.version,
         images=_images(record),
+        commands="\n".join(_commands(record)),
         names=", ".join(f"{i} {name}" for i, name in enumerate(classes)),
         tables=", ".join(f"`{name}` {digest}" for name, digest in record.tables.items()),
         licence=recipe.licence,
@@ -104,6 +109,24 @@ def _row(name: str, record: Record) -> str:
     others = ", ".join(f"{split} {n:,}" for split, n in config.rows.items() if split != "train")
     rate = f"{100 * config.rate:.3f} %"
     return f"| `{name}` | {config.level} % | {rate} | {config.rows['train']:,} | {others} | `{config.digest[:16]}` |"
+
+
+def _commands(record: Record) -> list[str]:
+    """Return the commands that make these configs."""
+    drawn: dict[str, set[int]] = {}
+    for config in record.configs.values():
+        asked = config.recipe
+        options = "".join(f" -o {k}={v}" for k, v in sorted(asked["options"].items()))
+        call = (
+            f"cnlw build --dataset {record.dataset} --noise {asked['noise']} --seed {asked['seed']}{options} --level "
+        )
+        drawn.setdefault(call, set()).add(config.level)
+    lines = []
+    for call, levels in drawn.items():
+        whole = levels >= set(BENCHMARK)
+        lines += [f"{call}all"] if whole else []
+        lines += [f"{call}{level}" for level in sorted(levels - set(BENCHMARK) if whole else levels)]
+    return lines
 
 
 def _images(record: Record) -> str:

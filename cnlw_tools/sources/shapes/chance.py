@@ -11,13 +11,14 @@ from cnlw_tools.dice import UInts, key, keys, uniform
 T = TypeVar("T")
 
 BLOCK = 128  # numbers made at a time
+PICTURE, TABLE = 7301, 7302  # seeds of their own: no draw of a noise model may depend on what a picture looks like
 
 
 class Chance:
     """A row of uniform numbers that one drawing reads from left to right."""
 
     def __init__(self, text: str) -> None:
-        self._key = np.array([key(text)], np.uint64)
+        self._key = np.array([key(text, PICTURE)], np.uint64)
         self._row: list[float] = []
         self._blocks = 0
 
@@ -51,7 +52,7 @@ def _spread(key: UInts, n: int) -> UInts:
 
 
 def id_keys(ids: Sequence[str]) -> UInts:
-    """Return the (n,) keys of n ids."""
+    """Return the (n,) keys of n ids, for what the tables draw."""
     text = [i.encode() for i in ids]
     offsets = np.cumsum([0, *map(len, text)])
-    return keys(np.frombuffer(b"".join(text), np.uint8), offsets, 0)
+    return keys(np.frombuffer(b"".join(text), np.uint8), offsets, TABLE)

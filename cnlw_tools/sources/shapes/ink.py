@@ -161,14 +161,15 @@ def draw(parts: Iterable[Part], outline: float = 0.0, ground: int = 0) -> Image.
 
 
 def coloured(roles: Image.Image, palette: Palette) -> Image.Image:
-    """Turn a large map of roles into a finished RGBA picture."""
-    table = bytearray(4 * 256)
-    for role, (r, g, b, alpha) in palette.items():  # multiplied by alpha here, not pixel by pixel
-        table[4 * role : 4 * role + 4] = bytes((r * alpha // 255, g * alpha // 255, b * alpha // 255, alpha))
+    """Turn a large map of roles into a finished RGBA picture; mixed while multiplied by alpha, as edges must be."""
+    table, opacity = bytearray(3 * 256), [0] * 256
+    for role, (*colour, alpha) in palette.items():
+        table[3 * role : 3 * role + 3] = bytes(c * alpha // 255 for c in colour)
+        opacity[role] = alpha
     image = roles.copy()
-    image.putpalette(bytes(table), "RGBA")
-    large = Image.frombytes("RGBa", image.size, image.convert("RGBA").tobytes())
-    return large.reduce(OVER).convert("RGBA")
+    image.putpalette(bytes(table))
+    bands = image.convert("RGB").reduce(OVER).split()
+    return Image.merge("RGBa", [*bands, roles.point(opacity).reduce(OVER)]).convert("RGBA")
 
 
 def textured(roles: Image.Image, pattern: Image.Image) -> Image.Image:

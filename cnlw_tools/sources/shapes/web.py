@@ -52,6 +52,7 @@ class Find(NamedTuple):
     thing: str  # a class, a look-alike, a related thing; empty for the rest
 
 
+@cache
 def find(image_id: str, name: str) -> Find:
     """Say what the candidate shows that a search for a class brought up."""
     chance = Chance(f"{image_id} find")

@@ -54,14 +54,12 @@ def clock(chance: Chance) -> Parts:
 def key(chance: Chance) -> Parts:
     """A key, lying: a bow with a hole, a shaft, two to four teeth."""
     r, thick = chance.real(0.3, 0.42), chance.real(0.13, 0.18)
-    bow_ = chance.pick([_round_bow, _square_bow, _trefoil])(r)
+    head = chance.pick([_round_bow, _square_bow, _trefoil])(r)
     shaft = line(BODY, thick, complex(-0.62 + r, 0), 0.92 + 0j)
-    teeth = [
-        box(BODY, complex(0.76 - 0.17 * i, 0), complex(0.86 - 0.17 * i, chance.real(0.2, 0.36)))
-        for i in range(chance.whole(2, 4))
-    ]
+    ends = (0.86, 0.69, 0.52, 0.35)[: chance.whole(2, 4)]
+    teeth = [box(BODY, x - 0.1, complex(x, chance.real(0.2, 0.36))) for x in ends]
     collar = [line(TRIM, 0.1, complex(r - 0.5, -0.14), complex(r - 0.5, 0.14))] if chance.yes() else []
-    return [*teeth, shaft, *collar, *turned(bow_, 0, 1, -0.62 + 0j)]
+    return [*teeth, shaft, *collar, *turned(head, 0, 1, -0.62 + 0j)]
 
 
 def umbrella(chance: Chance) -> Parts:
@@ -148,12 +146,9 @@ def teapot(chance: Chance) -> Parts:
     light = blob(TINT, complex(-w * 0.7, y), complex(-w * 0.45, y - h * 0.6), complex(-w * 0.42, y))
     lid = lathe(TRIM if chance.yes() else BODY, complex(0.12, y - h - 0.16), complex(0.34, y - h + 0.05))
     foot = lathe(SHADE, complex(w * 0.5, y + h - 0.05), complex(w * 0.56, y + h + 0.05))
-    band = chance.pick([[], [_sash(w, y)], [disc(TRIM, complex(0.02, y + 0.06), 0.2)]])
+    sash = line(TRIM, 0.08, *bow(complex(0, y), w * 0.92, 0.1, 0, 180))
+    band = chance.pick([[], [sash], [disc(TRIM, complex(0.02, y + 0.06), 0.2)]])
     return [ear, spout, foot, belly, light, *band, lid, disc(TRIM, complex(0, y - h - 0.22), 0.1)]
-
-
-def _sash(w: float, y: float) -> Part:
-    return line(TRIM, 0.08, *bow(complex(0, y), w * 0.92, 0.1, 0, 180))
 
 
 def _heart() -> Part:
@@ -175,7 +170,7 @@ def _round_bow(r: float) -> Parts:
 
 
 def _square_bow(r: float) -> Parts:
-    return [blob(BODY, *(z * r * 1.15 for z in around(8, 1.0, -112.5))), disc(NONE, complex(-r * 0.45, 0), r * 0.3)]
+    return [blob(BODY, *(z * r * 1.15 for z in around(4, 1.05, -45))), disc(NONE, complex(-r * 0.4, 0), r * 0.36)]
 
 
 def _trefoil(r: float) -> Parts:

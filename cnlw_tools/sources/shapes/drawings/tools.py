@@ -113,10 +113,11 @@ def tweezers(chance: Chance) -> Parts:
 
 
 def tongs(chance: Chance) -> Parts:
-    """Kitchen tongs with scalloped ends."""
-    gape = chance.real(8, 18)
-    half = turned([line(METAL, 0.13, 0j, -1.45j), blob(BODY, -1.4j - 0.1, -1.75j, -1.4j + 0.14, -1.2j)], gape, 1, 0.85j)
-    return [*half, *mirrored(half), disc(TRIM, 0.85j, 0.11)]
+    """Kitchen tongs: two bent arms, closing on two claws."""
+    gape = chance.real(0.3, 0.46)
+    claw = blob(BODY, complex(gape - 0.06, -0.5), complex(gape, -0.9), complex(0.06, -0.8), complex(gape - 0.2, -0.56))
+    half = [line(METAL, 0.14, 0.84j, complex(gape, 0.1), complex(gape - 0.06, -0.5)), claw]
+    return [*half, *mirrored(half), disc(TRIM, 0.84j, 0.13)]
 
 
 def comb(chance: Chance) -> Parts:

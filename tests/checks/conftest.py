@@ -1,0 +1,31 @@
+"""One small build, red and blue, copied for every test that spoils it."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cnlw_tools import recipe
+from cnlw_tools.build import build
+
+spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parent.parent / "tiny.py")
+assert spec
+assert spec.loader
+tiny = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tiny)
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    root = tiny.root(folder / "root")
+    for noise, levels in (("red", [20, 40]), ("blue", [40])):
+        asked = recipe.make({"dataset": "shapes", "noise": noise, "levels": levels}, "the test")
+        build(asked, root, None, folder / "build", 1)
+    return folder / "build"
+
+
+@pytest.fixture
+def copy(whole: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(whole, tmp_path / "build")

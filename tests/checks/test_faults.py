@@ -1,0 +1,284 @@
+"""Every fault is found by what the data say, even where every recorded hash has been made to match."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from cnlw_tools import dataset, files, record, tables
+from cnlw_tools.checks import CHECKS, validate
+from cnlw_tools.checks.evidence import gather
+from cnlw_tools.export import card
+from cnlw_tools.plan import plan
+from cnlw_tools.recipe import Recipe, make
+
+RECIPE = make({"dataset": "shapes", "noise": "red", "licence": "apache-2.0"}, "the test")
+
+
+def errors(folder: Path) -> set[str]:
+    found = gather(folder, 1, lambda *_: None)
+    return {f.check for c in CHECKS if not c.applies(found) for f in c.run(found) if f.severity == "error"}
+
+
+def recorded_anew(folder: Path) -> None:
+    """Make every recorded hash, count and digest match what lies there."""
+    said = record.load(folder)
+    found = dataset.read("shapes", folder / "tables", folder / "tables")
+    configs = {}
+    for name, config in said.configs.items():
+        drawn = plan(Recipe(**config.recipe), found, config.level)
+        configs[name] = replace(config, digest=tables.digest(drawn))
+    shards = {p.name: files.digest(p) for p in sorted((folder / "data").glob("*.parquet"))}
+    card.write(folder, replace(said, shards=shards, tables=found.digests(), configs=configs), RECIPE, found.classes)
+
+
+def shard(folder: Path, config: str, noisy: bool, split: str = "train") -> Path:
+    """Return a shard of a config that holds noisy rows, or clean ones."""
+    for segment in record.load(folder).configs[config].segments[split]:
+        for path in (folder / "data").glob(f"{segment}-*.parquet"):
+            if bool(pq.read_table(path)["is_noisy"][0].as_py()) == noisy:
+                return path
+    raise AssertionError("no such shard")
+
+
+def change(path: Path, edit: Callable[[dict[str, object]], None], row: int = 0) -> None:
+    """Change one row of a shard."""
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    edit(rows[row])
+    pq.write_table(pa.Table.from_pylist(rows, table.schema), path)
+
+
+def image_of(path: Path, row: int = 0) -> bytes:
+    data: bytes = pq.read_table(path)["image"][row].as_py()["bytes"]
+    return data
+
+
+def test_a_build_as_it_was_made_has_no_errors(whole: Path) -> None:
+    """Nothing is wrong with a build that nobody spoiled, and every check applies to it."""
+    done = list(validate(whole, 1))
+
+    assert [] == [f for _, _, found in done for f in found if f.severity == "error"]
+    assert [] == [(c.name, why) for c, why, _ in done if why]
+
+
+def test_recording_anew_changes_nothing_in_a_sound_build(copy: Path) -> None:
+    """The tool of these tests does no harm of its own."""
+    recorded_anew(copy)
+
+    assert set() == errors(copy)
+
+
+def flip_label(folder: Path) -> None:
+    change(shard(folder, "red_40", False), lambda r: r.update(label=(r["label"] + 1) % 10))  # type: ignore[operator]
+
+
+def flip_label_and_say_so(folder: Path) -> None:
+    def edit(r):
+        r.update(label=(r["label"] + 1) % 10, is_noisy=True)
+
+    change(shard(folder, "blue_40", False), edit)
+
+
+def wrong_truth(folder: Path) -> None:
+    def edit(r):
+        r.update(label=(r["label"] + 1) % 10, clean_label=(r["clean_label"] + 1) % 10)
+
+    change(shard(folder, "red_40", False), edit)
+
+
+def label_out_of_range(folder: Path) -> None:
+    path = shard(folder, "red_40", False)
+    change(path, lambda r: r.update(label=-3))
+
+
+def drop_row(folder: Path) -> None:
+    path = shard(folder, "red_20", True)
+    pq.write_table(pq.read_table(path)[1:], path)
+
+
+def row_twice(folder: Path) -> None:
+    path = shard(folder, "red_20", True)
+    table = pq.read_table(path)
+    pq.write_table(pa.concat_tables([table, table[:1]]), path)
+
+
+def validation_image_in_train(folder: Path) -> None:
+    data = image_of(shard(folder, "red_40", False, "validation"))
+    change(shard(folder, "red_40", True), lambda r: r.update(image={"bytes": data, "path": None}))
+
+
+def other_image_under_an_id(folder: Path) -> None:
+    paths = sorted((folder / "data").glob("*.parquet"))
+    ids = {path: pq.read_table(path)["image_id"].to_pylist() for path in paths}
+    path, row = next((p, ids[p].index(i)) for p in paths for q in paths for i in ids[q] if p != q and i in ids[p])
+    data = image_of(path, (row + 1) % len(ids[path]))
+    change(path, lambda r: r.update(image={"bytes": data, "path": None}), row)
+
+
+def replaced_image_comes_back(folder: Path) -> None:
+    path = shard(folder, "red_40", True)
+    gone = pq.read_table(path)["replaces"][0].as_py()
+    for other in (folder / "data").glob("*.parquet"):
+        table = pq.read_table(other)
+        at = np.flatnonzero(pc.equal(table["image_id"], gone).to_numpy())
+        if len(at):
+            image = {"bytes": image_of(other, int(at[0])), "path": None}
+            change(path, lambda r, image=image: r.update(image=image))  # type: ignore[misc]
+            return
+    raise AssertionError("the replaced image is nowhere")
+
+
+def right_image_as_noise(folder: Path) -> None:
+    found = dataset.read("shapes", folder / "tables", folder / "tables")
+    path = shard(folder, "red_40", True)
+    label = pq.read_table(path)["label"][0].as_py()
+    wrong = set(found.pool(1)["image_id"].to_pylist())
+    right = [r["image_id"] for r in found.web.to_pylist() if r["label"] == label and r["image_id"] not in wrong]
+    change(path, lambda r: r.update(image_id=right[0]))
+
+
+def truncated_image(folder: Path) -> None:
+    path = shard(folder, "red_40", True)
+    data = image_of(path)
+    change(path, lambda r: r.update(image={"bytes": data[: len(data) // 2], "path": None}))
+
+
+def no_bytes(folder: Path) -> None:
+    change(shard(folder, "red_40", True), lambda r: r.update(image={"bytes": None, "path": "elsewhere.png"}))
+
+
+def lost_shard(folder: Path) -> None:
+    shard(folder, "red_40", True).unlink()
+
+
+def truncated_shard(folder: Path) -> None:
+    path = shard(folder, "red_40", True)
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def no_features(folder: Path) -> None:
+    path = shard(folder, "red_40", True)
+    pq.write_table(pq.read_table(path).replace_schema_metadata(), path)
+
+
+def no_label(folder: Path) -> None:
+    change(shard(folder, "red_40", True), lambda r: r.update(label=None))
+
+
+def votes_changed(folder: Path) -> None:
+    path = folder / "tables" / "votes.parquet"
+    table = pq.read_table(path)
+    yes = pa.array([True] * len(table))
+    tables.write(table.set_column(table.schema.get_field_index("correct"), "correct", yes), path)
+
+
+def noise_in_validation(folder: Path) -> None:
+    def edit(r):
+        r.update(label=(r["label"] + 1) % 10, is_noisy=True)
+
+    change(shard(folder, "red_40", False, "validation"), edit)
+
+
+FAULTS = {
+    flip_label: {"rows", "flags"},
+    flip_label_and_say_so: {"rows", "rate"},
+    wrong_truth: {"rows", "truth"},
+    label_out_of_range: {"rows", "labels"},
+    drop_row: {"counts", "rows", "rate"},
+    row_twice: {"counts", "rows", "duplicates"},
+    validation_image_in_train: {"duplicates"},
+    other_image_under_an_id: {"contents", "duplicates"},
+    replaced_image_comes_back: {"replaced"},
+    right_image_as_noise: {"judged", "rows"},
+    truncated_image: {"decode"},
+    no_bytes: {"decode"},
+    lost_shard: {"counts", "rows"},
+    truncated_shard: {"hashes", "rows"},
+    no_features: {"schema"},
+    no_label: {"hashes", "rows"},
+    votes_changed: {"judged"},
+    noise_in_validation: {"flags", "rows"},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.__name__)
+def test_a_fault_is_found_by_what_the_data_say(copy: Path, fault: Callable[[Path], None]) -> None:
+    """With every recorded hash made to match, the checks that look at the data still find the fault."""
+    fault(copy)
+    if fault is not truncated_shard and fault is not votes_changed:
+        recorded_anew(copy)
+
+    assert set() == FAULTS[fault] - errors(copy)
+
+
+def test_a_changed_byte_is_found_by_the_recorded_hash(copy: Path) -> None:
+    """A shard that was written again, with the same rows, is no longer the one on the card."""
+    path = shard(copy, "red_40", True)
+    pq.write_table(pq.read_table(path), path)
+
+    assert {"hashes"} == errors(copy)
+
+
+def test_configs_of_the_card_must_be_the_ones_it_describes(copy: Path) -> None:
+    """Pointing a config at other files is an error of the card."""
+    text = (copy / "README.md").read_text()
+    segment = record.load(copy).configs["red_40"].segments["validation"][0]
+    (copy / "README.md").write_text(text.replace(f"data/{segment}-*", "data/*"))
+
+    assert "card" in errors(copy)
+
+
+def test_a_file_that_the_card_does_not_know_is_a_note(copy: Path) -> None:
+    """What a killed build left does no harm."""
+    path = shard(copy, "red_40", True)
+    (copy / "data" / "ffffffffffffffff-00000-of-00001.parquet").write_bytes(path.read_bytes())
+
+    notes = [f for _, _, found in validate(copy, 1) for f in found if f.check == "hashes"]
+
+    assert ["note"] == [f.severity for f in notes]
+
+
+def test_a_pair_that_the_source_tables_hold_is_a_note(copy: Path) -> None:
+    """Two ids with one sha256 in the base manifest are what the data are, not what the build did."""
+    path = shard(copy, "red_40", False)
+    data, ids = image_of(path, 1), pq.read_table(path)["image_id"][:2].to_pylist()
+    for other in (copy / "data").glob("*.parquet"):
+        rows = pq.read_table(other)["image_id"].to_pylist()
+        if ids[0] in rows:
+            change(other, lambda r: r.update(image={"bytes": data, "path": None}), rows.index(ids[0]))
+    base = tables.read_manifest(copy / "tables/base.parquet", 10)
+    same = pa.array(["0" * 64 if i in ids else None for i in base["image_id"].to_pylist()], pa.string())
+    tables.write(base.set_column(base.schema.get_field_index("sha256"), "sha256", same), copy / "tables/base.parquet")
+    recorded_anew(copy)
+
+    severities = {f.severity for _, _, found in validate(copy, 1) for f in found if f.check == "duplicates"}
+
+    assert {"note"} == severities
+
+
+@pytest.mark.parametrize(
+    "text", ["", "---\n", "---\na: [\n---\n", "---\ncnlw: 3\n---\n", "---\ncnlw: {configs: {a: 1}}\n---\n"]
+)
+def test_a_card_that_is_none_is_no_build(copy: Path, text: str) -> None:
+    """A broken card is a clear error, not a traceback of its parser."""
+    (copy / "README.md").write_text(text)
+
+    with pytest.raises(ValueError, match="not the card of a build"):
+        list(validate(copy, 1))
+
+
+def test_tables_that_cannot_be_read_are_a_finding(copy: Path) -> None:
+    """The checks that need no tables still run."""
+    (copy / "tables" / "base.parquet").write_bytes(b"nothing")
+
+    done = {check.name: (why, found) for check, why, found in validate(copy, 1)}
+
+    assert "error" == done["tables"][1][0].severity
+    assert "the tables cannot be read" == done["rows"][0]
+    assert done["hashes"] == (None, [])

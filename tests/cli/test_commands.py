@@ -1,0 +1,261 @@
+"""The commands, as a user types them: what they print, where they write, and how they fail."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+from cnlw_tools import files, tables
+from cnlw_tools.cli import main
+
+spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parent.parent / "tiny.py")
+assert spec
+assert spec.loader
+tiny = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tiny)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tiny.root(tmp_path_factory.mktemp("root"))
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def cnlw(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def build(root: Path, *arguments: object) -> Result:
+    return cnlw("build", "--root", root, "--workers", 1, *arguments)
+
+
+def test_build_validate_load(root: Path, here: Path) -> None:
+    """The daily four lines: build, validate the last build, load it."""
+    built = build(root, "--noise", "red", "--level", 40)
+    checked = cnlw("validate", "--workers", 1)
+
+    assert (0, 0) == (built.exit_code, checked.exit_code), built.output + checked.output
+    assert 'load_dataset("builds/shapes", "red_40")' in built.output
+    assert "40.000 % noisy   train 200, validation 40" in built.output
+    assert "builds/shapes: 0 errors" in checked.output
+
+
+def test_validate_json_says_what_the_summary_says(root: Path, here: Path) -> None:
+    """One JSON object, with every check and every finding."""
+    build(root, "--noise", "blue", "--level", 20)
+    next((here / "builds/shapes/data").glob("*.parquet")).unlink()
+
+    checked = cnlw("validate", "builds/shapes", "--json", "--workers", 1)
+    said = json.loads(checked.stdout)
+
+    assert 1 == checked.exit_code
+    assert not said["ok"]
+    assert "hashes" in {f["check"] for f in said["findings"] if f["severity"] == "error"}
+    assert {"check", "severity", "what", "where", "count", "mend"} == set(said["findings"][0])
+
+
+def test_a_recipe_and_the_flags_mean_the_same(root: Path, here: Path) -> None:
+    """The same plan comes of `RECIPE.toml`, of its name, and of --dataset and --noise."""
+    for i, arguments in enumerate(
+        (
+            ["--noise", "red"],
+            ["--dataset", "shapes", "--noise", "red"],
+            ["shapes_red"],
+            [root / "pipelines/shapes_red.toml"],
+        )
+    ):
+        assert 0 == cnlw("plan", "--root", root, *arguments, "--level", 10, "--out", f"{i}.parquet").exit_code
+
+    assert 1 == len({tables.digest(tables.read_plan(here / f"{i}.parquet")) for i in range(4)})
+
+
+def test_flags_override_the_recipe(root: Path, here: Path) -> None:
+    """A seed on the command line is another draw, and is in the config's name."""
+    built = build(root, "shapes_blue", "--level", 37, "--seed", 3, "-o", "x=1")
+    assert "noise 'blue' has no option 'x'" in built.output
+
+    built = build(root, "shapes_blue", "--level", 37, "--seed", 3)
+
+    assert "blue_37_s3" in built.output
+
+
+def test_plan_writes_one_level_without_an_image(root: Path, here: Path) -> None:
+    """The default file is named after dataset and config, and says how it was made."""
+    planned = cnlw("plan", "--root", root, "--noise", "red", "--level", 40)
+    plan = tables.read_plan(here / "shapes_red_40.parquet")
+    said = tables.metadata(plan)
+
+    assert "240 rows, 80 noisy" in planned.output
+    assert tables.digest(plan) in planned.output
+    assert ("red", 40, 0) == (said["recipe"]["noise"], said["level"], said["recipe"]["seed"])
+    assert {"base", "web", "votes"} == set(said["inputs"])
+    assert 0.4 == said["rate"]
+    assert (10, 10) == tables.unpack(said["matrix"]).shape
+
+
+def test_plan_does_not_overwrite_what_is_no_plan(root: Path, here: Path) -> None:
+    """A file that holds something else stays as it was."""
+    (here / "mine.parquet").write_text("precious")
+
+    planned = cnlw("plan", "--root", root, "--noise", "red", "--level", 40, "--out", "mine.parquet")
+
+    assert 1 == planned.exit_code
+    assert "precious" == (here / "mine.parquet").read_text()
+
+
+def test_diff_of_plans(root: Path, here: Path) -> None:
+    """Two levels of one draw differ in the slots between them, in image, truth, origin and flag."""
+    for level in (10, 20):
+        cnlw("plan", "--root", root, "--noise", "red", "--level", level)
+
+    same = cnlw("diff", "shapes_red_10.parquet", "shapes_red_10.parquet")
+    other = cnlw("diff", "shapes_red_10.parquet", "shapes_red_20.parquet")
+
+    assert (0, "plan: the same in all 240 slots\n") == (same.exit_code, same.output)
+    assert 1 == other.exit_code
+    assert "240 slots, 20 differ; in image_id 20, clean_label 20, origin 20, is_noisy 20" in other.output
+
+
+def test_diff_of_builds_goes_config_by_config(root: Path, here: Path) -> None:
+    """A config that only one has is named; a shared one is compared."""
+    build(root, "--noise", "blue", "--level", 10, "--out", "a")
+    build(root, "--noise", "blue", "--level", 10, "--out", "b")
+    build(root, "--noise", "red", "--level", 10, "--out", "b")
+
+    found = cnlw("diff", "a", "b")
+
+    assert 1 == found.exit_code
+    assert "blue_10: the same in all 240 slots\nred_10: only in b\n" == found.output
+
+
+def test_diff_sees_other_pixels_under_the_same_ids(root: Path, here: Path) -> None:
+    """Two builds of one plan that store other images are not the same."""
+    build(root, "--noise", "blue", "--level", 10, "--out", "a")
+    build(root, "--noise", "blue", "--level", 10, "--out", "b", "--size", 32)
+
+    found = cnlw("diff", "a", "b")
+
+    assert 1 == found.exit_code
+    assert "240 differ; in image 240" in found.output
+
+
+@pytest.mark.parametrize("kind", ["datasets", "noise", "exporters", "recipes"])
+def test_list(kind: str) -> None:
+    """One line each, and the embedded dataset and its noise are among them."""
+    listed = cnlw("list", kind)
+
+    words = {"datasets": "shapes", "noise": "red", "exporters": "hf", "recipes": "shapes_red"}
+    assert any(line.startswith(words[kind]) for line in listed.output.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--noise", "redd", "--level", 40], "unknown noise 'redd'. Did you mean 'red'?"),
+        (["--dataset", "shaped", "--noise", "red"], "unknown dataset 'shaped'. Did you mean 'shapes'?"),
+        (["--noise", "red", "--level", "al"], "unknown level 'al'. Did you mean 'all'?"),
+        (["--noise", "red", "--level", 96], "unknown level '96'."),
+        (["--noise", "red", "--level", "-5"], "unknown level '-5'. Did you mean '5'?"),
+        (["--noise", "red", "--level", 85], "level 85 is above the top level 80"),
+        (["--noise", "red", "--level", 95, "-o", "top=95"], "needs 19 wrong web images and has"),
+        (["--noise", "red", "--level", 40, "-o", "topp=90"], "no option 'topp'. Did you mean 'top'?"),
+        (["--noise", "red", "--level", 40, "-o", "top"], "write it as name=value"),
+        (["--level", 40], "no noise named"),
+        (["nothing.toml"], "nothing.toml: there is no such recipe"),
+        (["--noise", "red", "--seed", "-1"], "seed = -1: it must be"),
+        (["--dataset", "cifar10", "--noise", "blue", "--root", files.root()], "--data-dir"),
+        (["--dataset", "mini_imagenet", "--noise", "red", "--root", files.root()], "ILSVRC2012_img_train.tar"),
+        (["--dataset", "stanford_cars", "--noise", "blue", "--root", files.root()], "devkit"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(
+    root: Path, here: Path, arguments: list[object], message: str
+) -> None:
+    """Value, place and remedy in one line, exit code 1 or 2, no traceback, nothing half-written."""
+    failed = build(root, *arguments)
+
+    assert failed.exit_code in (1, 2)
+    assert message in failed.output
+    assert isinstance(failed.exception, SystemExit)
+    assert 1 == len(failed.output.strip().splitlines()), failed.output
+    assert [] == list(here.iterdir())
+
+
+def test_an_output_folder_that_is_something_else_stays_as_it_is(root: Path, here: Path) -> None:
+    """A folder of somebody's is not built into."""
+    (here / "thesis").mkdir()
+    (here / "thesis" / "chapter.tex").write_text("precious")
+
+    failed = build(root, "--noise", "red", "--level", 40, "--out", "thesis")
+
+    assert 1 == failed.exit_code
+    assert "holds something that is no build" in failed.output
+    assert ["thesis"] == [p.name for p in here.iterdir()]
+
+
+def test_validate_of_nothing_is_bad_usage(here: Path) -> None:
+    """Exit code 2 tells a script that nothing was checked."""
+    (here / "empty").mkdir()
+
+    assert 2 == cnlw("validate").exit_code
+    assert 2 == cnlw("validate", "empty").exit_code
+    assert "no build here" in cnlw("validate", "empty").output
+
+
+def test_a_corrupt_table_is_named(root: Path, here: Path) -> None:
+    """Corrupt Parquet is an error with the file's name, and nothing is built."""
+    broken = tiny.root(here / "root")
+    path = broken / "manifests/shapes/web.parquet"
+    path.write_bytes(path.read_bytes()[:500])
+
+    failed = build(broken, "--noise", "red", "--level", 40)
+
+    assert 1 == failed.exit_code
+    assert "web.parquet: cannot be read" in failed.output
+    assert not (here / "builds").exists()
+
+
+def test_every_command_has_help_and_is_in_the_readme() -> None:
+    """No command without a sentence, and none that the front page does not name."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for name, command in main.commands.items():
+        assert command.help
+        assert all(option.help for option in command.params if isinstance(option, click.Option)), name
+        assert f"cnlw {name}" in readme
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`cnlw --help` answers at once: it imports neither arrays nor tables nor pictures."""
+    code = "import sys, cnlw_tools.cli; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert set() == {"numpy", "pyarrow", "PIL", "torch", "datasets", "pandas"} & set(said.stdout.split())
+
+
+def test_the_module_runs_as_the_command() -> None:
+    """`python -m cnlw_tools` is `cnlw`."""
+    said = subprocess.run([sys.executable, "-m", "cnlw_tools", "--version"], capture_output=True, text=True, check=True)
+
+    assert said.stdout.startswith("cnlw, version")
+
+
+def test_images_need_no_resize_are_stored_as_asked(root: Path, here: Path) -> None:
+    """--size makes squares of that side, and validate agrees."""
+    built = build(root, "--noise", "blue", "--level", 0, "--size", 24)
+    checked = cnlw("validate", "--workers", 1)
+
+    assert (0, 0) == (built.exit_code, checked.exit_code), checked.output
+    data = next((here / "builds/shapes/data").glob("*.parquet"))
+    assert b"\x00\x00\x00\x18\x00\x00\x00\x18" in pq.read_table(data)["image"][0].as_py()["bytes"][:32]
