@@ -7,6 +7,7 @@ builds/shapes/
     samples_red.png  what red noise looks like here
 """
 
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -84,10 +85,12 @@ def build(
     how = Storage(recipe.size, recipe.resize, recipe.quality)
     with claim(out) as folder:
         record = _agree(_standing(folder, recipe, how), found, plans)
-        if not record.configs:
-            dataset.write(found, folder / "tables")
+        same = bool(record.configs) or _written(found, folder / "tables")
         cut = {name: list(segments.cut(p, how, recipe.layout)) for name, p in plans.items()}
         wanted = {file: rows for parts in cut.values() for _, s in parts for file, rows in s.files().items()}
+        for shard in folder.glob("data/*.parquet"):  # what a killed build left: of use if it is a part of this one
+            if shard.name not in record.shards and not (same and shard.name in wanted):
+                shard.unlink()
         job = Job(folder / "data", recipe.dataset, data_dir, how, found.classes)
         hashes = shards.write(job, wanted, workers, tell)
         configs = {name: _config(plans[name], parts) for name, parts in cut.items()}
@@ -124,6 +127,14 @@ def config(recipe: Recipe, level: int) -> str:
         LookupError: unknown noise
     """
     return config_name(recipe, level, pick(NOISE, recipe.noise, "noise").options)
+
+
+def _written(found: Dataset, folder: Path) -> bool:
+    """Write the tables of a new build; were they there already, from a killed build of the same data?"""
+    left = {p.name: files.digest(p) for p in folder.glob("*")}
+    shutil.rmtree(folder, ignore_errors=True)
+    dataset.write(found, folder)
+    return left == {p.name: files.digest(p) for p in folder.glob("*")}
 
 
 def _standing(folder: Path, recipe: Recipe, how: Storage) -> Record:
