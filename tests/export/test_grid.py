@@ -1,0 +1,105 @@
+"""The picture of what noise looks like."""
+
+from io import BytesIO
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from cnlw_tools.export import grid, hf
+from cnlw_tools.export.grid import CELL, CLEAN, GAP, HEAD, NAME, NOISY
+from cnlw_tools.tables import PLAN
+
+RIGHT = NAME + CLEAN * (CELL + GAP) + 3 * GAP
+
+
+def made(folder, classes, each, noisy, origin="base"):
+    """Draw a grid of one-coloured pictures: green ones are clean, red ones noisy."""
+    rows, images = [], []
+    for i in range(classes * each):
+        wrong = i < noisy
+        rows.append(
+            {
+                "image_id": f"i{i}",
+                "label": i % classes,
+                "clean_label": None,
+                "origin": origin if wrong else "base",
+                "replaces": None,
+                "is_noisy": wrong,
+                "split": "train",
+            }
+        )
+        out = BytesIO()
+        Image.new("RGB", (CELL, CELL), (200, 0, 0) if wrong else (0, 200, 0)).save(out, "PNG")
+        images.append(out.getvalue())
+    table = pa.Table.from_pylist(rows, PLAN)
+    names = tuple(f"class {i}" for i in range(classes))
+    folder.mkdir()
+    hf.write(folder / "x.parquet", table, images, names)
+    grid.write(folder / "grid.png", folder, table, {"x.parquet": table}, names)
+    with Image.open(folder / "grid.png") as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def cells(sheet, row):
+    """The colours of the middles of a row's cells: clean, noisy."""
+    y = HEAD + row * (CELL + GAP) + CELL // 2
+    return [
+        [tuple(int(v) for v in sheet[y, left + j * (CELL + GAP) + CELL // 2]) for j in range(count)]
+        for left, count in ((NAME, CLEAN), (RIGHT, NOISY))
+    ]
+
+
+@pytest.mark.parametrize("classes", [1, 2, 10])
+def test_cells(tmp_path, classes):
+    """Every class has a row, its clean images left and its noisy ones right."""
+    sheet = made(tmp_path / "x", classes, 20, 10 * classes)
+
+    assert sheet.shape[0] == HEAD + classes * (CELL + GAP) + GAP
+    for row in range(classes):
+        assert cells(sheet, row) == [[(0, 200, 0)] * CLEAN, [(200, 0, 0)] * NOISY]
+
+
+def test_few(tmp_path):
+    """Where there are fewer images than cells, the rest stays empty."""
+    assert cells(made(tmp_path / "x", 1, 3, 1), 0) == [
+        [(0, 200, 0)] * 2 + [(255, 255, 255)] * 2,
+        [(200, 0, 0)] + [(255, 255, 255)] * 7,
+    ]
+
+
+def test_no_noise(tmp_path):
+    """Without noise the right side is empty."""
+    assert cells(made(tmp_path / "x", 2, 5, 0), 1)[1] == [(255, 255, 255)] * NOISY
+
+
+def test_many_classes(tmp_path):
+    """Of many classes ten are shown, from the first to the last."""
+    assert made(tmp_path / "x", 25, 2, 10).shape[0] == HEAD + 10 * (CELL + GAP) + GAP
+    assert grid._spread(25) == [0, 2, 5, 8, 10, 13, 16, 18, 21, 24]
+
+
+def test_same_bytes(tmp_path):
+    """The same rows give the same picture."""
+    for name in "ab":
+        made(tmp_path / name, 3, 4, 5)
+
+    assert (tmp_path / "a" / "grid.png").read_bytes() == (tmp_path / "b" / "grid.png").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a", "a name that is much too long for its column", "ü" * 200, ""])
+def test_names_fit(name):
+    """A name that is too long is shortened."""
+    found = grid._fit(name)
+
+    assert grid._font(14).getlength(found) <= NAME - 2 * GAP
+    assert found == name or (found.endswith("…") and name.startswith(found[:-1]))
+
+
+def test_small_images():
+    """A small image is shown in whole multiples, on grey."""
+    cell = np.asarray(grid._cell(Image.new("RGB", (32, 32), (9, 9, 9))))
+
+    assert cell.shape == (CELL, CELL, 3)
+    assert tuple(cell[CELL // 2, CELL // 2]) == (9, 9, 9)

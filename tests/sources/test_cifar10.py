@@ -1,0 +1,155 @@
+"""CIFAR-10, from batches pickled as Python 2 did."""
+
+import hashlib
+import os
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnlw_tools.sources.cifar10 import FOLDER, Cifar10, read_batch
+from cnlw_tools.tables import MANIFEST
+
+
+def raw(parent, name):
+    return pickle.loads((parent / FOLDER / name).read_bytes(), encoding="latin1")
+
+
+def expected(parent, name, at):
+    return raw(parent, name)["data"][at].reshape(3, 32, 32).transpose(1, 2, 0)
+
+
+def test_manifest(cifar):
+    """Rows stand in the official order, the test batch as validation, with the hash of their pixels."""
+    table = Cifar10(cifar).manifest()
+    rows = table.to_pylist()
+
+    assert table.schema == MANIFEST
+    assert [row["image_id"] for row in rows] == [f"train-{i:05d}" for i in range(300)] + [
+        f"test-{i:05d}" for i in range(60)
+    ]
+    assert [row["split"] for row in rows] == ["train"] * 300 + ["validation"] * 60
+    assert [row["label"] for row in rows[60:120]] == raw(cifar, "data_batch_2")["labels"]
+    assert rows[61]["sha256"] == hashlib.sha256(expected(cifar, "data_batch_2", 1).tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("image_id", "name", "at"),
+    [
+        ("train-00000", "data_batch_1", 0),
+        ("train-00059", "data_batch_1", 59),
+        ("train-00060", "data_batch_2", 0),
+        ("train-00299", "data_batch_5", 59),
+        ("test-00007", "test_batch", 7),
+    ],
+)
+def test_read(cifar, image_id, name, at):
+    """An image has the pixels of its row, in red, green and blue."""
+    assert np.array_equal(Cifar10(cifar).read(image_id), expected(cifar, name, at))
+
+
+@pytest.mark.parametrize("image_id", ["train-00300", "test-00060", "train", "train-", "train--1", "val-00000", "", "-"])
+def test_no_such_id(cifar, image_id):
+    """An id that there is not is an error that says what ids there are."""
+    with pytest.raises(LookupError, match=f"no image '{image_id}'; ids run from train-00000 and test-00000"):
+        Cifar10(cifar).read(image_id)
+
+
+def test_folder_or_parent(cifar):
+    """The folder itself may be given, or its parent."""
+    assert Cifar10(cifar).folder == Cifar10(cifar / FOLDER).folder
+
+
+def test_no_folder(tmp_path):
+    """Without the folder the archive is named."""
+    with pytest.raises(FileNotFoundError, match=rf"no folder '{FOLDER}' here: unpack cifar-10-python.tar.gz into it"):
+        Cifar10(tmp_path)
+    with pytest.raises(ValueError, match="cifar10 needs --data-dir"):
+        Cifar10(None)
+
+
+def test_missing_batch(cifar, tmp_path):
+    """A missing batch is named."""
+    shutil.copytree(cifar, tmp_path / "x")
+    (tmp_path / "x" / FOLDER / "data_batch_4").unlink()
+
+    with pytest.raises(FileNotFoundError, match=r"data_batch_4: the file is missing: unpack"):
+        Cifar10(tmp_path / "x").manifest()
+
+
+@pytest.mark.parametrize("keep", [0, 1, 30, 100, 4000, -1])
+def test_truncated(cifar, tmp_path, keep):
+    """A truncated batch is named."""
+    (tmp_path / "b").write_bytes((cifar / FOLDER / "data_batch_1").read_bytes()[:keep])
+
+    with pytest.raises(ValueError, match=r"b: truncated, or no batch of CIFAR-10 .*: unpack cifar-10-python.tar.gz"):
+        read_batch(tmp_path / "b")
+
+
+@given(st.integers(0, 10**6), st.integers(1, 255))
+def test_flipped(cifar, tmp_path_factory, at, bits):
+    """A batch with a wrong byte is read or refused, and never ends in another error."""
+    data = bytearray((cifar / FOLDER / "data_batch_1").read_bytes())
+    at = at % 400 if at % 2 else -1 - at % 4000  # where the structure is, not the pixels
+    data[at] ^= bits
+    path = tmp_path_factory.mktemp("flipped") / "b"
+    path.write_bytes(data)
+
+    try:
+        batch = read_batch(path)
+    except ValueError as error:
+        assert str(path) in str(error)  # noqa: PT017
+    else:
+        assert batch.pixels.shape == (len(batch.labels), 3072)
+
+
+class Evil:
+    """Runs a command when it is unpickled by a careless reader."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, ("run",)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_evil(tmp_path, monkeypatch, protocol):
+    """A pickle that would run something is refused, and runs nothing."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "b").write_bytes(pickle.dumps({"data": Evil(), "labels": []}, protocol))
+
+    with pytest.raises(ValueError, match=r"it asks for posix.mkdir, which no CIFAR-10 batch needs"):
+        read_batch(tmp_path / "b")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [],
+        {"labels": [1]},
+        {"data": np.zeros((1, 3072), np.uint8)},
+        {"data": np.zeros((2, 3072), np.uint8), "labels": [1]},
+        {"data": np.zeros((1, 3072)), "labels": [1]},
+        {"data": np.zeros((1, 3073), np.uint8), "labels": [1]},
+        {"data": "x", "labels": [1]},
+        {"data": np.zeros((1, 3072), np.uint8), "labels": 1},
+    ],
+)
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_other_pickle(tmp_path, content, protocol):
+    """A pickle of something else is refused by name."""
+    (tmp_path / "b").write_bytes(pickle.dumps(content, protocol))
+
+    with pytest.raises(ValueError, match=r"b: .*: unpack cifar-10-python.tar.gz again"):
+        read_batch(tmp_path / "b")
+
+
+def test_official_opcodes(cifar):
+    """The batches here are pickled like the official ones: protocol 2, byte strings, the old name of numpy."""
+    data = (cifar / FOLDER / "test_batch").read_bytes()
+
+    assert data.startswith(b"\x80\x02}")
+    assert b"cnumpy.core.multiarray\n_reconstruct\n" in data
+    assert b"_codecs" not in data
