@@ -22,6 +22,10 @@ FOLDER = "cifar-10-batches-py"
 SIDE = 32
 PARTS = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
 SPLITS = {"train": "train", "test": "validation"}
+UNREADABLE = (  # what a wrong byte in a pickle may end in
+    *(pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, AttributeError),
+    *(ImportError, MemoryError, OverflowError),
+)
 
 
 class Batch(NamedTuple):
@@ -99,7 +103,7 @@ def read_batch(path: Path) -> Batch:
         with path.open("rb") as file:
             raw = Plain(file, encoding="latin1").load()
         pixels, labels = np.asarray(raw["data"]), list(raw["labels"])
-    except (pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"{path}: truncated, or no batch of CIFAR-10 ({error}): {remedy}") from error
     if pixels.shape != (len(labels), 3 * SIDE * SIDE) or pixels.dtype != np.uint8:
         raise ValueError(f"{path}: {pixels.dtype} {pixels.shape} for {len(labels)} labels: {remedy}")
