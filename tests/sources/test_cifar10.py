@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cnlw_tools.sources.cifar10 import FOLDER, Cifar10, read_batch
@@ -89,6 +89,8 @@ def test_truncated(cifar, tmp_path, keep):
         read_batch(tmp_path / "b")
 
 
+@example(394, 255)  # a length of gigabytes
+@example(199, 1)  # a module that there is not
 @given(st.integers(0, 10**6), st.integers(1, 255))
 def test_flipped(cifar, tmp_path_factory, at, bits):
     """A batch with a wrong byte is read or refused, and never ends in another error."""
