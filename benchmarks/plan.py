@@ -15,7 +15,7 @@ from hashlib import blake2b
 import numpy as np
 import pyarrow as pa
 
-from cnlw_tools import tables
+from cnlw_tools import columns, tables
 from cnlw_tools.dataset import Dataset
 from cnlw_tools.plan import plan
 from cnlw_tools.recipe import make
@@ -54,7 +54,7 @@ def measure(n: int, noise: str) -> None:
     found = AllWrong("made", tuple(map(str, range(CLASSES))), base, web, tables.VOTES.empty_table())
     recipe = make({"dataset": "made", "noise": noise}, "the benchmark")
     before, begun = peak(), time.perf_counter()
-    digest = tables.digest(plan(recipe, found, 40))
+    digest = columns.digest(plan(recipe, found, 40))
     seconds, memory = time.perf_counter() - begun, (peak() - before) / n
     ids = base["image_id"][:BLOCK].to_pylist()
     begun = time.perf_counter()

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cnlw_tools import __version__, dataset, files, segments, shards, tables
+from cnlw_tools import __version__, columns, dataset, files, segments, shards, tables
 from cnlw_tools.claim import claim
 from cnlw_tools.dataset import Dataset
 from cnlw_tools.export import card, grid
@@ -157,7 +157,7 @@ def _agree(record: Record, found: Dataset, plans: Mapping[str, pa.Table]) -> Rec
         if digests.get(name) != digest:
             raise ValueError(f"its tables/{name}.parquet differs from the one of {found.name} now: give another --out")
     for name, table in plans.items():
-        if name in record.configs and record.configs[name].digest != tables.digest(table):
+        if name in record.configs and record.configs[name].digest != columns.digest(table):
             raise ValueError(f"config {name} stands there with other contents: give another --out")
     return record
 
@@ -177,7 +177,7 @@ def _config(table: pa.Table, parts: Parts) -> Config:
     return Config(
         recipe={k: made["recipe"][k] for k in ("dataset", "noise", "seed", "nested", "min_votes", "options")},
         level=made["level"],
-        digest=tables.digest(table),
+        digest=columns.digest(table),
         rows={split: len(table.filter(pc.equal(table["split"], split))) for split in names},
         rate=pc.sum(train["is_noisy"]).as_py() / len(train),
         segments={split: sorted(found) for split, found in names.items()},

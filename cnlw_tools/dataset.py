@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cnlw_tools import tables
+from cnlw_tools import columns, tables
 from cnlw_tools.lookup import suggest
 from cnlw_tools.votes import judged_wrong
 
@@ -31,7 +31,7 @@ class Dataset:
     def digests(self) -> dict[str, str]:
         """Identify every table by its rows."""
         found = {"base": self.base, "web": self.web, "votes": self.votes}
-        return {name: tables.digest(table) for name, table in found.items() if table is not None}
+        return {name: columns.digest(table) for name, table in found.items() if table is not None}
 
     def pool(self, min_votes: int) -> pa.Table:
         """Return the candidates that people judged wrong: what red noise may use."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools import __version__, dice, tables
+from cnlw_tools import __version__, columns, dice, tables
 from cnlw_tools.dataset import Dataset
 from cnlw_tools.lookup import pick, suggest
 from cnlw_tools.noise import NOISE, Draw, Expected, Items, NoiseModel, TooFewImages
@@ -54,7 +54,7 @@ def plan(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
         "inputs": dataset.digests(),
         "rate": expected.rate,
         "foreign": expected.foreign,
-        "matrix": tables.pack(expected.matrix),
+        "matrix": columns.pack(expected.matrix),
     }
     return tables.with_metadata(pa.concat_tables([noisy, others]), made)
 
@@ -87,7 +87,7 @@ def options(noise: NoiseModel, recipe: Recipe) -> dict[str, Any]:
 def items(manifest: pa.Table, seed: int, noise: NoiseModel) -> Items:
     """Reduce a manifest to what noise may see."""
     side = {name: manifest[name].to_numpy() for name in noise.side if name in manifest.column_names}
-    return Items(manifest["label"].to_numpy().astype(np.int64), tables.keys(manifest["image_id"], seed), side)
+    return Items(manifest["label"].to_numpy().astype(np.int64), columns.keys(manifest["image_id"], seed), side)
 
 
 def _draw(
@@ -111,7 +111,7 @@ def _joined(slots: pa.Table, pool: pa.Table, draw: Draw, order: NDArray[np.int64
     slot, label, came = draw.slot[rows], draw.label[rows].astype(np.int32), draw.pool[rows] >= 0
     image = np.where(came, len(slots) + draw.pool[rows], slot)
     truth = slots["label"].to_numpy()[slot]
-    columns = [
+    values = [
         _column(slots["image_id"].chunks + pool["image_id"].chunks).take(pa.array(image)),
         label,
         pa.array(truth, mask=came),
@@ -120,7 +120,7 @@ def _joined(slots: pa.Table, pool: pa.Table, draw: Draw, order: NDArray[np.int64
         came | (label != truth),
         _repeat("train", len(rows)),
     ]
-    return pa.table(columns, schema=PLAN)
+    return pa.table(values, schema=PLAN)
 
 
 def _slots(dataset: Dataset) -> pa.Table:
@@ -136,9 +136,9 @@ def _slots(dataset: Dataset) -> pa.Table:
 def _kept(base: pa.Table, seed: int) -> pa.Table:
     """Return the rows that noise leaves alone, by split and key."""
     rows = base.filter(pc.not_equal(base["split"], "train"))
-    rows = rows.take(np.lexsort((tables.keys(rows["image_id"], seed), rows["split"].to_numpy(zero_copy_only=False))))
+    rows = rows.take(np.lexsort((columns.keys(rows["image_id"], seed), rows["split"].to_numpy(zero_copy_only=False))))
     n = len(rows)
-    columns = [
+    values = [
         rows["image_id"],
         rows["label"],
         rows["label"],
@@ -147,7 +147,7 @@ def _kept(base: pa.Table, seed: int) -> pa.Table:
         np.zeros(n, bool),
         rows["split"],
     ]
-    return pa.table(columns, schema=PLAN)
+    return pa.table(values, schema=PLAN)
 
 
 def _column(chunks: list[pa.Array]) -> pa.ChunkedArray:

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cnlw_tools import tables
+from cnlw_tools import columns, tables
 from cnlw_tools.images import Storage
 from cnlw_tools.noise.base import share
 from cnlw_tools.recipe import BENCHMARK
@@ -62,6 +62,6 @@ def cut(plan: pa.Table, how: Storage, layout: str = "bands") -> Iterator[tuple[s
 
 def _segment(rows: pa.Table, how: Storage) -> Segment:
     slot = pc.coalesce(rows["replaces"], rows["image_id"])
-    rows = rows.take(np.argsort(tables.keys(slot, ORDER), kind="stable")).combine_chunks()
-    what = json.dumps([tables.digest(rows.replace_schema_metadata()), asdict(how)], sort_keys=True)
+    rows = rows.take(np.argsort(columns.keys(slot, ORDER), kind="stable")).combine_chunks()
+    what = json.dumps([columns.digest(rows.replace_schema_metadata()), asdict(how)], sort_keys=True)
     return Segment(sha256(what.encode()).hexdigest()[:16], rows)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cnlw_tools import dice, tables
+from cnlw_tools import columns, dice
 
 KEY = ["image_id", "label"]
 LOT = 2  # the stream of random numbers that deals a candidate of two classes to one of them
@@ -49,7 +49,7 @@ def _one_class_each(pool: pa.Table) -> pa.Table:
     if pc.count_distinct(pool["image_id"]).as_py() == len(pool):
         return pool
     codes = pool["image_id"].combine_chunks().dictionary_encode().indices.to_numpy()
-    keys = tables.keys(pool["image_id"], 0) ^ dice.mix(pool["label"].to_numpy().astype(np.uint64))
+    keys = columns.keys(pool["image_id"], 0) ^ dice.mix(pool["label"].to_numpy().astype(np.uint64))
     order = np.lexsort((dice.uniform(keys, LOT), codes))
     first = np.r_[True, np.diff(codes[order]) != 0]
     return pool.take(np.sort(order[first]))

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from cnlw_tools import dataset, files, segments, shards, tables
+from cnlw_tools import columns, dataset, files, segments, shards
 from cnlw_tools.build import build, gather, last
 from cnlw_tools.plan import plan
 from cnlw_tools.recipe import Recipe
@@ -134,7 +134,7 @@ def test_record(built, cifar):
 
     assert record.shards == {p.name: files.digest(p) for p in sorted((built / "data").iterdir())}
     assert (config.level, config.rate, config.rows) == (40, 0.4, {"train": 300, "validation": 60})
-    assert config.digest == tables.digest(table)
+    assert config.digest == columns.digest(table)
     assert record.tables == dataset.read("x", built / "tables", built / "tables").digests()
 
 

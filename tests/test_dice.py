@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools import dice, tables
+from cnlw_tools import columns, dice
 
 MASK = 2**64 - 1
 G = 0x9E3779B97F4A7C15
@@ -60,7 +60,7 @@ def test_sliced(texts, seed, data):
     hi = data.draw(st.integers(lo, len(texts)))
     part = pa.array(texts, pa.string())[lo:hi]
 
-    assert naive(texts[lo:hi], seed) == dice.keys(*tables.utf8(part), seed).tolist()
+    assert naive(texts[lo:hi], seed) == dice.keys(*columns.utf8(part), seed).tolist()
 
 
 @given(st.lists(st.lists(st.text(max_size=12), max_size=5), max_size=6))
@@ -68,20 +68,20 @@ def test_chunked(parts):
     """A column in any chunks, empty ones too, has the keys of its strings in order."""
     column = pa.chunked_array([pa.array(part, pa.string()) for part in parts], pa.string())
 
-    assert naive([text for part in parts for text in part], 3) == tables.keys(column, 3).tolist()
+    assert naive([text for part in parts for text in part], 3) == columns.keys(column, 3).tolist()
 
 
 def test_large_strings():
     """64-bit offsets are read as such."""
     part = pa.array(TEXTS, pa.large_string())[1:]
 
-    assert naive(TEXTS[1:], 2) == dice.keys(*tables.utf8(part), 2).tolist()
+    assert naive(TEXTS[1:], 2) == dice.keys(*columns.utf8(part), 2).tolist()
 
 
 def test_blocks():
     """Where one block of ids ends and the next begins, nothing happens."""
     texts = [f"id {i}" * (1 + i % 3) for i in range(dice.BLOCK + 3)]
-    found = tables.keys(pa.chunked_array([texts]), 1)
+    found = columns.keys(pa.chunked_array([texts]), 1)
     some = [0, dice.BLOCK - 1, dice.BLOCK, dice.BLOCK + 2]
 
     assert naive([texts[i] for i in some], 1) == found[some].tolist()
@@ -105,7 +105,7 @@ def test_uniform(k, stream, i):
 
 def test_uniform_is_uniform():
     """Ten thousand numbers of neighbouring ids fill ten bins evenly, and two streams are not correlated."""
-    keys = tables.keys(pa.chunked_array([[f"{i:05d}" for i in range(10_000)]]), 0)
+    keys = columns.keys(pa.chunked_array([[f"{i:05d}" for i in range(10_000)]]), 0)
     u, v = dice.uniform(keys, 0), dice.uniform(keys, 1)
 
     assert np.abs(np.histogram(u, 10, (0, 1))[0] - 1000).max() < 150

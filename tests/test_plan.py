@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cnlw_tools import dataset, tables
+from cnlw_tools import columns, dataset, tables
 from cnlw_tools.noise.base import share
 from cnlw_tools.plan import plan
 from cnlw_tools.recipe import Recipe, make
@@ -186,7 +186,7 @@ def test_independent(data, noise):
 @noises
 def test_seeds(data, noise):
     """Another seed is another draw."""
-    found = {tables.digest(plan(recipe(noise, seed=seed), data, 40)) for seed in (0, 1, 2**63 - 1)}
+    found = {columns.digest(plan(recipe(noise, seed=seed), data, 40)) for seed in (0, 1, 2**63 - 1)}
 
     assert len(found) == 3
 
@@ -232,9 +232,9 @@ def test_metadata(data, noise):
 
     assert made["level"] == 40
     assert (made["recipe"]["noise"], made["recipe"]["seed"]) == (noise, 7)
-    assert made["inputs"] == {n: tables.digest(getattr(data, n)) for n in ("base", "web", "votes")}
+    assert made["inputs"] == {n: columns.digest(getattr(data, n)) for n in ("base", "web", "votes")}
     assert (made["rate"], made["foreign"]) == (0.4, 0.4 if noise == "red" else 0)
-    assert np.allclose(np.diag(tables.unpack(made["matrix"])), 1 if noise == "red" else 0.6)
+    assert np.allclose(np.diag(columns.unpack(made["matrix"])), 1 if noise == "red" else 0.6)
 
 
 def test_metadata_round_trip(data, tmp_path):
@@ -275,4 +275,4 @@ def test_golden(data, case):
     """The plans of published builds never change."""
     noise, level = case
 
-    assert tables.digest(plan(recipe(noise), data, level))[:16] == GOLDEN[case]
+    assert columns.digest(plan(recipe(noise), data, level))[:16] == GOLDEN[case]

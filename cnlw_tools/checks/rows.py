@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cnlw_tools import tables
+from cnlw_tools import columns
 from cnlw_tools.checks.evidence import ROW, Evidence
 from cnlw_tools.checks.finding import Finding, error, some
 
@@ -29,7 +29,7 @@ def plans(found: Evidence) -> Iterator[Finding]:
     for name, config in found.record.configs.items():
         if name in found.broken:
             yield error("plans", f"cannot be drawn again: {found.broken[name]}", name, mend="build it anew")
-        elif name in found.plans and tables.digest(found.plans[name]) != config.digest:
+        elif name in found.plans and columns.digest(found.plans[name]) != config.digest:
             yield error(
                 "plans",
                 "drawn again from the tables, its digest is not the one on the card",

@@ -15,7 +15,7 @@ from cnlw_tools.cli.options import folder, read_recipe, what
 )
 def plan(recipe: str | None, root: Path | None, out: Path | None, **flags: Any) -> None:
     """Write which image takes which slot under which label, for one level."""
-    from cnlw_tools import tables
+    from cnlw_tools import columns, tables
     from cnlw_tools.build import config, gather
     from cnlw_tools.plan import plan as draw
 
@@ -29,4 +29,4 @@ def plan(recipe: str | None, root: Path | None, out: Path | None, **flags: Any) 
     table = draw(chosen, gather(chosen, folder(root), flags["data_dir"]), level)
     tables.write(table, target)
     noisy = sum(table["is_noisy"].to_pylist())
-    click.echo(f"{target}: {len(table):,} rows, {noisy:,} noisy, digest {tables.digest(table)}")
+    click.echo(f"{target}: {len(table):,} rows, {noisy:,} noisy, digest {columns.digest(table)}")

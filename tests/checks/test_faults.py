@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from cnlw_tools import dataset, files, record, tables
+from cnlw_tools import columns, dataset, files, record, tables
 from cnlw_tools.checks import CHECKS, validate
 from cnlw_tools.checks.evidence import gather
 from cnlw_tools.export import card
@@ -32,7 +32,7 @@ def recorded_anew(folder: Path) -> None:
     configs = {}
     for name, config in said.configs.items():
         drawn = plan(Recipe(**config.recipe), found, config.level)
-        configs[name] = replace(config, digest=tables.digest(drawn))
+        configs[name] = replace(config, digest=columns.digest(drawn))
     shards = {p.name: files.digest(p) for p in sorted((folder / "data").glob("*.parquet"))}
     card.write(folder, replace(said, shards=shards, tables=found.digests(), configs=configs), RECIPE, found.classes)
 

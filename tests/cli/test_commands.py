@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
-from cnlw_tools import files, tables
+from cnlw_tools import columns, files, tables
 from cnlw_tools.cli import main
 
 spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parent.parent / "tiny.py")
@@ -78,7 +78,7 @@ def test_a_recipe_and_the_flags_mean_the_same(root: Path, here: Path) -> None:
     ):
         assert 0 == cnlw("plan", "--root", root, *arguments, "--level", 10, "--out", f"{i}.parquet").exit_code
 
-    assert 1 == len({tables.digest(tables.read_plan(here / f"{i}.parquet")) for i in range(4)})
+    assert 1 == len({columns.digest(tables.read_plan(here / f"{i}.parquet")) for i in range(4)})
 
 
 def test_flags_override_the_recipe(root: Path, here: Path) -> None:
@@ -98,11 +98,11 @@ def test_plan_writes_one_level_without_an_image(root: Path, here: Path) -> None:
     said = tables.metadata(plan)
 
     assert "240 rows, 80 noisy" in planned.output
-    assert tables.digest(plan) in planned.output
+    assert columns.digest(plan) in planned.output
     assert ("red", 40, 0) == (said["recipe"]["noise"], said["level"], said["recipe"]["seed"])
     assert {"base", "web", "votes"} == set(said["inputs"])
     assert 0.4 == said["rate"]
-    assert (10, 10) == tables.unpack(said["matrix"]).shape
+    assert (10, 10) == columns.unpack(said["matrix"]).shape
 
 
 def test_plan_does_not_overwrite_what_is_no_plan(root: Path, here: Path) -> None:
