@@ -29,6 +29,9 @@ def aside(path: Path) -> Iterator[Path]:
         with draft.open("rb") as file:
             os.fsync(file.fileno())
         draft.replace(path)
+    except OSError as error:
+        why = str(error).splitlines()[0]
+        raise OSError(f"{path}: cannot be written ({why}): make room or give another place") from error
     finally:
         draft.unlink(missing_ok=True)
 

@@ -5,6 +5,12 @@ from pathlib import Path
 import click
 
 
+class Incomparable(click.ClickException):
+    """One of the two is no plan and no build."""
+
+    exit_code = 2
+
+
 @click.command()
 @click.argument("a", type=click.Path(exists=True, path_type=Path))
 @click.argument("b", type=click.Path(exists=True, path_type=Path))
@@ -17,7 +23,10 @@ def diff(a: Path, b: Path) -> None:
 
     if a.is_dir() != b.is_dir():
         raise click.UsageError(f"{a} and {b}: compare two plans or two builds")
-    ours, theirs = plans(a), plans(b)
+    try:
+        ours, theirs = plans(a), plans(b)
+    except (ValueError, OSError) as error:
+        raise Incomparable(str(error)) from error
     same = True
     for name in sorted({*ours, *theirs}):
         if name not in ours or name not in theirs:
