@@ -11,7 +11,7 @@ class Source(Protocol):
     """The images of one dataset, wherever they lie."""
 
     def manifest(self) -> pa.Table:
-        """Return the base manifest (DESIGN 1); a source whose tables are stored has none to make."""
+        """Return the base manifest (tables.MANIFEST), as made from the files themselves."""
         ...
 
     def read(self, image_id: str) -> Picture:
