@@ -4,6 +4,7 @@ Every complaint names the file, the column, the first bad row (counted from 0) a
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ RUNS = pa.schema(
 )
 CLASSES = pa.schema([pa.field("label", pa.int32(), nullable=False), pa.field("name", STRING, nullable=False)])
 ORIGINS = ("base", "web", "other", "white")
+SPLIT = re.compile(r"(?!all$)(?=.{1,64}$)\w+(\.\w+)*")  # what `datasets` takes for the name of a split
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
@@ -93,6 +95,14 @@ def check_manifest(table: pa.Table, path: Path | str, classes: int, web: bool = 
     wrong = pc.not_equal(split, "web") if web else pc.equal(split, "web")
     kind = "a web manifest holds the split 'web' and no other" if web else "the split 'web' belongs in web.parquet"
     reading.first(path, "split", wrong.to_numpy(), split, kind)
+    odd = pa.array([s for s in pc.unique(split).to_pylist() if not SPLIT.fullmatch(s)], STRING)
+    reading.first(
+        path,
+        "split",
+        pc.is_in(split, odd).to_numpy(),
+        split,
+        "a split is named by letters, digits and _, and not 'all'",
+    )
     reading.distinct(path, table, ["image_id", "label"] if web else ["image_id"], "keep one row of each")
     return table
 
