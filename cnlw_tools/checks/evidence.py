@@ -5,7 +5,7 @@ decoded once. Nothing here judges; what cannot be read is kept as the sentence t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from cnlw_tools import dataset, engine, files, record
 from cnlw_tools.dataset import Dataset
-from cnlw_tools.images import decode, fingerprint, pixel_digest
+from cnlw_tools.export.hf import IMAGE
+from cnlw_tools.images import Storage, decode, fingerprint, pixel_digest
 from cnlw_tools.plan import plan
 from cnlw_tools.recipe import Recipe
 from cnlw_tools.record import Record
@@ -45,6 +46,8 @@ class Shard:
     sha256: str
     schema: pa.Schema
     rows: pa.Table  # COLUMNS, and `sha256` of the image's bytes
+    paths: int  # rows whose image has a path, which may tell of noise
+    stored: bool  # images uncompressed, every page indexed
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,8 @@ def gather(folder: Path, workers: int, tell: Tell) -> Evidence:
         ValueError: there is no build, or its card cannot be read
     """
     said = record.load(folder)
+    if set(said.images) != {f.name for f in fields(Storage)}:
+        raise ValueError(f"{folder / record.CARD}: not the card of a build (images is {said.images})")
     broken: dict[str, str] = {}
     evidence = Evidence(folder, said, _tables(folder, said, broken), workers, broken=broken)
     _plans(evidence)
@@ -146,7 +151,7 @@ def _plans(evidence: Evidence) -> None:
         try:
             if evidence.dataset is not None:
                 evidence.plans[name] = plan(evidence.recipe(name), evidence.dataset, config.level)
-        except (LookupError, ValueError, TypeError) as error:
+        except (LookupError, ValueError, TypeError, AttributeError, pa.ArrowException) as error:
             evidence.broken[name] = str(error)
 
 
@@ -154,15 +159,27 @@ def _shard(data: Path, name: str) -> Shard | tuple[str, str]:
     """Read one file; hash the file and its images."""
     try:
         table = pq.read_table(data / name, partitioning=None)
-        images = table["image"].combine_chunks().field("bytes")
+        if table.schema.field("image").type != IMAGE:
+            raise ValueError(f"the column image is {table.schema.field('image').type}")
+        pictures = table["image"].combine_chunks()
+        images = pictures.field("bytes")
         rows = table.select(ROW).cast(COLUMNS)
         if empty := [c for c in ("label", "is_noisy", "origin", "image_id") if rows[c].null_count]:
             raise ValueError(f"no value in some row of {', '.join(empty)}")
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         return name, str(error).splitlines()[0]
     hashes = [None if raw is None else sha256(raw).hexdigest() for raw in images.to_pylist()]
-    return Shard(
-        name, files.digest(data / name), table.schema, rows.append_column("sha256", pa.array(hashes, pa.string()))
+    paths = len(pictures) - pictures.field("path").null_count
+    rows = rows.append_column("sha256", pa.array(hashes, pa.string()))
+    return Shard(name, files.digest(data / name), table.schema, rows, paths, _stored(pq.read_metadata(data / name)))
+
+
+def _stored(metadata: pq.FileMetaData) -> bool:
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    columns = [group.column(i) for group in groups for i in range(group.num_columns)]
+    return all(
+        c.has_offset_index and (c.compression == "UNCOMPRESSED" or not c.path_in_schema.startswith("image."))
+        for c in columns
     )
 
 

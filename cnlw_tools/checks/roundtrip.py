@@ -51,4 +51,4 @@ def _load(
             found.update((split, *row) for row in zip(*(plain[c].to_pylist() for c in COLUMNS), strict=True))
         return name, found
     except Exception as error:  # noqa: BLE001, whatever a reader of the build would meet is the finding
-        return name, f"{type(error).__name__}: {error}"
+        return name, " ".join(f"{type(error).__name__}: {error}".split())[:300]
