@@ -52,10 +52,9 @@ def gather(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
         OSError: the data are not where they should be
     """
     found = dataset.load(recipe.dataset, root)
-    if recipe.dataset not in SOURCES:
-        raise ValueError(f"{recipe.dataset}: no source reads its images yet; it wants {recipe.needs}")
     if found.base is not None:
         return found
+    _insist_on_source(recipe)
     source = SOURCES[recipe.dataset](data_dir)
     return found.with_base(source.manifest(), str(data_dir))
 
@@ -78,6 +77,7 @@ def build(
     """
     begun = time.monotonic()
     found = gather(recipe, root, data_dir)
+    _insist_on_source(recipe)
     plans = {}
     for i, level in enumerate(recipe.levels):
         plans[config(recipe, level)] = plan(recipe, found, level)
@@ -85,6 +85,7 @@ def build(
     how = Storage(recipe.size, recipe.resize, recipe.quality)
     with claim(out) as folder:
         record = _agree(_standing(folder, recipe, how), found, plans)
+        _same_classes(record, folder / "tables" / "classes.csv", found)
         same = bool(record.configs) or _written(found, folder / "tables")
         cut = {name: list(segments.cut(p, how, recipe.layout)) for name, p in plans.items()}
         wanted = {file: rows for parts in cut.values() for _, s in parts for file, rows in s.files().items()}
@@ -101,7 +102,8 @@ def build(
             shards=dict(sorted({**record.shards, **hashes}.items())),
             tables=found.digests(),
         )
-        grid.write(folder / f"samples_{recipe.noise}.png", job.folder, *_noisiest(plans, cut), found.classes)
+        if max(recipe.levels) == max(c.level for c in record.configs.values() if c.recipe["noise"] == recipe.noise):
+            grid.write(folder / f"samples_{recipe.noise}.png", job.folder, *_noisiest(plans, cut), found.classes)
         card.write(folder, record, recipe, found.classes)
         written = sum((job.folder / name).stat().st_size for name in hashes)
         size = sum((job.folder / name).stat().st_size for name in wanted)
@@ -127,6 +129,18 @@ def config(recipe: Recipe, level: int) -> str:
         LookupError: unknown noise
     """
     return config_name(recipe, level, pick(NOISE, recipe.noise, "noise").options)
+
+
+def _insist_on_source(recipe: Recipe) -> None:
+    if recipe.dataset not in SOURCES:
+        wants = f"; it wants {recipe.needs}" if recipe.needs else ": write one, see CONTRIBUTING.md"
+        raise ValueError(f"{recipe.dataset}: no source reads its images yet{wants}")
+
+
+def _same_classes(record: Record, path: Path, found: Dataset) -> None:
+    """Insist that what stands was built with these classes: every shard holds their names."""
+    if record.configs and path.exists() and tables.read_classes(path) != found.classes:
+        raise ValueError(f"its tables/{path.name} differs from the one of {found.name} now: give another --out")
 
 
 def _written(found: Dataset, folder: Path) -> bool:

@@ -24,7 +24,7 @@ def claim(out: Path) -> Iterator[Path]:
     Raises:
         OSError: ``out`` is or holds something else, or another build is at work there
     """
-    out = out.absolute()
+    out = out.resolve()
     folder = _folder(out)
     lock = _lock(folder)
     try:
@@ -46,10 +46,15 @@ def _folder(out: Path) -> Path:
         return out
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise FileExistsError(f"{out}: holds something that is no build: give another --out, or move it away")
+    if out == Path.cwd():
+        raise FileExistsError(f"{out}: is the folder you are in: give the build one of its own, such as --out NAME")
     draft = out.with_name(out.name + DRAFT)
     if draft.exists() and not (draft.is_dir() and all(_ours(p.name) for p in draft.iterdir())):
         raise FileExistsError(f"{draft}: holds something that is no unfinished build: move it away")
-    draft.mkdir(parents=True, exist_ok=True)
+    try:
+        draft.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"{out}: cannot be made ({error.strerror}): give another --out") from error
     return draft
 
 

@@ -1,5 +1,6 @@
 """Files: where the project's own tables lie, and writing that is whole or not at all."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 ASIDE = ".aside-"  # how the name of a file begins until the file is whole
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FOLDERS = ("manifests", "annotations", "pipelines")
 
 
@@ -29,6 +31,10 @@ def aside(path: Path) -> Iterator[Path]:
         with draft.open("rb") as file:
             os.fsync(file.fileno())
         draft.replace(path)
+    except OSError as error:
+        if error.errno in FULL:
+            raise OSError(f"{path}: {os.strerror(error.errno)}: make room and run the same command again") from error
+        raise
     finally:
         draft.unlink(missing_ok=True)
 

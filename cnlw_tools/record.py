@@ -75,7 +75,7 @@ def load_block(folder: Path) -> dict[str, Any]:
     card = folder / CARD
     try:
         block = yaml.load(card.read_text(encoding="utf-8").split("\n" + FENCE)[0].removeprefix(FENCE), _Loader)  # noqa: S506, it is a safe one
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise ValueError(f"{folder}: no build here (there is no {CARD}): {REMEDY}") from None
     except (IndexError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(f"{card}: not the card of a build ({type(error).__name__}: {error}): {REMEDY}") from error

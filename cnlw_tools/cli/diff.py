@@ -17,7 +17,10 @@ def diff(a: Path, b: Path) -> None:
 
     if a.is_dir() != b.is_dir():
         raise click.UsageError(f"{a} and {b}: compare two plans or two builds")
-    ours, theirs = plans(a), plans(b)
+    try:
+        ours, theirs = plans(a), plans(b)
+    except (ValueError, OSError) as error:
+        raise click.UsageError(str(error)) from error
     same = True
     for name in sorted({*ours, *theirs}):
         if name not in ours or name not in theirs:

@@ -41,7 +41,10 @@ def red(base: Items, pool: Items, level: int, classes: int, top: int = 80) -> Dr
         TooFewImages: a class has fewer wrong images than the level needs
     """
     if level > top:
-        raise ValueError(f"level {level} is above the top level {top}, behind which reserves are kept: set top={level}")
+        raise ValueError(
+            f"level {level} is above the top level {top}, behind which reserves are kept: "
+            f"set top={level} (-o top={level})"
+        )
     n = len(base.label)
     order = victims(base)
     lost = order[: share(level, n)]
