@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from cnlw_tools import __version__, columns, dataset, files, segments, shards, tables
 from cnlw_tools.claim import claim
@@ -23,11 +25,11 @@ from cnlw_tools.export import card, grid
 from cnlw_tools.images import Storage
 from cnlw_tools.lookup import pick
 from cnlw_tools.noise import NOISE
-from cnlw_tools.plan import plan
+from cnlw_tools.plan import plan, realised
 from cnlw_tools.recipe import Recipe, config_name
 from cnlw_tools.record import CARD, Config, Record, load
 from cnlw_tools.shards import Job, Tell
-from cnlw_tools.sources import SOURCES
+from cnlw_tools.sources import SOURCES, Source
 
 Parts = list[tuple[str, segments.Segment]]  # split and segment
 
@@ -44,19 +46,17 @@ class Summary:
 
 
 def gather(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
-    """Return the dataset of a recipe, its base manifest from the package or made from the user's copy.
+    """Return the dataset of a recipe, its base manifest from its folder or made from the user's copy.
 
     Raises:
         LookupError: unknown dataset
-        ValueError: no source reads its images yet, or the tables are wrong
+        ValueError: there is neither a base manifest nor a source to make it, or the tables are wrong
         OSError: the data are not where they should be
     """
     found = dataset.load(recipe.dataset, root)
     if found.base is not None:
         return found
-    _insist_on_source(recipe)
-    source = SOURCES[recipe.dataset](data_dir)
-    return found.with_base(source.manifest(), str(data_dir))
+    return found.with_base(_source(recipe, data_dir).manifest(), str(data_dir))
 
 
 def build(
@@ -76,16 +76,16 @@ def build(
         ValueError, LookupError, OSError: with value, place and remedy; what stood before stands as it was
     """
     begun = time.monotonic()
+    _source(recipe, data_dir)
     found = gather(recipe, root, data_dir)
     _insist_on_source(recipe)
     plans = {}
     for i, level in enumerate(recipe.levels):
         plans[config(recipe, level)] = plan(recipe, found, level)
         tell("plans", i + 1, len(recipe.levels))
-    how = Storage(recipe.size, recipe.resize, recipe.quality)
+    how = Storage(recipe.size, recipe.resize, recipe.quality, recipe.shard_rows)
     with claim(out) as folder:
-        record = _agree(_standing(folder, recipe, how), found, plans)
-        _same_classes(record, folder / "tables" / "classes.csv", found)
+        record = _agree(folder, _standing(folder, recipe, how), found, plans)
         same = bool(record.configs) or _written(found, folder / "tables")
         cut = {name: list(segments.cut(p, how, recipe.layout)) for name, p in plans.items()}
         wanted = {file: rows for parts in cut.values() for _, s in parts for file, rows in s.files().items()}
@@ -94,18 +94,21 @@ def build(
                 shard.unlink()
         job = Job(folder / "data", recipe.dataset, data_dir, how, found.classes)
         hashes = shards.write(job, wanted, workers, tell)
+        written = sum((job.folder / name).stat().st_size for name in hashes)
         configs = {name: _config(plans[name], parts) for name, parts in cut.items()}
-        hashes |= {f: files.digest(job.folder / f) for f in wanted if f not in {**record.shards, **hashes}}
+        known = {**record.shards, **hashes}
+        hashes |= {file: files.digest(job.folder / file) for file in wanted if file not in known}
         record = replace(
             record,
             configs=dict(sorted({**record.configs, **configs}.items())),
             shards=dict(sorted({**record.shards, **hashes}.items())),
-            tables=found.digests(),
+            tables=found.digests,
         )
-        if max(recipe.levels) == max(c.level for c in record.configs.values() if c.recipe["noise"] == recipe.noise):
-            grid.write(folder / f"samples_{recipe.noise}.png", job.folder, *_noisiest(plans, cut), found.classes)
+        shown = _noisiest(record, recipe.noise)
+        if shown in plans and record.configs[shown].level:
+            rows = {file: rows for _, segment in cut[shown] for file, rows in segment.files().items()}
+            grid.write(folder / f"samples_{recipe.noise}.png", job.folder, plans[shown], rows, found.classes)
         card.write(folder, record, recipe, found.classes)
-        written = sum((job.folder / name).stat().st_size for name in hashes)
         size = sum((job.folder / name).stat().st_size for name in wanted)
     return Summary(out, configs, written, size, time.monotonic() - begun)
 
@@ -131,16 +134,12 @@ def config(recipe: Recipe, level: int) -> str:
     return config_name(recipe, level, pick(NOISE, recipe.noise, "noise").options)
 
 
-def _insist_on_source(recipe: Recipe) -> None:
+def _source(recipe: Recipe, data_dir: Path | None) -> Source:
     if recipe.dataset not in SOURCES:
-        wants = f"; it wants {recipe.needs}" if recipe.needs else ": write one, see CONTRIBUTING.md"
-        raise ValueError(f"{recipe.dataset}: no source reads its images yet{wants}")
-
-
-def _same_classes(record: Record, path: Path, found: Dataset) -> None:
-    """Insist that what stands was built with these classes: every shard holds their names."""
-    if record.configs and path.exists() and tables.read_classes(path) != found.classes:
-        raise ValueError(f"its tables/{path.name} differs from the one of {found.name} now: give another --out")
+        wants = f"; it wants {recipe.needs}" if recipe.needs else ""
+        known = ", ".join(SOURCES)
+        raise ValueError(f"{recipe.dataset}: no source reads its images yet{wants}. There are sources for {known}")
+    return SOURCES[recipe.dataset](data_dir)
 
 
 def _written(found: Dataset, folder: Path) -> bool:
@@ -164,27 +163,30 @@ def _standing(folder: Path, recipe: Recipe, how: Storage) -> Record:
     return record
 
 
-def _agree(record: Record, found: Dataset, plans: Mapping[str, pa.Table]) -> Record:
+def _agree(folder: Path, record: Record, found: Dataset, plans: Mapping[str, pa.Table]) -> Record:
     """Return the record, if its tables and its configs of the same names are the same as these."""
-    digests = found.digests()
+    digests = found.digests
     for name, digest in record.tables.items():
         if digests.get(name) != digest:
-            raise ValueError(f"its tables/{name}.parquet differs from the one of {found.name} now: give another --out")
+            raise ValueError(f"{folder}: its table {name} differs from the one of {found.name} now: give another --out")
     for name, table in plans.items():
         if name in record.configs and record.configs[name].digest != columns.digest(table):
-            raise ValueError(f"config {name} stands there with other contents: give another --out")
+            raise ValueError(f"{folder}: config {name} stands there with other contents: give another --out")
     return record
 
 
-def _noisiest(plans: Mapping[str, pa.Table], cut: Mapping[str, Parts]) -> tuple[pa.Table, dict[str, pa.Table]]:
-    """Return the plan of the highest level, and the rows of its files."""
-    name = max(plans, key=lambda n: int(tables.metadata(plans[n])["level"]))
-    return plans[name], {file: rows for _, segment in cut[name] for file, rows in segment.files().items()}
+def _noisiest(record: Record, noise: str) -> str:
+    """Return the config to show of a noise: its highest level, whichever was built last."""
+    names = [name for name, config in record.configs.items() if config.recipe["noise"] == noise]
+    return min(names, key=lambda name: (-record.configs[name].level, name))
 
 
 def _config(table: pa.Table, parts: Parts) -> Config:
+    """Describe a level: how it was drawn, and what noise was promised and realised."""
     made = tables.metadata(table)
-    train = table.filter(pc.equal(table["split"], "train"))
+    expected = columns.unpack(made["matrix"])
+    found = realised(table, len(expected))
+    split_counts = pc.value_counts(table["split"]).to_pylist()
     names: dict[str, list[str]] = {}
     for split, segment in parts:
         names.setdefault(split, []).append(segment.name)
@@ -192,7 +194,16 @@ def _config(table: pa.Table, parts: Parts) -> Config:
         recipe={k: made["recipe"][k] for k in ("dataset", "noise", "seed", "nested", "min_votes", "options")},
         level=made["level"],
         digest=columns.digest(table),
-        rows={split: len(table.filter(pc.equal(table["split"], split))) for split in names},
-        rate=pc.sum(train["is_noisy"]).as_py() / len(train),
+        rows={count["values"]: count["counts"] for count in split_counts},
+        rate=found.rate,
+        expected=made["rate"],
+        kept=_range(found.matrix),
+        expected_kept=_range(expected),
         segments={split: sorted(found) for split, found in names.items()},
     )
+
+
+def _range(matrix: NDArray[np.float64]) -> list[float]:
+    """Smallest and largest share on the diagonal, over the classes that have images."""
+    kept = np.diag(matrix)[matrix.sum(1) > 0]
+    return [round(float(kept.min(initial=1)), 6), round(float(kept.max(initial=0)), 6)] if len(kept) else [0.0, 0.0]

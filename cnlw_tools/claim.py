@@ -28,6 +28,8 @@ def claim(out: Path) -> Iterator[Path]:
     folder = _folder(out)
     lock = _lock(folder)
     try:
+        if folder != out and is_build(out):
+            raise BlockingIOError(f"{out}: another build finished here this moment: run the same command again")
         sweep(folder)
         yield folder
         if folder != out:
@@ -44,6 +46,8 @@ def _folder(out: Path) -> Path:
     """Return the standing build, or the draft of a new one."""
     if is_build(out):
         return out
+    if out == Path.cwd():
+        raise FileExistsError(f"{out}: is the current folder: name a folder below it")
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise FileExistsError(f"{out}: holds something that is no build: give another --out, or move it away")
     if out == Path.cwd():
@@ -64,7 +68,11 @@ def _ours(name: str) -> bool:
 
 def _lock(folder: Path) -> int:
     """Lock the folder itself, which leaves no file behind; the lock ends with the process."""
-    handle = os.open(folder, os.O_RDONLY)
+    busy = f"{folder}: another build is at work here: wait for it, or give another --out"
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        raise BlockingIOError(busy) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(handle).st_ino == folder.stat().st_ino:
@@ -72,4 +80,4 @@ def _lock(folder: Path) -> int:
     except (BlockingIOError, FileNotFoundError):
         pass  # held by another build, or renamed by it a moment ago
     os.close(handle)
-    raise BlockingIOError(f"{folder}: another build is at work here: wait for it, or give another --out")
+    raise BlockingIOError(busy)

@@ -8,18 +8,19 @@
 A build keeps the same four in its own ``tables/``.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cnlw_tools import columns, tables
+from cnlw_tools import columns, reading, tables
 from cnlw_tools.lookup import suggest
 from cnlw_tools.votes import judged_wrong
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Dataset:
     """The tables of one dataset, checked."""
 
@@ -28,19 +29,30 @@ class Dataset:
     base: pa.Table | None
     web: pa.Table
     votes: pa.Table
+    _pools: dict[int, pa.Table] = field(default_factory=dict, init=False, repr=False, compare=False)
 
+    @cached_property
     def digests(self) -> dict[str, str]:
         """Identify every table by its rows."""
-        found = {"base": self.base, "web": self.web, "votes": self.votes}
+        classes = pa.table({"name": pa.array(self.classes, pa.string())})
+        found = {"classes": classes, "base": self.base, "web": self.web, "votes": self.votes}
         return {name: columns.digest(table) for name, table in found.items() if table is not None}
 
     def pool(self, min_votes: int) -> pa.Table:
         """Return the candidates that people judged wrong: what red noise may use."""
-        return judged_wrong(self.web, self.votes, min_votes)
+        if min_votes not in self._pools:
+            self._pools[min_votes] = judged_wrong(self.web, self.votes, min_votes)
+        return self._pools[min_votes]
 
     def with_base(self, base: pa.Table, source: str) -> "Dataset":
-        """Return the dataset with a base manifest that a source made."""
-        return replace(self, base=_apart(tables.check_manifest(base, source, len(self.classes)), self.web))
+        """Return the dataset with a base manifest that a source made.
+
+        Raises:
+            ValueError: it is no manifest, or an image of it is among the candidates
+        """
+        checked = tables.check_manifest(base, source, len(self.classes))
+        _apart(checked, self.web, source)
+        return replace(self, base=checked)
 
 
 def names(root: Path) -> list[str]:
@@ -70,15 +82,21 @@ def read(name: str, manifests: Path, annotations: Path) -> Dataset:
     classes = tables.read_classes(manifests / "classes.csv")
     count = len(classes)
     base, web, votes = manifests / "base.parquet", manifests / "web.parquet", annotations / "votes.parquet"
-    candidates = tables.read_manifest(web, count, web=True) if _there(web) else tables.MANIFEST.empty_table()
-    said = tables.read_votes(votes, candidates) if _there(votes) else tables.VOTES.empty_table()
-    return Dataset(
-        name,
-        classes,
-        _apart(tables.read_manifest(base, count), candidates) if _there(base) else None,
-        candidates if len(candidates) else tables.MANIFEST.empty_table(),
-        said if len(said) else tables.VOTES.empty_table(),
-    )
+    clean = tables.read_manifest(base, count) if base.exists() else None
+    candidates = tables.read_manifest(web, count, web=True) if web.exists() else tables.MANIFEST.empty_table()
+    candidates = candidates if len(candidates) else tables.MANIFEST.empty_table()
+    said = tables.read_votes(votes, candidates) if votes.exists() else tables.VOTES.empty_table()
+    said = said if len(said) else tables.VOTES.empty_table()
+    if clean is not None:
+        _apart(clean, candidates, str(web))
+    return Dataset(name, classes, clean, candidates, said)
+
+
+def _apart(base: pa.Table, web: pa.Table, where: str) -> None:
+    """Insist that no image is both: it could take a slot of a config in which it already has its own."""
+    both = pc.is_in(web["image_id"], pc.unique(base["image_id"])).to_numpy()
+    remedy = "a candidate may not be an image of the base manifest: drop it"
+    reading.first(where, "image_id", both, web["image_id"], remedy)
 
 
 def _there(path: Path) -> bool:

@@ -5,7 +5,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -22,19 +22,21 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run(task: Callable[[Shard], Result], shards: Iterable[Shard], workers: int) -> Iterator[Result]:
-    """Yield the results of ``task`` as they come, in any order; workers = 1 stays in this process.
+def run(
+    task: Callable[[Shard], Result], shards: Sequence[Shard], workers: int, apart: bool = False
+) -> Iterator[Result]:
+    """Yield the results of ``task`` as they come, in any order; one worker is this process, unless ``apart``.
 
-    The task and its shards must pickle. The first error ends the run: shards at work are waited for, no
-    more are begun. Workers end when this process does, however it ends.
+    The task and its shards must pickle. The first error ends the run, once the shards that are at work
+    or handed out are done. Workers end when this process does, however it ends.
 
     Raises:
         OSError: a worker died, as it does when memory runs out
     """
-    if workers == 1:
+    if workers == 1 and not apart:
         yield from map(task, shards)
         return
-    todo = iter(shards)
+    todo, workers = iter(shards), max(1, min(workers, len(shards)))
     with ProcessPoolExecutor(workers, get_context("spawn"), _end_with_parent) as pool:
         try:
             open_: set[Future[Result]] = {pool.submit(task, s) for s in islice(todo, 2 * workers)}
@@ -44,7 +46,10 @@ def run(task: Callable[[Shard], Result], shards: Iterable[Shard], workers: int) 
                     yield future.result()
                 open_ |= {pool.submit(task, s) for s in islice(todo, len(done))}
         except BrokenProcessPool as error:
-            raise OSError("a worker process died (out of memory?): try again with fewer --workers") from error
+            raise OSError(
+                "a worker process died: give fewer --workers if memory ran out, and call this from under "
+                "`if __name__ == '__main__':` if you call it from a script"
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -32,9 +32,8 @@ def aside(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
-        if error.errno in FULL:
-            raise OSError(f"{path}: {os.strerror(error.errno)}: make room and run the same command again") from error
-        raise
+        why = str(error).splitlines()[0]
+        raise OSError(f"{path}: cannot be written ({why}): make room or give another place") from error
     finally:
         draft.unlink(missing_ok=True)
 

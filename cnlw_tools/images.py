@@ -24,6 +24,7 @@ class Storage:
     size: int | None = None  # pixels of the side; none: as the image came
     resize: str = "squash"  # to size x size | crop: the middle | pad: the whole, on grey | short: the shorter side
     quality: int = 95  # of JPEG
+    shard_rows: int = 1000  # images of one file
 
 
 def stored(picture: Picture, how: Storage) -> bytes:
@@ -32,9 +33,9 @@ def stored(picture: Picture, how: Storage) -> bytes:
     Raises:
         ValueError: the bytes are no image, or a truncated one
     """
+    image = decode(picture) if isinstance(picture, bytes) else picture
     if how.size is None and isinstance(picture, bytes):
         return picture
-    image = decode(picture) if isinstance(picture, bytes) else picture
     lossless = not isinstance(picture, bytes) or picture.startswith(b"\x89PNG")
     if how.size is not None:
         came, image = image.size, resized(image, how.size, how.resize)
@@ -57,6 +58,8 @@ def decode(data: bytes) -> Image.Image:
     try:
         with Image.open(BytesIO(data)) as image:
             upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I;16"):  # of which Pillow would keep the lowest values and clip the rest
+                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
             clear = upright.mode == "P" and "transparency" in upright.info  # Pillow wants two steps from there
             return (upright.convert("RGBA") if clear else upright).convert("RGB")
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
@@ -93,6 +96,7 @@ def fingerprint(image: Image.Image) -> bytes:
 def alike(prints: NDArray[np.uint8], within: Literal[0, 1, 2, 3] = 3) -> NDArray[np.int64]:
     """Return the (pairs, 2) rows, first < second, whose fingerprints differ in at most ``within`` bits.
 
+    Rows with one and the same fingerprint are paired with the first of them alone, and it stands for all.
     If two differ in at most 3 bits, one of four 32-bit quarters is equal: sort by each quarter in turn
     and compare only inside runs of equal quarters.
 
@@ -100,10 +104,12 @@ def alike(prints: NDArray[np.uint8], within: Literal[0, 1, 2, 3] = 3) -> NDArray
         prints: (n, 16) fingerprints
         within: bits
     """
-    words = np.ascontiguousarray(prints).view("<u4")  # (n, 4)
+    distinct, first, group = np.unique(prints, axis=0, return_index=True, return_inverse=True)
+    same = np.flatnonzero(first[group] != np.arange(len(group)))  # rows whose print an earlier row has
+    words = np.ascontiguousarray(distinct).view("<u4")  # (distinct, 4)
     found = [_close(words, np.argsort(words[:, q], kind="stable"), q, within) for q in range(4)]
-    pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
-    return pairs.astype(np.int64)
+    pairs = np.concatenate([*(first[p] for p in found), np.stack([first[group[same]], same], 1)])
+    return np.unique(np.sort(pairs, axis=1), axis=0).astype(np.int64)
 
 
 def _close(words: NDArray[np.uint32], order: NDArray[np.int64], quarter: int, within: int) -> NDArray[np.int64]:

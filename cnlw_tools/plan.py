@@ -18,7 +18,7 @@ from cnlw_tools.dataset import Dataset
 from cnlw_tools.lookup import pick, suggest
 from cnlw_tools.noise import NOISE, Draw, Expected, Items, NoiseModel, TooFewImages
 from cnlw_tools.noise.base import victims
-from cnlw_tools.recipe import Recipe
+from cnlw_tools.recipe import HIGHEST, Recipe
 from cnlw_tools.tables import PLAN
 
 
@@ -37,6 +37,8 @@ def plan(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
         LookupError: unknown noise
         ValueError: an unknown option, nothing to train on, or noise that cannot be had
     """
+    if not 0 <= level <= HIGHEST:
+        raise ValueError(f"level {level}: give a whole percent from 0 to {HIGHEST}")
     noise = pick(NOISE, recipe.noise, "noise")
     chosen = options(noise, recipe)
     seed = recipe.seed if recipe.nested else dice.key(f"level {level}", recipe.seed)
@@ -51,7 +53,7 @@ def plan(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
         "recipe": {**asdict(recipe), "levels": list(recipe.levels), "options": chosen},
         "level": level,
         "version": __version__,
-        "inputs": dataset.digests(),
+        "inputs": dataset.digests,
         "rate": expected.rate,
         "foreign": expected.foreign,
         "matrix": columns.pack(expected.matrix),
@@ -65,6 +67,20 @@ def promise(recipe: Recipe, dataset: Dataset, level: int) -> Expected:
     slots = _slots(dataset)
     count = np.bincount(slots["label"].to_numpy(), minlength=len(dataset.classes))
     return noise.expected(count, level, **options(noise, recipe))
+
+
+def realised(plan: pa.Table, classes: int) -> Expected:
+    """Measure of a plan what `promise` says beforehand: noisy share, foreign share, (C, C) matrix.
+
+    A class that keeps no image has a row of zeros in the matrix.
+    """
+    train = plan.filter(pc.equal(plan["split"], "train"))
+    stayed = train.filter(pc.and_(pc.equal(train["origin"], "base"), pc.is_valid(train["clean_label"])))
+    true, given = stayed["clean_label"].to_numpy().astype(np.int64), stayed["label"].to_numpy()
+    counts = np.bincount(true * classes + given, minlength=classes**2).reshape(classes, classes)
+    foreign = 1 - np.mean(pc.equal(train["origin"], "base").to_numpy())
+    noisy = np.mean(train["is_noisy"].to_numpy())
+    return Expected(float(noisy), float(foreign), counts / np.maximum(counts.sum(1, keepdims=True), 1))
 
 
 def options(noise: NoiseModel, recipe: Recipe) -> dict[str, Any]:
@@ -99,6 +115,7 @@ def _draw(
         raise ValueError(
             f"level {level}: class {classes[few.label]!r} needs {few.need} wrong web images and has {few.stock}: "
             "collect and annotate more, or lower the level"
+            + (f"; {few.kept} more are kept for higher levels: give them up with -o top={level}" if few.kept else "")
         ) from few
 
 

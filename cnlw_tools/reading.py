@@ -34,7 +34,7 @@ def load(path: Path, schema: pa.Schema) -> pa.Table:
             raise ValueError(
                 f"{path}: column {field.name!r} is missing.{near} There are: {', '.join(table.column_names)}"
             )
-        columns.append(_cast(path, field, table[field.name]))
+        columns.append(cast(path, field, table[field.name]))
     free = [name for name in table.column_names if name not in schema.names]
     fields = [*schema, *(table.schema.field(name) for name in free)]
     kept = {k: v for k, v in (table.schema.metadata or {}).items() if k == b"cnlw"}
@@ -89,7 +89,7 @@ def _open_csv(path: Path, schema: pa.Schema) -> pa.Table:
     )
 
 
-def _cast(path: Path, field: pa.Field, column: pa.ChunkedArray) -> pa.ChunkedArray:
+def cast(path: Path | str, field: pa.Field, column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Cast to the asked type where no value is lost by it, and insist on values where they must be."""
     same_kind = pa.types.is_string(field.type) == _textual(column.type) or pa.types.is_null(column.type)
     try:

@@ -1,5 +1,6 @@
 """A recipe is a TOML file that says what to build. It holds choices, never logic."""
 
+import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ class Recipe:
     size: int | None = None  # pixels of the stored side; none: as the image came
     resize: str = "squash"
     quality: int = 95  # of JPEG, where an image has to be encoded again
+    shard_rows: int = 1000  # images of one file; fewer where they are large
     layout: str = "bands"  # or flat: each config whole, for streaming
     licence: str = "unknown"  # of the images, an identifier for the card
     citation: str = ""  # BibTeX of the images
@@ -48,6 +50,7 @@ CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "size": (lambda v: v is None or (_is(v, int) and 1 <= v <= 8192), "pixels, from 1 to 8192"),
     "resize": (lambda v: v in RESIZE, f"one of {', '.join(RESIZE)}"),
     "quality": (lambda v: _is(v, int) and 1 <= v <= 100, "from 1 to 100"),
+    "shard_rows": (lambda v: _is(v, int) and 1 <= v <= 1_000_000, "from 1 to 1000000"),
     "layout": (lambda v: v in ("bands", "flat"), "bands or flat"),
     "licence": (lambda v: _is(v, str), "an identifier"),
     "citation": (lambda v: _is(v, str), "BibTeX"),
@@ -113,6 +116,13 @@ def config_name(recipe: Recipe, level: int, defaults: Mapping[str, Any]) -> str:
     parts += [] if recipe.nested else ["independent"]
     parts += [f"s{recipe.seed}"] if recipe.seed else []
     return "_".join(parts)
+
+
+def dump(said: Mapping[str, Any]) -> str:
+    """Return the recipe as TOML, a key a line; a table within comes last."""
+    plain = [f"{k} = {json.dumps(v)}" for k, v in said.items() if v is not None and not isinstance(v, Mapping)]
+    tables = [f"\n[{k}]\n{dump(v)}" for k, v in said.items() if isinstance(v, Mapping) and v]
+    return "\n".join([*plain, *tables])
 
 
 def option(text: str) -> tuple[str, Any]:

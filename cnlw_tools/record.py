@@ -26,6 +26,9 @@ class Config:
     digest: str  # of the plan
     rows: dict[str, int]  # by split
     rate: float  # realised share of wrong labels in train
+    expected: float  # the share that the noise model promised
+    kept: list[float]  # smallest and largest share, over classes, of given labels that are true where the image stayed
+    expected_kept: list[float]  # the same of the promised matrix
     segments: dict[str, list[str]]  # split -> names of the segments in data/
 
 
@@ -75,10 +78,11 @@ def load_block(folder: Path) -> dict[str, Any]:
     card = folder / CARD
     try:
         block = yaml.load(card.read_text(encoding="utf-8").split("\n" + FENCE)[0].removeprefix(FENCE), _Loader)  # noqa: S506, it is a safe one
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+    except OSError:
         raise ValueError(f"{folder}: no build here (there is no {CARD}): {REMEDY}") from None
     except (IndexError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"{card}: not the card of a build ({type(error).__name__}: {error}): {REMEDY}") from error
+        why = " ".join(str(error).split())
+        raise ValueError(f"{card}: not the card of a build ({type(error).__name__}: {why}): {REMEDY}") from error
     if not isinstance(block, dict):
         raise ValueError(f"{card}: not the card of a build: {REMEDY}")
     return block

@@ -24,7 +24,6 @@ from cnlw_tools.images import Storage
 from cnlw_tools.noise.base import share
 from cnlw_tools.recipe import BENCHMARK
 
-ROWS = 1000  # of a shard: what a worker takes at a time, and what a kill can lose
 ORDER = 1 << 63  # seed of the keys that rows are stored by: no recipe's, or their order would tell who is noisy
 
 
@@ -34,12 +33,14 @@ class Segment:
 
     name: str  # 16 hex digits
     rows: pa.Table  # of the PLAN schema
+    most: int  # rows of a file: what a worker takes at a time, and what a kill can lose
 
     def files(self) -> dict[str, pa.Table]:
-        """Return the rows of each of its files, at most `ROWS` a file."""
-        count = max(1, -(-len(self.rows) // ROWS))
+        """Return the rows of each of its files."""
+        count = max(1, -(-len(self.rows) // self.most))
         names = [f"{self.name}-{i:05d}-of-{count:05d}.parquet" for i in range(count)]
-        return {name: self.rows.slice(i * ROWS, ROWS) for i, name in enumerate(names)}
+        parts = (np.arange(i * self.most, min((i + 1) * self.most, len(self.rows))) for i in range(count))
+        return {name: self.rows.take(part) for name, part in zip(names, parts, strict=True)}  # a slice pickles whole
 
 
 def cut(plan: pa.Table, how: Storage, layout: str = "bands") -> Iterator[tuple[str, Segment]]:
@@ -64,4 +65,4 @@ def _segment(rows: pa.Table, how: Storage) -> Segment:
     slot = pc.coalesce(rows["replaces"], rows["image_id"])
     rows = rows.take(np.argsort(columns.keys(slot, ORDER), kind="stable")).combine_chunks()
     what = json.dumps([columns.digest(rows.replace_schema_metadata()), asdict(how)], sort_keys=True)
-    return Segment(sha256(what.encode()).hexdigest()[:16], rows)
+    return Segment(sha256(what.encode()).hexdigest()[:16], rows, how.shard_rows)

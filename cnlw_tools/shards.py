@@ -2,8 +2,8 @@
 
 The first row that shows an image, over the shards that stand and then the ones to write, in order, owns it.
 A shard that only owns is written from the source; a shard with rows that another one owns waits for that
-one and takes the encoded bytes from its file. So shards fall into waves, two or three, and the shards of a
-wave are independent.
+one and takes the encoded bytes from its file. So shards fall into waves, and the shards of a wave are
+independent: two waves for blue, one for red, one a level in the flat layout.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +21,7 @@ from cnlw_tools.export import EXPORTERS
 from cnlw_tools.images import Storage, stored
 from cnlw_tools.sources import SOURCES
 
+OWNERS = 16  # a shard that needs more files than this, as another seed's does, reads the source again
 Tell = Callable[[str, int, int], None]  # stage, rows done, rows in all
 
 
@@ -53,11 +54,12 @@ def write(job: Job, wanted: Mapping[str, pa.Table], workers: int, tell: Tell) ->
     Raises:
         OSError, ValueError, LookupError: an image cannot be read; what is written stands, the rest is not begun
     """
+    _source.cache_clear()  # the files of a source may have been mended since the last build of this process
     hashes: dict[str, str] = {}
     total = sum(map(len, wanted.values()))
     done = total - sum(len(rows) for name, rows in wanted.items() if not (job.folder / name).exists())
     for wave in waves(job.folder, wanted):
-        for name, rows, digest in engine.run(partial(write_one, job), wave, min(workers, len(wave))):
+        for name, rows, digest in engine.run(partial(write_one, job), wave, workers):
             hashes[name] = digest
             done += rows
             tell("images", done, total)
@@ -67,7 +69,7 @@ def write(job: Job, wanted: Mapping[str, pa.Table], workers: int, tell: Tell) ->
 def waves(folder: Path, wanted: Mapping[str, pa.Table]) -> Iterator[list[Shard]]:
     """Yield the shards to write, those that wait for no other first."""
     names = sorted(p.name for p in folder.glob("*.parquet"))
-    ids = [pq.read_table(folder / name, columns=["image_id"])["image_id"] for name in names]
+    ids = [read(folder / name, "image_id") for name in names]
     ahead = len(names)
     todo = {name: rows for name, rows in wanted.items() if name not in set(names)}
     names, ids = names + list(todo), ids + [rows["image_id"] for rows in todo.values()]
@@ -79,6 +81,8 @@ def waves(folder: Path, wanted: Mapping[str, pa.Table]) -> Iterator[list[Shard]]
         own = first[begin[i] : begin[i + 1]]
         file = np.searchsorted(begin, own, side="right") - 1
         others = np.unique(file[file != i])
+        if len(others) > OWNERS:
+            others, file = others[:0], np.full(len(file), i)
         wave[i] = max((wave[j] + (j >= ahead) for j in others), default=0)
         which = np.where(file == i, -1, np.searchsorted(others, file)).astype(np.int32)
         row = (own - begin[file]).astype(np.int32)
@@ -90,16 +94,15 @@ def waves(folder: Path, wanted: Mapping[str, pa.Table]) -> Iterator[list[Shard]]
 
 def write_one(job: Job, shard: Shard) -> tuple[str, int, str]:
     """Write one shard; return its name, how many rows it has, and its sha256."""
-    images: dict[str, bytes] = {}
-    held = [stored_images(job.folder / name) for name in shard.owner]
-    data = []
-    for image_id, file, row in zip(shard.rows["image_id"].to_pylist(), shard.file, shard.row, strict=True):
-        if file >= 0:
-            data.append(held[file][int(row)].as_py())
-        else:
-            if image_id not in images:
-                images[image_id] = _encoded(job, image_id)
-            data.append(images[image_id])
+    ids = shard.rows["image_id"].to_pylist()
+    images = {ids[i]: b"" for i in np.flatnonzero(shard.file < 0)}
+    for image_id in images:
+        images[image_id] = _encoded(job, image_id)
+    for k, name in enumerate(shard.owner):
+        at = np.flatnonzero(shard.file == k)
+        taken = read(job.folder / name, "image").field("bytes").take(pa.array(shard.row[at])).to_pylist()
+        images |= dict(zip((ids[i] for i in at), taken, strict=True))
+    data = [images[i] for i in ids]
     path = job.folder / shard.name
     with files.aside(path) as draft:
         EXPORTERS[job.exporter](draft, shard.rows, data, job.classes)
@@ -107,10 +110,17 @@ def write_one(job: Job, shard: Shard) -> tuple[str, int, str]:
     return shard.name, len(data), digest
 
 
-@lru_cache(maxsize=4)
-def stored_images(path: Path) -> pa.ChunkedArray:
-    """Return the encoded images of a shard."""
-    return pq.read_table(path, columns=["image"])["image"].combine_chunks().field("bytes")
+def read(path: Path, column: str) -> pa.Array:
+    """Return a column of a shard that stands.
+
+    Raises:
+        ValueError: the file cannot be read
+    """
+    try:
+        return pq.read_table(path, columns=[column], partitioning=None)[column].combine_chunks()
+    except (pa.ArrowException, OSError, KeyError) as error:
+        why = str(error).splitlines()[0]
+        raise ValueError(f"{path}: cannot be read ({why}): delete it and run the same `cnlw build` again") from error
 
 
 def _encoded(job: Job, image_id: str) -> bytes:
@@ -126,7 +136,7 @@ _source = lru_cache(maxsize=1)(lambda name, data_dir: SOURCES[name](data_dir))
 
 def _first(ids: list[pa.ChunkedArray]) -> NDArray[np.int64]:
     """Return for every row, over all files, the first row that shows the same image."""
-    column = pa.chunked_array([chunk for part in ids for chunk in part.chunks], pa.string())
+    column = pa.chunked_array([c for part in ids for c in getattr(part, "chunks", [part])], pa.string())
     codes: NDArray[np.int32] = column.combine_chunks().dictionary_encode().indices.to_numpy()
     at = np.empty(codes.max(initial=-1) + 1, np.int64)
     at[codes[::-1]] = np.arange(len(codes))[::-1]

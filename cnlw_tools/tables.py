@@ -62,6 +62,8 @@ RUNS = pa.schema(
     ]
 )
 CLASSES = pa.schema([pa.field("label", pa.int32(), nullable=False), pa.field("name", STRING, nullable=False)])
+SPLITS = r"^(train|probe|verified|(validation|test)(_[a-z0-9_]+)?)$"
+SPLITS_SAID = "train, validation, test (the last two also with _NAME), probe, verified"
 ORIGINS = ("base", "web", "other", "white")
 SPLIT = re.compile(r"(?!all$)(?=.{1,64}$)\w+(\.\w+)*")  # what `datasets` takes for the name of a split
 
@@ -73,6 +75,8 @@ def read_classes(path: Path) -> tuple[str, ...]:
         ValueError: labels are not 0, 1, 2 ... in order, or a name comes twice
     """
     table = reading.load(path, CLASSES)
+    if not len(table):
+        raise ValueError(f"{path}: there is no class: add a row for each")
     labels = table["label"].to_numpy()
     reading.first(path, "label", labels != np.arange(len(labels)), labels, "labels must count 0, 1, 2 ... in row order")
     reading.distinct(path, table, ["name"], "give each class a name of its own")
@@ -92,18 +96,17 @@ def check_manifest(table: pa.Table, path: Path | str, classes: int, web: bool = 
     """Return the manifest as it is, if it is one; ``path`` is what the errors call it."""
     _labels(path, table, classes)
     split = table["split"]
-    wrong = pc.not_equal(split, "web") if web else pc.equal(split, "web")
-    kind = "a web manifest holds the split 'web' and no other" if web else "the split 'web' belongs in web.parquet"
-    reading.first(path, "split", wrong.to_numpy(), split, kind)
-    odd = pa.array([s for s in pc.unique(split).to_pylist() if not SPLIT.fullmatch(s)], STRING)
-    reading.first(
-        path,
-        "split",
-        pc.is_in(split, odd).to_numpy(),
-        split,
-        "a split is named by letters, digits and _, and not 'all'",
+    wrong = pc.invert(pc.match_substring_regex(split, "^web$" if web else SPLITS))
+    remedy = (
+        "a web manifest holds the split 'web' and no other"
+        if web
+        else f"the split 'web' belongs in web.parquet; others are {SPLITS_SAID}"
     )
+    reading.first(path, "split", wrong.to_numpy(), split, remedy)
     reading.distinct(path, table, ["image_id", "label"] if web else ["image_id"], "keep one row of each")
+    if web and "dead" in table.column_names:
+        dead = reading.cast(path, pa.field("dead", pa.bool_(), nullable=False), table["dead"])
+        table = table.set_column(table.column_names.index("dead"), "dead", dead)
     return table
 
 

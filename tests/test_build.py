@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from cnlw_tools import columns, dataset, files, segments, shards
+from cnlw_tools import columns, dataset, files, shards
 from cnlw_tools.build import build, gather, last
 from cnlw_tools.plan import plan
 from cnlw_tools.recipe import Recipe
@@ -33,16 +33,15 @@ NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse"
 SCRIPT = """
 import resource, signal, sys
 from pathlib import Path
-from cnlw_tools import files, segments
+from cnlw_tools import files
 from cnlw_tools.build import build
 from cnlw_tools.recipe import Recipe
 if __name__ == "__main__":
     data, out, rows, limit = sys.argv[1:]
-    segments.ROWS = int(rows)
     if int(limit):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-    build(Recipe("cifar10", "blue", levels=(0, 40)), files.root(), Path(data), Path(out), 1)
+    build(Recipe("cifar10", "blue", levels=(0, 40), shard_rows=int(rows)), files.root(), Path(data), Path(out), 1)
 """
 
 
@@ -135,7 +134,7 @@ def test_record(built, cifar):
     assert record.shards == {p.name: files.digest(p) for p in sorted((built / "data").iterdir())}
     assert (config.level, config.rate, config.rows) == (40, 0.4, {"train": 300, "validation": 60})
     assert config.digest == columns.digest(table)
-    assert record.tables == dataset.read("x", built / "tables", built / "tables").digests()
+    assert record.tables == dataset.read("x", built / "tables", built / "tables").digests
 
 
 def test_nothing_else(built):
@@ -225,7 +224,7 @@ def test_other_data(copy, cifar_maker, tmp_path, contents):
     cifar_maker(tmp_path / "other", seed=1)
     before = contents(copy)
 
-    with pytest.raises(ValueError, match=r"its tables/base.parquet differs from the one of cifar10 now: give another"):
+    with pytest.raises(ValueError, match=r"its table base differs from the one of cifar10 now: give another"):
         run(BLUE, tmp_path / "other", copy)
     assert contents(copy) == before
 
@@ -245,22 +244,21 @@ def test_read_once(cifar, tmp_path, monkeypatch, layout):
     count = Counter()
     read = Cifar10.read
     monkeypatch.setattr(Cifar10, "read", lambda self, image_id: count.update([image_id]) or read(self, image_id))
-    monkeypatch.setattr(segments, "ROWS", 25)
+    small = replace(BLUE, shard_rows=25, layout=layout)
 
-    run(replace(BLUE, levels=(0, 20, 40), layout=layout), cifar, tmp_path / "x")
-    run(replace(BLUE, levels=(60,), layout=layout), cifar, tmp_path / "x")
+    run(replace(small, levels=(0, 20, 40)), cifar, tmp_path / "x")
+    run(replace(small, levels=(60,)), cifar, tmp_path / "x")
 
     assert set(count.values()) == {1}
     assert len(count) == 360
 
 
-def test_many_files(cifar, tmp_path, monkeypatch, built):
+def test_many_files(cifar, tmp_path, built):
     """Segments of many files are read back whole and in order."""
-    monkeypatch.setattr(segments, "ROWS", 7)
+    run(replace(BLUE, shard_rows=7), cifar, tmp_path / "x")
+    found, expected = rows(tmp_path / "x", "blue_40"), rows(built, "blue_40")
 
-    run(BLUE, cifar, tmp_path / "x")
-
-    assert rows(tmp_path / "x", "blue_40") == rows(built, "blue_40")
+    assert {k: sorted(v, key=str) for k, v in found.items()} == {k: sorted(v, key=str) for k, v in expected.items()}
 
 
 def test_truncated_batch(cifar, tmp_path):
@@ -367,8 +365,13 @@ def test_red(cifar, tmp_path, monkeypatch, toy):
 def test_no_source(toy):
     """A dataset whose images nobody reads yet is refused with what it wants."""
     with pytest.raises(ValueError, match="toy: no source reads its images yet; it wants the tar"):
-        build(Recipe("toy", "red", needs="the tar"), toy, None, toy / "x", 1)
-    assert gather(Recipe("toy", "red"), toy, None).name == "toy", "tables are enough to plan"
+        build(Recipe("toy", "red", needs="the tar"), toy, None, toy / "out", 1)
+    assert not (toy / "out").exists()
+
+
+def test_plan_without_source(toy):
+    """A plan needs tables alone."""
+    assert len(gather(Recipe("toy", "red"), toy, None).base) > 0
 
 
 def test_no_data_dir(tmp_path):

@@ -144,10 +144,17 @@ def test_one_class():
         plan(recipe("blue"), bare([("a", 0, "train")], 1), 40)
 
 
-@pytest.mark.parametrize(("level", "noisy"), [(0, 0), (95, 95), (100, 100)])
+@pytest.mark.parametrize(("level", "noisy"), [(0, 0), (95, 95)])
 def test_extreme_levels(data, level, noisy):
-    """Levels from none to all are drawn as they are asked for."""
+    """Levels from none to the highest are drawn as they are asked for."""
     assert sum(row["is_noisy"] for row in rows(plan(recipe("blue"), data, level))) == noisy
+
+
+@pytest.mark.parametrize("level", [-5, 96])
+def test_impossible_levels(data, level):
+    """Other levels are refused."""
+    with pytest.raises(ValueError, match=f"level {level}: give a whole percent from 0 to 95"):
+        plan(recipe("blue"), data, level)
 
 
 def test_no_pool(data):
@@ -232,7 +239,7 @@ def test_metadata(data, noise):
 
     assert made["level"] == 40
     assert (made["recipe"]["noise"], made["recipe"]["seed"]) == (noise, 7)
-    assert made["inputs"] == {n: columns.digest(getattr(data, n)) for n in ("base", "web", "votes")}
+    assert made["inputs"] == data.digests
     assert (made["rate"], made["foreign"]) == (0.4, 0.4 if noise == "red" else 0)
     assert np.allclose(np.diag(columns.unpack(made["matrix"])), 1 if noise == "red" else 0.6)
 

@@ -16,6 +16,9 @@ CONFIG = st.builds(
     digest=NAMES,
     rows=st.dictionaries(NAMES, st.integers(0, 10**9), max_size=3),
     rate=st.floats(0, 1),
+    expected=st.floats(0, 1),
+    kept=st.lists(st.floats(0, 1), max_size=2),
+    expected_kept=st.lists(st.floats(0, 1), max_size=2),
     segments=st.dictionaries(NAMES, st.lists(NAMES, max_size=3), max_size=3),
 )
 RECORD = st.builds(
@@ -42,7 +45,7 @@ def test_round_trip(tmp_path_factory, record, text):
 
 def test_configs_for_datasets(tmp_path):
     """The block names the files of each split, as `datasets` asks for them."""
-    config = Config({}, 40, "d", {"train": 3}, 0.4, {"train": ["aa", "bb"], "validation": ["cc"]})
+    config = Config({}, 40, "d", {"train": 3}, 0.4, 0.4, [], [], {"train": ["aa", "bb"], "validation": ["cc"]})
     block = front_matter(Record("0", "toy", {}, "bands", configs={"red_40": config}), {})
     start = block[: block.index("cnlw:")]
 

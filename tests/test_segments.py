@@ -121,7 +121,7 @@ def test_red_and_blue_stand_alike(planned):
 def test_files(rows, sizes):
     """A segment lies in files of at most a thousand rows, numbered, in order."""
     table = pa.table({"image_id": [str(i) for i in range(rows)]})
-    found = segments.Segment("0" * 16, table).files()
+    found = segments.Segment("0" * 16, table, 1000).files()
 
     assert list(found) == [f"{'0' * 16}-{i:05d}-of-{len(sizes):05d}.parquet" for i in range(len(sizes))]
     assert [len(part) for part in found.values()] == sizes

@@ -1,13 +1,13 @@
-"""`cnlw validate`: a build is what it says, proved from the build alone. The checks are the tuple below."""
+"""`cnlw validate`: a build is what it says, proved from what lies in it. The checks are the tuple below."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from cnlw_tools.checks import files, noise, pixels, roundtrip, rows
-from cnlw_tools.checks.evidence import Evidence, Tell, gather
+from cnlw_tools.checks.evidence import Evidence, Tell
 from cnlw_tools.checks.finding import Check, Finding
+from cnlw_tools.checks.gather import gather
 
-__all__ = ["CHECKS", "Check", "Finding", "validate"]
+__all__ = ["CHECKS", "Check", "Finding", "gather", "validate"]
 
 
 def _tables(found: Evidence) -> str | None:
@@ -43,22 +43,16 @@ CHECKS: tuple[Check, ...] = (
     Check("replaced", "no replaced image is still there", rows.replaced, _web),
     Check("decode", "every image decodes", pixels.decode),
     Check("contents", "an id stands for one image", pixels.contents),
+    Check("source", "every image is the source's", pixels.source, Evidence.no_source),
     Check("duplicates", "no image twice, none of train in validation", pixels.duplicates),
     Check("near", "near-duplicates", pixels.near),
     Check("roundtrip", "load_dataset reads it back", roundtrip.roundtrip),
 )
 
 
-def validate(
-    folder: Path, workers: int, tell: Tell = lambda *_: None
-) -> Iterator[tuple[Check, str | None, list[Finding]]]:
-    """Yield every check, why it does not apply (or none), and what it found.
-
-    Raises:
-        ValueError: there is no build in the folder
-    """
-    found = gather(folder, workers, tell)
+def validate(found: Evidence, tell: Tell = lambda *_: None) -> Iterator[tuple[Check, str | None, list[Finding]]]:
+    """Yield every check, why it does not apply (or none), and what it found."""
     for i, check in enumerate(CHECKS):
-        tell("checks", i + 1, len(CHECKS))
         why_not = check.applies(found)
         yield check, why_not, [] if why_not else list(check.run(found))
+        tell("checks", i + 1, len(CHECKS))

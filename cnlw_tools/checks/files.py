@@ -56,8 +56,8 @@ def segments(found: Evidence) -> Iterator[Finding]:
 def hashes(found: Evidence) -> Iterator[Finding]:
     """Every shard is there and has the sha256 that the card records; none is there that the card does not know."""
     for name, recorded in found.record.shards.items():
-        if name in found.broken:
-            yield error("hashes", f"cannot be read: {found.broken[name]}", f"data/{name}")
+        if name in found.broken_shards:
+            yield error("hashes", f"cannot be read: {found.broken_shards[name]}", f"data/{name}")
         elif name not in found.shards:
             yield error("hashes", "the file is missing", f"data/{name}", mend="run the same `cnlw build` again")
         elif found.shards[name].sha256 != recorded:
@@ -73,9 +73,9 @@ def hashes(found: Evidence) -> Iterator[Finding]:
 def tables(found: Evidence) -> Iterator[Finding]:
     """The tables can be read and have the digests that the card records."""
     if found.dataset is None:
-        yield error("tables", found.broken["tables"], "tables/", mend=TABLES)
+        yield error("tables", found.broken_tables, "tables/", mend=TABLES)
         return
-    actual = found.dataset.digests()
+    actual = found.dataset.digests
     for name in sorted({*actual, *found.record.tables}):
         if actual.get(name) != found.record.tables.get(name):
             yield error("tables", "its digest is not the one on the card", f"tables/{name}.parquet", mend=TABLES)
@@ -90,7 +90,5 @@ def schema(found: Evidence) -> Iterator[Finding]:
         if not shard.schema.equals(wanted, check_metadata=True):
             wrong = [f.name for f in wanted if f.name not in shard.schema.names or shard.schema.field(f.name) != f]
             yield error("schema", f"not the schema of the export ({some(wrong) or 'its metadata'})", f"data/{name}")
-        if shard.paths:
-            yield error("schema", "images have paths, which may tell the learner of noise", f"data/{name}", shard.paths)
-        if not shard.stored:
-            yield error("schema", "images are compressed, or pages not indexed", f"data/{name}")
+        if not shard.plain:
+            yield error("schema", "its images are compressed, or its pages are not indexed", f"data/{name}")

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, error, some
 from cnlw_tools.noise import NOISE, Expected
+from cnlw_tools.noise.base import quota
 from cnlw_tools.plan import promise
 
 MEND = "build it anew; if it stays, the noise model or the tables are at fault"
-SIGMAS = 6  # of a binomial count: one false alarm in 10^9 cells
 
 
 def rate(found: Evidence) -> Iterator[Finding]:
@@ -29,26 +29,30 @@ def rate(found: Evidence) -> Iterator[Finding]:
             if held != wanted:
                 said = f"{held} of {n} rows are {what} ({100 * held / n:.3f} %), not {wanted} ({100 * share:.3f} %)"
                 yield error("rate", said, name, abs(held - wanted), MEND)
-        if not abs(found.record.configs[name].rate * n - (pc.sum(train["is_noisy"]).as_py() or 0)) < 0.5:
-            yield error("rate", "the card states another realised rate than the rows have", name, mend="build it again")
+        card = found.record.configs[name]
+        if abs(card.rate - (pc.sum(train["is_noisy"]).as_py() or 0) / n) > 1e-9 or card.expected != expected.rate:
+            yield error("rate", "the card states other rates than the rows and the model have", name, mend=MEND)
 
 
 def matrix(found: Evidence) -> Iterator[Finding]:
     """Where the image stayed, given labels follow true labels as the expected matrix says.
 
-    The diagonal is exact up to one image a class; a cell beside it is a binomial count, held to six sigma.
+    The diagonal is exact up to one image a class. A cell beside it is a binomial count X of m flips with
+    chance q, and P(X at least as far off as x) <= 2 exp(-m KL(x / m || q)) (Chernoff); the bound is shared
+    out over all cells, so that one sound config in a million is called wrong.
     """
     for name, expected in _expected(found):
         seen = _confusion(found, name, len(expected.matrix))
-        n = seen.sum(1, keepdims=True)
-        wanted = n * expected.matrix
-        slack = SIGMAS * np.sqrt(wanted * (1 - expected.matrix)) + 1.5
-        np.fill_diagonal(slack, 1.5)
-        off = np.argwhere(np.abs(seen - wanted) > slack)
-        if len(off):
-            i, j = off[0]
-            said = f"true {i} given {j}: {seen[i, j]} times, expected {wanted[i, j]:.1f} give or take {slack[i, j]:.1f}"
-            yield error("matrix", said, name, len(off), MEND)
+        stayed = seen.sum(1, keepdims=True)
+        off = np.abs(seen - stayed * expected.matrix) > 1.5
+        flips = stayed - np.diag(seen)[:, None]
+        chance = expected.matrix / np.maximum(1 - np.diag(expected.matrix), 1e-300)[:, None]
+        beside = ~np.eye(len(seen), dtype=bool)
+        off[beside] = (flips * _surprise(seen / np.maximum(flips, 1), chance) > np.log(2e6 * seen.size))[beside]
+        if off.any():
+            i, j = np.argwhere(off)[0]
+            said = f"true {i} given {j}: {seen[i, j]} times, expected {(stayed * expected.matrix)[i, j]:.1f}"
+            yield error("matrix", said, name, int(off.sum()), MEND)
 
 
 def kept(found: Evidence) -> Iterator[Finding]:
@@ -56,10 +60,11 @@ def kept(found: Evidence) -> Iterator[Finding]:
     for name, config in found.record.configs.items():
         if name not in found.plans or "proportional" not in NOISE[config.recipe["noise"]].holds:
             continue
-        train, classes = found.train(name), len(found.dataset.classes) if found.dataset else 0
+        slots = _slots(found)
+        train = found.train(name)
         clean = train.filter(pc.invert(train["is_noisy"]))["label"].to_numpy()
-        held = np.bincount(clean[(clean >= 0) & (clean < classes)], minlength=classes)
-        wanted = (1 - config.level / 100) * _slots(found, classes)
+        held = np.bincount(clean[(clean >= 0) & (clean < len(slots))], minlength=len(slots))
+        wanted = slots - quota(slots, config.level)
         off = np.flatnonzero(np.abs(held - wanted) > 1.5)
         if len(off):
             c = int(off[0])
@@ -93,19 +98,28 @@ def _confusion(found: Evidence, name: str, classes: int) -> NDArray[np.int64]:
     return np.bincount(true[inside] * classes + given[inside], minlength=classes**2).reshape(classes, classes)
 
 
-def _slots(found: Evidence, classes: int) -> NDArray[np.int64]:
+def _surprise(x: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
+    """KL(x || q) of two chances, cell by cell: infinite where the impossible was seen."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        yes = np.where(x > 0, x * np.log(x / q), 0.0)
+        no = np.where(x < 1, (1 - x) * np.log((1 - x) / (1 - q)), 0.0)
+    return yes + no
+
+
+def _slots(found: Evidence) -> NDArray[np.int64]:
     """Return (C,) training images of each class in the base manifest."""
     if found.dataset is None or found.dataset.base is None:
-        return np.zeros(classes, np.int64)
+        return np.zeros(0, np.int64)
     base = found.dataset.base
-    return np.bincount(base.filter(pc.equal(base["split"], "train"))["label"].to_numpy(), minlength=classes)
+    train = base.filter(pc.equal(base["split"], "train"))
+    return np.bincount(train["label"].to_numpy(), minlength=len(found.dataset.classes))
 
 
 def _families(found: Evidence) -> list[list[str]]:
     """Group the configs that one nested draw made, by rising level."""
     groups: dict[str, list[str]] = {}
     for name, config in found.record.configs.items():
-        if name in found.plans and config.recipe["nested"] and "nested" in NOISE[config.recipe["noise"]].holds:
+        if name in found.plans and found.recipe(name).nested and "nested" in NOISE[config.recipe["noise"]].holds:
             groups.setdefault(repr(sorted(config.recipe.items(), key=str)), []).append(name)
     return [sorted(names, key=lambda n: found.record.configs[n].level) for names in groups.values()]
 

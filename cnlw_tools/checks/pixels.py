@@ -5,15 +5,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from cnlw_tools.checks.evidence import Evidence
-from cnlw_tools.checks.finding import Finding, error, some
+from cnlw_tools.checks.finding import REBUILD, Finding, error, some
 from cnlw_tools.images import alike
 
 
 def decode(found: Evidence) -> Iterator[Finding]:
     """Every image decodes, and has the size that the build was asked for."""
-    for where, why in sorted(found.broken.items()):
-        if " row " in where:
-            yield error("decode", why, where)
+    for where, why in sorted(found.broken_images.items()):
+        yield error("decode", why, where)
     size, how = found.record.images["size"], found.record.images["resize"]
     if size is None:
         return
@@ -38,10 +37,17 @@ def contents(found: Evidence) -> Iterator[Finding]:
                 )
 
 
+def source(found: Evidence) -> Iterator[Finding]:
+    """Every image is the one that the source has under its id."""
+    for where, image_id in sorted(found.unlike.items()):
+        yield error("source", f"{image_id} is not the image that the source has under this id", where)
+
+
 def duplicates(found: Evidence) -> Iterator[Finding]:
     """No image is in a config twice, nor in train and in validation, by the sha256 of its bytes and pixels.
 
-    A pair that the source tables themselves hold, with equal sha256, is a note.
+    A pair that the source tables themselves hold, with equal sha256, is a note; so is one that the tables tell
+    apart and only the resize made equal.
     """
     for name in found.record.configs:
         held = found.rows(name)
@@ -51,14 +57,15 @@ def duplicates(found: Evidence) -> Iterator[Finding]:
             looks = found.looks.get(digest)
             groups.setdefault(looks.pixels if looks else str(digest), []).append(row)
         many = [rows for rows in groups.values() if len(rows) > 1]
-        own = [rows for rows in many if found.same_in_source(*(ids[r] for r in rows))]
+        own = [rows for rows in many if found.twins(*(ids[r] for r in rows))]
         alien = [rows for rows in many if rows not in own]
         if alien:
             shown = some([" = ".join(f"{ids[r]} ({splits[r]})" for r in rows) for rows in alien])
-            yield error("duplicates", f"one image several times: {shown}", name, len(alien))
+            mend = f"{REBUILD}; if the source holds them so, drop all but one from its tables, or fill in their sha256"
+            yield error("duplicates", f"one image several times: {shown}", name, len(alien), mend)
         if own:
             shown = some([" = ".join(f"{ids[r]} ({splits[r]})" for r in rows) for rows in own])
-            what = f"the source itself holds one image several times: {shown}"
+            what = f"one image several times in the source, or once resized: {shown}"
             yield Finding(
                 "duplicates", "note", what, name, len(own), "drop all but one from the base manifest, or live with it"
             )

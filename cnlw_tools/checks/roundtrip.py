@@ -1,6 +1,7 @@
 """The last check: `datasets.load_dataset` reads every config, in a temporary cache, as the shards hold it."""
 
 import os
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ def roundtrip(found: Evidence) -> Iterator[Finding]:
     names = list(found.record.configs)
     with tempfile.TemporaryDirectory(prefix="cnlw-") as cache:
         task = partial(_load, found.folder.absolute(), Path(cache), found.dataset.classes if found.dataset else ())
-        for name, loaded in engine.run(task, names, min(found.workers, max(1, len(names)))):
+        for name, loaded in engine.run(task, names, found.workers, apart=True):
             if isinstance(loaded, str):
                 yield error("roundtrip", f"load_dataset: {loaded}", name, mend="mend the errors above first")
                 continue
@@ -34,7 +35,7 @@ def _load(
     folder: Path, cache: Path, classes: tuple[str, ...], name: str
 ) -> tuple[str, Counter[tuple[str, str, int]] | str]:
     """Load one config and return its rows, or what went wrong."""
-    os.environ.update(HF_HUB_OFFLINE="1", HF_HOME=str(cache))  # before the import: a check sends nothing anywhere
+    os.environ.update(HF_HUB_OFFLINE="1", HF_HOME=str(cache))  # in a process of its own, before datasets reads them
     import datasets
 
     datasets.disable_progress_bars()
@@ -51,4 +52,6 @@ def _load(
             found.update((split, *row) for row in zip(*(plain[c].to_pylist() for c in COLUMNS), strict=True))
         return name, found
     except Exception as error:  # noqa: BLE001, whatever a reader of the build would meet is the finding
-        return name, " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        return name, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    finally:
+        shutil.rmtree(cache / name, ignore_errors=True)

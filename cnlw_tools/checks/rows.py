@@ -27,8 +27,8 @@ def counts(found: Evidence) -> Iterator[Finding]:
 def plans(found: Evidence) -> Iterator[Finding]:
     """The plan drawn again from the tables has the digest on the card."""
     for name, config in found.record.configs.items():
-        if name in found.broken:
-            yield error("plans", f"cannot be drawn again: {found.broken[name]}", name, mend="build it anew")
+        if name in found.broken_plans:
+            yield error("plans", f"cannot be drawn again: {found.broken_plans[name]}", name, mend="build it anew")
         elif name in found.plans and columns.digest(found.plans[name]) != config.digest:
             yield error(
                 "plans",

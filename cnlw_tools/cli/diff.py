@@ -5,6 +5,12 @@ from pathlib import Path
 import click
 
 
+class Incomparable(click.ClickException):
+    """One of the two is no plan and no build."""
+
+    exit_code = 2
+
+
 @click.command()
 @click.argument("a", type=click.Path(exists=True, path_type=Path))
 @click.argument("b", type=click.Path(exists=True, path_type=Path))
@@ -20,7 +26,7 @@ def diff(a: Path, b: Path) -> None:
     try:
         ours, theirs = plans(a), plans(b)
     except (ValueError, OSError) as error:
-        raise click.UsageError(str(error)) from error
+        raise Incomparable(str(error)) from error
     same = True
     for name in sorted({*ours, *theirs}):
         if name not in ours or name not in theirs:

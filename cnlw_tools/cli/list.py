@@ -43,7 +43,8 @@ def _exporters(root: Path) -> list[tuple[str, str]]:
 
 
 def _recipes(root: Path) -> list[tuple[str, str]]:
-    return [(p.stem, p.read_text().splitlines()[0].lstrip("# ")) for p in sorted((root / "pipelines").glob("*.toml"))]
+    paths = sorted((root / "pipelines").glob("*.toml"))
+    return [(p.stem, p.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")) for p in paths]
 
 
 def _first_line(thing: object) -> str:

@@ -57,18 +57,24 @@ def read_recipe(recipe: str | None, root: Path, flags: dict[str, Any]) -> "Recip
         raw["options"] = {**raw.get("options", {}), **dict(map(recipes.option, flags["options"]))}
     if flags["level"] not in (None, "all"):
         raw["levels"] = [_level(flags["level"])]
-    return recipes.make(raw, str(path or "the command line"))
+    return recipes.make(raw, f"{path} and the options given" if path else "the command line")
 
 
 def _path(recipe: str | None, root: Path, changes: dict[str, Any]) -> Path | None:
     """Return the recipe's file; none where flags say all and no file goes with them."""
+    from cnlw_tools.lookup import pick, suggest
+
     if recipe is not None:
         named = root / "pipelines" / f"{recipe}.toml"
-        return named if named.is_file() and not Path(recipe).exists() else Path(recipe)
+        if not Path(recipe).is_file() and not named.is_file():
+            known = [p.stem for p in (root / "pipelines").glob("*.toml")]
+            raise FileNotFoundError(
+                f"{recipe}: there is no such recipe.{suggest(recipe, known)} See `cnlw list recipes`"
+            )
+        return Path(recipe) if Path(recipe).is_file() else named
     if "noise" not in changes:
         raise ValueError("no noise named: give --noise red or --noise blue, or a recipe; see `cnlw list recipes`")
     from cnlw_tools import dataset
-    from cnlw_tools.lookup import pick
     from cnlw_tools.noise import NOISE
 
     name = changes.setdefault("dataset", "shapes")

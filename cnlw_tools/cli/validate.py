@@ -25,23 +25,26 @@ class Unusable(click.ClickException):
 @click.command()
 @click.argument("build", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Your copy of the images, to compare with.")
 @WORKERS
-def validate(build: Path | None, as_json: bool, workers: int | None) -> None:
+def validate(build: Path | None, as_json: bool, data_dir: Path | None, workers: int | None) -> None:
     """Prove that a build is what it says; without BUILD, the last one under builds/.
 
     Exit code: 0 nothing but notes, 1 errors, 2 there is no build to check.
     """
     from cnlw_tools import engine
     from cnlw_tools.build import last
+    from cnlw_tools.checks import gather
     from cnlw_tools.checks import validate as run
     from cnlw_tools.cli.progress import Bars
 
-    try:
-        folder = build or last(Path("builds"))
-        with Bars() as bars:
-            done = list(run(folder, workers or engine.cores(), bars))
-    except (ValueError, FileNotFoundError) as error:
-        raise Unusable(str(error)) from error
+    with Bars() as bars:
+        try:
+            folder = build or last(Path("builds"))
+            held = gather(folder, workers or engine.cores(), bars, data_dir)
+        except (ValueError, OSError) as error:
+            raise Unusable(str(error)) from error
+        done = list(run(held, bars))
     findings = [finding for _, _, found in done for finding in found]
     errors = sum(f.severity == "error" for f in findings)
     if as_json:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cnlw_tools.files import aside
-from cnlw_tools.recipe import BENCHMARK, Recipe
+from cnlw_tools.recipe import Recipe, dump
 from cnlw_tools.record import CARD, Record, front_matter
 
 PAPER = """@inproceedings{jiang2020beyond,
@@ -18,8 +18,8 @@ TEXT = """
 
 An image classification dataset with {classes} classes whose training labels are wrong at known rates.
 Red noise replaces an image by a web image that people judged wrong for its class and keeps the label; blue
-noise keeps the image and flips the label to another class. Levels are nested: what is noisy at one level is
-noisy at every higher level of the same noise, so curves over levels are paired.
+noise keeps the image and flips the label to another class. Unless a recipe below says `nested = false`, what is
+noisy at one level is noisy at every higher level of the same noise, so curves over levels are paired.
 
 ```python
 from datasets import load_dataset
@@ -28,9 +28,12 @@ data = load_dataset("path/to/this/folder", "{first}")
 train = data["train"].shuffle(seed=0)  # shuffle fully before use: noisy and clean rows lie in files of their own
 ```
 
-| config | noise asked | noise realised | train | other splits | digest of the plan |
-|---|---|---|---|---|---|
+| config | noise expected | realised | labels kept, expected | realised | train | other splits | digest of the plan |
+|---|---|---|---|---|---|---|---|
 {table}
+
+Labels kept: the diagonal of the label transition matrix, P(given label = true label), over the classes, where the
+image stayed.
 
 {pictures}
 ## Columns
@@ -51,12 +54,9 @@ A learner may see `image` and `label`; the rest is the truth, for the report.
 
 By cnlw_tools {version}, from the tables in `tables/`. Images: {images}. Files are shared: the configs of one
 noise, and of several, differ in few rows, and a row that they share is stored once. `cnlw validate` recomputes
-every number here from the files.
+every number here from the files. The recipes, for `cnlw build RECIPE.toml`:
 
-```
-{commands}
-```
-
+{recipes}
 ## Classes
 
 {names}
@@ -96,7 +96,7 @@ def _text(folder: Path, record: Record, recipe: Recipe, classes: tuple[str, ...]
         pictures="".join(f"![{p.stem.replace('_', ' ')}]({p.name})\n\n" for p in sorted(folder.glob("samples_*.png"))),
         version=record.version,
         images=_images(record),
-        commands="\n".join(_commands(record)),
+        recipes="\n".join(f"```toml\n{text}\n```\n" for text in _recipes(record)),
         names=", ".join(f"{i} {name}" for i, name in enumerate(classes)),
         tables=", ".join(f"`{name}` {digest}" for name, digest in record.tables.items()),
         licence=recipe.licence,
@@ -107,30 +107,27 @@ def _text(folder: Path, record: Record, recipe: Recipe, classes: tuple[str, ...]
 def _row(name: str, record: Record) -> str:
     config = record.configs[name]
     others = ", ".join(f"{split} {n:,}" for split, n in config.rows.items() if split != "train")
-    rate = f"{100 * config.rate:.3f} %"
-    return f"| `{name}` | {config.level} % | {rate} | {config.rows['train']:,} | {others} | `{config.digest[:16]}` |"
+    rates = f"{100 * config.expected:.3f} % | {100 * config.rate:.3f} %"
+    kept = f"{_percents(config.expected_kept)} | {_percents(config.kept)}"
+    return f"| `{name}` | {rates} | {kept} | {config.rows['train']:,} | {others} | `{config.digest[:16]}` |"
 
 
-def _commands(record: Record) -> list[str]:
-    """Return the commands that make these configs."""
-    drawn: dict[str, set[int]] = {}
+def _percents(ends: list[float]) -> str:
+    low, high = (f"{100 * end:.1f} %" for end in ends)
+    return low if low == high else f"{low} to {high}"
+
+
+def _recipes(record: Record) -> list[str]:
+    """Return the recipes that make these configs, as TOML."""
+    drawn: dict[str, tuple[dict[str, object], list[int]]] = {}
     for config in record.configs.values():
-        asked = config.recipe
-        options = "".join(f" -o {k}={v}" for k, v in sorted(asked["options"].items()))
-        call = (
-            f"cnlw build --dataset {record.dataset} --noise {asked['noise']} --seed {asked['seed']}{options} --level "
-        )
-        drawn.setdefault(call, set()).add(config.level)
-    lines = []
-    for call, levels in drawn.items():
-        whole = levels >= set(BENCHMARK)
-        lines += [f"{call}all"] if whole else []
-        lines += [f"{call}{level}" for level in sorted(levels - set(BENCHMARK) if whole else levels)]
-    return lines
+        drawn.setdefault(repr(config.recipe), (config.recipe, []))[1].append(config.level)
+    how = {"layout": record.layout, **record.images}
+    return [dump({**said, "levels": sorted(levels), **how}) for said, levels in drawn.values()]
 
 
 def _images(record: Record) -> str:
     size = record.images["size"]
     if size is None:
         return "as they came"
-    return f"{size} pixels, resized by `{record.images['resize']}`, JPEG quality {record.images['quality']}"
+    return f"{size} pixels, resized by `{record.images['resize']}` (quality {record.images['quality']} where JPEG)"

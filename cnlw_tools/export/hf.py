@@ -43,7 +43,8 @@ def write(path: Path, rows: pa.Table, images: Sequence[bytes], classes: Sequence
     """
     total = sum(map(len, images))
     if total > LARGEST:
-        raise ValueError(f"{path}: {total / 1e6:.0f} MB of images in one shard of {len(images)}: give a --size")
+        remedy = f"set shard_rows = {max(1, LARGEST * len(images) // total // 2)} in the recipe, or give a --size"
+        raise ValueError(f"{path}: {total / 1e6:.0f} MB of images in one shard of {len(images)}: {remedy}")
     form = schema(classes)
     pictures = pa.StructArray.from_arrays(
         [pa.array(images, pa.binary()), pa.nulls(len(images), pa.string())], fields=list(IMAGE)

@@ -28,7 +28,7 @@ class Draw(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """What a model promises of its draw."""
+    """What a model promises of its draw; plan.realised measures the same of a plan."""
 
     rate: float  # share of examples whose label is wrong for their image
     foreign: float  # share of examples whose image comes from the pool
@@ -52,11 +52,11 @@ class NoiseModel:
 
 
 class TooFewImages(ValueError):
-    """A class has fewer wrong images than a level needs."""
+    """A class has fewer wrong images than a level needs; ``kept`` more are there, but kept for higher levels."""
 
-    def __init__(self, label: int, need: int, stock: int) -> None:
-        super().__init__(label, need, stock)
-        self.label, self.need, self.stock = label, need, stock
+    def __init__(self, label: int, need: int, stock: int, kept: int) -> None:
+        super().__init__(label, need, stock, kept)
+        self.label, self.need, self.stock, self.kept = label, need, stock, kept
 
     def __str__(self) -> str:
         return f"class {self.label} needs {self.need} wrong images and has {self.stock}: lower the level"
@@ -87,12 +87,30 @@ def victims(items: Items) -> Ints:
 
         place = (rank in class + 1/2) / n_c          items in the order of (place, key)
 
-    The order does not depend on the level, so what is noisy at 20 % is noisy at 40 %; the classes
-    advance together, so each has its share of every prefix, give or take one.
+    The order does not depend on the level, so what is noisy at 20 % is noisy at 40 %; the classes advance
+    together, so each has its share of every prefix, give or take one image (more only beside a great many
+    classes of one or two images, which all turn at once: `quota` has the exact counts).
     """
     by_key = np.argsort(items.key, kind="stable")
     place = (ranks(items, by_key) + 0.5) / np.bincount(items.label)[items.label]
     return by_key[np.argsort(place[by_key], kind="stable")]
+
+
+def quota(count: Ints, level: int) -> Floats:
+    """Return (C,) how many of each class stand in the first level % of the victims' order; count: (C,) images.
+
+    Classes that tie for the last places share them, as the keys deal them out.
+    """
+    place = np.concatenate([(np.arange(n) + 0.5) / n for n in count]) if count.any() else np.empty(0)
+    label = np.repeat(np.arange(len(count)), count)
+    k = share(level, len(place))
+    if not k:
+        return np.zeros(len(count))
+    last = np.partition(place, k - 1)[k - 1]
+    before = np.bincount(label[place < last], minlength=len(count))
+    tied = np.bincount(label[place == last], minlength=len(count))
+    shared: Floats = before + tied * ((k - before.sum()) / tied.sum())
+    return shared
 
 
 def exact_rate(count: Ints, level: int) -> float:

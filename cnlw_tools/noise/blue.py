@@ -10,7 +10,7 @@ an image is the same at every level.
 import numpy as np
 
 from cnlw_tools.dice import uniform
-from cnlw_tools.noise.base import Draw, Expected, Ints, Items, NoiseModel, exact_rate, share, victims
+from cnlw_tools.noise.base import Draw, Expected, Ints, Items, NoiseModel, exact_rate, quota, share, victims
 
 FLIP = 0  # stream of random numbers: which other class
 
@@ -32,11 +32,12 @@ def blue(base: Items, pool: Items, level: int, classes: int) -> Draw:
 
 
 def expected(count: Ints, level: int) -> Expected:
-    """T = (1 - p) I + p / (C - 1) (1 - I), with p the exact rate."""
-    classes, p = len(count), exact_rate(count, level)
-    matrix = np.full((classes, classes), p / (classes - 1))
+    """T[c, c] = 1 - p_c and T[c, j] = p_c / (C - 1), with p_c the exact rate of class c."""
+    classes = len(count)
+    p = quota(count, level) / np.maximum(count, 1)
+    matrix = np.repeat(p[:, None] / (classes - 1), classes, axis=1)
     np.fill_diagonal(matrix, 1 - p)
-    return Expected(p, 0.0, matrix)
+    return Expected(exact_rate(count, level), 0.0, matrix)
 
 
 BLUE = NoiseModel(blue, expected, frozenset({"exact", "proportional", "nested", "keeps_images"}))

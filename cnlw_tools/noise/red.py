@@ -11,6 +11,8 @@ in, at all levels alike: the first free living one from a place that the slot's 
 dead link changes one slot, and a second one hardly ever a third slot.
 """
 
+from bisect import bisect_left
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,8 +44,7 @@ def red(base: Items, pool: Items, level: int, classes: int, top: int = 80) -> Dr
     """
     if level > top:
         raise ValueError(
-            f"level {level} is above the top level {top}, behind which reserves are kept: "
-            f"set top={level} (-o top={level})"
+            f"level {level} is above the top level {top}, behind which reserves are kept: set -o top={level}"
         )
     n = len(base.label)
     order = victims(base)
@@ -54,7 +55,8 @@ def red(base: Items, pool: Items, level: int, classes: int, top: int = 80) -> Dr
     if len(short):
         c = int(short[0])
         need = int(np.sum(base.label[lost] == c))
-        raise TooFewImages(c, need, need - int(np.sum(short == c)))
+        have = need - int(np.sum(short == c))
+        raise TooFewImages(c, need, have, int(np.sum(pool.label[~_dead(pool)] == c)) - have)
     return Draw(np.arange(n), base.label.copy(), web)
 
 
@@ -84,7 +86,7 @@ def _reserves(key: NDArray[np.uint64], reserves: Ints, dead: NDArray[np.bool_]) 
     web = np.full(len(key), -1)
     begin = (uniform(key, RESERVE) * len(reserves)).astype(np.int64)
     for i, at in enumerate(begin[: len(free)]):
-        place = int(np.searchsorted(free, at))
+        place = bisect_left(free, at)
         web[i] = reserves[free.pop(place % len(free))]
     return web
 

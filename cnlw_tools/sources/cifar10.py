@@ -5,7 +5,6 @@ split ``validation``. Source: Krizhevsky, "Learning multiple layers of features 
 """
 
 import pickle
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,12 +56,13 @@ class Cifar10:
         self.folder = data_dir if data_dir.resolve().name == FOLDER else data_dir / FOLDER
         if not self.folder.is_dir():
             raise FileNotFoundError(f"{data_dir}: no folder {FOLDER!r} here: unpack cifar-10-python.tar.gz into it")
+        self._read: dict[str, list[Batch]] = {}
 
     def manifest(self) -> pa.Table:
         """Return the 60,000 rows; sha256 is that of the RGB pixels."""
         rows = []
-        for part, names in PARTS.items():
-            batches = [read_batch(self.folder / name) for name in names]
+        for part in PARTS:
+            batches = self._batches(part)
             labels = [label for batch in batches for label in batch.labels]
             rows += [
                 {"image_id": f"{part}-{i:05d}", "label": label, "split": SPLITS[part], "sha256": _digest(pixels)}
@@ -72,6 +72,12 @@ class Cifar10:
             ]
         return pa.Table.from_pylist(rows, MANIFEST)
 
+    def _batches(self, part: str) -> list[Batch]:
+        """Return the batches of a part; they stay in memory, 184 MB in all."""
+        if part not in self._read:
+            self._read[part] = [read_batch(self.folder / name) for name in PARTS[part]]
+        return self._read[part]
+
     def read(self, image_id: str) -> Picture:
         """Return one 32 x 32 image.
 
@@ -80,18 +86,16 @@ class Cifar10:
         """
         part, _, number = image_id.partition("-")
         if part in PARTS and number.isdecimal():
-            batches = [read_batch(self.folder / name) for name in PARTS[part]]
             at = int(number)
-            for batch in batches:
+            for batch in self._batches(part):
                 if at < len(batch.labels):
                     return Image.fromarray(_rgb(batch.pixels[at]))
                 at -= len(batch.labels)
         raise LookupError(f"{self.folder}: no image {image_id!r}; ids run from train-00000 and test-00000")
 
 
-@cache
 def read_batch(path: Path) -> Batch:
-    """Read one batch; it stays in memory (30 MB).
+    """Read one batch (30 MB).
 
     Raises:
         OSError: the file is missing

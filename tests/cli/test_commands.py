@@ -101,7 +101,7 @@ def test_plan_writes_one_level_without_an_image(root: Path, here: Path) -> None:
     assert "240 rows, 80 noisy" in planned.output
     assert columns.digest(plan) in planned.output
     assert ("red", 40, 0) == (said["recipe"]["noise"], said["level"], said["recipe"]["seed"])
-    assert {"base", "web", "votes"} == set(said["inputs"])
+    assert {"classes", "base", "web", "votes"} == set(said["inputs"])
     assert 0.4 == said["rate"]
     assert (10, 10) == columns.unpack(said["matrix"]).shape
 

@@ -59,6 +59,8 @@ def test_too_large(tmp_path, monkeypatch):
     """A shard beyond the limit is an error that says how to make images smaller."""
     monkeypatch.setattr(hf, "LARGEST", 100)
 
-    with pytest.raises(ValueError, match=r"x.parquet: 0 MB of images in one shard of 2: give a --size"):
+    with pytest.raises(
+        ValueError, match=r"x.parquet: 0 MB of images in one shard of 2: set shard_rows = 1 in the recipe"
+    ):
         hf.write(tmp_path / "x.parquet", rows(2), [b"x" * 60] * 2, ("a",))
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,145 @@
+"""Reading a build once, images in parallel: first every shard, then every distinct image.
+
+Nothing here judges; what cannot be read is kept as the sentence that says why.
+"""
+
+from functools import lru_cache, partial
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from cnlw_tools import dataset, engine, files, record
+from cnlw_tools.checks.evidence import COLUMNS, ROW, Evidence, Looks, Shard, Tell
+from cnlw_tools.images import Storage, decode, fingerprint, pixel_digest, stored
+from cnlw_tools.plan import plan
+from cnlw_tools.sources import SOURCES, Source
+
+TOLERANCE = 8  # mean difference of a pixel from the source's, of 255
+
+
+def gather(folder: Path, workers: int, tell: Tell, data_dir: Path | None = None) -> Evidence:
+    """Read a build; ``data_dir``: the user's copy of the images, to compare with where the source wants one.
+
+    Raises:
+        ValueError: there is no build, or its card cannot be read
+    """
+    found = Evidence(folder, record.load(folder), workers, data_dir)
+    try:
+        found.dataset = dataset.read(found.record.dataset, folder / "tables", folder / "tables")
+    except (OSError, ValueError) as error:
+        found.broken_tables = str(error)
+    _plans(found)
+    _shards(found, tell)
+    _looks(found, tell)
+    return found
+
+
+def _plans(found: Evidence) -> None:
+    """Draw every plan again, from the tables in the build."""
+    for name, config in found.record.configs.items():
+        try:
+            if found.dataset is not None:
+                found.plans[name] = plan(found.recipe(name), found.dataset, config.level)
+        except (LookupError, ValueError) as error:
+            found.broken_plans[name] = str(error)
+
+
+def _shards(found: Evidence, tell: Tell) -> None:
+    """Read every shard."""
+    data = found.folder / "data"
+    names = sorted(p.name for p in data.glob("*.parquet"))
+    for i, (name, shard) in enumerate(engine.run(partial(_shard, data), names, found.workers)):
+        tell("shards", i + 1, len(names))
+        if isinstance(shard, Shard):
+            found.shards[name] = shard
+        else:
+            found.broken_shards[name] = shard
+
+
+def _shard(data: Path, name: str) -> tuple[str, Shard | str]:
+    """Read one file, hash it and its images; or say why it cannot be read."""
+    try:
+        file = pq.ParquetFile(data / name)
+        table = file.read()
+        images = table["image"].combine_chunks().field("bytes")
+        rows = table.select(ROW).cast(COLUMNS)
+        if empty := [c for c in ("label", "is_noisy", "origin", "image_id") if rows[c].null_count]:
+            raise ValueError(f"no value in some row of {', '.join(empty)}")
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        return name, str(error).splitlines()[0]
+    hashes = [None if raw is None else sha256(raw).hexdigest() for raw in images.to_pylist()]
+    rows = rows.append_column("sha256", pa.array(hashes, pa.string()))
+    return name, Shard(name, files.digest(data / name), table.schema, _plain(file.metadata), rows)
+
+
+def _plain(file: pq.FileMetaData) -> bool:
+    """Are the images uncompressed, and the pages of every column indexed?"""
+    groups = [file.row_group(i) for i in range(file.num_row_groups)]
+    chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
+    images = [chunk for chunk in chunks if chunk.path_in_schema == "image.bytes"]
+    return all(c.has_offset_index for c in chunks) and all(c.compression == "UNCOMPRESSED" for c in images)
+
+
+def _looks(found: Evidence, tell: Tell) -> None:
+    """Decode every distinct image once, and compare it with the source where that can be opened."""
+    seen: set[str | None] = set()
+    todo: list[tuple[str, list[int]]] = []
+    for name, shard in sorted(found.shards.items()):
+        digests = shard.rows["sha256"].to_pylist()
+        fresh = [i for i, digest in enumerate(digests) if not (digest in seen or seen.add(digest))]  # type: ignore[func-returns-value]
+        if fresh:
+            todo.append((name, fresh))
+    source = found.record.dataset if found.no_source() is None else None
+    task = partial(_decoded, found.folder / "data", source, found.data_dir, Storage(**found.record.images))
+    for i, (looks, broken, unlike) in enumerate(engine.run(task, todo, found.workers)):
+        found.looks |= looks
+        found.broken_images |= broken
+        found.unlike |= unlike
+        tell("images", i + 1, len(todo))
+
+
+def _decoded(
+    data: Path, source: str | None, data_dir: Path | None, how: Storage, job: tuple[str, list[int]]
+) -> tuple[dict[str, Looks], dict[str, str], dict[str, str]]:
+    """Look at some images of one file; return looks by sha256, and what is broken or unlike its source by place."""
+    name, at = job
+    table = pq.read_table(data / name, columns=["image", "image_id"], partitioning=None).take(at)
+    images = table["image"].combine_chunks().field("bytes").to_pylist()
+    looks, broken, unlike = {}, {}, {}
+    for row, image_id, raw in zip(at, table["image_id"].to_pylist(), images, strict=True):
+        where = f"data/{name} row {row}"
+        try:
+            if raw is None:
+                raise ValueError("there are no bytes")
+            image = decode(raw)
+        except ValueError as error:
+            broken[where] = str(error)
+            continue
+        looks[sha256(raw).hexdigest()] = Looks(image.size, pixel_digest(image), fingerprint(image))
+        if source and not _from_source(_opened(source, data_dir), image_id, raw, image, how):
+            unlike[where] = image_id
+    return looks, broken, unlike
+
+
+def _from_source(source: Source, image_id: str, raw: bytes, image: Image.Image, how: Storage) -> bool:
+    """Is this what the source gives for an id, but for what another version of a decoder or rasteriser may change?"""
+    try:
+        picture = source.read(image_id)
+    except (LookupError, ValueError, OSError):
+        return False
+    if isinstance(picture, bytes) or how.size is not None:
+        kept = stored(picture, how)
+        if kept == raw:
+            return True
+        picture = decode(kept)
+    if picture.size != image.size:
+        return False
+    off = np.asarray(picture.convert("RGB"), np.int16) - np.asarray(image, np.int16)
+    return float(np.abs(off).mean()) <= TOLERANCE
+
+
+_opened = lru_cache(maxsize=1)(lambda name, data_dir: SOURCES[name](data_dir))
