@@ -78,7 +78,6 @@ def build(
     begun = time.monotonic()
     _source(recipe, data_dir)
     found = gather(recipe, root, data_dir)
-    _insist_on_source(recipe)
     plans = {}
     for i, level in enumerate(recipe.levels):
         plans[config(recipe, level)] = plan(recipe, found, level)

@@ -50,8 +50,6 @@ def _folder(out: Path) -> Path:
         raise FileExistsError(f"{out}: is the current folder: name a folder below it")
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise FileExistsError(f"{out}: holds something that is no build: give another --out, or move it away")
-    if out == Path.cwd():
-        raise FileExistsError(f"{out}: is the folder you are in: give the build one of its own, such as --out NAME")
     draft = out.with_name(out.name + DRAFT)
     if draft.exists() and not (draft.is_dir() and all(_ours(p.name) for p in draft.iterdir())):
         raise FileExistsError(f"{draft}: holds something that is no unfinished build: move it away")

@@ -82,10 +82,10 @@ def read(name: str, manifests: Path, annotations: Path) -> Dataset:
     classes = tables.read_classes(manifests / "classes.csv")
     count = len(classes)
     base, web, votes = manifests / "base.parquet", manifests / "web.parquet", annotations / "votes.parquet"
-    clean = tables.read_manifest(base, count) if base.exists() else None
-    candidates = tables.read_manifest(web, count, web=True) if web.exists() else tables.MANIFEST.empty_table()
+    clean = tables.read_manifest(base, count) if _there(base) else None
+    candidates = tables.read_manifest(web, count, web=True) if _there(web) else tables.MANIFEST.empty_table()
     candidates = candidates if len(candidates) else tables.MANIFEST.empty_table()
-    said = tables.read_votes(votes, candidates) if votes.exists() else tables.VOTES.empty_table()
+    said = tables.read_votes(votes, candidates) if _there(votes) else tables.VOTES.empty_table()
     said = said if len(said) else tables.VOTES.empty_table()
     if clean is not None:
         _apart(clean, candidates, str(web))
@@ -104,17 +104,6 @@ def _there(path: Path) -> bool:
     if not path.exists() and path.with_suffix(".csv").exists():
         raise ValueError(f"{path.with_suffix('.csv')}: this table is read as Parquet: store it as {path.name}")
     return path.exists() or path.is_symlink()
-
-
-def _apart(base: pa.Table, web: pa.Table) -> pa.Table:
-    """Return the base manifest, if no candidate of the web bears the id of one of its images."""
-    both = base.filter(pc.is_in(base["image_id"], web["image_id"].combine_chunks()))["image_id"]
-    if len(both):
-        raise ValueError(
-            f"image_id {both[0].as_py()!r} stands in the base manifest and in web.parquet ({len(both)} such ids): "
-            "one id is one image; rename it in web.parquet and votes.parquet"
-        )
-    return base
 
 
 def write(dataset: Dataset, folder: Path) -> None:

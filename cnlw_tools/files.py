@@ -1,6 +1,5 @@
 """Files: where the project's own tables lie, and writing that is whole or not at all."""
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +7,6 @@ from hashlib import sha256
 from pathlib import Path
 
 ASIDE = ".aside-"  # how the name of a file begins until the file is whole
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FOLDERS = ("manifests", "annotations", "pipelines")
 
 

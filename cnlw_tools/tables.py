@@ -4,7 +4,6 @@ Every complaint names the file, the column, the first bad row (counted from 0) a
 """
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +64,6 @@ CLASSES = pa.schema([pa.field("label", pa.int32(), nullable=False), pa.field("na
 SPLITS = r"^(train|probe|verified|(validation|test)(_[a-z0-9_]+)?)$"
 SPLITS_SAID = "train, validation, test (the last two also with _NAME), probe, verified"
 ORIGINS = ("base", "web", "other", "white")
-SPLIT = re.compile(r"(?!all$)(?=.{1,64}$)\w+(\.\w+)*")  # what `datasets` takes for the name of a split
 
 
 def read_classes(path: Path) -> tuple[str, ...]:

@@ -36,7 +36,6 @@ class Shard:
     plain: bool  # images uncompressed, pages indexed
     rows: pa.Table  # COLUMNS, and `sha256` of the image's bytes
     paths: int  # rows whose image has a path, which may tell of noise
-    stored: bool  # images uncompressed, every page indexed
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,9 @@ def card(found: Evidence) -> Iterator[Finding]:
     for name, config in found.record.configs.items():
         if name in found.plans and name != (true := _name(found, name)):
             yield error("card", f"config {name} holds what {true} is the name of", CARD, mend="build it again")
+        if config.recipe.get("dataset") != found.record.dataset:
+            said = f"config {name} is of another dataset than {found.record.dataset!r}"
+            yield error("card", said, CARD, mend="build it again")
         if block.pop(name, None) != data_files(config):
             yield error("card", f"config {name}: its data_files are not its segments", CARD, mend="build it again")
     if block:
@@ -90,5 +93,7 @@ def schema(found: Evidence) -> Iterator[Finding]:
         if not shard.schema.equals(wanted, check_metadata=True):
             wrong = [f.name for f in wanted if f.name not in shard.schema.names or shard.schema.field(f.name) != f]
             yield error("schema", f"not the schema of the export ({some(wrong) or 'its metadata'})", f"data/{name}")
+        if shard.paths:
+            yield error("schema", "images have paths, which may tell the learner of noise", f"data/{name}", shard.paths)
         if not shard.plain:
             yield error("schema", "its images are compressed, or its pages are not indexed", f"data/{name}")
