@@ -47,7 +47,7 @@ def write(path: Path, data: Path, plan: pa.Table, files: Mapping[str, pa.Table],
         for label, (clean, noisy) in zip(_spread(len(classes)), chosen, strict=True)
     ]
     with aside(path) as draft:
-        draw(rows, _title(train)).save(draft, "PNG", optimize=True)
+        draw(rows, _title(train)).save(draft, "PNG")
 
 
 def draw(rows: Sequence[Row], title: str) -> Image.Image:

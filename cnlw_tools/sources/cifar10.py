@@ -31,7 +31,7 @@ UNREADABLE = (  # what a wrong byte in a pickle may end in
 class Batch(NamedTuple):
     """One file of the official folder."""
 
-    pixels: NDArray[np.uint8]  # (n, 3072): the red, green and blue planes of each image, row by row
+    pixels: NDArray[np.uint8]  # (n, 32, 32, 3) RGB
     labels: list[int]
 
 
@@ -65,7 +65,12 @@ class Cifar10:
             batches = self._batches(part)
             labels = [label for batch in batches for label in batch.labels]
             rows += [
-                {"image_id": f"{part}-{i:05d}", "label": label, "split": SPLITS[part], "sha256": _digest(pixels)}
+                {
+                    "image_id": f"{part}-{i:05d}",
+                    "label": label,
+                    "split": SPLITS[part],
+                    "sha256": sha256(pixels).hexdigest(),
+                }
                 for i, (label, pixels) in enumerate(
                     zip(labels, (p for batch in batches for p in batch.pixels), strict=True)
                 )
@@ -89,7 +94,7 @@ class Cifar10:
             at = int(number)
             for batch in self._batches(part):
                 if at < len(batch.labels):
-                    return Image.fromarray(_rgb(batch.pixels[at]))
+                    return Image.frombytes("RGB", (SIDE, SIDE), batch.pixels[at].tobytes())
                 at -= len(batch.labels)
         raise LookupError(f"{self.folder}: no image {image_id!r}; ids run from train-00000 and test-00000")
 
@@ -119,13 +124,5 @@ def read_batch(path: Path) -> Batch:
         raise ValueError(f"{path}: a label is not from 0 to {CLASSES - 1}: {remedy}")
     if pixels.shape != (len(labels), 3 * SIDE * SIDE) or pixels.dtype != np.uint8:
         raise ValueError(f"{path}: {pixels.dtype} {pixels.shape} for {len(labels)} labels: {remedy}")
-    return Batch(pixels, labels)
-
-
-def _rgb(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(3072,) -> (32, 32, 3)."""
-    return np.ascontiguousarray(planes.reshape(3, SIDE, SIDE).transpose(1, 2, 0))
-
-
-def _digest(planes: NDArray[np.uint8]) -> str:
-    return sha256(_rgb(planes).tobytes()).hexdigest()
+    planes = pixels.reshape(-1, 3, SIDE, SIDE)  # the file holds the red, the green and the blue plane of each image
+    return Batch(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels)

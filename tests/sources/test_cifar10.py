@@ -106,7 +106,7 @@ def test_flipped(cifar, tmp_path_factory, at, bits):
     except ValueError as error:
         assert str(path) in str(error)  # noqa: PT017
     else:
-        assert batch.pixels.shape == (len(batch.labels), 3072)
+        assert batch.pixels.shape == (len(batch.labels), 32, 32, 3)
 
 
 class Evil:
