@@ -53,7 +53,10 @@ def _folder(out: Path) -> Path:
     draft = out.with_name(out.name + DRAFT)
     if draft.exists() and not (draft.is_dir() and all(_ours(p.name) for p in draft.iterdir())):
         raise FileExistsError(f"{draft}: holds something that is no unfinished build: move it away")
-    draft.mkdir(parents=True, exist_ok=True)
+    try:
+        draft.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"{out}: cannot be made ({error.strerror}): give another --out") from error
     return draft
 
 

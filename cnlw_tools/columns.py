@@ -87,6 +87,9 @@ def _nested(array: pa.Array) -> Iterator[Any]:
     if pa.types.is_struct(array.type):
         for inner in array.flatten():
             yield from _canonical(inner)
+    elif pa.types.is_map(array.type):
+        pair = pa.struct([("key", array.type.key_type), ("value", array.type.item_type)])
+        yield from _nested(array.cast(pa.list_(pair)))
     else:
         yield from _canonical(pc.list_value_length(array).cast(pa.int64()))
         yield from _canonical(array.flatten())

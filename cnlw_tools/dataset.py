@@ -82,10 +82,10 @@ def read(name: str, manifests: Path, annotations: Path) -> Dataset:
     classes = tables.read_classes(manifests / "classes.csv")
     count = len(classes)
     base, web, votes = manifests / "base.parquet", manifests / "web.parquet", annotations / "votes.parquet"
-    clean = tables.read_manifest(base, count) if base.exists() else None
-    candidates = tables.read_manifest(web, count, web=True) if web.exists() else tables.MANIFEST.empty_table()
+    clean = tables.read_manifest(base, count) if _there(base) else None
+    candidates = tables.read_manifest(web, count, web=True) if _there(web) else tables.MANIFEST.empty_table()
     candidates = candidates if len(candidates) else tables.MANIFEST.empty_table()
-    said = tables.read_votes(votes, candidates) if votes.exists() else tables.VOTES.empty_table()
+    said = tables.read_votes(votes, candidates) if _there(votes) else tables.VOTES.empty_table()
     said = said if len(said) else tables.VOTES.empty_table()
     if clean is not None:
         _apart(clean, candidates, str(web))
@@ -97,6 +97,13 @@ def _apart(base: pa.Table, web: pa.Table, where: str) -> None:
     both = pc.is_in(web["image_id"], pc.unique(base["image_id"])).to_numpy()
     remedy = "a candidate may not be an image of the base manifest: drop it"
     reading.first(where, "image_id", both, web["image_id"], remedy)
+
+
+def _there(path: Path) -> bool:
+    """Is the table there? One of another kind in its place is not passed over."""
+    if not path.exists() and path.with_suffix(".csv").exists():
+        raise ValueError(f"{path.with_suffix('.csv')}: this table is read as Parquet: store it as {path.name}")
+    return path.exists() or path.is_symlink()
 
 
 def write(dataset: Dataset, folder: Path) -> None:

@@ -9,8 +9,9 @@ T = TypeVar("T")
 
 def suggest(name: str, names: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?``, or nothing when no name is close."""
-    close = get_close_matches(name, list(names), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    lower = {n.lower(): n for n in names}
+    close = get_close_matches(name.lower(), lower, n=1)
+    return f" Did you mean {lower[close[0]]!r}?" if close else ""
 
 
 def pick(table: Mapping[str, T], name: str, kind: str) -> T:

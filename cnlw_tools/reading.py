@@ -3,6 +3,7 @@
 Every complaint names the file, the column, the first bad row (counted from 0) and the remedy.
 """
 
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from cnlw_tools.lookup import suggest
+
+LONGEST = 200  # characters of a value in a complaint
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = LONGEST
 
 
 def load(path: Path, schema: pa.Schema) -> pa.Table:
@@ -47,7 +53,7 @@ def distinct(
     twice = last.filter(pc.greater(last["row_count"], 1))
     if len(twice):
         at = twice.slice(int(np.argmin(twice["row_min"].to_numpy())), 1).to_pylist()[0]
-        value = ", ".join(repr(at[c]) for c in columns)
+        value = ", ".join(_short.repr(at[c]) for c in columns)
         times, row = at["row_count"], at["row_min"]
         raise ValueError(f"{path}: column {'+'.join(columns)!r}, row {row}: {value} comes {times} times; {remedy}")
 
@@ -57,7 +63,9 @@ def first(path: Path | str, column: str, bad: NDArray[np.bool_], values: Any, re
     if bad.any():
         row = int(np.argmax(bad))
         value = values[row].as_py() if hasattr(values[row], "as_py") else values[row].item()
-        raise ValueError(f"{path}: column {column!r}, row {row}: {value!r} ({int(bad.sum())} such rows); {remedy}")
+        raise ValueError(
+            f"{path}: column {column!r}, row {row}: {_short.repr(value)} ({int(bad.sum())} such rows); {remedy}"
+        )
 
 
 def _open(path: Path, schema: pa.Schema) -> pa.Table:
@@ -85,7 +93,7 @@ def cast(path: Path | str, field: pa.Field, column: pa.ChunkedArray) -> pa.Chunk
     """Cast to the asked type where no value is lost by it, and insist on values where they must be."""
     same_kind = pa.types.is_string(field.type) == _textual(column.type) or pa.types.is_null(column.type)
     try:
-        if not same_kind and len(column):
+        if (not same_kind or _is_flag(column.type) > _is_flag(field.type)) and len(column):
             raise ValueError(f"{column.type} is no {field.type}")
         if (
             pa.types.is_boolean(field.type)
@@ -99,6 +107,10 @@ def cast(path: Path | str, field: pa.Field, column: pa.ChunkedArray) -> pa.Chunk
     if not field.nullable and column.null_count:
         first(path, field.name, column.is_null().to_numpy(), column, "this column may not be empty: fill in or drop")
     return column
+
+
+def _is_flag(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_boolean(kind))
 
 
 def _textual(kind: pa.DataType) -> bool:

@@ -76,9 +76,11 @@ def read(path: Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: there is no such recipe; `cnlw list recipes` shows which there are") from None
+    except IsADirectoryError:
+        raise IsADirectoryError(f"{path}: a folder, not a recipe: name the .toml file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not TOML: {error}") from error
 

@@ -103,3 +103,62 @@ def test_with_base(toy):
     assert found.with_base(good, "here").base.equals(good)
     with pytest.raises(ValueError, match=r"^here: column 'label', row 0: 4"):
         found.with_base(bad, "here")
+
+
+def edited(path, edit):
+    pq.write_table(edit(pq.read_table(path)), path)
+
+
+def test_csv_in_place_of_parquet(toy):
+    """A table in the wrong format is not passed over in silence."""
+    path = toy / "manifests/toy/base.parquet"
+    path.rename(path.with_suffix(".csv"))
+
+    with pytest.raises(ValueError, match=r"base\.csv: this table is read as Parquet: store it as base\.parquet"):
+        dataset.load("toy", toy)
+
+
+@pytest.mark.parametrize("name", ["val-a", "a b", "", "all", "train ", "a/b", "x" * 65])
+def test_split_that_datasets_cannot_load(toy, name):
+    """A build with such a split could not be read back."""
+    edited(
+        toy / "manifests/toy/base.parquet",
+        lambda t: t.set_column(2, "split", pa.array([name, *t["split"].to_pylist()[1:]])),
+    )
+
+    with pytest.raises(ValueError, match="column 'split', row 0"):
+        dataset.load("toy", toy)
+
+
+def test_empty_table_with_columns_of_its_own(toy, tmp_path):
+    """An empty table is written as none, and is the same when it is read again."""
+    edited(toy / "manifests/toy/web.parquet", lambda t: t[:0].append_column("free", pa.nulls(0, pa.string())))
+    (toy / "annotations/toy/votes.parquet").unlink()
+    found = dataset.load("toy", toy)
+
+    dataset.write(found, tmp_path / "copy")
+
+    assert dataset.read("toy", tmp_path / "copy", tmp_path / "copy").digests == found.digests
+
+
+def test_labels_that_are_flags(toy):
+    """True and false are no classes."""
+    edited(
+        toy / "manifests/toy/base.parquet",
+        lambda t: t.set_column(1, "label", pa.array([True] * len(t))),
+    )
+
+    with pytest.raises(ValueError, match="column 'label' has type bool"):
+        dataset.load("toy", toy)
+
+
+def test_a_long_value_is_shortened(toy):
+    """A complaint is one line that a person can read."""
+    edited(
+        toy / "manifests/toy/base.parquet",
+        lambda t: t.set_column(0, "image_id", pa.array(["x" * 100_000] * len(t))),
+    )
+
+    with pytest.raises(ValueError, match="comes 108 times") as caught:
+        dataset.load("toy", toy)
+    assert len(str(caught.value)) < 1000

@@ -27,3 +27,8 @@ def test_empty_registry():
     """An empty registry has no name to mean."""
     with pytest.raises(LookupError, match="unknown noise 'red'"):
         pick({}, "red", "noise")
+
+
+def test_suggest_whatever_the_case():
+    """Capitals are no reason not to understand."""
+    assert suggest("RED", ["blue", "red"]) == " Did you mean 'red'?"

@@ -148,3 +148,12 @@ def test_bad_option(text):
     """An option without a name or equals sign is refused."""
     with pytest.raises(ValueError, match="write it as name=value"):
         option(text)
+
+
+def test_byte_order_mark(tmp_path):
+    """A recipe that an editor marked as UTF-8 is a recipe; a folder is none."""
+    (tmp_path / "x.toml").write_bytes(b'\xef\xbb\xbfdataset = "a"\nnoise = "red"\n')
+
+    assert load(tmp_path / "x.toml").dataset == "a"
+    with pytest.raises(IsADirectoryError, match=r"a folder, not a recipe: name the \.toml file"):
+        load(tmp_path)

@@ -28,6 +28,7 @@ CHECKS: tuple[Check, ...] = (
     Check("hashes", "every shard is there and unchanged", files.hashes),
     Check("tables", "the tables it was made from are there and unchanged", files.tables),
     Check("schema", "columns, types and features are the export's", files.schema, _tables),
+    Check("segments", "every file holds what its name stands for, in key order", files.segments, _tables),
     Check("counts", "rows of each split", rows.counts),
     Check("plans", "plans drawn again have the recorded digests", rows.plans, _tables),
     Check("rows", "every row equals its row of the plan", rows.rows, _tables),

@@ -35,6 +35,7 @@ class Shard:
     schema: pa.Schema
     plain: bool  # images uncompressed, pages indexed
     rows: pa.Table  # COLUMNS, and `sha256` of the image's bytes
+    paths: int  # rows whose image has a path, which may tell of noise
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,21 +5,55 @@ from collections.abc import Iterator
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, error, some
 from cnlw_tools.export import hf
+from cnlw_tools.images import Storage
+from cnlw_tools.noise import NOISE
+from cnlw_tools.recipe import config_name
 from cnlw_tools.record import CARD, data_files, load_block
+from cnlw_tools.segments import cut
 
 TABLES = "copy the tables of another build of the same data, or build anew"
 
 
 def card(found: Evidence) -> Iterator[Finding]:
     """The block that `datasets` reads names the files that the rest of the card speaks of."""
-    block = {c.get("config_name"): c.get("data_files") for c in load_block(found.folder).get("configs") or []}
+    listed = load_block(found.folder).get("configs")
+    entries = [c for c in listed if isinstance(c, dict)] if isinstance(listed, list) else []
+    block = {c.get("config_name"): c.get("data_files") for c in entries}
+    if not found.record.configs:
+        yield error("card", "no config is described: there is nothing to load", CARD, mend="build it again")
     for name, config in found.record.configs.items():
+        if name in found.plans and name != (true := _name(found, name)):
+            yield error("card", f"config {name} holds what {true} is the name of", CARD, mend="build it again")
+        if config.recipe.get("dataset") != found.record.dataset:
+            said = f"config {name} is of another dataset than {found.record.dataset!r}"
+            yield error("card", said, CARD, mend="build it again")
         if block.pop(name, None) != data_files(config):
             yield error("card", f"config {name}: its data_files are not its segments", CARD, mend="build it again")
     if block:
         yield error(
             "card", f"configs that the card does not describe: {some(sorted(map(str, block)))}", CARD, len(block)
         )
+
+
+def _name(found: Evidence, config: str) -> str:
+    """Name a config by its recipe and level."""
+    recipe = found.recipe(config)
+    return config_name(recipe, found.record.configs[config].level, NOISE[recipe.noise].options)
+
+
+def segments(found: Evidence) -> Iterator[Finding]:
+    """Every file holds what its name stands for, its rows in an order that has nothing to do with noise."""
+    how = Storage(**found.record.images)
+    seen: set[str] = set()
+    for name, plan in found.plans.items():
+        for split, segment in cut(plan, how, found.record.layout):
+            if segment.name not in found.record.configs[name].segments.get(split, []):
+                yield error("segments", f"{split} does not hold the segment {segment.name} of its plan", name)
+            for file, rows in {} if segment.name in seen else segment.files().items():
+                held = found.shards.get(file)
+                if held and held.rows["image_id"].to_pylist() != rows["image_id"].to_pylist():
+                    yield error("segments", "its rows are not those of its name, or in another order", f"data/{file}")
+            seen.add(segment.name)
 
 
 def hashes(found: Evidence) -> Iterator[Finding]:
@@ -59,5 +93,7 @@ def schema(found: Evidence) -> Iterator[Finding]:
         if not shard.schema.equals(wanted, check_metadata=True):
             wrong = [f.name for f in wanted if f.name not in shard.schema.names or shard.schema.field(f.name) != f]
             yield error("schema", f"not the schema of the export ({some(wrong) or 'its metadata'})", f"data/{name}")
+        if shard.paths:
+            yield error("schema", "images have paths, which may tell the learner of noise", f"data/{name}", shard.paths)
         if not shard.plain:
             yield error("schema", "its images are compressed, or its pages are not indexed", f"data/{name}")

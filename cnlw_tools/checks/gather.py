@@ -3,6 +3,7 @@
 Nothing here judges; what cannot be read is kept as the sentence that says why.
 """
 
+from dataclasses import fields
 from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
@@ -14,8 +15,10 @@ from PIL import Image
 
 from cnlw_tools import dataset, engine, files, record
 from cnlw_tools.checks.evidence import COLUMNS, ROW, Evidence, Looks, Shard, Tell
+from cnlw_tools.export.hf import IMAGE
 from cnlw_tools.images import Storage, decode, fingerprint, pixel_digest, stored
 from cnlw_tools.plan import plan
+from cnlw_tools.recipe import make
 from cnlw_tools.sources import SOURCES, Source
 
 TOLERANCE = 8  # mean difference of a pixel from the source's, of 255
@@ -27,7 +30,12 @@ def gather(folder: Path, workers: int, tell: Tell, data_dir: Path | None = None)
     Raises:
         ValueError: there is no build, or its card cannot be read
     """
-    found = Evidence(folder, record.load(folder), workers, data_dir)
+    said = record.load(folder)
+    if set(said.images) != {f.name for f in fields(Storage)}:
+        raise ValueError(f"{folder / record.CARD}: not the card of a build (images is {said.images}): {record.REMEDY}")
+    stored_so = {k: v for k, v in said.images.items() if v is not None}
+    make({"dataset": said.dataset, "noise": "any", "layout": said.layout, **stored_so}, str(folder / record.CARD))
+    found = Evidence(folder, said, workers, data_dir)
     try:
         found.dataset = dataset.read(found.record.dataset, folder / "tables", folder / "tables")
     except (OSError, ValueError) as error:
@@ -65,7 +73,10 @@ def _shard(data: Path, name: str) -> tuple[str, Shard | str]:
     try:
         file = pq.ParquetFile(data / name)
         table = file.read()
-        images = table["image"].combine_chunks().field("bytes")
+        if table.schema.field("image").type != IMAGE:
+            raise ValueError(f"the column image is {table.schema.field('image').type}")
+        pictures = table["image"].combine_chunks()
+        images = pictures.field("bytes")
         rows = table.select(ROW).cast(COLUMNS)
         if empty := [c for c in ("label", "is_noisy", "origin", "image_id") if rows[c].null_count]:
             raise ValueError(f"no value in some row of {', '.join(empty)}")
@@ -73,7 +84,8 @@ def _shard(data: Path, name: str) -> tuple[str, Shard | str]:
         return name, str(error).splitlines()[0]
     hashes = [None if raw is None else sha256(raw).hexdigest() for raw in images.to_pylist()]
     rows = rows.append_column("sha256", pa.array(hashes, pa.string()))
-    return name, Shard(name, files.digest(data / name), table.schema, _plain(file.metadata), rows)
+    paths = len(pictures) - pictures.field("path").null_count
+    return name, Shard(name, files.digest(data / name), table.schema, _plain(file.metadata), rows, paths)
 
 
 def _plain(file: pq.FileMetaData) -> bool:

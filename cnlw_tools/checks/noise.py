@@ -30,7 +30,7 @@ def rate(found: Evidence) -> Iterator[Finding]:
                 said = f"{held} of {n} rows are {what} ({100 * held / n:.3f} %), not {wanted} ({100 * share:.3f} %)"
                 yield error("rate", said, name, abs(held - wanted), MEND)
         card = found.record.configs[name]
-        if abs(card.rate - (pc.sum(train["is_noisy"]).as_py() or 0) / n) > 1e-9 or card.expected != expected.rate:
+        if not abs(card.rate - (pc.sum(train["is_noisy"]).as_py() or 0) / n) <= 1e-9 or card.expected != expected.rate:
             yield error("rate", "the card states other rates than the rows and the model have", name, mend=MEND)
 
 

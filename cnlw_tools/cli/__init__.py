@@ -19,6 +19,8 @@ class Polite(click.Group):
         """Run a command; the library's errors become messages."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # whoever read our output has left; click ends quietly
         except (ValueError, LookupError, OSError) as error:
             raise click.ClickException(_sentence(error)) from error
 

@@ -24,6 +24,8 @@ def plan(recipe: str | None, root: Path | None, out: Path | None, **flags: Any) 
         raise ValueError(f"a plan is one level, and here are {len(chosen.levels)}: give --level, such as --level 40")
     level = chosen.levels[0]
     target = out or Path(f"{chosen.dataset}_{config(chosen, level)}.parquet")
+    if target.suffix == ".csv":
+        raise ValueError(f"{target}: a plan is a Parquet file: name it {target.with_suffix('.parquet').name}")
     if target.exists():
         tables.read_plan(target)  # another plan may be replaced; anything else is an error that says so
     table = draw(chosen, gather(chosen, folder(root), flags["data_dir"]), level)

@@ -19,6 +19,7 @@ from cnlw_tools.tables import MANIFEST
 
 FOLDER = "cifar-10-batches-py"
 SIDE = 32
+CLASSES = 10
 PARTS = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
 SPLITS = {"train": "train", "test": "validation"}
 UNREADABLE = (  # what a wrong byte in a pickle may end in
@@ -52,7 +53,7 @@ class Cifar10:
     def __init__(self, data_dir: Path | None) -> None:
         if data_dir is None:
             raise ValueError(f"cifar10 needs --data-dir: the official folder {FOLDER!r} or its parent")
-        self.folder = data_dir if data_dir.name == FOLDER else data_dir / FOLDER
+        self.folder = data_dir if data_dir.resolve().name == FOLDER else data_dir / FOLDER
         if not self.folder.is_dir():
             raise FileNotFoundError(f"{data_dir}: no folder {FOLDER!r} here: unpack cifar-10-python.tar.gz into it")
         self._read: dict[str, list[Batch]] = {}
@@ -111,9 +112,16 @@ def read_batch(path: Path) -> Batch:
     try:
         with path.open("rb") as file:
             raw = Plain(file, encoding="latin1").load()
-        pixels, labels = np.asarray(raw["data"]), list(raw["labels"])
+        pixels, numbers = np.asarray(raw["data"]), np.asarray(raw["labels"])
     except UNREADABLE as error:
-        raise ValueError(f"{path}: truncated, or no batch of CIFAR-10 ({error}): {remedy}") from error
+        raise ValueError(
+            f"{path}: truncated, or no batch of CIFAR-10 ({' '.join(str(error).split())}): {remedy}"
+        ) from error
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
+        raise ValueError(f"{path}: its labels are no whole numbers: {remedy}")
+    labels = [int(n) for n in numbers]
+    if labels and not 0 <= min(labels) <= max(labels) < CLASSES:
+        raise ValueError(f"{path}: a label is not from 0 to {CLASSES - 1}: {remedy}")
     if pixels.shape != (len(labels), 3 * SIDE * SIDE) or pixels.dtype != np.uint8:
         raise ValueError(f"{path}: {pixels.dtype} {pixels.shape} for {len(labels)} labels: {remedy}")
     planes = pixels.reshape(-1, 3, SIDE, SIDE)  # the file holds the red, the green and the blue plane of each image

@@ -315,3 +315,72 @@ def test_tables_that_cannot_be_read_are_a_finding(copy: Path) -> None:
     assert "error" == done["tables"][1][0].severity
     assert "the tables cannot be read" == done["rows"][0]
     assert done["hashes"] == (None, [])
+
+
+def test_an_image_path_could_tell_of_noise(copy: Path) -> None:
+    """A path beside the bytes is an error, whatever the hashes say."""
+    path = shard(copy, "red_40", True)
+    table = pq.read_table(path)
+    images = table["image"].combine_chunks()
+    paths = pa.array(["noisy.png"] * len(table))
+    told = pa.StructArray.from_arrays([images.field("bytes"), paths], fields=list(table.schema.field("image").type))
+    pq.write_table(table.set_column(0, table.schema.field(0), told), path, compression="none", write_page_index=True)
+    recorded_anew(copy)
+
+    assert "schema" in errors(copy)
+
+
+def test_rows_in_an_order_that_tells_of_noise(copy: Path) -> None:
+    """Rows sorted by label are the same rows, but not in key order."""
+    for path in (copy / "data").glob("*.parquet"):
+        table = pq.read_table(path).sort_by([("label", "ascending"), ("image_id", "ascending")])
+        pq.write_table(table, path, compression="none", write_page_index=True)
+    recorded_anew(copy)
+
+    assert errors(copy) == {"segments"}
+
+
+def test_a_config_under_another_name(copy: Path) -> None:
+    """red_20 that holds 40 % is an error though every row is as planned."""
+    text = (copy / "README.md").read_text()
+    (copy / "README.md").write_text(
+        text.replace("red_20", "red_xx").replace("red_40", "red_20").replace("red_xx", "red_40")
+    )
+
+    assert "card" in errors(copy)
+
+
+def test_a_card_that_describes_nothing(copy: Path) -> None:
+    """No config is no build that could be fine."""
+    said = record.load(copy)
+    card.write(
+        copy,
+        replace(
+            said, configs={"red_40": replace(said.configs["red_40"], recipe={"noise": "red", "seed": 0, "options": {}})}
+        ),
+        RECIPE,
+        ("a",) * 10,
+    )
+
+    assert "plans" in errors(copy), "and no traceback"
+
+
+@pytest.mark.parametrize("images", [{}, {"size": "big"}, {"size": [1]}])
+def test_a_card_of_odd_images(copy: Path, images: dict[str, object]) -> None:
+    """How images are stored is read as strictly as a recipe."""
+    said = record.load(copy)
+    odd = {**said.images, **images} if images else {}
+    text = (copy / "README.md").read_text()
+    changed = record.front_matter(replace(said, images=odd), {"license": "x"})
+    (copy / "README.md").write_text(changed + text.split("---\n", 2)[2])
+
+    with pytest.raises(ValueError, match=r"README\.md: "):
+        gather(copy, 1, quiet)
+
+
+def test_a_card_of_another_dataset(copy: Path) -> None:
+    """With another dataset's name images would be compared with another source, or none."""
+    text = (copy / "README.md").read_text()
+    (copy / "README.md").write_text(text.replace("\n  dataset: shapes\n", "\n  dataset: flowers\n"))
+
+    assert "card" in errors(copy)

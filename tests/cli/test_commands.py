@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -259,3 +260,76 @@ def test_images_need_no_resize_are_stored_as_asked(root: Path, here: Path) -> No
     assert (0, 0) == (built.exit_code, checked.exit_code), checked.output
     data = next((here / "builds/shapes/data").glob("*.parquet"))
     assert b"\x00\x00\x00\x18\x00\x00\x00\x18" in pq.read_table(data)["image"][0].as_py()["bytes"][:32]
+
+
+def test_diff_of_no_build_is_neither_same_nor_different(here: Path) -> None:
+    """What cannot be compared is exit code 2, as the help says."""
+    (here / "a").mkdir()
+    (here / "b.parquet").write_text("no table")
+
+    assert (2, 2) == (cnlw("diff", "a", "a").exit_code, cnlw("diff", "b.parquet", "b.parquet").exit_code)
+
+
+def test_a_build_does_not_replace_the_folder_one_is_in(root: Path, here: Path) -> None:
+    """`--out .` in an empty folder would leave the shell in a folder that is gone."""
+    refused = build(root, "--noise", "red", "--level", 40, "--out", ".")
+
+    assert refused.exit_code == 1
+    assert "is the current folder" in refused.output
+    assert list(here.iterdir()) == []
+
+
+def test_out_may_be_a_link_to_an_empty_folder(root: Path, here: Path) -> None:
+    """The build is made where the link points."""
+    (here / "far").mkdir()
+    (here / "near").symlink_to("far")
+
+    built = build(root, "--noise", "red", "--level", 40, "--out", "near")
+
+    assert built.exit_code == 0, built.output
+    assert (here / "far/README.md").is_file()
+    assert (here / "near").is_symlink()
+
+
+def test_a_plan_is_not_written_under_a_csv_name(root: Path, here: Path) -> None:
+    """Such a file could not be read again."""
+    refused = cnlw("plan", "--root", root, "--noise", "red", "--level", 40, "--out", "p.csv")
+
+    assert refused.exit_code == 1
+    assert "name it p.parquet" in refused.output
+
+
+def test_a_full_disk_is_said_with_place_and_remedy(root: Path, here: Path) -> None:
+    """No space: the file, why, and what to do; nothing half-written."""
+    code = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); "
+    code += "from cnlw_tools.cli import main; main(sys.argv[1:])"
+    arguments = ["build", "--root", str(root), "--noise", "red", "--level", "40", "--workers", "1", "--out", "x"]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert "make room or give another place" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(here.iterdir()) == []
+
+
+def test_classes_renamed_later(root: Path, here: Path) -> None:
+    """A level is not added to a build whose shards hold other class names."""
+    own = shutil.copytree(root, here / "own")
+    names = own / "manifests/shapes/classes.csv"
+    build(own, "--noise", "red", "--level", 40)
+    names.write_text(names.read_text().replace("mug", "cup"))
+
+    refused = build(own, "--noise", "red", "--level", 20)
+
+    assert refused.exit_code == 1
+    assert "its table classes differs" in refused.output
+
+
+def test_samples_are_of_the_highest_level(root: Path, here: Path) -> None:
+    """A lower level added later leaves the picture of the highest one as it is."""
+    build(root, "--noise", "red", "--level", 40)
+    before = (here / "builds/shapes/samples_red.png").read_bytes()
+
+    build(root, "--noise", "red", "--level", 0)
+
+    assert (here / "builds/shapes/samples_red.png").read_bytes() == before

@@ -4,6 +4,7 @@ import hashlib
 import os
 import pickle
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -155,3 +156,22 @@ def test_official_opcodes(cifar):
     assert data.startswith(b"\x80\x02}")
     assert b"cnumpy.core.multiarray\n_reconstruct\n" in data
     assert b"_codecs" not in data
+
+
+@pytest.mark.parametrize("label", ["cat", 1.5, None, True, -1, 10, 1 << 70])
+def test_odd_labels(cifar, tmp_path, label):
+    """A label that is no class is refused by the name of its file, and not rounded."""
+    folder = shutil.copytree(cifar / FOLDER, tmp_path / FOLDER)
+    content = pickle.loads((folder / "data_batch_2").read_bytes(), encoding="latin1")
+    content["labels"] = [label] * len(content["labels"])
+    (folder / "data_batch_2").write_bytes(pickle.dumps(content, protocol=2))
+
+    with pytest.raises(ValueError, match=r"data_batch_2: .*label"):
+        Cifar10(folder).manifest()
+
+
+def test_from_inside_the_folder(cifar, monkeypatch):
+    """--data-dir . works from inside the official folder."""
+    monkeypatch.chdir(cifar / FOLDER)
+
+    assert len(Cifar10(Path()).manifest())
