@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -86,13 +87,14 @@ def build(
     with claim(out) as folder:
         record = _agree(folder, _standing(folder, recipe, how), found, plans)
         same = bool(record.configs) or _written(found, folder / "tables")
+        dataset.write(found, folder / "tables", anew=False)
+        job = Job(folder / "data", recipe.dataset, data_dir, how, found.classes)
         cut = {name: list(segments.cut(p, how, recipe.layout)) for name, p in plans.items()}
         wanted = {file: rows for parts in cut.values() for _, s in parts for file, rows in s.files().items()}
-        for shard in folder.glob("data/*.parquet"):  # what a killed build left: of use if it is a part of this one
-            if shard.name not in record.shards and not (same and shard.name in wanted):
-                shard.unlink()
-        job = Job(folder / "data", recipe.dataset, data_dir, how, found.classes)
-        hashes = shards.write(job, wanted, workers, tell)
+        shunned = _tidied(job.folder, record, set(wanted) if same else set())
+        for name in shunned & set(wanted):
+            (job.folder / name).unlink()
+        hashes = shards.write(job, wanted, workers, tell, shunned)
         written = sum((job.folder / name).stat().st_size for name in hashes)
         configs = {name: _config(plans[name], parts) for name, parts in cut.items()}
         known = {**record.shards, **hashes}
@@ -141,6 +143,20 @@ def _source(recipe: Recipe, data_dir: Path | None) -> Source:
     return SOURCES[recipe.dataset](data_dir)
 
 
+def _tidied(data: Path, record: Record, useful: set[str]) -> set[str]:
+    """Delete what killed builds left and this one has no use for; return the files that are not to be trusted."""
+    shunned = set()
+    for path in data.glob("*.parquet"):
+        if path.name in record.shards:
+            damaged = files.digest(path) != record.shards[path.name]
+            shunned |= {path.name} if damaged else set()
+        elif not segments.FILE.fullmatch(path.name):
+            shunned.add(path.name)
+        elif path.name not in useful:
+            path.unlink()
+    return shunned
+
+
 def _written(found: Dataset, folder: Path) -> bool:
     """Write the tables of a new build; were they there already, from a killed build of the same data?"""
     left = {p.name: files.digest(p) for p in folder.glob("*")}
@@ -152,7 +168,8 @@ def _written(found: Dataset, folder: Path) -> bool:
 def _standing(folder: Path, recipe: Recipe, how: Storage) -> Record:
     """Return what the folder says of itself, or an empty record, if it stores images as this recipe does."""
     if not (folder / CARD).exists():
-        return Record(__version__, recipe.dataset, asdict(how), recipe.layout)
+        versions = {"cnlw_tools": __version__, "pillow": PIL.__version__, "pyarrow": pa.__version__}
+        return Record(versions, recipe.dataset, asdict(how), recipe.layout)
     record = load(folder)
     asked = {"dataset": recipe.dataset, "layout": recipe.layout, **asdict(how)}
     there = {"dataset": record.dataset, "layout": record.layout, **record.images}

@@ -34,8 +34,10 @@ def claim(out: Path) -> Iterator[Path]:
         yield folder
         if folder != out:
             folder.rename(out)
-    except BaseException:
-        if folder != out and not any(folder.glob("data/*.parquet")):
+    except BaseException as error:
+        if folder != out and any(folder.glob("data/*.parquet")):
+            error.add_note(f"What is done stands in {folder}; the same command goes on from there")
+        elif folder != out:
             shutil.rmtree(folder)
         raise
     finally:

@@ -106,10 +106,12 @@ def _there(path: Path) -> bool:
     return path.exists() or path.is_symlink()
 
 
-def write(dataset: Dataset, folder: Path) -> None:
-    """Write all tables of a dataset into one folder."""
+def write(dataset: Dataset, folder: Path, anew: bool = True) -> None:
+    """Write all tables of a dataset into one folder; ``anew = False``: only the ones that are not there."""
     labels = pa.array(range(len(dataset.classes)), pa.int32())
-    tables.write_csv(pa.table({"label": labels, "name": list(dataset.classes)}), folder / "classes.csv")
+    if anew or not (folder / "classes.csv").exists():
+        tables.write_csv(pa.table({"label": labels, "name": list(dataset.classes)}), folder / "classes.csv")
     for name, table in (("base", dataset.base), ("web", dataset.web), ("votes", dataset.votes)):
-        if table is not None and len(table):
-            tables.write(table, folder / f"{name}.parquet")
+        path = folder / f"{name}.parquet"
+        if table is not None and len(table) and (anew or not path.exists()):
+            tables.write(table, path)

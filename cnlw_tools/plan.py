@@ -115,6 +115,7 @@ def _draw(
         raise ValueError(
             f"level {level}: class {classes[few.label]!r} needs {few.need} wrong web images and has {few.stock}: "
             "collect and annotate more, or lower the level"
+            + ("; nobody has voted on any, see annotations/README.md" if not len(pool.label) else "")
             + (f"; {few.kept} more are kept for higher levels: give them up with -o top={level}" if few.kept else "")
         ) from few
 

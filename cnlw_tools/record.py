@@ -36,7 +36,7 @@ class Config:
 class Record:
     """All that a build says of itself."""
 
-    version: str
+    made_with: dict[str, str]  # versions of this package, and of what decides over bytes
     dataset: str
     images: dict[str, Any]  # size, resize, quality
     layout: str

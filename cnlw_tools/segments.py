@@ -10,6 +10,7 @@ rows are in the order of a key that has nothing to do with noise.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -24,6 +25,7 @@ from cnlw_tools.images import Storage
 from cnlw_tools.noise.base import share
 from cnlw_tools.recipe import BENCHMARK
 
+FILE = re.compile(r"[0-9a-f]{16}-\d{5}-of-\d{5}\.parquet")
 ORDER = 1 << 63  # seed of the keys that rows are stored by: no recipe's, or their order would tell who is noisy
 
 

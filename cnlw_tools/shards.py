@@ -6,7 +6,7 @@ one and takes the encoded bytes from its file. So shards fall into waves, and th
 independent: two waves for blue, one for red, one a level in the flat layout.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -48,8 +48,12 @@ class Shard:
     row: NDArray[np.int32]  # (n,) row in that file
 
 
-def write(job: Job, wanted: Mapping[str, pa.Table], workers: int, tell: Tell) -> dict[str, str]:
+def write(
+    job: Job, wanted: Mapping[str, pa.Table], workers: int, tell: Tell, shunned: Collection[str] = ()
+) -> dict[str, str]:
     """Write the shards that do not stand yet; return the sha256 of each file written.
+
+    Nothing is taken from ``shunned`` files, which are damaged, or somebody else's.
 
     Raises:
         OSError, ValueError, LookupError: an image cannot be read; what is written stands, the rest is not begun
@@ -58,7 +62,7 @@ def write(job: Job, wanted: Mapping[str, pa.Table], workers: int, tell: Tell) ->
     hashes: dict[str, str] = {}
     total = sum(map(len, wanted.values()))
     done = total - sum(len(rows) for name, rows in wanted.items() if not (job.folder / name).exists())
-    for wave in waves(job.folder, wanted):
+    for wave in waves(job.folder, wanted, shunned):
         for name, rows, digest in engine.run(partial(write_one, job), wave, workers):
             hashes[name] = digest
             done += rows
@@ -66,9 +70,9 @@ def write(job: Job, wanted: Mapping[str, pa.Table], workers: int, tell: Tell) ->
     return hashes
 
 
-def waves(folder: Path, wanted: Mapping[str, pa.Table]) -> Iterator[list[Shard]]:
+def waves(folder: Path, wanted: Mapping[str, pa.Table], shunned: Collection[str] = ()) -> Iterator[list[Shard]]:
     """Yield the shards to write, those that wait for no other first."""
-    names = sorted(p.name for p in folder.glob("*.parquet"))
+    names = sorted(p.name for p in folder.glob("*.parquet") if p.name not in shunned)
     ids = [read(folder / name, "image_id") for name in names]
     ahead = len(names)
     todo = {name: rows for name, rows in wanted.items() if name not in set(names)}

@@ -423,3 +423,43 @@ def test_kill_storm(cifar, tmp_path, contents, seed):
     assert killed
     assert contents(tmp_path / "storm") == contents(tmp_path / "calm")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["calm", "storm"]
+
+
+def test_damaged_shard(copy, cifar, contents):
+    """A file that is not the recorded one is written again where it is wanted, and never copied from."""
+    before = contents(copy)
+    path = min((copy / "data").glob("*.parquet"))
+    path.write_bytes(path.read_bytes()[:-9] + b"something")
+
+    run(BLUE, cifar, copy)
+
+    assert contents(copy) == before
+
+
+def test_damage_does_not_spread(copy, cifar, tmp_path):
+    """A new config takes nothing from a damaged file of another."""
+    for path in (copy / "data").glob("*.parquet"):
+        path.write_bytes(path.read_bytes()[:-9] + b"something")
+    run(replace(BLUE, levels=(20,)), cifar, copy)
+    run(replace(BLUE, levels=(20,)), cifar, tmp_path / "sound")
+
+    assert rows(copy, "blue_20") == rows(tmp_path / "sound", "blue_20")
+
+
+def test_lost_tables(copy, cifar, contents):
+    """Tables that somebody deleted are there again after the next build."""
+    before = contents(copy)
+    shutil.rmtree(copy / "tables")
+
+    run(BLUE, cifar, copy)
+
+    assert contents(copy) == before
+
+
+def test_files_of_somebody(copy, cifar):
+    """A build deletes only what a build left."""
+    (copy / "data" / "mine.parquet").write_text("precious")
+
+    run(BLUE, cifar, copy)
+
+    assert (copy / "data" / "mine.parquet").read_text() == "precious"

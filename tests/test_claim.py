@@ -41,7 +41,7 @@ def build(tmp_path):
     """A build that stands in tmp_path/out."""
     out = tmp_path / "out"
     out.mkdir()
-    (out / CARD).write_text(front_matter(Record("0", "toy", {}, "bands"), {}))
+    (out / CARD).write_text(front_matter(Record({"cnlw_tools": "0"}, "toy", {}, "bands"), {}))
     return out
 
 
@@ -196,7 +196,7 @@ def test_won_race(tmp_path, monkeypatch):
 
     def late(folder):
         folder.rename(tmp_path / "out")  # the other one ends now
-        (tmp_path / "out" / CARD).write_text(front_matter(Record("0", "toy", {}, "bands"), {}))
+        (tmp_path / "out" / CARD).write_text(front_matter(Record({"cnlw_tools": "0"}, "toy", {}, "bands"), {}))
         return lock(folder)
 
     monkeypatch.setattr(module, "_lock", late)

@@ -23,7 +23,7 @@ CONFIG = st.builds(
 )
 RECORD = st.builds(
     Record,
-    version=NAMES,
+    made_with=st.dictionaries(NAMES, NAMES, max_size=2),
     dataset=NAMES,
     images=st.dictionaries(NAMES, st.none() | st.integers() | NAMES, max_size=3),
     layout=NAMES,
@@ -31,7 +31,7 @@ RECORD = st.builds(
     configs=st.dictionaries(NAMES, CONFIG, max_size=2),
     shards=st.dictionaries(NAMES, NAMES, max_size=3),
 )
-SMALL = Record("0", "toy", {"size": None}, "bands")
+SMALL = Record({"cnlw_tools": "0"}, "toy", {"size": None}, "bands")
 
 
 @given(RECORD, st.text(max_size=20))
@@ -46,7 +46,7 @@ def test_round_trip(tmp_path_factory, record, text):
 def test_configs_for_datasets(tmp_path):
     """The block names the files of each split, as `datasets` asks for them."""
     config = Config({}, 40, "d", {"train": 3}, 0.4, 0.4, [], [], {"train": ["aa", "bb"], "validation": ["cc"]})
-    block = front_matter(Record("0", "toy", {}, "bands", configs={"red_40": config}), {})
+    block = front_matter(Record({"cnlw_tools": "0"}, "toy", {}, "bands", configs={"red_40": config}), {})
     start = block[: block.index("cnlw:")]
 
     assert start == (

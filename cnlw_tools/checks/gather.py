@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
@@ -21,7 +22,7 @@ from cnlw_tools.plan import plan
 from cnlw_tools.recipe import make
 from cnlw_tools.sources import SOURCES, Source
 
-TOLERANCE = 8  # mean difference of a pixel from the source's, of 255
+TOLERANCE = 8  # mean difference of a pixel from the source's, of 255, where another Pillow made the build
 
 
 def gather(folder: Path, workers: int, tell: Tell, data_dir: Path | None = None) -> Evidence:
@@ -106,7 +107,9 @@ def _looks(found: Evidence, tell: Tell) -> None:
         if fresh:
             todo.append((name, fresh))
     source = found.record.dataset if found.no_source() is None else None
-    task = partial(_decoded, found.folder / "data", source, found.data_dir, Storage(**found.record.images))
+    tolerance = 0 if found.record.made_with.get("pillow") == PIL.__version__ else TOLERANCE
+    how = Storage(**found.record.images)
+    task = partial(_decoded, found.folder / "data", source, found.data_dir, how, tolerance)
     for i, (looks, broken, unlike) in enumerate(engine.run(task, todo, found.workers)):
         found.looks |= looks
         found.broken_images |= broken
@@ -115,7 +118,7 @@ def _looks(found: Evidence, tell: Tell) -> None:
 
 
 def _decoded(
-    data: Path, source: str | None, data_dir: Path | None, how: Storage, job: tuple[str, list[int]]
+    data: Path, source: str | None, data_dir: Path | None, how: Storage, tolerance: int, job: tuple[str, list[int]]
 ) -> tuple[dict[str, Looks], dict[str, str], dict[str, str]]:
     """Look at some images of one file; return looks by sha256, and what is broken or unlike its source by place."""
     name, at = job
@@ -132,12 +135,12 @@ def _decoded(
             broken[where] = str(error)
             continue
         looks[sha256(raw).hexdigest()] = Looks(image.size, pixel_digest(image), fingerprint(image))
-        if source and not _from_source(_opened(source, data_dir), image_id, raw, image, how):
+        if source and not _from_source(_opened(source, data_dir), image_id, raw, image, how, tolerance):
             unlike[where] = image_id
     return looks, broken, unlike
 
 
-def _from_source(source: Source, image_id: str, raw: bytes, image: Image.Image, how: Storage) -> bool:
+def _from_source(source: Source, image_id: str, raw: bytes, image: Image.Image, how: Storage, tolerance: int) -> bool:
     """Is this what the source gives for an id, but for what another version of a decoder or rasteriser may change?"""
     try:
         picture = source.read(image_id)
@@ -151,7 +154,7 @@ def _from_source(source: Source, image_id: str, raw: bytes, image: Image.Image, 
     if picture.size != image.size:
         return False
     off = np.asarray(picture.convert("RGB"), np.int16) - np.asarray(image, np.int16)
-    return float(np.abs(off).mean()) <= TOLERANCE
+    return float(np.abs(off).mean()) <= tolerance
 
 
 _opened = lru_cache(maxsize=1)(lambda name, data_dir: SOURCES[name](data_dir))

@@ -32,10 +32,12 @@ def main() -> None:
 
 
 def _sentence(error: Exception) -> str:
+    """Say it in one line: the place and the system's words where it is the system's error, and what was added."""
+    said = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror}"
-    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+        said = f"{place}{error.strerror}: check the path and its permissions"
+    return ". ".join([said, *getattr(error, "__notes__", [])])
 
 
 for command in (build, diff, list_, plan, validate):

@@ -34,4 +34,4 @@ def build(recipe: str | None, root: Path | None, out: Path | None, workers: int 
         click.echo(f"{name:12} {100 * config.rate:7.3f} % noisy   {rows}   plan {config.digest[:16]}")
     size, new = done.size / 1e6, done.written / 1e6
     click.echo(f"{size:.1f} MB in {done.folder}, {new:.1f} MB of it written now, in {done.seconds:.1f} s")
-    click.echo(f'load_dataset("{done.folder}", "{next(iter(done.configs))}")')
+    click.echo(f'load_dataset("{done.folder}", "{list(done.configs)[-1]}")')

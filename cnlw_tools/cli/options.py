@@ -38,6 +38,8 @@ def folder(root: Path | None) -> Path:
     """Return the root to use; the package's own where none is given."""
     from cnlw_tools import files
 
+    if root is not None and not (root / "manifests").is_dir():
+        raise FileNotFoundError(f"{root}: no folder manifests/ here: give a --root laid out like the project's")
     return root or files.root()
 
 

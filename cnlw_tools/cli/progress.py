@@ -15,6 +15,8 @@ class Bars(contextlib.ExitStack):
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Move the bar of a stage, closing the one before."""
+        if not sys.stderr.isatty():
+            return  # a log has no use for a bar
         if stage != self.stage:
             self.close()
             self.stage, self.done = stage, 0

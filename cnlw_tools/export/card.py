@@ -52,7 +52,7 @@ A learner may see `image` and `label`; the rest is the truth, for the report.
 
 ## How it was made
 
-By cnlw_tools {version}, from the tables in `tables/`. Images: {images}. Files are shared: the configs of one
+With {made_with}, from the tables in `tables/`. Images: {images}. Files are shared: the configs of one
 noise, and of several, differ in few rows, and a row that they share is stored once. `cnlw validate` recomputes
 every number here from the files. The recipes, for `cnlw build RECIPE.toml`:
 
@@ -94,7 +94,7 @@ def _text(folder: Path, record: Record, recipe: Recipe, classes: tuple[str, ...]
         first=next(iter(record.configs)),
         table="\n".join(_row(name, record) for name in record.configs),
         pictures="".join(f"![{p.stem.replace('_', ' ')}]({p.name})\n\n" for p in sorted(folder.glob("samples_*.png"))),
-        version=record.version,
+        made_with=", ".join(f"{name} {version}" for name, version in record.made_with.items()),
         images=_images(record),
         recipes="\n".join(f"```toml\n{text}\n```\n" for text in _recipes(record)),
         names=", ".join(f"{i} {name}" for i, name in enumerate(classes)),

@@ -94,8 +94,6 @@ def _images(data: Path, files: Mapping[str, pa.Table], wanted: set[str]) -> dict
 
 
 def _title(train: pa.Table) -> str:
-    if not pc.any(train["is_noisy"]).as_py():
-        return "no noise: this is level 0"
     came = pc.any(pc.not_equal(train["origin"], "base")).as_py()
     return (
         "red noise: web images judged wrong, label kept"

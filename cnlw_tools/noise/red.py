@@ -39,13 +39,15 @@ def red(base: Items, pool: Items, level: int, classes: int, top: int = 80) -> Dr
     ``pool.side["dead"]``, (n,) bool, marks images that cannot be had; without it all can.
 
     Raises:
-        ValueError: the level is above ``top``
+        ValueError: the level is above ``top``, or that above 100
         TooFewImages: a class has fewer wrong images than the level needs
     """
     if level > top:
         raise ValueError(
             f"level {level} is above the top level {top}, behind which reserves are kept: set -o top={level}"
         )
+    if top > 100:
+        raise ValueError(f"top level {top}: a level is a percent, give at most 100")
     n = len(base.label)
     order = victims(base)
     lost = order[: share(level, n)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from cnlw_tools import columns, dataset, files, record, tables
 from cnlw_tools.checks import CHECKS, gather, validate
@@ -154,6 +156,15 @@ def pictures_swapped(folder: Path) -> None:
         change(path, lambda r, image=image: r.update(image=image), row)  # type: ignore[misc]
 
 
+def one_pixel_marked(folder: Path) -> None:
+    path = shard(folder, "red_40", True)
+    image = Image.open(BytesIO(image_of(path))).convert("RGB")
+    image.putpixel((0, 0), (255, 0, 255))
+    out = BytesIO()
+    image.save(out, "PNG")
+    change(path, lambda r: r.update(image={"bytes": out.getvalue(), "path": None}))
+
+
 def truncated_image(folder: Path) -> None:
     path = shard(folder, "red_40", True)
     data = image_of(path)
@@ -208,6 +219,7 @@ FAULTS = {
     replaced_image_comes_back: {"replaced"},
     right_image_as_noise: {"judged", "rows"},
     pictures_swapped: {"source"},
+    one_pixel_marked: {"source"},
     truncated_image: {"decode"},
     no_bytes: {"decode"},
     lost_shard: {"counts", "rows"},

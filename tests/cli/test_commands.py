@@ -174,6 +174,7 @@ def test_list(kind: str) -> None:
         (["--noise", "red", "--level", 40, "-o", "topp=90"], "no option 'topp'. Did you mean 'top'?"),
         (["--noise", "red", "--level", 40, "-o", "top"], "write it as name=value"),
         (["--level", 40], "no noise named"),
+        (["--noise", "red", "--root", "nowhere"], "nowhere: no folder manifests/ here"),
         (["nothing.toml"], "nothing.toml: there is no such recipe"),
         (["--noise", "red", "--seed", "-1"], "seed = -1: it must be"),
         (["--dataset", "cifar10", "--noise", "blue", "--root", files.root()], "--data-dir"),
