@@ -19,7 +19,7 @@ WHAT = (
     click.argument("recipe", required=False),
     click.option("--dataset", help="Name of a dataset.  [default: shapes]"),
     click.option("--noise", help="Kind of noise: red, blue; `cnlw list noise`."),
-    click.option("--level", help="Percent, 0 to 95, or all.  [default: the recipe's]"),
+    click.option("--level", help="Percent, 0 to 95, or all of the recipe's.  [default: all]"),
     click.option("--seed", type=int, help="Another seed is another draw.  [default: 0]"),
     click.option("-o", "options", multiple=True, metavar="NAME=VALUE", help="Option of the noise; may come again."),
     click.option("--data-dir", type=click.Path(path_type=Path), help="Where your copy of the images lies."),
