@@ -1,16 +1,19 @@
-"""What several tests share: a toy dataset of two tables, and a CIFAR-10 folder of noise pictures."""
+"""What several tests share: a toy dataset, a cut of the embedded one, and a CIFAR-10 folder of noise pictures."""
 
 import pickle
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, settings
 
+from cnlw_tools import files, tables
 from cnlw_tools.tables import MANIFEST, VOTES
 
 CIFAR = "cifar-10-batches-py"
@@ -116,3 +119,40 @@ def toy_maker() -> Callable[..., Path]:
 def contents() -> Callable[[Path], dict[str, bytes]]:
     """Return the bytes of every file below a folder."""
     return lambda folder: {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+TRAIN, VALIDATION, WEB = 20, 4, 28  # of each of the ten classes
+
+
+def tiny_root(folder: Path) -> Path:
+    """Write a small cut of the embedded dataset, laid out as a root of its own, and return the folder."""
+    ours = files.root()
+    shutil.copytree(ours / "pipelines", folder / "pipelines")
+    manifests, annotations = folder / "manifests" / "shapes", folder / "annotations" / "shapes"
+    manifests.mkdir(parents=True)
+    shutil.copy(ours / "manifests/shapes/classes.csv", manifests)
+    base = tables.read_manifest(ours / "manifests/shapes/base.parquet", 10)
+    web = tables.read_manifest(ours / "manifests/shapes/web.parquet", 10, web=True)
+    votes = tables.read_votes(ours / "annotations/shapes/votes.parquet", web)
+    train, validation = (base.filter(pc.equal(base["split"], s)) for s in ("train", "validation"))
+    web = _first_of_each(web, WEB)
+    tables.write(
+        pa.concat_tables([_first_of_each(train, TRAIN), _first_of_each(validation, VALIDATION)]),
+        manifests / "base.parquet",
+    )
+    tables.write(web, manifests / "web.parquet")
+    known = pc.is_in(votes["image_id"], web["image_id"].combine_chunks())
+    tables.write(votes.filter(known), annotations / "votes.parquet")
+    return folder
+
+
+def _first_of_each(table: pa.Table, n: int) -> pa.Table:
+    """The first n rows of every label."""
+    parts = [table.filter(pc.equal(table["label"], c))[:n] for c in range(10)]
+    return pa.concat_tables(parts)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Callable[[Path], Path]:
+    """Return what lays out a small cut of the embedded dataset as a root of its own."""
+    return tiny_root

@@ -1,7 +1,7 @@
 """One small build, red and blue, copied for every test that spoils it."""
 
-import importlib.util
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,17 +9,11 @@ import pytest
 from cnlw_tools import recipe
 from cnlw_tools.build import build
 
-spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parent.parent / "tiny.py")
-assert spec
-assert spec.loader
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
-
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[[Path], Path]) -> Path:
     folder = tmp_path_factory.mktemp("whole")
-    root = tiny.root(folder / "root")
+    root = tiny(folder / "root")
     for noise, levels in (("red", [20, 40]), ("blue", [40])):
         asked = recipe.make({"dataset": "shapes", "noise": noise, "levels": levels}, "the test")
         build(asked, root, None, folder / "build", 1)

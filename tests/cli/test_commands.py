@@ -1,10 +1,10 @@
 """The commands, as a user types them: what they print, where they write, and how they fail."""
 
-import importlib.util
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -15,17 +15,10 @@ from click.testing import CliRunner, Result
 from cnlw_tools import columns, files, tables
 from cnlw_tools.cli import main
 
-spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parent.parent / "tiny.py")
-assert spec
-assert spec.loader
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
-
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder: Path = tiny.root(tmp_path_factory.mktemp("root"))
-    return folder
+def root(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[[Path], Path]) -> Path:
+    return tiny(tmp_path_factory.mktemp("root"))
 
 
 @pytest.fixture
@@ -216,9 +209,9 @@ def test_validate_of_nothing_is_bad_usage(here: Path) -> None:
     assert "no build here" in cnlw("validate", "empty").output
 
 
-def test_a_corrupt_table_is_named(root: Path, here: Path) -> None:
+def test_a_corrupt_table_is_named(root: Path, here: Path, tiny: Callable[[Path], Path]) -> None:
     """Corrupt Parquet is an error with the file's name, and nothing is built."""
-    broken = tiny.root(here / "root")
+    broken = tiny(here / "root")
     path = broken / "manifests/shapes/web.parquet"
     path.write_bytes(path.read_bytes()[:500])
 
