@@ -108,7 +108,9 @@ def build(
         shown = _noisiest(record, recipe.noise)
         if shown in plans and record.configs[shown].level:
             rows = {file: rows for _, segment in cut[shown] for file, rows in segment.files().items()}
-            grid.write(folder / f"samples_{recipe.noise}.png", job.folder, plans[shown], rows, found.classes)
+            grid.write(
+                folder / f"samples_{recipe.noise}.png", recipe.noise, job.folder, plans[shown], rows, found.classes
+            )
         card.write(folder, record, recipe, found.classes)
         size = sum((job.folder / name).stat().st_size for name in wanted)
     return Summary(out, configs, written, size, time.monotonic() - begun)

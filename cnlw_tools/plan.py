@@ -80,7 +80,8 @@ def realised(plan: pa.Table, classes: int) -> Expected:
     counts = np.bincount(true * classes + given, minlength=classes**2).reshape(classes, classes)
     foreign = 1 - np.mean(pc.equal(train["origin"], "base").to_numpy())
     noisy = np.mean(train["is_noisy"].to_numpy())
-    return Expected(float(noisy), float(foreign), counts / np.maximum(counts.sum(1, keepdims=True), 1))
+    rates = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    return Expected(float(noisy), float(foreign), rates, np.diag(counts))
 
 
 def options(noise: NoiseModel, recipe: Recipe) -> dict[str, Any]:

@@ -42,8 +42,8 @@ def test_a_recipe_begins_by_saying_what_it_builds(path):
 
 
 def test_every_dataset_has_both_colours():
-    """A red and a blue recipe for each dataset that has one."""
-    assert {path.stem for path in RECIPES} == {f"{name}_{noise}" for name in CLASSES for noise in NOISE}
+    """A red and a blue recipe for each dataset that has a class list."""
+    assert {f"{name}_{noise}" for name in CLASSES for noise in ("red", "blue")} <= {path.stem for path in RECIPES}
 
 
 @pytest.mark.parametrize("name", dataset.names(files.root()))

@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cnlw_tools.dataset import Dataset
+from cnlw_tools.noise import Expected
+from cnlw_tools.plan import promise
 from cnlw_tools.recipe import Recipe, make
 from cnlw_tools.record import CARD, Record
 from cnlw_tools.sources import SOURCES
@@ -100,6 +102,16 @@ class Evidence:
             ValueError: the card holds no recipe there
         """
         return make(self.record.configs[config].recipe, f"{CARD}: config {config}")
+
+    def promise(self, config: str) -> Expected:
+        """Return what the noise model promises of a config that could be drawn again.
+
+        Raises:
+            ValueError: there are no tables
+        """
+        if self.dataset is None:
+            raise ValueError(f"{self.folder}: the tables cannot be read: {self.broken_tables}")
+        return promise(self.recipe(config), self.dataset, self.record.configs[config].level)
 
     def source_digests(self) -> dict[str, str]:
         """Return the sha256 that the source tables give for image ids."""

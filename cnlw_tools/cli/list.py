@@ -33,7 +33,11 @@ def _datasets(root: Path) -> list[tuple[str, str]]:
 def _noise(root: Path) -> list[tuple[str, str]]:
     from cnlw_tools.noise import NOISE
 
-    return [(name, _first_line(model.draw)) for name, model in NOISE.items()]
+    said = []
+    for name, model in NOISE.items():
+        options = "".join(f" -o {k}={str(v).lower()}" for k, v in model.options.items())
+        said.append((name, _first_line(model.draw).replace("``", "") + (f" [{options.strip()}]" if options else "")))
+    return said
 
 
 def _exporters(root: Path) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cnlw_tools.files import aside
+from cnlw_tools.noise import NOISE
 from cnlw_tools.recipe import Recipe, dump
 from cnlw_tools.record import CARD, Record, front_matter
 
@@ -17,9 +18,11 @@ TEXT = """
 # {dataset}: controlled label noise
 
 An image classification dataset with {classes} classes whose training labels are wrong at known rates.
-Red noise replaces an image by a web image that people judged wrong for its class and keeps the label; blue
-noise keeps the image and flips the label to another class. Unless a recipe below says `nested = false`, what is
-noisy at one level is noisy at every higher level of the same noise, so curves over levels are paired.
+
+{noises}
+
+Unless a recipe below says `nested = false`, and labels are not permuted, what is noisy at one level is noisy at every
+higher level of the same noise, so curves over levels are paired.
 
 ```python
 from datasets import load_dataset
@@ -91,6 +94,7 @@ def _text(folder: Path, record: Record, recipe: Recipe, classes: tuple[str, ...]
     return TEXT.format(
         dataset=record.dataset,
         classes=len(classes),
+        noises="\n".join(_noises(record)),
         first=next(iter(record.configs)),
         table="\n".join(_row(name, record) for name in record.configs),
         pictures="".join(f"![{p.stem.replace('_', ' ')}]({p.name})\n\n" for p in sorted(folder.glob("samples_*.png"))),
@@ -102,6 +106,12 @@ def _text(folder: Path, record: Record, recipe: Recipe, classes: tuple[str, ...]
         licence=recipe.licence,
         citation="\n\n".join(filter(None, [PAPER, recipe.citation])),
     )
+
+
+def _noises(record: Record) -> list[str]:
+    """Say what each kind of noise does, in the first line of its docstring."""
+    kinds = dict.fromkeys(config.recipe["noise"] for config in record.configs.values())
+    return [f"- `{kind}`: {(NOISE[kind].draw.__doc__ or '').splitlines()[0]}" for kind in kinds]
 
 
 def _row(name: str, record: Record) -> str:

@@ -28,11 +28,14 @@ class Row:
     noisy: list[Image.Image]
 
 
-def write(path: Path, data: Path, plan: pa.Table, files: Mapping[str, pa.Table], classes: Sequence[str]) -> None:
+def write(
+    path: Path, noise: str, data: Path, plan: pa.Table, files: Mapping[str, pa.Table], classes: Sequence[str]
+) -> None:
     """Draw the samples of one config.
 
     Args:
         path: the PNG
+        noise: its name
         data: the folder of the shards
         plan: training rows in the victims' order: the first noisy ones are noisy at every level above
         files: the rows of each shard
@@ -47,7 +50,7 @@ def write(path: Path, data: Path, plan: pa.Table, files: Mapping[str, pa.Table],
         for label, (clean, noisy) in zip(_spread(len(classes)), chosen, strict=True)
     ]
     with aside(path) as draft:
-        draw(rows, _title(train)).save(draft, "PNG")
+        draw(rows, _title(noise, train)).save(draft, "PNG")
 
 
 def draw(rows: Sequence[Row], title: str) -> Image.Image:
@@ -93,12 +96,12 @@ def _images(data: Path, files: Mapping[str, pa.Table], wanted: set[str]) -> dict
     return found
 
 
-def _title(train: pa.Table) -> str:
+def _title(noise: str, train: pa.Table) -> str:
     came = pc.any(pc.not_equal(train["origin"], "base")).as_py()
     return (
-        "red noise: web images judged wrong, label kept"
+        f"{noise} noise: web images judged wrong, label kept"
         if came
-        else "blue noise: images of other classes, label flipped"
+        else f"{noise} noise: images of other classes, label flipped"
     )
 
 

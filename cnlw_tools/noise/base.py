@@ -33,6 +33,9 @@ class Expected(NamedTuple):
     rate: float  # share of examples whose label is wrong for their image
     foreign: float  # share of examples whose image comes from the pool
     matrix: Floats  # (C, C) P(given label j | true label i) where the image stays
+    kept: Floats  # (C,) images of each class that keep their slot and their label
+    exact: bool = True  # counts hold up to one image a class; else they are binomial
+    nested: bool = True  # what is noisy at one level is so, in the same way, at every higher one
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class NoiseModel:
     expected: Callable[..., Expected]
     holds: frozenset[str]  # what a test may rely on: exact, proportional, nested, keeps_images, keeps_labels
     options: Mapping[str, Any] = field(default_factory=dict)  # the keywords and their defaults
+    general: Mapping[str, Any] = field(default_factory=dict)  # options that suit any number of classes, for tests
     side: frozenset[str] = frozenset()  # per-image data that it can use
     needs_pool: bool = False
 

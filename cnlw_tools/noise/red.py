@@ -26,6 +26,7 @@ from cnlw_tools.noise.base import (
     TooFewImages,
     by_class,
     exact_rate,
+    quota,
     share,
     victims,
 )
@@ -65,7 +66,7 @@ def red(base: Items, pool: Items, level: int, classes: int, top: int = 80) -> Dr
 def expected(count: Ints, level: int, top: int = 80) -> Expected:
     """Every foreign image is wrong for its label, and where the image stays so does the label."""
     p = exact_rate(count, level)
-    return Expected(p, p, np.eye(len(count)))
+    return Expected(p, p, np.eye(len(count)), count - quota(count, level))
 
 
 def _pair(base: Items, pool: Items, slots: Ints, classes: int) -> Ints:

@@ -154,6 +154,21 @@ def test_list(kind: str) -> None:
     assert any(line.startswith(words[kind]) for line in listed.output.splitlines())
 
 
+def test_list_noise_shows_options() -> None:
+    """Every option stands there with its default, as one would type it."""
+    lines = cnlw("list", "noise").output.splitlines()
+
+    assert "[-o include_self=false -o exact=true -o way=uniform]" in next(x for x in lines if x.startswith("symmetric"))
+
+
+def test_options_are_in_the_name_of_the_config(root: Path, here: Path) -> None:
+    """symmetric noise with self included is another config than without, and its card says what to expect."""
+    built = build(root, "--noise", "symmetric", "--level", 50, "-o", "include_self=true")
+
+    assert "symmetric_50_self" in built.output
+    assert "| `symmetric_50_self` | 45.000 % |" in (here / "builds/shapes/README.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

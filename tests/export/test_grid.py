@@ -37,7 +37,7 @@ def made(folder, classes, each, noisy, origin="base"):
     names = tuple(f"class {i}" for i in range(classes))
     folder.mkdir()
     hf.write(folder / "x.parquet", table, images, names)
-    grid.write(folder / "grid.png", folder, table, {"x.parquet": table}, names)
+    grid.write(folder / "grid.png", "red", folder, table, {"x.parquet": table}, names)
     with Image.open(folder / "grid.png") as image:
         return np.asarray(image.convert("RGB"))
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from cnlw_tools import dice
 from cnlw_tools.noise import NOISE, Items
 from cnlw_tools.noise.base import share, victims
-from cnlw_tools.noise.blue import FLIP, blue, expected
+from cnlw_tools.noise.blue import blue, expected
+from cnlw_tools.noise.symmetric import FLIP
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
 

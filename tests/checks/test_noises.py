@@ -1,0 +1,60 @@
+"""A sound build of every noise, in every way, is found sound; one that claims another way is not."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cnlw_tools import record
+from cnlw_tools.build import build
+from cnlw_tools.checks import CHECKS, gather
+from cnlw_tools.noise import NOISE
+from cnlw_tools.recipe import make
+
+WAYS = [
+    ("blue", {}),
+    ("red", {}),
+    ("symmetric", {}),
+    ("symmetric", {"include_self": True}),
+    ("symmetric", {"exact": False}),
+    ("symmetric", {"way": "l2r"}),
+    ("symmetric", {"way": "permuted"}),
+    ("asymmetric", {"map": "blocks"}),
+    ("asymmetric", {}),
+    ("pairflip", {}),
+]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[[Path], Path]) -> Path:
+    return tiny(tmp_path_factory.mktemp("root"))
+
+
+def errors(folder: Path) -> list[str]:
+    found = gather(folder, 1, lambda *_: None)
+    checks = [c for c in CHECKS if c.name not in ("roundtrip", "near") and not c.applies(found)]
+    return [f"{f.check}: {f.what}" for c in checks for f in c.run(found) if f.severity == "error"]
+
+
+def test_every_noise_is_here() -> None:
+    """A new model takes its place above."""
+    assert set(NOISE) == {noise for noise, _ in WAYS}
+
+
+@pytest.mark.parametrize(("noise", "options"), WAYS, ids=str)
+def test_sound(root: Path, tmp_path: Path, noise: str, options: dict[str, object]) -> None:
+    """No false alarm, at two levels."""
+    asked = make({"dataset": "shapes", "noise": noise, "levels": [20, 50], "options": options}, "the test")
+    build(asked, root, None, tmp_path / "build", 1)
+
+    assert [] == errors(tmp_path / "build")
+
+
+def test_another_way_is_found(root: Path, tmp_path: Path) -> None:
+    """Labels that came of a ring are no symmetric noise, whatever the card says."""
+    asked = make({"dataset": "shapes", "noise": "pairflip", "levels": [60]}, "the test")
+    build(asked, root, None, tmp_path / "build", 1)
+    text = (tmp_path / "build" / record.CARD).read_text()
+    (tmp_path / "build" / record.CARD).write_text(text.replace("noise: pairflip", "noise: symmetric"))
+
+    assert {"matrix", "rows", "plans"} <= {line.split(":")[0] for line in errors(tmp_path / "build")}

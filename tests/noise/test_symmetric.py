@@ -1,0 +1,137 @@
+"""Symmetric flips: each way as a loop over rows, and the rates that papers mix up."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnlw_tools import dice
+from cnlw_tools.noise import Items
+from cnlw_tools.noise.base import share, victims
+from cnlw_tools.noise.blue import blue
+from cnlw_tools.noise.symmetric import FLIP, SHUFFLE, TURN, expected, symmetric
+
+NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
+OPTIONS = [{}, {"include_self": True}, {"way": "l2r"}, {"way": "permuted"}]
+OPTIONS += [{**o, "exact": False} for o in OPTIONS]
+
+
+def made(n, classes, seed=0):
+    draw = np.random.default_rng(seed)
+    return Items(np.arange(n) % classes, draw.integers(0, 2**64, n, np.uint64))
+
+
+def u(base, row, stream):
+    return dice.uniform(base.key[row : row + 1], stream)[0]
+
+
+def naive(base, level, classes, include_self=False, exact=True, way="uniform"):
+    """The new labels, row by row."""
+    n, label = len(base.label), base.label.tolist()
+    chosen = (
+        victims(base)[: share(level, n)].tolist() if exact else [i for i in range(n) if u(base, i, TURN) < level / 100]
+    )
+    if way == "permuted":
+        givers = sorted(chosen, key=lambda row: (u(base, row, SHUFFLE), base.key[row]))
+        takers = chosen if exact else sorted(chosen, key=lambda row: base.key[row])
+        return [dict(zip(takers, base.label[givers].tolist(), strict=True)).get(i, label[i]) for i in range(n)]
+    for row in chosen:
+        v = u(base, row, FLIP)
+        if way == "l2r":
+            label[row] = int(v * (classes - 1))
+        elif include_self:
+            label[row] = int(v * classes)
+        else:
+            label[row] = (label[row] + 1 + int(v * (classes - 1))) % classes
+    return label
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@given(n=st.integers(0, 60), classes=st.integers(2, 12), seed=st.integers(0, 99), level=st.integers(0, 95))
+def test_oracle(options, n, classes, seed, level):
+    """Every way is what its line of the table says, row by row."""
+    base = made(n, classes, seed)
+
+    assert symmetric(base, NONE, level, classes, **options).label.tolist() == naive(base, level, classes, **options)
+
+
+def test_blue_is_the_first_way():
+    """Blue noise is symmetric noise with the defaults, label for label."""
+    base = made(500, 7)
+
+    assert (blue(base, NONE, 40, 7).label == symmetric(base, NONE, 40, 7).label).all()
+
+
+@pytest.mark.parametrize(
+    ("level", "classes", "included"), [(20, 10, 0.18), (40, 10, 0.36), (80, 10, 0.72), (40, 100, 0.396)]
+)
+def test_the_rates_that_papers_mix(level, classes, included):
+    """Asked 40 % is 40 % of wrong labels with self excluded, and 36 % of ten classes with self included."""
+    count = np.full(classes, 5000)
+
+    assert expected(count, level).rate == level / 100
+    assert expected(count, level, include_self=True).rate == pytest.approx(included)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_realised_rate_and_matrix(options):
+    """Fifty thousand draws realise the expected rate and matrix within five sigma a cell."""
+    n, classes = 50_000, 10
+    base = made(n, classes)
+    found = symmetric(base, NONE, 40, classes, **options).label
+    promise = expected(np.full(classes, n // classes), 40, **options)
+    seen = np.bincount(base.label * classes + found, minlength=classes**2).reshape(classes, classes) * classes / n
+
+    assert np.allclose(promise.matrix.sum(1), 1)
+    assert (
+        np.abs(seen - promise.matrix) <= 5 * np.sqrt(promise.matrix * (1 - promise.matrix) * classes / n) + 1e-9
+    ).all()
+    assert (found != base.label).mean() == pytest.approx(promise.rate, abs=0.01)
+    if promise.exact:
+        assert (found != base.label).sum() == promise.rate * n
+
+
+def test_l2r_never_draws_the_last_class():
+    """The published code draws from all labels but the last."""
+    base = made(3000, 5)
+
+    found = symmetric(base, NONE, 90, 5, way="l2r").label
+
+    assert (found[found != base.label] < 4).all()
+    assert expected(np.full(5, 600), 90, way="l2r").matrix[:4, 4].max() == 0
+
+
+def test_permuting_keeps_the_classes_sizes():
+    """Labels change hands, and none is made or lost."""
+    base = made(900, 9)
+
+    found = symmetric(base, NONE, 60, 9, way="permuted").label
+
+    assert (np.bincount(found) == np.bincount(base.label)).all()
+    assert (found != base.label).any()
+
+
+@pytest.mark.parametrize("options", [o for o in OPTIONS if o.get("way") != "permuted"], ids=str)
+def test_nested(options):
+    """What is noisy at 20 % is noisy in the same way at 50 %."""
+    base = made(2000, 8)
+    low, high = (symmetric(base, NONE, level, 8, **options).label for level in (20, 50))
+
+    assert (low == high)[low != base.label].all()
+    assert expected(np.full(8, 250), 20, **options).nested
+
+
+@pytest.mark.parametrize(
+    ("classes", "options", "message"),
+    [
+        (1, {}, "there is 1: give at least two classes"),
+        (3, {"way": "best"}, "no way 'best': there are uniform, l2r, permuted"),
+        (3, {"way": "l2r", "include_self": True}, "exclude each other"),
+    ],
+)
+def test_bad_options(classes, options, message):
+    """What cannot be drawn is an error that says why."""
+    with pytest.raises(ValueError, match=message):
+        symmetric(made(10, classes), NONE, 40, classes, **options)
+    with pytest.raises(ValueError, match=message):
+        expected(np.full(classes, 10), 40, **options)
