@@ -32,6 +32,7 @@ from cnlw_tools.record import CARD, Config, Record, load
 from cnlw_tools.shards import Job, Tell
 from cnlw_tools.sources import SOURCES, Source
 
+DRAWN = ("dataset", "noise", "seed", "nested", "probe", "longtail", "min_votes", "options")  # what decides a plan
 Parts = list[tuple[str, segments.Segment]]  # split and segment
 
 
@@ -209,7 +210,7 @@ def _config(table: pa.Table, parts: Parts) -> Config:
     for split, segment in parts:
         names.setdefault(split, []).append(segment.name)
     return Config(
-        recipe={k: made["recipe"][k] for k in ("dataset", "noise", "seed", "nested", "min_votes", "options")},
+        recipe={k: made["recipe"][k] for k in DRAWN},
         level=made["level"],
         digest=columns.digest(table),
         rows={count["values"]: count["counts"] for count in split_counts},

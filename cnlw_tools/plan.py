@@ -19,6 +19,7 @@ from cnlw_tools.lookup import pick, suggest
 from cnlw_tools.noise import NOISE, Draw, Expected, Items, NoiseModel, TooFewImages
 from cnlw_tools.noise.base import victims
 from cnlw_tools.recipe import HIGHEST, Recipe
+from cnlw_tools.slots import choose
 from cnlw_tools.tables import PLAN
 
 
@@ -27,7 +28,7 @@ def plan(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
 
     Args:
         recipe: names the noise, its options and seed; its levels are not looked at
-        dataset: with its base manifest; noise falls on the split ``train`` alone
+        dataset: with its base manifest; noise falls on the split ``train`` alone, as slots.py chooses from it
         level: percent
 
     Returns:
@@ -42,12 +43,12 @@ def plan(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
     noise = pick(NOISE, recipe.noise, "noise")
     chosen = options(noise, recipe)
     seed = recipe.seed if recipe.nested else dice.key(f"level {level}", recipe.seed)
-    slots = _slots(dataset)
+    slots, probe = choose(recipe, dataset)
     pool = dataset.pool(recipe.min_votes) if noise.needs_pool else dataset.web[:0]
     base = items(slots, seed, noise)
     draw = _draw(noise, base, items(pool, seed, noise), level, dataset.classes, chosen)
     noisy = _joined(slots, pool, draw, victims(base))
-    others = _kept(dataset.base, seed)
+    others = [_kept(probe, "probe", recipe.seed), _kept(dataset.base, None, recipe.seed)]
     expected = promise(recipe, dataset, level)
     made = {
         "recipe": {**asdict(recipe), "levels": list(recipe.levels), "options": chosen},
@@ -58,13 +59,13 @@ def plan(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
         "foreign": expected.foreign,
         "matrix": columns.pack(expected.matrix),
     }
-    return tables.with_metadata(pa.concat_tables([noisy, others]), made)
+    return tables.with_metadata(pa.concat_tables([noisy, *others]), made)
 
 
 def promise(recipe: Recipe, dataset: Dataset, level: int) -> Expected:
     """Return what the noise model promises of a level, before anything is drawn."""
     noise = pick(NOISE, recipe.noise, "noise")
-    slots = _slots(dataset)
+    slots = choose(recipe, dataset).slots
     count = np.bincount(slots["label"].to_numpy(), minlength=len(dataset.classes))
     return noise.expected(count, level, **options(noise, recipe))
 
@@ -142,19 +143,12 @@ def _joined(slots: pa.Table, pool: pa.Table, draw: Draw, order: NDArray[np.int64
     return pa.table(values, schema=PLAN)
 
 
-def _slots(dataset: Dataset) -> pa.Table:
-    """Return the rows that noise may fall on."""
-    if dataset.base is None:
-        raise ValueError(f"{dataset.name}: its base manifest comes from the images: give --data-dir")
-    slots = dataset.base.filter(pc.equal(dataset.base["split"], "train"))
-    if not len(slots):
-        raise ValueError(f"{dataset.name}: no row of the base manifest has split 'train': noise has nothing to fall on")
-    return slots
-
-
-def _kept(base: pa.Table, seed: int) -> pa.Table:
-    """Return the rows that noise leaves alone, by split and key."""
-    rows = base.filter(pc.not_equal(base["split"], "train"))
+def _kept(rows: pa.Table, split: str | None, seed: int) -> pa.Table:
+    """Return rows that noise leaves alone, by split and key: all but train, or all as rows of ``split``."""
+    if split is None:
+        rows = rows.filter(pc.not_equal(rows["split"], "train"))
+    else:
+        rows = rows.set_column(rows.column_names.index("split"), PLAN.field("split"), _repeat(split, len(rows)))
     rows = rows.take(np.lexsort((columns.keys(rows["image_id"], seed), rows["split"].to_numpy(zero_copy_only=False))))
     n = len(rows)
     values = [

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from cnlw_tools.lookup import suggest
@@ -25,6 +26,8 @@ class Recipe:
     levels: tuple[int, ...] = BENCHMARK  # percent
     seed: int = 0
     nested: bool = True  # false: every level draws anew, as the papers did
+    probe: int = 0  # images of each class that leave train for a trusted split
+    longtail: float = 1  # times that the first class is larger than the last, after thinning
     min_votes: int = 1  # yes and no votes that a verdict takes
     size: int | None = None  # pixels of the stored side; none: as the image came
     resize: str = "squash"
@@ -46,6 +49,8 @@ CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "seed": (lambda v: _is(v, int) and 0 <= v < 1 << 63, "a whole number from 0 on"),
     "nested": (lambda v: _is(v, bool), "true or false"),
+    "probe": (lambda v: _is(v, int) and v >= 0, "images of each class, a whole number from 0 on"),
+    "longtail": (lambda v: _is(v, int | float) and 1 <= v < 1e9, "a ratio from 1 on"),
     "min_votes": (lambda v: _is(v, int) and v > 0, "a whole number from 1 on"),
     "size": (lambda v: v is None or (_is(v, int) and 1 <= v <= 8192), "pixels, from 1 to 8192"),
     "resize": (lambda v: v in RESIZE, f"one of {', '.join(RESIZE)}"),
@@ -107,12 +112,14 @@ def make(raw: Mapping[str, Any], where: str) -> Recipe:
 
 
 def config_name(recipe: Recipe, level: int, defaults: Mapping[str, Any]) -> str:
-    """Name one level: ``red_40``; then the options that differ from the default, the draw, the seed.
+    """Name one level: ``red_40``; then the options and choices that differ from the default, and the seed.
 
     An option shows as its value (a word), its initial and value (a number), or its last word (true).
     """
     differing = {k: v for k, v in sorted(recipe.options.items()) if v != defaults.get(k)}
     parts = [recipe.noise, f"{level:02d}", *(_short(k, v) for k, v in differing.items())]
+    parts += [f"longtail{recipe.longtail:g}"] if recipe.longtail != 1 else []
+    parts += [f"probe{recipe.probe}"] if recipe.probe else []
     parts += [] if recipe.nested else ["independent"]
     parts += [f"s{recipe.seed}"] if recipe.seed else []
     return "_".join(parts)
@@ -148,6 +155,6 @@ def _short(name: str, value: Any) -> str:
     return re.sub(r"[^a-z0-9]+", "-", str(value).lower())
 
 
-def _is(value: Any, kind: type) -> bool:
+def _is(value: Any, kind: type | UnionType) -> bool:
     """isinstance, where true is no number."""
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))

@@ -4,14 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from cnlw_tools.dataset import Dataset
 from cnlw_tools.noise import Expected
 from cnlw_tools.plan import promise
 from cnlw_tools.recipe import Recipe, make
 from cnlw_tools.record import CARD, Record
+from cnlw_tools.slots import choose
 from cnlw_tools.sources import SOURCES
 
 Tell = Callable[[str, int, int], None]
@@ -112,6 +115,17 @@ class Evidence:
         if self.dataset is None:
             raise ValueError(f"{self.folder}: the tables cannot be read: {self.broken_tables}")
         return promise(self.recipe(config), self.dataset, self.record.configs[config].level)
+
+    def slots(self, config: str) -> NDArray[np.int64]:
+        """Return (C,) how many images of each class noise could fall on.
+
+        Raises:
+            ValueError: there are no tables
+        """
+        if self.dataset is None:
+            raise ValueError(f"{self.folder}: the tables cannot be read: {self.broken_tables}")
+        label = choose(self.recipe(config), self.dataset).slots["label"].to_numpy()
+        return np.bincount(label, minlength=len(self.dataset.classes))
 
     def source_digests(self) -> dict[str, str]:
         """Return the sha256 that the source tables give for image ids."""

@@ -60,7 +60,7 @@ def matrix(found: Evidence) -> Iterator[Finding]:
 def kept(found: Evidence) -> Iterator[Finding]:
     """Every class keeps as many clean labels as promised: up to one, or within the Chernoff bound."""
     for name, expected in _expected(found):
-        slots = _slots(found)
+        slots = found.slots(name)
         train = found.train(name)
         clean = train.filter(pc.invert(train["is_noisy"]))["label"].to_numpy()
         held = np.bincount(clean[(clean >= 0) & (clean < len(slots))], minlength=len(slots))
@@ -114,15 +114,6 @@ def _surprise(x: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.floa
         yes = np.where(x > 0, x * np.log(x / q), 0.0)
         no = np.where(x < 1, (1 - x) * np.log((1 - x) / (1 - q)), 0.0)
     return yes + no
-
-
-def _slots(found: Evidence) -> NDArray[np.int64]:
-    """Return (C,) training images of each class in the base manifest."""
-    if found.dataset is None or found.dataset.base is None:
-        return np.zeros(0, np.int64)
-    base = found.dataset.base
-    train = base.filter(pc.equal(base["split"], "train"))
-    return np.bincount(train["label"].to_numpy(), minlength=len(found.dataset.classes))
 
 
 def _families(found: Evidence) -> list[list[str]]:

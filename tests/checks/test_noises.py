@@ -50,6 +50,16 @@ def test_sound(root: Path, tmp_path: Path, noise: str, options: dict[str, object
     assert [] == errors(tmp_path / "build")
 
 
+@pytest.mark.parametrize("noise", ["red", "blue"])
+def test_sound_with_a_probe_set_and_a_long_tail(root: Path, tmp_path: Path, noise: str) -> None:
+    """The choices before noise combine with every model, and a probe set is checked like the rest."""
+    said = {"dataset": "shapes", "noise": noise, "levels": [20, 40], "probe": 2, "longtail": 4}
+    build(make(said, "the test"), root, None, tmp_path / "build", 1)
+
+    assert [] == errors(tmp_path / "build")
+    assert 20 == record.load(tmp_path / "build").configs[f"{noise}_20_longtail4_probe2"].rows["probe"]
+
+
 def test_another_way_is_found(root: Path, tmp_path: Path) -> None:
     """Labels that came of a ring are no symmetric noise, whatever the card says."""
     asked = make({"dataset": "shapes", "noise": "pairflip", "levels": [60]}, "the test")
