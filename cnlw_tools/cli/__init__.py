@@ -9,6 +9,7 @@ from cnlw_tools.cli.build import build
 from cnlw_tools.cli.diff import diff
 from cnlw_tools.cli.list import list_
 from cnlw_tools.cli.plan import plan
+from cnlw_tools.cli.show import show
 from cnlw_tools.cli.validate import validate
 
 
@@ -40,5 +41,5 @@ def _sentence(error: Exception) -> str:
     return ". ".join([said, *getattr(error, "__notes__", [])])
 
 
-for command in (build, diff, list_, plan, validate):
+for command in (build, diff, list_, plan, show, validate):
     main.add_command(command)

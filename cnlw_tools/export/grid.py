@@ -2,21 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from cnlw_tools.export.font import ALARM, FAINT, INK, PAPER, fitted, font
 from cnlw_tools.files import aside
 from cnlw_tools.images import decode, resized
 
 CELL, GAP, NAME, HEAD = 72, 4, 112, 30  # pixels: an image, between two, the column of names, the header
 CLASSES, CLEAN, NOISY = 10, 4, 8  # at most
-PAPER, INK, FAINT, ALARM = (255, 255, 255), (24, 24, 27), (113, 113, 122), (185, 28, 28)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +58,12 @@ def draw(rows: Sequence[Row], title: str) -> Image.Image:
     sheet = Image.new("RGB", (width, HEAD + len(rows) * (CELL + GAP) + GAP), PAPER)
     pen = ImageDraw.Draw(sheet)
     right = NAME + CLEAN * (CELL + GAP) + 3 * GAP
-    pen.text((GAP, HEAD / 2), "given label", FAINT, _font(13), anchor="lm")
-    pen.text((NAME, HEAD / 2), "clean", FAINT, _font(13), anchor="lm")
-    pen.text((right, HEAD / 2), title, ALARM, _font(13), anchor="lm")
+    pen.text((GAP, HEAD / 2), "given label", FAINT, font(13), anchor="lm")
+    pen.text((NAME, HEAD / 2), "clean", FAINT, font(13), anchor="lm")
+    pen.text((right, HEAD / 2), title, ALARM, font(13), anchor="lm")
     for i, row in enumerate(rows):
         top = HEAD + i * (CELL + GAP)
-        pen.text((GAP, top + CELL / 2), _fit(row.name), INK, _font(14), anchor="lm")
+        pen.text((GAP, top + CELL / 2), fitted(row.name, 14, NAME - 2 * GAP), INK, font(14), anchor="lm")
         for left, images in ((NAME, row.clean), (right, row.noisy)):
             for j, image in enumerate(images):
                 sheet.paste(_cell(image), (left + j * (CELL + GAP), top))
@@ -109,14 +108,3 @@ def _cell(image: Image.Image) -> Image.Image:
     if max(image.size) * 2 <= CELL:  # small images look best in whole multiples
         image = image.resize((image.width * 2, image.height * 2), Image.Resampling.NEAREST)
     return resized(image, CELL, "pad") if image.size != (CELL, CELL) else image
-
-
-def _fit(name: str) -> str:
-    while _font(14).getlength(name) > NAME - 2 * GAP:
-        name = name[:-2] + "…"
-    return name
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)

@@ -99,6 +99,13 @@ def test_plan_writes_one_level_without_an_image(root: Path, here: Path) -> None:
     assert (10, 10) == columns.unpack(said["matrix"]).shape
 
 
+def test_show_a_plan(root: Path, here: Path) -> None:
+    """A plan alone is shown too."""
+    cnlw("plan", "--root", root, "--noise", "blue", "--level", 10)
+
+    assert "10.000 % noisy" in cnlw("show", "shapes_blue_10.parquet").output
+
+
 def test_plan_does_not_overwrite_what_is_no_plan(root: Path, here: Path) -> None:
     """A file that holds something else stays as it was."""
     (here / "mine.parquet").write_text("precious")
@@ -143,6 +150,23 @@ def test_diff_sees_other_pixels_under_the_same_ids(root: Path, here: Path) -> No
 
     assert 1 == found.exit_code
     assert "240 differ; in image 240" in found.output
+
+
+def test_show_counts_what_a_build_holds(root: Path, here: Path) -> None:
+    """Rows, realised noise and sizes of every config; the matrices as a picture."""
+    build(root, "--noise", "pairflip", "--level", 40, "--probe", 2)
+    build(root, "--noise", "red", "--level", 20)
+
+    shown = cnlw("show", "builds/shapes", "--matrix", "m.png")
+    one = cnlw("show", "builds/shapes", "--config", "red_20")
+    wrong = cnlw("show", "builds/shapes", "--config", "red_21")
+
+    assert "pairflip_40_probe2        40.000 % noisy,   0.000 % foreign images" in shown.output
+    assert "train 180, probe 20, validation 40" in shown.output
+    assert (here / "m.png").read_bytes().startswith(b"\x89PNG")
+    assert one.output.startswith("red_20")
+    assert 1 == len(one.output.splitlines())
+    assert "unknown config 'red_21'. Did you mean 'red_20'?" in wrong.output
 
 
 @pytest.mark.parametrize("kind", ["datasets", "noise", "exporters", "recipes"])

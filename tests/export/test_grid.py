@@ -88,15 +88,6 @@ def test_same_bytes(tmp_path):
     assert (tmp_path / "a" / "grid.png").read_bytes() == (tmp_path / "b" / "grid.png").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["a", "a name that is much too long for its column", "ü" * 200, ""])
-def test_names_fit(name):
-    """A name that is too long is shortened."""
-    found = grid._fit(name)
-
-    assert grid._font(14).getlength(found) <= NAME - 2 * GAP
-    assert found == name or (found.endswith("…") and name.startswith(found[:-1]))
-
-
 def test_small_images():
     """A small image is shown in whole multiples, on grey."""
     cell = np.asarray(grid._cell(Image.new("RGB", (32, 32), (9, 9, 9))))

@@ -1,0 +1,64 @@
+"""``cnlw show``: what a plan or a build holds."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@click.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--config", "only", help="One config of a build.  [default: all]")
+@click.option("--matrix", type=click.Path(dir_okay=False, path_type=Path), help="Draw the realised matrices here, PNG.")
+def show(path: Path, only: str | None, matrix: Path | None) -> None:
+    """Say what a plan or a build holds: rows, realised noise, sizes of classes; --matrix draws who was taken for whom.
+
+    Without the shards' pixels; `cnlw validate` proves what this merely counts.
+    """
+    from cnlw_tools.diff import plans
+    from cnlw_tools.lookup import pick
+
+    found = plans(path)
+    chosen = found if only is None else {only: pick(found, only, "config")}
+    names = _classes(path, chosen)
+    for name, table in chosen.items():
+        click.echo(f"{name:24} {_line(table, len(names))}")
+    if matrix:
+        _draw(matrix, chosen, names)
+        click.echo(f"{matrix}: {len(chosen)} matrices, true class by given label, percent")
+
+
+def _classes(path: Path, plans: Mapping[str, "pa.Table"]) -> tuple[str, ...]:
+    """Return the class names; numbers where a plan alone does not say them."""
+    from cnlw_tools import tables
+
+    if path.is_dir():
+        return tables.read_classes(path / "tables" / "classes.csv")
+    return tuple(map(str, range(1 + max(table["label"].to_numpy().max(initial=0) for table in plans.values()))))
+
+
+def _line(table: "pa.Table", classes: int) -> str:
+    import numpy as np
+    import pyarrow.compute as pc
+
+    from cnlw_tools.plan import realised
+
+    rates = realised(table, classes)
+    splits = ", ".join(f"{c['values']} {c['counts']:,}" for c in pc.value_counts(table["split"]).to_pylist())
+    given = np.bincount(table.filter(pc.equal(table["split"], "train"))["label"].to_numpy(), minlength=classes)
+    noise = f"{100 * rates.rate:7.3f} % noisy, {100 * rates.foreign:7.3f} % foreign images"
+    return f"{noise}, {given.min():,} to {given.max():,} rows a given label; {splits}"
+
+
+def _draw(path: Path, plans: Mapping[str, "pa.Table"], classes: tuple[str, ...]) -> None:
+    from cnlw_tools.export import heat
+    from cnlw_tools.files import aside
+    from cnlw_tools.plan import realised
+
+    picture = heat.draw([(name, realised(table, len(classes)).matrix) for name, table in plans.items()], classes)
+    with aside(path) as draft:
+        picture.save(draft, "PNG")
