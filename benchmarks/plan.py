@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from cnlw_tools import columns, tables
 from cnlw_tools.dataset import Dataset
+from cnlw_tools.noise import NOISE
 from cnlw_tools.plan import plan
 from cnlw_tools.recipe import make
 
@@ -52,7 +53,7 @@ def measure(n: int, noise: str) -> None:
     """Plan one level and digest it; print seconds, bytes a row, and the ratio."""
     base, web = manifest("b", n, "train"), manifest("w", n, "web")
     found = AllWrong("made", tuple(map(str, range(CLASSES))), base, web, tables.VOTES.empty_table())
-    recipe = make({"dataset": "made", "noise": noise}, "the benchmark")
+    recipe = make({"dataset": "made", "noise": noise, "options": dict(NOISE[noise].general)}, "the benchmark")
     before, begun = peak(), time.perf_counter()
     digest = columns.digest(plan(recipe, found, 40))
     seconds, memory = time.perf_counter() - begun, (peak() - before) / n
@@ -61,7 +62,7 @@ def measure(n: int, noise: str) -> None:
     for i in ids:
         blake2b(i.encode(), key=b"seed", digest_size=8).digest()
     loop = (time.perf_counter() - begun) * n / len(ids)
-    print(f"| {noise:5} | {n:>10,} | {seconds:7.2f} | {memory:7.0f} | {seconds / loop:6.2f} | {digest[:12]} |")
+    print(f"| {noise:10} | {n:>10,} | {seconds:7.2f} | {memory:7.0f} | {seconds / loop:6.2f} | {digest[:12]} |")
 
 
 if __name__ == "__main__":
@@ -71,7 +72,7 @@ if __name__ == "__main__":
         head = "| noise | rows | seconds | bytes a row above the manifest | x a hash loop | digest |\n"
         print(head + "|---" * 6 + "|", flush=True)
         for rows in sys.argv[1:] or ["1000000", "10000000"]:
-            for noise in ("red", "blue"):
+            for noise in NOISE:
                 one_core = ["taskset", "-c", "0"] if sys.platform == "linux" else []
                 subprocess.run(
                     [*one_core, sys.executable, __file__, rows], env={**os.environ, "MEASURE": noise}, check=True
