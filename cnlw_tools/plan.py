@@ -43,13 +43,13 @@ def plan(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
     noise = pick(NOISE, recipe.noise, "noise")
     chosen = options(noise, recipe)
     seed = recipe.seed if recipe.nested else dice.key(f"level {level}", recipe.seed)
-    slots, probe = choose(recipe, dataset)
+    slots, probe, others = choose(recipe, dataset)
     pool = dataset.pool(recipe.min_votes) if noise.needs_pool else dataset.web[:0]
     base = items(slots, seed, noise)
     draw = _draw(noise, base, items(pool, seed, noise), level, dataset.classes, chosen)
     noisy = _joined(slots, pool, draw, victims(base))
-    others = [_kept(probe, "probe", recipe.seed), _kept(dataset.base, None, recipe.seed)]
-    expected = promise(recipe, dataset, level)
+    kept = _kept(pa.concat_tables([probe, others]), recipe.seed)
+    expected = noise.expected(np.bincount(base.label, minlength=len(dataset.classes)), level, **chosen)
     made = {
         "recipe": {**asdict(recipe), "levels": list(recipe.levels), "options": chosen},
         "level": level,
@@ -59,7 +59,7 @@ def plan(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
         "foreign": expected.foreign,
         "matrix": columns.pack(expected.matrix),
     }
-    return tables.with_metadata(pa.concat_tables([noisy, *others]), made)
+    return tables.with_metadata(pa.concat_tables([noisy, kept]), made)
 
 
 def promise(recipe: Recipe, dataset: Dataset, level: int) -> Expected:
@@ -143,12 +143,8 @@ def _joined(slots: pa.Table, pool: pa.Table, draw: Draw, order: NDArray[np.int64
     return pa.table(values, schema=PLAN)
 
 
-def _kept(rows: pa.Table, split: str | None, seed: int) -> pa.Table:
-    """Return rows that noise leaves alone, by split and key: all but train, or all as rows of ``split``."""
-    if split is None:
-        rows = rows.filter(pc.not_equal(rows["split"], "train"))
-    else:
-        rows = rows.set_column(rows.column_names.index("split"), PLAN.field("split"), _repeat(split, len(rows)))
+def _kept(rows: pa.Table, seed: int) -> pa.Table:
+    """Return rows that noise leaves alone, by split and key."""
     rows = rows.take(np.lexsort((columns.keys(rows["image_id"], seed), rows["split"].to_numpy(zero_copy_only=False))))
     n = len(rows)
     values = [

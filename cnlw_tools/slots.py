@@ -30,18 +30,20 @@ class Chosen(NamedTuple):
     """Rows of the base manifest."""
 
     slots: pa.Table  # noise falls on these
-    probe: pa.Table  # trusted
+    probe: pa.Table  # trusted, as rows of the split probe
+    others: pa.Table  # of the other splits, as they are
 
 
 def choose(recipe: Recipe, dataset: Dataset) -> Chosen:
-    """Return the rows that noise falls on, and the trusted ones.
+    """Return the rows that noise falls on, the trusted ones, and those of other splits.
 
     Raises:
         ValueError: there is nothing to train on, or a class has too few images for the probe set or the tail
     """
     if dataset.base is None:
         raise ValueError(f"{dataset.name}: its base manifest comes from the images: give --data-dir")
-    train = dataset.base.filter(pc.equal(dataset.base["split"], "train"))
+    is_train = pc.equal(dataset.base["split"], "train")
+    train = dataset.base.filter(is_train)
     if not len(train):
         raise ValueError(f"{dataset.name}: no row of the base manifest has split 'train': noise has nothing to fall on")
     trusted = np.zeros(len(train), bool)
@@ -49,7 +51,10 @@ def choose(recipe: Recipe, dataset: Dataset) -> Chosen:
         trusted = _rank(train, recipe.seed, PROBE) < recipe.probe
         _enough(train, dataset.classes, recipe.probe)
     rest = train.filter(pa.array(~trusted)) if recipe.probe else train
-    return Chosen(_tail(rest, dataset.classes, recipe), train.filter(pa.array(trusted)))
+    probe = train.filter(pa.array(trusted))
+    at = probe.column_names.index("split")
+    probe = probe.set_column(at, probe.schema.field(at), pa.array(["probe"] * len(probe), pa.string()))
+    return Chosen(_tail(rest, dataset.classes, recipe), probe, dataset.base.filter(pc.invert(is_train)))
 
 
 def _enough(train: pa.Table, classes: Sequence[str], probe: int) -> None:

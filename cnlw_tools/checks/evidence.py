@@ -143,9 +143,12 @@ class Evidence:
         return len(set(image_ids)) == len(image_ids) and len(digests) == 1 and None not in digests
 
     def twins(self, *image_ids: str) -> bool:
-        """Are equal images under different ids what the source has, or what a resize made of it?"""
-        known = all(i in self.source_digests() for i in image_ids)
-        shrunk = self.record.images["size"] is not None and known and len(set(image_ids)) == len(image_ids)
+        """Are equal images under different ids what the source has, or what a resize made of it?
+
+        Of a resize only where each was compared with the source: a copied image looks the same.
+        """
+        compared = self.no_source() is None and not {*image_ids} & {*self.unlike.values()}
+        shrunk = self.record.images["size"] is not None and compared and len(set(image_ids)) == len(image_ids)
         return shrunk or self.same_in_source(*image_ids)
 
     def train(self, config: str) -> pa.Table:

@@ -81,7 +81,7 @@ def tables(found: Evidence) -> Iterator[Finding]:
     actual = found.dataset.digests
     for name in sorted({*actual, *found.record.tables}):
         if actual.get(name) != found.record.tables.get(name):
-            yield error("tables", "its digest is not the one on the card", f"tables/{name}.parquet", mend=TABLES)
+            yield error("tables", "its digest is not the one on the card", f"tables/{name}", mend=TABLES)
 
 
 def schema(found: Evidence) -> Iterator[Finding]:

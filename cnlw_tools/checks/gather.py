@@ -98,12 +98,17 @@ def _plain(file: pq.FileMetaData) -> bool:
 
 
 def _looks(found: Evidence, tell: Tell) -> None:
-    """Decode every distinct image once, and compare it with the source where that can be opened."""
-    seen: set[str | None] = set()
+    """Decode every distinct image of an id once, and compare it with the source where that can be opened."""
+    seen: set[tuple[str | None, str]] = set()
     todo: list[tuple[str, list[int]]] = []
     for name, shard in sorted(found.shards.items()):
-        digests = shard.rows["sha256"].to_pylist()
-        fresh = [i for i, digest in enumerate(digests) if not (digest in seen or seen.add(digest))]  # type: ignore[func-returns-value]
+        fresh = []
+        for i, pair in enumerate(
+            zip(shard.rows["sha256"].to_pylist(), shard.rows["image_id"].to_pylist(), strict=True)
+        ):
+            if pair not in seen:
+                seen.add(pair)
+                fresh.append(i)
         if fresh:
             todo.append((name, fresh))
     source = found.record.dataset if found.no_source() is None else None

@@ -46,8 +46,8 @@ def source(found: Evidence) -> Iterator[Finding]:
 def duplicates(found: Evidence) -> Iterator[Finding]:
     """No image is in a config twice, nor in train and in validation, by the sha256 of its bytes and pixels.
 
-    A pair that the source tables themselves hold, with equal sha256, is a note; so is one that the tables tell
-    apart and only the resize made equal.
+    A pair that the source tables themselves hold, with equal sha256, is a note; so is one that only the resize
+    made equal, where the images were compared with the source.
     """
     for name in found.record.configs:
         held = found.rows(name)
@@ -61,7 +61,10 @@ def duplicates(found: Evidence) -> Iterator[Finding]:
         alien = [rows for rows in many if rows not in own]
         if alien:
             shown = some([" = ".join(f"{ids[r]} ({splits[r]})" for r in rows) for rows in alien])
-            mend = f"{REBUILD}; if the source holds them so, drop all but one from its tables, or fill in their sha256"
+            mend = (
+                f"{REBUILD}; if the source holds them so, drop all but one from its tables, or fill in their sha256; "
+            )
+            mend += "if a resize made them equal, give --data-dir"
             yield error("duplicates", f"one image several times: {shown}", name, len(alien), mend)
         if own:
             shown = some([" = ".join(f"{ids[r]} ({splits[r]})" for r in rows) for rows in own])

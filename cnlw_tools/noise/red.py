@@ -45,7 +45,7 @@ def red(base: Items, pool: Items, level: int, classes: int, top: int = 80) -> Dr
     """
     if level > top:
         raise ValueError(
-            f"level {level} is above the top level {top}, behind which reserves are kept: set -o top={level}"
+            f"level {level} is above the top level {top}, behind which reserves are kept: give -o top={level}"
         )
     if top > 100:
         raise ValueError(f"top level {top}: a level is a percent, give at most 100")

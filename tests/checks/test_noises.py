@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from cnlw_tools import record
+from cnlw_tools import files, record
 from cnlw_tools.build import build
 from cnlw_tools.checks import CHECKS, gather
 from cnlw_tools.noise import NOISE
@@ -30,8 +32,8 @@ def root(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[[Path], Path])
     return tiny(tmp_path_factory.mktemp("root"))
 
 
-def errors(folder: Path) -> list[str]:
-    found = gather(folder, 1, lambda *_: None)
+def errors(folder: Path, data_dir: Path | None = None) -> list[str]:
+    found = gather(folder, 1, lambda *_: None, data_dir)
     checks = [c for c in CHECKS if c.name not in ("roundtrip", "near") and not c.applies(found)]
     return [f"{f.check}: {f.what}" for c in checks for f in c.run(found) if f.severity == "error"]
 
@@ -58,6 +60,23 @@ def test_sound_with_a_probe_set_and_a_long_tail(root: Path, tmp_path: Path, nois
 
     assert [] == errors(tmp_path / "build")
     assert 20 == record.load(tmp_path / "build").configs[f"{noise}_20_longtail4_probe2"].rows["probe"]
+
+
+@pytest.mark.parametrize("compared", [True, False])
+def test_a_leak_is_found_in_a_resized_build(cifar: Path, tmp_path: Path, compared: bool) -> None:
+    """A resize may make two images equal; a validation image copied into train is none of its making."""
+    asked = make({"dataset": "cifar10", "noise": "blue", "levels": [20], "size": 16}, "the test")
+    build(asked, files.root(), cifar, tmp_path / "build", 1)
+    said = record.load(tmp_path / "build").configs["blue_20"].segments
+    paths = [next((tmp_path / "build/data").glob(f"{said[split][0]}-*")) for split in ("train", "validation")]
+    train, validation = (pq.read_table(path) for path in paths)
+    rows = train.to_pylist()
+    rows[0]["image"] = validation["image"][0].as_py()
+    pq.write_table(pa.Table.from_pylist(rows, train.schema), paths[0])
+
+    found = {line.split(":")[0] for line in errors(tmp_path / "build", cifar if compared else None)}
+
+    assert {"duplicates", "source"} <= found if compared else "duplicates" in found
 
 
 def test_another_way_is_found(root: Path, tmp_path: Path) -> None:

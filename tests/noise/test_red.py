@@ -193,7 +193,7 @@ def test_above_top(level, top):
     """A level above the top is an error that says how to raise it."""
     base, pool = made((10, 10), (20, 20))
 
-    with pytest.raises(ValueError, match=rf"level {level} is above the top level {top}.*set -o top={level}"):
+    with pytest.raises(ValueError, match=rf"level {level} is above the top level {top}.*give -o top={level}"):
         red(base, pool, level, 2, top)
     assert (red(base, pool, level, 2, top=level).pool >= 0).sum() == share(level, 20)
 
