@@ -1,0 +1,12 @@
+"""Methods that learn from noisy labels. One file a method, its mathematics on top."""
+
+from collections.abc import Mapping
+
+from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
+from cnlw_tools.methods.vanilla import Vanilla
+
+__all__ = ["METHODS", "Batch", "Method", "Phase", "Sweep", "Task"]
+
+METHODS: Mapping[str, type[Method]] = {
+    "vanilla": Vanilla,
+}

@@ -1,0 +1,51 @@
+"""Processes that train together, one a device. Rank r holds the r-th part of every batch.
+
+With one process each function returns what it was given.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+
+def together() -> bool:
+    """Are there several processes?"""
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def rank() -> int:
+    """Return which process this is, from 0."""
+    return dist.get_rank() if together() else 0
+
+
+def size() -> int:
+    """Return how many processes there are."""
+    return dist.get_world_size() if together() else 1
+
+
+def gather(x: Tensor) -> Tensor:
+    """Return the (size * B, ...) rows of all ranks, in their order; no gradient flows through."""
+    x = x.detach().contiguous()
+    if not together():
+        return x
+    parts = [torch.empty_like(x) for _ in range(size())]
+    dist.all_gather(parts, x)
+    return torch.cat(parts)
+
+
+def mine(x: Tensor) -> Tensor:
+    """Return this rank's rows of what `gather` returned."""
+    return x.chunk(size())[rank()]
+
+
+def average(tensors: Sequence[Tensor]) -> None:
+    """Replace each tensor by its mean over ranks, in one message."""
+    if not together() or not tensors:
+        return
+    flat = torch.cat([t.detach().reshape(-1).float() for t in tensors])
+    dist.all_reduce(flat)
+    flat /= size()
+    for t, mean in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
+        t.detach().copy_(mean.view_as(t))

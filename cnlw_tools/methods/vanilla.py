@@ -1,0 +1,22 @@
+"""Vanilla: cross-entropy on the given labels, the baseline that every other method must beat.
+
+L = mean_b CE(y_b, z_b) = -mean_b log p_b[y_b]
+"""
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from cnlw_tools.methods.base import Batch, Method
+
+
+class Vanilla(Method):
+    """Cross-entropy."""
+
+    off = {}  # noqa: RUF012, read only
+    paper = "the baseline of Jiang et al. 2020"
+
+    def loss(self, batch: Batch) -> Tensor:
+        """-log p_y, averaged."""
+        each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
+        self.note(batch, each)
+        return each.mean()
