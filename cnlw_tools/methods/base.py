@@ -40,12 +40,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One stretch of training; what is none is the preset's."""
+    """One stretch of training; the preset says how, and a phase what it does otherwise."""
 
     epochs: int
-    schedule: str | None = None  # of the learning rate, over this phase
-    lr: float | None = None
-    batch_size: int | None = None
+    schedule: str | None = None  # of the learning rate, over this phase; none: the preset's
+    lr: float = 1.0  # times the preset's
+    batch_size: float = 1.0  # times the preset's
     restart: str = "keep"  # weights: keep them | init: those before training
 
 
