@@ -10,6 +10,7 @@ from cnlw_tools.cli.diff import diff
 from cnlw_tools.cli.list import list_
 from cnlw_tools.cli.plan import plan
 from cnlw_tools.cli.show import show
+from cnlw_tools.cli.train import train
 from cnlw_tools.cli.validate import validate
 
 
@@ -22,6 +23,10 @@ class Polite(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise  # whoever read our output has left; click ends quietly
+        except ModuleNotFoundError as error:
+            if error.name not in ("torch", "torchvision"):
+                raise
+            raise click.ClickException(f"this needs {error.name}: pip install 'cnlw-tools[train]'") from error
         except (ValueError, LookupError, OSError) as error:
             raise click.ClickException(_sentence(error)) from error
 
@@ -41,5 +46,5 @@ def _sentence(error: Exception) -> str:
     return ". ".join([said, *getattr(error, "__notes__", [])])
 
 
-for command in (build, diff, list_, plan, show, validate):
+for command in (build, diff, list_, plan, show, train, validate):
     main.add_command(command)

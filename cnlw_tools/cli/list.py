@@ -8,13 +8,20 @@ from cnlw_tools.cli.options import ROOT, folder
 
 
 @click.command("list")
-@click.argument("kind", type=click.Choice(["datasets", "noise", "exporters", "recipes"]))
+@click.argument("kind", type=click.Choice(["datasets", "noise", "exporters", "recipes", "methods", "nets", "presets"]))
 @ROOT
 def list_(kind: str, root: Path | None) -> None:
     """Say what there is, one line each."""
-    for name, line in {"datasets": _datasets, "noise": _noise, "exporters": _exporters, "recipes": _recipes}[kind](
-        folder(root)
-    ):
+    listing = {
+        "datasets": _datasets,
+        "noise": _noise,
+        "exporters": _exporters,
+        "recipes": _recipes,
+        "methods": _methods,
+        "nets": _nets,
+        "presets": _presets,
+    }
+    for name, line in listing[kind](folder(root)):
         click.echo(f"{name:22} {line}".rstrip())
 
 
@@ -47,8 +54,32 @@ def _exporters(root: Path) -> list[tuple[str, str]]:
 
 
 def _recipes(root: Path) -> list[tuple[str, str]]:
-    paths = sorted((root / "pipelines").glob("*.toml"))
+    return _headings(root / "pipelines")
+
+
+def _presets(root: Path) -> list[tuple[str, str]]:
+    return _headings(root / "pipelines" / "train")
+
+
+def _headings(folder: Path) -> list[tuple[str, str]]:
+    paths = sorted(folder.glob("*.toml"))
     return [(p.stem, p.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")) for p in paths]
+
+
+def _methods(root: Path) -> list[tuple[str, str]]:
+    from cnlw_tools.methods import METHODS
+
+    said = []
+    for name, method in METHODS.items():
+        needs = f"   needs: {', '.join(method.needs)}" if method.needs else ""
+        said.append((name, f"{method.cost:4.1f} x   {_first_line(method)} {method.paper}{needs}"))
+    return said
+
+
+def _nets(root: Path) -> list[tuple[str, str]]:
+    from cnlw_tools.trainer.nets import NETS
+
+    return [(name, _first_line(make)) for name, make in NETS.items()]
 
 
 def _first_line(thing: object) -> str:

@@ -49,3 +49,22 @@ def average(tensors: Sequence[Tensor]) -> None:
     flat /= size()
     for t, mean in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
         t.detach().copy_(mean.view_as(t))
+
+
+def merge(x: Tensor) -> Tensor:
+    """Return what all ranks wrote into their copies of a tensor whose untouched places hold NaN."""
+    return torch.stack(gather(x).chunk(size())).nanmean(0)
+
+
+def agree(tensors: Sequence[Tensor]) -> None:
+    """Give all ranks the tensors of the first."""
+    if together():
+        for tensor in tensors:
+            dist.broadcast(tensor.detach(), 0)
+
+
+def any(said: bool, device: torch.device) -> bool:
+    """Does any rank say so?"""
+    flag = torch.tensor([float(said)], device=device)
+    average([flag])
+    return bool(flag > 0)

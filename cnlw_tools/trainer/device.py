@@ -1,0 +1,84 @@
+"""Where training runs: the device, the processes that share the work, and what makes runs repeatable."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+from cnlw_tools import dice
+from cnlw_tools.methods import ranks
+
+MASK = (1 << 63) - 1
+
+
+def choose(name: str) -> torch.device:
+    """Return the device that a name means: cpu, cuda, or auto for a GPU where there is one.
+
+    Raises:
+        ValueError: no such device here
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device {name!r}: give cpu, cuda or auto")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device cuda: torch sees no GPU here: give --device cpu, or install torch for your GPU")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+
+
+@contextmanager
+def company(device: torch.device) -> Iterator[None]:
+    """Join the processes that `torchrun` started, if it did, and leave them in the end."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1 or dist.is_initialized():
+        yield
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+@contextmanager
+def first() -> Iterator[None]:
+    """Let the first rank do the block alone, and the others after it."""
+    if ranks.rank():
+        dist.barrier()
+    yield
+    if ranks.together() and not ranks.rank():
+        dist.barrier()
+
+
+def autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Compute in bfloat16 where a GPU can."""
+    able = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.autocast("cuda", torch.bfloat16) if able else nullcontext()
+
+
+def seed(seed: int, epoch: int) -> None:
+    """Set torch's generators: every epoch has its own numbers, and every rank."""
+    torch.manual_seed(dice.key(f"{seed} {epoch} {ranks.rank()}") & MASK)
+
+
+def draws(device: torch.device) -> list[Tensor]:
+    """Return the states of torch's generators."""
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+
+
+def restore_draws(states: list[Tensor], device: torch.device) -> None:
+    """Set torch's generators to what they were."""
+    torch.set_rng_state(states[0])
+    if device.type == "cuda" and len(states) > 1:
+        torch.cuda.set_rng_state(states[1], device)
+
+
+def versions() -> dict[str, str]:
+    """Return what decides over the numbers: torch and the device."""
+    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
+    return {"torch": torch.__version__, **gpu}

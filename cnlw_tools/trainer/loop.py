@@ -1,0 +1,229 @@
+"""The one loop that trains every method: a batch, a loss, a step.
+
+    for each epoch of each phase
+        the method gets ready
+        for each batch:  rate <- schedule;  loss <- method;  gradients, averaged over ranks;  step
+        validate;  write examples, checkpoint, metrics
+
+Nothing in a step waits for the device. A checkpoint holds everything, so a killed run goes on to the same numbers:
+on the CPU to the bit. SIGTERM and Ctrl-C save in the middle of an epoch; several processes finish theirs.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from cnlw_tools.methods import Batch, Method, Phase, ranks
+from cnlw_tools.trainer import device as devices
+from cnlw_tools.trainer import memory, schedule
+from cnlw_tools.trainer.board import Board
+from cnlw_tools.trainer.data import Tell
+from cnlw_tools.trainer.evaluate import AT_ONCE, accuracy
+from cnlw_tools.trainer.feed import Feed, order
+from cnlw_tools.trainer.optimise import Average, optimiser
+from cnlw_tools.trainer.preset import Preset
+from cnlw_tools.trainer.run import Metrics, Run
+from cnlw_tools.trainer.stop import Stop, Stopped
+
+MAD = 100  # times the first epoch's loss: from there on it is divergence
+
+
+class Loop:
+    """A method in training: how far it is, and all that changes on the way."""
+
+    optimiser: Optimizer
+    rate: schedule.Schedule
+
+    def __init__(self, method: Method, preset: Preset, feeds: dict[str, Feed], run: Run, seed: int) -> None:
+        self.method, self.preset, self.feeds, self.run, self.seed = method, preset, feeds, run, seed
+        self.train = feeds["train"]
+        self.device = self.train.label.device
+        self.stages = [(p, e) for p, phase in enumerate(method.phases()) for e in range(phase.epochs)]
+        self.epoch, self.step = 0, 0  # done: epochs of all phases, steps of this one
+        self.history: list[Metrics] = []
+        self.rows = torch.arange(len(self.train.label))  # positions that this phase trains on
+        self.born = {name: value.clone() for name, value in method.state_dict().items()}
+        self.average: Average | None = None
+        self.lost = torch.zeros((), device=self.device)  # sum of losses in this epoch
+        self.bad = torch.full((), -1, device=self.device)  # first step whose loss was no number
+        if run.state is not None:
+            self._restore(run.state)
+
+    def fit(self, tell: Tell, each: Callable[[Metrics], None]) -> Metrics:
+        """Train to the end and return what validation says; ``each`` is told the metrics of every epoch.
+
+        Raises:
+            Stopped: a signal asked for it; the checkpoint is written
+            ValueError: the loss is no number any more
+            OSError: the device has no room for such a batch, or the disk for the checkpoint
+        """
+        with Stop() as stop, closing(Board(self.run.folder / "tensorboard", self.epoch)) as board:
+            while self.epoch < len(self.stages):
+                begun = time.monotonic()
+                if self.step == 0:
+                    self._get_ready()
+                self._epoch(stop, tell)
+                if self.epoch + 1 == len(self.stages):
+                    self.method.finish(self.sweep)
+                self.history.append(self._measure(begun))
+                self._close()
+                board.add(self.history[-1])
+                each(self.history[-1])
+                if ranks.any(stop.asked, self.device) and self.epoch < len(self.stages):
+                    raise Stopped(f"{self.run.folder}: saved after epoch {self.epoch}: --resume goes on")
+        return self.run.result(self.history)
+
+    def _get_ready(self) -> None:
+        """Seed the epoch; begin the phase if it is its first; let the method prepare."""
+        devices.seed(self.seed, self.epoch)
+        phase, epoch = self.stages[self.epoch]
+        if epoch == 0:
+            if self._phase().restart == "init":
+                self.method.load_state_dict(self.born)
+            self._arm()
+            chosen = self.method.begin_phase(phase, self.sweep)
+            self.rows = torch.arange(len(self.train.label)) if chosen is None else chosen.cpu()
+        self.method.begin_epoch(self.epoch, self.sweep)
+
+    def _arm(self) -> None:
+        """Make the optimiser, the schedule and the average of a phase."""
+        phase = self._phase()
+        self.optimiser = self.method.optimiser = optimiser(self.method, self.preset, phase.lr)
+        self.rate = schedule.warmed(schedule.parse(phase.schedule or self.preset.schedule), self.preset.warmup)
+        learned: list[torch.Tensor] = [p for p in self.method.parameters() if p.requires_grad]
+        self.average = Average(learned, self.preset.ema) if self.preset.ema else None
+
+    def _epoch(self, stop: Stop, tell: Tell) -> None:
+        """Step through the rest of an epoch."""
+        _, epoch = self.stages[self.epoch]
+        length, chunks = self._phase().epochs, self._chunks()
+        self.method.train()
+        mine = [ranks.mine(chunk) for chunk in chunks[self.step :]]
+        for batch in self.train.batches(mine, self.method.views, self.epoch):
+            done = self.step / len(chunks)
+            for group in self.optimiser.param_groups:
+                group["lr"] = group["base"] * self.rate(epoch + done, length)
+            self.method.progress = (self.epoch + done) / len(self.stages)
+            self._try(batch)
+            tell(f"epoch {self.epoch + 1:3}", self.step, len(chunks))
+            if stop.asked and not ranks.together():
+                self.run.save(self._state())
+                raise Stopped(f"{self.run.folder}: saved in epoch {self.epoch + 1}: --resume goes on")
+        self.lost, self.step = self.lost / len(chunks), 0
+
+    def _try(self, batch: Batch) -> None:
+        """Step, or say which batch would have fitted."""
+        try:
+            self._step(batch)
+        except RuntimeError as error:
+            if not memory.is_full(error):
+                raise
+            fits = ranks.size() * memory.fitting(self._step, batch)
+            remedy = f"--batch-size {fits} would fit" if fits else "not even one image fits: take a smaller --net"
+            raise OSError(
+                f"{self.device} has no room for a batch of {ranks.size() * len(batch.y)}: {remedy}"
+            ) from error
+
+    def _step(self, batch: Batch) -> None:
+        with devices.autocast(self.device):
+            loss = self.method.loss(batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        ranks.average([p.grad for p in self.method.parameters() if p.grad is not None])
+        self.optimiser.step()
+        self.method.after_step()
+        if self.average:
+            self.average.update()
+        self.lost += loss.detach()
+        self.bad = torch.where((self.bad < 0) & ~loss.detach().isfinite(), self.step, self.bad)
+        self.step += 1
+
+    def _measure(self, begun: float) -> Metrics:
+        """Return the metrics of the epoch that was just trained."""
+        ranks.average([self.lost])
+        line: Metrics = {"epoch": self.epoch + 1, "train_loss": float(self.lost)}
+        self._check(line["train_loss"])
+        ranks.agree(_running(self.method))
+        with self.average.in_place() if self.average else nullcontext():
+            for name, feed in self.feeds.items():
+                if name.startswith("validation"):
+                    short = name.replace("validation", "val")
+                    line[f"{short}_top1"], line[f"{short}_top5"] = accuracy(self.method, feed)
+        line["lr"] = self.optimiser.param_groups[0]["lr"]
+        return line | {"seconds": round(time.monotonic() - begun, 3), "peak_mb": memory.peak(self.device) // 2**20}
+
+    def _check(self, loss: float) -> None:
+        """Raise if the loss of an epoch is no number, or far above that of the first."""
+        first = self.history[0]["train_loss"] if self.history else loss
+        if math.isfinite(loss) and loss <= MAD * max(first, 1.0):
+            return
+        since = f", since step {int(self.bad) + 1}" if self.bad >= 0 else ""
+        raise ValueError(
+            f"the loss is {loss:g} in epoch {self.epoch + 1}{since}: try a lower --lr (it is {self.preset.lr:g}) or a "
+            f"warmup in the preset; {self.run.folder} holds the epochs before"
+        )
+
+    def _close(self) -> None:
+        """Write down the epoch: examples first, the checkpoint, then what is made of it."""
+        seen = {"losses": self.method.losses, "weights": self.method.weights}
+        noted = {name: ranks.merge(value) for name, value in seen.items()}
+        for value in seen.values():
+            value.fill_(torch.nan)
+        self.epoch, self.lost = self.epoch + 1, torch.zeros_like(self.lost)
+        self.run.examples(self.epoch, self.train.pixels.split.row, noted["losses"], noted["weights"])
+        self.run.save(self._state())
+        self.run.metrics(self.history)
+
+    def sweep(self) -> Iterator[Batch]:
+        """Yield the training set in order, unaugmented, in the middle of which nothing else may draw."""
+        yield from self.train.batches(torch.split(torch.arange(len(self.train.label)), AT_ONCE), ("plain",), 0)
+
+    def _phase(self) -> Phase:
+        return self.method.phases()[self.stages[self.epoch][0]]
+
+    def _chunks(self) -> list[torch.Tensor]:
+        """Return the positions of every batch of the epoch, on the host; a rest that fills none waits for the next."""
+        size = min(len(self.rows), round(self.preset.batch_size * self._phase().batch_size))
+        shuffled = order(self.rows.numpy(), self.seed, self.epoch)
+        return [shuffled[i : i + size] for i in range(0, len(shuffled) - size + 1, size)]
+
+    def _state(self) -> dict[str, Any]:
+        """Return all that going on takes."""
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "method": self.method.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average.state_dict() if self.average else None,
+            "rows": self.rows,
+            "draws": devices.draws(self.device),
+            "lost": self.lost,
+            "bad": self.bad,
+            "history": self.history,
+        }
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `_state` returned."""
+        self.epoch, self.step, self.history = state["epoch"], state["step"], state["history"]
+        self.rows = state["rows"]
+        self.lost, self.bad = state["lost"].to(self.device), state["bad"].to(self.device)
+        self.method.load_state_dict(state["method"])
+        if self.epoch == len(self.stages):
+            return
+        self._arm()
+        _, epoch = self.stages[self.epoch]
+        if epoch or self.step:  # a phase that begins has neither momentum nor average
+            self.optimiser.load_state_dict(state["optimiser"])
+            if self.average:
+                self.average.load_state_dict(state["average"])
+        devices.restore_draws(state["draws"], self.device)
+
+
+def _running(method: Method) -> list[torch.Tensor]:
+    """Return the running averages of batch normalisation, which each rank takes of its own share."""
+    return [b for name, b in method.named_buffers() if name.endswith(("running_mean", "running_var"))]

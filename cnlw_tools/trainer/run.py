@@ -1,0 +1,120 @@
+"""A run on disk.
+
+runs/shapes/red_40/mentormix_s0/
+    config.json        what was asked: data and their digests, method, options, preset, seed, versions, command
+    checkpoint.pt      all that going on takes
+    metrics.jsonl      a line an epoch
+    examples.parquet/  a file an epoch: what each example cost and weighed
+    result.json        last, best, mean10: top-1 in percent
+    tensorboard/       the same metrics, for TensorBoard
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cnlw_tools import files
+from cnlw_tools.methods import ranks
+
+FREE = ("command", "versions", "device", "build")  # what may differ when a run goes on
+Metrics = dict[str, Any]
+
+
+class Run:
+    """The folder of a run; of several processes the first alone writes.
+
+    Raises:
+        ValueError: there is a run already, or going on would mix two that differ
+        OSError: the folder cannot be written
+    """
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], resume: bool) -> None:
+        self.folder, self.config = folder, json.loads(json.dumps(config))
+        self.leads = ranks.rank() == 0
+        self.state: dict[str, Any] | None = None
+        if self.checkpoint.is_file():
+            self._go_on(resume)
+        self._write("config.json", json.dumps(self.config, indent=1))
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that a killed run goes on from."""
+        return self.folder / "checkpoint.pt"
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Replace the checkpoint."""
+        if not self.leads:
+            return
+        with files.aside(self.checkpoint) as draft:
+            torch.save(state, draft)
+
+    def metrics(self, history: list[Metrics]) -> None:
+        """Write a line for every epoch so far, and what they come to."""
+        self._write("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in history))
+
+    def result(self, history: list[Metrics]) -> Metrics:
+        """Write and return what the epochs come to."""
+        summed = result(history)
+        self._write("result.json", json.dumps(summed, indent=1) + "\n")
+        return summed
+
+    def examples(self, epoch: int, row: NDArray[np.int64], losses: Tensor, weights: Tensor) -> None:
+        """Write what each example cost and weighed in an epoch, (n,) each, by its row in the build's split.
+
+        Null: the example was not drawn in this epoch.
+        """
+        if not self.leads:
+            return
+        by_row = np.argsort(row)
+        seen = {"loss": losses.cpu().numpy()[by_row], "weight": weights.cpu().numpy()[by_row]}
+        columns = {name: pa.array(values, pa.float32(), from_pandas=True) for name, values in seen.items()}
+        table = pa.table({"epoch": np.full(len(row), epoch, np.int32), "row": np.sort(row), **columns})
+        with files.aside(self.folder / "examples.parquet" / f"epoch-{epoch:04d}.parquet") as draft:
+            pq.write_table(table, draft, compression="zstd")
+
+    def _write(self, name: str, text: str) -> None:
+        if self.leads:
+            with files.aside(self.folder / name) as draft:
+                draft.write_text(text, encoding="utf-8")
+
+    def _go_on(self, resume: bool) -> None:
+        if not resume:
+            raise ValueError(f"{self.folder}: a run is here already: --resume goes on with it, or give another --out")
+        try:
+            before = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+            self.state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        except (OSError, ValueError, RuntimeError, EOFError) as error:  # RuntimeError: what torch says of a torn file
+            why = str(error).splitlines()[0]
+            raise ValueError(f"{self.folder}: the run cannot be read ({why}): give another --out") from error
+        for key in self.config:
+            if key not in FREE and before.get(key) != self.config[key]:
+                raise ValueError(f"{self.folder}: {_difference(key, before.get(key), self.config[key])}")
+
+
+def result(history: list[Metrics]) -> Metrics:
+    """Return the last, the best and the mean of the last ten epochs of every top-1 on validation, in percent."""
+    out: Metrics = {"epochs": len(history)}
+    for name in [key for key in history[-1] if "top1" in key]:
+        values = [line[name] for line in history]
+        tail = values[-10:]
+        said = {"last": values[-1], "best": max(values), "mean10": sum(tail) / len(tail)}
+        out |= said if name == "val_top1" else {name: said}
+    return out
+
+
+def _difference(key: str, before: Any, now: Any) -> str:
+    """Say what differs, as deep down as it can be named."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        inner = next(k for k in [*before, *now] if before.get(k) != now.get(k))
+        return _difference(f"{key}.{inner}", before.get(inner), now.get(inner))
+    if key.startswith("data."):
+        return f"the images or labels of {key[5:]} are not those that the run began with: give another --out"
+    return f"the run began with {key} = {before!r}, and now it is {now!r}: say the same, or give another --out"

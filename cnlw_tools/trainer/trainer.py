@@ -1,0 +1,178 @@
+"""From a build and a few names to a trained network.
+
+Trainer("builds/shapes", "red_40", method="mentormix").fit()
+"""
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cnlw_tools import __version__, engine, files, record
+from cnlw_tools.lookup import pick, suggest
+from cnlw_tools.methods import METHODS, Batch, Method, Task, ranks
+from cnlw_tools.trainer import data, nets, preset
+from cnlw_tools.trainer import device as devices
+from cnlw_tools.trainer.augment import compose
+from cnlw_tools.trainer.feed import Feed, balanced, scale
+from cnlw_tools.trainer.loop import Loop
+from cnlw_tools.trainer.preset import Preset
+from cnlw_tools.trainer.run import Metrics, Run
+from cnlw_tools.trainer.schedule import parse
+
+Make = Callable[[int, int], nn.Module]  # classes, side in pixels -> a network with new weights
+
+
+@dataclass
+class Trainer:
+    """One run: a method learns from one config of a build."""
+
+    build: Path | str  # the folder that `cnlw build` made
+    config: str  # its name there: red_40
+    method: str | type[Method] = "vanilla"  # of METHODS, or one of your own
+    net: str | Make | None = None  # of NETS, or a function that makes one; none: the preset's
+    plan: str | Preset | None = None  # a preset, its name, or its file; none: the one called like the dataset
+    changes: Mapping[str, Any] = field(default_factory=dict)  # of the preset: epochs, batch_size, lr ...
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the method; they go before the preset's
+    quick: bool = False  # the preset's `quick` epochs instead of all
+    seed: int = 0
+    device: str = "auto"  # or cpu, cuda
+    out: Path | str | None = None  # folder of the run; none: runs/DATASET/CONFIG/METHOD_sSEED
+    resume: bool = False  # go on with the run that is there
+    pretrained: bool = False  # begin with torchvision's weights
+    weights: Path | None = None  # begin with the weights of a file
+    compile: bool = False  # the network, by torch.compile
+    root: Path | None = None  # folder of pipelines/; none: the package's own
+    cache: Path | str | None = None  # where decoded pixels are kept
+    workers: int | None = None  # threads that decode; none: all processors
+    folder: Path = field(init=False)  # of the run
+
+    def fit(self, tell: data.Tell = lambda *_: None, each: Callable[[Metrics], None] = lambda line: None) -> Metrics:
+        """Train to the end and return last, best and mean10: top-1 on validation in percent.
+
+        Args:
+            tell: is told the stage, what is done and what there is
+            each: is told the metrics of every epoch
+
+        Raises:
+            ValueError, LookupError, OSError: with value, place and remedy; a bad request writes nothing
+            Stopped: a signal asked for it, and the run can be resumed
+        """
+        device = devices.choose(self.device)
+        with devices.company(device):
+            return self._loop(device, tell).fit(tell, each)
+
+    def _loop(self, device: torch.device, tell: data.Tell) -> Loop:
+        """Get everything ready; the first rank decodes while the others wait."""
+        how, method, options = self._choices()
+        size = data.Size(how.size, how.resize)
+        with devices.first():
+            splits = data.load(
+                Path(self.build),
+                self.config,
+                size,
+                Path(self.cache) if self.cache else None,
+                self.workers or engine.cores(),
+                tell,
+            )
+        views = {name: compose(ops) for name, ops in how.views.items()}
+        scaled = scale(splits["train"], device)
+        feeds = {name: Feed(split, device, self.seed, views, scaled) for name, split in splits.items()}
+        torch.manual_seed(self.seed)
+        made = self._method(how, method, options, splits, feeds.get("probe")).to(device)
+        ranks.agree([*made.parameters(), *made.buffers()])
+        self.folder = self._folder(method)
+        run = Run(self.folder, self._said(how, method, options, splits), self.resume)
+        return Loop(made, how, feeds, run, self.seed)
+
+    def _choices(self) -> tuple[Preset, type[Method], dict[str, Any]]:
+        """Return preset, method and its options, checked."""
+        card = record.load(Path(self.build))
+        config = pick(card.configs, self.config, f"config of {self.build}")
+        root = self.root or files.root()
+        how = self.plan if isinstance(self.plan, Preset) else preset.load(self.plan or card.dataset, root)
+        net = {"net": self.net} if isinstance(self.net, str) else {}
+        quick = {"epochs": how.quick} if self.quick else {}
+        how = preset.changed(how, {**quick, **net, **self.changes})
+        parse(how.schedule)
+        method = pick(METHODS, self.method, "method") if isinstance(self.method, str) else self.method
+        options = {**preset.options(how, _name(method), config.level), **self.options}
+        known = [*list(inspect.signature(method.__init__).parameters)[2:], "noise_rate"]
+        for name in options:
+            if name not in known:
+                raise ValueError(
+                    f"unknown option {name!r} of {_name(method)}.{suggest(name, known)} There are: {', '.join(known)}"
+                )
+        if how.batch_size % ranks.size():
+            raise ValueError(f"batch_size {how.batch_size} is no multiple of the {ranks.size()} processes: change one")
+        return how, method, options
+
+    def _method(
+        self,
+        how: Preset,
+        method: type[Method],
+        options: dict[str, Any],
+        splits: Mapping[str, data.Split],
+        probe: Feed | None,
+    ) -> Method:
+        """Return the method, with a network of its own."""
+        train = splits["train"]
+        options, rate = dict(options), options.get("noise_rate")
+        options.pop("noise_rate", None)
+        size = train.shape[-1]
+        if callable(self.net):
+            net = partial(self.net, len(train.classes), size)
+        else:
+            net = partial(nets.build, how.net, len(train.classes), size, None, self.pretrained, self.weights)
+        trusted = None
+        if probe is not None:
+            draw = balanced(probe.label, len(train.classes))
+            trusted = partial(_probe, probe, draw, method.views[:1])
+        task = Task(net, len(train), len(train.classes), how.epochs, trusted, rate)
+        return method(task, **options)
+
+    def _folder(self, method: type[Method]) -> Path:
+        if self.out is not None:
+            return Path(self.out)
+        said = [f"{k}-{v}" for k, v in sorted(self.options.items())]
+        name = "_".join([_name(method), *said, f"s{self.seed}", *(["quick"] if self.quick else [])])
+        return Path("runs") / Path(self.build).resolve().name / self.config / re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
+
+    def _said(
+        self, how: Preset, method: type[Method], options: Mapping[str, Any], splits: Mapping[str, data.Split]
+    ) -> dict[str, Any]:
+        """Return what config.json says."""
+        return {
+            "build": str(self.build),
+            "config": self.config,
+            "data": {name: split.digest for name, split in splits.items()},
+            "method": _name(method),
+            "options": options,
+            "net": how.net if not callable(self.net) else getattr(self.net, "__qualname__", repr(self.net)),
+            "seed": self.seed,
+            "preset": {k: v for k, v in asdict(how).items() if k not in ("net", "methods", "quick")},
+            "ranks": ranks.size(),
+            "pretrained": self.pretrained,
+            "weights": files.digest(self.weights) if self.weights else None,
+            "versions": {"cnlw_tools": __version__, **devices.versions()},
+            "command": sys.argv,
+        }
+
+
+def _probe(feed: Feed, draw: Callable[[int], torch.Tensor], views: tuple[str, ...], many: int) -> Batch:
+    """Return so many trusted examples, newly augmented."""
+    index = draw(many)
+    key = torch.randint(1 << 62, (many,), device=index.device)
+    return feed.batch(index, feed.pixels.take(index), views, key)
+
+
+def _name(method: type[Method]) -> str:
+    """Return a method's name in METHODS, or that of its class."""
+    return next((name for name, known in METHODS.items() if known is method), method.__name__)

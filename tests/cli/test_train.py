@@ -1,0 +1,157 @@
+"""``cnlw train``, as a user types it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from cnlw_tools import recipe
+from cnlw_tools.build import build
+from cnlw_tools.cli import main, train
+
+PLAN = """# A small one
+net = "mlp1"
+epochs = 2
+quick = 1
+batch_size = 40
+lr = 0.01
+size = 8
+"""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory, tiny):
+    """A folder with a root and a build of two configs of it, and a preset."""
+    here = tmp_path_factory.mktemp("train")
+    root = tiny(here / "root")
+    for noise, level in (("blue", 40), ("blue", 20)):
+        said = {"dataset": "shapes", "noise": noise, "levels": [level], "size": 8}
+        build(recipe.make(said, "test"), root, None, here / "builds" / "shapes", 1)
+    (here / "small.toml").write_text(PLAN)
+    return here
+
+
+@pytest.fixture
+def here(built, tmp_path, monkeypatch):
+    """Work beside the build, with a cache of one's own."""
+    monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "builds").symlink_to(built / "builds")
+    return built
+
+
+def cnlw(here, *arguments):
+    """Call it with the small preset."""
+    usual = ["train", "--preset", str(here / "small.toml"), "--device", "cpu", "--workers", "1"]
+    return CliRunner().invoke(main, [*usual, *map(str, arguments)])
+
+
+def test_it_trains_on_the_last_build(here, tmp_path):
+    """A line an epoch, the three figures, the folder."""
+    done = cnlw(here, "--config", "blue_40")
+
+    assert done.exit_code == 0, done.output
+    *epochs, last = done.stdout.splitlines()
+    assert [line.split()[:2] for line in epochs] == [["epoch", "1"], ["epoch", "2"]]
+    found = json.loads((tmp_path / "runs/shapes/blue_40/vanilla_s0/result.json").read_text())
+    assert last.startswith(f"top-1 on validation: last {found['last']:.2f} %")
+    assert last.endswith("runs/shapes/blue_40/vanilla_s0")
+
+
+def test_noise_and_level_name_a_config(here, tmp_path):
+    """--noise blue --level 20 is --config blue_20."""
+    assert cnlw(here, "--noise", "blue", "--level", 20, "--quick").exit_code == 0
+    assert (tmp_path / "runs/shapes/blue_20/vanilla_s0_quick/result.json").is_file()
+
+
+def test_flags_go_before_the_preset(here, tmp_path):
+    """Epochs, batch, rate, seed, options."""
+    flags = ["--epochs", 1, "--batch-size", 20, "--lr", 0.02, "--seed", 3, "--out", "run", "--config", "blue_40"]
+    done = cnlw(here, "--method", "bootstrap", "-o", "kind=hard", *flags)
+    said = json.loads((tmp_path / "run" / "config.json").read_text())
+
+    assert done.exit_code == 0, done.output
+    assert said["options"] == {"kind": "hard"}
+    assert (said["seed"], said["preset"]["batch_size"], said["preset"]["lr"]) == (3, 20, 0.02)
+
+
+def test_a_run_is_not_begun_twice_but_goes_on(here):
+    """The message says how; --resume says the result again."""
+    first = cnlw(here, "--config", "blue_40", "--quick")
+    again = cnlw(here, "--config", "blue_40", "--quick")
+    resumed = cnlw(here, "--config", "blue_40", "--quick", "--resume")
+
+    assert again.exit_code == 1
+    assert "a run is here already: --resume goes on with it" in again.output
+    assert resumed.stdout.splitlines() == first.stdout.splitlines()[-1:]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--method", "mentormx"], "unknown method 'mentormx'. Did you mean"),
+        (["--config", "blue_41"], "Did you mean 'blue_40'"),
+        ([], "holds 2 configs: name one by --config: blue_20, blue_40"),
+        (["--noise", "blue"], "--noise and --level go together"),
+        (["--config", "blue_40", "--level", "20"], "say the same twice"),
+        (["--config", "blue_40", "--net", "resnt32"], "unknown network 'resnt32'. Did you mean"),
+        (["--config", "blue_40", "-o", "alpha=1"], "unknown option 'alpha' of vanilla"),
+        (["--config", "blue_40", "--method", "l2r"], "needs a trusted set.*--probe 10"),
+        (["--config", "blue_40", "--data", "elsewhere"], "elsewhere: no build here"),
+        (["--config", "blue_40", "--epochs", "0"], "epochs = 0: it must be a whole number from 1 on"),
+        (["--config", "blue_40", "--weights", "none.pt"], "none.pt"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(here, tmp_path, arguments, message):
+    """Exit code 1, no traceback, no run."""
+    done = cnlw(here, *arguments)
+
+    assert done.exit_code == 1
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    assert len(done.output.splitlines()) == 1
+    assert __import__("re").search(message, done.output), done.output
+    assert not (tmp_path / "runs").exists()
+
+
+def test_without_a_build_it_makes_the_embedded_one(here, tmp_path, monkeypatch):
+    """shapes, red 40, in builds/."""
+    (tmp_path / "builds").unlink()
+    wanted = []
+    monkeypatch.setattr("cnlw_tools.build.build", lambda recipe, *rest: wanted.append(recipe) or pytest.skip.Exception)
+    with pytest.raises(AttributeError):
+        train._build(None, here / "root")
+
+    assert [(r.dataset, r.noise, r.levels) for r in wanted] == [("shapes", "red", (40,))]
+
+
+def test_without_torch_it_says_what_to_install(here):
+    """No traceback where the extra was left out."""
+    code = "import sys; sys.modules['torch'] = None; from cnlw_tools.cli import main; main(['train'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert done.returncode == 1
+    assert "pip install 'cnlw-tools[train]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_torchrun_trains_on_the_same_command_line(here, tmp_path):
+    """Two processes, one run, one output."""
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "cnlw_tools",
+    ]
+    rest = ["train", "--preset", here / "small.toml", "--device", "cpu", "--config", "blue_40", "--workers", "1"]
+    done = subprocess.run([*command, *map(str, rest)], capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["epoch", "epoch", "top-1"]
+    assert json.loads((tmp_path / "runs/shapes/blue_40/vanilla_s0/config.json").read_text())["ranks"] == 2

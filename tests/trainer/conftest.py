@@ -1,0 +1,75 @@
+"""A small build of the embedded dataset, a network of seconds, and how to train it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import Tensor, nn
+
+from cnlw_tools import recipe
+from cnlw_tools.build import build
+from cnlw_tools.trainer import Trainer
+from cnlw_tools.trainer.preset import Preset
+
+
+class Small(nn.Module):
+    """A convolution, its mean, a linear head: what methods and trainer ask of a network, and no more."""
+
+    def __init__(self, classes: int, size: int, norm: bool = False) -> None:
+        super().__init__()
+        layers = [nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8) if norm else nn.Identity(), nn.ReLU()]
+        self.body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten())
+        self.dropout = nn.Dropout(0.0)
+        self.head = nn.Linear(32, classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.dropout(self.features(x)))
+
+
+def normed(classes: int, size: int) -> Small:
+    """The same with batch normalisation."""
+    return Small(classes, size, norm=True)
+
+
+@pytest.fixture(scope="session")
+def builds(tmp_path_factory, tiny) -> Path:
+    """A build of blue 40 and of red 20, two probe images of each class: 180 to train on, 40 to validate."""
+    folder = tmp_path_factory.mktemp("trainer")
+    root = tiny(folder / "root")
+    for noise, level in (("blue", 40), ("red", 20)):
+        said = {"dataset": "shapes", "noise": noise, "levels": [level], "probe": 2, "options": {}, "size": 16}
+        said |= {"options": {"top": 20}} if noise == "red" else {}
+        build(recipe.make(said, "test"), root, None, folder / "shapes", 1)
+    return folder / "shapes"
+
+
+PLAN = Preset(
+    net="conv_small",
+    epochs=3,
+    quick=1,
+    batch_size=30,
+    lr=0.05,
+    views={"standard": ("crop", "flip"), "policy": ("rand_augment", "crop")},
+)
+
+
+@pytest.fixture
+def trainer(builds, tmp_path) -> Callable[..., Trainer]:
+    """Make a trainer on the small build; what is said goes before the usual."""
+
+    def make(**said: Any) -> Trainer:
+        usual = {"config": "blue_40_probe2", "net": Small, "plan": PLAN, "device": "cpu", "workers": 1}
+        usual |= {"build": builds, "out": tmp_path / "run", "cache": tmp_path / "cache"}
+        return Trainer(**(usual | said))
+
+    return make
+
+
+@pytest.fixture
+def with_norm() -> Callable[[int, int], nn.Module]:
+    """A maker of networks with batch normalisation."""
+    return normed

@@ -1,0 +1,193 @@
+"""Splits of a build as arrays."""
+
+import json
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from datasets import load_dataset
+
+from cnlw_tools import files
+from cnlw_tools.trainer import data
+from cnlw_tools.trainer.data import Size
+
+CONFIG = "blue_40_probe2"
+
+
+def rewritten(build, change):
+    """Change every shard by a function of its table, and make the card's hashes match."""
+    card = build / "README.md"
+    head, block, rest = card.read_text().split("---\n", 2)
+    said = yaml.safe_load(block)
+    for path in sorted((build / "data").glob("*.parquet")):
+        table = pq.read_table(path)
+        pq.write_table(change(table), path)
+        said["cnlw"]["shards"][path.name] = files.digest(path)
+    card.write_text("---\n".join([head, yaml.safe_dump(said, sort_keys=False), rest]))
+
+
+def scrambled(table):
+    """The same images and labels in another order, with nonsense for truth."""
+    order = np.random.default_rng(len(table)).permutation(len(table))
+    table = table.take(pa.array(order))
+    for name, values in {
+        "is_noisy": [i % 2 == 0 for i in range(len(table))],
+        "clean_label": [0] * len(table),
+        "origin": ["web"] * len(table),
+        "image_id": [f"x{i}" for i in range(len(table))],
+        "replaces": [None] * len(table),
+    }.items():
+        at = table.schema.get_field_index(name)
+        table = table.set_column(at, table.schema.field(at), pa.array(values, table.schema.field(at).type))
+    return table
+
+
+def test_a_row_is_the_row_that_datasets_reads(builds, tmp_path):
+    """Example i is row `row[i]` of what `load_dataset` returns: same pixels, same label."""
+    read = load_dataset(str(builds), CONFIG, split="train", cache_dir=str(tmp_path / "hf"))
+    train = data.load(builds, CONFIG, Size(), tmp_path)["train"]
+
+    pixels = train.take(np.arange(len(train)))
+
+    assert sorted(train.row) == list(range(len(read)))
+    for i in range(0, len(train), 7):
+        expected = read[int(train.row[i])]
+        assert np.array_equal(np.asarray(expected["image"].convert("RGB")).transpose(2, 0, 1), pixels[i])
+        assert expected["label"] == train.label[i]
+
+
+def test_the_classes_are_those_of_the_build(builds, tmp_path):
+    """Class names come in label order."""
+    assert data.load(builds, CONFIG, Size(), tmp_path)["train"].classes[:2] == ("bicycle", "chair")
+
+
+def test_neither_rows_nor_truth_move_an_example(builds, tmp_path):
+    """With shards permuted and truth scrambled, examples have the same numbers, pixels and digest."""
+    other = shutil.copytree(builds, tmp_path / "other")
+    rewritten(other, scrambled)
+
+    before = data.load(builds, CONFIG, Size(), tmp_path / "a")
+    after = data.load(other, CONFIG, Size(), tmp_path / "b")
+
+    for name, split in before.items():
+        every = np.arange(len(split))
+        assert np.array_equal(split.take(every), after[name].take(every))
+        assert np.array_equal(split.label, after[name].label)
+        assert split.digest == after[name].digest
+    assert not np.array_equal(before["train"].row, after["train"].row)
+
+
+def test_the_order_of_examples_says_nothing_of_noise(builds, tmp_path):
+    """Noisy examples lie among the clean ones as evenly as chance has it."""
+    train = data.load(builds, CONFIG, Size(), tmp_path)["train"]
+    read = load_dataset(str(builds), CONFIG, split="train", cache_dir=str(tmp_path / "hf"))
+    noisy = np.array(read["is_noisy"])[train.row]
+
+    ranks = np.flatnonzero(noisy)
+
+    spread = len(noisy) / np.sqrt(12 * len(ranks))
+    assert abs(ranks.mean() - len(noisy) / 2) < 4 * spread
+
+
+def test_pixels_are_decoded_once(builds, tmp_path, monkeypatch):
+    """A second load decodes nothing, and reads the same."""
+    first = data.load(builds, CONFIG, Size(), tmp_path)["train"]
+    monkeypatch.setattr(data.images, "decode", lambda _: pytest.fail("decoded again"))
+
+    again = data.load(builds, CONFIG, Size(), tmp_path)["train"]
+
+    assert np.array_equal(first.take(np.arange(9)), again.take(np.arange(9)))
+
+
+def test_changed_bytes_are_decoded_anew(builds, tmp_path):
+    """A shard with other images is another entry of the cache."""
+    other = shutil.copytree(builds, tmp_path / "other")
+    first = data.load(other, CONFIG, Size(), tmp_path / "cache")["train"]
+
+    def upside_down(table):
+        images = table["image"].to_pylist()
+        return table.set_column(0, table.schema.field(0), pa.array(images[::-1], table.schema.field(0).type))
+
+    rewritten(other, upside_down)
+
+    assert data.load(other, CONFIG, Size(), tmp_path / "cache")["train"].digest != first.digest
+
+
+def test_images_are_brought_to_a_size(builds, tmp_path):
+    """A side in pixels gives square images of it, for every rule."""
+    for rule in ("squash", "crop", "pad"):
+        assert data.load(builds, CONFIG, Size(9, rule), tmp_path)["train"].shape == (3, 9, 9)
+
+
+def test_positions_may_come_in_any_order_and_twice(builds, tmp_path):
+    """take() answers in the order asked."""
+    train = data.load(builds, CONFIG, Size(), tmp_path)["train"]
+    every = train.take(np.arange(len(train)))
+
+    at = np.array([5, 0, len(train) - 1, 5])
+
+    assert np.array_equal(train.take(at), every[at])
+
+
+def test_no_such_config_is_an_error(builds, tmp_path):
+    """The message suggests the one that was meant."""
+    with pytest.raises(LookupError, match=r"Did you mean 'blue_40_probe2'"):
+        data.load(builds, "blue_4_probe2", Size(), tmp_path)
+
+
+def test_a_missing_shard_is_an_error(builds, tmp_path):
+    """The message names the file and the remedy."""
+    other = shutil.copytree(builds, tmp_path / "other")
+    for path in (other / "data").glob("*.parquet"):
+        path.unlink()
+
+    with pytest.raises(FileNotFoundError, match=r"\.parquet: missing from the build: run the same `cnlw build`"):
+        data.load(other, CONFIG, Size(), tmp_path)
+
+
+def test_a_torn_shard_is_an_error_and_caches_nothing(builds, tmp_path):
+    """Half a file is a damaged shard."""
+    other = shutil.copytree(builds, tmp_path / "other")
+    for path in (other / "data").glob("*.parquet"):
+        path.write_bytes(path.read_bytes()[:500])
+
+    with pytest.raises(ValueError, match="a damaged shard"):
+        data.load(other, CONFIG, Size(), tmp_path / "cache")
+
+    assert not list((tmp_path / "cache").glob("*"))
+
+
+def test_an_image_that_does_not_decode_is_named(builds, tmp_path):
+    """File and row are in the message."""
+    other = shutil.copytree(builds, tmp_path / "other")
+
+    def spoilt(table):
+        images = table["image"].to_pylist()
+        images[0]["bytes"] = b"no picture"
+        return table.set_column(0, table.schema.field(0), pa.array(images, table.schema.field(0).type))
+
+    rewritten(other, spoilt)
+
+    with pytest.raises(ValueError, match=r"parquet: row 0: not an image"):
+        data.load(other, CONFIG, Size(), tmp_path / "cache")
+
+
+def test_a_file_that_names_no_classes_is_an_error(builds, tmp_path):
+    """The schema's metadata are what `datasets` reads, too."""
+    other = shutil.copytree(builds, tmp_path / "other")
+    rewritten(other, lambda table: table.replace_schema_metadata({"huggingface": json.dumps({})}))
+
+    with pytest.raises(ValueError, match="names no classes"):
+        data.load(other, CONFIG, Size(), tmp_path / "cache")
+
+
+def test_the_cache_can_be_told(monkeypatch, tmp_path):
+    """CNLW_CACHE goes before the user's cache folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert data.default_cache() == tmp_path / "cnlw_tools"
+
+    monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "here"))
+    assert data.default_cache() == tmp_path / "here"

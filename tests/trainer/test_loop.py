@@ -1,0 +1,304 @@
+"""The loop: what it does with every method, and that it goes on where it was."""
+
+import json
+import math
+import os
+import signal
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from cnlw_tools.methods import Method, Phase
+from cnlw_tools.methods.vanilla import Vanilla
+from cnlw_tools.trainer import Stopped
+
+
+class Told(Vanilla):
+    """Writes down what the trainer asks of it."""
+
+    seen: list[str]
+
+    def __init__(self, task):
+        super().__init__(task)
+        self.seen, self.shares = [], []
+
+    def phases(self):
+        return [Phase(1), Phase(2, schedule="constant", lr=0.5, batch_size=2, restart="init")]
+
+    def begin_phase(self, phase, sweep):
+        self.seen.append(f"phase {phase}")
+        self.weights_then = self.net.head.weight.detach().clone()
+        return torch.arange(90) * 2 if phase else None
+
+    def begin_epoch(self, epoch, sweep):
+        batches = list(sweep())
+        index = torch.cat([b.index for b in batches])
+        assert torch.equal(index, torch.arange(self.task.n))
+        self.seen.append(f"epoch {epoch}")
+
+    def loss(self, batch):
+        self.seen.append(f"batch {len(batch.y)} at {self.optimiser.param_groups[0]['lr']:.4f}")
+        self.shares.append(self.progress)
+        if len(batch.y) == 60:
+            assert (batch.index % 2 == 0).all()
+        return super().loss(batch)
+
+    def after_step(self):
+        self.seen.append("stepped")
+
+    def finish(self, sweep):
+        self.seen.append("finish")
+
+
+class Wild(Vanilla):
+    """Loses its mind in the second epoch."""
+
+    def loss(self, batch):
+        return super().loss(batch) * (math.nan if self.progress > 0.4 else 1.0)
+
+
+class Hungry(Vanilla):
+    """Has no room for more than eight images."""
+
+    def loss(self, batch):
+        if len(batch.y) > 8:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().loss(batch)
+
+
+class Terminated(Vanilla):
+    """Is told to stop in the middle of the second epoch, once."""
+
+    fuse = 9
+
+    def loss(self, batch):
+        Terminated.fuse -= 1
+        if Terminated.fuse == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().loss(batch)
+
+
+def lines(folder):
+    """The metrics but for the seconds and the memory."""
+    read = [json.loads(text) for text in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in one.items() if k not in ("seconds", "peak_mb")} for one in read]
+
+
+def weights(folder):
+    """All that the method holds at the end."""
+    return torch.load(folder / "checkpoint.pt", weights_only=True)["method"]
+
+
+def assert_same_run(one, other):
+    """To the bit: metrics, weights, examples, result."""
+    assert lines(one) == lines(other)
+    for name, value in weights(one).items():
+        assert torch.equal(value.nan_to_num(9), weights(other)[name].nan_to_num(9)), name
+    assert pq.read_table(one / "examples.parquet").equals(pq.read_table(other / "examples.parquet"))
+    assert (one / "result.json").read_text() == (other / "result.json").read_text()
+
+
+def test_a_run_leaves_what_it_promises(trainer, tmp_path):
+    """config, metrics, result, checkpoint, examples."""
+    found = trainer().fit()
+
+    assert sorted(p.name for p in (tmp_path / "run").iterdir() if p.name != "tensorboard") == [
+        "checkpoint.pt",
+        "config.json",
+        "examples.parquet",
+        "metrics.jsonl",
+        "result.json",
+    ]
+    assert list(lines(tmp_path / "run")[0]) == ["epoch", "train_loss", "val_top1", "val_top5", "lr"]
+    assert len(lines(tmp_path / "run")) == 3
+    assert found == json.loads((tmp_path / "run" / "result.json").read_text())
+    assert found["best"] >= found["last"]
+    assert len(pq.read_table(tmp_path / "run" / "examples.parquet")) == 3 * 180
+
+
+def test_the_same_again_is_the_same(trainer, tmp_path):
+    """Two runs of one seed agree to the bit; another seed does not."""
+    trainer(out=tmp_path / "a").fit()
+    trainer(out=tmp_path / "b").fit()
+    trainer(out=tmp_path / "c", seed=1).fit()
+
+    assert_same_run(tmp_path / "a", tmp_path / "b")
+    assert lines(tmp_path / "a") != lines(tmp_path / "c")
+
+
+def test_an_epoch_is_plain_gradient_descent(trainer, tmp_path, builds):
+    """Recomputed by hand: order, views, cross-entropy, momentum, rate, decay."""
+    made = trainer(changes={"epochs": 1})
+    made.fit()
+    after = weights(tmp_path / "run")
+
+    with torch.random.fork_rng():
+        loop = trainer(changes={"epochs": 1}, out=tmp_path / "other")._loop(torch.device("cpu"), lambda *_: None)
+    net, feed = loop.method.net, loop.train
+    buffers = [torch.zeros_like(p) for p in net.parameters()]
+    from cnlw_tools.trainer.feed import order
+
+    shuffled = order(loop.rows.numpy(), 0, 0)
+    for step in range(6):
+        (batch,) = feed.batches([shuffled[30 * step : 30 * step + 30]], ("standard",), 0)
+        net.zero_grad()
+        cross_entropy(net(batch.x), batch.y).backward()
+        rate = 0.05 * (1 + math.cos(math.pi * step / 6)) / 2
+        with torch.no_grad():
+            for p, b in zip(net.parameters(), buffers, strict=True):
+                b.mul_(0.9).add_(p.grad + 5e-4 * p)
+                p -= rate * b
+
+    for name, value in net.state_dict().items():
+        torch.testing.assert_close(value, after[f"net.{name}"], rtol=1e-4, atol=1e-6)
+
+
+def test_a_method_is_asked_in_order(trainer):
+    """Phases, epochs, batches, steps, the end; rates and batches scale; a phase may begin anew and on fewer rows."""
+    made = trainer(method=Told)
+    loop = made._loop(torch.device("cpu"), lambda *_: None)
+    born = loop.method.net.head.weight.detach().clone()
+    loop.fit(lambda *_: None, lambda _: None)
+    told = loop.method
+
+    first = ["phase 0", "epoch 0", *(["batch 30 at", "stepped"] * 6)]
+    later = ["batch 60 at 0.0250", "stepped"]
+    expected = [*first, "phase 1", "epoch 1", *later, "epoch 2", *later, "finish"]
+    assert [s[: len(e)] for s, e in zip(told.seen, expected, strict=True)] == expected
+    assert torch.equal(told.weights_then, born)
+    assert told.shares == sorted(told.shares)
+    assert told.shares[0] == 0
+    assert told.shares[-1] == pytest.approx(2 / 3)
+
+
+def test_a_run_goes_on_after_every_epoch(trainer, tmp_path, with_norm):
+    """Stopped after one epoch and resumed, it ends with the same bits: weights, average, metrics, examples."""
+    from dataclasses import replace
+
+    how = {"net": with_norm, "plan": replace(trainer().plan, ema=0.9)}
+    trainer(**how, out=tmp_path / "whole").fit()
+
+    class Enough(Exception):
+        """One epoch is."""
+
+    def stop(line):
+        if line["epoch"] == 1:
+            raise Enough
+
+    with pytest.raises(Enough):
+        trainer(**how, out=tmp_path / "parts").fit(each=stop)
+    trainer(**how, out=tmp_path / "parts", resume=True).fit()
+
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_sigterm_saves_in_mid_epoch(trainer, tmp_path, with_norm):
+    """And the run goes on from that very step."""
+    Terminated.fuse = 0
+    trainer(method=Terminated, net=with_norm, out=tmp_path / "whole").fit()
+    Terminated.fuse = 9
+    with pytest.raises(Stopped, match="saved in epoch 2: --resume goes on"):
+        trainer(method=Terminated, net=with_norm, out=tmp_path / "parts").fit()
+    assert torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["step"] == 3
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+    trainer(method=Terminated, net=with_norm, out=tmp_path / "parts", resume=True).fit()
+
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_finished_run_says_its_result_again(trainer):
+    """Going on with it trains nothing."""
+    first = trainer().fit()
+
+    assert trainer(resume=True).fit(each=lambda _: pytest.fail("trained again")) == first
+
+
+def test_a_loss_that_is_no_number_stops_the_run(trainer, tmp_path):
+    """It says since when and what to try; the epochs before are kept."""
+    with pytest.raises(ValueError, match=r"the loss is nan in epoch 2, since step 3: try a lower --lr \(it is 0.05\)"):
+        trainer(method=Wild).fit()
+
+    assert len(lines(tmp_path / "run")) == 1
+    assert not (tmp_path / "run" / "result.json").exists()
+    assert all(v.isfinite().all() for k, v in weights(tmp_path / "run").items() if k.startswith("net"))
+
+
+def test_a_loss_that_explodes_stops_the_run(trainer):
+    """A hundred times the first epoch's is no training any more."""
+
+    class Explodes(Vanilla):
+        """A thousandfold from the second epoch on."""
+
+        def loss(self, batch):
+            return super().loss(batch) * (1e4 if self.progress > 0.4 else 1.0)
+
+    with pytest.raises(ValueError, match=r"the loss is .* in epoch 2: try a lower --lr"):
+        trainer(method=Explodes).fit()
+
+
+def test_a_batch_too_large_names_one_that_fits(trainer):
+    """By halves: 30, 15, 7."""
+    with pytest.raises(OSError, match="cpu has no room for a batch of 30: --batch-size 7 would fit"):
+        trainer(method=Hungry).fit()
+
+
+def test_every_example_is_noted(trainer, tmp_path):
+    """An epoch that divides into batches sees every example once; the loss is its own."""
+    trainer().fit()
+
+    table = pq.read_table(tmp_path / "run" / "examples.parquet").to_pandas()
+
+    assert table["loss"].notna().all()
+    assert (table["weight"] == 1).all()
+    assert table.groupby("epoch")["loss"].mean().tolist() == pytest.approx(
+        [one["train_loss"] for one in lines(tmp_path / "run")], rel=1e-4
+    )
+
+
+def test_a_rest_that_fills_no_batch_waits(trainer, tmp_path):
+    """180 in batches of 50: 150 are seen in an epoch, the others null."""
+    trainer(changes={"batch_size": 50}).fit()
+
+    table = pq.read_table(tmp_path / "run" / "examples.parquet").to_pandas()
+
+    assert table.groupby("epoch")["loss"].count().tolist() == [150, 150, 150]
+
+
+def test_fewer_examples_than_a_batch_are_one(trainer, tmp_path):
+    """All of them, in one step."""
+    trainer(changes={"batch_size": 500, "epochs": 1}).fit()
+
+    assert pq.read_table(tmp_path / "run" / "examples.parquet").to_pandas()["loss"].notna().all()
+
+
+def test_the_average_is_what_is_validated(trainer, tmp_path):
+    """With an average that hardly moves validation stays where it was at birth."""
+    from dataclasses import replace
+
+    class Still(Method):
+        """Predicts class 0 until its weight moves."""
+
+        def __init__(self, task):
+            super().__init__(task)
+            self.shift = torch.nn.Parameter(torch.zeros(()))
+
+        def loss(self, batch):
+            return -self.shift
+
+        def predict(self, x):
+            first = torch.zeros(len(x), self.task.classes)
+            first[:, 0], first[:, 1] = 1.0, self.shift
+            return first
+
+        def param_groups(self):
+            return [{"params": [self.shift], "lr": 5.0, "weight_decay": 0.0}]
+
+    plan = replace(trainer().plan, epochs=1, momentum=0.0, batch_size=180, schedule="constant")
+    trainer(method=Still, plan=plan, out=tmp_path / "own").fit()
+    trainer(method=Still, plan=replace(plan, ema=0.999), out=tmp_path / "mean").fit()
+
+    assert weights(tmp_path / "own")["shift"] == 5
+    assert torch.load(tmp_path / "mean" / "checkpoint.pt", weights_only=True)["average"]["means"][0] < 5

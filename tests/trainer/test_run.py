@@ -1,0 +1,116 @@
+"""A run on disk."""
+
+import json
+import math
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from cnlw_tools.trainer.run import Run, result
+
+CONFIG = {"data": {"train": "abc"}, "method": "vanilla", "preset": {"lr": 0.1}, "command": ["a"]}
+
+
+def line(epoch, top1):
+    """The metrics of an epoch."""
+    return {"epoch": epoch, "train_loss": 1.0, "val_top1": top1, "val_top5": 90.0}
+
+
+def saved(folder, **changes):
+    """A run that can be gone on with."""
+    run = Run(folder, CONFIG | changes, resume=False)
+    run.save({"epoch": 1, "method": {"w": torch.ones(2)}})
+    return run
+
+
+def test_a_result_is_last_best_and_mean_of_ten():
+    """In percent, of the last ten epochs."""
+    values = [50.0, 99.0, *range(60, 72)]
+    found = result([line(i, v) for i, v in enumerate(values)])
+
+    assert found == {"epochs": 14, "last": 71, "best": 99.0, "mean10": sum(range(62, 72)) / 10}
+
+
+def test_fewer_than_ten_epochs_are_all():
+    """Two."""
+    assert result([line(1, 40.0), line(2, 50.0)])["mean10"] == 45.0
+
+
+def test_other_validation_splits_have_their_own():
+    """As tables within."""
+    found = result([line(1, 40.0) | {"val_ilsvrc12_top1": 30.0}])
+
+    assert found["val_ilsvrc12_top1"] == {"last": 30.0, "best": 30.0, "mean10": 30.0}
+
+
+def test_metrics_are_a_line_an_epoch(tmp_path):
+    """JSON, one after the other."""
+    run = Run(tmp_path, CONFIG, resume=False)
+    run.metrics([line(1, 40.0), line(2, 50.0)])
+
+    read = [json.loads(text) for text in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert read == [line(1, 40.0), line(2, 50.0)]
+
+
+def test_examples_are_ordered_by_row_and_unseen_ones_null(tmp_path):
+    """One file an epoch, which read together are one table."""
+    run = Run(tmp_path, CONFIG, resume=False)
+    row = np.array([2, 0, 1])
+    for epoch in (1, 2):
+        run.examples(epoch, row, torch.tensor([0.2, 0.5, math.nan]) * epoch, torch.tensor([1.0, 0.0, math.nan]))
+
+    table = pq.read_table(tmp_path / "examples.parquet")
+
+    assert table["epoch"].to_pylist() == [1, 1, 1, 2, 2, 2]
+    assert table["row"].to_pylist() == [0, 1, 2, 0, 1, 2]
+    assert table["loss"].to_pylist() == pytest.approx([0.5, None, 0.2, 1.0, None, 0.4])
+    assert table["weight"].to_pylist()[:3] == [0.0, None, 1.0]
+
+
+def test_a_run_that_is_there_is_not_overwritten(tmp_path):
+    """Unless one asks to go on."""
+    saved(tmp_path)
+
+    with pytest.raises(ValueError, match="a run is here already: --resume"):
+        Run(tmp_path, CONFIG, resume=False)
+    assert Run(tmp_path, CONFIG, resume=True).state["epoch"] == 1
+
+
+def test_going_on_with_no_run_begins_one(tmp_path):
+    """Nothing to go on with."""
+    assert Run(tmp_path, CONFIG, resume=True).state is None
+
+
+def test_going_on_otherwise_is_an_error(tmp_path):
+    """It says what differs, as deep down as it lies."""
+    saved(tmp_path)
+
+    with pytest.raises(ValueError, match=r"preset\.lr = 0\.1, and now it is 0\.2"):
+        Run(tmp_path, CONFIG | {"preset": {"lr": 0.2}}, resume=True)
+    assert json.loads((tmp_path / "config.json").read_text())["preset"] == {"lr": 0.1}
+
+
+def test_other_data_are_an_error(tmp_path):
+    """A build that changed under a checkpoint."""
+    saved(tmp_path)
+
+    with pytest.raises(ValueError, match="the images or labels of train are not those that the run began with"):
+        Run(tmp_path, CONFIG | {"data": {"train": "xyz"}}, resume=True)
+
+
+def test_another_command_is_none(tmp_path):
+    """How it was called may differ."""
+    saved(tmp_path)
+
+    assert Run(tmp_path, CONFIG | {"command": ["b"]}, resume=True).state is not None
+
+
+def test_a_torn_checkpoint_is_an_error(tmp_path):
+    """It is not begun anew in silence."""
+    run = saved(tmp_path)
+    run.checkpoint.write_bytes(run.checkpoint.read_bytes()[:100])
+
+    with pytest.raises(ValueError, match="the run cannot be read"):
+        Run(tmp_path, CONFIG, resume=True)

@@ -1,0 +1,44 @@
+"""Several processes on one run."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from cnlw_tools.methods import METHODS
+from tests.trainer import together
+from tests.trainer.test_loop import lines, weights
+
+MEANS = [name for name, method in METHODS.items() if method.across == "mean" and name != "dropout"]
+OTHERS = ["mixup", "mentormix", "mentornet", "l2r", "ieg"]
+
+
+def torchrun(*arguments):
+    """Run the script of this folder in two processes."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    script = ["-m", "tests.trainer.together", "grouped", *map(str, arguments)]
+    done = subprocess.run(
+        [*command, *script], capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_does(builds, tmp_path):
+    """The same loss curve, for every method that is a mean over examples; the others run, and notes are whole."""
+    others = [name for name in OTHERS if name in METHODS]
+    torchrun(builds, tmp_path / "two", *MEANS, *others)
+    together.main(str(builds), str(tmp_path / "one"), *MEANS)
+
+    for name in MEANS:
+        one, two = lines(tmp_path / "one" / name), lines(tmp_path / "two" / name)
+        assert [a["train_loss"] for a in one] == pytest.approx([b["train_loss"] for b in two], rel=1e-4), name
+        assert [a["val_top1"] for a in one] == pytest.approx([b["val_top1"] for b in two], abs=5.1), name
+        for key, value in weights(tmp_path / "one" / name).items():
+            other = weights(tmp_path / "two" / name)[key]
+            if key.startswith("net."):
+                torch.testing.assert_close(value, other, rtol=2e-3, atol=1e-4, msg=f"{name}: {key}")
+    for name in others:
+        assert len(lines(tmp_path / "two" / name)) == 3

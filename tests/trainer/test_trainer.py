@@ -1,0 +1,184 @@
+"""From a build and a few names to a trained network."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+import yaml
+
+from cnlw_tools.methods import Method
+from cnlw_tools.methods.vanilla import Vanilla
+from cnlw_tools.trainer import Trainer
+from tests.trainer.test_data import rewritten, scrambled
+from tests.trainer.test_loop import lines, weights
+
+
+class Probing(Vanilla):
+    """Looks at trusted images in every step."""
+
+    needs = ("probe",)
+
+    def loss(self, batch):
+        trusted = self.task.probe(20)
+        assert torch.equal(torch.bincount(trusted.y, minlength=10), torch.full((10,), 2))
+        assert trusted.x.shape == (20, 3, 16, 16)
+        return super().loss(batch) + torch.nn.functional.cross_entropy(self.net(trusted.x), trusted.y)
+
+
+class Optional(Vanilla):
+    """Has an option, and keeps what it was given."""
+
+    def __init__(self, task, strength: float = 1.0):
+        super().__init__(task)
+        Optional.given = (strength, task.noise_rate)
+
+
+def test_truth_and_order_do_not_reach_the_learner(trainer, builds, tmp_path):
+    """With truth scrambled and shards permuted training is the same to the bit."""
+    other = shutil.copytree(builds, tmp_path / "other")
+    rewritten(other, scrambled)
+
+    trainer(out=tmp_path / "a", cache=tmp_path / "c1").fit()
+    trainer(out=tmp_path / "b", cache=tmp_path / "c2", build=other).fit()
+
+    assert lines(tmp_path / "a") == lines(tmp_path / "b")
+    for name, value in weights(tmp_path / "a").items():
+        assert torch.equal(value.nan_to_num(9), weights(tmp_path / "b")[name].nan_to_num(9)), name
+
+
+def test_a_probe_is_drawn_for_those_who_need_it(trainer):
+    """As many of each class, newly augmented."""
+    assert trainer(method=Probing).fit()["epochs"] == 3
+
+
+def test_a_probe_that_is_missing_is_an_error(trainer, builds, tmp_path):
+    """It says how to get one, before a run is begun."""
+    other = shutil.copytree(builds, tmp_path / "other")
+    card = other / "README.md"
+    head, block, rest = card.read_text().split("---\n", 2)
+    said = yaml.safe_load(block)
+    del said["cnlw"]["configs"]["blue_40_probe2"]["segments"]["probe"]
+    card.write_text("---\n".join([head, yaml.safe_dump(said), rest]))
+
+    with pytest.raises(ValueError, match="Probing needs a trusted set.*--probe 10"):
+        trainer(method=Probing, build=other).fit()
+    assert not (tmp_path / "run").exists()
+
+
+def test_options_reach_the_method(trainer, tmp_path):
+    """The user's before the preset's for the level before the preset's; noise_rate goes into the task."""
+    methods = {"Optional": {"strength": 2.0, "level": {"40": {"strength": 3.0}}}}
+    plan = replace(trainer().plan, epochs=1, methods=methods)
+
+    trainer(method=Optional, plan=plan).fit()
+    assert Optional.given == (3.0, None)
+    trainer(method=Optional, plan=plan, options={"strength": 4.0, "noise_rate": 0.4}, out=tmp_path / "2").fit()
+    assert Optional.given == (4.0, 0.4)
+
+
+def test_an_unknown_option_is_an_error(trainer):
+    """With the one that was meant."""
+    with pytest.raises(ValueError, match=r"unknown option 'strenght' of Optional. Did you mean 'strength'"):
+        trainer(method=Optional, options={"strenght": 1}).fit()
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"config": "blue_4_probe2"}, "unknown config of .* Did you mean 'blue_40_probe2'"),
+        ({"method": "vanila"}, "unknown method 'vanila'. Did you mean 'vanilla'"),
+        ({"net": "resnet23"}, "unknown network 'resnet23'. Did you mean"),
+        ({"plan": "shape"}, "there is no such preset. Did you mean 'shapes'"),
+        ({"changes": {"epochs": 0}}, "epochs = 0"),
+        ({"changes": {"schedule": "cosin"}}, "unknown schedule 'cosin'"),
+        ({"device": "tpu"}, "device 'tpu': give cpu, cuda or auto"),
+        ({"build": "nowhere"}, "nowhere: no build here"),
+    ],
+)
+def test_what_there_is_not_is_an_error(trainer, tmp_path, said, message):
+    """It names what was meant, and begins no run."""
+    with pytest.raises((ValueError, LookupError, OSError), match=message):
+        trainer(**said).fit()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_gpu_that_is_not_there_is_an_error(trainer, monkeypatch):
+    """It says what to give instead."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+    with pytest.raises(ValueError, match="device cuda: torch sees no GPU here"):
+        trainer(device="cuda").fit()
+
+
+def test_quick_is_the_presets_few_epochs(trainer, tmp_path):
+    """One, here; epochs that are asked for go before it."""
+    assert trainer(quick=True).fit()["epochs"] == 1
+    assert trainer(quick=True, changes={"epochs": 2}, out=tmp_path / "2").fit()["epochs"] == 2
+
+
+def test_a_run_has_a_folder_of_its_own(trainer, tmp_path, monkeypatch):
+    """runs/DATASET/CONFIG/METHOD, the options, the seed."""
+    monkeypatch.chdir(tmp_path)
+    made = trainer(method=Optional, options={"strength": 4.0}, out=None, seed=2, quick=True)
+    made.fit()
+
+    assert made.folder.as_posix() == "runs/shapes/blue_40_probe2/Optional_strength-4.0_s2_quick"
+    assert (tmp_path / made.folder / "result.json").is_file()
+
+
+def test_a_run_says_what_was_asked(trainer, tmp_path, builds):
+    """Digests of the data, method, options, preset, versions, command."""
+    trainer(changes={"epochs": 1}).fit()
+    said = json.loads((tmp_path / "run" / "config.json").read_text())
+
+    assert said["method"] == "vanilla"
+    assert said["preset"]["epochs"] == 1
+    assert set(said["data"]) == {"train", "validation", "probe"}
+    assert said["versions"]["torch"] == torch.__version__
+    assert said["config"] == "blue_40_probe2"
+
+
+def test_a_build_that_changed_under_a_run_is_an_error(trainer, builds, tmp_path):
+    """The images are not those that the run began with."""
+    trainer(changes={"epochs": 1}).fit()
+
+    with pytest.raises(ValueError, match="config = 'blue_40_probe2', and now it is 'red_20_t20_probe2'"):
+        trainer(changes={"epochs": 1}, config="red_20_t20_probe2", resume=True).fit()
+    other = shutil.copytree(builds, tmp_path / "other")
+
+    def relabelled(table):
+        labels = (table["label"].to_numpy() + 1) % 10
+        return table.set_column(1, table.schema.field(1), [labels])
+
+    rewritten(other, relabelled)
+    with pytest.raises(ValueError, match="images or labels of train are not those"):
+        trainer(changes={"epochs": 1}, build=other, resume=True).fit()
+
+
+def test_ones_own_method_and_network_are_passed_in(builds, tmp_path, trainer):
+    """A class and a function; a method need not be in the dict, nor a network."""
+
+    class Mine(Method):
+        """The mean of the logits of other classes."""
+
+        def loss(self, batch):
+            return -self.net(batch.x).log_softmax(1).gather(1, batch.y[:, None]).mean()
+
+    made = Trainer(
+        builds,
+        "blue_40_probe2",
+        method=Mine,
+        net=trainer().net,
+        plan=trainer().plan,
+        out=tmp_path / "mine",
+        cache=tmp_path / "c",
+    )
+
+    assert made.fit()["epochs"] == 3
+
+
+def test_red_is_trained_on_as_blue_is(trainer):
+    """Nothing in the loop knows the noise."""
+    assert trainer(config="red_20_t20_probe2").fit()["epochs"] == 3

@@ -1,0 +1,27 @@
+"""Run by torchrun: trains methods one after the other with all processes; arguments: build, folder, methods."""
+
+import sys
+from pathlib import Path
+
+import torch
+from torch import distributed as dist
+
+from cnlw_tools.trainer import Trainer
+from tests.trainer.conftest import PLAN, Small
+
+
+def main(build: str, folder: str, *methods: str) -> None:
+    """Train each method into a folder of its name."""
+    torch.set_num_threads(1)
+    for name in methods:
+        said = {"net": Small, "plan": PLAN, "device": "cpu", "workers": 1, "cache": Path(folder) / "cache"}
+        Trainer(build, "blue_40_probe2", method=name, out=Path(folder) / name, **said).fit()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 4 and sys.argv[1] == "grouped":
+        dist.init_process_group("gloo")
+        main(*sys.argv[2:])
+        dist.destroy_process_group()
+    else:
+        main(*sys.argv[1:])
