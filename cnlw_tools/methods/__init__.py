@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 
 from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
+from cnlw_tools.methods.mentormix import MentorMix
+from cnlw_tools.methods.mentornet import MentorNet
 from cnlw_tools.methods.vanilla import Vanilla
 
 __all__ = ["METHODS", "Batch", "Method", "Phase", "Sweep", "Task"]
 
 METHODS: Mapping[str, type[Method]] = {
+    "mentormix": MentorMix,
+    "mentornet": MentorNet,
     "vanilla": Vanilla,
 }

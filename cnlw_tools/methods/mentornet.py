@@ -1,0 +1,54 @@
+"""MentorNet: a mentor weighs each example by its loss, and the student learns from the weighted losses.
+
+Jiang, Zhou, Leung, Li and Fei-Fei 2018, "MentorNet: learning data-driven curriculum for very deep neural networks on
+corrupted labels", arXiv:1712.05055, and its code.
+
+L = mean_b v_b l_b        l_b = CE(y_b, z_b)        v = Curriculum(l, progress), a constant
+
+Networks fit patterns before they memorise exceptions, so while the loss of an example is still high its label is more
+likely wrong. A mentor turns that into a curriculum: everything at first, then what lies below a moving percentile of
+the losses. It can be a rule (`self_paced`, `focal`, `pd` ...) or a network that learned one, from a rule or from losses
+of a student whose labels had been verified. The mean is over the batch and not over the weights: a step on a batch
+that the mentor mistrusts is a short one.
+
+Defaults are the paper's predefined curriculum (PD) at up to 40 % of noise. The data-driven one (DD), at 20 %, is
+mentor = FILE.json, percentile 0.8, burn_in 18, fixed_epoch and dropout "0.5,17,0.05,78,0.9,5".
+
+Not done here: weight decay times the mean of v, as in the code; a step of the trainer decays by the full one.
+Updates of the mentor while the student learns: as in the code, it is fitted beforehand (mentor_fit.py).
+"""
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from cnlw_tools.methods.base import Batch, Method, Task
+from cnlw_tools.methods.curriculum import Curriculum
+
+
+class MentorNet(Method):
+    """Weights from a curriculum. Options: see ``Curriculum``."""
+
+    off = {"mentor": "baseline", "dropout": "0,100"}  # noqa: RUF012, read only
+    paper = "Jiang et al. 2018, arXiv:1712.05055"
+    across = "gathers"
+
+    def __init__(
+        self,
+        task: Task,
+        mentor: str = "pd",
+        percentile: float = 0.75,
+        decay: float = 0.5,
+        burn_in: int = 0,
+        fixed_epoch: bool = False,
+        dropout: str = "0.5,17,0.05,83",
+    ) -> None:
+        super().__init__(task)
+        self.curriculum = Curriculum(mentor, percentile, decay, burn_in, fixed_epoch, dropout)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """v l, averaged."""
+        each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
+        v = self.curriculum(each, self.progress)
+        self.note(batch, each, v)
+        out: Tensor = v * each
+        return out.mean()

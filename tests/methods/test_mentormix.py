@@ -1,0 +1,303 @@
+"""MentorMix: algorithm 1 of the paper as a loop over examples, cases at the edge, what the first look leaves."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy, log_softmax
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from cnlw_tools.methods import METHODS, Batch, Task, ranks
+from cnlw_tools.methods.mentor import SHIPPED, read
+from cnlw_tools.methods.mentormix import chances, own_share, partners
+from cnlw_tools.methods.mixing import beta
+
+B, K = 12, 4
+
+
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Flatten(), nn.Linear(5 * 36, K))
+
+
+def made(**options: object):
+    method = METHODS["mentormix"](Task(net, n=30, classes=K, epochs=2), **options)
+    method.progress = 0.5
+    return method
+
+
+def batch(seed=0, n=B):
+    draw = torch.Generator().manual_seed(seed)
+    index = torch.randperm(30, generator=draw)[:n]
+    return Batch(index, (torch.randn(n, 3, 8, 8, generator=draw),), torch.randint(0, K, (n,), generator=draw))
+
+
+def weighed(losses, gamma, mentor):
+    if mentor == "threshold":
+        return [float(loss < gamma) for loss in losses]
+    loss = torch.tensor(losses)
+    return read(mentor)(loss, loss - gamma, torch.full((len(losses),), 50)).tolist()
+
+
+def naive(one, network, gammas, alpha=8.0, percentile=0.7, mentor="threshold", decay=0.5, temperature=1.0, **how: bool):
+    """Algorithm 1, line by line: the mixed images, the weights and the loss; the draws come from torch's seed."""
+    x, y, n = one.x, one.y.tolist(), len(one.y)
+    first = (-log_softmax(network(x), 1)[range(n), y]).tolist()
+    gammas[0] = decay * gammas[0] + (1 - decay) * sorted(first)[round(percentile * (n - 1))]
+    v = weighed(first, gammas[0], mentor)
+    clocks = torch.empty(n, n).exponential_().tolist()
+    lams = beta(alpha, (n,), x).tolist()
+    images, targets = [], []
+    for i in range(n):
+        j = min(
+            range(n), key=lambda j: clocks[i][j] / math.exp(v[j] / temperature)
+        )  # softmax's sum is the same for all
+        lam, w = lams[i], float(v[i] >= 0.5) if how.get("hard_switch") else v[i]
+        lam = w * max(lam, 1 - lam) + (1 - w) * min(lam, 1 - lam)
+        images.append(lam * x[i] + (1 - lam) * x[j])
+        targets.append([lam * (k == y[i]) + (1 - lam) * (k == y[j]) for k in range(K)])
+    z = log_softmax(network(torch.stack(images)), 1)
+    mixed = [-sum(t * z[i][k] for k, t in enumerate(targets[i])) for i in range(n)]
+    values = [loss.item() for loss in mixed]
+    gammas[1] = decay * gammas[1] + (1 - decay) * sorted(values)[round(percentile * (n - 1))]
+    again = weighed(values, gammas[1], mentor) if how.get("second_reweight") else [1.0] * n
+    return v, sum(w * m for w, m in zip(again, mixed, strict=True)) / n
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"second_reweight": True, "alpha": 4.0, "percentile": 0.2},
+        {"mentor": SHIPPED, "percentile": 0.6},
+        {"mentor": SHIPPED, "hard_switch": True, "second_reweight": True},
+        {"temperature": 0.2, "decay": 0.0, "alpha": 0.3},
+    ],
+    ids=str,
+)
+def test_oracle(options):
+    """Loss, weights, gradient and thresholds are those of the algorithm, batch after batch."""
+    method, gammas = made(**options), [0.0, 0.0]
+    for seed in range(3):
+        one, plain = batch(seed), net()
+        torch.manual_seed(seed)
+        v, expected = naive(one, plain, gammas, **options)
+        expected.backward()
+
+        torch.manual_seed(seed)
+        method.zero_grad()
+        loss = method.loss(one)
+        loss.backward()
+
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
+        assert method.weights[one.index].tolist() == pytest.approx(v, abs=1e-4)
+        assert method.individual.threshold.item() == pytest.approx(gammas[0], rel=1e-4)
+        for mine, theirs in zip(method.parameters(), plain.parameters(), strict=True):
+            assert torch.allclose(mine.grad, theirs.grad, atol=1e-5)
+
+
+def test_the_second_threshold_is_its_own():
+    """One follows the losses of images, the other those of mixed images."""
+    method, plain, gammas = made(second_reweight=True), net(), [0.0, 0.0]
+    torch.manual_seed(5)
+    naive(batch(), plain, gammas)
+    torch.manual_seed(5)
+    method.loss(batch())
+
+    assert [method.individual.threshold.item(), method.mixed.threshold.item()] == pytest.approx(gammas)
+    assert gammas[0] != pytest.approx(gammas[1], rel=1e-2)
+
+
+def test_chances():
+    """Weights 1, 1, 0, 0 make partners of chances 0.3655 and 0.1345; weights alike make all alike."""
+    v = torch.tensor([1.0, 1.0, 0.0, 0.0])
+
+    assert chances(v).tolist() == pytest.approx([0.365529] * 2 + [0.134471] * 2, abs=1e-6)
+    assert chances(v, temperature=0.01).tolist() == pytest.approx([0.5, 0.5, 0, 0])
+    assert chances(torch.ones(5)).tolist() == pytest.approx([0.2] * 5)
+
+
+def test_partners_are_drawn_by_their_chances():
+    """Of 20,000 draws each partner has its share within five deviations, whoever draws; also one with no chance."""
+    torch.manual_seed(0)
+    p = torch.tensor([0.5, 0.25, 0.2, 0.05, 0.0])
+
+    drawn = torch.stack([partners(p) for _ in range(4000)])  # (4000, 5)
+
+    often = torch.stack([(drawn == j).float().mean(0) for j in range(5)], 1)  # (i, j)
+    assert ((often - p).abs() <= 5 * (p * (1 - p) / 4000).sqrt()).all()
+
+
+@pytest.mark.parametrize(("v", "soft", "hard"), [(1.0, 0.7, 0.7), (0.0, 0.3, 0.3), (0.25, 0.4, 0.3), (0.5, 0.5, 0.7)])
+@pytest.mark.parametrize("drawn", [0.3, 0.7])
+def test_own_share(v, soft, hard, drawn):
+    """The paper's formula and the code's switch are the same for weights of 0 and 1, whichever way lam fell."""
+    lam, weight = torch.tensor([drawn]), torch.tensor([v])
+
+    assert own_share(lam, weight).item() == pytest.approx(soft)
+    assert own_share(lam, weight, hard=True).item() == pytest.approx(hard)
+
+
+def seen(method):
+    """Record what the network is shown, and whether with gradient."""
+    shown = []
+    method.net.register_forward_pre_hook(lambda _, args: shown.append((args[0], torch.is_grad_enabled())))
+    return shown
+
+
+def test_only_the_mixed_forward_leaves_a_trace():
+    """The first look has no gradient and moves no running average; weights have none either."""
+    method, one = made(second_reweight=True), batch()
+    shown = seen(method)
+    method.loss(one).backward()
+
+    plain = net()
+    plain(shown[1][0])
+
+    assert [grad for _, grad in shown] == [False, True]
+    assert torch.equal(shown[0][0], one.x)
+    assert not shown[1][0].requires_grad
+    assert not method.weights.requires_grad
+    for mine, theirs in zip(method.net.buffers(), plain.buffers(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def picture(n=B):
+    """Images of one bright pixel, each its own: what is seen of a mixed one tells who is in it, and how much."""
+    return Batch(torch.arange(n), (torch.eye(n, 192).reshape(n, 3, 8, 8),), torch.arange(n) % K)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_all_weights_alike(monkeypatch, trusted):
+    """All 1: Mixup with partners drawn with replacement, each keeps over half. All 0: the same, under half."""
+    torch.manual_seed(0)
+    method = made(alpha=1.0)
+    monkeypatch.setattr(method.individual, "rule", lambda losses, difference, e: torch.full_like(losses, trusted))
+    shown = seen(method)
+    method.loss(picture())
+
+    shares = shown[1][0].flatten(1)[:, :B]  # (i, j)
+    own, others = shares.diagonal(), shares - shares.diag().diag()
+    assert shares.sum(1).tolist() == pytest.approx([1] * B)
+    assert ((own >= 0.5) == (trusted | (own > 1 - 1e-6))).all()
+    assert ((others > 0).sum(1) <= 1).all()
+    assert (others > 0).sum(0).max() > 1
+
+
+def test_a_large_alpha_mixes_half_and_half():
+    """lam goes to 1/2, so v no longer says who prevails."""
+    method = made(alpha=1e8)
+    shown = seen(method)
+    method.loss(picture())
+
+    shares = shown[1][0].flatten(1)[:, :B]
+    assert (((shares - 0.5).abs() < 1e-3) | (shares == 0) | (shares > 0.999)).all()
+
+
+def test_a_batch_of_one_is_its_own_partner():
+    """Nothing is mixed: cross-entropy."""
+    one = batch(n=1)
+
+    assert made().loss(one).item() == pytest.approx(cross_entropy(net()(one.x), one.y).item(), rel=1e-5)
+
+
+def test_during_burn_in_every_weight_is_one():
+    """Nine percent of the training by default, and the threshold moves already."""
+    method = made()
+    method.progress = 0.085
+    method.loss(batch())
+
+    assert method.weights[batch().index].tolist() == [1.0] * B
+    assert method.individual.threshold > 0
+
+
+def test_off_is_cross_entropy():
+    """Nothing mixed, nobody mistrusted: to the last bit."""
+    method, one = made(**METHODS["mentormix"].off), batch()
+
+    assert torch.equal(method.loss(one), cross_entropy(net()(one.x), one.y, reduction="none").mean())
+
+
+def test_partners_stay_on_their_rank_and_the_threshold_does_not(monkeypatch):
+    """The losses of another rank move the threshold; images are mixed with those of this one."""
+    monkeypatch.setattr(ranks, "gather", lambda x: torch.cat([x, x + 10]))
+    method = made(percentile=1.0, decay=0.0)
+    loss = method.loss(batch())
+
+    assert method.individual.threshold > 10
+    assert method.weights[batch().index].tolist() == [1.0] * B
+    assert loss.isfinite()
+
+
+def test_the_batch_stays_as_it_was():
+    """A method may not write into what it is given."""
+    one, same = batch(), batch()
+    made().loss(one)
+
+    assert torch.equal(one.x, same.x)
+    assert torch.equal(one.y, same.y)
+
+
+def test_a_mentor_does_not_learn():
+    """The parameters are the network's, and all of them get a gradient."""
+    method = made(mentor=SHIPPED, second_reweight=True)
+    method.loss(batch()).backward()
+
+    assert len(list(method.parameters())) == len(list(net().parameters()))
+    assert all(p.grad.abs().sum() > 0 for p in method.parameters() if p is not method.net[0].bias)
+
+
+def test_a_run_goes_on_where_it_stopped():
+    """With its state in another method the next loss is the same."""
+    old, new = (made(mentor=SHIPPED, second_reweight=True, percentile=0.5) for _ in range(2))
+    old.loss(batch(1))
+    new.load_state_dict(old.state_dict())
+
+    losses = []
+    for method in (old, new):
+        torch.manual_seed(3)
+        losses.append(method.loss(batch(2)))
+
+    assert torch.equal(*losses)
+    assert new.mixed.threshold == old.mixed.threshold > 0
+
+
+class NoWaiting(TorchDispatchMode):
+    """Fails on what would wait for the device."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None) -> object:
+        assert not {"_local_scalar_dense", "nonzero", "masked_select", "multinomial"} & {func.overloadpacket.__name__}
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_never_waits_for_the_device():
+    """No number of the device is asked for."""
+    method, one = made(mentor=SHIPPED, second_reweight=True), batch()
+
+    with NoWaiting():
+        method.loss(one)
+
+
+def test_bfloat16_is_near():
+    """Under autocast, where every weight is 1, the loss hardly moves, and every parameter still learns."""
+    losses = []
+    for enabled in (False, True):
+        method = made(mentor="baseline")
+        torch.manual_seed(1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            losses.append(method.loss(batch()))
+        losses[-1].backward()
+        assert all(p.grad is not None for p in method.parameters())
+
+    assert losses[1].item() == pytest.approx(losses[0].item(), rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("alpha", -1), ("alpha", math.inf), ("temperature", 0), ("percentile", 70), ("decay", 1), ("burn_in", 200)],
+)
+def test_an_option_out_of_range_is_named(option, value):
+    """The message has the option, its value and the range."""
+    with pytest.raises(ValueError, match=rf"{option} is {value}: give"):
+        made(**{option: value})

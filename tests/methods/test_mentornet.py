@@ -1,0 +1,146 @@
+"""MentorNet: its loss example by example, and the curricula around a network."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from cnlw_tools.methods import METHODS, Batch, Task
+
+B, K = 12, 4
+RULES = {
+    "baseline": lambda loss, gamma: 1.0,
+    "self_paced": lambda loss, gamma: float(loss <= gamma),
+    "hard_mining": lambda loss, gamma: float(loss >= gamma),
+    "focal": lambda loss, gamma: (1 - math.exp(-loss)) ** 2,
+    "spcl": lambda loss, gamma: min(1.0, max(0.0, 1 - (loss - gamma))),
+}
+
+
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Flatten(), nn.Linear(5 * 36, K))
+
+
+def made(**options: object):
+    return METHODS["mentornet"](Task(net, n=30, classes=K, epochs=2), **options)
+
+
+def batch(seed=0, n=B):
+    draw = torch.Generator().manual_seed(seed)
+    index = torch.randperm(30, generator=draw)[:n]
+    return Batch(index, (torch.randn(n, 3, 8, 8, generator=draw),), torch.randint(0, K, (n,), generator=draw))
+
+
+@pytest.mark.parametrize("mentor", RULES)
+def test_oracle(mentor):
+    """The mean of weight times loss, with a threshold that moves by batch after batch and example dropout."""
+    method = made(mentor=mentor, percentile=0.6, decay=0.3, dropout="0.25,100")
+    method.progress, gamma = 0.5, 0.0
+    for seed in range(3):
+        one = batch(seed)
+        losses = cross_entropy(net()(one.x), one.y, reduction="none").tolist()
+        gamma = 0.3 * gamma + 0.7 * sorted(losses)[round(0.6 * (B - 1))]
+        torch.manual_seed(seed)
+        order = torch.rand(B).argsort().tolist()
+        v = [RULES[mentor](losses[b], gamma) if order[b] < 9 else 0.0 for b in range(B)]
+
+        torch.manual_seed(seed)
+        loss = method.loss(one)
+
+        assert loss.item() == pytest.approx(sum(v[b] * losses[b] for b in range(B)) / B, rel=1e-5)
+        assert method.weights[one.index].tolist() == pytest.approx(v, abs=1e-5)
+        assert method.losses[one.index].tolist() == pytest.approx(losses, rel=1e-5)
+
+
+def test_off_is_cross_entropy():
+    """With every weight 1, to the last bit."""
+    method, one = made(**METHODS["mentornet"].off), batch()
+
+    assert torch.equal(method.loss(one), cross_entropy(net()(one.x), one.y, reduction="none").mean())
+
+
+@pytest.mark.parametrize("mentor", ["pd", "learned_pd"])
+def test_the_gradient_is_that_of_constant_weights(mentor):
+    """Nothing flows through v, and every parameter learns; the mentor's weights are none of them."""
+    method, one = made(mentor=mentor, dropout="0,100"), batch()
+    method.progress = 0.95
+    method.loss(one).backward()
+
+    plain = net()
+    (method.weights[one.index] * cross_entropy(plain(one.x), one.y, reduction="none")).mean().backward()
+
+    assert 0 < method.weights[one.index].sum() < B
+    for (name, mine), theirs in zip(method.named_parameters(), plain.parameters(), strict=True):
+        assert torch.allclose(mine.grad, theirs.grad, atol=1e-6), name
+
+
+def test_weights_of_zero_are_a_step_of_zero():
+    """Where everything is dropped the loss is 0, and so is the gradient, which is there."""
+    method = made(dropout="1,100")
+    loss = method.loss(batch())
+    loss.backward()
+
+    assert loss.item() == 0
+    assert all(not p.grad.any() for p in method.parameters())
+
+
+def test_a_batch_of_one():
+    """Its loss is its percentile, half of which is the threshold of the first step: too hard for self-paced."""
+    easy, hard = made(dropout="0,100", mentor="hard_mining"), made(dropout="0,100", mentor="self_paced")
+    one = batch(n=1)
+
+    assert easy.loss(one).item() == pytest.approx(cross_entropy(net()(one.x), one.y).item())
+    assert hard.loss(one).item() == 0
+
+
+def test_a_run_goes_on_where_it_stopped():
+    """With its state in another method the next loss is the same, learned mentor and all."""
+    old, new = (made(mentor="learned_pd", percentile=0.5) for _ in range(2))
+    old.progress = new.progress = 0.5
+    old.loss(batch(1))
+    new.load_state_dict(old.state_dict())
+
+    losses = []
+    for method in (old, new):
+        torch.manual_seed(3)
+        losses.append(method.loss(batch(2)))
+
+    assert torch.equal(*losses)
+
+
+class NoWaiting(TorchDispatchMode):
+    """Fails on what would wait for the device."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None) -> object:
+        assert not {"_local_scalar_dense", "nonzero", "masked_select"} & {func.overloadpacket.__name__}, func
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("mentor", ["pd", "learned_pd"])
+def test_a_step_never_waits_for_the_device(mentor):
+    """No number of the device is asked for."""
+    method, one = made(mentor=mentor), batch()
+    method.progress = 0.5
+
+    with NoWaiting():
+        method.loss(one)
+
+
+def test_bfloat16_is_near():
+    """Under autocast the loss hardly moves."""
+    exact, near = made(dropout="0,100", mentor="spcl"), made(dropout="0,100", mentor="spcl")
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = near.loss(batch())
+
+    assert loss.item() == pytest.approx(exact.loss(batch()).item(), rel=0.03)
+
+
+@pytest.mark.parametrize(("option", "value"), [("percentile", 70), ("decay", 1), ("burn_in", 200), ("dropout", "0.5")])
+def test_an_option_out_of_range_is_named(option, value):
+    """The message has the option, its value and the range."""
+    with pytest.raises(ValueError, match=rf"{option} is '?{value}'?: give"):
+        made(**{option: value})
