@@ -3,10 +3,15 @@
 from collections.abc import Mapping
 
 from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
+from cnlw_tools.methods.ieg import IEG
+from cnlw_tools.methods.l2r import L2R
 from cnlw_tools.methods.vanilla import Vanilla
 
 __all__ = ["METHODS", "Batch", "Method", "Phase", "Sweep", "Task"]
 
 METHODS: Mapping[str, type[Method]] = {
     "vanilla": Vanilla,
+    # a trusted set
+    "l2r": L2R,
+    "ieg": IEG,
 }
