@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
+from cnlw_tools.methods.ieg import IEG
+from cnlw_tools.methods.l2r import L2R
 from cnlw_tools.methods.mentormix import MentorMix
 from cnlw_tools.methods.mentornet import MentorNet
 from cnlw_tools.methods.vanilla import Vanilla
@@ -10,7 +12,11 @@ from cnlw_tools.methods.vanilla import Vanilla
 __all__ = ["METHODS", "Batch", "Method", "Phase", "Sweep", "Task"]
 
 METHODS: Mapping[str, type[Method]] = {
-    "mentormix": MentorMix,
-    "mentornet": MentorNet,
     "vanilla": Vanilla,
+    # curricula, mixed examples
+    "mentornet": MentorNet,
+    "mentormix": MentorMix,
+    # a trusted set
+    "l2r": L2R,
+    "ieg": IEG,
 }

@@ -123,7 +123,8 @@ def balanced(label: Tensor, classes: int) -> Callable[[int], Tensor]:
 
     def draw(many: int) -> Tensor:
         slot = torch.arange(many, device=label.device)
-        of = present[slot % len(present)]
+        first = (torch.rand((), device=label.device) * len(present)).long()  # fewer than the classes: others each time
+        of = present[(slot + first) % len(present)]
         offset = (torch.rand(classes, device=label.device) * count).long()
         return by_class[begin[of] + (offset[of] + slot // len(present)) % count[of]]
 

@@ -1,0 +1,387 @@
+"""IEG: the fixtures, the real virtual step by finite differences, the loss as a loop, and every switch."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import cross_entropy, one_hot, softmax
+
+from cnlw_tools.methods import Batch, Task
+from cnlw_tools.methods.batchnorm import batch_statistics
+from cnlw_tools.methods.ieg import IEG, divergence, guessed, stepped, unit
+from cnlw_tools.methods.l2r import L2R
+from cnlw_tools.methods.lookahead import logits_along, normalised
+
+K, B, M = 3, 6, 9
+F3 = torch.tensor([[2.0, 0, 0], [0, 1, 0], [0, 0, 0]])
+HAT = torch.tensor([[1.0, 1, 0], [0, 1, 0], [0, 0, 1]])
+BARE = {"anchors": False, "k": 0.0, "relabel": False}
+
+
+def norm():
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 5, 3, bias=False), nn.BatchNorm2d(5), nn.LeakyReLU(0.1), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(20, K)).double()
+
+
+def some(n, seed=0, views=2):
+    draw = torch.Generator().manual_seed(seed)
+    xs = tuple(torch.randn(n, 3, 4, 4, generator=draw, dtype=torch.double) for _ in range(views))
+    return Batch(torch.arange(n), xs, torch.arange(n) % K)
+
+
+def made(net=norm, probe=lambda m: some(m, 1, 1), buffers=False, decay=0.0, **options: Any) -> IEG:
+    """Return the method with an optimiser, on demand after a step that left it momentum."""
+    method = IEG(Task(net, B, K, 1, probe=probe), **{"probe_size": M, **options})
+    method.optimiser = torch.optim.SGD(method.parameters(), lr=0.01, momentum=0.9, weight_decay=decay)
+    if buffers:
+        cross_entropy(method.net(some(4, 2).x), some(4).y).backward()
+        method.optimiser.step()
+        method.optimiser.zero_grad()
+    return method
+
+
+def slopes(method, batch):
+    """Return what `loss` finds out of the trusted examples."""
+    with batch_statistics(method.net):
+        return method.slopes(batch, some(M, 1, 1), *(method.net(x) for x in batch.views))
+
+
+def close(expected, actual, tolerance=1e-5):
+    torch.testing.assert_close(torch.as_tensor(expected), actual, rtol=tolerance, atol=tolerance)
+
+
+def test_a_guess_is_sharpened():
+    """P = (0.6, 0.3, 0.1) with tau = 1/2 is P^2, normalised; with tau = 1 it is P."""
+    z = torch.tensor([[0.6, 0.3, 0.1]]).log()
+
+    close([[0.782609, 0.195652, 0.021739]], guessed([z], 0.5, False))
+    close([[0.6, 0.3, 0.1]], guessed([z], 1.0, False))
+
+
+def test_guesses_of_two_views_with_and_without_logit_norm():
+    """The fixture: both views of three rows; and a tiny temperature, where powers of P underflow."""
+    plain = [[0.807676, 0.154451, 0.037873], [0.106507, 0.786986, 0.106507], [0.209126, 0.209126, 0.581748]]
+    normed = [[0.860830, 0.126627, 0.012542], [0.052338, 0.895323, 0.052338], [0.155842, 0.155842, 0.688315]]
+
+    close(plain, guessed([F3, HAT], 0.5, False))
+    close(normed, guessed([F3, HAT], 0.5, True))
+    close(torch.eye(K), guessed([F3, HAT], 0.001, False))
+
+
+def test_logits_are_divided_by_their_root_mean_square():
+    """That of the fixture is 0.745356; a batch of zeros stays one."""
+    close(F3 / 0.745356, unit(F3))
+    close(torch.zeros(2, K), unit(torch.zeros(2, K)))
+
+
+def test_divergence_of_two_views():
+    """The fixture, by rows; its gradient leaves z alone and is (p^ - p) / B for z^."""
+    z, z_hat = F3.clone().requires_grad_(), HAT.clone().requires_grad_()
+    each = divergence(z, z_hat, True)
+    each.mean().backward()
+
+    close([0.302929, 0.0, 0.119499], each)
+    assert z.grad is None
+    close((softmax(HAT, 1) - softmax(F3, 1)) / 3, z_hat.grad)
+
+
+def test_a_divergence_that_is_not_detached_pulls_both_ways():
+    """Its gradient for z is that of sum_k p (log p - log p^)."""
+    z = F3.clone().requires_grad_()
+    p = z.softmax(1)
+    expected = torch.autograd.grad((p * (p.log() - softmax(HAT, 1).log())).sum(), z)[0]
+
+    close(expected, torch.autograd.grad(divergence(z, HAT, False).sum(), z)[0])
+
+
+@pytest.mark.parametrize(
+    ("buffer", "theta", "slope", "weight"),
+    [
+        (0.0, 0.066667, [-0.093333, 0.093333, -0.186667], [0.333321, 0.0, 0.666643]),
+        (1.0, -0.023333, [-0.102333, 0.102333, -0.204667], [0.333322, 0.0, 0.666645]),
+    ],
+)
+def test_the_fixture_of_the_meta_step(buffer, theta, slope, weight):
+    """f = theta x with squared loss, omega0 = 1/3, eta = 0.1: where the step ends, the slopes there, the weights."""
+    net, x, y = nn.Linear(1, 1, bias=False), torch.tensor([[1.0], [1], [2]]), torch.tensor([1.0, -1, 1])
+    here = {"weight": torch.zeros(1, 1)}
+    gradient = (0 - y) @ x / 3
+    ahead = stepped(here["weight"], gradient, torch.tensor([[buffer]]), 0.1, 0.9, 0.0)
+    f, change = logits_along(net, here, {"weight": ahead - 1}, x)
+    actual = -0.1 * (f.squeeze(1) - y) * change.squeeze(1)
+
+    close([[theta]], ahead)
+    close(slope, actual)
+    close(weight, normalised(-actual, 1e-5))
+
+
+def test_weight_decay_shrinks_the_step_ahead():
+    """Theta' = Theta - eta (g + decay Theta); without a buffer that is all."""
+    close([2 - 0.1 * (3 + 0.5 * 2)], stepped(torch.tensor([2.0]), torch.tensor([3.0]), None, 0.1, 0.9, 0.5))
+
+
+@pytest.mark.parametrize(("label", "sign"), [(1, -1), (0, 1)])
+def test_a_label_is_kept_if_it_helps(label, sign):
+    """Logistic regression at 0 with a trusted 1: dL^p/dlam = -+ eta / 4, so a label 1 is kept and a 0 replaced."""
+
+    class Logistic(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.theta = nn.Parameter(torch.zeros(()))
+
+        def forward(self, x):
+            return torch.stack([torch.zeros_like(x), self.theta * x], 1)
+
+    one = torch.ones(1)
+    method = IEG(Task(Logistic, 1, 2, 1, probe=some), meta_lr=1e-4)
+    method.optimiser = torch.optim.SGD(method.parameters(), lr=0.1)
+    batch, probe = Batch(torch.arange(1), (one, one), torch.tensor([label])), Batch(one, (one,), torch.tensor([1]))
+    z = method.net(one)
+    found = method.slopes(batch, probe, z, z)
+
+    close([[0.5, 0.5]], found.guess)
+    close([sign * 0.25 * 1e-4], found.label, 1e-8)
+
+
+@pytest.mark.parametrize("through_guess", [False, True])
+@pytest.mark.parametrize("logit_norm", [False, True])
+def test_slopes_are_those_of_the_virtual_step(through_guess, logit_norm):
+    """Both slopes by finite differences: step for real, with momentum and decay, and look at L^p."""
+    options = {"through_guess": through_guess, "logit_norm": logit_norm, "lam0": 0.6}
+    method, batch, probe = made(buffers=True, decay=0.3, **options), some(B), some(M, 1, 1)
+    own, label, step = dict(method.net.named_parameters()), one_hot(batch.y, K).double(), 1e-5
+
+    def after(omega, lam):
+        views = [method.net(x) for x in batch.views]
+        p = torch.stack([softmax(z / z.square().mean().sqrt() if logit_norm else z, 1) for z in views]).mean(0)
+        g = p**2 / (p**2).sum(1, keepdim=True)
+        g = g if through_guess else g.detach()
+        target = lam[:, None] * label + (1 - lam[:, None]) * g
+        loss = -(omega[:, None] * target * views[0].log_softmax(1)).sum()
+        loss = loss + 0.3 / 2 * sum((p**2).sum() for p in own.values())
+        change = torch.autograd.grad(loss, list(own.values()))
+        moved = {
+            name: p - 0.1 * (c + 0.9 * method.optimiser.state[p]["momentum_buffer"])
+            for (name, p), c in zip(own.items(), change, strict=True)
+        }
+        decay = 0.3 / 2 * sum((p**2).sum() for p in moved.values())
+        return cross_entropy(functional_call(method.net, moved, (probe.x,)), probe.y) + decay
+
+    omega, lam = torch.full((B,), 1 / B).double(), torch.full((B,), 0.6).double()
+    found = slopes(method, batch)
+    with batch_statistics(method.net):
+        for b, row in enumerate(step * torch.eye(B).double()):
+            by_weight = (after(omega + row, lam) - after(omega - row, lam)) / (2 * step)
+            by_label = (after(omega, lam + row) - after(omega, lam - row)) / (2 * step)
+            torch.testing.assert_close(by_weight, found.weight[b], rtol=1e-4, atol=1e-8)
+            torch.testing.assert_close(by_label, found.label[b], rtol=1e-4, atol=1e-8)
+
+
+def test_the_momentum_of_the_optimiser_counts():
+    """With momentum = 0 the step ahead is another one; so it is before there is a buffer."""
+    batch = some(B)
+    found = slopes(made(buffers=True), batch).weight
+
+    assert not torch.allclose(found, slopes(made(buffers=True, momentum=0.0), batch).weight)
+    close(slopes(made(), batch).weight, slopes(made(momentum=0.0), batch).weight)
+
+
+def test_l2_is_the_decay_of_each_group():
+    """Without l2, or with a decay of 0, decay plays no part; a group of its own has its own."""
+    batch, bare = some(B), slopes(made(), some(B)).weight
+    close(bare, slopes(made(decay=0.3, l2=False), batch).weight)
+    assert not torch.allclose(bare, slopes(made(decay=0.3), batch).weight)
+
+    method = made()
+    *body, bias = method.parameters()
+    groups = [{"params": body, "weight_decay": 0.0}, {"params": [bias], "weight_decay": 0.3}]
+    method.optimiser = torch.optim.SGD(groups, lr=0.1)
+    found = slopes(method, batch).weight
+    assert not torch.allclose(bare, found)
+    assert not torch.allclose(slopes(made(decay=0.3), batch).weight, found)
+
+
+@pytest.mark.parametrize("halve", [False, True])
+@pytest.mark.parametrize("threshold", [0.0, 0.2, 1.0])
+def test_the_loss_is_that_of_a_loop_over_examples(monkeypatch, halve, threshold):
+    """All terms of the total, example by example, and their gradient: no other path leads to the network."""
+    monkeypatch.setattr(torch, "randint", lambda high, size, device: torch.arange(*size) + 2)
+    monkeypatch.setattr(torch, "randperm", lambda n, device: torch.arange(n).flip(0))
+    monkeypatch.setattr(torch, "rand", lambda n, device: torch.linspace(0, 1, n))
+    method, batch, probe = made(halve=halve, threshold=threshold), some(B), some(M, 1, 1)
+    found = slopes(method, batch)
+    gain = [max(-s.item(), 0.0) for s in found.weight]
+    weight = [v / (sum(gain) + 1e-5) for v in gain]
+    label, hot = torch.eye(K).double()[batch.y], torch.eye(K).double()
+    with batch_statistics(method.net):
+        z, z_hat = (method.net(x) for x in batch.views)
+        weighted, chosen, kl = 0.0, 0.0, 0.0
+        for b in range(B):
+            log_p, g = z[b].log_softmax(0), found.guess[b]
+            weighted -= weight[b] * ((0.9 * label[b] + 0.1 * g) * log_p).sum()
+            chosen -= ((label[b] if found.label[b] < 0 else g) * log_p).sum() / B
+            p = log_p.detach().exp()
+            kl += (p * (p.log() - z_hat[b].log_softmax(0))).sum() / B
+        guess = [found.guess[b] if weight[b] < threshold else label[b] for b in range(B)]
+        pool = [*zip(probe.x[2 : B + 2], hot[probe.y[2 : B + 2]], strict=True)]
+        pool += [*zip(batch.views[0], guess, strict=True), *zip(batch.views[1], guess, strict=True)]
+        beta = [max(u * u / 2, 1 - u * u / 2) for u in torch.linspace(0, 1, 3 * B).tolist()]
+        x, target = (
+            torch.stack([s * pool[i][j] + (1 - s) * pool[-1 - i][j] for i, s in enumerate(beta)]) for j in (0, 1)
+        )
+        out = method.net(x)
+        mixed = 0.0
+        for i in range(3 * B):
+            third = out[i // B * B : i // B * B + B]
+            log_p = (out[i] / third.square().mean().sqrt()).log_softmax(0)
+            mixed -= (target[i] * log_p).sum() * (1 / B if i < B else 5 / (2 * B))
+    expected = (weighted + chosen) / (2 if halve else 1) + mixed + 20 * kl
+
+    actual = method.loss(batch)
+    own = list(method.net.parameters())
+    torch.testing.assert_close(expected, actual, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(
+        torch.autograd.grad(expected, own), torch.autograd.grad(actual, own), rtol=1e-5, atol=1e-6
+    )
+    close([v / max(weight) for v in weight], method.weights, 1e-4)
+    close(cross_entropy(z, batch.y, reduction="none").detach().float(), method.losses)
+
+
+def test_without_all_but_weights_it_is_l2r():
+    """M-1: omega0 = 0, no momentum, no decay, no labels: the weights and the loss of L2R with delta = 1e-5 / eta."""
+    batch, task = some(B), Task(norm, B, K, 1, probe=lambda m: some(m, 1, 1))
+    method = made(omega0=0.0, momentum=0.0, l2=False, decay=0.3, buffers=False, **BARE)
+    l2r = L2R(task, probe_size=M, delta=1e-5 / 0.1)
+
+    torch.testing.assert_close(l2r.loss(batch), method.loss(batch))
+    torch.testing.assert_close(l2r.weights, method.weights)
+
+
+def test_every_component_can_be_left_out():
+    """M-3, M-4, M-6, M-8, M-9: the total is the sum of what is left, and without mixing none of it is drawn."""
+    batch, only = some(B), {"anchors": False, "k": 0.0}
+
+    def total(**options: Any) -> Tensor:
+        torch.manual_seed(0)
+        return made(**options).loss(batch).detach()
+
+    pair, mixed = total(**only), total(k=0.0) - total(**only)
+    consistent = total(anchors=False) - pair
+    assert mixed > 0
+    assert consistent > 0
+    torch.testing.assert_close(pair + mixed + consistent, total())
+    torch.testing.assert_close(total(anchors=False, k=10.0) - pair, consistent / 2)
+    assert not torch.allclose(total(**BARE), pair)
+    unmixed = total(k=0.0, alpha=0.0) - pair
+    assert not torch.allclose(unmixed, mixed)
+
+
+def test_without_relabelling_the_target_is_the_label():
+    """M-8: L_omega against Y alone, whole, and no L_lam."""
+    method, batch = made(**BARE), some(B)
+    weight = normalised(-slopes(method, batch).weight, 1e-5)
+    expected = (weight * cross_entropy(method.net(batch.x), batch.y, reduction="none")).sum()
+
+    torch.testing.assert_close(expected, method.loss(batch))
+
+
+def test_rows_that_are_not_mixed_are_seen_as_they_are():
+    """M-9: with alpha = 0 L_mix is the cross-entropy of trusted rows, and p times that of both views to g."""
+    method, batch, probe = made(alpha=0.0, logit_norm=False), some(3), some(3, 1, 1)
+    same = Batch(probe.index, (probe.x[:1],), probe.y[:1])  # whichever is drawn, it is this
+    guess = softmax(torch.randn(3, K, dtype=torch.double), 1)
+    with batch_statistics(method.net):
+        z = method.net(torch.cat([same.x.expand(3, -1, -1, -1), *batch.views]))
+        expected = cross_entropy(z[:3], same.y.expand(3)) + 5 * cross_entropy(z[3:], torch.cat([guess, guess]))
+
+        torch.testing.assert_close(expected, method.mixed(batch, same, guess))
+
+
+@pytest.mark.parametrize(("approximate", "mean"), [(True, 5 / 6), (False, 0.5 + 1 / math.pi)])
+def test_shares_are_folded(approximate, mean):
+    """At least a half of each row stays; the mean is 5/6 for the code's draw and 1/2 + 1/pi for a beta."""
+    torch.manual_seed(0)
+    shares = made(approximate=approximate).shares(torch.zeros(40_000))
+
+    assert 0.5 <= shares.min() <= shares.max() <= 1
+    assert shares.mean().item() == pytest.approx(mean, abs=0.003)
+
+
+def test_only_the_pass_over_the_first_view_moves_running_averages():
+    """They stand where one pass over it puts them."""
+    method, batch, once = made(), some(B), norm()
+    once(batch.x)
+    method.loss(batch)
+
+    torch.testing.assert_close(dict(once.named_buffers()), dict(method.net.named_buffers()))
+
+
+def test_where_no_example_helps_the_rest_still_learns():
+    """If nothing helps all weights are 0; relabelled and mixed examples and consistency remain, all finite."""
+    x = torch.ones(4, 3, 4, 4).double()
+    probe = Batch(torch.arange(4), (x,), torch.full((4,), 1))
+    batch = Batch(torch.arange(4), (x, x), torch.tensor([0, 2, 0, 2]))
+
+    def zero():
+        net = nn.Sequential(nn.Flatten(), nn.Linear(48, K)).double()
+        for p in net.parameters():
+            nn.init.zeros_(p)
+        return net
+
+    method = made(zero, lambda m: probe)
+    loss = method.loss(batch)
+    loss.backward()
+
+    assert torch.equal(torch.zeros(4), method.weights[:4])
+    assert loss.isfinite()
+    assert all(p.grad.isfinite().all() for p in method.parameters())
+
+
+def test_a_batch_of_one():
+    """One example, and one trusted one, give a finite loss."""
+    assert made(probe_size=1).loss(some(1)).isfinite()
+
+
+def test_bfloat16_is_near_float32():
+    """Under autocast loss and slopes are what they are without it, about."""
+
+    def half(n, seed=0, views=2):
+        return Batch(torch.arange(n), tuple(x.float() for x in some(n, seed, views).views), some(n).y)
+
+    def seen(**options: Any) -> tuple[Tensor, Tensor]:
+        torch.manual_seed(0)
+        method = made(lambda: norm().float(), lambda m: half(m, 1, 1), **options)
+        loss = method.loss(half(B))
+        loss.backward()
+        return loss.detach(), method.weights
+
+    for options in ({}, {"through_guess": True}):
+        expected = seen(**options)
+        with torch.autocast("cpu", torch.bfloat16):
+            actual = seen(**options)
+        torch.testing.assert_close(expected, actual, rtol=0.1, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *[("p", -1), ("k", -1), ("k", float("nan")), ("temperature", 0), ("lam0", 1.1), ("omega0", -1)],
+        *[("meta_lr", 0), ("momentum", 1.1), ("delta", -1), ("alpha", -1), ("threshold", 2)],
+    ],
+)
+def test_options_out_of_range_are_named(option, value):
+    """An error names the option, the value, and what it may be."""
+    with pytest.raises(ValueError, match=rf"{option} = {value}: give a number from"):
+        made(**{option: value})
+
+
+def test_switches_are_true_or_false():
+    """A word is no switch, and labels cannot be judged by examples without weight."""
+    with pytest.raises(ValueError, match="halve = 'no': give true or false"):
+        made(halve="no")
+    with pytest.raises(ValueError, match=r"omega0 = 0: .* relabel = false"):
+        made(omega0=0)

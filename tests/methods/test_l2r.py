@@ -1,0 +1,156 @@
+"""L2R: a loop over examples, the real virtual step, and what must hold where nothing helps."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call
+from torch.nn.functional import cross_entropy
+
+from cnlw_tools.methods import Batch, Task
+from cnlw_tools.methods.l2r import L2R, gains
+from cnlw_tools.methods.lookahead import logits_along, normalised
+
+K, B, M = 3, 6, 9
+
+
+def plain():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(48, 8), nn.Tanh(), nn.Linear(8, K)).double()
+
+
+def norm():
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 5, 3, bias=False), nn.BatchNorm2d(5), nn.LeakyReLU(0.1), nn.MaxPool2d(2), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(5, K)).double()
+
+
+def some(n, seed=0):
+    x = torch.randn(n, 3, 4, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.double)
+    return Batch(torch.arange(n), (x,), torch.arange(n) % K)
+
+
+def made(net=norm, probe=lambda m: some(m, 1), **options: Any) -> L2R:
+    return L2R(Task(net, B, K, 1, probe=probe), **{"probe_size": M, **options})
+
+
+def test_the_fixture_of_three_examples():
+    """f = theta x with squared loss: gains 1, -1, 2 weigh 1/3, 0, 2/3."""
+    net, x, y = nn.Linear(1, 1, bias=False), torch.tensor([[1.0], [1], [2]]), torch.tensor([[1.0], [-1], [1]])
+    nn.init.zeros_(net.weight)
+    f, change = logits_along(net, {"weight": net.weight.detach()}, {"weight": torch.tensor([[-1.0]])}, x)
+    gain = ((f - y) * change).squeeze(1)
+
+    torch.testing.assert_close(torch.tensor([1.0, -1, 2]), gain)
+    torch.testing.assert_close(torch.tensor([1 / 3, 0, 2 / 3]), normalised(gain, 0))
+
+
+def test_gains_are_those_of_the_virtual_step():
+    """u is minus the slope of L_v after a step with weights eps, by finite differences at eps = 0."""
+    method, batch, probe, step = made(plain), some(B), some(M, 1), 1e-4
+    own = dict(method.net.named_parameters())
+
+    def after(eps):
+        each = cross_entropy(method.net(batch.x), batch.y, reduction="none")
+        g = torch.autograd.grad((eps * each).sum(), list(own.values()))
+        moved = {name: p - change for (name, p), change in zip(own.items(), g, strict=True)}
+        return cross_entropy(functional_call(method.net, moved, (probe.x,)), probe.y)
+
+    rows = step * torch.eye(B, dtype=torch.double)
+    expected = torch.stack([(after(-row) - after(row)) / (2 * step) for row in rows])
+    torch.testing.assert_close(normalised(expected, 0), method.weigh(batch), rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(normalised(expected, 0.1), made(plain, delta=0.1).weigh(batch), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("net", [plain, norm])
+def test_the_loss_is_that_of_a_loop_over_examples(net):
+    """Each example's own gradient, times that of the trusted batch, rectified, normalised, times its loss."""
+    method, batch, probe = made(net), some(B), some(M, 1)
+    own = list(method.net.parameters())
+    g_v = torch.autograd.grad(cross_entropy(method.net(probe.x), probe.y), own)
+    each = cross_entropy(method.net(batch.x), batch.y, reduction="none")
+    u = []
+    for b in range(B):
+        g = torch.autograd.grad(each[b], own, retain_graph=True)
+        u.append(max(sum((p * q).sum().item() for p, q in zip(g, g_v, strict=True)), 0.0))
+    w = torch.tensor([v / sum(u) for v in u], dtype=torch.double)
+    expected = (w * each).sum()
+
+    actual = method.loss(batch)
+    torch.testing.assert_close(expected, actual)
+    torch.testing.assert_close(torch.autograd.grad(expected, own), torch.autograd.grad(actual, own))
+    torch.testing.assert_close((w / w.max()).float(), method.weights)
+    torch.testing.assert_close(each.detach().float(), method.losses)
+
+
+def test_gains_are_an_inner_product_of_logits():
+    """u_b = sum_k (p_bk - Y_bk) z'_bk, row by row."""
+    z, change, y = torch.randn(4, K), torch.randn(4, K), torch.tensor([0, 1, 2, 1])
+    expected = []
+    for b in range(4):
+        p = z[b].exp() / z[b].exp().sum()
+        expected.append(sum((p[k] - float(k == y[b])) * change[b, k] for k in range(K)))
+
+    torch.testing.assert_close(torch.stack(expected), gains(z, change, y))
+
+
+def test_trusted_examples_count_themselves():
+    """If the batch is the trusted one, the sum of gains is |g_v|^2 > 0, and wrong labels weigh less than right ones."""
+    batch = some(B)
+    weights = made(plain, probe=lambda m: batch).weigh(batch)
+    assert weights.sum().item() == pytest.approx(1)
+
+    turned = Batch(batch.index, batch.views, torch.cat([batch.y[:3], (batch.y[3:] + 1) % K]))
+    weights = made(plain, probe=lambda m: batch).weigh(turned)
+    assert weights[:3].sum() > weights[3:].sum()
+
+
+def test_where_nothing_helps_nothing_is_learned():
+    """If all gradients point away from the trusted one, all weights and the gradient are 0, and nothing is NaN."""
+    x = torch.ones(4, 3, 4, 4, dtype=torch.double)
+    method = made(plain, probe=lambda m: Batch(torch.arange(4), (x,), torch.full((4,), 1)))
+    for p in method.parameters():
+        nn.init.zeros_(p)
+    batch = Batch(torch.arange(4), (x,), torch.tensor([0, 2, 0, 2]))
+    loss = method.loss(batch)
+    loss.backward()
+
+    assert loss.item() == 0
+    assert all(torch.equal(torch.zeros_like(p), p.grad) for p in method.parameters())
+    assert torch.equal(torch.zeros(4), method.weights[:4])
+
+
+def test_only_the_pass_that_is_learned_from_moves_running_averages():
+    """They stand where one pass over the batch puts them."""
+    method, batch = made(), some(B)
+    once = norm()
+    once(batch.x)
+    method.loss(batch)
+
+    torch.testing.assert_close(dict(once.named_buffers()), dict(method.net.named_buffers()))
+
+
+def test_bfloat16_is_near_float32():
+    """Under autocast the weights are what they are without it, about."""
+    batch = Batch(torch.arange(B), (some(B).x.float(),), some(B).y)
+    method = made(lambda: norm().float(), probe=lambda m: Batch(torch.arange(m), (some(m, 1).x.float(),), some(m).y))
+    expected = method.weigh(batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        method.loss(batch).backward()
+        actual = method.weigh(batch)
+
+    torch.testing.assert_close(expected, actual, rtol=0.1, atol=0.05)
+
+
+def test_it_needs_trusted_examples():
+    """Without a probe set the error says how to get one."""
+    with pytest.raises(ValueError, match=r"L2R needs a trusted set, .* `--probe 10`"):
+        L2R(Task(plain, B, K, 1))
+
+
+@pytest.mark.parametrize(("option", "value"), [("delta", -1.0), ("delta", float("nan"))])
+def test_options_out_of_range_are_named(option, value):
+    """An error names the option, the value, and what it may be."""
+    with pytest.raises(ValueError, match=rf"{option} = {value}: give a number from"):
+        made(**{option: value})
