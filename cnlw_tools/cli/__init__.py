@@ -11,6 +11,7 @@ from cnlw_tools.cli.list import list_
 from cnlw_tools.cli.plan import plan
 from cnlw_tools.cli.show import show
 from cnlw_tools.cli.train import train
+from cnlw_tools.cli.train_mentor import train_mentor
 from cnlw_tools.cli.validate import validate
 
 
@@ -46,5 +47,5 @@ def _sentence(error: Exception) -> str:
     return ". ".join([said, *getattr(error, "__notes__", [])])
 
 
-for command in (build, diff, list_, plan, show, train, validate):
+for command in (build, diff, list_, plan, show, train, train_mentor, validate):
     main.add_command(command)

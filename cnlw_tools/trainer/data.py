@@ -103,6 +103,21 @@ def load(
     return {name: _split(name, [(path, kept[path]) for path in some]) for name, some in paths.items()}
 
 
+def verdicts(build: Path, config: str) -> NDArray[np.bool_]:
+    """Return which given labels of the split `verified` are correct, by row: the only truth that is for learners.
+
+    Raises:
+        ValueError: the config has no such split
+        LookupError: the build has no such config
+    """
+    card = record.load(build)
+    segments = pick(card.configs, config, f"config of {build}").segments
+    if "verified" not in segments:
+        raise ValueError(f"{build}: {config} has no verified labels: build it with --verified 20, say")
+    paths = _files(build, card, segments["verified"])
+    return ~np.concatenate([np.array(_column(path, "is_noisy"), bool) for path in paths])
+
+
 def default_cache() -> Path:
     """Return where decoded pixels are kept: $CNLW_CACHE, or a folder in the user's cache."""
     if said := os.environ.get("CNLW_CACHE"):

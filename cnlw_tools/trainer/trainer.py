@@ -42,6 +42,7 @@ class Trainer:
     changes: Mapping[str, Any] = field(default_factory=dict)  # of the preset: epochs, batch_size, lr ...
     options: Mapping[str, Any] = field(default_factory=dict)  # of the method; they go before the preset's
     quick: bool = False  # the preset's `quick` epochs instead of all
+    split: str = "train"  # that is learned from
     seed: int = 0
     device: str = "auto"  # or cpu, cuda
     out: Path | str | None = None  # folder of the run; none: runs/DATASET/CONFIG/METHOD_sSEED
@@ -82,6 +83,10 @@ class Trainer:
                 self.workers or engine.cores(),
                 tell,
             )
+        if self.split not in splits:
+            there = f"{self.build}: {self.config} has no split {self.split!r}, only {', '.join(splits)}"
+            raise ValueError(f"{there}: build it with --{self.split} 20, say")
+        splits["train"] = splits[self.split]
         views = {name: compose(ops) for name, ops in how.views.items()}
         scaled = scale(splits["train"], device)
         feeds = {name: Feed(split, device, self.seed, views, scaled) for name, split in splits.items()}
@@ -127,6 +132,7 @@ class Trainer:
         options, rate = dict(options), options.get("noise_rate")
         options.pop("noise_rate", None)
         size = train.shape[-1]
+        net: Callable[[], nn.Module]
         if callable(self.net):
             net = partial(self.net, len(train.classes), size)
         else:

@@ -62,7 +62,7 @@ def test_a_probe_that_is_missing_is_an_error(trainer, builds, tmp_path):
     del said["cnlw"]["configs"]["blue_40_probe2"]["segments"]["probe"]
     card.write_text("---\n".join([head, yaml.safe_dump(said), rest]))
 
-    with pytest.raises(ValueError, match="Probing needs a trusted set.*--probe 10"):
+    with pytest.raises(ValueError, match=r"Probing needs a trusted set.*--probe 10"):
         trainer(method=Probing, build=other).fit()
     assert not (tmp_path / "run").exists()
 

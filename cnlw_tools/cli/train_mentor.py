@@ -1,0 +1,71 @@
+"""``cnlw train-mentor``: fit the small network that weighs examples for `mentornet` and `mentormix`."""
+
+from pathlib import Path
+
+import click
+
+from cnlw_tools.cli.options import ROOT, WORKERS
+
+
+@click.command("train-mentor")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The mentor, a .json file.")
+@click.option("--rule", help="Fit it to a rule: pd, self_paced ...; without one, to verified labels of a build.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of a build with a split `verified`.")
+@click.option("--config", help="A config of it.")
+@click.option("--percentile", default=0.9, show_default=True, help="Of the losses; what the mentor compares with.")
+@click.option("--preset", "plan", help="How the student trains.  [default: the dataset's]")
+@click.option("--epochs", type=int, help="Of the student.  [default: the preset's]")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda or auto.")
+@ROOT
+@WORKERS
+def train_mentor(
+    out: Path,
+    rule: str | None,
+    data: Path | None,
+    config: str | None,
+    percentile: float,
+    plan: str | None,
+    epochs: int | None,
+    seed: int,
+    device: str,
+    root: Path | None,
+    workers: int | None,
+) -> None:
+    """Fit a mentor to a rule, or to how a student fares on labels that somebody has verified.
+
+    Use it with `cnlw train --method mentornet -o mentor=FILE.json`.
+    """
+    from cnlw_tools.cli.progress import Bars
+    from cnlw_tools.files import aside
+    from cnlw_tools.lookup import pick
+    from cnlw_tools.methods.mentor_fit import fit, predefined, to_json
+    from cnlw_tools.methods.rules import RULES
+    from cnlw_tools.trainer import Trainer
+    from cnlw_tools.trainer.mentor import data_driven_mentor
+
+    if out.suffix != ".json":
+        raise ValueError(f"{out}: a mentor is a .json file: name it so")
+    if (rule is None) == (data is None or config is None):
+        raise ValueError("say --rule pd, or --data BUILD and --config CONFIG: one of the two")
+    if rule is not None:
+        fitted, made = fit(predefined(pick(RULES, rule, "rule")), seed), {"rule": rule, "seed": seed}
+    else:
+        student = Trainer(
+            str(data),
+            str(config),
+            plan=plan,
+            changes={"epochs": epochs},
+            split="verified",
+            seed=seed,
+            device=device,
+            out=out.with_suffix(".student"),
+            root=root,
+            workers=workers,
+        )
+        with Bars() as bars:
+            fitted = data_driven_mentor(student, percentile, seed, bars)
+        made = {"data": str(data), "config": config, "percentile": percentile, "seed": seed}
+    with aside(out) as draft:
+        draft.write_text(to_json(fitted, **made), encoding="utf-8")
+    click.echo(f"{out}: {100 * fitted.agreement:.2f} % of held-out rows on the right side, error {fitted.error:.3g}")

@@ -1,0 +1,48 @@
+"""Fits a data-driven mentor: a student learns from verified labels, and its losses show what a wrong one looks like.
+
+Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055), MentorNet DD.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+
+from cnlw_tools.methods.mentor_fit import Fitted, Rows, data_driven, every_percent, fit
+from cnlw_tools.trainer.data import Tell, verdicts
+from cnlw_tools.trainer.run import Metrics
+from cnlw_tools.trainer.trainer import Trainer
+
+
+def data_driven_mentor(
+    student: Trainer,
+    percentile: float,
+    seed: int,
+    tell: Tell = lambda *_: None,
+    each: Callable[[Metrics], None] = lambda line: None,
+) -> Fitted:
+    """Train a student on the split `verified` and fit a mentor to its losses.
+
+    Args:
+        student: what to train; its `split` should be `verified`
+        percentile: of the losses of an epoch; the difference to it is what the mentor sees
+        seed: of the fit
+        tell: see `Trainer.fit`
+        each: see `Trainer.fit`
+
+    Raises:
+        ValueError: the config has no verified labels
+    """
+    correct = verdicts(Path(student.build), student.config)
+    student.fit(tell, each)
+    return fit(rows(student.folder, correct, percentile), seed)
+
+
+def rows(run: Path, correct: np.ndarray, percentile: float) -> Rows:
+    """Return what a mentor is fitted to: the losses of a run on n examples, whose labels are ``correct``, (n,)."""
+    table = pq.read_table(run / "examples.parquet", columns=["epoch", "row", "loss"]).to_pandas()
+    history = table.pivot(index="epoch", columns="row", values="loss").ffill().bfill()  # an epoch leaves out a rest
+    epoch, losses = every_percent(torch.from_numpy(history.to_numpy(np.float32)))
+    return data_driven(epoch, losses, torch.from_numpy(correct).repeat(100), percentile)
