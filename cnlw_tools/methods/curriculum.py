@@ -14,9 +14,9 @@ percentile is that of the whole batch, and dropout takes its share of each rank'
 import torch
 from torch import Tensor, nn
 
-from cnlw_tools.lookup import suggest
 from cnlw_tools.methods import ranks
 from cnlw_tools.methods.mentor import SHIPPED, read
+from cnlw_tools.methods.options import choice, number
 from cnlw_tools.methods.rules import RULES, Rule, percentile
 
 
@@ -29,15 +29,12 @@ def rule(mentor: str) -> Rule:
     """Return a rule by its name, the network that comes with the package, or the one in a JSON file.
 
     Raises:
-        LookupError: no such rule
-        OSError, ValueError: no such file, or no mentor in it
+        ValueError: no such rule, or no mentor in the file
+        OSError: no such file
     """
     if mentor == SHIPPED or mentor.endswith(".json"):
         return read(mentor)
-    if mentor not in RULES:
-        names = [*RULES, SHIPPED, "FILE.json"]
-        raise LookupError(f"unknown mentor {mentor!r}.{suggest(mentor, names)} There are: {', '.join(names)}")
-    return RULES[mentor]
+    return RULES[choice("mentor", mentor, [*RULES, SHIPPED, "FILE.json"])]
 
 
 def schedule(text: str) -> tuple[float, ...]:
@@ -53,7 +50,7 @@ def schedule(text: str) -> tuple[float, ...]:
         pairs = []
     if sum(n for _, n in pairs) != 100 or not all(0 <= rate <= 1 and n >= 0 for rate, n in pairs):
         form = "pairs 'rate,percents,rate,percents', rates from 0 to 1, 100 percents in all"
-        raise ValueError(f"dropout is {text!r}: give {form}")
+        raise ValueError(f"example_dropout = {text!r}: give {form}")
     return tuple(rate for rate, n in pairs for _ in range(n))
 
 
@@ -72,14 +69,14 @@ class Curriculum(nn.Module):
     Args:
         mentor: a rule's name | "learned_pd" | FILE.json, written by mentor_fit.py
         percentile: p, from 0 to 1
-        decay: d, from 0 (the percentile of this batch alone) to below 1
+        decay: d, from 0 (the percentile of this batch alone) to 0.9999
         burn_in: percent of the training; v is 1 while e < burn_in - 1, as in the code
         fixed_epoch: e stands still at burn_in, as the data-driven mentor has it, for the dropout too
-        dropout: r, as ``schedule`` reads it
+        example_dropout: r, as ``schedule`` reads it
 
     Raises:
-        ValueError: a value outside its range
-        LookupError, OSError: no such mentor
+        ValueError: a value outside its range; no such mentor
+        OSError: no such file
     """
 
     threshold: Tensor
@@ -91,17 +88,12 @@ class Curriculum(nn.Module):
         decay: float = 0.5,
         burn_in: int = 0,
         fixed_epoch: bool = False,
-        dropout: str = "0,100",
+        example_dropout: str = "0,100",
     ) -> None:
         super().__init__()
-        if not 0 <= percentile <= 1:
-            raise ValueError(f"percentile is {percentile}: give a share from 0 to 1")
-        if not 0 <= decay < 1:
-            raise ValueError(f"decay is {decay}: give a share from 0 to below 1")
-        if not 0 <= burn_in <= 100:
-            raise ValueError(f"burn_in is {burn_in}: give a percent of the training, from 0 to 100")
-        self.rule, self.dropout = rule(mentor), schedule(dropout)
-        self.percentile, self.decay, self.burn_in, self.fixed_epoch = percentile, decay, burn_in, fixed_epoch
+        self.rule, self.dropout = rule(mentor), schedule(example_dropout)
+        self.percentile, self.decay = number("percentile", percentile, 0, 1), number("decay", decay, 0, 0.9999)
+        self.burn_in, self.fixed_epoch = int(number("burn_in", burn_in, 0, 100)), fixed_epoch
         self.register_buffer("threshold", torch.zeros(()))
 
     @torch.no_grad()

@@ -22,8 +22,6 @@ Over ranks the threshold is that of the whole batch; partners come from an examp
 Not done here: the code decays no weights while it reweighs a second time, by accident; example dropout, off in it too.
 """
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -32,6 +30,7 @@ from cnlw_tools.methods.base import Batch, Method, Task
 from cnlw_tools.methods.batchnorm import batch_statistics
 from cnlw_tools.methods.curriculum import Curriculum
 from cnlw_tools.methods.mixing import beta, folded, mix
+from cnlw_tools.methods.options import number
 
 
 def chances(v: Tensor, temperature: float = 1.0) -> Tensor:
@@ -69,8 +68,8 @@ class MentorMix(Method):
         temperature: T
 
     Raises:
-        ValueError: an option outside its range
-        LookupError, OSError: no such mentor
+        ValueError: an option outside its range; no such mentor
+        OSError: no such file
     """
 
     off = {"alpha": 0.0, "mentor": "baseline"}  # noqa: RUF012, read only
@@ -91,11 +90,8 @@ class MentorMix(Method):
         temperature: float = 1.0,
     ) -> None:
         super().__init__(task)
-        if not 0 <= alpha < math.inf:
-            raise ValueError(f"alpha is {alpha}: give a number from 0 on")
-        if not 0 < temperature < math.inf:
-            raise ValueError(f"temperature is {temperature}: give a number above 0")
-        self.alpha, self.hard_switch, self.temperature = alpha, hard_switch, temperature
+        self.alpha, self.temperature = number("alpha", alpha, 0), number("temperature", temperature, 0.001)
+        self.hard_switch = hard_switch
         self.individual = Curriculum(mentor, percentile, decay, burn_in)
         self.mixed = Curriculum(mentor, percentile, decay, burn_in) if second_reweight else None
 

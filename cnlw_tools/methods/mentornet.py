@@ -12,7 +12,7 @@ of a student whose labels had been verified. The mean is over the batch and not 
 that the mentor mistrusts is a short one.
 
 Defaults are the paper's predefined curriculum (PD) at up to 40 % of noise. The data-driven one (DD), at 20 %, is
-mentor = FILE.json, percentile 0.8, burn_in 18, fixed_epoch and dropout "0.5,17,0.05,78,0.9,5".
+mentor = FILE.json, percentile 0.8, burn_in 18, fixed_epoch and example_dropout "0.5,17,0.05,78,0.9,5".
 
 Not done here: weight decay times the mean of v, as in the code; a step of the trainer decays by the full one.
 Updates of the mentor while the student learns: as in the code, it is fitted beforehand (mentor_fit.py).
@@ -28,7 +28,7 @@ from cnlw_tools.methods.curriculum import Curriculum
 class MentorNet(Method):
     """Weights from a curriculum. Options: see ``Curriculum``."""
 
-    off = {"mentor": "baseline", "dropout": "0,100"}  # noqa: RUF012, read only
+    off = {"mentor": "baseline", "example_dropout": "0,100"}  # noqa: RUF012, read only
     paper = "Jiang et al. 2018, arXiv:1712.05055"
     across = "gathers"
 
@@ -40,10 +40,10 @@ class MentorNet(Method):
         decay: float = 0.5,
         burn_in: int = 0,
         fixed_epoch: bool = False,
-        dropout: str = "0.5,17,0.05,83",
+        example_dropout: str = "0.5,17,0.05,83",
     ) -> None:
         super().__init__(task)
-        self.curriculum = Curriculum(mentor, percentile, decay, burn_in, fixed_epoch, dropout)
+        self.curriculum = Curriculum(mentor, percentile, decay, burn_in, fixed_epoch, example_dropout)
 
     def loss(self, batch: Batch) -> Tensor:
         """v l, averaged."""

@@ -44,7 +44,8 @@ def test_burn_in_lasts_a_percent_less_than_it_says(progress, burnt):
 def test_a_fixed_epoch_stands_still_for_rule_and_dropout():
     """At 95 %, with e held at 18, PD still takes everything and dropout is that of 18 %."""
     free, fixed = (
-        Curriculum("pd", 0.5, decay=0, burn_in=18, fixed_epoch=fixed, dropout="0,19,1,81") for fixed in (False, True)
+        Curriculum("pd", 0.5, decay=0, burn_in=18, fixed_epoch=fixed, example_dropout="0,19,1,81")
+        for fixed in (False, True)
     )
 
     assert free(LOSSES, 0.95).tolist() == [0] * 5
@@ -82,7 +83,7 @@ def test_schedule():
 )
 def test_schedule_refuses(text):
     """What is no schedule of a hundred percents is named, with the form it should have."""
-    with pytest.raises(ValueError, match=r"dropout is .* give pairs"):
+    with pytest.raises(ValueError, match=r"example_dropout = .* give pairs"):
         schedule(text)
 
 
@@ -145,20 +146,20 @@ def test_a_threshold_survives_a_restart():
         {"decay": -0.1},
         {"burn_in": 101},
         {"burn_in": -1},
-        {"dropout": "0.5"},
+        {"example_dropout": "0.5"},
     ],
 )
 def test_an_option_out_of_range_is_named(options):
     """The message has the option, its value and the range."""
     ((name, value),) = options.items()
 
-    with pytest.raises(ValueError, match=rf"{name} is '?{value}'?: give"):
+    with pytest.raises(ValueError, match=rf"{name} = '?{value}'?: give"):
         Curriculum(**{"mentor": "pd", "percentile": 0.7, **options})
 
 
 def test_an_unknown_mentor_is_named():
-    """With what was probably meant, and what there is."""
+    """With what there is, and what was probably meant."""
     with pytest.raises(
-        LookupError, match=r"unknown mentor 'focall'\. Did you mean 'focal'\? There are: baseline, .*FILE"
+        ValueError, match=r"mentor = 'focall': there are baseline, .*FILE\.json\. Did you mean 'focal'\?"
     ):
         rule("focall")

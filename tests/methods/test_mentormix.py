@@ -299,5 +299,5 @@ def test_bfloat16_is_near():
 )
 def test_an_option_out_of_range_is_named(option, value):
     """The message has the option, its value and the range."""
-    with pytest.raises(ValueError, match=rf"{option} is {value}: give"):
+    with pytest.raises(ValueError, match=rf"{option} = {value}: give"):
         made(**{option: value})

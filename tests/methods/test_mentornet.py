@@ -38,7 +38,7 @@ def batch(seed=0, n=B):
 @pytest.mark.parametrize("mentor", RULES)
 def test_oracle(mentor):
     """The mean of weight times loss, with a threshold that moves by batch after batch and example dropout."""
-    method = made(mentor=mentor, percentile=0.6, decay=0.3, dropout="0.25,100")
+    method = made(mentor=mentor, percentile=0.6, decay=0.3, example_dropout="0.25,100")
     method.progress, gamma = 0.5, 0.0
     for seed in range(3):
         one = batch(seed)
@@ -66,7 +66,7 @@ def test_off_is_cross_entropy():
 @pytest.mark.parametrize("mentor", ["pd", "learned_pd"])
 def test_the_gradient_is_that_of_constant_weights(mentor):
     """Nothing flows through v, and every parameter learns; the mentor's weights are none of them."""
-    method, one = made(mentor=mentor, dropout="0,100"), batch()
+    method, one = made(mentor=mentor, example_dropout="0,100"), batch()
     method.progress = 0.95
     method.loss(one).backward()
 
@@ -80,7 +80,7 @@ def test_the_gradient_is_that_of_constant_weights(mentor):
 
 def test_weights_of_zero_are_a_step_of_zero():
     """Where everything is dropped the loss is 0, and so is the gradient, which is there."""
-    method = made(dropout="1,100")
+    method = made(example_dropout="1,100")
     loss = method.loss(batch())
     loss.backward()
 
@@ -90,7 +90,7 @@ def test_weights_of_zero_are_a_step_of_zero():
 
 def test_a_batch_of_one():
     """Its loss is its percentile, half of which is the threshold of the first step: too hard for self-paced."""
-    easy, hard = made(dropout="0,100", mentor="hard_mining"), made(dropout="0,100", mentor="self_paced")
+    easy, hard = made(example_dropout="0,100", mentor="hard_mining"), made(example_dropout="0,100", mentor="self_paced")
     one = batch(n=1)
 
     assert easy.loss(one).item() == pytest.approx(cross_entropy(net()(one.x), one.y).item())
@@ -132,15 +132,17 @@ def test_a_step_never_waits_for_the_device(mentor):
 
 def test_bfloat16_is_near():
     """Under autocast the loss hardly moves."""
-    exact, near = made(dropout="0,100", mentor="spcl"), made(dropout="0,100", mentor="spcl")
+    exact, near = made(example_dropout="0,100", mentor="spcl"), made(example_dropout="0,100", mentor="spcl")
     with torch.autocast("cpu", torch.bfloat16):
         loss = near.loss(batch())
 
     assert loss.item() == pytest.approx(exact.loss(batch()).item(), rel=0.03)
 
 
-@pytest.mark.parametrize(("option", "value"), [("percentile", 70), ("decay", 1), ("burn_in", 200), ("dropout", "0.5")])
+@pytest.mark.parametrize(
+    ("option", "value"), [("percentile", 70), ("decay", 1), ("burn_in", 200), ("example_dropout", "0.5")]
+)
 def test_an_option_out_of_range_is_named(option, value):
     """The message has the option, its value and the range."""
-    with pytest.raises(ValueError, match=rf"{option} is '?{value}'?: give"):
+    with pytest.raises(ValueError, match=rf"{option} = '?{value}'?: give"):
         made(**{option: value})
