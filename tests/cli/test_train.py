@@ -1,6 +1,7 @@
 """``cnlw train``, as a user types it."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ from click.testing import CliRunner
 
 from cnlw_tools import recipe
 from cnlw_tools.build import build
-from cnlw_tools.cli import main, train
+from cnlw_tools.cli import main
 
 PLAN = """# A small one
 net = "mlp1"
@@ -91,7 +92,7 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--method", "mentormx"], "unknown method 'mentormx'. Did you mean"),
+        (["--config", "blue_40", "--method", "mentormx"], "unknown method 'mentormx'. Did you mean"),
         (["--config", "blue_41"], "Did you mean 'blue_40'"),
         ([], "holds 2 configs: name one by --config: blue_20, blue_40"),
         (["--noise", "blue"], "--noise and --level go together"),
@@ -111,19 +112,20 @@ def test_what_is_wrong_is_said_in_a_line(here, tmp_path, arguments, message):
     assert done.exit_code == 1
     assert done.exception is None or isinstance(done.exception, SystemExit)
     assert len(done.output.splitlines()) == 1
-    assert __import__("re").search(message, done.output), done.output
+    assert re.search(message, done.output), done.output
     assert not (tmp_path / "runs").exists()
 
 
 def test_without_a_build_it_makes_the_embedded_one(here, tmp_path, monkeypatch):
     """shapes, red 40, in builds/."""
     (tmp_path / "builds").unlink()
-    wanted = []
-    monkeypatch.setattr("cnlw_tools.build.build", lambda recipe, *rest: wanted.append(recipe) or pytest.skip.Exception)
-    with pytest.raises(AttributeError):
-        train._build(None, here / "root")
 
-    assert [(r.dataset, r.noise, r.levels) for r in wanted] == [("shapes", "red", (40,))]
+    def wanted(recipe, root, data_dir, out, workers):
+        raise ValueError(f"wanted {recipe.dataset} {recipe.noise} {recipe.levels} in {out}")
+
+    monkeypatch.setattr("cnlw_tools.build.build", wanted)
+
+    assert "wanted shapes red (40,) in builds/shapes" in cnlw(here).output
 
 
 def test_without_torch_it_says_what_to_install(here):
