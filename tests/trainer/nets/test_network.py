@@ -1,0 +1,112 @@
+"""A chain of blocks, pooled features, dropout, a head; and derivatives of every kind through it."""
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call, jvp
+from torch.nn.functional import cross_entropy
+
+from cnlw_tools.methods.batchnorm import batch_statistics
+from cnlw_tools.trainer.nets import Network, build
+from cnlw_tools.trainer.nets.network import at_least
+
+
+def toy(dropout=0.0):
+    torch.manual_seed(0)
+    return Network([nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 3)], 5, 2, dropout)
+
+
+def test_formula():
+    """Features are means over pixels, logits linear in them."""
+    net, x = toy(), torch.randn(3, 3, 8, 8)
+    first = net.blocks[0](x)
+    second = net.blocks[1](first)
+    features = torch.stack([torch.stack([plane.mean() for plane in image]) for image in second])
+
+    assert [h.shape for h in net.block_features(x)] == [(3, 4, 6, 6), (3, 5, 4, 4)]
+    torch.testing.assert_close(net.block_features(x)[1], second)
+    torch.testing.assert_close(net.features(x), features)
+    torch.testing.assert_close(net(x), features @ net.head.weight.T + net.head.bias)
+
+
+def test_own_pool():
+    """A network may pool otherwise."""
+    net = Network([nn.Identity()], 12, 2, pool=nn.Flatten())
+
+    assert net.features(torch.ones(1, 3, 2, 2)).shape == (1, 12)
+
+
+def test_dropout_is_before_the_head():
+    """Dropout falls on the features, in training alone."""
+    net, x = toy(dropout=1.0), torch.randn(3, 3, 8, 8)
+
+    torch.testing.assert_close(net(x), net.head.bias.expand(3, 2))
+    assert not torch.equal(net.eval()(x), net.head.bias.expand(3, 2))
+
+
+def test_dropout_inside_comes_first():
+    """Where the architecture has dropouts inside its blocks, it is their chance that is set."""
+    wide, plain, coteaching = (build(name, 10, 32, dropout=0.3) for name in ("wrn28_2", "conv_small", "cnn9"))
+    inside = [layer.p for layer in wide.blocks.modules() if isinstance(layer, nn.Dropout)]
+
+    assert inside == [0.3] * 12  # one a unit
+    assert wide.dropout.p == 0.0
+    assert plain.dropout.p == 0.3
+    assert [layer.p for layer in coteaching.modules() if isinstance(layer, nn.Dropout2d)] == [0.3, 0.3]
+
+
+def test_a_chance():
+    """A chance below 0 or above 1 is none."""
+    for p in (-0.1, 1.1):
+        with pytest.raises(ValueError, match=rf"dropout = {p}: .* from 0 to 1"):
+            build("conv_small", 10, 32, dropout=p)
+
+
+def test_at_least():
+    """The error says what is needed, what there is and what to do."""
+    at_least(8, 8, "x")
+    with pytest.raises(ValueError, match=r"x needs images of 8 x 8 pixels or more, and these are 7 x 7: .* --size 8"):
+        at_least(8, 7, "x")
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:FutureWarning")  # PyTorch's own, on the first jvp
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("conv_small", 16),
+        ("cnn9", 28),
+        ("vgg13_cifar", 32),
+        ("resnet32", 8),
+        ("resnet29", 8),
+        ("wrn28_2", 8),
+        ("densenet100", 8),
+        ("inception_v2", 32),
+        ("resnet18", 32),
+        ("mobilenet_v2", 32),
+        pytest.param("resnet32_wide", 4, marks=pytest.mark.slow),
+        pytest.param("inception_v3", 75, marks=pytest.mark.slow),
+        pytest.param("efficientnet_b5", 32, marks=pytest.mark.slow),
+    ],
+)
+def test_derivatives(name, size):
+    """What L2R asks for: the slope of each loss along v, forwards, is d/de <d/dw sum(e l), v>, twice backwards."""
+    torch.manual_seed(0)
+    net = build(name, 5, size, dropout=0.0).double()
+    for layer in net.modules():
+        if type(layer).__name__ == "StochasticDepth":
+            layer.p = 0.0
+    x, y = torch.randn(3, 3, size, size, dtype=torch.double), torch.arange(3)
+    weights = dict(net.named_parameters())
+    v = {key: torch.randn_like(w) for key, w in weights.items()}
+
+    def losses(w):
+        return cross_entropy(functional_call(net, w, (x,)), y, reduction="none")
+
+    with batch_statistics(net):
+        _, forwards = jvp(losses, ({key: w.detach() for key, w in weights.items()},), (v,))
+        e = torch.zeros(3, dtype=torch.double, requires_grad=True)
+        slopes = torch.autograd.grad((e * losses(weights)).sum(), list(weights.values()), create_graph=True)
+        (twice,) = torch.autograd.grad(sum((g * d).sum() for g, d in zip(slopes, v.values(), strict=True)), e)
+
+    torch.testing.assert_close(forwards, twice)
+    assert twice.abs().min() > 0
