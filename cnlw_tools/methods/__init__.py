@@ -3,10 +3,24 @@
 from collections.abc import Mapping
 
 from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
+from cnlw_tools.methods.bootstrap import Bootstrap
+from cnlw_tools.methods.dropout import Dropout
+from cnlw_tools.methods.h_alpha import HAlpha
+from cnlw_tools.methods.mixup import Mixup
+from cnlw_tools.methods.noise_layer import NoiseLayer
+from cnlw_tools.methods.s_model import SModel
 from cnlw_tools.methods.vanilla import Vanilla
+from cnlw_tools.methods.weight_decay import WeightDecay
 
 __all__ = ["METHODS", "Batch", "Method", "Phase", "Sweep", "Task"]
 
 METHODS: Mapping[str, type[Method]] = {
     "vanilla": Vanilla,
+    "weight_decay": WeightDecay,
+    "dropout": Dropout,
+    "s_model": SModel,
+    "bootstrap": Bootstrap,
+    "mixup": Mixup,
+    "noise_layer": NoiseLayer,
+    "h_alpha": HAlpha,
 }
