@@ -3,17 +3,33 @@
 from collections.abc import Mapping
 
 from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
+from cnlw_tools.methods.bootstrap import Bootstrap
+from cnlw_tools.methods.dropout import Dropout
+from cnlw_tools.methods.h_alpha import HAlpha
 from cnlw_tools.methods.ieg import IEG
 from cnlw_tools.methods.l2r import L2R
 from cnlw_tools.methods.mentormix import MentorMix
 from cnlw_tools.methods.mentornet import MentorNet
+from cnlw_tools.methods.mixup import Mixup
+from cnlw_tools.methods.noise_layer import NoiseLayer
+from cnlw_tools.methods.s_model import SModel
 from cnlw_tools.methods.vanilla import Vanilla
+from cnlw_tools.methods.weight_decay import WeightDecay
 
 __all__ = ["METHODS", "Batch", "Method", "Phase", "Sweep", "Task"]
 
 METHODS: Mapping[str, type[Method]] = {
     "vanilla": Vanilla,
-    # curricula, mixed examples
+    "weight_decay": WeightDecay,
+    "dropout": Dropout,
+    # other targets
+    "bootstrap": Bootstrap,
+    "h_alpha": HAlpha,
+    # a model of the noise
+    "s_model": SModel,
+    "noise_layer": NoiseLayer,
+    # mixed examples, curricula
+    "mixup": Mixup,
     "mentornet": MentorNet,
     "mentormix": MentorMix,
     # a trusted set

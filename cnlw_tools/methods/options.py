@@ -1,7 +1,7 @@
 """Checks of options: an error says which one, what it was, and what it may be."""
 
 from collections.abc import Iterable
-from math import inf, isfinite
+from math import ceil, inf, isfinite
 
 from cnlw_tools.lookup import suggest
 
@@ -33,10 +33,10 @@ def choice(option: str, value: str, names: Iterable[str]) -> str:
 
 
 def epochs(option: str, value: float, total: int) -> int:
-    """Return how many of ``total`` epochs are meant: below 1 a share of them, from 1 on their number.
+    """Return how many of ``total`` epochs are meant: below 1 a share of them, rounded up, from 1 on their number.
 
     Raises:
         ValueError: it is no number from 0 up
     """
     number(option, value, 0)
-    return min(int(value * total + 0.5) if value < 1 else int(value), total)
+    return min(ceil(round(value * total, 9)) if value < 1 else int(value), total)

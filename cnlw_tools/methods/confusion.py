@@ -1,0 +1,28 @@
+"""Which labels are given to what a network takes for which class: a first estimate of the transition matrix.
+
+hard    c_ij = #{t: argmax p_t = i, y_t = j} / #{t: argmax p_t = i}
+soft    c_ij = sum_t p_t(i) 1[y_t = j] / sum_t p_t(i)
+"""
+
+import torch
+from torch import Tensor, nn
+
+from cnlw_tools.methods.base import Sweep
+from cnlw_tools.methods.mixing import one_hot
+
+
+@torch.no_grad()
+def confusion(net: nn.Module, sweep: Sweep, classes: int, kind: str) -> Tensor:
+    """Return c, (K, K); rows sum to 1, but that of a class that is never likeliest is 0.
+
+    The network predicts as for validation. In double precision, so that 16 bits elsewhere do not round counts.
+    """
+    training = net.training
+    net.eval()
+    count = torch.zeros(classes, classes, dtype=torch.float64)
+    for batch in sweep():
+        p = net(batch.x).double().softmax(1)
+        guess = p if kind == "soft" else one_hot(p.argmax(1), classes).double()
+        count = count.to(p.device) + guess.T @ one_hot(batch.y, classes).double()
+    net.train(training)
+    return (count / count.sum(1, keepdim=True).clamp(min=1e-8)).float()

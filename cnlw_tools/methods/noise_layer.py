@@ -1,0 +1,80 @@
+"""Noise layer: a linear layer of label noise above the softmax (Sukhbaatar, Bruna, Paluri, Bourdev and Fergus 2015).
+
+p~_b = Q p_b        Q[j, i] = P(given j | true i): columns sum to 1, T = Q^t
+L = -mean_b log p~_b[y_b] + q_lambda / K r(Q)        r: trace tr(Q) | ridge |Q|^2 / 2, of a learned Q alone
+
+With C[i, j] the mean of p_i over what is truly j, the loss is least where Q C is the true Q*. With Q fixed to Q*, that
+is C = I: the network tells the true class. A learned Q would stay at I, since C = Q* explains as much; r spreads it.
+So Q is frozen at I until the network tells the classes, then learned with it, and after every step each column goes
+back to the probabilities (`simplex`: how, the paper does not say). Nor does it tell the rest, which is ours: 1 / K, so
+that any K takes the same q_lambda; q_lambda = 1, the largest that leaves clean labels at Q = I; a short warm-up, since
+a network that knows the wrong labels by heart needs no Q; a q_lr at which classes do not change places.
+
+Not done here: the estimate of Q* from a few true labels.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, log_softmax
+
+from cnlw_tools.methods.base import Batch, Method, Sweep, Task
+from cnlw_tools.methods.options import choice, epochs, number
+from cnlw_tools.methods.simplex import PROJECTIONS
+from cnlw_tools.methods.transitions import stated
+
+
+def surprise(log_p: Tensor, q: Tensor, y: Tensor) -> Tensor:
+    """Return (B,) -log p~[y] of (B, K) log-probabilities; 1e-30 keeps the gradient of a 0 in Q, p_i / p~, finite."""
+    return -torch.logsumexp(log_p + (q[y] + 1e-30).log(), 1)
+
+
+class NoiseLayer(Method):
+    """A transition matrix above the network: ``q`` is learned, or stated (`transitions`)."""
+
+    off = {"q": "symmetric:0"}  # noqa: RUF012, read only
+    paper = "Sukhbaatar et al. 2015"
+
+    def __init__(
+        self,
+        task: Task,
+        q: str | Sequence[Sequence[float]] = "learned",
+        warmup: float = 0.1,
+        regulariser: str = "ridge",
+        q_lambda: float = 1.0,
+        q_lr: float = 0.001,
+        projection: str = "euclid",
+    ) -> None:
+        super().__init__(task)
+        self.learned = q == "learned"
+        self.q = nn.Parameter(torch.eye(task.classes) if self.learned else stated(q, task.classes), self.learned)
+        self.warmup = epochs("warmup", warmup, task.epochs)
+        self.regulariser = choice("regulariser", regulariser, ("trace", "ridge"))
+        self.q_lambda, self.q_lr = number("q_lambda", q_lambda, 0), number("q_lr", q_lr, 0)
+        self.project = PROJECTIONS[choice("projection", projection, PROJECTIONS)]
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The given label's probability above the layer, and the price of Q while it is learned."""
+        z = self.net(batch.x)
+        self.note(batch, cross_entropy(z, batch.y, reduction="none"))
+        loss = surprise(log_softmax(z.float(), 1), self.q, batch.y).mean()
+        if not self.q.requires_grad:
+            return loss
+        r = self.q.trace() if self.regulariser == "trace" else self.q.square().sum() / 2
+        return loss + self.q_lambda / len(self.q) * r
+
+    def begin_epoch(self, epoch: int, sweep: Sweep) -> None:
+        """Let Q go when the warm-up is over."""
+        self.q.requires_grad_(self.learned and epoch >= self.warmup)
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Make the columns of a learned Q probabilities again."""
+        if self.q.requires_grad:
+            self.q.copy_(self.project(self.q))
+
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Q learns at its own rate and does not decay."""
+        return [{"params": list(self.net.parameters())}, {"params": [self.q], "lr": self.q_lr, "weight_decay": 0.0}]

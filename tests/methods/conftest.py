@@ -1,0 +1,171 @@
+"""A toy that every method must learn: four patterns under noise, a third of the labels wrong, and a small loop."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cnlw_tools.methods import METHODS, Batch, Method, Task
+
+CLASSES, N, SIDE = 4, 192, 6
+
+
+class Net(nn.Module):
+    """As the networks of the trainer: features, dropout, head."""
+
+    def __init__(self, norm: bool = True, dropout: float = 0.0) -> None:
+        super().__init__()
+        between = nn.BatchNorm2d(16) if norm else nn.Identity()
+        pool = [nn.ReLU(), nn.AdaptiveAvgPool2d(3), nn.Flatten()]
+        self.body = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), between, *pool)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(144, CLASSES)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, 3, SIDE, SIDE) -> (B, 144)."""
+        return self.body(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, SIDE, SIDE) -> (B, CLASSES)."""
+        return self.head(self.dropout(self.features(x)))
+
+
+@dataclass
+class Toy:
+    """What a trainer holds: images, given labels, and, for the tests alone, the true ones."""
+
+    norm: bool = True
+    x: Tensor = field(init=False)  # (N, 3, SIDE, SIDE)
+    true: Tensor = field(init=False)  # (N,)
+    y: Tensor = field(init=False)  # (N,)
+
+    def __post_init__(self) -> None:
+        self.patterns = torch.randn(CLASSES, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
+        self.x, self.true = self.images(2, N)
+        other = torch.randint(1, CLASSES, (N,), generator=torch.Generator().manual_seed(3))
+        self.y = (self.true + other * (torch.arange(N) // CLASSES % 3 == 0)) % CLASSES
+
+    def images(self, seed: int, n: int) -> tuple[Tensor, Tensor]:
+        """Draw n images and their true labels, balanced."""
+        true = torch.arange(n) % CLASSES
+        noise = torch.randn(n, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
+        return self.patterns[true] + noise, true
+
+    def probe(self, n: int) -> Batch:
+        """Draw n trusted examples."""
+        x, true = self.images(4, n)
+        return Batch(torch.arange(n), (x,), true)
+
+    def make(self, name: str, epochs: int = 6, dropout: float = 0.0, seed: int = 0, **options: Any) -> Method:
+        """Return a method with what it needs and an optimiser, at the start of its first phase and epoch."""
+        method = METHODS[name](self.task(name, epochs, dropout, seed), **options)
+        method.optimiser = self.optimiser(method)
+        torch.manual_seed(seed)
+        method.begin_phase(0, self.sweep)
+        method.begin_epoch(0, self.sweep)
+        return method.train()
+
+    def task(self, name: str, epochs: int = 6, dropout: float = 0.0, seed: int = 0) -> Task:
+        """Return a task that has what the method needs, and no more."""
+
+        def net() -> Net:
+            torch.manual_seed(seed)
+            return Net(self.norm, dropout)
+
+        has = {"probe": self.probe, "noise_rate": 1 / 3}
+        return Task(net, N, CLASSES, epochs, **{need: has[need] for need in METHODS[name].needs})
+
+    def batch(self, rows: Tensor, views: int = 1) -> Batch:
+        """Return these rows; the views of an image differ a little."""
+        x = self.x[rows]
+        return Batch(rows, (x, *(x + 0.1 * torch.randn_like(x) for _ in range(views - 1))), self.y[rows])
+
+    def some(self, method: Method, rows: int = 32) -> Batch:
+        """Return the first rows in the views that the method wants."""
+        return self.batch(torch.arange(rows), len(method.views))
+
+    def sweep(self) -> Iterator[Batch]:
+        """Go through the training set in order."""
+        for rows in torch.arange(N).split(50):
+            yield self.batch(rows)
+
+    def optimiser(self, method: Method) -> torch.optim.Optimizer:
+        """Return momentum descent that keeps each group's own rate and decay."""
+        made = torch.optim.SGD(method.param_groups(), lr=0.05, momentum=0.9, weight_decay=1e-4)
+        for group in made.param_groups:
+            group["initial_lr"] = group["lr"]
+        return made
+
+    def step(self, method: Method, batch: Batch) -> float:
+        """Make one step and return its loss."""
+        loss = method.loss(batch)
+        method.optimiser.zero_grad()
+        loss.backward()
+        method.optimiser.step()
+        method.after_step()
+        return loss.item()
+
+    def epochs(self, method: Method) -> Iterator[int]:
+        """Train, and stop at the beginning of every epoch, which is counted over all phases."""
+        epoch = 0
+        for number, phase in enumerate(method.phases()):
+            assert phase.restart == "keep", "this loop knows no other"
+            rows = method.begin_phase(number, self.sweep)
+            rows = torch.arange(N) if rows is None else rows
+            for group in method.optimiser.param_groups:
+                group["lr"] = group["initial_lr"] * phase.lr
+            for _ in range(phase.epochs):
+                method.begin_epoch(epoch, self.sweep)
+                yield epoch
+                parts = rows[torch.randperm(len(rows))].split(max(1, int(32 * phase.batch_size)))
+                for done, part in enumerate(parts):
+                    method.progress = (epoch + done / len(parts)) / method.task.epochs
+                    self.step(method, self.batch(part, len(method.views)))
+                epoch += 1
+        method.finish(self.sweep)
+
+    def skip(self, method: Method) -> None:
+        """Begin all phases and epochs, up to the last, without a step."""
+        epoch = 0
+        for number, phase in enumerate(method.phases()):
+            method.begin_phase(number, self.sweep)
+            for _ in range(phase.epochs):
+                method.begin_epoch(epoch, self.sweep)
+                epoch += 1
+        method.progress = (epoch - 1) / epoch
+
+    def train(self, method: Method) -> Method:
+        """Train to the end."""
+        for _ in self.epochs(method):
+            pass
+        return method
+
+    @torch.no_grad()
+    def accuracy(self, method: Method) -> float:
+        """Return the share of new images whose true class is predicted."""
+        x, true = self.images(5, 400)
+        method.eval()
+        right = (method.predict(x).argmax(1) == true).float().mean().item()
+        method.train()
+        return right
+
+
+@pytest.fixture
+def toy() -> Toy:
+    """With batch normalisation."""
+    return Toy()
+
+
+@pytest.fixture(params=[True, False], ids=["norm", "plain"])
+def either(request: pytest.FixtureRequest) -> Toy:
+    """With batch normalisation, and without."""
+    return Toy(request.param)
+
+
+@pytest.fixture
+def f3() -> tuple[Tensor, Tensor]:
+    """Three rows of logits and their labels, on which every formula was worked out by hand beforehand."""
+    return torch.tensor([[2.0, 0, 0], [0, 1, 0], [0, 0, 0]]), torch.tensor([0, 2, 1])

@@ -1,0 +1,260 @@
+"""What every method must keep, whatever it computes."""
+
+import inspect
+from copy import deepcopy
+from dataclasses import replace
+from math import nan
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from cnlw_tools.methods import METHODS, Batch, Method
+from cnlw_tools.methods.base import NEEDS
+
+every = pytest.mark.parametrize("name", METHODS)
+stages = pytest.mark.parametrize("stage", ["first", "last"])
+WAITS = ("_local_scalar_dense", "item", "nonzero", "masked_select", "is_nonzero", "equal", "_unique2", "unique_dim")
+
+
+def made(toy, name, stage="first", **options: Any):
+    """A method at the beginning of its first epoch, or of its last."""
+    method = toy.make(name, **options)
+    if stage == "last":
+        toy.skip(method)
+    torch.manual_seed(9)
+    return method
+
+
+class NoWaiting(TorchDispatchMode):
+    """Fails where the host would wait for the device, to learn a value or how many there are."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        masks = args[1] if name in ("index", "index_put", "index_put_") else ()
+        by_mask = any(i is not None and i.dtype in (torch.bool, torch.uint8) for i in masks)
+        assert name not in WAITS, f"aten.{name} waits for the device"
+        assert not by_mask, "an index by a mask waits for the device"
+        return func(*args, **(kwargs or {}))
+
+
+@every
+def test_says_what_it_is(name):
+    """The first line of its docstring, the paper, the cost, what it needs and how it adds up over ranks."""
+    method = METHODS[name]
+
+    assert (method.__doc__ or "").splitlines()[0].endswith(".")
+    assert method.paper
+    assert method.cost > 0
+    assert method.views
+    assert set(method.needs) <= set(NEEDS)
+    assert method.across in ("mean", "gathers", "per rank")
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].off is not None])
+@stages
+def test_off(either, name, stage):
+    """Switched off it is cross-entropy, to the last bit."""
+    method = made(either, name, stage, **METHODS[name].off)
+    batch = either.some(method)
+
+    assert method.loss(batch) == cross_entropy(method.net(batch.x), batch.y, reduction="none").mean()
+
+
+@every
+def test_learns(toy, name):
+    """A third of the labels is wrong, and 85 % of new images are told right."""
+    assert toy.accuracy(toy.train(toy.make(name, dropout=0.1))) > 0.85
+
+
+@every
+def test_goes_on_where_it_was(toy, name):
+    """A twin that is loaded in the last epoch from what a checkpoint holds ends with the same numbers."""
+    method, twin = toy.make(name, epochs=3), toy.make(name, epochs=3, seed=1)
+    assert 2 in toy.epochs(method)  # stops at the beginning of the last epoch
+    twin.load_state_dict(deepcopy(method.state_dict()))
+    twin.optimiser.load_state_dict(deepcopy(method.optimiser.state_dict()))
+    twin.progress = method.progress
+    twin.begin_epoch(2, toy.sweep)
+
+    def steps(one):
+        torch.manual_seed(7)
+        return [toy.step(one, toy.some(one)) for _ in range(3)], one.state_dict()
+
+    (losses, state), (other_losses, other_state) = steps(method), steps(twin)
+
+    assert losses == other_losses
+    assert state.keys() == other_state.keys()
+    for key, value in state.items():
+        assert torch.allclose(value, other_state[key], rtol=0, atol=0, equal_nan=True), key
+
+
+@every
+def test_every_parameter_learns(toy, name):
+    """In the last epoch each trainable parameter gets a gradient, and is in one group of the optimiser."""
+    method = made(toy, name, "last")
+    method.loss(toy.some(method)).backward()
+    grouped = [id(p) for group in method.param_groups() for p in group["params"]]
+
+    for key, p in method.named_parameters():
+        assert grouped.count(id(p)) == 1, key
+        if p.requires_grad:
+            assert p.grad is not None, key
+            assert p.grad.isfinite().all(), key
+
+
+@every
+@stages
+def test_batch_of_one(either, name, stage):
+    """One example gives a finite loss and finite gradients."""
+    method = made(either, name, stage)
+
+    loss = method.loss(either.some(method, 1))
+    loss.backward()
+
+    assert loss.isfinite()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in method.parameters())
+
+
+@every
+@stages
+def test_leaves_its_batch(toy, name, stage):
+    """The batch is as it was, to the last pixel."""
+    method = made(toy, name, stage)
+    batch = toy.some(method)
+    before = deepcopy(batch)
+
+    method.loss(batch).backward()
+
+    assert torch.equal(batch.index, before.index)
+    assert torch.equal(batch.y, before.y)
+    assert all(torch.equal(a, b) for a, b in zip(batch.views, before.views, strict=True))
+
+
+@every
+@stages
+def test_loss_is_a_scalar(either, name, stage):
+    """A finite number that knows its gradient."""
+    method = made(either, name, stage)
+
+    loss = method.loss(either.some(method))
+
+    assert loss.shape == ()
+    assert loss.isfinite()
+    assert loss.requires_grad
+
+
+@every
+def test_notes(toy, name):
+    """What examples cost and weigh is written where they stand, and nowhere else."""
+    method = made(toy, name)
+    rows = torch.tensor([5, 3, 80, 41])
+
+    method.loss(toy.batch(rows, len(method.views)))
+    others = torch.ones_like(method.losses, dtype=torch.bool).index_fill(0, rows, False)
+
+    assert method.losses[rows].isfinite().all()
+    assert (method.weights[rows] >= 0).all()
+    assert (method.weights[rows] <= 1).all()
+    assert method.losses[others].isnan().all()
+    assert method.weights[others].isnan().all()
+
+
+@every
+@pytest.mark.parametrize("epochs", range(1, 11))
+def test_phases(toy, name, epochs):
+    """Phases last at least an epoch each, and as many as asked for together."""
+    phases = METHODS[name](toy.task(name, epochs)).phases()
+
+    assert sum(phase.epochs for phase in phases) == epochs
+    assert all(phase.epochs >= 1 and phase.lr > 0 and phase.batch_size > 0 for phase in phases)
+    assert {phase.restart for phase in phases} <= {"keep", "init"}
+
+
+@every
+@stages
+def test_same_seed(toy, name, stage):
+    """The same seed gives the same loss."""
+    losses = [method.loss(toy.some(method)).item() for method in (made(toy, name, stage) for _ in range(2))]
+
+    assert losses[0] == losses[1]
+
+
+@every
+def test_bad_options(toy, name):
+    """No option takes what is no number or no name, and the error says which it was."""
+    for option, known in inspect.signature(METHODS[name]).parameters.items():
+        if option == "task" or isinstance(known.default, bool):
+            continue
+        for value in ("nonsense",) if isinstance(known.default, str) else (nan, -1.0):
+            with pytest.raises(ValueError, match=rf"{option}\b.*{value}"):
+                toy.make(name, **{option: value})
+
+
+class Needy(Method):
+    """Needs all that there is."""
+
+    needs = tuple(NEEDS)
+
+
+@pytest.mark.parametrize("method", [*METHODS.values(), Needy])
+def test_needs(toy, method):
+    """Without what it needs it says so, and how to get it."""
+    task = replace(toy.task("vanilla"), probe=toy.probe, noise_rate=0.3)
+
+    for need in method.needs:
+        with pytest.raises(ValueError, match=f"{method.__name__} needs ") as error:
+            method(replace(task, **{need: None}))
+        assert NEEDS[need] in str(error.value)
+
+
+@every
+@stages
+def test_never_waits(toy, name, stage):
+    """Neither the loss nor what follows the step asks the device for a value."""
+    method = made(toy, name, stage)
+    batch = toy.some(method)
+
+    with NoWaiting():
+        method.loss(batch)
+        method.after_step()
+
+
+@every
+@stages
+def test_stays_on_its_device(toy, name, stage):
+    """On a device that holds shapes alone there is no way back to the host, and nothing may be left there."""
+    method = made(toy, name, stage).to("meta")
+    method.task = replace(method.task, probe=method.task.probe and (lambda n: on_meta(toy.probe(n))))
+
+    method.loss(on_meta(toy.some(method))).backward()
+    method.after_step()
+
+
+def on_meta(batch):
+    return Batch(batch.index.to("meta"), tuple(x.to("meta") for x in batch.views), batch.y.to("meta"))
+
+
+@every
+@stages
+def test_half_precision(toy, name, stage):
+    """Under bfloat16 the loss is finite, and that of single precision within a tenth."""
+    full, half = made(toy, name, stage), made(toy, name, stage)
+    expected = full.loss(toy.some(full)).item()
+    torch.manual_seed(9)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = half.loss(toy.some(half))
+    loss.backward()
+
+    assert loss.item() == pytest.approx(expected, rel=0.1)
+    assert all(p.grad is None or p.grad.isfinite().all() for p in half.parameters())
+
+
+@every
+def test_predicts(toy, name):
+    """A logit for each image and class."""
+    method = toy.train(toy.make(name, epochs=1)).eval()
+
+    assert method.predict(toy.x[:7]).shape == (7, 4)
