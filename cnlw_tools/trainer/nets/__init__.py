@@ -94,7 +94,7 @@ def build(
 
     Raises:
         LookupError: no such network
-        ValueError: the images are too small; dropout is no chance; the weights are of another network, or there are none
+        ValueError: images too small; dropout is no chance; weights of another network, or none at all
         OSError: the weights could not be fetched or read
     """
     if pretrained and weights is not None:
