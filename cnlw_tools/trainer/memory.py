@@ -9,7 +9,7 @@ from cnlw_tools.methods import Batch
 
 def is_full(error: RuntimeError) -> bool:
     """Did torch run out of memory, of a GPU or of the host?"""
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def fitting(step: Callable[[Batch], None], batch: Batch) -> int:

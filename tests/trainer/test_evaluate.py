@@ -1,0 +1,36 @@
+"""Validation."""
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnlw_tools.trainer.evaluate import accuracy, hits
+
+
+@given(st.integers(1, 30), st.integers(1, 12), st.integers(0, 99))
+def test_hits_are_counted_one_by_one(n, classes, seed):
+    """The label is the first guess, or among the first five."""
+    draw = torch.Generator().manual_seed(seed)
+    logits, label = torch.randn(n, classes, generator=draw), torch.randint(classes, (n,), generator=draw)
+
+    top1 = sum(row.argsort(descending=True)[0] == y for row, y in zip(logits, label, strict=True))
+    top5 = sum(y in row.argsort(descending=True)[:5] for row, y in zip(logits, label, strict=True))
+
+    assert hits(logits, label).tolist() == [top1, top5]
+
+
+def test_accuracy_is_of_the_whole_split_and_leaves_the_method_as_it_was(trainer):
+    """In percent, by `predict`, in eval mode, whatever the batches."""
+    loop = trainer()._loop(torch.device("cpu"), lambda *_: None)
+    feed = loop.feeds["validation"]
+    (batch,) = feed.batches([torch.arange(len(feed.label))], ("plain",), 0)
+    before = {k: v.clone() for k, v in loop.method.state_dict().items()}
+
+    loop.method.eval()
+    guesses = loop.method.predict(batch.x).argmax(1)
+    top1, top5 = accuracy(loop.method, feed)
+
+    assert top1 == 100 * float((guesses == batch.y).sum()) / 40
+    assert top1 <= top5 <= 100
+    for key, value in loop.method.state_dict().items():
+        assert torch.equal(value.nan_to_num(9), before[key].nan_to_num(9))

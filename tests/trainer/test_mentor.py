@@ -1,0 +1,97 @@
+"""Data-driven mentors."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from click.testing import CliRunner
+from datasets import load_dataset
+
+from cnlw_tools import recipe
+from cnlw_tools.build import build
+from cnlw_tools.cli import main
+from cnlw_tools.methods.mentor import read
+from cnlw_tools.trainer import Trainer, data
+from cnlw_tools.trainer.mentor import data_driven_mentor, rows
+from tests.trainer.conftest import PLAN, Small
+
+CONFIG = "blue_40_verified6"
+
+
+@pytest.fixture(scope="module")
+def verified(tmp_path_factory, tiny):
+    """A build with six verified images of each class, two or three of them wrong."""
+    folder = tmp_path_factory.mktemp("mentor")
+    said = {"dataset": "shapes", "noise": "blue", "levels": [40], "verified": 6, "size": 16}
+    build(recipe.make(said, "test"), tiny(folder / "root"), None, folder / "shapes", 1)
+    return folder / "shapes"
+
+
+def test_verdicts_are_those_of_the_split(verified, tmp_path):
+    """By row, as `datasets` reads them."""
+    read = load_dataset(str(verified), CONFIG, split="verified", cache_dir=str(tmp_path))
+
+    assert data.verdicts(verified, CONFIG).tolist() == [not noisy for noisy in read["is_noisy"]]
+
+
+def test_a_build_without_verified_labels_is_an_error(builds):
+    """It says how to get them."""
+    with pytest.raises(ValueError, match="has no verified labels: build it with --verified 20"):
+        data.verdicts(builds, "blue_40_probe2")
+
+
+def test_rows_are_losses_by_percent_and_verdict(tmp_path):
+    """Two epochs are spread over a hundred percents; what an epoch leaves out is as it was."""
+    folder = tmp_path / "examples.parquet"
+    folder.mkdir()
+    for epoch, losses in ((1, [0.5, 2.0, 1.0]), (2, [0.1, 3.0, None])):
+        table = {"epoch": [epoch] * 3, "row": [0, 1, 2], "loss": pa.array(losses, pa.float32())}
+        pq.write_table(pa.table(table), folder / f"epoch-{epoch:04d}.parquet")
+
+    found = rows(tmp_path, np.array([True, False, True]), 0.5)
+
+    assert found.losses.shape == (300,)
+    assert torch.equal(found.target, torch.tensor([1.0, 0.0, 1.0]).repeat(100))
+    first, last = found.epoch == 0, found.epoch == 99
+    assert found.losses[first].tolist() == pytest.approx([0.5, 2.0, 1.0])
+    assert found.losses[last].tolist() == pytest.approx([0.1, 3.0, 1.0])
+    assert found.difference[last].tolist() == pytest.approx([-0.9, 2.0, 0.0])
+
+
+def test_a_student_learns_from_the_verified_split(verified, tmp_path):
+    """Sixty images; the mentor tells right labels from wrong ones better than chance."""
+    said = {"net": Small, "plan": PLAN, "device": "cpu", "workers": 1, "cache": tmp_path, "split": "verified"}
+    student = Trainer(verified, CONFIG, out=tmp_path / "student", changes={"epochs": 4}, **said)
+
+    fitted = data_driven_mentor(student, 0.7, 0)
+
+    assert len(pq.read_table(tmp_path / "student" / "examples.parquet")) == 4 * 60
+    assert fitted.agreement > 0.5
+
+
+@pytest.mark.slow
+def test_the_command_writes_what_a_method_reads(tmp_path):
+    """Fitted to a rule; the file is a mentor."""
+    out = tmp_path / "mentor.json"
+    done = CliRunner().invoke(main, ["train-mentor", "--rule", "self_paced", "--out", str(out)])
+
+    assert done.exit_code == 0, done.output
+    v = read(str(out))(torch.tensor([1.0, 1.0]), torch.tensor([-2.0, 2.0]), torch.tensor([50.0, 50.0]))
+    assert v[0] > 0.5 > v[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--out", "m.txt", "--rule", "pd"], "m.txt: a mentor is a .json file"),
+        (["--out", "m.json"], "one of the two"),
+        (["--out", "m.json", "--rule", "pdd"], "unknown rule 'pdd'"),
+    ],
+)
+def test_what_is_wrong_is_said(arguments, message):
+    """Exit code 1 and a line."""
+    done = CliRunner().invoke(main, ["train-mentor", *arguments])
+
+    assert done.exit_code == 1
+    assert message in done.output
