@@ -32,7 +32,8 @@ from cnlw_tools.record import CARD, Config, Record, load
 from cnlw_tools.shards import Job, Tell
 from cnlw_tools.sources import SOURCES, Source
 
-DRAWN = ("dataset", "noise", "seed", "nested", "probe", "longtail", "min_votes", "options")  # what decides a plan
+# what decides a plan
+DRAWN = ("dataset", "noise", "seed", "nested", "probe", "verified", "longtail", "min_votes", "options")
 Parts = list[tuple[str, segments.Segment]]  # split and segment
 
 

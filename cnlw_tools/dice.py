@@ -2,7 +2,8 @@
 
     mix(x)             the finaliser of SplitMix64: a bijection of 64 bits in which every bit moves every other
     key(seed, id)      h = mix(seed + G);   h = mix(h ^ word) for each 8 bytes of the id;   mix(h ^ length)
-    uniform(key, s, i) (mix(key ^ mix(s G + i)) >> 11) / 2^53
+    bits(key, s, i)    mix(key ^ mix(s G + i))
+    uniform(key, s, i) (bits >> 11) / 2^53
 
 No generator is consumed, so a draw depends on neither the order of the rows, nor the presence of
 other rows, nor the machine, nor the version of NumPy. Two ids share a key with probability 2^-64.
@@ -52,10 +53,15 @@ def key(text: str, seed: int = 0) -> int:
     return int(keys(data, np.array([0, len(data)]), seed)[0])
 
 
+def bits(key: UInts, stream: int, i: int = 0) -> UInts:
+    """Return the i-th word of a stream for each key, one to one: to sort by, without ties."""
+    counter = np.array([(stream * GOLDEN + i) & MASK], np.uint64)
+    return mix(key ^ mix(counter))
+
+
 def uniform(key: UInts, stream: int, i: int = 0) -> NDArray[np.float64]:
     """Return the i-th number of a stream for each key, uniform on [0, 1)."""
-    counter = np.array([(stream * GOLDEN + i) & MASK], np.uint64)
-    return (mix(key ^ mix(counter)) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return (bits(key, stream, i) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def _block(data: NDArray[np.uint8], begin: NDArray[np.int64], length: NDArray[np.int64], seed: int) -> UInts:

@@ -1,7 +1,8 @@
 """A plan says, slot by slot, which image the learner gets and under which label. No pixels.
 
 Training rows stand in the order in which their slots turn noisy (noise/base.py, `victims`), so a level is
-a prefix and the bands that configs share are slices; the rows of the other splits follow, in key order.
+a prefix and the bands that configs share are slices; so do the verified ones after them, on which noise falls
+apart; the rows of the other splits follow, in key order.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from cnlw_tools.lookup import pick, suggest
 from cnlw_tools.noise import NOISE, Draw, Expected, Items, NoiseModel, TooFewImages
 from cnlw_tools.noise.base import victims
 from cnlw_tools.recipe import HIGHEST, Recipe
-from cnlw_tools.slots import choose
+from cnlw_tools.slots import choose, deal
 from cnlw_tools.tables import PLAN
 
 
@@ -28,7 +29,7 @@ def plan(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
 
     Args:
         recipe: names the noise, its options and seed; its levels are not looked at
-        dataset: with its base manifest; noise falls on the split ``train`` alone, as slots.py chooses from it
+        dataset: with its base manifest; noise falls on the split ``train``, as slots.py parts it
         level: percent
 
     Returns:
@@ -43,13 +44,18 @@ def plan(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
     noise = pick(NOISE, recipe.noise, "noise")
     chosen = options(noise, recipe)
     seed = recipe.seed if recipe.nested else dice.key(f"level {level}", recipe.seed)
-    slots, probe, others = choose(recipe, dataset)
+    noisy, kept = choose(recipe, dataset)
     pool = dataset.pool(recipe.min_votes) if noise.needs_pool else dataset.web[:0]
-    base = items(slots, seed, noise)
-    draw = _draw(noise, base, items(pool, seed, noise), level, dataset.classes, chosen)
-    noisy = _joined(slots, pool, draw, victims(base))
-    kept = _kept(pa.concat_tables([probe, others]), recipe.seed)
-    expected = noise.expected(np.bincount(base.label, minlength=len(dataset.classes)), level, **chosen)
+    pools = deal(pool, noisy, len(dataset.classes), recipe.seed)
+    rows = []
+    for split, slots in noisy.items():
+        base, web = items(slots, seed, noise), items(pools[split], seed, noise)
+        try:
+            draw = noise.draw(base, web, level, len(dataset.classes), **chosen)
+        except TooFewImages as few:
+            raise ValueError(_too_few(few, split, level, recipe, dataset)) from few
+        rows.append(_joined(slots, pools[split], draw, victims(base), split))
+    expected = _promised(noise, noisy["train"], level, len(dataset.classes), chosen)
     made = {
         "recipe": {**asdict(recipe), "levels": list(recipe.levels), "options": chosen},
         "level": level,
@@ -59,19 +65,19 @@ def plan(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
         "foreign": expected.foreign,
         "matrix": columns.pack(expected.matrix),
     }
-    return tables.with_metadata(pa.concat_tables([noisy, kept]), made)
+    return tables.with_metadata(pa.concat_tables([*rows, _kept(kept, recipe.seed)]), made)
 
 
-def promise(recipe: Recipe, dataset: Dataset, level: int) -> Expected:
-    """Return what the noise model promises of a level, before anything is drawn."""
+def promise(recipe: Recipe, dataset: Dataset, level: int) -> dict[str, Expected]:
+    """Return what the noise model promises of each split that it falls on, before anything is drawn."""
     noise = pick(NOISE, recipe.noise, "noise")
-    slots = choose(recipe, dataset).slots
-    count = np.bincount(slots["label"].to_numpy(), minlength=len(dataset.classes))
-    return noise.expected(count, level, **options(noise, recipe))
+    chosen, classes = options(noise, recipe), len(dataset.classes)
+    noisy = choose(recipe, dataset).noisy
+    return {split: _promised(noise, slots, level, classes, chosen) for split, slots in noisy.items()}
 
 
 def realised(plan: pa.Table, classes: int) -> Expected:
-    """Measure of a plan what `promise` says beforehand: noisy share, foreign share, (C, C) matrix.
+    """Measure of a plan what `promise` says of train beforehand: noisy share, foreign share, (C, C) matrix.
 
     A class that keeps no image has a row of zeros in the matrix.
     """
@@ -108,21 +114,23 @@ def items(manifest: pa.Table, seed: int, noise: NoiseModel) -> Items:
     return Items(manifest["label"].to_numpy().astype(np.int64), columns.keys(manifest["image_id"], seed), side)
 
 
-def _draw(
-    noise: NoiseModel, base: Items, pool: Items, level: int, classes: tuple[str, ...], chosen: Mapping[str, Any]
-) -> Draw:
-    try:
-        return noise.draw(base, pool, level, len(classes), **chosen)
-    except TooFewImages as few:
-        raise ValueError(
-            f"level {level}: class {classes[few.label]!r} needs {few.need} wrong web images and has {few.stock}: "
-            "collect and annotate more, or lower the level"
-            + ("; nobody has voted on any, see annotations/README.md" if not len(pool.label) else "")
-            + (f"; {few.kept} more are kept for higher levels: give them up with -o top={level}" if few.kept else "")
-        ) from few
+def _promised(noise: NoiseModel, slots: pa.Table, level: int, classes: int, chosen: Mapping[str, Any]) -> Expected:
+    return noise.expected(np.bincount(slots["label"].to_numpy(), minlength=classes), level, **chosen)
 
 
-def _joined(slots: pa.Table, pool: pa.Table, draw: Draw, order: NDArray[np.int64]) -> pa.Table:
+def _too_few(few: TooFewImages, split: str, level: int, recipe: Recipe, dataset: Dataset) -> str:
+    """Say of which class a split wants for wrong web images, and what to do."""
+    none = not len(dataset.pool(recipe.min_votes))
+    where, lower = (f" for {split}", "the level or verified") if recipe.verified else ("", "the level")
+    return (
+        f"level {level}: class {dataset.classes[few.label]!r} needs {few.need} wrong web images{where} and has "
+        f"{few.stock}: collect and annotate more, or lower {lower}"
+        + ("; nobody has voted on any, see annotations/README.md" if none else "")
+        + (f"; {few.kept} more are kept for higher levels: give them up with -o top={level}" if few.kept else "")
+    )
+
+
+def _joined(slots: pa.Table, pool: pa.Table, draw: Draw, order: NDArray[np.int64], split: str) -> pa.Table:
     """Join ids back onto a draw of m rows; order: (n,) in which the slots turn noisy."""
     place = np.empty(len(order) + 1, np.int64)
     place[order] = np.arange(len(order))
@@ -138,7 +146,7 @@ def _joined(slots: pa.Table, pool: pa.Table, draw: Draw, order: NDArray[np.int64
         pa.DictionaryArray.from_arrays(came.astype(np.int8), ["base", "web"]).cast(pa.string()),
         slots["image_id"].take(pa.array(slot, mask=~came | (slot < 0))),
         came | (label != truth),
-        _repeat("train", len(rows)),
+        _repeat(split, len(rows)),
     ]
     return pa.table(values, schema=PLAN)
 

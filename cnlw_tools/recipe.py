@@ -27,6 +27,7 @@ class Recipe:
     seed: int = 0
     nested: bool = True  # false: every level draws anew, as the papers did
     probe: int = 0  # images of each class that leave train for a trusted split
+    verified: int = 0  # images of each class that leave train for a split of noisy labels known to be right or wrong
     longtail: float = 1  # times that the first class is larger than the last, after thinning
     min_votes: int = 1  # yes and no votes that a verdict takes
     size: int | None = None  # pixels of the stored side; none: as the image came
@@ -50,6 +51,7 @@ CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "seed": (lambda v: _is(v, int) and 0 <= v < 1 << 63, "a whole number from 0 on"),
     "nested": (lambda v: _is(v, bool), "true or false"),
     "probe": (lambda v: _is(v, int) and v >= 0, "images of each class, a whole number from 0 on"),
+    "verified": (lambda v: _is(v, int) and v >= 0, "images of each class, a whole number from 0 on"),
     "longtail": (lambda v: _is(v, int | float) and 1 <= v < 1e9, "a ratio from 1 on"),
     "min_votes": (lambda v: _is(v, int) and v > 0, "a whole number from 1 on"),
     "size": (lambda v: v is None or (_is(v, int) and 1 <= v <= 8192), "pixels, from 1 to 8192"),
@@ -120,6 +122,7 @@ def config_name(recipe: Recipe, level: int, defaults: Mapping[str, Any]) -> str:
     parts = [recipe.noise, f"{level:02d}", *(_short(k, v) for k, v in differing.items())]
     parts += [f"longtail{recipe.longtail:g}"] if recipe.longtail != 1 else []
     parts += [f"probe{recipe.probe}"] if recipe.probe else []
+    parts += [f"verified{recipe.verified}"] if recipe.verified else []
     parts += [] if recipe.nested else ["independent"]
     parts += [f"s{recipe.seed}"] if recipe.seed else []
     return "_".join(parts)

@@ -1,4 +1,4 @@
-"""How configs share rows: training rows are cut into segments at the levels of the benchmark's grid.
+"""How configs share rows: those that noise may fall on are cut into segments at the levels of the benchmark's grid.
 
     victims' order   0 %   5 %  10 %  15 %  20 %    30 %    40 %  ...  100 %
     red_10           |noisy |noisy |clean |clean | clean | clean | ...          clean segments are those of
@@ -49,14 +49,14 @@ def cut(plan: pa.Table, how: Storage, layout: str = "bands") -> Iterator[tuple[s
     """Yield the split and the segment of every part of a plan.
 
     Args:
-        plan: as plan.py makes it: training rows in the victims' order, the level in the metadata
+        plan: as plan.py makes it: rows of train and verified in the victims' order, the level in the metadata
         how: how images are stored; part of a segment's name
         layout: bands, or flat for one segment a split
     """
     level = tables.metadata(plan)["level"]
     for split in pc.unique(plan["split"]).to_pylist():
         rows = plan.filter(pc.equal(plan["split"], split))
-        levels = sorted({*BENCHMARK, level, 100}) if split == "train" and layout == "bands" else [0, 100]
+        levels = sorted({*BENCHMARK, level, 100}) if split in tables.NOISY and layout == "bands" else [0, 100]
         ends = [share(p, len(rows)) for p in levels]
         for lo, hi in pairwise(ends):
             if hi > lo:

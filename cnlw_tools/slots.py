@@ -1,15 +1,17 @@
-"""Which images noise falls on: those of the split ``train``, less a trusted probe set, thinned to a long tail.
+"""Which images noise falls on: those of the split ``train``, parted by three choices of a recipe.
 
-    probe = M        M images of each class leave ``train`` for the split ``probe``, whose labels are true
+    probe = P        the first P images of each class leave ``train`` for the split ``probe``, whose labels are true
+    verified = V     the last V leave it for the split ``verified``, which noise spoils at the same level, apart
     longtail = r     of the rest, class c of C keeps  n_c r^(-c / (C - 1))  images, rounded half up
 
-The probe set is balanced, and is taken first; the imbalance comes next, noise last. Both choices follow from the
-seed and the ids, whatever the noise and its level. A larger probe set contains a smaller one, and a longer tail is
-part of a shorter one. The exponential profile is that of Cui et al., "Class-balanced loss", CVPR 2019, which
-Zhang et al. (IEG, 2020) corrupt.
+First and last are by a random number of each image: taken from both ends, the two sets leave each other as they are,
+and a larger one contains a smaller one. They are balanced; the imbalance comes next, noise last. All choices follow
+from the seed and the ids, whatever the noise and its level. A longer tail is part of a shorter one. The exponential
+profile is that of Cui et al., "Class-balanced loss", CVPR 2019, which Zhang et al. (IEG, 2020) corrupt. From labels
+that are verified, right or wrong, learn MentorNet (Jiang et al., ICML 2018) and CleanNet (Lee et al., CVPR 2018).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,47 +25,78 @@ from cnlw_tools.noise import Items
 from cnlw_tools.noise.base import ranks
 from cnlw_tools.recipe import Recipe
 
-PROBE, TAIL = 6, 7  # streams of random numbers: who is trusted, who is in the tail
+PARTS, TAIL = 6, 7  # streams of random numbers: who leaves train, and the pool's part for them; who is in the tail
 
 
 class Chosen(NamedTuple):
     """Rows of the base manifest."""
 
-    slots: pa.Table  # noise falls on these
-    probe: pa.Table  # trusted, as rows of the split probe
-    others: pa.Table  # of the other splits, as they are
+    noisy: Mapping[str, pa.Table]  # by split: noise falls on each of these apart
+    kept: pa.Table  # of the other splits, as they are
 
 
 def choose(recipe: Recipe, dataset: Dataset) -> Chosen:
-    """Return the rows that noise falls on, the trusted ones, and those of other splits.
+    """Return the rows that noise falls on, ``train`` and maybe ``verified``, and those of other splits.
 
     Raises:
-        ValueError: there is nothing to train on, or a class has too few images for the probe set or the tail
+        ValueError: there is nothing to train on, a class has too few images for what the recipe takes of it, or
+            the manifest has a split of that name already
     """
     if dataset.base is None:
         raise ValueError(f"{dataset.name}: its base manifest comes from the images: give --data-dir")
     is_train = pc.equal(dataset.base["split"], "train")
-    train = dataset.base.filter(is_train)
+    train, others = dataset.base.filter(is_train), dataset.base.filter(pc.invert(is_train))
     if not len(train):
         raise ValueError(f"{dataset.name}: no row of the base manifest has split 'train': noise has nothing to fall on")
-    trusted = np.zeros(len(train), bool)
-    if recipe.probe:
-        trusted = _rank(train, recipe.seed, PROBE) < recipe.probe
-        _enough(train, dataset.classes, recipe.probe)
-    rest = train.filter(pa.array(~trusted)) if recipe.probe else train
-    probe = train.filter(pa.array(trusted))
-    at = probe.column_names.index("split")
-    probe = probe.set_column(at, probe.schema.field(at), pa.array(["probe"] * len(probe), pa.string()))
-    return Chosen(_tail(rest, dataset.classes, recipe), probe, dataset.base.filter(pc.invert(is_train)))
+    if not recipe.probe + recipe.verified:
+        return Chosen({"train": _tail(train, dataset.classes, recipe)}, others)
+    if recipe.verified and pc.any(pc.equal(others["split"], "verified")).as_py():
+        raise ValueError(
+            f"{dataset.name}: the base manifest has a split 'verified' already, on which no noise falls: "
+            "rename it, or leave verified out"
+        )
+    _enough(train, dataset.classes, recipe)
+    count = _count(train, len(dataset.classes))
+    ends = np.stack([np.full_like(count, recipe.probe), count - recipe.verified])
+    probe, rest, verified = _cut(train, ends, recipe.seed)
+    noisy = {"train": _tail(rest, dataset.classes, recipe)} | ({"verified": verified} if recipe.verified else {})
+    return Chosen(noisy, pa.concat_tables([_renamed(probe, "probe"), others]))
 
 
-def _enough(train: pa.Table, classes: Sequence[str], probe: int) -> None:
+def deal(pool: pa.Table, noisy: Mapping[str, pa.Table], classes: int, seed: int) -> dict[str, pa.Table]:
+    """Deal the pool out to the splits that noise falls on, so that a web image serves one of them, at all levels.
+
+    A split with n_c of the N_c images of class c gets  s_c n_c / N_c  of the s_c in the pool, rounded down for train,
+    dead ones among them: so a link that dies changes nobody's part, and one slot as ever.
+    """
+    if len(noisy) == 1:
+        return dict.fromkeys(noisy, pool)
+    count = np.stack([_count(rows, classes) for rows in noisy.values()])  # (splits, C)
+    ends = _count(pool, classes) * count.cumsum(0)[:-1] // np.maximum(count.sum(0), 1)
+    return dict(zip(noisy, _cut(pool, ends, seed), strict=True))
+
+
+def _cut(rows: pa.Table, ends: NDArray[np.int64], seed: int) -> list[pa.Table]:
+    """Cut every class, in the order of a random number of each row, before these ranks; ends: (cuts, C)."""
+    part = (_rank(rows, seed, PARTS) >= ends[:, rows["label"].to_numpy()]).sum(0)
+    return [rows.filter(pa.array(part == i)) for i in range(len(ends) + 1)]
+
+
+def _enough(train: pa.Table, classes: Sequence[str], recipe: Recipe) -> None:
     """Insist that every class that has images keeps some."""
     count = _count(train, len(classes))
-    few = np.flatnonzero((count > 0) & (count <= probe))
+    few = np.flatnonzero((count > 0) & (count <= recipe.probe + recipe.verified))
     if len(few):
         c = int(few[0])
-        raise ValueError(f"probe = {probe}: class {classes[c]!r} has {count[c]} images and would keep none: lower it")
+        asked = [f"{name} = {m}" for name, m in (("probe", recipe.probe), ("verified", recipe.verified)) if m]
+        lower = "lower it" if len(asked) == 1 else "lower them"
+        raise ValueError(f"{', '.join(asked)}: class {classes[c]!r} has {count[c]} images and would keep none: {lower}")
+
+
+def _renamed(rows: pa.Table, split: str) -> pa.Table:
+    """Return the rows as those of another split."""
+    at = rows.column_names.index("split")
+    return rows.set_column(at, rows.schema.field(at), pa.array([split] * len(rows), pa.string()))
 
 
 def _tail(rest: pa.Table, classes: Sequence[str], recipe: Recipe) -> pa.Table:
@@ -83,7 +116,7 @@ def _tail(rest: pa.Table, classes: Sequence[str], recipe: Recipe) -> pa.Table:
 def _rank(rows: pa.Table, seed: int, stream: int) -> NDArray[np.int64]:
     """Return (n,) the rank of each row in its class, by a random number of its own."""
     key = columns.keys(rows["image_id"], seed)
-    order = np.lexsort((key, dice.uniform(key, stream)))
+    order = np.argsort(dice.bits(key, stream), kind="stable")
     return ranks(Items(rows["label"].to_numpy().astype(np.int64), key), order)
 
 

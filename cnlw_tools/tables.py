@@ -63,6 +63,7 @@ RUNS = pa.schema(
 CLASSES = pa.schema([pa.field("label", pa.int32(), nullable=False), pa.field("name", STRING, nullable=False)])
 SPLITS = r"^(train|probe|verified|(validation|test)(_[a-z0-9_]+)?)$"
 SPLITS_SAID = "train, validation, test (the last two also with _NAME), probe, verified"
+NOISY = ("train", "verified")  # the splits that noise may fall on
 ORIGINS = ("base", "web", "other", "white")
 
 

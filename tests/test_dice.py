@@ -103,6 +103,15 @@ def test_uniform(k, stream, i):
     assert expected == dice.uniform(np.array([k], np.uint64), stream, i)[0]
 
 
+def test_bits():
+    """Words of a stream are in the order of its numbers, and no two keys share one."""
+    keys = columns.keys(pa.chunked_array([[str(i) for i in range(1000)]]), 0)
+    words = dice.bits(keys, 3)
+
+    assert len(set(words.tolist())) == 1000
+    assert np.argsort(words).tolist() == np.argsort(dice.uniform(keys, 3)).tolist()
+
+
 def test_uniform_is_uniform():
     """Ten thousand numbers of neighbouring ids fill ten bins evenly, and two streams are not correlated."""
     keys = columns.keys(pa.chunked_array([[f"{i:05d}" for i in range(10_000)]]), 0)

@@ -19,6 +19,7 @@ GOLDEN = {
     ("blue", 5): "73cdac51f4aae7a6",
     ("red", 80): "0583b288d78174f7",
 }
+PARTED = {"blue": "383a26f81e92f691", "red": "6a369836736f5f73"}  # at 40 %, with a probe and a verified set
 noises = pytest.mark.parametrize("noise", ["blue", "red"])
 levels = pytest.mark.parametrize("level", LEVELS)
 
@@ -109,6 +110,16 @@ def test_several_splits():
     assert found["split"].to_pylist() == [
         split for split in ("train", "probe", "validation", "validation_b") for _ in range(7)
     ]
+
+
+@noises
+def test_order_of_splits(data, noise):
+    """Train comes first, then verified, each with its noisy rows first, then what noise leaves alone."""
+    found = plan(recipe(noise, probe=2, verified=5), data, 40)
+    sizes = {"train": (72, 29), "verified": (20, 8), "probe": (8, 0), "validation": (8, 0)}
+
+    assert found["split"].to_pylist() == [split for split, (n, _) in sizes.items() for _ in range(n)]
+    assert found["is_noisy"].to_pylist() == [i < k for n, k in sizes.values() for i in range(n)]
 
 
 def test_no_validation():
@@ -283,3 +294,11 @@ def test_golden(data, case):
     noise, level = case
 
     assert columns.digest(plan(recipe(noise), data, level))[:16] == GOLDEN[case]
+
+
+@noises
+def test_golden_parted(data, noise):
+    """Nor do those with a probe set and a verified set."""
+    found = plan(recipe(noise, probe=2, verified=5), data, 40)
+
+    assert columns.digest(found)[:16] == PARTED[noise]

@@ -66,6 +66,18 @@ def test_shared(planned):
     assert [a == b for a, b in zip(low, other, strict=True)] == [False] * 4 + [True] * 6
 
 
+@pytest.mark.parametrize("noise", ["blue", "red"])
+def test_verified_is_cut_like_train(planned, noise):
+    """A verified set has bands of its own, pure and shared between levels; a flat one is a segment."""
+    low, high = (planned(noise, level, verified=5) for level in (20, 50))
+    parts = [part.rows["is_noisy"].to_pylist() for split, part in segments.cut(high, HOW) if split == "verified"]
+
+    assert [len(part) for part in parts] == np.diff([share(p, 20) for p in (*BENCHMARK, 100)]).tolist()
+    assert {len(set(part)) for part in parts} == {1}
+    assert len(set(names(low, "verified")) & set(names(high, "verified"))) == 7
+    assert len(names(high, "verified", layout="flat")) == 1
+
+
 def test_off_the_grid(planned):
     """A level off the grid cuts one band of the next level in two, and shares the others."""
     grid, off = set(names(planned("red", 40))), set(names(planned("red", 37)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cnlw_tools.checks import files, noise, pixels, roundtrip, rows
+from cnlw_tools.checks import files, noise, pixels, roundtrip, rows, splits
 from cnlw_tools.checks.evidence import Evidence, Tell
 from cnlw_tools.checks.finding import Check, Finding
 from cnlw_tools.checks.gather import gather
@@ -30,6 +30,8 @@ CHECKS: tuple[Check, ...] = (
     Check("schema", "columns, types and features are the export's", files.schema, _tables),
     Check("segments", "every file holds what its name stands for, in key order", files.segments, _tables),
     Check("counts", "rows of each split", rows.counts),
+    Check("parts", "probe and verified have as many images of each class as asked", splits.parts, _tables),
+    Check("apart", "no image is in two splits, at any level", splits.apart),
     Check("plans", "plans drawn again have the recorded digests", rows.plans, _tables),
     Check("rows", "every row equals its row of the plan", rows.rows, _tables),
     Check("labels", "labels are those of the class list", rows.labels, _tables),

@@ -106,8 +106,8 @@ class Evidence:
         """
         return make(self.record.configs[config].recipe, f"{CARD}: config {config}")
 
-    def promise(self, config: str) -> Expected:
-        """Return what the noise model promises of a config that could be drawn again.
+    def promise(self, config: str) -> dict[str, Expected]:
+        """Return what the noise model promises, by split, of a config that could be drawn again.
 
         Raises:
             ValueError: there are no tables
@@ -116,16 +116,16 @@ class Evidence:
             raise ValueError(f"{self.folder}: the tables cannot be read: {self.broken_tables}")
         return promise(self.recipe(config), self.dataset, self.record.configs[config].level)
 
-    def slots(self, config: str) -> NDArray[np.int64]:
-        """Return (C,) how many images of each class noise could fall on.
+    def slots(self, config: str) -> dict[str, NDArray[np.int64]]:
+        """Return (C,) how many images of each class noise could fall on, by split.
 
         Raises:
             ValueError: there are no tables
         """
         if self.dataset is None:
             raise ValueError(f"{self.folder}: the tables cannot be read: {self.broken_tables}")
-        label = choose(self.recipe(config), self.dataset).slots["label"].to_numpy()
-        return np.bincount(label, minlength=len(self.dataset.classes))
+        noisy, classes = choose(self.recipe(config), self.dataset).noisy, len(self.dataset.classes)
+        return {split: np.bincount(rows["label"].to_numpy(), minlength=classes) for split, rows in noisy.items()}
 
     def source_digests(self) -> dict[str, str]:
         """Return the sha256 that the source tables give for image ids."""
@@ -151,7 +151,7 @@ class Evidence:
         shrunk = self.record.images["size"] is not None and compared and len(set(image_ids)) == len(image_ids)
         return shrunk or self.same_in_source(*image_ids)
 
-    def train(self, config: str) -> pa.Table:
-        """Return the training rows of a config."""
+    def split(self, config: str, split: str) -> pa.Table:
+        """Return the rows of one split of a config."""
         rows = self.rows(config)
-        return rows.filter(pc.equal(rows["split"], "train"))
+        return rows.filter(pc.equal(rows["split"], split))

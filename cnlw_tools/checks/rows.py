@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from cnlw_tools import columns
 from cnlw_tools.checks.evidence import ROW, Evidence
 from cnlw_tools.checks.finding import Finding, error, some
+from cnlw_tools.tables import NOISY
 
 
 def counts(found: Evidence) -> Iterator[Finding]:
@@ -51,7 +52,7 @@ def rows(found: Evidence) -> Iterator[Finding]:
 
 
 def flags(found: Evidence) -> Iterator[Finding]:
-    """`is_noisy` if and only if the label is not the true one or the image is foreign; validation is clean."""
+    """`is_noisy` if and only if the label is not the true one or the image is foreign; other splits are clean."""
     for name in found.record.configs:
         held = found.rows(name)
         foreign = pc.not_equal(held["origin"], "base")
@@ -62,9 +63,9 @@ def flags(found: Evidence) -> Iterator[Finding]:
             yield error(
                 "flags", f"is_noisy is not true to the labels: {some(lies['image_id'].to_pylist())}", name, len(lies)
             )
-        elsewhere = held.filter(pc.and_(pc.not_equal(held["split"], "train"), noisy))
+        elsewhere = held.filter(pc.and_(pc.invert(pc.is_in(held["split"], pa.array(NOISY))), noisy))
         if len(elsewhere):
-            what = f"noise outside of train: {some(elsewhere['image_id'].to_pylist())}"
+            what = f"noise outside of {' and '.join(NOISY)}: {some(elsewhere['image_id'].to_pylist())}"
             yield error("flags", what, name, len(elsewhere))
 
 
@@ -100,7 +101,7 @@ def judged(found: Evidence) -> Iterator[Finding]:
     if found.dataset is None:
         return
     for name, config in found.record.configs.items():
-        held = found.train(name)
+        held = found.rows(name)
         web = held.filter(pc.equal(held["origin"], "web"))
         votes = config.recipe.get("min_votes")
         if not isinstance(votes, int):

@@ -23,6 +23,7 @@ WHAT = (
     click.option("--seed", type=int, help="Another seed is another draw.  [default: 0]"),
     click.option("-o", "options", multiple=True, metavar="NAME=VALUE", help="Option of the noise; may come again."),
     click.option("--probe", type=int, help="Images of each class that leave train for a trusted split.  [default: 0]"),
+    click.option("--verified", type=int, help="Images of each class that leave train for a noisy split.  [default: 0]"),
     click.option("--longtail", type=float, help="Thin train until the first class is so many times the last."),
     click.option("--data-dir", type=click.Path(path_type=Path), help="Where your copy of the images lies."),
     ROOT,
@@ -51,7 +52,7 @@ def read_recipe(recipe: str | None, root: Path, flags: dict[str, Any]) -> "Recip
 
     changes = {
         k: flags[k]
-        for k in ("dataset", "noise", "seed", "probe", "longtail", "size", "resize", "quality", "layout")
+        for k in ("dataset", "noise", "seed", "probe", "verified", "longtail", "size", "resize", "quality", "layout")
         if flags.get(k) is not None
     }
     path = _path(recipe, root, changes)

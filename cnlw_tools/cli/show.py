@@ -48,10 +48,19 @@ def _line(table: "pa.Table", classes: int) -> str:
     from cnlw_tools.plan import realised
 
     rates = realised(table, classes)
-    splits = ", ".join(f"{c['values']} {c['counts']:,}" for c in pc.value_counts(table["split"]).to_pylist())
+    splits = ", ".join(_split(table, split) for split in pc.unique(table["split"]).to_pylist())
     given = np.bincount(table.filter(pc.equal(table["split"], "train"))["label"].to_numpy(), minlength=classes)
     noise = f"{100 * rates.rate:7.3f} % noisy, {100 * rates.foreign:7.3f} % foreign images"
     return f"{noise}, {given.min():,} to {given.max():,} rows a given label; {splits}"
+
+
+def _split(table: "pa.Table", split: str) -> str:
+    """Say how many rows a split has, and beside train how many of them are noisy, if any."""
+    import pyarrow.compute as pc
+
+    rows = table.filter(pc.equal(table["split"], split))
+    noisy = 0 if split == "train" else pc.sum(rows["is_noisy"]).as_py()
+    return f"{split} {len(rows):,}" + (f" ({noisy:,} noisy)" if noisy else "")
 
 
 def _draw(path: Path, plans: Mapping[str, "pa.Table"], classes: tuple[str, ...]) -> None:

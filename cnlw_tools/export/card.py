@@ -51,7 +51,9 @@ image stayed.
 | `image_id` | the image, unique in a config |
 | `replaces` | the image that lost its slot; null where the image stayed |
 
-A learner may see `image` and `label`; the rest is the truth, for the report.
+A learner may see `image` and `label`; the rest is the truth, for the report. Of the split `verified`, if there is one,
+it may also see `is_noisy`: its images left `train` before any noise, and its labels are wrong by the same noise at the
+same level, drawn apart.
 
 ## How it was made
 

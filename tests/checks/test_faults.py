@@ -1,5 +1,6 @@
 """Every fault is found by what the data say, even where every recorded hash has been made to match."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from cnlw_tools import columns, dataset, files, record, tables
+from cnlw_tools.build import build
 from cnlw_tools.checks import CHECKS, gather, validate
 from cnlw_tools.export import card
 from cnlw_tools.plan import plan
@@ -396,3 +398,89 @@ def test_a_card_of_another_dataset(copy: Path) -> None:
     (copy / "README.md").write_text(text.replace("\n  dataset: shapes\n", "\n  dataset: flowers\n"))
 
     assert "card" in errors(copy)
+
+
+@pytest.fixture(scope="module")
+def parted(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[[Path], Path]) -> Path:
+    """A build of red and blue with a probe set and a verified set."""
+    folder = tmp_path_factory.mktemp("parted")
+    root = tiny(folder / "root")
+    for noise, levels in (("red", [20, 40]), ("blue", [40])):
+        said = {"dataset": "shapes", "noise": noise, "levels": levels, "probe": 2, "verified": 5}
+        build(make(said, "the test"), root, None, folder / "build", 1)
+    return folder / "build"
+
+
+def verdict_turned(folder: Path) -> None:
+    change(shard(folder, "blue_40_probe2_verified5", True, "verified"), lambda r: r.update(is_noisy=False))
+
+
+def verified_made_noisier(folder: Path) -> None:
+    def edit(r):
+        r.update(label=(r["label"] + 1) % 10, is_noisy=True)
+
+    change(shard(folder, "blue_40_probe2_verified5", False, "verified"), edit)
+
+
+def train_image_in_verified(folder: Path) -> None:
+    train = pq.read_table(shard(folder, "blue_40_probe2_verified5", False)).to_pylist()[0]
+    change(shard(folder, "blue_40_probe2_verified5", False, "verified"), lambda r: r.update(train))
+
+
+def web_image_of_train_in_verified_of_another_level(folder: Path) -> None:
+    paths = [shard(folder, f"red_{level}_probe2_verified5", True, s) for level, s in ((40, "train"), (20, "verified"))]
+    both = set(record.load(folder).configs["red_20_probe2_verified5"].segments["train"])
+    said = record.load(folder).configs["red_40_probe2_verified5"].segments["train"]
+    late = [p for s in said if s not in both for p in (folder / "data").glob(f"{s}-*")]
+    noisy = [r for p in late for r in pq.read_table(p).to_pylist() if r["is_noisy"]]
+    change(paths[1], lambda r: r.update(image=noisy[0]["image"], image_id=noisy[0]["image_id"]))
+
+
+def right_image_as_noise_in_verified(folder: Path) -> None:
+    found = dataset.read("shapes", folder / "tables", folder / "tables")
+    path = shard(folder, "red_40_probe2_verified5", True, "verified")
+    label = pq.read_table(path)["label"][0].as_py()
+    wrong = set(found.pool(1)["image_id"].to_pylist())
+    right = [r["image_id"] for r in found.web.to_pylist() if r["label"] == label and r["image_id"] not in wrong]
+    change(path, lambda r: r.update(image_id=right[0]))
+
+
+def probe_image_of_another_class(folder: Path) -> None:
+    path = shard(folder, "blue_40_probe2_verified5", False, "probe")
+    rows = pq.read_table(path).to_pylist()
+    other = next(i for i, r in enumerate(rows) if r["label"] != rows[0]["label"])
+    change(path, lambda r: r.update(rows[other]))
+
+
+PARTED = {
+    verdict_turned: {"flags", "rate", "rows"},
+    verified_made_noisier: {"rate", "rows"},
+    train_image_in_verified: {"apart", "duplicates", "rows"},
+    web_image_of_train_in_verified_of_another_level: {"apart", "rows"},
+    right_image_as_noise_in_verified: {"judged", "rows"},
+    probe_image_of_another_class: {"parts", "duplicates", "rows"},
+}
+
+
+def test_a_parted_build_as_it_was_made_has_no_errors(parted: Path) -> None:
+    """A probe set and a verified set leave every check content."""
+    assert set() == errors(parted)
+
+
+@pytest.mark.parametrize("fault", PARTED, ids=lambda f: f.__name__)
+def test_a_fault_beside_train_is_found(parted: Path, tmp_path: Path, fault: Callable[[Path], None]) -> None:
+    """What is wrong in a verified or probe set is found as surely as in train."""
+    folder = shutil.copytree(parted, tmp_path / "build")
+    fault(folder)
+    recorded_anew(folder)
+
+    assert set() == PARTED[fault] - errors(folder)
+
+
+def test_a_card_that_claims_a_larger_verified_set(parted: Path, tmp_path: Path) -> None:
+    """Five a class are no six, whatever the card says."""
+    folder = shutil.copytree(parted, tmp_path / "build")
+    text = (folder / "README.md").read_text()
+    (folder / "README.md").write_text(text.replace("verified: 5", "verified: 6").replace("verified5", "verified6"))
+
+    assert {"parts", "counts", "plans", "rows"} <= errors(folder)

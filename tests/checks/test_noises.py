@@ -26,6 +26,8 @@ WAYS = [
     ("pairflip", {}),
 ]
 
+FEW = [("red", {}), ("blue", {}), ("asymmetric", {})]  # the others take their time
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[[Path], Path]) -> Path:
@@ -52,14 +54,21 @@ def test_sound(root: Path, tmp_path: Path, noise: str, options: dict[str, object
     assert [] == errors(tmp_path / "build")
 
 
-@pytest.mark.parametrize("noise", ["red", "blue"])
-def test_sound_with_a_probe_set_and_a_long_tail(root: Path, tmp_path: Path, noise: str) -> None:
-    """The choices before noise combine with every model, and a probe set is checked like the rest."""
-    said = {"dataset": "shapes", "noise": noise, "levels": [20, 40], "probe": 2, "longtail": 4}
-    build(make(said, "the test"), root, None, tmp_path / "build", 1)
+@pytest.mark.parametrize(
+    ("noise", "options"),
+    [pytest.param(*way, marks=[] if way in FEW else pytest.mark.slow, id=f"{way[0]}-{way[1]}") for way in WAYS],
+)
+def test_sound_with_every_choice_before_noise(
+    root: Path, tmp_path: Path, noise: str, options: dict[str, object]
+) -> None:
+    """The choices combine with every model, and what leaves train is checked like the rest."""
+    said = {"dataset": "shapes", "noise": noise, "levels": [20, 40], "options": options}
+    build(make({**said, "probe": 2, "verified": 3, "longtail": 4}, "the test"), root, None, tmp_path / "build", 1)
+    configs = record.load(tmp_path / "build").configs
 
     assert [] == errors(tmp_path / "build")
-    assert 20 == record.load(tmp_path / "build").configs[f"{noise}_20_longtail4_probe2"].rows["probe"]
+    assert [(20, 30)] * 2 == [(config.rows["probe"], config.rows["verified"]) for config in configs.values()]
+    assert all(name.endswith("_longtail4_probe2_verified3") for name in configs)
 
 
 @pytest.mark.parametrize("compared", [True, False])

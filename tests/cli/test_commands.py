@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
+import datasets
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
@@ -169,6 +170,24 @@ def test_show_counts_what_a_build_holds(root: Path, here: Path) -> None:
     assert "unknown config 'red_21'. Did you mean 'red_20'?" in wrong.output
 
 
+def test_a_verified_set_from_the_flag_to_the_learner(root: Path, here: Path) -> None:
+    """Built, validated, shown and loaded: five a class, two of five wrong, and in no other split."""
+    built = build(root, "--noise", "red", "--level", 40, "--verified", 5)
+    checked = cnlw("validate", "--workers", 1)
+    shown = cnlw("show", "builds/shapes")
+    data = datasets.load_dataset("builds/shapes", "red_40_verified5", cache_dir="cache")
+    rows = {split: part.remove_columns("image").to_list() for split, part in data.items()}
+    slots = {split: {row["replaces"] or row["image_id"] for row in part} for split, part in rows.items()}
+
+    assert (0, 0) == (built.exit_code, checked.exit_code), built.output + checked.output
+    assert "train 150, verified 50 (20 noisy), validation 40" in shown.output
+    assert {"train": 150, "verified": 50, "validation": 40} == {split: len(part) for split, part in slots.items()}
+    assert 240 == len(set().union(*slots.values()))
+    assert 20 == sum(row["is_noisy"] for row in rows["verified"])
+    assert all(row["is_noisy"] == (row["label"] != row["clean_label"]) for row in rows["verified"])
+    assert "verified 50, validation 40" in (here / "builds/shapes/README.md").read_text()
+
+
 @pytest.mark.parametrize("kind", ["datasets", "noise", "exporters", "recipes"])
 def test_list(kind: str) -> None:
     """One line each, and the embedded dataset and its noise are among them."""
@@ -203,6 +222,7 @@ def test_options_are_in_the_name_of_the_config(root: Path, here: Path) -> None:
         (["--noise", "red", "--level", "-5"], "unknown level '-5'. Did you mean '5'?"),
         (["--noise", "red", "--level", 85], "level 85 is above the top level 80"),
         (["--noise", "red", "--level", 95, "-o", "top=95"], "needs 19 wrong web images and has"),
+        (["--noise", "red", "--level", 40, "--verified", 20], "has 20 images and would keep none: lower it"),
         (["--noise", "red", "--level", 40, "-o", "topp=90"], "no option 'topp'. Did you mean 'top'?"),
         (["--noise", "red", "--level", 40, "-o", "top"], "write it as name=value"),
         (["--level", 40], "no noise named"),
