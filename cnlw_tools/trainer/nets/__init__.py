@@ -94,7 +94,7 @@ def build(
 
     Raises:
         LookupError: no such network
-        ValueError: the images are too small; dropout is no chance; the weights are of another network, or there are none
+        ValueError: the images are too small; no chance is given; the weights are of another network, or there are none
         OSError: the weights could not be fetched or read
     """
     if pretrained and weights is not None:
