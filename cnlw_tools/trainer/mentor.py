@@ -44,5 +44,5 @@ def rows(run: Path, correct: np.ndarray, percentile: float) -> Rows:
     """Return what a mentor is fitted to: the losses of a run on n examples, whose labels are ``correct``, (n,)."""
     table = pq.read_table(run / "examples.parquet", columns=["epoch", "row", "loss"]).to_pandas()
     history = table.pivot(index="epoch", columns="row", values="loss").ffill().bfill()  # an epoch leaves out a rest
-    epoch, losses = every_percent(torch.from_numpy(history.to_numpy(np.float32)))
-    return data_driven(epoch, losses, torch.from_numpy(correct).repeat(100), percentile)
+    epoch, losses = every_percent(torch.tensor(history.to_numpy(np.float32)))
+    return data_driven(epoch, losses, torch.tensor(correct).repeat(100), percentile)
