@@ -38,13 +38,14 @@ class Pixels:
         """Return the uint8 pixels of examples ``at``, (B,) on the host, as (B, 3, H, W) on the device."""
         if self.whole is not None:
             return self.whole[at.to(self.device, non_blocking=True)]
-        found = torch.from_numpy(self.split.take(at.numpy()))
+        found = torch.from_numpy(self.split.take(at.cpu().numpy()))
         return found.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else found
 
     def stream(self, chunks: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield each chunk of positions with its pixels, loading ahead where they are not on the device."""
-        if self.whole is not None:
-            yield from ((at, self.take(at)) for at in chunks)
+        if self.whole is not None and chunks:
+            every = torch.cat(list(chunks)).to(self.device)  # one copy: a copy a batch would wait for the device
+            yield from ((at, self.whole[at]) for at in torch.split(every, [len(at) for at in chunks]))
             return
         with ThreadPoolExecutor(1) as loader:
             waiting = [loader.submit(self.take, at) for at in chunks[:AHEAD]]

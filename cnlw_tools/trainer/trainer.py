@@ -92,6 +92,10 @@ class Trainer:
         feeds = {name: Feed(split, device, self.seed, views, scaled) for name, split in splits.items()}
         torch.manual_seed(self.seed)
         made = self._method(how, method, options, splits, feeds.get("probe")).to(device)
+        if device.type == "cuda":
+            made.to(memory_format=torch.channels_last)
+        if self.compile:
+            made.net.compile()
         ranks.agree([*made.parameters(), *made.buffers()])
         self.folder = self._folder(method)
         run = Run(self.folder, self._said(how, method, options, splits), self.resume)
