@@ -62,11 +62,16 @@ class Toy:
 
     def make(self, name: str, epochs: int = 6, dropout: float = 0.0, seed: int = 0, **options: Any) -> Method:
         """Return a method with what it needs and an optimiser, at the start of its first phase and epoch."""
+        method = self.bare(name, epochs, dropout, seed, **options)
+        method.begin_phase(0, self.sweep)
+        method.begin_epoch(0, self.sweep)
+        return method
+
+    def bare(self, name: str, epochs: int = 6, dropout: float = 0.0, seed: int = 0, **options: Any) -> Method:
+        """Return a method with what it needs and an optimiser, that has not begun."""
         method = METHODS[name](self.task(name, epochs, dropout, seed), **options)
         method.optimiser = self.optimiser(method)
         torch.manual_seed(seed)
-        method.begin_phase(0, self.sweep)
-        method.begin_epoch(0, self.sweep)
         return method.train()
 
     def task(self, name: str, epochs: int = 6, dropout: float = 0.0, seed: int = 0) -> Task:
