@@ -7,6 +7,7 @@ soft    c_ij = sum_t p_t(i) 1[y_t = j] / sum_t p_t(i)
 import torch
 from torch import Tensor, nn
 
+from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Sweep
 from cnlw_tools.methods.mixing import one_hot
 
@@ -15,7 +16,8 @@ from cnlw_tools.methods.mixing import one_hot
 def confusion(net: nn.Module, sweep: Sweep, classes: int, kind: str) -> Tensor:
     """Return c, (K, K); rows sum to 1, but that of a class that is never likeliest is 0.
 
-    The network predicts as for validation. In double precision, so that 16 bits elsewhere do not round counts.
+    The network predicts as for validation. Counts are in double precision, so that 16 bits elsewhere do not round
+    them, and the mean over ranks, whose batch normalisation differs.
     """
     training = net.training
     net.eval()
@@ -25,4 +27,5 @@ def confusion(net: nn.Module, sweep: Sweep, classes: int, kind: str) -> Tensor:
         guess = p if kind == "soft" else one_hot(p.argmax(1), classes).double()
         count = count.to(p.device) + guess.T @ one_hot(batch.y, classes).double()
     net.train(training)
+    ranks.average([count])
     return (count / count.sum(1, keepdim=True).clamp(min=1e-8)).float()

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
-from cnlw_tools.methods.base import Batch, Method, Sweep, Task
+from cnlw_tools.methods.base import Batch, Method, Task
 from cnlw_tools.methods.options import choice, epochs, number
 from cnlw_tools.methods.simplex import PROJECTIONS
 from cnlw_tools.methods.transitions import stated
@@ -56,23 +56,22 @@ class NoiseLayer(Method):
         self.project = PROJECTIONS[choice("projection", projection, PROJECTIONS)]
 
     def loss(self, batch: Batch) -> Tensor:
-        """The given label's probability above the layer, and the price of Q while it is learned."""
+        """The given label's probability above the layer, and after the warm-up the price of a learned Q."""
         z = self.net(batch.x)
         self.note(batch, cross_entropy(z, batch.y, reduction="none"))
-        loss = surprise(log_softmax(z.float(), 1), self.q, batch.y).mean()
-        if not self.q.requires_grad:
+        # by progress: a run that goes on in the middle of an epoch begins none
+        learning = self.learned and self.progress * self.task.epochs > self.warmup - 1e-6
+        q = self.q if learning else self.q.detach()
+        loss = surprise(log_softmax(z.float(), 1), q, batch.y).mean()
+        if not learning:
             return loss
-        r = self.q.trace() if self.regulariser == "trace" else self.q.square().sum() / 2
-        return loss + self.q_lambda / len(self.q) * r
-
-    def begin_epoch(self, epoch: int, sweep: Sweep) -> None:
-        """Let Q go when the warm-up is over."""
-        self.q.requires_grad_(self.learned and epoch >= self.warmup)
+        r = q.trace() if self.regulariser == "trace" else q.square().sum() / 2
+        return loss + self.q_lambda / len(q) * r
 
     @torch.no_grad()
     def after_step(self) -> None:
         """Make the columns of a learned Q probabilities again."""
-        if self.q.requires_grad:
+        if self.learned:
             self.q.copy_(self.project(self.q))
 
     def param_groups(self) -> list[dict[str, Any]]:

@@ -19,6 +19,17 @@ def number(option: str, value: float, low: float, high: float = inf) -> float:
     return value
 
 
+def flag(option: str, value: bool) -> bool:
+    """Return the value.
+
+    Raises:
+        ValueError: it is neither true nor false
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{option} = {value!r}: give true or false")
+    return value
+
+
 def choice(option: str, value: str, names: Iterable[str]) -> str:
     """Return the value.
 

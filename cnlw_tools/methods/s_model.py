@@ -22,7 +22,7 @@ from torch.nn.functional import cross_entropy, log_softmax
 
 from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
 from cnlw_tools.methods.confusion import confusion
-from cnlw_tools.methods.options import choice, epochs, number
+from cnlw_tools.methods.options import choice, epochs, flag, number
 
 
 class SModel(Method):
@@ -42,7 +42,7 @@ class SModel(Method):
         self.register_buffer("beta", torch.ones(()))  # until the warm-up ends
         self.b = nn.Parameter(torch.zeros(task.classes, task.classes))
         net: Any = self.net
-        self.u = nn.Parameter(torch.zeros(net.head.in_features, task.classes**2)) if complex else None
+        self.u = nn.Parameter(torch.zeros(net.head.in_features, task.classes**2)) if flag("complex", complex) else None
 
     def loss(self, batch: Batch) -> Tensor:
         """The given label's probability after the layer, and beta times that before it."""

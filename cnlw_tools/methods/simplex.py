@@ -2,7 +2,8 @@
 
 euclid    the nearest: q = max(v - t, 0) with t such that sum q = 1; if the k largest stay, t = (their sum - 1) / k
           (Held, Wolfe and Crowder 1974; Duchi et al. 2008)
-clip      max(v, 0) / sum max(v, 0), and an even column where nothing is above 0
+clip      max(v, 0) / sum max(v, 0), and an even column where nothing is above 0. It also scales back what a
+          regulariser has shrunk, so that from the identity a regulariser alone leads nowhere
 """
 
 from collections.abc import Callable, Mapping

@@ -1,6 +1,6 @@
 """A toy that every method must learn: four patterns under noise, a third of the labels wrong, and a small loop."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +38,7 @@ class Toy:
     """What a trainer holds: images, given labels, and, for the tests alone, the true ones."""
 
     norm: bool = True
+    device: str = "cpu"  # of what a method is given
     x: Tensor = field(init=False)  # (N, 3, SIDE, SIDE)
     true: Tensor = field(init=False)  # (N,)
     y: Tensor = field(init=False)  # (N,)
@@ -57,15 +58,20 @@ class Toy:
     def probe(self, n: int) -> Batch:
         """Draw n trusted examples."""
         x, true = self.images(4, n)
-        return Batch(torch.arange(n), (x,), true)
+        return self.on_device(Batch(torch.arange(n), (x,), true))
 
     def make(self, name: str, epochs: int = 6, dropout: float = 0.0, seed: int = 0, **options: Any) -> Method:
         """Return a method with what it needs and an optimiser, at the start of its first phase and epoch."""
+        method = self.bare(name, epochs, dropout, seed, **options)
+        method.begin_phase(0, self.sweep)
+        method.begin_epoch(0, self.sweep)
+        return method
+
+    def bare(self, name: str, epochs: int = 6, dropout: float = 0.0, seed: int = 0, **options: Any) -> Method:
+        """Return a method with what it needs and an optimiser, that has not begun."""
         method = METHODS[name](self.task(name, epochs, dropout, seed), **options)
         method.optimiser = self.optimiser(method)
         torch.manual_seed(seed)
-        method.begin_phase(0, self.sweep)
-        method.begin_epoch(0, self.sweep)
         return method.train()
 
     def task(self, name: str, epochs: int = 6, dropout: float = 0.0, seed: int = 0) -> Task:
@@ -81,7 +87,13 @@ class Toy:
     def batch(self, rows: Tensor, views: int = 1) -> Batch:
         """Return these rows; the views of an image differ a little."""
         x = self.x[rows]
-        return Batch(rows, (x, *(x + 0.1 * torch.randn_like(x) for _ in range(views - 1))), self.y[rows])
+        more = [x + 0.1 * torch.randn_like(x) for _ in range(views - 1)]
+        return self.on_device(Batch(rows, (x, *more), self.y[rows]))
+
+    def on_device(self, batch: Batch) -> Batch:
+        """Move a batch."""
+        views = tuple(x.to(self.device) for x in batch.views)
+        return Batch(batch.index.to(self.device), views, batch.y.to(self.device))
 
     def some(self, method: Method, rows: int = 32) -> Batch:
         """Return the first rows in the views that the method wants."""
@@ -165,7 +177,32 @@ def either(request: pytest.FixtureRequest) -> Toy:
     return Toy(request.param)
 
 
+class Logits(nn.Module):
+    """A network whose logits are its input, (B, 3): for formulas that were worked out by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(0.0)
+        self.head = nn.Linear(3, 3, bias=False)
+        nn.init.eye_(self.head.weight)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, 3), as it came."""
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3), as it came."""
+        return self.head(self.dropout(x))
+
+
 @pytest.fixture
-def f3() -> tuple[Tensor, Tensor]:
-    """Three rows of logits and their labels, on which every formula was worked out by hand beforehand."""
-    return torch.tensor([[2.0, 0, 0], [0, 1, 0], [0, 0, 0]]), torch.tensor([0, 2, 1])
+def on_logits() -> Callable[..., Method]:
+    """Return a maker of methods above that network."""
+    return lambda name, epochs=4, **options: METHODS[name](Task(Logits, 3, 3, epochs), **options)
+
+
+@pytest.fixture
+def f3() -> Batch:
+    """Three rows of logits and their labels: p is (0.787, 0.107, 0.107), (0.212, 0.576, 0.212), (1/3, 1/3, 1/3)."""
+    z = torch.tensor([[2.0, 0, 0], [0, 1, 0], [0, 0, 0]])
+    return Batch(torch.arange(3), (z,), torch.tensor([0, 2, 1]))

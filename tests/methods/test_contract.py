@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cnlw_tools.methods import METHODS, Batch, Method
+from cnlw_tools.methods import METHODS, Method
 from cnlw_tools.methods.base import NEEDS
 
 every = pytest.mark.parametrize("name", METHODS)
@@ -34,9 +34,8 @@ class NoWaiting(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.overloadpacket.__name__
         masks = args[1] if name in ("index", "index_put", "index_put_") else ()
-        by_mask = any(i is not None and i.dtype in (torch.bool, torch.uint8) for i in masks)
         assert name not in WAITS, f"aten.{name} waits for the device"
-        assert not by_mask, "an index by a mask waits for the device"
+        assert all(i is None or i.dtype != torch.bool for i in masks), "an index by a mask waits for the device"
         return func(*args, **(kwargs or {}))
 
 
@@ -70,25 +69,24 @@ def test_learns(toy, name):
 
 
 @every
-def test_goes_on_where_it_was(toy, name):
-    """A twin that is loaded in the last epoch from what a checkpoint holds ends with the same numbers."""
-    method, twin = toy.make(name, epochs=3), toy.make(name, epochs=3, seed=1)
-    assert 2 in toy.epochs(method)  # stops at the beginning of the last epoch
+@pytest.mark.parametrize("last", [0, 3])
+def test_goes_on_where_it_was(toy, name, last):
+    """A twin that is loaded in the middle of an epoch from what a checkpoint holds ends with the same numbers."""
+    method, twin = toy.bare(name, epochs=4), toy.bare(name, epochs=4, seed=1)
+    assert last in toy.epochs(method)  # stops at the beginning of this epoch
+    toy.step(method, toy.some(method))
     twin.load_state_dict(deepcopy(method.state_dict()))
     twin.optimiser.load_state_dict(deepcopy(method.optimiser.state_dict()))
-    twin.progress = method.progress
-    twin.begin_epoch(2, toy.sweep)
 
     def steps(one):
         torch.manual_seed(7)
+        one.progress = (last + 0.5) / 4
         return [toy.step(one, toy.some(one)) for _ in range(3)], one.state_dict()
 
-    (losses, state), (other_losses, other_state) = steps(method), steps(twin)
+    (losses, state), (expected, other) = steps(twin), steps(method)
 
-    assert losses == other_losses
-    assert state.keys() == other_state.keys()
-    for key, value in state.items():
-        assert torch.allclose(value, other_state[key], rtol=0, atol=0, equal_nan=True), key
+    assert losses == expected
+    assert all(torch.allclose(value, other[key], rtol=0, atol=0, equal_nan=True) for key, value in state.items())
 
 
 @every
@@ -100,9 +98,7 @@ def test_every_parameter_learns(toy, name):
 
     for key, p in method.named_parameters():
         assert grouped.count(id(p)) == 1, key
-        if p.requires_grad:
-            assert p.grad is not None, key
-            assert p.grad.isfinite().all(), key
+        assert not p.requires_grad or p.grad.isfinite().all(), key
 
 
 @every
@@ -163,23 +159,22 @@ def test_notes(toy, name):
 
 
 @every
-@pytest.mark.parametrize("epochs", range(1, 11))
-def test_phases(toy, name, epochs):
+def test_phases(toy, name):
     """Phases last at least an epoch each, and as many as asked for together."""
-    phases = METHODS[name](toy.task(name, epochs)).phases()
+    for epochs in range(1, 11):
+        phases = METHODS[name](toy.task(name, epochs)).phases()
 
-    assert sum(phase.epochs for phase in phases) == epochs
-    assert all(phase.epochs >= 1 and phase.lr > 0 and phase.batch_size > 0 for phase in phases)
-    assert {phase.restart for phase in phases} <= {"keep", "init"}
+        assert sum(phase.epochs for phase in phases) == epochs
+        assert all(phase.epochs >= 1 and phase.lr > 0 and phase.batch_size > 0 for phase in phases)
 
 
 @every
 @stages
 def test_same_seed(toy, name, stage):
     """The same seed gives the same loss."""
-    losses = [method.loss(toy.some(method)).item() for method in (made(toy, name, stage) for _ in range(2))]
+    one, two = (method.loss(toy.some(method)).item() for method in (made(toy, name, stage) for _ in range(2)))
 
-    assert losses[0] == losses[1]
+    assert one == two
 
 
 @every
@@ -227,14 +222,10 @@ def test_never_waits(toy, name, stage):
 def test_stays_on_its_device(toy, name, stage):
     """On a device that holds shapes alone there is no way back to the host, and nothing may be left there."""
     method = made(toy, name, stage).to("meta")
-    method.task = replace(method.task, probe=method.task.probe and (lambda n: on_meta(toy.probe(n))))
+    toy.device = "meta"
 
-    method.loss(on_meta(toy.some(method))).backward()
+    method.loss(toy.some(method)).backward()
     method.after_step()
-
-
-def on_meta(batch):
-    return Batch(batch.index.to("meta"), tuple(x.to("meta") for x in batch.views), batch.y.to("meta"))
 
 
 @every

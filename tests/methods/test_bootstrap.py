@@ -1,0 +1,65 @@
+"""Bootstrap: the formula class by class, the published numbers, and where the gradient goes."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from cnlw_tools.methods.bootstrap import surprise
+
+
+def naive(z, y, beta, kind):
+    """-sum_k (beta Y_k + (1 - beta) guess_k) log p_k, for one example."""
+    p = z.softmax(0)
+    guess = p if kind == "soft" else torch.eye(len(p))[p.argmax()]
+    return -sum((beta * (k == y) + (1 - beta) * guess[k]) * p[k].log() for k in range(len(p)))
+
+
+@pytest.mark.parametrize("kind", ["soft", "hard"])
+@pytest.mark.parametrize("beta", [0, 0.3, 0.8, 1])
+def test_oracle(on_logits, f3, kind, beta):
+    """The loss is the mean of the formula over examples."""
+    expected = sum(naive(z, y, beta, kind) for z, y in zip(f3.x, f3.y, strict=True)) / 3
+
+    assert on_logits("bootstrap", kind=kind, beta=beta).loss(f3).item() == pytest.approx(expected.item(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "each", "mean"),
+    [("soft", [0.260846, 1.522639, 1.098612], 0.960699), ("hard", [0.239545, 1.351445, 1.098612], 0.896534)],
+)
+def test_defaults(on_logits, f3, kind, each, mean):
+    """The paper's beta, 0.95 and 0.8, on the fixture."""
+    method = on_logits("bootstrap", kind=kind)
+    own = cross_entropy(f3.x, f3.y, reduction="none")
+
+    assert method.loss(f3).item() == pytest.approx(mean, abs=1e-6)
+    assert torch.allclose(method.beta * own + (1 - method.beta) * surprise(f3.x, kind), torch.tensor(each), atol=1e-6)
+    assert torch.allclose(method.losses, own)
+
+
+def test_soft_learns_through_its_guess(f3):
+    """The gradient of the second term is that of the entropy, and not 0 as with a constant target."""
+    z = f3.x.requires_grad_()
+    surprise(z, "soft").sum().backward()
+
+    expected = [[-0.335278, 0.167639, 0.167639], [0.122103, -0.244206, 0.122103], [0, 0, 0]]
+    assert torch.allclose(z.grad, torch.tensor(expected), atol=1e-6)
+
+
+def test_hard_takes_its_guess_for_a_label(f3):
+    """The gradient of the second term is that of cross-entropy against the likeliest class."""
+    z = f3.x[:2].clone().requires_grad_()
+    surprise(z, "hard").sum().backward()
+
+    assert torch.allclose(z.grad, z.softmax(1) - torch.eye(3)[[0, 1]])
+
+
+@pytest.mark.parametrize("kind", ["soft", "hard"])
+def test_a_sure_network(kind):
+    """A network that is sure is surprised by nothing, and its gradient is finite."""
+    z = torch.tensor([[1e4, 0.0, -1e4]], requires_grad=True)
+    loss = surprise(z, kind).sum()
+    loss.backward()
+
+    assert loss == 0
+    assert z.grad.isfinite().all()

@@ -1,0 +1,129 @@
+"""S-Model: the sum over true classes, the start of the layer, and where it is gone."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from cnlw_tools.methods import Phase
+from cnlw_tools.methods.confusion import confusion
+
+THETA = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])
+
+
+def with_layer(method, b):
+    """As after the warm-up, with this layer."""
+    with torch.no_grad():
+        method.b.copy_(b)
+        method.beta.fill_(method.then)
+    return method
+
+
+def naive(method, batch):
+    """-log sum_i p(i) theta_b[i, y], example by example, entry by entry."""
+    total = 0.0
+    for x, y in zip(batch.x, batch.y.tolist(), strict=True):
+        h = method.net.features(x[None])[0]
+        p = method.net.head(h).softmax(0)
+        noisy = 0.0
+        for i in range(len(p)):
+            row = method.b[i].clone()
+            if method.u is not None:
+                row = row + torch.stack([h @ method.u[:, i * len(p) + j] for j in range(len(p))])
+            noisy = noisy + p[i] * row.softmax(0)[y]
+        total = total - (1 - method.beta) * noisy.log() - method.beta * p[y].log()
+    return total / len(batch.y)
+
+
+def test_fixture(on_logits, f3):
+    """The layer worked out by hand: each label's probability behind it."""
+    method = with_layer(on_logits("s_model"), THETA.log())
+    each = torch.logsumexp(f3.x.log_softmax(1) + method.log_theta(f3.x, f3.y), 1)
+
+    assert torch.allclose(-each, torch.tensor([0.413183, 1.580021, 1.003302]), atol=1e-6)
+    assert method.loss(f3).item() == pytest.approx(0.998836, abs=1e-6)
+
+
+@pytest.mark.parametrize("complex", [False, True])
+@pytest.mark.parametrize("beta", [0, 0.4])
+def test_oracle(either, complex, beta):
+    """Simple and complex layers are the double sum, with and without a share of plain cross-entropy."""
+    torch.manual_seed(0)
+    method = with_layer(either.make("s_model", complex=complex, beta=beta), torch.randn(4, 4)).eval()
+    if complex:
+        torch.nn.init.normal_(method.u, std=0.1)
+    batch = either.some(method, 5)
+
+    assert method.loss(batch).item() == pytest.approx(naive(method, batch).item(), abs=1e-5)
+
+
+def test_complex_begins_as_simple(toy):
+    """With u = 0 the complex layer is the simple one."""
+    losses = [
+        with_layer(toy.make("s_model", complex=c), torch.eye(4)).loss(toy.batch(torch.arange(8))) for c in (False, True)
+    ]
+
+    assert losses[0].item() == pytest.approx(losses[1].item(), abs=1e-6)
+
+
+def test_a_sure_layer_is_none(on_logits, f3):
+    """Where b says that labels are never wrong, the loss is cross-entropy."""
+    method = with_layer(on_logits("s_model"), 1e4 * torch.eye(3))
+
+    assert method.loss(f3).item() == pytest.approx(0.963201, abs=1e-6)
+
+
+def test_warms_up_without_the_layer(toy):
+    """Until the second phase the loss is cross-entropy to the last bit, and the layer stays where it is."""
+    method = toy.make("s_model", epochs=6, warmup=2)
+    batch = toy.some(method)
+    loss = method.loss(batch)
+    loss.backward()
+
+    assert method.phases() == [Phase(2), Phase(4)]
+    assert loss == cross_entropy(method.net(batch.x), batch.y, reduction="none").mean()
+    assert not method.b.grad.any()
+
+
+@pytest.mark.parametrize("fit", ["hard", "soft"])
+def test_the_layer_begins_with_what_the_network_confuses(toy, fit):
+    """softmax(b) is the confusion of the warm network; a class never seen gets an even row."""
+    method = toy.make("s_model", fit=fit, beta=0.25)
+    with torch.no_grad():
+        method.net.head.bias[3] = -1e3
+    method.begin_phase(1, toy.sweep)
+    expected = confusion(method.net, toy.sweep, 4, fit)
+    if fit == "hard":
+        expected[3] = 0.25
+
+    assert torch.allclose(method.b.softmax(1)[: 4 if fit == "hard" else 3], expected[: 4 if fit == "hard" else 3])
+    assert method.beta == 0.25
+
+
+@pytest.mark.parametrize(
+    ("warmup", "epochs", "phases"), [(0, 3, [3]), (0.1, 1, [1]), (0.1, 20, [2, 18]), (7, 5, [5]), (5, 5, [5])]
+)
+def test_phases(on_logits, warmup, epochs, phases):
+    """A share or a number of epochs; no phase is empty."""
+    assert on_logits("s_model", epochs, warmup=warmup).phases() == [Phase(n) for n in phases]
+
+
+def test_without_a_warm_up_the_layer_is_there_at_once(toy):
+    """A network that was trained elsewhere needs none: the layer is fitted before the first step."""
+    assert toy.make("s_model", warmup=0).beta == 0
+    assert toy.make("s_model", warmup=1).beta == 1
+
+
+def test_predicts_without_the_layer(toy):
+    """What the network says is the true class, whatever the layer makes of it."""
+    method = with_layer(toy.make("s_model"), 9 * torch.eye(4).roll(1, 1)).eval()
+
+    assert torch.equal(method.predict(toy.x), method.net(toy.x))
+
+
+def test_the_layer_does_not_decay(toy):
+    """Decay would make rows even; the network decays as ever."""
+    network, layer = toy.make("s_model", complex=True).param_groups()
+
+    assert "weight_decay" not in network
+    assert layer["weight_decay"] == 0
+    assert [tuple(p.shape) for p in layer["params"]] == [(4, 4), (144, 16)]

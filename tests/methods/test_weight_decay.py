@@ -1,0 +1,24 @@
+"""Weight decay: what decays, and by how much."""
+
+import pytest
+import torch
+
+
+@pytest.mark.parametrize("decay", [0, 0.1])
+def test_loss(on_logits, f3, decay):
+    """The loss is cross-entropy whatever the decay, which the optimiser adds."""
+    assert on_logits("weight_decay", decay=decay).loss(f3).item() == pytest.approx(0.963201, abs=1e-6)
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_what_decays(toy, every):
+    """A step without a gradient leaves w (1 - rate decay) of a kernel, and of all else only where asked for."""
+    method = toy.make("weight_decay", decay=0.01, every=every)
+    before = {key: p.detach().clone() for key, p in method.named_parameters()}
+    for p in method.parameters():
+        p.grad = torch.zeros_like(p)
+    torch.optim.SGD(method.param_groups(), lr=0.5, weight_decay=9.0).step()
+
+    for key, p in method.named_parameters():
+        assert torch.allclose(p, before[key] * (1 - 0.5 * 0.01 * (every or p.dim() > 1))), key
+    assert {p.dim() for p in method.param_groups()[0]["params"]} == {2, 4}
