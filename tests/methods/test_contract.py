@@ -121,7 +121,6 @@ def test_leaves_its_batch(toy, name, stage):
     method = made(toy, name, stage)
     batch = toy.some(method)
     before = deepcopy(batch)
-
     method.loss(batch).backward()
 
     assert torch.equal(batch.index, before.index)
