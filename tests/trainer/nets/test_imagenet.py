@@ -27,7 +27,6 @@ def shaken(model):
         ("resnet18", 40, {}),
         ("mobilenet_v2", 40, {}),
         pytest.param("resnet50", 40, {}, marks=pytest.mark.slow),
-        pytest.param("resnet101", 40, {}, marks=pytest.mark.slow),
         pytest.param("efficientnet_b5", 40, {}, marks=pytest.mark.slow),
         pytest.param("inception_v3", 80, {"transform_input": True, "init_weights": True}, marks=pytest.mark.slow),
     ],

@@ -74,8 +74,6 @@ def test_at_least():
     ("name", "size"),
     [
         ("conv_small", 16),
-        ("cnn9", 28),
-        ("vgg13_cifar", 32),
         ("resnet32", 8),
         ("resnet29", 8),
         ("wrn28_2", 8),
@@ -83,6 +81,7 @@ def test_at_least():
         ("inception_v2", 32),
         ("resnet18", 32),
         ("mobilenet_v2", 32),
+        pytest.param("cnn9", 28, marks=pytest.mark.slow),
         pytest.param("resnet32_wide", 4, marks=pytest.mark.slow),
         pytest.param("inception_v3", 75, marks=pytest.mark.slow),
         pytest.param("efficientnet_b5", 32, marks=pytest.mark.slow),
