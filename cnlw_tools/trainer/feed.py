@@ -21,6 +21,7 @@ from cnlw_tools.methods import Batch
 from cnlw_tools.trainer import dice
 from cnlw_tools.trainer.augment import Augment, compose
 from cnlw_tools.trainer.data import Split
+from cnlw_tools.trainer.nets.imagenet import MEAN, SPREAD
 
 AHEAD = 2  # batches that a streaming split prepares
 SAMPLE = 10_000  # images that the scale is taken from
@@ -93,6 +94,11 @@ class Feed:
         changes = [pick(self.views, name, "view of the preset") for name in views]
         made = (self.scale(change(raw, dice.mix(key, i))) for i, change in enumerate(changes))
         return Batch(index, tuple(made), self.label[index])
+
+
+def imagenet(device: torch.device) -> Scale:
+    """Return the scale that networks of torchvision and timm learned with."""
+    return Scale(*(torch.tensor(v, device=device).view(3, 1, 1) for v in (MEAN, SPREAD)))
 
 
 def scale(split: Split, device: torch.device) -> Scale:

@@ -21,7 +21,7 @@ from cnlw_tools.methods import METHODS, Batch, Method, Task, ranks
 from cnlw_tools.trainer import data, nets, preset
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer.augment import compose
-from cnlw_tools.trainer.feed import Feed, balanced, scale
+from cnlw_tools.trainer.feed import Feed, balanced, imagenet, scale
 from cnlw_tools.trainer.loop import Loop
 from cnlw_tools.trainer.preset import Preset
 from cnlw_tools.trainer.run import Metrics, Run
@@ -88,7 +88,7 @@ class Trainer:
             raise ValueError(f"{there}: build it with --{self.split} 20, say")
         splits["train"] = splits[self.split]
         views = {name: compose(ops) for name, ops in how.views.items()}
-        scaled = scale(splits["train"], device)
+        scaled = imagenet(device) if self.pretrained else scale(splits["train"], device)
         feeds = {name: Feed(split, device, self.seed, views, scaled) for name, split in splits.items()}
         torch.manual_seed(self.seed)
         made = self._method(how, method, options, splits, feeds.get("probe")).to(device)

@@ -8,7 +8,12 @@ from cnlw_tools.methods import METHODS
 from cnlw_tools.trainer import Trainer
 
 CONFIG = "blue_20_probe10"
-OPTIONS = {"noise_layer": {"q": "symmetric:0.2"}, "h_alpha": {"alpha": 0.25}, "mixup": {"alpha": 0.2}, "mentormix": {"alpha": 0.2}}
+OPTIONS = {
+    "noise_layer": {"q": "symmetric:0.2"},
+    "h_alpha": {"alpha": 0.25},
+    "mixup": {"alpha": 0.2},
+    "mentormix": {"alpha": 0.2},
+}
 REACHED = dict.fromkeys(METHODS, 30.0)
 
 

@@ -182,3 +182,27 @@ def test_ones_own_method_and_network_are_passed_in(builds, tmp_path, trainer):
 def test_red_is_trained_on_as_blue_is(trainer):
     """Nothing in the loop knows the noise."""
     assert trainer(config="red_20_t20_probe2").fit()["epochs"] == 3
+
+
+def test_a_network_goes_on_from_the_checkpoint_of_another_run(trainer, tmp_path):
+    """--weights takes what a run left."""
+    small = {"net": "mlp1", "changes": {"epochs": 1}}
+    trainer(**small, out=tmp_path / "first").fit()
+    loop = trainer(**small, weights=tmp_path / "first" / "checkpoint.pt", out=tmp_path / "second")._loop(
+        torch.device("cpu"), lambda *_: None
+    )
+
+    for name, value in weights(tmp_path / "first").items():
+        if name.startswith("net."):
+            assert torch.equal(loop.method.state_dict()[name], value)
+
+
+def test_pretrained_networks_see_what_they_learned_with(trainer, monkeypatch):
+    """Images scaled as ImageNet's, not as the training set's."""
+    from cnlw_tools.trainer import nets
+
+    own = nets.build
+    monkeypatch.setattr(nets, "build", lambda *a: own(*a[:4], False, None))
+    loop = trainer(net="mlp1", pretrained=True)._loop(torch.device("cpu"), lambda *_: None)
+
+    assert loop.train.scale.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])

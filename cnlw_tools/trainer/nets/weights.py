@@ -20,18 +20,20 @@ COUNTER = ".num_batches_tracked"  # which files from before 2018 lack, and nothi
 
 
 def read(path: Path) -> Mapping[str, Tensor]:
-    """Read a state dict, or the one under "net" of a checkpoint.
+    """Read a state dict, the one under "net", or that of the network in a run's checkpoint.
 
     Raises:
         OSError: there is no such file
         ValueError: it holds no state dict
     """
-    remedy = 'torch.save(net.state_dict(), FILE) writes one, and a checkpoint holds it under "net"'
+    remedy = "torch.save(net.state_dict(), FILE) writes one, and the checkpoint.pt of a run holds one"
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError) as error:  # all that junk may give
         raise ValueError(f"{path}: no file of weights, or more than weights: {remedy}") from error
     state = found.get("net", found) if isinstance(found, dict) else found
+    if isinstance(found, dict) and isinstance(found.get("method"), dict):
+        state = {k.removeprefix("net."): v for k, v in found["method"].items() if k.startswith("net.")}
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(f"{path}: no state dict: {remedy}")
     return state

@@ -26,9 +26,16 @@ def same(one, other):
     return {name for (name, w), v in pairs if w.shape == v.shape and torch.equal(w, v)}
 
 
-@pytest.mark.parametrize("wrap", [dict, lambda state: {"epoch": 3, "net": state}], ids=["plain", "checkpoint"])
+def of_a_run(state):
+    """What a run's checkpoint holds: the method's state, the network in it."""
+    return {"epoch": 3, "method": {"losses": torch.zeros(2), **{f"net.{k}": v for k, v in state.items()}}}
+
+
+@pytest.mark.parametrize(
+    "wrap", [dict, lambda state: {"epoch": 3, "net": state}, of_a_run], ids=["plain", "net", "run"]
+)
 def test_round_trip(net, tmp_path, wrap):
-    """A state dict, plain or under "net" of a checkpoint, gives the same network."""
+    """A state dict, plain, under "net", or in the checkpoint of a run, gives the same network."""
     other = build("conv_small", 10, 32, weights=saved(tmp_path / "w.pt", wrap(net.state_dict())))
 
     assert same(net, other) == set(net.state_dict())
