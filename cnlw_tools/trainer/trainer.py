@@ -109,7 +109,8 @@ class Trainer:
         how = self.plan if isinstance(self.plan, Preset) else preset.load(self.plan or card.dataset, root)
         net = {"net": self.net} if isinstance(self.net, str) else {}
         quick = {"epochs": how.quick} if self.quick else {}
-        how = preset.changed(how, {**quick, **net, **self.changes})
+        changes = {key: value for key, value in self.changes.items() if value is not None}
+        how = preset.changed(how, {**quick, **net, **changes})
         parse(how.schedule)
         method = pick(METHODS, self.method, "method") if isinstance(self.method, str) else self.method
         options = {**preset.options(how, _name(method), config.level), **self.options}

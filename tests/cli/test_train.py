@@ -64,7 +64,8 @@ def test_it_trains_on_the_last_build(here, tmp_path):
 def test_noise_and_level_name_a_config(here, tmp_path):
     """--noise blue --level 20 is --config blue_20."""
     assert cnlw(here, "--noise", "blue", "--level", 20, "--quick").exit_code == 0
-    assert (tmp_path / "runs/shapes/blue_20/vanilla_s0_quick/result.json").is_file()
+    result = json.loads((tmp_path / "runs/shapes/blue_20/vanilla_s0_quick/result.json").read_text())
+    assert result["epochs"] == 1
 
 
 def test_flags_go_before_the_preset(here, tmp_path):

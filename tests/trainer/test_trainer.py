@@ -116,6 +116,7 @@ def test_quick_is_the_presets_few_epochs(trainer, tmp_path):
     """One, here; epochs that are asked for go before it."""
     assert trainer(quick=True).fit()["epochs"] == 1
     assert trainer(quick=True, changes={"epochs": 2}, out=tmp_path / "2").fit()["epochs"] == 2
+    assert trainer(quick=True, changes={"epochs": None}, out=tmp_path / "3").fit()["epochs"] == 1
 
 
 def test_a_run_has_a_folder_of_its_own(trainer, tmp_path, monkeypatch):
