@@ -28,11 +28,13 @@ class Told(Vanilla):
         return [Phase(1), Phase(2, schedule="constant", lr=0.5, batch_size=2, restart="init")]
 
     def begin_phase(self, phase, sweep):
+        assert not self.training  # nor is a method that comes from a checkpoint
         self.seen.append(f"phase {phase}")
         self.weights_then = self.net.head.weight.detach().clone()
         return torch.arange(90) * 2 if phase else None
 
     def begin_epoch(self, epoch, sweep):
+        assert not self.training
         batches = list(sweep())
         index = torch.cat([b.index for b in batches])
         assert torch.equal(index, torch.arange(self.task.n))
@@ -243,6 +245,82 @@ def test_a_batch_too_large_names_one_that_fits(trainer):
     """By halves: 30, 15, 7."""
     with pytest.raises(OSError, match="cpu has no room for a batch of 30: --batch-size 7 would fit"):
         trainer(method=Hungry).fit()
+
+
+def test_a_batch_that_a_phase_enlarges_is_named_as_the_preset_has_it(trainer):
+    """Twice the preset's: of 60, 7 fit, which are twice 3."""
+
+    class Enlarged(Hungry):
+        """Batches twice as large."""
+
+        def phases(self):
+            return [Phase(1, batch_size=2)]
+
+    with pytest.raises(OSError, match="no room for a batch of 60: --batch-size 3 would fit"):
+        trainer(method=Enlarged).fit()
+
+
+def chosen(rows):
+    """A method that trains on those rows."""
+
+    class Chosen(Vanilla):
+        """Trains on few."""
+
+        def begin_phase(self, phase, sweep):
+            return torch.tensor(rows, dtype=torch.int64)
+
+    return Chosen
+
+
+def test_a_phase_may_train_on_fewer_than_a_batch(trainer, tmp_path):
+    """They are one."""
+    trainer(method=chosen([3, 5, 8]), changes={"epochs": 1}).fit()
+
+    assert pq.read_table(tmp_path / "run" / "examples.parquet")["loss"].null_count == 177
+
+
+def test_a_phase_that_trains_on_none_is_an_error(trainer):
+    """It says what to do."""
+    with pytest.raises(ValueError, match="0 examples to train on for 1 processes: .* choose more"):
+        trainer(method=chosen([])).fit()
+
+
+@pytest.mark.parametrize(("many", "size"), [(1, 31), (2, 30), (7, 28), (40, 40)])
+def test_every_rank_has_as_much_of_a_batch(trainer, monkeypatch, many, size):
+    """A batch of 31 is cut down to a multiple of the ranks, and has one example of each at least."""
+    loop = trainer(changes={"batch_size": 31})._loop(torch.device("cpu"), lambda *_: None)
+    monkeypatch.setattr("cnlw_tools.methods.ranks.size", lambda: many)
+
+    assert {len(chunk) for chunk in loop._chunks()} == {size}
+
+
+def test_metrics_that_a_kill_has_left_out_are_made_up_for(trainer, tmp_path):
+    """The checkpoint comes first; what it knows is written again."""
+    first = trainer().fit()
+    before = lines(tmp_path / "run")
+    text = (tmp_path / "run" / "metrics.jsonl").read_text()
+    (tmp_path / "run" / "metrics.jsonl").write_text("".join(text.splitlines(keepends=True)[:2]))
+
+    assert trainer(resume=True).fit() == first
+    assert lines(tmp_path / "run") == before
+
+
+def test_the_average_begins_with_what_a_phase_has_set(trainer, tmp_path):
+    """Weights that `begin_phase` makes are in it from the first step on."""
+    from dataclasses import replace
+
+    class Set(Vanilla):
+        """Begins with a bias of 5."""
+
+        def begin_phase(self, phase, sweep):
+            with torch.no_grad():
+                self.net.head.bias.fill_(5.0)
+
+    plan = replace(trainer().plan, epochs=1, ema=0.9, lr=1e-5)
+    trainer(method=Set, plan=plan).fit()
+
+    means = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["average"]["means"]
+    torch.testing.assert_close(means[-1], torch.full((10,), 5.0), atol=0.01, rtol=0)
 
 
 def test_every_example_is_noted(trainer, tmp_path):
