@@ -113,6 +113,10 @@ class Trainer:
         how = preset.changed(how, {**quick, **net, **changes})
         parse(how.schedule)
         method = pick(METHODS, self.method, "method") if isinstance(self.method, str) else self.method
+        for view in method.views:
+            pick({"plain": (), **how.views}, view, f"view of the preset, wanted by {_name(method)},")
+        for name in how.methods:
+            pick(dict.fromkeys([*METHODS, _name(method)]), name, "method in the preset")
         options = {**preset.options(how, _name(method), config.level), **self.options}
         known = [*list(inspect.signature(method.__init__).parameters)[2:], "noise_rate"]
         for name in options:

@@ -92,6 +92,8 @@ def test_an_unknown_option_is_an_error(trainer):
         ({"net": "resnet23"}, "unknown network 'resnet23'. Did you mean"),
         ({"plan": "shape"}, "there is no such preset. Did you mean 'shapes'"),
         ({"changes": {"epochs": 0}}, "epochs = 0"),
+        ({"changes": {"views": {}}}, "unknown view of the preset, wanted by vanilla, 'standard'"),
+        ({"changes": {"methods": {"mentormx": {}}}}, "method in the preset 'mentormx'. Did you mean 'mentormix'"),
         ({"changes": {"schedule": "cosin"}}, "unknown schedule 'cosin'"),
         ({"device": "tpu"}, "device 'tpu': give cpu, cuda or auto"),
         ({"build": "nowhere"}, "nowhere: no build here"),
