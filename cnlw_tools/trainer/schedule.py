@@ -59,14 +59,12 @@ SCHEDULES: Mapping[str, tuple[Callable[..., float], tuple[str, ...]]] = {  # and
     "cosine": (cosine, ()),
     "restarts": (restarts, ("first", "longer", "lower")),
 }
-
-
-SPANS = {"factor": (0.0, 1.0), "lower": (0.0, 1.0), "longer": (1.0, 1e3)}  # of the arguments; the others: any number
+SPANS = {"factor": (0.0, 1.0), "lower": (0.0, 1.0), "longer": (1.0, 1e3)}  # of arguments; others: up to 1e9
 
 
 def _within(name: str) -> Callable[[float], bool]:
     low, high = SPANS.get(name, (0.0, 1e9))
-    return lambda x: 0 < x and low <= x <= high
+    return lambda x: x > 0 and low <= x <= high
 
 
 def parse(text: str) -> Schedule:

@@ -83,9 +83,6 @@ class Trainer:
                 self.workers or engine.cores(),
                 tell,
             )
-        if self.split not in splits:
-            there = f"{self.build}: {self.config} has no split {self.split!r}, only {', '.join(splits)}"
-            raise ValueError(f"{there}: build it with --{self.split} 20, say")
         splits["train"] = splits[self.split]
         views = {name: compose(ops) for name, ops in how.views.items()}
         scaled = scale(splits["train"], device)
@@ -105,6 +102,7 @@ class Trainer:
         """Return preset, method and its options, checked."""
         card = record.load(Path(self.build))
         config = pick(card.configs, self.config, f"config of {self.build}")
+        self._check(config)
         root = self.root or files.root()
         how = self.plan if isinstance(self.plan, Preset) else preset.load(self.plan or card.dataset, root)
         net = {"net": self.net} if isinstance(self.net, str) else {}
@@ -127,6 +125,14 @@ class Trainer:
         if how.batch_size % ranks.size():
             raise ValueError(f"batch_size {how.batch_size} is no multiple of the {ranks.size()} processes: change one")
         return how, method, options
+
+    def _check(self, config: record.Config) -> None:
+        """Raise if there is nothing to learn from, or nothing to validate on."""
+        for split in (self.split, "validation"):
+            if split not in config.segments:
+                there = f"{self.build}: {self.config} has no split {split!r}, only {', '.join(config.segments)}"
+                wants = "a base manifest that has it" if split == "validation" else f"--{split} 20, say"
+                raise ValueError(f"{there}: build it with {wants}")
 
     def _method(
         self,

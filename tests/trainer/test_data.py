@@ -184,6 +184,37 @@ def test_a_file_that_names_no_classes_is_an_error(builds, tmp_path):
         data.load(other, CONFIG, Size(), tmp_path / "cache")
 
 
+@pytest.mark.parametrize("label", [-1, 10, None])
+def test_a_label_of_no_class_is_an_error(builds, tmp_path, label):
+    """File and row are in the message; on a GPU it would end the process."""
+    other = shutil.copytree(builds, tmp_path / "other")
+
+    def spoilt(table):
+        labels = [label, *table["label"].to_pylist()[1:]]
+        return table.set_column(1, table.schema.field(1), pa.array(labels, pa.int64()))
+
+    rewritten(other, spoilt)
+
+    with pytest.raises(ValueError, match=rf"parquet: row 0: label {label} of 10 classes: run `cnlw validate`"):
+        data.load(other, CONFIG, Size(), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("kind", ["*[0-9].npy", "*.keys.npy"])
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"what is this")])
+def test_a_damaged_cache_is_an_error(builds, tmp_path, kind, change):
+    """It names the file; once that is deleted, all is well again."""
+    data.load(builds, CONFIG, Size(), tmp_path)
+    for path in tmp_path.glob(kind):
+        change(path)
+
+    with pytest.raises(ValueError, match=r"npy: damaged .*: delete .*[0-9]\.npy, and its images") as error:
+        data.load(builds, CONFIG, Size(), tmp_path)
+    assert (tmp_path / str(error.value).split("delete ")[1].split(",")[0]).is_file()
+    for path in tmp_path.glob("*[0-9].npy"):
+        path.unlink()
+    assert len(data.load(builds, CONFIG, Size(), tmp_path)["train"]) == 180
+
+
 def test_the_cache_can_be_told(monkeypatch, tmp_path):
     """CNLW_CACHE goes before the user's cache folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

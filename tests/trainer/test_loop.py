@@ -281,7 +281,7 @@ def test_a_phase_may_train_on_fewer_than_a_batch(trainer, tmp_path):
 
 def test_a_phase_that_trains_on_none_is_an_error(trainer):
     """It says what to do."""
-    with pytest.raises(ValueError, match="0 examples to train on for 1 processes: .* choose more"):
+    with pytest.raises(ValueError, match=r"0 examples to train on for 1 processes: .* choose more"):
         trainer(method=chosen([])).fit()
 
 

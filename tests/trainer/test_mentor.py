@@ -1,5 +1,7 @@
 """Data-driven mentors."""
 
+import shutil
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +17,7 @@ from cnlw_tools.methods.mentor import read
 from cnlw_tools.trainer import Trainer, data
 from cnlw_tools.trainer.mentor import data_driven_mentor, rows
 from tests.trainer.conftest import PLAN, Small
+from tests.trainer.test_data import rewritten
 
 CONFIG = "blue_40_verified6"
 
@@ -39,6 +42,15 @@ def test_a_build_without_verified_labels_is_an_error(builds):
     """It says how to get them."""
     with pytest.raises(ValueError, match="has no verified labels: build it with --verified 20"):
         data.verdicts(builds, "blue_40_probe2")
+
+
+def test_a_shard_without_truth_has_no_verdicts(verified, tmp_path):
+    """It is damaged, and the message says what is not there."""
+    other = shutil.copytree(verified, tmp_path / "other")
+    rewritten(other, lambda table: table.drop_columns(["is_noisy"]))
+
+    with pytest.raises(ValueError, match=r"a damaged shard .*is_noisy"):
+        data.verdicts(other, CONFIG)
 
 
 def test_rows_are_losses_by_percent_and_verdict(tmp_path):

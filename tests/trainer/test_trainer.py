@@ -67,6 +67,17 @@ def test_a_probe_that_is_missing_is_an_error(trainer, builds, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(("split", "remedy"), [("validation", "a base manifest"), ("verified", "--verified 20")])
+def test_a_split_that_is_missing_is_an_error(trainer, builds, tmp_path, split, remedy):
+    """What it learns from, or what it is judged by."""
+    other = shutil.copytree(builds, tmp_path / "other")
+    card = (other / "README.md").read_text()
+    (other / "README.md").write_text(card.replace("        validation:", "        validation_web:"))
+
+    with pytest.raises(ValueError, match=f"has no split '{split}', only .*: build it with {remedy}"):
+        trainer(build=other, split="train" if split == "validation" else split).fit()
+
+
 def test_options_reach_the_method(trainer, tmp_path):
     """The user's before the preset's for the level before the preset's; noise_rate goes into the task."""
     methods = {"Optional": {"strength": 2.0, "level": {"40": {"strength": 3.0}}}}
