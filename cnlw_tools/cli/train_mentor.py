@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from cnlw_tools.cli.options import ROOT, WORKERS
+from cnlw_tools.cli.train import stoppable
 
 
 @click.command("train-mentor")
@@ -34,7 +35,8 @@ def train_mentor(
 ) -> None:
     """Fit a mentor to a rule, or to how a student fares on labels that somebody has verified.
 
-    Use it with `cnlw train --method mentornet -o mentor=FILE.json`.
+    Use it with `cnlw train --method mentornet -o mentor=FILE.json`. The student trains in FILE.student; where it was
+    stopped it goes on by the same command.
     """
     from cnlw_tools.cli.progress import Bars
     from cnlw_tools.files import aside
@@ -46,7 +48,7 @@ def train_mentor(
 
     if out.suffix != ".json":
         raise ValueError(f"{out}: a mentor is a .json file: name it so")
-    if (rule is None) == (data is None or config is None):
+    if [said is not None for said in (rule, data, config)] not in ([True, False, False], [False, True, True]):
         raise ValueError("say --rule pd, or --data BUILD and --config CONFIG: one of the two")
     if rule is not None:
         fitted, made = fit(predefined(pick(RULES, rule, "rule")), seed), {"rule": rule, "seed": seed}
@@ -60,10 +62,11 @@ def train_mentor(
             seed=seed,
             device=device,
             out=out.with_suffix(".student"),
+            resume=True,
             root=root,
             workers=workers,
         )
-        with Bars() as bars:
+        with stoppable(), Bars() as bars:
             fitted = data_driven_mentor(student, percentile, seed, bars)
         made = {"data": str(data), "config": config, "percentile": percentile, "seed": seed}
     with aside(out) as draft:

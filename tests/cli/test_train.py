@@ -129,6 +129,16 @@ def test_without_a_build_it_makes_the_embedded_one(here, tmp_path, monkeypatch):
     assert "wanted shapes red (40,) in builds/shapes" in cnlw(here).output
 
 
+def test_processes_of_torchrun_build_nothing(here, tmp_path, monkeypatch):
+    """They would all at once; the message says what to build first."""
+    (tmp_path / "builds").unlink()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    done = cnlw(here)
+
+    assert done.exit_code == 1
+    assert "no build here yet: run `cnlw build --noise red --level 40`" in done.output
+
+
 def test_without_torch_it_says_what_to_install(here):
     """No traceback where the extra was left out."""
     code = "import sys; sys.modules['torch'] = None; from cnlw_tools.cli import main; main(['train'])"
