@@ -27,7 +27,10 @@ def choose(name: str) -> torch.device:
         raise ValueError("device cuda: torch sees no GPU here: give --device cpu, or install torch for your GPU")
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    place, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+    if place >= there:
+        raise ValueError(f"process {place} has no GPU of its own: give --nproc-per-node {there}, or --device cpu")
+    return torch.device("cuda", place)
 
 
 @contextmanager
@@ -46,6 +49,21 @@ def company(device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
+def roomy(device: torch.device) -> Iterator[None]:
+    """Say in plain words that a GPU is full.
+
+    Raises:
+        OSError: it is
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OSError(
+            f"{device} is full: give a smaller --batch-size or --net, or a smaller size in a preset"
+        ) from error
+
+
+@contextmanager
 def first() -> Iterator[None]:
     """Let the first rank do the block alone, and the others after it."""
     if ranks.rank():
@@ -57,7 +75,7 @@ def first() -> Iterator[None]:
 
 def autocast(device: torch.device) -> AbstractContextManager[Any]:
     """Compute in bfloat16 where a GPU can."""
-    able = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    able = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.autocast("cuda", torch.bfloat16) if able else nullcontext()
 
 

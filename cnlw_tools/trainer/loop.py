@@ -23,7 +23,7 @@ from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer import memory, schedule
 from cnlw_tools.trainer.board import Board
 from cnlw_tools.trainer.data import Tell
-from cnlw_tools.trainer.evaluate import AT_ONCE, accuracy
+from cnlw_tools.trainer.evaluate import accuracy, at_once
 from cnlw_tools.trainer.feed import Feed, order
 from cnlw_tools.trainer.optimise import Average, optimiser
 from cnlw_tools.trainer.preset import Preset
@@ -177,7 +177,8 @@ class Loop:
 
     def sweep(self) -> Iterator[Batch]:
         """Yield the training set in order, unaugmented, in the middle of which nothing else may draw."""
-        yield from self.train.batches(torch.split(torch.arange(len(self.train.label)), AT_ONCE), ("plain",), 0)
+        rows = torch.arange(len(self.train.label))
+        yield from self.train.batches(torch.split(rows, at_once(self.train)), ("plain",), 0)
 
     def _phase(self) -> Phase:
         return self.method.phases()[self.stages[self.epoch][0]]

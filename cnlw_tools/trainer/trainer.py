@@ -67,7 +67,7 @@ class Trainer:
             Stopped: a signal asked for it, and the run can be resumed
         """
         device = devices.choose(self.device)
-        with devices.company(device):
+        with devices.company(device), devices.roomy(device):
             return self._loop(device, tell).fit(tell, each)
 
     def _loop(self, device: torch.device, tell: data.Tell) -> Loop:

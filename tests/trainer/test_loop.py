@@ -260,6 +260,19 @@ def test_a_batch_that_a_phase_enlarges_is_named_as_the_preset_has_it(trainer):
         trainer(method=Enlarged).fit()
 
 
+def test_a_gpu_that_is_full_elsewhere_is_an_error_in_a_line(trainer):
+    """In validation, say: nothing is known of a batch that would fit."""
+
+    class Wide(Vanilla):
+        """Has no room to predict."""
+
+        def predict(self, x):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(OSError, match="cpu is full: give a smaller --batch-size or --net"):
+        trainer(method=Wide).fit()
+
+
 def chosen(rows):
     """A method that trains on those rows."""
 
