@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods import Method, Phase
+from cnlw_tools.methods import METHODS, Method, Phase
 from cnlw_tools.methods.vanilla import Vanilla
 from cnlw_tools.trainer import Stopped
+from tests.trainer.test_augment import NeverWaits
 
 
 class Told(Vanilla):
@@ -363,6 +364,22 @@ def test_fewer_examples_than_a_batch_are_one(trainer, tmp_path):
     trainer(changes={"batch_size": 500, "epochs": 1}).fit()
 
     assert pq.read_table(tmp_path / "run" / "examples.parquet").to_pandas()["loss"].notna().all()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_step_never_waits_for_the_device(trainer, name):
+    """No value is asked for between two batches, whatever the method; rates, sums and averages included."""
+    from dataclasses import replace
+
+    made = trainer(method=name, plan=replace(trainer().plan, ema=0.9))
+    loop = made._loop(torch.device("cpu"), lambda *_: None)
+    loop._get_ready()
+    loop.method.train()
+    for later in (False, True):  # with progress, as the first step and those behind every burn-in differ
+        batches = loop.train.batches([torch.arange(20)], loop.method.views, 0)
+        loop.method.progress = 0.9 if later else 0.0
+        with NeverWaits():
+            loop._step(next(iter(batches)))
 
 
 def test_the_average_is_what_is_validated(trainer, tmp_path):
