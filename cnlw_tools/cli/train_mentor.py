@@ -1,6 +1,7 @@
 """``cnlw train-mentor``: fit the small network that weighs examples for `mentornet` and `mentormix`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,12 +27,9 @@ def train_mentor(
     data: Path | None,
     config: str | None,
     percentile: float,
-    plan: str | None,
     epochs: int | None,
     seed: int,
-    device: str,
-    root: Path | None,
-    workers: int | None,
+    **flags: Any,
 ) -> None:
     """Fit a mentor to a rule, or to how a student fares on labels that somebody has verified.
 
@@ -53,19 +51,8 @@ def train_mentor(
     if rule is not None:
         fitted, made = fit(predefined(pick(RULES, rule, "rule")), seed), {"rule": rule, "seed": seed}
     else:
-        student = Trainer(
-            str(data),
-            str(config),
-            plan=plan,
-            changes={"epochs": epochs},
-            split="verified",
-            seed=seed,
-            device=device,
-            out=out.with_suffix(".student"),
-            resume=True,
-            root=root,
-            workers=workers,
-        )
+        where: dict[str, Any] = {"split": "verified", "out": out.with_suffix(".student"), "resume": True}
+        student = Trainer(str(data), str(config), changes={"epochs": epochs}, seed=seed, **where, **flags)
         with stoppable(), Bars() as bars:
             fitted = data_driven_mentor(student, percentile, seed, bars)
         made = {"data": str(data), "config": config, "percentile": percentile, "seed": seed}

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from cnlw_tools import dice
 from cnlw_tools.methods import ranks
 
 MASK = (1 << 63) - 1
+DECODING = timedelta(hours=6)  # that ranks wait for the first; torchrun ends them where one has died
 
 
 def choose(name: str) -> torch.device:
@@ -41,7 +43,7 @@ def company(device: torch.device) -> Iterator[None]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=DECODING)
     try:
         yield
     finally:

@@ -122,6 +122,8 @@ class Trainer:
                 raise ValueError(
                     f"unknown option {name!r} of {_name(method)}.{suggest(name, known)} There are: {', '.join(known)}"
                 )
+        if callable(self.net) and (self.pretrained or self.weights):
+            raise ValueError("a network of your own begins with its own weights: leave out pretrained and weights")
         if how.batch_size % ranks.size():
             raise ValueError(f"batch_size {how.batch_size} is no multiple of the {ranks.size()} processes: change one")
         return how, method, options

@@ -1,5 +1,6 @@
 """Splits of a build as arrays."""
 
+import io
 import json
 import shutil
 
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from datasets import load_dataset
+from PIL import Image
 
 from cnlw_tools import files
 from cnlw_tools.trainer import data
@@ -120,6 +122,26 @@ def test_images_are_brought_to_a_size(builds, tmp_path):
     """A side in pixels gives square images of it, for every rule."""
     for rule in ("squash", "crop", "pad"):
         assert data.load(builds, CONFIG, Size(9, rule), tmp_path)["train"].shape == (3, 9, 9)
+
+
+@pytest.mark.parametrize(("many", "message"), [(1, "images of 2 sizes"), (1000, "split .*: images of sizes")])
+def test_images_of_several_sizes_need_one(builds, tmp_path, many, message):
+    """Whether they differ within a shard or between shards; with a side they are alike."""
+    other, buffer = shutil.copytree(builds, tmp_path / "other"), io.BytesIO()
+    Image.new("RGB", (9, 9)).save(buffer, "PNG")
+
+    def smaller(table):
+        if len(table) != 18:  # a tenth of the training set
+            return table
+        images = table["image"].to_pylist()
+        images[:many] = [{"bytes": buffer.getvalue(), "path": None}] * min(many, len(images))
+        return table.set_column(0, table.schema.field(0), pa.array(images, table.schema.field(0).type))
+
+    rewritten(other, smaller)
+
+    with pytest.raises(ValueError, match=rf"{message}.*: write size = 32, say, into a preset"):
+        data.load(other, CONFIG, Size(), tmp_path / "cache")
+    assert data.load(other, CONFIG, Size(9), tmp_path / "cache")["train"].shape == (3, 9, 9)
 
 
 def test_positions_may_come_in_any_order_and_twice(builds, tmp_path):

@@ -106,6 +106,7 @@ def test_an_unknown_option_is_an_error(trainer):
         ({"changes": {"views": {}}}, "unknown view of the preset, wanted by vanilla, 'standard'"),
         ({"changes": {"methods": {"mentormx": {}}}}, "method in the preset 'mentormx'. Did you mean 'mentormix'"),
         ({"changes": {"schedule": "cosin"}}, "unknown schedule 'cosin'"),
+        ({"pretrained": True}, "a network of your own begins with its own weights"),
         ({"device": "tpu"}, "device 'tpu': give cpu, cuda or auto"),
         ({"build": "nowhere"}, "nowhere: no build here"),
     ],
