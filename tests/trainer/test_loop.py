@@ -176,6 +176,12 @@ def test_a_method_is_asked_in_order(trainer):
     assert told.shares[-1] == pytest.approx(2 / 3)
 
 
+def test_a_phase_restarts_as_said_or_not_at_all():
+    """A word that means nothing would keep the weights in silence."""
+    with pytest.raises(ValueError, match="restart = 'inti': say keep or init"):
+        Phase(1, restart="inti")
+
+
 def test_a_run_goes_on_after_every_epoch(trainer, tmp_path, with_norm):
     """Stopped after one epoch and resumed, it ends with the same bits: weights, average, metrics, examples."""
     from dataclasses import replace
