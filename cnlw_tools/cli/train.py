@@ -1,6 +1,8 @@
 """``cnlw train``: a method learns from what `cnlw build` wrote."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,22 +50,29 @@ def train(data: Path | None, config: str | None, noise: str | None, level: int |
     """
     from cnlw_tools.cli.progress import Bars
     from cnlw_tools.recipe import option
-    from cnlw_tools.trainer import Stopped, Trainer
+    from cnlw_tools.trainer import Trainer
 
     build = _build(data, flags["root"])
     changes = {key: flags.pop(key) for key in ("epochs", "batch_size", "lr")}
     options = dict(map(option, flags.pop("options")))
     trainer = Trainer(build, _config(build, config, noise, level), changes=changes, options=options, **flags)
-    with Bars() as bars:
-        try:
-            result = trainer.fit(bars, lambda line: _echo(bars, line))
-        except Stopped as stopped:
-            bars.close()
-            click.echo(str(stopped), err=True)
-            raise SystemExit(STOPPED) from stopped
+    with stoppable(), Bars() as bars:
+        result = trainer.fit(bars, lambda line: _echo(bars, line))
     if os.environ.get("RANK", "0") == "0":
         said = "  ".join(f"{name} {result[name]:.2f} %" for name in ("last", "best", "mean10"))
         click.echo(f"top-1 on validation: {said}   {trainer.folder}")
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Say in a line that training was asked to stop, and leave as a program does that SIGTERM ended."""
+    from cnlw_tools.trainer import Stopped
+
+    try:
+        yield
+    except Stopped as stopped:
+        click.echo(str(stopped), err=True)
+        raise SystemExit(STOPPED) from stopped
 
 
 def _build(data: Path | None, root: Path | None) -> Path:
@@ -76,6 +85,8 @@ def _build(data: Path | None, root: Path | None) -> Path:
     try:
         return last(BUILDS)
     except FileNotFoundError:
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise  # processes of torchrun would build it all at once
         click.echo(f"{BUILDS}: no build here yet: building shapes, red_40", err=True)
         chosen = recipe.make({"dataset": "shapes", "noise": "red", "levels": [40]}, "cnlw train")
         return build(chosen, root or files.root(), None, BUILDS / "shapes", engine.cores()).folder

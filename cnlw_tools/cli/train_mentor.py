@@ -1,10 +1,12 @@
 """``cnlw train-mentor``: fit the small network that weighs examples for `mentornet` and `mentormix`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from cnlw_tools.cli.options import ROOT, WORKERS
+from cnlw_tools.cli.train import stoppable
 
 
 @click.command("train-mentor")
@@ -25,16 +27,14 @@ def train_mentor(
     data: Path | None,
     config: str | None,
     percentile: float,
-    plan: str | None,
     epochs: int | None,
     seed: int,
-    device: str,
-    root: Path | None,
-    workers: int | None,
+    **flags: Any,
 ) -> None:
     """Fit a mentor to a rule, or to how a student fares on labels that somebody has verified.
 
-    Use it with `cnlw train --method mentornet -o mentor=FILE.json`.
+    Use it with `cnlw train --method mentornet -o mentor=FILE.json`. The student trains in FILE.student; where it was
+    stopped it goes on by the same command.
     """
     from cnlw_tools.cli.progress import Bars
     from cnlw_tools.files import aside
@@ -46,24 +46,14 @@ def train_mentor(
 
     if out.suffix != ".json":
         raise ValueError(f"{out}: a mentor is a .json file: name it so")
-    if (rule is None) == (data is None or config is None):
+    if [said is not None for said in (rule, data, config)] not in ([True, False, False], [False, True, True]):
         raise ValueError("say --rule pd, or --data BUILD and --config CONFIG: one of the two")
     if rule is not None:
         fitted, made = fit(predefined(pick(RULES, rule, "rule")), seed), {"rule": rule, "seed": seed}
     else:
-        student = Trainer(
-            str(data),
-            str(config),
-            plan=plan,
-            changes={"epochs": epochs},
-            split="verified",
-            seed=seed,
-            device=device,
-            out=out.with_suffix(".student"),
-            root=root,
-            workers=workers,
-        )
-        with Bars() as bars:
+        where: dict[str, Any] = {"split": "verified", "out": out.with_suffix(".student"), "resume": True}
+        student = Trainer(str(data), str(config), changes={"epochs": epochs}, seed=seed, **where, **flags)
+        with stoppable(), Bars() as bars:
             fitted = data_driven_mentor(student, percentile, seed, bars)
         made = {"data": str(data), "config": config, "percentile": percentile, "seed": seed}
     with aside(out) as draft:

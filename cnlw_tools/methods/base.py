@@ -40,13 +40,21 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One stretch of training; the preset says how, and a phase what it does otherwise."""
+    """One stretch of training; the preset says how, and a phase what it does otherwise.
+
+    Raises:
+        ValueError: ``restart`` is neither keep nor init
+    """
 
     epochs: int
     schedule: str | None = None  # of the learning rate, over this phase; none: the preset's
     lr: float = 1.0  # times the preset's
     batch_size: float = 1.0  # times the preset's
-    restart: str = "keep"  # weights: keep them | init: those before training
+    restart: str = "keep"  # all that the method holds: keep it | init: as it was before training
+
+    def __post_init__(self) -> None:
+        if self.restart not in ("keep", "init"):
+            raise ValueError(f"restart = {self.restart!r}: say keep or init")
 
 
 class Method(nn.Module):

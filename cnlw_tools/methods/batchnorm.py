@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @contextmanager
 def batch_statistics(net: nn.Module) -> Iterator[None]:
-    """Normalise by the statistics of the batch and leave the running averages alone.
+    """Normalise by the statistics of the batch and leave the running averages alone, in a network in training mode.
 
     A first look at a batch (MentorMix) and passes with other weights (L2R, IEG) must not move the averages
     that validation uses. Also what forward-mode differentiation needs: it writes nothing in place.

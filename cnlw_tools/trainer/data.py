@@ -150,19 +150,37 @@ def decode(job: tuple[Path, Path, Size]) -> tuple[Path, Path]:
     return path, where
 
 
-SIZE = "give a side in pixels, --size 32 say"
+SIZE = "write size = 32, say, into a preset, or build with --size 32"
 
 
 def _split(name: str, found: list[tuple[Path, Path]]) -> Split:
     """Put the files of a split together."""
-    parts = [np.load(where, mmap_mode="r") for _, where in found]
+    parts = [_cached(where) for _, where in found]
     if len({p.shape[1:] for p in parts}) != 1:
         raise ValueError(f"split {name}: images of sizes {sorted({p.shape[2:] for p in parts})}: {SIZE}")
-    keys = np.concatenate([np.load(_keys(where)) for _, where in found])
-    label = np.concatenate([np.array(_column(path, "label"), np.int64) for path, _ in found])
+    keys = np.concatenate([_cached(_keys(where)) for _, where in found])
+    label, classes = np.concatenate([_labels(path) for path, _ in found]), _classes(found[0][0])
     row = np.lexsort((label, keys))
     digest = sha256(keys[row].tobytes() + label[row].tobytes()).hexdigest()
-    return Split(name, parts, row, label[row], _classes(found[0][0]), digest)
+    return Split(name, parts, row, label[row], classes, digest)
+
+
+def _cached(where: Path) -> NDArray[Any]:
+    try:
+        found: NDArray[Any] = np.load(where, mmap_mode="r")
+    except (ValueError, EOFError, OSError) as error:
+        beside = where.with_name(where.name.replace(".keys", ""))
+        raise ValueError(f"{where}: damaged ({error}): delete {beside}, and its images are decoded again") from error
+    return found
+
+
+def _labels(path: Path) -> NDArray[np.int64]:
+    """Return the given labels of a file, (rows,), each of a class that its schema names."""
+    values, many = _column(path, "label"), len(_classes(path))
+    for i, label in enumerate(values):
+        if label is None or not 0 <= label < many:
+            raise ValueError(f"{path}: row {i}: label {label} of {many} classes: run `cnlw validate` on the build")
+    return np.array(values, np.int64)
 
 
 def _files(build: Path, card: record.Record, segments: list[str]) -> list[Path]:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from cnlw_tools import dice
 from cnlw_tools.methods import ranks
 
 MASK = (1 << 63) - 1
+DECODING = timedelta(hours=6)  # that ranks wait for the first; torchrun ends them where one has died
 
 
 def choose(name: str) -> torch.device:
@@ -27,7 +29,10 @@ def choose(name: str) -> torch.device:
         raise ValueError("device cuda: torch sees no GPU here: give --device cpu, or install torch for your GPU")
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    place, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+    if place >= there:
+        raise ValueError(f"process {place} has no GPU of its own: give --nproc-per-node {there}, or --device cpu")
+    return torch.device("cuda", place)
 
 
 @contextmanager
@@ -38,11 +43,26 @@ def company(device: torch.device) -> Iterator[None]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=DECODING)
     try:
         yield
     finally:
         dist.destroy_process_group()
+
+
+@contextmanager
+def roomy(device: torch.device) -> Iterator[None]:
+    """Say in plain words that a GPU is full.
+
+    Raises:
+        OSError: it is
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OSError(
+            f"{device} is full: give a smaller --batch-size or --net, or a smaller size in a preset"
+        ) from error
 
 
 @contextmanager
@@ -57,7 +77,7 @@ def first() -> Iterator[None]:
 
 def autocast(device: torch.device) -> AbstractContextManager[Any]:
     """Compute in bfloat16 where a GPU can."""
-    able = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    able = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.autocast("cuda", torch.bfloat16) if able else nullcontext()
 
 

@@ -23,7 +23,7 @@ from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer import memory, schedule
 from cnlw_tools.trainer.board import Board
 from cnlw_tools.trainer.data import Tell
-from cnlw_tools.trainer.evaluate import AT_ONCE, accuracy
+from cnlw_tools.trainer.evaluate import accuracy, at_once
 from cnlw_tools.trainer.feed import Feed, order
 from cnlw_tools.trainer.optimise import Average, optimiser
 from cnlw_tools.trainer.preset import Preset
@@ -81,13 +81,14 @@ class Loop:
     def _get_ready(self) -> None:
         """Seed the epoch; begin the phase if it is its first; let the method prepare."""
         devices.seed(self.seed, self.epoch)
+        self.method.eval()  # whether it has just been validated or comes from a checkpoint
         phase, epoch = self.stages[self.epoch]
         if epoch == 0:
             if self._phase().restart == "init":
                 self.method.load_state_dict(self.born)
-            self._arm()
             chosen = self.method.begin_phase(phase, self.sweep)
             self.rows = torch.arange(len(self.train.label)) if chosen is None else chosen.cpu()
+            self._arm()  # behind what the phase has set: the average begins with it
         self.method.begin_epoch(self.epoch, self.sweep)
 
     def _arm(self) -> None:
@@ -118,16 +119,11 @@ class Loop:
 
     def _try(self, batch: Batch) -> None:
         """Step, or say which batch would have fitted."""
-        try:
-            self._step(batch)
-        except RuntimeError as error:
-            if not memory.is_full(error):
-                raise
-            fits = ranks.size() * memory.fitting(self._step, batch)
-            remedy = f"--batch-size {fits} would fit" if fits else "not even one image fits: take a smaller --net"
-            raise OSError(
-                f"{self.device} has no room for a batch of {ranks.size() * len(batch.y)}: {remedy}"
-            ) from error
+        if memory.fits(self._step, batch):
+            return
+        room = ranks.size() * int(memory.fitting(self._step, batch) / self._phase().batch_size)
+        remedy = f"--batch-size {room} would fit" if room else "not even one image fits: take a smaller --net"
+        raise OSError(f"{self.device} has no room for a batch of {ranks.size() * len(batch.y)}: {remedy}")
 
     def _step(self, batch: Batch) -> None:
         with devices.autocast(self.device):
@@ -181,14 +177,22 @@ class Loop:
 
     def sweep(self) -> Iterator[Batch]:
         """Yield the training set in order, unaugmented, in the middle of which nothing else may draw."""
-        yield from self.train.batches(torch.split(torch.arange(len(self.train.label)), AT_ONCE), ("plain",), 0)
+        rows = torch.arange(len(self.train.label))
+        yield from self.train.batches(torch.split(rows, at_once(self.train)), ("plain",), 0)
 
     def _phase(self) -> Phase:
         return self.method.phases()[self.stages[self.epoch][0]]
 
     def _chunks(self) -> list[torch.Tensor]:
-        """Return the positions of every batch of the epoch, on the host; a rest that fills none waits for the next."""
-        size = min(len(self.rows), round(self.preset.batch_size * self._phase().batch_size))
+        """Return the positions of every batch of the epoch, on the host; a rest that fills none waits for the next.
+
+        A batch is a multiple of the ranks, so that their parts are alike.
+        """
+        many = ranks.size()
+        size = min(len(self.rows), max(many, round(self.preset.batch_size * self._phase().batch_size))) // many * many
+        if not size:
+            short = f"{len(self.rows)} examples to train on for {many} processes"
+            raise ValueError(f"{short}: start fewer processes, or let the method choose more examples")
         shuffled = order(self.rows.numpy(), self.seed, self.epoch)
         return [shuffled[i : i + size] for i in range(0, len(shuffled) - size + 1, size)]
 
@@ -213,6 +217,7 @@ class Loop:
         self.rows = state["rows"]
         self.lost, self.bad = state["lost"].to(self.device), state["bad"].to(self.device)
         self.method.load_state_dict(state["method"])
+        self.run.metrics(self.history)  # a killed run may have left a line too many, or one too few
         if self.epoch == len(self.stages):
             return
         self._arm()

@@ -12,20 +12,29 @@ def is_full(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
+def fits(step: Callable[[Batch], None], batch: Batch) -> bool:
+    """Take a step; was there room for it?
+
+    What the step held is free again: as long as its error is at hand, so are its frames and their tensors.
+    """
+    try:
+        step(batch)
+    except RuntimeError as error:
+        if not is_full(error):
+            raise
+        return False
+    return True
+
+
 def fitting(step: Callable[[Batch], None], batch: Batch) -> int:
     """Return the largest half, quarter, eighth ... of a batch that a step has room for; 0: not one example."""
     size = len(batch.y) // 2
     while size:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        try:
-            step(Batch(batch.index[:size], tuple(view[:size] for view in batch.views), batch.y[:size]))
-        except RuntimeError as error:
-            if not is_full(error):
-                raise
-            size //= 2
-        else:
+        if fits(step, Batch(batch.index[:size], tuple(view[:size] for view in batch.views), batch.y[:size])):
             break
+        size //= 2
     return size
 
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import torch
 
 from cnlw_tools.methods.mentor_fit import Fitted, Rows, data_driven, every_percent, fit
+from cnlw_tools.methods.options import number
 from cnlw_tools.trainer.data import Tell, verdicts
 from cnlw_tools.trainer.run import Metrics
 from cnlw_tools.trainer.trainer import Trainer
@@ -33,16 +34,22 @@ def data_driven_mentor(
         each: see `Trainer.fit`
 
     Raises:
-        ValueError: the config has no verified labels
+        ValueError: the config has no verified labels, or the percentile is none from 0 to 1
     """
+    number("percentile", percentile, 0, 1)
     correct = verdicts(Path(student.build), student.config)
     student.fit(tell, each)
     return fit(rows(student.folder, correct, percentile), seed)
 
 
 def rows(run: Path, correct: np.ndarray, percentile: float) -> Rows:
-    """Return what a mentor is fitted to: the losses of a run on n examples, whose labels are ``correct``, (n,)."""
+    """Return what a mentor is fitted to: the losses of a run on n examples, whose labels are ``correct``, (n,).
+
+    An example that no epoch has drawn is left out.
+    """
     table = pq.read_table(run / "examples.parquet", columns=["epoch", "row", "loss"]).to_pandas()
-    history = table.pivot(index="epoch", columns="row", values="loss").ffill().bfill()  # an epoch leaves out a rest
+    history = (
+        table.pivot(index="epoch", columns="row", values="loss").ffill().bfill().dropna(axis=1)
+    )  # an epoch leaves out a rest
     epoch, losses = every_percent(torch.tensor(history.to_numpy(np.float32)))
-    return data_driven(epoch, losses, torch.tensor(correct).repeat(100), percentile)
+    return data_driven(epoch, losses, torch.tensor(correct[history.columns]).repeat(100), percentile)

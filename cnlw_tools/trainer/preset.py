@@ -52,6 +52,17 @@ def _views(value: Any) -> bool:
     )
 
 
+def _tables(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(inner, Mapping) for inner in value.values())
+
+
+def _methods(value: Any) -> bool:
+    if not _tables(value):
+        return False
+    levels = [said.get("level", {}) for said in value.values()]
+    return all(_tables(by) and all(str(level).isdecimal() for level in by) for by in levels)
+
+
 CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "net": (lambda v: _is(v, str), "the name of a network"),
     "epochs": (lambda v: _is(v, int) and v > 0, "a whole number from 1 on"),
@@ -69,7 +80,7 @@ CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "size": (lambda v: v is None or (_is(v, int) and 1 <= v <= 2048), "pixels, from 1 to 2048"),
     "resize": (lambda v: v in ("squash", "crop", "pad"), "squash, crop or pad"),
     "views": (_views, "a table of lists of augmentations"),
-    "methods": (lambda v: isinstance(v, Mapping), "a table of options by method"),
+    "methods": (_methods, "tables of options: [methods.NAME], and [methods.NAME.level.40] with a whole percent"),
 }
 
 

@@ -12,6 +12,7 @@ runs/shapes/red_40/mentormix_s0/
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,10 @@ class Run:
         if not self.leads:
             return
         with files.aside(self.checkpoint) as draft:
-            torch.save(state, draft)
+            try:
+                torch.save(state, draft)
+            except RuntimeError as error:  # what torch says of a full disk
+                raise OSError(str(error).splitlines()[0]) from error
 
     def metrics(self, history: list[Metrics]) -> None:
         """Write a line for every epoch so far, and what they come to."""
@@ -91,8 +95,8 @@ class Run:
         try:
             before = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
             self.state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        except (OSError, ValueError, RuntimeError, EOFError) as error:  # RuntimeError: what torch says of a torn file
-            why = str(error).splitlines()[0]
+        except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError) as error:  # the last three: torch's
+            why = f"{type(error).__name__}: {error}".splitlines()[0]
             raise ValueError(f"{self.folder}: the run cannot be read ({why}): give another --out") from error
         for key in self.config:
             if key not in FREE and before.get(key) != self.config[key]:

@@ -59,6 +59,12 @@ SCHEDULES: Mapping[str, tuple[Callable[..., float], tuple[str, ...]]] = {  # and
     "cosine": (cosine, ()),
     "restarts": (restarts, ("first", "longer", "lower")),
 }
+SPANS = {"factor": (0.0, 1.0), "lower": (0.0, 1.0), "longer": (1.0, 1e3)}  # of arguments; others: up to 1e9
+
+
+def _within(name: str) -> Callable[[float], bool]:
+    low, high = SPANS.get(name, (0.0, 1e9))
+    return lambda x: x > 0 and low <= x <= high
 
 
 def parse(text: str) -> Schedule:
@@ -66,7 +72,7 @@ def parse(text: str) -> Schedule:
 
     Raises:
         LookupError: no such schedule
-        ValueError: arguments that are missing, too many, or no positive numbers
+        ValueError: arguments that are missing, too many, or out of range
     """
     name, *said = text.split(":")
     rule, names = pick(SCHEDULES, name, "schedule")
@@ -76,10 +82,10 @@ def parse(text: str) -> Schedule:
         values = []
     many = [n == "at" for n in names]
     if len(values) != len(names) or any(
-        min(v) <= 0 or (len(v) > 1 and not m) for v, m in zip(values, many, strict=True)
+        not all(map(_within(n), v)) or (len(v) > 1 and not m) for n, v, m in zip(names, values, many, strict=True)
     ):
-        wanted = ":".join([name, *names])
-        raise ValueError(f"schedule {text!r}: write {wanted}, all of them positive numbers")
+        spans = "".join(f", {n} from {SPANS[n][0]:g} to {SPANS[n][1]:g}" for n in names if n in SPANS)
+        raise ValueError(f"schedule {text!r}: write {':'.join([name, *names])}, all of them positive numbers{spans}")
     return partial(rule, **{n: tuple(v) if m else v[0] for n, v, m in zip(names, values, many, strict=True)})
 
 

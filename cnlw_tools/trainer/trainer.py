@@ -67,7 +67,7 @@ class Trainer:
             Stopped: a signal asked for it, and the run can be resumed
         """
         device = devices.choose(self.device)
-        with devices.company(device):
+        with devices.company(device), devices.roomy(device):
             return self._loop(device, tell).fit(tell, each)
 
     def _loop(self, device: torch.device, tell: data.Tell) -> Loop:
@@ -83,9 +83,6 @@ class Trainer:
                 self.workers or engine.cores(),
                 tell,
             )
-        if self.split not in splits:
-            there = f"{self.build}: {self.config} has no split {self.split!r}, only {', '.join(splits)}"
-            raise ValueError(f"{there}: build it with --{self.split} 20, say")
         splits["train"] = splits[self.split]
         views = {name: compose(ops) for name, ops in how.views.items()}
         scaled = imagenet(device) if self.pretrained else scale(splits["train"], device)
@@ -105,13 +102,19 @@ class Trainer:
         """Return preset, method and its options, checked."""
         card = record.load(Path(self.build))
         config = pick(card.configs, self.config, f"config of {self.build}")
+        self._check(config)
         root = self.root or files.root()
         how = self.plan if isinstance(self.plan, Preset) else preset.load(self.plan or card.dataset, root)
         net = {"net": self.net} if isinstance(self.net, str) else {}
         quick = {"epochs": how.quick} if self.quick else {}
-        how = preset.changed(how, {**quick, **net, **self.changes})
+        changes = {key: value for key, value in self.changes.items() if value is not None}
+        how = preset.changed(how, {**quick, **net, **changes})
         parse(how.schedule)
         method = pick(METHODS, self.method, "method") if isinstance(self.method, str) else self.method
+        for view in method.views:
+            pick({"plain": (), **how.views}, view, f"view of the preset, wanted by {_name(method)},")
+        for name in how.methods:
+            pick(dict.fromkeys([*METHODS, _name(method)]), name, "method in the preset")
         options = {**preset.options(how, _name(method), config.level), **self.options}
         known = [*list(inspect.signature(method.__init__).parameters)[2:], "noise_rate"]
         for name in options:
@@ -119,9 +122,19 @@ class Trainer:
                 raise ValueError(
                     f"unknown option {name!r} of {_name(method)}.{suggest(name, known)} There are: {', '.join(known)}"
                 )
+        if callable(self.net) and (self.pretrained or self.weights):
+            raise ValueError("a network of your own begins with its own weights: leave out pretrained and weights")
         if how.batch_size % ranks.size():
             raise ValueError(f"batch_size {how.batch_size} is no multiple of the {ranks.size()} processes: change one")
         return how, method, options
+
+    def _check(self, config: record.Config) -> None:
+        """Raise if there is nothing to learn from, or nothing to validate on."""
+        for split in (self.split, "validation"):
+            if split not in config.segments:
+                there = f"{self.build}: {self.config} has no split {split!r}, only {', '.join(config.segments)}"
+                wants = "a base manifest that has it" if split == "validation" else f"--{split} 20, say"
+                raise ValueError(f"{there}: build it with {wants}")
 
     def _method(
         self,

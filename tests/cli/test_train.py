@@ -64,7 +64,8 @@ def test_it_trains_on_the_last_build(here, tmp_path):
 def test_noise_and_level_name_a_config(here, tmp_path):
     """--noise blue --level 20 is --config blue_20."""
     assert cnlw(here, "--noise", "blue", "--level", 20, "--quick").exit_code == 0
-    assert (tmp_path / "runs/shapes/blue_20/vanilla_s0_quick/result.json").is_file()
+    result = json.loads((tmp_path / "runs/shapes/blue_20/vanilla_s0_quick/result.json").read_text())
+    assert result["epochs"] == 1
 
 
 def test_flags_go_before_the_preset(here, tmp_path):
@@ -126,6 +127,16 @@ def test_without_a_build_it_makes_the_embedded_one(here, tmp_path, monkeypatch):
     monkeypatch.setattr("cnlw_tools.build.build", wanted)
 
     assert "wanted shapes red (40,) in builds/shapes" in cnlw(here).output
+
+
+def test_processes_of_torchrun_build_nothing(here, tmp_path, monkeypatch):
+    """They would all at once; the message says what to build first."""
+    (tmp_path / "builds").unlink()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    done = cnlw(here)
+
+    assert done.exit_code == 1
+    assert "no build here yet: run `cnlw build --noise red --level 40`" in done.output
 
 
 def test_without_torch_it_says_what_to_install(here):

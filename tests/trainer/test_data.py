@@ -1,5 +1,6 @@
 """Splits of a build as arrays."""
 
+import io
 import json
 import shutil
 
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from datasets import load_dataset
+from PIL import Image
 
 from cnlw_tools import files
 from cnlw_tools.trainer import data
@@ -122,6 +124,26 @@ def test_images_are_brought_to_a_size(builds, tmp_path):
         assert data.load(builds, CONFIG, Size(9, rule), tmp_path)["train"].shape == (3, 9, 9)
 
 
+@pytest.mark.parametrize(("many", "message"), [(1, "images of 2 sizes"), (1000, "split .*: images of sizes")])
+def test_images_of_several_sizes_need_one(builds, tmp_path, many, message):
+    """Whether they differ within a shard or between shards; with a side they are alike."""
+    other, buffer = shutil.copytree(builds, tmp_path / "other"), io.BytesIO()
+    Image.new("RGB", (9, 9)).save(buffer, "PNG")
+
+    def smaller(table):
+        if len(table) != 18:  # a tenth of the training set
+            return table
+        images = table["image"].to_pylist()
+        images[:many] = [{"bytes": buffer.getvalue(), "path": None}] * min(many, len(images))
+        return table.set_column(0, table.schema.field(0), pa.array(images, table.schema.field(0).type))
+
+    rewritten(other, smaller)
+
+    with pytest.raises(ValueError, match=rf"{message}.*: write size = 32, say, into a preset"):
+        data.load(other, CONFIG, Size(), tmp_path / "cache")
+    assert data.load(other, CONFIG, Size(9), tmp_path / "cache")["train"].shape == (3, 9, 9)
+
+
 def test_positions_may_come_in_any_order_and_twice(builds, tmp_path):
     """take() answers in the order asked."""
     train = data.load(builds, CONFIG, Size(), tmp_path)["train"]
@@ -182,6 +204,37 @@ def test_a_file_that_names_no_classes_is_an_error(builds, tmp_path):
 
     with pytest.raises(ValueError, match="names no classes"):
         data.load(other, CONFIG, Size(), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("label", [-1, 10, None])
+def test_a_label_of_no_class_is_an_error(builds, tmp_path, label):
+    """File and row are in the message; on a GPU it would end the process."""
+    other = shutil.copytree(builds, tmp_path / "other")
+
+    def spoilt(table):
+        labels = [label, *table["label"].to_pylist()[1:]]
+        return table.set_column(1, table.schema.field(1), pa.array(labels, pa.int64()))
+
+    rewritten(other, spoilt)
+
+    with pytest.raises(ValueError, match=rf"parquet: row 0: label {label} of 10 classes: run `cnlw validate`"):
+        data.load(other, CONFIG, Size(), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("kind", ["*[0-9].npy", "*.keys.npy"])
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"what is this")])
+def test_a_damaged_cache_is_an_error(builds, tmp_path, kind, change):
+    """It names the file; once that is deleted, all is well again."""
+    data.load(builds, CONFIG, Size(), tmp_path)
+    for path in tmp_path.glob(kind):
+        change(path)
+
+    with pytest.raises(ValueError, match=r"npy: damaged .*: delete .*[0-9]\.npy, and its images") as error:
+        data.load(builds, CONFIG, Size(), tmp_path)
+    assert (tmp_path / str(error.value).split("delete ")[1].split(",")[0]).is_file()
+    for path in tmp_path.glob("*[0-9].npy"):
+        path.unlink()
+    assert len(data.load(builds, CONFIG, Size(), tmp_path)["train"]) == 180
 
 
 def test_the_cache_can_be_told(monkeypatch, tmp_path):

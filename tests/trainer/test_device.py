@@ -12,9 +12,20 @@ def test_auto_is_the_gpu_where_there_is_one(monkeypatch):
     assert device.choose("auto") == torch.device("cpu")
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.setenv("LOCAL_RANK", "3")
     assert device.choose("auto") == torch.device("cuda", 3)
     assert device.choose("cpu") == torch.device("cpu")
+
+
+def test_more_processes_than_gpus_are_an_error(monkeypatch):
+    """It says how many to start."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+
+    with pytest.raises(ValueError, match="process 2 has no GPU of its own: give --nproc-per-node 2"):
+        device.choose("auto")
 
 
 def test_an_unknown_device_is_an_error():

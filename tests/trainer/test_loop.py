@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods import Method, Phase
+from cnlw_tools.methods import METHODS, Method, Phase
 from cnlw_tools.methods.vanilla import Vanilla
 from cnlw_tools.trainer import Stopped
+from tests.trainer.test_augment import NeverWaits
 
 
 class Told(Vanilla):
@@ -28,11 +29,13 @@ class Told(Vanilla):
         return [Phase(1), Phase(2, schedule="constant", lr=0.5, batch_size=2, restart="init")]
 
     def begin_phase(self, phase, sweep):
+        assert not self.training  # nor is a method that comes from a checkpoint
         self.seen.append(f"phase {phase}")
         self.weights_then = self.net.head.weight.detach().clone()
         return torch.arange(90) * 2 if phase else None
 
     def begin_epoch(self, epoch, sweep):
+        assert not self.training
         batches = list(sweep())
         index = torch.cat([b.index for b in batches])
         assert torch.equal(index, torch.arange(self.task.n))
@@ -173,6 +176,12 @@ def test_a_method_is_asked_in_order(trainer):
     assert told.shares[-1] == pytest.approx(2 / 3)
 
 
+def test_a_phase_restarts_as_said_or_not_at_all():
+    """A word that means nothing would keep the weights in silence."""
+    with pytest.raises(ValueError, match="restart = 'inti': say keep or init"):
+        Phase(1, restart="inti")
+
+
 def test_a_run_goes_on_after_every_epoch(trainer, tmp_path, with_norm):
     """Stopped after one epoch and resumed, it ends with the same bits: weights, average, metrics, examples."""
     from dataclasses import replace
@@ -245,6 +254,95 @@ def test_a_batch_too_large_names_one_that_fits(trainer):
         trainer(method=Hungry).fit()
 
 
+def test_a_batch_that_a_phase_enlarges_is_named_as_the_preset_has_it(trainer):
+    """Twice the preset's: of 60, 7 fit, which are twice 3."""
+
+    class Enlarged(Hungry):
+        """Batches twice as large."""
+
+        def phases(self):
+            return [Phase(1, batch_size=2)]
+
+    with pytest.raises(OSError, match="no room for a batch of 60: --batch-size 3 would fit"):
+        trainer(method=Enlarged).fit()
+
+
+def test_a_gpu_that_is_full_elsewhere_is_an_error_in_a_line(trainer):
+    """In validation, say: nothing is known of a batch that would fit."""
+
+    class Wide(Vanilla):
+        """Has no room to predict."""
+
+        def predict(self, x):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(OSError, match="cpu is full: give a smaller --batch-size or --net"):
+        trainer(method=Wide).fit()
+
+
+def chosen(rows):
+    """A method that trains on those rows."""
+
+    class Chosen(Vanilla):
+        """Trains on few."""
+
+        def begin_phase(self, phase, sweep):
+            return torch.tensor(rows, dtype=torch.int64)
+
+    return Chosen
+
+
+def test_a_phase_may_train_on_fewer_than_a_batch(trainer, tmp_path):
+    """They are one."""
+    trainer(method=chosen([3, 5, 8]), changes={"epochs": 1}).fit()
+
+    assert pq.read_table(tmp_path / "run" / "examples.parquet")["loss"].null_count == 177
+
+
+def test_a_phase_that_trains_on_none_is_an_error(trainer):
+    """It says what to do."""
+    with pytest.raises(ValueError, match=r"0 examples to train on for 1 processes: .* choose more"):
+        trainer(method=chosen([])).fit()
+
+
+@pytest.mark.parametrize(("many", "size"), [(1, 31), (2, 30), (7, 28), (40, 40)])
+def test_every_rank_has_as_much_of_a_batch(trainer, monkeypatch, many, size):
+    """A batch of 31 is cut down to a multiple of the ranks, and has one example of each at least."""
+    loop = trainer(changes={"batch_size": 31})._loop(torch.device("cpu"), lambda *_: None)
+    monkeypatch.setattr("cnlw_tools.methods.ranks.size", lambda: many)
+
+    assert {len(chunk) for chunk in loop._chunks()} == {size}
+
+
+def test_metrics_that_a_kill_has_left_out_are_made_up_for(trainer, tmp_path):
+    """The checkpoint comes first; what it knows is written again."""
+    first = trainer().fit()
+    before = lines(tmp_path / "run")
+    text = (tmp_path / "run" / "metrics.jsonl").read_text()
+    (tmp_path / "run" / "metrics.jsonl").write_text("".join(text.splitlines(keepends=True)[:2]))
+
+    assert trainer(resume=True).fit() == first
+    assert lines(tmp_path / "run") == before
+
+
+def test_the_average_begins_with_what_a_phase_has_set(trainer, tmp_path):
+    """Weights that `begin_phase` makes are in it from the first step on."""
+    from dataclasses import replace
+
+    class Set(Vanilla):
+        """Begins with a bias of 5."""
+
+        def begin_phase(self, phase, sweep):
+            with torch.no_grad():
+                self.net.head.bias.fill_(5.0)
+
+    plan = replace(trainer().plan, epochs=1, ema=0.9, lr=1e-5)
+    trainer(method=Set, plan=plan).fit()
+
+    means = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["average"]["means"]
+    torch.testing.assert_close(means[-1], torch.full((10,), 5.0), atol=0.01, rtol=0)
+
+
 def test_every_example_is_noted(trainer, tmp_path):
     """An epoch that divides into batches sees every example once; the loss is its own."""
     trainer().fit()
@@ -272,6 +370,22 @@ def test_fewer_examples_than_a_batch_are_one(trainer, tmp_path):
     trainer(changes={"batch_size": 500, "epochs": 1}).fit()
 
     assert pq.read_table(tmp_path / "run" / "examples.parquet").to_pandas()["loss"].notna().all()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_step_never_waits_for_the_device(trainer, name):
+    """No value is asked for between two batches, whatever the method; rates, sums and averages included."""
+    from dataclasses import replace
+
+    made = trainer(method=name, plan=replace(trainer().plan, ema=0.9))
+    loop = made._loop(torch.device("cpu"), lambda *_: None)
+    loop._get_ready()
+    loop.method.train()
+    for later in (False, True):  # with progress, as the first step and those behind every burn-in differ
+        batches = loop.train.batches([torch.arange(20)], loop.method.views, 0)
+        loop.method.progress = 0.9 if later else 0.0
+        with NeverWaits():
+            loop._step(next(iter(batches)))
 
 
 def test_the_average_is_what_is_validated(trainer, tmp_path):

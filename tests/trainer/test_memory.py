@@ -1,10 +1,12 @@
 """Batches that do not fit."""
 
+import weakref
+
 import pytest
 import torch
 
 from cnlw_tools.methods import Batch
-from cnlw_tools.trainer.memory import fitting, is_full, peak
+from cnlw_tools.trainer.memory import fits, fitting, is_full, peak
 
 
 def batch(n):
@@ -22,6 +24,23 @@ def test_the_largest_half_that_fits_is_found(room, expected):
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     assert fitting(step, batch(30)) == expected
+
+
+def test_a_step_that_did_not_fit_holds_nothing():
+    """What it had made is free when the next is tried; else none would fit."""
+    held = []
+
+    def step(b):
+        assert all(made() is None for made in held)
+        activations = torch.zeros(len(b.y))
+        held.append(weakref.ref(activations))
+        if len(b.y) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    assert not fits(step, batch(30))
+    assert fitting(step, batch(30)) == 3
+    assert fits(step, batch(2))
+    assert len(held) == 5
 
 
 def test_another_error_is_not_hidden():

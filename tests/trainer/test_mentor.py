@@ -1,5 +1,7 @@
 """Data-driven mentors."""
 
+import shutil
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +17,7 @@ from cnlw_tools.methods.mentor import read
 from cnlw_tools.trainer import Trainer, data
 from cnlw_tools.trainer.mentor import data_driven_mentor, rows
 from tests.trainer.conftest import PLAN, Small
+from tests.trainer.test_data import rewritten
 
 CONFIG = "blue_40_verified6"
 
@@ -39,6 +42,15 @@ def test_a_build_without_verified_labels_is_an_error(builds):
     """It says how to get them."""
     with pytest.raises(ValueError, match="has no verified labels: build it with --verified 20"):
         data.verdicts(builds, "blue_40_probe2")
+
+
+def test_a_shard_without_truth_has_no_verdicts(verified, tmp_path):
+    """It is damaged, and the message says what is not there."""
+    other = shutil.copytree(verified, tmp_path / "other")
+    rewritten(other, lambda table: table.drop_columns(["is_noisy"]))
+
+    with pytest.raises(ValueError, match=r"a damaged shard .*is_noisy"):
+        data.verdicts(other, CONFIG)
 
 
 def test_rows_are_losses_by_percent_and_verdict(tmp_path):
@@ -70,6 +82,47 @@ def test_a_student_learns_from_the_verified_split(verified, tmp_path):
     assert fitted.agreement > 0.5
 
 
+def test_an_example_that_was_never_drawn_is_left_out(tmp_path):
+    """One epoch leaves out the rest that fills no batch, which has no loss to learn from."""
+    folder = tmp_path / "examples.parquet"
+    folder.mkdir()
+    table = {"epoch": [1] * 3, "row": [0, 1, 2], "loss": pa.array([0.5, None, 1.0], pa.float32())}
+    pq.write_table(pa.table(table), folder / "epoch-0001.parquet")
+
+    found = rows(tmp_path, np.array([True, True, False]), 0.5)
+
+    assert found.losses.shape == (200,)
+    assert torch.equal(found.target, torch.tensor([1.0, 0.0]).repeat(100))
+
+
+def test_a_percentile_is_checked_before_the_student_trains(verified, tmp_path):
+    """From 0 to 1."""
+    student = Trainer(verified, CONFIG, split="verified", out=tmp_path / "student")
+
+    with pytest.raises(ValueError, match="percentile = 90: give a number from 0 to 1"):
+        data_driven_mentor(student, 90, 0)
+    assert not (tmp_path / "student").exists()
+
+
+def test_the_command_goes_on_with_its_student(verified, tmp_path, monkeypatch):
+    """Stopped after an epoch it says so in a line; the same command ends the work."""
+    monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "small.toml").write_text('net = "mlp1"\nepochs = 2\nbatch_size = 30\nlr = 0.01\nsize = 8\n')
+    told = ["--data", str(verified), "--config", CONFIG, "--preset", str(tmp_path / "small.toml"), "--workers", "1"]
+    call = ["train-mentor", "--out", str(tmp_path / "m.json"), "--device", "cpu", *told]
+    monkeypatch.setattr("cnlw_tools.methods.ranks.any", lambda *_: True)  # somebody has asked to stop
+    stopped = CliRunner().invoke(main, call)
+    monkeypatch.undo()
+    monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "cache"))
+    done = CliRunner().invoke(main, call)
+
+    assert stopped.exit_code == 143
+    assert "saved after epoch 1" in stopped.output
+    assert done.exit_code == 0, done.output
+    assert len((tmp_path / "m.student" / "metrics.jsonl").read_text().splitlines()) == 2
+    assert (tmp_path / "m.json").is_file()
+
+
 @pytest.mark.slow
 def test_the_command_writes_what_a_method_reads(tmp_path):
     """Fitted to a rule; the file is a mentor."""
@@ -86,6 +139,7 @@ def test_the_command_writes_what_a_method_reads(tmp_path):
     [
         (["--out", "m.txt", "--rule", "pd"], "m.txt: a mentor is a .json file"),
         (["--out", "m.json"], "one of the two"),
+        (["--out", "m.json", "--rule", "pd", "--data", "here"], "one of the two"),
         (["--out", "m.json", "--rule", "pdd"], "unknown rule 'pdd'"),
     ],
 )

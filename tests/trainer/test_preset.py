@@ -80,6 +80,10 @@ def test_an_unknown_key_is_an_error():
         ("views", ["flip"]),
         ("views", {"standard": "flip"}),
         ("methods", 3),
+        ("methods", {"mixup": 3}),
+        ("methods", {"mixup": {"level": 3}}),
+        ("methods", {"mixup": {"level": {"40": 3}}}),
+        ("methods", {"mixup": {"level": {"high": {"alpha": 1}}}}),
     ],
 )
 def test_a_value_out_of_range_is_an_error(key, value):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -107,10 +108,23 @@ def test_another_command_is_none(tmp_path):
     assert Run(tmp_path, CONFIG | {"command": ["b"]}, resume=True).state is not None
 
 
-def test_a_torn_checkpoint_is_an_error(tmp_path):
-    """It is not begun anew in silence."""
+@pytest.mark.parametrize("change", [lambda whole: whole[:100], lambda whole: b"", lambda whole: b"no checkpoint"])
+def test_a_torn_checkpoint_is_an_error(tmp_path, change):
+    """It is not begun anew in silence; half of it, nothing of it, or something else."""
     run = saved(tmp_path)
-    run.checkpoint.write_bytes(run.checkpoint.read_bytes()[:100])
+    run.checkpoint.write_bytes(change(run.checkpoint.read_bytes()))
 
     with pytest.raises(ValueError, match="the run cannot be read"):
         Run(tmp_path, CONFIG, resume=True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_an_error_and_keeps_the_checkpoint(tmp_path, monkeypatch):
+    """What was saved before still stands."""
+    run, save = saved(tmp_path), torch.save
+    before = run.checkpoint.read_bytes()
+    monkeypatch.setattr(torch, "save", lambda state, _: save(state, "/dev/full"))
+
+    with pytest.raises(OSError, match=r"checkpoint.pt: cannot be written .*: make room"):
+        run.save({"epoch": 2, "method": {"w": torch.ones(1 << 20)}})
+    assert run.checkpoint.read_bytes() == before

@@ -67,6 +67,17 @@ def test_a_probe_that_is_missing_is_an_error(trainer, builds, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(("split", "remedy"), [("validation", "a base manifest"), ("verified", "--verified 20")])
+def test_a_split_that_is_missing_is_an_error(trainer, builds, tmp_path, split, remedy):
+    """What it learns from, or what it is judged by."""
+    other = shutil.copytree(builds, tmp_path / "other")
+    card = (other / "README.md").read_text()
+    (other / "README.md").write_text(card.replace("        validation:", "        validation_web:"))
+
+    with pytest.raises(ValueError, match=f"has no split '{split}', only .*: build it with {remedy}"):
+        trainer(build=other, split="train" if split == "validation" else split).fit()
+
+
 def test_options_reach_the_method(trainer, tmp_path):
     """The user's before the preset's for the level before the preset's; noise_rate goes into the task."""
     methods = {"Optional": {"strength": 2.0, "level": {"40": {"strength": 3.0}}}}
@@ -92,7 +103,10 @@ def test_an_unknown_option_is_an_error(trainer):
         ({"net": "resnet23"}, "unknown network 'resnet23'. Did you mean"),
         ({"plan": "shape"}, "there is no such preset. Did you mean 'shapes'"),
         ({"changes": {"epochs": 0}}, "epochs = 0"),
+        ({"changes": {"views": {}}}, "unknown view of the preset, wanted by vanilla, 'standard'"),
+        ({"changes": {"methods": {"mentormx": {}}}}, "method in the preset 'mentormx'. Did you mean 'mentormix'"),
         ({"changes": {"schedule": "cosin"}}, "unknown schedule 'cosin'"),
+        ({"pretrained": True}, "a network of your own begins with its own weights"),
         ({"device": "tpu"}, "device 'tpu': give cpu, cuda or auto"),
         ({"build": "nowhere"}, "nowhere: no build here"),
     ],
@@ -116,6 +130,7 @@ def test_quick_is_the_presets_few_epochs(trainer, tmp_path):
     """One, here; epochs that are asked for go before it."""
     assert trainer(quick=True).fit()["epochs"] == 1
     assert trainer(quick=True, changes={"epochs": 2}, out=tmp_path / "2").fit()["epochs"] == 2
+    assert trainer(quick=True, changes={"epochs": None}, out=tmp_path / "3").fit()["epochs"] == 1
 
 
 def test_a_run_has_a_folder_of_its_own(trainer, tmp_path, monkeypatch):
