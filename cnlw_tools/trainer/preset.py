@@ -37,6 +37,11 @@ class Preset:
     views: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"standard": ("crop", "flip")})
     methods: Mapping[str, Any] = field(default_factory=dict)  # options by method
 
+    def __post_init__(self) -> None:
+        """Check what no value says by itself."""
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov = true has no meaning without momentum: give momentum = 0.9, say, or leave it")
+
 
 def _is(value: Any, *kinds: type) -> bool:
     return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
@@ -49,6 +54,16 @@ def _number(low: float, high: float = float("inf")) -> Callable[[Any], bool]:
 def _views(value: Any) -> bool:
     return isinstance(value, Mapping) and all(
         isinstance(ops, list | tuple) and all(isinstance(op, str) for op in ops) for ops in value.values()
+    )
+
+
+def _methods(value: Any) -> bool:
+    if not isinstance(value, Mapping) or not all(isinstance(said, Mapping) for said in value.values()):
+        return False
+    levels = [said.get("level", {}) for said in value.values()]
+    return all(
+        isinstance(by, Mapping) and all(str(k).isdecimal() and isinstance(v, Mapping) for k, v in by.items())
+        for by in levels
     )
 
 
@@ -69,7 +84,7 @@ CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "size": (lambda v: v is None or (_is(v, int) and 1 <= v <= 2048), "pixels, from 1 to 2048"),
     "resize": (lambda v: v in ("squash", "crop", "pad"), "squash, crop or pad"),
     "views": (_views, "a table of lists of augmentations"),
-    "methods": (lambda v: isinstance(v, Mapping), "a table of options by method"),
+    "methods": (_methods, "a table of options by method: [methods.NAME], and [methods.NAME.level.40] for a level"),
 }
 
 

@@ -66,7 +66,7 @@ def parse(text: str) -> Schedule:
 
     Raises:
         LookupError: no such schedule
-        ValueError: arguments that are missing, too many, or no positive numbers
+        ValueError: arguments that are missing, too many, no positive numbers, or of cycles that shrink
     """
     name, *said = text.split(":")
     rule, names = pick(SCHEDULES, name, "schedule")
@@ -74,13 +74,16 @@ def parse(text: str) -> Schedule:
         values = [[float(v) for v in part.split(",")] for part in said]
     except ValueError:
         values = []
-    many = [n == "at" for n in names]
-    if len(values) != len(names) or any(
-        min(v) <= 0 or (len(v) > 1 and not m) for v, m in zip(values, many, strict=True)
-    ):
-        wanted = ":".join([name, *names])
-        raise ValueError(f"schedule {text!r}: write {wanted}, all of them positive numbers")
-    return partial(rule, **{n: tuple(v) if m else v[0] for n, v, m in zip(names, values, many, strict=True)})
+    if len(values) != len(names) or not all(map(_fits, names, values)):
+        wanted, shrinks = ":".join([name, *names]), ", longer from 1 on" if "longer" in names else ""
+        raise ValueError(f"schedule {text!r}: write {wanted}, all of them positive numbers{shrinks}")
+    return partial(rule, **{n: tuple(v) if n == "at" else v[0] for n, v in zip(names, values, strict=True)})
+
+
+def _fits(name: str, values: list[float]) -> bool:
+    """One number, many where they are milestones; cycles that shrink would come to an end."""
+    least = 1.0 if name == "longer" else 0.0
+    return (len(values) == 1 or name == "at") and all(0 < v < math.inf and v >= least for v in values)
 
 
 def warmed(schedule: Schedule, warmup: float) -> Schedule:

@@ -80,6 +80,10 @@ def test_an_unknown_key_is_an_error():
         ("views", ["flip"]),
         ("views", {"standard": "flip"}),
         ("methods", 3),
+        ("methods", {"mixup": 3}),
+        ("methods", {"mixup": {"level": "x"}}),
+        ("methods", {"mixup": {"level": {"x": {"alpha": 1}}}}),
+        ("methods", {"mixup": {"level": {"40": 1}}}),
     ],
 )
 def test_a_value_out_of_range_is_an_error(key, value):
@@ -95,6 +99,14 @@ def test_changes_are_checked_and_nothing_is_none():
     assert preset.changed(made, {"epochs": 5, "lr": None}) == preset.make({"net": "x", "epochs": 5}, "here")
     with pytest.raises(ValueError, match="lr = -1"):
         preset.changed(made, {"lr": -1})
+
+
+def test_nesterov_without_momentum_is_an_error():
+    """Said together, or one after the other."""
+    with pytest.raises(ValueError, match=r"give momentum = 0\.9"):
+        preset.make({"net": "x", "epochs": 3, "nesterov": True, "momentum": 0}, "here")
+    with pytest.raises(ValueError, match=r"give momentum = 0\.9"):
+        preset.changed(preset.make({"net": "x", "epochs": 3, "momentum": 0}, "here"), {"nesterov": True})
 
 
 def test_options_are_those_of_the_nearest_level():

@@ -79,7 +79,19 @@ def test_no_warm_up_changes_nothing():
 
 @pytest.mark.parametrize(
     "text",
-    ["step", "step:3", "step:3:0.5:1", "step:x:1", "step:1,2:0.5", "cosine:1", "exponential:0", "restarts:1:-1:1"],
+    [
+        "step",
+        "step:3",
+        "step:3:0.5:1",
+        "step:x:1",
+        "step:nan:1",
+        "step:1,2:0.5",
+        "cosine:1",
+        "exponential:0",
+        "exponential:inf",
+        "restarts:1:-1:1",
+        "restarts:1:0.5:0.9",
+    ],
 )
 def test_what_cannot_be_read_is_an_error(text):
     """The message says how to write it."""
