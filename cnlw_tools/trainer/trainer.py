@@ -18,6 +18,7 @@ from torch import nn
 from cnlw_tools import __version__, engine, files, record
 from cnlw_tools.lookup import pick, suggest
 from cnlw_tools.methods import METHODS, Batch, Method, Task, ranks
+from cnlw_tools.methods.options import number
 from cnlw_tools.trainer import data, nets, preset
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer.augment import compose
@@ -111,17 +112,8 @@ class Trainer:
         how = preset.changed(how, {**quick, **net, **changes})
         parse(how.schedule)
         method = pick(METHODS, self.method, "method") if isinstance(self.method, str) else self.method
-        for view in method.views:
-            pick({"plain": (), **how.views}, view, f"view of the preset, wanted by {_name(method)},")
-        for name in how.methods:
-            pick(dict.fromkeys([*METHODS, _name(method)]), name, "method in the preset")
         options = {**preset.options(how, _name(method), config.level), **self.options}
-        known = [*list(inspect.signature(method.__init__).parameters)[2:], "noise_rate"]
-        for name in options:
-            if name not in known:
-                raise ValueError(
-                    f"unknown option {name!r} of {_name(method)}.{suggest(name, known)} There are: {', '.join(known)}"
-                )
+        _check(how, method, options)
         if callable(self.net) and (self.pretrained or self.weights):
             raise ValueError("a network of your own begins with its own weights: leave out pretrained and weights")
         if how.batch_size % ranks.size():
@@ -194,6 +186,23 @@ def _probe(feed: Feed, draw: Callable[[int], torch.Tensor], views: tuple[str, ..
     index = draw(many)
     key = torch.randint(1 << 62, (many,), device=index.device)
     return feed.batch(index, feed.pixels.take(index), views, key)
+
+
+def _check(how: Preset, method: type[Method], options: Mapping[str, Any]) -> None:
+    """Raise if a preset names a method that there is not or lacks a view, or if an option means nothing."""
+    for name in how.methods:
+        pick({**METHODS, _name(method): method}, name, "method of the preset")
+    for view in method.views:
+        if view not in ("plain", *how.views):
+            lacks = f"{_name(method)} wants the view {view!r}, and the preset has only {', '.join(how.views)}"
+            raise LookupError(f"{lacks}: add {view} = [...] under [views]")
+    known = [*list(inspect.signature(method.__init__).parameters)[2:], "noise_rate"]
+    for name in options:
+        if name not in known:
+            raise ValueError(
+                f"unknown option {name!r} of {_name(method)}.{suggest(name, known)} There are: {', '.join(known)}"
+            )
+    number("noise_rate", options.get("noise_rate", 0), 0, 1)
 
 
 def _name(method: type[Method]) -> str:
