@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cnlw_tools.cli.options import ROOT, WORKERS
+from cnlw_tools.cli.options import ROOT, SEED, STOPPED, WORKERS, folder
 
 
 @click.command("train-mentor")
@@ -12,10 +12,16 @@ from cnlw_tools.cli.options import ROOT, WORKERS
 @click.option("--rule", help="Fit it to a rule: pd, self_paced ...; without one, to verified labels of a build.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of a build with a split `verified`.")
 @click.option("--config", help="A config of it.")
-@click.option("--percentile", default=0.9, show_default=True, help="Of the losses; what the mentor compares with.")
+@click.option(
+    "--percentile",
+    default=0.9,
+    type=click.FloatRange(0, 1),
+    show_default=True,
+    help="Of the losses; what the mentor compares with.",
+)
 @click.option("--preset", "plan", help="How the student trains.  [default: the dataset's]")
 @click.option("--epochs", type=int, help="Of the student.  [default: the preset's]")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda or auto.")
 @ROOT
 @WORKERS
@@ -34,19 +40,20 @@ def train_mentor(
 ) -> None:
     """Fit a mentor to a rule, or to how a student fares on labels that somebody has verified.
 
-    Use it with `cnlw train --method mentornet -o mentor=FILE.json`.
+    The student's run lies beside the mentor, in OUT.student; the same command goes on with it. Use the mentor with
+    `cnlw train --method mentornet -o mentor=FILE.json`.
     """
     from cnlw_tools.cli.progress import Bars
     from cnlw_tools.files import aside
     from cnlw_tools.lookup import pick
     from cnlw_tools.methods.mentor_fit import fit, predefined, to_json
     from cnlw_tools.methods.rules import RULES
-    from cnlw_tools.trainer import Trainer
+    from cnlw_tools.trainer import Stopped, Trainer
     from cnlw_tools.trainer.mentor import data_driven_mentor
 
     if out.suffix != ".json":
         raise ValueError(f"{out}: a mentor is a .json file: name it so")
-    if (rule is None) == (data is None or config is None):
+    if (rule is None) == (data is None or config is None) or (rule and (data or config)):
         raise ValueError("say --rule pd, or --data BUILD and --config CONFIG: one of the two")
     if rule is not None:
         fitted, made = fit(predefined(pick(RULES, rule, "rule")), seed), {"rule": rule, "seed": seed}
@@ -60,11 +67,17 @@ def train_mentor(
             seed=seed,
             device=device,
             out=out.with_suffix(".student"),
-            root=root,
+            resume=True,
+            root=folder(root),
             workers=workers,
         )
         with Bars() as bars:
-            fitted = data_driven_mentor(student, percentile, seed, bars)
+            try:
+                fitted = data_driven_mentor(student, percentile, seed, bars)
+            except Stopped as stopped:
+                bars.close()
+                click.echo(f"{student.out}: stopped and saved: the same command goes on", err=True)
+                raise SystemExit(STOPPED) from stopped
         made = {"data": str(data), "config": config, "percentile": percentile, "seed": seed}
     with aside(out) as draft:
         draft.write_text(to_json(fitted, **made), encoding="utf-8")

@@ -150,7 +150,7 @@ def decode(job: tuple[Path, Path, Size]) -> tuple[Path, Path]:
     return path, where
 
 
-SIZE = "give a side in pixels, --size 32 say"
+SIZE = "give a side in pixels in the preset, size = 32 say"
 
 
 def _split(name: str, found: list[tuple[Path, Path]]) -> Split:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import torch
 
 from cnlw_tools.methods.mentor_fit import Fitted, Rows, data_driven, every_percent, fit
+from cnlw_tools.methods.options import number
 from cnlw_tools.trainer.data import Tell, verdicts
 from cnlw_tools.trainer.run import Metrics
 from cnlw_tools.trainer.trainer import Trainer
@@ -33,8 +34,9 @@ def data_driven_mentor(
         each: see `Trainer.fit`
 
     Raises:
-        ValueError: the config has no verified labels
+        ValueError: the config has no verified labels; a percentile that is no share
     """
+    number("percentile", percentile, 0, 1)
     correct = verdicts(Path(student.build), student.config)
     student.fit(tell, each)
     return fit(rows(student.folder, correct, percentile), seed)
