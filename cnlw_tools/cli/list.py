@@ -1,6 +1,9 @@
 """``cnlw list``: what there is, one line each."""
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -42,8 +45,7 @@ def _noise(root: Path) -> list[tuple[str, str]]:
 
     said = []
     for name, model in NOISE.items():
-        options = "".join(f" -o {k}={str(v).lower()}" for k, v in model.options.items())
-        said.append((name, _first_line(model.draw).replace("``", "") + (f" [{options.strip()}]" if options else "")))
+        said.append((name, _first_line(model.draw).replace("``", "") + _shown(model.options)))
     return said
 
 
@@ -72,7 +74,8 @@ def _methods(root: Path) -> list[tuple[str, str]]:
     said = []
     for name, method in METHODS.items():
         needs = f"   needs: {', '.join(method.needs)}" if method.needs else ""
-        said.append((name, f"{method.cost:4.1f} x   {_first_line(method)} {method.paper}{needs}"))
+        line = _first_line(method).replace("``", "")
+        said.append((name, f"{method.cost:4.1f} x   {line} {method.paper}{needs}{_shown(_options(method))}"))
     return said
 
 
@@ -82,5 +85,20 @@ def _nets(root: Path) -> list[tuple[str, str]]:
     return [(name, _first_line(make)) for name, make in NETS.items()]
 
 
+def _options(method: type) -> dict[str, Any]:
+    """Return the options of a method and their defaults."""
+    import inspect
+
+    _task, *options = inspect.signature(method).parameters.values()
+    return {option.name: option.default for option in options}
+
+
+def _shown(options: Mapping[str, Any]) -> str:
+    """Return options and their defaults as one would type them; dots: none is given."""
+    said = " ".join(f"-o {k}={'...' if v is None else str(v).lower()}" for k, v in options.items())
+    return f" [{said}]" if said else ""
+
+
 def _first_line(thing: object) -> str:
-    return (thing.__doc__ or "").splitlines()[0]
+    named = thing.func if isinstance(thing, partial) else thing
+    return (named.__doc__ or "").splitlines()[0]

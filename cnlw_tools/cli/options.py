@@ -15,6 +15,8 @@ ROOT = click.option(
     "--root", type=click.Path(file_okay=False, path_type=Path), help="Folder of manifests/, annotations/, pipelines/."
 )
 WORKERS = click.option("--workers", type=click.IntRange(1), help="Processes.  [default: all processors]")
+SEED = click.IntRange(0, 2**63 - 1)  # what torch takes
+STOPPED = 143  # exit code, as a shell says it of a program that SIGTERM ended
 WHAT = (
     click.argument("recipe", required=False),
     click.option("--dataset", help="Name of a dataset.  [default: shapes]"),

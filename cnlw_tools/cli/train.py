@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnlw_tools.cli.options import ROOT, WORKERS
+from cnlw_tools.cli.options import ROOT, SEED, STOPPED, WORKERS, folder
 
 if TYPE_CHECKING:
     from cnlw_tools.cli.progress import Bars
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 BUILDS = Path("builds")
 USUAL = "red_40"  # the config that is trained on where none is named
-STOPPED = 143  # exit code, as a shell says it of a program that SIGTERM ended
 
 
 @click.command()
@@ -29,7 +28,7 @@ STOPPED = 143  # exit code, as a shell says it of a program that SIGTERM ended
 @click.option("--epochs", type=int, help="[default: the preset's]")
 @click.option("--batch-size", type=int, help="Over all processes.  [default: the preset's]")
 @click.option("--lr", type=float, help="Highest learning rate.  [default: the preset's]")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda or auto.")
 @click.option("-o", "options", multiple=True, metavar="NAME=VALUE", help="Option of the method; may come again.")
 @click.option("--preset", "plan", help="How to train: a name, or a .toml file.  [default: the dataset's]")
@@ -52,6 +51,7 @@ def train(data: Path | None, config: str | None, noise: str | None, level: int |
     from cnlw_tools.recipe import option
     from cnlw_tools.trainer import Trainer
 
+    flags["root"] = folder(flags["root"])
     build = _build(data, flags["root"])
     changes = {key: flags.pop(key) for key in ("epochs", "batch_size", "lr")}
     options = dict(map(option, flags.pop("options")))
@@ -75,9 +75,9 @@ def stoppable() -> Iterator[None]:
         raise SystemExit(STOPPED) from stopped
 
 
-def _build(data: Path | None, root: Path | None) -> Path:
+def _build(data: Path | None, root: Path) -> Path:
     """Return the build to train on: the one named, the last one, or the embedded dataset, built now."""
-    from cnlw_tools import engine, files, recipe
+    from cnlw_tools import engine, recipe
     from cnlw_tools.build import build, last
 
     if data is not None:
@@ -89,7 +89,7 @@ def _build(data: Path | None, root: Path | None) -> Path:
             raise  # processes of torchrun would build it all at once
         click.echo(f"{BUILDS}: no build here yet: building shapes, red_40", err=True)
         chosen = recipe.make({"dataset": "shapes", "noise": "red", "levels": [40]}, "cnlw train")
-        return build(chosen, root or files.root(), None, BUILDS / "shapes", engine.cores()).folder
+        return build(chosen, root, None, BUILDS / "shapes", engine.cores()).folder
 
 
 def _config(build: Path, config: str | None, noise: str | None, level: int | None) -> str:

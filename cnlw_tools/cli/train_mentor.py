@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cnlw_tools.cli.options import ROOT, WORKERS
+from cnlw_tools.cli.options import ROOT, SEED, WORKERS, folder
 from cnlw_tools.cli.train import stoppable
 
 
@@ -14,10 +14,16 @@ from cnlw_tools.cli.train import stoppable
 @click.option("--rule", help="Fit it to a rule: pd, self_paced ...; without one, to verified labels of a build.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of a build with a split `verified`.")
 @click.option("--config", help="A config of it.")
-@click.option("--percentile", default=0.9, show_default=True, help="Of the losses; what the mentor compares with.")
+@click.option(
+    "--percentile",
+    default=0.9,
+    type=click.FloatRange(0, 1),
+    show_default=True,
+    help="Of the losses; what the mentor compares with.",
+)
 @click.option("--preset", "plan", help="How the student trains.  [default: the dataset's]")
 @click.option("--epochs", type=int, help="Of the student.  [default: the preset's]")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda or auto.")
 @ROOT
 @WORKERS
@@ -33,8 +39,8 @@ def train_mentor(
 ) -> None:
     """Fit a mentor to a rule, or to how a student fares on labels that somebody has verified.
 
-    Use it with `cnlw train --method mentornet -o mentor=FILE.json`. The student trains in FILE.student; where it was
-    stopped it goes on by the same command.
+    The student's run lies beside the mentor, in OUT.student; the same command goes on with it. Use the mentor with
+    `cnlw train --method mentornet -o mentor=FILE.json`.
     """
     from cnlw_tools.cli.progress import Bars
     from cnlw_tools.files import aside
@@ -51,6 +57,7 @@ def train_mentor(
     if rule is not None:
         fitted, made = fit(predefined(pick(RULES, rule, "rule")), seed), {"rule": rule, "seed": seed}
     else:
+        flags["root"] = folder(flags["root"])
         where: dict[str, Any] = {"split": "verified", "out": out.with_suffix(".student"), "resume": True}
         student = Trainer(str(data), str(config), changes={"epochs": epochs}, seed=seed, **where, **flags)
         with stoppable(), Bars() as bars:

@@ -126,6 +126,6 @@ class Method(nn.Module):
 
 
 NEEDS = {  # what a task may lack, and how to get it
-    "probe": "a trusted set, and this build has none: build it with `--probe 10` for ten images of each class",
+    "probe": "a trusted set, and this config has none: build it with `--probe 10` for ten images of each class",
     "noise_rate": "the share of wrong labels: give -o noise_rate=0.4, say",
 }

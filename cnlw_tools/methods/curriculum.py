@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from cnlw_tools.methods import ranks
 from cnlw_tools.methods.mentor import SHIPPED, read
-from cnlw_tools.methods.options import choice, number
+from cnlw_tools.methods.options import choice, flag, number
 from cnlw_tools.methods.rules import RULES, Rule, percentile
 
 
@@ -32,7 +32,7 @@ def rule(mentor: str) -> Rule:
         ValueError: no such rule, or no mentor in the file
         OSError: no such file
     """
-    if mentor == SHIPPED or mentor.endswith(".json"):
+    if mentor == SHIPPED or str(mentor).endswith(".json"):
         return read(mentor)
     return RULES[choice("mentor", mentor, [*RULES, SHIPPED, "FILE.json"])]
 
@@ -44,7 +44,7 @@ def schedule(text: str) -> tuple[float, ...]:
         ValueError: not of that form; a rate outside 0 to 1; the percents do not sum to 100
     """
     try:
-        cells = text.split(",")
+        cells = str(text).split(",")  # an option that is one number alone is no text
         pairs = [(float(rate), int(percents)) for rate, percents in zip(cells[::2], cells[1::2], strict=True)]
     except ValueError:
         pairs = []
@@ -93,7 +93,7 @@ class Curriculum(nn.Module):
         super().__init__()
         self.rule, self.dropout = rule(mentor), schedule(example_dropout)
         self.percentile, self.decay = number("percentile", percentile, 0, 1), number("decay", decay, 0, 0.9999)
-        self.burn_in, self.fixed_epoch = int(number("burn_in", burn_in, 0, 100)), fixed_epoch
+        self.burn_in, self.fixed_epoch = int(number("burn_in", burn_in, 0, 100)), flag("fixed_epoch", fixed_epoch)
         self.register_buffer("threshold", torch.zeros(()))
 
     @torch.no_grad()

@@ -30,7 +30,7 @@ from cnlw_tools.methods.base import Batch, Method, Task
 from cnlw_tools.methods.batchnorm import batch_statistics
 from cnlw_tools.methods.curriculum import Curriculum
 from cnlw_tools.methods.mixing import beta, folded, mix
-from cnlw_tools.methods.options import number
+from cnlw_tools.methods.options import flag, number
 
 
 def chances(v: Tensor, temperature: float = 1.0) -> Tensor:
@@ -91,9 +91,11 @@ class MentorMix(Method):
     ) -> None:
         super().__init__(task)
         self.alpha, self.temperature = number("alpha", alpha, 0), number("temperature", temperature, 0.001)
-        self.hard_switch = hard_switch
+        self.hard_switch = flag("hard_switch", hard_switch)
         self.individual = Curriculum(mentor, percentile, decay, burn_in)
-        self.mixed = Curriculum(mentor, percentile, decay, burn_in) if second_reweight else None
+        self.mixed = (
+            Curriculum(mentor, percentile, decay, burn_in) if flag("second_reweight", second_reweight) else None
+        )
 
     def loss(self, batch: Batch) -> Tensor:
         """Weight, sample, mix, and weight again."""

@@ -62,7 +62,8 @@ class Loop:
             ValueError: the loss is no number any more
             OSError: the device has no room for such a batch, or the disk for the checkpoint
         """
-        with Stop() as stop, closing(Board(self.run.folder / "tensorboard", self.epoch)) as board:
+        board = Board(self.run.folder / "tensorboard", self.epoch)
+        with Stop() as stop, closing(self.run), closing(board):
             while self.epoch < len(self.stages):
                 begun = time.monotonic()
                 if self.step == 0:
@@ -76,7 +77,7 @@ class Loop:
                 each(self.history[-1])
                 if ranks.any(stop.asked, self.device) and self.epoch < len(self.stages):
                     raise Stopped(f"{self.run.folder}: saved after epoch {self.epoch}: --resume goes on")
-        return self.run.result(self.history)
+            return self.run.result(self.history)
 
     def _get_ready(self) -> None:
         """Seed the epoch; begin the phase if it is its first; let the method prepare."""

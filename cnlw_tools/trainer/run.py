@@ -9,8 +9,11 @@ runs/shapes/red_40/mentormix_s0/
     tensorboard/       the same metrics, for TensorBoard
 """
 
+import fcntl
 import json
-from collections.abc import Mapping
+import os
+import weakref
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -30,19 +33,26 @@ Metrics = dict[str, Any]
 
 
 class Run:
-    """The folder of a run; of several processes the first alone writes.
+    """The folder of a run, which is its own until `close`; of several processes the first alone writes.
 
     Raises:
         ValueError: there is a run already, or going on would mix two that differ
-        OSError: the folder cannot be written
+        OSError: the folder cannot be written, or another run is at work there
     """
 
     def __init__(self, folder: Path, config: Mapping[str, Any], resume: bool) -> None:
         self.folder, self.config = folder, json.loads(json.dumps(config))
         self.leads = ranks.rank() == 0
         self.state: dict[str, Any] | None = None
-        if self.checkpoint.is_file():
-            self._go_on(resume)
+        self.close: Callable[[], object] = (
+            weakref.finalize(self, os.close, _lock(folder)) if self.leads else lambda: None
+        )
+        try:
+            if self.checkpoint.is_file():
+                self._go_on(resume)
+        except BaseException:
+            self.close()  # or the lock would last as long as somebody looks at the error
+            raise
         self._write("config.json", json.dumps(self.config, indent=1))
 
     @property
@@ -112,6 +122,18 @@ def result(history: list[Metrics]) -> Metrics:
         said = {"last": values[-1], "best": max(values), "mean10": sum(tail) / len(tail)}
         out |= said if name == "val_top1" else {name: said}
     return out
+
+
+def _lock(folder: Path) -> int:
+    """Lock the folder itself, made if need be; the lock ends with the process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise BlockingIOError(f"{folder}: another run is at work here: wait for it, or give another --out") from None
+    return handle
 
 
 def _difference(key: str, before: Any, now: Any) -> str:

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from cnlw_tools import recipe
 from cnlw_tools.build import build
 from cnlw_tools.cli import main
+from cnlw_tools.trainer import Stopped
 
 PLAN = """# A small one
 net = "mlp1"
@@ -104,6 +105,7 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
         (["--config", "blue_40", "--data", "elsewhere"], "elsewhere: no build here"),
         (["--config", "blue_40", "--epochs", "0"], "epochs = 0: it must be a whole number from 1 on"),
         (["--config", "blue_40", "--weights", "none.pt"], "none.pt"),
+        (["--config", "blue_40", "--root", "elsewhere"], "elsewhere: no folder manifests/ here"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(here, tmp_path, arguments, message):
@@ -115,6 +117,56 @@ def test_what_is_wrong_is_said_in_a_line(here, tmp_path, arguments, message):
     assert len(done.output.splitlines()) == 1
     assert re.search(message, done.output), done.output
     assert not (tmp_path / "runs").exists()
+
+
+def test_methods_are_listed_with_their_options():
+    """As one would type them, with their defaults."""
+    lines = CliRunner().invoke(main, ["list", "methods"]).output.splitlines()
+
+    assert "[-o alpha=1.0 -o per=batch]" in next(line for line in lines if line.startswith("mixup"))
+    assert "[" not in next(line for line in lines if line.startswith("vanilla"))
+
+
+def test_networks_are_listed_by_what_they_are():
+    """Those of a family too."""
+    lines = CliRunner().invoke(main, ["list", "nets"]).output.splitlines()
+
+    assert all(line.split()[1] == "Return" for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "one of the two"),
+        (["--rule", "pd", "--data", "builds/shapes"], "one of the two"),
+        (["--rule", "pdd"], "unknown rule 'pdd'. Did you mean 'pd'"),
+        (["--data", "builds/shapes", "--config", "blue_40"], "has no verified labels"),
+        (["--rule", "pd", "--percentile", "2"], "2.0 is not in the range"),
+        (["--rule", "pd", "--seed", str(2**63)], "is not in the range"),
+    ],
+)
+def test_what_a_mentor_cannot_be_fitted_to_is_said(here, tmp_path, arguments, message):
+    """No traceback, nothing written."""
+    done = CliRunner().invoke(main, ["train-mentor", "--out", "m.json", *arguments])
+
+    assert done.exit_code in (1, 2)
+    assert message in done.output
+    assert {path.name for path in tmp_path.iterdir()} <= {"builds", "cache"}
+
+
+def test_a_mentor_whose_student_was_stopped_goes_on(here, monkeypatch):
+    """The same command again, since there is no other."""
+
+    def stopped(student, *_):
+        assert student.resume
+        raise Stopped("signal")
+
+    monkeypatch.setattr("cnlw_tools.trainer.mentor.data_driven_mentor", stopped)
+    arguments = ["train-mentor", "--out", "m.json", "--data", "builds/shapes", "--config", "blue_40"]
+    done = CliRunner().invoke(main, arguments)
+
+    assert done.exit_code == 143
+    assert done.output == "m.student: stopped and saved: the same command goes on\n"
 
 
 def test_without_a_build_it_makes_the_embedded_one(here, tmp_path, monkeypatch):

@@ -147,6 +147,8 @@ def test_a_threshold_survives_a_restart():
         {"burn_in": 101},
         {"burn_in": -1},
         {"example_dropout": "0.5"},
+        {"example_dropout": 1},
+        {"fixed_epoch": "maybe"},
     ],
 )
 def test_an_option_out_of_range_is_named(options):
@@ -155,6 +157,12 @@ def test_an_option_out_of_range_is_named(options):
 
     with pytest.raises(ValueError, match=rf"{name} = '?{value}'?: give"):
         Curriculum(**{"mentor": "pd", "percentile": 0.7, **options})
+
+
+def test_a_number_is_no_mentor():
+    """As a command line gives it."""
+    with pytest.raises(ValueError, match="mentor = 3: there are baseline"):
+        Curriculum(3, 0.7)
 
 
 def test_an_unknown_mentor_is_named():

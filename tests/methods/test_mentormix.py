@@ -295,9 +295,18 @@ def test_bfloat16_is_near():
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("alpha", -1), ("alpha", math.inf), ("temperature", 0), ("percentile", 70), ("decay", 1), ("burn_in", 200)],
+    [
+        ("alpha", -1),
+        ("alpha", math.inf),
+        ("temperature", 0),
+        ("percentile", 70),
+        ("decay", 1),
+        ("burn_in", 200),
+        ("hard_switch", 1),
+        ("second_reweight", "yes"),
+    ],
 )
 def test_an_option_out_of_range_is_named(option, value):
     """The message has the option, its value and the range."""
-    with pytest.raises(ValueError, match=rf"{option} = {value}: give"):
+    with pytest.raises(ValueError, match=rf"{option} = '?{value}'?: give"):
         made(**{option: value})

@@ -108,11 +108,22 @@ def test_another_command_is_none(tmp_path):
     assert Run(tmp_path, CONFIG | {"command": ["b"]}, resume=True).state is not None
 
 
+def test_a_folder_is_of_one_run_at_a_time(tmp_path):
+    """A second one is refused until the first is closed."""
+    first = Run(tmp_path, {"seed": 0}, False)
+
+    with pytest.raises(BlockingIOError, match="another run is at work here: wait for it"):
+        Run(tmp_path, {"seed": 1}, True)
+    first.close()
+    Run(tmp_path, {"seed": 1}, True)
+
+
 @pytest.mark.parametrize("change", [lambda whole: whole[:100], lambda whole: b"", lambda whole: b"no checkpoint"])
 def test_a_torn_checkpoint_is_an_error(tmp_path, change):
     """It is not begun anew in silence; half of it, nothing of it, or something else."""
     run = saved(tmp_path)
     run.checkpoint.write_bytes(change(run.checkpoint.read_bytes()))
+    run.close()
 
     with pytest.raises(ValueError, match="the run cannot be read"):
         Run(tmp_path, CONFIG, resume=True)

@@ -78,5 +78,5 @@ def at_least(least: int, size: int, name: str) -> None:
     if size < least:
         raise ValueError(
             f"{name} needs images of {least} x {least} pixels or more, and these are {size} x {size}: "
-            f"give another --net, or build the dataset with --size {least}"
+            f"give another --net, or size = {least} in the preset"
         )

@@ -6,6 +6,7 @@ Names are ours or the library's. All must be there and fit, but for a head of an
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,12 +32,19 @@ def read(path: Path) -> Mapping[str, Tensor]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError) as error:  # all that junk may give
         raise ValueError(f"{path}: no file of weights, or more than weights: {remedy}") from error
-    state = found.get("net", found) if isinstance(found, dict) else found
-    if isinstance(found, dict) and isinstance(found.get("method"), dict):
-        state = {k.removeprefix("net."): v for k, v in found["method"].items() if k.startswith("net.")}
+    state = _network(found)
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(f"{path}: no state dict: {remedy}")
     return state
+
+
+def _network(found: Any) -> Any:
+    """Return what should be a state dict; in the checkpoint of a run the network is a part of the method."""
+    if not isinstance(found, dict):
+        return found
+    if isinstance(method := found.get("method"), dict):
+        return {name.removeprefix("net."): value for name, value in method.items() if name.startswith("net.")}
+    return found.get("net", found)
 
 
 def published(name: str) -> Mapping[str, Tensor]:

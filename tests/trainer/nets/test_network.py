@@ -65,7 +65,9 @@ def test_a_chance():
 def test_at_least():
     """The error says what is needed, what there is and what to do."""
     at_least(8, 8, "x")
-    with pytest.raises(ValueError, match=r"x needs images of 8 x 8 pixels or more, and these are 7 x 7: .* --size 8"):
+    with pytest.raises(
+        ValueError, match=r"x needs images of 8 x 8 pixels or more, and these are 7 x 7: .* size = 8 in the preset"
+    ):
         at_least(8, 7, "x")
 
 

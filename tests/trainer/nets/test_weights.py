@@ -41,6 +41,14 @@ def test_round_trip(net, tmp_path, wrap):
     assert same(net, other) == set(net.state_dict())
 
 
+def test_the_checkpoint_of_a_run_will_do(net, tmp_path):
+    """Of the method, its network."""
+    method = {"losses": torch.ones(3), **{f"net.{name}": w for name, w in net.state_dict().items()}}
+    other = build("conv_small", 10, 32, weights=saved(tmp_path / "w.pt", {"epoch": 3, "method": method}))
+
+    assert same(net, other) == set(net.state_dict())
+
+
 def test_another_head_starts_anew(net, tmp_path):
     """For another number of classes all but the head is taken."""
     other = build("conv_small", 3, 32, weights=saved(tmp_path / "w.pt", net.state_dict()))
