@@ -166,7 +166,7 @@ def test_a_mentor_whose_student_was_stopped_goes_on(here, monkeypatch):
     done = CliRunner().invoke(main, arguments)
 
     assert done.exit_code == 143
-    assert done.output == "m.student: stopped and saved: the same command goes on\n"
+    assert done.output == "signal\n"
 
 
 def test_without_a_build_it_makes_the_embedded_one(here, tmp_path, monkeypatch):
