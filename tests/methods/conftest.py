@@ -12,6 +12,8 @@ from cnlw_tools.methods import METHODS, Batch, Method, Task
 
 CLASSES, N, SIDE = 4, 192, 6
 
+torch.set_num_threads(1)  # tensors this small are not worth a second thread
+
 
 class Net(nn.Module):
     """As the networks of the trainer: features, dropout, head."""

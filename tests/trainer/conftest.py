@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor, nn
 
 from cnlw_tools import recipe
 from cnlw_tools.build import build
 from cnlw_tools.trainer import Trainer
 from cnlw_tools.trainer.preset import Preset
+
+torch.set_num_threads(1)  # tensors this small are not worth a second thread
 
 
 class Small(nn.Module):
