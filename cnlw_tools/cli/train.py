@@ -28,7 +28,7 @@ USUAL = "red_40"  # the config that is trained on where none is named
 @click.option("--epochs", type=int, help="[default: the preset's]")
 @click.option("--batch-size", type=int, help="Over all processes.  [default: the preset's]")
 @click.option("--lr", type=float, help="Highest learning rate.  [default: the preset's]")
-@click.option("--seed", type=SEED, default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Another seed is another run.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda or auto.")
 @click.option("-o", "options", multiple=True, metavar="NAME=VALUE", help="Option of the method; may come again.")
 @click.option("--preset", "plan", help="How to train: a name, or a .toml file.  [default: the dataset's]")

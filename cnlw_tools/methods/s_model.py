@@ -42,6 +42,10 @@ class SModel(Method):
         self.register_buffer("beta", torch.ones(()))  # until the warm-up ends
         self.b = nn.Parameter(torch.zeros(task.classes, task.classes))
         net: Any = self.net
+        if not all(hasattr(net, part) for part in ("features", "dropout", "head")):
+            raise ValueError(
+                "SModel needs a network with features, dropout and head: those of `cnlw list nets` have them"
+            )
         self.u = nn.Parameter(torch.zeros(net.head.in_features, task.classes**2)) if flag("complex", complex) else None
 
     def loss(self, batch: Batch) -> Tensor:

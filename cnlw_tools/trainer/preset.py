@@ -47,8 +47,10 @@ def _number(low: float, high: float = float("inf")) -> Callable[[Any], bool]:
 
 
 def _views(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(ops, list | tuple) and all(isinstance(op, str) for op in ops) for ops in value.values()
+    return (
+        isinstance(value, Mapping)
+        and "plain" not in value  # methods rely on it: it changes nothing
+        and all(isinstance(ops, list | tuple) and all(isinstance(op, str) for op in ops) for ops in value.values())
     )
 
 
@@ -79,8 +81,8 @@ CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "ema": (_number(0, 1), "from 0 to 1"),
     "size": (lambda v: v is None or (_is(v, int) and 1 <= v <= 2048), "pixels, from 1 to 2048"),
     "resize": (lambda v: v in ("squash", "crop", "pad"), "squash, crop or pad"),
-    "views": (_views, "a table of lists of augmentations"),
-    "methods": (_methods, "tables of options: [methods.NAME], and [methods.NAME.level.40] with a whole percent"),
+    "views": (_views, "a table of lists of augmentations, none called plain"),
+    "methods": (_methods, "a table of options by method: [methods.NAME], and [methods.NAME.level.40] for a level"),
 }
 
 

@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods import Phase
+from cnlw_tools.methods import Phase, Task
 from cnlw_tools.methods.confusion import confusion
+from cnlw_tools.methods.s_model import SModel
 
 THETA = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])
 
@@ -118,6 +120,12 @@ def test_predicts_without_the_layer(toy):
     method = with_layer(toy.make("s_model"), 9 * torch.eye(4).roll(1, 1)).eval()
 
     assert torch.equal(method.predict(toy.x), method.net(toy.x))
+
+
+def test_a_network_without_parts_is_an_error():
+    """It says which parts the layer needs."""
+    with pytest.raises(ValueError, match="needs a network with features, dropout and head"):
+        SModel(Task(lambda: nn.Linear(4, 3), 5, 3, 1))
 
 
 def test_the_layer_does_not_decay(toy):

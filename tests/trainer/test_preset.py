@@ -79,6 +79,7 @@ def test_an_unknown_key_is_an_error():
         ("resize", "short"),
         ("views", ["flip"]),
         ("views", {"standard": "flip"}),
+        ("views", {"plain": ["flip"]}),
         ("methods", 3),
         ("methods", {"mixup": 3}),
         ("methods", {"mixup": {"level": 3}}),
