@@ -36,7 +36,8 @@ class Backward(Correction):
                 f"Backward needs a q with an inverse, and the condition number of this one is {steep:.1g}: "
                 "take forward, less noise or, if q is estimated, another percentile or longer first"
             )
-        return torch.linalg.inv(q.T.double()).float()
+        inverse: Tensor = torch.linalg.inv(q.T.double())
+        return inverse.float()
 
     def corrected(self, log_p: Tensor, y: Tensor) -> Tensor:
         """(T^-1 (-log p))[y]."""
