@@ -16,6 +16,7 @@ The paper writes w (L_q(p) - L_q(k)), which is less by L_q(k) and has the same g
 Not done here: a copy of the best network when the training ends; the trainer reports last and best alike.
 """
 
+import math
 from copy import deepcopy
 from typing import cast
 
@@ -63,6 +64,7 @@ class GCETruncated(GCE):
     def __init__(self, task: Task, q: float = 0.7, k: float = 0.5, start: float = 0.33, every: int = 10) -> None:
         super().__init__(task, q)
         self.k = number("k", k, 0, 1)
+        self.dear = -math.log(max(k, 1e-30))  # the cross-entropy at p = k
         self.start, self.every = epochs("start", start, task.epochs), int(number("every", every, 1))
         self.best = deepcopy(self.net).requires_grad_(False)
         self.register_buffer("kept", torch.ones(task.n, dtype=torch.bool))  # w
@@ -73,8 +75,7 @@ class GCETruncated(GCE):
         each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
         kept = self.kept[batch.index]
         self.note(batch, each, kept * torch.exp(-self.q * each))
-        dear = torch.full_like(each, self.k).clamp(min=1e-30).log().neg()  # -log k
-        return torch.where(kept, generalised(each, self.q), generalised(dear, self.q)).mean()
+        return generalised(torch.where(kept, each, self.dear), self.q).mean()
 
     def begin_epoch(self, epoch: int, sweep: Sweep) -> None:
         """Keep the network if it is the best, and every so often what the best believes."""

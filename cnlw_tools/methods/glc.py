@@ -12,7 +12,7 @@ first weights, and learns from all examples: noisy ones through C, trusted ones 
 
 Each step joins its batch with newly drawn trusted examples, as many as their share makes, at least one, in one forward
 pass; the loss weighs them by what they are of the whole, n and m, and not by what they are of the batch.
-With several ranks each draws for itself.
+With several ranks each joins its part of what was drawn.
 
 Not done here: one shuffled set of both, in which every trusted example comes once an epoch.
 """
@@ -45,7 +45,9 @@ class GLC(Method):
         labels = torch.cat([batch.y for batch in cast(Sweep, task.trusted)()])
         missing = [i for i, count in enumerate(labels.bincount(minlength=task.classes).tolist()) if not count]
         if missing:
-            raise ValueError(f"GLC needs trusted images of every class, and has none of {missing}: build it with more")
+            raise ValueError(
+                f"GLC needs trusted images of every class, and has none of {missing}: build with `--probe 10`"
+            )
         self.m = len(labels)
         self.register_buffer("c", torch.eye(task.classes))
 
