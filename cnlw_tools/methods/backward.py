@@ -7,6 +7,9 @@ Patrini, Rozza, Menon, Nock and Qu, CVPR 2017, arXiv:1609.03683. The loss is unb
 minimum, but single losses may be below 0, and they vary by as much as T^-1 is large. -log p is what it would be for p
 clipped to [1e-7, 1 - 1e-7]: nothing else keeps the loss from running away downwards. T as in `forward`.
 
+On a finite training set the loss is least, and below 0, where the given labels are known by heart and all others are
+pushed to the clip. So on `shapes` blue 40 it ends level with vanilla, where forward correction ends above.
+
 Not done here: mixing an estimate that has no inverse with the identity, as the paper suggests.
 """
 
