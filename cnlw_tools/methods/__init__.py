@@ -2,9 +2,15 @@
 
 from collections.abc import Mapping
 
+from cnlw_tools.methods.backward import Backward
 from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task, Verified
 from cnlw_tools.methods.bootstrap import Bootstrap
+from cnlw_tools.methods.coteaching import CoTeaching
+from cnlw_tools.methods.data_parameters import DataParameters
 from cnlw_tools.methods.dropout import Dropout
+from cnlw_tools.methods.forward import Forward
+from cnlw_tools.methods.gce import GCE, GCETruncated
+from cnlw_tools.methods.glc import GLC
 from cnlw_tools.methods.h_alpha import HAlpha
 from cnlw_tools.methods.ieg import IEG
 from cnlw_tools.methods.l2r import L2R
@@ -25,9 +31,17 @@ METHODS: Mapping[str, type[Method]] = {
     # other targets
     "bootstrap": Bootstrap,
     "h_alpha": HAlpha,
+    # other losses
+    "gce": GCE,
+    "gce_truncated": GCETruncated,
+    "data_parameters": DataParameters,
     # a model of the noise
     "s_model": SModel,
     "noise_layer": NoiseLayer,
+    "forward": Forward,
+    "backward": Backward,
+    # two networks
+    "coteaching": CoTeaching,
     # mixed examples, curricula
     "mixup": Mixup,
     "mentornet": MentorNet,
@@ -35,4 +49,5 @@ METHODS: Mapping[str, type[Method]] = {
     # a trusted set
     "l2r": L2R,
     "ieg": IEG,
+    "glc": GLC,
 }

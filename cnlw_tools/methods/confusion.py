@@ -10,22 +10,25 @@ from torch import Tensor, nn
 from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Sweep
 from cnlw_tools.methods.mixing import one_hot
+from cnlw_tools.methods.predictions import predictions
 
 
-@torch.no_grad()
 def confusion(net: nn.Module, sweep: Sweep, classes: int, kind: str) -> Tensor:
-    """Return c, (K, K); rows sum to 1, but that of a class that is never likeliest is 0.
+    """Return c, (K, K); rows sum to 1, but that of a class that is never likeliest is 0."""
+    count = counts(net, sweep, classes, kind)
+    return (count / count.sum(1, keepdim=True).clamp(min=1e-8)).float()
 
-    The network predicts as for validation. Counts are in double precision, so that 16 bits elsewhere do not round
-    them, and the mean over ranks, whose batch normalisation differs.
+
+def counts(net: nn.Module, sweep: Sweep, classes: int, kind: str) -> Tensor:
+    """Return c before its rows are divided by their sums, (K, K).
+
+    Counts are in double precision, so that 16 bits elsewhere do not round them, and the mean over ranks, whose batch
+    normalisation differs.
     """
-    training = net.training
-    net.eval()
     count = torch.zeros(classes, classes, dtype=torch.float64)
-    for batch in sweep():
-        p = net(batch.x).double().softmax(1)
+    for batch, z in predictions(net, sweep):
+        p = z.double().softmax(1)
         guess = p if kind == "soft" else one_hot(p.argmax(1), classes).double()
         count = count.to(p.device) + guess.T @ one_hot(batch.y, classes).double()
-    net.train(training)
     ranks.average([count])
-    return (count / count.sum(1, keepdim=True).clamp(min=1e-8)).float()
+    return count

@@ -23,12 +23,7 @@ from torch.nn.functional import cross_entropy, log_softmax
 from cnlw_tools.methods.base import Batch, Method, Task
 from cnlw_tools.methods.options import choice, epochs, number
 from cnlw_tools.methods.simplex import PROJECTIONS
-from cnlw_tools.methods.transitions import stated
-
-
-def surprise(log_p: Tensor, q: Tensor, y: Tensor) -> Tensor:
-    """Return (B,) -log p~[y] of (B, K) log-probabilities; 1e-30 keeps the gradient of a 0 in Q, p_i / p~, finite."""
-    return -torch.logsumexp(log_p + (q[y] + 1e-30).log(), 1)
+from cnlw_tools.methods.transitions import stated, surprise
 
 
 class NoiseLayer(Method):

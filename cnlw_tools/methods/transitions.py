@@ -1,9 +1,11 @@
-"""Transition matrices that a user states: Q[j, i] = P(given j | true i), columns sum to 1. Its transpose is T.
+"""Transition matrices: Q[j, i] = P(given j | true i), columns sum to 1. Its transpose is T. What a user may state:
 
 symmetric:r    (1 - r) I + r / (K - 1) (1 - I)
 pairflip:r     (1 - r) I + r (i -> i + 1 mod K)
 outlier:a      [[I, (1 - a) / (K - 1)], [0, a]]: the last class is "none of the others"; its images bear any of the
                others' labels, but for a share a that is labelled so (Sukhbaatar et al. 2015, equation 8)
+
+The loss above one: -log p~[y], p~ = Q p
 """
 
 from collections.abc import Sequence
@@ -14,8 +16,13 @@ from torch import Tensor
 from cnlw_tools.methods.options import number
 
 
-def stated(q: str | Sequence[Sequence[float]], classes: int) -> Tensor:
-    """Return the (K, K) matrix of a name and a number, or of its rows.
+def surprise(log_p: Tensor, q: Tensor, y: Tensor) -> Tensor:
+    """Return (B,) -log p~[y] of (B, K) log-probabilities; 1e-30 keeps the gradient of a 0 in Q, p_i / p~, finite."""
+    return -torch.logsumexp(log_p + (q[y] + 1e-30).log(), 1)
+
+
+def stated(q: str | Sequence[Sequence[float]], classes: int, otherwise: str = "learned") -> Tensor:
+    """Return the (K, K) matrix of a name and a number, or of its rows; ``otherwise``: what else the option takes.
 
     Raises:
         ValueError: it is neither, or some column is no probabilities
@@ -26,7 +33,7 @@ def stated(q: str | Sequence[Sequence[float]], classes: int) -> Tensor:
             raise ValueError
     except (KeyError, TypeError, ValueError):
         names = "symmetric:0.2, pairflip:0.2, outlier:0.2 (from 0 to 1)"
-        raise ValueError(f"q = {q!r}: give learned, {names} or {classes} rows of {classes} numbers") from None
+        raise ValueError(f"q = {q!r}: give {otherwise}, {names} or {classes} rows of {classes} numbers") from None
     for i, column in enumerate(matrix.T.tolist()):
         if min(column) < 0 or not abs(sum(column) - 1) < 1e-4:
             raise ValueError(f"q: column {i} is {column}, no probabilities; q[j][i] = P(given j | true i)")

@@ -4,6 +4,7 @@ constant             1
 step:N:F             F^floor(t / N)                                        MentorMix: step:30:0.9
 multistep:A,B:F      F^(how many of A, B ... are <= t)                     mixup: multistep:100,150:0.1
 exponential:F        F^t
+linear:N             1 up to N, then in a line to 0 at T                   Co-teaching: linear:80
 cosine               (1 + cos(pi t / T)) / 2                               Loshchilov and Hutter 2017
 restarts:N:M:H       h (1 + cos(pi u)) / 2 in cycles of N, N M, N M^2 ... epochs, h = 1, H, H^2 ...,
                      u the share of the cycle that is done                 IEG: restarts:1:1.5:0.9
@@ -38,6 +39,11 @@ def exponential(t: float, total: float, factor: float) -> float:
     return math.pow(factor, t)
 
 
+def linear(t: float, total: float, begin: float) -> float:
+    """1, and from ``begin`` on in a line to 0; a training that ends before does not feel it."""
+    return min(1.0, max(total - t, 0.0) / (total - begin)) if total > begin else 1.0
+
+
 def cosine(t: float, total: float) -> float:
     """From 1 to 0 along half a cosine."""
     return (1 + math.cos(math.pi * min(t / total, 1))) / 2
@@ -56,6 +62,7 @@ SCHEDULES: Mapping[str, tuple[Callable[..., float], tuple[str, ...]]] = {  # and
     "step": (step, ("every", "factor")),
     "multistep": (multistep, ("at", "factor")),
     "exponential": (exponential, ("factor",)),
+    "linear": (linear, ("begin",)),
     "cosine": (cosine, ()),
     "restarts": (restarts, ("first", "longer", "lower")),
 }

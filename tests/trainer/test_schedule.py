@@ -28,6 +28,14 @@ def test_exponential_falls_every_moment():
     assert parse("exponential:0.81")(0.5, 10) == pytest.approx(0.9)
 
 
+def test_a_line_begins_late():
+    """Co-teaching: 1 for 80 of 200 epochs, then down to 0; a shorter training stays at 1."""
+    rate = parse("linear:80")
+
+    assert [rate(t, 200) for t in (0, 80, 140, 200)] == pytest.approx([1, 1, 0.5, 0])
+    assert [rate(t, 60) for t in (0, 60)] == [1, 1]
+
+
 def test_a_cosine_ends_at_nothing():
     """From 1 by 1/2 to 0."""
     rate = parse("cosine")

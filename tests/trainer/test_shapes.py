@@ -13,9 +13,19 @@ OPTIONS = {
     "h_alpha": {"alpha": 0.25},
     "mixup": {"alpha": 0.2},
     "mentormix": {"alpha": 0.2},
+    "gce": {"q": 0.4},
+    "gce_truncated": {"q": 0.4, "start": 2},
+    "forward": {"first": 2},
+    "backward": {"q": "symmetric:0.2"},
+    "glc": {"first": 2},
+    "coteaching": {"noise_rate": 0.2, "gradual": 2},
     "ieg": {"p": 1.0, "k": 1.0, "probe_size": 50},
 }
-CHANGES = {"ieg": {"epochs": 2, "lr": 0.03}}  # each of its epochs takes as long as seven of the others
+CHANGES = {
+    "ieg": {"epochs": 2, "lr": 0.03},  # each of its epochs takes as long as seven of the others
+    "forward": {"epochs": 5},  # two trainings
+    "glc": {"epochs": 5},
+}
 REACHED = dict.fromkeys(METHODS, 30.0) | {"l2r": 15.0, "ieg": 15.0}  # those two set out slowly; chance is 10
 
 

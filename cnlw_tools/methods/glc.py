@@ -1,0 +1,78 @@
+"""GLC, gold loss correction: forward correction by a matrix that trusted labels tell (Hendrycks et al., NeurIPS 2018).
+
+C[i, j] = mean of p_j over trusted images of class i        p: a network that learned from the noisy labels
+L = (n L_noisy + m L_trusted) / (n + m)                     n noisy examples, m trusted ones
+    L_noisy   = -mean_b log sum_i p_b[i] C[i, y_b]
+    L_trusted = mean cross-entropy of trusted examples
+
+Dan Hendrycks, Mantas Mazeika, Duncan Wilson and Kevin Gimpel, arXiv:1802.05300. A network that learned from noisy
+labels predicts noisy labels, and its mean prediction over images that are truly of a class tells what becomes of that
+class. So little is asked of the trusted set, K^2 numbers, that it may be small. Then the network begins anew, from its
+first weights, and learns from all examples: noisy ones through C, trusted ones as they are.
+
+Each step joins its batch with newly drawn trusted examples, as many as their share makes, at least one, in one forward
+pass; the loss weighs them by what they are of the whole, n and m, and not by what they are of the batch.
+With several ranks each joins its part of what was drawn.
+
+Not done here: one shuffled set of both, in which every trusted example comes once an epoch.
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, log_softmax
+
+from cnlw_tools.methods import ranks
+from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
+from cnlw_tools.methods.confusion import counts
+from cnlw_tools.methods.lookahead import trusted
+from cnlw_tools.methods.options import epochs
+from cnlw_tools.methods.transitions import surprise
+
+
+class GLC(Method):
+    """Train, see what trusted classes became, and train anew with that and with the trusted examples."""
+
+    needs = ("probe", "trusted")
+    paper = "Hendrycks et al. 2018"
+    across = "per rank"
+    c: Tensor
+
+    def __init__(self, task: Task, first: float = 0.5) -> None:
+        super().__init__(task)
+        self.first = epochs("first", first, task.epochs)
+        labels = torch.cat([batch.y for batch in cast(Sweep, task.trusted)()])
+        missing = [i for i, count in enumerate(labels.bincount(minlength=task.classes).tolist()) if not count]
+        if missing:
+            raise ValueError(
+                f"GLC needs trusted images of every class, and has none of {missing}: build with `--probe 10`"
+            )
+        self.m = len(labels)
+        self.register_buffer("c", torch.eye(task.classes))
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Cross-entropy at first; then behind C, and that of trusted examples."""
+        # by progress: a run that goes on in the middle of an epoch begins no phase
+        if self.progress * self.task.epochs < self.first - 1e-6:
+            each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
+            self.note(batch, each)
+            return each.mean()
+        n, m, many = self.task.n, self.m, len(batch.y)
+        gold = trusted(self.task, ranks.size() * max(1, round(many * m / n)))
+        z = self.net(torch.cat([batch.x, gold.x]))
+        self.note(batch, cross_entropy(z[:many], batch.y, reduction="none"))
+        noisy = surprise(log_softmax(z[:many].float(), 1), self.c.T, batch.y).mean()
+        return (n * noisy + m * cross_entropy(z[many:], gold.y)) / (n + m)
+
+    def phases(self) -> list[Phase]:
+        """On noisy labels, and anew with the correction."""
+        rest = self.task.epochs - self.first
+        phases = [Phase(self.first), Phase(rest, restart="init" if self.first else "keep")]
+        return [phase for phase in phases if phase.epochs]
+
+    def begin_phase(self, phase: int, sweep: Sweep) -> None:
+        """Look at what trusted classes became when the first training is over."""
+        if phase == int(self.first > 0):
+            p = counts(self.net, cast(Sweep, self.task.trusted), self.task.classes, "soft").T  # (true, given)
+            self.c.copy_(p / p.sum(1, keepdim=True))

@@ -1,0 +1,132 @@
+"""Co-teaching: who chooses for whom, and how much is dropped when."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from cnlw_tools.methods import METHODS
+from cnlw_tools.methods.coteaching import forgotten, smallest
+from tests.methods.conftest import Net
+
+
+def choice(method, batch, count):
+    """What each network would keep, by sorted lists."""
+    found = []
+    for net in (method.net, method.other):
+        losses = cross_entropy(net(batch.x), batch.y, reduction="none").tolist()
+        found.append((losses, sorted(range(len(losses)), key=losses.__getitem__)[:count]))
+    return found
+
+
+def apart(toy, **options):
+    """Two networks that began differently, behind the rise of R."""
+    method = toy.make("coteaching", **options)
+    torch.manual_seed(5)
+    torch.nn.init.normal_(method.other.head.weight)
+    method.progress = 0.99
+    return method
+
+
+def test_schedule():
+    """The authors' table: nothing at first, then in a line to the noise rate, and then that."""
+    expected = [0, 0.055556, 0.111111, 0.166667, 0.222222, 0.277778, 0.333333, 0.388889, 0.444444, 0.5, 0.5]
+
+    assert [forgotten(e, 0.5, 10) for e in range(11)] == pytest.approx(expected, abs=1e-6)
+    assert [forgotten(e, 0.5, 3, exponent=2) for e in range(4)] == [0, 0.125, 0.25, 0.5]
+    assert [forgotten(e, 0.5, 1) for e in range(2)] == [0, 0.5]
+    assert forgotten(0, 0.5, 0) == 0.5
+
+
+def test_fixture():
+    """Of four examples each network takes its two easiest, and the other one learns them."""
+    assert smallest(torch.tensor([0.1, 2, 0.3, 1]), 2).tolist() == [1, 0, 1, 0]
+    assert smallest(torch.tensor([1, 0.2, 0.9, 0.1]), 2).tolist() == [0, 1, 0, 1]
+
+
+def test_ties():
+    """Of equal losses the earlier ones are kept, and never more than asked for."""
+    assert smallest(torch.ones(5), 3).tolist() == [1, 1, 1, 0, 0]
+
+
+def test_oracle(toy):
+    """Each network's mean over the other's choice; noted are both losses' mean and who learns."""
+    method = apart(toy)
+    batch = toy.some(method, 30)
+    (one, by_one), (two, by_two) = choice(method, batch, 20)  # a third is dropped
+    expected = sum(one[i] for i in by_two) / 20 + sum(two[i] for i in by_one) / 20
+
+    assert by_one != by_two
+    assert method.loss(batch).item() == pytest.approx(expected, rel=1e-5)
+    for i in range(30):
+        assert method.losses[i].item() == pytest.approx((one[i] + two[i]) / 2, rel=1e-4)
+        assert method.weights[i] == ((i in by_one) + (i in by_two)) / 2
+
+
+def test_each_learns_from_the_others_choice_alone(toy):
+    """Gradients are those of its loss on what the other chose."""
+    method = apart(toy)
+    batch = toy.some(method, 30)
+    (_, by_one), (_, by_two) = choice(method, batch, 20)
+    method.loss(batch).backward()
+    for net, chosen in ((method.net, by_two), (method.other, by_one)):
+        each = cross_entropy(net(batch.x), batch.y, reduction="none")
+        expected = torch.autograd.grad(each[chosen].mean(), net.head.weight)[0]
+
+        assert torch.allclose(net.head.weight.grad, expected, atol=1e-6)
+
+
+def test_at_first_both_learn_everything(toy):
+    """R(0) = 0."""
+    method = toy.make("coteaching")
+    batch = toy.some(method)
+    losses = [cross_entropy(net(batch.x), batch.y).item() for net in (method.net, method.other)]
+
+    assert method.loss(batch).item() == pytest.approx(sum(losses), rel=1e-6)
+    assert (method.weights[batch.index] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("gradual", "epoch", "count"),
+    [(3, 0, 30), (3, 1, 25), (3, 2, 20), (0.5, 2, 20), (9, 1, 28), (9, 5, 20), (0, 0, 20)],
+)
+def test_epochs_of_the_rise(toy, gradual, epoch, count):
+    """A number of epochs, at most all, or a share of them: how many of 30 are left when a third is wrong."""
+    method = toy.make("coteaching", gradual=gradual)
+    method.progress = (epoch + 0.3) / 6
+    batch = toy.some(method, 30)
+    method.loss(batch)
+
+    assert method.weights[batch.index].sum() == count
+
+
+def test_one_is_always_left(toy):
+    """A batch of one is learned, whatever the rate."""
+    method = apart(toy)
+    one = toy.some(method, 1)
+
+    assert method.loss(one).item() > 0
+    assert method.weights[0] == 1
+
+
+def test_networks_begin_differently(toy):
+    """The second draws weights of its own."""
+    method = METHODS["coteaching"](replace(toy.task("coteaching"), net=Net))
+
+    assert not torch.equal(method.net.head.weight, method.other.head.weight)
+
+
+def test_predicts_the_mean(toy):
+    """Of both networks' logits."""
+    method = apart(toy).eval()
+
+    assert torch.allclose(method.predict(toy.x), (method.net(toy.x) + method.other(toy.x)) / 2)
+
+
+def test_drops_wrong_labels(toy):
+    """What neither network learns any more is mostly labelled wrong."""
+    method = toy.train(toy.make("coteaching", epochs=8, gradual=4))
+    wrong = toy.y != toy.true
+
+    assert wrong[method.weights == 0].float().mean() > 0.7

@@ -1,0 +1,158 @@
+"""GCE: between cross-entropy and mean absolute error; truncated, what is kept and by whose word."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from cnlw_tools.methods.gce import generalised
+
+
+def naive(z, y, q):
+    """(1 - p^q) / q, example by example."""
+    return [(1 - row.double().softmax(0)[k].item() ** q) / q for row, k in zip(z, y, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("q", "expected", "mean"),
+    [
+        (0.7, [0.220538, 0.946343, 0.766481], 0.644454),
+        (1.0, [0.213014, 0.788058, 0.666667], 0.555913),
+        (1e-6, [0.239545, 1.551444, 1.098612], 0.9632),
+    ],
+)
+def test_fixture(on_logits, f3, q, expected, mean):
+    """Numbers worked out by hand, from cross-entropy to mean absolute error."""
+    losses = cross_entropy(f3.x, f3.y, reduction="none")
+
+    assert generalised(losses, q).tolist() == pytest.approx(expected, abs=2e-6)
+    assert on_logits("gce", q=q).loss(f3).item() == pytest.approx(mean, abs=2e-6)
+
+
+@pytest.mark.parametrize("q", [0.1, 0.7, 1.0])
+def test_oracle(q):
+    """Random logits, one by one."""
+    z, y = 3 * torch.randn(20, 5, generator=torch.Generator().manual_seed(0)), torch.arange(20) % 5
+
+    assert generalised(cross_entropy(z, y, reduction="none"), q).tolist() == pytest.approx(naive(z, y, q), abs=1e-5)
+
+
+def test_small_q_is_cross_entropy():
+    """Without loss of digits; and q = 0 to the last bit."""
+    losses = torch.tensor([1e-6, 0.5, 3, 40])
+
+    assert generalised(losses, 1e-7).tolist() == pytest.approx(losses.tolist(), rel=1e-5)
+    assert torch.equal(generalised(losses, 0), losses)
+
+
+def test_the_pull_is_that_of_cross_entropy_times_a_power(on_logits, f3):
+    """p^q as much, which is noted as the weight."""
+    method = on_logits("gce", q=0.7)
+    z = f3.x.clone().requires_grad_()
+    losses = cross_entropy(z, f3.y, reduction="none")
+    pull = torch.autograd.grad(generalised(losses, 0.7).sum(), z, retain_graph=True)[0]
+    plain = torch.autograd.grad(losses.sum(), z)[0]
+    method.loss(f3)
+
+    assert torch.allclose(method.weights, torch.exp(-0.7 * losses))
+    assert torch.allclose(pull, method.weights[:, None] * plain, atol=1e-6)
+
+
+@pytest.mark.parametrize("q", [0.01, 0.7, 1.0])
+def test_a_label_beyond_belief(q):
+    """Its loss is 1 / q, and its gradient is finite."""
+    z = torch.tensor([[0.0, 5000]], requires_grad=True)
+    loss = generalised(cross_entropy(z, torch.tensor([0]), reduction="none"), q).sum()
+    loss.backward()
+
+    assert loss.item() == pytest.approx(1 / q)
+    assert z.grad.isfinite().all()
+
+
+def test_truncated_fixture(toy, f3):
+    """At k = 1/2 one of three is kept; the others cost L_q(k), and the paper's form is less by that."""
+    method = toy.make("gce_truncated")
+    method.net = torch.nn.Identity()
+    method.kept[:3] = torch.tensor([True, False, False])
+    dear = 0.549183
+
+    assert method.loss(f3).item() == pytest.approx((0.220538 + 2 * dear) / 3, abs=1e-6)
+    assert method.loss(f3).item() - dear == pytest.approx(-0.109548, abs=1e-6)
+    assert method.weights[:3].tolist() == pytest.approx([0.786986**0.7, 0, 0], abs=1e-6)
+
+
+def test_keeps_what_the_best_network_believes(toy):
+    """Not what the present one does: p > k, example by example, for the whole training set."""
+    method = toy.make("gce_truncated", k=0.3)
+    with torch.no_grad():
+        method.net.head.bias.fill_(3.0)
+    method.prune(toy.sweep)
+    p = method.best.eval()(toy.x).softmax(1)
+
+    assert method.kept.tolist() == [p[i, k].item() > 0.3 for i, k in enumerate(toy.y)]
+    assert 0 < method.kept.sum() < 192
+
+
+@pytest.mark.parametrize(("k", "kept"), [(0, 192), (1, 0)])
+def test_ends_of_k(toy, k, kept):
+    """k = 0 keeps everything, k = 1 nothing, and then the loss is 0 and pulls nowhere."""
+    method = toy.make("gce_truncated", k=k)
+    method.prune(toy.sweep)
+    loss = method.loss(toy.some(method))
+    loss.backward()
+
+    assert method.kept.sum() == kept
+    if k == 1:
+        assert loss == 0
+        assert not any(p.grad.any() for p in method.net.parameters())
+
+
+@pytest.mark.parametrize(
+    ("options", "epochs", "expected"),
+    [({}, 12, [4]), ({"start": 2, "every": 3}, 9, [2, 5, 8]), ({"start": 0, "every": 4}, 9, [4, 8]), ({}, 1, [])],
+)
+def test_when_it_looks(toy, monkeypatch, options, epochs, expected):
+    """From `start` on, every so many epochs; never before there was an epoch."""
+    method, looked = toy.make("gce_truncated", epochs=epochs, **options), []
+    for epoch in range(epochs):
+        monkeypatch.setattr(method, "prune", lambda sweep, at=epoch: looked.append(at))
+        method.begin_epoch(epoch, toy.sweep)
+
+    assert looked == expected
+
+
+def test_the_best_is_the_one_that_tells_most_held_out_labels(toy):
+    """The first of equals; a worse one changes nothing."""
+    method = toy.make("gce_truncated")
+    batch = next(toy.holdout())
+    most, best = 0.0, method.net.state_dict()
+    for epoch in range(1, 6):
+        toy.step(method, toy.some(method))
+        if epoch == 4:
+            with torch.no_grad():
+                method.net.head.weight.neg_()
+        right = (method.net.eval()(batch.x).argmax(1) == batch.y).float().mean().item()
+        if right > most:
+            most, best = right, {key: value.clone() for key, value in method.net.state_dict().items()}
+        method.train().begin_epoch(epoch, toy.sweep)
+
+        assert method.score == pytest.approx(most)
+        assert all(torch.equal(value, best[key]) for key, value in method.best.state_dict().items())
+
+
+def test_the_best_does_not_learn(toy):
+    """It is a copy without gradients."""
+    method = toy.make("gce_truncated")
+    before = {key: value.clone() for key, value in method.best.state_dict().items()}
+    toy.step(method, toy.some(method))
+
+    assert not any(p.requires_grad for p in method.best.parameters())
+    assert all(torch.equal(value, before[key]) for key, value in method.best.state_dict().items())
+
+
+def test_throws_out_wrong_labels(toy):
+    """After pruning, what is dropped is mostly labelled wrong, and what is kept mostly right."""
+    method = toy.train(toy.make("gce_truncated", epochs=10, start=5, k=0.3))
+    wrong = toy.y != toy.true
+
+    assert wrong[~method.kept].float().mean() > 0.7
+    assert wrong[method.kept].float().mean() < 0.2

@@ -1,0 +1,133 @@
+"""GLC: what trusted classes became, and learning from both sets."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from cnlw_tools.methods import METHODS, Batch, Phase, Task
+
+THETA = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])
+
+
+class Linear(nn.Module):
+    """Logits are the input."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(3, 3, bias=False)
+        nn.init.eye_(self.head.weight)
+
+    def forward(self, x):
+        return self.head(x)
+
+
+def made(gold, n=3, epochs=4):
+    """Above a network whose logits are its input, in the second training."""
+    task = Task(Linear, n, 3, epochs, probe=lambda many: gold, trusted=lambda: [gold])
+    method = METHODS["glc"](task)
+    method.progress = 0.5
+    return method
+
+
+@pytest.fixture
+def gold():
+    """Five trusted examples of three classes."""
+    z = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    return Batch(torch.arange(5), (z,), torch.tensor([0, 1, 2, 2, 1]))
+
+
+def test_the_matrix_is_the_mean_prediction_of_each_class(gold):
+    """Row i: over trusted images of class i, example by example; rows sum to 1."""
+    method = made(gold)
+    method.begin_phase(1, lambda: [])
+    for i in range(3):
+        of_class = [row.softmax(0) for row, k in zip(gold.x, gold.y, strict=True) if k == i]
+
+        assert torch.allclose(method.c[i], torch.stack(of_class).mean(0), atol=1e-6)
+    assert torch.allclose(method.c.sum(1), torch.ones(3))
+
+
+def test_a_perfect_network_corrects_nothing(f3):
+    """On clean labels C is I, and the noisy part is cross-entropy."""
+    y = torch.tensor([0, 1, 2, 1])
+    method = made(Batch(torch.arange(4), (200 * torch.eye(3)[y],), y))
+    method.begin_phase(1, lambda: [])
+
+    assert torch.equal(method.c, torch.eye(3))
+    assert method.loss(f3).item() == pytest.approx(3 / 7 * 0.963201, abs=1e-6)  # trusted ones cost nothing
+
+
+def test_loss(f3, gold):
+    """Forward correction on the noisy part, cross-entropy on the trusted one, by their numbers in the whole."""
+    method = made(gold, n=30)
+    method.c.copy_(THETA)
+    trusted = cross_entropy(gold.x, gold.y).item()
+
+    assert method.loss(f3).item() == pytest.approx((30 * 0.998836 + 5 * trusted) / 35, abs=1e-6)
+    assert torch.allclose(method.losses[:3], torch.tensor([0.239545, 1.551445, 1.098612]), atol=1e-6)
+
+
+def test_the_noisy_part_is_forward_correction(f3, gold, on_logits):
+    """With T = C."""
+    method = made(gold)
+    method.c.copy_(THETA)
+    forward = on_logits("forward", q=THETA.T.tolist()).loss(f3).item()
+
+    assert method.loss(f3).item() == pytest.approx((3 * forward + 5 * cross_entropy(gold.x, gold.y).item()) / 8)
+
+
+def test_the_first_training_is_vanilla(toy):
+    """Cross-entropy on noisy labels alone, to the last bit."""
+    method = toy.make("glc")
+    batch = toy.some(method)
+
+    assert method.loss(batch) == cross_entropy(method.net(batch.x), batch.y, reduction="none").mean()
+
+
+@pytest.mark.parametrize(("rows", "many"), [(32, 3), (96, 10), (1, 1)])
+def test_draws_as_many_as_their_share(toy, monkeypatch, rows, many):
+    """20 trusted and 192 noisy examples; at least one."""
+    method, drawn = toy.make("glc"), []
+    method.progress = 0.9
+    monkeypatch.setattr(toy, "probe", lambda n: drawn.append(n) or Toy.probe(toy, n))
+    Toy = type(toy)
+    method.task = replace(method.task, probe=toy.probe)
+    method.loss(toy.some(method, rows))
+
+    assert drawn == [many]
+
+
+@pytest.mark.parametrize(
+    ("first", "epochs", "phases"),
+    [
+        (0.5, 6, [Phase(3), Phase(3, restart="init")]),
+        *((0.5, 1, [Phase(1)]), (0, 3, [Phase(3)]), (3, 3, [Phase(3)])),
+    ],
+)
+def test_phases(gold, first, epochs, phases):
+    """Two trainings, the second from the first weights."""
+    task = Task(Linear, 3, 3, epochs, probe=lambda many: gold, trusted=lambda: [gold])
+
+    assert METHODS["glc"](task, first=first).phases() == phases
+
+
+def test_a_class_without_trusted_images(gold):
+    """Is named at once: nothing tells what became of it."""
+    some = Batch(gold.index[:2], (gold.x[:2],), gold.y[:2])
+
+    with pytest.raises(ValueError, match=r"GLC needs trusted images of every class, and has none of \[2\]"):
+        made(some)
+
+
+def test_finds_the_noise(toy):
+    """A third of the labels is spread over the others: after the first training C is nearer to that than I is."""
+    method = toy.make("glc", epochs=6)
+    for epoch in toy.epochs(method):
+        if epoch == 3:
+            break
+    noise = torch.full((4, 4), 1 / 9).fill_diagonal_(2 / 3)
+
+    assert (method.c - noise).norm() < 0.7 * (torch.eye(4) - noise).norm()
