@@ -49,17 +49,19 @@ class Summary:
 
 
 def gather(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
-    """Return the dataset of a recipe, its base manifest from its folder or made from the user's copy.
+    """Return the dataset of a recipe, its classes and base manifest from its folder or made from the user's copy.
 
     Raises:
         LookupError: unknown dataset
         ValueError: there is neither a base manifest nor a source to make it, or the tables are wrong
         OSError: the data are not where they should be
     """
-    found = dataset.load(recipe.dataset, root)
-    if found.base is not None:
+    name = recipe.dataset
+    found = dataset.load(name, root) if name in dataset.names(root) or name not in SOURCES else None
+    if found and found.base is not None:
         return found
-    return found.with_base(_source(recipe, data_dir).manifest(), str(data_dir))
+    source = _source(name, recipe, data_dir)
+    return (found or dataset.bare(name, source.classes())).with_base(source.manifest(), str(data_dir))
 
 
 def build(
@@ -79,8 +81,8 @@ def build(
         ValueError, LookupError, OSError: with value, place and remedy; what stood before stands as it was
     """
     begun = time.monotonic()
-    _source(recipe, data_dir)
     found = gather(recipe, root, data_dir)
+    _source(found.source, recipe, data_dir)
     plans = {}
     for i, level in enumerate(recipe.levels):
         plans[config(recipe, level)] = plan(recipe, found, level)
@@ -90,7 +92,7 @@ def build(
         record = _agree(folder, _standing(folder, recipe, how), found, plans)
         same = bool(record.configs) or _written(found, folder / "tables")
         dataset.write(found, folder / "tables", anew=False)
-        job = Job(folder / "data", recipe.dataset, data_dir, how, found.classes)
+        job = Job(folder / "data", found.source, data_dir, how, found.classes)
         cut = {name: list(segments.cut(p, how, recipe.layout)) for name, p in plans.items()}
         wanted = {file: rows for parts in cut.values() for _, s in parts for file, rows in s.files().items()}
         shunned = _tidied(job.folder, record, set(wanted) if same else set())
@@ -139,12 +141,11 @@ def config(recipe: Recipe, level: int) -> str:
     return config_name(recipe, level, pick(NOISE, recipe.noise, "noise").options)
 
 
-def _source(recipe: Recipe, data_dir: Path | None) -> Source:
-    if recipe.dataset not in SOURCES:
+def _source(name: str, recipe: Recipe, data_dir: Path | None) -> Source:
+    if name not in SOURCES:
         wants = f"; it wants {recipe.needs}" if recipe.needs else ""
-        known = ", ".join(SOURCES)
-        raise ValueError(f"{recipe.dataset}: no source reads its images yet{wants}. There are sources for {known}")
-    return SOURCES[recipe.dataset](data_dir)
+        raise ValueError(f"{name}: no source reads its images yet{wants}. There are sources for {', '.join(SOURCES)}")
+    return SOURCES[name](data_dir)
 
 
 def _tidied(data: Path, record: Record, useful: set[str]) -> set[str]:

@@ -1,6 +1,6 @@
 """A dataset is four tables in two folders; this is where they are found and checked.
 
-    manifests/<name>/classes.csv     label, name
+    manifests/<name>/classes.csv     label, name; absent where the source knows them
     manifests/<name>/base.parquet    the clean images; absent where the source makes it from the user's copy
     manifests/<name>/web.parquet     the web's candidates; optional
     annotations/<name>/votes.parquet what people said of them; optional
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from cnlw_tools import columns, reading, tables
 from cnlw_tools.lookup import suggest
@@ -38,6 +39,11 @@ class Dataset:
         found = {"classes": classes, "base": self.base, "web": self.web, "votes": self.votes}
         return {name: columns.digest(table) for name, table in found.items() if table is not None}
 
+    @property
+    def source(self) -> str:
+        """Say which source reads its images: the one of its name, unless its base manifest names another."""
+        return str(tables.metadata(self.base).get("source", self.name)) if self.base is not None else self.name
+
     def pool(self, min_votes: int) -> pa.Table:
         """Return the candidates that people judged wrong: what red noise may use."""
         if min_votes not in self._pools:
@@ -55,9 +61,20 @@ class Dataset:
         return replace(self, base=checked)
 
 
+def bare(name: str, classes: tuple[str, ...]) -> Dataset:
+    """Return a dataset of which nothing but the classes is known."""
+    return Dataset(name, classes, None, tables.MANIFEST.empty_table(), tables.VOTES.empty_table())
+
+
 def names(root: Path) -> list[str]:
     """Return the names of the datasets that lie under a root."""
     return sorted(p.parent.name for p in root.glob("manifests/*/classes.csv"))
+
+
+def source(name: str, root: Path) -> str:
+    """Say which source reads a dataset's images, without reading its tables."""
+    path = root / "manifests" / name / "base.parquet"
+    return str(tables.metadata(pq.read_schema(path).empty_table()).get("source", name)) if path.is_file() else name
 
 
 def load(name: str, root: Path) -> Dataset:

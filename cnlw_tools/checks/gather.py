@@ -111,7 +111,7 @@ def _looks(found: Evidence, tell: Tell) -> None:
                 fresh.append(i)
         if fresh:
             todo.append((name, fresh))
-    source = found.record.dataset if found.no_source() is None else None
+    source = found.source if found.no_source() is None else None
     tolerance = 0 if found.record.made_with.get("pillow") == PIL.__version__ else TOLERANCE
     how = Storage(**found.record.images)
     task = partial(_decoded, found.folder / "data", source, found.data_dir, how, tolerance)

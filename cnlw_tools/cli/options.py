@@ -27,7 +27,11 @@ WHAT = (
     click.option("--probe", type=int, help="Images of each class that leave train for a trusted split.  [default: 0]"),
     click.option("--verified", type=int, help="Images of each class that leave train for a noisy split.  [default: 0]"),
     click.option("--longtail", type=float, help="Thin train until the first class is so many times the last."),
-    click.option("--data-dir", type=click.Path(path_type=Path), help="Where your copy of the images lies."),
+    click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path),
+        help="Where your copy of the images lies; `cnlw list datasets` says what it holds.",
+    ),
     ROOT,
 )
 
@@ -83,9 +87,10 @@ def _path(recipe: str | None, root: Path, changes: dict[str, Any]) -> Path | Non
         raise ValueError("no noise named: give --noise red or --noise blue, or a recipe; see `cnlw list recipes`")
     from cnlw_tools import dataset
     from cnlw_tools.noise import NOISE
+    from cnlw_tools.sources import SOURCES
 
     name = changes.setdefault("dataset", "shapes")
-    pick(dict.fromkeys(dataset.names(root)), name, "dataset")
+    pick(dict.fromkeys([*dataset.names(root), *SOURCES]), name, "dataset")
     pick(NOISE, changes["noise"], "noise")
     path = root / "pipelines" / f"{name}_{changes['noise']}.toml"
     return path if path.is_file() else None

@@ -16,8 +16,14 @@ from cnlw_tools.sources.shapes.web import candidate
 class Shapes:
     """Ten classes of everyday objects, and what a web search for them finds; 64 pixels a side."""
 
+    needs = ""
+
     def __init__(self, data_dir: Path | None = None) -> None:
         """Accept a folder like every source; nothing is read from it."""
+
+    def classes(self) -> tuple[str, ...]:
+        """Return their names."""
+        return tuple(CLASSES)
 
     def manifest(self) -> pa.Table:
         """Return the base manifest."""
