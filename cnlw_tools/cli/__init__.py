@@ -15,7 +15,6 @@ from cnlw_tools.cli.train import train
 from cnlw_tools.cli.train_mentor import train_mentor
 from cnlw_tools.cli.validate import validate
 
-
 EXTRAS = {"torch": "train", "torchvision": "train", "scipy": "sources"}
 
 

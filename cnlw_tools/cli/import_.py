@@ -18,8 +18,8 @@ import click
 def import_(source: str, path: Path, name: str | None, root: Path) -> None:
     """Write the class list and the base manifest of what SOURCE finds in PATH; no image is copied.
 
-    SOURCE is a name from `cnlw list datasets`: `folder` for class folders or a csv, `hf` for a Hugging Face dataset. PATH is
-    what --data-dir is to `cnlw build`. Beside the tables web.parquet and votes may be put, for red noise.
+    SOURCE is a name from `cnlw list datasets`: `folder` for class folders or a csv, `hf` for a Hugging Face dataset.
+    PATH is what --data-dir is to `cnlw build`. For red noise, put web.parquet and votes beside the tables.
     """
     import pyarrow.compute as pc
 

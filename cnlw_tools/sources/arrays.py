@@ -41,7 +41,7 @@ class Arrays(Local, ABC):
         for part, split in self.parts.items():
             found = self._part(part)
             n = len(found.labels)
-            hashes = [sha256(np.ascontiguousarray(_rgb(pixels))).hexdigest() for pixels in found.pixels]
+            hashes = [sha256(_rgb(pixels).tobytes()).hexdigest() for pixels in found.pixels]
             ids = [f"{part}-{i:05d}" for i in range(n)]
             made.append(manifest(ids, found.labels, [split] * n, sha256=hashes, **found.free))
         return pa.concat_tables(made)

@@ -30,6 +30,7 @@ class Source(Protocol):
         """Return one image.
 
         Raises:
+            LookupError: there is no such image
             OSError: the image is missing or cannot be read; the message says where it was looked for
         """
         ...
@@ -64,70 +65,15 @@ class Local:
         for name in names:
             if (self.data_dir / name).exists():
                 return self.data_dir / name
-        raise FileNotFoundError(
-            f"{self.data_dir}: there is no {' or '.join(names)} here; {self.name} needs {self.needs}"
-        )
-
-
-def manifest(self) -> pa.Table:
-        """Return the base manifest (tables.MANIFEST), as made from the files themselves."""
-        ...
-
-    def read(self, image_id: str) -> Picture:
-        """Return one image.
-
-        Raises:
-            OSError: the image is missing or cannot be read; the message says where it was looked for
-        """
-        ...
-
-
-class Local:
-    """A source that lies in a folder of the user's; a copy of it for another process is its path and no more."""
-
-    name: ClassVar[str]
-    needs: ClassVar[str]
-
-    def __init__(self, data_dir: Path | None) -> None:
-        if data_dir is None:
-            raise ValueError(f"{self.name} needs --data-dir: {self.needs}")
-        if not data_dir.exists():
-            raise FileNotFoundError(f"{data_dir}: there is no such folder; {self.name} needs {self.needs}")
-        self.data_dir = data_dir
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.data_dir,)
-
-    def classes(self) -> tuple[str, ...]:
-        """Return the class list that comes with the package."""
-        return tables.read_classes(files.root() / "manifests" / self.name / "classes.csv")
-
-    def find(self, *names: str) -> Path:
-        """Return the first of these files or folders that is there.
-
-        Raises:
-            FileNotFoundError: none is
-        """
-        for name in names:
-            if (self.data_dir / name).exists():
-                return self.data_dir / name
-        raise FileNotFoundError(
-            f"{self.data_dir}: there is no {' or '.join(names)} here; {self.name} needs {self.needs}"
-        )
-
-
-class Files(Local):
-    """Images that are files: an id is a path below the folder."""
-
-    def read(self, image_id: str) -> Picture:
-        """Return one file as it is."""
-        return below(self.data_dir, image_id)
+        raise FileNotFoundError(f"{self.data_dir}: there is no {names[0]} here; {self.name} needs {self.needs}")
 
 
 def manifest(ids: Sequence[str], labels: Sequence[int], splits: Sequence[str], **free: Sequence[Any]) -> pa.Table:
-    """Return a manifest of n images without URIs; free columns come last, the hash among the fixed ones."""
-    sha256 = pa.array(free.pop("sha256", [None] * len(ids)), pa.string())
-    table = pa.table([ids, pa.array(labels, pa.int32()), splits, pa.nulls(len(ids), pa.string()), sha256], MANIFEST)
+    """Return a manifest of n images without URIs; further columns are free, but for ``sha256``."""
+    n = len(ids)
+    hashes = pa.array(free.pop("sha256", [None] * n), pa.string())
+    fixed = [pa.array(ids, pa.string()), pa.array(labels, pa.int32()), pa.array(splits, pa.string())]
+    table = pa.table([*fixed, pa.nulls(n, pa.string()), hashes], MANIFEST)
     for name, column in free.items():
-        table = table.append_column(name, column if isinstance(column, pa.Array) else pa.array(column))
+        table = table.append_column(name, column if isinstance(column, pa.Array) else pa.array(column, pa.int32()))
     return table

@@ -1,9 +1,9 @@
 """Clothing1M as its authors pack it: `images/`, and lists beside it or in `annotations/`.
 
 A million images whose labels come from the words around them, and 72,409 that people labelled: those to train on are
-the split ``probe``, those to validate ``validation``, those to test ``test``. What people labelled is in no other split,
-and keeps its label from the words in the column ``noisy_label``, where it has one. Source: Xiao, Xia, Yang, Huang, Wang,
-"Learning from massive noisy labeled data for image classification", CVPR 2015.
+the split ``probe``, those to validate ``validation``, those to test ``test``. What people labelled is in no other
+split, and keeps its label from the words in the column ``noisy_label``, where it has one. Source: Xiao, Xia, Yang,
+Huang, Wang, "Learning from massive noisy labeled data for image classification", CVPR 2015.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Your own images: class folders, below `train/`, `val/` and `test/` or all to train on, or a csv of path,label[,split].
+"""Your own images: class folders, below `train/`, `val/` and `test/` or not, or a csv of path,label[,split].
 
-An id is the path below the folder, or below that of the csv. Classes are the names of the folders, or the labels, sorted,
-numbers as numbers. A test set without a validation set is the validation set.
+An id is the path below the folder, or below that of the csv. Classes are the names of the folders, or the labels,
+sorted, numbers as numbers. Without splits all is train; a test set without a validation set is the validation set.
 """
 
 import csv

@@ -1,10 +1,10 @@
 """Food-101N as its authors pack it: `meta/` and `images/`; and the test set of Food-101 where it lies beside.
 
-Labels are the web's. Of some images people said whether they show their class: the column ``correct``, null where nobody
-was asked. Those of `verified_val.tsv` leave train: the right ones are the split ``validation``. The test images of
-`food-101/` in the same folder are the split ``test``. A verdict on an image under another class than the list's is one
-on no row here, and is not used. Sources: Lee, He, Zhang, Yang, "CleanNet: transfer learning for scalable image classifier
-training with label noise", CVPR 2018; Bossard, Guillaumin, Van Gool, "Food-101", ECCV 2014.
+Labels are the web's. Of some images people said whether they show their class: the column ``correct``, null where
+nobody was asked. Those of `verified_val.tsv` leave train: the right ones are the split ``validation``. The test images
+of `food-101/` in the same folder are the split ``test``. A verdict on an image under another class than the list's is
+one on no row here, and is not used. Sources: Lee, He, Zhang, Yang, "CleanNet: transfer learning for scalable image
+classifier training with label noise", CVPR 2018; Bossard, Guillaumin, Van Gool, "Food-101", ECCV 2014.
 """
 
 from pathlib import Path

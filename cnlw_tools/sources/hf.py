@@ -117,7 +117,7 @@ class Hf(Local):
         words = [re.split(r"[-_.]", inner[-1])[0], *reversed(inner[:-1])]
         if said := [word for word in words if word in KNOWN]:
             return said[0]
-        if len(self._files) == 1 or path.suffix == ".arrow" and len({p.parent for p in self._files}) == 1:
+        if len(self._files) == 1 or (path.suffix == ".arrow" and len({p.parent for p in self._files}) == 1):
             return "train"
         raise ValueError(f"{path}: its name says of no split; call it train-..., validation-... or test-...")
 

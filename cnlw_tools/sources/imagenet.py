@@ -20,7 +20,7 @@ TAR = "ILSVRC2012_img_train.tar"
 
 
 class Imagenet(Local):
-    """1,281,167 images to train on, 50,000 to validate, 1,000 classes; or fewer, where there are fewer class folders."""
+    """1,281,167 images to train on, 50,000 to validate, 1,000 classes; fewer, where there are fewer folders."""
 
     name = "imagenet"
     needs = f"train/ and val/ with class folders, or {TAR}, ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz"

@@ -1,4 +1,4 @@
-"""MNIST as its authors pack it: four idx files, zipped or not, in the folder, or in `MNIST/raw` as torchvision has them.
+"""MNIST as its authors pack it: four idx files, zipped or not, in the folder, or in `MNIST/raw` as of torchvision.
 
 An idx file is 0, 0, the type (8: bytes), the number of dimensions, each as a big-endian number of 32 bits, and the
 values, row by row. Source: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document

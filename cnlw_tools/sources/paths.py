@@ -10,6 +10,14 @@ from cnlw_tools.sources.base import Local
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
 
 
+class Files(Local):
+    """Images that are files: an id is a path below the folder."""
+
+    def read(self, image_id: str) -> Picture:
+        """Return one file as it is."""
+        return below(self.data_dir, image_id)
+
+
 def below(folder: Path, path: str) -> bytes:
     """Return the bytes of an image below a folder.
 

@@ -12,16 +12,15 @@ KNOWN = {word: ours for ours, words in WORDS.items() for word in words}
 
 
 def splits(found: Iterable[str], where: Path) -> dict[str, str]:
-    """Return our names of the splits that a dataset has; a test set is the validation where it has no other.
+    """Return our name of each split, in our order; a test set is the validation where there is no other.
 
     Raises:
         ValueError: a name of no split, two names of one split, or nothing to train on
     """
-    known = {said: ours for ours, words in {"train": TRAIN, **HELD_OUT}.items() for said in words}
-    unknown = sorted(set(found) - known.keys())
-    if unknown:
-        raise ValueError(f"{where}: {unknown[0]!r} is no split: call it one of {', '.join(known)}")
-    named = {said: known[said] for said in sorted(found)}
+    names = set(found)
+    if unknown := sorted(names - KNOWN.keys()):
+        raise ValueError(f"{where}: {unknown[0]!r} is no split: call it one of {', '.join(KNOWN)}")
+    named = {word: ours for word, ours in KNOWN.items() if word in names}
     ours = list(named.values())
     if "train" not in ours or len(set(ours)) < len(ours):
         raise ValueError(f"{where}: its splits are {', '.join(named)}: have one to train on, and each once")

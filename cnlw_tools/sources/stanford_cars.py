@@ -1,4 +1,4 @@
-"""Stanford Cars: the devkit with `cars_train/` and `cars_test/`, the older `cars_annos.mat` with `car_ims/`, or Parquet.
+"""Stanford Cars: the devkit with `cars_train/` and `cars_test/`, `cars_annos.mat` with `car_ims/`, or Parquet.
 
 An id is the path, `cars_train/00001.jpg`; the test images are the split ``validation``, and their labels stand in
 `cars_test_annos_withlabels.mat`. In Parquet files of the Hub (hf.py) ids are rows, and classes meet by name. Labels
@@ -118,7 +118,7 @@ def annotations(path: Path, folder: str | None = None, split: str | None = None)
     found = []
     for row in np.atleast_1d(rows):
         name = f"{folder}/{row['fname']}" if folder else str(row["relative_im_path"])
-        box = tuple(int(row[f"bbox_{corner}"]) for corner in ("x1", "y1", "x2", "y2"))
+        box = (int(row["bbox_x1"]), int(row["bbox_y1"]), int(row["bbox_x2"]), int(row["bbox_y2"]))
         found.append(Car(name, int(row["class"]) - 1, split or ("validation" if row["test"] else "train"), box))
     return found
 

@@ -29,7 +29,7 @@ class Svhn(Arrays):
         """
         path = self.find(f"{part}_{SIDE}x{SIDE}.mat")
         pixels, labels = mat.load(path, ["X", "y"], squeeze=False)
-        if labels.dtype.kind not in "iu" or labels.size and not 1 <= labels.min() <= labels.max() <= 10:
+        if labels.dtype.kind not in "iu" or (labels.size and not 1 <= labels.min() <= labels.max() <= 10):
             raise ValueError(f"{path}: y is not labels from 1 to 10: take the official file of cropped digits")
         if pixels.dtype != np.uint8 or pixels.shape != (SIDE, SIDE, 3, labels.size):
             raise ValueError(f"{path}: X is {pixels.dtype} {pixels.shape} for {labels.size} labels: copy it again")

@@ -1,13 +1,12 @@
 """WebVision 1.0 as its authors pack it: `info/` with the lists, `google/`, `flickr/`, and `val_images_256/`.
 
 Labels are the web's: the class of the query that found an image. The validation set is the split ``validation``;
-where that of ILSVRC12 lies beside it (ilsvrc.py; in the folder or in `imagenet/`), it is ``validation_ilsvrc12``. Source:
-Li, Wang, Li, Agustsson, Van Gool, "WebVision Database: visual learning and understanding from web data", 2017;
+where that of ILSVRC12 lies beside it (ilsvrc.py; in the folder or in `imagenet/`), it is ``validation_ilsvrc12``.
+Source: Li, Wang, Li, Agustsson, Van Gool, "WebVision Database: visual learning and understanding from web data", 2017;
 mini: Jiang et al., "MentorNet", ICML 2018.
 """
 
 from functools import cached_property
-from pathlib import Path
 from typing import ClassVar
 
 import pyarrow as pa
