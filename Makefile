@@ -28,7 +28,7 @@ demo: $(DEMO)/ready  ## build red and blue shapes at ten levels, prove them, loa
 	@echo '  train = load_dataset("builds/shapes", "red_40", split="train").shuffle(seed=0)'
 
 test: lint  ## lint, then every test, the slow ones too
-	$(DEV)/bin/pytest -q
+	$(DEV)/bin/pytest -q -n auto --dist worksteal
 
 lint: $(DEV)/ready  ## ruff, mypy and the import contracts
 	$(DEV)/bin/ruff check --quiet .

@@ -26,7 +26,7 @@ from cnlw_tools.export import card, grid
 from cnlw_tools.images import Storage
 from cnlw_tools.lookup import pick
 from cnlw_tools.noise import NOISE
-from cnlw_tools.plan import plan, realised
+from cnlw_tools.plan import levels, plan, realised
 from cnlw_tools.recipe import Recipe, config_name
 from cnlw_tools.record import CARD, Config, Record, load
 from cnlw_tools.shards import Job, Tell
@@ -58,10 +58,10 @@ def gather(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
     """
     name = recipe.dataset
     found = dataset.load(name, root) if name in dataset.names(root) or name not in SOURCES else None
-    if found and found.base is not None:
-        return found
-    source = _source(name, recipe, data_dir)
-    return (found or dataset.bare(name, source.classes())).with_base(source.manifest(), str(data_dir))
+    if not found or found.base is None:
+        source = _source(name, recipe, data_dir)
+        found = (found or dataset.bare(name, source.classes())).with_base(source.manifest(), str(data_dir))
+    return found.with_side(Path(recipe.side)) if recipe.side else found
 
 
 def build(
@@ -84,9 +84,10 @@ def build(
     found = gather(recipe, root, data_dir)
     _source(found.source, recipe, data_dir)
     plans = {}
-    for i, level in enumerate(recipe.levels):
+    asked = levels(recipe)
+    for i, level in enumerate(asked):
         plans[config(recipe, level)] = plan(recipe, found, level)
-        tell("plans", i + 1, len(recipe.levels))
+        tell("plans", i + 1, len(asked))
     how = Storage(recipe.size, recipe.resize, recipe.quality, recipe.shard_rows)
     with claim(out) as folder:
         record = _agree(folder, _standing(folder, recipe, how), found, plans)
@@ -107,10 +108,10 @@ def build(
             record,
             configs=dict(sorted({**record.configs, **configs}.items())),
             shards=dict(sorted({**record.shards, **hashes}.items())),
-            tables=found.digests,
+            tables={**record.tables, **found.digests},
         )
         shown = _noisiest(record, recipe.noise)
-        if shown in plans and record.configs[shown].level:
+        if shown in plans and record.configs[shown].rate:
             rows = {file: rows for _, segment in cut[shown] for file, rows in segment.files().items()}
             grid.write(
                 folder / f"samples_{recipe.noise}.png", recipe.noise, job.folder, plans[shown], rows, found.classes
@@ -132,13 +133,14 @@ def last(builds: Path) -> Path:
     return cards[-1].parent
 
 
-def config(recipe: Recipe, level: int) -> str:
+def config(recipe: Recipe, level: int | None) -> str:
     """Return the name of the config that a recipe makes of a level.
 
     Raises:
         LookupError: unknown noise
     """
-    return config_name(recipe, level, pick(NOISE, recipe.noise, "noise").options)
+    noise = pick(NOISE, recipe.noise, "noise")
+    return config_name(recipe, level, noise.options, noise.named)
 
 
 def _source(name: str, recipe: Recipe, data_dir: Path | None) -> Source:
@@ -187,8 +189,8 @@ def _standing(folder: Path, recipe: Recipe, how: Storage) -> Record:
 def _agree(folder: Path, record: Record, found: Dataset, plans: Mapping[str, pa.Table]) -> Record:
     """Return the record, if its tables and its configs of the same names are the same as these."""
     digests = found.digests
-    for name, digest in record.tables.items():
-        if digests.get(name) != digest:
+    for name, digest in digests.items():
+        if record.tables.get(name, digest) != digest:
             raise ValueError(f"{folder}: its table {name} differs from the one of {found.name} now: give another --out")
     for name, table in plans.items():
         if name in record.configs and record.configs[name].digest != columns.digest(table):
@@ -197,9 +199,9 @@ def _agree(folder: Path, record: Record, found: Dataset, plans: Mapping[str, pa.
 
 
 def _noisiest(record: Record, noise: str) -> str:
-    """Return the config to show of a noise: its highest level, whichever was built last."""
+    """Return the config to show of a noise: the one with most of it, whichever was built last."""
     names = [name for name, config in record.configs.items() if config.recipe["noise"] == noise]
-    return min(names, key=lambda name: (-record.configs[name].level, name))
+    return min(names, key=lambda name: (-record.configs[name].rate, name))
 
 
 def _config(table: pa.Table, parts: Parts) -> Config:

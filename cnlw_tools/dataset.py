@@ -1,9 +1,10 @@
-"""A dataset is four tables in two folders; this is where they are found and checked.
+"""A dataset is four tables in two folders, and maybe a fifth; this is where they are found and checked.
 
     manifests/<name>/classes.csv     label, name; absent where the source knows them
     manifests/<name>/base.parquet    the clean images; absent where the source makes it from the user's copy
     manifests/<name>/web.parquet     the web's candidates; optional
     annotations/<name>/votes.parquet what people said of them; optional
+    annotations/<name>/side.parquet  per-image data that some noise asks for, sides.py; optional
 
 A build keeps the same four in its own ``tables/``.
 """
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cnlw_tools import columns, reading, tables
+from cnlw_tools import columns, reading, sides, tables
 from cnlw_tools.lookup import suggest
 from cnlw_tools.votes import judged_wrong
 
@@ -30,13 +31,14 @@ class Dataset:
     base: pa.Table | None
     web: pa.Table
     votes: pa.Table
+    side: pa.Table | None = None
     _pools: dict[int, pa.Table] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def digests(self) -> dict[str, str]:
         """Identify every table by its rows."""
         classes = pa.table({"name": pa.array(self.classes, pa.string())})
-        found = {"classes": classes, "base": self.base, "web": self.web, "votes": self.votes}
+        found = {"classes": classes, "base": self.base, "web": self.web, "votes": self.votes, "side": self.side}
         return {name: columns.digest(table) for name, table in found.items() if table is not None}
 
     @property
@@ -59,6 +61,18 @@ class Dataset:
         checked = tables.check_manifest(base, source, len(self.classes))
         _apart(checked, self.web, source)
         return replace(self, base=checked)
+
+    def with_side(self, path: Path) -> "Dataset":
+        """Return the dataset with the per-image data of a file; rows of an array are the training images in id order.
+
+        Raises:
+            ValueError: it is no such file; see sides.py
+            FileNotFoundError: it is not there
+        """
+        if self.base is None:
+            raise ValueError(f"{self.name}: its base manifest comes from the images: give --data-dir")
+        train = self.base.filter(pc.equal(self.base["split"], "train"))["image_id"]
+        return replace(self, side=sides.read(path, train.take(pc.sort_indices(train))))
 
 
 def bare(name: str, classes: tuple[str, ...]) -> Dataset:
@@ -104,9 +118,10 @@ def read(name: str, manifests: Path, annotations: Path) -> Dataset:
     candidates = candidates if len(candidates) else tables.MANIFEST.empty_table()
     said = tables.read_votes(votes, candidates) if _there(votes) else tables.VOTES.empty_table()
     said = said if len(said) else tables.VOTES.empty_table()
+    side = annotations / "side.parquet"
     if clean is not None:
         _apart(clean, candidates, str(web))
-    return Dataset(name, classes, clean, candidates, said)
+    return Dataset(name, classes, clean, candidates, said, sides.read(side) if _there(side) else None)
 
 
 def _apart(base: pa.Table, web: pa.Table, where: str) -> None:
@@ -128,7 +143,8 @@ def write(dataset: Dataset, folder: Path, anew: bool = True) -> None:
     labels = pa.array(range(len(dataset.classes)), pa.int32())
     if anew or not (folder / "classes.csv").exists():
         tables.write_csv(pa.table({"label": labels, "name": list(dataset.classes)}), folder / "classes.csv")
-    for name, table in (("base", dataset.base), ("web", dataset.web), ("votes", dataset.votes)):
+    found = {"base": dataset.base, "web": dataset.web, "votes": dataset.votes, "side": dataset.side}
+    for name, table in found.items():
         path = folder / f"{name}.parquet"
         if table is not None and len(table) and (anew or not path.exists()):
             tables.write(table, path)

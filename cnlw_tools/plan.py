@@ -14,23 +14,38 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools import __version__, columns, dice, tables
+from cnlw_tools import __version__, columns, dice, sides, tables
 from cnlw_tools.dataset import Dataset
 from cnlw_tools.lookup import pick, suggest
 from cnlw_tools.noise import NOISE, Draw, Expected, Items, NoiseModel, TooFewImages
 from cnlw_tools.noise.base import victims
-from cnlw_tools.recipe import HIGHEST, Recipe
+from cnlw_tools.recipe import BENCHMARK, HIGHEST, Recipe
 from cnlw_tools.slots import choose, deal
 from cnlw_tools.tables import PLAN
 
 
-def plan(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
+def levels(recipe: Recipe) -> tuple[int | None, ...]:
+    """Return the levels that a recipe asks for; (None,) of noise that has none.
+
+    Raises:
+        LookupError: unknown noise
+        ValueError: levels for noise that has none
+    """
+    if pick(NOISE, recipe.noise, "noise").levelled:
+        return recipe.levels
+    if recipe.levels != BENCHMARK:
+        asked = ", ".join(map(str, recipe.levels))
+        raise ValueError(f"{recipe.noise} noise has no level, its options say how much: leave out level {asked}")
+    return (None,)
+
+
+def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
     """Draw the noise of one level and write down what it did.
 
     Args:
         recipe: names the noise, its options and seed; its levels are not looked at
         dataset: with its base manifest; noise falls on the split ``train``, as slots.py parts it
-        level: percent
+        level: percent; none for noise that has none
 
     Returns:
         a table of the PLAN schema; the metadata say how it was made and what rate and matrix to expect
@@ -39,25 +54,25 @@ def plan(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
         LookupError: unknown noise
         ValueError: an unknown option, nothing to train on, or noise that cannot be had
     """
-    if not 0 <= level <= HIGHEST:
-        raise ValueError(f"level {level}: give a whole percent from 0 to {HIGHEST}")
     noise = pick(NOISE, recipe.noise, "noise")
+    percent = _percent(noise, recipe, level)
     chosen = options(noise, recipe)
-    seed = recipe.seed if recipe.nested else dice.key(f"level {level}", recipe.seed)
+    seed = _seed(recipe, level)
     noisy, kept = choose(recipe, dataset)
     pool = dataset.pool(recipe.min_votes) if noise.needs_pool else dataset.web[:0]
     pools = deal(pool, noisy, len(dataset.classes), recipe.seed)
     rows = []
     for split, slots in noisy.items():
-        base, web = items(slots, seed, noise), items(pools[split], seed, noise)
+        base = items(slots, seed, noise, dataset.side, chosen)
+        web = items(pools[split], seed, noise)
         try:
-            draw = noise.draw(base, web, level, len(dataset.classes), **chosen)
+            draw = noise.draw(base, web, percent, len(dataset.classes), **chosen)
         except TooFewImages as few:
-            raise ValueError(_too_few(few, split, level, recipe, dataset)) from few
+            raise ValueError(_too_few(few, split, percent, recipe, dataset)) from few
         rows.append(_joined(slots, pools[split], draw, victims(base), split))
-    expected = _promised(noise, noisy["train"], level, len(dataset.classes), chosen)
+    expected = promise(recipe, dataset, level)["train"]
     made = {
-        "recipe": {**asdict(recipe), "levels": list(recipe.levels), "options": chosen},
+        "recipe": {k: v for k, v in asdict(recipe).items() if k != "side"} | {"options": chosen},
         "level": level,
         "version": __version__,
         "inputs": dataset.digests,
@@ -68,12 +83,13 @@ def plan(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
     return tables.with_metadata(pa.concat_tables([*rows, _kept(kept, recipe.seed)]), made)
 
 
-def promise(recipe: Recipe, dataset: Dataset, level: int) -> dict[str, Expected]:
+def promise(recipe: Recipe, dataset: Dataset, level: int | None) -> dict[str, Expected]:
     """Return what the noise model promises of each split that it falls on, before anything is drawn."""
     noise = pick(NOISE, recipe.noise, "noise")
-    chosen, classes = options(noise, recipe), len(dataset.classes)
+    chosen, percent = options(noise, recipe), _percent(noise, recipe, level)
     noisy = choose(recipe, dataset).noisy
-    return {split: _promised(noise, slots, level, classes, chosen) for split, slots in noisy.items()}
+    bases = {split: items(slots, _seed(recipe, level), noise, dataset.side, chosen) for split, slots in noisy.items()}
+    return {split: noise.expected(base, percent, len(dataset.classes), **chosen) for split, base in bases.items()}
 
 
 def realised(plan: pa.Table, classes: int) -> Expected:
@@ -102,20 +118,51 @@ def options(noise: NoiseModel, recipe: Recipe) -> dict[str, Any]:
             known = ", ".join(noise.options) or "none"
             near = suggest(name, noise.options)
             raise ValueError(f"noise {recipe.noise!r} has no option {name!r}.{near} There are: {known}")
-        if type(value) is not type(noise.options[name]):
-            wanted = type(noise.options[name]).__name__
-            raise ValueError(f"noise {recipe.noise!r}: option {name} = {value!r}: it must be of type {wanted}")
-    return {**noise.options, **recipe.options}
+        wanted = type(noise.options[name])
+        if type(value) is not wanted and (wanted, type(value)) != (float, int):
+            raise ValueError(f"noise {recipe.noise!r}: option {name} = {value!r}: it must be of type {wanted.__name__}")
+    return {name: type(default)(recipe.options.get(name, default)) for name, default in noise.options.items()}
 
 
-def items(manifest: pa.Table, seed: int, noise: NoiseModel) -> Items:
-    """Reduce a manifest to what noise may see."""
-    side = {name: manifest[name].to_numpy() for name in noise.side if name in manifest.column_names}
-    return Items(manifest["label"].to_numpy().astype(np.int64), columns.keys(manifest["image_id"], seed), side)
+def items(
+    manifest: pa.Table,
+    seed: int,
+    noise: NoiseModel,
+    side: pa.Table | None = None,
+    chosen: Mapping[str, Any] = {},
+) -> Items:
+    """Reduce a manifest to what noise may see: labels, keys, and the per-image data that it asks for.
+
+    Args:
+        manifest: (n,) images
+        seed: of the keys
+        noise: says what it asks for
+        side: per-image data beside the manifest
+        chosen: the model's options, some of which may name columns of ``side``; a pool has neither
+
+    Raises:
+        ValueError: no side table, no such column in it, or an image that is not there
+    """
+    found = {name: manifest[name].to_numpy() for name in noise.side if name in manifest.column_names}
+    found |= {
+        name: sides.column(side, chosen[name], manifest["image_id"]) for name in sorted(noise.columns & {*chosen})
+    }
+    return Items(manifest["label"].to_numpy().astype(np.int64), columns.keys(manifest["image_id"], seed), found)
 
 
-def _promised(noise: NoiseModel, slots: pa.Table, level: int, classes: int, chosen: Mapping[str, Any]) -> Expected:
-    return noise.expected(np.bincount(slots["label"].to_numpy(), minlength=classes), level, **chosen)
+def _seed(recipe: Recipe, level: int | None) -> int:
+    """Return the seed of the keys: levels share one, unless each is to be drawn anew."""
+    return recipe.seed if recipe.nested else dice.key(f"level {level}", recipe.seed)
+
+
+def _percent(noise: NoiseModel, recipe: Recipe, level: int | None) -> int:
+    """Return the level that a model is given: 0 for one that has none."""
+    if (level is None) == noise.levelled:
+        has, asked = ("a level", "none was given") if noise.levelled else ("no level", f"{level} was given")
+        raise ValueError(f"{recipe.noise} noise has {has}, and {asked}")
+    if level is not None and not 0 <= level <= HIGHEST:
+        raise ValueError(f"level {level}: give a whole percent from 0 to {HIGHEST}")
+    return level or 0
 
 
 def _too_few(few: TooFewImages, split: str, level: int, recipe: Recipe, dataset: Dataset) -> str:

@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import UnionType
@@ -29,6 +29,7 @@ class Recipe:
     probe: int = 0  # images of each class that leave train for a trusted split
     verified: int = 0  # images of each class that leave train for a split of noisy labels known to be right or wrong
     longtail: float = 1  # times that the first class is larger than the last, after thinning
+    side: str = ""  # file of per-image data that some noise asks for: given labels, features
     min_votes: int = 1  # yes and no votes that a verdict takes
     size: int | None = None  # pixels of the stored side; none: as the image came
     resize: str = "squash"
@@ -53,6 +54,7 @@ CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "probe": (lambda v: _is(v, int) and v >= 0, "images of each class, a whole number from 0 on"),
     "verified": (lambda v: _is(v, int) and v >= 0, "images of each class, a whole number from 0 on"),
     "longtail": (lambda v: _is(v, int | float) and 1 <= v < 1e9, "a ratio from 1 on"),
+    "side": (lambda v: _is(v, str), "the path of a file"),
     "min_votes": (lambda v: _is(v, int) and v > 0, "a whole number from 1 on"),
     "size": (lambda v: v is None or (_is(v, int) and 1 <= v <= 8192), "pixels, from 1 to 8192"),
     "resize": (lambda v: v in RESIZE, f"one of {', '.join(RESIZE)}"),
@@ -113,13 +115,18 @@ def make(raw: Mapping[str, Any], where: str) -> Recipe:
     return Recipe(**values)
 
 
-def config_name(recipe: Recipe, level: int, defaults: Mapping[str, Any]) -> str:
+def config_name(
+    recipe: Recipe, level: int | None, defaults: Mapping[str, Any], always: Collection[str] = frozenset()
+) -> str:
     """Name one level: ``red_40``; then the options and choices that differ from the default, and the seed.
 
-    An option shows as its value (a word), its initial and value (a number), or its last word (true).
+    An option shows as its value (a word), its initial and value (a number), or its last word (true); one whose default
+    is a share, from 0 to 1, in percent. ``always``: options that show even so.
     """
-    differing = {k: v for k, v in sorted(recipe.options.items()) if v != defaults.get(k)}
-    parts = [recipe.noise, f"{level:02d}", *(_short(k, v) for k, v in differing.items())]
+    chosen = {k: recipe.options.get(k, default) for k, default in sorted(defaults.items())}
+    shown = {k: v for k, v in chosen.items() if v != defaults[k] or k in always}
+    parts = [recipe.noise, *([] if level is None else [f"{level:02d}"])]
+    parts += [_short(k, v, defaults[k]) for k, v in shown.items()]
     parts += [f"longtail{recipe.longtail:g}"] if recipe.longtail != 1 else []
     parts += [f"probe{recipe.probe}"] if recipe.probe else []
     parts += [f"verified{recipe.verified}"] if recipe.verified else []
@@ -150,9 +157,11 @@ def option(text: str) -> tuple[str, Any]:
         return name.strip(), value
 
 
-def _short(name: str, value: Any) -> str:
+def _short(name: str, value: Any, default: Any) -> str:
     if isinstance(value, bool):
         return name.split("_")[-1] if value else f"no-{name.split('_')[-1]}"
+    if isinstance(default, float):
+        return f"{name[0]}{value * (100 if 0 <= default <= 1 else 1):g}"
     if isinstance(value, int | float):
         return f"{name[0]}{value}"
     return re.sub(r"[^a-z0-9]+", "-", str(value).lower())

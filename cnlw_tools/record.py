@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
@@ -22,7 +23,7 @@ class Config:
     """One level of one noise."""
 
     recipe: dict[str, Any]  # with the level drawn and every option
-    level: int  # percent
+    level: int | None  # percent; none of noise that has none
     digest: str  # of the plan
     rows: dict[str, int]  # by split
     rate: float  # realised share of wrong labels in train
@@ -101,7 +102,7 @@ def _checked(said: T) -> T:
     """Return a record or config whose fields have the types that they should have."""
     for f, kind in get_type_hints(type(said)).items():
         value = getattr(said, f)
-        if not isinstance(value, get_origin(kind) or kind):
+        if not isinstance(value, kind if isinstance(kind, UnionType) else get_origin(kind) or kind):
             raise TypeError(f"{f} is {value!r}")
         if get_origin(kind) is dict:
             inner = get_origin(get_args(kind)[1]) or get_args(kind)[1]

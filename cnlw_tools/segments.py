@@ -53,10 +53,11 @@ def cut(plan: pa.Table, how: Storage, layout: str = "bands") -> Iterator[tuple[s
         how: how images are stored; part of a segment's name
         layout: bands, or flat for one segment a split
     """
-    level = tables.metadata(plan)["level"]
+    level = tables.metadata(plan)["level"]  # none: nothing is nested, so there is nothing to share
+    banded = layout == "bands" and level is not None
     for split in pc.unique(plan["split"]).to_pylist():
         rows = plan.filter(pc.equal(plan["split"], split))
-        levels = sorted({*BENCHMARK, level, 100}) if split in tables.NOISY and layout == "bands" else [0, 100]
+        levels = sorted({*BENCHMARK, level, 100}) if split in tables.NOISY and banded else [0, 100]
         ends = [share(p, len(rows)) for p in levels]
         for lo, hi in pairwise(ends):
             if hi > lo:

@@ -114,14 +114,22 @@ def test_good_value(key, value):
         (Recipe("toy", "red", options={"top": 80}), 40, "red_40"),
         (Recipe("toy", "red", options={"top": 60}), 40, "red_40_t60"),
         (Recipe("toy", "red", options={"top": 60}, seed=2, nested=False), 40, "red_40_t60_independent_s2"),
-        (Recipe("toy", "x", options={"include_self": True, "alpha": 0.5, "order": "Up & Down"}), 40, ""),
+        (Recipe("toy", "x", options={"include_self": True, "delta": 0.25, "order": "Up & Down"}), 40, ""),
+        (Recipe("toy", "dilution", options={"alpha": 20.0}), None, "dilution_a20"),
+        (Recipe("toy", "dilution"), None, "dilution_a20"),
+        (
+            Recipe("toy", "dilution", options={"alpha": 2.5, "delta": 0.5, "order": "random"}, seed=1),
+            None,
+            "dilution_a2.5_s1",
+        ),
     ],
 )
 def test_config_name(recipe, level, expected):
-    """A config's name holds the level, then what differs from the default, sorted."""
-    expected = expected or "x_40_a0.5_self_up-down"
+    """A config's name holds the level, if there is one, then what differs from the default or shows always, sorted."""
+    expected = expected or "x_40_d25_self_up-down"
+    defaults = {"top": 80, "include_self": False, "alpha": 20.0, "delta": 0.5, "order": "random"}
 
-    assert config_name(recipe, level, {"top": 80, "include_self": False}) == expected
+    assert config_name(recipe, level, defaults, {"alpha"} if recipe.noise == "dilution" else ()) == expected
 
 
 @pytest.mark.parametrize(

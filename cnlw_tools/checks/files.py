@@ -38,7 +38,8 @@ def card(found: Evidence) -> Iterator[Finding]:
 def _name(found: Evidence, config: str) -> str:
     """Name a config by its recipe and level."""
     recipe = found.recipe(config)
-    return config_name(recipe, found.record.configs[config].level, NOISE[recipe.noise].options)
+    noise = NOISE[recipe.noise]
+    return config_name(recipe, found.record.configs[config].level, noise.options, noise.named)
 
 
 def segments(found: Evidence) -> Iterator[Finding]:

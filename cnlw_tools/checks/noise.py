@@ -129,9 +129,10 @@ def _families(found: Evidence) -> list[list[str]]:
     """Group the configs that one nested draw made, by rising level."""
     groups: dict[str, list[str]] = {}
     for name, config in found.record.configs.items():
-        if name in found.plans and found.recipe(name).nested and found.promise(name)["train"].nested:
+        nested = name in found.plans and found.recipe(name).nested and found.promise(name)["train"].nested
+        if nested and config.level is not None:
             groups.setdefault(repr(sorted(config.recipe.items(), key=str)), []).append(name)
-    return [sorted(names, key=lambda n: found.record.configs[n].level) for names in groups.values()]
+    return [sorted(names, key=lambda n: found.record.configs[n].level or 0) for names in groups.values()]
 
 
 def _noisy(found: Evidence, name: str) -> set[tuple[str, str, str, int]]:

@@ -28,6 +28,9 @@ WHAT = (
     click.option("--verified", type=int, help="Images of each class that leave train for a noisy split.  [default: 0]"),
     click.option("--longtail", type=float, help="Thin train until the first class is so many times the last."),
     click.option(
+        "--side", type=click.Path(), help="File of per-image data that some noise asks for: given labels, features."
+    ),
+    click.option(
         "--data-dir",
         type=click.Path(path_type=Path),
         help="Where your copy of the images lies; `cnlw list datasets` says what it holds.",
@@ -58,7 +61,19 @@ def read_recipe(recipe: str | None, root: Path, flags: dict[str, Any]) -> "Recip
 
     changes = {
         k: flags[k]
-        for k in ("dataset", "noise", "seed", "probe", "verified", "longtail", "size", "resize", "quality", "layout")
+        for k in (
+            "dataset",
+            "noise",
+            "seed",
+            "probe",
+            "verified",
+            "longtail",
+            "side",
+            "size",
+            "resize",
+            "quality",
+            "layout",
+        )
         if flags.get(k) is not None
     }
     path = _path(recipe, root, changes)

@@ -17,12 +17,14 @@ def plan(recipe: str | None, root: Path | None, out: Path | None, **flags: Any) 
     """Write which image takes which slot under which label, for one level."""
     from cnlw_tools import columns, tables
     from cnlw_tools.build import config, gather
+    from cnlw_tools.plan import levels
     from cnlw_tools.plan import plan as draw
 
     chosen = read_recipe(recipe, folder(root), flags)
-    if len(chosen.levels) != 1:
-        raise ValueError(f"a plan is one level, and here are {len(chosen.levels)}: give --level, such as --level 40")
-    level = chosen.levels[0]
+    asked = levels(chosen)
+    if len(asked) != 1:
+        raise ValueError(f"a plan is one level, and here are {len(asked)}: give --level, such as --level 40")
+    level = asked[0]
     target = out or Path(f"{chosen.dataset}_{config(chosen, level)}.parquet")
     if target.suffix == ".csv":
         raise ValueError(f"{target}: a plan is a Parquet file: name it {target.with_suffix('.parquet').name}")

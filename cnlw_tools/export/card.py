@@ -133,9 +133,10 @@ def _recipes(record: Record) -> list[str]:
     """Return the recipes that make these configs, as TOML."""
     drawn: dict[str, tuple[dict[str, object], list[int]]] = {}
     for config in record.configs.values():
-        drawn.setdefault(repr(config.recipe), (config.recipe, []))[1].append(config.level)
+        levels = drawn.setdefault(repr(config.recipe), (config.recipe, []))[1]
+        levels += [] if config.level is None else [config.level]
     how = {"layout": record.layout, **record.images}
-    return [dump({**said, "levels": sorted(levels), **how}) for said, levels in drawn.values()]
+    return [dump({**said, **({"levels": sorted(levels)} if levels else {}), **how}) for said, levels in drawn.values()]
 
 
 def _images(record: Record) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
+from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task, Verified
 from cnlw_tools.methods.bootstrap import Bootstrap
 from cnlw_tools.methods.dropout import Dropout
 from cnlw_tools.methods.h_alpha import HAlpha
@@ -16,7 +16,7 @@ from cnlw_tools.methods.s_model import SModel
 from cnlw_tools.methods.vanilla import Vanilla
 from cnlw_tools.methods.weight_decay import WeightDecay
 
-__all__ = ["METHODS", "Batch", "Method", "Phase", "Sweep", "Task"]
+__all__ = ["METHODS", "Batch", "Method", "Phase", "Sweep", "Task", "Verified"]
 
 METHODS: Mapping[str, type[Method]] = {
     "vanilla": Vanilla,

@@ -23,7 +23,8 @@ class Batch:
         return self.views[0]
 
 
-Sweep = Callable[[], Iterable[Batch]]  # the training set in order, unaugmented
+Sweep = Callable[[], Iterable[Batch]]  # a set of examples in order, unaugmented
+Verified = Callable[[], Iterable[tuple[Batch, Tensor]]]  # the same, with (B,) whether each label is correct
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,13 @@ class Task:
     """What a method may know before it starts."""
 
     net: Callable[[], nn.Module]  # a network with new weights: (B, 3, H, W) -> (B, K) logits
-    n: int  # training examples
+    n: int  # training examples, those held out not counted
     classes: int
     epochs: int
     probe: Callable[[int], Batch] | None = None  # so many trusted examples, classes balanced, the first view alone
+    trusted: Sweep | None = None  # all trusted examples
+    verified: Verified | None = None  # examples whose labels were checked; their index counts them alone
+    holdout: Sweep | None = None  # a share of the noisy training set that is kept for selection, not trained on
     noise_rate: float | None = None  # share of wrong labels that the user states; none: unknown
 
 
@@ -42,19 +46,21 @@ class Task:
 class Phase:
     """One stretch of training; the preset says how, and a phase what it does otherwise.
 
+    What restarts is the networks: what the method's modules hold. Its own parameters and buffers stay.
+
     Raises:
-        ValueError: ``restart`` is neither keep nor init
+        ValueError: ``restart`` is neither keep nor init nor the number of a phase
     """
 
     epochs: int
     schedule: str | None = None  # of the learning rate, over this phase; none: the preset's
     lr: float = 1.0  # times the preset's
     batch_size: float = 1.0  # times the preset's
-    restart: str = "keep"  # all that the method holds: keep it | init: as it was before training
+    restart: str | int = "keep"  # the networks: keep them | init: as before training | 0, 1 ...: as after that phase
 
     def __post_init__(self) -> None:
-        if self.restart not in ("keep", "init"):
-            raise ValueError(f"restart = {self.restart!r}: say keep or init")
+        if self.restart not in ("keep", "init") and not (isinstance(self.restart, int) and self.restart >= 0):
+            raise ValueError(f"restart = {self.restart!r}: say keep or init, or the number of an earlier phase")
 
 
 class Method(nn.Module):
@@ -101,7 +107,7 @@ class Method(nn.Module):
         return [Phase(self.task.epochs)]
 
     def begin_phase(self, phase: int, sweep: Sweep) -> Tensor | None:
-        """Get ready for a phase; may return the positions, (m,), to train on in it."""
+        """Get ready for a phase, before the networks restart; may return the positions, (m,), to train on in it."""
 
     def begin_epoch(self, epoch: int, sweep: Sweep) -> None:
         """Get ready for an epoch of those of all phases; may look at the whole training set."""
@@ -125,7 +131,11 @@ class Method(nn.Module):
         self.weights[batch.index] = 1.0 if weights is None else weights.detach().float()
 
 
+TRUSTED = "a trusted set, and this config has none: build it with `--probe 10` for ten images of each class"
 NEEDS = {  # what a task may lack, and how to get it
-    "probe": "a trusted set, and this config has none: build it with `--probe 10` for ten images of each class",
+    "probe": TRUSTED,
+    "trusted": TRUSTED,
+    "verified": "verified labels, and this config has none: build it with `--verified 20` for twenty of each class",
+    "holdout": "a share of the noisy training set to select by: give -o holdout=0.1, say",
     "noise_rate": "the share of wrong labels: give -o noise_rate=0.4, say",
 }

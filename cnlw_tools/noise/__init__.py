@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from cnlw_tools.noise.asymmetric import ASYMMETRIC, PAIRFLIP
 from cnlw_tools.noise.base import Draw, Expected, Items, NoiseModel, TooFewImages
 from cnlw_tools.noise.blue import BLUE
+from cnlw_tools.noise.given import HUMAN, SEMANTIC
 from cnlw_tools.noise.red import RED
 from cnlw_tools.noise.symmetric import SYMMETRIC
 
@@ -16,4 +17,6 @@ NOISE: Mapping[str, NoiseModel] = {
     "symmetric": SYMMETRIC,  # blue and its relatives: self included, Bernoulli, L2R, permuted
     "asymmetric": ASYMMETRIC,  # to the class it is confused with, by a map
     "pairflip": PAIRFLIP,  # to the next class
+    "human": HUMAN,  # what people said
+    "semantic": SEMANTIC,  # what a network said
 }

@@ -17,7 +17,7 @@ On CIFAR-100 ``blocks`` is not the ring of superclasses, whatever it is called: 
 
 import numpy as np
 
-from cnlw_tools.noise.base import Draw, Expected, Ints, Items, NoiseModel, quota, share, victims
+from cnlw_tools.noise.base import Draw, Expected, Ints, Items, NoiseModel, count, quota, share, victims
 
 SIZES = {"cifar10": 10, "mnist": 10, "cifar100": 100}
 PAIRS = {
@@ -48,14 +48,14 @@ def asymmetric(base: Items, pool: Items, level: int, classes: int, map: str = "c
     return Draw(np.arange(n), label, np.full(n, -1))
 
 
-def expected(count: Ints, level: int, map: str = "cifar10") -> Expected:
+def expected(base: Items, level: int, classes: int, map: str = "cifar10") -> Expected:
     """T[c, map c] = p_c and T[c, c] = 1 - p_c, with p_c the exact rate of class c, 0 where the map stays."""
-    to = target(map, len(count))
-    lost = quota(count, level) * (to != np.arange(len(count)))
-    p = lost / np.maximum(count, 1)
+    to, n = target(map, classes), count(base, classes)
+    lost = quota(n, level) * (to != np.arange(classes))
+    p = lost / np.maximum(n, 1)
     matrix = np.diag(1 - p)
-    matrix[np.arange(len(count)), to] += p
-    return Expected(float(lost.sum() / max(count.sum(), 1)), 0.0, matrix, count - lost)
+    matrix[np.arange(classes), to] += p
+    return Expected(float(lost.sum() / max(n.sum(), 1)), 0.0, matrix, n - lost)
 
 
 def target(name: str, classes: int) -> Ints:
@@ -101,9 +101,9 @@ def pairflip(base: Items, pool: Items, level: int, classes: int) -> Draw:
     return asymmetric(base, pool, level, classes, "pairflip")
 
 
-def expected_pairflip(count: Ints, level: int) -> Expected:
+def expected_pairflip(base: Items, level: int, classes: int) -> Expected:
     """T[c, c + 1] = p_c and T[c, c] = 1 - p_c, with p_c the exact rate of class c."""
-    return expected(count, level, "pairflip")
+    return expected(base, level, classes, "pairflip")
 
 
 PAIRFLIP = NoiseModel(pairflip, expected_pairflip, frozenset({"exact", "proportional", "nested", "keeps_images"}))

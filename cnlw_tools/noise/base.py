@@ -42,16 +42,19 @@ class Expected(NamedTuple):
 class NoiseModel:
     """A pure function from clean items to a draw, and what is true of every draw it makes.
 
-    ``draw(base, pool, level, classes, **options)``: level in integer percent; own options are keywords.
-    ``expected(count, level, **options)``: count (C,) base images of each class.
+    ``draw(base, pool, level, classes, **options)``: level in integer percent, 0 for a model that has none; own options
+    are keywords. ``expected(base, level, classes, **options)``: what the draw will realise, without making it.
     """
 
     draw: Callable[..., Draw]
     expected: Callable[..., Expected]
     holds: frozenset[str]  # what a test may rely on: exact, proportional, nested, keeps_images, keeps_labels
-    options: Mapping[str, Any] = field(default_factory=dict)  # the keywords and their defaults
+    options: Mapping[str, Any] = field(default_factory=dict)  # the keywords and their defaults; their type is binding
     general: Mapping[str, Any] = field(default_factory=dict)  # options that suit any number of classes, for tests
     side: frozenset[str] = frozenset()  # per-image data that it can use
+    columns: frozenset[str] = frozenset()  # options whose value names a column of the side table, which it needs
+    named: frozenset[str] = frozenset()  # options that stand in every name of a config, default or not
+    levelled: bool = True  # else options alone say how much noise there is
     needs_pool: bool = False
 
 
@@ -64,6 +67,11 @@ class TooFewImages(ValueError):
 
     def __str__(self) -> str:
         return f"class {self.label} needs {self.need} wrong images and has {self.stock}: lower the level"
+
+
+def count(items: Items, classes: int) -> Ints:
+    """Return (C,) how many items each class has."""
+    return np.bincount(items.label, minlength=classes)
 
 
 def share(level: int, n: int) -> int:

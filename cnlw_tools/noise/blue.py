@@ -8,7 +8,7 @@ an image is the same at every level. It is symmetric.py in its first way, under 
 """
 
 from cnlw_tools.noise import symmetric
-from cnlw_tools.noise.base import Draw, Expected, Ints, Items, NoiseModel
+from cnlw_tools.noise.base import Draw, Expected, Items, NoiseModel
 
 
 def blue(base: Items, pool: Items, level: int, classes: int) -> Draw:
@@ -20,9 +20,9 @@ def blue(base: Items, pool: Items, level: int, classes: int) -> Draw:
     return symmetric.symmetric(base, pool, level, classes)
 
 
-def expected(count: Ints, level: int) -> Expected:
+def expected(base: Items, level: int, classes: int) -> Expected:
     """T[c, c] = 1 - p_c and T[c, j] = p_c / (C - 1), with p_c the exact rate of class c."""
-    return symmetric.expected(count, level)
+    return symmetric.expected(base, level, classes)
 
 
 BLUE = NoiseModel(blue, expected, symmetric.SYMMETRIC.holds)

@@ -25,6 +25,7 @@ from cnlw_tools.noise.base import (
     NoiseModel,
     TooFewImages,
     by_class,
+    count,
     exact_rate,
     quota,
     share,
@@ -63,10 +64,11 @@ def red(base: Items, pool: Items, level: int, classes: int, top: int = 80) -> Dr
     return Draw(np.arange(n), base.label.copy(), web)
 
 
-def expected(count: Ints, level: int, top: int = 80) -> Expected:
+def expected(base: Items, level: int, classes: int, top: int = 80) -> Expected:
     """Every foreign image is wrong for its label, and where the image stays so does the label."""
-    p = exact_rate(count, level)
-    return Expected(p, p, np.eye(len(count)), count - quota(count, level))
+    n = count(base, classes)
+    p = exact_rate(n, level)
+    return Expected(p, p, np.eye(classes), n - quota(n, level))
 
 
 def _pair(base: Items, pool: Items, slots: Ints, classes: int) -> Ints:

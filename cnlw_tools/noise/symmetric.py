@@ -16,7 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnlw_tools.dice import uniform
-from cnlw_tools.noise.base import Draw, Expected, Floats, Ints, Items, NoiseModel, exact_rate, quota, share, victims
+from cnlw_tools.noise.base import (
+    Draw,
+    Expected,
+    Floats,
+    Ints,
+    Items,
+    NoiseModel,
+    count,
+    exact_rate,
+    quota,
+    share,
+    victims,
+)
 
 FLIP, TURN, SHUFFLE = 0, 4, 5  # streams of random numbers: which label; whether at all; whose label
 WAYS = ("uniform", "l2r", "permuted")
@@ -48,21 +60,23 @@ def symmetric(
     return Draw(np.arange(n), label, np.full(n, -1))
 
 
-def expected(count: Ints, level: int, include_self: bool = False, exact: bool = True, way: str = "uniform") -> Expected:
+def expected(
+    base: Items, level: int, classes: int, include_self: bool = False, exact: bool = True, way: str = "uniform"
+) -> Expected:
     """T = diag(1 - p) + diag(p) D, with p_c the chosen share of class c and D[c, j] the chance of label j."""
-    classes = len(count)
     _check(classes, include_self, way)
-    p = quota(count, level) / np.maximum(count, 1) if exact else np.full(classes, level / 100)
+    n = count(base, classes)
+    p = quota(n, level) / np.maximum(n, 1) if exact else np.full(classes, level / 100)
     if way == "permuted":
-        drawn = np.tile(p * count / max((p * count).sum(), 1e-300), (classes, 1))
+        drawn = np.tile(p * n / max((p * n).sum(), 1e-300), (classes, 1))
     else:
         drawn = np.full((classes, classes), 1 / (classes if include_self else classes - 1))
         drawn[:, -1] *= way != "l2r"
         drawn[np.diag_indices(classes)] *= include_self or way == "l2r"
     matrix = np.diag(1 - p) + p[:, None] * drawn
-    kept: Floats = np.diag(matrix) * count.astype(np.float64)
+    kept: Floats = np.diag(matrix) * n.astype(np.float64)
     sure = exact and way == "uniform" and not include_self
-    rate = exact_rate(count, level) if sure else float((count.sum() - kept.sum()) / max(count.sum(), 1))
+    rate = exact_rate(n, level) if sure else float((n.sum() - kept.sum()) / max(n.sum(), 1))
     return Expected(rate, 0.0, matrix, kept, exact=sure, nested=way != "permuted")
 
 

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,15 @@ def load(
             kept[path] = where
             tell("decode", done, len(jobs))
     return {name: _split(name, [(path, kept[path]) for path in some]) for name, some in paths.items()}
+
+
+def held_out(split: Split, share: float) -> dict[str, Split]:
+    """Part a split into `train` and, for a share that is not 0, `holdout`: by content, so without knowing the truth."""
+    if not share:
+        return {"train": split}
+    end = len(split) - max(1, round(share * len(split)))
+    parts = {"train": slice(0, end), "holdout": slice(end, None)}
+    return {name: replace(split, name=name, row=split.row[at], label=split.label[at]) for name, at in parts.items()}
 
 
 def verdicts(build: Path, config: str) -> NDArray[np.bool_]:

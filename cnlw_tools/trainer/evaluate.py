@@ -7,14 +7,6 @@ from cnlw_tools.methods import Method, ranks
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer.feed import Feed
 
-PIXELS = 1 << 21  # of all images that are looked at together: 500 of 64 by 64
-
-
-def at_once(feed: Feed) -> int:
-    """Return how many images are looked at together: 500, fewer where they are large."""
-    _, height, width = feed.pixels.split.shape
-    return max(1, min(500, PIXELS // (height * width)))
-
 
 @torch.no_grad()
 def accuracy(method: Method, feed: Feed) -> tuple[float, float]:
@@ -23,7 +15,7 @@ def accuracy(method: Method, feed: Feed) -> tuple[float, float]:
     mine = torch.arange(len(label))[ranks.rank() :: ranks.size()]
     right = torch.zeros(2, device=label.device)
     method.eval()
-    for batch in feed.batches(torch.split(mine, at_once(feed)), ("plain",), 0):
+    for batch in feed.batches(torch.split(mine, feed.at_once), ("plain",), 0):
         with devices.autocast(label.device):
             logits = method.predict(batch.x)
         right += hits(logits, batch.y)

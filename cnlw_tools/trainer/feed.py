@@ -24,6 +24,7 @@ from cnlw_tools.trainer.data import Split
 from cnlw_tools.trainer.nets.imagenet import MEAN, SPREAD
 
 AHEAD = 2  # batches that a streaming split prepares
+PIXELS = 1 << 21  # of all images that are looked at together: 500 of 64 by 64
 SAMPLE = 10_000  # images that the scale is taken from
 
 
@@ -88,6 +89,16 @@ class Feed:
         for at, raw in self.pixels.stream(chunks):
             index = at.to(raw.device, non_blocking=True)
             yield self.batch(index, raw, views, dice.mix(dice.mix(index, self.seed), epoch))
+
+    def sweep(self) -> Iterator[Batch]:
+        """Yield the whole split in order, unaugmented, in the middle of which nothing else may draw."""
+        yield from self.batches(torch.split(torch.arange(len(self.label)), self.at_once), ("plain",), 0)
+
+    @property
+    def at_once(self) -> int:
+        """How many images are looked at together without a gradient: 500, fewer where they are large."""
+        _, height, width = self.pixels.split.shape
+        return max(1, min(500, PIXELS // (height * width)))
 
     def batch(self, index: Tensor, raw: Tensor, views: Sequence[str], key: Tensor) -> Batch:
         """Return the views of examples ``index``, (B,), changed as their keys, (B,), say."""

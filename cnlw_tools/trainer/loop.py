@@ -11,7 +11,7 @@ on the CPU to the bit. SIGTERM and Ctrl-C save in the middle of an epoch; severa
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, nullcontext
 from typing import Any
 
@@ -23,13 +23,14 @@ from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer import memory, schedule
 from cnlw_tools.trainer.board import Board
 from cnlw_tools.trainer.data import Tell
-from cnlw_tools.trainer.evaluate import accuracy, at_once
+from cnlw_tools.trainer.evaluate import accuracy
 from cnlw_tools.trainer.feed import Feed, order
 from cnlw_tools.trainer.optimise import Average, optimiser
 from cnlw_tools.trainer.preset import Preset
 from cnlw_tools.trainer.run import Metrics, Run
 from cnlw_tools.trainer.stop import Stop, Stopped
 
+State = dict[str, torch.Tensor]
 MAD = 100  # times the first epoch's loss: from there on it is divergence
 
 
@@ -47,7 +48,7 @@ class Loop:
         self.epoch, self.step = 0, 0  # done: epochs of all phases, steps of this one
         self.history: list[Metrics] = []
         self.rows = torch.arange(len(self.train.label))  # positions that this phase trains on
-        self.born = {name: value.clone() for name, value in method.state_dict().items()}
+        self.ends: dict[str | int, State] = {"init": _networks(method)}  # what phases restart from
         self.average: Average | None = None
         self.lost = torch.zeros((), device=self.device)  # sum of losses in this epoch
         self.bad = torch.full((), -1, device=self.device)  # first step whose loss was no number
@@ -70,7 +71,7 @@ class Loop:
                     self._get_ready()
                 self._epoch(stop, tell)
                 if self.epoch + 1 == len(self.stages):
-                    self.method.finish(self.sweep)
+                    self.method.finish(self.train.sweep)
                 self.history.append(self._measure(begun))
                 self._close()
                 board.add(self.history[-1])
@@ -85,12 +86,12 @@ class Loop:
         self.method.eval()  # whether it has just been validated or comes from a checkpoint
         phase, epoch = self.stages[self.epoch]
         if epoch == 0:
-            if self._phase().restart == "init":
-                self.method.load_state_dict(self.born)
-            chosen = self.method.begin_phase(phase, self.sweep)
+            chosen = self.method.begin_phase(phase, self.train.sweep)
+            if self._phase().restart != "keep":
+                self.method.load_state_dict(self.ends[self._phase().restart], strict=False)
             self.rows = torch.arange(len(self.train.label)) if chosen is None else chosen.cpu()
             self._arm()  # behind what the phase has set: the average begins with it
-        self.method.begin_epoch(self.epoch, self.sweep)
+        self.method.begin_epoch(self.epoch, self.train.sweep)
 
     def _arm(self) -> None:
         """Make the optimiser, the schedule and the average of a phase."""
@@ -171,15 +172,13 @@ class Loop:
         noted = {name: ranks.merge(value) for name, value in seen.items()}
         for value in seen.values():
             value.fill_(torch.nan)
+        phase, epoch = self.stages[self.epoch]
+        if epoch + 1 == self._phase().epochs and any(later.restart == phase for later in self.method.phases()):
+            self.ends[phase] = _networks(self.method)
         self.epoch, self.lost = self.epoch + 1, torch.zeros_like(self.lost)
         self.run.examples(self.epoch, self.train.pixels.split.row, noted["losses"], noted["weights"])
         self.run.save(self._state())
         self.run.metrics(self.history)
-
-    def sweep(self) -> Iterator[Batch]:
-        """Yield the training set in order, unaugmented, in the middle of which nothing else may draw."""
-        rows = torch.arange(len(self.train.label))
-        yield from self.train.batches(torch.split(rows, at_once(self.train)), ("plain",), 0)
 
     def _phase(self) -> Phase:
         return self.method.phases()[self.stages[self.epoch][0]]
@@ -206,6 +205,7 @@ class Loop:
             "optimiser": self.optimiser.state_dict(),
             "average": self.average.state_dict() if self.average else None,
             "rows": self.rows,
+            "ends": {phase: state for phase, state in self.ends.items() if phase != "init"},
             "draws": devices.draws(self.device),
             "lost": self.lost,
             "bad": self.bad,
@@ -215,7 +215,7 @@ class Loop:
     def _restore(self, state: dict[str, Any]) -> None:
         """Go on from what `_state` returned."""
         self.epoch, self.step, self.history = state["epoch"], state["step"], state["history"]
-        self.rows = state["rows"]
+        self.rows, self.ends = state["rows"], self.ends | state["ends"]
         self.lost, self.bad = state["lost"].to(self.device), state["bad"].to(self.device)
         self.method.load_state_dict(state["method"])
         self.run.metrics(self.history)  # a killed run may have left a line too many, or one too few
@@ -228,6 +228,11 @@ class Loop:
             if self.average:
                 self.average.load_state_dict(state["average"])
         devices.restore_draws(state["draws"], self.device)
+
+
+def _networks(method: Method) -> State:
+    """Return a copy of what the method's modules hold, its own parameters and buffers left out."""
+    return {name: value.clone() for name, value in method.state_dict().items() if "." in name}
 
 
 def _running(method: Method) -> list[torch.Tensor]:

@@ -6,7 +6,7 @@ Trainer("builds/shapes", "red_40", method="mentormix").fit()
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,8 @@ from cnlw_tools.trainer.preset import Preset
 from cnlw_tools.trainer.run import Metrics, Run
 from cnlw_tools.trainer.schedule import parse
 
+COMMON = ("noise_rate", "holdout")  # options that the trainer takes for a method that needs them
+HOLDOUT = 0.1  # share of train that is kept for a method that selects by it, if the user says no other
 Make = Callable[[int, int], nn.Module]  # classes, side in pixels -> a network with new weights
 
 
@@ -55,6 +57,7 @@ class Trainer:
     cache: Path | str | None = None  # where decoded pixels are kept
     workers: int | None = None  # threads that decode; none: all processors
     folder: Path = field(init=False)  # of the run
+    trained: Method = field(init=False)  # what `fit` made; it predicts from images as `Feed` scales them
 
     def fit(self, tell: data.Tell = lambda *_: None, each: Callable[[Metrics], None] = lambda line: None) -> Metrics:
         """Train to the end and return last, best and mean10: top-1 on validation in percent.
@@ -69,7 +72,10 @@ class Trainer:
         """
         device = devices.choose(self.device)
         with devices.company(device), devices.roomy(device):
-            return self._loop(device, tell).fit(tell, each)
+            loop = self._loop(device, tell)
+            found = loop.fit(tell, each)
+            self.trained = loop.method
+            return found
 
     def _loop(self, device: torch.device, tell: data.Tell) -> Loop:
         """Get everything ready; the first rank decodes while the others wait."""
@@ -84,12 +90,12 @@ class Trainer:
                 self.workers or engine.cores(),
                 tell,
             )
-        splits["train"] = splits[self.split]
+        splits |= data.held_out(splits[self.split], options.get("holdout", HOLDOUT if "holdout" in method.needs else 0))
         views = {name: compose(ops) for name, ops in how.views.items()}
         scaled = imagenet(device) if self.pretrained else scale(splits["train"], device)
         feeds = {name: Feed(split, device, self.seed, views, scaled) for name, split in splits.items()}
         torch.manual_seed(self.seed)
-        made = self._method(how, method, options, splits, feeds.get("probe")).to(device)
+        made = self._method(how, method, options, splits["train"], feeds).to(device)
         if device.type == "cuda":
             made.to(memory_format=torch.channels_last)
         if self.compile:
@@ -133,25 +139,28 @@ class Trainer:
         how: Preset,
         method: type[Method],
         options: dict[str, Any],
-        splits: Mapping[str, data.Split],
-        probe: Feed | None,
+        train: data.Split,
+        feeds: Mapping[str, Feed],
     ) -> Method:
         """Return the method, with a network of its own."""
-        train = splits["train"]
-        options, rate = dict(options), options.get("noise_rate")
-        options.pop("noise_rate", None)
+        rate = options.get("noise_rate")
+        options = {name: value for name, value in options.items() if name not in COMMON}
         size = train.shape[-1]
         net: Callable[[], nn.Module]
         if callable(self.net):
             net = partial(self.net, len(train.classes), size)
         else:
             net = partial(nets.build, how.net, len(train.classes), size, None, self.pretrained, self.weights)
-        trusted = None
-        if probe is not None:
-            draw = balanced(probe.label, len(train.classes))
-            trusted = partial(_probe, probe, draw, method.views[:1])
-        task = Task(net, len(train), len(train.classes), how.epochs, trusted, rate)
-        return method(task, **options)
+        has: dict[str, Any] = {"noise_rate": rate}
+        if "probe" in feeds:
+            draw = balanced(feeds["probe"].label, len(train.classes))
+            has |= {"probe": partial(_probe, feeds["probe"], draw, method.views[:1]), "trusted": feeds["probe"].sweep}
+        if "verified" in feeds:
+            correct = torch.from_numpy(data.verdicts(Path(self.build), self.config))
+            has["verified"] = partial(_verified, feeds["verified"], correct)
+        if "holdout" in feeds:
+            has["holdout"] = feeds["holdout"].sweep
+        return method(Task(net, len(train), len(train.classes), how.epochs, **has), **options)
 
     def _folder(self, method: type[Method]) -> Path:
         if self.out is not None:
@@ -188,6 +197,13 @@ def _probe(feed: Feed, draw: Callable[[int], torch.Tensor], views: tuple[str, ..
     return feed.batch(index, feed.pixels.take(index), views, key)
 
 
+def _verified(feed: Feed, correct: torch.Tensor) -> Iterator[tuple[Batch, torch.Tensor]]:
+    """Yield the verified examples in order, each with whether its label is correct; correct: by row."""
+    by_position = correct[torch.from_numpy(feed.pixels.split.row)].to(feed.label.device)
+    for batch in feed.sweep():
+        yield batch, by_position[batch.index]
+
+
 def _check(how: Preset, method: type[Method], options: Mapping[str, Any]) -> None:
     """Raise if a preset names a method that there is not or lacks a view, or if an option means nothing."""
     for name in how.methods:
@@ -196,13 +212,15 @@ def _check(how: Preset, method: type[Method], options: Mapping[str, Any]) -> Non
         if view not in ("plain", *how.views):
             lacks = f"{_name(method)} wants the view {view!r}, and the preset has only {', '.join(how.views)}"
             raise LookupError(f"{lacks}: add {view} = [...] under [views]")
-    known = [*list(inspect.signature(method.__init__).parameters)[2:], "noise_rate"]
+    common = [name for name in COMMON if name in method.needs]
+    known = [*list(inspect.signature(method.__init__).parameters)[2:], *common]
     for name in options:
         if name not in known:
             raise ValueError(
                 f"unknown option {name!r} of {_name(method)}.{suggest(name, known)} There are: {', '.join(known)}"
             )
     number("noise_rate", options.get("noise_rate", 0), 0, 1)
+    number("holdout", options.get("holdout", 0), 0, 0.9)
 
 
 def _name(method: type[Method]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -24,6 +25,8 @@ WAYS = [
     ("asymmetric", {"map": "blocks"}),
     ("asymmetric", {}),
     ("pairflip", {}),
+    ("human", {}),
+    ("semantic", {"labels": "other"}),
 ]
 
 FEW = [("red", {}), ("blue", {}), ("asymmetric", {})]  # the others take their time
@@ -31,7 +34,17 @@ FEW = [("red", {}), ("blue", {}), ("asymmetric", {})]  # the others take their t
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[[Path], Path]) -> Path:
-    return tiny(tmp_path_factory.mktemp("root"))
+    root = tiny(tmp_path_factory.mktemp("root"))
+    ids = pq.read_table(root / "manifests/shapes/base.parquet")["image_id"]
+    draw = np.random.default_rng(0).integers(0, 10, (2, len(ids)), np.int32)
+    side = pa.table({"image_id": ids, "labels": draw[0], "other": draw[1]})
+    pq.write_table(side, root / "annotations/shapes/side.parquet")
+    return root
+
+
+def levels(noise: str, *some: int) -> dict[str, list[int]]:
+    """Levels for a model that has them."""
+    return {"levels": list(some)} if NOISE[noise].levelled else {}
 
 
 def errors(folder: Path, data_dir: Path | None = None) -> list[str]:
@@ -48,7 +61,7 @@ def test_every_noise_is_here() -> None:
 @pytest.mark.parametrize(("noise", "options"), WAYS, ids=str)
 def test_sound(root: Path, tmp_path: Path, noise: str, options: dict[str, object]) -> None:
     """No false alarm, at two levels."""
-    asked = make({"dataset": "shapes", "noise": noise, "levels": [20, 50], "options": options}, "the test")
+    asked = make({"dataset": "shapes", "noise": noise, "options": options, **levels(noise, 20, 50)}, "the test")
     build(asked, root, None, tmp_path / "build", 1)
 
     assert [] == errors(tmp_path / "build")
@@ -62,12 +75,12 @@ def test_sound_with_every_choice_before_noise(
     root: Path, tmp_path: Path, noise: str, options: dict[str, object]
 ) -> None:
     """The choices combine with every model, and what leaves train is checked like the rest."""
-    said = {"dataset": "shapes", "noise": noise, "levels": [20, 40], "options": options}
+    said = {"dataset": "shapes", "noise": noise, "options": options, **levels(noise, 20, 40)}
     build(make({**said, "probe": 2, "verified": 3, "longtail": 4}, "the test"), root, None, tmp_path / "build", 1)
     configs = record.load(tmp_path / "build").configs
 
     assert [] == errors(tmp_path / "build")
-    assert [(20, 30)] * 2 == [(config.rows["probe"], config.rows["verified"]) for config in configs.values()]
+    assert [(20, 30)] * len(configs) == [(config.rows["probe"], config.rows["verified"]) for config in configs.values()]
     assert all(name.endswith("_longtail4_probe2_verified3") for name in configs)
 
 

@@ -196,7 +196,8 @@ class Needy(Method):
 @pytest.mark.parametrize("method", [*METHODS.values(), Needy])
 def test_needs(toy, method):
     """Without what it needs it says so, and how to get it."""
-    task = replace(toy.task("vanilla"), probe=toy.probe, noise_rate=0.3)
+    has = {"probe": toy.probe, "trusted": toy.trusted, "verified": toy.verified, "holdout": toy.holdout}
+    task = replace(toy.task("vanilla"), noise_rate=0.3, **has)
 
     for need in method.needs:
         with pytest.raises(ValueError, match=f"{method.__name__} needs ") as error:

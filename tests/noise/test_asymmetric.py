@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from cnlw_tools.noise import Items
 from cnlw_tools.noise.asymmetric import SUPERCLASSES, asymmetric, expected, expected_pairflip, pairflip, target
 from cnlw_tools.noise.base import share, victims
+from tests.noise.made import sized
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
 
@@ -35,7 +36,7 @@ def test_every_affected_class_has_the_asked_rate():
     by_class = np.bincount(base.label[wrong], minlength=10)
 
     assert by_class.tolist() == [0, 0, 2000, 2000, 2000, 2000, 0, 0, 0, 2000]
-    assert expected(np.full(10, 5000), 40).rate == pytest.approx(0.2)
+    assert expected(sized([5000] * 10), 40, 10).rate == pytest.approx(0.2)
     assert wrong.mean() == 0.2
 
 
@@ -83,7 +84,7 @@ def test_pairflip(classes):
 
     assert wrong.sum() == 4 * classes
     assert ((found - base.label)[wrong] % classes == 1).all()
-    assert expected_pairflip(np.full(classes, 10), 40).rate == pytest.approx(0.4)
+    assert expected_pairflip(sized([10] * classes), 40, classes).rate == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize("map_", ["cifar10", "mnist", "blocks", "pairflip"])
@@ -92,7 +93,7 @@ def test_expected_matrix(map_):
     base = made(5000, 10)
     found = asymmetric(base, NONE, 30, 10, map_).label
     seen = np.bincount(base.label * 10 + found, minlength=100).reshape(10, 10)
-    promise = expected(np.full(10, 500), 30, map_)
+    promise = expected(sized([500] * 10), 30, 10, map_)
 
     assert np.abs(seen - 500 * promise.matrix).max() <= 1
     assert np.abs(np.diag(seen) - promise.kept).max() <= 1

@@ -10,6 +10,7 @@ from cnlw_tools.noise import NOISE, Items
 from cnlw_tools.noise.base import share, victims
 from cnlw_tools.noise.blue import blue, expected
 from cnlw_tools.noise.symmetric import FLIP
+from tests.noise.made import sized
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
 
@@ -65,7 +66,7 @@ def test_one_class(classes):
 
 def test_expected():
     """The matrix has the exact rate off its diagonal, in equal parts."""
-    promise = expected(np.array([10, 10, 10]), 40)
+    promise = expected(sized([10, 10, 10]), 40, 3)
 
     assert promise.rate == 0.4
     assert promise.foreign == 0

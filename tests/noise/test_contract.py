@@ -18,6 +18,8 @@ GOLDEN = {
     "symmetric": "ab3cca2d0eb98b5b",
     "asymmetric": "b909e80adcdd992d",
     "pairflip": "b909e80adcdd992d",
+    "human": "f7a60447fec11ce7",
+    "semantic": "f7a60447fec11ce7",
 }
 
 
@@ -51,7 +53,12 @@ def worlds(draw, least: int = 0):
             lost[np.flatnonzero(label == c)[count:]] = False
         return lost
 
-    return World(items(rng, counts, {}), items(rng, 3 * np.array(counts) + 3, {"dead": dead}), len(counts))
+    def labels(label):
+        return np.where(rng.random(len(label)) < 0.3, rng.integers(0, len(counts), len(label)), label)
+
+    return World(
+        items(rng, counts, {"labels": labels}), items(rng, 3 * np.array(counts) + 3, {"dead": dead}), len(counts)
+    )
 
 
 def drawn(model, world, level) -> Draw:
@@ -185,8 +192,7 @@ def test_pool(model, world, level):
 def test_expected(model, world, level):
     """What the model expects is what the draw realises."""
     draw = drawn(model, world, level)
-    count = np.bincount(world.base.label, minlength=world.classes)
-    promise = model.expected(count, level, **model.general)
+    promise = model.expected(world.base, level, world.classes, **model.general)
     stays = draw.pool < 0
     truth = world.base.label[draw.slot[stays]]
     kept = np.bincount(truth[draw.label[stays] == truth], minlength=world.classes)
@@ -203,15 +209,15 @@ def test_expected(model, world, level):
 @every
 def test_no_images(model):
     """No image is no noise."""
-    none = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
+    none = Items(np.empty(0, np.int64), np.empty(0, np.uint64), {"labels": np.empty(0, np.int64)})
 
     draw = model.draw(none, none, 40, 3, **model.general)
 
     assert [len(column) for column in draw] == [0, 0, 0]
-    assert model.expected(np.zeros(3, np.int64), 40, **model.general).rate == 0
+    assert model.expected(none, 40, 3, **model.general).rate == 0
 
 
-@every
+@pytest.mark.parametrize("model", [pytest.param(model, id=name) for name, model in NOISE.items() if model.levelled])
 def test_one_image(model):
     """One image is lost from 50 % on, rounded half up."""
     one = Items(np.array([1]), np.array([7], np.uint64))
@@ -234,7 +240,7 @@ def test_golden(model):
     n = 300
     label = np.arange(n) % 7 % 3
     world = World(
-        Items(label, np.array([dice.key(f"b{i}") for i in range(n)], np.uint64)),
+        Items(label, np.array([dice.key(f"b{i}") for i in range(n)], np.uint64), {"labels": np.arange(n) // 2 % 3}),
         Items(
             np.arange(600) % 3,
             np.array([dice.key(f"w{i}") for i in range(600)], np.uint64),

@@ -9,6 +9,7 @@ from cnlw_tools import dice
 from cnlw_tools.noise import Items, TooFewImages
 from cnlw_tools.noise.base import share, victims
 from cnlw_tools.noise.red import RESERVE, expected, red
+from tests.noise.made import sized
 
 LEVELS = (5, 20, 50, 80)
 
@@ -200,7 +201,7 @@ def test_above_top(level, top):
 
 def test_expected():
     """All foreign images are wrong, and labels stay."""
-    promise = expected(np.array([3, 3, 1]), 40)
+    promise = expected(sized([3, 3, 1]), 40, 3)
 
     assert (promise.rate, promise.foreign) == (3 / 7, 3 / 7)
     assert promise.matrix.tolist() == np.eye(3).tolist()

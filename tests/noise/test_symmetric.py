@@ -10,6 +10,7 @@ from cnlw_tools.noise import Items
 from cnlw_tools.noise.base import share, victims
 from cnlw_tools.noise.blue import blue
 from cnlw_tools.noise.symmetric import FLIP, SHUFFLE, TURN, expected, symmetric
+from tests.noise.made import sized
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
 OPTIONS = [{}, {"include_self": True}, {"way": "l2r"}, {"way": "permuted"}]
@@ -67,10 +68,10 @@ def test_blue_is_the_first_way():
 )
 def test_the_rates_that_papers_mix(level, classes, included):
     """Asked 40 % is 40 % of wrong labels with self excluded, and 36 % of ten classes with self included."""
-    count = np.full(classes, 5000)
+    base = sized([5000] * classes)
 
-    assert expected(count, level).rate == level / 100
-    assert expected(count, level, include_self=True).rate == pytest.approx(included)
+    assert expected(base, level, classes).rate == level / 100
+    assert expected(base, level, classes, include_self=True).rate == pytest.approx(included)
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
@@ -79,7 +80,7 @@ def test_realised_rate_and_matrix(options):
     n, classes = 50_000, 10
     base = made(n, classes)
     found = symmetric(base, NONE, 40, classes, **options).label
-    promise = expected(np.full(classes, n // classes), 40, **options)
+    promise = expected(base, 40, classes, **options)
     seen = np.bincount(base.label * classes + found, minlength=classes**2).reshape(classes, classes) * classes / n
 
     assert np.allclose(promise.matrix.sum(1), 1)
@@ -98,7 +99,7 @@ def test_l2r_never_draws_the_last_class():
     found = symmetric(base, NONE, 90, 5, way="l2r").label
 
     assert (found[found != base.label] < 4).all()
-    assert expected(np.full(5, 600), 90, way="l2r").matrix[:4, 4].max() == 0
+    assert expected(sized([600] * 5), 90, 5, way="l2r").matrix[:4, 4].max() == 0
 
 
 def test_permuting_keeps_the_classes_sizes():
@@ -118,7 +119,7 @@ def test_nested(options):
     low, high = (symmetric(base, NONE, level, 8, **options).label for level in (20, 50))
 
     assert (low == high)[low != base.label].all()
-    assert expected(np.full(8, 250), 20, **options).nested
+    assert expected(sized([250] * 8), 20, 8, **options).nested
 
 
 @pytest.mark.parametrize(
@@ -134,4 +135,4 @@ def test_bad_options(classes, options, message):
     with pytest.raises(ValueError, match=message):
         symmetric(made(10, classes), NONE, 40, classes, **options)
     with pytest.raises(ValueError, match=message):
-        expected(np.full(classes, 10), 40, **options)
+        expected(sized([10] * classes), 40, classes, **options)

@@ -1,13 +1,10 @@
 """Validation."""
 
-from types import SimpleNamespace
-
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools.trainer.evaluate import accuracy, at_once, hits
+from cnlw_tools.trainer.evaluate import accuracy, hits
 
 
 @given(st.integers(1, 30), st.integers(1, 12), st.integers(0, 99))
@@ -37,11 +34,3 @@ def test_accuracy_is_of_the_whole_split_and_leaves_the_method_as_it_was(trainer)
     assert top1 <= top5 <= 100
     for key, value in loop.method.state_dict().items():
         assert torch.equal(value.nan_to_num(9), before[key].nan_to_num(9))
-
-
-@pytest.mark.parametrize(("side", "many"), [(28, 500), (64, 500), (224, 41), (299, 23), (2048, 1)])
-def test_large_images_are_looked_at_in_smaller_batches(side, many):
-    """Two million pixels, and one image at least."""
-    feed = SimpleNamespace(pixels=SimpleNamespace(split=SimpleNamespace(shape=(3, side, side))))
-
-    assert at_once(feed) == many

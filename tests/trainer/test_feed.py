@@ -1,6 +1,7 @@
 """From a split to batches."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -145,3 +146,11 @@ def test_draws_begin_anywhere():
     assert any(not torch.equal(a, b) for a, b in pairwise(draws))
     counts = torch.bincount(torch.cat(draws), minlength=40).double()
     assert (counts / counts.mean() - 1).abs().max() < 0.4
+
+
+@pytest.mark.parametrize(("side", "many"), [(28, 500), (64, 500), (224, 41), (299, 23), (2048, 1)])
+def test_large_images_are_looked_at_in_smaller_batches(side, many):
+    """Two million pixels, and one image at least."""
+    feed = SimpleNamespace(pixels=SimpleNamespace(split=SimpleNamespace(shape=(3, side, side))))
+
+    assert Feed.at_once.fget(feed) == many

@@ -31,7 +31,6 @@ class Told(Vanilla):
     def begin_phase(self, phase, sweep):
         assert not self.training  # nor is a method that comes from a checkpoint
         self.seen.append(f"phase {phase}")
-        self.weights_then = self.net.head.weight.detach().clone()
         return torch.arange(90) * 2 if phase else None
 
     def begin_epoch(self, epoch, sweep):
@@ -53,6 +52,27 @@ class Told(Vanilla):
 
     def finish(self, sweep):
         self.seen.append("finish")
+
+
+class Back(Vanilla):
+    """Begins anew, then goes on from where its first phase ended; its own memory stays."""
+
+    def __init__(self, task):
+        super().__init__(task)
+        self.register_buffer("steps", torch.zeros(()))
+        self.ends, self.begins = [], []
+
+    def phases(self):
+        return [Phase(1), Phase(1, restart="init"), Phase(1, restart=0)]
+
+    def begin_phase(self, phase, sweep):
+        self.ends.append(self.net.head.weight.detach().clone())
+
+    def begin_epoch(self, epoch, sweep):
+        self.begins.append(self.net.head.weight.detach().clone())
+
+    def after_step(self):
+        self.steps += 1
 
 
 class Wild(Vanilla):
@@ -162,7 +182,6 @@ def test_a_method_is_asked_in_order(trainer):
     """Phases, epochs, batches, steps, the end; rates and batches scale; a phase may begin anew and on fewer rows."""
     made = trainer(method=Told)
     loop = made._loop(torch.device("cpu"), lambda *_: None)
-    born = loop.method.net.head.weight.detach().clone()
     loop.fit(lambda *_: None, lambda _: None)
     told = loop.method
 
@@ -170,10 +189,23 @@ def test_a_method_is_asked_in_order(trainer):
     later = ["batch 60 at 0.0250", "stepped"]
     expected = [*first, "phase 1", "epoch 1", *later, "epoch 2", *later, "finish"]
     assert [s[: len(e)] for s, e in zip(told.seen, expected, strict=True)] == expected
-    assert torch.equal(told.weights_then, born)
     assert told.shares == sorted(told.shares)
     assert told.shares[0] == 0
     assert told.shares[-1] == pytest.approx(2 / 3)
+
+
+def test_networks_restart_and_memories_stay(trainer):
+    """As before training, or as after an earlier phase; the method sees them before they do."""
+    made = trainer(method=Back)
+    made.fit()
+    back = made.trained
+
+    born, first, second = back.ends
+    assert torch.equal(back.begins[0], born)
+    assert torch.equal(back.begins[1], born)
+    assert torch.equal(back.begins[2], first)
+    assert not torch.equal(first, second)
+    assert back.steps == 18
 
 
 def test_a_phase_restarts_as_said_or_not_at_all():
@@ -186,7 +218,7 @@ def test_a_run_goes_on_after_every_epoch(trainer, tmp_path, with_norm):
     """Stopped after one epoch and resumed, it ends with the same bits: weights, average, metrics, examples."""
     from dataclasses import replace
 
-    how = {"net": with_norm, "plan": replace(trainer().plan, ema=0.9)}
+    how = {"method": Back, "net": with_norm, "plan": replace(trainer().plan, ema=0.9)}
     trainer(**how, out=tmp_path / "whole").fit()
 
     class Enough(Exception):

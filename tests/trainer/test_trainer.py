@@ -4,13 +4,18 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
+from datasets import load_dataset
 
+from cnlw_tools import recipe
+from cnlw_tools.build import build
 from cnlw_tools.methods import Method
 from cnlw_tools.methods.vanilla import Vanilla
-from cnlw_tools.trainer import Trainer
+from cnlw_tools.trainer import Trainer, data
 from tests.trainer.test_data import rewritten, scrambled
 from tests.trainer.test_loop import lines, weights
 
@@ -32,7 +37,17 @@ class Optional(Vanilla):
 
     def __init__(self, task, strength: float = 1.0):
         super().__init__(task)
-        Optional.given = (strength, task.noise_rate)
+        Optional.given = strength
+
+
+class Choosy(Vanilla):
+    """Needs all that a trainer may have, and keeps it."""
+
+    needs = ("trusted", "verified", "holdout", "noise_rate")
+
+    def __init__(self, task):
+        super().__init__(task)
+        Choosy.task = task
 
 
 def test_truth_and_order_do_not_reach_the_learner(trainer, builds, tmp_path):
@@ -79,14 +94,51 @@ def test_a_split_that_is_missing_is_an_error(trainer, builds, tmp_path, split, r
 
 
 def test_options_reach_the_method(trainer, tmp_path):
-    """The user's before the preset's for the level before the preset's; noise_rate goes into the task."""
+    """The user's before the preset's for the level before the preset's."""
     methods = {"Optional": {"strength": 2.0, "level": {"40": {"strength": 3.0}}}}
     plan = replace(trainer().plan, epochs=1, methods=methods)
 
     trainer(method=Optional, plan=plan).fit()
-    assert Optional.given == (3.0, None)
-    trainer(method=Optional, plan=plan, options={"strength": 4.0, "noise_rate": 0.4}, out=tmp_path / "2").fit()
-    assert Optional.given == (4.0, 0.4)
+    assert Optional.given == 3.0
+    made = trainer(method=Optional, plan=plan, options={"strength": 4.0}, out=tmp_path / "2")
+    made.fit()
+    assert Optional.given == 4.0
+    assert isinstance(made.trained, Optional)
+
+
+def test_a_task_has_what_a_method_needs(trainer, tiny, tmp_path):
+    """All trusted examples, the verified ones with what is known of their labels, a part held out, the noise rate."""
+    said = {"dataset": "shapes", "noise": "blue", "levels": [40], "probe": 2, "verified": 5, "size": 16}
+    build(recipe.make(said, "test"), tiny(tmp_path / "root"), None, tmp_path / "shapes", 1)
+    options = {"noise_rate": 0.4, "holdout": 0.2}
+    made = trainer(build=tmp_path / "shapes", config="blue_40_probe2_verified5", method=Choosy, options=options)
+    made.fit()
+    task = Choosy.task
+    (trusted,), (kept,), ((checked, right),) = list(task.trusted()), list(task.holdout()), list(task.verified())
+    rows = load_dataset(
+        str(tmp_path / "shapes"), "blue_40_probe2_verified5", split="verified", cache_dir=tmp_path / "hf"
+    )
+
+    assert torch.equal(trusted.y.bincount(), torch.full((10,), 2))
+    assert (task.n, len(kept.y), task.noise_rate) == (104, 26, 0.4)
+    assert sorted(zip(checked.y.tolist(), right.tolist(), strict=True)) == sorted(
+        zip(rows["label"], (not noisy for noisy in rows["is_noisy"]), strict=True)
+    )
+    assert not torch.equal(right, torch.ones(50, dtype=torch.bool))
+    noted = pq.read_table(tmp_path / "run" / "examples.parquet")
+    assert len(noted) == 3 * 104
+
+
+def test_held_out_examples_are_not_trained_on(builds, tmp_path):
+    """The two parts are the whole, whatever the share."""
+    whole = data.load(builds, "blue_40_probe2", data.Size(), tmp_path)["train"]
+    parts = data.held_out(whole, 0.1)
+
+    assert len(parts["holdout"]) == 18
+    assert sorted([*parts["train"].row, *parts["holdout"].row]) == list(range(180))
+    assert (parts["train"].take(np.arange(3)) == whole.take(np.arange(3))).all()
+    assert (parts["holdout"].take(np.arange(3)) == whole.take(np.arange(162, 165))).all()
+    assert data.held_out(whole, 0) == {"train": whole}
 
 
 def test_an_unknown_option_is_an_error(trainer):
@@ -107,7 +159,10 @@ def test_an_unknown_option_is_an_error(trainer):
         ({"pretrained": True}, "a network of your own begins with its own weights"),
         ({"changes": {"methods": {"mixupp": {}}}}, "unknown method of the preset 'mixupp'. Did you mean 'mixup'"),
         ({"changes": {"views": {"smooth": ["flip"]}}}, r"vanilla wants the view 'standard'.* under \[views\]"),
-        ({"options": {"noise_rate": 2}}, "noise_rate = 2: give a number from 0 to 1"),
+        ({"method": Choosy, "options": {"noise_rate": 2}}, "noise_rate = 2: give a number from 0 to 1"),
+        ({"method": Choosy, "options": {"holdout": 1}}, "holdout = 1: give a number from 0 to 0.9"),
+        ({"method": Choosy}, r"Choosy needs verified labels.*--verified 20"),
+        ({"options": {"noise_rate": 0.4}}, "unknown option 'noise_rate' of vanilla"),
         ({"device": "tpu"}, "device 'tpu': give cpu, cuda or auto"),
         ({"build": "nowhere"}, "nowhere: no build here"),
     ],
