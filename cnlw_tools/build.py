@@ -31,9 +31,10 @@ from cnlw_tools.recipe import Recipe, config_name
 from cnlw_tools.record import CARD, Config, Record, load
 from cnlw_tools.shards import Job, Tell
 from cnlw_tools.sources import SOURCES, Source
+from cnlw_tools.sources.base import Local
 
 # what decides a plan
-DRAWN = ("dataset", "noise", "seed", "nested", "probe", "verified", "longtail", "min_votes", "options")
+DRAWN = ("dataset", "noise", "splits", "seed", "nested", "probe", "verified", "longtail", "min_votes", "options")
 Parts = list[tuple[str, segments.Segment]]  # split and segment
 
 
@@ -61,6 +62,7 @@ def gather(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
     if not found or found.base is None:
         source = _source(name, recipe, data_dir)
         found = (found or dataset.bare(name, source.classes())).with_base(source.manifest(), str(data_dir))
+        found = _with_release(found, source, recipe)
     return found.with_side(Path(recipe.side)) if recipe.side else found
 
 
@@ -84,7 +86,7 @@ def build(
     found = gather(recipe, root, data_dir)
     _source(found.source, recipe, data_dir)
     plans = {}
-    asked = levels(recipe)
+    asked = levels(recipe, found)
     for i, level in enumerate(asked):
         plans[config(recipe, level)] = plan(recipe, found, level)
         tell("plans", i + 1, len(asked))
@@ -141,6 +143,18 @@ def config(recipe: Recipe, level: int | None) -> str:
     """
     noise = pick(NOISE, recipe.noise, "noise")
     return config_name(recipe, level, noise.options, noise.named)
+
+
+def _with_release(found: Dataset, source: Source, recipe: Recipe) -> Dataset:
+    """Return the dataset with what the user's copy holds of the release of 2020, where the dataset has no own."""
+    if not isinstance(source, Local):
+        return found
+    candidates, where = None if len(found.web) else source.cnlw.candidates(), str(source.data_dir)
+    if candidates is not None:
+        found = found.with_web(*candidates, where)
+    if recipe.splits == "official" and found.official is None:
+        found = found.with_official(source.cnlw.official(source.label_of), where)
+    return found
 
 
 def _source(name: str, recipe: Recipe, data_dir: Path | None) -> Source:
@@ -220,6 +234,7 @@ def _config(table: pa.Table, parts: Parts) -> Config:
         rows={count["values"]: count["counts"] for count in split_counts},
         rate=found.rate,
         expected=made["rate"],
+        changed=made.get("changed"),
         kept=_range(found.matrix),
         expected_kept=_range(expected),
         segments={split: sorted(found) for split, found in names.items()},

@@ -5,6 +5,7 @@
     manifests/<name>/web.parquet     the web's candidates; optional
     annotations/<name>/votes.parquet what people said of them; optional
     annotations/<name>/side.parquet  per-image data that some noise asks for, sides.py; optional
+    annotations/<name>/official.parquet  published splits, image by image; optional
 
 A build keeps the same four in its own ``tables/``.
 """
@@ -32,6 +33,7 @@ class Dataset:
     web: pa.Table
     votes: pa.Table
     side: pa.Table | None = None
+    official: pa.Table | None = None
     _pools: dict[int, pa.Table] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -39,6 +41,7 @@ class Dataset:
         """Identify every table by its rows."""
         classes = pa.table({"name": pa.array(self.classes, pa.string())})
         found = {"classes": classes, "base": self.base, "web": self.web, "votes": self.votes, "side": self.side}
+        found |= {"official": self.official}
         return {name: columns.digest(table) for name, table in found.items() if table is not None}
 
     @property
@@ -61,6 +64,26 @@ class Dataset:
         checked = tables.check_manifest(base, source, len(self.classes))
         _apart(checked, self.web, source)
         return replace(self, base=checked)
+
+    def with_web(self, web: pa.Table, votes: pa.Table, source: str) -> "Dataset":
+        """Return the dataset with candidates that a source found, and what was said of them.
+
+        Raises:
+            ValueError: they are no such tables, or a candidate is an image of the base manifest
+        """
+        web = tables.check_manifest(web, source, len(self.classes), web=True)
+        votes = tables.check_votes(votes, source, web)
+        if self.base is not None:
+            _apart(self.base, web, source)
+        return replace(self, web=web, votes=votes)
+
+    def with_official(self, official: pa.Table, source: str) -> "Dataset":
+        """Return the dataset with published splits.
+
+        Raises:
+            ValueError: they are none; see tables.check_official
+        """
+        return replace(self, official=tables.check_official(official, source, len(self.classes)))
 
     def with_side(self, path: Path) -> "Dataset":
         """Return the dataset with the per-image data of a file; rows of an array are the training images in id order.
@@ -121,7 +144,9 @@ def read(name: str, manifests: Path, annotations: Path) -> Dataset:
     side = annotations / "side.parquet"
     if clean is not None:
         _apart(clean, candidates, str(web))
-    return Dataset(name, classes, clean, candidates, said, sides.read(side) if _there(side) else None)
+    lists = annotations / "official.parquet"
+    official = tables.read_official(lists, count) if _there(lists) else None
+    return Dataset(name, classes, clean, candidates, said, sides.read(side) if _there(side) else None, official)
 
 
 def _apart(base: pa.Table, web: pa.Table, where: str) -> None:
@@ -144,6 +169,7 @@ def write(dataset: Dataset, folder: Path, anew: bool = True) -> None:
     if anew or not (folder / "classes.csv").exists():
         tables.write_csv(pa.table({"label": labels, "name": list(dataset.classes)}), folder / "classes.csv")
     found = {"base": dataset.base, "web": dataset.web, "votes": dataset.votes, "side": dataset.side}
+    found |= {"official": dataset.official}
     for name, table in found.items():
         path = folder / f"{name}.parquet"
         if table is not None and len(table) and (anew or not path.exists()):

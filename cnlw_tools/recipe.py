@@ -22,6 +22,7 @@ class Recipe:
 
     dataset: str
     noise: str
+    splits: str = "drawn"  # or official: the published lists of a release, read and not drawn
     needs: str = ""  # what --data-dir must hold; empty where the images come with the package
     levels: tuple[int, ...] = BENCHMARK  # percent
     seed: int = 0
@@ -44,6 +45,7 @@ class Recipe:
 CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "dataset": (lambda v: _is(v, str) and re.fullmatch(r"[a-z0-9][a-z0-9_-]*", v) is not None, "a lower-case name"),
     "noise": (lambda v: _is(v, str), "the name of a noise model"),
+    "splits": (lambda v: v in ("drawn", "official"), "drawn or official"),
     "needs": (lambda v: _is(v, str), "a sentence"),
     "levels": (
         lambda v: _is(v, tuple) and len(v) > 0 and all(_is(p, int) and 0 <= p <= HIGHEST for p in v),

@@ -22,6 +22,7 @@ WHAT = (
     click.option("--dataset", help="Name of a dataset.  [default: shapes]"),
     click.option("--noise", help="Kind of noise: red, blue; `cnlw list noise`."),
     click.option("--level", help="Percent, 0 to 95, or all of the recipe's.  [default: all]"),
+    click.option("--splits", help="official: the published lists of a release, read and not drawn.  [default: drawn]"),
     click.option("--seed", type=int, help="Another seed is another draw.  [default: 0]"),
     click.option("-o", "options", multiple=True, metavar="NAME=VALUE", help="Option of the noise; may come again."),
     click.option("--probe", type=int, help="Images of each class that leave train for a trusted split.  [default: 0]"),
@@ -64,6 +65,7 @@ def read_recipe(recipe: str | None, root: Path, flags: dict[str, Any]) -> "Recip
         for k in (
             "dataset",
             "noise",
+            "splits",
             "seed",
             "probe",
             "verified",

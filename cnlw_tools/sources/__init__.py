@@ -10,6 +10,7 @@ from cnlw_tools.sources.folder import Folder
 from cnlw_tools.sources.food101n import Food101n
 from cnlw_tools.sources.hf import Hf
 from cnlw_tools.sources.imagenet import Imagenet
+from cnlw_tools.sources.mini_imagenet import MiniImagenet
 from cnlw_tools.sources.mnist import Mnist
 from cnlw_tools.sources.shapes import Shapes
 from cnlw_tools.sources.stanford_cars import StanfordCars, StanfordCarsCrop
@@ -29,6 +30,7 @@ SOURCES: Mapping[str, type[Source]] = {
     "stanford_cars": StanfordCars,
     "stanford_cars_crop": StanfordCarsCrop,  # cut out by their boxes
     "imagenet": Imagenet,  # archives or class folders
+    "mini_imagenet": MiniImagenet,  # 100 classes of it, and the release of 2020
     "webvision": WebVision,
     "webvision_mini": WebVisionMini,  # 50 classes of Google's
     "clothing1m": Clothing1m,

@@ -1,6 +1,7 @@
 """What a source of images offers: the table of what there is, and the images one by one."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -8,6 +9,8 @@ import pyarrow as pa
 
 from cnlw_tools import files, tables
 from cnlw_tools.images import Picture
+from cnlw_tools.lookup import pick
+from cnlw_tools.sources.release import Release
 from cnlw_tools.tables import MANIFEST
 
 
@@ -55,6 +58,21 @@ class Local:
     def classes(self) -> tuple[str, ...]:
         """Return the class list that comes with the package."""
         return tables.read_classes(files.root() / "manifests" / self.name / "classes.csv")
+
+    @cached_property
+    def cnlw(self) -> Release:
+        """What the folder holds of the release of 2020."""
+        return Release(self.data_dir, self.name)
+
+    def label_of(self, name: str) -> int:
+        """Return the label of a class by its name or its number, as class folders are called.
+
+        Raises:
+            LookupError: there is no such class
+        """
+        names = self.classes()
+        known = {**{str(i): i for i in range(len(names))}, **{said: i for i, said in enumerate(names)}}
+        return pick(known, name, f"class of {self.name}")
 
     def find(self, *names: str) -> Path:
         """Return the first of these files or folders that is there.

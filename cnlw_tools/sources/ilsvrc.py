@@ -46,17 +46,22 @@ class Validation:
             raise ValueError(f"{self.folder}: nothing says of which class {missing[0]} is: use the official devkit")
         return {name: said[name] for name in names}
 
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """The path of each image, by file name."""
+        return {Path(path).name: path for path in self._paths}
+
     def read(self, name: str) -> bytes:
         """Return one image by its file name.
 
         Raises:
             LookupError: there is none
         """
-        if name not in self.wnids:
+        if name not in self.names:
             raise LookupError(f"{self.folder}: no validation image {name!r}; they are called {PREFIX}00000001.JPEG ...")
         if not self.images.is_dir():
             return self._tar.read(self._tar.members[name])
-        return below(self.images, name if self._flat else f"{self.wnids[name]}/{name}")
+        return below(self.images, self.names[name])
 
     @cached_property
     def _tar(self) -> Tar:

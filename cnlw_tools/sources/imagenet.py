@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cnlw_tools.images import Picture
+from cnlw_tools.images import SUFFIXES, Picture
 from cnlw_tools.sources.archive import Tar
 from cnlw_tools.sources.base import Local, manifest
 from cnlw_tools.sources.ilsvrc import PREFIX, Validation
-from cnlw_tools.sources.paths import SUFFIXES, below
+from cnlw_tools.sources.paths import below
 
 TAR = "ILSVRC2012_img_train.tar"
 

@@ -4,10 +4,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from cnlw_tools.images import Picture
+from cnlw_tools.images import SUFFIXES, Picture
 from cnlw_tools.sources.base import Local
-
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
 
 
 class Files(Local):
