@@ -165,7 +165,9 @@ def food101n(folder: Path) -> Path:
     put(release / "meta/verified_val.tsv", head + f"{keys[3]}\t0\n{keys[4]}\t1\n{keys[9]}\t1\n")
     put(folder / "food-101/meta/test.txt", "apple_pie/101\nwaffles/202\n")
     paths = [*(release / "images" / key for key in keys)]
-    for i, path in enumerate([*paths, *(folder / f"food-101/images/{k}.jpg" for k in ("apple_pie/101", "waffles/202"))]):
+    for i, path in enumerate(
+        [*paths, *(folder / f"food-101/images/{k}.jpg" for k in ("apple_pie/101", "waffles/202"))]
+    ):
         put(path, jpeg(i))
     return folder
 
@@ -186,7 +188,9 @@ def parquet(folder: Path, names: tuple[str, ...] | None = ("rose", "tulip", "Ram
 
     label = datasets.ClassLabel(names=list(names)) if names else datasets.Value("int64")
     features = datasets.Features({"image": datasets.Image(), "label": label})
-    for k, (part, n) in enumerate((("train-00000-of-00002", 10), ("train-00001-of-00002", 6), ("test-00000-of-00001", 5))):
+    for k, (part, n) in enumerate(
+        (("train-00000-of-00002", 10), ("train-00001-of-00002", 6), ("test-00000-of-00001", 5))
+    ):
         rows = [{"image": {"bytes": jpeg(100 * k + i), "path": None}, "label": i % 3} for i in range(n)]
         table = pa.Table.from_pylist(rows).cast(features.arrow_schema)
         (folder / "data").mkdir(exist_ok=True)

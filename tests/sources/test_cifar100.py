@@ -18,9 +18,7 @@ def test_labels(lay_out):
     assert fine["image_id"].to_pylist() == [f"test-{i:05d}" for i in range(5)] == coarse["image_id"].to_pylist()
     assert fine["label"].to_pylist() == raw["fine_labels"] == coarse["fine_label"].to_pylist()
     assert coarse["label"].to_pylist() == raw["coarse_labels"] == fine["coarse_label"].to_pylist()
-    assert np.array_equal(
-        Cifar100(folder).read("test-00002"), raw["data"][2].reshape(3, 32, 32).transpose(1, 2, 0)
-    )
+    assert np.array_equal(Cifar100(folder).read("test-00002"), raw["data"][2].reshape(3, 32, 32).transpose(1, 2, 0))
 
 
 def test_the_class_lists_agree_with_the_superclasses_of_asymmetric_noise(lay_out):

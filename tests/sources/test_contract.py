@@ -55,7 +55,16 @@ def test_no_such_image(name, lay_out):
     (folder.parent / "secret.jpg").write_bytes(b"secret")
     source = SOURCES[name](folder)
 
-    for image_id in ("", "nothing", "train-99999", "train--1", "../secret.jpg", "/etc/passwd", "a\0b", "ILSVRC2012_val_1"):
+    for image_id in (
+        "",
+        "nothing",
+        "train-99999",
+        "train--1",
+        "../secret.jpg",
+        "/etc/passwd",
+        "a\0b",
+        "ILSVRC2012_val_1",
+    ):
         with pytest.raises((LookupError, OSError), match="of mine|ILSVRC") as caught:
             source.read(image_id)
         assert not isinstance(caught.value, (KeyError, IndexError))
@@ -74,7 +83,10 @@ def test_no_data(name, tmp_path):
         SOURCES[name](tmp_path / "empty").manifest()
 
 
-@pytest.mark.parametrize("name", ["cifar100", "stanford_cars_crop", "imagenet", "webvision_mini", "hf"])
+FAMILIES = ["imagenet", *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES if name != "imagenet")]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
 def test_build_and_validate(name, lay_out, tmp_path):
     """Of each family of layouts a set of images becomes a benchmark that proves itself against its source."""
     folder, out = lay_out(name), tmp_path / "out"

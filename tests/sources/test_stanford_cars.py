@@ -44,9 +44,7 @@ def test_torchvision(lay_out, tmp_path):
 def test_older_annotations(tmp_path, recorder, picture, putter):
     """`cars_annos.mat` says folder and split itself."""
     box = {"bbox_x1": 2, "bbox_y1": 1, "bbox_x2": 9, "bbox_y2": 8}
-    rows = [
-        {"relative_im_path": f"car_ims/{i:06d}.jpg", **box, "class": 196 - i, "test": i % 2} for i in range(4)
-    ]
+    rows = [{"relative_im_path": f"car_ims/{i:06d}.jpg", **box, "class": 196 - i, "test": i % 2} for i in range(4)]
     savemat(tmp_path / "cars_annos.mat", {"annotations": recorder(rows)})
     for i, row in enumerate(rows):
         putter(tmp_path / row["relative_im_path"], picture(i))
@@ -84,7 +82,9 @@ def test_a_box_outside(lay_out, recorder):
 
 def test_parquet(lay_out):
     """In Parquet files classes meet by name, whatever their order and signs."""
-    folder = lay_out("hf", names=("smart fortwo Convertible 2012", "Ram C-V Cargo Van Minivan 2012", "Acura RL Sedan 2012"))
+    folder = lay_out(
+        "hf", names=("smart fortwo Convertible 2012", "Ram C-V Cargo Van Minivan 2012", "Acura RL Sedan 2012")
+    )
     names = StanfordCars(folder).classes()
     found = facts(StanfordCars(folder))
 
@@ -110,7 +110,9 @@ def test_missing_images(lay_out):
     folder = lay_out("stanford_cars")
     (folder / "cars_test/00002.jpg").unlink()
 
-    with pytest.raises(FileNotFoundError, match=r"1 of the 16 images of the annotations .*, such as cars_test/00002.jpg"):
+    with pytest.raises(
+        FileNotFoundError, match=r"1 of the 16 images of the annotations .*, such as cars_test/00002.jpg"
+    ):
         StanfordCars(folder).manifest()
 
 
