@@ -35,10 +35,10 @@ def _datasets(root: Path) -> list[tuple[str, str]]:
     found = []
     for name in sorted({*dataset.names(root), *SOURCES}):
         listed = root / "manifests" / name / "classes.csv"
-        classes = f"{len(tables.read_classes(listed)):4} classes" if listed.is_file() else "its own classes"
+        classes = len(tables.read_classes(listed)) if listed.is_file() else "own"
         source = SOURCES.get(dataset.source(name, root))
         images = "no source yet" if source is None else source.needs or "nothing: images come with the package"
-        found.append((name, f"{classes:15}   --data-dir: {images}"))
+        found.append((name, f"{classes:>4} classes   --data-dir: {images}"))
     return found
 
 

@@ -8,7 +8,7 @@ import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
@@ -46,11 +46,15 @@ class Plain(pickle.Unpickler):
 
     ALLOWED = frozenset({"_reconstruct", "ndarray", "dtype", "encode"})
 
+    def __init__(self, file: BinaryIO, title: str) -> None:
+        super().__init__(file, encoding="latin1")
+        self.title = title
+
     def find_class(self, module: str, name: str) -> Any:
         """Return one of the few names that an array needs."""
         if name in self.ALLOWED and module.split(".")[0] in {"numpy", "_codecs"}:
             return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no batch of CIFAR needs")
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no {self.title} batch needs")
 
 
 class Cifar10(Arrays):
@@ -88,7 +92,7 @@ def read_batch(path: Path, pack: Pack = CIFAR10) -> Part:
         raise FileNotFoundError(f"{path}: the file is missing: {remedy}")
     try:
         with path.open("rb") as file:
-            raw = Plain(file, encoding="latin1").load()
+            raw = Plain(file, pack.title).load()
         pixels, numbers = np.asarray(raw["data"]), {key: np.asarray(raw[key]) for key in pack.labels}
     except UNREADABLE as error:
         why = " ".join(str(error).split())

@@ -84,7 +84,7 @@ class Hf(Local):
         data = self._last[1][int(number) - ends[at] + chunk.rows].as_py()
         if not data:
             raise ValueError(
-                f"{chunk.path}: row {number} of {part} holds no image, maybe a path to one: store its bytes"
+                f"{chunk.path}: row {int(number)} of {part} holds no image, maybe a path to one: store its bytes"
             )
         return bytes(data)
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from cnlw_tools.images import SUFFIXES, Picture
 from cnlw_tools.sources.base import Local
@@ -33,8 +33,7 @@ def below(folder: Path, path: str) -> bytes:
 
 def inside(path: str) -> bool:
     """Does the path stay below whatever folder it is joined to?"""
-    pure = PurePosixPath(path)
-    return bool(pure.parts) and not pure.is_absolute() and ".." not in pure.parts and not {"\\", "\0"} & set(path)
+    return bool(path) and path[0] != "/" and ".." not in path.split("/") and "\\" not in path and "\0" not in path
 
 
 def present(folder: Path, paths: Sequence[str], where: Path | str) -> None:

@@ -77,6 +77,7 @@ class StanfordCarsCrop(StanfordCars):
     """The same, cut out by the boxes of the devkit."""
 
     name = "stanford_cars_crop"
+    needs = f"cars_train/, cars_test/ and the devkit with {TEST}, or car_ims/ and {ALL}"
 
     def __init__(self, data_dir: Path | None) -> None:
         super().__init__(data_dir)
