@@ -27,6 +27,7 @@ class Recipe:
     levels: tuple[int, ...] = BENCHMARK  # percent
     seed: int = 0
     nested: bool = True  # false: every level draws anew, as the papers did
+    per_class: int = 0  # images of each class that are looked at, the others are not there; 0: all. No config names it
     probe: int = 0  # images of each class that leave train for a trusted split
     verified: int = 0  # images of each class that leave train for a split of noisy labels known to be right or wrong
     longtail: float = 1  # times that the first class is larger than the last, after thinning
@@ -53,6 +54,7 @@ CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "seed": (lambda v: _is(v, int) and 0 <= v < 1 << 63, "a whole number from 0 on"),
     "nested": (lambda v: _is(v, bool), "true or false"),
+    "per_class": (lambda v: _is(v, int) and v >= 0, "images of each class, a whole number from 0 on"),
     "probe": (lambda v: _is(v, int) and v >= 0, "images of each class, a whole number from 0 on"),
     "verified": (lambda v: _is(v, int) and v >= 0, "images of each class, a whole number from 0 on"),
     "longtail": (lambda v: _is(v, int | float) and 1 <= v < 1e9, "a ratio from 1 on"),

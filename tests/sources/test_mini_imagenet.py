@@ -9,18 +9,20 @@ import shutil
 import tarfile
 from io import BytesIO
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
 from datasets import get_dataset_config_names, load_dataset
 from PIL import Image
 
-from cnlw_tools import files, record
+from cnlw_tools import dataset, files, record
 from cnlw_tools.build import build, gather
 from cnlw_tools.checks import gather as look
 from cnlw_tools.checks import validate
 from cnlw_tools.recipe import make
 from cnlw_tools.sources import SOURCES
+from cnlw_tools.sources.adopt import adopt_release
 
 WNIDS = {"n01704323": 0, "n04515003": 1, "n02101006": 2, "n01440764": None}  # the last one is not Mini-ImageNet's
 EACH, TAKEN = 12, (1, 2, 5, 9, 10, 12)  # images of a class archive, and which of them the lists name
@@ -51,7 +53,7 @@ def nth(wnid: str, k: int) -> bytes:
 
 
 def hash_of(name: str) -> int:
-    return int.from_bytes(name.encode(), "little") % (1 << 62)
+    return crc32(name.encode())
 
 
 def lists() -> dict[str, list[str]]:
@@ -303,3 +305,40 @@ def test_noise_may_be_drawn_too(manual, tmp_path):
     assert len(rows) == 18
     assert len(web) == 3
     assert {*web} <= {"w0a", "w1a", "w1b", "two"}
+
+
+def test_importing_the_release(manual, tmp_path):
+    """The tables of the release lie where those of a dataset do, and a build takes them from there; twice is once."""
+    release = manual / "dataset_no_images"
+    for _ in range(2):
+        (found,) = adopt_release(release, tmp_path)
+    other = tmp_path / "other" / "dataset_no_images"
+    shutil.copytree(release, other)
+    (other / "mini-imagenet-annotations.json").write_text(json.dumps({"data": ANNOTATIONS[:2]}))
+
+    assert len(found.web) == len(found.votes) == 7
+    read = dataset.load("mini_imagenet", tmp_path)
+    assert read.classes == found.classes
+    assert {name: read.digests[name] for name in ("web", "votes", "official")} == {
+        name: found.digests[name] for name in ("web", "votes", "official")
+    }
+    said = make({"dataset": "mini_imagenet", "noise": "red", "splits": "official", "levels": [20]}, "x")
+    build(said, tmp_path, manual, tmp_path / "out", 1)
+    assert record.load(tmp_path / "out").configs["red_20"].rows == {"train": 24, "validation": 6}
+    with pytest.raises(ValueError, match="other candidates lie there: give another --root"):
+        adopt_release(other, tmp_path)
+    with pytest.raises(ValueError, match="no release here"):
+        adopt_release(tmp_path / "annotations", tmp_path / "new")
+
+
+def test_a_smaller_benchmark(manual, tmp_path):
+    """At most so many images of each class are there, the same at every level."""
+    said = {"dataset": "mini_imagenet", "noise": "blue", "levels": [0, 50], "per_class": 4}
+    build(make(said, "here"), files.root(), manual, tmp_path / "out", 1)
+    low, high = (
+        load_dataset(str(tmp_path / "out"), c, split="train", cache_dir=tmp_path) for c in ("blue_00", "blue_50")
+    )
+
+    assert np.bincount(low["label"]).tolist() == [4, 4, 4]
+    assert {*low["image_id"]} == {*high["image_id"]}
+    assert [] == errors(tmp_path / "out", manual)
