@@ -47,7 +47,7 @@ def test_an_archive_within_that_lost_its_end(path, packer):
     inner = packer({"c_1.JPEG": b"one"})[:1024]  # head and block, no end mark
     path.write_bytes(packer({"c.tar": inner, "z": b"last"}))
 
-    with pytest.raises(ValueError, match="a.tar: (damaged or cut off|cut off)"):
+    with pytest.raises(ValueError, match=r"a.tar: (damaged or cut off|cut off)"):
         Tar(path).inner("c.tar")
 
 
@@ -55,7 +55,7 @@ def test_two_members_of_one_name(path, packer):
     """A name stands for one image."""
     path.write_bytes(packer({"a/x.JPEG": b"1", "b/x.JPEG": b"2"}))
 
-    with pytest.raises(ValueError, match="two members are called x.JPEG"):
+    with pytest.raises(ValueError, match=r"two members are called x.JPEG"):
         Tar(path).members  # noqa: B018
 
 

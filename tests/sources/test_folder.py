@@ -126,5 +126,5 @@ def test_no_csv(lay_out):
     """A file of another kind is refused in a sentence."""
     path = lay_out("folder") / "train/rose/0.jpg"
 
-    with pytest.raises(ValueError, match="0.jpg: (no csv in UTF-8|row 0: there is no path)"):
+    with pytest.raises(ValueError, match=r"0.jpg: (no csv in UTF-8|row 0: there is no path)"):
         Folder(path).manifest()
