@@ -61,7 +61,10 @@ def gather(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
     if found and found.base is not None:
         return found
     source = _source(name, recipe, data_dir)
-    return (found or dataset.bare(name, source.classes())).with_base(source.manifest(), str(data_dir))
+    made = dataset.bare(name, source.classes())
+    if found and found.classes != made.classes:
+        raise ValueError(f"{root}: the class list of {name} is not that of its images: `cnlw import {name}` writes it")
+    return (found or made).with_base(source.manifest(), str(data_dir))
 
 
 def build(
