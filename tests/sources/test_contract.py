@@ -3,6 +3,7 @@
 import json
 import pickle
 import shlex
+import sys
 
 import numpy as np
 import pytest
@@ -154,6 +155,19 @@ def test_a_class_list_in_another_order(lay_out, tmp_path):
 
     assert failed.exit_code == 1
     assert "the class list of folder is not that of its images: `cnlw import folder` writes it" in failed.output
+
+
+def test_without_scipy(lay_out, tmp_path, monkeypatch):
+    """Who has not installed it is told in a line what to install."""
+    folder = lay_out("svhn")
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    for name in [name for name in sys.modules if name.startswith("scipy.io")]:
+        monkeypatch.delitem(sys.modules, name)
+
+    failed = CliRunner().invoke(main, ["import", "svhn", str(folder), "--root", str(tmp_path)])
+
+    assert failed.exit_code == 1
+    assert failed.output == "Error: this needs scipy: pip install 'cnlw-tools[sources]'\n"
 
 
 def cnlw(*arguments):
