@@ -73,8 +73,12 @@ def gather(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
     found = dataset.load(name, root) if name in dataset.names(root) or name not in SOURCES else None
     if not found or found.base is None:
         source = _source(name, recipe, data_dir)
-        found = (found or dataset.bare(name, source.classes())).with_base(source.manifest(), str(data_dir))
-        found = _with_release(found, source, recipe)
+        made = dataset.bare(name, source.classes())
+        if found and found.digests["classes"] != made.digests["classes"]:
+            raise ValueError(
+                f"{root}: the class list of {name} is not that of its images: `cnlw import {name}` writes it"
+            )
+        found = _with_release((found or made).with_base(source.manifest(), str(data_dir)), source, recipe)
     return found.with_side(Path(recipe.side)) if recipe.side else found
 
 

@@ -99,7 +99,15 @@ class Dataset:
 
 
 def bare(name: str, classes: tuple[str, ...]) -> Dataset:
-    """Return a dataset of which nothing but the classes is known."""
+    """Return a dataset of which nothing but the classes is known.
+
+    Raises:
+        ValueError: there is no class, or a name comes twice
+    """
+    if len(set(classes)) < len(classes) or not classes:
+        twice = next((c for c in classes if classes.count(c) > 1), None)
+        said = "there is no class" if twice is None else f"two classes are called {twice!r}"
+        raise ValueError(f"{name}: {said}: give each a name of its own")
     return Dataset(name, classes, None, tables.MANIFEST.empty_table(), tables.VOTES.empty_table())
 
 

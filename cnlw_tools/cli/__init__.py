@@ -28,10 +28,10 @@ class Polite(click.Group):
         except BrokenPipeError:
             raise  # whoever read our output has left; click ends quietly
         except ModuleNotFoundError as error:
-            if error.name not in EXTRAS:
+            package = (error.name or "").partition(".")[0]
+            if package not in EXTRAS:
                 raise
-            extra = EXTRAS[error.name]
-            raise click.ClickException(f"this needs {error.name}: pip install 'cnlw-tools[{extra}]'") from error
+            raise click.ClickException(f"this needs {package}: pip install 'cnlw-tools[{EXTRAS[package]}]'") from error
         except (ValueError, LookupError, OSError) as error:
             raise click.ClickException(_sentence(error)) from error
 

@@ -1,5 +1,6 @@
 """``cnlw import``: a copy of some images -> the tables of a dataset."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -36,4 +37,5 @@ def import_(source: str, path: Path, name: str | None, root: Path) -> None:
     counts = pc.value_counts(found.base["split"]).to_pylist() if found.base else []
     rows = ", ".join(f"{count['values']} {count['counts']:,}" for count in counts)
     click.echo(f"{root / 'manifests' / found.name}: {len(found.classes)} classes; {rows}")
-    click.echo(f"cnlw build --dataset {found.name} --root {root} --data-dir {path} --noise blue --level 40")
+    places = shlex.join(["--root", str(root), "--data-dir", str(path)])
+    click.echo(f"cnlw build --dataset {found.name} {places} --noise blue --level 40")

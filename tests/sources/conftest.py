@@ -7,6 +7,7 @@ import struct
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -232,24 +233,6 @@ def lay_out(tmp_path, cifar_maker) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def picture() -> Callable[..., bytes]:
-    """Return what draws a picture by number."""
-    return jpeg
-
-
-@pytest.fixture(scope="session")
-def putter() -> Callable[[Path, bytes | str], None]:
-    """Return what writes a file and the folders above it."""
-    return put
-
-
-@pytest.fixture(scope="session")
-def packer() -> Callable[[dict[str, bytes]], bytes]:
-    """Return what packs a tar archive."""
-    return pack
-
-
-@pytest.fixture(scope="session")
-def recorder() -> Callable[[list[dict[str, object]]], np.ndarray]:
-    """Return what lays rows out as MATLAB keeps them."""
-    return records
+def make() -> SimpleNamespace:
+    """Return what draws a picture by number, puts a file, packs an archive, and lays rows out as MATLAB does."""
+    return SimpleNamespace(picture=jpeg, put=put, pack=pack, records=records)

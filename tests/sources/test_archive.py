@@ -8,11 +8,11 @@ from cnlw_tools.sources.archive import Span, Tar, spans
 
 
 @pytest.fixture
-def path(tmp_path, packer):
+def path(tmp_path, make):
     """An archive that holds a file, a file in a folder, and an archive of two files."""
-    inner = packer({"c_1.JPEG": b"one", "c_2.JPEG": b"x" * 1000})
+    inner = make.pack({"c_1.JPEG": b"one", "c_2.JPEG": b"x" * 1000})
     (tmp_path / "a.tar").write_bytes(
-        packer({"a.JPEG": b"first", "deep/b.JPEG": b"second", "c.tar": inner, "z": b"last"})
+        make.pack({"a.JPEG": b"first", "deep/b.JPEG": b"second", "c.tar": inner, "z": b"last"})
     )
     return tmp_path / "a.tar"
 
@@ -42,20 +42,20 @@ def test_truncated(path):
             spans(path, Span(0, keep))
 
 
-def test_an_archive_within_that_lost_its_end(path, packer):
+def test_an_archive_within_that_lost_its_end(path, make):
     """Its heads do not run on into the archive around it."""
-    inner = packer({"c_1.JPEG": b"one"})[:1024]  # head and block, no end mark
-    path.write_bytes(packer({"c.tar": inner, "z": b"last"}))
+    inner = make.pack({"c_1.JPEG": b"one"})[:1024]  # head and block, no end mark
+    path.write_bytes(make.pack({"c.tar": inner, "z": b"last"}))
 
-    with pytest.raises(ValueError, match="a.tar: (damaged or cut off|cut off)"):
+    with pytest.raises(ValueError, match=r"a.tar: (damaged or cut off|cut off)"):
         Tar(path).inner("c.tar")
 
 
-def test_two_members_of_one_name(path, packer):
+def test_two_members_of_one_name(path, make):
     """A name stands for one image."""
-    path.write_bytes(packer({"a/x.JPEG": b"1", "b/x.JPEG": b"2"}))
+    path.write_bytes(make.pack({"a/x.JPEG": b"1", "b/x.JPEG": b"2"}))
 
-    with pytest.raises(ValueError, match="two members are called x.JPEG"):
+    with pytest.raises(ValueError, match=r"two members are called x.JPEG"):
         Tar(path).members  # noqa: B018
 
 

@@ -8,7 +8,7 @@ from cnlw_tools.sources.clothing1m import Clothing1m
 
 
 def test_splits_and_labels(lay_out):
-    """People's images are in their own split alone, with people's label, and the noisy one beside it where there is one."""
+    """People's images are in their own split alone, with people's label, and the noisy one beside it."""
     source = Clothing1m(lay_out("clothing1m"))
     rows = {row["image_id"]: row for row in source.manifest().to_pylist()}
 

@@ -35,10 +35,10 @@ def test_one_level(lay_out):
         (["valid", "test"], {"train": "train", "valid": "validation", "test": "test"}),
     ],
 )
-def test_names_of_splits(tmp_path, putter, picture, others, expected):
+def test_names_of_splits(tmp_path, make, others, expected):
     """A test set validates where nothing else does."""
     for i, part in enumerate(["train", *others]):
-        putter(tmp_path / part / "a" / "deep" / "x.JPG", picture(i))
+        make.put(tmp_path / part / "a" / "deep" / "x.JPG", make.picture(i))
 
     assert facts(tmp_path) == {f"{part}/a/deep/x.JPG": ("a", split) for part, split in expected.items()}
 
@@ -56,10 +56,10 @@ def test_names_of_splits(tmp_path, putter, picture, others, expected):
         (["train/a/1.jpg", "val/b/2.jpg"], "val/b/2.jpg is of class 'b', of which there is no image to train on"),
     ],
 )
-def test_other_layouts(tmp_path, putter, picture, paths, message):
+def test_other_layouts(tmp_path, make, paths, message):
     """What cannot be told is an error that says how to lay it out."""
     for path in paths:
-        putter(tmp_path / path, picture(0))
+        make.put(tmp_path / path, make.picture(0))
 
     with pytest.raises(ValueError, match=message):
         Folder(tmp_path).manifest()
@@ -126,5 +126,5 @@ def test_no_csv(lay_out):
     """A file of another kind is refused in a sentence."""
     path = lay_out("folder") / "train/rose/0.jpg"
 
-    with pytest.raises(ValueError, match="0.jpg: (no csv in UTF-8|row 0: there is no path)"):
+    with pytest.raises(ValueError, match=r"0.jpg: (no csv in UTF-8|row 0: there is no path)"):
         Folder(path).manifest()

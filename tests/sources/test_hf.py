@@ -90,7 +90,7 @@ def test_an_image_that_is_a_path(tmp_path):
     image = pa.array([{"bytes": None, "path": "a.png"}], pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
     pq.write_table(pa.table({"image": image, "label": [0]}), tmp_path / "train.parquet")
 
-    with pytest.raises(ValueError, match="train.parquet: row 0 of train holds no image"):
+    with pytest.raises(ValueError, match=r"train.parquet: row 0 of train holds no image"):
         Hf(tmp_path).read("train-00000")
 
 

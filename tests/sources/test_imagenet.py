@@ -99,7 +99,7 @@ def test_a_short_list(lay_out):
     folder = lay_out("imagenet")
     with_synsets(folder, ["n01440764"] * 5)
 
-    with pytest.raises(ValueError, match="nothing says of which class ILSVRC2012_val_00000006.JPEG is"):
+    with pytest.raises(ValueError, match=r"nothing says of which class ILSVRC2012_val_00000006.JPEG is"):
         Imagenet(folder).manifest()
 
 

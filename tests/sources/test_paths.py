@@ -35,10 +35,10 @@ def test_below(tmp_path):
         below(tmp_path, "../a.jpg")
 
 
-def test_pictures(tmp_path, putter):
+def test_pictures(tmp_path, make):
     """Images are told by how their names end, in sorted order; what is hidden is not seen, links to folders are."""
     for path in ("b/2.PNG", "b/1.jpeg", "a.txt", ".git/x.png", "b/.x.png", "c.webp"):
-        putter(tmp_path / "real" / path, b"")
+        make.put(tmp_path / "real" / path, b"")
     (tmp_path / "link").mkdir()
     (tmp_path / "link/to").symlink_to(tmp_path / "real")
 

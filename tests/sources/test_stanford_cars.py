@@ -41,13 +41,13 @@ def test_torchvision(lay_out, tmp_path):
     assert StanfordCars(tmp_path).read("cars_test/00001.jpg")
 
 
-def test_older_annotations(tmp_path, recorder, picture, putter):
+def test_older_annotations(tmp_path, make):
     """`cars_annos.mat` says folder and split itself."""
     box = {"bbox_x1": 2, "bbox_y1": 1, "bbox_x2": 9, "bbox_y2": 8}
     rows = [{"relative_im_path": f"car_ims/{i:06d}.jpg", **box, "class": 196 - i, "test": i % 2} for i in range(4)]
-    savemat(tmp_path / "cars_annos.mat", {"annotations": recorder(rows)})
+    savemat(tmp_path / "cars_annos.mat", {"annotations": make.records(rows)})
     for i, row in enumerate(rows):
-        putter(tmp_path / row["relative_im_path"], picture(i))
+        make.put(tmp_path / row["relative_im_path"], make.picture(i))
 
     assert facts(StanfordCars(tmp_path)) == [
         (f"car_ims/{i:06d}.jpg", 195 - i, ("train", "validation")[i % 2]) for i in range(4)
@@ -63,7 +63,7 @@ def test_crop(lay_out):
     assert np.array_equal(StanfordCarsCrop(folder).read("cars_train/00003.jpg"), whole[:16, :10])
 
 
-def test_a_box_outside(lay_out, recorder):
+def test_a_box_outside(lay_out, make):
     """A box that reaches out is cut; one that lies outside is an error."""
     folder = lay_out("stanford_cars")
     boxes = [(15, 10, 99, 99), (50, 1, 60, 10)]
@@ -72,7 +72,7 @@ def test_a_box_outside(lay_out, recorder):
         | {"class": 1, "fname": f"{i + 1:05d}.jpg"}
         for i, box in enumerate(boxes)
     ]
-    savemat(folder / "devkit" / TRAIN, {"annotations": recorder(rows)})
+    savemat(folder / "devkit" / TRAIN, {"annotations": make.records(rows)})
     source = StanfordCarsCrop(folder)
 
     assert source.read("cars_train/00001.jpg").size == (6, 7)

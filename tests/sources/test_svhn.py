@@ -62,5 +62,5 @@ def test_truncated(lay_out):
 
     for keep in range(0, len(data), 500):
         path.write_bytes(data[:keep])
-        with pytest.raises(ValueError, match="test_32x32.mat: "):
+        with pytest.raises(ValueError, match=r"test_32x32.mat: "):
             Svhn(path.parent).load("test")

@@ -46,7 +46,7 @@ def test_damaged_list(lay_out, line):
     path = folder / "info/train_filelist_google.txt"
     path.write_text(path.read_text() + line)
 
-    with pytest.raises(ValueError, match="train_filelist_google.txt: row 15: .* a label from 0 to 59"):
+    with pytest.raises(ValueError, match=r"train_filelist_google.txt: row 15: .* a label from 0 to 59"):
         WebVisionMini(folder).manifest()
 
 
@@ -55,7 +55,7 @@ def test_one_image_under_two_labels(lay_out):
     path = lay_out("webvision") / "info/val_filelist.txt"
     path.write_text(path.read_text() + "val000001.jpg 4\n")
 
-    with pytest.raises(ValueError, match="row 5: 'val000001.jpg' has two labels"):
+    with pytest.raises(ValueError, match=r"row 5: 'val000001.jpg' has two labels"):
         WebVision(path.parents[1]).manifest()
 
 
