@@ -70,7 +70,7 @@ class MiniImagenet(Local):
             ValueError: its class is incomplete
         """
         if image_id.startswith(PREFIX) and self.validation:
-            return self.validation.read(self._validation_files[image_id])
+            return self.validation.read(self._validation_files.get(image_id, image_id))
         parts = ID.fullmatch(image_id)
         if parts is None or self.train is None:
             return self.cnlw.read(image_id)

@@ -16,6 +16,8 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from tests.sources.released import mini_imagenet
+
 WNIDS = ("n01440764", "n01443537", "n02012849")
 CARS = ("AM General Hummer SUV 2000", "Acura RL Sedan 2012", "Ram C/V Cargo Van Minivan 2012")
 
@@ -208,6 +210,7 @@ LAYOUTS = {
     "stanford_cars": stanford_cars,
     "stanford_cars_crop": stanford_cars,
     "imagenet": imagenet,
+    "mini_imagenet": mini_imagenet,
     "webvision": webvision,
     "webvision_mini": webvision,
     "clothing1m": clothing1m,
