@@ -31,9 +31,22 @@ from cnlw_tools.recipe import Recipe, config_name
 from cnlw_tools.record import CARD, Config, Record, load
 from cnlw_tools.shards import Job, Tell
 from cnlw_tools.sources import SOURCES, Source
+from cnlw_tools.sources.base import Local
 
 # what decides a plan
-DRAWN = ("dataset", "noise", "seed", "nested", "probe", "verified", "longtail", "min_votes", "options")
+DRAWN = (
+    "dataset",
+    "noise",
+    "splits",
+    "seed",
+    "nested",
+    "per_class",
+    "probe",
+    "verified",
+    "longtail",
+    "min_votes",
+    "options",
+)
 Parts = list[tuple[str, segments.Segment]]  # split and segment
 
 
@@ -49,16 +62,23 @@ class Summary:
 
 
 def gather(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
-    """Return the dataset of a recipe, its base manifest from its folder or made from the user's copy.
+    """Return the dataset of a recipe, its classes and base manifest from its folder or made from the user's copy.
 
     Raises:
         LookupError: unknown dataset
         ValueError: there is neither a base manifest nor a source to make it, or the tables are wrong
         OSError: the data are not where they should be
     """
-    found = dataset.load(recipe.dataset, root)
-    if found.base is None:
-        found = found.with_base(_source(recipe, data_dir).manifest(), str(data_dir))
+    name = recipe.dataset
+    found = dataset.load(name, root) if name in dataset.names(root) or name not in SOURCES else None
+    if not found or found.base is None:
+        source = _source(name, recipe, data_dir)
+        made = dataset.bare(name, source.classes())
+        if found and found.digests["classes"] != made.digests["classes"]:
+            raise ValueError(
+                f"{root}: the class list of {name} is not that of its images: `cnlw import {name}` writes it"
+            )
+        found = _with_release((found or made).with_base(source.manifest(), str(data_dir)), source, recipe)
     return found.with_side(Path(recipe.side)) if recipe.side else found
 
 
@@ -79,10 +99,10 @@ def build(
         ValueError, LookupError, OSError: with value, place and remedy; what stood before stands as it was
     """
     begun = time.monotonic()
-    _source(recipe, data_dir)
     found = gather(recipe, root, data_dir)
+    _source(found.source, recipe, data_dir)
     plans = {}
-    asked = levels(recipe)
+    asked = levels(recipe, found)
     for i, level in enumerate(asked):
         plans[config(recipe, level)] = plan(recipe, found, level)
         tell("plans", i + 1, len(asked))
@@ -91,7 +111,7 @@ def build(
         record = _agree(folder, _standing(folder, recipe, how), found, plans)
         same = bool(record.configs) or _written(found, folder / "tables")
         dataset.write(found, folder / "tables", anew=False)
-        job = Job(folder / "data", recipe.dataset, data_dir, how, found.classes)
+        job = Job(folder / "data", found.source, data_dir, how, found.classes)
         cut = {name: list(segments.cut(p, how, recipe.layout)) for name, p in plans.items()}
         wanted = {file: rows for parts in cut.values() for _, s in parts for file, rows in s.files().items()}
         shunned = _tidied(job.folder, record, set(wanted) if same else set())
@@ -141,12 +161,23 @@ def config(recipe: Recipe, level: int | None) -> str:
     return config_name(recipe, level, noise.options, noise.named)
 
 
-def _source(recipe: Recipe, data_dir: Path | None) -> Source:
-    if recipe.dataset not in SOURCES:
+def _with_release(found: Dataset, source: Source, recipe: Recipe) -> Dataset:
+    """Return the dataset with what the user's copy holds of the release of 2020, where the dataset has no own."""
+    if not isinstance(source, Local):
+        return found
+    candidates, where = None if len(found.web) else source.cnlw.candidates(), str(source.data_dir)
+    if candidates is not None:
+        found = found.with_web(*candidates, where)
+    if recipe.splits == "official" and found.official is None:
+        found = found.with_official(source.cnlw.official(source.label_of), where)
+    return found
+
+
+def _source(name: str, recipe: Recipe, data_dir: Path | None) -> Source:
+    if name not in SOURCES:
         wants = f"; it wants {recipe.needs}" if recipe.needs else ""
-        known = ", ".join(SOURCES)
-        raise ValueError(f"{recipe.dataset}: no source reads its images yet{wants}. There are sources for {known}")
-    return SOURCES[recipe.dataset](data_dir)
+        raise ValueError(f"{name}: no source reads its images yet{wants}. There are sources for {', '.join(SOURCES)}")
+    return SOURCES[name](data_dir)
 
 
 def _tidied(data: Path, record: Record, useful: set[str]) -> set[str]:
@@ -219,6 +250,7 @@ def _config(table: pa.Table, parts: Parts) -> Config:
         rows={count["values"]: count["counts"] for count in split_counts},
         rate=found.rate,
         expected=made["rate"],
+        changed=made.get("changed"),
         kept=_range(found.matrix),
         expected_kept=_range(expected),
         segments={split: sorted(found) for split, found in names.items()},

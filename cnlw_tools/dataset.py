@@ -1,10 +1,11 @@
 """A dataset is four tables in two folders, and maybe a fifth; this is where they are found and checked.
 
-    manifests/<name>/classes.csv     label, name
+    manifests/<name>/classes.csv     label, name; absent where the source knows them
     manifests/<name>/base.parquet    the clean images; absent where the source makes it from the user's copy
     manifests/<name>/web.parquet     the web's candidates; optional
     annotations/<name>/votes.parquet what people said of them; optional
     annotations/<name>/side.parquet  per-image data that some noise asks for, sides.py; optional
+    annotations/<name>/official.parquet  published splits, image by image; optional
 
 A build keeps the same four in its own ``tables/``.
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from cnlw_tools import columns, reading, sides, tables
 from cnlw_tools.lookup import suggest
@@ -31,6 +33,7 @@ class Dataset:
     web: pa.Table
     votes: pa.Table
     side: pa.Table | None = None
+    official: pa.Table | None = None
     _pools: dict[int, pa.Table] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -38,7 +41,13 @@ class Dataset:
         """Identify every table by its rows."""
         classes = pa.table({"name": pa.array(self.classes, pa.string())})
         found = {"classes": classes, "base": self.base, "web": self.web, "votes": self.votes, "side": self.side}
+        found |= {"official": self.official}
         return {name: columns.digest(table) for name, table in found.items() if table is not None}
+
+    @property
+    def source(self) -> str:
+        """Say which source reads its images: the one of its name, unless its base manifest names another."""
+        return str(tables.metadata(self.base).get("source", self.name)) if self.base is not None else self.name
 
     def pool(self, min_votes: int) -> pa.Table:
         """Return the candidates that people judged wrong: what red noise may use."""
@@ -56,6 +65,26 @@ class Dataset:
         _apart(checked, self.web, source)
         return replace(self, base=checked)
 
+    def with_web(self, web: pa.Table, votes: pa.Table, source: str) -> "Dataset":
+        """Return the dataset with candidates that a source found, and what was said of them.
+
+        Raises:
+            ValueError: they are no such tables, or a candidate is an image of the base manifest
+        """
+        web = tables.check_manifest(web, source, len(self.classes), web=True)
+        votes = tables.check_votes(votes, source, web)
+        if self.base is not None:
+            _apart(self.base, web, source)
+        return replace(self, web=web, votes=votes)
+
+    def with_official(self, official: pa.Table, source: str) -> "Dataset":
+        """Return the dataset with published splits.
+
+        Raises:
+            ValueError: they are none; see tables.check_official
+        """
+        return replace(self, official=tables.check_official(official, source, len(self.classes)))
+
     def with_side(self, path: Path) -> "Dataset":
         """Return the dataset with the per-image data of a file; rows of an array are the training images in id order.
 
@@ -69,9 +98,28 @@ class Dataset:
         return replace(self, side=sides.read(path, train.take(pc.sort_indices(train))))
 
 
+def bare(name: str, classes: tuple[str, ...]) -> Dataset:
+    """Return a dataset of which nothing but the classes is known.
+
+    Raises:
+        ValueError: there is no class, or a name comes twice
+    """
+    if len(set(classes)) < len(classes) or not classes:
+        twice = next((c for c in classes if classes.count(c) > 1), None)
+        said = "there is no class" if twice is None else f"two classes are called {twice!r}"
+        raise ValueError(f"{name}: {said}: give each a name of its own")
+    return Dataset(name, classes, None, tables.MANIFEST.empty_table(), tables.VOTES.empty_table())
+
+
 def names(root: Path) -> list[str]:
     """Return the names of the datasets that lie under a root."""
     return sorted(p.parent.name for p in root.glob("manifests/*/classes.csv"))
+
+
+def source(name: str, root: Path) -> str:
+    """Say which source reads a dataset's images, without reading its tables."""
+    path = root / "manifests" / name / "base.parquet"
+    return str(tables.metadata(pq.read_schema(path).empty_table()).get("source", name)) if path.is_file() else name
 
 
 def load(name: str, root: Path) -> Dataset:
@@ -104,7 +152,9 @@ def read(name: str, manifests: Path, annotations: Path) -> Dataset:
     side = annotations / "side.parquet"
     if clean is not None:
         _apart(clean, candidates, str(web))
-    return Dataset(name, classes, clean, candidates, said, sides.read(side) if _there(side) else None)
+    lists = annotations / "official.parquet"
+    official = tables.read_official(lists, count) if _there(lists) else None
+    return Dataset(name, classes, clean, candidates, said, sides.read(side) if _there(side) else None, official)
 
 
 def _apart(base: pa.Table, web: pa.Table, where: str) -> None:
@@ -127,6 +177,7 @@ def write(dataset: Dataset, folder: Path, anew: bool = True) -> None:
     if anew or not (folder / "classes.csv").exists():
         tables.write_csv(pa.table({"label": labels, "name": list(dataset.classes)}), folder / "classes.csv")
     found = {"base": dataset.base, "web": dataset.web, "votes": dataset.votes, "side": dataset.side}
+    found |= {"official": dataset.official}
     for name, table in found.items():
         path = folder / f"{name}.parquet"
         if table is not None and len(table) and (anew or not path.exists()):

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 Picture = bytes | Image.Image  # an encoded file as it came, or pixels where the source holds pixels
+# endings of image files
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
 GREY = (127, 127, 127)  # what `pad` pads with
 
 

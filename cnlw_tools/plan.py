@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools import __version__, columns, dice, sides, tables
+from cnlw_tools import __version__, columns, dice, official, sides, tables
 from cnlw_tools.dataset import Dataset
 from cnlw_tools.lookup import pick, suggest
 from cnlw_tools.noise import NOISE, Draw, Expected, Items, NoiseModel, TooFewImages
@@ -24,15 +24,17 @@ from cnlw_tools.slots import choose, deal
 from cnlw_tools.tables import PLAN
 
 
-def levels(recipe: Recipe) -> tuple[int | None, ...]:
+def levels(recipe: Recipe, dataset: Dataset) -> tuple[int | None, ...]:
     """Return the levels that a recipe asks for; (None,) of noise that has none.
+
+    Of published splits, "all" are the ones that there are.
 
     Raises:
         LookupError: unknown noise
         ValueError: levels for noise that has none
     """
     if pick(NOISE, recipe.noise, "noise").levelled:
-        return recipe.levels
+        return official.levels(recipe, dataset) if recipe.splits == "official" else recipe.levels
     if recipe.levels != BENCHMARK:
         asked = ", ".join(map(str, recipe.levels))
         raise ValueError(f"{recipe.noise} noise has no level, its options say how much: leave out level {asked}")
@@ -56,6 +58,8 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
     """
     noise = pick(NOISE, recipe.noise, "noise")
     percent = _percent(noise, recipe, level)
+    if recipe.splits == "official":
+        return _published(recipe, dataset, percent)
     chosen = options(noise, recipe)
     seed = _seed(recipe, level)
     noisy, kept = choose(recipe, dataset)
@@ -70,7 +74,22 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
         except TooFewImages as few:
             raise ValueError(_too_few(few, split, percent, recipe, dataset)) from few
         rows.append(_joined(slots, pools[split], draw, victims(base), split))
-    expected = promise(recipe, dataset, level)["train"]
+    table = pa.concat_tables([*rows, _kept(kept, recipe.seed)])
+    return _said(table, recipe, dataset, level, chosen, promise(recipe, dataset, level)["train"])
+
+
+def _published(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
+    """Return a published split as a plan, and the validation images behind it."""
+    read = official.read(recipe, dataset, level)
+    table = pa.concat_tables([read.rows, _kept(read.kept, recipe.seed)])
+    said = _said(table, recipe, dataset, level, {}, realised(table, len(dataset.classes)))
+    return tables.with_metadata(said, {**tables.metadata(said), "ends": {"train": read.ends}, "changed": read.changed})
+
+
+def _said(
+    table: pa.Table, recipe: Recipe, dataset: Dataset, level: int | None, chosen: dict[str, Any], expected: Expected
+) -> pa.Table:
+    """Return a plan that says how it was made, and what rate and matrix to expect."""
     made = {
         "recipe": {k: v for k, v in asdict(recipe).items() if k != "side"} | {"options": chosen},
         "level": level,
@@ -80,11 +99,17 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
         "foreign": expected.foreign,
         "matrix": columns.pack(expected.matrix),
     }
-    return tables.with_metadata(pa.concat_tables([*rows, _kept(kept, recipe.seed)]), made)
+    return tables.with_metadata(table, made)
 
 
 def promise(recipe: Recipe, dataset: Dataset, level: int | None) -> dict[str, Expected]:
-    """Return what the noise model promises of each split that it falls on, before anything is drawn."""
+    """Return what the noise model promises of each split that it falls on, before anything is drawn.
+
+    Of published splits, what they hold: nobody promised more.
+    """
+    if recipe.splits == "official":
+        found = realised(plan(recipe, dataset, level), len(dataset.classes))
+        return {"train": found._replace(nested=False)}
     noise = pick(NOISE, recipe.noise, "noise")
     chosen, percent = options(noise, recipe), _percent(noise, recipe, level)
     noisy = choose(recipe, dataset).noisy

@@ -22,10 +22,12 @@ class Recipe:
 
     dataset: str
     noise: str
+    splits: str = "drawn"  # or official: the published lists of a release, read and not drawn
     needs: str = ""  # what --data-dir must hold; empty where the images come with the package
     levels: tuple[int, ...] = BENCHMARK  # percent
     seed: int = 0
     nested: bool = True  # false: every level draws anew, as the papers did
+    per_class: int = 0  # images of each class that are looked at, the others are not there; 0: all. No config names it
     probe: int = 0  # images of each class that leave train for a trusted split
     verified: int = 0  # images of each class that leave train for a split of noisy labels known to be right or wrong
     longtail: float = 1  # times that the first class is larger than the last, after thinning
@@ -44,6 +46,7 @@ class Recipe:
 CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "dataset": (lambda v: _is(v, str) and re.fullmatch(r"[a-z0-9][a-z0-9_-]*", v) is not None, "a lower-case name"),
     "noise": (lambda v: _is(v, str), "the name of a noise model"),
+    "splits": (lambda v: v in ("drawn", "official"), "drawn or official"),
     "needs": (lambda v: _is(v, str), "a sentence"),
     "levels": (
         lambda v: _is(v, tuple) and len(v) > 0 and all(_is(p, int) and 0 <= p <= HIGHEST for p in v),
@@ -51,6 +54,7 @@ CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "seed": (lambda v: _is(v, int) and 0 <= v < 1 << 63, "a whole number from 0 on"),
     "nested": (lambda v: _is(v, bool), "true or false"),
+    "per_class": (lambda v: _is(v, int) and v >= 0, "images of each class, a whole number from 0 on"),
     "probe": (lambda v: _is(v, int) and v >= 0, "images of each class, a whole number from 0 on"),
     "verified": (lambda v: _is(v, int) and v >= 0, "images of each class, a whole number from 0 on"),
     "longtail": (lambda v: _is(v, int | float) and 1 <= v < 1e9, "a ratio from 1 on"),

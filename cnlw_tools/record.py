@@ -31,6 +31,7 @@ class Config:
     kept: list[float]  # smallest and largest share, over classes, of given labels that are true where the image stayed
     expected_kept: list[float]  # the same of the promised matrix
     segments: dict[str, list[str]]  # split -> names of the segments in data/
+    changed: float | None = None  # of published splits: share of rows that stand otherwise, or not at all, in level 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,11 +54,11 @@ def cut(plan: pa.Table, how: Storage, layout: str = "bands") -> Iterator[tuple[s
         layout: bands, or flat for one segment a split
     """
     level = tables.metadata(plan)["level"]  # none: nothing is nested, so there is nothing to share
-    banded = layout == "bands" and level is not None
+    banded, known = layout == "bands" and level is not None, tables.metadata(plan).get("ends", {})
     for split in pc.unique(plan["split"]).to_pylist():
         rows = plan.filter(pc.equal(plan["split"], split))
         levels = sorted({*BENCHMARK, level, 100}) if split in tables.NOISY and banded else [0, 100]
-        ends = [share(p, len(rows)) for p in levels]
+        ends = known[split] if banded and split in known else [share(p, len(rows)) for p in levels]
         for lo, hi in pairwise(ends):
             if hi > lo:
                 yield split, _segment(rows.slice(lo, hi - lo), how)

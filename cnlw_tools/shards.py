@@ -100,7 +100,7 @@ def write_one(job: Job, shard: Shard) -> tuple[str, int, str]:
     """Write one shard; return its name, how many rows it has, and its sha256."""
     ids = shard.rows["image_id"].to_pylist()
     images = {ids[i]: b"" for i in np.flatnonzero(shard.file < 0)}
-    for image_id in images:
+    for image_id in sorted(images):  # neighbours in an archive are read one after the other
         images[image_id] = _encoded(job, image_id)
     for k, name in enumerate(shard.owner):
         at = np.flatnonzero(shard.file == k)

@@ -1,5 +1,6 @@
-"""Which images noise falls on: those of the split ``train``, parted by three choices of a recipe.
+"""Which images noise falls on: those of the split ``train``, parted by some choices of a recipe.
 
+    per_class = M    at most M images of each class are looked at, at all: a benchmark may be smaller than its source
     probe = P        the first P images of each class leave ``train`` for the split ``probe``, whose labels are true
     verified = V     the last V leave it for the split ``verified``, which noise spoils at the same level, apart
     longtail = r     of the rest, class c of C keeps  n_c r^(-c / (C - 1))  images, rounded half up
@@ -26,6 +27,7 @@ from cnlw_tools.noise.base import ranks
 from cnlw_tools.recipe import Recipe
 
 PARTS, TAIL = 6, 7  # streams of random numbers: who leaves train, and the pool's part for them; who is in the tail
+LOOKED = 20  # who is looked at
 
 
 class Chosen(NamedTuple):
@@ -48,6 +50,8 @@ def choose(recipe: Recipe, dataset: Dataset) -> Chosen:
     train, others = dataset.base.filter(is_train), dataset.base.filter(pc.invert(is_train))
     if not len(train):
         raise ValueError(f"{dataset.name}: no row of the base manifest has split 'train': noise has nothing to fall on")
+    if recipe.per_class:
+        train = train.filter(pa.array(_rank(train, recipe.seed, LOOKED) < recipe.per_class))
     if not recipe.probe + recipe.verified:
         return Chosen({"train": _tail(train, dataset.classes, recipe)}, others)
     if recipe.verified and pc.any(pc.equal(others["split"], "verified")).as_py():

@@ -60,6 +60,14 @@ RUNS = pa.schema(
         pa.field("value", pa.float64()),
     ]
 )
+OFFICIAL = pa.schema(
+    [
+        pa.field("noise", STRING, nullable=False),
+        pa.field("level", pa.int32(), nullable=False),  # percent, as the list's name says
+        pa.field("image_id", STRING, nullable=False),
+        pa.field("label", pa.int32(), nullable=False),
+    ]
+)
 CLASSES = pa.schema([pa.field("label", pa.int32(), nullable=False), pa.field("name", STRING, nullable=False)])
 SPLITS = r"^(train|probe|verified|(validation|test)(_[a-z0-9_]+)?)$"
 SPLITS_SAID = "train, validation, test (the last two also with _NAME), probe, verified"
@@ -116,7 +124,11 @@ def read_votes(path: Path, web: pa.Table) -> pa.Table:
         ValueError: a wrong column or type, a vote for a candidate that is not in the manifest, two votes of
             one annotator on one candidate
     """
-    table = reading.load(path, VOTES)
+    return check_votes(reading.load(path, VOTES), path, web)
+
+
+def check_votes(table: pa.Table, path: Path | str, web: pa.Table) -> pa.Table:
+    """Return votes as they are, if they are some on these candidates; ``path`` is what the errors call them."""
     known = np.isin(*_candidates(table, web))
     reading.first(
         path, "image_id", ~known, _pairs(table), "no such image_id and label in the web manifest: add or drop it"
@@ -138,6 +150,22 @@ def read_plan(path: Path) -> pa.Table:
     _labels(path, table, 1 << 31)
     unknown = pc.invert(pc.is_in(table["origin"], pa.array(ORIGINS)))
     reading.first(path, "origin", unknown.to_numpy(), table["origin"], f"there are {', '.join(ORIGINS)}")
+    return table
+
+
+def read_official(path: Path, classes: int) -> pa.Table:
+    """Return published splits, one row an image of a list.
+
+    Raises:
+        ValueError: a wrong column or type, a label out of range, or an image twice in a list
+    """
+    return check_official(reading.load(path, OFFICIAL), path, classes)
+
+
+def check_official(table: pa.Table, path: Path | str, classes: int) -> pa.Table:
+    """Return published splits as they are, if they are some; ``path`` is what the errors call them."""
+    _labels(path, table, classes)
+    reading.distinct(path, table, ["noise", "level", "image_id"], "keep one row of an image in a list")
     return table
 
 

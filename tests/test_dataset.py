@@ -105,6 +105,16 @@ def test_with_base(toy):
         found.with_base(bad, "here")
 
 
+@pytest.mark.parametrize(
+    ("classes", "message"), [((), "there is no class"), (("a", "b", "a"), "two classes are called 'a'")]
+)
+def test_bare(classes, message):
+    """What a source says of classes is checked like a class list."""
+    with pytest.raises(ValueError, match=f"^mine: {message}: give each a name of its own"):
+        dataset.bare("mine", classes)
+    assert dataset.bare("mine", ("a",)).digests.keys() == {"classes", "web", "votes"}
+
+
 def edited(path, edit):
     pq.write_table(edit(pq.read_table(path)), path)
 

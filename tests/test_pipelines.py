@@ -7,9 +7,14 @@ import pytest
 from cnlw_tools import dataset, files, recipe, tables
 from cnlw_tools.noise import NOISE
 from cnlw_tools.plan import options
+from cnlw_tools.sources import SOURCES
 
 RECIPES = sorted(files.root().glob("pipelines/*.toml"))
-CLASSES = {"cifar10": 10, "mini_imagenet": 100, "shapes": 10, "stanford_cars": 196}
+BENCHMARKS = ("cifar10", "mini_imagenet", "shapes", "stanford_cars")
+CLASSES = {
+    **{"cifar10": 10, "cifar100": 100, "cifar100_coarse": 20, "mini_imagenet": 100, "mnist": 10, "shapes": 10},
+    **{"stanford_cars": 196, "stanford_cars_crop": 196, "svhn": 10, "svhn_extra": 10},
+}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -25,8 +30,16 @@ def test_a_recipe_names_what_there_is(path):
     """Dataset, noise model and the model's options exist."""
     found = recipe.load(path)
 
-    assert found.dataset in dataset.names(files.root())
+    assert found.dataset in {*dataset.names(files.root()), *SOURCES}
     assert options(NOISE[found.noise], found).keys() == NOISE[found.noise].options.keys()
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_says_what_its_source_needs(path):
+    """In the same words, where there is a source."""
+    found = recipe.load(path)
+
+    assert found.dataset not in SOURCES or found.needs == SOURCES[found.dataset].needs
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -42,8 +55,8 @@ def test_a_recipe_begins_by_saying_what_it_builds(path):
 
 
 def test_every_dataset_has_both_colours():
-    """A red and a blue recipe for each dataset that has a class list."""
-    assert {f"{name}_{noise}" for name in CLASSES for noise in ("red", "blue")} <= {path.stem for path in RECIPES}
+    """A red and a blue recipe for each dataset that has web images, or is to have them."""
+    assert {f"{name}_{noise}" for name in BENCHMARKS for noise in ("red", "blue")} <= {path.stem for path in RECIPES}
 
 
 @pytest.mark.parametrize("name", dataset.names(files.root()))
@@ -55,11 +68,12 @@ def test_a_class_list_is_whole(name):
 def test_classes_stand_in_the_order_of_the_release():
     """Labels agree with published ones: the first and last class of each list."""
     ends = {}
-    for name in CLASSES.keys() - {"shapes"}:
+    for name in BENCHMARKS:
         classes = tables.read_classes(files.root() / "manifests" / name / "classes.csv")
         ends[name] = (classes[0], classes[-1])
 
     assert ends == {
+        "shapes": ("bicycle", "umbrella"),
         "cifar10": ("airplane", "truck"),
         "mini_imagenet": ("triceratops", "dishrag"),
         "stanford_cars": ("AM General Hummer SUV 2000", "smart fortwo Convertible 2012"),

@@ -72,12 +72,17 @@ class Evidence:
     _rows: dict[str, pa.Table] = field(default_factory=dict)
     _source: dict[str, str] | None = None
 
+    @property
+    def source(self) -> str:
+        """The source of the images, as the tables say, or the name of the dataset where they cannot be read."""
+        return self.dataset.source if self.dataset else self.record.dataset
+
     def no_source(self) -> str | None:
         """Return why the source of the images cannot be opened here, or none."""
-        if self.record.dataset not in SOURCES:
-            return f"no source reads images of {self.record.dataset}"
+        if self.source not in SOURCES:
+            return f"no source reads images of {self.source}"
         try:
-            SOURCES[self.record.dataset](self.data_dir)
+            SOURCES[self.source](self.data_dir)
         except (ValueError, OSError) as error:
             return str(error)
         return None

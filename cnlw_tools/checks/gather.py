@@ -6,6 +6,7 @@ Nothing here judges; what cannot be read is kept as the sentence that says why.
 from dataclasses import fields
 from functools import lru_cache, partial
 from hashlib import sha256
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +112,7 @@ def _looks(found: Evidence, tell: Tell) -> None:
                 fresh.append(i)
         if fresh:
             todo.append((name, fresh))
-    source = found.record.dataset if found.no_source() is None else None
+    source = found.source if found.no_source() is None else None
     tolerance = 0 if found.record.made_with.get("pillow") == PIL.__version__ else TOLERANCE
     how = Storage(**found.record.images)
     task = partial(_decoded, found.folder / "data", source, found.data_dir, how, tolerance)
@@ -130,7 +131,8 @@ def _decoded(
     table = pq.read_table(data / name, columns=["image", "image_id"], partitioning=None).take(at)
     images = table["image"].combine_chunks().field("bytes").to_pylist()
     looks, broken, unlike = {}, {}, {}
-    for row, image_id, raw in zip(at, table["image_id"].to_pylist(), images, strict=True):
+    rows = zip(at, table["image_id"].to_pylist(), images, strict=True)
+    for row, image_id, raw in sorted(rows, key=itemgetter(1)):  # neighbours in an archive one after the other
         where = f"data/{name} row {row}"
         try:
             if raw is None:

@@ -64,14 +64,14 @@ def matrix(found: Evidence) -> Iterator[Finding]:
 def kept(found: Evidence) -> Iterator[Finding]:
     """Every class keeps as many clean labels as promised: up to one, or within the Chernoff bound."""
     for name, split, expected in _expected(found):
-        slots = found.slots(name)[split]
         rows = found.split(name, split)
         clean = rows.filter(pc.invert(rows["is_noisy"]))["label"].to_numpy()
-        held = np.bincount(clean[(clean >= 0) & (clean < len(slots))], minlength=len(slots))
+        classes = len(expected.kept)
+        held = np.bincount(clean[(clean >= 0) & (clean < classes)], minlength=classes)
         off = np.abs(held - expected.kept) > 1.5
         if not expected.exact:
-            m = np.maximum(slots, 1)
-            off = m * _surprise(np.minimum(held / m, 1), expected.kept / m) > np.log(2e6 * len(slots))
+            m = np.maximum(found.slots(name)[split], 1)
+            off = m * _surprise(np.minimum(held / m, 1), expected.kept / m) > np.log(2e6 * classes)
         if off.any():
             c = int(np.argmax(off))
             said = f"{split}: class {c} keeps {held[c]} clean labels, expected {expected.kept[c]:.1f}"

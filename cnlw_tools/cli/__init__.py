@@ -7,12 +7,15 @@ import click
 from cnlw_tools import __version__
 from cnlw_tools.cli.build import build
 from cnlw_tools.cli.diff import diff
+from cnlw_tools.cli.import_ import import_
 from cnlw_tools.cli.list import list_
 from cnlw_tools.cli.plan import plan
 from cnlw_tools.cli.show import show
 from cnlw_tools.cli.train import train
 from cnlw_tools.cli.train_mentor import train_mentor
 from cnlw_tools.cli.validate import validate
+
+EXTRAS = {"torch": "train", "torchvision": "train", "scipy": "sources"}
 
 
 class Polite(click.Group):
@@ -25,9 +28,10 @@ class Polite(click.Group):
         except BrokenPipeError:
             raise  # whoever read our output has left; click ends quietly
         except ModuleNotFoundError as error:
-            if error.name not in ("torch", "torchvision"):
+            package = (error.name or "").partition(".")[0]
+            if package not in EXTRAS:
                 raise
-            raise click.ClickException(f"this needs {error.name}: pip install 'cnlw-tools[train]'") from error
+            raise click.ClickException(f"this needs {package}: pip install 'cnlw-tools[{EXTRAS[package]}]'") from error
         except (ValueError, LookupError, OSError) as error:
             raise click.ClickException(_sentence(error)) from error
 
@@ -47,5 +51,5 @@ def _sentence(error: Exception) -> str:
     return ". ".join([said, *getattr(error, "__notes__", [])])
 
 
-for command in (build, diff, list_, plan, show, train, train_mentor, validate):
+for command in (build, diff, import_, list_, plan, show, train, train_mentor, validate):
     main.add_command(command)

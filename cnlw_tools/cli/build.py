@@ -31,7 +31,8 @@ def build(recipe: str | None, root: Path | None, out: Path | None, workers: int 
         done = run(chosen, folder(root), flags["data_dir"], target, workers or engine.cores(), bars)
     for name, config in done.configs.items():
         rows = ", ".join(f"{split} {n:,}" for split, n in config.rows.items())
-        click.echo(f"{name:12} {100 * config.rate:7.3f} % noisy   {rows}   plan {config.digest[:16]}")
+        changed = "" if config.changed is None else f" ({100 * config.changed:.3f} % changed since level 0)"
+        click.echo(f"{name:12} {100 * config.rate:7.3f} % noisy{changed}   {rows}   plan {config.digest[:16]}")
     size, new = done.size / 1e6, done.written / 1e6
     click.echo(f"{size:.1f} MB in {done.folder}, {new:.1f} MB of it written now, in {done.seconds:.1f} s")
     click.echo(f'load_dataset("{done.folder}", "{list(done.configs)[-1]}")')

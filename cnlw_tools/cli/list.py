@@ -33,10 +33,12 @@ def _datasets(root: Path) -> list[tuple[str, str]]:
     from cnlw_tools.sources import SOURCES
 
     found = []
-    for name in dataset.names(root):
-        classes = len(tables.read_classes(root / "manifests" / name / "classes.csv"))
-        images = "images: yes" if name in SOURCES else "images: no source yet"
-        found.append((name, f"{classes:4} classes   {images}"))
+    for name in sorted({*dataset.names(root), *SOURCES}):
+        listed = root / "manifests" / name / "classes.csv"
+        classes = len(tables.read_classes(listed)) if listed.is_file() else "own"
+        source = SOURCES.get(dataset.source(name, root))
+        images = "no source yet" if source is None else source.needs or "nothing: images come with the package"
+        found.append((name, f"{classes:>4} classes   --data-dir: {images}"))
     return found
 
 

@@ -22,6 +22,7 @@ WHAT = (
     click.option("--dataset", help="Name of a dataset.  [default: shapes]"),
     click.option("--noise", help="Kind of noise: red, blue; `cnlw list noise`."),
     click.option("--level", help="Percent, 0 to 95, or all of the recipe's.  [default: all]"),
+    click.option("--splits", help="official: the published lists of a release, read and not drawn.  [default: drawn]"),
     click.option("--seed", type=int, help="Another seed is another draw.  [default: 0]"),
     click.option("-o", "options", multiple=True, metavar="NAME=VALUE", help="Option of the noise; may come again."),
     click.option("--probe", type=int, help="Images of each class that leave train for a trusted split.  [default: 0]"),
@@ -30,7 +31,11 @@ WHAT = (
     click.option(
         "--side", type=click.Path(), help="File of per-image data that some noise asks for: given labels, features."
     ),
-    click.option("--data-dir", type=click.Path(path_type=Path), help="Where your copy of the images lies."),
+    click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path),
+        help="Where your copy of the images lies; `cnlw list datasets` says what it holds.",
+    ),
     ROOT,
 )
 
@@ -60,6 +65,7 @@ def read_recipe(recipe: str | None, root: Path, flags: dict[str, Any]) -> "Recip
         for k in (
             "dataset",
             "noise",
+            "splits",
             "seed",
             "probe",
             "verified",
@@ -98,9 +104,10 @@ def _path(recipe: str | None, root: Path, changes: dict[str, Any]) -> Path | Non
         raise ValueError("no noise named: give --noise red or --noise blue, or a recipe; see `cnlw list recipes`")
     from cnlw_tools import dataset
     from cnlw_tools.noise import NOISE
+    from cnlw_tools.sources import SOURCES
 
     name = changes.setdefault("dataset", "shapes")
-    pick(dict.fromkeys(dataset.names(root)), name, "dataset")
+    pick(dict.fromkeys([*dataset.names(root), *SOURCES]), name, "dataset")
     pick(NOISE, changes["noise"], "noise")
     path = root / "pipelines" / f"{name}_{changes['noise']}.toml"
     return path if path.is_file() else None

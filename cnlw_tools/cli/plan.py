@@ -21,7 +21,8 @@ def plan(recipe: str | None, root: Path | None, out: Path | None, **flags: Any) 
     from cnlw_tools.plan import plan as draw
 
     chosen = read_recipe(recipe, folder(root), flags)
-    asked = levels(chosen)
+    found = gather(chosen, folder(root), flags["data_dir"])
+    asked = levels(chosen, found)
     if len(asked) != 1:
         raise ValueError(f"a plan is one level, and here are {len(asked)}: give --level, such as --level 40")
     level = asked[0]
@@ -30,7 +31,7 @@ def plan(recipe: str | None, root: Path | None, out: Path | None, **flags: Any) 
         raise ValueError(f"{target}: a plan is a Parquet file: name it {target.with_suffix('.parquet').name}")
     if target.exists():
         tables.read_plan(target)  # another plan may be replaced; anything else is an error that says so
-    table = draw(chosen, gather(chosen, folder(root), flags["data_dir"]), level)
+    table = draw(chosen, found, level)
     tables.write(table, target)
     noisy = sum(table["is_noisy"].to_pylist())
     click.echo(f"{target}: {len(table):,} rows, {noisy:,} noisy, digest {columns.digest(table)}")

@@ -119,7 +119,10 @@ def _noises(record: Record) -> list[str]:
 def _row(name: str, record: Record) -> str:
     config = record.configs[name]
     others = ", ".join(f"{split} {n:,}" for split, n in config.rows.items() if split != "train")
-    rates = f"{100 * config.expected:.3f} % | {100 * config.rate:.3f} %"
+    asked = f"{100 * config.expected:.3f} %"
+    if config.changed is not None:
+        asked = f"{config.level} % by name, {100 * config.changed:.3f} % changed since level 0"
+    rates = f"{asked} | {100 * config.rate:.3f} %"
     kept = f"{_percents(config.expected_kept)} | {_percents(config.kept)}"
     return f"| `{name}` | {rates} | {kept} | {config.rows['train']:,} | {others} | `{config.digest[:16]}` |"
 

@@ -1,15 +1,40 @@
-"""Where images come from. One file a source; the table is below."""
+"""Where images come from. One file a source; the table is below, a line a dataset."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 from cnlw_tools.sources.base import Source
 from cnlw_tools.sources.cifar10 import Cifar10
+from cnlw_tools.sources.cifar100 import Cifar100, Cifar100Coarse
+from cnlw_tools.sources.clothing1m import Clothing1m
+from cnlw_tools.sources.folder import Folder
+from cnlw_tools.sources.food101n import Food101n
+from cnlw_tools.sources.hf import Hf
+from cnlw_tools.sources.imagenet import Imagenet
+from cnlw_tools.sources.mini_imagenet import MiniImagenet
+from cnlw_tools.sources.mnist import Mnist
 from cnlw_tools.sources.shapes import Shapes
+from cnlw_tools.sources.stanford_cars import StanfordCars, StanfordCarsCrop
+from cnlw_tools.sources.svhn import Svhn, SvhnExtra
+from cnlw_tools.sources.webvision import WebVision, WebVisionMini
 
 __all__ = ["SOURCES", "Source"]
 
-SOURCES: Mapping[str, Callable[[Path | None], Source]] = {
+SOURCES: Mapping[str, type[Source]] = {
     "shapes": Shapes,  # drawn from the image id alone
     "cifar10": Cifar10,  # the official folder of pickled batches
+    "cifar100": Cifar100,
+    "cifar100_coarse": Cifar100Coarse,  # its superclasses
+    "mnist": Mnist,
+    "svhn": Svhn,
+    "svhn_extra": SvhnExtra,  # with the easier ones
+    "stanford_cars": StanfordCars,
+    "stanford_cars_crop": StanfordCarsCrop,  # cut out by their boxes
+    "imagenet": Imagenet,  # archives or class folders
+    "mini_imagenet": MiniImagenet,  # 100 classes of it, and the release of 2020
+    "webvision": WebVision,
+    "webvision_mini": WebVisionMini,  # 50 classes of Google's
+    "clothing1m": Clothing1m,
+    "food101n": Food101n,
+    "folder": Folder,  # your own class folders, or a csv
+    "hf": Hf,  # a dataset of Hugging Face
 }

@@ -1,6 +1,7 @@
 """The embedded dataset: everyday objects drawn from the image id alone, so that a benchmark needs no download."""
 
 from pathlib import Path
+from typing import ClassVar
 
 import pyarrow as pa
 from PIL import Image
@@ -16,8 +17,14 @@ from cnlw_tools.sources.shapes.web import candidate
 class Shapes:
     """Ten classes of everyday objects, and what a web search for them finds; 64 pixels a side."""
 
+    needs: ClassVar[str] = ""
+
     def __init__(self, data_dir: Path | None = None) -> None:
         """Accept a folder like every source; nothing is read from it."""
+
+    def classes(self) -> tuple[str, ...]:
+        """Return their names."""
+        return tuple(CLASSES)
 
     def manifest(self) -> pa.Table:
         """Return the base manifest."""

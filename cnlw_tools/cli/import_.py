@@ -1,0 +1,41 @@
+"""``cnlw import``: a copy of some images -> the tables of a dataset."""
+
+import shlex
+from pathlib import Path
+
+import click
+
+
+@click.command("import")
+@click.argument("source")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--as", "name", help="Name of the dataset.  [default: that of the source]")
+@click.option(
+    "--root",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=".",
+    help="Folder to write manifests/ in.  [default: .]",
+)
+def import_(source: str, path: Path, name: str | None, root: Path) -> None:
+    """Write the class list and the base manifest of what SOURCE finds in PATH; no image is copied.
+
+    SOURCE is a name from `cnlw list datasets`: `folder` for class folders or a csv, `hf` for a Hugging Face dataset.
+    `cnlw_release` writes the candidates, votes and published splits of the release of 2020, a folder or its zip.
+    PATH is what --data-dir is to `cnlw build`. For red noise, put web.parquet and votes beside the tables.
+    """
+    import pyarrow.compute as pc
+
+    from cnlw_tools.sources.adopt import adopt, adopt_release
+
+    if source == "cnlw_release":
+        for made in adopt_release(path, root):
+            said = [f"{len(made.web):,} candidates", f"{len(made.votes):,} votes"]
+            said += [f"{len(made.official):,} rows of published splits"] if made.official is not None else []
+            click.echo(f"{made.name}: {', '.join(said)} in {root}")
+        return
+    found = adopt(source, path, name or source, root)
+    counts = pc.value_counts(found.base["split"]).to_pylist() if found.base else []
+    rows = ", ".join(f"{count['values']} {count['counts']:,}" for count in counts)
+    click.echo(f"{root / 'manifests' / found.name}: {len(found.classes)} classes; {rows}")
+    places = shlex.join(["--root", str(root), "--data-dir", str(path)])
+    click.echo(f"cnlw build --dataset {found.name} {places} --noise blue --level 40")

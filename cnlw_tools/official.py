@@ -1,0 +1,111 @@
+"""Published splits: lists of image and label, read and not drawn.
+
+Where an image of a list is a candidate of the web manifest it is foreign, whatever people said of it, and so noisy; an
+image of the base manifest is noisy where its label is not the list's. Rows that the lists of one noise share are kept
+together, so that a build stores them once.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from cnlw_tools import columns
+from cnlw_tools.dataset import Dataset
+from cnlw_tools.recipe import BENCHMARK, Recipe
+from cnlw_tools.tables import MANIFEST, PLAN
+
+MOST = 200  # parts of a split: lists that share so little are kept whole
+
+
+class Read(NamedTuple):
+    """A published split."""
+
+    rows: pa.Table  # (n,) of the PLAN schema
+    kept: pa.Table  # rows of the base manifest that are not to be trained on
+    ends: list[int]  # where rows that other lists have, or have not, begin and end
+    changed: float | None  # share of rows that stand otherwise, or not at all, in level 0, if there is such a list
+
+
+def levels(recipe: Recipe, dataset: Dataset) -> tuple[int, ...]:
+    """Return the published levels that a recipe asks for; all that there are if it asks for the benchmark's.
+
+    Raises:
+        ValueError: there are no lists of its noise, or not of a level, or it makes a choice that goes with drawing
+    """
+    there = sorted(_levels(_lists(recipe, dataset)))
+    if recipe.levels == BENCHMARK:
+        return tuple(there)
+    if missing := sorted(set(recipe.levels) - set(there)):
+        said = f"no published split of {recipe.noise} noise at level {missing[0]}"
+        raise ValueError(f"{dataset.name}: {said}: there are {', '.join(map(str, there))}")
+    return recipe.levels
+
+
+def read(recipe: Recipe, dataset: Dataset, level: int) -> Read:
+    """Return one published split.
+
+    Raises:
+        ValueError: there is no such list, or it makes a choice that goes with drawing
+    """
+    levels(replace(recipe, levels=(level,)), dataset)
+    base = dataset.base if dataset.base is not None else MANIFEST.empty_table()
+    lists = _lists(recipe, dataset)
+    here = lists.filter(pc.equal(lists["level"], level))
+    elsewhere = {other: _among(here, lists.filter(pc.equal(lists["level"], other))) for other in sorted(_levels(lists))}
+    sign = np.unique(np.stack(list(elsewhere.values()), 1), axis=0, return_inverse=True)[1].ravel()
+    order = np.lexsort((columns.keys(here["image_id"], recipe.seed), sign))
+    ends = [0, *(1 + np.flatnonzero(np.diff(sign[order]))).tolist(), len(order)]
+    changed = float(1 - elsewhere[0].mean()) if 0 in elsewhere and len(order) else None
+    is_train = pc.equal(base["split"], "train")
+    rows = _rows(here.take(order), base.filter(is_train), dataset.web)
+    return Read(rows, base.filter(pc.invert(is_train)), ends if len(ends) <= MOST else [0, len(order)], changed)
+
+
+def _lists(recipe: Recipe, dataset: Dataset) -> pa.Table:
+    """Return the lists of a noise."""
+    for key, plain in (("probe", 0), ("verified", 0), ("longtail", 1), ("options", {})):
+        if getattr(recipe, key) != plain:
+            raise ValueError(f"published splits are read, not drawn: leave out {key} = {getattr(recipe, key)!r}")
+    lists = dataset.official
+    found = None if lists is None else lists.filter(pc.equal(lists["noise"], recipe.noise))
+    if found is None or not len(found):
+        wants = "--data-dir wants the folder split/ of the release"
+        raise ValueError(f"{dataset.name}: there are no published splits of {recipe.noise} noise: {wants}")
+    return found
+
+
+def _levels(lists: pa.Table) -> set[int]:
+    return set(lists["level"].to_pylist())
+
+
+def _among(rows: pa.Table, others: pa.Table) -> NDArray[np.bool_]:
+    """Return (n,) whether each row, image and label, is one of the others."""
+    at = pc.index_in(rows["image_id"], others["image_id"].combine_chunks())
+    same = pc.equal(rows["label"], others["label"].take(at))
+    found: NDArray[np.bool_] = pc.fill_null(same, False).to_numpy()
+    return found
+
+
+def _rows(here: pa.Table, base: pa.Table, candidates: pa.Table) -> pa.Table:
+    """Return the rows of a list as those of a plan.
+
+    An image that is neither a candidate nor of the base manifest is one of another dataset, and of no class here.
+    """
+    web = pc.is_in(here["image_id"], candidates["image_id"].combine_chunks()).to_numpy()
+    at = pc.index_in(here["image_id"], base["image_id"].combine_chunks())
+    ours = at.is_valid().to_numpy() & ~web
+    truth = pc.if_else(ours, base["label"].take(at), None)
+    values = [
+        here["image_id"],
+        here["label"],
+        truth,
+        pa.array(np.select([web, ours], ["web", "base"], "other"), pa.string()),
+        pa.nulls(len(here), pa.string()),
+        pc.fill_null(pc.not_equal(here["label"], truth), True),
+        pa.array(["train"] * len(here), pa.string()),
+    ]
+    return pa.table(values, schema=PLAN)

@@ -1,0 +1,136 @@
+"""Datasets of Hugging Face: Parquet files and what `save_to_disk` writes."""
+
+import io
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from cnlw_tools.sources.hf import Hf
+
+
+def facts(source):
+    return [(row["image_id"], row["label"], row["split"]) for row in source.manifest().to_pylist()]
+
+
+def test_parquet(lay_out):
+    """Rows are numbered through the files of a split, names are those of the data, images the bytes of their row."""
+    folder = lay_out("hf")
+    source = Hf(folder)
+    found = facts(source)
+    rows = [row for name in ("train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001")
+            for row in pq.read_table(folder / f"data/{name}.parquet").to_pylist()]  # fmt: skip
+
+    assert source.classes() == ("rose", "tulip", "Ram C-V Cargo")
+    assert found[15:17] == [("train-00015", 2, "train"), ("test-00000", 0, "validation")]
+    assert [label for _, label, _ in found] == [row["label"] for row in rows]
+    assert [source.read(i) for i, _, _ in found] == [row["image"]["bytes"] for row in rows]
+    assert source.read("train-00000") == rows[0]["image"]["bytes"]
+
+
+@pytest.mark.parametrize(
+    "name", ["train.parquet", "default/train/0000.parquet", "data/training-0.parquet", "x.parquet"]
+)
+def test_names_of_files(lay_out, tmp_path, name):
+    """A file's name or its folder's says the split; one file alone is all to train on."""
+    (tmp_path / "new" / name).parent.mkdir(parents=True)
+    (lay_out("hf") / "data/test-00000-of-00001.parquet").rename(tmp_path / "new" / name)
+
+    assert {split for _, _, split in facts(Hf(tmp_path / "new"))} == {"train"}
+    assert Hf(tmp_path / "new" / name).manifest().num_rows == 5
+
+
+def test_save_to_disk(lay_out, tmp_path):
+    """What `save_to_disk` wrote has the same rows, images and names as the Parquet files it came from."""
+    folder = lay_out("hf")
+    paths = {part: str(folder / f"data/{part}-*.parquet") for part in ("train", "test")}
+    data = datasets.load_dataset("parquet", data_files=paths, cache_dir=str(tmp_path / "cache"))
+    data.save_to_disk(str(tmp_path / "saved"))
+    ours, theirs = Hf(tmp_path / "saved"), Hf(folder)
+
+    assert facts(ours) == facts(theirs)
+    assert ours.classes() == theirs.classes()
+    assert all(ours.read(i) == theirs.read(i) for i, _, _ in facts(ours))
+
+
+def test_labels_without_names(lay_out):
+    """Without names the numbers are the names."""
+    assert Hf(lay_out("hf", names=None)).classes() == ("0", "1", "2")
+
+
+def png():
+    out = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"image": [png()], "label": [0], "other": [png()]}, "2 columns of images among image, label, other: keep one"),
+        ({"label": [0]}, "0 columns of images"),
+        ({"image": [png()], "fine": [0]}, "0 columns of labels"),
+        ({"image": [png()], "label": pa.array([None], pa.int64())}, "row 0 of train has label None"),
+        ({"image": [png()], "label": [-1]}, "row 0 of train has label -1"),
+        ({"image": ["a.png"], "label": [0]}, "0 columns of images"),
+    ],
+)
+def test_other_columns(tmp_path, columns, message):
+    """What image and label are must be plain; a row without a label is an error."""
+    pq.write_table(pa.table(columns), tmp_path / "train.parquet")
+
+    with pytest.raises(ValueError, match=message):
+        Hf(tmp_path).manifest()
+
+
+def test_an_image_that_is_a_path(tmp_path):
+    """A row that holds a path to an image and no image is an error that says so."""
+    image = pa.array([{"bytes": None, "path": "a.png"}], pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+    pq.write_table(pa.table({"image": image, "label": [0]}), tmp_path / "train.parquet")
+
+    with pytest.raises(ValueError, match=r"train.parquet: row 0 of train holds no image"):
+        Hf(tmp_path).read("train-00000")
+
+
+def test_other_files(lay_out):
+    """A damaged file, one of other columns, and one of no split are named."""
+    folder = lay_out("hf")
+    path = folder / "data/validation-0.parquet"
+
+    path.write_bytes(b"PAR1")
+    with pytest.raises(ValueError, match=r"validation-0.parquet: cannot be read .*: copy this file again"):
+        Hf(folder).manifest()
+    pq.write_table(pa.table({"text": ["a"]}), path)
+    with pytest.raises(ValueError, match=r"validation-0.parquet: other columns than .*: point at the folder of one"):
+        Hf(folder).classes()
+    path.rename(folder / "data/blurred-0.parquet")
+    with pytest.raises(ValueError, match=r"blurred-0.parquet: its name says of no split"):
+        Hf(folder).manifest()
+
+
+def test_by_name_without_a_network(monkeypatch, tmp_path):
+    """A name that is no folder is looked up on the Hub; where there is none to be had, the error says so."""
+    import huggingface_hub
+
+    def offline(*_, **__):
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
+    with pytest.raises(
+        FileNotFoundError, match=r"owner/name: no such folder, and not to be had from the Hub \(no route"
+    ):
+        Hf(tmp_path.relative_to(tmp_path) / "owner/name")
+
+
+def test_by_name(monkeypatch, lay_out, tmp_path):
+    """What the Hub's own cache holds is read like any folder."""
+    import huggingface_hub
+
+    folder = lay_out("hf")
+    asked = []
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **_: asked.append(name) or str(folder))
+
+    assert facts(Hf(tmp_path.relative_to(tmp_path) / "owner/name")) == facts(Hf(folder))
+    assert asked == ["owner/name"]

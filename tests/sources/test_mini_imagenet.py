@@ -1,0 +1,262 @@
+"""Mini-ImageNet and the release of 2020: on a small release that is laid out as users have it, to the row.
+
+What a split must hold is computed as the established reader of this release does: ids lose their ending; a candidate of
+the annotations is not clean, whatever people said of it; an image of ILSVRC12 is clean where its class is its label.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import get_dataset_config_names, load_dataset
+
+from cnlw_tools import dataset, files, record
+from cnlw_tools.build import build, gather
+from cnlw_tools.checks import gather as look
+from cnlw_tools.checks import validate
+from cnlw_tools.recipe import make
+from cnlw_tools.sources import SOURCES
+from cnlw_tools.sources.adopt import adopt_release
+from tests.sources.released import ANNOTATIONS, NUMBERS, TAKEN, WNIDS, hash_of, jpeg, lists, mini_imagenet, nth
+
+
+@pytest.fixture(scope="session")
+def manual(tmp_path_factory) -> Path:
+    """The release and all that goes with it."""
+    return mini_imagenet(tmp_path_factory.mktemp("manual"))
+
+
+def theirs(name: str) -> set[tuple[str, int, bool]]:
+    """Id, label and whether it is clean, of every row of a split."""
+    web = {row["image/id"] for item in ANNOTATIONS for row in item}
+    rows = [line.split(" ") for line in lists()[name]]
+    return {(image[:-4], int(label), image[:-4] not in web and WNIDS[image[:9]] == int(label)) for image, label in rows}
+
+
+def errors(folder: Path, data_dir: Path) -> list[str]:
+    found = look(folder, 1, lambda *_: None, data_dir)
+    return [f"{f.check}: {f.what}" for _, _, some in validate(found) for f in some if f.severity == "error"]
+
+
+@pytest.fixture(scope="module")
+def built(manual, tmp_path_factory) -> Path:
+    """Both noises of the published splits, at 84 pixels."""
+    out = tmp_path_factory.mktemp("official") / "build"
+    for noise in ("red", "blue"):
+        said = {"dataset": "mini_imagenet", "noise": noise, "splits": "official", "size": 84}
+        build(make(said, "here"), files.root(), manual, out, 1)
+    return out
+
+
+@pytest.mark.parametrize("noise", ["red", "blue"])
+def test_published_splits_are_read_row_for_row(built, tmp_path, noise):
+    """Ids, labels and clean flags, at every level that there is, and the validation images."""
+    names = {name for name in lists() if name.startswith(noise)}
+
+    for name in names:
+        config = f"{noise}_{round(100 * float(name.split('_')[-1])):02d}"
+        rows = load_dataset(str(built), config, cache_dir=tmp_path)
+        ours = zip(rows["train"]["image_id"], rows["train"]["label"], rows["train"]["is_noisy"], strict=True)
+        held = zip(rows["validation"]["image_id"], rows["validation"]["label"], strict=True)
+        assert {(image, label, not noisy) for image, label, noisy in ours} == theirs(name)
+        assert len(rows["train"]) == len(lists()[name])
+        assert set(held) == {(f"ILSVRC2012_val_{i:08d}", i % 3) for i in range(1, 7)}
+        assert rows["train"][0]["image"].size == (84, 84)
+    assert {c for c in get_dataset_config_names(str(built)) if c.startswith(noise)} == {
+        f"{noise}_{round(100 * float(name.split('_')[-1])):02d}" for name in names
+    }
+
+
+def test_the_build_is_sound_and_says_what_changed(built, manual):
+    """No check complains, with the source at hand; the realised change stands beside the name of the level."""
+    said = record.load(built).configs
+
+    assert [] == errors(built, manual)
+    assert said["blue_40"].changed == pytest.approx(8 / 24)
+    assert said["red_20"].changed == pytest.approx(5 / 24)
+    assert said["red_00"].changed == 0
+    assert "40 % by name, 33.333 % changed since level 0" in (built / "README.md").read_text()
+    shared = {*said["red_00"].segments["train"]} & {*said["red_05"].segments["train"]}
+    assert shared
+
+
+def test_origins_and_verdicts_are_kept_apart(built, tmp_path):
+    """A web image that people judged right is foreign all the same; the votes say what they said."""
+    rows = {row["image_id"]: row for row in load_dataset(str(built), "red_20", split="train", cache_dir=tmp_path)}
+    found = look(built, 1, lambda *_: None).dataset
+
+    assert (rows["right"]["origin"], rows["right"]["is_noisy"], rows["right"]["clean_label"]) == ("web", True, None)
+    assert rows["n0451500300000009"]["origin"] == "base"
+    assert (rows["n0144076400000001"]["origin"], rows["n0144076400000001"]["clean_label"]) == ("other", None)
+    votes = {(v["image_id"], v["label"]): v["correct"] for v in found.votes.to_pylist()}
+    assert votes[("right", 2)] is True
+    assert votes[("two", 2)] is False
+    assert votes[("two", 0)] is True
+    assert ("nowhere", 1) in votes
+    assert {r["image_id"]: r["dead"] for r in found.web.to_pylist()}["nowhere"] is True
+
+
+def test_an_image_is_the_one_of_its_rank(manual):
+    """Numbers count the members of the class archive in the order of the numbers in their names."""
+    source = SOURCES["mini_imagenet"](manual)
+
+    for k in TAKEN:
+        assert source.read(f"n02101006{k:08d}") == nth("n02101006", k)
+    assert source.read("ILSVRC2012_val_00000003") == jpeg(3)
+    with pytest.raises(LookupError, match=r"the web image 'nowhere' is not here; it would be noisy_images/nowhere.jpg"):
+        source.read("nowhere")
+
+
+def test_class_folders_and_plain_images(manual, tmp_path):
+    """The same manifest and the same bytes from folders of classes, and from files that are called like the ids."""
+    whole = SOURCES["mini_imagenet"](manual)
+    ids = [row["image_id"] for row in whole.manifest().to_pylist() if row["split"] == "train"]
+    for layout in ("train", "images"):
+        data_dir = tmp_path / layout
+        shutil.copytree(manual, data_dir, ignore=shutil.ignore_patterns("*train.tar"))
+        for wnid in WNIDS:
+            (data_dir / "train" / wnid).mkdir(parents=True)
+            for number in NUMBERS:
+                (data_dir / "train" / wnid / f"{wnid}_{number}.JPEG").write_bytes(jpeg(hash_of(f"{wnid}_{number}")))
+        if layout == "images":
+            shutil.rmtree(data_dir / "train")
+            (data_dir / "images").mkdir()
+            for image in ids:
+                (data_dir / "images" / f"{image}.jpg").write_bytes(whole.read(image))
+        source = SOURCES["mini_imagenet"](data_dir)
+
+        assert source.manifest().equals(whole.manifest())
+        assert all(source.read(image) == whole.read(image) for image in ids)
+
+
+def test_an_incomplete_class_is_an_error(manual, tmp_path):
+    """One image less would shift all behind it."""
+    shutil.copytree(manual, tmp_path / "copy", ignore=shutil.ignore_patterns("*train.tar"))
+    for wnid in WNIDS:
+        (tmp_path / "copy" / "train" / wnid).mkdir(parents=True)
+        for number in NUMBERS[wnid == "n04515003" :]:
+            (tmp_path / "copy" / "train" / wnid / f"{wnid}_{number}.JPEG").write_bytes(b"")
+
+    with pytest.raises(ValueError, match=r"class n04515003 has 11 images, and the lists ask for its 12th"):
+        SOURCES["mini_imagenet"](tmp_path / "copy").manifest()
+
+
+def test_other_layouts_of_the_release(manual, tmp_path, built):
+    """The zip, other spellings, lists beside all images, and folders of classes give the same splits."""
+    whole = gather(make({"dataset": "mini_imagenet", "noise": "red", "splits": "official"}, "x"), files.root(), manual)
+    rows = sorted(map(str, whole.official.to_pylist()))
+    release = manual / "dataset_no_images"
+    archives = [p for p in manual.iterdir() if p.is_file()]
+    for name in ("zip", "spelled"):
+        (tmp_path / name).mkdir()
+        for path in archives:
+            shutil.copy(path, tmp_path / name)
+    shutil.make_archive(str(tmp_path / "zip" / "dataset_no_images"), "zip", release)
+    shutil.copytree(release, tmp_path / "spelled" / "dataset_no_images")
+    inner = tmp_path / "spelled" / "dataset_no_images"
+    (inner / "mini-imagenet").rename(inner / "mini_imagenet")
+    (inner / "mini-imagenet-annotations.json").rename(inner / "mini_imagenet-annotations.json")
+
+    images = {image[:-4]: b"" for split in lists().values() for image in (line.split(" ")[0] for line in split)}
+    source = SOURCES["mini_imagenet"](manual)
+    (tmp_path / "beside" / "all_images").mkdir(parents=True)
+    shutil.copytree(release / "mini-imagenet" / "split", tmp_path / "beside" / "split")
+    for image in images:
+        (tmp_path / "beside" / "all_images" / f"{image}.jpg").write_bytes(source.read(image))
+    for name, split in lists().items():
+        part = "validation" if name == "clean_validation" else f"training/{name}"
+        for image, label in (line.split(" ") for line in split):
+            (tmp_path / "walked" / part / label).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "walked" / part / label / image).write_bytes(source.read(image[:-4]))
+
+    for layout in ("zip", "spelled", "beside", "walked"):
+        said = {"dataset": "mini_imagenet", "noise": "red", "splits": "official"}
+        found = gather(make(said, "x"), files.root(), tmp_path / layout)
+        assert sorted(map(str, found.official.to_pylist())) == rows, layout
+        held = found.base.filter([s == "validation" for s in found.base["split"].to_pylist()])
+        assert len(held) == 6
+        made = SOURCES["mini_imagenet"](tmp_path / layout)
+        assert made.read("n0210100600000005") == nth("n02101006", 5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"level": 30}, "no published split of red noise at level 30: there are 0, 5, 20"),
+        ({"probe": 1}, "published splits are read, not drawn: leave out probe = 1"),
+        ({"noise": "symmetric"}, "there are no published splits of symmetric noise"),
+    ],
+)
+def test_what_is_not_published(manual, tmp_path, change, message):
+    """Is an error that says what is."""
+    said = {"dataset": "mini_imagenet", "noise": "red", "splits": "official", **change}
+    said |= {"levels": [said.pop("level")]} if "level" in said else {}
+
+    with pytest.raises(ValueError, match=message):
+        build(make(said, "here"), files.root(), manual, tmp_path / "out", 1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_release(manual, tmp_path):
+    """Lists and annotations that cannot be read name file and line."""
+    shutil.copytree(manual, tmp_path / "copy")
+    split = tmp_path / "copy" / "dataset_no_images" / "mini-imagenet" / "split" / "red_noise_nl_0.2"
+    split.write_text("n0170432300000001.jpg zero\n")
+    said = make({"dataset": "mini_imagenet", "noise": "red", "splits": "official"}, "x")
+
+    with pytest.raises(ValueError, match=r"red_noise_nl_0.2: line 1: .* is not an image and a label"):
+        gather(said, files.root(), tmp_path / "copy")
+    (tmp_path / "copy" / "dataset_no_images" / "mini-imagenet-annotations.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"annotations.json: not the annotations of the release"):
+        gather(said, files.root(), tmp_path / "copy")
+
+
+def test_noise_may_be_drawn_too(manual, tmp_path):
+    """From the same copy: verdicts become the pool, of which dead images are no part."""
+    said = {"dataset": "mini_imagenet", "noise": "red", "levels": [15], "options": {"top": 15}}
+    build(make(said, "here"), files.root(), manual, tmp_path / "out", 1)
+    rows = load_dataset(str(tmp_path / "out"), "red_15_t15", split="train", cache_dir=tmp_path / "hf")
+    web = [row["image_id"] for row in rows if row["origin"] == "web"]
+
+    assert len(rows) == 18
+    assert len(web) == 3
+    assert {*web} <= {"w0a", "w1a", "w1b", "two"}
+
+
+def test_importing_the_release(manual, tmp_path):
+    """The tables of the release lie where those of a dataset do, and a build takes them from there; twice is once."""
+    release = manual / "dataset_no_images"
+    for _ in range(2):
+        (found,) = adopt_release(release, tmp_path)
+    other = tmp_path / "other" / "dataset_no_images"
+    shutil.copytree(release, other)
+    (other / "mini-imagenet-annotations.json").write_text(json.dumps({"data": ANNOTATIONS[:2]}))
+
+    assert len(found.web) == len(found.votes) == 7
+    read = dataset.load("mini_imagenet", tmp_path)
+    assert read.classes == found.classes
+    assert {name: read.digests[name] for name in ("web", "votes", "official")} == {
+        name: found.digests[name] for name in ("web", "votes", "official")
+    }
+    said = make({"dataset": "mini_imagenet", "noise": "red", "splits": "official", "levels": [20]}, "x")
+    build(said, tmp_path, manual, tmp_path / "out", 1)
+    assert record.load(tmp_path / "out").configs["red_20"].rows == {"train": 24, "validation": 6}
+    with pytest.raises(ValueError, match="other candidates lie there: give another --root"):
+        adopt_release(other, tmp_path)
+    with pytest.raises(ValueError, match="no release here"):
+        adopt_release(tmp_path / "annotations", tmp_path / "new")
+
+
+def test_a_smaller_benchmark(manual, tmp_path):
+    """At most so many images of each class are there, the same at every level."""
+    said = {"dataset": "mini_imagenet", "noise": "blue", "levels": [0, 50], "per_class": 4}
+    build(make(said, "here"), files.root(), manual, tmp_path / "out", 1)
+    low, high = (
+        load_dataset(str(tmp_path / "out"), c, split="train", cache_dir=tmp_path) for c in ("blue_00", "blue_50")
+    )
+
+    assert np.bincount(low["label"]).tolist() == [4, 4, 4]
+    assert {*low["image_id"]} == {*high["image_id"]}
+    assert [] == errors(tmp_path / "out", manual)

@@ -1,0 +1,142 @@
+"""Stanford Cars, from both layouts of the devkit, and from Parquet."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from cnlw_tools.images import decode
+from cnlw_tools.sources.stanford_cars import TEST, TRAIN, StanfordCars, StanfordCarsCrop, annotations
+
+REAL = Path(__file__).parents[3] / "shared/data/stanford_cars"
+needs_devkit = pytest.mark.skipif(not REAL.is_dir(), reason="needs the devkit in ../shared/data/stanford_cars")
+
+
+def facts(source):
+    return [(row["image_id"], row["label"], row["split"]) for row in source.manifest().to_pylist()]
+
+
+def test_devkit(lay_out):
+    """Images are paths, classes count from 0, the test images are the validation."""
+    found = facts(StanfordCars(lay_out("stanford_cars")))
+
+    assert found[0] == ("cars_train/00001.jpg", 0, "train")
+    assert found[11:14] == [
+        ("cars_train/00012.jpg", 2, "train"),
+        ("cars_test/00001.jpg", 0, "validation"),
+        ("cars_test/00002.jpg", 1, "validation"),
+    ]
+    assert len(found) == 16
+
+
+def test_torchvision(lay_out, tmp_path):
+    """torchvision's folder: all of it in stanford_cars/, the test labels above the devkit."""
+    folder = lay_out("stanford_cars")
+    found = facts(StanfordCars(folder))
+    (folder / "devkit" / TEST).rename(folder / TEST)
+    folder.rename(tmp_path / "stanford_cars")
+
+    assert facts(StanfordCars(tmp_path)) == found
+    assert StanfordCars(tmp_path).read("cars_test/00001.jpg")
+
+
+def test_older_annotations(tmp_path, make):
+    """`cars_annos.mat` says folder and split itself."""
+    box = {"bbox_x1": 2, "bbox_y1": 1, "bbox_x2": 9, "bbox_y2": 8}
+    rows = [{"relative_im_path": f"car_ims/{i:06d}.jpg", **box, "class": 196 - i, "test": i % 2} for i in range(4)]
+    savemat(tmp_path / "cars_annos.mat", {"annotations": make.records(rows)})
+    for i, row in enumerate(rows):
+        make.put(tmp_path / row["relative_im_path"], make.picture(i))
+
+    assert facts(StanfordCars(tmp_path)) == [
+        (f"car_ims/{i:06d}.jpg", 195 - i, ("train", "validation")[i % 2]) for i in range(4)
+    ]
+    assert StanfordCarsCrop(tmp_path).read("car_ims/000001.jpg").size == (8, 8)
+
+
+def test_crop(lay_out):
+    """The box is cut out: its first pixel is number 1, its last one is inside."""
+    folder = lay_out("stanford_cars")
+    whole = np.asarray(decode(StanfordCars(folder).read("cars_train/00003.jpg")))
+
+    assert np.array_equal(StanfordCarsCrop(folder).read("cars_train/00003.jpg"), whole[:16, :10])
+
+
+def test_a_box_outside(lay_out, make):
+    """A box that reaches out is cut; one that lies outside is an error."""
+    folder = lay_out("stanford_cars")
+    boxes = [(15, 10, 99, 99), (50, 1, 60, 10)]
+    rows = [
+        dict(zip(("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2"), box, strict=True))
+        | {"class": 1, "fname": f"{i + 1:05d}.jpg"}
+        for i, box in enumerate(boxes)
+    ]
+    savemat(folder / "devkit" / TRAIN, {"annotations": make.records(rows)})
+    source = StanfordCarsCrop(folder)
+
+    assert source.read("cars_train/00001.jpg").size == (6, 7)
+    with pytest.raises(ValueError, match=r"its box \(50, 1, 60, 10\) lies outside its 20 x 16 pixels"):
+        source.read("cars_train/00002.jpg")
+
+
+def test_parquet(lay_out):
+    """In Parquet files classes meet by name, whatever their order and signs."""
+    folder = lay_out(
+        "hf", names=("smart fortwo Convertible 2012", "Ram C-V Cargo Van Minivan 2012", "Acura RL Sedan 2012")
+    )
+    names = StanfordCars(folder).classes()
+    found = facts(StanfordCars(folder))
+
+    assert [names[label] for _, label, _ in found[:3]] == [
+        "smart fortwo Convertible 2012",
+        "Ram C/V Cargo Van Minivan 2012",
+        "Acura RL Sedan 2012",
+    ]
+    assert found[16] == ("test-00000", 195, "validation")
+    assert decode(StanfordCars(folder).read("test-00000")).size == (20, 16)
+    with pytest.raises(ValueError, match="Parquet files hold no boxes"):
+        StanfordCarsCrop(folder)
+
+
+def test_other_parquet(lay_out):
+    """A class that is no car of the 196 is an error."""
+    with pytest.raises(ValueError, match="class 'rose' is none of the 196"):
+        StanfordCars(lay_out("hf")).manifest()
+
+
+def test_missing_images(lay_out):
+    """How many images are missing, and one of them."""
+    folder = lay_out("stanford_cars")
+    (folder / "cars_test/00002.jpg").unlink()
+
+    with pytest.raises(
+        FileNotFoundError, match=r"1 of the 16 images of the annotations .*, such as cars_test/00002.jpg"
+    ):
+        StanfordCars(folder).manifest()
+
+
+@needs_devkit
+def test_real_annotations():
+    """The official devkit: 8,144 and 8,041 images, 196 classes, each with images in both."""
+    train = annotations(REAL / "devkit" / TRAIN, "cars_train", "train")
+    test = annotations(REAL / "devkit" / TEST, "cars_test", "validation")
+
+    assert (len(train), len(test)) == (8144, 8041)
+    assert {car.label for car in train} == {car.label for car in test} == set(range(196))
+    assert train[0] == ("cars_train/00001.jpg", 13, "train", (39, 116, 569, 375))
+
+
+@needs_devkit
+def test_annotations_without_labels():
+    """The devkit's own list of test images has no labels, and the error says which file has."""
+    with pytest.raises(ValueError, match=f"have no 'class': take the file {TEST}"):
+        annotations(REAL / "devkit/cars_test_annos.mat", "cars_test", "validation")
+
+
+@needs_devkit
+def test_real_classes():
+    """The class list is the devkit's, in its order."""
+    source = StanfordCars(REAL)
+
+    assert list(source.classes()) == (REAL / "class_names.txt").read_text().splitlines()
