@@ -19,7 +19,8 @@ from cnlw_tools.engine import cores
 from cnlw_tools.fetch.kinds import Failed
 
 PIXELS = 80_000_000  # of one picture, at most; below the number at which Pillow itself warns
-SMALL = 256  # pixels of the shorter side, at least, of what fingerprints are made of: less changes their bits
+ORIENTATION, SIDEWAYS = 0x0112, 5  # the tag of EXIF, and from where on its values exchange width and height
+SMALL = 192  # pixels of the shorter side, at least, of what fingerprints are made of: less changes their bits
 FORMATS: Mapping[str, tuple[bytes, Callable[..., ImageFile.ImageFile]]] = {  # how a file of it begins, what reads it
     "jpeg": (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),  # of a phone's several pictures the first
     "png": (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
@@ -55,15 +56,15 @@ def look(data: bytes, pixels: int = PIXELS) -> Look:
             image = FORMATS[name][1](BytesIO(data), "")
             _still(image, name, pixels)
             width, height = image.size
-            sideways = image.getexif().get(0x0112, 1) >= 5
-            small = _small(image) if name == "jpeg" else images.decode(data)
+            turn = image.getexif().get(ORIENTATION, 1)
+            small = _small(image, turn) if name == "jpeg" else images.decode(data)
             fingerprint = images.fingerprint(small)
         except Failed:
             raise
         except Exception as error:  # on hostile bytes a decoder may raise anything
             kind = "truncated" if "truncated" in str(error).lower() else "decode"
             raise Failed(kind, f"{name}: {error or type(error).__name__}") from error
-    return Look(sha256(data).hexdigest(), name, *((height, width) if sideways else (width, height)), fingerprint)
+    return Look(sha256(data).hexdigest(), name, *((height, width) if turn >= SIDEWAYS else (width, height)), fingerprint)
 
 
 def _format(data: bytes) -> str:
@@ -82,7 +83,7 @@ def _still(image: ImageFile.ImageFile, name: str, pixels: int) -> None:
         raise Failed("animated", f"{name} of several frames")
 
 
-def _small(image: ImageFile.ImageFile) -> Image.Image:
+def _small(image: ImageFile.ImageFile, turn: int) -> Image.Image:
     """Decode a JPEG to grey, as small as a fingerprint allows."""
     image.draft("L", (min(SMALL, image.width), min(SMALL, image.height)))
-    return ImageOps.exif_transpose(image)
+    return ImageOps.exif_transpose(image) if turn > 1 else image

@@ -2,7 +2,7 @@
 
     STORE/ledger.sqlite      the truth: one row an image id, in a database that no kill can break
     STORE/ledger.parquet     the same, for reading, as of the end of the last run
-    STORE/images/3f2/3f2...  the files, named by the sha256 of their image id; no id becomes a path
+    STORE/images/3f/3f2...  the files, named by the sha256 of their image id; no id becomes a path
     STORE/drafts/            files that are being written
 
 A file is written aside, renamed, and only then has a row, so what the ledger calls ok is there as a whole. After a
@@ -18,9 +18,10 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -68,6 +69,7 @@ class State(NamedTuple):
 COLUMNS = tuple("class" if f.name == "kind" else f.name for f in fields(Row))
 NUMBERS = {"attempts": pa.int32(), "at": pa.timestamp("us", "UTC"), "status": pa.int32(), "size": pa.int64()}
 NUMBERS |= {"width": pa.int32(), "height": pa.int32(), "fingerprint": pa.binary()}
+VALUES = attrgetter(*(f.name for f in fields(Row)))
 SCHEMA = pa.schema([pa.field(name, NUMBERS.get(name, pa.string())) for name in COLUMNS if name != "mtime"])
 TABLE = f"CREATE TABLE IF NOT EXISTS ledger ({', '.join(COLUMNS)}, PRIMARY KEY (image_id)) WITHOUT ROWID"
 PUT = f"INSERT OR REPLACE INTO ledger VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608, our own names
@@ -133,7 +135,7 @@ class Store:
     def path(self, image_id: str, format: str) -> Path:
         """Return where the file of an image lies."""
         name = sha256(image_id.encode()).hexdigest()
-        return self.folder / "images" / name[:3] / f"{name}.{format}"
+        return self.folder / "images" / name[:2] / f"{name}.{format}"
 
     def query(self, ask: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a question, some at a time."""
@@ -169,7 +171,7 @@ class Ledger(Store):
     def put(self, row: Row) -> None:
         """Note what became of a URL, at once and for good."""
         with self.lock, _said(self.folder):
-            self.base.execute(PUT, astuple(row))
+            self.base.execute(PUT, VALUES(row))
             self.new = True
 
     def keep(self, image_id: str, format: str, data: bytes) -> int:
