@@ -22,7 +22,7 @@ LONGEST = 8192  # characters of a URI
 NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 NUMBER = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)")  # what resolvers take for an IPv4 address, however spelled
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
-CLOSED = [ipaddress.ip_network(n) for n in ("::/96", "192.88.99.0/24", "168.63.129.16/32")]  # last: Azure's metadata
+CLOSED = [ipaddress.ip_network(n) for n in ("::/96", "192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32")]  # last: metadata at Azure
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,8 @@ def parse(uri: str) -> Address:
         url = parse_url(uri)
         if url.scheme not in PORTS or not uri.lower().startswith(f"{url.scheme}://"):
             raise refused("only http:// and https:// are fetched")
-        if url.auth is not None or "@" in (url.netloc or ""):
+        authority = re.split("[/?#]", uri.partition("://")[2])[0]
+        if "@" in authority or "\\" in authority:
             raise refused("a user name or password in a URI")
         host = _host(url.host or "")
     except (LocationParseError, UnicodeError) as error:

@@ -24,6 +24,7 @@ from urllib3.exceptions import (
     DecodeError,
     HTTPError,
     IncompleteRead,
+    NewConnectionError,
     ProtocolError,
     ReadTimeoutError,
     SSLError,
@@ -117,6 +118,8 @@ class Web:
         try:
             with self.cuts.after(connection, end):
                 answer = self._answer(connection, address, judge, most or self.limits.bytes)
+            if time.monotonic() > end:  # what was cut looks like an end
+                raise TimeoutError
         except BaseException as error:
             connection.close()
             if not isinstance(error, Failed) and time.monotonic() > end:
@@ -219,7 +222,8 @@ def _body(response: BaseHTTPResponse, most: int) -> bytes:
 def _unconnected(error: Exception, address: Address, number: str, seconds: float) -> Failed:
     """Say why there is no connection."""
     where = f"{address.host}:{address.port} ({number})"
-    if isinstance(error, (ConnectTimeoutError, TimeoutError)):
+    late = isinstance(error, (ConnectTimeoutError, TimeoutError)) and not isinstance(error, NewConnectionError)
+    if late:
         return Failed("timeout", f"{where}: no connection within {seconds:g} s", again=True, host=True)
     if isinstance(error, (ssl.SSLError, SSLError)):
         return Failed("tls", f"{where}: {error}", host=True)
