@@ -69,8 +69,7 @@ def rules(web: Web, address: Address) -> robots.Rules:
             break
         here = _next(here, answer)
     if answer.status in AGAIN or answer.status >= 500:
-        said, busy = f"robots.txt: HTTP {answer.status}", answer.status in BUSY
-        raise Failed("robots", said, again=True, busy=busy, wait=wait(answer.headers))
+        raise Failed("robots", f"robots.txt: HTTP {answer.status}", again=True, busy=True, wait=wait(answer.headers))
     return robots.ALL
 
 

@@ -94,7 +94,5 @@ def _matches(pattern: str, path: str) -> bool:
 
 
 def _seconds(text: str) -> float:
-    try:
-        return min(max(float(text), 0.0), 60.0)
-    except ValueError:
-        return 0.0
+    """Read seconds, at most a minute; anything else is none."""
+    return min(float(text), 60.0) if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII) else 0.0

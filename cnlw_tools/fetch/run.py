@@ -188,10 +188,20 @@ class _Run:
         if host.alone > time.monotonic() and not job.tries:
             raise Failed("unreachable", f"{host.origin} failed several times in a row: {host.why}")
         if host.rules is None:
-            host.rules = get.rules(self.web, job.address)
+            host.rules = self._rules(job, host)
         if not host.rules.allow(job.address.target):
-            raise Failed("robots", f"robots.txt of {host.origin} does not allow {job.address.target}")
+            raise Failed("robots", f"robots.txt of {host.origin} does not allow {job.address.target}, or cannot be read")
         return get.image(self.web, job.address, self.manners.opt_out, self.manners.pixels)
+
+    def _rules(self, job: Job, host: Host) -> robots.Rules:
+        """Ask a site for its rules; if it cannot say, several times, nothing is allowed."""
+        try:
+            return get.rules(self.web, job.address)
+        except Failed as failed:
+            host.mute += failed.kind == "robots"
+            if host.mute < self.manners.tries:
+                raise
+            return robots.NOTHING
 
     def _redirected(self, job: Job, host: Host, to: Address) -> None:
         job.hops += 1
@@ -214,8 +224,6 @@ class _Run:
             self.schedule.strike(host, failed.reason)
         if not last and host.alone < time.monotonic():
             return self.schedule.done(host, job, seconds)
-        if failed.kind == "robots" and host.rules is None:
-            host.rules = robots.NOTHING  # it could not say, several times
         self._note(self._row(job, failed.kind, failed.reason, failed.status))
         return self.schedule.done(host)
 

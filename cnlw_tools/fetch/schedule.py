@@ -47,7 +47,8 @@ class Host:
     open: int = 0
     ready: float = 0.0  # not to be asked before
     listed: bool = False  # in the heap?
-    strikes: int = 0
+    mute: int = 0  # times that it could not say its rules
+    strikes: int = 0  # failures in a row
     alone: float = 0.0  # left alone until
     why: str = ""
 
@@ -104,6 +105,7 @@ class Schedule:
         """Give a host back; ``again``: its job is not final, and comes again after so many seconds."""
         with self.changed:
             host.open -= 1
+            host.ready = max(host.ready, time.monotonic() + (host.rules.delay if host.rules else 0.0))
             if again is None:
                 self.open -= 1
             elif seconds:
@@ -155,7 +157,6 @@ class Schedule:
         host.listed, found = False, None
         if host.ready <= now:
             host.open += 1
-            host.ready = now + (host.rules.delay if host.rules else 0.0)
             found = host.jobs.popleft(), host
         self._list(host)
         return found

@@ -66,6 +66,7 @@ class Cuts(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.open: dict[HTTPConnection, float] = {}
+        self.ended = False
         self.start()
 
     def run(self) -> None:
@@ -82,12 +83,15 @@ class Cuts(threading.Thread):
         """Shut the connection if the block takes longer."""
         self.open[connection] = end
         try:
+            if self.ended:
+                shut(connection)
             yield
         finally:
             self.open.pop(connection, None)
 
     def all(self) -> None:
-        """Shut every connection now."""
+        """Shut every connection, now and from now on."""
+        self.ended = True
         for connection in list(self.open):
             shut(connection)
 
