@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cnlw_tools.cli import main
-from cnlw_tools.fetch import Store
+from cnlw_tools.fetch import Store, writing
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -70,6 +70,17 @@ def test_json(server, here):
     assert {"/robots.txt": 1, "/ok": 1, "/gone": 1} == server.seen
 
 
+def test_two_at_once(here):
+    """A second fetch on a store is refused, with a word."""
+    urls(here / "m.parquet", {"a": "x"})
+
+    with writing(here / "s"):
+        run = cnlw("--manifest", "m.parquet", "--store", "s", "--json")
+
+    assert (1, "") == (run.exit_code, run.stdout)
+    assert "another fetch is at work here" in run.stderr
+
+
 def test_report(server, here):
     """What the store holds, by class, without asking anybody."""
     urls(here / "m.parquet", {"a": f"http://127.0.0.1:{server.server_port}/ok", "b": "x"})
@@ -108,7 +119,6 @@ def test_dataset(server, here, toy):
     with Store(here / "stores" / "toy") as store:
         assert len(table) == store.counts()["ok"]
         assert {"license": "CC0"} == json.loads(store.row("w0.0").licence)
-    assert "168 ids or more" not in run.output
     assert "1 files came under 10 ids or more" in run.stderr
 
 
