@@ -190,7 +190,9 @@ class _Run:
         if host.rules is None:
             host.rules = self._rules(job, host)
         if not host.rules.allow(job.address.target):
-            raise Failed("robots", f"robots.txt of {host.origin} does not allow {job.address.target}, or cannot be read")
+            raise Failed(
+                "robots", f"robots.txt of {host.origin} does not allow {job.address.target}, or cannot be read"
+            )
         return get.image(self.web, job.address, self.manners.opt_out, self.manners.pixels)
 
     def _rules(self, job: Job, host: Host) -> robots.Rules:

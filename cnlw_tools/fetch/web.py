@@ -5,14 +5,13 @@ Connections are urllib3's, made to the numeric address that `address.resolve` al
 """
 
 import http.client
-import socket
 import ssl
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from http.client import HTTPException
 from itertools import chain
 
@@ -31,6 +30,7 @@ from urllib3.exceptions import (
 )
 
 from cnlw_tools.fetch.address import Address, resolve
+from cnlw_tools.fetch.cuts import Cuts
 from cnlw_tools.fetch.kinds import Failed
 
 Judge = Callable[[int, HTTPHeaderDict], None]
@@ -38,7 +38,6 @@ ACCEPT = "image/jpeg,image/png,image/webp,image/*;q=0.8,*/*;q=0.5"
 CHUNK = 1 << 16
 IDLE = 128  # connections kept open for the next request
 TRIED = 3  # addresses of one host
-TICK = 0.1  # seconds between two looks at the clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,56 +59,18 @@ class Answer:
     body: bytes
 
 
-class Cuts(threading.Thread):
-    """Shuts connections whose time is over: the only limit that holds against a server which sends byte after byte."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.open: dict[HTTPConnection, float] = {}
-        self.ended = False
-        self.start()
-
-    def run(self) -> None:
-        """Look at the clock, for ever."""
-        while True:
-            time.sleep(TICK)
-            now = time.monotonic()
-            for connection, end in list(self.open.items()):
-                if now > end:
-                    shut(connection)
-
-    @contextmanager
-    def after(self, connection: HTTPConnection, end: float) -> Iterator[None]:
-        """Shut the connection if the block takes longer."""
-        self.open[connection] = end
-        try:
-            if self.ended:
-                shut(connection)
-            yield
-        finally:
-            self.open.pop(connection, None)
-
-    def all(self) -> None:
-        """Shut every connection, now and from now on."""
-        self.ended = True
-        for connection in list(self.open):
-            shut(connection)
-
-
-def shut(connection: HTTPConnection) -> None:
-    """Let whoever reads from the connection see its end at once."""
-    with suppress(OSError, TypeError):  # it has ended by itself
-        socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)  # not that of TLS, which would wait for an answer
-
-
 class Web:
     """What requests are made with; for many threads."""
 
     def __init__(self, agent: str, limits: Limits, private: bool = False) -> None:
         self.agent, self.limits, self.private = agent, limits, private
-        self.trust = ssl.create_default_context(cafile=where())
         self.idle: OrderedDict[str, list[HTTPConnection]] = OrderedDict()  # by origin, the least used first
         self.kept, self.lock, self.cuts = 0, threading.Lock(), Cuts()
+
+    @cached_property
+    def trust(self) -> ssl.SSLContext:
+        """Return what certificates are proved with."""
+        return ssl.create_default_context(cafile=where())
 
     def get(self, address: Address, judge: Judge, most: int | None = None) -> Answer:
         """Ask once; no redirect is followed. ``judge`` sees status and headers, and may fail before a body is read.

@@ -56,7 +56,7 @@ def urls(path, rows):
 
 
 def test_json(server, here):
-    """One object on one line; dead links are a final state; nothing lies beside the store; a second run asks nothing."""
+    """One object on one line; dead links are final; nothing lies beside the store; a second run asks nothing."""
     base = f"http://127.0.0.1:{server.server_port}"
     rows = {"a": f"{base}/ok", "b": f"{base}/gone", "c": "ftp://x/y", "../d": f"{base}/ok"}
     urls(here / "m.parquet", rows)

@@ -20,7 +20,9 @@ def test_ids(image_id):
 
 def test_rows(table):
     """Every row comes once, in order, with what it says of licences."""
-    path = table({"a": "http://x/", "b": None, None: "http://y/"}, license=["CC0", None, ""], author=["me", "you", None])
+    path = table(
+        {"a": "http://x/", "b": None, None: "http://y/"}, license=["CC0", None, ""], author=["me", "you", None]
+    )
 
     rows = [entry for block in Manifest(path).blocks() for entry in block]
 
@@ -34,7 +36,9 @@ def test_rows(table):
 def test_blocks(tmp_path):
     """Few rows are held at a time, however they lie in the file."""
     n = 3 * BLOCK + 1
-    pq.write_table(pa.table({"uri": [f"http://x/{i}" for i in range(n)], "image_id": map(str, range(n))}), tmp_path / "m.parquet")
+    pq.write_table(
+        pa.table({"uri": [f"http://x/{i}" for i in range(n)], "image_id": map(str, range(n))}), tmp_path / "m.parquet"
+    )
 
     sizes = [len(block) for block in Manifest(tmp_path / "m.parquet").blocks()]
 
@@ -44,7 +48,9 @@ def test_blocks(tmp_path):
 
 def test_odd_types(tmp_path):
     """Dictionaries and large strings do; bytes that are no text are a wrong row."""
-    raw = pa.Array.from_buffers(pa.string(), 2, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0\3\0\0\0"), pa.py_buffer(b"a\xff\xfe")])
+    raw = pa.Array.from_buffers(
+        pa.string(), 2, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0\3\0\0\0"), pa.py_buffer(b"a\xff\xfe")]
+    )
     uris = pa.array(["http://x/", "http://y/"], pa.large_string()).dictionary_encode()
     pq.write_table(pa.table({"image_id": raw, "uri": uris}), tmp_path / "m.parquet")
 

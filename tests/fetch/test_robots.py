@@ -47,7 +47,9 @@ def test_groups():
 
 def test_delay():
     """Seconds between two requests, within reason."""
-    delays = [robots.read(f"User-agent: *\nCrawl-delay: {said}").delay for said in ("", "2.5", "x", "-1", "86400", "nan")]
+    delays = [
+        robots.read(f"User-agent: *\nCrawl-delay: {said}").delay for said in ("", "2.5", "x", "-1", "86400", "nan")
+    ]
 
     assert [0, 2.5, 0, 0, 60, 0] == delays
     assert 2.5 == robots.read(FILE).delay

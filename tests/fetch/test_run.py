@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import threading
 import time
 from hashlib import sha256
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -136,6 +136,7 @@ def test_a_slow_host_does_not_stop_the_others(server, fetched, monkeypatch):
 
 def test_a_store_that_cannot_be_written_ends_the_run(server, fetched, monkeypatch):
     """A full disk is an error of the run, not of a URL."""
+
     def full(self, row):
         raise OSError(28, "No space left on device")
 
@@ -165,14 +166,14 @@ def test_a_signal_stops_cleanly(server, table, tmp_path, command, number):
 @pytest.mark.slow
 def test_kill_storm(server, table, tmp_path, command):
     """Killed 20 times at random moments, a fetch loses nothing: what the ledger calls ok is never asked for again."""
-    draw, kills, n, workers = random.Random(1), 20, 1500, 4
+    draw, kills, n, workers = np.random.default_rng(1), 20, 700, 4
     path, store = table({str(i): f"{server.url}/ok/{i}" for i in range(n)}), tmp_path / "s"
     call = ["--manifest", path, "--store", store, "--workers", workers, "--json"]
     for _ in range(kills):
         held, before = oks(store), server.seen.copy()
         command.start(*call)
-        wait_for(server, before.total() + draw.randrange(2))
-        time.sleep(draw.uniform(0, 0.1))
+        wait_for(server, before.total() + draw.integers(2))
+        time.sleep(draw.uniform(0, 0.06))
         assert command.end(signal.SIGKILL)[0] == -signal.SIGKILL
         assert not [i for i in held if server.seen[f"/ok/{i}"] > before[f"/ok/{i}"]]
         assert held <= oks(store)

@@ -15,7 +15,9 @@ from cnlw_tools.fetch.store import Row, Store, writing
 def ok(image_id: str, data: bytes, mtime: int | None = None) -> Row:
     """A row of an image."""
     digest = sha256(data).hexdigest()
-    return Row(image_id, "http://x/", "ok", None, 1, 1e9, "http://x/", 200, None, digest, len(data), "jpeg", 1, 1, b"", mtime)
+    return Row(
+        image_id, "http://x/", "ok", None, 1, 1e9, "http://x/", 200, None, digest, len(data), "jpeg", 1, 1, b"", mtime
+    )
 
 
 @pytest.fixture
