@@ -54,11 +54,7 @@ BODIES = {
     "broken-png": encoded("PNG")[:60] + b"\0" * 400,
     "bomb": encoded("PNG", 0, (3000, 3000)),
 }
-PACKED = {
-    "ok": gzip.compress(JPEG),
-    "bomb": gzip.compress(bytes(8_000_000)),
-    "twice": gzip.compress(gzip.compress(JPEG)),
-}
+PACKED = {"ok": gzip.compress(JPEG), "twice": gzip.compress(gzip.compress(JPEG)), "bomb": gzip.compress(bytes(1 << 23))}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -245,12 +241,10 @@ def table(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def fetched(tmp_path: Path, table: Callable[..., Path]) -> Callable[..., dict[str, Row]]:
-    """Fetch URIs into a store, by default politely enough for loopback, and return the rows of the ledger."""
+    """Fetch URIs into a store, from loopback and fast, and return the rows of the ledger."""
 
-    def run(
-        rows: dict[str, str], retry: str | None = None, limits: Limits | None = None, **manners: object
-    ) -> dict[str, Row]:
-        limits = limits or Limits(2, 1, 3, 1_000_000)
+    def run(rows: dict[str, str], retry: str | None = None, **manners: object) -> dict[str, Row]:
+        usual = {"private": True, "limits": Limits(2, 1, 3, 1_000_000)}
         with writing(tmp_path / "store") as ledger:
             fetch(Manifest(table(rows)), ledger, Manners(**usual | manners), 8, retry)
         with Store(tmp_path / "store") as store:
