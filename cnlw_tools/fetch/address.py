@@ -22,9 +22,8 @@ LONGEST = 8192  # characters of a URI
 NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 NUMBER = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)")  # what resolvers take for an IPv4 address, however spelled
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
-CLOSED = [
-    ipaddress.ip_network(n) for n in ("::/96", "192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32")
-]  # last: metadata at Azure
+AZURE = "168.63.129.16/32"  # where it keeps metadata, in the midst of public addresses
+CLOSED = [ipaddress.ip_network(n) for n in ("::/96", "192.0.0.0/24", "192.88.99.0/24", AZURE)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,9 +64,8 @@ def look(data: bytes, pixels: int = PIXELS) -> Look:
         except Exception as error:  # on hostile bytes a decoder may raise anything
             kind = "truncated" if "truncated" in str(error).lower() else "decode"
             raise Failed(kind, f"{name}: {error or type(error).__name__}") from error
-    return Look(
-        sha256(data).hexdigest(), name, *((height, width) if turn >= SIDEWAYS else (width, height)), fingerprint
-    )
+    size = (height, width) if turn >= SIDEWAYS else (width, height)
+    return Look(sha256(data).hexdigest(), name, *size, fingerprint)
 
 
 def _format(data: bytes) -> str:
