@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from cnlw_tools.fetch import Manners, Tally
 
 STORES = Path("stores")
-PLACEHOLDER = 10  # ids that have one file in common before it is spoken of
 
 
 @click.command()
@@ -57,8 +56,8 @@ def fetch(**flags: Any) -> None:
     with library.writing(store) as ledger:
         tally = library.fetch(urls, ledger, manners, flags["workers"], retry, Progress())
         _note(f"{tally.waiting:,} rows were never asked for: run without --retry", tally.waiting)
-        repeated = ledger.repeated(PLACEHOLDER)
-        _note(f"{len(repeated):,} files came under {PLACEHOLDER} ids or more: placeholders, perhaps", len(repeated))
+        common = ledger.repeated(library.SHARED)
+        _note(f"{len(common):,} files came under {library.SHARED} ids or more: placeholders, perhaps", len(common))
     _say(tally.counts, flags["as_json"], store)
     if tally.stopped:
         click.echo("stopped: the same command goes on from here", err=True)

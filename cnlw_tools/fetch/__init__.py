@@ -9,8 +9,24 @@ kinds.py      classes of failures    look.py      what a body is
 
 from cnlw_tools.fetch.kinds import FAILED, KINDS, chosen
 from cnlw_tools.fetch.manifest import Manifest
-from cnlw_tools.fetch.run import AGENT, Manners, Tally, fetch
+from cnlw_tools.fetch.manners import AGENT, Manners
+from cnlw_tools.fetch.run import Tally, fetch
 from cnlw_tools.fetch.store import Store, writing
+from cnlw_tools.fetch.unfit import SHARED, unfit
 from cnlw_tools.fetch.web import Limits
 
-__all__ = ["AGENT", "FAILED", "KINDS", "Limits", "Manifest", "Manners", "Store", "Tally", "chosen", "fetch", "writing"]
+__all__ = [
+    "AGENT",
+    "FAILED",
+    "KINDS",
+    "SHARED",
+    "Limits",
+    "Manifest",
+    "Manners",
+    "Store",
+    "Tally",
+    "chosen",
+    "fetch",
+    "unfit",
+    "writing",
+]

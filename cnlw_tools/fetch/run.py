@@ -13,34 +13,18 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from cnlw_tools import __version__
 from cnlw_tools.fetch import get, robots
 from cnlw_tools.fetch.address import Address, parse
 from cnlw_tools.fetch.kinds import FAILED, Failed
-from cnlw_tools.fetch.look import PIXELS
 from cnlw_tools.fetch.manifest import Entry, Manifest
+from cnlw_tools.fetch.manners import Manners
 from cnlw_tools.fetch.schedule import Host, Job, Schedule, back_off
 from cnlw_tools.fetch.stop import Stop
 from cnlw_tools.fetch.store import Ledger, Row, State
-from cnlw_tools.fetch.web import Limits, Web
+from cnlw_tools.fetch.web import Web
 
 TICK = 0.2  # seconds between two reports of progress
-AGENT = f"cnlw_tools/{__version__}"
 UNASKED = frozenset({"refused", "unreachable"})  # classes of URLs to which no request went
-
-
-@dataclass(frozen=True, slots=True)
-class Manners:
-    """How to ask."""
-
-    per_host: int = 4  # requests at a time; 0: as many as there are workers
-    tries: int = 3  # of one URL
-    robots: bool = True  # heed robots.txt
-    opt_out: bool = True  # heed X-Robots-Tag
-    private: bool = False  # private addresses, too
-    agent: str = AGENT
-    limits: Limits = field(default_factory=Limits)
-    pixels: int = PIXELS
 
 
 @dataclass(slots=True)
@@ -81,7 +65,7 @@ def fetch(
         warnings.simplefilter("ignore")  # Pillow's, of odd pictures; what matters becomes a class
         run.start()
         while run.wait(TICK) and not stop.asked:
-            progress(run.tally)
+            progress(run.so_far())
         run.stop()
     if run.error:
         raise run.error
@@ -116,6 +100,11 @@ class _Run:
             thread.join(max(0.0, end - time.monotonic()))
         return any(thread.is_alive() for thread in self.threads)
 
+    def so_far(self) -> Tally:
+        """Return how far the run has come, now."""
+        with self.lock:
+            return replace(self.tally, counts=self.tally.counts.copy())
+
     def stop(self) -> None:
         """Drop what is in flight, and wait for as long as a connection may take to see it."""
         self.schedule.stop()
@@ -144,6 +133,9 @@ class _Run:
                 self.flying[entry.image_id] += 1  # its id is on its way already
                 return True
             final = self._final(state)
+            if not final:  # done meanwhile, perhaps, for another row of the same id
+                state = self.ledger.states([entry.image_id]).get(entry.image_id)
+                final = self._final(state)
             if final:
                 self.tally.counts[final] += 1
             elif state is None and self.retry:
@@ -190,9 +182,7 @@ class _Run:
         if host.rules is None:
             host.rules = self._rules(job, host)
         if not host.rules.allow(job.address.target):
-            raise Failed(
-                "robots", f"robots.txt of {host.origin} does not allow {job.address.target}, or cannot be read"
-            )
+            raise Failed("robots", f"robots.txt does not allow {job.address}, or cannot be read")
         return get.image(self.web, job.address, self.manners.opt_out, self.manners.pixels)
 
     def _rules(self, job: Job, host: Host) -> robots.Rules:
@@ -221,6 +211,8 @@ class _Run:
         seconds = max(failed.wait, back_off(job.tries))
         if failed.busy:
             self.schedule.busy(host, seconds)
+        elif failed.status:
+            self.schedule.well(host)
         last = not failed.again or job.tries >= self.manners.tries
         if failed.host and (last or not failed.busy):
             self.schedule.strike(host, failed.reason)

@@ -32,7 +32,7 @@ from cnlw_tools.files import aside
 
 LEDGER = "ledger.sqlite"
 COPY = "ledger.parquet"
-BLOCK = 10_000  # rows of the copy written at a time
+BLOCK = 2_000  # rows of the copy written at a time
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,16 @@
 """One URL: what comes of every kind of server."""
 
+import shutil
+import socket
+import ssl
+import subprocess
 import time
 from email.utils import formatdate
 
 import pytest
 from urllib3 import HTTPHeaderDict
 
-from cnlw_tools.fetch import Limits
+from cnlw_tools.fetch import Limits, web
 from cnlw_tools.fetch.get import LONGEST_WAIT, wait
 
 ENDS = {  # route -> class
@@ -104,6 +108,29 @@ def test_a_proxy_of_the_environment_is_not_asked(server, fetched, monkeypatch):
 def test_plain_where_tls_is_expected(server, fetched):
     """No trusted connection is a class of its own."""
     assert "tls" == fetched({"a": server.url.replace("http", "https")})["a"].kind
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+@pytest.mark.parametrize(("host", "kind"), [("example.test", "ok"), ("other.test", "tls")])
+def test_certificates(server, fetched, monkeypatch, tmp_path, host, kind):
+    """A certificate must be trusted, and of the name that was asked for, whatever the address."""
+    pem = tmp_path / "both.pem"
+    ask = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=x -addext subjectAltName=DNS:example.test"
+    made = subprocess.run([*ask.split(), "-keyout", "-", "-out", "-"], check=True, capture_output=True)
+    pem.write_bytes(made.stdout)
+    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ours.load_cert_chain(pem)
+    server.socket = ours.wrap_socket(server.socket, server_side=True)
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *a, **k: real("127.0.0.1", *a, **k))
+    monkeypatch.setattr(web, "where", lambda: pem)
+    url = f"https://{host}:{server.server_port}/ok/1"
+
+    assert kind == fetched({"a": url}, tries=1)["a"].kind
+    monkeypatch.undo()
+    if host == "example.test":
+        monkeypatch.setattr(socket, "getaddrinfo", lambda host, *a, **k: real("127.0.0.1", *a, **k))
+        assert "tls" == fetched({"b": url}, tries=1)["b"].kind
 
 
 def test_nobody_listens(server, fetched):

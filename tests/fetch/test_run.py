@@ -123,6 +123,17 @@ def test_every_row_is_counted(server, table, tmp_path):
     assert 1 == server.images().total()
 
 
+def test_one_id_in_many_places(server, tmp_path):
+    """Rows of one id, near or far from each other in the table, are fetched once."""
+    ids = [str(i % 40) for i in range(1500)]
+    pq.write_table(pa.table({"image_id": ids, "uri": [f"{server.url}/ok/{i}" for i in ids]}), tmp_path / "m.parquet")
+
+    with writing(tmp_path / "s") as ledger:
+        tally = fetch(Manifest(tmp_path / "m.parquet"), ledger, Manners(private=True), 4)
+
+    assert ({"ok": 1500}, 40) == (tally.counts, server.images().total())
+
+
 def test_a_slow_host_does_not_stop_the_others(server, fetched, monkeypatch):
     """While one host is silent, all images of another arrive."""
     uris = {f"s{i}": f"{server.url}/slow/{i}" for i in range(4)}
