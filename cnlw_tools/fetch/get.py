@@ -16,8 +16,7 @@ from cnlw_tools.fetch.web import Answer, Web
 HOPS = 5  # redirects of one URL
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
-BUSY = frozenset({429, 503})  # the host asks for peace
-LONGEST_WAIT = 120.0  # seconds of a Retry-After that are waited for
+LONGEST_WAIT = 120.0  # seconds of a Retry-After that are waited for; who asks for more is left alone in this run
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +68,18 @@ def rules(web: Web, address: Address) -> robots.Rules:
             break
         here = _next(here, answer)
     if answer.status in AGAIN or answer.status >= 500:
-        raise Failed("robots", f"robots.txt: HTTP {answer.status}", again=True, busy=True, wait=wait(answer.headers))
+        raise _failed("robots", f"robots.txt: HTTP {answer.status}", wait(answer.headers), again=True, busy=True)
     return robots.ALL
 
 
 def wait(headers: HTTPHeaderDict, now: Callable[[], float] = time.time) -> float:
-    """Return the seconds that a Retry-After asks for, as a number or a date, within reason; 0 without one."""
+    """Return the seconds that a Retry-After asks for, as a number or a date; 0 without one."""
     said = headers.get("Retry-After", "").strip()
     try:
         seconds = float(said) if said.isdecimal() else parsedate_to_datetime(said).timestamp() - now()
     except (ValueError, OverflowError):
         return 0.0
-    return min(max(seconds, 0.0), LONGEST_WAIT)
+    return min(max(seconds, 0.0), 1e9)
 
 
 def _next(address: Address, answer: Answer) -> Address:
@@ -92,6 +91,10 @@ def _next(address: Address, answer: Answer) -> Address:
 
 def _refusal(answer: Answer) -> Failed:
     status, seconds = answer.status, wait(answer.headers)
-    said = f"HTTP {status}" + (f", to be asked again in {seconds:.0f} s" if seconds else "")
-    busy = status in BUSY
-    return Failed(f"http_{status}", said, again=status in AGAIN, host=busy, busy=busy, wait=seconds)
+    busy = status == 429 or (status == 503 and seconds > 0)  # it is the host that asks for peace
+    return _failed(f"http_{status}", f"HTTP {status}", seconds, again=status in AGAIN, busy=busy)
+
+
+def _failed(kind: str, said: str, seconds: float, again: bool, busy: bool) -> Failed:
+    said += f", to be asked again in {seconds:,.0f} s" if seconds else ""
+    return Failed(kind, said, again=again and seconds <= LONGEST_WAIT, host=busy, busy=busy, wait=seconds)

@@ -209,7 +209,9 @@ class _Run:
         job.tries += 1
         job.attempts += failed.kind not in UNASKED
         seconds = max(failed.wait, back_off(job.tries))
-        if failed.busy:
+        if failed.wait > get.LONGEST_WAIT:
+            self.schedule.strike(host, failed.reason, failed.wait)
+        elif failed.busy:
             self.schedule.busy(host, seconds)
         elif failed.status:
             self.schedule.well(host)

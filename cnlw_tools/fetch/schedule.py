@@ -124,12 +124,12 @@ class Schedule:
             host.ready = max(host.ready, time.monotonic() + seconds)
             host.most = 1.0
 
-    def strike(self, host: Host, why: str) -> None:
-        """Note that a host failed; after several times in a row it is left alone."""
+    def strike(self, host: Host, why: str, seconds: float = 0.0) -> None:
+        """Note that a host failed; after several times in a row it is left alone, or at once for so many seconds."""
         with self.changed:
             host.strikes += 1
-            if host.strikes >= STRIKES:
-                host.alone, host.why = time.monotonic() + PEACE, why
+            if seconds or host.strikes >= STRIKES:
+                host.alone, host.why = time.monotonic() + (seconds or PEACE), why
 
     def well(self, host: Host) -> None:
         """Note that a host answered; bit by bit it is asked as much as before."""

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cnlw_tools.files import aside
+from cnlw_tools.files import ASIDE, aside
 
 LEDGER = "ledger.sqlite"
 COPY = "ledger.parquet"
@@ -165,6 +165,8 @@ class Ledger(Store):
             self.base.execute("PRAGMA journal_mode = WAL")
             self.base.execute("PRAGMA synchronous = NORMAL")
             self.base.execute(TABLE)
+        for draft in folder.glob(f"{ASIDE}*"):
+            draft.unlink()  # a copy that was not finished
         shutil.rmtree(folder / "drafts", ignore_errors=True)
         (folder / "drafts").mkdir()
 

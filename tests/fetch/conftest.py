@@ -107,6 +107,9 @@ class Handler(BaseHTTPRequestHandler):
         self.server.times.append(time.monotonic())
         return self.answer(JPEG)
 
+    def do_closed(self, rest: str) -> None:
+        self.answer(b"", 429, Retry_After=3600)
+
     def do_hop(self, rest: str) -> None:
         """Redirect n times: /hop/n."""
         n = int(rest)
@@ -206,12 +209,6 @@ def server() -> Iterator[Server]:
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Second tries come soon."""
     monkeypatch.setattr(schedule, "FIRST", 0.01)
-
-
-@pytest.fixture(scope="session")
-def jpeg() -> bytes:
-    """A small JPEG."""
-    return JPEG
 
 
 @pytest.fixture(scope="session")

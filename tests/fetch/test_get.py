@@ -11,7 +11,7 @@ import pytest
 from urllib3 import HTTPHeaderDict
 
 from cnlw_tools.fetch import Limits, web
-from cnlw_tools.fetch.get import LONGEST_WAIT, wait
+from cnlw_tools.fetch.get import wait
 
 ENDS = {  # route -> class
     "/ok/1": "ok",
@@ -155,10 +155,19 @@ def test_retry_after(server, fetched):
     assert max(gaps) >= 0.95
 
 
+def test_a_host_that_asks_for_an_hour(server, fetched):
+    """It gets it: nothing waits that long, and nothing asks again in this run."""
+    rows = fetched({str(i): f"{server.url}/closed/{i}" for i in range(5)}, per_host=1)
+
+    assert ["http_429", *["unreachable"] * 4] == sorted(row.kind for row in rows.values())
+    assert {"HTTP 429, to be asked again in 3,600 s"} == {r.reason for r in rows.values() if r.kind == "http_429"}
+    assert 1 == server.images().total()
+
+
 def test_wait():
-    """Seconds or a date, never more than is sensible, nothing where it is nonsense."""
+    """Seconds or a date, nothing where it is nonsense."""
     ask = [{"Retry-After": text} for text in ("7", "0", "-3", "x", "99999999", formatdate(1030, usegmt=True))]
 
     found = [round(wait(HTTPHeaderDict(h), lambda: 1000.0)) for h in [{}, *ask]]
 
-    assert [0, 7, 0, 0, 0, LONGEST_WAIT, 30] == found
+    assert [0, 7, 0, 0, 0, 99999999, 30] == found

@@ -16,7 +16,7 @@ import pytest
 
 from cnlw_tools.fetch import Manifest, Manners, Store, fetch, writing
 from cnlw_tools.fetch.store import LEDGER, Ledger
-from cnlw_tools.files import root
+from cnlw_tools.files import ASIDE, root
 
 FORKS = """
 import os, sys
@@ -198,6 +198,7 @@ def test_kill_storm(server, table, tmp_path, command):
         assert all(held.row(str(i)).sha256 == sha256(held.read(str(i))).hexdigest() for i in range(n))
     assert [] == list((store / "drafts").iterdir())
     assert {store, path} == set(tmp_path.iterdir())
+    assert not [p for p in store.iterdir() if p.name.startswith(ASIDE)]
 
 
 def oks(folder):
