@@ -2,7 +2,8 @@
 
 The server is on loopback, in a process of its own, and answers at once from memory. Every image is a JPEG of 500 x 400,
 drawn, or from the folder; fetched is with sha256, decode check, fingerprint, file and ledger. Resizing to 84 px is the
-step of a build that follows, measured apart. Floor: one look at every byte by a decoder.
+step of a build that follows, measured apart. Floor: one look at every byte by a decoder. Memory is measured with small
+images: it is their number that it must not depend on.
 """
 
 import io
@@ -33,6 +34,7 @@ class Serve(StreamRequestHandler):
 
     disable_nagle_algorithm = True
     bodies: tuple[bytes, ...] = ()
+    small: bytes = b""
 
     def handle(self) -> None:
         """Serve one connection."""
@@ -41,6 +43,7 @@ class Serve(StreamRequestHandler):
                 pass
             number = line.split()[1].strip(b"/").partition(b".")[0]
             body = self.bodies[int(number) % len(self.bodies)] if number.isdigit() else b""
+            body = self.small if number.startswith(b"small") else body
             status = b"200 OK" if body else b"404 Not Found"
             self.wfile.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
 
@@ -51,7 +54,7 @@ class Server(ThreadingTCPServer):
     daemon_threads, request_queue_size = True, 256
 
 
-def pictures(folder: str | None) -> tuple[bytes, ...]:
+def pictures(folder: str | None, size: tuple[int, int] = SIZE) -> tuple[bytes, ...]:
     """Encode pictures of a folder, or such as are drawn, as JPEGs of one size."""
     if folder:
         found = [Image.open(path).convert("RGB") for path in sorted(Path(folder).glob("*.JPEG"))[:DISTINCT]]
@@ -61,7 +64,7 @@ def pictures(folder: str | None) -> tuple[bytes, ...]:
     out = []
     for image in found:
         file = io.BytesIO()
-        image.resize(SIZE, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
+        image.resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
         out.append(file.getvalue())
     return tuple(out)
 
@@ -73,13 +76,13 @@ def resize(name: str, ids: list[str]) -> int:
         return sum(len(images.stored(store.read(i), how)) for i in ids)
 
 
-def fetch(folder: Path, port: int, n: int, *flags: str) -> tuple[float, float, float]:
+def fetch(folder: Path, port: int, n: int, kind: str = "") -> tuple[float, float, float]:
     """Fetch n images; return seconds of the clock, of the processor, and MB at most."""
-    ids, store = [f"i{i}" for i in range(n)], folder / f"store{n}"
-    table = pa.table({"image_id": ids, "uri": [f"http://127.0.0.1:{port}/{i}.jpg" for i in range(n)]})
+    ids, store = [f"i{i}" for i in range(n)], folder / f"store{kind}{n}"
+    table = pa.table({"image_id": ids, "uri": [f"http://127.0.0.1:{port}/{kind}{i}.jpg" for i in range(n)]})
     pq.write_table(table, folder / "urls.parquet")
     command = [sys.executable, "-m", "cnlw_tools", "fetch", "--manifest", str(folder / "urls.parquet")]
-    command += ["--store", str(store), "--allow-private", "--per-host", "0", "--json", *flags]
+    command += ["--store", str(store), "--allow-private", "--per-host", "0", "--json"]
     begun = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     said = process.stdout.read()
@@ -110,13 +113,13 @@ def main(n: int, folder: str | None) -> None:
         list(engine.run(partial(resize, str(place / f"store{n}")), blocks, 2))
         print(f"resize  {n:,} images: {time.perf_counter() - begun:6.1f} s, two processes")
         for rows in (1_000, 5_000, 20_000):
-            print(f"memory  {rows:6,} URLs: {fetch(place, port, rows)[2]:.0f} MB at most")
+            print(f"memory  {rows:6,} URLs: {fetch(place, port, rows, 'small')[2]:.0f} MB at most")
     process.kill()
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["serve"]:
-        Serve.bodies = pictures(sys.argv[2] or None)
+        Serve.bodies, Serve.small = pictures(sys.argv[2] or None), pictures(None, (24, 20))[0]
         with Server(("127.0.0.1", 0), Serve) as server:
             print(server.server_address[1], flush=True)
             server.serve_forever()
