@@ -104,7 +104,7 @@ def resolve(address: Address, private: bool) -> list[str]:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         again = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
-        raise Failed("dns", f"{address.host}: {error}", again=again, host=again) from error
+        raise Failed("dns", f"{address.host}: {error}", again=again, host=True) from error
     numbers = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     for number in numbers:
         if not private and not public(ipaddress.ip_address(number)):
