@@ -1,0 +1,132 @@
+"""``cnlw fetch``: web images by URI into an image store."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cnlw_tools.cli.options import ROOT, folder
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from cnlw_tools.fetch import Manners, Tally
+
+STORES = Path("stores")
+
+
+@click.command()
+@click.option("--dataset", help="Fetch the web candidates of a dataset.")
+@click.option("--manifest", type=click.Path(path_type=Path), help="Parquet file with image_id and uri.")
+@click.option("--store", type=click.Path(path_type=Path), help="Folder of the images.  [default: stores/DATASET]")
+@click.option("--retry", metavar="CLASS", help="Ask again for these and nothing else: failed (all), timeout, 404 ...")
+@click.option("--report", is_flag=True, help="Say what the store holds, and fetch nothing.")
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON object on one line.")
+@click.option("--workers", type=click.IntRange(1), default=64, show_default=True, help="Requests at a time.")
+@click.option("--per-host", type=click.IntRange(0), default=4, show_default=True, help="Of one host; 0: no limit.")
+@click.option("--tries", type=click.IntRange(1), default=3, show_default=True, help="Of one URL, where it may help.")
+@click.option("--connect-timeout", type=click.FloatRange(0.1), default=5, show_default=True, help="Seconds.")
+@click.option("--read-timeout", type=click.FloatRange(0.1), default=10, show_default=True, help="Seconds of silence.")
+@click.option("--timeout", type=click.FloatRange(0.1), default=30, show_default=True, help="Seconds of one request.")
+@click.option("--max-bytes", type=click.IntRange(1), default=32_000_000, show_default=True, help="Of an image.")
+@click.option("--contact", help="Address or page of yours, for the User-Agent: who asks openly is let in more often.")
+@click.option("--user-agent", help="Instead of cnlw_tools/VERSION (+CONTACT).")
+@click.option("--no-robots", is_flag=True, help="Do not ask for robots.txt.")
+@click.option("--no-opt-out", is_flag=True, help="Do not heed X-Robots-Tag.")
+@click.option("--allow-private", is_flag=True, help="Also private, loopback and link-local addresses.")
+@ROOT
+def fetch(**flags: Any) -> None:
+    """Fetch images by URI; what has reached a final state is not asked for again, dead links included.
+
+    Images are kept as they came. Classes of failures, for --retry: refused, robots, opt_out, dns, connect, tls,
+    timeout, unreachable, redirect, http_404 (any status), too_big, truncated, bomb, animated, not_image, decode.
+    """
+    from cnlw_tools import fetch as library
+
+    store, manifest = _where(flags)
+    retry = library.chosen(flags["retry"]) if flags["retry"] else None
+    if flags["report"]:
+        with library.Store(store) as held:
+            return _say(held.counts(), flags["as_json"], store)
+    manners = _manners(flags)
+    urls = library.Manifest(manifest)
+    with library.writing(store) as ledger:
+        tally = library.fetch(urls, ledger, manners, flags["workers"], retry, Progress())
+        _note(f"{tally.waiting:,} rows were never asked for: run without --retry", tally.waiting)
+        common = ledger.repeated(library.SHARED)
+        _note(f"{len(common):,} files came under {library.SHARED} ids or more: placeholders, perhaps", len(common))
+    _say(tally.counts, flags["as_json"], store)
+    if tally.stopped:
+        click.echo("stopped: the same command goes on from here", err=True)
+        raise SystemExit(128 + tally.stopped)
+    return None
+
+
+class Progress:
+    """A line on standard error, if that is a terminal: how much, how fast, what went wrong, how long yet."""
+
+    def __init__(self) -> None:
+        self.begun, self.shows = time.monotonic(), sys.stderr.isatty()
+
+    def __call__(self, tally: "Tally") -> None:
+        """Write the line anew."""
+        if not self.shows:
+            return
+        done = tally.counts.total() + tally.waiting
+        rate = tally.fetched / max(1e-9, time.monotonic() - self.begun)
+        left = f"{(tally.total - done) / rate:,.0f} s left" if rate else ""
+        wrong = ", ".join(f"{kind} {n:,}" for kind, n in tally.counts.most_common(5) if kind != "ok")
+        line = f"{done:,} of {tally.total:,}  {rate:.0f}/s  ok {tally.counts['ok']:,}  {wrong}  {left}"
+        click.echo(f"\r{line[:150]:150}", err=True, nl=done == tally.total)
+
+
+def _where(flags: dict[str, Any]) -> tuple[Path, Path]:
+    """Return the store and the manifest."""
+    from cnlw_tools import dataset, files
+    from cnlw_tools.lookup import pick
+
+    name, manifest, store = flags["dataset"], flags["manifest"], flags["store"]
+    if name:
+        root = folder(flags["root"])
+        pick(dict.fromkeys(dataset.names(root)), name, "dataset")
+        manifest, store = manifest or root / "manifests" / name / "web.parquet", store or STORES / name
+    if store is None or (manifest is None and not flags["report"]):
+        raise ValueError("nothing to fetch: give --dataset D, or --manifest FILE.parquet and --store DIR")
+    return store, manifest or files.root()
+
+
+def _manners(flags: dict[str, Any]) -> "Manners":
+    from cnlw_tools.fetch import AGENT, Limits, Manners
+
+    agent = flags["user_agent"] or AGENT + (f" (+{flags['contact']})" if flags["contact"] else "")
+    if not (agent.isascii() and agent.isprintable()):
+        raise ValueError(f"{agent!r}: a User-Agent is one line of ASCII: change --contact or --user-agent")
+    limits = Limits(flags["connect_timeout"], flags["read_timeout"], flags["timeout"], flags["max_bytes"])
+    return Manners(
+        flags["per_host"],
+        flags["tries"],
+        not flags["no_robots"],
+        not flags["no_opt_out"],
+        flags["allow_private"],
+        agent,
+        limits,
+    )
+
+
+def _say(counts: "Counter[str]", as_json: bool, store: Path) -> None:
+    """Print how many images there are, and how many URLs of each class gave none."""
+    errors = {kind: n for kind, n in counts.most_common() if kind != "ok"}
+    if as_json:
+        click.echo(json.dumps({"ok": counts["ok"], "errors": errors}))
+        return
+    for kind, n in (("ok", counts["ok"]), *errors.items()):
+        click.echo(f"{kind:12} {n:>10,}  {100 * n / max(1, counts.total()):6.2f} %")
+    click.echo(f"{counts.total():,} URLs; images in {store}")
+
+
+def _note(text: str, when: int) -> None:
+    if when:
+        click.echo(text, err=True)

@@ -1,0 +1,32 @@
+"""`cnlw fetch`: from URIs to an image store, politely, resumably, and safe against a hostile manifest.
+
+manifest.py   what to fetch          address.py   what may be asked for, and where it really is
+schedule.py   who is asked next      robots.py    what sites want
+run.py        many URLs              web.py       one request, within limits
+store.py      images and ledger      get.py       one step of one URL
+kinds.py      classes of failures    look.py      what a body is
+"""
+
+from cnlw_tools.fetch.kinds import FAILED, KINDS, chosen
+from cnlw_tools.fetch.manifest import Manifest
+from cnlw_tools.fetch.manners import AGENT, Manners
+from cnlw_tools.fetch.run import Tally, fetch
+from cnlw_tools.fetch.store import Store, writing
+from cnlw_tools.fetch.unfit import SHARED, unfit
+from cnlw_tools.fetch.web import Limits
+
+__all__ = [
+    "AGENT",
+    "FAILED",
+    "KINDS",
+    "SHARED",
+    "Limits",
+    "Manifest",
+    "Manners",
+    "Store",
+    "Tally",
+    "chosen",
+    "fetch",
+    "unfit",
+    "writing",
+]

@@ -1,0 +1,250 @@
+"""A server on loopback with dead, slow, dripping, redirecting, lying, huge, corrupt and rate-limiting routes."""
+
+import gzip
+import io
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from cnlw_tools.fetch import Limits, Manifest, Manners, Store, fetch, schedule, writing
+from cnlw_tools.fetch.store import Row
+
+
+def picture(seed: int = 0, size: tuple[int, int] = (40, 30)) -> Image.Image:
+    """Draw a smooth picture that no other seed gives."""
+    draw = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), np.uint8)
+    return Image.fromarray(draw).resize(size, Image.Resampling.BICUBIC)
+
+
+def encoded(format: str, *args: int, frames: int = 1, **options: object) -> bytes:
+    """Encode a picture, or several frames."""
+    out = io.BytesIO()
+    more = [picture(i + 1) for i in range(frames - 1)]
+    extra = {"save_all": True, "append_images": more} if more else {}
+    picture(*args).save(out, format, **extra, **options)
+    return out.getvalue()
+
+
+JPEG = encoded("JPEG")
+BODIES = {
+    "html": b"<!DOCTYPE html><html><body>gone</body></html>",
+    "svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    "pdf": b"%PDF-1.4 ...",
+    "empty": b"",
+    "gif": encoded("GIF"),
+    "png": encoded("PNG"),
+    "webp": encoded("WEBP"),
+    "bmp": encoded("BMP"),
+    "moving-gif": encoded("GIF", frames=3),
+    "moving-png": encoded("PNG", frames=3),
+    "moving-webp": encoded("WEBP", frames=3),
+    "mpo": encoded("MPO", frames=2),
+    "cut-jpeg": JPEG[: len(JPEG) * 2 // 3],
+    "cut-png": encoded("PNG")[:-200],
+    "broken-png": encoded("PNG")[:60] + b"\0" * 400,
+    "bomb": encoded("PNG", 0, (3000, 3000)),
+}
+PACKED = {"ok": gzip.compress(JPEG), "twice": gzip.compress(gzip.compress(JPEG)), "bomb": gzip.compress(bytes(1 << 23))}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """The routes: /NAME/ARGUMENT."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    server: "Server"
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        self.server.seen[self.path] += 1
+        self.server.headers.append(dict(self.headers))
+        name, _, rest = urlsplit(self.path).path[1:].partition("/")
+        if name == "robots.txt":
+            status, text = self.server.robots
+            return self.answer(text.encode(), status)
+        return getattr(self, f"do_{name}")(rest)
+
+    def answer(self, body: bytes, status: int = 200, **headers: object) -> None:
+        self.send_response(status)
+        for key, value in {"Content_Length": len(body), **headers}.items():
+            if value is not None:
+                self.send_header(key.replace("_", "-"), str(value))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+    def do_ok(self, rest: str) -> None:
+        self.answer(encoded("JPEG", int(rest or 0)), Content_Type="text/html")
+
+    def do_body(self, rest: str) -> None:
+        self.answer(BODIES[rest], Content_Type="image/jpeg")
+
+    def do_status(self, rest: str) -> None:
+        self.answer(b"no", int(rest))
+
+    def do_flaky(self, rest: str) -> None:
+        """Fail n times: /flaky/n."""
+        failing = self.server.seen[self.path] <= int(rest)
+        self.answer(b"" if failing else JPEG, 500 if failing else 200)
+
+    def do_busy(self, rest: str) -> None:
+        """Ask once for a second of peace."""
+        if self.server.seen[self.path] == 1:
+            self.server.times.append(time.monotonic())
+            return self.answer(b"", 429, Retry_After=1)
+        self.server.times.append(time.monotonic())
+        return self.answer(JPEG)
+
+    def do_closed(self, rest: str) -> None:
+        self.answer(b"", 429, Retry_After=3600)
+
+    def do_hop(self, rest: str) -> None:
+        """Redirect n times: /hop/n."""
+        n = int(rest)
+        self.answer(b"", 302, Location=f"/hop/{n - 1}" if n > 1 else "/ok/7")
+
+    def do_to(self, rest: str) -> None:
+        url = parse_qs(urlsplit(self.path).query).get("url")
+        self.answer(b"", 301, Location=url[0] if url else None)
+
+    def do_tag(self, rest: str) -> None:
+        self.answer(JPEG, X_Robots_Tag=rest)
+
+    def do_slow(self, rest: str) -> None:
+        self.server.end.wait(5)
+        self.close_connection = True
+
+    def do_drip(self, rest: str) -> None:
+        """Send a body byte after byte."""
+        self.close_connection = True
+        self.answer(b"", Content_Length=100_000)
+        while not self.server.end.wait(0.05):
+            self.wfile.write(b"x")
+            self.wfile.flush()
+
+    def do_head(self, rest: str) -> None:
+        """Send headers for ever."""
+        self.close_connection = True
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        while not self.server.end.wait(0.05):
+            self.wfile.write(b"X: y\r\n")
+            self.wfile.flush()
+
+    def do_short(self, rest: str) -> None:
+        self.close_connection = True
+        self.answer(JPEG, Content_Length=len(JPEG) + 10)
+
+    def do_chunks(self, rest: str) -> None:
+        """End in the middle of a chunk."""
+        self.close_connection = True
+        self.answer(b"100\r\nabc", Content_Length=None, Transfer_Encoding="chunked")
+
+    def do_endless(self, rest: str) -> None:
+        self.close_connection = True
+        self.answer(JPEG, Content_Length=None)
+        while not self.server.end.is_set():
+            self.wfile.write(b"x" * 65536)
+
+    def do_announced(self, rest: str) -> None:
+        self.close_connection = True
+        self.answer(JPEG, Content_Length=10**12)
+
+    def do_gzip(self, rest: str) -> None:
+        self.answer(PACKED[rest], Content_Encoding="gzip, gzip" if rest == "twice" else "gzip")
+
+    def do_garbage(self, rest: str) -> None:
+        self.close_connection = True
+        self.wfile.write(b"\x00\x01 this is not HTTP\r\n\r\n")
+
+    def do_cut(self, rest: str) -> None:
+        self.close_connection = True
+
+
+class Server(ThreadingHTTPServer):
+    """Counts what it is asked for."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.seen: Counter[str] = Counter()
+        self.headers: list[dict[str, str]] = []
+        self.times: list[float] = []
+        self.robots = 404, ""
+        self.end = threading.Event()
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that leaves is no error."""
+
+    def images(self) -> Counter[str]:
+        """Return what was asked for beside the rules."""
+        return Counter({path: n for path, n in self.seen.items() if path != "/robots.txt"})
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server of its own."""
+    with Server() as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield server
+        server.end.set()
+        server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Second tries come soon."""
+    monkeypatch.setattr(schedule, "FIRST", 0.01)
+
+
+@pytest.fixture(scope="session")
+def encode() -> Callable[..., bytes]:
+    """Encode a picture."""
+    return encoded
+
+
+@pytest.fixture(scope="session")
+def bodies() -> dict[str, bytes]:
+    """Bodies by name."""
+    return BODIES
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Callable[..., Path]:
+    """Write a manifest of ids and URIs."""
+
+    def write(rows: dict[str | None, str | None], **columns: list[object]) -> Path:
+        path = tmp_path / "urls.parquet"
+        ids, uris = pa.array(list(rows), pa.string()), pa.array(list(rows.values()), pa.string())
+        pq.write_table(pa.table({"image_id": ids, "uri": uris, **columns}), path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def fetched(tmp_path: Path, table: Callable[..., Path]) -> Callable[..., dict[str, Row]]:
+    """Fetch URIs into a store, from loopback and fast, and return the rows of the ledger."""
+
+    def run(rows: dict[str, str], retry: str | None = None, **manners: object) -> dict[str, Row]:
+        usual = {"private": True, "limits": Limits(2, 1, 3, 1_000_000)}
+        with writing(tmp_path / "store") as ledger:
+            fetch(Manifest(table(rows)), ledger, Manners(**usual | manners), 8, retry)
+        with Store(tmp_path / "store") as store:
+            return {image_id: store.row(image_id) for (image_id,) in store.query("SELECT image_id FROM ledger")}
+
+    return run

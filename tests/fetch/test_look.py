@@ -1,0 +1,95 @@
+"""What a body is, by its content."""
+
+import io
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnlw_tools import images
+from cnlw_tools.fetch.kinds import Failed
+from cnlw_tools.fetch.look import look
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "GIF", "WEBP", "BMP"])
+@pytest.mark.parametrize("size", [(1, 1), (7, 300), (640, 480)])
+def test_size_format_and_hash(encode, name, size):
+    """A still picture of a known format, small or large."""
+    data = encode(name, 3, size)
+
+    found = look(data)
+
+    assert (name.lower(), size) == (found.format, (found.width, found.height))
+    assert images.sha256(data).hexdigest() == found.sha256
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "P", "RGBA", "LA", "1", "I;16"])
+def test_modes(mode):
+    """Grey, printing colours, palettes, transparency, 16 bits."""
+    out = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    image = (
+        Image.fromarray(pixels).convert("L").convert(mode) if mode == "I;16" else Image.fromarray(pixels).convert(mode)
+    )
+    image.save(out, "JPEG" if mode == "CMYK" else "PNG")
+
+    assert (50, 40) == (look(out.getvalue()).width, look(out.getvalue()).height)
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_turned(encode, turn):
+    """Width and height are those of the picture as it is seen, and so is the fingerprint."""
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    data = encode("JPEG", 5, (640, 480), exif=exif)
+
+    found, upright = look(data), images.decode(data)
+
+    assert upright.size == (found.width, found.height)
+    assert distance(found.fingerprint, images.fingerprint(upright)) <= 3
+
+
+@pytest.mark.parametrize("size", [(100, 80), (500, 400), (1600, 1200)])
+def test_fingerprint(encode, size):
+    """That of the small decode hardly differs from that of the whole picture."""
+    for seed in range(8):
+        data = encode("JPEG", seed, size)
+        assert distance(look(data).fingerprint, images.fingerprint(images.decode(data))) <= 3
+
+
+def test_any_cut_is_seen(encode):
+    """A JPEG that ends early is found out wherever it ends."""
+    jpeg = encode("JPEG")
+    for end in (*range(4, len(jpeg), 97), len(jpeg) - 1):
+        with pytest.raises(Failed, match=r"truncated|decode"):
+            look(jpeg[:end])
+
+
+def test_hostile_bytes(encode):
+    """Whatever bytes come, they are a picture or a failure with a class."""
+    draw = np.random.default_rng(0)
+    for name in ("JPEG", "PNG", "GIF", "WEBP", "BMP"):
+        whole = np.frombuffer(encode(name), np.uint8)
+        for _ in range(60):
+            data = whole.copy()
+            at = draw.integers(0, min(len(data), 200), 6)
+            data[at] = draw.integers(0, 256, 6)
+            with suppress(Failed):
+                look(data.tobytes(), 1_000_000)
+
+
+def test_what_is_none(bodies):
+    """Text is told from pictures whatever it is called, and the reason says what it is."""
+    with pytest.raises(Failed, match="not_image: HTML"):
+        look(b"\xef\xbb\xbf \n" + bodies["html"])
+    with pytest.raises(Failed, match="not_image: empty"):
+        look(b"")
+    with pytest.raises(Failed, match="bomb: png of 3000 x 3000"):
+        look(bodies["bomb"], 8_999_999)
+    assert "png" == look(bodies["bomb"], 9_000_000).format
+
+
+def distance(a: bytes, b: bytes) -> int:
+    """Return in how many bits two fingerprints differ."""
+    return (int.from_bytes(a) ^ int.from_bytes(b)).bit_count()
