@@ -1,7 +1,8 @@
 """CleanNet: what looks like its class counts; verified labels say what that means (Lee, He, Zhang and Yang 2018).
 
-S_c = 32 k-means centres of the features of images with label c        cos_i = cosine(phi_q(f_i), phi_s(S_{y_i})), `encoders`
-w_i = max(0, cos_i)  soft  |  1[cos_i >= threshold]  hard               L = mean_b w_b CE(y_b, z_b)
+S_c   = 32 k-means centres of the features of images with label c
+cos_i = cosine(phi_q(f_i), phi_s(S_{y_i}))                       how like its class an image looks: `encoders`
+w_i   = max(0, cos_i)  soft  |  1[cos_i >= threshold]  hard      L = mean_b w_b CE(y_b, z_b)
 
 People checked some labels. Encoders learn from them how near an image lies to what stands for its class if it belongs
 there; that carries over to all images of the set and to classes that nobody checked, so few checks go far.
@@ -42,7 +43,7 @@ class CleanNet(Method):
         task: Task,
         kind: str = "soft",
         threshold: float = 0.1,
-        start: float = 0.3,
+        start: float = 0.5,
         rounds: int = 2,
         references: int = 32,
         passes: float = 6.0,

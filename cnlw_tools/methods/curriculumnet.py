@@ -46,7 +46,8 @@ def reduced(x: Tensor, components: int = COMPONENTS) -> Tensor:
         return x
     x = x - x.mean(0)
     axes = torch.linalg.eigh(x.T @ x).eigenvectors  # the longest last
-    return x @ axes[:, -components:]
+    out: Tensor = x @ axes[:, -components:]
+    return out
 
 
 def density(x: Tensor, share: float = 0.6) -> Tensor:
@@ -54,7 +55,7 @@ def density(x: Tensor, share: float = 0.6) -> Tensor:
     if len(x) < 2:
         return x.new_zeros(len(x))
     near = percentile(torch.pdist(x[:SAMPLE]), share)
-    return torch.cat([(torch.cdist(some, x) < near).sum(1) for some in x.split(BLOCK)]) - 1
+    return torch.cat([(torch.cdist(some, x) < near).sum(1) for some in torch.split(x, BLOCK)]) - 1
 
 
 class CurriculumNet(Method):

@@ -48,12 +48,14 @@ class Encoders(nn.Module):
 
     def cosine(self, v: Tensor, y: Tensor, sets: Tensor) -> tuple[Tensor, Tensor]:
         """Return how like the class of its label each of (B, D) features is, (B,), and v^, (B, D)."""
-        classes, at = y.unique(return_inverse=True)
+        classes, at = torch.unique(y, return_inverse=True)
         q = self.query(v)
         return cosine_similarity(q, self.reference(sets[classes])[at]), self.back(q)
 
 
-def learned(seen: tuple[Tensor, Tensor], checked: tuple[Tensor, Tensor], right: Tensor, sets: Tensor, steps: int) -> Encoders:
+def learned(
+    seen: tuple[Tensor, Tensor], checked: tuple[Tensor, Tensor], right: Tensor, sets: Tensor, steps: int
+) -> Encoders:
     """Train new encoders.
 
     Args:
@@ -82,7 +84,7 @@ def learned(seen: tuple[Tensor, Tensor], checked: tuple[Tensor, Tensor], right: 
 def likeness(encoders: Encoders, v: Tensor, y: Tensor, sets: Tensor) -> Tensor:
     """Return the (n,) cosines of features and the classes of their labels."""
     phi = encoders.reference(sets)
-    parts = zip(v.split(4096), y.split(4096), strict=True)
+    parts = zip(torch.split(v, 4096), torch.split(y, 4096), strict=True)
     return torch.cat([cosine_similarity(encoders.query(some), phi[of]) for some, of in parts])
 
 

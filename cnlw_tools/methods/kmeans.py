@@ -35,7 +35,7 @@ def lloyd(x: Tensor, k: int, rounds: int = 100) -> Tensor:
 
 
 def on_a_line(values: Tensor, k: int) -> Tensor:
-    """Return the group of each of (n,) numbers, 0 for that of the smallest; as many groups as there are values, or k."""
+    """Return the group of each of (n,) numbers, 0 for that of the smallest; fewer than k where fewer numbers differ."""
     x, place, count = torch.unique(values.double(), return_inverse=True, return_counts=True)
     n, k = len(x), min(k, len(x))
     sums = [torch.nn.functional.pad((count * x**power).cumsum(0), (1, 0)) for power in range(3)]  # each (n + 1,)

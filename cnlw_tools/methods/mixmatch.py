@@ -35,7 +35,7 @@ from cnlw_tools.methods.ranks import size
 
 def woven(x: Tensor, parts: int) -> Tensor:
     """Reorder rows of ``parts`` equal blocks: the first of each, the second of each ...; (n, ...) -> (n, ...)."""
-    return x.unflatten(0, (parts, -1)).transpose(0, 1).flatten(0, 1)
+    return x.view(parts, -1, *x.shape[1:]).transpose(0, 1).reshape(x.shape)
 
 
 class MixMatch(Method):
@@ -133,4 +133,4 @@ class MixMatchKL(MixMatch):
 
     def agreement(self, views: list[Tensor]) -> Tensor:
         """Return k times the divergence of the second view from the first."""
-        return self.k * divergence(*views, detach=True).mean()
+        return self.k * divergence(views[0], views[1], detach=True).mean()
