@@ -14,8 +14,9 @@ is to beat, if it has the same trusted set. No given label is used; the weight t
 
 The 3B rows go through the network in three batches, each with as much of X as of U and U^, so that batch
 normalisation sees a mixture; the first alone moves the running averages. ``decay`` is the code's weight decay, apart
-from the gradient: kernels <- kernels (1 - lr decay) after each step. The ramp is the code's, 2^20 of 2^26 images. k of
-MixMatch-KL is not known; it is IEG's here. With several ranks, rows are mixed with those of their own.
+from the gradient: kernels <- kernels (1 - lr decay) after each step. The ramp is the code's, 2^20 of 2^26 images; w is
+that for CIFAR-10. Of MixMatch-KL neither k nor w is known: k is IEG's here, and w ours, as small networks take 75
+beside it badly. With several ranks, rows are mixed with those of their own.
 
 Not done here: more than two views of an unlabelled image.
 """
@@ -115,7 +116,7 @@ class MixMatchKL(MixMatch):
     def __init__(
         self,
         task: Task,
-        w: float = 75.0,
+        w: float = 30.0,
         beta: float = 0.75,
         temperature: float = 0.5,
         ramp: float = 1 / 64,

