@@ -74,7 +74,7 @@ class CleanNet(Method):
         right, v = torch.cat([said for _, said in verified()]), scaled(f)
         encoders = learned((v, y), (scaled(of), given), right, sets, self.steps)
         cos = likeness(encoders, v, y, sets)
-        self.like.copy_(cos.clamp(min=0) if self.kind == "soft" else cos >= self.threshold)
+        self.like.copy_(cos.clamp(0, 1) if self.kind == "soft" else cos >= self.threshold)
         ranks.agree([self.like])
 
     def standing(self, c: int, f: Tensor) -> Tensor:

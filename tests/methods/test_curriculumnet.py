@@ -57,9 +57,9 @@ def test_a_tight_blob_is_clean():
     assert set(subset.tolist()) <= {0, 1, 2}
 
 
-@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("n", [0, 1, 2, 3])
 def test_few_points(n):
-    """One point, two, or three that are the same, are clean."""
+    """One point, two, or three that are the same, are clean; no points are none."""
     assert on_a_line(-density(torch.ones(n, 2).double()), 3).tolist() == [0] * n
 
 

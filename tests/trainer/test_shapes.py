@@ -7,7 +7,7 @@ from cnlw_tools.build import build
 from cnlw_tools.methods import METHODS
 from cnlw_tools.trainer import Trainer
 
-CONFIG = "blue_20_probe10"
+CONFIG = "blue_20_probe10_verified20"
 OPTIONS = {
     "noise_layer": {"q": "symmetric:0.2"},
     "h_alpha": {"alpha": 0.25},
@@ -21,9 +21,9 @@ REACHED = dict.fromkeys(METHODS, 30.0) | {"l2r": 15.0, "ieg": 15.0}  # those two
 
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory):
-    """4,900 images of ten classes at 16 pixels, a fifth of their labels wrong."""
+    """4,700 images of ten classes at 16 pixels, a fifth of their labels wrong."""
     out = tmp_path_factory.mktemp("shapes") / "shapes"
-    said = {"dataset": "shapes", "noise": "blue", "levels": [20], "probe": 10, "size": 16}
+    said = {"dataset": "shapes", "noise": "blue", "levels": [20], "probe": 10, "verified": 20, "size": 16}
     build(recipe.make(said, "test"), files.root(), None, out, engine.cores())
     return out
 
