@@ -66,7 +66,7 @@ class CurriculumNet(Method):
     worth: Tensor
 
     def __init__(
-        self, task: Task, first: float = 0.25, noisy: float = 0.5, highly: float = 0.5, fall: float = 0.1
+        self, task: Task, first: float = 0.25, noisy: float = 0.5, highly: float = 0.5, fall: float = 0.3
     ) -> None:
         super().__init__(task)
         seeing(self.net, "CurriculumNet")
