@@ -2,7 +2,7 @@
 
 S_c   = 32 k-means centres of the features of images with label c
 cos_i = cosine(phi_q(f_i), phi_s(S_{y_i}))                       how like its class an image looks: `encoders`
-w_i   = max(0, cos_i)  soft  |  1[cos_i >= threshold]  hard      L = mean_b w_b CE(y_b, z_b)
+w_i   = max(0, cos_i)  soft  |  1[cos_i >= threshold]  hard      L = mean_b w_b CE(y_b, z_b) / w^
 
 People checked some labels. Encoders learn from them how near an image lies to what stands for its class if it belongs
 there; that carries over to all images of the set and to classes that nobody checked, so few checks go far.
@@ -13,7 +13,7 @@ are; they see the training set ``passes`` times, which is the code's 60,000 step
 Food-101N. With several ranks each goes through the whole set, and the first one's answer counts.
 
 The paper takes features of a network that has learned the noisy set to the end, and then tunes it; how often it takes
-turns is not established. ``start``, ``rounds`` and ``threshold`` (the loss's own margin) are ours.
+turns is not established. ``start``, ``rounds`` and ``threshold`` (the loss's own margin) are ours; so is to divide by w^, the mean weight of the set, lest encoders that are unsure slow the learning.
 
 Not done here: scikit-learn's k-means, a dependency of every learner for twenty lines (`kmeans`); the choice of the
 threshold by a verified validation set.
@@ -61,7 +61,7 @@ class CleanNet(Method):
         """Weighed cross-entropy."""
         each, w = cross_entropy(self.net(batch.x), batch.y, reduction="none"), self.like[batch.index]
         self.note(batch, each, w)
-        return (w * each).mean()
+        return (w * each).mean() / self.like.mean().clamp(min=1e-3)
 
     def begin_epoch(self, epoch: int, sweep: Sweep) -> None:
         """Let new encoders learn from the features as they are, and weigh the set, when it is their turn."""

@@ -38,7 +38,7 @@ def judged(toy, monkeypatch, cos, **options):
     ],
 )
 def test_weights(toy, monkeypatch, options, expected):
-    """Soft: the cosine if it is above 0; hard: whether it reaches the threshold. The loss is weighed by them."""
+    """Soft: the cosine if it is above 0; hard: whether it reaches the threshold. The loss is their weighted mean."""
     cos = torch.tensor([0.9, -0.4, 0.1, 0.05]).repeat(48)
     method = judged(toy, monkeypatch, cos, **options)
     batch = toy.some(method, 4)
@@ -46,7 +46,9 @@ def test_weights(toy, monkeypatch, options, expected):
 
     assert method.weights[:4].tolist() == pytest.approx(expected)
     each = method.losses[:4].tolist()
-    assert loss.item() == pytest.approx(sum(w * e for w, e in zip(expected, each, strict=True)) / 4, rel=1e-5)
+    assert loss.item() == pytest.approx(
+        sum(w * e for w, e in zip(expected, each, strict=True)) / sum(expected), rel=1e-5
+    )
 
 
 def test_encoders_get_what_the_network_sees(toy, monkeypatch):
