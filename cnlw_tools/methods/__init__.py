@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from cnlw_tools.methods.backward import Backward
 from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task, Verified
 from cnlw_tools.methods.bootstrap import Bootstrap
+from cnlw_tools.methods.cleannet import CleanNet
 from cnlw_tools.methods.coteaching import CoTeaching
+from cnlw_tools.methods.curriculumnet import CurriculumNet
 from cnlw_tools.methods.data_parameters import DataParameters
 from cnlw_tools.methods.dropout import Dropout
 from cnlw_tools.methods.forward import Forward
@@ -16,9 +18,11 @@ from cnlw_tools.methods.ieg import IEG
 from cnlw_tools.methods.l2r import L2R
 from cnlw_tools.methods.mentormix import MentorMix
 from cnlw_tools.methods.mentornet import MentorNet
+from cnlw_tools.methods.mixmatch import MixMatch, MixMatchKL
 from cnlw_tools.methods.mixup import Mixup
 from cnlw_tools.methods.noise_layer import NoiseLayer
 from cnlw_tools.methods.s_model import SModel
+from cnlw_tools.methods.self_learning import SelfLearning
 from cnlw_tools.methods.vanilla import Vanilla
 from cnlw_tools.methods.weight_decay import WeightDecay
 
@@ -50,4 +54,11 @@ METHODS: Mapping[str, type[Method]] = {
     "l2r": L2R,
     "ieg": IEG,
     "glc": GLC,
+    # a trusted set is all that has labels
+    "mixmatch": MixMatch,
+    "mixmatch_kl": MixMatchKL,
+    # what lies where among the features
+    "self_learning": SelfLearning,
+    "curriculumnet": CurriculumNet,
+    "cleannet": CleanNet,
 }

@@ -43,11 +43,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.func import jvp, vjp
-from torch.nn.functional import cross_entropy, kl_div, log_softmax
+from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Batch, Method, Task
 from cnlw_tools.methods.batchnorm import batch_statistics
+from cnlw_tools.methods.guesses import divergence, guessed, unit
 from cnlw_tools.methods.lookahead import (
     Parameters,
     checked,
@@ -68,23 +69,6 @@ class Slopes(NamedTuple):
     weight: Tensor  # (n,) dL^p/domega
     label: Tensor  # (n,) dL^p/dlam
     guess: Tensor  # (n, K) g
-
-
-def unit(z: Tensor) -> Tensor:
-    """z / sqrt(mean z^2 + 1e-8), the mean over all of (B, K)."""
-    return z * (z.square().mean() + 1e-8).rsqrt()
-
-
-def guessed(views: Sequence[Tensor], temperature: float, logit_norm: bool) -> Tensor:
-    """g = P^(1/tau) / sum P^(1/tau), P the mean of the softmax of views, each (B, K)."""
-    log_p = torch.stack([log_softmax(unit(z) if logit_norm else z, 1) for z in views]).logsumexp(0)
-    return (log_p / temperature).softmax(1)
-
-
-def divergence(z: Tensor, z_hat: Tensor, detach: bool) -> Tensor:
-    """KL(softmax(z) || softmax(z^)); (B, K), (B, K) -> (B,)."""
-    log_p = log_softmax(z.detach() if detach else z, 1)
-    return kl_div(log_softmax(z_hat, 1), log_p, reduction="none", log_target=True).sum(1)
 
 
 def stepped(theta: Tensor, gradient: Tensor, buffer: Tensor | None, lr: float, momentum: float, decay: float) -> Tensor:

@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy, one_hot, softmax
 
 from cnlw_tools.methods import Batch, Task
 from cnlw_tools.methods.batchnorm import batch_statistics
-from cnlw_tools.methods.ieg import IEG, divergence, guessed, stepped, unit
+from cnlw_tools.methods.guesses import divergence, guessed, unit
+from cnlw_tools.methods.ieg import IEG, stepped
 from cnlw_tools.methods.l2r import L2R
 from cnlw_tools.methods.lookahead import logits_along, normalised
 

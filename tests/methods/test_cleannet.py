@@ -1,0 +1,104 @@
+"""CleanNet: when the encoders take their turn, what becomes of cosines, and what stands for a class."""
+
+import pytest
+import torch
+
+from cnlw_tools.methods import METHODS, cleannet, ranks
+from cnlw_tools.methods.encoders import scaled
+from cnlw_tools.methods.features import features
+
+
+@pytest.mark.parametrize(
+    ("epochs", "said", "turns"),
+    [
+        (10, {}, {5, 7}),
+        (10, {"start": 0.3, "rounds": 1}, {3}),
+        (10, {"start": 4, "rounds": 3}, {4, 6, 8}),
+        (1, {"rounds": 5}, {1}),
+        (2, {"start": 0, "rounds": 2}, {0, 1}),
+    ],
+)
+def test_turns(toy, epochs, said, turns):
+    """At even distances from `start` on; one that would begin after the end does not."""
+    assert METHODS["cleannet"](toy.task("cleannet", epochs), **said).turns == turns
+
+
+def judged(toy, monkeypatch, cos, **options):
+    """A method after its first turn, with these cosines."""
+    monkeypatch.setattr(cleannet, "likeness", lambda *_: cos)
+    return toy.make("cleannet", start=0, passes=0, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [0.9, 0.0, 0.1, 0.05]),
+        ({"kind": "hard"}, [1, 0, 1, 0]),
+        ({"kind": "hard", "threshold": 0.5}, [1, 0, 0, 0]),
+    ],
+)
+def test_weights(toy, monkeypatch, options, expected):
+    """Soft: the cosine if it is above 0; hard: whether it reaches the threshold. The loss is their weighted mean."""
+    cos = torch.tensor([0.9, -0.4, 0.1, 0.05]).repeat(48)
+    method = judged(toy, monkeypatch, cos, **options)
+    batch = toy.some(method, 4)
+    loss = method.loss(batch)
+
+    assert method.weights[:4].tolist() == pytest.approx(expected)
+    each = method.losses[:4].tolist()
+    assert loss.item() == pytest.approx(
+        sum(w * e for w, e in zip(expected, each, strict=True)) / sum(expected), rel=1e-5
+    )
+
+
+def test_encoders_get_what_the_network_sees(toy, monkeypatch):
+    """Scaled features and labels of both sets, verdicts, 32 centres a class, and so many steps of 32."""
+    given = []
+    monkeypatch.setattr(cleannet, "learned", lambda *said: given.extend(said))
+    monkeypatch.setattr(cleannet, "likeness", lambda *_: torch.ones(192))
+    method = toy.make("cleannet", start=0, passes=10)
+    (seen, y), (checked, of), right, sets, steps = given
+    batch, said = next(iter(toy.verified()))
+
+    assert torch.equal(seen, scaled(features(method.net, toy.sweep)[0]))
+    assert torch.equal(y, toy.y)
+    assert torch.equal(checked, scaled(features(method.net, lambda: [batch])[0]))
+    assert torch.equal(of, batch.y)
+    assert torch.equal(right, said)
+    assert sets.shape == (4, 32, 144)
+    assert steps == 60
+
+
+def test_until_its_turn_all_count(toy):
+    """Before the encoders have learned, every weight is 1; the network learns from none of theirs."""
+    method = toy.make("cleannet", epochs=4, start=1, rounds=1)
+    weights = []
+    for _ in toy.epochs(method):
+        weights.append(method.like.clone())
+
+    assert (weights[0] == 1).all()
+    assert (weights[1] != 1).any()
+    assert torch.equal(weights[1], weights[3])
+    assert len(list(method.parameters())) == len(list(method.net.parameters()))
+
+
+def test_right_labels_weigh_more(toy):
+    """With enough steps, on a network that has learned."""
+    method = toy.train(toy.make("cleannet", start=5, rounds=1, passes=30))
+    right = toy.true == toy.y
+
+    assert method.like[right].mean() > method.like[~right].mean() + 0.15
+
+
+def test_a_class_with_few_examples_is_named(toy):
+    """Nothing can stand for it, and the message says what would fit."""
+    with pytest.raises(ValueError, match="class 1 has 48 training examples, and references = 49: give no more"):
+        toy.make("cleannet", start=0, references=49)
+
+
+def test_all_ranks_take_the_weights_of_the_first(toy, monkeypatch):
+    """Encoders differ from rank to rank, weights do not."""
+    monkeypatch.setattr(ranks, "agree", lambda tensors: [t.fill_(0.25) for t in tensors])
+    method = judged(toy, monkeypatch, torch.ones(192))
+
+    assert (method.like == 0.25).all()

@@ -1,0 +1,127 @@
+"""CurriculumNet: density as a loop, the three subsets, and the stages."""
+
+import pytest
+import torch
+
+from cnlw_tools.methods import METHODS, curriculumnet
+from cnlw_tools.methods.curriculumnet import density, reduced
+from cnlw_tools.methods.kmeans import on_a_line
+
+
+def blob_and_scatter(near=46, far=14, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    blob = 0.1 * torch.randn(near, 3, generator=draw)
+    return torch.cat([blob, 20 * torch.rand(far, 3, generator=draw) - 10]).double()
+
+
+def naive(x, share=0.6):
+    """Pair by pair."""
+    n = len(x)
+    pairs = sorted(float((x[i] - x[j]).norm()) for i in range(n) for j in range(i))
+    near = pairs[-(-(int(share * (len(pairs) - 1) * 1000) - 500) // 1000)]
+    return [sum(float((x[i] - x[j]).norm()) < near for j in range(n)) - 1 for i in range(n)]
+
+
+def test_density_as_a_loop():
+    """How many lie nearer than six pairs in ten do."""
+    x = blob_and_scatter(20, 11)
+
+    assert density(x).tolist() == naive(x)
+
+
+def test_blocks_play_no_part(monkeypatch):
+    """Memory is bounded, the counts are the same."""
+    x = blob_and_scatter()
+    expected = density(x)
+    monkeypatch.setattr(curriculumnet, "BLOCK", 7)
+
+    assert torch.equal(expected, density(x))
+
+
+def test_density_does_not_mind_a_rigid_motion():
+    """Turned and moved, the counts are the same, but for the pair at d_c itself."""
+    x = blob_and_scatter()
+    turn = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(1)).double()).Q
+
+    change = (density(x) - density(x @ turn + 5)).abs()
+    assert change.max() <= 1
+    assert change.sum() <= 2
+
+
+def test_a_tight_blob_is_clean():
+    """All of the blob is subset 0, the scatter is not, and every point is in one of three."""
+    subset = on_a_line(-density(blob_and_scatter()), 3)
+
+    assert (subset[:46] == 0).all()
+    assert (subset[46:] > 0).all()
+    assert set(subset.tolist()) <= {0, 1, 2}
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3])
+def test_few_points(n):
+    """One point, two, or three that are the same, are clean; no points are none."""
+    assert on_a_line(-density(torch.ones(n, 2).double()), 3).tolist() == [0] * n
+
+
+def test_principal_components_keep_what_is_long():
+    """Points that span few directions keep their distances in as many components; few components are left alone."""
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(30, 4, generator=draw).double() @ torch.randn(4, 9, generator=draw).double()
+
+    assert torch.allclose(torch.pdist(reduced(x, 4)), torch.pdist(x))
+    assert reduced(x, 2).shape == (30, 2)
+    assert torch.equal(x, reduced(x, 9))
+
+
+def test_stages(toy):
+    """A network for the features, a new one for the clean, then more images at lower rates; all sum up."""
+    phases = METHODS["curriculumnet"](toy.task("curriculumnet", 20), fall=0.1).phases()
+
+    assert [phase.epochs for phase in phases] == [5, 5, 5, 5]
+    assert [phase.restart for phase in phases] == ["keep", "init", "keep", "keep"]
+    assert [phase.lr for phase in phases] == pytest.approx([1, 1, 0.1, 0.01])
+
+
+@pytest.mark.parametrize(("epochs", "stages"), [(1, [0]), (2, [0, 3]), (3, [0, 2, 3]), (4, [0, 1, 2, 3])])
+def test_with_few_epochs_the_early_stages_are_left_out(toy, epochs, stages):
+    """The network for the features comes first, all images last."""
+    method = METHODS["curriculumnet"](toy.task("curriculumnet", epochs))
+
+    assert [stage for stage, _ in method.stages] == stages
+    assert [phase.restart for phase in method.phases()][1:2] == ["init"] * (epochs > 1)
+
+
+def test_each_stage_trains_on_its_subsets(toy):
+    """All, the clean, all but the highly noisy, all; more of the clean are right, and weights are those of subsets."""
+    method = toy.make("curriculumnet", epochs=8, noisy=0.6, highly=0.3)
+    seen = []
+    for number, _ in enumerate(method.phases()):
+        rows = method.begin_phase(number, toy.sweep)
+        seen.append(None if rows is None else rows.tolist())
+        for _ in range(25 if number == 0 else 0):
+            toy.step(method, toy.batch(torch.randint(192, (32,))))
+    subset = method.subset.tolist()
+
+    assert seen == [None, *([i for i in range(192) if subset[i] <= most] for most in (0, 1, 2))]
+    right = (toy.true == toy.y).float()
+    assert right[method.subset == 0].mean() > 0.85 > 0.5 > right[method.subset == 2].mean()
+    method.loss(toy.batch(torch.arange(192)))
+    assert method.weights.tolist() == pytest.approx([(1, 0.6, 0.3)[s] for s in subset])
+
+
+def test_without_the_first_stage_features_are_those_of_the_start(toy):
+    """For weights that were learned elsewhere: clusters at once, and the network goes on from there."""
+    method = toy.make("curriculumnet", first=0)
+
+    assert method.stages[0][0] == 1
+    assert method.phases()[0].restart == "keep"
+    assert len(set(method.subset.tolist())) == 3
+
+
+def test_loss(on_logits, f3):
+    """Row by row, times the weight of the subset."""
+    method = on_logits("curriculumnet", noisy=0.5, highly=0.25)
+    method.subset.copy_(torch.tensor([0, 1, 2]))
+
+    expected = (0.239545 + 0.5 * 1.551445 + 0.25 * 1.098612) / 3
+    assert method.loss(f3).item() == pytest.approx(expected, abs=1e-6)

@@ -1,0 +1,202 @@
+"""MixMatch: its loss as a loop over rows, what normalisation sees, the ramp, and what the given labels do: nothing."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy, softmax
+
+from cnlw_tools.methods import METHODS, Batch, Task, ranks
+from cnlw_tools.methods.guesses import divergence
+from cnlw_tools.methods.mixing import beta
+from cnlw_tools.methods.mixmatch import woven
+
+B, K = 4, 3
+
+
+def norm():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Flatten(), nn.Linear(20, K))
+
+
+def plain():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(48, K))
+
+
+def some(seed=0, views=2, n=B):
+    draw = torch.Generator().manual_seed(seed)
+    x = tuple(torch.randn(n, 3, 4, 4, generator=draw) for _ in range(views))
+    return Batch(torch.arange(n), x, torch.randint(K, (n,), generator=draw))
+
+
+def probe(n):
+    return some(seed=9, views=1, n=n)
+
+
+def made(name="mixmatch", net=plain, **options):
+    method = METHODS[name](Task(net, 30, K, 2, probe=probe), **options)
+    method.progress = 1.0
+    return method
+
+
+def naive(net, batch, w, alpha, tau):
+    """Row by row, class by class; a network without normalisation does not mind the batches."""
+    views = [softmax(net(x), 1) for x in batch.views]
+    guess = []
+    for b in range(len(batch.y)):
+        mean = [sum(p[b][k].item() for p in views) / len(views) for k in range(K)]
+        sharp = [m ** (1 / tau) for m in mean]
+        guess.append([s / sum(sharp) for s in sharp])
+    trusted = probe(len(batch.y))
+    rows = [*trusted.x, *batch.views[0], *batch.views[1]]
+    targets = [[float(k == y) for k in range(K)] for y in trusted.y.tolist()] + guess + guess
+    lam = [max(share, 1 - share) for share in beta(alpha, (len(rows),), batch.x).tolist()]
+    partner = torch.randperm(len(rows)).tolist()
+    labelled = squares = 0.0
+    for r, row in enumerate(rows):
+        j = partner[r]
+        p = softmax(net((lam[r] * row + (1 - lam[r]) * rows[j])[None])[0], 0)
+        target = [lam[r] * targets[r][k] + (1 - lam[r]) * targets[j][k] for k in range(K)]
+        if r < len(batch.y):
+            labelled = labelled - sum(t * p[k].log() for k, t in enumerate(target)) / len(batch.y)
+        else:
+            squares = squares + sum((t - p[k]) ** 2 for k, t in enumerate(target)) / (2 * len(batch.y) * K)
+    return labelled + w * squares
+
+
+@pytest.mark.parametrize(("w", "alpha", "tau"), [(75.0, 0.75, 0.5), (2.0, 0.2, 1.0), (0.0, 4.0, 0.5)])
+def test_oracle(w, alpha, tau):
+    """The loss and its gradient are those of the loop."""
+    method, net, batch = made(w=w, beta=alpha, temperature=tau), plain(), some()
+    torch.manual_seed(3)
+    expected = naive(net, batch, w, alpha, tau)
+    expected.backward()
+    torch.manual_seed(3)
+    loss = method.loss(batch)
+    loss.backward()
+
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
+    assert torch.allclose(method.net[1].weight.grad, net[1].weight.grad, atol=1e-4)
+
+
+@pytest.mark.parametrize("k", [0.0, 20.0])
+def test_the_divergence_is_added(k):
+    """MixMatch-KL is MixMatch and k times the divergence, which pulls the second view alone."""
+    batch, options = some(), {"w": 2.0, "beta": 0.5}
+    one, other, net = made(**options), made("mixmatch_kl", k=k, **options), plain()
+    extra = k * divergence(*map(net, batch.views), detach=True).mean()
+    extra.backward()
+    losses = []
+    for method in (one, other):
+        torch.manual_seed(3)
+        losses.append(method.loss(batch))
+        losses[-1].backward()
+
+    assert losses[1].item() == pytest.approx((losses[0] + extra).item(), rel=1e-5)
+    for mine, without, more in zip(other.parameters(), one.parameters(), net.parameters(), strict=True):
+        assert torch.allclose(mine.grad, without.grad + more.grad, atol=1e-5)
+
+
+def test_nothing_mixed_and_no_guesses_is_cross_entropy_on_the_trusted():
+    """With w = 0 and lam = 1 the batch plays no part."""
+    method = made(w=0.0, beta=0.0)
+    trusted = probe(B)
+
+    assert method.loss(some()).item() == pytest.approx(cross_entropy(plain()(trusted.x), trusted.y).item(), rel=1e-6)
+
+
+def test_squares_vanish_where_guess_and_prediction_agree():
+    """At temperature 1, both views alike and nothing mixed, the guess is the prediction; nor are they above 2 / K."""
+    batch = some()
+    same = replace(batch, views=(batch.x, batch.x))
+    losses = [made(w=w, beta=0.0, temperature=1.0).loss(same).item() for w in (0.0, 1e4)]
+    sure = made(w=1.0, beta=0.0, temperature=0.001).loss(batch) - made(w=0.0, beta=0.0).loss(batch)
+
+    assert losses[1] == pytest.approx(losses[0], abs=1e-4)
+    assert 0 < sure.item() <= 2 / K
+
+
+@pytest.mark.parametrize(("progress", "share"), [(0.0, 0.0), (1 / 128, 0.5), (1 / 64, 1.0), (0.9, 1.0)])
+def test_the_squares_come_in_slowly(progress, share):
+    """In a line, over a 64th of the training; at once with no ramp."""
+
+    def loss(**options):
+        method = made(beta=0.0, **options)
+        method.progress = progress
+        return method.loss(some()).item()
+
+    bare = loss(w=0.0)
+    assert loss() - bare == pytest.approx(share * (loss(ramp=0.0) - bare), rel=1e-4, abs=1e-6)
+
+
+def test_woven():
+    """The first of each block, the second of each; woven again it is as it was."""
+    rows = torch.arange(12)
+
+    assert woven(rows, 3).tolist() == [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]
+    assert torch.equal(rows, woven(woven(rows, 3), 4))
+
+
+def test_normalisation_sees_mixtures_and_the_first_is_remembered():
+    """Three batches of B rows, each with rows of all three kinds; the running averages are those of the first alone."""
+    method, shown = made(net=norm, w=1.0, beta=0.0), []
+    method.net.register_forward_pre_hook(lambda _, args: shown.append((args[0], torch.is_grad_enabled())))
+    batch = some()
+    method.loss(batch)
+    one = norm()
+    one(shown[2][0])
+
+    assert [(len(x), grad) for x, grad in shown] == [(B, False)] * 2 + [(B, True)] * 3
+    rows = torch.cat([probe(B).x, *batch.views])
+    assert torch.equal(torch.cat([x for x, _ in shown[2:]]), woven(rows, 3))
+    for mine, other in zip(method.net.buffers(), one.buffers(), strict=True):
+        assert torch.equal(mine, other)
+
+
+def test_rows_come_back_to_their_places():
+    """Whatever the order in which they went through the network."""
+    method = made()
+    rows = torch.randn(3 * B, 3, 4, 4)
+
+    assert torch.allclose(method.logits(rows), method.net(rows), atol=1e-6)
+
+
+def test_given_labels_play_no_part():
+    """Other labels, the same loss; noted is how much of the guess a label has."""
+    method, batch = made(beta=0.0), some()
+    other = replace(batch, y=(batch.y + 1) % K)
+    torch.manual_seed(0)
+    one = method.loss(batch)
+    own = method.weights[:B].clone()
+    torch.manual_seed(0)
+
+    assert torch.equal(one, method.loss(other))
+    third = replace(batch, y=(batch.y + 2) % K)
+    shares = own + method.weights[:B]
+    method.loss(third)
+    assert torch.allclose(shares + method.weights[:B], torch.ones(B))
+
+
+def test_a_rank_takes_its_part_of_the_trusted(monkeypatch):
+    """Of two ranks each has as many trusted rows as its batch has, and all are drawn together."""
+    drawn = []
+    monkeypatch.setattr(ranks, "size", lambda: 2)
+    monkeypatch.setattr("cnlw_tools.methods.mixmatch.size", lambda: 2)
+    task = Task(plain, 30, K, 2, probe=lambda n: (drawn.append(n), probe(n))[1])
+
+    METHODS["mixmatch"](task).loss(some())
+
+    assert drawn == [2 * B]
+
+
+def test_kernels_shrink_apart_from_the_gradient():
+    """After a step kernels are 1 - lr decay of what they were, biases as they were."""
+    method = made(decay=0.02)
+    method.optimiser = torch.optim.Adam(method.parameters(), lr=0.5)
+    weight, bias = (p.detach().clone() for p in method.net[1].parameters())
+    method.after_step()
+
+    assert torch.allclose(method.net[1].weight, 0.99 * weight)
+    assert torch.equal(method.net[1].bias, bias)

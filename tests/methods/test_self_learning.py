@@ -1,0 +1,138 @@
+"""Self-Learning: prototypes as a loop, what stands for a class, and when labels are corrected."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy, normalize
+
+from cnlw_tools.methods import Batch, ranks
+from cnlw_tools.methods.features import features
+from cnlw_tools.methods.self_learning import prototypes
+
+
+def naive(f, most):
+    """rho, eta and the choice, pair by pair."""
+    m = len(f)
+    s = [[float(f[i] @ f[j]) for j in range(m)] for i in range(m)]
+    cut = sorted(cos for row in s for cos in row)[round(0.6 * (m * m - 1))]
+    rho = [sum((s[i][j] > cut) - (s[i][j] < cut) for j in range(m)) for i in range(m)]
+    eta = []
+    for i in range(m):
+        denser = [s[i][j] for j in range(m) if rho[j] > rho[i]]
+        eta.append(max(denser) if denser else min(s[i]))
+    fit = [i for i in range(m) if eta[i] < 0.95]
+    return sorted(fit, key=lambda i: -rho[i])[:most]
+
+
+def unit(*shape, seed=0):
+    return normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_prototypes_as_a_loop(seed):
+    """The densest of those unlike a denser one."""
+    f = unit(23, 4, seed=seed)
+
+    assert prototypes(f, 5).tolist() == naive(f, 5)
+
+
+def test_orthogonal_clusters_have_prototypes_each():
+    """Two heaps at right angles are both stood for, the larger first; of near twins one is enough."""
+    heaps = torch.tensor([[1.0, 0]] * 6 + [[0.0, 1]] * 4)
+
+    assert [int(i >= 6) for i in prototypes(heaps, 8)] == [0] * 6 + [1] * 2
+    lonely = normalize(torch.tensor([[1.0, 0], [1, 0.01], [1, -0.01], [0, 1], [0.01, 1]]))
+    assert sorted(prototypes(lonely, 8).tolist()) == naive(lonely, 8)
+
+
+def test_the_densest_always_is_one():
+    """Of rows that are all alike one stands for them; a row alone stands for itself."""
+    f = normalize(torch.ones(5, 3) + 0.01 * torch.randn(5, 3, generator=torch.Generator().manual_seed(0)))
+
+    assert len(prototypes(f, 8)) == 1
+    assert prototypes(f[:1], 8).tolist() == [0]
+
+
+def started(toy, **options):
+    """A method whose labels are corrected from the first epoch on, with a network that knows the classes."""
+    method = toy.train(toy.make("self_learning", start=0, **options))
+    method.begin_epoch(6, toy.sweep)
+    return method
+
+
+def test_names_by_the_mean_cosine(toy):
+    """Each image bears the name of the class whose prototypes are most like it."""
+    method = started(toy, samples=1000, prototypes=3)
+    f = normalize(features(method.net, toy.sweep)[0])
+
+    for i in range(0, len(f), 17):
+        scores = []
+        for c in range(4):
+            of = f[toy.y == c]
+            near = sorted(float(f[i] @ g) for g in of[prototypes(of, 3)])
+            scores.append(sum(near) / len(near))
+        assert method.guess[i] == max(range(4), key=lambda c: scores[c])
+
+
+def test_the_size_of_features_plays_no_part(toy):
+    """Ten times as long, the same names."""
+    method = started(toy)
+    before = method.guess.clone()
+    see = method.net.features
+    method.net.features = lambda x: 10 * see(x)
+    torch.manual_seed(0)
+    method.begin_epoch(6, toy.sweep)
+
+    assert torch.equal(before, method.guess)
+
+
+def test_corrects_labels(toy):
+    """On the toy nearly all names are the true ones, and the weight tells whose label was left in doubt."""
+    method = started(toy, alpha=0.4)
+    method.loss(toy.batch(torch.arange(192)))
+
+    assert (method.guess == toy.true).float().mean() > 0.95
+    expected = torch.where(method.guess == toy.y, 1.0, 0.6)
+    assert torch.allclose(method.weights, expected)
+
+
+def test_loss(on_logits, f3):
+    """A mean of both labels' cross-entropy, row by row."""
+    method = on_logits("self_learning", alpha=0.3)
+    method.guess.copy_(torch.tensor([1, 1, 1]))
+    method.alpha.fill_(0.3)
+    expected = 0.0
+    for z, y, guess in zip(f3.x, f3.y, method.guess, strict=True):
+        log_p = z.log_softmax(0)
+        expected -= (0.7 * log_p[y] + 0.3 * log_p[guess]).item() / 3
+
+    assert method.loss(f3).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_begins_with_cross_entropy(toy):
+    """Until `start`, and from there on not."""
+    method = toy.make("self_learning", epochs=4, start=2)
+    batch = toy.some(method)
+    seen = []
+    for _ in toy.epochs(method):
+        expected = cross_entropy(method.net(batch.x), batch.y)
+        seen.append(method.loss(batch).item() == pytest.approx(expected.item(), abs=1e-6))
+
+    assert seen == [True, True, False, False]
+
+
+def test_a_class_without_examples_names_none(toy):
+    """It has no prototypes, so no image is like it, even where all cosines to the others are negative."""
+    method = toy.make("self_learning", start=0)
+    method.net.features = lambda x: torch.where(torch.arange(144) % 2 == 0, 1.0, -1.0) * torch.rand(len(x), 1)
+    method.begin_epoch(0, lambda: (Batch(b.index, b.views, b.y.clamp(max=2)) for b in toy.sweep()))
+
+    assert method.guess.max() <= 2
+
+
+def test_all_ranks_take_the_names_of_the_first(toy, monkeypatch):
+    """Draws differ from rank to rank, names do not."""
+    method = toy.make("self_learning", start=0)
+    monkeypatch.setattr(ranks, "agree", lambda tensors: [t.fill_(3) for t in tensors])
+    method.begin_epoch(0, toy.sweep)
+
+    assert (method.guess == 3).all()
