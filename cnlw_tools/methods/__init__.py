@@ -8,6 +8,8 @@ from cnlw_tools.methods.dropout import Dropout
 from cnlw_tools.methods.h_alpha import HAlpha
 from cnlw_tools.methods.ieg import IEG
 from cnlw_tools.methods.l2r import L2R
+from cnlw_tools.methods.mddyrsh import MDDYRSH
+from cnlw_tools.methods.mdyrh import MDYRH
 from cnlw_tools.methods.mentormix import MentorMix
 from cnlw_tools.methods.mentornet import MentorNet
 from cnlw_tools.methods.mixup import Mixup
@@ -32,6 +34,9 @@ METHODS: Mapping[str, type[Method]] = {
     "mixup": Mixup,
     "mentornet": MentorNet,
     "mentormix": MentorMix,
+    # labels trusted as far as their losses say
+    "mdyrh": MDYRH,
+    "mddyrsh": MDDYRSH,
     # a trusted set
     "l2r": L2R,
     "ieg": IEG,

@@ -12,6 +12,8 @@ OPTIONS = {
     "noise_layer": {"q": "symmetric:0.2"},
     "h_alpha": {"alpha": 0.25},
     "mixup": {"alpha": 0.2},
+    "mdyrh": {"alpha": 0.2},
+    "mddyrsh": {"alpha": 0.2},
     "mentormix": {"alpha": 0.2},
     "ieg": {"p": 1.0, "k": 1.0, "probe_size": 50},
 }

@@ -1,0 +1,35 @@
+"""A look as in validation."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from cnlw_tools.methods.evaluation import evaluating, judged, swept
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_mode_comes_back(toy, training):
+    """Whatever it was, also after an error; in between there is no gradient."""
+    net = toy.make("vanilla").net.train(training)
+
+    with evaluating(net):
+        assert not net.training
+        assert not torch.is_grad_enabled()
+    with pytest.raises(KeyError), evaluating(net):
+        raise KeyError
+
+    assert net.training == net.body[1].training == training
+    assert torch.is_grad_enabled()
+
+
+def test_a_set_is_judged_in_its_order(toy):
+    """Losses and agreement are those of one look at all, and nothing in the network moves."""
+    net = toy.make("vanilla", dropout=0.5).net
+    state = {name: value.clone() for name, value in net.state_dict().items()}
+    losses, agrees = swept(net, toy.sweep)
+    z = net.eval()(toy.x)
+
+    assert torch.allclose(losses, cross_entropy(z, toy.y, reduction="none"), atol=1e-5)
+    assert torch.equal(agrees, z.argmax(1) == toy.y)
+    assert torch.equal(judged(net, toy.batch(torch.tensor([9, 4])))[1], agrees[[9, 4]])
+    assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
