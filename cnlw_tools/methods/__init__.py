@@ -7,6 +7,7 @@ from cnlw_tools.methods.bootstrap import Bootstrap
 from cnlw_tools.methods.dropout import Dropout
 from cnlw_tools.methods.h_alpha import HAlpha
 from cnlw_tools.methods.ieg import IEG
+from cnlw_tools.methods.incv import INCV
 from cnlw_tools.methods.l2r import L2R
 from cnlw_tools.methods.mddyrsh import MDDYRSH
 from cnlw_tools.methods.mdyrh import MDYRH
@@ -14,6 +15,8 @@ from cnlw_tools.methods.mentormix import MentorMix
 from cnlw_tools.methods.mentornet import MentorNet
 from cnlw_tools.methods.mixup import Mixup
 from cnlw_tools.methods.noise_layer import NoiseLayer
+from cnlw_tools.methods.o2u import O2U
+from cnlw_tools.methods.rog import RoG
 from cnlw_tools.methods.s_model import SModel
 from cnlw_tools.methods.vanilla import Vanilla
 from cnlw_tools.methods.weight_decay import WeightDecay
@@ -37,6 +40,11 @@ METHODS: Mapping[str, type[Method]] = {
     # labels trusted as far as their losses say
     "mdyrh": MDYRH,
     "mddyrsh": MDDYRSH,
+    # examples left out, stage by stage
+    "o2u": O2U,
+    "incv": INCV,
+    # after training
+    "rog": RoG,
     # a trusted set
     "l2r": L2R,
     "ieg": IEG,

@@ -15,9 +15,14 @@ OPTIONS = {
     "mdyrh": {"alpha": 0.2},
     "mddyrsh": {"alpha": 0.2},
     "mentormix": {"alpha": 0.2},
+    "o2u": {"noise_rate": 0.2},
     "ieg": {"p": 1.0, "k": 1.0, "probe_size": 50},
 }
-CHANGES = {"ieg": {"epochs": 2, "lr": 0.03}}  # each of its epochs takes as long as seven of the others
+CHANGES = {
+    "o2u": {"epochs": 6},
+    "incv": {"epochs": 9},
+    "ieg": {"epochs": 2, "lr": 0.03},
+}  # each of its epochs takes as long as seven of the others
 REACHED = dict.fromkeys(METHODS, 30.0) | {"l2r": 15.0, "ieg": 15.0}  # those two set out slowly; chance is 10
 
 

@@ -12,7 +12,7 @@ from tests.trainer import together
 from tests.trainer.test_loop import lines, weights
 
 MEANS = [name for name, method in METHODS.items() if method.across == "mean" and name != "dropout"]
-OTHERS = ["mixup", "mentormix", "mentornet", "l2r", "ieg"]
+OTHERS = ["mixup", "mentormix", "mentornet", "l2r", "ieg", "mdyrh", "mddyrsh", "o2u", "incv"]
 
 
 def torchrun(*arguments):
