@@ -38,6 +38,7 @@ from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
 from cnlw_tools.methods.evaluation import swept
 from cnlw_tools.methods.options import choice, epochs, number
+from cnlw_tools.methods.rules import smallest
 
 CANDIDATE, SELECTED, DISCARDED = range(3)
 LEAST = 3  # epochs of a half, before there is another iteration
@@ -60,11 +61,6 @@ def lengths(total: int, share: float, iterations: int) -> tuple[int, int]:
     budget = min(ceil(round(share * total, 9)), total - 1)
     iterations = min(iterations, max(budget // (2 * LEAST), int(budget >= 2)))
     return iterations, budget // (2 * iterations) if iterations else 0
-
-
-def least(losses: Tensor, many: Tensor) -> Tensor:
-    """Return 1 for the so many least losses, (B,), which is a number on the device, and 0 for the others."""
-    return (losses.argsort(stable=True).argsort() < many).float()
 
 
 class INCV(Method):
@@ -126,7 +122,7 @@ class INCV(Method):
         against = 1 if self.asymmetric else self.task.classes - 1
         many = chosen.sum() * (1 - left(self.eps, against) * min(1, epoch / self.ramp))
         late = epoch > self.warmup * torch.where(self.eps > 0.6, 2, 2 if self.asymmetric else 1)
-        return least(torch.where(chosen | late, losses, torch.inf), many.round())
+        return smallest(torch.where(chosen | late, losses, torch.inf), many.round())
 
     def predict(self, x: Tensor) -> Tensor:
         """Return the mean of both networks' logits in the last stage, and those of the first before."""

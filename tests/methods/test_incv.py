@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods import Phase
 from cnlw_tools.methods import incv as module
-from cnlw_tools.methods.incv import CANDIDATE, DISCARDED, SELECTED, estimated, least, left, lengths
+from cnlw_tools.methods.incv import CANDIDATE, DISCARDED, SELECTED, estimated, left, lengths
 
 
 def test_fixture():
@@ -38,14 +38,6 @@ def test_phases(on_logits):
     """All begin again, the last is the longest."""
     assert on_logits("incv", 600).phases() == [Phase(50, restart="init")] * 8 + [Phase(200, restart="init")]
     assert on_logits("incv", 5, iterations=0).phases() == [Phase(5, restart="init")]
-
-
-def test_least():
-    """1 for the so many smallest, of equals the first."""
-    losses = torch.tensor([3.0, 1, 2, 1, torch.inf])
-
-    for many, expected in ((0, [0] * 5), (1, [0, 1, 0, 0, 0]), (3, [0, 1, 1, 1, 0]), (5, [1] * 5)):
-        assert least(losses, torch.tensor(many)).tolist() == expected
 
 
 @pytest.fixture

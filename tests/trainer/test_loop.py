@@ -429,7 +429,8 @@ def test_a_step_never_waits_for_the_device(trainer, name):
     """No value is asked for between two batches, whatever the method; rates, sums and averages included."""
     from dataclasses import replace
 
-    made = trainer(method=name, plan=replace(trainer().plan, ema=0.9))
+    options = {"noise_rate": 0.4} if "noise_rate" in METHODS[name].needs else {}
+    made = trainer(method=name, plan=replace(trainer().plan, ema=0.9), options=options)
     loop = made._loop(torch.device("cpu"), lambda *_: None)
     loop._get_ready()
     loop.method.train()

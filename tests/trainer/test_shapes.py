@@ -21,8 +21,8 @@ OPTIONS = {
 CHANGES = {
     "o2u": {"epochs": 6},
     "incv": {"epochs": 9},
-    "ieg": {"epochs": 2, "lr": 0.03},
-}  # each of its epochs takes as long as seven of the others
+    "ieg": {"epochs": 2, "lr": 0.03},  # each of its epochs takes as long as seven of the others
+}
 REACHED = dict.fromkeys(METHODS, 30.0) | {"l2r": 15.0, "ieg": 15.0}  # those two set out slowly; chance is 10
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import distributed as dist
 
+from cnlw_tools.methods import METHODS
 from cnlw_tools.trainer import Trainer
 from tests.trainer.conftest import PLAN, Small
 
@@ -15,6 +16,7 @@ def main(build: str, folder: str, *methods: str) -> None:
     torch.set_num_threads(1)
     for name in methods:
         said = {"net": Small, "plan": PLAN, "device": "cpu", "workers": 1, "cache": Path(folder) / "cache"}
+        said |= {"options": {"noise_rate": 0.4} if "noise_rate" in METHODS[name].needs else {}}
         Trainer(build, "blue_40_probe2", method=name, out=Path(folder) / name, **said).fit()
 
 
