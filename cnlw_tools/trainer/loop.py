@@ -12,7 +12,7 @@ on the CPU to the bit. SIGTERM and Ctrl-C save in the middle of an epoch; severa
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing, nullcontext
 from typing import Any
 
 import torch
@@ -70,9 +70,6 @@ class Loop:
                 if self.step == 0:
                     self._get_ready()
                 self._epoch(stop, tell)
-                if self.epoch + 1 == len(self.stages):
-                    with self._averaged():  # what is fitted is validated with these weights
-                        self.method.finish(self.train.sweep)
                 self.history.append(self._measure(begun))
                 self._close()
                 board.add(self.history[-1])
@@ -143,21 +140,20 @@ class Loop:
         self.step += 1
 
     def _measure(self, begun: float) -> Metrics:
-        """Return the metrics of the epoch that was just trained."""
+        """Return the metrics of the epoch that was just trained; after the last one, finish the method first."""
         ranks.average([self.lost])
         line: Metrics = {"epoch": self.epoch + 1, "train_loss": float(self.lost)}
         self._check(line["train_loss"])
         ranks.agree(_running(self.method))
-        with self._averaged():
+        with self.average.in_place() if self.average else nullcontext():
+            if self.epoch + 1 == len(self.stages):
+                self.method.finish(self.train.sweep)  # what is fitted is validated with these weights
             for name, feed in self.feeds.items():
                 if name.startswith("validation"):
                     short = name.replace("validation", "val")
                     line[f"{short}_top1"], line[f"{short}_top5"] = accuracy(self.method, feed)
         line["lr"] = self.optimiser.param_groups[0]["lr"]
         return line | {"seconds": round(time.monotonic() - begun, 3), "peak_mb": memory.peak(self.device) // 2**20}
-
-    def _averaged(self) -> AbstractContextManager[None]:
-        return self.average.in_place() if self.average else nullcontext()
 
     def _check(self, loss: float) -> None:
         """Raise if the loss of an epoch is no number, or far above that of the first."""
