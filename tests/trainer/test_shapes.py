@@ -15,7 +15,7 @@ OPTIONS = {
     "mdyrh": {"alpha": 0.2},
     "mddyrsh": {"alpha": 0.2},
     "mentormix": {"alpha": 0.2},
-    "o2u": {"noise_rate": 0.2},
+    "o2u": {"noise_rate": 0.2, "batch": 0.5},
     "ieg": {"p": 1.0, "k": 1.0, "probe_size": 50},
 }
 CHANGES = {
