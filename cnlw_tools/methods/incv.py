@@ -11,7 +11,7 @@ L       = mean CE of network 1 where network 2 finds the loss small, and the oth
 A network does not know the wrong labels of examples that it has not seen by heart, so where it agrees with such a
 label, the label is likely right: both would have to err alike. How often it agrees tells how many are wrong. What is
 left in S of wrong ones is left to two networks that choose for each other, as in Co-teaching. After ``warmup`` they
-also choose among what is left of C, of which as many are drawn as S has, or half of it.
+also choose among what is left of C, of which at most half as many are drawn as S has.
 
 The network that selects is the one that was best on the holdout, in the first iteration where eps > 0.6 or the noise
 is asymmetric, in the first two where eps > 0.3, else always; afterwards the last (the longer it learns the more it
@@ -24,7 +24,7 @@ Every training begins with the same weights, as in the code. While halves are le
 best state of the first. With several ranks the first one's selection is everybody's, and small is small on a rank.
 In the last stage whatever is not in S has a noted weight of 0, unless it is drawn.
 
-Not done here: batches that grow by what is drawn from C, which is drawn once; K classes that are guessed by top k.
+Not done here: batches that grow by what is drawn from C; a new draw an epoch; agreement with one of several guesses.
 """
 
 from math import ceil

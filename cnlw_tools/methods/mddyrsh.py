@@ -9,7 +9,8 @@ At much noise a blend of two images is mostly one of wrong labels. Here the one 
 makes most of the blend, so what is learned is right more often; a guess is soft as long as it is a poor one.
 Mixup comes first, then for some epochs dynamic mixup with labels as they are, l_p = CE(y_p, z~) and no R.
 
-The defaults are the authors', epochs as shares of their 300. As in their code w comes from a look as in validation
+The defaults are the authors', epochs as shares of their 300; short trainings do better with a small alpha and a long
+warm-up, as those of M-DYR-H do (LOG.md). As in their code w comes from a look as in validation
 and the guess from one as in training, which moves the running averages of batch normalisation, too; partners and R
 are each rank's own. Noted are the losses of that look, and 1 - w.
 

@@ -8,7 +8,9 @@ Mixup learns wrong labels by heart late, so after a while the losses of right an
 of two Betas tells how likely each label is wrong (`beta_mixture`). From then on each example listens to its label as
 far as it is right, and to the network's guess for the rest. The mixture is fitted anew before every epoch.
 
-The defaults are the authors', epochs as shares of their 300. As in their code w comes from a look as in validation
+The defaults are the authors', epochs as shares of their 300. A guess is worth no more than the network: if it knows
+few classes when the warm-up ends, it goes on to learn its own mistakes, and a short training does better with a small
+alpha and a long warm-up (LOG.md). As in their code w comes from a look as in validation
 and the guess from one as in training, which moves the running averages of batch normalisation, too; lam, partners and
 R are each rank's own. Noted are the losses of that look, and 1 - w.
 
