@@ -15,12 +15,17 @@ from cnlw_tools.methods.gce import GCE, GCETruncated
 from cnlw_tools.methods.glc import GLC
 from cnlw_tools.methods.h_alpha import HAlpha
 from cnlw_tools.methods.ieg import IEG
+from cnlw_tools.methods.incv import INCV
 from cnlw_tools.methods.l2r import L2R
+from cnlw_tools.methods.mddyrsh import MDDYRSH
+from cnlw_tools.methods.mdyrh import MDYRH
 from cnlw_tools.methods.mentormix import MentorMix
 from cnlw_tools.methods.mentornet import MentorNet
 from cnlw_tools.methods.mixmatch import MixMatch, MixMatchKL
 from cnlw_tools.methods.mixup import Mixup
 from cnlw_tools.methods.noise_layer import NoiseLayer
+from cnlw_tools.methods.o2u import O2U
+from cnlw_tools.methods.rog import RoG
 from cnlw_tools.methods.s_model import SModel
 from cnlw_tools.methods.self_learning import SelfLearning
 from cnlw_tools.methods.vanilla import Vanilla
@@ -50,6 +55,14 @@ METHODS: Mapping[str, type[Method]] = {
     "mixup": Mixup,
     "mentornet": MentorNet,
     "mentormix": MentorMix,
+    # labels trusted as far as their losses say
+    "mdyrh": MDYRH,
+    "mddyrsh": MDDYRSH,
+    # examples left out, stage by stage
+    "o2u": O2U,
+    "incv": INCV,
+    # after training
+    "rog": RoG,
     # a trusted set
     "l2r": L2R,
     "ieg": IEG,

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Sweep
-from cnlw_tools.methods.predictions import predictions
+from cnlw_tools.methods.evaluation import predictions
 
 
 def estimated(net: nn.Module, sweep: Sweep, percentile: float = 1.0) -> Tensor:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Sweep
+from cnlw_tools.methods.evaluation import predictions
 from cnlw_tools.methods.mixing import one_hot
-from cnlw_tools.methods.predictions import predictions
 
 
 def confusion(net: nn.Module, sweep: Sweep, classes: int, kind: str) -> Tensor:

@@ -23,16 +23,12 @@ from torch.nn.functional import cross_entropy
 from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Batch, Method, Task
 from cnlw_tools.methods.options import epochs, number
+from cnlw_tools.methods.rules import smallest
 
 
 def forgotten(epoch: int, rate: float, gradual: int, exponent: float = 1.0) -> float:
     """R(e), the share that is dropped."""
     return rate**exponent * epoch / max(gradual - 1, 1) if epoch < gradual else rate
-
-
-def smallest(losses: Tensor, count: int) -> Tensor:
-    """Return 1 for the ``count`` smallest of (n,) losses, the earlier of equal ones, and 0 for the others."""
-    return (losses.argsort(stable=True).argsort() < count).float()
 
 
 class CoTeaching(Method):

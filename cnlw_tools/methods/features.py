@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cnlw_tools.methods.base import Sweep
+from cnlw_tools.methods.evaluation import evaluating
 
 
 def seeing(net: nn.Module, method: str) -> nn.Module:
@@ -19,14 +20,11 @@ def seeing(net: nn.Module, method: str) -> nn.Module:
     return net
 
 
-@torch.no_grad()
 def features(net: Any, sweep: Sweep) -> tuple[Tensor, Tensor]:
     """Return (n, D) features of a set, in its order and 32 bits, and its (n,) given labels.
 
     The network sees as in validation.
     """
-    training = net.training
-    net.eval()
-    seen = [(net.features(batch.x).float(), batch.y) for batch in sweep()]
-    net.train(training)
+    with evaluating(net):
+        seen = [(net.features(batch.x).float(), batch.y) for batch in sweep()]
     return torch.cat([f for f, _ in seen]), torch.cat([y for _, y in seen])

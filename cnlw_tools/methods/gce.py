@@ -26,8 +26,8 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Batch, Method, Sweep, Task
+from cnlw_tools.methods.evaluation import predictions
 from cnlw_tools.methods.options import epochs, number
-from cnlw_tools.methods.predictions import predictions
 
 
 def generalised(losses: Tensor, q: float) -> Tensor:

@@ -31,6 +31,11 @@ def percentile(losses: Tensor, p: float) -> Tensor:
     return losses.sort().values[rank]
 
 
+def smallest(losses: Tensor, count: int | Tensor) -> Tensor:
+    """Return 1 for the ``count`` smallest of (n,) losses, the earlier of equal ones, and 0 for the others."""
+    return (losses.argsort(stable=True).argsort() < count).float()
+
+
 def baseline(losses: Tensor, difference: Tensor, e: Tensor) -> Tensor:
     """Everything: 1."""
     return torch.ones_like(losses)

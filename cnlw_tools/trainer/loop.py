@@ -70,8 +70,6 @@ class Loop:
                 if self.step == 0:
                     self._get_ready()
                 self._epoch(stop, tell)
-                if self.epoch + 1 == len(self.stages):
-                    self.method.finish(self.train.sweep)
                 self.history.append(self._measure(begun))
                 self._close()
                 board.add(self.history[-1])
@@ -142,12 +140,14 @@ class Loop:
         self.step += 1
 
     def _measure(self, begun: float) -> Metrics:
-        """Return the metrics of the epoch that was just trained."""
+        """Return the metrics of the epoch that was just trained; after the last one, finish the method first."""
         ranks.average([self.lost])
         line: Metrics = {"epoch": self.epoch + 1, "train_loss": float(self.lost)}
         self._check(line["train_loss"])
         ranks.agree(_running(self.method))
         with self.average.in_place() if self.average else nullcontext():
+            if self.epoch + 1 == len(self.stages):
+                self.method.finish(self.train.sweep)  # what is fitted is validated with these weights
             for name, feed in self.feeds.items():
                 if name.startswith("validation"):
                     short = name.replace("validation", "val")

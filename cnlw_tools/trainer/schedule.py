@@ -8,6 +8,7 @@ linear:N             1 up to N, then in a line to 0 at T                   Co-te
 cosine               (1 + cos(pi t / T)) / 2                               Loshchilov and Hutter 2017
 restarts:N:M:H       h (1 + cos(pi u)) / 2 in cycles of N, N M, N M^2 ... epochs, h = 1, H, H^2 ...,
                      u the share of the cycle that is done                 IEG: restarts:1:1.5:0.9
+cyclic:N:L           1 - (1 - L) (e mod N + 1) / N, e = floor(t)                       O2U-Net: cyclic:10:0.1
 """
 
 import math
@@ -57,6 +58,11 @@ def restarts(t: float, total: float, first: float, longer: float, lower: float) 
     return height * cosine(max(t, 0.0), length)
 
 
+def cyclic(t: float, total: float, every: float, lowest: float) -> float:
+    """From near 1 down to the lowest, epoch by epoch, and up again at once."""
+    return 1 - (1 - lowest) * (t // 1 % every + 1) / every
+
+
 SCHEDULES: Mapping[str, tuple[Callable[..., float], tuple[str, ...]]] = {  # and what its arguments are called
     "constant": (constant, ()),
     "step": (step, ("every", "factor")),
@@ -65,8 +71,14 @@ SCHEDULES: Mapping[str, tuple[Callable[..., float], tuple[str, ...]]] = {  # and
     "linear": (linear, ("begin",)),
     "cosine": (cosine, ()),
     "restarts": (restarts, ("first", "longer", "lower")),
+    "cyclic": (cyclic, ("every", "lowest")),
 }
-SPANS = {"factor": (0.0, 1.0), "lower": (0.0, 1.0), "longer": (1.0, 1e3)}  # of arguments; others: up to 1e9
+SPANS = {
+    "factor": (0.0, 1.0),
+    "lower": (0.0, 1.0),
+    "lowest": (0.0, 1.0),
+    "longer": (1.0, 1e3),
+}  # of arguments; others: up to 1e9
 
 
 def _within(name: str) -> Callable[[float], bool]:

@@ -30,6 +30,10 @@ class Net(nn.Module):
         """(B, 3, SIDE, SIDE) -> (B, 144)."""
         return self.body(x)
 
+    def block_features(self, x: Tensor) -> list[Tensor]:
+        """(B, 3, SIDE, SIDE) -> (B, 16, SIDE, SIDE), (B, CLASSES): far fewer dimensions than examples."""
+        return [self.body[:2](x).relu(), self.head(self.body(x))]
+
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, SIDE, SIDE) -> (B, CLASSES)."""
         return self.head(self.dropout(self.features(x)))

@@ -7,7 +7,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods import METHODS
-from cnlw_tools.methods.coteaching import forgotten, smallest
+from cnlw_tools.methods.coteaching import forgotten
+from cnlw_tools.methods.rules import smallest
 from tests.methods.conftest import Net
 
 

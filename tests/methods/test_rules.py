@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools.methods.rules import RULES, percentile
+from cnlw_tools.methods.rules import RULES, percentile, smallest
 
 NAIVE = {
     "baseline": lambda loss, diff, e: 1.0,
@@ -58,3 +58,12 @@ def test_percentile_oracle(losses, p):
 def test_percentile_of_an_even_batch_is_the_lower_of_two():
     """The median of four losses is the second, as in the code, which does not average."""
     assert percentile(torch.tensor([4.0, 1.0, 3.0, 2.0]), 0.5).item() == 2
+
+
+def test_smallest():
+    """1 for the so many smallest, of equals the first."""
+    losses = torch.tensor([3.0, 1, 2, 1, torch.inf])
+
+    for many, expected in ((0, [0] * 5), (1, [0, 1, 0, 0, 0]), (3, [0, 1, 1, 1, 0]), (5, [1] * 5)):
+        assert smallest(losses, torch.tensor(many)).tolist() == expected
+        assert smallest(losses, many).tolist() == expected

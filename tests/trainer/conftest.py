@@ -29,6 +29,9 @@ class Small(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         return self.body(x)
 
+    def block_features(self, x: Tensor) -> list[Tensor]:
+        return [self.body[:3](x)]
+
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.dropout(self.features(x)))
 

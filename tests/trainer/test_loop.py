@@ -54,6 +54,17 @@ class Told(Vanilla):
         self.seen.append("finish")
 
 
+class Ends(Vanilla):
+    """Writes down the weights that it ends with, and those that are validated."""
+
+    def finish(self, sweep):
+        self.ended = self.net.head.weight.clone()
+
+    def predict(self, x):
+        self.validated = self.net.head.weight.clone()
+        return super().predict(x)
+
+
 class Back(Vanilla):
     """Begins anew, then goes on from where its first phase ended; its own memory stays."""
 
@@ -192,6 +203,15 @@ def test_a_method_is_asked_in_order(trainer):
     assert told.shares == sorted(told.shares)
     assert told.shares[0] == 0
     assert told.shares[-1] == pytest.approx(2 / 3)
+
+
+def test_what_is_fitted_in_the_end_sees_the_weights_that_are_validated(trainer):
+    """With an average of weights it is the average."""
+    made = trainer(method=Ends, changes={"ema": 0.9})
+    made.fit()
+
+    assert torch.equal(made.trained.ended, made.trained.validated)
+    assert not torch.equal(made.trained.ended, made.trained.net.head.weight)
 
 
 def test_networks_restart_and_memories_stay(trainer):

@@ -62,6 +62,15 @@ def test_cycles_end_where_the_authors_say():
         assert rate(end / 500, 400) == pytest.approx(0.9**i)
 
 
+def test_a_saw_is_that_of_o2u():
+    """The authors' 0.01 to 0.001 in ten epochs; within an epoch it stands still."""
+    rate = parse("cyclic:10:0.1")
+
+    for epoch, expected in {1: 0.0082, 5: 0.0046, 8: 0.0019, 9: 0.001, 10: 0.0091}.items():
+        assert 0.01 * rate(epoch, 250) == pytest.approx(expected)
+        assert rate(epoch + 0.9, 250) == rate(epoch, 250)
+
+
 @given(
     st.sampled_from(["constant", "step:3:0.5", "multistep:2,4:0.1", "exponential:0.9", "cosine", "restarts:1:2:0.5"])
 )

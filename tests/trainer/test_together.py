@@ -13,6 +13,7 @@ from tests.trainer.test_loop import lines, weights
 
 MEANS = [name for name, method in METHODS.items() if method.across == "mean" and name != "dropout"]
 OTHERS = ["mixup", "mentormix", "mentornet", "l2r", "ieg", "glc", "data_parameters", "coteaching"]
+OTHERS += ["mdyrh", "mddyrsh", "o2u", "incv"]
 
 
 def torchrun(*arguments):

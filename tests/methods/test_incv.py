@@ -1,0 +1,210 @@
+"""INCV: estimates, the halves as sets, which network selects, and the loss of the two as a loop."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from cnlw_tools.methods import Phase
+from cnlw_tools.methods import incv as module
+from cnlw_tools.methods.incv import CANDIDATE, DISCARDED, SELECTED, estimated, left, lengths
+
+
+def test_fixture():
+    """Half of the labels wrong, ten classes: 0.277778 agree, 0.9 of them are right and a tenth is not."""
+    assert estimated(0.25 + 0.25 / 9, 10) == pytest.approx(0.5)
+    assert left(torch.tensor(0.5), 9).item() == pytest.approx(0.1)
+    assert 1 - left(torch.tensor(0.5), 9).item() == pytest.approx(0.25 / (0.25 + 0.25 / 9))
+    assert left(torch.tensor(0.4), 1).item() == pytest.approx(0.16 / 0.52)
+
+
+@pytest.mark.parametrize(("agreement", "eps"), [(1.0, 0.0), (0.99801, 0.001), (0.1, 0.9), (0.05, 0.9), (0.0, 0.9)])
+def test_estimated(agreement, eps):
+    """The least in steps of 0.001; full agreement is no noise, and less than by chance is as much as by chance."""
+    assert estimated(agreement, 10) == pytest.approx(eps)
+
+
+@pytest.mark.parametrize(
+    ("total", "found"),
+    [(1, (0, 0)), (2, (0, 0)), (3, (1, 1)), (10, (1, 3)), (18, (2, 3)), (30, (3, 3)), (60, (4, 5)), (600, (4, 50))],
+)
+def test_lengths(total, found):
+    """Of 600 epochs the authors' eight times 50; of few epochs fewer iterations; one is for the last stage."""
+    assert lengths(total, 2 / 3, 4) == found
+
+
+def test_phases(on_logits):
+    """All begin again, the last is the longest."""
+    assert on_logits("incv", 600).phases() == [Phase(50, restart="init")] * 8 + [Phase(200, restart="init")]
+    assert on_logits("incv", 5, iterations=0).phases() == [Phase(5, restart="init")]
+
+
+@pytest.fixture
+def on_logits(on_logits, toy):
+    """The maker of methods, with a holdout."""
+    from cnlw_tools.methods import METHODS, Task
+    from tests.methods.conftest import Logits
+
+    return lambda name, epochs=4, **o: METHODS[name](Task(Logits, 3, 3, epochs, holdout=toy.holdout), **o)
+
+
+@pytest.mark.parametrize("noise", ["symmetric", "asymmetric"])
+def test_the_halves_as_sets(toy, monkeypatch, noise):
+    """Who is learned, selected and discarded, iteration by iteration, by losses and agreements that are drawn."""
+    draw = torch.Generator().manual_seed(0)
+    losses = torch.rand(192, generator=draw)
+    agrees = torch.rand(192, generator=draw) < 0.5
+    monkeypatch.setattr(module, "swept", lambda net, sweep: (losses, agrees))
+    method = toy.bare("incv", epochs=30, noise=noise)
+    chosen, gone, new, new_gone = set(), set(), set(), set()
+    halves = [set(), set()]
+    for phase in range(7):
+        rows = method.begin_phase(phase, toy.sweep).tolist()
+        if phase:
+            test = halves[1 - (phase - 1) % 2]
+            good = {i for i in test if agrees[i]}
+            if phase == 1:
+                eps = estimated(len(good) / len(test), 4)
+                ratio = min(2, eps / (1 - eps))
+            if noise == "symmetric":
+                worst = sorted(test, key=lambda i: -losses[i].item())[: int(ratio * len(good))]
+                new_gone |= set(worst) - good
+            new |= good
+        if phase % 2 == 0:
+            chosen, gone, new, new_gone = chosen | new, gone | new_gone, set(), set()
+            halves = [set((method.side == s).nonzero().flatten().tolist()) for s in (0, 1)]
+        if phase < 6:
+            assert halves[0] | halves[1] == set(range(192)) - chosen - gone
+            assert abs(len(halves[0]) - len(halves[1])) <= 1
+            assert set(rows) == halves[phase % 2] | chosen | new
+
+    assert method.eps.item() == pytest.approx(eps)
+    assert set((method.status == SELECTED).nonzero().flatten().tolist()) == chosen
+    assert set((method.status == DISCARDED).nonzero().flatten().tolist()) == gone
+    rest = set(range(192)) - chosen - gone
+    assert chosen <= set(rows) <= chosen | rest
+    assert len(set(rows) & rest) == min(len(rest), len(chosen) // 2)
+    assert (len(gone) > 0) == (noise == "symmetric")
+
+
+@pytest.mark.parametrize(
+    ("eps", "noise", "until"), [(0.2, "symmetric", 4), (0.4, "symmetric", 2), (0.7, "symmetric", 1)]
+)
+@pytest.mark.parametrize("iteration", [1, 2, 3, 4])
+def test_which_network_selects(toy, monkeypatch, eps, noise, until, iteration):
+    """The best one in the first iterations, the last one afterwards."""
+    method, asked = toy.bare("incv", epochs=60, noise=noise), []
+    monkeypatch.setattr(module, "swept", lambda net, sweep: asked.append(net) or (torch.rand(192), torch.ones(192) > 0))
+    method.eps.fill_(eps)
+    method._select(2 * iteration - 1, toy.sweep)
+
+    assert asked == [method.other if iteration <= until else method.net]
+
+
+def test_the_best_state_is_kept(toy, monkeypatch):
+    """The second network holds the first as it was when the holdout agreed most, the earlier of equals."""
+    method = toy.make("incv", epochs=30)
+    states = []
+    for right in (10, 30, 20, 30):
+        with torch.no_grad():
+            method.net.head.bias.add_(1)
+        states.append(method.net.head.bias.clone())
+        monkeypatch.setattr(module, "swept", lambda net, sweep, r=right: (torch.zeros(40), torch.arange(40) < r))
+        method._keep_best()
+
+    assert torch.equal(method.other.head.bias, states[1])
+    assert method.best == 0.75
+
+
+def naive(method, batch, quota, may):
+    """Each network's mean loss over the least of the other's, example by example."""
+    costs = [cross_entropy(net(batch.x), batch.y, reduction="none") for net in (method.net, method.other)]
+    total, chosen = 0.0, []
+    for own, other in (costs, costs[::-1]):
+        easy = sorted((i for i in range(len(batch.y)) if may[i]), key=lambda i: other[i].item())[:quota]
+        chosen.append(easy)
+        total = total + sum(own[i] for i in easy) / len(easy)
+    return total, [sum(i in easy for easy in chosen) / 2 for i in range(len(batch.y))]
+
+
+@pytest.mark.parametrize("noise", ["symmetric", "asymmetric"])
+@pytest.mark.parametrize("epoch", [0, 1, 3, 4, 5, 9])
+def test_oracle(either, epoch, noise):
+    """Loss, weights and gradient of the last stage; how many are easy, and from when on candidates may be."""
+    method = either.make("incv", epochs=30, noise=noise, warmup=2, ramp=4, iterations=3)
+    assert method.before == 18
+    method.eps.fill_(0.4)
+    method.status[:32] = torch.tensor([SELECTED] * 20 + [CANDIDATE] * 12)[torch.randperm(32)]
+    with torch.no_grad():
+        for p in method.other.parameters():
+            p.add_(0.1 * torch.randn_like(p))
+    method.progress = (18 + epoch) / 30
+    twin, batch = deepcopy(method), either.some(method)
+    wrong = 0.16 / (0.16 + (1 if noise == "asymmetric" else 3) * 0.36)
+    quota = round(20 * (1 - wrong * min(1, epoch / 4)))
+    late = epoch > (4 if noise == "asymmetric" else 2)
+    expected, weights = naive(twin, batch, quota, [late or s == SELECTED for s in method.status[:32].tolist()])
+    loss = method.loss(batch)
+    loss.backward()
+    expected.backward()
+
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert method.weights[:32].tolist() == weights
+    for mine, theirs in zip(method.parameters(), twin.parameters(), strict=True):
+        assert torch.allclose(mine.grad, theirs.grad, atol=1e-5)
+
+
+def test_both_predict_in_the_end(toy):
+    """Before the last stage the first network alone, then the mean of both logits."""
+    method = toy.make("incv", epochs=4).eval()
+    with torch.no_grad():
+        method.other.head.bias.add_(1)
+    assert torch.equal(method.predict(toy.x), method.net(toy.x))
+
+    toy.skip(method)
+    assert torch.allclose(method.predict(toy.x), (method.net(toy.x) + method.other(toy.x)) / 2)
+
+
+def test_it_finds_the_right_labels(toy):
+    """On the toy, a third of whose labels is wrong, nine tenths of the selected are right; others weigh nothing."""
+    method = toy.train(toy.make("incv", epochs=12))
+    selected, right = method.status == SELECTED, toy.y == toy.true
+
+    assert 0.15 < method.eps < 0.4  # the estimate takes the network to be as wrong as the labels
+    assert selected.sum() > 80
+    assert (selected & right).sum() / selected.sum() > 0.9
+    assert method.weights[~right].mean() < 0.2 < 0.7 < method.weights[right].mean()
+
+
+def test_without_time_for_an_iteration_everybody_is_selected(toy):
+    """Two epochs are two networks on everything."""
+    method = toy.make("incv", epochs=2)
+
+    assert (method.status == SELECTED).all()
+    assert len(method.begin_phase(0, toy.sweep)) == 192
+
+
+def test_nobody_selected_is_an_error(toy):
+    """It says what to do."""
+    method = toy.make("incv", epochs=3)
+    method.side.fill_(2)  # in neither half
+
+    with pytest.raises(ValueError, match="agrees with a single label of what it did not see: give more epochs"):
+        method.begin_phase(2, toy.sweep)
+
+
+def test_goes_on_in_the_middle_of_a_half(toy):
+    """A twin from a checkpoint selects the same, by the same best network."""
+    method = toy.make("incv", epochs=10)
+    for epoch in toy.epochs(method):
+        if epoch == 2:
+            break
+    toy.step(method, toy.some(method))
+    twin = toy.bare("incv", epochs=10, seed=1)
+    twin.load_state_dict(deepcopy(method.state_dict()))
+
+    assert method.best > 0
+    assert torch.equal(method.begin_phase(1, toy.sweep), twin.begin_phase(1, toy.sweep))
+    assert method.eps > 0
+    assert torch.equal(method.status, twin.status)

@@ -1,0 +1,100 @@
+"""MD-DYR-SH: the loss as a loop, what comes when, and guesses that grow hard."""
+
+import pytest
+import torch
+
+from cnlw_tools.methods.mddyrsh import temperature
+
+
+def suspicious(method, w, monkeypatch, progress=0.99):
+    """A method past its warm-up that is told how likely labels are wrong."""
+    method.progress = progress
+    monkeypatch.setattr(method.mixture, "forward", lambda losses: w[: len(losses)])
+    return method
+
+
+def naive(method, batch, w, q, t, guessing):
+    """Example by example: its share of the blend, both labels, both guesses."""
+    n, x, y = len(batch.y), batch.x, batch.y.tolist()
+    guess = (method.net(x) / t).softmax(1).tolist() if guessing else None
+    share = [(1 - w[p]) / ((1 - w[p]) + (1 - w[q[p]])) for p in range(n)]
+    log_p = method.net(torch.stack([share[p] * x[p] + (1 - share[p]) * x[q[p]] for p in range(n)])).log_softmax(1)
+    total = 0.0
+    for p in range(n):
+        for b in (p, q[p]):
+            if guessing:
+                soft = sum(guess[b][k] * log_p[p, k] for k in range(4))
+                total = total - ((1 - w[b]) * log_p[p, y[b]] + w[b] * soft) / 2
+            else:
+                total = total - log_p[p, y[b]] / 2
+    h = log_p.exp().mean(0)
+    return total / n + (0.7 * sum(0.25 * (0.25 / h[c]).log() for c in range(4)) if guessing else 0)
+
+
+@pytest.mark.parametrize(("epoch", "t"), [(3, None), (4, 1.0), (5, 0.5005), (6, 0.001), (9, 0.001)])
+def test_oracle(either, monkeypatch, epoch, t):
+    """Dynamic mixup alone in epoch 3, then with guesses ever harder; loss and gradient are those of the loop."""
+    w = torch.rand(6, generator=torch.Generator().manual_seed(0))
+    said = {"epochs": 10, "warmup": 3, "dynamic": 1, "cooling": 3, "eta": 0.7}
+    method, other = (suspicious(either.make("mddyrsh", **said), w, monkeypatch, epoch / 10) for _ in range(2))
+    batch = either.some(method, 6)
+    torch.manual_seed(3)
+    expected = naive(other, batch, w.tolist(), torch.randperm(6).tolist(), t, t is not None)
+    torch.manual_seed(3)
+    loss = method.loss(batch)
+    loss.backward()
+    expected.backward()
+
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
+    for mine, theirs in zip(method.parameters(), other.parameters(), strict=True):
+        assert torch.allclose(mine.grad, theirs.grad, atol=1e-5)
+    assert torch.allclose(method.weights[:6], 1 - w)
+
+
+def test_a_wrong_label_hardly_shows(toy, monkeypatch):
+    """Of a blend of one that is sure to be wrong and one that is sure to be right, the right one is all."""
+    method = suspicious(toy.make("mddyrsh"), torch.tensor([1.0, 0.0]).clamp(1e-4, 1 - 1e-4), monkeypatch)
+    batch, shown = toy.some(method, 2), []
+    method.net.register_forward_pre_hook(lambda _, args: shown.append(args[0]))
+    for seed in range(9):  # some of which swap the two
+        torch.manual_seed(seed)
+        swap = torch.randperm(2)[0] == 1
+        torch.manual_seed(seed)
+        method.loss(batch)
+        if swap:
+            assert torch.allclose(shown[-1], batch.x[1].expand_as(batch.x), atol=1e-2)
+        else:
+            assert torch.allclose(shown[-1], batch.x)
+    assert len(shown) == 27
+
+
+def test_the_warm_up_is_mixup(toy):
+    """The same loss as that of M-DYR-H from the same draws."""
+    losses = []
+    for name in ("mdyrh", "mddyrsh"):
+        method = toy.make(name)
+        torch.manual_seed(3)
+        losses.append(method.loss(toy.some(method)))
+
+    assert torch.equal(*losses)
+
+
+def test_temperature():
+    """89 epochs from 1 to 0.001, and there it stays; a single one is soft."""
+    assert [temperature(epoch, 89) for epoch in (0, 44, 88, 200)] == pytest.approx([1, 0.5005, 0.001, 0.001])
+    assert [temperature(epoch, 1) for epoch in (0, 1)] == pytest.approx([1, 0.001])
+
+
+def test_the_authors_epochs(on_logits):
+    """Of 300: mixup in 105, dynamic mixup in 5, and 89 to cool down."""
+    method = on_logits("mddyrsh", 300)
+
+    assert (method.warmup, method.dynamic, method.cooling) == (105, 5, 89)
+
+
+def test_wrong_labels_weigh_less(toy):
+    """On the toy the mean weight of wrong labels is below half of that of right ones."""
+    method = toy.train(toy.make("mddyrsh", epochs=8))
+    right = toy.y == toy.true
+
+    assert method.weights[~right].mean() < method.weights[right].mean() / 2

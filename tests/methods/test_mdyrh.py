@@ -1,0 +1,99 @@
+"""M-DYR-H: the loss as a loop, what comes when, and that suspicion falls on wrong labels."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from cnlw_tools.methods import Phase
+from cnlw_tools.methods.mixing import beta
+
+W = torch.tensor([0.1, 0.9, 0.5])
+
+
+def suspicious(method, w, monkeypatch):
+    """A method past its warm-up that is told how likely labels are wrong."""
+    method.progress = 0.99
+    monkeypatch.setattr(method.mixture, "forward", lambda losses: w[: len(losses)])
+    return method
+
+
+def test_fixture(on_logits, f3, monkeypatch):
+    """Unmixed, with w = 0.1, 0.9, 0.5: worked out by hand; losses and 1 - w are noted."""
+    method = suspicious(on_logits("mdyrh", alpha=0.0), W, monkeypatch)
+
+    assert method.loss(f3).item() == pytest.approx(0.704979, abs=2e-6)
+    assert torch.allclose(method.losses, cross_entropy(f3.x, f3.y, reduction="none"))
+    assert torch.allclose(method.weights, 1 - W)
+
+
+def naive(method, batch, w, q, lam):
+    """The mean over examples, one by one, of the blend of two labels and two guesses."""
+    n, x, y = len(batch.y), batch.x, batch.y.tolist()
+    guess = method.net(x).argmax(1).tolist()
+    log_p = method.net(torch.stack([lam * x[p] + (1 - lam) * x[q[p]] for p in range(n)])).log_softmax(1)
+    total = 0.0
+    for p in range(n):
+        for b, share in ((p, lam), (q[p], 1 - lam)):
+            total = total - share * ((1 - w[b]) * log_p[p, y[b]] + w[b] * log_p[p, guess[b]])
+    h = log_p.exp().mean(0)
+    return total / n + 0.7 * sum(0.25 * (0.25 / h[c]).log() for c in range(4))
+
+
+def test_oracle(either, monkeypatch):
+    """Blend, labels, guesses, regulariser and gradient are those of the loop."""
+    w = torch.rand(6, generator=torch.Generator().manual_seed(0))
+    method, other = (suspicious(either.make("mdyrh", alpha=2.0, eta=0.7), w, monkeypatch) for _ in range(2))
+    batch = either.some(method, 6)
+    torch.manual_seed(3)
+    q = torch.randperm(6).tolist()
+    lam = beta(2.0, (), batch.x)
+    expected = naive(other, batch, w.tolist(), q, lam)
+    torch.manual_seed(3)
+    loss = method.loss(batch)
+    loss.backward()
+    expected.backward()
+
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    for mine, theirs in zip(method.parameters(), other.parameters(), strict=True):
+        assert torch.allclose(mine.grad, theirs.grad, atol=1e-5)
+
+
+def test_without_suspicion_it_is_mixup(toy, monkeypatch):
+    """w = 0 and eta = 0 give the loss of the warm-up from the same draws."""
+    method = toy.make("mdyrh", eta=0.0)
+    batch = toy.some(method)
+    torch.manual_seed(3)
+    expected = method.loss(batch)
+    suspicious(method, torch.zeros(32), monkeypatch)
+    torch.manual_seed(3)
+
+    assert torch.allclose(method.loss(batch), expected)
+
+
+def test_what_comes_when(toy, monkeypatch):
+    """Mixup first; from the epoch after the warm-up on the mixture is fitted before each epoch, and used."""
+    method = toy.make("mdyrh", epochs=5, warmup=2)
+    fits = []
+    monkeypatch.setattr(method.mixture, "fit", lambda losses: fits.append(len(losses)))
+    for epoch in toy.epochs(method):
+        method.progress = epoch / 5
+        method.loss(toy.some(method))
+
+        assert len(fits) == max(0, epoch - 1)
+        assert (method.weights[:32] == 1).all() == (epoch < 2)
+    assert method.phases() == [Phase(5)]
+    assert set(fits) == {192}
+
+
+@pytest.mark.parametrize(("warmup", "epochs", "expected"), [(0.35, 300, 105), (0.35, 1, 1), (0, 3, 0), (9, 4, 4)])
+def test_warm_up(on_logits, warmup, epochs, expected):
+    """A share or a number of epochs."""
+    assert on_logits("mdyrh", epochs, warmup=warmup).warmup == expected
+
+
+def test_wrong_labels_weigh_less(toy):
+    """On the toy the mean weight of wrong labels is below half of that of right ones."""
+    method = toy.train(toy.make("mdyrh", epochs=8))
+    right = toy.y == toy.true
+
+    assert method.weights[~right].mean() < method.weights[right].mean() / 2

@@ -1,0 +1,106 @@
+"""O2U-Net: its stages, the ranking as a loop, and who is removed."""
+
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+import torch
+
+from cnlw_tools.methods import Phase
+from cnlw_tools.methods.o2u import O2U, normalised
+
+
+def test_normalised():
+    """Minus the mean of those seen, so that the sum is 0; 0 for the others, and where nobody was seen."""
+    losses = torch.tensor([1.0, torch.nan, 4, 1, torch.nan])
+
+    assert normalised(losses).tolist() == [-1, 0, 2, -1, 0]
+    assert normalised(torch.full((3,), torch.nan)).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "lengths"), [(1, [1]), (2, [2]), (3, [1, 1, 1]), (4, [2, 1, 1]), (10, [3, 3, 4]), (100, [30, 30, 40])]
+)
+def test_stages(toy, epochs, lengths):
+    """Three, three and four tenths, rounded up, if the last has an epoch; without a cyclic stage there is one."""
+    assert [phase.epochs for phase in O2U(toy.task("o2u", epochs)).phases()] == lengths
+
+
+def test_what_stages_do(toy):
+    """The second swings in small batches; the third starts again, or from where the first ended."""
+    task = toy.task("o2u", 100)
+    swing = Phase(30, "cyclic:10:0.1", 1.0, 0.125)
+
+    assert O2U(task).phases() == [Phase(30), swing, Phase(40, restart="init")]
+    assert O2U(task, again="first").phases()[2] == Phase(40, restart=0)
+    assert O2U(task, cyclic=4, rate=2.0).phases()[1] == Phase(4, "cyclic:4:0.1", 2.0, 0.125)  # one whole cycle
+
+
+@pytest.mark.parametrize("epochs", [5, 8])
+def test_the_ranking_is_the_sum_over_the_cyclic_epochs(toy, epochs):
+    """Recorded from outside: losses of the second stage, each epoch's minus its mean, and of no other stage."""
+    method = toy.make("o2u", epochs=epochs)
+    seen: list[dict[int, float]] = []
+    plain = method.note
+
+    def note(batch, losses, weights=None):
+        seen[-1].update(zip(batch.index.tolist(), losses.tolist(), strict=True))
+        plain(batch, losses, weights)
+
+    method.note = note
+    for _ in toy.epochs(method):
+        seen.append({})
+    expected = [0.0] * 192
+    for epoch in seen[method.first : method.first + method.cyclic]:
+        mean = sum(epoch.values()) / len(epoch)
+        assert len(epoch) == 192
+        for i, loss in epoch.items():
+            expected[i] += loss - mean
+
+    assert method.cyclic >= 1
+    assert method.rank.tolist() == pytest.approx(expected, abs=1e-4)
+    assert method.rank.sum().item() == pytest.approx(0, abs=1e-3)
+    worst = sorted(range(192), key=lambda i: -method.rank[i].item())[:64]
+    assert sorted(method.removed.nonzero().flatten().tolist()) == sorted(worst)
+    assert set(seen[-1]) == set(range(192)) - set(worst)
+
+
+@pytest.mark.parametrize(("n", "rate", "many"), [(10, 0.25, 3), (10, 0.4, 4), (10, 0.9, 9), (7, 0.5, 4), (5, 0.0, 0)])
+def test_so_many_are_removed(toy, n, rate, many):
+    """N - int((1 - r) N), those with the highest sums; of equals the first."""
+    method = O2U(replace(toy.task("o2u"), n=n, noise_rate=rate))
+    method.rank += torch.arange(n) // 2
+    kept = method.begin_phase(2, toy.sweep)
+    worst = sorted(range(n), key=lambda i: -(i // 2))[:many]
+
+    assert kept.tolist() == sorted(set(range(n)) - set(worst))
+
+
+def test_what_is_removed_weighs_nothing(toy):
+    """It is noted as 0 in every epoch of the last stage, and most of it was labelled wrong."""
+    method = toy.make("o2u", epochs=9)
+    for epoch in toy.epochs(method):
+        method.weights.fill_(torch.nan) if epoch < 6 else None
+    wrong = toy.y != toy.true
+
+    assert (method.weights[method.removed] == 0).all()
+    assert (method.weights[~method.removed] == 1).all()
+    assert (method.removed & wrong).sum() / method.removed.sum() > 0.9
+
+
+@pytest.mark.parametrize("epoch", [3, 4, 5])
+def test_goes_on_in_the_middle_of_an_epoch(toy, epoch):
+    """A twin from a checkpoint in the middle of the cyclic stage, or of the last, ranks alike."""
+    method = toy.make("o2u", epochs=6)
+    for now in toy.epochs(method):
+        if now == epoch:
+            break
+    toy.step(method, toy.some(method))
+    twin = toy.bare("o2u", epochs=6)
+    twin.load_state_dict(deepcopy(method.state_dict()))
+
+    rows = [one.begin_phase(2, toy.sweep) for one in (method, twin)]
+
+    assert torch.equal(*rows)
+    assert method.rank.any()
+    assert torch.equal(twin.rank, method.rank)

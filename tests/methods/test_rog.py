@@ -1,0 +1,186 @@
+"""RoG: robust Gaussians as loops, the heads, their weights, and when they predict."""
+
+import math
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cnlw_tools.methods import Task
+from cnlw_tools.methods.rog import Gaussians, RoG, gaussians, least, linear, robust, weighed
+
+
+def features(n=300, d=5, seed=0):
+    """Features of three classes around means of their own, skewed, and their labels."""
+    draw = torch.Generator().manual_seed(seed)
+    y = torch.randint(3, (n,), generator=draw)
+    mix = torch.randn(d, d, generator=draw, dtype=torch.float64)
+    return torch.randn(n, d, generator=draw, dtype=torch.float64) @ mix + y[:, None], y
+
+
+def test_fixture():
+    """Means 0 and 2, variance 1/2: w = (0, 4), b = (log 1/2, log 1/2 - 4), and the boundary is at 1."""
+    one = torch.ones(1, 1, dtype=torch.float64)
+    w, b = linear(Gaussians(torch.tensor([[0.0], [2.0]]).double(), 2 * one, torch.tensor([3, 3])))
+
+    assert w.tolist() == [[0], [4]]
+    assert b.tolist() == pytest.approx([-0.693147, -4.693147], abs=1e-6)
+    assert (b[0] - b[1]) / (w[1, 0] - w[0, 0]) == pytest.approx(1.0)
+
+
+def test_gaussians():
+    """Means class by class, and the mean over all examples of the outer products around them."""
+    f, y = features()
+    fit = gaussians(f, y, 4)
+    means = [f[y == c].mean(0).tolist() for c in range(3)]
+    cov = sum(np.outer(row - means[c], row - means[c]) for row, c in zip(f.numpy(), y.tolist(), strict=True)) / 300
+
+    assert np.allclose(fit.mean[:3], means)
+    assert np.allclose(fit.precision, np.linalg.inv(cov))
+    assert fit.examples.tolist() == [*torch.bincount(y).tolist(), 0]
+    far = [(f[i] - fit.mean[y[i]]) @ fit.precision @ (f[i] - fit.mean[y[i]]) for i in range(9)]
+    assert fit.distance(f[:9], y[:9]).tolist() == pytest.approx([d.item() for d in far])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.7, 1.0])
+def test_least(share):
+    """Of each class so many with the least score, at least one, the earlier of equals."""
+    score, y = torch.tensor([3.0, 1, 2, 2, 9, 5, 4, 7, 7, 7, 7, 7, 7]), torch.tensor([0, 0, 0, 0, 1] + [2] * 8)
+    kept = least(score, y, share, 4)
+
+    for c in range(3):
+        rows = [i for i in range(13) if y[i] == c]
+        many = max(1, math.floor(share * len(rows) + 1e-9))
+        assert [i for i in rows if kept[i]] == sorted(sorted(rows, key=lambda i: score[i])[:many])
+
+
+def test_robust():
+    """A random share first, then the nearest share by it: as in numpy, class by class."""
+    f, y = features()
+    torch.manual_seed(0)
+    dice = torch.rand(300).numpy()
+    torch.manual_seed(0)
+    fit = robust(f, y, 3, 0.7)
+
+    x, label = f.numpy(), y.numpy()
+    rows = [np.flatnonzero(label == c) for c in range(3)]
+    some = [r[np.argsort(dice[r])][: int(0.7 * len(r))] for r in rows]
+    for _ in range(2):  # the random share, and the nearest by what it says
+        mean = [x[r].mean(0) for r in some]
+        cov = sum((x[r] - m).T @ (x[r] - m) for r, m in zip(some, mean, strict=True)) / sum(map(len, some))
+        inverse = np.linalg.inv(cov)
+        away = [np.einsum("ij,jk,ik->i", x[r] - m, inverse, x[r] - m) for r, m in zip(rows, mean, strict=True)]
+        some = [r[np.argsort(a)][: int(0.7 * len(r))] for r, a in zip(rows, away, strict=True)]
+
+    assert np.allclose(fit.mean, mean)
+    assert np.allclose(fit.precision, inverse)
+
+
+def test_far_outliers_hardly_count():
+    """A quarter of a class is far away: its robust mean stays, while the plain one moves."""
+    f, y = features()
+    rows = (y == 1).nonzero().flatten()
+    f[rows[: len(rows) // 4]] += 50
+    torch.manual_seed(0)
+    inside = f[rows[len(rows) // 4 :]].mean(0)
+
+    moved = [(fit.mean[1] - inside).norm() for fit in (robust(f, y, 3, 0.7), gaussians(f, y, 3))]
+
+    assert moved[0] < 1 < 20 < moved[1]
+
+
+def test_units_do_not_matter():
+    """Features in other units, or turned, have other heads and the same answers."""
+    f, y = features()
+    turn = torch.linalg.qr(torch.randn(5, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64))[0]
+    answers = []
+    for g in (f, 1000 * f @ turn):
+        w, b = linear(gaussians(g, y, 3))
+        answers.append((g @ w.T + b).softmax(1))
+
+    assert torch.allclose(*answers, atol=1e-6)
+
+
+def test_dead_features_and_absent_classes():
+    """A feature that never varies counts for nothing; a class without examples is never predicted."""
+    f, y = features()
+    f = torch.cat([f, torch.zeros(300, 2, dtype=torch.float64)], 1)
+    torch.manual_seed(0)
+    w, b = linear(robust(f, y, 5, 0.7))
+    p = (f @ w.T + b).softmax(1)
+
+    assert p.isfinite().all()
+    assert not w[:, 5:].any()
+    assert not p[:, 3:].any()
+
+
+def test_layers_weigh_what_they_are_worth():
+    """As the loop with Adam written out; the better layer gets more, equal ones stay equal."""
+    draw = torch.Generator().manual_seed(0)
+    p = torch.rand(120, 3, generator=draw, dtype=torch.float64).clamp(min=0.1)
+    p[:, 1] = 0.95
+    torch.manual_seed(0)
+    found = weighed(p)
+
+    torch.manual_seed(0)
+    a, m, v, t = np.ones(3), np.zeros(3), np.zeros(3), 0
+    for _ in range(20):
+        for part in torch.randperm(120).split(50):
+            s, q = np.exp(a) / np.exp(a).sum(), p[part].numpy()
+            g = -(q / (q @ s)[:, None]).mean(0)
+            g = s * (g - s @ g)
+            t, m, v = t + 1, 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+            a = a - 0.02 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    assert found.tolist() == pytest.approx((np.exp(a) / np.exp(a).sum()).tolist(), abs=1e-6)
+    assert found[1] > 0.6
+    assert weighed(torch.full((7, 2), 0.3)).tolist() == pytest.approx([0.5, 0.5])
+
+
+def test_the_network_predicts_until_the_end(toy):
+    """Then the blocks' heads do, each in its share; a twin that loads the state says the same."""
+    method, twin = toy.make("rog").eval(), toy.make("rog", seed=1).eval()
+    assert torch.equal(method.predict(toy.x[:5]), method.net(toy.x[:5]))
+
+    toy.train(method.train())
+    method.eval()
+    twin.load_state_dict(deepcopy(method.state_dict()))
+    maps, logits = method.net.block_features(toy.x[:5])
+    seen = [maps.mean((2, 3)), logits]
+    parts = [head(f.double()).softmax(1) for head, f in zip(method.heads, seen, strict=True)]
+    expected = sum(share * p for share, p in zip(method.layers, parts, strict=True))
+
+    assert torch.allclose(method.predict(toy.x[:5]).exp(), expected.float(), atol=1e-5)
+    assert torch.equal(twin.predict(toy.x[:5]), method.predict(toy.x[:5]))
+    assert method.layers.sum().item() == pytest.approx(1)
+
+
+def test_the_end_changes_nothing_in_the_network(toy):
+    """Fitting looks as validation does: no weight and no running average moves, and the mode stays."""
+    method = toy.make("rog")
+    before = deepcopy(method.net.state_dict())
+    method.finish(toy.sweep)
+
+    assert method.training
+    assert all(torch.equal(value, before[key]) for key, value in method.net.state_dict().items())
+
+
+def test_only_typical_holdout_counts(toy, monkeypatch):
+    """The half whose last features lie nearest to their label's mean weighs the layers."""
+    method, seen = toy.make("rog"), []
+    monkeypatch.setattr("cnlw_tools.methods.rog.robust", lambda f, y, classes, share: gaussians(f, y, classes))
+    monkeypatch.setattr("cnlw_tools.methods.rog.weighed", lambda p: seen.append(p) or p.mean(0))
+    method.finish(toy.sweep)
+    batch = next(iter(toy.holdout()))
+    far = gaussians(method.seen(toy.x)[1], toy.y, 4).distance(method.seen(batch.x)[1], batch.y).tolist()
+    rows = torch.tensor(sorted(range(40), key=lambda i: far[i])[:20])
+    chances = method.chances([f[rows] for f in method.seen(batch.x)])  # (20, K, L)
+
+    assert torch.allclose(seen[0], chances[torch.arange(20), batch.y[rows]])
+
+
+def test_a_network_without_blocks_is_an_error(toy):
+    """It says what a network must return."""
+    with pytest.raises(ValueError, match="needs a network with block_features, which returns"):
+        RoG(Task(lambda: nn.Linear(4, 3), 5, 3, 1, holdout=toy.holdout))
