@@ -15,7 +15,7 @@ from hashlib import blake2b
 import numpy as np
 import pyarrow as pa
 
-from cnlw_tools import columns, tables
+from cnlw_tools import columns, dice, tables
 from cnlw_tools.dataset import Dataset
 from cnlw_tools.noise import NOISE
 from cnlw_tools.plan import plan
@@ -44,6 +44,15 @@ def manifest(prefix: str, n: int, split: str) -> pa.Table:
     return pa.table([ids, label, splits, pa.nulls(n, pa.string()), pa.nulls(n, pa.string())], schema=tables.MANIFEST)
 
 
+def beside(base: pa.Table) -> pa.Table:
+    """Return a label and four features for each row."""
+    n = len(base)
+    features = dice.uniform(np.arange(4 * n, dtype=np.uint64), 0).astype(np.float32)
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(features), 4)
+    labels = pa.array((np.arange(n) // 2 % CLASSES).astype(np.int32))
+    return pa.table({"image_id": base["image_id"], "labels": labels, "features": lists})
+
+
 def peak() -> int:
     """Bytes that this process has held at most."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -52,10 +61,13 @@ def peak() -> int:
 def measure(n: int, noise: str) -> None:
     """Plan one level and digest it; print seconds, bytes a row, and the ratio."""
     base, web = manifest("b", n, "train"), manifest("w", n, "web")
-    found = AllWrong("made", tuple(map(str, range(CLASSES))), base, web, tables.VOTES.empty_table())
-    recipe = make({"dataset": "made", "noise": noise, "options": dict(NOISE[noise].general)}, "the benchmark")
+    model = NOISE[noise]
+    side = beside(base) if model.columns else None
+    found = AllWrong("made", tuple(map(str, range(CLASSES))), base, web, tables.VOTES.empty_table(), side)
+    chosen = {name: value(CLASSES) if callable(value) else value for name, value in model.general.items()}
+    recipe = make({"dataset": "made", "noise": noise, "options": chosen}, "the benchmark")
     before, begun = peak(), time.perf_counter()
-    digest = columns.digest(plan(recipe, found, 40))
+    digest = columns.digest(plan(recipe, found, 40 if model.levelled else None))
     seconds, memory = time.perf_counter() - begun, (peak() - before) / n
     ids = base["image_id"][:BLOCK].to_pylist()
     begun = time.perf_counter()

@@ -33,7 +33,7 @@ from cnlw_tools.shards import Job, Tell
 from cnlw_tools.sources import SOURCES, Source
 
 # what decides a plan
-DRAWN = ("dataset", "noise", "seed", "nested", "probe", "verified", "longtail", "min_votes", "options")
+DRAWN = ("dataset", "noise", "seed", "nested", "probe", "verified", "clean", "longtail", "min_votes", "options")
 Parts = list[tuple[str, segments.Segment]]  # split and segment
 
 

@@ -69,7 +69,8 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
             draw = noise.draw(base, web, percent, len(dataset.classes), **chosen)
         except TooFewImages as few:
             raise ValueError(_too_few(few, split, percent, recipe, dataset)) from few
-        rows.append(_joined(slots, pools[split], draw, victims(base), split))
+        order = noise.order(base, **chosen) if noise.order else victims(base)
+        rows.append(_joined(slots, pools[split], draw, order, split))
     expected = promise(recipe, dataset, level)["train"]
     made = {
         "recipe": {k: v for k, v in asdict(recipe).items() if k != "side"} | {"options": chosen},
