@@ -41,7 +41,8 @@ def matrix(found: Evidence) -> Iterator[Finding]:
 
     A cell is a binomial count X of m draws with chance q, and P(X at least as far off as x) <=
     2 exp(-m KL(x / m || q)) (Chernoff); the bound is shared out over all cells, so that one sound config in a
-    million is called wrong. Where counts are exact, the diagonal is held to one image a draw, and the draws are the flips.
+    million is called wrong. Where counts are exact, the diagonal is held to one image a draw, and the draws are the
+    flips.
     """
     for name, split, expected in _expected(found):
         seen = _confusion(found.split(name, split), len(expected.matrix))

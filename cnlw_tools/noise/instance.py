@@ -16,6 +16,7 @@ drawn by the numbers of class, feature and label: neither other images nor the s
 
 import math
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +37,12 @@ from cnlw_tools.noise.base import (
     victims,
 )
 
+Real = TypeVar("Real", np.float32, np.float64)
+
 TURN, RATE, TARGET, WEIGHT = 9, 10, 11, 12  # streams of random numbers: u_i; v_i; which label; W
 SPREAD = 0.1
 CELLS = 256  # of [0, 1], in which distributions are linear
-BLOCK = 1 << 21  # numbers that are looked at together
+BLOCK = 1 << 17  # numbers that are looked at together
 
 
 def instance(
@@ -81,7 +84,7 @@ def order(base: Items, features: str = "features", exact: bool = True) -> Ints:
 
 def turns(key: NDArray[np.uint64]) -> NDArray[np.uint8]:
     """Return the (n,) first level in percent, 1 to 100, at which an image's flip rate is above its number u."""
-    found = [_turns(key[i : i + BLOCK // 16]) for i in range(0, len(key), BLOCK // 16)]
+    found = [_turns(key[i : i + BLOCK]) for i in range(0, len(key), BLOCK)]
     return np.concatenate(found) if found else np.empty(0, np.uint8)
 
 
@@ -136,16 +139,19 @@ def _drawn(base: Items, rows: Ints, of: int, classes: int) -> Ints:
 
 def _mean(base: Items, rows: Ints, of: int, classes: int) -> Floats:
     """Return (C,) the mean chance of each label over the images ``rows``, all of one class."""
-    total, weight = np.zeros(classes), _weights(base, of, classes)
+    total, weight = (
+        np.zeros(classes),
+        _weights(base, of, classes).astype(np.float32),
+    )  # a mean is no draw: half the time
     for i in range(0, len(rows), step := max(1, BLOCK // classes)):
         odds = _odds(base, rows[i : i + step], of, weight)
         total += (1 / odds.sum(1)) @ odds
     return total / len(rows) if len(rows) else np.eye(classes)[of]
 
 
-def _odds(base: Items, rows: Ints, of: int, weight: Floats) -> Floats:
+def _odds(base: Items, rows: Ints, of: int, weight: NDArray[Real]) -> NDArray[Real]:
     """Return (m, C) the softmax of x W_y, not yet divided by its sum; 0 for the true class."""
-    logits = base.side["features"][rows].astype(np.float64) @ weight
+    logits: NDArray[Real] = base.side["features"][rows].astype(weight.dtype) @ weight
     logits[:, of] = -np.inf
     logits -= logits.max(1, keepdims=True)
     return np.exp(logits, out=logits)

@@ -21,6 +21,9 @@ GOLDEN = {
     "pairflip": "b909e80adcdd992d",
     "human": "f7a60447fec11ce7",
     "semantic": "f7a60447fec11ce7",
+    "matrix": "a15314bc45b40979",
+    "instance": "9795a2b7f849d804",
+    "mix": "dcf61d63541ec52d",
 }
 
 
