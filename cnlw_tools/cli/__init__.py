@@ -7,6 +7,8 @@ import click
 from cnlw_tools import __version__
 from cnlw_tools.cli.build import build
 from cnlw_tools.cli.diff import diff
+from cnlw_tools.cli.features import features
+from cnlw_tools.cli.label import label
 from cnlw_tools.cli.list import list_
 from cnlw_tools.cli.plan import plan
 from cnlw_tools.cli.show import show
@@ -47,5 +49,5 @@ def _sentence(error: Exception) -> str:
     return ". ".join([said, *getattr(error, "__notes__", [])])
 
 
-for command in (build, diff, list_, plan, show, train, train_mentor, validate):
+for command in (build, diff, features, label, list_, plan, show, train, train_mentor, validate):
     main.add_command(command)
