@@ -108,6 +108,14 @@ def realised(plan: pa.Table, classes: int) -> Expected:
     return Expected(float(noisy), float(foreign), rates, np.diag(counts))
 
 
+def regularity(matrix: NDArray[np.float64]) -> str:
+    """Say how well a (C, C) matrix can be undone, as methods do that correct a loss by it."""
+    determinant, condition = np.linalg.det(matrix), np.linalg.cond(matrix)
+    singular = np.linalg.matrix_rank(matrix) < len(matrix)
+    said = f"determinant {determinant:.3g}, condition number {condition:.3g}"
+    return f"{said}: singular, it cannot be undone" if singular else said
+
+
 def options(noise: NoiseModel, recipe: Recipe) -> dict[str, Any]:
     """Return the model's options, with the recipe's choices in place of the defaults.
 

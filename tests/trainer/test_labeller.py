@@ -3,12 +3,14 @@
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from click.testing import CliRunner
 
 from cnlw_tools import recipe, sides
 from cnlw_tools.build import build
 from cnlw_tools.cli import main
-from cnlw_tools.trainer import data, labeller
+from cnlw_tools.trainer import data
+from cnlw_tools.trainer.feed import Feed, scale
 from cnlw_tools.trainer.labeller import labelled
 
 CONFIG = "blue_40_probe2"
@@ -24,26 +26,16 @@ def test_every_image_but_validation_is_labelled(trainer, builds):
     assert set(found) == {*known["train"], *known["probe"]}
     assert not set(found) & set(known["validation"])
     assert len(found) == 200
-    one = known["train"][17]
-    split = data.load(builds, CONFIG, learner.size, learner.cache, 1)["train"]
-    at = split.row.tolist().index(17)
-    feed = labeller.Feed(
-        split,
-        next(learner.trained.parameters()).device,
-        0,
-        {},
-        labeller.scale(
-            data.load(builds, CONFIG, learner.size, learner.cache, 1)["probe"],
-            next(learner.trained.parameters()).device,
-        ),
-    )
-    batch = next(iter(feed.batches([labeller.torch.tensor([at])], ("plain",), 0)))
-    assert found[one] == int(learner.trained.predict(batch.x).argmax(1))
+    splits = data.load(builds, CONFIG, learner.size, learner.cache, 1)
+    at = splits["train"].row.tolist().index(17)
+    feed = Feed(splits["train"], torch.device("cpu"), 0, {}, scale(splits["probe"], torch.device("cpu")))
+    batch = next(iter(feed.batches([torch.tensor([at])], ("plain",), 0)))
+    assert found[known["train"][17]] == int(learner.trained.predict(batch.x).argmax(1))
 
 
-def test_given_labels_of_train_are_not_looked_at(trainer, builds, monkeypatch):
+def test_given_labels_of_train_are_not_looked_at(trainer, tmp_path, monkeypatch):
     """Whatever the labels of train, the network says the same."""
-    first = labelled(trainer(split="probe", changes={"epochs": 1, "batch_size": 10}, out=None))
+    first = labelled(trainer(split="probe", changes={"epochs": 1, "batch_size": 10}, out=tmp_path / "first"))
     load = data.load
 
     def other(*arguments):
@@ -67,7 +59,7 @@ def test_ids_are_by_row(builds):
 
     assert set(data.ids(builds, CONFIG, "train")) <= set(held)
     assert len(data.ids(builds, CONFIG, "train")) == 180
-    with pytest.raises(LookupError, match="unknown split 'prob'. Did you mean 'probe'"):
+    with pytest.raises(LookupError, match=r"unknown split 'prob'\. Did you mean 'probe'"):
         data.ids(builds, CONFIG, "prob")
 
 
@@ -80,17 +72,28 @@ def test_the_command_makes_semantic_noise(tmp_path, tiny):
     where = ["--root", str(root), "--workers", "1"]
     clean = ["--data", str(tmp_path / "clean"), "--config", "blue_00_probe3", "--out", str(side)]
     labels = CliRunner().invoke(
-        main, ["label", *clean, *where, "--net", "mlp", "--epochs", "1", "--batch-size", "10", "--device", "cpu"]
+        main, ["label", *clean, *where, "--net", "mlp1", "--epochs", "1", "--batch-size", "10", "--device", "cpu"]
     )
     assert labels.exit_code == 0, labels.output
     made = CliRunner().invoke(
         main,
-        ["build", "--noise", "semantic", "--side", str(side), "-o", "labels=mlp", *where, "--out", str(tmp_path / "b")],
+        [
+            "build",
+            "--noise",
+            "semantic",
+            "--side",
+            str(side),
+            "-o",
+            "labels=mlp1",
+            *where,
+            "--out",
+            str(tmp_path / "b"),
+        ],
     )
 
     assert made.exit_code == 0, made.output
     found = sides.read(side)
-    given = dict(zip(found["image_id"].to_pylist(), found["mlp"].to_pylist(), strict=True))
+    given = dict(zip(found["image_id"].to_pylist(), found["mlp1"].to_pylist(), strict=True))
     held = [row for path in (tmp_path / "b/data").glob("*.parquet") for row in pq.read_table(path).to_pylist()]
     train = [row for row in held if row["image_id"] in given]
     assert len(train) == len(given) == 200
