@@ -1,7 +1,7 @@
 """A plan says, slot by slot, which image the learner gets and under which label. No pixels.
 
-Training rows stand in the order in which their slots turn noisy (noise/base.py, `victims`), so a level is
-a prefix and the bands that configs share are slices; so do the verified ones after them, on which noise falls
+Training rows stand in the order in which their slots turn noisy (noise/base.py, `victims`, or the model's own), so a
+level is a prefix and the bands that configs share are slices; so do the verified ones after them, on which noise falls
 apart; the rows of the other splits follow, in key order.
 """
 
