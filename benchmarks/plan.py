@@ -15,13 +15,14 @@ from hashlib import blake2b
 import numpy as np
 import pyarrow as pa
 
-from cnlw_tools import columns, tables
+from cnlw_tools import columns, dice, tables
 from cnlw_tools.dataset import Dataset
 from cnlw_tools.noise import NOISE
 from cnlw_tools.plan import plan
 from cnlw_tools.recipe import make
 
 CLASSES = 1000
+FEWER = {"instance": 100}  # its time is that of rows times classes: each image has a distribution of its own
 BLOCK = 1_000_000
 
 
@@ -35,13 +36,22 @@ class AllWrong(Dataset):
         return self.web
 
 
-def manifest(prefix: str, n: int, split: str) -> pa.Table:
+def manifest(prefix: str, n: int, split: str, classes: int) -> pa.Table:
     """Return n rows with ids of 9 characters."""
     blocks = [(lo, min(lo + BLOCK, n)) for lo in range(0, n, BLOCK)]
     ids = pa.chunked_array([pa.array([f"{prefix}{i:08d}" for i in range(*block)]) for block in blocks])
-    label = pa.array((np.arange(n) % CLASSES).astype(np.int32))
+    label = pa.array((np.arange(n) % classes).astype(np.int32))
     splits = pa.DictionaryArray.from_arrays(np.zeros(n, np.int8), [split]).cast(pa.string())
     return pa.table([ids, label, splits, pa.nulls(n, pa.string()), pa.nulls(n, pa.string())], schema=tables.MANIFEST)
+
+
+def beside(base: pa.Table, classes: int) -> pa.Table:
+    """Return a label and four features for each row."""
+    n = len(base)
+    features = dice.uniform(np.arange(4 * n, dtype=np.uint64), 0).astype(np.float32)
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(features), 4)
+    labels = pa.array((np.arange(n) // 2 % classes).astype(np.int32))
+    return pa.table({"image_id": base["image_id"], "labels": labels, "features": lists})
 
 
 def peak() -> int:
@@ -51,11 +61,14 @@ def peak() -> int:
 
 def measure(n: int, noise: str) -> None:
     """Plan one level and digest it; print seconds, bytes a row, and the ratio."""
-    base, web = manifest("b", n, "train"), manifest("w", n, "web")
-    found = AllWrong("made", tuple(map(str, range(CLASSES))), base, web, tables.VOTES.empty_table())
-    recipe = make({"dataset": "made", "noise": noise, "options": dict(NOISE[noise].general)}, "the benchmark")
+    model, classes = NOISE[noise], FEWER.get(noise, CLASSES)
+    base, web = manifest("b", n, "train", classes), manifest("w", n, "web", classes)
+    side = beside(base, classes) if model.columns else None
+    found = AllWrong("made", tuple(map(str, range(classes))), base, web, tables.VOTES.empty_table(), side)
+    chosen = {name: value(classes) if callable(value) else value for name, value in model.general.items()}
+    recipe = make({"dataset": "made", "noise": noise, "options": chosen}, "the benchmark")
     before, begun = peak(), time.perf_counter()
-    digest = columns.digest(plan(recipe, found, 40))
+    digest = columns.digest(plan(recipe, found, 40 if model.levelled else None))
     seconds, memory = time.perf_counter() - begun, (peak() - before) / n
     ids = base["image_id"][:BLOCK].to_pylist()
     begun = time.perf_counter()

@@ -43,6 +43,7 @@ DRAWN = (
     "per_class",
     "probe",
     "verified",
+    "clean",
     "longtail",
     "min_votes",
     "options",
@@ -56,6 +57,7 @@ class Summary:
 
     folder: Path
     configs: dict[str, Config]  # the ones asked for
+    matrices: dict[str, NDArray[np.float64]]  # (C, C), promised, of each
     written: int  # bytes of shards written by this run
     size: int  # bytes of all shards of the asked configs
     seconds: float
@@ -136,7 +138,8 @@ def build(
             )
         card.write(folder, record, recipe, found.classes)
         size = sum((job.folder / name).stat().st_size for name in wanted)
-    return Summary(out, configs, written, size, time.monotonic() - begun)
+    matrices = {name: columns.unpack(tables.metadata(table)["matrix"]) for name, table in plans.items()}
+    return Summary(out, configs, matrices, written, size, time.monotonic() - begun)
 
 
 def last(builds: Path) -> Path:

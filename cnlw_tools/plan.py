@@ -1,7 +1,7 @@
 """A plan says, slot by slot, which image the learner gets and under which label. No pixels.
 
-Training rows stand in the order in which their slots turn noisy (noise/base.py, `victims`), so a level is
-a prefix and the bands that configs share are slices; so do the verified ones after them, on which noise falls
+Training rows stand in the order in which their slots turn noisy (noise/base.py, `victims`, or the model's own), so a
+level is a prefix and the bands that configs share are slices; so do the verified ones after them, on which noise falls
 apart; the rows of the other splits follow, in key order.
 """
 
@@ -73,7 +73,8 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
             draw = noise.draw(base, web, percent, len(dataset.classes), **chosen)
         except TooFewImages as few:
             raise ValueError(_too_few(few, split, percent, recipe, dataset)) from few
-        rows.append(_joined(slots, pools[split], draw, victims(base), split))
+        order = noise.order(base, **chosen) if noise.order else victims(base)
+        rows.append(_joined(slots, pools[split], draw, order, split))
     table = pa.concat_tables([*rows, _kept(kept, recipe.seed)])
     return _said(table, recipe, dataset, level, chosen, promise(recipe, dataset, level)["train"])
 
@@ -130,6 +131,14 @@ def realised(plan: pa.Table, classes: int) -> Expected:
     noisy = np.mean(train["is_noisy"].to_numpy())
     rates = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     return Expected(float(noisy), float(foreign), rates, np.diag(counts))
+
+
+def regularity(matrix: NDArray[np.float64]) -> str:
+    """Say how well a (C, C) matrix can be undone, as methods do that correct a loss by it."""
+    determinant, condition = np.linalg.det(matrix), np.linalg.cond(matrix)
+    singular = np.linalg.matrix_rank(matrix) < len(matrix)
+    said = f"determinant {determinant:.3g}, condition number {condition:.3g}"
+    return f"{said}: singular, it cannot be undone" if singular else said
 
 
 def options(noise: NoiseModel, recipe: Recipe) -> dict[str, Any]:

@@ -5,9 +5,12 @@ import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
+from hashlib import sha256
 from pathlib import Path
 from types import UnionType
 from typing import Any
+
+import numpy as np
 
 from cnlw_tools.lookup import suggest
 
@@ -30,6 +33,7 @@ class Recipe:
     per_class: int = 0  # images of each class that are looked at, the others are not there; 0: all. No config names it
     probe: int = 0  # images of each class that leave train for a trusted split
     verified: int = 0  # images of each class that leave train for a split of noisy labels known to be right or wrong
+    clean: int = 0  # images that train is thinned to, classes in proportion, before the long tail; 0: all
     longtail: float = 1  # times that the first class is larger than the last, after thinning
     side: str = ""  # file of per-image data that some noise asks for: given labels, features
     min_votes: int = 1  # yes and no votes that a verdict takes
@@ -57,6 +61,7 @@ CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "per_class": (lambda v: _is(v, int) and v >= 0, "images of each class, a whole number from 0 on"),
     "probe": (lambda v: _is(v, int) and v >= 0, "images of each class, a whole number from 0 on"),
     "verified": (lambda v: _is(v, int) and v >= 0, "images of each class, a whole number from 0 on"),
+    "clean": (lambda v: _is(v, int) and v >= 0, "images, a whole number from 0 on"),
     "longtail": (lambda v: _is(v, int | float) and 1 <= v < 1e9, "a ratio from 1 on"),
     "side": (lambda v: _is(v, str), "the path of a file"),
     "min_votes": (lambda v: _is(v, int) and v > 0, "a whole number from 1 on"),
@@ -116,6 +121,8 @@ def make(raw: Mapping[str, Any], where: str) -> Recipe:
         fits, wanted = CHECKS[key]
         if not fits(value):
             raise ValueError(f"{where}: {key} = {raw[key]!r}: it must be {wanted}")
+    if "options" in values:
+        values["options"] = {name: _option(value, f"{where}: option {name}") for name, value in raw["options"].items()}
     return Recipe(**values)
 
 
@@ -125,12 +132,13 @@ def config_name(
     """Name one level: ``red_40``; then the options and choices that differ from the default, and the seed.
 
     An option shows as its value (a word), its initial and value (a number), or its last word (true); one whose default
-    is a share, from 0 to 1, in percent. ``always``: options that show even so.
+    is a share, from 0 to 1, in percent; a matrix as six digits of its digest. ``always``: options that show even so.
     """
     chosen = {k: recipe.options.get(k, default) for k, default in sorted(defaults.items())}
     shown = {k: v for k, v in chosen.items() if v != defaults[k] or k in always}
     parts = [recipe.noise, *([] if level is None else [f"{level:02d}"])]
     parts += [_short(k, v, defaults[k]) for k, v in shown.items()]
+    parts += [f"clean{recipe.clean}"] if recipe.clean else []
     parts += [f"longtail{recipe.longtail:g}"] if recipe.longtail != 1 else []
     parts += [f"probe{recipe.probe}"] if recipe.probe else []
     parts += [f"verified{recipe.verified}"] if recipe.verified else []
@@ -161,6 +169,27 @@ def option(text: str) -> tuple[str, Any]:
         return name.strip(), value
 
 
+def _option(value: Any, where: str) -> Any:
+    """Return an option's value; a list of rows, or a .csv or .npy file of them, as a list of lists of floats.
+
+    Raises:
+        ValueError: rows that are no numbers or not of one length
+        FileNotFoundError: there is no such file
+    """
+    try:
+        if isinstance(value, str) and value.endswith((".csv", ".npy")):
+            found = np.load(value) if value.endswith(".npy") else np.loadtxt(value, delimiter=",", ndmin=2)
+        elif isinstance(value, list) and any(isinstance(row, list) for row in value):
+            found = np.array(value)
+        else:
+            return value
+        return np.atleast_2d(found.astype(np.float64)).tolist()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{where}: there is no file {value}") from None
+    except (ValueError, TypeError, EOFError) as error:
+        raise ValueError(f"{where}: give a matrix as rows of numbers, all of one length ({error})") from error
+
+
 def _short(name: str, value: Any, default: Any) -> str:
     if isinstance(value, bool):
         return name.split("_")[-1] if value else f"no-{name.split('_')[-1]}"
@@ -168,6 +197,8 @@ def _short(name: str, value: Any, default: Any) -> str:
         return f"{name[0]}{value * (100 if 0 <= default <= 1 else 1):g}"
     if isinstance(value, int | float):
         return f"{name[0]}{value}"
+    if isinstance(value, list):
+        return sha256(np.array(value, "<f8").tobytes()).hexdigest()[:6]
     return re.sub(r"[^a-z0-9]+", "-", str(value).lower())
 
 

@@ -3,13 +3,15 @@
     per_class = M    at most M images of each class are looked at, at all: a benchmark may be smaller than its source
     probe = P        the first P images of each class leave ``train`` for the split ``probe``, whose labels are true
     verified = V     the last V leave it for the split ``verified``, which noise spoils at the same level, apart
-    longtail = r     of the rest, class c of C keeps  n_c r^(-c / (C - 1))  images, rounded half up
+    clean = N        the rest is thinned to N images, classes in proportion
+    longtail = r     of these, class c of C keeps  n_c r^(-c / (C - 1))  images, rounded half up
 
 First and last are by a random number of each image: taken from both ends, the two sets leave each other as they are,
-and a larger one contains a smaller one. They are balanced; the imbalance comes next, noise last. All choices follow
-from the seed and the ids, whatever the noise and its level. A longer tail is part of a shorter one. The exponential
-profile is that of Cui et al., "Class-balanced loss", CVPR 2019, which Zhang et al. (IEG, 2020) corrupt. From labels
-that are verified, right or wrong, learn MentorNet (Jiang et al., ICML 2018) and CleanNet (Lee et al., CVPR 2018).
+and a larger one contains a smaller one, of N likewise. They are balanced; the imbalance comes next, noise last. All
+choices follow from the seed and the ids, whatever the noise and its level. A longer tail is part of a shorter one. The
+exponential profile is that of Cui et al., "Class-balanced loss", CVPR 2019, which Zhang et al. (IEG, 2020) corrupt.
+From labels that are verified, right or wrong, learn MentorNet (Jiang et al., ICML 2018) and CleanNet (Lee et al., CVPR
+2018). What N takes is in figure 7 of Rolnick et al. (2017) and figures 2 and 3 of Sukhbaatar et al. (2015).
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,10 +25,11 @@ from numpy.typing import NDArray
 from cnlw_tools import columns, dice
 from cnlw_tools.dataset import Dataset
 from cnlw_tools.noise import Items
-from cnlw_tools.noise.base import ranks
+from cnlw_tools.noise.base import ranks, victims
 from cnlw_tools.recipe import Recipe
 
 PARTS, TAIL = 6, 7  # streams of random numbers: who leaves train, and the pool's part for them; who is in the tail
+CLEAN = 14  # likewise: who is among the N
 LOOKED = 20  # who is looked at
 
 
@@ -53,7 +56,7 @@ def choose(recipe: Recipe, dataset: Dataset) -> Chosen:
     if recipe.per_class:
         train = train.filter(pa.array(_rank(train, recipe.seed, LOOKED) < recipe.per_class))
     if not recipe.probe + recipe.verified:
-        return Chosen({"train": _tail(train, dataset.classes, recipe)}, others)
+        return Chosen({"train": _thinned(train, dataset.classes, recipe)}, others)
     if recipe.verified and pc.any(pc.equal(others["split"], "verified")).as_py():
         raise ValueError(
             f"{dataset.name}: the base manifest has a split 'verified' already, on which no noise falls: "
@@ -63,7 +66,7 @@ def choose(recipe: Recipe, dataset: Dataset) -> Chosen:
     count = _count(train, len(dataset.classes))
     ends = np.stack([np.full_like(count, recipe.probe), count - recipe.verified])
     probe, rest, verified = _cut(train, ends, recipe.seed)
-    noisy = {"train": _tail(rest, dataset.classes, recipe)} | ({"verified": verified} if recipe.verified else {})
+    noisy = {"train": _thinned(rest, dataset.classes, recipe)} | ({"verified": verified} if recipe.verified else {})
     return Chosen(noisy, pa.concat_tables([_renamed(probe, "probe"), others]))
 
 
@@ -101,6 +104,24 @@ def _renamed(rows: pa.Table, split: str) -> pa.Table:
     """Return the rows as those of another split."""
     at = rows.column_names.index("split")
     return rows.set_column(at, rows.schema.field(at), pa.array([split] * len(rows), pa.string()))
+
+
+def _thinned(rest: pa.Table, classes: Sequence[str], recipe: Recipe) -> pa.Table:
+    """Return the N rows of ``clean``, and of them those that the long tail leaves.
+
+    The first N in the victims' order of a number of their own: so each class has its share, give or take one image.
+    """
+    if recipe.clean > len(rest):
+        raise ValueError(f"clean = {recipe.clean}: there are {len(rest)} images to train on: lower it")
+    if recipe.clean:
+        count, key = _count(rest, len(classes)), dice.bits(columns.keys(rest["image_id"], recipe.seed), CLEAN)
+        order = victims(Items(rest["label"].to_numpy().astype(np.int64), key))
+        rest = rest.take(np.sort(order[: recipe.clean]))
+        gone = np.flatnonzero((count > 0) & (_count(rest, len(classes)) == 0))
+        if len(gone):
+            c = int(gone[0])
+            raise ValueError(f"clean = {recipe.clean}: class {classes[c]!r} would keep none of {count[c]}: raise it")
+    return _tail(rest, classes, recipe)
 
 
 def _tail(rest: pa.Table, classes: Sequence[str], recipe: Recipe) -> pa.Table:

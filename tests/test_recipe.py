@@ -1,10 +1,14 @@
 """Recipes: read strictly, every complaint with the file, the key and what it must be."""
 
 import re
+import struct
+import tomllib
+from hashlib import sha256
 
+import numpy as np
 import pytest
 
-from cnlw_tools.recipe import BENCHMARK, Recipe, config_name, load, make, option, read
+from cnlw_tools.recipe import BENCHMARK, Recipe, config_name, dump, load, make, option, read
 
 GOOD = {"dataset": "toy", "noise": "red"}
 
@@ -85,6 +89,39 @@ BAD = [
     ("citation", 1),
     ("options", ["top"]),
 ]
+
+
+@pytest.mark.parametrize("form", ["rows", "csv", "npy"])
+def test_a_matrix_is_rows_or_a_file_of_them(tmp_path, form):
+    """The recipe holds the matrix itself, so whoever has the recipe needs no file; its name is short."""
+    rows = [[0.9, 0.1], [0.25, 0.75]]
+    np.save(tmp_path / "q.npy", np.array(rows))
+    (tmp_path / "q.csv").write_text("0.9,0.1\n0.25,0.75\n")
+    found = make({**GOOD, "options": {"q": rows if form == "rows" else str(tmp_path / f"q.{form}")}}, "x")
+    again = tomllib.loads(dump({"dataset": "toy", "noise": "x", "options": found.options}))
+
+    assert found.options == {"q": rows}
+    digest = sha256(struct.pack("<4d", 0.9, 0.1, 0.25, 0.75)).hexdigest()
+    assert config_name(found, None, {"q": []}, {"q"}) == f"red_{digest[:6]}"
+    assert make(again, "x").options == found.options
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("1,2\n3", "give a matrix as rows of numbers"), ("a,b", "rows of numbers"), (None, "no file")]
+)
+def test_a_matrix_that_cannot_be_read(tmp_path, text, message):
+    """Rows of two lengths, words, no file."""
+    path = tmp_path / "q.csv"
+    if text:
+        path.write_text(text)
+    with pytest.raises((ValueError, OSError), match=f"x: option q: .*{message}"):
+        make({**GOOD, "options": {"q": str(path)}}, "x")
+
+
+def test_a_ragged_matrix():
+    """Rows of two lengths in the recipe itself."""
+    with pytest.raises(ValueError, match="x: option q: give a matrix as rows of numbers, all of one length"):
+        make({**GOOD, "options": {"q": [[1, 2], [3]]}}, "x")
 
 
 @pytest.mark.parametrize(("key", "value"), BAD)

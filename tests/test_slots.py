@@ -1,6 +1,7 @@
 """What noise falls on: train, parted into a probe set, a verified set and the rest, thinned to a long tail."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from cnlw_tools.noise import NOISE
 from cnlw_tools.noise.base import share
 from cnlw_tools.plan import plan, promise
 from cnlw_tools.recipe import Recipe, config_name, make
-from cnlw_tools.slots import PARTS, TAIL, choose, deal
+from cnlw_tools.slots import CLEAN, PARTS, TAIL, choose, deal
 from cnlw_tools.tables import MANIFEST, VOTES
 
 NAMES = ("a", "b", "c", "d")
@@ -91,6 +92,44 @@ def test_oracle():
     assert ids(probe(chosen)) == trusted
     assert ids(chosen.noisy["verified"]) == verified
     assert ids(chosen.noisy["train"]) == slots
+
+
+@given(
+    sizes=st.lists(st.integers(0, 30), min_size=4, max_size=4).filter(any), share=st.tuples(*[st.floats(0.2, 1)] * 2)
+)
+def test_thinned(sizes, share):
+    """Train has exactly as many images as asked, each class its share within one, and fewer are part of more."""
+    found = []
+    for n in sorted(int(s * sum(sizes)) for s in share):
+        if n and all(not size or n * size >= sum(sizes) for size in sizes):
+            train = choose(recipe(clean=n), made(sizes)).noisy["train"]
+            found.append(ids(train))
+            assert len(train) == n
+            assert all(abs(have - n * size / sum(sizes)) <= 1 for have, size in zip(counts(train), sizes, strict=True))
+
+    assert all(few <= many for few, many in pairwise(found))
+
+
+def test_thinned_oracle():
+    """Half of each class, the first by a number of their own; the others wait for a larger N."""
+    classes = [[f"{c}{i}" for i in range(n)] for c, n in enumerate((50, 40, 60, 50))]
+    first = {name for names in classes for name in naive(names, CLEAN)[: len(names) // 2]}
+
+    assert ids(choose(recipe(clean=100), made()).noisy["train"]) == first
+
+
+def test_thinned_with_all_other_choices():
+    """Trusted and verified images are taken first, and are the same whatever N; the long tail is of what N leaves."""
+    plain, thin = (choose(recipe(probe=3, verified=2, clean=n), made()) for n in (0, 80))
+    tail = choose(recipe(probe=3, verified=2, clean=80, longtail=4), made())
+
+    assert ids(probe(thin)) == ids(probe(plain))
+    assert ids(thin.noisy["verified"]) == ids(plain.noisy["verified"])
+    assert len(thin.noisy["train"]) == 80
+    assert ids(tail.noisy["train"]) < ids(thin.noisy["train"]) < ids(plain.noisy["train"])
+    assert counts(tail.noisy["train"]) == [
+        int(n * 4 ** (-c / 3) + 0.5) for c, n in enumerate(counts(thin.noisy["train"]))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -172,6 +211,9 @@ def test_another_seed_trusts_others():
             "probe = 30, verified = 10: class 'b' has 40 images and would",
         ),
         ({"longtail": 1e6}, "longtail = 1000000.0: class 'b' would keep none of 40: lower it"),
+        ({"clean": 201}, "clean = 201: there are 200 images to train on: lower it"),
+        ({"clean": 196, "probe": 2}, "clean = 196: there are 192 images to train on: lower it"),
+        ({"clean": 1}, "clean = 1: class 'a' would keep none of 50: raise it"),
     ],
 )
 def test_too_much(changes, message):
@@ -182,14 +224,23 @@ def test_too_much(changes, message):
 
 def test_names_of_configs():
     """All choices stand in the config's name."""
-    asked = recipe(probe=10, verified=20, longtail=100, seed=2)
+    asked = recipe(probe=10, verified=20, clean=2000, longtail=100, seed=2)
 
-    assert config_name(asked, 40, {}) == "blue_40_longtail100_probe10_verified20_s2"
+    assert config_name(asked, 40, {}) == "blue_40_clean2000_longtail100_probe10_verified20_s2"
 
 
 @pytest.mark.parametrize(
     "bad",
-    [{"probe": -1}, {"probe": True}, {"verified": -1}, {"verified": 2.5}, {"longtail": 0.5}, {"longtail": "10"}],
+    [
+        {"probe": -1},
+        {"probe": True},
+        {"verified": -1},
+        {"verified": 2.5},
+        {"longtail": 0.5},
+        {"longtail": "10"},
+        {"clean": -1},
+        {"clean": 0.5},
+    ],
 )
 def test_bad_values(bad):
     """Choices are checked like any value of a recipe."""
@@ -217,6 +268,8 @@ def test_verified(noise, sizes, verified, trusted, levels, nested):
     sizes = [n + verified + trusted if n else 0 for n in sizes]
     asked = recipe(noise=noise, probe=trusted, verified=verified, nested=nested, options=dict(NOISE[noise].general))
     data = made(sizes, stock=2 * max(sizes))
+    features = np.random.default_rng(0).normal(size=(len(data.base), 2)).tolist()
+    data = replace(data, side=pa.table({"image_id": data.base["image_id"], "features": features}))
     low, high = (plan(asked, data, level) for level in sorted(levels))
     for level, found in zip(sorted(levels), (low, high), strict=True):
         promised = promise(asked, data, level)
@@ -225,7 +278,7 @@ def test_verified(noise, sizes, verified, trusted, levels, nested):
         assert slots(held) == ids(choose(asked, data).noisy["verified"])
         for name in ("train", "verified"):
             rows = split(found, name)
-            odd = 0 if "exact" in NOISE[noise].holds else 4
+            odd = 0 if "exact" in NOISE[noise].holds else 4 * promised[name].parts
             assert abs(sum(rows["is_noisy"].to_pylist()) - promised[name].rate * len(rows)) <= odd + 1e-9
         if "exact" in NOISE[noise].holds:
             assert sum(held["is_noisy"].to_pylist()) == share(level, len(held))

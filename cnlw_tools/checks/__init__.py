@@ -31,6 +31,7 @@ CHECKS: tuple[Check, ...] = (
     Check("segments", "every file holds what its name stands for, in key order", files.segments, _tables),
     Check("counts", "rows of each split", rows.counts),
     Check("parts", "probe and verified have as many images of each class as asked", splits.parts, _tables),
+    Check("thinned", "train has as many images as asked, classes in proportion", splits.thinned, _tables),
     Check("apart", "no image is in two splits, at any level", splits.apart),
     Check("plans", "plans drawn again have the recorded digests", rows.plans, _tables),
     Check("rows", "every row equals its row of the plan", rows.rows, _tables),

@@ -41,7 +41,8 @@ def matrix(found: Evidence) -> Iterator[Finding]:
 
     A cell is a binomial count X of m draws with chance q, and P(X at least as far off as x) <=
     2 exp(-m KL(x / m || q)) (Chernoff); the bound is shared out over all cells, so that one sound config in a
-    million is called wrong. Where counts are exact, the diagonal is held to one image, and the draws are the flips.
+    million is called wrong. Where counts are exact, the diagonal is held to one image a draw, and the draws are the
+    flips.
     """
     for name, split, expected in _expected(found):
         seen = _confusion(found.split(name, split), len(expected.matrix))
@@ -54,7 +55,7 @@ def matrix(found: Evidence) -> Iterator[Finding]:
             off = draws * _surprise(seen / np.maximum(draws, 1), chance) > np.log(2e6 * seen.size)
         if expected.exact:
             at = np.diag_indices(len(seen))
-            off[at] = (np.abs(seen - stayed * expected.matrix) > 1.5)[at]
+            off[at] = (np.abs(seen - stayed * expected.matrix) > expected.parts + 0.5)[at]
         if off.any():
             i, j = np.argwhere(off)[0]
             said = f"{split}: true {i} given {j}: {seen[i, j]} times, expected {(stayed * expected.matrix)[i, j]:.1f}"
@@ -68,7 +69,7 @@ def kept(found: Evidence) -> Iterator[Finding]:
         clean = rows.filter(pc.invert(rows["is_noisy"]))["label"].to_numpy()
         classes = len(expected.kept)
         held = np.bincount(clean[(clean >= 0) & (clean < classes)], minlength=classes)
-        off = np.abs(held - expected.kept) > 1.5
+        off = np.abs(held - expected.kept) > expected.parts + 0.5
         if not expected.exact:
             m = np.maximum(found.slots(name)[split], 1)
             off = m * _surprise(np.minimum(held / m, 1), expected.kept / m) > np.log(2e6 * classes)

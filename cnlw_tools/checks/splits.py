@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, error, some
+from cnlw_tools.noise.base import prefix
 
 MEND = "build it anew"
 
@@ -30,6 +31,24 @@ def parts(found: Evidence) -> Iterator[Finding]:
                 yield error("parts", said, name, int(off.sum()), MEND)
 
 
+def thinned(found: Evidence) -> Iterator[Finding]:
+    """Train has the images that `clean` asks for, and each class its share of them; no more under a long tail."""
+    if found.dataset is None or found.dataset.base is None:
+        return
+    base, classes = found.dataset.base, len(found.dataset.classes)
+    there = _count(base.filter(pc.equal(base["split"], "train")), classes)
+    for name in found.plans:
+        recipe = found.recipe(name)
+        if recipe.clean:
+            share = prefix(there - (recipe.probe + recipe.verified) * (there > 0), recipe.clean)
+            held = _count(_came(found.split(name, "train"), base), classes)
+            off = (held - share >= 1) | ((share - held >= 1) & (recipe.longtail == 1))
+            if off.any() or (held.sum() != recipe.clean and recipe.longtail == 1):
+                c = int(np.argmax(off))
+                said = f"train has {held.sum()} images, {held[c]} of class {c}, not {recipe.clean} and {share[c]:.1f}"
+                yield error("thinned", said, name, int(off.sum()) or 1, MEND)
+
+
 def apart(found: Evidence) -> Iterator[Finding]:
     """An image is in one split at all levels of a recipe, and so is one that lost its slot."""
     groups: dict[str, list[str]] = {}
@@ -48,7 +67,8 @@ def apart(found: Evidence) -> Iterator[Finding]:
 
 def _came(rows: pa.Table, base: pa.Table) -> pa.Table:
     """Return the base manifest's rows of the slots that it has in train."""
-    at = pc.index_in(pc.coalesce(rows["replaces"], rows["image_id"]), base["image_id"].combine_chunks())
+    slots = pc.unique(pc.coalesce(rows["replaces"], rows["image_id"]))
+    at = pc.index_in(slots, base["image_id"].combine_chunks())
     came = base.take(at.drop_null())
     return came.filter(pc.equal(came["split"], "train"))
 

@@ -24,6 +24,7 @@ def build(recipe: str | None, root: Path | None, out: Path | None, workers: int 
     from cnlw_tools import engine
     from cnlw_tools.build import build as run
     from cnlw_tools.cli.progress import Bars
+    from cnlw_tools.plan import regularity
 
     chosen = read_recipe(recipe, folder(root), flags)
     target = out or Path("builds") / chosen.dataset
@@ -33,6 +34,8 @@ def build(recipe: str | None, root: Path | None, out: Path | None, workers: int 
         rows = ", ".join(f"{split} {n:,}" for split, n in config.rows.items())
         changed = "" if config.changed is None else f" ({100 * config.changed:.3f} % changed since level 0)"
         click.echo(f"{name:12} {100 * config.rate:7.3f} % noisy{changed}   {rows}   plan {config.digest[:16]}")
+        if config.level is None:
+            click.echo(f"{name:12} {regularity(done.matrices[name])}")
     size, new = done.size / 1e6, done.written / 1e6
     click.echo(f"{size:.1f} MB in {done.folder}, {new:.1f} MB of it written now, in {done.seconds:.1f} s")
     click.echo(f'load_dataset("{done.folder}", "{list(done.configs)[-1]}")')

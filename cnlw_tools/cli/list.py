@@ -47,7 +47,7 @@ def _noise(root: Path) -> list[tuple[str, str]]:
 
     said = []
     for name, model in NOISE.items():
-        said.append((name, _first_line(model.draw).replace("``", "") + _shown(model.options)))
+        said.append((name, f"{_first_line(model.draw).replace('``', '')} {model.paper}{_shown(model.options)}"))
     return said
 
 

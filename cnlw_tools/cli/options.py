@@ -27,6 +27,7 @@ WHAT = (
     click.option("-o", "options", multiple=True, metavar="NAME=VALUE", help="Option of the noise; may come again."),
     click.option("--probe", type=int, help="Images of each class that leave train for a trusted split.  [default: 0]"),
     click.option("--verified", type=int, help="Images of each class that leave train for a noisy split.  [default: 0]"),
+    click.option("--clean", type=int, help="Images that train is thinned to, classes in proportion.  [default: all]"),
     click.option("--longtail", type=float, help="Thin train until the first class is so many times the last."),
     click.option(
         "--side", type=click.Path(), help="File of per-image data that some noise asks for: given labels, features."
@@ -69,6 +70,7 @@ def read_recipe(recipe: str | None, root: Path, flags: dict[str, Any]) -> "Recip
             "seed",
             "probe",
             "verified",
+            "clean",
             "longtail",
             "side",
             "size",

@@ -17,7 +17,7 @@ def plan(recipe: str | None, root: Path | None, out: Path | None, **flags: Any) 
     """Write which image takes which slot under which label, for one level."""
     from cnlw_tools import columns, tables
     from cnlw_tools.build import config, gather
-    from cnlw_tools.plan import levels
+    from cnlw_tools.plan import levels, regularity
     from cnlw_tools.plan import plan as draw
 
     chosen = read_recipe(recipe, folder(root), flags)
@@ -35,3 +35,5 @@ def plan(recipe: str | None, root: Path | None, out: Path | None, **flags: Any) 
     tables.write(table, target)
     noisy = sum(table["is_noisy"].to_pylist())
     click.echo(f"{target}: {len(table):,} rows, {noisy:,} noisy, digest {columns.digest(table)}")
+    if level is None:
+        click.echo(f"{target}: {regularity(columns.unpack(tables.metadata(table)['matrix']))}")

@@ -6,6 +6,9 @@ from cnlw_tools.noise.asymmetric import ASYMMETRIC, PAIRFLIP
 from cnlw_tools.noise.base import Draw, Expected, Items, NoiseModel, TooFewImages
 from cnlw_tools.noise.blue import BLUE
 from cnlw_tools.noise.given import HUMAN, SEMANTIC
+from cnlw_tools.noise.instance import INSTANCE
+from cnlw_tools.noise.matrix import MATRIX
+from cnlw_tools.noise.mix import MIX
 from cnlw_tools.noise.red import RED
 from cnlw_tools.noise.symmetric import SYMMETRIC
 
@@ -19,4 +22,7 @@ NOISE: Mapping[str, NoiseModel] = {
     "pairflip": PAIRFLIP,  # to the next class
     "human": HUMAN,  # what people said
     "semantic": SEMANTIC,  # what a network said
+    "matrix": MATRIX,  # by any transition matrix
+    "instance": INSTANCE,  # as the features of each image suggest
+    "mix": MIX,  # two of these, in shares
 }

@@ -87,6 +87,7 @@ ASYMMETRIC = NoiseModel(
     frozenset({"nested", "keeps_images"}),
     options={"map": "cifar10"},
     general={"map": "blocks"},
+    paper="Patrini et al. 2017, Zhang et al. 2020",
 )
 
 
@@ -106,4 +107,9 @@ def expected_pairflip(base: Items, level: int, classes: int) -> Expected:
     return expected(base, level, classes, "pairflip")
 
 
-PAIRFLIP = NoiseModel(pairflip, expected_pairflip, frozenset({"exact", "proportional", "nested", "keeps_images"}))
+PAIRFLIP = NoiseModel(
+    pairflip,
+    expected_pairflip,
+    frozenset({"exact", "proportional", "nested", "keeps_images"}),
+    paper="Han et al. 2018",
+)

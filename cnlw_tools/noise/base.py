@@ -36,6 +36,7 @@ class Expected(NamedTuple):
     kept: Floats  # (C,) images of each class that keep their slot and their label
     exact: bool = True  # counts hold up to one image a class; else they are binomial
     nested: bool = True  # what is noisy at one level is so, in the same way, at every higher one
+    parts: int = 1  # draws that were put together, each of which holds its counts up to one image a class
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,14 @@ class NoiseModel:
     expected: Callable[..., Expected]
     holds: frozenset[str]  # what a test may rely on: exact, proportional, nested, keeps_images, keeps_labels
     options: Mapping[str, Any] = field(default_factory=dict)  # the keywords and their defaults; their type is binding
-    general: Mapping[str, Any] = field(default_factory=dict)  # options that suit any number of classes, for tests
+    general: Mapping[str, Any] = field(default_factory=dict)  # options for tests; a function: of the number of classes
     side: frozenset[str] = frozenset()  # per-image data that it can use
     columns: frozenset[str] = frozenset()  # options whose value names a column of the side table, which it needs
     named: frozenset[str] = frozenset()  # options that stand in every name of a config, default or not
     levelled: bool = True  # else options alone say how much noise there is
     needs_pool: bool = False
+    order: Callable[..., Ints] | None = None  # (items, **options): how items turn noisy, if not as the victims do
+    paper: str = ""  # where it comes from
 
 
 class TooFewImages(ValueError):
@@ -109,13 +112,17 @@ def victims(items: Items) -> Ints:
 
 
 def quota(count: Ints, level: int) -> Floats:
-    """Return (C,) how many of each class stand in the first level % of the victims' order; count: (C,) images.
+    """Return (C,) how many of each class stand in the first level % of the victims' order; count: (C,) images."""
+    return prefix(count, share(level, int(count.sum())))
+
+
+def prefix(count: Ints, k: int) -> Floats:
+    """Return (C,) how many of each class are among the first k of the victims' order; count: (C,) images.
 
     Classes that tie for the last places share them, as the keys deal them out.
     """
     place = np.concatenate([(np.arange(n) + 0.5) / n for n in count]) if count.any() else np.empty(0)
     label = np.repeat(np.arange(len(count)), count)
-    k = share(level, len(place))
     if not k:
         return np.zeros(len(count))
     last = np.partition(place, k - 1)[k - 1]

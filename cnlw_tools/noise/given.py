@@ -55,5 +55,9 @@ def _given(base: Items, classes: int, labels: str) -> Ints:
 
 COLUMN = {"labels": "labels"}  # option: which column
 HOLDS = frozenset({"keeps_images"})
-HUMAN = NoiseModel(human, expected, HOLDS, options=COLUMN, columns=frozenset(COLUMN), levelled=False)
-SEMANTIC = NoiseModel(semantic, expected, HOLDS, options=COLUMN, columns=frozenset(COLUMN), levelled=False)
+HUMAN = NoiseModel(
+    human, expected, HOLDS, options=COLUMN, columns=frozenset(COLUMN), levelled=False, paper="Wei et al. 2022"
+)
+SEMANTIC = NoiseModel(
+    semantic, expected, HOLDS, options=COLUMN, columns=frozenset(COLUMN), levelled=False, paper="Lee et al. 2019"
+)

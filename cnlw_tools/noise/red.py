@@ -107,4 +107,5 @@ RED = NoiseModel(
     options={"top": 80},
     side=frozenset({"dead"}),
     needs_pool=True,
+    paper="Jiang et al. 2020",
 )

@@ -127,6 +127,17 @@ def verdicts(build: Path, config: str) -> NDArray[np.bool_]:
     return ~np.concatenate([np.array(_column(path, "is_noisy"), bool) for path in paths])
 
 
+def ids(build: Path, config: str, split: str) -> list[str]:
+    """Return the ids of a split's images, by row.
+
+    Raises:
+        LookupError: the build has no such config, or that no such split
+    """
+    card = record.load(build)
+    segments = pick(card.configs, config, f"config of {build}").segments
+    return [name for path in _files(build, card, pick(segments, split, "split")) for name in _column(path, "image_id")]
+
+
 def default_cache() -> Path:
     """Return where decoded pixels are kept: $CNLW_CACHE, or a folder in the user's cache."""
     if said := os.environ.get("CNLW_CACHE"):

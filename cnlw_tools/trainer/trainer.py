@@ -57,6 +57,7 @@ class Trainer:
     cache: Path | str | None = None  # where decoded pixels are kept
     workers: int | None = None  # threads that decode; none: all processors
     folder: Path = field(init=False)  # of the run
+    size: data.Size = field(init=False)  # to which images are brought
     trained: Method = field(init=False)  # what `fit` made; it predicts from images as `Feed` scales them
 
     def fit(self, tell: data.Tell = lambda *_: None, each: Callable[[Metrics], None] = lambda line: None) -> Metrics:
@@ -80,7 +81,7 @@ class Trainer:
     def _loop(self, device: torch.device, tell: data.Tell) -> Loop:
         """Get everything ready; the first rank decodes while the others wait."""
         how, method, options = self._choices()
-        size = data.Size(how.size, how.resize)
+        self.size = size = data.Size(how.size, how.resize)
         with devices.first():
             splits = data.load(
                 Path(self.build),

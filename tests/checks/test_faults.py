@@ -477,6 +477,15 @@ def test_a_fault_beside_train_is_found(parted: Path, tmp_path: Path, fault: Call
     assert set() == PARTED[fault] - errors(folder)
 
 
+def test_a_card_that_claims_a_smaller_train(parted: Path, tmp_path: Path) -> None:
+    """All of train is no hundred images, whatever the card says."""
+    folder = shutil.copytree(parted, tmp_path / "build")
+    text = (folder / "README.md").read_text()
+    (folder / "README.md").write_text(text.replace("clean: 0", "clean: 100").replace("_probe2", "_clean100_probe2"))
+
+    assert {"thinned", "counts", "plans", "rows"} <= errors(folder)
+
+
 def test_a_card_that_claims_a_larger_verified_set(parted: Path, tmp_path: Path) -> None:
     """Five a class are no six, whatever the card says."""
     folder = shutil.copytree(parted, tmp_path / "build")

@@ -14,6 +14,7 @@ from cnlw_tools.checks import CHECKS, gather
 from cnlw_tools.noise import NOISE
 from cnlw_tools.recipe import make
 
+RING = (0.7 * np.eye(10) + 0.3 * np.roll(np.eye(10), 1, axis=1)).tolist()
 WAYS = [
     ("blue", {}),
     ("red", {}),
@@ -27,6 +28,12 @@ WAYS = [
     ("pairflip", {}),
     ("human", {}),
     ("semantic", {"labels": "other"}),
+    ("matrix", {"q": RING}),
+    ("matrix", {"q": RING, "exact": False}),
+    ("instance", {}),
+    ("instance", {"exact": False}),
+    ("mix", {}),
+    ("mix", {"first": "symmetric", "second": "asymmetric", "part": 0.3}),
 ]
 
 FEW = [("red", {}), ("blue", {}), ("asymmetric", {})]  # the others take their time
@@ -37,7 +44,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[[Path], Path])
     root = tiny(tmp_path_factory.mktemp("root"))
     ids = pq.read_table(root / "manifests/shapes/base.parquet")["image_id"]
     draw = np.random.default_rng(0).integers(0, 10, (2, len(ids)), np.int32)
-    side = pa.table({"image_id": ids, "labels": draw[0], "other": draw[1]})
+    side = pa.table({"image_id": ids, "labels": draw[0], "other": draw[1], "features": draw.T.astype(float).tolist()})
     pq.write_table(side, root / "annotations/shapes/side.parquet")
     return root
 
@@ -58,7 +65,7 @@ def test_every_noise_is_here() -> None:
     assert set(NOISE) == {noise for noise, _ in WAYS}
 
 
-@pytest.mark.parametrize(("noise", "options"), WAYS, ids=str)
+@pytest.mark.parametrize(("noise", "options"), WAYS, ids=lambda value: str(value)[:50])
 def test_sound(root: Path, tmp_path: Path, noise: str, options: dict[str, object]) -> None:
     """No false alarm, at two levels."""
     asked = make({"dataset": "shapes", "noise": noise, "options": options, **levels(noise, 20, 50)}, "the test")
@@ -69,19 +76,25 @@ def test_sound(root: Path, tmp_path: Path, noise: str, options: dict[str, object
 
 @pytest.mark.parametrize(
     ("noise", "options"),
-    [pytest.param(*way, marks=[] if way in FEW else pytest.mark.slow, id=f"{way[0]}-{way[1]}") for way in WAYS],
+    [pytest.param(*way, marks=[] if way in FEW else pytest.mark.slow, id=f"{way[0]}-{way[1]}"[:50]) for way in WAYS],
 )
 def test_sound_with_every_choice_before_noise(
     root: Path, tmp_path: Path, noise: str, options: dict[str, object]
 ) -> None:
     """The choices combine with every model, and what leaves train is checked like the rest."""
     said = {"dataset": "shapes", "noise": noise, "options": options, **levels(noise, 20, 40)}
-    build(make({**said, "probe": 2, "verified": 3, "longtail": 4}, "the test"), root, None, tmp_path / "build", 1)
+    build(
+        make({**said, "probe": 2, "verified": 3, "clean": 130, "longtail": 4}, "the test"),
+        root,
+        None,
+        tmp_path / "build",
+        1,
+    )
     configs = record.load(tmp_path / "build").configs
 
     assert [] == errors(tmp_path / "build")
     assert [(20, 30)] * len(configs) == [(config.rows["probe"], config.rows["verified"]) for config in configs.values()]
-    assert all(name.endswith("_longtail4_probe2_verified3") for name in configs)
+    assert all(name.endswith("_clean130_longtail4_probe2_verified3") for name in configs)
 
 
 @pytest.mark.parametrize("compared", [True, False])

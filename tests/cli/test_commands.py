@@ -9,12 +9,14 @@ from pathlib import Path
 
 import click
 import datasets
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
-from cnlw_tools import columns, files, tables
+from cnlw_tools import columns, files, recipe, tables
 from cnlw_tools.cli import main
+from cnlw_tools.noise import NOISE
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +100,31 @@ def test_plan_writes_one_level_without_an_image(root: Path, here: Path) -> None:
     assert {"classes", "base", "web", "votes"} == set(said["inputs"])
     assert 0.4 == said["rate"]
     assert (10, 10) == columns.unpack(said["matrix"]).shape
+
+
+def test_a_matrix_from_a_file(root: Path, here: Path) -> None:
+    """Plan and build say whether it can be undone; the build is proved without the file; a singular one is no error."""
+    even = "\n".join(",".join(["0.1"] * 10) for _ in range(10))
+    (here / "even.csv").write_text(even)
+    planned = cnlw("plan", "--root", root, "shapes_matrix", "--out", "plan.parquet")
+    built = build(root, "--noise", "matrix", "-o", "q=even.csv")
+    (here / "even.csv").unlink()
+    checked = cnlw("validate", "--workers", 1)
+
+    q = np.array(recipe.load(root / "pipelines/shapes_matrix.toml").options["q"])  # whole images of twenty a class
+    assert f"determinant {np.linalg.det(q):.3g}, condition number {np.linalg.cond(q):.3g}" in planned.output
+    assert "singular, it cannot be undone" in built.output
+    assert "90.000 % noisy" in built.output
+    assert (0, 0, 0) == (planned.exit_code, built.exit_code, checked.exit_code), checked.output
+
+
+def test_list_noise_says_what_options_and_source(root: Path) -> None:
+    """One line a model."""
+    lines = dict(line.split(maxsplit=1) for line in cnlw("list", "noise", "--root", root).output.splitlines())
+
+    assert NOISE.keys() == lines.keys()
+    assert "Patrini et al. 2017, Zhang et al. 2020 [-o map=cifar10]" in lines["asymmetric"]
+    assert all(model.paper in lines[name] for name, model in NOISE.items())
 
 
 def test_show_a_plan(root: Path, here: Path) -> None:
