@@ -7,6 +7,7 @@ import click
 from cnlw_tools import __version__
 from cnlw_tools.cli.build import build
 from cnlw_tools.cli.diff import diff
+from cnlw_tools.cli.export import export
 from cnlw_tools.cli.import_ import import_
 from cnlw_tools.cli.list import list_
 from cnlw_tools.cli.plan import plan
@@ -51,5 +52,5 @@ def _sentence(error: Exception) -> str:
     return ". ".join([said, *getattr(error, "__notes__", [])])
 
 
-for command in (build, diff, import_, list_, plan, show, train, train_mentor, validate):
+for command in (build, diff, export, import_, list_, plan, show, train, train_mentor, validate):
     main.add_command(command)
