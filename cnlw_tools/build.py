@@ -34,7 +34,20 @@ from cnlw_tools.sources import SOURCES, Source
 from cnlw_tools.sources.base import Local
 
 # what decides a plan
-DRAWN = ("dataset", "noise", "splits", "seed", "nested", "probe", "verified", "longtail", "min_votes", "options")
+DRAWN = (
+    "dataset",
+    "noise",
+    "splits",
+    "seed",
+    "nested",
+    "probe",
+    "verified",
+    "longtail",
+    "verdict",
+    "min_votes",
+    "search",
+    "options",
+)
 Parts = list[tuple[str, segments.Segment]]  # split and segment
 
 

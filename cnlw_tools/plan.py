@@ -63,7 +63,7 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
     chosen = options(noise, recipe)
     seed = _seed(recipe, level)
     noisy, kept = choose(recipe, dataset)
-    pool = dataset.pool(recipe.min_votes) if noise.needs_pool else dataset.web[:0]
+    pool = dataset.pool(recipe.min_votes, recipe.verdict, recipe.search) if noise.needs_pool else dataset.web[:0]
     pools = deal(pool, noisy, len(dataset.classes), recipe.seed)
     rows = []
     for split, slots in noisy.items():
@@ -192,7 +192,7 @@ def _percent(noise: NoiseModel, recipe: Recipe, level: int | None) -> int:
 
 def _too_few(few: TooFewImages, split: str, level: int, recipe: Recipe, dataset: Dataset) -> str:
     """Say of which class a split wants for wrong web images, and what to do."""
-    none = not len(dataset.pool(recipe.min_votes))
+    none = not len(dataset.pool(recipe.min_votes, recipe.verdict, recipe.search))
     where, lower = (f" for {split}", "the level or verified") if recipe.verified else ("", "the level")
     return (
         f"level {level}: class {dataset.classes[few.label]!r} needs {few.need} wrong web images{where} and has "
