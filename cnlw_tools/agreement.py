@@ -42,6 +42,15 @@ def fleiss(counts: Ints) -> float:
     return _beyond(observed, chance) if len(votes) else float("nan")
 
 
+def even(counts: Ints) -> Ints:
+    """Return the (items, kinds) votes on items that have as many as most have, of those with two or more."""
+    votes = counts.sum(1)
+    often = np.bincount(votes[votes > 1], minlength=1)
+    m = len(often) - 1 - int(often[::-1].argmax())  # of two numbers that come as often, the larger
+    found: Ints = counts[votes == max(2, m)]
+    return found
+
+
 def krippendorff(counts: Ints) -> float:
     """Return alpha of (items, kinds) votes; nan where no item has two, or all votes are of one kind."""
     counts = counts[counts.sum(1) > 1]

@@ -24,7 +24,7 @@ def verdicts(votes: pa.Table, min_votes: int = 1, verdict: str = "majority") -> 
     """Count the votes on each candidate that has any, and judge it.
 
     Returns:
-        image_id, label, yes, no, unsure (int64) and shows (bool; null: neither), in the order of first votes
+        image_id, label, yes, no, unsure (int64) and shows (bool; null: neither), one row a candidate
 
     Raises:
         LookupError: there is no such rule
@@ -48,10 +48,18 @@ def annotators(votes: pa.Table) -> pa.Table:
     Raises:
         ValueError: a vote that nobody signed
     """
-    said, found = _estimate(votes)
+    said, _, found = _estimate(votes)
     who = said["annotator"].unique()
     count = np.bincount(_numbers(said["annotator"]), minlength=len(who))
     return pa.table({"annotator": who, "votes": count, "error": found.error})
+
+
+def tally(web: pa.Table, found: pa.Table, classes: int) -> NDArray[np.int64]:
+    """Count candidates by verdict, (C, 4): shows its class, does not, neither, nobody was asked; found: verdicts."""
+    kind = pc.if_else(pc.is_null(found["shows"]), 2, pc.if_else(pc.fill_null(found["shows"], True), 0, 1))
+    rows = web.select(KEY).join(found.select(KEY).append_column("kind", kind), KEY, use_threads=False)
+    cell = 4 * rows["label"].to_numpy().astype(np.int64) + pc.fill_null(rows["kind"], 3).to_numpy()
+    return np.bincount(cell, minlength=4 * classes).reshape(classes, 4)
 
 
 def judged_wrong(web: pa.Table, votes: pa.Table, min_votes: int = 1, verdict: str = "majority") -> pa.Table:
@@ -72,15 +80,16 @@ def _majority(votes: pa.Table, sums: pa.Table) -> pa.ChunkedArray:
 
 def _dawid_skene(votes: pa.Table, sums: pa.Table) -> pa.ChunkedArray:
     """Return the log odds of each candidate; 0 where they are even, or nobody said yes or no."""
-    said, found = _estimate(votes)
+    said, item, found = _estimate(votes)
     odds = np.where(np.abs(found.odds) < dawid_skene.EVEN, 0, found.odds)
     rows = sums.select(KEY).append_column("row", pa.array(np.arange(len(sums))))
-    known = said.select(KEY).group_by(KEY, use_threads=False).aggregate([]).append_column("odds", pa.array(odds))
+    first = np.flatnonzero(np.diff(item, prepend=-1))  # the first vote on each candidate
+    known = said.select(KEY).take(first).append_column("odds", pa.array(odds))
     return pc.fill_null(rows.join(known, KEY, use_threads=False).sort_by("row")["odds"], 0)
 
 
-def _estimate(votes: pa.Table) -> tuple[pa.Table, dawid_skene.Estimate]:
-    """Return the votes of yes and no in an order of their own, and what Dawid and Skene say of them in that order."""
+def _estimate(votes: pa.Table) -> tuple[pa.Table, NDArray[np.int64], dawid_skene.Estimate]:
+    """Return the votes of yes and no by candidate, the number of each one's candidate, and what is likely of these."""
     said = votes.filter(pc.is_valid(votes["correct"]))
     if said["annotator"].null_count:
         raise ValueError(
@@ -90,7 +99,8 @@ def _estimate(votes: pa.Table) -> tuple[pa.Table, dawid_skene.Estimate]:
     said = said.sort_by([(name, "ascending") for name in (*KEY, "annotator")])
     image, label = _numbers(said["image_id"]), said["label"].to_numpy()
     another = (np.diff(image, prepend=0) != 0) | (np.diff(label, prepend=label[:1]) != 0)
-    return said, dawid_skene.estimate(another.cumsum(), _numbers(said["annotator"]), said["correct"].to_numpy())
+    item = another.cumsum()
+    return said, item, dawid_skene.estimate(item, _numbers(said["annotator"]), said["correct"].to_numpy())
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Votes on a real scale: CIFAR-10N, three signed labels an image; right is the official label (Wei et al., ICLR 2022)."""
+"""Votes on a real scale: CIFAR-10N, three signed labels an image (Wei et al., ICLR 2022); right is the official one."""
 
 import csv
 from pathlib import Path
@@ -45,7 +45,7 @@ def ballots(web, right, who):
 
 @pytest.fixture(scope="module")
 def signed(human, web):
-    """The first, second and third vote on each image; the side table has a batch of ten a row, in an order of its own."""
+    """The first, second and third vote on each image; the side table has ten images a row, in its own order."""
     with (FOLDER / "side_info_cifar10N.csv").open() as file:
         batches = list(csv.DictReader(file))
     order = np.load(FOLDER / "image_order_c10.npy")

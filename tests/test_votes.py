@@ -129,6 +129,18 @@ def test_the_better_annotator_decides_a_tie():
     assert (21, 20) == (worth["bad"]["votes"], worth["y"]["votes"])
 
 
+def test_dawid_skene_of_many():
+    """Of a thousand candidates each gets its own verdict: where all agree, theirs."""
+    draw = np.random.default_rng(0)
+    shows = dict(zip(draw.permutation(1000).tolist(), (draw.random(1000) < 0.5).tolist(), strict=True))
+    rows = [(f"i{i}", i % 3, who, yes) for i, yes in shows.items() for who in "xyz"]
+    rows = [rows[i] for i in draw.permutation(len(rows))]
+
+    found = votes.verdicts(signed(rows), 1, "dawid_skene").to_pylist()
+
+    assert {f"i{i}": yes for i, yes in shows.items()} == {row["image_id"]: row["shows"] for row in found}
+
+
 def test_nameless_votes_have_no_weight():
     """Dawid and Skene need names, unless nobody is for or against; no other rule is known."""
     with pytest.raises(ValueError, match=r'1 votes name no annotator.*"majority"'):
