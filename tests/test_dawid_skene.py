@@ -15,13 +15,15 @@ def naive(votes, rounds=3000):
     for i in items:
         said = [yes for j, _, yes in votes if j == i]
         q[i] = sum(said) / len(said)
+    of_all = sum(q[i] for i, _, yes in votes if yes) / sum(q[i] for i, _, _ in votes)
+    of_all_else = sum(1 - q[i] for i, _, yes in votes if yes) / sum(1 - q[i] for i, _, _ in votes)
     for _ in range(rounds):
-        pi = (1 + sum(q.values())) / (2 + len(items))
+        pi = sum(q.values()) / len(items)
         h, f = {}, {}
         for a in people:
             mine = [(i, yes) for i, b, yes in votes if b == a]
-            h[a] = (1 + sum(q[i] for i, yes in mine if yes)) / (2 + sum(q[i] for i, _ in mine))
-            f[a] = (1 + sum(1 - q[i] for i, yes in mine if yes)) / (2 + sum(1 - q[i] for i, _ in mine))
+            h[a] = (of_all + sum(q[i] for i, yes in mine if yes)) / (1 + sum(q[i] for i, _ in mine))
+            f[a] = (of_all_else + sum(1 - q[i] for i, yes in mine if yes)) / (1 + sum(1 - q[i] for i, _ in mine))
         for i in items:
             good, bad = pi, 1 - pi
             for j, a, yes in votes:
@@ -79,6 +81,30 @@ def test_of_one_mind():
     assert found.error.max() < 0.01
 
 
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.98, 1.0, 0.0])
+def test_one_annotator(share):
+    """One annotator alone, a published consensus say, is believed."""
+    item = np.arange(200)
+    yes = item < 200 * share
+
+    found = dawid_skene.estimate(item, 0 * item, yes)
+
+    assert yes.tolist() == (found.odds > 0).tolist()
+    assert np.abs(found.odds).min() > 1
+
+
+@pytest.mark.parametrize("each", [3, 5])
+def test_strangers(each):
+    """Where everybody has one vote, the majority of a candidate decides, whoever it is."""
+    draw = np.random.default_rng(1)
+    item = np.repeat(np.arange(300), each)
+    yes = (item % 2 == 0) ^ (draw.random(len(item)) < 0.1)
+
+    found = dawid_skene.estimate(item, np.arange(len(item)), yes)
+
+    assert (np.bincount(item, yes) > each / 2).tolist() == (found.odds > 0).tolist()
+
+
 def test_one_against_one():
     """Of two people who contradict each other neither is believed."""
     found = dawid_skene.estimate(np.array([0, 0]), np.array([0, 1]), np.array([True, False]))
@@ -92,7 +118,7 @@ def test_nothing():
 
     found = dawid_skene.estimate(none, none, none.astype(bool))
 
-    assert (0, 0, 0.5) == (len(found.odds), len(found.error), found.share)
+    assert (0, 0) == (len(found.odds), len(found.error))
 
 
 def test_it_must_settle(monkeypatch):

@@ -120,8 +120,10 @@ def _nth(group: Ints) -> Ints:
 
 def _groups(votes: pa.Table, names: list[str]) -> Ints:
     """Number the combinations of values of some columns, (n,)."""
-    columns = np.stack([_codes(votes[name]) for name in names], 1)
-    group: Ints = np.unique(columns, axis=0, return_inverse=True)[1].ravel()
+    group = np.zeros(len(votes), np.int64)
+    for name in names:
+        codes = _codes(votes[name])
+        group = np.unique(group * (codes.max(initial=0) + 1) + codes, return_inverse=True)[1]
     return group
 
 
