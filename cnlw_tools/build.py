@@ -34,20 +34,8 @@ from cnlw_tools.sources import SOURCES, Source
 from cnlw_tools.sources.base import Local
 
 # what decides a plan
-DRAWN = (
-    "dataset",
-    "noise",
-    "splits",
-    "seed",
-    "nested",
-    "probe",
-    "verified",
-    "longtail",
-    "verdict",
-    "min_votes",
-    "search",
-    "options",
-)
+CHOICES = ("probe", "verified", "longtail", "verdict", "min_votes", "search")
+DRAWN = ("dataset", "noise", "splits", "seed", "nested", *CHOICES, "options")
 Parts = list[tuple[str, segments.Segment]]  # split and segment
 
 
