@@ -31,7 +31,7 @@ class AllWrong(Dataset):
 
     __slots__ = ()
 
-    def pool(self, min_votes: int) -> pa.Table:
+    def pool(self, min_votes: int, verdict: str = "majority", search: tuple[str, ...] = ()) -> pa.Table:
         """Return the whole web manifest."""
         return self.web
 

@@ -34,20 +34,8 @@ from cnlw_tools.sources import SOURCES, Source
 from cnlw_tools.sources.base import Local
 
 # what decides a plan
-DRAWN = (
-    "dataset",
-    "noise",
-    "splits",
-    "seed",
-    "nested",
-    "per_class",
-    "probe",
-    "verified",
-    "clean",
-    "longtail",
-    "min_votes",
-    "options",
-)
+CHOICES = ("per_class", "probe", "verified", "clean", "longtail", "verdict", "min_votes", "search")
+DRAWN = ("dataset", "noise", "splits", "seed", "nested", *CHOICES, "options")
 Parts = list[tuple[str, segments.Segment]]  # split and segment
 
 

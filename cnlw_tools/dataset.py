@@ -13,13 +13,14 @@ A build keeps the same four in its own ``tables/``.
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cnlw_tools import columns, reading, sides, tables
-from cnlw_tools.lookup import suggest
+from cnlw_tools.lookup import pick, suggest
 from cnlw_tools.votes import judged_wrong
 
 
@@ -34,7 +35,7 @@ class Dataset:
     votes: pa.Table
     side: pa.Table | None = None
     official: pa.Table | None = None
-    _pools: dict[int, pa.Table] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _pools: dict[tuple[Any, ...], pa.Table] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -49,11 +50,30 @@ class Dataset:
         """Say which source reads its images: the one of its name, unless its base manifest names another."""
         return str(tables.metadata(self.base).get("source", self.name)) if self.base is not None else self.name
 
-    def pool(self, min_votes: int) -> pa.Table:
-        """Return the candidates that people judged wrong: what red noise may use."""
-        if min_votes not in self._pools:
-            self._pools[min_votes] = judged_wrong(self.web, self.votes, min_votes)
-        return self._pools[min_votes]
+    def pool(self, min_votes: int, verdict: str = "majority", search: tuple[str, ...] = ()) -> pa.Table:
+        """Return the candidates that people judged wrong: what red noise may use.
+
+        Raises:
+            LookupError: there is no such rule of verdicts, or no candidate was found by such a search
+            ValueError: the candidates do not say how they were found, or the votes not by whom they are
+        """
+        key = (min_votes, verdict, search)
+        if key not in self._pools:
+            self._pools[key] = judged_wrong(self._found_by(search), self.votes, min_votes, verdict)
+        return self._pools[key]
+
+    def _found_by(self, search: tuple[str, ...]) -> pa.Table:
+        """Return the candidates whose column ``search`` says one of these; all where none is asked for."""
+        if not search:
+            return self.web
+        where = f"{self.name}: web.parquet"
+        if "search" not in self.web.column_names:
+            asked = f"search = {list(search)}"
+            raise ValueError(f"{where}: no column 'search' says how images were found: add it, or leave out {asked}")
+        found = reading.cast(where, pa.field("search", pa.string()), self.web["search"])
+        for word in search:
+            pick(dict.fromkeys(pc.unique(found).drop_null().to_pylist()), word, "search")
+        return self.web.filter(pc.is_in(found, pa.array(search)))
 
     def with_base(self, base: pa.Table, source: str) -> "Dataset":
         """Return the dataset with a base manifest that a source made.

@@ -61,9 +61,9 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
     if recipe.splits == "official":
         return _published(recipe, dataset, percent)
     chosen = options(noise, recipe)
-    seed = _seed(recipe, level)
+    seed = key_seed(recipe, level)
     noisy, kept = choose(recipe, dataset)
-    pool = dataset.pool(recipe.min_votes) if noise.needs_pool else dataset.web[:0]
+    pool = dataset.pool(recipe.min_votes, recipe.verdict, recipe.search) if noise.needs_pool else dataset.web[:0]
     pools = deal(pool, noisy, len(dataset.classes), recipe.seed)
     rows = []
     for split, slots in noisy.items():
@@ -114,7 +114,9 @@ def promise(recipe: Recipe, dataset: Dataset, level: int | None) -> dict[str, Ex
     noise = pick(NOISE, recipe.noise, "noise")
     chosen, percent = options(noise, recipe), _percent(noise, recipe, level)
     noisy = choose(recipe, dataset).noisy
-    bases = {split: items(slots, _seed(recipe, level), noise, dataset.side, chosen) for split, slots in noisy.items()}
+    bases = {
+        split: items(slots, key_seed(recipe, level), noise, dataset.side, chosen) for split, slots in noisy.items()
+    }
     return {split: noise.expected(base, percent, len(dataset.classes), **chosen) for split, base in bases.items()}
 
 
@@ -184,7 +186,7 @@ def items(
     return Items(manifest["label"].to_numpy().astype(np.int64), columns.keys(manifest["image_id"], seed), found)
 
 
-def _seed(recipe: Recipe, level: int | None) -> int:
+def key_seed(recipe: Recipe, level: int | None) -> int:
     """Return the seed of the keys: levels share one, unless each is to be drawn anew."""
     return recipe.seed if recipe.nested else dice.key(f"level {level}", recipe.seed)
 
@@ -201,7 +203,7 @@ def _percent(noise: NoiseModel, recipe: Recipe, level: int | None) -> int:
 
 def _too_few(few: TooFewImages, split: str, level: int, recipe: Recipe, dataset: Dataset) -> str:
     """Say of which class a split wants for wrong web images, and what to do."""
-    none = not len(dataset.pool(recipe.min_votes))
+    none = not len(dataset.pool(recipe.min_votes, recipe.verdict, recipe.search))
     where, lower = (f" for {split}", "the level or verified") if recipe.verified else ("", "the level")
     return (
         f"level {level}: class {dataset.classes[few.label]!r} needs {few.need} wrong web images{where} and has "

@@ -15,6 +15,7 @@ import numpy as np
 from cnlw_tools.lookup import suggest
 
 BENCHMARK = (0, 5, 10, 15, 20, 30, 40, 50, 60, 80)  # levels of Jiang et al. (2020), percent
+VERDICTS = ("majority", "dawid_skene")
 RESIZE = ("squash", "crop", "pad", "short")
 HIGHEST = 95  # percent
 
@@ -36,7 +37,9 @@ class Recipe:
     clean: int = 0  # images that train is thinned to, classes in proportion, before the long tail; 0: all
     longtail: float = 1  # times that the first class is larger than the last, after thinning
     side: str = ""  # file of per-image data that some noise asks for: given labels, features
+    verdict: str = "majority"  # how votes become one: votes.py
     min_votes: int = 1  # yes and no votes that a verdict takes
+    search: tuple[str, ...] = ()  # only candidates that were found so, by their column ``search``; none: all
     size: int | None = None  # pixels of the stored side; none: as the image came
     resize: str = "squash"
     quality: int = 95  # of JPEG, where an image has to be encoded again
@@ -64,7 +67,9 @@ CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "clean": (lambda v: _is(v, int) and v >= 0, "images, a whole number from 0 on"),
     "longtail": (lambda v: _is(v, int | float) and 1 <= v < 1e9, "a ratio from 1 on"),
     "side": (lambda v: _is(v, str), "the path of a file"),
+    "verdict": (lambda v: v in VERDICTS, f"one of {', '.join(VERDICTS)}"),
     "min_votes": (lambda v: _is(v, int) and v > 0, "a whole number from 1 on"),
+    "search": (lambda v: _is(v, tuple) and all(_is(s, str) and s for s in v), "a list of words"),
     "size": (lambda v: v is None or (_is(v, int) and 1 <= v <= 8192), "pixels, from 1 to 8192"),
     "resize": (lambda v: v in RESIZE, f"one of {', '.join(RESIZE)}"),
     "quality": (lambda v: _is(v, int) and 1 <= v <= 100, "from 1 to 100"),
@@ -142,6 +147,8 @@ def config_name(
     parts += [f"longtail{recipe.longtail:g}"] if recipe.longtail != 1 else []
     parts += [f"probe{recipe.probe}"] if recipe.probe else []
     parts += [f"verified{recipe.verified}"] if recipe.verified else []
+    parts += [] if recipe.verdict == "majority" else [_short("verdict", recipe.verdict, "")]
+    parts += [_short("search", " ".join(sorted({*recipe.search})), "")] if recipe.search else []
     parts += [] if recipe.nested else ["independent"]
     parts += [f"s{recipe.seed}"] if recipe.seed else []
     return "_".join(parts)

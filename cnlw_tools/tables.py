@@ -129,13 +129,19 @@ def read_votes(path: Path, web: pa.Table) -> pa.Table:
 
 def check_votes(table: pa.Table, path: Path | str, web: pa.Table) -> pa.Table:
     """Return votes as they are, if they are some on these candidates; ``path`` is what the errors call them."""
-    known = np.isin(*_candidates(table, web))
-    reading.first(
-        path, "image_id", ~known, _pairs(table), "no such image_id and label in the web manifest: add or drop it"
-    )
+    on_candidates(table, path, web)
     named = np.flatnonzero(table["annotator"].is_valid().to_numpy())
     reading.distinct(
         path, table, ["image_id", "label", "annotator"], "keep one vote of an annotator on a candidate", named
+    )
+    return table
+
+
+def on_candidates(table: pa.Table, path: Path | str, web: pa.Table) -> pa.Table:
+    """Return votes as they are, if all are on these candidates; of one annotator there may be several on one."""
+    known = np.isin(*_candidates(table, web))
+    reading.first(
+        path, "image_id", ~known, _pairs(table), "no such image_id and label in the web manifest: add or drop it"
     )
     return table
 

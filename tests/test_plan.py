@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from cnlw_tools import columns, dataset, tables
@@ -181,6 +182,51 @@ def test_min_votes(data):
     """Where a verdict takes two votes, one vote a candidate is none."""
     with pytest.raises(ValueError, match="has 0"):
         plan(recipe("red", min_votes=2), data, 40)
+
+
+def test_verdict(data):
+    """Where verdicts are weighed, one who is mostly wrong is not believed, and the plan says so."""
+    said = data.votes.to_pylist()
+    even = [row for row in said if int(row["image_id"].split(".")[1]) % 2 == 0]
+    said = said + [row | {"annotator": f"good{i}"} for i in range(2) for row in even]
+    said += [row | {"annotator": f"bad{i}", "correct": not row["correct"]} for i in range(2) for row in said[:168]]
+    told = replace(data, votes=pa.Table.from_pylist(said, VOTES))
+
+    by = {rule: plan(recipe("red", verdict=rule), told, 40) for rule in ("majority", "dawid_skene")}
+
+    assert columns.digest(by["dawid_skene"]) != columns.digest(by["majority"])
+    assert columns.digest(by["dawid_skene"]) == columns.digest(plan(recipe("red"), data, 40))
+    assert tables.metadata(by["dawid_skene"])["recipe"]["verdict"] == "dawid_skene"
+
+
+def test_search(data):
+    """Only candidates found by one of the named searches take a slot."""
+    how = pa.array([("text", "image", None)[i % 3] for i in range(len(data.web))])
+    found = replace(data, web=data.web.append_column("search", how))
+    by_text = set(found.web.filter(pc.equal(how, "text"))["image_id"].to_pylist())
+
+    drawn = plan(recipe("red", search=("text",)), found, 40)
+    web = drawn.filter(pc.equal(drawn["origin"], "web"))["image_id"].to_pylist()
+
+    assert 40 == len(web)
+    assert set(web) <= by_text
+    assert columns.digest(plan(recipe("red"), found, 40)) == columns.digest(plan(recipe("red"), data, 40))
+    with pytest.raises(ValueError, match=r"has 1[34]:"):
+        plan(recipe("red", search=("text",)), found, 80)
+    assert 80 == sum(plan(recipe("red", search=("text", "image")), found, 80)["is_noisy"].to_pylist())
+
+
+def test_search_wants_a_column(data):
+    """A manifest that does not say how images were found, or not of this search, is an error that says so."""
+    odd = replace(data, web=data.web.append_column("search", pa.array([1] * len(data.web))))
+    text = replace(data, web=data.web.append_column("search", pa.array(["text"] * len(data.web))))
+
+    with pytest.raises(ValueError, match=r"toy: web.parquet: no column 'search'.* leave out search = \['text'\]"):
+        plan(recipe("red", search=("text",)), data, 40)
+    with pytest.raises(ValueError, match="column 'search' has type int64"):
+        plan(recipe("red", search=("text",)), odd, 40)
+    with pytest.raises(LookupError, match=r"unknown search 'texts'. Did you mean 'text'"):
+        plan(recipe("red", search=("texts",)), text, 40)
 
 
 @noises

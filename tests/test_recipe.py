@@ -73,6 +73,11 @@ BAD = [
     ("seed", 1.0),
     ("nested", 1),
     ("nested", "yes"),
+    ("verdict", "dawid"),
+    ("verdict", ["majority"]),
+    ("search", "text"),
+    ("search", [""]),
+    ("search", [1]),
     ("min_votes", 0),
     ("min_votes", True),
     ("size", 0),
@@ -133,7 +138,15 @@ def test_bad_value(key, value):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("levels", [0, 95]), ("seed", 2**63 - 1), ("size", 8192), ("size", None), ("quality", 1), ("dataset", "0-a_b")],
+    [
+        ("levels", [0, 95]),
+        ("seed", 2**63 - 1),
+        ("size", 8192),
+        ("size", None),
+        ("quality", 1),
+        ("dataset", "0-a_b"),
+        ("search", ["text"]),
+    ],
 )
 def test_good_value(key, value):
     """The ends of the ranges are good."""
@@ -148,6 +161,9 @@ def test_good_value(key, value):
         (Recipe("toy", "red"), 40, "red_40"),
         (Recipe("toy", "red"), 5, "red_05"),
         (Recipe("toy", "red", seed=1), 0, "red_00_s1"),
+        (Recipe("toy", "red", verdict="dawid_skene", seed=1), 40, "red_40_dawid-skene_s1"),
+        (Recipe("toy", "red", search=("text",)), 40, "red_40_text"),
+        (Recipe("toy", "red", search=("text", "Image to image", "text")), 40, "red_40_image-to-image-text"),
         (Recipe("toy", "red", options={"top": 80}), 40, "red_40"),
         (Recipe("toy", "red", options={"top": 60}), 40, "red_40_t60"),
         (Recipe("toy", "red", options={"top": 60}, seed=2, nested=False), 40, "red_40_t60_independent_s2"),

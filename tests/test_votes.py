@@ -2,11 +2,13 @@
 
 from collections import Counter, defaultdict
 
+import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools import votes
+from cnlw_tools import dawid_skene, recipe, votes
 from cnlw_tools.tables import MANIFEST, VOTES
 
 
@@ -74,6 +76,81 @@ def test_pool(rows, min_votes, shuffle):
     assert set(chosen) == set(zip(again["image_id"].to_pylist(), again["label"].to_pylist(), strict=True))
 
 
+SIGNED = st.lists(
+    st.tuples(
+        st.sampled_from("abcd"),
+        st.integers(0, 1),
+        st.sampled_from(["x", "y", "z"]),
+        st.sampled_from([True, False, None]),
+    ),
+    unique_by=lambda row: row[:3],
+    max_size=24,
+)
+
+
+def signed(rows):
+    return pa.Table.from_pylist([dict(zip(VOTES.names, row, strict=False)) for row in rows], VOTES)
+
+
+@given(SIGNED, st.integers(1, 3), st.randoms(use_true_random=False))
+def test_dawid_skene(rows, min_votes, shuffle):
+    """Each candidate gets the verdict of its odds, whatever the order of votes; too few votes are none."""
+    found = votes.verdicts(signed(rows), min_votes, "dawid_skene")
+    said = sorted(row for row in rows if row[3] is not None)
+    pairs, people = sorted({row[:2] for row in said}), sorted({row[2] for row in said})
+    item = np.array([pairs.index(row[:2]) for row in said], np.int64)
+    who = np.array([people.index(row[2]) for row in said], np.int64)
+    odds = dawid_skene.estimate(item, who, np.array([row[3] for row in said], bool)).odds
+    shuffle.shuffle(rows)
+    again = votes.verdicts(signed(rows), min_votes, "dawid_skene")
+
+    expected = {}
+    for pair in {row[:2] for row in rows}:
+        enough = sum(row[:2] == pair for row in said) >= min_votes
+        even = pair not in pairs or abs(odds[pairs.index(pair)]) < dawid_skene.EVEN
+        expected[pair] = None if not enough or even else bool(odds[pairs.index(pair)] > 0)
+    for table in (found, again):
+        assert expected == {(row["image_id"], row["label"]): row["shows"] for row in table.to_pylist()}
+
+
+def test_the_better_annotator_decides_a_tie():
+    """Who agrees with the others elsewhere wins against who does not; by majority it is a tie."""
+    rows = [(f"i{i}", 0, who, i % 2 == 0) for i in range(20) for who in "xyz"]
+    rows += [(f"i{i}", 0, "bad", i % 2 == 1) for i in range(20)]
+    rows += [("t", 0, "x", False), ("t", 0, "bad", True)]
+
+    by = {rule: votes.verdicts(signed(rows), 1, rule).to_pylist()[-1]["shows"] for rule in votes.RULES}
+    pool = votes.judged_wrong(candidates([("t", 0)]), signed(rows), 1, "dawid_skene")
+    worth = {row["annotator"]: row for row in votes.annotators(signed(rows)).to_pylist()}
+
+    assert {"majority": None, "dawid_skene": False} == by
+    assert ["t"] == pool["image_id"].to_pylist()
+    assert worth["bad"]["error"] > 0.9 > 0.1 > worth["x"]["error"]
+    assert (21, 20) == (worth["bad"]["votes"], worth["y"]["votes"])
+
+
+def test_dawid_skene_of_many():
+    """Of a thousand candidates each gets its own verdict: where all agree, theirs."""
+    draw = np.random.default_rng(0)
+    shows = dict(zip(draw.permutation(1000).tolist(), (draw.random(1000) < 0.5).tolist(), strict=True))
+    rows = [(f"i{i}", i % 3, who, yes) for i, yes in shows.items() for who in "xyz"]
+    rows = [rows[i] for i in draw.permutation(len(rows))]
+
+    found = votes.verdicts(signed(rows), 1, "dawid_skene").to_pylist()
+
+    assert {f"i{i}": yes for i, yes in shows.items()} == {row["image_id"]: row["shows"] for row in found}
+
+
+def test_nameless_votes_have_no_weight():
+    """Dawid and Skene need names, unless nobody is for or against; no other rule is known."""
+    with pytest.raises(ValueError, match=r'1 votes name no annotator.*"majority"'):
+        votes.verdicts(ballots([("a", 0, True), ("a", 0, None)]), 1, "dawid_skene")
+    assert [None] == votes.verdicts(ballots([("a", 0, None)]), 1, "dawid_skene")["shows"].to_pylist()
+    assert 0 == len(votes.annotators(VOTES.empty_table()))
+    with pytest.raises(LookupError, match="Did you mean 'majority'"):
+        votes.verdicts(ballots([]), 1, "majorty")
+
+
 def test_lot_is_fair():
     """Images that are wrong for two classes are dealt to both about evenly."""
     pairs = [(f"i{i}", c) for i in range(400) for c in (0, 1)]
@@ -108,3 +185,8 @@ def test_free_columns():
     pool = votes.judged_wrong(web, ballots([("b", 1, False)]))
 
     assert pool.select(["row", "deep", "none"]).to_pylist() == [{"row": 8, "deep": [2], "none": None}]
+
+
+def test_rules_are_those_of_recipes():
+    """What a recipe may ask for is what there is."""
+    assert recipe.VERDICTS == tuple(votes.RULES)

@@ -103,10 +103,13 @@ def judged(found: Evidence) -> Iterator[Finding]:
     for name, config in found.record.configs.items():
         held = found.rows(name)
         web = held.filter(pc.equal(held["origin"], "web"))
-        votes = config.recipe.get("min_votes")
-        if not isinstance(votes, int) or config.recipe.get("splits") == "official":
-            continue  # `plans` says so; and published lists are what they are
-        pool = found.dataset.pool(votes)
+        if config.recipe.get("splits") == "official":
+            continue  # published lists are what they are
+        try:
+            recipe = found.recipe(name)
+            pool = found.dataset.pool(recipe.min_votes, recipe.verdict, recipe.search)
+        except (ValueError, LookupError):
+            continue  # `plans` says so
         wrong = set(zip(pool["image_id"].to_pylist(), pool["label"].to_pylist(), strict=True))
         used = zip(web["image_id"].to_pylist(), web["label"].to_pylist(), strict=True)
         lies = [i for i, label in used if (i, label) not in wrong]

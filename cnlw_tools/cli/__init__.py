@@ -7,6 +7,7 @@ import click
 from cnlw_tools import __version__
 from cnlw_tools.cli.build import build
 from cnlw_tools.cli.diff import diff
+from cnlw_tools.cli.export import export
 from cnlw_tools.cli.features import features
 from cnlw_tools.cli.fetch import fetch
 from cnlw_tools.cli.import_ import import_
@@ -54,5 +55,5 @@ def _sentence(error: Exception) -> str:
     return ". ".join([said, *getattr(error, "__notes__", [])])
 
 
-for command in (build, diff, features, fetch, import_, label, list_, plan, show, train, train_mentor, validate):
+for command in (build, diff, export, features, fetch, import_, label, list_, plan, show, train, train_mentor, validate):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""``cnlw show``: what a plan or a build holds."""
+"""``cnlw show``: what a plan or a build holds, or what people said of a dataset's candidates."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,19 +6,44 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cnlw_tools.cli.options import ROOT, folder
+from cnlw_tools.cli.show_votes import show_votes
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 @click.command()
-@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.argument("path", required=False, type=click.Path(exists=True, path_type=Path))
+@click.option("--dataset", help="Show the votes of this dataset instead.")
 @click.option("--config", "only", help="One config of a build.  [default: all]")
 @click.option("--matrix", type=click.Path(dir_okay=False, path_type=Path), help="Draw the realised matrices here, PNG.")
-def show(path: Path, only: str | None, matrix: Path | None) -> None:
+@click.option("--data-dir", type=click.Path(path_type=Path), help="With --dataset: your copy of the images.")
+@ROOT
+def show(
+    path: Path | None,
+    dataset: str | None,
+    only: str | None,
+    matrix: Path | None,
+    data_dir: Path | None,
+    root: Path | None,
+) -> None:
     """Say what a plan or a build holds: rows, realised noise, sizes of classes; --matrix draws who was taken for whom.
 
     Without the shards' pixels; `cnlw validate` proves what this merely counts.
+
+    --dataset D: how far people agree about its candidates, verdicts by class, annotators who stand out, and the
+    highest level of red noise that each class has images for; as the recipe D_red says, if there is one.
     """
+    if (path is None) == (dataset is None):
+        raise click.UsageError("give a PATH, or a --dataset")
+    if dataset is not None:
+        show_votes(dataset, folder(root), data_dir)
+    if path is not None:
+        _show(path, only, matrix)
+
+
+def _show(path: Path, only: str | None, matrix: Path | None) -> None:
     from cnlw_tools.diff import plans
     from cnlw_tools.lookup import pick
 

@@ -112,20 +112,11 @@ class Release:
         """
         if self.annotations is None:
             return None
-        verdicts: dict[tuple[str, int], bool | None] = {}
-        uris: dict[tuple[str, int], str] = {}
-        for row in _annotated(self.annotations):
-            key = (str(row["image/id"]).removesuffix(".jpg"), int(row["image/class/label"]))
-            clean = bool(row["image/class/label/is_clean"])
-            verdicts[key] = clean if verdicts.get(key, clean) == clean else None
-            uris.setdefault(key, str(row["image/uri"]))
-        n, ids = len(verdicts), [image for image, _ in verdicts]
-        of = {"image_id": ids, "label": [label for _, label in verdicts]}
-        web = pa.table({**of, "split": ["web"] * n, "uri": list(uris.values()), "sha256": [None] * n}, tables.MANIFEST)
+        web, votes = consensus(self.annotations)
         if self.images:
-            web = web.append_column("dead", pa.array([image not in self.images for image in ids]))
-        said = {**of, "annotator": ["consensus"] * n, "correct": list(verdicts.values()), "at": [None] * n}
-        return web, pa.table(said, tables.VOTES)
+            dead = [image not in self.images for image in web["image_id"].to_pylist()]
+            web = web.append_column("dead", pa.array(dead))
+        return web, votes
 
     @cached_property
     def images(self) -> Mapping[str, Path]:
@@ -144,6 +135,26 @@ class Release:
             there = f"it would be {IMAGES[0]}/{image_id}.jpg: fetch it, or mark it dead in the web manifest"
             raise LookupError(f"{self.data_dir}: the web image {image_id!r} is not here; {there}")
         return self.images[image_id].read_bytes()
+
+
+def consensus(path: Place) -> tuple[pa.Table, pa.Table]:
+    """Return the web manifest and the votes that a file of verdicts holds.
+
+    Raises:
+        ValueError: the file is not the release's
+    """
+    verdicts: dict[tuple[str, int], bool | None] = {}
+    uris: dict[tuple[str, int], str] = {}
+    for row in _annotated(path):
+        key = (str(row["image/id"]).removesuffix(".jpg"), int(row["image/class/label"]))
+        clean = bool(row["image/class/label/is_clean"])
+        verdicts[key] = clean if verdicts.get(key, clean) == clean else None
+        uris.setdefault(key, str(row["image/uri"]))
+    n, ids = len(verdicts), [image for image, _ in verdicts]
+    of = {"image_id": ids, "label": [label for _, label in verdicts]}
+    web = pa.table({**of, "split": ["web"] * n, "uri": list(uris.values()), "sha256": [None] * n}, tables.MANIFEST)
+    said = {**of, "annotator": ["consensus"] * n, "correct": list(verdicts.values()), "at": [None] * n}
+    return web, pa.table(said, tables.VOTES)
 
 
 def _is_split(name: str) -> bool:

@@ -224,6 +224,18 @@ def test_list(kind: str) -> None:
     assert any(line.startswith(words[kind]) for line in listed.output.splitlines())
 
 
+def test_verdicts_by_another_rule(root: Path, here: Path) -> None:
+    """Built by a recipe that weighs votes and leaves images out that other images led to; validated, and so named."""
+    said = 'dataset = "shapes"\nnoise = "red"\nverdict = "dawid_skene"\nsearch = ["text"]\nlevels = [20]\n'
+    (here / "x.toml").write_text(said)
+
+    built = build(root, "x.toml")
+    checked = cnlw("validate", "--workers", 1)
+
+    assert (0, 0) == (built.exit_code, checked.exit_code), built.output + checked.output
+    assert "red_20_dawid-skene_text" in built.output
+
+
 def test_list_noise_shows_options() -> None:
     """Every option stands there with its default, as one would type it."""
     lines = cnlw("list", "noise").output.splitlines()
