@@ -144,9 +144,9 @@ def items(
         ValueError: no side table, no such column in it, or an image that is not there
     """
     found = {name: manifest[name].to_numpy() for name in noise.side if name in manifest.column_names}
-    found |= {
-        name: sides.column(side, chosen[name], manifest["image_id"]) for name in sorted(noise.columns & {*chosen})
-    }
+    there = set(side.column_names) if side is not None else set()
+    asked = [k for k in sorted({*chosen}) if k in noise.columns or (k in noise.optional and chosen[k] in there)]
+    found |= {name: sides.column(side, chosen[name], manifest["image_id"]) for name in asked}
     return Items(manifest["label"].to_numpy().astype(np.int64), columns.keys(manifest["image_id"], seed), found)
 
 

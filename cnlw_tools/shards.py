@@ -104,6 +104,7 @@ def write_one(job: Job, shard: Shard) -> tuple[str, int, str]:
         images[image_id] = _encoded(job, image_id)
     for k, name in enumerate(shard.owner):
         at = np.flatnonzero(shard.file == k)
+        at = at[np.unique(shard.row[at], return_index=True)[1]]  # of an image that comes again, once
         taken = read(job.folder / name, "image").field("bytes").take(pa.array(shard.row[at])).to_pylist()
         images |= dict(zip((ids[i] for i in at), taken, strict=True))
     data = [images[i] for i in ids]

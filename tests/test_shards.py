@@ -103,7 +103,7 @@ def job(tmp_path, monkeypatch):
     return Job(tmp_path / "data", "colours", None, Storage(8), ("zero",))
 
 
-@pytest.mark.parametrize("wanted", [["aab", "bca", "cad"], ["abc"], ["a", "a", "a"]])
+@pytest.mark.parametrize("wanted", [["aab", "bca", "cad"], ["abc"], ["a", "a", "a"], ["aaab", "bbbaac"]])
 def test_write(job, wanted):
     """Every file holds the right picture in every row, and its hash is returned; progress is told."""
     told = []

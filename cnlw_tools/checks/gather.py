@@ -83,8 +83,9 @@ def _shard(data: Path, name: str) -> tuple[str, Shard | str]:
             raise ValueError(f"no value in some row of {', '.join(empty)}")
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         return name, str(error).splitlines()[0]
-    hashes = [None if raw is None else sha256(raw).hexdigest() for raw in images.to_pylist()]
-    rows = rows.append_column("sha256", pa.array(hashes, pa.string()))
+    distinct = images.dictionary_encode()
+    hashes = pa.array([sha256(raw).hexdigest() for raw in distinct.dictionary.to_pylist()], pa.string())
+    rows = rows.append_column("sha256", hashes.take(distinct.indices))
     paths = len(pictures) - pictures.field("path").null_count
     return name, Shard(name, files.digest(data / name), table.schema, _plain(file.metadata), rows, paths)
 

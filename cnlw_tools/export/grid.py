@@ -73,8 +73,8 @@ def draw(rows: Sequence[Row], title: str) -> Image.Image:
 def _chosen(train: pa.Table, label: int) -> tuple[list[str], list[str]]:
     """Return ids under one given label: the last clean ones, the first noisy ones."""
     told = train.filter(pc.equal(train["label"], label))
-    noisy = told.filter(told["is_noisy"])["image_id"][:NOISY].to_pylist()
-    clean = told.filter(pc.invert(told["is_noisy"]))["image_id"][-CLEAN:].to_pylist()
+    noisy = pc.unique(told.filter(told["is_noisy"])["image_id"])[:NOISY].to_pylist()
+    clean = pc.unique(told.filter(pc.invert(told["is_noisy"]))["image_id"])[-CLEAN:].to_pylist()
     return clean, noisy
 
 

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from cnlw_tools.noise.asymmetric import ASYMMETRIC, PAIRFLIP
 from cnlw_tools.noise.base import Draw, Expected, Items, NoiseModel, TooFewImages
 from cnlw_tools.noise.blue import BLUE
+from cnlw_tools.noise.dilution import DILUTION
 from cnlw_tools.noise.given import HUMAN, SEMANTIC
 from cnlw_tools.noise.red import RED
+from cnlw_tools.noise.structured import STRUCTURED
 from cnlw_tools.noise.symmetric import SYMMETRIC
 
 __all__ = ["NOISE", "Draw", "Expected", "Items", "NoiseModel", "TooFewImages"]
@@ -19,4 +21,6 @@ NOISE: Mapping[str, NoiseModel] = {
     "pairflip": PAIRFLIP,  # to the next class
     "human": HUMAN,  # what people said
     "semantic": SEMANTIC,  # what a network said
+    "dilution": DILUTION,  # clean examples stay, noisy copies come beside them
+    "structured": STRUCTURED,  # likewise, some false labels likelier than others
 }

@@ -48,11 +48,12 @@ class NoiseModel:
 
     draw: Callable[..., Draw]
     expected: Callable[..., Expected]
-    holds: frozenset[str]  # what a test may rely on: exact, proportional, nested, keeps_images, keeps_labels
+    holds: frozenset[str]  # what a test may rely on: exact, proportional, nested, keeps_images, keeps_labels, dilutes
     options: Mapping[str, Any] = field(default_factory=dict)  # the keywords and their defaults; their type is binding
     general: Mapping[str, Any] = field(default_factory=dict)  # options that suit any number of classes, for tests
     side: frozenset[str] = frozenset()  # per-image data that it can use
     columns: frozenset[str] = frozenset()  # options whose value names a column of the side table, which it needs
+    optional: frozenset[str] = frozenset()  # likewise, of a column that it can do without in some ways
     named: frozenset[str] = frozenset()  # options that stand in every name of a config, default or not
     levelled: bool = True  # else options alone say how much noise there is
     needs_pool: bool = False

@@ -1,7 +1,9 @@
 """A sound build of every noise, in every way, is found sound; one that claims another way is not."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +29,10 @@ WAYS = [
     ("pairflip", {}),
     ("human", {}),
     ("semantic", {"labels": "other"}),
+    ("dilution", {"alpha": 2.4}),
+    ("structured", {"alpha": 3.0, "delta": 0.2, "order": "random"}),
+    ("structured", {"alpha": 10.0, "delta": 1.0, "order": "reverse", "labels": "other"}),
+    ("structured", {"alpha": 5.0, "delta": 0.4, "profile": "geometric"}),
 ]
 
 FEW = [("red", {}), ("blue", {}), ("asymmetric", {})]  # the others take their time
@@ -59,7 +65,7 @@ def test_every_noise_is_here() -> None:
 
 
 @pytest.mark.parametrize(("noise", "options"), WAYS, ids=str)
-def test_sound(root: Path, tmp_path: Path, noise: str, options: dict[str, object]) -> None:
+def test_sound(root: Path, tmp_path: Path, noise: str, options: dict[str, Any]) -> None:
     """No false alarm, at two levels."""
     asked = make({"dataset": "shapes", "noise": noise, "options": options, **levels(noise, 20, 50)}, "the test")
     build(asked, root, None, tmp_path / "build", 1)
@@ -71,16 +77,16 @@ def test_sound(root: Path, tmp_path: Path, noise: str, options: dict[str, object
     ("noise", "options"),
     [pytest.param(*way, marks=[] if way in FEW else pytest.mark.slow, id=f"{way[0]}-{way[1]}") for way in WAYS],
 )
-def test_sound_with_every_choice_before_noise(
-    root: Path, tmp_path: Path, noise: str, options: dict[str, object]
-) -> None:
+def test_sound_with_every_choice_before_noise(root: Path, tmp_path: Path, noise: str, options: dict[str, Any]) -> None:
     """The choices combine with every model, and what leaves train is checked like the rest."""
     said = {"dataset": "shapes", "noise": noise, "options": options, **levels(noise, 20, 40)}
     build(make({**said, "probe": 2, "verified": 3, "longtail": 4}, "the test"), root, None, tmp_path / "build", 1)
     configs = record.load(tmp_path / "build").configs
 
     assert [] == errors(tmp_path / "build")
-    assert [(20, 30)] * len(configs) == [(config.rows["probe"], config.rows["verified"]) for config in configs.values()]
+    beside = 1 + options.get("alpha", 0) if "dilutes" in NOISE[noise].holds else 1
+    sizes = [(config.rows["probe"], config.rows["verified"]) for config in configs.values()]
+    assert [(20, 10 * math.floor(3 * beside + 0.5))] * len(configs) == sizes
     assert all(name.endswith("_longtail4_probe2_verified3") for name in configs)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cnlw_tools import dice
 from cnlw_tools.noise import NOISE, Draw, Items
 
-HOLDS = {"exact", "proportional", "nested", "keeps_images", "keeps_labels"}
+HOLDS = {"exact", "proportional", "nested", "keeps_images", "keeps_labels", "dilutes"}
 GOLDEN = {
     "blue": "ab3cca2d0eb98b5b",
     "red": "a1f7dc7e27a95391",
@@ -20,6 +20,8 @@ GOLDEN = {
     "pairflip": "b909e80adcdd992d",
     "human": "f7a60447fec11ce7",
     "semantic": "f7a60447fec11ce7",
+    "dilution": "5e41cbf9caa7d4bf",
+    "structured": "2e8d0e3ec47af2c6",
 }
 
 
@@ -85,13 +87,36 @@ def test_declarations(model):
 
 @every
 @given(world=worlds(), level=LEVELS)
-def test_every_slot_once(model, world, level):
-    """A model that neither dilutes nor adds answers for every slot once, with labels that there are."""
+def test_shapes(model, world, level):
+    """A draw is three columns, of labels that there are."""
     draw = drawn(model, world, level)
 
-    assert draw.slot.tolist() == list(range(len(world.base.label)))
     assert len(draw.slot) == len(draw.label) == len(draw.pool)
     assert set(draw.label.tolist()) <= set(range(world.classes))
+
+
+@pytest.mark.parametrize("model", [model for model in every.args[1] if "dilutes" not in model.values[0].holds])
+@given(world=worlds(), level=LEVELS)
+def test_every_slot_once(model, world, level):
+    """A model that neither dilutes nor adds answers for every slot once."""
+    assert drawn(model, world, level).slot.tolist() == list(range(len(world.base.label)))
+
+
+@pytest.mark.parametrize("model", declared("dilutes"))
+@given(world=worlds(), level=LEVELS)
+def test_dilutes(model, world, level):
+    """Every clean example stays, first; of noisy ones each class has alpha times as many, each image its share."""
+    draw, n, alpha = drawn(model, world, level), len(world.base.label), model.general["alpha"]
+    count = np.bincount(world.base.label, minlength=world.classes)
+    added = draw.slot[n:]
+    times = np.bincount(added, minlength=n)
+
+    assert draw.slot[:n].tolist() == list(range(n))
+    assert draw.label[:n].tolist() == world.base.label.tolist()
+    assert np.bincount(world.base.label[added], minlength=world.classes).tolist() == (
+        np.floor(alpha * count + 0.5).astype(int).tolist()
+    )
+    assert set(times.tolist()) <= {int(alpha), int(alpha) + 1}
 
 
 @pytest.mark.parametrize("model", declared("exact"))
@@ -167,8 +192,8 @@ def test_row_order(model, world, level, seed):
 
     def by_key(found):
         draw = drawn(model, found, level)
-        image = [int(found.pool.key[p]) if p >= 0 else None for p in draw.pool]
-        return dict(zip(found.base.key[draw.slot].tolist(), zip(draw.label.tolist(), image, strict=True), strict=True))
+        image = [int(found.pool.key[p]) if p >= 0 else -1 for p in draw.pool]
+        return sorted(zip(found.base.key[draw.slot].tolist(), draw.label.tolist(), image, strict=True))
 
     other = World(shuffled(world.base), shuffled(world.pool), world.classes)
 
