@@ -19,21 +19,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools import __version__, columns, dataset, files, segments, shards, tables
+from cnlw_tools import __version__, columns, dataset, donors, files, segments, shards, tables
 from cnlw_tools.claim import claim
 from cnlw_tools.dataset import Dataset
 from cnlw_tools.export import card, grid
 from cnlw_tools.images import Storage
 from cnlw_tools.lookup import pick
 from cnlw_tools.noise import NOISE
-from cnlw_tools.plan import levels, plan, realised
+from cnlw_tools.plan import levels, options, plan, realised
 from cnlw_tools.recipe import Recipe, config_name
 from cnlw_tools.record import CARD, Config, Record, load
 from cnlw_tools.shards import Job, Tell
 from cnlw_tools.sources import SOURCES, Source
 
 # what decides a plan
-DRAWN = ("dataset", "noise", "seed", "nested", "probe", "verified", "longtail", "min_votes", "options")
+DRAWN = ("dataset", "noise", "seed", "nested", "probe", "verified", "longtail", "donors", "min_votes", "options")
+NOWHERE: Mapping[str, Path | None] = {}  # of donors that come with the package
 Parts = list[tuple[str, segments.Segment]]  # split and segment
 
 
@@ -48,22 +49,35 @@ class Summary:
     seconds: float
 
 
-def gather(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
-    """Return the dataset of a recipe, its base manifest from its folder or made from the user's copy.
+def gather(recipe: Recipe, root: Path, data_dir: Path | None, places: Mapping[str, Path | None] = NOWHERE) -> Dataset:
+    """Return the dataset of a recipe, its base manifest from its folder or made from the user's copy, and its donors.
 
     Raises:
-        LookupError: unknown dataset
+        LookupError: unknown dataset, or donor
         ValueError: there is neither a base manifest nor a source to make it, or the tables are wrong
         OSError: the data are not where they should be
     """
     found = dataset.load(recipe.dataset, root)
     if found.base is None:
         found = found.with_base(_source(recipe, data_dir).manifest(), str(data_dir))
-    return found.with_side(Path(recipe.side)) if recipe.side else found
+    found = found.with_side(Path(recipe.side)) if recipe.side else found
+    if not recipe.donors:
+        return found
+    noise = pick(NOISE, recipe.noise, "noise")
+    own = _source(recipe, data_dir)
+    given = donors.tables(recipe.donors, places, found, own, root, noise.needs_likeness)
+    more = ("outlier",) if noise.adds_class and options(noise, recipe)[noise.adds_class] else ()
+    return replace(found, donors=given, classes=(*found.classes, *more))
 
 
 def build(
-    recipe: Recipe, root: Path, data_dir: Path | None, out: Path, workers: int, tell: Tell = lambda *_: None
+    recipe: Recipe,
+    root: Path,
+    data_dir: Path | None,
+    out: Path,
+    workers: int,
+    tell: Tell = lambda *_: None,
+    places: Mapping[str, Path | None] = NOWHERE,
 ) -> Summary:
     """Build every level of a recipe into one folder; what stands there already is not written again.
 
@@ -74,13 +88,14 @@ def build(
         out: the folder of the build; made, completed, or added to
         workers: processes
         tell: is told the stage, the rows done and the rows in all
+        places: where the images of donors lie
 
     Raises:
         ValueError, LookupError, OSError: with value, place and remedy; what stood before stands as it was
     """
     begun = time.monotonic()
     _source(recipe, data_dir)
-    found = gather(recipe, root, data_dir)
+    found = gather(recipe, root, data_dir, places)
     plans = {}
     asked = levels(recipe)
     for i, level in enumerate(asked):
@@ -91,7 +106,8 @@ def build(
         record = _agree(folder, _standing(folder, recipe, how), found, plans)
         same = bool(record.configs) or _written(found, folder / "tables")
         dataset.write(found, folder / "tables", anew=False)
-        job = Job(folder / "data", recipe.dataset, data_dir, how, found.classes)
+        given = tuple((name, places.get(name)) for name in recipe.donors)
+        job = Job(folder / "data", recipe.dataset, data_dir, how, found.classes, given)
         cut = {name: list(segments.cut(p, how, recipe.layout)) for name, p in plans.items()}
         wanted = {file: rows for parts in cut.values() for _, s in parts for file, rows in s.files().items()}
         shunned = _tidied(job.folder, record, set(wanted) if same else set())

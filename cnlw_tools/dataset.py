@@ -6,19 +6,26 @@
     annotations/<name>/votes.parquet what people said of them; optional
     annotations/<name>/side.parquet  per-image data that some noise asks for, sides.py; optional
 
-A build keeps the same four in its own ``tables/``.
+A build keeps the same in its own ``tables/``, and beside them ``donor_<name>.parquet``, the images of each dataset that
+noise took some of, ids and all: donors.py.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cnlw_tools import columns, reading, sides, tables
 from cnlw_tools.lookup import suggest
 from cnlw_tools.votes import judged_wrong
+
+DONOR = "donor_"  # before the name of its table
+LIKE = "looks_like"  # column of a donor's table: the class of the dataset that an image looks like
+WHITE = ("white", "white_uniform")  # donors that are no datasets
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class Dataset:
     web: pa.Table
     votes: pa.Table
     side: pa.Table | None = None
+    donors: Mapping[str, pa.Table] = field(default_factory=dict)  # their manifests, ids with the name before
     _pools: dict[int, pa.Table] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -38,6 +46,7 @@ class Dataset:
         """Identify every table by its rows."""
         classes = pa.table({"name": pa.array(self.classes, pa.string())})
         found = {"classes": classes, "base": self.base, "web": self.web, "votes": self.votes, "side": self.side}
+        found |= {f"{DONOR}{name}": table for name, table in self.donors.items()}
         return {name: columns.digest(table) for name, table in found.items() if table is not None}
 
     def pool(self, min_votes: int) -> pa.Table:
@@ -45,6 +54,31 @@ class Dataset:
         if min_votes not in self._pools:
             self._pools[min_votes] = judged_wrong(self.web, self.votes, min_votes)
         return self._pools[min_votes]
+
+    def given(self, donors: Sequence[str], likeness: bool) -> pa.Table:
+        """Return the training images of some donors: image_id, label, origin, donor (its number among these).
+
+        Args:
+            donors: their names
+            likeness: their label is the class that they look like; else 0
+
+        Raises:
+            ValueError: no such donor is there, or of its images nobody knows what they look like
+        """
+        parts = []
+        for number, name in enumerate(donors):
+            if name not in self.donors:
+                raise ValueError(f"{self.name}: there are no images of donor {name!r}: give --donor {name}=DIR")
+            rows = self.donors[name]
+            rows = rows.filter(pc.equal(rows["split"], "train"))
+            if likeness and LIKE not in rows.column_names:
+                raise ValueError(f"donor {name!r}: its table has no column {LIKE!r}: build it anew")
+            label = rows[LIKE] if likeness else pa.array(np.zeros(len(rows), np.int32))
+            origin = pa.array(["white" if name in WHITE else "other"] * len(rows), pa.string())
+            which = pa.array(np.full(len(rows), number, np.int32))
+            names = ["image_id", "label", "origin", "donor"]
+            parts.append(pa.table([rows["image_id"], label, origin, which], names))
+        return pa.concat_tables(parts)
 
     def with_base(self, base: pa.Table, source: str) -> "Dataset":
         """Return the dataset with a base manifest that a source made.
@@ -104,7 +138,8 @@ def read(name: str, manifests: Path, annotations: Path) -> Dataset:
     side = annotations / "side.parquet"
     if clean is not None:
         _apart(clean, candidates, str(web))
-    return Dataset(name, classes, clean, candidates, said, sides.read(side) if _there(side) else None)
+    donors = {p.stem.removeprefix(DONOR): tables.read_manifest(p, 1 << 31) for p in sorted(manifests.glob(f"{DONOR}*"))}
+    return Dataset(name, classes, clean, candidates, said, sides.read(side) if _there(side) else None, donors)
 
 
 def _apart(base: pa.Table, web: pa.Table, where: str) -> None:
@@ -127,6 +162,7 @@ def write(dataset: Dataset, folder: Path, anew: bool = True) -> None:
     if anew or not (folder / "classes.csv").exists():
         tables.write_csv(pa.table({"label": labels, "name": list(dataset.classes)}), folder / "classes.csv")
     found = {"base": dataset.base, "web": dataset.web, "votes": dataset.votes, "side": dataset.side}
+    found |= {f"{DONOR}{name}": table for name, table in dataset.donors.items()}
     for name, table in found.items():
         path = folder / f"{name}.parquet"
         if table is not None and len(table) and (anew or not path.exists()):

@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools import __version__, columns, dice, sides, tables
-from cnlw_tools.dataset import Dataset
+from cnlw_tools.dataset import WHITE, Dataset
 from cnlw_tools.lookup import pick, suggest
-from cnlw_tools.noise import NOISE, Draw, Expected, Items, NoiseModel, TooFewImages
+from cnlw_tools.noise import NOISE, DonorTooSmall, Draw, Expected, Items, NoiseModel, TooFewImages
 from cnlw_tools.noise.base import victims
 from cnlw_tools.recipe import BENCHMARK, HIGHEST, Recipe
 from cnlw_tools.slots import choose, deal
@@ -59,8 +59,7 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
     chosen = options(noise, recipe)
     seed = _seed(recipe, level)
     noisy, kept = choose(recipe, dataset)
-    pool = dataset.pool(recipe.min_votes) if noise.needs_pool else dataset.web[:0]
-    pools = deal(pool, noisy, len(dataset.classes), recipe.seed)
+    pools = deal(_pool(noise, recipe, dataset), noisy, len(dataset.classes), recipe.seed, not noise.needs_donors)
     rows = []
     for split, slots in noisy.items():
         base = items(slots, seed, noise, dataset.side, chosen)
@@ -69,7 +68,11 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
             draw = noise.draw(base, web, percent, len(dataset.classes), **chosen)
         except TooFewImages as few:
             raise ValueError(_too_few(few, split, percent, recipe, dataset)) from few
-        rows.append(_joined(slots, pools[split], draw, victims(base), split))
+        except DonorTooSmall as few:
+            who = f"donor {recipe.donors[few.donor]!r} has {few.stock} images for {split}"
+            raise ValueError(f"{who}, and noise asks for {few.need}: ask for less, or give another donor") from few
+        rows.append(_joined(slots, pools[split], draw, victims(base), split, outlier(noise, recipe, dataset)))
+    rows += [_kept(kept, recipe.seed), _held_back(noise, recipe, dataset)]
     expected = promise(recipe, dataset, level)["train"]
     made = {
         "recipe": {k: v for k, v in asdict(recipe).items() if k != "side"} | {"options": chosen},
@@ -80,7 +83,7 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
         "foreign": expected.foreign,
         "matrix": columns.pack(expected.matrix),
     }
-    return tables.with_metadata(pa.concat_tables([*rows, _kept(kept, recipe.seed)]), made)
+    return tables.with_metadata(pa.concat_tables(rows), made)
 
 
 def promise(recipe: Recipe, dataset: Dataset, level: int | None) -> dict[str, Expected]:
@@ -90,6 +93,18 @@ def promise(recipe: Recipe, dataset: Dataset, level: int | None) -> dict[str, Ex
     noisy = choose(recipe, dataset).noisy
     bases = {split: items(slots, _seed(recipe, level), noise, dataset.side, chosen) for split, slots in noisy.items()}
     return {split: noise.expected(base, percent, len(dataset.classes), **chosen) for split, base in bases.items()}
+
+
+def _pool(noise: NoiseModel, recipe: Recipe, dataset: Dataset) -> pa.Table:
+    """Return the images that noise may bring in, with their column ``origin``."""
+    if recipe.donors and not noise.needs_donors:
+        raise ValueError(f"{recipe.noise} noise takes no image of a donor: leave out {', '.join(recipe.donors)}")
+    if noise.needs_donors:
+        if not recipe.donors:
+            raise ValueError(f"{recipe.noise} noise takes images of another dataset: give --donor NAME=DIR, or white")
+        return dataset.given(recipe.donors, noise.needs_likeness)
+    pool = dataset.pool(recipe.min_votes) if noise.needs_pool else dataset.web[:0]
+    return pool.append_column("origin", _repeat("web", len(pool)))
 
 
 def realised(plan: pa.Table, classes: int) -> Expected:
@@ -166,7 +181,10 @@ def _percent(noise: NoiseModel, recipe: Recipe, level: int | None) -> int:
 
 
 def _too_few(few: TooFewImages, split: str, level: int, recipe: Recipe, dataset: Dataset) -> str:
-    """Say of which class a split wants for wrong web images, and what to do."""
+    """Say of which class a split wants for wrong images, and what to do."""
+    if recipe.donors:
+        need = f"{few.need} images that look like it for {split}, and the donors have {few.stock}"
+        return f"level {level}: class {dataset.classes[few.label]!r} needs {need}: lower the level, or add a donor"
     none = not len(dataset.pool(recipe.min_votes))
     where, lower = (f" for {split}", "the level or verified") if recipe.verified else ("", "the level")
     return (
@@ -177,28 +195,53 @@ def _too_few(few: TooFewImages, split: str, level: int, recipe: Recipe, dataset:
     )
 
 
-def _joined(slots: pa.Table, pool: pa.Table, draw: Draw, order: NDArray[np.int64], split: str) -> pa.Table:
-    """Join ids back onto a draw of m rows; order: (n,) in which the slots turn noisy."""
+def outlier(noise: NoiseModel, recipe: Recipe, dataset: Dataset) -> int | None:
+    """Return the label of the class of foreign images; none where there is no such class."""
+    return len(dataset.classes) - 1 if noise.adds_class and options(noise, recipe)[noise.adds_class] else None
+
+
+def _held_back(noise: NoiseModel, recipe: Recipe, dataset: Dataset) -> pa.Table:
+    """Return the split ``test_outliers``, where there is a class of them: donors' images that nobody trains on.
+
+    As many as the dataset has outside of train, or all that there are.
+    """
+    label = outlier(noise, recipe, dataset)
+    if label is None or dataset.base is None:
+        return PLAN.empty_table()
+    rows = pa.concat_tables([dataset.donors[name].select(["image_id", "split"]) for name in recipe.donors])
+    rows = rows.filter(pc.not_equal(rows["split"], "train"))
+    many = len(dataset.base) - pc.sum(pc.equal(dataset.base["split"], "train")).as_py()
+    rows = rows.take(np.argsort(columns.keys(rows["image_id"], recipe.seed), kind="stable")[:many])
+    said = {"label": np.full(len(rows), label, np.int32), "split": _repeat("test_outliers", len(rows))}
+    origin = "white" if {*recipe.donors} <= {*WHITE} else "other"
+    return _kept(pa.table({"image_id": rows["image_id"], **said}), recipe.seed, origin)
+
+
+def _joined(
+    slots: pa.Table, pool: pa.Table, draw: Draw, order: NDArray[np.int64], split: str, outlier: int | None = None
+) -> pa.Table:
+    """Join ids back onto a draw of m rows; order: (n,) in which the slots turn noisy; outlier: their class."""
     place = np.empty(len(order) + 1, np.int64)
     place[order] = np.arange(len(order))
     place[-1] = len(order)  # slot -1, an added example, comes last
     rows = np.argsort(place[draw.slot], kind="stable")
     slot, label, came = draw.slot[rows], draw.label[rows].astype(np.int32), draw.pool[rows] >= 0
     image = np.where(came, len(slots) + draw.pool[rows], slot)
-    truth = slots["label"].to_numpy()[slot]
+    truth = np.where(came, -1 if outlier is None else outlier, slots["label"].to_numpy()[slot])
+    origins = [_repeat("base", len(slots)), *pool["origin"].chunks]
     values = [
         _column(slots["image_id"].chunks + pool["image_id"].chunks).take(pa.array(image)),
         label,
-        pa.array(truth, mask=came),
-        pa.DictionaryArray.from_arrays(came.astype(np.int8), ["base", "web"]).cast(pa.string()),
+        pa.array(truth, pa.int32(), mask=truth < 0),
+        _column(origins).take(pa.array(image)),
         slots["image_id"].take(pa.array(slot, mask=~came | (slot < 0))),
-        came | (label != truth),
+        label != truth,
         _repeat(split, len(rows)),
     ]
     return pa.table(values, schema=PLAN)
 
 
-def _kept(rows: pa.Table, seed: int) -> pa.Table:
+def _kept(rows: pa.Table, seed: int, origin: str = "base") -> pa.Table:
     """Return rows that noise leaves alone, by split and key."""
     rows = rows.take(np.lexsort((columns.keys(rows["image_id"], seed), rows["split"].to_numpy(zero_copy_only=False))))
     n = len(rows)
@@ -206,7 +249,7 @@ def _kept(rows: pa.Table, seed: int) -> pa.Table:
         rows["image_id"],
         rows["label"],
         rows["label"],
-        _repeat("base", n),
+        _repeat(origin, n),
         pa.nulls(n, pa.string()),
         np.zeros(n, bool),
         rows["split"],

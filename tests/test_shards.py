@@ -11,6 +11,7 @@ from PIL import Image
 from cnlw_tools import files, shards
 from cnlw_tools.images import Storage
 from cnlw_tools.shards import Job, waves
+from cnlw_tools.sources import SOURCES
 from cnlw_tools.tables import PLAN
 
 FILES = st.lists(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=6), min_size=1, max_size=6)
@@ -98,7 +99,7 @@ class Colours:
 
 @pytest.fixture
 def job(tmp_path, monkeypatch):
-    monkeypatch.setitem(shards.SOURCES, "colours", Colours)
+    monkeypatch.setitem(SOURCES, "colours", Colours)
     shards._source.cache_clear()
     return Job(tmp_path / "data", "colours", None, Storage(8), ("zero",))
 

@@ -42,6 +42,10 @@ def source(found: Evidence) -> Iterator[Finding]:
     """Every image is the one that the source has under its id."""
     for where, image_id in sorted(found.unlike.items()):
         yield error("source", f"{image_id} is not the image that the source has under this id", where)
+    for name, why in found.donors().items():
+        if why:
+            what = f"images of donor {name} were not compared: {why}"
+            yield Finding("source", "note", what, "all configs", 1, f"give --donor {name}=DIR")
 
 
 def duplicates(found: Evidence) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cnlw_tools.cli.options import folder, read_recipe, what
+from cnlw_tools.cli.options import folder, places, read_recipe, what
 
 
 @click.command()
@@ -30,7 +30,7 @@ def plan(recipe: str | None, root: Path | None, out: Path | None, **flags: Any) 
         raise ValueError(f"{target}: a plan is a Parquet file: name it {target.with_suffix('.parquet').name}")
     if target.exists():
         tables.read_plan(target)  # another plan may be replaced; anything else is an error that says so
-    table = draw(chosen, gather(chosen, folder(root), flags["data_dir"]), level)
+    table = draw(chosen, gather(chosen, folder(root), flags["data_dir"], places(flags["donors"])), level)
     tables.write(table, target)
     noisy = sum(table["is_noisy"].to_pylist())
     click.echo(f"{target}: {len(table):,} rows, {noisy:,} noisy, digest {columns.digest(table)}")

@@ -48,7 +48,9 @@ class NoiseModel:
 
     draw: Callable[..., Draw]
     expected: Callable[..., Expected]
-    holds: frozenset[str]  # what a test may rely on: exact, proportional, nested, keeps_images, keeps_labels, dilutes
+    holds: frozenset[
+        str
+    ]  # what a test may rely on: exact, proportional, nested, keeps_images, keeps_labels, dilutes, adds
     options: Mapping[str, Any] = field(default_factory=dict)  # the keywords and their defaults; their type is binding
     general: Mapping[str, Any] = field(default_factory=dict)  # options that suit any number of classes, for tests
     side: frozenset[str] = frozenset()  # per-image data that it can use
@@ -57,6 +59,9 @@ class NoiseModel:
     named: frozenset[str] = frozenset()  # options that stand in every name of a config, default or not
     levelled: bool = True  # else options alone say how much noise there is
     needs_pool: bool = False
+    needs_donors: bool = False  # the pool is other datasets
+    adds_class: str = ""  # the option that, above 0, makes a class "outlier" of all foreign images
+    needs_likeness: bool = False  # of whose images it must be known which class they look like
 
 
 class TooFewImages(ValueError):

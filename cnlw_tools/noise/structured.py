@@ -78,7 +78,7 @@ def masses(alpha: float, delta: float, classes: int, profile: str = "linear") ->
     if delta > mean * (1 + 1e-12):
         least = f"delta at most {mean:g}, or alpha at least {delta * classes:g}"
         raise ValueError(f"delta = {delta:g} is above alpha / C = {alpha:g} / {classes}: give {least}")
-    r, steps = np.arange(1, classes), max(1, classes - 2)
+    r, steps = np.arange(1, classes, dtype=np.float64), max(1, classes - 2)
     false: Floats
     if profile == "linear":
         false = mean + delta * (1 - 2 * (r - 1) / steps)

@@ -1,0 +1,106 @@
+"""Donors: other datasets whose images some noise brings in, as tables that a plan can be drawn from.
+
+A donor's table is its base manifest with its name and a slash before every id; `white` and `white_uniform` are no
+datasets but noise, sources/white.py. Where noise asks which class an image looks like, the column ``looks_like`` says
+
+    argmin_c |t - mean of the t' of class c|        t, (48,): red, green and blue of the image shrunk to 4 x 4
+
+with the means over the first `EACH` training images of each class by id; of equal ones the class that counts first.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from PIL import Image
+
+from cnlw_tools import dataset
+from cnlw_tools.dataset import LIKE, WHITE, Dataset
+from cnlw_tools.images import decode
+from cnlw_tools.lookup import suggest
+from cnlw_tools.sources import SOURCES, Source, white
+from cnlw_tools.sources.routed import Reader
+
+EACH, SIDE = 200, 4  # images of a class; pixels of a thumbnail
+BLOCK = 4096  # images compared at a time
+
+Tables = dict[str, pa.Table]
+
+
+def tables(
+    names: Sequence[str], places: Mapping[str, Path | None], found: Dataset, own: Source, root: Path, likeness: bool
+) -> Tables:
+    """Return the table of each donor.
+
+    Args:
+        names: of the donors
+        places: where their images lie; none for what comes with the package
+        found: the dataset that they give to, with its base manifest
+        own: reads its images
+        root: the folder of manifests/
+        likeness: say of each image which class it looks like
+
+    Raises:
+        LookupError: no such donor
+        ValueError, OSError: it is the dataset itself, or it cannot be read
+    """
+    made = {}
+    for name in names:
+        if name == found.name or name not in (*SOURCES, *WHITE):
+            known = [n for n in (*SOURCES, *WHITE) if n != found.name]
+            raise LookupError(
+                f"no donor {name!r} for {found.name}.{suggest(name, known)} There are: {', '.join(known)}"
+            )
+        raw = white.manifest(name, own, _base(found)) if name in WHITE else _manifest(name, places.get(name), root)
+        ids = pc.binary_join_element_wise(pa.scalar(name), raw["image_id"], "/")
+        table = raw.select(["image_id", "label", "split", "uri", "sha256"]).set_column(0, raw.schema.field(0), ids)
+        if likeness:
+            read = white.White() if name in WHITE else SOURCES[name](places.get(name))
+            label = alike(read, raw["image_id"].to_pylist(), _centroids(own, _base(found), len(found.classes)))
+            table = table.append_column(LIKE, pa.array(label, pa.int32()))
+        made[name] = table
+    return made
+
+
+def alike(read: Reader, ids: Sequence[str], centroids: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return (n,) the class that each image is most like; centroids: (C, 48), infinite where a class has no image."""
+    label = np.empty(len(ids), np.int64)
+    for lo in range(0, len(ids), BLOCK):
+        seen = np.stack([thumbnail(read, i) for i in ids[lo : lo + BLOCK]])  # (b, 48)
+        far = ((seen[:, None] - centroids) ** 2).sum(2)  # (b, C)
+        label[lo : lo + BLOCK] = far.argmin(1)
+    return label
+
+
+def thumbnail(read: Reader, image_id: str) -> NDArray[np.float64]:
+    """Return (48,) the colours of an image of 4 x 4 pixels, from 0 to 255."""
+    picture = read.read(image_id)
+    image = decode(picture) if isinstance(picture, bytes) else picture
+    small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
+    return np.asarray(small, np.float64).ravel()
+
+
+def _centroids(own: Source, base: pa.Table, classes: int) -> NDArray[np.float64]:
+    """Return (C, 48) the mean thumbnail of each class."""
+    train = base.filter(pc.equal(base["split"], "train")).sort_by("image_id")
+    means = np.full((classes, 3 * SIDE * SIDE), np.inf)
+    for c in range(classes):
+        ids = train.filter(pc.equal(train["label"], c))["image_id"][:EACH].to_pylist()
+        if ids:
+            means[c] = np.mean([thumbnail(own, i) for i in ids], axis=0)
+    return means
+
+
+def _manifest(name: str, place: Path | None, root: Path) -> pa.Table:
+    """Return a donor's base manifest, from its folder or made from the user's copy."""
+    known = dataset.load(name, root).base if name in dataset.names(root) else None
+    return SOURCES[name](place).manifest() if known is None else known
+
+
+def _base(found: Dataset) -> pa.Table:
+    if found.base is None:
+        raise ValueError(f"{found.name}: its base manifest comes from the images: give --data-dir")
+    return found.base
