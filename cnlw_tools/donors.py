@@ -1,11 +1,14 @@
 """Donors: other datasets whose images some noise brings in, as tables that a plan can be drawn from.
 
 A donor's table is its base manifest with its name and a slash before every id; `white` and `white_uniform` are no
-datasets but noise, sources/white.py. Where noise asks which class an image looks like, the column ``looks_like`` says
+datasets but noise, sources/white.py. Where noise asks which class an image looks like, each class lists the donor's
+images as a search would,
 
-    argmin_c |t - mean of the t' of class c|        t, (48,): red, green and blue of the image shrunk to 4 x 4
+    the nearer  |t - mean of the t' of class c|,  the higher        t, (48,): colours of the image shrunk to 4 x 4
 
-with the means over the first `EACH` training images of each class by id; of equal ones the class that counts first.
+with the mean over the first `EACH` training images of the class by id, and the column ``looks_like`` is the class in
+whose list an image stands highest. (The nearest mean alone would leave classes of plain colours nothing.) Of equal
+places the class that counts first has it, of equal distances the image whose id does.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +28,6 @@ from cnlw_tools.sources import SOURCES, Source, white
 from cnlw_tools.sources.routed import Reader
 
 EACH, SIDE = 200, 4  # images of a class; pixels of a thumbnail
-BLOCK = 4096  # images compared at a time
 
 Tables = dict[str, pa.Table]
 
@@ -66,13 +68,18 @@ def tables(
 
 
 def alike(read: Reader, ids: Sequence[str], centroids: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return (n,) the class that each image is most like; centroids: (C, 48), infinite where a class has no image."""
-    label = np.empty(len(ids), np.int64)
-    for lo in range(0, len(ids), BLOCK):
-        seen = np.stack([thumbnail(read, i) for i in ids[lo : lo + BLOCK]])  # (b, 48)
-        far = ((seen[:, None] - centroids) ** 2).sum(2)  # (b, C)
-        label[lo : lo + BLOCK] = far.argmin(1)
-    return label
+    """Return (n,) the class that each image looks like; centroids: (C, 48), infinite where a class has no image."""
+    order = np.argsort(np.array(ids))
+    seen = np.stack([thumbnail(read, ids[i]) for i in order]) if ids else np.empty((0, centroids.shape[1]))
+    best, label = np.full(len(ids), len(ids)), np.zeros(len(ids), np.int64)
+    for c in np.flatnonzero(np.isfinite(centroids[:, 0])):
+        place = np.empty(len(ids), np.int64)
+        place[np.argsort(((seen - centroids[c]) ** 2).sum(1), kind="stable")] = np.arange(len(ids))
+        label[place < best] = c
+        best = np.minimum(best, place)
+    found = np.empty(len(ids), np.int64)
+    found[order] = label
+    return found
 
 
 def thumbnail(read: Reader, image_id: str) -> NDArray[np.float64]:

@@ -95,13 +95,18 @@ def _images(data: Path, files: Mapping[str, pa.Table], wanted: set[str]) -> dict
     return found
 
 
+TITLES = {  # by the origins of noisy images
+    "base": "images of other classes, label flipped",
+    "web": "web images judged wrong, label kept",
+    "other": "images of another dataset",
+    "white": "noise without anything to see",
+}
+
+
 def _title(noise: str, train: pa.Table) -> str:
-    came = pc.any(pc.not_equal(train["origin"], "base")).as_py()
-    return (
-        f"{noise} noise: web images judged wrong, label kept"
-        if came
-        else f"{noise} noise: images of other classes, label flipped"
-    )
+    """Say what is seen on the right."""
+    there = pc.unique(train.filter(train["is_noisy"])["origin"]).to_pylist()
+    return f"{noise} noise: " + "; ".join(TITLES[origin] for origin in TITLES if origin in there)
 
 
 def _cell(image: Image.Image) -> Image.Image:

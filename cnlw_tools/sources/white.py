@@ -5,7 +5,7 @@
 
 with m and s the mean and standard deviation of red, green and blue that the id says; rounded, then cut to 0 ... 255,
 which takes some of the spread of wide ones away. m and s, to a tenth, and the most common size are those of the
-pixels of `SAMPLE` training images of the dataset, evenly over its ids in order; there are as many as training images.
+pixels of `SAMPLE` training images of the dataset, evenly over its ids in order; there are as many as images.
 """
 
 import re
@@ -64,7 +64,8 @@ def manifest(name: str, own: Source, base: pa.Table) -> pa.Table:
     some = ids.take(pa.array(np.unique(np.linspace(0, len(ids) - 1, min(SAMPLE, len(ids))).astype(np.int64))))
     size, mean, deviation = _measured(own, some.to_pylist())
     said = f"{KINDS[name]}-{size}-m{_joined(mean)}-s{_joined(deviation)}"
-    rows = [{"image_id": f"{said}-{i:05d}", "label": 0, "split": "train"} for i in range(len(train))]
+    splits = ["train" if i < len(ids) else "validation" for i in range(len(base))]
+    rows = [{"image_id": f"{said}-{i:05d}", "label": 0, "split": split} for i, split in enumerate(splits)]
     return pa.Table.from_pylist(rows, MANIFEST)
 
 
