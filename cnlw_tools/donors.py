@@ -104,7 +104,10 @@ def _centroids(own: Source, base: pa.Table, classes: int) -> NDArray[np.float64]
 def _manifest(name: str, place: Path | None, root: Path) -> pa.Table:
     """Return a donor's base manifest, from its folder or made from the user's copy."""
     known = dataset.load(name, root).base if name in dataset.names(root) else None
-    return SOURCES[name](place).manifest() if known is None else known
+    try:
+        return SOURCES[name](place).manifest() if known is None else known
+    except ValueError as error:
+        raise ValueError(f"{error}; of a donor it is --donor {name}=DIR") from error
 
 
 def _base(found: Dataset) -> pa.Table:
