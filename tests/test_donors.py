@@ -74,7 +74,7 @@ def test_no_such_donor(name, message):
 
 def test_a_donor_wants_its_folder():
     """Where its images do not come with the package, a donor says what it needs."""
-    with pytest.raises(ValueError, match="cifar10 needs --data-dir.* of a donor it is --donor cifar10=DIR"):
+    with pytest.raises(ValueError, match=r"cifar10 needs --data-dir.* of a donor it is --donor cifar10=DIR"):
         gather(Recipe("shapes", "openset", donors=("cifar10",)), files.root(), None)
 
 

@@ -213,7 +213,7 @@ def test_options_are_in_the_name_of_the_config(root: Path, here: Path) -> None:
 
 
 def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path) -> None:
-    """Donors are named on the command line, in the config, the card and the tables, and compared where they are given."""
+    """Donors are named on the command line, in the config and the tables, and compared where they are given."""
     built = build(root, "--noise", "outlier", "--donor", f"cifar10={cifar}", "--donor", "white", "-o", "known=0.5")
     checked = cnlw("validate", "--workers", 1, "--donor", f"cifar10={cifar}")
     shown = cnlw("show", "builds/shapes", "--matrix", "m.png")
