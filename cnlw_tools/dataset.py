@@ -74,7 +74,8 @@ class Dataset:
             if likeness and LIKE not in rows.column_names:
                 raise ValueError(f"donor {name!r}: its table has no column {LIKE!r}: build it anew")
             label = rows[LIKE] if likeness else pa.array(np.zeros(len(rows), np.int32))
-            origin = pa.array(["white" if name in WHITE else "other"] * len(rows), pa.string())
+            kind = pa.array(["white" if name in WHITE else "other"])
+            origin = kind.take(pa.array(np.zeros(len(rows), np.int32)))
             which = pa.array(np.full(len(rows), number, np.int32))
             names = ["image_id", "label", "origin", "donor"]
             parts.append(pa.table([rows["image_id"], label, origin, which], names))

@@ -59,7 +59,8 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
     chosen = options(noise, recipe)
     seed = _seed(recipe, level)
     noisy, kept = choose(recipe, dataset)
-    pools = deal(_pool(noise, recipe, dataset), noisy, len(dataset.classes), recipe.seed, not noise.needs_donors)
+    alike = noise.needs_likeness or not noise.needs_donors
+    pools = deal(_pool(noise, recipe, dataset), noisy, len(dataset.classes), recipe.seed, by_class=alike)
     rows = []
     for split, slots in noisy.items():
         base = items(slots, seed, noise, dataset.side, chosen)

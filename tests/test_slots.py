@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnlw_tools import columns, dice
-from cnlw_tools.dataset import Dataset
+from cnlw_tools.dataset import LIKE, Dataset
 from cnlw_tools.noise import NOISE
 from cnlw_tools.noise.base import share
 from cnlw_tools.plan import plan, promise
@@ -217,6 +217,12 @@ def test_verified(noise, sizes, verified, trusted, levels, nested):
     sizes = [n + verified + trusted if n else 0 for n in sizes]
     asked = recipe(noise=noise, probe=trusted, verified=verified, nested=nested, options=dict(NOISE[noise].general))
     data = made(sizes, stock=2 * max(sizes))
+    if NOISE[noise].needs_donors:
+        images = data.web.set_column(2, "split", pa.array(["train"] * len(data.web), pa.string()))
+        asked, data = (
+            replace(asked, donors=("d",)),
+            replace(data, donors={"d": images.append_column(LIKE, images["label"])}),
+        )
     low, high = (plan(asked, data, level) for level in sorted(levels))
     for level, found in zip(sorted(levels), (low, high), strict=True):
         promised = promise(asked, data, level)

@@ -41,7 +41,9 @@ def write(
         classes: names in label order
     """
     train = plan.filter(pc.equal(plan["split"], "train"))
-    chosen = [_chosen(train, label) for label in _spread(len(classes))]
+    chosen: list[tuple[list[str], list[str]]] = []
+    for label in _spread(len(classes)):
+        chosen.append(_chosen(train, label, [i for _, noisy in chosen for i in noisy]))
     wanted = {i for clean, noisy in chosen for i in clean + noisy}
     images = _images(data, files, wanted)
     rows = [
@@ -70,10 +72,11 @@ def draw(rows: Sequence[Row], title: str) -> Image.Image:
     return sheet
 
 
-def _chosen(train: pa.Table, label: int) -> tuple[list[str], list[str]]:
-    """Return ids under one given label: the last clean ones, the first noisy ones."""
+def _chosen(train: pa.Table, label: int, shown: list[str]) -> tuple[list[str], list[str]]:
+    """Return ids under one given label: the last clean ones, the first noisy ones not shown yet."""
     told = train.filter(pc.equal(train["label"], label))
-    noisy = pc.unique(told.filter(told["is_noisy"])["image_id"])[:NOISY].to_pylist()
+    fresh = pc.invert(pc.is_in(told["image_id"], pa.array(shown, pa.string())))
+    noisy = pc.unique(told.filter(pc.and_(told["is_noisy"], fresh))["image_id"])[:NOISY].to_pylist()
     clean = pc.unique(told.filter(pc.invert(told["is_noisy"]))["image_id"])[-CLEAN:].to_pylist()
     return clean, noisy
 
