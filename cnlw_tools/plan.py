@@ -12,16 +12,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from cnlw_tools import __version__, columns, dice, sides, tables
-from cnlw_tools.dataset import WHITE, Dataset
+from cnlw_tools import __version__, columns, dice, rows, sides, tables
+from cnlw_tools.dataset import Dataset
 from cnlw_tools.lookup import pick, suggest
-from cnlw_tools.noise import NOISE, DonorTooSmall, Draw, Expected, Items, NoiseModel, TooFewImages
+from cnlw_tools.noise import NOISE, DonorTooSmall, Expected, Items, NoiseModel, TooFewImages
 from cnlw_tools.noise.base import victims
 from cnlw_tools.recipe import BENCHMARK, HIGHEST, Recipe
 from cnlw_tools.slots import choose, deal
-from cnlw_tools.tables import PLAN
 
 
 def levels(recipe: Recipe) -> tuple[int | None, ...]:
@@ -61,7 +59,7 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
     noisy, kept = choose(recipe, dataset)
     alike = noise.needs_likeness or not noise.needs_donors
     pools = deal(_pool(noise, recipe, dataset), noisy, len(dataset.classes), recipe.seed, by_class=alike)
-    rows = []
+    made = []
     for split, slots in noisy.items():
         base = items(slots, seed, noise, dataset.side, chosen)
         web = items(pools[split], seed, noise)
@@ -72,10 +70,10 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
         except DonorTooSmall as few:
             who = f"donor {recipe.donors[few.donor]!r} has {few.stock} images for {split}"
             raise ValueError(f"{who}, and noise asks for {few.need}: ask for less, or give another donor") from few
-        rows.append(_joined(slots, pools[split], draw, victims(base), split, outlier(noise, recipe, dataset)))
-    rows += [_kept(kept, recipe.seed), _held_back(noise, recipe, dataset)]
+        made.append(rows.joined(slots, pools[split], draw, victims(base), split, outlier(noise, recipe, dataset)))
+    made += [rows.kept(kept, recipe.seed), rows.held_back(recipe, dataset, outlier(noise, recipe, dataset))]
     expected = promise(recipe, dataset, level)["train"]
-    made = {
+    said = {
         "recipe": {k: v for k, v in asdict(recipe).items() if k != "side"} | {"options": chosen},
         "level": level,
         "version": __version__,
@@ -84,7 +82,7 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
         "foreign": expected.foreign,
         "matrix": columns.pack(expected.matrix),
     }
-    return tables.with_metadata(pa.concat_tables(rows), made)
+    return tables.with_metadata(pa.concat_tables(made), said)
 
 
 def promise(recipe: Recipe, dataset: Dataset, level: int | None) -> dict[str, Expected]:
@@ -105,7 +103,7 @@ def _pool(noise: NoiseModel, recipe: Recipe, dataset: Dataset) -> pa.Table:
             raise ValueError(f"{recipe.noise} noise takes images of another dataset: give --donor NAME=DIR, or white")
         return dataset.given(recipe.donors, noise.needs_likeness)
     pool = dataset.pool(recipe.min_votes) if noise.needs_pool else dataset.web[:0]
-    return pool.append_column("origin", _repeat("web", len(pool)))
+    return pool.append_column("origin", rows.repeat("web", len(pool)))
 
 
 def realised(plan: pa.Table, classes: int) -> Expected:
@@ -199,68 +197,3 @@ def _too_few(few: TooFewImages, split: str, level: int, recipe: Recipe, dataset:
 def outlier(noise: NoiseModel, recipe: Recipe, dataset: Dataset) -> int | None:
     """Return the label of the class of foreign images; none where there is no such class."""
     return len(dataset.classes) - 1 if noise.adds_class and options(noise, recipe)[noise.adds_class] else None
-
-
-def _held_back(noise: NoiseModel, recipe: Recipe, dataset: Dataset) -> pa.Table:
-    """Return the split ``test_outliers``, where there is a class of them: donors' images that nobody trains on.
-
-    As many as the dataset has outside of train, or all that there are.
-    """
-    label = outlier(noise, recipe, dataset)
-    if label is None or dataset.base is None:
-        return PLAN.empty_table()
-    rows = pa.concat_tables([dataset.donors[name].select(["image_id", "split"]) for name in recipe.donors])
-    rows = rows.filter(pc.not_equal(rows["split"], "train"))
-    many = len(dataset.base) - pc.sum(pc.equal(dataset.base["split"], "train")).as_py()
-    rows = rows.take(np.argsort(columns.keys(rows["image_id"], recipe.seed), kind="stable")[:many])
-    said = {"label": np.full(len(rows), label, np.int32), "split": _repeat("test_outliers", len(rows))}
-    origin = "white" if {*recipe.donors} <= {*WHITE} else "other"
-    return _kept(pa.table({"image_id": rows["image_id"], **said}), recipe.seed, origin)
-
-
-def _joined(
-    slots: pa.Table, pool: pa.Table, draw: Draw, order: NDArray[np.int64], split: str, outlier: int | None = None
-) -> pa.Table:
-    """Join ids back onto a draw of m rows; order: (n,) in which the slots turn noisy; outlier: their class."""
-    place = np.empty(len(order) + 1, np.int64)
-    place[order] = np.arange(len(order))
-    place[-1] = len(order)  # slot -1, an added example, comes last
-    rows = np.argsort(place[draw.slot], kind="stable")
-    slot, label, came = draw.slot[rows], draw.label[rows].astype(np.int32), draw.pool[rows] >= 0
-    image = np.where(came, len(slots) + draw.pool[rows], slot)
-    truth = np.where(came, -1 if outlier is None else outlier, slots["label"].to_numpy()[slot])
-    origins = [_repeat("base", len(slots)), *pool["origin"].chunks]
-    values = [
-        _column(slots["image_id"].chunks + pool["image_id"].chunks).take(pa.array(image)),
-        label,
-        pa.array(truth, pa.int32(), mask=truth < 0),
-        _column(origins).take(pa.array(image)),
-        slots["image_id"].take(pa.array(slot, mask=~came | (slot < 0))),
-        label != truth,
-        _repeat(split, len(rows)),
-    ]
-    return pa.table(values, schema=PLAN)
-
-
-def _kept(rows: pa.Table, seed: int, origin: str = "base") -> pa.Table:
-    """Return rows that noise leaves alone, by split and key."""
-    rows = rows.take(np.lexsort((columns.keys(rows["image_id"], seed), rows["split"].to_numpy(zero_copy_only=False))))
-    n = len(rows)
-    values = [
-        rows["image_id"],
-        rows["label"],
-        rows["label"],
-        _repeat(origin, n),
-        pa.nulls(n, pa.string()),
-        np.zeros(n, bool),
-        rows["split"],
-    ]
-    return pa.table(values, schema=PLAN)
-
-
-def _column(chunks: list[pa.Array]) -> pa.ChunkedArray:
-    return pa.chunked_array(chunks, pa.string())
-
-
-def _repeat(value: str, n: int) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(np.zeros(n, np.int8), [value]).cast(pa.string())

@@ -101,6 +101,7 @@ def test_a_class_of_outliers(found):
     assert (len(came), sum(row["label"] == 4 for row in came)) == (100, 25)
     assert all(row["clean_label"] == 4 and row["is_noisy"] == (row["label"] != 4) for row in came)
     assert [(row["label"], row["clean_label"], row["is_noisy"]) for row in held] == [(4, 4, False)] * 8
+    assert all((row["origin"] == "white") == row["image_id"].startswith("white/") for row in held + came)
     assert not {row["image_id"] for row in held} & {row["image_id"] for row in came}
 
 
