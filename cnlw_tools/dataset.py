@@ -63,7 +63,7 @@ class Dataset:
             likeness: their label is the class that they look like; else 0
 
         Raises:
-            ValueError: no such donor is there, or of its images nobody knows what they look like
+            ValueError: no such donor is there, it has no image, or nobody knows what its images look like
         """
         parts = []
         for number, name in enumerate(donors):
@@ -71,6 +71,8 @@ class Dataset:
                 raise ValueError(f"{self.name}: there are no images of donor {name!r}: give --donor {name}=DIR")
             rows = self.donors[name]
             rows = rows.filter(pc.equal(rows["split"], "train"))
+            if not len(rows):
+                raise ValueError(f"donor {name!r} has no training images: leave it out")
             if likeness and LIKE not in rows.column_names:
                 raise ValueError(f"donor {name!r}: its table has no column {LIKE!r}: build it anew")
             label = rows[LIKE] if likeness else pa.array(np.zeros(len(rows), np.int32))

@@ -136,6 +136,12 @@ def test_errors(found, recipe, level, message):
         plan(recipe, found, level)
 
 
+def test_no_training_images(found):
+    """A donor that has nothing to give is named."""
+    with pytest.raises(ValueError, match="donor 'd' has no training images"):
+        plan(asked("openset", "d"), replace(found, donors={"d": found.donors["d"][120:]}), 40)
+
+
 def test_too_few_look_alike(found):
     """A class that too few images look like is named."""
     table = found.donors["d"].append_column(dataset.LIKE, pa.array([0] * 129, pa.int32()))

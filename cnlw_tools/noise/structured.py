@@ -14,7 +14,7 @@ with the same first rank and sum:
 
 Ranks are by how often a network predicted the label for images of the class (order = confusing), the other way round
 (reverse), or a permutation of each class that is always the same (random). Labels that were predicted equally often
-stand by number.
+stand by number. Counted are the images that noise falls on, so a split `verified` has ranks of its own.
 """
 
 import numpy as np
