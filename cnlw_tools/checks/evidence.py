@@ -140,9 +140,9 @@ class Evidence:
         return {split: np.bincount(rows["label"].to_numpy(), minlength=classes) for split, rows in noisy.items()}
 
     def outlier(self, config: str) -> int | None:
-        """Return the label of the class of foreign images; none where there is no such class, or no tables."""
-        recipe = self.recipe(config)
-        return outlier(NOISE[recipe.noise], recipe, self.dataset) if self.dataset and recipe.noise in NOISE else None
+        """Return the label of the class of foreign images, of a config that could be drawn again; or none."""
+        recipe = self.recipe(config) if config in self.plans else None
+        return outlier(NOISE[recipe.noise], recipe, self.dataset) if recipe and self.dataset else None
 
     def source_digests(self) -> dict[str, str]:
         """Return the sha256 that the source tables give for image ids."""

@@ -102,7 +102,7 @@ TITLES = {  # by the origins of noisy images
     "base": "images of other classes, label flipped",
     "web": "web images judged wrong, label kept",
     "other": "images of another dataset",
-    "white": "noise without anything to see",
+    "white": "white noise",
 }
 
 
