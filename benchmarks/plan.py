@@ -1,7 +1,8 @@
 """How long a plan takes, and how much memory: python benchmarks/plan.py [ROWS ...]
 
 Floor: a plan reads n ids of b bytes, sorts n 64-bit keys, and writes two id columns. Each figure is a process
-of its own, on one core; the pool is as large as the base. The ratio is to hashing the same ids one by one with
+of its own, on one core; the pool, or the donor, is as large as the base. ROWS are those of train in the plan: a model
+that adds examples has a smaller base. The ratio is to hashing the same ids one by one with
 a keyed hash of the standard library, which is only a part of what a plan does.
 """
 
@@ -16,13 +17,19 @@ import numpy as np
 import pyarrow as pa
 
 from cnlw_tools import columns, dice, tables
-from cnlw_tools.dataset import Dataset
+from cnlw_tools.dataset import LIKE, Dataset
 from cnlw_tools.noise import NOISE
 from cnlw_tools.plan import plan
 from cnlw_tools.recipe import make
 
 CLASSES = 1000
 FEWER = {"instance": 100}  # its time is that of rows times classes: each image has a distribution of its own
+ASKED = {  # where the options for tests are too small
+    "dilution": {"alpha": 20.0},
+    "structured": {"alpha": 20.0, "delta": 0.01, "order": "random"},
+    "source": {"alpha": 20.0},
+    "outlier": {"ratio": 1.0},
+}
 BLOCK = 1_000_000
 
 
@@ -62,20 +69,26 @@ def peak() -> int:
 def measure(n: int, noise: str) -> None:
     """Plan one level and digest it; print seconds, bytes a row, and the ratio."""
     model, classes = NOISE[noise], FEWER.get(noise, CLASSES)
-    base, web = manifest("b", n, "train", classes), manifest("w", n, "web", classes)
-    side = beside(base, classes) if model.columns else None
-    found = AllWrong("made", tuple(map(str, range(classes))), base, web, tables.VOTES.empty_table(), side)
     chosen = {name: value(classes) if callable(value) else value for name, value in model.general.items()}
-    recipe = make({"dataset": "made", "noise": noise, "options": chosen}, "the benchmark")
+    chosen = ASKED.get(noise, chosen)
+    own = round(n / (1 + chosen.get("alpha", chosen.get("ratio", 0))))
+    base, web = manifest("b", own, "train", classes), manifest("w", own, "web", classes)
+    side = beside(base, classes) if model.columns else None
+    given = {"d": manifest("d", own, "train", classes).append_column(LIKE, base["label"])} if model.needs_donors else {}
+    none = tables.VOTES.empty_table()
+    found = AllWrong("made", tuple(map(str, range(classes))), base, web, none, side, donors=given)
+    asked = {"dataset": "made", "noise": noise, "options": chosen, "donors": list(given)}
+    recipe = make(asked, "the benchmark")
     before, begun = peak(), time.perf_counter()
-    digest = columns.digest(plan(recipe, found, 40 if model.levelled else None))
+    made = plan(recipe, found, 40 if model.levelled else None)
+    digest, n = columns.digest(made), len(made)
     seconds, memory = time.perf_counter() - begun, (peak() - before) / n
     ids = base["image_id"][:BLOCK].to_pylist()
     begun = time.perf_counter()
     for i in ids:
         blake2b(i.encode(), key=b"seed", digest_size=8).digest()
     loop = (time.perf_counter() - begun) * n / len(ids)
-    print(f"| {noise:10} | {n:>10,} | {seconds:7.2f} | {memory:7.0f} | {seconds / loop:6.2f} | {digest[:12]} |")
+    print(f"| {noise:11} | {n:>10,} | {seconds:7.2f} | {memory:7.0f} | {seconds / loop:6.2f} | {digest[:12]} |")
 
 
 if __name__ == "__main__":

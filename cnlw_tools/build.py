@@ -24,17 +24,17 @@ from cnlw_tools.claim import claim
 from cnlw_tools.dataset import Dataset
 from cnlw_tools.export import card, grid
 from cnlw_tools.images import Storage
+from cnlw_tools.intake import NOWHERE, gather, opened
 from cnlw_tools.lookup import pick
 from cnlw_tools.noise import NOISE
 from cnlw_tools.plan import levels, plan, realised
 from cnlw_tools.recipe import Recipe, config_name
 from cnlw_tools.record import CARD, Config, Record, load
 from cnlw_tools.shards import Job, Tell
-from cnlw_tools.sources import SOURCES, Source
-from cnlw_tools.sources.base import Local
+from cnlw_tools.sources.routed import WEB
 
 # what decides a plan
-CHOICES = ("per_class", "probe", "verified", "clean", "longtail", "verdict", "min_votes", "search")
+CHOICES = ("per_class", "probe", "verified", "clean", "longtail", "donors", "verdict", "min_votes", "search")
 DRAWN = ("dataset", "noise", "splits", "seed", "nested", *CHOICES, "options")
 Parts = list[tuple[str, segments.Segment]]  # split and segment
 
@@ -51,29 +51,14 @@ class Summary:
     seconds: float
 
 
-def gather(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
-    """Return the dataset of a recipe, its classes and base manifest from its folder or made from the user's copy.
-
-    Raises:
-        LookupError: unknown dataset
-        ValueError: there is neither a base manifest nor a source to make it, or the tables are wrong
-        OSError: the data are not where they should be
-    """
-    name = recipe.dataset
-    found = dataset.load(name, root) if name in dataset.names(root) or name not in SOURCES else None
-    if not found or found.base is None:
-        source = _source(name, recipe, data_dir)
-        made = dataset.bare(name, source.classes())
-        if found and found.digests["classes"] != made.digests["classes"]:
-            raise ValueError(
-                f"{root}: the class list of {name} is not that of its images: `cnlw import {name}` writes it"
-            )
-        found = _with_release((found or made).with_base(source.manifest(), str(data_dir)), source, recipe)
-    return found.with_side(Path(recipe.side)) if recipe.side else found
-
-
 def build(
-    recipe: Recipe, root: Path, data_dir: Path | None, out: Path, workers: int, tell: Tell = lambda *_: None
+    recipe: Recipe,
+    root: Path,
+    data_dir: Path | None,
+    out: Path,
+    workers: int,
+    tell: Tell = lambda *_: None,
+    places: Mapping[str, Path | None] = NOWHERE,
 ) -> Summary:
     """Build every level of a recipe into one folder; what stands there already is not written again.
 
@@ -84,13 +69,14 @@ def build(
         out: the folder of the build; made, completed, or added to
         workers: processes
         tell: is told the stage, the rows done and the rows in all
+        places: where the images of donors lie, and, as `web`, the store of web images
 
     Raises:
         ValueError, LookupError, OSError: with value, place and remedy; what stood before stands as it was
     """
     begun = time.monotonic()
-    found = gather(recipe, root, data_dir)
-    _source(found.source, recipe, data_dir)
+    found = gather(recipe, root, data_dir, places)
+    opened(found.source, recipe, data_dir)
     plans = {}
     asked = levels(recipe, found)
     for i, level in enumerate(asked):
@@ -101,7 +87,8 @@ def build(
         record = _agree(folder, _standing(folder, recipe, how), found, plans)
         same = bool(record.configs) or _written(found, folder / "tables")
         dataset.write(found, folder / "tables", anew=False)
-        job = Job(folder / "data", found.source, data_dir, how, found.classes)
+        given = tuple((name, places.get(name)) for name in (*recipe.donors, *({WEB} & {*places})))
+        job = Job(folder / "data", found.source, data_dir, how, found.classes, given)
         cut = {name: list(segments.cut(p, how, recipe.layout)) for name, p in plans.items()}
         wanted = {file: rows for parts in cut.values() for _, s in parts for file, rows in s.files().items()}
         shunned = _tidied(job.folder, record, set(wanted) if same else set())
@@ -150,25 +137,6 @@ def config(recipe: Recipe, level: int | None) -> str:
     """
     noise = pick(NOISE, recipe.noise, "noise")
     return config_name(recipe, level, noise.options, noise.named)
-
-
-def _with_release(found: Dataset, source: Source, recipe: Recipe) -> Dataset:
-    """Return the dataset with what the user's copy holds of the release of 2020, where the dataset has no own."""
-    if not isinstance(source, Local):
-        return found
-    candidates, where = None if len(found.web) else source.cnlw.candidates(), str(source.data_dir)
-    if candidates is not None:
-        found = found.with_web(*candidates, where)
-    if recipe.splits == "official" and found.official is None:
-        found = found.with_official(source.cnlw.official(source.label_of), where)
-    return found
-
-
-def _source(name: str, recipe: Recipe, data_dir: Path | None) -> Source:
-    if name not in SOURCES:
-        wants = f"; it wants {recipe.needs}" if recipe.needs else ""
-        raise ValueError(f"{name}: no source reads its images yet{wants}. There are sources for {', '.join(SOURCES)}")
-    return SOURCES[name](data_dir)
 
 
 def _tidied(data: Path, record: Record, useful: set[str]) -> set[str]:

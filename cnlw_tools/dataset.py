@@ -7,9 +7,11 @@
     annotations/<name>/side.parquet  per-image data that some noise asks for, sides.py; optional
     annotations/<name>/official.parquet  published splits, image by image; optional
 
-A build keeps the same four in its own ``tables/``.
+A build keeps the same in its own ``tables/``, and beside them ``donor_<name>.parquet``, the images of each dataset that
+noise took some of, ids and all: donors.py.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +25,10 @@ from cnlw_tools import columns, reading, sides, tables
 from cnlw_tools.lookup import pick, suggest
 from cnlw_tools.votes import judged_wrong
 
+DONOR = "donor_"  # before the name of its table
+LIKE = "looks_like"  # column of a donor's table: the class of the dataset that an image looks like
+WHITE = ("white", "white_uniform")  # donors that are no datasets
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -35,6 +41,7 @@ class Dataset:
     votes: pa.Table
     side: pa.Table | None = None
     official: pa.Table | None = None
+    donors: Mapping[str, pa.Table] = field(default_factory=dict)  # their manifests, ids with the name before
     _pools: dict[tuple[Any, ...], pa.Table] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -43,6 +50,7 @@ class Dataset:
         classes = pa.table({"name": pa.array(self.classes, pa.string())})
         found = {"classes": classes, "base": self.base, "web": self.web, "votes": self.votes, "side": self.side}
         found |= {"official": self.official}
+        found |= {f"{DONOR}{name}": table for name, table in self.donors.items()}
         return {name: columns.digest(table) for name, table in found.items() if table is not None}
 
     @property
@@ -97,6 +105,11 @@ class Dataset:
             _apart(self.base, web, source)
         return replace(self, web=web, votes=votes)
 
+    def with_dead(self, dead: pa.ChunkedArray) -> "Dataset":
+        """Return the dataset with candidates of which these, (n,) bool, cannot be had."""
+        kept = self.web.drop_columns(["dead"]) if "dead" in self.web.column_names else self.web
+        return replace(self, web=kept.append_column("dead", dead))
+
     def with_official(self, official: pa.Table, source: str) -> "Dataset":
         """Return the dataset with published splits.
 
@@ -112,10 +125,20 @@ class Dataset:
             ValueError: it is no such file; see sides.py
             FileNotFoundError: it is not there
         """
-        if self.base is None:
-            raise ValueError(f"{self.name}: its base manifest comes from the images: give --data-dir")
-        train = self.base.filter(pc.equal(self.base["split"], "train"))["image_id"]
+        base = known_base(self)
+        train = base.filter(pc.equal(base["split"], "train"))["image_id"]
         return replace(self, side=sides.read(path, train.take(pc.sort_indices(train))))
+
+
+def known_base(found: Dataset) -> pa.Table:
+    """Return the base manifest.
+
+    Raises:
+        ValueError: it comes from the images, and they were not given
+    """
+    if found.base is None:
+        raise ValueError(f"{found.name}: its base manifest comes from the images: give --data-dir")
+    return found.base
 
 
 def bare(name: str, classes: tuple[str, ...]) -> Dataset:
@@ -172,9 +195,10 @@ def read(name: str, manifests: Path, annotations: Path) -> Dataset:
     side = annotations / "side.parquet"
     if clean is not None:
         _apart(clean, candidates, str(web))
+    donors = {p.stem.removeprefix(DONOR): tables.read_manifest(p, 1 << 31) for p in sorted(manifests.glob(f"{DONOR}*"))}
     lists = annotations / "official.parquet"
     official = tables.read_official(lists, count) if _there(lists) else None
-    return Dataset(name, classes, clean, candidates, said, sides.read(side) if _there(side) else None, official)
+    return Dataset(name, classes, clean, candidates, said, sides.read(side) if _there(side) else None, official, donors)
 
 
 def _apart(base: pa.Table, web: pa.Table, where: str) -> None:
@@ -198,6 +222,7 @@ def write(dataset: Dataset, folder: Path, anew: bool = True) -> None:
         tables.write_csv(pa.table({"label": labels, "name": list(dataset.classes)}), folder / "classes.csv")
     found = {"base": dataset.base, "web": dataset.web, "votes": dataset.votes, "side": dataset.side}
     found |= {"official": dataset.official}
+    found |= {f"{DONOR}{name}": table for name, table in dataset.donors.items()}
     for name, table in found.items():
         path = folder / f"{name}.parquet"
         if table is not None and len(table) and (anew or not path.exists()):

@@ -14,14 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools import __version__, columns, dice, official, sides, tables
+from cnlw_tools import __version__, columns, dice, official, rows, sides, tables
 from cnlw_tools.dataset import Dataset
 from cnlw_tools.lookup import pick, suggest
-from cnlw_tools.noise import NOISE, Draw, Expected, Items, NoiseModel, TooFewImages
+from cnlw_tools.noise import NOISE, DonorTooSmall, Expected, Items, NoiseModel, TooFewImages
 from cnlw_tools.noise.base import victims
 from cnlw_tools.recipe import BENCHMARK, HIGHEST, Recipe
 from cnlw_tools.slots import choose, deal
-from cnlw_tools.tables import PLAN
 
 
 def levels(recipe: Recipe, dataset: Dataset) -> tuple[int | None, ...]:
@@ -63,9 +62,9 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
     chosen = options(noise, recipe)
     seed = key_seed(recipe, level)
     noisy, kept = choose(recipe, dataset)
-    pool = dataset.pool(recipe.min_votes, recipe.verdict, recipe.search) if noise.needs_pool else dataset.web[:0]
-    pools = deal(pool, noisy, len(dataset.classes), recipe.seed)
-    rows = []
+    alike = noise.needs_likeness or not noise.needs_donors
+    pools = deal(_pool(noise, recipe, dataset), noisy, len(dataset.classes), recipe.seed, by_class=alike)
+    made = []
     for split, slots in noisy.items():
         base = items(slots, seed, noise, dataset.side, chosen)
         web = items(pools[split], seed, noise)
@@ -73,16 +72,19 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
             draw = noise.draw(base, web, percent, len(dataset.classes), **chosen)
         except TooFewImages as few:
             raise ValueError(_too_few(few, split, percent, recipe, dataset)) from few
+        except DonorTooSmall as few:
+            who = f"donor {recipe.donors[few.donor]!r} has {few.stock} images for {split}"
+            raise ValueError(f"{who}, and noise asks for {few.need}: ask for less, or give another donor") from few
         order = noise.order(base, **chosen) if noise.order else victims(base)
-        rows.append(_joined(slots, pools[split], draw, order, split))
-    table = pa.concat_tables([*rows, _kept(kept, recipe.seed)])
-    return _said(table, recipe, dataset, level, chosen, promise(recipe, dataset, level)["train"])
+        made.append(rows.joined(slots, pools[split], draw, order, split, outlier(noise, recipe, dataset)))
+    made += [rows.kept(kept, recipe.seed), rows.held_back(recipe, dataset, outlier(noise, recipe, dataset))]
+    return _said(pa.concat_tables(made), recipe, dataset, level, chosen, promise(recipe, dataset, level)["train"])
 
 
 def _published(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
     """Return a published split as a plan, and the validation images behind it."""
     read = official.read(recipe, dataset, level)
-    table = pa.concat_tables([read.rows, _kept(read.kept, recipe.seed)])
+    table = pa.concat_tables([read.rows, rows.kept(read.kept, recipe.seed)])
     said = _said(table, recipe, dataset, level, {}, realised(table, len(dataset.classes)))
     return tables.with_metadata(said, {**tables.metadata(said), "ends": {"train": read.ends}, "changed": read.changed})
 
@@ -118,6 +120,18 @@ def promise(recipe: Recipe, dataset: Dataset, level: int | None) -> dict[str, Ex
         split: items(slots, key_seed(recipe, level), noise, dataset.side, chosen) for split, slots in noisy.items()
     }
     return {split: noise.expected(base, percent, len(dataset.classes), **chosen) for split, base in bases.items()}
+
+
+def _pool(noise: NoiseModel, recipe: Recipe, dataset: Dataset) -> pa.Table:
+    """Return the images that noise may bring in, with their column ``origin``."""
+    if recipe.donors and not noise.needs_donors:
+        raise ValueError(f"{recipe.noise} noise takes no image of a donor: leave out {', '.join(recipe.donors)}")
+    if noise.needs_donors:
+        if not recipe.donors:
+            raise ValueError(f"{recipe.noise} noise takes images of another dataset: give --donor NAME=DIR, or white")
+        return rows.given(dataset, recipe.donors, noise.needs_likeness)
+    pool = dataset.pool(recipe.min_votes, recipe.verdict, recipe.search) if noise.needs_pool else dataset.web[:0]
+    return pool.append_column("origin", rows.repeat("web", len(pool)))
 
 
 def realised(plan: pa.Table, classes: int) -> Expected:
@@ -180,9 +194,9 @@ def items(
         ValueError: no side table, no such column in it, or an image that is not there
     """
     found = {name: manifest[name].to_numpy() for name in noise.side if name in manifest.column_names}
-    found |= {
-        name: sides.column(side, chosen[name], manifest["image_id"]) for name in sorted(noise.columns & {*chosen})
-    }
+    there = set(side.column_names) if side is not None else set()
+    asked = [k for k in sorted({*chosen}) if k in noise.columns or (k in noise.optional and chosen[k] in there)]
+    found |= {name: sides.column(side, chosen[name], manifest["image_id"]) for name in asked}
     return Items(manifest["label"].to_numpy().astype(np.int64), columns.keys(manifest["image_id"], seed), found)
 
 
@@ -202,7 +216,10 @@ def _percent(noise: NoiseModel, recipe: Recipe, level: int | None) -> int:
 
 
 def _too_few(few: TooFewImages, split: str, level: int, recipe: Recipe, dataset: Dataset) -> str:
-    """Say of which class a split wants for wrong web images, and what to do."""
+    """Say of which class a split wants for wrong images, and what to do."""
+    if recipe.donors:
+        need = f"{few.need} images that look like it for {split}, and the donors have {few.stock}"
+        return f"level {level}: class {dataset.classes[few.label]!r} needs {need}: lower the level, or add a donor"
     none = not len(dataset.pool(recipe.min_votes, recipe.verdict, recipe.search))
     where, lower = (f" for {split}", "the level or verified") if recipe.verified else ("", "the level")
     return (
@@ -213,46 +230,6 @@ def _too_few(few: TooFewImages, split: str, level: int, recipe: Recipe, dataset:
     )
 
 
-def _joined(slots: pa.Table, pool: pa.Table, draw: Draw, order: NDArray[np.int64], split: str) -> pa.Table:
-    """Join ids back onto a draw of m rows; order: (n,) in which the slots turn noisy."""
-    place = np.empty(len(order) + 1, np.int64)
-    place[order] = np.arange(len(order))
-    place[-1] = len(order)  # slot -1, an added example, comes last
-    rows = np.argsort(place[draw.slot], kind="stable")
-    slot, label, came = draw.slot[rows], draw.label[rows].astype(np.int32), draw.pool[rows] >= 0
-    image = np.where(came, len(slots) + draw.pool[rows], slot)
-    truth = slots["label"].to_numpy()[slot]
-    values = [
-        _column(slots["image_id"].chunks + pool["image_id"].chunks).take(pa.array(image)),
-        label,
-        pa.array(truth, mask=came),
-        pa.DictionaryArray.from_arrays(came.astype(np.int8), ["base", "web"]).cast(pa.string()),
-        slots["image_id"].take(pa.array(slot, mask=~came | (slot < 0))),
-        came | (label != truth),
-        _repeat(split, len(rows)),
-    ]
-    return pa.table(values, schema=PLAN)
-
-
-def _kept(rows: pa.Table, seed: int) -> pa.Table:
-    """Return rows that noise leaves alone, by split and key."""
-    rows = rows.take(np.lexsort((columns.keys(rows["image_id"], seed), rows["split"].to_numpy(zero_copy_only=False))))
-    n = len(rows)
-    values = [
-        rows["image_id"],
-        rows["label"],
-        rows["label"],
-        _repeat("base", n),
-        pa.nulls(n, pa.string()),
-        np.zeros(n, bool),
-        rows["split"],
-    ]
-    return pa.table(values, schema=PLAN)
-
-
-def _column(chunks: list[pa.Array]) -> pa.ChunkedArray:
-    return pa.chunked_array(chunks, pa.string())
-
-
-def _repeat(value: str, n: int) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(np.zeros(n, np.int8), [value]).cast(pa.string())
+def outlier(noise: NoiseModel, recipe: Recipe, dataset: Dataset) -> int | None:
+    """Return the label of the class of foreign images; none where there is no such class."""
+    return len(dataset.classes) - 1 if noise.adds_class and options(noise, recipe)[noise.adds_class] else None

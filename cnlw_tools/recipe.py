@@ -38,6 +38,7 @@ class Recipe:
     longtail: float = 1  # times that the first class is larger than the last, after thinning
     side: str = ""  # file of per-image data that some noise asks for: given labels, features
     verdict: str = "majority"  # how votes become one: votes.py
+    donors: tuple[str, ...] = ()  # datasets whose images some noise brings in
     min_votes: int = 1  # yes and no votes that a verdict takes
     search: tuple[str, ...] = ()  # only candidates that were found so, by their column ``search``; none: all
     size: int | None = None  # pixels of the stored side; none: as the image came
@@ -50,8 +51,9 @@ class Recipe:
     options: Mapping[str, Any] = field(default_factory=dict)  # of the noise model
 
 
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "dataset": (lambda v: _is(v, str) and re.fullmatch(r"[a-z0-9][a-z0-9_-]*", v) is not None, "a lower-case name"),
+    "dataset": (lambda v: _is(v, str) and NAME.fullmatch(v) is not None, "a lower-case name"),
     "noise": (lambda v: _is(v, str), "the name of a noise model"),
     "splits": (lambda v: v in ("drawn", "official"), "drawn or official"),
     "needs": (lambda v: _is(v, str), "a sentence"),
@@ -68,6 +70,10 @@ CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "longtail": (lambda v: _is(v, int | float) and 1 <= v < 1e9, "a ratio from 1 on"),
     "side": (lambda v: _is(v, str), "the path of a file"),
     "verdict": (lambda v: v in VERDICTS, f"one of {', '.join(VERDICTS)}"),
+    "donors": (
+        lambda v: _is(v, tuple) and all(_is(d, str) and NAME.fullmatch(d) for d in v) and len({*v}) == len(v),
+        "different lower-case names",
+    ),
     "min_votes": (lambda v: _is(v, int) and v > 0, "a whole number from 1 on"),
     "search": (lambda v: _is(v, tuple) and all(_is(s, str) and s for s in v), "a list of words"),
     "size": (lambda v: v is None or (_is(v, int) and 1 <= v <= 8192), "pixels, from 1 to 8192"),
@@ -134,7 +140,7 @@ def make(raw: Mapping[str, Any], where: str) -> Recipe:
 def config_name(
     recipe: Recipe, level: int | None, defaults: Mapping[str, Any], always: Collection[str] = frozenset()
 ) -> str:
-    """Name one level: ``red_40``; then the options and choices that differ from the default, and the seed.
+    """Name one level: ``red_40``; then the options that differ from the default, donors, such choices, and the seed.
 
     An option shows as its value (a word), its initial and value (a number), or its last word (true); one whose default
     is a share, from 0 to 1, in percent; a matrix as six digits of its digest. ``always``: options that show even so.
@@ -143,6 +149,7 @@ def config_name(
     shown = {k: v for k, v in chosen.items() if v != defaults[k] or k in always}
     parts = [recipe.noise, *([] if level is None else [f"{level:02d}"])]
     parts += [_short(k, v, defaults[k]) for k, v in shown.items()]
+    parts += recipe.donors
     parts += [f"clean{recipe.clean}"] if recipe.clean else []
     parts += [f"longtail{recipe.longtail:g}"] if recipe.longtail != 1 else []
     parts += [f"probe{recipe.probe}"] if recipe.probe else []

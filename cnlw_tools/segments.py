@@ -6,7 +6,8 @@
 
 A segment is named by what it holds, so two configs that agree on it share its files, whatever their noise
 or level, and a level off the grid only adds the two parts of the one segment that it cuts. Inside a segment
-rows are in the order of a key that has nothing to do with noise.
+rows are in the order of a key that has nothing to do with noise; the examples of one image stand together, in
+the order of a number of image and given label, for a file stores their image once.
 """
 
 import json
@@ -20,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cnlw_tools import columns, tables
+from cnlw_tools import columns, dice, tables
 from cnlw_tools.images import Storage
 from cnlw_tools.noise.base import share
 from cnlw_tools.recipe import BENCHMARK
@@ -35,13 +36,16 @@ class Segment:
 
     name: str  # 16 hex digits
     rows: pa.Table  # of the PLAN schema
-    most: int  # rows of a file: what a worker takes at a time, and what a kill can lose
+    most: int  # images of a file: what a worker takes at a time, and what a kill can lose
 
     def files(self) -> dict[str, pa.Table]:
-        """Return the rows of each of its files."""
-        count = max(1, -(-len(self.rows) // self.most))
+        """Return the rows of each of its files; all examples of an image lie in one."""
+        ids = self.rows["image_id"]
+        begins = np.append(0, 1 + np.flatnonzero(pc.not_equal(ids[1:], ids[:-1]).to_numpy()))
+        ends = [*begins[:: self.most], len(ids)]
+        count = len(ends) - 1
         names = [f"{self.name}-{i:05d}-of-{count:05d}.parquet" for i in range(count)]
-        parts = (np.arange(i * self.most, min((i + 1) * self.most, len(self.rows))) for i in range(count))
+        parts = (np.arange(lo, hi) for lo, hi in pairwise(ends))
         return {name: self.rows.take(part) for name, part in zip(names, parts, strict=True)}  # a slice pickles whole
 
 
@@ -66,6 +70,8 @@ def cut(plan: pa.Table, how: Storage, layout: str = "bands") -> Iterator[tuple[s
 
 def _segment(rows: pa.Table, how: Storage) -> Segment:
     slot = pc.coalesce(rows["replaces"], rows["image_id"])
-    rows = rows.take(np.argsort(columns.keys(slot, ORDER), kind="stable")).combine_chunks()
+    key = columns.keys(slot, ORDER)
+    among = dice.mix(key ^ rows["label"].to_numpy().astype(np.uint64))
+    rows = rows.take(np.lexsort((among, key))).combine_chunks()
     what = json.dumps([columns.digest(rows.replace_schema_metadata()), asdict(how)], sort_keys=True)
     return Segment(sha256(what.encode()).hexdigest()[:16], rows, how.shard_rows)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from cnlw_tools import engine, files
 from cnlw_tools.export import EXPORTERS
 from cnlw_tools.images import Storage, stored
-from cnlw_tools.sources import SOURCES
+from cnlw_tools.sources import Places, routed
 
 OWNERS = 16  # a shard that needs more files than this, as another seed's does, reads the source again
 Tell = Callable[[str, int, int], None]  # stage, rows done, rows in all
@@ -34,6 +34,7 @@ class Job:
     data_dir: Path | None
     how: Storage
     classes: tuple[str, ...]
+    donors: Places = ()
     exporter: str = "hf"
 
 
@@ -104,6 +105,7 @@ def write_one(job: Job, shard: Shard) -> tuple[str, int, str]:
         images[image_id] = _encoded(job, image_id)
     for k, name in enumerate(shard.owner):
         at = np.flatnonzero(shard.file == k)
+        at = at[np.unique(shard.row[at], return_index=True)[1]]  # of an image that comes again, once
         taken = read(job.folder / name, "image").field("bytes").take(pa.array(shard.row[at])).to_pylist()
         images |= dict(zip((ids[i] for i in at), taken, strict=True))
     data = [images[i] for i in ids]
@@ -128,14 +130,14 @@ def read(path: Path, column: str) -> pa.Array:
 
 
 def _encoded(job: Job, image_id: str) -> bytes:
-    source = _source(job.source, job.data_dir)
+    source = _source(job.source, job.data_dir, job.donors)
     try:
         return stored(source.read(image_id), job.how)
     except ValueError as error:
         raise ValueError(f"image {image_id!r} of {job.source}: {error}: replace the file") from error
 
 
-_source = lru_cache(maxsize=1)(lambda name, data_dir: SOURCES[name](data_dir))
+_source = lru_cache(maxsize=1)(routed)
 
 
 def _first(ids: list[pa.ChunkedArray]) -> NDArray[np.int64]:

@@ -70,14 +70,21 @@ def choose(recipe: Recipe, dataset: Dataset) -> Chosen:
     return Chosen(noisy, pa.concat_tables([_renamed(probe, "probe"), others]))
 
 
-def deal(pool: pa.Table, noisy: Mapping[str, pa.Table], classes: int, seed: int) -> dict[str, pa.Table]:
+def deal(
+    pool: pa.Table, noisy: Mapping[str, pa.Table], classes: int, seed: int, by_class: bool = True
+) -> dict[str, pa.Table]:
     """Deal the pool out to the splits that noise falls on, so that a web image serves one of them, at all levels.
 
     A split with n_c of the N_c images of class c gets  s_c n_c / N_c  of the s_c in the pool, rounded down for train,
-    dead ones among them: so a link that dies changes nobody's part, and one slot as ever.
+    dead ones among them: so a link that dies changes nobody's part, and one slot as ever. A pool that is of none of
+    the classes is dealt out as one class.
     """
     if len(noisy) == 1:
         return dict.fromkeys(noisy, pool)
+    if not by_class:
+        one = {split: _unlabelled(rows) for split, rows in noisy.items()}
+        places = deal(_unlabelled(pool).append_column("row", pa.array(np.arange(len(pool)))), one, 1, seed)
+        return {split: pool.take(part["row"]) for split, part in places.items()}
     count = np.stack([_count(rows, classes) for rows in noisy.values()])  # (splits, C)
     ends = _count(pool, classes) * count.cumsum(0)[:-1] // np.maximum(count.sum(0), 1)
     return dict(zip(noisy, _cut(pool, ends, seed), strict=True))
@@ -98,6 +105,11 @@ def _enough(train: pa.Table, classes: Sequence[str], recipe: Recipe) -> None:
         asked = [f"{name} = {m}" for name, m in (("probe", recipe.probe), ("verified", recipe.verified)) if m]
         lower = "lower it" if len(asked) == 1 else "lower them"
         raise ValueError(f"{', '.join(asked)}: class {classes[c]!r} has {count[c]} images and would keep none: {lower}")
+
+
+def _unlabelled(rows: pa.Table) -> pa.Table:
+    """Return the ids, all under one label."""
+    return pa.table({"image_id": rows["image_id"], "label": np.zeros(len(rows), np.int32)})
 
 
 def _renamed(rows: pa.Table, split: str) -> pa.Table:

@@ -25,6 +25,7 @@ from cnlw_tools.build import build, gather, last
 from cnlw_tools.plan import plan
 from cnlw_tools.recipe import Recipe
 from cnlw_tools.record import load
+from cnlw_tools.sources import SOURCES
 from cnlw_tools.sources.cifar10 import Cifar10
 
 BLUE = Recipe("cifar10", "blue", levels=(0, 40))
@@ -347,7 +348,7 @@ def test_red(cifar, tmp_path, monkeypatch, toy):
         def read(self, image_id):
             return Image.new("RGB", (8, 8), tuple(image_id.encode().rjust(3)[-3:]))
 
-    monkeypatch.setitem(shards.SOURCES, "toy", Toy)
+    monkeypatch.setitem(SOURCES, "toy", Toy)
     recipe = Recipe("toy", "red", levels=(0, 40, 80))
     build(recipe, toy, None, tmp_path / "x", 1)
     data = datasets.load_dataset(str(tmp_path / "x"), "red_40", cache_dir=str(tmp_path / "cache"))

@@ -1,5 +1,7 @@
 """Segments: cut on the benchmark's grid, named by what they hold, in an order that says nothing."""
 
+from itertools import groupby
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -138,6 +140,29 @@ def test_files(rows, sizes):
     assert list(found) == [f"{'0' * 16}-{i:05d}-of-{len(sizes):05d}.parquet" for i in range(len(sizes))]
     assert [len(part) for part in found.values()] == sizes
     assert pa.concat_tables(found.values()).equals(table)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 3.0])
+def test_copies_stand_together(planned, alpha):
+    """All examples of an image lie in a row, in one file, however few images a file holds."""
+    (part,) = [part for split, part in segments.cut(planned("dilution", None, options={"alpha": alpha}), HOW)][:1]
+    files = segments.Segment(part.name, part.rows, 7).files().values()
+    runs = [image for file in files for image, _ in groupby(file["image_id"].to_pylist())]
+
+    assert len(runs) == len(set(runs)) == 100
+    assert [len(set(file["image_id"].to_pylist())) for file in files] == [7] * 14 + [2]
+    assert pa.concat_tables(files).equals(part.rows)
+
+
+def test_copies_stand_in_an_order_of_their_own(planned):
+    """Among the examples of an image the right ones stand anywhere, and so does the order of labels."""
+    table = planned("dilution", None, options={"alpha": 7.0})
+    part = next(part for split, part in segments.cut(table, HOW) if split == "train").rows
+    right = np.array(part["is_noisy"]).reshape(100, 8).mean(0)
+    rising = np.diff(np.array(part["label"]).reshape(100, 8), axis=1)
+
+    assert abs(right - 0.65625).max() < 0.2
+    assert 0.4 < (rising > 0).sum() / (rising != 0).sum() < 0.6
 
 
 def test_several_splits():

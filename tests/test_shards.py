@@ -11,6 +11,7 @@ from PIL import Image
 from cnlw_tools import files, shards
 from cnlw_tools.images import Storage
 from cnlw_tools.shards import Job, waves
+from cnlw_tools.sources import SOURCES
 from cnlw_tools.tables import PLAN
 
 FILES = st.lists(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=6), min_size=1, max_size=6)
@@ -98,12 +99,12 @@ class Colours:
 
 @pytest.fixture
 def job(tmp_path, monkeypatch):
-    monkeypatch.setitem(shards.SOURCES, "colours", Colours)
+    monkeypatch.setitem(SOURCES, "colours", Colours)
     shards._source.cache_clear()
     return Job(tmp_path / "data", "colours", None, Storage(8), ("zero",))
 
 
-@pytest.mark.parametrize("wanted", [["aab", "bca", "cad"], ["abc"], ["a", "a", "a"]])
+@pytest.mark.parametrize("wanted", [["aab", "bca", "cad"], ["abc"], ["a", "a", "a"], ["aaab", "bbbaac"]])
 def test_write(job, wanted):
     """Every file holds the right picture in every row, and its hash is returned; progress is told."""
     told = []

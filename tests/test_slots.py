@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnlw_tools import columns, dice
-from cnlw_tools.dataset import Dataset
+from cnlw_tools.dataset import LIKE, Dataset
 from cnlw_tools.noise import NOISE
 from cnlw_tools.noise.base import share
 from cnlw_tools.plan import plan, promise
@@ -270,6 +270,12 @@ def test_verified(noise, sizes, verified, trusted, levels, nested):
     data = made(sizes, stock=2 * max(sizes))
     features = np.random.default_rng(0).normal(size=(len(data.base), 2)).tolist()
     data = replace(data, side=pa.table({"image_id": data.base["image_id"], "features": features}))
+    if NOISE[noise].needs_donors:
+        images = data.web.set_column(2, "split", pa.array(["train"] * len(data.web), pa.string()))
+        asked, data = (
+            replace(asked, donors=("d",)),
+            replace(data, donors={"d": images.append_column(LIKE, images["label"])}),
+        )
     low, high = (plan(asked, data, level) for level in sorted(levels))
     for level, found in zip(sorted(levels), (low, high), strict=True):
         promised = promise(asked, data, level)

@@ -1,6 +1,6 @@
 """What the checks look at: everything a build holds; gather.py reads it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools.dataset import Dataset
-from cnlw_tools.noise import Expected
-from cnlw_tools.plan import promise
+from cnlw_tools.noise import NOISE, Expected
+from cnlw_tools.plan import outlier, promise
 from cnlw_tools.recipe import Recipe, make
 from cnlw_tools.record import CARD, Record
 from cnlw_tools.slots import choose
-from cnlw_tools.sources import SOURCES
+from cnlw_tools.sources import SOURCES, routed
 
 Tell = Callable[[str, int, int], None]
 COLUMNS = pa.schema(
@@ -60,6 +60,7 @@ class Evidence:
     record: Record
     workers: int
     data_dir: Path | None
+    places: Mapping[str, Path | None]  # where the images of donors lie
     dataset: Dataset | None = None
     shards: dict[str, Shard] = field(default_factory=dict)
     looks: dict[str, Looks] = field(default_factory=dict)  # by the sha256 of the bytes
@@ -86,6 +87,17 @@ class Evidence:
         except (ValueError, OSError) as error:
             return str(error)
         return None
+
+    def donors(self) -> dict[str, str]:
+        """Return every donor, and why its images cannot be opened here, or nothing."""
+        found = {}
+        for name in self.dataset.donors if self.dataset else ():
+            try:
+                routed(None, None, ((name, self.places.get(name)),))
+                found[name] = ""
+            except (KeyError, ValueError, OSError) as error:
+                found[name] = str(error)
+        return found
 
     def rows(self, config: str) -> pa.Table:
         """Return all rows of a config that can be read, with the column `split`."""
@@ -132,10 +144,16 @@ class Evidence:
         noisy, classes = choose(self.recipe(config), self.dataset).noisy, len(self.dataset.classes)
         return {split: np.bincount(rows["label"].to_numpy(), minlength=classes) for split, rows in noisy.items()}
 
+    def outlier(self, config: str) -> int | None:
+        """Return the label of the class of foreign images, of a config that could be drawn again; or none."""
+        recipe = self.recipe(config) if config in self.plans else None
+        return outlier(NOISE[recipe.noise], recipe, self.dataset) if recipe and self.dataset else None
+
     def source_digests(self) -> dict[str, str]:
         """Return the sha256 that the source tables give for image ids."""
         if self._source is None:
-            tables_ = [t for t in (self.dataset.base, self.dataset.web) if t is not None] if self.dataset else []
+            held = self.dataset
+            tables_ = [t for t in (held.base, held.web, *held.donors.values()) if t is not None] if held else []
             known = [t.filter(pc.is_valid(t["sha256"])) for t in tables_]
             self._source = {
                 k: v for t in known for k, v in zip(t["image_id"].to_pylist(), t["sha256"].to_pylist(), strict=True)

@@ -52,7 +52,7 @@ def segments(found: Evidence) -> Iterator[Finding]:
                 yield error("segments", f"{split} does not hold the segment {segment.name} of its plan", name)
             for file, rows in {} if segment.name in seen else segment.files().items():
                 held = found.shards.get(file)
-                if held and held.rows["image_id"].to_pylist() != rows["image_id"].to_pylist():
+                if held and any(held.rows[k].to_pylist() != rows[k].to_pylist() for k in ("image_id", "label")):
                     yield error("segments", "its rows are not those of its name, or in another order", f"data/{file}")
             seen.add(segment.name)
 

@@ -3,6 +3,7 @@
 Nothing here judges; what cannot be read is kept as the sentence that says why.
 """
 
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -21,13 +22,22 @@ from cnlw_tools.export.hf import IMAGE
 from cnlw_tools.images import Storage, decode, fingerprint, pixel_digest, stored
 from cnlw_tools.plan import plan
 from cnlw_tools.recipe import make
-from cnlw_tools.sources import SOURCES, Source
+from cnlw_tools.sources import Places, routed
+from cnlw_tools.sources.routed import Reader
 
+NOWHERE: Mapping[str, Path | None] = {}  # of donors that come with the package
+Where = tuple[str | None, Path | None, Places]  # what `routed` opens
 TOLERANCE = 8  # mean difference of a pixel from the source's, of 255, where another Pillow made the build
 
 
-def gather(folder: Path, workers: int, tell: Tell, data_dir: Path | None = None) -> Evidence:
-    """Read a build; ``data_dir``: the user's copy of the images, to compare with where the source wants one.
+def gather(
+    folder: Path,
+    workers: int,
+    tell: Tell,
+    data_dir: Path | None = None,
+    places: Mapping[str, Path | None] = NOWHERE,
+) -> Evidence:
+    """Read a build; ``data_dir``, ``places``: the user's copies of its images and of donors', to compare with.
 
     Raises:
         ValueError: there is no build, or its card cannot be read
@@ -37,7 +47,7 @@ def gather(folder: Path, workers: int, tell: Tell, data_dir: Path | None = None)
         raise ValueError(f"{folder / record.CARD}: not the card of a build (images is {said.images}): {record.REMEDY}")
     stored_so = {k: v for k, v in said.images.items() if v is not None}
     make({"dataset": said.dataset, "noise": "any", "layout": said.layout, **stored_so}, str(folder / record.CARD))
-    found = Evidence(folder, said, workers, data_dir)
+    found = Evidence(folder, said, workers, data_dir, places)
     try:
         found.dataset = dataset.read(found.record.dataset, folder / "tables", folder / "tables")
     except (OSError, ValueError) as error:
@@ -84,8 +94,9 @@ def _shard(data: Path, name: str) -> tuple[str, Shard | str]:
             raise ValueError(f"no value in some row of {', '.join(empty)}")
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         return name, str(error).splitlines()[0]
-    hashes = [None if raw is None else sha256(raw).hexdigest() for raw in images.to_pylist()]
-    rows = rows.append_column("sha256", pa.array(hashes, pa.string()))
+    distinct = images.dictionary_encode()
+    hashes = pa.array([sha256(raw).hexdigest() for raw in distinct.dictionary.to_pylist()], pa.string())
+    rows = rows.append_column("sha256", hashes.take(distinct.indices))
     paths = len(pictures) - pictures.field("path").null_count
     return name, Shard(name, files.digest(data / name), table.schema, _plain(file.metadata), rows, paths)
 
@@ -112,10 +123,12 @@ def _looks(found: Evidence, tell: Tell) -> None:
                 fresh.append(i)
         if fresh:
             todo.append((name, fresh))
-    source = found.source if found.no_source() is None else None
+    donors = found.donors()
+    own = found.source if found.no_source() is None else None
+    source = (own, found.data_dir, tuple((name, found.places.get(name)) for name, why in donors.items() if not why))
     tolerance = 0 if found.record.made_with.get("pillow") == PIL.__version__ else TOLERANCE
     how = Storage(**found.record.images)
-    task = partial(_decoded, found.folder / "data", source, found.data_dir, how, tolerance)
+    task = partial(_decoded, found.folder / "data", source, frozenset(donors), how, tolerance)
     for i, (looks, broken, unlike) in enumerate(engine.run(task, todo, found.workers)):
         found.looks |= looks
         found.broken_images |= broken
@@ -124,7 +137,7 @@ def _looks(found: Evidence, tell: Tell) -> None:
 
 
 def _decoded(
-    data: Path, source: str | None, data_dir: Path | None, how: Storage, tolerance: int, job: tuple[str, list[int]]
+    data: Path, source: Where, donors: frozenset[str], how: Storage, tolerance: int, job: tuple[str, list[int]]
 ) -> tuple[dict[str, Looks], dict[str, str], dict[str, str]]:
     """Look at some images of one file; return looks by sha256, and what is broken or unlike its source by place."""
     name, at = job
@@ -142,12 +155,13 @@ def _decoded(
             broken[where] = str(error)
             continue
         looks[sha256(raw).hexdigest()] = Looks(image.size, pixel_digest(image), fingerprint(image))
-        if source and not _from_source(_opened(source, data_dir), image_id, raw, image, how, tolerance):
+        images_of = _opened(*source)
+        if images_of.has(image_id, donors) and not _from_source(images_of, image_id, raw, image, how, tolerance):
             unlike[where] = image_id
     return looks, broken, unlike
 
 
-def _from_source(source: Source, image_id: str, raw: bytes, image: Image.Image, how: Storage, tolerance: int) -> bool:
+def _from_source(source: Reader, image_id: str, raw: bytes, image: Image.Image, how: Storage, tolerance: int) -> bool:
     """Is this what the source gives for an id, but for what another version of a decoder or rasteriser may change?"""
     try:
         picture = source.read(image_id)
@@ -164,4 +178,4 @@ def _from_source(source: Source, image_id: str, raw: bytes, image: Image.Image, 
     return float(np.abs(off).mean()) <= tolerance
 
 
-_opened = lru_cache(maxsize=1)(lambda name, data_dir: SOURCES[name](data_dir))
+_opened = lru_cache(maxsize=1)(routed)

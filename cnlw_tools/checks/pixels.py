@@ -1,5 +1,6 @@
 """Checks of images: do all decode, are they the ones that the tables name, and is none there twice?"""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -41,10 +42,14 @@ def source(found: Evidence) -> Iterator[Finding]:
     """Every image is the one that the source has under its id."""
     for where, image_id in sorted(found.unlike.items()):
         yield error("source", f"{image_id} is not the image that the source has under this id", where)
+    for name, why in found.donors().items():
+        if why:
+            what = f"images of donor {name} were not compared: {why}"
+            yield Finding("source", "note", what, "all configs", 1, f"give --donor {name}=DIR")
 
 
 def duplicates(found: Evidence) -> Iterator[Finding]:
-    """No image is in a config twice, nor in train and in validation, by the sha256 of its bytes and pixels.
+    """No image is in a config more often than planned, nor in two splits, by the sha256 of its bytes and pixels.
 
     A pair that the source tables themselves hold, with equal sha256, is a note; so is one that only the resize
     made equal, where the images were compared with the source.
@@ -52,8 +57,12 @@ def duplicates(found: Evidence) -> Iterator[Finding]:
     for name in found.record.configs:
         held = found.rows(name)
         ids, splits = held["image_id"].to_pylist(), held["split"].to_pylist()
+        planned = _times(found, name)
         groups: dict[str, list[int]] = {}
         for row, digest in enumerate(held["sha256"].to_pylist()):
+            planned[ids[row], splits[row]] -= 1
+            if planned[ids[row], splits[row]] > 0:
+                continue  # it is still to come, as the plan says
             looks = found.looks.get(digest)
             groups.setdefault(looks.pixels if looks else str(digest), []).append(row)
         many = [rows for rows in groups.values() if len(rows) > 1]
@@ -72,6 +81,12 @@ def duplicates(found: Evidence) -> Iterator[Finding]:
             yield Finding(
                 "duplicates", "note", what, name, len(own), "drop all but one from the base manifest, or live with it"
             )
+
+
+def _times(found: Evidence, config: str) -> Counter[tuple[str, str]]:
+    """Return how often each image of a split comes, by the plan; noise may repeat it."""
+    plan = found.plans.get(config)
+    return Counter(zip(plan["image_id"].to_pylist(), plan["split"].to_pylist(), strict=True) if plan else ())
 
 
 def near(found: Evidence) -> Iterator[Finding]:

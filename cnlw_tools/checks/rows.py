@@ -55,10 +55,9 @@ def flags(found: Evidence) -> Iterator[Finding]:
     """`is_noisy` if and only if the label is not the true one or the image is foreign; other splits are clean."""
     for name in found.record.configs:
         held = found.rows(name)
-        foreign = pc.not_equal(held["origin"], "base")
         wrong = pc.fill_null(pc.not_equal(held["label"], held["clean_label"]), True)
         noisy = held["is_noisy"]
-        lies = held.filter(pc.not_equal(noisy, pc.or_(wrong, foreign)))
+        lies = held.filter(pc.not_equal(noisy, wrong))
         if len(lies):
             yield error(
                 "flags", f"is_noisy is not true to the labels: {some(lies['image_id'].to_pylist())}", name, len(lies)
@@ -81,11 +80,16 @@ def labels(found: Evidence) -> Iterator[Finding]:
 
 
 def truth(found: Evidence) -> Iterator[Finding]:
-    """The true label of every base image is the one in the base manifest."""
+    """The true label of every base image is the base manifest's; of a foreign one unknown, or the class of outliers."""
     if found.dataset is None or found.dataset.base is None:
         return
     base = found.dataset.base
     for name in found.record.configs:
+        foreign = found.rows(name).filter(pc.not_equal(found.rows(name)["origin"], "base"))
+        known = found.outlier(name)
+        if foreign["clean_label"].unique().to_pylist() not in ([], [known]):
+            such = f"clean_label of foreign images is {foreign['clean_label'].unique().to_pylist()}, not {known}"
+            yield error("truth", such, name, len(foreign))
         held = found.rows(name)
         held = held.filter(pc.equal(held["origin"], "base"))
         at = pc.index_in(held["image_id"], base["image_id"].combine_chunks())

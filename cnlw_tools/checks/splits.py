@@ -68,8 +68,7 @@ def apart(found: Evidence) -> Iterator[Finding]:
 def _came(rows: pa.Table, base: pa.Table) -> pa.Table:
     """Return the base manifest's rows of the slots that it has in train."""
     slots = pc.unique(pc.coalesce(rows["replaces"], rows["image_id"]))
-    at = pc.index_in(slots, base["image_id"].combine_chunks())
-    came = base.take(at.drop_null())
+    came = base.take(pc.index_in(slots, base["image_id"].combine_chunks()).drop_null())
     return came.filter(pc.equal(came["split"], "train"))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cnlw_tools.cli.options import WORKERS, folder, read_recipe, what
+from cnlw_tools.cli.options import WORKERS, folder, places, read_recipe, what
 
 
 @click.command()
@@ -28,8 +28,9 @@ def build(recipe: str | None, root: Path | None, out: Path | None, workers: int 
 
     chosen = read_recipe(recipe, folder(root), flags)
     target = out or Path("builds") / chosen.dataset
+    where = places(flags["donors"], flags["store"])
     with Bars() as bars:
-        done = run(chosen, folder(root), flags["data_dir"], target, workers or engine.cores(), bars)
+        done = run(chosen, folder(root), flags["data_dir"], target, workers or engine.cores(), bars, where)
     for name, config in done.configs.items():
         rows = ", ".join(f"{split} {n:,}" for split, n in config.rows.items())
         changed = "" if config.changed is None else f" ({100 * config.changed:.3f} % changed since level 0)"

@@ -23,9 +23,9 @@ def features(dataset: str, data_dir: Path | None, size: int, out: Path, root: Pa
     import pyarrow.compute as pc
 
     from cnlw_tools import engine, tables
-    from cnlw_tools.build import gather
     from cnlw_tools.cli.progress import Bars
     from cnlw_tools.features import thumbnails
+    from cnlw_tools.intake import gather
     from cnlw_tools.lookup import pick
     from cnlw_tools.recipe import make
     from cnlw_tools.sources import SOURCES

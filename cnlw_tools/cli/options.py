@@ -17,6 +17,14 @@ ROOT = click.option(
 WORKERS = click.option("--workers", type=click.IntRange(1), help="Processes.  [default: all processors]")
 SEED = click.IntRange(0, 2**63 - 1)  # what torch takes
 STOPPED = 143  # exit code, as a shell says it of a program that SIGTERM ended
+DONOR = click.option(
+    "--donor",
+    "donors",
+    multiple=True,
+    metavar="NAME[=DIR]",
+    help="Dataset whose images some noise brings in, and where they lie; white: noise. May come again.",
+)
+STORE = click.option("--store", type=click.Path(path_type=Path), help="Web images, as `cnlw fetch` keeps them.")
 WHAT = (
     click.argument("recipe", required=False),
     click.option("--dataset", help="Name of a dataset.  [default: shapes]"),
@@ -37,6 +45,8 @@ WHAT = (
         type=click.Path(path_type=Path),
         help="Where your copy of the images lies; `cnlw list datasets` says what it holds.",
     ),
+    DONOR,
+    STORE,
     ROOT,
 )
 
@@ -80,6 +90,8 @@ def read_recipe(recipe: str | None, root: Path, flags: dict[str, Any]) -> "Recip
         )
         if flags.get(k) is not None
     }
+    if flags["donors"]:
+        changes["donors"] = list(places(flags["donors"]))
     path = _path(recipe, root, changes)
     raw = recipes.read(path) if path else {}
     raw |= changes
@@ -88,6 +100,12 @@ def read_recipe(recipe: str | None, root: Path, flags: dict[str, Any]) -> "Recip
     if flags["level"] not in (None, "all"):
         raw["levels"] = [_level(flags["level"])]
     return recipes.make(raw, f"{path} and the options given" if path else "the command line")
+
+
+def places(donors: tuple[str, ...], store: Path | None = None) -> dict[str, Path | None]:
+    """Return where the images of each donor lie, none where no folder is given, and the store of web images."""
+    said = [donor.partition("=") for donor in donors]
+    return {name: Path(place) if place else None for name, _, place in said} | ({"web": store} if store else {})
 
 
 def _path(recipe: str | None, root: Path, changes: dict[str, Any]) -> Path | None:

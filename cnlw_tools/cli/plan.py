@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cnlw_tools.cli.options import folder, read_recipe, what
+from cnlw_tools.cli.options import folder, places, read_recipe, what
 
 
 @click.command()
@@ -16,12 +16,13 @@ from cnlw_tools.cli.options import folder, read_recipe, what
 def plan(recipe: str | None, root: Path | None, out: Path | None, **flags: Any) -> None:
     """Write which image takes which slot under which label, for one level."""
     from cnlw_tools import columns, tables
-    from cnlw_tools.build import config, gather
+    from cnlw_tools.build import config
+    from cnlw_tools.intake import gather
     from cnlw_tools.plan import levels, regularity
     from cnlw_tools.plan import plan as draw
 
     chosen = read_recipe(recipe, folder(root), flags)
-    found = gather(chosen, folder(root), flags["data_dir"])
+    found = gather(chosen, folder(root), flags["data_dir"], places(flags["donors"], flags["store"]))
     asked = levels(chosen, found)
     if len(asked) != 1:
         raise ValueError(f"a plan is one level, and here are {len(asked)}: give --level, such as --level 40")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def show_votes(name: str, root: Path, data_dir: Path | None) -> None:
     """Print agreement, annotators who stand out, and for each class its verdicts and how far red noise can go."""
     from cnlw_tools import dataset
-    from cnlw_tools.build import gather
+    from cnlw_tools.intake import gather
     from cnlw_tools.votes import verdicts
 
     recipe = read_recipe(None, root, {"dataset": name, "noise": "red", "options": (), "level": None})

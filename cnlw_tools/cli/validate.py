@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import WORKERS
+from cnlw_tools.cli.options import DONOR, STORE, WORKERS, places
 
 if TYPE_CHECKING:
     from cnlw_tools.checks import Check, Finding
@@ -26,8 +26,17 @@ class Unusable(click.ClickException):
 @click.argument("build", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Your copy of the images, to compare with.")
+@DONOR
+@STORE
 @WORKERS
-def validate(build: Path | None, as_json: bool, data_dir: Path | None, workers: int | None) -> None:
+def validate(
+    build: Path | None,
+    as_json: bool,
+    data_dir: Path | None,
+    donors: tuple[str, ...],
+    store: Path | None,
+    workers: int | None,
+) -> None:
     """Prove that a build is what it says; without BUILD, the last one under builds/.
 
     Exit code: 0 nothing but notes, 1 errors, 2 there is no build to check.
@@ -41,7 +50,7 @@ def validate(build: Path | None, as_json: bool, data_dir: Path | None, workers: 
     with Bars() as bars:
         try:
             folder = build or last(Path("builds"))
-            held = gather(folder, workers or engine.cores(), bars, data_dir)
+            held = gather(folder, workers or engine.cores(), bars, data_dir, places(donors, store))
         except (ValueError, OSError) as error:
             raise Unusable(str(error)) from error
         done = list(run(held, bars))

@@ -45,10 +45,10 @@ image stayed.
 |---|---|
 | `image` | the picture |
 | `label` | the label that the learner is given |
-| `clean_label` | the true label; null where nobody knows it (a wrong web image) |
+| `clean_label` | the true label; null where nobody knows it (a foreign image) |
 | `is_noisy` | whether the given label is wrong for the image |
-| `origin` | `base`: an image of the clean dataset; `web`: a web image in its place |
-| `image_id` | the image, unique in a config |
+| `origin` | `base`: an image of the clean dataset; `web`: of the web; `other`: of another dataset; `white`: of noise |
+| `image_id` | the image, unique in a config unless noise repeats images; a donor's begins with the donor's name |
 | `replaces` | the image that lost its slot; null where the image stayed |
 
 A learner may see `image` and `label`; the rest is the truth, for the report. Of the split `verified`, if there is one,

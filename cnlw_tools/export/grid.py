@@ -41,7 +41,9 @@ def write(
         classes: names in label order
     """
     train = plan.filter(pc.equal(plan["split"], "train"))
-    chosen = [_chosen(train, label) for label in _spread(len(classes))]
+    chosen: list[tuple[list[str], list[str]]] = []
+    for label in _spread(len(classes)):
+        chosen.append(_chosen(train, label, [i for _, noisy in chosen for i in noisy]))
     wanted = {i for clean, noisy in chosen for i in clean + noisy}
     images = _images(data, files, wanted)
     rows = [
@@ -70,11 +72,12 @@ def draw(rows: Sequence[Row], title: str) -> Image.Image:
     return sheet
 
 
-def _chosen(train: pa.Table, label: int) -> tuple[list[str], list[str]]:
-    """Return ids under one given label: the last clean ones, the first noisy ones."""
+def _chosen(train: pa.Table, label: int, shown: list[str]) -> tuple[list[str], list[str]]:
+    """Return ids under one given label: the last clean ones, the first noisy ones not shown yet."""
     told = train.filter(pc.equal(train["label"], label))
-    noisy = told.filter(told["is_noisy"])["image_id"][:NOISY].to_pylist()
-    clean = told.filter(pc.invert(told["is_noisy"]))["image_id"][-CLEAN:].to_pylist()
+    fresh = pc.invert(pc.is_in(told["image_id"], pa.array(shown, pa.string())))
+    noisy = pc.unique(told.filter(pc.and_(told["is_noisy"], fresh))["image_id"])[:NOISY].to_pylist()
+    clean = pc.unique(told.filter(pc.invert(told["is_noisy"]))["image_id"])[-CLEAN:].to_pylist()
     return clean, noisy
 
 
@@ -95,13 +98,18 @@ def _images(data: Path, files: Mapping[str, pa.Table], wanted: set[str]) -> dict
     return found
 
 
+TITLES = {  # by the origins of noisy images
+    "base": "images of other classes, label flipped",
+    "web": "web images judged wrong, label kept",
+    "other": "images of another dataset",
+    "white": "white noise",
+}
+
+
 def _title(noise: str, train: pa.Table) -> str:
-    came = pc.any(pc.not_equal(train["origin"], "base")).as_py()
-    return (
-        f"{noise} noise: web images judged wrong, label kept"
-        if came
-        else f"{noise} noise: images of other classes, label flipped"
-    )
+    """Say what is seen on the right."""
+    there = pc.unique(train.filter(train["is_noisy"])["origin"]).to_pylist()
+    return f"{noise} noise: " + "; ".join(TITLES[origin] for origin in TITLES if origin in there)
 
 
 def _cell(image: Image.Image) -> Image.Image:

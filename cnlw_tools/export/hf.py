@@ -1,7 +1,8 @@
 """Hugging Face Parquet: what `datasets.load_dataset` reads without a script.
 
 The `huggingface` metadata of the schema make `image` a picture and the labels named classes. The image
-column is neither compressed (a PNG or JPEG is already) nor dictionary-encoded; pages are indexed.
+column is not compressed (a PNG or JPEG is already); pages are indexed. Where noise repeats images, the rows of one
+stand together, and a row group stores it once, in a dictionary.
 """
 
 import json
@@ -15,6 +16,7 @@ IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 COLUMNS = ("image", "label", "clean_label", "is_noisy", "origin", "image_id", "replaces")
 LARGEST = 500_000_000  # bytes of a shard
 GROUP = 250  # rows of a row group: what a streaming reader holds at a time
+MOST = 16  # times as many, at most, where images repeat: so few of them lie in two groups
 
 
 def schema(classes: Sequence[str]) -> pa.Schema:
@@ -39,24 +41,33 @@ def write(path: Path, rows: pa.Table, images: Sequence[bytes], classes: Sequence
         classes: names in label order
 
     Raises:
-        ValueError: the images take more than 500 MB
+        ValueError: the images take more than 500 MB, one that comes again counted once
     """
-    total = sum(map(len, images))
+    distinct = dict(zip(rows["image_id"].to_pylist(), map(len, images), strict=True))
+    total, repeats = sum(distinct.values()), -(-len(images) // max(1, len(distinct)))
     if total > LARGEST:
-        remedy = f"set shard_rows = {max(1, LARGEST * len(images) // total // 2)} in the recipe, or give a --size"
-        raise ValueError(f"{path}: {total / 1e6:.0f} MB of images in one shard of {len(images)}: {remedy}")
+        remedy = f"set shard_rows = {max(1, LARGEST * len(distinct) // total // 2)} in the recipe, or give a --size"
+        raise ValueError(f"{path}: {total / 1e6:.0f} MB of images in one shard of {len(distinct)}: {remedy}")
     form = schema(classes)
+    plain = {"image.bytes": "NONE", "image.path": "NONE"}
+    packed = dict.fromkeys(COLUMNS[1:], "ZSTD")
+    again = ["image.bytes", "image_id"] if repeats > 1 else []
+    step = GROUP * min(repeats, MOST)
+    with pq.ParquetWriter(
+        path,
+        form,
+        compression={**plain, **packed},
+        use_dictionary=["label", "clean_label", "origin", *again],
+        dictionary_pagesize_limit=LARGEST,
+        write_page_index=True,
+    ) as file:
+        for lo in range(0, len(images), step):  # a group at a time: in memory too, an image is there once
+            file.write_table(_table(rows[lo : lo + step], images[lo : lo + step], form))
+
+
+def _table(rows: pa.Table, images: Sequence[bytes], form: pa.Schema) -> pa.Table:
+    """Return the rows with their images, as a table of the export's schema."""
     pictures = pa.StructArray.from_arrays(
         [pa.array(images, pa.binary()), pa.nulls(len(images), pa.string())], fields=list(IMAGE)
     )
-    columns = [pictures, *(rows[name].cast(form.field(name).type) for name in COLUMNS[1:])]
-    plain = {"image.bytes": "NONE", "image.path": "NONE"}
-    packed = dict.fromkeys(COLUMNS[1:], "ZSTD")
-    pq.write_table(
-        pa.table(columns, schema=form),
-        path,
-        row_group_size=GROUP,
-        compression={**plain, **packed},
-        use_dictionary=["label", "clean_label", "origin"],
-        write_page_index=True,
-    )
+    return pa.table([pictures, *(rows[name].cast(form.field(name).type) for name in COLUMNS[1:])], schema=form)

@@ -126,6 +126,11 @@ class Store:
             raise OSError(f"{self.folder}: the file of image {image_id!r} has changed: `cnlw fetch` fetches it again")
         return data
 
+    def holds(self, image_id: str) -> bool:
+        """Was this image fetched?"""
+        ask = "SELECT 1 FROM ledger WHERE image_id = ? AND class = 'ok'"
+        return next(self.query(ask, (image_id,)), None) is not None
+
     def states(self, ids: Sequence[str]) -> Mapping[str, State]:
         """Return what is known of the URLs of these images."""
         ask = f"SELECT * FROM ledger WHERE image_id IN ({', '.join('?' * len(ids))})"  # noqa: S608, question marks

@@ -49,14 +49,20 @@ class NoiseModel:
 
     draw: Callable[..., Draw]
     expected: Callable[..., Expected]
-    holds: frozenset[str]  # what a test may rely on: exact, proportional, nested, keeps_images, keeps_labels
+    holds: frozenset[
+        str
+    ]  # what a test may rely on: exact, proportional, nested, keeps_images, keeps_labels, dilutes, adds
     options: Mapping[str, Any] = field(default_factory=dict)  # the keywords and their defaults; their type is binding
     general: Mapping[str, Any] = field(default_factory=dict)  # options for tests; a function: of the number of classes
     side: frozenset[str] = frozenset()  # per-image data that it can use
     columns: frozenset[str] = frozenset()  # options whose value names a column of the side table, which it needs
+    optional: frozenset[str] = frozenset()  # likewise, of a column that it can do without in some ways
     named: frozenset[str] = frozenset()  # options that stand in every name of a config, default or not
     levelled: bool = True  # else options alone say how much noise there is
     needs_pool: bool = False
+    needs_donors: bool = False  # the pool is other datasets
+    adds_class: str = ""  # the option that, above 0, makes a class "outlier" of all foreign images
+    needs_likeness: bool = False  # of whose images it must be known which class they look like
     order: Callable[..., Ints] | None = None  # (items, **options): how items turn noisy, if not as the victims do
     paper: str = ""  # where it comes from
 

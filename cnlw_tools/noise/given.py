@@ -20,7 +20,7 @@ def human(base: Items, pool: Items, level: int, classes: int, labels: str = "lab
         ValueError: a label that is none of the classes, or a column of features
     """
     n = len(base.label)
-    return Draw(np.arange(n), _given(base, classes, labels), np.full(n, -1))
+    return Draw(np.arange(n), given_labels(base, classes, labels), np.full(n, -1))
 
 
 def semantic(base: Items, pool: Items, level: int, classes: int, labels: str = "labels") -> Draw:
@@ -34,14 +34,14 @@ def semantic(base: Items, pool: Items, level: int, classes: int, labels: str = "
 
 def expected(base: Items, level: int, classes: int, labels: str = "labels") -> Expected:
     """T[c, j] is the share of the images of class c that were given j, exactly."""
-    given, n = _given(base, classes, labels), count(base, classes)
+    given, n = given_labels(base, classes, labels), count(base, classes)
     pairs = np.bincount(base.label * classes + given, minlength=classes**2).reshape(classes, classes)
     matrix = np.where(n[:, None] > 0, pairs / np.maximum(n, 1)[:, None], np.eye(classes))
     kept = np.diag(pairs).astype(np.float64)
     return Expected(float(1 - kept.sum() / max(len(given), 1)) if len(given) else 0.0, 0.0, matrix, kept)
 
 
-def _given(base: Items, classes: int, labels: str) -> Ints:
+def given_labels(base: Items, classes: int, labels: str) -> Ints:
     """Return (n,) the column's labels, checked."""
     given = base.side["labels"]
     if given.ndim != 1:

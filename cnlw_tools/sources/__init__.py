@@ -1,7 +1,9 @@
 """Where images come from. One file a source; the table is below, a line a dataset."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from cnlw_tools.fetch import Store
 from cnlw_tools.sources.base import Source
 from cnlw_tools.sources.cifar10 import Cifar10
 from cnlw_tools.sources.cifar100 import Cifar100, Cifar100Coarse
@@ -12,12 +14,14 @@ from cnlw_tools.sources.hf import Hf
 from cnlw_tools.sources.imagenet import Imagenet
 from cnlw_tools.sources.mini_imagenet import MiniImagenet
 from cnlw_tools.sources.mnist import Mnist
+from cnlw_tools.sources.routed import WEB, Places, Reader, Routed
 from cnlw_tools.sources.shapes import Shapes
 from cnlw_tools.sources.stanford_cars import StanfordCars, StanfordCarsCrop
 from cnlw_tools.sources.svhn import Svhn, SvhnExtra
 from cnlw_tools.sources.webvision import WebVision, WebVisionMini
+from cnlw_tools.sources.white import KINDS, White
 
-__all__ = ["SOURCES", "Source"]
+__all__ = ["SOURCES", "Places", "Source", "routed"]
 
 SOURCES: Mapping[str, type[Source]] = {
     "shapes": Shapes,  # drawn from the image id alone
@@ -38,3 +42,15 @@ SOURCES: Mapping[str, type[Source]] = {
     "folder": Folder,  # your own class folders, or a csv
     "hf": Hf,  # a dataset of Hugging Face
 }
+
+
+def routed(name: str | None, data_dir: Path | None, donors: Places) -> Routed:
+    """Open the source of a dataset, if one is named, and those of its donors, as one.
+
+    Raises:
+        ValueError, OSError: one of them is not where it should be
+    """
+    stores = [Store(place) for d, place in donors if d == WEB and place]
+    given = {d: place for d, place in donors if d != WEB}
+    readers: dict[str, Reader] = {d: White() if d in KINDS else SOURCES[d](place) for d, place in given.items()}
+    return Routed(SOURCES[name](data_dir) if name else None, readers, *stores)

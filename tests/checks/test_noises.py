@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,8 +35,24 @@ WAYS = [
     ("instance", {"exact": False}),
     ("mix", {}),
     ("mix", {"first": "symmetric", "second": "asymmetric", "part": 0.3}),
+    ("dilution", {"alpha": 2.4}),
+    ("structured", {"alpha": 3.0, "delta": 0.2, "order": "random"}),
+    ("structured", {"alpha": 10.0, "delta": 1.0, "order": "reverse", "labels": "other"}),
+    ("structured", {"alpha": 5.0, "delta": 0.4, "profile": "geometric"}),
+    ("source", {"alpha": 1.7}),
+    ("openset", {}),
+    ("openset", {"flips": 15, "shares": "3:1"}),
+    ("outlier", {}),
+    ("outlier", {"ratio": 0.8, "known": 0.25}),
+    ("red_standin", {}),
 ]
 
+DONORS = {  # what they are given: noise pictures, and white ones
+    "source": ["cifar10", "white_uniform"],
+    "openset": ["cifar10", "white"],
+    "outlier": ["white", "cifar10"],
+    "red_standin": ["cifar10"],
+}
 FEW = [("red", {}), ("blue", {}), ("asymmetric", {})]  # the others take their time
 
 
@@ -49,13 +66,15 @@ def root(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[[Path], Path])
     return root
 
 
-def levels(noise: str, *some: int) -> dict[str, list[int]]:
-    """Levels for a model that has them."""
-    return {"levels": list(some)} if NOISE[noise].levelled else {}
+def asking(noise: str, options: dict[str, Any], *levels: int) -> dict[str, Any]:
+    """A recipe, with levels for a model that has them, and donors for one that takes some."""
+    shown = {"levels": [level // (2 if noise == "red_standin" else 1) for level in levels]}
+    said = {"dataset": "shapes", "noise": noise, "options": options, "donors": DONORS.get(noise, [])}
+    return {**said, **shown} if NOISE[noise].levelled else said
 
 
-def errors(folder: Path, data_dir: Path | None = None) -> list[str]:
-    found = gather(folder, 1, lambda *_: None, data_dir)
+def errors(folder: Path, data_dir: Path | None = None, donor: Path | None = None) -> list[str]:
+    found = gather(folder, 1, lambda *_: None, data_dir, {"cifar10": donor})
     checks = [c for c in CHECKS if c.name not in ("roundtrip", "near") and not c.applies(found)]
     return [f"{f.check}: {f.what}" for c in checks for f in c.run(found) if f.severity == "error"]
 
@@ -66,12 +85,12 @@ def test_every_noise_is_here() -> None:
 
 
 @pytest.mark.parametrize(("noise", "options"), WAYS, ids=lambda value: str(value)[:50])
-def test_sound(root: Path, tmp_path: Path, noise: str, options: dict[str, object]) -> None:
+def test_sound(root: Path, cifar: Path, tmp_path: Path, noise: str, options: dict[str, Any]) -> None:
     """No false alarm, at two levels."""
-    asked = make({"dataset": "shapes", "noise": noise, "options": options, **levels(noise, 20, 50)}, "the test")
-    build(asked, root, None, tmp_path / "build", 1)
+    asked = make(asking(noise, options, 20, 50), "the test")
+    build(asked, root, None, tmp_path / "build", 1, places={"cifar10": cifar})
 
-    assert [] == errors(tmp_path / "build")
+    assert [] == errors(tmp_path / "build", donor=cifar)
 
 
 @pytest.mark.parametrize(
@@ -79,21 +98,17 @@ def test_sound(root: Path, tmp_path: Path, noise: str, options: dict[str, object
     [pytest.param(*way, marks=[] if way in FEW else pytest.mark.slow, id=f"{way[0]}-{way[1]}"[:50]) for way in WAYS],
 )
 def test_sound_with_every_choice_before_noise(
-    root: Path, tmp_path: Path, noise: str, options: dict[str, object]
+    root: Path, cifar: Path, tmp_path: Path, noise: str, options: dict[str, Any]
 ) -> None:
     """The choices combine with every model, and what leaves train is checked like the rest."""
-    said = {"dataset": "shapes", "noise": noise, "options": options, **levels(noise, 20, 40)}
-    build(
-        make({**said, "probe": 2, "verified": 3, "clean": 130, "longtail": 4}, "the test"),
-        root,
-        None,
-        tmp_path / "build",
-        1,
-    )
+    asked = make({**asking(noise, options, 20, 40), "probe": 2, "verified": 3, "clean": 130, "longtail": 4}, "the test")
+    build(asked, root, None, tmp_path / "build", 1, places={"cifar10": cifar})
     configs = record.load(tmp_path / "build").configs
 
     assert [] == errors(tmp_path / "build")
-    assert [(20, 30)] * len(configs) == [(config.rows["probe"], config.rows["verified"]) for config in configs.values()]
+    beside = sum({**NOISE[noise].options, **options}.get(name, 0) for name in ("alpha", "ratio"))  # for each example
+    sizes = [(config.rows["probe"], config.rows["verified"]) for config in configs.values()]
+    assert all(probe == 20 and abs(verified - 30 * (1 + beside)) <= 5 for probe, verified in sizes)
     assert all(name.endswith("_clean130_longtail4_probe2_verified3") for name in configs)
 
 

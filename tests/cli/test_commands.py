@@ -251,9 +251,32 @@ def test_options_are_in_the_name_of_the_config(root: Path, here: Path) -> None:
     assert "| `symmetric_50_self` | 45.000 % |" in (here / "builds/shapes/README.md").read_text()
 
 
+def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path) -> None:
+    """Donors are named on the command line, in the config and the tables, and compared where they are given."""
+    built = build(root, "--noise", "outlier", "--donor", f"cifar10={cifar}", "--donor", "white", "-o", "known=0.5")
+    checked = cnlw("validate", "--workers", 1, "--donor", f"cifar10={cifar}")
+    shown = cnlw("show", "builds/shapes", "--matrix", "m.png")
+    planned = cnlw("plan", "--root", root, "--noise", "source", "--donor", "white")
+
+    assert (0, 0, 0, 0) == tuple(r.exit_code for r in (built, checked, shown, planned)), built.output + checked.output
+    assert "outlier_k50_r50_cifar10_white  16.667 % noisy   train 300, validation 40, test_outliers 40" in built.output
+    assert "0 errors, 0 notes" in checked.output
+    assert "16.667 % noisy,  33.333 % foreign images" in shown.output
+    assert "shapes_source_a20_white.parquet: 4,240 rows, 4,000 noisy" in planned.output
+    assert "outlier" in datasets.load_dataset("builds/shapes", split="train").features["label"].names
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--noise", "dilution", "--level", 40], "dilution noise has no level"),
+        (["--noise", "dilution", "-o", "alpha=101"], "alpha = 101: noisy examples for each clean one"),
+        (["--noise", "structured", "-o", "alpha=1", "-o", "order=random"], "delta = 0.5 is above alpha / C = 1 / 10"),
+        (["--noise", "structured", "-o", "order=reverse"], "give --side FILE with a column 'labels'"),
+        (["--noise", "openset", "--level", 40, "--donor", "wite"], "no donor 'wite' for shapes. Did you mean 'white'?"),
+        (["--noise", "openset", "--level", 40, "--donor", "cifar10"], "of a donor it is --donor cifar10=DIR"),
+        (["--noise", "outlier", "--donor", "white", "-o", "ratio=9"], "donor 'white' has 200 images for train"),
+        (["--noise", "blue", "--level", 40, "--donor", "white"], "blue noise takes no image of a donor"),
         (["--noise", "redd", "--level", 40], "unknown noise 'redd'. Did you mean 'red'?"),
         (["--dataset", "shaped", "--noise", "red"], "unknown dataset 'shaped'. Did you mean 'shapes'?"),
         (["--noise", "red", "--level", "al"], "unknown level 'al'. Did you mean 'all'?"),

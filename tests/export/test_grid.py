@@ -94,3 +94,14 @@ def test_small_images():
 
     assert cell.shape == (CELL, CELL, 3)
     assert tuple(cell[CELL // 2, CELL // 2]) == (9, 9, 9)
+
+
+def test_an_image_that_repeats_is_shown_once():
+    """Copies of an image fill one cell of the picture, whatever labels they bear."""
+    row = {"clean_label": 9, "origin": "base", "replaces": None, "is_noisy": True, "split": "train"}
+    table = pa.Table.from_pylist([{"image_id": f"i{i // 6}", "label": i % 3, **row} for i in range(300)], PLAN)
+    shown: list[str] = []
+    for label in range(3):
+        shown += grid._chosen(table, label, shown)[1]
+
+    assert shown == [f"i{i}" for i in range(3 * NOISY)]

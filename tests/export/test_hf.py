@@ -64,3 +64,33 @@ def test_too_large(tmp_path, monkeypatch):
     ):
         hf.write(tmp_path / "x.parquet", rows(2), [b"x" * 60] * 2, ("a",))
     assert list(tmp_path.iterdir()) == []
+
+
+def repeated(images, times):
+    """Rows of so many images, each so many times in a row, and their bytes."""
+    names = [i for i in range(images) for _ in range(times)]
+    table = pa.Table.from_pylist([{"image_id": f"i{i}", **ROW} for i in names], PLAN)
+    return table, [bytes([i]) * 5000 for i in names]
+
+
+@pytest.mark.parametrize("times", [2, 21, 101])
+def test_an_image_that_repeats_is_stored_once(tmp_path, times):
+    """Rows of one image cost its bytes once a row group, and all come back."""
+    table, images = repeated(50, times)
+    hf.write(tmp_path / "x.parquet", table, images, ("a",))
+    once, alone = repeated(50, 1)
+    hf.write(tmp_path / "y.parquet", once, alone, ("a",))
+    held = pq.read_table(tmp_path / "x.parquet")
+
+    assert held["image"].combine_chunks().field("bytes").to_pylist() == images
+    assert held["image_id"].to_pylist() == table["image_id"].to_pylist()
+    assert (tmp_path / "x.parquet").stat().st_size < 1.15 * (tmp_path / "y.parquet").stat().st_size
+
+
+def test_the_limit_counts_an_image_once(tmp_path, monkeypatch):
+    """Copies of an image weigh nothing."""
+    monkeypatch.setattr(hf, "LARGEST", 15_000)
+    hf.write(tmp_path / "x.parquet", *repeated(3, 9), ("a",))
+
+    with pytest.raises(ValueError, match="in one shard of 4: set shard_rows = 1 in the recipe"):
+        hf.write(tmp_path / "x.parquet", *repeated(4, 9), ("a",))

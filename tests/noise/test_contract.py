@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cnlw_tools import dice
 from cnlw_tools.noise import NOISE, Draw, Items
 
-HOLDS = {"exact", "proportional", "nested", "keeps_images", "keeps_labels"}
+HOLDS = {"exact", "proportional", "nested", "keeps_images", "keeps_labels", "dilutes", "adds"}
 GOLDEN = {
     "blue": "ab3cca2d0eb98b5b",
     "red": "a1f7dc7e27a95391",
@@ -24,6 +24,12 @@ GOLDEN = {
     "matrix": "a15314bc45b40979",
     "instance": "9795a2b7f849d804",
     "mix": "dcf61d63541ec52d",
+    "dilution": "5e41cbf9caa7d4bf",
+    "structured": "2e8d0e3ec47af2c6",
+    "source": "f18ac888244a69fe",
+    "openset": "802fb4a720d2bdfb",
+    "outlier": "f21713c05c44f5bb",
+    "red_standin": "a1f7dc7e27a95391",
 }
 
 
@@ -65,8 +71,12 @@ def worlds(draw, least: int = 0):
     def labels(label):
         return np.where(rng.random(len(label)) < 0.3, rng.integers(0, len(counts), len(label)), label)
 
+    def donors(label):
+        return np.arange(len(label)) % 2
+
     side = {"labels": labels, "features": lambda label: rng.normal(size=(len(label), 3)).astype(np.float32)}
-    return World(items(rng, counts, side), items(rng, 3 * np.array(counts) + 3, {"dead": dead}), len(counts))
+    pool = items(rng, 3 * np.array(counts) + 3, {"dead": dead, "donor": donors})
+    return World(items(rng, counts, side), pool, len(counts))
 
 
 def drawn(model, world, level) -> Draw:
@@ -99,13 +109,36 @@ def test_declarations(model):
 
 @every
 @given(world=worlds(), level=LEVELS)
-def test_every_slot_once(model, world, level):
-    """A model that neither dilutes nor adds answers for every slot once, with labels that there are."""
+def test_shapes(model, world, level):
+    """A draw is three columns, of labels that there are."""
     draw = drawn(model, world, level)
 
-    assert draw.slot.tolist() == list(range(len(world.base.label)))
     assert len(draw.slot) == len(draw.label) == len(draw.pool)
     assert set(draw.label.tolist()) <= set(range(world.classes))
+
+
+@pytest.mark.parametrize("model", [model for model in every.args[1] if not model.values[0].holds & {"dilutes", "adds"}])
+@given(world=worlds(), level=LEVELS)
+def test_every_slot_once(model, world, level):
+    """A model that neither dilutes nor adds answers for every slot once."""
+    assert drawn(model, world, level).slot.tolist() == list(range(len(world.base.label)))
+
+
+@pytest.mark.parametrize("model", declared("dilutes"))
+@given(world=worlds(), level=LEVELS)
+def test_dilutes(model, world, level):
+    """Every clean example stays, first; of noisy ones each class has alpha times as many, each image its share."""
+    draw, n, alpha = drawn(model, world, level), len(world.base.label), model.general["alpha"]
+    count = np.bincount(world.base.label, minlength=world.classes)
+    added = draw.slot[n:]
+    times = np.bincount(added, minlength=n)
+
+    assert draw.slot[:n].tolist() == list(range(n))
+    assert draw.label[:n].tolist() == world.base.label.tolist()
+    assert np.bincount(world.base.label[added], minlength=world.classes).tolist() == (
+        np.floor(alpha * count + 0.5).astype(int).tolist()
+    )
+    assert set(times.tolist()) <= {int(alpha), int(alpha) + 1}
 
 
 @pytest.mark.parametrize("model", declared("exact"))
@@ -181,22 +214,45 @@ def test_row_order(model, world, level, seed):
 
     def by_key(found):
         draw = drawn(model, found, level)
-        image = [int(found.pool.key[p]) if p >= 0 else None for p in draw.pool]
-        return dict(zip(found.base.key[draw.slot].tolist(), zip(draw.label.tolist(), image, strict=True), strict=True))
+        image = [int(found.pool.key[p]) if p >= 0 else -1 for p in draw.pool]
+        slot = [int(found.base.key[s]) if s >= 0 else -1 for s in draw.slot]
+        return sorted(zip(slot, draw.label.tolist(), image, strict=True))
 
     other = World(shuffled(world.base), shuffled(world.pool), world.classes)
 
     assert by_key(world) == by_key(other)
 
 
-@every
+@pytest.mark.parametrize("model", declared("adds"))
+@given(world=worlds(), level=LEVELS)
+def test_adds(model, world, level):
+    """Every example stays as it is, first; what comes beside is foreign, and its labels are spread evenly."""
+    draw, n = drawn(model, world, level), len(world.base.label)
+    given = np.bincount(draw.label[n:], minlength=world.classes)
+
+    assert draw.slot.tolist() == list(range(n)) + [-1] * (len(draw.slot) - n)
+    assert draw.label[:n].tolist() == world.base.label.tolist()
+    assert (draw.pool[:n] == -1).all()
+    assert (draw.pool[n:] >= 0).all()
+    assert np.ptp(given) <= 1
+
+
+@pytest.mark.parametrize("model", [model for model in every.args[1] if "alpha" not in model.values[0].options])
+@given(world=worlds(), level=LEVELS)
+def test_pool_once(model, world, level):
+    """A foreign image comes once, unless the model dilutes."""
+    came = [row for row in drawn(model, world, level).pool.tolist() if row >= 0]
+
+    assert len(came) == len(set(came))
+
+
+@pytest.mark.parametrize("model", [NOISE["red"], NOISE["red_standin"]])
 @given(world=worlds(), level=LEVELS)
 def test_pool(model, world, level):
-    """A web image serves one slot, of its own class, and can be had."""
+    """A red image is of the class of its slot, and can be had."""
     draw = drawn(model, world, level)
     came = draw.pool[draw.pool >= 0]
 
-    assert len(came) == len(set(came.tolist()))
     assert world.pool.label[came].tolist() == draw.label[draw.pool >= 0].tolist()
     assert not world.pool.side["dead"][came].any()
 
@@ -208,7 +264,7 @@ def test_expected(model, world, level):
     draw = drawn(model, world, level)
     promise = model.expected(world.base, level, world.classes, **general(model, world.classes))
     stays = draw.pool < 0
-    truth = world.base.label[draw.slot[stays]]
+    truth = world.base.label[draw.slot[stays]]  # what is added is foreign
     kept = np.bincount(truth[draw.label[stays] == truth], minlength=world.classes)
     there = np.bincount(truth, minlength=world.classes)
 
@@ -246,7 +302,8 @@ def test_many_classes(model, classes):
 @every
 def test_no_images(model):
     """No image is no noise."""
-    none = Items(np.empty(0, np.int64), np.empty(0, np.uint64), beside(np.empty(0, np.int64)))
+    empty = np.empty(0, np.int64)
+    none = Items(empty, np.empty(0, np.uint64), {**beside(empty), "donor": empty})
 
     draw = model.draw(none, none, 40, 3, **general(model, 3))
 
@@ -258,7 +315,7 @@ def test_no_images(model):
 def test_one_image(model):
     """One image is lost from 50 % on, rounded half up."""
     one = Items(np.array([1]), np.array([7], np.uint64), beside(np.array([1])))
-    pool = Items(np.array([1]), np.array([9], np.uint64))
+    pool = Items(np.array([1]), np.array([9], np.uint64), {"donor": np.array([0])})
 
     drawn = [model.draw(one, pool, level, 2, **general(model, 2)) for level in (0, 49, 50, 80)]
     found = [wrong(World(one, pool, 2), draw).tolist() for draw in drawn]
@@ -281,7 +338,7 @@ def test_golden(model):
         Items(
             np.arange(600) % 3,
             np.array([dice.key(f"w{i}") for i in range(600)], np.uint64),
-            {"dead": np.arange(600) % 10 == 0},
+            {"dead": np.arange(600) % 10 == 0, "donor": np.arange(600) % 2},
         ),
         3,
     )

@@ -1,0 +1,60 @@
+"""Dilution with foreign images: what is added shows nothing of the classes (Rolnick et al., 2017, exp. 3, fig. 5).
+
+    n clean examples and N = floor(alpha n + 1/2) images of other datasets, or of white noise
+    label j for N / C of these, rounded up or down
+
+A donor's images come equally often, give or take one, however few there are. With the dataset's own images this is
+dilution.py, and of white noise, sources/white.py.
+"""
+
+import numpy as np
+
+from cnlw_tools.dice import bits, mix
+from cnlw_tools.noise.base import Draw, Expected, Items, NoiseModel, count
+from cnlw_tools.noise.dilution import COPY, copies
+from cnlw_tools.noise.foreign import repeated
+
+
+def source(base: Items, pool: Items, level: int, classes: int, alpha: float = 20.0, shares: str = "") -> Draw:
+    """Keep every example, and add ``alpha`` foreign images for each, with labels drawn uniformly.
+
+    Raises:
+        ValueError: alpha is not from 0 to 100, or impossible shares
+        DonorTooSmall: a donor has no image
+    """
+    return added(base, pool, int(copies(np.array(len(base.label)), alpha)), classes, shares)
+
+
+def expected(base: Items, level: int, classes: int, alpha: float = 20.0, shares: str = "") -> Expected:
+    """Every foreign image is wrong for its label; where the image is the dataset's own, so is the label."""
+    return promised(base, int(copies(np.array(len(base.label)), alpha)), classes)
+
+
+def added(base: Items, pool: Items, many: int, classes: int, shares: str) -> Draw:
+    """Return all examples, and so many foreign ones beside them."""
+    image, times = repeated(pool, many, shares)
+    order = np.argsort(bits(mix(pool.key[image] ^ times.astype(np.uint64)), COPY), kind="stable")
+    label = np.arange(many) * classes // max(many, 1)
+    n = np.arange(len(base.label))
+    return Draw(
+        np.append(n, np.full(many, -1)), np.append(base.label, label), np.append(np.full(len(n), -1), image[order])
+    )
+
+
+def promised(base: Items, many: int, classes: int) -> Expected:
+    """Return what `added` will realise."""
+    foreign = many / max(many + len(base.label), 1)
+    return Expected(foreign, foreign, np.eye(classes), count(base, classes).astype(np.float64))
+
+
+SOURCE = NoiseModel(
+    source,
+    expected,
+    frozenset({"adds"}),
+    options={"alpha": 20.0, "shares": ""},
+    general={"alpha": 2.3},
+    side=frozenset({"donor"}),
+    named=frozenset({"alpha"}),
+    levelled=False,
+    needs_donors=True,
+)

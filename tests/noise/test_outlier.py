@@ -1,0 +1,50 @@
+"""Outliers beside the clean examples: how many, with which labels, and how many are called so."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnlw_tools.noise import DonorTooSmall, Items
+from cnlw_tools.noise.outlier import expected, outlier
+from tests.noise.made import sized
+
+COUNTS = st.lists(st.integers(0, 30), min_size=1, max_size=8).filter(any)
+
+
+def pool(count):
+    """Images of one donor."""
+    key = np.random.default_rng(1).integers(0, 2**64, count, np.uint64)
+    return Items(np.zeros(count, int), key, {"donor": np.zeros(count, int)})
+
+
+@given(COUNTS, st.floats(0, 2), st.floats(0, 1))
+def test_counts(counts, ratio, known):
+    """So many outliers, each once; a share bears the last class, the labels of the others are spread evenly."""
+    classes = len(counts) + (known > 0)
+    draw, n = outlier(sized(counts), pool(500), 0, classes, ratio=ratio, known=known), sum(counts)
+    said = expected(sized(counts), 0, classes, ratio=ratio, known=known)
+    many = int(ratio * n + 0.5)
+    given = np.bincount(draw.label[n:], minlength=classes)
+
+    assert len(set(draw.pool[n:].tolist())) == len(draw.pool) - n == many
+    assert given[len(counts) :].tolist() == ([int(known * many + 0.5)] if known else [])
+    assert np.ptp(given[: len(counts)]) <= 1
+    assert said.foreign == pytest.approx(many / (n + many))
+    assert said.rate == pytest.approx((many - (given[-1] if known else 0)) / (n + many))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"ratio": -0.1}, "ratio = -0.1: outliers for each"), ({"known": 1.1}, "known = 1.1: share of the outliers")],
+)
+def test_bad_options(options, message):
+    """What cannot be is an error that says what can."""
+    with pytest.raises(ValueError, match=message):
+        outlier(sized([5, 5]), pool(50), 0, 3, **options)
+
+
+def test_too_few():
+    """An outlier is used once."""
+    with pytest.raises(DonorTooSmall, match="has 9 images, and 10 are needed"):
+        outlier(sized([10]), pool(9), 0, 1, ratio=1.0)

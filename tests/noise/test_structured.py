@@ -1,0 +1,154 @@
+"""Structured dilution: copies by rank of the false label, from uniform to as likely as the truth."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnlw_tools.noise import Items
+from cnlw_tools.noise.dilution import dilution
+from cnlw_tools.noise.structured import PROFILES, expected, masses, ranked, structured
+
+NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
+profiles = pytest.mark.parametrize("profile", PROFILES)
+FIXED = {  # alpha = 20, C = 10: copies of an example with its true label, then with each false one
+    0.0: [2.0] * 10,
+    0.5: [2.0, 2.5, 2.375, 2.25, 2.125, 2.0, 1.875, 1.75, 1.625, 1.5],
+    1.0: [2.0, 3.0, 2.75, 2.5, 2.25, 2.0, 1.75, 1.5, 1.25, 1.0],
+}
+
+
+def items(count=80, classes=10):
+    """As many images of each class, of which a network takes every other one for the class two on."""
+    label = np.arange(count * classes) % classes
+    taken = np.where(np.arange(len(label)) // classes % 2, (label + 2) % classes, label)
+    taken = np.where(np.arange(len(label)) // classes % 8 == 0, (label + 1) % classes, taken)
+    return Items(label, np.random.default_rng(0).integers(0, 2**64, len(label), np.uint64), {"labels": taken})
+
+
+def share(draw, base, classes=10):
+    """Examples of each class by label, for each clean one, by distance from the true label."""
+    seen = np.zeros((classes, classes))
+    np.add.at(seen, (base.label[draw.slot], (draw.label - base.label[draw.slot]) % classes), 1)
+    return seen / np.bincount(base.label)[:, None]
+
+
+@pytest.mark.parametrize("delta", FIXED)
+def test_published_masses(delta):
+    """The numbers of the specification."""
+    assert masses(20, delta, 10).tolist() == FIXED[delta]
+
+
+@profiles
+@given(st.integers(3, 200), st.floats(0, 100), st.floats(0, 1))
+def test_masses(profile, classes, alpha, part):
+    """They sum to alpha, fall with the rank, are never negative, and the first is alpha / C + delta."""
+    delta = part * min(1, alpha / classes)
+    found = masses(alpha, delta, classes, profile)
+
+    assert found.sum() == pytest.approx(alpha, abs=1e-9)
+    assert found[0] == alpha / classes
+    assert found[1] == pytest.approx(alpha / classes + delta)
+    assert (np.diff(found[1:]) <= 1e-9).all()
+    assert found.min() >= 0
+
+
+@profiles
+def test_delta_zero(profile):
+    """At delta = 0 every label is as likely as the next."""
+    assert np.allclose(masses(7, 0, 5, profile), 7 / 5)
+
+
+def test_delta_one():
+    """At delta = 1 the first false label is as likely as the true one, with its clean example."""
+    base = items()
+    found = share(structured(base, NONE, 0, 10, alpha=20.0, delta=1.0), base)
+
+    assert np.allclose(found[:, 0], 3)
+    assert np.allclose(found[:, 2], 3)
+
+
+@pytest.mark.parametrize("order", ["confusing", "reverse"])
+def test_order(order):
+    """The label that the network confuses most comes first or last, and the numbers are those of its rank."""
+    base = items()
+    found = share(structured(base, NONE, 0, 10, alpha=20.0, delta=0.5, order=order), base)
+    most, second = (1, 2) if order == "confusing" else (-1, -2)  # ranks of the label two on and one on
+
+    assert np.allclose(found[:, [2, 1]], [FIXED[0.5][most], FIXED[0.5][second]])
+
+
+def test_ties():
+    """Labels predicted equally often stand by number."""
+    base = items()
+
+    assert ranked(base, 10, "confusing")[0].tolist() == [0, 2, 1, 3, 4, 5, 6, 7, 8, 9]
+    assert ranked(base, 10, "reverse")[0].tolist() == [0, 3, 4, 5, 6, 7, 8, 9, 1, 2]
+    assert ranked(base, 10, "confusing")[9].tolist() == [9, 1, 0, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_random_order():
+    """A random order is a permutation of each class, always the same, and not that of the next class."""
+    found = ranked(items(1), 10, "random")
+
+    assert found[:, 0].tolist() == list(range(10))
+    assert all(sorted(row) == list(range(10)) for row in found.tolist())
+    assert (found == ranked(items(), 10, "random")).all()
+    assert len({tuple((row - row[0]) % 10) for row in found}) == 10
+
+
+def test_dilution_is_structure_of_none():
+    """At delta = 0 the counts are those of dilution, whatever the order."""
+    base = items()
+    uniform, plain = (
+        structured(base, NONE, 0, 10, alpha=20.0, delta=0.0, order="random"),
+        dilution(base, NONE, 0, 10, alpha=20.0),
+    )
+
+    assert np.allclose(share(uniform, base), share(plain, base))
+
+
+@pytest.mark.parametrize("delta", [0.0, 0.13, 0.3])
+@profiles
+def test_promise(delta, profile):
+    """The promised matrix is the realised one."""
+    base = items(7)
+    asked = {"alpha": 3.3, "delta": delta, "profile": profile}
+    draw, said = structured(base, NONE, 0, 10, **asked), expected(base, 0, 10, **asked)
+    seen = np.zeros((10, 10))
+    np.add.at(seen, (base.label[draw.slot], draw.label), 1)
+
+    assert np.allclose(seen / seen.sum(1, keepdims=True), said.matrix)
+    assert said.rate == pytest.approx(1 - np.trace(seen) / seen.sum())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"alpha": 1.0, "delta": 0.2}, r"delta = 0.2 is above alpha / C = 1 / 10: .* at most 0.1, or alpha at least 2"),
+        ({"delta": 1.5}, r"delta = 1.5: give a number from 0 \(uniform\) to 1"),
+        ({"delta": -0.1}, r"delta = -0.1: give a number from 0"),
+        ({"alpha": 101.0}, "alpha = 101: "),
+        ({"order": "wild"}, "no order 'wild': there are confusing, reverse, random"),
+        ({"profile": "steep"}, "no profile 'steep': there are linear, geometric, top"),
+    ],
+)
+def test_bad_options(options, message):
+    """What cannot be is an error that says what can."""
+    with pytest.raises(ValueError, match=message):
+        structured(items(), NONE, 0, 10, **options)
+
+
+def test_two_classes():
+    """One false label has no rank, but may be drawn uniformly."""
+    assert masses(4, 0, 2).tolist() == [2, 2]
+    with pytest.raises(ValueError, match="of 2 classes there is no order"):
+        masses(20, 0.5, 2)
+
+
+def test_no_predictions():
+    """Without a network's labels there is no confusing order."""
+    base = items()._replace(side={})
+
+    with pytest.raises(ValueError, match=r"give --side FILE with a column 'labels' .* or -o order=random"):
+        structured(base, NONE, 0, 10)
