@@ -61,10 +61,11 @@ def web(tmp_path_factory, tiny):
     pq.write_table(table.set_column(at, table.schema.field(at), [uris]), path)
     yield root, root.parent / "store", ids
     server.shutdown()
+    server.server_close()
 
 
 def test_from_the_web_to_a_build(web, tmp_path):
-    """Fetched, built and proven: dead candidates and copies of validation images are passed over, bytes are as fetched."""
+    """Fetched, built and proven: dead candidates and copies of validation images are passed over."""
     root, store, ids = web
     fetched = CliRunner().invoke(
         main,
@@ -95,5 +96,5 @@ def test_a_store_that_is_none(web, tmp_path):
     root, _, _ = web
     asked = make({"dataset": "shapes", "noise": "red", "levels": [20]}, "here")
 
-    with pytest.raises(FileNotFoundError, match="no image store here .*`cnlw fetch`"):
+    with pytest.raises(FileNotFoundError, match=r"no image store here .*`cnlw fetch`"):
         gather(asked, root, None, {"web": tmp_path / "nowhere"})

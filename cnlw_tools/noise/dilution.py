@@ -106,4 +106,5 @@ DILUTION = NoiseModel(
     general={"alpha": 2.3},
     named=frozenset({"alpha"}),
     levelled=False,
+    paper="Rolnick et al. 2017",
 )

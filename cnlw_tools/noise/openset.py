@@ -59,4 +59,5 @@ OPENSET = NoiseModel(
     options={"flips": 0, "shares": ""},
     side=frozenset({"donor"}),
     needs_donors=True,
+    paper="Zhang et al. 2020",
 )

@@ -68,4 +68,5 @@ OUTLIER = NoiseModel(
     levelled=False,
     needs_donors=True,
     adds_class="known",
+    paper="Sukhbaatar et al. 2014",
 )

@@ -26,5 +26,11 @@ def expected(base: Items, level: int, classes: int, top: int = 80) -> Expected:
 
 
 RED_STANDIN = NoiseModel(
-    red_standin, expected, red.RED.holds, options=red.RED.options, needs_donors=True, needs_likeness=True
+    red_standin,
+    expected,
+    red.RED.holds,
+    options=red.RED.options,
+    needs_donors=True,
+    needs_likeness=True,
+    paper="Jiang et al. 2020, with a stand-in",
 )

@@ -57,4 +57,5 @@ SOURCE = NoiseModel(
     named=frozenset({"alpha"}),
     levelled=False,
     needs_donors=True,
+    paper="Rolnick et al. 2017",
 )

@@ -131,4 +131,5 @@ STRUCTURED = NoiseModel(
     named=frozenset({"alpha", "delta"}),
     optional=frozenset({"labels"}),
     levelled=False,
+    paper="Rolnick et al. 2017",
 )
