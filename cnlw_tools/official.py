@@ -49,7 +49,7 @@ def read(recipe: Recipe, dataset: Dataset, level: int) -> Read:
     """Return one published split.
 
     Raises:
-        ValueError: there is no such list, or it makes a choice that goes with drawing
+        ValueError: there is no such list, or it makes a choice that goes with drawing, or images of it cannot be had
     """
     levels(replace(recipe, levels=(level,)), dataset)
     base = dataset.base if dataset.base is not None else MANIFEST.empty_table()
@@ -60,6 +60,7 @@ def read(recipe: Recipe, dataset: Dataset, level: int) -> Read:
     order = np.lexsort((columns.keys(here["image_id"], recipe.seed), sign))
     ends = [0, *(1 + np.flatnonzero(np.diff(sign[order]))).tolist(), len(order)]
     changed = float(1 - elsewhere[0].mean()) if 0 in elsewhere and len(order) else None
+    _there(here, dataset.web, f"{dataset.name}: the published split of {recipe.noise} noise at level {level}")
     is_train = pc.equal(base["split"], "train")
     rows = _rows(here.take(order), base.filter(is_train), dataset.web)
     return Read(rows, base.filter(pc.invert(is_train)), ends if len(ends) <= MOST else [0, len(order)], changed)
@@ -76,6 +77,15 @@ def _lists(recipe: Recipe, dataset: Dataset) -> pa.Table:
         wants = "--data-dir wants the folder split/ of the release"
         raise ValueError(f"{dataset.name}: there are no published splits of {recipe.noise} noise: {wants}")
     return found
+
+
+def _there(here: pa.Table, web: pa.Table, what: str) -> None:
+    """Insist that no image of a list is dead: nothing may step in for it."""
+    if "dead" in web.column_names:
+        lost = here["image_id"].filter(pc.is_in(here["image_id"], web.filter(web["dead"])["image_id"].combine_chunks()))
+        if len(lost):
+            missing = f"{len(lost):,} of {len(here):,} images are not there, such as {lost[0]}"
+            raise ValueError(f"{what}: {missing}: complete the web images, or draw the noise: leave out --splits")
 
 
 def _levels(lists: pa.Table) -> set[int]:

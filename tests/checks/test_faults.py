@@ -18,7 +18,7 @@ from cnlw_tools.build import build
 from cnlw_tools.checks import CHECKS, gather, validate
 from cnlw_tools.export import card
 from cnlw_tools.plan import plan
-from cnlw_tools.recipe import Recipe, make
+from cnlw_tools.recipe import make
 
 RECIPE = make({"dataset": "shapes", "noise": "red", "licence": "apache-2.0"}, "the test")
 
@@ -39,7 +39,7 @@ def recorded_anew(folder: Path) -> None:
     found = dataset.read("shapes", folder / "tables", folder / "tables")
     configs = {}
     for name, config in said.configs.items():
-        drawn = plan(Recipe(**config.recipe), found, config.level)
+        drawn = plan(make(config.recipe, "the card"), found, config.level)
         configs[name] = replace(config, digest=columns.digest(drawn))
     shards = {p.name: files.digest(p) for p in sorted((folder / "data").glob("*.parquet"))}
     card.write(folder, replace(said, shards=shards, tables=found.digests, configs=configs), RECIPE, found.classes)

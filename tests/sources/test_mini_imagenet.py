@@ -199,6 +199,19 @@ def test_what_is_not_published(manual, tmp_path, change, message):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_web_image_that_is_missing(manual, tmp_path):
+    """Nothing steps in for it in a published split; the levels that do without it are there."""
+    shutil.copytree(manual, tmp_path / "copy")
+    (tmp_path / "copy" / "noisy_images" / "w1b.jpg").unlink()
+    said = {"dataset": "mini_imagenet", "noise": "red", "splits": "official"}
+
+    with pytest.raises(
+        ValueError, match=r"level 20: 1 of 24 images are not there, such as w1b: complete the web images"
+    ):
+        build(make(said, "here"), files.root(), tmp_path / "copy", tmp_path / "out", 1)
+    build(make({**said, "levels": [5]}, "here"), files.root(), tmp_path / "copy", tmp_path / "out", 1)
+
+
 def test_a_damaged_release(manual, tmp_path):
     """Lists and annotations that cannot be read name file and line."""
     shutil.copytree(manual, tmp_path / "copy")
