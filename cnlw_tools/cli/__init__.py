@@ -9,10 +9,14 @@ from cnlw_tools.cli.build import build
 from cnlw_tools.cli.diff import diff
 from cnlw_tools.cli.list import list_
 from cnlw_tools.cli.plan import plan
+from cnlw_tools.cli.report import report
 from cnlw_tools.cli.show import show
+from cnlw_tools.cli.sweep import sweep
 from cnlw_tools.cli.train import train
 from cnlw_tools.cli.train_mentor import train_mentor
 from cnlw_tools.cli.validate import validate
+
+EXTRAS = {"torch": "train", "torchvision": "train", "jinja2": "report", "matplotlib": "report"}
 
 
 class Polite(click.Group):
@@ -25,9 +29,10 @@ class Polite(click.Group):
         except BrokenPipeError:
             raise  # whoever read our output has left; click ends quietly
         except ModuleNotFoundError as error:
-            if error.name not in ("torch", "torchvision"):
+            if error.name not in EXTRAS:
                 raise
-            raise click.ClickException(f"this needs {error.name}: pip install 'cnlw-tools[train]'") from error
+            extra = EXTRAS[error.name]
+            raise click.ClickException(f"this needs {error.name}: pip install 'cnlw-tools[{extra}]'") from error
         except (ValueError, LookupError, OSError) as error:
             raise click.ClickException(_sentence(error)) from error
 
@@ -47,5 +52,5 @@ def _sentence(error: Exception) -> str:
     return ". ".join([said, *getattr(error, "__notes__", [])])
 
 
-for command in (build, diff, list_, plan, show, train, train_mentor, validate):
+for command in (build, diff, list_, plan, report, show, sweep, train, train_mentor, validate):
     main.add_command(command)

@@ -1,0 +1,251 @@
+"""A study is a TOML file in pipelines/studies/ that says which runs to make, and what to hold them against.
+
+    cells = configs x methods x their option grids x nets x grid of preset changes x seeds
+
+A cell is called by what it is, so a study that grows keeps the cells it has. `[scale.NAME]` holds keys that go before
+those above: what fits a laptop, what the paper did.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from cnlw_tools import recipe as recipes
+from cnlw_tools.build import config as config_name
+from cnlw_tools.lookup import pick, suggest
+from cnlw_tools.plan import levels
+from cnlw_tools.recipe import Recipe
+
+FOLDER = Path("pipelines") / "studies"
+FIGURES = ("last", "best", "mean10")  # what a run comes to
+Table = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A table of published.json, and which of our cells stand beside its own."""
+
+    table: str
+    columns: Mapping[str, Any]  # its column -> a config of ours, or several, whose mean counts
+    rows: Mapping[str, str]  # its row's label -> a method of ours
+    where: Table = field(default_factory=dict)  # what else its rows must say: dataset = "CIFAR10"
+    metric: str = "last"  # of ours
+    times: float = 1  # 100 where it counts in shares
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What to run."""
+
+    dataset: str
+    configs: tuple[Table, ...]  # what a recipe says: noise, levels, options, probe ...; and a grid of options
+    methods: tuple[Table, ...]  # name, options, grid of options
+    nets: tuple[str, ...] = ()  # none: the preset's
+    seeds: tuple[int, ...] = (0,)
+    preset: str = ""  # none: the one called like the dataset
+    build: str = ""  # folder below builds/; none: the dataset's name
+    changes: Table = field(default_factory=dict)  # of the preset: epochs, batch_size, lr ...
+    grid: Table = field(default_factory=dict)  # the same, each a list to be gone through
+    over: str = "level"  # what the curves go over: the level, an option, a key of the preset
+    apart: tuple[str, ...] = ()  # options that are no trial of a method but a method of their own
+    published: tuple[Published, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One run."""
+
+    build: str
+    recipe: Recipe  # of the one level
+    level: int | None
+    config: str
+    method: str
+    options: Table
+    net: str | None
+    seed: int
+    preset: str
+    changes: Table
+    name: str  # its folder
+
+
+def _is(value: Any, *kinds: type) -> bool:
+    return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+
+
+def _all(kind: type, least: int = 1) -> Callable[[Any], bool]:
+    return lambda v: isinstance(v, list) and len(v) >= least and all(_is(inner, kind) for inner in v)
+
+
+def _grid(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(v, list) and v for v in value.values())
+
+
+def _table(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _text(value: Any) -> bool:
+    return _is(value, str)
+
+
+CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "dataset": (_text, "the name of a dataset"),
+    "configs": (_all(dict), "one or more tables: [[configs]]"),
+    "methods": (_all(dict), "one or more tables: [[methods]]"),
+    "nets": (_all(str, 0), "a list of networks"),
+    "seeds": (lambda v: _all(int)(v) and min(v) >= 0, "a list of whole numbers from 0 on"),
+    "preset": (_text, "the name of a preset, or a path that ends in .toml"),
+    "build": (lambda v: _text(v) and re.fullmatch(r"[\w.-]*", v) is not None, "the name of a folder"),
+    "changes": (_table, "a table of a preset's keys"),
+    "grid": (_grid, "a table of lists"),
+    "over": (_text, "level, or the name of an option"),
+    "apart": (_all(str, 0), "a list of options"),
+    "published": (_all(dict, 0), "tables: [[published]]"),
+}
+METHOD = {
+    "name": (_text, "the name of a method"),
+    "options": (_table, "a table of options"),
+    "grid": (_grid, "a table of lists of options"),
+}
+PUBLISHED = {
+    "table": (_text, "a table of published.json"),
+    "columns": (lambda v: _table(v) and all(_text(c) or _all(str)(c) for c in v.values()), "column = config, or a list"),
+    "rows": (lambda v: _table(v) and all(map(_text, v.values())), "row = method"),
+    "where": (_table, "a table"),
+    "metric": (lambda v: v in FIGURES, f"one of {', '.join(FIGURES)}"),
+    "times": (lambda v: _is(v, int, float) and v > 0, "a positive number"),
+}
+
+
+def load(path: Path, scale: str = "") -> Study:
+    """Read a study, at one of its scales.
+
+    Raises:
+        ValueError: not TOML, an unknown or missing key, a value out of range, a scale that there is not
+        FileNotFoundError: there is no such file
+    """
+    return make(recipes.read(path), str(path), scale)
+
+
+def scales(path: Path) -> list[str]:
+    """Return the names of a study's scales."""
+    return list(recipes.read(path).get("scale", {}))
+
+
+def make(raw: Table, where: str, scale: str = "") -> Study:
+    """Check every value and return the study; ``where`` is what the errors call it.
+
+    Raises:
+        ValueError: an unknown or missing key, a value out of range, a scale that there is not
+    """
+    by_scale = raw.get("scale", {})
+    if not isinstance(by_scale, Mapping) or not all(isinstance(said, Mapping) for said in by_scale.values()):
+        raise ValueError(f"{where}: scale = {by_scale!r}: it must be tables: [scale.small]")
+    if scale not in ("", *by_scale) or (by_scale and not scale):
+        there = f"There are: {', '.join(by_scale)}" if by_scale else "It has none"
+        asked = f"no scale {scale!r}.{suggest(scale, by_scale)}" if scale else "name a scale."
+        raise ValueError(f"{where}: {asked} {there}")
+    said = {**{k: v for k, v in raw.items() if k != "scale"}, **by_scale.get(scale, {})}
+    _strict(said, CHECKS, where, ("dataset", "configs", "methods"))
+    for entry in said["methods"]:
+        _strict(entry, METHOD, f"{where}: [[methods]]", ("name",))
+    for entry in said.get("published", []):
+        _strict(entry, PUBLISHED, f"{where}: [[published]]", ("table", "columns", "rows"))
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in said.items()}
+    values["published"] = tuple(Published(**entry) for entry in said.get("published", []))
+    return Study(**values)
+
+
+def cells(study: Study, root: Path) -> list[Cell]:
+    """Return every cell in order; ``root`` holds pipelines/.
+
+    Raises:
+        ValueError, LookupError: a config that is no recipe, or two cells of one name
+    """
+    found = list(_cells(study, root))
+    names = [cell.name for cell in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two cells are called {name}: say each config, method, option and seed once")
+    return found
+
+
+def _cells(study: Study, root: Path) -> Iterator[Cell]:
+    for recipe in (recipe for said in study.configs for recipe in _recipes(study, said, root)):
+        for level, method, net, grid, seed in product(
+            levels(recipe), study.methods, study.nets or (None,), _product(study.grid), study.seeds
+        ):
+            config = config_name(recipe, level)
+            one = recipe if level is None else replace(recipe, levels=(level,))
+            for tried in _product(method.get("grid", {})):
+                options = {**method.get("options", {}), **tried}
+                said = [f"{k}-{v}" for k, v in sorted(options.items())] + ([net] if net else [])
+                said += [f"{k}-{v}" for k, v in sorted(grid.items())]
+                run = re.sub(r"[^A-Za-z0-9_.-]+", "-", "_".join([method["name"], *said, f"s{seed}"]))
+                yield Cell(
+                    build=study.build or study.dataset,
+                    recipe=one,
+                    level=level,
+                    config=config,
+                    method=method["name"],
+                    options=options,
+                    net=net,
+                    seed=seed,
+                    preset=study.preset or study.dataset,
+                    changes={**study.changes, **grid},
+                    name=f"{config}/{run}",
+                )
+
+
+def _recipes(study: Study, said: Table, root: Path) -> Iterator[Recipe]:
+    """Yield the recipes of a config: the dataset's for that noise, if there is one, and what the study says."""
+    where = "a config of the study"
+    if "noise" not in said:
+        raise ValueError(f'{where} names no noise: add noise = "..."')
+    grid = said.get("grid", {})
+    if not _grid(grid):
+        raise ValueError(f"{where}: grid = {grid!r}: it must be {CHECKS['grid'][1]}")
+    path = root / "pipelines" / f"{study.dataset}_{said['noise']}.toml"
+    usual = recipes.read(path) if path.is_file() else {}
+    said = {**usual, **{k: v for k, v in said.items() if k != "grid"}, "dataset": study.dataset}
+    for chosen in _product(grid):
+        options = {**usual.get("options", {}), **said.get("options", {}), **chosen}
+        yield recipes.make({**said, "options": options}, where)
+
+
+def _product(grid: Table) -> list[dict[str, Any]]:
+    """Return every choice of one value a key."""
+    return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+
+
+def _strict(said: Table, checks: Mapping[str, tuple[Callable[[Any], bool], str]], where: str, must: tuple[str, ...]) -> None:
+    """Raise if a key is unknown or missing, or a value does not fit."""
+    for key in must:
+        if key not in said:
+            raise ValueError(f"{where}: {key!r} is missing: add it")
+    for key, value in said.items():
+        if key not in checks:
+            raise ValueError(f"{where}: unknown key {key!r}.{suggest(key, checks)} There are: {', '.join(checks)}")
+        fits, wanted = checks[key]
+        if not fits(value):
+            raise ValueError(f"{where}: {key} = {value!r}: it must be {wanted}")
+
+
+def names(root: Path) -> list[str]:
+    """Return the studies that there are."""
+    return sorted(path.stem for path in (root / FOLDER).glob("*.toml"))
+
+
+def find(name: str, root: Path) -> Path:
+    """Return the file of a study, by its path or its name.
+
+    Raises:
+        LookupError: there is none; the message says which there are
+    """
+    known = {stem: root / FOLDER / f"{stem}.toml" for stem in names(root)}
+    return Path(name) if Path(name).is_file() else pick(known, name, "study")
+
+
