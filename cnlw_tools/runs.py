@@ -48,13 +48,16 @@ def load(folder: Path) -> list[Run]:
     """
     found = [_load(path.parent, folder) for path in sorted(folder.rglob("config.json"))]
     if not found:
-        raise FileNotFoundError(f"{folder}: no run here (no config.json below it): `cnlw train` or `cnlw sweep` makes some")
+        raise FileNotFoundError(
+            f"{folder}: no run here (no config.json below it): `cnlw train` or `cnlw sweep` makes some"
+        )
     return found
 
 
 def table(runs: Sequence[Run]) -> pa.Table:
     """Return the runs as one tidy table."""
-    rows = [row for run in runs for row in _rows(run, _options(run, runs))]
+    varied = {name: _varied([run for run in runs if run.dataset == name]) for name in {run.dataset for run in runs}}
+    rows = [row for run in runs for row in _rows(run, _options(run, varied[run.dataset]))]
     return pa.Table.from_pylist(rows, RUNS)
 
 
@@ -62,7 +65,9 @@ def _load(folder: Path, above: Path) -> Run:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         lines, result = folder / "metrics.jsonl", folder / "result.json"
-        history = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()] if lines.is_file() else []
+        history = (
+            [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()] if lines.is_file() else []
+        )
         came_to = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else None
         missing = {"build", "config", "method", "options", "net", "seed", "preset"} - set(config)
         if missing:
@@ -72,16 +77,19 @@ def _load(folder: Path, above: Path) -> Run:
     return Run(folder, folder.relative_to(above).as_posix(), config, history, came_to)
 
 
-def _options(run: Run, runs: Sequence[Run]) -> dict[str, Any]:
+def _options(run: Run, varied: set[str]) -> dict[str, Any]:
     """Return the options of a run, with what else differs between those of its dataset."""
-    others = [other.config for other in runs if other.dataset == run.dataset]
-    said = dict(run.config["options"])
-    if any(other["net"] != run.config["net"] for other in others):
-        said["net"] = run.config["net"]
-    for key, value in run.config["preset"].items():
-        if any(other["preset"].get(key) != value for other in others):
-            said[f"preset.{key}"] = value
-    return said
+    return {**run.config["options"], **{k: v for k, v in _around(run).items() if k in varied}}
+
+
+def _varied(runs: Sequence[Run]) -> set[str]:
+    """Return what differs between runs: the network, or values of the preset."""
+    first = _around(runs[0])
+    return {k for run in runs for k, v in _around(run).items() if first.get(k) != v}
+
+
+def _around(run: Run) -> dict[str, Any]:
+    return {"net": run.config["net"], **{f"preset.{k}": v for k, v in run.config["preset"].items()}}
 
 
 def _rows(run: Run, options: dict[str, Any]) -> list[dict[str, Any]]:

@@ -112,7 +112,10 @@ METHOD = {
 }
 PUBLISHED = {
     "table": (_text, "a table of published.json"),
-    "columns": (lambda v: _table(v) and all(_text(c) or _all(str)(c) for c in v.values()), "column = config, or a list"),
+    "columns": (
+        lambda v: _table(v) and all(_text(c) or _all(str)(c) for c in v.values()),
+        "column = config, or a list",
+    ),
     "rows": (lambda v: _table(v) and all(map(_text, v.values())), "row = method"),
     "where": (_table, "a table"),
     "metric": (lambda v: v in FIGURES, f"one of {', '.join(FIGURES)}"),
@@ -221,7 +224,9 @@ def _product(grid: Table) -> list[dict[str, Any]]:
     return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
 
 
-def _strict(said: Table, checks: Mapping[str, tuple[Callable[[Any], bool], str]], where: str, must: tuple[str, ...]) -> None:
+def _strict(
+    said: Table, checks: Mapping[str, tuple[Callable[[Any], bool], str]], where: str, must: tuple[str, ...]
+) -> None:
     """Raise if a key is unknown or missing, or a value does not fit."""
     for key in must:
         if key not in said:
@@ -247,5 +252,3 @@ def find(name: str, root: Path) -> Path:
     """
     known = {stem: root / FOLDER / f"{stem}.toml" for stem in names(root)}
     return Path(name) if Path(name).is_file() else pick(known, name, "study")
-
-

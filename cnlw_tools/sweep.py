@@ -8,7 +8,6 @@ Builds that are missing are built first. The folder of a sweep:
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -22,6 +21,7 @@ from cnlw_tools.build import build
 from cnlw_tools.record import is_build
 from cnlw_tools.study import Cell, Study
 from cnlw_tools.trainer import Stopped, Trainer, preset
+from cnlw_tools.trainer import device as devices
 
 STUDY = "study.json"
 Tell = Callable[[str, int, int], None]
@@ -158,12 +158,12 @@ def _train(cells: Sequence[Cell], place: Place, jobs: int) -> Iterator[Outcome]:
     seats: SimpleQueue[int] = SimpleQueue()
     for seat in range(jobs):
         seats.put(seat)
-    gpus = _gpus()
+    gpus = devices.gpus() if jobs > 1 else []
     threads = 0 if jobs == 1 else max(1, engine.cores() // jobs)
 
     def alone(cell: Cell) -> Outcome:
         seat = seats.get()
-        job = _Job(cell, place, threads, gpus[seat % len(gpus)] if gpus and jobs > 1 else None)
+        job = _Job(cell, place, threads, gpus[seat % len(gpus)] if gpus else None)
         try:
             return next(engine.run(_cell, [job], 1, apart=True))
         except OSError as error:  # the process died
@@ -184,12 +184,7 @@ def _train(cells: Sequence[Cell], place: Place, jobs: int) -> Iterator[Outcome]:
 
 def _cell(job: _Job) -> Outcome:
     """Train one cell, in this process."""
-    import torch
-
-    if job.gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = job.gpu
-    if job.threads:
-        torch.set_num_threads(job.threads)
+    devices.confine(job.gpu, job.threads)
     cell, place = job.cell, job.place
     trainer = Trainer(
         place.builds / cell.build,
@@ -249,11 +244,3 @@ def _seconds(folder: Path) -> list[float]:
     path = folder / "metrics.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     return [json.loads(line)["seconds"] for line in lines]
-
-
-def _gpus() -> list[str]:
-    """Return what CUDA_VISIBLE_DEVICES may be set to, for one GPU each."""
-    import torch
-
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return seen.split(",") if seen else [str(i) for i in range(torch.cuda.device_count())]

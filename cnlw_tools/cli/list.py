@@ -11,7 +11,9 @@ from cnlw_tools.cli.options import ROOT, folder
 
 
 @click.command("list")
-@click.argument("kind", type=click.Choice(["datasets", "noise", "exporters", "recipes", "methods", "nets", "presets", "studies"]))
+@click.argument(
+    "kind", type=click.Choice(["datasets", "noise", "exporters", "recipes", "methods", "nets", "presets", "studies"])
+)
 @ROOT
 def list_(kind: str, root: Path | None) -> None:
     """Say what there is, one line each."""

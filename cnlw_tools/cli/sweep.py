@@ -71,7 +71,9 @@ def _dry(cells: list["Cell"], place: "Place", jobs: int) -> None:
         left += done is None
         click.echo(f"{'todo' if done is None else 'done':5} {cell.name}")
     seconds = remaining(cells, place)
-    said = "nothing ran yet that it could be estimated by" if seconds is None else f"about {seconds / jobs / 60:.1f} min"
+    said = (
+        "nothing ran yet that it could be estimated by" if seconds is None else f"about {seconds / jobs / 60:.1f} min"
+    )
     click.echo(f"{len(cells)} cells, {left} to do: {said}")
 
 

@@ -2,7 +2,7 @@
 
     mean = sum x / n        sd^2 = sum (x - mean)^2 / (n - 1)        half = t(0.975, n - 1) sd / sqrt n
 
-P(|T| <= t) for v degrees of freedom is a finite sum (Abramowitz and Stegun, 26.7.3 and 26.7.4); with a = atan(t / sqrt v):
+P(|T| <= t) for v degrees of freedom is a finite sum (Abramowitz and Stegun, 26.7.3, 26.7.4); with a = atan(t / sqrt v):
 
     v odd:   2/pi (a + sin a (cos a + 2/3 cos^3 a + ... + 2.4...(v-3) / 3.5...(v-2) cos^(v-2) a))
     v even:  sin a (1 + 1/2 cos^2 a + ... + 1.3...(v-3) / 2.4...(v-2) cos^(v-2) a)

@@ -1,0 +1,136 @@
+"""Figures as SVG, a small one each panel, so that they flow on a page of any width. All can tell the colours apart."""
+
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cnlw_tools.report.spread import spread
+from cnlw_tools.report.trials import Trial, mean_curve
+
+OKABE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")  # Okabe and Ito
+MARKS = "osD^vPX*"
+STYLE = {
+    "font.size": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E4E4E7",
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.8,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "cnlw",
+}
+TOP1 = "top-1, %"
+Curves = Mapping[str, list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One panel."""
+
+    title: str
+    svg: str
+
+
+def over(trials: Sequence[Trial], metric: str, key: str, place: Callable[[Trial], float | None]) -> list[Picture]:
+    """Draw a metric over a number of each trial, a line a method, a panel a kind of noise; bars: 95 % t-intervals."""
+    panels: dict[str, list[Trial]] = {}
+    for trial in trials:
+        if place(trial) is not None:
+            panels.setdefault(f"{trial.dataset}, {trial.family if key == 'level' else key}", []).append(trial)
+    said = "drop from the best epoch to the last, points" if metric == "drop" else TOP1
+    found = {title: some for title, some in panels.items() if len({place(t) for t in some}) > 1}
+    return [
+        _panel(title, "level, %" if key == "level" else key, said, _lines(some, metric, place))
+        for title, some in found.items()
+    ]
+
+
+def learning(trials: Sequence[Trial], curves: Curves) -> list[Picture]:
+    """Draw top-1 over epochs, a line a config from light to dark, a panel a method and kind of noise."""
+    panels: dict[str, list[Trial]] = {}
+    for trial in trials:
+        panels.setdefault(f"{trial.method}: {trial.dataset}, {trial.family}", []).append(trial)
+
+    def lines(some: list[Trial]) -> Callable[[Axes], None]:
+        def draw(axes: Axes) -> None:
+            shades = mpl.colormaps["viridis_r"]
+            for i, trial in enumerate(some):
+                values = mean_curve(trial, curves)
+                name = trial.config if trial.level is None else f"{trial.level} %"
+                axes.plot(
+                    range(1, len(values) + 1), values, color=shades(0.15 + 0.85 * i / max(1, len(some) - 1)), label=name
+                )
+
+        return draw
+
+    return [_panel(title, "epoch", TOP1, lines(some)) for title, some in panels.items()]
+
+
+def belts(trials: Sequence[Trial], curves: Curves) -> list[Picture]:
+    """Draw the 95 % t-interval of top-1 over levels against progress, a belt a kind of noise, a panel a method.
+
+    The wider the belt, the more the level matters (Jiang et al., 2020).
+    """
+    panels: dict[str, dict[str, list[list[float]]]] = {}
+    for trial in trials:
+        if trial.level is not None and (curve := mean_curve(trial, curves)):
+            panels.setdefault(f"{trial.method}: {trial.dataset}", {}).setdefault(trial.family, []).append(curve)
+    several = {title: {f: c for f, c in some.items() if len(c) > 1} for title, some in panels.items()}
+    return [_panel(title, "progress, %", TOP1, _belts(some)) for title, some in several.items() if some]
+
+
+def _belts(some: Mapping[str, list[list[float]]]) -> Callable[[Axes], None]:
+    def draw(axes: Axes) -> None:
+        for family, found in some.items():
+            colour = {"red": "#B91C1C", "blue": "#1E3A8A"}.get(family.split("_")[0], "#3F3F46")
+            steps = min(map(len, found))
+            at = [100 * (i + 1) / steps for i in range(steps)]
+            points = [
+                spread([curve[math.ceil((i + 1) * len(curve) / steps) - 1] for curve in found]) for i in range(steps)
+            ]
+            axes.plot(at, [p.mean for p in points], color=colour, label=f"{family} ({len(found)} levels)")
+            axes.fill_between(
+                at, [p.mean - p.half for p in points], [p.mean + p.half for p in points], color=colour, alpha=0.2, lw=0
+            )
+
+    return draw
+
+
+def _lines(some: Sequence[Trial], metric: str, place: Callable[[Trial], float | None]) -> Callable[[Axes], None]:
+    def draw(axes: Axes) -> None:
+        for i, method in enumerate(sorted({t.method for t in some})):
+            of = sorted((place(t) or 0.0, t.came_to[metric]) for t in some if t.method == method)
+            bars = [0.0 if math.isnan(p.half) else p.half for _, p in of]
+            axes.errorbar(
+                [x for x, _ in of],
+                [p.mean for _, p in of],
+                yerr=bars if any(bars) else None,
+                color=OKABE[i % len(OKABE)],
+                marker=MARKS[i % len(MARKS)],
+                markersize=5,
+                capsize=3,
+                label=method,
+            )
+
+    return draw
+
+
+def _panel(title: str, x: str, y: str, draw: Callable[[Axes], None]) -> Picture:
+    """Return a panel of one size; the same data give the same bytes."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(5, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        draw(axes)
+        axes.set(title=title, xlabel=x, ylabel=y)
+        axes.title.set_fontsize(11)
+        axes.legend(loc="best", ncols=2 if len(axes.get_lines()) > 6 else 1)
+        out = io.StringIO()
+        figure.savefig(out, format="svg", metadata={"Date": None})
+    return Picture(title, out.getvalue())
