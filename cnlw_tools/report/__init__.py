@@ -65,7 +65,7 @@ def write(folder: Path, out: Path, root: Path, rule: str = "last", apart: Sequen
     table = runs.table(found)
     every = trials(table, {*said.apart, *apart, said.over})
     chosen = best(every, rule)
-    held, lacking = known(found)
+    held, lacking = known(found, chosen)
     ours = [s for metric in sheets.NAMES for s in sheets.results(chosen, metric, said.planned())]
     theirs = [published.beside(entry, published.load(root), chosen) for entry in said.published]
     shown = [*ours, *theirs, *held.detection, sheets.every_trial(every, chosen, rule)]
@@ -113,7 +113,7 @@ def provenance(found: Sequence[Run]) -> Sheet:
         ]
         for run in found
     ]
-    return Sheet("Runs", ["Run", "Length", "Digests of the data", "Versions", "Command"], rows)
+    return Sheet("Runs", ["Run", "Length", "Digests of the data", "Versions", "Command"], rows, words=5)
 
 
 def _about(found: Sequence[Run], said: Said) -> str:

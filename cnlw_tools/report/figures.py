@@ -44,12 +44,11 @@ def over(trials: Sequence[Trial], metric: str, key: str, place: Callable[[Trial]
     for trial in trials:
         if place(trial) is not None:
             panels.setdefault(f"{trial.dataset}, {trial.family if key == 'level' else key}", []).append(trial)
-    said = "drop from the best epoch to the last, points" if metric == "drop" else TOP1
+    said = "drop, points" if metric == "drop" else TOP1
     found = {title: some for title, some in panels.items() if len({place(t) for t in some}) > 1}
-    return [
-        _panel(title, "level, %" if key == "level" else key, said, _lines(some, metric, place))
-        for title, some in found.items()
-    ]
+    return _panels(
+        "level, %" if key == "level" else key, said, {t: _lines(some, metric, place) for t, some in found.items()}
+    )
 
 
 def learning(trials: Sequence[Trial], curves: Curves) -> list[Picture]:
@@ -70,7 +69,7 @@ def learning(trials: Sequence[Trial], curves: Curves) -> list[Picture]:
 
         return draw
 
-    return [_panel(title, "epoch", TOP1, lines(some)) for title, some in panels.items()]
+    return _panels("epoch", TOP1, {title: lines(some) for title, some in panels.items()})
 
 
 def belts(trials: Sequence[Trial], curves: Curves) -> list[Picture]:
@@ -83,7 +82,7 @@ def belts(trials: Sequence[Trial], curves: Curves) -> list[Picture]:
         if trial.level is not None and (curve := mean_curve(trial, curves)):
             panels.setdefault(f"{trial.method}: {trial.dataset}", {}).setdefault(trial.family, []).append(curve)
     several = {title: {f: c for f, c in some.items() if len(c) > 1} for title, some in panels.items()}
-    return [_panel(title, "progress, %", TOP1, _belts(some)) for title, some in several.items() if some]
+    return _panels("progress, %", TOP1, {title: _belts(some) for title, some in several.items() if some})
 
 
 def _belts(some: Mapping[str, list[list[float]]]) -> Callable[[Axes], None]:
@@ -122,15 +121,23 @@ def _lines(some: Sequence[Trial], metric: str, place: Callable[[Trial], float | 
     return draw
 
 
-def _panel(title: str, x: str, y: str, draw: Callable[[Axes], None]) -> Picture:
-    """Return a panel of one size; the same data give the same bytes."""
+def _panels(x: str, y: str, drawers: Mapping[str, Callable[[Axes], None]]) -> list[Picture]:
+    """Return panels of one size and one scale; the same data give the same bytes."""
+    figures = {title: Figure(figsize=(5, 3.6), layout="constrained") for title in drawers}
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(5, 3.6), layout="constrained")
-        axes = figure.add_subplot()
-        draw(axes)
-        axes.set(title=title, xlabel=x, ylabel=y)
-        axes.title.set_fontsize(11)
-        axes.legend(loc="best", ncols=2 if len(axes.get_lines()) > 6 else 1)
-        out = io.StringIO()
-        figure.savefig(out, format="svg", metadata={"Date": None})
-    return Picture(title, out.getvalue())
+        for title, draw in drawers.items():
+            axes = figures[title].add_subplot()
+            draw(axes)
+            axes.set(xlabel=x, ylabel=y)
+            axes.set_title(title, fontsize=11)
+            axes.legend(loc="best", ncols=2 if len(axes.get_legend_handles_labels()[0]) > 5 else 1)
+        limits = [figure.axes[0].get_ylim() for figure in figures.values()]
+        for figure in figures.values():
+            figure.axes[0].set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+        return [Picture(title, _svg(figure)) for title, figure in figures.items()]
+
+
+def _svg(figure: Figure) -> str:
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None})
+    return out.getvalue()

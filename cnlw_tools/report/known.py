@@ -13,7 +13,8 @@ from cnlw_tools.recipe import split_name
 from cnlw_tools.report import truth
 from cnlw_tools.report.sheets import NOTHING, Sheet
 from cnlw_tools.report.spread import Spread, spread
-from cnlw_tools.report.truth import Detection, Truth
+from cnlw_tools.report.trials import Trial
+from cnlw_tools.report.truth import Truth
 
 CAPTION = (
     "Of the last epoch, mean over runs in percent. By weight: examples that weighed less than half the mean weight "
@@ -31,8 +32,8 @@ class Known:
     detection: list[Sheet] = field(default_factory=list)
 
 
-def known(found: Sequence[runs.Run]) -> tuple[Known, list[str]]:
-    """Return what the builds of runs add, and what could not be had, and why."""
+def known(found: Sequence[runs.Run], chosen: Sequence[Trial]) -> tuple[Known, list[str]]:
+    """Return what the builds of runs add, and what could not be had, and why; detection is of the chosen trials."""
     lacking: list[str] = []
     truths: dict[tuple[Path, str], Truth] = {}
     for build, config in sorted({(run.build, run.config["config"]) for run in found}):
@@ -40,15 +41,20 @@ def known(found: Sequence[runs.Run]) -> tuple[Known, list[str]]:
             truths[build, config] = truth.load(build, config)
         except (ValueError, LookupError, OSError) as error:
             lacking.append(f"{config}: no matrix, gallery or noise detection: {error}")
-    detected, rows = {}, []
-    for run in found:
-        held = truths.get((run.build, run.config["config"]))
-        try:
-            detected[run.name] = truth.detection(run, held) if held else None
-        except ValueError as error:
-            lacking.append(str(error))
-    rows = _detection(found, detected)
-    made = Known(detection=[Sheet("Noise detection", HEAD, rows, CAPTION)] if rows else [])
+    by_name = {run.name: run for run in found}
+    rows = []
+    for trial in chosen:
+        seen = []
+        for run in (by_name[name] for name in trial.runs):
+            held = truths.get((run.build, trial.config))
+            try:
+                seen += [truth.detection(run, held)] if held else []
+            except ValueError as error:
+                lacking.append(str(error))
+        if there := [d for d in seen if d and not math.isnan(d.by_loss)]:
+            numbers = (_percent([getattr(d, name) for d in there]) for name in ("precision", "recall", "by_loss"))
+            rows.append([trial.dataset, trial.config, trial.method, *numbers, str(len(there))])
+    made = Known(detection=[Sheet("Noise detection", HEAD, rows, CAPTION, words=3)] if rows else [])
     for build in sorted({build for build, _ in truths}):
         _pictures(made, build, [t for (b, _), t in truths.items() if b == build])
     return made, lacking
@@ -69,21 +75,6 @@ def _pictures(made: Known, build: Path, some: Sequence[Truth]) -> None:
         made.galleries += [
             (f"{build.name}, {held.config}, noisy images from {o}", held.gallery(o)) for o in held.foreign
         ]
-
-
-def _detection(found: Sequence[runs.Run], detected: dict[str, Detection | None]) -> list[list[str]]:
-    groups: dict[tuple[str, str, str], list[Detection]] = {}
-    for run in found:
-        if (seen := detected.get(run.name)) is not None and not math.isnan(seen.by_loss):
-            groups.setdefault((run.dataset, run.config["config"], run.config["method"]), []).append(seen)
-    return [
-        [
-            *key,
-            *(_percent([getattr(d, name) for d in some]) for name in ("precision", "recall", "by_loss")),
-            str(len(some)),
-        ]
-        for key, some in sorted(groups.items())
-    ]
 
 
 def _percent(shares: Sequence[float]) -> str:

@@ -50,6 +50,7 @@ def beside(wanted: Published, tables: Mapping[str, Any], trials: Sequence[Trial]
         rows,
         f"Source: {table['source']}. Ours: `{wanted.metric}` of the best trial, in percent.",
         list(table.get("notes", [])),
+        words=2,
     )
 
 

@@ -27,6 +27,7 @@ class Sheet:
     caption: str = ""
     notes: list[str] = field(default_factory=list)
     strong: frozenset[tuple[int, int]] = frozenset()  # row and column of the highest
+    words: int = 1  # columns, from the left, that hold words
 
 
 def number(found: Spread | None) -> str:
@@ -52,7 +53,9 @@ def results(trials: Sequence[Trial], metric: str, planned: Collection[tuple[str,
         kind.configs[:] = sorted(set(kind.configs))
         kind.trials.extend(t for t in trials if (t.dataset, t.family) == (dataset, family))
         kind.planned.extend((c, m) for d, c, m in sorted(planned) if d == dataset and c in kind.configs)
-    return [_results(f"{NAMES[metric]}: {dataset}, {family}", kind, metric) for (dataset, family), kind in kinds.items()]
+    return [
+        _results(f"{NAMES[metric]}: {dataset}, {family}", kind, metric) for (dataset, family), kind in kinds.items()
+    ]
 
 
 class Kind(NamedTuple):
@@ -70,9 +73,7 @@ def _results(title: str, kind: Kind, metric: str) -> Sheet:
     cells = {method: [found.get((method, c)) for c in kind.configs] for method in sorted(names)}
     rows = []
     for method, some in cells.items():
-        words = [
-            _word(cell, (c, names[method]) in kind.planned) for c, cell in zip(kind.configs, some, strict=True)
-        ]
+        words = [_word(cell, (c, names[method]) in kind.planned) for c, cell in zip(kind.configs, some, strict=True)]
         rows.append([method, *words, *_over(some)])
     return Sheet(
         title,
@@ -131,7 +132,8 @@ def every_trial(trials: Sequence[Trial], chosen: Sequence[Trial], rule: str) -> 
         rows,
         f"The strong one of a method and config has the highest mean of `{rule}` on validation over its seeds; of "
         "equals the first here. Drop: best less last.",
-        strong=frozenset((i, 3) for i, t in enumerate(trials) if id(t) in picked),
+        strong=frozenset((i, 2) for i, t in enumerate(trials) if id(t) in picked),
+        words=4,
     )
 
 
@@ -152,7 +154,7 @@ def latex(sheet: Sheet) -> str:
     for i, j in sheet.strong:
         cells[i][j] = f"\\textbf{{{cells[i][j]}}}"
     lines = ["\\begin{table}", "\\centering", f"\\caption{{{_escaped(f'{sheet.title}. {sheet.caption}'.strip())}}}"]
-    lines += [f"\\begin{{tabular}}{{l{'r' * (len(sheet.head) - 1)}}}", "\\hline"]
+    lines += [f"\\begin{{tabular}}{{{'l' * sheet.words + 'r' * (len(sheet.head) - sheet.words)}}}", "\\hline"]
     lines += [" & ".join(map(_escaped, sheet.head)) + " \\\\", "\\hline"]
     lines += [" & ".join(row) + " \\\\" for row in cells]
     lines += ["\\hline", "\\end{tabular}", *(f"\\par {_escaped(note)}" for note in sheet.notes), "\\end{table}"]
