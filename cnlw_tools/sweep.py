@@ -186,7 +186,16 @@ def _cell(job: _Job) -> Outcome:
     """Train one cell, in this process."""
     devices.confine(job.gpu, job.threads)
     cell, place = job.cell, job.place
-    trainer = Trainer(
+    try:
+        return Outcome(cell, "done", _trainer(cell, place, job.threads).fit())
+    except Stopped as stopped:
+        return Outcome(cell, "stopped", {}, str(stopped))
+    except Exception as error:  # noqa: BLE001, whatever a method raises, the other cells go on
+        return Outcome(cell, "failed", {}, f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def _trainer(cell: Cell, place: Place, workers: int) -> Trainer:
+    return Trainer(
         place.builds / cell.build,
         cell.config,
         method=cell.method,
@@ -200,14 +209,8 @@ def _cell(job: _Job) -> Outcome:
         resume=True,
         root=place.root,
         cache=place.cache,
-        workers=job.threads or None,
+        workers=workers or None,
     )
-    try:
-        return Outcome(cell, "done", trainer.fit())
-    except Stopped as stopped:
-        return Outcome(cell, "stopped", {}, str(stopped))
-    except Exception as error:  # noqa: BLE001, whatever a method raises, the other cells go on
-        return Outcome(cell, "failed", {}, f"{type(error).__name__}: {error}".splitlines()[0])
 
 
 def _build(cells: Sequence[Cell], place: Place, tell: Tell) -> dict[str, str]:

@@ -19,7 +19,7 @@ def make_run(folder: Path, accuracies: list[float], **said) -> Path:
         "options": {},
         "net": "mlp1",
         "seed": 0,
-        "preset": {"epochs": len(accuracies), "lr": 0.1},
+        "preset": {"epochs": 3, "lr": 0.1},
         "versions": {"cnlw_tools": "0.1"},
         "command": ["cnlw", "train"],
     }
