@@ -75,7 +75,7 @@ def test_what_differs_around_a_method_is_an_option(tmp_path):
 
 def test_no_run_is_an_error(tmp_path):
     """It says how to make one."""
-    with pytest.raises(FileNotFoundError, match="no run here.*cnlw train"):
+    with pytest.raises(FileNotFoundError, match=r"no run here.*cnlw train"):
         runs.load(tmp_path)
 
 

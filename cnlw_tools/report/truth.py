@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b, sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -83,8 +84,7 @@ class Truth:
         return grid.sheet(self.config, self.build / "data", self.rows.filter(of), self.shards, self.classes)
 
 
-@dataclass(frozen=True, slots=True)
-class Detection:
+class Detection(NamedTuple):
     """How well a run told noisy examples by what it noted of its last epoch; nan where nothing can be said."""
 
     precision: float  # of those that weighed little

@@ -42,10 +42,8 @@ def run_maker() -> Callable[..., Path]:
     return make_run
 
 
-@pytest.fixture
-def study(tmp_path) -> Path:
-    """Runs of two methods, one with two trials, on two levels and two colours, with two seeds; one is not finished."""
-    folder = tmp_path / "runs"
+def make_study(folder: Path) -> Path:
+    """Write runs of two methods, one with two trials, on two levels of two colours, two seeds; one is not finished."""
     for noise, slope in (("blue", 0.5), ("red", 0.25)):
         for level in (0, 40):
             for seed in (0, 1):
@@ -58,3 +56,15 @@ def study(tmp_path) -> Path:
                     make_run(here / f"mixup_alpha-{alpha}_s{seed}", [top - 10, top, top + alpha], **common, **said)
     make_run(folder / "blue_40" / "vanilla_s2", [30.0], config="blue_40", seed=2, ended=False)
     return folder
+
+
+@pytest.fixture
+def study(tmp_path) -> Path:
+    """The folder of those runs."""
+    return make_study(tmp_path / "runs")
+
+
+@pytest.fixture(scope="module")
+def study_maker() -> Callable[[Path], Path]:
+    """Write those runs elsewhere."""
+    return make_study
