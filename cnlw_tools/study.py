@@ -177,30 +177,33 @@ def cells(study: Study, root: Path) -> list[Cell]:
 
 
 def _cells(study: Study, root: Path) -> Iterator[Cell]:
+    methods = [
+        (said["name"], {**said.get("options", {}), **tried})
+        for said in study.methods
+        for tried in _product(said.get("grid", {}))
+    ]
+    around = list(product(methods, study.nets or (None,), _product(study.grid), study.seeds))
     for recipe in (recipe for said in study.configs for recipe in _recipes(study, said, root)):
-        for level, method, net, grid, seed in product(
-            levels(recipe), study.methods, study.nets or (None,), _product(study.grid), study.seeds
-        ):
+        for level, ((method, options), net, grid, seed) in product(levels(recipe), around):
             config = config_name(recipe, level)
-            one = recipe if level is None else replace(recipe, levels=(level,))
-            for tried in _product(method.get("grid", {})):
-                options = {**method.get("options", {}), **tried}
-                said = [f"{k}-{v}" for k, v in sorted(options.items())] + ([net] if net else [])
-                said += [f"{k}-{v}" for k, v in sorted(grid.items())]
-                run = re.sub(r"[^A-Za-z0-9_.-]+", "-", "_".join([method["name"], *said, f"s{seed}"]))
-                yield Cell(
-                    build=study.build or study.dataset,
-                    recipe=one,
-                    level=level,
-                    config=config,
-                    method=method["name"],
-                    options=options,
-                    net=net,
-                    seed=seed,
-                    preset=study.preset or study.dataset,
-                    changes={**study.changes, **grid},
-                    name=f"{config}/{run}",
-                )
+            shown = [*_shown(options), *([net] if net else []), *_shown(grid), f"s{seed}"]
+            yield Cell(
+                build=study.build or study.dataset,
+                recipe=recipe if level is None else replace(recipe, levels=(level,)),
+                level=level,
+                config=config,
+                method=method,
+                options=options,
+                net=net,
+                seed=seed,
+                preset=study.preset or study.dataset,
+                changes={**study.changes, **grid},
+                name=f"{config}/" + re.sub(r"[^A-Za-z0-9_.-]+", "-", "_".join([method, *shown])),
+            )
+
+
+def _shown(said: Table) -> list[str]:
+    return [f"{k}-{v}" for k, v in sorted(said.items())]
 
 
 def _recipes(study: Study, said: Table, root: Path) -> Iterator[Recipe]:

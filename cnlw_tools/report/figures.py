@@ -4,6 +4,7 @@ import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -14,7 +15,7 @@ from cnlw_tools.report.trials import Trial, mean_curve
 
 OKABE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")  # Okabe and Ito
 MARKS = "osD^vPX*"
-STYLE = {
+STYLE: Any = {
     "font.size": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -23,6 +24,10 @@ STYLE = {
     "legend.frameon": False,
     "legend.fontsize": 9,
     "lines.linewidth": 1.8,
+    "figure.subplot.left": 0.14,
+    "figure.subplot.right": 0.97,
+    "figure.subplot.bottom": 0.14,
+    "figure.subplot.top": 0.91,
     "svg.fonttype": "path",
     "svg.hashsalt": "cnlw",
 }
@@ -123,8 +128,8 @@ def _lines(some: Sequence[Trial], metric: str, place: Callable[[Trial], float | 
 
 def _panels(x: str, y: str, drawers: Mapping[str, Callable[[Axes], None]]) -> list[Picture]:
     """Return panels of one size and one scale; the same data give the same bytes."""
-    figures = {title: Figure(figsize=(5, 3.6), layout="constrained") for title in drawers}
     with mpl.rc_context(STYLE):
+        figures = {title: Figure(figsize=(5, 3.6)) for title in drawers}
         for title, draw in drawers.items():
             axes = figures[title].add_subplot()
             draw(axes)

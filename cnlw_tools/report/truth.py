@@ -124,8 +124,8 @@ def detection(run: Run, truth: Truth) -> Detection | None:
     if run.config["data"]["train"] != truth.digest:
         raise ValueError(f"{run.name}: {truth.build} is not what it learned from any more: the truth is not joined")
     last = pq.read_table(noted[-1], partitioning=None)
-    columns = (last[name].to_numpy().astype(np.float64) for name in ("loss", "weight"))
-    return detect(*columns, truth.noisy[last["row"].to_numpy()])
+    loss, weight = (last[name].to_numpy().astype(np.float64) for name in ("loss", "weight"))
+    return detect(loss, weight, truth.noisy[last["row"].to_numpy()])
 
 
 def detect(loss: Floats, weight: Floats, noisy: NDArray[np.bool_]) -> Detection:
