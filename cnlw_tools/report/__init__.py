@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from cnlw_tools import files, runs, tables
+from cnlw_tools.build import DRAWN
+from cnlw_tools.recipe import split_name
 from cnlw_tools.report import figures, page, published, sheets
+from cnlw_tools.report.figures import Place
 from cnlw_tools.report.known import known
 from cnlw_tools.report.sheets import Sheet
-from cnlw_tools.report.trials import Trial, best, curves, trials
+from cnlw_tools.report.trials import Trial, best, curves, shown, trials
 from cnlw_tools.runs import Run
 from cnlw_tools.study import Published
 
@@ -37,14 +40,34 @@ class Said:
         """Dataset, config and method of every cell."""
         return {(cell["build"], cell["config"], cell["method"]) for cell in self.cells}
 
-    def place(self, trial: Trial) -> float | None:
-        """Return the number of a trial that curves go over; none if it has none."""
+    def place(self, trial: Trial) -> Place | None:
+        """Return where a trial stands in the figures; none if it has not the number that they go over.
+
+        Panels are kinds of noise; lines are methods, with what else differs between the configs.
+        """
         if self.over == "level":
-            return trial.level
-        noise: dict[str, Any] = next((c["recipe"] for c in self.cells if c["config"] == trial.config), {"options": {}})
-        facts = {**noise, **noise["options"], **{k.removeprefix("preset."): v for k, v in trial.options.items()}}
-        value = facts.get(self.over)
-        return float(value) if isinstance(value, int | float) else None
+            return None if trial.level is None else Place(_kind(trial), trial.method, trial.level)
+        facts = self._facts(trial.config)
+        bare = {k.removeprefix("preset."): v for k, v in trial.options.items()}
+        x = {**facts, **bare}.get(self.over)
+        if isinstance(x, bool) or not isinstance(x, int | float):
+            return None
+        others = [self._facts(cell["config"]) for cell in self.cells]
+        varied = {k: v for k, v in facts.items() if any(other.get(k) != v for other in others)}
+        beside = {k: v for k, v in {**trial.apart, **varied}.items() if k not in (self.over, "noise")}
+        return Place(f"{trial.dataset}, {facts['noise']}", f"{trial.name} {shown(beside)}".strip(), float(x))
+
+    def _facts(self, config: str) -> dict[str, Any]:
+        """Return what is said of a config: its level, options and choices."""
+        cell = next((cell for cell in self.cells if cell["config"] == config), None)
+        if cell is None:
+            return {"noise": split_name(config)[0]}
+        said = {k: v for k, v in cell["recipe"].items() if k in DRAWN and k not in ("dataset", "options")}
+        return {"level": split_name(config)[1], **said, **cell["recipe"]["options"]}
+
+
+def _kind(trial: Trial) -> str:
+    return f"{trial.dataset}, {trial.family}"
 
 
 def write(folder: Path, out: Path, root: Path, rule: str = "last", apart: Sequence[str] = ()) -> list[str]:
@@ -68,7 +91,7 @@ def write(folder: Path, out: Path, root: Path, rule: str = "last", apart: Sequen
     held, lacking = known(found, chosen)
     ours = [s for metric in sheets.NAMES for s in sheets.results(chosen, metric, said.planned())]
     theirs = [published.beside(entry, published.load(root), chosen) for entry in said.published]
-    shown = [*ours, *theirs, *held.detection, sheets.every_trial(every, chosen, rule)]
+    everything = [*ours, *theirs, *held.detection, sheets.every_trial(every, chosen, rule)]
     path = curves(table)
     drawn = {
         f"Accuracy ({rule}) over {said.over}": figures.over(chosen, rule, said.over, said.place),
@@ -77,9 +100,11 @@ def write(folder: Path, out: Path, root: Path, rule: str = "last", apart: Sequen
         "Training": figures.learning(chosen, path),
     }
     tables.write(table, out / "runs.parquet")
-    _text(out / "tables.md", "\n".join(map(sheets.markdown, shown)))
-    _text(out / "tables.tex", "\n".join(map(sheets.latex, shown)))
-    _text(out / "index.html", page.html(_about(found, said), ours, theirs, drawn, held, shown[-1], provenance(found)))
+    _text(out / "tables.md", "\n".join(map(sheets.markdown, everything)))
+    _text(out / "tables.tex", "\n".join(map(sheets.latex, everything)))
+    _text(
+        out / "index.html", page.html(_about(found, said), ours, theirs, drawn, held, everything[-1], provenance(found))
+    )
     return lacking
 
 

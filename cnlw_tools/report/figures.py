@@ -4,13 +4,13 @@ import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cnlw_tools.report.spread import spread
+from cnlw_tools.report.spread import Spread, spread
 from cnlw_tools.report.trials import Trial, mean_curve
 
 OKABE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")  # Okabe and Ito
@@ -33,6 +33,7 @@ STYLE: Any = {
 }
 TOP1 = "top-1, %"
 Curves = Mapping[str, list[float]]
+Point = tuple[float, Spread]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +44,26 @@ class Picture:
     svg: str
 
 
-def over(trials: Sequence[Trial], metric: str, key: str, place: Callable[[Trial], float | None]) -> list[Picture]:
-    """Draw a metric over a number of each trial, a line a method, a panel a kind of noise; bars: 95 % t-intervals."""
-    panels: dict[str, list[Trial]] = {}
+class Place(NamedTuple):
+    """Where a trial stands in a figure."""
+
+    panel: str
+    line: str
+    x: float
+
+
+def over(trials: Sequence[Trial], metric: str, key: str, place: Callable[[Trial], Place | None]) -> list[Picture]:
+    """Draw a metric over a number of each trial; bars: 95 % t-intervals. One that stands nowhere is left out."""
+    panels: dict[str, dict[str, list[Point]]] = {}
     for trial in trials:
-        if place(trial) is not None:
-            panels.setdefault(f"{trial.dataset}, {trial.family if key == 'level' else key}", []).append(trial)
+        if at := place(trial):
+            panels.setdefault(at.panel, {}).setdefault(at.line, []).append((at.x, trial.came_to[metric]))
+    found = {
+        title: lines for title, lines in panels.items() if len({x for some in lines.values() for x, _ in some}) > 1
+    }
     said = "drop, points" if metric == "drop" else TOP1
-    found = {title: some for title, some in panels.items() if len({place(t) for t in some}) > 1}
     return _panels(
-        "level, %" if key == "level" else key, said, {t: _lines(some, metric, place) for t, some in found.items()}
+        "level, %" if key == "level" else key, said, {title: _lines(lines) for title, lines in found.items()}
     )
 
 
@@ -107,20 +118,20 @@ def _belts(some: Mapping[str, list[list[float]]]) -> Callable[[Axes], None]:
     return draw
 
 
-def _lines(some: Sequence[Trial], metric: str, place: Callable[[Trial], float | None]) -> Callable[[Axes], None]:
+def _lines(lines: Mapping[str, list[Point]]) -> Callable[[Axes], None]:
     def draw(axes: Axes) -> None:
-        for i, method in enumerate(sorted({t.method for t in some})):
-            of = sorted((place(t) or 0.0, t.came_to[metric]) for t in some if t.method == method)
-            bars = [0.0 if math.isnan(p.half) else p.half for _, p in of]
+        for i, (name, points) in enumerate(sorted(lines.items())):
+            points.sort()
+            bars = [0.0 if math.isnan(p.half) else p.half for _, p in points]
             axes.errorbar(
-                [x for x, _ in of],
-                [p.mean for _, p in of],
+                [x for x, _ in points],
+                [p.mean for _, p in points],
                 yerr=bars if any(bars) else None,
                 color=OKABE[i % len(OKABE)],
                 marker=MARKS[i % len(MARKS)],
                 markersize=5,
                 capsize=3,
-                label=method,
+                label=name,
             )
 
     return draw

@@ -28,6 +28,7 @@ class Trial:
     config: str
     name: str  # of the method
     method: str  # the name, and the options that are apart
+    apart: Mapping[str, Any]  # those
     options: Mapping[str, Any]  # all of them
     runs: tuple[str, ...]
     came_to: Mapping[str, Spread]  # by metric, over seeds; empty where no run has ended
@@ -100,7 +101,8 @@ def _trial(
 ) -> Trial:
     dataset, config, method, text = key
     options: dict[str, Any] = json.loads(text)
-    own = {k: v for k, v in options.items() if k.removeprefix("preset.") in apart}
+    bare = {k.removeprefix("preset."): v for k, v in options.items()}
+    own = {k: v for k, v in bare.items() if k in apart}
     by_metric = {m: [values[run, m] for run in names if (run, m) in values] for m in CAME_TO}
     came_to = {metric: spread(some) for metric, some in by_metric.items() if some}
-    return Trial(dataset, config, method, f"{method} {shown(own)}".strip(), options, tuple(names), came_to)
+    return Trial(dataset, config, method, f"{method} {shown(own)}".strip(), own, options, tuple(names), came_to)

@@ -15,8 +15,9 @@ def chosen(folder):
 
 
 def level(trial):
-    """Where a trial stands."""
-    return trial.level
+    """Where a trial stands; nowhere without a level."""
+    at = figures.Place(f"{trial.dataset}, {trial.family}", trial.method, trial.level)
+    return None if trial.level is None else at
 
 
 def test_there_is_a_panel_a_kind_of_noise_and_the_same_again_is_the_same(study):

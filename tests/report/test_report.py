@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cnlw_tools import files, tables
+from cnlw_tools import files, runs, tables
 from cnlw_tools.cli import main
-from cnlw_tools.report import write
+from cnlw_tools.report import Said, study, write
+from cnlw_tools.report.trials import trials
 
 BROWSERS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome")
 LOOK = """<script>addEventListener("load", () => {
@@ -26,7 +27,7 @@ LOOK = """<script>addEventListener("load", () => {
 def page(tmp_path_factory, study_maker) -> Path:
     """The page of a study of which a method was not run, beside a published table."""
     folder = tmp_path_factory.mktemp("report")
-    study = study_maker(folder / "runs")
+    made = study_maker(folder / "runs")
     held = {"table": "ncr_mini_imagenet_blue", "columns": {"40": "blue_40"}, "rows": {"Standard": "vanilla"}}
     cells = [
         {"build": "toy", "config": f"blue_{level}", "method": method, "recipe": {"options": {}}}
@@ -34,8 +35,8 @@ def page(tmp_path_factory, study_maker) -> Path:
         for method in ("vanilla", "mixup", "bootstrap")
     ]
     said = {"over": "level", "apart": [], "published": [held]}
-    (study / "study.json").write_text(json.dumps({"name": "toy", "scale": "", "study": said, "cells": cells}))
-    lacking = write(study, folder / "out", files.root())
+    (made / "study.json").write_text(json.dumps({"name": "toy", "scale": "", "study": said, "cells": cells}))
+    lacking = write(made, folder / "out", files.root())
     assert [line.split(":")[0] for line in lacking] == ["blue_00", "blue_40", "red_00", "red_40"]
     return folder / "out" / "index.html"
 
@@ -81,18 +82,37 @@ def test_what_is_written(page):
 def test_curves_go_over_what_the_study_says(tmp_path, run_maker):
     """An option of the noise, here."""
     cells = []
-    for level in (20, 40):
-        run_maker(tmp_path / f"{level}", [50.0], config=f"blue_{level}", method="mixup", options={"alpha": 8})
-        recipe = {"options": {"delta": level / 9}}
-        cells.append({"build": "toy", "config": f"blue_{level}", "method": "mixup", "recipe": recipe})
+    for level, order in ((20, "random"), (40, "random"), (40, "reverse")):
+        name = f"blue_{level}_{order}"
+        run_maker(tmp_path / name, [50.0], config=name, method="mixup", options={"alpha": 8, "per": "batch"})
+        recipe = {"noise": "blue", "options": {"delta": level / 9, "order": order}}
+        cells.append({"build": "toy", "config": name, "method": "mixup", "recipe": recipe})
     said = {"over": "delta", "apart": ["alpha"], "published": []}
     (tmp_path / "study.json").write_text(json.dumps({"name": "toy", "scale": "", "study": said, "cells": cells}))
-    write(tmp_path, tmp_path / "out", files.root())
-    text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    held = study(tmp_path)
+    places = [held.place(trial) for trial in trials(runs.table(runs.load(tmp_path)), ["alpha", "delta"])]
 
-    assert "Accuracy (last) over delta" in text
-    assert 'alt="toy, delta"' in text
-    assert "mixup alpha=8" in text
+    assert write(tmp_path, tmp_path / "out", files.root())
+    assert "Accuracy (last) over delta" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert [(at.panel, at.line) for at in places] == [
+        ("toy, blue", "mixup alpha=8 level=20 order=random"),
+        ("toy, blue", "mixup alpha=8 level=40 order=random"),
+        ("toy, blue", "mixup alpha=8 level=40 order=reverse"),
+    ]
+    assert [at.x for at in places] == [20 / 9, 40 / 9, 40 / 9]
+
+
+def test_curves_go_over_keys_of_the_preset(tmp_path, run_maker):
+    """A trial each, as if it were apart; words and flags are nowhere."""
+    for size in (32, 64):
+        run_maker(tmp_path / f"{size}", [50.0], preset={"batch_size": size, "optimiser": f"o{size}"})
+    found = trials(runs.table(runs.load(tmp_path)), ["batch_size"])
+
+    assert [Said(over="batch_size").place(trial) for trial in found] == [
+        ("toy, blue", "vanilla", 32),
+        ("toy, blue", "vanilla", 64),
+    ]
+    assert Said(over="optimiser").place(found[0]) is None
 
 
 def test_the_command_says_where_the_page_is(page, tmp_path):
@@ -113,18 +133,19 @@ def test_a_folder_without_runs_is_an_error_in_a_line(tmp_path):
     assert "no run here" in done.output
 
 
-def test_a_damaged_study_is_named(study, tmp_path):
+def test_a_damaged_study_is_named(tmp_path, run_maker):
     """With the remedy."""
-    (study / "study.json").write_text("{}")
+    run_maker(tmp_path / "a", [50.0])
+    (tmp_path / "study.json").write_text("{}")
 
     with pytest.raises(ValueError, match=r"study\.json: not what `cnlw sweep` writes.*run the sweep again"):
-        write(study, tmp_path / "out", files.root())
+        write(tmp_path, tmp_path / "out", files.root())
 
 
-def test_without_matplotlib_it_says_what_to_install(study):
+def test_without_matplotlib_it_says_what_to_install(tmp_path):
     """No traceback where the extra was left out."""
     code = "import sys; sys.modules['matplotlib'] = None; from cnlw_tools.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", code, "report", study], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code, "report", tmp_path], capture_output=True, text=True)
 
     assert done.returncode == 1
     assert "pip install 'cnlw-tools[report]'" in done.stderr
