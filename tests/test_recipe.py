@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cnlw_tools.recipe import BENCHMARK, Recipe, config_name, load, make, option, read
+from cnlw_tools.recipe import BENCHMARK, Recipe, config_name, load, make, option, read, split_name
 
 GOOD = {"dataset": "toy", "noise": "red"}
 

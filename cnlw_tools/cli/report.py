@@ -21,9 +21,9 @@ from cnlw_tools.cli.options import ROOT, folder
 @ROOT
 def report(runs: Path, out: Path | None, rule: str, apart: tuple[str, ...], root: Path | None) -> None:
     """Write tables, figures and a web page, index.html, of all runs below a folder."""
-    from cnlw_tools import report as reports
+    from cnlw_tools.report.write import write
 
     where = out or runs / "report"
-    for lacking in reports.write(runs, where, folder(root), rule, apart):
+    for lacking in write(runs, where, folder(root), rule, apart):
         click.echo(f"note: {lacking}", err=True)
     click.echo(where / "index.html")

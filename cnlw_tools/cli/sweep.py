@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 @click.argument("recipe")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs.  [default: runs/NAME, or NAME_SCALE]")
 @click.option("--scale", default="", help="Of the study's: small fits a laptop, paper is what the paper did.")
-@click.option("--builds", type=click.Path(path_type=Path), default=Path("builds"), show_default=True)
+@click.option(
+    "--builds", type=click.Path(path_type=Path), default=Path("builds"), show_default=True, help="Where builds lie."
+)
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where your copy of the images lies.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda or auto.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Cells at once.")

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from cnlw_tools import files, runs, tables
 from cnlw_tools.cli import main
-from cnlw_tools.report import Said, study, write
 from cnlw_tools.report.trials import trials
+from cnlw_tools.report.write import Said, study, write
 
 BROWSERS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome")
 LOOK = """<script>addEventListener("load", () => {
