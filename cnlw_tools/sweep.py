@@ -18,8 +18,9 @@ from typing import Any
 
 from cnlw_tools import engine, files, record
 from cnlw_tools.build import build
+from cnlw_tools.cells import Cell
 from cnlw_tools.record import is_build
-from cnlw_tools.study import Cell, Study
+from cnlw_tools.study import Study
 from cnlw_tools.trainer import Stopped, Trainer, preset
 from cnlw_tools.trainer import device as devices
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from cnlw_tools import sweep
-from cnlw_tools.study import cells, make
+from cnlw_tools.cells import cells
+from cnlw_tools.study import make
 from cnlw_tools.sweep import Place, part, remaining, result, run
 
 PRESET = 'net = "mlp1"\nepochs = 1\nbatch_size = 40\nlr = 0.01\nsize = 8\n'

@@ -8,7 +8,7 @@ import click
 from cnlw_tools.cli.options import ROOT, STOPPED, folder
 
 if TYPE_CHECKING:
-    from cnlw_tools.study import Cell
+    from cnlw_tools.cells import Cell
     from cnlw_tools.sweep import Outcome, Place
 
 
@@ -43,13 +43,14 @@ def sweep(
     """
     from cnlw_tools import study as studies
     from cnlw_tools import sweep as sweeps
+    from cnlw_tools.cells import cells as product
     from cnlw_tools.cli.progress import Bars
 
     path = studies.find(recipe, folder(root))
     chosen = studies.load(path, scale)
     where = out or Path("runs") / "_".join(filter(None, [path.stem, scale]))
     place = sweeps.Place(where, builds, folder(root), data_dir, device)
-    every = studies.cells(chosen, folder(root))
+    every = product(chosen, folder(root))
     cells = sweeps.part(every, share)
     if dry_run:
         return _dry(cells, place, jobs)
