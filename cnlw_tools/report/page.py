@@ -20,7 +20,7 @@ def html(
     drawn: Mapping[str, Sequence[Picture]],
     known: Known,
     trials: Sheet,
-    provenance: Sheet,
+    provenance: Sequence[Sheet],
 ) -> str:
     """Return the page."""
     around = Environment(

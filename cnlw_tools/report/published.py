@@ -48,7 +48,7 @@ def beside(wanted: Published, tables: Mapping[str, Any], trials: Sequence[Trial]
         f"{wanted.table.replace('_', ' ')}: {table['caption']}",
         ["Row", "Column", "Published", "Ours", "Difference"],
         rows,
-        f"Source: {table['source']}. Ours: `{wanted.metric}` of the best trial, in percent.",
+        f"Source: {table['source']}. Ours: {wanted.metric} of the best trial, in percent.",
         list(table.get("notes", [])),
         words=2,
     )

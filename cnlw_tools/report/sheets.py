@@ -130,7 +130,7 @@ def every_trial(trials: Sequence[Trial], chosen: Sequence[Trial], rule: str) -> 
         "All trials",
         ["Dataset", "Config", "Method", "Options", "Last", "Best", "Mean of ten", "Drop"],
         rows,
-        f"The strong one of a method and config has the highest mean of `{rule}` on validation over its seeds; of "
+        f'The strong one of a method and config has the highest mean of "{rule}" on validation over its seeds; of '
         "equals the first here. Drop: best less last.",
         strong=frozenset((i, 2) for i, t in enumerate(trials) if id(t) in picked),
         words=4,

@@ -6,6 +6,7 @@ DIR/runs.parquet   every number (tables.RUNS)
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,19 +127,25 @@ def study(folder: Path) -> Said:
         raise ValueError(f"{path}: not what `cnlw sweep` writes ({error!r}): run the sweep again") from error
 
 
-def provenance(found: Sequence[Run]) -> Sheet:
-    """Return what each run came from: data, versions, command."""
-    rows = [
-        [
-            run.name,
-            f"{len(run.history)} epochs" + ("" if run.result else ", not ended"),
-            " ".join(f"{split} {digest[:12]}" for split, digest in run.config["data"].items()),
-            " ".join(f"{name} {version}" for name, version in run.config["versions"].items()),
-            " ".join(run.config["command"]),
-        ]
-        for run in found
+def provenance(found: Sequence[Run]) -> list[Sheet]:
+    """Return what the runs came from: data, versions and commands, each said once; and which have not ended."""
+    data = {(r.dataset, r.config["config"], split, digest) for r in found for split, digest in r.config["data"].items()}
+    made = Counter((_versions(run), " ".join(run.config["command"])) for run in found)
+    open_ = [[run.name, f"{len(run.history)} epochs"] for run in found if run.result is None]
+    sheets = [
+        Sheet("Data", ["Dataset", "Config", "Split", "Digest"], [list(row) for row in sorted(data)], DIGEST, words=4),
+        Sheet(
+            "Made by", ["Command", "Versions", "Runs"], [[c, v, str(n)] for (v, c), n in sorted(made.items())], words=2
+        ),
     ]
-    return Sheet("Runs", ["Run", "Length", "Digests of the data", "Versions", "Command"], rows, words=5)
+    return [*sheets, *([Sheet("Not ended", ["Run", "Length"], open_)] if open_ else [])]
+
+
+DIGEST = "sha256 of the images and given labels of a split, whatever their order."
+
+
+def _versions(run: Run) -> str:
+    return " ".join(f"{name} {version}" for name, version in run.config["versions"].items())
 
 
 def _about(found: Sequence[Run], said: Said) -> str:
