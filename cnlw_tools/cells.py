@@ -1,4 +1,4 @@
-"""The cells of a study: the runs that it asks for.
+"""The cells of a study: the runs that it asks for, and the builds that they need.
 
     cells = configs x methods x their option grids x nets x grid of preset changes x seeds
 
@@ -6,16 +6,20 @@ A cell is called by what it is, so a study that grows keeps the cells it has.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from cnlw_tools import engine
 from cnlw_tools import recipe as recipes
+from cnlw_tools.build import build
 from cnlw_tools.build import config as config_name
 from cnlw_tools.plan import levels
 from cnlw_tools.recipe import Recipe
+from cnlw_tools.record import is_build, load
+from cnlw_tools.shards import Tell
 from cnlw_tools.study import CHECKS, Study, Table, is_grid
 
 
@@ -99,3 +103,30 @@ def _recipes(study: Study, said: Table, root: Path) -> Iterator[Recipe]:
 def _product(grid: Table) -> list[dict[str, Any]]:
     """Return every choice of one value a key."""
     return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+
+
+def built(some: Sequence[Cell], builds: Path, root: Path, data_dir: Path | None, tell: Tell) -> dict[str, str]:
+    """Build the configs that are missing; return those that could not be, and why."""
+    groups: dict[str, dict[str, Cell]] = {}
+    for cell in some:
+        if not (is_build(builds / cell.build) and cell.config in load(builds / cell.build).configs):
+            kind = repr((cell.build, replace(cell.recipe, levels=())))
+            groups.setdefault(kind, {})[cell.config] = cell
+    broken: dict[str, str] = {}
+    for group in groups.values():
+        broken |= _levels(list(group.values()), builds, root, data_dir, tell)
+    return broken
+
+
+def _levels(some: Sequence[Cell], builds: Path, root: Path, data_dir: Path | None, tell: Tell) -> dict[str, str]:
+    """Build configs that differ in the level alone: together, or each alone where one of them cannot be had."""
+    levels = tuple(cell.level for cell in some if cell.level is not None)
+    recipe = replace(some[0].recipe, levels=levels) if levels else some[0].recipe
+    try:
+        build(recipe, root, data_dir, builds / some[0].build, engine.cores(), tell)
+    except (ValueError, LookupError, OSError) as error:
+        if len(some) == 1:
+            return {some[0].config: f"its build failed: {error}"}
+        alone = [_levels([cell], builds, root, data_dir, tell) for cell in some]
+        return {config: why for broken in alone for config, why in broken.items()}
+    return {}

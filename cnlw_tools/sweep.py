@@ -16,10 +16,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from cnlw_tools import engine, files, record
-from cnlw_tools.build import build
-from cnlw_tools.cells import Cell
-from cnlw_tools.record import is_build
+from cnlw_tools import engine, files
+from cnlw_tools.cells import Cell, built
 from cnlw_tools.study import Study
 from cnlw_tools.trainer import Stopped, Trainer, preset
 from cnlw_tools.trainer import device as devices
@@ -136,7 +134,7 @@ def run(cells: Sequence[Cell], place: Place, jobs: int = 1, tell: Tell = lambda 
             todo.append(cell)
         else:
             yield Outcome(cell, "skipped", found)
-    broken = _build(todo, place, tell)
+    broken = built(todo, place.builds, place.root or files.root(), place.data_dir, tell)
     yield from (Outcome(cell, "failed", {}, broken[cell.config]) for cell in todo if cell.config in broken)
     yield from _train([cell for cell in todo if cell.config not in broken], place, jobs)
 
@@ -212,20 +210,6 @@ def _trainer(cell: Cell, place: Place, workers: int) -> Trainer:
         cache=place.cache,
         workers=workers or None,
     )
-
-
-def _build(cells: Sequence[Cell], place: Place, tell: Tell) -> dict[str, str]:
-    """Build the configs that are missing; return those that could not be, and why."""
-    broken = {}
-    for cell in {cell.config: cell for cell in cells}.values():
-        folder = place.builds / cell.build
-        if is_build(folder) and cell.config in record.load(folder).configs:
-            continue
-        try:
-            build(cell.recipe, place.root or files.root(), place.data_dir, folder, engine.cores(), tell)
-        except (ValueError, LookupError, OSError) as error:
-            broken[cell.config] = f"its build failed: {error}"
-    return broken
 
 
 def _wanted(cell: Cell, place: Place) -> dict[str, Any]:

@@ -1,8 +1,14 @@
 """The cells of a study."""
 
+import pytest
+
 from cnlw_tools import files, recipe
 from cnlw_tools.cells import cells
-from cnlw_tools.study import make
+from cnlw_tools.methods import METHODS
+from cnlw_tools.noise import NOISE
+from cnlw_tools.study import FOLDER, load, make, scales
+from cnlw_tools.trainer import preset
+from cnlw_tools.trainer.nets import NETS
 
 RAW = {
     "dataset": "shapes",
@@ -60,3 +66,17 @@ def test_options_of_noise_have_grids_too():
     said = {"noise": "symmetric", "levels": [40], "grid": {"include_self": [True, False]}}
 
     assert {cell.config for cell in listed(configs=[said])} == {"symmetric_40_self", "symmetric_40"}
+
+
+@pytest.mark.parametrize("path", sorted((files.root() / FOLDER).glob("*.toml")), ids=lambda path: path.stem)
+def test_studies_of_the_package_name_what_there_is(path):
+    """Methods, networks, presets and their keys, and recipes of every config."""
+    for scale in scales(path) or [""]:
+        study = load(path, scale)
+        lacking = {said["noise"] for said in study.configs} - set(NOISE)
+        if lacking:
+            pytest.skip(f"there is no noise {', '.join(sorted(lacking))}")
+        for cell in cells(study, files.root()):
+            how = preset.changed(preset.load(cell.preset, files.root()), cell.changes)
+            assert {cell.method} <= set(METHODS)
+            assert {cell.net or how.net} <= set(NETS)

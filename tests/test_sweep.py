@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from cnlw_tools import sweep
+from cnlw_tools import record, sweep
 from cnlw_tools.cells import cells
 from cnlw_tools.study import make
-from cnlw_tools.sweep import Place, part, remaining, result, run
+from cnlw_tools.sweep import Outcome, Place, part, remaining, result, run
 
 PRESET = 'net = "mlp1"\nepochs = 1\nbatch_size = 40\nlr = 0.01\nsize = 8\n'
 STUDY = {
@@ -93,16 +93,18 @@ def test_whatever_a_cell_raises_is_an_outcome(swept, monkeypatch):
     assert (outcome.state, outcome.why) == ("failed", "ZeroDivisionError: division by zero")
 
 
-def test_a_build_that_fails_fails_its_cells_alone(swept, tmp_path):
-    """Wrong web images are too few; the finished cell of the other config is skipped as ever."""
+def test_a_build_that_fails_fails_its_cells_alone(swept, tmp_path, monkeypatch):
+    """80 % cannot be had; another level of the same noise is built, and trained on."""
     place, _, _ = swept
-    study = make(STUDY | {"configs": [*STUDY["configs"], {"noise": "red", "levels": [80], "size": 8}]}, "test")
-    found = [c for c in cells(study, place.root) if c.method == "vanilla"]
-    states = {o.cell.config: (o.state, o.why) for o in run(found, place)}
+    place = replace(place, builds=tmp_path / "builds", out=tmp_path / "runs")
+    red = {"noise": "red", "levels": [5, 80], "size": 8, "options": {"top": 5}}
+    found = cells(make(STUDY | {"configs": [red], "methods": [{"name": "vanilla"}]}, "test"), place.root)
+    monkeypatch.setattr(sweep, "_train", lambda cells, place, jobs: [Outcome(cell, "done", {}) for cell in cells])
+    outcomes = {o.cell.level: o for o in run(found, place)}
 
-    assert states["blue_40"] == ("skipped", "")
-    assert states["red_80"][0] == "failed"
-    assert states["red_80"][1].startswith("its build failed: level 80: class")
+    assert (outcomes[5].state, outcomes[80].state) == ("done", "failed")
+    assert outcomes[80].why.startswith("its build failed: level 80 ")
+    assert list(record.load(tmp_path / "builds" / "shapes").configs) == [found[0].config]
 
 
 def test_a_process_that_dies_is_a_failed_cell(swept, monkeypatch, tmp_path):

@@ -5,7 +5,8 @@ import pytest
 from cnlw_tools import files, runs
 from cnlw_tools.report.published import beside, load
 from cnlw_tools.report.trials import best, trials
-from cnlw_tools.study import Published
+from cnlw_tools.study import FOLDER, Published, scales
+from cnlw_tools.study import load as load_study
 
 TABLES = {
     "table1": {
@@ -74,3 +75,11 @@ def test_the_tables_of_the_papers_come_with_the_package():
 
     assert found["jiang_table2"]["rows"][0]["cells"]["mini/scratch/red"]["value"] == 64.9
     assert all(table["source"] and table["rows"] is not None for table in found.values())
+
+
+@pytest.mark.parametrize("path", sorted((files.root() / FOLDER).glob("*.toml")), ids=lambda path: path.stem)
+def test_studies_of_the_package_name_rows_and_columns_that_there_are(path):
+    """At every scale."""
+    for scale in scales(path) or [""]:
+        for entry in load_study(path, scale).published:
+            assert {row[3] for row in beside(entry, load(files.root()), []).rows} == {"not run"}
