@@ -23,17 +23,18 @@ from cnlw_tools.recipe import BENCHMARK, HIGHEST, Recipe
 from cnlw_tools.slots import choose, deal
 
 
-def levels(recipe: Recipe, dataset: Dataset) -> tuple[int | None, ...]:
+def levels(recipe: Recipe, dataset: Dataset | None = None) -> tuple[int | None, ...]:
     """Return the levels that a recipe asks for; (None,) of noise that has none.
 
-    Of published splits, "all" are the ones that there are.
+    Of published splits, "all" are the ones that the dataset has, where it is given.
 
     Raises:
         LookupError: unknown noise
         ValueError: levels for noise that has none
     """
     if pick(NOISE, recipe.noise, "noise").levelled:
-        return official.levels(recipe, dataset) if recipe.splits == "official" else recipe.levels
+        published = recipe.splits == "official" and dataset is not None
+        return official.levels(recipe, dataset) if published else recipe.levels
     if recipe.levels != BENCHMARK:
         asked = ", ".join(map(str, recipe.levels))
         raise ValueError(f"{recipe.noise} noise has no level, its options say how much: leave out level {asked}")

@@ -161,6 +161,12 @@ def config_name(
     return "_".join(parts)
 
 
+def split_name(config: str) -> tuple[str, int | None]:
+    """Part a config's name into the rest of it and its level: ``blue_40_probe10`` is ``blue_probe10`` at 40."""
+    found = re.fullmatch(r"(.+?)_(\d\d)(_.*)?", config)
+    return (found[1] + (found[3] or ""), int(found[2])) if found else (config, None)
+
+
 def dump(said: Mapping[str, Any]) -> str:
     """Return the recipe as TOML, a key a line; a table within comes last."""
     plain = [f"{k} = {json.dumps(v)}" for k, v in said.items() if v is not None and not isinstance(v, Mapping)]

@@ -8,7 +8,7 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
-from cnlw_tools.recipe import BENCHMARK, Recipe, config_name, dump, load, make, option, read
+from cnlw_tools.recipe import BENCHMARK, Recipe, config_name, dump, load, make, option, read, split_name
 
 GOOD = {"dataset": "toy", "noise": "red"}
 
@@ -221,3 +221,18 @@ def test_byte_order_mark(tmp_path):
     assert load(tmp_path / "x.toml").dataset == "a"
     with pytest.raises(IsADirectoryError, match=r"a folder, not a recipe: name the \.toml file"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "parts"),
+    [
+        ("blue_40", ("blue", 40)),
+        ("red_00_t20_probe2_s1", ("red_t20_probe2_s1", 0)),
+        ("structured_a20_d50_reverse", ("structured_a20_d50_reverse", None)),
+        ("human", ("human", None)),
+        ("red_standin_80", ("red_standin", 80)),
+    ],
+)
+def test_a_name_is_parted_into_the_rest_and_the_level(config, parts):
+    """None where there is no level."""
+    assert split_name(config) == parts

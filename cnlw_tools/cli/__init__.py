@@ -14,12 +14,14 @@ from cnlw_tools.cli.import_ import import_
 from cnlw_tools.cli.label import label
 from cnlw_tools.cli.list import list_
 from cnlw_tools.cli.plan import plan
+from cnlw_tools.cli.report import report
 from cnlw_tools.cli.show import show
+from cnlw_tools.cli.sweep import sweep
 from cnlw_tools.cli.train import train
 from cnlw_tools.cli.train_mentor import train_mentor
 from cnlw_tools.cli.validate import validate
 
-EXTRAS = {"torch": "train", "torchvision": "train", "scipy": "sources"}
+EXTRAS = {"torch": "train", "torchvision": "train", "scipy": "sources", "jinja2": "report", "matplotlib": "report"}
 
 
 class Polite(click.Group):
@@ -55,5 +57,21 @@ def _sentence(error: Exception) -> str:
     return ". ".join([said, *getattr(error, "__notes__", [])])
 
 
-for command in (build, diff, export, features, fetch, import_, label, list_, plan, show, train, train_mentor, validate):
+for command in (
+    build,
+    diff,
+    export,
+    features,
+    fetch,
+    import_,
+    label,
+    list_,
+    plan,
+    report,
+    show,
+    sweep,
+    train,
+    train_mentor,
+    validate,
+):
     main.add_command(command)

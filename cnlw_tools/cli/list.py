@@ -11,7 +11,9 @@ from cnlw_tools.cli.options import ROOT, folder
 
 
 @click.command("list")
-@click.argument("kind", type=click.Choice(["datasets", "noise", "exporters", "recipes", "methods", "nets", "presets"]))
+@click.argument(
+    "kind", type=click.Choice(["datasets", "noise", "exporters", "recipes", "methods", "nets", "presets", "studies"])
+)
 @ROOT
 def list_(kind: str, root: Path | None) -> None:
     """Say what there is, one line each."""
@@ -23,6 +25,7 @@ def list_(kind: str, root: Path | None) -> None:
         "methods": _methods,
         "nets": _nets,
         "presets": _presets,
+        "studies": _studies,
     }
     for name, line in listing[kind](folder(root)):
         click.echo(f"{name:22} {line}".rstrip())
@@ -63,6 +66,10 @@ def _recipes(root: Path) -> list[tuple[str, str]]:
 
 def _presets(root: Path) -> list[tuple[str, str]]:
     return _headings(root / "pipelines" / "train")
+
+
+def _studies(root: Path) -> list[tuple[str, str]]:
+    return _headings(root / "pipelines" / "studies")
 
 
 def _headings(folder: Path) -> list[tuple[str, str]]:

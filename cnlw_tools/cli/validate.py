@@ -11,6 +11,9 @@ from cnlw_tools.cli.options import DONOR, STORE, WORKERS, places
 
 if TYPE_CHECKING:
     from cnlw_tools.checks import Check, Finding
+    from cnlw_tools.end_to_end import Rule
+
+    Done = tuple[Check | Rule, str | None, list[Finding]]
 
 MARK = {"error": "ERROR", "note": "note", "ok": "ok", "skip": "-"}
 COLOUR = {"error": "red", "note": "yellow", "ok": "green", "skip": "bright_black"}
@@ -25,6 +28,7 @@ class Unusable(click.ClickException):
 @click.command()
 @click.argument("build", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+@click.option("--end-to-end", is_flag=True, help="Also train on every config, briefly, and check what must hold.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Your copy of the images, to compare with.")
 @DONOR
 @STORE
@@ -32,6 +36,7 @@ class Unusable(click.ClickException):
 def validate(
     build: Path | None,
     as_json: bool,
+    end_to_end: bool,
     data_dir: Path | None,
     donors: tuple[str, ...],
     store: Path | None,
@@ -53,7 +58,11 @@ def validate(
             held = gather(folder, workers or engine.cores(), bars, data_dir, places(donors, store))
         except (ValueError, OSError) as error:
             raise Unusable(str(error)) from error
-        done = list(run(held, bars))
+        done: list[Done] = list(run(held, bars))
+        if end_to_end:
+            from cnlw_tools.end_to_end import validate as learn
+
+            done += learn(folder, bars)
     findings = [finding for _, _, found in done for finding in found]
     errors = sum(f.severity == "error" for f in findings)
     if as_json:
@@ -65,7 +74,7 @@ def validate(
     raise SystemExit(1 if errors else 0)
 
 
-def _object(folder: Path, done: list[tuple["Check", str | None, list["Finding"]]], errors: int) -> dict[str, object]:
+def _object(folder: Path, done: list["Done"], errors: int) -> dict[str, object]:
     return {
         "build": str(folder),
         "ok": errors == 0,
@@ -75,7 +84,7 @@ def _object(folder: Path, done: list[tuple["Check", str | None, list["Finding"]]
     }
 
 
-def _show(check: "Check", why_not: str | None, found: list["Finding"]) -> None:
+def _show(check: "Check | Rule", why_not: str | None, found: list["Finding"]) -> None:
     worst = "skip" if why_not else min((f.severity for f in found), default="ok")  # error < note
     mark = click.style(f"{MARK[worst]:6}", fg=COLOUR[worst])
     click.echo(f"{mark} {check.name:11} {check.proves}" + (f" (does not apply: {why_not})" if why_not else ""))

@@ -30,10 +30,15 @@ class Row:
 def write(
     path: Path, noise: str, data: Path, plan: pa.Table, files: Mapping[str, pa.Table], classes: Sequence[str]
 ) -> None:
+    """Write the samples of one config as a PNG; the rest is that of `sheet`."""
+    with aside(path) as draft:
+        sheet(noise, data, plan, files, classes).save(draft, "PNG")
+
+
+def sheet(noise: str, data: Path, plan: pa.Table, files: Mapping[str, pa.Table], classes: Sequence[str]) -> Image.Image:
     """Draw the samples of one config.
 
     Args:
-        path: the PNG
         noise: its name
         data: the folder of the shards
         plan: training rows in the victims' order: the first noisy ones are noisy at every level above
@@ -50,8 +55,7 @@ def write(
         Row(classes[label], [images[i] for i in clean], [images[i] for i in noisy])
         for label, (clean, noisy) in zip(_spread(len(classes)), chosen, strict=True)
     ]
-    with aside(path) as draft:
-        draw(rows, _title(noise, train)).save(draft, "PNG")
+    return draw(rows, _title(noise, train))
 
 
 def draw(rows: Sequence[Row], title: str) -> Image.Image:

@@ -35,6 +35,20 @@ def choose(name: str) -> torch.device:
     return torch.device("cuda", place)
 
 
+def gpus() -> list[str]:
+    """Return what CUDA_VISIBLE_DEVICES can be set to, for one GPU each."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return seen.split(",") if seen else [str(i) for i in range(torch.cuda.device_count())]
+
+
+def confine(gpu: str | None, threads: int) -> None:
+    """Leave this process, which has not used one yet, one GPU, and so many threads; none and 0: all that there are."""
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    if threads:
+        torch.set_num_threads(threads)
+
+
 @contextmanager
 def company(device: torch.device) -> Iterator[None]:
     """Join the processes that `torchrun` started, if it did, and leave them in the end."""

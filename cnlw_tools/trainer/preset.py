@@ -6,7 +6,7 @@ of noise in `[methods.NAME.level.40]`: the level nearest to the asked one counts
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,21 +133,26 @@ def make(raw: Mapping[str, Any], where: str) -> Preset:
     return Preset(**values)
 
 
+def said(preset: Preset) -> dict[str, Any]:
+    """Return what a run writes down of its preset; network and options of the method stand beside it."""
+    return {k: v for k, v in asdict(preset).items() if k not in ("net", "methods", "quick")}
+
+
 def changed(preset: Preset, changes: Mapping[str, Any], where: str = "the options given") -> Preset:
     """Return a preset with other values, checked; none changes nothing.
 
     Raises:
         ValueError: an unknown key, or a value out of range
     """
-    said = {k: v for k, v in changes.items() if v is not None}
-    make({"net": preset.net, "epochs": preset.epochs, **said}, where)
-    return replace(preset, **said)
+    values = {k: v for k, v in changes.items() if v is not None}
+    make({"net": preset.net, "epochs": preset.epochs, **values}, where)
+    return replace(preset, **values)
 
 
 def options(preset: Preset, method: str, level: int | None) -> dict[str, Any]:
     """Return a preset's options of a method: the general ones, then those of the nearest level."""
-    said = dict(preset.methods.get(method, {}))
-    by_level = {int(k): v for k, v in said.pop("level", {}).items()}
+    found = dict(preset.methods.get(method, {}))
+    by_level = {int(k): v for k, v in found.pop("level", {}).items()}
     if by_level and level is not None:
-        said |= by_level[min(by_level, key=lambda k: (abs(k - level), k))]
-    return said
+        found |= by_level[min(by_level, key=lambda k: (abs(k - level), k))]
+    return found

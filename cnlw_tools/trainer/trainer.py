@@ -7,7 +7,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -182,7 +182,7 @@ class Trainer:
             "options": options,
             "net": how.net if not callable(self.net) else getattr(self.net, "__qualname__", repr(self.net)),
             "seed": self.seed,
-            "preset": {k: v for k, v in asdict(how).items() if k not in ("net", "methods", "quick")},
+            "preset": preset.said(how),
             "ranks": ranks.size(),
             "pretrained": self.pretrained,
             "weights": files.digest(self.weights) if self.weights else None,

@@ -1,0 +1,132 @@
+"""The cells of a study: the runs that it asks for, and the builds that they need.
+
+    cells = configs x methods x their option grids x nets x grid of preset changes x seeds
+
+A cell is called by what it is, so a study that grows keeps the cells it has.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from cnlw_tools import engine
+from cnlw_tools import recipe as recipes
+from cnlw_tools.build import build
+from cnlw_tools.build import config as config_name
+from cnlw_tools.plan import levels
+from cnlw_tools.recipe import Recipe
+from cnlw_tools.record import is_build, load
+from cnlw_tools.shards import Tell
+from cnlw_tools.study import CHECKS, Study, Table, is_grid
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One run."""
+
+    build: str
+    recipe: Recipe  # of the one level
+    level: int | None
+    config: str
+    method: str
+    options: Table
+    net: str | None
+    seed: int
+    preset: str
+    changes: Table
+    name: str  # its folder
+
+
+def cells(study: Study, root: Path) -> list[Cell]:
+    """Return every cell in order; ``root`` holds pipelines/.
+
+    Raises:
+        ValueError, LookupError: a config that is no recipe, or two cells of one name
+    """
+    found = list(_cells(study, root))
+    names = [cell.name for cell in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two cells are called {name}: say each config, method, option and seed once")
+    return found
+
+
+def _cells(study: Study, root: Path) -> Iterator[Cell]:
+    methods = [
+        (said["name"], {**said.get("options", {}), **tried})
+        for said in study.methods
+        for tried in _product(said.get("grid", {}))
+    ]
+    around = list(product(methods, study.nets or (None,), _product(study.grid), study.seeds))
+    for recipe in (recipe for said in study.configs for recipe in _recipes(study, said, root)):
+        for level, ((method, options), net, grid, seed) in product(levels(recipe), around):
+            config = config_name(recipe, level)
+            shown = [*_shown(options), *([net] if net else []), *_shown(grid), f"s{seed}"]
+            yield Cell(
+                build=study.build or study.dataset,
+                recipe=recipe if level is None else replace(recipe, levels=(level,)),
+                level=level,
+                config=config,
+                method=method,
+                options=options,
+                net=net,
+                seed=seed,
+                preset=study.preset or study.dataset,
+                changes={**study.changes, **grid},
+                name=f"{config}/" + re.sub(r"[^A-Za-z0-9_.-]+", "-", "_".join([method, *shown])),
+            )
+
+
+def _shown(said: Table) -> list[str]:
+    return [f"{k}-{v}" for k, v in sorted(said.items())]
+
+
+def _recipes(study: Study, said: Table, root: Path) -> Iterator[Recipe]:
+    """Yield the recipes of a config: the dataset's for that noise, if there is one, and what the study says."""
+    where = "a config of the study"
+    if "noise" not in said:
+        raise ValueError(f'{where} names no noise: add noise = "..."')
+    grid = said.get("grid", {})
+    if not is_grid(grid):
+        raise ValueError(f"{where}: grid = {grid!r}: it must be {CHECKS['grid'][1]}")
+    path = root / "pipelines" / f"{study.dataset}_{said['noise']}.toml"
+    usual = recipes.read(path) if path.is_file() else {}
+    said = {**usual, **{k: v for k, v in said.items() if k != "grid"}, "dataset": study.dataset}
+    for chosen in _product(grid):
+        options = {**usual.get("options", {}), **said.get("options", {}), **chosen}
+        yield recipes.make({**said, "options": options}, where)
+
+
+def _product(grid: Table) -> list[dict[str, Any]]:
+    """Return every choice of one value a key."""
+    return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+
+
+def built(some: Sequence[Cell], builds: Path, root: Path, data_dir: Path | None, tell: Tell) -> dict[str, str]:
+    """Build the configs that are missing; return those that could not be, and why."""
+    groups: dict[str, dict[str, Cell]] = {}
+    for cell in some:
+        if not (is_build(builds / cell.build) and cell.config in load(builds / cell.build).configs):
+            kind = repr((cell.build, replace(cell.recipe, levels=())))
+            groups.setdefault(kind, {})[cell.config] = cell
+    broken: dict[str, str] = {}
+    for group in groups.values():
+        broken |= _levels(list(group.values()), builds, root, data_dir, tell)
+    return broken
+
+
+def _levels(some: Sequence[Cell], builds: Path, root: Path, data_dir: Path | None, tell: Tell) -> dict[str, str]:
+    """Build configs that differ in the level alone: together, or each alone where one of them cannot be had."""
+    levels = tuple(cell.level for cell in some if cell.level is not None)
+    recipe = replace(some[0].recipe, levels=levels) if levels else some[0].recipe
+    try:
+        build(recipe, root, data_dir, builds / some[0].build, engine.cores(), tell)
+    except (ValueError, LookupError, OSError) as error:
+        if len(some) == 1:
+            return {some[0].config: f"its build failed: {error}"}
+        alone = [_levels([cell], builds, root, data_dir, tell) for cell in some]
+        return {config: why for broken in alone for config, why in broken.items()}
+    return {}

@@ -1,0 +1,29 @@
+"""``cnlw report``: what runs came to."""
+
+from pathlib import Path
+
+import click
+
+from cnlw_tools.cli.options import ROOT, folder
+
+
+@click.command()
+@click.argument("runs", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the report.  [default: RUNS/report]")
+@click.option(
+    "--rule",
+    type=click.Choice(["last", "best", "mean10"]),
+    default="last",
+    show_default=True,
+    help="What the best trial of a method is chosen by.",
+)
+@click.option("--apart", multiple=True, metavar="OPTION", help="An option that makes a method of its own.")
+@ROOT
+def report(runs: Path, out: Path | None, rule: str, apart: tuple[str, ...], root: Path | None) -> None:
+    """Write tables, figures and a web page, index.html, of all runs below a folder."""
+    from cnlw_tools.report.write import write
+
+    where = out or runs / "report"
+    for lacking in write(runs, where, folder(root), rule, apart):
+        click.echo(f"note: {lacking}", err=True)
+    click.echo(where / "index.html")

@@ -1,0 +1,98 @@
+"""``cnlw sweep``: a study, cell by cell."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cnlw_tools.cli.options import ROOT, STOPPED, folder
+
+if TYPE_CHECKING:
+    from cnlw_tools.cells import Cell
+    from cnlw_tools.sweep import Outcome, Place
+
+
+@click.command()
+@click.argument("recipe")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs.  [default: runs/NAME, or NAME_SCALE]")
+@click.option("--scale", default="", help="Of the study's: small fits a laptop, paper is what the paper did.")
+@click.option(
+    "--builds", type=click.Path(path_type=Path), default=Path("builds"), show_default=True, help="Where builds lie."
+)
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where your copy of the images lies.")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda or auto.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Cells at once.")
+@click.option("--part", "share", metavar="I/N", default="1/1", help="Every Nth cell, for one of N machines.")
+@click.option("--dry-run", is_flag=True, help="Print the cells and the time they may take.")
+@ROOT
+def sweep(
+    recipe: str,
+    out: Path | None,
+    scale: str,
+    builds: Path,
+    data_dir: Path | None,
+    device: str,
+    jobs: int,
+    share: str,
+    dry_run: bool,
+    root: Path | None,
+) -> None:
+    """Run a study: what is finished is skipped, what was killed goes on, what fails is reported in the end.
+
+    RECIPE is a TOML file or a name from `cnlw list studies`. Exit code: 0 all cells are done, 1 some failed.
+    """
+    from cnlw_tools import study as studies
+    from cnlw_tools import sweep as sweeps
+    from cnlw_tools.cells import cells as product
+    from cnlw_tools.cli.progress import Bars
+
+    path = studies.find(recipe, folder(root))
+    chosen = studies.load(path, scale)
+    where = out or Path("runs") / "_".join(filter(None, [path.stem, scale]))
+    place = sweeps.Place(where, builds, folder(root), data_dir, device)
+    every = product(chosen, folder(root))
+    cells = sweeps.part(every, share)
+    if dry_run:
+        return _dry(cells, place, jobs)
+    sweeps.note(chosen, every, path.stem, scale, place)
+    with Bars() as bars:
+        outcomes = []
+        for outcome in sweeps.run(cells, place, jobs, bars):
+            bars.close()
+            outcomes.append(outcome)
+            _echo(outcome, len(outcomes), len(cells))
+    return _end(outcomes, where)
+
+
+def _dry(cells: list["Cell"], place: "Place", jobs: int) -> None:
+    """Print the cells and what they may take."""
+    from cnlw_tools.sweep import remaining, result
+
+    left = 0
+    for cell in cells:
+        done = result(cell, place)
+        left += done is None
+        click.echo(f"{'todo' if done is None else 'done':5} {cell.name}")
+    seconds = remaining(cells, place)
+    said = (
+        "nothing ran yet that it could be estimated by" if seconds is None else f"about {seconds / jobs / 60:.1f} min"
+    )
+    click.echo(f"{len(cells)} cells, {left} to do: {said}")
+
+
+def _echo(outcome: "Outcome", done: int, many: int) -> None:
+    """Say what became of a cell."""
+    said = "  ".join(f"{name} {outcome.result[name]:.2f} %" for name in ("last", "best", "mean10") if outcome.result)
+    click.echo(f"{done:4}/{many} {outcome.state:8} {outcome.cell.name}   {said or outcome.why}")
+
+
+def _end(outcomes: list["Outcome"], where: Path) -> None:
+    """Sum up; leave with 1 if a cell failed, as SIGTERM would have it if one was stopped."""
+    count = {state: sum(o.state == state for o in outcomes) for state in ("done", "skipped", "failed", "stopped")}
+    click.echo(f"{where}: " + ", ".join(f"{n} {state}" for state, n in count.items()))
+    for outcome in outcomes:
+        if outcome.state == "failed":
+            click.echo(f"failed: {outcome.cell.name}: {outcome.why}", err=True)
+    if count["stopped"]:
+        raise SystemExit(STOPPED)
+    raise SystemExit(1 if count["failed"] else 0)

@@ -1,0 +1,85 @@
+"""What the builds add to a report: matrices, galleries, how well methods told what was noisy."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from cnlw_tools import runs
+from cnlw_tools.export import heat
+from cnlw_tools.recipe import split_name
+from cnlw_tools.report import truth
+from cnlw_tools.report.sheets import NOTHING, Sheet
+from cnlw_tools.report.spread import Spread, spread
+from cnlw_tools.report.trials import Trial
+from cnlw_tools.report.truth import Truth
+
+CAPTION = (
+    "Of the last epoch, mean over runs in percent. By weight: examples that weighed less than half the mean weight "
+    "are taken for noisy; a dash: all weighed the same. By loss: of the highest losses, as many as there are noisy "
+    "examples, the share that is noisy."
+)
+
+
+@dataclass(slots=True)
+class Known:
+    """Pictures with their titles, and tables."""
+
+    matrices: list[tuple[str, Image.Image]] = field(default_factory=list)
+    galleries: list[tuple[str, Image.Image]] = field(default_factory=list)
+    detection: list[Sheet] = field(default_factory=list)
+
+
+def known(found: Sequence[runs.Run], chosen: Sequence[Trial]) -> tuple[Known, list[str]]:
+    """Return what the builds of runs add, and what could not be had, and why; detection is of the chosen trials."""
+    lacking: list[str] = []
+    truths: dict[tuple[Path, str], Truth] = {}
+    for build, config in sorted({(run.build, run.config["config"]) for run in found}):
+        try:
+            truths[build, config] = truth.load(build, config)
+        except (ValueError, LookupError, OSError) as error:
+            lacking.append(f"{config}: no matrix, gallery or noise detection: {error}")
+    by_name = {run.name: run for run in found}
+    rows = []
+    for trial in chosen:
+        seen = []
+        for run in (by_name[name] for name in trial.runs):
+            held = truths.get((run.build, trial.config))
+            try:
+                seen += [truth.detection(run, held)] if held else []
+            except ValueError as error:
+                lacking.append(str(error))
+        if there := [d for d in seen if d and not math.isnan(d.by_loss)]:
+            numbers = (_percent([getattr(d, name) for d in there]) for name in ("precision", "recall", "by_loss"))
+            rows.append([trial.dataset, trial.config, trial.method, *numbers, str(len(there))])
+    made = Known(detection=[Sheet("Noise detection", HEAD, rows, CAPTION, words=3)] if rows else [])
+    for build in sorted({build for build, _ in truths}):
+        _pictures(made, build, [t for (b, _), t in truths.items() if b == build])
+    return made, lacking
+
+
+HEAD = ["Dataset", "Config", "Method", "Precision by weight", "Recall by weight", "Precision by loss", "Runs"]
+
+
+def _pictures(made: Known, build: Path, some: Sequence[Truth]) -> None:
+    """Draw the matrices of a build's configs, and a gallery of the noisiest of each kind and origin."""
+    made.matrices += [(f"{build.name}, {t.config}", heat.draw([(t.config, t.matrix)], t.classes)) for t in some]
+    noisiest: dict[str, Truth] = {}
+    for held in some:
+        family = split_name(held.config)[0]
+        if held.noisy.any() and (family not in noisiest or held.noisy.mean() > noisiest[family].noisy.mean()):
+            noisiest[family] = held
+    for held in noisiest.values():
+        made.galleries += [
+            (f"{build.name}, {held.config}, noisy images from {o}", held.gallery(o)) for o in held.foreign
+        ]
+
+
+def _percent(shares: Sequence[float]) -> str:
+    there = [100 * share for share in shares if not math.isnan(share)]
+    if not there:
+        return NOTHING
+    found: Spread = spread(there)
+    return f"{found.mean:.1f}" + ("" if found.n == 1 else f" ± {found.half:.1f}")

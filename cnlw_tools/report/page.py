@@ -1,0 +1,69 @@
+"""The page: page.html, filled in. Pictures lie in it, so that it is one file."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from cnlw_tools import __version__
+from cnlw_tools.report.figures import Picture
+from cnlw_tools.report.known import Known
+from cnlw_tools.report.sheets import Sheet
+
+
+def html(
+    about: str,
+    ours: Sequence[Sheet],
+    theirs: Sequence[Sheet],
+    drawn: Mapping[str, Sequence[Picture]],
+    known: Known,
+    trials: Sheet,
+    provenance: Sequence[Sheet],
+) -> str:
+    """Return the page."""
+    around = Environment(
+        loader=PackageLoader("cnlw_tools.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return around.get_template("page.html").render(
+        about=about,
+        ours=ours,
+        theirs=theirs,
+        figures={name: [(p.title, svg(p.svg)) for p in some] for name, some in drawn.items() if some},
+        matrices=[(title, png(image)) for title, image in known.matrices],
+        galleries=[(title, jpeg(image)) for title, image in known.galleries],
+        detection=known.detection,
+        trials=trials,
+        provenance=provenance,
+        version=__version__,
+    )
+
+
+def svg(text: str) -> str:
+    """Return an SVG as the address of an image: ids of several then do not meet on a page."""
+    return _address("svg+xml", text.encode())
+
+
+def png(image: Image.Image) -> str:
+    """Return flat colours as the address of an image."""
+    return _address("png", _bytes(image.quantize(64), "PNG", optimize=True))
+
+
+def jpeg(image: Image.Image) -> str:
+    """Return photographs as the address of an image."""
+    return _address("jpeg", _bytes(image, "JPEG", quality=88))
+
+
+def _bytes(image: Image.Image, kind: str, **how: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **how)
+    return out.getvalue()
+
+
+def _address(kind: str, data: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

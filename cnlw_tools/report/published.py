@@ -1,0 +1,69 @@
+"""Numbers of the papers beside ours. published.json holds the tables, a study says which of its cells stand where.
+
+difference = mean of ours over the configs of a column - published
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cnlw_tools.lookup import pick
+from cnlw_tools.report.sheets import NOT_RUN, NOTHING, Sheet
+from cnlw_tools.report.spread import spread
+from cnlw_tools.report.trials import Trial
+from cnlw_tools.study import FOLDER, Published
+
+FILE = "published.json"
+
+
+def load(root: Path) -> dict[str, Any]:
+    """Return the tables of the papers by name."""
+    found: dict[str, Any] = json.loads((root / FOLDER / FILE).read_text(encoding="utf-8"))
+    return found
+
+
+def beside(wanted: Published, tables: Mapping[str, Any], trials: Sequence[Trial]) -> Sheet:
+    """Return a published table, a row a cell, with ours beside it; what its sources disagree on are its notes.
+
+    Args:
+        wanted: which table, and what of ours stands where
+        tables: of `load`
+        trials: the best of each method on each config
+
+    Raises:
+        LookupError: no such table, row or column in it
+    """
+    table = pick(tables, wanted.table, "table of published.json")
+    lines = [row for row in table["rows"] if all(row.get(k) == v for k, v in wanted.where.items())]
+    labels = {row["label"]: row for row in lines}
+    rows = []
+    for label, method in wanted.rows.items():
+        cells = pick(labels, label, f"row of {wanted.table}")["cells"]
+        for column, configs in wanted.columns.items():
+            cell = pick(cells, column, f"column of {wanted.table}")
+            ours = _ours(method, [configs] if isinstance(configs, str) else configs, wanted.metric, trials)
+            rows.append([label, column, *_words(cell.get("value"), cell["raw"], ours, wanted.times)])
+    return Sheet(
+        f"{wanted.table.replace('_', ' ')}: {table['caption']}",
+        ["Row", "Column", "Published", "Ours", "Difference"],
+        rows,
+        f"Source: {table['source']}. Ours: {wanted.metric} of the best trial, in percent.",
+        list(table.get("notes", [])),
+        words=2,
+    )
+
+
+def _ours(method: str, configs: Sequence[str], metric: str, trials: Sequence[Trial]) -> float | None:
+    """Return the mean over configs; none if one of them has not been run."""
+    found = {t.config: t.came_to[metric].mean for t in trials if t.method == method and t.config in configs}
+    return spread([found[c] for c in configs]).mean if set(configs) <= set(found) else None
+
+
+def _words(value: float | None, raw: str, ours: float | None, times: float) -> list[str]:
+    said = raw if ours is None else f"{ours:.2f}"
+    if ours is None:
+        return [raw, NOT_RUN, NOTHING]
+    if value is None:
+        return [raw, said, NOTHING]
+    return [raw, said, f"{ours - times * value:+.2f}".replace("-", "−")]

@@ -1,0 +1,108 @@
+"""From runs to results. A trial is a method with its options on a config; its runs differ in nothing but the seed.
+
+The best trial of a method on a config is the one whose mean of `rule` over seeds is the highest; of equals, the first
+in the order of their options. (Jiang et al., 2020, table 2, report the peak of the trial with the highest peak:
+`rule = "best"`.) Options named `apart` are no trials of one method but methods of their own; so are networks.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cnlw_tools.recipe import split_name
+from cnlw_tools.report.spread import Spread, spread
+
+CAME_TO = ("last", "best", "mean10", "drop")
+CURVE = "val_top1"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Runs that differ in the seed alone, and what they came to."""
+
+    dataset: str
+    config: str
+    name: str  # of the method
+    method: str  # the name, and the options that are apart
+    apart: Mapping[str, Any]  # those
+    options: Mapping[str, Any]  # all of them
+    runs: tuple[str, ...]
+    came_to: Mapping[str, Spread]  # by metric, over seeds; empty where no run has ended
+
+    @property
+    def family(self) -> str:
+        """The config without its level."""
+        return split_name(self.config)[0]
+
+    @property
+    def level(self) -> int | None:
+        """Percent."""
+        return split_name(self.config)[1]
+
+
+def trials(runs: pa.Table, apart: Collection[str] = ()) -> list[Trial]:
+    """Group a table of runs (tables.RUNS) into trials, in the order of dataset, config, method, options."""
+    keys = ["dataset", "config", "method", "options"]
+    members = (
+        runs.select([*keys, "run"])
+        .group_by([*keys, "run"])
+        .aggregate([])
+        .sort_by([(k, "ascending") for k in [*keys, "run"]])
+    )
+    ended = runs.filter(pc.is_in(runs["metric"], pa.array(CAME_TO)))
+    values: dict[tuple[str, str], float] = {(r["run"], r["metric"]): r["value"] for r in ended.to_pylist()}
+    found: dict[tuple[str, ...], list[str]] = {}
+    for row in members.to_pylist():
+        found.setdefault(tuple(row[k] for k in keys), []).append(row["run"])
+    return [_trial(key, names, values, {"net", *apart}) for key, names in found.items()]
+
+
+def best(found: Sequence[Trial], rule: str = "last") -> list[Trial]:
+    """Return the best trial of each method on each config; trials of which no run has ended take no part."""
+    chosen: dict[tuple[str, str, str], Trial] = {}
+    for trial in found:
+        key = (trial.dataset, trial.config, trial.method)
+        if rule not in trial.came_to:
+            continue
+        if key not in chosen or trial.came_to[rule].mean > chosen[key].came_to[rule].mean:
+            chosen[key] = trial
+    return list(chosen.values())
+
+
+def curves(runs: pa.Table, metric: str = CURVE) -> dict[str, list[float]]:
+    """Return the values of a metric by run, an epoch each."""
+    rows = runs.filter(pc.equal(runs["metric"], metric)).sort_by([("run", "ascending"), ("epoch", "ascending")])
+    found: dict[str, list[float]] = {}
+    for name, value in zip(rows["run"].to_pylist(), rows["value"].to_pylist(), strict=True):
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def mean_curve(trial: Trial, found: Mapping[str, list[float]]) -> list[float]:
+    """Return the mean over a trial's runs, for the epochs that all of them have."""
+    return [sum(values) / len(values) for values in zip(*(found.get(name, []) for name in trial.runs), strict=False)]
+
+
+def shown(options: Mapping[str, Any]) -> str:
+    """Return options in a line."""
+    return " ".join(f"{k.removeprefix('preset.')}={_word(v)}" for k, v in sorted(options.items()))
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _trial(
+    key: tuple[str, ...], names: list[str], values: Mapping[tuple[str, str], float], apart: Collection[str]
+) -> Trial:
+    dataset, config, method, text = key
+    options: dict[str, Any] = json.loads(text)
+    bare = {k.removeprefix("preset."): v for k, v in options.items()}
+    own = {k: v for k, v in bare.items() if k in apart}
+    by_metric = {m: [values[run, m] for run in names if (run, m) in values] for m in CAME_TO}
+    came_to = {metric: spread(some) for metric, some in by_metric.items() if some}
+    return Trial(dataset, config, method, f"{method} {shown(own)}".strip(), own, options, tuple(names), came_to)

@@ -1,0 +1,169 @@
+"""A study is a TOML file in pipelines/studies/ that says which runs to make, and what to hold them against.
+
+`[scale.NAME]` holds keys that go before those above: what fits a laptop, what the paper did. cells.py makes runs of it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cnlw_tools import recipe as recipes
+from cnlw_tools.lookup import pick, suggest
+
+FOLDER = Path("pipelines") / "studies"
+FIGURES = ("last", "best", "mean10")  # what a run comes to
+Table = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A table of published.json, and which of our cells stand beside its own."""
+
+    table: str
+    columns: Mapping[str, Any]  # its column -> a config of ours, or several, whose mean counts
+    rows: Mapping[str, str]  # its row's label -> a method of ours
+    where: Table = field(default_factory=dict)  # what else its rows must say: dataset = "CIFAR10"
+    metric: str = "last"  # of ours
+    times: float = 1  # 100 where it counts in shares
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What to run."""
+
+    dataset: str
+    configs: tuple[Table, ...]  # what a recipe says: noise, levels, options, probe ...; and a grid of options
+    methods: tuple[Table, ...]  # name, options, grid of options
+    nets: tuple[str, ...] = ()  # none: the preset's
+    seeds: tuple[int, ...] = (0,)
+    preset: str = ""  # none: the one called like the dataset
+    build: str = ""  # folder below builds/; none: the dataset's name
+    changes: Table = field(default_factory=dict)  # of the preset: epochs, batch_size, lr ...
+    grid: Table = field(default_factory=dict)  # the same, each a list to be gone through
+    over: str = "level"  # what the curves go over: the level, an option, a key of the preset
+    apart: tuple[str, ...] = ()  # options that are no trial of a method but a method of their own
+    published: tuple[Published, ...] = ()
+
+
+def _is(value: Any, *kinds: type) -> bool:
+    return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+
+
+def _all(kind: type, least: int = 1) -> Callable[[Any], bool]:
+    return lambda v: isinstance(v, list) and len(v) >= least and all(_is(inner, kind) for inner in v)
+
+
+def is_grid(value: Any) -> bool:
+    """Is it a table of lists, none of them empty?"""
+    return isinstance(value, Mapping) and all(isinstance(v, list) and v for v in value.values())
+
+
+def _table(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _text(value: Any) -> bool:
+    return _is(value, str)
+
+
+CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "dataset": (_text, "the name of a dataset"),
+    "configs": (_all(dict), "one or more tables: [[configs]]"),
+    "methods": (_all(dict), "one or more tables: [[methods]]"),
+    "nets": (_all(str, 0), "a list of networks"),
+    "seeds": (lambda v: _all(int)(v) and min(v) >= 0, "a list of whole numbers from 0 on"),
+    "preset": (_text, "the name of a preset, or a path that ends in .toml"),
+    "build": (lambda v: _text(v) and re.fullmatch(r"[\w.-]*", v) is not None, "the name of a folder"),
+    "changes": (_table, "a table of a preset's keys"),
+    "grid": (is_grid, "a table of lists"),
+    "over": (_text, "level, or the name of an option"),
+    "apart": (_all(str, 0), "a list of options"),
+    "published": (_all(dict, 0), "tables: [[published]]"),
+}
+METHOD = {
+    "name": (_text, "the name of a method"),
+    "options": (_table, "a table of options"),
+    "grid": (is_grid, "a table of lists of options"),
+}
+PUBLISHED = {
+    "table": (_text, "a table of published.json"),
+    "columns": (
+        lambda v: _table(v) and all(_text(c) or _all(str)(c) for c in v.values()),
+        "column = config, or a list",
+    ),
+    "rows": (lambda v: _table(v) and all(map(_text, v.values())), "row = method"),
+    "where": (_table, "a table"),
+    "metric": (lambda v: v in FIGURES, f"one of {', '.join(FIGURES)}"),
+    "times": (lambda v: _is(v, int, float) and v > 0, "a positive number"),
+}
+
+
+def load(path: Path, scale: str = "") -> Study:
+    """Read a study, at one of its scales.
+
+    Raises:
+        ValueError: not TOML, an unknown or missing key, a value out of range, a scale that there is not
+        FileNotFoundError: there is no such file
+    """
+    return make(recipes.read(path), str(path), scale)
+
+
+def scales(path: Path) -> list[str]:
+    """Return the names of a study's scales."""
+    return list(recipes.read(path).get("scale", {}))
+
+
+def make(raw: Table, where: str, scale: str = "") -> Study:
+    """Check every value and return the study; ``where`` is what the errors call it.
+
+    Raises:
+        ValueError: an unknown or missing key, a value out of range, a scale that there is not
+    """
+    by_scale = raw.get("scale", {})
+    if not isinstance(by_scale, Mapping) or not all(isinstance(said, Mapping) for said in by_scale.values()):
+        raise ValueError(f"{where}: scale = {by_scale!r}: it must be tables: [scale.small]")
+    if scale not in ("", *by_scale) or (by_scale and not scale):
+        there = f"There are: {', '.join(by_scale)}" if by_scale else "It has none"
+        asked = f"no scale {scale!r}.{suggest(scale, by_scale)}" if scale else "name a scale."
+        raise ValueError(f"{where}: {asked} {there}")
+    said = {**{k: v for k, v in raw.items() if k != "scale"}, **by_scale.get(scale, {})}
+    _strict(said, CHECKS, where, ("dataset", "configs", "methods"))
+    for entry in said["methods"]:
+        _strict(entry, METHOD, f"{where}: [[methods]]", ("name",))
+    for entry in said.get("published", []):
+        _strict(entry, PUBLISHED, f"{where}: [[published]]", ("table", "columns", "rows"))
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in said.items()}
+    values["published"] = tuple(Published(**entry) for entry in said.get("published", []))
+    return Study(**values)
+
+
+def _strict(
+    said: Table, checks: Mapping[str, tuple[Callable[[Any], bool], str]], where: str, must: tuple[str, ...]
+) -> None:
+    """Raise if a key is unknown or missing, or a value does not fit."""
+    for key in must:
+        if key not in said:
+            raise ValueError(f"{where}: {key!r} is missing: add it")
+    for key, value in said.items():
+        if key not in checks:
+            raise ValueError(f"{where}: unknown key {key!r}.{suggest(key, checks)} There are: {', '.join(checks)}")
+        fits, wanted = checks[key]
+        if not fits(value):
+            raise ValueError(f"{where}: {key} = {value!r}: it must be {wanted}")
+
+
+def names(root: Path) -> list[str]:
+    """Return the studies that there are."""
+    return sorted(path.stem for path in (root / FOLDER).glob("*.toml"))
+
+
+def find(name: str, root: Path) -> Path:
+    """Return the file of a study, by its path or its name.
+
+    Raises:
+        LookupError: there is none; the message says which there are
+    """
+    known = {stem: root / FOLDER / f"{stem}.toml" for stem in names(root)}
+    return Path(name) if Path(name).is_file() else pick(known, name, "study")

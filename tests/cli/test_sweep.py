@@ -1,0 +1,115 @@
+"""``cnlw sweep``, as a user types it."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from cnlw_tools import sweep
+from cnlw_tools.cli import main
+from cnlw_tools.sweep import Outcome
+
+STUDY = """# Two methods
+dataset = "shapes"
+seeds = [0, 1]
+[[configs]]
+noise = "blue"
+levels = [40]
+[[methods]]
+name = "vanilla"
+[[methods]]
+name = "mixup"
+grid = { alpha = [1, 8] }
+"""
+
+
+@pytest.fixture
+def cnlw(tmp_path, monkeypatch):
+    """Call it on a study of six cells."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toy.toml").write_text(STUDY)
+    return lambda *arguments: CliRunner().invoke(main, ["sweep", "toy.toml", *arguments])
+
+
+def outcomes(*states):
+    """What a sweep yields, these states in turn."""
+
+    def run(cells, place, jobs, tell):
+        figures = {"last": 50.0, "best": 60.0, "mean10": 55.0}
+        for cell, state in zip(cells, states, strict=False):
+            yield Outcome(
+                cell, state, figures if state in ("done", "skipped") else {}, "" if state == "done" else "why"
+            )
+
+    return run
+
+
+def test_a_dry_run_prints_the_cells_and_writes_nothing(cnlw, tmp_path):
+    """Six, of which nothing ran that time could be estimated by."""
+    lines = cnlw("--dry-run").stdout.splitlines()
+
+    assert lines[0] == "todo  blue_40/vanilla_s0"
+    assert lines[-1] == "6 cells, 6 to do: nothing ran yet that it could be estimated by"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_part_is_a_machines_share(cnlw):
+    """Every third cell from the second on."""
+    lines = cnlw("--dry-run", "--part", "2/3").stdout.splitlines()
+
+    assert lines[:-1] == ["todo  blue_40/vanilla_s1", "todo  blue_40/mixup_alpha-8_s0"]
+
+
+def test_what_was_estimated_is_said(cnlw, monkeypatch):
+    """In minutes, of as many cells at once."""
+    monkeypatch.setattr(sweep, "remaining", lambda cells, place: 240.0)
+
+    assert cnlw("--dry-run", "--jobs", "2").stdout.splitlines()[-1] == "6 cells, 6 to do: about 2.0 min"
+
+
+def test_cells_are_told_as_they_come_and_failed_ones_in_the_end(cnlw, monkeypatch, tmp_path):
+    """Exit code 1; the study is noted beside the runs."""
+    monkeypatch.setattr(sweep, "run", outcomes("skipped", "done", "failed"))
+    done = cnlw("--out", "mine")
+
+    assert done.exit_code == 1
+    assert done.stdout.splitlines()[1].split() == (
+        ["2/6", "done", "blue_40/vanilla_s1", "last", "50.00", "%", "best", "60.00", "%", "mean10", "55.00", "%"]
+    )
+    assert done.stdout.splitlines()[-1] == "mine: 1 done, 1 skipped, 1 failed, 0 stopped"
+    assert done.stderr == "failed: blue_40/mixup_alpha-1_s0: why\n"
+    noted = json.loads((tmp_path / "mine" / "study.json").read_text())
+    assert len(noted["cells"]) == 6
+
+
+@pytest.mark.parametrize(("states", "code"), [(["done"] * 6, 0), (["done", "stopped"], 143)])
+def test_exit_codes(cnlw, monkeypatch, states, code):
+    """0 when all is done, that of SIGTERM when it was asked to stop."""
+    monkeypatch.setattr(sweep, "run", outcomes(*states))
+
+    assert cnlw().exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--part", "7"], "write it as 2/5"),
+        (["--scale", "small"], "It has none"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(cnlw, arguments, message):
+    """Exit code 1, no traceback."""
+    done = cnlw(*arguments)
+
+    assert done.exit_code == 1
+    assert message in done.output
+    assert len(done.output.splitlines()) == 1
+
+
+def test_studies_are_listed(cnlw):
+    """By their first lines; an unknown one is an error that says so."""
+    listed = CliRunner().invoke(main, ["list", "studies"]).stdout
+    unknown = CliRunner().invoke(main, ["sweep", "jiang_level"])
+
+    assert "jiang_levels           Jiang et al. (2020): belts" in listed
+    assert "unknown study 'jiang_level'. Did you mean 'jiang_levels'" in unknown.output

@@ -1,0 +1,70 @@
+"""Run folders made by hand."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def make_run(folder: Path, accuracies: list[float], **said) -> Path:
+    """Write the folder of a run with these accuracies on validation; what is said goes before the usual."""
+    folder.mkdir(parents=True)
+    ended = said.pop("ended", True)
+    config = {
+        "build": "builds/toy",
+        "config": "blue_40",
+        "data": {"train": "0" * 64, "validation": "1" * 64},
+        "method": "vanilla",
+        "options": {},
+        "net": "mlp1",
+        "seed": 0,
+        "preset": {"epochs": 3, "lr": 0.1},
+        "versions": {"cnlw_tools": "0.1"},
+        "command": ["cnlw", "train"],
+    }
+    (folder / "config.json").write_text(json.dumps(config | said))
+    lines = [
+        {"epoch": i, "train_loss": 2.0 / i, "val_top1": v, "val_top5": 90.0, "seconds": 2.0}
+        for i, v in enumerate(accuracies, 1)
+    ]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    if ended:
+        tail = accuracies[-10:]
+        result = {"epochs": len(lines), "last": tail[-1], "best": max(accuracies), "mean10": sum(tail) / len(tail)}
+        (folder / "result.json").write_text(json.dumps(result))
+    return folder
+
+
+@pytest.fixture
+def run_maker() -> Callable[..., Path]:
+    """Make a run folder."""
+    return make_run
+
+
+def make_study(folder: Path) -> Path:
+    """Write runs of two methods, one with two trials, on two levels of two colours, two seeds; one is not finished."""
+    for noise, slope in (("blue", 0.5), ("red", 0.25)):
+        for level in (0, 40):
+            for seed in (0, 1):
+                top = 80 - slope * level + seed
+                common = {"config": f"{noise}_{level:02d}", "seed": seed}
+                here = folder / f"{noise}_{level:02d}"
+                make_run(here / f"vanilla_s{seed}", [top - 10, top, top - slope * level / 2], **common)
+                for alpha in (1, 8):
+                    said = {"method": "mixup", "options": {"alpha": alpha}}
+                    make_run(here / f"mixup_alpha-{alpha}_s{seed}", [top - 10, top, top + alpha], **common, **said)
+    make_run(folder / "blue_40" / "vanilla_s2", [30.0], config="blue_40", seed=2, ended=False)
+    return folder
+
+
+@pytest.fixture
+def study(tmp_path) -> Path:
+    """The folder of those runs."""
+    return make_study(tmp_path / "runs")
+
+
+@pytest.fixture(scope="module")
+def study_maker() -> Callable[[Path], Path]:
+    """Write those runs elsewhere."""
+    return make_study

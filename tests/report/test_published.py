@@ -1,0 +1,85 @@
+"""Numbers of the papers beside ours."""
+
+import pytest
+
+from cnlw_tools import files, runs
+from cnlw_tools.report.published import beside, load
+from cnlw_tools.report.trials import best, trials
+from cnlw_tools.study import FOLDER, Published, scales
+from cnlw_tools.study import load as load_study
+
+TABLES = {
+    "table1": {
+        "source": "a paper",
+        "caption": "A table",
+        "rows": [
+            {"label": "Plain", "data": "A", "cells": {"low": {"raw": "81.0±1", "value": 81.0}, "both": {"raw": "60"}}},
+            {"label": "Mixed", "data": "B", "cells": {"low": {"raw": "0.5", "value": 0.5}, "both": {"raw": "—"}}},
+        ],
+        "notes": ["elsewhere it is 80"],
+    }
+}
+
+
+@pytest.fixture
+def ours(study):
+    """The best trials of the hand-made runs."""
+    return best(trials(runs.table(runs.load(study))))
+
+
+def test_ours_stand_beside_with_the_difference(ours):
+    """One config, or the mean of several; what sources disagree on is a note."""
+    columns = {"low": "blue_00", "both": ["blue_00", "blue_40"]}
+    sheet = beside(Published("table1", columns, {"Plain": "vanilla"}), TABLES, ours)
+
+    assert sheet.rows == [
+        ["Plain", "low", "81.0±1", "80.50", "−0.50"],
+        ["Plain", "both", "60", "65.50", "–"],
+    ]
+    assert sheet.notes == ["elsewhere it is 80"]
+
+
+def test_a_cell_that_was_not_run_says_so(ours):
+    """No method, or a config too few."""
+    columns = {"low": "blue_00", "both": ["blue_00", "blue_80"]}
+    sheet = beside(Published("table1", columns, {"Plain": "vanilla", "Mixed": "none"}), TABLES, ours)
+
+    assert [row[3] for row in sheet.rows] == ["80.50", "not run", "not run", "not run"]
+
+
+def test_shares_become_percents(ours):
+    """0.5 is 50 %, and ours 88.5."""
+    sheet = beside(Published("table1", {"low": "blue_00"}, {"Mixed": "mixup"}, times=100), TABLES, ours)
+
+    assert sheet.rows == [["Mixed", "low", "0.5", "88.50", "+38.50"]]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (Published("tabel1", {}, {}), "unknown table of published.json 'tabel1'. Did you mean 'table1'"),
+        (Published("table1", {"low": "a"}, {"Plane": "b"}), "unknown row of table1 'Plane'. Did you mean 'Plain'"),
+        (Published("table1", {"hi": "a"}, {"Plain": "b"}), "unknown column of table1 'hi'"),
+        (Published("table1", {"low": "a"}, {"Plain": "b"}, where={"data": "B"}), "unknown row of table1 'Plain'"),
+    ],
+)
+def test_what_is_not_in_the_table_is_an_error(ours, wanted, message):
+    """The message says what there is."""
+    with pytest.raises(LookupError, match=message):
+        beside(wanted, TABLES, ours)
+
+
+def test_the_tables_of_the_papers_come_with_the_package():
+    """Every one says where it is from."""
+    found = load(files.root())
+
+    assert found["jiang_table2"]["rows"][0]["cells"]["mini/scratch/red"]["value"] == 64.9
+    assert all(table["source"] and table["rows"] is not None for table in found.values())
+
+
+@pytest.mark.parametrize("path", sorted((files.root() / FOLDER).glob("*.toml")), ids=lambda path: path.stem)
+def test_studies_of_the_package_name_rows_and_columns_that_there_are(path):
+    """At every scale."""
+    for scale in scales(path) or [""]:
+        for entry in load_study(path, scale).published:
+            assert {row[3] for row in beside(entry, load(files.root()), []).rows} == {"not run"}

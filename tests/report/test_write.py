@@ -1,0 +1,169 @@
+"""The whole report, of run folders made by hand."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cnlw_tools import files, runs, tables
+from cnlw_tools.cli import main
+from cnlw_tools.report.trials import trials
+from cnlw_tools.report.write import Said, study, write
+
+BROWSERS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome")
+LOOK = """<script>addEventListener("load", () => {
+  const d = document.documentElement
+  document.title = [d.scrollWidth <= d.clientWidth, [...document.images].every(i => i.naturalWidth)].join()
+})</script>"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory, study_maker) -> Path:
+    """The page of a study of which a method was not run, beside a published table."""
+    folder = tmp_path_factory.mktemp("report")
+    made = study_maker(folder / "runs")
+    held = {"table": "ncr_mini_imagenet_blue", "columns": {"40": "blue_40"}, "rows": {"Standard": "vanilla"}}
+    cells = [
+        {"build": "toy", "config": f"blue_{level}", "method": method, "recipe": {"options": {}}}
+        for level in ("00", "40")
+        for method in ("vanilla", "mixup", "bootstrap")
+    ]
+    said = {"over": "level", "apart": [], "published": [held]}
+    (made / "study.json").write_text(json.dumps({"name": "toy", "scale": "", "study": said, "cells": cells}))
+    lacking = write(made, folder / "out", files.root())
+    assert [line.split(":")[0] for line in lacking] == ["blue_00", "blue_40", "red_00", "red_40"]
+    return folder / "out" / "index.html"
+
+
+class Reader(HTMLParser):
+    """Notes what tags are open, and every address."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+        self.open += [] if tag in ("meta", "img") else [tag]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_asks_nothing_of_a_network(page):
+    """Every tag is closed; addresses are of its own places or hold what they stand for."""
+    reader = Reader()
+    reader.feed(page.read_text(encoding="utf-8"))
+
+    assert reader.open == []
+    assert all(address.startswith(("#", "data:image/")) for address in reader.addresses)
+    assert not re.search(r"https?://(?!www\.w3\.org)", page.read_text(encoding="utf-8"))
+
+
+def test_what_is_written(page):
+    """Numbers that the checked reader takes, tables in two more tongues."""
+    text = (page.parent / "tables.md").read_text(encoding="utf-8")
+
+    assert tables.read_runs(page.parent / "runs.parquet")["dataset"].unique().to_pylist() == ["toy"]
+    assert "| bootstrap | not run | not run | – |" in text
+    assert "| Standard | 40 | 55.9 | 50.50 | −5.40 |" in text
+    assert "1. secondary public check for CNLW runs" in text
+    assert text.count("## ") == (page.parent / "tables.tex").read_text(encoding="utf-8").count("\\begin{table}")
+    assert "25 runs of the study toy, 24 of them to their end. 6 are planned." in page.read_text(encoding="utf-8")
+
+
+def test_curves_go_over_what_the_study_says(tmp_path, run_maker):
+    """An option of the noise, here."""
+    cells = []
+    for level, order in ((20, "random"), (40, "random"), (40, "reverse")):
+        name = f"blue_{level}_{order}"
+        run_maker(tmp_path / name, [50.0], config=name, method="mixup", options={"alpha": 8, "per": "batch"})
+        recipe = {"noise": "blue", "options": {"delta": level / 9, "order": order}}
+        cells.append({"build": "toy", "config": name, "method": "mixup", "recipe": recipe})
+    said = {"over": "delta", "apart": ["alpha"], "published": []}
+    (tmp_path / "study.json").write_text(json.dumps({"name": "toy", "scale": "", "study": said, "cells": cells}))
+    held = study(tmp_path)
+    places = [held.place(trial) for trial in trials(runs.table(runs.load(tmp_path)), ["alpha", "delta"])]
+
+    assert write(tmp_path, tmp_path / "out", files.root())
+    assert "Accuracy (last) over delta" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert [(at.panel, at.line) for at in places] == [
+        ("toy, blue", "mixup alpha=8 level=20 order=random"),
+        ("toy, blue", "mixup alpha=8 level=40 order=random"),
+        ("toy, blue", "mixup alpha=8 level=40 order=reverse"),
+    ]
+    assert [at.x for at in places] == [20 / 9, 40 / 9, 40 / 9]
+
+
+def test_curves_go_over_keys_of_the_preset(tmp_path, run_maker):
+    """A trial each, as if it were apart; words and flags are nowhere."""
+    for size in (32, 64):
+        run_maker(tmp_path / f"{size}", [50.0], preset={"batch_size": size, "optimiser": f"o{size}"})
+    found = trials(runs.table(runs.load(tmp_path)), ["batch_size"])
+
+    assert [Said(over="batch_size").place(trial) for trial in found] == [
+        ("toy, blue", "vanilla", 32),
+        ("toy, blue", "vanilla", 64),
+    ]
+    assert Said(over="optimiser").place(found[0]) is None
+
+
+def test_the_command_says_where_the_page_is(page, tmp_path):
+    """And on standard error what could not be had; the same runs give the same page to the byte."""
+    done = CliRunner().invoke(main, ["report", str(page.parent.parent / "runs"), "--out", str(tmp_path / "out")])
+
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "out" / "index.html")
+    assert "no build here" in done.stderr
+    assert (tmp_path / "out" / "index.html").read_bytes() == page.read_bytes()
+
+
+def test_a_folder_without_runs_is_an_error_in_a_line(tmp_path):
+    """It says how to make one."""
+    done = CliRunner().invoke(main, ["report", str(tmp_path)])
+
+    assert done.exit_code == 1
+    assert "no run here" in done.output
+
+
+def test_a_damaged_study_is_named(tmp_path, run_maker):
+    """With the remedy."""
+    run_maker(tmp_path / "a", [50.0])
+    (tmp_path / "study.json").write_text("{}")
+
+    with pytest.raises(ValueError, match=r"study\.json: not what `cnlw sweep` writes.*run the sweep again"):
+        write(tmp_path, tmp_path / "out", files.root())
+
+
+def test_without_matplotlib_it_says_what_to_install(tmp_path):
+    """No traceback where the extra was left out."""
+    code = "import sys; sys.modules['matplotlib'] = None; from cnlw_tools.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, "report", tmp_path], capture_output=True, text=True)
+
+    assert done.returncode == 1
+    assert "pip install 'cnlw-tools[report]'" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [400, 1200])
+def test_a_browser_shows_it_without_scrolling_sideways(page, tmp_path, width):
+    """On a phone as on a desk: nothing but tables is wider than the window, and the figures are drawn."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
+    copy = tmp_path / "page.html"
+    copy.write_text(page.read_text(encoding="utf-8").replace("</body>", LOOK + "</body>"), encoding="utf-8")
+    asked = ["--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900"]
+    headless = [] if "headless" in browser else ["--headless"]
+    done = subprocess.run(
+        [browser, *headless, *asked, "--dump-dom", copy.as_uri()], capture_output=True, text=True, timeout=120
+    )
+
+    assert re.search(r"<title>(.*?)</title>", done.stdout)[1] == "true,true"

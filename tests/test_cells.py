@@ -1,0 +1,82 @@
+"""The cells of a study."""
+
+import pytest
+
+from cnlw_tools import files, recipe
+from cnlw_tools.cells import cells
+from cnlw_tools.methods import METHODS
+from cnlw_tools.noise import NOISE
+from cnlw_tools.study import FOLDER, load, make, scales
+from cnlw_tools.trainer import preset
+from cnlw_tools.trainer.nets import NETS
+
+RAW = {
+    "dataset": "shapes",
+    "configs": [{"noise": "blue", "levels": [0, 40]}, {"noise": "symmetric", "levels": [20], "probe": 5}],
+    "methods": [{"name": "vanilla"}, {"name": "mixup", "options": {"per": "batch"}, "grid": {"alpha": [1, 8]}}],
+}
+
+
+def listed(**said):
+    """The cells of a study."""
+    return cells(make(RAW | said, "test"), files.root())
+
+
+def test_cells_are_the_product():
+    """Three configs, three trials, two networks, two rates, two seeds; each with a name of its own."""
+    found = listed(nets=["mlp1", "mlp2"], grid={"lr": [0.1, 0.2]}, seeds=[0, 1])
+
+    assert len(found) == len({cell.name for cell in found}) == 3 * 3 * 2 * 2 * 2
+    assert {(cell.config, cell.level) for cell in found} == {
+        ("blue_00", 0),
+        ("blue_40", 40),
+        ("symmetric_20_probe5", 20),
+    }
+
+
+def test_a_cell_is_called_by_what_it_is():
+    """Config, method, options, network, grid, seed; what all cells share does not show."""
+    found = listed(nets=["mlp1"], grid={"lr": [0.1]}, changes={"epochs": 5})
+    cell = next(cell for cell in found if cell.options.get("alpha") == 8)
+
+    assert cell.name == "blue_00/mixup_alpha-8_per-batch_mlp1_lr-0.1_s0"
+    assert cell.changes == {"epochs": 5, "lr": 0.1}
+    assert (cell.build, cell.preset, cell.net) == ("shapes", "shapes", "mlp1")
+
+
+def test_a_study_that_grows_keeps_its_cells():
+    """Another seed, level or method adds names and changes none."""
+    before = {cell.name for cell in listed()}
+    after = {cell.name for cell in listed(seeds=[0, 1], methods=[*RAW["methods"], {"name": "bootstrap"}])}
+
+    assert before < after
+
+
+def test_a_config_is_the_datasets_recipe_and_what_the_study_says():
+    """Licence from the file, levels and options from the study; a cell has its own level alone."""
+    usual = recipe.load(files.root() / "pipelines" / "shapes_blue.toml")
+    found = listed()[0].recipe
+
+    assert found.licence == usual.licence
+    assert found.levels == (0,)
+
+
+def test_options_of_noise_have_grids_too():
+    """As many configs as values."""
+    said = {"noise": "symmetric", "levels": [40], "grid": {"include_self": [True, False]}}
+
+    assert {cell.config for cell in listed(configs=[said])} == {"symmetric_40_self", "symmetric_40"}
+
+
+@pytest.mark.parametrize("path", sorted((files.root() / FOLDER).glob("*.toml")), ids=lambda path: path.stem)
+def test_studies_of_the_package_name_what_there_is(path):
+    """Methods, networks, presets and their keys, and recipes of every config."""
+    for scale in scales(path) or [""]:
+        study = load(path, scale)
+        lacking = {said["noise"] for said in study.configs} - set(NOISE)
+        if lacking:
+            pytest.skip(f"there is no noise {', '.join(sorted(lacking))}")
+        for cell in cells(study, files.root()):
+            how = preset.changed(preset.load(cell.preset, files.root()), cell.changes)
+            assert {cell.method} <= set(METHODS)
+            assert {cell.net or how.net} <= set(NETS)
