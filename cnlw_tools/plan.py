@@ -33,8 +33,9 @@ def levels(recipe: Recipe, dataset: Dataset | None = None) -> tuple[int | None, 
         ValueError: levels for noise that has none
     """
     if pick(NOISE, recipe.noise, "noise").levelled:
-        published = recipe.splits == "official" and dataset is not None
-        return official.levels(recipe, dataset) if published else recipe.levels
+        if recipe.splits != "official" or dataset is None:
+            return recipe.levels
+        return official.levels(recipe, dataset)
     if recipe.levels != BENCHMARK:
         asked = ", ".join(map(str, recipe.levels))
         raise ValueError(f"{recipe.noise} noise has no level, its options say how much: leave out level {asked}")

@@ -90,7 +90,7 @@ def read_recipe(recipe: str | None, root: Path, flags: dict[str, Any]) -> "Recip
         )
         if flags.get(k) is not None
     }
-    if flags["donors"]:
+    if flags.get("donors"):
         changes["donors"] = list(places(flags["donors"]))
     path = _path(recipe, root, changes)
     raw = recipes.read(path) if path else {}

@@ -424,7 +424,7 @@ def test_fewer_examples_than_a_batch_are_one(trainer, tmp_path):
     assert pq.read_table(tmp_path / "run" / "examples.parquet").to_pandas()["loss"].notna().all()
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [name for name in METHODS if "verified" not in METHODS[name].needs])
 def test_a_step_never_waits_for_the_device(trainer, name):
     """No value is asked for between two batches, whatever the method; rates, sums and averages included."""
     from dataclasses import replace
