@@ -126,9 +126,10 @@ def promise(recipe: Recipe, dataset: Dataset, level: int | None) -> dict[str, Ex
 
 def _pool(noise: NoiseModel, recipe: Recipe, dataset: Dataset) -> pa.Table:
     """Return the images that noise may bring in, with their column ``origin``."""
-    if recipe.donors and not noise.needs_donors:
+    needed = noise.needs_donors and not options(noise, recipe).get("own", False)
+    if recipe.donors and not needed:
         raise ValueError(f"{recipe.noise} noise takes no image of a donor: leave out {', '.join(recipe.donors)}")
-    if noise.needs_donors:
+    if needed:
         if not recipe.donors:
             raise ValueError(f"{recipe.noise} noise takes images of another dataset: give --donor NAME=DIR, or white")
         return rows.given(dataset, recipe.donors, noise.needs_likeness)

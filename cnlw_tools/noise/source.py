@@ -3,30 +3,39 @@
     n clean examples and N = floor(alpha n + 1/2) images of other datasets, or of white noise
     label j for N / C of these, rounded up or down
 
-A donor's images come equally often, give or take one, however few there are. With the dataset's own images this is
-dilution.py, and of white noise, sources/white.py.
+A donor's images come equally often, give or take one, however few there are. With ``own``, the dataset's own images,
+this is dilution.py; of white noise see sources/white.py.
 """
 
 import numpy as np
 
 from cnlw_tools.dice import bits, mix
+from cnlw_tools.noise import dilution
 from cnlw_tools.noise.base import Draw, Expected, Items, NoiseModel, count
 from cnlw_tools.noise.dilution import COPY, copies
 from cnlw_tools.noise.foreign import repeated
 
 
-def source(base: Items, pool: Items, level: int, classes: int, alpha: float = 20.0, shares: str = "") -> Draw:
+def source(
+    base: Items, pool: Items, level: int, classes: int, alpha: float = 20.0, shares: str = "", own: bool = False
+) -> Draw:
     """Keep every example, and add ``alpha`` foreign images for each, with labels drawn uniformly.
 
     Raises:
         ValueError: alpha is not from 0 to 100, or impossible shares
         DonorTooSmall: a donor has no image
     """
+    if own:
+        return dilution.dilution(base, pool, level, classes, alpha)
     return added(base, pool, int(copies(np.array(len(base.label)), alpha)), classes, shares)
 
 
-def expected(base: Items, level: int, classes: int, alpha: float = 20.0, shares: str = "") -> Expected:
-    """Every foreign image is wrong for its label; where the image is the dataset's own, so is the label."""
+def expected(
+    base: Items, level: int, classes: int, alpha: float = 20.0, shares: str = "", own: bool = False
+) -> Expected:
+    """Every foreign image is wrong for its label; a clean example keeps its own."""
+    if own:
+        return dilution.expected(base, level, classes, alpha)
     return promised(base, int(copies(np.array(len(base.label)), alpha)), classes)
 
 
@@ -51,7 +60,7 @@ SOURCE = NoiseModel(
     source,
     expected,
     frozenset({"adds"}),
-    options={"alpha": 20.0, "shares": ""},
+    options={"alpha": 20.0, "shares": "", "own": False},
     general={"alpha": 2.3},
     side=frozenset({"donor"}),
     named=frozenset({"alpha"}),

@@ -40,6 +40,7 @@ WAYS = [
     ("structured", {"alpha": 10.0, "delta": 1.0, "order": "reverse", "labels": "other"}),
     ("structured", {"alpha": 5.0, "delta": 0.4, "profile": "geometric"}),
     ("source", {"alpha": 1.7}),
+    ("source", {"alpha": 0.6, "own": True}),
     ("openset", {}),
     ("openset", {"flips": 15, "shares": "3:1"}),
     ("outlier", {}),
@@ -69,7 +70,8 @@ def root(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[[Path], Path])
 def asking(noise: str, options: dict[str, Any], *levels: int) -> dict[str, Any]:
     """A recipe, with levels for a model that has them, and donors for one that takes some."""
     shown = {"levels": [level // (2 if noise == "red_standin" else 1) for level in levels]}
-    said = {"dataset": "shapes", "noise": noise, "options": options, "donors": DONORS.get(noise, [])}
+    given = [] if options.get("own") else DONORS.get(noise, [])
+    said = {"dataset": "shapes", "noise": noise, "options": options, "donors": given}
     return {**said, **shown} if NOISE[noise].levelled else said
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from cnlw_tools.noise import DonorTooSmall, Items
+from cnlw_tools.noise.dilution import dilution
+from cnlw_tools.noise.dilution import expected as diluted
 from cnlw_tools.noise.source import expected, source
 from tests.noise.made import sized
 
@@ -59,3 +61,12 @@ def test_no_image():
     """Without an image there is nothing to add."""
     with pytest.raises(DonorTooSmall):
         source(sized([3, 3]), pool(0), 0, 2)
+
+
+def test_own_images_are_dilution():
+    """With the dataset's own images it is dilution, row for row, and promises the same."""
+    base = sized([30, 0, 50, 20])
+    ours, theirs = source(base, pool(5), 0, 4, alpha=1.5, own=True), dilution(base, pool(0), 0, 4, alpha=1.5)
+
+    assert all((a == b).all() for a, b in zip(ours, theirs, strict=True))
+    assert expected(base, 0, 4, alpha=1.5, own=True).rate == diluted(base, 0, 4, alpha=1.5).rate > 0
