@@ -32,13 +32,16 @@ def main(device: str = "cpu", net: str = "", steps: str = "50") -> None:
     where = devices.choose(device)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "shapes"
-        recipe = make({"dataset": "shapes", "noise": "blue", "levels": [40], "probe": 10}, "the benchmark")
+        recipe = make(
+            {"dataset": "shapes", "noise": "blue", "levels": [40], "probe": 10, "verified": 20}, "the benchmark"
+        )
         build(recipe, files.root(), None, out, engine.cores())
-        options = {"noise_layer": {"q": "symmetric:0.4"}}
+        options = {name: {"q": "symmetric:0.4"} for name in ("noise_layer", "forward", "backward")}
+        options |= {name: {"noise_rate": 0.4} for name, method in METHODS.items() if "noise_rate" in method.needs}
         loops = {}
         for name in METHODS:
             said = {"method": name, "net": net or None, "device": device, "out": Path(folder) / name}
-            trainer = Trainer(out, "blue_40_probe10", options=options.get(name, {}), **said)
+            trainer = Trainer(out, "blue_40_probe10_verified20", options=options.get(name, {}), **said)
             loops[name] = trainer._loop(where, lambda *_: None)
         runs = {"bare network": bare(loops["vanilla"], int(steps))}
         runs |= {name: epoch(loop, int(steps)) for name, loop in loops.items()}

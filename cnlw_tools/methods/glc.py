@@ -14,6 +14,9 @@ Each step joins its batch with newly drawn trusted examples, as many as their sh
 pass; the loss weighs them by what they are of the whole, n and m, and not by what they are of the batch.
 With several ranks each joins its part of what was drawn.
 
+On `shapes` (blue 40, 16 pixels) it ends at 52, as vanilla does, after 20 epochs, and below it after 10: the second
+training, which counts, has half of them, and ten trusted images a class say little of a network that knows little.
+
 Not done here: one shuffled set of both, in which every trusted example comes once an epoch.
 """
 

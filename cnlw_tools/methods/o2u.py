@@ -16,6 +16,9 @@ its stage.
 An example that is not seen in an epoch counts as its mean. Losses of all ranks are gathered. In the last stage what
 is removed has a noted weight of 0.
 
+On `shapes` (blue 40, 16 pixels, 10 epochs) it ends at 43 where vanilla has 54: three stages share the epochs, and the
+last one, which counts, begins anew with four of them.
+
 Not done here: the code's own rates of the first stage, which are the preset's.
 """
 

@@ -54,6 +54,7 @@ DONORS = {  # what they are given: noise pictures, and white ones
     "outlier": ["white", "cifar10"],
     "red_standin": ["cifar10"],
 }
+FIRST = list({way[0]: way for way in reversed(WAYS)}.values())  # the first way of each
 FEW = [("red", {}), ("blue", {}), ("asymmetric", {})]  # the others take their time
 
 
@@ -97,7 +98,7 @@ def test_sound(root: Path, cifar: Path, tmp_path: Path, noise: str, options: dic
 
 @pytest.mark.parametrize(
     ("noise", "options"),
-    [pytest.param(*way, marks=[] if way in FEW else pytest.mark.slow, id=f"{way[0]}-{way[1]}"[:50]) for way in WAYS],
+    [pytest.param(*way, marks=[] if way in FEW else pytest.mark.slow, id=f"{way[0]}-{way[1]}"[:50]) for way in FIRST],
 )
 def test_sound_with_every_choice_before_noise(
     root: Path, cifar: Path, tmp_path: Path, noise: str, options: dict[str, Any]
