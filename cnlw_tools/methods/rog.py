@@ -15,8 +15,9 @@ Of a network this needs ``block_features``, a list of (B, C, H, W) or (B, D) tha
 A class that no example bears is never predicted. S^-1 is a pseudoinverse: features that never vary count for nothing.
 With several ranks the first one's heads are everybody's.
 
-On `shapes` (blue 40, 16 pixels, 10 epochs) it ends at 51 where vanilla has 54: the holdout takes a tenth of the data, and
-features of so short a training leave the Gaussians little. In 25 epochs the heads gain 2 points on their own network.
+On `shapes` (blue 40, 16 pixels, 10 epochs) it ends at 51 where vanilla has 54: the holdout takes a tenth of the data,
+and features of so short a training leave the Gaussians little. In 25 epochs the heads gain 2 points on their own
+network.
 
 Not done here: features in parts; those of the whole training set are in memory at once, n numbers a channel.
 The authors take the holdout from the test set, with labels that they make wrong.
