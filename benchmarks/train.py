@@ -18,11 +18,11 @@ from cnlw_tools import engine, files
 from cnlw_tools.build import build
 from cnlw_tools.methods import METHODS
 from cnlw_tools.recipe import make
+from cnlw_tools.stop import Stop
 from cnlw_tools.trainer import Trainer
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer.loop import Loop
 from cnlw_tools.trainer.optimise import optimiser
-from cnlw_tools.trainer.stop import Stop
 
 ROUNDS = 5
 

@@ -19,9 +19,9 @@ from cnlw_tools.fetch.kinds import FAILED, Failed
 from cnlw_tools.fetch.manifest import Entry, Manifest
 from cnlw_tools.fetch.manners import Manners
 from cnlw_tools.fetch.schedule import Host, Job, Schedule, back_off
-from cnlw_tools.fetch.stop import Stop
 from cnlw_tools.fetch.store import Ledger, Row, State
 from cnlw_tools.fetch.web import Web
+from cnlw_tools.stop import Stop
 
 TICK = 0.2  # seconds between two reports of progress
 UNASKED = frozenset({"refused", "unreachable"})  # classes of URLs to which no request went

@@ -19,6 +19,7 @@ import torch
 from torch.optim import Optimizer
 
 from cnlw_tools.methods import Batch, Method, Phase, ranks
+from cnlw_tools.stop import Stop
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer import memory, schedule
 from cnlw_tools.trainer.board import Board
@@ -28,7 +29,7 @@ from cnlw_tools.trainer.feed import Feed, order
 from cnlw_tools.trainer.optimise import Average, optimiser
 from cnlw_tools.trainer.preset import Preset
 from cnlw_tools.trainer.run import Metrics, Run
-from cnlw_tools.trainer.stop import Stop, Stopped
+from cnlw_tools.trainer.stop import Stopped
 
 State = dict[str, torch.Tensor]
 MAD = 100  # times the first epoch's loss: from there on it is divergence
@@ -74,7 +75,7 @@ class Loop:
                 self._close()
                 board.add(self.history[-1])
                 each(self.history[-1])
-                if ranks.any(stop.asked, self.device) and self.epoch < len(self.stages):
+                if ranks.any(bool(stop.asked), self.device) and self.epoch < len(self.stages):
                     raise Stopped(f"{self.run.folder}: saved after epoch {self.epoch}: --resume goes on")
             return self.run.result(self.history)
 

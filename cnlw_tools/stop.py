@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C as a wish to stop; a second one stops at once."""
+"""SIGTERM and Ctrl-C as a wish to stop at the next good moment; a second one stops at once."""
 
 import signal
 import threading
