@@ -4,12 +4,13 @@ import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cnlw_tools.report.said import Place
 from cnlw_tools.report.spread import Spread, spread
 from cnlw_tools.report.trials import Trial, mean_curve
 
@@ -42,14 +43,6 @@ class Picture:
 
     title: str
     svg: str
-
-
-class Place(NamedTuple):
-    """Where a trial stands in a figure."""
-
-    panel: str
-    line: str
-    x: float
 
 
 def over(trials: Sequence[Trial], metric: str, key: str, place: Callable[[Trial], Place | None]) -> list[Picture]:

@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 from cnlw_tools import runs
 from cnlw_tools.report import figures
+from cnlw_tools.report.said import Place
 from cnlw_tools.report.trials import best, curves, trials
 
 
@@ -16,7 +17,7 @@ def chosen(folder):
 
 def level(trial):
     """Where a trial stands; nowhere without a level."""
-    at = figures.Place(f"{trial.dataset}, {trial.family}", trial.method, trial.level)
+    at = Place(f"{trial.dataset}, {trial.family}", trial.method, trial.level)
     return None if trial.level is None else at
 
 
