@@ -34,6 +34,10 @@ class Said:
     cells: Sequence[Cell] = ()
     builds: Path = field(default_factory=Path)
 
+    def places(self) -> list[tuple[Path, str]]:
+        """Where every planned config is built, or will be."""
+        return list(dict.fromkeys((self.builds / cell["build"], cell["config"]) for cell in self.cells))
+
     def planned(self) -> set[tuple[str, str, str]]:
         """Dataset, config and method of every run."""
         return {(cell["build"], cell["config"], cell["method"]) for cell in self.cells if cell["method"]}
@@ -48,17 +52,34 @@ class Said:
 
         Panels are kinds of noise; lines are methods, with what else differs between the configs, ``but`` these.
         """
-        key = self.study.over
-        if key == "level" and not but:
+        if self.study.over == "level" and not but:
             return None if trial.level is None else Place(f"{trial.dataset}, {trial.family}", trial.method, trial.level)
-        x = self.number(key, trial.dataset, trial.config, trial.options)
+        return self._place(trial.dataset, trial.config, trial.name, trial.apart, trial.options, but)
+
+    def planned_place(self, cell: Cell, but: Collection[str] = ()) -> Place | None:
+        """Return where the trial of a cell will stand."""
+        nets = len({cell.get("net") for cell in self.cells}) > 1
+        options = {**cell["changes"], **cell["options"], **({"net": cell["net"]} if nets else {})}
+        apart = {k: v for k, v in options.items() if k in {"net", *self.study.apart}}
+        return self._place(cell["build"], cell["config"], cell["method"], apart, options, but)
+
+    def _place(
+        self,
+        dataset: str,
+        config: str,
+        name: str,
+        apart: Mapping[str, Any],
+        options: Mapping[str, Any],
+        but: Collection[str],
+    ) -> Place | None:
+        x = self.number(self.study.over, dataset, config, options)
         if x is None:
             return None
-        facts = self.facts(trial.dataset, trial.config)
-        others = [self.facts(cell["build"], cell["config"]) for cell in self.cells if cell["build"] == trial.dataset]
+        facts = self.facts(dataset, config)
+        others = [self.facts(cell["build"], cell["config"]) for cell in self.cells if cell["build"] == dataset]
         varied = {k: v for k, v in facts.items() if any(other.get(k) != v for other in others)}
-        beside = {k: v for k, v in {**trial.apart, **varied}.items() if k not in (key, "noise", *but)}
-        return Place(f"{trial.dataset}, {facts['noise']}", f"{trial.name} {shown(beside)}".strip(), x)
+        beside = {k: v for k, v in {**apart, **varied}.items() if k not in (self.study.over, "noise", *but)}
+        return Place(f"{dataset}, {facts['noise']}", f"{name} {shown(beside)}".strip(), x)
 
     def number(self, key: str, dataset: str, config: str, options: Mapping[str, Any]) -> float | None:
         """Return a number of a config, a method or the preset; none if there is none of that name."""

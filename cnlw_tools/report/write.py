@@ -11,8 +11,9 @@ from pathlib import Path
 
 from cnlw_tools import files, runs, tables
 from cnlw_tools.report import figures, page, published, sheets
-from cnlw_tools.report.known import known
+from cnlw_tools.report.known import known, truths
 from cnlw_tools.report.said import Said, study
+from cnlw_tools.report.seen import Seen
 from cnlw_tools.report.sheets import Sheet
 from cnlw_tools.report.trials import best, curves, trials
 from cnlw_tools.runs import Run
@@ -37,24 +38,27 @@ def write(folder: Path, out: Path, root: Path, rule: str = "last", apart: Sequen
     table = runs.table(found)
     every = trials(table, {*of.apart, *apart, of.over, of.across})
     chosen = best(every, rule)
-    held, lacking = known(found, chosen)
+    places = [(run.build, run.config["config"]) for run in found]
+    asked = said.places() if {*figures.BUILDS} & {*of.figures} else []
+    there, lacking = truths([*places, *asked])
+    seen = Seen(said, {run.name: run for run in found}, chosen, curves(table), rule, there)
+    held, more = known(seen)
     ours = [s for metric in sheets.NAMES for s in sheets.results(chosen, metric, said.planned())]
     theirs = [published.beside(entry, of, published.load(root), chosen) for entry in of.published]
-    everything = [*ours, *theirs, *held.detection, sheets.every_trial(every, chosen, rule)]
-    path = curves(table)
-    drawn = {
-        f"Accuracy ({rule}) over {of.over}": figures.over(chosen, rule, of.over, said.place),
-        "Belts over levels": figures.belts(chosen, path),
-        "Drop after the peak": figures.over(chosen, "drop", of.over, said.place),
-        "Training": figures.learning(chosen, path),
-    }
+    drawn = {name: figures.draw(name, seen) for name in of.figures}
+    trial = sheets.every_trial(every, chosen, rule)
+    everything = [*ours, *theirs, *(t for one in drawn.values() for t in one.tables), *held.detection]
+    everything += [trial] if found else []
     tables.write(table, out / "runs.parquet")
-    _text(out / "tables.md", "\n".join(map(sheets.markdown, everything)))
+    _text(out / "tables.md", "\n".join([*map(sheets.markdown, everything), *_noted(of.notes)]))
     _text(out / "tables.tex", "\n".join(map(sheets.latex, everything)))
-    _text(
-        out / "index.html", page.html(_about(found, said), ours, theirs, drawn, held, everything[-1], provenance(found))
-    )
-    return lacking
+    made = page.html(_about(found, said), of.notes, ours, theirs, drawn, held, trial, provenance(found))
+    _text(out / "index.html", made)
+    return [*lacking, *more]
+
+
+def _noted(notes: Sequence[str]) -> list[str]:
+    return ["## Notes\n", *(f"{i}. {note}" for i, note in enumerate(notes, 1)), ""] if notes else []
 
 
 def provenance(found: Sequence[Run]) -> list[Sheet]:
@@ -83,6 +87,8 @@ def _about(found: Sequence[Run], said: Said) -> str:
     ended = sum(run.result is not None for run in found)
     of = f" of the study {said.name}" + (f", scale {said.scale}" if said.scale else "") if said.name else ""
     planned = f" {len(said.cells)} are planned." if said.cells else ""
+    if said.cells and not said.planned():
+        return f"{len(said.cells)} configs{of}: nothing is trained on them."
     return f"{len(found)} runs{of}, {ended} of them to their end.{planned}"
 
 

@@ -40,7 +40,7 @@ def page(tmp_path_factory, study_maker) -> Path:
     made = study_maker(folder / "runs")
     held = {"table": "ncr_mini_imagenet_blue", "columns": {"40": "blue_40"}, "rows": {"Standard": "vanilla"}}
     cells = [
-        {"build": "toy", "config": f"blue_{level}", "method": method, "recipe": {"options": {}}}
+        {"build": "toy", "config": f"blue_{level}", "method": method, "recipe": {"noise": "blue", "options": {}}}
         for level in ("00", "40")
         for method in ("vanilla", "mixup", "bootstrap")
     ]

@@ -60,7 +60,8 @@ def test_examples_are_ordered_by_row_and_unseen_ones_null(tmp_path):
     run = Run(tmp_path, CONFIG, resume=False)
     row = np.array([2, 0, 1])
     for epoch in (1, 2):
-        run.examples(epoch, row, torch.tensor([0.2, 0.5, math.nan]) * epoch, torch.tensor([1.0, 0.0, math.nan]))
+        loss, weight = torch.tensor([0.2, 0.5, math.nan]) * epoch, torch.tensor([1.0, 0.0, math.nan])
+        run.examples(epoch, row, {"loss": loss, "weight": weight})
 
     table = pq.read_table(tmp_path / "examples.parquet")
 
