@@ -1,7 +1,7 @@
 """What methods noted of each example, by epoch: noisy ones against clean ones.
 
 mean over the examples drawn in an epoch, of each kind; then over runs
-    weight    1 where an example counts in full, 0 where it does not
+    weight    1 where an example counts in full, 0 where it does not; left out where all weigh the same
     own       1 where its given label is learned, 0 where one that the method made up (lambda* of Zhang et al. 2020)
     loss      cross-entropy of its given label
 """
@@ -49,12 +49,12 @@ def noted(seen: Seen, trial: Trial) -> dict[str, Means]:
     Raises:
         ValueError: the build is not the one that a run learned from
     """
+    found: dict[str, Means] = {}
     runs = [list(truth.noted(run, held)) for run in seen.of(trial) if (held := seen.truth(run))]
     shared = list(zip(*runs, strict=False))
-    found = {}
-    for name in SAID:
+    for name in SAID if shared else ():
         sides = [[_mean(of, name, noisy) for of in shared] for noisy in (True, False)]
-        if not np.isnan(sides).all():
+        if name == "loss" or np.ptp(np.nan_to_num(sides)):  # where all weigh the same there is nothing to see
             found[name] = Means(*sides)
     return found
 

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cnlw_tools.report.spread import Spread
 
@@ -51,6 +52,8 @@ def panels(x: str, y: str, drawers: Mapping[str, Draw], alike: bool = True) -> l
         for title, draw in drawers.items():
             axes = figures[title].add_subplot()
             axes.set(xlabel=x, ylabel=y)
+            if x == "epoch":
+                axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             draw(axes)
             axes.set_title(title, fontsize=11)
             if many := len(axes.get_legend_handles_labels()[0]):
