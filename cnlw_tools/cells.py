@@ -2,7 +2,8 @@
 
     cells = configs x methods x their option grids x nets x grid of preset changes x seeds
 
-A cell is called by what it is, so a study that grows keeps the cells it has.
+A cell is called by what it is, so a study that grows keeps the cells it has. A study without methods has a cell a
+config, which is built and no more.
 """
 
 import re
@@ -22,6 +23,9 @@ from cnlw_tools.record import is_build, load
 from cnlw_tools.shards import Tell
 from cnlw_tools.study import CHECKS, Study, Table, is_grid
 
+OURS = ("grid", "preset")  # what a config says beside its recipe
+Broken = dict[tuple[str, str], str]  # build and config -> why it could not be built
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -31,12 +35,13 @@ class Cell:
     recipe: Recipe  # of the one level
     level: int | None
     config: str
-    method: str
+    method: str  # none: it is built alone
     options: Table
     net: str | None
     seed: int
     preset: str
     changes: Table
+    pretrained: bool
     name: str  # its folder
 
 
@@ -61,23 +66,48 @@ def _cells(study: Study, root: Path) -> Iterator[Cell]:
         for tried in _product(said.get("grid", {}))
     ]
     around = list(product(methods, study.nets or (None,), _product(study.grid), study.seeds))
-    for recipe in (recipe for said in study.configs for recipe in _recipes(study, said, root)):
-        for level, ((method, options), net, grid, seed) in product(levels(recipe), around):
-            config = config_name(recipe, level)
-            shown = [*_shown(options), *([net] if net else []), *_shown(grid), f"s{seed}"]
-            yield Cell(
-                build=study.build or study.dataset,
-                recipe=recipe if level is None else replace(recipe, levels=(level,)),
-                level=level,
-                config=config,
-                method=method,
-                options=options,
-                net=net,
-                seed=seed,
-                preset=study.preset or study.dataset,
-                changes={**study.changes, **grid},
-                name=f"{config}/" + re.sub(r"[^A-Za-z0-9_.-]+", "-", "_".join([method, *shown])),
-            )
+    for said in study.configs:
+        for recipe in _recipes(study, said, root):
+            for level in levels(recipe):
+                one = _built_alone(study, said, recipe, level)
+                yield from [one] if not methods else (_trained(study, said, one, *chosen) for chosen in around)
+
+
+def _built_alone(study: Study, said: Table, recipe: Recipe, level: int | None) -> Cell:
+    """Return the cell of a config that nothing learns from, called like it; below its dataset, if not the study's."""
+    config = config_name(recipe, level)
+    return Cell(
+        build=study.folder(recipe.dataset),
+        recipe=recipe if level is None else replace(recipe, levels=(level,)),
+        level=level,
+        config=config,
+        method="",
+        options={},
+        net=None,
+        seed=0,
+        preset=said.get("preset") or (study.preset if recipe.dataset == study.dataset else "") or recipe.dataset,
+        changes=study.changes,
+        pretrained=study.pretrained,
+        name=config if recipe.dataset == study.dataset else f"{recipe.dataset}/{config}",
+    )
+
+
+def _trained(
+    study: Study, said: Table, cell: Cell, method: tuple[str, Table], net: str | None, grid: Table, seed: int
+) -> Cell:
+    """Return the cell of a run."""
+    name, options = method
+    own = [f"preset-{Path(said['preset']).stem}"] if said.get("preset", study.preset) != study.preset else []
+    shown = [name, *_shown(options), *([net] if net else []), *own, *_shown(grid), f"s{seed}"]
+    return replace(
+        cell,
+        method=name,
+        options=options,
+        net=net,
+        seed=seed,
+        changes={**study.changes, **grid},
+        name=f"{cell.name}/" + re.sub(r"[^A-Za-z0-9_.-]+", "-", "_".join(shown)),
+    )
 
 
 def _shown(said: Table) -> list[str]:
@@ -89,12 +119,15 @@ def _recipes(study: Study, said: Table, root: Path) -> Iterator[Recipe]:
     where = "a config of the study"
     if "noise" not in said:
         raise ValueError(f'{where} names no noise: add noise = "..."')
+    if not isinstance(said.get("preset", ""), str):
+        raise ValueError(f"{where}: preset = {said['preset']!r}: it must be {CHECKS['preset'][1]}")
     grid = said.get("grid", {})
     if not is_grid(grid):
         raise ValueError(f"{where}: grid = {grid!r}: it must be {CHECKS['grid'][1]}")
-    path = root / "pipelines" / f"{study.dataset}_{said['noise']}.toml"
+    dataset = said.get("dataset", study.dataset)
+    path = root / "pipelines" / f"{dataset}_{said['noise']}.toml"
     usual = recipes.read(path) if path.is_file() else {}
-    said = {**usual, **{k: v for k, v in said.items() if k != "grid"}, "dataset": study.dataset}
+    said = {**usual, **{k: v for k, v in said.items() if k not in OURS}, "dataset": dataset}
     for chosen in _product(grid):
         options = {**usual.get("options", {}), **said.get("options", {}), **chosen}
         yield recipes.make({**said, "options": options}, where)
@@ -105,20 +138,25 @@ def _product(grid: Table) -> list[dict[str, Any]]:
     return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
 
 
-def built(some: Sequence[Cell], builds: Path, root: Path, data_dir: Path | None, tell: Tell) -> dict[str, str]:
+def stands(cell: Cell, builds: Path) -> bool:
+    """Is its config built?"""
+    return is_build(builds / cell.build) and cell.config in load(builds / cell.build).configs
+
+
+def built(some: Sequence[Cell], builds: Path, root: Path, data_dir: Path | None, tell: Tell) -> Broken:
     """Build the configs that are missing; return those that could not be, and why."""
     groups: dict[str, dict[str, Cell]] = {}
     for cell in some:
-        if not (is_build(builds / cell.build) and cell.config in load(builds / cell.build).configs):
+        if not stands(cell, builds):
             kind = repr((cell.build, replace(cell.recipe, levels=())))
             groups.setdefault(kind, {})[cell.config] = cell
-    broken: dict[str, str] = {}
+    broken: Broken = {}
     for group in groups.values():
         broken |= _levels(list(group.values()), builds, root, data_dir, tell)
     return broken
 
 
-def _levels(some: Sequence[Cell], builds: Path, root: Path, data_dir: Path | None, tell: Tell) -> dict[str, str]:
+def _levels(some: Sequence[Cell], builds: Path, root: Path, data_dir: Path | None, tell: Tell) -> Broken:
     """Build configs that differ in the level alone: together, or each alone where one of them cannot be had."""
     levels = tuple(cell.level for cell in some if cell.level is not None)
     recipe = replace(some[0].recipe, levels=levels) if levels else some[0].recipe
@@ -126,7 +164,7 @@ def _levels(some: Sequence[Cell], builds: Path, root: Path, data_dir: Path | Non
         build(recipe, root, data_dir, builds / some[0].build, engine.cores(), tell)
     except (ValueError, LookupError, OSError) as error:
         if len(some) == 1:
-            return {some[0].config: f"its build failed: {error}"}
+            return {(some[0].build, some[0].config): f"its build failed: {error}"}
         alone = [_levels([cell], builds, root, data_dir, tell) for cell in some]
         return {config: why for broken in alone for config, why in broken.items()}
     return {}

@@ -1,8 +1,8 @@
 """Run folders as one tidy table: a row a run, epoch and metric (tables.RUNS).
 
 Of a run that came to its end `last`, `best`, `mean10` and `drop` = best - last stand at its last epoch. The column
-`options` says, as JSON, the options of the method, and what else differs between the runs of a dataset: `net`, and
-values of the preset as `preset.lr`.
+`options` says, as JSON, the options of the method, and what else differs between the runs of a dataset: `net`,
+`pretrained`, and values of the preset as `preset.lr`.
 """
 
 import json
@@ -89,7 +89,8 @@ def _varied(runs: Sequence[Run]) -> set[str]:
 
 
 def _around(run: Run) -> dict[str, Any]:
-    return {"net": run.config["net"], **{f"preset.{k}": v for k, v in run.config["preset"].items()}}
+    around = {"net": run.config["net"], "pretrained": run.config.get("pretrained", False)}
+    return {**around, **{f"preset.{k}": v for k, v in run.config["preset"].items()}}
 
 
 def _rows(run: Run, options: dict[str, Any]) -> list[dict[str, Any]]:

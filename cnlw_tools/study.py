@@ -13,7 +13,21 @@ from cnlw_tools import recipe as recipes
 from cnlw_tools.lookup import pick, suggest
 
 FOLDER = Path("pipelines") / "studies"
-FIGURES = ("last", "best", "mean10")  # what a run comes to
+METRICS = ("last", "best", "mean10")  # what a run comes to
+FIGURES = {  # what a report can draw, and whose figure it is; report/figures.py says how
+    "over": "Accuracy over a number of the config, the method or the preset (most papers)",
+    "belts": "95 % interval over levels against progress (Jiang et al. 2020, figures 4 and 5)",
+    "drop": "Best less last epoch over the same number (Jiang et al. 2020, figure 3)",
+    "curves": "Accuracy over epochs (Zhang et al. 2020, figures 2 and 3)",
+    "grid": "Accuracy over two numbers, `over` and `across` (Sukhbaatar et al. 2015, figure 3)",
+    "weights": "Mean weight and loss of noisy and clean examples by epoch (Zhang et al. 2020, figure 4)",
+    "transitions": "Transition matrices by methods beside the realised ones (Sukhbaatar et al. 2015, figures 1 and 2)",
+    "labels": "Given labels of the images of one class (Rolnick et al. 2017, figure 3)",
+    "recall": "Precision over recall of inliers among outliers (Sukhbaatar et al. 2015, figure 4)",
+    "sizes": "Images of every split, classes and share of noise, as built (Jiang et al. 2020, table 1)",
+    "cost": "Seconds an epoch and memory of each method, in those of vanilla (Zhang et al. 2020, appendix C)",
+    "scatter": "Accuracy over a number known of each network, `x` (Jiang et al. 2020, on pre-training)",
+}
 Table = Mapping[str, Any]
 
 
@@ -27,6 +41,8 @@ class Published:
     where: Table = field(default_factory=dict)  # what else its rows must say: dataset = "CIFAR10"
     metric: str = "last"  # of ours
     times: float = 1  # 100 where it counts in shares
+    error: bool = False  # it counts what is wrong: 100 less ours stands beside it
+    dataset: str = ""  # none: the study's
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +50,26 @@ class Study:
     """What to run."""
 
     dataset: str
-    configs: tuple[Table, ...]  # what a recipe says: noise, levels, options, probe ...; and a grid of options
-    methods: tuple[Table, ...]  # name, options, grid of options
+    configs: tuple[Table, ...]  # what a recipe says: noise, levels, options, probe ...; a grid of options; a preset
+    methods: tuple[Table, ...]  # name, options, grid of options; none: nothing is trained
     nets: tuple[str, ...] = ()  # none: the preset's
     seeds: tuple[int, ...] = (0,)
     preset: str = ""  # none: the one called like the dataset
-    build: str = ""  # folder below builds/; none: the dataset's name
+    build: str = ""  # folder below builds/ of this dataset; none: its name, as that of any other
     changes: Table = field(default_factory=dict)  # of the preset: epochs, batch_size, lr ...
     grid: Table = field(default_factory=dict)  # the same, each a list to be gone through
     over: str = "level"  # what the curves go over: the level, an option, a key of the preset
+    across: str = ""  # what a grid goes over the other way
     apart: tuple[str, ...] = ()  # options that are no trial of a method but a method of their own
+    figures: tuple[str, ...] = ("over", "belts", "drop", "curves")  # of `FIGURES`
+    x: Table = field(default_factory=dict)  # what is known of each network: a number by its name
+    pretrained: bool = False  # begin with the weights of ImageNet
+    notes: tuple[str, ...] = ()  # footnotes of the report
     published: tuple[Published, ...] = ()
+
+    def folder(self, dataset: str) -> str:
+        """Return the folder of a dataset's build below builds/."""
+        return self.build if self.build and dataset == self.dataset else dataset
 
 
 def _is(value: Any, *kinds: type) -> bool:
@@ -71,7 +96,7 @@ def _text(value: Any) -> bool:
 CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "dataset": (_text, "the name of a dataset"),
     "configs": (_all(dict), "one or more tables: [[configs]]"),
-    "methods": (_all(dict), "one or more tables: [[methods]]"),
+    "methods": (_all(dict, 0), "tables: [[methods]], or [] to build alone"),
     "nets": (_all(str, 0), "a list of networks"),
     "seeds": (lambda v: _all(int)(v) and min(v) >= 0, "a list of whole numbers from 0 on"),
     "preset": (_text, "the name of a preset, or a path that ends in .toml"),
@@ -79,7 +104,12 @@ CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "changes": (_table, "a table of a preset's keys"),
     "grid": (is_grid, "a table of lists"),
     "over": (_text, "level, or the name of an option"),
+    "across": (_text, "level, or the name of an option"),
     "apart": (_all(str, 0), "a list of options"),
+    "figures": (_all(str, 0), "a list of names"),
+    "x": (lambda v: _table(v) and all(_is(n, int, float) for n in v.values()), "a table of numbers by network"),
+    "pretrained": (lambda v: _is(v, bool), "true or false"),
+    "notes": (_all(str, 0), "a list of sentences"),
     "published": (_all(dict, 0), "tables: [[published]]"),
 }
 METHOD = {
@@ -95,9 +125,12 @@ PUBLISHED = {
     ),
     "rows": (lambda v: _table(v) and all(map(_text, v.values())), "row = method"),
     "where": (_table, "a table"),
-    "metric": (lambda v: v in FIGURES, f"one of {', '.join(FIGURES)}"),
+    "metric": (lambda v: v in METRICS, f"one of {', '.join(METRICS)}"),
     "times": (lambda v: _is(v, int, float) and v > 0, "a positive number"),
+    "error": (lambda v: _is(v, bool), "true or false"),
+    "dataset": (_text, "the name of a dataset"),
 }
+NEEDS = {"grid": "across", "scatter": "x"}  # keys that a figure asks for
 
 
 def load(path: Path, scale: str = "") -> Study:
@@ -134,9 +167,21 @@ def make(raw: Table, where: str, scale: str = "") -> Study:
         _strict(entry, METHOD, f"{where}: [[methods]]", ("name",))
     for entry in said.get("published", []):
         _strict(entry, PUBLISHED, f"{where}: [[published]]", ("table", "columns", "rows"))
+    _figures(said, where)
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in said.items()}
     values["published"] = tuple(Published(**entry) for entry in said.get("published", []))
     return Study(**values)
+
+
+def _figures(said: Table, where: str) -> None:
+    """Raise if there is no such figure, or it lacks what it is drawn from."""
+    for name in said.get("figures", ()):
+        if name not in FIGURES:
+            raise ValueError(
+                f"{where}: unknown figure {name!r}.{suggest(name, FIGURES)} There are: {', '.join(FIGURES)}"
+            )
+        if name in NEEDS and not said.get(NEEDS[name]):
+            raise ValueError(f"{where}: the figure {name!r} needs the key {NEEDS[name]!r}: add it")
 
 
 def _strict(

@@ -5,6 +5,8 @@ Builds that are missing are built first. The folder of a sweep:
 
     study.json                     the study and its cells: what a report puts beside the runs
     CONFIG/METHOD_OPTIONS_sSEED/   a run (trainer/run.py)
+
+A cell that is built alone leaves nothing there: the study says where its build lies.
 """
 
 import json
@@ -17,7 +19,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from cnlw_tools import engine, files
-from cnlw_tools.cells import Cell, built
+from cnlw_tools.cells import Cell, built, stands
 from cnlw_tools.study import Study
 from cnlw_tools.trainer import Stopped, Trainer, preset
 from cnlw_tools.trainer import device as devices
@@ -69,11 +71,13 @@ def part(cells: Sequence[Cell], said: str) -> list[Cell]:
 
 
 def result(cell: Cell, place: Place) -> dict[str, Any] | None:
-    """Return what a cell came to, or none if it has not been run to its end.
+    """Return what a cell came to, nothing of one that is built alone, or none if it has not been run to its end.
 
     Raises:
         ValueError: the run that stands there is of other choices, or cannot be read
     """
+    if not cell.method:
+        return {} if stands(cell, place.builds) else None
     folder = place.out / cell.name
     if not (folder / "result.json").is_file():
         return None
@@ -97,7 +101,7 @@ def remaining(cells: Sequence[Cell], place: Place) -> float | None:
     took: dict[Any, list[float]] = {}
     left = 0.0
     todo = []
-    for cell in cells:
+    for cell in (cell for cell in cells if cell.method):
         seconds = _seconds(place.out / cell.name)
         for key in ((cell.method, cell.net), None):
             took.setdefault(key, []).extend(seconds)
@@ -135,8 +139,15 @@ def run(cells: Sequence[Cell], place: Place, jobs: int = 1, tell: Tell = lambda 
         else:
             yield Outcome(cell, "skipped", found)
     broken = built(todo, place.builds, place.root or files.root(), place.data_dir, tell)
-    yield from (Outcome(cell, "failed", {}, broken[cell.config]) for cell in todo if cell.config in broken)
-    yield from _train([cell for cell in todo if cell.config not in broken], place, jobs)
+    sound = []
+    for cell in todo:
+        if why := broken.get((cell.build, cell.config)):
+            yield Outcome(cell, "failed", {}, why)
+        elif cell.method:
+            sound.append(cell)
+        else:
+            yield Outcome(cell, "done", {})
+    yield from _train(sound, place, jobs)
 
 
 def note(study: Study, cells: Sequence[Cell], name: str, scale: str, place: Place) -> None:
@@ -146,6 +157,7 @@ def note(study: Study, cells: Sequence[Cell], name: str, scale: str, place: Plac
         "scale": scale,
         "study": asdict(study),
         "cells": [{**asdict(cell), "recipe": asdict(cell.recipe)} for cell in cells],
+        "builds": str(place.builds),
         "command": sys.argv,
     }
     with files.aside(place.out / STUDY) as draft:
@@ -208,6 +220,7 @@ def _trainer(cell: Cell, place: Place, workers: int) -> Trainer:
         resume=True,
         root=place.root,
         cache=place.cache,
+        pretrained=cell.pretrained,
         workers=workers or None,
     )
 
@@ -217,6 +230,7 @@ def _wanted(cell: Cell, place: Place) -> dict[str, Any]:
     how = _preset(cell, place)
     options = {**preset.options(how, cell.method, cell.level), **cell.options}
     asked = {"config": cell.config, "method": cell.method, "options": options, "net": how.net, "seed": cell.seed}
+    asked["pretrained"] = cell.pretrained
     said: dict[str, Any] = json.loads(json.dumps({**asked, "preset": preset.said(how)}))
     return said
 

@@ -61,6 +61,36 @@ def test_a_config_is_the_datasets_recipe_and_what_the_study_says():
     assert found.levels == (0,)
 
 
+def test_a_config_may_be_of_another_dataset():
+    """Its folder and its preset are that dataset's, and its cells lie below it."""
+    other = {"noise": "symmetric", "dataset": "cifar10", "levels": [40]}
+    own = {"noise": "blue", "levels": [40], "preset": "mnist"}
+    said = {"configs": [own, other, other | {"preset": "mnist"}], "methods": [{"name": "vanilla"}]}
+    found = listed(**said, preset="shapes", build="mine")
+
+    assert [(cell.build, cell.preset, cell.recipe.dataset) for cell in found] == [
+        ("mine", "mnist", "shapes"),
+        ("cifar10", "cifar10", "cifar10"),
+        ("cifar10", "mnist", "cifar10"),
+    ]
+    assert [cell.name for cell in found] == [
+        "blue_40/vanilla_preset-mnist_s0",
+        "cifar10/symmetric_40/vanilla_s0",
+        "cifar10/symmetric_40/vanilla_preset-mnist_s0",
+    ]
+
+
+def test_without_methods_there_is_a_cell_a_config():
+    """Called like it, with nothing to train."""
+    found = listed(methods=[], seeds=[0, 1])
+
+    assert [(cell.name, cell.method) for cell in found] == [
+        ("blue_00", ""),
+        ("blue_40", ""),
+        ("symmetric_20_probe5", ""),
+    ]
+
+
 def test_options_of_noise_have_grids_too():
     """As many configs as values."""
     said = {"noise": "symmetric", "levels": [40], "grid": {"include_self": [True, False]}}

@@ -53,6 +53,11 @@ PUBLISHED = {"table": "t", "columns": {"a": "blue_40", "b": ["blue_40"]}, "rows"
         ({"published": [PUBLISHED | {"metric": "peak"}]}, "metric = 'peak': it must be one of last, best, mean10"),
         ({"published": [{"table": "t"}]}, "'columns' is missing"),
         ({"published": [PUBLISHED | {"times": 0}]}, "times = 0"),
+        ({"figures": ["belt"]}, "unknown figure 'belt'. Did you mean 'belts'"),
+        ({"figures": ["grid"]}, "the figure 'grid' needs the key 'across'"),
+        ({"figures": ["scatter"], "x": {}}, "the figure 'scatter' needs the key 'x'"),
+        ({"x": {"mlp1": "3"}}, "it must be a table of numbers by network"),
+        ({"configs": [{"noise": "blue", "preset": 3}]}, "preset = 3: it must be the name of a preset"),
     ],
 )
 def test_what_is_wrong_is_named(said, message):

@@ -107,6 +107,19 @@ def test_a_build_that_fails_fails_its_cells_alone(swept, tmp_path, monkeypatch):
     assert list(record.load(tmp_path / "builds" / "shapes").configs) == [found[0].config]
 
 
+def test_a_cell_without_a_method_is_built_alone(swept, monkeypatch):
+    """It is done as soon as its build stands; nothing is trained, and no time is left."""
+    place, _, _ = swept
+    alone = cells(make(STUDY | {"methods": []}, "test"), place.root)
+    monkeypatch.setattr(sweep, "_cell", None)
+    (outcome,) = run(alone, place)
+    (anew,) = run(alone, replace(place, builds=place.builds.parent / "anew"))
+
+    assert (outcome.state, outcome.result) == ("skipped", {})
+    assert anew.state == "done"
+    assert remaining(alone, place) == 0
+
+
 def test_a_process_that_dies_is_a_failed_cell(swept, monkeypatch, tmp_path):
     """As it does when memory runs out."""
     place, every, _ = swept

@@ -42,6 +42,11 @@ class Backward(Correction):
         inverse: Tensor = torch.linalg.inv(q.T.double())
         return inverse.float()
 
+    def transition(self) -> Tensor:
+        """The inverse of T^-1."""
+        t: Tensor = torch.linalg.inv(self.matrix.double())
+        return t
+
     def corrected(self, log_p: Tensor, y: Tensor) -> Tensor:
         """(T^-1 (-log p))[y]."""
         costs = -log_p.clamp(math.log(LEAST), math.log1p(-LEAST))

@@ -82,6 +82,7 @@ class Method(nn.Module):
     progress: float = 0.0  # share of all steps that are done, from 0 to 1; set by the trainer before every step
     losses: Tensor
     weights: Tensor
+    own: Tensor
 
     def __init__(self, task: Task) -> None:
         super().__init__()
@@ -92,6 +93,7 @@ class Method(nn.Module):
         self.net = task.net()
         self.register_buffer("losses", torch.full((task.n,), torch.nan))
         self.register_buffer("weights", torch.full((task.n,), torch.nan))
+        self.register_buffer("own", torch.full((task.n,), torch.nan))
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the scalar that the trainer steps on."""
@@ -122,13 +124,20 @@ class Method(nn.Module):
     def finish(self, sweep: Sweep) -> None:
         """Fit what is fitted after training."""
 
-    def note(self, batch: Batch, losses: Tensor, weights: Tensor | None = None) -> None:
-        """Write down what each example cost and weighed, both (B,), for the report.
+    def keeps(self) -> dict[str, Tensor]:
+        """Return what a run keeps of every epoch, for the report: `transition`, (K, K), P(given | true) by rows."""
+        return {}
 
-        The weight is 1 where an example counts in full and 0 where the method takes its label for wrong.
+    def note(self, batch: Batch, losses: Tensor, weights: Tensor | None = None, own: Tensor | None = None) -> None:
+        """Write down what each example cost and weighed, and by whose label it went, (B,) each, for the report.
+
+        The weight is 1 where an example counts in full and 0 where the method takes its label for wrong. ``own`` is 1
+        where it learns from the given label and 0 where from one that it made up; none: it makes up none.
         """
         self.losses[batch.index] = losses.detach().float()
         self.weights[batch.index] = 1.0 if weights is None else weights.detach().float()
+        if own is not None:
+            self.own[batch.index] = own.detach().float()
 
 
 TRUSTED = "a trusted set, and this config has none: build it with `--probe 10` for ten images of each class"

@@ -41,6 +41,14 @@ class Correction(Method):
         """Return what the loss needs of Q, (K, K)."""
         raise NotImplementedError
 
+    def keeps(self) -> dict[str, Tensor]:
+        """T, which is I until there is an estimate."""
+        return {"transition": self.transition()}
+
+    def transition(self) -> Tensor:
+        """Return T, (K, K), of what `prepared` made of it."""
+        raise NotImplementedError
+
     def corrected(self, log_p: Tensor, y: Tensor) -> Tensor:
         """Return the losses, (B,), of (B, K) log-probabilities."""
         raise NotImplementedError

@@ -27,6 +27,10 @@ class Forward(Correction):
         """Q itself."""
         return q
 
+    def transition(self) -> Tensor:
+        """Q^t."""
+        return self.matrix.T
+
     def corrected(self, log_p: Tensor, y: Tensor) -> Tensor:
         """-log (Q p)[y]."""
         return surprise(log_p, self.matrix, y)

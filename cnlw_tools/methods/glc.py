@@ -68,6 +68,10 @@ class GLC(Method):
         noisy = surprise(log_softmax(z[:many].float(), 1), self.c.T, batch.y).mean()
         return (n * noisy + m * cross_entropy(z[many:], gold.y)) / (n + m)
 
+    def keeps(self) -> dict[str, Tensor]:
+        """C, which is I until there is an estimate."""
+        return {"transition": self.c}
+
     def phases(self) -> list[Phase]:
         """On noisy labels, and anew with the correction."""
         rest = self.task.epochs - self.first

@@ -32,7 +32,7 @@ anchors = false. M-4: k = 0. M-6: anchors = false. M-8: relabel = false; then T 
 M-10: alpha = 0, nothing is mixed. M-2 and M-7: M-3 and M-5 with a preset whose view `policy` has no policy.
 
 Only the pass over x moves the running averages of batch normalisation. With several ranks, logits are gathered and
-coefficients are those of the whole batch; L_mix and KL stay within a rank. Noted weights are omega* / max omega*.
+coefficients are those of the whole batch; L_mix and KL stay within a rank. Noted are omega* / max omega* and lam*.
 
 Not done here: more than two views; the schedule with restarts and the average of weights, which the trainer has.
 """
@@ -137,11 +137,13 @@ class IEG(Method):
             weights, guess = normalised(-slopes.weight, self.delta), ranks.mine(slopes.guess)
             weight = ranks.mine(weights)
             mixed = self.mixed(batch, probe, torch.where((weight < self.threshold)[:, None], guess, label))
-        self.note(batch, cross_entropy(z, batch.y, reduction="none"), weight / weights.max().clamp(min=1e-30))
+        own = ranks.mine(slopes.label) < 0 if self.relabel else None
+        cost = cross_entropy(z, batch.y, reduction="none")
+        self.note(batch, cost, weight / weights.max().clamp(min=1e-30), own)
         target = self.lam0 * label + (1 - self.lam0) * guess
         total = ranks.size() * (weight * _each(z, target)).sum()  # the trainer takes the mean over ranks
-        if self.relabel:
-            better = torch.where((ranks.mine(slopes.label) < 0)[:, None], label, guess)
+        if own is not None:
+            better = torch.where(own[:, None], label, guess)
             total = (total + cross_entropy(z, better)) / (2 if self.halve else 1)
         if self.k:
             total = total + self.k * divergence(z, z_hat, self.detach).mean()

@@ -63,6 +63,10 @@ class NoiseLayer(Method):
         r = q.trace() if self.regulariser == "trace" else q.square().sum() / 2
         return loss + self.q_lambda / len(q) * r
 
+    def keeps(self) -> dict[str, Tensor]:
+        """T = Q^t."""
+        return {"transition": self.q.T}
+
     @torch.no_grad()
     def after_step(self) -> None:
         """Make the columns of a learned Q probabilities again."""

@@ -65,6 +65,11 @@ class SModel(Method):
         rows = log_softmax((h @ self.u).float().view(-1, *self.b.shape) + self.b, 2)  # (B, K, K)
         return rows[torch.arange(len(y), device=y.device), :, y]
 
+    def keeps(self) -> dict[str, Tensor]:
+        """Theta, I while there is no layer; of the complex one nothing: it has a theta for every image."""
+        theta = torch.eye(len(self.b)) if self.beta == 1 else self.b.softmax(1)
+        return {"transition": theta} if self.u is None else {}
+
     def phases(self) -> list[Phase]:
         """Without the layer, then with it."""
         return [Phase(n) for n in (self.warmup, self.task.epochs - self.warmup) if n]

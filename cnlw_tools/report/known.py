@@ -1,19 +1,18 @@
 """What the builds add to a report: matrices, galleries, how well methods told what was noisy."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
 
-from cnlw_tools import runs
 from cnlw_tools.export import heat
 from cnlw_tools.recipe import split_name
 from cnlw_tools.report import truth
+from cnlw_tools.report.seen import Build, Seen
 from cnlw_tools.report.sheets import NOTHING, Sheet
 from cnlw_tools.report.spread import Spread, spread
-from cnlw_tools.report.trials import Trial
 from cnlw_tools.report.truth import Truth
 
 CAPTION = (
@@ -32,31 +31,36 @@ class Known:
     detection: list[Sheet] = field(default_factory=list)
 
 
-def known(found: Sequence[runs.Run], chosen: Sequence[Trial]) -> tuple[Known, list[str]]:
-    """Return what the builds of runs add, and what could not be had, and why; detection is of the chosen trials."""
-    lacking: list[str] = []
-    truths: dict[tuple[Path, str], Truth] = {}
-    for build, config in sorted({(run.build, run.config["config"]) for run in found}):
+def truths(places: Iterable[Build]) -> tuple[dict[Build, Truth], list[str]]:
+    """Return what builds know of their configs, and what could not be had, and why."""
+    found: dict[Build, Truth] = {}
+    lacking = []
+    for build, config in sorted({*places}):
         try:
-            truths[build, config] = truth.load(build, config)
+            found[build, config] = truth.load(build, config)
         except (ValueError, LookupError, OSError) as error:
             lacking.append(f"{config}: no matrix, gallery or noise detection: {error}")
-    by_name = {run.name: run for run in found}
+    return found, lacking
+
+
+def known(seen: Seen) -> tuple[Known, list[str]]:
+    """Return what the builds add, and what could not be had, and why; detection is of the chosen trials."""
+    lacking: list[str] = []
     rows = []
-    for trial in chosen:
-        seen = []
-        for run in (by_name[name] for name in trial.runs):
-            held = truths.get((run.build, trial.config))
+    for trial in seen.trials:
+        told = []
+        for run in seen.of(trial):
+            held = seen.truth(run)
             try:
-                seen += [truth.detection(run, held)] if held else []
+                told += [truth.detection(run, held)] if held else []
             except ValueError as error:
                 lacking.append(str(error))
-        if there := [d for d in seen if d and not math.isnan(d.by_loss)]:
+        if there := [d for d in told if d and not math.isnan(d.by_loss)]:
             numbers = (_percent([getattr(d, name) for d in there]) for name in ("precision", "recall", "by_loss"))
             rows.append([trial.dataset, trial.config, trial.method, *numbers, str(len(there))])
     made = Known(detection=[Sheet("Noise detection", HEAD, rows, CAPTION, words=3)] if rows else [])
-    for build in sorted({build for build, _ in truths}):
-        _pictures(made, build, [t for (b, _), t in truths.items() if b == build])
+    for build in sorted({build for build, _ in seen.truths}):
+        _pictures(made, build, [t for (b, _), t in seen.truths.items() if b == build])
     return made, lacking
 
 

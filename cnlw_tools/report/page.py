@@ -3,21 +3,35 @@
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from cnlw_tools import __version__
-from cnlw_tools.report.figures import Picture
 from cnlw_tools.report.known import Known
+from cnlw_tools.report.seen import Drawn
 from cnlw_tools.report.sheets import Sheet
+from cnlw_tools.study import FIGURES
+
+
+class Figure(NamedTuple):
+    """A figure, its pictures with their addresses."""
+
+    title: str
+    about: str
+    pictures: list[tuple[str, str]]
+    images: list[tuple[str, str]]
+    tables: list[Sheet]
+    lacking: list[str]
 
 
 def html(
     about: str,
+    notes: Sequence[str],
     ours: Sequence[Sheet],
     theirs: Sequence[Sheet],
-    drawn: Mapping[str, Sequence[Picture]],
+    drawn: Mapping[str, Drawn],
     known: Known,
     trials: Sheet,
     provenance: Sequence[Sheet],
@@ -32,16 +46,25 @@ def html(
     )
     return around.get_template("page.html").render(
         about=about,
+        notes=notes,
         ours=ours,
         theirs=theirs,
-        figures={name: [(p.title, svg(p.svg)) for p in some] for name, some in drawn.items() if some},
+        figures=[figure(name, one) for name, one in drawn.items() if one],
         matrices=[(title, png(image)) for title, image in known.matrices],
         galleries=[(title, jpeg(image)) for title, image in known.galleries],
         detection=known.detection,
         trials=trials,
+        trained=bool(trials.rows),
         provenance=provenance,
         version=__version__,
     )
+
+
+def figure(name: str, drawn: Drawn) -> Figure:
+    """Return a figure as the page takes it."""
+    pictures = [(picture.title, svg(picture.svg)) for picture in drawn.pictures]
+    images = [(title, png(image)) for title, image in drawn.images]
+    return Figure(drawn.title, f"{FIGURES[name]}.", pictures, images, drawn.tables, drawn.lacking)
 
 
 def svg(text: str) -> str:

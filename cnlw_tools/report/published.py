@@ -1,6 +1,6 @@
 """Numbers of the papers beside ours. published.json holds the tables, a study says which of its cells stand where.
 
-difference = mean of ours over the configs of a column - published
+difference = mean of ours over the configs of a column - published; of errors, ours is 100 - top-1
 """
 
 import json
@@ -12,7 +12,7 @@ from cnlw_tools.lookup import pick
 from cnlw_tools.report.sheets import NOT_RUN, NOTHING, Sheet
 from cnlw_tools.report.spread import spread
 from cnlw_tools.report.trials import Trial
-from cnlw_tools.study import FOLDER, Published
+from cnlw_tools.study import FOLDER, Published, Study
 
 FILE = "published.json"
 
@@ -23,11 +23,12 @@ def load(root: Path) -> dict[str, Any]:
     return found
 
 
-def beside(wanted: Published, tables: Mapping[str, Any], trials: Sequence[Trial]) -> Sheet:
+def beside(wanted: Published, study: Study, tables: Mapping[str, Any], trials: Sequence[Trial]) -> Sheet:
     """Return a published table, a row a cell, with ours beside it; what its sources disagree on are its notes.
 
     Args:
         wanted: which table, and what of ours stands where
+        study: that says so
         tables: of `load`
         trials: the best of each method on each config
 
@@ -36,28 +37,33 @@ def beside(wanted: Published, tables: Mapping[str, Any], trials: Sequence[Trial]
     """
     table = pick(tables, wanted.table, "table of published.json")
     lines = [row for row in table["rows"] if all(row.get(k) == v for k, v in wanted.where.items())]
-    labels = {row["label"]: row for row in lines}
+    labels = {row["label"]: row for row in lines if "label" in row}
+    dataset = study.folder(wanted.dataset or study.dataset)
+    mine = [t for t in trials if t.dataset == dataset]
     rows = []
     for label, method in wanted.rows.items():
         cells = pick(labels, label, f"row of {wanted.table}")["cells"]
         for column, configs in wanted.columns.items():
             cell = pick(cells, column, f"column of {wanted.table}")
-            ours = _ours(method, [configs] if isinstance(configs, str) else configs, wanted.metric, trials)
+            ours = _ours(method, [configs] if isinstance(configs, str) else configs, wanted, mine)
             rows.append([label, column, *_words(cell.get("value"), cell["raw"], ours, wanted.times)])
     return Sheet(
         f"{wanted.table.replace('_', ' ')}: {table['caption']}",
         ["Row", "Column", "Published", "Ours", "Difference"],
         rows,
-        f"Source: {table['source']}. Ours: {wanted.metric} of the best trial, in percent.",
+        f"Source: {table['source']}. Ours: {'100 less ' * wanted.error}{wanted.metric} of the best trial, in percent.",
         list(table.get("notes", [])),
         words=2,
     )
 
 
-def _ours(method: str, configs: Sequence[str], metric: str, trials: Sequence[Trial]) -> float | None:
+def _ours(method: str, configs: Sequence[str], wanted: Published, trials: Sequence[Trial]) -> float | None:
     """Return the mean over configs; none if one of them has not been run."""
-    found = {t.config: t.came_to[metric].mean for t in trials if t.method == method and t.config in configs}
-    return spread([found[c] for c in configs]).mean if set(configs) <= set(found) else None
+    found = {t.config: t.came_to[wanted.metric].mean for t in trials if t.method == method and t.config in configs}
+    if not set(configs) <= set(found):
+        return None
+    mean = spread([found[c] for c in configs]).mean
+    return 100 - mean if wanted.error else mean
 
 
 def _words(value: float | None, raw: str, ours: float | None, times: float) -> list[str]:

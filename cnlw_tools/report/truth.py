@@ -8,6 +8,7 @@ digest of its data: sha256 of the content keys, in order, and the labels in the 
     noisy by loss:    the k highest losses, k = number of noisy examples;  then precision = recall
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b, sha256
@@ -84,6 +85,15 @@ class Truth:
         return grid.sheet(self.config, self.build / "data", self.rows.filter(of), self.shards, self.classes)
 
 
+class Noted(NamedTuple):
+    """What a run noted of an epoch, (n,) each, nan where nothing; and what was noisy."""
+
+    loss: Floats
+    weight: Floats
+    own: Floats
+    noisy: NDArray[np.bool_]
+
+
 class Detection(NamedTuple):
     """How well a run told noisy examples by what it noted of its last epoch; nan where nothing can be said."""
 
@@ -112,20 +122,38 @@ def load(build: Path, config: str) -> Truth:
     return Truth(build, config, shards, pa.concat_tables(parts).replace_schema_metadata())
 
 
-def detection(run: Run, truth: Truth) -> Detection | None:
-    """Join what a run noted with the truth of its build; none where it noted nothing.
+def check(run: Run, truth: Truth) -> None:
+    """Raise if the build is not the one the run learned from."""
+    if run.config["data"]["train"] != truth.digest:
+        raise ValueError(f"{run.name}: {truth.build} is not what it learned from any more: the truth is not joined")
+
+
+def noted(run: Run, truth: Truth, last: bool = False) -> Iterator[Noted]:
+    """Join what a run noted of every epoch, or of the last alone, with the truth of its build.
 
     Raises:
         ValueError: the build is not the one the run learned from
     """
-    noted = sorted((run.folder / "examples.parquet").glob("epoch-*.parquet"))
-    if not noted:
-        return None
-    if run.config["data"]["train"] != truth.digest:
-        raise ValueError(f"{run.name}: {truth.build} is not what it learned from any more: the truth is not joined")
-    last = pq.read_table(noted[-1], partitioning=None)
-    loss, weight = (last[name].to_numpy().astype(np.float64) for name in ("loss", "weight"))
-    return detect(loss, weight, truth.noisy[last["row"].to_numpy()])
+    paths = sorted((run.folder / "examples.parquet").glob("epoch-*.parquet"))
+    noisy = truth.noisy
+    for path in paths[-1:] if last else paths:
+        check(run, truth)
+        table = pq.read_table(path, partitioning=None)
+        row = table["row"].to_numpy()
+        columns = {"own": np.full(len(row), np.nan)}
+        for name in {"loss", "weight", "own"} & {*table.column_names}:
+            columns[name] = table[name].to_numpy().astype(np.float64)
+        yield Noted(noisy=noisy[row], **columns)
+
+
+def detection(run: Run, truth: Truth) -> Detection | None:
+    """Say how well a run told what was noisy; none where it noted nothing.
+
+    Raises:
+        ValueError: the build is not the one the run learned from
+    """
+    found = [detect(last.loss, last.weight, last.noisy) for last in noted(run, truth, last=True)]
+    return found[0] if found else None
 
 
 def detect(loss: Floats, weight: Floats, noisy: NDArray[np.bool_]) -> Detection:

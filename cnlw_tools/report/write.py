@@ -5,70 +5,18 @@ DIR/tables.md      the tables; DIR/tables.tex
 DIR/runs.parquet   every number (tables.RUNS)
 """
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from cnlw_tools import files, runs, tables
-from cnlw_tools.build import DRAWN
-from cnlw_tools.recipe import split_name
 from cnlw_tools.report import figures, page, published, sheets
-from cnlw_tools.report.figures import Place
-from cnlw_tools.report.known import known
+from cnlw_tools.report.known import known, truths
+from cnlw_tools.report.said import Said, study
+from cnlw_tools.report.seen import Seen
 from cnlw_tools.report.sheets import Sheet
-from cnlw_tools.report.trials import Trial, best, curves, shown, trials
+from cnlw_tools.report.trials import best, curves, trials
 from cnlw_tools.runs import Run
-from cnlw_tools.study import Published
-
-STUDY = "study.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a sweep wrote of its study; nothing of runs that are of none."""
-
-    name: str = ""
-    scale: str = ""
-    over: str = "level"
-    apart: tuple[str, ...] = ()
-    published: tuple[Published, ...] = ()
-    cells: list[dict[str, Any]] = field(default_factory=list)
-
-    def planned(self) -> set[tuple[str, str, str]]:
-        """Dataset, config and method of every cell."""
-        return {(cell["build"], cell["config"], cell["method"]) for cell in self.cells}
-
-    def place(self, trial: Trial) -> Place | None:
-        """Return where a trial stands in the figures; none if it has not the number that they go over.
-
-        Panels are kinds of noise; lines are methods, with what else differs between the configs.
-        """
-        if self.over == "level":
-            return None if trial.level is None else Place(_kind(trial), trial.method, trial.level)
-        facts = self._facts(trial.config)
-        bare = {k.removeprefix("preset."): v for k, v in trial.options.items()}
-        x = {**facts, **bare}.get(self.over)
-        if isinstance(x, bool) or not isinstance(x, int | float):
-            return None
-        others = [self._facts(cell["config"]) for cell in self.cells]
-        varied = {k: v for k, v in facts.items() if any(other.get(k) != v for other in others)}
-        beside = {k: v for k, v in {**trial.apart, **varied}.items() if k not in (self.over, "noise")}
-        return Place(f"{trial.dataset}, {facts['noise']}", f"{trial.name} {shown(beside)}".strip(), float(x))
-
-    def _facts(self, config: str) -> dict[str, Any]:
-        """Return what is said of a config: its level, options and choices."""
-        cell = next((cell for cell in self.cells if cell["config"] == config), None)
-        if cell is None:
-            return {"noise": split_name(config)[0]}
-        said = {k: v for k, v in cell["recipe"].items() if k in DRAWN and k not in ("dataset", "options")}
-        return {"level": split_name(config)[1], **said, **cell["recipe"]["options"]}
-
-
-def _kind(trial: Trial) -> str:
-    return f"{trial.dataset}, {trial.family}"
 
 
 def write(folder: Path, out: Path, root: Path, rule: str = "last", apart: Sequence[str] = ()) -> list[str]:
@@ -84,47 +32,33 @@ def write(folder: Path, out: Path, root: Path, rule: str = "last", apart: Sequen
     Raises:
         ValueError, LookupError, OSError: a run or the study cannot be read, the report cannot be written
     """
-    found = runs.load(folder)
     said = study(folder)
+    of = said.study
+    found = [] if said.cells and not said.planned() else runs.load(folder)
     table = runs.table(found)
-    every = trials(table, {*said.apart, *apart, said.over})
+    every = trials(table, {*of.apart, *apart, of.over, of.across})
     chosen = best(every, rule)
-    held, lacking = known(found, chosen)
+    places = [(run.build, run.config["config"]) for run in found]
+    asked = said.places() if {*figures.BUILDS} & {*of.figures} else []
+    there, lacking = truths([*places, *asked])
+    seen = Seen(said, {run.name: run for run in found}, chosen, curves(table), rule, there)
+    held, more = known(seen)
     ours = [s for metric in sheets.NAMES for s in sheets.results(chosen, metric, said.planned())]
-    theirs = [published.beside(entry, published.load(root), chosen) for entry in said.published]
-    everything = [*ours, *theirs, *held.detection, sheets.every_trial(every, chosen, rule)]
-    path = curves(table)
-    drawn = {
-        f"Accuracy ({rule}) over {said.over}": figures.over(chosen, rule, said.over, said.place),
-        "Belts over levels": figures.belts(chosen, path),
-        "Drop after the peak": figures.over(chosen, "drop", said.over, said.place),
-        "Training": figures.learning(chosen, path),
-    }
+    theirs = [published.beside(entry, of, published.load(root), chosen) for entry in of.published]
+    drawn = {name: figures.draw(name, seen) for name in of.figures}
+    trial = sheets.every_trial(every, chosen, rule)
+    everything = [*ours, *theirs, *(t for one in drawn.values() for t in one.tables), *held.detection]
+    everything += [trial] if found else []
     tables.write(table, out / "runs.parquet")
-    _text(out / "tables.md", "\n".join(map(sheets.markdown, everything)))
+    _text(out / "tables.md", "\n".join([*map(sheets.markdown, everything), *_noted(of.notes)]))
     _text(out / "tables.tex", "\n".join(map(sheets.latex, everything)))
-    _text(
-        out / "index.html", page.html(_about(found, said), ours, theirs, drawn, held, everything[-1], provenance(found))
-    )
-    return lacking
+    made = page.html(_about(found, said), of.notes, ours, theirs, drawn, held, trial, provenance(found))
+    _text(out / "index.html", made)
+    return [*lacking, *more]
 
 
-def study(folder: Path) -> Said:
-    """Read what a sweep wrote of its study, if this is the folder of one.
-
-    Raises:
-        ValueError: it cannot be read
-    """
-    path = folder / STUDY
-    if not path.is_file():
-        return Said()
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        of = raw["study"]
-        held = tuple(Published(**entry) for entry in of["published"])
-        return Said(raw["name"], raw["scale"], of["over"], tuple(of["apart"]), held, raw["cells"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not what `cnlw sweep` writes ({error!r}): run the sweep again") from error
+def _noted(notes: Sequence[str]) -> list[str]:
+    return ["## Notes\n", *(f"{i}. {note}" for i, note in enumerate(notes, 1)), ""] if notes else []
 
 
 def provenance(found: Sequence[Run]) -> list[Sheet]:
@@ -153,6 +87,8 @@ def _about(found: Sequence[Run], said: Said) -> str:
     ended = sum(run.result is not None for run in found)
     of = f" of the study {said.name}" + (f", scale {said.scale}" if said.scale else "") if said.name else ""
     planned = f" {len(said.cells)} are planned." if said.cells else ""
+    if said.cells and not said.planned():
+        return f"{len(said.cells)} configs{of}: nothing is trained on them."
     return f"{len(found)} runs{of}, {ended} of them to their end.{planned}"
 
 

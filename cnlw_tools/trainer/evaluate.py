@@ -1,11 +1,17 @@
-"""Validation: the share of images whose label is the first guess, or among the first five."""
+"""Validation: the share of images whose label is the first guess, or among the first five; and what was guessed."""
 
+from typing import Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cnlw_tools.methods import Method, ranks
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer.feed import Feed
+
+OUTLIER = "outlier"  # the class that noise of this name adds
 
 
 @torch.no_grad()
@@ -22,6 +28,28 @@ def accuracy(method: Method, feed: Feed) -> tuple[float, float]:
     ranks.average([right])
     top1, top5 = (100 * ranks.size() * count / len(label) for count in right.tolist())
     return top1, top5
+
+
+@torch.no_grad()
+def guesses(method: Method, feed: Feed) -> dict[str, NDArray[Any]]:
+    """Return what is predicted of each image of a split, (n,) each: softmax of the logits.
+
+    `row` in the build, `label`, `prediction`, `confidence` = its probability, `p_label` = that of the label, and
+    `p_outlier` = that of the class "outlier", where the build has one.
+    """
+    split = feed.pixels.split
+    found = torch.full((len(feed.label), 4), torch.nan, device=feed.label.device)
+    mine = torch.arange(len(feed.label))[ranks.rank() :: ranks.size()]
+    method.eval()
+    for batch in feed.batches(torch.split(mine, feed.at_once), ("plain",), 0):
+        with devices.autocast(feed.label.device):
+            p = method.predict(batch.x).float().softmax(1)
+        top, own = p.max(1), p.gather(1, batch.y[:, None])[:, 0]
+        found[batch.index] = torch.stack([top.indices.float(), top.values, own, p[:, -1]], 1)
+    prediction, confidence, p_label, last = ranks.merge(found).cpu().numpy().T
+    told = {"row": split.row, "label": split.label, "prediction": prediction.astype(np.int64)}
+    told |= {"confidence": confidence, "p_label": p_label}
+    return told | ({"p_outlier": last} if split.classes[-1] == OUTLIER else {})
 
 
 def hits(logits: Tensor, label: Tensor) -> Tensor:

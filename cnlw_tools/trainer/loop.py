@@ -24,7 +24,7 @@ from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer import memory, schedule
 from cnlw_tools.trainer.board import Board
 from cnlw_tools.trainer.data import Tell
-from cnlw_tools.trainer.evaluate import accuracy
+from cnlw_tools.trainer.evaluate import accuracy, guesses
 from cnlw_tools.trainer.feed import Feed, order
 from cnlw_tools.trainer.optimise import Average, optimiser
 from cnlw_tools.trainer.preset import Preset
@@ -149,6 +149,8 @@ class Loop:
         with self.average.in_place() if self.average else nullcontext():
             if self.epoch + 1 == len(self.stages):
                 self.method.finish(self.train.sweep)  # what is fitted is validated with these weights
+                told = {name: feed for name, feed in self.feeds.items() if name.startswith(("validation", "test"))}
+                self.run.predictions({name: guesses(self.method, feed) for name, feed in told.items()})
             for name, feed in self.feeds.items():
                 if name.startswith("validation"):
                     short = name.replace("validation", "val")
@@ -169,7 +171,7 @@ class Loop:
 
     def _close(self) -> None:
         """Write down the epoch: examples first, the checkpoint, then what is made of it."""
-        seen = {"losses": self.method.losses, "weights": self.method.weights}
+        seen = {"loss": self.method.losses, "weight": self.method.weights, "own": self.method.own}
         noted = {name: ranks.merge(value) for name, value in seen.items()}
         for value in seen.values():
             value.fill_(torch.nan)
@@ -177,7 +179,8 @@ class Loop:
         if epoch + 1 == self._phase().epochs and any(later.restart == phase for later in self.method.phases()):
             self.ends[phase] = _networks(self.method)
         self.epoch, self.lost = self.epoch + 1, torch.zeros_like(self.lost)
-        self.run.examples(self.epoch, self.train.pixels.split.row, noted["losses"], noted["weights"])
+        self.run.examples(self.epoch, self.train.pixels.split.row, noted)
+        self.run.kept(self.epoch, self.method.keeps())
         self.run.save(self._state())
         self.run.metrics(self.history)
 

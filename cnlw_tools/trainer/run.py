@@ -4,7 +4,9 @@ runs/shapes/red_40/mentormix_s0/
     config.json        what was asked: data and their digests, method, options, preset, seed, versions, command
     checkpoint.pt      all that going on takes
     metrics.jsonl      a line an epoch
-    examples.parquet/  a file an epoch: what each example cost and weighed
+    examples.parquet/  a file an epoch: what each example cost and weighed, and by whose label it went
+    transition/        a file an epoch, of methods that estimate one: (K, K), P(given | true) by rows
+    predictions.parquet  of validation and test images, after the last epoch
     result.json        last, best, mean10: top-1 in percent
     tensorboard/       the same metrics, for TensorBoard
 """
@@ -80,19 +82,38 @@ class Run:
         self._write("result.json", json.dumps(summed, indent=1) + "\n")
         return summed
 
-    def examples(self, epoch: int, row: NDArray[np.int64], losses: Tensor, weights: Tensor) -> None:
-        """Write what each example cost and weighed in an epoch, (n,) each, by its row in the build's split.
+    def examples(self, epoch: int, row: NDArray[np.int64], seen: Mapping[str, Tensor]) -> None:
+        """Write what was noted of each example in an epoch, (n,) each, by its row in the build's split.
 
-        Null: the example was not drawn in this epoch.
+        Null: the example was not drawn in this epoch, or nothing was noted.
         """
         if not self.leads:
             return
         by_row = np.argsort(row)
-        seen = {"loss": losses.cpu().numpy()[by_row], "weight": weights.cpu().numpy()[by_row]}
-        columns = {name: pa.array(values, pa.float32(), from_pandas=True) for name, values in seen.items()}
+        values = {name: value.cpu().numpy()[by_row] for name, value in seen.items()}
+        columns = {name: pa.array(value, pa.float32(), from_pandas=True) for name, value in values.items()}
         table = pa.table({"epoch": np.full(len(row), epoch, np.int32), "row": np.sort(row), **columns})
         with files.aside(self.folder / "examples.parquet" / f"epoch-{epoch:04d}.parquet") as draft:
             pq.write_table(table, draft, compression="zstd")
+
+    def kept(self, epoch: int, arrays: Mapping[str, Tensor]) -> None:
+        """Write the arrays that a method keeps of an epoch, a folder each."""
+        for name, value in arrays.items() if self.leads else ():
+            path = self.folder / name / f"epoch-{epoch:04d}.npy"
+            with files.aside(path) as draft, draft.open("wb") as out:
+                np.save(out, value.detach().float().cpu().numpy())
+
+    def predictions(self, by_split: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
+        """Write what was predicted of the images of some splits, columns by name, by their rows in the build."""
+        if not self.leads:
+            return
+        tables = []
+        for split, columns in by_split.items():
+            order = np.argsort(columns["row"])
+            said = {name: values[order] for name, values in columns.items()}
+            tables.append(pa.table({"split": [split] * len(order), **said}))
+        with files.aside(self.folder / "predictions.parquet") as draft:
+            pq.write_table(pa.concat_tables(tables), draft, compression="zstd")
 
     def _write(self, name: str, text: str) -> None:
         if self.leads:

@@ -158,6 +158,18 @@ def test_notes(toy, name):
 
 
 @every
+@stages
+def test_what_is_kept_of_a_transition(toy, name, stage):
+    """Is that of all classes, in rows of probabilities."""
+    method = made(toy, name, stage)
+    for key, value in method.keeps().items():
+        assert key == "transition"
+        assert value.shape == (method.task.classes, method.task.classes)
+        assert (value > -1e-3).all()
+        assert torch.allclose(value.sum(1), torch.ones(len(value), dtype=value.dtype), atol=1e-4)
+
+
+@every
 def test_phases(toy, name):
     """Phases last at least an epoch each, and as many as asked for together."""
     for epochs in range(1, 11):

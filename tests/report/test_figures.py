@@ -1,56 +1,9 @@
-"""Figures."""
+"""Which figures there are."""
 
-import re
-from xml.etree import ElementTree
-
-from cnlw_tools import runs
-from cnlw_tools.report import figures
-from cnlw_tools.report.trials import best, curves, trials
+from cnlw_tools import study
+from cnlw_tools.report.figures import FIGURES
 
 
-def chosen(folder):
-    """The best trials, and the curves of all runs."""
-    table = runs.table(runs.load(folder))
-    return best(trials(table)), curves(table)
-
-
-def level(trial):
-    """Where a trial stands; nowhere without a level."""
-    at = figures.Place(f"{trial.dataset}, {trial.family}", trial.method, trial.level)
-    return None if trial.level is None else at
-
-
-def test_there_is_a_panel_a_kind_of_noise_and_the_same_again_is_the_same(study):
-    """Well-formed, to the byte."""
-    found, _ = chosen(study)
-    first, again = (figures.over(found, "last", "level", level) for _ in range(2))
-
-    assert [p.title for p in first] == ["toy, blue", "toy, red"]
-    assert first == again
-    assert all(ElementTree.fromstring(p.svg).tag.endswith("svg") for p in first)  # noqa: S314, our own
-
-
-def test_panels_have_one_scale(study):
-    """The same numbers up the side."""
-    found, _ = chosen(study)
-    ticks = [re.findall(r"<!-- ([\d.−]+) -->", p.svg) for p in figures.over(found, "last", "level", level)]
-
-    assert ticks[0] == ticks[1] != []
-
-
-def test_one_level_makes_no_line(tmp_path, run_maker):
-    """Nor belts, nor panels of what has no number."""
-    run_maker(tmp_path / "a", [50.0])
-    run_maker(tmp_path / "b", [50.0], config="human")
-    found, path = chosen(tmp_path)
-
-    assert figures.over(found, "last", "level", level) == []
-    assert figures.belts(found, path) == []
-
-
-def test_belts_and_learning_have_a_panel_a_method(study):
-    """Learning one a kind of noise too."""
-    found, path = chosen(study)
-
-    assert [p.title for p in figures.belts(found, path)] == ["mixup: toy", "vanilla: toy"]
-    assert len(figures.learning(found, path)) == 4
+def test_what_a_study_may_ask_for_is_what_can_be_drawn():
+    """By the same names, in the same order."""
+    assert list(FIGURES) == list(study.FIGURES)

@@ -1,11 +1,13 @@
 """Numbers of the papers beside ours."""
 
+from dataclasses import replace
+
 import pytest
 
 from cnlw_tools import files, runs
 from cnlw_tools.report.published import beside, load
 from cnlw_tools.report.trials import best, trials
-from cnlw_tools.study import FOLDER, Published, scales
+from cnlw_tools.study import FOLDER, Published, Study, scales
 from cnlw_tools.study import load as load_study
 
 TABLES = {
@@ -21,6 +23,9 @@ TABLES = {
 }
 
 
+STUDY = Study("toy", (), ())
+
+
 @pytest.fixture
 def ours(study):
     """The best trials of the hand-made runs."""
@@ -30,7 +35,7 @@ def ours(study):
 def test_ours_stand_beside_with_the_difference(ours):
     """One config, or the mean of several; what sources disagree on is a note."""
     columns = {"low": "blue_00", "both": ["blue_00", "blue_40"]}
-    sheet = beside(Published("table1", columns, {"Plain": "vanilla"}), TABLES, ours)
+    sheet = beside(Published("table1", columns, {"Plain": "vanilla"}), STUDY, TABLES, ours)
 
     assert sheet.rows == [
         ["Plain", "low", "81.0±1", "80.50", "−0.50"],
@@ -42,16 +47,33 @@ def test_ours_stand_beside_with_the_difference(ours):
 def test_a_cell_that_was_not_run_says_so(ours):
     """No method, or a config too few."""
     columns = {"low": "blue_00", "both": ["blue_00", "blue_80"]}
-    sheet = beside(Published("table1", columns, {"Plain": "vanilla", "Mixed": "none"}), TABLES, ours)
+    sheet = beside(Published("table1", columns, {"Plain": "vanilla", "Mixed": "none"}), STUDY, TABLES, ours)
 
     assert [row[3] for row in sheet.rows] == ["80.50", "not run", "not run", "not run"]
 
 
 def test_shares_become_percents(ours):
     """0.5 is 50 %, and ours 88.5."""
-    sheet = beside(Published("table1", {"low": "blue_00"}, {"Mixed": "mixup"}, times=100), TABLES, ours)
+    sheet = beside(Published("table1", {"low": "blue_00"}, {"Mixed": "mixup"}, times=100), STUDY, TABLES, ours)
 
     assert sheet.rows == [["Mixed", "low", "0.5", "88.50", "+38.50"]]
+
+
+def test_errors_are_what_is_left_of_a_hundred(ours):
+    """Ours is 80.5 right."""
+    sheet = beside(Published("table1", {"low": "blue_00"}, {"Plain": "vanilla"}, error=True), STUDY, TABLES, ours)
+
+    assert sheet.rows == [["Plain", "low", "81.0±1", "19.50", "−61.50"]]
+
+
+def test_cells_are_of_the_dataset_that_the_table_is_of(ours):
+    """Two datasets have configs of one name."""
+    wanted = Published("table1", {"low": "blue_00"}, {"Plain": "vanilla"}, dataset="toy")
+    other = Study("other", (), (), build="mine")
+
+    assert beside(wanted, other, TABLES, ours).rows[0][3] == "80.50"
+    assert beside(replace(wanted, dataset=""), other, TABLES, ours).rows[0][3] == "not run"
+    assert beside(replace(wanted, dataset=""), replace(other, build="toy"), TABLES, ours).rows[0][3] == "80.50"
 
 
 @pytest.mark.parametrize(
@@ -66,7 +88,7 @@ def test_shares_become_percents(ours):
 def test_what_is_not_in_the_table_is_an_error(ours, wanted, message):
     """The message says what there is."""
     with pytest.raises(LookupError, match=message):
-        beside(wanted, TABLES, ours)
+        beside(wanted, STUDY, TABLES, ours)
 
 
 def test_the_tables_of_the_papers_come_with_the_package():
@@ -81,5 +103,6 @@ def test_the_tables_of_the_papers_come_with_the_package():
 def test_studies_of_the_package_name_rows_and_columns_that_there_are(path):
     """At every scale."""
     for scale in scales(path) or [""]:
-        for entry in load_study(path, scale).published:
-            assert {row[3] for row in beside(entry, load(files.root()), []).rows} == {"not run"}
+        study = load_study(path, scale)
+        for entry in study.published:
+            assert {row[3] for row in beside(entry, study, load(files.root()), []).rows} == {"not run"}

@@ -11,7 +11,9 @@ from datasets import load_dataset
 
 from cnlw_tools import recipe, runs
 from cnlw_tools.build import build
-from cnlw_tools.report.known import known
+from cnlw_tools.report.known import known, truths
+from cnlw_tools.report.said import Said
+from cnlw_tools.report.seen import Seen
 from cnlw_tools.report.trials import best, trials
 from cnlw_tools.report.truth import detect, detection, load
 from cnlw_tools.trainer import data
@@ -46,6 +48,13 @@ def told(built, tmp_path, run_maker):
     }
     pq.write_table(pa.table(columns), folder / "examples.parquet" / "epoch-0001.parquet")
     return tmp_path / "runs"
+
+
+def seen(folder):
+    """What a report knows of runs, and what it lacks."""
+    found = runs.load(folder)
+    there, lacking = truths((run.build, run.config["config"]) for run in found)
+    return Seen(Said(), {run.name: run for run in found}, best(trials(runs.table(found))), {}, "last", there), lacking
 
 
 def test_rows_are_those_of_datasets(built):
@@ -127,8 +136,7 @@ def test_a_build_that_is_another_is_not_joined(told):
 
 def test_what_builds_add(told):
     """A matrix, a gallery of each origin, a row of detection."""
-    found = runs.load(told)
-    made, lacking = known(found, best(trials(runs.table(found))))
+    made, lacking = known(seen(told)[0])
 
     assert lacking == []
     assert [title for title, _ in made.matrices] == ["shapes, red_20_t20_probe2"]
@@ -140,8 +148,8 @@ def test_what_builds_add(told):
 def test_a_build_that_is_gone_is_said(tmp_path, run_maker):
     """The rest of the report is written even so."""
     run_maker(tmp_path / "a", [50.0])
-    found = runs.load(tmp_path)
-    made, lacking = known(found, best(trials(runs.table(found))))
+    found, lacking = seen(tmp_path)
+    made, _ = known(found)
 
     assert (made.matrices, made.galleries, made.detection) == ([], [], [])
     assert lacking[0].startswith("blue_40: no matrix, gallery or noise detection: builds/toy: no build here")

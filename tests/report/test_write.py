@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,14 +14,23 @@ from click.testing import CliRunner
 
 from cnlw_tools import files, runs, tables
 from cnlw_tools.cli import main
+from cnlw_tools.report.said import Said, study
 from cnlw_tools.report.trials import trials
-from cnlw_tools.report.write import Said, study, write
+from cnlw_tools.report.write import write
+from cnlw_tools.study import Study
 
 BROWSERS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome")
 LOOK = """<script>addEventListener("load", () => {
   const d = document.documentElement
   document.title = [d.scrollWidth <= d.clientWidth, [...document.images].every(i => i.naturalWidth)].join()
 })</script>"""
+
+
+def note(folder, cells, **said):
+    """Write down a study as `cnlw sweep` does."""
+    of = asdict(Study("toy", (), ({"name": "vanilla"},))) | said
+    raw = {"name": "toy", "scale": "", "study": of, "cells": cells, "builds": "builds"}
+    (folder / "study.json").write_text(json.dumps(raw))
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +40,11 @@ def page(tmp_path_factory, study_maker) -> Path:
     made = study_maker(folder / "runs")
     held = {"table": "ncr_mini_imagenet_blue", "columns": {"40": "blue_40"}, "rows": {"Standard": "vanilla"}}
     cells = [
-        {"build": "toy", "config": f"blue_{level}", "method": method, "recipe": {"options": {}}}
+        {"build": "toy", "config": f"blue_{level}", "method": method, "recipe": {"noise": "blue", "options": {}}}
         for level in ("00", "40")
         for method in ("vanilla", "mixup", "bootstrap")
     ]
-    said = {"over": "level", "apart": [], "published": [held]}
-    (made / "study.json").write_text(json.dumps({"name": "toy", "scale": "", "study": said, "cells": cells}))
+    note(made, cells, published=[held])
     lacking = write(made, folder / "out", files.root())
     assert [line.split(":")[0] for line in lacking] == ["blue_00", "blue_40", "red_00", "red_40"]
     return folder / "out" / "index.html"
@@ -87,8 +96,7 @@ def test_curves_go_over_what_the_study_says(tmp_path, run_maker):
         run_maker(tmp_path / name, [50.0], config=name, method="mixup", options={"alpha": 8, "per": "batch"})
         recipe = {"noise": "blue", "options": {"delta": level / 9, "order": order}}
         cells.append({"build": "toy", "config": name, "method": "mixup", "recipe": recipe})
-    said = {"over": "delta", "apart": ["alpha"], "published": []}
-    (tmp_path / "study.json").write_text(json.dumps({"name": "toy", "scale": "", "study": said, "cells": cells}))
+    note(tmp_path, cells, over="delta", apart=["alpha"])
     held = study(tmp_path)
     places = [held.place(trial) for trial in trials(runs.table(runs.load(tmp_path)), ["alpha", "delta"])]
 
@@ -108,11 +116,11 @@ def test_curves_go_over_keys_of_the_preset(tmp_path, run_maker):
         run_maker(tmp_path / f"{size}", [50.0], preset={"batch_size": size, "optimiser": f"o{size}"})
     found = trials(runs.table(runs.load(tmp_path)), ["batch_size"])
 
-    assert [Said(over="batch_size").place(trial) for trial in found] == [
+    assert [Said(study=Study("", (), (), over="batch_size")).place(trial) for trial in found] == [
         ("toy, blue", "vanilla", 32),
         ("toy, blue", "vanilla", 64),
     ]
-    assert Said(over="optimiser").place(found[0]) is None
+    assert Said(study=Study("", (), (), over="optimiser")).place(found[0]) is None
 
 
 def test_the_command_says_where_the_page_is(page, tmp_path):

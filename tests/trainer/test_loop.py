@@ -135,16 +135,19 @@ def assert_same_run(one, other):
 
 
 def test_a_run_leaves_what_it_promises(trainer, tmp_path):
-    """config, metrics, result, checkpoint, examples."""
-    found = trainer().fit()
+    """config, metrics, result, checkpoint, examples, predictions, what the method keeps."""
+    found = trainer(method="noise_layer").fit()
 
     assert sorted(p.name for p in (tmp_path / "run").iterdir() if p.name != "tensorboard") == [
         "checkpoint.pt",
         "config.json",
         "examples.parquet",
         "metrics.jsonl",
+        "predictions.parquet",
         "result.json",
+        "transition",
     ]
+    assert len(list((tmp_path / "run" / "transition").iterdir())) == 3
     assert list(lines(tmp_path / "run")[0]) == ["epoch", "train_loss", "val_top1", "val_top5", "lr"]
     assert len(lines(tmp_path / "run")) == 3
     assert found == json.loads((tmp_path / "run" / "result.json").read_text())

@@ -55,12 +55,36 @@ def test_metrics_are_a_line_an_epoch(tmp_path):
     assert read == [line(1, 40.0), line(2, 50.0)]
 
 
+def test_what_a_method_keeps_has_a_file_an_epoch(tmp_path):
+    """An array each, written again by a run that goes on."""
+    run = Run(tmp_path, CONFIG, resume=False)
+    for epoch, value in ((1, 3.0), (2, 4.0), (2, 5.0)):
+        run.kept(epoch, {"transition": torch.full((2, 2), value)})
+
+    found = [np.load(path) for path in sorted((tmp_path / "transition").iterdir())]
+    assert np.array_equal(found, [np.full((2, 2), 3.0), np.full((2, 2), 5.0)])
+
+
+def test_predictions_are_ordered_by_split_and_row(tmp_path):
+    """In one table."""
+    run = Run(tmp_path, CONFIG, resume=False)
+    some = {"row": np.array([1, 0]), "confidence": np.array([0.25, 0.5])}
+    run.predictions({"validation": some, "test_outliers": some})
+
+    assert pq.read_table(tmp_path / "predictions.parquet").to_pydict() == {
+        "split": ["validation"] * 2 + ["test_outliers"] * 2,
+        "row": [0, 1, 0, 1],
+        "confidence": [0.5, 0.25, 0.5, 0.25],
+    }
+
+
 def test_examples_are_ordered_by_row_and_unseen_ones_null(tmp_path):
     """One file an epoch, which read together are one table."""
     run = Run(tmp_path, CONFIG, resume=False)
     row = np.array([2, 0, 1])
     for epoch in (1, 2):
-        run.examples(epoch, row, torch.tensor([0.2, 0.5, math.nan]) * epoch, torch.tensor([1.0, 0.0, math.nan]))
+        loss, weight = torch.tensor([0.2, 0.5, math.nan]) * epoch, torch.tensor([1.0, 0.0, math.nan])
+        run.examples(epoch, row, {"loss": loss, "weight": weight})
 
     table = pq.read_table(tmp_path / "examples.parquet")
 
