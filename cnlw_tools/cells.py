@@ -7,7 +7,7 @@ config, which is built and no more.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -17,13 +17,19 @@ from cnlw_tools import engine
 from cnlw_tools import recipe as recipes
 from cnlw_tools.build import build
 from cnlw_tools.build import config as config_name
+from cnlw_tools.intake import NOWHERE
 from cnlw_tools.plan import levels
 from cnlw_tools.recipe import Recipe
 from cnlw_tools.record import is_build, load
 from cnlw_tools.shards import Tell
 from cnlw_tools.study import CHECKS, Study, Table, is_grid
 
-OURS = ("grid", "preset")  # what a config says beside its recipe
+OURS = {  # what a config says beside its recipe
+    "grid": (is_grid, "a table of lists"),
+    "preset": CHECKS["preset"],
+    "changes": CHECKS["changes"],
+    "methods": (lambda v: isinstance(v, list) and all(isinstance(name, str) for name in v), "a list of names"),
+}
 Broken = dict[tuple[str, str], str]  # build and config -> why it could not be built
 
 
@@ -70,7 +76,8 @@ def _cells(study: Study, root: Path) -> Iterator[Cell]:
         for recipe in _recipes(study, said, root):
             for level in levels(recipe):
                 one = _built_alone(study, said, recipe, level)
-                yield from [one] if not methods else (_trained(study, said, one, *chosen) for chosen in around)
+                mine = [chosen for chosen in around if chosen[0][0] in said.get("methods", [chosen[0][0]])]
+                yield from [one] if not methods else (_trained(study, said, one, *chosen) for chosen in mine)
 
 
 def _built_alone(study: Study, said: Table, recipe: Recipe, level: int | None) -> Cell:
@@ -86,7 +93,7 @@ def _built_alone(study: Study, said: Table, recipe: Recipe, level: int | None) -
         net=None,
         seed=0,
         preset=said.get("preset") or (study.preset if recipe.dataset == study.dataset else "") or recipe.dataset,
-        changes=study.changes,
+        changes={**study.changes, **said.get("changes", {})},
         pretrained=study.pretrained,
         name=config if recipe.dataset == study.dataset else f"{recipe.dataset}/{config}",
     )
@@ -105,7 +112,7 @@ def _trained(
         options=options,
         net=net,
         seed=seed,
-        changes={**study.changes, **grid},
+        changes={**cell.changes, **grid},
         name=f"{cell.name}/" + re.sub(r"[^A-Za-z0-9_.-]+", "-", "_".join(shown)),
     )
 
@@ -119,11 +126,12 @@ def _recipes(study: Study, said: Table, root: Path) -> Iterator[Recipe]:
     where = "a config of the study"
     if "noise" not in said:
         raise ValueError(f'{where} names no noise: add noise = "..."')
-    if not isinstance(said.get("preset", ""), str):
-        raise ValueError(f"{where}: preset = {said['preset']!r}: it must be {CHECKS['preset'][1]}")
+    for key, (fits, wanted) in OURS.items():
+        if key in said and not fits(said[key]):
+            raise ValueError(f"{where}: {key} = {said[key]!r}: it must be {wanted}")
+    if unknown := {*said.get("methods", [])} - {entry["name"] for entry in study.methods}:
+        raise ValueError(f"{where}: methods {', '.join(sorted(unknown))}: none of the study's [[methods]]")
     grid = said.get("grid", {})
-    if not is_grid(grid):
-        raise ValueError(f"{where}: grid = {grid!r}: it must be {CHECKS['grid'][1]}")
     dataset = said.get("dataset", study.dataset)
     path = root / "pipelines" / f"{dataset}_{said['noise']}.toml"
     usual = recipes.read(path) if path.is_file() else {}
@@ -143,7 +151,14 @@ def stands(cell: Cell, builds: Path) -> bool:
     return is_build(builds / cell.build) and cell.config in load(builds / cell.build).configs
 
 
-def built(some: Sequence[Cell], builds: Path, root: Path, data_dir: Path | None, tell: Tell) -> Broken:
+def built(
+    some: Sequence[Cell],
+    builds: Path,
+    root: Path,
+    data_dir: Path | None,
+    tell: Tell,
+    places: Mapping[str, Path | None] = NOWHERE,
+) -> Broken:
     """Build the configs that are missing; return those that could not be, and why."""
     groups: dict[str, dict[str, Cell]] = {}
     for cell in some:
@@ -152,19 +167,26 @@ def built(some: Sequence[Cell], builds: Path, root: Path, data_dir: Path | None,
             groups.setdefault(kind, {})[cell.config] = cell
     broken: Broken = {}
     for group in groups.values():
-        broken |= _levels(list(group.values()), builds, root, data_dir, tell)
+        broken |= _levels(list(group.values()), builds, root, data_dir, tell, places)
     return broken
 
 
-def _levels(some: Sequence[Cell], builds: Path, root: Path, data_dir: Path | None, tell: Tell) -> Broken:
+def _levels(
+    some: Sequence[Cell],
+    builds: Path,
+    root: Path,
+    data_dir: Path | None,
+    tell: Tell,
+    places: Mapping[str, Path | None],
+) -> Broken:
     """Build configs that differ in the level alone: together, or each alone where one of them cannot be had."""
     levels = tuple(cell.level for cell in some if cell.level is not None)
     recipe = replace(some[0].recipe, levels=levels) if levels else some[0].recipe
     try:
-        build(recipe, root, data_dir, builds / some[0].build, engine.cores(), tell)
+        build(recipe, root, data_dir, builds / some[0].build, engine.cores(), tell, places)
     except (ValueError, LookupError, OSError) as error:
         if len(some) == 1:
             return {(some[0].build, some[0].config): f"its build failed: {error}"}
-        alone = [_levels([cell], builds, root, data_dir, tell) for cell in some]
+        alone = [_levels([cell], builds, root, data_dir, tell, places) for cell in some]
         return {config: why for broken in alone for config, why in broken.items()}
     return {}

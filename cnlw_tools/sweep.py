@@ -11,9 +11,9 @@ A cell that is built alone leaves nothing there: the study says where its build 
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -36,6 +36,7 @@ class Place:
     builds: Path = Path("builds")
     root: Path | None = None  # of manifests/, annotations/, pipelines/; none: the package's own
     data_dir: Path | None = None
+    places: Mapping[str, Path | None] = field(default_factory=dict)  # of donors' images, and of web images
     device: str = "auto"
     cache: Path | None = None  # of decoded pixels
 
@@ -138,7 +139,7 @@ def run(cells: Sequence[Cell], place: Place, jobs: int = 1, tell: Tell = lambda 
             todo.append(cell)
         else:
             yield Outcome(cell, "skipped", found)
-    broken = built(todo, place.builds, place.root or files.root(), place.data_dir, tell)
+    broken = built(todo, place.builds, place.root or files.root(), place.data_dir, tell, place.places)
     sound = []
     for cell in todo:
         if why := broken.get((cell.build, cell.config)):

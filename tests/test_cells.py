@@ -1,14 +1,18 @@
 """The cells of a study."""
 
+from functools import cache
+from inspect import signature
+
 import pytest
 
-from cnlw_tools import files, recipe
+from cnlw_tools import files, plan, recipe
 from cnlw_tools.cells import cells
 from cnlw_tools.methods import METHODS
 from cnlw_tools.noise import NOISE
 from cnlw_tools.study import FOLDER, load, make, scales
 from cnlw_tools.trainer import preset
 from cnlw_tools.trainer.nets import NETS
+from cnlw_tools.trainer.nets.weights import TIMM, TORCHVISION
 
 RAW = {
     "dataset": "shapes",
@@ -98,15 +102,79 @@ def test_options_of_noise_have_grids_too():
     assert {cell.config for cell in listed(configs=[said])} == {"symmetric_40_self", "symmetric_40"}
 
 
-@pytest.mark.parametrize("path", sorted((files.root() / FOLDER).glob("*.toml")), ids=lambda path: path.stem)
-def test_studies_of_the_package_name_what_there_is(path):
-    """Methods, networks, presets and their keys, and recipes of every config."""
-    for scale in scales(path) or [""]:
-        study = load(path, scale)
-        lacking = {said["noise"] for said in study.configs} - set(NOISE)
-        if lacking:
-            pytest.skip(f"there is no noise {', '.join(sorted(lacking))}")
-        for cell in cells(study, files.root()):
-            how = preset.changed(preset.load(cell.preset, files.root()), cell.changes)
-            assert {cell.method} <= set(METHODS)
-            assert {cell.net or how.net} <= set(NETS)
+@cache
+def usual(name):
+    """A preset of the package."""
+    return preset.load(name, files.root())
+
+
+def lacks(cell):
+    """What a method needs and its cell does not give."""
+    method = METHODS[cell.method]
+    options = {**preset.options(usual(cell.preset), cell.method, cell.level), **cell.options}
+    given = {"holdout", *(["noise_rate"] if "noise_rate" in options else [])}
+    given |= {"probe", "trusted"} if cell.recipe.probe else set()
+    given |= {"verified"} if cell.recipe.verified else set()
+    unknown = {*options} - {*signature(method.__init__).parameters} - {*method.needs}
+    return {*method.needs} - given | unknown
+
+
+EVERY = [
+    pytest.param(path, scale, id=f"{path.stem}-{scale}" if scale else path.stem)
+    for path in sorted((files.root() / FOLDER).glob("*.toml"))
+    for scale in scales(path) or [""]
+]
+
+
+@pytest.mark.parametrize(("path", "scale"), EVERY)
+def test_studies_of_the_package_name_what_there_is(path, scale):
+    """Noise, donors and their options, presets and their keys, networks, methods, their options and what they need."""
+    study = load(path, scale)
+    found = cells(study, files.root())
+    for cell in {(cell.build, cell.config): cell for cell in found}.values():
+        noise = NOISE[cell.recipe.noise]
+        options = plan.options(noise, cell.recipe)
+        assert cell.recipe.donors or not noise.needs_donors or options.get("own")
+        assert cell.recipe.side or not noise.columns
+        assert cell.recipe.side or options.get("order", "random") == "random"
+    for cell in (cell for cell in found if cell.method):
+        how = preset.changed(usual(cell.preset), cell.changes)
+        assert (cell.net or how.net) in NETS
+        assert not lacks(cell)
+        assert not study.pretrained or (cell.net or how.net) in TORCHVISION + TIMM
+    for net in (cell.net for cell in found if study.x):
+        assert net in study.x
+
+
+@pytest.mark.parametrize(("path", "scale"), EVERY)
+def test_published_cells_stand_beside_cells_of_the_study(path, scale):
+    """Every config and method that a published table is held against is run, and no row is there twice."""
+    study = load(path, scale)
+    ran = {(cell.build, cell.config, cell.method) for cell in cells(study, files.root())}
+    for entry in study.published:
+        build = study.folder(entry.dataset or study.dataset)
+        configs = {c for said in entry.columns.values() for c in ([said] if isinstance(said, str) else said)}
+        assert {(build, config, method) for config in configs for method in entry.rows.values()} <= ran
+
+
+def test_a_config_may_take_some_methods_and_other_changes():
+    """These go before the study's, and what the study goes through before these."""
+    alone = {"noise": "blue", "levels": [40], "methods": ["mixup"], "changes": {"epochs": 9, "lr": 0.5}}
+    found = listed(configs=[alone], changes={"epochs": 3, "batch_size": 50}, grid={"lr": [0.1]})
+
+    assert {cell.method for cell in found} == {"mixup"}
+    assert found[0].changes == {"epochs": 9, "batch_size": 50, "lr": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"methods": "mixup"}, "methods = 'mixup': it must be a list of names"),
+        ({"methods": ["mixpu"]}, "methods mixpu: none of the study's"),
+        ({"changes": 3}, "changes = 3: it must be a table"),
+    ],
+)
+def test_what_a_config_says_wrongly_is_named(said, message):
+    """Key, value, remedy."""
+    with pytest.raises(ValueError, match=message):
+        listed(configs=[{"noise": "blue"} | said])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import ROOT, STOPPED, folder
+from cnlw_tools.cli.options import DONOR, ROOT, STOPPED, STORE, folder, places
 
 if TYPE_CHECKING:
     from cnlw_tools.cells import Cell
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     "--builds", type=click.Path(path_type=Path), default=Path("builds"), show_default=True, help="Where builds lie."
 )
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where your copy of the images lies.")
+@DONOR
+@STORE
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda or auto.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Cells at once.")
 @click.option("--part", "share", metavar="I/N", default="1/1", help="Every Nth cell, for one of N machines.")
@@ -31,6 +33,8 @@ def sweep(
     scale: str,
     builds: Path,
     data_dir: Path | None,
+    donors: tuple[str, ...],
+    store: Path | None,
     device: str,
     jobs: int,
     share: str,
@@ -49,7 +53,7 @@ def sweep(
     path = studies.find(recipe, folder(root))
     chosen = studies.load(path, scale)
     where = out or Path("runs") / "_".join(filter(None, [path.stem, scale]))
-    place = sweeps.Place(where, builds, folder(root), data_dir, device)
+    place = sweeps.Place(where, builds, folder(root), data_dir, places(donors, store), device)
     every = product(chosen, folder(root))
     cells = sweeps.part(every, share)
     if dry_run:
