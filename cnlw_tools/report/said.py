@@ -40,7 +40,12 @@ class Said:
 
     def planned(self) -> set[tuple[str, str, str]]:
         """Dataset, config and method of every run."""
-        return {(cell["build"], cell["config"], cell["method"]) for cell in self.cells if cell["method"]}
+        said = [cell for cell in self.cells if cell["method"]]
+        return {(cell["build"], cell["config"], cell.get("label") or cell["method"]) for cell in said}
+
+    def labels(self) -> dict[str, str]:
+        """Return what the study calls the method of a run, by the run's name, where it does."""
+        return {cell["name"]: cell["label"] for cell in self.cells if cell.get("label")}
 
     def lacking(self, trials: Sequence[Trial]) -> str:
         """Say in a sentence which planned cells have no trial; nothing where all have one."""
