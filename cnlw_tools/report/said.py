@@ -65,8 +65,9 @@ class Said:
         """Return where the trial of a cell will stand."""
         nets = len({cell.get("net") for cell in self.cells}) > 1
         options = {**cell["changes"], **cell["options"], **({"net": cell["net"]} if nets else {})}
-        apart = {k: v for k, v in options.items() if k in {"net", *self.study.apart}}
-        return self._place(cell["build"], cell["config"], cell["method"], apart, options, but)
+        label = cell.get("label")
+        apart = {k: v for k, v in options.items() if k in self.study.apart or (k == "net" and not label)}
+        return self._place(cell["build"], cell["config"], label or cell["method"], apart, options, but)
 
     def _place(
         self,
