@@ -9,6 +9,7 @@ config, which is built and no more.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ class Cell:
     level: int | None
     config: str
     method: str  # none: it is built alone
+    label: str  # what the report calls it; none: the method
     options: Table
     net: str | None
     seed: int
@@ -66,18 +68,29 @@ def cells(study: Study, root: Path) -> list[Cell]:
 
 
 def _cells(study: Study, root: Path) -> Iterator[Cell]:
-    methods = [
-        (said["name"], {**said.get("options", {}), **tried})
-        for said in study.methods
-        for tried in _product(said.get("grid", {}))
+    built = [
+        (said, _built_alone(study, said, recipe, level))
+        for said in study.configs
+        for recipe in _recipes(study, said, root)
+        for level in levels(recipe)
     ]
-    around = list(product(methods, study.nets or (None,), _product(study.grid), study.seeds))
-    for said in study.configs:
-        for recipe in _recipes(study, said, root):
-            for level in levels(recipe):
-                one = _built_alone(study, said, recipe, level)
-                mine = [chosen for chosen in around if chosen[0][0] in said.get("methods", [chosen[0][0]])]
-                yield from [one] if not methods else (_trained(study, said, one, *chosen) for chosen in mine)
+    _named(study, [one.name for _, one in built])
+    for said, one in built:
+        if not study.methods:
+            yield one
+        for method in study.methods:
+            here = any(fnmatchcase(one.name, wanted) for wanted in method.get("on", ["*"]))
+            if here and method["name"] in said.get("methods", [method["name"]]):
+                yield from _trained(study, said, one, method)
+
+
+def _named(study: Study, names: Sequence[str]) -> None:
+    """Raise if a method is asked for on a config that there is not."""
+    for method in study.methods:
+        for wanted in method.get("on", []):
+            if not any(fnmatchcase(name, wanted) for name in names):
+                there = ", ".join(names)
+                raise ValueError(f"{method['name']}: on = {wanted!r}: no config is called so. There are: {there}")
 
 
 def _built_alone(study: Study, said: Table, recipe: Recipe, level: int | None) -> Cell:
@@ -89,6 +102,7 @@ def _built_alone(study: Study, said: Table, recipe: Recipe, level: int | None) -
         level=level,
         config=config,
         method="",
+        label="",
         options={},
         net=None,
         seed=0,
@@ -99,22 +113,26 @@ def _built_alone(study: Study, said: Table, recipe: Recipe, level: int | None) -
     )
 
 
-def _trained(
-    study: Study, said: Table, cell: Cell, method: tuple[str, Table], net: str | None, grid: Table, seed: int
-) -> Cell:
-    """Return the cell of a run."""
-    name, options = method
-    own = [f"preset-{Path(said['preset']).stem}"] if said.get("preset", study.preset) != study.preset else []
-    shown = [name, *_shown(options), *([net] if net else []), *own, *_shown(grid), f"s{seed}"]
-    return replace(
-        cell,
-        method=name,
-        options=options,
-        net=net,
-        seed=seed,
-        changes={**cell.changes, **grid},
-        name=f"{cell.name}/" + re.sub(r"[^A-Za-z0-9_.-]+", "-", "_".join(shown)),
-    )
+def _trained(study: Study, said: Table, one: Cell, method: Table) -> Iterator[Cell]:
+    """Yield the runs of a method on a config; what it says of the preset goes before what the config and study say."""
+    preset = method.get("preset", said.get("preset", study.preset))
+    own = [f"preset-{Path(preset).stem}"] if preset != study.preset else []
+    labelled = [method["label"]] if "label" in method else []
+    nets = method.get("nets", study.nets) or (None,)
+    for tried, net, grid, seed in product(_product(method.get("grid", {})), nets, _product(study.grid), study.seeds):
+        options = {**method.get("options", {}), **tried}
+        shown = [*labelled, method["name"], *_shown(options), *([net] if net else []), *own, *_shown(grid), f"s{seed}"]
+        yield replace(
+            one,
+            method=method["name"],
+            label=method.get("label", ""),
+            options=options,
+            net=net,
+            seed=seed,
+            preset=method.get("preset", one.preset),
+            changes={**one.changes, **method.get("changes", {}), **grid},
+            name=f"{one.name}/" + re.sub(r"[^A-Za-z0-9_.-]+", "-", "_".join(shown)),
+        )
 
 
 def _shown(said: Table) -> list[str]:

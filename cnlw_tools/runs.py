@@ -6,7 +6,7 @@ Of a run that came to its end `last`, `best`, `mean10` and `drop` = best - last 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,10 +54,10 @@ def load(folder: Path) -> list[Run]:
     return found
 
 
-def table(runs: Sequence[Run]) -> pa.Table:
-    """Return the runs as one tidy table."""
+def table(runs: Sequence[Run], labels: Mapping[str, str] = {}) -> pa.Table:
+    """Return the runs as one tidy table; ``labels``: what to call the method of a run, by the run's name."""
     varied = {name: _varied([run for run in runs if run.dataset == name]) for name in {run.dataset for run in runs}}
-    rows = [row for run in runs for row in _rows(run, _options(run, varied[run.dataset]))]
+    rows = [row for run in runs for row in _rows(run, _options(run, varied[run.dataset]), labels)]
     return pa.Table.from_pylist(rows, RUNS)
 
 
@@ -93,12 +93,12 @@ def _around(run: Run) -> dict[str, Any]:
     return {**around, **{f"preset.{k}": v for k, v in run.config["preset"].items()}}
 
 
-def _rows(run: Run, options: dict[str, Any]) -> list[dict[str, Any]]:
+def _rows(run: Run, options: dict[str, Any], labels: Mapping[str, str]) -> list[dict[str, Any]]:
     about = {
         "run": run.name,
         "dataset": run.dataset,
         "config": run.config["config"],
-        "method": run.config["method"],
+        "method": labels.get(run.name, run.config["method"]),
         "options": json.dumps(options, sort_keys=True),
         "seed": run.config["seed"],
     }

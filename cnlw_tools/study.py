@@ -51,7 +51,7 @@ class Study:
 
     dataset: str
     configs: tuple[Table, ...]  # what a recipe says: noise, levels, options, probe ...; a grid of options; a preset
-    methods: tuple[Table, ...]  # name, options, grid of options; none: nothing is trained
+    methods: tuple[Table, ...]  # name, options, grid of them; label, configs, preset; none: nothing is trained
     nets: tuple[str, ...] = ()  # none: the preset's
     seeds: tuple[int, ...] = (0,)
     preset: str = ""  # none: the one called like the dataset
@@ -114,8 +114,13 @@ CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 }
 METHOD = {
     "name": (_text, "the name of a method"),
+    "label": (_text, "what the report calls it"),
     "options": (_table, "a table of options"),
     "grid": (is_grid, "a table of lists of options"),
+    "on": (_all(str), "a list of configs, with * for any letters"),
+    "preset": (_text, "the name of a preset, or a path that ends in .toml"),
+    "nets": (_all(str), "a list of networks"),
+    "changes": (_table, "a table of a preset's keys"),
 }
 PUBLISHED = {
     "table": (_text, "a table of published.json"),

@@ -40,7 +40,12 @@ class Said:
 
     def planned(self) -> set[tuple[str, str, str]]:
         """Dataset, config and method of every run."""
-        return {(cell["build"], cell["config"], cell["method"]) for cell in self.cells if cell["method"]}
+        said = [cell for cell in self.cells if cell["method"]]
+        return {(cell["build"], cell["config"], cell.get("label") or cell["method"]) for cell in said}
+
+    def labels(self) -> dict[str, str]:
+        """Return what the study calls the method of a run, by the run's name, where it does."""
+        return {cell["name"]: cell["label"] for cell in self.cells if cell.get("label")}
 
     def lacking(self, trials: Sequence[Trial]) -> str:
         """Say in a sentence which planned cells have no trial; nothing where all have one."""
@@ -60,8 +65,9 @@ class Said:
         """Return where the trial of a cell will stand."""
         nets = len({cell.get("net") for cell in self.cells}) > 1
         options = {**cell["changes"], **cell["options"], **({"net": cell["net"]} if nets else {})}
-        apart = {k: v for k, v in options.items() if k in {"net", *self.study.apart}}
-        return self._place(cell["build"], cell["config"], cell["method"], apart, options, but)
+        label = cell.get("label")
+        apart = {k: v for k, v in options.items() if k in self.study.apart or (k == "net" and not label)}
+        return self._place(cell["build"], cell["config"], label or cell["method"], apart, options, but)
 
     def _place(
         self,

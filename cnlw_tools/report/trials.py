@@ -44,8 +44,11 @@ class Trial:
         return split_name(self.config)[1]
 
 
-def trials(runs: pa.Table, apart: Collection[str] = ()) -> list[Trial]:
-    """Group a table of runs (tables.RUNS) into trials, in the order of dataset, config, method, options."""
+def trials(runs: pa.Table, apart: Collection[str] = (), labels: Collection[str] = ()) -> list[Trial]:
+    """Group a table of runs (tables.RUNS) into trials, in the order of dataset, config, method, options.
+
+    A method whose name is one of ``labels`` was named by a study, which knows its network.
+    """
     keys = ["dataset", "config", "method", "options"]
     members = (
         runs.select([*keys, "run"])
@@ -58,7 +61,9 @@ def trials(runs: pa.Table, apart: Collection[str] = ()) -> list[Trial]:
     found: dict[tuple[str, ...], list[str]] = {}
     for row in members.to_pylist():
         found.setdefault(tuple(row[k] for k in keys), []).append(row["run"])
-    return [_trial(key, names, values, {"net", *apart}) for key, names in found.items()]
+    return [
+        _trial(key, names, values, {*apart} if key[2] in labels else {"net", *apart}) for key, names in found.items()
+    ]
 
 
 def best(found: Sequence[Trial], rule: str = "last") -> list[Trial]:

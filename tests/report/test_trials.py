@@ -20,6 +20,19 @@ def test_a_trial_is_runs_that_differ_in_the_seed(study):
     assert (vanilla.family, vanilla.level) == ("blue", 40)
 
 
+def test_a_study_may_name_the_method_of_a_run(tmp_path, run_maker):
+    """Then its network, which the others show, is no part of the name."""
+    for name, net in (("a", "mlp1"), ("b", "mlp2"), ("c", "mlp2")):
+        run_maker(tmp_path / name, [50.0], net=net, method="ieg")
+    found = trials(runs.table(runs.load(tmp_path), {"b": "Ours"}), labels=["Ours"])
+
+    assert sorted((t.method, t.runs) for t in found) == [
+        ("Ours", ("b",)),
+        ("ieg net=mlp1", ("a",)),
+        ("ieg net=mlp2", ("c",)),
+    ]
+
+
 def test_the_best_trial_has_the_highest_mean(study):
     """mixup of alpha 8, by what came last as by what was best."""
     found = trials(runs.table(runs.load(study)))
