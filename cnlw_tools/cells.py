@@ -29,7 +29,6 @@ OURS = {  # what a config says beside its recipe
     "grid": (is_grid, "a table of lists"),
     "preset": CHECKS["preset"],
     "changes": CHECKS["changes"],
-    "methods": (lambda v: isinstance(v, list) and all(isinstance(name, str) for name in v), "a list of names"),
 }
 Broken = dict[tuple[str, str], str]  # build and config -> why it could not be built
 
@@ -79,8 +78,7 @@ def _cells(study: Study, root: Path) -> Iterator[Cell]:
         if not study.methods:
             yield one
         for method in study.methods:
-            here = any(fnmatchcase(one.name, wanted) for wanted in method.get("on", ["*"]))
-            if here and method["name"] in said.get("methods", [method["name"]]):
+            if any(fnmatchcase(one.name, wanted) for wanted in method.get("on", ["*"])):
                 yield from _trained(study, said, one, method)
 
 
@@ -147,8 +145,6 @@ def _recipes(study: Study, said: Table, root: Path) -> Iterator[Recipe]:
     for key, (fits, wanted) in OURS.items():
         if key in said and not fits(said[key]):
             raise ValueError(f"{where}: {key} = {said[key]!r}: it must be {wanted}")
-    if unknown := {*said.get("methods", [])} - {entry["name"] for entry in study.methods}:
-        raise ValueError(f"{where}: methods {', '.join(sorted(unknown))}: none of the study's [[methods]]")
     grid = said.get("grid", {})
     dataset = said.get("dataset", study.dataset)
     path = root / "pipelines" / f"{dataset}_{said['noise']}.toml"

@@ -183,24 +183,15 @@ def test_published_cells_stand_beside_cells_of_the_study(path, scale):
         assert {(build, config, method) for config in configs for method in entry.rows.values()} <= ran
 
 
-def test_a_config_may_take_some_methods_and_other_changes():
+def test_a_config_may_take_other_changes():
     """These go before the study's, and what the study goes through before these."""
-    alone = {"noise": "blue", "levels": [40], "methods": ["mixup"], "changes": {"epochs": 9, "lr": 0.5}}
+    alone = {"noise": "blue", "levels": [40], "changes": {"epochs": 9, "lr": 0.5}}
     found = listed(configs=[alone], changes={"epochs": 3, "batch_size": 50}, grid={"lr": [0.1]})
 
-    assert {cell.method for cell in found} == {"mixup"}
     assert found[0].changes == {"epochs": 9, "batch_size": 50, "lr": 0.1}
 
 
-@pytest.mark.parametrize(
-    ("said", "message"),
-    [
-        ({"methods": "mixup"}, "methods = 'mixup': it must be a list of names"),
-        ({"methods": ["mixpu"]}, "methods mixpu: none of the study's"),
-        ({"changes": 3}, "changes = 3: it must be a table"),
-    ],
-)
-def test_what_a_config_says_wrongly_is_named(said, message):
+def test_what_a_config_says_wrongly_is_named():
     """Key, value, remedy."""
-    with pytest.raises(ValueError, match=message):
-        listed(configs=[{"noise": "blue"} | said])
+    with pytest.raises(ValueError, match="changes = 3: it must be a table"):
+        listed(configs=[{"noise": "blue", "changes": 3}])
