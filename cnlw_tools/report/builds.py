@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools import record
 from cnlw_tools.report.panels import OKABE, Draw, panels
-from cnlw_tools.report.seen import Drawn, Seen
+from cnlw_tools.report.seen import Build, Drawn, Seen
 from cnlw_tools.report.sheets import NOTHING, Sheet
 from cnlw_tools.report.truth import Truth
 
@@ -23,14 +23,20 @@ def labels(seen: Seen) -> Drawn:
     Labels stand, after the true one, as the config ranks them whose false ones differ the most; of equals the first.
     """
     drawn = Drawn("Given labels of one class")
-    for build in dict.fromkeys(build for build, _ in seen.truths):
-        some = {config: held for (b, config), held in seen.truths.items() if b == build}
+    there = planned(seen)
+    for build in dict.fromkeys(build for build, _ in there):
+        some = {config: seen.truths[b, config] for b, config in there if b == build}
         classes = next(iter(some.values())).classes
         found = {config: shares(held, OF) for config, held in some.items()}
         order = ranked(list(found.values()), OF)
         drawers = {f"{build.name}, {config}": _bars(found[config], order, classes) for config in found}
         drawn.pictures += panels(f"given label of true {classes[OF]}", "share, %", drawers)
     return drawn
+
+
+def planned(seen: Seen) -> list[Build]:
+    """Return the configs that are built, in the order of the study."""
+    return [place for place in dict.fromkeys([*seen.said.places(), *seen.truths]) if place in seen.truths]
 
 
 def shares(truth: Truth, of: int) -> Floats:
@@ -64,7 +70,7 @@ def _bars(share: Floats, order: NDArray[np.int64], classes: Sequence[str]) -> Dr
 def sizes(seen: Seen) -> Drawn:
     """Write down how many images each split of a config has, of how many classes, and how many are wrong."""
     cards = {build: record.load(build) for build in dict.fromkeys(build for build, _ in seen.truths)}
-    held = {place: cards[place[0]].configs[place[1]] for place in seen.truths}
+    held = {place: cards[place[0]].configs[place[1]] for place in planned(seen)}
     splits = sorted({split for config in held.values() for split in config.rows}, key=lambda s: (s != "train", s))
     rows = [
         [

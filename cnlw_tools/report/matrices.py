@@ -31,8 +31,8 @@ def grid(seen: Seen) -> Drawn:
     """Draw accuracy over two numbers as squares, a panel a method."""
     of = seen.said.study
     found = squares(seen)
-    low = min((v for some in found.values() for v in some.values() if v is not None), default=0.0)
-    drawers = {title: _square(some, low) for title, some in found.items()}
+    there = [v for some in found.values() for v in some.values() if v is not None]
+    drawers = {title: _square(some, min(there), max(there)) for title, some in found.items() if there}
     return Drawn(f"Accuracy ({seen.rule}) over {of.over} and {of.across}", panels(of.over, of.across, drawers, False))
 
 
@@ -54,15 +54,15 @@ def squares(seen: Seen) -> dict[str, Square]:
     return found
 
 
-def _square(some: Square, low: float) -> Draw:
+def _square(some: Square, low: float, high: float) -> Draw:
     def draw(axes: Axes) -> None:
         across, up = (sorted({at[i] for at in some}) for i in (0, 1))
         values = np.array([[some.get((x, y), None) for x in across] for y in up], np.float64)  # None is nan
-        axes.imshow(values, origin="lower", aspect="auto", cmap="viridis", vmin=low, vmax=100)
+        axes.imshow(values, origin="lower", aspect="auto", cmap="viridis", vmin=low, vmax=high)
         for (j, i), value in np.ndenumerate(values):
             planned = (across[i], up[j]) in some
             text = (NOT_RUN if planned else "") if np.isnan(value) else f"{value:.1f}"
-            colour = "black" if np.isnan(value) or value > (low + 100) / 2 else "white"
+            colour = "black" if np.isnan(value) or value > (low + high) / 2 else "white"
             axes.text(i, j, text, ha="center", va="center", color=colour, fontsize=10)
         axes.set_xticks(range(len(across)), [f"{x:g}" for x in across])
         axes.set_yticks(range(len(up)), [f"{y:g}" for y in up])

@@ -60,10 +60,12 @@ def scatter(seen: Seen) -> Drawn:
         for method, of in some.items()
         for net, (x, y) in of.items()
     ]
-    notes = [f"{', '.join(key)}, {m}: r = {pearson(of):.2f}" for key, some in found.items() for m, of in some.items()]
+    notes = [f"{', '.join(key)}: {_named(m, of)}." for key, some in found.items() for m, of in some.items()]
     about = f"Ours: mean of {seen.rule} over the configs; of networks that ran on all of them."
     tables = [Sheet("Networks", SCATTER, rows, about, notes, words=4)] if rows else []
-    return Drawn("Accuracy over what is known of each network", panels("x", TOP1, drawers), tables=tables)
+    return Drawn(
+        "Accuracy over what is known of each network", panels("x: known of the network", TOP1, drawers), tables=tables
+    )
 
 
 def points(seen: Seen, dataset: str, family: str, method: str) -> Points:
@@ -83,14 +85,19 @@ def pearson(some: Points) -> float:
     return sum(a * b for a, b in zip(dx, dy, strict=True)) / scale if scale else math.nan
 
 
+def _named(method: str, of: Points) -> str:
+    """Return a method with its r, if there is one."""
+    r = pearson(of)
+    return method if math.isnan(r) else f"{method}, r = {r:.2f}"
+
+
 def _points(some: Mapping[str, Points]) -> Draw:
     def draw(axes: Axes) -> None:
         for i, (method, of) in enumerate(some.items()):
             xs, ys = zip(*of.values(), strict=True)
-            label = f"{method}, r = {pearson(of):.2f}"
-            axes.plot(xs, ys, MARKS[i % len(MARKS)], color=OKABE[i % len(OKABE)], label=label)
+            axes.plot(xs, ys, MARKS[i % len(MARKS)], color=OKABE[i % len(OKABE)], label=_named(method, of))
             for net, at in of.items():
                 axes.annotate(net, at, (4, 4), textcoords="offset points", fontsize=8)
-        axes.margins(x=0.15)
+        axes.margins(x=0.3, y=0.1)
 
     return draw

@@ -43,7 +43,7 @@ def test_points_are_of_networks_that_ran_on_every_config(tmp_path, run_maker):
     of = seen(tmp_path, x={"a": 70, "b": 75.5, "c": 71})
 
     assert points(of, "toy", "blue", "vanilla") == {"a": (70, 70), "b": (75.5, 85)}
-    assert scatter(of).tables[0].notes == ["toy, blue, vanilla: r = 1.00"]
+    assert scatter(of).tables[0].notes == ["toy, blue: vanilla, r = 1.00."]
 
 
 def test_r_is_that_of_numpy():
