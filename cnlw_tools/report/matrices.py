@@ -1,7 +1,8 @@
 """Squares: accuracy over two numbers, and the transition matrices that methods estimate.
 
 T[i, j] = P(given j | true i), rows sum to 1, is Q^t of Sukhbaatar et al. (2015); T* the realised one of the build.
-    distance of T = |T - T*| = sqrt sum_ij (T_ij - T*_ij)^2        trace of T = sum_i T_ii, C if T = I
+M[i, j] = mean of p_j over validation images of i, C^t of the paper: with the layer the network says M T = (Q C)^t.
+    distance of T = |T - T*| = sqrt sum_ij (T_ij - T*_ij)^2        trace of T = sum_i T_ii, K if T = I
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,8 +24,11 @@ from cnlw_tools.runs import Run
 
 Floats = NDArray[np.float64]
 Square = dict[tuple[float, float], float | None]  # what a place comes to; none: it has not been run
-HEAD = ["Dataset", "Config", "Method", "Distance of T", "Distance of I", "Trace of T", "Trace of T*"]
-ABOUT = "T: last epoch, mean over runs; T*: as realised in the build, over the images that stayed; I: no noise."
+HEAD = ["Dataset", "Config", "Method", "Distance of T", "Distance of M T", "Distance of I", "Trace of T", "Trace of T*"]
+ABOUT = (
+    "T: last epoch, mean over runs; T*: as realised in the build, over the images that stayed; I: no noise; "
+    "M: the mean prediction for images of each class of validation."
+)
 
 
 def grid(seen: Seen) -> Drawn:
@@ -76,12 +80,18 @@ class Learned(NamedTuple):
 
     trial: Trial
     truth: Truth
-    by_epoch: Floats  # (E, C, C), mean over runs
+    by_epoch: Floats  # (E, K, K), mean over runs
+    told: Floats  # (E, K, K), M T, likewise
 
     @property
     def distance(self) -> list[float]:
         """|T - T*| by epoch."""
         return [apart(t, self.truth.matrix) for t in self.by_epoch]
+
+    @property
+    def beyond(self) -> list[float]:
+        """|M T - T*| by epoch."""
+        return [apart(t, self.truth.matrix) for t in self.told]
 
     @property
     def trace(self) -> list[float]:
@@ -124,32 +134,37 @@ def learned(seen: Seen, trial: Trial) -> Learned | None:
     found: list[Floats] = []
     known = None
     for run in seen.of(trial):
-        if len(kept := matrices(run)) and (known := seen.truth(run)):
+        if len(t := matrices(run, "transition")) and (known := seen.truth(run)):
             truth.check(run, known)
-            found.append(kept)
+            m = matrices(run, "confusion")[: len(t)]
+            found.append(np.array([t[: len(m)], m @ t[: len(m)]]))
     if known is None:
         return None
-    least = min(map(len, found))
-    return Learned(trial, known, np.mean([some[:least] for some in found], axis=0))
+    least = min(both.shape[1] for both in found)
+    by_epoch, told = np.mean([both[:, :least] for both in found], axis=0)
+    return Learned(trial, known, by_epoch, told)
 
 
-def matrices(run: Run) -> Floats:
-    """Return the matrices that a run kept, (E, C, C), in the order of epochs."""
-    found = [np.load(path) for path in sorted((run.folder / "transition").glob("epoch-*.npy"))]
+def matrices(run: Run, name: str) -> Floats:
+    """Return the matrices that a run kept, (E, K, K), in the order of epochs."""
+    found = [np.load(path) for path in sorted((run.folder / name).glob("epoch-*.npy"))]
     return np.array(found, np.float64)
 
 
 def _traces(title: str, some: Sequence[Learned], realised: Floats) -> list[Picture]:
     still: Mapping[str, float] = {"no noise, T = I": apart(np.eye(len(realised)), realised)}
     distance = epochs({found.trial.method: found.distance for found in some}, still)
+    beyond = epochs({found.trial.method: found.beyond for found in some})
     trace = epochs({found.trial.method: found.trace for found in some}, {"realised": float(np.trace(realised))})
     return [
         *panels("epoch", "|T − T*|", {f"{title}: distance": distance}),
+        *panels("epoch", "|M T − T*|", {f"{title}: with the network": beyond}),
         *panels("epoch", "tr T", {f"{title}: trace": trace}),
     ]
 
 
 def _row(found: Learned) -> list[str]:
     t, realised, trial = found.by_epoch[-1], found.truth.matrix, found.trial
-    numbers = (apart(t, realised), apart(np.eye(len(t)), realised), np.trace(t), np.trace(realised))
+    distances = (apart(t, realised), found.beyond[-1], apart(np.eye(len(t)), realised))
+    numbers = (*distances, np.trace(t), np.trace(realised))
     return [trial.dataset, trial.config, trial.method, *(f"{v:.3f}" for v in numbers)]

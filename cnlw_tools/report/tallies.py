@@ -24,9 +24,11 @@ SCATTER = ["Dataset", "Noise", "Method", "Network", "x", "Ours"]
 def cost(seen: Seen) -> Drawn:
     """Write down time and memory of each method."""
     groups: dict[tuple[str, str, str], list[Run]] = {}
+    labels = seen.said.labels()
     for run in seen.runs.values():
         if run.history:
-            groups.setdefault((run.dataset, run.config["net"], run.config["method"]), []).append(run)
+            method = labels.get(run.name, run.config["method"])
+            groups.setdefault((run.dataset, run.config["net"], method), []).append(run)
     found = {key: spent(some) for key, some in sorted(groups.items())}
     rows = []
     for (dataset, net, method), (seconds, memory) in found.items():

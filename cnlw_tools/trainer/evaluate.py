@@ -18,10 +18,9 @@ OUTLIER = "outlier"  # the class that noise of this name adds
 def accuracy(method: Method, feed: Feed) -> tuple[float, float]:
     """Return top-1 and top-5 in percent; each rank looks at its share of the images."""
     label = feed.label
-    mine = torch.arange(len(label))[ranks.rank() :: ranks.size()]
     right = torch.zeros(2, device=label.device)
     method.eval()
-    for batch in feed.batches(torch.split(mine, feed.at_once), ("plain",), 0):
+    for batch in feed.batches(torch.split(_share(feed), feed.at_once), ("plain",), 0):
         with devices.autocast(label.device):
             logits = method.predict(batch.x)
         right += hits(logits, batch.y)
@@ -39,9 +38,8 @@ def guesses(method: Method, feed: Feed) -> dict[str, NDArray[Any]]:
     """
     split = feed.pixels.split
     found = torch.full((len(feed.label), 4), torch.nan, device=feed.label.device)
-    mine = torch.arange(len(feed.label))[ranks.rank() :: ranks.size()]
     method.eval()
-    for batch in feed.batches(torch.split(mine, feed.at_once), ("plain",), 0):
+    for batch in feed.batches(torch.split(_share(feed), feed.at_once), ("plain",), 0):
         with devices.autocast(feed.label.device):
             p = method.predict(batch.x).float().softmax(1)
         top, own = p.max(1), p.gather(1, batch.y[:, None])[:, 0]
@@ -50,6 +48,25 @@ def guesses(method: Method, feed: Feed) -> dict[str, NDArray[Any]]:
     told = {"row": split.row, "label": split.label, "prediction": prediction.astype(np.int64)}
     told |= {"confidence": confidence, "p_label": p_label}
     return told | ({"p_outlier": last} if split.classes[-1] == OUTLIER else {})
+
+
+@torch.no_grad()
+def confusion(method: Method, feed: Feed) -> Tensor:
+    """Return (K, K) the mean softmax over the images of each label, a row a label; of a label without images, 0."""
+    label, classes = feed.label, len(feed.pixels.split.classes)
+    total = torch.zeros(classes, classes, device=label.device)
+    method.eval()
+    for batch in feed.batches(torch.split(_share(feed), feed.at_once), ("plain",), 0):
+        with devices.autocast(label.device):
+            p = method.predict(batch.x).float().softmax(1)
+        total.index_add_(0, batch.y, p)
+    ranks.average([total])
+    return ranks.size() * total / torch.bincount(label, minlength=classes).clamp(min=1)[:, None]
+
+
+def _share(feed: Feed) -> Tensor:
+    """Return the positions of a split that this rank looks at."""
+    return torch.arange(len(feed.label))[ranks.rank() :: ranks.size()]
 
 
 def hits(logits: Tensor, label: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer import memory, schedule
 from cnlw_tools.trainer.board import Board
 from cnlw_tools.trainer.data import Tell
-from cnlw_tools.trainer.evaluate import accuracy, guesses
+from cnlw_tools.trainer.evaluate import accuracy, confusion, guesses
 from cnlw_tools.trainer.feed import Feed, order
 from cnlw_tools.trainer.optimise import Average, optimiser
 from cnlw_tools.trainer.preset import Preset
@@ -40,6 +40,7 @@ class Loop:
 
     optimiser: Optimizer
     rate: schedule.Schedule
+    kept: State  # arrays of the epoch, for the report
 
     def __init__(self, method: Method, preset: Preset, feeds: dict[str, Feed], run: Run, seed: int) -> None:
         self.method, self.preset, self.feeds, self.run, self.seed = method, preset, feeds, run, seed
@@ -155,6 +156,9 @@ class Loop:
                 if name.startswith("validation"):
                     short = name.replace("validation", "val")
                     line[f"{short}_top1"], line[f"{short}_top5"] = accuracy(self.method, feed)
+            self.kept = self.method.keeps()
+            if "transition" in self.kept:
+                self.kept["confusion"] = confusion(self.method, self.feeds["validation"])
         line["lr"] = self.optimiser.param_groups[0]["lr"]
         return line | {"seconds": round(time.monotonic() - begun, 3), "peak_mb": memory.peak(self.device) // 2**20}
 
@@ -180,7 +184,7 @@ class Loop:
             self.ends[phase] = _networks(self.method)
         self.epoch, self.lost = self.epoch + 1, torch.zeros_like(self.lost)
         self.run.examples(self.epoch, self.train.pixels.split.row, noted)
-        self.run.kept(self.epoch, self.method.keeps())
+        self.run.kept(self.epoch, self.kept)
         self.run.save(self._state())
         self.run.metrics(self.history)
 

@@ -5,7 +5,8 @@ runs/shapes/red_40/mentormix_s0/
     checkpoint.pt      all that going on takes
     metrics.jsonl      a line an epoch
     examples.parquet/  a file an epoch: what each example cost and weighed, and by whose label it went
-    transition/        a file an epoch, of methods that estimate one: (K, K), P(given | true) by rows
+    transition/        a file an epoch, of methods that estimate one: (K, K), P(given | true) by rows; and beside it
+    confusion/         P(predicted | true) by rows, on validation
     predictions.parquet  of validation and test images, after the last epoch
     result.json        last, best, mean10: top-1 in percent
     tensorboard/       the same metrics, for TensorBoard

@@ -53,24 +53,28 @@ def learned(tmp_path, run_maker):
     """Two runs of a method that kept a matrix for two epochs and three, and one that kept none."""
     for seed, many in ((0, 2), (1, 3)):
         folder = run_maker(tmp_path / f"s{seed}", [50.0] * many, method="noise_layer", seed=seed)
-        (folder / "transition").mkdir()
+        for name in ("transition", "confusion"):
+            (folder / name).mkdir()
         for epoch in range(1, many + 1):
             t = np.eye(2) if epoch == 1 else np.full((2, 2), 0.5) + seed * np.array([[0.2, -0.2], [-0.2, 0.2]])
             np.save(folder / "transition" / f"epoch-{epoch:04d}.npy", t)
+            np.save(folder / "confusion" / f"epoch-{epoch:04d}.npy", np.array([[0.8, 0.2], [0, 1]]))
     run_maker(tmp_path / "vanilla", [50.0])
     (build,) = {run.build for run in runs.load(tmp_path)}
     return seen(tmp_path, truths={(build, "blue_40"): Known(build, "blue_40", {}, None)})
 
 
 def test_distance_and_trace_are_of_the_mean_over_runs(learned):
-    """By hand: T is I, then [[.6, .4], [.4, .6]], beside [[.75, .25], [.5, .5]]."""
+    """By hand: T is I, then [[.6, .4], [.4, .6]], M T [[.56, .44], [.4, .6]], beside [[.75, .25], [.5, .5]]."""
     drawn = transitions(learned)
     last, still = (0.15**2 + 0.15**2 + 0.1**2 + 0.1**2) ** 0.5, (2 * 0.25**2 + 2 * 0.5**2) ** 0.5
+    told = (0.19**2 + 0.19**2 + 0.1**2 + 0.1**2) ** 0.5
 
-    assert [p.title for p in drawn.pictures] == ["toy, blue_40: distance", "toy, blue_40: trace"]
+    titles = [p.title.removeprefix("toy, blue_40: ") for p in drawn.pictures]
+    assert titles == ["distance", "with the network", "trace"]
     assert [title for title, _ in drawn.images] == ["toy, blue_40"]
     assert drawn.tables[0].rows == [
-        ["toy", "blue_40", "noise_layer", f"{last:.3f}", f"{still:.3f}", "1.200", "1.250"],
+        ["toy", "blue_40", "noise_layer", f"{last:.3f}", f"{told:.3f}", f"{still:.3f}", "1.200", "1.250"],
     ]
 
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools.trainer.evaluate import accuracy, guesses, hits
+from cnlw_tools.trainer.evaluate import accuracy, confusion, guesses, hits
 
 
 @given(st.integers(1, 30), st.integers(1, 12), st.integers(0, 99))
@@ -49,6 +49,8 @@ def test_guesses_are_the_softmax_of_every_image(trainer):
             assert told["prediction"][i] == int(p.argmax())
             assert abs(told["confidence"][i] - float(p.max())) < 1e-5
             assert abs(told["p_label"][i] - float(p[batch.y[i]])) < 1e-5
+    told_of = [torch.tensor(told["p_label"][told["label"] == k]).mean() for k in range(10)]
+    assert torch.allclose(confusion(loop.method, feed).diag(), torch.stack(told_of), atol=1e-5)
     assert sorted(told["row"]) == list(range(40))
     assert 100 * (told["prediction"] == told["label"]).mean() == accuracy(loop.method, feed)[0]
     assert "p_outlier" not in told

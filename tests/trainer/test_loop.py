@@ -141,6 +141,7 @@ def test_a_run_leaves_what_it_promises(trainer, tmp_path):
     assert sorted(p.name for p in (tmp_path / "run").iterdir() if p.name != "tensorboard") == [
         "checkpoint.pt",
         "config.json",
+        "confusion",
         "examples.parquet",
         "metrics.jsonl",
         "predictions.parquet",
