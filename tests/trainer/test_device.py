@@ -22,9 +22,9 @@ def test_more_processes_than_gpus_are_an_error(monkeypatch):
     """It says how many to start."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setenv("LOCAL_RANK", "2")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
 
-    with pytest.raises(ValueError, match="process 2 has no GPU of its own: give --nproc-per-node 2"):
+    with pytest.raises(ValueError, match="3 processes have no GPU each: give --nproc-per-node 2"):
         device.choose("auto")
 
 

@@ -417,11 +417,33 @@ def test_a_rest_that_fills_no_batch_waits(trainer, tmp_path):
     assert table.groupby("epoch")["loss"].count().tolist() == [150, 150, 150]
 
 
-def test_fewer_examples_than_a_batch_are_one(trainer, tmp_path):
-    """All of them, in one step."""
-    trainer(changes={"batch_size": 500, "epochs": 1}).fit()
+@pytest.mark.parametrize(("batch", "times", "most"), [(181, 1, 180), (46, 4, 45)])
+def test_a_batch_of_more_examples_than_there_are_is_an_error(trainer, tmp_path, batch, times, most):
+    """As the preset has it, or as a phase enlarges it; nothing is written."""
 
-    assert pq.read_table(tmp_path / "run" / "examples.parquet").to_pandas()["loss"].notna().all()
+    class Enlarged(Vanilla):
+        """Batches larger than the preset's."""
+
+        def phases(self):
+            return [Phase(1, batch_size=times)]
+
+    with pytest.raises(ValueError, match=f"more than the 180 examples to train on: give at most {most},"):
+        trainer(method=Enlarged, changes={"batch_size": batch}).fit()
+    assert not (tmp_path / "run").exists()
+
+
+def test_fewer_chosen_examples_than_a_batch_are_one(trainer, tmp_path):
+    """What a method picks for a phase may be less: all of it, in one step."""
+
+    class Picks(Vanilla):
+        """The first ten."""
+
+        def begin_phase(self, phase, sweep):
+            return torch.arange(10)
+
+    trainer(method=Picks, changes={"epochs": 1}).fit()
+
+    assert pq.read_table(tmp_path / "run" / "examples.parquet").to_pandas()["loss"].count() == 10
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if "verified" not in METHODS[name].needs])
