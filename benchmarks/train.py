@@ -1,4 +1,6 @@
-"""What every method costs beside vanilla, in time and memory: python benchmarks/train.py [cpu|cuda] [NET] [STEPS] [EPOCHS]
+"""What every method costs beside vanilla, in time and memory.
+
+python benchmarks/train.py [cpu|cuda] [NET] [STEPS] [EPOCHS]
 
 step      STEPS steps of the first epoch, median of rounds; rounds of all methods take turns, so that a slow minute of
           the machine slows all of them. Floor: forward, backward and step of the bare network on tensors that lie

@@ -82,7 +82,7 @@ def company(device: torch.device) -> Iterator[None]:
     except RuntimeError as error:
         alone = "closed by peer" in str(error)
         if alone:
-            raise OSError("another process has ended, and has said why: --resume goes on from the last epoch") from error
+            raise OSError("another process has ended and said why: --resume goes on from the last epoch") from error
         raise
     finally:
         if not alone:

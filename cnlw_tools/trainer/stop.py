@@ -1,6 +1,5 @@
 """How training says that it was asked to stop."""
 
-
 import signal
 
 
