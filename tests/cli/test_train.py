@@ -120,6 +120,14 @@ def test_what_is_wrong_is_said_in_a_line(here, tmp_path, arguments, message):
     assert not (tmp_path / "runs").exists()
 
 
+def test_of_the_processes_of_torchrun_the_first_speaks(here, monkeypatch):
+    """All of them find the request wrong."""
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    done = cnlw(here, "--config", "blue_41")
+
+    assert (done.exit_code, done.output) == (1, "")
+
+
 def test_methods_are_listed_with_their_options():
     """As one would type them, with their defaults."""
     lines = CliRunner().invoke(main, ["list", "methods"]).output.splitlines()

@@ -260,8 +260,9 @@ def test_sigterm_saves_in_mid_epoch(trainer, tmp_path, with_norm):
     Terminated.fuse = 0
     trainer(method=Terminated, net=with_norm, out=tmp_path / "whole").fit()
     Terminated.fuse = 9
-    with pytest.raises(Stopped, match="saved in epoch 2: --resume goes on"):
+    with pytest.raises(Stopped, match="saved in epoch 2: --resume goes on") as stopped:
         trainer(method=Terminated, net=with_norm, out=tmp_path / "parts").fit()
+    assert stopped.value.code == 143
     assert torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["step"] == 3
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
@@ -304,6 +305,17 @@ def test_a_batch_too_large_names_one_that_fits(trainer):
     """By halves: 30, 15, 7."""
     with pytest.raises(OSError, match="cpu has no room for a batch of 30: --batch-size 7 would fit"):
         trainer(method=Hungry).fit()
+
+
+def test_among_other_ranks_no_smaller_batch_is_tried(trainer, monkeypatch):
+    """Their next message would be taken for the answer."""
+    loop = trainer(method=Hungry)._loop(torch.device("cpu"), lambda *_: None)
+    loop._get_ready()
+    monkeypatch.setattr("cnlw_tools.methods.ranks.together", lambda: True)
+    monkeypatch.setattr("cnlw_tools.methods.ranks.size", lambda: 2)
+
+    with pytest.raises(OSError, match="no room for a batch of 40: give a smaller --batch-size"):
+        loop._try(next(loop.train.batches([torch.arange(20)], ("plain",), 0)))
 
 
 def test_a_batch_that_a_phase_enlarges_is_named_as_the_preset_has_it(trainer):
