@@ -1,7 +1,15 @@
-"""What a step of every method costs beside one of vanilla: python benchmarks/train.py [cpu|cuda] [NET] [STEPS]
+"""What every method costs beside vanilla, in time and memory.
 
-Floor: forward, backward and step of the bare network on tensors that lie ready. Vanilla adds order, pixels, views
-and notes. Rounds of all methods take turns, so that a slow minute of the machine slows all of them.
+python benchmarks/train.py [cpu|cuda] [NET] [STEPS] [EPOCHS]
+
+step      STEPS steps of the first epoch, median of rounds; rounds of all methods take turns, so that a slow minute of
+          the machine slows all of them. Floor: forward, backward and step of the bare network on tensors that lie
+          ready; vanilla adds order, pixels, views and notes.
+training  EPOCHS epochs on 1,000 images with all stages of the method, validation left out; a process a method.
+          Counted: forward and backward passes, as the method says them.
+peak      memory in that process (CUDA: of tensors) above that of one which loads the same and trains nothing.
+          Held: batches whose activations wait for their gradients at once. Networks and memories per example are
+          small beside them here.
 """
 
 import statistics
@@ -9,7 +17,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -21,57 +31,106 @@ from cnlw_tools.recipe import make
 from cnlw_tools.stop import Stop
 from cnlw_tools.trainer import Trainer
 from cnlw_tools.trainer import device as devices
-from cnlw_tools.trainer.loop import Loop
+from cnlw_tools.trainer import loop as loops
 from cnlw_tools.trainer.optimise import optimiser
 
 ROUNDS = 5
+CONFIG = "blue_40_clean1000_probe10_verified20"
+IDLE = "loads the same, trains nothing"
+OPTIONS: dict[str, dict[str, Any]] = {name: {"q": "symmetric:0.4"} for name in ("noise_layer", "forward", "backward")}
+OPTIONS |= {name: {"noise_rate": 0.4} for name, method in METHODS.items() if "noise_rate" in method.needs}
+HELD = {  # batches; the others hold one
+    "coteaching": 2,  # two networks
+    "incv": 2,  # two networks, in the last stage
+    "glc": 1.1,  # a trusted example to ten
+    "mixmatch": 3,  # trusted ones and two views, mixed
+    "mixmatch_kl": 4,  # those, and the view that has to agree
+    "ieg": 5,  # two views, and three mixed
+}
 
 
-def main(device: str = "cpu", net: str = "", steps: str = "50") -> None:
-    """Print seconds an epoch's share and ratios."""
+class Cost(NamedTuple):
+    """What a whole training took."""
+
+    seconds: float
+    peak: float  # MiB
+
+
+def main(device: str = "cpu", net: str = "", steps: str = "5", epochs: str = "5") -> None:
+    """Print seconds, MiB and ratios."""
     where = devices.choose(device)
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "shapes"
-        recipe = make(
-            {"dataset": "shapes", "noise": "blue", "levels": [40], "probe": 10, "verified": 20}, "the benchmark"
-        )
-        build(recipe, files.root(), None, out, engine.cores())
-        options = {name: {"q": "symmetric:0.4"} for name in ("noise_layer", "forward", "backward")}
-        options |= {name: {"noise_rate": 0.4} for name, method in METHODS.items() if "noise_rate" in method.needs}
-        loops = {}
-        for name in METHODS:
-            said = {"method": name, "net": net or None, "device": device, "out": Path(folder) / name}
-            trainer = Trainer(out, "blue_40_probe10_verified20", options=options.get(name, {}), **said)
-            loops[name] = trainer._loop(where, lambda *_: None)
-        runs = {"bare network": bare(loops["vanilla"], int(steps))}
-        runs |= {name: epoch(loop, int(steps)) for name, loop in loops.items()}
-        report({name: [] for name in runs}, runs, where)
+        said = {"dataset": "shapes", "noise": "blue", "levels": [40], "probe": 10, "verified": 20, "clean": 1000}
+        build(make(said, "the benchmark"), files.root(), None, Path(folder) / "shapes", engine.cores())
+        trainer = partial(prepared, Path(folder), net or None, device)
+        made = {name: trainer(name)._loop(where, lambda *_: None) for name in METHODS}
+        runs = {"bare network": bare(made["vanilla"], int(steps))}
+        runs |= {name: epoch(loop, int(steps)) for name, loop in made.items()}
+        times = timed(runs, where)
+        costs = {
+            name: next(engine.run(partial(whole, trainer, int(epochs)), [name], 1, apart=True))
+            for name in (IDLE, *METHODS)
+        }
+    print(f"torch {torch.__version__}, {where}, {torch.get_num_threads()} threads, {steps} steps, {epochs} epochs\n")
+    report(times, costs)
 
 
-def report(times: dict[str, list[float]], runs: dict[str, Callable[[], None]], where: torch.device) -> None:
-    """Time rounds of all and print medians."""
-    peaks = {}
+def prepared(folder: Path, net: str | None, device: str, name: str) -> Trainer:
+    """Return what trains a method."""
+    options, out = OPTIONS.get(name, {}), folder / name
+    return Trainer(folder / "shapes", CONFIG, name, net, options=options, device=device, out=out, cache=folder)
+
+
+def timed(runs: dict[str, Callable[[], None]], where: torch.device) -> dict[str, float]:
+    """Return the median seconds of each, whose rounds take turns."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
     for round_ in range(ROUNDS + 1):  # the first one warms up
         for name, run in runs.items():
-            if where.type == "cuda":
-                torch.cuda.synchronize()
-                torch.cuda.reset_peak_memory_stats()
             begun = time.perf_counter()
             run()
             if where.type == "cuda":
                 torch.cuda.synchronize()
-                peaks[name] = torch.cuda.max_memory_allocated() / 2**20
             if round_:
                 times[name].append(time.perf_counter() - begun)
-    vanilla = statistics.median(times["vanilla"])
-    print(f"torch {torch.__version__}, {where}, {torch.get_num_threads()} threads, median of {ROUNDS} rounds\n")
-    print("| method | x vanilla | counted | peak MB |\n|---|---|---|---|")
+    return {name: statistics.median(some) for name, some in times.items()}
+
+
+def whole(trainer: Callable[[str], Trainer], epochs: int, name: str) -> Cost:
+    """Train a method to its end; in a process of its own."""
+    loops.accuracy = lambda *_: (0.0, 0.0)  # type: ignore[attr-defined]
+    made = trainer("vanilla" if name == IDLE else name)
+    made.out, made.changes = Path(f"{made.out}_whole"), {"epochs": epochs}
+    where, lines = devices.choose(made.device), list[dict[str, Any]]()
+    if name == IDLE:
+        made.out = Path(f"{made.out}_idle")
+        made._loop(where, lambda *_: None)
+    else:
+        made.fit(each=lines.append)
+    return Cost(sum(line["seconds"] for line in lines), peak(where))
+
+
+def peak(where: torch.device) -> float:
+    """Return the most MiB that this process held; not by getrusage, which begins with what its parent held."""
+    if where.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    said = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(said.partition("VmHWM:")[2].split()[0]) / 2**10
+
+
+def report(times: dict[str, float], costs: dict[str, Cost]) -> None:
+    """Print a row a method."""
+    print("| method | step x | training x | counted | peak MiB | peak x | held |\n|---|---|---|---|---|---|---|")
+    plain, idle = costs["vanilla"], costs[IDLE].peak
     for name, seconds in times.items():
-        counted = f"{METHODS[name].cost:.2f}" if name in METHODS else ""
-        print(f"| {name} | {statistics.median(seconds) / vanilla:.2f} | {counted} | {peaks.get(name, 0):.0f} |")
+        row = [name, f"{seconds / times['vanilla']:.2f}", *[""] * 5]
+        if cost := costs.get(name):
+            above = cost.peak - idle
+            row[2:4] = [f"{cost.seconds / plain.seconds:.2f}", f"{METHODS[name].cost:.2f}"]
+            row[4:] = [f"{above:.0f}", f"{above / (plain.peak - idle):.2f}", f"{HELD.get(name, 1):g}"]
+        print(f"| {' | '.join(row)} |")
 
 
-def epoch(loop: Loop, steps: int) -> Callable[[], None]:
+def epoch(loop: loops.Loop, steps: int) -> Callable[[], None]:
     """Return what trains so many steps of an epoch, as the loop does it."""
     loop._get_ready()
     chunks = (loop._chunks() * steps)[:steps]
@@ -84,7 +143,7 @@ def epoch(loop: Loop, steps: int) -> Callable[[], None]:
     return run
 
 
-def bare(loop: Loop, steps: int) -> Callable[[], None]:
+def bare(loop: loops.Loop, steps: int) -> Callable[[], None]:
     """Return what steps the network as often on tensors that lie ready."""
     net, step = loop.method.net, optimiser(loop.method, loop.preset)
     batch = next(iter(loop.train.batches(loop._chunks()[:1], ("plain",), 0)))

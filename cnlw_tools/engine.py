@@ -4,6 +4,7 @@
 """
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -37,7 +38,7 @@ def run(
         yield from map(task, shards)
         return
     todo, workers = iter(shards), max(1, min(workers, len(shards)))
-    with ProcessPoolExecutor(workers, get_context("spawn"), _end_with_parent) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _deaf if apart else _end_with_parent) as pool:
         try:
             open_: set[Future[Result]] = {pool.submit(task, s) for s in islice(todo, 2 * workers)}
             while open_:
@@ -52,6 +53,12 @@ def run(
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _deaf() -> None:
+    """Leave Ctrl-C, which a terminal sends to all processes, to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:

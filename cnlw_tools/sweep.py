@@ -1,7 +1,7 @@
 """A study, run: each cell in a process of its own, so that one that fails takes no other with it.
 
 A cell whose result stands is skipped, one that was killed goes on, one that fails is reported and the rest goes on.
-Builds that are missing are built first. The folder of a sweep:
+SIGTERM and Ctrl-C let the cells at work save where they are. Builds that are missing are built first. The folder:
 
     study.json                     the study and its cells: what a report puts beside the runs
     CONFIG/METHOD_OPTIONS_sSEED/   a run (trainer/run.py)
@@ -12,14 +12,17 @@ A cell that is built alone leaves nothing there: the study says where its build 
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field, replace
+from multiprocessing import active_children
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 from cnlw_tools import engine, files
 from cnlw_tools.cells import Cell, built, stands
+from cnlw_tools.stop import Stop
 from cnlw_tools.study import Study
 from cnlw_tools.trainer import Stopped, Trainer, preset
 from cnlw_tools.trainer import device as devices
@@ -49,6 +52,7 @@ class Outcome:
     state: str  # done | skipped | failed | stopped
     result: dict[str, Any]  # last, best, mean10; empty unless done or skipped
     why: str = ""
+    code: int = 0  # exit code of a program that stopped so
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,19 +183,32 @@ def _train(cells: Sequence[Cell], place: Place, jobs: int) -> Iterator[Outcome]:
         try:
             return next(engine.run(_cell, [job], 1, apart=True))
         except OSError as error:  # the process died
+            if stop.asked:
+                return Outcome(cell, "stopped", {}, "stopped before it began to train", 128 + stop.asked)
             return Outcome(cell, "failed", {}, str(error))
         finally:
             seats.put(seat)
 
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting = [pool.submit(alone, cell) for cell in cells]
+    with Stop() as stop, ThreadPoolExecutor(jobs) as pool:
         try:
-            for future in as_completed(waiting):
-                yield future.result()
-                if future.result().state == "stopped":
-                    return
+            yield from _outcomes([pool.submit(alone, cell) for cell in cells], stop)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _outcomes(cells: Sequence[Future[Outcome]], stop: Stop) -> Iterator[Outcome]:
+    """Yield what becomes of cells; once one has stopped, or we are asked to, the others stop or do not begin."""
+    open_, told = set(cells), set[BaseProcess]()
+    while open_:
+        done, open_ = wait(open_, 0.5, FIRST_COMPLETED)  # or see, twice a second, whether a signal came
+        for future in done:
+            yield future.result()
+            stop.asked = stop.asked or max(0, future.result().code - 128)
+        if stop.asked:
+            open_ -= {future for future in open_ if future.cancel()}
+            for process in set(active_children()) - told:  # a second time would end it at once
+                told.add(process)
+                process.terminate()
 
 
 def _cell(job: _Job) -> Outcome:
@@ -201,7 +218,7 @@ def _cell(job: _Job) -> Outcome:
     try:
         return Outcome(cell, "done", _trainer(cell, place, job.threads).fit())
     except Stopped as stopped:
-        return Outcome(cell, "stopped", {}, str(stopped))
+        return Outcome(cell, "stopped", {}, str(stopped), stopped.code)
     except Exception as error:  # noqa: BLE001, whatever a method raises, the other cells go on
         return Outcome(cell, "failed", {}, f"{type(error).__name__}: {error}".splitlines()[0])
 

@@ -98,8 +98,8 @@ def built(tmp_path_factory, tiny):
 
 def test_the_reference_learns_a_config(built, tmp_path):
     """A loss for each example, the truth beside it, by row."""
-    plan = Preset(net="mlp1", epochs=9, quick=2, batch_size=40, lr=0.05, size=8)
-    found = learn(built, "blue_40", plan=plan, device="cpu", cache=tmp_path / "cache")
+    plan = Preset(net="mlp1", epochs=2, batch_size=40, lr=0.05, size=8)
+    found = learn(built, "blue_40", plan=plan, cache=tmp_path / "cache")
 
     assert (found.config, found.level, found.classes, found.images) == ("blue_40", 40, 10, 40)
     assert len(found.loss) == len(found.noisy) == 200
@@ -110,10 +110,11 @@ def test_the_reference_learns_a_config(built, tmp_path):
     assert np.isfinite(found.loss).all()
 
 
-def test_the_command_says_what_it_found(built, monkeypatch):
+def test_the_command_says_what_it_found(built, monkeypatch, tmp_path):
     """In the form of the other checks, which are left out here; an error is exit code 1."""
     monkeypatch.setattr("cnlw_tools.checks.gather", lambda *_: None)
     monkeypatch.setattr("cnlw_tools.checks.validate", lambda *_: [])
+    monkeypatch.setenv("CNLW_CACHE", str(tmp_path))
     monkeypatch.setattr(end_to_end, "learn", lambda build, name: learned(config=name, top1=0.1))
     done = CliRunner().invoke(main, ["validate", str(built), "--end-to-end", "--json", "--workers", "1"])
     said = json.loads(done.stdout)

@@ -3,12 +3,16 @@
 import json
 import os
 import shutil
+import signal
+from concurrent.futures import Future
 from dataclasses import replace
+from threading import Timer
 
 import pytest
 
 from cnlw_tools import record, sweep
 from cnlw_tools.cells import cells
+from cnlw_tools.stop import Stop
 from cnlw_tools.study import make
 from cnlw_tools.sweep import Outcome, Place, part, remaining, result, run
 
@@ -141,6 +145,31 @@ def test_cells_train_in_processes_of_their_own(swept, tmp_path):
 
     assert {method: o.state for method, o in found.items()} == {"vanilla": "done", "l2r": "failed"}
     assert found["vanilla"].result == next(o.result for o in outcomes if o.state == "done")
+
+
+def test_a_sweep_that_is_asked_to_stop_tells_its_processes_once(swept, monkeypatch):
+    """Cells that wait are not begun; those at work say what became of them."""
+    _, every, _ = swept
+    waiting, working = Future(), Future()
+    working.set_running_or_notify_cancel()
+
+    class Process:
+        """A cell at work."""
+
+        told = 0
+
+        def terminate(self):
+            self.told += 1
+            Timer(0.6, working.set_result, [Outcome(every[0], "stopped", {}, "saved", 130)]).start()
+
+    process = Process()
+    monkeypatch.setattr(sweep, "active_children", lambda: [process])
+    stop = Stop()
+    stop.asked = signal.SIGINT
+
+    assert [o.why for o in sweep._outcomes([waiting, working], stop)] == ["saved"]
+    assert waiting.cancelled()
+    assert process.told == 1
 
 
 def test_time_is_estimated_by_what_ran(swept, tmp_path):

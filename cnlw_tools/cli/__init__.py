@@ -1,5 +1,6 @@
 """The command line: options, one call, output. Heavy imports live inside the commands."""
 
+import os
 from typing import Any
 
 import click
@@ -22,6 +23,7 @@ from cnlw_tools.cli.train_mentor import train_mentor
 from cnlw_tools.cli.validate import validate
 
 EXTRAS = {"torch": "train", "torchvision": "train", "scipy": "sources", "jinja2": "report", "matplotlib": "report"}
+ALIKE = (ValueError, LookupError, FileNotFoundError)  # all processes of torchrun raise them: the first speaks
 
 
 class Polite(click.Group):
@@ -39,6 +41,8 @@ class Polite(click.Group):
                 raise
             raise click.ClickException(f"this needs {package}: pip install 'cnlw-tools[{EXTRAS[package]}]'") from error
         except (ValueError, LookupError, OSError) as error:
+            if isinstance(error, ALIKE) and os.environ.get("LOCAL_RANK", "0") != "0":
+                raise SystemExit(1) from error
             raise click.ClickException(_sentence(error)) from error
 
 

@@ -16,7 +16,6 @@ ROOT = click.option(
 )
 WORKERS = click.option("--workers", type=click.IntRange(1), help="Processes.  [default: all processors]")
 SEED = click.IntRange(0, 2**63 - 1)  # what torch takes
-STOPPED = 143  # exit code, as a shell says it of a program that SIGTERM ended
 DONOR = click.option(
     "--donor",
     "donors",

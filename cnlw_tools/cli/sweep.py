@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import DONOR, ROOT, STOPPED, STORE, folder, places
+from cnlw_tools.cli.options import DONOR, ROOT, STORE, folder, places
 
 if TYPE_CHECKING:
     from cnlw_tools.cells import Cell
@@ -91,12 +91,12 @@ def _echo(outcome: "Outcome", done: int, many: int) -> None:
 
 
 def _end(outcomes: list["Outcome"], where: Path) -> None:
-    """Sum up; leave with 1 if a cell failed, as SIGTERM would have it if one was stopped."""
+    """Sum up; leave with 1 if a cell failed, with 143 for SIGTERM and 130 for Ctrl-C if one was stopped."""
     count = {state: sum(o.state == state for o in outcomes) for state in ("done", "skipped", "failed", "stopped")}
     click.echo(f"{where}: " + ", ".join(f"{n} {state}" for state, n in count.items()))
     for outcome in outcomes:
         if outcome.state == "failed":
             click.echo(f"failed: {outcome.cell.name}: {outcome.why}", err=True)
     if count["stopped"]:
-        raise SystemExit(STOPPED)
-    raise SystemExit(1 if count["failed"] else 0)
+        click.echo("stopped: the same command goes on", err=True)
+    raise SystemExit(max((o.code for o in outcomes), default=0) or min(count["failed"], 1))

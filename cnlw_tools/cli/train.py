@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnlw_tools.cli.options import ROOT, SEED, STOPPED, WORKERS, folder
+from cnlw_tools.cli.options import ROOT, SEED, WORKERS, folder
 
 if TYPE_CHECKING:
     from cnlw_tools.cli.progress import Bars
@@ -65,14 +65,14 @@ def train(data: Path | None, config: str | None, noise: str | None, level: int |
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Say in a line that training was asked to stop, and leave as a program does that SIGTERM ended."""
+    """Say in a line that training was asked to stop, and leave with 143 for SIGTERM, 130 for Ctrl-C."""
     from cnlw_tools.trainer import Stopped
 
     try:
         yield
     except Stopped as stopped:
         click.echo(str(stopped), err=True)
-        raise SystemExit(STOPPED) from stopped
+        raise SystemExit(stopped.code) from stopped
 
 
 def _build(data: Path | None, root: Path) -> Path:

@@ -62,7 +62,7 @@ def validate(
         if end_to_end:
             from cnlw_tools.end_to_end import validate as learn
 
-            done += learn(folder, bars)
+            done += learn(folder, workers or engine.cores(), bars)
     findings = [finding for _, _, found in done for finding in found]
     errors = sum(f.severity == "error" for f in findings)
     if as_json:

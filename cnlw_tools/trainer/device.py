@@ -29,10 +29,10 @@ def choose(name: str) -> torch.device:
         raise ValueError("device cuda: torch sees no GPU here: give --device cpu, or install torch for your GPU")
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    place, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
-    if place >= there:
-        raise ValueError(f"process {place} has no GPU of its own: give --nproc-per-node {there}, or --device cpu")
-    return torch.device("cuda", place)
+    many, there = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), torch.cuda.device_count()
+    if many > there:
+        raise ValueError(f"{many} processes have no GPU each: give --nproc-per-node {there}, or --device cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
 
 
 def gpus() -> list[str]:
@@ -49,19 +49,44 @@ def confine(gpu: str | None, threads: int) -> None:
         torch.set_num_threads(threads)
 
 
+def tune(device: torch.device) -> None:
+    """Let a GPU compute what autocast leaves in float32 with TF32, and try which convolution is the fastest.
+
+    Images of a run are of one size, so the trial is made once for each layer and size of batch. Two runs may choose
+    differently and then differ in the last bits, which is within the tolerance of a GPU's runs.
+    """
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.benchmark = True
+
+
 @contextmanager
 def company(device: torch.device) -> Iterator[None]:
-    """Join the processes that `torchrun` started, if it did, and leave them in the end."""
+    """Join the processes that `torchrun` started, if it did, and leave them in the end.
+
+    A rank that fails alone, as one that is out of memory does, ends at once: the others may be in the middle of a
+    message, and to take leave of them would wait for its end. Then `torchrun` ends them.
+    """
     if int(os.environ.get("WORLD_SIZE", 1)) == 1 or dist.is_initialized():
         yield
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=DECODING)
+    alone = False
     try:
         yield
+    except OSError:
+        alone = True
+        raise
+    except RuntimeError as error:
+        alone = "closed by peer" in str(error)
+        if alone:
+            raise OSError("another process has ended and said why: --resume goes on from the last epoch") from error
+        raise
     finally:
-        dist.destroy_process_group()
+        if not alone:
+            dist.destroy_process_group()
 
 
 @contextmanager

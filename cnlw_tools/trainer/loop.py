@@ -10,6 +10,7 @@ on the CPU to the bit. SIGTERM and Ctrl-C save in the middle of an epoch; severa
 """
 
 import math
+import signal
 import time
 from collections.abc import Callable
 from contextlib import closing, nullcontext
@@ -77,7 +78,8 @@ class Loop:
                 board.add(self.history[-1])
                 each(self.history[-1])
                 if ranks.any(bool(stop.asked), self.device) and self.epoch < len(self.stages):
-                    raise Stopped(f"{self.run.folder}: saved after epoch {self.epoch}: --resume goes on")
+                    said = f"{self.run.folder}: saved after epoch {self.epoch}: --resume goes on"
+                    raise Stopped(said, stop.asked or signal.SIGTERM)  # another rank may have heard it alone
             return self.run.result(self.history)
 
     def _get_ready(self) -> None:
@@ -116,15 +118,19 @@ class Loop:
             tell(f"epoch {self.epoch + 1:3}", self.step, len(chunks))
             if stop.asked and not ranks.together():
                 self.run.save(self._state())
-                raise Stopped(f"{self.run.folder}: saved in epoch {self.epoch + 1}: --resume goes on")
+                raise Stopped(f"{self.run.folder}: saved in epoch {self.epoch + 1}: --resume goes on", stop.asked)
         self.lost, self.step = self.lost / len(chunks), 0
 
     def _try(self, batch: Batch) -> None:
-        """Step, or say which batch would have fitted."""
+        """Step, or say which batch would have fitted; a rank among others cannot try: a step speaks to them."""
         if memory.fits(self._step, batch):
             return
-        room = ranks.size() * int(memory.fitting(self._step, batch) / self._phase().batch_size)
-        remedy = f"--batch-size {room} would fit" if room else "not even one image fits: take a smaller --net"
+        if ranks.together():
+            remedy = "give a smaller --batch-size"
+        elif room := int(memory.fitting(self._step, batch) / self._phase().batch_size):
+            remedy = f"--batch-size {room} would fit"
+        else:
+            remedy = "not even one image fits: take a smaller --net"
         raise OSError(f"{self.device} has no room for a batch of {ranks.size() * len(batch.y)}: {remedy}")
 
     def _step(self, batch: Batch) -> None:
@@ -194,7 +200,7 @@ class Loop:
     def _chunks(self) -> list[torch.Tensor]:
         """Return the positions of every batch of the epoch, on the host; a rest that fills none waits for the next.
 
-        A batch is a multiple of the ranks, so that their parts are alike.
+        A batch is a multiple of the ranks, so that their parts are alike. What a method chose may be less than a batch.
         """
         many = ranks.size()
         size = min(len(self.rows), max(many, round(self.preset.batch_size * self._phase().batch_size))) // many * many

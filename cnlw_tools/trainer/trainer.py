@@ -72,6 +72,7 @@ class Trainer:
             Stopped: a signal asked for it, and the run can be resumed
         """
         device = devices.choose(self.device)
+        devices.tune(device)
         with devices.company(device), devices.roomy(device):
             loop = self._loop(device, tell)
             found = loop.fit(tell, each)
@@ -91,7 +92,9 @@ class Trainer:
                 self.workers or engine.cores(),
                 tell,
             )
-        splits |= data.held_out(splits[self.split], options.get("holdout", HOLDOUT if "holdout" in method.needs else 0))
+        if self.split != "train":
+            splits["train"] = splits.pop(self.split)
+        splits |= data.held_out(splits["train"], options.get("holdout", HOLDOUT if "holdout" in method.needs else 0))
         views = {name: compose(ops) for name, ops in how.views.items()}
         scaled = imagenet(device) if self.pretrained else scale(splits["train"], device)
         feeds = {name: Feed(split, device, self.seed, views, scaled) for name, split in splits.items()}
@@ -101,6 +104,7 @@ class Trainer:
             made.to(memory_format=torch.channels_last)
         if self.compile:
             made.net.compile()
+        _fits(how, made)
         ranks.agree([*made.parameters(), *made.buffers()])
         self.folder = self._folder(method)
         run = Run(self.folder, self._said(how, method, options, splits), self.resume)
@@ -222,6 +226,15 @@ def _check(how: Preset, method: type[Method], options: Mapping[str, Any]) -> Non
             )
     number("noise_rate", options.get("noise_rate", 0), 0, 1)
     number("holdout", options.get("holdout", 0), 0, 0.9)
+
+
+def _fits(how: Preset, method: Method) -> None:
+    """Raise if a phase asks for a batch of more examples than there are."""
+    for phase in method.phases():
+        if round(how.batch_size * phase.batch_size) > method.task.n:
+            asked = f"batch_size = {how.batch_size}" + (f" times {phase.batch_size:g}" * (phase.batch_size != 1))
+            most = f"give at most {int(method.task.n / phase.batch_size)}, by --batch-size or in a preset"
+            raise ValueError(f"{asked}: that is more than the {method.task.n} examples to train on: {most}")
 
 
 def _name(method: type[Method]) -> str:

@@ -38,7 +38,11 @@ def outcomes(*states):
         figures = {"last": 50.0, "best": 60.0, "mean10": 55.0}
         for cell, state in zip(cells, states, strict=False):
             yield Outcome(
-                cell, state, figures if state in ("done", "skipped") else {}, "" if state == "done" else "why"
+                cell,
+                state,
+                figures if state in ("done", "skipped") else {},
+                "" if state == "done" else "why",
+                130 if state == "stopped" else 0,
             )
 
     return run
@@ -82,9 +86,9 @@ def test_cells_are_told_as_they_come_and_failed_ones_in_the_end(cnlw, monkeypatc
     assert len(noted["cells"]) == 6
 
 
-@pytest.mark.parametrize(("states", "code"), [(["done"] * 6, 0), (["done", "stopped"], 143)])
+@pytest.mark.parametrize(("states", "code"), [(["done"] * 6, 0), (["done", "failed", "stopped"], 130)])
 def test_exit_codes(cnlw, monkeypatch, states, code):
-    """0 when all is done, that of SIGTERM when it was asked to stop."""
+    """0 when all is done, that of the signal when it was asked to stop."""
     monkeypatch.setattr(sweep, "run", outcomes(*states))
 
     assert cnlw().exit_code == code

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 
@@ -119,6 +120,14 @@ def test_what_is_wrong_is_said_in_a_line(here, tmp_path, arguments, message):
     assert not (tmp_path / "runs").exists()
 
 
+def test_of_the_processes_of_torchrun_the_first_speaks(here, monkeypatch):
+    """All of them find the request wrong."""
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    done = cnlw(here, "--config", "blue_41")
+
+    assert (done.exit_code, done.output) == (1, "")
+
+
 def test_methods_are_listed_with_their_options():
     """As one would type them, with their defaults."""
     lines = CliRunner().invoke(main, ["list", "methods"]).output.splitlines()
@@ -159,13 +168,13 @@ def test_a_mentor_whose_student_was_stopped_goes_on(here, monkeypatch):
 
     def stopped(student, *_):
         assert student.resume
-        raise Stopped("signal")
+        raise Stopped("signal", signal.SIGINT)
 
     monkeypatch.setattr("cnlw_tools.trainer.mentor.data_driven_mentor", stopped)
     arguments = ["train-mentor", "--out", "m.json", "--data", "builds/shapes", "--config", "blue_40"]
     done = CliRunner().invoke(main, arguments)
 
-    assert done.exit_code == 143
+    assert done.exit_code == 130
     assert done.output == "signal\n"
 
 

@@ -264,8 +264,9 @@ def test_sigterm_saves_in_mid_epoch(trainer, tmp_path, with_norm):
     Terminated.fuse = 0
     trainer(method=Terminated, net=with_norm, out=tmp_path / "whole").fit()
     Terminated.fuse = 9
-    with pytest.raises(Stopped, match="saved in epoch 2: --resume goes on"):
+    with pytest.raises(Stopped, match="saved in epoch 2: --resume goes on") as stopped:
         trainer(method=Terminated, net=with_norm, out=tmp_path / "parts").fit()
+    assert stopped.value.code == 143
     assert torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["step"] == 3
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
@@ -308,6 +309,17 @@ def test_a_batch_too_large_names_one_that_fits(trainer):
     """By halves: 30, 15, 7."""
     with pytest.raises(OSError, match="cpu has no room for a batch of 30: --batch-size 7 would fit"):
         trainer(method=Hungry).fit()
+
+
+def test_among_other_ranks_no_smaller_batch_is_tried(trainer, monkeypatch):
+    """Their next message would be taken for the answer."""
+    loop = trainer(method=Hungry)._loop(torch.device("cpu"), lambda *_: None)
+    loop._get_ready()
+    monkeypatch.setattr("cnlw_tools.methods.ranks.together", lambda: True)
+    monkeypatch.setattr("cnlw_tools.methods.ranks.size", lambda: 2)
+
+    with pytest.raises(OSError, match="no room for a batch of 40: give a smaller --batch-size"):
+        loop._try(next(loop.train.batches([torch.arange(20)], ("plain",), 0)))
 
 
 def test_a_batch_that_a_phase_enlarges_is_named_as_the_preset_has_it(trainer):
@@ -421,11 +433,33 @@ def test_a_rest_that_fills_no_batch_waits(trainer, tmp_path):
     assert table.groupby("epoch")["loss"].count().tolist() == [150, 150, 150]
 
 
-def test_fewer_examples_than_a_batch_are_one(trainer, tmp_path):
-    """All of them, in one step."""
-    trainer(changes={"batch_size": 500, "epochs": 1}).fit()
+@pytest.mark.parametrize(("batch", "times", "most"), [(181, 1, 180), (46, 4, 45)])
+def test_a_batch_of_more_examples_than_there_are_is_an_error(trainer, tmp_path, batch, times, most):
+    """As the preset has it, or as a phase enlarges it; nothing is written."""
 
-    assert pq.read_table(tmp_path / "run" / "examples.parquet").to_pandas()["loss"].notna().all()
+    class Enlarged(Vanilla):
+        """Batches larger than the preset's."""
+
+        def phases(self):
+            return [Phase(1, batch_size=times)]
+
+    with pytest.raises(ValueError, match=f"more than the 180 examples to train on: give at most {most},"):
+        trainer(method=Enlarged, changes={"batch_size": batch}).fit()
+    assert not (tmp_path / "run").exists()
+
+
+def test_fewer_chosen_examples_than_a_batch_are_one(trainer, tmp_path):
+    """What a method picks for a phase may be less: all of it, in one step."""
+
+    class Picks(Vanilla):
+        """The first ten."""
+
+        def begin_phase(self, phase, sweep):
+            return torch.arange(10)
+
+    trainer(method=Picks, changes={"epochs": 1}).fit()
+
+    assert pq.read_table(tmp_path / "run" / "examples.parquet").to_pandas()["loss"].count() == 10
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if "verified" not in METHODS[name].needs])

@@ -277,3 +277,11 @@ def test_pretrained_networks_see_what_they_learned_with(trainer, monkeypatch):
     loop = trainer(net="mlp1", pretrained=True)._loop(torch.device("cpu"), lambda *_: None)
 
     assert loop.train.scale.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
+
+
+def test_a_split_that_is_learned_from_is_held_once(trainer):
+    """As train, and not under its own name beside."""
+    loop = trainer(split="probe", changes={"batch_size": 10})._loop(torch.device("cpu"), lambda *_: None)
+
+    assert sorted(loop.feeds) == ["train", "validation"]
+    assert len(loop.train.label) == 20
