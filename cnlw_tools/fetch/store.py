@@ -140,7 +140,7 @@ class Store:
     def path(self, image_id: str, format: str) -> Path:
         """Return where the file of an image lies."""
         name = sha256(image_id.encode()).hexdigest()
-        return self.folder / "images" / name[:2] / f"{name}.{format}"
+        return self.folder.joinpath("images", name[:2], f"{name}.{format}")
 
     def query(self, ask: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a question, some at a time."""
@@ -184,7 +184,7 @@ class Ledger(Store):
     def keep(self, image_id: str, format: str, data: bytes) -> int:
         """Write the file of an image, whole or not at all, and return its time in nanoseconds."""
         path = self.path(image_id, format)
-        draft = self.folder / "drafts" / path.name
+        draft = self.folder.joinpath("drafts", path.name)
         with draft.open("wb") as file:
             file.write(data)
             file.flush()
