@@ -1,5 +1,6 @@
 """``cnlw fetch``: web images by URI into an image store."""
 
+import gc
 import json
 import sys
 import time
@@ -36,6 +37,8 @@ STORES = Path("stores")
 @click.option("--user-agent", help="Instead of cnlw_tools/VERSION (+CONTACT).")
 @click.option("--no-robots", is_flag=True, help="Do not ask for robots.txt.")
 @click.option("--no-opt-out", is_flag=True, help="Do not heed X-Robots-Tag.")
+@click.option("--wayback", is_flag=True, help="Ask an archive for dead links (dns, connect, 404, 410).")
+@click.option("--archive", help="Instead of the Internet Archive: what goes before a URI.")
 @click.option("--allow-private", is_flag=True, help="Also private, loopback and link-local addresses.")
 @ROOT
 def fetch(**flags: Any) -> None:
@@ -53,6 +56,7 @@ def fetch(**flags: Any) -> None:
             return _say(held.counts(), flags["as_json"], store)
     manners = _manners(flags)
     urls = library.Manifest(manifest)
+    gc.freeze()  # what was imported stays, and a collection need not look at it: a twentieth of the time
     with library.writing(store) as ledger:
         tally = library.fetch(urls, ledger, manners, flags["workers"], retry, Progress())
         _note(f"{tally.waiting:,} rows were never asked for: run without --retry", tally.waiting)
@@ -99,7 +103,7 @@ def _where(flags: dict[str, Any]) -> tuple[Path, Path]:
 
 
 def _manners(flags: dict[str, Any]) -> "Manners":
-    from cnlw_tools.fetch import AGENT, Limits, Manners
+    from cnlw_tools.fetch import AGENT, ARCHIVE, Limits, Manners
 
     agent = flags["user_agent"] or AGENT + (f" (+{flags['contact']})" if flags["contact"] else "")
     if not (agent.isascii() and agent.isprintable()):
@@ -113,6 +117,7 @@ def _manners(flags: dict[str, Any]) -> "Manners":
         flags["allow_private"],
         agent,
         limits,
+        archive=(flags["archive"] or ARCHIVE) if flags["wayback"] else "",
     )
 
 

@@ -2,10 +2,11 @@
 
 import ipaddress
 import socket
+import time
 
 import pytest
 
-from cnlw_tools.fetch import address
+from cnlw_tools.fetch import Limits, address
 from cnlw_tools.fetch.kinds import Failed
 
 PRIVATE = [
@@ -85,6 +86,17 @@ def test_a_name_is_refused_for_any_private_address(monkeypatch, numbers):
     with pytest.raises(Failed, match="not a public address"):
         address.resolve(address.parse("http://example.org/"), private=False)
     assert numbers == address.resolve(address.parse("http://example.org/"), private=True)
+
+
+def test_a_name_server_that_is_silent(monkeypatch, fetched):
+    """The time limit of a request holds for its lookup, too."""
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **more: time.sleep(1) or [])
+    begun = time.monotonic()
+
+    row = fetched({"a": "http://example.org/"}, tries=1, limits=Limits(5, 5, 0.2))["a"]
+
+    assert ("timeout", True) == (row.kind, time.monotonic() - begun < 0.9)
+    assert "its name was not found" in row.reason
 
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1/", "http://[::1]/", "http://localhost/", "http://a.localhost:8000/"])
