@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from cnlw_tools.fetch import Manners, Tally
 
 STORES = Path("stores")
+NEW = click.Path(path_type=Path)
+
+WITHOUT = ("report", "export_to", "import_from")  # flags that need no manifest
 
 
 @click.command()
@@ -24,6 +27,9 @@ STORES = Path("stores")
 @click.option("--manifest", type=click.Path(path_type=Path), help="Parquet file with image_id and uri.")
 @click.option("--store", type=click.Path(path_type=Path), help="Folder of the images.  [default: stores/DATASET]")
 @click.option("--retry", metavar="CLASS", help="Ask again for these and nothing else: failed (all), timeout, 404 ...")
+@click.option("--export-img2dataset", "export_to", type=NEW, help="Write the store as its webdataset; fetch nothing.")
+@click.option("--import-img2dataset", "import_from", type=NEW, help="Take in what it wrote; fetch nothing.")
+@click.option("--id-column", default="image_id", show_default=True, help="Of the ids, in what it wrote.")
 @click.option("--report", is_flag=True, help="Say what the store holds, and fetch nothing.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on one line.")
 @click.option("--workers", type=click.IntRange(1), default=64, show_default=True, help="Requests at a time.")
@@ -54,6 +60,15 @@ def fetch(**flags: Any) -> None:
     if flags["report"]:
         with library.Store(store) as held:
             return _say(held.counts(), flags["as_json"], store)
+    if flags["export_to"]:
+        with library.Store(store) as held:
+            said = library.img2dataset.export(held, flags["export_to"])
+        return click.echo(f"{said['success']:,} of {said.total():,} images in {flags['export_to']}")
+    if flags["import_from"]:
+        with library.writing(store) as ledger:
+            taken = library.img2dataset.adopt(flags["import_from"], ledger, flags["id_column"], Progress())
+        _note(f"{taken.waiting:,} rows are no success there, and were left out", taken.waiting)
+        return _say(taken.counts, flags["as_json"], store)
     manners = _manners(flags)
     urls = library.Manifest(manifest)
     gc.freeze()  # what was imported stays, and a collection need not look at it: a twentieth of the time
@@ -97,7 +112,7 @@ def _where(flags: dict[str, Any]) -> tuple[Path, Path]:
         root = folder(flags["root"])
         pick(dict.fromkeys(dataset.names(root)), name, "dataset")
         manifest, store = manifest or root / "manifests" / name / "web.parquet", store or STORES / name
-    if store is None or (manifest is None and not flags["report"]):
+    if store is None or (manifest is None and not any(flags[name] for name in WITHOUT)):
         raise ValueError("nothing to fetch: give --dataset D, or --manifest FILE.parquet and --store DIR")
     return store, manifest or files.root()
 

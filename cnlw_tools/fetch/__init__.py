@@ -6,8 +6,10 @@ run.py        many URLs              web.py       one request, within limits
 store.py      images and ledger      get.py       one step of one URL
 kinds.py      classes of failures    look.py      what a body is
 archive.py    dead links             unfit.py     what should not become data
+img2dataset.py  its output, out and in
 """
 
+from cnlw_tools.fetch import img2dataset
 from cnlw_tools.fetch.archive import ARCHIVE
 from cnlw_tools.fetch.kinds import FAILED, KINDS, Tally, chosen
 from cnlw_tools.fetch.manifest import Manifest
@@ -30,6 +32,7 @@ __all__ = [
     "Tally",
     "chosen",
     "fetch",
+    "img2dataset",
     "unfit",
     "writing",
 ]

@@ -93,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_archive(self, rest: str) -> None:
         """Send from /archive/ to the capture of a time, of what is called kept; the rest is not there."""
-        time, _, uri = rest.partition("id_/")
+        time, _, uri = self.path.removeprefix("/archive/").partition("id_/")
         if "kept" not in uri:
             return self.answer(b"", 404)
         if time == "2020":
