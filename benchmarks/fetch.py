@@ -34,9 +34,11 @@ from cnlw_tools.fetch.look import look
 SIZE = (500, 400)
 DISTINCT = 100
 SIDE = 84
-THEIRS = """--input_format parquet --url_col uri --output_format files --image_size 84 --resize_mode border
---compute_hash sha256 --processes_count 2 --number_sample_per_shard 500 --enable_wandb False""".split()
-# shards of 500, so that both of its processes have work to the end
+THEIRS = {  # shards of 500, so that both of its processes have work to the end
+    **{"input_format": "parquet", "url_col": "uri", "output_format": "files", "image_size": SIDE},
+    **{"resize_mode": "border", "compute_hash": "sha256", "processes_count": 2, "number_sample_per_shard": 500},
+    "enable_wandb": False,
+}
 
 
 class Cost(NamedTuple):
@@ -140,8 +142,8 @@ def resized(store: Path, n: int) -> Cost:
 
 def img2dataset(python: str, urls: Path, out: Path, n: int) -> Cost:
     """Let img2dataset fetch and resize n images."""
-    command = [python, "-m", "img2dataset.main", "--url_list", str(urls), "--output_folder", str(out), *THEIRS]
-    cost, _ = timed(command)
+    command = [python, "-m", "img2dataset.main", f"--url_list={urls}", f"--output_folder={out}"]
+    cost, _ = timed([*command, *(f"--{name}={value}" for name, value in THEIRS.items())])
     if (found := sum(1 for _ in out.glob("*/*.jpg"))) != n:
         raise SystemExit(f"img2dataset wrote {found} images of {n}")
     return cost
@@ -162,7 +164,8 @@ def race(place: Path, port: int, n: int, rounds: int, python: str) -> None:
             if cost:
                 print(f"  {what:12} {cost.clock:6.1f} s {n / cost.clock:6.0f}/s   processor {cost.processor:6.1f} s")
         if theirs:
-            print(f"  ratio        {both.clock / theirs.clock:6.2f}      processor {both.processor / theirs.processor:.2f}")
+            clock, processor = both.clock / theirs.clock, both.processor / theirs.processor
+            print(f"  ratio        {clock:6.2f}      processor {processor:.2f}")
 
 
 def main(args: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from cnlw_tools.cli.options import ROOT, folder
 if TYPE_CHECKING:
     from collections import Counter
 
-    from cnlw_tools.fetch import Manners, Tally
+    from cnlw_tools.fetch import Manners, Store, Tally
 
 STORES = Path("stores")
 NEW = click.Path(path_type=Path)
@@ -45,6 +45,7 @@ WITHOUT = ("report", "export_to", "import_from")  # flags that need no manifest
 @click.option("--no-opt-out", is_flag=True, help="Do not heed X-Robots-Tag.")
 @click.option("--wayback", is_flag=True, help="Ask an archive for dead links (dns, connect, 404, 410).")
 @click.option("--archive", help="Instead of the Internet Archive: what goes before a URI.")
+@click.option("--placeholders", type=NEW, help="A csv with a column sha256: pictures that mean that an image is gone.")
 @click.option("--allow-private", is_flag=True, help="Also private, loopback and link-local addresses.")
 @ROOT
 def fetch(**flags: Any) -> None:
@@ -59,7 +60,8 @@ def fetch(**flags: Any) -> None:
     retry = library.chosen(flags["retry"]) if flags["retry"] else None
     if flags["report"]:
         with library.Store(store) as held:
-            return _say(held.counts(), flags["as_json"], store)
+            _say(held.counts(), flags["as_json"], store)
+            return _sources(held)
     if flags["export_to"]:
         with library.Store(store) as held:
             said = library.img2dataset.export(held, flags["export_to"])
@@ -73,10 +75,12 @@ def fetch(**flags: Any) -> None:
     urls = library.Manifest(manifest)
     gc.freeze()  # what was imported stays, and a collection need not look at it: a twentieth of the time
     with library.writing(store) as ledger:
+        if flags["placeholders"]:
+            library.placeholders.note(flags["placeholders"], store)
         tally = library.fetch(urls, ledger, manners, flags["workers"], retry, Progress())
         _note(f"{tally.waiting:,} rows were never asked for: run without --retry", tally.waiting)
-        common = ledger.repeated(library.SHARED)
-        _note(f"{len(common):,} files came under {library.SHARED} ids or more: placeholders, perhaps", len(common))
+        gone = library.placeholders.count(ledger, library.SHARED)
+        _note(f"{gone:,} images are placeholders, by their files: no build uses them", gone)
     _say(tally.counts, flags["as_json"], store)
     if tally.stopped:
         click.echo("stopped: the same command goes on from here", err=True)
@@ -145,6 +149,14 @@ def _say(counts: "Counter[str]", as_json: bool, store: Path) -> None:
     for kind, n in (("ok", counts["ok"]), *errors.items()):
         click.echo(f"{kind:12} {n:>10,}  {100 * n / max(1, counts.total()):6.2f} %")
     click.echo(f"{counts.total():,} URLs; images in {store}")
+
+
+def _sources(store: "Store") -> None:
+    """Say which images are not what their URIs gave."""
+    ask = "SELECT source, count(*) FROM ledger WHERE class = 'ok' AND source != 'uri' GROUP BY 1 ORDER BY 1"
+    words = {"archive": "are from an archive", "img2dataset": "were encoded again by img2dataset"}
+    for source, n in store.query(ask):
+        _note(f"{n:,} of the images {words[source]}", n)
 
 
 def _note(text: str, when: int) -> None:

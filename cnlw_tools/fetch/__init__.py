@@ -5,11 +5,11 @@ schedule.py   who is asked next      robots.py    what sites want
 run.py        many URLs              web.py       one request, within limits
 store.py      images and ledger      get.py       one step of one URL
 kinds.py      classes of failures    look.py      what a body is
-archive.py    dead links             unfit.py     what should not become data
+archive.py    dead links             unfit.py     what should not become data (placeholders.py: known files)
 img2dataset.py  its output, out and in
 """
 
-from cnlw_tools.fetch import img2dataset
+from cnlw_tools.fetch import img2dataset, placeholders
 from cnlw_tools.fetch.archive import ARCHIVE
 from cnlw_tools.fetch.kinds import FAILED, KINDS, Tally, chosen
 from cnlw_tools.fetch.manifest import Manifest
@@ -33,6 +33,7 @@ __all__ = [
     "chosen",
     "fetch",
     "img2dataset",
+    "placeholders",
     "unfit",
     "writing",
 ]

@@ -1,19 +1,39 @@
 """Dead links: an archive is asked for them, if a user wants so, and for nothing else."""
 
+import socket
+
 import pytest
 
 from cnlw_tools.fetch import Store
 
 
+@pytest.fixture(autouse=True)
+def no_names(monkeypatch):
+    """No name server is asked, and none knows a host that ends in .invalid."""
+    known = socket.getaddrinfo
+
+    def look(host, *args, **more):
+        if host.endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return known(host, *args, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look)
+
+
 @pytest.fixture
 def uris(server):
     """Dead links, and others that gave no image."""
-    paths = {"kept": "/status/404?kept", "gone": "/status/410", "shy": "/status/404?kept=noai", "no": "/status/403?kept"}
+    paths = {
+        "kept": "/status/404?kept",
+        "gone": "/status/410",
+        "shy": "/status/404?kept=noai",
+        "no": "/status/403?kept",
+    }
     other = {"ok": "/ok/1", "html": "/body/html?kept"}
     return {k: server.url + path for k, path in (paths | other).items()} | {"name": "http://kept.invalid/1.jpg"}
 
 
-def test_dead_links_alone_are_asked_for(server, fetched, uris, monkeypatch):
+def test_dead_links_alone_are_asked_for(server, fetched, uris):
     """What is dead and kept comes from the archive, and its row says so; the others keep their classes."""
     archive = f"{server.url}/archive/2020id_/"
 

@@ -106,7 +106,7 @@ def test_errors(encode, tmp_path):
     with writing(tmp_path / "s") as ledger:
         with pytest.raises(FileNotFoundError, match="no output of img2dataset"):
             img2dataset.adopt(tmp_path / "none", ledger)
-        with pytest.raises(ValueError, match="column 'nam' is missing. Did you mean 'name'"):
+        with pytest.raises(ValueError, match=r"column 'nam' is missing\. Did you mean 'name'"):
             img2dataset.adopt(tmp_path / "in", ledger, "nam")
         (tmp_path / "in" / "00000" / "000000000.jpg").unlink()
         with pytest.raises(ValueError, match="1 of its images are missing, such as 000000000"):
