@@ -1,6 +1,6 @@
 """In how many slots, and how, two plans differ, or two builds config by config."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -61,6 +61,26 @@ def difference(a: pa.Table, b: pa.Table) -> Difference:
         by={f: int(mask.sum()) for f, mask in unlike.items() if mask.any()},
         such_as=[slot.split("\x1f")[1] for slot in shown],
     )
+
+
+def listed(a: pa.Table, b: pa.Table) -> Iterator[tuple[str, str, str, str]]:
+    """Yield what becomes of each slot that differs: kind, slot, image in the first, image in the second.
+
+    Kinds: substituted (another image), changed (the same with other contents), missing (the slot is in one alone).
+    """
+    a, b = _slots(a), _slots(b)
+    found = a.select(["slot", *_fields(a)]).join(b.select(["slot", *_fields(b)]), "slot", None, "full outer", "", " b")
+    for row in sorted(found.to_pylist(), key=lambda row: str(row["slot"])):
+        ours, theirs = row["image_id"], row["image_id b"]
+        if all(row[name] == row[f"{name} b"] for name in _fields(a)):
+            continue
+        alone = ours is None or theirs is None
+        kind = "missing" if alone else "changed" if ours == theirs else "substituted"
+        yield kind, row["slot"].split("\x1f")[1], ours or "", theirs or ""
+
+
+def _fields(plan: pa.Table) -> list[str]:
+    return [name for name in FIELDS if name in plan.column_names]
 
 
 def _slots(plan: pa.Table) -> pa.Table:

@@ -1,7 +1,8 @@
 """Pixels: how an image is stored, and how two are compared.
 
 An image that needs no resize is stored as it came. Pixels and PNG become PNG, anything else that has to
-be encoded again becomes JPEG. Shrinking averages areas, enlarging is bicubic.
+be encoded again becomes JPEG. Shrinking averages areas, enlarging is bicubic. Of a JPEG of which a small square is
+made the decoder averages the first factor of 2, 4 or 8, as far as twice the square is left.
 """
 
 from dataclasses import dataclass
@@ -35,7 +36,8 @@ def stored(picture: Picture, how: Storage) -> bytes:
     Raises:
         ValueError: the bytes are no image, or a truncated one
     """
-    image = decode(picture) if isinstance(picture, bytes) else picture
+    least = 2 * how.size if how.size and how.resize == "squash" else None
+    image = decode(picture, least) if isinstance(picture, bytes) else picture
     if how.size is None and isinstance(picture, bytes):
         return picture
     lossless = not isinstance(picture, bytes) or picture.startswith(b"\x89PNG")
@@ -51,19 +53,28 @@ def stored(picture: Picture, how: Storage) -> bytes:
     return out.getvalue()
 
 
-def decode(data: bytes) -> Image.Image:
+def decode(data: bytes, least: int | None = None) -> Image.Image:
     """Decode a file to RGB, the way up that it is meant to be seen.
+
+    Args:
+        data: the file
+        least: pixels of both sides that are enough; a JPEG may come smaller than it is, by 2, 4 or 8
 
     Raises:
         ValueError: the bytes are no image, or a truncated one
     """
     try:
         with Image.open(BytesIO(data)) as image:
-            upright = ImageOps.exif_transpose(image)
+            if least:
+                image.draft(image.mode, (least, least))
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
+            upright: Image.Image = image
             if upright.mode.startswith("I;16"):  # of which Pillow would keep the lowest values and clip the rest
                 upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
             clear = upright.mode == "P" and "transparency" in upright.info  # Pillow wants two steps from there
-            return (upright.convert("RGBA") if clear else upright).convert("RGB")
+            upright = upright.convert("RGBA") if clear else upright
+            return upright if upright.mode == "RGB" else upright.convert("RGB")  # a copy costs as much as decoding
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"not an image that can be decoded ({error})") from error
 
@@ -89,7 +100,8 @@ def pixel_digest(image: Image.Image) -> str:
 
 def fingerprint(image: Image.Image) -> bytes:
     """Return 16 bytes that hardly change when an image is encoded again: signs of its 8 x 8 gradients, both ways."""
-    small = np.asarray(image.convert("L").resize((9, 9), Image.Resampling.BOX), np.int16)
+    grey = image if image.mode == "L" else image.convert("L")
+    small = np.asarray(grey.resize((9, 9), Image.Resampling.BOX), np.int16)
     across, down = small[:8, 1:] > small[:8, :-1], small[1:, :8] > small[:-1, :8]
     bits = np.stack([across, down]).reshape(32, 4).T  # each quarter of the bytes sees the whole image
     return np.packbits(bits).tobytes()

@@ -66,7 +66,7 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
     noisy, kept = choose(recipe, dataset)
     alike = noise.needs_likeness or not noise.needs_donors
     pools = deal(_pool(noise, recipe, dataset), noisy, len(dataset.classes), recipe.seed, by_class=alike)
-    made = []
+    made, swapped = [], {}
     for split, slots in noisy.items():
         base = items(slots, seed, noise, dataset.side, chosen)
         web = items(pools[split], seed, noise)
@@ -77,10 +77,15 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
         except DonorTooSmall as few:
             who = f"donor {recipe.donors[few.donor]!r} has {few.stock} images for {split}"
             raise ValueError(f"{who}, and noise asks for {few.need}: ask for less, or give another donor") from few
+        if np.any(web.side.get("dead", False)):  # what had been drawn, were no link dead
+            alive = web._replace(side={k: v for k, v in web.side.items() if k != "dead"})
+            meant = noise.draw(base, alive, percent, len(dataset.classes), **chosen)
+            swapped |= rows.swapped(pools[split], meant, draw)
         order = noise.order(base, **chosen) if noise.order else victims(base)
         made.append(rows.joined(slots, pools[split], draw, order, split, outlier(noise, recipe, dataset)))
     made += [rows.kept(kept, recipe.seed), rows.held_back(recipe, dataset, outlier(noise, recipe, dataset))]
-    return _said(pa.concat_tables(made), recipe, dataset, level, chosen, promise(recipe, dataset, level)["train"])
+    said = _said(pa.concat_tables(made), recipe, dataset, level, chosen, promise(recipe, dataset, level)["train"])
+    return tables.with_metadata(said, {**tables.metadata(said), "substituted": swapped}) if swapped else said
 
 
 def _published(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:

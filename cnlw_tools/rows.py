@@ -38,6 +38,13 @@ def joined(
     return pa.table(values, schema=PLAN)
 
 
+def swapped(pool: pa.Table, meant: Draw, draw: Draw) -> dict[str, str]:
+    """Return which image stands in for each one that was meant to come and is dead, by id."""
+    other = np.flatnonzero(meant.pool != draw.pool)
+    ids = pool["image_id"]
+    return dict(zip(ids.take(meant.pool[other]).to_pylist(), ids.take(draw.pool[other]).to_pylist(), strict=True))
+
+
 def held_back(recipe: Recipe, dataset: Dataset, label: int | None) -> pa.Table:
     """Return the split ``test_outliers``, where there is a class of them: donors' images that nobody trains on.
 

@@ -17,9 +17,12 @@ from cnlw_tools.build import build
 from cnlw_tools.checks import gather as look
 from cnlw_tools.checks import validate
 from cnlw_tools.cli import main
+from cnlw_tools.diff import plans
 from cnlw_tools.intake import gather
+from cnlw_tools.plan import plan
 from cnlw_tools.recipe import make
 from cnlw_tools.sources import SOURCES
+from cnlw_tools.tables import metadata
 
 DEAD = 7  # of the candidates of a class
 
@@ -59,18 +62,49 @@ def web(tmp_path_factory, tiny):
     at = table.column_names.index("uri")
     uris = [f"http://127.0.0.1:{server.server_port}/{i}" for i in range(len(ids))]
     pq.write_table(table.set_column(at, table.schema.field(at), [uris]), path)
-    yield root, root.parent / "store", ids
+    yield root, root.parent / "store", ids, images
     server.shutdown()
     server.server_close()
 
 
+def fetch(root, store):
+    """Fetch the candidates of a root into a store."""
+    where = ["--root", str(root), "--store", str(store)]
+    return CliRunner().invoke(main, ["fetch", "--dataset", "shapes", *where, "--allow-private", "--json"])
+
+
+def test_two_labs(web, tmp_path):
+    """Links that died between two fetches of one manifest: `cnlw diff` lists who stands in, and a plan records it."""
+    root, _, ids, images = web
+    asked = make({"dataset": "shapes", "noise": "red", "levels": [20], "options": {"top": 20}}, "here")
+    fetch(root, tmp_path / "one")
+    build(asked, root, None, tmp_path / "a", 1, places={"web": tmp_path / "one"})
+    (first,) = plans(tmp_path / "a").values()
+    slot_of = {row["image_id"]: row["replaces"] for row in first.to_pylist() if row["origin"] == "web"}
+    died = {name: images.pop(f"/{ids.index(name)}") for name in sorted(slot_of)[::9]}
+    fetch(root, tmp_path / "two")
+    images.update({f"/{ids.index(name)}": body for name, body in died.items()})
+    build(asked, root, None, tmp_path / "b", 1, places={"web": tmp_path / "two"})
+    (second,) = plans(tmp_path / "b").values()
+    now = {row["replaces"]: row["image_id"] for row in second.to_pylist() if row["origin"] == "web"}
+
+    said = CliRunner().invoke(main, ["diff", str(tmp_path / "a"), str(tmp_path / "b"), "--list"])
+
+    lines = [line.split("\t") for line in said.stdout.splitlines()[1:]]
+    slots = sorted(slot_of[name] for name in died)
+    was = {slot: name for name, slot in slot_of.items()}
+    assert len(died) > 1
+    assert [["substituted", slot, was[slot], now[slot]] for slot in slots] == lines
+    assert f"{len(died):,} differ; in image_id {len(died)}, image {len(died)}" in said.stdout
+    recorded = metadata(plan(asked, gather(asked, root, None, {"web": tmp_path / "two"}), 20))["substituted"]
+    assert {now[slot_of[name]] for name in died} <= set(recorded.values()) <= set(now.values())
+    assert not recorded.keys() & set(now.values())
+
+
 def test_from_the_web_to_a_build(web, tmp_path):
     """Fetched, built and proven: dead candidates and copies of validation images are passed over."""
-    root, store, ids = web
-    fetched = CliRunner().invoke(
-        main,
-        ["fetch", "--dataset", "shapes", "--root", str(root), "--store", str(store), "--allow-private", "--json"],
-    )
+    root, store, ids, _ = web
+    fetched = fetch(root, store)
     asked = make({"dataset": "shapes", "noise": "red", "levels": [20], "options": {"top": 20}}, "here")
     build(asked, root, None, tmp_path / "with", 1, places={"web": store})
     build(asked, root, None, tmp_path / "without", 1)
@@ -93,7 +127,7 @@ def test_from_the_web_to_a_build(web, tmp_path):
 
 def test_a_store_that_is_none(web, tmp_path):
     """Says how to make one."""
-    root, _, _ = web
+    root, *_ = web
     asked = make({"dataset": "shapes", "noise": "red", "levels": [20]}, "here")
 
     with pytest.raises(FileNotFoundError, match=r"no image store here .*`cnlw fetch`"):

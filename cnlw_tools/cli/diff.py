@@ -14,12 +14,13 @@ class Incomparable(click.ClickException):
 @click.command()
 @click.argument("a", type=click.Path(exists=True, path_type=Path))
 @click.argument("b", type=click.Path(exists=True, path_type=Path))
-def diff(a: Path, b: Path) -> None:
-    """Say in how many slots, and how, two plans or two builds differ.
+@click.option("--list", "lists", is_flag=True, help="A line for each: what, slot, image in A, image in B.")
+def diff(a: Path, b: Path, lists: bool) -> None:
+    """Say in how many slots, and how, two plans or two builds differ; --list: which are missing, changed, substituted.
 
     Exit code: 0 they are the same, 1 they differ, 2 they cannot be compared.
     """
-    from cnlw_tools.diff import difference, plans
+    from cnlw_tools.diff import difference, listed, plans
 
     if a.is_dir() != b.is_dir():
         raise click.UsageError(f"{a} and {b}: compare two plans or two builds")
@@ -38,6 +39,8 @@ def diff(a: Path, b: Path) -> None:
         click.echo(
             f"{name}: {_sentence(found.slots, found.only_a, found.only_b, found.differ, found.by, found.such_as)}"
         )
+        for row in listed(ours[name], theirs[name]) if lists else ():
+            click.echo("\t".join(row))
     raise SystemExit(0 if same else 1)
 
 

@@ -1,5 +1,6 @@
 """``cnlw fetch``: web images by URI into an image store."""
 
+import gc
 import json
 import sys
 import time
@@ -13,9 +14,12 @@ from cnlw_tools.cli.options import ROOT, folder
 if TYPE_CHECKING:
     from collections import Counter
 
-    from cnlw_tools.fetch import Manners, Tally
+    from cnlw_tools.fetch import Manners, Store, Tally
 
 STORES = Path("stores")
+NEW = click.Path(path_type=Path)
+
+WITHOUT = ("report", "export_to", "import_from")  # flags that need no manifest
 
 
 @click.command()
@@ -23,6 +27,9 @@ STORES = Path("stores")
 @click.option("--manifest", type=click.Path(path_type=Path), help="Parquet file with image_id and uri.")
 @click.option("--store", type=click.Path(path_type=Path), help="Folder of the images.  [default: stores/DATASET]")
 @click.option("--retry", metavar="CLASS", help="Ask again for these and nothing else: failed (all), timeout, 404 ...")
+@click.option("--export-img2dataset", "export_to", type=NEW, help="Write the store as its webdataset; fetch nothing.")
+@click.option("--import-img2dataset", "import_from", type=NEW, help="Take in what it wrote; fetch nothing.")
+@click.option("--id-column", default="image_id", show_default=True, help="Of the ids, in what it wrote.")
 @click.option("--report", is_flag=True, help="Say what the store holds, and fetch nothing.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on one line.")
 @click.option("--workers", type=click.IntRange(1), default=64, show_default=True, help="Requests at a time.")
@@ -36,6 +43,9 @@ STORES = Path("stores")
 @click.option("--user-agent", help="Instead of cnlw_tools/VERSION (+CONTACT).")
 @click.option("--no-robots", is_flag=True, help="Do not ask for robots.txt.")
 @click.option("--no-opt-out", is_flag=True, help="Do not heed X-Robots-Tag.")
+@click.option("--wayback", is_flag=True, help="Ask an archive for dead links (dns, connect, 404, 410).")
+@click.option("--archive", help="Instead of the Internet Archive: what goes before a URI.")
+@click.option("--placeholders", type=NEW, help="A csv with a column sha256: pictures that mean that an image is gone.")
 @click.option("--allow-private", is_flag=True, help="Also private, loopback and link-local addresses.")
 @ROOT
 def fetch(**flags: Any) -> None:
@@ -50,14 +60,27 @@ def fetch(**flags: Any) -> None:
     retry = library.chosen(flags["retry"]) if flags["retry"] else None
     if flags["report"]:
         with library.Store(store) as held:
-            return _say(held.counts(), flags["as_json"], store)
+            _say(held.counts(), flags["as_json"], store)
+            return _sources(held)
+    if flags["export_to"]:
+        with library.Store(store) as held:
+            said = library.img2dataset.export(held, flags["export_to"])
+        return click.echo(f"{said['success']:,} of {said.total():,} images in {flags['export_to']}")
+    if flags["import_from"]:
+        with library.writing(store) as ledger:
+            taken = library.img2dataset.adopt(flags["import_from"], ledger, flags["id_column"], Progress())
+        _note(f"{taken.waiting:,} rows are no success there, and were left out", taken.waiting)
+        return _say(taken.counts, flags["as_json"], store)
     manners = _manners(flags)
     urls = library.Manifest(manifest)
+    gc.freeze()  # what was imported stays, and a collection need not look at it: a twentieth of the time
     with library.writing(store) as ledger:
+        if flags["placeholders"]:
+            library.placeholders.note(flags["placeholders"], store)
         tally = library.fetch(urls, ledger, manners, flags["workers"], retry, Progress())
         _note(f"{tally.waiting:,} rows were never asked for: run without --retry", tally.waiting)
-        common = ledger.repeated(library.SHARED)
-        _note(f"{len(common):,} files came under {library.SHARED} ids or more: placeholders, perhaps", len(common))
+        gone = library.placeholders.count(ledger, library.SHARED)
+        _note(f"{gone:,} images are placeholders, by their files: no build uses them", gone)
     _say(tally.counts, flags["as_json"], store)
     if tally.stopped:
         click.echo("stopped: the same command goes on from here", err=True)
@@ -93,13 +116,13 @@ def _where(flags: dict[str, Any]) -> tuple[Path, Path]:
         root = folder(flags["root"])
         pick(dict.fromkeys(dataset.names(root)), name, "dataset")
         manifest, store = manifest or root / "manifests" / name / "web.parquet", store or STORES / name
-    if store is None or (manifest is None and not flags["report"]):
+    if store is None or (manifest is None and not any(flags[name] for name in WITHOUT)):
         raise ValueError("nothing to fetch: give --dataset D, or --manifest FILE.parquet and --store DIR")
     return store, manifest or files.root()
 
 
 def _manners(flags: dict[str, Any]) -> "Manners":
-    from cnlw_tools.fetch import AGENT, Limits, Manners
+    from cnlw_tools.fetch import AGENT, ARCHIVE, Limits, Manners
 
     agent = flags["user_agent"] or AGENT + (f" (+{flags['contact']})" if flags["contact"] else "")
     if not (agent.isascii() and agent.isprintable()):
@@ -113,6 +136,7 @@ def _manners(flags: dict[str, Any]) -> "Manners":
         flags["allow_private"],
         agent,
         limits,
+        archive=(flags["archive"] or ARCHIVE) if flags["wayback"] else "",
     )
 
 
@@ -125,6 +149,14 @@ def _say(counts: "Counter[str]", as_json: bool, store: Path) -> None:
     for kind, n in (("ok", counts["ok"]), *errors.items()):
         click.echo(f"{kind:12} {n:>10,}  {100 * n / max(1, counts.total()):6.2f} %")
     click.echo(f"{counts.total():,} URLs; images in {store}")
+
+
+def _sources(store: "Store") -> None:
+    """Say which images are not what their URIs gave."""
+    ask = "SELECT source, count(*) FROM ledger WHERE class = 'ok' AND source != 'uri' GROUP BY 1 ORDER BY 1"
+    words = {"archive": "are from an archive", "img2dataset": "were encoded again by img2dataset"}
+    for source, n in store.query(ask):
+        _note(f"{n:,} of the images {words[source]}", n)
 
 
 def _note(text: str, when: int) -> None:

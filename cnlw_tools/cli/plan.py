@@ -36,5 +36,7 @@ def plan(recipe: str | None, root: Path | None, out: Path | None, **flags: Any) 
     tables.write(table, target)
     noisy = sum(table["is_noisy"].to_pylist())
     click.echo(f"{target}: {len(table):,} rows, {noisy:,} noisy, digest {columns.digest(table)}")
+    if swapped := len(tables.metadata(table).get("substituted", ())):
+        click.echo(f"{target}: {swapped:,} planned images are not there, and the next in their order stand in for them")
     if level is None:
         click.echo(f"{target}: {regularity(columns.unpack(tables.metadata(table)['matrix']))}")

@@ -5,18 +5,23 @@ schedule.py   who is asked next      robots.py    what sites want
 run.py        many URLs              web.py       one request, within limits
 store.py      images and ledger      get.py       one step of one URL
 kinds.py      classes of failures    look.py      what a body is
+archive.py    dead links             unfit.py     what should not become data (placeholders.py: known files)
+img2dataset.py  its output, out and in
 """
 
-from cnlw_tools.fetch.kinds import FAILED, KINDS, chosen
+from cnlw_tools.fetch import img2dataset, placeholders
+from cnlw_tools.fetch.archive import ARCHIVE
+from cnlw_tools.fetch.kinds import FAILED, KINDS, Tally, chosen
 from cnlw_tools.fetch.manifest import Manifest
 from cnlw_tools.fetch.manners import AGENT, Manners
-from cnlw_tools.fetch.run import Tally, fetch
+from cnlw_tools.fetch.run import fetch
 from cnlw_tools.fetch.store import Store, writing
 from cnlw_tools.fetch.unfit import SHARED, unfit
 from cnlw_tools.fetch.web import Limits
 
 __all__ = [
     "AGENT",
+    "ARCHIVE",
     "FAILED",
     "KINDS",
     "SHARED",
@@ -27,6 +32,8 @@ __all__ = [
     "Tally",
     "chosen",
     "fetch",
+    "img2dataset",
+    "placeholders",
     "unfit",
     "writing",
 ]

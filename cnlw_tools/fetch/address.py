@@ -8,6 +8,7 @@ second lookup whose answer could be another.
 import ipaddress
 import re
 import socket
+import threading
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
@@ -92,24 +93,23 @@ def follow(address: Address, location: str) -> Address:
         raise Failed("redirect", f"to {location[:200]!r}, which is no address") from error
 
 
-def resolve(address: Address, private: bool) -> list[str]:
+def resolve(address: Address, private: bool, seconds: float = 30.0) -> list[str]:
     """Return the numeric addresses of a host, all of them checked unless private ones are allowed.
 
     Raises:
-        Failed: the name is not known, or not for the public
+        Failed: the name is not known, not within so many seconds, or not for the public
     """
     if not private and (address.host == "localhost" or address.host.endswith(".localhost")):
         raise refused("localhost is a private address")
     try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        found = _looked_up(address, seconds)
     except (OSError, UnicodeError) as error:
         again = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
         raise Failed("dns", f"{address.host}: {error}", again=again, host=True) from error
-    numbers = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    for number in numbers:
+    for number in found:
         if not private and not public(ipaddress.ip_address(number)):
             raise refused(f"{address.host} is at {number}, which is not a public address")
-    return numbers
+    return found
 
 
 def public(ip: IP) -> bool:
@@ -124,6 +124,28 @@ def public(ip: IP) -> bool:
             return False
     odd = ip.is_multicast or ip.is_reserved or ip.is_unspecified or any(ip in network for network in CLOSED)
     return ip.is_global and not odd
+
+
+def _looked_up(address: Address, seconds: float) -> list[str]:
+    """Ask for the numeric addresses of a host in a thread of its own, as nothing can end a question that hangs."""
+    found: list[str] = []
+    errors: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            entries = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+            found.extend(dict.fromkeys(str(entry[4][0]) for entry in entries))
+        except (OSError, UnicodeError) as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(max(0.0, seconds))
+    if thread.is_alive():
+        raise Failed("timeout", f"{address.host}: its name was not found within the time", again=True, host=True)
+    if errors:
+        raise errors[0]
+    return found
 
 
 def _host(host: str) -> str:

@@ -16,6 +16,7 @@ from cnlw_tools.fetch.web import Answer, Web
 HOPS = 5  # redirects of one URL
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+TAGS = ("X-Robots-Tag", "X-Archive-Orig-X-Robots-Tag")  # the second is what an archive once heard
 LONGEST_WAIT = 120.0  # seconds of a Retry-After that are waited for; who asks for more is left alone in this run
 
 
@@ -41,8 +42,8 @@ def image(web: Web, address: Address, opt_out: bool = True, pixels: int = PIXELS
     """
 
     def judge(status: int, headers: HTTPHeaderDict) -> None:
-        no = robots.opts_out(headers.getlist("X-Robots-Tag")) if opt_out and status in {200, *REDIRECTS} else None
-        if no:
+        said = [text for name in TAGS for text in headers.getlist(name)] if status in {200, *REDIRECTS} else []
+        if opt_out and (no := robots.opts_out(said)):
             raise Failed("opt_out", f"X-Robots-Tag: {no}")
 
     answer = web.get(address, judge)

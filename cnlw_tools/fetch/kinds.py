@@ -1,7 +1,9 @@
 """What became of a URL: the class that its row in the ledger has, and how a class is named by users."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from cnlw_tools.lookup import suggest
 
@@ -25,6 +27,17 @@ KINDS: Mapping[str, str] = {
     "decode": "begins like an image and cannot be decoded",
 }
 FAILED = "failed"  # all that are not ok
+
+
+@dataclass(slots=True)
+class Tally:
+    """How far a run has come: rows of the manifest."""
+
+    total: int
+    counts: Counter[str] = field(default_factory=Counter)  # by class, those of earlier runs too
+    fetched: int = 0  # in this run
+    waiting: int = 0  # never asked, and not to be now
+    stopped: int = 0  # the signal that ended the run
 
 
 class Failed(Exception):

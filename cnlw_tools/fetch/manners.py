@@ -21,3 +21,4 @@ class Manners:
     agent: str = AGENT
     limits: Limits = field(default_factory=Limits)
     pixels: int = PIXELS
+    archive: str = ""  # what goes before the URI of a dead link; empty: dead links stay dead

@@ -11,11 +11,11 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from cnlw_tools.fetch import get, robots
+from cnlw_tools.fetch import archive, get, robots
 from cnlw_tools.fetch.address import Address, parse
-from cnlw_tools.fetch.kinds import FAILED, Failed
+from cnlw_tools.fetch.kinds import FAILED, Failed, Tally
 from cnlw_tools.fetch.manifest import Entry, Manifest
 from cnlw_tools.fetch.manners import Manners
 from cnlw_tools.fetch.schedule import Host, Job, Schedule, back_off
@@ -25,17 +25,6 @@ from cnlw_tools.stop import Stop
 
 TICK = 0.2  # seconds between two reports of progress
 UNASKED = frozenset({"refused", "unreachable"})  # classes of URLs to which no request went
-
-
-@dataclass(slots=True)
-class Tally:
-    """How far a run has come: rows of the manifest."""
-
-    total: int
-    counts: Counter[str] = field(default_factory=Counter)  # by class, those of earlier runs too
-    fetched: int = 0  # in this run
-    waiting: int = 0  # never asked, and not to be now
-    stopped: int = 0  # the signal that ended the run
 
 
 def fetch(
@@ -210,25 +199,30 @@ class _Run:
         job.attempts += failed.kind not in UNASKED
         seconds = max(failed.wait, back_off(job.tries))
         if failed.wait > get.LONGEST_WAIT:
-            self.schedule.strike(host, failed.reason, failed.wait)
+            self.schedule.strike(host, failed, failed.wait)
         elif failed.busy:
             self.schedule.busy(host, seconds)
         elif failed.status:
             self.schedule.well(host)
         last = not failed.again or job.tries >= self.manners.tries
         if failed.host and (last or not failed.busy):
-            self.schedule.strike(host, failed.reason)
+            self.schedule.strike(host, failed)
         if not last and host.alone < time.monotonic():
             return self.schedule.done(host, job, seconds)
-        self._note(self._row(job, failed.kind, failed.reason, failed.status))
+        if found := archive.capture(self.manners.archive, job, host, failed):
+            job.address, job.dead, job.tries, job.hops = found, failed, 0, 0
+            return self.schedule.done(host, job)
+        final = archive.twice(job.dead, failed) if job.dead else failed
+        self._note(self._row(job, final.kind, final.reason, final.status))
         return self.schedule.done(host)
 
     def _ok(self, job: Job, host: Host, image: get.Image) -> None:
         look = image.look
         mtime = self.ledger.keep(job.image_id, look.format, image.data)
         job.attempts += 1
+        source = "archive" if job.dead else "uri"
         known = {name: getattr(look, name) for name in ("sha256", "format", "width", "height", "fingerprint")}
-        self._note(replace(self._row(job, "ok", None, 200), size=len(image.data), mtime=mtime, **known))
+        self._note(replace(self._row(job, "ok", None, 200), size=len(image.data), mtime=mtime, source=source, **known))
         self.schedule.done(host)
 
     def _row(self, job: Job, kind: str, reason: str | None, status: int | None) -> Row:

@@ -14,6 +14,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from cnlw_tools.fetch.address import Address
+from cnlw_tools.fetch.kinds import Failed
 from cnlw_tools.fetch.robots import Rules
 
 AHEAD = 4096  # URLs held at a time
@@ -34,6 +35,7 @@ class Job:
     attempts: int = 0  # requests made so far, those of earlier runs too
     tries: int = 0  # that failed in this run, since the last redirect
     hops: int = 0
+    dead: Failed | None = None  # what became of the URI itself: it is the archive that is asked now
 
 
 @dataclass(slots=True)
@@ -51,6 +53,7 @@ class Host:
     strikes: int = 0  # failures in a row
     alone: float = 0.0  # left alone until
     why: str = ""
+    why_kind: str = ""  # the class of that failure
 
 
 class Schedule:
@@ -124,12 +127,13 @@ class Schedule:
             host.ready = max(host.ready, time.monotonic() + seconds)
             host.most = 1.0
 
-    def strike(self, host: Host, why: str, seconds: float = 0.0) -> None:
+    def strike(self, host: Host, failed: Failed, seconds: float = 0.0) -> None:
         """Note that a host failed; after several times in a row it is left alone, or at once for so many seconds."""
         with self.changed:
             host.strikes += 1
             if seconds or host.strikes >= STRIKES:
-                host.alone, host.why = time.monotonic() + (seconds or PEACE), why
+                host.alone, host.why = time.monotonic() + (seconds or PEACE), failed.reason
+                host.why_kind = failed.kind
 
     def well(self, host: Host) -> None:
         """Note that a host answered; bit by bit it is asked as much as before."""

@@ -55,6 +55,7 @@ class Row:
     height: int | None = None
     fingerprint: bytes | None = None
     mtime: int | None = None  # of the file, in nanoseconds
+    source: str | None = None  # of the bytes: uri | archive | img2dataset, as it stored them, not as they came
 
 
 class State(NamedTuple):
@@ -101,11 +102,7 @@ class Store:
         return dict(self.query(ask, (least,)))
 
     def row(self, image_id: str) -> Row:
-        """Return what became of a URL.
-
-        Raises:
-            LookupError: nothing yet
-        """
+        """Return what became of a URL; nothing yet is a LookupError."""
         found = next(self.query("SELECT * FROM ledger WHERE image_id = ?", (image_id,)), None)
         if found is None:
             raise LookupError(f"{self.folder}: image {image_id!r} was never fetched: run `cnlw fetch` first")
@@ -140,7 +137,7 @@ class Store:
     def path(self, image_id: str, format: str) -> Path:
         """Return where the file of an image lies."""
         name = sha256(image_id.encode()).hexdigest()
-        return self.folder / "images" / name[:2] / f"{name}.{format}"
+        return self.folder.joinpath("images", name[:2], f"{name}.{format}")
 
     def query(self, ask: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a question, some at a time."""
@@ -170,6 +167,8 @@ class Ledger(Store):
             self.base.execute("PRAGMA journal_mode = WAL")
             self.base.execute("PRAGMA synchronous = NORMAL")
             self.base.execute(TABLE)
+            if "source" not in (row[1] for row in self.base.execute("PRAGMA table_info(ledger)")):
+                self.base.execute("ALTER TABLE ledger ADD COLUMN source")  # a store of an earlier version
         for draft in folder.glob(f"{ASIDE}*"):
             draft.unlink()  # a copy that was not finished
         shutil.rmtree(folder / "drafts", ignore_errors=True)
@@ -184,7 +183,7 @@ class Ledger(Store):
     def keep(self, image_id: str, format: str, data: bytes) -> int:
         """Write the file of an image, whole or not at all, and return its time in nanoseconds."""
         path = self.path(image_id, format)
-        draft = self.folder / "drafts" / path.name
+        draft = self.folder.joinpath("drafts", path.name)
         with draft.open("wb") as file:
             file.write(data)
             file.flush()

@@ -1,35 +1,32 @@
 """What of a store should not become data: placeholders ("photo unavailable"), and copies of validation images.
 
-A placeholder is a file that many ids have in common, or one whose sha256 is known. A copy has a fingerprint that
-differs from a validation image's in at most 3 bits.
+A placeholder is a file that many ids have in common, or one that is known (placeholders.py). A copy has a fingerprint
+that differs from a validation image's in at most 3 bits.
 """
-
-from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnlw_tools import images
+from cnlw_tools.fetch import placeholders
 from cnlw_tools.fetch.store import Store
 
 SHARED = 10  # ids with one and the same file
 
 
-def unfit(
-    store: Store, known: Collection[str] = (), beside: NDArray[np.uint8] | None = None, shared: int = SHARED
-) -> dict[str, str]:
+def unfit(store: Store, beside: NDArray[np.uint8] | None = None, shared: int = SHARED) -> dict[str, str]:
     """Return image ids that should stay out of a pool, and why.
 
     Args:
         store: what was fetched
-        known: sha256 of placeholders, in hex
         beside: (n, 16) fingerprints of validation images; see `images.fingerprint`
         shared: how many ids make a file a placeholder
     """
     ask = "SELECT image_id, sha256, fingerprint FROM ledger WHERE class = 'ok' ORDER BY image_id"
     rows, common = list(store.query(ask)), store.repeated(shared)
     found = {i: f"placeholder: one file of {common[digest]} ids" for i, digest, _ in rows if digest in common}
-    found |= {i: "placeholder: a known one" for i, digest, _ in rows if digest in known}
+    known = placeholders.known(store.folder)
+    found |= {i: f"placeholder: {known[digest] or 'a known one'}" for i, digest, _ in rows if digest in known}
     if beside is not None and len(beside) and rows:
         prints = np.frombuffer(b"".join(row[2] for row in rows), np.uint8).reshape(-1, 16)
         found |= {rows[i][0]: "like a validation image" for i in np.flatnonzero(_near(prints, beside))}

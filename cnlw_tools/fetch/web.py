@@ -79,7 +79,7 @@ class Web:
             Failed: there is no whole answer within the limits
         """
         end = time.monotonic() + self.limits.total
-        connection = self._reused(address.origin) or self._connected(address)
+        connection = self._reused(address.origin) or self._connected(address, end)
         try:
             with self.cuts.after(connection, end):
                 answer = self._answer(connection, address, judge, most or self.limits.bytes)
@@ -103,26 +103,29 @@ class Web:
                 connection.close()
             self.idle.clear()
 
-    def _connected(self, address: Address) -> HTTPConnection:
+    def _connected(self, address: Address, end: float) -> HTTPConnection:
         failure = Failed("dns", f"{address.host} has no address")
-        for number in resolve(address, self.private)[:TRIED]:
-            connection = self._new(address, number)
+        for number in resolve(address, self.private, end - time.monotonic())[:TRIED]:
+            seconds = min(self.limits.connect, end - time.monotonic())
+            if seconds <= 0:
+                raise Failed("timeout", f"no connection within {self.limits.total:g} s", again=True, host=True)
+            connection = self._new(address, number, seconds)
             try:
                 connection.connect()
                 connection.timeout = self.limits.read
                 return connection
             except (HTTPError, OSError) as error:
                 connection.close()
-                failure = _unconnected(error, address, number, self.limits.connect)
+                failure = _unconnected(error, address, number, seconds)
         raise failure
 
-    def _new(self, address: Address, number: str) -> HTTPConnection:
+    def _new(self, address: Address, number: str, seconds: float) -> HTTPConnection:
         if address.scheme == "http":
-            return HTTPConnection(number, address.port, timeout=self.limits.connect)
+            return HTTPConnection(number, address.port, timeout=seconds)
         return HTTPSConnection(
             number,
             address.port,
-            timeout=self.limits.connect,
+            timeout=seconds,
             ssl_context=self.trust,
             server_hostname=address.host,
         )

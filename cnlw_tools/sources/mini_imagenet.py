@@ -2,7 +2,10 @@
 
 An id is a WordNet id and an eight-digit number: n0153282900000005 is the fifth image of the class archive
 n01532829.tar, its members sorted by the number in their names. So a class of which some images are missing would give
-every later id another picture; it is an error. Ids have no ending, in whatever list they stand.
+every later id another picture; it is an error: fewer images than the highest listed number, more than any class of
+ILSVRC12 has (1,300), or, where a list of all training images lies beside them (Kaggle's `LOC_train_solution.csv`, or
+`train_cls.txt` of the devkit), one that is not there. Without such a list, an image that is missing from a class of
+which not the last image is listed cannot be noticed. Ids have no ending, in whatever list they stand.
 
 Which images these are say the lists train.csv, val.csv and test.csv of Ravi and Larochelle (ICLR 2017): their three
 sets of classes are one training set here. Validation images are those of the release's `clean_validation`, or, where
@@ -27,6 +30,8 @@ from cnlw_tools.sources.paths import below
 
 LISTS = ("train.csv", "val.csv", "test.csv")
 TRAIN = (TAR, "ILSVRC2012_img_train", "train", "ILSVRC/Data/CLS-LOC/train", "images")
+LISTED = ("LOC_train_solution.csv", "train_cls.txt", "ILSVRC/ImageSets/CLS-LOC/train_cls.txt")
+MOST = 1300  # training images of a class of ILSVRC12, at most: Russakovsky et al. 2015, table 2
 ID = re.compile(r"(n\d{8})(\d{8})")
 ROW = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("filename", "label")])
 CLASSES = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("name", "wnid")])
@@ -111,12 +116,29 @@ class MiniImagenet(Local):
         return {Path(name).stem: label[wnid] for name, wnid in self.validation.wnids.items() if wnid in label}
 
     def _complete(self, ids: Sequence[str]) -> None:
-        """Insist that every class has as many images as its highest number says."""
+        """Insist that every class has as many images as its highest number says, and all that are known."""
         if self.train is None or self.train.name == "images":
             return
-        highest = {name[:9]: int(name[9:]) for name in ids}  # sorted: the last one stays
+        highest, known = {name[:9]: int(name[9:]) for name in ids}, self._known()  # sorted: the last one stays
         for wnid, number in highest.items():
             self._nth(wnid, number)
+            there = {name.partition(".")[0] for name in self._names(wnid)}
+            if gone := sorted(known.get(wnid, there) - there):
+                few = f"class {wnid} has {len(there)} images, and {len(gone)} are missing, such as {gone[0]}"
+                raise ValueError(f"{self.train}: {few}: its numbers would be others: copy it again")
+            most = len(known[wnid]) if wnid in known else MOST
+            if len(there) > most:
+                many = f"class {wnid} has {len(there)} images, and ILSVRC12 has {most} at most"
+                raise ValueError(f"{self.train}: {many}: its numbers would be others: take out what is not of it")
+
+    def _known(self) -> Mapping[str, set[str]]:
+        """Return the names of all training images by class, where a list of them lies beside."""
+        path = next((self.data_dir / name for name in LISTED if (self.data_dir / name).is_file()), None)
+        found: dict[str, set[str]] = {}
+        for line in path.read_text(encoding="utf-8").splitlines() if path else ():
+            if named := re.match(r"(?:n\d{8}/)?((n\d{8})_\d+)[ ,]", line):
+                found.setdefault(named[2], set()).add(named[1])
+        return found
 
     @cached_property
     def _validation_files(self) -> dict[str, str]:

@@ -119,7 +119,7 @@ def test_dataset(server, here, toy):
     with Store(here / "stores" / "toy") as store:
         assert len(table) == store.counts()["ok"]
         assert {"license": "CC0"} == json.loads(store.row("w0.0").licence)
-    assert "1 files came under 10 ids or more" in run.stderr
+    assert f"{len(table)} images are placeholders, by their files: no build uses them" in run.stderr
 
 
 @pytest.mark.parametrize(
@@ -144,3 +144,34 @@ def test_errors(here, arguments, said):
     assert (1, 1) == (run.exit_code, run.stderr.count("\n"))
     assert said in run.stderr
     assert ["m.parquet"] == [p.name for p in here.iterdir()]
+
+
+def test_wayback(server, here):
+    """Dead links come from the archive that is given, if --wayback says so; the row says where from."""
+    base = f"http://127.0.0.1:{server.server_port}"
+    urls(here / "m.parquet", {"a": f"{base}/gone"})
+    call = ["--manifest", "m.parquet", "--store", "s", "--json", "--allow-private", "--archive", f"{base}/ok/"]
+
+    assert {"ok": 0, "errors": {"http_404": 1}} == json.loads(cnlw(*call).stdout)
+    assert {"ok": 1, "errors": {}} == json.loads(cnlw(*call, "--wayback", "--retry", "404").stdout)
+    shown = cnlw("--store", "s", "--report")
+
+    assert "1 of the images are from an archive" in shown.output
+    assert ["archive"] == pq.read_table(here / "s" / "ledger.parquet")["source"].to_pylist()
+
+
+def test_img2dataset(server, here):
+    """A store out as img2dataset's output, and in again as a store; known placeholders are counted."""
+    urls(here / "m.parquet", {"a": f"http://127.0.0.1:{server.server_port}/ok", "b": "x"})
+    cnlw("--manifest", "m.parquet", "--store", "s", "--allow-private")
+    with Store(here / "s") as store:
+        (here / "gone.csv").write_text(f"sha256,what\n{store.row('a').sha256},grey\n")
+
+    out = cnlw("--store", "s", "--export-img2dataset", "out")
+    back = cnlw("--store", "t", "--import-img2dataset", "out", "--json")
+    again = cnlw("--manifest", "m.parquet", "--store", "t", "--placeholders", "gone.csv")
+
+    assert "1 of 2 images in out\n" == out.output
+    assert {"ok": 1, "errors": {}} == json.loads(back.stdout)
+    assert "1 rows are no success there" in back.stderr
+    assert "1 images are placeholders" in again.stderr

@@ -91,6 +91,16 @@ class Handler(BaseHTTPRequestHandler):
     def do_body(self, rest: str) -> None:
         self.answer(BODIES[rest], Content_Type="image/jpeg")
 
+    def do_archive(self, rest: str) -> None:
+        """Send from /archive/ to the capture of a time, of what is called kept; the rest is not there."""
+        time, _, uri = self.path.removeprefix("/archive/").partition("id_/")
+        if "kept" not in uri:
+            return self.answer(b"", 404)
+        if time == "2020":
+            return self.answer(b"", 302, Location=f"/archive/20200102030405id_/{uri}")
+        said = {"X_Archive_Orig_X_Robots_Tag": "noai"} if "noai" in uri else {}
+        return self.answer(JPEG, **said)
+
     def do_status(self, rest: str) -> None:
         self.answer(b"no", int(rest))
 

@@ -2,10 +2,12 @@
 
 import ipaddress
 import socket
+import threading
+import time
 
 import pytest
 
-from cnlw_tools.fetch import address
+from cnlw_tools.fetch import Limits, address
 from cnlw_tools.fetch.kinds import Failed
 
 PRIVATE = [
@@ -85,6 +87,18 @@ def test_a_name_is_refused_for_any_private_address(monkeypatch, numbers):
     with pytest.raises(Failed, match="not a public address"):
         address.resolve(address.parse("http://example.org/"), private=False)
     assert numbers == address.resolve(address.parse("http://example.org/"), private=True)
+
+
+def test_a_name_server_that_is_silent(monkeypatch, fetched):
+    """The time limit of a request holds for its lookup, too."""
+    end, begun = threading.Event(), time.monotonic()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **more: end.wait(9) and [])
+
+    row = fetched({"a": "http://example.org/"}, tries=1, limits=Limits(5, 5, 0.2))["a"]
+
+    assert ("timeout", True) == (row.kind, time.monotonic() - begun < 5)
+    end.set()
+    assert "its name was not found" in row.reason
 
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1/", "http://[::1]/", "http://localhost/", "http://a.localhost:8000/"])

@@ -4,6 +4,7 @@ import threading
 import time
 
 from cnlw_tools.fetch.address import parse
+from cnlw_tools.fetch.kinds import Failed
 from cnlw_tools.fetch.robots import ALL
 from cnlw_tools.fetch.schedule import STRIKES, Job, Schedule, back_off
 
@@ -124,13 +125,13 @@ def test_a_host_that_fails_is_left_alone():
     schedule.add(job("a"))
     _, host = schedule.take()
     for _ in range(STRIKES - 1):
-        schedule.strike(host, "x")
+        schedule.strike(host, Failed("connect", "x"))
     schedule.well(host)
-    schedule.strike(host, "y")
+    schedule.strike(host, Failed("connect", "y"))
     assert not host.alone
 
     for _ in range(STRIKES):
-        schedule.strike(host, "z")
+        schedule.strike(host, Failed("connect", "z"))
 
     assert host.alone > time.monotonic()
     assert "z" == host.why

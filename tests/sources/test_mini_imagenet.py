@@ -18,6 +18,7 @@ from cnlw_tools.checks import gather as look
 from cnlw_tools.checks import validate
 from cnlw_tools.recipe import make
 from cnlw_tools.sources import SOURCES
+from cnlw_tools.sources import mini_imagenet as source_file
 from cnlw_tools.sources.adopt import adopt_release
 from tests.sources.released import ANNOTATIONS, NUMBERS, TAKEN, WNIDS, hash_of, jpeg, lists, mini_imagenet, nth
 
@@ -141,6 +142,25 @@ def test_an_incomplete_class_is_an_error(manual, tmp_path):
 
     with pytest.raises(ValueError, match=r"class n04515003 has 11 images, and the lists ask for its 12th"):
         SOURCES["mini_imagenet"](tmp_path / "copy").manifest()
+
+
+@pytest.mark.parametrize("name", ["LOC_train_solution.csv", "train_cls.txt"])
+def test_a_list_of_all_images_tells_what_is_missing(manual, tmp_path, monkeypatch, name):
+    """One that no list of ours names, and that would shift those behind it; or one that is too many."""
+    for path in manual.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    row = "{0}_{1},{0} 1 2 3 4\n" if name.endswith("csv") else "{0}/{0}_{1} 1\n"
+    rows = [row.format(wnid, number) for wnid in WNIDS for number in NUMBERS]
+
+    (tmp_path / name).write_text("ImageId,PredictionString\n" * name.endswith("csv") + "".join(rows))
+    SOURCES["mini_imagenet"](tmp_path).manifest()
+    (tmp_path / name).write_text("".join([*rows, row.format("n04515003", 987654)]))
+    with pytest.raises(ValueError, match=r"class n04515003 has 12 images, and 1 are missing, such as n04515003_987654"):
+        SOURCES["mini_imagenet"](tmp_path).manifest()
+    (tmp_path / name).unlink()
+    monkeypatch.setattr(source_file, "MOST", 11)
+    with pytest.raises(ValueError, match=r"class \w+ has 12 images, and ILSVRC12 has 11 at most"):
+        SOURCES["mini_imagenet"](tmp_path).manifest()
 
 
 def test_other_layouts_of_the_release(manual, tmp_path, built):
