@@ -177,7 +177,6 @@ INSTANCE = NoiseModel(
     instance,
     expected,
     frozenset({"exact", "proportional", "nested", "keeps_images"}),
-    options={"features": "features", "exact": True},
     columns=frozenset({"features"}),
     order=order,
     paper="Xia et al. 2020",
