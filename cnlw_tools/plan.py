@@ -62,14 +62,12 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
     if recipe.splits == "official":
         return _published(recipe, dataset, percent)
     chosen = options(noise, recipe)
-    seed = key_seed(recipe, level)
     noisy, kept = choose(recipe, dataset)
     alike = noise.needs_likeness or not noise.needs_donors
     pools = deal(_pool(noise, recipe, dataset), noisy, len(dataset.classes), recipe.seed, by_class=alike)
-    made, swapped = [], {}
-    for split, slots in noisy.items():
-        base = items(slots, seed, noise, dataset.side, chosen)
-        web = items(pools[split], seed, noise)
+    made, swapped, bases = [], {}, _bases(recipe, dataset, level, noisy)
+    for split, base in bases.items():
+        web = items(pools[split], key_seed(recipe, level), noise)
         try:
             draw = noise.draw(base, web, percent, len(dataset.classes), **chosen)
         except TooFewImages as few:
@@ -82,9 +80,10 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
             meant = noise.draw(base, alive, percent, len(dataset.classes), **chosen)
             swapped |= rows.swapped(pools[split], meant, draw)
         order = noise.order(base, **chosen) if noise.order else victims(base)
-        made.append(rows.joined(slots, pools[split], draw, order, split, outlier(noise, recipe, dataset)))
+        made.append(rows.joined(noisy[split], pools[split], draw, order, split, outlier(noise, recipe, dataset)))
     made += [rows.kept(kept, recipe.seed), rows.held_back(recipe, dataset, outlier(noise, recipe, dataset))]
-    said = _said(pa.concat_tables(made), recipe, dataset, level, chosen, promise(recipe, dataset, level)["train"])
+    expected = noise.expected(bases["train"], percent, len(dataset.classes), **chosen)
+    said = _said(pa.concat_tables(made), recipe, dataset, level, chosen, expected)
     return tables.with_metadata(said, {**tables.metadata(said), "substituted": swapped}) if swapped else said
 
 
@@ -122,11 +121,14 @@ def promise(recipe: Recipe, dataset: Dataset, level: int | None) -> dict[str, Ex
         return {"train": found._replace(nested=False)}
     noise = pick(NOISE, recipe.noise, "noise")
     chosen, percent = options(noise, recipe), _percent(noise, recipe, level)
-    noisy = choose(recipe, dataset).noisy
-    bases = {
-        split: items(slots, key_seed(recipe, level), noise, dataset.side, chosen) for split, slots in noisy.items()
-    }
+    bases = _bases(recipe, dataset, level, choose(recipe, dataset).noisy)
     return {split: noise.expected(base, percent, len(dataset.classes), **chosen) for split, base in bases.items()}
+
+
+def _bases(recipe: Recipe, dataset: Dataset, level: int | None, noisy: Mapping[str, pa.Table]) -> dict[str, Items]:
+    """Return what noise may see of each split that it falls on."""
+    noise, seed = NOISE[recipe.noise], key_seed(recipe, level)
+    return {split: items(slots, seed, noise, dataset.side, options(noise, recipe)) for split, slots in noisy.items()}
 
 
 def _pool(noise: NoiseModel, recipe: Recipe, dataset: Dataset) -> pa.Table:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnlw_tools import columns, dice
@@ -255,38 +255,48 @@ def noisy_slots(table):
     return set(zip(*(c.to_pylist() for c in (noisy["split"], slot, noisy["image_id"], noisy["label"])), strict=True))
 
 
-@pytest.mark.parametrize("noise", [name for name, model in NOISE.items() if model.levelled])
+@pytest.mark.parametrize("noise", NOISE)
+@settings(max_examples=12)
 @given(
     sizes=st.lists(st.integers(0, 25), min_size=4, max_size=4).filter(any),
     verified=st.integers(1, 12),
     trusted=st.integers(0, 3),
     levels=st.tuples(st.integers(0, 80), st.integers(0, 80)),
     nested=st.booleans(),
+    longtail=st.sampled_from([1.0, 1.5]),
 )
-def test_verified(noise, sizes, verified, trusted, levels, nested):
-    """Whatever the noise, verified is balanced, apart from all else, as noisy as promised, and nested as train is."""
+def test_all_choices(noise, sizes, verified, trusted, levels, nested, longtail):
+    """Whatever the noise, verified is balanced, apart from all else, as noisy as promised, and nested as train is.
+
+    So it is beside a probe set, with half of the clean labels kept, and on a long tail.
+    """
+    clean, model = sum((n + 1) // 2 for n in sizes), NOISE[noise]
     sizes = [n + verified + trusted if n else 0 for n in sizes]
-    asked = recipe(noise=noise, probe=trusted, verified=verified, nested=nested, options=dict(NOISE[noise].general))
+    general = {name: value(4) if callable(value) else value for name, value in model.general.items()}
+    few = {"probe": trusted, "verified": verified, "clean": clean, "longtail": longtail}
+    asked = recipe(noise=noise, nested=nested, options=general, **few)
     data = made(sizes, stock=2 * max(sizes))
     features = np.random.default_rng(0).normal(size=(len(data.base), 2)).tolist()
-    data = replace(data, side=pa.table({"image_id": data.base["image_id"], "features": features}))
-    if NOISE[noise].needs_donors:
+    beside = {"features": features, "labels": np.arange(len(data.base)) % 4}
+    data = replace(data, side=pa.table({"image_id": data.base["image_id"], **beside}))
+    if model.needs_donors:
         images = data.web.set_column(2, "split", pa.array(["train"] * len(data.web), pa.string()))
         asked, data = (
             replace(asked, donors=("d",)),
             replace(data, donors={"d": images.append_column(LIKE, images["label"])}),
         )
-    low, high = (plan(asked, data, level) for level in sorted(levels))
-    for level, found in zip(sorted(levels), (low, high), strict=True):
+    levels = sorted(levels) if model.levelled else (None, None)
+    low, high = (plan(asked, data, level) for level in levels)
+    for level, found in zip(levels, (low, high), strict=True):
         promised = promise(asked, data, level)
         held = split(found, "verified")
         assert counts(choose(asked, data).noisy["verified"]) == [verified if n else 0 for n in sizes]
-        assert slots(held) == ids(choose(asked, data).noisy["verified"])
+        assert slots(held) & ids(data.base) == ids(choose(asked, data).noisy["verified"])
         for name in ("train", "verified"):
             rows = split(found, name)
-            odd = 0 if "exact" in NOISE[noise].holds else 4 * promised[name].parts
+            odd = 0 if "exact" in model.holds else 4 * promised[name].parts
             assert abs(sum(rows["is_noisy"].to_pylist()) - promised[name].rate * len(rows)) <= odd + 1e-9
-        if "exact" in NOISE[noise].holds:
+        if "exact" in model.holds:
             assert sum(held["is_noisy"].to_pylist()) == share(level, len(held))
         for row in held.to_pylist():
             assert row["is_noisy"] == (row["label"] != row["clean_label"])

@@ -85,7 +85,6 @@ ASYMMETRIC = NoiseModel(
     asymmetric,
     expected,
     frozenset({"nested", "keeps_images"}),
-    options={"map": "cifar10"},
     general={"map": "blocks"},
     paper="Patrini et al. 2017, Zhang et al. 2020",
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,7 +53,6 @@ class NoiseModel:
     holds: frozenset[
         str
     ]  # what a test may rely on: exact, proportional, nested, keeps_images, keeps_labels, dilutes, adds
-    options: Mapping[str, Any] = field(default_factory=dict)  # the keywords and their defaults; their type is binding
     general: Mapping[str, Any] = field(default_factory=dict)  # options for tests; a function: of the number of classes
     side: frozenset[str] = frozenset()  # per-image data that it can use
     columns: frozenset[str] = frozenset()  # options whose value names a column of the side table, which it needs
@@ -65,6 +65,12 @@ class NoiseModel:
     needs_likeness: bool = False  # of whose images it must be known which class they look like
     order: Callable[..., Ints] | None = None  # (items, **options): how items turn noisy, if not as the victims do
     paper: str = ""  # where it comes from
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The keywords of ``draw`` and their defaults; the type of a default is binding."""
+        keywords = signature(self.draw).parameters.values()
+        return {k.name: k.default for k in keywords if k.default is not k.empty}
 
 
 class TooFewImages(ValueError):

@@ -102,7 +102,6 @@ DILUTION = NoiseModel(
     dilution,
     expected,
     frozenset({"dilutes", "keeps_images"}),
-    options={"alpha": 20.0},
     general={"alpha": 2.3},
     named=frozenset({"alpha"}),
     levelled=False,

@@ -53,11 +53,7 @@ def given_labels(base: Items, classes: int, labels: str) -> Ints:
     return given.astype(np.int64)
 
 
-COLUMN = {"labels": "labels"}  # option: which column
+COLUMN = frozenset({"labels"})  # the option that names it
 HOLDS = frozenset({"keeps_images"})
-HUMAN = NoiseModel(
-    human, expected, HOLDS, options=COLUMN, columns=frozenset(COLUMN), levelled=False, paper="Wei et al. 2022"
-)
-SEMANTIC = NoiseModel(
-    semantic, expected, HOLDS, options=COLUMN, columns=frozenset(COLUMN), levelled=False, paper="Lee et al. 2019"
-)
+HUMAN = NoiseModel(human, expected, HOLDS, columns=COLUMN, levelled=False, paper="Wei et al. 2022")
+SEMANTIC = NoiseModel(semantic, expected, HOLDS, columns=COLUMN, levelled=False, paper="Lee et al. 2019")

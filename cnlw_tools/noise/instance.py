@@ -133,7 +133,7 @@ def _drawn(base: Items, rows: Ints, of: int, classes: int) -> Ints:
     for i in range(0, len(rows), step := max(1, BLOCK // classes)):
         part = slice(i, i + step)
         ends = np.cumsum(_odds(base, rows[part], of, weight), axis=1)  # (m, C)
-        label[part] = (ends <= u[part, None] * ends[:, -1:]).sum(1)
+        label[part] = (ends > u[part, None] * ends[:, -1:]).argmax(1)  # the first
     return label
 
 
@@ -177,7 +177,6 @@ INSTANCE = NoiseModel(
     instance,
     expected,
     frozenset({"exact", "proportional", "nested", "keeps_images"}),
-    options={"features": "features", "exact": True},
     columns=frozenset({"features"}),
     order=order,
     paper="Xia et al. 2020",

@@ -17,14 +17,18 @@ import numpy as np
 from cnlw_tools.dice import uniform
 from cnlw_tools.noise.base import Draw, Expected, Floats, Ints, Items, NoiseModel, by_class, count
 
-Rows = Sequence[Sequence[float]]
-
 WHICH = 8  # stream of random numbers: which label
 CLOSE = 1e-6  # how far from 1 a row may sum
 
 
 def matrix(
-    base: Items, pool: Items, level: int, classes: int, q: Rows = (), transpose: bool = False, exact: bool = True
+    base: Items,
+    pool: Items,
+    level: int,
+    classes: int,
+    q: Sequence[Sequence[float]] = [],
+    transpose: bool = False,
+    exact: bool = True,
 ) -> Draw:
     """Give every image a label by the row of its class in the matrix ``q``.
 
@@ -46,7 +50,12 @@ def matrix(
 
 
 def expected(
-    base: Items, level: int, classes: int, q: Rows = (), transpose: bool = False, exact: bool = True
+    base: Items,
+    level: int,
+    classes: int,
+    q: Sequence[Sequence[float]] = [],
+    transpose: bool = False,
+    exact: bool = True,
 ) -> Expected:
     """T[i, j] = n_ij / n_i, which is Q[i, j] up to rounding to whole images; Q itself where images draw."""
     chance, n = checked(q, classes, transpose), count(base, classes)
@@ -67,7 +76,7 @@ def cells(n: Ints, chance: Floats) -> Ints:
     return whole
 
 
-def checked(q: Rows, classes: int, transpose: bool) -> Floats:
+def checked(q: Sequence[Sequence[float]], classes: int, transpose: bool) -> Floats:
     """Return the (C, C) matrix, its rows brought to a sum of exactly 1.
 
     Raises:
@@ -101,7 +110,6 @@ MATRIX = NoiseModel(
     matrix,
     expected,
     frozenset({"keeps_images"}),
-    options={"q": [], "transpose": False, "exact": True},
     general={"q": _ring},
     named=frozenset({"q"}),
     levelled=False,

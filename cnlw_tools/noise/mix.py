@@ -101,7 +101,6 @@ MIX = NoiseModel(
     mix,
     expected,
     frozenset({"nested"}),
-    options={"first": "blue", "second": "red", "part": 0.5},
     side=frozenset({"dead"}),
     named=frozenset({"first", "second"}),
     needs_pool=True,

@@ -56,7 +56,6 @@ OPENSET = NoiseModel(
     openset,
     expected,
     frozenset({"exact", "proportional", "nested", "keeps_labels"}),
-    options={"flips": 0, "shares": ""},
     side=frozenset({"donor"}),
     needs_donors=True,
     paper="Zhang et al. 2020",

@@ -61,12 +61,11 @@ OUTLIER = NoiseModel(
     outlier,
     expected,
     frozenset({"adds"}),
-    options={"ratio": 0.5, "known": 0.0, "shares": ""},
     general={"ratio": 0.7},
     side=frozenset({"donor"}),
     named=frozenset({"ratio"}),
     levelled=False,
     needs_donors=True,
     adds_class="known",
-    paper="Sukhbaatar et al. 2014",
+    paper="Sukhbaatar et al. 2015",
 )

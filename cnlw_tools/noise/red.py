@@ -104,7 +104,6 @@ RED = NoiseModel(
     red,
     expected,
     frozenset({"exact", "proportional", "nested", "keeps_labels"}),
-    options={"top": 80},
     side=frozenset({"dead"}),
     needs_pool=True,
     paper="Jiang et al. 2020",

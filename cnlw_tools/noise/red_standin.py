@@ -29,7 +29,6 @@ RED_STANDIN = NoiseModel(
     red_standin,
     expected,
     red.RED.holds,
-    options=red.RED.options,
     needs_donors=True,
     needs_likeness=True,
     paper="Jiang et al. 2020, with a stand-in",

@@ -60,7 +60,6 @@ SOURCE = NoiseModel(
     source,
     expected,
     frozenset({"adds"}),
-    options={"alpha": 20.0, "shares": "", "own": False},
     general={"alpha": 2.3},
     side=frozenset({"donor"}),
     named=frozenset({"alpha"}),

@@ -126,7 +126,6 @@ STRUCTURED = NoiseModel(
     structured,
     expected,
     frozenset({"dilutes", "keeps_images"}),
-    options={"alpha": 20.0, "delta": 0.5, "order": "confusing", "profile": "linear", "labels": "labels"},
     general={"alpha": 2.3, "delta": 0.0, "order": "reverse"},
     named=frozenset({"alpha", "delta"}),
     optional=frozenset({"labels"}),

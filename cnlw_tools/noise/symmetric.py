@@ -105,6 +105,5 @@ SYMMETRIC = NoiseModel(
     symmetric,
     expected,
     frozenset({"exact", "proportional", "nested", "keeps_images"}),
-    options={"include_self": False, "exact": True, "way": "uniform"},
     paper="Ren et al. 2018, Zhang et al. 2020, Saxena et al. 2019",
 )
