@@ -1,7 +1,6 @@
-"""A study, run: each cell in a process of its own, so that one that fails takes no other with it.
+"""A study, run: what is finished is skipped, what was killed goes on, what fails is reported and the rest goes on.
 
-A cell whose result stands is skipped, one that was killed goes on, one that fails is reported and the rest goes on.
-SIGTERM and Ctrl-C let the cells at work save where they are. Builds that are missing are built first. The folder:
+Builds that are missing are built first. The folder:
 
     study.json                     the study and its cells: what a report puts beside the runs
     CONFIG/METHOD_OPTIONS_sSEED/   a run (trainer/run.py)
@@ -11,56 +10,19 @@ A cell that is built alone leaves nothing there: the study says where its build 
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field, replace
-from multiprocessing import active_children
-from multiprocessing.process import BaseProcess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
-from cnlw_tools import engine, files
+from cnlw_tools import files
 from cnlw_tools.cells import Cell, built, stands
-from cnlw_tools.stop import Stop
+from cnlw_tools.seats import Outcome, Place, train
 from cnlw_tools.study import Study
-from cnlw_tools.trainer import Stopped, Trainer, preset
-from cnlw_tools.trainer import device as devices
+from cnlw_tools.trainer import preset
 
 STUDY = "study.json"
 Tell = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a sweep reads and writes."""
-
-    out: Path
-    builds: Path = Path("builds")
-    root: Path | None = None  # of manifests/, annotations/, pipelines/; none: the package's own
-    data_dir: Path | None = None
-    places: Mapping[str, Path | None] = field(default_factory=dict)  # of donors' images, and of web images
-    device: str = "auto"
-    cache: Path | None = None  # of decoded pixels
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a cell."""
-
-    cell: Cell
-    state: str  # done | skipped | failed | stopped
-    result: dict[str, Any]  # last, best, mean10; empty unless done or skipped
-    why: str = ""
-    code: int = 0  # exit code of a program that stopped so
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    cell: Cell
-    place: Place
-    threads: int  # of torch; 0: as many as it likes
-    gpu: str | None  # which one to use, of those that can be seen
 
 
 def part(cells: Sequence[Cell], said: str) -> list[Cell]:
@@ -152,7 +114,7 @@ def run(cells: Sequence[Cell], place: Place, jobs: int = 1, tell: Tell = lambda 
             sound.append(cell)
         else:
             yield Outcome(cell, "done", {})
-    yield from _train(sound, place, jobs)
+    yield from train(sound, place, jobs)
 
 
 def note(study: Study, cells: Sequence[Cell], name: str, scale: str, place: Place) -> None:
@@ -167,80 +129,6 @@ def note(study: Study, cells: Sequence[Cell], name: str, scale: str, place: Plac
     }
     with files.aside(place.out / STUDY) as draft:
         draft.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-
-
-def _train(cells: Sequence[Cell], place: Place, jobs: int) -> Iterator[Outcome]:
-    """Train cells, each in a process of its own, so many at once."""
-    seats: SimpleQueue[int] = SimpleQueue()
-    for seat in range(jobs):
-        seats.put(seat)
-    gpus = devices.gpus() if jobs > 1 else []
-    threads = 0 if jobs == 1 else max(1, engine.cores() // jobs)
-
-    def alone(cell: Cell) -> Outcome:
-        seat = seats.get()
-        job = _Job(cell, place, threads, gpus[seat % len(gpus)] if gpus else None)
-        try:
-            return next(engine.run(_cell, [job], 1, apart=True))
-        except OSError as error:  # the process died
-            if stop.asked:
-                return Outcome(cell, "stopped", {}, "stopped before it began to train", 128 + stop.asked)
-            return Outcome(cell, "failed", {}, str(error))
-        finally:
-            seats.put(seat)
-
-    with Stop() as stop, ThreadPoolExecutor(jobs) as pool:
-        try:
-            yield from _outcomes([pool.submit(alone, cell) for cell in cells], stop)
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _outcomes(cells: Sequence[Future[Outcome]], stop: Stop) -> Iterator[Outcome]:
-    """Yield what becomes of cells; once one has stopped, or we are asked to, the others stop or do not begin."""
-    open_, told = set(cells), set[BaseProcess]()
-    while open_:
-        done, open_ = wait(open_, 0.5, FIRST_COMPLETED)  # or see, twice a second, whether a signal came
-        for future in done:
-            yield future.result()
-            stop.asked = stop.asked or max(0, future.result().code - 128)
-        if stop.asked:
-            open_ -= {future for future in open_ if future.cancel()}
-            for process in set(active_children()) - told:  # a second time would end it at once
-                told.add(process)
-                process.terminate()
-
-
-def _cell(job: _Job) -> Outcome:
-    """Train one cell, in this process."""
-    devices.confine(job.gpu, job.threads)
-    cell, place = job.cell, job.place
-    try:
-        return Outcome(cell, "done", _trainer(cell, place, job.threads).fit())
-    except Stopped as stopped:
-        return Outcome(cell, "stopped", {}, str(stopped), stopped.code)
-    except Exception as error:  # noqa: BLE001, whatever a method raises, the other cells go on
-        return Outcome(cell, "failed", {}, f"{type(error).__name__}: {error}".splitlines()[0])
-
-
-def _trainer(cell: Cell, place: Place, workers: int) -> Trainer:
-    return Trainer(
-        place.builds / cell.build,
-        cell.config,
-        method=cell.method,
-        net=cell.net,
-        plan=cell.preset,
-        changes=cell.changes,
-        options=cell.options,
-        seed=cell.seed,
-        device=place.device,
-        out=place.out / cell.name,
-        resume=True,
-        root=place.root,
-        cache=place.cache,
-        pretrained=cell.pretrained,
-        workers=workers or None,
-    )
 
 
 def _wanted(cell: Cell, place: Place) -> dict[str, Any]:

@@ -1,20 +1,16 @@
 """A study, run: two cells on a small build, one of which cannot work."""
 
 import json
-import os
 import shutil
-import signal
-from concurrent.futures import Future
 from dataclasses import replace
-from threading import Timer
 
 import pytest
 
-from cnlw_tools import record, sweep
+from cnlw_tools import record, seats, sweep
 from cnlw_tools.cells import cells
-from cnlw_tools.stop import Stop
+from cnlw_tools.seats import Outcome, Place
 from cnlw_tools.study import make
-from cnlw_tools.sweep import Outcome, Place, part, remaining, result, run
+from cnlw_tools.sweep import part, remaining, result, run
 
 PRESET = 'net = "mlp1"\nepochs = 1\nbatch_size = 40\nlr = 0.01\nsize = 8\n'
 STUDY = {
@@ -39,7 +35,7 @@ def swept(tmp_path_factory, tiny):
     every = cells(make(STUDY, "test"), root)
     sweep.note(make(STUDY, "test"), every, "toy", "", place)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep.engine, "run", here)
+        patch.setattr(seats.engine, "run", here)
         return place, every, list(run(every, place))
 
 
@@ -57,7 +53,7 @@ def test_what_is_missing_is_built_and_what_fails_is_reported(swept):
 def test_a_finished_cell_is_skipped(swept, monkeypatch):
     """And no process is begun for it; the result is the same."""
     place, every, outcomes = swept
-    monkeypatch.setattr(sweep.engine, "run", None)
+    monkeypatch.setattr(seats.engine, "run", None)
     (again,) = run(every[:1], place)
 
     assert again.state == "skipped"
@@ -85,16 +81,7 @@ def test_a_killed_cell_goes_on(swept, tmp_path):
     (tmp_path / "runs" / every[0].name / "result.json").unlink()
 
     assert result(every[0], killed) is None
-    assert sweep._cell(sweep._Job(every[0], killed, 0, None)).result == before
-
-
-def test_whatever_a_cell_raises_is_an_outcome(swept, monkeypatch):
-    """Even what no library error is."""
-    place, every, _ = swept
-    monkeypatch.setattr(sweep, "Trainer", lambda *_, **__: 1 / 0)
-    outcome = sweep._cell(sweep._Job(every[0], place, 0, None))
-
-    assert (outcome.state, outcome.why) == ("failed", "ZeroDivisionError: division by zero")
+    assert seats._cell(seats._Job(every[0], killed, 0, None)).result == before
 
 
 def test_a_build_that_fails_fails_its_cells_alone(swept, tmp_path, monkeypatch):
@@ -103,7 +90,7 @@ def test_a_build_that_fails_fails_its_cells_alone(swept, tmp_path, monkeypatch):
     place = replace(place, builds=tmp_path / "builds", out=tmp_path / "runs")
     red = {"noise": "red", "levels": [5, 80], "size": 8, "options": {"top": 5}}
     found = cells(make(STUDY | {"configs": [red], "methods": [{"name": "vanilla"}]}, "test"), place.root)
-    monkeypatch.setattr(sweep, "_train", lambda cells, place, jobs: [Outcome(cell, "done", {}) for cell in cells])
+    monkeypatch.setattr(sweep, "train", lambda cells, place, jobs: [Outcome(cell, "done", {}) for cell in cells])
     outcomes = {o.cell.level: o for o in run(found, place)}
 
     assert (outcomes[5].state, outcomes[80].state) == ("done", "failed")
@@ -115,7 +102,7 @@ def test_a_cell_without_a_method_is_built_alone(swept, monkeypatch):
     """It is done as soon as its build stands; nothing is trained, and no time is left."""
     place, _, _ = swept
     alone = cells(make(STUDY | {"methods": []}, "test"), place.root)
-    monkeypatch.setattr(sweep, "_cell", None)
+    monkeypatch.setattr(seats, "_cell", None)
     (outcome,) = run(alone, place)
     (anew,) = run(alone, replace(place, builds=place.builds.parent / "anew"))
 
@@ -131,7 +118,7 @@ def test_a_process_that_dies_is_a_failed_cell(swept, monkeypatch, tmp_path):
     def dies(*_, **__):
         raise OSError("a worker process died")
 
-    monkeypatch.setattr(sweep.engine, "run", dies)
+    monkeypatch.setattr(seats.engine, "run", dies)
     (outcome,) = run(every[:1], replace(place, out=tmp_path))
 
     assert (outcome.state, outcome.why) == ("failed", "a worker process died")
@@ -145,31 +132,6 @@ def test_cells_train_in_processes_of_their_own(swept, tmp_path):
 
     assert {method: o.state for method, o in found.items()} == {"vanilla": "done", "l2r": "failed"}
     assert found["vanilla"].result == next(o.result for o in outcomes if o.state == "done")
-
-
-def test_a_sweep_that_is_asked_to_stop_tells_its_processes_once(swept, monkeypatch):
-    """Cells that wait are not begun; those at work say what became of them."""
-    _, every, _ = swept
-    waiting, working = Future(), Future()
-    working.set_running_or_notify_cancel()
-
-    class Process:
-        """A cell at work."""
-
-        told = 0
-
-        def terminate(self):
-            self.told += 1
-            Timer(0.6, working.set_result, [Outcome(every[0], "stopped", {}, "saved", 130)]).start()
-
-    process = Process()
-    monkeypatch.setattr(sweep, "active_children", lambda: [process])
-    stop = Stop()
-    stop.asked = signal.SIGINT
-
-    assert [o.why for o in sweep._outcomes([waiting, working], stop)] == ["saved"]
-    assert waiting.cancelled()
-    assert process.told == 1
 
 
 def test_time_is_estimated_by_what_ran(swept, tmp_path):
@@ -196,12 +158,3 @@ def test_a_share_that_there_is_not(said):
     """The message says how to write it."""
     with pytest.raises(ValueError, match="write it as 2/5"):
         part([], said)
-
-
-def test_gpus_are_shared_out(monkeypatch):
-    """Those that can be seen, a process each."""
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
-    assert sweep.devices.gpus() == ["2", "3"]
-
-    sweep.devices.confine("3", 0)
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"

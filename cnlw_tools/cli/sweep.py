@@ -9,7 +9,7 @@ from cnlw_tools.cli.options import DONOR, ROOT, STORE, folder, places
 
 if TYPE_CHECKING:
     from cnlw_tools.cells import Cell
-    from cnlw_tools.sweep import Outcome, Place
+    from cnlw_tools.seats import Outcome, Place
 
 
 @click.command()
@@ -49,11 +49,12 @@ def sweep(
     from cnlw_tools import sweep as sweeps
     from cnlw_tools.cells import cells as product
     from cnlw_tools.cli.progress import Bars
+    from cnlw_tools.seats import Place
 
     path = studies.find(recipe, folder(root))
     chosen = studies.load(path, scale)
     where = out or Path("runs") / "_".join(filter(None, [path.stem, scale]))
-    place = sweeps.Place(where, builds, folder(root), data_dir, places(donors, store), device)
+    place = Place(where, builds, folder(root), data_dir, places(donors, store), device)
     every = product(chosen, folder(root))
     cells = sweeps.part(every, share)
     if dry_run:

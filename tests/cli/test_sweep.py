@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from cnlw_tools import sweep
 from cnlw_tools.cli import main
-from cnlw_tools.sweep import Outcome
+from cnlw_tools.seats import Outcome
 
 STUDY = """# Two methods
 dataset = "shapes"
