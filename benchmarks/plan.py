@@ -30,6 +30,7 @@ ASKED = {  # where the options for tests are too small
     "source": {"alpha": 20.0},
     "outlier": {"ratio": 1.0},
 }
+TAIL = "longtail"  # blue noise on a long tail of so many images
 BLOCK = 1_000_000
 
 
@@ -68,8 +69,9 @@ def peak() -> int:
 
 def measure(n: int, noise: str) -> None:
     """Plan one level and digest it; print seconds, bytes a row, and the ratio."""
-    model, classes = NOISE[noise], FEWER.get(noise, CLASSES)
-    chosen = {name: value(classes) if callable(value) else value for name, value in model.general.items()}
+    name, tail = ("blue", 100.0) if noise == TAIL else (noise, 1.0)
+    model, classes = NOISE[name], FEWER.get(noise, CLASSES)
+    chosen = {key: value(classes) if callable(value) else value for key, value in model.general.items()}
     chosen = ASKED.get(noise, chosen)
     own = round(n / (1 + chosen.get("alpha", chosen.get("ratio", 0))))
     base, web = manifest("b", own, "train", classes), manifest("w", own, "web", classes)
@@ -77,11 +79,11 @@ def measure(n: int, noise: str) -> None:
     given = {"d": manifest("d", own, "train", classes).append_column(LIKE, base["label"])} if model.needs_donors else {}
     none = tables.VOTES.empty_table()
     found = AllWrong("made", tuple(map(str, range(classes))), base, web, none, side, donors=given)
-    asked = {"dataset": "made", "noise": noise, "options": chosen, "donors": list(given)}
+    asked = {"dataset": "made", "noise": name, "options": chosen, "donors": list(given), "longtail": tail}
     recipe = make(asked, "the benchmark")
     before, begun = peak(), time.process_time()
     made = plan(recipe, found, 40 if model.levelled else None)
-    digest, n = columns.digest(made), len(made)
+    digest = columns.digest(made)
     seconds, memory = time.process_time() - begun, (peak() - before) / n
     ids = base["image_id"][:BLOCK].to_pylist()
     begun = time.process_time()
@@ -98,7 +100,7 @@ if __name__ == "__main__":
         head = "| noise | rows | seconds | bytes a row above the manifest | x a hash loop | digest |\n"
         print(head + "|---" * 6 + "|", flush=True)
         for rows in sys.argv[1:] or ["1000000", "10000000"]:
-            for noise in NOISE:
+            for noise in (*NOISE, TAIL):
                 one_core = ["taskset", "-c", "0"] if sys.platform == "linux" else []
                 subprocess.run(
                     [*one_core, sys.executable, __file__, rows], env={**os.environ, "MEASURE": noise}, check=True

@@ -86,7 +86,9 @@ def _models(first: str, second: str, part: float) -> tuple[NoiseModel, NoiseMode
     """
     from cnlw_tools.noise import NOISE  # of which this file is a part
 
-    known = {name: m for name, m in NOISE.items() if m.levelled and not m.columns and m is not MIX}
+    known = {
+        name: m for name, m in NOISE.items() if m.levelled and not m.columns and not m.needs_donors and m is not MIX
+    }
     for name in (first, second):
         if name not in known:
             raise ValueError(f"noise {name!r} cannot be mixed: take one that needs a level alone: {', '.join(known)}")

@@ -89,12 +89,14 @@ def test_a_level_is_nearly_a_prefix():
         ({"first": "human"}, "noise 'human' cannot be mixed: take one that needs a level alone: blue, red, symmetric"),
         ({"second": "instance"}, "noise 'instance' cannot be mixed"),
         ({"second": "mix"}, "noise 'mix' cannot be mixed"),
+        ({"second": "openset"}, "noise 'openset' cannot be mixed"),
+        ({"second": "red_standin"}, "noise 'red_standin' cannot be mixed"),
         ({"first": "red"}, "red and red would take the same images: mix in one of the two"),
         ({"part": 1.5}, "part = 1.5: give the share of the images that blue noise has, from 0 to 1"),
     ],
 )
 def test_what_cannot_be_mixed(options, message):
-    """Models without a level, with a side table, or with one pool for both."""
+    """Models without a level, with a side table, with donors, or with one pool for both."""
     base, pool = made([5, 5])
     with pytest.raises(ValueError, match=message):
         mix(base, pool, 40, 2, **options)
