@@ -66,7 +66,8 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
     noisy, kept = choose(recipe, dataset)
     alike = noise.needs_likeness or not noise.needs_donors
     pools = deal(_pool(noise, recipe, dataset), noisy, len(dataset.classes), recipe.seed, by_class=alike)
-    made, swapped = [], {}
+    made: list[pa.Table] = []
+    swapped: dict[str, str] = {}
     for split, slots in noisy.items():
         base = items(slots, seed, noise, dataset.side, chosen)
         web = items(pools[split], seed, noise)
