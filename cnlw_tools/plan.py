@@ -65,7 +65,9 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
     noisy, kept = choose(recipe, dataset)
     alike = noise.needs_likeness or not noise.needs_donors
     pools = deal(_pool(noise, recipe, dataset), noisy, len(dataset.classes), recipe.seed, by_class=alike)
-    made, swapped, bases = [], {}, _bases(recipe, dataset, level, noisy)
+    bases = _bases(recipe, dataset, level, noisy)
+    made: list[pa.Table] = []
+    swapped: dict[str, str] = {}
     for split, base in bases.items():
         web = items(pools[split], key_seed(recipe, level), noise)
         try:

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from cnlw_tools.fetch import Manners, Store, Tally
 
 STORES = Path("stores")
+BAR = 20  # characters
 NEW = click.Path(path_type=Path)
 
 WITHOUT = ("report", "export_to", "import_from")  # flags that need no manifest
@@ -89,7 +91,7 @@ def fetch(**flags: Any) -> None:
 
 
 class Progress:
-    """A line on standard error, if that is a terminal: how much, how fast, what went wrong, how long yet."""
+    """A bar on standard error, if that is a terminal: how much, how fast, how long yet, what went wrong."""
 
     def __init__(self) -> None:
         self.begun, self.shows = time.monotonic(), sys.stderr.isatty()
@@ -102,8 +104,10 @@ class Progress:
         rate = tally.fetched / max(1e-9, time.monotonic() - self.begun)
         left = f"{(tally.total - done) / rate:,.0f} s left" if rate else ""
         wrong = ", ".join(f"{kind} {n:,}" for kind, n in tally.counts.most_common(5) if kind != "ok")
-        line = f"{done:,} of {tally.total:,}  {rate:.0f}/s  ok {tally.counts['ok']:,}  {wrong}  {left}"
-        click.echo(f"\r{line[:150]:150}", err=True, nl=done == tally.total)
+        bar = "#" * (BAR * done // max(1, tally.total))
+        line = f"[{bar:{BAR}}] {done:,} of {tally.total:,}  {rate:.0f}/s  {left}  ok {tally.counts['ok']:,}  {wrong}"
+        width = shutil.get_terminal_size().columns - 1
+        click.echo(f"\r{line[:width]:{width}}", err=True, nl=done == tally.total)
 
 
 def _where(flags: dict[str, Any]) -> tuple[Path, Path]:
