@@ -5,6 +5,7 @@ from inspect import signature
 
 import pytest
 
+from cnlw_tools import cells as module
 from cnlw_tools import files, plan, recipe
 from cnlw_tools.cells import cells
 from cnlw_tools.methods import METHODS
@@ -195,3 +196,13 @@ def test_what_a_config_says_wrongly_is_named():
     """Key, value, remedy."""
     with pytest.raises(ValueError, match="changes = 3: it must be a table"):
         listed(configs=[{"noise": "blue", "changes": 3}])
+
+
+def test_a_build_is_told_where_donors_lie(monkeypatch, tmp_path):
+    """Folders by name, as `cnlw build` takes them."""
+    told = []
+    monkeypatch.setattr(module, "build", lambda *given: told.append(given))
+    some = listed(configs=[{"noise": "source", "donors": ["cifar100"]}])
+    module.built(some, tmp_path, files.root(), None, print, {"cifar100": tmp_path})
+
+    assert [given[-1] for given in told] == [{"cifar100": tmp_path}]
