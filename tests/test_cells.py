@@ -70,18 +70,21 @@ def test_a_config_may_be_of_another_dataset():
     """Its folder and its preset are that dataset's, and its cells lie below it."""
     other = {"noise": "symmetric", "dataset": "cifar10", "levels": [40]}
     own = {"noise": "blue", "levels": [40], "preset": "mnist"}
-    said = {"configs": [own, other, other | {"preset": "mnist"}], "methods": [{"name": "vanilla"}]}
+    apart = {"noise": "blue", "levels": [20], "build": "apart"}
+    said = {"configs": [own, other, other | {"preset": "mnist"}, apart], "methods": [{"name": "vanilla"}]}
     found = listed(**said, preset="shapes", build="mine")
 
     assert [(cell.build, cell.preset, cell.recipe.dataset) for cell in found] == [
         ("mine", "mnist", "shapes"),
         ("cifar10", "cifar10", "cifar10"),
         ("cifar10", "mnist", "cifar10"),
+        ("apart", "shapes", "shapes"),
     ]
     assert [cell.name for cell in found] == [
         "blue_40/vanilla_preset-mnist_s0",
         "cifar10/symmetric_40/vanilla_s0",
         "cifar10/symmetric_40/vanilla_preset-mnist_s0",
+        "blue_20/vanilla_s0",
     ]
 
 
