@@ -1,5 +1,6 @@
 """Validation: the share of images whose label is the first guess, or among the first five; and what was guessed."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,15 @@ from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer.feed import Feed
 
 OUTLIER = "outlier"  # the class that noise of this name adds
+
+
+def validate(method: Method, feeds: Mapping[str, Feed]) -> dict[str, float]:
+    """Return top-1 and top-5 of every split that is called so: ``val_top1``, ``val_top5``, ``val_ilsvrc12_top1`` ..."""
+    found = {}
+    for name in (name for name in feeds if name.startswith("validation")):
+        short = name.replace("validation", "val")
+        found[f"{short}_top1"], found[f"{short}_top5"] = accuracy(method, feeds[name])
+    return found
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer import memory, schedule
 from cnlw_tools.trainer.board import Board
 from cnlw_tools.trainer.data import Tell
-from cnlw_tools.trainer.evaluate import accuracy, confusion, guesses
+from cnlw_tools.trainer.evaluate import confusion, guesses, validate
 from cnlw_tools.trainer.feed import Feed, order
 from cnlw_tools.trainer.optimise import Average, optimiser
 from cnlw_tools.trainer.preset import Preset
@@ -158,10 +158,7 @@ class Loop:
                 self.method.finish(self.train.sweep)  # what is fitted is validated with these weights
                 told = {name: feed for name, feed in self.feeds.items() if name.startswith(("validation", "test"))}
                 self.run.predictions({name: guesses(self.method, feed) for name, feed in told.items()})
-            for name, feed in self.feeds.items():
-                if name.startswith("validation"):
-                    short = name.replace("validation", "val")
-                    line[f"{short}_top1"], line[f"{short}_top5"] = accuracy(self.method, feed)
+            line |= validate(self.method, self.feeds)
             self.kept = self.method.keeps()
             if "transition" in self.kept:
                 self.kept["confusion"] = confusion(self.method, self.feeds["validation"])
