@@ -1,6 +1,6 @@
 """Validation: the share of images whose label is the first guess, or among the first five; and what was guessed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,11 @@ from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer.feed import Feed
 
 OUTLIER = "outlier"  # the class that noise of this name adds
+
+
+def held_out(splits: Iterable[str]) -> list[str]:
+    """Return the splits to validate and to test on."""
+    return [name for name in splits if name.startswith(("validation", "test"))]
 
 
 def validate(method: Method, feeds: Mapping[str, Feed]) -> dict[str, float]:

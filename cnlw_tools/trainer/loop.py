@@ -25,7 +25,7 @@ from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer import memory, schedule
 from cnlw_tools.trainer.board import Board
 from cnlw_tools.trainer.data import Tell
-from cnlw_tools.trainer.evaluate import confusion, guesses, validate
+from cnlw_tools.trainer.evaluate import confusion, guesses, held_out, validate
 from cnlw_tools.trainer.feed import Feed, order
 from cnlw_tools.trainer.optimise import Average, optimiser
 from cnlw_tools.trainer.preset import Preset
@@ -156,8 +156,7 @@ class Loop:
         with self.average.in_place() if self.average else nullcontext():
             if self.epoch + 1 == len(self.stages):
                 self.method.finish(self.train.sweep)  # what is fitted is validated with these weights
-                told = {name: feed for name, feed in self.feeds.items() if name.startswith(("validation", "test"))}
-                self.run.predictions({name: guesses(self.method, feed) for name, feed in told.items()})
+                self.run.predictions({name: guesses(self.method, self.feeds[name]) for name in held_out(self.feeds)})
             line |= validate(self.method, self.feeds)
             self.kept = self.method.keeps()
             if "transition" in self.kept:
