@@ -28,6 +28,7 @@ from cnlw_tools.study import CHECKS, Study, Table, is_grid
 OURS = {  # what a config says beside its recipe
     "grid": (is_grid, "a table of lists"),
     "preset": CHECKS["preset"],
+    "build": CHECKS["build"],
     "changes": CHECKS["changes"],
 }
 Broken = dict[tuple[str, str], str]  # build and config -> why it could not be built
@@ -95,7 +96,7 @@ def _built_alone(study: Study, said: Table, recipe: Recipe, level: int | None) -
     """Return the cell of a config that nothing learns from, called like it; below its dataset, if not the study's."""
     config = config_name(recipe, level)
     return Cell(
-        build=study.folder(recipe.dataset),
+        build=said.get("build") or study.folder(recipe.dataset),
         recipe=recipe if level is None else replace(recipe, levels=(level,)),
         level=level,
         config=config,
