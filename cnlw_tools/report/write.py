@@ -48,17 +48,18 @@ def write(folder: Path, out: Path, root: Path, rule: str = "last", apart: Sequen
     drawn = {name: figures.draw(name, seen) for name in of.figures}
     trial = sheets.every_trial(every, chosen, rule)
     everything = [*ours, *theirs, *(t for one in drawn.values() for t in one.tables), *held.detection]
-    everything += [trial] if found else []
+    everything += [*([trial] if found else []), *_noted(of.notes)]
     tables.write(table, out / "runs.parquet")
-    _text(out / "tables.md", "\n".join([*map(sheets.markdown, everything), *_noted(of.notes)]))
+    _text(out / "tables.md", "\n".join(map(sheets.markdown, everything)))
     _text(out / "tables.tex", "\n".join(map(sheets.latex, everything)))
     made = page.html(_about(found, said), of.notes, ours, theirs, drawn, held, trial, provenance(found))
     _text(out / "index.html", made)
     return [*lacking, *more]
 
 
-def _noted(notes: Sequence[str]) -> list[str]:
-    return ["## Notes\n", *(f"{i}. {note}" for i, note in enumerate(notes, 1)), ""] if notes else []
+def _noted(notes: Sequence[str]) -> list[Sheet]:
+    """Return the footnotes of a study as a table, for files that hold tables alone."""
+    return [Sheet("Notes", ["", "Note"], [[str(i), note] for i, note in enumerate(notes, 1)], words=2)] if notes else []
 
 
 def provenance(found: Sequence[Run]) -> list[Sheet]:

@@ -44,7 +44,7 @@ def page(tmp_path_factory, study_maker) -> Path:
         for level in ("00", "40")
         for method in ("vanilla", "mixup", "bootstrap")
     ]
-    note(made, cells, published=[held])
+    note(made, cells, published=[held], notes=["One more thing."])
     lacking = write(made, folder / "out", files.root())
     assert [line.split(":")[0] for line in lacking] == ["blue_00", "blue_40", "red_00", "red_40"]
     return folder / "out" / "index.html"
@@ -85,6 +85,9 @@ def test_what_is_written(page):
     assert "| Standard | 40 | 55.9 | 50.50 | −5.40 |" in text
     assert "1. secondary public check for CNLW runs" in text
     assert text.count("## ") == (page.parent / "tables.tex").read_text(encoding="utf-8").count("\\begin{table}")
+    assert text.endswith("| 1 | One more thing. |\n")
+    assert "<li>One more thing.</li>" in page.read_text(encoding="utf-8")
+    assert page.read_text(encoding="utf-8").count("Not run: blue_00 bootstrap, blue_40 bootstrap.") == 4  # figures
     assert "25 runs of the study toy, 24 of them to their end. 6 are planned." in page.read_text(encoding="utf-8")
 
 
@@ -139,6 +142,18 @@ def test_a_folder_without_runs_is_an_error_in_a_line(tmp_path):
 
     assert done.exit_code == 1
     assert "no run here" in done.output
+
+
+def test_a_study_that_only_builds_is_reported_without_a_run(tmp_path):
+    """What is not built is named, as any build that is not there."""
+    cells = [{"build": "toy", "config": "blue_40", "method": "", "recipe": {"noise": "blue", "options": {}}}]
+    note(tmp_path, cells, methods=[], figures=["sizes", "labels"])
+    lacking = write(tmp_path, tmp_path / "out", files.root())
+    text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+
+    assert "1 configs of the study toy: nothing is trained on them." in text
+    assert "All trials" not in text
+    assert lacking[0].startswith("blue_40: no matrix, gallery or noise detection: builds/toy")
 
 
 def test_a_damaged_study_is_named(tmp_path, run_maker):
