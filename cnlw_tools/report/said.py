@@ -82,7 +82,8 @@ class Said:
         if x is None:
             return None
         facts = self.facts(dataset, config)
-        others = [self.facts(cell["build"], cell["config"]) for cell in self.cells if cell["build"] == dataset]
+        places = {(cell["build"], cell["config"]) for cell in self.cells if cell["build"] == dataset}
+        others = [self.facts(*place) for place in sorted(places)]
         varied = {k: v for k, v in facts.items() if any(other.get(k) != v for other in others)}
         beside = {k: v for k, v in {**apart, **varied}.items() if k not in (self.study.over, "noise", *but)}
         return Place(f"{dataset}, {facts['noise']}", f"{name} {shown(beside)}".strip(), x)
