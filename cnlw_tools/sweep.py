@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import active_children
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -166,9 +165,9 @@ def _train(cells: Sequence[Cell], place: Place, jobs: int) -> Iterator[Outcome]:
 
     def alone(cell: Cell) -> Outcome:
         seat = seats.get()
-        job = _Job(cell, place, threads, gpus[seat % len(gpus)] if gpus else None)
+        gpu = gpus[seat % len(gpus)] if gpus else None
         try:
-            return next(engine.run(_cell, [job], 1, apart=True))
+            return next(engine.run(_cell, [_Job(cell, place, threads, gpu)], 1, apart=True))
         except OSError as error:  # the process died
             if stop.asked:
                 return Outcome(cell, "stopped", {}, "stopped before it began to train", 128 + stop.asked)
@@ -185,7 +184,7 @@ def _train(cells: Sequence[Cell], place: Place, jobs: int) -> Iterator[Outcome]:
 
 def _outcomes(cells: Sequence[Future[Outcome]], stop: Stop) -> Iterator[Outcome]:
     """Yield what becomes of cells; once one has stopped, or we are asked to, the others stop or do not begin."""
-    open_, told = set(cells), set[BaseProcess]()
+    open_, told = set(cells), set[Any]()
     while open_:
         done, open_ = wait(open_, 0.5, FIRST_COMPLETED)  # or see, twice a second, whether a signal came
         for future in done:
