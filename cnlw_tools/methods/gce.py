@@ -14,7 +14,8 @@ The best network is the one that tells most labels of a held-out share of the no
 The paper writes w (L_q(p) - L_q(k)), which is less by L_q(k) and has the same gradient. Noted weights are w p^q.
 
 On `shapes` (blue 40, 16 pixels, 10 epochs) truncation at k = 0.5 ends at 31 where vanilla has 54: a network that young
-believes few labels. With k = 0.3 it ends at 39 to vanilla's 56 after 12 epochs, 53 to 52 after 20; without truncation L_q ends at 62.
+believes few labels. With k = 0.3 it ends at 39 to vanilla's 56 after 12 epochs, 53 to 52 after 20; without
+truncation L_q ends at 62.
 
 Not done here: a copy of the best network when the training ends; the trainer reports last and best alike.
 """
