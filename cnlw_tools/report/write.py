@@ -2,9 +2,11 @@
 
 DIR/index.html     all of it, in one file that asks nothing of a network
 DIR/tables.md      the tables; DIR/tables.tex
+DIR/figures/       the panels of the figures, an SVG each, for a paper
 DIR/runs.parquet   every number (tables.RUNS)
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,6 +54,9 @@ def write(folder: Path, out: Path, root: Path, rule: str = "last", apart: Sequen
     tables.write(table, out / "runs.parquet")
     _text(out / "tables.md", "\n".join(map(sheets.markdown, everything)))
     _text(out / "tables.tex", "\n".join(map(sheets.latex, everything)))
+    for name, one in drawn.items():
+        for picture in one.pictures:
+            _text(out / "figures" / f"{name}_{re.sub(r'[^a-z0-9]+', '_', picture.title.lower())}.svg", picture.svg)
     made = page.html(_about(found, said), of.notes, ours, theirs, drawn, held, trial, provenance(found))
     _text(out / "index.html", made)
     return [*lacking, *more]

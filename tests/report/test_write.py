@@ -86,6 +86,13 @@ def test_what_is_written(page):
     assert "1. secondary public check for CNLW runs" in text
     assert text.count("## ") == (page.parent / "tables.tex").read_text(encoding="utf-8").count("\\begin{table}")
     assert text.endswith("| 1 | One more thing. |\n")
+    assert {path.name.split("_")[0] for path in (page.parent / "figures").glob("*.svg")} == {
+        "belts",
+        "curves",
+        "drop",
+        "over",
+    }
+    assert (page.parent / "figures" / "over_toy_blue.svg").read_text(encoding="utf-8").rstrip().endswith("</svg>")
     assert "<li>One more thing.</li>" in page.read_text(encoding="utf-8")
     assert page.read_text(encoding="utf-8").count("Not run: blue_00 bootstrap, blue_40 bootstrap.") == 4  # figures
     assert "25 runs of the study toy, 24 of them to their end. 6 are planned." in page.read_text(encoding="utf-8")
