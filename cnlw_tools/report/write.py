@@ -2,7 +2,7 @@
 
 DIR/index.html     all of it, in one file that asks nothing of a network
 DIR/tables.md      the tables; DIR/tables.tex
-DIR/figures/       the panels of the figures, an SVG each, for a paper
+DIR/figures/       the panels of the figures, a file each, for a paper
 DIR/runs.parquet   every number (tables.RUNS)
 """
 
@@ -15,7 +15,7 @@ from cnlw_tools import files, runs, tables
 from cnlw_tools.report import figures, page, published, sheets
 from cnlw_tools.report.known import known, truths
 from cnlw_tools.report.said import Said, study
-from cnlw_tools.report.seen import Seen
+from cnlw_tools.report.seen import Drawn, Seen
 from cnlw_tools.report.sheets import Sheet
 from cnlw_tools.report.trials import best, curves, trials
 from cnlw_tools.runs import Run
@@ -55,11 +55,23 @@ def write(folder: Path, out: Path, root: Path, rule: str = "last", apart: Sequen
     _text(out / "tables.md", "\n".join(map(sheets.markdown, everything)))
     _text(out / "tables.tex", "\n".join(map(sheets.latex, everything)))
     for name, one in drawn.items():
-        for picture in one.pictures:
-            _text(out / "figures" / f"{name}_{re.sub(r'[^a-z0-9]+', '_', picture.title.lower())}.svg", picture.svg)
+        _pictures(out / "figures", name, one)
     made = page.html(_about(found, said), of.notes, ours, theirs, drawn, held, trial, provenance(found))
     _text(out / "index.html", made)
     return [*lacking, *more]
+
+
+def _pictures(folder: Path, name: str, drawn: Drawn) -> None:
+    """Write the panels of a figure, a file each."""
+    for picture in drawn.pictures:
+        _text(folder / f"{name}_{_slug(picture.title)}.svg", picture.svg)
+    for title, image in drawn.images:
+        with files.aside(folder / f"{name}_{_slug(title)}.png") as draft:
+            image.save(draft, "PNG", optimize=True)
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
 
 
 def _noted(notes: Sequence[str]) -> list[Sheet]:
