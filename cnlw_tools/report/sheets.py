@@ -38,7 +38,7 @@ def number(found: Spread | None) -> str:
 
 
 def results(trials: Sequence[Trial], metric: str, planned: Collection[tuple[str, str, str]] = ()) -> list[Sheet]:
-    """Return a table for each kind of noise: methods by level, or by config where there is no level.
+    """Return a table for each kind of noise, methods by level; and one a dataset of configs without levels, by method.
 
     Args:
         trials: the best of each method on each config
@@ -48,14 +48,22 @@ def results(trials: Sequence[Trial], metric: str, planned: Collection[tuple[str,
     ran = {(t.dataset, t.config, t.name) for t in trials}
     kinds: dict[tuple[str, str], Kind] = {}
     for dataset, config, _ in sorted({*planned, *ran}):
-        kinds.setdefault((dataset, split_name(config)[0]), Kind([], [], [])).configs.append(config)
-    for (dataset, family), kind in kinds.items():
-        kind.configs[:] = sorted(set(kind.configs))
-        kind.trials.extend(t for t in trials if (t.dataset, t.family) == (dataset, family))
+        family, level = split_name(config)
+        kinds.setdefault((dataset, "" if level is None else family), Kind([], [], [])).configs.append(config)
+    for (dataset, _), kind in kinds.items():
+        kind.configs[:] = sorted(set(kind.configs), key=_natural)
+        kind.trials.extend(t for t in trials if t.dataset == dataset and t.config in kind.configs)
         kind.planned.extend((c, m) for d, c, m in sorted(planned) if d == dataset and c in kind.configs)
+    titles = {key: f"{NAMES[metric]}: {', '.join(filter(None, key))}" for key in kinds}
     return [
-        _results(f"{NAMES[metric]}: {dataset}, {family}", kind, metric) for (dataset, family), kind in kinds.items()
+        _results(titles[key], kind, metric) if key[1] else _turned(titles[key], kind, metric)
+        for key, kind in kinds.items()
     ]
+
+
+def _natural(config: str) -> list[tuple[int, str]]:
+    """Return what sorts numbers in names by their size."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", config)]
 
 
 class Kind(NamedTuple):
@@ -66,27 +74,43 @@ class Kind(NamedTuple):
     planned: list[tuple[str, str]]  # config and method
 
 
-def _results(title: str, kind: Kind, metric: str) -> Sheet:
+def _cells(kind: Kind, metric: str) -> dict[str, list[tuple[Spread | None, str]]]:
+    """Return by method what it came to on each config, and how that is written."""
     found = {(t.method, t.config): t.came_to[metric] for t in kind.trials}
     names = {t.method: t.name for t in kind.trials}
     names |= {name: name for _, name in kind.planned if name not in names.values()}
-    cells = {method: [found.get((method, c)) for c in kind.configs] for method in sorted(names)}
-    rows = []
-    for method, some in cells.items():
-        words = [_word(cell, (c, names[method]) in kind.planned) for c, cell in zip(kind.configs, some, strict=True)]
-        rows.append([method, *words, *_over(some)])
+    return {
+        method: [
+            (found.get((method, c)), _word(found.get((method, c)), (c, names[method]) in kind.planned))
+            for c in kind.configs
+        ]
+        for method in sorted(names)
+    }
+
+
+def _results(title: str, kind: Kind, metric: str) -> Sheet:
+    cells = _cells(kind, metric)
+    numbers = {method: [cell for cell, _ in some] for method, some in cells.items()}
     return Sheet(
         title,
         ["Method", *map(_heading, kind.configs), *(["Mean"] if len(kind.configs) > 1 else [])],
-        rows,
+        [[method, *(word for _, word in some), *_over(numbers[method])] for method, some in cells.items()],
         MEANS + (f" {OVER_LEVELS}" if len(kind.configs) > 1 else ""),
-        strong=_highest(list(cells.values())),
+        strong=_highest(list(numbers.values())),
     )
 
 
+def _turned(title: str, kind: Kind, metric: str) -> Sheet:
+    """Return a row a config and a column a method."""
+    cells = _cells(kind, metric)
+    rows = [[config, *(some[i][1] for some in cells.values())] for i, config in enumerate(kind.configs)]
+    marks = _highest([[cell for cell, _ in some] for some in cells.values()])
+    strong = frozenset((column - 1, method + 1) for method, column in marks)
+    return Sheet(title, ["Config", *cells], rows, MEANS, strong=strong)
+
+
 def _heading(config: str) -> str:
-    level = split_name(config)[1]
-    return config if level is None else f"{level} %"
+    return f"{split_name(config)[1]} %"
 
 
 def _over(cells: Sequence[Spread | None]) -> list[str]:

@@ -49,11 +49,12 @@ def test_equals_are_all_marked(tmp_path, run_maker):
 def test_a_planned_cell_without_a_run_says_so(tmp_path, run_maker):
     """A config, a method, and a kind of noise that were never begun."""
     run_maker(tmp_path / "a", [50.0])
-    planned = [("toy", c, m) for c in ("blue_40", "blue_60", "human") for m in ("mixup", "vanilla")]
-    blue, human = results(best(found(tmp_path)), "last", planned)
+    planned = [("toy", c, m) for c in ("blue_40", "blue_60", "mix_a20", "mix_a5") for m in ("mixup", "vanilla")]
+    blue, mixed = results(best(found(tmp_path)), "last", planned)
 
     assert blue.rows == [["mixup", "not run", "not run", "–"], ["vanilla", "50.00 (1)", "not run", "–"]]
-    assert human.rows == [["mixup", "not run"], ["vanilla", "not run"]]
+    assert mixed.head == ["Config", "mixup", "vanilla"]
+    assert mixed.rows == [["mix_a5", "not run", "not run"], ["mix_a20", "not run", "not run"]]
 
 
 def test_every_trial_is_there_and_the_chosen_ones_are_strong(study):
