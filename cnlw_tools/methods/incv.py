@@ -24,6 +24,9 @@ Every training begins with the same weights, as in the code. While halves are le
 best state of the first. With several ranks the first one's selection is everybody's, and small is small on a rank.
 In the last stage whatever is not in S has a noted weight of 0, unless it is drawn.
 
+On `shapes` (blue 40, 16 pixels, 12 epochs) it ends at 30 where vanilla has 58: halves and last stage share the epochs,
+and networks that have learned for three agree with too few labels to select by.
+
 Not done here: batches that grow by what is drawn from C; a new draw an epoch; agreement with one of several guesses.
 """
 

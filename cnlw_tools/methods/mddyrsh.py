@@ -14,6 +14,9 @@ warm-up, as those of M-DYR-H do (LOG.md). As in their code w comes from a look a
 and the guess from one as in training, which moves the running averages of batch normalisation, too; partners and R
 are each rank's own. Noted are the losses of that look, and 1 - w.
 
+On `shapes` (blue 40, 16 pixels, 12 epochs) it ends at 47 where vanilla has 58: mixup needs half of so few epochs, and
+what guesses are worth shows later, as with M-DYR-H, which is above vanilla after 25.
+
 Not done here: the augmentation of the images that the mixture is fitted to; in the epochs of dynamic mixup alone the
 code weighs l_p and l_q by a random number near 1/2, which is 1/2 here.
 """
