@@ -38,7 +38,7 @@ def run(
         yield from map(task, shards)
         return
     todo, workers = iter(shards), max(1, min(workers, len(shards)))
-    with ProcessPoolExecutor(workers, get_context("spawn"), _deaf if apart else _end_with_parent) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), follow if apart else _end_with_parent) as pool:
         try:
             open_: set[Future[Result]] = {pool.submit(task, s) for s in islice(todo, 2 * workers)}
             while open_:
@@ -55,8 +55,8 @@ def run(
             pool.shutdown(cancel_futures=True)
 
 
-def _deaf() -> None:
-    """Leave Ctrl-C, which a terminal sends to all processes, to the parent."""
+def follow() -> None:
+    """Be a worker: leave Ctrl-C, which a terminal sends to all processes, to the parent, and end when it does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 STORES = Path("stores")
 BAR = 20  # characters
+URLS, EACH = 1_000, 8  # URLs and workers for which one more process is worth its start
 NEW = click.Path(path_type=Path)
 
 WITHOUT = ("report", "export_to", "import_from")  # flags that need no manifest
@@ -35,6 +36,7 @@ WITHOUT = ("report", "export_to", "import_from")  # flags that need no manifest
 @click.option("--report", is_flag=True, help="Say what the store holds, and fetch nothing.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on one line.")
 @click.option("--workers", type=click.IntRange(1), default=64, show_default=True, help="Requests at a time.")
+@click.option("--processes", type=click.IntRange(1), help="To share the sites.  [default: one a core, for many URLs]")
 @click.option("--per-host", type=click.IntRange(0), default=4, show_default=True, help="Of one host; 0: no limit.")
 @click.option("--tries", type=click.IntRange(1), default=3, show_default=True, help="Of one URL, where it may help.")
 @click.option("--connect-timeout", type=click.FloatRange(0.1), default=5, show_default=True, help="Seconds.")
@@ -57,6 +59,7 @@ def fetch(**flags: Any) -> None:
     timeout, unreachable, redirect, http_404 (any status), too_big, truncated, bomb, animated, not_image, decode.
     """
     from cnlw_tools import fetch as library
+    from cnlw_tools.engine import cores
 
     store, manifest = _where(flags)
     retry = library.chosen(flags["retry"]) if flags["retry"] else None
@@ -75,11 +78,12 @@ def fetch(**flags: Any) -> None:
         return _say(taken.counts, flags["as_json"], store)
     manners = _manners(flags)
     urls = library.Manifest(manifest)
+    processes = flags["processes"] or min(cores(), 1 + len(urls) // URLS, 1 + flags["workers"] // EACH)
     gc.freeze()  # what was imported stays, and a collection need not look at it: a twentieth of the time
     with library.writing(store) as ledger:
         if flags["placeholders"]:
             library.placeholders.note(flags["placeholders"], store)
-        tally = library.fetch(urls, ledger, manners, flags["workers"], retry, Progress())
+        tally = library.fetch(urls, ledger, manners, flags["workers"], retry, Progress(), processes)
         _note(f"{tally.waiting:,} rows were never asked for: run without --retry", tally.waiting)
         gone = library.placeholders.count(ledger, library.SHARED)
         _note(f"{gone:,} images are placeholders, by their files: no build uses them", gone)

@@ -86,7 +86,7 @@ def adopt(
             key = next(iter(rows))
             raise ValueError(f"{path}: {len(rows)} of its images are missing, such as {key}: copy this shard again")
         progress(tally)
-    ledger.copy()
+    ledger.copy(tally.fetched > 0)
     return tally
 
 

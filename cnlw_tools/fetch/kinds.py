@@ -46,12 +46,15 @@ class Failed(Exception):
     def __init__(
         self, kind: str, reason: str, again: bool = False, host: bool = False, busy: bool = False, wait: float = 0.0
     ) -> None:
-        super().__init__(f"{kind}: {reason}")
+        super().__init__(kind, reason)  # all that there is, so that it can go to another process
         self.kind, self.reason = kind, reason
         self.again = again  # may go well another time
         self.host = host  # says something of the whole host
         self.busy = busy  # the host asks for peace,
         self.wait = wait  # for so many seconds; 0: it does not say
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.reason}"
 
     @property
     def status(self) -> int | None:

@@ -1,8 +1,7 @@
 """Who is asked next: hosts take turns, each as often as is polite; what failed comes again later.
 
 A host is ready when it has work, fewer than `per_host` requests open, and no pause: its crawl delay, a Retry-After, or
-a back-off. Ready hosts wait in a heap by the time from which they may be asked. Only `ahead` URLs are held at a time,
-so memory does not grow with the manifest, and one slow host does not stop the others before it has filled all places.
+a back-off. Ready hosts wait in a heap by the time from which they may be asked.
 """
 
 import heapq
@@ -17,7 +16,7 @@ from cnlw_tools.fetch.address import Address
 from cnlw_tools.fetch.kinds import Failed
 from cnlw_tools.fetch.robots import Rules
 
-AHEAD = 4096  # URLs held at a time
+HOSTS = 4096  # of which more is known than that they exist
 STRIKES = 3  # failures in a row after which a host is left alone
 PEACE = 60.0  # seconds for which it is
 FIRST = 1.0  # seconds before the second try; each further one waits twice as long
@@ -59,29 +58,19 @@ class Host:
 class Schedule:
     """Jobs of many hosts, for many threads."""
 
-    def __init__(self, per_host: int, rules: Rules | None = None, ahead: int = AHEAD) -> None:
-        self.per_host, self.rules, self.ahead = per_host, rules, ahead
+    def __init__(self, per_host: int, rules: Rules | None = None, known: int = HOSTS) -> None:
+        self.per_host, self.rules, self.known = per_host, rules, known
         self.hosts: dict[str, Host] = {}
         self.heap: list[tuple[float, int, Host]] = []
         self.later: list[tuple[float, int, Job]] = []
         self.count = itertools.count()
-        self.open = 0  # jobs that are not done
-        self.full, self.ended = False, False  # all jobs are in; stop
+        self.ended = False
         self.changed = threading.Condition()
 
-    def add(self, job: Job) -> bool:
-        """Take a job in, as soon as there is room; false when all has been stopped."""
+    def add(self, job: Job) -> None:
+        """Take a job in."""
         with self.changed:
-            self.changed.wait_for(lambda: self.open < self.ahead or self.ended)
-            self.open += 1
             self._queue(job)
-            return not self.ended
-
-    def end_of_jobs(self) -> None:
-        """No job comes any more."""
-        with self.changed:
-            self.full = True
-            self.changed.notify_all()
 
     def stop(self) -> None:
         """Give out no job any more."""
@@ -90,9 +79,9 @@ class Schedule:
             self.changed.notify_all()
 
     def take(self) -> tuple[Job, Host] | None:
-        """Wait for a job that may be done now; none when all are done."""
+        """Wait for a job that may be done now; none after the end."""
         with self.changed:
-            while not self.ended and (self.open or not self.full):
+            while not self.ended:
                 now = time.monotonic()
                 self._due(now)
                 if self.heap and self.heap[0][0] <= now:
@@ -101,7 +90,6 @@ class Schedule:
                     continue
                 times = [entries[0][0] for entries in (self.heap, self.later) if entries]
                 self.changed.wait(min(times) - now if times else None)
-            self.changed.notify_all()
             return None
 
     def done(self, host: Host, again: Job | None = None, seconds: float = 0.0) -> None:
@@ -109,15 +97,13 @@ class Schedule:
         with self.changed:
             host.open -= 1
             host.ready = max(host.ready, time.monotonic() + (host.rules.delay if host.rules else 0.0))
-            if again is None:
-                self.open -= 1
-            elif seconds:
+            if again and seconds:
                 heapq.heappush(self.later, (time.monotonic() + seconds, next(self.count), again))
-            else:
+            elif again:
                 self._queue(again)
             self._list(host)
             idle = not (host.jobs or host.open or host.strikes) and host.ready <= time.monotonic()
-            if idle and len(self.hosts) > self.ahead:
+            if idle and len(self.hosts) > self.known:
                 self.hosts.pop(host.origin, None)  # should it come again, its rules are asked for again
             self.changed.notify(2)
 

@@ -158,32 +158,24 @@ class Store:
 
 
 class Ledger(Store):
-    """An image store that this process alone writes to."""
+    """An image store to write to: for many threads, and for processes that one `writing` has begun."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.lock, self.new = folder, threading.Lock(), False
+        self.folder, self.lock = folder, threading.Lock()
         self.base = _connected(folder, str(folder / LEDGER))
         with _said(folder):
             self.base.execute("PRAGMA journal_mode = WAL")
             self.base.execute("PRAGMA synchronous = NORMAL")
-            self.base.execute(TABLE)
-            if "source" not in (row[1] for row in self.base.execute("PRAGMA table_info(ledger)")):
-                self.base.execute("ALTER TABLE ledger ADD COLUMN source")  # a store of an earlier version
-        for draft in folder.glob(f"{ASIDE}*"):
-            draft.unlink()  # a copy that was not finished
-        shutil.rmtree(folder / "drafts", ignore_errors=True)
-        (folder / "drafts").mkdir()
 
     def put(self, row: Row) -> None:
         """Note what became of a URL, at once and for good."""
         with self.lock, _said(self.folder):
             self.base.execute(PUT, VALUES(row))
-            self.new = True
 
     def keep(self, image_id: str, format: str, data: bytes) -> int:
         """Write the file of an image, whole or not at all, and return its time in nanoseconds."""
         path = self.path(image_id, format)
-        draft = self.folder.joinpath("drafts", path.name)
+        draft = self.folder.joinpath("drafts", f"{os.getpid()}-{path.name}")
         with draft.open("wb") as file:
             file.write(data)
             file.flush()
@@ -195,9 +187,9 @@ class Ledger(Store):
             draft.replace(path)
         return mtime
 
-    def copy(self) -> None:
-        """Write the ledger once more, as Parquet in the order of ids."""
-        if not self.new and (self.folder / COPY).exists():
+    def copy(self, new: bool = True) -> None:
+        """Write the ledger once more, as Parquet in the order of ids, if there is something new."""
+        if not new and (self.folder / COPY).exists():
             return
         ask = f"SELECT {', '.join(SCHEMA.names)} FROM ledger ORDER BY image_id"  # noqa: S608, our own names
         rows = self.query(ask)
@@ -226,9 +218,22 @@ def writing(folder: Path) -> Iterator[Ledger]:
         if not (folder / LEDGER).exists() and any(folder.iterdir()):
             raise FileExistsError(f"{folder}: holds something that is no image store: give another --store")
         with Ledger(folder) as ledger:
+            _prepare(ledger)
             yield ledger
     finally:
         os.close(lock)
+
+
+def _prepare(ledger: Ledger) -> None:
+    """Make the table where there is none, and remove what a run that was killed left behind."""
+    with _said(ledger.folder):
+        ledger.base.execute(TABLE)
+        if "source" not in (row[1] for row in ledger.base.execute("PRAGMA table_info(ledger)")):
+            ledger.base.execute("ALTER TABLE ledger ADD COLUMN source")  # a store of an earlier version
+    for draft in ledger.folder.glob(f"{ASIDE}*"):
+        draft.unlink()  # a copy that was not finished
+    shutil.rmtree(ledger.folder / "drafts", ignore_errors=True)
+    (ledger.folder / "drafts").mkdir(exist_ok=True)
 
 
 def _connected(folder: Path, name: str) -> sqlite3.Connection:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -17,6 +18,9 @@ import pytest
 from PIL import Image
 
 from cnlw_tools.fetch import Limits, Manifest, Manners, Store, fetch, schedule, writing
+from cnlw_tools.fetch.address import parse
+from cnlw_tools.fetch.schedule import Job
+from cnlw_tools.fetch.share import home
 from cnlw_tools.fetch.store import Row
 
 
@@ -205,14 +209,35 @@ class Server(ThreadingHTTPServer):
         return Counter({path: n for path, n in self.seen.items() if path != "/robots.txt"})
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A server of its own."""
+@contextmanager
+def serving() -> Iterator[Server]:
+    """Run a server."""
     with Server() as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server
         server.end.set()
         server.shutdown()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server of its own."""
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def other(server: Server) -> Iterator[Server]:
+    """A server whose site is of the other one of two shares."""
+    with ExitStack() as stack:
+        while home(job(found := stack.enter_context(serving())), Manners(), 2) == home(job(server), Manners(), 2):
+            pass
+        yield found
+
+
+def job(server: Server) -> Job:
+    """Return a job of a server."""
+    return Job("a", server.url, None, parse(server.url))
 
 
 @pytest.fixture(autouse=True)

@@ -180,9 +180,9 @@ def test_kill_storm(server, table, tmp_path, command):
     draw, kills, n, workers = np.random.default_rng(1), 20, 700, 4
     path, store = table({str(i): f"{server.url}/ok/{i}" for i in range(n)}), tmp_path / "s"
     call = ["--manifest", path, "--store", store, "--workers", workers, "--json"]
-    for _ in range(kills):
+    for i in range(kills):
         held, before = oks(store), server.seen.copy()
-        command.start(*call)
+        command.start(*call, "--processes", 1 + i % 2)
         wait_for(server, before.total() + draw.integers(2))
         time.sleep(draw.uniform(0, 0.06))
         assert command.end(signal.SIGKILL)[0] == -signal.SIGKILL
