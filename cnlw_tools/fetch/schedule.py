@@ -84,8 +84,10 @@ class Schedule:
             while not self.ended:
                 now = time.monotonic()
                 self._due(now)
-                if self.heap and self.heap[0][0] <= now:
+                if self._any(now):
                     if (found := self._first(now)) is not None:
+                        if self._any(now):
+                            self.changed.notify()  # there is work for one more; who has done a job comes by himself
                         return found
                     continue
                 times = [entries[0][0] for entries in (self.heap, self.later) if entries]
@@ -105,7 +107,6 @@ class Schedule:
             idle = not (host.jobs or host.open or host.strikes) and host.ready <= time.monotonic()
             if idle and len(self.hosts) > self.known:
                 self.hosts.pop(host.origin, None)  # should it come again, its rules are asked for again
-            self.changed.notify(2)
 
     def busy(self, host: Host, seconds: float) -> None:
         """Leave a host in peace for a while, and ask it by one at a time then."""
@@ -140,6 +141,10 @@ class Schedule:
         if host.jobs and host.open < most and not host.listed:
             host.listed = True
             heapq.heappush(self.heap, (host.ready, next(self.count), host))
+
+    def _any(self, now: float) -> bool:
+        """May a host be asked now?"""
+        return bool(self.heap) and self.heap[0][0] <= now
 
     def _first(self, now: float) -> tuple[Job, Host] | None:
         """Take a job of the first host in line; none if that got a pause meanwhile."""

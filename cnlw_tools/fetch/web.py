@@ -178,8 +178,9 @@ def _body(response: BaseHTTPResponse, most: int) -> bytes:
     announced = response.headers.get("Content-Length", "")
     if announced.isdecimal() and int(announced) > most:
         raise Failed("too_big", f"{int(announced):,} bytes announced; allowed are {most:,}")
+    step = max(CHUNK, int(announced)) if announced.isdecimal() else CHUNK  # in one go, where that is no risk
     parts, size = [], 0
-    while part := response.read(CHUNK):
+    while part := response.read(step):
         parts.append(part)
         size += len(part)
         if size > most:

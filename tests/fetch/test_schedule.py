@@ -30,16 +30,32 @@ def test_no_more_of_a_host_than_allowed():
         schedule.add(job("a", i))
     _, host = schedule.take()
     schedule.take()
-    late = []
-    thread = threading.Thread(target=lambda: late.append(schedule.take()))
-    thread.start()
-    thread.join(0.1)
-    assert not late
+    assert not schedule.heap
 
     schedule.done(host)
-    thread.join(5)
 
-    assert "a2" == late[0][0].image_id
+    assert "a2" == schedule.take()[0].image_id
+
+
+def test_nobody_waits_beside_work():
+    """As soon as a site may be asked by several, who waits is woken, one by the other."""
+    schedule, taken = Schedule(4), []
+    for i in range(4):
+        schedule.add(job("a", i))
+    _, host = schedule.take()
+    threads = [threading.Thread(target=lambda: taken.append(schedule.take()), daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    threads[0].join(0.05)
+    assert not taken
+
+    host.rules = ALL
+    schedule.done(host)
+    schedule.take()
+
+    for thread in threads:
+        thread.join(5)
+    assert 2 == len(taken)
 
 
 def test_one_at_a_time_before_the_rules_are_known():
