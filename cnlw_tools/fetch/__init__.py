@@ -3,6 +3,7 @@
 manifest.py   what to fetch          address.py   what may be asked for, and where it really is
 schedule.py   who is asked next      robots.py    what sites want
 run.py        many URLs              web.py       one request, within limits
+share.py      the sites of a process away.py      one that is elsewhere
 store.py      images and ledger      get.py       one step of one URL
 kinds.py      classes of failures    look.py      what a body is
 archive.py    dead links             unfit.py     what should not become data (placeholders.py: known files)
