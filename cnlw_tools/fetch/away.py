@@ -6,11 +6,12 @@
 Its process always reads, so nobody waits for a process that waits for him.
 """
 
+import signal
 import threading
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -34,7 +35,12 @@ class Away:
         self.say, self.manners, self.ended = say, manners, False
         self.lock = threading.Lock()
         self.process = context.Process(target=_serve, args=(theirs, folder, manners, workers, which), daemon=True)
-        self.process.start()
+        resource_tracker.ensure_running()  # else it is begun below, and would undo what follows
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a child of one who is deaf is deaf
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -69,11 +75,12 @@ def _serve(pipe: Connection, folder: Path, manners: Manners, workers: int, which
     lock = threading.Lock()
 
     def say(said: Said) -> None:
-        with lock:
+        with lock, suppress(OSError):  # nobody is there any more
             pipe.send(said)
 
     with Ledger(folder) as ledger:
         share = Share(ledger, manners, workers, say, which)
-        while job := pipe.recv():
-            share.add(job)
+        with suppress(EOFError):
+            while job := pipe.recv():
+                share.add(job)
         share.stop()

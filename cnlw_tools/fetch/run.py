@@ -76,6 +76,7 @@ class _Run:
         self.tally, self.changed = Tally(len(manifest)), threading.Condition()
         self.flying: Counter[str] = Counter()  # rows of each id that is being fetched
         self.shares: list[Share | Away] = []
+        self.feeder = threading.Thread(target=self._guard, daemon=True)
         self.held: list[int] = []  # jobs of each share that are not done
         self.begun = time.time()
         self.fed, self.ended = False, False
@@ -91,7 +92,7 @@ class _Run:
                 self.shares.append(Share(self.ledger, self.manners, many, say, which))
             else:
                 self.shares.append(Away(self.ledger.folder, self.manners, many, say, which))
-        threading.Thread(target=self._guard, daemon=True).start()
+        self.feeder.start()
 
     def wait(self, seconds: float) -> bool:
         """Wait a little for the end; is there still work?"""
@@ -111,7 +112,7 @@ class _Run:
         threads = [threading.Thread(target=share.stop) for share in self.shares]
         for thread in threads:
             thread.start()
-        for thread in threads:
+        for thread in (*threads, self.feeder):
             thread.join()
 
     def _guard(self) -> None:
