@@ -2,10 +2,11 @@
 
 An id is a WordNet id and an eight-digit number: n0153282900000005 is the fifth image of the class archive
 n01532829.tar, its members sorted by the number in their names. So a class of which some images are missing would give
-every later id another picture; it is an error: fewer images than the highest listed number, more than any class of
-ILSVRC12 has (1,300), or, where a list of all training images lies beside them (Kaggle's `LOC_train_solution.csv`, or
-`train_cls.txt` of the devkit), one that is not there. Without such a list, an image that is missing from a class of
-which not the last image is listed cannot be noticed. Ids have no ending, in whatever list they stand.
+every later id another picture; it is an error: fewer images than the highest listed number, fewer or more than
+ILSVRC12 has of the class (column ``images`` of the class list), or, where a list of all training images lies beside
+them (Kaggle's `LOC_train_solution.csv`, or `train_cls.txt`), one that is not there. Archives of fewer images than
+the smallest class of ILSVRC12 has are small copies, to try things with, and whole as they are; the lists of
+Mini-ImageNet name later images of every class. Ids have no ending, in whatever list they stand.
 
 Which images these are say the lists train.csv, val.csv and test.csv of Ravi and Larochelle (ICLR 2017): their three
 sets of classes are one training set here. Validation images are those of the release's `clean_validation`, or, where
@@ -31,10 +32,10 @@ from cnlw_tools.sources.paths import below
 LISTS = ("train.csv", "val.csv", "test.csv")
 TRAIN = (TAR, "ILSVRC2012_img_train", "train", "ILSVRC/Data/CLS-LOC/train", "images")
 LISTED = ("LOC_train_solution.csv", "train_cls.txt", "ILSVRC/ImageSets/CLS-LOC/train_cls.txt")
-MOST = 1300  # training images of a class of ILSVRC12, at most: Russakovsky et al. 2015, table 2
+LEAST = 732  # training images of a class of ILSVRC12, at least: Russakovsky et al. 2015, table 2
 ID = re.compile(r"(n\d{8})(\d{8})")
 ROW = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("filename", "label")])
-CLASSES = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("name", "wnid")])
+CLASSES = pa.schema([pa.field("wnid", pa.string(), nullable=False), pa.field("images", pa.int32(), nullable=False)])
 
 
 class MiniImagenet(Local):
@@ -87,8 +88,13 @@ class MiniImagenet(Local):
     @cached_property
     def _labels(self) -> dict[str, int]:
         """The label of each WordNet id."""
+        return {wnid: i for i, wnid in enumerate(self._sizes)}
+
+    @cached_property
+    def _sizes(self) -> dict[str, int]:
+        """How many training images each class of ILSVRC12 has, by WordNet id."""
         table = reading.load(files.root() / "manifests" / self.name / "classes.csv", CLASSES)
-        return {wnid: i for i, wnid in enumerate(table["wnid"].to_pylist())}
+        return dict(zip(table["wnid"].to_pylist(), table["images"].to_pylist(), strict=True))
 
     def _listed(self) -> list[str]:
         """Return the ids of the three lists, or, where there are none, of the release's splits; sorted."""
@@ -116,20 +122,27 @@ class MiniImagenet(Local):
         return {Path(name).stem: label[wnid] for name, wnid in self.validation.wnids.items() if wnid in label}
 
     def _complete(self, ids: Sequence[str]) -> None:
-        """Insist that every class has as many images as its highest number says, and all that are known."""
+        """Insist that every class has as many images as its highest number says, and as ILSVRC12 has."""
         if self.train is None or self.train.name == "images":
             return
         highest, known = {name[:9]: int(name[9:]) for name in ids}, self._known()  # sorted: the last one stays
         for wnid, number in highest.items():
             self._nth(wnid, number)
-            there = {name.partition(".")[0] for name in self._names(wnid)}
-            if gone := sorted(known.get(wnid, there) - there):
-                few = f"class {wnid} has {len(there)} images, and {len(gone)} are missing, such as {gone[0]}"
-                raise ValueError(f"{self.train}: {few}: its numbers would be others: copy it again")
-            most = len(known[wnid]) if wnid in known else MOST
-            if len(there) > most:
-                many = f"class {wnid} has {len(there)} images, and ILSVRC12 has {most} at most"
-                raise ValueError(f"{self.train}: {many}: its numbers would be others: take out what is not of it")
+            self._whole(wnid, known.get(wnid, set()))
+
+    def _whole(self, wnid: str, known: set[str]) -> None:
+        """Insist that a class has all images that are known of it; without names, as many as ILSVRC12 has."""
+        there = {name.partition(".")[0] for name in self._names(wnid)}
+        has, wants = f"class {wnid} has {len(there):,} images", len(known) or self._sizes[wnid]
+        if gone := sorted(known - there):
+            few = f"{has}, and {len(gone)} are missing, such as {gone[0]}"
+            raise ValueError(f"{self.train}: {few}: its numbers would be others: copy it again")
+        if len(there) > wants:
+            many = f"{has}, and ILSVRC12 has {wants:,}"
+            raise ValueError(f"{self.train}: {many}: its numbers would be others: take out what is not of it")
+        if LEAST <= len(there) < wants:
+            few = f"{has}, and ILSVRC12 has {wants:,}: it is incomplete"
+            raise ValueError(f"{self.train}: {few}, and its numbers would be others: copy it again")
 
     def _known(self) -> Mapping[str, set[str]]:
         """Return the names of all training images by class, where a list of them lies beside."""

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 from datasets import get_dataset_config_names, load_dataset
 
@@ -20,7 +21,9 @@ from cnlw_tools.recipe import make
 from cnlw_tools.sources import SOURCES
 from cnlw_tools.sources import mini_imagenet as source_file
 from cnlw_tools.sources.adopt import adopt_release
-from tests.sources.released import ANNOTATIONS, NUMBERS, TAKEN, WNIDS, hash_of, jpeg, lists, mini_imagenet, nth
+from tests.sources.released import ANNOTATIONS, NUMBERS, TAKEN, WNIDS, hash_of, jpeg, lists, mini_imagenet, nth, packed
+
+REAL = Path(__file__).parents[3] / "shared/data/mini_imagenet_lists"
 
 
 @pytest.fixture(scope="session")
@@ -145,8 +148,8 @@ def test_an_incomplete_class_is_an_error(manual, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["LOC_train_solution.csv", "train_cls.txt"])
-def test_a_list_of_all_images_tells_what_is_missing(manual, tmp_path, monkeypatch, name):
-    """One that no list of ours names, and that would shift those behind it; or one that is too many."""
+def test_a_list_of_all_images_tells_what_is_missing(manual, tmp_path, name):
+    """One that no list of ours names, and that would shift those behind it."""
     for path in manual.iterdir():
         (tmp_path / path.name).symlink_to(path)
     row = "{0}_{1},{0} 1 2 3 4\n" if name.endswith("csv") else "{0}/{0}_{1} 1\n"
@@ -157,10 +160,43 @@ def test_a_list_of_all_images_tells_what_is_missing(manual, tmp_path, monkeypatc
     (tmp_path / name).write_text("".join([*rows, row.format("n04515003", 987654)]))
     with pytest.raises(ValueError, match=r"class n04515003 has 12 images, and 1 are missing, such as n04515003_987654"):
         SOURCES["mini_imagenet"](tmp_path).manifest()
-    (tmp_path / name).unlink()
-    monkeypatch.setattr(source_file, "MOST", 11)
-    with pytest.raises(ValueError, match=r"class \w+ has 12 images, and ILSVRC12 has 11 at most"):
-        SOURCES["mini_imagenet"](tmp_path).manifest()
+
+
+@pytest.mark.parametrize(("number", "message"), [(1265, "it is incomplete"), (1266, None), (1267, "take out")])
+def test_the_size_of_a_class_is_known(manual, tmp_path, number, message):
+    """ILSVRC12 has 1,266 images of this one: with one less or more its numbers would be others."""
+    for path in manual.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    classes = {f"{w}.tar": packed({f"{w}_{n}.JPEG": b"" for n in NUMBERS}) for w in WNIDS}
+    classes["n01704323.tar"] = packed({f"n01704323_{n}.JPEG": b"" for n in range(number)})
+    (tmp_path / "ILSVRC2012_img_train.tar").unlink()
+    (tmp_path / "ILSVRC2012_img_train.tar").write_bytes(packed(classes))
+    source = SOURCES["mini_imagenet"](tmp_path)
+
+    if message is None:
+        assert len(source.manifest()) == 24
+    else:
+        with pytest.raises(ValueError, match=rf"n01704323 has {number:,} images, and ILSVRC12 has 1,266: .*{message}"):
+            source.manifest()
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs the lists in ../shared/data/mini_imagenet_lists")
+def test_the_real_lists(tmp_path):
+    """60,000 images to train on, 600 of each of 100 classes, no number beyond a class; the 5,000 of the release."""
+    for name in source_file.LISTS:
+        (tmp_path / name).symlink_to(REAL / name)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "split").mkdir()
+    (tmp_path / "split" / "clean_validation").symlink_to(REAL / "clean_validation.derived")
+    source = SOURCES["mini_imagenet"](tmp_path)
+    rows = source.manifest()
+    train = rows.filter(pc.equal(rows["split"], "train"))
+    order = [line.split("\t")[1:] for line in (REAL / "cnlw_class_order.tsv").read_text().splitlines()[1:]]
+
+    assert np.bincount(train["label"].to_numpy()).tolist() == [600] * 100
+    assert np.bincount(rows["label"].to_numpy()).tolist() == [650] * 100
+    assert [[wnid, name] for wnid, name in zip(source._sizes, source.classes(), strict=True)] == order
+    assert all(int(name[9:]) <= source._sizes[name[:9]] for name in train["image_id"].to_pylist())
 
 
 def test_other_layouts_of_the_release(manual, tmp_path, built):
