@@ -86,6 +86,7 @@ def _with_release(found: Dataset, source: Source, recipe: Recipe) -> Dataset:
     """Return the dataset with what the user's copy holds of the release of 2020, where the dataset has no own."""
     if not isinstance(source, Local):
         return found
+    source.cnlw.agree(found.classes)
     candidates, where = None if len(found.web) else source.cnlw.candidates(), str(source.data_dir)
     if candidates is not None:
         found = found.with_web(*candidates, where)
