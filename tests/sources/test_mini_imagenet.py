@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pytest
 from datasets import get_dataset_config_names, load_dataset
 
-from cnlw_tools import dataset, files, record
+from cnlw_tools import dataset, files, record, tables
 from cnlw_tools.build import build, gather
 from cnlw_tools.checks import gather as look
 from cnlw_tools.checks import validate
@@ -21,9 +21,11 @@ from cnlw_tools.recipe import make
 from cnlw_tools.sources import SOURCES
 from cnlw_tools.sources import mini_imagenet as source_file
 from cnlw_tools.sources.adopt import adopt_release
+from cnlw_tools.sources.release import Release
 from tests.sources.released import ANNOTATIONS, NUMBERS, TAKEN, WNIDS, hash_of, jpeg, lists, mini_imagenet, nth, packed
 
-REAL = Path(__file__).parents[3] / "shared/data/mini_imagenet_lists"
+SHARED = Path(__file__).parents[3] / "shared/data"
+REAL, SAMPLE = SHARED / "mini_imagenet_lists", SHARED / "cnlw_release_sample" / "dummy_data"
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +86,20 @@ def test_the_build_is_sound_and_says_what_changed(built, manual):
     assert "40 % by name, 33.333 % changed since level 0" in (built / "README.md").read_text()
     shared = {*said["red_00"].segments["train"]} & {*said["red_05"].segments["train"]}
     assert shared
+
+
+@pytest.mark.skipif(not SAMPLE.is_dir(), reason="needs the sample of the release in ../shared/data")
+def test_the_sample_of_the_established_reader():
+    """Its lists, whose last lines have no end, its annotations, and its class list, which is ours."""
+    found = Release(SAMPLE, "mini_imagenet")
+    web, votes = found.candidates()
+    rows = {(row["noise"], row["level"], row["image_id"], row["label"]) for row in found.official(int).to_pylist()}
+    base = [(noise, level, f"n01440764{k:08d}", 0) for noise, level in (("red", 0), ("blue", 40)) for k in (1, 9, 10)]
+
+    found.agree(tables.read_classes(files.root() / "manifests/mini_imagenet/classes.csv"))
+    assert rows == {*base, *(("blue", 40, f"noisy{i + 1}", i) for i in range(3))}
+    assert found.validation(int) == {f"ILSVRC2012_val_{i:07d}": label for label, i in enumerate((1, 2, 10))}
+    assert [web["image_id"].to_pylist(), votes["correct"].to_pylist()] == [["noisy1", "noisy2", "noisy3"], [False] * 3]
 
 
 def test_origins_and_verdicts_are_kept_apart(built, tmp_path):
