@@ -74,7 +74,8 @@ def _tables(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
     name = recipe.dataset
     found = dataset.load(name, root) if name in dataset.names(root) or name not in SOURCES else None
     if found and found.base is not None:
-        return found
+        here = data_dir is not None and found.source in SOURCES
+        return _with_release(found, SOURCES[found.source](data_dir), recipe) if here else found
     source = opened(name, recipe, data_dir)
     made = dataset.bare(name, source.classes())
     if found and found.classes != made.classes:

@@ -20,7 +20,7 @@ from cnlw_tools.checks import validate
 from cnlw_tools.recipe import make
 from cnlw_tools.sources import SOURCES
 from cnlw_tools.sources import mini_imagenet as source_file
-from cnlw_tools.sources.adopt import adopt_release
+from cnlw_tools.sources.adopt import adopt, adopt_release
 from cnlw_tools.sources.release import Release
 from tests.sources.released import ANNOTATIONS, NUMBERS, TAKEN, WNIDS, hash_of, jpeg, lists, mini_imagenet, nth, packed
 
@@ -309,7 +309,10 @@ def test_noise_may_be_drawn_too(manual, tmp_path):
 
 
 def test_importing_the_release(manual, tmp_path):
-    """The tables of the release lie where those of a dataset do, and a build takes them from there; twice is once."""
+    """The tables of the release lie where those of a dataset do, and a build takes them from there; twice is once.
+
+    Where the base manifest lies in tables the release is read from beside the images all the same.
+    """
     release = manual / "dataset_no_images"
     for _ in range(2):
         (found,) = adopt_release(release, tmp_path)
@@ -326,6 +329,10 @@ def test_importing_the_release(manual, tmp_path):
     said = make({"dataset": "mini_imagenet", "noise": "red", "splits": "official", "levels": [20]}, "x")
     build(said, tmp_path, manual, tmp_path / "out", 1)
     assert record.load(tmp_path / "out").configs["red_20"].rows == {"train": 24, "validation": 6}
+    adopt("mini_imagenet", manual, "mine", tmp_path)
+    mine = gather(make({"dataset": "mine", "noise": "red", "splits": "official"}, "x"), tmp_path, manual)
+    assert mine.official.equals(found.official)
+    assert mine.votes.equals(found.votes)
     with pytest.raises(ValueError, match="other candidates lie there: give another --root"):
         adopt_release(other, tmp_path)
     with pytest.raises(ValueError, match="no release here"):
