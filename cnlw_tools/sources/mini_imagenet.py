@@ -122,27 +122,24 @@ class MiniImagenet(Local):
         return {Path(name).stem: label[wnid] for name, wnid in self.validation.wnids.items() if wnid in label}
 
     def _complete(self, ids: Sequence[str]) -> None:
-        """Insist that every class has as many images as its highest number says, and as ILSVRC12 has."""
+        """Insist that every class has as many images as its highest number says, and all that are known by name."""
         if self.train is None or self.train.name == "images":
             return
         highest, known = {name[:9]: int(name[9:]) for name in ids}, self._known()  # sorted: the last one stays
         for wnid, number in highest.items():
             self._nth(wnid, number)
-            self._whole(wnid, known.get(wnid, set()))
+            there = {name.partition(".")[0] for name in self._names(wnid)}
+            if gone := sorted(known.get(wnid, there) - there):
+                few = f"class {wnid} has {len(there):,} images, and {len(gone)} are missing, such as {gone[0]}"
+                raise ValueError(f"{self.train}: {few}: its numbers would be others: copy it again")
 
-    def _whole(self, wnid: str, known: set[str]) -> None:
-        """Insist that a class has all images that are known of it; without names, as many as ILSVRC12 has."""
-        there = {name.partition(".")[0] for name in self._names(wnid)}
-        has, wants = f"class {wnid} has {len(there):,} images", len(known) or self._sizes[wnid]
-        if gone := sorted(known - there):
-            few = f"{has}, and {len(gone)} are missing, such as {gone[0]}"
-            raise ValueError(f"{self.train}: {few}: its numbers would be others: copy it again")
-        if len(there) > wants:
-            many = f"{has}, and ILSVRC12 has {wants:,}"
-            raise ValueError(f"{self.train}: {many}: its numbers would be others: take out what is not of it")
-        if LEAST <= len(there) < wants:
-            few = f"{has}, and ILSVRC12 has {wants:,}: it is incomplete"
-            raise ValueError(f"{self.train}: {few}, and its numbers would be others: copy it again")
+    def _whole(self, wnid: str, number: int) -> None:
+        """Insist that a class has as many images as ILSVRC12 has, if it is no small copy."""
+        said = f"{self.train}: class {wnid} has {number:,} images, and ILSVRC12 has {self._sizes.get(wnid, number):,}"
+        if number > self._sizes.get(wnid, number):
+            raise ValueError(f"{said}: its numbers would be others: take out what is not of it")
+        if LEAST <= number < self._sizes.get(wnid, number):
+            raise ValueError(f"{said}: it is incomplete, and its numbers would be others: copy it again")
 
     def _known(self) -> Mapping[str, set[str]]:
         """Return the names of all training images by class, where a list of them lies beside."""
@@ -192,5 +189,6 @@ class MiniImagenet(Local):
             if None in numbers:
                 odd = found[numbers.index(None)]
                 raise ValueError(f"{self.train}: class {wnid}: {odd!r} is not called {wnid}_10026.JPEG or the like")
+            self._whole(wnid, len(found))
             self._sorted[wnid] = [found[i] for i in np.argsort([int(n[1]) for n in numbers if n], kind="stable")]
         return self._sorted[wnid]
