@@ -129,9 +129,11 @@ class MiniImagenet(Local):
         for wnid, number in highest.items():
             self._nth(wnid, number)
             there = {name.partition(".")[0] for name in self._names(wnid)}
-            if gone := sorted(known.get(wnid, there) - there):
-                few = f"class {wnid} has {len(there):,} images, and {len(gone)} are missing, such as {gone[0]}"
-                raise ValueError(f"{self.train}: {few}: its numbers would be others: copy it again")
+            listed = known.get(wnid, there)
+            for what, odd in (("missing", listed - there), ("not of it", there - listed)):
+                if odd:
+                    said = f"class {wnid} has {len(there):,} images, and {len(odd)} are {what}, such as {min(odd)}"
+                    raise ValueError(f"{self.train}: {said}: its numbers would be others: copy it again")
 
     def _whole(self, wnid: str, number: int) -> None:
         """Insist that a class has as many images as ILSVRC12 has, if it is no small copy."""

@@ -166,7 +166,7 @@ def test_an_incomplete_class_is_an_error(manual, tmp_path):
 
 @pytest.mark.parametrize("name", ["LOC_train_solution.csv", "train_cls.txt"])
 def test_a_list_of_all_images_tells_what_is_missing(manual, tmp_path, name):
-    """One that no list of ours names, and that would shift those behind it."""
+    """One that no list of ours names, and that would shift those behind it; or one that is too many."""
     for path in manual.iterdir():
         (tmp_path / path.name).symlink_to(path)
     row = "{0}_{1},{0} 1 2 3 4\n" if name.endswith("csv") else "{0}/{0}_{1} 1\n"
@@ -176,6 +176,9 @@ def test_a_list_of_all_images_tells_what_is_missing(manual, tmp_path, name):
     SOURCES["mini_imagenet"](tmp_path).manifest()
     (tmp_path / name).write_text("".join([*rows, row.format("n04515003", 987654)]))
     with pytest.raises(ValueError, match=r"class n04515003 has 12 images, and 1 are missing, such as n04515003_987654"):
+        SOURCES["mini_imagenet"](tmp_path).manifest()
+    (tmp_path / name).write_text("".join(rows[1:]))
+    with pytest.raises(ValueError, match=r"class \w+ has 12 images, and 1 are not of it, such as"):
         SOURCES["mini_imagenet"](tmp_path).manifest()
 
 
