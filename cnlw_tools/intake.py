@@ -74,7 +74,8 @@ def _tables(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
     name = recipe.dataset
     found = dataset.load(name, root) if name in dataset.names(root) or name not in SOURCES else None
     if found and found.base is not None:
-        return found
+        here = data_dir is not None and found.source in SOURCES
+        return _with_release(found, SOURCES[found.source](data_dir), recipe) if here else found
     source = opened(name, recipe, data_dir)
     made = dataset.bare(name, source.classes())
     if found and found.classes != made.classes:
@@ -86,6 +87,7 @@ def _with_release(found: Dataset, source: Source, recipe: Recipe) -> Dataset:
     """Return the dataset with what the user's copy holds of the release of 2020, where the dataset has no own."""
     if not isinstance(source, Local):
         return found
+    source.cnlw.agree(found.classes)
     candidates, where = None if len(found.web) else source.cnlw.candidates(), str(source.data_dir)
     if candidates is not None:
         found = found.with_web(*candidates, where)

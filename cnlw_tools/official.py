@@ -1,8 +1,9 @@
 """Published splits: lists of image and label, read and not drawn.
 
 Where an image of a list is a candidate of the web manifest it is foreign, whatever people said of it, and so noisy; an
-image of the base manifest is noisy where its label is not the list's. Rows that the lists of one noise share are kept
-together, so that a build stores them once.
+image of the base manifest is noisy where its label is not the list's. Where ids of the base manifest are paths, lists
+may name an image by its path or by the name of its file, with ending or without. Rows that the lists of one noise share
+are kept together, so that a build stores them once.
 """
 
 from dataclasses import replace
@@ -53,7 +54,8 @@ def read(recipe: Recipe, dataset: Dataset, level: int) -> Read:
     """
     levels(replace(recipe, levels=(level,)), dataset)
     base = dataset.base if dataset.base is not None else MANIFEST.empty_table()
-    lists = _lists(recipe, dataset)
+    is_train = pc.equal(base["split"], "train")
+    lists = _met(_lists(recipe, dataset), base.filter(is_train)["image_id"], dataset.web["image_id"])
     here = lists.filter(pc.equal(lists["level"], level))
     elsewhere = {other: _among(here, lists.filter(pc.equal(lists["level"], other))) for other in sorted(_levels(lists))}
     sign = np.unique(np.stack(list(elsewhere.values()), 1), axis=0, return_inverse=True)[1].ravel()
@@ -61,7 +63,6 @@ def read(recipe: Recipe, dataset: Dataset, level: int) -> Read:
     ends = [0, *(1 + np.flatnonzero(np.diff(sign[order]))).tolist(), len(order)]
     changed = float(1 - elsewhere[0].mean()) if 0 in elsewhere and len(order) else None
     _there(here, dataset.web, f"{dataset.name}: the published split of {recipe.noise} noise at level {level}")
-    is_train = pc.equal(base["split"], "train")
     rows = _rows(here.take(order), base.filter(is_train), dataset.web)
     return Read(rows, base.filter(pc.invert(is_train)), ends if len(ends) <= MOST else [0, len(order)], changed)
 
@@ -77,6 +78,28 @@ def _lists(recipe: Recipe, dataset: Dataset) -> pa.Table:
         wants = "--data-dir wants the folder split/ of the release"
         raise ValueError(f"{dataset.name}: there are no published splits of {recipe.noise} noise: {wants}")
     return found
+
+
+def _met(lists: pa.Table, ids: pa.ChunkedArray, web: pa.ChunkedArray) -> pa.Table:
+    """Return the lists with ids of the base manifest that are paths for what they call otherwise.
+
+    Raises:
+        ValueError: an image is neither of the base manifest, by path or by a name that no other has, nor a candidate
+    """
+    paths = pc.replace_substring_regex(ids, r"\.\w+$", "")
+    names = pc.replace_substring_regex(paths, "^.*/", "")
+    if names == ids:
+        return lists
+    said = pc.value_counts(names.combine_chunks())
+    names = pc.if_else(pc.is_in(names, said.field("values").filter(pc.equal(said.field("counts"), 1))), names, None)
+    theirs = lists["image_id"]
+    at = pc.coalesce(*(pc.index_in(theirs, known.combine_chunks(), skip_nulls=True) for known in (ids, paths, names)))
+    strange = theirs.filter(pc.and_not(at.is_null(), pc.is_in(theirs, web.combine_chunks())))
+    if len(strange):
+        what = f"{len(strange):,} rows of the published splits name neither an image here nor a candidate"
+        raise ValueError(f"{what}, such as {strange[0]}; an image here is called {ids[0]}: mend the lists")
+    where = lists.schema.get_field_index("image_id")
+    return lists.set_column(where, lists.schema.field(where), pc.coalesce(ids.take(at), theirs))
 
 
 def _there(here: pa.Table, web: pa.Table, what: str) -> None:

@@ -10,7 +10,7 @@ from cnlw_tools.cli.import_votes import import_votes
 
 @click.command("import")
 @click.argument("source")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--dataset", help="With `votes`: the dataset whose candidates they are on.")
 @click.option("--as", "name", help="Name of the dataset.  [default: that of the source]")
 @click.option(
@@ -19,21 +19,25 @@ from cnlw_tools.cli.import_votes import import_votes
     default=".",
     help="Folder to write manifests/ in.  [default: .]",
 )
-def import_(source: str, path: Path, dataset: str | None, name: str | None, root: Path) -> None:
-    """Write the class list and the base manifest of what SOURCE finds in PATH; no image is copied.
+def import_(source: str, paths: tuple[Path, ...], dataset: str | None, name: str | None, root: Path) -> None:
+    """Write the class list and the base manifest of what SOURCE finds in PATH, one folder or file; no image is copied.
 
     SOURCE is a name from `cnlw list datasets`: `folder` for class folders or a csv, `hf` for a Hugging Face dataset.
     `cnlw_release` writes the candidates, votes and published splits of the release of 2020, a folder or its zip.
     PATH is what --data-dir is to `cnlw build`. For red noise, put web.parquet and votes beside the tables.
 
-    `cnlw import votes FILE --dataset D` joins votes to those in annotations/D/: csv, Parquet, the JSON export of Label
-    Studio (tasks of `cnlw export tasks`) or of the release of 2020.
+    `cnlw import votes FILE... --dataset D` joins votes to those in annotations/D/: csv, Parquet, the JSON export of
+    Label Studio (tasks of `cnlw export tasks`) or of the release of 2020.
     """
     if source == "votes":
-        import_votes(path, dataset, root)
+        for file in paths:
+            import_votes(file, dataset, root)
         return
     if dataset is not None:
         raise ValueError(f"--dataset goes with votes: name what {source} writes with --as")
+    path, *more = paths
+    if more:
+        raise ValueError(f"{source}: {more[0]} and {path}: give one folder or file that holds all of it")
     import pyarrow.compute as pc
 
     from cnlw_tools.sources.adopt import adopt, adopt_release

@@ -112,13 +112,13 @@ def _path(recipe: str | None, root: Path, changes: dict[str, Any]) -> Path | Non
     from cnlw_tools.lookup import pick, suggest
 
     if recipe is not None:
-        named = root / "pipelines" / f"{recipe}.toml"
-        if not Path(recipe).is_file() and not named.is_file():
+        found = Path(recipe) if Path(recipe).is_file() else _named(recipe, root)
+        if found is None:
             known = [p.stem for p in (root / "pipelines").glob("*.toml")]
             raise FileNotFoundError(
                 f"{recipe}: there is no such recipe.{suggest(recipe, known)} See `cnlw list recipes`"
             )
-        return Path(recipe) if Path(recipe).is_file() else named
+        return found
     if "noise" not in changes:
         raise ValueError("no noise named: give --noise red or --noise blue, or a recipe; see `cnlw list recipes`")
     from cnlw_tools import dataset
@@ -128,8 +128,15 @@ def _path(recipe: str | None, root: Path, changes: dict[str, Any]) -> Path | Non
     name = changes.setdefault("dataset", "shapes")
     pick(dict.fromkeys([*dataset.names(root), *SOURCES]), name, "dataset")
     pick(NOISE, changes["noise"], "noise")
-    path = root / "pipelines" / f"{name}_{changes['noise']}.toml"
-    return path if path.is_file() else None
+    return _named(f"{name}_{changes['noise']}", root)
+
+
+def _named(name: str, root: Path) -> Path | None:
+    """Return the recipe of a name: the root's, or else the one that comes with the package."""
+    from cnlw_tools import files
+
+    paths = [place / "pipelines" / f"{name}.toml" for place in (root, files.root())]
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _level(text: str) -> int:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cnlw_tools.dataset import Dataset
     from cnlw_tools.recipe import Recipe
 
+WORST = 20  # annotators to name
+
 
 def show_votes(name: str, root: Path, data_dir: Path | None) -> None:
     """Print agreement, annotators who stand out, and for each class its verdicts and how far red noise can go."""
@@ -49,7 +51,7 @@ def _number(value: float) -> str:
 
 
 def _annotators(votes: "pa.Table", recipe: "Recipe") -> Iterator[str]:
-    """Say who stands out, and what the rules of verdicts disagree on; both ask for names."""
+    """Say who stands out, how often each errs, and what the rules of verdicts disagree on; all of it asks for names."""
     import numpy as np
     import pyarrow.compute as pc
 
@@ -67,6 +69,10 @@ def _annotators(votes: "pa.Table", recipe: "Recipe") -> Iterator[str]:
     shown = [f"{name} ({100 * e:.1f} % of {n:,})" for name, e, n, out in who if out]
     middle = f", the median error is {100 * np.median(error):.1f} %" if len(error) else ""
     yield f"annotators: {len(people)}{middle}; more than 3 deviations above it: {', '.join(shown) or 'none'}"
+    for person in people.to_pylist()[:WORST]:
+        yield f"     {person['annotator']:23}{100 * person['error']:8.1f} % of {person['votes']:,}"
+    if len(people) > WORST:
+        yield f"     and {len(people) - WORST:,} who err less"
     one, other = (verdicts(votes, recipe.min_votes, rule)["shows"] for rule in RULES)
     unlike = pc.sum(pc.invert(pc.fill_null(pc.equal(one, other), pc.and_(one.is_null(), other.is_null())))).as_py()
     yield f"verdicts: {' and '.join(RULES)} differ on {unlike or 0:,} candidates"

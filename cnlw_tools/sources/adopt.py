@@ -24,6 +24,7 @@ def adopt_release(path: Path, root: Path) -> list[Dataset]:
         candidates = release.candidates()
         if candidates is None:
             continue
+        release.agree(classes)
         found = dataset.bare(name, classes).with_web(*candidates, str(path))
         lists = release.official(partial(_label, classes))
         found = found.with_official(lists, str(path)) if len(lists) else found

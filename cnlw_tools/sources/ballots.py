@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools import dataset, reading, tables
+from cnlw_tools.lookup import suggest
 from cnlw_tools.sources import label_studio, release
 
 Ints = NDArray[np.int64]
@@ -59,13 +60,24 @@ def read(file: Path) -> pa.Table:
     if file.suffix not in (".json", ".csv", ".parquet"):
         raise ValueError(f"{file}: votes are read from .csv, .parquet and .json: name or store it so")
     if file.suffix != ".json":
-        return reading.load(file, tables.VOTES)
+        return _table(file)
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{file}: not UTF-8 ({error.reason}): export it again") from error
     listed = text.lstrip().startswith("[")
     return label_studio.read(text, str(file)) if listed else release.consensus(file)[1]
+
+
+def _table(file: Path) -> pa.Table:
+    """Return the votes of a table; it may leave out who voted, and when."""
+    names = reading.load(file, pa.schema([])).column_names
+    absent = [name for name in ("annotator", "at") if name not in names and not suggest(name, names)]
+    found = reading.load(file, pa.schema([field for field in tables.VOTES if field.name not in absent]))
+    for name in absent:
+        field = tables.VOTES.field(name)
+        found = found.add_column(tables.VOTES.get_field_index(name), field, pa.nulls(len(found), field.type))
+    return found
 
 
 def merge(there: pa.Table, new: pa.Table, file: Path | str) -> tuple[pa.Table, int]:

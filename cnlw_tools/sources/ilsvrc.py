@@ -16,6 +16,7 @@ from cnlw_tools.sources.lists import lines
 from cnlw_tools.sources.paths import below, pictures
 
 PREFIX = "ILSVRC2012_val_"
+FOLDERS = ("val", "ILSVRC2012_img_val", "ILSVRC/Data/CLS-LOC/val")
 TAR, KAGGLE, SYNSETS = "ILSVRC2012_img_val.tar", "LOC_val_solution.csv", "imagenet_2012_validation_synset_labels.txt"
 DEVKIT, GROUND = "ILSVRC2012_devkit_t12", "data/ILSVRC2012_validation_ground_truth.txt"
 
@@ -25,7 +26,7 @@ class Validation:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.images = folder / ("val" if (folder / "val").is_dir() else "ILSVRC/Data/CLS-LOC/val")
+        self.images = next((folder / name for name in FOLDERS if (folder / name).is_dir()), folder / FOLDERS[0])
 
     def __bool__(self) -> bool:
         return self.images.is_dir() or (self.folder / TAR).is_file()

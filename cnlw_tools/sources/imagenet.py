@@ -27,7 +27,7 @@ class Imagenet(Local):
 
     def __init__(self, data_dir: Path | None) -> None:
         super().__init__(data_dir)
-        self.train = self.find("train", TAR, "ILSVRC/Data/CLS-LOC/train")
+        self.train = self.find("train", TAR, "ILSVRC2012_img_train", "ILSVRC/Data/CLS-LOC/train")
         self.validation = Validation(self.data_dir)
 
     def classes(self) -> tuple[str, ...]:

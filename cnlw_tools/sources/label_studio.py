@@ -4,8 +4,10 @@ task          {"data": {"image": URL, "class": name, "image_id": id, "label": 3}
 annotation    {"completed_by": who, "updated_at": when,
                "result": [{"from_name": "shows", "value": {"choices": ["yes"]}}]}
 
+or, as JSON-MIN, an annotation a row: {"image_id": id, "label": 3, "shows": "yes", "annotator": who, "updated_at": when}
+
 Time is that of the last change, so a corrected answer is the later one; a skipped task is no vote. Format: Label
-Studio's guide, "Label Studio JSON format of annotated tasks".
+Studio's guide, "Label Studio JSON format of annotated tasks" and "Export formats".
 """
 
 import json
@@ -82,27 +84,33 @@ def read(text: str, path: str) -> pa.Table:
         rows = [row for i, task in enumerate(json.loads(text)) for row in _said(task, f"{path}: task {i}")]
         return pa.Table.from_pylist(rows, tables.VOTES)
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
-        remedy = "export it as JSON (not JSON-MIN), from tasks of `cnlw export tasks`"
+        remedy = "export it as JSON or JSON-MIN, from tasks of `cnlw export tasks`"
         raise ValueError(f"{path}: not an export of Label Studio with our tasks ({error!r}): {remedy}") from error
 
 
 def _said(task: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
     """Yield the votes on one task."""
-    key = {name: task["data"][name] for name in KEY}
-    for annotation in task["annotations"]:
-        if annotation.get("was_cancelled"):
-            continue
-        results = [r for r in annotation["result"] if r["from_name"] == "shows"]
-        given = [choice for r in results for choice in r["value"]["choices"]]
-        if len(given) != 1:
-            raise ValueError(f"{where}: {len(given)} answers to one question: mend it in Label Studio, or drop it")
-        when = annotation.get("updated_at") or annotation.get("created_at")
-        yield {
-            **key,
-            "annotator": _who(annotation.get("completed_by")),
-            "correct": pick(ANSWERS, given[0], f"answer in {where}"),
-            "at": datetime.fromisoformat(when) if when else None,
-        }
+    if "annotations" not in task:  # JSON-MIN
+        said = task["shows"]
+        yield _vote(task, said["choices"] if isinstance(said, Mapping) else [said], task.get("annotator"), task, where)
+    for annotation in task.get("annotations", []):
+        if not annotation.get("was_cancelled"):
+            results = [r for r in annotation["result"] if r["from_name"] == "shows"]
+            given = [choice for r in results for choice in r["value"]["choices"]]
+            yield _vote(task["data"], given, annotation.get("completed_by"), annotation, where)
+
+
+def _vote(data: Mapping[str, Any], given: list[str], who: Any, times: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return one vote; times: what holds ``updated_at``, or ``created_at``."""
+    if len(given) != 1:
+        raise ValueError(f"{where}: {len(given)} answers to one question: mend it in Label Studio, or drop it")
+    when = times.get("updated_at") or times.get("created_at")
+    return {
+        **{name: data[name] for name in KEY},
+        "annotator": _who(who),
+        "correct": pick(ANSWERS, given[0], f"answer in {where}"),
+        "at": datetime.fromisoformat(when) if when else None,
+    }
 
 
 def _who(completed_by: Any) -> str | None:

@@ -2,10 +2,11 @@
 
 An id is a WordNet id and an eight-digit number: n0153282900000005 is the fifth image of the class archive
 n01532829.tar, its members sorted by the number in their names. So a class of which some images are missing would give
-every later id another picture; it is an error: fewer images than the highest listed number, more than any class of
-ILSVRC12 has (1,300), or, where a list of all training images lies beside them (Kaggle's `LOC_train_solution.csv`, or
-`train_cls.txt` of the devkit), one that is not there. Without such a list, an image that is missing from a class of
-which not the last image is listed cannot be noticed. Ids have no ending, in whatever list they stand.
+every later id another picture; it is an error: fewer images than the highest listed number, fewer or more than
+ILSVRC12 has of the class (column ``images`` of the class list), or, where a list of all training images lies beside
+them (Kaggle's `LOC_train_solution.csv`, or `train_cls.txt`), one that is not there. Archives of fewer images than
+the smallest class of ILSVRC12 has are small copies, to try things with, and whole as they are; the lists of
+Mini-ImageNet name later images of every class. Ids have no ending, in whatever list they stand.
 
 Which images these are say the lists train.csv, val.csv and test.csv of Ravi and Larochelle (ICLR 2017): their three
 sets of classes are one training set here. Validation images are those of the release's `clean_validation`, or, where
@@ -31,10 +32,10 @@ from cnlw_tools.sources.paths import below
 LISTS = ("train.csv", "val.csv", "test.csv")
 TRAIN = (TAR, "ILSVRC2012_img_train", "train", "ILSVRC/Data/CLS-LOC/train", "images")
 LISTED = ("LOC_train_solution.csv", "train_cls.txt", "ILSVRC/ImageSets/CLS-LOC/train_cls.txt")
-MOST = 1300  # training images of a class of ILSVRC12, at most: Russakovsky et al. 2015, table 2
+LEAST = 732  # training images of a class of ILSVRC12, at least: Russakovsky et al. 2015, table 2
 ID = re.compile(r"(n\d{8})(\d{8})")
 ROW = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("filename", "label")])
-CLASSES = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("name", "wnid")])
+CLASSES = pa.schema([pa.field("wnid", pa.string(), nullable=False), pa.field("images", pa.int32(), nullable=False)])
 
 
 class MiniImagenet(Local):
@@ -87,8 +88,13 @@ class MiniImagenet(Local):
     @cached_property
     def _labels(self) -> dict[str, int]:
         """The label of each WordNet id."""
+        return {wnid: i for i, wnid in enumerate(self._sizes)}
+
+    @cached_property
+    def _sizes(self) -> dict[str, int]:
+        """How many training images each class of ILSVRC12 has, by WordNet id."""
         table = reading.load(files.root() / "manifests" / self.name / "classes.csv", CLASSES)
-        return {wnid: i for i, wnid in enumerate(table["wnid"].to_pylist())}
+        return dict(zip(table["wnid"].to_pylist(), table["images"].to_pylist(), strict=True))
 
     def _listed(self) -> list[str]:
         """Return the ids of the three lists, or, where there are none, of the release's splits; sorted."""
@@ -116,20 +122,26 @@ class MiniImagenet(Local):
         return {Path(name).stem: label[wnid] for name, wnid in self.validation.wnids.items() if wnid in label}
 
     def _complete(self, ids: Sequence[str]) -> None:
-        """Insist that every class has as many images as its highest number says, and all that are known."""
+        """Insist that every class has as many images as its highest number says, and all that are known by name."""
         if self.train is None or self.train.name == "images":
             return
         highest, known = {name[:9]: int(name[9:]) for name in ids}, self._known()  # sorted: the last one stays
         for wnid, number in highest.items():
             self._nth(wnid, number)
             there = {name.partition(".")[0] for name in self._names(wnid)}
-            if gone := sorted(known.get(wnid, there) - there):
-                few = f"class {wnid} has {len(there)} images, and {len(gone)} are missing, such as {gone[0]}"
-                raise ValueError(f"{self.train}: {few}: its numbers would be others: copy it again")
-            most = len(known[wnid]) if wnid in known else MOST
-            if len(there) > most:
-                many = f"class {wnid} has {len(there)} images, and ILSVRC12 has {most} at most"
-                raise ValueError(f"{self.train}: {many}: its numbers would be others: take out what is not of it")
+            listed = known.get(wnid, there)
+            for what, odd in (("missing", listed - there), ("not of it", there - listed)):
+                if odd:
+                    said = f"class {wnid} has {len(there):,} images, and {len(odd)} are {what}, such as {min(odd)}"
+                    raise ValueError(f"{self.train}: {said}: its numbers would be others: copy it again")
+
+    def _whole(self, wnid: str, number: int) -> None:
+        """Insist that a class has as many images as ILSVRC12 has, if it is no small copy."""
+        said = f"{self.train}: class {wnid} has {number:,} images, and ILSVRC12 has {self._sizes.get(wnid, number):,}"
+        if number > self._sizes.get(wnid, number):
+            raise ValueError(f"{said}: its numbers would be others: take out what is not of it")
+        if LEAST <= number < self._sizes.get(wnid, number):
+            raise ValueError(f"{said}: it is incomplete, and its numbers would be others: copy it again")
 
     def _known(self) -> Mapping[str, set[str]]:
         """Return the names of all training images by class, where a list of them lies beside."""
@@ -179,5 +191,6 @@ class MiniImagenet(Local):
             if None in numbers:
                 odd = found[numbers.index(None)]
                 raise ValueError(f"{self.train}: class {wnid}: {odd!r} is not called {wnid}_10026.JPEG or the like")
+            self._whole(wnid, len(found))
             self._sorted[wnid] = [found[i] for i in np.argsort([int(n[1]) for n in numbers if n], kind="stable")]
         return self._sorted[wnid]

@@ -2,6 +2,7 @@
 
 dataset_no_images/                      or its zip; images are not part of it
     mini-imagenet-annotations.json      {"data": [[{"image/id", "image/uri", "image/class/label", ".../is_clean"}]]}
+    mini-imagenet/class_names.txt       a class a line, in the order of the labels; or class_name.txt
     mini-imagenet/split/                red_noise_nl_0.4, blue_noise_nl_0.05 ..., clean_validation: "ID.jpg LABEL"
 
 Its users have it otherwise, too, with images: ``split/`` beside ``all_images/``, or folders of classes in
@@ -12,7 +13,7 @@ annotated for two classes, and be in no split. Source: Jiang et al., "Beyond syn
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from cnlw_tools.images import SUFFIXES
 ZIP, FOLDERS = "dataset_no_images.zip", ("dataset_no_images", ".", "cnlw", "dataset_no_images/dataset_no_images")
 NAMES = {"mini_imagenet": ("mini-imagenet", "mini_imagenet"), "stanford_cars": ("stanford_cars", "stanford-cars")}
 IMAGES = ("noisy_images", "dataset_no_images/noisy_images", "all_images")  # where web images lie, ID.jpg
+CLASSES = ("class_names.txt", "class_name.txt")
 NOISY = re.compile(r"(red|blue)_noise_nl_(\d(?:\.\d+)?)")
 HELD = "clean_validation"
 Place = Path | Inside
@@ -77,6 +79,21 @@ class Release:
         found = {p.name: p for p in training.iterdir() if _is_split(p.name)} if training.is_dir() else {}
         return found | ({HELD: held} if held.is_dir() else {})
 
+    def agree(self, classes: Sequence[str]) -> None:
+        """Insist that labels mean the same here: a whole class list of the release names our classes in our order.
+
+        Raises:
+            ValueError: a class has another label there
+        """
+        paths = [root / name / file for root in self.roots for name in self.names for file in CLASSES]
+        for path in (path for path in paths if path.is_file()):
+            said = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            theirs, ours = list(map(_plain, said)), list(map(_plain, classes))
+            moved = [i for i, (name, own) in enumerate(zip(theirs, ours, strict=False)) if name != own and name in ours]
+            if moved and len(theirs) == len(ours):
+                other = f"label {moved[0]} is {said[moved[0]]!r}, and {classes[moved[0]]!r} here"
+                raise ValueError(f"{path}: {other}: all labels would mean other classes: copy this list again")
+
     def split(self, name: str, label_of: Callable[[str], int]) -> list[tuple[str, int]]:
         """Return the ids and labels of a split; label_of: from the name of a class folder.
 
@@ -120,10 +137,10 @@ class Release:
 
     @cached_property
     def images(self) -> Mapping[str, Path]:
-        """Where images lie beside the release, by id."""
+        """Where images lie beside the release, by id; an empty file, as some leave for a dead link, is none."""
         folders = [self.data_dir / name for name in IMAGES if (self.data_dir / name).is_dir()]
         folders += [folder for folder in (self.data_dir / "training", self.data_dir / "validation") if folder.is_dir()]
-        return {p.stem: p for folder in reversed(folders) for p in _pictures(folder)}
+        return {p.stem: p for folder in reversed(folders) for p in _pictures(folder) if p.stat().st_size}
 
     def read(self, image_id: str) -> bytes:
         """Return an image that lies beside the release.
@@ -155,6 +172,10 @@ def consensus(path: Place) -> tuple[pa.Table, pa.Table]:
     web = pa.table({**of, "split": ["web"] * n, "uri": list(uris.values()), "sha256": [None] * n}, tables.MANIFEST)
     said = {**of, "annotator": ["consensus"] * n, "correct": list(verdicts.values()), "at": [None] * n}
     return web, pa.table(said, tables.VOTES)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _is_split(name: str) -> bool:

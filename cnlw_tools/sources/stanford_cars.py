@@ -2,8 +2,8 @@
 
 An id is the path, `cars_train/00001.jpg`; the test images are the split ``validation``, and their labels stand in
 `cars_test_annos_withlabels.mat`. In Parquet files of the Hub (hf.py) ids are rows, and classes meet by name. Labels
-count from 0 where the devkit counts from 1. Source: Krause, Stark, Deng, Fei-Fei, "3D object representations for
-fine-grained categorization", 3dRR 2013.
+count from 0 where the devkit counts from 1. Web images, whose ids are no paths, lie beside the release of 2020.
+Source: Krause, Stark, Deng, Fei-Fei, "3D object representations for fine-grained categorization", 3dRR 2013.
 """
 
 import re
@@ -22,6 +22,7 @@ from cnlw_tools.sources.hf import Hf
 from cnlw_tools.sources.paths import Files, below, present
 
 TRAIN, TEST, ALL = "cars_train_annos.mat", "cars_test_annos_withlabels.mat", "cars_annos.mat"
+IMAGES = ("cars_train", "cars_test", "car_ims")
 PLACES = ("", "devkit/", "stanford_cars/", "stanford_cars/devkit/")
 
 
@@ -42,7 +43,8 @@ class StanfordCars(Files):
 
     def __init__(self, data_dir: Path | None) -> None:
         super().__init__(data_dir)
-        self.folder = self.data_dir / "stanford_cars" if (self.data_dir / "stanford_cars").is_dir() else self.data_dir
+        inner = self.data_dir / "stanford_cars"  # the release has a folder of this name, too
+        self.folder = inner if any((inner / name).is_dir() for name in IMAGES) else self.data_dir
         self._parquet = Hf(data_dir) if any(self.data_dir.rglob("*.parquet")) else None
 
     def manifest(self) -> pa.Table:
@@ -59,8 +61,12 @@ class StanfordCars(Files):
         return manifest(ids, [car.label for car in self._cars], [car.split for car in self._cars])
 
     def read(self, image_id: str) -> Picture:
-        """Return one photograph as it is."""
-        return self._parquet.read(image_id) if self._parquet else below(self.folder, image_id)
+        """Return one photograph as it is, of the web too."""
+        if "/" in image_id:
+            return below(self.folder, image_id)
+        if self._parquet and image_id not in self.cnlw.images:
+            return self._parquet.read(image_id)
+        return self.cnlw.read(image_id)
 
     @cached_property
     def _cars(self) -> list[Car]:

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from cnlw_tools import columns, files, recipe, tables
 from cnlw_tools.cli import main
+from cnlw_tools.cli.options import read_recipe
 from cnlw_tools.noise import NOISE
 
 
@@ -76,6 +77,18 @@ def test_a_recipe_and_the_flags_mean_the_same(root: Path, here: Path) -> None:
         assert 0 == cnlw("plan", "--root", root, *arguments, "--level", 10, "--out", f"{i}.parquet").exit_code
 
     assert 1 == len({columns.digest(tables.read_plan(here / f"{i}.parquet")) for i in range(4)})
+
+
+def test_recipes_of_the_package_hold_for_other_roots(tmp_path: Path) -> None:
+    """Who imports the release elsewhere still gets 500 images a class; a recipe there goes before ours."""
+    (tmp_path / "pipelines").mkdir()
+    asked = {"dataset": "mini_imagenet", "noise": "red", "options": (), "level": None}
+
+    assert 500 == read_recipe(None, tmp_path, dict(asked)).per_class
+    (tmp_path / "pipelines/mini_imagenet_red.toml").write_text('dataset = "mini_imagenet"\nnoise = "red"\nseed = 3\n')
+    theirs = read_recipe(None, tmp_path, dict(asked))
+    assert (0, 3) == (theirs.per_class, theirs.seed)
+    assert theirs == read_recipe("mini_imagenet_red", tmp_path, {"options": (), "level": None})
 
 
 def test_flags_override_the_recipe(root: Path, here: Path) -> None:

@@ -38,6 +38,9 @@ def test_signed_votes(toy):
     assert "toy: 168 candidates, 835 votes; verdict majority, min_votes 1" in said.output
     assert re.search(r"alpha 0\.\d{3}, Fleiss' kappa 0\.\d{3} \(167 candidates with 5 votes\)", said.output)
     assert re.search(r"annotators: 5, the median error is [4-9]\.\d %; .*: guess \(49.7 % of 167\)$", said.output, re.M)
+    rates = re.findall(r"^     (guess|a\d) +(\d+\.\d) % of (\d+)$", said.output, re.M)
+    assert [("guess", "49.7", "167"), 5] == [rates[0], len(rates)]
+    assert sorted(rates, key=lambda rate: -float(rate[1])) == rates
     assert re.search(r"majority and dawid_skene differ on \d+ candidates", said.output)
     assert re.search(r" 0 class a +32 +10 +0 +0 +10 +4\d %", said.output)
     assert re.search(r" 3 class d +2 +39 +0 +1 +39 +95 %", said.output)

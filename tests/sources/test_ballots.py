@@ -131,10 +131,35 @@ def as_label_studio(path):
     return path.with_suffix(".json")
 
 
-@pytest.mark.parametrize("write", [as_csv, as_parquet, as_label_studio])
+def as_json_min(path):
+    words = {True: "yes", False: "no", None: "unsure"}
+    rows = [
+        {"id": 1, "image_id": image, "label": label, "shows": words[answer], "annotator": who, "updated_at": str(at)}
+        for image, label, who, answer, at in SAID
+    ]
+    path.with_suffix(".json").write_text(json.dumps(rows))
+    return path.with_suffix(".json")
+
+
+@pytest.mark.parametrize("write", [as_csv, as_parquet, as_label_studio, as_json_min])
 def test_formats(write, tmp_path):
     """The same votes come out of every format."""
     assert made(SAID).to_pylist() == ballots.read(write(tmp_path / "votes")).to_pylist()
+
+
+def test_columns_that_may_be_left_out(tmp_path):
+    """Who voted, and when, may be unsaid; what was said may not, nor may a column be misspelled."""
+    path = tmp_path / "votes.csv"
+    path.write_text("label,image_id,correct\n0,w0.0,true\n")
+
+    assert made([("w0.0", 0, None, True, None)]).to_pylist() == ballots.read(path).to_pylist()
+    for head, message in (
+        ("label,image_id,at", "'correct' is missing"),
+        ("label,image_id,correct,anotator", "'annotator'"),
+    ):
+        path.write_text(f"{head}\n")
+        with pytest.raises(ValueError, match=f"column {message}"):
+            ballots.read(path)
 
 
 def test_release(tmp_path):
@@ -193,7 +218,8 @@ def test_nothing_is_written_in_error(row, message, tmp_path, toy):
 
 BROKEN = {
     "votes.txt": ("", "votes are read from .csv, .parquet and .json"),
-    "min.json": ('[{"image_id": "a", "label": 0, "shows": "yes"}]', "not JSON-MIN"),
+    "min.json": ('[{"image_id": "a", "label": 0, "shows": {"choices": ["yes", "no"]}}]', "task 0: 2 answers"),
+    "tasks.json": ('[{"data": {"image_id": "a", "label": 0}}]', "export it as JSON or JSON-MIN"),
     "cut.json": ("[{", "not an export of Label Studio"),
     "other.json": ('{"votes": []}', "not the annotations of the release"),
     "two.json": (json.dumps([task("a", 0, ("x", "yes", FIRST))]).replace('["yes"]', '["yes", "no"]'), "task 0: 2 answ"),

@@ -39,9 +39,12 @@ def test_archives_and_folders_are_the_same(lay_out):
 
     files = unpack(folder)
 
-    assert Imagenet(folder).classes() == classes == ("n01440764", "n01443537", "n02012849")
+    for part in ("train", "val"):  # the same, called like the archives
+        assert Imagenet(folder).classes() == classes == ("n01440764", "n01443537", "n02012849")
+        assert Imagenet(folder).manifest() == table
+        assert images == files == {i: Imagenet(folder).read(i) for i in images}
+        (folder / part).rename(folder / f"ILSVRC2012_img_{part}")
     assert Imagenet(folder).manifest() == table
-    assert images == files == {i: Imagenet(folder).read(i) for i in images}
 
 
 def test_rows(lay_out):

@@ -6,21 +6,27 @@ the annotations is not clean, whatever people said of it; an image of ILSVRC12 i
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 from datasets import get_dataset_config_names, load_dataset
 
-from cnlw_tools import dataset, files, record
+from cnlw_tools import dataset, files, record, tables
 from cnlw_tools.build import build, gather
 from cnlw_tools.checks import gather as look
 from cnlw_tools.checks import validate
 from cnlw_tools.recipe import make
 from cnlw_tools.sources import SOURCES
 from cnlw_tools.sources import mini_imagenet as source_file
-from cnlw_tools.sources.adopt import adopt_release
-from tests.sources.released import ANNOTATIONS, NUMBERS, TAKEN, WNIDS, hash_of, jpeg, lists, mini_imagenet, nth
+from cnlw_tools.sources.adopt import adopt, adopt_release
+from cnlw_tools.sources.release import Release
+from tests.sources.released import ANNOTATIONS, NUMBERS, TAKEN, WNIDS, hash_of, jpeg, lists, mini_imagenet, nth, packed
+
+SHARED = Path(__file__).parents[3] / "shared/data"
+REAL, SAMPLE = SHARED / "mini_imagenet_lists", SHARED / "cnlw_release_sample" / "dummy_data"
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +87,20 @@ def test_the_build_is_sound_and_says_what_changed(built, manual):
     assert "40 % by name, 33.333 % changed since level 0" in (built / "README.md").read_text()
     shared = {*said["red_00"].segments["train"]} & {*said["red_05"].segments["train"]}
     assert shared
+
+
+@pytest.mark.skipif(not SAMPLE.is_dir(), reason="needs the sample of the release in ../shared/data")
+def test_the_sample_of_the_established_reader():
+    """Its lists, whose last lines have no end, its annotations, and its class list, which is ours."""
+    found = Release(SAMPLE, "mini_imagenet")
+    web, votes = found.candidates()
+    rows = {(row["noise"], row["level"], row["image_id"], row["label"]) for row in found.official(int).to_pylist()}
+    base = [(noise, level, f"n01440764{k:08d}", 0) for noise, level in (("red", 0), ("blue", 40)) for k in (1, 9, 10)]
+
+    found.agree(tables.read_classes(files.root() / "manifests/mini_imagenet/classes.csv"))
+    assert rows == {*base, *(("blue", 40, f"noisy{i + 1}", i) for i in range(3))}
+    assert found.validation(int) == {f"ILSVRC2012_val_{i:07d}": label for label, i in enumerate((1, 2, 10))}
+    assert [web["image_id"].to_pylist(), votes["correct"].to_pylist()] == [["noisy1", "noisy2", "noisy3"], [False] * 3]
 
 
 def test_origins_and_verdicts_are_kept_apart(built, tmp_path):
@@ -145,7 +165,7 @@ def test_an_incomplete_class_is_an_error(manual, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["LOC_train_solution.csv", "train_cls.txt"])
-def test_a_list_of_all_images_tells_what_is_missing(manual, tmp_path, monkeypatch, name):
+def test_a_list_of_all_images_tells_what_is_missing(manual, tmp_path, name):
     """One that no list of ours names, and that would shift those behind it; or one that is too many."""
     for path in manual.iterdir():
         (tmp_path / path.name).symlink_to(path)
@@ -157,10 +177,49 @@ def test_a_list_of_all_images_tells_what_is_missing(manual, tmp_path, monkeypatc
     (tmp_path / name).write_text("".join([*rows, row.format("n04515003", 987654)]))
     with pytest.raises(ValueError, match=r"class n04515003 has 12 images, and 1 are missing, such as n04515003_987654"):
         SOURCES["mini_imagenet"](tmp_path).manifest()
-    (tmp_path / name).unlink()
-    monkeypatch.setattr(source_file, "MOST", 11)
-    with pytest.raises(ValueError, match=r"class \w+ has 12 images, and ILSVRC12 has 11 at most"):
+    (tmp_path / name).write_text("".join(rows[1:]))
+    with pytest.raises(ValueError, match=r"class \w+ has 12 images, and 1 are not of it, such as"):
         SOURCES["mini_imagenet"](tmp_path).manifest()
+
+
+@pytest.mark.parametrize(("number", "message"), [(1265, "it is incomplete"), (1266, None), (1267, "take out")])
+def test_the_size_of_a_class_is_known(manual, tmp_path, number, message):
+    """ILSVRC12 has 1,266 images of this one: with one less or more its numbers would be others."""
+    for path in manual.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    classes = {f"{w}.tar": packed({f"{w}_{n}.JPEG": b"" for n in NUMBERS}) for w in WNIDS}
+    classes["n01704323.tar"] = packed({f"n01704323_{n}.JPEG": b"" for n in range(number)})
+    (tmp_path / "ILSVRC2012_img_train.tar").unlink()
+    (tmp_path / "ILSVRC2012_img_train.tar").write_bytes(packed(classes))
+    source = SOURCES["mini_imagenet"](tmp_path)
+
+    if message is None:
+        assert len(source.manifest()) == 24
+    else:
+        for ask in (source.manifest, partial(SOURCES["mini_imagenet"](tmp_path).read, "n0170432300000001")):
+            with pytest.raises(
+                ValueError, match=rf"n01704323 has {number:,} images, and ILSVRC12 has 1,266: .*{message}"
+            ):
+                ask()
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs the lists in ../shared/data/mini_imagenet_lists")
+def test_the_real_lists(tmp_path):
+    """60,000 images to train on, 600 of each of 100 classes, no number beyond a class; the 5,000 of the release."""
+    for name in source_file.LISTS:
+        (tmp_path / name).symlink_to(REAL / name)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "split").mkdir()
+    (tmp_path / "split" / "clean_validation").symlink_to(REAL / "clean_validation.derived")
+    source = SOURCES["mini_imagenet"](tmp_path)
+    rows = source.manifest()
+    train = rows.filter(pc.equal(rows["split"], "train"))
+    order = [line.split("\t")[1:] for line in (REAL / "cnlw_class_order.tsv").read_text().splitlines()[1:]]
+
+    assert np.bincount(train["label"].to_numpy()).tolist() == [600] * 100
+    assert np.bincount(rows["label"].to_numpy()).tolist() == [650] * 100
+    assert [[wnid, name] for wnid, name in zip(source._sizes, source.classes(), strict=True)] == order
+    assert all(int(name[9:]) <= source._sizes[name[:9]] for name in train["image_id"].to_pylist())
 
 
 def test_other_layouts_of_the_release(manual, tmp_path, built):
@@ -257,7 +316,10 @@ def test_noise_may_be_drawn_too(manual, tmp_path):
 
 
 def test_importing_the_release(manual, tmp_path):
-    """The tables of the release lie where those of a dataset do, and a build takes them from there; twice is once."""
+    """The tables of the release lie where those of a dataset do, and a build takes them from there; twice is once.
+
+    Where the base manifest lies in tables the release is read from beside the images all the same.
+    """
     release = manual / "dataset_no_images"
     for _ in range(2):
         (found,) = adopt_release(release, tmp_path)
@@ -274,6 +336,10 @@ def test_importing_the_release(manual, tmp_path):
     said = make({"dataset": "mini_imagenet", "noise": "red", "splits": "official", "levels": [20]}, "x")
     build(said, tmp_path, manual, tmp_path / "out", 1)
     assert record.load(tmp_path / "out").configs["red_20"].rows == {"train": 24, "validation": 6}
+    adopt("mini_imagenet", manual, "mine", tmp_path)
+    mine = gather(make({"dataset": "mine", "noise": "red", "splits": "official"}, "x"), tmp_path, manual)
+    assert mine.official.equals(found.official)
+    assert mine.votes.equals(found.votes)
     with pytest.raises(ValueError, match="other candidates lie there: give another --root"):
         adopt_release(other, tmp_path)
     with pytest.raises(ValueError, match="no release here"):

@@ -1,13 +1,18 @@
 """Stanford Cars, from both layouts of the devkit, and from Parquet."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.io import savemat
 
+from cnlw_tools import files, official, recipe
 from cnlw_tools.images import decode
+from cnlw_tools.intake import gather
+from cnlw_tools.sources.adopt import adopt_release
 from cnlw_tools.sources.stanford_cars import TEST, TRAIN, StanfordCars, StanfordCarsCrop, annotations
+from tests.sources.released import annotation
 
 REAL = Path(__file__).parents[3] / "shared/data/stanford_cars"
 needs_devkit = pytest.mark.skipif(not REAL.is_dir(), reason="needs the devkit in ../shared/data/stanford_cars")
@@ -114,6 +119,56 @@ def test_missing_images(lay_out):
         FileNotFoundError, match=r"1 of the 16 images of the annotations .*, such as cars_test/00002.jpg"
     ):
         StanfordCars(folder).manifest()
+
+
+@pytest.mark.parametrize("called", ["{:05d}.jpg", "cars_train/{:05d}.jpg", "cars_train/{:05d}"])
+def test_published_splits(lay_out, make, called):
+    """Lists name cars by path or file, with ending or without; web images lie beside the release."""
+    folder = released(lay_out("stanford_cars"), make, called)
+    said = recipe.make({"dataset": "stanford_cars", "noise": "red", "splits": "official"}, "here")
+    found = gather(said, files.root(), folder)
+    rows = official.read(said, found, 20).rows.to_pylist()
+
+    assert {row["image_id"] for row in rows if row["origin"] == "base"} == {
+        f"cars_train/{i:05d}.jpg" for i in range(4, 13)
+    }
+    assert [row["image_id"] for row in rows if row["is_noisy"]] == ["w0"]
+    assert found.web["dead"].to_pylist() == [False, True]
+    assert StanfordCars(folder).read("w0") == make.picture(700)
+    with pytest.raises(LookupError, match=r"the web image 'w9' is not here; it would be noisy_images/w9.jpg"):
+        StanfordCars(folder).read("w9")
+
+
+def test_published_splits_of_other_names(lay_out, make):
+    """An image that is neither a car here nor a candidate is an error that names it."""
+    folder = released(lay_out("stanford_cars"), make, "0{:05d}.jpg")
+    said = recipe.make({"dataset": "stanford_cars", "noise": "red", "splits": "official"}, "here")
+
+    with pytest.raises(ValueError, match=r"9 rows .* such as 000004; an image here is called cars_train/00001.jpg"):
+        official.read(said, gather(said, files.root(), folder), 20)
+
+
+def test_classes_of_the_release_in_another_order(lay_out, make):
+    """A whole class list of the release in another order is an error that names the first class that moved."""
+    folder = released(lay_out("stanford_cars"), make, "{:05d}.jpg")
+    names = list(StanfordCars(folder).classes())
+    make.put(folder / "dataset_no_images/stanford_cars/class_names.txt", "\n".join(names))
+    StanfordCars(folder).cnlw.agree(names)
+    make.put(folder / "dataset_no_images/stanford_cars/class_names.txt", "\n".join([*names[1:], names[0]]))
+
+    with pytest.raises(ValueError, match=r"class_names.txt: label 0 is 'Acura RL Sedan 2012', and 'AM General Hummer"):
+        adopt_release(folder, folder / "root")
+
+
+def released(folder, make, called):
+    """Put the release beside the cars: nine of them, one web image, and one that is dead."""
+    web = [[annotation(f"w{i}", i)] for i in range(2)]
+    make.put(folder / "dataset_no_images/stanford-cars-annotations.json", json.dumps({"data": web}))
+    lines = [f"{called.format(i)} {(i - 1) % 3}" for i in range(4, 13)]
+    make.put(folder / "dataset_no_images/stanford_cars/split/red_noise_nl_0.2", "\n".join([*lines, "w0.jpg 0"]))
+    make.put(folder / "noisy_images/w0.jpg", make.picture(700))
+    make.put(folder / "noisy_images/w1.jpg", b"")
+    return folder
 
 
 @needs_devkit
