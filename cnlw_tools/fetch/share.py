@@ -87,7 +87,9 @@ class Share:
     def _rules(self, job: Job, host: Host) -> robots.Rules:
         """Ask a site for its rules; if it cannot say, several times, nothing is allowed."""
         try:
-            return get.rules(self.web, job.address)
+            rules = get.rules(self.web, job.address)
+            each = 1 if self.manners.per_host else self.shares  # so many ask it, one after the other
+            return replace(rules, delay=each * rules.delay)
         except Failed as failed:
             host.mute += failed.kind == "robots"
             if host.mute < self.manners.tries:

@@ -4,6 +4,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,7 @@ from cnlw_tools.fetch.away import Away
 from cnlw_tools.fetch.kinds import Failed
 from cnlw_tools.fetch.run import _Run
 from cnlw_tools.fetch.schedule import Job
-from cnlw_tools.fetch.share import home
+from cnlw_tools.fetch.share import Share, home
 
 PATHS = ["/ok/1", "/ok/2", "/status/404", "/body/html", "/hop/3", "/tag/noai", "/private/x"]
 
@@ -40,6 +41,20 @@ def test_what_goes_to_another_process():
     came = pickle.loads(pickle.dumps(replace(job("http://a/b"), dead=dead)))
 
     assert ("http_404: HTTP 404", vars(dead)) == (str(came.dead), vars(came.dead))
+
+
+def test_a_pause_of_a_site_that_all_ask(server, tmp_path):
+    """Shares that ask one site wait longer each, so that together they ask as often as it wants."""
+    server.robots = 200, "User-agent: *\nCrawl-delay: 2"
+    with writing(tmp_path / "s") as ledger:
+        for per_host, seconds in ((4, 2.0), (0, 6.0)):
+            share = Share(ledger, Manners(per_host=per_host, private=True), 1, lambda said: None, (0, 3))
+            one = replace(job(server.url), image_id="a")
+            share.add(one)
+            while not (host := share.schedule.hosts[one.address.origin]).rules:
+                time.sleep(0.01)
+            share.stop()
+            assert seconds == host.rules.delay
 
 
 @pytest.mark.slow
