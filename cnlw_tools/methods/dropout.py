@@ -3,7 +3,8 @@
 L = mean_b CE(y_b, head(m_b * h_b / (1 - p)))        m_b ~ Bernoulli(1 - p)^D        h_b: features
 
 Each step trains another sub-network, and features that must do without each other learn fewer labels by heart.
-The network has the layers, with its default p; this method sets p in all of them.
+The network has the layers, with its default p; this method sets p in all of them. With several ranks each draws masks
+of its own.
 
 The paper tells neither its grid nor the best value; 0.5 is that of Srivastava et al. for hidden layers.
 
@@ -22,6 +23,7 @@ class Dropout(Method):
 
     off = {"p": 0.0}  # noqa: RUF012, read only
     paper = "the baseline of Jiang et al. 2020"
+    across = "per rank"
 
     def __init__(self, task: Task, p: float = 0.5) -> None:
         super().__init__(task)

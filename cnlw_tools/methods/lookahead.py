@@ -19,7 +19,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
-from torch.func import functional_call, jvp
+from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods import ranks
@@ -71,7 +71,9 @@ def logits_along(net: nn.Module, at: Parameters, way: Parameters, x: Tensor) -> 
         ValueError: the network has an operation without a forward-mode derivative
     """
     try:
-        z, change = jvp(lambda p: functional_call(net, p, (x,)), (dict(at),), (dict(way),))[:2]
+        with torch.no_grad(), forward_ad.dual_level():
+            moving = {name: forward_ad.make_dual(p, way[name]) for name, p in at.items()}  # type: ignore[no-untyped-call]
+            z, change = forward_ad.unpack_dual(functional_call(net, moving, (x,)))  # type: ignore[no-untyped-call]
     except NotImplementedError as error:
         raise ValueError(
             f"{type(net).__name__} has an operation without a forward-mode derivative, which L2R and IEG need: "

@@ -72,7 +72,7 @@ def cutout(x: Tensor, draw: Draw, side: int | None = None) -> Tensor:
     half = (height // 2 if side is None else side) // 2
     rows = _near(_below(height, draw(0)), half, height)
     columns = _near(_below(width, draw(1)), half, width)
-    return floats(x).masked_fill((rows[:, :, None] & columns[:, None])[:, None], GREY)
+    return torch.where((rows[:, :, None] & columns[:, None])[:, None], GREY, floats(x))
 
 
 def resized_crop(x: Tensor, draw: Draw) -> Tensor:

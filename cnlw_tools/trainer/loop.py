@@ -24,6 +24,7 @@ from cnlw_tools.stop import Stop
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer import memory, schedule
 from cnlw_tools.trainer.board import Board
+from cnlw_tools.trainer.checkpoint import misfit
 from cnlw_tools.trainer.data import Tell
 from cnlw_tools.trainer.evaluate import confusion, guesses, held_out, validate
 from cnlw_tools.trainer.feed import Feed, order
@@ -122,16 +123,10 @@ class Loop:
         self.lost, self.step = self.lost / len(chunks), 0
 
     def _try(self, batch: Batch) -> None:
-        """Step, or say which batch would have fitted; a rank among others cannot try: a step speaks to them."""
-        if memory.fits(self._step, batch):
-            return
-        if ranks.together():
-            remedy = "give a smaller --batch-size"
-        elif room := int(memory.fitting(self._step, batch) / self._phase().batch_size):
-            remedy = f"--batch-size {room} would fit"
-        else:
-            remedy = "not even one image fits: take a smaller --net"
-        raise OSError(f"{self.device} has no room for a batch of {ranks.size() * len(batch.y)}: {remedy}")
+        """Step, or say which batch would have fitted."""
+        if not memory.fits(self._step, batch):
+            remedy = memory.remedy(self._step, batch, self._phase().batch_size)
+            raise OSError(f"{self.device} has no room for a batch of {ranks.size() * len(batch.y)}: {remedy}")
 
     def _step(self, batch: Batch) -> None:
         with devices.autocast(self.device):
@@ -152,7 +147,8 @@ class Loop:
         ranks.average([self.lost])
         line: Metrics = {"epoch": self.epoch + 1, "train_loss": float(self.lost)}
         self._check(line["train_loss"])
-        ranks.agree(_running(self.method))
+        running = (b for name, b in self.method.named_buffers() if name.endswith(("running_mean", "running_var")))
+        ranks.agree(list(running))  # averages of batch normalisation: each rank has taken them of its own share
         with self.average.in_place() if self.average else nullcontext():
             if self.epoch + 1 == len(self.stages):
                 self.method.finish(self.train.sweep)  # what is fitted is validated with these weights
@@ -223,18 +219,26 @@ class Loop:
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `_state` returned."""
+        """Go on from what `_state` returned, if it was this version of it."""
+        if why := misfit(state, self.method.state_dict(), len(self.stages)):
+            self.run.refuse(why)
         self.epoch, self.step, self.history = state["epoch"], state["step"], state["history"]
         self.rows, self.ends = state["rows"], self.ends | state["ends"]
         self.lost, self.bad = state["lost"].to(self.device), state["bad"].to(self.device)
         self.method.load_state_dict(state["method"])
+        if self.epoch < len(self.stages):
+            self._rearm(state)
+        self.run.begin()
         self.run.metrics(self.history)  # a killed run may have left a line too many, or one too few
-        if self.epoch == len(self.stages):
-            return
+
+    def _rearm(self, state: dict[str, Any]) -> None:
+        """Go on in the middle of a phase; one that begins has neither momentum nor average."""
         self._arm()
-        _, epoch = self.stages[self.epoch]
-        if epoch or self.step:  # a phase that begins has neither momentum nor average
-            self.optimiser.load_state_dict(state["optimiser"])
+        if self.stages[self.epoch][1] or self.step:
+            try:
+                self.optimiser.load_state_dict(state["optimiser"])
+            except ValueError as error:  # other groups of parameters
+                self.run.refuse(f"optimiser: {error}")
             if self.average:
                 self.average.load_state_dict(state["average"])
         devices.restore_draws(state["draws"], self.device)
@@ -243,8 +247,3 @@ class Loop:
 def _networks(method: Method) -> State:
     """Return a copy of what the method's modules hold, its own parameters and buffers left out."""
     return {name: value.clone() for name, value in method.state_dict().items() if "." in name}
-
-
-def _running(method: Method) -> list[torch.Tensor]:
-    """Return the running averages of batch normalisation, which each rank takes of its own share."""
-    return [b for name, b in method.named_buffers() if name.endswith(("running_mean", "running_var"))]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from cnlw_tools.methods import Batch
+from cnlw_tools.methods import Batch, ranks
 
 
 def is_full(error: RuntimeError) -> bool:
@@ -36,6 +36,18 @@ def fitting(step: Callable[[Batch], None], batch: Batch) -> int:
             break
         size //= 2
     return size
+
+
+def remedy(step: Callable[[Batch], None], batch: Batch, scale: float) -> str:
+    """Say which batch would fit; ``scale``: what of the preset's batch one of this phase is.
+
+    A rank among others cannot try: a step speaks to them.
+    """
+    if ranks.together():
+        return "give a smaller --batch-size"
+    if room := int(fitting(step, batch) / scale):
+        return f"--batch-size {room} would fit"
+    return "not even one image fits: take a smaller --net"
 
 
 def peak(device: torch.device) -> int:

@@ -165,7 +165,7 @@ def _warped(x: Tensor, amount: Parts) -> Tensor:
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     source = row.long().clamp(0, height - 1) * width + column.long().clamp(0, width - 1)
     moved = x.flatten(2).gather(2, source.flatten(1)[:, None].expand(-1, 3, -1)).view_as(x)
-    return moved.masked_fill(~inside[:, None], GREY)
+    return torch.where(inside[:, None], moved, GREY)
 
 
 def _levelled(x: Tensor, chosen: Parts, amount: Parts) -> Tensor:

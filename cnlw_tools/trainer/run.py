@@ -19,7 +19,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +32,7 @@ from cnlw_tools import files
 from cnlw_tools.methods import ranks
 
 FREE = ("command", "versions", "device", "build")  # what may differ when a run goes on
+ABSENT = "\0"  # what stands for a value that is not there; no JSON of ours has it
 Metrics = dict[str, Any]
 
 
@@ -56,12 +57,27 @@ class Run:
         except BaseException:
             self.close()  # or the lock would last as long as somebody looks at the error
             raise
-        self._write("config.json", json.dumps(self.config, indent=1))
+        if self.state is None:
+            self.begin()
 
     @property
     def checkpoint(self) -> Path:
         """The file that a killed run goes on from."""
         return self.folder / "checkpoint.pt"
+
+    def begin(self) -> None:
+        """Write what was asked; a run that goes on does so once its checkpoint is known to fit."""
+        self._write("config.json", json.dumps(self.config, indent=1))
+
+    def refuse(self, why: str) -> NoReturn:
+        """Let go of a checkpoint that does not fit.
+
+        Raises:
+            ValueError: always
+        """
+        self.close()
+        remedy = f"give another --out, or delete {self.folder} to begin again"
+        raise ValueError(f"{self.checkpoint}: {why}: another version of the package or the method wrote it: {remedy}")
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Replace the checkpoint."""
@@ -132,7 +148,7 @@ class Run:
             raise ValueError(f"{self.folder}: the run cannot be read ({why}): give another --out") from error
         for key in self.config:
             if key not in FREE and before.get(key) != self.config[key]:
-                raise ValueError(f"{self.folder}: {_difference(key, before.get(key), self.config[key])}")
+                raise ValueError(f"{self.folder}: {_difference(key, before.get(key, ABSENT), self.config[key])}")
 
 
 def result(history: list[Metrics]) -> Metrics:
@@ -161,8 +177,12 @@ def _lock(folder: Path) -> int:
 def _difference(key: str, before: Any, now: Any) -> str:
     """Say what differs, as deep down as it can be named."""
     if isinstance(before, dict) and isinstance(now, dict):
-        inner = next(k for k in [*before, *now] if before.get(k) != now.get(k))
-        return _difference(f"{key}.{inner}", before.get(inner), now.get(inner))
+        inner = next(k for k in [*before, *now] if before.get(k, ABSENT) != now.get(k, ABSENT))
+        return _difference(f"{key}.{inner}", before.get(inner, ABSENT), now.get(inner, ABSENT))
     if key.startswith("data."):
         return f"the images or labels of {key[5:]} are not those that the run began with: give another --out"
-    return f"the run began with {key} = {before!r}, and now it is {now!r}: say the same, or give another --out"
+    if before == ABSENT:
+        other = "say the same, or, if an older version of the package wrote it, give another --out"
+        return f"the run began without {key}, and now it is {now!r}: {other}"
+    is_now = "there is none" if now == ABSENT else f"it is {now!r}"
+    return f"the run began with {key} = {before!r}, and now {is_now}: say the same, or give another --out"

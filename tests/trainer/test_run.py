@@ -117,6 +117,16 @@ def test_going_on_otherwise_is_an_error(tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["preset"] == {"lr": 0.1}
 
 
+def test_a_value_that_a_config_lacks_is_said_to_be_missing(tmp_path):
+    """An older version wrote none; one that is no more is said to be gone."""
+    saved(tmp_path)
+
+    with pytest.raises(ValueError, match=r"began without preset\.ema, and now it is 0: .* an older version"):
+        Run(tmp_path, CONFIG | {"preset": {"lr": 0.1, "ema": 0}}, resume=True)
+    with pytest.raises(ValueError, match=r"began with preset\.lr = 0\.1, and now there is none: say the same"):
+        Run(tmp_path, CONFIG | {"preset": {}}, resume=True)
+
+
 def test_other_data_are_an_error(tmp_path):
     """A build that changed under a checkpoint."""
     saved(tmp_path)

@@ -12,9 +12,9 @@ from tests.trainer import together
 from tests.trainer.test_loop import lines, weights
 
 CHOOSES = ("curriculumnet", "self_learning")  # by features: the last bits of a float may change a choice
-MEANS = [n for n, m in METHODS.items() if m.across == "mean" and n not in ("dropout", "cleannet", *CHOOSES)]
+MEANS = [n for n, m in METHODS.items() if m.across == "mean" and n not in ("cleannet", *CHOOSES)]
 OTHERS = ["mixup", "mentormix", "mentornet", "l2r", "ieg", "glc", "data_parameters", "coteaching"]
-OTHERS += ["mdyrh", "mddyrsh", "o2u", "incv", *CHOOSES]
+OTHERS += ["mdyrh", "mddyrsh", "o2u", "incv", "dropout", "mixmatch", "mixmatch_kl", *CHOOSES]
 
 
 def torchrun(*arguments):

@@ -86,17 +86,16 @@ def load(net: Network, state: Mapping[str, Tensor], source: str) -> None:
     if any(name in given and given[name].shape != own[name].shape for name in HEAD):
         given |= {name: own[name] for name in HEAD}
     given |= {name: own[name] for name in own.keys() - given.keys() if name.endswith(COUNTER)}
-    fault = _fault(own, given)
-    if fault:
-        raise ValueError(f"{source}: {fault}: these weights are of another network; give the --net that they are of")
+    if wrong := fault(own, given):
+        raise ValueError(f"{source}: {wrong}: these weights are of another network; give the --net that they are of")
     net.load_state_dict(given)
 
 
-def _fault(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
-    """Say what is the first that does not fit, or nothing."""
-    for name, tensor in own.items():
+def fault(own: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    """Say what is the first entry of a state that does not fit, or nothing."""
+    for name, value in own.items():
         if name not in given:
             return f"{name} is missing"
-        if given[name].shape != tensor.shape:
-            return f"{name} has the shape {tuple(given[name].shape)}, and should have {tuple(tensor.shape)}"
+        if isinstance(value, Tensor) and given[name].shape != value.shape:
+            return f"{name} has the shape {tuple(given[name].shape)}, and should have {tuple(value.shape)}"
     return next((f"{name} has no place" for name in given if name not in own), "")
