@@ -144,16 +144,17 @@ def every_trial(trials: Sequence[Trial], chosen: Sequence[Trial], rule: str) -> 
             t.method,
             shown(t.options) or NOTHING,
             *(number(t.came_to.get(m)) for m in (*NAMES, "drop")),
+            f"{t.came_to[rule].sd:.2f}" if rule in t.came_to and t.came_to[rule].n > 1 else NOTHING,
         ]
         for t in trials
     ]
     picked = {id(t) for t in chosen}
     return Sheet(
         "All trials",
-        ["Dataset", "Config", "Method", "Options", "Last", "Best", "Mean of ten", "Drop"],
+        ["Dataset", "Config", "Method", "Options", "Last", "Best", "Mean of ten", "Drop", "Deviation"],
         rows,
         f'The strong one of a method and config has the highest mean of "{rule}" on validation over its seeds; of '
-        "equals the first here. Drop: best less last.",
+        f'equals the first here. Drop: best less last. Deviation: the standard deviation of "{rule}" over seeds.',
         strong=frozenset((i, 2) for i, t in enumerate(trials) if id(t) in picked),
         words=4,
     )

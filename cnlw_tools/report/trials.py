@@ -58,8 +58,10 @@ def trials(runs: pa.Table, apart: Collection[str] = (), labels: Collection[str] 
     """
     keys = ["dataset", "config", "method", "options"]
     members = runs.select([*keys, "run"]).group_by([*keys, "run"]).aggregate([]).sort_by("run")
-    ended = runs.filter(pc.is_in(runs["metric"], pa.array(CAME_TO)))
-    values: dict[tuple[str, str], float] = {(r["run"], r["metric"]): r["value"] for r in ended.to_pylist()}
+    ended = runs.filter(pc.match_substring_regex(runs["metric"], f"(^|_)({'|'.join(CAME_TO)})$"))
+    values: dict[str, list[tuple[str, float]]] = {}
+    for row in ended.to_pylist():
+        values.setdefault(row["run"], []).append((row["metric"], row["value"]))
     found: dict[tuple[str, ...], list[str]] = {}
     for row in members.to_pylist():
         found.setdefault(tuple(row[k] for k in keys), []).append(row["run"])
@@ -108,12 +110,14 @@ def _word(value: Any) -> str:
 
 
 def _trial(
-    key: tuple[str, ...], names: list[str], values: Mapping[tuple[str, str], float], apart: Collection[str]
+    key: tuple[str, ...], names: list[str], values: Mapping[str, list[tuple[str, float]]], apart: Collection[str]
 ) -> Trial:
     dataset, config, method, text = key
     options: dict[str, Any] = json.loads(text)
     bare = {k.removeprefix("preset."): v for k, v in options.items()}
     own = {k: v for k, v in bare.items() if k in apart}
-    by_metric = {m: [values[run, m] for run in names if (run, m) in values] for m in CAME_TO}
-    came_to = {metric: spread(some) for metric, some in by_metric.items() if some}
+    by_metric: dict[str, list[float]] = {}
+    for metric, value in (of for run in names for of in values.get(run, ())):
+        by_metric.setdefault(metric, []).append(value)
+    came_to = {metric: spread(some) for metric, some in by_metric.items()}
     return Trial(dataset, config, method, f"{method} {shown(own)}".strip(), own, options, tuple(names), came_to)

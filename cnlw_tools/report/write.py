@@ -22,14 +22,14 @@ from cnlw_tools.report.trials import best, curves, natural, trials
 from cnlw_tools.runs import Run
 
 
-def write(folder: Path, out: Path, root: Path, rule: str = "last", apart: Sequence[str] = ()) -> list[str]:
+def write(folder: Path, out: Path, root: Path, rule: str = "", apart: Sequence[str] = ()) -> list[str]:
     """Write the report of all runs below a folder; return what could not be said, and why.
 
     Args:
         folder: of runs; what `cnlw sweep` made, or `cnlw train`
         out: the folder to write to
         root: that holds pipelines/, for the published numbers
-        rule: last, best or mean10: what the best trial is chosen by
+        rule: last, best or mean10: what the best trial is chosen by; none: what the study says
         apart: options that are no trial of a method but a method of their own
 
     Raises:
@@ -37,6 +37,7 @@ def write(folder: Path, out: Path, root: Path, rule: str = "last", apart: Sequen
     """
     said = study(folder)
     of = said.study
+    rule = rule or of.rule
     found = [] if said.cells and not said.planned() else runs.load(folder)
     table = runs.table(found, said.labels())
     every = trials(table, {*of.apart, *apart, of.over, of.across}, {*said.labels().values()})

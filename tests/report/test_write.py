@@ -106,12 +106,12 @@ def test_curves_go_over_what_the_study_says(tmp_path, run_maker):
         run_maker(tmp_path / name, [50.0], config=name, method="mixup", options={"alpha": 8, "per": "batch"})
         recipe = {"noise": "blue", "options": {"delta": level / 9, "order": order}}
         cells.append({"build": "toy", "config": name, "method": "mixup", "recipe": recipe})
-    note(tmp_path, cells, over="delta", apart=["alpha"])
+    note(tmp_path, cells, over="delta", apart=["alpha"], rule="best")
     held = study(tmp_path)
     places = [held.place(trial) for trial in trials(runs.table(runs.load(tmp_path)), ["alpha", "delta"])]
 
     assert write(tmp_path, tmp_path / "out", files.root())
-    assert "Accuracy (last) over delta" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "Accuracy (best) over delta" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert [(at.panel, at.line) for at in places] == [
         ("toy, blue", "mixup alpha=8 level=20 order=random"),
         ("toy, blue", "mixup alpha=8 level=40 order=random"),
