@@ -4,6 +4,7 @@ difference = mean of ours over the configs of a column - published; of errors, o
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,9 @@ def beside(wanted: Published, study: Study, tables: Mapping[str, Any], trials: S
         for column, configs in wanted.columns.items():
             cell = pick(cells, column, f"column of {wanted.table}")
             ours = _ours(method, [configs] if isinstance(configs, str) else configs, wanted, mine)
-            rows.append([label, column, *_words(cell.get("value"), cell["raw"], ours, wanted.times)])
+            rows.append(
+                [re.sub("<[^>]*>", "", label), column, *_words(cell.get("value"), cell["raw"], ours, wanted.times)]
+            )
     return Sheet(
         f"{wanted.table.replace('_', ' ')}: {table['caption']}",
         ["Row", "Column", "Published", "Ours", "Difference"],
