@@ -1,14 +1,17 @@
 """Run folders as one tidy table: a row a run, epoch and metric (tables.RUNS).
 
-Of a run that came to its end `last`, `best`, `mean10` and `drop` = best - last stand at its last epoch. The column
+Of a run that came to its end `last`, `best`, `mean10` and `drop` = best - last stand at its last epoch; of other images
+of validation, whose `val_NAME_top1` it measured, `NAME_last`, `NAME_best` and `NAME_mean10` likewise. The column
 `options` says, as JSON, the options of the method, and what else differs between the runs of a dataset: `net`,
 `pretrained`, and values of the preset as `preset.lr`.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pyarrow as pa
@@ -106,4 +109,16 @@ def _rows(run: Run, options: dict[str, Any], labels: Mapping[str, str]) -> list[
     if run.result is not None:
         numbers += [(run.result["epochs"], name, run.result[name]) for name in CAME_TO]
         numbers += [(run.result["epochs"], "drop", run.result["best"] - run.result["last"])]
+        numbers += _elsewhere(run.history)
     return [{**about, "epoch": epoch, "metric": metric, "value": value} for epoch, metric, value in numbers]
+
+
+def _elsewhere(history: Sequence[Mapping[str, Any]]) -> list[tuple[int, str, float]]:
+    """Return what a run came to on other images of validation."""
+    rows = []
+    for key in history[-1]:
+        if of := re.fullmatch("val_(.+)_top1", key):
+            values = [line[key] for line in history]
+            came_to = (values[-1], max(values), fmean(values[-10:]))
+            rows += [(len(values), f"{of[1]}_{metric}", v) for metric, v in zip(CAME_TO, came_to, strict=True)]
+    return rows

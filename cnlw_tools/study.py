@@ -37,9 +37,10 @@ class Published:
 
     table: str
     columns: Mapping[str, Any]  # its column -> a config of ours, or several, whose mean counts
-    rows: Mapping[str, str]  # its row's label -> a method of ours
+    rows: Mapping[str, str]  # its row's label -> a method of ours; none: nothing of ours is run for it
     where: Table = field(default_factory=dict)  # what else its rows must say: dataset = "CIFAR10"
     metric: str = "last"  # of ours
+    split: str = ""  # on images of validation of this name; none: on those of validation itself
     times: float = 1  # 100 where it counts in shares
     error: bool = False  # it counts what is wrong: 100 less ours stands beside it
     dataset: str = ""  # none: the study's
@@ -64,6 +65,7 @@ class Study:
     figures: tuple[str, ...] = ("over", "belts", "drop", "curves")  # of `FIGURES`
     x: Table = field(default_factory=dict)  # what is known of each network: a number by its name
     pretrained: bool = False  # begin with the weights of ImageNet
+    rule: str = "last"  # what the best trial is chosen by: one of `METRICS`
     notes: tuple[str, ...] = ()  # footnotes of the report
     published: tuple[Published, ...] = ()
 
@@ -109,6 +111,7 @@ CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "figures": (_all(str, 0), "a list of names"),
     "x": (lambda v: _table(v) and all(_is(n, int, float) for n in v.values()), "a table of numbers by network"),
     "pretrained": (lambda v: _is(v, bool), "true or false"),
+    "rule": (lambda v: v in METRICS, f"one of {', '.join(METRICS)}"),
     "notes": (_all(str, 0), "a list of sentences"),
     "published": (_all(dict, 0), "tables: [[published]]"),
 }
@@ -131,6 +134,7 @@ PUBLISHED = {
     "rows": (lambda v: _table(v) and all(map(_text, v.values())), "row = method"),
     "where": (_table, "a table"),
     "metric": (lambda v: v in METRICS, f"one of {', '.join(METRICS)}"),
+    "split": (_text, "the name of images of validation: ilsvrc12"),
     "times": (lambda v: _is(v, int, float) and v > 0, "a positive number"),
     "error": (lambda v: _is(v, bool), "true or false"),
     "dataset": (_text, "the name of a dataset"),

@@ -3,7 +3,8 @@
 import pickle
 import shutil
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from cnlw_tools import files, tables
+from cnlw_tools.sources.shapes import Shapes
 from cnlw_tools.tables import MANIFEST, VOTES
 
 CIFAR = "cifar-10-batches-py"
@@ -28,6 +30,16 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("core")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def drawing() -> Iterator[Callable[[Shapes, str], object]]:
+    """Draw an image of `shapes` once in a process, however many tests build with it; yield what draws it anew."""
+    read = Shapes.read
+    drawn = lru_cache(8192)(lambda image_id: read(Shapes(), image_id))  # of 12 kB
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Shapes, "read", lambda _, image_id: drawn(image_id).copy())
+        yield read
 
 
 class Python2(pickle._Pickler):

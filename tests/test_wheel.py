@@ -18,7 +18,7 @@ from cnlw_tools import files, recipe
 from cnlw_tools.build import build
 
 root = files.root()
-chosen = replace(recipe.load(root / "pipelines" / "shapes_red.toml"), levels=(10,))
+chosen = replace(recipe.load(root / "pipelines" / "shapes_red.toml"), levels=(10,), clean=200)
 print(*build(chosen, root, None, Path("built"), workers=1).configs)
 """
 
@@ -78,10 +78,10 @@ def test_the_installed_package_finds_its_own_tables(site, tmp_path):
 
 
 def test_the_installed_package_builds(site, tmp_path):
-    """Red shapes at 10 %, from nothing but the wheel."""
+    """Some red shapes at 10 %, from nothing but the wheel."""
     out = _run(["-c", BUILD], tmp_path, site)
 
-    assert out.split() == ["red_10"]
+    assert out.split() == ["red_10_clean200"]
     assert (tmp_path / "built" / "README.md").is_file()
 
 

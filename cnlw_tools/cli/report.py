@@ -13,17 +13,15 @@ from cnlw_tools.cli.options import ROOT, folder
 @click.option(
     "--rule",
     type=click.Choice(["last", "best", "mean10"]),
-    default="last",
-    show_default=True,
-    help="What the best trial of a method is chosen by.",
+    help="What the best trial of a method is chosen by.  [default: what the study says, or last]",
 )
 @click.option("--apart", multiple=True, metavar="OPTION", help="An option that makes a method of its own.")
 @ROOT
-def report(runs: Path, out: Path | None, rule: str, apart: tuple[str, ...], root: Path | None) -> None:
+def report(runs: Path, out: Path | None, rule: str | None, apart: tuple[str, ...], root: Path | None) -> None:
     """Write tables, figures and a web page, index.html, of all runs below a folder."""
     from cnlw_tools.report.write import write
 
     where = out or runs / "report"
-    for lacking in write(runs, where, folder(root), rule, apart):
+    for lacking in write(runs, where, folder(root), rule or "", apart):
         click.echo(f"note: {lacking}", err=True)
     click.echo(where / "index.html")

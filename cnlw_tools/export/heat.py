@@ -13,35 +13,33 @@ NUMBERS, NAMES = 12, 24  # at most so many classes have their numbers, their nam
 
 
 def draw(matrices: Sequence[tuple[str, NDArray[np.float64]]], classes: Sequence[str], across: int = 4) -> Image.Image:
-    """Return one picture of several matrices, each (C, C) with rows that sum to 1, under its title."""
+    """Return one picture of several matrices, each (C, C) with rows that sum to 1, under its title if it has one."""
     columns = min(across, len(matrices))
     rows = -(-len(matrices) // columns)
-    width, height = NAME + SIDE + MARGIN, HEAD + SIDE + MARGIN
+    head = HEAD if any(title for title, _ in matrices) else 0
+    width, height = NAME + SIDE + MARGIN, head + SIDE + MARGIN
     sheet = Image.new("RGB", (columns * width + MARGIN, rows * height + MARGIN), PAPER)
     for i, (title, matrix) in enumerate(matrices):
         left, top = MARGIN + i % columns * width, MARGIN + i // columns * height
-        _one(sheet, left, top, title, matrix, classes)
+        if title:
+            ImageDraw.Draw(sheet).text((left + NAME, top + HEAD / 2), title, INK, font(15), anchor="lm")
+        _one(sheet, left + NAME, top + head, matrix, classes)
     return sheet
 
 
-def _one(
-    sheet: Image.Image, left: int, top: int, title: str, matrix: NDArray[np.float64], classes: Sequence[str]
-) -> None:
+def _one(sheet: Image.Image, left: int, top: int, matrix: NDArray[np.float64], classes: Sequence[str]) -> None:
     pen = ImageDraw.Draw(sheet)
-    pen.text((left + NAME, top + HEAD / 2), title, INK, font(15), anchor="lm")
-    cells = Image.fromarray(_colours(matrix)).resize((SIDE, SIDE), Image.Resampling.NEAREST)
-    sheet.paste(cells, (left + NAME, top + HEAD))
-    pen.rectangle((left + NAME - 1, top + HEAD - 1, left + NAME + SIDE, top + HEAD + SIDE), outline=FAINT)
+    sheet.paste(Image.fromarray(_colours(matrix)).resize((SIDE, SIDE), Image.Resampling.NEAREST), (left, top))
+    pen.rectangle((left - 1, top - 1, left + SIDE, top + SIDE), outline=FAINT)
     step = SIDE / len(classes)
+    size = max(9, min(15, int(0.8 * step)))
     for i, name in enumerate(classes if len(classes) <= NAMES else ()):
-        pen.text(
-            (left + NAME - 6, top + HEAD + (i + 0.5) * step), fitted(name, 12, NAME - 8), INK, font(12), anchor="rm"
-        )
-    if len(classes) <= NUMBERS:
-        for (i, j), share in np.ndenumerate(matrix):
-            at = (left + NAME + (j + 0.5) * step, top + HEAD + (i + 0.5) * step)
-            if share:
-                pen.text(at, f"{100 * share:.0f}", PAPER if share > 0.35 else INK, font(12), anchor="mm")
+        at = (left - 6, top + (i + 0.5) * step)
+        pen.text(at, fitted(name, size, NAME - 8), INK, font(size), anchor="rm")
+    for (i, j), share in np.ndenumerate(matrix) if len(classes) <= NUMBERS else ():
+        at = (left + (j + 0.5) * step, top + (i + 0.5) * step)
+        if share:
+            pen.text(at, f"{100 * share:.0f}", PAPER if share > 0.35 else INK, font(size), anchor="mm")
 
 
 def _colours(matrix: NDArray[np.float64]) -> NDArray[np.uint8]:

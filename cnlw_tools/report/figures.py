@@ -27,15 +27,15 @@ def drop(seen: Seen) -> Drawn:
 
 def curves(seen: Seen) -> Drawn:
     """Draw accuracy over epochs."""
-    return Drawn("Training", lines.learning(seen.trials, seen.curves))
+    of = seen.said
+    return Drawn("Training", lines.learning(seen.trials, seen.curves, of.study.over, of.place))
 
 
 def draw(name: str, seen: Seen) -> Drawn:
-    """Draw a figure, and say which planned cells are not in it."""
+    """Draw a figure; of one of builds, say which are not there."""
     drawn = FIGURES[name](seen)
     gone = [config for build, config in seen.said.places() if (build, config) not in seen.truths]
-    unbuilt = sentence("Not built", gone) if name in BUILDS else ""
-    drawn.lacking += filter(None, [seen.said.lacking(seen.trials), unbuilt])
+    drawn.lacking += filter(None, [sentence("Not built", gone) if name in BUILDS else ""])
     return drawn
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from PIL import Image
 
 from cnlw_tools.export import heat
-from cnlw_tools.recipe import split_name
 from cnlw_tools.report import truth
+from cnlw_tools.report.said import Said
 from cnlw_tools.report.seen import Build, Seen
 from cnlw_tools.report.sheets import NOTHING, Sheet
 from cnlw_tools.report.spread import Spread, spread
+from cnlw_tools.report.trials import natural
 from cnlw_tools.report.truth import Truth
 
 CAPTION = (
@@ -35,7 +36,7 @@ def truths(places: Iterable[Build]) -> tuple[dict[Build, Truth], list[str]]:
     """Return what builds know of their configs, and what could not be had, and why."""
     found: dict[Build, Truth] = {}
     lacking = []
-    for build, config in sorted({*places}):
+    for build, config in sorted({*places}, key=lambda place: (place[0], natural(place[1]))):
         try:
             found[build, config] = truth.load(build, config)
         except (ValueError, LookupError, OSError) as error:
@@ -60,21 +61,26 @@ def known(seen: Seen) -> tuple[Known, list[str]]:
             rows.append([trial.dataset, trial.config, trial.method, *numbers, str(len(there))])
     made = Known(detection=[Sheet("Noise detection", HEAD, rows, CAPTION, words=3)] if rows else [])
     for build in sorted({build for build, _ in seen.truths}):
-        _pictures(made, build, [t for (b, _), t in seen.truths.items() if b == build])
+        _pictures(made, build, [t for (b, _), t in seen.truths.items() if b == build], seen.said)
     return made, lacking
 
 
 HEAD = ["Dataset", "Config", "Method", "Precision by weight", "Recall by weight", "Precision by loss", "Runs"]
 
 
-def _pictures(made: Known, build: Path, some: Sequence[Truth]) -> None:
-    """Draw the matrices of a build's configs, and a gallery of the noisiest of each kind and origin."""
-    made.matrices += [(f"{build.name}, {t.config}", heat.draw([(t.config, t.matrix)], t.classes)) for t in some]
+def _pictures(made: Known, build: Path, some: Sequence[Truth], said: Said) -> None:
+    """Draw the matrices of a build's configs, equal ones once; a gallery of the noisiest of each noise and origin."""
+    alike: dict[bytes, list[Truth]] = {}
     noisiest: dict[str, Truth] = {}
     for held in some:
-        family = split_name(held.config)[0]
-        if held.noisy.any() and (family not in noisiest or held.noisy.mean() > noisiest[family].noisy.mean()):
-            noisiest[family] = held
+        alike.setdefault(held.matrix.tobytes(), []).append(held)
+        noise = said.facts(build.name, held.config)["noise"]
+        if held.noisy.any() and (noise not in noisiest or held.noisy.mean() > noisiest[noise].noisy.mean()):
+            noisiest[noise] = held
+    made.matrices += [
+        (f"{build.name}: {', '.join(t.config for t in one)}", heat.draw([("", one[0].matrix)], one[0].classes))
+        for one in alike.values()
+    ]
     for held in noisiest.values():
         made.galleries += [
             (f"{build.name}, {held.config}, noisy images from {o}", held.gallery(o)) for o in held.foreign

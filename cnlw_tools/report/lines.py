@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import matplotlib as mpl
 from matplotlib.axes import Axes
 
-from cnlw_tools.report.panels import TOP1, Draw, Picture, Point, lines, panels
+from cnlw_tools.report.panels import TOP1, Draw, Picture, Point, epochs, lines, panels
 from cnlw_tools.report.said import Place
 from cnlw_tools.report.spread import spread
 from cnlw_tools.report.trials import Trial, mean_curve
@@ -27,21 +27,29 @@ def over(trials: Sequence[Trial], metric: str, key: str, place: Callable[[Trial]
     return panels("level, %" if key == "level" else key, said, {title: lines(some) for title, some in several.items()})
 
 
-def learning(trials: Sequence[Trial], curves: Curves) -> list[Picture]:
-    """Draw top-1 over epochs, a line a config from light to dark, a panel a method and kind of noise."""
-    kinds: dict[str, list[Trial]] = {}
+def learning(
+    trials: Sequence[Trial], curves: Curves, key: str, place: Callable[[Trial], Place | None]
+) -> list[Picture]:
+    """Draw top-1 over epochs: a panel for each line over a number; of trials that stand nowhere, one a config."""
+    along: dict[str, list[tuple[float, list[float]]]] = {}
+    apart: dict[str, dict[str, list[float]]] = {}
     for trial in trials:
-        kinds.setdefault(f"{trial.method}: {trial.dataset}, {trial.family}", []).append(trial)
-    return panels("epoch", TOP1, {title: _learning(some, curves) for title, some in kinds.items()})
+        if at := place(trial):
+            along.setdefault(f"{at.line}: {at.panel}", []).append((at.x, mean_curve(trial, curves)))
+        else:
+            apart.setdefault(f"{trial.dataset}, {trial.config}", {})[trial.method] = mean_curve(trial, curves)
+    drawers = {title: _shades(some, key) for title, some in along.items()}
+    return panels("epoch", TOP1, drawers | {title: epochs(some) for title, some in apart.items()})
 
 
-def _learning(some: Sequence[Trial], curves: Curves) -> Draw:
+def _shades(some: Sequence[tuple[float, list[float]]], key: str) -> Draw:
+    """Draw curves over epochs, the darker the higher the number."""
+
     def draw(axes: Axes) -> None:
         shades = mpl.colormaps["viridis_r"]
-        for i, trial in enumerate(some):
-            values = mean_curve(trial, curves)
-            name = trial.config if trial.level is None else f"{trial.level} %"
-            shade = shades(0.15 + 0.85 * i / max(1, len(some) - 1))
+        for i, (x, values) in enumerate(sorted(some)):
+            name = f"{x:g} %" if key == "level" else f"{key} {x:g}"
+            shade = shades(0.25 + 0.75 * i / max(1, len(some) - 1))
             axes.plot(range(1, len(values) + 1), values, color=shade, label=name)
 
     return draw

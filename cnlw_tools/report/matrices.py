@@ -119,7 +119,7 @@ def transitions(seen: Seen) -> Drawn:
         known = some[0].truth
         drawn.pictures += _traces(title, some, known.matrix)
         shown = [("T*, realised", known.matrix), *((found.trial.method, found.by_epoch[-1]) for found in some)]
-        drawn.images.append((title, heat.draw(shown, known.classes, across=3)))
+        drawn.images += [(f"{title}: {name}", heat.draw([("", matrix)], known.classes)) for name, matrix in shown]
         rows += [_row(found) for found in some]
     drawn.tables = [Sheet("Distance to the realised matrix", HEAD, rows, ABOUT, words=3)] if rows else []
     return drawn

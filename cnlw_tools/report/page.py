@@ -27,6 +27,7 @@ class Figure(NamedTuple):
 
 
 def html(
+    title: str,
     about: str,
     notes: Sequence[str],
     ours: Sequence[Sheet],
@@ -45,6 +46,7 @@ def html(
         lstrip_blocks=True,
     )
     return around.get_template("page.html").render(
+        title=title or "Runs",
         about=about,
         notes=notes,
         ours=ours,

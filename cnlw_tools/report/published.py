@@ -4,6 +4,7 @@ difference = mean of ours over the configs of a column - published; of errors, o
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,12 +47,15 @@ def beside(wanted: Published, study: Study, tables: Mapping[str, Any], trials: S
         for column, configs in wanted.columns.items():
             cell = pick(cells, column, f"column of {wanted.table}")
             ours = _ours(method, [configs] if isinstance(configs, str) else configs, wanted, mine)
-            rows.append([label, column, *_words(cell.get("value"), cell["raw"], ours, wanted.times)])
+            rows.append(
+                [re.sub("<[^>]*>", "", label), column, *_words(cell.get("value"), cell["raw"], ours, wanted.times)]
+            )
     return Sheet(
         f"{wanted.table.replace('_', ' ')}: {table['caption']}",
         ["Row", "Column", "Published", "Ours", "Difference"],
         rows,
-        f"Source: {table['source']}. Ours: {'100 less ' * wanted.error}{wanted.metric} of the best trial, in percent.",
+        f"Source: {table['source']}. Ours: {'100 less ' * wanted.error}{wanted.metric} of the best trial"
+        + f"{f', on {wanted.split}' if wanted.split else ''}, in percent.",
         list(table.get("notes", [])),
         words=2,
     )
@@ -59,7 +63,9 @@ def beside(wanted: Published, study: Study, tables: Mapping[str, Any], trials: S
 
 def _ours(method: str, configs: Sequence[str], wanted: Published, trials: Sequence[Trial]) -> float | None:
     """Return the mean over configs; none if one of them has not been run."""
-    found = {t.config: t.came_to[wanted.metric].mean for t in trials if t.method == method and t.config in configs}
+    metric = "_".join(filter(None, [wanted.split, wanted.metric]))
+    mine = [t for t in trials if t.method == method and t.config in configs and metric in t.came_to]
+    found = {t.config: t.came_to[metric].mean for t in mine}
     if not set(configs) <= set(found):
         return None
     mean = spread([found[c] for c in configs]).mean

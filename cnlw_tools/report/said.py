@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from cnlw_tools.build import DRAWN
 from cnlw_tools.recipe import split_name
-from cnlw_tools.report.trials import Trial, shown
+from cnlw_tools.report.trials import Trial, natural, shown
 from cnlw_tools.study import Published, Study
 
 STUDY = "study.json"
@@ -34,6 +34,11 @@ class Said:
     cells: Sequence[Cell] = ()
     builds: Path = field(default_factory=Path)
 
+    @property
+    def title(self) -> str:
+        """The name of the study and its scale."""
+        return self.name + (f", scale {self.scale}" if self.scale else "")
+
     def places(self) -> list[tuple[Path, str]]:
         """Where every planned config is built, or will be."""
         return list(dict.fromkeys((self.builds / cell["build"], cell["config"]) for cell in self.cells))
@@ -50,7 +55,8 @@ class Said:
     def lacking(self, trials: Sequence[Trial]) -> str:
         """Say in a sentence which planned cells have no trial; nothing where all have one."""
         ran = {(t.dataset, t.config, t.name) for t in trials}
-        return sentence("Not run", [f"{config} {method}" for _, config, method in sorted(self.planned() - ran)])
+        left = {f"{config} {method}" for _, config, method in self.planned() - ran}
+        return sentence("Not run", sorted(left, key=natural))
 
     def place(self, trial: Trial, but: Collection[str] = ()) -> Place | None:
         """Return where a trial stands in the figures; none if it has not the number that they go over.

@@ -28,8 +28,8 @@ class Seen:
     truths: Mapping[Build, Truth]
 
     def of(self, trial: Trial) -> list[Run]:
-        """Return the runs of a trial."""
-        return [self.runs[name] for name in trial.runs]
+        """Return the runs of a trial that came to their end."""
+        return [run for name in trial.runs if (run := self.runs[name]).result is not None]
 
     def truth(self, run: Run) -> Truth | None:
         """Return what is known of the build that a run learned from, if it stands."""
@@ -38,7 +38,7 @@ class Seen:
 
 @dataclass(slots=True)
 class Drawn:
-    """A figure: panels, pictures that go over the whole width, tables; `lacking`: what could not be drawn, and why."""
+    """A figure: panels, pictures that need their titles, tables; `lacking`: what could not be drawn, and why."""
 
     title: str
     pictures: list[Picture] = field(default_factory=list)

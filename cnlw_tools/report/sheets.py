@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from cnlw_tools.recipe import split_name
 from cnlw_tools.report.spread import Spread, spread
-from cnlw_tools.report.trials import Trial, shown
+from cnlw_tools.report.trials import Trial, natural, shown
 
 NAMES = {"last": "Last epoch", "best": "Best epoch", "mean10": "Mean of the last ten epochs"}
 MEANS = "Top-1 on validation in percent: mean ± half the 95 % t-interval over seeds (their number)."
@@ -47,11 +47,11 @@ def results(trials: Sequence[Trial], metric: str, planned: Collection[tuple[str,
     """
     ran = {(t.dataset, t.config, t.name) for t in trials}
     kinds: dict[tuple[str, str], Kind] = {}
-    for dataset, config, _ in sorted({*planned, *ran}):
+    for dataset, config, _ in sorted({*planned, *ran}, key=lambda cell: [*map(natural, cell)]):
         family, level = split_name(config)
         kinds.setdefault((dataset, "" if level is None else family), Kind([], [], [])).configs.append(config)
     for (dataset, _), kind in kinds.items():
-        kind.configs[:] = sorted(set(kind.configs), key=_natural)
+        kind.configs[:] = sorted(set(kind.configs), key=natural)
         kind.trials.extend(t for t in trials if t.dataset == dataset and t.config in kind.configs)
         kind.planned.extend((c, m) for d, c, m in sorted(planned) if d == dataset and c in kind.configs)
     titles = {key: f"{NAMES[metric]}: {', '.join(filter(None, key))}" for key in kinds}
@@ -59,11 +59,6 @@ def results(trials: Sequence[Trial], metric: str, planned: Collection[tuple[str,
         _results(titles[key], kind, metric) if key[1] else _turned(titles[key], kind, metric)
         for key, kind in kinds.items()
     ]
-
-
-def _natural(config: str) -> list[tuple[int, str]]:
-    """Return what sorts numbers in names by their size."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", config)]
 
 
 class Kind(NamedTuple):
@@ -84,7 +79,7 @@ def _cells(kind: Kind, metric: str) -> dict[str, list[tuple[Spread | None, str]]
             (found.get((method, c)), _word(found.get((method, c)), (c, names[method]) in kind.planned))
             for c in kind.configs
         ]
-        for method in sorted(names)
+        for method in sorted(names, key=natural)
     }
 
 
@@ -101,10 +96,13 @@ def _results(title: str, kind: Kind, metric: str) -> Sheet:
 
 
 def _turned(title: str, kind: Kind, metric: str) -> Sheet:
-    """Return a row a config and a column a method."""
+    """Return a row a config and a column a method, or the other way where there are more methods."""
     cells = _cells(kind, metric)
-    rows = [[config, *(some[i][1] for some in cells.values())] for i, config in enumerate(kind.configs)]
     marks = _highest([[cell for cell, _ in some] for some in cells.values()])
+    if len(cells) > len(kind.configs):
+        rows = [[method, *(word for _, word in some)] for method, some in cells.items()]
+        return Sheet(title, ["Method", *kind.configs], rows, MEANS, strong=marks)
+    rows = [[config, *(some[i][1] for some in cells.values())] for i, config in enumerate(kind.configs)]
     strong = frozenset((column - 1, method + 1) for method, column in marks)
     return Sheet(title, ["Config", *cells], rows, MEANS, strong=strong)
 
@@ -146,16 +144,17 @@ def every_trial(trials: Sequence[Trial], chosen: Sequence[Trial], rule: str) -> 
             t.method,
             shown(t.options) or NOTHING,
             *(number(t.came_to.get(m)) for m in (*NAMES, "drop")),
+            f"{t.came_to[rule].sd:.2f}" if rule in t.came_to and t.came_to[rule].n > 1 else NOTHING,
         ]
         for t in trials
     ]
     picked = {id(t) for t in chosen}
     return Sheet(
         "All trials",
-        ["Dataset", "Config", "Method", "Options", "Last", "Best", "Mean of ten", "Drop"],
+        ["Dataset", "Config", "Method", "Options", "Last", "Best", "Mean of ten", "Drop", "Deviation"],
         rows,
         f'The strong one of a method and config has the highest mean of "{rule}" on validation over its seeds; of '
-        "equals the first here. Drop: best less last.",
+        f'equals the first here. Drop: best less last. Deviation: the standard deviation of "{rule}" over seeds.',
         strong=frozenset((i, 2) for i, t in enumerate(trials) if id(t) in picked),
         words=4,
     )

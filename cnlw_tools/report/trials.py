@@ -6,6 +6,7 @@ in the order of their options. (Jiang et al., 2020, table 2, report the peak of 
 """
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,25 +45,29 @@ class Trial:
         return split_name(self.config)[1]
 
 
+def natural(name: str) -> tuple[list[tuple[float, str]], str]:
+    """Return what sorts names as people do: numbers in them by their size."""
+    parts = enumerate(re.split(r"(\d+(?:\.\d+)?)", name))
+    return [(float(part), "") if i % 2 else (-1, part) for i, part in parts], name
+
+
 def trials(runs: pa.Table, apart: Collection[str] = (), labels: Collection[str] = ()) -> list[Trial]:
     """Group a table of runs (tables.RUNS) into trials, in the order of dataset, config, method, options.
 
     A method whose name is one of ``labels`` was named by a study, which knows its network.
     """
     keys = ["dataset", "config", "method", "options"]
-    members = (
-        runs.select([*keys, "run"])
-        .group_by([*keys, "run"])
-        .aggregate([])
-        .sort_by([(k, "ascending") for k in [*keys, "run"]])
-    )
-    ended = runs.filter(pc.is_in(runs["metric"], pa.array(CAME_TO)))
-    values: dict[tuple[str, str], float] = {(r["run"], r["metric"]): r["value"] for r in ended.to_pylist()}
+    members = runs.select([*keys, "run"]).group_by([*keys, "run"]).aggregate([]).sort_by("run")
+    ended = runs.filter(pc.match_substring_regex(runs["metric"], f"(^|_)({'|'.join(CAME_TO)})$"))
+    values: dict[str, list[tuple[str, float]]] = {}
+    for row in ended.to_pylist():
+        values.setdefault(row["run"], []).append((row["metric"], row["value"]))
     found: dict[tuple[str, ...], list[str]] = {}
     for row in members.to_pylist():
         found.setdefault(tuple(row[k] for k in keys), []).append(row["run"])
     return [
-        _trial(key, names, values, {*apart} if key[2] in labels else {"net", *apart}) for key, names in found.items()
+        _trial(key, found[key], values, {*apart} if key[2] in labels else {"net", *apart})
+        for key in sorted(found, key=lambda key: [natural(part) for part in key])
     ]
 
 
@@ -79,8 +84,10 @@ def best(found: Sequence[Trial], rule: str = "last") -> list[Trial]:
 
 
 def curves(runs: pa.Table, metric: str = CURVE) -> dict[str, list[float]]:
-    """Return the values of a metric by run, an epoch each."""
-    rows = runs.filter(pc.equal(runs["metric"], metric)).sort_by([("run", "ascending"), ("epoch", "ascending")])
+    """Return the values of a metric, an epoch each, by run that came to its end."""
+    ended = runs.filter(pc.equal(runs["metric"], CAME_TO[0]))["run"]
+    rows = runs.filter(pc.and_(pc.equal(runs["metric"], metric), pc.is_in(runs["run"], ended)))
+    rows = rows.sort_by([("run", "ascending"), ("epoch", "ascending")])
     found: dict[str, list[float]] = {}
     for name, value in zip(rows["run"].to_pylist(), rows["value"].to_pylist(), strict=True):
         found.setdefault(name, []).append(value)
@@ -88,8 +95,9 @@ def curves(runs: pa.Table, metric: str = CURVE) -> dict[str, list[float]]:
 
 
 def mean_curve(trial: Trial, found: Mapping[str, list[float]]) -> list[float]:
-    """Return the mean over a trial's runs, for the epochs that all of them have."""
-    return [sum(values) / len(values) for values in zip(*(found.get(name, []) for name in trial.runs), strict=False)]
+    """Return the mean over a trial's runs, that came to their end, for the epochs that all of them have."""
+    there = [found[name] for name in trial.runs if name in found]
+    return [sum(values) / len(values) for values in zip(*there, strict=False)]
 
 
 def shown(options: Mapping[str, Any]) -> str:
@@ -102,12 +110,14 @@ def _word(value: Any) -> str:
 
 
 def _trial(
-    key: tuple[str, ...], names: list[str], values: Mapping[tuple[str, str], float], apart: Collection[str]
+    key: tuple[str, ...], names: list[str], values: Mapping[str, list[tuple[str, float]]], apart: Collection[str]
 ) -> Trial:
     dataset, config, method, text = key
     options: dict[str, Any] = json.loads(text)
     bare = {k.removeprefix("preset."): v for k, v in options.items()}
     own = {k: v for k, v in bare.items() if k in apart}
-    by_metric = {m: [values[run, m] for run in names if (run, m) in values] for m in CAME_TO}
-    came_to = {metric: spread(some) for metric, some in by_metric.items() if some}
+    by_metric: dict[str, list[float]] = {}
+    for metric, value in (of for run in names for of in values.get(run, ())):
+        by_metric.setdefault(metric, []).append(value)
+    came_to = {metric: spread(some) for metric, some in by_metric.items()}
     return Trial(dataset, config, method, f"{method} {shown(own)}".strip(), own, options, tuple(names), came_to)

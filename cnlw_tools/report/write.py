@@ -7,6 +7,7 @@ DIR/runs.parquet   every number (tables.RUNS)
 """
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,18 +18,18 @@ from cnlw_tools.report.known import known, truths
 from cnlw_tools.report.said import Said, study
 from cnlw_tools.report.seen import Drawn, Seen
 from cnlw_tools.report.sheets import Sheet
-from cnlw_tools.report.trials import best, curves, trials
+from cnlw_tools.report.trials import best, curves, natural, trials
 from cnlw_tools.runs import Run
 
 
-def write(folder: Path, out: Path, root: Path, rule: str = "last", apart: Sequence[str] = ()) -> list[str]:
+def write(folder: Path, out: Path, root: Path, rule: str = "", apart: Sequence[str] = ()) -> list[str]:
     """Write the report of all runs below a folder; return what could not be said, and why.
 
     Args:
         folder: of runs; what `cnlw sweep` made, or `cnlw train`
         out: the folder to write to
         root: that holds pipelines/, for the published numbers
-        rule: last, best or mean10: what the best trial is chosen by
+        rule: last, best or mean10: what the best trial is chosen by; none: what the study says
         apart: options that are no trial of a method but a method of their own
 
     Raises:
@@ -36,6 +37,7 @@ def write(folder: Path, out: Path, root: Path, rule: str = "last", apart: Sequen
     """
     said = study(folder)
     of = said.study
+    rule = rule or of.rule
     found = [] if said.cells and not said.planned() else runs.load(folder)
     table = runs.table(found, said.labels())
     every = trials(table, {*of.apart, *apart, of.over, of.across}, {*said.labels().values()})
@@ -56,7 +58,8 @@ def write(folder: Path, out: Path, root: Path, rule: str = "last", apart: Sequen
     _text(out / "tables.tex", "\n".join(map(sheets.latex, everything)))
     for name, one in drawn.items():
         _pictures(out / "figures", name, one)
-    made = page.html(_about(found, said), of.notes, ours, theirs, drawn, held, trial, provenance(found))
+    about = " ".join(filter(None, [_about(found, said), said.lacking(chosen)]))
+    made = page.html(said.title, about, of.notes, ours, theirs, drawn, held, trial, provenance(found))
     _text(out / "index.html", made)
     return [*lacking, *more]
 
@@ -81,11 +84,16 @@ def _noted(notes: Sequence[str]) -> list[Sheet]:
 
 def provenance(found: Sequence[Run]) -> list[Sheet]:
     """Return what the runs came from: data, versions and commands, each said once; and which have not ended."""
-    data = {(r.dataset, r.config["config"], split, digest) for r in found for split, digest in r.config["data"].items()}
-    made = Counter((_versions(run), " ".join(run.config["command"])) for run in found)
+    data: dict[tuple[str, str, str], set[str]] = {}
+    for run in found:
+        for split, digest in run.config["data"].items():
+            data.setdefault((run.dataset, split, digest), set()).add(run.config["config"])
+    rows = [[of, ", ".join(sorted(some, key=natural)), split, digest] for (of, split, digest), some in data.items()]
+    rows.sort(key=lambda row: (row[2], row[0], natural(row[1])))
+    made = Counter((_versions(run), _command(run)) for run in found)
     open_ = [[run.name, f"{len(run.history)} epochs"] for run in found if run.result is None]
     sheets = [
-        Sheet("Data", ["Dataset", "Config", "Split", "Digest"], [list(row) for row in sorted(data)], DIGEST, words=4),
+        Sheet("Data", ["Dataset", "Configs", "Split", "Digest"], rows, DIGEST, words=4),
         Sheet(
             "Made by", ["Command", "Versions", "Runs"], [[c, v, str(n)] for (v, c), n in sorted(made.items())], words=2
         ),
@@ -96,14 +104,21 @@ def provenance(found: Sequence[Run]) -> list[Sheet]:
 DIGEST = "sha256 of the images and given labels of a split, whatever their order."
 
 
+def _command(run: Run) -> str:
+    """Return the command line, the program by its name."""
+    program, *rest = run.config["command"]
+    name = Path(program).name
+    return shlex.join(["cnlw" if name == "__main__.py" else name, *rest])
+
+
 def _versions(run: Run) -> str:
-    return " ".join(f"{name} {version}" for name, version in run.config["versions"].items())
+    return ", ".join(f"{name} {version}" for name, version in run.config["versions"].items())
 
 
 def _about(found: Sequence[Run], said: Said) -> str:
     """Say in a sentence what the report is of."""
     ended = sum(run.result is not None for run in found)
-    of = f" of the study {said.name}" + (f", scale {said.scale}" if said.scale else "") if said.name else ""
+    of = f" of the study {said.title}" if said.name else ""
     planned = f" {len(said.cells)} are planned." if said.cells else ""
     if said.cells and not said.planned():
         return f"{len(said.cells)} configs{of}: nothing is trained on them."

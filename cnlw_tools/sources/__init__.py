@@ -16,6 +16,7 @@ from cnlw_tools.sources.mini_imagenet import MiniImagenet
 from cnlw_tools.sources.mnist import Mnist
 from cnlw_tools.sources.routed import WEB, Places, Reader, Routed
 from cnlw_tools.sources.shapes import Shapes
+from cnlw_tools.sources.shapes.others import ShapesOthers
 from cnlw_tools.sources.stanford_cars import StanfordCars, StanfordCarsCrop
 from cnlw_tools.sources.svhn import Svhn, SvhnExtra
 from cnlw_tools.sources.webvision import WebVision, WebVisionMini
@@ -25,6 +26,7 @@ __all__ = ["SOURCES", "Places", "Source", "routed"]
 
 SOURCES: Mapping[str, type[Source]] = {
     "shapes": Shapes,  # drawn from the image id alone
+    "shapes_others": ShapesOthers,  # what is none of its classes
     "cifar10": Cifar10,  # the official folder of pickled batches
     "cifar100": Cifar100,
     "cifar100_coarse": Cifar100Coarse,  # its superclasses

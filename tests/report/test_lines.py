@@ -5,7 +5,10 @@ from xml.etree import ElementTree
 
 from cnlw_tools import runs
 from cnlw_tools.report import lines
+from cnlw_tools.report.panels import lines as draw
+from cnlw_tools.report.panels import panels
 from cnlw_tools.report.said import Place
+from cnlw_tools.report.spread import spread
 from cnlw_tools.report.trials import best, curves, trials
 
 
@@ -39,6 +42,14 @@ def test_panels_have_one_scale(study):
     assert ticks[0] == ticks[1] != []
 
 
+def test_lines_are_in_the_order_of_their_numbers_and_the_legend_is_read_across():
+    """Four names in three columns stand as 1 5 20 / 100, which are filled as 1 100, 5, 20."""
+    points = [(0.0, spread([1.0]))]
+    (picture,) = panels("x", "y", {"": draw({f"vanilla alpha={a}": points for a in (20, 5, 1, 100)})})
+
+    assert re.findall(r"<!-- vanilla alpha=(\d+) -->", picture.svg) == ["1", "100", "5", "20"]
+
+
 def test_one_level_makes_no_line(tmp_path, run_maker):
     """Nor belts, nor panels of what has no number."""
     run_maker(tmp_path / "a", [50.0])
@@ -50,8 +61,13 @@ def test_one_level_makes_no_line(tmp_path, run_maker):
 
 
 def test_belts_and_learning_have_a_panel_a_method(study):
-    """Learning one a kind of noise too."""
+    """Learning one a kind of noise too, or one a config, of methods, where nothing stands anywhere."""
     found, path = chosen(study)
 
     assert [p.title for p in lines.belts(found, path)] == ["mixup: toy", "vanilla: toy"]
-    assert len(lines.learning(found, path)) == 4
+    titles = [p.title for p in lines.learning(found, path, "level", level)]
+    assert titles == ["mixup: toy, blue", "vanilla: toy, blue", "mixup: toy, red", "vanilla: toy, red"]
+    assert [p.title for p in lines.learning(found, path, "level", lambda _: None)][:2] == [
+        "toy, blue_00",
+        "toy, blue_40",
+    ]

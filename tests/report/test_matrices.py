@@ -72,7 +72,7 @@ def test_distance_and_trace_are_of_the_mean_over_runs(learned):
 
     titles = [p.title.removeprefix("toy, blue_40: ") for p in drawn.pictures]
     assert titles == ["distance", "with the network", "trace"]
-    assert [title for title, _ in drawn.images] == ["toy, blue_40"]
+    assert [title for title, _ in drawn.images] == ["toy, blue_40: T*, realised", "toy, blue_40: noise_layer"]
     assert drawn.tables[0].rows == [
         ["toy", "blue_40", "noise_layer", f"{last:.3f}", f"{told:.3f}", f"{still:.3f}", "1.200", "1.250"],
     ]

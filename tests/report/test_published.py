@@ -1,5 +1,6 @@
 """Numbers of the papers beside ours."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -45,11 +46,27 @@ def test_ours_stand_beside_with_the_difference(ours):
 
 
 def test_a_cell_that_was_not_run_says_so(ours):
-    """No method, or a config too few."""
+    """No method of ours, or a config too few."""
     columns = {"low": "blue_00", "both": ["blue_00", "blue_80"]}
-    sheet = beside(Published("table1", columns, {"Plain": "vanilla", "Mixed": "none"}), STUDY, TABLES, ours)
+    sheet = beside(Published("table1", columns, {"Plain": "vanilla", "Mixed": ""}), STUDY, TABLES, ours)
 
     assert [row[3] for row in sheet.rows] == ["80.50", "not run", "not run", "not run"]
+
+
+def test_ours_may_be_of_other_images_of_validation(study, run_maker):
+    """Of ILSVRC12, say: last, best and mean of ten of what was measured there; a run without them was not run."""
+    folder = run_maker(study / "blue_80" / "vanilla_s0", [50.0, 60.0], config="blue_80")
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    here = [line | {"val_ilsvrc12_top1": v} for line, v in zip(lines, (40.0, 30.0), strict=True)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in here))
+    ours = best(trials(runs.table(runs.load(study))))
+
+    for metric, number in (("last", "30.00"), ("best", "40.00"), ("mean10", "35.00")):
+        columns = {"low": "blue_80", "both": "blue_00"}
+        wanted = Published("table1", columns, {"Plain": "vanilla"}, metric=metric, split="ilsvrc12")
+        sheet = beside(wanted, STUDY, TABLES, ours)
+        assert [row[3] for row in sheet.rows] == [number, "not run"]
+        assert f"{metric} of the best trial, on ilsvrc12" in sheet.caption
 
 
 def test_shares_become_percents(ours):

@@ -65,6 +65,7 @@ def test_every_trial_is_there_and_the_chosen_ones_are_strong(study):
     assert len(sheet.rows) == 12
     assert len(sheet.strong) == 8
     assert sheet.rows[0][:4] == ["toy", "blue_00", "mixup", "alpha=1"]
+    assert sheet.rows[0][-1] == "0.71"  # of 81 and 82
 
 
 SHEET = Sheet("A & B", ["x", "y_1"], [["a|b", "1 ± 2"]], "50 %", ["first", "second"], frozenset({(0, 1)}))

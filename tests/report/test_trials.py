@@ -1,7 +1,7 @@
 """Trials and the best of them."""
 
 from cnlw_tools import runs
-from cnlw_tools.report.trials import best, curves, mean_curve, shown, trials
+from cnlw_tools.report.trials import best, curves, mean_curve, natural, shown, trials
 
 
 def of(found, config, method):
@@ -80,12 +80,20 @@ def test_what_has_not_ended_is_not_chosen(tmp_path, run_maker):
     assert best(found) == []
 
 
-def test_a_mean_curve_is_as_long_as_the_shortest(study):
-    """Three seeds, of which one has an epoch."""
+def test_a_mean_curve_is_of_runs_that_ended_and_as_long_as_the_shortest(study, run_maker):
+    """Of four seeds one has not ended; one that has had two epochs."""
+    run_maker(study / "blue_40" / "vanilla_s3", [52.0, 65.0], config="blue_40", seed=3)
     table = runs.table(runs.load(study))
     (vanilla,) = of(trials(table), "blue_40", "vanilla")
 
-    assert mean_curve(vanilla, curves(table)) == [(50 + 51 + 30) / 3]
+    assert mean_curve(vanilla, curves(table)) == [(50 + 51 + 52) / 3, (60 + 61 + 65) / 3]
+
+
+def test_names_are_in_the_order_of_their_numbers():
+    """Decimals too; words by their letters."""
+    names = ["a20", "a5_clean300", "b", "a5_clean1000", "a0.25", "a0.5", "a"]
+
+    assert sorted(names, key=natural) == ["a", "a0.25", "a0.5", "a5_clean300", "a5_clean1000", "a20", "b"]
 
 
 def test_options_are_shown_in_a_line():

@@ -139,7 +139,7 @@ def test_what_builds_add(told):
     made, lacking = known(seen(told)[0])
 
     assert lacking == []
-    assert [title for title, _ in made.matrices] == ["shapes, red_20_t20_probe2"]
+    assert [title for title, _ in made.matrices] == ["shapes: red_20_t20_probe2"]
     assert [title for title, _ in made.galleries] == ["shapes, red_20_t20_probe2, noisy images from web"]
     assert made.detection[0].rows[0][:3] == ["shapes", "red_20_t20_probe2", "vanilla"]
     assert made.detection[0].rows[0][4] == "100.0"

@@ -94,8 +94,8 @@ def test_what_is_written(page):
     }
     assert (page.parent / "figures" / "over_toy_blue.svg").read_text(encoding="utf-8").rstrip().endswith("</svg>")
     assert "<li>One more thing.</li>" in page.read_text(encoding="utf-8")
-    assert page.read_text(encoding="utf-8").count("Not run: blue_00 bootstrap, blue_40 bootstrap.") == 4  # figures
-    assert "25 runs of the study toy, 24 of them to their end. 6 are planned." in page.read_text(encoding="utf-8")
+    said = "25 runs of the study toy, 24 of them to their end. 6 are planned."
+    assert f"{said} Not run: blue_00 bootstrap, blue_40 bootstrap." in page.read_text(encoding="utf-8")
 
 
 def test_curves_go_over_what_the_study_says(tmp_path, run_maker):
@@ -106,12 +106,12 @@ def test_curves_go_over_what_the_study_says(tmp_path, run_maker):
         run_maker(tmp_path / name, [50.0], config=name, method="mixup", options={"alpha": 8, "per": "batch"})
         recipe = {"noise": "blue", "options": {"delta": level / 9, "order": order}}
         cells.append({"build": "toy", "config": name, "method": "mixup", "recipe": recipe})
-    note(tmp_path, cells, over="delta", apart=["alpha"])
+    note(tmp_path, cells, over="delta", apart=["alpha"], rule="best")
     held = study(tmp_path)
     places = [held.place(trial) for trial in trials(runs.table(runs.load(tmp_path)), ["alpha", "delta"])]
 
     assert write(tmp_path, tmp_path / "out", files.root())
-    assert "Accuracy (last) over delta" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "Accuracy (best) over delta" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert [(at.panel, at.line) for at in places] == [
         ("toy, blue", "mixup alpha=8 level=20 order=random"),
         ("toy, blue", "mixup alpha=8 level=40 order=random"),
@@ -181,19 +181,31 @@ def test_without_matplotlib_it_says_what_to_install(tmp_path):
     assert "pip install 'cnlw-tools[report]'" in done.stderr
 
 
+def browse(tmp_path: Path, page: Path, *asked: str) -> str:
+    """Show a page to a browser, and return what it says."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
+    usual = ["--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    headless = [] if "headless" in browser else ["--headless"]
+    command = [browser, *headless, *usual, *asked, page.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [400, 1200])
 def test_a_browser_shows_it_without_scrolling_sideways(page, tmp_path, width):
     """On a phone as on a desk: nothing but tables is wider than the window, and the figures are drawn."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
     copy = tmp_path / "page.html"
     copy.write_text(page.read_text(encoding="utf-8").replace("</body>", LOOK + "</body>"), encoding="utf-8")
-    asked = ["--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900"]
-    headless = [] if "headless" in browser else ["--headless"]
-    done = subprocess.run(
-        [browser, *headless, *asked, "--dump-dom", copy.as_uri()], capture_output=True, text=True, timeout=120
-    )
+    said = browse(tmp_path, copy, f"--window-size={width},900", "--dump-dom")
 
-    assert re.search(r"<title>(.*?)</title>", done.stdout)[1] == "true,true"
+    assert re.search(r"<title>(.*?)</title>", said)[1] == "true,true"
+
+
+@pytest.mark.slow
+def test_a_browser_prints_it(page, tmp_path):
+    """On a few sheets."""
+    browse(tmp_path, page, f"--print-to-pdf={tmp_path / 'page.pdf'}")
+
+    assert 2 <= len(re.findall(rb"/Type\s*/Page\b", (tmp_path / "page.pdf").read_bytes())) <= 5

@@ -97,7 +97,6 @@ def test_two_things_drawn_with_the_same_luck_differ():
 
 @pytest.mark.slow
 def test_no_two_pictures_are_equal():
-    """Base and web together, every ninth: nothing in one leaks into the other."""
-    ids = [i for name in CLASSES for i in (*base_ids(name), *web_ids(name))][::9]
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        assert len(set(pool.map(digest, ids, chunksize=200))) == len(ids)
+    """The first of each class, base and web, by the same numbers: nothing in one leaks into the other."""
+    ids = [i for name in CLASSES for i in (*base_ids(name)[:25], *web_ids(name)[:25])]
+    assert len(set(map(digest, ids))) == len(ids)
