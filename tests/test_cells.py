@@ -184,6 +184,9 @@ def test_published_cells_stand_beside_cells_of_the_study(path, scale):
     for entry in study.published:
         build = study.folder(entry.dataset or study.dataset)
         configs = {c for said in entry.columns.values() for c in ([said] if isinstance(said, str) else said)}
+        if not study.methods:
+            assert {(build, config, "") for config in entry.rows.values()} <= ran
+            continue
         assert {(build, config, method) for config in configs for method in entry.rows.values() if method} <= ran
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools import record
 from cnlw_tools.report.panels import OKABE, Draw, panels
+from cnlw_tools.report.published import Counts
 from cnlw_tools.report.seen import Build, Drawn, Seen
 from cnlw_tools.report.sheets import NOTHING, Sheet
 from cnlw_tools.report.truth import Truth
@@ -65,6 +66,14 @@ def _bars(share: Floats, order: NDArray[np.int64], classes: Sequence[str]) -> Dr
         axes.grid(visible=False, axis="x")
 
     return draw
+
+
+def counted(seen: Seen) -> dict[tuple[str, str], Counts]:
+    """Return how many images each split of a config has, and how many classes there are."""
+    return {
+        (build.name, config): {"classes": len(truth.classes), **record.load(build).configs[config].rows}
+        for (build, config), truth in seen.truths.items()
+    }
 
 
 def sizes(seen: Seen) -> Drawn:

@@ -16,6 +16,9 @@ from cnlw_tools.report.trials import Trial
 from cnlw_tools.study import FOLDER, Published, Study
 
 FILE = "published.json"
+HEAD = ["Row", "Column", "Published", "Ours", "Difference"]
+NOT_BUILT = "not built"
+Counts = Mapping[str, int]  # of a config: images of each split, and classes
 
 
 def load(root: Path) -> dict[str, Any]:
@@ -24,7 +27,13 @@ def load(root: Path) -> dict[str, Any]:
     return found
 
 
-def beside(wanted: Published, study: Study, tables: Mapping[str, Any], trials: Sequence[Trial]) -> Sheet:
+def beside(
+    wanted: Published,
+    study: Study,
+    tables: Mapping[str, Any],
+    trials: Sequence[Trial],
+    sizes: Mapping[tuple[str, str], Counts] = {},
+) -> Sheet:
     """Return a published table, a row a cell, with ours beside it; what its sources disagree on are its notes.
 
     Args:
@@ -32,6 +41,7 @@ def beside(wanted: Published, study: Study, tables: Mapping[str, Any], trials: S
         study: that says so
         tables: of `load`
         trials: the best of each method on each config
+        sizes: by build and config what these hold, for a table of that; its rows are configs, its columns what counts
 
     Raises:
         LookupError: no such table, row or column in it
@@ -40,6 +50,8 @@ def beside(wanted: Published, study: Study, tables: Mapping[str, Any], trials: S
     lines = [row for row in table["rows"] if all(row.get(k) == v for k, v in wanted.where.items())]
     labels = {row["label"]: row for row in lines if "label" in row}
     dataset = study.folder(wanted.dataset or study.dataset)
+    if not any("cells" in row for row in table["rows"]):
+        return _counted(wanted, table, {config: of for (build, config), of in sizes.items() if build == dataset})
     mine = [t for t in trials if t.dataset == dataset]
     rows = []
     for label, method in wanted.rows.items():
@@ -52,13 +64,27 @@ def beside(wanted: Published, study: Study, tables: Mapping[str, Any], trials: S
             )
     return Sheet(
         f"{wanted.table.replace('_', ' ')}: {table['caption']}",
-        ["Row", "Column", "Published", "Ours", "Difference"],
+        HEAD,
         rows,
         f"Source: {table['source']}. Ours: {'100 less ' * wanted.error}{wanted.metric} of the best trial"
         + f"{f', on {wanted.split}' if wanted.split else ''}, in percent.",
         list(table.get("notes", [])),
         words=2,
     )
+
+
+def _counted(wanted: Published, table: Mapping[str, Any], sizes: Mapping[str, Counts]) -> Sheet:
+    """Return a published table of sizes beside what is built."""
+    labels = {row["Dataset"]: row for row in table["rows"]}
+    rows = []
+    for label, config in wanted.rows.items():
+        for column, of in wanted.columns.items():
+            raw = pick(pick(labels, label, f"row of {wanted.table}"), column, f"column of {wanted.table}")
+            ours = sizes.get(config, {}).get(of)
+            said = [NOT_BUILT, NOTHING] if ours is None else [f"{ours:,}", f"{ours - int(raw.replace(',', '')):+,}"]
+            rows.append([label, column, raw, said[0], said[1].replace("-", "−")])
+    caption = f"Source: {table['source']}. Ours: images, or classes, as built."
+    return Sheet(f"{wanted.table.replace('_', ' ')}: {table['caption']}", HEAD, rows, caption, table["notes"], words=2)
 
 
 def _ours(method: str, configs: Sequence[str], wanted: Published, trials: Sequence[Trial]) -> float | None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cnlw_tools import files, runs, tables
-from cnlw_tools.report import figures, page, published, sheets
+from cnlw_tools.report import builds, figures, page, published, sheets
 from cnlw_tools.report.known import known, truths
 from cnlw_tools.report.said import Said, study
 from cnlw_tools.report.seen import Drawn, Seen
@@ -48,7 +48,8 @@ def write(folder: Path, out: Path, root: Path, rule: str = "", apart: Sequence[s
     seen = Seen(said, {run.name: run for run in found}, chosen, curves(table), rule, there)
     held, more = known(seen)
     ours = [s for metric in sheets.NAMES for s in sheets.results(chosen, metric, said.planned())]
-    theirs = [published.beside(entry, of, published.load(root), chosen) for entry in of.published]
+    papers, counted = published.load(root), builds.counted(seen)
+    theirs = [published.beside(entry, of, papers, chosen, counted) for entry in of.published]
     drawn = {name: figures.draw(name, seen) for name in of.figures}
     trial = sheets.every_trial(every, chosen, rule)
     everything = [*ours, *theirs, *(t for one in drawn.values() for t in one.tables), *held.detection]

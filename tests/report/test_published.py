@@ -53,6 +53,24 @@ def test_a_cell_that_was_not_run_says_so(ours):
     assert [row[3] for row in sheet.rows] == ["80.50", "not run", "not run", "not run"]
 
 
+def test_sizes_stand_beside_what_is_built():
+    """Images of a split, and classes; a config that is not built says so."""
+    said = [
+        {"Dataset": "Red", "#Class": "10", "Train Size": "5,000"},
+        {"Dataset": "Blue", "#Class": "10", "Train Size": "5"},
+    ]
+    tables = {"sizes": {"source": "a paper", "caption": "Sizes", "rows": said, "notes": []}}
+    wanted = Published("sizes", {"#Class": "classes", "Train Size": "train"}, {"Red": "red_00", "Blue": "blue_00"})
+    sheet = beside(wanted, STUDY, tables, [], {("toy", "red_00"): {"classes": 10, "train": 3800}})
+
+    assert sheet.rows == [
+        ["Red", "#Class", "10", "10", "+0"],
+        ["Red", "Train Size", "5,000", "3,800", "−1,200"],
+        ["Blue", "#Class", "10", "not built", "–"],
+        ["Blue", "Train Size", "5", "not built", "–"],
+    ]
+
+
 def test_ours_may_be_of_other_images_of_validation(study, run_maker):
     """Of ILSVRC12, say: last, best and mean of ten of what was measured there; a run without them was not run."""
     folder = run_maker(study / "blue_80" / "vanilla_s0", [50.0, 60.0], config="blue_80")
@@ -122,4 +140,5 @@ def test_studies_of_the_package_name_rows_and_columns_that_there_are(path):
     for scale in scales(path) or [""]:
         study = load_study(path, scale)
         for entry in study.published:
-            assert {row[3] for row in beside(entry, study, load(files.root()), []).rows} == {"not run"}
+            said = "not run" if study.methods else "not built"
+            assert {row[3] for row in beside(entry, study, load(files.root()), []).rows} == {said}
