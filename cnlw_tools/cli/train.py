@@ -114,4 +114,4 @@ def _echo(bars: "Bars", line: "Metrics") -> None:
     if os.environ.get("RANK", "0") == "0":
         top1, top5 = line["val_top1"], line["val_top5"]
         said = f"loss {line['train_loss']:.4f}   top-1 {top1:6.2f} %   top-5 {top5:6.2f} %   lr {line['lr']:.2g}"
-        click.echo(f"epoch {line['epoch']:3}   {said}   {line['seconds']:.1f} s")
+        click.echo(f"epoch {line['epoch']:3}   {said}   {line['seconds']:.1f} s   {line['peak_mb']} MB")

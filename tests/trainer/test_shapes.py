@@ -47,7 +47,8 @@ REACHED |= dict.fromkeys(["gce_truncated", "forward", "glc", "incv"], 20.0)  # m
 def shapes(tmp_path_factory):
     """2,500 images of ten classes at 16 pixels, a fifth of their labels wrong."""
     out = tmp_path_factory.mktemp("shapes") / "shapes"
-    said = {"dataset": "shapes", "noise": "blue", "levels": [20], "clean": 2500, "probe": 10, "verified": 20, "size": 16}
+    said = {"dataset": "shapes", "noise": "blue", "levels": [20], "size": 16}
+    said |= {"clean": 2500, "probe": 10, "verified": 20}
     build(recipe.make(said, "test"), files.root(), None, out, engine.cores())
     return out
 
