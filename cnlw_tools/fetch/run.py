@@ -77,7 +77,8 @@ class _Run:
         self.flying: Counter[str] = Counter()  # rows of each id that is being fetched
         self.shares: list[Share | Away] = []
         self.feeder = threading.Thread(target=self._guard, daemon=True)
-        self.held: list[int] = []  # jobs of each share that are not done
+        self.held: list[int] = []  # jobs of each share that are not done,
+        self.most = AHEAD  # and how many of them there may be
         self.begun = time.time()
         self.fed, self.ended = False, False
         self.error: BaseException | None = None
@@ -85,7 +86,7 @@ class _Run:
     def start(self, workers: int, processes: int) -> None:
         workers = min(workers, max(1, len(self.manifest)))
         n = min(processes, workers)
-        self.held = [0] * n
+        self.held, self.most = [0] * n, AHEAD // n
         for i in range(n):
             many, say, which = workers // n + (i < workers % n), partial(self._said, i), (i, n)
             if n == 1:
@@ -174,26 +175,25 @@ class _Run:
         """Give a job to its share as soon as that has room."""
         i = home(job, self.manners, len(self.shares))
         with self.changed:
-            self.changed.wait_for(lambda: self.held[i] < AHEAD // len(self.shares) or self.ended)
+            self.changed.wait_for(lambda: self.held[i] < self.most or self.ended)
             self.held[i] += 1
         self.shares[i].add(job)
 
     def _said(self, i: int, said: Said) -> None:
-        """Hear what a share says."""
-        if isinstance(said, Job):
-            to = home(said, self.manners, len(self.shares))
-            with self.changed:
-                self.held[i] -= 1
-                self.held[to] += 1
-            return self.shares[to].add(said)
+        """Hear what a share says; who waits is not woken each time, since that takes time from who works."""
         with self.changed:
             if isinstance(said, BaseException):
                 self.error, self.ended = self.error or said, True
             else:
                 self.held[i] -= 1
+            if isinstance(said, Job):
+                self.held[home(said, self.manners, len(self.shares))] += 1
+            elif isinstance(said, tuple):
                 self._count(*said)
-            self.changed.notify_all()
-        return None
+            if self.ended or self.held[i] in (0, self.most // 2):
+                self.changed.notify_all()
+        if isinstance(said, Job):
+            self.shares[home(said, self.manners, len(self.shares))].add(said)
 
     def _count(self, image_id: str, kind: str) -> None:
         self.tally.counts[kind] += self.flying.pop(image_id)
