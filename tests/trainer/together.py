@@ -10,7 +10,11 @@ from cnlw_tools.methods import METHODS
 from cnlw_tools.trainer import Trainer
 from tests.trainer.conftest import PLAN, Small
 
-OPTIONS = {"backward": {"q": "symmetric:0.4"}}  # the inverse of an early estimate makes much of the last bits
+CONFIG = "blue_40_probe2_verified6"  # what any method may need
+OPTIONS = {  # of backward: the inverse of an early estimate makes much of the last bits
+    "backward": {"q": "symmetric:0.4"},
+    "cleannet": {"references": 4},
+}
 
 
 def main(build: str, folder: str, *methods: str) -> None:
@@ -19,7 +23,7 @@ def main(build: str, folder: str, *methods: str) -> None:
     for name in methods:
         said = {"net": Small, "plan": PLAN, "device": "cpu", "workers": 1, "cache": Path(folder) / "cache"}
         options = OPTIONS.get(name, {}) | ({"noise_rate": 0.4} if "noise_rate" in METHODS[name].needs else {})
-        Trainer(build, "blue_40_probe2", method=name, options=options, out=Path(folder) / name, **said).fit()
+        Trainer(build, CONFIG, method=name, options=options, out=Path(folder) / name, **said).fit()
 
 
 if __name__ == "__main__":
