@@ -24,6 +24,10 @@ from cnlw_tools.fetch.store import Ledger
 LEAVE = 2.0  # seconds in which a process ends that was told to, beside those of a connection
 
 
+class Died(OSError):
+    """A process ended that was not told to."""
+
+
 class Away:
     """What stands here for a share that is elsewhere."""
 
@@ -65,7 +69,7 @@ class Away:
             while True:
                 self.say(self.pipe.recv())
         if not self.ended:
-            self.say(OSError("a process that fetches died: give fewer --processes if memory ran out"))
+            self.say(Died("a process that fetches died: give fewer --processes if memory ran out"))
 
 
 def _serve(pipe: Connection, folder: Path, manners: Manners, workers: int, which: tuple[int, int]) -> None:

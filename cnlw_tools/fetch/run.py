@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import partial
 
 from cnlw_tools.fetch.address import parse
-from cnlw_tools.fetch.away import Away
+from cnlw_tools.fetch.away import Away, Died
 from cnlw_tools.fetch.kinds import FAILED, Failed, Tally
 from cnlw_tools.fetch.manifest import Entry, Manifest
 from cnlw_tools.fetch.manners import Manners
@@ -60,7 +60,7 @@ def fetch(
         while run.wait(TICK) and not stop.asked:
             progress(run.so_far())
         run.stop()
-    if run.error and not stop.asked:
+    if run.error and not (stop.asked and isinstance(run.error, Died)):  # of the signal that may have reached all
         raise run.error
     ledger.copy(run.tally.fetched > 0)
     run.tally.stopped = stop.asked
