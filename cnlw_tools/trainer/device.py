@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -66,10 +67,14 @@ def company(device: torch.device) -> Iterator[None]:
 
     A rank that fails alone, as one that is out of memory does, ends at once: the others may be in the middle of a
     message, and to take leave of them would wait for its end. Then `torchrun` ends them.
+
+    `torch.distributed.nn` is imported before, since its functions keep the group that is there at their import, and
+    optimizers import it: a group that is kept goes on with its threads when the interpreter ends, and may abort it.
     """
     if int(os.environ.get("WORLD_SIZE", 1)) == 1 or dist.is_initialized():
         yield
         return
+    import_module("torch.distributed.nn")
     if device.type == "cuda":
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=DECODING)
