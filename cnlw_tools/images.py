@@ -8,6 +8,7 @@ made the decoder averages the first factor of 2, 4 or 8, as far as twice the squ
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
+from operator import gt, itemgetter
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,9 @@ Picture = bytes | Image.Image  # an encoded file as it came, or pixels where the
 # endings of image files
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
 GREY = (127, 127, 127)  # what `pad` pads with
+_AT = np.arange(81).reshape(9, 9)  # the pixels that a fingerprint compares, across and then down,
+_PAIRS = [(_AT[:8, :8], _AT[:8, 1:]), (_AT[:8, :8], _AT[1:, :8])]  # and each quarter of its bytes sees the whole image
+_FROM, _TO = (itemgetter(*np.stack(part).reshape(32, 4).T.flat) for part in zip(*_PAIRS, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +105,9 @@ def pixel_digest(image: Image.Image) -> str:
 def fingerprint(image: Image.Image) -> bytes:
     """Return 16 bytes that hardly change when an image is encoded again: signs of its 8 x 8 gradients, both ways."""
     grey = image if image.mode == "L" else image.convert("L")
-    small = np.asarray(grey.resize((9, 9), Image.Resampling.BOX), np.int16)
-    across, down = small[:8, 1:] > small[:8, :-1], small[1:, :8] > small[:-1, :8]
-    bits = np.stack([across, down]).reshape(32, 4).T  # each quarter of the bytes sees the whole image
-    return np.packbits(bits).tobytes()
+    small = grey.resize((9, 9), Image.Resampling.BOX).tobytes()
+    bits = bytes(map(gt, _TO(small), _FROM(small)))
+    return int(bits.hex()[1::2], 2).to_bytes(16, "big")  # of a byte 0 or 1 the second digit is the bit
 
 
 def alike(prints: NDArray[np.uint8], within: Literal[0, 1, 2, 3] = 3) -> NDArray[np.int64]:

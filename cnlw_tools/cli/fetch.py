@@ -60,6 +60,7 @@ def fetch(**flags: Any) -> None:
     """
     from cnlw_tools import fetch as library
     from cnlw_tools.engine import cores
+    from cnlw_tools.fetch.manifest import Manifest
 
     store, manifest = _where(flags)
     retry = library.chosen(flags["retry"]) if flags["retry"] else None
@@ -67,17 +68,19 @@ def fetch(**flags: Any) -> None:
         with library.Store(store) as held:
             _say(held.counts(), flags["as_json"], store)
             return _sources(held)
+    if flags["export_to"] or flags["import_from"]:
+        from cnlw_tools.fetch import img2dataset
     if flags["export_to"]:
         with library.Store(store) as held:
-            said = library.img2dataset.export(held, flags["export_to"])
+            said = img2dataset.export(held, flags["export_to"])
         return click.echo(f"{said['success']:,} of {said.total():,} images in {flags['export_to']}")
     if flags["import_from"]:
         with library.writing(store) as ledger:
-            taken = library.img2dataset.adopt(flags["import_from"], ledger, flags["id_column"], Progress())
+            taken = img2dataset.adopt(flags["import_from"], ledger, flags["id_column"], Progress())
         _note(f"{taken.waiting:,} rows are no success there, and were left out", taken.waiting)
         return _say(taken.counts, flags["as_json"], store)
     manners = _manners(flags)
-    urls = library.Manifest(manifest)
+    urls = Manifest(manifest)
     processes = flags["processes"] or min(cores(), 1 + len(urls) // URLS, 1 + flags["workers"] // EACH)
     gc.freeze()  # what was imported stays, and a collection need not look at it: a twentieth of the time
     with library.writing(store) as ledger:

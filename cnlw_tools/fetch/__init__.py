@@ -7,13 +7,15 @@ share.py      the sites of a process away.py      one that is elsewhere
 store.py      images and ledger      get.py       one step of one URL
 kinds.py      classes of failures    look.py      what a body is
 archive.py    dead links             unfit.py     what should not become data (placeholders.py: known files)
-img2dataset.py  its output, out and in
+snapshot.py  the ledger, to read       img2dataset.py  its output, out and in
+
+What needs Arrow (`manifest`, `snapshot`, `img2dataset`) is imported from its own module: processes that only ask sites
+begin sooner without.
 """
 
-from cnlw_tools.fetch import img2dataset, placeholders
+from cnlw_tools.fetch import placeholders
 from cnlw_tools.fetch.archive import ARCHIVE
 from cnlw_tools.fetch.kinds import FAILED, KINDS, Tally, chosen
-from cnlw_tools.fetch.manifest import Manifest
 from cnlw_tools.fetch.manners import AGENT, Manners
 from cnlw_tools.fetch.run import fetch
 from cnlw_tools.fetch.store import Store, writing
@@ -27,13 +29,11 @@ __all__ = [
     "KINDS",
     "SHARED",
     "Limits",
-    "Manifest",
     "Manners",
     "Store",
     "Tally",
     "chosen",
     "fetch",
-    "img2dataset",
     "placeholders",
     "unfit",
     "writing",

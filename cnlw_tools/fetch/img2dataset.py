@@ -24,6 +24,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cnlw_tools.fetch import snapshot
 from cnlw_tools.fetch.kinds import Failed, Tally
 from cnlw_tools.fetch.look import look
 from cnlw_tools.fetch.manifest import LICENCE, wrong_id
@@ -86,7 +87,7 @@ def adopt(
             key = next(iter(rows))
             raise ValueError(f"{path}: {len(rows)} of its images are missing, such as {key}: copy this shard again")
         progress(tally)
-    ledger.copy(tally.fetched > 0)
+    snapshot.write(ledger, tally.fetched > 0)
     return tally
 
 

@@ -24,9 +24,11 @@ class Rules:
 
     def allow(self, target: str) -> bool:
         """May this path and query be asked for?"""
+        if not self.rules:
+            return True
         path = _even(target)
         matching = [(len(pattern), yes) for pattern, yes in self.rules if _matches(pattern, path)]
-        return max(matching)[1] if matching else True
+        return max(matching, default=(0, True))[1]
 
 
 ALL = Rules()

@@ -14,23 +14,26 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from cnlw_tools.fetch.address import parse
 from cnlw_tools.fetch.away import Away, Died
 from cnlw_tools.fetch.kinds import FAILED, Failed, Tally
-from cnlw_tools.fetch.manifest import Entry, Manifest
 from cnlw_tools.fetch.manners import Manners
 from cnlw_tools.fetch.schedule import Job
 from cnlw_tools.fetch.share import Said, Share, home
 from cnlw_tools.fetch.store import Ledger, Row, State
 from cnlw_tools.stop import Stop
 
+if TYPE_CHECKING:
+    from cnlw_tools.fetch.manifest import Entry, Manifest
+
 TICK = 0.2  # seconds between two reports of progress
 AHEAD = 4096  # URLs held at a time
 
 
 def fetch(
-    manifest: Manifest,
+    manifest: "Manifest",
     ledger: Ledger,
     manners: Manners,
     workers: int = 64,
@@ -53,6 +56,8 @@ def fetch(
         OSError: the store cannot be written, or a process died
         ValueError: the manifest is damaged
     """
+    from cnlw_tools.fetch import snapshot
+
     with warnings.catch_warnings(), Stop() as stop:
         warnings.simplefilter("ignore")  # Pillow's, of odd pictures; what matters becomes a class
         run = _Run(manifest, ledger, manners, retry)
@@ -62,7 +67,7 @@ def fetch(
         run.stop()
     if run.error and not (stop.asked and isinstance(run.error, Died)):  # of the signal that may have reached all
         raise run.error
-    ledger.copy(run.tally.fetched > 0)
+    snapshot.write(ledger, run.tally.fetched > 0)
     run.tally.stopped = stop.asked
     progress(run.tally)
     return run.tally
@@ -71,10 +76,11 @@ def fetch(
 class _Run:
     """What one fetch knows."""
 
-    def __init__(self, manifest: Manifest, ledger: Ledger, manners: Manners, retry: str | None) -> None:
+    def __init__(self, manifest: "Manifest", ledger: Ledger, manners: Manners, retry: str | None) -> None:
         self.manifest, self.ledger, self.manners, self.retry = manifest, ledger, manners, retry
         self.tally, self.changed = Tally(len(manifest)), threading.Condition()
         self.flying: Counter[str] = Counter()  # rows of each id that is being fetched
+        self.recent: set[str] = set()  # ids that became final since the ledger was asked for a block
         self.shares: list[Share | Away] = []
         self.feeder = threading.Thread(target=self._guard, daemon=True)
         self.held: list[int] = []  # jobs of each share that are not done,
@@ -124,6 +130,7 @@ class _Run:
 
     def _feed(self) -> None:
         for block in self.manifest.blocks():
+            self.recent.clear()
             states = self.ledger.states([entry.image_id for entry in block])
             for entry in block:
                 if job := self._take_in(entry, states.get(entry.image_id)):
@@ -134,14 +141,14 @@ class _Run:
             self.fed = True
             self.changed.notify_all()
 
-    def _take_in(self, entry: Entry, state: State | None) -> Job | None:
+    def _take_in(self, entry: "Entry", state: State | None) -> Job | None:
         """Pass over a row that is final, or return what is to be done."""
         with self.changed:
             if entry.image_id in self.flying:
                 self.flying[entry.image_id] += 1  # its id is on its way already
                 return None
             final = self._final(state)
-            if not final:  # done meanwhile, perhaps, for another row of the same id
+            if not final and entry.image_id in self.recent:  # done meanwhile for another row of the same id
                 state = self.ledger.states([entry.image_id]).get(entry.image_id)
                 final = self._final(state)
             if final:
@@ -198,3 +205,4 @@ class _Run:
     def _count(self, image_id: str, kind: str) -> None:
         self.tally.counts[kind] += self.flying.pop(image_id)
         self.tally.fetched += 1
+        self.recent.add(image_id)

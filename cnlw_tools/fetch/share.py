@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 from zlib import crc32
 
 from cnlw_tools.fetch import archive, get, robots
@@ -140,13 +141,13 @@ class Share:
         mtime = self.ledger.keep(job.image_id, look.format, image.data)
         job.attempts += 1
         source = "archive" if job.dead else "uri"
-        known = {name: getattr(look, name) for name in ("sha256", "format", "width", "height", "fingerprint")}
-        self._note(replace(self._row(job, "ok", None, 200), size=len(image.data), mtime=mtime, source=source, **known))
+        file = (look.sha256, len(image.data), look.format, look.width, look.height, look.fingerprint, mtime, source)
+        self._note(self._row(job, "ok", None, 200, *file))
         self.schedule.done(host)
 
-    def _row(self, job: Job, kind: str, reason: str | None, status: int | None) -> Row:
+    def _row(self, job: Job, kind: str, reason: str | None, status: int | None, *file: Any) -> Row:
         at, final = time.time(), str(job.address)
-        return Row(job.image_id, job.uri, kind, reason, job.attempts, at, final, status, job.licence)
+        return Row(job.image_id, job.uri, kind, reason, job.attempts, at, final, status, job.licence, *file)
 
     def _note(self, row: Row) -> None:
         """Write a row that is final."""

@@ -20,19 +20,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from hashlib import sha256
-from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from cnlw_tools.files import ASIDE, aside
+from cnlw_tools.files import ASIDE
 
 LEDGER = "ledger.sqlite"
-COPY = "ledger.parquet"
-BLOCK = 2_000  # rows of the copy written at a time
+BLOCK = 2_000  # rows read at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +63,7 @@ class State(NamedTuple):
 
 
 COLUMNS = tuple("class" if f.name == "kind" else f.name for f in fields(Row))
-NUMBERS = {"attempts": pa.int32(), "at": pa.timestamp("us", "UTC"), "status": pa.int32(), "size": pa.int64()}
-NUMBERS |= {"width": pa.int32(), "height": pa.int32(), "fingerprint": pa.binary()}
 VALUES = attrgetter(*(f.name for f in fields(Row)))
-SCHEMA = pa.schema([pa.field(name, NUMBERS.get(name, pa.string())) for name in COLUMNS if name != "mtime"])
 TABLE = f"CREATE TABLE IF NOT EXISTS ledger ({', '.join(COLUMNS)}, PRIMARY KEY (image_id)) WITHOUT ROWID"
 PUT = f"INSERT OR REPLACE INTO ledger VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608, our own names
 
@@ -137,7 +129,7 @@ class Store:
     def path(self, image_id: str, format: str) -> Path:
         """Return where the file of an image lies."""
         name = sha256(image_id.encode()).hexdigest()
-        return self.folder.joinpath("images", name[:2], f"{name}.{format}")
+        return Path(f"{self.folder}/images/{name[:2]}/{name}.{format}")
 
     def query(self, ask: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a question, some at a time."""
@@ -175,29 +167,20 @@ class Ledger(Store):
     def keep(self, image_id: str, format: str, data: bytes) -> int:
         """Write the file of an image, whole or not at all, and return its time in nanoseconds."""
         path = self.path(image_id, format)
-        draft = self.folder.joinpath("drafts", f"{os.getpid()}-{path.name}")
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            mtime = os.fstat(file.fileno()).st_mtime_ns
+        draft = Path(f"{self.folder}/drafts/{os.getpid()}-{path.name}")
+        file, rest = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(file, rest) :]
+            mtime = os.fstat(file).st_mtime_ns
+        finally:
+            os.close(file)
         try:
             draft.replace(path)
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
             draft.replace(path)
         return mtime
-
-    def copy(self, new: bool = True) -> None:
-        """Write the ledger once more, as Parquet in the order of ids, if there is something new."""
-        if not new and (self.folder / COPY).exists():
-            return
-        ask = f"SELECT {', '.join(SCHEMA.names)} FROM ledger ORDER BY image_id"  # noqa: S608, our own names
-        rows = self.query(ask)
-        with aside(self.folder / COPY) as draft, pq.ParquetWriter(draft, SCHEMA, compression="zstd") as out:
-            while block := [dict(zip(SCHEMA.names, row, strict=True)) for row in islice(rows, BLOCK)]:
-                for row in block:
-                    row["at"] = int(row["at"] * 1e6)
-                out.write_table(pa.Table.from_pylist(block, SCHEMA))
 
 
 @contextmanager

@@ -178,9 +178,11 @@ def _body(response: BaseHTTPResponse, most: int) -> bytes:
     announced = response.headers.get("Content-Length", "")
     if announced.isdecimal() and int(announced) > most:
         raise Failed("too_big", f"{int(announced):,} bytes announced; allowed are {most:,}")
-    step = max(CHUNK, int(announced)) if announced.isdecimal() else CHUNK  # in one go, where that is no risk
+    plain = announced.isdecimal() and response.length_remaining is not None  # not in chunks, which may be any number
+    if plain and "Content-Encoding" not in response.headers:
+        return response.read()
     parts, size = [], 0
-    while part := response.read(step):
+    while part := response.read(CHUNK):
         parts.append(part)
         size += len(part)
         if size > most:

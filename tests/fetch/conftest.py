@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from cnlw_tools.fetch import Limits, Manifest, Manners, Store, fetch, schedule, writing
+from cnlw_tools.fetch import Limits, Manners, Store, fetch, schedule, writing
 from cnlw_tools.fetch.address import parse
+from cnlw_tools.fetch.manifest import Manifest
 from cnlw_tools.fetch.schedule import Job
 from cnlw_tools.fetch.share import home
 from cnlw_tools.fetch.store import Row
@@ -164,6 +165,13 @@ class Handler(BaseHTTPRequestHandler):
         """End in the middle of a chunk."""
         self.close_connection = True
         self.answer(b"100\r\nabc", Content_Length=None, Transfer_Encoding="chunked")
+
+    def do_both(self, rest: str) -> None:
+        """Announce a few bytes, and send chunks without end."""
+        self.close_connection = True
+        self.answer(b"", Content_Length=10, Transfer_Encoding="chunked")
+        while not self.server.end.is_set():
+            self.wfile.write(b"10000\r\n" + b"x" * 65536 + b"\r\n")
 
     def do_endless(self, rest: str) -> None:
         self.close_connection = True

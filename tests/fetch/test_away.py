@@ -6,13 +6,15 @@ import signal
 import threading
 import time
 from dataclasses import replace
+from multiprocessing import Pipe
 
 import pytest
 
-from cnlw_tools.fetch import Limits, Manifest, Manners, fetch, writing
+from cnlw_tools.fetch import Limits, Manners, fetch, writing
 from cnlw_tools.fetch.address import parse
-from cnlw_tools.fetch.away import Away
+from cnlw_tools.fetch.away import Away, Post
 from cnlw_tools.fetch.kinds import Failed
+from cnlw_tools.fetch.manifest import Manifest
 from cnlw_tools.fetch.run import _Run
 from cnlw_tools.fetch.schedule import Job
 from cnlw_tools.fetch.share import Share, home
@@ -57,6 +59,25 @@ def test_a_pause_of_a_site_that_all_ask(server, tmp_path):
             assert seconds == host.rules.delay
 
 
+def test_what_is_sent_together():
+    """All of it in its order, in few messages, and then none; nobody waits for one who does not read."""
+    here, there = Pipe()
+    post = Post(there)
+    for i in range(1000):
+        post.put(i)
+    post.end(10.0)
+    came = list(iter(here.recv, None))
+
+    assert list(range(1000)) == [letter for letters in came for letter in letters]
+    assert len(came) < 500
+    deaf = Post(there)
+    deaf.put(b"x" * 10_000_000)
+    deaf.end(0.1)
+    here.close()
+    deaf.thread.join(10.0)
+    assert not deaf.thread.is_alive()
+
+
 @pytest.mark.slow
 def test_processes_are_as_one(server, other, table, tmp_path):
     """The same rows as of one process; every site is asked for its rules once, though sites redirect to each other."""
@@ -85,7 +106,7 @@ def test_a_process_that_dies(server, table, tmp_path):
     with writing(tmp_path / "s") as ledger:
         run = _Run(Manifest(table(uris)), ledger, Manners(per_host=0, private=True), None)
         run.start(8, 2)
-        while not ledger.holds("a"):
+        while not run.so_far().counts:
             assert run.wait(0.01)
         for share in run.shares:
             assert isinstance(share, Away)

@@ -45,6 +45,7 @@ ENDS = {  # route -> class
     "/body/moving-png": "animated",
     "/body/moving-webp": "animated",
     "/body/bomb": "bomb",
+    "/both": "too_big",
     "/endless": "too_big",
     "/announced": "too_big",
     "/gzip/bomb": "too_big",

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cnlw_tools.fetch import Manifest, Manners, Store, fetch, writing
+from cnlw_tools.fetch import Manners, Store, fetch, writing
+from cnlw_tools.fetch.manifest import Manifest
 from cnlw_tools.fetch.store import LEDGER, Ledger
 from cnlw_tools.files import ASIDE, root
 

@@ -6,7 +6,6 @@ import sqlite3
 from dataclasses import replace
 from hashlib import sha256
 
-import pyarrow.parquet as pq
 import pytest
 
 from cnlw_tools.fetch.store import Row, Store, writing
@@ -27,7 +26,6 @@ def folder(tmp_path):
         mtime = ledger.keep("a", "jpeg", b"data")
         ledger.put(ok("a", b"data", mtime))
         ledger.put(Row("b", "http://y/", "http_404", "HTTP 404", 1, 1e9, status=404))
-        ledger.copy()
     return tmp_path / "store"
 
 
@@ -86,16 +84,6 @@ def test_no_id_is_a_path(tmp_path):
 
     assert [tmp_path / "store"] == list(tmp_path.iterdir())
     assert len(names) == sum(p.is_file() for p in (tmp_path / "store" / "images").rglob("*"))
-
-
-def test_copy(folder):
-    """The Parquet file holds what the ledger holds, in the order of ids."""
-    table = pq.read_table(folder / "ledger.parquet")
-
-    assert ["a", "b"] == table["image_id"].to_pylist()
-    assert ["ok", "http_404"] == table["class"].to_pylist()
-    assert [None, 404] == [row if row != 200 else None for row in table["status"].to_pylist()]
-    assert "2001-09-09T01:46:40+00:00" == table["at"][0].as_py().isoformat()
 
 
 def test_two_at_once(folder):

@@ -1,0 +1,66 @@
+"""The Parquet copy of the ledger."""
+
+import subprocess
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cnlw_tools.fetch import snapshot, writing
+from cnlw_tools.fetch.store import COLUMNS, VALUES, Row
+
+ROWS = [
+    Row(
+        "a", "http://x/", "ok", None, 3, 1e9, "http://y/é", 200, "{}", "00", 2**33, "jpeg", 1, 2, b"\x00\xff", 7, "uri"
+    ),
+    Row("b", "http://y/", "http_404", "HTTP 404", 1, 1e9 + 0.000001, status=404),
+    Row("ü", None, "refused", "", 0, 0.0),
+]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3])
+def test_all_that_the_ledger_holds(tmp_path, n):
+    """Every column in its type, missing values too, in the order of ids; Arrow's own function makes the same."""
+    with writing(tmp_path / "s") as ledger:
+        for row in reversed(ROWS[:n]):
+            ledger.put(row)
+        snapshot.write(ledger)
+
+    table = pq.read_table(tmp_path / "s" / snapshot.NAME)
+    table.validate(full=True)
+    rows = [dict(zip(COLUMNS, VALUES(row), strict=True)) for row in ROWS[:n]]
+    for row in rows:
+        row["at"] = int(row["at"] * 1e6)
+        del row["mtime"]
+    assert pa.Table.from_pylist(rows, snapshot.SCHEMA) == table
+
+
+def test_many_rows(tmp_path, monkeypatch):
+    """It is written block by block, and a run that changed nothing writes it only where it is missing."""
+    monkeypatch.setattr(snapshot, "BLOCK", 2)
+    with writing(tmp_path / "s") as ledger:
+        for i in range(5):
+            ledger.put(Row(str(i), None, "refused", "why", 0, float(i)))
+        snapshot.write(ledger)
+        before = (tmp_path / "s" / snapshot.NAME).stat().st_mtime_ns
+        snapshot.write(ledger, new=False)
+    assert before == (tmp_path / "s" / snapshot.NAME).stat().st_mtime_ns
+    assert list("01234") == pq.read_table(tmp_path / "s" / snapshot.NAME)["image_id"].to_pylist()
+
+
+WRITE = """
+from pathlib import Path
+from cnlw_tools.fetch import snapshot, writing
+from cnlw_tools.fetch.store import Row
+with writing(Path({store!r})) as ledger:
+    ledger.put(Row("a", None, "refused", "why", 0, 0.0))
+    snapshot.write(ledger)
+"""
+
+
+@pytest.mark.parametrize(("what", "without"), [("import cnlw_tools.fetch.away", "pyarrow"), (WRITE, "pandas")])
+def test_what_is_not_imported(tmp_path, what, without):
+    """A process that asks sites begins without Arrow, and a snapshot needs no pandas: half a second each."""
+    run = what.format(store=str(tmp_path / "s"))
+    subprocess.run([sys.executable, "-c", f"{run}\nimport sys; assert {without!r} not in sys.modules"], check=True)
