@@ -23,8 +23,6 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
 
 from cnlw_tools import engine, images
@@ -116,6 +114,9 @@ def timed(command: list[str]) -> tuple[Cost, bytes]:
 
 def manifest(folder: Path, port: int, n: int, kind: str = "") -> Path:
     """Write n URLs."""
+    import pyarrow as pa  # not above: the processes that resize begin sooner without
+    import pyarrow.parquet as pq
+
     ids, path = [f"i{i}" for i in range(n)], folder / f"urls{kind}{n}.parquet"
     table = pa.table({"image_id": ids, "uri": [f"http://127.0.0.1:{port}/{kind}{i}.jpg" for i in range(n)]})
     pq.write_table(table, path)

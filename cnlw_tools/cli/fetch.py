@@ -119,11 +119,13 @@ class Progress:
 
 def _where(flags: dict[str, Any]) -> tuple[Path, Path]:
     """Return the store and the manifest."""
-    from cnlw_tools import dataset, files
-    from cnlw_tools.lookup import pick
+    from cnlw_tools import files
 
     name, manifest, store = flags["dataset"], flags["manifest"], flags["store"]
     if name:
+        from cnlw_tools import dataset
+        from cnlw_tools.lookup import pick
+
         root = folder(flags["root"])
         pick(dict.fromkeys(dataset.names(root)), name, "dataset")
         manifest, store = manifest or root / "manifests" / name / "web.parquet", store or STORES / name

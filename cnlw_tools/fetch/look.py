@@ -5,11 +5,11 @@ the table reach no decoder at all. Of a JPEG only the grey is decoded, and of a 
 all of its data, and so finds out where they end, at half the cost.
 """
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
+from queue import SimpleQueue
 
 from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, ImageOps, JpegImagePlugin, PngImagePlugin
 from PIL import WebPImagePlugin as WebP
@@ -30,7 +30,9 @@ FORMATS: Mapping[str, tuple[bytes, Callable[..., ImageFile.ImageFile]]] = {  # h
 }
 OTHERS = {b"<!doctype html": "HTML", b"<html": "HTML", b"<svg": "SVG", b"<?xml": "XML or SVG", b"%pdf": "PDF"}
 
-_decoders = threading.BoundedSemaphore(cores())  # more at once would only cost memory
+_places: SimpleQueue[int] = SimpleQueue()  # more decoders at once would only cost memory; a semaphore costs time
+for _place in range(cores()):
+    _places.put(_place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +53,21 @@ def look(data: bytes, pixels: int = PIXELS) -> Look:
         Failed: it is no still picture, not a whole one, or one of too many pixels
     """
     name = _format(data)
-    with _decoders:
-        try:
-            image = FORMATS[name][1](BytesIO(data), "")
-            _still(image, name, pixels)
-            width, height = image.size
-            turn = image.getexif().get(ORIENTATION, 1)
-            small = _small(image, turn) if name == "jpeg" else images.decode(data)
-            fingerprint = images.fingerprint(small)
-        except Failed:
-            raise
-        except Exception as error:  # on hostile bytes a decoder may raise anything
-            kind = "truncated" if "truncated" in str(error).lower() else "decode"
-            raise Failed(kind, f"{name}: {error or type(error).__name__}") from error
+    place = _places.get()
+    try:
+        image = FORMATS[name][1](BytesIO(data), "")
+        _still(image, name, pixels)
+        width, height = image.size
+        turn = image.getexif().get(ORIENTATION, 1)
+        small = _small(image, turn) if name == "jpeg" else images.decode(data)
+        fingerprint = images.fingerprint(small)
+    except Failed:
+        raise
+    except Exception as error:  # on hostile bytes a decoder may raise anything
+        kind = "truncated" if "truncated" in str(error).lower() else "decode"
+        raise Failed(kind, f"{name}: {error or type(error).__name__}") from error
+    finally:
+        _places.put(place)
     size = (height, width) if turn >= SIDEWAYS else (width, height)
     return Look(sha256(data).hexdigest(), name, *size, fingerprint)
 

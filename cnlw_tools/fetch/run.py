@@ -50,7 +50,7 @@ def fetch(
         workers: requests at a time
         retry: a class (see `kinds.chosen`): ask again for these, and for nothing else
         progress: is told how far it has come
-        processes: among which the sites are divided; one is this process
+        processes: among which the sites are divided; this one holds none if there are several
 
     Raises:
         OSError: the store cannot be written, or a process died
