@@ -1,5 +1,12 @@
 """``python -m cnlw_tools`` is ``cnlw``."""
 
-from cnlw_tools.cli import main
 
-main()
+def main() -> None:
+    """Run the command line; it is imported here, since worker processes import what began the first one."""
+    from cnlw_tools import cli
+
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -9,19 +9,16 @@ from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from operator import gt, itemgetter
-from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 Picture = bytes | Image.Image  # an encoded file as it came, or pixels where the source holds pixels
 # endings of image files
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
 GREY = (127, 127, 127)  # what `pad` pads with
-_AT = np.arange(81).reshape(9, 9)  # the pixels that a fingerprint compares, across and then down,
-_PAIRS = [(_AT[:8, :8], _AT[:8, 1:]), (_AT[:8, :8], _AT[1:, :8])]  # and each quarter of its bytes sees the whole image
-_FROM, _TO = (itemgetter(*np.stack(part).reshape(32, 4).T.flat) for part in zip(*_PAIRS, strict=True))
+# Pixels of 9 x 9 that a fingerprint compares: across, then down; each quarter of it takes every fourth pair.
+_PAIRS = [(9 * y + x, 9 * y + x + step) for step in (1, 9) for y in range(8) for x in range(8)]
+_FROM, _TO = (itemgetter(*pixels) for pixels in zip(*(p for q in range(4) for p in _PAIRS[q::4]), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +72,8 @@ def decode(data: bytes, least: int | None = None) -> Image.Image:
             ImageOps.exif_transpose(image, in_place=True)
             upright: Image.Image = image
             if upright.mode.startswith("I;16"):  # of which Pillow would keep the lowest values and clip the rest
+                import numpy as np  # rare; processes that fetch begin sooner without
+
                 upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
             clear = upright.mode == "P" and "transparency" in upright.info  # Pillow wants two steps from there
             upright = upright.convert("RGBA") if clear else upright
@@ -108,40 +107,6 @@ def fingerprint(image: Image.Image) -> bytes:
     small = grey.resize((9, 9), Image.Resampling.BOX).tobytes()
     bits = bytes(map(gt, _TO(small), _FROM(small)))
     return int(bits.hex()[1::2], 2).to_bytes(16, "big")  # of a byte 0 or 1 the second digit is the bit
-
-
-def alike(prints: NDArray[np.uint8], within: Literal[0, 1, 2, 3] = 3) -> NDArray[np.int64]:
-    """Return the (pairs, 2) rows, first < second, whose fingerprints differ in at most ``within`` bits.
-
-    Rows with one and the same fingerprint are paired with the first of them alone, and it stands for all.
-    If two differ in at most 3 bits, one of four 32-bit quarters is equal: sort by each quarter in turn
-    and compare only inside runs of equal quarters.
-
-    Args:
-        prints: (n, 16) fingerprints
-        within: bits
-    """
-    distinct, first, group = np.unique(prints, axis=0, return_index=True, return_inverse=True)
-    same = np.flatnonzero(first[group] != np.arange(len(group)))  # rows whose print an earlier row has
-    words = np.ascontiguousarray(distinct).view("<u4")  # (distinct, 4)
-    found = [_close(words, np.argsort(words[:, q], kind="stable"), q, within) for q in range(4)]
-    pairs = np.concatenate([*(first[p] for p in found), np.stack([first[group[same]], same], 1)])
-    return np.unique(np.sort(pairs, axis=1), axis=0).astype(np.int64)
-
-
-def _close(words: NDArray[np.uint32], order: NDArray[np.int64], quarter: int, within: int) -> NDArray[np.int64]:
-    """Compare each row with the ones behind it, 1, 2, 3 ... places on, for as long as any quarter is still equal."""
-    found = [np.empty((0, 2), np.int64)]
-    at = np.arange(len(order))
-    for gap in range(1, len(order)):
-        at = at[: np.searchsorted(at, len(order) - gap)]
-        at = at[words[order[at], quarter] == words[order[at + gap], quarter]]
-        if not len(at):
-            break
-        a, b = order[at], order[at + gap]
-        near = np.bitwise_count(words[a] ^ words[b]).sum(1) <= within
-        found.append(np.stack([a[near], b[near]], 1))
-    return np.concatenate(found)
 
 
 def _scaled(image: Image.Image, to: tuple[int, int]) -> Image.Image:

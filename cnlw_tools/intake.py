@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from cnlw_tools import dataset, donors, engine
 from cnlw_tools.dataset import Dataset
-from cnlw_tools.fetch import Store, unfit
+from cnlw_tools.fetch import Store
+from cnlw_tools.fetch.unfit import unfit
 from cnlw_tools.images import decode, fingerprint
 from cnlw_tools.lookup import pick
 from cnlw_tools.noise import NOISE

@@ -7,7 +7,7 @@ import numpy as np
 
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import REBUILD, Finding, error, some
-from cnlw_tools.images import alike
+from cnlw_tools.likeness import alike
 
 
 def decode(found: Evidence) -> Iterator[Finding]:

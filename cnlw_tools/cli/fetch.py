@@ -61,6 +61,7 @@ def fetch(**flags: Any) -> None:
     from cnlw_tools import fetch as library
     from cnlw_tools.engine import cores
     from cnlw_tools.fetch.manifest import Manifest
+    from cnlw_tools.fetch.unfit import SHARED
 
     store, manifest = _where(flags)
     retry = library.chosen(flags["retry"]) if flags["retry"] else None
@@ -88,7 +89,7 @@ def fetch(**flags: Any) -> None:
             library.placeholders.note(flags["placeholders"], store)
         tally = library.fetch(urls, ledger, manners, flags["workers"], retry, Progress(), processes)
         _note(f"{tally.waiting:,} rows were never asked for: run without --retry", tally.waiting)
-        gone = library.placeholders.count(ledger, library.SHARED)
+        gone = library.placeholders.count(ledger, SHARED)
         _note(f"{gone:,} images are placeholders, by their files: no build uses them", gone)
     _say(tally.counts, flags["as_json"], store)
     if tally.stopped:

@@ -7,10 +7,10 @@ share.py      the sites of a process away.py      one that is elsewhere
 store.py      images and ledger      get.py       one step of one URL
 kinds.py      classes of failures    look.py      what a body is
 archive.py    dead links             unfit.py     what should not become data (placeholders.py: known files)
-snapshot.py  the ledger, to read       img2dataset.py  its output, out and in
+snapshot.py   the ledger, to read    img2dataset.py  its output, out and in
 
-What needs Arrow (`manifest`, `snapshot`, `img2dataset`) is imported from its own module: processes that only ask sites
-begin sooner without.
+Of these `manifest`, `snapshot`, `unfit` and `img2dataset` need Arrow or numpy, and are imported as modules: processes
+that only ask sites begin sooner without.
 """
 
 from cnlw_tools.fetch import placeholders
@@ -19,7 +19,6 @@ from cnlw_tools.fetch.kinds import FAILED, KINDS, Tally, chosen
 from cnlw_tools.fetch.manners import AGENT, Manners
 from cnlw_tools.fetch.run import fetch
 from cnlw_tools.fetch.store import Store, writing
-from cnlw_tools.fetch.unfit import SHARED, unfit
 from cnlw_tools.fetch.web import Limits
 
 __all__ = [
@@ -27,7 +26,6 @@ __all__ = [
     "ARCHIVE",
     "FAILED",
     "KINDS",
-    "SHARED",
     "Limits",
     "Manners",
     "Store",
@@ -35,6 +33,5 @@ __all__ = [
     "chosen",
     "fetch",
     "placeholders",
-    "unfit",
     "writing",
 ]

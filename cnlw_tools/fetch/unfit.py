@@ -7,7 +7,7 @@ that differs from a validation image's in at most 3 bits.
 import numpy as np
 from numpy.typing import NDArray
 
-from cnlw_tools import images
+from cnlw_tools import likeness
 from cnlw_tools.fetch import placeholders
 from cnlw_tools.fetch.store import Store
 
@@ -36,7 +36,7 @@ def unfit(store: Store, beside: NDArray[np.uint8] | None = None, shared: int = S
 def _near(prints: NDArray[np.uint8], beside: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which of the (m, 16) fingerprints are like one of the (n, 16)?"""
     distinct, which = np.unique(prints, axis=0, return_inverse=True)
-    pairs = images.alike(np.concatenate([beside, distinct]))
+    pairs = likeness.alike(np.concatenate([beside, distinct]))
     n = len(beside)
     near = np.zeros(len(distinct), bool)
     near[pairs[(pairs[:, 0] < n) & (pairs[:, 1] >= n), 1] - n] = True

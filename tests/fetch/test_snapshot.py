@@ -59,8 +59,8 @@ with writing(Path({store!r})) as ledger:
 """
 
 
-@pytest.mark.parametrize(("what", "without"), [("import cnlw_tools.fetch.away", "pyarrow"), (WRITE, "pandas")])
+@pytest.mark.parametrize(("what", "without"), [("import cnlw_tools.fetch.away", "numpy"), (WRITE, "pandas")])
 def test_what_is_not_imported(tmp_path, what, without):
-    """A process that asks sites begins without Arrow, and a snapshot needs no pandas: half a second each."""
+    """A process that asks sites begins without numpy and Arrow, and a snapshot needs no pandas: half a second each."""
     run = what.format(store=str(tmp_path / "s"))
     subprocess.run([sys.executable, "-c", f"{run}\nimport sys; assert {without!r} not in sys.modules"], check=True)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from cnlw_tools.fetch import Store, placeholders, unfit, writing
+from cnlw_tools.fetch import Store, placeholders, writing
 from cnlw_tools.fetch.store import Row
+from cnlw_tools.fetch.unfit import unfit
 
 
 def test_placeholders_and_copies(tmp_path):
