@@ -22,7 +22,6 @@ from resource import RUSAGE_CHILDREN, getrusage
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
 
 from cnlw_tools import engine, images
@@ -80,6 +79,8 @@ def pictures(folder: str, size: tuple[int, int] = SIZE) -> tuple[bytes, ...]:
     if folder:
         found = [Image.open(path).convert("RGB") for path in sorted(Path(folder).glob("*.JPEG"))[:DISTINCT]]
     else:
+        import numpy as np  # here and below: the processes that resize begin sooner without
+
         draw = np.random.default_rng(0)
         found = [Image.fromarray(draw.integers(0, 256, (40, 50, 3), np.uint8)) for _ in range(DISTINCT)]
     out = []
@@ -114,7 +115,7 @@ def timed(command: list[str]) -> tuple[Cost, bytes]:
 
 def manifest(folder: Path, port: int, n: int, kind: str = "") -> Path:
     """Write n URLs."""
-    import pyarrow as pa  # not above: the processes that resize begin sooner without
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     ids, path = [f"i{i}" for i in range(n)], folder / f"urls{kind}{n}.parquet"
@@ -181,7 +182,7 @@ def main(args: argparse.Namespace) -> None:
     port = int(process.stdout.readline())
     try:
         with tempfile.TemporaryDirectory() as name:
-            size = np.mean([len(body) for body in bodies]) / 1000
+            size = sum(map(len, bodies)) / len(bodies) / 1000
             print(f"{len(bodies)} JPEGs of {size:.0f} kB; floor {1000 * floor:.2f} ms each", flush=True)
             race(Path(name), port, args.images, args.rounds, args.img2dataset)
             for rows in args.memory:

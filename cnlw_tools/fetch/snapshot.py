@@ -27,7 +27,7 @@ def write(store: Store, new: bool = True) -> None:
     with aside(path) as draft, pq.ParquetWriter(draft, SCHEMA, compression="zstd") as out:
         while block := list(islice(rows, BLOCK)):
             columns = [_column(values, field) for values, field in zip(zip(*block, strict=True), SCHEMA, strict=True)]
-            out.write_batch(pa.record_batch(columns, SCHEMA))
+            out.write_table(pa.Table.from_arrays(columns, schema=SCHEMA))  # a batch would wait in memory for more
 
 
 def _column(values: Sequence[Any], field: pa.Field) -> pa.Array:
