@@ -15,6 +15,16 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 Picture = bytes | Image.Image  # an encoded file as it came, or pixels where the source holds pixels
 # endings of image files
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
+ORIENTATION = 0x0112  # the tag of EXIF
+TURNS = {  # what brings a picture into the way up that it is meant to be seen, by orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 GREY = (127, 127, 127)  # what `pad` pads with
 # Pixels of 9 x 9 that a fingerprint compares: across, then down; each quarter of it takes every fourth pair.
 _PAIRS = [(9 * y + x, 9 * y + x + step) for step in (1, 9) for y in range(8) for x in range(8)]
@@ -69,8 +79,7 @@ def decode(data: bytes, least: int | None = None) -> Image.Image:
             if least:
                 image.draft(image.mode, (least, least))
             image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-            upright: Image.Image = image
+            upright = turned(image)
             if upright.mode.startswith("I;16"):  # of which Pillow would keep the lowest values and clip the rest
                 import numpy as np  # rare; processes that fetch begin sooner without
 
@@ -80,6 +89,21 @@ def decode(data: bytes, least: int | None = None) -> Image.Image:
             return upright if upright.mode == "RGB" else upright.convert("RGB")  # a copy costs as much as decoding
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"not an image that can be decoded ({error})") from error
+
+
+def orientation(image: Image.Image) -> int:
+    """Return 1 to 8, as EXIF numbers them; what it cannot mean, or EXIF that cannot be read, is 1: as it lies."""
+    try:
+        said = image.getexif().get(ORIENTATION)
+    except Exception:  # noqa: BLE001, strangers write it, and the decoder of pixels never looks at it
+        return 1
+    return int(said) if said in TURNS else 1
+
+
+def turned(image: Image.Image) -> Image.Image:
+    """Turn a picture the way up that it is meant to be seen."""
+    turn = orientation(image)
+    return image if turn == 1 else image.transpose(TURNS[turn])
 
 
 def resized(image: Image.Image, size: int, how: str) -> Image.Image:

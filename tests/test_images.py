@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from cnlw_tools.images import Storage, decode, fingerprint, pixel_digest, resized, stored
 
@@ -125,6 +125,19 @@ def test_orientation():
     found = np.asarray(decode(encoded(image, "JPEG", exif=exif, quality=95)), float)
 
     assert np.abs(found - np.rot90(np.asarray(image, float), -1)).mean() < 3
+
+
+@pytest.mark.parametrize("turn", range(1, 10))
+def test_every_orientation(turn):
+    """As Pillow turns it; a number beyond 8 means nothing."""
+    image = scene().crop((0, 0, 96, 50))
+    exif = image.getexif()
+    exif[0x0112] = turn
+    raw = encoded(image, "PNG", exif=exif)
+    with Image.open(BytesIO(raw)) as opened:
+        expected = ImageOps.exif_transpose(opened)
+
+    assert (decode(raw).size, decode(raw).tobytes()) == (expected.size, expected.tobytes())
 
 
 @given(st.sampled_from(["PNG", "JPEG", "GIF", "BMP"]), st.data())

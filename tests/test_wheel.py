@@ -64,7 +64,7 @@ def test_the_metadata_say_licence_extra_and_command(wheel):
 
     assert "License-Expression: Apache-2.0\n" in metadata
     assert "Provides-Extra: train\n" in metadata
-    assert "cnlw = cnlw_tools.cli:main" in commands
+    assert "cnlw = cnlw_tools.__main__:main" in commands
     assert "Apache License" in licence
 
 

@@ -7,6 +7,7 @@ Its process always reads, so nobody waits for a process that waits for him.
 """
 
 import gc
+import pickle
 import signal
 import threading
 import time
@@ -25,8 +26,6 @@ from cnlw_tools.fetch.share import Said, Share
 from cnlw_tools.fetch.store import Ledger
 
 LEAVE = 2.0  # seconds in which a process ends that was told to, beside those of a connection
-
-
 PAUSE = 0.01  # seconds in which what is sent together accumulates: each message wakes a thread there
 
 
@@ -104,16 +103,19 @@ class Away:
         self.post.end(LEAVE)
         self.process.join(self.manners.limits.connect + LEAVE)
         self.process.kill()
+        self.post.thread.join(LEAVE)
         self.reader.join(LEAVE)
         self.pipe.close()
 
     def _read(self) -> None:
-        with suppress(EOFError, OSError):
-            while letters := self.pipe.recv():
-                for said in letters:
-                    self.say(said)
-        if not self.ended:
-            self.say(Died("a process that fetches died: give fewer --processes if memory ran out"))
+        try:
+            with suppress(EOFError, OSError):
+                while letters := self.pipe.recv():
+                    for said in letters:
+                        self.say(said)
+        finally:
+            if not self.ended:
+                self.say(Died("a process that fetches died: give fewer --processes if memory ran out"))
 
 
 def _serve(pipe: Connection, folder: Path, manners: Manners, workers: int, which: tuple[int, int]) -> None:
@@ -123,10 +125,20 @@ def _serve(pipe: Connection, folder: Path, manners: Manners, workers: int, which
     gc.freeze()  # as in `cli.fetch`
     post = Post(pipe)
     with Ledger(folder) as ledger:
-        share = Share(ledger, manners, workers, post.put, which)
+        share = Share(ledger, manners, workers, lambda said: post.put(_portable(said)), which)
         with suppress(EOFError):
             while jobs := pipe.recv():
                 for job in jobs:
                     share.add(job)
         share.stop()
     post.end(LEAVE)
+
+
+def _portable(said: Said) -> Said:
+    """Return what can be sent: of an error that cannot, its text."""
+    if isinstance(said, BaseException):
+        try:
+            pickle.loads(pickle.dumps(said))  # noqa: S301, our own
+        except Exception:  # noqa: BLE001, whatever its class does
+            return OSError(f"{type(said).__name__}: {said}")
+    return said

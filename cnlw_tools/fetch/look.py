@@ -11,7 +11,7 @@ from hashlib import sha256
 from io import BytesIO
 from queue import SimpleQueue
 
-from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, ImageOps, JpegImagePlugin, PngImagePlugin
+from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin
 from PIL import WebPImagePlugin as WebP
 
 from cnlw_tools import images
@@ -19,7 +19,7 @@ from cnlw_tools.engine import cores
 from cnlw_tools.fetch.kinds import Failed
 
 PIXELS = 80_000_000  # of one picture, at most; below the number at which Pillow itself warns
-ORIENTATION, SIDEWAYS = 0x0112, 5  # the tag of EXIF, and from where on its values exchange width and height
+SIDEWAYS = 5  # from this orientation on width and height change places
 SMALL = 192  # pixels of the shorter side, at least, of what fingerprints are made of: less changes their bits
 FORMATS: Mapping[str, tuple[bytes, Callable[..., ImageFile.ImageFile]]] = {  # how a file of it begins, what reads it
     "jpeg": (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),  # of a phone's several pictures the first
@@ -58,8 +58,8 @@ def look(data: bytes, pixels: int = PIXELS) -> Look:
         image = FORMATS[name][1](BytesIO(data), "")
         _still(image, name, pixels)
         width, height = image.size
-        turn = image.getexif().get(ORIENTATION, 1)
-        small = _small(image, turn) if name == "jpeg" else images.decode(data)
+        turn = images.orientation(image)
+        small = _small(image) if name == "jpeg" else images.decode(data)
         fingerprint = images.fingerprint(small)
     except Failed:
         raise
@@ -88,7 +88,7 @@ def _still(image: ImageFile.ImageFile, name: str, pixels: int) -> None:
         raise Failed("animated", f"{name} of several frames")
 
 
-def _small(image: ImageFile.ImageFile, turn: int) -> Image.Image:
+def _small(image: ImageFile.ImageFile) -> Image.Image:
     """Decode a JPEG to grey, as small as a fingerprint allows."""
     image.draft("L", (min(SMALL, image.width), min(SMALL, image.height)))
-    return ImageOps.exif_transpose(image) if turn > 1 else image
+    return images.turned(image)

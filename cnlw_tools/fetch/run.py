@@ -4,7 +4,7 @@
     shares             see share.py; one is in this process, several are in processes of their own (away.py)
 
 Only some URLs are held at a time, so memory does not grow with the manifest, and one slow host does not stop the
-others before it has filled all places.
+others before it has filled half of the places.
 """
 
 import threading
@@ -67,7 +67,7 @@ def fetch(
         run.stop()
     if run.error and not (stop.asked and isinstance(run.error, Died)):  # of the signal that may have reached all
         raise run.error
-    snapshot.write(ledger, run.tally.fetched > 0)
+    snapshot.write(ledger)
     run.tally.stopped = stop.asked
     progress(run.tally)
     return run.tally

@@ -9,8 +9,7 @@ belongs to one share, so that it is asked by no more than its limit; a job that 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from dataclasses import fields, replace
 from zlib import crc32
 
 from cnlw_tools.fetch import archive, get, robots
@@ -141,13 +140,19 @@ class Share:
         mtime = self.ledger.keep(job.image_id, look.format, image.data)
         job.attempts += 1
         source = "archive" if job.dead else "uri"
-        file = (look.sha256, len(image.data), look.format, look.width, look.height, look.fingerprint, mtime, source)
-        self._note(self._row(job, "ok", None, 200, *file))
+        row = replace(
+            self._row(job, "ok", None, 200),
+            **{f.name: getattr(look, f.name) for f in fields(look)},
+            size=len(image.data),
+            mtime=mtime,
+            source=source,
+        )
+        self._note(row)
         self.schedule.done(host)
 
-    def _row(self, job: Job, kind: str, reason: str | None, status: int | None, *file: Any) -> Row:
+    def _row(self, job: Job, kind: str, reason: str | None, status: int | None) -> Row:
         at, final = time.time(), str(job.address)
-        return Row(job.image_id, job.uri, kind, reason, job.attempts, at, final, status, job.licence, *file)
+        return Row(job.image_id, job.uri, kind, reason, job.attempts, at, final, status, job.licence)
 
     def _note(self, row: Row) -> None:
         """Write a row that is final."""

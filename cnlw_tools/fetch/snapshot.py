@@ -1,7 +1,7 @@
 """The ledger once more, as Parquet in the order of ids, for reading."""
 
 from collections.abc import Sequence
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,16 @@ from cnlw_tools.files import aside
 
 NAME = "ledger.parquet"
 BLOCK = 2_000  # rows written at a time
-KINDS = {"attempts": pa.int32(), "at": pa.timestamp("us", "UTC"), "status": pa.int32(), "size": pa.int64()}
-KINDS |= {"width": pa.int32(), "height": pa.int32(), "fingerprint": pa.binary()}
-SCHEMA = pa.schema([pa.field(name, KINDS.get(name, pa.string())) for name in COLUMNS if name != "mtime"])
+TYPES = {"attempts": pa.int32(), "at": pa.timestamp("us", "UTC"), "status": pa.int32(), "size": pa.int64()}
+TYPES |= {"width": pa.int32(), "height": pa.int32(), "fingerprint": pa.binary()}
+SCHEMA = pa.schema([pa.field(name, TYPES.get(name, pa.string())) for name in COLUMNS if name != "mtime"])
 
 
-def write(store: Store, new: bool = True) -> None:
-    """Write the snapshot of a store beside its ledger, if there is something new in it."""
+def write(store: Store) -> None:
+    """Write the snapshot of a store beside its ledger, if there is something newer than it."""
     path = store.folder / NAME
-    if not new and path.exists():
+    ((newest,),) = store.query("SELECT max(at) FROM ledger")
+    if path.exists() and path.stat().st_mtime > (newest or 0.0):
         return
     rows = store.query(f"SELECT {', '.join(SCHEMA.names)} FROM ledger ORDER BY image_id")  # noqa: S608, our own names
     with aside(path) as draft, pq.ParquetWriter(draft, SCHEMA, compression="zstd") as out:
@@ -35,7 +36,7 @@ def _column(values: Sequence[Any], field: pa.Field) -> pa.Array:
     there = pa.py_buffer(np.packbits([value is not None for value in values], bitorder="little"))
     if field.type in (pa.string(), pa.binary()):
         data = [value.encode() if isinstance(value, str) else value or b"" for value in values]
-        ends = np.cumsum([0, *map(len, data)], dtype=np.int32)
+        ends = np.fromiter(accumulate(map(len, data), initial=0), np.int32)  # an error where they would not fit
         return pa.Array.from_buffers(field.type, len(data), [there, pa.py_buffer(ends), pa.py_buffer(b"".join(data))])
     scale = 1_000_000 if field.name == "at" else 1
     numbers = np.array([int((value or 0) * scale) for value in values], f"i{field.type.bit_width // 8}")

@@ -214,7 +214,7 @@ def _prepare(ledger: Ledger) -> None:
         if "source" not in (row[1] for row in ledger.base.execute("PRAGMA table_info(ledger)")):
             ledger.base.execute("ALTER TABLE ledger ADD COLUMN source")  # a store of an earlier version
     for draft in ledger.folder.glob(f"{ASIDE}*"):
-        draft.unlink()  # a copy that was not finished
+        draft.unlink()  # a snapshot that was not finished
     shutil.rmtree(ledger.folder / "drafts", ignore_errors=True)
     (ledger.folder / "drafts").mkdir(exist_ok=True)
 

@@ -12,7 +12,7 @@ import pytest
 
 from cnlw_tools.fetch import Limits, Manners, fetch, writing
 from cnlw_tools.fetch.address import parse
-from cnlw_tools.fetch.away import Away, Post
+from cnlw_tools.fetch.away import Away, Post, _portable
 from cnlw_tools.fetch.kinds import Failed
 from cnlw_tools.fetch.manifest import Manifest
 from cnlw_tools.fetch.run import _Run
@@ -78,6 +78,22 @@ def test_what_is_sent_together():
     assert not deaf.thread.is_alive()
 
 
+class Odd(Exception):
+    """An error that comes back from a message as no error: it wants two arguments."""
+
+    def __init__(self, one, two):
+        super().__init__(f"{one} {two}")
+
+
+def test_an_error_that_cannot_be_sent():
+    """Its text can; what can be sent goes as it is."""
+    full = OSError(28, "No space left on device")
+
+    assert "Odd: a b" == str(_portable(Odd("a", "b")))
+    assert full is _portable(full)
+    assert ("a", "ok") == _portable(("a", "ok"))
+
+
 @pytest.mark.slow
 def test_processes_are_as_one(server, other, table, tmp_path):
     """The same rows as of one process; every site is asked for its rules once, though sites redirect to each other."""
@@ -117,4 +133,4 @@ def test_a_process_that_dies(server, table, tmp_path):
 
         assert "give fewer --processes" in str(run.error)
         assert {"ok": 1} == run.tally.counts
-    assert not [thread for thread in threading.enumerate() if "_read" in thread.name]
+    assert not [thread for thread in threading.enumerate() if "_read" in thread.name or "_send" in thread.name]

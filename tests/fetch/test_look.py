@@ -1,6 +1,7 @@
 """What a body is, by its content."""
 
 import io
+import struct
 from contextlib import suppress
 
 import numpy as np
@@ -48,6 +49,20 @@ def test_turned(encode, turn):
 
     assert upright.size == (found.width, found.height)
     assert distance(found.fingerprint, images.fingerprint(upright)) <= 3
+
+
+# types of a value; those of 5 and 12 lie elsewhere, here behind the end, with which Pillow opens no JPEG
+EXIF = {"JPEG": (1, 2, 3, 7), "PNG": (1, 2, 3, 5, 7, 12), "WEBP": (1, 2, 3, 5, 7, 12)}
+
+
+@pytest.mark.parametrize("value", [b"\0\0\0\0", b"6\0\0\0", b"\0\x09\0\0", b"\xff\xff\xff\xff"])
+@pytest.mark.parametrize(("format", "kind"), [(format, kind) for format, kinds in EXIF.items() for kind in kinds])
+def test_an_orientation_that_is_none(format, value, kind, encode):
+    """Text, bytes, a number that means nothing, EXIF that ends too soon: the picture is taken as it lies."""
+    exif = b"Exif\0\0" + struct.pack(">2sHIHHHI4sI", b"MM", 42, 8, 1, 0x0112, kind, 1, value, 0)
+    data = encode(format, 5, (640, 480), exif=exif)
+
+    assert (640, 480) == (look(data).width, look(data).height) == images.decode(data).size
 
 
 @pytest.mark.parametrize("size", [(100, 80), (500, 400), (1600, 1200)])

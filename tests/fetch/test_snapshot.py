@@ -1,7 +1,9 @@
 """The Parquet copy of the ledger."""
 
+import os
 import subprocess
 import sys
+import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,16 +39,33 @@ def test_all_that_the_ledger_holds(tmp_path, n):
 
 
 def test_many_rows(tmp_path, monkeypatch):
-    """It is written block by block, and a run that changed nothing writes it only where it is missing."""
+    """It is written block by block."""
     monkeypatch.setattr(snapshot, "BLOCK", 2)
     with writing(tmp_path / "s") as ledger:
         for i in range(5):
             ledger.put(Row(str(i), None, "refused", "why", 0, float(i)))
         snapshot.write(ledger)
-        before = (tmp_path / "s" / snapshot.NAME).stat().st_mtime_ns
-        snapshot.write(ledger, new=False)
-    assert before == (tmp_path / "s" / snapshot.NAME).stat().st_mtime_ns
-    assert list("01234") == pq.read_table(tmp_path / "s" / snapshot.NAME)["image_id"].to_pylist()
+
+    file = pq.ParquetFile(tmp_path / "s" / snapshot.NAME)
+    assert 3 == file.num_row_groups
+    assert list("01234") == file.read()["image_id"].to_pylist()
+
+
+def test_it_is_written_where_there_is_something_newer(tmp_path):
+    """Not by a run that changed nothing; again where it is missing, or older than a row of a run that was killed."""
+    path = tmp_path / "s" / snapshot.NAME
+    with writing(tmp_path / "s") as ledger:
+        ledger.put(Row("a", None, "refused", "why", 0, time.time() - 60))
+        snapshot.write(ledger)
+        os.utime(path, (before := time.time() - 30, before))
+        snapshot.write(ledger)
+        assert before == pytest.approx(path.stat().st_mtime)
+        ledger.put(Row("b", None, "refused", "why", 0, time.time() - 10))
+        snapshot.write(ledger)
+        assert 2 == pq.read_metadata(path).num_rows
+        path.unlink()
+        snapshot.write(ledger)
+        assert 2 == pq.read_metadata(path).num_rows
 
 
 WRITE = """
@@ -59,7 +78,10 @@ with writing(Path({store!r})) as ledger:
 """
 
 
-@pytest.mark.parametrize(("what", "without"), [("import cnlw_tools.fetch.away", "numpy"), (WRITE, "pandas")])
+AWAY = "import cnlw_tools.fetch.away"
+
+
+@pytest.mark.parametrize(("what", "without"), [(AWAY, "numpy"), (AWAY, "pyarrow"), (WRITE, "pandas")])
 def test_what_is_not_imported(tmp_path, what, without):
     """A process that asks sites begins without numpy and Arrow, and a snapshot needs no pandas: half a second each."""
     run = what.format(store=str(tmp_path / "s"))
