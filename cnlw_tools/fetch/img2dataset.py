@@ -87,7 +87,7 @@ def adopt(
             key = next(iter(rows))
             raise ValueError(f"{path}: {len(rows)} of its images are missing, such as {key}: copy this shard again")
         progress(tally)
-    snapshot.write(ledger)
+    snapshot.write(ledger, tally.fetched > 0)
     return tally
 
 

@@ -67,7 +67,7 @@ def fetch(
         run.stop()
     if run.error and not (stop.asked and isinstance(run.error, Died)):  # of the signal that may have reached all
         raise run.error
-    snapshot.write(ledger)
+    snapshot.write(ledger, run.tally.fetched > 0)
     run.tally.stopped = stop.asked
     progress(run.tally)
     return run.tally

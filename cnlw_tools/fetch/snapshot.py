@@ -18,11 +18,16 @@ TYPES |= {"width": pa.int32(), "height": pa.int32(), "fingerprint": pa.binary()}
 SCHEMA = pa.schema([pa.field(name, TYPES.get(name, pa.string())) for name in COLUMNS if name != "mtime"])
 
 
-def write(store: Store) -> None:
-    """Write the snapshot of a store beside its ledger, if there is something newer than it."""
+def write(store: Store, new: bool = False) -> None:
+    """Write the snapshot of a store beside its ledger, if there is something new.
+
+    Args:
+        store: what it is of
+        new: rows were written just now; if not, those of a run that was killed are known by their time
+    """
     path = store.folder / NAME
     ((newest,),) = store.query("SELECT max(at) FROM ledger")
-    if path.exists() and path.stat().st_mtime > (newest or 0.0):
+    if not new and path.exists() and path.stat().st_mtime > (newest or 0.0):
         return
     rows = store.query(f"SELECT {', '.join(SCHEMA.names)} FROM ledger ORDER BY image_id")  # noqa: S608, our own names
     with aside(path) as draft, pq.ParquetWriter(draft, SCHEMA, compression="zstd") as out:

@@ -63,9 +63,13 @@ def test_it_is_written_where_there_is_something_newer(tmp_path):
         ledger.put(Row("b", None, "refused", "why", 0, time.time() - 10))
         snapshot.write(ledger)
         assert 2 == pq.read_metadata(path).num_rows
+        os.utime(path, (ahead := time.time() + 3600, ahead))  # a clock that was set back, or a server's that is ahead
+        ledger.put(Row("c", None, "refused", "why", 0, time.time()))
+        snapshot.write(ledger, new=True)
+        assert 3 == pq.read_metadata(path).num_rows
         path.unlink()
         snapshot.write(ledger)
-        assert 2 == pq.read_metadata(path).num_rows
+        assert 3 == pq.read_metadata(path).num_rows
 
 
 WRITE = """
