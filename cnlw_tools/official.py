@@ -6,7 +6,7 @@ may name an image by its path or by the name of its file, with ending or without
 are kept together, so that a build stores them once.
 """
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,9 @@ from cnlw_tools.dataset import Dataset
 from cnlw_tools.recipe import BENCHMARK, Recipe
 from cnlw_tools.tables import MANIFEST, PLAN
 
+# keys of a recipe that mean something where splits are published: the seed orders their rows
+STORED = ("size", "resize", "quality", "shard_rows", "layout", "licence", "citation")
+LOOKED_AT = ("dataset", "noise", "splits", "needs", "levels", "seed", *STORED)
 MOST = 200  # parts of a split: lists that share so little are kept whole
 
 
@@ -69,15 +72,26 @@ def read(recipe: Recipe, dataset: Dataset, level: int) -> Read:
 
 def _lists(recipe: Recipe, dataset: Dataset) -> pa.Table:
     """Return the lists of a noise."""
-    for key, plain in (("probe", 0), ("verified", 0), ("longtail", 1), ("options", {})):
-        if getattr(recipe, key) != plain:
-            raise ValueError(f"published splits are read, not drawn: leave out {key} = {getattr(recipe, key)!r}")
+    _only_read(recipe)
     lists = dataset.official
     found = None if lists is None else lists.filter(pc.equal(lists["noise"], recipe.noise))
     if found is None or not len(found):
         wants = "--data-dir wants the folder split/ of the release"
         raise ValueError(f"{dataset.name}: there are no published splits of {recipe.noise} noise: {wants}")
     return found
+
+
+def _only_read(recipe: Recipe) -> None:
+    """Insist that a recipe makes no choice that goes with drawing.
+
+    Raises:
+        ValueError: a key that published splits do not look at has another value than its default
+    """
+    default = Recipe(recipe.dataset, recipe.noise)
+    for key in (f.name for f in fields(Recipe) if f.name not in LOOKED_AT):
+        value = getattr(recipe, key)
+        if value != getattr(default, key):
+            raise ValueError(f"published splits are read, not drawn: leave out {key} = {value!r}")
 
 
 def _met(lists: pa.Table, ids: pa.ChunkedArray, web: pa.ChunkedArray) -> pa.Table:
