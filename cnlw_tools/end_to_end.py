@@ -11,6 +11,7 @@ The reference is vanilla cross-entropy on images of 16 pixels, whatever the data
 processes of one thread each do more of it than one of two, so the configs share the processors.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -32,6 +33,7 @@ from cnlw_tools.trainer.preset import Preset
 
 MARGIN = 3  # standard errors
 APART = 40  # points of level
+NOISE = ("noise", "options")  # keys of a recipe that may differ between red and blue; each noise has its own options
 REMEDY = "look at `cnlw show`; classes that 16 pixels do not tell apart need `cnlw train` at their own size"
 REFERENCE = Preset(net="conv_small", epochs=8, batch_size=100, lr=0.1, size=16, views={"standard": ("flip",)})
 Tell = Callable[[str, int, int], None]
@@ -155,10 +157,10 @@ def falls(found: Sequence[Learned]) -> Iterator[Finding]:
 
 def milder(found: Sequence[Learned]) -> Iterator[Finding]:
     """Yield levels at which blue noise is clearly the milder."""
-    by_kind = {(_kind(one, noise=False), one.level, one.recipe["noise"]): one for one in found}
-    for (kind, level, noise), red in by_kind.items():
-        blue = by_kind.get((kind, level, "blue"))
-        if noise == "red" and blue and blue.top1 > red.top1 + _margin(red, blue):
+    blues = {(_kind(one, NOISE), one.level): one for one in found if one.recipe["noise"] == "blue"}
+    for red in (one for one in found if one.recipe["noise"] == "red"):
+        blue = blues.get((_kind(red, NOISE), red.level))
+        if blue and blue.top1 > red.top1 + _margin(red, blue):
             what = f"top-1 {_percent(red.top1)} under red, {_percent(blue.top1)} under blue"
             yield error("milder", what, f"{red.config}, {blue.config}", mend=REMEDY)
 
@@ -171,10 +173,10 @@ RULES = (
 )
 
 
-def _kind(one: Learned, noise: bool = True) -> str:
-    """Name what two configs have to share to be compared."""
-    keys = ("seed", "nested", "probe", "verified", "longtail", *(("noise", "options") if noise else ()))
-    return repr([one.recipe[key] for key in keys])
+def _kind(one: Learned, but: tuple[str, ...] = ()) -> str:
+    """Name what two configs have to share to be compared: all that their recipes say, ``but`` some keys."""
+    shared = {key: value for key, value in one.recipe.items() if key not in but}
+    return json.dumps(shared, sort_keys=True)
 
 
 def _margin(one: Learned, other: Learned) -> float:

@@ -1,6 +1,7 @@
 """What a build must do to a learner."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -8,13 +9,29 @@ import torch
 from click.testing import CliRunner
 
 from cnlw_tools import end_to_end, recipe
-from cnlw_tools.build import build
+from cnlw_tools.build import DRAWN, build
 from cnlw_tools.cli import main
 from cnlw_tools.end_to_end import Learned, falls, learn, learns, milder, sooner
 from cnlw_tools.trainer.preset import Preset
 
 torch.set_num_threads(1)
-RECIPE = {"seed": 0, "nested": True, "probe": 0, "verified": 0, "longtail": 1, "options": {}}
+RECIPE = {key: value for key, value in asdict(recipe.Recipe("toy", "blue")).items() if key in DRAWN}
+CHANGED = {
+    "dataset": "other",
+    "splits": "official",
+    "seed": 1,
+    "nested": False,
+    "per_class": 50,
+    "probe": 10,
+    "verified": 10,
+    "clean": 500,
+    "longtail": 10,
+    "donors": ["white"],
+    "verdict": "dawid_skene",
+    "min_votes": 2,
+    "search": ["text"],
+    "options": {"way": "self"},
+}
 
 
 def learned(noise="blue", level=40, top1=0.6, clean=(1.0, 1.1, 0.9), noisy=(2.0, 2.1, 1.9), **said):
@@ -71,11 +88,32 @@ def test_accuracy_falls_with_the_level():
     assert wheres(falls([learned(level=None)])) == []
 
 
-def test_kinds_are_not_mixed():
-    """Another seed or a probe set is another kind."""
-    other = learned(level=80, top1=0.7, recipe={**RECIPE, "noise": "blue", "probe": 10})
+@pytest.mark.parametrize("key", sorted({*DRAWN} - {"noise"}))
+def test_configs_that_differ_in_more_than_the_level_are_not_compared(key):
+    """Whatever else a recipe says, its options included: that the more harmful level does no harm is no error then."""
+    same = learned(level=80, top1=0.7)
+    other = same._replace(recipe={**RECIPE, key: CHANGED[key]})
 
+    assert wheres(falls([learned(level=0, top1=0.7), same])) == ["blue_0, blue_80"]
     assert wheres(falls([learned(level=0, top1=0.7), other])) == []
+
+
+@pytest.mark.parametrize("key", sorted({*DRAWN} - {"noise", "options"}))
+def test_red_and_blue_that_differ_in_more_than_the_noise_are_not_compared(key):
+    """A smaller training set harms too, and so may every other choice."""
+    red = learned("red", top1=0.5, recipe={**RECIPE, "noise": "red", key: CHANGED[key]})
+
+    assert wheres(milder([learned(top1=0.6), red])) == []
+
+
+def test_every_red_config_is_held_against_blue():
+    """Also two that differ in their options alone."""
+    reds = [
+        learned("red", top1=0.5, config=f"red_40_t{top}", recipe={**RECIPE, "noise": "red", "options": {"top": top}})
+        for top in (40, 60)
+    ]
+
+    assert wheres(milder([learned(top1=0.6), *reds])) == ["red_40_t40, blue_40", "red_40_t60, blue_40"]
 
 
 def test_red_is_no_worse_than_blue():
