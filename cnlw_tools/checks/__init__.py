@@ -6,6 +6,7 @@ from cnlw_tools.checks import files, noise, pixels, roundtrip, rows, splits
 from cnlw_tools.checks.evidence import Evidence, Tell
 from cnlw_tools.checks.finding import Check, Finding
 from cnlw_tools.checks.gather import gather
+from cnlw_tools.sources.routed import WEB
 
 __all__ = ["CHECKS", "Check", "Finding", "gather", "validate"]
 
@@ -22,6 +23,10 @@ def _web(found: Evidence) -> str | None:
 def _foreign(found: Evidence) -> str | None:
     some = any({*found.rows(name)["origin"].unique().to_pylist()} - {"base"} for name in found.record.configs)
     return None if some else "no config has foreign images"
+
+
+def _sources(found: Evidence) -> str | None:
+    return None if found.places.get(WEB) else found.no_source()
 
 
 def _levels(found: Evidence) -> str | None:
@@ -51,7 +56,7 @@ CHECKS: tuple[Check, ...] = (
     Check("replaced", "no replaced image is still there", rows.replaced, _foreign),
     Check("decode", "every image decodes", pixels.decode),
     Check("contents", "an id stands for one image", pixels.contents),
-    Check("source", "every image is the source's", pixels.source, Evidence.no_source),
+    Check("source", "every image is the source's", pixels.source, _sources),
     Check("duplicates", "no image oftener than planned, none of train in validation", pixels.duplicates),
     Check("near", "near-duplicates", pixels.near),
     Check("roundtrip", "load_dataset reads it back", roundtrip.roundtrip),

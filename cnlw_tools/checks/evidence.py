@@ -60,7 +60,7 @@ class Evidence:
     record: Record
     workers: int
     data_dir: Path | None
-    places: Mapping[str, Path | None]  # where the images of donors lie
+    places: Mapping[str, Path | None]  # where the images of donors lie, and, as `web`, the store of web images
     dataset: Dataset | None = None
     shards: dict[str, Shard] = field(default_factory=dict)
     looks: dict[str, Looks] = field(default_factory=dict)  # by the sha256 of the bytes
@@ -70,6 +70,7 @@ class Evidence:
     broken_shards: dict[str, str] = field(default_factory=dict)  # file -> why it cannot be read
     broken_images: dict[str, str] = field(default_factory=dict)  # place -> why it does not decode
     unlike: dict[str, str] = field(default_factory=dict)  # place -> id whose image the source has otherwise
+    uncompared: set[str] = field(default_factory=set)  # ids of web images whose source is not here
     _rows: dict[str, pa.Table] = field(default_factory=dict)
     _source: dict[str, str] | None = None
 
@@ -170,7 +171,7 @@ class Evidence:
 
         Of a resize only where each was compared with the source: a copied image looks the same.
         """
-        compared = self.no_source() is None and not {*image_ids} & {*self.unlike.values()}
+        compared = self.no_source() is None and not {*image_ids} & {*self.unlike.values(), *self.uncompared}
         shrunk = self.record.images["size"] is not None and compared and len(set(image_ids)) == len(image_ids)
         return shrunk or self.same_in_source(*image_ids)
 

@@ -19,11 +19,11 @@ from PIL import Image
 from cnlw_tools import dataset, engine, files, record
 from cnlw_tools.checks.evidence import COLUMNS, ROW, Evidence, Looks, Shard, Tell
 from cnlw_tools.export.hf import IMAGE
-from cnlw_tools.images import Storage, decode, fingerprint, pixel_digest, stored
+from cnlw_tools.images import Picture, Storage, decode, fingerprint, pixel_digest, stored
 from cnlw_tools.plan import plan
 from cnlw_tools.recipe import make
 from cnlw_tools.sources import Places, routed
-from cnlw_tools.sources.routed import Reader
+from cnlw_tools.sources.routed import WEB, Routed
 
 NOWHERE: Mapping[str, Path | None] = {}  # of donors that come with the package
 Where = tuple[str | None, Path | None, Places]  # what `routed` opens
@@ -37,10 +37,11 @@ def gather(
     data_dir: Path | None = None,
     places: Mapping[str, Path | None] = NOWHERE,
 ) -> Evidence:
-    """Read a build; ``data_dir``, ``places``: the user's copies of its images and of donors', to compare with.
+    """Read a build; ``data_dir``, ``places``: the user's copies of its images, of donors' and, as `web`, of the web's.
 
     Raises:
         ValueError: there is no build, or its card cannot be read
+        FileNotFoundError: there is no store of web images where one was named
     """
     said = record.load(folder)
     if set(said.images) != {f.name for f in fields(Storage)}:
@@ -125,27 +126,34 @@ def _looks(found: Evidence, tell: Tell) -> None:
             todo.append((name, fresh))
     donors = found.donors()
     own = found.source if found.no_source() is None else None
-    source = (own, found.data_dir, tuple((name, found.places.get(name)) for name, why in donors.items() if not why))
+    opened = [name for name, why in donors.items() if not why] + [name for name in found.places if name == WEB]
+    source = (own, found.data_dir, tuple((name, found.places.get(name)) for name in opened))
     tolerance = 0 if found.record.made_with.get("pillow") == PIL.__version__ else TOLERANCE
     how = Storage(**found.record.images)
     task = partial(_decoded, found.folder / "data", source, frozenset(donors), how, tolerance)
-    for i, (looks, broken, unlike) in enumerate(engine.run(task, todo, found.workers)):
+    for i, (looks, broken, unlike, uncompared) in enumerate(engine.run(task, todo, found.workers)):
         found.looks |= looks
         found.broken_images |= broken
         found.unlike |= unlike
+        found.uncompared |= uncompared
         tell("images", i + 1, len(todo))
 
 
 def _decoded(
     data: Path, source: Where, donors: frozenset[str], how: Storage, tolerance: int, job: tuple[str, list[int]]
-) -> tuple[dict[str, Looks], dict[str, str], dict[str, str]]:
-    """Look at some images of one file; return looks by sha256, and what is broken or unlike its source by place."""
+) -> tuple[dict[str, Looks], dict[str, str], dict[str, str], set[str]]:
+    """Look at some images of one file.
+
+    Returns:
+        looks by sha256; what is broken, and what is unlike its source, by place; ids of web images not compared
+    """
     name, at = job
-    table = pq.read_table(data / name, columns=["image", "image_id"], partitioning=None).take(at)
+    table = pq.read_table(data / name, columns=["image", "image_id", "origin"], partitioning=None).take(at)
     images = table["image"].combine_chunks().field("bytes").to_pylist()
-    looks, broken, unlike = {}, {}, {}
-    rows = zip(at, table["image_id"].to_pylist(), images, strict=True)
-    for row, image_id, raw in sorted(rows, key=itemgetter(1)):  # neighbours in an archive one after the other
+    looks, broken, unlike, uncompared = {}, {}, {}, set()
+    rows = zip(at, table["image_id"].to_pylist(), images, table["origin"].to_pylist(), strict=True)
+    sources = _opened(*source)
+    for row, image_id, raw, origin in sorted(rows, key=itemgetter(1)):  # neighbours in an archive one after the other
         where = f"data/{name} row {row}"
         try:
             if raw is None:
@@ -155,18 +163,38 @@ def _decoded(
             broken[where] = str(error)
             continue
         looks[sha256(raw).hexdigest()] = Looks(image.size, pixel_digest(image), fingerprint(image))
-        images_of = _opened(*source)
-        if images_of.has(image_id, donors) and not _from_source(images_of, image_id, raw, image, how, tolerance):
+        try:
+            original = _original(sources, image_id, donors, origin)
+        except (LookupError, ValueError, OSError):
             unlike[where] = image_id
-    return looks, broken, unlike
+            continue
+        if original is None and origin == "web":
+            uncompared.add(image_id)
+        if original is not None and not _same(original, raw, image, how, tolerance):
+            unlike[where] = image_id
+    return looks, broken, unlike, uncompared
 
 
-def _from_source(source: Reader, image_id: str, raw: bytes, image: Image.Image, how: Storage, tolerance: int) -> bool:
-    """Is this what the source gives for an id, but for what another version of a decoder or rasteriser may change?"""
+def _original(sources: Routed, image_id: str, donors: frozenset[str], origin: str) -> Picture | None:
+    """Return the image that its source has under this id; none where that source is not here.
+
+    Some sources have web images as well; what they do not have lies in a store.
+
+    Raises:
+        LookupError, ValueError, OSError: every source that may have the image is here, and none can give it
+    """
+    if not sources.has(image_id, donors):
+        return None
     try:
-        picture = source.read(image_id)
-    except (LookupError, ValueError, OSError):
-        return False
+        return sources.read(image_id)
+    except (LookupError, FileNotFoundError):
+        if origin == "web" and sources.web is None:
+            return None
+        raise
+
+
+def _same(picture: Picture, raw: bytes, image: Image.Image, how: Storage, tolerance: int) -> bool:
+    """Is this the picture of the source, but for what another version of a decoder or rasteriser may change?"""
     if isinstance(picture, bytes) or how.size is not None:
         kept = stored(picture, how)
         if kept == raw:

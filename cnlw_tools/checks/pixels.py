@@ -8,6 +8,7 @@ import numpy as np
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import REBUILD, Finding, error, some
 from cnlw_tools.likeness import alike
+from cnlw_tools.sources.routed import WEB
 
 
 def decode(found: Evidence) -> Iterator[Finding]:
@@ -42,6 +43,13 @@ def source(found: Evidence) -> Iterator[Finding]:
     """Every image is the one that the source has under its id."""
     for where, image_id in sorted(found.unlike.items()):
         yield error("source", f"{image_id} is not the image that the source has under this id", where)
+    if why := found.no_source():
+        what = f"images of {found.source} itself were not compared: {why}"
+        yield Finding("source", "note", what, "all configs", 1, "give --data-dir")
+    if found.uncompared:
+        what = f"web images were not compared, such as {min(found.uncompared)}: no source here has them"
+        mend = "give --data-dir" if found.places.get(WEB) else "give --store"
+        yield Finding("source", "note", what, "all configs", len(found.uncompared), mend)
     for name, why in found.donors().items():
         if why:
             what = f"images of donor {name} were not compared: {why}"
@@ -73,7 +81,7 @@ def duplicates(found: Evidence) -> Iterator[Finding]:
             mend = (
                 f"{REBUILD}; if the source holds them so, drop all but one from its tables, or fill in their sha256; "
             )
-            mend += "if a resize made them equal, give --data-dir"
+            mend += "if a resize made them equal, give --data-dir, and --store for web images"
             yield error("duplicates", f"one image several times: {shown}", name, len(alien), mend)
         if own:
             shown = some([" = ".join(f"{ids[r]} ({splits[r]})" for r in rows) for rows in own])

@@ -54,4 +54,6 @@ class Routed:
     def has(self, image_id: str, donors: frozenset[str]) -> bool:
         """Is the source of this image here? ``donors``: all that there are, here or not."""
         name, _, rest = image_id.partition("/")
-        return name in self.donors if rest and name in donors else self.own is not None
+        if rest and name in donors:
+            return name in self.donors
+        return self.own is not None or (self.web is not None and self.web.holds(image_id))

@@ -35,6 +35,19 @@ def test_what_is_not_there():
         part.read("x")
 
 
+def test_a_store_has_what_it_holds():
+    """Also where the dataset's own source is not here."""
+
+    class Stock(Named):
+        def holds(self, image_id):
+            return image_id == "w"
+
+    part = Routed(None, {}, Stock("web"))
+
+    assert [part.has(i, frozenset()) for i in ("w", "x")] == [True, False]
+    assert part.read("w") == b"web:w"
+
+
 def test_opened():
     """Sources are opened by name."""
     found = routed("shapes", None, (("white", None),))

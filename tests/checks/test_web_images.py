@@ -1,0 +1,152 @@
+"""Web images are compared with the store that they came from, as CIFAR-10 has none of its own."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from cnlw_tools import files, record
+from cnlw_tools.build import build
+from cnlw_tools.checks import CHECKS, Finding, gather
+from cnlw_tools.cli import main
+from cnlw_tools.fetch.store import Row, writing
+from cnlw_tools.images import fingerprint
+from cnlw_tools.recipe import make
+from cnlw_tools.tables import MANIFEST, VOTES
+
+CLASSES, EACH = 10, 8  # web images of each class, all of them wrong
+SAID = {"dataset": "cifar10", "noise": "red", "levels": [20], "options": {"top": 20}}
+
+
+def pictures(seed: int) -> Iterator[bytes]:
+    """Yield files of random pixels, one a web image."""
+    draw = np.random.default_rng(seed)
+    for _ in range(CLASSES * EACH):
+        out = BytesIO()
+        Image.fromarray(draw.integers(0, 256, (32, 32, 3), np.uint8)).save(out, "PNG")
+        yield out.getvalue()
+
+
+def make_store(folder: Path, ids: list[str], seed: int) -> Path:
+    """Write a store that holds these images."""
+    with writing(folder) as ledger:
+        for image_id, data in zip(ids, pictures(seed), strict=False):
+            mtime = ledger.keep(image_id, "png", data)
+            look = fingerprint(Image.open(BytesIO(data)).convert("RGB"))
+            digest = sha256(data).hexdigest()
+            ledger.put(
+                Row(image_id, "x", "ok", None, 1, 0.0, "x", 200, None, digest, len(data), "png", 32, 32, look, mtime)
+            )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory, cifar: Path) -> Path:
+    """A folder with `root`, `store` and a `build` of them that has 60 web images."""
+    folder = tmp_path_factory.mktemp("lab")
+    for name in ("manifests", "annotations"):
+        (folder / "root" / name / "cifar10").mkdir(parents=True)
+    manifests, annotations = (folder / "root" / name / "cifar10" for name in ("manifests", "annotations"))
+    shutil.copy(files.root() / "manifests/cifar10/classes.csv", manifests)
+    web: list[dict[str, Any]] = [
+        {"image_id": f"w{i}", "label": i % CLASSES, "split": "web"} for i in range(CLASSES * EACH)
+    ]
+    votes = [{"image_id": w["image_id"], "label": w["label"], "annotator": "a", "correct": False} for w in web]
+    pq.write_table(pa.Table.from_pylist(web, MANIFEST), manifests / "web.parquet")
+    pq.write_table(pa.Table.from_pylist(votes, VOTES), annotations / "votes.parquet")
+    make_store(folder / "store", [w["image_id"] for w in web], 0)
+    build(make(SAID, "the test"), folder / "root", cifar, folder / "build", 1, places={"web": folder / "store"})
+    return folder
+
+
+def source(build: Path, data_dir: Path | None, store: Path | None) -> list[Finding]:
+    """Return what the check of the sources says; it has to apply."""
+    (check,) = (c for c in CHECKS if c.name == "source")
+    found = gather(build, 1, lambda *_: None, data_dir, {"web": store} if store else {})
+    assert check.applies(found) is None
+    return list(check.run(found))
+
+
+def web_ids(build: Path) -> list[str]:
+    """Return the ids of the web images of a build."""
+    tables = [pq.read_table(path, columns=["origin", "image_id"]) for path in (build / "data").glob("*.parquet")]
+    return [row["image_id"] for table in tables for row in table.to_pylist() if row["origin"] == "web"]
+
+
+def test_web_images_are_the_store_s(lab: Path, cifar: Path) -> None:
+    """With images and store at hand nothing is wrong, and everything was compared."""
+    assert source(lab / "build", cifar, lab / "store") == []
+
+
+def test_web_images_without_their_store(lab: Path, cifar: Path) -> None:
+    """Are no error: a note says how many were not compared, and how to."""
+    (finding,) = source(lab / "build", cifar, None)
+
+    assert (finding.severity, finding.count, finding.mend) == ("note", len(web_ids(lab / "build")), "give --store")
+    assert finding.what.startswith("web images were not compared, such as w")
+
+
+def test_web_images_that_are_another_store_s(lab: Path, cifar: Path, tmp_path: Path) -> None:
+    """Each is an error, be it another image there or none."""
+    ids = sorted(web_ids(lab / "build"))
+    other = make_store(tmp_path / "other", ids[:20], 1)
+    findings = source(lab / "build", cifar, other)
+
+    assert [f.severity for f in findings] == ["error"] * len(ids)
+    assert sorted(f.what.split(" ")[0] for f in findings) == ids
+
+
+def test_a_store_without_the_images(lab: Path, tmp_path: Path) -> None:
+    """Is compared with all the same; a note says that the dataset's own images were not, or where else to look."""
+    ids = sorted(web_ids(lab / "build"))
+    (own,) = source(lab / "build", None, lab / "store")
+    part = make_store(tmp_path / "part", ids[:20], 1)
+    findings = source(lab / "build", None, part)
+
+    assert (own.severity, own.mend) == ("note", "give --data-dir")
+    assert own.what.startswith("images of cifar10 itself were not compared: cifar10 needs --data-dir")
+    assert [f.severity for f in findings] == ["error"] * 20 + ["note"] * 2
+    assert (findings[-1].count, findings[-1].mend) == (len(ids) - 20, "give --data-dir")
+
+
+def test_images_that_a_resize_made_equal(lab: Path, cifar: Path, tmp_path: Path) -> None:
+    """Are a note where they were compared with the source; without the store, web images were not."""
+    said = make({**SAID, "size": 1}, "the test")
+    build(said, lab / "root", cifar, tmp_path / "build", 1, places={"web": lab / "store"})
+    found = gather(tmp_path / "build", 1, lambda *_: None, cifar)
+    complete = gather(tmp_path / "build", 1, lambda *_: None, cifar, {"web": lab / "store"})
+    web, own = web_ids(tmp_path / "build")[0], "train-00000"
+
+    assert not found.twins(web, own)
+    assert found.twins(own, "train-00001")
+    assert complete.twins(web, own)
+
+
+def ask(lab: Path, cifar: Path, *more: str) -> Result:
+    """Run the command."""
+    return CliRunner().invoke(
+        main, ["validate", str(lab / "build"), "--data-dir", str(cifar), "--workers", "1", "--json", *more]
+    )
+
+
+def test_the_command(lab: Path, cifar: Path, tmp_path: Path) -> None:
+    """Takes --store, and is content without; a folder that is no store is neither."""
+    whole, part = ask(lab, cifar, "--store", str(lab / "store")), ask(lab, cifar)
+    none = ask(lab, cifar, "--store", str(tmp_path / "none"))
+    findings = [f for f in json.loads(part.stdout)["findings"] if f["check"] == "source"]
+
+    assert (whole.exit_code, part.exit_code, none.exit_code) == (0, 0, 2)
+    assert [f["severity"] for f in findings] == ["note"]
+    assert not [f for f in json.loads(whole.stdout)["findings"] if f["check"] == "source"]
+    assert "no image store here" in none.stderr
+    assert set(record.load(lab / "build").configs) == {"red_20_t20"}
