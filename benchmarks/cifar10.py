@@ -11,17 +11,20 @@ import time
 from io import BytesIO
 from pathlib import Path
 
-from cnlw_tools import engine, files
-from cnlw_tools.build import build
-from cnlw_tools.recipe import BENCHMARK, make
+from cnlw_tools import files
+from cnlw_tools.build.build import build
+from cnlw_tools.executor import local
+from cnlw_tools.recipe.recipe import BENCHMARK, make
 from cnlw_tools.sources.cifar10 import Cifar10
 
 
 def ours(data_dir: Path) -> float:
     """Seconds of the whole build, from the pickles to the card."""
     with tempfile.TemporaryDirectory() as out:
-        recipe = make({"dataset": "cifar10", "noise": "blue", "levels": list(BENCHMARK)}, "the benchmark")
-        return build(recipe, files.root(), data_dir, Path(out) / "build", engine.cores()).seconds
+        recipe = make(
+            {"dataset": "cifar10", "noise": "blue", "levels": list(BENCHMARK)}, "the benchmark"
+        )
+        return build(recipe, files.root(), data_dir, Path(out) / "build", local.cores()).seconds
 
 
 def theirs(data_dir: Path) -> tuple[float, float]:
@@ -33,10 +36,14 @@ def theirs(data_dir: Path) -> tuple[float, float]:
     rows = source.manifest()
     images = [source.read(i) for i in rows["image_id"].to_pylist()]
     names = [str(i) for i in range(10)]
-    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=names)})
+    features = datasets.Features(
+        {"image": datasets.Image(), "label": datasets.ClassLabel(names=names)}
+    )
     with tempfile.TemporaryDirectory() as out:
         begun = time.perf_counter()
-        made = datasets.Dataset.from_dict({"image": images, "label": rows["label"].to_pylist()}, features)
+        made = datasets.Dataset.from_dict(
+            {"image": images, "label": rows["label"].to_pylist()}, features
+        )
         made.to_parquet(f"{out}/one.parquet")
         whole = time.perf_counter() - begun
     begun = time.perf_counter()

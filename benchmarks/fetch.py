@@ -24,16 +24,22 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from cnlw_tools import engine, images
-from cnlw_tools.fetch import Store
-from cnlw_tools.fetch.look import look
+from cnlw_tools.executor import local
+from cnlw_tools.images import pixels
+from cnlw_tools.store.inspect import look
+from cnlw_tools.store.store import Store
 
 SIZE = (500, 400)
 DISTINCT = 100
 SIDE = 84
 THEIRS = {  # shards of 500, so that both of its processes have work to the end
     **{"input_format": "parquet", "url_col": "uri", "output_format": "files", "image_size": SIDE},
-    **{"resize_mode": "border", "compute_hash": "sha256", "processes_count": 2, "number_sample_per_shard": 500},
+    **{
+        "resize_mode": "border",
+        "compute_hash": "sha256",
+        "processes_count": 2,
+        "number_sample_per_shard": 500,
+    },
     "enable_wandb": False,
 }
 
@@ -63,7 +69,9 @@ class Serve(StreamRequestHandler):
             body = self.bodies[int(number) % len(self.bodies)] if number.isdigit() else b""
             body = self.small if number.startswith(b"small") else body
             status = b"200 OK" if body else b"404 Not Found"
-            self.wfile.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
+            self.wfile.write(
+                b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+            )
             if not stays:
                 return
 
@@ -77,12 +85,17 @@ class Server(ThreadingTCPServer):
 def pictures(folder: str, size: tuple[int, int] = SIZE) -> tuple[bytes, ...]:
     """Encode pictures of a folder, or such as are drawn, as JPEGs of one size."""
     if folder:
-        found = [Image.open(path).convert("RGB") for path in sorted(Path(folder).glob("*.JPEG"))[:DISTINCT]]
+        found = [
+            Image.open(path).convert("RGB")
+            for path in sorted(Path(folder).glob("*.JPEG"))[:DISTINCT]
+        ]
     else:
         import numpy as np  # here and below: the processes that resize begin sooner without
 
         draw = np.random.default_rng(0)
-        found = [Image.fromarray(draw.integers(0, 256, (40, 50, 3), np.uint8)) for _ in range(DISTINCT)]
+        found = [
+            Image.fromarray(draw.integers(0, 256, (40, 50, 3), np.uint8)) for _ in range(DISTINCT)
+        ]
     out = []
     for image in found:
         file = io.BytesIO()
@@ -93,9 +106,9 @@ def pictures(folder: str, size: tuple[int, int] = SIZE) -> tuple[bytes, ...]:
 
 def resize(name: str, ids: list[str]) -> int:
     """Resize some images of a store."""
-    how = images.Storage(SIDE)
+    how = pixels.Storage(SIDE)
     with Store(Path(name)) as store:
-        return sum(len(images.stored(store.read(i), how)) for i in ids)
+        return sum(len(pixels.stored(store.read(i), how)) for i in ids)
 
 
 def timed(command: list[str]) -> tuple[Cost, bytes]:
@@ -119,14 +132,25 @@ def manifest(folder: Path, port: int, n: int, kind: str = "") -> Path:
     import pyarrow.parquet as pq
 
     ids, path = [f"i{i}" for i in range(n)], folder / f"urls{kind}{n}.parquet"
-    table = pa.table({"image_id": ids, "uri": [f"http://127.0.0.1:{port}/{kind}{i}.jpg" for i in range(n)]})
+    table = pa.table(
+        {"image_id": ids, "uri": [f"http://127.0.0.1:{port}/{kind}{i}.jpg" for i in range(n)]}
+    )
     pq.write_table(table, path)
     return path
 
 
 def fetch(urls: Path, store: Path, n: int) -> Cost:
     """Fetch n images."""
-    command = [sys.executable, "-m", "cnlw_tools", "fetch", "--manifest", str(urls), "--store", str(store)]
+    command = [
+        sys.executable,
+        "-m",
+        "cnlw_tools",
+        "fetch",
+        "--manifest",
+        str(urls),
+        "--store",
+        str(store),
+    ]
     cost, said = timed([*command, "--allow-private", "--per-host", "0", "--json"])
     if said != b'{"ok": %d, "errors": {}}\n' % n:
         raise SystemExit(f"not all was fetched: {said!r}")
@@ -137,7 +161,7 @@ def resized(store: Path, n: int) -> Cost:
     """Resize n images of a store, by two processes."""
     blocks = [[f"i{i}" for i in range(lo, min(lo + 250, n))] for lo in range(0, n, 250)]
     before, begun = getrusage(RUSAGE_CHILDREN), time.perf_counter()
-    list(engine.run(partial(resize, str(store)), blocks, 2))
+    list(local.run(partial(resize, str(store)), blocks, 2))
     seconds, after = time.perf_counter() - begun, getrusage(RUSAGE_CHILDREN)
     return Cost(seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
@@ -162,9 +186,16 @@ def race(place: Path, port: int, n: int, rounds: int, python: str) -> None:
             theirs = img2dataset(python, urls, Path(name) / "t", n) if python else None
         both = Cost(got.clock + small.clock, got.processor + small.processor)
         print(f"round {number + 1}, load before {load:.1f}")
-        for what, cost in {"fetch": got, "resize": small, "both": both, "img2dataset": theirs}.items():
+        for what, cost in {
+            "fetch": got,
+            "resize": small,
+            "both": both,
+            "img2dataset": theirs,
+        }.items():
             if cost:
-                print(f"  {what:12} {cost.clock:6.1f} s {n / cost.clock:6.0f}/s   processor {cost.processor:6.1f} s")
+                print(
+                    f"  {what:12} {cost.clock:6.1f} s {n / cost.clock:6.0f}/s   processor {cost.processor:6.1f} s"
+                )
         if theirs:
             clock, processor = both.clock / theirs.clock, both.processor / theirs.processor
             print(f"  ratio        {clock:6.2f}      processor {processor:.2f}")
@@ -172,10 +203,10 @@ def race(place: Path, port: int, n: int, rounds: int, python: str) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Measure and print."""
-    bodies, how = pictures(args.folder), images.Storage(SIDE)
+    bodies, how = pictures(args.folder), pixels.Storage(SIDE)
     begun = time.process_time()
     for body in bodies:
-        look(body), images.stored(body, how)
+        look(body), pixels.stored(body, how)
     floor = (time.process_time() - begun) / len(bodies)
     command = [sys.executable, __file__, "--serve", "--folder", args.folder]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -183,10 +214,15 @@ def main(args: argparse.Namespace) -> None:
     try:
         with tempfile.TemporaryDirectory() as name:
             size = sum(map(len, bodies)) / len(bodies) / 1000
-            print(f"{len(bodies)} JPEGs of {size:.0f} kB; floor {1000 * floor:.2f} ms each", flush=True)
+            print(
+                f"{len(bodies)} JPEGs of {size:.0f} kB; floor {1000 * floor:.2f} ms each",
+                flush=True,
+            )
             race(Path(name), port, args.images, args.rounds, args.img2dataset)
             for rows in args.memory:
-                cost = fetch(manifest(Path(name), port, rows, "small"), Path(name) / f"m{rows}", rows)
+                cost = fetch(
+                    manifest(Path(name), port, rows, "small"), Path(name) / f"m{rows}", rows
+                )
                 print(f"memory  {rows:6,} URLs: {cost.peak:.0f} MB at most", flush=True)
     finally:
         process.kill()

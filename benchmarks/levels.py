@@ -8,9 +8,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cnlw_tools import engine, files
-from cnlw_tools.build import build
-from cnlw_tools.recipe import BENCHMARK, make
+from cnlw_tools import files
+from cnlw_tools.build.build import build
+from cnlw_tools.executor import local
+from cnlw_tools.recipe.recipe import BENCHMARK, make
 
 
 def main() -> None:
@@ -19,17 +20,24 @@ def main() -> None:
     kinds: list[tuple[str, str, Path | None]] = [("shapes", "red", None), ("shapes", "blue", None)]
     kinds += [("cifar10", "blue", cifar)] if cifar else []
     print(
-        "| dataset | noise | one level MB | ten levels MB | x | one level s | ten levels s | x |\n" + "|---" * 8 + "|"
+        "| dataset | noise | one level MB | ten levels MB | x | one level s | ten levels s | x |\n"
+        + "|---" * 8
+        + "|"
     )
     for dataset, noise, data_dir in kinds:
         done = []
         for levels in ([40], list(BENCHMARK)):
             with tempfile.TemporaryDirectory() as out:
-                recipe = make({"dataset": dataset, "noise": noise, "levels": levels}, "the benchmark")
-                done.append(build(recipe, files.root(), data_dir, Path(out) / "build", engine.cores()))
+                recipe = make(
+                    {"dataset": dataset, "noise": noise, "levels": levels}, "the benchmark"
+                )
+                done.append(
+                    build(recipe, files.root(), data_dir, Path(out) / "build", local.cores())
+                )
         (a, b), (s, t) = [d.size / 1e6 for d in done], [d.seconds for d in done]
         print(
-            f"| {dataset} | {noise} | {a:.1f} | {b:.1f} | {b / a:.2f} | {s:.1f} | {t:.1f} | {t / s:.2f} |", flush=True
+            f"| {dataset} | {noise} | {a:.1f} | {b:.1f} | {b / a:.2f} | {s:.1f} | {t:.1f} | {t / s:.2f} |",
+            flush=True,
         )
 
 

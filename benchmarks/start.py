@@ -17,4 +17,6 @@ if __name__ == "__main__":
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
     pairs = [(seconds("-m", "cnlw_tools", "--help"), seconds("-c", "")) for _ in range(rounds)]
     ours, empty = (median(p[i] for p in pairs) for i in (0, 1))
-    print(f"cnlw --help {ours:.3f} s, python -c '' {empty:.3f} s, ratio {ours / empty:.1f} (medians of {rounds})")
+    print(
+        f"cnlw --help {ours:.3f} s, python -c '' {empty:.3f} s, ratio {ours / empty:.1f} (medians of {rounds})"
+    )

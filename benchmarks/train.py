@@ -24,21 +24,26 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools import engine, files
-from cnlw_tools.build import build
+from cnlw_tools import files
+from cnlw_tools.build.build import build
+from cnlw_tools.executor import local
+from cnlw_tools.executor.signals import Stop
 from cnlw_tools.methods import METHODS
-from cnlw_tools.recipe import make
-from cnlw_tools.stop import Stop
+from cnlw_tools.recipe.recipe import make
 from cnlw_tools.trainer import Trainer
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer import loop as loops
-from cnlw_tools.trainer.optimise import optimiser
+from cnlw_tools.trainer.optimiser import optimiser
 
 ROUNDS = 5
 CONFIG = "blue_40_clean1000_probe10_verified20"
 IDLE = "vanilla, two images at a time"
-OPTIONS: dict[str, dict[str, Any]] = {name: {"q": "symmetric:0.4"} for name in ("noise_layer", "forward", "backward")}
-OPTIONS |= {name: {"noise_rate": 0.4} for name, method in METHODS.items() if "noise_rate" in method.needs}
+OPTIONS: dict[str, dict[str, Any]] = {
+    name: {"q": "symmetric:0.4"} for name in ("noise_layer", "forward", "backward")
+}
+OPTIONS |= {
+    name: {"noise_rate": 0.4} for name, method in METHODS.items() if "noise_rate" in method.needs
+}
 HELD = {  # batches; the others hold one
     "coteaching": 2,  # two networks
     "incv": 2,  # two networks, in the last stage
@@ -60,25 +65,38 @@ def main(device: str = "cpu", net: str = "", steps: str = "5", epochs: str = "5"
     """Print seconds, MiB and ratios."""
     where = devices.choose(device)
     with tempfile.TemporaryDirectory() as folder:
-        said = {"dataset": "shapes", "noise": "blue", "levels": [40], "probe": 10, "verified": 20, "clean": 1000}
-        build(make(said, "the benchmark"), files.root(), None, Path(folder) / "shapes", engine.cores())
+        said = {
+            "dataset": "shapes",
+            "noise": "blue",
+            "levels": [40],
+            "probe": 10,
+            "verified": 20,
+            "clean": 1000,
+        }
+        build(
+            make(said, "the benchmark"), files.root(), None, Path(folder) / "shapes", local.cores()
+        )
         trainer = partial(prepared, Path(folder), net or None, device)
         made = {name: trainer(name)._loop(where, lambda *_: None) for name in METHODS}
         runs = {"bare network": bare(made["vanilla"], int(steps))}
         runs |= {name: epoch(loop, int(steps)) for name, loop in made.items()}
         times = timed(runs, where)
         costs = {
-            name: next(engine.run(partial(whole, trainer, int(epochs)), [name], 1, apart=True))
+            name: next(local.run(partial(whole, trainer, int(epochs)), [name], 1, apart=True))
             for name in (IDLE, *METHODS)
         }
-    print(f"torch {torch.__version__}, {where}, {torch.get_num_threads()} threads, {steps} steps, {epochs} epochs\n")
+    print(
+        f"torch {torch.__version__}, {where}, {torch.get_num_threads()} threads, {steps} steps, {epochs} epochs\n"
+    )
     report(times, costs)
 
 
 def prepared(folder: Path, net: str | None, device: str, name: str) -> Trainer:
     """Return what trains a method."""
     options, out = OPTIONS.get(name, {}), folder / name
-    return Trainer(folder / "shapes", CONFIG, name, net, options=options, device=device, out=out, cache=folder)
+    return Trainer(
+        folder / "shapes", CONFIG, name, net, options=options, device=device, out=out, cache=folder
+    )
 
 
 def timed(runs: dict[str, Callable[[], None]], where: torch.device) -> dict[str, float]:
@@ -115,14 +133,20 @@ def peak(where: torch.device) -> float:
 
 def report(times: dict[str, float], costs: dict[str, Cost]) -> None:
     """Print a row a method."""
-    print("| method | step x | training x | counted | peak MiB | peak x | held |\n|---|---|---|---|---|---|---|")
+    print(
+        "| method | step x | training x | counted | peak MiB | peak x | held |\n|---|---|---|---|---|---|---|"
+    )
     plain, idle = costs["vanilla"], costs[IDLE].peak
     for name, seconds in times.items():
         row = [name, f"{seconds / times['vanilla']:.2f}", *[""] * 5]
         if cost := costs.get(name):
             above = cost.peak - idle
             row[2:4] = [f"{cost.seconds / plain.seconds:.2f}", f"{METHODS[name].cost:.2f}"]
-            row[4:] = [f"{above:.0f}", f"{above / (plain.peak - idle):.2f}", f"{HELD.get(name, 1):g}"]
+            row[4:] = [
+                f"{above:.0f}",
+                f"{above / (plain.peak - idle):.2f}",
+                f"{HELD.get(name, 1):g}",
+            ]
         print(f"| {' | '.join(row)} |")
 
 

@@ -31,7 +31,9 @@ def aside(path: Path) -> Iterator[Path]:
         draft.replace(path)
     except OSError as error:
         why = str(error).splitlines()[0]
-        raise OSError(f"{path}: cannot be written ({why}): make room or give another place") from error
+        raise OSError(
+            f"{path}: cannot be written ({why}): make room or give another place"
+        ) from error
     finally:
         draft.unlink(missing_ok=True)
 

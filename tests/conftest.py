@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, settings
 
-from cnlw_tools import files, tables
+from cnlw_tools import files
+from cnlw_tools.dataset import tables
+from cnlw_tools.dataset.tables import MANIFEST, VOTES
 from cnlw_tools.sources.shapes import Shapes
-from cnlw_tools.tables import MANIFEST, VOTES
 
 CIFAR = "cifar-10-batches-py"
 BATCHES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
@@ -74,7 +75,9 @@ def make_cifar(parent: Path, seed: int = 0, each: int = 60) -> Path:
     return folder
 
 
-def make_toy(root: Path, name: str = "toy", classes: int = 4, each: int = 25, stock: int = 40) -> Path:
+def make_toy(
+    root: Path, name: str = "toy", classes: int = 4, each: int = 25, stock: int = 40
+) -> Path:
     """Write a dataset of images without pixels: ``each`` of every class to train on, ``stock`` wrong web images."""
     folder = root / "manifests" / name
     folder.mkdir(parents=True)
@@ -83,15 +86,29 @@ def make_toy(root: Path, name: str = "toy", classes: int = 4, each: int = 25, st
     (folder / "classes.csv").write_text("label,name\n" + names)
     label = np.arange(classes * each) % classes
     base = [{"image_id": f"b{i}", "label": int(c), "split": "train"} for i, c in enumerate(label)]
-    base += [{"image_id": f"v{i}", "label": i % classes, "split": "validation"} for i in range(2 * classes)]
+    base += [
+        {"image_id": f"v{i}", "label": i % classes, "split": "validation"}
+        for i in range(2 * classes)
+    ]
     pq.write_table(pa.Table.from_pylist(base, MANIFEST), folder / "base.parquet")
-    web = [{"image_id": f"w{c}.{i}", "label": c, "split": "web"} for c in range(classes) for i in range(stock + 2)]
+    web = [
+        {"image_id": f"w{c}.{i}", "label": c, "split": "web"}
+        for c in range(classes)
+        for i in range(stock + 2)
+    ]
     pq.write_table(pa.Table.from_pylist(web, MANIFEST), folder / "web.parquet")
     votes = [
-        {"image_id": row["image_id"], "label": row["label"], "annotator": "ann", "correct": i % (stock + 2) >= stock}
+        {
+            "image_id": row["image_id"],
+            "label": row["label"],
+            "annotator": "ann",
+            "correct": i % (stock + 2) >= stock,
+        }
         for i, row in enumerate(web)  # the last two of each class show it
     ]
-    pq.write_table(pa.Table.from_pylist(votes, VOTES), root / "annotations" / name / "votes.parquet")
+    pq.write_table(
+        pa.Table.from_pylist(votes, VOTES), root / "annotations" / name / "votes.parquet"
+    )
     return root
 
 
@@ -130,7 +147,9 @@ def toy_maker() -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def contents() -> Callable[[Path], dict[str, bytes]]:
     """Return the bytes of every file below a folder."""
-    return lambda folder: {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    return lambda folder: {
+        str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()
+    }
 
 
 TRAIN, VALIDATION, WEB = 20, 4, 28  # of each of the ten classes

@@ -23,10 +23,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from cnlw_tools import columns, files, recipe
-from cnlw_tools.build import build, gather
-from cnlw_tools.dataset import Dataset
-from cnlw_tools.plan import plan
+from cnlw_tools import files, hashing
+from cnlw_tools.build.build import build, gather
+from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.plan.plan import plan
+from cnlw_tools.recipe import recipe
 from tests.conftest import make_cifar, make_toy, tiny_root
 from tests.sources.released import mini_imagenet
 
@@ -79,11 +80,15 @@ PLANS: dict[str, dict[str, Any]] = {
     "human": case("human", **SIDE),
     "semantic": case("semantic", options={"labels": "guess"}, **SIDE),
     "matrix": case("matrix", options={"q": FULL.tolist()}),
-    "matrix turned": case("matrix", options={"q": FULL.T.tolist(), "transpose": True, "exact": False}),
+    "matrix turned": case(
+        "matrix", options={"q": FULL.T.tolist(), "transpose": True, "exact": False}
+    ),
     "instance": case("instance", 20, 40, **SIDE),
     "instance chance": case("instance", 40, options={"exact": False}, **SIDE),
     "mix": case("mix", 20, 40),
-    "mix of flips": case("mix", 40, options={"first": "pairflip", "second": "symmetric", "part": 0.3}),
+    "mix of flips": case(
+        "mix", 40, options={"first": "pairflip", "second": "symmetric", "part": 0.3}
+    ),
     "dilution": case("dilution", options={"alpha": 2.5}),
     "structured": case("structured", options={"alpha": 5.0, "delta": 0.4}, **SIDE),
     "structured geometric": case(
@@ -114,7 +119,9 @@ BUILDS: dict[str, dict[str, Any]] = {
     "blue flat": case("blue", 0, 40, layout="flat", size=16, shard_rows=64, **TINY),
     "red": case("red", 20, 40, options={"top": 40}, **TINY),
     "red crop": case("red", 40, options={"top": 40}, size=24, resize="crop", layout="flat", **TINY),
-    "red_standin": case("red_standin", 10, options={"top": 10}, size=12, resize="pad", **TINY, **WHITE),
+    "red_standin": case(
+        "red_standin", 10, options={"top": 10}, size=12, resize="pad", **TINY, **WHITE
+    ),
     "openset": case("openset", 20, size=20, resize="short", **TINY, **OTHERS),
     "dilution": case("dilution", options={"alpha": 0.5}, size=16, **TINY),
     "cifar": case("blue", 0, 40, **CIFAR),
@@ -171,7 +178,7 @@ def plan_digests(keys: dict[str, Any], work: Workspace) -> list[str]:
     if name not in work.datasets:
         work.datasets[name] = gather(case_recipe, root, images)
     levels = case_recipe.levels if "levels" in keys else (None,)
-    return [columns.digest(plan(case_recipe, work.datasets[name], level)) for level in levels]
+    return [hashing.digest(plan(case_recipe, work.datasets[name], level)) for level in levels]
 
 
 def shard_digests(keys: dict[str, Any], work: Workspace) -> dict[str, str]:
@@ -184,7 +191,9 @@ def shard_digests(keys: dict[str, Any], work: Workspace) -> dict[str, str]:
 
 def writers() -> dict[str, str | None]:
     """Return the versions of what the bytes of a shard depend on."""
-    codecs = {name: PIL.features.version(name) for name in ("jpg", "libjpeg_turbo", "zlib", "zlib_ng")}
+    codecs = {
+        name: PIL.features.version(name) for name in ("jpg", "libjpeg_turbo", "zlib", "zlib_ng")
+    }
     return {
         "pillow": PIL.__version__,
         "pyarrow": pa.__version__,

@@ -4,15 +4,24 @@ import re
 
 import pytest
 
-from cnlw_tools import dataset, files, recipe, tables
+from cnlw_tools import files
+from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.noise import NOISE
-from cnlw_tools.plan import options
+from cnlw_tools.plan.plan import options
+from cnlw_tools.recipe import recipe
 from cnlw_tools.sources import SOURCES
 
 RECIPES = sorted(files.root().glob("pipelines/*.toml"))
 BENCHMARKS = ("cifar10", "mini_imagenet", "shapes", "stanford_cars")
 CLASSES = {
-    **{"cifar10": 10, "cifar100": 100, "cifar100_coarse": 20, "mini_imagenet": 100, "mnist": 10, "shapes": 10},
+    **{
+        "cifar10": 10,
+        "cifar100": 100,
+        "cifar100_coarse": 20,
+        "mini_imagenet": 100,
+        "mnist": 10,
+        "shapes": 10,
+    },
     **{"stanford_cars": 196, "stanford_cars_crop": 196, "svhn": 10, "svhn_extra": 10},
 }
 
@@ -56,13 +65,17 @@ def test_a_recipe_begins_by_saying_what_it_builds(path):
 
 def test_every_dataset_has_both_colours():
     """A red and a blue recipe for each dataset that has web images, or is to have them."""
-    assert {f"{name}_{noise}" for name in BENCHMARKS for noise in ("red", "blue")} <= {path.stem for path in RECIPES}
+    assert {f"{name}_{noise}" for name in BENCHMARKS for noise in ("red", "blue")} <= {
+        path.stem for path in RECIPES
+    }
 
 
 @pytest.mark.parametrize("name", dataset.names(files.root()))
 def test_a_class_list_is_whole(name):
     """Each class once, labels in order, as many as the dataset has."""
-    assert len(tables.read_classes(files.root() / "manifests" / name / "classes.csv")) == CLASSES[name]
+    assert (
+        len(tables.read_classes(files.root() / "manifests" / name / "classes.csv")) == CLASSES[name]
+    )
 
 
 def test_classes_stand_in_the_order_of_the_release():

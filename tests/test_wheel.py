@@ -15,7 +15,7 @@ BUILD = """
 from dataclasses import replace
 from pathlib import Path
 from cnlw_tools import files, recipe
-from cnlw_tools.build import build
+from cnlw_tools.build.build import build
 
 root = files.root()
 chosen = replace(recipe.load(root / "pipelines" / "shapes_red.toml"), levels=(10,), clean=200)
@@ -27,7 +27,20 @@ print(*build(chosen, root, None, Path("built"), workers=1).configs)
 def wheel(tmp_path_factory):
     """The wheel, built from this checkout with the hatchling of this environment."""
     folder = tmp_path_factory.mktemp("wheel")
-    _run(["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, CHECKOUT], folder)
+    _run(
+        [
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "-w",
+            folder,
+            CHECKOUT,
+        ],
+        folder,
+    )
     (path,) = folder.glob("*.whl")
     return path
 
@@ -36,7 +49,10 @@ def wheel(tmp_path_factory):
 def site(wheel, tmp_path_factory):
     """A folder that holds the installed wheel and nothing else."""
     folder = tmp_path_factory.mktemp("site")
-    _run(["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", folder, wheel], folder)
+    _run(
+        ["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", folder, wheel],
+        folder,
+    )
     return folder
 
 
@@ -45,7 +61,10 @@ def test_the_wheel_holds_the_package_and_its_tables(wheel):
     names = ZipFile(wheel).namelist()
     version = wheel.name.split("-")[1]
 
-    assert {name.split("/")[0] for name in names} == {"cnlw_tools", f"cnlw_tools-{version}.dist-info"}
+    assert {name.split("/")[0] for name in names} == {
+        "cnlw_tools",
+        f"cnlw_tools-{version}.dist-info",
+    }
     assert {name.split("/")[2] for name in names if name.startswith("cnlw_tools/data/")} == {
         "annotations",
         "manifests",
@@ -89,6 +108,8 @@ def _run(arguments, cwd, site=None):
     """Run this Python elsewhere, with one folder ahead of what is installed; return what it printed."""
     own = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     extra = {"PYTHONPATH": str(site)} if site else {}
-    done = subprocess.run([sys.executable, *map(str, arguments)], cwd=cwd, env={**own, **extra}, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)], cwd=cwd, env={**own, **extra}, capture_output=True
+    )
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()

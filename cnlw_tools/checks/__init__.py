@@ -6,7 +6,7 @@ from cnlw_tools.checks import files, noise, pixels, roundtrip, rows, splits
 from cnlw_tools.checks.evidence import Evidence, Tell
 from cnlw_tools.checks.finding import Check, Finding
 from cnlw_tools.checks.gather import gather
-from cnlw_tools.sources.routed import WEB
+from cnlw_tools.sources.composite import WEB
 
 __all__ = ["CHECKS", "Check", "Finding", "gather", "validate"]
 
@@ -21,7 +21,10 @@ def _web(found: Evidence) -> str | None:
 
 
 def _foreign(found: Evidence) -> str | None:
-    some = any({*found.rows(name)["origin"].unique().to_pylist()} - {"base"} for name in found.record.configs)
+    some = any(
+        {*found.rows(name)["origin"].unique().to_pylist()} - {"base"}
+        for name in found.record.configs
+    )
     return None if some else "no config has foreign images"
 
 
@@ -38,16 +41,36 @@ CHECKS: tuple[Check, ...] = (
     Check("hashes", "every shard is there and unchanged", files.hashes),
     Check("tables", "the tables it was made from are there and unchanged", files.tables),
     Check("schema", "columns, types and features are the export's", files.schema, _tables),
-    Check("segments", "every file holds what its name stands for, in key order", files.segments, _tables),
+    Check(
+        "segments",
+        "every file holds what its name stands for, in key order",
+        files.segments,
+        _tables,
+    ),
     Check("counts", "rows of each split", rows.counts),
-    Check("parts", "probe and verified have as many images of each class as asked", splits.parts, _tables),
-    Check("thinned", "train has as many images as asked, classes in proportion", splits.thinned, _tables),
+    Check(
+        "parts",
+        "probe and verified have as many images of each class as asked",
+        splits.parts,
+        _tables,
+    ),
+    Check(
+        "thinned",
+        "train has as many images as asked, classes in proportion",
+        splits.thinned,
+        _tables,
+    ),
     Check("apart", "no image is in two splits, at any level", splits.apart),
     Check("plans", "plans drawn again have the recorded digests", rows.plans, _tables),
     Check("rows", "every row equals its row of the plan", rows.rows, _tables),
     Check("labels", "labels are those of the class list", rows.labels, _tables),
     Check("flags", "is_noisy iff the label is wrong, or nobody knows the right one", rows.flags),
-    Check("truth", "true labels are the base manifest's, of foreign images unknown", rows.truth, _tables),
+    Check(
+        "truth",
+        "true labels are the base manifest's, of foreign images unknown",
+        rows.truth,
+        _tables,
+    ),
     Check("rate", "the realised noise is the asked one", noise.rate, _tables),
     Check("matrix", "given labels follow the expected matrix", noise.matrix, _tables),
     Check("kept", "every class keeps its share of clean labels", noise.kept, _tables),
@@ -57,13 +80,19 @@ CHECKS: tuple[Check, ...] = (
     Check("decode", "every image decodes", pixels.decode),
     Check("contents", "an id stands for one image", pixels.contents),
     Check("source", "every image is the source's", pixels.source, _sources),
-    Check("duplicates", "no image oftener than planned, none of train in validation", pixels.duplicates),
+    Check(
+        "duplicates",
+        "no image oftener than planned, none of train in validation",
+        pixels.duplicates,
+    ),
     Check("near", "near-duplicates", pixels.near),
     Check("roundtrip", "load_dataset reads it back", roundtrip.roundtrip),
 )
 
 
-def validate(found: Evidence, tell: Tell = lambda *_: None) -> Iterator[tuple[Check, str | None, list[Finding]]]:
+def validate(
+    found: Evidence, tell: Tell = lambda *_: None
+) -> Iterator[tuple[Check, str | None, list[Finding]]]:
     """Yield every check, why it does not apply (or none), and what it found."""
     for i, check in enumerate(CHECKS):
         why_not = check.applies(found)

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools.dataset import Dataset
+from cnlw_tools.card.metadata import CARD, Record
+from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.noise import NOISE, Expected
-from cnlw_tools.plan import outlier, promise
-from cnlw_tools.recipe import Recipe, make
-from cnlw_tools.record import CARD, Record
-from cnlw_tools.slots import choose
+from cnlw_tools.plan.plan import outlier, promise
+from cnlw_tools.plan.subsets import choose
+from cnlw_tools.recipe.recipe import Recipe, make
 from cnlw_tools.sources import SOURCES, routed
 
 Tell = Callable[[str, int, int], None]
@@ -60,7 +60,9 @@ class Evidence:
     record: Record
     workers: int
     data_dir: Path | None
-    places: Mapping[str, Path | None]  # where the images of donors lie, and, as `web`, the store of web images
+    places: Mapping[
+        str, Path | None
+    ]  # where the images of donors lie, and, as `web`, the store of web images
     dataset: Dataset | None = None
     shards: dict[str, Shard] = field(default_factory=dict)
     looks: dict[str, Looks] = field(default_factory=dict)  # by the sha256 of the bytes
@@ -69,7 +71,9 @@ class Evidence:
     broken_plans: dict[str, str] = field(default_factory=dict)  # config -> why it cannot be drawn
     broken_shards: dict[str, str] = field(default_factory=dict)  # file -> why it cannot be read
     broken_images: dict[str, str] = field(default_factory=dict)  # place -> why it does not decode
-    unlike: dict[str, str] = field(default_factory=dict)  # place -> id whose image the source has otherwise
+    unlike: dict[str, str] = field(
+        default_factory=dict
+    )  # place -> id whose image the source has otherwise
     uncompared: set[str] = field(default_factory=set)  # ids of web images whose source is not here
     _rows: dict[str, pa.Table] = field(default_factory=dict)
     _source: dict[str, str] | None = None
@@ -113,7 +117,9 @@ class Evidence:
                 if name.startswith(f"{segment}-")
             ]
             more = [pa.field("sha256", pa.string()), pa.field("split", pa.string())]
-            self._rows[config] = pa.concat_tables(parts) if parts else pa.schema([*COLUMNS, *more]).empty_table()
+            self._rows[config] = (
+                pa.concat_tables(parts) if parts else pa.schema([*COLUMNS, *more]).empty_table()
+            )
         return self._rows[config]
 
     def recipe(self, config: str) -> Recipe:
@@ -143,21 +149,32 @@ class Evidence:
         if self.dataset is None:
             raise ValueError(f"{self.folder}: the tables cannot be read: {self.broken_tables}")
         noisy, classes = choose(self.recipe(config), self.dataset).noisy, len(self.dataset.classes)
-        return {split: np.bincount(rows["label"].to_numpy(), minlength=classes) for split, rows in noisy.items()}
+        return {
+            split: np.bincount(rows["label"].to_numpy(), minlength=classes)
+            for split, rows in noisy.items()
+        }
 
     def outlier(self, config: str) -> int | None:
         """Return the label of the class of foreign images, of a config that could be drawn again; or none."""
         recipe = self.recipe(config) if config in self.plans else None
-        return outlier(NOISE[recipe.noise], recipe, self.dataset) if recipe and self.dataset else None
+        return (
+            outlier(NOISE[recipe.noise], recipe, self.dataset) if recipe and self.dataset else None
+        )
 
     def source_digests(self) -> dict[str, str]:
         """Return the sha256 that the source tables give for image ids."""
         if self._source is None:
             held = self.dataset
-            tables_ = [t for t in (held.base, held.web, *held.donors.values()) if t is not None] if held else []
+            tables_ = (
+                [t for t in (held.base, held.web, *held.donors.values()) if t is not None]
+                if held
+                else []
+            )
             known = [t.filter(pc.is_valid(t["sha256"])) for t in tables_]
             self._source = {
-                k: v for t in known for k, v in zip(t["image_id"].to_pylist(), t["sha256"].to_pylist(), strict=True)
+                k: v
+                for t in known
+                for k, v in zip(t["image_id"].to_pylist(), t["sha256"].to_pylist(), strict=True)
             }
         return self._source
 
@@ -171,8 +188,15 @@ class Evidence:
 
         Of a resize only where each was compared with the source: a copied image looks the same.
         """
-        compared = self.no_source() is None and not {*image_ids} & {*self.unlike.values(), *self.uncompared}
-        shrunk = self.record.images["size"] is not None and compared and len(set(image_ids)) == len(image_ids)
+        compared = self.no_source() is None and not {*image_ids} & {
+            *self.unlike.values(),
+            *self.uncompared,
+        }
+        shrunk = (
+            self.record.images["size"] is not None
+            and compared
+            and len(set(image_ids)) == len(image_ids)
+        )
         return shrunk or self.same_in_source(*image_ids)
 
     def split(self, config: str, split: str) -> pa.Table:

@@ -12,7 +12,9 @@ class Finding:
     """One thing that is wrong, or worth knowing."""
 
     check: str
-    severity: Literal["error", "note"]  # what noise or build did wrong; what the base data themselves hold
+    severity: Literal[
+        "error", "note"
+    ]  # what noise or build did wrong; what the base data themselves hold
     what: str
     where: str
     count: int
@@ -39,4 +41,6 @@ def error(check: str, what: str, where: str, count: int = 1, mend: str = REBUILD
 
 def some(values: list[str], most: int = 3) -> str:
     """Show the first few values."""
-    return ", ".join(values[:most]) + (f" and {len(values) - most} more" if len(values) > most else "")
+    return ", ".join(values[:most]) + (
+        f" and {len(values) - most} more" if len(values) > most else ""
+    )

@@ -16,18 +16,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from cnlw_tools import dataset, engine, files, record
+from cnlw_tools import files
+from cnlw_tools.build.parquet import IMAGE
+from cnlw_tools.card import metadata
 from cnlw_tools.checks.evidence import COLUMNS, ROW, Evidence, Looks, Shard, Tell
-from cnlw_tools.export.hf import IMAGE
-from cnlw_tools.images import Picture, Storage, decode, fingerprint, pixel_digest, stored
-from cnlw_tools.plan import plan
-from cnlw_tools.recipe import make
+from cnlw_tools.dataset import dataset
+from cnlw_tools.executor import local
+from cnlw_tools.images.pixels import Picture, Storage, decode, fingerprint, pixel_digest, stored
+from cnlw_tools.plan.plan import plan
+from cnlw_tools.recipe.recipe import make
 from cnlw_tools.sources import Places, routed
-from cnlw_tools.sources.routed import WEB, Routed
+from cnlw_tools.sources.composite import WEB, Routed
 
 NOWHERE: Mapping[str, Path | None] = {}  # of donors that come with the package
 Where = tuple[str | None, Path | None, Places]  # what `routed` opens
-TOLERANCE = 8  # mean difference of a pixel from the source's, of 255, where another Pillow made the build
+TOLERANCE = (
+    8  # mean difference of a pixel from the source's, of 255, where another Pillow made the build
+)
 
 
 def gather(
@@ -43,11 +48,16 @@ def gather(
         ValueError: there is no build, or its card cannot be read
         FileNotFoundError: there is no store of web images where one was named
     """
-    said = record.load(folder)
+    said = metadata.load(folder)
     if set(said.images) != {f.name for f in fields(Storage)}:
-        raise ValueError(f"{folder / record.CARD}: not the card of a build (images is {said.images}): {record.REMEDY}")
+        raise ValueError(
+            f"{folder / metadata.CARD}: not the card of a build (images is {said.images}): {metadata.REMEDY}"
+        )
     stored_so = {k: v for k, v in said.images.items() if v is not None}
-    make({"dataset": said.dataset, "noise": "any", "layout": said.layout, **stored_so}, str(folder / record.CARD))
+    make(
+        {"dataset": said.dataset, "noise": "any", "layout": said.layout, **stored_so},
+        str(folder / metadata.CARD),
+    )
     found = Evidence(folder, said, workers, data_dir, places)
     try:
         found.dataset = dataset.read(found.record.dataset, folder / "tables", folder / "tables")
@@ -73,7 +83,7 @@ def _shards(found: Evidence, tell: Tell) -> None:
     """Read every shard."""
     data = found.folder / "data"
     names = sorted(p.name for p in data.glob("*.parquet"))
-    for i, (name, shard) in enumerate(engine.run(partial(_shard, data), names, found.workers)):
+    for i, (name, shard) in enumerate(local.run(partial(_shard, data), names, found.workers)):
         tell("shards", i + 1, len(names))
         if isinstance(shard, Shard):
             found.shards[name] = shard
@@ -96,10 +106,14 @@ def _shard(data: Path, name: str) -> tuple[str, Shard | str]:
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         return name, str(error).splitlines()[0]
     distinct = images.dictionary_encode()
-    hashes = pa.array([sha256(raw).hexdigest() for raw in distinct.dictionary.to_pylist()], pa.string())
+    hashes = pa.array(
+        [sha256(raw).hexdigest() for raw in distinct.dictionary.to_pylist()], pa.string()
+    )
     rows = rows.append_column("sha256", hashes.take(distinct.indices))
     paths = len(pictures) - pictures.field("path").null_count
-    return name, Shard(name, files.digest(data / name), table.schema, _plain(file.metadata), rows, paths)
+    return name, Shard(
+        name, files.digest(data / name), table.schema, _plain(file.metadata), rows, paths
+    )
 
 
 def _plain(file: pq.FileMetaData) -> bool:
@@ -107,7 +121,9 @@ def _plain(file: pq.FileMetaData) -> bool:
     groups = [file.row_group(i) for i in range(file.num_row_groups)]
     chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
     images = [chunk for chunk in chunks if chunk.path_in_schema == "image.bytes"]
-    return all(c.has_offset_index for c in chunks) and all(c.compression == "UNCOMPRESSED" for c in images)
+    return all(c.has_offset_index for c in chunks) and all(
+        c.compression == "UNCOMPRESSED" for c in images
+    )
 
 
 def _looks(found: Evidence, tell: Tell) -> None:
@@ -126,12 +142,14 @@ def _looks(found: Evidence, tell: Tell) -> None:
             todo.append((name, fresh))
     donors = found.donors()
     own = found.source if found.no_source() is None else None
-    opened = [name for name, why in donors.items() if not why] + [name for name in found.places if name == WEB]
+    opened = [name for name, why in donors.items() if not why] + [
+        name for name in found.places if name == WEB
+    ]
     source = (own, found.data_dir, tuple((name, found.places.get(name)) for name in opened))
     tolerance = 0 if found.record.made_with.get("pillow") == PIL.__version__ else TOLERANCE
     how = Storage(**found.record.images)
     task = partial(_decoded, found.folder / "data", source, frozenset(donors), how, tolerance)
-    for i, (looks, broken, unlike, uncompared) in enumerate(engine.run(task, todo, found.workers)):
+    for i, (looks, broken, unlike, uncompared) in enumerate(local.run(task, todo, found.workers)):
         found.looks |= looks
         found.broken_images |= broken
         found.unlike |= unlike
@@ -140,7 +158,12 @@ def _looks(found: Evidence, tell: Tell) -> None:
 
 
 def _decoded(
-    data: Path, source: Where, donors: frozenset[str], how: Storage, tolerance: int, job: tuple[str, list[int]]
+    data: Path,
+    source: Where,
+    donors: frozenset[str],
+    how: Storage,
+    tolerance: int,
+    job: tuple[str, list[int]],
 ) -> tuple[dict[str, Looks], dict[str, str], dict[str, str], set[str]]:
     """Look at some images of one file.
 
@@ -148,12 +171,16 @@ def _decoded(
         looks by sha256; what is broken, and what is unlike its source, by place; ids of web images not compared
     """
     name, at = job
-    table = pq.read_table(data / name, columns=["image", "image_id", "origin"], partitioning=None).take(at)
+    table = pq.read_table(
+        data / name, columns=["image", "image_id", "origin"], partitioning=None
+    ).take(at)
     images = table["image"].combine_chunks().field("bytes").to_pylist()
     looks, broken, unlike, uncompared = {}, {}, {}, set()
     rows = zip(at, table["image_id"].to_pylist(), images, table["origin"].to_pylist(), strict=True)
     sources = _opened(*source)
-    for row, image_id, raw, origin in sorted(rows, key=itemgetter(1)):  # neighbours in an archive one after the other
+    for row, image_id, raw, origin in sorted(
+        rows, key=itemgetter(1)
+    ):  # neighbours in an archive one after the other
         where = f"data/{name} row {row}"
         try:
             if raw is None:
@@ -175,7 +202,9 @@ def _decoded(
     return looks, broken, unlike, uncompared
 
 
-def _original(sources: Routed, image_id: str, donors: frozenset[str], origin: str) -> Picture | None:
+def _original(
+    sources: Routed, image_id: str, donors: frozenset[str], origin: str
+) -> Picture | None:
     """Return the image that its source has under this id; none where that source is not here.
 
     Some sources have web images as well; what they do not have lies in a store.

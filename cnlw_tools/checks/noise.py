@@ -25,7 +25,10 @@ def rate(found: Evidence) -> Iterator[Finding]:
         n = max(1, len(rows))
         noisy = pc.sum(rows["is_noisy"]).as_py() or 0
         foreign = pc.sum(pc.not_equal(rows["origin"], "base")).as_py() or 0
-        for what, held, share in (("noisy", noisy, expected.rate), ("foreign", foreign, expected.foreign)):
+        for what, held, share in (
+            ("noisy", noisy, expected.rate),
+            ("foreign", foreign, expected.foreign),
+        ):
             if not _fits(held, n, share, expected, _odd(found, name, expected)):
                 percents = f"{100 * held / n:.3f} %, expected {100 * share:.3f} %"
                 said = f"{held} of {n} rows of {split} are {what}: {percents}"
@@ -33,7 +36,12 @@ def rate(found: Evidence) -> Iterator[Finding]:
         card = found.record.configs[name]
         stated = abs(card.rate - noisy / n) <= 1e-9 and card.expected == expected.rate
         if split == "train" and not stated:
-            yield error("rate", "the card states other rates than the rows and the model have", name, mend=MEND)
+            yield error(
+                "rate",
+                "the card states other rates than the rows and the model have",
+                name,
+                mend=MEND,
+            )
 
 
 def matrix(found: Evidence) -> Iterator[Finding]:
@@ -50,8 +58,13 @@ def matrix(found: Evidence) -> Iterator[Finding]:
         draws, chance = stayed, expected.matrix
         if expected.exact:
             diagonal = np.diag(chance)[:, None]
-            draws, chance = stayed - np.diag(seen)[:, None], chance / np.maximum(1 - diagonal, 1e-300)
-        with np.errstate(invalid="ignore"):  # where nothing was drawn nothing is off: 0 times infinity
+            draws, chance = (
+                stayed - np.diag(seen)[:, None],
+                chance / np.maximum(1 - diagonal, 1e-300),
+            )
+        with np.errstate(
+            invalid="ignore"
+        ):  # where nothing was drawn nothing is off: 0 times infinity
             off = draws * _surprise(seen / np.maximum(draws, 1), chance) > np.log(2e6 * seen.size)
         if expected.exact:
             at = np.diag_indices(len(seen))
@@ -75,7 +88,9 @@ def kept(found: Evidence) -> Iterator[Finding]:
             off = m * _surprise(np.minimum(held / m, 1), expected.kept / m) > np.log(2e6 * classes)
         if off.any():
             c = int(np.argmax(off))
-            said = f"{split}: class {c} keeps {held[c]} clean labels, expected {expected.kept[c]:.1f}"
+            said = (
+                f"{split}: class {c} keeps {held[c]} clean labels, expected {expected.kept[c]:.1f}"
+            )
             yield error("kept", said, name, int(off.sum()), MEND)
 
 
@@ -102,7 +117,9 @@ def _confusion(rows: pa.Table, classes: int) -> NDArray[np.int64]:
     base = rows.filter(pc.and_(pc.equal(rows["origin"], "base"), pc.is_valid(rows["clean_label"])))
     true, given = base["clean_label"].to_numpy(), base["label"].to_numpy()
     inside = (true >= 0) & (true < classes) & (given >= 0) & (given < classes)
-    return np.bincount(true[inside] * classes + given[inside], minlength=classes**2).reshape(classes, classes)
+    return np.bincount(true[inside] * classes + given[inside], minlength=classes**2).reshape(
+        classes, classes
+    )
 
 
 def _odd(found: Evidence, name: str, expected: Expected) -> int:
@@ -130,10 +147,16 @@ def _families(found: Evidence) -> list[list[str]]:
     """Group the configs that one nested draw made, by rising level."""
     groups: dict[str, list[str]] = {}
     for name, config in found.record.configs.items():
-        nested = name in found.plans and found.recipe(name).nested and found.promise(name)["train"].nested
+        nested = (
+            name in found.plans
+            and found.recipe(name).nested
+            and found.promise(name)["train"].nested
+        )
         if nested and config.level is not None:
             groups.setdefault(repr(sorted(config.recipe.items(), key=str)), []).append(name)
-    return [sorted(names, key=lambda n: found.record.configs[n].level or 0) for names in groups.values()]
+    return [
+        sorted(names, key=lambda n: found.record.configs[n].level or 0) for names in groups.values()
+    ]
 
 
 def _noisy(found: Evidence, name: str) -> set[tuple[str, str, str, int]]:

@@ -7,8 +7,8 @@ import numpy as np
 
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import REBUILD, Finding, error, some
-from cnlw_tools.likeness import alike
-from cnlw_tools.sources.routed import WEB
+from cnlw_tools.images.near_duplicates import alike
+from cnlw_tools.sources.composite import WEB
 
 
 def decode(found: Evidence) -> Iterator[Finding]:
@@ -21,7 +21,11 @@ def decode(found: Evidence) -> Iterator[Finding]:
     for digest, looks in found.looks.items():
         fits = min(looks.size) == size if how == "short" else looks.size == (size, size)
         if not fits:
-            yield error("decode", f"an image of {looks.size} pixels where {how} {size} was asked", f"sha256 {digest}")
+            yield error(
+                "decode",
+                f"an image of {looks.size} pixels where {how} {size} was asked",
+                f"sha256 {digest}",
+            )
 
 
 def contents(found: Evidence) -> Iterator[Finding]:
@@ -29,20 +33,30 @@ def contents(found: Evidence) -> Iterator[Finding]:
     source = found.source_digests() if found.record.images["size"] is None else {}
     seen: dict[str, str] = {}
     for name, shard in sorted(found.shards.items()):
-        for image_id, digest in zip(shard.rows["image_id"].to_pylist(), shard.rows["sha256"].to_pylist(), strict=True):
+        for image_id, digest in zip(
+            shard.rows["image_id"].to_pylist(), shard.rows["sha256"].to_pylist(), strict=True
+        ):
             if seen.setdefault(image_id, digest) != digest:
-                yield error("contents", f"{image_id} is another image here than in another file", f"data/{name}")
+                yield error(
+                    "contents",
+                    f"{image_id} is another image here than in another file",
+                    f"data/{name}",
+                )
             looks = found.looks.get(digest)
             if looks and source.get(image_id, digest) not in (digest, looks.pixels):
                 yield error(
-                    "contents", f"{image_id} is not the image that the tables have the sha256 of", f"data/{name}"
+                    "contents",
+                    f"{image_id} is not the image that the tables have the sha256 of",
+                    f"data/{name}",
                 )
 
 
 def source(found: Evidence) -> Iterator[Finding]:
     """Every image is the one that the source has under its id."""
     for where, image_id in sorted(found.unlike.items()):
-        yield error("source", f"{image_id} is not the image that the source has under this id", where)
+        yield error(
+            "source", f"{image_id} is not the image that the source has under this id", where
+        )
     if why := found.no_source():
         what = f"images of {found.source} itself were not compared: {why}"
         yield Finding("source", "note", what, "all configs", 1, "give --data-dir")
@@ -78,23 +92,28 @@ def duplicates(found: Evidence) -> Iterator[Finding]:
         alien = [rows for rows in many if rows not in own]
         if alien:
             shown = some([" = ".join(f"{ids[r]} ({splits[r]})" for r in rows) for rows in alien])
-            mend = (
-                f"{REBUILD}; if the source holds them so, drop all but one from its tables, or fill in their sha256; "
-            )
+            mend = f"{REBUILD}; if the source holds them so, drop all but one from its tables, or fill in their sha256; "
             mend += "if a resize made them equal, give --data-dir, and --store for web images"
             yield error("duplicates", f"one image several times: {shown}", name, len(alien), mend)
         if own:
             shown = some([" = ".join(f"{ids[r]} ({splits[r]})" for r in rows) for rows in own])
             what = f"one image several times in the source, or once resized: {shown}"
             yield Finding(
-                "duplicates", "note", what, name, len(own), "drop all but one from the base manifest, or live with it"
+                "duplicates",
+                "note",
+                what,
+                name,
+                len(own),
+                "drop all but one from the base manifest, or live with it",
             )
 
 
 def _times(found: Evidence, config: str) -> Counter[tuple[str, str]]:
     """Return how often each image of a split comes, by the plan; noise may repeat it."""
     plan = found.plans.get(config)
-    return Counter(zip(plan["image_id"].to_pylist(), plan["split"].to_pylist(), strict=True) if plan else ())
+    return Counter(
+        zip(plan["image_id"].to_pylist(), plan["split"].to_pylist(), strict=True) if plan else ()
+    )
 
 
 def near(found: Evidence) -> Iterator[Finding]:
@@ -108,13 +127,24 @@ def near(found: Evidence) -> Iterator[Finding]:
     digests = sorted(d for d in found.looks if d in id_of)
     if len(digests) < 2:
         return
-    pairs = alike(np.frombuffer(b"".join(found.looks[d].print for d in digests), np.uint8).reshape(-1, 16))
+    pairs = alike(
+        np.frombuffer(b"".join(found.looks[d].print for d in digests), np.uint8).reshape(-1, 16)
+    )
     for kind, across in (("of train and another split", True), ("within a split", False)):
         chosen = [
-            (digests[a], digests[b]) for a, b in pairs if (split_of[digests[a]] != split_of[digests[b]]) == across
+            (digests[a], digests[b])
+            for a, b in pairs
+            if (split_of[digests[a]] != split_of[digests[b]]) == across
         ]
         if chosen:
-            what = f"near-duplicates {kind}: {some([f'{id_of[a]} ~ {id_of[b]}' for a, b in chosen])}"
+            what = (
+                f"near-duplicates {kind}: {some([f'{id_of[a]} ~ {id_of[b]}' for a, b in chosen])}"
+            )
             yield Finding(
-                "near", "note", what, "all configs", len(chosen), "look at them before you trust small differences"
+                "near",
+                "note",
+                what,
+                "all configs",
+                len(chosen),
+                "look at them before you trust small differences",
             )

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from cnlw_tools import engine
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, error
+from cnlw_tools.executor import local
 
 COLUMNS = ("image_id", "label")
 
@@ -19,23 +19,34 @@ def roundtrip(found: Evidence) -> Iterator[Finding]:
     """Load every config and compare splits, features and rows."""
     names = list(found.record.configs)
     with tempfile.TemporaryDirectory(prefix="cnlw-") as cache:
-        task = partial(_load, found.folder.absolute(), Path(cache), found.dataset.classes if found.dataset else ())
-        for name, loaded in engine.run(task, names, found.workers, apart=True):
+        task = partial(
+            _load,
+            found.folder.absolute(),
+            Path(cache),
+            found.dataset.classes if found.dataset else (),
+        )
+        for name, loaded in local.run(task, names, found.workers, apart=True):
             if isinstance(loaded, str):
-                yield error("roundtrip", f"load_dataset: {loaded}", name, mend="mend the errors above first")
+                yield error(
+                    "roundtrip", f"load_dataset: {loaded}", name, mend="mend the errors above first"
+                )
                 continue
             held = found.rows(name)
             wanted = Counter(zip(*(held[c].to_pylist() for c in ("split", *COLUMNS)), strict=True))
             if loaded != wanted:
                 off = sum((loaded - wanted).values()) + sum((wanted - loaded).values())
-                yield error("roundtrip", "load_dataset gives other rows than the shards hold", name, off)
+                yield error(
+                    "roundtrip", "load_dataset gives other rows than the shards hold", name, off
+                )
 
 
 def _load(
     folder: Path, cache: Path, classes: tuple[str, ...], name: str
 ) -> tuple[str, Counter[tuple[str, str, int]] | str]:
     """Load one config and return its rows, or what went wrong."""
-    os.environ.update(HF_HUB_OFFLINE="1", HF_HOME=str(cache))  # in a process of its own, before datasets reads them
+    os.environ.update(
+        HF_HUB_OFFLINE="1", HF_HOME=str(cache)
+    )  # in a process of its own, before datasets reads them
     import datasets
 
     datasets.disable_progress_bars()
@@ -49,7 +60,9 @@ def _load(
                 return name, f"{split}: the labels have other names than tables/classes.csv"
             rows[0]["image"].load()
             plain = rows.select_columns(list(COLUMNS)).with_format("arrow")[:]
-            found.update((split, *row) for row in zip(*(plain[c].to_pylist() for c in COLUMNS), strict=True))
+            found.update(
+                (split, *row) for row in zip(*(plain[c].to_pylist() for c in COLUMNS), strict=True)
+            )
         return name, found
     except Exception as error:  # noqa: BLE001, whatever a reader of the build would meet is the finding
         return name, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cnlw_tools import columns
+from cnlw_tools import hashing
 from cnlw_tools.checks.evidence import ROW, Evidence
 from cnlw_tools.checks.finding import Finding, error, some
-from cnlw_tools.tables import NOISY
+from cnlw_tools.dataset.tables import NOISY
 
 
 def counts(found: Evidence) -> Iterator[Finding]:
@@ -22,15 +22,22 @@ def counts(found: Evidence) -> Iterator[Finding]:
             n = {"holds": actual[split], "card": config.rows.get(split, 0), "plan": planned[split]}
             if len(set(n.values())) > 1:
                 said = ", ".join(f"{who} {k}" for who, k in n.items())
-                yield error("counts", f"rows of {split} differ: {said}", name, abs(n["holds"] - n["plan"]))
+                yield error(
+                    "counts", f"rows of {split} differ: {said}", name, abs(n["holds"] - n["plan"])
+                )
 
 
 def plans(found: Evidence) -> Iterator[Finding]:
     """The plan drawn again from the tables has the digest on the card."""
     for name, config in found.record.configs.items():
         if name in found.broken_plans:
-            yield error("plans", f"cannot be drawn again: {found.broken_plans[name]}", name, mend="build it anew")
-        elif name in found.plans and columns.digest(found.plans[name]) != config.digest:
+            yield error(
+                "plans",
+                f"cannot be drawn again: {found.broken_plans[name]}",
+                name,
+                mend="build it anew",
+            )
+        elif name in found.plans and hashing.digest(found.plans[name]) != config.digest:
             yield error(
                 "plans",
                 "drawn again from the tables, its digest is not the one on the card",
@@ -46,9 +53,16 @@ def rows(found: Evidence) -> Iterator[Finding]:
         foreign, missing = list((held - planned).elements()), list((planned - held).elements())
         if foreign:
             what = f"rows that are not in the plan, such as {_shown(foreign[0])}"
-            yield error("rows", what, name, len(foreign), "delete the shards that hold them and build again")
+            yield error(
+                "rows", what, name, len(foreign), "delete the shards that hold them and build again"
+            )
         if missing:
-            yield error("rows", f"rows of the plan are missing, such as {_shown(missing[0])}", name, len(missing))
+            yield error(
+                "rows",
+                f"rows of the plan are missing, such as {_shown(missing[0])}",
+                name,
+                len(missing),
+            )
 
 
 def flags(found: Evidence) -> Iterator[Finding]:
@@ -60,11 +74,16 @@ def flags(found: Evidence) -> Iterator[Finding]:
         lies = held.filter(pc.not_equal(noisy, wrong))
         if len(lies):
             yield error(
-                "flags", f"is_noisy is not true to the labels: {some(lies['image_id'].to_pylist())}", name, len(lies)
+                "flags",
+                f"is_noisy is not true to the labels: {some(lies['image_id'].to_pylist())}",
+                name,
+                len(lies),
             )
         elsewhere = held.filter(pc.and_(pc.invert(pc.is_in(held["split"], pa.array(NOISY))), noisy))
         if len(elsewhere):
-            what = f"noise outside of {' and '.join(NOISY)}: {some(elsewhere['image_id'].to_pylist())}"
+            what = (
+                f"noise outside of {' and '.join(NOISY)}: {some(elsewhere['image_id'].to_pylist())}"
+            )
             yield error("flags", what, name, len(elsewhere))
 
 
@@ -76,7 +95,9 @@ def labels(found: Evidence) -> Iterator[Finding]:
             values = shard.rows[column].drop_null().to_numpy()
             bad = int(np.sum((values < 0) | (values >= classes)))
             if bad:
-                yield error("labels", f"{column} outside of 0 to {classes - 1}", f"data/{file}", bad)
+                yield error(
+                    "labels", f"{column} outside of 0 to {classes - 1}", f"data/{file}", bad
+                )
 
 
 def truth(found: Evidence) -> Iterator[Finding]:
@@ -94,7 +115,9 @@ def truth(found: Evidence) -> Iterator[Finding]:
         held = held.filter(pc.equal(held["origin"], "base"))
         at = pc.index_in(held["image_id"], base["image_id"].combine_chunks())
         known = base["label"].take(at)
-        lies = held.filter(pc.fill_null(pc.not_equal(known.cast(pa.int64()), held["clean_label"]), True))
+        lies = held.filter(
+            pc.fill_null(pc.not_equal(known.cast(pa.int64()), held["clean_label"]), True)
+        )
         if len(lies):
             what = f"clean_label is not the base manifest's: {some(lies['image_id'].to_pylist())}"
             yield error("truth", what, name, len(lies))
@@ -118,7 +141,12 @@ def judged(found: Evidence) -> Iterator[Finding]:
         used = zip(web["image_id"].to_pylist(), web["label"].to_pylist(), strict=True)
         lies = [i for i, label in used if (i, label) not in wrong]
         if lies:
-            yield error("judged", f"web images not judged wrong for their label: {some(lies)}", name, len(lies))
+            yield error(
+                "judged",
+                f"web images not judged wrong for their label: {some(lies)}",
+                name,
+                len(lies),
+            )
 
 
 def replaced(found: Evidence) -> Iterator[Finding]:
@@ -129,7 +157,9 @@ def replaced(found: Evidence) -> Iterator[Finding]:
         gone = set(held["replaces"].drop_null().to_pylist())
         still = sorted(gone & set(held["image_id"].to_pylist()))
         if still:
-            yield error("replaced", f"replaced images are still there: {some(still)}", name, len(still))
+            yield error(
+                "replaced", f"replaced images are still there: {some(still)}", name, len(still)
+            )
         there = set(held["sha256"].to_pylist())
         hidden = sorted(i for i in gone - set(still) if bytes_of.get(i) in there)
         hidden = [i for i in hidden if not _twin(found, i, bytes_of[i], held)]
@@ -142,7 +172,9 @@ def _bytes_of(found: Evidence) -> dict[str, str]:
     """The sha256 of each image's bytes, where any shard holds the image."""
     pairs: dict[str, str] = {}
     for shard in found.shards.values():
-        pairs.update(zip(shard.rows["image_id"].to_pylist(), shard.rows["sha256"].to_pylist(), strict=True))
+        pairs.update(
+            zip(shard.rows["image_id"].to_pylist(), shard.rows["sha256"].to_pylist(), strict=True)
+        )
     return pairs
 
 

@@ -55,14 +55,24 @@ def apart(found: Evidence) -> Iterator[Finding]:
     for name, config in found.record.configs.items():
         groups.setdefault(repr(sorted(config.recipe.items(), key=str)), []).append(name)
     for names in groups.values():
-        rows = pa.concat_tables([found.rows(name).select(["image_id", "replaces", "split"]) for name in names])
+        rows = pa.concat_tables(
+            [found.rows(name).select(["image_id", "replaces", "split"]) for name in names]
+        )
         ids = pa.chunked_array([*rows["image_id"].chunks, *rows["replaces"].chunks], pa.string())
         splits = pa.chunked_array([*rows["split"].chunks, *rows["split"].chunks], pa.string())
         each = pa.table({"image_id": ids, "split": splits}).filter(pc.is_valid(ids))
         count = each.group_by("image_id").aggregate([("split", "count_distinct")])
-        both = sorted(count.filter(pc.greater(count["split_count_distinct"], 1))["image_id"].to_pylist())
+        both = sorted(
+            count.filter(pc.greater(count["split_count_distinct"], 1))["image_id"].to_pylist()
+        )
         if both:
-            yield error("apart", f"images of several splits: {some(both)}", ", ".join(names), len(both), MEND)
+            yield error(
+                "apart",
+                f"images of several splits: {some(both)}",
+                ", ".join(names),
+                len(both),
+                MEND,
+            )
 
 
 def _came(rows: pa.Table, base: pa.Table) -> pa.Table:

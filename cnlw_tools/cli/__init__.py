@@ -22,8 +22,18 @@ from cnlw_tools.cli.train import train
 from cnlw_tools.cli.train_mentor import train_mentor
 from cnlw_tools.cli.validate import validate
 
-EXTRAS = {"torch": "train", "torchvision": "train", "scipy": "sources", "jinja2": "report", "matplotlib": "report"}
-ALIKE = (ValueError, LookupError, FileNotFoundError)  # all processes of torchrun raise them: the first speaks
+EXTRAS = {
+    "torch": "train",
+    "torchvision": "train",
+    "scipy": "sources",
+    "jinja2": "report",
+    "matplotlib": "report",
+}
+ALIKE = (
+    ValueError,
+    LookupError,
+    FileNotFoundError,
+)  # all processes of torchrun raise them: the first speaks
 
 
 class Polite(click.Group):
@@ -39,7 +49,9 @@ class Polite(click.Group):
             package = (error.name or "").partition(".")[0]
             if package not in EXTRAS:
                 raise
-            raise click.ClickException(f"this needs {package}: pip install 'cnlw-tools[{EXTRAS[package]}]'") from error
+            raise click.ClickException(
+                f"this needs {package}: pip install 'cnlw-tools[{EXTRAS[package]}]'"
+            ) from error
         except (ValueError, LookupError, OSError) as error:
             if isinstance(error, ALIKE) and os.environ.get("LOCAL_RANK", "0") != "0":
                 raise SystemExit(1) from error

@@ -10,33 +10,53 @@ from cnlw_tools.cli.options import WORKERS, folder, places, read_recipe, what
 
 @click.command()
 @what
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the build.  [default: builds/DATASET]")
-@click.option("--size", type=int, help="Side of the stored images in pixels.  [default: as they came]")
-@click.option("--resize", type=click.Choice(["squash", "crop", "pad", "short"]), help="How to reach it.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the build.  [default: builds/DATASET]"
+)
+@click.option(
+    "--size", type=int, help="Side of the stored images in pixels.  [default: as they came]"
+)
+@click.option(
+    "--resize", type=click.Choice(["squash", "crop", "pad", "short"]), help="How to reach it."
+)
 @click.option("--quality", type=int, help="Of JPEG, where an image is encoded again.")
-@click.option("--layout", type=click.Choice(["bands", "flat"]), help="flat: each config whole, for streaming.")
+@click.option(
+    "--layout", type=click.Choice(["bands", "flat"]), help="flat: each config whole, for streaming."
+)
 @WORKERS
-def build(recipe: str | None, root: Path | None, out: Path | None, workers: int | None, **flags: Any) -> None:
+def build(
+    recipe: str | None, root: Path | None, out: Path | None, workers: int | None, **flags: Any
+) -> None:
     """Build one level of noise, or all; what stands already is not built again.
 
     RECIPE is a TOML file or a name from `cnlw list recipes`; --dataset D --noise N means the recipe D_N.
     """
-    from cnlw_tools import engine
-    from cnlw_tools.build import build as run
+    from cnlw_tools.build.build import build as run
     from cnlw_tools.cli.progress import Bars
-    from cnlw_tools.plan import regularity
+    from cnlw_tools.executor import local
+    from cnlw_tools.plan.plan import regularity
 
     chosen = read_recipe(recipe, folder(root), flags)
     target = out or Path("builds") / chosen.dataset
     where = places(flags["donors"], flags["store"])
     with Bars() as bars:
-        done = run(chosen, folder(root), flags["data_dir"], target, workers or engine.cores(), bars, where)
+        done = run(
+            chosen, folder(root), flags["data_dir"], target, workers or local.cores(), bars, where
+        )
     for name, config in done.configs.items():
         rows = ", ".join(f"{split} {n:,}" for split, n in config.rows.items())
-        changed = "" if config.changed is None else f" ({100 * config.changed:.3f} % changed since level 0)"
-        click.echo(f"{name:12} {100 * config.rate:7.3f} % noisy{changed}   {rows}   plan {config.digest[:16]}")
+        changed = (
+            ""
+            if config.changed is None
+            else f" ({100 * config.changed:.3f} % changed since level 0)"
+        )
+        click.echo(
+            f"{name:12} {100 * config.rate:7.3f} % noisy{changed}   {rows}   plan {config.digest[:16]}"
+        )
         if config.level is None:
             click.echo(f"{name:12} {regularity(done.matrices[name])}")
     size, new = done.size / 1e6, done.written / 1e6
-    click.echo(f"{size:.1f} MB in {done.folder}, {new:.1f} MB of it written now, in {done.seconds:.1f} s")
+    click.echo(
+        f"{size:.1f} MB in {done.folder}, {new:.1f} MB of it written now, in {done.seconds:.1f} s"
+    )
     click.echo(f'load_dataset("{done.folder}", "{list(done.configs)[-1]}")')

@@ -14,13 +14,15 @@ class Incomparable(click.ClickException):
 @click.command()
 @click.argument("a", type=click.Path(exists=True, path_type=Path))
 @click.argument("b", type=click.Path(exists=True, path_type=Path))
-@click.option("--list", "lists", is_flag=True, help="A line for each: what, slot, image in A, image in B.")
+@click.option(
+    "--list", "lists", is_flag=True, help="A line for each: what, slot, image in A, image in B."
+)
 def diff(a: Path, b: Path, lists: bool) -> None:
     """Say in how many slots, and how, two plans or two builds differ; --list: which are missing, changed, substituted.
 
     Exit code: 0 they are the same, 1 they differ, 2 they cannot be compared.
     """
-    from cnlw_tools.diff import difference, listed, plans
+    from cnlw_tools.build.diff import difference, listed, plans
 
     if a.is_dir() != b.is_dir():
         raise click.UsageError(f"{a} and {b}: compare two plans or two builds")
@@ -44,7 +46,9 @@ def diff(a: Path, b: Path, lists: bool) -> None:
     raise SystemExit(0 if same else 1)
 
 
-def _sentence(slots: int, only_a: int, only_b: int, differ: int, by: dict[str, int], such_as: list[str]) -> str:
+def _sentence(
+    slots: int, only_a: int, only_b: int, differ: int, by: dict[str, int], such_as: list[str]
+) -> str:
     if not (only_a or only_b or differ):
         return f"the same in all {slots:,} slots"
     parts = [f"{slots:,} slots, {differ:,} differ"]

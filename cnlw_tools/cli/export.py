@@ -13,11 +13,19 @@ def export() -> None:
 
 
 @export.command()
-@click.option("--dataset", required=True, help="Name of a dataset with candidates, manifests/D/web.parquet.")
 @click.option(
-    "--votes", type=click.IntRange(1), default=3, help="Yes and no that a candidate should have.  [default: 3]"
+    "--dataset", required=True, help="Name of a dataset with candidates, manifests/D/web.parquet."
 )
-@click.option("--url", help="Where the images are served, {image_id} in it.  [default: the uri of the manifest]")
+@click.option(
+    "--votes",
+    type=click.IntRange(1),
+    default=3,
+    help="Yes and no that a candidate should have.  [default: 3]",
+)
+@click.option(
+    "--url",
+    help="Where the images are served, {image_id} in it.  [default: the uri of the manifest]",
+)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -32,16 +40,23 @@ def tasks(dataset: str, votes: int, url: str | None, out: Path | None, root: Pat
     """
     import json
 
-    from cnlw_tools.dataset import load
+    from cnlw_tools.dataset.dataset import load
     from cnlw_tools.files import aside
-    from cnlw_tools.sources import label_studio
+    from cnlw_tools.ingest import label_studio
 
     found, target = load(dataset, folder(root)), out or Path(f"{dataset}.json")
     if target.suffix != ".json":
-        raise ValueError(f"{target}: tasks are a JSON file: name it {target.with_suffix('.json').name}")
+        raise ValueError(
+            f"{target}: tasks are a JSON file: name it {target.with_suffix('.json').name}"
+        )
     made = label_studio.tasks(found.web, found.votes, found.classes, votes, url)
     interface = target.with_suffix(".xml")
-    for path, text in ((interface, label_studio.CONFIG), (target, json.dumps(made, indent=0, ensure_ascii=False))):
+    for path, text in (
+        (interface, label_studio.CONFIG),
+        (target, json.dumps(made, indent=0, ensure_ascii=False)),
+    ):
         with aside(path) as draft:
             draft.write_text(text, encoding="utf-8")
-    click.echo(f"{target}: {len(made):,} of {len(found.web):,} candidates have fewer than {votes} votes; {interface}")
+    click.echo(
+        f"{target}: {len(made):,} of {len(found.web):,} candidates have fewer than {votes} votes; {interface}"
+    )

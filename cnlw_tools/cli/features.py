@@ -9,35 +9,56 @@ from cnlw_tools.cli.options import ROOT, WORKERS, folder
 
 @click.command()
 @click.option("--dataset", default="shapes", show_default=True, help="Name of a dataset.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where your copy of the images lies.")
 @click.option(
-    "--size", type=click.IntRange(1, 64), default=8, show_default=True, help="Pixels of the thumbnails' side."
+    "--data-dir", type=click.Path(path_type=Path), help="Where your copy of the images lies."
 )
 @click.option(
-    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The side table, a .parquet file."
+    "--size",
+    type=click.IntRange(1, 64),
+    default=8,
+    show_default=True,
+    help="Pixels of the thumbnails' side.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The side table, a .parquet file.",
 )
 @ROOT
 @WORKERS
-def features(dataset: str, data_dir: Path | None, size: int, out: Path, root: Path | None, workers: int | None) -> None:
+def features(
+    dataset: str,
+    data_dir: Path | None,
+    size: int,
+    out: Path,
+    root: Path | None,
+    workers: int | None,
+) -> None:
     """Write thumbnails of the training images as features: a side table for `--noise instance --side FILE`."""
     import pyarrow.compute as pc
 
-    from cnlw_tools import engine, tables
     from cnlw_tools.cli.progress import Bars
-    from cnlw_tools.features import thumbnails
-    from cnlw_tools.intake import gather
-    from cnlw_tools.lookup import pick
-    from cnlw_tools.recipe import make
+    from cnlw_tools.dataset import tables
+    from cnlw_tools.executor import local
+    from cnlw_tools.ingest.resolve import gather
+    from cnlw_tools.ingest.thumbnails import thumbnails
+    from cnlw_tools.recipe.recipe import make
+    from cnlw_tools.registry import pick
     from cnlw_tools.sources import SOURCES
 
     if out.suffix != ".parquet":
         raise ValueError(f"{out}: features are a .parquet file: name it so")
-    base = gather(make({"dataset": dataset, "noise": "instance"}, "the command line"), folder(root), data_dir).base
+    base = gather(
+        make({"dataset": dataset, "noise": "instance"}, "the command line"), folder(root), data_dir
+    ).base
     pick(SOURCES, dataset, "source of images")
     if base is None:
         raise ValueError(f"{dataset}: its base manifest comes from the images: give --data-dir")
     ids = base.filter(pc.equal(base["split"], "train"))["image_id"]
     with Bars() as bars:
-        table = thumbnails(dataset, data_dir, ids, size, workers or engine.cores(), bars)
+        table = thumbnails(dataset, data_dir, ids, size, workers or local.cores(), bars)
     tables.write(table, out)
-    click.echo(f"{out}: column features, {3 * size * size} numbers for each of {len(table):,} images")
+    click.echo(
+        f"{out}: column features, {3 * size * size} numbers for each of {len(table):,} images"
+    )

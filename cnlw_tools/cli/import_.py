@@ -10,7 +10,9 @@ from cnlw_tools.cli.import_votes import import_votes
 
 @click.command("import")
 @click.argument("source")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument(
+    "paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
 @click.option("--dataset", help="With `votes`: the dataset whose candidates they are on.")
 @click.option("--as", "name", help="Name of the dataset.  [default: that of the source]")
 @click.option(
@@ -19,7 +21,9 @@ from cnlw_tools.cli.import_votes import import_votes
     default=".",
     help="Folder to write manifests/ in.  [default: .]",
 )
-def import_(source: str, paths: tuple[Path, ...], dataset: str | None, name: str | None, root: Path) -> None:
+def import_(
+    source: str, paths: tuple[Path, ...], dataset: str | None, name: str | None, root: Path
+) -> None:
     """Write the class list and the base manifest of what SOURCE finds in PATH, one folder or file; no image is copied.
 
     SOURCE is a name from `cnlw list datasets`: `folder` for class folders or a csv, `hf` for a Hugging Face dataset.
@@ -37,15 +41,21 @@ def import_(source: str, paths: tuple[Path, ...], dataset: str | None, name: str
         raise ValueError(f"--dataset goes with votes: name what {source} writes with --as")
     path, *more = paths
     if more:
-        raise ValueError(f"{source}: {more[0]} and {path}: give one folder or file that holds all of it")
+        raise ValueError(
+            f"{source}: {more[0]} and {path}: give one folder or file that holds all of it"
+        )
     import pyarrow.compute as pc
 
-    from cnlw_tools.sources.adopt import adopt, adopt_release
+    from cnlw_tools.ingest.import_dataset import adopt, adopt_release
 
     if source == "cnlw_release":
         for made in adopt_release(path, root):
             said = [f"{len(made.web):,} candidates", f"{len(made.votes):,} votes"]
-            said += [f"{len(made.official):,} rows of published splits"] if made.official is not None else []
+            said += (
+                [f"{len(made.official):,} rows of published splits"]
+                if made.official is not None
+                else []
+            )
             click.echo(f"{made.name}: {', '.join(said)} in {root}")
         return
     found = adopt(source, path, name or source, root)

@@ -7,7 +7,7 @@ import click
 
 def import_votes(file: Path, dataset: str | None, root: Path) -> None:
     """Join the votes of a file to those of a dataset, and say how many came."""
-    from cnlw_tools.sources.ballots import add
+    from cnlw_tools.ingest.import_votes import add
 
     if dataset is None:
         raise ValueError(f"{file}: votes on which candidates? Give --dataset")

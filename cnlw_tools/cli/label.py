@@ -10,21 +10,39 @@ from cnlw_tools.cli.train import stoppable
 
 
 @click.command()
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of a build with a split `probe`.")
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of a build with a split `probe`.",
+)
 @click.option("--config", required=True, help="A config of it, of level 0: blue_00_probe250.")
 @click.option(
-    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The side table, a .parquet file."
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The side table, a .parquet file.",
 )
 @click.option("--net", help="A network; `cnlw list nets`.  [default: the preset's]")
-@click.option("--preset", "plan", help="How to train: a name, or a .toml file.  [default: the dataset's]")
+@click.option(
+    "--preset", "plan", help="How to train: a name, or a .toml file.  [default: the dataset's]"
+)
 @click.option("--epochs", type=int, help="[default: the preset's]")
 @click.option("--batch-size", type=int, help="[default: the preset's]")
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Another seed is another run.")
+@click.option(
+    "--seed", type=SEED, default=0, show_default=True, help="Another seed is another run."
+)
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda or auto.")
 @ROOT
 @WORKERS
 def label(
-    data: Path, config: str, out: Path, net: str | None, epochs: int | None, batch_size: int | None, **flags: Any
+    data: Path,
+    config: str,
+    out: Path,
+    net: str | None,
+    epochs: int | None,
+    batch_size: int | None,
+    **flags: Any,
 ) -> None:
     """Train a network on the split `probe` and write its labels of all images but validation: semantic noise.
 
@@ -33,24 +51,34 @@ def label(
     """
     import pyarrow as pa
 
-    from cnlw_tools import tables
     from cnlw_tools.cli.progress import Bars
-    from cnlw_tools.trainer import Trainer, preset
+    from cnlw_tools.dataset import tables
+    from cnlw_tools.recipe import preset
+    from cnlw_tools.trainer import Trainer
     from cnlw_tools.trainer.labeller import labelled
 
     if out.suffix != ".parquet":
         raise ValueError(f"{out}: labels are a .parquet file: name it so")
     flags["root"] = folder(flags["root"])
     where: dict[str, Any] = {"split": "probe", "out": out.with_suffix(".labeller"), "resume": True}
-    labeller = Trainer(data, config, net=net, changes={"epochs": epochs, "batch_size": batch_size}, **where, **flags)
+    labeller = Trainer(
+        data,
+        config,
+        net=net,
+        changes={"epochs": epochs, "batch_size": batch_size},
+        **where,
+        **flags,
+    )
     with stoppable(), Bars() as bars:
         found = labelled(labeller, bars)
     name = net or preset.load(flags["plan"] or _dataset(data), flags["root"]).net
-    tables.write(pa.table({"image_id": list(found), name: pa.array(found.values(), pa.int32())}), out)
+    tables.write(
+        pa.table({"image_id": list(found), name: pa.array(found.values(), pa.int32())}), out
+    )
     click.echo(f"{out}: column {name}, labels of {len(found):,} images")
 
 
 def _dataset(build: Path) -> str:
-    from cnlw_tools import record
+    from cnlw_tools.card import metadata
 
-    return record.load(build).dataset
+    return metadata.load(build).dataset

@@ -12,7 +12,10 @@ from cnlw_tools.cli.options import ROOT, folder
 
 @click.command("list")
 @click.argument(
-    "kind", type=click.Choice(["datasets", "noise", "exporters", "recipes", "methods", "nets", "presets", "studies"])
+    "kind",
+    type=click.Choice(
+        ["datasets", "noise", "exporters", "recipes", "methods", "nets", "presets", "studies"]
+    ),
 )
 @ROOT
 def list_(kind: str, root: Path | None) -> None:
@@ -32,7 +35,7 @@ def list_(kind: str, root: Path | None) -> None:
 
 
 def _datasets(root: Path) -> list[tuple[str, str]]:
-    from cnlw_tools import dataset, tables
+    from cnlw_tools.dataset import dataset, tables
     from cnlw_tools.sources import SOURCES
 
     found = []
@@ -40,7 +43,11 @@ def _datasets(root: Path) -> list[tuple[str, str]]:
         listed = root / "manifests" / name / "classes.csv"
         classes = len(tables.read_classes(listed)) if listed.is_file() else "own"
         source = SOURCES.get(dataset.source(name, root))
-        images = "no source yet" if source is None else source.needs or "nothing: images come with the package"
+        images = (
+            "no source yet"
+            if source is None
+            else source.needs or "nothing: images come with the package"
+        )
         found.append((name, f"{classes:>4} classes   --data-dir: {images}"))
     return found
 
@@ -50,12 +57,17 @@ def _noise(root: Path) -> list[tuple[str, str]]:
 
     said = []
     for name, model in NOISE.items():
-        said.append((name, f"{_first_line(model.draw).replace('``', '')} {model.paper}{_shown(model.options)}"))
+        said.append(
+            (
+                name,
+                f"{_first_line(model.draw).replace('``', '')} {model.paper}{_shown(model.options)}",
+            )
+        )
     return said
 
 
 def _exporters(root: Path) -> list[tuple[str, str]]:
-    from cnlw_tools.export import EXPORTERS
+    from cnlw_tools.build.exporters import EXPORTERS
 
     return [(name, _first_line(write)) for name, write in EXPORTERS.items()]
 
@@ -84,7 +96,9 @@ def _methods(root: Path) -> list[tuple[str, str]]:
     for name, method in METHODS.items():
         needs = f"   needs: {', '.join(method.needs)}" if method.needs else ""
         line = _first_line(method).replace("``", "")
-        said.append((name, f"{method.cost:4.1f} x   {line} {method.paper}{needs}{_shown(_options(method))}"))
+        said.append(
+            (name, f"{method.cost:4.1f} x   {line} {method.paper}{needs}{_shown(_options(method))}")
+        )
     return said
 
 

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from cnlw_tools.recipe import Recipe
+    from cnlw_tools.recipe.recipe import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 ROOT = click.option(
-    "--root", type=click.Path(file_okay=False, path_type=Path), help="Folder of manifests/, annotations/, pipelines/."
+    "--root",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of manifests/, annotations/, pipelines/.",
 )
-WORKERS = click.option("--workers", type=click.IntRange(1), help="Processes.  [default: all processors]")
+WORKERS = click.option(
+    "--workers", type=click.IntRange(1), help="Processes.  [default: all processors]"
+)
 SEED = click.IntRange(0, 2**63 - 1)  # what torch takes
 DONOR = click.option(
     "--donor",
@@ -23,21 +27,48 @@ DONOR = click.option(
     metavar="NAME[=DIR]",
     help="Dataset whose images some noise brings in, and where they lie; white: noise. May come again.",
 )
-STORE = click.option("--store", type=click.Path(path_type=Path), help="Web images, as `cnlw fetch` keeps them.")
+STORE = click.option(
+    "--store", type=click.Path(path_type=Path), help="Web images, as `cnlw fetch` keeps them."
+)
 WHAT = (
     click.argument("recipe", required=False),
     click.option("--dataset", help="Name of a dataset.  [default: shapes]"),
     click.option("--noise", help="Kind of noise: red, blue; `cnlw list noise`."),
     click.option("--level", help="Percent, 0 to 95, or all of the recipe's.  [default: all]"),
-    click.option("--splits", help="official: the published lists of a release, read and not drawn.  [default: drawn]"),
-    click.option("--seed", type=int, help="Another seed is another draw.  [default: 0]"),
-    click.option("-o", "options", multiple=True, metavar="NAME=VALUE", help="Option of the noise; may come again."),
-    click.option("--probe", type=int, help="Images of each class that leave train for a trusted split.  [default: 0]"),
-    click.option("--verified", type=int, help="Images of each class that leave train for a noisy split.  [default: 0]"),
-    click.option("--clean", type=int, help="Images that train is thinned to, classes in proportion.  [default: all]"),
-    click.option("--longtail", type=float, help="Thin train until the first class is so many times the last."),
     click.option(
-        "--side", type=click.Path(), help="File of per-image data that some noise asks for: given labels, features."
+        "--splits",
+        help="official: the published lists of a release, read and not drawn.  [default: drawn]",
+    ),
+    click.option("--seed", type=int, help="Another seed is another draw.  [default: 0]"),
+    click.option(
+        "-o",
+        "options",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Option of the noise; may come again.",
+    ),
+    click.option(
+        "--probe",
+        type=int,
+        help="Images of each class that leave train for a trusted split.  [default: 0]",
+    ),
+    click.option(
+        "--verified",
+        type=int,
+        help="Images of each class that leave train for a noisy split.  [default: 0]",
+    ),
+    click.option(
+        "--clean",
+        type=int,
+        help="Images that train is thinned to, classes in proportion.  [default: all]",
+    ),
+    click.option(
+        "--longtail", type=float, help="Thin train until the first class is so many times the last."
+    ),
+    click.option(
+        "--side",
+        type=click.Path(),
+        help="File of per-image data that some noise asks for: given labels, features.",
     ),
     click.option(
         "--data-dir",
@@ -62,13 +93,15 @@ def folder(root: Path | None) -> Path:
     from cnlw_tools import files
 
     if root is not None and not (root / "manifests").is_dir():
-        raise FileNotFoundError(f"{root}: no folder manifests/ here: give a --root laid out like the project's")
+        raise FileNotFoundError(
+            f"{root}: no folder manifests/ here: give a --root laid out like the project's"
+        )
     return root or files.root()
 
 
 def read_recipe(recipe: str | None, root: Path, flags: dict[str, Any]) -> "Recipe":
     """Return the recipe of a file, of a name, or of --dataset and --noise; flags override what it says."""
-    from cnlw_tools import recipe as recipes
+    from cnlw_tools.recipe import recipe as recipes
 
     changes = {
         k: flags[k]
@@ -104,12 +137,14 @@ def read_recipe(recipe: str | None, root: Path, flags: dict[str, Any]) -> "Recip
 def places(donors: tuple[str, ...], store: Path | None = None) -> dict[str, Path | None]:
     """Return where the images of each donor lie, none where no folder is given, and the store of web images."""
     said = [donor.partition("=") for donor in donors]
-    return {name: Path(place) if place else None for name, _, place in said} | ({"web": store} if store else {})
+    return {name: Path(place) if place else None for name, _, place in said} | (
+        {"web": store} if store else {}
+    )
 
 
 def _path(recipe: str | None, root: Path, changes: dict[str, Any]) -> Path | None:
     """Return the recipe's file; none where flags say all and no file goes with them."""
-    from cnlw_tools.lookup import pick, suggest
+    from cnlw_tools.registry import pick, suggest
 
     if recipe is not None:
         found = Path(recipe) if Path(recipe).is_file() else _named(recipe, root)
@@ -120,8 +155,10 @@ def _path(recipe: str | None, root: Path, changes: dict[str, Any]) -> Path | Non
             )
         return found
     if "noise" not in changes:
-        raise ValueError("no noise named: give --noise red or --noise blue, or a recipe; see `cnlw list recipes`")
-    from cnlw_tools import dataset
+        raise ValueError(
+            "no noise named: give --noise red or --noise blue, or a recipe; see `cnlw list recipes`"
+        )
+    from cnlw_tools.dataset import dataset
     from cnlw_tools.noise import NOISE
     from cnlw_tools.sources import SOURCES
 
@@ -140,10 +177,12 @@ def _named(name: str, root: Path) -> Path | None:
 
 
 def _level(text: str) -> int:
-    from cnlw_tools.lookup import suggest
-    from cnlw_tools.recipe import BENCHMARK, HIGHEST
+    from cnlw_tools.recipe.recipe import BENCHMARK, HIGHEST
+    from cnlw_tools.registry import suggest
 
     if not text.isdecimal() or int(text) > HIGHEST:
         near = suggest(text, [*map(str, BENCHMARK), "all"])
-        raise ValueError(f"unknown level {text!r}.{near} Give a whole percent from 0 to {HIGHEST}, or all")
+        raise ValueError(
+            f"unknown level {text!r}.{near} Give a whole percent from 0 to {HIGHEST}, or all"
+        )
     return int(text)

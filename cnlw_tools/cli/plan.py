@@ -11,32 +11,43 @@ from cnlw_tools.cli.options import folder, places, read_recipe, what
 @click.command()
 @what
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Parquet file.  [default: DATASET_CONFIG.parquet]"
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Parquet file.  [default: DATASET_CONFIG.parquet]",
 )
 def plan(recipe: str | None, root: Path | None, out: Path | None, **flags: Any) -> None:
     """Write which image takes which slot under which label, for one level."""
-    from cnlw_tools import columns, tables
-    from cnlw_tools.build import config
-    from cnlw_tools.intake import gather
-    from cnlw_tools.plan import levels, regularity
-    from cnlw_tools.plan import plan as draw
+    from cnlw_tools import hashing
+    from cnlw_tools.build.build import config
+    from cnlw_tools.dataset import tables
+    from cnlw_tools.ingest.resolve import gather
+    from cnlw_tools.plan.plan import levels, regularity
+    from cnlw_tools.plan.plan import plan as draw
 
     chosen = read_recipe(recipe, folder(root), flags)
     found = gather(chosen, folder(root), flags["data_dir"], places(flags["donors"], flags["store"]))
     asked = levels(chosen, found)
     if len(asked) != 1:
-        raise ValueError(f"a plan is one level, and here are {len(asked)}: give --level, such as --level 40")
+        raise ValueError(
+            f"a plan is one level, and here are {len(asked)}: give --level, such as --level 40"
+        )
     level = asked[0]
     target = out or Path(f"{chosen.dataset}_{config(chosen, level)}.parquet")
     if target.suffix == ".csv":
-        raise ValueError(f"{target}: a plan is a Parquet file: name it {target.with_suffix('.parquet').name}")
+        raise ValueError(
+            f"{target}: a plan is a Parquet file: name it {target.with_suffix('.parquet').name}"
+        )
     if target.exists():
-        tables.read_plan(target)  # another plan may be replaced; anything else is an error that says so
+        tables.read_plan(
+            target
+        )  # another plan may be replaced; anything else is an error that says so
     table = draw(chosen, found, level)
     tables.write(table, target)
     noisy = sum(table["is_noisy"].to_pylist())
-    click.echo(f"{target}: {len(table):,} rows, {noisy:,} noisy, digest {columns.digest(table)}")
+    click.echo(f"{target}: {len(table):,} rows, {noisy:,} noisy, digest {hashing.digest(table)}")
     if swapped := len(tables.metadata(table).get("substituted", ())):
-        click.echo(f"{target}: {swapped:,} planned images are not there, and the next in their order stand in for them")
+        click.echo(
+            f"{target}: {swapped:,} planned images are not there, and the next in their order stand in for them"
+        )
     if level is None:
-        click.echo(f"{target}: {regularity(columns.unpack(tables.metadata(table)['matrix']))}")
+        click.echo(f"{target}: {regularity(hashing.unpack(tables.metadata(table)['matrix']))}")

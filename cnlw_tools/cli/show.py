@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 @click.argument("path", required=False, type=click.Path(exists=True, path_type=Path))
 @click.option("--dataset", help="Show the votes of this dataset instead.")
 @click.option("--config", "only", help="One config of a build.  [default: all]")
-@click.option("--matrix", type=click.Path(dir_okay=False, path_type=Path), help="Draw the realised matrices here, PNG.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="With --dataset: your copy of the images.")
+@click.option(
+    "--matrix",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw the realised matrices here, PNG.",
+)
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="With --dataset: your copy of the images."
+)
 @ROOT
 def show(
     path: Path | None,
@@ -44,8 +50,8 @@ def show(
 
 
 def _show(path: Path, only: str | None, matrix: Path | None) -> None:
-    from cnlw_tools.diff import plans
-    from cnlw_tools.lookup import pick
+    from cnlw_tools.build.diff import plans
+    from cnlw_tools.registry import pick
 
     found = plans(path)
     chosen = found if only is None else {only: pick(found, only, "config")}
@@ -59,22 +65,29 @@ def _show(path: Path, only: str | None, matrix: Path | None) -> None:
 
 def _classes(path: Path, plans: Mapping[str, "pa.Table"]) -> tuple[str, ...]:
     """Return the class names; numbers where a plan alone does not say them."""
-    from cnlw_tools import tables
+    from cnlw_tools.dataset import tables
 
     if path.is_dir():
         return tables.read_classes(path / "tables" / "classes.csv")
-    return tuple(map(str, range(1 + max(table["label"].to_numpy().max(initial=0) for table in plans.values()))))
+    return tuple(
+        map(
+            str,
+            range(1 + max(table["label"].to_numpy().max(initial=0) for table in plans.values())),
+        )
+    )
 
 
 def _line(table: "pa.Table", classes: int) -> str:
     import numpy as np
     import pyarrow.compute as pc
 
-    from cnlw_tools.plan import realised
+    from cnlw_tools.plan.plan import realised
 
     rates = realised(table, classes)
     splits = ", ".join(_split(table, split) for split in pc.unique(table["split"]).to_pylist())
-    given = np.bincount(table.filter(pc.equal(table["split"], "train"))["label"].to_numpy(), minlength=classes)
+    given = np.bincount(
+        table.filter(pc.equal(table["split"], "train"))["label"].to_numpy(), minlength=classes
+    )
     noise = f"{100 * rates.rate:7.3f} % noisy, {100 * rates.foreign:7.3f} % foreign images"
     return f"{noise}, {given.min():,} to {given.max():,} rows a given label; {splits}"
 
@@ -89,10 +102,12 @@ def _split(table: "pa.Table", split: str) -> str:
 
 
 def _draw(path: Path, plans: Mapping[str, "pa.Table"], classes: tuple[str, ...]) -> None:
-    from cnlw_tools.export import heat
+    from cnlw_tools.card import heatmap
     from cnlw_tools.files import aside
-    from cnlw_tools.plan import realised
+    from cnlw_tools.plan.plan import realised
 
-    picture = heat.draw([(name, realised(table, len(classes)).matrix) for name, table in plans.items()], classes)
+    picture = heatmap.draw(
+        [(name, realised(table, len(classes)).matrix) for name, table in plans.items()], classes
+    )
     with aside(path) as draft:
         picture.save(draft, "PNG")

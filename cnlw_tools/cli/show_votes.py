@@ -12,37 +12,47 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from cnlw_tools.dataset import Dataset
-    from cnlw_tools.recipe import Recipe
+    from cnlw_tools.dataset.dataset import Dataset
+    from cnlw_tools.recipe.recipe import Recipe
 
 WORST = 20  # annotators to name
 
 
 def show_votes(name: str, root: Path, data_dir: Path | None) -> None:
     """Print agreement, annotators who stand out, and for each class its verdicts and how far red noise can go."""
-    from cnlw_tools import dataset
-    from cnlw_tools.intake import gather
-    from cnlw_tools.votes import verdicts
+    from cnlw_tools.dataset import dataset
+    from cnlw_tools.dataset.verdicts import verdicts
+    from cnlw_tools.ingest.resolve import gather
 
-    recipe = read_recipe(None, root, {"dataset": name, "noise": "red", "options": (), "level": None})
+    recipe = read_recipe(
+        None, root, {"dataset": name, "noise": "red", "options": (), "level": None}
+    )
     data = gather(recipe, root, data_dir) if data_dir else dataset.load(name, root)
     found = verdicts(data.votes, recipe.min_votes, recipe.verdict)
     search = f", search {' '.join(recipe.search)}" if recipe.search else ""
     said = f"{len(data.web):,} candidates, {len(data.votes):,} votes"
     click.echo(f"{name}: {said}; verdict {recipe.verdict}, min_votes {recipe.min_votes}{search}")
-    for line in (_agreement(found), *_annotators(data.votes, recipe), *_classes(data, recipe, found)):
+    for line in (
+        _agreement(found),
+        *_annotators(data.votes, recipe),
+        *_classes(data, recipe, found),
+    ):
         click.echo(line)
 
 
 def _agreement(found: "pa.Table") -> str:
     import numpy as np
 
-    from cnlw_tools import agreement
+    from cnlw_tools.dataset import agreement
 
     counts = np.stack([found["yes"].to_numpy(), found["no"].to_numpy()], 1)
     even = agreement.even(counts)
     alpha, kappa = (_number(v) for v in (agreement.krippendorff(counts), agreement.fleiss(even)))
-    on = f"{len(even):,} candidates with {even[0].sum()} votes" if len(even) else "no candidate has two votes"
+    on = (
+        f"{len(even):,} candidates with {even[0].sum()} votes"
+        if len(even)
+        else "no candidate has two votes"
+    )
     return f"agreement, yes and no: Krippendorff's alpha {alpha}, Fleiss' kappa {kappa} ({on})"
 
 
@@ -55,8 +65,8 @@ def _annotators(votes: "pa.Table", recipe: "Recipe") -> Iterator[str]:
     import numpy as np
     import pyarrow.compute as pc
 
-    from cnlw_tools import agreement
-    from cnlw_tools.votes import RULES, annotators, verdicts
+    from cnlw_tools.dataset import agreement
+    from cnlw_tools.dataset.verdicts import RULES, annotators, verdicts
 
     said = votes.filter(pc.is_valid(votes["correct"]))
     if said["annotator"].null_count:
@@ -74,19 +84,25 @@ def _annotators(votes: "pa.Table", recipe: "Recipe") -> Iterator[str]:
     if len(people) > WORST:
         yield f"     and {len(people) - WORST:,} who err less"
     one, other = (verdicts(votes, recipe.min_votes, rule)["shows"] for rule in RULES)
-    unlike = pc.sum(pc.invert(pc.fill_null(pc.equal(one, other), pc.and_(one.is_null(), other.is_null())))).as_py()
+    unlike = pc.sum(
+        pc.invert(pc.fill_null(pc.equal(one, other), pc.and_(one.is_null(), other.is_null())))
+    ).as_py()
     yield f"verdicts: {' and '.join(RULES)} differ on {unlike or 0:,} candidates"
 
 
 def _classes(data: "Dataset", recipe: "Recipe", found: "pa.Table") -> Iterator[str]:
     """One line a class: verdicts, images that red noise may use, and the level that they allow."""
-    from cnlw_tools import reach
-    from cnlw_tools.votes import tally
+    from cnlw_tools.dataset.verdicts import tally
+    from cnlw_tools.plan import capacity
 
-    pool = reach.stock(data.pool(recipe.min_votes, recipe.verdict, recipe.search), len(data.classes))
-    levels = reach.highest(recipe, data) if data.base is not None else None
+    pool = capacity.stock(
+        data.pool(recipe.min_votes, recipe.verdict, recipe.search), len(data.classes)
+    )
+    levels = capacity.highest(recipe, data) if data.base is not None else None
     yield f"{'class':28}{'shows':>8}{'does not':>10}{'neither':>9}{'unasked':>9}{'pool':>7}  red up to"
-    for label, (counts, images) in enumerate(zip(tally(data.web, found, len(data.classes)), pool, strict=True)):
+    for label, (counts, images) in enumerate(
+        zip(tally(data.web, found, len(data.classes)), pool, strict=True)
+    ):
         shows, wrong, neither, unasked = counts
         row = f"{label:4} {data.classes[label]:23}{shows:8,}{wrong:10,}{neither:9,}{unasked:9,}{images:7,}"
         yield f"{row}{_level(levels, label):>11}"

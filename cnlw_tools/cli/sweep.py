@@ -8,23 +8,37 @@ import click
 from cnlw_tools.cli.options import DONOR, ROOT, STORE, folder, places
 
 if TYPE_CHECKING:
-    from cnlw_tools.cells import Cell
-    from cnlw_tools.seats import Outcome, Place
+    from cnlw_tools.study.expand import Cell
+    from cnlw_tools.study.workers import Outcome, Place
 
 
 @click.command()
 @click.argument("recipe")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs.  [default: runs/NAME, or NAME_SCALE]")
-@click.option("--scale", default="", help="Of the study's: small fits a laptop, paper is what the paper did.")
 @click.option(
-    "--builds", type=click.Path(path_type=Path), default=Path("builds"), show_default=True, help="Where builds lie."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the runs.  [default: runs/NAME, or NAME_SCALE]",
 )
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where your copy of the images lies.")
+@click.option(
+    "--scale", default="", help="Of the study's: small fits a laptop, paper is what the paper did."
+)
+@click.option(
+    "--builds",
+    type=click.Path(path_type=Path),
+    default=Path("builds"),
+    show_default=True,
+    help="Where builds lie.",
+)
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="Where your copy of the images lies."
+)
 @DONOR
 @STORE
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda or auto.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Cells at once.")
-@click.option("--part", "share", metavar="I/N", default="1/1", help="Every Nth cell, for one of N machines.")
+@click.option(
+    "--part", "share", metavar="I/N", default="1/1", help="Every Nth cell, for one of N machines."
+)
 @click.option("--dry-run", is_flag=True, help="Print the cells and the time they may take.")
 @ROOT
 def sweep(
@@ -45,11 +59,11 @@ def sweep(
 
     RECIPE is a TOML file or a name from `cnlw list studies`. Exit code: 0 all cells are done, 1 some failed.
     """
-    from cnlw_tools import study as studies
-    from cnlw_tools import sweep as sweeps
-    from cnlw_tools.cells import cells as product
     from cnlw_tools.cli.progress import Bars
-    from cnlw_tools.seats import Place
+    from cnlw_tools.study import spec as studies
+    from cnlw_tools.study import sweep as sweeps
+    from cnlw_tools.study.expand import cells as product
+    from cnlw_tools.study.workers import Place
 
     path = studies.find(recipe, folder(root))
     chosen = studies.load(path, scale)
@@ -71,7 +85,7 @@ def sweep(
 
 def _dry(cells: list["Cell"], place: "Place", jobs: int) -> None:
     """Print the cells and what they may take."""
-    from cnlw_tools.sweep import remaining, result
+    from cnlw_tools.study.sweep import remaining, result
 
     left = 0
     for cell in cells:
@@ -80,20 +94,29 @@ def _dry(cells: list["Cell"], place: "Place", jobs: int) -> None:
         click.echo(f"{'todo' if done is None else 'done':5} {cell.name}")
     seconds = remaining(cells, place)
     said = (
-        "nothing ran yet that it could be estimated by" if seconds is None else f"about {seconds / jobs / 60:.1f} min"
+        "nothing ran yet that it could be estimated by"
+        if seconds is None
+        else f"about {seconds / jobs / 60:.1f} min"
     )
     click.echo(f"{len(cells)} cells, {left} to do: {said}")
 
 
 def _echo(outcome: "Outcome", done: int, many: int) -> None:
     """Say what became of a cell."""
-    said = "  ".join(f"{name} {outcome.result[name]:.2f} %" for name in ("last", "best", "mean10") if outcome.result)
+    said = "  ".join(
+        f"{name} {outcome.result[name]:.2f} %"
+        for name in ("last", "best", "mean10")
+        if outcome.result
+    )
     click.echo(f"{done:4}/{many} {outcome.state:8} {outcome.cell.name}   {said or outcome.why}")
 
 
 def _end(outcomes: list["Outcome"], where: Path) -> None:
     """Sum up; leave with 1 if a cell failed, with 143 for SIGTERM and 130 for Ctrl-C if one was stopped."""
-    count = {state: sum(o.state == state for o in outcomes) for state in ("done", "skipped", "failed", "stopped")}
+    count = {
+        state: sum(o.state == state for o in outcomes)
+        for state in ("done", "skipped", "failed", "stopped")
+    }
     click.echo(f"{where}: " + ", ".join(f"{n} {state}" for state, n in count.items()))
     for outcome in outcomes:
         if outcome.state == "failed":

@@ -20,7 +20,9 @@ USUAL = "red_40"  # the config that is trained on where none is named
 
 @click.command()
 @click.option("--method", default="vanilla", show_default=True, help="`cnlw list methods`.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of a build.  [default: the last one]")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Folder of a build.  [default: the last one]"
+)
 @click.option("--config", help="A config of it: red_40.  [default: its only one, else red_40]")
 @click.option("--noise", help="Instead of --config, with --level.")
 @click.option("--level", type=int, help="Percent.")
@@ -28,34 +30,52 @@ USUAL = "red_40"  # the config that is trained on where none is named
 @click.option("--epochs", type=int, help="[default: the preset's]")
 @click.option("--batch-size", type=int, help="Over all processes.  [default: the preset's]")
 @click.option("--lr", type=float, help="Highest learning rate.  [default: the preset's]")
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Another seed is another run.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda or auto.")
-@click.option("-o", "options", multiple=True, metavar="NAME=VALUE", help="Option of the method; may come again.")
-@click.option("--preset", "plan", help="How to train: a name, or a .toml file.  [default: the dataset's]")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/DATASET/CONFIG/METHOD]"
+    "--seed", type=SEED, default=0, show_default=True, help="Another seed is another run."
+)
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda or auto.")
+@click.option(
+    "-o",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Option of the method; may come again.",
+)
+@click.option(
+    "--preset", "plan", help="How to train: a name, or a .toml file.  [default: the dataset's]"
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the run.  [default: runs/DATASET/CONFIG/METHOD]",
 )
 @click.option("--resume", is_flag=True, help="Go on with the run that is there.")
 @click.option("--quick", is_flag=True, help="The preset's few epochs, to see that all works.")
 @click.option("--pretrained", is_flag=True, help="Begin with the weights that torchvision offers.")
-@click.option("--weights", type=click.Path(path_type=Path), help="Begin with the weights of a file.")
+@click.option(
+    "--weights", type=click.Path(path_type=Path), help="Begin with the weights of a file."
+)
 @click.option("--compile", is_flag=True, help="Compile the network; pays in long runs on a GPU.")
 @ROOT
 @WORKERS
-def train(data: Path | None, config: str | None, noise: str | None, level: int | None, **flags: Any) -> None:
+def train(
+    data: Path | None, config: str | None, noise: str | None, level: int | None, **flags: Any
+) -> None:
     """Train a method on one config of a build; the result is top-1 on validation, in percent.
 
     Started by `torchrun --nproc-per-node N -m cnlw_tools train ...` it trains on N devices together.
     """
     from cnlw_tools.cli.progress import Bars
-    from cnlw_tools.recipe import option
+    from cnlw_tools.recipe.recipe import option
     from cnlw_tools.trainer import Trainer
 
     flags["root"] = folder(flags["root"])
     build = _build(data, flags["root"])
     changes = {key: flags.pop(key) for key in ("epochs", "batch_size", "lr")}
     options = dict(map(option, flags.pop("options")))
-    trainer = Trainer(build, _config(build, config, noise, level), changes=changes, options=options, **flags)
+    trainer = Trainer(
+        build, _config(build, config, noise, level), changes=changes, options=options, **flags
+    )
     with stoppable(), Bars() as bars:
         result = trainer.fit(bars, lambda line: _echo(bars, line))
     if os.environ.get("RANK", "0") == "0":
@@ -77,8 +97,9 @@ def stoppable() -> Iterator[None]:
 
 def _build(data: Path | None, root: Path) -> Path:
     """Return the build to train on: the one named, the last one, or the embedded dataset, built now."""
-    from cnlw_tools import engine, recipe
-    from cnlw_tools.build import build, last
+    from cnlw_tools.build.build import build, last
+    from cnlw_tools.executor import local
+    from cnlw_tools.recipe import recipe
 
     if data is not None:
         return data
@@ -89,22 +110,26 @@ def _build(data: Path | None, root: Path) -> Path:
             raise  # processes of torchrun would build it all at once
         click.echo(f"{BUILDS}: no build here yet: building shapes, red_40", err=True)
         chosen = recipe.make({"dataset": "shapes", "noise": "red", "levels": [40]}, "cnlw train")
-        return build(chosen, root, None, BUILDS / "shapes", engine.cores()).folder
+        return build(chosen, root, None, BUILDS / "shapes", local.cores()).folder
 
 
 def _config(build: Path, config: str | None, noise: str | None, level: int | None) -> str:
     """Return the config to train on."""
-    from cnlw_tools import record
+    from cnlw_tools.card import metadata
 
     if config is not None and (noise or level is not None):
-        raise ValueError(f"--config {config} and --noise or --level say the same twice: give one of them")
+        raise ValueError(
+            f"--config {config} and --noise or --level say the same twice: give one of them"
+        )
     if (noise is None) != (level is None):
         raise ValueError("--noise and --level go together: give both, or --config")
     if noise is not None:
         return f"{noise}_{level:02d}"
-    configs = record.load(build).configs
+    configs = metadata.load(build).configs
     if config is None and len(configs) > 1 and USUAL not in configs:
-        raise ValueError(f"{build} holds {len(configs)} configs: name one by --config: {', '.join(sorted(configs))}")
+        raise ValueError(
+            f"{build} holds {len(configs)} configs: name one by --config: {', '.join(sorted(configs))}"
+        )
     return config or (USUAL if USUAL in configs else next(iter(configs)))
 
 
@@ -114,4 +139,6 @@ def _echo(bars: "Bars", line: "Metrics") -> None:
     if os.environ.get("RANK", "0") == "0":
         top1, top5 = line["val_top1"], line["val_top5"]
         said = f"loss {line['train_loss']:.4f}   top-1 {top1:6.2f} %   top-5 {top5:6.2f} %   lr {line['lr']:.2g}"
-        click.echo(f"epoch {line['epoch']:3}   {said}   {line['seconds']:.1f} s   {line['peak_mb']} MB")
+        click.echo(
+            f"epoch {line['epoch']:3}   {said}   {line['seconds']:.1f} s   {line['peak_mb']} MB"
+        )

@@ -10,9 +10,19 @@ from cnlw_tools.cli.train import stoppable
 
 
 @click.command("train-mentor")
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The mentor, a .json file.")
-@click.option("--rule", help="Fit it to a rule: pd, self_paced ...; without one, to verified labels of a build.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of a build with a split `verified`.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The mentor, a .json file.",
+)
+@click.option(
+    "--rule",
+    help="Fit it to a rule: pd, self_paced ...; without one, to verified labels of a build.",
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Folder of a build with a split `verified`."
+)
 @click.option("--config", help="A config of it.")
 @click.option(
     "--percentile",
@@ -44,25 +54,39 @@ def train_mentor(
     """
     from cnlw_tools.cli.progress import Bars
     from cnlw_tools.files import aside
-    from cnlw_tools.lookup import pick
-    from cnlw_tools.methods.mentor_fit import fit, predefined, to_json
-    from cnlw_tools.methods.rules import RULES
+    from cnlw_tools.methods.components.mentor_fit import fit, predefined, to_json
+    from cnlw_tools.methods.components.weighting_rules import RULES
+    from cnlw_tools.registry import pick
     from cnlw_tools.trainer import Trainer
     from cnlw_tools.trainer.mentor import data_driven_mentor
 
     if out.suffix != ".json":
         raise ValueError(f"{out}: a mentor is a .json file: name it so")
-    if [said is not None for said in (rule, data, config)] not in ([True, False, False], [False, True, True]):
+    if [said is not None for said in (rule, data, config)] not in (
+        [True, False, False],
+        [False, True, True],
+    ):
         raise ValueError("say --rule pd, or --data BUILD and --config CONFIG: one of the two")
     if rule is not None:
-        fitted, made = fit(predefined(pick(RULES, rule, "rule")), seed), {"rule": rule, "seed": seed}
+        fitted, made = (
+            fit(predefined(pick(RULES, rule, "rule")), seed),
+            {"rule": rule, "seed": seed},
+        )
     else:
         flags["root"] = folder(flags["root"])
-        where: dict[str, Any] = {"split": "verified", "out": out.with_suffix(".student"), "resume": True}
-        student = Trainer(str(data), str(config), changes={"epochs": epochs}, seed=seed, **where, **flags)
+        where: dict[str, Any] = {
+            "split": "verified",
+            "out": out.with_suffix(".student"),
+            "resume": True,
+        }
+        student = Trainer(
+            str(data), str(config), changes={"epochs": epochs}, seed=seed, **where, **flags
+        )
         with stoppable(), Bars() as bars:
             fitted = data_driven_mentor(student, percentile, seed, bars)
         made = {"data": str(data), "config": config, "percentile": percentile, "seed": seed}
     with aside(out) as draft:
         draft.write_text(to_json(fitted, **made), encoding="utf-8")
-    click.echo(f"{out}: {100 * fitted.agreement:.2f} % of held-out rows on the right side, error {fitted.error:.3g}")
+    click.echo(
+        f"{out}: {100 * fitted.agreement:.2f} % of held-out rows on the right side, error {fitted.error:.3g}"
+    )

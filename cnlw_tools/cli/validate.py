@@ -11,7 +11,7 @@ from cnlw_tools.cli.options import DONOR, STORE, WORKERS, places
 
 if TYPE_CHECKING:
     from cnlw_tools.checks import Check, Finding
-    from cnlw_tools.end_to_end import Rule
+    from cnlw_tools.learnability import Rule
 
     Done = tuple[Check | Rule, str | None, list[Finding]]
 
@@ -28,8 +28,14 @@ class Unusable(click.ClickException):
 @click.command()
 @click.argument("build", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-@click.option("--end-to-end", is_flag=True, help="Also train on every config, briefly, and check what must hold.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Your copy of the images, to compare with.")
+@click.option(
+    "--end-to-end",
+    is_flag=True,
+    help="Also train on every config, briefly, and check what must hold.",
+)
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="Your copy of the images, to compare with."
+)
 @DONOR
 @STORE
 @WORKERS
@@ -46,23 +52,23 @@ def validate(
 
     Exit code: 0 nothing but notes, 1 errors, 2 there is no build to check.
     """
-    from cnlw_tools import engine
-    from cnlw_tools.build import last
+    from cnlw_tools.build.build import last
     from cnlw_tools.checks import gather
     from cnlw_tools.checks import validate as run
     from cnlw_tools.cli.progress import Bars
+    from cnlw_tools.executor import local
 
     with Bars() as bars:
         try:
             folder = build or last(Path("builds"))
-            held = gather(folder, workers or engine.cores(), bars, data_dir, places(donors, store))
+            held = gather(folder, workers or local.cores(), bars, data_dir, places(donors, store))
         except (ValueError, OSError) as error:
             raise Unusable(str(error)) from error
         done: list[Done] = list(run(held, bars))
         if end_to_end:
-            from cnlw_tools.end_to_end import validate as learn
+            from cnlw_tools.learnability import validate as learn
 
-            done += learn(folder, workers or engine.cores(), bars)
+            done += learn(folder, workers or local.cores(), bars)
     findings = [finding for _, _, found in done for finding in found]
     errors = sum(f.severity == "error" for f in findings)
     if as_json:
@@ -79,7 +85,9 @@ def _object(folder: Path, done: list["Done"], errors: int) -> dict[str, object]:
         "build": str(folder),
         "ok": errors == 0,
         "errors": errors,
-        "checks": [{"name": c.name, "proves": c.proves, "does_not_apply": why} for c, why, _ in done],
+        "checks": [
+            {"name": c.name, "proves": c.proves, "does_not_apply": why} for c, why, _ in done
+        ],
         "findings": [asdict(finding) for _, _, found in done for finding in found],
     }
 
@@ -87,7 +95,10 @@ def _object(folder: Path, done: list["Done"], errors: int) -> dict[str, object]:
 def _show(check: "Check | Rule", why_not: str | None, found: list["Finding"]) -> None:
     worst = "skip" if why_not else min((f.severity for f in found), default="ok")  # error < note
     mark = click.style(f"{MARK[worst]:6}", fg=COLOUR[worst])
-    click.echo(f"{mark} {check.name:11} {check.proves}" + (f" (does not apply: {why_not})" if why_not else ""))
+    click.echo(
+        f"{mark} {check.name:11} {check.proves}"
+        + (f" (does not apply: {why_not})" if why_not else "")
+    )
     for finding in found[:10]:
         click.echo(f"       {finding.where}: {finding.what} [{finding.count}]; {finding.mend}")
     if len(found) > 10:

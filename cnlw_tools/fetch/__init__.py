@@ -1,37 +1,19 @@
 """`cnlw fetch`: from URIs to an image store, politely, resumably, and safe against a hostile manifest.
 
-manifest.py   what to fetch          address.py   what may be asked for, and where it really is
-schedule.py   who is asked next      robots.py    what sites want
-run.py        many URLs              web.py       one request, within limits
-share.py      the sites of a process away.py      one that is elsewhere
-store.py      images and ledger      get.py       one step of one URL
-kinds.py      classes of failures    look.py      what a body is
-archive.py    dead links             unfit.py     what should not become data (placeholders.py: known files)
-snapshot.py   the ledger, to read    img2dataset.py  its output, out and in
+run.py            many URLs                       address.py    which addresses may be requested
+worker.py         the sites of one process        robots.py     what sites allow
+remote_worker.py  a worker in another process     http.py       one request, within limits
+schedule.py       which site is asked next        deadline.py   a time limit for a request
+client.py         one step of one URL             wayback.py    dead links, from an archive
+options.py        the user's choices
 
-Of these `manifest`, `snapshot`, `unfit` and `img2dataset` need Arrow or numpy, and are imported as modules: processes
-that only ask sites begin sooner without.
+The images and the ledger are in `cnlw_tools.store`. Processes that only ask sites import neither Arrow nor numpy, so
+that they begin sooner.
 """
 
-from cnlw_tools.fetch import placeholders
-from cnlw_tools.fetch.archive import ARCHIVE
-from cnlw_tools.fetch.kinds import FAILED, KINDS, Tally, chosen
-from cnlw_tools.fetch.manners import AGENT, Manners
+from cnlw_tools.fetch.http import Limits
+from cnlw_tools.fetch.options import AGENT, Manners
 from cnlw_tools.fetch.run import fetch
-from cnlw_tools.fetch.store import Store, writing
-from cnlw_tools.fetch.web import Limits
+from cnlw_tools.fetch.wayback import ARCHIVE
 
-__all__ = [
-    "AGENT",
-    "ARCHIVE",
-    "FAILED",
-    "KINDS",
-    "Limits",
-    "Manners",
-    "Store",
-    "Tally",
-    "chosen",
-    "fetch",
-    "placeholders",
-    "writing",
-]
+__all__ = ["AGENT", "ARCHIVE", "Limits", "Manners", "fetch"]

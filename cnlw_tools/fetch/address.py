@@ -15,13 +15,15 @@ from urllib.parse import urljoin
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
-from cnlw_tools.fetch.kinds import Failed
+from cnlw_tools.store.outcomes import Failed
 
 IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 PORTS = {"http": 80, "https": 443}
 LONGEST = 8192  # characters of a URI
 NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
-NUMBER = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)")  # what resolvers take for an IPv4 address, however spelled
+NUMBER = re.compile(
+    r"(.*\.)?(\d+|0x[0-9a-f]*)"
+)  # what resolvers take for an IPv4 address, however spelled
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 AZURE = "168.63.129.16/32"  # where it keeps metadata, in the midst of public addresses
 CLOSED = [ipaddress.ip_network(n) for n in ("::/96", "192.0.0.0/24", "192.88.99.0/24", AZURE)]
@@ -122,7 +124,12 @@ def public(ip: IP) -> bool:
             return public(inner)
         if ip.scope_id is not None or ip.is_site_local:
             return False
-    odd = ip.is_multicast or ip.is_reserved or ip.is_unspecified or any(ip in network for network in CLOSED)
+    odd = (
+        ip.is_multicast
+        or ip.is_reserved
+        or ip.is_unspecified
+        or any(ip in network for network in CLOSED)
+    )
     return ip.is_global and not odd
 
 
@@ -142,7 +149,12 @@ def _looked_up(address: Address, seconds: float) -> list[str]:
     thread.start()
     thread.join(max(0.0, seconds))
     if thread.is_alive():
-        raise Failed("timeout", f"{address.host}: its name was not found within the time", again=True, host=True)
+        raise Failed(
+            "timeout",
+            f"{address.host}: its name was not found within the time",
+            again=True,
+            host=True,
+        )
     if errors:
         raise errors[0]
     return found

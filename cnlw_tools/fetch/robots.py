@@ -12,7 +12,9 @@ from urllib.parse import quote, unquote
 US = "cnlw_tools"  # our name in both
 LARGEST = 512_000  # bytes of a robots.txt that are read; the RFC asks for as many
 NO = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
-VALUED = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})  # no agents, these
+VALUED = frozenset(
+    {"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"}
+)  # no agents, these
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,12 @@ def read(text: str) -> Rules:
             for agent in agents:
                 groups[agent].append((key.lower(), value))
     lines = groups.get(US, groups.get("*", []))
-    rules = tuple((_even(value), key == "allow") for key, value in lines if key != "crawl-delay" and value)
-    return Rules(rules, max((_seconds(value) for key, value in lines if key == "crawl-delay"), default=0.0))
+    rules = tuple(
+        (_even(value), key == "allow") for key, value in lines if key != "crawl-delay" and value
+    )
+    return Rules(
+        rules, max((_seconds(value) for key, value in lines if key == "crawl-delay"), default=0.0)
+    )
 
 
 def opts_out(headers: Iterable[str]) -> str | None:
@@ -76,7 +82,9 @@ def _name(value: str) -> str:
 
 def _even(path: str) -> str:
     """Spell a path in the one way in which two can be compared."""
-    return quote(unquote(path, errors="surrogateescape"), safe="/?&=*$%:;,+!~@'()", errors="surrogateescape")
+    return quote(
+        unquote(path, errors="surrogateescape"), safe="/?&=*$%:;,+!~@'()", errors="surrogateescape"
+    )
 
 
 def _matches(pattern: str, path: str) -> bool:
@@ -92,7 +100,11 @@ def _matches(pattern: str, path: str) -> bool:
         at = path.find(piece, at) + len(piece)
         if at < len(piece):
             return False
-    return path.endswith(rest[-1]) and len(path) - len(rest[-1]) >= at if ends else path.find(rest[-1], at) >= 0
+    return (
+        path.endswith(rest[-1]) and len(path) - len(rest[-1]) >= at
+        if ends
+        else path.find(rest[-1], at) >= 0
+    )
 
 
 def _seconds(text: str) -> float:

@@ -1,7 +1,7 @@
 """Fetching many URLs: a feeder, and shares of threads that take turns among the hosts, until every URL has its row.
 
     feed (1 thread)    manifest -> rows of the ledger that are final are passed over -> the share of its site
-    shares             see share.py; one is in this process, several are in processes of their own (away.py)
+    shares             see worker.py; one is in this process, several are in processes of their own (remote_worker.py)
 
 Only some URLs are held at a time, so memory does not grow with the manifest, and one slow host does not stop the
 others before it has filled half of the places.
@@ -16,17 +16,17 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cnlw_tools.executor.signals import Stop
 from cnlw_tools.fetch.address import parse
-from cnlw_tools.fetch.away import Away, Died
-from cnlw_tools.fetch.kinds import FAILED, Failed, Tally
-from cnlw_tools.fetch.manners import Manners
+from cnlw_tools.fetch.options import Manners
+from cnlw_tools.fetch.remote_worker import Away, Died
 from cnlw_tools.fetch.schedule import Job
-from cnlw_tools.fetch.share import Said, Share, home
-from cnlw_tools.fetch.store import Ledger, Row, State
-from cnlw_tools.stop import Stop
+from cnlw_tools.fetch.worker import Said, Share, home
+from cnlw_tools.store.outcomes import FAILED, Failed, Tally
+from cnlw_tools.store.store import Ledger, Row, State
 
 if TYPE_CHECKING:
-    from cnlw_tools.fetch.manifest import Entry, Manifest
+    from cnlw_tools.store.manifest import Entry, Manifest
 
 TICK = 0.2  # seconds between two reports of progress
 AHEAD = 4096  # URLs held at a time
@@ -56,7 +56,7 @@ def fetch(
         OSError: the store cannot be written, or a process died
         ValueError: the manifest is damaged
     """
-    from cnlw_tools.fetch import snapshot
+    from cnlw_tools.store import snapshot
 
     with warnings.catch_warnings(), Stop() as stop:
         warnings.simplefilter("ignore")  # Pillow's, of odd pictures; what matters becomes a class
@@ -65,7 +65,9 @@ def fetch(
         while run.wait(TICK) and not stop.asked:
             progress(run.so_far())
         run.stop()
-    if run.error and not (stop.asked and isinstance(run.error, Died)):  # of the signal that may have reached all
+    if run.error and not (
+        stop.asked and isinstance(run.error, Died)
+    ):  # of the signal that may have reached all
         raise run.error
     snapshot.write(ledger, run.tally.fetched > 0)
     run.tally.stopped = stop.asked
@@ -76,11 +78,15 @@ def fetch(
 class _Run:
     """What one fetch knows."""
 
-    def __init__(self, manifest: "Manifest", ledger: Ledger, manners: Manners, retry: str | None) -> None:
+    def __init__(
+        self, manifest: "Manifest", ledger: Ledger, manners: Manners, retry: str | None
+    ) -> None:
         self.manifest, self.ledger, self.manners, self.retry = manifest, ledger, manners, retry
         self.tally, self.changed = Tally(len(manifest)), threading.Condition()
         self.flying: Counter[str] = Counter()  # rows of each id that is being fetched
-        self.recent: set[str] = set()  # ids that became final since the ledger was asked for a block
+        self.recent: set[str] = (
+            set()
+        )  # ids that became final since the ledger was asked for a block
         self.shares: list[Share | Away] = []
         self.feeder = threading.Thread(target=self._guard, daemon=True)
         self.held: list[int] = []  # jobs of each share that are not done,
@@ -104,7 +110,9 @@ class _Run:
     def wait(self, seconds: float) -> bool:
         """Wait a little for the end; is there still work?"""
         with self.changed:
-            return not self.changed.wait_for(lambda: self.ended or (self.fed and not any(self.held)), seconds)
+            return not self.changed.wait_for(
+                lambda: self.ended or (self.fed and not any(self.held)), seconds
+            )
 
     def so_far(self) -> Tally:
         """Return how far the run has come, now."""
@@ -148,7 +156,9 @@ class _Run:
                 self.flying[entry.image_id] += 1  # its id is on its way already
                 return None
             final = self._final(state)
-            if not final and entry.image_id in self.recent:  # done meanwhile for another row of the same id
+            if (
+                not final and entry.image_id in self.recent
+            ):  # done meanwhile for another row of the same id
                 state = self.ledger.states([entry.image_id]).get(entry.image_id)
                 final = self._final(state)
             if final:
@@ -165,7 +175,9 @@ class _Run:
                 raise Failed("refused", entry.wrong or "no uri")
             return Job(entry.image_id, entry.uri, entry.licence, parse(entry.uri), attempts)
         except Failed as failed:
-            self.ledger.put(Row(entry.image_id, entry.uri, failed.kind, failed.reason, attempts, time.time()))
+            self.ledger.put(
+                Row(entry.image_id, entry.uri, failed.kind, failed.reason, attempts, time.time())
+            )
             with self.changed:
                 self._count(entry.image_id, failed.kind)
             return None
@@ -174,7 +186,11 @@ class _Run:
         """Return the class that a row has for good, as far as this run is concerned."""
         if state is None or not state.believed:
             return None
-        if self.retry and state.at < self.begun and self.retry in (state.kind, state.kind == "ok" or FAILED):
+        if (
+            self.retry
+            and state.at < self.begun
+            and self.retry in (state.kind, state.kind == "ok" or FAILED)
+        ):
             return None
         return state.kind
 

@@ -13,8 +13,8 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from cnlw_tools.fetch.address import Address
-from cnlw_tools.fetch.kinds import Failed
 from cnlw_tools.fetch.robots import Rules
+from cnlw_tools.store.outcomes import Failed
 
 HOSTS = 4096  # of which more is known than that they exist
 STRIKES = 3  # failures in a row after which a host is left alone
@@ -98,7 +98,9 @@ class Schedule:
         """Give a host back; ``again``: its job is not final, and comes again after so many seconds."""
         with self.changed:
             host.open -= 1
-            host.ready = max(host.ready, time.monotonic() + (host.rules.delay if host.rules else 0.0))
+            host.ready = max(
+                host.ready, time.monotonic() + (host.rules.delay if host.rules else 0.0)
+            )
             if again and seconds:
                 heapq.heappush(self.later, (time.monotonic() + seconds, next(self.count), again))
             elif again:
@@ -106,7 +108,9 @@ class Schedule:
             self._list(host)
             idle = not (host.jobs or host.open or host.strikes) and host.ready <= time.monotonic()
             if idle and len(self.hosts) > self.known:
-                self.hosts.pop(host.origin, None)  # should it come again, its rules are asked for again
+                self.hosts.pop(
+                    host.origin, None
+                )  # should it come again, its rules are asked for again
 
     def busy(self, host: Host, seconds: float) -> None:
         """Leave a host in peace for a while, and ask it by one at a time then."""

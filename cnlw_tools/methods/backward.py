@@ -18,7 +18,7 @@ import math
 import torch
 from torch import Tensor
 
-from cnlw_tools.methods.correction import Correction
+from cnlw_tools.methods.components.correction import Correction
 
 LEAST = 1e-7
 STEEPEST = 1e6  # condition number: beyond it an inverse in 32 bits is noise

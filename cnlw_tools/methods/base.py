@@ -14,7 +14,9 @@ class Batch:
     """B training examples. There is no truth in here, and no way to it."""
 
     index: Tensor  # (B,) position in the permuted training set: the key of a per-example memory
-    views: tuple[Tensor, ...]  # each (B, 3, H, W): augmentations of the same images, in the order of `Method.views`
+    views: tuple[
+        Tensor, ...
+    ]  # each (B, 3, H, W): augmentations of the same images, in the order of `Method.views`
     y: Tensor  # (B,) given labels
 
     @property
@@ -24,7 +26,9 @@ class Batch:
 
 
 Sweep = Callable[[], Iterable[Batch]]  # a set of examples in order, unaugmented
-Verified = Callable[[], Iterable[tuple[Batch, Tensor]]]  # the same, with (B,) whether each label is correct
+Verified = Callable[
+    [], Iterable[tuple[Batch, Tensor]]
+]  # the same, with (B,) whether each label is correct
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +39,16 @@ class Task:
     n: int  # training examples, those held out not counted
     classes: int
     epochs: int
-    probe: Callable[[int], Batch] | None = None  # so many trusted examples, classes balanced, the first view alone
+    probe: Callable[[int], Batch] | None = (
+        None  # so many trusted examples, classes balanced, the first view alone
+    )
     trusted: Sweep | None = None  # all trusted examples
-    verified: Verified | None = None  # examples whose labels were checked; their index counts them alone
-    holdout: Sweep | None = None  # a share of the noisy training set that is kept for selection, not trained on
+    verified: Verified | None = (
+        None  # examples whose labels were checked; their index counts them alone
+    )
+    holdout: Sweep | None = (
+        None  # a share of the noisy training set that is kept for selection, not trained on
+    )
     noise_rate: float | None = None  # share of wrong labels that the user states; none: unknown
 
 
@@ -56,11 +66,17 @@ class Phase:
     schedule: str | None = None  # of the learning rate, over this phase; none: the preset's
     lr: float = 1.0  # times the preset's
     batch_size: float = 1.0  # times the preset's
-    restart: str | int = "keep"  # the networks: keep them | init: as before training | 0, 1 ...: as after that phase
+    restart: str | int = (
+        "keep"  # the networks: keep them | init: as before training | 0, 1 ...: as after that phase
+    )
 
     def __post_init__(self) -> None:
-        if self.restart not in ("keep", "init") and not (isinstance(self.restart, int) and self.restart >= 0):
-            raise ValueError(f"restart = {self.restart!r}: say keep or init, or the number of an earlier phase")
+        if self.restart not in ("keep", "init") and not (
+            isinstance(self.restart, int) and self.restart >= 0
+        ):
+            raise ValueError(
+                f"restart = {self.restart!r}: say keep or init, or the number of an earlier phase"
+            )
 
 
 class Method(nn.Module):
@@ -73,13 +89,17 @@ class Method(nn.Module):
     """
 
     views: ClassVar[tuple[str, ...]] = ("standard",)  # the augmentations that `loss` wants
-    off: ClassVar[dict[str, Any] | None] = None  # options at which this is cross-entropy; none: there are none
+    off: ClassVar[dict[str, Any] | None] = (
+        None  # options at which this is cross-entropy; none: there are none
+    )
     needs: ClassVar[tuple[str, ...]] = ()  # of `NEEDS`
     paper: ClassVar[str] = ""
     cost: ClassVar[float] = 1.0  # time of a step, in steps of vanilla; counted, not measured
     across: ClassVar[str] = "mean"  # over ranks: mean of examples | gathers | per rank
     optimiser: Optimizer  # set by the trainer before the first step
-    progress: float = 0.0  # share of all steps that are done, from 0 to 1; set by the trainer before every step
+    progress: float = (
+        0.0  # share of all steps that are done, from 0 to 1; set by the trainer before every step
+    )
     losses: Tensor
     weights: Tensor
     own: Tensor
@@ -128,7 +148,9 @@ class Method(nn.Module):
         """Return what a run keeps of every epoch, for the report: `transition`, (K, K), P(given | true) by rows."""
         return {}
 
-    def note(self, batch: Batch, losses: Tensor, weights: Tensor | None = None, own: Tensor | None = None) -> None:
+    def note(
+        self, batch: Batch, losses: Tensor, weights: Tensor | None = None, own: Tensor | None = None
+    ) -> None:
         """Write down what each example cost and weighed, and by whose label it went, (B,) each, for the report.
 
         The weight is 1 where an example counts in full and 0 where the method takes its label for wrong. ``own`` is 1

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 
 from cnlw_tools.methods.base import Batch, Method, Task
-from cnlw_tools.methods.options import choice, number
+from cnlw_tools.methods.components.validation import choice, number
 
 BETA = {"soft": 0.95, "hard": 0.8}
 

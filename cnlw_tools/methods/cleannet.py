@@ -25,12 +25,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Batch, Method, Sweep, Task
-from cnlw_tools.methods.encoders import BATCH, learned, likeness, scaled
-from cnlw_tools.methods.features import features, seeing
-from cnlw_tools.methods.kmeans import lloyd
-from cnlw_tools.methods.options import choice, epochs, number
+from cnlw_tools.methods.components import distributed
+from cnlw_tools.methods.components.cleannet_encoders import BATCH, learned, likeness, scaled
+from cnlw_tools.methods.components.kmeans import lloyd
+from cnlw_tools.methods.components.pooled_features import features, seeing
+from cnlw_tools.methods.components.validation import choice, epochs, number
 
 
 class CleanNet(Method):
@@ -52,7 +52,10 @@ class CleanNet(Method):
     ) -> None:
         super().__init__(task)
         seeing(self.net, "CleanNet")
-        self.kind, self.threshold = choice("kind", kind, ("soft", "hard")), number("threshold", threshold, 0, 1)
+        self.kind, self.threshold = (
+            choice("kind", kind, ("soft", "hard")),
+            number("threshold", threshold, 0, 1),
+        )
         begin, many = epochs("start", start, task.epochs), int(number("rounds", rounds, 1))
         self.turns = {begin + (task.epochs - begin) * i // many for i in range(many)}
         self.references = int(number("references", references, 1))
@@ -61,7 +64,10 @@ class CleanNet(Method):
 
     def loss(self, batch: Batch) -> Tensor:
         """Weighed cross-entropy."""
-        each, w = cross_entropy(self.net(batch.x), batch.y, reduction="none"), self.like[batch.index]
+        each, w = (
+            cross_entropy(self.net(batch.x), batch.y, reduction="none"),
+            self.like[batch.index],
+        )
         self.note(batch, each, w)
         return (w * each).mean() / self.like.mean().clamp(min=1e-3)
 
@@ -71,13 +77,15 @@ class CleanNet(Method):
             return
         verified = self.task.verified or list  # `Method` has refused a task without
         f, y = features(self.net, sweep)
-        sets = scaled(torch.stack([self.standing(c, f[y == c]) for c in range(self.task.classes)]))  # (K, R, D)
+        sets = scaled(
+            torch.stack([self.standing(c, f[y == c]) for c in range(self.task.classes)])
+        )  # (K, R, D)
         of, given = features(self.net, lambda: (batch for batch, _ in verified()))
         right, v = torch.cat([said for _, said in verified()]), scaled(f)
         encoders = learned((v, y), (scaled(of), given), right, sets, self.steps)
         cos = likeness(encoders, v, y, sets)
         self.like.copy_(cos.clamp(0, 1) if self.kind == "soft" else cos >= self.threshold)
-        ranks.agree([self.like])
+        distributed.agree([self.like])
 
     def standing(self, c: int, f: Tensor) -> Tensor:
         """Return the features that stand for a class, (R, D).

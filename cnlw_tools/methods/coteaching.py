@@ -20,10 +20,10 @@ from typing import cast
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Batch, Method, Task
-from cnlw_tools.methods.options import epochs, number
-from cnlw_tools.methods.rules import smallest
+from cnlw_tools.methods.components import distributed
+from cnlw_tools.methods.components.validation import epochs, number
+from cnlw_tools.methods.components.weighting_rules import smallest
 
 
 def forgotten(epoch: int, rate: float, gradual: int, exponent: float = 1.0) -> float:
@@ -49,13 +49,19 @@ class CoTeaching(Method):
         """Each network's mean cross-entropy on the other's choice."""
         epoch = int(self.progress * self.task.epochs + 1e-6)
         dropped = forgotten(epoch, cast(float, self.task.noise_rate), self.gradual, self.exponent)
-        many = ranks.size() * len(batch.y)
-        count = max(1, int(round(many * (1 - dropped), 6)))  # 10 (1 - 0.9) is 1, and a little less in floats
-        one, two = (cross_entropy(net(batch.x), batch.y, reduction="none") for net in (self.net, self.other))
-        by_one, by_two = (ranks.mine(smallest(ranks.gather(each), count)) for each in (one, two))
+        many = distributed.size() * len(batch.y)
+        count = max(
+            1, int(round(many * (1 - dropped), 6))
+        )  # 10 (1 - 0.9) is 1, and a little less in floats
+        one, two = (
+            cross_entropy(net(batch.x), batch.y, reduction="none") for net in (self.net, self.other)
+        )
+        by_one, by_two = (
+            distributed.mine(smallest(distributed.gather(each), count)) for each in (one, two)
+        )
         self.note(batch, (one + two) / 2, (by_one + by_two) / 2)
         # the trainer takes the mean over ranks
-        return ranks.size() / count * (by_two * one + by_one * two).sum()
+        return distributed.size() / count * (by_two * one + by_one * two).sum()
 
     def predict(self, x: Tensor) -> Tensor:
         """The mean of both networks' logits."""

@@ -30,12 +30,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
-from cnlw_tools.methods.features import features, seeing
-from cnlw_tools.methods.kmeans import on_a_line
-from cnlw_tools.methods.options import epochs, number
-from cnlw_tools.methods.rules import percentile
+from cnlw_tools.methods.components import distributed
+from cnlw_tools.methods.components.kmeans import on_a_line
+from cnlw_tools.methods.components.pooled_features import features, seeing
+from cnlw_tools.methods.components.validation import epochs, number
+from cnlw_tools.methods.components.weighting_rules import percentile
 
 COMPONENTS, SAMPLE, BLOCK = 256, 2048, 512
 
@@ -66,20 +66,33 @@ class CurriculumNet(Method):
     worth: Tensor
 
     def __init__(
-        self, task: Task, first: float = 0.25, noisy: float = 0.5, highly: float = 0.5, fall: float = 1.0
+        self,
+        task: Task,
+        first: float = 0.25,
+        noisy: float = 0.5,
+        highly: float = 0.5,
+        fall: float = 1.0,
     ) -> None:
         super().__init__(task)
         seeing(self.net, "CurriculumNet")
         self.fall = number("fall", fall, 1e-6)
         begin = epochs("first", first, task.epochs)
         ends = [0, *(begin + (task.epochs - begin) * i // 3 for i in range(4))]
-        self.stages = [(stage, end - start) for stage, (start, end) in enumerate(pairwise(ends)) if end > start]
+        self.stages = [
+            (stage, end - start) for stage, (start, end) in enumerate(pairwise(ends)) if end > start
+        ]
         self.register_buffer("subset", torch.zeros(task.n, dtype=torch.long))
-        self.register_buffer("worth", torch.tensor([1.0, number("noisy", noisy, 0, 1), number("highly", highly, 0, 1)]))
+        self.register_buffer(
+            "worth",
+            torch.tensor([1.0, number("noisy", noisy, 0, 1), number("highly", highly, 0, 1)]),
+        )
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy, weighed by the subset."""
-        each, v = cross_entropy(self.net(batch.x), batch.y, reduction="none"), self.worth[self.subset[batch.index]]
+        each, v = (
+            cross_entropy(self.net(batch.x), batch.y, reduction="none"),
+            self.worth[self.subset[batch.index]],
+        )
         self.note(batch, each, v)
         return (v * each).mean()
 
@@ -102,5 +115,5 @@ class CurriculumNet(Method):
             for c in range(self.task.classes):
                 mine = (y == c).nonzero().flatten()
                 self.subset[mine] = on_a_line(-density(reduced(f[mine].double())), 3)
-            ranks.agree([self.subset])
+            distributed.agree([self.subset])
         return (self.subset < stage).nonzero().flatten()

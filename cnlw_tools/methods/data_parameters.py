@@ -25,9 +25,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Batch, Method, Task
-from cnlw_tools.methods.options import choice, number
+from cnlw_tools.methods.components import distributed
+from cnlw_tools.methods.components.validation import choice, number
 
 MOMENTUM, BOUND = 0.9, math.log(20)
 
@@ -53,7 +53,9 @@ class Temperatures(torch.nn.Module):
     def step(self, at: Tensor, gradient: Tensor) -> None:
         """Move those that stand at ``at``, (B,), by the sum of their gradients, (B,), times d sigma / ds."""
         gradient = gradient * self.s[at].exp() + self.decay * self.s[at]
-        sums = torch.zeros_like(self.s).index_put_((at,), gradient, accumulate=True)  # in a fixed order, on GPUs too
+        sums = torch.zeros_like(self.s).index_put_(
+            (at,), gradient, accumulate=True
+        )  # in a fixed order, on GPUs too
         there = torch.zeros_like(self.s).index_fill_(0, at, 1.0) > 0
         self.v.copy_(torch.where(there, MOMENTUM * self.v + sums, self.v))
         self.s.copy_(torch.where(there, (self.s - self.lr * self.v).clamp(-BOUND, BOUND), self.s))
@@ -95,11 +97,14 @@ class DataParameters(Method):
         z = self.net(batch.x)
         each = cross_entropy(z / sigma[:, None], batch.y, reduction="none")
         self.note(batch, each, (1 / sigma).clamp(max=1))
-        self.moves = used, slope(z.detach().float(), batch.y, sigma) / (ranks.size() * len(batch.y))
+        self.moves = (
+            used,
+            slope(z.detach().float(), batch.y, sigma) / (distributed.size() * len(batch.y)),
+        )
         return each.mean()
 
     def after_step(self) -> None:
         """Move the temperatures of the batch of all ranks."""
         used, gradient = self.moves
         for known, at in used:
-            known.step(ranks.gather(at), ranks.gather(gradient))
+            known.step(distributed.gather(at), distributed.gather(gradient))

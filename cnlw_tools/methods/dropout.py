@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, Method, Task
-from cnlw_tools.methods.options import number
+from cnlw_tools.methods.components.validation import number
 
 
 class Dropout(Method):
@@ -30,7 +30,9 @@ class Dropout(Method):
         number("p", p, 0, 0.99)
         layers = [layer for layer in self.net.modules() if isinstance(layer, nn.Dropout)]
         if not layers:
-            raise ValueError(f"p = {p}: this network has no dropout layer to set; choose another network")
+            raise ValueError(
+                f"p = {p}: this network has no dropout layer to set; choose another network"
+            )
         for layer in layers:
             layer.p = p
 

@@ -16,8 +16,8 @@ the loss on held-out noisy labels.
 
 from torch import Tensor
 
-from cnlw_tools.methods.correction import Correction
-from cnlw_tools.methods.transitions import surprise
+from cnlw_tools.methods.components.correction import Correction
+from cnlw_tools.methods.components.transitions import surprise
 
 
 class Forward(Correction):

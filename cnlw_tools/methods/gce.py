@@ -28,10 +28,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Batch, Method, Sweep, Task
-from cnlw_tools.methods.evaluation import predictions
-from cnlw_tools.methods.options import epochs, number
+from cnlw_tools.methods.components import distributed
+from cnlw_tools.methods.components.inference import predictions
+from cnlw_tools.methods.components.validation import epochs, number
 
 
 def generalised(losses: Tensor, q: float) -> Tensor:
@@ -65,7 +65,9 @@ class GCETruncated(GCE):
     kept: Tensor
     score: Tensor
 
-    def __init__(self, task: Task, q: float = 0.7, k: float = 0.5, start: float = 0.33, every: int = 10) -> None:
+    def __init__(
+        self, task: Task, q: float = 0.7, k: float = 0.5, start: float = 0.33, every: int = 10
+    ) -> None:
         super().__init__(task, q)
         self.k = number("k", k, 0, 1)
         self.dear = -math.log(max(k, 1e-30))  # the cross-entropy at p = k
@@ -86,8 +88,10 @@ class GCETruncated(GCE):
         if not epoch:
             return
         holdout = cast(Sweep, self.task.holdout)  # `Method` has refused a task without
-        score = torch.cat([(z.argmax(1) == batch.y).float() for batch, z in predictions(self.net, holdout)]).mean()
-        ranks.average([score])  # so that all ranks choose alike
+        score = torch.cat(
+            [(z.argmax(1) == batch.y).float() for batch, z in predictions(self.net, holdout)]
+        ).mean()
+        distributed.average([score])  # so that all ranks choose alike
         if score > self.score:
             self.score.copy_(score)
             self.best.load_state_dict(self.net.state_dict())

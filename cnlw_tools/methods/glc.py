@@ -26,12 +26,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 
-from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
-from cnlw_tools.methods.confusion import counts
-from cnlw_tools.methods.lookahead import trusted
-from cnlw_tools.methods.options import epochs
-from cnlw_tools.methods.transitions import surprise
+from cnlw_tools.methods.components import distributed
+from cnlw_tools.methods.components.confusion import counts
+from cnlw_tools.methods.components.lookahead import trusted
+from cnlw_tools.methods.components.transitions import surprise
+from cnlw_tools.methods.components.validation import epochs
 
 
 class GLC(Method):
@@ -46,7 +46,11 @@ class GLC(Method):
         super().__init__(task)
         self.first = epochs("first", first, task.epochs)
         labels = torch.cat([batch.y for batch in cast(Sweep, task.trusted)()])
-        missing = [i for i, count in enumerate(labels.bincount(minlength=task.classes).tolist()) if not count]
+        missing = [
+            i
+            for i, count in enumerate(labels.bincount(minlength=task.classes).tolist())
+            if not count
+        ]
         if missing:
             raise ValueError(
                 f"GLC needs trusted images of every class, and has none of {missing}: build with `--probe 10`"
@@ -62,7 +66,7 @@ class GLC(Method):
             self.note(batch, each)
             return each.mean()
         n, m, many = self.task.n, self.m, len(batch.y)
-        gold = trusted(self.task, ranks.size() * max(1, round(many * m / n)))
+        gold = trusted(self.task, distributed.size() * max(1, round(many * m / n)))
         z = self.net(torch.cat([batch.x, gold.x]))
         self.note(batch, cross_entropy(z[:many], batch.y, reduction="none"))
         noisy = surprise(log_softmax(z[:many].float(), 1), self.c.T, batch.y).mean()
@@ -81,5 +85,7 @@ class GLC(Method):
     def begin_phase(self, phase: int, sweep: Sweep) -> None:
         """Look at what trusted classes became when the first training is over."""
         if phase == int(self.first > 0):
-            p = counts(self.net, cast(Sweep, self.task.trusted), self.task.classes, "soft").T  # (true, given)
+            p = counts(
+                self.net, cast(Sweep, self.task.trusted), self.task.classes, "soft"
+            ).T  # (true, given)
             self.c.copy_(p / p.sum(1, keepdim=True))

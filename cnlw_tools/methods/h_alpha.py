@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from cnlw_tools.methods.base import Batch, Method, Phase, Task
-from cnlw_tools.methods.options import choice, number
+from cnlw_tools.methods.components.validation import choice, number
 
 
 def h_alpha(log_p: Tensor, y: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
@@ -40,7 +40,9 @@ class HAlpha(Method):
 
     def loss(self, batch: Batch) -> Tensor:
         """H_alpha, averaged."""
-        each, cross_entropy = h_alpha(log_softmax(self.net(batch.x).float(), 1), batch.y, self.alpha)
+        each, cross_entropy = h_alpha(
+            log_softmax(self.net(batch.x).float(), 1), batch.y, self.alpha
+        )
         self.note(batch, cross_entropy)
         return each.mean()
 

@@ -45,11 +45,10 @@ from torch import Tensor
 from torch.func import jvp, vjp
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Batch, Method, Task
-from cnlw_tools.methods.batchnorm import batch_statistics
-from cnlw_tools.methods.guesses import divergence, guessed, unit
-from cnlw_tools.methods.lookahead import (
+from cnlw_tools.methods.components import distributed
+from cnlw_tools.methods.components.batchnorm import batch_statistics
+from cnlw_tools.methods.components.lookahead import (
     Parameters,
     checked,
     logits_along,
@@ -59,8 +58,9 @@ from cnlw_tools.methods.lookahead import (
     trusted_gradient,
     wide,
 )
-from cnlw_tools.methods.mixing import beta, folded, mix, one_hot
-from cnlw_tools.methods.options import number
+from cnlw_tools.methods.components.mixing import beta, folded, mix, one_hot
+from cnlw_tools.methods.components.pseudo_labels import divergence, guessed, unit
+from cnlw_tools.methods.components.validation import number
 
 
 class Slopes(NamedTuple):
@@ -71,7 +71,9 @@ class Slopes(NamedTuple):
     guess: Tensor  # (n, K) g
 
 
-def stepped(theta: Tensor, gradient: Tensor, buffer: Tensor | None, lr: float, momentum: float, decay: float) -> Tensor:
+def stepped(
+    theta: Tensor, gradient: Tensor, buffer: Tensor | None, lr: float, momentum: float, decay: float
+) -> Tensor:
     """Theta' = Theta - eta (gradient + decay Theta + mu buffer); no buffer is that of zeros, before the first step."""
     change = gradient + decay * theta
     return theta - lr * (change if buffer is None else change + momentum * buffer)
@@ -110,7 +112,14 @@ class IEG(Method):
         through_guess: bool = False,
     ) -> None:
         super().__init__(task)
-        _flags(relabel=relabel, anchors=anchors, l2=l2, halve=halve, logit_norm=logit_norm, detach=detach)
+        _flags(
+            relabel=relabel,
+            anchors=anchors,
+            l2=l2,
+            halve=halve,
+            logit_norm=logit_norm,
+            detach=detach,
+        )
         _flags(approximate=approximate, through_guess=through_guess)
         self.probe_size = checked(probe_size)
         self.p, self.k = number("p", p, 0), number("k", k, 0)
@@ -118,8 +127,13 @@ class IEG(Method):
         self.lam0 = number("lam0", lam0, 0, 1) if relabel else 1.0
         self.omega0 = number("omega0", omega0, 0)
         if relabel and omega0 == 0:
-            raise ValueError("omega0 = 0: what weighs nothing needs no label: give more, or relabel = false")
-        self.meta_lr, self.momentum = number("meta_lr", meta_lr, 1e-6), number("momentum", momentum, 0, 1)
+            raise ValueError(
+                "omega0 = 0: what weighs nothing needs no label: give more, or relabel = false"
+            )
+        self.meta_lr, self.momentum = (
+            number("meta_lr", meta_lr, 1e-6),
+            number("momentum", momentum, 0, 1),
+        )
         self.delta, self.alpha = number("delta", delta, 0), number("alpha", alpha, 0)
         self.threshold = number("threshold", threshold, 0, 1)
         self.relabel, self.anchors, self.l2, self.halve = relabel, anchors, l2, halve
@@ -134,14 +148,18 @@ class IEG(Method):
             z_hat = wide(self.net(batch.views[1]))
             probe = trusted(self.task, self.probe_size)
             slopes = self.slopes(batch, probe, z, z_hat)
-            weights, guess = normalised(-slopes.weight, self.delta), ranks.mine(slopes.guess)
-            weight = ranks.mine(weights)
-            mixed = self.mixed(batch, probe, torch.where((weight < self.threshold)[:, None], guess, label))
-        own = ranks.mine(slopes.label) < 0 if self.relabel else None
+            weights, guess = normalised(-slopes.weight, self.delta), distributed.mine(slopes.guess)
+            weight = distributed.mine(weights)
+            mixed = self.mixed(
+                batch, probe, torch.where((weight < self.threshold)[:, None], guess, label)
+            )
+        own = distributed.mine(slopes.label) < 0 if self.relabel else None
         cost = cross_entropy(z, batch.y, reduction="none")
         self.note(batch, cost, weight / weights.max().clamp(min=1e-30), own)
         target = self.lam0 * label + (1 - self.lam0) * guess
-        total = ranks.size() * (weight * _each(z, target)).sum()  # the trainer takes the mean over ranks
+        total = (
+            distributed.size() * (weight * _each(z, target)).sum()
+        )  # the trainer takes the mean over ranks
         if own is not None:
             better = torch.where(own[:, None], label, guess)
             total = (total + cross_entropy(z, better)) / (2 if self.halve else 1)
@@ -152,35 +170,47 @@ class IEG(Method):
     def slopes(self, batch: Batch, probe: Batch, z: Tensor, z_hat: Tensor) -> Slopes:
         """Differentiate L^p one step ahead, for all ranks."""
         logits = (z, z_hat) if self.through_guess else (z,)
-        label = one_hot(ranks.gather(batch.y), z.shape[1])
-        guess = guessed([ranks.gather(z), ranks.gather(z_hat)], self.temperature, self.logit_norm)
+        label = one_hot(distributed.gather(batch.y), z.shape[1])
+        guess = guessed(
+            [distributed.gather(z), distributed.gather(z_hat)], self.temperature, self.logit_norm
+        )
 
         def costs(*logits: Tensor) -> tuple[Tensor, Tensor]:  # CE(Y, z), CE(g, z)
             g = guessed(logits, self.temperature, self.logit_norm) if self.through_guess else guess
             return _each(logits[0], label), _each(logits[0], g)
 
         omega = z.new_full((len(label),), self.omega0 / len(label))
-        pull = vjp(costs, *map(ranks.gather, logits))[1]
-        forces = [ranks.mine(force) for force in pull((self.lam0 * omega, (1 - self.lam0) * omega))]
+        pull = vjp(costs, *map(distributed.gather, logits))[1]
+        forces = [
+            distributed.mine(force) for force in pull((self.lam0 * omega, (1 - self.lam0) * omega))
+        ]
         way = self.judgement(logits, forces, probe)
-        moved = [logits_along(self.net, parameters(self.net), way, x) for x in batch.views[: len(logits)]]
-        at, along = (tuple(map(ranks.gather, values)) for values in zip(*moved, strict=True))
+        moved = [
+            logits_along(self.net, parameters(self.net), way, x) for x in batch.views[: len(logits)]
+        ]
+        at, along = (tuple(map(distributed.gather, values)) for values in zip(*moved, strict=True))
         a, c = jvp(costs, at, along)[1]
         weight = -self.meta_lr * (self.lam0 * a + (1 - self.lam0) * c)
         return Slopes(weight, -self.meta_lr * omega * (a - c), guess)
 
-    def judgement(self, logits: Sequence[Tensor], forces: Sequence[Tensor], probe: Batch) -> Parameters:
+    def judgement(
+        self, logits: Sequence[Tensor], forces: Sequence[Tensor], probe: Batch
+    ) -> Parameters:
         """Return g_p, the gradient of L^p one step ahead; ``forces``: d lookahead loss / d ``logits``."""
         own = {name: p for name, p in self.net.named_parameters() if p.requires_grad}
         gradient = torch.autograd.grad(logits, list(own.values()), forces, retain_graph=True)
         groups = self.optimiser.param_groups if self.l2 else []
-        decays = {p: float(group.get("weight_decay", 0)) for group in groups for p in group["params"]}
+        decays = {
+            p: float(group.get("weight_decay", 0)) for group in groups for p in group["params"]
+        }
         ahead = {}
         for (name, p), g in zip(own.items(), gradient, strict=True):
             buffer = self.optimiser.state.get(p, {}).get("momentum_buffer")
-            change = (ranks.size() * g, buffer)
-            ahead[name] = stepped(p.detach(), *change, self.meta_lr, self.momentum, decays.get(p, 0.0))
-        ranks.average(list(ahead.values()))
+            change = (distributed.size() * g, buffer)
+            ahead[name] = stepped(
+                p.detach(), *change, self.meta_lr, self.momentum, decays.get(p, 0.0)
+            )
+        distributed.average(list(ahead.values()))
         way = trusted_gradient(self.net, ahead, probe)
         return {name: g + decays.get(own[name], 0.0) * ahead[name] for name, g in way.items()}
 

@@ -37,11 +37,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
-from cnlw_tools.methods.evaluation import swept
-from cnlw_tools.methods.options import choice, epochs, number
-from cnlw_tools.methods.rules import smallest
+from cnlw_tools.methods.components import distributed
+from cnlw_tools.methods.components.inference import swept
+from cnlw_tools.methods.components.validation import choice, epochs, number
+from cnlw_tools.methods.components.weighting_rules import smallest
 
 CANDIDATE, SELECTED, DISCARDED = range(3)
 LEAST = 3  # epochs of a half, before there is another iteration
@@ -91,7 +91,9 @@ class INCV(Method):
         super().__init__(task)
         self.other = task.net()
         share = number("validation", validation, 0, 1)
-        self.iterations, self.each = lengths(task.epochs, share, int(number("iterations", iterations, 0)))
+        self.iterations, self.each = lengths(
+            task.epochs, share, int(number("iterations", iterations, 0))
+        )
         self.before = 2 * self.iterations * self.each  # epochs of cross-validation
         self.asymmetric = choice("noise", noise, ("symmetric", "asymmetric")) == "asymmetric"
         self.warmup = epochs("warmup", warmup, task.epochs - self.before)
@@ -100,7 +102,9 @@ class INCV(Method):
         self.register_buffer("best", torch.full((), -1.0))  # accuracy on the holdout
         self.register_buffer("status", torch.full((task.n,), CANDIDATE))
         self.register_buffer("side", torch.zeros(task.n, dtype=torch.long))
-        self.register_buffer("paired", torch.zeros((), dtype=torch.bool))  # the last stage has begun
+        self.register_buffer(
+            "paired", torch.zeros((), dtype=torch.bool)
+        )  # the last stage has begun
 
     def phases(self) -> list[Phase]:
         """Return a phase a half, and the last stage."""
@@ -160,13 +164,15 @@ class INCV(Method):
         """Part the candidates at random; the others are in neither half."""
         rows = (self.status == CANDIDATE).nonzero().flatten()
         self.side.fill_(2)
-        self.side[rows[torch.randperm(len(rows)).to(rows.device)]] = torch.arange(len(rows), device=rows.device) % 2
-        ranks.agree([self.side])
+        self.side[rows[torch.randperm(len(rows)).to(rows.device)]] = (
+            torch.arange(len(rows), device=rows.device) % 2
+        )
+        distributed.agree([self.side])
 
     def _keep_best(self) -> None:
         _, agrees = swept(self.net, cast(Sweep, self.task.holdout))
         accuracy = agrees.float().mean()
-        ranks.average([accuracy])
+        distributed.average([accuracy])
         if accuracy > self.best:
             self.best.copy_(accuracy)
             self.other.load_state_dict(self.net.state_dict())
@@ -182,18 +188,22 @@ class INCV(Method):
         if not self.asymmetric:
             eps = float(self.eps)
             worst = torch.where(test, losses, -torch.inf).argsort(descending=True, stable=True)
-            self.status[worst[: min(many, int(min(2, eps / (1 - eps)) * int(good.sum())))]] = DISCARDED
+            self.status[worst[: min(many, int(min(2, eps / (1 - eps)) * int(good.sum())))]] = (
+                DISCARDED
+            )
         self.status[good] = SELECTED
-        ranks.agree([self.status, self.eps])
+        distributed.agree([self.status, self.eps])
 
     def _drawn(self) -> Tensor:
         """Return S, and of C as many as are in S, or half of that."""
         own, rest = ((self.status == s).nonzero().flatten() for s in (SELECTED, CANDIDATE))
         if not len(own):
-            raise ValueError("INCV: no network agrees with a single label of what it did not see: give more epochs")
+            raise ValueError(
+                "INCV: no network agrees with a single label of what it did not see: give more epochs"
+            )
         some = rest[torch.randperm(len(rest))[: len(own) // 2].to(rest.device)]
         rows = torch.cat([own, some]).sort().values
-        ranks.agree([rows])
+        distributed.agree([rows])
         return rows
 
 

@@ -20,12 +20,19 @@ Not done here: weight decay in the virtual step and in L_v, as IEG's version has
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Batch, Method, Task
-from cnlw_tools.methods.batchnorm import batch_statistics
-from cnlw_tools.methods.lookahead import checked, logits_along, normalised, parameters, trusted, trusted_gradient
-from cnlw_tools.methods.mixing import one_hot
-from cnlw_tools.methods.options import number
+from cnlw_tools.methods.components import distributed
+from cnlw_tools.methods.components.batchnorm import batch_statistics
+from cnlw_tools.methods.components.lookahead import (
+    checked,
+    logits_along,
+    normalised,
+    parameters,
+    trusted,
+    trusted_gradient,
+)
+from cnlw_tools.methods.components.mixing import one_hot
+from cnlw_tools.methods.components.validation import number
 
 
 def gains(z: Tensor, change: Tensor, y: Tensor) -> Tensor:
@@ -48,10 +55,10 @@ class L2R(Method):
     def loss(self, batch: Batch) -> Tensor:
         """Sum_i w_i CE_i over the batch of all ranks."""
         w = self.weigh(batch)  # (size B,)
-        mine = ranks.mine(w)  # (B,)
+        mine = distributed.mine(w)  # (B,)
         each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
         self.note(batch, each, mine / w.max().clamp(min=1e-30))
-        return ranks.size() * (mine * each).sum()  # the trainer takes the mean over ranks
+        return distributed.size() * (mine * each).sum()  # the trainer takes the mean over ranks
 
     def weigh(self, batch: Batch) -> Tensor:
         """Return w of the examples of all ranks, (size B,)."""
@@ -59,4 +66,4 @@ class L2R(Method):
         with batch_statistics(self.net):
             g_v = trusted_gradient(self.net, here, trusted(self.task, self.probe_size))
             z, change = logits_along(self.net, here, g_v, batch.x)
-        return normalised(ranks.gather(gains(z, change, batch.y)), self.delta)
+        return normalised(distributed.gather(gains(z, change, batch.y)), self.delta)

@@ -26,11 +26,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, Method, Sweep, Task
-from cnlw_tools.methods.beta_mixture import BetaMixture
-from cnlw_tools.methods.dynamic_bootstrap import bootstrapped, mixup, refit, unevenness
-from cnlw_tools.methods.evaluation import judged
-from cnlw_tools.methods.mixing import mix
-from cnlw_tools.methods.options import epochs, number
+from cnlw_tools.methods.components.beta_mixture import BetaMixture
+from cnlw_tools.methods.components.dynamic_bootstrap import bootstrapped, mixup, refit, unevenness
+from cnlw_tools.methods.components.inference import judged
+from cnlw_tools.methods.components.mixing import mix
+from cnlw_tools.methods.components.validation import epochs, number
 
 
 def temperature(epoch: int, cooling: int) -> float:

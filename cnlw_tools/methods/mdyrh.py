@@ -21,11 +21,11 @@ import torch
 from torch import Tensor
 
 from cnlw_tools.methods.base import Batch, Method, Sweep, Task
-from cnlw_tools.methods.beta_mixture import BetaMixture
-from cnlw_tools.methods.dynamic_bootstrap import bootstrapped, mixup, refit, unevenness
-from cnlw_tools.methods.evaluation import judged
-from cnlw_tools.methods.mixing import beta, mix
-from cnlw_tools.methods.options import epochs, number
+from cnlw_tools.methods.components.beta_mixture import BetaMixture
+from cnlw_tools.methods.components.dynamic_bootstrap import bootstrapped, mixup, refit, unevenness
+from cnlw_tools.methods.components.inference import judged
+from cnlw_tools.methods.components.mixing import beta, mix
+from cnlw_tools.methods.components.validation import epochs, number
 
 
 class MDYRH(Method):
@@ -36,7 +36,9 @@ class MDYRH(Method):
     cost = 1.65
     across = "per rank"
 
-    def __init__(self, task: Task, alpha: float = 32.0, warmup: float = 0.35, eta: float = 1.0) -> None:
+    def __init__(
+        self, task: Task, alpha: float = 32.0, warmup: float = 0.35, eta: float = 1.0
+    ) -> None:
         super().__init__(task)
         self.alpha, self.eta = number("alpha", alpha, 0), number("eta", eta, 0)
         self.warmup = epochs("warmup", warmup, task.epochs)

@@ -27,10 +27,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, Method, Task
-from cnlw_tools.methods.batchnorm import batch_statistics
-from cnlw_tools.methods.curriculum import Curriculum
-from cnlw_tools.methods.mixing import beta, folded, mix
-from cnlw_tools.methods.options import flag, number
+from cnlw_tools.methods.components.batchnorm import batch_statistics
+from cnlw_tools.methods.components.curriculum import Curriculum
+from cnlw_tools.methods.components.mixing import beta, folded, mix
+from cnlw_tools.methods.components.validation import flag, number
 
 
 def chances(v: Tensor, temperature: float = 1.0) -> Tensor:
@@ -61,7 +61,7 @@ class MentorMix(Method):
         alpha: of the beta distribution; 0: examples are not mixed, but a mistrusted one is replaced by its partner
         percentile: which loss of a batch the threshold follows, from 0 to 1
         second_reweight: weigh the mixed examples too
-        mentor: a rule's name | "learned_pd" | FILE.json, written by mentor_fit.py
+        mentor: a rule's name | "learned_pd" | FILE.json, written by components/mentor_fit.py
         decay: of the moving threshold
         burn_in: percent of the training; v is 1 while e < burn_in - 1, as in the code
         hard_switch: the code's way to choose between max and min
@@ -90,11 +90,16 @@ class MentorMix(Method):
         temperature: float = 1.0,
     ) -> None:
         super().__init__(task)
-        self.alpha, self.temperature = number("alpha", alpha, 0), number("temperature", temperature, 0.001)
+        self.alpha, self.temperature = (
+            number("alpha", alpha, 0),
+            number("temperature", temperature, 0.001),
+        )
         self.hard_switch = flag("hard_switch", hard_switch)
         self.individual = Curriculum(mentor, percentile, decay, burn_in)
         self.mixed = (
-            Curriculum(mentor, percentile, decay, burn_in) if flag("second_reweight", second_reweight) else None
+            Curriculum(mentor, percentile, decay, burn_in)
+            if flag("second_reweight", second_reweight)
+            else None
         )
 
     def loss(self, batch: Batch) -> Tensor:
@@ -109,5 +114,7 @@ class MentorMix(Method):
             blend = mix(x, x[j], lam)
         self.note(batch, first, v)
         z = self.net(blend)
-        each = mix(cross_entropy(z, y, reduction="none"), cross_entropy(z, y[j], reduction="none"), lam)
+        each = mix(
+            cross_entropy(z, y, reduction="none"), cross_entropy(z, y[j], reduction="none"), lam
+        )
         return (each if self.mixed is None else self.mixed(each, self.progress) * each).mean()

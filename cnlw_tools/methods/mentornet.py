@@ -15,14 +15,14 @@ Defaults are the paper's predefined curriculum (PD) at up to 40 % of noise. The 
 mentor = FILE.json, percentile 0.8, burn_in 18, fixed_epoch and example_dropout "0.5,17,0.05,78,0.9,5".
 
 Not done here: weight decay times the mean of v, as in the code; a step of the trainer decays by the full one.
-Updates of the mentor while the student learns: as in the code, it is fitted beforehand (mentor_fit.py).
+Updates of the mentor while the student learns: as in the code, it is fitted beforehand (components/mentor_fit.py).
 """
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, Method, Task
-from cnlw_tools.methods.curriculum import Curriculum
+from cnlw_tools.methods.components.curriculum import Curriculum
 
 
 class MentorNet(Method):
@@ -43,7 +43,9 @@ class MentorNet(Method):
         example_dropout: str = "0.5,17,0.05,83",
     ) -> None:
         super().__init__(task)
-        self.curriculum = Curriculum(mentor, percentile, decay, burn_in, fixed_epoch, example_dropout)
+        self.curriculum = Curriculum(
+            mentor, percentile, decay, burn_in, fixed_epoch, example_dropout
+        )
 
     def loss(self, batch: Batch) -> Tensor:
         """v l, averaged."""

@@ -27,12 +27,12 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, Method, Task
-from cnlw_tools.methods.batchnorm import batch_statistics
-from cnlw_tools.methods.guesses import divergence, guessed
-from cnlw_tools.methods.lookahead import trusted, wide
-from cnlw_tools.methods.mixing import beta, folded, mix, one_hot
-from cnlw_tools.methods.options import number
-from cnlw_tools.methods.ranks import size
+from cnlw_tools.methods.components.batchnorm import batch_statistics
+from cnlw_tools.methods.components.distributed import size
+from cnlw_tools.methods.components.lookahead import trusted, wide
+from cnlw_tools.methods.components.mixing import beta, folded, mix, one_hot
+from cnlw_tools.methods.components.pseudo_labels import divergence, guessed
+from cnlw_tools.methods.components.validation import number
 
 
 def woven(x: Tensor, parts: int) -> Tensor:
@@ -68,11 +68,18 @@ class MixMatch(Method):
         with batch_statistics(self.net):
             views = self.seen(batch)
         guess = guessed([z.detach() for z in views], self.temperature, logit_norm=False)
-        self.note(batch, cross_entropy(views[0], batch.y, reduction="none"), guess.gather(1, batch.y[:, None])[:, 0])
+        self.note(
+            batch,
+            cross_entropy(views[0], batch.y, reduction="none"),
+            guess.gather(1, batch.y[:, None])[:, 0],
+        )
         many, trust = len(batch.y), trusted(self.task, len(batch.y) * size())
         rows = torch.cat([trust.x, *batch.views])  # (3B, 3, H, W)
         target = torch.cat([one_hot(trust.y, guess.shape[1]), guess, guess])
-        lam, partner = folded(beta(self.beta, (len(rows),), rows)), torch.randperm(len(rows), device=rows.device)
+        lam, partner = (
+            folded(beta(self.beta, (len(rows),), rows)),
+            torch.randperm(len(rows), device=rows.device),
+        )
         z, target = self.logits(mix(rows, rows[partner], lam)), mix(target, target[partner], lam)
         squares = (target[many:] - z[many:].softmax(1)).square().mean()
         strength = self.w * min(1.0, self.progress / self.ramp if self.ramp else 1.0)

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, Method, Task
-from cnlw_tools.methods.mixing import beta, mix
-from cnlw_tools.methods.options import choice, number
+from cnlw_tools.methods.components.mixing import beta, mix
+from cnlw_tools.methods.components.validation import choice, number
 
 
 class Mixup(Method):

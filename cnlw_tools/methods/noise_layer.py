@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
 from cnlw_tools.methods.base import Batch, Method, Task
-from cnlw_tools.methods.options import choice, epochs, number
-from cnlw_tools.methods.simplex import PROJECTIONS
-from cnlw_tools.methods.transitions import stated, surprise
+from cnlw_tools.methods.components.simplex import PROJECTIONS
+from cnlw_tools.methods.components.transitions import stated, surprise
+from cnlw_tools.methods.components.validation import choice, epochs, number
 
 
 class NoiseLayer(Method):
@@ -44,7 +44,9 @@ class NoiseLayer(Method):
     ) -> None:
         super().__init__(task)
         self.learned = q == "learned"
-        self.q = nn.Parameter(torch.eye(task.classes) if self.learned else stated(q, task.classes), self.learned)
+        self.q = nn.Parameter(
+            torch.eye(task.classes) if self.learned else stated(q, task.classes), self.learned
+        )
         self.warmup = epochs("warmup", warmup, task.epochs)
         self.regulariser = choice("regulariser", regulariser, ("trace", "ridge"))
         self.q_lambda, self.q_lr = number("q_lambda", q_lambda, 0), number("q_lr", q_lr, 0)
@@ -75,4 +77,7 @@ class NoiseLayer(Method):
 
     def param_groups(self) -> list[dict[str, Any]]:
         """Q learns at its own rate and does not decay."""
-        return [{"params": list(self.net.parameters())}, {"params": [self.q], "lr": self.q_lr, "weight_decay": 0.0}]
+        return [
+            {"params": list(self.net.parameters())},
+            {"params": [self.q], "lr": self.q_lr, "weight_decay": 0.0},
+        ]

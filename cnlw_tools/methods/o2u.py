@@ -28,9 +28,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
-from cnlw_tools.methods.options import choice, epochs, number
+from cnlw_tools.methods.components import distributed
+from cnlw_tools.methods.components.validation import choice, epochs, number
 
 
 def normalised(losses: Tensor) -> Tensor:
@@ -62,7 +62,9 @@ class O2U(Method):
     ) -> None:
         super().__init__(task)
         self.first = epochs("first", number("first", first, 1e-6), task.epochs)
-        self.cyclic = max(0, min(epochs("cyclic", cyclic, task.epochs), task.epochs - self.first - 1))
+        self.cyclic = max(
+            0, min(epochs("cyclic", cyclic, task.epochs), task.epochs - self.first - 1)
+        )
         self.cycle, self.lowest = number("cycle", cycle, 1), number("lowest", lowest, 1e-6, 1)
         self.again = choice("again", again, ("init", "first"))
         self.rate, self.batch = number("rate", rate, 1e-6), number("batch", batch, 1e-6)
@@ -74,7 +76,7 @@ class O2U(Method):
         """Cross-entropy, kept for the ranking."""
         each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
         self.note(batch, each)
-        self.now[ranks.gather(batch.index)] = ranks.gather(each.float())
+        self.now[distributed.gather(batch.index)] = distributed.gather(each.float())
         return each.mean()
 
     def phases(self) -> list[Phase]:
@@ -84,7 +86,11 @@ class O2U(Method):
         saw = f"cyclic:{min(self.cycle, self.cyclic):g}:{self.lowest:g}"
         swing = Phase(self.cyclic, saw, self.rate, self.batch)
         rest = self.task.epochs - self.first - self.cyclic
-        return [Phase(self.first), swing, Phase(rest, restart="init" if self.again == "init" else 0)]
+        return [
+            Phase(self.first),
+            swing,
+            Phase(rest, restart="init" if self.again == "init" else 0),
+        ]
 
     def begin_phase(self, phase: int, sweep: Sweep) -> Tensor | None:
         """Remove the worst before the last stage."""

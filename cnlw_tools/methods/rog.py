@@ -32,10 +32,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Adam
 
-from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Batch, Method, Sweep, Task
-from cnlw_tools.methods.evaluation import evaluating
-from cnlw_tools.methods.options import number
+from cnlw_tools.methods.components import distributed
+from cnlw_tools.methods.components.inference import evaluating
+from cnlw_tools.methods.components.validation import number
 
 
 class Gaussians(NamedTuple):
@@ -89,7 +89,9 @@ def weighed(p: Tensor, rounds: int = 20, size: int = 50, lr: float = 0.02) -> Te
     a = torch.ones(p.shape[1], dtype=p.dtype, device=p.device, requires_grad=True)
     adam = Adam([a], lr)
     with torch.enable_grad():
-        for part in (part for _ in range(rounds) for part in torch.split(torch.randperm(len(p)), size)):
+        for part in (
+            part for _ in range(rounds) for part in torch.split(torch.randperm(len(p)), size)
+        ):
             adam.zero_grad()
             (-(p[part] @ a.softmax(0)).clamp(min=1e-30).log().mean()).backward()  # type: ignore[no-untyped-call]
             adam.step()
@@ -110,11 +112,17 @@ class RoG(Method):
         self.share, self.typical = number("share", share, 0, 1), number("typical", typical, 0, 1)
         if not hasattr(self.net, "block_features"):
             does = "which returns what each block makes of a batch, (B, C, H, W) or (B, D)"
-            raise ValueError(f"RoG needs a network with block_features, {does}: those of `cnlw list nets` have it")
+            raise ValueError(
+                f"RoG needs a network with block_features, {does}: those of `cnlw list nets` have it"
+            )
         x = next(iter(self._holdout())).x[:1].to(next(self.net.parameters()).device)
         widths = [f.shape[1] for f in self.seen(x)]
-        self.heads = nn.ModuleList(nn.Linear(d, task.classes).double() for d in widths).requires_grad_(False)
-        self.register_buffer("layers", torch.full((len(widths),), 1 / len(widths), dtype=torch.float64))
+        self.heads = nn.ModuleList(
+            nn.Linear(d, task.classes).double() for d in widths
+        ).requires_grad_(False)
+        self.register_buffer(
+            "layers", torch.full((len(widths),), 1 / len(widths), dtype=torch.float64)
+        )
         self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
 
     def loss(self, batch: Batch) -> Tensor:
@@ -137,7 +145,9 @@ class RoG(Method):
 
     def chances(self, features: Sequence[Tensor]) -> Tensor:
         """Return p_l(c|f_l), (B, K, L)."""
-        return torch.stack([head(f).softmax(1) for head, f in zip(self.heads, features, strict=True)], 2)
+        return torch.stack(
+            [head(f).softmax(1) for head, f in zip(self.heads, features, strict=True)], 2
+        )
 
     @torch.no_grad()
     def finish(self, sweep: Sweep) -> None:
@@ -152,12 +162,14 @@ class RoG(Method):
         p = self.chances([f[near] for f in features])  # (m, K, L)
         self.layers.copy_(weighed(p[torch.arange(len(near), device=y.device), y[near]]))
         self.fitted.fill_(True)
-        ranks.agree([*self.heads.parameters(), self.layers])
+        distributed.agree([*self.heads.parameters(), self.layers])
 
     def _all(self, batches: Iterable[Batch]) -> tuple[list[Tensor], Tensor]:
         """Return the features of a set, block by block, (n, D_l), and its labels, (n,)."""
         found = [(self.seen(batch.x), batch.y) for batch in batches]
-        return [torch.cat(some) for some in zip(*(f for f, _ in found), strict=True)], torch.cat([y for _, y in found])
+        return [torch.cat(some) for some in zip(*(f for f, _ in found), strict=True)], torch.cat(
+            [y for _, y in found]
+        )
 
     def _holdout(self) -> Iterable[Batch]:
         return cast(Sweep, self.task.holdout)()

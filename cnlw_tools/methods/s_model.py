@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
 from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
-from cnlw_tools.methods.confusion import confusion
-from cnlw_tools.methods.options import choice, epochs, flag, number
+from cnlw_tools.methods.components.confusion import confusion
+from cnlw_tools.methods.components.validation import choice, epochs, flag, number
 
 
 class SModel(Method):
@@ -35,7 +35,12 @@ class SModel(Method):
     beta: Tensor
 
     def __init__(
-        self, task: Task, warmup: float = 0.1, beta: float = 0.0, fit: str = "hard", complex: bool = False
+        self,
+        task: Task,
+        warmup: float = 0.1,
+        beta: float = 0.0,
+        fit: str = "hard",
+        complex: bool = False,
     ) -> None:
         super().__init__(task)
         self.warmup = epochs("warmup", warmup, task.epochs)
@@ -48,7 +53,11 @@ class SModel(Method):
             raise ValueError(
                 "SModel needs a network with features, dropout and head: those of `cnlw list nets` have them"
             )
-        self.u = nn.Parameter(torch.zeros(net.head.in_features, task.classes**2)) if flag("complex", complex) else None
+        self.u = (
+            nn.Parameter(torch.zeros(net.head.in_features, task.classes**2))
+            if flag("complex", complex)
+            else None
+        )
 
     def loss(self, batch: Batch) -> Tensor:
         """The given label's probability after the layer, and beta times that before it."""

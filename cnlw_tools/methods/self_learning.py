@@ -24,11 +24,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from cnlw_tools.methods import ranks
 from cnlw_tools.methods.base import Batch, Method, Sweep, Task
-from cnlw_tools.methods.features import features, seeing
-from cnlw_tools.methods.options import epochs, number
-from cnlw_tools.methods.rules import percentile
+from cnlw_tools.methods.components import distributed
+from cnlw_tools.methods.components.pooled_features import features, seeing
+from cnlw_tools.methods.components.validation import epochs, number
+from cnlw_tools.methods.components.weighting_rules import percentile
 
 
 def prototypes(f: Tensor, most: int, share: float = 0.6, alike: float = 0.95) -> Tensor:
@@ -53,12 +53,20 @@ class SelfLearning(Method):
     alpha: Tensor
 
     def __init__(
-        self, task: Task, alpha: float = 0.5, start: float = 0.5, samples: int = 1280, prototypes: int = 8
+        self,
+        task: Task,
+        alpha: float = 0.5,
+        start: float = 0.5,
+        samples: int = 1280,
+        prototypes: int = 8,
     ) -> None:
         super().__init__(task)
         seeing(self.net, "SelfLearning")
         self.then, self.start = number("alpha", alpha, 0, 1), epochs("start", start, task.epochs)
-        self.samples, self.most = int(number("samples", samples, 1)), int(number("prototypes", prototypes, 1))
+        self.samples, self.most = (
+            int(number("samples", samples, 1)),
+            int(number("prototypes", prototypes, 1)),
+        )
         self.register_buffer("alpha", torch.zeros(()))  # until `start`
         self.register_buffer("guess", torch.zeros(task.n, dtype=torch.long))
 
@@ -76,10 +84,12 @@ class SelfLearning(Method):
             return
         f, y = features(self.net, sweep)
         f = normalize(f)
-        like = torch.stack([self.likeness(f, f[y == c]) for c in range(self.task.classes)], 1)  # (n, K)
+        like = torch.stack(
+            [self.likeness(f, f[y == c]) for c in range(self.task.classes)], 1
+        )  # (n, K)
         self.guess.copy_(like.argmax(1))
         self.alpha.fill_(self.then)
-        ranks.agree([self.guess])
+        distributed.agree([self.guess])
 
     def likeness(self, f: Tensor, of: Tensor) -> Tensor:
         """Return the mean cosine of all rows, (n, D), to the prototypes of a class, whose rows are given: (n,)."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, Method, Task
-from cnlw_tools.methods.options import flag, number
+from cnlw_tools.methods.components.validation import flag, number
 
 
 class WeightDecay(Method):

@@ -17,7 +17,17 @@ On CIFAR-100 ``blocks`` is not the ring of superclasses, whatever it is called: 
 
 import numpy as np
 
-from cnlw_tools.noise.base import Draw, Expected, Ints, Items, NoiseModel, count, quota, share, victims
+from cnlw_tools.noise.base import (
+    Draw,
+    Expected,
+    Ints,
+    Items,
+    NoiseModel,
+    count,
+    quota,
+    share,
+    victims,
+)
 
 SIZES = {"cifar10": 10, "mnist": 10, "cifar100": 100}
 PAIRS = {
@@ -67,7 +77,9 @@ def target(name: str, classes: int) -> Ints:
     if name not in MAPS:
         raise ValueError(f"asymmetric noise has no map {name!r}: there are {', '.join(MAPS)}")
     if classes != SIZES.get(name, classes):
-        raise ValueError(f"the map {name!r} is for {SIZES[name]} classes, and there are {classes}: give another map")
+        raise ValueError(
+            f"the map {name!r} is for {SIZES[name]} classes, and there are {classes}: give another map"
+        )
     to = np.arange(classes)
     if name in PAIRS:
         to[list(PAIRS[name])] = list(PAIRS[name].values())
@@ -97,7 +109,9 @@ def pairflip(base: Items, pool: Items, level: int, classes: int) -> Draw:
         ValueError: there is no other class
     """
     if classes < 2:
-        raise ValueError(f"pairflip takes the next class, and there is {classes}: give at least two classes")
+        raise ValueError(
+            f"pairflip takes the next class, and there is {classes}: give at least two classes"
+        )
     return asymmetric(base, pool, level, classes, "pairflip")
 
 

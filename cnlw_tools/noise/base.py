@@ -16,7 +16,7 @@ class Items(NamedTuple):
     """All that noise may know of n images."""
 
     label: Ints  # (n,)
-    key: NDArray[np.uint64]  # (n,) see dice.py
+    key: NDArray[np.uint64]  # (n,) see prng.py
     side: Mapping[str, NDArray[Any]] = {}  # named per-image data that some models ask for
 
 
@@ -37,7 +37,9 @@ class Expected(NamedTuple):
     kept: Floats  # (C,) images of each class that keep their slot and their label
     exact: bool = True  # counts hold up to one image a class; else they are binomial
     nested: bool = True  # what is noisy at one level is so, in the same way, at every higher one
-    parts: int = 1  # draws that were put together, each of which holds its counts up to one image a class
+    parts: int = (
+        1  # draws that were put together, each of which holds its counts up to one image a class
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +55,27 @@ class NoiseModel:
     holds: frozenset[
         str
     ]  # what a test may rely on: exact, proportional, nested, keeps_images, keeps_labels, dilutes, adds
-    general: Mapping[str, Any] = field(default_factory=dict)  # options for tests; a function: of the number of classes
+    general: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # options for tests; a function: of the number of classes
     side: frozenset[str] = frozenset()  # per-image data that it can use
-    columns: frozenset[str] = frozenset()  # options whose value names a column of the side table, which it needs
-    optional: frozenset[str] = frozenset()  # likewise, of a column that it can do without in some ways
-    named: frozenset[str] = frozenset()  # options that stand in every name of a config, default or not
+    columns: frozenset[str] = (
+        frozenset()
+    )  # options whose value names a column of the side table, which it needs
+    optional: frozenset[str] = (
+        frozenset()
+    )  # likewise, of a column that it can do without in some ways
+    named: frozenset[str] = (
+        frozenset()
+    )  # options that stand in every name of a config, default or not
     levelled: bool = True  # else options alone say how much noise there is
     needs_pool: bool = False
     needs_donors: bool = False  # the pool is other datasets
     adds_class: str = ""  # the option that, above 0, makes a class "outlier" of all foreign images
     needs_likeness: bool = False  # of whose images it must be known which class they look like
-    order: Callable[..., Ints] | None = None  # (items, **options): how items turn noisy, if not as the victims do
+    order: Callable[..., Ints] | None = (
+        None  # (items, **options): how items turn noisy, if not as the victims do
+    )
     paper: str = ""  # where it comes from
 
     @property
@@ -97,7 +109,9 @@ def share(level: int, n: int) -> int:
 def by_class(items: Items, order: Ints, classes: int) -> tuple[Ints, Ints]:
     """Return ``order`` (any items of these) with the classes one after the other, and (C,) how many each has."""
     label = items.label[order]
-    narrow = label.astype(np.uint16) if classes <= 1 << 16 else label  # 16 bits: NumPy sorts them in one pass
+    narrow = (
+        label.astype(np.uint16) if classes <= 1 << 16 else label
+    )  # 16 bits: NumPy sorts them in one pass
     return order[np.argsort(narrow, kind="stable")], np.bincount(label, minlength=classes)
 
 
@@ -133,7 +147,9 @@ def prefix(count: Ints, k: int) -> Floats:
 
     Classes that tie for the last places share them, as the keys deal them out.
     """
-    place = np.concatenate([(np.arange(n) + 0.5) / n for n in count]) if count.any() else np.empty(0)
+    place = (
+        np.concatenate([(np.arange(n) + 0.5) / n for n in count]) if count.any() else np.empty(0)
+    )
     label = np.repeat(np.arange(len(count)), count)
     if not k:
         return np.zeros(len(count))

@@ -16,8 +16,18 @@ copies: each label has N_c q_j, rounded up or down, and what v makes one class r
 
 import numpy as np
 
-from cnlw_tools.dice import bits
-from cnlw_tools.noise.base import Draw, Expected, Floats, Ints, Items, NoiseModel, by_class, count, ranks
+from cnlw_tools.noise.base import (
+    Draw,
+    Expected,
+    Floats,
+    Ints,
+    Items,
+    NoiseModel,
+    by_class,
+    count,
+    ranks,
+)
+from cnlw_tools.prng import bits
 
 COPY = 8  # stream of random numbers: the order in which copies are dealt out
 MOST = 100  # of alpha
@@ -57,7 +67,9 @@ def promised(base: Items, alpha: float, share: Floats, order: Ints) -> Expected:
     """Return what `diluted` will realise."""
     n = count(base, len(share))
     given = np.diag(n)
-    np.put_along_axis(given, order, dealt(copies(n, alpha), share) + np.take_along_axis(given, order, 1), 1)
+    np.put_along_axis(
+        given, order, dealt(copies(n, alpha), share) + np.take_along_axis(given, order, 1), 1
+    )
     rows = given.sum(1)
     matrix = np.where(rows[:, None] > 0, given / np.maximum(rows, 1)[:, None], np.eye(len(n)))
     kept = np.diag(given).astype(np.float64)
@@ -67,7 +79,9 @@ def promised(base: Items, alpha: float, share: Floats, order: Ints) -> Expected:
 def copies(count: Ints, alpha: float) -> Ints:
     """Return (C,) how many copies the classes have; count: (C,) examples."""
     if not 0 <= alpha <= MOST:
-        raise ValueError(f"alpha = {alpha:g}: noisy examples for each clean one: give a number from 0 to {MOST}")
+        raise ValueError(
+            f"alpha = {alpha:g}: noisy examples for each clean one: give a number from 0 to {MOST}"
+        )
     found: Ints = np.floor(alpha * count + 0.5).astype(np.int64)
     return found
 

@@ -73,5 +73,7 @@ def _stock(pool: Items, shares: str) -> tuple[Ints, Ints, Floats]:
     except ValueError:
         share = np.zeros(0)
     if len(share) != count or not (share > 0).all():
-        raise ValueError(f"shares = {shares!r}: give {count} numbers above 0, one for each donor, like 2:1")
+        raise ValueError(
+            f"shares = {shares!r}: give {count} numbers above 0, one for each donor, like 2:1"
+        )
     return rows, stock, share

@@ -35,25 +35,35 @@ def semantic(base: Items, pool: Items, level: int, classes: int, labels: str = "
 def expected(base: Items, level: int, classes: int, labels: str = "labels") -> Expected:
     """T[c, j] is the share of the images of class c that were given j, exactly."""
     given, n = given_labels(base, classes, labels), count(base, classes)
-    pairs = np.bincount(base.label * classes + given, minlength=classes**2).reshape(classes, classes)
+    pairs = np.bincount(base.label * classes + given, minlength=classes**2).reshape(
+        classes, classes
+    )
     matrix = np.where(n[:, None] > 0, pairs / np.maximum(n, 1)[:, None], np.eye(classes))
     kept = np.diag(pairs).astype(np.float64)
-    return Expected(float(1 - kept.sum() / max(len(given), 1)) if len(given) else 0.0, 0.0, matrix, kept)
+    return Expected(
+        float(1 - kept.sum() / max(len(given), 1)) if len(given) else 0.0, 0.0, matrix, kept
+    )
 
 
 def given_labels(base: Items, classes: int, labels: str) -> Ints:
     """Return (n,) the column's labels, checked."""
     given = base.side["labels"]
     if given.ndim != 1:
-        raise ValueError(f"the column {labels!r} of the side table holds features: name one that holds labels")
+        raise ValueError(
+            f"the column {labels!r} of the side table holds features: name one that holds labels"
+        )
     wrong = np.flatnonzero((given < 0) | (given >= classes))
     if len(wrong):
         asked = f"label {given[wrong[0]]} in the column {labels!r} of the side table"
-        raise ValueError(f"{asked}: there are {classes} classes: labels run from 0 to {classes - 1}")
+        raise ValueError(
+            f"{asked}: there are {classes} classes: labels run from 0 to {classes - 1}"
+        )
     return given.astype(np.int64)
 
 
 COLUMN = frozenset({"labels"})  # the option that names it
 HOLDS = frozenset({"keeps_images"})
 HUMAN = NoiseModel(human, expected, HOLDS, columns=COLUMN, levelled=False, paper="Wei et al. 2022")
-SEMANTIC = NoiseModel(semantic, expected, HOLDS, columns=COLUMN, levelled=False, paper="Lee et al. 2019")
+SEMANTIC = NoiseModel(
+    semantic, expected, HOLDS, columns=COLUMN, levelled=False, paper="Lee et al. 2019"
+)

@@ -21,7 +21,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cnlw_tools.dice import mix, uniform
 from cnlw_tools.noise.base import (
     Draw,
     Expected,
@@ -36,6 +35,7 @@ from cnlw_tools.noise.base import (
     share,
     victims,
 )
+from cnlw_tools.prng import mix, uniform
 
 Real = TypeVar("Real", np.float32, np.float64)
 
@@ -46,7 +46,12 @@ BLOCK = 1 << 17  # numbers that are looked at together
 
 
 def instance(
-    base: Items, pool: Items, level: int, classes: int, features: str = "features", exact: bool = True
+    base: Items,
+    pool: Items,
+    level: int,
+    classes: int,
+    features: str = "features",
+    exact: bool = True,
 ) -> Draw:
     """Flip ``level`` percent of every class to the labels that the images' features suggest.
 
@@ -63,7 +68,9 @@ def instance(
     return Draw(np.arange(n), label, np.full(n, -1))
 
 
-def expected(base: Items, level: int, classes: int, features: str = "features", exact: bool = True) -> Expected:
+def expected(
+    base: Items, level: int, classes: int, features: str = "features", exact: bool = True
+) -> Expected:
     """T[c, c] = 1 - p_c, T[c, j] = p_c times the mean chance of j over the images of c; p_c the exact rate of c."""
     _check(base, classes, features)
     n = count(base, classes)
@@ -73,7 +80,9 @@ def expected(base: Items, level: int, classes: int, features: str = "features", 
     for c, of_c in enumerate(np.split(rows, np.cumsum(many)[:-1])):
         matrix[c] += p[c] * _mean(base, of_c, c, classes)
     kept: Floats = (1 - p) * n
-    return Expected(exact_rate(n, level) if exact else level / 100 * bool(n.sum()), 0.0, matrix, kept, exact)
+    return Expected(
+        exact_rate(n, level) if exact else level / 100 * bool(n.sum()), 0.0, matrix, kept, exact
+    )
 
 
 def order(base: Items, features: str = "features", exact: bool = True) -> Ints:
@@ -129,7 +138,11 @@ def _location(mean: float) -> float:
 
 def _drawn(base: Items, rows: Ints, of: int, classes: int) -> Ints:
     """Return the labels that the images ``rows``, all of one class, are taken for."""
-    u, label, weight = uniform(base.key[rows], TARGET), np.empty(len(rows), np.int64), _weights(base, of, classes)
+    u, label, weight = (
+        uniform(base.key[rows], TARGET),
+        np.empty(len(rows), np.int64),
+        _weights(base, of, classes),
+    )
     for i in range(0, len(rows), step := max(1, BLOCK // classes)):
         part = slice(i, i + step)
         ends = np.cumsum(_odds(base, rows[part], of, weight), axis=1)  # (m, C)
@@ -168,9 +181,13 @@ def _weights(base: Items, of: int, classes: int) -> Floats:
 
 def _check(base: Items, classes: int, features: str) -> None:
     if classes < 2:
-        raise ValueError(f"instance noise flips to another class, and there is {classes}: give at least two classes")
+        raise ValueError(
+            f"instance noise flips to another class, and there is {classes}: give at least two classes"
+        )
     if base.side["features"].ndim != 2:
-        raise ValueError(f"the column {features!r} of the side table holds labels: name one that holds features")
+        raise ValueError(
+            f"the column {features!r} of the side table holds labels: name one that holds features"
+        )
 
 
 INSTANCE = NoiseModel(

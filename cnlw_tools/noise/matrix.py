@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cnlw_tools.dice import uniform
 from cnlw_tools.noise.base import Draw, Expected, Floats, Ints, Items, NoiseModel, by_class, count
+from cnlw_tools.prng import uniform
 
 WHICH = 8  # stream of random numbers: which label
 CLOSE = 1e-6  # how far from 1 a row may sum
@@ -44,7 +44,10 @@ def matrix(
     else:
         ends = np.cumsum(chance, axis=1)
         u = np.split(uniform(base.key[rows], WHICH), np.cumsum(many)[:-1])
-        drawn = [np.searchsorted(end / end[-1], of_c, side="right") for end, of_c in zip(ends, u, strict=True)]
+        drawn = [
+            np.searchsorted(end / end[-1], of_c, side="right")
+            for end, of_c in zip(ends, u, strict=True)
+        ]
         label[rows] = np.concatenate(drawn)
     return Draw(np.arange(n), label, np.full(n, -1))
 
@@ -85,24 +88,36 @@ def checked(q: Sequence[Sequence[float]], classes: int, transpose: bool) -> Floa
     found = np.array(q, np.float64)
     if found.shape != (classes, classes):
         shape = " x ".join(map(str, found.shape)) if found.size else "not there"
-        raise ValueError(f"the matrix q is {shape}, and there are {classes} classes: give {classes} rows of {classes}")
+        raise ValueError(
+            f"the matrix q is {shape}, and there are {classes} classes: give {classes} rows of {classes}"
+        )
     found = found.T if transpose else found
     if not (np.isfinite(found).all() and (found >= 0).all()):
         i, j = np.argwhere(~(found >= 0) | ~np.isfinite(found))[0]
-        raise ValueError(f"the matrix q holds {found[i, j]} for true class {i}, label {j}: give chances from 0 to 1")
+        raise ValueError(
+            f"the matrix q holds {found[i, j]} for true class {i}, label {j}: give chances from 0 to 1"
+        )
     total = found.sum(1)
     if (off := np.abs(total - 1) > CLOSE).any():
         i = int(np.argmax(off))
         turned = np.abs(found.sum(0) - 1).max() <= CLOSE
-        remedy = f"its columns do: give -o transpose={str(not transpose).lower()}" if turned else "divide it by its sum"
-        raise ValueError(f"the row of true class {i} in the matrix q sums to {total[i]:g}, not 1: {remedy}")
+        remedy = (
+            f"its columns do: give -o transpose={str(not transpose).lower()}"
+            if turned
+            else "divide it by its sum"
+        )
+        raise ValueError(
+            f"the row of true class {i} in the matrix q sums to {total[i]:g}, not 1: {remedy}"
+        )
     chance: Floats = found / total[:, None]
     return chance
 
 
 def _ring(classes: int) -> list[list[float]]:
     """Return 0.7 on the diagonal and 0.3 for the next class."""
-    rows: list[list[float]] = (0.7 * np.eye(classes) + 0.3 * np.roll(np.eye(classes), 1, axis=1)).tolist()
+    rows: list[list[float]] = (
+        0.7 * np.eye(classes) + 0.3 * np.roll(np.eye(classes), 1, axis=1)
+    ).tolist()
     return rows
 
 

@@ -9,14 +9,30 @@ part the count is what its model makes of it, so the sum of two exact counts may
 
 import numpy as np
 
-from cnlw_tools.dice import bits
-from cnlw_tools.noise.base import Draw, Expected, Floats, Ints, Items, NoiseModel, count, ranks, victims
+from cnlw_tools.noise.base import (
+    Draw,
+    Expected,
+    Floats,
+    Ints,
+    Items,
+    NoiseModel,
+    count,
+    ranks,
+    victims,
+)
+from cnlw_tools.prng import bits
 
 PART = 13  # stream of random numbers: whose an image is
 
 
 def mix(
-    base: Items, pool: Items, level: int, classes: int, first: str = "blue", second: str = "red", part: float = 0.5
+    base: Items,
+    pool: Items,
+    level: int,
+    classes: int,
+    first: str = "blue",
+    second: str = "red",
+    part: float = 0.5,
 ) -> Draw:
     """Give ``part`` of every class the noise ``first`` and the others the noise ``second``, both at ``level`` percent.
 
@@ -34,13 +50,23 @@ def mix(
 
 
 def expected(
-    base: Items, level: int, classes: int, first: str = "blue", second: str = "red", part: float = 0.5
+    base: Items,
+    level: int,
+    classes: int,
+    first: str = "blue",
+    second: str = "red",
+    part: float = 0.5,
 ) -> Expected:
     """The mean of what both promise: of rates by images, of rows of the matrix by images that stay in the class."""
     sides = [_taken(base, rows) for rows in parts(base, classes, part)]
-    a, b = (m.expected(s, level, classes) for m, s in zip(_models(first, second, part), sides, strict=True))
+    a, b = (
+        m.expected(s, level, classes)
+        for m, s in zip(_models(first, second, part), sides, strict=True)
+    )
     n, n_a = max(len(base.label), 1), len(sides[0].label)
-    stay_a, stay_b = (_stay(promise, count(s, classes)) for promise, s in zip((a, b), sides, strict=True))
+    stay_a, stay_b = (
+        _stay(promise, count(s, classes)) for promise, s in zip((a, b), sides, strict=True)
+    )
     w = (stay_a / np.maximum(stay_a + stay_b, 1e-300))[:, None]
     return Expected(
         rate=(a.rate * n_a + b.rate * (n - n_a)) / n,
@@ -69,7 +95,9 @@ def order(base: Items, first: str = "blue", second: str = "red", part: float = 0
 
 
 def _taken(base: Items, rows: Ints) -> Items:
-    return Items(base.label[rows], base.key[rows], {name: values[rows] for name, values in base.side.items()})
+    return Items(
+        base.label[rows], base.key[rows], {name: values[rows] for name, values in base.side.items()}
+    )
 
 
 def _stay(promise: Expected, n: Ints) -> Floats:
@@ -87,15 +115,21 @@ def _models(first: str, second: str, part: float) -> tuple[NoiseModel, NoiseMode
     from cnlw_tools.noise import NOISE  # of which this file is a part
 
     known = {
-        name: m for name, m in NOISE.items() if m.levelled and not m.columns and not m.needs_donors and m is not MIX
+        name: m
+        for name, m in NOISE.items()
+        if m.levelled and not m.columns and not m.needs_donors and m is not MIX
     }
     for name in (first, second):
         if name not in known:
-            raise ValueError(f"noise {name!r} cannot be mixed: take one that needs a level alone: {', '.join(known)}")
+            raise ValueError(
+                f"noise {name!r} cannot be mixed: take one that needs a level alone: {', '.join(known)}"
+            )
     if known[first].needs_pool and known[second].needs_pool:
         raise ValueError(f"{first} and {second} would take the same images: mix in one of the two")
     if not 0 <= part <= 1:
-        raise ValueError(f"part = {part}: give the share of the images that {first} noise has, from 0 to 1")
+        raise ValueError(
+            f"part = {part}: give the share of the images that {first} noise has, from 0 to 1"
+        )
     return known[first], known[second]
 
 

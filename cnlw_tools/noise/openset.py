@@ -9,13 +9,15 @@ donor's image is used once; foreign.py says which of several donors comes when.
 
 import numpy as np
 
-from cnlw_tools.dice import uniform
 from cnlw_tools.noise.base import Draw, Expected, Ints, Items, NoiseModel, count, share, victims
 from cnlw_tools.noise.foreign import taken
 from cnlw_tools.noise.symmetric import FLIP
+from cnlw_tools.prng import uniform
 
 
-def openset(base: Items, pool: Items, level: int, classes: int, flips: int = 0, shares: str = "") -> Draw:
+def openset(
+    base: Items, pool: Items, level: int, classes: int, flips: int = 0, shares: str = ""
+) -> Draw:
     """Give ``level`` percent of every class images of another dataset in place of their own.
 
     Raises:
@@ -33,21 +35,31 @@ def openset(base: Items, pool: Items, level: int, classes: int, flips: int = 0, 
 def expected(base: Items, level: int, classes: int, flips: int = 0, shares: str = "") -> Expected:
     """Where the image stays, T[c, c] = 1 - p_c and T[c, j] = p_c / (C - 1), with p_c the exact share of flips there."""
     lost, flipped = _chosen(base, level, classes, flips)
-    n, out, turned = (count(base._replace(label=base.label[rows]), classes) for rows in (slice(None), lost, flipped))
+    n, out, turned = (
+        count(base._replace(label=base.label[rows]), classes)
+        for rows in (slice(None), lost, flipped)
+    )
     p = turned / np.maximum(n - out, 1)
     matrix = p[:, None] * (1 - np.eye(classes)) / max(classes - 1, 1) + np.diag(1 - p)
     total = max(len(base.label), 1)
     return Expected(
-        (len(lost) + len(flipped)) / total, len(lost) / total, matrix, (n - out - turned).astype(np.float64)
+        (len(lost) + len(flipped)) / total,
+        len(lost) / total,
+        matrix,
+        (n - out - turned).astype(np.float64),
     )
 
 
 def _chosen(base: Items, level: int, classes: int, flips: int) -> tuple[Ints, Ints]:
     """Return the rows that lose their image, and those that lose their label."""
     if not 0 <= flips <= 100 - level:
-        raise ValueError(f"flips = {flips}: beside level {level} give a whole percent from 0 to {100 - level}")
+        raise ValueError(
+            f"flips = {flips}: beside level {level} give a whole percent from 0 to {100 - level}"
+        )
     if flips and classes < 2:
-        raise ValueError(f"flips take another class, and there is {classes}: give at least two classes")
+        raise ValueError(
+            f"flips take another class, and there is {classes}: give at least two classes"
+        )
     order, n = victims(base), len(base.label)
     return order[: share(level, n)], order[n - min(share(flips, n), n - share(level, n)) :]
 

@@ -9,15 +9,21 @@ With known > 0 the truth of every outlier is that class, so those that bear it a
 
 import numpy as np
 
-from cnlw_tools.dice import bits
 from cnlw_tools.noise.base import Draw, Expected, Items, NoiseModel, count
 from cnlw_tools.noise.foreign import taken
+from cnlw_tools.prng import bits
 
 DEAL = 10  # stream of random numbers: the order in which outliers are dealt out
 
 
 def outlier(
-    base: Items, pool: Items, level: int, classes: int, ratio: float = 0.5, known: float = 0.0, shares: str = ""
+    base: Items,
+    pool: Items,
+    level: int,
+    classes: int,
+    ratio: float = 0.5,
+    known: float = 0.0,
+    shares: str = "",
 ) -> Draw:
     """Add ``ratio`` foreign images for each clean example, labels drawn uniformly or, for some, ``outlier``.
 
@@ -29,10 +35,14 @@ def outlier(
     image = taken(pool, many, shares)
     image = image[np.argsort(bits(pool.key[image], DEAL), kind="stable")]
     inliers = classes - (known > 0)
-    label = np.append(np.full(right, classes - 1), np.arange(many - right) * inliers // max(many - right, 1))
+    label = np.append(
+        np.full(right, classes - 1), np.arange(many - right) * inliers // max(many - right, 1)
+    )
     n = len(base.label)
     return Draw(
-        np.append(np.arange(n), np.full(many, -1)), np.append(base.label, label), np.append(np.full(n, -1), image)
+        np.append(np.arange(n), np.full(many, -1)),
+        np.append(base.label, label),
+        np.append(np.full(n, -1), image),
     )
 
 
@@ -50,9 +60,13 @@ def expected(
 def _counts(n: int, ratio: float, known: float) -> tuple[int, int]:
     """Return how many outliers there are, and how many of them bear their class."""
     if not 0 <= ratio < 1e6:
-        raise ValueError(f"ratio = {ratio:g}: outliers for each clean example: give a number from 0 on")
+        raise ValueError(
+            f"ratio = {ratio:g}: outliers for each clean example: give a number from 0 on"
+        )
     if not 0 <= known <= 1:
-        raise ValueError(f"known = {known:g}: share of the outliers that are labelled so: give a number from 0 to 1")
+        raise ValueError(
+            f"known = {known:g}: share of the outliers that are labelled so: give a number from 0 to 1"
+        )
     many = int(ratio * n + 0.5)
     return many, int(known * many + 0.5)
 

@@ -16,7 +16,6 @@ from bisect import bisect_left
 import numpy as np
 from numpy.typing import NDArray
 
-from cnlw_tools.dice import uniform
 from cnlw_tools.noise.base import (
     Draw,
     Expected,
@@ -31,6 +30,7 @@ from cnlw_tools.noise.base import (
     share,
     victims,
 )
+from cnlw_tools.prng import uniform
 
 RESERVE = 1  # stream of random numbers: where a slot begins to look for a reserve
 
@@ -77,7 +77,9 @@ def _pair(base: Items, pool: Items, slots: Ints, classes: int) -> Ints:
     rows, stock = by_class(pool, np.argsort(pool.key, kind="stable"), classes)
     dead = _dead(pool)
     web = np.full(len(base.label), -1)
-    for of_c, in_c in zip(np.split(slots, np.cumsum(need)[:-1]), np.split(rows, np.cumsum(stock)[:-1]), strict=True):
+    for of_c, in_c in zip(
+        np.split(slots, np.cumsum(need)[:-1]), np.split(rows, np.cumsum(stock)[:-1]), strict=True
+    ):
         web[of_c[: len(in_c)]] = in_c[: len(of_c)]
         gone = of_c[: len(in_c)][dead[in_c[: len(of_c)]]]
         if len(gone):

@@ -1,6 +1,6 @@
 """Red noise from a donor: another dataset stands in for the web. It is simulated, and no web noise.
 
-    retrieval label of a donor's image = the class whose mean thumbnail its own is nearest to        (donors.py)
+    retrieval label of a donor's image = the class whose mean thumbnail its own is nearest to        (ingest/donors.py)
 
 level % of every class lose their image and receive a donor's that looks like the class; the label stays. From there
 on it is red.py: pairs are made on the full lists, levels are nested, an image is used once.

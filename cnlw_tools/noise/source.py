@@ -4,20 +4,26 @@
     label j for N / C of these, rounded up or down
 
 A donor's images come equally often, give or take one, however few there are. With ``own``, the dataset's own images,
-this is dilution.py; of white noise see sources/white.py.
+this is dilution.py; of white noise see sources/white_noise.py.
 """
 
 import numpy as np
 
-from cnlw_tools.dice import bits, mix
 from cnlw_tools.noise import dilution
 from cnlw_tools.noise.base import Draw, Expected, Items, NoiseModel, count
 from cnlw_tools.noise.dilution import COPY, copies
 from cnlw_tools.noise.foreign import repeated
+from cnlw_tools.prng import bits, mix
 
 
 def source(
-    base: Items, pool: Items, level: int, classes: int, alpha: float = 20.0, shares: str = "", own: bool = False
+    base: Items,
+    pool: Items,
+    level: int,
+    classes: int,
+    alpha: float = 20.0,
+    shares: str = "",
+    own: bool = False,
 ) -> Draw:
     """Keep every example, and add ``alpha`` foreign images for each, with labels drawn uniformly.
 
@@ -46,7 +52,9 @@ def added(base: Items, pool: Items, many: int, classes: int, shares: str) -> Dra
     label = np.arange(many) * classes // max(many, 1)
     n = np.arange(len(base.label))
     return Draw(
-        np.append(n, np.full(many, -1)), np.append(base.label, label), np.append(np.full(len(n), -1), image[order])
+        np.append(n, np.full(many, -1)),
+        np.append(base.label, label),
+        np.append(np.full(len(n), -1), image[order]),
     )
 
 

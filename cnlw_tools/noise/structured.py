@@ -19,10 +19,10 @@ stand by number. Counted are the images that noise falls on, so a split `verifie
 
 import numpy as np
 
-from cnlw_tools.dice import bits
 from cnlw_tools.noise.base import Draw, Expected, Floats, Ints, Items, NoiseModel
 from cnlw_tools.noise.dilution import copies, diluted, promised
 from cnlw_tools.noise.given import given_labels
+from cnlw_tools.prng import bits
 
 PERMUTE = 9  # stream of random numbers: the fixed order of false labels
 ORDERS = ("confusing", "reverse", "random")
@@ -69,15 +69,23 @@ def masses(alpha: float, delta: float, classes: int, profile: str = "linear") ->
     """Return (C,) copies an example has with its true label, then with the false one of each rank."""
     copies(np.zeros(1, np.int64), alpha)  # complains of an impossible alpha
     if classes < 3 and delta:
-        raise ValueError(f"delta ranks the false labels, and of {classes} classes there is no order: give three")
+        raise ValueError(
+            f"delta ranks the false labels, and of {classes} classes there is no order: give three"
+        )
     if profile not in PROFILES:
-        raise ValueError(f"structured noise has no profile {profile!r}: there are {', '.join(PROFILES)}")
+        raise ValueError(
+            f"structured noise has no profile {profile!r}: there are {', '.join(PROFILES)}"
+        )
     if not 0 <= delta <= 1:
-        raise ValueError(f"delta = {delta:g}: give a number from 0 (uniform) to 1 (as likely as the truth)")
+        raise ValueError(
+            f"delta = {delta:g}: give a number from 0 (uniform) to 1 (as likely as the truth)"
+        )
     mean = alpha / classes
     if delta > mean * (1 + 1e-12):
         least = f"delta at most {mean:g}, or alpha at least {delta * classes:g}"
-        raise ValueError(f"delta = {delta:g} is above alpha / C = {alpha:g} / {classes}: give {least}")
+        raise ValueError(
+            f"delta = {delta:g} is above alpha / C = {alpha:g} / {classes}: give {least}"
+        )
     r, steps = np.arange(1, classes, dtype=np.float64), max(1, classes - 2)
     false: Floats
     if profile == "linear":
@@ -85,7 +93,9 @@ def masses(alpha: float, delta: float, classes: int, profile: str = "linear") ->
     elif profile == "top":
         false = np.where(r == 1, mean + delta, mean - delta / steps)
     else:
-        false = (mean + delta) * _ratio((classes - 1) * mean / max(mean + delta, 1e-300), classes) ** (r - 1)
+        false = (mean + delta) * _ratio(
+            (classes - 1) * mean / max(mean + delta, 1e-300), classes
+        ) ** (r - 1)
     return np.append(mean, np.maximum(false, 0))
 
 

@@ -15,7 +15,6 @@ on its own with chance p, as papers that draw Bernoulli do.
 import numpy as np
 from numpy.typing import NDArray
 
-from cnlw_tools.dice import uniform
 from cnlw_tools.noise.base import (
     Draw,
     Expected,
@@ -29,6 +28,7 @@ from cnlw_tools.noise.base import (
     share,
     victims,
 )
+from cnlw_tools.prng import uniform
 
 FLIP, TURN, SHUFFLE = 0, 4, 5  # streams of random numbers: which label; whether at all; whose label
 WAYS = ("uniform", "l2r", "permuted")
@@ -61,7 +61,12 @@ def symmetric(
 
 
 def expected(
-    base: Items, level: int, classes: int, include_self: bool = False, exact: bool = True, way: str = "uniform"
+    base: Items,
+    level: int,
+    classes: int,
+    include_self: bool = False,
+    exact: bool = True,
+    way: str = "uniform",
 ) -> Expected:
     """T = diag(1 - p) + diag(p) D, with p_c the chosen share of class c and D[c, j] the chance of label j."""
     _check(classes, include_self, way)
@@ -80,7 +85,9 @@ def expected(
     return Expected(rate, 0.0, matrix, kept, exact=sure, nested=way != "permuted")
 
 
-def _flipped(label: Ints, key: NDArray[np.uint64], classes: int, include_self: bool, way: str) -> Ints:
+def _flipped(
+    label: Ints, key: NDArray[np.uint64], classes: int, include_self: bool, way: str
+) -> Ints:
     """Return the new labels of the chosen rows."""
     if way == "permuted":
         return label[np.argsort(uniform(key, SHUFFLE), kind="stable")]
@@ -94,7 +101,9 @@ def _flipped(label: Ints, key: NDArray[np.uint64], classes: int, include_self: b
 
 def _check(classes: int, include_self: bool, way: str) -> None:
     if classes < 2:
-        raise ValueError(f"symmetric noise flips to another class, and there is {classes}: give at least two classes")
+        raise ValueError(
+            f"symmetric noise flips to another class, and there is {classes}: give at least two classes"
+        )
     if way not in WAYS:
         raise ValueError(f"symmetric noise has no way {way!r}: there are {', '.join(WAYS)}")
     if include_self and way != "uniform":

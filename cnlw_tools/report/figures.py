@@ -2,33 +2,37 @@
 
 from collections.abc import Callable, Mapping
 
-from cnlw_tools.report import builds, examples, lines, matrices, outliers, tallies
-from cnlw_tools.report.said import sentence
-from cnlw_tools.report.seen import Drawn, Seen
+from cnlw_tools.report import build_figures, cost, example_weights, line_plots, matrices, outliers
+from cnlw_tools.report.context import Drawn, Seen
+from cnlw_tools.report.study_file import sentence
 
 
 def over(seen: Seen) -> Drawn:
     """Draw accuracy over a number."""
     of = seen.said
     key = of.study.over
-    return Drawn(f"Accuracy ({seen.rule}) over {key}", lines.over(seen.trials, seen.rule, key, of.place))
+    return Drawn(
+        f"Accuracy ({seen.rule}) over {key}", line_plots.over(seen.trials, seen.rule, key, of.place)
+    )
 
 
 def belts(seen: Seen) -> Drawn:
     """Draw how far levels lie apart while training goes on."""
-    return Drawn("Belts over levels", lines.belts(seen.trials, seen.curves))
+    return Drawn("Belts over levels", line_plots.belts(seen.trials, seen.curves))
 
 
 def drop(seen: Seen) -> Drawn:
     """Draw what is lost after the peak, over a number."""
     of = seen.said
-    return Drawn("Drop after the peak", lines.over(seen.trials, "drop", of.study.over, of.place))
+    return Drawn(
+        "Drop after the peak", line_plots.over(seen.trials, "drop", of.study.over, of.place)
+    )
 
 
 def curves(seen: Seen) -> Drawn:
     """Draw accuracy over epochs."""
     of = seen.said
-    return Drawn("Training", lines.learning(seen.trials, seen.curves, of.study.over, of.place))
+    return Drawn("Training", line_plots.learning(seen.trials, seen.curves, of.study.over, of.place))
 
 
 def draw(name: str, seen: Seen) -> Drawn:
@@ -46,11 +50,11 @@ FIGURES: Mapping[str, Callable[[Seen], Drawn]] = {
     "drop": drop,
     "curves": curves,
     "grid": matrices.grid,
-    "weights": examples.weights,
+    "weights": example_weights.weights,
     "transitions": matrices.transitions,
-    "labels": builds.labels,
+    "labels": build_figures.labels,
     "recall": outliers.recall,
-    "sizes": builds.sizes,
-    "cost": tallies.cost,
-    "scatter": tallies.scatter,
+    "sizes": build_figures.sizes,
+    "cost": cost.cost,
+    "scatter": cost.scatter,
 }

@@ -12,19 +12,28 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from cnlw_tools.export import heat
-from cnlw_tools.report import truth
-from cnlw_tools.report.panels import Draw, Picture, epochs, panels
-from cnlw_tools.report.said import Place
-from cnlw_tools.report.seen import Drawn, Seen
-from cnlw_tools.report.sheets import NOT_RUN, Sheet
+from cnlw_tools.card import heatmap
+from cnlw_tools.report import ground_truth as truth
+from cnlw_tools.report.context import Drawn, Seen
+from cnlw_tools.report.ground_truth import Truth
+from cnlw_tools.report.plotting import Draw, Picture, epochs, panels
+from cnlw_tools.report.runs import Run
+from cnlw_tools.report.study_file import Place
+from cnlw_tools.report.tables import NOT_RUN, Sheet
 from cnlw_tools.report.trials import Trial
-from cnlw_tools.report.truth import Truth
-from cnlw_tools.runs import Run
 
 Floats = NDArray[np.float64]
 Square = dict[tuple[float, float], float | None]  # what a place comes to; none: it has not been run
-HEAD = ["Dataset", "Config", "Method", "Distance of T", "Distance of M T", "Distance of I", "Trace of T", "Trace of T*"]
+HEAD = [
+    "Dataset",
+    "Config",
+    "Method",
+    "Distance of T",
+    "Distance of M T",
+    "Distance of I",
+    "Trace of T",
+    "Trace of T*",
+]
 ABOUT = (
     "T: last epoch, mean over runs; T*: as realised in the build, over the images that stayed; I: no noise; "
     "M: the mean prediction for images of each class of validation."
@@ -36,8 +45,13 @@ def grid(seen: Seen) -> Drawn:
     of = seen.said.study
     found = squares(seen)
     there = [v for some in found.values() for v in some.values() if v is not None]
-    drawers = {title: _square(some, min(there), max(there)) for title, some in found.items() if there}
-    return Drawn(f"Accuracy ({seen.rule}) over {of.over} and {of.across}", panels(of.over, of.across, drawers, False))
+    drawers = {
+        title: _square(some, min(there), max(there)) for title, some in found.items() if there
+    }
+    return Drawn(
+        f"Accuracy ({seen.rule}) over {of.over} and {of.across}",
+        panels(of.over, of.across, drawers, False),
+    )
 
 
 def squares(seen: Seen) -> dict[str, Square]:
@@ -50,7 +64,9 @@ def squares(seen: Seen) -> dict[str, Square]:
             found.setdefault(f"{place.panel}: {place.line}", {})[place.x, y] = value
 
     for cell in (cell for cell in said.cells if cell["method"]):
-        y = said.number(across, cell["build"], cell["config"], {**cell["changes"], **cell["options"]})
+        y = said.number(
+            across, cell["build"], cell["config"], {**cell["changes"], **cell["options"]}
+        )
         put(said.planned_place(cell, [across]), y, None)
     for trial in seen.trials:
         y = said.number(across, trial.dataset, trial.config, trial.options)
@@ -61,7 +77,9 @@ def squares(seen: Seen) -> dict[str, Square]:
 def _square(some: Square, low: float, high: float) -> Draw:
     def draw(axes: Axes) -> None:
         across, up = (sorted({at[i] for at in some}) for i in (0, 1))
-        values = np.array([[some.get((x, y), None) for x in across] for y in up], np.float64)  # None is nan
+        values = np.array(
+            [[some.get((x, y), None) for x in across] for y in up], np.float64
+        )  # None is nan
         axes.imshow(values, origin="lower", aspect="auto", cmap="viridis", vmin=low, vmax=high)
         for (j, i), value in np.ndenumerate(values):
             planned = (across[i], up[j]) in some
@@ -118,10 +136,18 @@ def transitions(seen: Seen) -> Drawn:
     for title, some in by_config.items():
         known = some[0].truth
         drawn.pictures += _traces(title, some, known.matrix)
-        shown = [("T*, realised", known.matrix), *((found.trial.method, found.by_epoch[-1]) for found in some)]
-        drawn.images += [(f"{title}: {name}", heat.draw([("", matrix)], known.classes)) for name, matrix in shown]
+        shown = [
+            ("T*, realised", known.matrix),
+            *((found.trial.method, found.by_epoch[-1]) for found in some),
+        ]
+        drawn.images += [
+            (f"{title}: {name}", heatmap.draw([("", matrix)], known.classes))
+            for name, matrix in shown
+        ]
         rows += [_row(found) for found in some]
-    drawn.tables = [Sheet("Distance to the realised matrix", HEAD, rows, ABOUT, words=3)] if rows else []
+    drawn.tables = (
+        [Sheet("Distance to the realised matrix", HEAD, rows, ABOUT, words=3)] if rows else []
+    )
     return drawn
 
 
@@ -155,7 +181,9 @@ def _traces(title: str, some: Sequence[Learned], realised: Floats) -> list[Pictu
     still: Mapping[str, float] = {"no noise, T = I": apart(np.eye(len(realised)), realised)}
     distance = epochs({found.trial.method: found.distance for found in some}, still)
     beyond = epochs({found.trial.method: found.beyond for found in some})
-    trace = epochs({found.trial.method: found.trace for found in some}, {"realised": float(np.trace(realised))})
+    trace = epochs(
+        {found.trial.method: found.trace for found in some}, {"realised": float(np.trace(realised))}
+    )
     return [
         *panels("epoch", "|T − T*|", {f"{title}: distance": distance}),
         *panels("epoch", "|M T − T*|", {f"{title}: with the network": beyond}),

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from cnlw_tools.report.panels import OKABE, Draw, panels
-from cnlw_tools.report.seen import Drawn, Seen
-from cnlw_tools.report.sheets import Sheet
-from cnlw_tools.runs import Run
+from cnlw_tools.report.context import Drawn, Seen
+from cnlw_tools.report.plotting import OKABE, Draw, panels
+from cnlw_tools.report.runs import Run
+from cnlw_tools.report.tables import Sheet
 
 Floats = NDArray[np.float64]
 OUT = "test_outliers"
@@ -49,7 +49,9 @@ def recall(seen: Seen) -> Drawn:
             found.setdefault(f"{trial.dataset}, {trial.config}", {})[trial.method] = of
             numbers = (f"{of.inliers:,}", f"{of.outliers:,}", f"{100 * of.average:.2f}")
             rows.append([trial.dataset, trial.config, trial.method, *numbers])
-    drawn.pictures = panels("recall, %", "precision, %", {title: _lines(some) for title, some in found.items()})
+    drawn.pictures = panels(
+        "recall, %", "precision, %", {title: _lines(some) for title, some in found.items()}
+    )
     drawn.tables = [Sheet("Average precision", HEAD, rows, ABOUT, words=3)] if rows else []
     return drawn
 
@@ -60,8 +62,12 @@ def told(run: Run) -> Curve | None:
     table = pq.read_table(path, partitioning=None) if path.is_file() else pa.table({})
     if "p_outlier" not in table.column_names or OUT not in pc.unique(table["split"]).to_pylist():
         return None
-    inside, outside = (table.filter(pc.equal(table["split"], split)) for split in ("validation", OUT))
-    return curve(*(1 - some["p_outlier"].to_numpy().astype(np.float64) for some in (inside, outside)))
+    inside, outside = (
+        table.filter(pc.equal(table["split"], split)) for split in ("validation", OUT)
+    )
+    return curve(
+        *(1 - some["p_outlier"].to_numpy().astype(np.float64) for some in (inside, outside))
+    )
 
 
 def curve(inside: Floats, outside: Floats) -> Curve:

@@ -9,10 +9,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from cnlw_tools import __version__
-from cnlw_tools.report.known import Known
-from cnlw_tools.report.seen import Drawn
-from cnlw_tools.report.sheets import Sheet
-from cnlw_tools.study import FIGURES
+from cnlw_tools.report.context import Drawn
+from cnlw_tools.report.diagnostics import Known
+from cnlw_tools.report.tables import Sheet
+from cnlw_tools.study.spec import FIGURES
 
 
 class Figure(NamedTuple):

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cnlw_tools.lookup import pick
-from cnlw_tools.report.sheets import NOT_RUN, NOTHING, Sheet
-from cnlw_tools.report.spread import spread
+from cnlw_tools.registry import pick
+from cnlw_tools.report.statistics import spread
+from cnlw_tools.report.tables import NOT_RUN, NOTHING, Sheet
 from cnlw_tools.report.trials import Trial
-from cnlw_tools.study import FOLDER, Published, Study
+from cnlw_tools.study.spec import FOLDER, Published, Study
 
 FILE = "published.json"
 HEAD = ["Row", "Column", "Published", "Ours", "Difference"]
@@ -51,7 +51,9 @@ def beside(
     labels = {row["label"]: row for row in lines if "label" in row}
     dataset = study.folder(wanted.dataset or study.dataset)
     if not any("cells" in row for row in table["rows"]):
-        return _counted(wanted, table, {config: of for (build, config), of in sizes.items() if build == dataset})
+        return _counted(
+            wanted, table, {config: of for (build, config), of in sizes.items() if build == dataset}
+        )
     mine = [t for t in trials if t.dataset == dataset]
     rows = []
     for label, method in wanted.rows.items():
@@ -60,7 +62,11 @@ def beside(
             cell = pick(cells, column, f"column of {wanted.table}")
             ours = _ours(method, [configs] if isinstance(configs, str) else configs, wanted, mine)
             rows.append(
-                [re.sub("<[^>]*>", "", label), column, *_words(cell.get("value"), cell["raw"], ours, wanted.times)]
+                [
+                    re.sub("<[^>]*>", "", label),
+                    column,
+                    *_words(cell.get("value"), cell["raw"], ours, wanted.times),
+                ]
             )
     return Sheet(
         f"{wanted.table.replace('_', ' ')}: {table['caption']}",
@@ -79,15 +85,30 @@ def _counted(wanted: Published, table: Mapping[str, Any], sizes: Mapping[str, Co
     rows = []
     for label, config in wanted.rows.items():
         for column, of in wanted.columns.items():
-            raw = pick(pick(labels, label, f"row of {wanted.table}"), column, f"column of {wanted.table}")
+            raw = pick(
+                pick(labels, label, f"row of {wanted.table}"), column, f"column of {wanted.table}"
+            )
             ours = sizes.get(config, {}).get(of)
-            said = [NOT_BUILT, NOTHING] if ours is None else [f"{ours:,}", f"{ours - int(raw.replace(',', '')):+,}"]
+            said = (
+                [NOT_BUILT, NOTHING]
+                if ours is None
+                else [f"{ours:,}", f"{ours - int(raw.replace(',', '')):+,}"]
+            )
             rows.append([label, column, raw, said[0], said[1].replace("-", "−")])
     caption = f"Source: {table['source']}. Ours: images, or classes, as built."
-    return Sheet(f"{wanted.table.replace('_', ' ')}: {table['caption']}", HEAD, rows, caption, table["notes"], words=2)
+    return Sheet(
+        f"{wanted.table.replace('_', ' ')}: {table['caption']}",
+        HEAD,
+        rows,
+        caption,
+        table["notes"],
+        words=2,
+    )
 
 
-def _ours(method: str, configs: Sequence[str], wanted: Published, trials: Sequence[Trial]) -> float | None:
+def _ours(
+    method: str, configs: Sequence[str], wanted: Published, trials: Sequence[Trial]
+) -> float | None:
     """Return the mean over configs; none if one of them has not been run."""
     metric = "_".join(filter(None, [wanted.split, wanted.metric]))
     mine = [t for t in trials if t.method == method and t.config in configs and metric in t.came_to]

@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cnlw_tools.recipe import split_name
-from cnlw_tools.report.spread import Spread, spread
+from cnlw_tools.recipe.recipe import split_name
+from cnlw_tools.report.statistics import Spread, spread
 
 CAME_TO = ("last", "best", "mean10", "drop")
 CURVE = "val_top1"
@@ -51,7 +51,9 @@ def natural(name: str) -> tuple[list[tuple[float, str]], str]:
     return [(float(part), "") if i % 2 else (-1, part) for i, part in parts], name
 
 
-def trials(runs: pa.Table, apart: Collection[str] = (), labels: Collection[str] = ()) -> list[Trial]:
+def trials(
+    runs: pa.Table, apart: Collection[str] = (), labels: Collection[str] = ()
+) -> list[Trial]:
     """Group a table of runs (tables.RUNS) into trials, in the order of dataset, config, method, options.
 
     A method whose name is one of ``labels`` was named by a study, which knows its network.
@@ -110,7 +112,10 @@ def _word(value: Any) -> str:
 
 
 def _trial(
-    key: tuple[str, ...], names: list[str], values: Mapping[str, list[tuple[str, float]]], apart: Collection[str]
+    key: tuple[str, ...],
+    names: list[str],
+    values: Mapping[str, list[tuple[str, float]]],
+    apart: Collection[str],
 ) -> Trial:
     dataset, config, method, text = key
     options: dict[str, Any] = json.loads(text)
@@ -120,4 +125,13 @@ def _trial(
     for metric, value in (of for run in names for of in values.get(run, ())):
         by_metric.setdefault(metric, []).append(value)
     came_to = {metric: spread(some) for metric, some in by_metric.items()}
-    return Trial(dataset, config, method, f"{method} {shown(own)}".strip(), own, options, tuple(names), came_to)
+    return Trial(
+        dataset,
+        config,
+        method,
+        f"{method} {shown(own)}".strip(),
+        own,
+        options,
+        tuple(names),
+        came_to,
+    )

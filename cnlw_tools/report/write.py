@@ -12,17 +12,21 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnlw_tools import files, runs, tables
-from cnlw_tools.report import builds, figures, page, published, sheets
-from cnlw_tools.report.known import known, truths
-from cnlw_tools.report.said import Said, study
-from cnlw_tools.report.seen import Drawn, Seen
-from cnlw_tools.report.sheets import Sheet
+from cnlw_tools import files
+from cnlw_tools.dataset import tables
+from cnlw_tools.report import build_figures, figures, page, published, runs
+from cnlw_tools.report import tables as sheets
+from cnlw_tools.report.context import Drawn, Seen
+from cnlw_tools.report.diagnostics import known, truths
+from cnlw_tools.report.runs import Run
+from cnlw_tools.report.study_file import Said, study
+from cnlw_tools.report.tables import Sheet
 from cnlw_tools.report.trials import best, curves, natural, trials
-from cnlw_tools.runs import Run
 
 
-def write(folder: Path, out: Path, root: Path, rule: str = "", apart: Sequence[str] = ()) -> list[str]:
+def write(
+    folder: Path, out: Path, root: Path, rule: str = "", apart: Sequence[str] = ()
+) -> list[str]:
     """Write the report of all runs below a folder; return what could not be said, and why.
 
     Args:
@@ -48,11 +52,16 @@ def write(folder: Path, out: Path, root: Path, rule: str = "", apart: Sequence[s
     seen = Seen(said, {run.name: run for run in found}, chosen, curves(table), rule, there)
     held, more = known(seen)
     ours = [s for metric in sheets.NAMES for s in sheets.results(chosen, metric, said.planned())]
-    papers, counted = published.load(root), builds.counted(seen)
+    papers, counted = published.load(root), build_figures.counted(seen)
     theirs = [published.beside(entry, of, papers, chosen, counted) for entry in of.published]
     drawn = {name: figures.draw(name, seen) for name in of.figures}
     trial = sheets.every_trial(every, chosen, rule)
-    everything = [*ours, *theirs, *(t for one in drawn.values() for t in one.tables), *held.detection]
+    everything = [
+        *ours,
+        *theirs,
+        *(t for one in drawn.values() for t in one.tables),
+        *held.detection,
+    ]
     everything += [*([trial] if found else []), *_noted(of.notes)]
     tables.write(table, out / "runs.parquet")
     _text(out / "tables.md", "\n".join(map(sheets.markdown, everything)))
@@ -60,7 +69,9 @@ def write(folder: Path, out: Path, root: Path, rule: str = "", apart: Sequence[s
     for name, one in drawn.items():
         _pictures(out / "figures", name, one)
     about = " ".join(filter(None, [_about(found, said), said.lacking(chosen)]))
-    made = page.html(said.title, about, of.notes, ours, theirs, drawn, held, trial, provenance(found))
+    made = page.html(
+        said.title, about, of.notes, ours, theirs, drawn, held, trial, provenance(found)
+    )
     _text(out / "index.html", made)
     return [*lacking, *more]
 
@@ -80,7 +91,11 @@ def _slug(title: str) -> str:
 
 def _noted(notes: Sequence[str]) -> list[Sheet]:
     """Return the footnotes of a study as a table, for files that hold tables alone."""
-    return [Sheet("Notes", ["", "Note"], [[str(i), note] for i, note in enumerate(notes, 1)], words=2)] if notes else []
+    return (
+        [Sheet("Notes", ["", "Note"], [[str(i), note] for i, note in enumerate(notes, 1)], words=2)]
+        if notes
+        else []
+    )
 
 
 def provenance(found: Sequence[Run]) -> list[Sheet]:
@@ -89,14 +104,20 @@ def provenance(found: Sequence[Run]) -> list[Sheet]:
     for run in found:
         for split, digest in run.config["data"].items():
             data.setdefault((run.dataset, split, digest), set()).add(run.config["config"])
-    rows = [[of, ", ".join(sorted(some, key=natural)), split, digest] for (of, split, digest), some in data.items()]
+    rows = [
+        [of, ", ".join(sorted(some, key=natural)), split, digest]
+        for (of, split, digest), some in data.items()
+    ]
     rows.sort(key=lambda row: (row[2], row[0], natural(row[1])))
     made = Counter((_versions(run), _command(run)) for run in found)
     open_ = [[run.name, f"{len(run.history)} epochs"] for run in found if run.result is None]
     sheets = [
         Sheet("Data", ["Dataset", "Configs", "Split", "Digest"], rows, DIGEST, words=4),
         Sheet(
-            "Made by", ["Command", "Versions", "Runs"], [[c, v, str(n)] for (v, c), n in sorted(made.items())], words=2
+            "Made by",
+            ["Command", "Versions", "Runs"],
+            [[c, v, str(n)] for (v, c), n in sorted(made.items())],
+            words=2,
         ),
     ]
     return [*sheets, *([Sheet("Not ended", ["Run", "Length"], open_)] if open_ else [])]

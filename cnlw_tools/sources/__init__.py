@@ -3,24 +3,24 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from cnlw_tools.fetch import Store
 from cnlw_tools.sources.base import Source
 from cnlw_tools.sources.cifar10 import Cifar10
 from cnlw_tools.sources.cifar100 import Cifar100, Cifar100Coarse
 from cnlw_tools.sources.clothing1m import Clothing1m
+from cnlw_tools.sources.composite import WEB, Places, Reader, Routed
 from cnlw_tools.sources.folder import Folder
 from cnlw_tools.sources.food101n import Food101n
 from cnlw_tools.sources.hf import Hf
 from cnlw_tools.sources.imagenet import Imagenet
 from cnlw_tools.sources.mini_imagenet import MiniImagenet
 from cnlw_tools.sources.mnist import Mnist
-from cnlw_tools.sources.routed import WEB, Places, Reader, Routed
 from cnlw_tools.sources.shapes import Shapes
 from cnlw_tools.sources.shapes.others import ShapesOthers
 from cnlw_tools.sources.stanford_cars import StanfordCars, StanfordCarsCrop
 from cnlw_tools.sources.svhn import Svhn, SvhnExtra
 from cnlw_tools.sources.webvision import WebVision, WebVisionMini
-from cnlw_tools.sources.white import KINDS, White
+from cnlw_tools.sources.white_noise import KINDS, White
+from cnlw_tools.store.store import Store
 
 __all__ = ["SOURCES", "Places", "Source", "routed"]
 
@@ -54,5 +54,7 @@ def routed(name: str | None, data_dir: Path | None, donors: Places) -> Routed:
     """
     stores = [Store(place) for d, place in donors if d == WEB and place]
     given = {d: place for d, place in donors if d != WEB}
-    readers: dict[str, Reader] = {d: White() if d in KINDS else SOURCES[d](place) for d, place in given.items()}
+    readers: dict[str, Reader] = {
+        d: White() if d in KINDS else SOURCES[d](place) for d, place in given.items()
+    }
     return Routed(SOURCES[name](data_dir) if name else None, readers, *stores)

@@ -7,11 +7,12 @@ from typing import Any, ClassVar, Protocol
 
 import pyarrow as pa
 
-from cnlw_tools import files, tables
-from cnlw_tools.images import Picture
-from cnlw_tools.lookup import pick
-from cnlw_tools.sources.release import Release
-from cnlw_tools.tables import MANIFEST
+from cnlw_tools import files
+from cnlw_tools.dataset import tables
+from cnlw_tools.dataset.tables import MANIFEST
+from cnlw_tools.images.pixels import Picture
+from cnlw_tools.registry import pick
+from cnlw_tools.sources.formats.release import Release
 
 
 class Source(Protocol):
@@ -49,7 +50,9 @@ class Local:
         if data_dir is None:
             raise ValueError(f"{self.name} needs --data-dir: {self.needs}")
         if not data_dir.exists():
-            raise FileNotFoundError(f"{data_dir}: there is no such folder; {self.name} needs {self.needs}")
+            raise FileNotFoundError(
+                f"{data_dir}: there is no such folder; {self.name} needs {self.needs}"
+            )
         self.data_dir = data_dir
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -71,7 +74,10 @@ class Local:
             LookupError: there is no such class
         """
         names = self.classes()
-        known = {**{str(i): i for i in range(len(names))}, **{said: i for i, said in enumerate(names)}}
+        known = {
+            **{str(i): i for i in range(len(names))},
+            **{said: i for i, said in enumerate(names)},
+        }
         return pick(known, name, f"class of {self.name}")
 
     def find(self, *names: str) -> Path:
@@ -83,15 +89,25 @@ class Local:
         for name in names:
             if (self.data_dir / name).exists():
                 return self.data_dir / name
-        raise FileNotFoundError(f"{self.data_dir}: there is no {names[0]} here; {self.name} needs {self.needs}")
+        raise FileNotFoundError(
+            f"{self.data_dir}: there is no {names[0]} here; {self.name} needs {self.needs}"
+        )
 
 
-def manifest(ids: Sequence[str], labels: Sequence[int], splits: Sequence[str], **free: Sequence[Any]) -> pa.Table:
+def manifest(
+    ids: Sequence[str], labels: Sequence[int], splits: Sequence[str], **free: Sequence[Any]
+) -> pa.Table:
     """Return a manifest of n images without URIs; further columns are free, but for ``sha256``."""
     n = len(ids)
     hashes = pa.array(free.pop("sha256", [None] * n), pa.string())
-    fixed = [pa.array(ids, pa.string()), pa.array(labels, pa.int32()), pa.array(splits, pa.string())]
+    fixed = [
+        pa.array(ids, pa.string()),
+        pa.array(labels, pa.int32()),
+        pa.array(splits, pa.string()),
+    ]
     table = pa.table([*fixed, pa.nulls(n, pa.string()), hashes], MANIFEST)
     for name, column in free.items():
-        table = table.append_column(name, column if isinstance(column, pa.Array) else pa.array(column, pa.int32()))
+        table = table.append_column(
+            name, column if isinstance(column, pa.Array) else pa.array(column, pa.int32())
+        )
     return table

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
-from cnlw_tools.sources.arrays import Arrays, Part
+from cnlw_tools.sources.formats.arrays import Arrays, Part
 
 SIDE = 32
 UNREADABLE = (  # what a wrong byte in a pickle may end in
@@ -54,7 +54,9 @@ class Plain(pickle.Unpickler):
         """Return one of the few names that an array needs."""
         if name in self.ALLOWED and module.split(".")[0] in {"numpy", "_codecs"}:
             return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no {self.title} batch needs")
+        raise pickle.UnpicklingError(
+            f"it asks for {module}.{name}, which no {self.title} batch needs"
+        )
 
 
 class Cifar10(Arrays):
@@ -68,15 +70,21 @@ class Cifar10(Arrays):
     def __init__(self, data_dir: Path | None) -> None:
         super().__init__(data_dir)
         name = self.pack.folder
-        self.folder = self.data_dir if self.data_dir.resolve().name == name else self.data_dir / name
+        self.folder = (
+            self.data_dir if self.data_dir.resolve().name == name else self.data_dir / name
+        )
         if not self.folder.is_dir():
-            raise FileNotFoundError(f"{data_dir}: no folder {name!r} here: unpack {self.pack.archive} into it")
+            raise FileNotFoundError(
+                f"{data_dir}: no folder {name!r} here: unpack {self.pack.archive} into it"
+            )
 
     def load(self, part: str) -> Part:
         """Return all batches of a part; 184 MB in all."""
         found = [read_batch(self.folder / name, self.pack) for name in self.pack.batches[part]]
         labels = [label for batch in found for label in batch.labels]
-        free = {key: [label for batch in found for label in batch.free[key]] for key in found[0].free}
+        free = {
+            key: [label for batch in found for label in batch.free[key]] for key in found[0].free
+        }
         return Part(np.concatenate([batch.pixels for batch in found]), labels, free)
 
 
@@ -93,18 +101,29 @@ def read_batch(path: Path, pack: Pack = CIFAR10) -> Part:
     try:
         with path.open("rb") as file:
             raw = Plain(file, pack.title).load()
-        pixels, numbers = np.asarray(raw["data"]), {key: np.asarray(raw[key]) for key in pack.labels}
+        pixels, numbers = (
+            np.asarray(raw["data"]),
+            {key: np.asarray(raw[key]) for key in pack.labels},
+        )
     except UNREADABLE as error:
         why = " ".join(str(error).split())
-        raise ValueError(f"{path}: truncated, or no batch of {pack.title} ({why}): {remedy}") from error
+        raise ValueError(
+            f"{path}: truncated, or no batch of {pack.title} ({why}): {remedy}"
+        ) from error
     for key, found in numbers.items():
         if found.ndim != 1 or found.dtype.kind not in "iu":
             raise ValueError(f"{path}: its labels are no whole numbers: {remedy}")
         if len(found) and not 0 <= found.min() <= found.max() < pack.labels[key]:
             raise ValueError(f"{path}: a label is not from 0 to {pack.labels[key] - 1}: {remedy}")
         if pixels.shape != (len(found), 3 * SIDE * SIDE) or pixels.dtype != np.uint8:
-            raise ValueError(f"{path}: {pixels.dtype} {pixels.shape} for {len(found)} labels: {remedy}")
-    planes = pixels.reshape(-1, 3, SIDE, SIDE)  # the file holds the red, the green and the blue plane of each image
+            raise ValueError(
+                f"{path}: {pixels.dtype} {pixels.shape} for {len(found)} labels: {remedy}"
+            )
+    planes = pixels.reshape(
+        -1, 3, SIDE, SIDE
+    )  # the file holds the red, the green and the blue plane of each image
     labels, *others = (found.tolist() for found in numbers.values())
-    free = {key.removesuffix("s"): found for key, found in zip(list(numbers)[1:], others, strict=True)}
+    free = {
+        key.removesuffix("s"): found for key, found in zip(list(numbers)[1:], others, strict=True)
+    }
     return Part(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels, free)

@@ -11,10 +11,15 @@ from pathlib import Path
 import pyarrow as pa
 
 from cnlw_tools.sources.base import manifest
-from cnlw_tools.sources.lists import labelled, lines
-from cnlw_tools.sources.paths import Files, present
+from cnlw_tools.sources.formats.image_files import Files, present
+from cnlw_tools.sources.formats.text_lists import labelled, lines
 
-LISTS = {"noisy_train": "train", "clean_train": "probe", "clean_val": "validation", "clean_test": "test"}
+LISTS = {
+    "noisy_train": "train",
+    "clean_train": "probe",
+    "clean_val": "validation",
+    "clean_test": "test",
+}
 
 
 class Clothing1m(Files):
@@ -35,20 +40,29 @@ class Clothing1m(Files):
             ValueError: a list is damaged, an image has no label, or is in two of the lists that people labelled
         """
         count = len(self.classes())
-        noisy, clean = (labelled(self._list(f"{kind}_label_kv.txt"), count) for kind in ("noisy", "clean"))
+        noisy, clean = (
+            labelled(self._list(f"{kind}_label_kv.txt"), count) for kind in ("noisy", "clean")
+        )
         keys = {part: lines(self._list(f"{part}_key_list.txt")) for part in LISTS}
         people = {key for part, found in keys.items() if part != "noisy_train" for key in found}
         keys["noisy_train"] = [key for key in keys["noisy_train"] if key not in people]
         made = []
         for part, ids in keys.items():
-            path, said = self._list(f"{part}_key_list.txt"), noisy if part == "noisy_train" else clean
+            path, said = (
+                self._list(f"{part}_key_list.txt"),
+                noisy if part == "noisy_train" else clean,
+            )
             if missing := [key for key in ids if key not in said]:
                 raise ValueError(
                     f"{path}: {missing[0]!r} has no label in {part.split('_')[0]}_label_kv.txt: copy both again"
                 )
             present(self.data_dir, ids, path)
             heard = pa.array([noisy.get(key) for key in ids], pa.int32())
-            made.append(manifest(ids, [said[key] for key in ids], [LISTS[part]] * len(ids), noisy_label=heard))
+            made.append(
+                manifest(
+                    ids, [said[key] for key in ids], [LISTS[part]] * len(ids), noisy_label=heard
+                )
+            )
         return pa.concat_tables(made)
 
     def _list(self, name: str) -> Path:

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from cnlw_tools.images import Picture
+from cnlw_tools.images.pixels import Picture
 from cnlw_tools.sources.base import Local, manifest
-from cnlw_tools.sources.paths import below, pictures, present
-from cnlw_tools.sources.splits import KNOWN, splits
+from cnlw_tools.sources.formats.image_files import below, pictures, present
+from cnlw_tools.sources.formats.split_names import KNOWN, splits
 
 
 class Row(NamedTuple):
@@ -56,7 +56,9 @@ class Folder(Local):
         rows = sorted(self._rows, key=lambda row: (list(KNOWN).index(row.split), row.path))
         ids = [row.path for row in rows]
         present(self.folder, ids, self.data_dir)
-        return manifest(ids, [label[row.label] for row in rows], [self._split[row.split] for row in rows])
+        return manifest(
+            ids, [label[row.label] for row in rows], [self._split[row.split] for row in rows]
+        )
 
     def read(self, image_id: str) -> Picture:
         """Return one file as it is."""
@@ -66,7 +68,9 @@ class Folder(Local):
     def _rows(self) -> list[Row]:
         rows = self._walked() if self.data_dir.is_dir() else self._listed()
         if not rows:
-            raise ValueError(f"{self.data_dir}: there is no image here; {self.name} needs {self.needs}")
+            raise ValueError(
+                f"{self.data_dir}: there is no image here; {self.name} needs {self.needs}"
+            )
         return rows
 
     @cached_property
@@ -81,7 +85,9 @@ class Folder(Local):
         for path in pictures(self.folder):
             parts = path.split("/")
             if len(parts) < (2 if split else 3):
-                raise ValueError(f"{self.folder}: {path} lies in no class folder: put it into one, or give a csv")
+                raise ValueError(
+                    f"{self.folder}: {path} lies in no class folder: put it into one, or give a csv"
+                )
             rows.append(Row(path, parts[0] if split else parts[1], split or parts[0]))
         return rows
 
@@ -91,12 +97,15 @@ class Folder(Local):
             with self.data_dir.open(encoding="utf-8-sig", newline="") as file:
                 found = list(csv.DictReader(file))
         except (UnicodeDecodeError, csv.Error) as error:
-            raise ValueError(f"{self.data_dir}: no csv in UTF-8 ({error}): store it as one") from error
+            raise ValueError(
+                f"{self.data_dir}: no csv in UTF-8 ({error}): store it as one"
+            ) from error
         for i, row in enumerate(found):
             if missing := [name for name in ("path", "label") if not row.get(name)]:
                 raise ValueError(
                     f"{self.data_dir}: row {i}: there is no {missing[0]}: its columns are path,label[,split]"
                 )
         return [
-            Row(str(PurePosixPath(row["path"])), row["label"].strip(), row.get("split") or "train") for row in found
+            Row(str(PurePosixPath(row["path"])), row["label"].strip(), row.get("split") or "train")
+            for row in found
         ]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from cnlw_tools.sources.base import manifest
-from cnlw_tools.sources.lists import lines
-from cnlw_tools.sources.paths import Files, present
+from cnlw_tools.sources.formats.image_files import Files, present
+from cnlw_tools.sources.formats.text_lists import lines
 
 KEY = "class_name"  # how the head of each list begins
 
@@ -46,7 +46,9 @@ class Food101n(Files):
         tables = [train, right]
         if (self.data_dir / "food-101").is_dir():
             tested = self.find("food-101/meta/test.txt")
-            tables.append(self._rows("test", [f"{key}.jpg" for key in lines(tested)], {}, "food-101/"))
+            tables.append(
+                self._rows("test", [f"{key}.jpg" for key in lines(tested)], {}, "food-101/")
+            )
         return pa.concat_tables(tables)
 
     def _list(self, name: str) -> Path:
@@ -65,11 +67,15 @@ class Food101n(Files):
         for row, line in enumerate(self._keys(path)):
             key, _, verdict = line.partition("\t")
             if verdict not in ("0", "1"):
-                raise ValueError(f"{path}: row {row}: {line!r} is not an image and 0 or 1: copy this file again")
+                raise ValueError(
+                    f"{path}: row {row}: {line!r} is not an image and 0 or 1: copy this file again"
+                )
             found[key] = verdict == "1"
         return found
 
-    def _rows(self, split: str, keys: list[str], correct: dict[str, bool], folder: str | None = None) -> pa.Table:
+    def _rows(
+        self, split: str, keys: list[str], correct: dict[str, bool], folder: str | None = None
+    ) -> pa.Table:
         """Return images ``class/name``."""
         label = {name: i for i, name in enumerate(self.classes())}
         if unknown := [key for key in keys if key.split("/")[0] not in label]:
@@ -79,4 +85,6 @@ class Food101n(Files):
         ids = [f"{self.release if folder is None else folder}images/{key}" for key in keys]
         present(self.data_dir, ids, f"the {split} images")
         judged = pa.array([correct.get(key) for key in keys], pa.bool_())
-        return manifest(ids, [label[key.split("/")[0]] for key in keys], [split] * len(ids), correct=judged)
+        return manifest(
+            ids, [label[key.split("/")[0]] for key in keys], [split] * len(ids), correct=judged
+        )

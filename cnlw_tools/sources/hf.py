@@ -17,9 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cnlw_tools.images import Picture
+from cnlw_tools.images.pixels import Picture
 from cnlw_tools.sources.base import Local, manifest
-from cnlw_tools.sources.splits import KNOWN, splits
+from cnlw_tools.sources.formats.split_names import KNOWN, splits
 
 HUB = re.compile(r"[\w.-]+/[\w.-]+")  # owner/name
 
@@ -104,11 +104,14 @@ class Hf(Local):
     def _files(self) -> list[Path]:
         paths = [self.data_dir] if self.data_dir.is_file() else sorted(self.data_dir.rglob("*"))
         kinds = {
-            end: [p for p in paths if p.suffix == end and "cache-" not in p.name] for end in (".parquet", ".arrow")
+            end: [p for p in paths if p.suffix == end and "cache-" not in p.name]
+            for end in (".parquet", ".arrow")
         }
         found = kinds[".parquet"] or kinds[".arrow"]
         if not found:
-            raise FileNotFoundError(f"{self.data_dir}: there is no Parquet or Arrow file here; hf needs {self.needs}")
+            raise FileNotFoundError(
+                f"{self.data_dir}: there is no Parquet or Arrow file here; hf needs {self.needs}"
+            )
         return found
 
     def _split_of(self, path: Path) -> str:
@@ -117,9 +120,13 @@ class Hf(Local):
         words = [re.split(r"[-_.]", inner[-1])[0], *reversed(inner[:-1])]
         if said := [word for word in words if word in KNOWN]:
             return said[0]
-        if len(self._files) == 1 or (path.suffix == ".arrow" and len({p.parent for p in self._files}) == 1):
+        if len(self._files) == 1 or (
+            path.suffix == ".arrow" and len({p.parent for p in self._files}) == 1
+        ):
             return "train"
-        raise ValueError(f"{path}: its name says of no split; call it train-..., validation-... or test-...")
+        raise ValueError(
+            f"{path}: its name says of no split; call it train-..., validation-... or test-..."
+        )
 
     @cached_property
     def _splits(self) -> Mapping[str, str]:
@@ -130,7 +137,9 @@ class Hf(Local):
         (first, (schema, _)), *others = self._told.items()
         for path, (other, _) in others:
             if other != schema:
-                raise ValueError(f"{path}: other columns than {first}: point at the folder of one configuration")
+                raise ValueError(
+                    f"{path}: other columns than {first}: point at the folder of one configuration"
+                )
         return schema
 
     @cached_property
@@ -143,7 +152,9 @@ class Hf(Local):
     def _columns(self) -> tuple[str, str]:
         """The columns of images and labels."""
         kind = {name: (said or {}).get("_type") for name, said in self._features.items()}
-        images = [f.name for f in self._schema if kind.get(f.name) == "Image" or _holds_bytes(f.type)]
+        images = [
+            f.name for f in self._schema if kind.get(f.name) == "Image" or _holds_bytes(f.type)
+        ]
         labels = [f.name for f in self._schema if f.name == "label" and pa.types.is_integer(f.type)]
         labels = labels or [name for name in self._schema.names if kind.get(name) == "ClassLabel"]
         for what, found in (("images", images), ("labels", labels)):
@@ -156,7 +167,11 @@ class Hf(Local):
 
     def _labels(self, part: str) -> list[int]:
         name = self._columns[1]
-        found = [label for path in dict.fromkeys(c.path for c in self._chunks[part]) for label in _column(path, name)]
+        found = [
+            label
+            for path in dict.fromkeys(c.path for c in self._chunks[part])
+            for label in _column(path, name)
+        ]
         if bad := [i for i, label in enumerate(found) if label is None or label < 0]:
             raise ValueError(
                 f"{self.data_dir}: row {bad[0]} of {part} has label {found[bad[0]]}: drop rows without one"
@@ -170,7 +185,9 @@ class Hf(Local):
         else:
             with pq.ParquetFile(chunk.path) as file:
                 column = file.read_row_group(chunk.group, [self._columns[0]])[self._columns[0]]
-        return pa.chunked_array([c.field("bytes") if pa.types.is_struct(c.type) else c for c in column.chunks])
+        return pa.chunked_array(
+            [c.field("bytes") if pa.types.is_struct(c.type) else c for c in column.chunks]
+        )
 
 
 def fetched(name: str) -> Path:
@@ -182,10 +199,14 @@ def fetched(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, repo_type="dataset", allow_patterns=["*.parquet", "*.arrow"]))
+        return Path(
+            snapshot_download(name, repo_type="dataset", allow_patterns=["*.parquet", "*.arrow"])
+        )
     except (OSError, ValueError) as error:
         why = str(error).splitlines()[0]
-        raise FileNotFoundError(f"{name}: no such folder, and not to be had from the Hub ({why})") from error
+        raise FileNotFoundError(
+            f"{name}: no such folder, and not to be had from the Hub ({why})"
+        ) from error
 
 
 def told(path: Path) -> tuple[pa.Schema, list[Chunk]]:
@@ -207,7 +228,11 @@ def told(path: Path) -> tuple[pa.Schema, list[Chunk]]:
 
 
 def _column(path: Path, name: str) -> list[int]:
-    table = _mapped(path) if path.suffix == ".arrow" else pq.read_table(path, columns=[name], partitioning=None)
+    table = (
+        _mapped(path)
+        if path.suffix == ".arrow"
+        else pq.read_table(path, columns=[name], partitioning=None)
+    )
     return list(table[name].to_pylist())
 
 
@@ -216,5 +241,9 @@ def _mapped(path: Path) -> pa.Table:
 
 
 def _holds_bytes(kind: pa.DataType) -> bool:
-    inner = kind.field("bytes").type if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else kind
+    inner = (
+        kind.field("bytes").type
+        if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
+        else kind
+    )
     return bool(pa.types.is_binary(inner) or pa.types.is_large_binary(inner))

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cnlw_tools.images import SUFFIXES, Picture
-from cnlw_tools.sources.archive import Tar
+from cnlw_tools.images.pixels import SUFFIXES, Picture
 from cnlw_tools.sources.base import Local, manifest
-from cnlw_tools.sources.ilsvrc import PREFIX, Validation
-from cnlw_tools.sources.paths import below
+from cnlw_tools.sources.formats.ilsvrc import PREFIX, Validation
+from cnlw_tools.sources.formats.image_files import below
+from cnlw_tools.sources.formats.tar import Tar
 
 TAR = "ILSVRC2012_img_train.tar"
 
@@ -36,17 +36,23 @@ class Imagenet(Local):
         Raises:
             ValueError: there are none
         """
-        names = [p.name for p in self.train.iterdir() if p.is_dir()] if self.train.is_dir() else self._tar.members
+        names = (
+            [p.name for p in self.train.iterdir() if p.is_dir()]
+            if self.train.is_dir()
+            else self._tar.members
+        )
         found = tuple(sorted(name.removesuffix(".tar") for name in names))
         if not found:
-            raise ValueError(f"{self.train}: there is no class here: it holds one folder or archive a class")
+            raise ValueError(
+                f"{self.train}: there is no class here: it holds one folder or archive a class"
+            )
         return found
 
     def manifest(self) -> pa.Table:
         """Return a row an image: those to train on by class and name, then those to validate.
 
         Raises:
-            OSError, ValueError: a class without images, or with them in one of the two sets alone; see ilsvrc.py
+            OSError, ValueError: a class without images, or with them in one of the two sets alone; see formats/ilsvrc.py
         """
         classes = self.classes()
         label = {wnid: i for i, wnid in enumerate(classes)}
@@ -61,7 +67,9 @@ class Imagenet(Local):
                 f"{self.data_dir}: class {unknown[0]} has images to validate and none to train on: add them"
             )
         ids = [name for found in names.values() for name in found]
-        labels = [label[wnid] for wnid, found in names.items() for _ in found] + [label[w] for w in held.values()]
+        labels = [label[wnid] for wnid, found in names.items() for _ in found] + [
+            label[w] for w in held.values()
+        ]
         splits = ["train"] * len(ids) + ["validation"] * len(held)
         return manifest([*ids, *held], labels, splits)
 
@@ -78,7 +86,9 @@ class Imagenet(Local):
             return below(self.train, f"{wnid}/{image_id}")
         inner = self._tar.inner(f"{wnid}.tar")
         if image_id not in inner:
-            raise LookupError(f"{self.train}: no image {image_id!r}; ids are names of files, n01440764_10026.JPEG ...")
+            raise LookupError(
+                f"{self.train}: no image {image_id!r}; ids are names of files, n01440764_10026.JPEG ..."
+            )
         return self._tar.read(inner[image_id])
 
     @cached_property
@@ -88,7 +98,9 @@ class Imagenet(Local):
     def _names(self, wnid: str) -> list[str]:
         """Return the images of a class, each named after it."""
         if self.train.is_dir():
-            found = sorted(p.name for p in (self.train / wnid).iterdir() if p.suffix.lower() in SUFFIXES)
+            found = sorted(
+                p.name for p in (self.train / wnid).iterdir() if p.suffix.lower() in SUFFIXES
+            )
         else:
             found = sorted(self._tar.inner(f"{wnid}.tar"))
         if not found or (other := [name for name in found if not name.startswith(f"{wnid}_")]):

@@ -21,13 +21,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from cnlw_tools import files, reading
-from cnlw_tools.images import SUFFIXES, Picture
-from cnlw_tools.sources.archive import Span, Tar
+from cnlw_tools import files
+from cnlw_tools.dataset import table_io
+from cnlw_tools.images.pixels import SUFFIXES, Picture
 from cnlw_tools.sources.base import Local, manifest
-from cnlw_tools.sources.ilsvrc import PREFIX, Validation
+from cnlw_tools.sources.formats.ilsvrc import PREFIX, Validation
+from cnlw_tools.sources.formats.image_files import below
+from cnlw_tools.sources.formats.tar import Span, Tar
 from cnlw_tools.sources.imagenet import TAR
-from cnlw_tools.sources.paths import below
 
 LISTS = ("train.csv", "val.csv", "test.csv")
 TRAIN = (TAR, "ILSVRC2012_img_train", "train", "ILSVRC/Data/CLS-LOC/train", "images")
@@ -35,7 +36,9 @@ LISTED = ("LOC_train_solution.csv", "train_cls.txt", "ILSVRC/ImageSets/CLS-LOC/t
 LEAST = 732  # training images of a class of ILSVRC12, at least: Russakovsky et al. 2015, table 2
 ID = re.compile(r"(n\d{8})(\d{8})")
 ROW = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("filename", "label")])
-CLASSES = pa.schema([pa.field("wnid", pa.string(), nullable=False), pa.field("images", pa.int32(), nullable=False)])
+CLASSES = pa.schema(
+    [pa.field("wnid", pa.string(), nullable=False), pa.field("images", pa.int32(), nullable=False)]
+)
 
 
 class MiniImagenet(Local):
@@ -47,7 +50,9 @@ class MiniImagenet(Local):
     def __init__(self, data_dir: Path | None) -> None:
         super().__init__(data_dir)
         self._sorted: dict[str, list[str]] = {}
-        self.train = next((self.data_dir / name for name in TRAIN if (self.data_dir / name).exists()), None)
+        self.train = next(
+            (self.data_dir / name for name in TRAIN if (self.data_dir / name).exists()), None
+        )
         self.validation = Validation(self.data_dir)
 
     def manifest(self) -> pa.Table:
@@ -83,7 +88,11 @@ class MiniImagenet(Local):
         if self.train.name == "images":
             return below(self.train, f"{image_id}.jpg")
         wnid, name = parts[1], self._nth(parts[1], int(parts[2]))
-        return below(self.train, f"{wnid}/{name}") if self.train.is_dir() else self._tar.read(self._spans(wnid)[name])
+        return (
+            below(self.train, f"{wnid}/{name}")
+            if self.train.is_dir()
+            else self._tar.read(self._spans(wnid)[name])
+        )
 
     @cached_property
     def _labels(self) -> dict[str, int]:
@@ -93,7 +102,7 @@ class MiniImagenet(Local):
     @cached_property
     def _sizes(self) -> dict[str, int]:
         """How many training images each class of ILSVRC12 has, by WordNet id."""
-        table = reading.load(files.root() / "manifests" / self.name / "classes.csv", CLASSES)
+        table = table_io.load(files.root() / "manifests" / self.name / "classes.csv", CLASSES)
         return dict(zip(table["wnid"].to_pylist(), table["images"].to_pylist(), strict=True))
 
     def _listed(self) -> list[str]:
@@ -103,12 +112,21 @@ class MiniImagenet(Local):
             return sorted(name for name in named if ID.fullmatch(name))
         found: list[str] = []
         for path in (self.find(name) for name in LISTS):
-            names = [name.removesuffix(".jpg") for name in reading.load(path, ROW)["filename"].to_pylist()]
+            names = [
+                name.removesuffix(".jpg")
+                for name in table_io.load(path, ROW)["filename"].to_pylist()
+            ]
             bad = np.array([not ID.fullmatch(name) for name in names], bool)
-            reading.first(path, "filename", bad, pa.array(names), "images are called n0153282900000005.jpg: mend it")
+            table_io.first(
+                path,
+                "filename",
+                bad,
+                pa.array(names),
+                "images are called n0153282900000005.jpg: mend it",
+            )
             found += names
         remedy = "an image stands in one of the three lists, once"
-        reading.distinct(self.data_dir, pa.table({"filename": found}), ["filename"], remedy)
+        table_io.distinct(self.data_dir, pa.table({"filename": found}), ["filename"], remedy)
         return sorted(found)
 
     def _held(self) -> Mapping[str, int]:
@@ -117,15 +135,24 @@ class MiniImagenet(Local):
         if said is not None:
             return said
         if not self.validation:
-            raise FileNotFoundError(f"{self.data_dir}: there are no validation images; {self.name} needs {self.needs}")
+            raise FileNotFoundError(
+                f"{self.data_dir}: there are no validation images; {self.name} needs {self.needs}"
+            )
         label = self._labels
-        return {Path(name).stem: label[wnid] for name, wnid in self.validation.wnids.items() if wnid in label}
+        return {
+            Path(name).stem: label[wnid]
+            for name, wnid in self.validation.wnids.items()
+            if wnid in label
+        }
 
     def _complete(self, ids: Sequence[str]) -> None:
         """Insist that every class has as many images as its highest number says, and all that are known by name."""
         if self.train is None or self.train.name == "images":
             return
-        highest, known = {name[:9]: int(name[9:]) for name in ids}, self._known()  # sorted: the last one stays
+        highest, known = (
+            {name[:9]: int(name[9:]) for name in ids},
+            self._known(),
+        )  # sorted: the last one stays
         for wnid, number in highest.items():
             self._nth(wnid, number)
             there = {name.partition(".")[0] for name in self._names(wnid)}
@@ -133,7 +160,9 @@ class MiniImagenet(Local):
             for what, odd in (("missing", listed - there), ("not of it", there - listed)):
                 if odd:
                     said = f"class {wnid} has {len(there):,} images, and {len(odd)} are {what}, such as {min(odd)}"
-                    raise ValueError(f"{self.train}: {said}: its numbers would be others: copy it again")
+                    raise ValueError(
+                        f"{self.train}: {said}: its numbers would be others: copy it again"
+                    )
 
     def _whole(self, wnid: str, number: int) -> None:
         """Insist that a class has as many images as ILSVRC12 has, if it is no small copy."""
@@ -141,11 +170,15 @@ class MiniImagenet(Local):
         if number > self._sizes.get(wnid, number):
             raise ValueError(f"{said}: its numbers would be others: take out what is not of it")
         if LEAST <= number < self._sizes.get(wnid, number):
-            raise ValueError(f"{said}: it is incomplete, and its numbers would be others: copy it again")
+            raise ValueError(
+                f"{said}: it is incomplete, and its numbers would be others: copy it again"
+            )
 
     def _known(self) -> Mapping[str, set[str]]:
         """Return the names of all training images by class, where a list of them lies beside."""
-        path = next((self.data_dir / name for name in LISTED if (self.data_dir / name).is_file()), None)
+        path = next(
+            (self.data_dir / name for name in LISTED if (self.data_dir / name).is_file()), None
+        )
         found: dict[str, set[str]] = {}
         for line in path.read_text(encoding="utf-8").splitlines() if path else ():
             if named := re.match(r"(?:n\d{8}/)?((n\d{8})_\d+)[ ,]", line):
@@ -172,7 +205,9 @@ class MiniImagenet(Local):
     def _inside(self, wnid: str) -> list[str]:
         """Return the images of a class folder."""
         if not (self._folder / wnid).is_dir():
-            raise FileNotFoundError(f"{self._folder / wnid}: this class is missing: complete your copy")
+            raise FileNotFoundError(
+                f"{self._folder / wnid}: this class is missing: complete your copy"
+            )
         return [p.name for p in (self._folder / wnid).iterdir() if p.suffix.lower() in SUFFIXES]
 
     def _nth(self, wnid: str, number: int) -> str:
@@ -180,7 +215,9 @@ class MiniImagenet(Local):
         names = self._names(wnid)
         if not 1 <= number <= len(names):
             few = f"class {wnid} has {len(names)} images, and the lists ask for its {number}th"
-            raise ValueError(f"{self.train}: {few}: it is incomplete, and its numbers would be others: copy it again")
+            raise ValueError(
+                f"{self.train}: {few}: it is incomplete, and its numbers would be others: copy it again"
+            )
         return names[number - 1]
 
     def _names(self, wnid: str) -> list[str]:
@@ -190,7 +227,11 @@ class MiniImagenet(Local):
             numbers = [re.fullmatch(rf"{wnid}_(\d+)\.\w+", name) for name in found]
             if None in numbers:
                 odd = found[numbers.index(None)]
-                raise ValueError(f"{self.train}: class {wnid}: {odd!r} is not called {wnid}_10026.JPEG or the like")
+                raise ValueError(
+                    f"{self.train}: class {wnid}: {odd!r} is not called {wnid}_10026.JPEG or the like"
+                )
             self._whole(wnid, len(found))
-            self._sorted[wnid] = [found[i] for i in np.argsort([int(n[1]) for n in numbers if n], kind="stable")]
+            self._sorted[wnid] = [
+                found[i] for i in np.argsort([int(n[1]) for n in numbers if n], kind="stable")
+            ]
         return self._sorted[wnid]

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cnlw_tools.sources.arrays import Arrays, Part
+from cnlw_tools.sources.formats.arrays import Arrays, Part
 
 FOLDERS = ("", "raw/", "MNIST/raw/")
 STEMS = {"train": "train", "test": "t10k"}
@@ -25,9 +25,7 @@ class Mnist(Arrays):
     """Ten digits, 28 pixels a side."""
 
     name = "mnist"
-    needs = (
-        "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-... alike, with .gz or without, or MNIST/raw of them"
-    )
+    needs = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-... alike, with .gz or without, or MNIST/raw of them"
     parts: ClassVar = {"train": "train", "test": "validation"}
 
     def load(self, part: str) -> Part:
@@ -68,5 +66,7 @@ def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
     except UNREADABLE as error:
         raise ValueError(f"{path}: truncated, or not an idx file ({error}): {remedy}") from error
     if len(values) != np.prod(shape, dtype=object):
-        raise ValueError(f"{path}: {len(values)} bytes where its head says {' x '.join(map(str, shape))}: {remedy}")
+        raise ValueError(
+            f"{path}: {len(values)} bytes where its head says {' x '.join(map(str, shape))}: {remedy}"
+        )
     return values.reshape(shape)

@@ -15,11 +15,11 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from cnlw_tools.images import Picture, decode
-from cnlw_tools.sources import mat
+from cnlw_tools.images.pixels import Picture, decode
 from cnlw_tools.sources.base import manifest
+from cnlw_tools.sources.formats import matlab
+from cnlw_tools.sources.formats.image_files import Files, below, present
 from cnlw_tools.sources.hf import Hf
-from cnlw_tools.sources.paths import Files, below, present
 
 TRAIN, TEST, ALL = "cars_train_annos.mat", "cars_test_annos_withlabels.mat", "cars_annos.mat"
 IMAGES = ("cars_train", "cars_test", "car_ims")
@@ -71,12 +71,16 @@ class StanfordCars(Files):
     @cached_property
     def _cars(self) -> list[Car]:
         try:
-            train, test = (self.find(*(f"{place}{name}" for place in PLACES)) for name in (TRAIN, TEST))
+            train, test = (
+                self.find(*(f"{place}{name}" for place in PLACES)) for name in (TRAIN, TEST)
+            )
         except FileNotFoundError:
             if not any((self.data_dir / f"{place}{ALL}").is_file() for place in PLACES):
                 raise
             return annotations(self.find(*(f"{place}{ALL}" for place in PLACES)))
-        return annotations(train, "cars_train", "train") + annotations(test, "cars_test", "validation")
+        return annotations(train, "cars_train", "train") + annotations(
+            test, "cars_test", "validation"
+        )
 
 
 class StanfordCarsCrop(StanfordCars):
@@ -88,7 +92,9 @@ class StanfordCarsCrop(StanfordCars):
     def __init__(self, data_dir: Path | None) -> None:
         super().__init__(data_dir)
         if self._parquet:
-            raise ValueError(f"{data_dir}: Parquet files hold no boxes; stanford_cars_crop needs the devkit")
+            raise ValueError(
+                f"{data_dir}: Parquet files hold no boxes; stanford_cars_crop needs the devkit"
+            )
 
     def read(self, image_id: str) -> Image.Image:
         """Return the pixels inside the box.
@@ -98,12 +104,21 @@ class StanfordCarsCrop(StanfordCars):
             ValueError: not an image, or the box lies outside it
         """
         if image_id not in self._boxes:
-            raise LookupError(f"{self.folder}: no annotation of {image_id!r}; ids are cars_train/00001.jpg ...")
+            raise LookupError(
+                f"{self.folder}: no annotation of {image_id!r}; ids are cars_train/00001.jpg ..."
+            )
         image = decode(below(self.folder, image_id))
         left, top, right, bottom = self._boxes[image_id]
-        box = (max(left - 1, 0), max(top - 1, 0), min(right, image.width), min(bottom, image.height))
+        box = (
+            max(left - 1, 0),
+            max(top - 1, 0),
+            min(right, image.width),
+            min(bottom, image.height),
+        )
         if box[0] >= box[2] or box[1] >= box[3]:
-            raise ValueError(f"its box {self._boxes[image_id]} lies outside its {image.width} x {image.height} pixels")
+            raise ValueError(
+                f"its box {self._boxes[image_id]} lies outside its {image.width} x {image.height} pixels"
+            )
         return image.crop(box)
 
     @cached_property
@@ -118,15 +133,28 @@ def annotations(path: Path, folder: str | None = None, split: str | None = None)
         OSError: the file is missing
         ValueError: it is damaged, or another
     """
-    (rows,) = mat.load(path, ["annotations"])
-    wanted = {"class", "bbox_x1", "fname"} if folder else {"class", "bbox_x1", "relative_im_path", "test"}
+    (rows,) = matlab.load(path, ["annotations"])
+    wanted = (
+        {"class", "bbox_x1", "fname"}
+        if folder
+        else {"class", "bbox_x1", "relative_im_path", "test"}
+    )
     if missing := wanted - set(rows.dtype.names or ()):
-        raise ValueError(f"{path}: its annotations have no {min(missing)!r}: take the file {TEST} for the test images")
+        raise ValueError(
+            f"{path}: its annotations have no {min(missing)!r}: take the file {TEST} for the test images"
+        )
     found = []
     for row in np.atleast_1d(rows):
         name = f"{folder}/{row['fname']}" if folder else str(row["relative_im_path"])
         box = (int(row["bbox_x1"]), int(row["bbox_y1"]), int(row["bbox_x2"]), int(row["bbox_y2"]))
-        found.append(Car(name, int(row["class"]) - 1, split or ("validation" if row["test"] else "train"), box))
+        found.append(
+            Car(
+                name,
+                int(row["class"]) - 1,
+                split or ("validation" if row["test"] else "train"),
+                box,
+            )
+        )
     return found
 
 

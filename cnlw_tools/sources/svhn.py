@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from cnlw_tools.sources import mat
-from cnlw_tools.sources.arrays import Arrays, Part
+from cnlw_tools.sources.formats import matlab
+from cnlw_tools.sources.formats.arrays import Arrays, Part
 
 SIDE = 32
 
@@ -28,11 +28,17 @@ class Svhn(Arrays):
             ValueError: it is no file of SVHN
         """
         path = self.find(f"{part}_{SIDE}x{SIDE}.mat")
-        pixels, labels = mat.load(path, ["X", "y"], squeeze=False)
-        if labels.dtype.kind not in "iu" or (labels.size and not 1 <= labels.min() <= labels.max() <= 10):
-            raise ValueError(f"{path}: y is not labels from 1 to 10: take the official file of cropped digits")
+        pixels, labels = matlab.load(path, ["X", "y"], squeeze=False)
+        if labels.dtype.kind not in "iu" or (
+            labels.size and not 1 <= labels.min() <= labels.max() <= 10
+        ):
+            raise ValueError(
+                f"{path}: y is not labels from 1 to 10: take the official file of cropped digits"
+            )
         if pixels.dtype != np.uint8 or pixels.shape != (SIDE, SIDE, 3, labels.size):
-            raise ValueError(f"{path}: X is {pixels.dtype} {pixels.shape} for {labels.size} labels: copy it again")
+            raise ValueError(
+                f"{path}: X is {pixels.dtype} {pixels.shape} for {labels.size} labels: copy it again"
+            )
         return Part(np.moveaxis(pixels, 3, 0), (labels.ravel() % 10).tolist())
 
 

@@ -1,7 +1,7 @@
 """WebVision 1.0 as its authors pack it: `info/` with the lists, `google/`, `flickr/`, and `val_images_256/`.
 
 Labels are the web's: the class of the query that found an image. The validation set is the split ``validation``;
-where that of ILSVRC12 lies beside it (ilsvrc.py; in the folder or in `imagenet/`), it is ``validation_ilsvrc12``.
+where that of ILSVRC12 lies beside it (formats/ilsvrc.py; in the folder or in `imagenet/`), it is ``validation_ilsvrc12``.
 Source: Li, Wang, Li, Agustsson, Van Gool, "WebVision Database: visual learning and understanding from web data", 2017;
 mini: Jiang et al., "MentorNet", ICML 2018.
 """
@@ -11,11 +11,11 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from cnlw_tools.images import Picture
+from cnlw_tools.images.pixels import Picture
 from cnlw_tools.sources.base import manifest
-from cnlw_tools.sources.ilsvrc import PREFIX, Validation
-from cnlw_tools.sources.lists import labelled, lines
-from cnlw_tools.sources.paths import Files, present
+from cnlw_tools.sources.formats.ilsvrc import PREFIX, Validation
+from cnlw_tools.sources.formats.image_files import Files, present
+from cnlw_tools.sources.formats.text_lists import labelled, lines
 
 
 class WebVision(Files):
@@ -39,22 +39,34 @@ class WebVision(Files):
         """
         found = [(f"train_filelist_{part}.txt", "", "train") for part in self.parts]
         folder = self.find("val_images_256", "val_images").name
-        made = [self._rows(*one) for one in (*found, ("val_filelist.txt", f"{folder}/", "validation"))]
+        made = [
+            self._rows(*one) for one in (*found, ("val_filelist.txt", f"{folder}/", "validation"))
+        ]
         label = {words.split()[0]: i for i, words in enumerate(self.classes())}
-        held = {name: label[wnid] for name, wnid in self._ilsvrc.wnids.items() if wnid in label} if self._ilsvrc else {}
+        held = (
+            {name: label[wnid] for name, wnid in self._ilsvrc.wnids.items() if wnid in label}
+            if self._ilsvrc
+            else {}
+        )
         made.append(manifest(list(held), list(held.values()), ["validation_ilsvrc12"] * len(held)))
         return pa.concat_tables(made)
 
     def read(self, image_id: str) -> Picture:
         """Return one file as it is."""
-        return self._ilsvrc.read(image_id) if image_id.startswith(PREFIX) else super().read(image_id)
+        return (
+            self._ilsvrc.read(image_id) if image_id.startswith(PREFIX) else super().read(image_id)
+        )
 
     def _rows(self, name: str, folder: str, split: str) -> pa.Table:
         """Return the images of a list that are of the classes wanted."""
         path = self.find(f"info/{name}")
         wanted = len(self.classes())
         total = len(lines(self.find("info/synsets.txt")))
-        found = {f"{folder}{image}": label for image, label in labelled(path, total).items() if label < wanted}
+        found = {
+            f"{folder}{image}": label
+            for image, label in labelled(path, total).items()
+            if label < wanted
+        }
         present(self.data_dir, list(found), path)
         return manifest(list(found), list(found.values()), [split] * len(found))
 

@@ -10,7 +10,7 @@ nor on the order, the device or the number of machines.
     cutout:S         a grey square of side S, by default half an image, its centre anywhere in the image
     resized_crop     a window of 8 % to 100 % of the area, 3:4 to 4:3, enlarged to the old size
     jitter           brightness + 32/255 at most, contrast and saturation x 0.5 to 1.5, hue + 0.2 of the circle at most
-    auto_augment, auto_augment_imagenet, rand_augment:M          see `policy.py`
+    auto_augment, auto_augment_imagenet, rand_augment:M          see `auto_augment.py`
 
 Sources: He et al. 2016 (crop); DeVries and Taylor 2017, Zhang et al. 2020 (cutout); Szegedy et al. 2015
 (resized crop); Jiang et al. 2020 (jitter).
@@ -24,9 +24,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, pad
 
-from cnlw_tools.lookup import pick
-from cnlw_tools.trainer.dice import Draw, uniform
-from cnlw_tools.trainer.policy import auto_augment, auto_augment_imagenet, rand_augment
+from cnlw_tools.registry import pick
+from cnlw_tools.trainer.auto_augment import auto_augment, auto_augment_imagenet, rand_augment
+from cnlw_tools.trainer.prng import Draw, uniform
 
 Op = Callable[[Tensor, Draw], Tensor]  # (B, 3, H, W) -> the same, each of the two bytes or floats
 Augment = Callable[[Tensor, Tensor], Tensor]  # (B, 3, H, W), (B,) keys -> (B, 3, H, W) floats
@@ -62,7 +62,9 @@ def crop(x: Tensor, draw: Draw, padding: int | None = None) -> Tensor:
     padded = pad(x, [p, p, p, p]).contiguous()
     row = torch.arange(height, device=x.device) + _below(2 * p + 1, draw(0))[:, None]  # (B, H)
     plane = torch.arange(batch * channels, device=x.device).view(batch, channels, 1)
-    start = (plane * (height + 2 * p) + row[:, None]) * (width + 2 * p) + _below(2 * p + 1, draw(1))[:, None, None]
+    start = (plane * (height + 2 * p) + row[:, None]) * (width + 2 * p) + _below(
+        2 * p + 1, draw(1)
+    )[:, None, None]
     return padded.flatten().unfold(0, width, 1).index_select(0, start.flatten()).view_as(x)
 
 
@@ -79,7 +81,10 @@ def resized_crop(x: Tensor, draw: Draw) -> Tensor:
     """Enlarge a random window to the size of the image, bilinearly; what lies outside has no say."""
     height, width = x.shape[2:]
     h, w = _window(draw, height, width)
-    top, left = (draw(2 * TRIES) * (height - h + 1)).floor(), (draw(2 * TRIES + 1) * (width - w + 1)).floor()
+    top, left = (
+        (draw(2 * TRIES) * (height - h + 1)).floor(),
+        (draw(2 * TRIES + 1) * (width - w + 1)).floor(),
+    )
     down, across = _line(top, h, height), _line(left, w, width)
     shape = (len(x), height, width)
     grid = torch.stack([across[:, None].expand(shape), down[:, :, None].expand(shape)], 3)
@@ -107,7 +112,11 @@ OPS: dict[str, Callable[..., Tensor]] = {
     "auto_augment_imagenet": auto_augment_imagenet,
     "rand_augment": rand_augment,
 }
-NUMBERS = {"crop": range(1, 1 << 10), "cutout": range(1, 1 << 10), "rand_augment": range(31)}  # what may follow a name
+NUMBERS = {
+    "crop": range(1, 1 << 10),
+    "cutout": range(1, 1 << 10),
+    "rand_augment": range(31),
+}  # what may follow a name
 
 
 def compose(names: Sequence[str]) -> Augment:
@@ -180,7 +189,9 @@ def _line(begin: Tensor, length: Tensor, size: int) -> Tensor:
 
 def _contrast(x: Tensor, factor: Tensor) -> Tensor:
     """Spread each channel about its mean."""
-    mean = x.mean((2, 3), keepdim=True, dtype=torch.float64).float()  # so that no order of summing shows
+    mean = x.mean(
+        (2, 3), keepdim=True, dtype=torch.float64
+    ).float()  # so that no order of summing shows
     return mean + (x - mean) * factor[:, None, None, None]
 
 
@@ -194,7 +205,10 @@ def _recolour(x: Tensor, saturation: Tensor, hue: Tensor) -> Tensor:
     v = x.amax(1)
     c = v - x.amin(1)
     d = c.clamp(min=1e-12)
-    h = torch.where(v == r, (g - b) / d, torch.where(v == g, 2 + (b - r) / d, 4 + (r - g) / d)) + 6 * hue[:, None, None]
+    h = (
+        torch.where(v == r, (g - b) / d, torch.where(v == g, 2 + (b - r) / d, 4 + (r - g) / d))
+        + 6 * hue[:, None, None]
+    )
     c = c * torch.minimum(v / d, saturation[:, None, None]).clamp(min=0)
     turns = ((n + h) % 6 for n in (5, 3, 1))
     return torch.stack([v - c * torch.minimum(k, 4 - k).clamp(0, 1) for k in turns], 1)

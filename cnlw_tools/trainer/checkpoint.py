@@ -7,7 +7,19 @@ from torch import Tensor
 
 from cnlw_tools.trainer.nets.weights import fault
 
-ENTRIES = ("epoch", "step", "method", "optimiser", "average", "rows", "ends", "draws", "lost", "bad", "history")
+ENTRIES = (
+    "epoch",
+    "step",
+    "method",
+    "optimiser",
+    "average",
+    "rows",
+    "ends",
+    "draws",
+    "lost",
+    "bad",
+    "history",
+)
 
 
 def misfit(state: Mapping[str, Any], method: Mapping[str, Tensor], epochs: int) -> str:

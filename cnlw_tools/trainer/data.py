@@ -22,8 +22,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from cnlw_tools import files, images, record
-from cnlw_tools.lookup import pick
+from cnlw_tools import files
+from cnlw_tools.card import metadata
+from cnlw_tools.images import pixels
+from cnlw_tools.registry import pick
 
 Tell = Callable[[str, int, int], None]  # stage, done, all
 
@@ -45,7 +47,9 @@ class Split:
 
     name: str
     parts: list[NDArray[np.uint8]]  # memory maps, (rows, 3, H, W) each
-    row: NDArray[np.int64]  # (n,) the row of example i in the parts, end to end: as `datasets` counts them
+    row: NDArray[
+        np.int64
+    ]  # (n,) the row of example i in the parts, end to end: as `datasets` counts them
     label: NDArray[np.int64]  # (n,) given labels
     classes: tuple[str, ...]
     digest: str  # of images and labels, whatever their order
@@ -71,7 +75,12 @@ class Split:
 
 
 def load(
-    build: Path, config: str, size: Size, cache: Path | None = None, workers: int = 1, tell: Tell = lambda *_: None
+    build: Path,
+    config: str,
+    size: Size,
+    cache: Path | None = None,
+    workers: int = 1,
+    tell: Tell = lambda *_: None,
 ) -> dict[str, Split]:
     """Return the splits of a config by name.
 
@@ -88,19 +97,24 @@ def load(
         LookupError: the build has no such config
         OSError: a shard is missing, or the cache cannot be written
     """
-    card = record.load(build)
+    card = metadata.load(build)
     segments = pick(card.configs, config, f"config of {build}").segments
     paths = {split: _files(build, card, names) for split, names in segments.items()}
     jobs = [
-        (path, cache or default_cache(), size) for path in dict.fromkeys(p for some in paths.values() for p in some)
+        (path, cache or default_cache(), size)
+        for path in dict.fromkeys(p for some in paths.values() for p in some)
     ]
     tell("decode", 0, len(jobs))
     kept: dict[Path, Path] = {}
-    with ThreadPoolExecutor(workers) as pool:  # to decode and to hash, Pillow and hashlib let go of the lock
+    with ThreadPoolExecutor(
+        workers
+    ) as pool:  # to decode and to hash, Pillow and hashlib let go of the lock
         for done, (path, where) in enumerate(pool.map(decode, jobs), 1):
             kept[path] = where
             tell("decode", done, len(jobs))
-    return {name: _split(name, [(path, kept[path]) for path in some]) for name, some in paths.items()}
+    return {
+        name: _split(name, [(path, kept[path]) for path in some]) for name, some in paths.items()
+    }
 
 
 def held_out(split: Split, share: float) -> dict[str, Split]:
@@ -109,7 +123,10 @@ def held_out(split: Split, share: float) -> dict[str, Split]:
         return {"train": split}
     end = len(split) - max(1, round(share * len(split)))
     parts = {"train": slice(0, end), "holdout": slice(end, None)}
-    return {name: replace(split, name=name, row=split.row[at], label=split.label[at]) for name, at in parts.items()}
+    return {
+        name: replace(split, name=name, row=split.row[at], label=split.label[at])
+        for name, at in parts.items()
+    }
 
 
 def verdicts(build: Path, config: str) -> NDArray[np.bool_]:
@@ -119,10 +136,12 @@ def verdicts(build: Path, config: str) -> NDArray[np.bool_]:
         ValueError: the config has no such split
         LookupError: the build has no such config
     """
-    card = record.load(build)
+    card = metadata.load(build)
     segments = pick(card.configs, config, f"config of {build}").segments
     if "verified" not in segments:
-        raise ValueError(f"{build}: {config} has no verified labels: build it with --verified 20, say")
+        raise ValueError(
+            f"{build}: {config} has no verified labels: build it with --verified 20, say"
+        )
     paths = _files(build, card, segments["verified"])
     return ~np.concatenate([np.array(_column(path, "is_noisy"), bool) for path in paths])
 
@@ -133,9 +152,13 @@ def ids(build: Path, config: str, split: str) -> list[str]:
     Raises:
         LookupError: the build has no such config, or that no such split
     """
-    card = record.load(build)
+    card = metadata.load(build)
     segments = pick(card.configs, config, f"config of {build}").segments
-    return [name for path in _files(build, card, pick(segments, split, "split")) for name in _column(path, "image_id")]
+    return [
+        name
+        for path in _files(build, card, pick(segments, split, "split"))
+        for name in _column(path, "image_id")
+    ]
 
 
 def default_cache() -> Path:
@@ -156,14 +179,18 @@ def decode(job: tuple[Path, Path, Size]) -> tuple[Path, Path]:
     try:
         where = cache / f"{files.digest(path)[:32]}-{size}-pillow{PIL.__version__}.npy"
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: missing from the build: run the same `cnlw build` again to mend it") from None
+        raise FileNotFoundError(
+            f"{path}: missing from the build: run the same `cnlw build` again to mend it"
+        ) from None
     if not where.is_file():
         encoded = _column(path, "image.bytes")
         keys = [int.from_bytes(blake2b(data, digest_size=8).digest(), "little") for data in encoded]
         pixels = [_pixels(data, size, f"{path}: row {i}") for i, data in enumerate(encoded)]
         if len({p.shape for p in pixels}) > 1:
             shapes = sorted({p.shape[1:] for p in pixels})
-            raise ValueError(f"{path}: images of {len(shapes)} sizes, {shapes[0]} and {shapes[1]}: {SIZE}")
+            raise ValueError(
+                f"{path}: images of {len(shapes)} sizes, {shapes[0]} and {shapes[1]}: {SIZE}"
+            )
         for place, array in ((_keys(where), np.array(keys, np.uint64)), (where, np.stack(pixels))):
             with files.aside(place) as draft, draft.open("wb") as out:
                 np.save(out, array)
@@ -177,7 +204,9 @@ def _split(name: str, found: list[tuple[Path, Path]]) -> Split:
     """Put the files of a split together."""
     parts = [_cached(where) for _, where in found]
     if len({p.shape[1:] for p in parts}) != 1:
-        raise ValueError(f"split {name}: images of sizes {sorted({p.shape[2:] for p in parts})}: {SIZE}")
+        raise ValueError(
+            f"split {name}: images of sizes {sorted({p.shape[2:] for p in parts})}: {SIZE}"
+        )
     keys = np.concatenate([_cached(_keys(where)) for _, where in found])
     label, classes = np.concatenate([_labels(path) for path, _ in found]), _classes(found[0][0])
     row = np.lexsort((label, keys))
@@ -190,7 +219,9 @@ def _cached(where: Path) -> NDArray[Any]:
         found: NDArray[Any] = np.load(where, mmap_mode="r")
     except (ValueError, EOFError, OSError) as error:
         beside = where.with_name(where.name.replace(".keys", ""))
-        raise ValueError(f"{where}: damaged ({error}): delete {beside}, and its images are decoded again") from error
+        raise ValueError(
+            f"{where}: damaged ({error}): delete {beside}, and its images are decoded again"
+        ) from error
     return found
 
 
@@ -199,13 +230,20 @@ def _labels(path: Path) -> NDArray[np.int64]:
     values, many = _column(path, "label"), len(_classes(path))
     for i, label in enumerate(values):
         if label is None or not 0 <= label < many:
-            raise ValueError(f"{path}: row {i}: label {label} of {many} classes: run `cnlw validate` on the build")
+            raise ValueError(
+                f"{path}: row {i}: label {label} of {many} classes: run `cnlw validate` on the build"
+            )
     return np.array(values, np.int64)
 
 
-def _files(build: Path, card: record.Record, segments: list[str]) -> list[Path]:
+def _files(build: Path, card: metadata.Record, segments: list[str]) -> list[Path]:
     """Return the files of a split in the order in which `datasets` reads them."""
-    return [build / "data" / name for s in segments for name in sorted(card.shards) if name.startswith(f"{s}-")]
+    return [
+        build / "data" / name
+        for s in segments
+        for name in sorted(card.shards)
+        if name.startswith(f"{s}-")
+    ]
 
 
 def _column(path: Path, name: str) -> list[Any]:
@@ -213,7 +251,9 @@ def _column(path: Path, name: str) -> list[Any]:
         table = pq.read_table(path, columns=[name])
     except (pa.ArrowException, OSError) as error:
         why = str(error).splitlines()[0]
-        raise ValueError(f"{path}: a damaged shard ({why}): run the same `cnlw build` again to mend it") from error
+        raise ValueError(
+            f"{path}: a damaged shard ({why}): run the same `cnlw build` again to mend it"
+        ) from error
     values: list[Any] = table.column(0).to_pylist()
     return values
 
@@ -221,11 +261,11 @@ def _column(path: Path, name: str) -> list[Any]:
 def _pixels(data: bytes, size: Size, where: str) -> NDArray[np.uint8]:
     """Return (3, H, W) RGB."""
     try:
-        image = images.decode(data)
+        image = pixels.decode(data)
     except ValueError as error:
         raise ValueError(f"{where}: {error}: run `cnlw validate` on the build") from error
     if size.side is not None:
-        image = images.resized(image, size.side, size.resize)
+        image = pixels.resized(image, size.side, size.resize)
     return np.asarray(image).transpose(2, 0, 1)
 
 
@@ -239,4 +279,6 @@ def _classes(path: Path) -> tuple[str, ...]:
         said = json.loads(pq.read_schema(path).metadata[b"huggingface"])
         return tuple(said["info"]["features"]["label"]["names"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: its schema names no classes ({error!r}): not a shard of `cnlw build`") from error
+        raise ValueError(
+            f"{path}: its schema names no classes ({error!r}): not a shard of `cnlw build`"
+        ) from error

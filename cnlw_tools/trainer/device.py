@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from cnlw_tools import dice
-from cnlw_tools.methods import ranks
+from cnlw_tools import prng
+from cnlw_tools.methods.components import distributed
 
 MASK = (1 << 63) - 1
-DECODING = timedelta(hours=6)  # that ranks wait for the first; torchrun ends them where one has died
+DECODING = timedelta(
+    hours=6
+)  # that ranks wait for the first; torchrun ends them where one has died
 
 
 def choose(name: str) -> torch.device:
@@ -27,12 +29,16 @@ def choose(name: str) -> torch.device:
     if name not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device {name!r}: give cpu, cuda or auto")
     if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device cuda: torch sees no GPU here: give --device cpu, or install torch for your GPU")
+        raise ValueError(
+            "device cuda: torch sees no GPU here: give --device cpu, or install torch for your GPU"
+        )
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     many, there = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), torch.cuda.device_count()
     if many > there:
-        raise ValueError(f"{many} processes have no GPU each: give --nproc-per-node {there}, or --device cpu")
+        raise ValueError(
+            f"{many} processes have no GPU each: give --nproc-per-node {there}, or --device cpu"
+        )
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
 
 
@@ -87,7 +93,9 @@ def company(device: torch.device) -> Iterator[None]:
     except RuntimeError as error:
         alone = "closed by peer" in str(error)
         if alone:
-            raise OSError("another process has ended and said why: --resume goes on from the last epoch") from error
+            raise OSError(
+                "another process has ended and said why: --resume goes on from the last epoch"
+            ) from error
         raise
     finally:
         if not alone:
@@ -112,10 +120,10 @@ def roomy(device: torch.device) -> Iterator[None]:
 @contextmanager
 def first() -> Iterator[None]:
     """Let the first rank do the block alone, and the others after it."""
-    if ranks.rank():
+    if distributed.rank():
         dist.barrier()
     yield
-    if ranks.together() and not ranks.rank():
+    if distributed.together() and not distributed.rank():
         dist.barrier()
 
 
@@ -127,12 +135,15 @@ def autocast(device: torch.device) -> AbstractContextManager[Any]:
 
 def seed(seed: int, epoch: int) -> None:
     """Set torch's generators: every epoch has its own numbers, and every rank."""
-    torch.manual_seed(dice.key(f"{seed} {epoch} {ranks.rank()}") & MASK)
+    torch.manual_seed(prng.key(f"{seed} {epoch} {distributed.rank()}") & MASK)
 
 
 def draws(device: torch.device) -> list[Tensor]:
     """Return the states of torch's generators."""
-    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+    return [
+        torch.get_rng_state(),
+        *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else []),
+    ]
 
 
 def restore_draws(states: list[Tensor], device: torch.device) -> None:

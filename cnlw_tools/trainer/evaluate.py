@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cnlw_tools.methods import Method, ranks
+from cnlw_tools.methods import Method
+from cnlw_tools.methods.components import distributed
 from cnlw_tools.trainer import device as devices
-from cnlw_tools.trainer.feed import Feed
+from cnlw_tools.trainer.batches import Feed
 
 OUTLIER = "outlier"  # the class that noise of this name adds
 
@@ -39,8 +40,8 @@ def accuracy(method: Method, feed: Feed) -> tuple[float, float]:
         with devices.autocast(label.device):
             logits = method.predict(batch.x)
         right += hits(logits, batch.y)
-    ranks.average([right])
-    top1, top5 = (100 * ranks.size() * count / len(label) for count in right.tolist())
+    distributed.average([right])
+    top1, top5 = (100 * distributed.size() * count / len(label) for count in right.tolist())
     return top1, top5
 
 
@@ -59,7 +60,7 @@ def guesses(method: Method, feed: Feed) -> dict[str, NDArray[Any]]:
             p = method.predict(batch.x).float().softmax(1)
         top, own = p.max(1), p.gather(1, batch.y[:, None])[:, 0]
         found[batch.index] = torch.stack([top.indices.float(), top.values, own, p[:, -1]], 1)
-    prediction, confidence, p_label, last = ranks.merge(found).cpu().numpy().T
+    prediction, confidence, p_label, last = distributed.merge(found).cpu().numpy().T
     told = {"row": split.row, "label": split.label, "prediction": prediction.astype(np.int64)}
     told |= {"confidence": confidence, "p_label": p_label}
     return told | ({"p_outlier": last} if split.classes[-1] == OUTLIER else {})
@@ -75,13 +76,15 @@ def confusion(method: Method, feed: Feed) -> Tensor:
         with devices.autocast(label.device):
             p = method.predict(batch.x).float().softmax(1)
         total.index_add_(0, batch.y, p)
-    ranks.average([total])
-    return ranks.size() * total / torch.bincount(label, minlength=classes).clamp(min=1)[:, None]
+    distributed.average([total])
+    return (
+        distributed.size() * total / torch.bincount(label, minlength=classes).clamp(min=1)[:, None]
+    )
 
 
 def _share(feed: Feed) -> Tensor:
     """Return the positions of a split that this rank looks at."""
-    return torch.arange(len(feed.label))[ranks.rank() :: ranks.size()]
+    return torch.arange(len(feed.label))[distributed.rank() :: distributed.size()]
 
 
 def hits(logits: Tensor, label: Tensor) -> Tensor:

@@ -11,16 +11,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cnlw_tools import engine
+from cnlw_tools.executor import local
 from cnlw_tools.trainer import data
 from cnlw_tools.trainer import device as devices
-from cnlw_tools.trainer.feed import Feed, imagenet, scale
+from cnlw_tools.trainer.batches import Feed, imagenet, scale
 from cnlw_tools.trainer.run import Metrics
 from cnlw_tools.trainer.trainer import Trainer
 
 
 def labelled(
-    labeller: Trainer, tell: data.Tell = lambda *_: None, each: Callable[[Metrics], None] = lambda line: None
+    labeller: Trainer,
+    tell: data.Tell = lambda *_: None,
+    each: Callable[[Metrics], None] = lambda line: None,
 ) -> dict[str, int]:
     """Train and return the first guess for every image that is not in a validation split, by image id.
 
@@ -35,7 +37,7 @@ def labelled(
     labeller.fit(tell, each)
     build, config = Path(labeller.build), labeller.config
     cache = Path(labeller.cache) if labeller.cache else None
-    splits = data.load(build, config, labeller.size, cache, labeller.workers or engine.cores(), tell)
+    splits = data.load(build, config, labeller.size, cache, labeller.workers or local.cores(), tell)
     device = devices.choose(labeller.device)
     scaled = imagenet(device) if labeller.pretrained else scale(splits[labeller.split], device)
     found: dict[str, int] = {}
@@ -43,7 +45,9 @@ def labelled(
         if not name.startswith("validation"):
             guesses = _guesses(labeller, Feed(split, device, labeller.seed, {}, scaled))
             by_row = dict(zip(split.row.tolist(), guesses.tolist(), strict=True))
-            found |= {image_id: by_row[row] for row, image_id in enumerate(data.ids(build, config, name))}
+            found |= {
+                image_id: by_row[row] for row, image_id in enumerate(data.ids(build, config, name))
+            }
     return found
 
 

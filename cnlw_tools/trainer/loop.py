@@ -19,19 +19,20 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from cnlw_tools.methods import Batch, Method, Phase, ranks
-from cnlw_tools.stop import Stop
+from cnlw_tools.executor.signals import Stop
+from cnlw_tools.methods import Batch, Method, Phase
+from cnlw_tools.methods.components import distributed
+from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.trainer import device as devices
-from cnlw_tools.trainer import memory, schedule
-from cnlw_tools.trainer.board import Board
+from cnlw_tools.trainer import oom, schedule
+from cnlw_tools.trainer.batches import Feed, order
 from cnlw_tools.trainer.checkpoint import misfit
 from cnlw_tools.trainer.data import Tell
+from cnlw_tools.trainer.errors import Stopped
 from cnlw_tools.trainer.evaluate import confusion, guesses, held_out, validate
-from cnlw_tools.trainer.feed import Feed, order
-from cnlw_tools.trainer.optimise import Average, optimiser
-from cnlw_tools.trainer.preset import Preset
+from cnlw_tools.trainer.optimiser import Average, optimiser
 from cnlw_tools.trainer.run import Metrics, Run
-from cnlw_tools.trainer.stop import Stopped
+from cnlw_tools.trainer.tensorboard import Board
 
 State = dict[str, torch.Tensor]
 MAD = 100  # times the first epoch's loss: from there on it is divergence
@@ -44,11 +45,15 @@ class Loop:
     rate: schedule.Schedule
     kept: State  # arrays of the epoch, for the report
 
-    def __init__(self, method: Method, preset: Preset, feeds: dict[str, Feed], run: Run, seed: int) -> None:
+    def __init__(
+        self, method: Method, preset: Preset, feeds: dict[str, Feed], run: Run, seed: int
+    ) -> None:
         self.method, self.preset, self.feeds, self.run, self.seed = method, preset, feeds, run, seed
         self.train = feeds["train"]
         self.device = self.train.label.device
-        self.stages = [(p, e) for p, phase in enumerate(method.phases()) for e in range(phase.epochs)]
+        self.stages = [
+            (p, e) for p, phase in enumerate(method.phases()) for e in range(phase.epochs)
+        ]
         self.epoch, self.step = 0, 0  # done: epochs of all phases, steps of this one
         self.history: list[Metrics] = []
         self.rows = torch.arange(len(self.train.label))  # positions that this phase trains on
@@ -78,9 +83,11 @@ class Loop:
                 self._close()
                 board.add(self.history[-1])
                 each(self.history[-1])
-                if ranks.any(bool(stop.asked), self.device) and self.epoch < len(self.stages):
+                if distributed.any(bool(stop.asked), self.device) and self.epoch < len(self.stages):
                     said = f"{self.run.folder}: saved after epoch {self.epoch}: --resume goes on"
-                    raise Stopped(said, stop.asked or signal.SIGTERM)  # another rank may have heard it alone
+                    raise Stopped(
+                        said, stop.asked or signal.SIGTERM
+                    )  # another rank may have heard it alone
             return self.run.result(self.history)
 
     def _get_ready(self) -> None:
@@ -100,7 +107,9 @@ class Loop:
         """Make the optimiser, the schedule and the average of a phase."""
         phase = self._phase()
         self.optimiser = self.method.optimiser = optimiser(self.method, self.preset, phase.lr)
-        self.rate = schedule.warmed(schedule.parse(phase.schedule or self.preset.schedule), self.preset.warmup)
+        self.rate = schedule.warmed(
+            schedule.parse(phase.schedule or self.preset.schedule), self.preset.warmup
+        )
         learned: list[torch.Tensor] = [p for p in self.method.parameters() if p.requires_grad]
         self.average = Average(learned, self.preset.ema) if self.preset.ema else None
 
@@ -109,7 +118,7 @@ class Loop:
         _, epoch = self.stages[self.epoch]
         length, chunks = self._phase().epochs, self._chunks()
         self.method.train()
-        mine = [ranks.mine(chunk) for chunk in chunks[self.step :]]
+        mine = [distributed.mine(chunk) for chunk in chunks[self.step :]]
         for batch in self.train.batches(mine, self.method.views, self.epoch):
             done = self.step / len(chunks)
             for group in self.optimiser.param_groups:
@@ -117,23 +126,28 @@ class Loop:
             self.method.progress = (self.epoch + done) / len(self.stages)
             self._try(batch)
             tell(f"epoch {self.epoch + 1:3}", self.step, len(chunks))
-            if stop.asked and not ranks.together():
+            if stop.asked and not distributed.together():
                 self.run.save(self._state())
-                raise Stopped(f"{self.run.folder}: saved in epoch {self.epoch + 1}: --resume goes on", stop.asked)
+                raise Stopped(
+                    f"{self.run.folder}: saved in epoch {self.epoch + 1}: --resume goes on",
+                    stop.asked,
+                )
         self.lost, self.step = self.lost / len(chunks), 0
 
     def _try(self, batch: Batch) -> None:
         """Step, or say which batch would have fitted."""
-        if not memory.fits(self._step, batch):
-            remedy = memory.remedy(self._step, batch, self._phase().batch_size)
-            raise OSError(f"{self.device} has no room for a batch of {ranks.size() * len(batch.y)}: {remedy}")
+        if not oom.fits(self._step, batch):
+            remedy = oom.remedy(self._step, batch, self._phase().batch_size)
+            raise OSError(
+                f"{self.device} has no room for a batch of {distributed.size() * len(batch.y)}: {remedy}"
+            )
 
     def _step(self, batch: Batch) -> None:
         with devices.autocast(self.device):
             loss = self.method.loss(batch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        ranks.average([p.grad for p in self.method.parameters() if p.grad is not None])
+        distributed.average([p.grad for p in self.method.parameters() if p.grad is not None])
         self.optimiser.step()
         self.method.after_step()
         if self.average:
@@ -144,21 +158,34 @@ class Loop:
 
     def _measure(self, begun: float) -> Metrics:
         """Return the metrics of the epoch that was just trained; after the last one, finish the method first."""
-        ranks.average([self.lost])
+        distributed.average([self.lost])
         line: Metrics = {"epoch": self.epoch + 1, "train_loss": float(self.lost)}
         self._check(line["train_loss"])
-        running = (b for name, b in self.method.named_buffers() if name.endswith(("running_mean", "running_var")))
-        ranks.agree(list(running))  # averages of batch normalisation: each rank has taken them of its own share
+        running = (
+            b
+            for name, b in self.method.named_buffers()
+            if name.endswith(("running_mean", "running_var"))
+        )
+        distributed.agree(
+            list(running)
+        )  # averages of batch normalisation: each rank has taken them of its own share
         with self.average.in_place() if self.average else nullcontext():
             if self.epoch + 1 == len(self.stages):
-                self.method.finish(self.train.sweep)  # what is fitted is validated with these weights
-                self.run.predictions({name: guesses(self.method, self.feeds[name]) for name in held_out(self.feeds)})
+                self.method.finish(
+                    self.train.sweep
+                )  # what is fitted is validated with these weights
+                self.run.predictions(
+                    {name: guesses(self.method, self.feeds[name]) for name in held_out(self.feeds)}
+                )
             line |= validate(self.method, self.feeds)
             self.kept = self.method.keeps()
             if "transition" in self.kept:
                 self.kept["confusion"] = confusion(self.method, self.feeds["validation"])
         line["lr"] = self.optimiser.param_groups[0]["lr"]
-        return line | {"seconds": round(time.monotonic() - begun, 3), "peak_mb": memory.peak(self.device) // 2**20}
+        return line | {
+            "seconds": round(time.monotonic() - begun, 3),
+            "peak_mb": oom.peak(self.device) // 2**20,
+        }
 
     def _check(self, loss: float) -> None:
         """Raise if the loss of an epoch is no number, or far above that of the first."""
@@ -174,11 +201,13 @@ class Loop:
     def _close(self) -> None:
         """Write down the epoch: examples first, the checkpoint, then what is made of it."""
         seen = {"loss": self.method.losses, "weight": self.method.weights, "own": self.method.own}
-        noted = {name: ranks.merge(value) for name, value in seen.items()}
+        noted = {name: distributed.merge(value) for name, value in seen.items()}
         for value in seen.values():
             value.fill_(torch.nan)
         phase, epoch = self.stages[self.epoch]
-        if epoch + 1 == self._phase().epochs and any(later.restart == phase for later in self.method.phases()):
+        if epoch + 1 == self._phase().epochs and any(
+            later.restart == phase for later in self.method.phases()
+        ):
             self.ends[phase] = _networks(self.method)
         self.epoch, self.lost = self.epoch + 1, torch.zeros_like(self.lost)
         self.run.examples(self.epoch, self.train.pixels.split.row, noted)
@@ -194,11 +223,17 @@ class Loop:
 
         A batch is a multiple of the ranks, so that their parts are alike. What a method chose may be less than a batch.
         """
-        many = ranks.size()
-        size = min(len(self.rows), max(many, round(self.preset.batch_size * self._phase().batch_size))) // many * many
+        many = distributed.size()
+        size = (
+            min(len(self.rows), max(many, round(self.preset.batch_size * self._phase().batch_size)))
+            // many
+            * many
+        )
         if not size:
             short = f"{len(self.rows)} examples to train on for {many} processes"
-            raise ValueError(f"{short}: start fewer processes, or let the method choose more examples")
+            raise ValueError(
+                f"{short}: start fewer processes, or let the method choose more examples"
+            )
         shuffled = order(self.rows.numpy(), self.seed, self.epoch)
         return [shuffled[i : i + size] for i in range(0, len(shuffled) - size + 1, size)]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
-from cnlw_tools.methods.mentor_fit import Fitted, Rows, data_driven, every_percent, fit
-from cnlw_tools.methods.options import number
+from cnlw_tools.methods.components.mentor_fit import Fitted, Rows, data_driven, every_percent, fit
+from cnlw_tools.methods.components.validation import number
 from cnlw_tools.trainer.data import Tell, verdicts
 from cnlw_tools.trainer.run import Metrics
 from cnlw_tools.trainer.trainer import Trainer
@@ -52,4 +52,6 @@ def rows(run: Path, correct: np.ndarray, percentile: float) -> Rows:
         table.pivot(index="epoch", columns="row", values="loss").ffill().bfill().dropna(axis=1)
     )  # an epoch leaves out a rest
     epoch, losses = every_percent(torch.tensor(history.to_numpy(np.float32)))
-    return data_driven(epoch, losses, torch.tensor(correct[history.columns]).repeat(100), percentile)
+    return data_driven(
+        epoch, losses, torch.tensor(correct[history.columns]).repeat(100), percentile
+    )

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cnlw_tools import files
-from cnlw_tools.methods import ranks
+from cnlw_tools.methods.components import distributed
 
 FREE = ("command", "versions", "device", "build")  # what may differ when a run goes on
 ABSENT = "\0"  # what stands for a value that is not there; no JSON of ours has it
@@ -46,7 +46,7 @@ class Run:
 
     def __init__(self, folder: Path, config: Mapping[str, Any], resume: bool) -> None:
         self.folder, self.config = folder, json.loads(json.dumps(config))
-        self.leads = ranks.rank() == 0
+        self.leads = distributed.rank() == 0
         self.state: dict[str, Any] | None = None
         self.close: Callable[[], object] = (
             weakref.finalize(self, os.close, _lock(folder)) if self.leads else lambda: None
@@ -77,7 +77,9 @@ class Run:
         """
         self.close()
         remedy = f"give another --out, or delete {self.folder} to begin again"
-        raise ValueError(f"{self.checkpoint}: {why}: another version of the package or the method wrote it: {remedy}")
+        raise ValueError(
+            f"{self.checkpoint}: {why}: another version of the package or the method wrote it: {remedy}"
+        )
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Replace the checkpoint."""
@@ -108,8 +110,12 @@ class Run:
             return
         by_row = np.argsort(row)
         values = {name: value.cpu().numpy()[by_row] for name, value in seen.items()}
-        columns = {name: pa.array(value, pa.float32(), from_pandas=True) for name, value in values.items()}
-        table = pa.table({"epoch": np.full(len(row), epoch, np.int32), "row": np.sort(row), **columns})
+        columns = {
+            name: pa.array(value, pa.float32(), from_pandas=True) for name, value in values.items()
+        }
+        table = pa.table(
+            {"epoch": np.full(len(row), epoch, np.int32), "row": np.sort(row), **columns}
+        )
         with files.aside(self.folder / "examples.parquet" / f"epoch-{epoch:04d}.parquet") as draft:
             pq.write_table(table, draft, compression="zstd")
 
@@ -139,16 +145,28 @@ class Run:
 
     def _go_on(self, resume: bool) -> None:
         if not resume:
-            raise ValueError(f"{self.folder}: a run is here already: --resume goes on with it, or give another --out")
+            raise ValueError(
+                f"{self.folder}: a run is here already: --resume goes on with it, or give another --out"
+            )
         try:
             before = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
             self.state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError) as error:  # the last three: torch's
+        except (
+            OSError,
+            ValueError,
+            RuntimeError,
+            EOFError,
+            UnpicklingError,
+        ) as error:  # the last three: torch's
             why = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise ValueError(f"{self.folder}: the run cannot be read ({why}): give another --out") from error
+            raise ValueError(
+                f"{self.folder}: the run cannot be read ({why}): give another --out"
+            ) from error
         for key in self.config:
             if key not in FREE and before.get(key) != self.config[key]:
-                raise ValueError(f"{self.folder}: {_difference(key, before.get(key, ABSENT), self.config[key])}")
+                raise ValueError(
+                    f"{self.folder}: {_difference(key, before.get(key, ABSENT), self.config[key])}"
+                )
 
 
 def result(history: list[Metrics]) -> Metrics:
@@ -170,7 +188,9 @@ def _lock(folder: Path) -> int:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
-        raise BlockingIOError(f"{folder}: another run is at work here: wait for it, or give another --out") from None
+        raise BlockingIOError(
+            f"{folder}: another run is at work here: wait for it, or give another --out"
+        ) from None
     return handle
 
 

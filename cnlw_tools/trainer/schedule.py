@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from cnlw_tools.lookup import pick
+from cnlw_tools.registry import pick
 
 Schedule = Callable[[float, float], float]  # epochs done, epochs in all -> factor
 
@@ -63,7 +63,9 @@ def cyclic(t: float, total: float, every: float, lowest: float) -> float:
     return 1 - (1 - lowest) * (t // 1 % every + 1) / every
 
 
-SCHEDULES: Mapping[str, tuple[Callable[..., float], tuple[str, ...]]] = {  # and what its arguments are called
+SCHEDULES: Mapping[
+    str, tuple[Callable[..., float], tuple[str, ...]]
+] = {  # and what its arguments are called
     "constant": (constant, ()),
     "step": (step, ("every", "factor")),
     "multistep": (multistep, ("at", "factor")),
@@ -101,11 +103,18 @@ def parse(text: str) -> Schedule:
         values = []
     many = [n == "at" for n in names]
     if len(values) != len(names) or any(
-        not all(map(_within(n), v)) or (len(v) > 1 and not m) for n, v, m in zip(names, values, many, strict=True)
+        not all(map(_within(n), v)) or (len(v) > 1 and not m)
+        for n, v, m in zip(names, values, many, strict=True)
     ):
-        spans = "".join(f", {n} from {SPANS[n][0]:g} to {SPANS[n][1]:g}" for n in names if n in SPANS)
-        raise ValueError(f"schedule {text!r}: write {':'.join([name, *names])}, all of them positive numbers{spans}")
-    return partial(rule, **{n: tuple(v) if m else v[0] for n, v, m in zip(names, values, many, strict=True)})
+        spans = "".join(
+            f", {n} from {SPANS[n][0]:g} to {SPANS[n][1]:g}" for n in names if n in SPANS
+        )
+        raise ValueError(
+            f"schedule {text!r}: write {':'.join([name, *names])}, all of them positive numbers{spans}"
+        )
+    return partial(
+        rule, **{n: tuple(v) if m else v[0] for n, v, m in zip(names, values, many, strict=True)}
+    )
 
 
 def warmed(schedule: Schedule, warmup: float) -> Schedule:

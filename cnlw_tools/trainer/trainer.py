@@ -15,21 +15,27 @@ from typing import Any
 import torch
 from torch import nn
 
-from cnlw_tools import __version__, engine, files, record
-from cnlw_tools.lookup import pick, suggest
-from cnlw_tools.methods import METHODS, Batch, Method, Task, ranks
-from cnlw_tools.methods.options import number
-from cnlw_tools.trainer import data, nets, preset
+from cnlw_tools import __version__, files
+from cnlw_tools.card import metadata
+from cnlw_tools.executor import local
+from cnlw_tools.methods import METHODS, Batch, Method, Task
+from cnlw_tools.methods.components import distributed
+from cnlw_tools.methods.components.validation import number
+from cnlw_tools.recipe import preset
+from cnlw_tools.recipe.preset import Preset
+from cnlw_tools.registry import pick, suggest
+from cnlw_tools.trainer import data, nets
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer.augment import compose
-from cnlw_tools.trainer.feed import Feed, balanced, imagenet, scale
+from cnlw_tools.trainer.batches import Feed, balanced, imagenet, scale
 from cnlw_tools.trainer.loop import Loop
-from cnlw_tools.trainer.preset import Preset
 from cnlw_tools.trainer.run import Metrics, Run
 from cnlw_tools.trainer.schedule import parse
 
 COMMON = ("noise_rate", "holdout")  # options that the trainer takes for a method that needs them
-HOLDOUT = 0.1  # share of train that is kept for a method that selects by it, if the user says no other
+HOLDOUT = (
+    0.1  # share of train that is kept for a method that selects by it, if the user says no other
+)
 Make = Callable[[int, int], nn.Module]  # classes, side in pixels -> a network with new weights
 
 
@@ -41,9 +47,15 @@ class Trainer:
     config: str  # its name there: red_40
     method: str | type[Method] = "vanilla"  # of METHODS, or one of your own
     net: str | Make | None = None  # of NETS, or a function that makes one; none: the preset's
-    plan: str | Preset | None = None  # a preset, its name, or its file; none: the one called like the dataset
-    changes: Mapping[str, Any] = field(default_factory=dict)  # of the preset: epochs, batch_size, lr ...
-    options: Mapping[str, Any] = field(default_factory=dict)  # of the method; they go before the preset's
+    plan: str | Preset | None = (
+        None  # a preset, its name, or its file; none: the one called like the dataset
+    )
+    changes: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # of the preset: epochs, batch_size, lr ...
+    options: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # of the method; they go before the preset's
     quick: bool = False  # the preset's `quick` epochs instead of all
     split: str = "train"  # that is learned from
     seed: int = 0
@@ -58,9 +70,13 @@ class Trainer:
     workers: int | None = None  # threads that decode; none: all processors
     folder: Path = field(init=False)  # of the run
     size: data.Size = field(init=False)  # to which images are brought
-    trained: Method = field(init=False)  # what `fit` made; it predicts from images as `Feed` scales them
+    trained: Method = field(
+        init=False
+    )  # what `fit` made; it predicts from images as `Feed` scales them
 
-    def fit(self, tell: data.Tell = lambda *_: None, each: Callable[[Metrics], None] = lambda line: None) -> Metrics:
+    def fit(
+        self, tell: data.Tell = lambda *_: None, each: Callable[[Metrics], None] = lambda line: None
+    ) -> Metrics:
         """Train to the end and return last, best and mean10: top-1 on validation in percent.
 
         Args:
@@ -89,15 +105,19 @@ class Trainer:
                 self.config,
                 size,
                 Path(self.cache) if self.cache else None,
-                self.workers or engine.cores(),
+                self.workers or local.cores(),
                 tell,
             )
         if self.split != "train":
             splits["train"] = splits.pop(self.split)
-        splits |= data.held_out(splits["train"], options.get("holdout", HOLDOUT if "holdout" in method.needs else 0))
+        splits |= data.held_out(
+            splits["train"], options.get("holdout", HOLDOUT if "holdout" in method.needs else 0)
+        )
         views = {name: compose(ops) for name, ops in how.views.items()}
         scaled = imagenet(device) if self.pretrained else scale(splits["train"], device)
-        feeds = {name: Feed(split, device, self.seed, views, scaled) for name, split in splits.items()}
+        feeds = {
+            name: Feed(split, device, self.seed, views, scaled) for name, split in splits.items()
+        }
         torch.manual_seed(self.seed)
         made = self._method(how, method, options, splits["train"], feeds).to(device)
         if device.type == "cuda":
@@ -105,38 +125,50 @@ class Trainer:
         if self.compile:
             made.net.compile()
         _fits(how, made)
-        ranks.agree([*made.parameters(), *made.buffers()])
+        distributed.agree([*made.parameters(), *made.buffers()])
         self.folder = self._folder(method)
         run = Run(self.folder, self._said(how, method, options, splits), self.resume)
         return Loop(made, how, feeds, run, self.seed)
 
     def _choices(self) -> tuple[Preset, type[Method], dict[str, Any]]:
         """Return preset, method and its options, checked."""
-        card = record.load(Path(self.build))
+        card = metadata.load(Path(self.build))
         config = pick(card.configs, self.config, f"config of {self.build}")
         self._check(config)
         root = self.root or files.root()
-        how = self.plan if isinstance(self.plan, Preset) else preset.load(self.plan or card.dataset, root)
+        how = (
+            self.plan
+            if isinstance(self.plan, Preset)
+            else preset.load(self.plan or card.dataset, root)
+        )
         net = {"net": self.net} if isinstance(self.net, str) else {}
         quick = {"epochs": how.quick} if self.quick else {}
         changes = {key: value for key, value in self.changes.items() if value is not None}
         how = preset.changed(how, {**quick, **net, **changes})
         parse(how.schedule)
-        method = pick(METHODS, self.method, "method") if isinstance(self.method, str) else self.method
+        method = (
+            pick(METHODS, self.method, "method") if isinstance(self.method, str) else self.method
+        )
         options = {**preset.options(how, _name(method), config.level), **self.options}
         _check(how, method, options)
         if callable(self.net) and (self.pretrained or self.weights):
-            raise ValueError("a network of your own begins with its own weights: leave out pretrained and weights")
-        if how.batch_size % ranks.size():
-            raise ValueError(f"batch_size {how.batch_size} is no multiple of the {ranks.size()} processes: change one")
+            raise ValueError(
+                "a network of your own begins with its own weights: leave out pretrained and weights"
+            )
+        if how.batch_size % distributed.size():
+            raise ValueError(
+                f"batch_size {how.batch_size} is no multiple of the {distributed.size()} processes: change one"
+            )
         return how, method, options
 
-    def _check(self, config: record.Config) -> None:
+    def _check(self, config: metadata.Config) -> None:
         """Raise if there is nothing to learn from, or nothing to validate on."""
         for split in (self.split, "validation"):
             if split not in config.segments:
                 there = f"{self.build}: {self.config} has no split {split!r}, only {', '.join(config.segments)}"
-                wants = "a base manifest that has it" if split == "validation" else f"--{split} 20, say"
+                wants = (
+                    "a base manifest that has it" if split == "validation" else f"--{split} 20, say"
+                )
                 raise ValueError(f"{there}: build it with {wants}")
 
     def _method(
@@ -155,11 +187,16 @@ class Trainer:
         if callable(self.net):
             net = partial(self.net, len(train.classes), size)
         else:
-            net = partial(nets.build, how.net, len(train.classes), size, None, self.pretrained, self.weights)
+            net = partial(
+                nets.build, how.net, len(train.classes), size, None, self.pretrained, self.weights
+            )
         has: dict[str, Any] = {"noise_rate": rate}
         if "probe" in feeds:
             draw = balanced(feeds["probe"].label, len(train.classes))
-            has |= {"probe": partial(_probe, feeds["probe"], draw, method.views[:1]), "trusted": feeds["probe"].sweep}
+            has |= {
+                "probe": partial(_probe, feeds["probe"], draw, method.views[:1]),
+                "trusted": feeds["probe"].sweep,
+            }
         if "verified" in feeds:
             correct = torch.from_numpy(data.verdicts(Path(self.build), self.config))
             has["verified"] = partial(_verified, feeds["verified"], correct)
@@ -172,10 +209,19 @@ class Trainer:
             return Path(self.out)
         said = [f"{k}-{v}" for k, v in sorted(self.options.items())]
         name = "_".join([_name(method), *said, f"s{self.seed}", *(["quick"] if self.quick else [])])
-        return Path("runs") / Path(self.build).resolve().name / self.config / re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
+        return (
+            Path("runs")
+            / Path(self.build).resolve().name
+            / self.config
+            / re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
+        )
 
     def _said(
-        self, how: Preset, method: type[Method], options: Mapping[str, Any], splits: Mapping[str, data.Split]
+        self,
+        how: Preset,
+        method: type[Method],
+        options: Mapping[str, Any],
+        splits: Mapping[str, data.Split],
     ) -> dict[str, Any]:
         """Return what config.json says."""
         return {
@@ -184,10 +230,12 @@ class Trainer:
             "data": {name: split.digest for name, split in splits.items()},
             "method": _name(method),
             "options": options,
-            "net": how.net if not callable(self.net) else getattr(self.net, "__qualname__", repr(self.net)),
+            "net": how.net
+            if not callable(self.net)
+            else getattr(self.net, "__qualname__", repr(self.net)),
             "seed": self.seed,
             "preset": preset.said(how),
-            "ranks": ranks.size(),
+            "ranks": distributed.size(),
             "pretrained": self.pretrained,
             "weights": files.digest(self.weights) if self.weights else None,
             "versions": {"cnlw_tools": __version__, **devices.versions()},
@@ -195,7 +243,9 @@ class Trainer:
         }
 
 
-def _probe(feed: Feed, draw: Callable[[int], torch.Tensor], views: tuple[str, ...], many: int) -> Batch:
+def _probe(
+    feed: Feed, draw: Callable[[int], torch.Tensor], views: tuple[str, ...], many: int
+) -> Batch:
     """Return so many trusted examples, newly augmented."""
     index = draw(many)
     key = torch.randint(1 << 62, (many,), device=index.device)
@@ -232,9 +282,13 @@ def _fits(how: Preset, method: Method) -> None:
     """Raise if a phase asks for a batch of more examples than there are."""
     for phase in method.phases():
         if round(how.batch_size * phase.batch_size) > method.task.n:
-            asked = f"batch_size = {how.batch_size}" + (f" times {phase.batch_size:g}" * (phase.batch_size != 1))
+            asked = f"batch_size = {how.batch_size}" + (
+                f" times {phase.batch_size:g}" * (phase.batch_size != 1)
+            )
             most = f"give at most {int(method.task.n / phase.batch_size)}, by --batch-size or in a preset"
-            raise ValueError(f"{asked}: that is more than the {method.task.n} examples to train on: {most}")
+            raise ValueError(
+                f"{asked}: that is more than the {method.task.n} examples to train on: {most}"
+            )
 
 
 def _name(method: type[Method]) -> str:

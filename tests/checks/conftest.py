@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cnlw_tools import recipe
-from cnlw_tools.build import build
+from cnlw_tools.build.build import build
+from cnlw_tools.recipe import recipe
 
 
 @pytest.fixture(scope="session")

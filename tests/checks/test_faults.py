@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from cnlw_tools import columns, dataset, files, record, tables
-from cnlw_tools.build import build
+from cnlw_tools import files, hashing
+from cnlw_tools.build.build import build
+from cnlw_tools.card import metadata, render
 from cnlw_tools.checks import CHECKS, Finding, gather, validate
-from cnlw_tools.export import card
-from cnlw_tools.plan import plan
-from cnlw_tools.recipe import make
+from cnlw_tools.dataset import dataset, tables
+from cnlw_tools.plan.plan import plan
+from cnlw_tools.recipe.recipe import make
 
 RECIPE = make({"dataset": "shapes", "noise": "red", "licence": "apache-2.0"}, "the test")
 
@@ -30,7 +31,9 @@ def quiet(stage: str, done: int, total: int) -> None:
 
 def errors(folder: Path) -> set[str]:
     found = gather(folder, 1, quiet)
-    checks = [c for c in CHECKS if c.name != "roundtrip" and not c.applies(found)]  # slow, and tested below
+    checks = [
+        c for c in CHECKS if c.name != "roundtrip" and not c.applies(found)
+    ]  # slow, and tested below
     return {f.check for c in checks for f in c.run(found) if f.severity == "error"}
 
 
@@ -42,19 +45,24 @@ def told(folder: Path, name: str) -> list[Finding]:
 
 def recorded_anew(folder: Path) -> None:
     """Make every recorded hash, count and digest match what lies there."""
-    said = record.load(folder)
+    said = metadata.load(folder)
     found = dataset.read("shapes", folder / "tables", folder / "tables")
     configs = {}
     for name, config in said.configs.items():
         drawn = plan(make(config.recipe, "the card"), found, config.level)
-        configs[name] = replace(config, digest=columns.digest(drawn))
+        configs[name] = replace(config, digest=hashing.digest(drawn))
     shards = {p.name: files.digest(p) for p in sorted((folder / "data").glob("*.parquet"))}
-    card.write(folder, replace(said, shards=shards, tables=found.digests, configs=configs), RECIPE, found.classes)
+    render.write(
+        folder,
+        replace(said, shards=shards, tables=found.digests, configs=configs),
+        RECIPE,
+        found.classes,
+    )
 
 
 def shard(folder: Path, config: str, noisy: bool, split: str = "train") -> Path:
     """Return a shard of a config that holds noisy rows, or clean ones."""
-    for segment in record.load(folder).configs[config].segments[split]:
+    for segment in metadata.load(folder).configs[config].segments[split]:
         for path in (folder / "data").glob(f"{segment}-*.parquet"):
             if bool(pq.read_table(path)["is_noisy"][0].as_py()) == noisy:
                 return path
@@ -131,7 +139,9 @@ def validation_image_in_train(folder: Path) -> None:
 def other_image_under_an_id(folder: Path) -> None:
     paths = sorted((folder / "data").glob("*.parquet"))
     ids = {path: pq.read_table(path)["image_id"].to_pylist() for path in paths}
-    path, row = next((p, ids[p].index(i)) for p in paths for q in paths for i in ids[q] if p != q and i in ids[p])
+    path, row = next(
+        (p, ids[p].index(i)) for p in paths for q in paths for i in ids[q] if p != q and i in ids[p]
+    )
     data = image_of(path, (row + 1) % len(ids[path]))
     change(path, lambda r: r.update(image={"bytes": data, "path": None}), row)
 
@@ -154,7 +164,11 @@ def right_image_as_noise(folder: Path) -> None:
     path = shard(folder, "red_40", True)
     label = pq.read_table(path)["label"][0].as_py()
     wrong = set(found.pool(1)["image_id"].to_pylist())
-    right = [r["image_id"] for r in found.web.to_pylist() if r["label"] == label and r["image_id"] not in wrong]
+    right = [
+        r["image_id"]
+        for r in found.web.to_pylist()
+        if r["label"] == label and r["image_id"] not in wrong
+    ]
     change(path, lambda r: r.update(image_id=right[0]))
 
 
@@ -181,7 +195,10 @@ def truncated_image(folder: Path) -> None:
 
 
 def no_bytes(folder: Path) -> None:
-    change(shard(folder, "red_40", True), lambda r: r.update(image={"bytes": None, "path": "elsewhere.png"}))
+    change(
+        shard(folder, "red_40", True),
+        lambda r: r.update(image={"bytes": None, "path": "elsewhere.png"}),
+    )
 
 
 def lost_shard(folder: Path) -> None:
@@ -278,7 +295,7 @@ def test_what_datasets_cannot_load_is_found(copy: Path) -> None:
 def test_configs_of_the_card_must_be_the_ones_it_describes(copy: Path) -> None:
     """Pointing a config at other files is an error of the card."""
     text = (copy / "README.md").read_text()
-    segment = record.load(copy).configs["red_40"].segments["validation"][0]
+    segment = metadata.load(copy).configs["red_40"].segments["validation"][0]
     (copy / "README.md").write_text(text.replace(f"data/{segment}-*", "data/*"))
 
     assert "card" in errors(copy)
@@ -299,17 +316,25 @@ def test_a_pair_that_the_source_tables_hold_is_a_note(copy: Path) -> None:
     for other in (copy / "data").glob("*.parquet"):
         rows = pq.read_table(other)["image_id"].to_pylist()
         if ids[0] in rows:
-            change(other, lambda r: r.update(image={"bytes": data, "path": None}), rows.index(ids[0]))
+            change(
+                other, lambda r: r.update(image={"bytes": data, "path": None}), rows.index(ids[0])
+            )
     base = tables.read_manifest(copy / "tables/base.parquet", 10)
-    same = pa.array(["0" * 64 if i in ids else None for i in base["image_id"].to_pylist()], pa.string())
-    tables.write(base.set_column(base.schema.get_field_index("sha256"), "sha256", same), copy / "tables/base.parquet")
+    same = pa.array(
+        ["0" * 64 if i in ids else None for i in base["image_id"].to_pylist()], pa.string()
+    )
+    tables.write(
+        base.set_column(base.schema.get_field_index("sha256"), "sha256", same),
+        copy / "tables/base.parquet",
+    )
     recorded_anew(copy)
 
     assert {"note"} == {f.severity for f in told(copy, "duplicates")}
 
 
 @pytest.mark.parametrize(
-    "text", ["", "---\n", "---\na: [\n---\n", "---\ncnlw: 3\n---\n", "---\ncnlw: {configs: {a: 1}}\n---\n"]
+    "text",
+    ["", "---\n", "---\na: [\n---\n", "---\ncnlw: 3\n---\n", "---\ncnlw: {configs: {a: 1}}\n---\n"],
 )
 def test_a_card_that_is_none_is_no_build(copy: Path, text: str) -> None:
     """A broken card is a clear error, not a traceback of its parser."""
@@ -337,8 +362,15 @@ def test_an_image_path_could_tell_of_noise(copy: Path) -> None:
     table = pq.read_table(path)
     images = table["image"].combine_chunks()
     paths = pa.array(["noisy.png"] * len(table))
-    told = pa.StructArray.from_arrays([images.field("bytes"), paths], fields=list(table.schema.field("image").type))
-    pq.write_table(table.set_column(0, table.schema.field(0), told), path, compression="none", write_page_index=True)
+    told = pa.StructArray.from_arrays(
+        [images.field("bytes"), paths], fields=list(table.schema.field("image").type)
+    )
+    pq.write_table(
+        table.set_column(0, table.schema.field(0), told),
+        path,
+        compression="none",
+        write_page_index=True,
+    )
     recorded_anew(copy)
 
     assert "schema" in errors(copy)
@@ -366,11 +398,16 @@ def test_a_config_under_another_name(copy: Path) -> None:
 
 def test_a_card_that_describes_nothing(copy: Path) -> None:
     """No config is no build that could be fine."""
-    said = record.load(copy)
-    card.write(
+    said = metadata.load(copy)
+    render.write(
         copy,
         replace(
-            said, configs={"red_40": replace(said.configs["red_40"], recipe={"noise": "red", "seed": 0, "options": {}})}
+            said,
+            configs={
+                "red_40": replace(
+                    said.configs["red_40"], recipe={"noise": "red", "seed": 0, "options": {}}
+                )
+            },
         ),
         RECIPE,
         ("a",) * 10,
@@ -382,10 +419,10 @@ def test_a_card_that_describes_nothing(copy: Path) -> None:
 @pytest.mark.parametrize("images", [{}, {"size": "big"}, {"size": [1]}])
 def test_a_card_of_odd_images(copy: Path, images: dict[str, object]) -> None:
     """How images are stored is read as strictly as a recipe."""
-    said = record.load(copy)
+    said = metadata.load(copy)
     odd = {**said.images, **images} if images else {}
     text = (copy / "README.md").read_text()
-    changed = record.front_matter(replace(said, images=odd), {"license": "x"})
+    changed = metadata.front_matter(replace(said, images=odd), {"license": "x"})
     (copy / "README.md").write_text(changed + text.split("---\n", 2)[2])
 
     with pytest.raises(ValueError, match=r"README\.md: "):
@@ -412,7 +449,10 @@ def parted(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[[Path], Path
 
 
 def verdict_turned(folder: Path) -> None:
-    change(shard(folder, "blue_40_probe2_verified5", True, "verified"), lambda r: r.update(is_noisy=False))
+    change(
+        shard(folder, "blue_40_probe2_verified5", True, "verified"),
+        lambda r: r.update(is_noisy=False),
+    )
 
 
 def verified_made_noisier(folder: Path) -> None:
@@ -428,9 +468,12 @@ def train_image_in_verified(folder: Path) -> None:
 
 
 def web_image_of_train_in_verified_of_another_level(folder: Path) -> None:
-    paths = [shard(folder, f"red_{level}_probe2_verified5", True, s) for level, s in ((40, "train"), (20, "verified"))]
-    both = set(record.load(folder).configs["red_20_probe2_verified5"].segments["train"])
-    said = record.load(folder).configs["red_40_probe2_verified5"].segments["train"]
+    paths = [
+        shard(folder, f"red_{level}_probe2_verified5", True, s)
+        for level, s in ((40, "train"), (20, "verified"))
+    ]
+    both = set(metadata.load(folder).configs["red_20_probe2_verified5"].segments["train"])
+    said = metadata.load(folder).configs["red_40_probe2_verified5"].segments["train"]
     late = [p for s in said if s not in both for p in (folder / "data").glob(f"{s}-*")]
     noisy = [r for p in late for r in pq.read_table(p).to_pylist() if r["is_noisy"]]
     change(paths[1], lambda r: r.update(image=noisy[0]["image"], image_id=noisy[0]["image_id"]))
@@ -441,7 +484,11 @@ def right_image_as_noise_in_verified(folder: Path) -> None:
     path = shard(folder, "red_40_probe2_verified5", True, "verified")
     label = pq.read_table(path)["label"][0].as_py()
     wrong = set(found.pool(1)["image_id"].to_pylist())
-    right = [r["image_id"] for r in found.web.to_pylist() if r["label"] == label and r["image_id"] not in wrong]
+    right = [
+        r["image_id"]
+        for r in found.web.to_pylist()
+        if r["label"] == label and r["image_id"] not in wrong
+    ]
     change(path, lambda r: r.update(image_id=right[0]))
 
 
@@ -468,7 +515,9 @@ def test_a_parted_build_as_it_was_made_has_no_errors(parted: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", PARTED, ids=lambda f: f.__name__)
-def test_a_fault_beside_train_is_found(parted: Path, tmp_path: Path, fault: Callable[[Path], None]) -> None:
+def test_a_fault_beside_train_is_found(
+    parted: Path, tmp_path: Path, fault: Callable[[Path], None]
+) -> None:
     """What is wrong in a verified or probe set is found as surely as in train."""
     folder = shutil.copytree(parted, tmp_path / "build")
     fault(folder)
@@ -481,7 +530,9 @@ def test_a_card_that_claims_a_smaller_train(parted: Path, tmp_path: Path) -> Non
     """All of train is no hundred images, whatever the card says."""
     folder = shutil.copytree(parted, tmp_path / "build")
     text = (folder / "README.md").read_text()
-    (folder / "README.md").write_text(text.replace("clean: 0", "clean: 100").replace("_probe2", "_clean100_probe2"))
+    (folder / "README.md").write_text(
+        text.replace("clean: 0", "clean: 100").replace("_probe2", "_clean100_probe2")
+    )
 
     assert {"thinned", "counts", "plans", "rows"} <= errors(folder)
 
@@ -490,6 +541,8 @@ def test_a_card_that_claims_a_larger_verified_set(parted: Path, tmp_path: Path) 
     """Five a class are no six, whatever the card says."""
     folder = shutil.copytree(parted, tmp_path / "build")
     text = (folder / "README.md").read_text()
-    (folder / "README.md").write_text(text.replace("verified: 5", "verified: 6").replace("verified5", "verified6"))
+    (folder / "README.md").write_text(
+        text.replace("verified: 5", "verified: 6").replace("verified5", "verified6")
+    )
 
     assert {"parts", "counts", "plans", "rows"} <= errors(folder)

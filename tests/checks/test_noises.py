@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cnlw_tools import files, record
-from cnlw_tools.build import build
+from cnlw_tools import files
+from cnlw_tools.build.build import build
+from cnlw_tools.card import metadata
 from cnlw_tools.checks import CHECKS, gather
 from cnlw_tools.noise import NOISE
-from cnlw_tools.recipe import make
+from cnlw_tools.recipe.recipe import make
 
 RING = (0.7 * np.eye(10) + 0.3 * np.roll(np.eye(10), 1, axis=1)).tolist()
 WAYS = [
@@ -63,7 +64,14 @@ def root(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[[Path], Path])
     root = tiny(tmp_path_factory.mktemp("root"))
     ids = pq.read_table(root / "manifests/shapes/base.parquet")["image_id"]
     draw = np.random.default_rng(0).integers(0, 10, (2, len(ids)), np.int32)
-    side = pa.table({"image_id": ids, "labels": draw[0], "other": draw[1], "features": draw.T.astype(float).tolist()})
+    side = pa.table(
+        {
+            "image_id": ids,
+            "labels": draw[0],
+            "other": draw[1],
+            "features": draw.T.astype(float).tolist(),
+        }
+    )
     pq.write_table(side, root / "annotations/shapes/side.parquet")
     return root
 
@@ -88,7 +96,9 @@ def test_every_noise_is_here() -> None:
 
 
 @pytest.mark.parametrize(("noise", "options"), WAYS, ids=lambda value: str(value)[:50])
-def test_sound(root: Path, cifar: Path, tmp_path: Path, noise: str, options: dict[str, Any]) -> None:
+def test_sound(
+    root: Path, cifar: Path, tmp_path: Path, noise: str, options: dict[str, Any]
+) -> None:
     """No false alarm, at two levels."""
     asked = make(asking(noise, options, 20, 50), "the test")
     build(asked, root, None, tmp_path / "build", 1, places={"cifar10": cifar})
@@ -98,18 +108,28 @@ def test_sound(root: Path, cifar: Path, tmp_path: Path, noise: str, options: dic
 
 @pytest.mark.parametrize(
     ("noise", "options"),
-    [pytest.param(*way, marks=[] if way in FEW else pytest.mark.slow, id=f"{way[0]}-{way[1]}"[:50]) for way in FIRST],
+    [
+        pytest.param(
+            *way, marks=[] if way in FEW else pytest.mark.slow, id=f"{way[0]}-{way[1]}"[:50]
+        )
+        for way in FIRST
+    ],
 )
 def test_sound_with_every_choice_before_noise(
     root: Path, cifar: Path, tmp_path: Path, noise: str, options: dict[str, Any]
 ) -> None:
     """The choices combine with every model, and what leaves train is checked like the rest."""
-    asked = make({**asking(noise, options, 20, 40), "probe": 2, "verified": 3, "clean": 130, "longtail": 4}, "the test")
+    asked = make(
+        {**asking(noise, options, 20, 40), "probe": 2, "verified": 3, "clean": 130, "longtail": 4},
+        "the test",
+    )
     build(asked, root, None, tmp_path / "build", 1, places={"cifar10": cifar})
-    configs = record.load(tmp_path / "build").configs
+    configs = metadata.load(tmp_path / "build").configs
 
     assert [] == errors(tmp_path / "build")
-    beside = sum({**NOISE[noise].options, **options}.get(name, 0) for name in ("alpha", "ratio"))  # for each example
+    beside = sum(
+        {**NOISE[noise].options, **options}.get(name, 0) for name in ("alpha", "ratio")
+    )  # for each example
     sizes = [(config.rows["probe"], config.rows["verified"]) for config in configs.values()]
     assert all(probe == 20 and abs(verified - 30 * (1 + beside)) <= 5 for probe, verified in sizes)
     assert all(name.endswith("_clean130_longtail4_probe2_verified3") for name in configs)
@@ -120,8 +140,11 @@ def test_a_leak_is_found_in_a_resized_build(cifar: Path, tmp_path: Path, compare
     """A resize may make two images equal; a validation image copied into train is none of its making."""
     asked = make({"dataset": "cifar10", "noise": "blue", "levels": [20], "size": 16}, "the test")
     build(asked, files.root(), cifar, tmp_path / "build", 1)
-    said = record.load(tmp_path / "build").configs["blue_20"].segments
-    paths = [next((tmp_path / "build/data").glob(f"{said[split][0]}-*")) for split in ("train", "validation")]
+    said = metadata.load(tmp_path / "build").configs["blue_20"].segments
+    paths = [
+        next((tmp_path / "build/data").glob(f"{said[split][0]}-*"))
+        for split in ("train", "validation")
+    ]
     train, validation = (pq.read_table(path) for path in paths)
     rows = train.to_pylist()
     rows[0]["image"] = validation["image"][0].as_py()
@@ -136,7 +159,11 @@ def test_another_way_is_found(root: Path, tmp_path: Path) -> None:
     """Labels that came of a ring are no symmetric noise, whatever the card says."""
     asked = make({"dataset": "shapes", "noise": "pairflip", "levels": [60]}, "the test")
     build(asked, root, None, tmp_path / "build", 1)
-    text = (tmp_path / "build" / record.CARD).read_text()
-    (tmp_path / "build" / record.CARD).write_text(text.replace("noise: pairflip", "noise: symmetric"))
+    text = (tmp_path / "build" / metadata.CARD).read_text()
+    (tmp_path / "build" / metadata.CARD).write_text(
+        text.replace("noise: pairflip", "noise: symmetric")
+    )
 
-    assert {"matrix", "rows", "plans"} <= {line.split(":")[0] for line in errors(tmp_path / "build")}
+    assert {"matrix", "rows", "plans"} <= {
+        line.split(":")[0] for line in errors(tmp_path / "build")
+    }

@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from cnlw_tools import record
-from cnlw_tools.build import build
+from cnlw_tools.build.build import build
+from cnlw_tools.card import metadata
 from cnlw_tools.checks import CHECKS, Finding, gather
-from cnlw_tools.recipe import make
+from cnlw_tools.recipe.recipe import make
 
 Rows = list[dict[str, Any]]
 
@@ -30,7 +30,10 @@ def diluted(root: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def donated(root: Path, cifar: Path, tmp_path: Path) -> Path:
-    asked = make({"dataset": "shapes", "noise": "openset", "levels": [40], "donors": ["cifar10", "white"]}, "the test")
+    asked = make(
+        {"dataset": "shapes", "noise": "openset", "levels": [40], "donors": ["cifar10", "white"]},
+        "the test",
+    )
     return build(asked, root, None, tmp_path / "build", 1, places={"cifar10": cifar}).folder
 
 
@@ -46,7 +49,7 @@ def errors(folder: Path, donor: Path | None = None) -> set[str]:
 
 def train(folder: Path, origin: str = "base") -> Path:
     """Return a shard of train with images of some origin."""
-    (config,) = record.load(folder).configs.values()
+    (config,) = metadata.load(folder).configs.values()
     paths = [p for s in config.segments["train"] for p in (folder / "data").glob(f"{s}-*")]
     return next(p for p in paths if origin in pq.read_table(p)["origin"].to_pylist())
 

@@ -15,14 +15,15 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from cnlw_tools import files, record
-from cnlw_tools.build import build
+from cnlw_tools import files
+from cnlw_tools.build.build import build
+from cnlw_tools.card import metadata
 from cnlw_tools.checks import CHECKS, Finding, gather
 from cnlw_tools.cli import main
-from cnlw_tools.fetch.store import Row, writing
-from cnlw_tools.images import fingerprint
-from cnlw_tools.recipe import make
-from cnlw_tools.tables import MANIFEST, VOTES
+from cnlw_tools.dataset.tables import MANIFEST, VOTES
+from cnlw_tools.images.pixels import fingerprint
+from cnlw_tools.recipe.recipe import make
+from cnlw_tools.store.store import Row, writing
 
 CLASSES, EACH = 10, 8  # web images of each class, all of them wrong
 SAID = {"dataset": "cifar10", "noise": "red", "levels": [20], "options": {"top": 20}}
@@ -45,7 +46,24 @@ def make_store(folder: Path, ids: list[str], seed: int) -> Path:
             look = fingerprint(Image.open(BytesIO(data)).convert("RGB"))
             digest = sha256(data).hexdigest()
             ledger.put(
-                Row(image_id, "x", "ok", None, 1, 0.0, "x", 200, None, digest, len(data), "png", 32, 32, look, mtime)
+                Row(
+                    image_id,
+                    "x",
+                    "ok",
+                    None,
+                    1,
+                    0.0,
+                    "x",
+                    200,
+                    None,
+                    digest,
+                    len(data),
+                    "png",
+                    32,
+                    32,
+                    look,
+                    mtime,
+                )
             )
     return folder
 
@@ -56,16 +74,28 @@ def lab(tmp_path_factory: pytest.TempPathFactory, cifar: Path) -> Path:
     folder = tmp_path_factory.mktemp("lab")
     for name in ("manifests", "annotations"):
         (folder / "root" / name / "cifar10").mkdir(parents=True)
-    manifests, annotations = (folder / "root" / name / "cifar10" for name in ("manifests", "annotations"))
+    manifests, annotations = (
+        folder / "root" / name / "cifar10" for name in ("manifests", "annotations")
+    )
     shutil.copy(files.root() / "manifests/cifar10/classes.csv", manifests)
     web: list[dict[str, Any]] = [
         {"image_id": f"w{i}", "label": i % CLASSES, "split": "web"} for i in range(CLASSES * EACH)
     ]
-    votes = [{"image_id": w["image_id"], "label": w["label"], "annotator": "a", "correct": False} for w in web]
+    votes = [
+        {"image_id": w["image_id"], "label": w["label"], "annotator": "a", "correct": False}
+        for w in web
+    ]
     pq.write_table(pa.Table.from_pylist(web, MANIFEST), manifests / "web.parquet")
     pq.write_table(pa.Table.from_pylist(votes, VOTES), annotations / "votes.parquet")
     make_store(folder / "store", [w["image_id"] for w in web], 0)
-    build(make(SAID, "the test"), folder / "root", cifar, folder / "build", 1, places={"web": folder / "store"})
+    build(
+        make(SAID, "the test"),
+        folder / "root",
+        cifar,
+        folder / "build",
+        1,
+        places={"web": folder / "store"},
+    )
     return folder
 
 
@@ -79,8 +109,13 @@ def source(build: Path, data_dir: Path | None, store: Path | None) -> list[Findi
 
 def web_ids(build: Path) -> list[str]:
     """Return the ids of the web images of a build."""
-    tables = [pq.read_table(path, columns=["origin", "image_id"]) for path in (build / "data").glob("*.parquet")]
-    return [row["image_id"] for table in tables for row in table.to_pylist() if row["origin"] == "web"]
+    tables = [
+        pq.read_table(path, columns=["origin", "image_id"])
+        for path in (build / "data").glob("*.parquet")
+    ]
+    return [
+        row["image_id"] for table in tables for row in table.to_pylist() if row["origin"] == "web"
+    ]
 
 
 def test_web_images_are_the_store_s(lab: Path, cifar: Path) -> None:
@@ -92,7 +127,11 @@ def test_web_images_without_their_store(lab: Path, cifar: Path) -> None:
     """Are no error: a note says how many were not compared, and how to."""
     (finding,) = source(lab / "build", cifar, None)
 
-    assert (finding.severity, finding.count, finding.mend) == ("note", len(web_ids(lab / "build")), "give --store")
+    assert (finding.severity, finding.count, finding.mend) == (
+        "note",
+        len(web_ids(lab / "build")),
+        "give --store",
+    )
     assert finding.what.startswith("web images were not compared, such as w")
 
 
@@ -114,7 +153,9 @@ def test_a_store_without_the_images(lab: Path, tmp_path: Path) -> None:
     findings = source(lab / "build", None, part)
 
     assert (own.severity, own.mend) == ("note", "give --data-dir")
-    assert own.what.startswith("images of cifar10 itself were not compared: cifar10 needs --data-dir")
+    assert own.what.startswith(
+        "images of cifar10 itself were not compared: cifar10 needs --data-dir"
+    )
     assert [f.severity for f in findings] == ["error"] * 20 + ["note"] * 2
     assert (findings[-1].count, findings[-1].mend) == (len(ids) - 20, "give --data-dir")
 
@@ -135,7 +176,17 @@ def test_images_that_a_resize_made_equal(lab: Path, cifar: Path, tmp_path: Path)
 def ask(lab: Path, cifar: Path, *more: str) -> Result:
     """Run the command."""
     return CliRunner().invoke(
-        main, ["validate", str(lab / "build"), "--data-dir", str(cifar), "--workers", "1", "--json", *more]
+        main,
+        [
+            "validate",
+            str(lab / "build"),
+            "--data-dir",
+            str(cifar),
+            "--workers",
+            "1",
+            "--json",
+            *more,
+        ],
     )
 
 
@@ -149,4 +200,4 @@ def test_the_command(lab: Path, cifar: Path, tmp_path: Path) -> None:
     assert [f["severity"] for f in findings] == ["note"]
     assert not [f for f in json.loads(whole.stdout)["findings"] if f["check"] == "source"]
     assert "no image store here" in none.stderr
-    assert set(record.load(lab / "build").configs) == {"red_20_t20"}
+    assert set(metadata.load(lab / "build").configs) == {"red_20_t20"}

@@ -14,10 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
-from cnlw_tools import columns, files, recipe, tables
+from cnlw_tools import files, hashing
 from cnlw_tools.cli import main
 from cnlw_tools.cli.options import read_recipe
+from cnlw_tools.dataset import tables
 from cnlw_tools.noise import NOISE
+from cnlw_tools.recipe import recipe
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +76,14 @@ def test_a_recipe_and_the_flags_mean_the_same(root: Path, here: Path) -> None:
             [root / "pipelines/shapes_red.toml"],
         )
     ):
-        assert 0 == cnlw("plan", "--root", root, *arguments, "--level", 10, "--out", f"{i}.parquet").exit_code
+        assert (
+            0
+            == cnlw(
+                "plan", "--root", root, *arguments, "--level", 10, "--out", f"{i}.parquet"
+            ).exit_code
+        )
 
-    assert 1 == len({columns.digest(tables.read_plan(here / f"{i}.parquet")) for i in range(4)})
+    assert 1 == len({hashing.digest(tables.read_plan(here / f"{i}.parquet")) for i in range(4)})
 
 
 def test_recipes_of_the_package_hold_for_other_roots(tmp_path: Path) -> None:
@@ -85,7 +92,9 @@ def test_recipes_of_the_package_hold_for_other_roots(tmp_path: Path) -> None:
     asked = {"dataset": "mini_imagenet", "noise": "red", "options": (), "level": None}
 
     assert 500 == read_recipe(None, tmp_path, dict(asked)).per_class
-    (tmp_path / "pipelines/mini_imagenet_red.toml").write_text('dataset = "mini_imagenet"\nnoise = "red"\nseed = 3\n')
+    (tmp_path / "pipelines/mini_imagenet_red.toml").write_text(
+        'dataset = "mini_imagenet"\nnoise = "red"\nseed = 3\n'
+    )
     theirs = read_recipe(None, tmp_path, dict(asked))
     assert (0, 3) == (theirs.per_class, theirs.seed)
     assert theirs == read_recipe("mini_imagenet_red", tmp_path, {"options": (), "level": None})
@@ -108,11 +117,11 @@ def test_plan_writes_one_level_without_an_image(root: Path, here: Path) -> None:
     said = tables.metadata(plan)
 
     assert "240 rows, 80 noisy" in planned.output
-    assert columns.digest(plan) in planned.output
+    assert hashing.digest(plan) in planned.output
     assert ("red", 40, 0) == (said["recipe"]["noise"], said["level"], said["recipe"]["seed"])
     assert {"classes", "base", "web", "votes"} == set(said["inputs"])
     assert 0.4 == said["rate"]
-    assert (10, 10) == columns.unpack(said["matrix"]).shape
+    assert (10, 10) == hashing.unpack(said["matrix"]).shape
 
 
 def test_a_matrix_from_a_file(root: Path, here: Path) -> None:
@@ -124,8 +133,13 @@ def test_a_matrix_from_a_file(root: Path, here: Path) -> None:
     (here / "even.csv").unlink()
     checked = cnlw("validate", "--workers", 1)
 
-    q = np.array(recipe.load(root / "pipelines/shapes_matrix.toml").options["q"])  # whole images of twenty a class
-    assert f"determinant {np.linalg.det(q):.3g}, condition number {np.linalg.cond(q):.3g}" in planned.output
+    q = np.array(
+        recipe.load(root / "pipelines/shapes_matrix.toml").options["q"]
+    )  # whole images of twenty a class
+    assert (
+        f"determinant {np.linalg.det(q):.3g}, condition number {np.linalg.cond(q):.3g}"
+        in planned.output
+    )
     assert "singular, it cannot be undone" in built.output
     assert "90.000 % noisy" in built.output
     assert (0, 0, 0) == (planned.exit_code, built.exit_code, checked.exit_code), checked.output
@@ -133,7 +147,9 @@ def test_a_matrix_from_a_file(root: Path, here: Path) -> None:
 
 def test_list_noise_says_what_options_and_source(root: Path) -> None:
     """One line a model."""
-    lines = dict(line.split(maxsplit=1) for line in cnlw("list", "noise", "--root", root).output.splitlines())
+    lines = dict(
+        line.split(maxsplit=1) for line in cnlw("list", "noise", "--root", root).output.splitlines()
+    )
 
     assert NOISE.keys() == lines.keys()
     assert "Patrini et al. 2017, Zhang et al. 2020 [-o map=cifar10]" in lines["asymmetric"]
@@ -167,7 +183,10 @@ def test_diff_of_plans(root: Path, here: Path) -> None:
 
     assert (0, "plan: the same in all 240 slots\n") == (same.exit_code, same.output)
     assert 1 == other.exit_code
-    assert "240 slots, 20 differ; in image_id 20, clean_label 20, origin 20, is_noisy 20" in other.output
+    assert (
+        "240 slots, 20 differ; in image_id 20, clean_label 20, origin 20, is_noisy 20"
+        in other.output
+    )
 
 
 def test_diff_of_builds_goes_config_by_config(root: Path, here: Path) -> None:
@@ -217,11 +236,15 @@ def test_a_verified_set_from_the_flag_to_the_learner(root: Path, here: Path) -> 
     shown = cnlw("show", "builds/shapes")
     data = datasets.load_dataset("builds/shapes", "red_40_verified5", cache_dir="cache")
     rows = {split: part.remove_columns("image").to_list() for split, part in data.items()}
-    slots = {split: {row["replaces"] or row["image_id"] for row in part} for split, part in rows.items()}
+    slots = {
+        split: {row["replaces"] or row["image_id"] for row in part} for split, part in rows.items()
+    }
 
     assert (0, 0) == (built.exit_code, checked.exit_code), built.output + checked.output
     assert "train 150, verified 50 (20 noisy), validation 40" in shown.output
-    assert {"train": 150, "verified": 50, "validation": 40} == {split: len(part) for split, part in slots.items()}
+    assert {"train": 150, "verified": 50, "validation": 40} == {
+        split: len(part) for split, part in slots.items()
+    }
     assert 240 == len(set().union(*slots.values()))
     assert 20 == sum(row["is_noisy"] for row in rows["verified"])
     assert all(row["is_noisy"] == (row["label"] != row["clean_label"]) for row in rows["verified"])
@@ -253,7 +276,9 @@ def test_list_noise_shows_options() -> None:
     """Every option stands there with its default, as one would type it."""
     lines = cnlw("list", "noise").output.splitlines()
 
-    assert "[-o include_self=false -o exact=true -o way=uniform]" in next(x for x in lines if x.startswith("symmetric"))
+    assert "[-o include_self=false -o exact=true -o way=uniform]" in next(
+        x for x in lines if x.startswith("symmetric")
+    )
 
 
 def test_options_are_in_the_name_of_the_config(root: Path, here: Path) -> None:
@@ -266,46 +291,96 @@ def test_options_are_in_the_name_of_the_config(root: Path, here: Path) -> None:
 
 def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path) -> None:
     """Donors are named on the command line, in the config and the tables, and compared where they are given."""
-    built = build(root, "--noise", "outlier", "--donor", f"cifar10={cifar}", "--donor", "white", "-o", "known=0.5")
+    built = build(
+        root,
+        "--noise",
+        "outlier",
+        "--donor",
+        f"cifar10={cifar}",
+        "--donor",
+        "white",
+        "-o",
+        "known=0.5",
+    )
     checked = cnlw("validate", "--workers", 1, "--donor", f"cifar10={cifar}")
     shown = cnlw("show", "builds/shapes", "--matrix", "m.png")
     planned = cnlw("plan", "--root", root, "--noise", "source", "--donor", "white")
 
-    assert (0, 0, 0, 0) == tuple(r.exit_code for r in (built, checked, shown, planned)), built.output + checked.output
-    assert "outlier_k50_r50_cifar10_white  16.667 % noisy   train 300, validation 40, test_outliers 40" in built.output
+    assert (0, 0, 0, 0) == tuple(r.exit_code for r in (built, checked, shown, planned)), (
+        built.output + checked.output
+    )
+    assert (
+        "outlier_k50_r50_cifar10_white  16.667 % noisy   train 300, validation 40, test_outliers 40"
+        in built.output
+    )
     assert "0 errors, 0 notes" in checked.output
     assert "16.667 % noisy,  33.333 % foreign images" in shown.output
     assert "shapes_source_a20_white.parquet: 4,240 rows, 4,000 noisy" in planned.output
-    assert "outlier" in datasets.load_dataset("builds/shapes", split="train").features["label"].names
+    assert (
+        "outlier" in datasets.load_dataset("builds/shapes", split="train").features["label"].names
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--noise", "dilution", "--level", 40], "dilution noise has no level"),
-        (["--noise", "dilution", "-o", "alpha=101"], "alpha = 101: noisy examples for each clean one"),
-        (["--noise", "structured", "-o", "alpha=1", "-o", "order=random"], "delta = 0.5 is above alpha / C = 1 / 10"),
-        (["--noise", "structured", "-o", "order=reverse"], "give --side FILE with a column 'labels'"),
-        (["--noise", "openset", "--level", 40, "--donor", "wite"], "no donor 'wite' for shapes. Did you mean 'white'?"),
-        (["--noise", "openset", "--level", 40, "--donor", "cifar10"], "of a donor it is --donor cifar10=DIR"),
-        (["--noise", "outlier", "--donor", "white", "-o", "ratio=9"], "donor 'white' has 200 images for train"),
-        (["--noise", "blue", "--level", 40, "--donor", "white"], "blue noise takes no image of a donor"),
+        (
+            ["--noise", "dilution", "-o", "alpha=101"],
+            "alpha = 101: noisy examples for each clean one",
+        ),
+        (
+            ["--noise", "structured", "-o", "alpha=1", "-o", "order=random"],
+            "delta = 0.5 is above alpha / C = 1 / 10",
+        ),
+        (
+            ["--noise", "structured", "-o", "order=reverse"],
+            "give --side FILE with a column 'labels'",
+        ),
+        (
+            ["--noise", "openset", "--level", 40, "--donor", "wite"],
+            "no donor 'wite' for shapes. Did you mean 'white'?",
+        ),
+        (
+            ["--noise", "openset", "--level", 40, "--donor", "cifar10"],
+            "of a donor it is --donor cifar10=DIR",
+        ),
+        (
+            ["--noise", "outlier", "--donor", "white", "-o", "ratio=9"],
+            "donor 'white' has 200 images for train",
+        ),
+        (
+            ["--noise", "blue", "--level", 40, "--donor", "white"],
+            "blue noise takes no image of a donor",
+        ),
         (["--noise", "redd", "--level", 40], "unknown noise 'redd'. Did you mean 'red'?"),
-        (["--dataset", "shaped", "--noise", "red"], "unknown dataset 'shaped'. Did you mean 'shapes'?"),
+        (
+            ["--dataset", "shaped", "--noise", "red"],
+            "unknown dataset 'shaped'. Did you mean 'shapes'?",
+        ),
         (["--noise", "red", "--level", "al"], "unknown level 'al'. Did you mean 'all'?"),
         (["--noise", "red", "--level", 96], "unknown level '96'."),
         (["--noise", "red", "--level", "-5"], "unknown level '-5'. Did you mean '5'?"),
         (["--noise", "red", "--level", 85], "level 85 is above the top level 80"),
         (["--noise", "red", "--level", 95, "-o", "top=95"], "needs 19 wrong web images and has"),
-        (["--noise", "red", "--level", 40, "--verified", 20], "has 20 images and would keep none: lower it"),
-        (["--noise", "red", "--level", 40, "-o", "topp=90"], "no option 'topp'. Did you mean 'top'?"),
+        (
+            ["--noise", "red", "--level", 40, "--verified", 20],
+            "has 20 images and would keep none: lower it",
+        ),
+        (
+            ["--noise", "red", "--level", 40, "-o", "topp=90"],
+            "no option 'topp'. Did you mean 'top'?",
+        ),
         (["--noise", "red", "--level", 40, "-o", "top"], "write it as name=value"),
         (["--level", 40], "no noise named"),
         (["--noise", "red", "--root", "nowhere"], "nowhere: no folder manifests/ here"),
         (["nothing.toml"], "nothing.toml: there is no such recipe"),
         (["--noise", "red", "--seed", "-1"], "seed = -1: it must be"),
         (["--dataset", "cifar10", "--noise", "blue", "--root", files.root()], "--data-dir"),
-        (["--dataset", "mini_imagenet", "--noise", "red", "--root", files.root()], "ILSVRC2012_img_train.tar"),
+        (
+            ["--dataset", "mini_imagenet", "--noise", "red", "--root", files.root()],
+            "ILSVRC2012_img_train.tar",
+        ),
         (["--dataset", "stanford_cars", "--noise", "blue", "--root", files.root()], "devkit"),
     ],
 )
@@ -361,7 +436,9 @@ def test_every_command_has_help_and_is_in_the_readme() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     for name, command in main.commands.items():
         assert command.help
-        assert all(option.help for option in command.params if isinstance(option, click.Option)), name
+        assert all(option.help for option in command.params if isinstance(option, click.Option)), (
+            name
+        )
         assert f"cnlw {name}" in readme
 
 
@@ -370,12 +447,19 @@ def test_help_imports_nothing_heavy() -> None:
     code = "import sys, cnlw_tools.cli; print(*sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert set() == {"numpy", "pyarrow", "PIL", "torch", "datasets", "pandas"} & set(said.stdout.split())
+    assert set() == {"numpy", "pyarrow", "PIL", "torch", "datasets", "pandas"} & set(
+        said.stdout.split()
+    )
 
 
 def test_the_module_runs_as_the_command() -> None:
     """`python -m cnlw_tools` is `cnlw`."""
-    said = subprocess.run([sys.executable, "-m", "cnlw_tools", "--version"], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [sys.executable, "-m", "cnlw_tools", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
 
     assert said.stdout.startswith("cnlw, version")
 
@@ -387,7 +471,9 @@ def test_images_need_no_resize_are_stored_as_asked(root: Path, here: Path) -> No
 
     assert (0, 0) == (built.exit_code, checked.exit_code), checked.output
     data = next((here / "builds/shapes/data").glob("*.parquet"))
-    assert b"\x00\x00\x00\x18\x00\x00\x00\x18" in pq.read_table(data)["image"][0].as_py()["bytes"][:32]
+    assert (
+        b"\x00\x00\x00\x18\x00\x00\x00\x18" in pq.read_table(data)["image"][0].as_py()["bytes"][:32]
+    )
 
 
 def test_diff_of_no_build_is_neither_same_nor_different(here: Path) -> None:
@@ -395,7 +481,10 @@ def test_diff_of_no_build_is_neither_same_nor_different(here: Path) -> None:
     (here / "a").mkdir()
     (here / "b.parquet").write_text("no table")
 
-    assert (2, 2) == (cnlw("diff", "a", "a").exit_code, cnlw("diff", "b.parquet", "b.parquet").exit_code)
+    assert (2, 2) == (
+        cnlw("diff", "a", "a").exit_code,
+        cnlw("diff", "b.parquet", "b.parquet").exit_code,
+    )
 
 
 def test_a_build_does_not_replace_the_folder_one_is_in(root: Path, here: Path) -> None:
@@ -431,8 +520,22 @@ def test_a_full_disk_is_said_with_place_and_remedy(root: Path, here: Path) -> No
     """No space: the file, why, and what to do; nothing half-written."""
     code = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); "
     code += "from cnlw_tools.cli import main; main(sys.argv[1:])"
-    arguments = ["build", "--root", str(root), "--noise", "red", "--level", "40", "--workers", "1", "--out", "x"]
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    arguments = [
+        "build",
+        "--root",
+        str(root),
+        "--noise",
+        "red",
+        "--level",
+        "40",
+        "--workers",
+        "1",
+        "--out",
+        "x",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
 
     assert done.returncode == 1
     assert "make room or give another place" in done.stderr

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cnlw_tools.cli import main
-from cnlw_tools.fetch import Store, writing
+from cnlw_tools.store.store import Store, writing
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -61,10 +61,15 @@ def test_json(server, here):
     rows = {"a": f"{base}/ok", "b": f"{base}/gone", "c": "ftp://x/y", "../d": f"{base}/ok"}
     urls(here / "m.parquet", rows)
 
-    said = [cnlw("--manifest", "m.parquet", "--store", "s", "--json", "--allow-private") for _ in range(2)]
+    said = [
+        cnlw("--manifest", "m.parquet", "--store", "s", "--json", "--allow-private")
+        for _ in range(2)
+    ]
 
     assert [0, 0] == [run.exit_code for run in said], said[0].output
-    assert [{"ok": 1, "errors": {"refused": 2, "http_404": 1}}] * 2 == [json.loads(run.stdout) for run in said]
+    assert [{"ok": 1, "errors": {"refused": 2, "http_404": 1}}] * 2 == [
+        json.loads(run.stdout) for run in said
+    ]
     assert 1 == said[0].stdout.count("\n")
     assert {"m.parquet", "s"} == {p.name for p in here.iterdir()}
     assert {"/robots.txt": 1, "/ok": 1, "/gone": 1} == server.seen
@@ -90,7 +95,10 @@ def test_report(server, here):
     shown = cnlw("--store", "s", "--report")
     as_json = cnlw("--manifest", "m.parquet", "--store", "s", "--report", "--json")
 
-    assert "ok                    1   50.00 %\nrefused               1   50.00 %\n2 URLs; images in s\n" == shown.output
+    assert (
+        "ok                    1   50.00 %\nrefused               1   50.00 %\n2 URLs; images in s\n"
+        == shown.output
+    )
     assert {"ok": 1, "errors": {"refused": 1}} == json.loads(as_json.stdout)
     assert not server.seen
 
@@ -99,9 +107,13 @@ def test_private_by_default(server, here):
     """Loopback is refused unless it is allowed, and can be asked for again then."""
     path = urls(here / "m.parquet", {"a": f"http://127.0.0.1:{server.server_port}/ok"})
 
-    assert {"ok": 0, "errors": {"refused": 1}} == json.loads(cnlw("--manifest", path, "--store", "s", "--json").stdout)
+    assert {"ok": 0, "errors": {"refused": 1}} == json.loads(
+        cnlw("--manifest", path, "--store", "s", "--json").stdout
+    )
     assert not server.seen
-    again = cnlw("--manifest", path, "--store", "s", "--json", "--retry", "refused", "--allow-private")
+    again = cnlw(
+        "--manifest", path, "--store", "s", "--json", "--retry", "refused", "--allow-private"
+    )
     assert {"ok": 1, "errors": {}} == json.loads(again.stdout)
 
 
@@ -128,11 +140,20 @@ def test_dataset(server, here, toy):
         ([], "nothing to fetch: give --dataset D, or --manifest FILE.parquet and --store DIR"),
         (["--manifest", "m.parquet"], "nothing to fetch"),
         (["--manifest", "none.parquet", "--store", "s"], "none.parquet: there is no such file"),
-        (["--manifest", "m.parquet", "--store", "s", "--retry", "timeot"], "Did you mean 'timeout'?"),
+        (
+            ["--manifest", "m.parquet", "--store", "s", "--retry", "timeot"],
+            "Did you mean 'timeout'?",
+        ),
         (["--dataset", "shpes"], "Did you mean 'shapes'?"),
         (["--report", "--store", "s"], "s: no image store here"),
-        (["--manifest", "m.parquet", "--store", ".", "--json"], "holds something that is no image store"),
-        (["--manifest", "m.parquet", "--store", "s", "--contact", "a\nb"], "a User-Agent is one line of ASCII"),
+        (
+            ["--manifest", "m.parquet", "--store", ".", "--json"],
+            "holds something that is no image store",
+        ),
+        (
+            ["--manifest", "m.parquet", "--store", "s", "--contact", "a\nb"],
+            "a User-Agent is one line of ASCII",
+        ),
     ],
 )
 def test_errors(here, arguments, said):
@@ -150,7 +171,16 @@ def test_wayback(server, here):
     """Dead links come from the archive that is given, if --wayback says so; the row says where from."""
     base = f"http://127.0.0.1:{server.server_port}"
     urls(here / "m.parquet", {"a": f"{base}/gone"})
-    call = ["--manifest", "m.parquet", "--store", "s", "--json", "--allow-private", "--archive", f"{base}/ok/"]
+    call = [
+        "--manifest",
+        "m.parquet",
+        "--store",
+        "s",
+        "--json",
+        "--allow-private",
+        "--archive",
+        f"{base}/ok/",
+    ]
 
     assert {"ok": 0, "errors": {"http_404": 1}} == json.loads(cnlw(*call).stdout)
     assert {"ok": 1, "errors": {}} == json.loads(cnlw(*call, "--wayback", "--retry", "404").stdout)

@@ -7,9 +7,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from click.testing import CliRunner
 
-from cnlw_tools import tables
 from cnlw_tools.cli import main
-from cnlw_tools.tables import VOTES
+from cnlw_tools.dataset import tables
+from cnlw_tools.dataset.tables import VOTES
 
 
 def show(*arguments):
@@ -28,7 +28,10 @@ def test_signed_votes(toy):
         number = int(row["image_id"].split(".")[1])
         right = number >= (40 if row["label"] else 10)  # 32 of class 0 show it, 2 of the others
         key = {"image_id": row["image_id"], "label": row["label"]}
-        rows += [{**key, "annotator": f"a{j}", "correct": right ^ ((i + 7 * j) % 20 == 0)} for j in range(4)]
+        rows += [
+            {**key, "annotator": f"a{j}", "correct": right ^ ((i + 7 * j) % 20 == 0)}
+            for j in range(4)
+        ]
         rows += [{**key, "annotator": "guess", "correct": right ^ (i % 2 == 0)}]
     rewrite(toy, [row for row in rows if row["image_id"] != "w3.0"])
 
@@ -36,8 +39,14 @@ def test_signed_votes(toy):
 
     assert 0 == said.exit_code, said.output
     assert "toy: 168 candidates, 835 votes; verdict majority, min_votes 1" in said.output
-    assert re.search(r"alpha 0\.\d{3}, Fleiss' kappa 0\.\d{3} \(167 candidates with 5 votes\)", said.output)
-    assert re.search(r"annotators: 5, the median error is [4-9]\.\d %; .*: guess \(49.7 % of 167\)$", said.output, re.M)
+    assert re.search(
+        r"alpha 0\.\d{3}, Fleiss' kappa 0\.\d{3} \(167 candidates with 5 votes\)", said.output
+    )
+    assert re.search(
+        r"annotators: 5, the median error is [4-9]\.\d %; .*: guess \(49.7 % of 167\)$",
+        said.output,
+        re.M,
+    )
     rates = re.findall(r"^     (guess|a\d) +(\d+\.\d) % of (\d+)$", said.output, re.M)
     assert [("guess", "49.7", "167"), 5] == [rates[0], len(rates)]
     assert sorted(rates, key=lambda rate: -float(rate[1])) == rates
@@ -93,9 +102,13 @@ def test_search(toy):
     """A search of the recipe takes candidates out of the pool, not out of the counts."""
     path = toy / "manifests/toy/web.parquet"
     web = pq.read_table(path)
-    tables.write(web.append_column("search", pc.if_else(pc.equal(web["label"], 0), "image", "text")), path)
+    tables.write(
+        web.append_column("search", pc.if_else(pc.equal(web["label"], 0), "image", "text")), path
+    )
     (toy / "pipelines").mkdir()
-    (toy / "pipelines/toy_red.toml").write_text('dataset = "toy"\nnoise = "red"\nsearch = ["text"]\n')
+    (toy / "pipelines/toy_red.toml").write_text(
+        'dataset = "toy"\nnoise = "red"\nsearch = ["text"]\n'
+    )
 
     said = show("--dataset", "toy", "--root", toy)
 

@@ -5,9 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from cnlw_tools import sweep
 from cnlw_tools.cli import main
-from cnlw_tools.seats import Outcome
+from cnlw_tools.study import sweep
+from cnlw_tools.study.workers import Outcome
 
 STUDY = """# Two methods
 dataset = "shapes"
@@ -68,7 +68,10 @@ def test_what_was_estimated_is_said(cnlw, monkeypatch):
     """In minutes, of as many cells at once."""
     monkeypatch.setattr(sweep, "remaining", lambda cells, place: 240.0)
 
-    assert cnlw("--dry-run", "--jobs", "2").stdout.splitlines()[-1] == "6 cells, 6 to do: about 2.0 min"
+    assert (
+        cnlw("--dry-run", "--jobs", "2").stdout.splitlines()[-1]
+        == "6 cells, 6 to do: about 2.0 min"
+    )
 
 
 def test_cells_are_told_as_they_come_and_failed_ones_in_the_end(cnlw, monkeypatch, tmp_path):
@@ -78,7 +81,20 @@ def test_cells_are_told_as_they_come_and_failed_ones_in_the_end(cnlw, monkeypatc
 
     assert done.exit_code == 1
     assert done.stdout.splitlines()[1].split() == (
-        ["2/6", "done", "blue_40/vanilla_s1", "last", "50.00", "%", "best", "60.00", "%", "mean10", "55.00", "%"]
+        [
+            "2/6",
+            "done",
+            "blue_40/vanilla_s1",
+            "last",
+            "50.00",
+            "%",
+            "best",
+            "60.00",
+            "%",
+            "mean10",
+            "55.00",
+            "%",
+        ]
     )
     assert done.stdout.splitlines()[-1] == "mine: 1 done, 1 skipped, 1 failed, 0 stopped"
     assert done.stderr == "failed: blue_40/mixup_alpha-1_s0: why\n"
@@ -86,7 +102,9 @@ def test_cells_are_told_as_they_come_and_failed_ones_in_the_end(cnlw, monkeypatc
     assert len(noted["cells"]) == 6
 
 
-@pytest.mark.parametrize(("states", "code"), [(["done"] * 6, 0), (["done", "failed", "stopped"], 130)])
+@pytest.mark.parametrize(
+    ("states", "code"), [(["done"] * 6, 0), (["done", "failed", "stopped"], 130)]
+)
 def test_exit_codes(cnlw, monkeypatch, states, code):
     """0 when all is done, that of the signal when it was asked to stop."""
     monkeypatch.setattr(sweep, "run", outcomes(*states))

@@ -9,9 +9,9 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from cnlw_tools import recipe
-from cnlw_tools.build import build
+from cnlw_tools.build.build import build
 from cnlw_tools.cli import main
+from cnlw_tools.recipe import recipe
 from cnlw_tools.trainer import Stopped
 
 PLAN = """# A small one
@@ -72,7 +72,20 @@ def test_noise_and_level_name_a_config(here, tmp_path):
 
 def test_flags_go_before_the_preset(here, tmp_path):
     """Epochs, batch, rate, seed, options."""
-    flags = ["--epochs", 1, "--batch-size", 20, "--lr", 0.02, "--seed", 3, "--out", "run", "--config", "blue_40"]
+    flags = [
+        "--epochs",
+        1,
+        "--batch-size",
+        20,
+        "--lr",
+        0.02,
+        "--seed",
+        3,
+        "--out",
+        "run",
+        "--config",
+        "blue_40",
+    ]
     done = cnlw(here, "--method", "bootstrap", "-o", "kind=hard", *flags)
     said = json.loads((tmp_path / "run" / "config.json").read_text())
 
@@ -95,7 +108,10 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--config", "blue_40", "--method", "mentormx"], "unknown method 'mentormx'. Did you mean"),
+        (
+            ["--config", "blue_40", "--method", "mentormx"],
+            "unknown method 'mentormx'. Did you mean",
+        ),
         (["--config", "blue_41"], "Did you mean 'blue_40'"),
         ([], "holds 2 configs: name one by --config: blue_20, blue_40"),
         (["--noise", "blue"], "--noise and --level go together"),
@@ -104,7 +120,10 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
         (["--config", "blue_40", "-o", "alpha=1"], "unknown option 'alpha' of vanilla"),
         (["--config", "blue_40", "--method", "l2r"], "needs a trusted set.*--probe 10"),
         (["--config", "blue_40", "--data", "elsewhere"], "elsewhere: no build here"),
-        (["--config", "blue_40", "--epochs", "0"], "epochs = 0: it must be a whole number from 1 on"),
+        (
+            ["--config", "blue_40", "--epochs", "0"],
+            "epochs = 0: it must be a whole number from 1 on",
+        ),
         (["--config", "blue_40", "--weights", "none.pt"], "none.pt"),
         (["--config", "blue_40", "--root", "elsewhere"], "elsewhere: no folder manifests/ here"),
     ],
@@ -171,7 +190,15 @@ def test_a_mentor_whose_student_was_stopped_goes_on(here, monkeypatch):
         raise Stopped("signal", signal.SIGINT)
 
     monkeypatch.setattr("cnlw_tools.trainer.mentor.data_driven_mentor", stopped)
-    arguments = ["train-mentor", "--out", "m.json", "--data", "builds/shapes", "--config", "blue_40"]
+    arguments = [
+        "train-mentor",
+        "--out",
+        "m.json",
+        "--data",
+        "builds/shapes",
+        "--config",
+        "blue_40",
+    ]
     done = CliRunner().invoke(main, arguments)
 
     assert done.exit_code == 130
@@ -185,7 +212,7 @@ def test_without_a_build_it_makes_the_embedded_one(here, tmp_path, monkeypatch):
     def wanted(recipe, root, data_dir, out, workers):
         raise ValueError(f"wanted {recipe.dataset} {recipe.noise} {recipe.levels} in {out}")
 
-    monkeypatch.setattr("cnlw_tools.build.build", wanted)
+    monkeypatch.setattr("cnlw_tools.build.build.build", wanted)
 
     assert "wanted shapes red (40,) in builds/shapes" in cnlw(here).output
 
@@ -202,7 +229,9 @@ def test_processes_of_torchrun_build_nothing(here, tmp_path, monkeypatch):
 
 def test_without_torch_it_says_what_to_install(here):
     """No traceback where the extra was left out."""
-    code = "import sys; sys.modules['torch'] = None; from cnlw_tools.cli import main; main(['train'])"
+    code = (
+        "import sys; sys.modules['torch'] = None; from cnlw_tools.cli import main; main(['train'])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
     assert done.returncode == 1
@@ -223,9 +252,22 @@ def test_torchrun_trains_on_the_same_command_line(here, tmp_path):
         "-m",
         "cnlw_tools",
     ]
-    rest = ["train", "--preset", here / "small.toml", "--device", "cpu", "--config", "blue_40", "--workers", "1"]
+    rest = [
+        "train",
+        "--preset",
+        here / "small.toml",
+        "--device",
+        "cpu",
+        "--config",
+        "blue_40",
+        "--workers",
+        "1",
+    ]
     done = subprocess.run([*command, *map(str, rest)], capture_output=True, text=True)
 
     assert done.returncode == 0, done.stderr[-2000:]
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["epoch", "epoch", "top-1"]
-    assert json.loads((tmp_path / "runs/shapes/blue_40/vanilla_s0/config.json").read_text())["ranks"] == 2
+    assert (
+        json.loads((tmp_path / "runs/shapes/blue_40/vanilla_s0/config.json").read_text())["ranks"]
+        == 2
+    )

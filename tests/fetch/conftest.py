@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from cnlw_tools.fetch import Limits, Manners, Store, fetch, schedule, writing
+from cnlw_tools.fetch import Limits, Manners, fetch, schedule
 from cnlw_tools.fetch.address import parse
-from cnlw_tools.fetch.manifest import Manifest
 from cnlw_tools.fetch.schedule import Job
-from cnlw_tools.fetch.share import home
-from cnlw_tools.fetch.store import Row
+from cnlw_tools.fetch.worker import home
+from cnlw_tools.store.manifest import Manifest
+from cnlw_tools.store.store import Row, Store, writing
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (40, 30)) -> Image.Image:
@@ -59,7 +59,11 @@ BODIES = {
     "broken-png": encoded("PNG")[:60] + b"\0" * 400,
     "bomb": encoded("PNG", 0, (3000, 3000)),
 }
-PACKED = {"ok": gzip.compress(JPEG), "twice": gzip.compress(gzip.compress(JPEG)), "bomb": gzip.compress(bytes(1 << 23))}
+PACKED = {
+    "ok": gzip.compress(JPEG),
+    "twice": gzip.compress(gzip.compress(JPEG)),
+    "bomb": gzip.compress(bytes(1 << 23)),
+}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -238,7 +242,9 @@ def server() -> Iterator[Server]:
 def other(server: Server) -> Iterator[Server]:
     """A server whose site is of the other one of two shares."""
     with ExitStack() as stack:
-        while home(job(found := stack.enter_context(serving())), Manners(), 2) == home(job(server), Manners(), 2):
+        while home(job(found := stack.enter_context(serving())), Manners(), 2) == home(
+            job(server), Manners(), 2
+        ):
             pass
         yield found
 
@@ -288,6 +294,9 @@ def fetched(tmp_path: Path, table: Callable[..., Path]) -> Callable[..., dict[st
         with writing(tmp_path / "store") as ledger:
             fetch(Manifest(table(rows)), ledger, Manners(**usual | manners), 8, retry)
         with Store(tmp_path / "store") as store:
-            return {image_id: store.row(image_id) for (image_id,) in store.query("SELECT image_id FROM ledger")}
+            return {
+                image_id: store.row(image_id)
+                for (image_id,) in store.query("SELECT image_id FROM ledger")
+            }
 
     return run

@@ -8,20 +8,83 @@ import time
 import pytest
 
 from cnlw_tools.fetch import Limits, address
-from cnlw_tools.fetch.kinds import Failed
+from cnlw_tools.store.outcomes import Failed
 
 PRIVATE = [
-    *("127.0.0.1", "127.9.9.9", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1"),
-    *("0.0.0.1", "255.255.255.255", "224.0.0.1", "240.0.0.1", "192.0.0.192", "198.18.0.1", "168.63.129.16"),
-    *("::1", "::", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "fec0::1", "2001:db8::1", "2001::1"),
-    *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "2002:7f00:1::", "2002:a00:1::1", "64:ff9b::7f00:1"),
+    *(
+        "127.0.0.1",
+        "127.9.9.9",
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+    ),
+    *(
+        "0.0.0.1",
+        "255.255.255.255",
+        "224.0.0.1",
+        "240.0.0.1",
+        "192.0.0.192",
+        "198.18.0.1",
+        "168.63.129.16",
+    ),
+    *(
+        "::1",
+        "::",
+        "fe80::1",
+        "fc00::1",
+        "fd00:ec2::254",
+        "ff02::1",
+        "fec0::1",
+        "2001:db8::1",
+        "2001::1",
+    ),
+    *(
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "::127.0.0.1",
+        "2002:7f00:1::",
+        "2002:a00:1::1",
+        "64:ff9b::7f00:1",
+    ),
     *("64:ff9b::169.254.169.254", "64:ff9b:1::1", "fe80::1%eth0", "2001:4860:4860::8888%1"),
 ]
-PUBLIC = ["8.8.8.8", "93.184.216.34", "2001:4860:4860::8888", "::ffff:8.8.8.8", "2002:808:808::1", "64:ff9b::8.8.8.8"]
+PUBLIC = [
+    "8.8.8.8",
+    "93.184.216.34",
+    "2001:4860:4860::8888",
+    "::ffff:8.8.8.8",
+    "2002:808:808::1",
+    "64:ff9b::8.8.8.8",
+]
 WRONG = [
-    *("", " ", "a.jpg", "//host/a.jpg", "ftp://host/a.jpg", "file:///etc/passwd", "data:image/png;base64,AA", "http:"),
-    *("http://", "http:///a", "http:a.jpg", "javascript:alert(1)", "gopher://host/", "HTTP//host", "http//host/x"),
-    *("http://user@host/", "http://user:word@host/", "http://host\\@127.0.0.1/", "http://a b/", "http://host:0/"),
+    *(
+        "",
+        " ",
+        "a.jpg",
+        "//host/a.jpg",
+        "ftp://host/a.jpg",
+        "file:///etc/passwd",
+        "data:image/png;base64,AA",
+        "http:",
+    ),
+    *(
+        "http://",
+        "http:///a",
+        "http:a.jpg",
+        "javascript:alert(1)",
+        "gopher://host/",
+        "HTTP//host",
+        "http//host/x",
+    ),
+    *(
+        "http://user@host/",
+        "http://user:word@host/",
+        "http://host\\@127.0.0.1/",
+        "http://a b/",
+        "http://host:0/",
+    ),
     *(
         "http://host:22/",
         "http://host:99999/",
@@ -30,9 +93,27 @@ WRONG = [
         "http://host/\r\nX: y",
         "http://%31/",
     ),
-    *("http://2130706433/", "http://0x7f000001/", "http://0177.0.0.1/", "http://127.1/", "http://127.0.1/"),
-    *("http://0x7f.0.0.1/", "http://1.2.3.4.5/", "http://256.1.1.1/", "http://[::1", "http://[fe80::1%25eth0]/"),
-    *("http://-a/", "http://a..b/", "http://[1.2.3.4]/", "http://" + "a" * 300 + "/", "http://host/" + "a" * 9000),
+    *(
+        "http://2130706433/",
+        "http://0x7f000001/",
+        "http://0177.0.0.1/",
+        "http://127.1/",
+        "http://127.0.1/",
+    ),
+    *(
+        "http://0x7f.0.0.1/",
+        "http://1.2.3.4.5/",
+        "http://256.1.1.1/",
+        "http://[::1",
+        "http://[fe80::1%25eth0]/",
+    ),
+    *(
+        "http://-a/",
+        "http://a..b/",
+        "http://[1.2.3.4]/",
+        "http://" + "a" * 300 + "/",
+        "http://host/" + "a" * 9000,
+    ),
     *("http://\u0661\u0662\u0667.0.0.1/", "http://127。0。0。1/", "http://*/"),
 ]
 
@@ -78,7 +159,9 @@ def test_redirects_are_checked_again():
         address.follow(here, "file:///etc/passwd")
 
 
-@pytest.mark.parametrize("numbers", [["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["::1"], ["::ffff:10.1.1.1"]])
+@pytest.mark.parametrize(
+    "numbers", [["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["::1"], ["::ffff:10.1.1.1"]]
+)
 def test_a_name_is_refused_for_any_private_address(monkeypatch, numbers):
     """One private address among public ones is enough."""
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (number, 80)) for number in numbers]
@@ -101,7 +184,9 @@ def test_a_name_server_that_is_silent(monkeypatch, fetched):
     assert "its name was not found" in row.reason
 
 
-@pytest.mark.parametrize("uri", ["http://127.0.0.1/", "http://[::1]/", "http://localhost/", "http://a.localhost:8000/"])
+@pytest.mark.parametrize(
+    "uri", ["http://127.0.0.1/", "http://[::1]/", "http://localhost/", "http://a.localhost:8000/"]
+)
 def test_no_socket_is_opened(monkeypatch, fetched, uri):
     """A private address is refused before anything is sent."""
     monkeypatch.setattr(socket, "socket", None)
@@ -135,7 +220,11 @@ def test_a_redirect_into_the_private_net(monkeypatch, server, fetched):
         return "127.0.0.1" == str(ip) or real(ip)
 
     monkeypatch.setattr(address, "public", public)
-    to = {"a": "http://127.0.0.2:9999/x", "b": "http://169.254.169.254/latest/meta-data/", "c": "http://[::1]/"}
+    to = {
+        "a": "http://127.0.0.2:9999/x",
+        "b": "http://169.254.169.254/latest/meta-data/",
+        "c": "http://[::1]/",
+    }
     rows = fetched({k: f"{server.url}/to?url={v}" for k, v in to.items()}, private=False)
 
     assert ["refused"] * 3 == [rows[k].kind for k in to]

@@ -35,9 +35,13 @@ def test_rules(target):
 
 def test_groups():
     """Without a group of ours that of all counts; groups of one name are one; without either all is allowed."""
-    several = "User-agent: *\nDisallow: /a\n\nUser-agent: x\nDisallow: /\n\nUser-agent: *\nDisallow: /b"
+    several = (
+        "User-agent: *\nDisallow: /a\n\nUser-agent: x\nDisallow: /\n\nUser-agent: *\nDisallow: /b"
+    )
 
-    assert [False, False, True] == [robots.read(several).allow(target) for target in ("/a", "/b", "/c")]
+    assert [False, False, True] == [
+        robots.read(several).allow(target) for target in ("/a", "/b", "/c")
+    ]
     assert robots.read("User-agent: x\nDisallow: /").allow("/")
     assert robots.read("Disallow: /").allow("/")
     assert robots.read("User-agent: *\nDisallow:").allow("/")
@@ -48,7 +52,8 @@ def test_groups():
 def test_delay():
     """Seconds between two requests, within reason."""
     delays = [
-        robots.read(f"User-agent: *\nCrawl-delay: {said}").delay for said in ("", "2.5", "x", "-1", "86400", "nan")
+        robots.read(f"User-agent: *\nCrawl-delay: {said}").delay
+        for said in ("", "2.5", "x", "-1", "86400", "nan")
     ]
 
     assert [0, 2.5, 0, 0, 60, 0] == delays
@@ -92,12 +97,16 @@ def test_robots_are_asked_once(server, fetched):
 
     rows = fetched({str(i): f"{server.url}/ok/{i}" for i in range(12)})
 
-    assert {"1": "robots", "10": "robots", "11": "robots"} == {k: r.kind for k, r in rows.items() if r.kind != "ok"}
+    assert {"1": "robots", "10": "robots", "11": "robots"} == {
+        k: r.kind for k, r in rows.items() if r.kind != "ok"
+    }
     assert 1 == server.seen["/robots.txt"]
     assert 9 == server.images().total()
 
 
-@pytest.mark.parametrize(("status", "kind"), [(404, "ok"), (403, "ok"), (500, "robots"), (429, "robots")])
+@pytest.mark.parametrize(
+    ("status", "kind"), [(404, "ok"), (403, "ok"), (500, "robots"), (429, "robots")]
+)
 def test_robots_that_cannot_be_read(server, fetched, status, kind):
     """None is a yes; a server that cannot say at the moment is a no, for all its URLs."""
     server.robots = status, ""

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cnlw_tools.fetch import Manners, Store, fetch, writing
-from cnlw_tools.fetch.manifest import Manifest
-from cnlw_tools.fetch.store import LEDGER, Ledger
+from cnlw_tools.fetch import Manners, fetch
 from cnlw_tools.files import ASIDE, root
+from cnlw_tools.store.manifest import Manifest
+from cnlw_tools.store.store import LEDGER, Ledger, Store, writing
 
 FORKS = """
 import os, sys
@@ -68,8 +68,18 @@ def command(tmp_path_factory):
 
 def test_final_rows_are_not_asked_again(server, fetched):
     """A second run sends nothing at all."""
-    rows = {"a": "/ok/1", "b": "/status/404", "c": "/body/html", "d": "/tag/noai", "e": "/short", "f": "/flaky/9"}
-    uris = {k: server.url + path for k, path in rows.items()} | {"g": "ftp://x/", "../h": f"{server.url}/ok/1"}
+    rows = {
+        "a": "/ok/1",
+        "b": "/status/404",
+        "c": "/body/html",
+        "d": "/tag/noai",
+        "e": "/short",
+        "f": "/flaky/9",
+    }
+    uris = {k: server.url + path for k, path in rows.items()} | {
+        "g": "ftp://x/",
+        "../h": f"{server.url}/ok/1",
+    }
     first = fetched(uris)
     server.seen.clear()
 
@@ -127,7 +137,10 @@ def test_every_row_is_counted(server, table, tmp_path):
 def test_one_id_in_many_places(server, tmp_path):
     """Rows of one id, near or far from each other in the table, are fetched once."""
     ids = [str(i % 40) for i in range(1500)]
-    pq.write_table(pa.table({"image_id": ids, "uri": [f"{server.url}/ok/{i}" for i in ids]}), tmp_path / "m.parquet")
+    pq.write_table(
+        pa.table({"image_id": ids, "uri": [f"{server.url}/ok/{i}" for i in ids]}),
+        tmp_path / "m.parquet",
+    )
 
     with writing(tmp_path / "s") as ledger:
         tally = fetch(Manifest(tmp_path / "m.parquet"), ledger, Manners(private=True), 4)
@@ -143,7 +156,10 @@ def test_a_slow_host_does_not_stop_the_others(server, fetched, monkeypatch):
     rows = fetched(uris | {str(i): f"{other}/ok/{i}" for i in range(20)}, tries=1)
 
     assert {"timeout"} == {rows[k].kind for k in uris}
-    assert all(rows[str(i)].kind == "ok" and rows[str(i)].at < min(rows[k].at for k in uris) for i in range(20))
+    assert all(
+        rows[str(i)].kind == "ok" and rows[str(i)].at < min(rows[k].at for k in uris)
+        for i in range(20)
+    )
 
 
 def test_a_store_that_cannot_be_written_ends_the_run(server, fetched, monkeypatch):
@@ -196,7 +212,9 @@ def test_kill_storm(server, table, tmp_path, command):
     assert (0, {"ok": n, "errors": {}}) == (command.end()[0], json.loads(command.out.read_text()))
     assert server.images().total() <= n + kills * workers  # twice at most what was in flight
     with Store(store) as held:
-        assert all(held.row(str(i)).sha256 == sha256(held.read(str(i))).hexdigest() for i in range(n))
+        assert all(
+            held.row(str(i)).sha256 == sha256(held.read(str(i))).hexdigest() for i in range(n)
+        )
     assert [] == list((store / "drafts").iterdir())
     assert {store, path} == set(tmp_path.iterdir())
     assert not [p for p in store.iterdir() if p.name.startswith(ASIDE)]
@@ -208,7 +226,11 @@ def oks(folder):
         return set()
     with Store(folder) as store:
         there = list(store.query("SELECT 1 FROM sqlite_master WHERE name = 'ledger'"))
-        return {i for (i,) in store.query("SELECT image_id FROM ledger WHERE class = 'ok'")} if there else set()
+        return (
+            {i for (i,) in store.query("SELECT image_id FROM ledger WHERE class = 'ok'")}
+            if there
+            else set()
+        )
 
 
 def wait_for(server, n):

@@ -4,9 +4,9 @@ import threading
 import time
 
 from cnlw_tools.fetch.address import parse
-from cnlw_tools.fetch.kinds import Failed
 from cnlw_tools.fetch.robots import ALL
 from cnlw_tools.fetch.schedule import STRIKES, Job, Schedule, back_off
+from cnlw_tools.store.outcomes import Failed
 
 
 def job(host, i=0):
@@ -43,7 +43,10 @@ def test_nobody_waits_beside_work():
     for i in range(4):
         schedule.add(job("a", i))
     _, host = schedule.take()
-    threads = [threading.Thread(target=lambda: taken.append(schedule.take()), daemon=True) for _ in range(2)]
+    threads = [
+        threading.Thread(target=lambda: taken.append(schedule.take()), daemon=True)
+        for _ in range(2)
+    ]
     for thread in threads:
         thread.start()
     threads[0].join(0.05)

@@ -50,7 +50,9 @@ class Toy:
     y: Tensor = field(init=False)  # (N,)
 
     def __post_init__(self) -> None:
-        self.patterns = torch.randn(CLASSES, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
+        self.patterns = torch.randn(
+            CLASSES, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)
+        )
         self.x, self.true = self.images(2, N)
         other = torch.randint(1, CLASSES, (N,), generator=torch.Generator().manual_seed(3))
         self.y = (self.true + other * (torch.arange(N) // CLASSES % 3 == 0)) % CLASSES
@@ -74,7 +76,9 @@ class Toy:
         """Go through forty examples, a third of which is labelled wrong, with whether each is right."""
         x, true = self.images(6, 40)
         right = torch.arange(40) // CLASSES % 3 != 0
-        batch = self.on_device(Batch(torch.arange(40), (x,), torch.where(right, true, (true + 1) % CLASSES)))
+        batch = self.on_device(
+            Batch(torch.arange(40), (x,), torch.where(right, true, (true + 1) % CLASSES))
+        )
         yield batch, right.to(self.device)
 
     def holdout(self) -> Iterator[Batch]:
@@ -82,14 +86,18 @@ class Toy:
         for batch, _ in self.verified():
             yield batch
 
-    def make(self, name: str, epochs: int = 6, dropout: float = 0.0, seed: int = 0, **options: Any) -> Method:
+    def make(
+        self, name: str, epochs: int = 6, dropout: float = 0.0, seed: int = 0, **options: Any
+    ) -> Method:
         """Return a method with what it needs and an optimiser, at the start of its first phase and epoch."""
         method = self.bare(name, epochs, dropout, seed, **options)
         method.begin_phase(0, self.sweep)
         method.begin_epoch(0, self.sweep)
         return method
 
-    def bare(self, name: str, epochs: int = 6, dropout: float = 0.0, seed: int = 0, **options: Any) -> Method:
+    def bare(
+        self, name: str, epochs: int = 6, dropout: float = 0.0, seed: int = 0, **options: Any
+    ) -> Method:
         """Return a method with what it needs and an optimiser, that has not begun."""
         method = METHODS[name](self.task(name, epochs, dropout, seed), **options)
         method.optimiser = self.optimiser(method)

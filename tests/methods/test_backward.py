@@ -14,7 +14,9 @@ def made(on_logits):
 def test_fixture(on_logits, f3):
     """Worked out by hand; a loss may be below 0."""
     method = made(on_logits)
-    inverse = torch.tensor([[1.314286, -0.114286, -0.2], [-0.114286, 1.314286, -0.2], [-0.4, -0.4, 1.8]])
+    inverse = torch.tensor(
+        [[1.314286, -0.114286, -0.2], [-0.114286, 1.314286, -0.2], [-0.4, -0.4, 1.8]]
+    )
     each = method.corrected(f3.x.log_softmax(1), f3.y)
 
     assert torch.allclose(method.matrix, inverse, atol=1e-6)
@@ -27,7 +29,9 @@ def test_oracle(on_logits):
     z, y = torch.randn(9, 3, generator=torch.Generator().manual_seed(0)), torch.arange(9) % 3
     method, log_p = made(on_logits), z.log_softmax(1)
     inverse = torch.linalg.inv(THETA)
-    expected = [-sum(inverse[k, j] * row[j] for j in range(3)) for row, k in zip(log_p, y, strict=True)]
+    expected = [
+        -sum(inverse[k, j] * row[j] for j in range(3)) for row, k in zip(log_p, y, strict=True)
+    ]
 
     assert torch.allclose(method.corrected(log_p, y), torch.stack(expected), atol=1e-6)
 
@@ -36,7 +40,9 @@ def test_unbiased(on_logits):
     """Over the labels that a class is given, the mean is its cross-entropy, for every prediction."""
     z = 3 * torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
     method, log_p = made(on_logits), z.log_softmax(1)
-    each = torch.stack([method.corrected(log_p, torch.full((20,), j)) for j in range(3)])  # (given, 20)
+    each = torch.stack(
+        [method.corrected(log_p, torch.full((20,), j)) for j in range(3)]
+    )  # (given, 20)
     for i in range(3):
         expected = cross_entropy(z, torch.full((20,), i), reduction="none")
 

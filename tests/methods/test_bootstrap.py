@@ -20,12 +20,17 @@ def test_oracle(on_logits, f3, kind, beta):
     """The loss is the mean of the formula over examples."""
     expected = sum(naive(z, y, beta, kind) for z, y in zip(f3.x, f3.y, strict=True)) / 3
 
-    assert on_logits("bootstrap", kind=kind, beta=beta).loss(f3).item() == pytest.approx(expected.item(), abs=1e-6)
+    assert on_logits("bootstrap", kind=kind, beta=beta).loss(f3).item() == pytest.approx(
+        expected.item(), abs=1e-6
+    )
 
 
 @pytest.mark.parametrize(
     ("kind", "each", "mean"),
-    [("soft", [0.260846, 1.522639, 1.098612], 0.960699), ("hard", [0.239545, 1.351445, 1.098612], 0.896534)],
+    [
+        ("soft", [0.260846, 1.522639, 1.098612], 0.960699),
+        ("hard", [0.239545, 1.351445, 1.098612], 0.896534),
+    ],
 )
 def test_defaults(on_logits, f3, kind, each, mean):
     """The paper's beta, 0.95 and 0.8, on the fixture."""
@@ -33,7 +38,9 @@ def test_defaults(on_logits, f3, kind, each, mean):
     own = cross_entropy(f3.x, f3.y, reduction="none")
 
     assert method.loss(f3).item() == pytest.approx(mean, abs=1e-6)
-    assert torch.allclose(method.beta * own + (1 - method.beta) * surprise(f3.x, kind), torch.tensor(each), atol=1e-6)
+    assert torch.allclose(
+        method.beta * own + (1 - method.beta) * surprise(f3.x, kind), torch.tensor(each), atol=1e-6
+    )
     assert torch.allclose(method.losses, own)
 
 

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from cnlw_tools.methods import METHODS, cleannet, ranks
-from cnlw_tools.methods.encoders import scaled
-from cnlw_tools.methods.features import features
+from cnlw_tools.methods import METHODS, cleannet
+from cnlw_tools.methods.components import distributed
+from cnlw_tools.methods.components.cleannet_encoders import scaled
+from cnlw_tools.methods.components.pooled_features import features
 
 
 @pytest.mark.parametrize(
@@ -92,13 +93,15 @@ def test_right_labels_weigh_more(toy):
 
 def test_a_class_with_few_examples_is_named(toy):
     """Nothing can stand for it, and the message says what would fit."""
-    with pytest.raises(ValueError, match="class 1 has 48 training examples, and references = 49: give no more"):
+    with pytest.raises(
+        ValueError, match="class 1 has 48 training examples, and references = 49: give no more"
+    ):
         toy.make("cleannet", start=0, references=49)
 
 
 def test_all_ranks_take_the_weights_of_the_first(toy, monkeypatch):
     """Encoders differ from rank to rank, weights do not."""
-    monkeypatch.setattr(ranks, "agree", lambda tensors: [t.fill_(0.25) for t in tensors])
+    monkeypatch.setattr(distributed, "agree", lambda tensors: [t.fill_(0.25) for t in tensors])
     method = judged(toy, monkeypatch, torch.ones(192))
 
     assert (method.like == 0.25).all()

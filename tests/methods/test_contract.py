@@ -16,7 +16,16 @@ from cnlw_tools.methods.base import NEEDS
 
 every = pytest.mark.parametrize("name", METHODS)
 stages = pytest.mark.parametrize("stage", ["first", "last"])
-WAITS = ("_local_scalar_dense", "item", "nonzero", "masked_select", "is_nonzero", "equal", "_unique2", "unique_dim")
+WAITS = (
+    "_local_scalar_dense",
+    "item",
+    "nonzero",
+    "masked_select",
+    "is_nonzero",
+    "equal",
+    "_unique2",
+    "unique_dim",
+)
 
 
 def made(toy, name, stage="first", **options: Any):
@@ -35,7 +44,9 @@ class NoWaiting(TorchDispatchMode):
         name = func.overloadpacket.__name__
         masks = args[1] if name in ("index", "index_put", "index_put_") else ()
         assert name not in WAITS, f"aten.{name} waits for the device"
-        assert all(i is None or i.dtype != torch.bool for i in masks), "an index by a mask waits for the device"
+        assert all(i is None or i.dtype != torch.bool for i in masks), (
+            "an index by a mask waits for the device"
+        )
         return func(*args, **(kwargs or {}))
 
 
@@ -59,7 +70,9 @@ def test_off(either, name, stage):
     method = made(either, name, stage, **METHODS[name].off)
     batch = either.some(method)
 
-    assert method.loss(batch) == cross_entropy(method.net(batch.x), batch.y, reduction="none").mean()
+    assert (
+        method.loss(batch) == cross_entropy(method.net(batch.x), batch.y, reduction="none").mean()
+    )
 
 
 @every
@@ -86,7 +99,10 @@ def test_goes_on_where_it_was(toy, name, last):
     (losses, state), (expected, other) = steps(twin), steps(method)
 
     assert losses == expected
-    assert all(torch.allclose(value, other[key], rtol=0, atol=0, equal_nan=True) for key, value in state.items())
+    assert all(
+        torch.allclose(value, other[key], rtol=0, atol=0, equal_nan=True)
+        for key, value in state.items()
+    )
 
 
 @every
@@ -183,7 +199,10 @@ def test_phases(toy, name):
 @stages
 def test_same_seed(toy, name, stage):
     """The same seed gives the same loss."""
-    one, two = (method.loss(toy.some(method)).item() for method in (made(toy, name, stage) for _ in range(2)))
+    one, two = (
+        method.loss(toy.some(method)).item()
+        for method in (made(toy, name, stage) for _ in range(2))
+    )
 
     assert one == two
 
@@ -208,7 +227,12 @@ class Needy(Method):
 @pytest.mark.parametrize("method", [*METHODS.values(), Needy])
 def test_needs(toy, method):
     """Without what it needs it says so, and how to get it."""
-    has = {"probe": toy.probe, "trusted": toy.trusted, "verified": toy.verified, "holdout": toy.holdout}
+    has = {
+        "probe": toy.probe,
+        "trusted": toy.trusted,
+        "verified": toy.verified,
+        "holdout": toy.holdout,
+    }
     task = replace(toy.task("vanilla"), noise_rate=0.3, **has)
 
     for need in method.needs:

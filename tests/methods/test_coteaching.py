@@ -7,8 +7,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods import METHODS
+from cnlw_tools.methods.components.weighting_rules import smallest
 from cnlw_tools.methods.coteaching import forgotten
-from cnlw_tools.methods.rules import smallest
 from tests.methods.conftest import Net
 
 
@@ -32,7 +32,19 @@ def apart(toy, **options):
 
 def test_schedule():
     """The authors' table: nothing at first, then in a line to the noise rate, and then that."""
-    expected = [0, 0.055556, 0.111111, 0.166667, 0.222222, 0.277778, 0.333333, 0.388889, 0.444444, 0.5, 0.5]
+    expected = [
+        0,
+        0.055556,
+        0.111111,
+        0.166667,
+        0.222222,
+        0.277778,
+        0.333333,
+        0.388889,
+        0.444444,
+        0.5,
+        0.5,
+    ]
 
     assert [forgotten(e, 0.5, 10) for e in range(11)] == pytest.approx(expected, abs=1e-6)
     assert [forgotten(e, 0.5, 3, exponent=2) for e in range(4)] == [0, 0.125, 0.25, 0.5]

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from cnlw_tools.methods import METHODS, curriculumnet
+from cnlw_tools.methods.components.kmeans import on_a_line
 from cnlw_tools.methods.curriculumnet import density, reduced
-from cnlw_tools.methods.kmeans import on_a_line
 
 
 def blob_and_scatter(near=46, far=14, seed=0):
@@ -82,7 +82,9 @@ def test_stages(toy):
     assert [phase.lr for phase in phases] == pytest.approx([1, 1, 0.1, 0.01])
 
 
-@pytest.mark.parametrize(("epochs", "stages"), [(1, [0]), (2, [0, 3]), (3, [0, 2, 3]), (4, [0, 1, 2, 3])])
+@pytest.mark.parametrize(
+    ("epochs", "stages"), [(1, [0]), (2, [0, 3]), (3, [0, 2, 3]), (4, [0, 1, 2, 3])]
+)
 def test_with_few_epochs_the_early_stages_are_left_out(toy, epochs, stages):
     """The network for the features comes first, all images last."""
     method = METHODS["curriculumnet"](toy.task("curriculumnet", epochs))

@@ -11,23 +11,37 @@ from cnlw_tools.methods.data_parameters import Temperatures, slope
 
 def test_fixture(f3):
     """At sigma = 1: what fits cools down, what does not heats up, and what knows nothing stays."""
-    assert slope(f3.x, f3.y, torch.ones(3)).tolist() == pytest.approx([0.426028, -0.576117, 0], abs=1e-6)
+    assert slope(f3.x, f3.y, torch.ones(3)).tolist() == pytest.approx(
+        [0.426028, -0.576117, 0], abs=1e-6
+    )
 
 
 def test_the_slope_is_the_derivative():
     """That autograd finds, at any temperature."""
     draw = torch.Generator().manual_seed(0)
-    z, y, sigma = 3 * torch.randn(9, 4, generator=draw), torch.arange(9) % 4, 0.1 + 3 * torch.rand(9, generator=draw)
+    z, y, sigma = (
+        3 * torch.randn(9, 4, generator=draw),
+        torch.arange(9) % 4,
+        0.1 + 3 * torch.rand(9, generator=draw),
+    )
     sigma.requires_grad_()
     losses = cross_entropy(z / sigma[:, None], y, reduction="none")
 
-    assert torch.allclose(slope(z, y, sigma.detach()), torch.autograd.grad(losses.sum(), sigma)[0], atol=1e-5)
+    assert torch.allclose(
+        slope(z, y, sigma.detach()), torch.autograd.grad(losses.sum(), sigma)[0], atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("of", ["instance", "class", "both"])
 def test_oracle(toy, of):
     """Three steps are those of descent with momentum on s, for the rows of each batch alone."""
-    said = {"instance_init": 1.5, "class_init": 0.8, "instance_decay": 0.01, "class_decay": 0.02, "class_lr": 0.3}
+    said = {
+        "instance_init": 1.5,
+        "class_init": 0.8,
+        "instance_decay": 0.01,
+        "class_decay": 0.02,
+        "class_lr": 0.3,
+    }
     method = toy.make("data_parameters", of=of, **said)
     s = {"instance": [math.log(1.5)] * 192, "class": [math.log(0.8)] * 4}
     v = {"instance": [0.0] * 192, "class": [0.0] * 4}
@@ -38,7 +52,9 @@ def test_oracle(toy, of):
         leaves = {part: torch.tensor(s[part], requires_grad=True) for part in parts}
         at = {"instance": batch.index, "class": batch.y}
         sigma = sum(leaves[part][at[part]].exp() for part in parts)
-        losses = cross_entropy(method.net(batch.x).detach() / sigma[:, None], batch.y, reduction="none")
+        losses = cross_entropy(
+            method.net(batch.x).detach() / sigma[:, None], batch.y, reduction="none"
+        )
         penalty = sum(decay[part] / 2 * leaves[part][at[part]].square().sum() for part in parts)
         (losses.mean() + penalty).backward()
         for part in parts:
@@ -49,7 +65,9 @@ def test_oracle(toy, of):
         found = toy.step(method, batch)
 
         assert found == pytest.approx(losses.mean().item(), rel=1e-4)
-        assert method.weights[rows].tolist() == pytest.approx((1 / sigma).clamp(max=1).tolist(), rel=1e-4)
+        assert method.weights[rows].tolist() == pytest.approx(
+            (1 / sigma).clamp(max=1).tolist(), rel=1e-4
+        )
     assert method.instances.s.tolist() == pytest.approx(s["instance"], abs=1e-5)
     assert method.classes.s.tolist() == pytest.approx(s["class"], abs=1e-5)
 

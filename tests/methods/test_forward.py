@@ -18,23 +18,32 @@ def test_fixture(on_logits, f3):
 def test_oracle(on_logits):
     """-log sum_i p(i) T[i, y], example by example."""
     z, y = torch.randn(9, 3, generator=torch.Generator().manual_seed(0)), torch.arange(9) % 3
-    expected = [-sum(p[i] * THETA[i, k] for i in range(3)).log() for p, k in zip(z.softmax(1), y, strict=True)]
+    expected = [
+        -sum(p[i] * THETA[i, k] for i in range(3)).log()
+        for p, k in zip(z.softmax(1), y, strict=True)
+    ]
 
     assert torch.allclose(
-        on_logits("forward", q=THETA.T.tolist()).corrected(z.log_softmax(1), y), torch.stack(expected), atol=1e-6
+        on_logits("forward", q=THETA.T.tolist()).corrected(z.log_softmax(1), y),
+        torch.stack(expected),
+        atol=1e-6,
     )
 
 
 def test_it_is_the_noise_layer_of_the_same_q(on_logits, f3):
     """Symmetric flips of 20 %."""
-    losses = [on_logits(name, q="symmetric:0.2").loss(f3).item() for name in ("forward", "noise_layer")]
+    losses = [
+        on_logits(name, q="symmetric:0.2").loss(f3).item() for name in ("forward", "noise_layer")
+    ]
 
     assert losses == pytest.approx([0.973635] * 2, abs=1e-6)
 
 
 def test_told_the_noise_it_learns_the_truth(toy):
     """With T stated it is right about more of the wrongly labelled than vanilla is."""
-    toy.y = torch.where(torch.arange(192) // 4 % 5 < 2, (toy.true + 1) % 4, toy.true)  # 40 % flip to the next
+    toy.y = torch.where(
+        torch.arange(192) // 4 % 5 < 2, (toy.true + 1) % 4, toy.true
+    )  # 40 % flip to the next
     wrong = toy.y != toy.true
 
     def right(name, **options):

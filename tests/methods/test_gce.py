@@ -33,7 +33,9 @@ def test_oracle(q):
     """Random logits, one by one."""
     z, y = 3 * torch.randn(20, 5, generator=torch.Generator().manual_seed(0)), torch.arange(20) % 5
 
-    assert generalised(cross_entropy(z, y, reduction="none"), q).tolist() == pytest.approx(naive(z, y, q), abs=1e-5)
+    assert generalised(cross_entropy(z, y, reduction="none"), q).tolist() == pytest.approx(
+        naive(z, y, q), abs=1e-5
+    )
 
 
 def test_small_q_is_cross_entropy():
@@ -108,7 +110,12 @@ def test_ends_of_k(toy, k, kept):
 
 @pytest.mark.parametrize(
     ("options", "epochs", "expected"),
-    [({}, 12, [4]), ({"start": 2, "every": 3}, 9, [2, 5, 8]), ({"start": 0, "every": 4}, 9, [4, 8]), ({}, 1, [])],
+    [
+        ({}, 12, [4]),
+        ({"start": 2, "every": 3}, 9, [2, 5, 8]),
+        ({"start": 0, "every": 4}, 9, [4, 8]),
+        ({}, 1, []),
+    ],
 )
 def test_when_it_looks(toy, monkeypatch, options, epochs, expected):
     """From `start` on, every so many epochs; never before there was an epoch."""
@@ -132,7 +139,10 @@ def test_the_best_is_the_one_that_tells_most_held_out_labels(toy):
                 method.net.head.weight.neg_()
         right = (method.net.eval()(batch.x).argmax(1) == batch.y).float().mean().item()
         if right > most:
-            most, best = right, {key: value.clone() for key, value in method.net.state_dict().items()}
+            most, best = (
+                right,
+                {key: value.clone() for key, value in method.net.state_dict().items()},
+            )
         method.train().begin_epoch(epoch, toy.sweep)
 
         assert method.score == pytest.approx(most)

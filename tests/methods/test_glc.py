@@ -57,7 +57,9 @@ def test_a_perfect_network_corrects_nothing(f3):
     method.begin_phase(1, lambda: [])
 
     assert torch.equal(method.c, torch.eye(3))
-    assert method.loss(f3).item() == pytest.approx(3 / 7 * 0.963201, abs=1e-6)  # trusted ones cost nothing
+    assert method.loss(f3).item() == pytest.approx(
+        3 / 7 * 0.963201, abs=1e-6
+    )  # trusted ones cost nothing
 
 
 def test_loss(f3, gold):
@@ -67,7 +69,9 @@ def test_loss(f3, gold):
     trusted = cross_entropy(gold.x, gold.y).item()
 
     assert method.loss(f3).item() == pytest.approx((30 * 0.998836 + 5 * trusted) / 35, abs=1e-6)
-    assert torch.allclose(method.losses[:3], torch.tensor([0.239545, 1.551445, 1.098612]), atol=1e-6)
+    assert torch.allclose(
+        method.losses[:3], torch.tensor([0.239545, 1.551445, 1.098612]), atol=1e-6
+    )
 
 
 def test_the_noisy_part_is_forward_correction(f3, gold, on_logits):
@@ -76,7 +80,9 @@ def test_the_noisy_part_is_forward_correction(f3, gold, on_logits):
     method.c.copy_(THETA)
     forward = on_logits("forward", q=THETA.T.tolist()).loss(f3).item()
 
-    assert method.loss(f3).item() == pytest.approx((3 * forward + 5 * cross_entropy(gold.x, gold.y).item()) / 8)
+    assert method.loss(f3).item() == pytest.approx(
+        (3 * forward + 5 * cross_entropy(gold.x, gold.y).item()) / 8
+    )
 
 
 def test_the_first_training_is_vanilla(toy):
@@ -84,7 +90,9 @@ def test_the_first_training_is_vanilla(toy):
     method = toy.make("glc")
     batch = toy.some(method)
 
-    assert method.loss(batch) == cross_entropy(method.net(batch.x), batch.y, reduction="none").mean()
+    assert (
+        method.loss(batch) == cross_entropy(method.net(batch.x), batch.y, reduction="none").mean()
+    )
 
 
 @pytest.mark.parametrize(("rows", "many"), [(32, 3), (96, 10), (1, 1)])
@@ -118,7 +126,9 @@ def test_a_class_without_trusted_images(gold):
     """Is named at once: nothing tells what became of it."""
     some = Batch(gold.index[:2], (gold.x[:2],), gold.y[:2])
 
-    with pytest.raises(ValueError, match=r"GLC needs trusted images of every class, and has none of \[2\]"):
+    with pytest.raises(
+        ValueError, match=r"GLC needs trusted images of every class, and has none of \[2\]"
+    ):
         made(some)
 
 

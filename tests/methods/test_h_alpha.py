@@ -36,16 +36,22 @@ def test_fixture(on_logits, f3, alpha, each, mean):
 
     assert torch.allclose(found, torch.tensor(each), atol=1e-6)
     assert on_logits("h_alpha", alpha=alpha).loss(f3).item() == pytest.approx(mean, abs=1e-6)
-    assert torch.allclose(found.mean(), cross_entropy(f3.x, f3.y, label_smoothing=alpha / (1 + alpha)))
+    assert torch.allclose(
+        found.mean(), cross_entropy(f3.x, f3.y, label_smoothing=alpha / (1 + alpha))
+    )
 
 
-@pytest.mark.parametrize(("alpha", "floor", "top"), [(1, 0.867563, 0.666667), (20, 1.096378, 0.365079)])
+@pytest.mark.parametrize(
+    ("alpha", "floor", "top"), [(1, 0.867563, 0.666667), (20, 1.096378, 0.365079)]
+)
 def test_least_value(alpha, floor, top):
     """It is least where the true class has (1 + alpha / K) / (1 + alpha)."""
     p = torch.tensor([[top, (1 - top) / 2, (1 - top) / 2]])
     y = torch.tensor([0])
     least, _ = h_alpha(p.log(), y, alpha)
-    nearby = [h_alpha(log_softmax(p.log() + 0.1 * torch.randn(1, 3), 1), y, alpha)[0] for _ in range(50)]
+    nearby = [
+        h_alpha(log_softmax(p.log() + 0.1 * torch.randn(1, 3), 1), y, alpha)[0] for _ in range(50)
+    ]
 
     assert top == pytest.approx((1 + alpha / 3) / (1 + alpha), abs=1e-6)
     assert least.item() == pytest.approx(floor, abs=1e-5)
@@ -59,4 +65,8 @@ def test_phases():
         for scale in ("none", "lr", "batch")
     }
 
-    assert phases == {"none": [Phase(5)], "lr": [Phase(5, lr=0.25)], "batch": [Phase(5, batch_size=4)]}
+    assert phases == {
+        "none": [Phase(5)],
+        "lr": [Phase(5, lr=0.25)],
+        "batch": [Phase(5, batch_size=4)],
+    }

@@ -10,11 +10,11 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy, one_hot, softmax
 
 from cnlw_tools.methods import Batch, Task
-from cnlw_tools.methods.batchnorm import batch_statistics
-from cnlw_tools.methods.guesses import divergence, guessed, unit
+from cnlw_tools.methods.components.batchnorm import batch_statistics
+from cnlw_tools.methods.components.lookahead import logits_along, normalised
+from cnlw_tools.methods.components.pseudo_labels import divergence, guessed, unit
 from cnlw_tools.methods.ieg import IEG, stepped
 from cnlw_tools.methods.l2r import L2R
-from cnlw_tools.methods.lookahead import logits_along, normalised
 
 K, B, M = 3, 6, 9
 F3 = torch.tensor([[2.0, 0, 0], [0, 1, 0], [0, 0, 0]])
@@ -37,7 +37,9 @@ def some(n, seed=0, views=2):
 def made(net=norm, probe=lambda m: some(m, 1, 1), buffers=False, decay=0.0, **options: Any) -> IEG:
     """Return the method with an optimiser, on demand after a step that left it momentum."""
     method = IEG(Task(net, B, K, 1, probe=probe), **{"probe_size": M, **options})
-    method.optimiser = torch.optim.SGD(method.parameters(), lr=0.01, momentum=0.9, weight_decay=decay)
+    method.optimiser = torch.optim.SGD(
+        method.parameters(), lr=0.01, momentum=0.9, weight_decay=decay
+    )
     if buffers:
         cross_entropy(method.net(some(4, 2).x), some(4).y).backward()
         method.optimiser.step()
@@ -65,8 +67,16 @@ def test_a_guess_is_sharpened():
 
 def test_guesses_of_two_views_with_and_without_logit_norm():
     """The fixture: both views of three rows; and a tiny temperature, where powers of P underflow."""
-    plain = [[0.807676, 0.154451, 0.037873], [0.106507, 0.786986, 0.106507], [0.209126, 0.209126, 0.581748]]
-    normed = [[0.860830, 0.126627, 0.012542], [0.052338, 0.895323, 0.052338], [0.155842, 0.155842, 0.688315]]
+    plain = [
+        [0.807676, 0.154451, 0.037873],
+        [0.106507, 0.786986, 0.106507],
+        [0.209126, 0.209126, 0.581748],
+    ]
+    normed = [
+        [0.860830, 0.126627, 0.012542],
+        [0.052338, 0.895323, 0.052338],
+        [0.155842, 0.155842, 0.688315],
+    ]
 
     close(plain, guessed([F3, HAT], 0.5, False))
     close(normed, guessed([F3, HAT], 0.5, True))
@@ -108,7 +118,11 @@ def test_a_divergence_that_is_not_detached_pulls_both_ways():
 )
 def test_the_fixture_of_the_meta_step(buffer, theta, slope, weight):
     """f = theta x with squared loss, omega0 = 1/3, eta = 0.1: where the step ends, the slopes there, the weights."""
-    net, x, y = nn.Linear(1, 1, bias=False), torch.tensor([[1.0], [1], [2]]), torch.tensor([1.0, -1, 1])
+    net, x, y = (
+        nn.Linear(1, 1, bias=False),
+        torch.tensor([[1.0], [1], [2]]),
+        torch.tensor([1.0, -1, 1]),
+    )
     here = {"weight": torch.zeros(1, 1)}
     gradient = (0 - y) @ x / 3
     ahead = stepped(here["weight"], gradient, torch.tensor([[buffer]]), 0.1, 0.9, 0.0)
@@ -122,7 +136,10 @@ def test_the_fixture_of_the_meta_step(buffer, theta, slope, weight):
 
 def test_weight_decay_shrinks_the_step_ahead():
     """Theta' = Theta - eta (g + decay Theta); without a buffer that is all."""
-    close([2 - 0.1 * (3 + 0.5 * 2)], stepped(torch.tensor([2.0]), torch.tensor([3.0]), None, 0.1, 0.9, 0.5))
+    close(
+        [2 - 0.1 * (3 + 0.5 * 2)],
+        stepped(torch.tensor([2.0]), torch.tensor([3.0]), None, 0.1, 0.9, 0.5),
+    )
 
 
 @pytest.mark.parametrize(("label", "sign"), [(1, -1), (0, 1)])
@@ -140,7 +157,10 @@ def test_a_label_is_kept_if_it_helps(label, sign):
     one = torch.ones(1)
     method = IEG(Task(Logistic, 1, 2, 1, probe=some), meta_lr=1e-4)
     method.optimiser = torch.optim.SGD(method.parameters(), lr=0.1)
-    batch, probe = Batch(torch.arange(1), (one, one), torch.tensor([label])), Batch(one, (one,), torch.tensor([1]))
+    batch, probe = (
+        Batch(torch.arange(1), (one, one), torch.tensor([label])),
+        Batch(one, (one,), torch.tensor([1])),
+    )
     z = method.net(one)
     found = method.slopes(batch, probe, z, z)
 
@@ -158,7 +178,9 @@ def test_slopes_are_those_of_the_virtual_step(through_guess, logit_norm):
 
     def after(omega, lam):
         views = [method.net(x) for x in batch.views]
-        p = torch.stack([softmax(z / z.square().mean().sqrt() if logit_norm else z, 1) for z in views]).mean(0)
+        p = torch.stack(
+            [softmax(z / z.square().mean().sqrt() if logit_norm else z, 1) for z in views]
+        ).mean(0)
         g = p**2 / (p**2).sum(1, keepdim=True)
         g = g if through_guess else g.detach()
         target = lam[:, None] * label + (1 - lam[:, None]) * g
@@ -232,7 +254,8 @@ def test_the_loss_is_that_of_a_loop_over_examples(monkeypatch, halve, threshold)
         pool += [*zip(batch.views[0], guess, strict=True), *zip(batch.views[1], guess, strict=True)]
         beta = [max(u * u / 2, 1 - u * u / 2) for u in torch.linspace(0, 1, 3 * B).tolist()]
         x, target = (
-            torch.stack([s * pool[i][j] + (1 - s) * pool[-1 - i][j] for i, s in enumerate(beta)]) for j in (0, 1)
+            torch.stack([s * pool[i][j] + (1 - s) * pool[-1 - i][j] for i, s in enumerate(beta)])
+            for j in (0, 1)
         )
         out = method.net(x)
         mixed = 0.0
@@ -297,7 +320,9 @@ def test_rows_that_are_not_mixed_are_seen_as_they_are():
     guess = softmax(torch.randn(3, K, dtype=torch.double), 1)
     with batch_statistics(method.net):
         z = method.net(torch.cat([same.x.expand(3, -1, -1, -1), *batch.views]))
-        expected = cross_entropy(z[:3], same.y.expand(3)) + 5 * cross_entropy(z[3:], torch.cat([guess, guess]))
+        expected = cross_entropy(z[:3], same.y.expand(3)) + 5 * cross_entropy(
+            z[3:], torch.cat([guess, guess])
+        )
 
         torch.testing.assert_close(expected, method.mixed(batch, same, guess))
 
@@ -351,7 +376,9 @@ def test_bfloat16_is_near_float32():
     """Under autocast loss and slopes are what they are without it, about."""
 
     def half(n, seed=0, views=2):
-        return Batch(torch.arange(n), tuple(x.float() for x in some(n, seed, views).views), some(n).y)
+        return Batch(
+            torch.arange(n), tuple(x.float() for x in some(n, seed, views).views), some(n).y
+        )
 
     def seen(**options: Any) -> tuple[Tensor, Tensor]:
         torch.manual_seed(0)
@@ -370,7 +397,14 @@ def test_bfloat16_is_near_float32():
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        *[("p", -1), ("k", -1), ("k", float("nan")), ("temperature", 0), ("lam0", 1.1), ("omega0", -1)],
+        *[
+            ("p", -1),
+            ("k", -1),
+            ("k", float("nan")),
+            ("temperature", 0),
+            ("lam0", 1.1),
+            ("omega0", -1),
+        ],
         *[("meta_lr", 0), ("momentum", 1.1), ("delta", -1), ("alpha", -1), ("threshold", 2)],
     ],
 )

@@ -19,7 +19,9 @@ def test_fixture():
     assert left(torch.tensor(0.4), 1).item() == pytest.approx(0.16 / 0.52)
 
 
-@pytest.mark.parametrize(("agreement", "eps"), [(1.0, 0.0), (0.99801, 0.001), (0.1, 0.9), (0.05, 0.9), (0.0, 0.9)])
+@pytest.mark.parametrize(
+    ("agreement", "eps"), [(1.0, 0.0), (0.99801, 0.001), (0.1, 0.9), (0.05, 0.9), (0.0, 0.9)]
+)
 def test_estimated(agreement, eps):
     """The least in steps of 0.001; full agreement is no noise, and less than by chance is as much as by chance."""
     assert estimated(agreement, 10) == pytest.approx(eps)
@@ -27,7 +29,16 @@ def test_estimated(agreement, eps):
 
 @pytest.mark.parametrize(
     ("total", "found"),
-    [(1, (0, 0)), (2, (0, 0)), (3, (1, 1)), (10, (1, 3)), (18, (2, 3)), (30, (3, 3)), (60, (4, 5)), (600, (4, 50))],
+    [
+        (1, (0, 0)),
+        (2, (0, 0)),
+        (3, (1, 1)),
+        (10, (1, 3)),
+        (18, (2, 3)),
+        (30, (3, 3)),
+        (60, (4, 5)),
+        (600, (4, 50)),
+    ],
 )
 def test_lengths(total, found):
     """Of 600 epochs the authors' eight times 50; of few epochs fewer iterations; one is for the last stage."""
@@ -36,7 +47,9 @@ def test_lengths(total, found):
 
 def test_phases(on_logits):
     """All begin again, the last is the longest."""
-    assert on_logits("incv", 600).phases() == [Phase(50, restart="init")] * 8 + [Phase(200, restart="init")]
+    assert on_logits("incv", 600).phases() == [Phase(50, restart="init")] * 8 + [
+        Phase(200, restart="init")
+    ]
     assert on_logits("incv", 5, iterations=0).phases() == [Phase(5, restart="init")]
 
 
@@ -46,7 +59,9 @@ def on_logits(on_logits, toy):
     from cnlw_tools.methods import METHODS, Task
     from tests.methods.conftest import Logits
 
-    return lambda name, epochs=4, **o: METHODS[name](Task(Logits, 3, 3, epochs, holdout=toy.holdout), **o)
+    return lambda name, epochs=4, **o: METHODS[name](
+        Task(Logits, 3, 3, epochs, holdout=toy.holdout), **o
+    )
 
 
 @pytest.mark.parametrize("noise", ["symmetric", "asymmetric"])
@@ -95,7 +110,11 @@ def test_the_halves_as_sets(toy, monkeypatch, noise):
 def test_which_network_selects(toy, monkeypatch, eps, noise, until, iteration):
     """The best one in the first iterations, the last one afterwards."""
     method, asked = toy.bare("incv", epochs=60, noise=noise), []
-    monkeypatch.setattr(module, "swept", lambda net, sweep: asked.append(net) or (torch.rand(192), torch.ones(192) > 0))
+    monkeypatch.setattr(
+        module,
+        "swept",
+        lambda net, sweep: asked.append(net) or (torch.rand(192), torch.ones(192) > 0),
+    )
     method.eps.fill_(eps)
     method._select(2 * iteration - 1, toy.sweep)
 
@@ -110,7 +129,9 @@ def test_the_best_state_is_kept(toy, monkeypatch):
         with torch.no_grad():
             method.net.head.bias.add_(1)
         states.append(method.net.head.bias.clone())
-        monkeypatch.setattr(module, "swept", lambda net, sweep, r=right: (torch.zeros(40), torch.arange(40) < r))
+        monkeypatch.setattr(
+            module, "swept", lambda net, sweep, r=right: (torch.zeros(40), torch.arange(40) < r)
+        )
         method._keep_best()
 
     assert torch.equal(method.other.head.bias, states[1])
@@ -119,10 +140,14 @@ def test_the_best_state_is_kept(toy, monkeypatch):
 
 def naive(method, batch, quota, may):
     """Each network's mean loss over the least of the other's, example by example."""
-    costs = [cross_entropy(net(batch.x), batch.y, reduction="none") for net in (method.net, method.other)]
+    costs = [
+        cross_entropy(net(batch.x), batch.y, reduction="none") for net in (method.net, method.other)
+    ]
     total, chosen = 0.0, []
     for own, other in (costs, costs[::-1]):
-        easy = sorted((i for i in range(len(batch.y)) if may[i]), key=lambda i: other[i].item())[:quota]
+        easy = sorted((i for i in range(len(batch.y)) if may[i]), key=lambda i: other[i].item())[
+            :quota
+        ]
         chosen.append(easy)
         total = total + sum(own[i] for i in easy) / len(easy)
     return total, [sum(i in easy for easy in chosen) / 2 for i in range(len(batch.y))]
@@ -144,7 +169,9 @@ def test_oracle(either, epoch, noise):
     wrong = 0.16 / (0.16 + (1 if noise == "asymmetric" else 3) * 0.36)
     quota = round(20 * (1 - wrong * min(1, epoch / 4)))
     late = epoch > (4 if noise == "asymmetric" else 2)
-    expected, weights = naive(twin, batch, quota, [late or s == SELECTED for s in method.status[:32].tolist()])
+    expected, weights = naive(
+        twin, batch, quota, [late or s == SELECTED for s in method.status[:32].tolist()]
+    )
     loss = method.loss(batch)
     loss.backward()
     expected.backward()
@@ -190,7 +217,9 @@ def test_nobody_selected_is_an_error(toy):
     method = toy.make("incv", epochs=3)
     method.side.fill_(2)  # in neither half
 
-    with pytest.raises(ValueError, match="agrees with a single label of what it did not see: give more epochs"):
+    with pytest.raises(
+        ValueError, match="agrees with a single label of what it did not see: give more epochs"
+    ):
         method.begin_phase(2, toy.sweep)
 
 

@@ -9,8 +9,8 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods import Batch, Task
+from cnlw_tools.methods.components.lookahead import logits_along, normalised
 from cnlw_tools.methods.l2r import L2R, gains
-from cnlw_tools.methods.lookahead import logits_along, normalised
 
 K, B, M = 3, 6, 9
 
@@ -22,7 +22,13 @@ def plain():
 
 def norm():
     torch.manual_seed(0)
-    layers = [nn.Conv2d(3, 5, 3, bias=False), nn.BatchNorm2d(5), nn.LeakyReLU(0.1), nn.MaxPool2d(2), nn.Flatten()]
+    layers = [
+        nn.Conv2d(3, 5, 3, bias=False),
+        nn.BatchNorm2d(5),
+        nn.LeakyReLU(0.1),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+    ]
     return nn.Sequential(*layers, nn.Linear(5, K)).double()
 
 
@@ -37,9 +43,15 @@ def made(net=norm, probe=lambda m: some(m, 1), **options: Any) -> L2R:
 
 def test_the_fixture_of_three_examples():
     """f = theta x with squared loss: gains 1, -1, 2 weigh 1/3, 0, 2/3."""
-    net, x, y = nn.Linear(1, 1, bias=False), torch.tensor([[1.0], [1], [2]]), torch.tensor([[1.0], [-1], [1]])
+    net, x, y = (
+        nn.Linear(1, 1, bias=False),
+        torch.tensor([[1.0], [1], [2]]),
+        torch.tensor([[1.0], [-1], [1]]),
+    )
     nn.init.zeros_(net.weight)
-    f, change = logits_along(net, {"weight": net.weight.detach()}, {"weight": torch.tensor([[-1.0]])}, x)
+    f, change = logits_along(
+        net, {"weight": net.weight.detach()}, {"weight": torch.tensor([[-1.0]])}, x
+    )
     gain = ((f - y) * change).squeeze(1)
 
     torch.testing.assert_close(torch.tensor([1.0, -1, 2]), gain)
@@ -60,7 +72,9 @@ def test_gains_are_those_of_the_virtual_step():
     rows = step * torch.eye(B, dtype=torch.double)
     expected = torch.stack([(after(-row) - after(row)) / (2 * step) for row in rows])
     torch.testing.assert_close(normalised(expected, 0), method.weigh(batch), rtol=1e-5, atol=1e-7)
-    torch.testing.assert_close(normalised(expected, 0.1), made(plain, delta=0.1).weigh(batch), rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(
+        normalised(expected, 0.1), made(plain, delta=0.1).weigh(batch), rtol=1e-5, atol=1e-7
+    )
 
 
 @pytest.mark.parametrize("net", [plain, norm])
@@ -134,7 +148,10 @@ def test_only_the_pass_that_is_learned_from_moves_running_averages():
 def test_bfloat16_is_near_float32():
     """Under autocast the weights are what they are without it, about."""
     batch = Batch(torch.arange(B), (some(B).x.float(),), some(B).y)
-    method = made(lambda: norm().float(), probe=lambda m: Batch(torch.arange(m), (some(m, 1).x.float(),), some(m).y))
+    method = made(
+        lambda: norm().float(),
+        probe=lambda m: Batch(torch.arange(m), (some(m, 1).x.float(),), some(m).y),
+    )
     expected = method.weigh(batch)
     with torch.autocast("cpu", torch.bfloat16):
         method.loss(batch).backward()

@@ -18,7 +18,9 @@ def naive(method, batch, w, q, t, guessing):
     n, x, y = len(batch.y), batch.x, batch.y.tolist()
     guess = (method.net(x) / t).softmax(1).tolist() if guessing else None
     share = [(1 - w[p]) / ((1 - w[p]) + (1 - w[q[p]])) for p in range(n)]
-    log_p = method.net(torch.stack([share[p] * x[p] + (1 - share[p]) * x[q[p]] for p in range(n)])).log_softmax(1)
+    log_p = method.net(
+        torch.stack([share[p] * x[p] + (1 - share[p]) * x[q[p]] for p in range(n)])
+    ).log_softmax(1)
     total = 0.0
     for p in range(n):
         for b in (p, q[p]):
@@ -36,7 +38,9 @@ def test_oracle(either, monkeypatch, epoch, t):
     """Dynamic mixup alone in epoch 3, then with guesses ever harder; loss and gradient are those of the loop."""
     w = torch.rand(6, generator=torch.Generator().manual_seed(0))
     said = {"epochs": 10, "warmup": 3, "dynamic": 1, "cooling": 3, "eta": 0.7}
-    method, other = (suspicious(either.make("mddyrsh", **said), w, monkeypatch, epoch / 10) for _ in range(2))
+    method, other = (
+        suspicious(either.make("mddyrsh", **said), w, monkeypatch, epoch / 10) for _ in range(2)
+    )
     batch = either.some(method, 6)
     torch.manual_seed(3)
     expected = naive(other, batch, w.tolist(), torch.randperm(6).tolist(), t, t is not None)
@@ -53,7 +57,9 @@ def test_oracle(either, monkeypatch, epoch, t):
 
 def test_a_wrong_label_hardly_shows(toy, monkeypatch):
     """Of a blend of one that is sure to be wrong and one that is sure to be right, the right one is all."""
-    method = suspicious(toy.make("mddyrsh"), torch.tensor([1.0, 0.0]).clamp(1e-4, 1 - 1e-4), monkeypatch)
+    method = suspicious(
+        toy.make("mddyrsh"), torch.tensor([1.0, 0.0]).clamp(1e-4, 1 - 1e-4), monkeypatch
+    )
     batch, shown = toy.some(method, 2), []
     method.net.register_forward_pre_hook(lambda _, args: shown.append(args[0]))
     for seed in range(9):  # some of which swap the two
@@ -81,7 +87,9 @@ def test_the_warm_up_is_mixup(toy):
 
 def test_temperature():
     """89 epochs from 1 to 0.001, and there it stays; a single one is soft."""
-    assert [temperature(epoch, 89) for epoch in (0, 44, 88, 200)] == pytest.approx([1, 0.5005, 0.001, 0.001])
+    assert [temperature(epoch, 89) for epoch in (0, 44, 88, 200)] == pytest.approx(
+        [1, 0.5005, 0.001, 0.001]
+    )
     assert [temperature(epoch, 1) for epoch in (0, 1)] == pytest.approx([1, 0.001])
 
 

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods import Phase
-from cnlw_tools.methods.mixing import beta
+from cnlw_tools.methods.components.mixing import beta
 
 W = torch.tensor([0.1, 0.9, 0.5])
 
@@ -30,7 +30,9 @@ def naive(method, batch, w, q, lam):
     """The mean over examples, one by one, of the blend of two labels and two guesses."""
     n, x, y = len(batch.y), batch.x, batch.y.tolist()
     guess = method.net(x).argmax(1).tolist()
-    log_p = method.net(torch.stack([lam * x[p] + (1 - lam) * x[q[p]] for p in range(n)])).log_softmax(1)
+    log_p = method.net(
+        torch.stack([lam * x[p] + (1 - lam) * x[q[p]] for p in range(n)])
+    ).log_softmax(1)
     total = 0.0
     for p in range(n):
         for b, share in ((p, lam), (q[p], 1 - lam)):
@@ -42,7 +44,9 @@ def naive(method, batch, w, q, lam):
 def test_oracle(either, monkeypatch):
     """Blend, labels, guesses, regulariser and gradient are those of the loop."""
     w = torch.rand(6, generator=torch.Generator().manual_seed(0))
-    method, other = (suspicious(either.make("mdyrh", alpha=2.0, eta=0.7), w, monkeypatch) for _ in range(2))
+    method, other = (
+        suspicious(either.make("mdyrh", alpha=2.0, eta=0.7), w, monkeypatch) for _ in range(2)
+    )
     batch = either.some(method, 6)
     torch.manual_seed(3)
     q = torch.randperm(6).tolist()
@@ -85,7 +89,9 @@ def test_what_comes_when(toy, monkeypatch):
     assert set(fits) == {192}
 
 
-@pytest.mark.parametrize(("warmup", "epochs", "expected"), [(0.35, 300, 105), (0.35, 1, 1), (0, 3, 0), (9, 4, 4)])
+@pytest.mark.parametrize(
+    ("warmup", "epochs", "expected"), [(0.35, 300, 105), (0.35, 1, 1), (0, 3, 0), (9, 4, 4)]
+)
 def test_warm_up(on_logits, warmup, epochs, expected):
     """A share or a number of epochs."""
     assert on_logits("mdyrh", epochs, warmup=warmup).warmup == expected

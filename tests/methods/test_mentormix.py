@@ -8,17 +8,20 @@ from torch import nn
 from torch.nn.functional import cross_entropy, log_softmax
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cnlw_tools.methods import METHODS, Batch, Task, ranks
-from cnlw_tools.methods.mentor import SHIPPED, read
+from cnlw_tools.methods import METHODS, Batch, Task
+from cnlw_tools.methods.components import distributed
+from cnlw_tools.methods.components.mentor import SHIPPED, read
+from cnlw_tools.methods.components.mixing import beta
 from cnlw_tools.methods.mentormix import chances, own_share, partners
-from cnlw_tools.methods.mixing import beta
 
 B, K = 12, 4
 
 
 def net():
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Flatten(), nn.Linear(5 * 36, K))
+    return nn.Sequential(
+        nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Flatten(), nn.Linear(5 * 36, K)
+    )
 
 
 def made(**options: object):
@@ -30,7 +33,9 @@ def made(**options: object):
 def batch(seed=0, n=B):
     draw = torch.Generator().manual_seed(seed)
     index = torch.randperm(30, generator=draw)[:n]
-    return Batch(index, (torch.randn(n, 3, 8, 8, generator=draw),), torch.randint(0, K, (n,), generator=draw))
+    return Batch(
+        index, (torch.randn(n, 3, 8, 8, generator=draw),), torch.randint(0, K, (n,), generator=draw)
+    )
 
 
 def weighed(losses, gamma, mentor):
@@ -40,7 +45,17 @@ def weighed(losses, gamma, mentor):
     return read(mentor)(loss, loss - gamma, torch.full((len(losses),), 50)).tolist()
 
 
-def naive(one, network, gammas, alpha=8.0, percentile=0.7, mentor="threshold", decay=0.5, temperature=1.0, **how: bool):
+def naive(
+    one,
+    network,
+    gammas,
+    alpha=8.0,
+    percentile=0.7,
+    mentor="threshold",
+    decay=0.5,
+    temperature=1.0,
+    **how: bool,
+):
     """Algorithm 1, line by line: the mixed images, the weights and the loss; the draws come from torch's seed."""
     x, y, n = one.x, one.y.tolist(), len(one.y)
     first = (-log_softmax(network(x), 1)[range(n), y]).tolist()
@@ -105,7 +120,9 @@ def test_the_second_threshold_is_its_own():
     torch.manual_seed(5)
     method.loss(batch())
 
-    assert [method.individual.threshold.item(), method.mixed.threshold.item()] == pytest.approx(gammas)
+    assert [method.individual.threshold.item(), method.mixed.threshold.item()] == pytest.approx(
+        gammas
+    )
     assert gammas[0] != pytest.approx(gammas[1], rel=1e-2)
 
 
@@ -129,7 +146,9 @@ def test_partners_are_drawn_by_their_chances():
     assert ((often - p).abs() <= 5 * (p * (1 - p) / 4000).sqrt()).all()
 
 
-@pytest.mark.parametrize(("v", "soft", "hard"), [(1.0, 0.7, 0.7), (0.0, 0.3, 0.3), (0.25, 0.4, 0.3), (0.5, 0.5, 0.7)])
+@pytest.mark.parametrize(
+    ("v", "soft", "hard"), [(1.0, 0.7, 0.7), (0.0, 0.3, 0.3), (0.25, 0.4, 0.3), (0.5, 0.5, 0.7)]
+)
 @pytest.mark.parametrize("drawn", [0.3, 0.7])
 def test_own_share(v, soft, hard, drawn):
     """The paper's formula and the code's switch are the same for weights of 0 and 1, whichever way lam fell."""
@@ -142,7 +161,9 @@ def test_own_share(v, soft, hard, drawn):
 def seen(method):
     """Record what the network is shown, and whether with gradient."""
     shown = []
-    method.net.register_forward_pre_hook(lambda _, args: shown.append((args[0], torch.is_grad_enabled())))
+    method.net.register_forward_pre_hook(
+        lambda _, args: shown.append((args[0], torch.is_grad_enabled()))
+    )
     return shown
 
 
@@ -173,7 +194,9 @@ def test_all_weights_alike(monkeypatch, trusted):
     """All 1: Mixup with partners drawn with replacement, each keeps over half. All 0: the same, under half."""
     torch.manual_seed(0)
     method = made(alpha=1.0)
-    monkeypatch.setattr(method.individual, "rule", lambda losses, difference, e: torch.full_like(losses, trusted))
+    monkeypatch.setattr(
+        method.individual, "rule", lambda losses, difference, e: torch.full_like(losses, trusted)
+    )
     shown = seen(method)
     method.loss(picture())
 
@@ -199,7 +222,9 @@ def test_a_batch_of_one_is_its_own_partner():
     """Nothing is mixed: cross-entropy."""
     one = batch(n=1)
 
-    assert made().loss(one).item() == pytest.approx(cross_entropy(net()(one.x), one.y).item(), rel=1e-5)
+    assert made().loss(one).item() == pytest.approx(
+        cross_entropy(net()(one.x), one.y).item(), rel=1e-5
+    )
 
 
 def test_during_burn_in_every_weight_is_one():
@@ -216,12 +241,14 @@ def test_off_is_cross_entropy():
     """Nothing mixed, nobody mistrusted: to the last bit."""
     method, one = made(**METHODS["mentormix"].off), batch()
 
-    assert torch.equal(method.loss(one), cross_entropy(net()(one.x), one.y, reduction="none").mean())
+    assert torch.equal(
+        method.loss(one), cross_entropy(net()(one.x), one.y, reduction="none").mean()
+    )
 
 
 def test_partners_stay_on_their_rank_and_the_threshold_does_not(monkeypatch):
     """The losses of another rank move the threshold; images are mixed with those of this one."""
-    monkeypatch.setattr(ranks, "gather", lambda x: torch.cat([x, x + 10]))
+    monkeypatch.setattr(distributed, "gather", lambda x: torch.cat([x, x + 10]))
     method = made(percentile=1.0, decay=0.0)
     loss = method.loss(batch())
 
@@ -267,7 +294,9 @@ class NoWaiting(TorchDispatchMode):
     """Fails on what would wait for the device."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None) -> object:
-        assert not {"_local_scalar_dense", "nonzero", "masked_select", "multinomial"} & {func.overloadpacket.__name__}
+        assert not {"_local_scalar_dense", "nonzero", "masked_select", "multinomial"} & {
+            func.overloadpacket.__name__
+        }
         return func(*args, **(kwargs or {}))
 
 

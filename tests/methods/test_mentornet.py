@@ -22,7 +22,9 @@ RULES = {
 
 def net():
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Flatten(), nn.Linear(5 * 36, K))
+    return nn.Sequential(
+        nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Flatten(), nn.Linear(5 * 36, K)
+    )
 
 
 def made(**options: object):
@@ -32,7 +34,9 @@ def made(**options: object):
 def batch(seed=0, n=B):
     draw = torch.Generator().manual_seed(seed)
     index = torch.randperm(30, generator=draw)[:n]
-    return Batch(index, (torch.randn(n, 3, 8, 8, generator=draw),), torch.randint(0, K, (n,), generator=draw))
+    return Batch(
+        index, (torch.randn(n, 3, 8, 8, generator=draw),), torch.randint(0, K, (n,), generator=draw)
+    )
 
 
 @pytest.mark.parametrize("mentor", RULES)
@@ -60,7 +64,9 @@ def test_off_is_cross_entropy():
     """With every weight 1, to the last bit."""
     method, one = made(**METHODS["mentornet"].off), batch()
 
-    assert torch.equal(method.loss(one), cross_entropy(net()(one.x), one.y, reduction="none").mean())
+    assert torch.equal(
+        method.loss(one), cross_entropy(net()(one.x), one.y, reduction="none").mean()
+    )
 
 
 @pytest.mark.parametrize("mentor", ["pd", "learned_pd"])
@@ -71,7 +77,9 @@ def test_the_gradient_is_that_of_constant_weights(mentor):
     method.loss(one).backward()
 
     plain = net()
-    (method.weights[one.index] * cross_entropy(plain(one.x), one.y, reduction="none")).mean().backward()
+    (
+        method.weights[one.index] * cross_entropy(plain(one.x), one.y, reduction="none")
+    ).mean().backward()
 
     assert 0 < method.weights[one.index].sum() < B
     for (name, mine), theirs in zip(method.named_parameters(), plain.parameters(), strict=True):
@@ -90,7 +98,10 @@ def test_weights_of_zero_are_a_step_of_zero():
 
 def test_a_batch_of_one():
     """Its loss is its percentile, half of which is the threshold of the first step: too hard for self-paced."""
-    easy, hard = made(example_dropout="0,100", mentor="hard_mining"), made(example_dropout="0,100", mentor="self_paced")
+    easy, hard = (
+        made(example_dropout="0,100", mentor="hard_mining"),
+        made(example_dropout="0,100", mentor="self_paced"),
+    )
     one = batch(n=1)
 
     assert easy.loss(one).item() == pytest.approx(cross_entropy(net()(one.x), one.y).item())
@@ -116,7 +127,9 @@ class NoWaiting(TorchDispatchMode):
     """Fails on what would wait for the device."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None) -> object:
-        assert not {"_local_scalar_dense", "nonzero", "masked_select"} & {func.overloadpacket.__name__}, func
+        assert not {"_local_scalar_dense", "nonzero", "masked_select"} & {
+            func.overloadpacket.__name__
+        }, func
         return func(*args, **(kwargs or {}))
 
 
@@ -132,7 +145,10 @@ def test_a_step_never_waits_for_the_device(mentor):
 
 def test_bfloat16_is_near():
     """Under autocast the loss hardly moves."""
-    exact, near = made(example_dropout="0,100", mentor="spcl"), made(example_dropout="0,100", mentor="spcl")
+    exact, near = (
+        made(example_dropout="0,100", mentor="spcl"),
+        made(example_dropout="0,100", mentor="spcl"),
+    )
     with torch.autocast("cpu", torch.bfloat16):
         loss = near.loss(batch())
 
@@ -140,7 +156,8 @@ def test_bfloat16_is_near():
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("percentile", 70), ("decay", 1), ("burn_in", 200), ("example_dropout", "0.5")]
+    ("option", "value"),
+    [("percentile", 70), ("decay", 1), ("burn_in", 200), ("example_dropout", "0.5")],
 )
 def test_an_option_out_of_range_is_named(option, value):
     """The message has the option, its value and the range."""

@@ -7,9 +7,10 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, softmax
 
-from cnlw_tools.methods import METHODS, Batch, Task, ranks
-from cnlw_tools.methods.guesses import divergence
-from cnlw_tools.methods.mixing import beta
+from cnlw_tools.methods import METHODS, Batch, Task
+from cnlw_tools.methods.components import distributed
+from cnlw_tools.methods.components.mixing import beta
+from cnlw_tools.methods.components.pseudo_labels import divergence
 from cnlw_tools.methods.mixmatch import woven
 
 B, K = 4, 3
@@ -17,7 +18,9 @@ B, K = 4, 3
 
 def norm():
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Flatten(), nn.Linear(20, K))
+    return nn.Sequential(
+        nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.ReLU(), nn.Flatten(), nn.Linear(20, K)
+    )
 
 
 def plain():
@@ -62,11 +65,15 @@ def naive(net, batch, w, alpha, tau):
         if r < len(batch.y):
             labelled = labelled - sum(t * p[k].log() for k, t in enumerate(target)) / len(batch.y)
         else:
-            squares = squares + sum((t - p[k]) ** 2 for k, t in enumerate(target)) / (2 * len(batch.y) * K)
+            squares = squares + sum((t - p[k]) ** 2 for k, t in enumerate(target)) / (
+                2 * len(batch.y) * K
+            )
     return labelled + w * squares
 
 
-@pytest.mark.parametrize(("w", "alpha", "tau"), [(75.0, 0.75, 0.5), (2.0, 0.2, 1.0), (0.0, 4.0, 0.5)])
+@pytest.mark.parametrize(
+    ("w", "alpha", "tau"), [(75.0, 0.75, 0.5), (2.0, 0.2, 1.0), (0.0, 4.0, 0.5)]
+)
 def test_oracle(w, alpha, tau):
     """The loss and its gradient are those of the loop."""
     method, net, batch = made(w=w, beta=alpha, temperature=tau), plain(), some()
@@ -95,7 +102,9 @@ def test_the_divergence_is_added(k):
         losses[-1].backward()
 
     assert losses[1].item() == pytest.approx((losses[0] + extra).item(), rel=1e-5)
-    for mine, without, more in zip(other.parameters(), one.parameters(), net.parameters(), strict=True):
+    for mine, without, more in zip(
+        other.parameters(), one.parameters(), net.parameters(), strict=True
+    ):
         assert torch.allclose(mine.grad, without.grad + more.grad, atol=1e-5)
 
 
@@ -104,7 +113,9 @@ def test_nothing_mixed_and_no_guesses_is_cross_entropy_on_the_trusted():
     method = made(w=0.0, beta=0.0)
     trusted = probe(B)
 
-    assert method.loss(some()).item() == pytest.approx(cross_entropy(plain()(trusted.x), trusted.y).item(), rel=1e-6)
+    assert method.loss(some()).item() == pytest.approx(
+        cross_entropy(plain()(trusted.x), trusted.y).item(), rel=1e-6
+    )
 
 
 def test_squares_vanish_where_guess_and_prediction_agree():
@@ -118,7 +129,9 @@ def test_squares_vanish_where_guess_and_prediction_agree():
     assert 0 < sure.item() <= 2 / K
 
 
-@pytest.mark.parametrize(("progress", "share"), [(0.0, 0.0), (1 / 128, 0.5), (1 / 64, 1.0), (0.9, 1.0)])
+@pytest.mark.parametrize(
+    ("progress", "share"), [(0.0, 0.0), (1 / 128, 0.5), (1 / 64, 1.0), (0.9, 1.0)]
+)
 def test_the_squares_come_in_slowly(progress, share):
     """In a line, over a 64th of the training; at once with no ramp."""
 
@@ -142,7 +155,9 @@ def test_woven():
 def test_normalisation_sees_mixtures_and_the_first_is_remembered():
     """Three batches of B rows, each with rows of all three kinds; the running averages are those of the first alone."""
     method, shown = made(net=norm, w=1.0, beta=0.0), []
-    method.net.register_forward_pre_hook(lambda _, args: shown.append((args[0], torch.is_grad_enabled())))
+    method.net.register_forward_pre_hook(
+        lambda _, args: shown.append((args[0], torch.is_grad_enabled()))
+    )
     batch = some()
     method.loss(batch)
     one = norm()
@@ -182,7 +197,7 @@ def test_given_labels_play_no_part():
 def test_a_rank_takes_its_part_of_the_trusted(monkeypatch):
     """Of two ranks each has as many trusted rows as its batch has, and all are drawn together."""
     drawn = []
-    monkeypatch.setattr(ranks, "size", lambda: 2)
+    monkeypatch.setattr(distributed, "size", lambda: 2)
     monkeypatch.setattr("cnlw_tools.methods.mixmatch.size", lambda: 2)
     task = Task(plain, 30, K, 2, probe=lambda n: (drawn.append(n), probe(n))[1])
 

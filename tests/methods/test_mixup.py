@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import log_softmax
 
 from cnlw_tools.methods import Batch
-from cnlw_tools.methods.mixing import beta
+from cnlw_tools.methods.components.mixing import beta
 
 
 @pytest.mark.parametrize("per", ["batch", "example"])
@@ -37,4 +37,6 @@ def test_alone(toy):
     method = toy.make("mixup")
     one = Batch(torch.tensor([3]), (toy.x[3:4],), toy.y[3:4])
 
-    assert method.loss(one).item() == pytest.approx(-log_softmax(method.net(one.x), 1)[0, one.y].item(), abs=1e-5)
+    assert method.loss(one).item() == pytest.approx(
+        -log_softmax(method.net(one.x), 1)[0, one.y].item(), abs=1e-5
+    )

@@ -12,7 +12,12 @@ NOISY = torch.tensor([[0.6, 0.0, 0.4], [0.4, 0.6, 0.0], [0.0, 0.4, 0.6]])  # col
 
 def naive(z, q, y):
     """-log sum_i Q[y, i] p(i), example by example."""
-    return torch.stack([-sum(q[k, i] * row.softmax(0)[i] for i in range(len(q))).log() for row, k in zip(z, y)])  # noqa: B905
+    return torch.stack(
+        [
+            -sum(q[k, i] * row.softmax(0)[i] for i in range(len(q))).log()
+            for row, k in zip(z, y, strict=True)
+        ]
+    )
 
 
 def test_oracle(on_logits, f3):
@@ -40,7 +45,9 @@ def test_it_is_the_s_model_of_the_transpose(on_logits, f3):
         other.b.copy_(q.T.log())
         other.beta.zero_()
 
-    assert on_logits("noise_layer", q=q.tolist()).loss(f3).item() == pytest.approx(other.loss(f3).item(), abs=1e-6)
+    assert on_logits("noise_layer", q=q.tolist()).loss(f3).item() == pytest.approx(
+        other.loss(f3).item(), abs=1e-6
+    )
 
 
 def test_gradients_at_nought():
@@ -66,7 +73,9 @@ def test_the_identity_is_cross_entropy():
     z = torch.tensor([[0.0, 45, 3], [-45, 0, 0]])
     y = torch.tensor([0, 0])
 
-    assert torch.equal(surprise(z.log_softmax(1), torch.eye(3), y), cross_entropy(z, y, reduction="none"))
+    assert torch.equal(
+        surprise(z.log_softmax(1), torch.eye(3), y), cross_entropy(z, y, reduction="none")
+    )
 
 
 def test_frozen_then_learned(toy):
@@ -77,7 +86,9 @@ def test_frozen_then_learned(toy):
             assert torch.equal(method.q, torch.eye(4))
             method.progress = epoch / 7
             loss = method.loss(toy.some(method))
-            assert (torch.autograd.grad(loss, method.q, allow_unused=True)[0] is None) == (epoch < 3)
+            assert (torch.autograd.grad(loss, method.q, allow_unused=True)[0] is None) == (
+                epoch < 3
+            )
 
     assert not torch.equal(method.q, torch.eye(4))
     assert (method.q >= 0).all()
@@ -107,7 +118,9 @@ def test_price(on_logits, f3, regulariser, price):
     assert losses[1] - losses[0] == pytest.approx(2 * price, abs=1e-6)
 
 
-@pytest.mark.parametrize(("projection", "end"), [("euclid", torch.full((3, 3), 1 / 3)), ("clip", torch.eye(3))])
+@pytest.mark.parametrize(
+    ("projection", "end"), [("euclid", torch.full((3, 3), 1 / 3)), ("clip", torch.eye(3))]
+)
 def test_ridge_alone(on_logits, projection, end):
     """Nothing but the ridge takes Q to 1 / K everywhere; clipping scales back what the ridge shrinks."""
     method = on_logits("noise_layer", projection=projection)
@@ -143,7 +156,9 @@ def test_finds_the_noise(on_logits, regulariser, left):
     y = torch.cat([torch.arange(3).repeat_interleave(counts[:, i]) for i in range(3)])
     batch = Batch(torch.zeros(90, dtype=torch.long), (torch.eye(3)[true],), y)
     method = on_logits("noise_layer", epochs=200, warmup=5, regulariser=regulariser)
-    descent = torch.optim.SGD([{"params": [method.net.head.weight], "lr": 0.5}, {"params": [method.q], "lr": 0.1}])
+    descent = torch.optim.SGD(
+        [{"params": [method.net.head.weight], "lr": 0.5}, {"params": [method.q], "lr": 0.1}]
+    )
     for epoch in range(200):
         method.progress = epoch / 200
         loss = method.loss(batch)

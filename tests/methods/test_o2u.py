@@ -19,7 +19,8 @@ def test_normalised():
 
 
 @pytest.mark.parametrize(
-    ("epochs", "lengths"), [(1, [1]), (2, [2]), (3, [1, 1, 1]), (4, [2, 1, 1]), (10, [3, 3, 4]), (100, [30, 30, 40])]
+    ("epochs", "lengths"),
+    [(1, [1]), (2, [2]), (3, [1, 1, 1]), (4, [2, 1, 1]), (10, [3, 3, 4]), (100, [30, 30, 40])],
 )
 def test_stages(toy, epochs, lengths):
     """Three, three and four tenths, rounded up, if the last has an epoch; without a cyclic stage there is one."""
@@ -33,7 +34,9 @@ def test_what_stages_do(toy):
 
     assert O2U(task).phases() == [Phase(30), swing, Phase(40, restart="init")]
     assert O2U(task, again="first").phases()[2] == Phase(40, restart=0)
-    assert O2U(task, cyclic=4, rate=2.0).phases()[1] == Phase(4, "cyclic:4:0.1", 2.0, 0.125)  # one whole cycle
+    assert O2U(task, cyclic=4, rate=2.0).phases()[1] == Phase(
+        4, "cyclic:4:0.1", 2.0, 0.125
+    )  # one whole cycle
 
 
 @pytest.mark.parametrize("epochs", [5, 8])
@@ -65,7 +68,9 @@ def test_the_ranking_is_the_sum_over_the_cyclic_epochs(toy, epochs):
     assert set(seen[-1]) == set(range(192)) - set(worst)
 
 
-@pytest.mark.parametrize(("n", "rate", "many"), [(10, 0.25, 3), (10, 0.4, 4), (10, 0.9, 9), (7, 0.5, 4), (5, 0.0, 0)])
+@pytest.mark.parametrize(
+    ("n", "rate", "many"), [(10, 0.25, 3), (10, 0.4, 4), (10, 0.9, 9), (7, 0.5, 4), (5, 0.0, 0)]
+)
 def test_so_many_are_removed(toy, n, rate, many):
     """N - int((1 - r) N), those with the highest sums; of equals the first."""
     method = O2U(replace(toy.task("o2u"), n=n, noise_rate=rate))

@@ -35,7 +35,13 @@ def test_gaussians():
     f, y = features()
     fit = gaussians(f, y, 4)
     means = [f[y == c].mean(0).tolist() for c in range(3)]
-    cov = sum(np.outer(row - means[c], row - means[c]) for row, c in zip(f.numpy(), y.tolist(), strict=True)) / 300
+    cov = (
+        sum(
+            np.outer(row - means[c], row - means[c])
+            for row, c in zip(f.numpy(), y.tolist(), strict=True)
+        )
+        / 300
+    )
 
     assert np.allclose(fit.mean[:3], means)
     assert np.allclose(fit.precision, np.linalg.inv(cov))
@@ -47,7 +53,10 @@ def test_gaussians():
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.7, 1.0])
 def test_least(share):
     """Of each class so many with the least score, at least one, the earlier of equals."""
-    score, y = torch.tensor([3.0, 1, 2, 2, 9, 5, 4, 7, 7, 7, 7, 7, 7]), torch.tensor([0, 0, 0, 0, 1] + [2] * 8)
+    score, y = (
+        torch.tensor([3.0, 1, 2, 2, 9, 5, 4, 7, 7, 7, 7, 7, 7]),
+        torch.tensor([0, 0, 0, 0, 1] + [2] * 8),
+    )
     kept = least(score, y, share, 4)
 
     for c in range(3):
@@ -69,9 +78,14 @@ def test_robust():
     some = [r[np.argsort(dice[r])][: int(0.7 * len(r))] for r in rows]
     for _ in range(2):  # the random share, and the nearest by what it says
         mean = [x[r].mean(0) for r in some]
-        cov = sum((x[r] - m).T @ (x[r] - m) for r, m in zip(some, mean, strict=True)) / sum(map(len, some))
+        cov = sum((x[r] - m).T @ (x[r] - m) for r, m in zip(some, mean, strict=True)) / sum(
+            map(len, some)
+        )
         inverse = np.linalg.inv(cov)
-        away = [np.einsum("ij,jk,ik->i", x[r] - m, inverse, x[r] - m) for r, m in zip(rows, mean, strict=True)]
+        away = [
+            np.einsum("ij,jk,ik->i", x[r] - m, inverse, x[r] - m)
+            for r, m in zip(rows, mean, strict=True)
+        ]
         some = [r[np.argsort(a)][: int(0.7 * len(r))] for r, a in zip(rows, away, strict=True)]
 
     assert np.allclose(fit.mean, mean)
@@ -94,7 +108,9 @@ def test_far_outliers_hardly_count():
 def test_units_do_not_matter():
     """Features in other units, or turned, have other heads and the same answers."""
     f, y = features()
-    turn = torch.linalg.qr(torch.randn(5, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64))[0]
+    turn = torch.linalg.qr(
+        torch.randn(5, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    )[0]
     answers = []
     for g in (f, 1000 * f @ turn):
         w, b = linear(gaussians(g, y, 3))
@@ -169,11 +185,17 @@ def test_the_end_changes_nothing_in_the_network(toy):
 def test_only_typical_holdout_counts(toy, monkeypatch):
     """The half whose last features lie nearest to their label's mean weighs the layers."""
     method, seen = toy.make("rog"), []
-    monkeypatch.setattr("cnlw_tools.methods.rog.robust", lambda f, y, classes, share: gaussians(f, y, classes))
+    monkeypatch.setattr(
+        "cnlw_tools.methods.rog.robust", lambda f, y, classes, share: gaussians(f, y, classes)
+    )
     monkeypatch.setattr("cnlw_tools.methods.rog.weighed", lambda p: seen.append(p) or p.mean(0))
     method.finish(toy.sweep)
     batch = next(iter(toy.holdout()))
-    far = gaussians(method.seen(toy.x)[1], toy.y, 4).distance(method.seen(batch.x)[1], batch.y).tolist()
+    far = (
+        gaussians(method.seen(toy.x)[1], toy.y, 4)
+        .distance(method.seen(batch.x)[1], batch.y)
+        .tolist()
+    )
     rows = torch.tensor(sorted(range(40), key=lambda i: far[i])[:20])
     chances = method.chances([f[rows] for f in method.seen(batch.x)])  # (20, K, L)
 

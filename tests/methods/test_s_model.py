@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods import Phase, Task
-from cnlw_tools.methods.confusion import confusion
+from cnlw_tools.methods.components.confusion import confusion
 from cnlw_tools.methods.s_model import SModel
 
 THETA = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])
@@ -50,7 +50,9 @@ def test_fixture(on_logits, f3):
 def test_oracle(either, complex, beta):
     """Simple and complex layers are the double sum, with and without a share of plain cross-entropy."""
     torch.manual_seed(0)
-    method = with_layer(either.make("s_model", complex=complex, beta=beta), torch.randn(4, 4)).eval()
+    method = with_layer(
+        either.make("s_model", complex=complex, beta=beta), torch.randn(4, 4)
+    ).eval()
     if complex:
         torch.nn.init.normal_(method.u, std=0.1)
     batch = either.some(method, 5)
@@ -61,7 +63,8 @@ def test_oracle(either, complex, beta):
 def test_complex_begins_as_simple(toy):
     """With u = 0 the complex layer is the simple one."""
     losses = [
-        with_layer(toy.make("s_model", complex=c), torch.eye(4)).loss(toy.batch(torch.arange(8))) for c in (False, True)
+        with_layer(toy.make("s_model", complex=c), torch.eye(4)).loss(toy.batch(torch.arange(8)))
+        for c in (False, True)
     ]
 
     assert losses[0].item() == pytest.approx(losses[1].item(), abs=1e-6)
@@ -97,12 +100,15 @@ def test_the_layer_begins_with_what_the_network_confuses(toy, fit):
     if fit == "hard":
         expected[3] = 0.25
 
-    assert torch.allclose(method.b.softmax(1)[: 4 if fit == "hard" else 3], expected[: 4 if fit == "hard" else 3])
+    assert torch.allclose(
+        method.b.softmax(1)[: 4 if fit == "hard" else 3], expected[: 4 if fit == "hard" else 3]
+    )
     assert method.beta == 0.25
 
 
 @pytest.mark.parametrize(
-    ("warmup", "epochs", "phases"), [(0, 3, [3]), (0.1, 1, [1]), (0.1, 20, [2, 18]), (7, 5, [5]), (5, 5, [5])]
+    ("warmup", "epochs", "phases"),
+    [(0, 3, [3]), (0.1, 1, [1]), (0.1, 20, [2, 18]), (7, 5, [5]), (5, 5, [5])],
 )
 def test_phases(on_logits, warmup, epochs, phases):
     """A share or a number of epochs; no phase is empty."""

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, normalize
 
-from cnlw_tools.methods import Batch, ranks
-from cnlw_tools.methods.features import features
+from cnlw_tools.methods import Batch
+from cnlw_tools.methods.components import distributed
+from cnlw_tools.methods.components.pooled_features import features
 from cnlw_tools.methods.self_learning import prototypes
 
 
@@ -46,7 +47,9 @@ def test_orthogonal_clusters_have_prototypes_each():
 
 def test_the_densest_always_is_one():
     """Of rows that are all alike one stands for them; a row alone stands for itself."""
-    f = normalize(torch.ones(5, 3) + 0.01 * torch.randn(5, 3, generator=torch.Generator().manual_seed(0)))
+    f = normalize(
+        torch.ones(5, 3) + 0.01 * torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    )
 
     assert len(prototypes(f, 8)) == 1
     assert prototypes(f[:1], 8).tolist() == [0]
@@ -123,7 +126,9 @@ def test_begins_with_cross_entropy(toy):
 def test_a_class_without_examples_names_none(toy):
     """It has no prototypes, so no image is like it, even where all cosines to the others are negative."""
     method = toy.make("self_learning", start=0)
-    method.net.features = lambda x: torch.where(torch.arange(144) % 2 == 0, 1.0, -1.0) * torch.rand(len(x), 1)
+    method.net.features = lambda x: (
+        torch.where(torch.arange(144) % 2 == 0, 1.0, -1.0) * torch.rand(len(x), 1)
+    )
     method.begin_epoch(0, lambda: (Batch(b.index, b.views, b.y.clamp(max=2)) for b in toy.sweep()))
 
     assert method.guess.max() <= 2
@@ -132,7 +137,7 @@ def test_a_class_without_examples_names_none(toy):
 def test_all_ranks_take_the_names_of_the_first(toy, monkeypatch):
     """Draws differ from rank to rank, names do not."""
     method = toy.make("self_learning", start=0)
-    monkeypatch.setattr(ranks, "agree", lambda tensors: [t.fill_(3) for t in tensors])
+    monkeypatch.setattr(distributed, "agree", lambda tensors: [t.fill_(3) for t in tensors])
     method.begin_epoch(0, toy.sweep)
 
     assert (method.guess == 3).all()

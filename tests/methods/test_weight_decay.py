@@ -7,7 +7,9 @@ import torch
 @pytest.mark.parametrize("decay", [0, 0.1])
 def test_loss(on_logits, f3, decay):
     """The loss is cross-entropy whatever the decay, which the optimiser adds."""
-    assert on_logits("weight_decay", decay=decay).loss(f3).item() == pytest.approx(0.963201, abs=1e-6)
+    assert on_logits("weight_decay", decay=decay).loss(f3).item() == pytest.approx(
+        0.963201, abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("every", [False, True])

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnlw_tools.noise import Items
-from cnlw_tools.noise.asymmetric import SUPERCLASSES, asymmetric, expected, expected_pairflip, pairflip, target
+from cnlw_tools.noise.asymmetric import (
+    SUPERCLASSES,
+    asymmetric,
+    expected,
+    expected_pairflip,
+    pairflip,
+    target,
+)
 from cnlw_tools.noise.base import share, victims
 from tests.noise.made import sized
 
@@ -42,10 +49,27 @@ def test_every_affected_class_has_the_asked_rate():
 
 def test_names_of_cifar10():
     """By name: truck to automobile, bird to airplane, cat and dog to each other, deer to horse."""
-    names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+    names = [
+        "airplane",
+        "automobile",
+        "bird",
+        "cat",
+        "deer",
+        "dog",
+        "frog",
+        "horse",
+        "ship",
+        "truck",
+    ]
     moved = {names[i]: names[j] for i, j in enumerate(target("cifar10", 10)) if i != j}
 
-    assert moved == {"truck": "automobile", "bird": "airplane", "cat": "dog", "dog": "cat", "deer": "horse"}
+    assert moved == {
+        "truck": "automobile",
+        "bird": "airplane",
+        "cat": "dog",
+        "dog": "cat",
+        "deer": "horse",
+    }
 
 
 def test_mnist():

@@ -22,7 +22,11 @@ def naive(label, key):
     return sorted(place, key=place.get)
 
 
-IMAGES = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2**64 - 1)), max_size=80, unique_by=lambda pair: pair[1])
+IMAGES = st.lists(
+    st.tuples(st.integers(0, 6), st.integers(0, 2**64 - 1)),
+    max_size=80,
+    unique_by=lambda pair: pair[1],
+)
 
 
 def made(images):
@@ -74,11 +78,17 @@ def test_high_labels():
     """A label that fills 16 bits is sorted as the others are."""
     label = np.array([65535, 0, 65535, 1], np.int64)
 
-    assert by_class(Items(label, label.astype(np.uint64)), np.arange(4), 65536)[0].tolist() == [1, 3, 0, 2]
+    assert by_class(Items(label, label.astype(np.uint64)), np.arange(4), 65536)[0].tolist() == [
+        1,
+        3,
+        0,
+        2,
+    ]
 
 
 @pytest.mark.parametrize(
-    ("level", "n", "expected"), [(0, 7, 0), (5, 10, 1), (5, 9, 0), (15, 10, 2), (95, 10, 10), (100, 7, 7), (40, 0, 0)]
+    ("level", "n", "expected"),
+    [(0, 7, 0), (5, 10, 1), (5, 9, 0), (15, 10, 2), (95, 10, 10), (100, 7, 7), (40, 0, 0)],
 )
 def test_share(level, n, expected):
     """Half an image is a whole one."""
@@ -93,4 +103,7 @@ def test_exact_rate():
 
 def test_too_few():
     """The error says which class, how many it needs and has, and what to do."""
-    assert str(TooFewImages(3, 40, 39, 0)) == "class 3 needs 40 wrong images and has 39: lower the level"
+    assert (
+        str(TooFewImages(3, 40, 39, 0))
+        == "class 3 needs 40 wrong images and has 39: lower the level"
+    )

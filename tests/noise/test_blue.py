@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools import dice
+from cnlw_tools import prng
 from cnlw_tools.noise import NOISE, Items
 from cnlw_tools.noise.base import share, victims
 from cnlw_tools.noise.blue import blue, expected
@@ -26,7 +26,7 @@ def test_oracle(n, classes, seed, level):
     base = made(n, classes, seed)
     label = base.label.tolist()
     for row in victims(base)[: share(level, n)].tolist():
-        u = dice.uniform(base.key[row : row + 1], FLIP)[0]
+        u = prng.uniform(base.key[row : row + 1], FLIP)[0]
         label[row] = (label[row] + 1 + int(u * (classes - 1))) % classes
 
     assert blue(base, NONE, level, classes).label.tolist() == label

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cnlw_tools import dice
+from cnlw_tools import prng
 from cnlw_tools.noise import NOISE, Draw, Items
 
 HOLDS = {"exact", "proportional", "nested", "keeps_images", "keeps_labels", "dilutes", "adds"}
@@ -52,7 +52,9 @@ def keys(draw, n):
 
 def items(draw, counts, side):
     label = draw.permutation(np.repeat(np.arange(len(counts)), counts))
-    return Items(label, keys(draw, len(label)), {name: column(label) for name, column in side.items()})
+    return Items(
+        label, keys(draw, len(label)), {name: column(label) for name, column in side.items()}
+    )
 
 
 @st.composite
@@ -69,12 +71,17 @@ def worlds(draw, least: int = 0):
         return lost
 
     def labels(label):
-        return np.where(rng.random(len(label)) < 0.3, rng.integers(0, len(counts), len(label)), label)
+        return np.where(
+            rng.random(len(label)) < 0.3, rng.integers(0, len(counts), len(label)), label
+        )
 
     def donors(label):
         return np.arange(len(label)) % 2
 
-    side = {"labels": labels, "features": lambda label: rng.normal(size=(len(label), 3)).astype(np.float32)}
+    side = {
+        "labels": labels,
+        "features": lambda label: rng.normal(size=(len(label), 3)).astype(np.float32),
+    }
     pool = items(rng, 3 * np.array(counts) + 3, {"dead": dead, "donor": donors})
     return World(items(rng, counts, side), pool, len(counts))
 
@@ -85,7 +92,9 @@ def drawn(model, world, level) -> Draw:
 
 def general(model, classes):
     """The model's options for so many classes."""
-    return {name: value(classes) if callable(value) else value for name, value in model.general.items()}
+    return {
+        name: value(classes) if callable(value) else value for name, value in model.general.items()
+    }
 
 
 def wrong(world, draw):
@@ -96,7 +105,9 @@ def declared(what):
     return [pytest.param(model, id=name) for name, model in NOISE.items() if what in model.holds]
 
 
-every = pytest.mark.parametrize("model", [pytest.param(model, id=name) for name, model in NOISE.items()])
+every = pytest.mark.parametrize(
+    "model", [pytest.param(model, id=name) for name, model in NOISE.items()]
+)
 LEVELS = st.integers(0, 80)
 
 
@@ -117,7 +128,9 @@ def test_shapes(model, world, level):
     assert set(draw.label.tolist()) <= set(range(world.classes))
 
 
-@pytest.mark.parametrize("model", [model for model in every.args[1] if not model.values[0].holds & {"dilutes", "adds"}])
+@pytest.mark.parametrize(
+    "model", [model for model in every.args[1] if not model.values[0].holds & {"dilutes", "adds"}]
+)
 @given(world=worlds(), level=LEVELS)
 def test_every_slot_once(model, world, level):
     """A model that neither dilutes nor adds answers for every slot once."""
@@ -210,7 +223,9 @@ def test_row_order(model, world, level, seed):
 
     def shuffled(part):
         order = rng.permutation(len(part.label))
-        return Items(part.label[order], part.key[order], {k: v[order] for k, v in part.side.items()})
+        return Items(
+            part.label[order], part.key[order], {k: v[order] for k, v in part.side.items()}
+        )
 
     def by_key(found):
         draw = drawn(model, found, level)
@@ -237,7 +252,9 @@ def test_adds(model, world, level):
     assert np.ptp(given) <= 1
 
 
-@pytest.mark.parametrize("model", [model for model in every.args[1] if "alpha" not in model.values[0].options])
+@pytest.mark.parametrize(
+    "model", [model for model in every.args[1] if "alpha" not in model.values[0].options]
+)
 @given(world=worlds(), level=LEVELS)
 def test_pool_once(model, world, level):
     """A foreign image comes once, unless the model dilutes."""
@@ -283,12 +300,17 @@ def test_expected(model, world, level):
 def test_many_classes(model, classes, skew, seed):
     """All of it holds with many classes, the first so many times the last, some of them empty."""
     rng = np.random.default_rng(seed)
-    counts = np.floor(skew ** (1 - np.arange(classes) / classes)).astype(int) * (np.arange(classes) % 7 != 2)
+    counts = np.floor(skew ** (1 - np.arange(classes) / classes)).astype(int) * (
+        np.arange(classes) % 7 != 2
+    )
     side = {
         "labels": lambda label: (label + (rng.random(len(label)) < 0.2)) % classes,
         "features": lambda label: rng.normal(size=(len(label), 2)).astype(np.float32),
     }
-    dead = {"dead": lambda label: np.zeros(len(label)), "donor": lambda label: np.arange(len(label)) % 2}
+    dead = {
+        "dead": lambda label: np.zeros(len(label)),
+        "donor": lambda label: np.arange(len(label)) % 2,
+    }
     world = World(items(rng, counts, side), items(rng, 3 * counts + 1, dead), classes)
     low, high = drawn(model, world, 20), drawn(model, world, 50)
     promise = model.expected(world.base, 50, classes, **general(model, classes))
@@ -313,7 +335,9 @@ def test_no_images(model):
     assert model.expected(none, 40, 3, **general(model, 3)).rate == 0
 
 
-@pytest.mark.parametrize("model", [pytest.param(model, id=name) for name, model in NOISE.items() if model.levelled])
+@pytest.mark.parametrize(
+    "model", [pytest.param(model, id=name) for name, model in NOISE.items() if model.levelled]
+)
 def test_one_image(model):
     """One image is lost from 50 % on, rounded half up."""
     one = Items(np.array([1]), np.array([7], np.uint64), beside(np.array([1])))
@@ -336,10 +360,14 @@ def test_golden(model):
     n = 300
     label = np.arange(n) % 7 % 3
     world = World(
-        Items(label, np.array([dice.key(f"b{i}") for i in range(n)], np.uint64), beside(np.arange(n) // 2 % 3)),
+        Items(
+            label,
+            np.array([prng.key(f"b{i}") for i in range(n)], np.uint64),
+            beside(np.arange(n) // 2 % 3),
+        ),
         Items(
             np.arange(600) % 3,
-            np.array([dice.key(f"w{i}") for i in range(600)], np.uint64),
+            np.array([prng.key(f"w{i}") for i in range(600)], np.uint64),
             {"dead": np.arange(600) % 10 == 0, "donor": np.arange(600) % 2},
         ),
         3,

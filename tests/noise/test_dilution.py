@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools import dice
+from cnlw_tools import prng
 from cnlw_tools.noise import NOISE, Items
 from cnlw_tools.noise.dilution import COPY, GOLDEN, dealt, dilution, expected, turned
 
@@ -30,7 +30,9 @@ def naive(base, classes, alpha):
         total = math.floor(alpha * len(mine) + 0.5)
         copies = [(key, i, k) for k in range(int(alpha)) for key, i in mine]
         copies += [(key, i, int(alpha)) for key, i in mine[: total - len(copies)]]
-        numbered = sorted((int(dice.bits(np.array([key], np.uint64), COPY, k)[0]), i) for key, i, k in copies)
+        numbered = sorted(
+            (int(prng.bits(np.array([key], np.uint64), COPY, k)[0]), i) for key, i, k in copies
+        )
         v = (c + 0.5) * GOLDEN % 1
         for r, (_, i) in enumerate(numbered):
             rank = next(j for j in range(classes) if r < math.ceil(total * (j + 1) / classes - v))
@@ -46,11 +48,14 @@ def test_oracle(counts, alpha):
 
     draw = dilution(base, NONE, 0, len(counts), alpha=alpha)
 
-    assert Counter(zip(draw.slot.tolist(), draw.label.tolist(), strict=True)) == naive(base, len(counts), alpha)
+    assert Counter(zip(draw.slot.tolist(), draw.label.tolist(), strict=True)) == naive(
+        base, len(counts), alpha
+    )
 
 
 @pytest.mark.parametrize(
-    ("alpha", "share"), [(0, 1), (1, 0.55), (5, 0.25), (10, 0.181818), (20, 0.142857), (50, 0.117647), (100, 0.108911)]
+    ("alpha", "share"),
+    [(0, 1), (1, 0.55), (5, 0.25), (10, 0.181818), (20, 0.142857), (50, 0.117647), (100, 0.108911)],
 )
 def test_published_shares(alpha, share):
     """On ten classes so many labels are right, exactly, and that is what is promised."""
@@ -63,7 +68,9 @@ def test_published_shares(alpha, share):
 
 
 @given(
-    st.lists(st.integers(0, 50), min_size=1, max_size=12).filter(any), st.floats(0, 9, allow_nan=False), st.integers(0)
+    st.lists(st.integers(0, 50), min_size=1, max_size=12).filter(any),
+    st.floats(0, 9, allow_nan=False),
+    st.integers(0),
 )
 def test_promise(counts, alpha, seed):
     """The promised matrix and counts are the realised ones, to the last example."""

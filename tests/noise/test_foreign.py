@@ -16,13 +16,16 @@ def pool(stocks, seed=0):
     """So many images of each donor, in random order."""
     draw = np.random.default_rng(seed)
     donor = draw.permutation(np.repeat(np.arange(len(stocks)), stocks))
-    return Items(np.zeros(len(donor), int), draw.integers(0, 2**64, len(donor), np.uint64), {"donor": donor})
+    return Items(
+        np.zeros(len(donor), int), draw.integers(0, 2**64, len(donor), np.uint64), {"donor": donor}
+    )
 
 
 def naive(found, need, shares):
     """One image after the other: of the donor whose next place comes first."""
     lists = [
-        sorted((int(k), i) for i, k in enumerate(found.key) if found.side["donor"][i] == d) for d in range(len(shares))
+        sorted((int(k), i) for i, k in enumerate(found.key) if found.side["donor"][i] == d)
+        for d in range(len(shares))
     ]
     used, rows = [0] * len(shares), []
     for _ in range(need):
@@ -32,7 +35,9 @@ def naive(found, need, shares):
     return rows
 
 
-@pytest.mark.parametrize(("shares", "said"), [((1, 1), ""), ((2, 1), "2:1"), ((1, 5, 2), "1:5:2"), ((1,), "")])
+@pytest.mark.parametrize(
+    ("shares", "said"), [((1, 1), ""), ((2, 1), "2:1"), ((1, 5, 2), "1:5:2"), ((1,), "")]
+)
 def test_oracle(shares, said):
     """The order is that of a loop, and a smaller need is part of a larger one."""
     found = pool((40,) * len(shares))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools import dice
+from cnlw_tools import prng
 from cnlw_tools.noise import Items
 from cnlw_tools.noise.base import share
 from cnlw_tools.noise.instance import (
@@ -30,7 +30,9 @@ NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
 def made(n, classes, seed=0, d=3):
     draw = np.random.default_rng(seed)
     features = draw.normal(size=(n, d)).astype(np.float32)
-    return Items(draw.integers(0, classes, n), draw.integers(0, 2**64, n, np.uint64), {"features": features})
+    return Items(
+        draw.integers(0, classes, n), draw.integers(0, 2**64, n, np.uint64), {"features": features}
+    )
 
 
 def naive(base, row, classes):
@@ -40,21 +42,26 @@ def naive(base, row, classes):
     for j in range(classes):
         weights = []
         for f in range(len(x)):
-            key = dice.mix(np.array([(y * len(x) + f) * classes + j], np.uint64))
-            u, v = dice.uniform(key, WEIGHT)[0], dice.uniform(key, WEIGHT, 1)[0]
+            key = prng.mix(np.array([(y * len(x) + f) * classes + j], np.uint64))
+            u, v = prng.uniform(key, WEIGHT)[0], prng.uniform(key, WEIGHT, 1)[0]
             weights.append(math.sqrt(-2 * math.log(1 - u)) * math.cos(2 * math.pi * v))
         logits.append(sum(a * b for a, b in zip(x, weights, strict=True)))
     odds = [0.0 if j == y else math.exp(logit) for j, logit in enumerate(logits)]
     return np.array(odds) / sum(odds)
 
 
-@given(n=st.integers(0, 40), classes=st.integers(2, 5), seed=st.integers(0, 99), level=st.integers(0, 95))
+@given(
+    n=st.integers(0, 40),
+    classes=st.integers(2, 5),
+    seed=st.integers(0, 99),
+    level=st.integers(0, 95),
+)
 def test_oracle(n, classes, seed, level):
     """Image by image: the first of each class, by the level that each turns at, go where their features send them."""
     base = made(n, classes, seed)
     label = base.label.tolist()
     for row in order(base)[: share(level, n)].tolist():
-        u = dice.uniform(base.key[[row]], TARGET)[0]
+        u = prng.uniform(base.key[[row]], TARGET)[0]
         label[row] = int(np.searchsorted(np.cumsum(naive(base, row, classes)), u, side="right"))
 
     assert instance(base, NONE, level, classes).label.tolist() == label
@@ -80,15 +87,20 @@ def test_standardised_bounds_would_be_wrong():
     other = 0.2 + SPREAD * draw[(draw > 0) & (draw < 1)]
 
     assert other.mean() == pytest.approx(0.246, abs=0.001)
-    assert 1 - (distributions()[20][:-1] + distributions()[20][1:]).mean() / 2 == pytest.approx(0.2, abs=1e-9)
+    assert 1 - (distributions()[20][:-1] + distributions()[20][1:]).mean() / 2 == pytest.approx(
+        0.2, abs=1e-9
+    )
 
 
 def test_an_image_turns_when_its_rate_reaches_its_number():
     """The first whole level whose distribution, at u, is below v."""
-    key = dice.mix(np.arange(200, dtype=np.uint64))
-    u, v = dice.uniform(key, TURN), dice.uniform(key, RATE)
+    key = prng.mix(np.arange(200, dtype=np.uint64))
+    u, v = prng.uniform(key, TURN), prng.uniform(key, RATE)
     grid = np.arange(CELLS + 1) / CELLS
-    naive = [next(p for p in range(101) if np.interp(u[i], grid, distributions()[p]) < v[i]) for i in range(200)]
+    naive = [
+        next(p for p in range(101) if np.interp(u[i], grid, distributions()[p]) < v[i])
+        for i in range(200)
+    ]
 
     assert turns(key).tolist() == naive
 
@@ -97,7 +109,7 @@ def test_an_image_turns_when_its_rate_reaches_its_number():
 def test_own_draws_have_the_level_as_their_mean(level):
     """Two hundred thousand images that turn on their own, within five sigma of the level."""
     n = 200_000
-    rate = (turns(dice.mix(np.arange(n, dtype=np.uint64))) <= level).mean()
+    rate = (turns(prng.mix(np.arange(n, dtype=np.uint64))) <= level).mean()
 
     assert abs(rate - level / 100) <= 5 * math.sqrt(level / 100 * (1 - level / 100) / n)
 
@@ -121,16 +133,27 @@ def test_realised_matrix(exact):
     seen = np.bincount(base.label * 5 + found, minlength=25).reshape(5, 5) / many
 
     assert np.allclose(promise.matrix.sum(1), 1)
-    assert (np.abs(seen - promise.matrix) <= 5 * np.sqrt(promise.matrix * (1 - promise.matrix) / many)).all()
+    assert (
+        np.abs(seen - promise.matrix) <= 5 * np.sqrt(promise.matrix * (1 - promise.matrix) / many)
+    ).all()
     assert (found != base.label).mean() == pytest.approx(promise.rate, abs=0 if exact else 0.01)
 
 
 def test_where_an_image_goes_is_its_own():
     """Equal features go the same ways, others elsewhere; and other images change nothing."""
     base = made(4000, 2, d=2)
-    base = Items(np.zeros(4000, np.int64), base.key, {"features": np.tile([[9, 0], [0, 9]], (2000, 1)).astype("f4")})
+    base = Items(
+        np.zeros(4000, np.int64),
+        base.key,
+        {"features": np.tile([[9, 0], [0, 9]], (2000, 1)).astype("f4")},
+    )
     label = instance(base, NONE, 95, 10).label
-    few = instance(Items(*(part[:500] for part in base[:2]), {"features": base.side["features"][:500]}), NONE, 95, 10)
+    few = instance(
+        Items(*(part[:500] for part in base[:2]), {"features": base.side["features"][:500]}),
+        NONE,
+        95,
+        10,
+    )
     most = [np.bincount(label[i::2][label[i::2] > 0], minlength=10).argmax() for i in (0, 1)]
     both = (label[:500] > 0) & (few.label > 0)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools import dice
+from cnlw_tools import prng
 from cnlw_tools.noise import Items
 from cnlw_tools.noise.matrix import WHICH, cells, expected, matrix
 from tests.noise.made import sized
@@ -15,9 +15,9 @@ NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
 
 def made(n, classes, seed=0):
     draw = np.random.default_rng(seed)
-    return Items(draw.integers(0, classes, n), draw.integers(0, 2**64, n, np.uint64)), draw.dirichlet(
-        np.full(classes, 0.5), classes
-    )
+    return Items(
+        draw.integers(0, classes, n), draw.integers(0, 2**64, n, np.uint64)
+    ), draw.dirichlet(np.full(classes, 0.5), classes)
 
 
 def seen(base, label, classes):
@@ -33,7 +33,9 @@ def test_oracle(n, classes, seed):
         rows = sorted(np.flatnonzero(base.label == c).tolist(), key=lambda row: base.key[row])
         asked = [len(rows) * q[c, j] / q[c].sum() for j in range(classes)]
         count = [int(a) for a in asked]
-        for j in sorted(range(classes), key=lambda j: (count[j] - asked[j], j))[: len(rows) - sum(count)]:
+        for j in sorted(range(classes), key=lambda j: (count[j] - asked[j], j))[
+            : len(rows) - sum(count)
+        ]:
             count[j] += 1
         for row, to in zip(rows, np.repeat(range(classes), count).tolist(), strict=True):
             label[row] = to
@@ -46,8 +48,11 @@ def test_oracle_of_own_draws(n, classes, seed):
     """Image by image: the first label whose chances up to it sum to more than the image's number."""
     base, q = made(n, classes, seed)
     q = q / q.sum(1, keepdims=True)
-    u = dice.uniform(base.key, WHICH)
-    label = [next(j for j in range(classes) if u[i] < q[c, : j + 1].sum()) for i, c in enumerate(base.label)]
+    u = prng.uniform(base.key, WHICH)
+    label = [
+        next(j for j in range(classes) if u[i] < q[c, : j + 1].sum())
+        for i, c in enumerate(base.label)
+    ]
 
     assert matrix(base, NONE, 0, classes, q.tolist(), exact=False).label.tolist() == label
 
@@ -69,7 +74,7 @@ def test_cells_are_exact(counts):
 def test_own_draws_follow_the_matrix():
     """Fifty thousand images realise it within five sigma a cell."""
     base, (_, q) = sized([12_500] * 4), made(0, 4)
-    base = Items(base.label, dice.mix(base.key))
+    base = Items(base.label, prng.mix(base.key))
     found = seen(base, matrix(base, NONE, 0, 4, q.tolist(), exact=False).label, 4) / 12_500
     promise = expected(base, 0, 4, q.tolist(), exact=False)
 
@@ -83,8 +88,13 @@ def test_columns_for_the_true_class_are_turned_when_asked():
     q = [[0.9, 0.2], [0.1, 0.8]]
     base = sized([100, 100])
 
-    assert seen(base, matrix(base, NONE, 0, 2, q, transpose=True).label, 2).tolist() == [[90, 10], [20, 80]]
-    with pytest.raises(ValueError, match=r"row of true class 0 in the matrix q sums to 1.1, not 1: its columns do"):
+    assert seen(base, matrix(base, NONE, 0, 2, q, transpose=True).label, 2).tolist() == [
+        [90, 10],
+        [20, 80],
+    ]
+    with pytest.raises(
+        ValueError, match=r"row of true class 0 in the matrix q sums to 1.1, not 1: its columns do"
+    ):
         matrix(base, NONE, 0, 2, q)
     assert matrix(base, NONE, 0, 2, [[0.9, 0.0999999], [0.2, 0.8]]).label.sum() == 90
 
@@ -92,7 +102,7 @@ def test_columns_for_the_true_class_are_turned_when_asked():
 def test_no_chance_is_never_drawn():
     """A label of chance 0 is given to nobody, be it the first, one between or the last."""
     q = [[0, 0.5, 0, 0.5, 0]] * 5
-    base = Items(np.zeros(5000, np.int64), dice.mix(np.arange(5000, dtype=np.uint64)))
+    base = Items(np.zeros(5000, np.int64), prng.mix(np.arange(5000, dtype=np.uint64)))
 
     for exact in (True, False):
         assert set(matrix(base, NONE, 0, 5, q, exact=exact).label.tolist()) == {1, 3}
@@ -100,7 +110,11 @@ def test_no_chance_is_never_drawn():
 
 def test_remainders_that_tie_go_to_the_lower_labels():
     """Three thirds of four images."""
-    assert cells(np.array([4, 0, 3]), np.full((3, 3), 1 / 3)).tolist() == [[2, 1, 1], [0, 0, 0], [1, 1, 1]]
+    assert cells(np.array([4, 0, 3]), np.full((3, 3), 1 / 3)).tolist() == [
+        [2, 1, 1],
+        [0, 0, 0],
+        [1, 1, 1],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -109,9 +123,15 @@ def test_remainders_that_tie_go_to_the_lower_labels():
         ([], "the matrix q is not there, and there are 2 classes: give 2 rows of 2"),
         ([[1.0, 0.0, 0.0]] * 3, "the matrix q is 3 x 3, and there are 2 classes"),
         ([[1.0, 0.0]], "the matrix q is 1 x 2"),
-        ([[1.1, -0.1], [0.0, 1.0]], "holds -0.1 for true class 0, label 1: give chances from 0 to 1"),
+        (
+            [[1.1, -0.1], [0.0, 1.0]],
+            "holds -0.1 for true class 0, label 1: give chances from 0 to 1",
+        ),
         ([[1.0, 0.0], [np.nan, 1.0]], "holds nan for true class 1, label 0"),
-        ([[1.0, 0.0], [0.5, 0.4]], "row of true class 1 in the matrix q sums to 0.9, not 1: divide it by its sum"),
+        (
+            [[1.0, 0.0], [0.5, 0.4]],
+            "row of true class 1 in the matrix q sums to 0.9, not 1: divide it by its sum",
+        ),
     ],
 )
 def test_no_transition_matrix(q, message):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools import dice
+from cnlw_tools import prng
 from cnlw_tools.noise import NOISE, Items
 from cnlw_tools.noise.mix import PART, expected, mix, order, parts
 
@@ -16,7 +16,9 @@ def made(counts, seed=0):
     web = np.repeat(np.arange(len(counts)), counts)
     return (
         Items(label, draw.integers(0, 2**64, len(label), np.uint64)),
-        Items(web, draw.integers(0, 2**64, len(web), np.uint64), {"dead": np.zeros(len(web), bool)}),
+        Items(
+            web, draw.integers(0, 2**64, len(web), np.uint64), {"dead": np.zeros(len(web), bool)}
+        ),
     )
 
 
@@ -32,16 +34,20 @@ def test_oracle(counts, seed, level, part):
     mine = set()
     for c, n in enumerate(counts):
         rows = np.flatnonzero(base.label == c).tolist()
-        rows.sort(key=lambda row: dice.bits(base.key[[row]], PART)[0])
+        rows.sort(key=lambda row: prng.bits(base.key[[row]], PART)[0])
         mine |= set(rows[: int(n * part + 0.5)])
     found = {}
     for name, rows in (("blue", sorted(mine)), ("red", sorted(set(range(len(base.label))) - mine))):
         draw = NOISE[name].draw(Items(base.label[rows], base.key[rows]), pool, level, len(counts))
-        found |= {row: (label, web) for row, label, web in zip(rows, draw.label, draw.pool, strict=True)}
+        found |= {
+            row: (label, web) for row, label, web in zip(rows, draw.label, draw.pool, strict=True)
+        }
     draw = mix(base, pool, level, len(counts), "blue", "red", part)
 
     assert draw.slot.tolist() == list(range(len(base.label)))
-    assert list(zip(draw.label, draw.pool, strict=True)) == [found[row] for row in range(len(base.label))]
+    assert list(zip(draw.label, draw.pool, strict=True)) == [
+        found[row] for row in range(len(base.label))
+    ]
 
 
 def test_half_red_half_blue():
@@ -51,7 +57,11 @@ def test_half_red_half_blue():
     red, blue = draw.pool >= 0, draw.label != base.label
 
     assert (red.sum(), blue.sum(), (red & blue).sum()) == (2000, 2000, 0)
-    assert np.bincount(base.label[red]).tolist() == np.bincount(base.label[blue]).tolist() == [200] * 10
+    assert (
+        np.bincount(base.label[red]).tolist()
+        == np.bincount(base.label[blue]).tolist()
+        == [200] * 10
+    )
     assert (promise.rate, promise.foreign) == (0.4, 0.2)
     assert np.allclose(np.diag(promise.matrix), 600 / 800)
     assert promise.kept.tolist() == [600] * 10
@@ -64,7 +74,9 @@ def test_whose_an_image_is_depends_on_neither_level_nor_models(part):
     first, second = parts(base, 3, part)
 
     assert sorted([*first, *second]) == list(range(100))
-    assert np.bincount(base.label[first], minlength=3).tolist() == [int(n * part + 0.5) for n in (30, 50, 20)]
+    assert np.bincount(base.label[first], minlength=3).tolist() == [
+        int(n * part + 0.5) for n in (30, 50, 20)
+    ]
     for level in (20, 60):
         draw = mix(base, base, level, 3, "blue", "pairflip", part)
         moved = draw.label[second] != base.label[second]
@@ -86,13 +98,19 @@ def test_a_level_is_nearly_a_prefix():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"first": "human"}, "noise 'human' cannot be mixed: take one that needs a level alone: blue, red, symmetric"),
+        (
+            {"first": "human"},
+            "noise 'human' cannot be mixed: take one that needs a level alone: blue, red, symmetric",
+        ),
         ({"second": "instance"}, "noise 'instance' cannot be mixed"),
         ({"second": "mix"}, "noise 'mix' cannot be mixed"),
         ({"second": "openset"}, "noise 'openset' cannot be mixed"),
         ({"second": "red_standin"}, "noise 'red_standin' cannot be mixed"),
         ({"first": "red"}, "red and red would take the same images: mix in one of the two"),
-        ({"part": 1.5}, "part = 1.5: give the share of the images that blue noise has, from 0 to 1"),
+        (
+            {"part": 1.5},
+            "part = 1.5: give the share of the images that blue noise has, from 0 to 1",
+        ),
     ],
 )
 def test_what_cannot_be_mixed(options, message):

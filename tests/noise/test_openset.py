@@ -15,13 +15,20 @@ def items(counts, seed=0):
     """So many images of each class, and of two donors in turn."""
     draw = np.random.default_rng(seed)
     label = np.repeat(np.arange(len(counts)), counts)
-    return Items(label, draw.integers(0, 2**64, len(label), np.uint64), {"donor": np.arange(len(label)) % 2})
+    return Items(
+        label, draw.integers(0, 2**64, len(label), np.uint64), {"donor": np.arange(len(label)) % 2}
+    )
 
 
 POOL = items((300,), 1)
 
 
-@given(st.lists(st.integers(0, 40), min_size=2, max_size=9), st.integers(0, 60), st.integers(0, 40), st.integers(0, 99))
+@given(
+    st.lists(st.integers(0, 40), min_size=2, max_size=9),
+    st.integers(0, 60),
+    st.integers(0, 40),
+    st.integers(0, 99),
+)
 def test_oracle(counts, level, flips, seed):
     """Row by row: the first victims lose their image, the last their label, the others nothing."""
     base = items(counts, seed)
@@ -41,7 +48,10 @@ def test_oracle(counts, level, flips, seed):
 def test_promise(counts, level, flips):
     """What is promised of each class is realised to the image."""
     base = items(counts)
-    draw, said = openset(base, POOL, level, len(counts), flips=flips), expected(base, level, len(counts), flips=flips)
+    draw, said = (
+        openset(base, POOL, level, len(counts), flips=flips),
+        expected(base, level, len(counts), flips=flips),
+    )
     stays = draw.pool < 0
     right = stays & (draw.label == base.label)
     n = max(len(base.label), 1)
@@ -66,7 +76,9 @@ def test_both_rates_together():
 @pytest.mark.parametrize(("level", "flips"), [(40, 61), (40, -1), (95, 6)])
 def test_more_than_all(level, flips):
     """No image loses both, so together they are at most all."""
-    with pytest.raises(ValueError, match=f"beside level {level} give a whole percent from 0 to {100 - level}"):
+    with pytest.raises(
+        ValueError, match=f"beside level {level} give a whole percent from 0 to {100 - level}"
+    ):
         openset(items((9, 9)), POOL, level, 2, flips=flips)
 
 

@@ -36,7 +36,10 @@ def test_counts(counts, ratio, known):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"ratio": -0.1}, "ratio = -0.1: outliers for each"), ({"known": 1.1}, "known = 1.1: share of the outliers")],
+    [
+        ({"ratio": -0.1}, "ratio = -0.1: outliers for each"),
+        ({"known": 1.1}, "known = 1.1: share of the outliers"),
+    ],
 )
 def test_bad_options(options, message):
     """What cannot be is an error that says what can."""

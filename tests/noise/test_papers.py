@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 
 from cnlw_tools import files
-from cnlw_tools.dataset import Dataset
-from cnlw_tools.plan import plan, promise, realised
-from cnlw_tools.recipe import make
-from cnlw_tools.tables import MANIFEST, VOTES
+from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.dataset.tables import MANIFEST, VOTES
+from cnlw_tools.plan.plan import plan, promise, realised
+from cnlw_tools.recipe.recipe import make
 
 DATA = files.root().parent / "shared" / "data"
 HUMAN = DATA / "cifar_n" / "CIFAR-10_human.npz"
@@ -22,15 +22,22 @@ def made(label):
     n = len(label)
     values = [[f"train-{i:05d}" for i in range(n)], np.asarray(label, np.int32), ["train"] * n]
     base = pa.table([*values, pa.nulls(n, pa.string()), pa.nulls(n, pa.string())], schema=MANIFEST)
-    return Dataset("cifar10", tuple("abcdefghij"), base, MANIFEST.empty_table(), VOTES.empty_table())
+    return Dataset(
+        "cifar10", tuple("abcdefghij"), base, MANIFEST.empty_table(), VOTES.empty_table()
+    )
 
 
 def rate(dataset, noise, level, **options):
     """The realised rate, when it is the promised one."""
     recipe = make({"dataset": "cifar10", "noise": noise, "options": options}, "the test")
-    found, expected = realised(plan(recipe, dataset, level), 10), promise(recipe, dataset, level)["train"]
+    found, expected = (
+        realised(plan(recipe, dataset, level), 10),
+        promise(recipe, dataset, level)["train"],
+    )
     assert found.rate == pytest.approx(expected.rate, rel=1e-12, abs=0 if expected.exact else 0.01)
-    assert np.allclose(found.matrix, expected.matrix, atol=1e-12 if noise in ("human", "semantic") else 0.03)
+    assert np.allclose(
+        found.matrix, expected.matrix, atol=1e-12 if noise in ("human", "semantic") else 0.03
+    )
     return found.rate
 
 
@@ -69,10 +76,14 @@ def test_human(column, wrong):
     assert rate(dataset, "human", None, labels=column) == pytest.approx(wrong, abs=5e-5)
 
 
-@pytest.mark.skipif(not (HUMAN.is_file() and ROG.is_dir()), reason="the labels of RoG are not at hand")
+@pytest.mark.skipif(
+    not (HUMAN.is_file() and ROG.is_dir()), reason="the labels of RoG are not at hand"
+)
 @pytest.mark.parametrize(("net", "wrong"), [("densenet", 0.319), ("resnet", 0.381), ("vgg", 0.301)])
 def test_semantic(net, wrong):
     """The rates of three networks that saw a twentieth of CIFAR-10 (Lee et al., 2019)."""
     dataset = made(np.load(HUMAN)["clean_label"]).with_side(Path(ROG / f"semantic_{net}.json"))
 
-    assert rate(dataset, "semantic", None, labels=f"semantic_{net}") == pytest.approx(wrong, abs=1e-3)
+    assert rate(dataset, "semantic", None, labels=f"semantic_{net}") == pytest.approx(
+        wrong, abs=1e-3
+    )

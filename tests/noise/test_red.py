@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools import dice
+from cnlw_tools import prng
 from cnlw_tools.noise import Items, TooFewImages
 from cnlw_tools.noise.base import share, victims
 from cnlw_tools.noise.red import RESERVE, expected, red
@@ -31,12 +31,15 @@ def naive(base, pool, level, classes, top):
     n, dead, pairs = len(order), pool.side["dead"], {}
     for c in range(classes):
         slots = [row for row in order[: share(top, n)] if base.label[row] == c]
-        stock = sorted((row for row in range(len(pool.label)) if pool.label[row] == c), key=lambda r: pool.key[r])
+        stock = sorted(
+            (row for row in range(len(pool.label)) if pool.label[row] == c),
+            key=lambda r: pool.key[r],
+        )
         reserves, taken = stock[len(slots) :], set()
         for slot, row in zip(slots, stock, strict=False):
             pairs[slot] = row
             if dead[row]:
-                begin = int(dice.uniform(base.key[[slot]], RESERVE)[0] * len(reserves))
+                begin = int(prng.uniform(base.key[[slot]], RESERVE)[0] * len(reserves))
                 rest = reserves[begin:] + reserves[:begin]
                 pairs[slot] = next((r for r in rest if not dead[r] and r not in taken), None)
                 taken.add(pairs[slot])
@@ -104,7 +107,10 @@ def test_every_dead_link():
     base, pool = made(counts, stocks)
     used = served(base, pool)
 
-    changed = [int((served(base, made(counts, stocks, dead=[victim])[1]) != used).sum()) for victim in used[used >= 0]]
+    changed = [
+        int((served(base, made(counts, stocks, dead=[victim])[1]) != used).sum())
+        for victim in used[used >= 0]
+    ]
 
     assert changed == [1] * share(80, 35)
 
@@ -117,7 +123,8 @@ def test_dead_reserve():
     idle = sorted(set(range(sum(stocks))) - set(used.tolist()) - {3, 50, 90})
 
     assert all(
-        np.array_equal(used, served(base, made(counts, stocks, dead=[3, 50, 90, other])[1])) for other in idle[::5]
+        np.array_equal(used, served(base, made(counts, stocks, dead=[3, 50, 90, other])[1]))
+        for other in idle[::5]
     )
 
 
@@ -194,7 +201,9 @@ def test_above_top(level, top):
     """A level above the top is an error that says how to raise it."""
     base, pool = made((10, 10), (20, 20))
 
-    with pytest.raises(ValueError, match=rf"level {level} is above the top level {top}.*give -o top={level}"):
+    with pytest.raises(
+        ValueError, match=rf"level {level} is above the top level {top}.*give -o top={level}"
+    ):
         red(base, pool, level, 2, top)
     assert (red(base, pool, level, 2, top=level).pool >= 0).sum() == share(level, 20)
 

@@ -18,7 +18,9 @@ def pool(count, donors=1):
     return Items(np.zeros(count, int), key, {"donor": np.arange(count) % donors})
 
 
-@pytest.mark.parametrize(("alpha", "stock"), [(0.0, 5), (0.3, 50), (2.5, 40), (20.0, 7), (1.0, 100)])
+@pytest.mark.parametrize(
+    ("alpha", "stock"), [(0.0, 5), (0.3, 50), (2.5, 40), (20.0, 7), (1.0, 100)]
+)
 def test_counts(alpha, stock):
     """Alpha n images come beside the clean ones, each of the donor's equally often, and each label too."""
     base = sized([30, 0, 50, 20])
@@ -43,7 +45,10 @@ def test_labels_know_nothing_of_the_image():
 def test_donors_share():
     """Two donors give as much each, or as they are told."""
     asked = pool(90, 2)
-    equal, told = (source(sized([60]), asked, 0, 1, alpha=3.0, shares=shares).pool[60:] for shares in ("", "5:1"))
+    equal, told = (
+        source(sized([60]), asked, 0, 1, alpha=3.0, shares=shares).pool[60:]
+        for shares in ("", "5:1")
+    )
 
     assert Counter((equal % 2).tolist()) == {0: 90, 1: 90}
     assert Counter((told % 2).tolist()) == {0: 150, 1: 30}
@@ -66,7 +71,10 @@ def test_no_image():
 def test_own_images_are_dilution():
     """With the dataset's own images it is dilution, row for row, and promises the same."""
     base = sized([30, 0, 50, 20])
-    ours, theirs = source(base, pool(5), 0, 4, alpha=1.5, own=True), dilution(base, pool(0), 0, 4, alpha=1.5)
+    ours, theirs = (
+        source(base, pool(5), 0, 4, alpha=1.5, own=True),
+        dilution(base, pool(0), 0, 4, alpha=1.5),
+    )
 
     assert all((a == b).all() for a, b in zip(ours, theirs, strict=True))
     assert expected(base, 0, 4, alpha=1.5, own=True).rate == diluted(base, 0, 4, alpha=1.5).rate > 0

@@ -23,7 +23,9 @@ def items(count=80, classes=10):
     label = np.arange(count * classes) % classes
     taken = np.where(np.arange(len(label)) // classes % 2, (label + 2) % classes, label)
     taken = np.where(np.arange(len(label)) // classes % 8 == 0, (label + 1) % classes, taken)
-    return Items(label, np.random.default_rng(0).integers(0, 2**64, len(label), np.uint64), {"labels": taken})
+    return Items(
+        label, np.random.default_rng(0).integers(0, 2**64, len(label), np.uint64), {"labels": taken}
+    )
 
 
 def share(draw, base, classes=10):
@@ -73,7 +75,9 @@ def test_order(order):
     """The label that the network confuses most comes first or last, and the numbers are those of its rank."""
     base = items()
     found = share(structured(base, NONE, 0, 10, alpha=20.0, delta=0.5, order=order), base)
-    most, second = (1, 2) if order == "confusing" else (-1, -2)  # ranks of the label two on and one on
+    most, second = (
+        (1, 2) if order == "confusing" else (-1, -2)
+    )  # ranks of the label two on and one on
 
     assert np.allclose(found[:, [2, 1]], [FIXED[0.5][most], FIXED[0.5][second]])
 
@@ -125,7 +129,10 @@ def test_promise(delta, profile):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"alpha": 1.0, "delta": 0.2}, r"delta = 0.2 is above alpha / C = 1 / 10: .* at most 0.1, or alpha at least 2"),
+        (
+            {"alpha": 1.0, "delta": 0.2},
+            r"delta = 0.2 is above alpha / C = 1 / 10: .* at most 0.1, or alpha at least 2",
+        ),
         ({"delta": 1.5}, r"delta = 1.5: give a number from 0 \(uniform\) to 1"),
         ({"delta": -0.1}, r"delta = -0.1: give a number from 0"),
         ({"alpha": 101.0}, "alpha = 101: "),
@@ -150,5 +157,7 @@ def test_no_predictions():
     """Without a network's labels there is no confusing order."""
     base = items()._replace(side={})
 
-    with pytest.raises(ValueError, match=r"give --side FILE with a column 'labels' .* or -o order=random"):
+    with pytest.raises(
+        ValueError, match=r"give --side FILE with a column 'labels' .* or -o order=random"
+    ):
         structured(base, NONE, 0, 10)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools import dice
+from cnlw_tools import prng
 from cnlw_tools.noise import Items
 from cnlw_tools.noise.base import share, victims
 from cnlw_tools.noise.blue import blue
@@ -23,19 +23,24 @@ def made(n, classes, seed=0):
 
 
 def u(base, row, stream):
-    return dice.uniform(base.key[row : row + 1], stream)[0]
+    return prng.uniform(base.key[row : row + 1], stream)[0]
 
 
 def naive(base, level, classes, include_self=False, exact=True, way="uniform"):
     """The new labels, row by row."""
     n, label = len(base.label), base.label.tolist()
     chosen = (
-        victims(base)[: share(level, n)].tolist() if exact else [i for i in range(n) if u(base, i, TURN) < level / 100]
+        victims(base)[: share(level, n)].tolist()
+        if exact
+        else [i for i in range(n) if u(base, i, TURN) < level / 100]
     )
     if way == "permuted":
         givers = sorted(chosen, key=lambda row: (u(base, row, SHUFFLE), base.key[row]))
         takers = chosen if exact else sorted(chosen, key=lambda row: base.key[row])
-        return [dict(zip(takers, base.label[givers].tolist(), strict=True)).get(i, label[i]) for i in range(n)]
+        return [
+            dict(zip(takers, base.label[givers].tolist(), strict=True)).get(i, label[i])
+            for i in range(n)
+        ]
     for row in chosen:
         v = u(base, row, FLIP)
         if way == "l2r":
@@ -48,12 +53,19 @@ def naive(base, level, classes, include_self=False, exact=True, way="uniform"):
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-@given(n=st.integers(0, 60), classes=st.integers(2, 12), seed=st.integers(0, 99), level=st.integers(0, 95))
+@given(
+    n=st.integers(0, 60),
+    classes=st.integers(2, 12),
+    seed=st.integers(0, 99),
+    level=st.integers(0, 95),
+)
 def test_oracle(options, n, classes, seed, level):
     """Every way is what its line of the table says, row by row."""
     base = made(n, classes, seed)
 
-    assert symmetric(base, NONE, level, classes, **options).label.tolist() == naive(base, level, classes, **options)
+    assert symmetric(base, NONE, level, classes, **options).label.tolist() == naive(
+        base, level, classes, **options
+    )
 
 
 def test_blue_is_the_first_way():
@@ -64,7 +76,8 @@ def test_blue_is_the_first_way():
 
 
 @pytest.mark.parametrize(
-    ("level", "classes", "included"), [(20, 10, 0.18), (40, 10, 0.36), (80, 10, 0.72), (40, 100, 0.396)]
+    ("level", "classes", "included"),
+    [(20, 10, 0.18), (40, 10, 0.36), (80, 10, 0.72), (40, 100, 0.396)],
 )
 def test_the_rates_that_papers_mix(level, classes, included):
     """Asked 40 % is 40 % of wrong labels with self excluded, and 36 % of ten classes with self included."""
@@ -81,11 +94,16 @@ def test_realised_rate_and_matrix(options):
     base = made(n, classes)
     found = symmetric(base, NONE, 40, classes, **options).label
     promise = expected(base, 40, classes, **options)
-    seen = np.bincount(base.label * classes + found, minlength=classes**2).reshape(classes, classes) * classes / n
+    seen = (
+        np.bincount(base.label * classes + found, minlength=classes**2).reshape(classes, classes)
+        * classes
+        / n
+    )
 
     assert np.allclose(promise.matrix.sum(1), 1)
     assert (
-        np.abs(seen - promise.matrix) <= 5 * np.sqrt(promise.matrix * (1 - promise.matrix) * classes / n) + 1e-9
+        np.abs(seen - promise.matrix)
+        <= 5 * np.sqrt(promise.matrix * (1 - promise.matrix) * classes / n) + 1e-9
     ).all()
     assert (found != base.label).mean() == pytest.approx(promise.rate, abs=0.01)
     if promise.exact:

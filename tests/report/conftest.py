@@ -31,7 +31,12 @@ def make_run(folder: Path, accuracies: list[float], **said) -> Path:
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     if ended:
         tail = accuracies[-10:]
-        result = {"epochs": len(lines), "last": tail[-1], "best": max(accuracies), "mean10": sum(tail) / len(tail)}
+        result = {
+            "epochs": len(lines),
+            "last": tail[-1],
+            "best": max(accuracies),
+            "mean10": sum(tail) / len(tail),
+        }
         (folder / "result.json").write_text(json.dumps(result))
     return folder
 
@@ -50,10 +55,17 @@ def make_study(folder: Path) -> Path:
                 top = 80 - slope * level + seed
                 common = {"config": f"{noise}_{level:02d}", "seed": seed}
                 here = folder / f"{noise}_{level:02d}"
-                make_run(here / f"vanilla_s{seed}", [top - 10, top, top - slope * level / 2], **common)
+                make_run(
+                    here / f"vanilla_s{seed}", [top - 10, top, top - slope * level / 2], **common
+                )
                 for alpha in (1, 8):
                     said = {"method": "mixup", "options": {"alpha": alpha}}
-                    make_run(here / f"mixup_alpha-{alpha}_s{seed}", [top - 10, top, top + alpha], **common, **said)
+                    make_run(
+                        here / f"mixup_alpha-{alpha}_s{seed}",
+                        [top - 10, top, top + alpha],
+                        **common,
+                        **said,
+                    )
     make_run(folder / "blue_40" / "vanilla_s2", [30.0], config="blue_40", seed=2, ended=False)
     return folder
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from cnlw_tools import runs
+from cnlw_tools.report import runs
+from cnlw_tools.report.context import Seen
+from cnlw_tools.report.ground_truth import Truth
 from cnlw_tools.report.matrices import grid, squares, transitions
-from cnlw_tools.report.said import Said
-from cnlw_tools.report.seen import Seen
+from cnlw_tools.report.study_file import Said
 from cnlw_tools.report.trials import best, trials
-from cnlw_tools.report.truth import Truth
-from cnlw_tools.study import Study
+from cnlw_tools.study.spec import Study
 
 
 class Known(Truth):
@@ -32,7 +32,14 @@ def cell(clean, level):
     """A planned cell."""
     recipe = {"noise": "blue", "clean": clean, "options": {}}
     config = f"blue_{level:02d}_clean{clean}"
-    return {"build": "toy", "config": config, "method": "vanilla", "options": {}, "changes": {}, "recipe": recipe}
+    return {
+        "build": "toy",
+        "config": config,
+        "method": "vanilla",
+        "options": {},
+        "changes": {},
+        "recipe": recipe,
+    }
 
 
 def test_a_grid_has_a_square_for_every_planned_cell(tmp_path, run_maker):
@@ -56,7 +63,11 @@ def learned(tmp_path, run_maker):
         for name in ("transition", "confusion"):
             (folder / name).mkdir()
         for epoch in range(1, many + 1):
-            t = np.eye(2) if epoch == 1 else np.full((2, 2), 0.5) + seed * np.array([[0.2, -0.2], [-0.2, 0.2]])
+            t = (
+                np.eye(2)
+                if epoch == 1
+                else np.full((2, 2), 0.5) + seed * np.array([[0.2, -0.2], [-0.2, 0.2]])
+            )
             np.save(folder / "transition" / f"epoch-{epoch:04d}.npy", t)
             np.save(folder / "confusion" / f"epoch-{epoch:04d}.npy", np.array([[0.8, 0.2], [0, 1]]))
     run_maker(tmp_path / "vanilla", [50.0])
@@ -72,9 +83,21 @@ def test_distance_and_trace_are_of_the_mean_over_runs(learned):
 
     titles = [p.title.removeprefix("toy, blue_40: ") for p in drawn.pictures]
     assert titles == ["distance", "with the network", "trace"]
-    assert [title for title, _ in drawn.images] == ["toy, blue_40: T*, realised", "toy, blue_40: noise_layer"]
+    assert [title for title, _ in drawn.images] == [
+        "toy, blue_40: T*, realised",
+        "toy, blue_40: noise_layer",
+    ]
     assert drawn.tables[0].rows == [
-        ["toy", "blue_40", "noise_layer", f"{last:.3f}", f"{told:.3f}", f"{still:.3f}", "1.200", "1.250"],
+        [
+            "toy",
+            "blue_40",
+            "noise_layer",
+            f"{last:.3f}",
+            f"{told:.3f}",
+            f"{still:.3f}",
+            "1.200",
+            "1.250",
+        ],
     ]
 
 

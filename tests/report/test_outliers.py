@@ -5,10 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cnlw_tools import runs
+from cnlw_tools.report import runs
+from cnlw_tools.report.context import Seen
 from cnlw_tools.report.outliers import curve, recall, told
-from cnlw_tools.report.said import Said
-from cnlw_tools.report.seen import Seen
+from cnlw_tools.report.study_file import Said
 from cnlw_tools.report.trials import best, trials
 
 
@@ -43,8 +43,13 @@ def test_a_run_tells_where_there_is_a_class_of_outliers(tmp_path, run_maker):
     folder = run_maker(tmp_path / "a", [50.0])
     (run,) = found = runs.load(tmp_path)
     assert told(run) is None
-    split, p = ["validation", "validation", "test_outliers"], pa.array([0.1, 0.6, 0.5], pa.float32())
+    split, p = (
+        ["validation", "validation", "test_outliers"],
+        pa.array([0.1, 0.6, 0.5], pa.float32()),
+    )
     pq.write_table(pa.table({"split": split, "p_outlier": p}), folder / "predictions.parquet")
     of = Seen(Said(), {run.name: run}, best(trials(runs.table(found))), {}, "last", {})
 
-    assert recall(of).tables[0].rows == [["toy", "blue_40", "vanilla", "2", "1", f"{100 * (0.5 + 0.5 * 2 / 3):.2f}"]]
+    assert recall(of).tables[0].rows == [
+        ["toy", "blue_40", "vanilla", "2", "1", f"{100 * (0.5 + 0.5 * 2 / 3):.2f}"]
+    ]

@@ -5,19 +5,28 @@ from dataclasses import replace
 
 import pytest
 
-from cnlw_tools import files, runs
+from cnlw_tools import files
+from cnlw_tools.report import runs
 from cnlw_tools.report.published import beside, load
 from cnlw_tools.report.trials import best, trials
-from cnlw_tools.study import FOLDER, Published, Study, scales
-from cnlw_tools.study import load as load_study
+from cnlw_tools.study.spec import FOLDER, Published, Study, scales
+from cnlw_tools.study.spec import load as load_study
 
 TABLES = {
     "table1": {
         "source": "a paper",
         "caption": "A table",
         "rows": [
-            {"label": "Plain", "data": "A", "cells": {"low": {"raw": "81.0±1", "value": 81.0}, "both": {"raw": "60"}}},
-            {"label": "Mixed", "data": "B", "cells": {"low": {"raw": "0.5", "value": 0.5}, "both": {"raw": "—"}}},
+            {
+                "label": "Plain",
+                "data": "A",
+                "cells": {"low": {"raw": "81.0±1", "value": 81.0}, "both": {"raw": "60"}},
+            },
+            {
+                "label": "Mixed",
+                "data": "B",
+                "cells": {"low": {"raw": "0.5", "value": 0.5}, "both": {"raw": "—"}},
+            },
         ],
         "notes": ["elsewhere it is 80"],
     }
@@ -48,7 +57,9 @@ def test_ours_stand_beside_with_the_difference(ours):
 def test_a_cell_that_was_not_run_says_so(ours):
     """No method of ours, or a config too few."""
     columns = {"low": "blue_00", "both": ["blue_00", "blue_80"]}
-    sheet = beside(Published("table1", columns, {"Plain": "vanilla", "Mixed": ""}), STUDY, TABLES, ours)
+    sheet = beside(
+        Published("table1", columns, {"Plain": "vanilla", "Mixed": ""}), STUDY, TABLES, ours
+    )
 
     assert [row[3] for row in sheet.rows] == ["80.50", "not run", "not run", "not run"]
 
@@ -60,7 +71,9 @@ def test_sizes_stand_beside_what_is_built():
         {"Dataset": "Blue", "#Class": "10", "Train Size": "5"},
     ]
     tables = {"sizes": {"source": "a paper", "caption": "Sizes", "rows": said, "notes": []}}
-    wanted = Published("sizes", {"#Class": "classes", "Train Size": "train"}, {"Red": "red_00", "Blue": "blue_00"})
+    wanted = Published(
+        "sizes", {"#Class": "classes", "Train Size": "train"}, {"Red": "red_00", "Blue": "blue_00"}
+    )
     sheet = beside(wanted, STUDY, tables, [], {("toy", "red_00"): {"classes": 10, "train": 3800}})
 
     assert sheet.rows == [
@@ -89,14 +102,21 @@ def test_ours_may_be_of_other_images_of_validation(study, run_maker):
 
 def test_shares_become_percents(ours):
     """0.5 is 50 %, and ours 88.5."""
-    sheet = beside(Published("table1", {"low": "blue_00"}, {"Mixed": "mixup"}, times=100), STUDY, TABLES, ours)
+    sheet = beside(
+        Published("table1", {"low": "blue_00"}, {"Mixed": "mixup"}, times=100), STUDY, TABLES, ours
+    )
 
     assert sheet.rows == [["Mixed", "low", "0.5", "88.50", "+38.50"]]
 
 
 def test_errors_are_what_is_left_of_a_hundred(ours):
     """Ours is 80.5 right."""
-    sheet = beside(Published("table1", {"low": "blue_00"}, {"Plain": "vanilla"}, error=True), STUDY, TABLES, ours)
+    sheet = beside(
+        Published("table1", {"low": "blue_00"}, {"Plain": "vanilla"}, error=True),
+        STUDY,
+        TABLES,
+        ours,
+    )
 
     assert sheet.rows == [["Plain", "low", "81.0±1", "19.50", "−61.50"]]
 
@@ -108,16 +128,28 @@ def test_cells_are_of_the_dataset_that_the_table_is_of(ours):
 
     assert beside(wanted, other, TABLES, ours).rows[0][3] == "80.50"
     assert beside(replace(wanted, dataset=""), other, TABLES, ours).rows[0][3] == "not run"
-    assert beside(replace(wanted, dataset=""), replace(other, build="toy"), TABLES, ours).rows[0][3] == "80.50"
+    assert (
+        beside(replace(wanted, dataset=""), replace(other, build="toy"), TABLES, ours).rows[0][3]
+        == "80.50"
+    )
 
 
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        (Published("tabel1", {}, {}), "unknown table of published.json 'tabel1'. Did you mean 'table1'"),
-        (Published("table1", {"low": "a"}, {"Plane": "b"}), "unknown row of table1 'Plane'. Did you mean 'Plain'"),
+        (
+            Published("tabel1", {}, {}),
+            "unknown table of published.json 'tabel1'. Did you mean 'table1'",
+        ),
+        (
+            Published("table1", {"low": "a"}, {"Plane": "b"}),
+            "unknown row of table1 'Plane'. Did you mean 'Plain'",
+        ),
         (Published("table1", {"hi": "a"}, {"Plain": "b"}), "unknown column of table1 'hi'"),
-        (Published("table1", {"low": "a"}, {"Plain": "b"}, where={"data": "B"}), "unknown row of table1 'Plain'"),
+        (
+            Published("table1", {"low": "a"}, {"Plain": "b"}, where={"data": "B"}),
+            "unknown row of table1 'Plain'",
+        ),
     ],
 )
 def test_what_is_not_in_the_table_is_an_error(ours, wanted, message):
@@ -134,7 +166,9 @@ def test_the_tables_of_the_papers_come_with_the_package():
     assert all(table["source"] and table["rows"] is not None for table in found.values())
 
 
-@pytest.mark.parametrize("path", sorted((files.root() / FOLDER).glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((files.root() / FOLDER).glob("*.toml")), ids=lambda path: path.stem
+)
 def test_studies_of_the_package_name_rows_and_columns_that_there_are(path):
     """At every scale."""
     for scale in scales(path) or [""]:

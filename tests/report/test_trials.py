@@ -1,6 +1,6 @@
 """Trials and the best of them."""
 
-from cnlw_tools import runs
+from cnlw_tools.report import runs
 from cnlw_tools.report.trials import best, curves, mean_curve, natural, shown, trials
 
 
@@ -64,7 +64,13 @@ def test_what_is_apart_is_a_method_of_its_own(tmp_path, run_maker):
     """Networks always, other options if one says so."""
     for net in ("mlp1", "mlp2"):
         for alpha in (1, 2):
-            run_maker(tmp_path / f"{net}{alpha}", [50.0], net=net, options={"alpha": alpha}, method="mixup")
+            run_maker(
+                tmp_path / f"{net}{alpha}",
+                [50.0],
+                net=net,
+                options={"alpha": alpha},
+                method="mixup",
+            )
     table = runs.table(runs.load(tmp_path))
 
     assert [t.method for t in best(trials(table))] == ["mixup net=mlp1", "mixup net=mlp2"]
@@ -93,7 +99,15 @@ def test_names_are_in_the_order_of_their_numbers():
     """Decimals too; words by their letters."""
     names = ["a20", "a5_clean300", "b", "a5_clean1000", "a0.25", "a0.5", "a"]
 
-    assert sorted(names, key=natural) == ["a", "a0.25", "a0.5", "a5_clean300", "a5_clean1000", "a20", "b"]
+    assert sorted(names, key=natural) == [
+        "a",
+        "a0.25",
+        "a0.5",
+        "a5_clean300",
+        "a5_clean1000",
+        "a20",
+        "b",
+    ]
 
 
 def test_options_are_shown_in_a_line():

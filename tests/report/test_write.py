@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cnlw_tools import files, runs, tables
+from cnlw_tools import files
 from cnlw_tools.cli import main
-from cnlw_tools.report.said import Said, study
+from cnlw_tools.dataset import tables
+from cnlw_tools.report import runs
+from cnlw_tools.report.study_file import Said, study
 from cnlw_tools.report.trials import trials
 from cnlw_tools.report.write import write
-from cnlw_tools.study import Study
+from cnlw_tools.study.spec import Study
 
 BROWSERS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome")
 LOOK = """<script>addEventListener("load", () => {
@@ -38,9 +40,18 @@ def page(tmp_path_factory, study_maker) -> Path:
     """The page of a study of which a method was not run, beside a published table."""
     folder = tmp_path_factory.mktemp("report")
     made = study_maker(folder / "runs")
-    held = {"table": "ncr_mini_imagenet_blue", "columns": {"40": "blue_40"}, "rows": {"Standard": "vanilla"}}
+    held = {
+        "table": "ncr_mini_imagenet_blue",
+        "columns": {"40": "blue_40"},
+        "rows": {"Standard": "vanilla"},
+    }
     cells = [
-        {"build": "toy", "config": f"blue_{level}", "method": method, "recipe": {"noise": "blue", "options": {}}}
+        {
+            "build": "toy",
+            "config": f"blue_{level}",
+            "method": method,
+            "recipe": {"noise": "blue", "options": {}},
+        }
         for level in ("00", "40")
         for method in ("vanilla", "mixup", "bootstrap")
     ]
@@ -84,7 +95,9 @@ def test_what_is_written(page):
     assert "| bootstrap | not run | not run | – |" in text
     assert "| Standard | 40 | 55.9 | 50.50 | −5.40 |" in text
     assert "1. secondary public check for CNLW runs" in text
-    assert text.count("## ") == (page.parent / "tables.tex").read_text(encoding="utf-8").count("\\begin{table}")
+    assert text.count("## ") == (page.parent / "tables.tex").read_text(encoding="utf-8").count(
+        "\\begin{table}"
+    )
     assert text.endswith("| 1 | One more thing. |\n")
     assert {path.name.split("_")[0] for path in (page.parent / "figures").glob("*.svg")} == {
         "belts",
@@ -92,10 +105,17 @@ def test_what_is_written(page):
         "drop",
         "over",
     }
-    assert (page.parent / "figures" / "over_toy_blue.svg").read_text(encoding="utf-8").rstrip().endswith("</svg>")
+    assert (
+        (page.parent / "figures" / "over_toy_blue.svg")
+        .read_text(encoding="utf-8")
+        .rstrip()
+        .endswith("</svg>")
+    )
     assert "<li>One more thing.</li>" in page.read_text(encoding="utf-8")
     said = "25 runs of the study toy, 24 of them to their end. 6 are planned."
-    assert f"{said} Not run: blue_00 bootstrap, blue_40 bootstrap." in page.read_text(encoding="utf-8")
+    assert f"{said} Not run: blue_00 bootstrap, blue_40 bootstrap." in page.read_text(
+        encoding="utf-8"
+    )
 
 
 def test_curves_go_over_what_the_study_says(tmp_path, run_maker):
@@ -103,15 +123,25 @@ def test_curves_go_over_what_the_study_says(tmp_path, run_maker):
     cells = []
     for level, order in ((20, "random"), (40, "random"), (40, "reverse")):
         name = f"blue_{level}_{order}"
-        run_maker(tmp_path / name, [50.0], config=name, method="mixup", options={"alpha": 8, "per": "batch"})
+        run_maker(
+            tmp_path / name,
+            [50.0],
+            config=name,
+            method="mixup",
+            options={"alpha": 8, "per": "batch"},
+        )
         recipe = {"noise": "blue", "options": {"delta": level / 9, "order": order}}
         cells.append({"build": "toy", "config": name, "method": "mixup", "recipe": recipe})
     note(tmp_path, cells, over="delta", apart=["alpha"], rule="best")
     held = study(tmp_path)
-    places = [held.place(trial) for trial in trials(runs.table(runs.load(tmp_path)), ["alpha", "delta"])]
+    places = [
+        held.place(trial) for trial in trials(runs.table(runs.load(tmp_path)), ["alpha", "delta"])
+    ]
 
     assert write(tmp_path, tmp_path / "out", files.root())
-    assert "Accuracy (best) over delta" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "Accuracy (best) over delta" in (tmp_path / "out" / "index.html").read_text(
+        encoding="utf-8"
+    )
     assert [(at.panel, at.line) for at in places] == [
         ("toy, blue", "mixup alpha=8 level=20 order=random"),
         ("toy, blue", "mixup alpha=8 level=40 order=random"),
@@ -123,7 +153,9 @@ def test_curves_go_over_what_the_study_says(tmp_path, run_maker):
 def test_curves_go_over_keys_of_the_preset(tmp_path, run_maker):
     """A trial each, as if it were apart; words and flags are nowhere."""
     for size in (32, 64):
-        run_maker(tmp_path / f"{size}", [50.0], preset={"batch_size": size, "optimiser": f"o{size}"})
+        run_maker(
+            tmp_path / f"{size}", [50.0], preset={"batch_size": size, "optimiser": f"o{size}"}
+        )
     found = trials(runs.table(runs.load(tmp_path)), ["batch_size"])
 
     assert [Said(study=Study("", (), (), over="batch_size")).place(trial) for trial in found] == [
@@ -135,7 +167,9 @@ def test_curves_go_over_keys_of_the_preset(tmp_path, run_maker):
 
 def test_the_command_says_where_the_page_is(page, tmp_path):
     """And on standard error what could not be had; the same runs give the same page to the byte."""
-    done = CliRunner().invoke(main, ["report", str(page.parent.parent / "runs"), "--out", str(tmp_path / "out")])
+    done = CliRunner().invoke(
+        main, ["report", str(page.parent.parent / "runs"), "--out", str(tmp_path / "out")]
+    )
 
     assert done.exit_code == 0, done.output
     assert done.stdout.splitlines()[-1] == str(tmp_path / "out" / "index.html")
@@ -153,7 +187,14 @@ def test_a_folder_without_runs_is_an_error_in_a_line(tmp_path):
 
 def test_a_study_that_only_builds_is_reported_without_a_run(tmp_path):
     """What is not built is named, as any build that is not there."""
-    cells = [{"build": "toy", "config": "blue_40", "method": "", "recipe": {"noise": "blue", "options": {}}}]
+    cells = [
+        {
+            "build": "toy",
+            "config": "blue_40",
+            "method": "",
+            "recipe": {"noise": "blue", "options": {}},
+        }
+    ]
     note(tmp_path, cells, methods=[], figures=["sizes", "labels"])
     lacking = write(tmp_path, tmp_path / "out", files.root())
     text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
@@ -168,14 +209,18 @@ def test_a_damaged_study_is_named(tmp_path, run_maker):
     run_maker(tmp_path / "a", [50.0])
     (tmp_path / "study.json").write_text("{}")
 
-    with pytest.raises(ValueError, match=r"study\.json: not what `cnlw sweep` writes.*run the sweep again"):
+    with pytest.raises(
+        ValueError, match=r"study\.json: not what `cnlw sweep` writes.*run the sweep again"
+    ):
         write(tmp_path, tmp_path / "out", files.root())
 
 
 def test_without_matplotlib_it_says_what_to_install(tmp_path):
     """No traceback where the extra was left out."""
     code = "import sys; sys.modules['matplotlib'] = None; from cnlw_tools.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", code, "report", tmp_path], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "report", tmp_path], capture_output=True, text=True
+    )
 
     assert done.returncode == 1
     assert "pip install 'cnlw-tools[report]'" in done.stderr
@@ -197,7 +242,9 @@ def browse(tmp_path: Path, page: Path, *asked: str) -> str:
 def test_a_browser_shows_it_without_scrolling_sideways(page, tmp_path, width):
     """On a phone as on a desk: nothing but tables is wider than the window, and the figures are drawn."""
     copy = tmp_path / "page.html"
-    copy.write_text(page.read_text(encoding="utf-8").replace("</body>", LOOK + "</body>"), encoding="utf-8")
+    copy.write_text(
+        page.read_text(encoding="utf-8").replace("</body>", LOOK + "</body>"), encoding="utf-8"
+    )
     said = browse(tmp_path, copy, f"--window-size={width},900", "--dump-dom")
 
     assert re.search(r"<title>(.*?)</title>", said)[1] == "true,true"

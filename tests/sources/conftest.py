@@ -53,7 +53,10 @@ def cifar100(folder: Path) -> Path:
     for part, n in (("train", 20), ("test", 5)):
         fine = draw.integers(0, 100, n)
         raw = {"data": draw.integers(0, 256, (n, 3072), np.uint8), "fine_labels": fine.tolist()}
-        put(folder / "cifar-100-python" / part, pickle.dumps({**raw, "coarse_labels": (fine // 5).tolist()}, 2))
+        put(
+            folder / "cifar-100-python" / part,
+            pickle.dumps({**raw, "coarse_labels": (fine // 5).tolist()}, 2),
+        )
     return folder
 
 
@@ -66,7 +69,10 @@ def mnist(folder: Path) -> Path:
     """Two zipped files and two plain ones."""
     draw = np.random.default_rng(0)
     for stem, n in (("train", 20), ("t10k", 5)):
-        images, labels = idx(draw.integers(0, 256, (n, 28, 28), np.uint8)), idx(np.arange(n, dtype=np.uint8) % 10)
+        images, labels = (
+            idx(draw.integers(0, 256, (n, 28, 28), np.uint8)),
+            idx(np.arange(n, dtype=np.uint8) % 10),
+        )
         put(folder / f"{stem}-images-idx3-ubyte.gz", gzip.compress(images))
         put(folder / f"{stem}-labels-idx1-ubyte", labels)
     return folder
@@ -77,7 +83,10 @@ def svhn(folder: Path) -> Path:
     draw = np.random.default_rng(0)
     for part, n in (("train", 20), ("test", 5), ("extra", 11)):
         y = (np.arange(n, dtype=np.uint8) % 10 + 1)[:, None]
-        savemat(folder / f"{part}_32x32.mat", {"X": draw.integers(0, 256, (32, 32, 3, n), np.uint8), "y": y})
+        savemat(
+            folder / f"{part}_32x32.mat",
+            {"X": draw.integers(0, 256, (32, 32, 3, n), np.uint8), "y": y},
+        )
     return folder
 
 
@@ -92,7 +101,10 @@ def records(rows: list[dict[str, object]]) -> np.ndarray:
 def stanford_cars(folder: Path) -> Path:
     """The devkit and two folders; every car is the left half."""
     box = {"bbox_x1": 1, "bbox_y1": 1, "bbox_x2": 10, "bbox_y2": 16}
-    for part, mat, n in (("train", "cars_train_annos", 12), ("test", "cars_test_annos_withlabels", 4)):
+    for part, mat, n in (
+        ("train", "cars_train_annos", 12),
+        ("test", "cars_test_annos_withlabels", 4),
+    ):
         rows = [{**box, "class": i % 3 + 1, "fname": f"{i + 1:05d}.jpg"} for i in range(n)]
         for i, row in enumerate(rows):
             put(folder / f"cars_{part}" / str(row["fname"]), jpeg(i + 100 * n))
@@ -109,13 +121,26 @@ def imagenet(folder: Path) -> Path:
     }
     put(folder / "ILSVRC2012_img_train.tar", pack(train))
     names = [f"ILSVRC2012_val_{i:08d}.JPEG" for i in range(1, 7)]
-    put(folder / "ILSVRC2012_img_val.tar", pack({name: jpeg(900 + i) for i, name in enumerate(names)}))
+    put(
+        folder / "ILSVRC2012_img_val.tar",
+        pack({name: jpeg(900 + i) for i, name in enumerate(names)}),
+    )
     ids = [490, 361, 171]  # the devkit numbers synsets in an order of its own
     meta = io.BytesIO()
-    savemat(meta, {"synsets": records([{"ILSVRC2012_ID": i, "WNID": w} for i, w in zip(ids, WNIDS, strict=True)]).T})
+    savemat(
+        meta,
+        {
+            "synsets": records(
+                [{"ILSVRC2012_ID": i, "WNID": w} for i, w in zip(ids, WNIDS, strict=True)]
+            ).T
+        },
+    )
     truth = "".join(f"{ids[i % 3]}\n" for i in range(6))
     kit = "ILSVRC2012_devkit_t12/data"
-    members = {f"{kit}/meta.mat": meta.getvalue(), f"{kit}/ILSVRC2012_validation_ground_truth.txt": truth.encode()}
+    members = {
+        f"{kit}/meta.mat": meta.getvalue(),
+        f"{kit}/ILSVRC2012_validation_ground_truth.txt": truth.encode(),
+    }
     put(folder / "ILSVRC2012_devkit_t12.tar.gz", gzip.compress(pack(members)))
     return folder
 
@@ -125,8 +150,15 @@ def webvision(folder: Path) -> Path:
     wnids = [f"n{i:08d}" for i in range(60)]
     put(folder / "info/synsets.txt", "".join(f"{wnid} thing, object\n" for wnid in wnids))
     for part in ("google", "flickr"):
-        listed = [(f"{part}/q{c:04d}/{part[0]} {c}_{i}.jpg", c) for c in (0, 3, 49, 50, 59) for i in range(3)]
-        put(folder / f"info/train_filelist_{part}.txt", "".join(f"{path} {c}\n" for path, c in listed))
+        listed = [
+            (f"{part}/q{c:04d}/{part[0]} {c}_{i}.jpg", c)
+            for c in (0, 3, 49, 50, 59)
+            for i in range(3)
+        ]
+        put(
+            folder / f"info/train_filelist_{part}.txt",
+            "".join(f"{path} {c}\n" for path, c in listed),
+        )
         for i, (path, _) in enumerate(listed):
             put(folder / path, jpeg(i + 1000 * (part == "google")))
     held = [(f"val{i:06d}.jpg", c) for i, c in enumerate((0, 3, 49, 50, 59))]
@@ -150,9 +182,15 @@ def clothing1m(folder: Path) -> Path:
         both = [keys["clean_val"][0]] if part == "noisy_train" else []
         put(folder / f"annotations/{part}_key_list.txt", "\n".join([*found, *both]))
     noisy = [*keys["noisy_train"], keys["clean_val"][0], keys["clean_train"][1]]
-    put(folder / "annotations/noisy_label_kv.txt", "".join(f"{key} {i % 3}\n" for i, key in enumerate(noisy)))
+    put(
+        folder / "annotations/noisy_label_kv.txt",
+        "".join(f"{key} {i % 3}\n" for i, key in enumerate(noisy)),
+    )
     clean = [key for part, found in keys.items() if part != "noisy_train" for key in found]
-    put(folder / "annotations/clean_label_kv.txt", "".join(f"{key} {i % 3}\n" for i, key in enumerate(clean)))
+    put(
+        folder / "annotations/clean_label_kv.txt",
+        "".join(f"{key} {i % 3}\n" for i, key in enumerate(clean)),
+    )
     return folder
 
 
@@ -164,7 +202,10 @@ def food101n(folder: Path) -> Path:
     put(release / "meta/imagelist.tsv", "class_name/key\n" + "\n".join(keys))
     head = "class_name/key\tverification_label\n"
     other = f"waffles/{0:032x}.jpg"  # as in the release: a verdict on an image under another class than the list's
-    put(release / "meta/verified_train.tsv", head + f"{keys[1]}\t0\n{keys[2]}\t1\n{other.replace('waf', 'wuf')}\t1\n")
+    put(
+        release / "meta/verified_train.tsv",
+        head + f"{keys[1]}\t0\n{keys[2]}\t1\n{other.replace('waf', 'wuf')}\t1\n",
+    )
     put(release / "meta/verified_val.tsv", head + f"{keys[3]}\t0\n{keys[4]}\t1\n{keys[9]}\t1\n")
     put(folder / "food-101/meta/test.txt", "apple_pie/101\nwaffles/202\n")
     paths = [*(release / "images" / key for key in keys)]
@@ -185,7 +226,9 @@ def class_folders(folder: Path) -> Path:
     return folder
 
 
-def parquet(folder: Path, names: tuple[str, ...] | None = ("rose", "tulip", "Ram C-V Cargo")) -> Path:
+def parquet(
+    folder: Path, names: tuple[str, ...] | None = ("rose", "tulip", "Ram C-V Cargo")
+) -> Path:
     """Two files to train on and one to test, as `datasets` writes them; row groups of four."""
     import datasets
 
@@ -194,7 +237,9 @@ def parquet(folder: Path, names: tuple[str, ...] | None = ("rose", "tulip", "Ram
     for k, (part, n) in enumerate(
         (("train-00000-of-00002", 10), ("train-00001-of-00002", 6), ("test-00000-of-00001", 5))
     ):
-        rows = [{"image": {"bytes": jpeg(100 * k + i), "path": None}, "label": i % 3} for i in range(n)]
+        rows = [
+            {"image": {"bytes": jpeg(100 * k + i), "path": None}, "label": i % 3} for i in range(n)
+        ]
         table = pa.Table.from_pylist(rows).cast(features.arrow_schema)
         (folder / "data").mkdir(exist_ok=True)
         pq.write_table(table, folder / "data" / f"{part}.parquet", row_group_size=4)

@@ -9,9 +9,30 @@ from zlib import crc32
 import numpy as np
 from PIL import Image
 
-WNIDS = {"n01704323": 0, "n04515003": 1, "n02101006": 2, "n01440764": None}  # the last one is not Mini-ImageNet's
-EACH, TAKEN = 12, (1, 2, 5, 9, 10, 12)  # images of a class archive, and which of them the lists name
-NUMBERS = [7, 11, 100, 9, 3, 20, 1000, 15, 4, 30, 2, 99]  # in the names, in the order in which archives have them
+WNIDS = {
+    "n01704323": 0,
+    "n04515003": 1,
+    "n02101006": 2,
+    "n01440764": None,
+}  # the last one is not Mini-ImageNet's
+EACH, TAKEN = (
+    12,
+    (1, 2, 5, 9, 10, 12),
+)  # images of a class archive, and which of them the lists name
+NUMBERS = [
+    7,
+    11,
+    100,
+    9,
+    3,
+    20,
+    1000,
+    15,
+    4,
+    30,
+    2,
+    99,
+]  # in the names, in the order in which archives have them
 
 
 def jpeg(seed: int) -> bytes:
@@ -46,9 +67,17 @@ def lists() -> dict[str, list[str]]:
     clean = [(f"{wnid}{k:08d}.jpg", label or 0) for wnid, label in WNIDS.items() for k in TAKEN]
     web = [("w0a.jpg", 0), ("w1a.jpg", 1), ("w1b.jpg", 1), ("right.jpg", 2), ("two.jpg", 2)]
     red = clean[5:] + web
-    blue = [(name, (label + 1) % 3) if i % 3 == 0 else (name, label) for i, (name, label) in enumerate(clean)]
+    blue = [
+        (name, (label + 1) % 3) if i % 3 == 0 else (name, label)
+        for i, (name, label) in enumerate(clean)
+    ]
     held = [(f"ILSVRC2012_val_{i:08d}.jpg", i % 3) for i in range(1, 7)]
-    found = {"red_noise_nl_0.0": clean, "red_noise_nl_0.2": red, "blue_noise_nl_0.0": clean, "blue_noise_nl_0.4": blue}
+    found = {
+        "red_noise_nl_0.0": clean,
+        "red_noise_nl_0.2": red,
+        "blue_noise_nl_0.0": clean,
+        "blue_noise_nl_0.4": blue,
+    }
     found["red_noise_nl_0.05"] = clean[1:] + web[:1]
     return {
         name: [f"{image} {label}" for image, label in rows]
@@ -58,7 +87,12 @@ def lists() -> dict[str, list[str]]:
 
 def annotation(image: str, label: int, clean: int = 0) -> dict[str, object]:
     uri = f"https://example.org/{image}.jpg"
-    return {"image/uri": uri, "image/id": image, "image/class/label": label, "image/class/label/is_clean": clean}
+    return {
+        "image/uri": uri,
+        "image/id": image,
+        "image/class/label": label,
+        "image/class/label/is_clean": clean,
+    }
 
 
 ANNOTATIONS = [
@@ -80,7 +114,10 @@ def mini_imagenet(folder: Path) -> Path:
     (split.parent / "class_name.txt").write_text("triceratops\nupright piano\nGordon setter\n")
     annotations = folder / "dataset_no_images" / "mini-imagenet-annotations.json"
     annotations.write_text(json.dumps({"name": "x", "version": "1.0", "data": ANNOTATIONS}))
-    classes = {f"{w}.tar": packed({f"{w}_{n}.JPEG": jpeg(hash_of(f"{w}_{n}")) for n in NUMBERS}) for w in WNIDS}
+    classes = {
+        f"{w}.tar": packed({f"{w}_{n}.JPEG": jpeg(hash_of(f"{w}_{n}")) for n in NUMBERS})
+        for w in WNIDS
+    }
     (folder / "ILSVRC2012_img_train.tar").write_bytes(packed(classes))
     held = {f"ILSVRC2012_val_{i:08d}.JPEG": jpeg(i) for i in range(1, 9)}
     (folder / "ILSVRC2012_img_val.tar").write_bytes(packed(held))

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from cnlw_tools.dataset.tables import MANIFEST
 from cnlw_tools.sources.cifar10 import FOLDER, Cifar10, read_batch
-from cnlw_tools.tables import MANIFEST
 
 
 def raw(parent, name):
@@ -34,7 +34,10 @@ def test_manifest(cifar):
     ]
     assert [row["split"] for row in rows] == ["train"] * 300 + ["validation"] * 60
     assert [row["label"] for row in rows[60:120]] == raw(cifar, "data_batch_2")["labels"]
-    assert rows[61]["sha256"] == hashlib.sha256(expected(cifar, "data_batch_2", 1).tobytes()).hexdigest()
+    assert (
+        rows[61]["sha256"]
+        == hashlib.sha256(expected(cifar, "data_batch_2", 1).tobytes()).hexdigest()
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,10 +55,14 @@ def test_read(cifar, image_id, name, at):
     assert np.array_equal(Cifar10(cifar).read(image_id), expected(cifar, name, at))
 
 
-@pytest.mark.parametrize("image_id", ["train-00300", "test-00060", "train", "train-", "train--1", "val-00000", "", "-"])
+@pytest.mark.parametrize(
+    "image_id", ["train-00300", "test-00060", "train", "train-", "train--1", "val-00000", "", "-"]
+)
 def test_no_such_id(cifar, image_id):
     """An id that there is not is an error that says what ids there are."""
-    with pytest.raises(LookupError, match=f"no image '{image_id}'; ids run from train-00000 and test-00000"):
+    with pytest.raises(
+        LookupError, match=f"no image '{image_id}'; ids run from train-00000 and test-00000"
+    ):
         Cifar10(cifar).read(image_id)
 
 
@@ -66,7 +73,10 @@ def test_folder_or_parent(cifar):
 
 def test_no_folder(tmp_path):
     """Without the folder the archive is named."""
-    with pytest.raises(FileNotFoundError, match=rf"no folder '{FOLDER}' here: unpack cifar-10-python.tar.gz into it"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=rf"no folder '{FOLDER}' here: unpack cifar-10-python.tar.gz into it",
+    ):
         Cifar10(tmp_path)
     with pytest.raises(ValueError, match="cifar10 needs --data-dir"):
         Cifar10(None)
@@ -86,7 +96,9 @@ def test_truncated(cifar, tmp_path, keep):
     """A truncated batch is named."""
     (tmp_path / "b").write_bytes((cifar / FOLDER / "data_batch_1").read_bytes()[:keep])
 
-    with pytest.raises(ValueError, match=r"b: truncated, or no batch of CIFAR-10 .*: unpack cifar-10-python.tar.gz"):
+    with pytest.raises(
+        ValueError, match=r"b: truncated, or no batch of CIFAR-10 .*: unpack cifar-10-python.tar.gz"
+    ):
         read_batch(tmp_path / "b")
 
 

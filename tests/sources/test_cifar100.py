@@ -13,12 +13,21 @@ def test_labels(lay_out):
     """The label is the fine or the coarse one, the other a column; pixels and order are those of the file."""
     folder = lay_out("cifar100")
     raw = pickle.loads((folder / "cifar-100-python/test").read_bytes())
-    fine, coarse = (kind(folder).manifest().filter([False] * 20 + [True] * 5) for kind in (Cifar100, Cifar100Coarse))
+    fine, coarse = (
+        kind(folder).manifest().filter([False] * 20 + [True] * 5)
+        for kind in (Cifar100, Cifar100Coarse)
+    )
 
-    assert fine["image_id"].to_pylist() == [f"test-{i:05d}" for i in range(5)] == coarse["image_id"].to_pylist()
+    assert (
+        fine["image_id"].to_pylist()
+        == [f"test-{i:05d}" for i in range(5)]
+        == coarse["image_id"].to_pylist()
+    )
     assert fine["label"].to_pylist() == raw["fine_labels"] == coarse["fine_label"].to_pylist()
     assert coarse["label"].to_pylist() == raw["coarse_labels"] == fine["coarse_label"].to_pylist()
-    assert np.array_equal(Cifar100(folder).read("test-00002"), raw["data"][2].reshape(3, 32, 32).transpose(1, 2, 0))
+    assert np.array_equal(
+        Cifar100(folder).read("test-00002"), raw["data"][2].reshape(3, 32, 32).transpose(1, 2, 0)
+    )
 
 
 def test_the_class_lists_agree_with_the_superclasses_of_asymmetric_noise(lay_out):
@@ -34,7 +43,9 @@ def test_the_class_lists_agree_with_the_superclasses_of_asymmetric_noise(lay_out
     assert named["vehicles_2"] == {"lawn_mower", "rocket", "streetcar", "tank", "tractor"}
 
 
-@pytest.mark.parametrize(("key", "value"), [("fine_labels", 100), ("coarse_labels", 20), ("coarse_labels", None)])
+@pytest.mark.parametrize(
+    ("key", "value"), [("fine_labels", 100), ("coarse_labels", 20), ("coarse_labels", None)]
+)
 def test_wrong_batch(lay_out, key, value):
     """A label out of range, or a kind of labels that is missing, is an error that names file and remedy."""
     path = lay_out("cifar100") / "cifar-100-python/train"
@@ -42,5 +53,7 @@ def test_wrong_batch(lay_out, key, value):
     raw[key] = [value] * 20
     path.write_bytes(pickle.dumps({k: v for k, v in raw.items() if v[0] is not None}, 2))
 
-    with pytest.raises(ValueError, match=r"python/train: .*label.*: unpack cifar-100-python.tar.gz again"):
+    with pytest.raises(
+        ValueError, match=r"python/train: .*label.*: unpack cifar-100-python.tar.gz again"
+    ):
         Cifar100(path.parent).manifest()

@@ -13,7 +13,12 @@ def test_splits_and_labels(lay_out):
     rows = {row["image_id"]: row for row in source.manifest().to_pylist()}
 
     assert source.classes() == ("T-Shirt", "Down Coat", "Vest")
-    assert Counter(row["split"] for row in rows.values()) == {"train": 9, "probe": 3, "validation": 3, "test": 3}
+    assert Counter(row["split"] for row in rows.values()) == {
+        "train": 9,
+        "probe": 3,
+        "validation": 3,
+        "test": 3,
+    }
     facts = {key: (row["label"], row["split"], row["noisy_label"]) for key, row in rows.items()}
     assert facts["images/1/noisy_train,4.jpg"] == (1, "train", 1)
     assert facts["images/0/clean_val,0.jpg"] == (0, "validation", 0)
@@ -37,16 +42,21 @@ def test_no_label(lay_out):
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
 
     with pytest.raises(
-        ValueError, match=r"clean_test_key_list.txt: 'images/2/clean_test,2.jpg' has no label in clean_"
+        ValueError,
+        match=r"clean_test_key_list.txt: 'images/2/clean_test,2.jpg' has no label in clean_",
     ):
         Clothing1m(path.parents[1]).manifest()
 
 
-@pytest.mark.parametrize("name", ["category_names_eng.txt", "noisy_train_key_list.txt", "clean_label_kv.txt"])
+@pytest.mark.parametrize(
+    "name", ["category_names_eng.txt", "noisy_train_key_list.txt", "clean_label_kv.txt"]
+)
 def test_missing_list(lay_out, name):
     """A missing list is named."""
     folder = lay_out("clothing1m")
     (folder / "annotations" / name).unlink()
 
-    with pytest.raises(FileNotFoundError, match=f"there is no {name} here; clothing1m needs images/"):
+    with pytest.raises(
+        FileNotFoundError, match=f"there is no {name} here; clothing1m needs images/"
+    ):
         Clothing1m(folder).manifest()

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from cnlw_tools import columns, dataset
+from cnlw_tools import hashing
 from cnlw_tools.cli import main
-from cnlw_tools.images import decode, pixel_digest
+from cnlw_tools.dataset import dataset
+from cnlw_tools.dataset.tables import MANIFEST
+from cnlw_tools.images.pixels import decode, pixel_digest
 from cnlw_tools.sources import SOURCES
-from cnlw_tools.tables import MANIFEST
 
 NAMES = [name for name in SOURCES if not name.startswith("shapes")]  # which have tests of their own
 
@@ -26,13 +27,15 @@ def test_a_source_keeps_its_word(name, lay_out):
     found = dataset.bare(name, source.classes()).with_base(source.manifest(), str(folder))
     rows = found.base.to_pylist()
     images = [source.read(row["image_id"]) for row in rows]
-    pixels = [pixel_digest(decode(image) if isinstance(image, bytes) else image) for image in images]
+    pixels = [
+        pixel_digest(decode(image) if isinstance(image, bytes) else image) for image in images
+    ]
 
     assert found.base.schema.names[:5] == MANIFEST.names
     assert {"train", "validation"} <= {row["split"] for row in rows}
     assert len(set(pixels)) == len(rows)
     assert all(row["sha256"] in (None, digest) for row, digest in zip(rows, pixels, strict=True))
-    assert columns.digest(SOURCES[name](folder).manifest()) == found.digests["base"]
+    assert hashing.digest(SOURCES[name](folder).manifest()) == found.digests["base"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -98,7 +101,9 @@ def test_build_and_validate(name, lay_out, tmp_path):
     said = json.loads(cnlw("validate", out, "--data-dir", folder, "--workers", 1, "--json"))
 
     assert said["ok"]
-    assert all(check["does_not_apply"] is None for check in said["checks"] if check["name"] == "source")
+    assert all(
+        check["does_not_apply"] is None for check in said["checks"] if check["name"] == "source"
+    )
 
 
 def test_import(lay_out, tmp_path, monkeypatch):
@@ -126,8 +131,13 @@ def test_import_leaves_other_tables_alone(lay_out, tmp_path):
     cnlw("import", "folder", folder, "--as", "flowers", "--root", tmp_path)
     (folder / "train/rose/0.jpg").unlink()
 
-    for name, message in (("flowers", "holds another base manifest"), ("../x", "give a name of small letters")):
-        failed = CliRunner().invoke(main, ["import", "folder", str(folder), "--as", name, "--root", str(tmp_path)])
+    for name, message in (
+        ("flowers", "holds another base manifest"),
+        ("../x", "give a name of small letters"),
+    ):
+        failed = CliRunner().invoke(
+            main, ["import", "folder", str(folder), "--as", name, "--root", str(tmp_path)]
+        )
         assert failed.exit_code == 1
         assert message in failed.output
     assert len(dataset.load("flowers", tmp_path).base) == 12
@@ -154,7 +164,10 @@ def test_a_class_list_in_another_order(lay_out, tmp_path):
     failed = CliRunner().invoke(main, ["plan", *map(str, asked), "--level", "40"])
 
     assert failed.exit_code == 1
-    assert "the class list of folder is not that of its images: `cnlw import folder` writes it" in failed.output
+    assert (
+        "the class list of folder is not that of its images: `cnlw import folder` writes it"
+        in failed.output
+    )
 
 
 def test_without_scipy(lay_out, tmp_path, monkeypatch):

@@ -8,7 +8,10 @@ from cnlw_tools.sources.folder import Folder
 def facts(path):
     source = Folder(path)
     names = source.classes()
-    return {row["image_id"]: (names[row["label"]], row["split"]) for row in source.manifest().to_pylist()}
+    return {
+        row["image_id"]: (names[row["label"]], row["split"])
+        for row in source.manifest().to_pylist()
+    }
 
 
 def test_class_folders(lay_out):
@@ -40,7 +43,9 @@ def test_names_of_splits(tmp_path, make, others, expected):
     for i, part in enumerate(["train", *others]):
         make.put(tmp_path / part / "a" / "deep" / "x.JPG", make.picture(i))
 
-    assert facts(tmp_path) == {f"{part}/a/deep/x.JPG": ("a", split) for part, split in expected.items()}
+    assert facts(tmp_path) == {
+        f"{part}/a/deep/x.JPG": ("a", split) for part, split in expected.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -52,8 +57,14 @@ def test_names_of_splits(tmp_path, make, others, expected):
         (["train/1.jpg"], "train/1.jpg lies in no class folder"),
         (["train/a/1.jpg", "other/a/2.jpg"], "'other' is no split: call it one of train"),
         (["val/a/1.jpg"], "its splits are val: have one to train on, and each once"),
-        (["train/a/1.jpg", "val/a/1.jpg", "dev/a/1.jpg"], "its splits are train, val, dev: have one to train on"),
-        (["train/a/1.jpg", "val/b/2.jpg"], "val/b/2.jpg is of class 'b', of which there is no image to train on"),
+        (
+            ["train/a/1.jpg", "val/a/1.jpg", "dev/a/1.jpg"],
+            "its splits are train, val, dev: have one to train on",
+        ),
+        (
+            ["train/a/1.jpg", "val/b/2.jpg"],
+            "val/b/2.jpg is of class 'b', of which there is no image to train on",
+        ),
     ],
 )
 def test_other_layouts(tmp_path, make, paths, message):
@@ -73,7 +84,10 @@ def listed(folder, rows, head="path,label,split"):
 def test_csv(lay_out):
     """A csv says path, label and split; paths are below its folder, and read from there."""
     folder = lay_out("folder")
-    path = listed(folder, ["train/rose/0.jpg,b,train", "./train/tulip/1.jpg,a,train", '"val/rose/10.jpg",b,val'])
+    path = listed(
+        folder,
+        ["train/rose/0.jpg,b,train", "./train/tulip/1.jpg,a,train", '"val/rose/10.jpg",b,val'],
+    )
 
     assert facts(path) == {
         "train/rose/0.jpg": ("b", "train"),
@@ -86,7 +100,10 @@ def test_csv(lay_out):
 
 def test_numbers_as_classes(lay_out):
     """Numbers are sorted as numbers and keep their names; without splits all is to train on."""
-    rows = [f"train/{'rose' if i % 2 == 0 else 'tulip'}/{i}.jpg,{label}" for i, label in enumerate((10, 9, 1))]
+    rows = [
+        f"train/{'rose' if i % 2 == 0 else 'tulip'}/{i}.jpg,{label}"
+        for i, label in enumerate((10, 9, 1))
+    ]
     path = listed(lay_out("folder"), rows, "path,label")
 
     assert Folder(path).classes() == ("1", "9", "10")
@@ -117,7 +134,8 @@ def test_missing_image(lay_out):
     path = listed(lay_out("folder"), ["train/rose/0.jpg,a,train", "train/rose/77.jpg,a,train"])
 
     with pytest.raises(
-        FileNotFoundError, match=r"1 of the 2 images of .*my.csv are missing, such as train/rose/77.jpg"
+        FileNotFoundError,
+        match=r"1 of the 2 images of .*my.csv are missing, such as train/rose/77.jpg",
     ):
         Folder(path).manifest()
 

@@ -9,7 +9,10 @@ from cnlw_tools.sources.food101n import Food101n
 
 def facts(folder):
     rows = Food101n(folder).manifest().to_pylist()
-    return [(row["image_id"].split("/", 1)[1], row["label"], row["split"], row["correct"]) for row in rows]
+    return [
+        (row["image_id"].split("/", 1)[1], row["label"], row["split"], row["correct"])
+        for row in rows
+    ]
 
 
 def test_splits_and_verdicts(lay_out):
@@ -27,7 +30,10 @@ def test_splits_and_verdicts(lay_out):
     ]
     assert [row[2:] for row in found[9:11]] == [("validation", True)] * 2
     assert found[9][:2] == (name(4), 0)
-    assert found[11:] == [("images/apple_pie/101.jpg", 0, "test", None), ("images/waffles/202.jpg", 1, "test", None)]
+    assert found[11:] == [
+        ("images/apple_pie/101.jpg", 0, "test", None),
+        ("images/waffles/202.jpg", 1, "test", None),
+    ]
 
 
 def test_the_release_alone(lay_out):
@@ -47,7 +53,11 @@ def test_the_release_alone(lay_out):
         ("imagelist.tsv", "apple_pie/1.jpg", "begins with 'apple_pie/1.jpg', not with class_name"),
         ("imagelist.tsv", "", "begins with '', not with class_name"),
         ("imagelist.tsv", "class_name/key\ntea/1.jpg", "train image 'tea/1.jpg' is of no class"),
-        ("verified_val.tsv", "class_name/key\tx\nwaffles/1.jpg\t2", r"row 0: .* is not an image and 0 or 1"),
+        (
+            "verified_val.tsv",
+            "class_name/key\tx\nwaffles/1.jpg\t2",
+            r"row 0: .* is not an image and 0 or 1",
+        ),
     ],
 )
 def test_damaged_list(lay_out, name, content, message):

@@ -69,10 +69,16 @@ def png():
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"image": [png()], "label": [0], "other": [png()]}, "2 columns of images among image, label, other: keep one"),
+        (
+            {"image": [png()], "label": [0], "other": [png()]},
+            "2 columns of images among image, label, other: keep one",
+        ),
         ({"label": [0]}, "0 columns of images"),
         ({"image": [png()], "fine": [0]}, "0 columns of labels"),
-        ({"image": [png()], "label": pa.array([None], pa.int64())}, "row 0 of train has label None"),
+        (
+            {"image": [png()], "label": pa.array([None], pa.int64())},
+            "row 0 of train has label None",
+        ),
         ({"image": [png()], "label": [-1]}, "row 0 of train has label -1"),
         ({"image": ["a.png"], "label": [0]}, "0 columns of images"),
     ],
@@ -87,7 +93,10 @@ def test_other_columns(tmp_path, columns, message):
 
 def test_an_image_that_is_a_path(tmp_path):
     """A row that holds a path to an image and no image is an error that says so."""
-    image = pa.array([{"bytes": None, "path": "a.png"}], pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+    image = pa.array(
+        [{"bytes": None, "path": "a.png"}],
+        pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
+    )
     pq.write_table(pa.table({"image": image, "label": [0]}), tmp_path / "train.parquet")
 
     with pytest.raises(ValueError, match=r"train.parquet: row 0 of train holds no image"):
@@ -100,10 +109,14 @@ def test_other_files(lay_out):
     path = folder / "data/validation-0.parquet"
 
     path.write_bytes(b"PAR1")
-    with pytest.raises(ValueError, match=r"validation-0.parquet: cannot be read .*: copy this file again"):
+    with pytest.raises(
+        ValueError, match=r"validation-0.parquet: cannot be read .*: copy this file again"
+    ):
         Hf(folder).manifest()
     pq.write_table(pa.table({"text": ["a"]}), path)
-    with pytest.raises(ValueError, match=r"validation-0.parquet: other columns than .*: point at the folder of one"):
+    with pytest.raises(
+        ValueError, match=r"validation-0.parquet: other columns than .*: point at the folder of one"
+    ):
         Hf(folder).classes()
     path.rename(folder / "data/blurred-0.parquet")
     with pytest.raises(ValueError, match=r"blurred-0.parquet: its name says of no split"):
@@ -119,7 +132,8 @@ def test_by_name_without_a_network(monkeypatch, tmp_path):
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
     with pytest.raises(
-        FileNotFoundError, match=r"owner/name: no such folder, and not to be had from the Hub \(no route"
+        FileNotFoundError,
+        match=r"owner/name: no such folder, and not to be had from the Hub \(no route",
     ):
         Hf(tmp_path.relative_to(tmp_path) / "owner/name")
 
@@ -130,7 +144,9 @@ def test_by_name(monkeypatch, lay_out, tmp_path):
 
     folder = lay_out("hf")
     asked = []
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **_: asked.append(name) or str(folder))
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", lambda name, **_: asked.append(name) or str(folder)
+    )
 
     assert facts(Hf(tmp_path.relative_to(tmp_path) / "owner/name")) == facts(Hf(folder))
     assert asked == ["owner/name"]

@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from cnlw_tools.sources.archive import Tar
+from cnlw_tools.sources.formats.tar import Tar
 from cnlw_tools.sources.imagenet import Imagenet
 
 KIT = "ILSVRC2012_devkit_t12"
@@ -62,8 +62,13 @@ def with_synsets(folder, wnids):
 
 
 def with_kaggle(folder, wnids):
-    rows = [f"ILSVRC2012_val_{i + 1:08d},{wnid} 85 1 499 272 {wnid} 1 2 3 4" for i, wnid in enumerate(wnids)]
-    (folder / "LOC_val_solution.csv").write_text("\n".join(["ImageId,PredictionString", *reversed(rows)]))
+    rows = [
+        f"ILSVRC2012_val_{i + 1:08d},{wnid} 85 1 499 272 {wnid} 1 2 3 4"
+        for i, wnid in enumerate(wnids)
+    ]
+    (folder / "LOC_val_solution.csv").write_text(
+        "\n".join(["ImageId,PredictionString", *reversed(rows)])
+    )
 
 
 def with_kit(folder, wnids):
@@ -93,7 +98,10 @@ def test_nothing_says_the_class(lay_out):
     folder = lay_out("imagenet")
     (folder / f"{KIT}.tar.gz").unlink()
 
-    with pytest.raises(FileNotFoundError, match=rf"put {KIT}.tar.gz, imagenet_2012.*.txt or LOC_val_solution.csv here"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=rf"put {KIT}.tar.gz, imagenet_2012.*.txt or LOC_val_solution.csv here",
+    ):
         Imagenet(folder).manifest()
 
 
@@ -102,7 +110,9 @@ def test_a_short_list(lay_out):
     folder = lay_out("imagenet")
     with_synsets(folder, ["n01440764"] * 5)
 
-    with pytest.raises(ValueError, match=r"nothing says of which class ILSVRC2012_val_00000006.JPEG is"):
+    with pytest.raises(
+        ValueError, match=r"nothing says of which class ILSVRC2012_val_00000006.JPEG is"
+    ):
         Imagenet(folder).manifest()
 
 
@@ -112,7 +122,9 @@ def test_unknown_class_folder(lay_out):
     unpack(folder)
     shutil.rmtree(folder / "train/n01443537")
 
-    with pytest.raises(ValueError, match="class n01443537 has images to validate and none to train on"):
+    with pytest.raises(
+        ValueError, match="class n01443537 has images to validate and none to train on"
+    ):
         Imagenet(folder).manifest()
 
 
@@ -125,7 +137,9 @@ def test_not_the_official_files(lay_out, name):
     (folder / "train/n02012849").mkdir()
     (folder / "train/n02012849" / name).write_bytes(b"")
 
-    with pytest.raises(ValueError, match=r"class n02012849: (there is no image|image 'cat.JPEG' is not called)"):
+    with pytest.raises(
+        ValueError, match=r"class n02012849: (there is no image|image 'cat.JPEG' is not called)"
+    ):
         Imagenet(folder).manifest()
 
 
@@ -134,7 +148,9 @@ def test_no_validation(lay_out):
     folder = lay_out("imagenet")
     (folder / "ILSVRC2012_img_val.tar").unlink()
 
-    with pytest.raises(FileNotFoundError, match="there are no validation images here; imagenet needs"):
+    with pytest.raises(
+        FileNotFoundError, match="there are no validation images here; imagenet needs"
+    ):
         Imagenet(folder).manifest()
 
 

@@ -14,16 +14,29 @@ import pyarrow.compute as pc
 import pytest
 from datasets import get_dataset_config_names, load_dataset
 
-from cnlw_tools import dataset, files, record, tables
-from cnlw_tools.build import build, gather
+from cnlw_tools import files
+from cnlw_tools.build.build import build, gather
+from cnlw_tools.card import metadata
 from cnlw_tools.checks import gather as look
 from cnlw_tools.checks import validate
-from cnlw_tools.recipe import make
+from cnlw_tools.dataset import dataset, tables
+from cnlw_tools.ingest.import_dataset import adopt, adopt_release
+from cnlw_tools.recipe.recipe import make
 from cnlw_tools.sources import SOURCES
 from cnlw_tools.sources import mini_imagenet as source_file
-from cnlw_tools.sources.adopt import adopt, adopt_release
-from cnlw_tools.sources.release import Release
-from tests.sources.released import ANNOTATIONS, NUMBERS, TAKEN, WNIDS, hash_of, jpeg, lists, mini_imagenet, nth, packed
+from cnlw_tools.sources.formats.release import Release
+from tests.sources.released import (
+    ANNOTATIONS,
+    NUMBERS,
+    TAKEN,
+    WNIDS,
+    hash_of,
+    jpeg,
+    lists,
+    mini_imagenet,
+    nth,
+    packed,
+)
 
 SHARED = Path(__file__).parents[3] / "shared/data"
 REAL, SAMPLE = SHARED / "mini_imagenet_lists", SHARED / "cnlw_release_sample" / "dummy_data"
@@ -39,12 +52,20 @@ def theirs(name: str) -> set[tuple[str, int, bool]]:
     """Id, label and whether it is clean, of every row of a split."""
     web = {row["image/id"] for item in ANNOTATIONS for row in item}
     rows = [line.split(" ") for line in lists()[name]]
-    return {(image[:-4], int(label), image[:-4] not in web and WNIDS[image[:9]] == int(label)) for image, label in rows}
+    return {
+        (image[:-4], int(label), image[:-4] not in web and WNIDS[image[:9]] == int(label))
+        for image, label in rows
+    }
 
 
 def errors(folder: Path, data_dir: Path) -> list[str]:
     found = look(folder, 1, lambda *_: None, data_dir)
-    return [f"{f.check}: {f.what}" for _, _, some in validate(found) for f in some if f.severity == "error"]
+    return [
+        f"{f.check}: {f.what}"
+        for _, _, some in validate(found)
+        for f in some
+        if f.severity == "error"
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +86,12 @@ def test_published_splits_are_read_row_for_row(built, tmp_path, noise):
     for name in names:
         config = f"{noise}_{round(100 * float(name.split('_')[-1])):02d}"
         rows = load_dataset(str(built), config, cache_dir=tmp_path)
-        ours = zip(rows["train"]["image_id"], rows["train"]["label"], rows["train"]["is_noisy"], strict=True)
+        ours = zip(
+            rows["train"]["image_id"],
+            rows["train"]["label"],
+            rows["train"]["is_noisy"],
+            strict=True,
+        )
         held = zip(rows["validation"]["image_id"], rows["validation"]["label"], strict=True)
         assert {(image, label, not noisy) for image, label, noisy in ours} == theirs(name)
         assert len(rows["train"]) == len(lists()[name])
@@ -78,7 +104,7 @@ def test_published_splits_are_read_row_for_row(built, tmp_path, noise):
 
 def test_the_build_is_sound_and_says_what_changed(built, manual):
     """No check complains, with the source at hand; the realised change stands beside the name of the level."""
-    said = record.load(built).configs
+    said = metadata.load(built).configs
 
     assert [] == errors(built, manual)
     assert said["blue_40"].changed == pytest.approx(8 / 24)
@@ -94,23 +120,45 @@ def test_the_sample_of_the_established_reader():
     """Its lists, whose last lines have no end, its annotations, and its class list, which is ours."""
     found = Release(SAMPLE, "mini_imagenet")
     web, votes = found.candidates()
-    rows = {(row["noise"], row["level"], row["image_id"], row["label"]) for row in found.official(int).to_pylist()}
-    base = [(noise, level, f"n01440764{k:08d}", 0) for noise, level in (("red", 0), ("blue", 40)) for k in (1, 9, 10)]
+    rows = {
+        (row["noise"], row["level"], row["image_id"], row["label"])
+        for row in found.official(int).to_pylist()
+    }
+    base = [
+        (noise, level, f"n01440764{k:08d}", 0)
+        for noise, level in (("red", 0), ("blue", 40))
+        for k in (1, 9, 10)
+    ]
 
     found.agree(tables.read_classes(files.root() / "manifests/mini_imagenet/classes.csv"))
     assert rows == {*base, *(("blue", 40, f"noisy{i + 1}", i) for i in range(3))}
-    assert found.validation(int) == {f"ILSVRC2012_val_{i:07d}": label for label, i in enumerate((1, 2, 10))}
-    assert [web["image_id"].to_pylist(), votes["correct"].to_pylist()] == [["noisy1", "noisy2", "noisy3"], [False] * 3]
+    assert found.validation(int) == {
+        f"ILSVRC2012_val_{i:07d}": label for label, i in enumerate((1, 2, 10))
+    }
+    assert [web["image_id"].to_pylist(), votes["correct"].to_pylist()] == [
+        ["noisy1", "noisy2", "noisy3"],
+        [False] * 3,
+    ]
 
 
 def test_origins_and_verdicts_are_kept_apart(built, tmp_path):
     """A web image that people judged right is foreign all the same; the votes say what they said."""
-    rows = {row["image_id"]: row for row in load_dataset(str(built), "red_20", split="train", cache_dir=tmp_path)}
+    rows = {
+        row["image_id"]: row
+        for row in load_dataset(str(built), "red_20", split="train", cache_dir=tmp_path)
+    }
     found = look(built, 1, lambda *_: None).dataset
 
-    assert (rows["right"]["origin"], rows["right"]["is_noisy"], rows["right"]["clean_label"]) == ("web", True, None)
+    assert (rows["right"]["origin"], rows["right"]["is_noisy"], rows["right"]["clean_label"]) == (
+        "web",
+        True,
+        None,
+    )
     assert rows["n0451500300000009"]["origin"] == "base"
-    assert (rows["n0144076400000001"]["origin"], rows["n0144076400000001"]["clean_label"]) == ("other", None)
+    assert (rows["n0144076400000001"]["origin"], rows["n0144076400000001"]["clean_label"]) == (
+        "other",
+        None,
+    )
     votes = {(v["image_id"], v["label"]): v["correct"] for v in found.votes.to_pylist()}
     assert votes[("right", 2)] is True
     assert votes[("two", 2)] is False
@@ -126,7 +174,10 @@ def test_an_image_is_the_one_of_its_rank(manual):
     for k in TAKEN:
         assert source.read(f"n02101006{k:08d}") == nth("n02101006", k)
     assert source.read("ILSVRC2012_val_00000003") == jpeg(3)
-    with pytest.raises(LookupError, match=r"the web image 'nowhere' is not here; it would be noisy_images/nowhere.jpg"):
+    with pytest.raises(
+        LookupError,
+        match=r"the web image 'nowhere' is not here; it would be noisy_images/nowhere.jpg",
+    ):
         source.read("nowhere")
 
 
@@ -140,7 +191,9 @@ def test_class_folders_and_plain_images(manual, tmp_path):
         for wnid in WNIDS:
             (data_dir / "train" / wnid).mkdir(parents=True)
             for number in NUMBERS:
-                (data_dir / "train" / wnid / f"{wnid}_{number}.JPEG").write_bytes(jpeg(hash_of(f"{wnid}_{number}")))
+                (data_dir / "train" / wnid / f"{wnid}_{number}.JPEG").write_bytes(
+                    jpeg(hash_of(f"{wnid}_{number}"))
+                )
         if layout == "images":
             shutil.rmtree(data_dir / "train")
             (data_dir / "images").mkdir()
@@ -160,7 +213,9 @@ def test_an_incomplete_class_is_an_error(manual, tmp_path):
         for number in NUMBERS[wnid == "n04515003" :]:
             (tmp_path / "copy" / "train" / wnid / f"{wnid}_{number}.JPEG").write_bytes(b"")
 
-    with pytest.raises(ValueError, match=r"class n04515003 has 11 images, and the lists ask for its 12th"):
+    with pytest.raises(
+        ValueError, match=r"class n04515003 has 11 images, and the lists ask for its 12th"
+    ):
         SOURCES["mini_imagenet"](tmp_path / "copy").manifest()
 
 
@@ -172,17 +227,24 @@ def test_a_list_of_all_images_tells_what_is_missing(manual, tmp_path, name):
     row = "{0}_{1},{0} 1 2 3 4\n" if name.endswith("csv") else "{0}/{0}_{1} 1\n"
     rows = [row.format(wnid, number) for wnid in WNIDS for number in NUMBERS]
 
-    (tmp_path / name).write_text("ImageId,PredictionString\n" * name.endswith("csv") + "".join(rows))
+    (tmp_path / name).write_text(
+        "ImageId,PredictionString\n" * name.endswith("csv") + "".join(rows)
+    )
     SOURCES["mini_imagenet"](tmp_path).manifest()
     (tmp_path / name).write_text("".join([*rows, row.format("n04515003", 987654)]))
-    with pytest.raises(ValueError, match=r"class n04515003 has 12 images, and 1 are missing, such as n04515003_987654"):
+    with pytest.raises(
+        ValueError,
+        match=r"class n04515003 has 12 images, and 1 are missing, such as n04515003_987654",
+    ):
         SOURCES["mini_imagenet"](tmp_path).manifest()
     (tmp_path / name).write_text("".join(rows[1:]))
     with pytest.raises(ValueError, match=r"class \w+ has 12 images, and 1 are not of it, such as"):
         SOURCES["mini_imagenet"](tmp_path).manifest()
 
 
-@pytest.mark.parametrize(("number", "message"), [(1265, "it is incomplete"), (1266, None), (1267, "take out")])
+@pytest.mark.parametrize(
+    ("number", "message"), [(1265, "it is incomplete"), (1266, None), (1267, "take out")]
+)
 def test_the_size_of_a_class_is_known(manual, tmp_path, number, message):
     """ILSVRC12 has 1,266 images of this one: with one less or more its numbers would be others."""
     for path in manual.iterdir():
@@ -196,14 +258,20 @@ def test_the_size_of_a_class_is_known(manual, tmp_path, number, message):
     if message is None:
         assert len(source.manifest()) == 24
     else:
-        for ask in (source.manifest, partial(SOURCES["mini_imagenet"](tmp_path).read, "n0170432300000001")):
+        for ask in (
+            source.manifest,
+            partial(SOURCES["mini_imagenet"](tmp_path).read, "n0170432300000001"),
+        ):
             with pytest.raises(
-                ValueError, match=rf"n01704323 has {number:,} images, and ILSVRC12 has 1,266: .*{message}"
+                ValueError,
+                match=rf"n01704323 has {number:,} images, and ILSVRC12 has 1,266: .*{message}",
             ):
                 ask()
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="needs the lists in ../shared/data/mini_imagenet_lists")
+@pytest.mark.skipif(
+    not REAL.is_dir(), reason="needs the lists in ../shared/data/mini_imagenet_lists"
+)
 def test_the_real_lists(tmp_path):
     """60,000 images to train on, 600 of each of 100 classes, no number beyond a class; the 5,000 of the release."""
     for name in source_file.LISTS:
@@ -214,17 +282,26 @@ def test_the_real_lists(tmp_path):
     source = SOURCES["mini_imagenet"](tmp_path)
     rows = source.manifest()
     train = rows.filter(pc.equal(rows["split"], "train"))
-    order = [line.split("\t")[1:] for line in (REAL / "cnlw_class_order.tsv").read_text().splitlines()[1:]]
+    order = [
+        line.split("\t")[1:]
+        for line in (REAL / "cnlw_class_order.tsv").read_text().splitlines()[1:]
+    ]
 
     assert np.bincount(train["label"].to_numpy()).tolist() == [600] * 100
     assert np.bincount(rows["label"].to_numpy()).tolist() == [650] * 100
-    assert [[wnid, name] for wnid, name in zip(source._sizes, source.classes(), strict=True)] == order
+    assert [
+        [wnid, name] for wnid, name in zip(source._sizes, source.classes(), strict=True)
+    ] == order
     assert all(int(name[9:]) <= source._sizes[name[:9]] for name in train["image_id"].to_pylist())
 
 
 def test_other_layouts_of_the_release(manual, tmp_path, built):
     """The zip, other spellings, lists beside all images, and folders of classes give the same splits."""
-    whole = gather(make({"dataset": "mini_imagenet", "noise": "red", "splits": "official"}, "x"), files.root(), manual)
+    whole = gather(
+        make({"dataset": "mini_imagenet", "noise": "red", "splits": "official"}, "x"),
+        files.root(),
+        manual,
+    )
     rows = sorted(map(str, whole.official.to_pylist()))
     release = manual / "dataset_no_images"
     archives = [p for p in manual.iterdir() if p.is_file()]
@@ -238,7 +315,11 @@ def test_other_layouts_of_the_release(manual, tmp_path, built):
     (inner / "mini-imagenet").rename(inner / "mini_imagenet")
     (inner / "mini-imagenet-annotations.json").rename(inner / "mini_imagenet-annotations.json")
 
-    images = {image[:-4]: b"" for split in lists().values() for image in (line.split(" ")[0] for line in split)}
+    images = {
+        image[:-4]: b""
+        for split in lists().values()
+        for image in (line.split(" ")[0] for line in split)
+    }
     source = SOURCES["mini_imagenet"](manual)
     (tmp_path / "beside" / "all_images").mkdir(parents=True)
     shutil.copytree(release / "mini-imagenet" / "split", tmp_path / "beside" / "split")
@@ -284,9 +365,13 @@ def test_a_web_image_that_is_missing(manual, tmp_path):
     (tmp_path / "copy" / "noisy_images" / "w1b.jpg").unlink()
     said = {"dataset": "mini_imagenet", "noise": "red", "splits": "official"}
 
-    with pytest.raises(ValueError, match=r"level 20: 1 of 24 images are not there, such as w1b: complete"):
+    with pytest.raises(
+        ValueError, match=r"level 20: 1 of 24 images are not there, such as w1b: complete"
+    ):
         build(make(said, "here"), files.root(), tmp_path / "copy", tmp_path / "out", 1)
-    build(make({**said, "levels": [5]}, "here"), files.root(), tmp_path / "copy", tmp_path / "out", 1)
+    build(
+        make({**said, "levels": [5]}, "here"), files.root(), tmp_path / "copy", tmp_path / "out", 1
+    )
 
 
 def test_a_damaged_release(manual, tmp_path):
@@ -296,7 +381,9 @@ def test_a_damaged_release(manual, tmp_path):
     split.write_text("n0170432300000001.jpg zero\n")
     said = make({"dataset": "mini_imagenet", "noise": "red", "splits": "official"}, "x")
 
-    with pytest.raises(ValueError, match=r"red_noise_nl_0.2: line 1: .* is not an image and a label"):
+    with pytest.raises(
+        ValueError, match=r"red_noise_nl_0.2: line 1: .* is not an image and a label"
+    ):
         gather(said, files.root(), tmp_path / "copy")
     (tmp_path / "copy" / "dataset_no_images" / "mini-imagenet-annotations.json").write_text("[]")
     with pytest.raises(ValueError, match=r"annotations.json: not the annotations of the release"):
@@ -307,7 +394,9 @@ def test_noise_may_be_drawn_too(manual, tmp_path):
     """From the same copy: verdicts become the pool, of which dead images are no part."""
     said = {"dataset": "mini_imagenet", "noise": "red", "levels": [15], "options": {"top": 15}}
     build(make(said, "here"), files.root(), manual, tmp_path / "out", 1)
-    rows = load_dataset(str(tmp_path / "out"), "red_15_t15", split="train", cache_dir=tmp_path / "hf")
+    rows = load_dataset(
+        str(tmp_path / "out"), "red_15_t15", split="train", cache_dir=tmp_path / "hf"
+    )
     web = [row["image_id"] for row in rows if row["origin"] == "web"]
 
     assert len(rows) == 18
@@ -333,11 +422,15 @@ def test_importing_the_release(manual, tmp_path):
     assert {name: read.digests[name] for name in ("web", "votes", "official")} == {
         name: found.digests[name] for name in ("web", "votes", "official")
     }
-    said = make({"dataset": "mini_imagenet", "noise": "red", "splits": "official", "levels": [20]}, "x")
+    said = make(
+        {"dataset": "mini_imagenet", "noise": "red", "splits": "official", "levels": [20]}, "x"
+    )
     build(said, tmp_path, manual, tmp_path / "out", 1)
-    assert record.load(tmp_path / "out").configs["red_20"].rows == {"train": 24, "validation": 6}
+    assert metadata.load(tmp_path / "out").configs["red_20"].rows == {"train": 24, "validation": 6}
     adopt("mini_imagenet", manual, "mine", tmp_path)
-    mine = gather(make({"dataset": "mine", "noise": "red", "splits": "official"}, "x"), tmp_path, manual)
+    mine = gather(
+        make({"dataset": "mine", "noise": "red", "splits": "official"}, "x"), tmp_path, manual
+    )
     assert mine.official.equals(found.official)
     assert mine.votes.equals(found.votes)
     with pytest.raises(ValueError, match="other candidates lie there: give another --root"):
@@ -351,7 +444,8 @@ def test_a_smaller_benchmark(manual, tmp_path):
     said = {"dataset": "mini_imagenet", "noise": "blue", "levels": [0, 50], "per_class": 4}
     build(make(said, "here"), files.root(), manual, tmp_path / "out", 1)
     low, high = (
-        load_dataset(str(tmp_path / "out"), c, split="train", cache_dir=tmp_path) for c in ("blue_00", "blue_50")
+        load_dataset(str(tmp_path / "out"), c, split="train", cache_dir=tmp_path)
+        for c in ("blue_00", "blue_50")
     )
 
     assert np.bincount(low["label"]).tolist() == [4, 4, 4]

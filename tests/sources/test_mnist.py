@@ -44,10 +44,26 @@ def test_layouts(lay_out, inner):
     ("name", "content", "message"),
     [
         ("t10k-labels-idx1-ubyte", b"", "truncated, or not an idx file"),
-        ("t10k-labels-idx1-ubyte", struct.pack(">HBBI", 0, 8, 1, 6) + bytes(6), "5 images for 6 labels"),
-        ("t10k-labels-idx1-ubyte", struct.pack(">HBBI", 0, 8, 1, 5) + bytes([0, 1, 2, 3, 10]), "labels up to 10"),
-        ("t10k-labels-idx1-ubyte", struct.pack(">HBBI", 0, 8, 1, 6) + bytes(5), "5 bytes where its head says 6"),
-        ("t10k-labels-idx1-ubyte", struct.pack(">HBBI", 0, 9, 1, 5) + bytes(5), "not an idx file of bytes in 1"),
+        (
+            "t10k-labels-idx1-ubyte",
+            struct.pack(">HBBI", 0, 8, 1, 6) + bytes(6),
+            "5 images for 6 labels",
+        ),
+        (
+            "t10k-labels-idx1-ubyte",
+            struct.pack(">HBBI", 0, 8, 1, 5) + bytes([0, 1, 2, 3, 10]),
+            "labels up to 10",
+        ),
+        (
+            "t10k-labels-idx1-ubyte",
+            struct.pack(">HBBI", 0, 8, 1, 6) + bytes(5),
+            "5 bytes where its head says 6",
+        ),
+        (
+            "t10k-labels-idx1-ubyte",
+            struct.pack(">HBBI", 0, 9, 1, 5) + bytes(5),
+            "not an idx file of bytes in 1",
+        ),
         ("t10k-images-idx3-ubyte.gz", gzip.compress(bytes(300), mtime=0)[:-20], "truncated"),
         ("t10k-images-idx3-ubyte.gz", b"not zipped", "truncated, or not an idx file"),
     ],
@@ -66,7 +82,10 @@ def test_missing(lay_out):
     folder = lay_out("mnist")
     (folder / "train-labels-idx1-ubyte").unlink()
 
-    with pytest.raises(FileNotFoundError, match=r"there is no train-labels-idx1-ubyte here; mnist needs train-images"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"there is no train-labels-idx1-ubyte here; mnist needs train-images",
+    ):
         Mnist(folder).manifest()
 
 
@@ -76,4 +95,15 @@ def test_real():
     part = Mnist(REAL).load("test")
 
     assert part.pixels.shape == (10_000, 28, 28)
-    assert np.bincount(part.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert np.bincount(part.labels).tolist() == [
+        980,
+        1135,
+        1032,
+        1010,
+        982,
+        892,
+        958,
+        1028,
+        974,
+        1009,
+    ]

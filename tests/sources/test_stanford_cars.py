@@ -7,15 +7,25 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from cnlw_tools import files, official, recipe
-from cnlw_tools.images import decode
-from cnlw_tools.intake import gather
-from cnlw_tools.sources.adopt import adopt_release
-from cnlw_tools.sources.stanford_cars import TEST, TRAIN, StanfordCars, StanfordCarsCrop, annotations
+from cnlw_tools import files
+from cnlw_tools.images.pixels import decode
+from cnlw_tools.ingest.import_dataset import adopt_release
+from cnlw_tools.ingest.resolve import gather
+from cnlw_tools.plan import published
+from cnlw_tools.recipe import recipe
+from cnlw_tools.sources.stanford_cars import (
+    TEST,
+    TRAIN,
+    StanfordCars,
+    StanfordCarsCrop,
+    annotations,
+)
 from tests.sources.released import annotation
 
 REAL = Path(__file__).parents[3] / "shared/data/stanford_cars"
-needs_devkit = pytest.mark.skipif(not REAL.is_dir(), reason="needs the devkit in ../shared/data/stanford_cars")
+needs_devkit = pytest.mark.skipif(
+    not REAL.is_dir(), reason="needs the devkit in ../shared/data/stanford_cars"
+)
 
 
 def facts(source):
@@ -49,7 +59,10 @@ def test_torchvision(lay_out, tmp_path):
 def test_older_annotations(tmp_path, make):
     """`cars_annos.mat` says folder and split itself."""
     box = {"bbox_x1": 2, "bbox_y1": 1, "bbox_x2": 9, "bbox_y2": 8}
-    rows = [{"relative_im_path": f"car_ims/{i:06d}.jpg", **box, "class": 196 - i, "test": i % 2} for i in range(4)]
+    rows = [
+        {"relative_im_path": f"car_ims/{i:06d}.jpg", **box, "class": 196 - i, "test": i % 2}
+        for i in range(4)
+    ]
     savemat(tmp_path / "cars_annos.mat", {"annotations": make.records(rows)})
     for i, row in enumerate(rows):
         make.put(tmp_path / row["relative_im_path"], make.picture(i))
@@ -81,14 +94,21 @@ def test_a_box_outside(lay_out, make):
     source = StanfordCarsCrop(folder)
 
     assert source.read("cars_train/00001.jpg").size == (6, 7)
-    with pytest.raises(ValueError, match=r"its box \(50, 1, 60, 10\) lies outside its 20 x 16 pixels"):
+    with pytest.raises(
+        ValueError, match=r"its box \(50, 1, 60, 10\) lies outside its 20 x 16 pixels"
+    ):
         source.read("cars_train/00002.jpg")
 
 
 def test_parquet(lay_out):
     """In Parquet files classes meet by name, whatever their order and signs."""
     folder = lay_out(
-        "hf", names=("smart fortwo Convertible 2012", "Ram C-V Cargo Van Minivan 2012", "Acura RL Sedan 2012")
+        "hf",
+        names=(
+            "smart fortwo Convertible 2012",
+            "Ram C-V Cargo Van Minivan 2012",
+            "Acura RL Sedan 2012",
+        ),
     )
     names = StanfordCars(folder).classes()
     found = facts(StanfordCars(folder))
@@ -116,7 +136,8 @@ def test_missing_images(lay_out):
     (folder / "cars_test/00002.jpg").unlink()
 
     with pytest.raises(
-        FileNotFoundError, match=r"1 of the 16 images of the annotations .*, such as cars_test/00002.jpg"
+        FileNotFoundError,
+        match=r"1 of the 16 images of the annotations .*, such as cars_test/00002.jpg",
     ):
         StanfordCars(folder).manifest()
 
@@ -127,7 +148,7 @@ def test_published_splits(lay_out, make, called):
     folder = released(lay_out("stanford_cars"), make, called)
     said = recipe.make({"dataset": "stanford_cars", "noise": "red", "splits": "official"}, "here")
     found = gather(said, files.root(), folder)
-    rows = official.read(said, found, 20).rows.to_pylist()
+    rows = published.read(said, found, 20).rows.to_pylist()
 
     assert {row["image_id"] for row in rows if row["origin"] == "base"} == {
         f"cars_train/{i:05d}.jpg" for i in range(4, 13)
@@ -135,7 +156,9 @@ def test_published_splits(lay_out, make, called):
     assert [row["image_id"] for row in rows if row["is_noisy"]] == ["w0"]
     assert found.web["dead"].to_pylist() == [False, True]
     assert StanfordCars(folder).read("w0") == make.picture(700)
-    with pytest.raises(LookupError, match=r"the web image 'w9' is not here; it would be noisy_images/w9.jpg"):
+    with pytest.raises(
+        LookupError, match=r"the web image 'w9' is not here; it would be noisy_images/w9.jpg"
+    ):
         StanfordCars(folder).read("w9")
 
 
@@ -144,8 +167,10 @@ def test_published_splits_of_other_names(lay_out, make):
     folder = released(lay_out("stanford_cars"), make, "0{:05d}.jpg")
     said = recipe.make({"dataset": "stanford_cars", "noise": "red", "splits": "official"}, "here")
 
-    with pytest.raises(ValueError, match=r"9 rows .* such as 000004; an image here is called cars_train/00001.jpg"):
-        official.read(said, gather(said, files.root(), folder), 20)
+    with pytest.raises(
+        ValueError, match=r"9 rows .* such as 000004; an image here is called cars_train/00001.jpg"
+    ):
+        published.read(said, gather(said, files.root(), folder), 20)
 
 
 def test_classes_of_the_release_in_another_order(lay_out, make):
@@ -154,9 +179,15 @@ def test_classes_of_the_release_in_another_order(lay_out, make):
     names = list(StanfordCars(folder).classes())
     make.put(folder / "dataset_no_images/stanford_cars/class_names.txt", "\n".join(names))
     StanfordCars(folder).cnlw.agree(names)
-    make.put(folder / "dataset_no_images/stanford_cars/class_names.txt", "\n".join([*names[1:], names[0]]))
+    make.put(
+        folder / "dataset_no_images/stanford_cars/class_names.txt",
+        "\n".join([*names[1:], names[0]]),
+    )
 
-    with pytest.raises(ValueError, match=r"class_names.txt: label 0 is 'Acura RL Sedan 2012', and 'AM General Hummer"):
+    with pytest.raises(
+        ValueError,
+        match=r"class_names.txt: label 0 is 'Acura RL Sedan 2012', and 'AM General Hummer",
+    ):
         adopt_release(folder, folder / "root")
 
 
@@ -165,7 +196,10 @@ def released(folder, make, called):
     web = [[annotation(f"w{i}", i)] for i in range(2)]
     make.put(folder / "dataset_no_images/stanford-cars-annotations.json", json.dumps({"data": web}))
     lines = [f"{called.format(i)} {(i - 1) % 3}" for i in range(4, 13)]
-    make.put(folder / "dataset_no_images/stanford_cars/split/red_noise_nl_0.2", "\n".join([*lines, "w0.jpg 0"]))
+    make.put(
+        folder / "dataset_no_images/stanford_cars/split/red_noise_nl_0.2",
+        "\n".join([*lines, "w0.jpg 0"]),
+    )
     make.put(folder / "noisy_images/w0.jpg", make.picture(700))
     make.put(folder / "noisy_images/w1.jpg", b"")
     return folder

@@ -23,7 +23,9 @@ def test_full_and_mini(lay_out):
 
 def test_labels(lay_out):
     """A list says the label after the last blank; ILSVRC12's images have it by WordNet id."""
-    rows = {row["image_id"]: row for row in WebVisionMini(lay_out("webvision")).manifest().to_pylist()}
+    rows = {
+        row["image_id"]: row for row in WebVisionMini(lay_out("webvision")).manifest().to_pylist()
+    }
 
     assert rows["google/q0049/g 49_2.jpg"]["label"] == 49
     assert rows["val_images_256/val000001.jpg"]["label"] == 3
@@ -39,14 +41,18 @@ def test_without_ilsvrc(lay_out):
     assert counts(WebVisionMini(folder)) == {"train": 9, "validation": 3}
 
 
-@pytest.mark.parametrize("line", ["google/a.jpg", "google/a.jpg x", "google/a.jpg 60", "google/a.jpg -1", "3"])
+@pytest.mark.parametrize(
+    "line", ["google/a.jpg", "google/a.jpg x", "google/a.jpg 60", "google/a.jpg -1", "3"]
+)
 def test_damaged_list(lay_out, line):
     """A line that is not an image and a label is an error that names list and row."""
     folder = lay_out("webvision")
     path = folder / "info/train_filelist_google.txt"
     path.write_text(path.read_text() + line)
 
-    with pytest.raises(ValueError, match=r"train_filelist_google.txt: row 15: .* a label from 0 to 59"):
+    with pytest.raises(
+        ValueError, match=r"train_filelist_google.txt: row 15: .* a label from 0 to 59"
+    ):
         WebVisionMini(folder).manifest()
 
 
@@ -64,7 +70,9 @@ def test_a_path_that_leaves_the_folder(lay_out):
     path = lay_out("webvision") / "info/train_filelist_google.txt"
     path.write_text("../secret.jpg 0\n")
 
-    with pytest.raises(ValueError, match=r"image 0: '../secret.jpg' leaves .*: give paths below it"):
+    with pytest.raises(
+        ValueError, match=r"image 0: '../secret.jpg' leaves .*: give paths below it"
+    ):
         WebVisionMini(path.parents[1]).manifest()
 
 
@@ -75,6 +83,7 @@ def test_missing(lay_out):
         (folder / f"google/q0003/g 3_{i}.jpg").unlink()
 
     with pytest.raises(
-        FileNotFoundError, match=r"2 of the 9 images of .*google.txt are missing, such as google/q0003/g 3_0"
+        FileNotFoundError,
+        match=r"2 of the 9 images of .*google.txt are missing, such as google/q0003/g 3_0",
     ):
         WebVisionMini(folder).manifest()

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cnlw_tools import recipe
-from cnlw_tools.build import build
+from cnlw_tools.build.build import build
+from cnlw_tools.recipe import recipe
+from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.trainer import Trainer
-from cnlw_tools.trainer.preset import Preset
 
 torch.set_num_threads(1)  # tensors this small are not worth a second thread
 
@@ -47,7 +47,14 @@ def builds(tmp_path_factory, tiny) -> Path:
     folder = tmp_path_factory.mktemp("trainer")
     root = tiny(folder / "root")
     for noise, level in (("blue", 40), ("red", 20)):
-        said = {"dataset": "shapes", "noise": noise, "levels": [level], "probe": 2, "options": {}, "size": 16}
+        said = {
+            "dataset": "shapes",
+            "noise": noise,
+            "levels": [level],
+            "probe": 2,
+            "options": {},
+            "size": 16,
+        }
         said |= {"options": {"top": 20}} if noise == "red" else {}
         build(recipe.make(said, "test"), root, None, folder / "shapes", 1)
     return folder / "shapes"
@@ -68,7 +75,13 @@ def trainer(builds, tmp_path) -> Callable[..., Trainer]:
     """Make a trainer on the small build; what is said goes before the usual."""
 
     def make(**said: Any) -> Trainer:
-        usual = {"config": "blue_40_probe2", "net": Small, "plan": PLAN, "device": "cpu", "workers": 1}
+        usual = {
+            "config": "blue_40_probe2",
+            "net": Small,
+            "plan": PLAN,
+            "device": "cpu",
+            "workers": 1,
+        }
         usual |= {"build": builds, "out": tmp_path / "run", "cache": tmp_path / "cache"}
         return Trainer(**(usual | said))
 

@@ -13,7 +13,7 @@ from torchvision.transforms.v2 import functional as reference
 
 from cnlw_tools.trainer import augment
 from cnlw_tools.trainer.augment import NUMBERS, OPS, compose, floats
-from cnlw_tools.trainer.dice import mix, uniform
+from cnlw_tools.trainer.prng import mix, uniform
 
 ENTRIES = [*OPS, "crop:3", "cutout:5", "rand_augment:30"]
 WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "equal"}
@@ -25,7 +25,10 @@ class NeverWaits(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None) -> object:
         name = func.overloadpacket.__name__
         by_mask = name.startswith("index") and any(
-            i is not None and i.dtype == torch.bool for a in args if isinstance(a, (list, tuple)) for i in a
+            i is not None and i.dtype == torch.bool
+            for a in args
+            if isinstance(a, (list, tuple))
+            for i in a
         )
         if name in WAITS or by_mask:
             raise AssertionError(f"the host waits in {func}")
@@ -106,7 +109,10 @@ def test_the_host_never_waits(entry):
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_no_values_are_needed(entry):
     """Tensors without values will do: shapes follow from shapes, and whatever is made is made on the device."""
-    x, key = torch.empty(4, 3, 8, 8, dtype=torch.uint8, device="meta"), torch.empty(4, dtype=torch.int64, device="meta")
+    x, key = (
+        torch.empty(4, 3, 8, 8, dtype=torch.uint8, device="meta"),
+        torch.empty(4, dtype=torch.int64, device="meta"),
+    )
 
     assert (4, 3, 8, 8) == compose([entry])(x, key).shape
 
@@ -143,7 +149,9 @@ def test_one_after_another(entries, seed):
     expected = x
     for stream, entry in enumerate(entries):
         name, _, number = entry.partition(":")
-        expected = OPS[name](expected, partial(uniform, key, stream), *([int(number)] if number else []))
+        expected = OPS[name](
+            expected, partial(uniform, key, stream), *([int(number)] if number else [])
+        )
 
     assert torch.equal(floats(expected), compose(entries)(x, key))
 
@@ -152,7 +160,9 @@ def test_one_after_another(entries, seed):
 def test_flip(size):
     """Where the number is below a half, columns are read from the right."""
     x, key = images(30, size), keys(30)
-    expected = [image.flip(2) if numbers(k)(0) < 0.5 else image for image, k in zip(x, key, strict=True)]
+    expected = [
+        image.flip(2) if numbers(k)(0) < 0.5 else image for image, k in zip(x, key, strict=True)
+    ]
 
     assert torch.equal(torch.stack(expected), augment.flip(x, partial(uniform, key, 0)))
 
@@ -170,7 +180,9 @@ def test_flipped_twice():
 def test_crop(size, padding):
     """A window of the padded image begins in one of 2 P + 1 rows and columns; P is an eighth of the side by default."""
     x, key, p = images(30, size), keys(30), size // 8 if padding is None else padding
-    for image, k, found in zip(x, key, augment.crop(x, partial(uniform, key, 0), padding), strict=True):
+    for image, k, found in zip(
+        x, key, augment.crop(x, partial(uniform, key, 0), padding), strict=True
+    ):
         padded = torch.zeros(3, size + 2 * p, size + 2 * p, dtype=torch.uint8)
         padded[:, p : p + size, p : p + size] = image
         top, left = int(numbers(k)(0) * (2 * p + 1)), int(numbers(k)(1) * (2 * p + 1))
@@ -181,16 +193,22 @@ def test_crop(size, padding):
 def test_crops_are_uniform():
     """All 81 windows of padding 4 come about equally often."""
     x = torch.arange(81.0).view(1, 1, 9, 9).expand(8100, 3, 9, 9)
-    found = augment.crop(x, partial(uniform, keys(8100), 0), 4)[:, 0, 4, 4]  # the pixel in the middle tells the window
+    found = augment.crop(x, partial(uniform, keys(8100), 0), 4)[
+        :, 0, 4, 4
+    ]  # the pixel in the middle tells the window
 
     assert (found.long().bincount(minlength=81) - 100).abs().max() < 50
 
 
-@pytest.mark.parametrize(("size", "side"), [(8, 1), (15, 5), (16, 40), (9, None), (32, None), (32, 16)])
+@pytest.mark.parametrize(
+    ("size", "side"), [(8, 1), (15, 5), (16, 40), (9, None), (32, None), (32, 16)]
+)
 def test_cutout(size, side):
     """The pixels from S // 2 before the centre to S // 2 behind it are grey, and no others."""
     x, key, half = images(30, size), keys(30), (size // 2 if side is None else side) // 2
-    for image, k, found in zip(x, key, augment.cutout(x, partial(uniform, key, 0), side), strict=True):
+    for image, k, found in zip(
+        x, key, augment.cutout(x, partial(uniform, key, 0), side), strict=True
+    ):
         row, column = int(numbers(k)(0) * size), int(numbers(k)(1) * size)
         expected = image / 255
         expected[:, max(row - half, 0) : row + half, max(column - half, 0) : column + half] = 0.5
@@ -213,10 +231,14 @@ def window(draw, height, width):
 def test_resized_crop(size):
     """A window is cut out and enlarged as torchvision does it."""
     x, key = images(60, size), keys(60)
-    for image, k, found in zip(x, key, augment.resized_crop(x, partial(uniform, key, 0)), strict=True):
+    for image, k, found in zip(
+        x, key, augment.resized_crop(x, partial(uniform, key, 0)), strict=True
+    ):
         h, w = window(numbers(k), size, size)
         top, left = int(numbers(k)(20) * (size - h + 1)), int(numbers(k)(21) * (size - w + 1))
-        expected = reference.resized_crop(image / 255, top, left, h, w, [size, size], antialias=True)
+        expected = reference.resized_crop(
+            image / 255, top, left, h, w, [size, size], antialias=True
+        )
 
         assert torch.allclose(expected, found, atol=1e-4)
 
@@ -226,7 +248,9 @@ def test_no_window_fits():
     x = images(4, 16)
     too_wide = [0.999, 0.999] * 10 + [0.5, 0.5]
 
-    assert torch.allclose(x / 255, augment.resized_crop(x, lambda i: torch.full((4,), too_wide[i])), atol=1e-5)
+    assert torch.allclose(
+        x / 255, augment.resized_crop(x, lambda i: torch.full((4,), too_wide[i])), atol=1e-5
+    )
 
 
 def test_windows_vary():
@@ -249,7 +273,12 @@ def test_windows_vary():
 
 def naive_jitter(image, u):
     """One image, (3, H, W), pixel by pixel, in Python's floats."""
-    contrast, factor, shift, turn = 0.5 + u(1), 0.5 + u(2), (2 * u(3) - 1) * 32 / 255, (2 * u(4) - 1) * 0.2
+    contrast, factor, shift, turn = (
+        0.5 + u(1),
+        0.5 + u(2),
+        (2 * u(3) - 1) * 32 / 255,
+        (2 * u(4) - 1) * 0.2,
+    )
 
     def spread(x):
         mean = x.mean((1, 2), keepdim=True)
@@ -260,7 +289,9 @@ def naive_jitter(image, u):
         for i in range(x.shape[1]):
             for j in range(x.shape[2]):
                 h, s, v = colorsys.rgb_to_hsv(*x[:, i, j].tolist())
-                s = min(s * factor, 1) if v > 0 else 0  # none where contrast made all three negative
+                s = (
+                    min(s * factor, 1) if v > 0 else 0
+                )  # none where contrast made all three negative
                 out[:, i, j] = torch.tensor(colorsys.hsv_to_rgb((h + turn) % 1, s, v))
         return out
 
@@ -270,9 +301,16 @@ def naive_jitter(image, u):
 
 def test_jitter():
     """Brightness and contrast are sums, saturation and hue those of HSV, in the order that the number says."""
-    x, key = torch.cat([images(20, 8), torch.zeros(2, 3, 8, 8).byte(), torch.full((2, 3, 8, 8), 255).byte()]), keys(24)
+    x, key = (
+        torch.cat(
+            [images(20, 8), torch.zeros(2, 3, 8, 8).byte(), torch.full((2, 3, 8, 8), 255).byte()]
+        ),
+        keys(24),
+    )
     found = augment.jitter(x, partial(uniform, key, 0))
-    expected = torch.stack([naive_jitter(image, numbers(k)) for image, k in zip(x, key, strict=True)])
+    expected = torch.stack(
+        [naive_jitter(image, numbers(k)) for image, k in zip(x, key, strict=True)]
+    )
 
     assert torch.allclose(expected.float(), found, atol=1e-4)
     assert len({numbers(k)(0) < 0.5 for k in key}) == 2
@@ -300,18 +338,25 @@ def test_unknown(name):
 )
 def test_bad_number(entry):
     """A number that is none, or none that the operation takes, is an error that says which it does take."""
-    with pytest.raises(ValueError, match=r"augmentation '.*': give c.* a whole number from 1 to 1023, or none"):
+    with pytest.raises(
+        ValueError, match=r"augmentation '.*': give c.* a whole number from 1 to 1023, or none"
+    ):
         compose(["flip", entry])
 
 
 def test_level_out_of_range():
     """Levels of RandAugment end at 30."""
-    with pytest.raises(ValueError, match="'rand_augment:31': give rand_augment a whole number from 0 to 30, or none"):
+    with pytest.raises(
+        ValueError,
+        match="'rand_augment:31': give rand_augment a whole number from 0 to 30, or none",
+    ):
         compose(["rand_augment:31"])
 
 
 @pytest.mark.parametrize("name", sorted(OPS.keys() - NUMBERS.keys()))
 def test_no_number(name):
     """What takes no number says so."""
-    with pytest.raises(ValueError, match=f"augmentation '{name}:1': {name} takes no number; write '{name}'"):
+    with pytest.raises(
+        ValueError, match=f"augmentation '{name}:1': {name} takes no number; write '{name}'"
+    ):
         compose([f"{name}:1"])

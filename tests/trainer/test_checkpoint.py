@@ -15,7 +15,10 @@ STATE = dict.fromkeys(ENTRIES) | {"epoch": 2, "method": METHOD}
     [
         ({}, ""),
         ({"method": {"net.w": torch.ones(2)}}, "own is missing"),
-        ({"method": METHOD | {"net.w": torch.ones(4)}}, "net.w has the shape (4,), and should have (2,)"),
+        (
+            {"method": METHOD | {"net.w": torch.ones(4)}},
+            "net.w has the shape (4,), and should have (2,)",
+        ),
         ({"method": METHOD | {"old": torch.ones(1)}}, "old has no place"),
         ({"ranks": 1}, "ranks has no place"),
         ({"epoch": 4}, "it is at epoch 4 of 3"),
@@ -28,7 +31,10 @@ def test_what_does_not_fit_is_named(changes, why):
 
 def test_what_is_missing_is_named():
     """An entry that the older version did not keep."""
-    assert misfit({name: value for name, value in STATE.items() if name != "bad"}, METHOD, 3) == "bad is missing"
+    assert (
+        misfit({name: value for name, value in STATE.items() if name != "bad"}, METHOD, 3)
+        == "bad is missing"
+    )
 
 
 @pytest.mark.parametrize("older", ["method", "optimiser"])
@@ -43,11 +49,19 @@ def test_a_run_of_another_version_is_refused_and_kept(trainer, tmp_path, older):
         state |= {"epoch": 1, "history": state["history"][:1]}
         state["optimiser"]["param_groups"] *= 2
     torch.save(state, path)
-    (folder / "config.json").write_text((folder / "config.json").read_text().replace('"versions"', '"versions" '))
+    (folder / "config.json").write_text(
+        (folder / "config.json").read_text().replace('"versions"', '"versions" ')
+    )
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
-    what = {"method": "own is missing", "optimiser": "optimiser: .*different number of parameter groups"}[older]
-    with pytest.raises(ValueError, match=rf"checkpoint.pt: {what}: another version .* give another --out, or delete"):
+    what = {
+        "method": "own is missing",
+        "optimiser": "optimiser: .*different number of parameter groups",
+    }[older]
+    with pytest.raises(
+        ValueError,
+        match=rf"checkpoint.pt: {what}: another version .* give another --out, or delete",
+    ):
         trainer(changes={"epochs": 2}, resume=True).fit()
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
     with pytest.raises(ValueError, match="a run is here already"):

@@ -43,7 +43,9 @@ def scrambled(table):
         "replaces": [None] * len(table),
     }.items():
         at = table.schema.get_field_index(name)
-        table = table.set_column(at, table.schema.field(at), pa.array(values, table.schema.field(at).type))
+        table = table.set_column(
+            at, table.schema.field(at), pa.array(values, table.schema.field(at).type)
+        )
     return table
 
 
@@ -57,7 +59,9 @@ def test_a_row_is_the_row_that_datasets_reads(builds, tmp_path):
     assert sorted(train.row) == list(range(len(read)))
     for i in range(0, len(train), 7):
         expected = read[int(train.row[i])]
-        assert np.array_equal(np.asarray(expected["image"].convert("RGB")).transpose(2, 0, 1), pixels[i])
+        assert np.array_equal(
+            np.asarray(expected["image"].convert("RGB")).transpose(2, 0, 1), pixels[i]
+        )
         assert expected["label"] == train.label[i]
 
 
@@ -97,7 +101,7 @@ def test_the_order_of_examples_says_nothing_of_noise(builds, tmp_path):
 def test_pixels_are_decoded_once(builds, tmp_path, monkeypatch):
     """A second load decodes nothing, and reads the same."""
     first = data.load(builds, CONFIG, Size(), tmp_path)["train"]
-    monkeypatch.setattr(data.images, "decode", lambda _: pytest.fail("decoded again"))
+    monkeypatch.setattr(data.pixels, "decode", lambda _: pytest.fail("decoded again"))
 
     again = data.load(builds, CONFIG, Size(), tmp_path)["train"]
 
@@ -111,7 +115,9 @@ def test_changed_bytes_are_decoded_anew(builds, tmp_path):
 
     def upside_down(table):
         images = table["image"].to_pylist()
-        return table.set_column(0, table.schema.field(0), pa.array(images[::-1], table.schema.field(0).type))
+        return table.set_column(
+            0, table.schema.field(0), pa.array(images[::-1], table.schema.field(0).type)
+        )
 
     rewritten(other, upside_down)
 
@@ -124,7 +130,9 @@ def test_images_are_brought_to_a_size(builds, tmp_path):
         assert data.load(builds, CONFIG, Size(9, rule), tmp_path)["train"].shape == (3, 9, 9)
 
 
-@pytest.mark.parametrize(("many", "message"), [(1, "images of 2 sizes"), (1000, "split .*: images of sizes")])
+@pytest.mark.parametrize(
+    ("many", "message"), [(1, "images of 2 sizes"), (1000, "split .*: images of sizes")]
+)
 def test_images_of_several_sizes_need_one(builds, tmp_path, many, message):
     """Whether they differ within a shard or between shards; with a side they are alike."""
     other, buffer = shutil.copytree(builds, tmp_path / "other"), io.BytesIO()
@@ -135,7 +143,9 @@ def test_images_of_several_sizes_need_one(builds, tmp_path, many, message):
             return table
         images = table["image"].to_pylist()
         images[:many] = [{"bytes": buffer.getvalue(), "path": None}] * min(many, len(images))
-        return table.set_column(0, table.schema.field(0), pa.array(images, table.schema.field(0).type))
+        return table.set_column(
+            0, table.schema.field(0), pa.array(images, table.schema.field(0).type)
+        )
 
     rewritten(other, smaller)
 
@@ -166,7 +176,9 @@ def test_a_missing_shard_is_an_error(builds, tmp_path):
     for path in (other / "data").glob("*.parquet"):
         path.unlink()
 
-    with pytest.raises(FileNotFoundError, match=r"\.parquet: missing from the build: run the same `cnlw build`"):
+    with pytest.raises(
+        FileNotFoundError, match=r"\.parquet: missing from the build: run the same `cnlw build`"
+    ):
         data.load(other, CONFIG, Size(), tmp_path)
 
 
@@ -189,7 +201,9 @@ def test_an_image_that_does_not_decode_is_named(builds, tmp_path):
     def spoilt(table):
         images = table["image"].to_pylist()
         images[0]["bytes"] = b"no picture"
-        return table.set_column(0, table.schema.field(0), pa.array(images, table.schema.field(0).type))
+        return table.set_column(
+            0, table.schema.field(0), pa.array(images, table.schema.field(0).type)
+        )
 
     rewritten(other, spoilt)
 
@@ -217,19 +231,25 @@ def test_a_label_of_no_class_is_an_error(builds, tmp_path, label):
 
     rewritten(other, spoilt)
 
-    with pytest.raises(ValueError, match=rf"parquet: row 0: label {label} of 10 classes: run `cnlw validate`"):
+    with pytest.raises(
+        ValueError, match=rf"parquet: row 0: label {label} of 10 classes: run `cnlw validate`"
+    ):
         data.load(other, CONFIG, Size(), tmp_path / "cache")
 
 
 @pytest.mark.parametrize("kind", ["*[0-9].npy", "*.keys.npy"])
-@pytest.mark.parametrize("change", [lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"what is this")])
+@pytest.mark.parametrize(
+    "change", [lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"what is this")]
+)
 def test_a_damaged_cache_is_an_error(builds, tmp_path, kind, change):
     """It names the file; once that is deleted, all is well again."""
     data.load(builds, CONFIG, Size(), tmp_path)
     for path in tmp_path.glob(kind):
         change(path)
 
-    with pytest.raises(ValueError, match=r"npy: damaged .*: delete .*[0-9]\.npy, and its images") as error:
+    with pytest.raises(
+        ValueError, match=r"npy: damaged .*: delete .*[0-9]\.npy, and its images"
+    ) as error:
         data.load(builds, CONFIG, Size(), tmp_path)
     assert (tmp_path / str(error.value).split("delete ")[1].split(",")[0]).is_file()
     for path in tmp_path.glob("*[0-9].npy"):

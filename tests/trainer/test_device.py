@@ -65,7 +65,9 @@ def test_alone_nobody_waits():
         assert not torch.distributed.is_initialized()
 
 
-@pytest.mark.parametrize(("error", "left"), [(ValueError("alike"), 1), (OSError("full"), 0), (None, 1)])
+@pytest.mark.parametrize(
+    ("error", "left"), [(ValueError("alike"), 1), (OSError("full"), 0), (None, 1)]
+)
 def test_a_rank_that_fails_alone_takes_no_leave(monkeypatch, error, left):
     """The others may be in the middle of a message."""
     calls = []
@@ -73,7 +75,10 @@ def test_a_rank_that_fails_alone_takes_no_leave(monkeypatch, error, left):
     monkeypatch.setattr(device.dist, "init_process_group", lambda *_, **__: None)
     monkeypatch.setattr(device.dist, "destroy_process_group", lambda: calls.append("left"))
 
-    with pytest.raises(type(error)) if error else nullcontext(), device.company(torch.device("cpu")):
+    with (
+        pytest.raises(type(error)) if error else nullcontext(),
+        device.company(torch.device("cpu")),
+    ):
         if error:
             raise error
     assert len(calls) == left
@@ -85,7 +90,10 @@ def test_a_rank_whose_partner_ended_says_so(monkeypatch):
     monkeypatch.setattr(device.dist, "init_process_group", lambda *_, **__: None)
     monkeypatch.setattr(device.dist, "destroy_process_group", lambda: None)
 
-    with pytest.raises(OSError, match="another process has ended"), device.company(torch.device("cpu")):
+    with (
+        pytest.raises(OSError, match="another process has ended"),
+        device.company(torch.device("cpu")),
+    ):
         raise RuntimeError("Connection closed by peer [127.0.0.1]:1")
     with pytest.raises(RuntimeError, match="shapes"), device.company(torch.device("cpu")):
         raise RuntimeError("shapes differ")

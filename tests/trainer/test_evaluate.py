@@ -11,7 +11,10 @@ from cnlw_tools.trainer.evaluate import accuracy, confusion, guesses, hits
 def test_hits_are_counted_one_by_one(n, classes, seed):
     """The label is the first guess, or among the first five."""
     draw = torch.Generator().manual_seed(seed)
-    logits, label = torch.randn(n, classes, generator=draw), torch.randint(classes, (n,), generator=draw)
+    logits, label = (
+        torch.randn(n, classes, generator=draw),
+        torch.randint(classes, (n,), generator=draw),
+    )
 
     top1 = sum(row.argsort(descending=True)[0] == y for row, y in zip(logits, label, strict=True))
     top5 = sum(y in row.argsort(descending=True)[:5] for row, y in zip(logits, label, strict=True))

@@ -6,11 +6,12 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from cnlw_tools import recipe, sides
-from cnlw_tools.build import build
+from cnlw_tools.build.build import build
 from cnlw_tools.cli import main
+from cnlw_tools.dataset import side_table
+from cnlw_tools.recipe import recipe
 from cnlw_tools.trainer import data
-from cnlw_tools.trainer.feed import Feed, scale
+from cnlw_tools.trainer.batches import Feed, scale
 from cnlw_tools.trainer.labeller import labelled
 
 CONFIG = "blue_40_probe2"
@@ -28,14 +29,18 @@ def test_every_image_but_validation_is_labelled(trainer, builds):
     assert len(found) == 200
     splits = data.load(builds, CONFIG, learner.size, learner.cache, 1)
     at = splits["train"].row.tolist().index(17)
-    feed = Feed(splits["train"], torch.device("cpu"), 0, {}, scale(splits["probe"], torch.device("cpu")))
+    feed = Feed(
+        splits["train"], torch.device("cpu"), 0, {}, scale(splits["probe"], torch.device("cpu"))
+    )
     batch = next(iter(feed.batches([torch.tensor([at])], ("plain",), 0)))
     assert found[known["train"][17]] == int(learner.trained.predict(batch.x).argmax(1))
 
 
 def test_given_labels_of_train_are_not_looked_at(trainer, tmp_path, monkeypatch):
     """Whatever the labels of train, the network says the same."""
-    first = labelled(trainer(split="probe", changes={"epochs": 1, "batch_size": 10}, out=tmp_path / "first"))
+    first = labelled(
+        trainer(split="probe", changes={"epochs": 1, "batch_size": 10}, out=tmp_path / "first")
+    )
     load = data.load
 
     def other(*arguments):
@@ -72,7 +77,20 @@ def test_the_command_makes_semantic_noise(tmp_path, tiny):
     where = ["--root", str(root), "--workers", "1"]
     clean = ["--data", str(tmp_path / "clean"), "--config", "blue_00_probe3", "--out", str(side)]
     labels = CliRunner().invoke(
-        main, ["label", *clean, *where, "--net", "mlp1", "--epochs", "1", "--batch-size", "10", "--device", "cpu"]
+        main,
+        [
+            "label",
+            *clean,
+            *where,
+            "--net",
+            "mlp1",
+            "--epochs",
+            "1",
+            "--batch-size",
+            "10",
+            "--device",
+            "cpu",
+        ],
     )
     assert labels.exit_code == 0, labels.output
     made = CliRunner().invoke(
@@ -92,9 +110,13 @@ def test_the_command_makes_semantic_noise(tmp_path, tiny):
     )
 
     assert made.exit_code == 0, made.output
-    found = sides.read(side)
+    found = side_table.read(side)
     given = dict(zip(found["image_id"].to_pylist(), found["mlp1"].to_pylist(), strict=True))
-    held = [row for path in (tmp_path / "b/data").glob("*.parquet") for row in pq.read_table(path).to_pylist()]
+    held = [
+        row
+        for path in (tmp_path / "b/data").glob("*.parquet")
+        for row in pq.read_table(path).to_pylist()
+    ]
     train = [row for row in held if row["image_id"] in given]
     assert len(train) == len(given) == 200
     assert all(row["label"] == given[row["image_id"]] for row in train)

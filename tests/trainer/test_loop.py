@@ -173,10 +173,12 @@ def test_an_epoch_is_plain_gradient_descent(trainer, tmp_path, builds):
     after = weights(tmp_path / "run")
 
     with torch.random.fork_rng():
-        loop = trainer(changes={"epochs": 1}, out=tmp_path / "other")._loop(torch.device("cpu"), lambda *_: None)
+        loop = trainer(changes={"epochs": 1}, out=tmp_path / "other")._loop(
+            torch.device("cpu"), lambda *_: None
+        )
     net, feed = loop.method.net, loop.train
     buffers = [torch.zeros_like(p) for p in net.parameters()]
-    from cnlw_tools.trainer.feed import order
+    from cnlw_tools.trainer.batches import order
 
     shuffled = order(loop.rows.numpy(), 0, 0)
     for step in range(6):
@@ -284,12 +286,17 @@ def test_a_finished_run_says_its_result_again(trainer):
 
 def test_a_loss_that_is_no_number_stops_the_run(trainer, tmp_path):
     """It says since when and what to try; the epochs before are kept."""
-    with pytest.raises(ValueError, match=r"the loss is nan in epoch 2, since step 3: try a lower --lr \(it is 0.05\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"the loss is nan in epoch 2, since step 3: try a lower --lr \(it is 0.05\)",
+    ):
         trainer(method=Wild).fit()
 
     assert len(lines(tmp_path / "run")) == 1
     assert not (tmp_path / "run" / "result.json").exists()
-    assert all(v.isfinite().all() for k, v in weights(tmp_path / "run").items() if k.startswith("net"))
+    assert all(
+        v.isfinite().all() for k, v in weights(tmp_path / "run").items() if k.startswith("net")
+    )
 
 
 def test_a_loss_that_explodes_stops_the_run(trainer):
@@ -307,7 +314,9 @@ def test_a_loss_that_explodes_stops_the_run(trainer):
 
 def test_a_batch_too_large_names_one_that_fits(trainer):
     """By halves: 30, 15, 7."""
-    with pytest.raises(OSError, match="cpu has no room for a batch of 30: --batch-size 7 would fit"):
+    with pytest.raises(
+        OSError, match="cpu has no room for a batch of 30: --batch-size 7 would fit"
+    ):
         trainer(method=Hungry).fit()
 
 
@@ -315,8 +324,8 @@ def test_among_other_ranks_no_smaller_batch_is_tried(trainer, monkeypatch):
     """Their next message would be taken for the answer."""
     loop = trainer(method=Hungry)._loop(torch.device("cpu"), lambda *_: None)
     loop._get_ready()
-    monkeypatch.setattr("cnlw_tools.methods.ranks.together", lambda: True)
-    monkeypatch.setattr("cnlw_tools.methods.ranks.size", lambda: 2)
+    monkeypatch.setattr("cnlw_tools.methods.components.distributed.together", lambda: True)
+    monkeypatch.setattr("cnlw_tools.methods.components.distributed.size", lambda: 2)
 
     with pytest.raises(OSError, match="no room for a batch of 40: give a smaller --batch-size"):
         loop._try(next(loop.train.batches([torch.arange(20)], ("plain",), 0)))
@@ -377,7 +386,7 @@ def test_a_phase_that_trains_on_none_is_an_error(trainer):
 def test_every_rank_has_as_much_of_a_batch(trainer, monkeypatch, many, size):
     """A batch of 31 is cut down to a multiple of the ranks, and has one example of each at least."""
     loop = trainer(changes={"batch_size": 31})._loop(torch.device("cpu"), lambda *_: None)
-    monkeypatch.setattr("cnlw_tools.methods.ranks.size", lambda: many)
+    monkeypatch.setattr("cnlw_tools.methods.components.distributed.size", lambda: many)
 
     assert {len(chunk) for chunk in loop._chunks()} == {size}
 
@@ -443,7 +452,9 @@ def test_a_batch_of_more_examples_than_there_are_is_an_error(trainer, tmp_path, 
         def phases(self):
             return [Phase(1, batch_size=times)]
 
-    with pytest.raises(ValueError, match=f"more than the 180 examples to train on: give at most {most},"):
+    with pytest.raises(
+        ValueError, match=f"more than the 180 examples to train on: give at most {most},"
+    ):
         trainer(method=Enlarged, changes={"batch_size": batch}).fit()
     assert not (tmp_path / "run").exists()
 
@@ -462,7 +473,9 @@ def test_fewer_chosen_examples_than_a_batch_are_one(trainer, tmp_path):
     assert pq.read_table(tmp_path / "run" / "examples.parquet").to_pandas()["loss"].count() == 10
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if "verified" not in METHODS[name].needs])
+@pytest.mark.parametrize(
+    "name", [name for name in METHODS if "verified" not in METHODS[name].needs]
+)
 def test_a_step_never_waits_for_the_device(trainer, name):
     """No value is asked for between two batches, whatever the method; rates, sums and averages included."""
     from dataclasses import replace
@@ -472,7 +485,10 @@ def test_a_step_never_waits_for_the_device(trainer, name):
     loop = made._loop(torch.device("cpu"), lambda *_: None)
     loop._get_ready()
     loop.method.train()
-    for later in (False, True):  # with progress, as the first step and those behind every burn-in differ
+    for later in (
+        False,
+        True,
+    ):  # with progress, as the first step and those behind every burn-in differ
         batches = loop.train.batches([torch.arange(20)], loop.method.views, 0)
         loop.method.progress = 0.9 if later else 0.0
         with NeverWaits():
@@ -506,4 +522,7 @@ def test_the_average_is_what_is_validated(trainer, tmp_path):
     trainer(method=Still, plan=replace(plan, ema=0.999), out=tmp_path / "mean").fit()
 
     assert weights(tmp_path / "own")["shift"] == 5
-    assert torch.load(tmp_path / "mean" / "checkpoint.pt", weights_only=True)["average"]["means"][0] < 5
+    assert (
+        torch.load(tmp_path / "mean" / "checkpoint.pt", weights_only=True)["average"]["means"][0]
+        < 5
+    )

@@ -10,10 +10,10 @@ import torch
 from click.testing import CliRunner
 from datasets import load_dataset
 
-from cnlw_tools import recipe
-from cnlw_tools.build import build
+from cnlw_tools.build.build import build
 from cnlw_tools.cli import main
-from cnlw_tools.methods.mentor import read
+from cnlw_tools.methods.components.mentor import read
+from cnlw_tools.recipe import recipe
 from cnlw_tools.trainer import Trainer, data
 from cnlw_tools.trainer.mentor import data_driven_mentor, rows
 from tests.trainer.conftest import PLAN, Small
@@ -73,7 +73,14 @@ def test_rows_are_losses_by_percent_and_verdict(tmp_path):
 
 def test_a_student_learns_from_the_verified_split(verified, tmp_path):
     """Sixty images; the mentor tells right labels from wrong ones better than chance."""
-    said = {"net": Small, "plan": PLAN, "device": "cpu", "workers": 1, "cache": tmp_path, "split": "verified"}
+    said = {
+        "net": Small,
+        "plan": PLAN,
+        "device": "cpu",
+        "workers": 1,
+        "cache": tmp_path,
+        "split": "verified",
+    }
     student = Trainer(verified, CONFIG, out=tmp_path / "student", changes={"epochs": 4}, **said)
 
     fitted = data_driven_mentor(student, 0.7, 0)
@@ -107,10 +114,23 @@ def test_a_percentile_is_checked_before_the_student_trains(verified, tmp_path):
 def test_the_command_goes_on_with_its_student(verified, tmp_path, monkeypatch):
     """Stopped after an epoch it says so in a line; the same command ends the work."""
     monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "small.toml").write_text('net = "mlp1"\nepochs = 2\nbatch_size = 30\nlr = 0.01\nsize = 8\n')
-    told = ["--data", str(verified), "--config", CONFIG, "--preset", str(tmp_path / "small.toml"), "--workers", "1"]
+    (tmp_path / "small.toml").write_text(
+        'net = "mlp1"\nepochs = 2\nbatch_size = 30\nlr = 0.01\nsize = 8\n'
+    )
+    told = [
+        "--data",
+        str(verified),
+        "--config",
+        CONFIG,
+        "--preset",
+        str(tmp_path / "small.toml"),
+        "--workers",
+        "1",
+    ]
     call = ["train-mentor", "--out", str(tmp_path / "m.json"), "--device", "cpu", *told]
-    monkeypatch.setattr("cnlw_tools.methods.ranks.any", lambda *_: True)  # somebody has asked to stop
+    monkeypatch.setattr(
+        "cnlw_tools.methods.components.distributed.any", lambda *_: True
+    )  # somebody has asked to stop
     stopped = CliRunner().invoke(main, call)
     monkeypatch.undo()
     monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "cache"))
@@ -130,7 +150,9 @@ def test_the_command_writes_what_a_method_reads(tmp_path):
     done = CliRunner().invoke(main, ["train-mentor", "--rule", "self_paced", "--out", str(out)])
 
     assert done.exit_code == 0, done.output
-    v = read(str(out))(torch.tensor([1.0, 1.0]), torch.tensor([-2.0, 2.0]), torch.tensor([50.0, 50.0]))
+    v = read(str(out))(
+        torch.tensor([1.0, 1.0]), torch.tensor([-2.0, 2.0]), torch.tensor([50.0, 50.0])
+    )
     assert v[0] > 0.5 > v[1]
 
 

@@ -83,7 +83,10 @@ def test_examples_are_ordered_by_row_and_unseen_ones_null(tmp_path):
     run = Run(tmp_path, CONFIG, resume=False)
     row = np.array([2, 0, 1])
     for epoch in (1, 2):
-        loss, weight = torch.tensor([0.2, 0.5, math.nan]) * epoch, torch.tensor([1.0, 0.0, math.nan])
+        loss, weight = (
+            torch.tensor([0.2, 0.5, math.nan]) * epoch,
+            torch.tensor([1.0, 0.0, math.nan]),
+        )
         run.examples(epoch, row, {"loss": loss, "weight": weight})
 
     table = pq.read_table(tmp_path / "examples.parquet")
@@ -121,9 +124,13 @@ def test_a_value_that_a_config_lacks_is_said_to_be_missing(tmp_path):
     """An older version wrote none; one that is no more is said to be gone."""
     saved(tmp_path)
 
-    with pytest.raises(ValueError, match=r"began without preset\.ema, and now it is 0: .* an older version"):
+    with pytest.raises(
+        ValueError, match=r"began without preset\.ema, and now it is 0: .* an older version"
+    ):
         Run(tmp_path, CONFIG | {"preset": {"lr": 0.1, "ema": 0}}, resume=True)
-    with pytest.raises(ValueError, match=r"began with preset\.lr = 0\.1, and now there is none: say the same"):
+    with pytest.raises(
+        ValueError, match=r"began with preset\.lr = 0\.1, and now there is none: say the same"
+    ):
         Run(tmp_path, CONFIG | {"preset": {}}, resume=True)
 
 
@@ -131,7 +138,9 @@ def test_other_data_are_an_error(tmp_path):
     """A build that changed under a checkpoint."""
     saved(tmp_path)
 
-    with pytest.raises(ValueError, match="the images or labels of train are not those that the run began with"):
+    with pytest.raises(
+        ValueError, match="the images or labels of train are not those that the run began with"
+    ):
         Run(tmp_path, CONFIG | {"data": {"train": "xyz"}}, resume=True)
 
 
@@ -152,7 +161,9 @@ def test_a_folder_is_of_one_run_at_a_time(tmp_path):
     Run(tmp_path, {"seed": 1}, True)
 
 
-@pytest.mark.parametrize("change", [lambda whole: whole[:100], lambda whole: b"", lambda whole: b"no checkpoint"])
+@pytest.mark.parametrize(
+    "change", [lambda whole: whole[:100], lambda whole: b"", lambda whole: b"no checkpoint"]
+)
 def test_a_torn_checkpoint_is_an_error(tmp_path, change):
     """It is not begun anew in silence; half of it, nothing of it, or something else."""
     run = saved(tmp_path)

@@ -47,7 +47,14 @@ def test_restarts_are_those_of_ieg():
     """The table of the authors' schedule: 500 steps an epoch, 0.1 at the start."""
     rate = parse("restarts:1:1.5:0.9")
 
-    for step, expected in {0: 0.1, 250: 0.05, 500: 0.09, 875: 0.045, 1250: 0.081, 2375: 0.0729}.items():
+    for step, expected in {
+        0: 0.1,
+        250: 0.05,
+        500: 0.09,
+        875: 0.045,
+        1250: 0.081,
+        2375: 0.0729,
+    }.items():
         assert 0.1 * rate(step / 500, 400) == pytest.approx(expected, abs=1e-9)
     assert 0.1 * rate(499 / 500, 400) == pytest.approx(1e-6, abs=1e-7)
 
@@ -72,7 +79,16 @@ def test_a_saw_is_that_of_o2u():
 
 
 @given(
-    st.sampled_from(["constant", "step:3:0.5", "multistep:2,4:0.1", "exponential:0.9", "cosine", "restarts:1:2:0.5"])
+    st.sampled_from(
+        [
+            "constant",
+            "step:3:0.5",
+            "multistep:2,4:0.1",
+            "exponential:0.9",
+            "cosine",
+            "restarts:1:2:0.5",
+        ]
+    )
 )
 def test_a_factor_is_between_0_and_1(text):
     """Whatever the schedule: it begins at 1 and never rises above."""

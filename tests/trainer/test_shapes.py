@@ -2,9 +2,11 @@
 
 import pytest
 
-from cnlw_tools import engine, files, recipe
-from cnlw_tools.build import build
+from cnlw_tools import files
+from cnlw_tools.build.build import build
+from cnlw_tools.executor import local
 from cnlw_tools.methods import METHODS
+from cnlw_tools.recipe import recipe
 from cnlw_tools.trainer import Trainer
 
 CONFIG = "blue_20_clean2500_probe10_verified20"
@@ -38,9 +40,18 @@ CHANGES = {  # each epoch of IEG takes as long as seven of vanilla, of MixMatch 
     "o2u": {"epochs": 6},
     "incv": {"epochs": 9},
 }
-REACHED = dict.fromkeys(METHODS, 30.0) | {"l2r": 15.0, "ieg": 15.0}  # those two set out slowly; chance is 10
-REACHED |= {"mixmatch": 15.0, "mixmatch_kl": 15.0, "curriculumnet": 20.0}  # a hundred labels; a network thrown away
-REACHED |= dict.fromkeys(["gce_truncated", "forward", "glc", "incv"], 20.0)  # most of the steps prepare the last few
+REACHED = dict.fromkeys(METHODS, 30.0) | {
+    "l2r": 15.0,
+    "ieg": 15.0,
+}  # those two set out slowly; chance is 10
+REACHED |= {
+    "mixmatch": 15.0,
+    "mixmatch_kl": 15.0,
+    "curriculumnet": 20.0,
+}  # a hundred labels; a network thrown away
+REACHED |= dict.fromkeys(
+    ["gce_truncated", "forward", "glc", "incv"], 20.0
+)  # most of the steps prepare the last few
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +60,7 @@ def shapes(tmp_path_factory):
     out = tmp_path_factory.mktemp("shapes") / "shapes"
     said = {"dataset": "shapes", "noise": "blue", "levels": [20], "size": 16}
     said |= {"clean": 2500, "probe": 10, "verified": 20}
-    build(recipe.make(said, "test"), files.root(), None, out, engine.cores())
+    build(recipe.make(said, "test"), files.root(), None, out, local.cores())
     return out
 
 
@@ -60,6 +71,8 @@ def test_a_method_learns_shapes(name, shapes, tmp_path):
     views = {"standard": ("flip",), "policy": ("flip", "cutout")}
     changes = {"epochs": 4, "batch_size": 50, "size": 16, "views": views} | CHANGES.get(name, {})
     said = {"options": OPTIONS.get(name, {}), "changes": changes}
-    found = Trainer(shapes, CONFIG, name, out=tmp_path / "run", cache=tmp_path.parent, device="cpu", **said).fit()
+    found = Trainer(
+        shapes, CONFIG, name, out=tmp_path / "run", cache=tmp_path.parent, device="cpu", **said
+    ).fit()
 
     assert found["best"] >= REACHED[name]

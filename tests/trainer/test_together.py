@@ -7,13 +7,16 @@ import sys
 import pytest
 import torch
 
-from cnlw_tools import recipe
-from cnlw_tools.build import build
+from cnlw_tools.build.build import build
 from cnlw_tools.methods import METHODS
+from cnlw_tools.recipe import recipe
 from tests.trainer import together
 from tests.trainer.test_loop import lines, weights
 
-CHOOSES = ("curriculumnet", "self_learning")  # by features: the last bits of a float may change a choice
+CHOOSES = (
+    "curriculumnet",
+    "self_learning",
+)  # by features: the last bits of a float may change a choice
 MEANS = [n for n, m in METHODS.items() if m.across == "mean" and n not in CHOOSES]
 OTHERS = ["mixup", "mentormix", "mentornet", "l2r", "ieg", "glc", "data_parameters", "coteaching"]
 OTHERS += ["mdyrh", "mddyrsh", "o2u", "incv", "dropout", "mixmatch", "mixmatch_kl", *CHOOSES]
@@ -22,17 +25,34 @@ OTHERS += ["mdyrh", "mddyrsh", "o2u", "incv", "dropout", "mixmatch", "mixmatch_k
 @pytest.fixture
 def build_of_all(tiny, tmp_path):
     """A build with two probe images and six verified ones of each class."""
-    said = {"dataset": "shapes", "noise": "blue", "levels": [40], "probe": 2, "verified": 6, "size": 16}
+    said = {
+        "dataset": "shapes",
+        "noise": "blue",
+        "levels": [40],
+        "probe": 2,
+        "verified": 6,
+        "size": 16,
+    }
     build(recipe.make(said, "test"), tiny(tmp_path / "root"), None, tmp_path / "shapes", 1)
     return tmp_path / "shapes"
 
 
 def torchrun(*arguments):
     """Run the script of this folder in two processes."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+    ]
     script = ["-m", "tests.trainer.together", "grouped", *map(str, arguments)]
     done = subprocess.run(
-        [*command, *script], capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        [*command, *script],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr[-3000:]
 
@@ -46,8 +66,12 @@ def test_two_processes_train_as_one_does(build_of_all, tmp_path):
 
     for name in MEANS:
         one, two = lines(tmp_path / "one" / name), lines(tmp_path / "two" / name)
-        assert [a["train_loss"] for a in one] == pytest.approx([b["train_loss"] for b in two], rel=1e-4), name
-        assert [a["val_top1"] for a in one] == pytest.approx([b["val_top1"] for b in two], abs=5.1), name
+        assert [a["train_loss"] for a in one] == pytest.approx(
+            [b["train_loss"] for b in two], rel=1e-4
+        ), name
+        assert [a["val_top1"] for a in one] == pytest.approx(
+            [b["val_top1"] for b in two], abs=5.1
+        ), name
         for key, value in weights(tmp_path / "one" / name).items():
             other = weights(tmp_path / "two" / name)[key]
             if key.startswith("net."):

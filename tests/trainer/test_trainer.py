@@ -11,10 +11,10 @@ import torch
 import yaml
 from datasets import load_dataset
 
-from cnlw_tools import recipe
-from cnlw_tools.build import build
+from cnlw_tools.build.build import build
 from cnlw_tools.methods import Method
 from cnlw_tools.methods.vanilla import Vanilla
+from cnlw_tools.recipe import recipe
 from cnlw_tools.trainer import Trainer, data
 from tests.trainer.test_data import rewritten, scrambled
 from tests.trainer.test_loop import lines, weights
@@ -29,7 +29,9 @@ class Probing(Vanilla):
         trusted = self.task.probe(20)
         assert torch.equal(torch.bincount(trusted.y, minlength=10), torch.full((10,), 2))
         assert trusted.x.shape == (20, 3, 16, 16)
-        return super().loss(batch) + torch.nn.functional.cross_entropy(self.net(trusted.x), trusted.y)
+        return super().loss(batch) + torch.nn.functional.cross_entropy(
+            self.net(trusted.x), trusted.y
+        )
 
 
 class Optional(Vanilla):
@@ -82,14 +84,18 @@ def test_a_probe_that_is_missing_is_an_error(trainer, builds, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(("split", "remedy"), [("validation", "a base manifest"), ("verified", "--verified 20")])
+@pytest.mark.parametrize(
+    ("split", "remedy"), [("validation", "a base manifest"), ("verified", "--verified 20")]
+)
 def test_a_split_that_is_missing_is_an_error(trainer, builds, tmp_path, split, remedy):
     """What it learns from, or what it is judged by."""
     other = shutil.copytree(builds, tmp_path / "other")
     card = (other / "README.md").read_text()
     (other / "README.md").write_text(card.replace("        validation:", "        validation_web:"))
 
-    with pytest.raises(ValueError, match=f"has no split '{split}', only .*: build it with {remedy}"):
+    with pytest.raises(
+        ValueError, match=f"has no split '{split}', only .*: build it with {remedy}"
+    ):
         trainer(build=other, split="train" if split == "validation" else split).fit()
 
 
@@ -108,15 +114,31 @@ def test_options_reach_the_method(trainer, tmp_path):
 
 def test_a_task_has_what_a_method_needs(trainer, tiny, tmp_path):
     """All trusted examples, the verified ones with what is known of their labels, a part held out, the noise rate."""
-    said = {"dataset": "shapes", "noise": "blue", "levels": [40], "probe": 2, "verified": 5, "size": 16}
+    said = {
+        "dataset": "shapes",
+        "noise": "blue",
+        "levels": [40],
+        "probe": 2,
+        "verified": 5,
+        "size": 16,
+    }
     build(recipe.make(said, "test"), tiny(tmp_path / "root"), None, tmp_path / "shapes", 1)
     options = {"noise_rate": 0.4, "holdout": 0.2}
-    made = trainer(build=tmp_path / "shapes", config="blue_40_probe2_verified5", method=Choosy, options=options)
+    made = trainer(
+        build=tmp_path / "shapes", config="blue_40_probe2_verified5", method=Choosy, options=options
+    )
     made.fit()
     task = Choosy.task
-    (trusted,), (kept,), ((checked, right),) = list(task.trusted()), list(task.holdout()), list(task.verified())
+    (trusted,), (kept,), ((checked, right),) = (
+        list(task.trusted()),
+        list(task.holdout()),
+        list(task.verified()),
+    )
     rows = load_dataset(
-        str(tmp_path / "shapes"), "blue_40_probe2_verified5", split="verified", cache_dir=tmp_path / "hf"
+        str(tmp_path / "shapes"),
+        "blue_40_probe2_verified5",
+        split="verified",
+        cache_dir=tmp_path / "hf",
     )
 
     assert torch.equal(trusted.y.bincount(), torch.full((10,), 2))
@@ -143,7 +165,9 @@ def test_held_out_examples_are_not_trained_on(builds, tmp_path):
 
 def test_an_unknown_option_is_an_error(trainer):
     """With the one that was meant."""
-    with pytest.raises(ValueError, match=r"unknown option 'strenght' of Optional. Did you mean 'strength'"):
+    with pytest.raises(
+        ValueError, match=r"unknown option 'strenght' of Optional. Did you mean 'strength'"
+    ):
         trainer(method=Optional, options={"strenght": 1}).fit()
 
 
@@ -157,9 +181,18 @@ def test_an_unknown_option_is_an_error(trainer):
         ({"changes": {"epochs": 0}}, "epochs = 0"),
         ({"changes": {"schedule": "cosin"}}, "unknown schedule 'cosin'"),
         ({"pretrained": True}, "a network of your own begins with its own weights"),
-        ({"changes": {"methods": {"mixupp": {}}}}, "unknown method of the preset 'mixupp'. Did you mean 'mixup'"),
-        ({"changes": {"views": {"smooth": ["flip"]}}}, r"vanilla wants the view 'standard'.* under \[views\]"),
-        ({"method": Choosy, "options": {"noise_rate": 2}}, "noise_rate = 2: give a number from 0 to 1"),
+        (
+            {"changes": {"methods": {"mixupp": {}}}},
+            "unknown method of the preset 'mixupp'. Did you mean 'mixup'",
+        ),
+        (
+            {"changes": {"views": {"smooth": ["flip"]}}},
+            r"vanilla wants the view 'standard'.* under \[views\]",
+        ),
+        (
+            {"method": Choosy, "options": {"noise_rate": 2}},
+            "noise_rate = 2: give a number from 0 to 1",
+        ),
         ({"method": Choosy, "options": {"holdout": 1}}, "holdout = 1: give a number from 0 to 0.9"),
         ({"method": Choosy}, r"Choosy needs verified labels.*--verified 20"),
         ({"options": {"noise_rate": 0.4}}, "unknown option 'noise_rate' of vanilla"),
@@ -215,7 +248,9 @@ def test_a_build_that_changed_under_a_run_is_an_error(trainer, builds, tmp_path)
     """The images are not those that the run began with."""
     trainer(changes={"epochs": 1}).fit()
 
-    with pytest.raises(ValueError, match="config = 'blue_40_probe2', and now it is 'red_20_t20_probe2'"):
+    with pytest.raises(
+        ValueError, match="config = 'blue_40_probe2', and now it is 'red_20_t20_probe2'"
+    ):
         trainer(changes={"epochs": 1}, config="red_20_t20_probe2", resume=True).fit()
     other = shutil.copytree(builds, tmp_path / "other")
 
@@ -259,9 +294,9 @@ def test_a_network_goes_on_from_the_checkpoint_of_another_run(trainer, tmp_path)
     """--weights takes what a run left."""
     small = {"net": "mlp1", "changes": {"epochs": 1}}
     trainer(**small, out=tmp_path / "first").fit()
-    loop = trainer(**small, weights=tmp_path / "first" / "checkpoint.pt", out=tmp_path / "second")._loop(
-        torch.device("cpu"), lambda *_: None
-    )
+    loop = trainer(
+        **small, weights=tmp_path / "first" / "checkpoint.pt", out=tmp_path / "second"
+    )._loop(torch.device("cpu"), lambda *_: None)
 
     for name, value in weights(tmp_path / "first").items():
         if name.startswith("net."):
@@ -281,7 +316,9 @@ def test_pretrained_networks_see_what_they_learned_with(trainer, monkeypatch):
 
 def test_a_split_that_is_learned_from_is_held_once(trainer):
     """As train, and not under its own name beside."""
-    loop = trainer(split="probe", changes={"batch_size": 10})._loop(torch.device("cpu"), lambda *_: None)
+    loop = trainer(split="probe", changes={"batch_size": 10})._loop(
+        torch.device("cpu"), lambda *_: None
+    )
 
     assert sorted(loop.feeds) == ["train", "validation"]
     assert len(loop.train.label) == 20

@@ -20,8 +20,16 @@ def main(build: str, folder: str, *methods: str) -> None:
     """Train each method into a folder of its name."""
     torch.set_num_threads(1)
     for name in methods:
-        said = {"net": Small, "plan": PLAN, "device": "cpu", "workers": 1, "cache": Path(folder) / "cache"}
-        options = OPTIONS.get(name, {}) | ({"noise_rate": 0.4} if "noise_rate" in METHODS[name].needs else {})
+        said = {
+            "net": Small,
+            "plan": PLAN,
+            "device": "cpu",
+            "workers": 1,
+            "cache": Path(folder) / "cache",
+        }
+        options = OPTIONS.get(name, {}) | (
+            {"noise_rate": 0.4} if "noise_rate" in METHODS[name].needs else {}
+        )
         Trainer(build, CONFIG, method=name, options=options, out=Path(folder) / name, **said).fit()
 
 
@@ -30,6 +38,8 @@ if __name__ == "__main__":
         with device.company(torch.device("cpu")):
             main(*sys.argv[2:])
         threads = [file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")]
-        assert not [name for name in threads if "gloo" in name], threads  # they may abort what ends before them
+        assert not [name for name in threads if "gloo" in name], (
+            threads
+        )  # they may abort what ends before them
     else:
         main(*sys.argv[1:])

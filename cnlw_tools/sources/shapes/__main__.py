@@ -6,5 +6,7 @@ from pathlib import Path
 from cnlw_tools.sources.shapes.tables import write
 
 if len(sys.argv) != 2:
-    sys.exit("usage: python -m cnlw_tools.sources.shapes FOLDER   (the repository's root, to renew its tables)")
+    sys.exit(
+        "usage: python -m cnlw_tools.sources.shapes FOLDER   (the repository's root, to renew its tables)"
+    )
 write(Path(sys.argv[1]))

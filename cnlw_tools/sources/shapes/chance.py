@@ -6,12 +6,15 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cnlw_tools.dice import UInts, key, keys, uniform
+from cnlw_tools.prng import UInts, key, keys, uniform
 
 T = TypeVar("T")
 
 BLOCK = 128  # numbers made at a time
-PICTURE, TABLE = 7301, 7302  # seeds of their own: no draw of a noise model may depend on what a picture looks like
+PICTURE, TABLE = (
+    7301,
+    7302,
+)  # seeds of their own: no draw of a noise model may depend on what a picture looks like
 
 
 class Chance:

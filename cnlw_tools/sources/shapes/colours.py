@@ -84,4 +84,8 @@ def ground_palette(chance: Chance) -> dict[int, Colour]:
     """Three colours of a background that go together."""
     first = shaken(chance, chance.pick(GROUNDS), 10)
     near = blend(first, BLACK if sum(first[:3]) > 380 else WHITE, chance.real(0.06, 0.2))
-    return {Role.FIRST: first, Role.SECOND: near, Role.THIRD: blend(first, chance.pick(GROUNDS), 0.55)}
+    return {
+        Role.FIRST: first,
+        Role.SECOND: near,
+        Role.THIRD: blend(first, chance.pick(GROUNDS), 0.55),
+    }

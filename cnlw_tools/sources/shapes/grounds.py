@@ -31,7 +31,9 @@ def tiles(chance: Chance) -> Parts:
 def bricks(chance: Chance) -> Parts:
     """Two sorts of brick in rows."""
     high, wide = chance.real(0.22, 0.34), chance.real(0.5, 0.8)
-    rows = [line(THIRD, 0.045, complex(-1.1, y * high), complex(1.1, y * high)) for y in range(-5, 6)]
+    rows = [
+        line(THIRD, 0.045, complex(-1.1, y * high), complex(1.1, y * high)) for y in range(-5, 6)
+    ]
     joints = [
         line(
             THIRD,
@@ -68,7 +70,10 @@ def foliage(chance: Chance) -> Parts:
 
 def lights(chance: Chance) -> Parts:
     """Lamps of a street at night, out of focus; few and large."""
-    return [disc(chance.pick([SECOND, THIRD]), _anywhere(chance), chance.real(0.08, 0.26)) for _ in range(9)]
+    return [
+        disc(chance.pick([SECOND, THIRD]), _anywhere(chance), chance.real(0.08, 0.26))
+        for _ in range(9)
+    ]
 
 
 def planks(chance: Chance) -> Parts:
@@ -76,7 +81,10 @@ def planks(chance: Chance) -> Parts:
     high = chance.real(0.25, 0.5)
     seams = [line(SECOND, 0.04, complex(-2, y * high), complex(2, y * high)) for y in range(-6, 7)]
     ends = [chance.real(-1, 1) for _ in range(12)]
-    seams += [line(SECOND, 0.04, complex(x, (i - 6) * high), complex(x, (i - 5) * high)) for i, x in enumerate(ends)]
+    seams += [
+        line(SECOND, 0.04, complex(x, (i - 6) * high), complex(x, (i - 5) * high))
+        for i, x in enumerate(ends)
+    ]
     return turned(seams, chance.pick([0, 90, 12, -12]))
 
 
@@ -98,10 +106,22 @@ def dots(chance: Chance) -> Parts:
 
 def window(chance: Chance) -> Parts:
     """A window, or a picture, on a wall."""
-    x, y, w, h = chance.real(-0.9, 0.1), chance.real(-1.1, -0.7), chance.real(0.6, 1.0), chance.real(0.8, 1.2)
+    x, y, w, h = (
+        chance.real(-0.9, 0.1),
+        chance.real(-1.1, -0.7),
+        chance.real(0.6, 1.0),
+        chance.real(0.8, 1.2),
+    )
     frame = box(THIRD, complex(x, y), complex(x + w, y + h))
-    bars = [complex(x + w / 2, y), complex(x + w / 2, y + h)], [complex(x, y + h / 2), complex(x + w, y + h / 2)]
-    return [frame, *(line(SECOND, 0.07, *bar) for bar in bars), line(SECOND, 0.07, *frame.points, frame.points[0])]
+    bars = (
+        [complex(x + w / 2, y), complex(x + w / 2, y + h)],
+        [complex(x, y + h / 2), complex(x + w, y + h / 2)],
+    )
+    return [
+        frame,
+        *(line(SECOND, 0.07, *bar) for bar in bars),
+        line(SECOND, 0.07, *frame.points, frame.points[0]),
+    ]
 
 
 GROUNDS: list[Callable[[Chance], Parts]] = [
@@ -131,7 +151,9 @@ def _pebble(chance: Chance) -> Parts:
 
 
 def _stick(chance: Chance) -> Parts:
-    return [line(chance.pick([SECOND, THIRD]), 0.07, -0.4 + 0j, complex(0.4, chance.real(-0.1, 0.1)))]
+    return [
+        line(chance.pick([SECOND, THIRD]), 0.07, -0.4 + 0j, complex(0.4, chance.real(-0.1, 0.1)))
+    ]
 
 
 def _crumbs(chance: Chance) -> Parts:

@@ -33,7 +33,11 @@ def parsed(image_id: str) -> Named:
         LookupError: there is no such picture
     """
     match = FORM.fullmatch(image_id)
-    if match and match[1] in CLASSES and 1 <= int(match[3]) <= (WEB if match[2] else TRAIN + VALIDATION):
+    if (
+        match
+        and match[1] in CLASSES
+        and 1 <= int(match[3]) <= (WEB if match[2] else TRAIN + VALIDATION)
+    ):
         return Named(match[1], bool(match[2]))
     raise LookupError(
         f"shapes has no image {image_id!r}: ids run from 'mug-0001' to 'mug-{TRAIN + VALIDATION:04d}' and from "

@@ -47,7 +47,9 @@ class Role(IntEnum):
     THIRD = 17
 
 
-FLAT = frozenset({Role.SHADE, Role.TINT, Role.NONE, Role.PATTERN, Role.FIRST, Role.SECOND, Role.THIRD})  # no outline
+FLAT = frozenset(
+    {Role.SHADE, Role.TINT, Role.NONE, Role.PATTERN, Role.FIRST, Role.SECOND, Role.THIRD}
+)  # no outline
 THIN = 0.09  # narrower strokes have no outline
 
 
@@ -79,7 +81,15 @@ def bow(centre: complex, rx: float, ry: float, start: float, end: float) -> tupl
     return tuple(centre + complex(rx * math.cos(a), ry * math.sin(a)) for a in angles)
 
 
-def arc(role: Role, width: float, centre: complex, rx: float, ry: float, start: float = 0, end: float = 360) -> Part:
+def arc(
+    role: Role,
+    width: float,
+    centre: complex,
+    rx: float,
+    ry: float,
+    start: float = 0,
+    end: float = 360,
+) -> Part:
     """A stroke along an elliptic arc; all the way round by default."""
     return Part(role, bow(centre, rx, ry, start, end), width)
 
@@ -106,7 +116,9 @@ def smooth(points: Sequence[complex], steps: int = 5) -> tuple[complex, ...]:
     for i in range(n):
         p, q, r, s = (points[(i + k) % n] for k in (-1, 0, 1, 2))
         for t in (k / steps for k in range(steps)):
-            out.append(q + 0.5 * t * (r - p + t * (2 * p - 5 * q + 4 * r - s + t * (3 * (q - r) + s - p))))
+            out.append(
+                q + 0.5 * t * (r - p + t * (2 * p - 5 * q + 4 * r - s + t * (3 * (q - r) + s - p)))
+            )
     return tuple(out)
 
 

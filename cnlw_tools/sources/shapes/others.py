@@ -47,5 +47,7 @@ class ShapesOthers:
         if name not in THINGS or not (
             len(number) == 4 and number.isdecimal() and 1 <= int(number) <= TRAIN + VALIDATION
         ):
-            raise LookupError(f"shapes_others has no image {image_id!r}: ids are like 'oil-can-0001'")
+            raise LookupError(
+                f"shapes_others has no image {image_id!r}: ids are like 'oil-can-0001'"
+            )
         return scene(THINGS[name], Chance(image_id))

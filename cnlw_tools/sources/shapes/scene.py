@@ -82,7 +82,9 @@ def _object(drawing: Drawing, chance: Chance, look: Look) -> Image.Image:
 
 def _shadow(back: Image.Image, thing: Image.Image, chance: Chance) -> None:
     alpha = thing.getchannel("A").transform(
-        (SIZE, SIZE), Image.Transform.AFFINE, (1, 0, -chance.whole(-3, 3), 0, 1, -chance.whole(1, 4))
+        (SIZE, SIZE),
+        Image.Transform.AFFINE,
+        (1, 0, -chance.whole(-3, 3), 0, 1, -chance.whole(1, 4)),
     )
     soft, depth = alpha.filter(ImageFilter.BoxBlur(2)), chance.real(0.15, 0.5)
     back.paste((20, 18, 30), (0, 0), soft.point([round(i * depth) for i in range(256)]))
@@ -91,7 +93,9 @@ def _shadow(back: Image.Image, thing: Image.Image, chance: Chance) -> None:
 def _grain(image: Image.Image, chance: Chance) -> Image.Image:
     cells = chance.pick([16, 32, 64])
     noise = (chance.numbers(cells * cells).reshape(cells, cells) * 2 - 1) * chance.real(6, 18)
-    field = Image.fromarray((noise + 128).astype(np.uint8)).resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+    field = Image.fromarray((noise + 128).astype(np.uint8)).resize(
+        (SIZE, SIZE), Image.Resampling.BILINEAR
+    )
     return ImageChops.add(image, Image.merge("RGB", [field] * 3), offset=-128)
 
 
@@ -100,7 +104,9 @@ def _light(side: int, depth: int) -> Image.Image:
     """A ramp from white to grey, falling in one of 16 directions."""
     angle = math.radians(22.5 * side)
     across = np.linspace(-1, 1, SIZE)
-    ramp = (across * math.cos(angle))[None, :] + (across * math.sin(angle))[:, None]  # (y, x), -1.5 .. 1.5
+    ramp = (across * math.cos(angle))[None, :] + (across * math.sin(angle))[
+        :, None
+    ]  # (y, x), -1.5 .. 1.5
     level = np.clip(255 - (ramp + 1) * (6 + 18 * depth), 0, 255)
     return Image.fromarray(np.repeat(level.astype(np.uint8)[..., None], 3, axis=2))
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cnlw_tools.dice import uniform
+from cnlw_tools.prng import uniform
 from cnlw_tools.sources.shapes.chance import id_keys
 from cnlw_tools.sources.shapes.drawings import CLASSES
 from cnlw_tools.sources.shapes.ids import TRAIN, base_ids, web_ids
@@ -31,11 +31,23 @@ MANIFEST = pa.schema(
     ]
 )
 WEB_MANIFEST = pa.schema(
-    [*MANIFEST, pa.field("query", pa.string()), pa.field("search", pa.string()), pa.field("rank", pa.int32())]
+    [
+        *MANIFEST,
+        pa.field("query", pa.string()),
+        pa.field("search", pa.string()),
+        pa.field("rank", pa.int32()),
+    ]
 )
 T = TypeVar("T")
 TEXT = 0.82  # share of the candidates found by a search for the word; the rest by a search for similar images
-LATE = {"class": 0.0, "lookalike": 0.3, "related": 0.5, "poster": 0.4, "collage": 0.4, "blank": 0.7}  # further down
+LATE = {
+    "class": 0.0,
+    "lookalike": 0.3,
+    "related": 0.5,
+    "poster": 0.4,
+    "collage": 0.4,
+    "blank": 0.7,
+}  # further down
 
 
 def base_manifest() -> pa.Table:
@@ -43,7 +55,9 @@ def base_manifest() -> pa.Table:
     ids = [base_ids(name) for name in CLASSES]
     split = [["train" if i < TRAIN else "validation" for i in range(len(row))] for row in ids]
     n = sum(map(len, ids))
-    return pa.table([_flat(ids), _labels(ids), _flat(split), [None] * n, [None] * n], schema=MANIFEST)
+    return pa.table(
+        [_flat(ids), _labels(ids), _flat(split), [None] * n, [None] * n], schema=MANIFEST
+    )
 
 
 def web_manifest() -> pa.Table:
@@ -53,14 +67,24 @@ def web_manifest() -> pa.Table:
     rank = [_ranks(name, *rows) for name, *rows in zip(CLASSES, ids, search, strict=True)]
     uri = [[f"https://images.example/{i.split('-')[0]}/{i}.jpg" for i in row] for row in ids]
     query = [[name] * len(row) for name, row in zip(CLASSES, ids, strict=True)]
-    flat = [_flat(ids), _labels(ids), ["web"] * sum(map(len, ids)), _flat(uri), [None] * sum(map(len, ids))]
+    flat = [
+        _flat(ids),
+        _labels(ids),
+        ["web"] * sum(map(len, ids)),
+        _flat(uri),
+        [None] * sum(map(len, ids)),
+    ]
     return pa.table([*flat, _flat(query), _flat(search), _flat(rank)], schema=WEB_MANIFEST)
 
 
 def vote_table() -> pa.Table:
     """Return all votes on all candidates."""
     ids = [web_ids(name) for name in CLASSES]
-    kinds = [find(image_id, name).kind for name, row in zip(CLASSES, ids, strict=True) for image_id in row]
+    kinds = [
+        find(image_id, name).kind
+        for name, row in zip(CLASSES, ids, strict=True)
+        for image_id in row
+    ]
     return votes(_flat(ids), np.array(_labels(ids), np.int32), kinds)
 
 

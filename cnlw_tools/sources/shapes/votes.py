@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cnlw_tools.dice import UInts, uniform
+from cnlw_tools.prng import UInts, uniform
 from cnlw_tools.sources.shapes.chance import id_keys
 
 Bools = NDArray[np.bool_]
@@ -30,7 +30,14 @@ VOTES = pa.schema(
     ]
 )
 START = datetime.datetime(2021, 3, 1, tzinfo=datetime.UTC)
-HARD = {"class": 0.8, "lookalike": 1.15, "related": 0.5, "poster": 0.35, "collage": 0.9, "blank": 0.1}
+HARD = {
+    "class": 0.8,
+    "lookalike": 1.15,
+    "related": 0.5,
+    "poster": 0.35,
+    "collage": 0.9,
+    "blank": 0.1,
+}
 ODD, ODDITY = 0.06, 3.0  # so many pictures are so many times as hard
 
 
@@ -67,14 +74,23 @@ def votes(ids: list[str], labels: NDArray[np.int32], kinds: list[str]) -> pa.Tab
     yes, unsure = _answers(key[item], who, truth[item], hard[item])
     at = _seconds(key[item], who)
     order = np.lexsort((who, at, np.array(ids)[item]))
-    rows = [ids[i] for i in item[order]], labels[item[order]], [ANNOTATORS[a].name for a in who[order]]
+    rows = (
+        [ids[i] for i in item[order]],
+        labels[item[order]],
+        [ANNOTATORS[a].name for a in who[order]],
+    )
     stamp = np.datetime64(START.replace(tzinfo=None), "us") + at[order].astype("timedelta64[s]")
-    return pa.table([*rows, pa.array(yes[order], mask=unsure[order]), pa.array(stamp, VOTES.field("at").type)], VOTES)
+    return pa.table(
+        [*rows, pa.array(yes[order], mask=unsure[order]), pa.array(stamp, VOTES.field("at").type)],
+        VOTES,
+    )
 
 
 def _asked(key: UInts) -> Bools:
     """Choose three to five annotators for each picture, the zealous more often: (n, 12)."""
-    turn = np.stack([uniform(key, 10, i) / person.zeal for i, person in enumerate(ANNOTATORS)], axis=1)
+    turn = np.stack(
+        [uniform(key, 10, i) / person.zeal for i, person in enumerate(ANNOTATORS)], axis=1
+    )
     place = np.argsort(np.argsort(turn, axis=1, kind="stable"), axis=1, kind="stable")
     u = uniform(key, 11)
     return np.asarray(place < (3 + (u > 0.5) + (u > 0.8))[:, None])

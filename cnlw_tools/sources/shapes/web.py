@@ -26,7 +26,14 @@ from cnlw_tools.sources.shapes.ink import (
 )
 from cnlw_tools.sources.shapes.scene import CROPPED, LISTING, SNAPSHOT, background, finished, scene
 
-SHARES = {"class": 0.335, "lookalike": 0.4, "related": 0.115, "poster": 0.06, "collage": 0.05, "blank": 0.04}
+SHARES = {
+    "class": 0.335,
+    "lookalike": 0.4,
+    "related": 0.115,
+    "poster": 0.06,
+    "collage": 0.05,
+    "blank": 0.04,
+}
 LINES = (
     "SALE",
     "SHOP",
@@ -42,7 +49,18 @@ LINES = (
     "WEEKLY",
     "FREE",
 )
-BLANKS = ["NO IMAGE", "404", "REMOVED", "N / A", "NOT FOUND", "SORRY", "LOADING", "NO PHOTO", "", ""]
+BLANKS = [
+    "NO IMAGE",
+    "404",
+    "REMOVED",
+    "N / A",
+    "NOT FOUND",
+    "SORRY",
+    "LOADING",
+    "NO PHOTO",
+    "",
+    "",
+]
 
 
 class Find(NamedTuple):
@@ -57,8 +75,15 @@ def find(image_id: str, name: str) -> Find:
     """Say what the candidate shows that a search for a class brought up."""
     chance = Chance(f"{image_id} find")
     at = chance.real()
-    kind = next((kind for kind, end in zip(SHARES, accumulate(SHARES.values()), strict=True) if at < end), "blank")
-    around = {"class": [name], "lookalike": [*AROUND[name].lookalikes], "related": [*AROUND[name].related]}
+    kind = next(
+        (kind for kind, end in zip(SHARES, accumulate(SHARES.values()), strict=True) if at < end),
+        "blank",
+    )
+    around = {
+        "class": [name],
+        "lookalike": [*AROUND[name].lookalikes],
+        "related": [*AROUND[name].related],
+    }
     return Find(kind, chance.pick(around.get(kind, [""])))
 
 
@@ -73,7 +98,9 @@ def candidate(image_id: str, name: str) -> Image.Image:
     if kind == "blank":
         return blank(chance)
     drawing = CLASSES | AROUND[name].lookalikes | AROUND[name].related
-    return dressed(scene(drawing[thing], chance, chance.pick([LISTING, LISTING, CROPPED, SNAPSHOT])), chance)
+    return dressed(
+        scene(drawing[thing], chance, chance.pick([LISTING, LISTING, CROPPED, SNAPSHOT])), chance
+    )
 
 
 def dressed(image: Image.Image, chance: Chance) -> Image.Image:
@@ -81,10 +108,16 @@ def dressed(image: Image.Image, chance: Chance) -> Image.Image:
     dress = chance.real()
     if dress < 0.16:
         mark = _lettering("stock" if chance.yes() else "sample", 60, chance.whole(-3, 3) * 10)
-        image.paste((255, 255, 255), (0, chance.whole(-16, 16)), mark.point([round(i * 0.45) for i in range(256)]))
+        image.paste(
+            (255, 255, 255),
+            (0, chance.whole(-16, 16)),
+            mark.point([round(i * 0.45) for i in range(256)]),
+        )
     elif dress < 0.28:
         width = chance.whole(2, 5)
-        ImageDraw.Draw(image).rectangle((0, 0, SIZE - 1, SIZE - 1), None, chance.pick(colours.OBJECTS)[:3], width)
+        ImageDraw.Draw(image).rectangle(
+            (0, 0, SIZE - 1, SIZE - 1), None, chance.pick(colours.OBJECTS)[:3], width
+        )
     elif dress < 0.36:
         bar, up = chance.whole(7, 12), chance.yes(0.3)
         at = (0, 0, SIZE, bar) if up else (0, SIZE - bar, SIZE, SIZE)
@@ -96,11 +129,17 @@ def poster(name: str, chance: Chance) -> Image.Image:
     """Print the word on a poster."""
     paper = colours.shaken(chance, chance.pick(colours.OBJECTS + colours.GROUNDS))
     ink = colours.distinct(chance, [*colours.OBJECTS, colours.WHITE, colours.BLACK], paper, 330)
-    palette: Palette = {Role.FIRST: paper, Role.SECOND: ink, Role.THIRD: colours.blend(paper, ink, 0.3)}
+    palette: Palette = {
+        Role.FIRST: paper,
+        Role.SECOND: ink,
+        Role.THIRD: colours.blend(paper, ink, 0.3),
+    }
     image = coloured(draw(_ornament(chance), ground=Role.FIRST), palette).convert("RGB")
     angle = chance.pick([0, 0, 0, -8, 8, 12])
     word = name.upper() if chance.yes(0.7) else name.capitalize()
-    image.paste(ink[:3], (0, chance.whole(-8, 2)), _lettering(word, chance.pick([46, 50, 54]), angle))
+    image.paste(
+        ink[:3], (0, chance.whole(-8, 2)), _lettering(word, chance.pick([46, 50, 54]), angle)
+    )
     if chance.yes(0.8):
         second = _lettering(chance.pick(LINES), chance.pick([22, 28, 34]), angle)
         image.paste(ink[:3], (0, chance.whole(13, 19)), second)
@@ -109,12 +148,20 @@ def poster(name: str, chance: Chance) -> Image.Image:
 
 def collage(name: str, chance: Chance) -> Image.Image:
     """Put four to nine small pictures side by side: of everything but the class."""
-    side, image = chance.pick([2, 2, 3]), Image.new("RGB", (SIZE, SIZE), chance.pick(colours.STUDIO)[:3])
-    gap, drawings = chance.whole(0, 2), [*AROUND[name].lookalikes.values(), *AROUND[name].related.values()]
+    side, image = (
+        chance.pick([2, 2, 3]),
+        Image.new("RGB", (SIZE, SIZE), chance.pick(colours.STUDIO)[:3]),
+    )
+    gap, drawings = (
+        chance.whole(0, 2),
+        [*AROUND[name].lookalikes.values(), *AROUND[name].related.values()],
+    )
     edges = [round(i * SIZE / side) for i in range(side + 1)]
     for i in range(side * side):
         (x, right), (y, low) = edges[i % side : i % side + 2], edges[i // side : i // side + 2]
-        small = scene(chance.pick(drawings), chance, LISTING).resize((right - x - gap, low - y - gap))
+        small = scene(chance.pick(drawings), chance, LISTING).resize(
+            (right - x - gap, low - y - gap)
+        )
         image.paste(small, (x, y))
     return image
 
@@ -126,8 +173,17 @@ def blank(chance: Chance) -> Image.Image:
     ink = colours.blend(paper, colours.BLACK, chance.real(0.2, 0.5))
     if chance.yes(0.15):
         return finished(background(chance)[0], chance)
-    icon = turned(_icon(chance), 0, chance.real(0.6, 0.9), complex(chance.real(-0.1, 0.1), chance.real(-0.3, 0.0)))
-    palette: Palette = {Role.FIRST: paper, Role.SECOND: ink, Role.THIRD: colours.blend(paper, ink, 0.4)}
+    icon = turned(
+        _icon(chance),
+        0,
+        chance.real(0.6, 0.9),
+        complex(chance.real(-0.1, 0.1), chance.real(-0.3, 0.0)),
+    )
+    palette: Palette = {
+        Role.FIRST: paper,
+        Role.SECOND: ink,
+        Role.THIRD: colours.blend(paper, ink, 0.4),
+    }
     image = coloured(draw(icon, ground=Role.FIRST), palette).convert("RGB")
     words = chance.pick(BLANKS)
     if words:
@@ -136,14 +192,21 @@ def blank(chance: Chance) -> Image.Image:
 
 
 def _ornament(chance: Chance) -> Parts:
-    frame = line(Role.SECOND, 0.05, -0.88 - 0.88j, 0.88 - 0.88j, 0.88 + 0.88j, -0.88 + 0.88j, -0.88 - 0.88j)
-    rays = [fill(Role.THIRD, 0.1j, z, z * 1.06j**0.25) for z in (2.2 * 1j ** (i / 3) for i in range(12))]
+    frame = line(
+        Role.SECOND, 0.05, -0.88 - 0.88j, 0.88 - 0.88j, 0.88 + 0.88j, -0.88 + 0.88j, -0.88 - 0.88j
+    )
+    rays = [
+        fill(Role.THIRD, 0.1j, z, z * 1.06j**0.25) for z in (2.2 * 1j ** (i / 3) for i in range(12))
+    ]
     band = box(Role.THIRD, -1 - 0.42j, 1 + 0.24j)
     stars = [
-        disc(Role.THIRD, complex(chance.real(-1, 1), chance.real(-1, 1)), chance.real(0.04, 0.16)) for _ in range(12)
+        disc(Role.THIRD, complex(chance.real(-1, 1), chance.real(-1, 1)), chance.real(0.04, 0.16))
+        for _ in range(12)
     ]
     edges = [box(Role.SECOND, -1 - 1j, 1 - 0.78j), box(Role.SECOND, -1 + 0.84j, 1 + 1j)]
-    return chance.pick([[frame], rays, [band], [*stars, frame], [disc(Role.THIRD, 0j, 0.8)], edges, [*rays, frame]])
+    return chance.pick(
+        [[frame], rays, [band], [*stars, frame], [disc(Role.THIRD, 0j, 0.8)], edges, [*rays, frame]]
+    )
 
 
 def _icon(chance: Chance) -> Parts:
@@ -151,7 +214,9 @@ def _icon(chance: Chance) -> Parts:
     hill = fill(Role.THIRD, -0.5 + 0.4j, -0.15 - 0.1j, 0.1 + 0.2j, 0.28 + 0.0j, 0.5 + 0.4j)
     cross = [line(Role.SECOND, 0.06, z, -z) for z in (-0.6 - 0.5j, 0.6 - 0.5j)]
     wheel = [line(Role.SECOND, 0.12, z * 0.25, z * 0.5) for z in (1j ** (i / 2) for i in range(8))]
-    return chance.pick([[hill, frame, disc(Role.THIRD, 0.3 - 0.25j, 0.12)], [frame, *cross], wheel, [frame], []])
+    return chance.pick(
+        [[hill, frame, disc(Role.THIRD, 0.3 - 0.25j, 0.12)], [frame, *cross], wheel, [frame], []]
+    )
 
 
 @cache
@@ -168,5 +233,7 @@ def _lettering(text: str, width: int, angle: int) -> Image.Image:
 def _font(size: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size)
     if not isinstance(font, ImageFont.FreeTypeFont):
-        raise OSError("Pillow was built without FreeType, which the posters of shapes need: install a wheel of Pillow")
+        raise OSError(
+            "Pillow was built without FreeType, which the posters of shapes need: install a wheel of Pillow"
+        )
     return font

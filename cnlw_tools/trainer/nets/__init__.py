@@ -6,7 +6,7 @@ Those called `_cifar` share their name with one of torchvision, and are for imag
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cnlw_tools.lookup import pick
+from cnlw_tools.registry import pick
 from cnlw_tools.trainer.nets.densenet import densenet100
 from cnlw_tools.trainer.nets.imagenet import (
     efficientnet_b5,
@@ -98,7 +98,9 @@ def build(
         OSError: the weights could not be fetched or read
     """
     if pretrained and weights is not None:
-        raise ValueError(f"--pretrained and --weights {weights} exclude each other: give one of the two")
+        raise ValueError(
+            f"--pretrained and --weights {weights} exclude each other: give one of the two"
+        )
     net = pick(NETS, name, "network")(classes, size)
     if dropout is not None:
         net.set_dropout(dropout)

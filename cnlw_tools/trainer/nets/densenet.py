@@ -32,7 +32,9 @@ def densenet100(classes: int, size: int, k: int = 12, layers: int = 16) -> Netwo
     blocks = [nn.Sequential(conv(3, width))]
     for block in range(3):
         if block:
-            blocks.append(nn.Sequential(*bn_act(width), conv(width, width // 2, 1), nn.AvgPool2d(2)))
+            blocks.append(
+                nn.Sequential(*bn_act(width), conv(width, width // 2, 1), nn.AvgPool2d(2))
+            )
             width //= 2
         blocks[-1].extend(Dense(width + k * layer, k) for layer in range(layers))
         width += k * layers

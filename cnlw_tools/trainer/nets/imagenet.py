@@ -46,17 +46,31 @@ def resnet(name: str, classes: int, size: int) -> Network:
     return _cut(_torchvision(name, num_classes=classes), stages, "fc")
 
 
-resnet18, resnet50, resnet101 = partial(resnet, "resnet18"), partial(resnet, "resnet50"), partial(resnet, "resnet101")
+resnet18, resnet50, resnet101 = (
+    partial(resnet, "resnet18"),
+    partial(resnet, "resnet50"),
+    partial(resnet, "resnet101"),
+)
 
 
 def mobilenet_v2(classes: int, size: int) -> Network:
     """Return MobileNet-v2."""
-    return _cut(_torchvision("mobilenet_v2", num_classes=classes), _runs(0, 2, 4, 7, 14, 19), "classifier.1", 0.2)
+    return _cut(
+        _torchvision("mobilenet_v2", num_classes=classes),
+        _runs(0, 2, 4, 7, 14, 19),
+        "classifier.1",
+        0.2,
+    )
 
 
 def efficientnet_b5(classes: int, size: int) -> Network:
     """Return EfficientNet-B5."""
-    return _cut(_torchvision("efficientnet_b5", num_classes=classes), _runs(0, 2, 3, 4, 6, 9), "classifier.1", 0.4)
+    return _cut(
+        _torchvision("efficientnet_b5", num_classes=classes),
+        _runs(0, 2, 3, 4, 6, 9),
+        "classifier.1",
+        0.4,
+    )
 
 
 def inception_v3(classes: int, size: int) -> Network:
@@ -68,7 +82,13 @@ def inception_v3(classes: int, size: int) -> Network:
         "Mixed_6a Mixed_6b Mixed_6c Mixed_6d Mixed_6e",
         "Mixed_7a Mixed_7b Mixed_7c",
     ]
-    return _cut(_torchvision("inception_v3", num_classes=classes, init_weights=True), stages, "fc", 0.5, ToUnit())
+    return _cut(
+        _torchvision("inception_v3", num_classes=classes, init_weights=True),
+        stages,
+        "fc",
+        0.5,
+        ToUnit(),
+    )
 
 
 def inception_resnet_v2(classes: int, size: int) -> Network:
@@ -95,7 +115,9 @@ def timm(name: str, **options: Any) -> nn.Module:
     try:
         from timm import create_model
     except ModuleNotFoundError as error:
-        raise ValueError(f"{name} is one of timm's, which is not installed: pip install 'cnlw-tools[timm]'") from error
+        raise ValueError(
+            f"{name} is one of timm's, which is not installed: pip install 'cnlw-tools[timm]'"
+        ) from error
     model: nn.Module = create_model(name, **options)
     return model
 
@@ -108,7 +130,11 @@ def _torchvision(name: str, **options: Any) -> nn.Module:
 
 
 def _cut(
-    model: nn.Module, stages: Sequence[str], head: str, dropout: float = 0.0, first: nn.Module | None = None
+    model: nn.Module,
+    stages: Sequence[str],
+    head: str,
+    dropout: float = 0.0,
+    first: nn.Module | None = None,
 ) -> Network:
     """Return a model's own layers as a network, and under which names its own weights are found there.
 
@@ -126,10 +152,14 @@ def _cut(
     net = Network(blocks, linear.in_features, linear.out_features, dropout)
     net.head = linear
     here = {id(tensor): name for name, tensor in net.state_dict(keep_vars=True).items()}
-    net.names = {name: here.get(id(tensor)) for name, tensor in model.state_dict(keep_vars=True).items()}
+    net.names = {
+        name: here.get(id(tensor)) for name, tensor in model.state_dict(keep_vars=True).items()
+    }
     for layer in net.modules():
         if "inplace" in vars(layer):
-            vars(layer)["inplace"] = False  # what forward-mode differentiation and a second backward need
+            vars(layer)["inplace"] = (
+                False  # what forward-mode differentiation and a second backward need
+            )
     return net
 
 

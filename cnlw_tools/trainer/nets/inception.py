@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from cnlw_tools.trainer.nets.layers import conv_bn, he, initialised
 from cnlw_tools.trainer.nets.network import Network
 
-_conv = partial(conv_bn, bias=True)  # idle before batch normalisation, but the published network has them
+_conv = partial(
+    conv_bn, bias=True
+)  # idle before batch normalisation, but the published network has them
 _max = partial(nn.MaxPool2d, 3, padding=1)
 
 
@@ -55,20 +57,33 @@ def inception_v2(classes: int, size: int) -> Network:
 
 
 def _mixed(
-    i: int, one: int, three: tuple[int, int], double: tuple[int, int], pooled: int, average: bool = True
+    i: int,
+    one: int,
+    three: tuple[int, int],
+    double: tuple[int, int],
+    pooled: int,
+    average: bool = True,
 ) -> Mixed:
     """Return four branches on width i: for each its widths, the first of a pair that of its 1 x 1 convolution."""
     pool = nn.AvgPool2d(3, 1, 1) if average else nn.MaxPool2d(3, 1, 1)
-    return Mixed(_conv(i, one, 1), *_threes(i, three, double, stride=1), nn.Sequential(pool, _conv(i, pooled, 1)))
+    return Mixed(
+        _conv(i, one, 1),
+        *_threes(i, three, double, stride=1),
+        nn.Sequential(pool, _conv(i, pooled, 1)),
+    )
 
 
 def _halved(i: int, three: tuple[int, int], double: tuple[int, int]) -> Mixed:
     return Mixed(*_threes(i, three, double, stride=2), _max(2))
 
 
-def _threes(i: int, three: tuple[int, int], double: tuple[int, int], stride: int) -> list[nn.Module]:
+def _threes(
+    i: int, three: tuple[int, int], double: tuple[int, int], stride: int
+) -> list[nn.Module]:
     """Return the two branches with 3 x 3 convolutions."""
     return [
         nn.Sequential(_conv(i, three[0], 1), _conv(*three, stride=stride)),
-        nn.Sequential(_conv(i, double[0], 1), _conv(*double), _conv(double[1], double[1], stride=stride)),
+        nn.Sequential(
+            _conv(i, double[0], 1), _conv(*double), _conv(double[1], double[1], stride=stride)
+        ),
     ]

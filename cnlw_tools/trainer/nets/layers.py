@@ -11,7 +11,9 @@ from cnlw_tools.trainer.nets.network import Network
 Layer = Callable[[], nn.Module]
 Unit = Callable[[int, int, int], nn.Module]  # width of the input, of the output, stride
 
-he = partial(nn.init.kaiming_normal_, mode="fan_out", nonlinearity="relu")  # He et al. 2015: variance 2 / (k k C_out)
+he = partial(
+    nn.init.kaiming_normal_, mode="fan_out", nonlinearity="relu"
+)  # He et al. 2015: variance 2 / (k k C_out)
 
 
 def conv(i: int, o: int, kernel: int = 3, stride: int = 1, bias: bool = False) -> nn.Conv2d:
@@ -72,7 +74,9 @@ def stages(unit: Unit, widths: Sequence[int], units: Sequence[int]) -> list[nn.S
     ]
 
 
-def initialised(net: Network, rule: Callable[[Tensor], Tensor], *kinds: type[nn.Conv2d] | type[nn.Linear]) -> Network:
+def initialised(
+    net: Network, rule: Callable[[Tensor], Tensor], *kinds: type[nn.Conv2d] | type[nn.Linear]
+) -> Network:
     """Draw the weights of the layers of such kinds by a rule, and set their biases to 0."""
     for layer in net.modules():
         if isinstance(layer, kinds):

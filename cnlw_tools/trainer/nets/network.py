@@ -19,7 +19,9 @@ class Network(nn.Module):
         pool: from the last block's output to (B, width); default: the mean over pixels
     """
 
-    names: Mapping[str, str | None]  # of a library's own weights, those here; none: it has no place here
+    names: Mapping[
+        str, str | None
+    ]  # of a library's own weights, those here; none: it has no place here
 
     def __init__(
         self,

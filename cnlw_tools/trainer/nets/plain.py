@@ -26,7 +26,8 @@ def mlp(layers: int, classes: int, size: int) -> Network:
     """Return a perceptron of so many hidden layers on 3 x size x size numbers."""
     widths = [3 * size * size] + [HIDDEN] * layers
     blocks = [
-        nn.Sequential(nn.Flatten(), nn.Linear(i, o), nn.ReLU(), nn.Unflatten(1, (o, 1, 1))) for i, o in pairwise(widths)
+        nn.Sequential(nn.Flatten(), nn.Linear(i, o), nn.ReLU(), nn.Unflatten(1, (o, 1, 1)))
+        for i, o in pairwise(widths)
     ]
     return initialised(Network(blocks, HIDDEN, classes), nn.init.xavier_uniform_, nn.Linear)
 
@@ -94,7 +95,9 @@ def _pair(i: int, middle: int, o: int, padding: int = 1) -> nn.Sequential:
 def _convnet(blocks: Sequence[nn.Module], numbers: int, hidden: int, classes: int) -> Network:
     """Return blocks under a hidden dense layer, which takes so many numbers of the last of them."""
     dense = nn.Sequential(nn.Flatten(), nn.Linear(numbers, hidden), nn.ReLU())
-    return initialised(Network(blocks, hidden, classes, pool=dense), nn.init.xavier_uniform_, nn.Conv2d, nn.Linear)
+    return initialised(
+        Network(blocks, hidden, classes, pool=dense), nn.init.xavier_uniform_, nn.Conv2d, nn.Linear
+    )
 
 
 def _leaky(i: int, o: int, padding: int) -> nn.Sequential:

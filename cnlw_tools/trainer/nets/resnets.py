@@ -18,7 +18,16 @@ from functools import partial
 
 from torch import nn
 
-from cnlw_tools.trainer.nets.layers import Residual, bn_act, conv, conv_bn, he, initialised, padded, stages
+from cnlw_tools.trainer.nets.layers import (
+    Residual,
+    bn_act,
+    conv,
+    conv_bn,
+    he,
+    initialised,
+    padded,
+    stages,
+)
 from cnlw_tools.trainer.nets.network import Network
 
 leaky = partial(nn.LeakyReLU, 0.1)
@@ -32,7 +41,9 @@ def resnet32(classes: int, size: int) -> Network:
 
 def resnet34_cifar(classes: int, size: int) -> Network:
     """Return ResNet-34 on a 3 x 3 stem that keeps the size."""
-    return _whole(stages(_post, (64, 64, 128, 256, 512), (3, 4, 6, 3)), [conv_bn(3, 64)], [], 512, classes)
+    return _whole(
+        stages(_post, (64, 64, 128, 256, 512), (3, 4, 6, 3)), [conv_bn(3, 64)], [], 512, classes
+    )
 
 
 def resnet32_wide(classes: int, size: int) -> Network:
@@ -52,12 +63,20 @@ def resnet29(classes: int, size: int) -> Network:
 
 def preact_resnet18(classes: int, size: int) -> Network:
     """Return ResNet-18 with activations before the weights, on a 3 x 3 stem that keeps the size."""
-    return _whole(stages(_pre, (64, 64, 128, 256, 512), (2, 2, 2, 2)), [conv(3, 64)], bn_act(512), 512, classes)
+    return _whole(
+        stages(_pre, (64, 64, 128, 256, 512), (2, 2, 2, 2)),
+        [conv(3, 64)],
+        bn_act(512),
+        512,
+        classes,
+    )
 
 
 def wrn(depth: int, k: int, classes: int, size: int) -> Network:
     """Return a wide residual network; the chance of its dropouts is 0 until it is set."""
-    blocks = stages(partial(_pre, dropout=True), (16, 16 * k, 32 * k, 64 * k), ((depth - 4) // 6,) * 3)
+    blocks = stages(
+        partial(_pre, dropout=True), (16, 16 * k, 32 * k, 64 * k), ((depth - 4) // 6,) * 3
+    )
     return _whole(blocks, [conv(3, 16)], bn_act(64 * k), 64 * k, classes)
 
 
@@ -65,7 +84,11 @@ wrn28_2, wrn28_10, wrn40_2 = partial(wrn, 28, 2), partial(wrn, 28, 10), partial(
 
 
 def _whole(
-    blocks: list[nn.Sequential], stem: list[nn.Module], last: list[nn.Module], width: int, classes: int
+    blocks: list[nn.Sequential],
+    stem: list[nn.Module],
+    last: list[nn.Module],
+    width: int,
+    classes: int,
 ) -> Network:
     """Return the stages as blocks, the first under the stem, the last with what follows it."""
     blocks[0] = nn.Sequential(*stem, *blocks[0])
@@ -95,11 +118,21 @@ def _wide(i: int, o: int, stride: int) -> Residual:
     if i == o:
         return Residual(first + body)
     shortcut = padded(i, o, stride, stride)
-    return Residual(body, shortcut, before=first) if stride == 1 else Residual(first + body, shortcut)
+    return (
+        Residual(body, shortcut, before=first) if stride == 1 else Residual(first + body, shortcut)
+    )
 
 
 def _bottleneck(i: int, o: int, stride: int) -> Residual:
-    middle = 16 if o == 64 else o // 2  # the first stage is four times as wide as its middle, the others twice
+    middle = (
+        16 if o == 64 else o // 2
+    )  # the first stage is four times as wide as its middle, the others twice
     first = [] if i == 16 else bn_act(i)  # the stem has them already
-    body = [conv(i, middle, 1, stride), *bn_act(middle), conv(middle, middle), *bn_act(middle), conv(middle, o, 1)]
+    body = [
+        conv(i, middle, 1, stride),
+        *bn_act(middle),
+        conv(middle, middle),
+        *bn_act(middle),
+        conv(middle, o, 1),
+    ]
     return Residual(first + body, [] if i == o else [conv(i, o, 1, stride)])

@@ -14,7 +14,14 @@ from torch import Tensor
 from cnlw_tools.trainer.nets.imagenet import timm
 from cnlw_tools.trainer.nets.network import Network
 
-TORCHVISION = ("resnet18", "resnet50", "resnet101", "inception_v3", "mobilenet_v2", "efficientnet_b5")
+TORCHVISION = (
+    "resnet18",
+    "resnet50",
+    "resnet101",
+    "inception_v3",
+    "mobilenet_v2",
+    "efficientnet_b5",
+)
 TIMM = ("inception_resnet_v2",)
 HEAD = ("head.weight", "head.bias")
 COUNTER = ".num_batches_tracked"  # which files from before 2018 lack, and nothing here reads
@@ -27,10 +34,18 @@ def read(path: Path) -> Mapping[str, Tensor]:
         OSError: there is no such file
         ValueError: it holds no state dict
     """
-    remedy = "torch.save(net.state_dict(), FILE) writes one, and the checkpoint.pt of a run holds one"
+    remedy = (
+        "torch.save(net.state_dict(), FILE) writes one, and the checkpoint.pt of a run holds one"
+    )
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError) as error:  # all that junk may give
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        LookupError,
+        ValueError,
+    ) as error:  # all that junk may give
         raise ValueError(f"{path}: no file of weights, or more than weights: {remedy}") from error
     state = _network(found)
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
@@ -43,7 +58,11 @@ def _network(found: Any) -> Any:
     if not isinstance(found, dict):
         return found
     if isinstance(method := found.get("method"), dict):
-        return {name.removeprefix("net."): value for name, value in method.items() if name.startswith("net.")}
+        return {
+            name.removeprefix("net."): value
+            for name, value in method.items()
+            if name.startswith("net.")
+        }
     return found.get("net", found)
 
 
@@ -81,13 +100,19 @@ def load(net: Network, state: Mapping[str, Tensor], source: str) -> None:
     Raises:
         ValueError: one is missing, of another shape, or too many
     """
-    given = {ours: tensor for name, tensor in state.items() if (ours := net.names.get(name, name)) is not None}
+    given = {
+        ours: tensor
+        for name, tensor in state.items()
+        if (ours := net.names.get(name, name)) is not None
+    }
     own = net.state_dict()
     if any(name in given and given[name].shape != own[name].shape for name in HEAD):
         given |= {name: own[name] for name in HEAD}
     given |= {name: own[name] for name in own.keys() - given.keys() if name.endswith(COUNTER)}
     if wrong := fault(own, given):
-        raise ValueError(f"{source}: {wrong}: these weights are of another network; give the --net that they are of")
+        raise ValueError(
+            f"{source}: {wrong}: these weights are of another network; give the --net that they are of"
+        )
     net.load_state_dict(given)
 
 

@@ -5,7 +5,19 @@ from PIL import Image
 
 from cnlw_tools.sources.shapes.chance import Chance, id_keys
 from cnlw_tools.sources.shapes.drawings import AROUND, CLASSES
-from cnlw_tools.sources.shapes.ink import LARGE, SIZE, Role, box, coloured, disc, draw, line, mirrored, posed, turned
+from cnlw_tools.sources.shapes.ink import (
+    LARGE,
+    SIZE,
+    Role,
+    box,
+    coloured,
+    disc,
+    draw,
+    line,
+    mirrored,
+    posed,
+    turned,
+)
 
 RED = (255, 0, 0, 255)
 DRAWINGS = CLASSES | {k: v for a in AROUND.values() for k, v in (a.lookalikes | a.related).items()}
@@ -49,7 +61,10 @@ def test_every_drawing_keeps_to_the_canvas_whatever_the_luck(name):
     """An object fills about the square from -1-1j to 1+1j."""
     for i in range(20):
         points = [z for part in DRAWINGS[name](Chance(f"{name} {i}")) for z in part.points]
-        low, high = min(min(z.real, z.imag) for z in points), max(max(z.real, z.imag) for z in points)
+        low, high = (
+            min(min(z.real, z.imag) for z in points),
+            max(max(z.real, z.imag) for z in points),
+        )
         assert -1.3 < low < -0.5
         assert 0.5 < high < 1.3
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnlw_tools import dataset
+from cnlw_tools.dataset import dataset
 from cnlw_tools.sources.shapes import Shapes
 from cnlw_tools.sources.shapes.drawings import CLASSES
 from cnlw_tools.sources.shapes.others import THINGS, ShapesOthers
@@ -22,7 +22,9 @@ def test_it_is_a_dataset_of_its_own():
     assert len({*pictures}) == 5
 
 
-@pytest.mark.parametrize("image_id", ["mug-0001", "oil-can-0061", "oil-can-0000", "oil-can-1", "oil-can-web-0001"])
+@pytest.mark.parametrize(
+    "image_id", ["mug-0001", "oil-can-0061", "oil-can-0000", "oil-can-1", "oil-can-web-0001"]
+)
 def test_an_image_that_there_is_not(image_id):
     """The message says what ids are like."""
     with pytest.raises(LookupError, match="oil-can-0001"):

@@ -38,7 +38,18 @@ def test_another_process_draws_the_same():
 
 
 @pytest.mark.parametrize(
-    "image_id", ["", "mug", "mug-0000", "mug-0601", "mug-1", "Mug-0001", "cup-0001", "mug-web-0000", "mug-web-9999"]
+    "image_id",
+    [
+        "",
+        "mug",
+        "mug-0000",
+        "mug-0601",
+        "mug-1",
+        "Mug-0001",
+        "cup-0001",
+        "mug-web-0000",
+        "mug-web-9999",
+    ],
 )
 def test_an_unknown_id_is_an_error_that_says_what_there_is(image_id):
     """The value, and the ids there are."""
@@ -49,7 +60,10 @@ def test_an_unknown_id_is_an_error_that_says_what_there_is(image_id):
 
 def test_a_source_travels_to_another_process():
     """It is cheap to pickle."""
-    assert pickle.loads(pickle.dumps(Shapes())).read("key-0001").tobytes() == Shapes().read("key-0001").tobytes()
+    assert (
+        pickle.loads(pickle.dumps(Shapes())).read("key-0001").tobytes()
+        == Shapes().read("key-0001").tobytes()
+    )
 
 
 def test_no_two_of_a_sample_are_equal():

@@ -19,7 +19,9 @@ MANIFESTS, ANNOTATIONS = ROOT / "manifests" / "shapes", ROOT / "annotations" / "
 def web():
     """The committed candidates, with what each shows."""
     frame = pq.read_table(MANIFESTS / "web.parquet").to_pandas()
-    frame["kind"] = [find(i, name).kind for i, name in zip(frame.image_id, frame["query"], strict=True)]
+    frame["kind"] = [
+        find(i, name).kind for i, name in zip(frame.image_id, frame["query"], strict=True)
+    ]
     return frame
 
 
@@ -58,16 +60,26 @@ def test_writing_twice_gives_the_same_bytes(tmp_path):
     for name in ("one", "two"):
         tables.write(tmp_path / name)
     files = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*.*"))
-    assert [p.name for p in files] == ["votes.parquet", "base.parquet", "classes.csv", "web.parquet"]
+    assert [p.name for p in files] == [
+        "votes.parquet",
+        "base.parquet",
+        "classes.csv",
+        "web.parquet",
+    ]
     for path in files:
         assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes()
-    assert (tmp_path / "one/manifests/shapes/classes.csv").read_bytes() == (MANIFESTS / "classes.csv").read_bytes()
+    assert (tmp_path / "one/manifests/shapes/classes.csv").read_bytes() == (
+        MANIFESTS / "classes.csv"
+    ).read_bytes()
 
 
 def test_labels_follow_the_alphabet():
     """In the committed list of classes."""
     rows = list(csv.reader((MANIFESTS / "classes.csv").read_text().splitlines()))
-    assert rows == [["label", "name"], *([str(label), name] for label, name in enumerate(sorted(CLASSES)))]
+    assert rows == [
+        ["label", "name"],
+        *([str(label), name] for label, name in enumerate(sorted(CLASSES))),
+    ]
 
 
 def test_the_schemas_are_those_of_the_design():
@@ -109,7 +121,9 @@ def test_ranks_count_from_one_and_wrong_images_come_late(web):
     for _, rows in web.groupby(["query", "search"]):
         assert sorted(rows["rank"]) == list(range(1, len(rows) + 1))
     text = web[web.search == "text"]
-    assert text[text.kind != "class"]["rank"].mean() > 1.5 * text[text.kind == "class"]["rank"].mean()
+    assert (
+        text[text.kind != "class"]["rank"].mean() > 1.5 * text[text.kind == "class"]["rank"].mean()
+    )
 
 
 def test_about_a_third_shows_the_class(web):
@@ -121,7 +135,9 @@ def test_every_kind_of_wrong_image_occurs_in_every_class(web):
     """Look-alikes most often."""
     counts = web.groupby(["label", "kind"]).size().unstack()
     assert (counts >= 10).all(axis=None)
-    assert (counts["lookalike"] > counts[["related", "poster", "collage", "blank"]].max(axis=1)).all()
+    assert (
+        counts["lookalike"] > counts[["related", "poster", "collage", "blank"]].max(axis=1)
+    ).all()
 
 
 def test_at_least_425_usable_wrong_images_a_class(tally):
@@ -169,4 +185,7 @@ def test_lookalikes_are_harder_than_blanks(votes):
 
 def test_the_committed_files_are_small():
     """Together less than a megabyte."""
-    assert sum(p.stat().st_size for folder in (MANIFESTS, ANNOTATIONS) for p in folder.iterdir()) < 1_000_000
+    assert (
+        sum(p.stat().st_size for folder in (MANIFESTS, ANNOTATIONS) for p in folder.iterdir())
+        < 1_000_000
+    )

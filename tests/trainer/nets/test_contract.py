@@ -38,25 +38,56 @@ def convolved(widths, bias):
     return sum(9 * i * o + (2 + bias) * o for i, o in pairwise(widths))
 
 
-WIDE = 27 * 64 + sum(9 * i * o + 81 * o * o + 2 * i + 18 * o for i, o in pairwise([64, 128, 256, 512])) + 1024 + 5130
+WIDE = (
+    27 * 64
+    + sum(9 * i * o + 81 * o * o + 2 * i + 18 * o for i, o in pairwise([64, 128, 256, 512]))
+    + 1024
+    + 5130
+)
 FACTS = {
-    "conv_small": Fact(convolved([3, 16, 32, 64, 64, 128], bias=False) + 1290, "ours: counted here", width=128, side=4),
+    "conv_small": Fact(
+        convolved([3, 16, 32, 64, 64, 128], bias=False) + 1290,
+        "ours: counted here",
+        width=128,
+        side=4,
+    ),
     "mlp1": Fact(dense([3072, 512, 10]), "our widths: counted here", blocks=1, side=1),
     "mlp2": Fact(dense([3072, 512, 512, 10]), "our widths: counted here", blocks=2, side=1),
-    "mlp4": Fact(dense([3072, 512, 512, 512, 512, 10]), "our widths: counted here", blocks=4, side=1),
+    "mlp4": Fact(
+        dense([3072, 512, 512, 512, 512, 10]), "our widths: counted here", blocks=4, side=1
+    ),
     "conv_mnist": Fact(1_199_882 + 2 * 9 * 32, MNIST, size=28, blocks=1, width=128, side=12),
-    "conv4": Fact(896 + 9248 + dense([7200, 512, 10]), "the first half of conv6: counted here", blocks=1, side=15),
+    "conv4": Fact(
+        896 + 9248 + dense([7200, 512, 10]),
+        "the first half of conv6: counted here",
+        blocks=1,
+        side=15,
+    ),
     "conv6": Fact(1_250_858, "summary of the Keras example cifar10_cnn", blocks=2, side=6),
     "cnn9": Fact(
-        convolved([3, 128, 128, 128, 256, 256, 256, 512, 256, 128], bias=True) + 1290, "counted here", width=128, side=2
+        convolved([3, 128, 128, 128, 256, 256, 256, 512, 256, 128], bias=True) + 1290,
+        "counted here",
+        width=128,
+        side=2,
     ),
-    "vgg13_cifar": Fact(9_416_010, "VGG-13 in public CIFAR-10 tables, after kuangliu/pytorch-cifar", blocks=5, side=1),
+    "vgg13_cifar": Fact(
+        9_416_010,
+        "VGG-13 in public CIFAR-10 tables, after kuangliu/pytorch-cifar",
+        blocks=5,
+        side=1,
+    ),
     "resnet29": Fact(840_730, "0.84 M: Zhang 2020, footnote 4", width=256),
-    "resnet32": Fact(464_154, "0.46 M: He 2015, table 6; to the unit in public CIFAR-10 tables", width=64),
+    "resnet32": Fact(
+        464_154, "0.46 M: He 2015, table 6; to the unit in public CIFAR-10 tables", width=64
+    ),
     "resnet32_wide": Fact(WIDE, "the widths of the MentorMix code: counted here"),
     "preact_resnet18": Fact(11_172_170, "ResNetV2-18 in public CIFAR-10 tables", blocks=4, side=4),
-    "resnet34_cifar": Fact(21_282_122, "ResNet-34 in public CIFAR-10 tables, after kuangliu", blocks=4, side=4),
-    "wrn28_2": Fact(1_467_610, "1.5 M: MixMatch 2019; to the unit in public CIFAR-10 tables", width=128),
+    "resnet34_cifar": Fact(
+        21_282_122, "ResNet-34 in public CIFAR-10 tables, after kuangliu", blocks=4, side=4
+    ),
+    "wrn28_2": Fact(
+        1_467_610, "1.5 M: MixMatch 2019; to the unit in public CIFAR-10 tables", width=128
+    ),
     "wrn28_10": Fact(36_479_194, "36.5 M: Zagoruyko 2016, table 4; " + IMGCLSMOB, width=640),
     "wrn40_2": Fact(2_243_546, "2.2 M: Zagoruyko 2016, table 4; RobustBench, AugMix", width=128),
     "densenet100": Fact(769_162, "0.8 M: Huang 2017, table 2; " + IMGCLSMOB, width=342),
@@ -64,7 +95,9 @@ FACTS = {
     "resnet50": Fact(25_557_032, TORCHVISION, 1000, 224, 4, 2048, 7),
     "resnet101": Fact(44_549_160, TORCHVISION, 1000, 224, 4, 2048, 7),
     "inception_v2": Fact(11_295_240, IMGCLSMOB, 1000, 224, 3, 1024, 7),
-    "inception_v3": Fact(23_834_568, IMGCLSMOB + ", without the auxiliary head", 1000, 299, 3, 2048, 8),
+    "inception_v3": Fact(
+        23_834_568, IMGCLSMOB + ", without the auxiliary head", 1000, 299, 3, 2048, 8
+    ),
     "inception_resnet_v2": Fact(55_843_464, IMGCLSMOB, 1000, 299, 3, 1536, 8),
     "mobilenet_v2": Fact(3_504_872, TORCHVISION, 1000, 224, 5, 1280, 7),
     "efficientnet_b5": Fact(30_389_784, TORCHVISION, 1000, 456, 5, 2048, 15),
@@ -115,12 +148,19 @@ def test_shapes(made):
 
 def test_nothing_in_place(made):
     """No layer writes over its input."""
-    assert not [name for name, layer in made.net.named_modules() if getattr(layer, "inplace", False)]
+    assert not [
+        name for name, layer in made.net.named_modules() if getattr(layer, "inplace", False)
+    ]
 
 
 def test_dropout(made):
     """There is a dropout before the head, which does nothing unless the network's paper has it."""
-    p = {"mobilenet_v2": 0.2, "inception_resnet_v2": 0.2, "efficientnet_b5": 0.4, "inception_v3": 0.5}
+    p = {
+        "mobilenet_v2": 0.2,
+        "inception_resnet_v2": 0.2,
+        "efficientnet_b5": 0.4,
+        "inception_v3": 0.5,
+    }
 
     assert isinstance(made.net.dropout, nn.Dropout)
     assert made.net.dropout.p == p.get(made.name, 0.0)
@@ -139,7 +179,9 @@ def test_chain(name):
     torch.testing.assert_close(net.features(x), features)
     torch.testing.assert_close(net(x), net.head(features))
     torch.testing.assert_close(net(x[:1]), net(x)[:1], rtol=1e-4, atol=1e-4)
-    assert [n for n, p in net.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+    assert [
+        n for n, p in net.named_parameters() if p.grad is None or not p.grad.isfinite().all()
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -158,7 +200,9 @@ def test_too_small(name, least):
     """The smallest image that leaves a pixel is taken, one smaller is an error that says so."""
     with torch.device("meta"):
         assert build(name, 10, least).eval()(torch.empty(1, 3, least, least)).shape == (1, 10)
-    with pytest.raises(ValueError, match=f"{name} needs images of {least} x {least} .* {least - 1} x {least - 1}"):
+    with pytest.raises(
+        ValueError, match=f"{name} needs images of {least} x {least} .* {least - 1} x {least - 1}"
+    ):
         build(name, 10, least - 1)
 
 

@@ -28,7 +28,12 @@ def shaken(model):
         ("mobilenet_v2", 40, {}),
         pytest.param("resnet50", 40, {}, marks=pytest.mark.slow),
         pytest.param("efficientnet_b5", 40, {}, marks=pytest.mark.slow),
-        pytest.param("inception_v3", 80, {"transform_input": True, "init_weights": True}, marks=pytest.mark.slow),
+        pytest.param(
+            "inception_v3",
+            80,
+            {"transform_input": True, "init_weights": True},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_torchvision(name, size, options):
@@ -65,11 +70,15 @@ def test_to_unit():
     for grey in (0.0, 0.5, 1.0):
         x = ((grey - mean) / spread).view(1, 3, 1, 1)
 
-        torch.testing.assert_close(ToUnit()(x), torch.full((1, 3, 1, 1), 2 * grey - 1), atol=1e-6, rtol=0)
+        torch.testing.assert_close(
+            ToUnit()(x), torch.full((1, 3, 1, 1), 2 * grey - 1), atol=1e-6, rtol=0
+        )
 
 
 def test_no_timm(monkeypatch):
     """Without timm the error says what to install."""
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(ValueError, match=r"inception_resnet_v2 .* not installed: pip install 'cnlw-tools\[timm\]'"):
+    with pytest.raises(
+        ValueError, match=r"inception_resnet_v2 .* not installed: pip install 'cnlw-tools\[timm\]'"
+    ):
         build("inception_resnet_v2", 10, 299)

@@ -15,7 +15,10 @@ X = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
 
 def norm(x):
     """Batch normalisation with its first weights, channel by channel."""
-    planes = [(x[:, c] - x[:, c].mean()) / (x[:, c].var(correction=0) + 1e-5).sqrt() for c in range(x.shape[1])]
+    planes = [
+        (x[:, c] - x[:, c].mean()) / (x[:, c].var(correction=0) + 1e-5).sqrt()
+        for c in range(x.shape[1])
+    ]
     return torch.stack(planes, 1)
 
 
@@ -86,7 +89,9 @@ def test_activation_after_the_sum():
     unit = resnets._post(4, 6, 2)
     first, second, shortcut = convolutions(unit)
 
-    torch.testing.assert_close(unit(X), relu(norm(shortcut(X)) + norm(second(relu(norm(first(X)))))))
+    torch.testing.assert_close(
+        unit(X), relu(norm(shortcut(X)) + norm(second(relu(norm(first(X))))))
+    )
 
 
 def test_activation_before_the_weights():
@@ -124,7 +129,9 @@ def test_bottleneck():
     unit = resnets._bottleneck(16, 64, 1)
     first, second, third, shortcut = convolutions(unit)
     assert [layer.out_channels for layer in (first, second, third, shortcut)] == [16, 16, 64, 64]
-    torch.testing.assert_close(unit(x), shortcut(x) + third(relu(norm(second(relu(norm(first(x))))))))
+    torch.testing.assert_close(
+        unit(x), shortcut(x) + third(relu(norm(second(relu(norm(first(x)))))))
+    )
 
 
 def test_dense():

@@ -6,7 +6,7 @@ from torch import nn
 from torch.func import functional_call, jvp
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods.batchnorm import batch_statistics
+from cnlw_tools.methods.components.batchnorm import batch_statistics
 from cnlw_tools.trainer.nets import Network, build
 from cnlw_tools.trainer.nets.network import at_least
 
@@ -46,13 +46,18 @@ def test_dropout_is_before_the_head():
 
 def test_dropout_inside_comes_first():
     """Where the architecture has dropouts inside its blocks, it is their chance that is set."""
-    wide, plain, coteaching = (build(name, 10, 32, dropout=0.3) for name in ("wrn28_2", "conv_small", "cnn9"))
+    wide, plain, coteaching = (
+        build(name, 10, 32, dropout=0.3) for name in ("wrn28_2", "conv_small", "cnn9")
+    )
     inside = [layer.p for layer in wide.blocks.modules() if isinstance(layer, nn.Dropout)]
 
     assert inside == [0.3] * 12  # one a unit
     assert wide.dropout.p == 0.0
     assert plain.dropout.p == 0.3
-    assert [layer.p for layer in coteaching.modules() if isinstance(layer, nn.Dropout2d)] == [0.3, 0.3]
+    assert [layer.p for layer in coteaching.modules() if isinstance(layer, nn.Dropout2d)] == [
+        0.3,
+        0.3,
+    ]
 
 
 def test_a_chance():
@@ -66,12 +71,15 @@ def test_at_least():
     """The error says what is needed, what there is and what to do."""
     at_least(8, 8, "x")
     with pytest.raises(
-        ValueError, match=r"x needs images of 8 x 8 pixels or more, and these are 7 x 7: .* size = 8 in the preset"
+        ValueError,
+        match=r"x needs images of 8 x 8 pixels or more, and these are 7 x 7: .* size = 8 in the preset",
     ):
         at_least(8, 7, "x")
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script:FutureWarning")  # PyTorch's own, on the first jvp
+@pytest.mark.filterwarnings(
+    "ignore:.torch.jit.script:FutureWarning"
+)  # PyTorch's own, on the first jvp
 @pytest.mark.parametrize(
     ("name", "size"),
     [
@@ -106,8 +114,12 @@ def test_derivatives(name, size):
     with batch_statistics(net):
         _, forwards = jvp(losses, ({key: w.detach() for key, w in weights.items()},), (v,))
         e = torch.zeros(3, dtype=torch.double, requires_grad=True)
-        slopes = torch.autograd.grad((e * losses(weights)).sum(), list(weights.values()), create_graph=True)
-        (twice,) = torch.autograd.grad(sum((g * d).sum() for g, d in zip(slopes, v.values(), strict=True)), e)
+        slopes = torch.autograd.grad(
+            (e * losses(weights)).sum(), list(weights.values()), create_graph=True
+        )
+        (twice,) = torch.autograd.grad(
+            sum((g * d).sum() for g, d in zip(slopes, v.values(), strict=True)), e
+        )
 
     torch.testing.assert_close(forwards, twice)
     assert twice.abs().min() > 0

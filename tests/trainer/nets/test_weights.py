@@ -28,7 +28,10 @@ def same(one, other):
 
 def of_a_run(state):
     """What a run's checkpoint holds: the method's state, the network in it."""
-    return {"epoch": 3, "method": {"losses": torch.zeros(2), **{f"net.{k}": v for k, v in state.items()}}}
+    return {
+        "epoch": 3,
+        "method": {"losses": torch.zeros(2), **{f"net.{k}": v for k, v in state.items()}},
+    }
 
 
 @pytest.mark.parametrize(
@@ -44,7 +47,9 @@ def test_round_trip(net, tmp_path, wrap):
 def test_the_checkpoint_of_a_run_will_do(net, tmp_path):
     """Of the method, its network."""
     method = {"losses": torch.ones(3), **{f"net.{name}": w for name, w in net.state_dict().items()}}
-    other = build("conv_small", 10, 32, weights=saved(tmp_path / "w.pt", {"epoch": 3, "method": method}))
+    other = build(
+        "conv_small", 10, 32, weights=saved(tmp_path / "w.pt", {"epoch": 3, "method": method})
+    )
 
     assert same(net, other) == set(net.state_dict())
 
@@ -60,7 +65,9 @@ def test_another_head_starts_anew(net, tmp_path):
 
 def test_counters_may_lack(net, tmp_path):
     """Old files do not count batches, and nothing depends on it."""
-    state = {name: w for name, w in net.state_dict().items() if not name.endswith("num_batches_tracked")}
+    state = {
+        name: w for name, w in net.state_dict().items() if not name.endswith("num_batches_tracked")
+    }
     other = build("conv_small", 10, 32, weights=saved(tmp_path / "w.pt", state))
 
     assert same(net, other) == set(net.state_dict())
@@ -83,7 +90,9 @@ def test_what_does_not_fit(net, tmp_path, change, fault):
     state = dict(net.state_dict())
     change(state)
     path = saved(tmp_path / "w.pt", state)
-    with pytest.raises(ValueError, match=rf"w.pt: {fault}: these weights are of another network; give the --net"):
+    with pytest.raises(
+        ValueError, match=rf"w.pt: {fault}: these weights are of another network; give the --net"
+    ):
         build("conv_small", 10, 32, weights=path)
 
 
@@ -101,7 +110,9 @@ def test_no_weights(tmp_path, write, fault):
     """Whatever is no state dict is refused, with the way to make one."""
     path = tmp_path / "w.pt"
     write(path)
-    with pytest.raises(ValueError, match=rf"w.pt: {fault}.*: torch.save\(net.state_dict\(\), FILE\)"):
+    with pytest.raises(
+        ValueError, match=rf"w.pt: {fault}.*: torch.save\(net.state_dict\(\), FILE\)"
+    ):
         read(path)
 
 
@@ -144,7 +155,10 @@ def test_pretrained(tmp_path, monkeypatch):
 
 def test_nothing_published():
     """A network without published weights says which have some."""
-    with pytest.raises(ValueError, match=r"wrn28_2 has no published weights, only these have: resnet18, .*--weights"):
+    with pytest.raises(
+        ValueError,
+        match=r"wrn28_2 has no published weights, only these have: resnet18, .*--weights",
+    ):
         build("wrn28_2", 10, 32, pretrained=True)
 
 
@@ -155,7 +169,9 @@ def test_no_network(tmp_path, monkeypatch):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    with pytest.raises(OSError, match=r"weights of resnet18 could not be fetched .* give --weights FILE"):
+    with pytest.raises(
+        OSError, match=r"weights of resnet18 could not be fetched .* give --weights FILE"
+    ):
         published("resnet18")
 
 

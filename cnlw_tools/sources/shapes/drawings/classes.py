@@ -19,17 +19,41 @@ from cnlw_tools.sources.shapes.ink import (
     turned,
 )
 
-BODY, TRIM, SHADE, TINT, DARK, LIGHT = Role.BODY, Role.TRIM, Role.SHADE, Role.TINT, Role.DARK, Role.LIGHT
+BODY, TRIM, SHADE, TINT, DARK, LIGHT = (
+    Role.BODY,
+    Role.TRIM,
+    Role.SHADE,
+    Role.TINT,
+    Role.DARK,
+    Role.LIGHT,
+)
 METAL, WOOD, GLASS, WARM, NONE = Role.METAL, Role.WOOD, Role.GLASS, Role.WARM, Role.NONE
 
 
 def mug(chance: Chance) -> Parts:
     """A mug: a straight or tapering cup with an ear, often a band or a mark, sometimes steam."""
     w, h, taper = chance.real(0.5, 0.66), chance.real(0.55, 0.78), chance.real(-0.02, 0.14)
-    ear = arc(BODY, 0.17, complex(w - 0.02, 0.02), chance.real(0.28, 0.42), h * chance.real(0.5, 0.66), -92, 92)
+    ear = arc(
+        BODY,
+        0.17,
+        complex(w - 0.02, 0.02),
+        chance.real(0.28, 0.42),
+        h * chance.real(0.5, 0.66),
+        -92,
+        92,
+    )
     cup = lathe(BODY, complex(w + taper, -h), complex(w, h * 0.75), complex(w - 0.12, h))
-    shadow = fill(SHADE, complex(-w - taper, -h), complex(-w * 0.6, -h), complex(-w * 0.6, h), complex(0.12 - w, h))
-    rim = [disc(LIGHT, complex(0, -h), w + taper, 0.17), disc(WOOD, complex(0, -h + 0.02), w + taper - 0.1, 0.1)]
+    shadow = fill(
+        SHADE,
+        complex(-w - taper, -h),
+        complex(-w * 0.6, -h),
+        complex(-w * 0.6, h),
+        complex(0.12 - w, h),
+    )
+    rim = [
+        disc(LIGHT, complex(0, -h), w + taper, 0.17),
+        disc(WOOD, complex(0, -h + 0.02), w + taper - 0.1, 0.1),
+    ]
     band = lathe(TRIM, complex(w + taper * 0.6, -h * 0.3), complex(w + taper * 0.3, h * 0.3))
     marks = chance.pick([[], [band], [disc(TRIM, 0.1j, 0.24)], [disc(LIGHT, 0.1j, 0.28), _heart()]])
     steam = [_steam(x, -h - 0.16) for x in (-0.22, 0.18)] if chance.yes(0.35) else []
@@ -58,7 +82,9 @@ def key(chance: Chance) -> Parts:
     shaft = line(BODY, thick, complex(-0.62 + r, 0), 0.92 + 0j)
     ends = (0.86, 0.69, 0.52, 0.35)[: chance.whole(2, 4)]
     teeth = [box(BODY, x - 0.1, complex(x, chance.real(0.2, 0.36))) for x in ends]
-    collar = [line(TRIM, 0.1, complex(r - 0.5, -0.14), complex(r - 0.5, 0.14))] if chance.yes() else []
+    collar = (
+        [line(TRIM, 0.1, complex(r - 0.5, -0.14), complex(r - 0.5, 0.14))] if chance.yes() else []
+    )
     return [*teeth, shaft, *collar, *turned(head, 0, 1, -0.62 + 0j)]
 
 
@@ -69,8 +95,14 @@ def umbrella(chance: Chance) -> Parts:
     dome = [*bow(complex(0, low), 0.92, low - top, 180, 360)]
     bays = [z for a, b in zip(edge[:0:-1], edge[-2::-1], strict=True) for z in _bay(a, b)]
     tip = complex(0, top)
-    seams = [line(SHADE, 0.05, tip, complex(z.real * 0.6, (top + low) / 2 - 0.12), z) for z in edge[1:-1]]
-    coloured = [_panel(tip, a, b) for a, b in zip(edge[1::2], edge[2::2], strict=False)] if chance.yes(0.6) else []
+    seams = [
+        line(SHADE, 0.05, tip, complex(z.real * 0.6, (top + low) / 2 - 0.12), z) for z in edge[1:-1]
+    ]
+    coloured = (
+        [_panel(tip, a, b) for a, b in zip(edge[1::2], edge[2::2], strict=False)]
+        if chance.yes(0.6)
+        else []
+    )
     hook = chance.pick([1, -1])
     handle = line(WOOD, 0.1, 0.68j, *bow(complex(0.15 * hook, 0.76), -0.15 * hook, 0.16, 0, -190))
     shaft = [line(METAL, 0.075, tip - 0.13j, 0.76j), handle]
@@ -84,19 +116,55 @@ def bicycle(chance: Chance) -> Parts:
     pedal, seat, head = complex(-0.1, 0.36), complex(-0.24, -0.28), complex(0.38, -0.3)
     wheels = [part for hub in (back, front) for part in _spoked(hub, r, chance.whole(3, 5))]
     low = complex(-0.17, 0.04) if chance.yes(0.3) else seat * 0.9
-    bars = [(back, pedal), (pedal, seat), (back, seat * 0.9), (low, head), (pedal, head * 0.8), (head, front)]
+    bars = [
+        (back, pedal),
+        (pedal, seat),
+        (back, seat * 0.9),
+        (low, head),
+        (pedal, head * 0.8),
+        (head, front),
+    ]
     frame = [line(BODY, 0.085, a, b) for a, b in bars]
-    saddle = [line(DARK, 0.1, complex(-0.42, -0.36), complex(-0.12, -0.34)), line(METAL, 0.06, seat, seat - 0.08j)]
+    saddle = [
+        line(DARK, 0.1, complex(-0.42, -0.36), complex(-0.12, -0.34)),
+        line(METAL, 0.06, seat, seat - 0.08j),
+    ]
     stem = head - 0.18j
-    grip = line(DARK, 0.085, stem + complex(-0.14, 0.02), stem, stem + complex(0.12, 0.06), stem + complex(0.1, 0.16))
-    basket = [fill(WOOD, 0.46 - 0.42j, 0.86 - 0.42j, 0.8 - 0.12j, 0.52 - 0.12j)] if chance.yes(0.3) else []
-    return [*wheels, *frame, line(BODY, 0.07, head, stem), *saddle, *basket, grip, disc(TRIM, pedal, 0.1)]
+    grip = line(
+        DARK,
+        0.085,
+        stem + complex(-0.14, 0.02),
+        stem,
+        stem + complex(0.12, 0.06),
+        stem + complex(0.1, 0.16),
+    )
+    basket = (
+        [fill(WOOD, 0.46 - 0.42j, 0.86 - 0.42j, 0.8 - 0.12j, 0.52 - 0.12j)]
+        if chance.yes(0.3)
+        else []
+    )
+    return [
+        *wheels,
+        *frame,
+        line(BODY, 0.07, head, stem),
+        *saddle,
+        *basket,
+        grip,
+        disc(TRIM, pedal, 0.1),
+    ]
 
 
 def scissors(chance: Chance) -> Parts:
     """Scissors: two blades about a pivot, each with a ring to hold."""
     gape, ring, long = chance.real(9, 27), chance.real(0.2, 0.26), chance.real(0.85, 1.0)
-    blade = fill(METAL, complex(-0.09, 0.1), complex(-0.1, -0.2), complex(0.0, -long), complex(0.09, -0.1), 0.06 + 0.1j)
+    blade = fill(
+        METAL,
+        complex(-0.09, 0.1),
+        complex(-0.1, -0.2),
+        complex(0.0, -long),
+        complex(0.09, -0.1),
+        0.06 + 0.1j,
+    )
     arm = line(BODY, 0.13, 0.06j, complex(0.14, 0.42))
     loop = arc(BODY, 0.125, complex(0.13, 0.66), ring * 0.86, ring * 1.1)
     half = [blade, arm, loop]
@@ -116,9 +184,17 @@ def chair(chance: Chance) -> Parts:
     near_left, near_right = complex(-0.5 + lean - 0.06, 0.34), complex(0.34 + lean + 0.06, 0.34)
     rear = [line(role, thick * 0.9, z, complex(z.real, foot - 0.2)) for z in (left, right)]
     posts = [line(role, thick, z, complex(z.real, top)) for z in (left, right)]
-    legs = [line(role, thick, z + 0.02j, complex(z.real * 1.04, foot)) for z in (near_left, near_right)]
+    legs = [
+        line(role, thick, z + 0.02j, complex(z.real * 1.04, foot)) for z in (near_left, near_right)
+    ]
     seat = fill(TRIM if chance.yes(0.6) else role, left - 0.06, right + 0.03, near_right, near_left)
-    front = fill(SHADE if role == BODY else role, near_left, near_right, near_right + 0.09j, near_left + 0.09j)
+    front = fill(
+        SHADE if role == BODY else role,
+        near_left,
+        near_right,
+        near_right + 0.09j,
+        near_left + 0.09j,
+    )
     return [*rear, *_chair_back(chance, role, top), *posts, *legs, front, seat]
 
 
@@ -128,9 +204,15 @@ def lamp(chance: Chance) -> Parts:
         return _desk_lamp(chance)
     tall = chance.yes(0.3)
     wide, top = (0.4, -0.9) if tall else (chance.real(0.52, 0.66), -0.86)
-    low, neck = (-0.4, chance.real(0.2, 0.28)) if tall else (chance.real(-0.12, 0.02), chance.real(0.2, 0.4))
+    low, neck = (
+        (-0.4, chance.real(0.2, 0.28))
+        if tall
+        else (chance.real(-0.12, 0.02), chance.real(0.2, 0.4))
+    )
     shade = lathe(BODY, complex(neck, top), complex(wide, low))
-    fold = fill(TINT, complex(-neck * 0.5, top), complex(0, top), complex(0, low), complex(-wide * 0.6, low))
+    fold = fill(
+        TINT, complex(-neck * 0.5, top), complex(0, top), complex(0, low), complex(-wide * 0.6, low)
+    )
     glow = [disc(WARM, complex(0, low), wide * 0.92, 0.1)]
     hem = [lathe(TRIM, complex(wide - 0.02, low - 0.1), complex(wide, low))] if chance.yes() else []
     return [*_lamp_foot(chance, tall, low), *glow, shade, fold, *hem]
@@ -140,11 +222,20 @@ def teapot(chance: Chance) -> Parts:
     """A teapot: a round belly, a spout, an ear, a lid with a knob."""
     w, h, y = chance.real(0.52, 0.62), chance.real(0.44, 0.56), 0.2
     spout_end = complex(0.96, chance.real(-0.34, -0.18))
-    spout = fill(BODY, complex(0.3, 0.05), complex(0.66, 0.0), spout_end, spout_end + 0.12 + 0.08j, complex(0.4, 0.56))
+    spout = fill(
+        BODY,
+        complex(0.3, 0.05),
+        complex(0.66, 0.0),
+        spout_end,
+        spout_end + 0.12 + 0.08j,
+        complex(0.4, 0.56),
+    )
     ear = arc(BODY, 0.12, complex(-w + 0.02, y - 0.06), 0.3, 0.32, 70, 290)
     belly = disc(BODY, complex(0, y), w, h)
     light = blob(TINT, complex(-w * 0.7, y), complex(-w * 0.45, y - h * 0.6), complex(-w * 0.42, y))
-    lid = lathe(TRIM if chance.yes() else BODY, complex(0.12, y - h - 0.16), complex(0.34, y - h + 0.05))
+    lid = lathe(
+        TRIM if chance.yes() else BODY, complex(0.12, y - h - 0.16), complex(0.34, y - h + 0.05)
+    )
     foot = lathe(SHADE, complex(w * 0.5, y + h - 0.05), complex(w * 0.56, y + h + 0.05))
     sash = line(TRIM, 0.08, *bow(complex(0, y), w * 0.92, 0.1, 0, 180))
     band = chance.pick([[], [sash], [disc(TRIM, complex(0.02, y + 0.06), 0.2)]])
@@ -156,7 +247,14 @@ def _heart() -> Part:
 
 
 def _steam(x: float, y: float) -> Part:
-    return line(LIGHT, 0.07, complex(x, y), complex(x + 0.08, y - 0.1), complex(x - 0.04, y - 0.2), complex(x, y - 0.3))
+    return line(
+        LIGHT,
+        0.07,
+        complex(x, y),
+        complex(x + 0.08, y - 0.1),
+        complex(x - 0.04, y - 0.2),
+        complex(x, y - 0.3),
+    )
 
 
 def _bells() -> Parts:
@@ -170,7 +268,10 @@ def _round_bow(r: float) -> Parts:
 
 
 def _square_bow(r: float) -> Parts:
-    return [blob(BODY, *(z * r * 1.15 for z in around(4, 1.05, -45))), disc(NONE, complex(-r * 0.4, 0), r * 0.36)]
+    return [
+        blob(BODY, *(z * r * 1.15 for z in around(4, 1.05, -45))),
+        disc(NONE, complex(-r * 0.4, 0), r * 0.36),
+    ]
 
 
 def _trefoil(r: float) -> Parts:
@@ -195,37 +296,93 @@ def _spoked(hub: complex, r: float, spokes: int) -> Parts:
 def _acoustic(chance: Chance) -> Parts:
     w, waist = chance.real(0.44, 0.52), chance.real(0.26, 0.32)
     low, hole = 0.5, complex(0, 0.3)
-    edge = (complex(0.16, -0.12), complex(0.36, 0.0), complex(waist, 0.26), complex(w, 0.56), complex(0.28, 0.92))
+    edge = (
+        complex(0.16, -0.12),
+        complex(0.36, 0.0),
+        complex(waist, 0.26),
+        complex(w, 0.56),
+        complex(0.28, 0.92),
+    )
     body = round_lathe(chance.pick([BODY, WOOD]), *edge)
     inner = [arc(TRIM, 0.04, hole, 0.17, 0.17), disc(DARK, hole, 0.14)]
-    return [body, *inner, line(DARK, 0.09, complex(-0.2, low + 0.16), complex(0.2, low + 0.16)), *_neck(0.64)]
+    return [
+        body,
+        *inner,
+        line(DARK, 0.09, complex(-0.2, low + 0.16), complex(0.2, low + 0.16)),
+        *_neck(0.64),
+    ]
 
 
 def _electric(chance: Chance) -> Parts:
     horn = chance.real(-0.22, -0.08)
-    right = (complex(0.1, 0.1), complex(0.34, horn + 0.06), complex(0.27, 0.26), complex(0.48, 0.6), complex(0.2, 0.9))
-    left = (complex(-0.28, 0.92), complex(-0.5, 0.62), complex(-0.3, 0.28), complex(-0.44, horn), complex(-0.12, 0.06))
-    guard = blob(LIGHT, complex(0.1, 0.2), complex(0.2, 0.4), complex(0.26, 0.7), complex(-0.12, 0.7), -0.1 + 0.2j)
+    right = (
+        complex(0.1, 0.1),
+        complex(0.34, horn + 0.06),
+        complex(0.27, 0.26),
+        complex(0.48, 0.6),
+        complex(0.2, 0.9),
+    )
+    left = (
+        complex(-0.28, 0.92),
+        complex(-0.5, 0.62),
+        complex(-0.3, 0.28),
+        complex(-0.44, horn),
+        complex(-0.12, 0.06),
+    )
+    guard = blob(
+        LIGHT,
+        complex(0.1, 0.2),
+        complex(0.2, 0.4),
+        complex(0.26, 0.7),
+        complex(-0.12, 0.7),
+        -0.1 + 0.2j,
+    )
     pickups = [line(DARK, 0.1, complex(-0.16, y), complex(0.16, y)) for y in (0.36, 0.54)]
     return [blob(BODY, *right, *left), guard, *pickups, *_neck(0.68)]
 
 
 def _neck(bridge: float) -> Parts:
     neck = [fill(WOOD, -0.07 - 0.72j, 0.07 - 0.72j, 0.09 + 0.2j, -0.09 + 0.2j)]
-    frets = [line(METAL, 0.025, complex(-0.07, y), complex(0.07, y)) for y in (-0.56, -0.4, -0.26, -0.14, -0.04)]
+    frets = [
+        line(METAL, 0.025, complex(-0.07, y), complex(0.07, y))
+        for y in (-0.56, -0.4, -0.26, -0.14, -0.04)
+    ]
     pegs = [disc(METAL, complex(x, y), 0.055) for x in (-0.16, 0.16) for y in (-0.94, -0.8)]
     strings = [line(LIGHT, 0.018, complex(x, -0.7), complex(x, bridge)) for x in (-0.03, 0.03)]
-    return [*neck, *pegs, fill(TRIM, -0.13 - 0.98j, 0.13 - 0.98j, 0.09 - 0.7j, -0.09 - 0.7j), *frets, *strings]
+    return [
+        *neck,
+        *pegs,
+        fill(TRIM, -0.13 - 0.98j, 0.13 - 0.98j, 0.09 - 0.7j, -0.09 - 0.7j),
+        *frets,
+        *strings,
+    ]
 
 
 def _chair_back(chance: Chance, role: Role, top: float) -> Parts:
     n = chance.whole(0, 4)
     if n == 0:
-        return [fill(TRIM, complex(-0.5, top), complex(0.34, top), complex(0.34, -0.2), complex(-0.5, -0.2))]
+        return [
+            fill(
+                TRIM,
+                complex(-0.5, top),
+                complex(0.34, top),
+                complex(0.34, -0.2),
+                complex(-0.5, -0.2),
+            )
+        ]
     rail = line(role, 0.14, complex(-0.5, top + 0.05), complex(0.34, top + 0.05))
     if chance.yes():
-        return [rail, *(line(role, 0.1, complex(-0.5, y), complex(0.34, y)) for y in _steps(n, top + 0.05, 0.0))]
-    return [*(line(role, 0.09, complex(x, top), complex(x, 0.08)) for x in _steps(n, -0.5, 0.34)), rail]
+        return [
+            rail,
+            *(
+                line(role, 0.1, complex(-0.5, y), complex(0.34, y))
+                for y in _steps(n, top + 0.05, 0.0)
+            ),
+        ]
+    return [
+        *(line(role, 0.09, complex(x, top), complex(x, 0.08)) for x in _steps(n, -0.5, 0.34)),
+        rail,
+    ]
 
 
 def _steps(n: int, start: float, end: float) -> list[float]:
@@ -236,13 +393,22 @@ def _lamp_foot(chance: Chance, tall: bool, low: float) -> Parts:
     base = lathe(DARK, complex(0.3, 0.84), complex(0.34, 0.94))
     if tall or chance.yes(0.3):
         return [line(METAL, 0.08, complex(0, low), 0.88j), base]
-    vase = (complex(0.07, low), complex(0.1, 0.14), complex(chance.real(0.2, 0.38), 0.5), complex(0.16, 0.86))
+    vase = (
+        complex(0.07, low),
+        complex(0.1, 0.14),
+        complex(chance.real(0.2, 0.38), 0.5),
+        complex(0.16, 0.86),
+    )
     return [round_lathe(chance.pick([TRIM, WOOD, METAL]), *vase), base]
 
 
 def _desk_lamp(chance: Chance) -> Parts:
     elbow, hinge = complex(-0.5, chance.real(-0.1, 0.1)), complex(0.1, chance.real(-0.72, -0.6))
     arms = [line(METAL, 0.09, 0.84j - 0.1, elbow, hinge), disc(TRIM, elbow, 0.08)]
-    cone = [disc(WARM, 0.46j, 0.38, 0.13), lathe(BODY, -0.14j + 0.12, 0.46j + 0.42), disc(DARK, -0.14j, 0.13)]
+    cone = [
+        disc(WARM, 0.46j, 0.38, 0.13),
+        lathe(BODY, -0.14j + 0.12, 0.46j + 0.42),
+        disc(DARK, -0.14j, 0.13),
+    ]
     base = lathe(BODY, complex(0.4, 0.82), complex(0.46, 0.95))
     return [*arms, base, *turned(cone, -chance.real(20, 50), 1, hinge)]

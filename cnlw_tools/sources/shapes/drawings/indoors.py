@@ -16,7 +16,14 @@ from cnlw_tools.sources.shapes.ink import (
     turned,
 )
 
-BODY, TRIM, SHADE, TINT, DARK, LIGHT = Role.BODY, Role.TRIM, Role.SHADE, Role.TINT, Role.DARK, Role.LIGHT
+BODY, TRIM, SHADE, TINT, DARK, LIGHT = (
+    Role.BODY,
+    Role.TRIM,
+    Role.SHADE,
+    Role.TINT,
+    Role.DARK,
+    Role.LIGHT,
+)
 METAL, WOOD, GLASS, WARM = Role.METAL, Role.WOOD, Role.GLASS, Role.WARM
 
 
@@ -24,27 +31,54 @@ def banjo(chance: Chance) -> Parts:
     """A banjo: a drum with a neck."""
     r = chance.real(0.38, 0.46)
     pegs = [disc(METAL, complex(x, y), 0.05) for x in (-0.14, 0.14) for y in (-0.92, -0.78)]
-    drum = [disc(BODY, 0.48j, r), disc(LIGHT, 0.48j, r - 0.1), line(WOOD, 0.07, -0.12 + 0.62j, 0.12 + 0.62j)]
-    return [*pegs, *drum, fill(WOOD, -0.07 - 0.98j, 0.07 - 0.98j, 0.08 + 0.14j, -0.08 + 0.14j), *_strings(0.62)]
+    drum = [
+        disc(BODY, 0.48j, r),
+        disc(LIGHT, 0.48j, r - 0.1),
+        line(WOOD, 0.07, -0.12 + 0.62j, 0.12 + 0.62j),
+    ]
+    return [
+        *pegs,
+        *drum,
+        fill(WOOD, -0.07 - 0.98j, 0.07 - 0.98j, 0.08 + 0.14j, -0.08 + 0.14j),
+        *_strings(0.62),
+    ]
 
 
 def violin(chance: Chance) -> Parts:
     """A violin with its bow."""
     wood = chance.pick([WOOD, WOOD, BODY])
     edge = (0.12 - 0.12j, 0.3 + 0.0j, 0.2 + 0.3j, 0.36 + 0.52j, 0.34 + 0.8j, 0.12 + 0.9j)
-    holes = [line(DARK, 0.05, complex(x, 0.28), complex(x * 0.8, 0.38), complex(x, 0.5)) for x in (-0.17, 0.17)]
-    hair = [line(WOOD, 0.05, 0.5 - 0.85j, 0.62 + 0.9j), line(LIGHT, 0.025, 0.56 - 0.8j, 0.68 + 0.85j)]
+    holes = [
+        line(DARK, 0.05, complex(x, 0.28), complex(x * 0.8, 0.38), complex(x, 0.5))
+        for x in (-0.17, 0.17)
+    ]
+    hair = [
+        line(WOOD, 0.05, 0.5 - 0.85j, 0.62 + 0.9j),
+        line(LIGHT, 0.025, 0.56 - 0.8j, 0.68 + 0.85j),
+    ]
     neck = [line(DARK, 0.11, -0.7j, 0.2j), disc(wood, -0.82j, 0.11), line(DARK, 0.11, 0.56j, 0.84j)]
     return [*hair, round_lathe(wood, *edge), *holes, *neck, *_strings(0.6)]
 
 
 def tennis_racket(chance: Chance) -> Parts:
     """A tennis racket, sometimes with a ball."""
-    grid = [line(LIGHT, 0.025, complex(x, -0.8), complex(x, 0.1)) for x in (-0.24, -0.12, 0.0, 0.12, 0.24)]
-    grid += [line(LIGHT, 0.025, complex(-0.32, y), complex(0.32, y)) for y in (-0.7, -0.55, -0.4, -0.25, -0.1)]
+    grid = [
+        line(LIGHT, 0.025, complex(x, -0.8), complex(x, 0.1))
+        for x in (-0.24, -0.12, 0.0, 0.12, 0.24)
+    ]
+    grid += [
+        line(LIGHT, 0.025, complex(-0.32, y), complex(0.32, y))
+        for y in (-0.7, -0.55, -0.4, -0.25, -0.1)
+    ]
     throat = [line(BODY, 0.08, complex(x, 0.04), 0.4j) for x in (-0.2, 0.2)]
     ball = [disc(WARM, 0.6 + 0.3j, 0.16)] if chance.yes() else []
-    return [*grid, *throat, arc(BODY, 0.1, -0.38j, 0.4, 0.52), line(TRIM, 0.15, 0.42j, 0.92j), *ball]
+    return [
+        *grid,
+        *throat,
+        arc(BODY, 0.1, -0.38j, 0.4, 0.52),
+        line(TRIM, 0.15, 0.42j, 0.92j),
+        *ball,
+    ]
 
 
 def frying_pan(chance: Chance) -> Parts:
@@ -54,13 +88,22 @@ def frying_pan(chance: Chance) -> Parts:
         if chance.yes()
         else []
     )
-    return [line(chance.pick([WOOD, BODY]), 0.14, 0j, -0.92j), disc(METAL, 0.44j, 0.5), disc(DARK, 0.44j, 0.41), *egg]
+    return [
+        line(chance.pick([WOOD, BODY]), 0.14, 0j, -0.92j),
+        disc(METAL, 0.44j, 0.5),
+        disc(DARK, 0.44j, 0.41),
+        *egg,
+    ]
 
 
 def amplifier(chance: Chance) -> Parts:
     """An amplifier."""
     knobs = [disc(WARM, complex(x, -0.5), 0.075) for x in (-0.5, -0.25, 0.0, 0.25)]
-    cloth = [disc(SHADE, 0.2j, 0.42), arc(METAL, 0.05, 0.2j, 0.42, 0.42), disc(DARK, 0.2j, chance.real(0.14, 0.2))]
+    cloth = [
+        disc(SHADE, 0.2j, 0.42),
+        arc(METAL, 0.05, 0.2j, 0.42, 0.42),
+        disc(DARK, 0.2j, chance.real(0.14, 0.2)),
+    ]
     return [
         line(DARK, 0.1, -0.2 - 0.86j, 0.2 - 0.86j),
         box(BODY, -0.8 - 0.8j, 0.8 + 0.8j),
@@ -80,8 +123,16 @@ def music_note(chance: Chance) -> Parts:
             line(BODY, 0.13, -0.14 - 0.78j, 0.3 - 0.4j, 0.34 - 0.1j),
         ]
     other = turned([disc(BODY, 0j, 0.24, 0.18)], -20, 1, 0.4 + 0.46j)
-    stems = [line(BODY, 0.09, -0.14 + 0.55j, -0.14 - 0.6j), line(BODY, 0.09, 0.6 + 0.4j, 0.6 - 0.74j)]
-    return [*head, *other, *stems, fill(BODY, -0.18 - 0.66j, 0.64 - 0.8j, 0.64 - 0.52j, -0.18 - 0.38j)]
+    stems = [
+        line(BODY, 0.09, -0.14 + 0.55j, -0.14 - 0.6j),
+        line(BODY, 0.09, 0.6 + 0.4j, 0.6 - 0.74j),
+    ]
+    return [
+        *head,
+        *other,
+        *stems,
+        fill(BODY, -0.18 - 0.66j, 0.64 - 0.8j, 0.64 - 0.52j, -0.18 - 0.38j),
+    ]
 
 
 def drum(chance: Chance) -> Parts:
@@ -123,30 +174,57 @@ def ladder(chance: Chance) -> Parts:
     """A ladder."""
     role, n, lean = chance.pick([WOOD, METAL, BODY]), chance.whole(4, 7), chance.real(0.0, 0.14)
     rungs = [complex(0.34 + lean * y, y) for y in (-0.75 + 1.5 * i / (n - 1) for i in range(n))]
-    rails = [line(role, 0.1, complex(x * (0.34 - lean), -0.95), complex(x * (0.34 + lean), 0.95)) for x in (-1, 1)]
+    rails = [
+        line(role, 0.1, complex(x * (0.34 - lean), -0.95), complex(x * (0.34 + lean), 0.95))
+        for x in (-1, 1)
+    ]
     return [*(line(role, 0.08, z, -z.conjugate()) for z in rungs), *rails]
 
 
 def table(chance: Chance) -> Parts:
     """A table with four legs."""
     role, y = chance.pick([WOOD, BODY]), chance.real(-0.3, -0.1)
-    top = fill(role, complex(-0.6, y - 0.24), complex(0.74, y - 0.24), complex(0.96, y + 0.1), complex(-0.92, y + 0.1))
+    top = fill(
+        role,
+        complex(-0.6, y - 0.24),
+        complex(0.74, y - 0.24),
+        complex(0.96, y + 0.1),
+        complex(-0.92, y + 0.1),
+    )
     legs = [
         line(role, 0.1, complex(x, y), complex(x, low))
         for x, low in ((-0.54, 0.5), (0.66, 0.5), (-0.84, 0.84), (0.88, 0.84))
     ]
     vase = (
-        [disc(TRIM, complex(0, y - 0.2), 0.14), disc(Role.LEAF, complex(0, y - 0.44), 0.16)] if chance.yes(0.4) else []
+        [disc(TRIM, complex(0, y - 0.2), 0.14), disc(Role.LEAF, complex(0, y - 0.44), 0.16)]
+        if chance.yes(0.4)
+        else []
     )
-    return [*legs, top, box(SHADE if role == BODY else role, complex(-0.92, y + 0.1), complex(0.96, y + 0.2)), *vase]
+    return [
+        *legs,
+        top,
+        box(SHADE if role == BODY else role, complex(-0.92, y + 0.1), complex(0.96, y + 0.2)),
+        *vase,
+    ]
 
 
 def bench(chance: Chance) -> Parts:
     """A park bench: wide, of planks."""
-    planks = [line(chance.pick([WOOD, BODY]), 0.12, complex(-0.94, y), complex(0.94, y)) for y in (-0.42, -0.24)]
+    planks = [
+        line(chance.pick([WOOD, BODY]), 0.12, complex(-0.94, y), complex(0.94, y))
+        for y in (-0.42, -0.24)
+    ]
     seat = fill(WOOD, -0.86 + 0.0j, 0.86 + 0.0j, 0.98 + 0.2j, -0.98 + 0.2j)
-    irons = [line(DARK, 0.09, complex(x, -0.5), complex(x, 0.1), complex(x * 1.08, 0.6)) for x in (-0.72, 0.72)]
-    return [*irons, *planks, seat, *(line(DARK, 0.09, complex(x, 0.2), complex(x, 0.66)) for x in (-0.9, 0.9))]
+    irons = [
+        line(DARK, 0.09, complex(x, -0.5), complex(x, 0.1), complex(x * 1.08, 0.6))
+        for x in (-0.72, 0.72)
+    ]
+    return [
+        *irons,
+        *planks,
+        seat,
+        *(line(DARK, 0.09, complex(x, 0.2), complex(x, 0.66)) for x in (-0.9, 0.9)),
+    ]
 
 
 def easel(chance: Chance) -> Parts:
@@ -166,9 +244,22 @@ def easel(chance: Chance) -> Parts:
 
 def cushion(chance: Chance) -> Parts:
     """A cushion."""
-    corners = (-0.8 - 0.8j, 0.0 - 0.62j, 0.8 - 0.8j, 0.62 + 0.0j, 0.8 + 0.8j, 0.0 + 0.62j, -0.8 + 0.8j, -0.62 + 0.0j)
+    corners = (
+        -0.8 - 0.8j,
+        0.0 - 0.62j,
+        0.8 - 0.8j,
+        0.62 + 0.0j,
+        0.8 + 0.8j,
+        0.0 + 0.62j,
+        -0.8 + 0.8j,
+        -0.62 + 0.0j,
+    )
     marks = chance.pick(
-        [[disc(TRIM, 0j, 0.12)], [line(TRIM, 0.09, -0.5 + 0j, 0.5 + 0j), line(TRIM, 0.09, -0.5j, 0.5j)], []]
+        [
+            [disc(TRIM, 0j, 0.12)],
+            [line(TRIM, 0.09, -0.5 + 0j, 0.5 + 0j), line(TRIM, 0.09, -0.5j, 0.5j)],
+            [],
+        ]
     )
     return [*(disc(TRIM, z, 0.13) for z in corners[::2]), blob(BODY, *corners), *marks]
 
@@ -177,7 +268,10 @@ def sofa(chance: Chance) -> Parts:
     """A sofa."""
     back = blob(BODY, -0.8 - 0.4j, 0.8 - 0.4j, 0.82 + 0.4j, -0.82 + 0.4j)
     arm = blob(BODY, 0.66 - 0.05j, 0.92 - 0.05j, 0.94 + 0.56j, 0.66 + 0.56j)
-    seats = [box(TRIM if chance.yes(0.3) else TINT, complex(x, 0.1), complex(x + 0.64, 0.36)) for x in (-0.66, 0.02)]
+    seats = [
+        box(TRIM if chance.yes(0.3) else TINT, complex(x, 0.1), complex(x + 0.64, 0.36))
+        for x in (-0.66, 0.02)
+    ]
     feet = [line(WOOD, 0.1, complex(x, 0.6), complex(x, 0.74)) for x in (-0.7, 0.7)]
     return [*feet, back, box(SHADE, -0.7 + 0.3j, 0.7 + 0.58j), *seats, arm, *mirrored([arm])]
 
@@ -186,7 +280,8 @@ def curtain(chance: Chance) -> Parts:
     """A pair of curtains on a rod."""
     n = chance.whole(3, 4)
     folds = [
-        line(SHADE, 0.06, complex(0.3 + 0.6 * i / n, -0.7), complex(0.36 + 0.5 * i / n, 0.85)) for i in range(1, n)
+        line(SHADE, 0.06, complex(0.3 + 0.6 * i / n, -0.7), complex(0.36 + 0.5 * i / n, 0.85))
+        for i in range(1, n)
     ]
     half = [
         fill(BODY, 0.12 - 0.78j, 0.88 - 0.78j, 0.9 + 0.88j, 0.4 + 0.88j, 0.44 + 0.2j),

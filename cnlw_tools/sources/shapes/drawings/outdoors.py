@@ -16,17 +16,33 @@ from cnlw_tools.sources.shapes.ink import (
     mirrored,
 )
 
-BODY, TRIM, SHADE, TINT, DARK, LIGHT = Role.BODY, Role.TRIM, Role.SHADE, Role.TINT, Role.DARK, Role.LIGHT
+BODY, TRIM, SHADE, TINT, DARK, LIGHT = (
+    Role.BODY,
+    Role.TRIM,
+    Role.SHADE,
+    Role.TINT,
+    Role.DARK,
+    Role.LIGHT,
+)
 METAL, WOOD, GLASS, WARM, LEAF = Role.METAL, Role.WOOD, Role.GLASS, Role.WARM, Role.LEAF
 
 
 def mushroom(chance: Chance) -> Parts:
     """A toadstool."""
     low, w = chance.real(0.0, 0.15), chance.real(0.7, 0.9)
-    cap = fill(BODY, *bow(complex(0, low), w, chance.real(0.7, 0.85), 180, 360), *bow(complex(0, low), w, 0.14, 0, 180))
+    cap = fill(
+        BODY,
+        *bow(complex(0, low), w, chance.real(0.7, 0.85), 180, 360),
+        *bow(complex(0, low), w, 0.14, 0, 180),
+    )
     spots = [
         disc(LIGHT, z, r)
-        for z, r in ((-0.35 - 0.2j, 0.13), (0.1 - 0.42j, 0.15), (0.45 - 0.1j, 0.11), (-0.05 - 0.04j, 0.09))
+        for z, r in (
+            (-0.35 - 0.2j, 0.13),
+            (0.1 - 0.42j, 0.15),
+            (0.45 - 0.1j, 0.11),
+            (-0.05 - 0.04j, 0.09),
+        )
     ]
     return [
         blob(LIGHT, -0.18 + 0.1j, 0.18 + 0.1j, 0.26 + 0.86j, -0.26 + 0.86j),
@@ -49,7 +65,11 @@ def jellyfish(chance: Chance) -> Parts:
     """A jellyfish."""
     n = chance.whole(4, 6)
     arms = [
-        line(TRIM, 0.09, *(complex(x + 0.07 * (-1) ** i, 0.2 * i - 0.1) for i in range(chance.whole(4, 6))))
+        line(
+            TRIM,
+            0.09,
+            *(complex(x + 0.07 * (-1) ** i, 0.2 * i - 0.1) for i in range(chance.whole(4, 6))),
+        )
         for x in _spread(n, 0.5)
     ]
     dome = fill(BODY, *bow(-0.05j, 0.72, 0.78, 180, 360), *bow(-0.05j, 0.72, 0.13, 0, 180))
@@ -67,7 +87,12 @@ def tent(chance: Chance) -> Parts:
     peak = complex(chance.real(-0.15, 0.05), -0.7)
     front = fill(BODY, peak, 0.42 + 0.7j, -0.8 + 0.7j)
     side = fill(SHADE, peak, peak + 0.5 + 0.06j, 0.96 + 0.6j, 0.42 + 0.7j)
-    return [line(WOOD, 0.07, peak - 0.14j, peak), side, front, fill(DARK, peak + 0.3j, 0.06 + 0.7j, -0.42 + 0.7j)]
+    return [
+        line(WOOD, 0.07, peak - 0.14j, peak),
+        side,
+        front,
+        fill(DARK, peak + 0.3j, 0.06 + 0.7j, -0.42 + 0.7j),
+    ]
 
 
 def rain_cloud(chance: Chance) -> Parts:
@@ -78,7 +103,8 @@ def rain_cloud(chance: Chance) -> Parts:
         for y in (0.26, 0.64)
     ]
     puffs = [
-        disc(LIGHT, z, r) for z, r in ((-0.5 - 0.1j, 0.32), (0.5 - 0.1j, 0.3), (-0.1 - 0.4j, 0.42), (0.3 - 0.3j, 0.3))
+        disc(LIGHT, z, r)
+        for z, r in ((-0.5 - 0.1j, 0.32), (0.5 - 0.1j, 0.3), (-0.1 - 0.4j, 0.42), (0.3 - 0.3j, 0.3))
     ]
     return [*drops, *puffs, blob(LIGHT, -0.6 - 0.1j, 0.6 - 0.1j, 0.6 + 0.16j, -0.6 + 0.16j)]
 
@@ -108,8 +134,13 @@ def sun_hat(chance: Chance) -> Parts:
 def eyeglasses(chance: Chance) -> Parts:
     """Spectacles."""
     r, x = chance.real(0.34, 0.42), 0.5
-    lens = [disc(GLASS if chance.yes(0.6) else DARK, complex(x, 0.1), r), arc(BODY, 0.11, complex(x, 0.1), r, r)]
-    temple = line(BODY, 0.09, complex(x + r, 0.0), complex(x + r + 0.06, -0.3), complex(x + r - 0.2, -0.5))
+    lens = [
+        disc(GLASS if chance.yes(0.6) else DARK, complex(x, 0.1), r),
+        arc(BODY, 0.11, complex(x, 0.1), r, r),
+    ]
+    temple = line(
+        BODY, 0.09, complex(x + r, 0.0), complex(x + r + 0.06, -0.3), complex(x + r - 0.2, -0.5)
+    )
     return [*lens, temple, *mirrored([*lens, temple]), arc(BODY, 0.1, 0.1j, 0.14, 0.12, 180, 360)]
 
 
@@ -117,11 +148,19 @@ def kick_scooter(chance: Chance) -> Parts:
     """A scooter to kick along."""
     r = chance.real(0.16, 0.22)
     wheels = [
-        p for x in (-0.68, 0.58) for p in (disc(DARK, complex(x, 0.72), r), disc(METAL, complex(x, 0.72), r * 0.4))
+        p
+        for x in (-0.68, 0.58)
+        for p in (disc(DARK, complex(x, 0.72), r), disc(METAL, complex(x, 0.72), r * 0.4))
     ]
     pole = line(METAL, 0.09, 0.58 + 0.72j, 0.36 - 0.76j)
     deck = line(BODY, 0.13, -0.72 + 0.56j, 0.4 + 0.56j, 0.52 + 0.3j)
-    return [pole, deck, *wheels, line(DARK, 0.1, 0.1 - 0.76j, 0.6 - 0.78j), line(TRIM, 0.12, 0.45 - 0.2j, 0.5 + 0.1j)]
+    return [
+        pole,
+        deck,
+        *wheels,
+        line(DARK, 0.1, 0.1 - 0.76j, 0.6 - 0.78j),
+        line(TRIM, 0.12, 0.45 - 0.2j, 0.5 + 0.1j),
+    ]
 
 
 def pram(chance: Chance) -> Parts:
@@ -142,18 +181,35 @@ def pram(chance: Chance) -> Parts:
 
 def motorcycle(chance: Chance) -> Parts:
     """A motorcycle: thick tyres, tank, engine."""
-    wheels = [p for x in (-0.6, 0.6) for p in (disc(DARK, complex(x, 0.42), 0.36), disc(METAL, complex(x, 0.42), 0.17))]
+    wheels = [
+        p
+        for x in (-0.6, 0.6)
+        for p in (disc(DARK, complex(x, 0.42), 0.36), disc(METAL, complex(x, 0.42), 0.17))
+    ]
     tank = blob(BODY, -0.1 - 0.1j, 0.2 - 0.36j, 0.46 - 0.16j, 0.2 + 0.06j)
     seat = blob(DARK, -0.76 - 0.16j, -0.3 - 0.2j, 0.0 + 0.0j, -0.4 + 0.1j)
     engine = [box(METAL, -0.24 + 0.06j, 0.24 + 0.46j), line(METAL, 0.12, -0.1 + 0.5j, -0.9 + 0.54j)]
-    fork = [line(METAL, 0.1, 0.6 + 0.42j, 0.36 - 0.4j), line(DARK, 0.09, 0.36 - 0.44j, 0.14 - 0.56j)]
-    return [*wheels, *engine, *fork, seat, tank, disc(WARM, complex(0.54, -0.26), chance.real(0.1, 0.15))]
+    fork = [
+        line(METAL, 0.1, 0.6 + 0.42j, 0.36 - 0.4j),
+        line(DARK, 0.09, 0.36 - 0.44j, 0.14 - 0.56j),
+    ]
+    return [
+        *wheels,
+        *engine,
+        *fork,
+        seat,
+        tank,
+        disc(WARM, complex(0.54, -0.26), chance.real(0.1, 0.15)),
+    ]
 
 
 def handcart(chance: Chance) -> Parts:
     """A cart with two large wheels."""
     load = (
-        [disc(LEAF if i % 2 else WARM, complex(x, -0.26), 0.2) for i, x in enumerate(_spread(4, 0.45))]
+        [
+            disc(LEAF if i % 2 else WARM, complex(x, -0.26), 0.2)
+            for i, x in enumerate(_spread(4, 0.45))
+        ]
         if chance.yes()
         else []
     )
@@ -166,12 +222,19 @@ def wheel(chance: Chance) -> Parts:
     """One wheel alone."""
     n = chance.whole(5, 9)
     spokes = [line(METAL, 0.045, z, 0j) for z in around(n, 0.72)]
-    return [*spokes, arc(DARK, 0.17, 0j, 0.78, 0.78), arc(BODY, 0.07, 0j, 0.66, 0.66), disc(TRIM, 0j, 0.13)]
+    return [
+        *spokes,
+        arc(DARK, 0.17, 0j, 0.78, 0.78),
+        arc(BODY, 0.07, 0j, 0.66, 0.66),
+        disc(TRIM, 0j, 0.13),
+    ]
 
 
 def helmet(chance: Chance) -> Parts:
     """A cyclist's helmet."""
-    shell = fill(BODY, *bow(0.15j, 0.84, chance.real(0.66, 0.78), 180, 360), 0.7 + 0.28j, -0.78 + 0.3j)
+    shell = fill(
+        BODY, *bow(0.15j, 0.84, chance.real(0.66, 0.78), 180, 360), 0.7 + 0.28j, -0.78 + 0.3j
+    )
     vents = [
         blob(DARK, z, z + 0.14 - 0.16j, z + 0.36 - 0.14j, z + 0.2 + 0.06j)
         for z in (-0.6 - 0.05j, -0.22 - 0.22j, 0.2 - 0.12j)
@@ -183,7 +246,9 @@ def helmet(chance: Chance) -> Parts:
 def traffic_cone(chance: Chance) -> Parts:
     """A traffic cone."""
     bands = [
-        lathe(LIGHT, complex(0.16 + 0.42 * (y + 0.6), y), complex(0.22 + 0.42 * (y + 0.6), y + 0.24))
+        lathe(
+            LIGHT, complex(0.16 + 0.42 * (y + 0.6), y), complex(0.22 + 0.42 * (y + 0.6), y + 0.24)
+        )
         for y in (-0.45, 0.1)
     ]
     return [

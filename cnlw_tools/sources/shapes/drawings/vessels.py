@@ -1,10 +1,37 @@
 """What holds or pours: look-alikes of mugs and teapots, and what belongs to them."""
 
 from cnlw_tools.sources.shapes.chance import Chance
-from cnlw_tools.sources.shapes.ink import Parts, Role, arc, blob, bow, box, disc, fill, lathe, line, round_lathe, turned
+from cnlw_tools.sources.shapes.ink import (
+    Parts,
+    Role,
+    arc,
+    blob,
+    bow,
+    box,
+    disc,
+    fill,
+    lathe,
+    line,
+    round_lathe,
+    turned,
+)
 
-BODY, TRIM, SHADE, TINT, DARK, LIGHT = Role.BODY, Role.TRIM, Role.SHADE, Role.TINT, Role.DARK, Role.LIGHT
-METAL, WOOD, GLASS, WARM, LEAF, FOOD = Role.METAL, Role.WOOD, Role.GLASS, Role.WARM, Role.LEAF, Role.FOOD
+BODY, TRIM, SHADE, TINT, DARK, LIGHT = (
+    Role.BODY,
+    Role.TRIM,
+    Role.SHADE,
+    Role.TINT,
+    Role.DARK,
+    Role.LIGHT,
+)
+METAL, WOOD, GLASS, WARM, LEAF, FOOD = (
+    Role.METAL,
+    Role.WOOD,
+    Role.GLASS,
+    Role.WARM,
+    Role.LEAF,
+    Role.FOOD,
+)
 
 
 def bucket(chance: Chance) -> Parts:
@@ -13,7 +40,13 @@ def bucket(chance: Chance) -> Parts:
     bail = arc(METAL, 0.06, complex(0, -h + 0.3), w, chance.real(0.6, 0.7), 180, 360)
     tub = lathe(BODY, complex(w, 0.3 - h), complex(w * 0.68, h + 0.3))
     hoop = lathe(SHADE, complex(w * 0.92, 0.1), complex(w * 0.88, 0.22))
-    return [bail, tub, hoop, disc(DARK, complex(0, 0.3 - h), w, 0.16), arc(METAL, 0.06, complex(0, 0.3 - h), w, 0.16)]
+    return [
+        bail,
+        tub,
+        hoop,
+        disc(DARK, complex(0, 0.3 - h), w, 0.16),
+        arc(METAL, 0.06, complex(0, 0.3 - h), w, 0.16),
+    ]
 
 
 def beer_stein(chance: Chance) -> Parts:
@@ -21,7 +54,10 @@ def beer_stein(chance: Chance) -> Parts:
     w, h = chance.real(0.42, 0.52), 0.8
     ear = arc(GLASS, 0.15, complex(w, 0.1), 0.32, 0.42, -95, 95)
     flutes = [line(LIGHT, 0.05, complex(x, -0.3), complex(x, 0.7)) for x in (-0.22, 0.0, 0.22)]
-    foam = [disc(LIGHT, complex(x, -0.56 - 0.1 * (i % 2)), 0.22) for i, x in enumerate((-w, -w / 3, w / 3, w))]
+    foam = [
+        disc(LIGHT, complex(x, -0.56 - 0.1 * (i % 2)), 0.22)
+        for i, x in enumerate((-w, -w / 3, w / 3, w))
+    ]
     return [ear, lathe(WARM, complex(w, -0.55), complex(w, h)), *flutes, *foam]
 
 
@@ -30,7 +66,9 @@ def plant_pot(chance: Chance) -> Parts:
     leaves = [
         part
         for angle in range(-60, 61, 120 // chance.whole(2, 5))
-        for part in turned([blob(LEAF, 0j, -0.13 - 0.4j, -0.85j, 0.13 - 0.4j)], angle, chance.real(0.8, 1.05))
+        for part in turned(
+            [blob(LEAF, 0j, -0.13 - 0.4j, -0.85j, 0.13 - 0.4j)], angle, chance.real(0.8, 1.05)
+        )
     ]
     return [
         *leaves,
@@ -45,7 +83,10 @@ def measuring_jug(chance: Chance) -> Parts:
     ear = arc(GLASS, 0.14, 0.5 + 0.1j, 0.36, 0.4, -95, 95)
     glass = fill(GLASS, -0.8 - 0.75j, 0.56 - 0.7j, 0.46 + 0.8j, -0.46 + 0.8j, -0.56 - 0.45j)
     water = lathe(BODY, complex(0.5, full), 0.43 + 0.74j)
-    marks = [line(DARK, 0.05, complex(-0.4, y), complex(-0.12 - 0.1 * (i % 2), y)) for i, y in enumerate(_ladder())]
+    marks = [
+        line(DARK, 0.05, complex(-0.4, y), complex(-0.12 - 0.1 * (i % 2), y))
+        for i, y in enumerate(_ladder())
+    ]
     return [ear, glass, water, *marks]
 
 
@@ -81,7 +122,14 @@ def kettle(chance: Chance) -> Parts:
     beak = fill(METAL, 0.4 - 0.05j, 0.9 - 0.3j, 0.96 - 0.18j, 0.5 + 0.3j)
     dome = round_lathe(METAL, 0.2 - 0.3j, 0.52 - 0.04j, 0.72 + 0.5j, 0.7 + 0.82j)
     band = lathe(BODY, 0.72 + 0.5j, 0.74 + 0.7j)
-    return [bail, beak, dome, band, disc(DARK, -0.36j, 0.1), line(LIGHT, 0.06, -0.4 + 0.1j, -0.5 + 0.36j)]
+    return [
+        bail,
+        beak,
+        dome,
+        band,
+        disc(DARK, -0.36j, 0.1),
+        line(LIGHT, 0.06, -0.4 + 0.1j, -0.5 + 0.36j),
+    ]
 
 
 def oil_can(chance: Chance) -> Parts:
@@ -98,7 +146,12 @@ def gravy_boat(chance: Chance) -> Parts:
     ear = arc(BODY, 0.12, -0.66 - 0.05j, 0.26, chance.real(0.26, 0.36), 60, 300)
     boat = blob(BODY, -0.7 - 0.2j, 0.2 - 0.1j, 0.96 - 0.36j, 0.6 + 0.3j, 0.0 + 0.52j, -0.56 + 0.34j)
     foot = lathe(BODY, 0.2 + 0.46j, 0.36 + 0.74j)
-    return [ear, foot, boat, fill(FOOD, -0.56 - 0.16j, 0.2 - 0.08j, 0.78 - 0.28j, 0.2 + 0.1j, -0.4 + 0.06j)]
+    return [
+        ear,
+        foot,
+        boat,
+        fill(FOOD, -0.56 - 0.16j, 0.2 - 0.08j, 0.78 - 0.28j, 0.2 + 0.1j, -0.4 + 0.06j),
+    ]
 
 
 def goblet(chance: Chance) -> Parts:
@@ -125,7 +178,11 @@ def coffee_beans(chance: Chance) -> Parts:
         line(DARK, 0.06, -0.26 + 0j, -0.05 - 0.05j, 0.05 + 0.05j, 0.26 + 0j),
     ]
     spots = [-0.5 - 0.45j, 0.35 - 0.55j, -0.05 + 0.0j, -0.55 + 0.5j, 0.5 + 0.4j, 0.02 + 0.75j]
-    return [part for z in spots[: chance.whole(3, 6)] for part in turned(bean, chance.real(0, 180), 1, z)]
+    return [
+        part
+        for z in spots[: chance.whole(3, 6)]
+        for part in turned(bean, chance.real(0, 180), 1, z)
+    ]
 
 
 def doughnut(chance: Chance) -> Parts:
@@ -134,10 +191,19 @@ def doughnut(chance: Chance) -> Parts:
         part
         for i in range(11)
         for part in turned(
-            [line(TRIM if i % 2 else LIGHT, 0.07, -0.07 + 0j, 0.07 + 0j)], chance.real(0, 180), 1, _ray(i, 0.52)
+            [line(TRIM if i % 2 else LIGHT, 0.07, -0.07 + 0j, 0.07 + 0j)],
+            chance.real(0, 180),
+            1,
+            _ray(i, 0.52),
         )
     ]
-    return [disc(FOOD, 0j, 0.86), disc(BODY, 0j, 0.76), *sprinkles, disc(FOOD, 0j, 0.3), disc(Role.NONE, 0j, 0.22)]
+    return [
+        disc(FOOD, 0j, 0.86),
+        disc(BODY, 0j, 0.76),
+        *sprinkles,
+        disc(FOOD, 0j, 0.3),
+        disc(Role.NONE, 0j, 0.22),
+    ]
 
 
 def tea_bag(chance: Chance) -> Parts:
@@ -145,13 +211,19 @@ def tea_bag(chance: Chance) -> Parts:
     bag = fill(LIGHT, -0.2 - 0.1j, 0.2 - 0.1j, 0.5 + 0.1j, 0.5 + 0.9j, -0.5 + 0.9j, -0.5 + 0.1j)
     leaves = blob(FOOD, -0.4 + 0.5j, 0.0 + 0.4j, 0.4 + 0.5j, 0.38 + 0.82j, -0.38 + 0.82j)
     x = chance.real(0.3, 0.6)
-    tag = [box(BODY, complex(x - 0.25, -0.95), complex(x + 0.25, -0.5)), disc(TRIM, complex(x, -0.72), 0.12)]
+    tag = [
+        box(BODY, complex(x - 0.25, -0.95), complex(x + 0.25, -0.5)),
+        disc(TRIM, complex(x, -0.72), 0.12),
+    ]
     return [line(DARK, 0.04, 0j, -0.4 - 0.4j, complex(x, -0.5)), bag, leaves, *tag]
 
 
 def lemon_slice(chance: Chance) -> Parts:
     """A slice of lemon or of something like it."""
-    wedges = [fill(WARM, 0j, *bow(0j, 0.62, 0.62, a + 5, a + 40)) for a in range(chance.whole(0, 30), 360, 45)]
+    wedges = [
+        fill(WARM, 0j, *bow(0j, 0.62, 0.62, a + 5, a + 40))
+        for a in range(chance.whole(0, 30), 360, 45)
+    ]
     return [disc(BODY if chance.yes() else WARM, 0j, 0.84), disc(LIGHT, 0j, 0.72), *wedges]
 
 
@@ -160,7 +232,13 @@ def cake(chance: Chance) -> Parts:
     side = fill(FOOD, -0.8 - 0.1j, 0.8 - 0.2j, 0.8 + 0.7j, -0.8 + 0.7j)
     layers = [line(LIGHT, 0.1, complex(-0.78, y), complex(0.78, y)) for y in (0.12, 0.42)]
     top = fill(BODY, -0.8 - 0.1j, 0.5 - 0.6j, 0.85 - 0.2j)
-    return [side, *layers, line(BODY, 0.14, -0.78 - 0.06j, 0.78 - 0.12j), top, disc(TRIM, 0.3 - 0.5j, 0.15)]
+    return [
+        side,
+        *layers,
+        line(BODY, 0.14, -0.78 - 0.06j, 0.78 - 0.12j),
+        top,
+        disc(TRIM, 0.3 - 0.5j, 0.15),
+    ]
 
 
 def _ladder() -> list[float]:

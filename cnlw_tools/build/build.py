@@ -1,0 +1,260 @@
+"""From recipe to build: plans first, images late, the card last.
+
+builds/shapes/
+    README.md        the card: configs for `datasets`, what was made, proofs
+    data/            shards, shared between configs (segments.py)
+    tables/          the tables it was made from
+    samples_red.png  what red noise looks like here
+"""
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import PIL
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from cnlw_tools import __version__, files, hashing
+from cnlw_tools.build import segments, shards
+from cnlw_tools.build.shards import Job, Tell
+from cnlw_tools.build.staging import claim
+from cnlw_tools.card import render, sample_grid
+from cnlw_tools.card.metadata import CARD, Config, Record, load
+from cnlw_tools.dataset import dataset, tables
+from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.images.pixels import Storage
+from cnlw_tools.ingest.resolve import NOWHERE, gather, opened
+from cnlw_tools.noise import NOISE
+from cnlw_tools.plan.plan import levels, plan, realised
+from cnlw_tools.recipe.recipe import Recipe, config_name
+from cnlw_tools.registry import pick
+from cnlw_tools.sources.composite import WEB
+
+# what decides a plan
+CHOICES = (
+    "per_class",
+    "probe",
+    "verified",
+    "clean",
+    "longtail",
+    "donors",
+    "verdict",
+    "min_votes",
+    "search",
+)
+DRAWN = ("dataset", "noise", "splits", "seed", "nested", *CHOICES, "options")
+Parts = list[tuple[str, segments.Segment]]  # split and segment
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a build did."""
+
+    folder: Path
+    configs: dict[str, Config]  # the ones asked for
+    matrices: dict[str, NDArray[np.float64]]  # (C, C), promised, of each
+    written: int  # bytes of shards written by this run
+    size: int  # bytes of all shards of the asked configs
+    seconds: float
+
+
+def build(
+    recipe: Recipe,
+    root: Path,
+    data_dir: Path | None,
+    out: Path,
+    workers: int,
+    tell: Tell = lambda *_: None,
+    places: Mapping[str, Path | None] = NOWHERE,
+) -> Summary:
+    """Build every level of a recipe into one folder; what stands there already is not written again.
+
+    Args:
+        recipe: what to build
+        root: the folder of manifests/ and annotations/
+        data_dir: where the user's copy of the images lies; none where they come with the package
+        out: the folder of the build; made, completed, or added to
+        workers: processes
+        tell: is told the stage, the rows done and the rows in all
+        places: where the images of donors lie, and, as `web`, the store of web images
+
+    Raises:
+        ValueError, LookupError, OSError: with value, place and remedy; what stood before stands as it was
+    """
+    begun = time.monotonic()
+    found = gather(recipe, root, data_dir, places)
+    opened(found.source, recipe, data_dir)
+    plans = {}
+    asked = levels(recipe, found)
+    for i, level in enumerate(asked):
+        plans[config(recipe, level)] = plan(recipe, found, level)
+        tell("plans", i + 1, len(asked))
+    how = Storage(recipe.size, recipe.resize, recipe.quality, recipe.shard_rows)
+    with claim(out) as folder:
+        record = _agree(folder, _standing(folder, recipe, how), found, plans)
+        same = bool(record.configs) or _written(found, folder / "tables")
+        dataset.write(found, folder / "tables", anew=False)
+        given = tuple((name, places.get(name)) for name in (*recipe.donors, *({WEB} & {*places})))
+        job = Job(folder / "data", found.source, data_dir, how, found.classes, given)
+        cut = {name: list(segments.cut(p, how, recipe.layout)) for name, p in plans.items()}
+        wanted = {
+            file: rows
+            for parts in cut.values()
+            for _, s in parts
+            for file, rows in s.files().items()
+        }
+        shunned = _tidied(job.folder, record, set(wanted) if same else set())
+        for name in shunned & set(wanted):
+            (job.folder / name).unlink()
+        hashes = shards.write(job, wanted, workers, tell, shunned)
+        written = sum((job.folder / name).stat().st_size for name in hashes)
+        configs = {name: _config(plans[name], parts) for name, parts in cut.items()}
+        known = {**record.shards, **hashes}
+        hashes |= {file: files.digest(job.folder / file) for file in wanted if file not in known}
+        record = replace(
+            record,
+            configs=dict(sorted({**record.configs, **configs}.items())),
+            shards=dict(sorted({**record.shards, **hashes}.items())),
+            tables={**record.tables, **found.digests},
+        )
+        shown = _noisiest(record, recipe.noise)
+        if shown in plans and record.configs[shown].rate:
+            rows = {
+                file: rows for _, segment in cut[shown] for file, rows in segment.files().items()
+            }
+            sample_grid.write(
+                folder / f"samples_{recipe.noise}.png",
+                recipe.noise,
+                job.folder,
+                plans[shown],
+                rows,
+                found.classes,
+            )
+        render.write(folder, record, recipe, found.classes)
+        size = sum((job.folder / name).stat().st_size for name in wanted)
+    matrices = {
+        name: hashing.unpack(tables.metadata(table)["matrix"]) for name, table in plans.items()
+    }
+    return Summary(out, configs, matrices, written, size, time.monotonic() - begun)
+
+
+def last(builds: Path) -> Path:
+    """Return the build with the newest card.
+
+    Raises:
+        FileNotFoundError: there is none
+    """
+    cards = sorted(builds.glob(f"*/{CARD}"), key=lambda p: p.stat().st_mtime_ns)
+    if not cards:
+        raise FileNotFoundError(
+            f"{builds}: no build here yet: run `cnlw build --noise red --level 40`, or name one"
+        )
+    return cards[-1].parent
+
+
+def config(recipe: Recipe, level: int | None) -> str:
+    """Return the name of the config that a recipe makes of a level.
+
+    Raises:
+        LookupError: unknown noise
+    """
+    noise = pick(NOISE, recipe.noise, "noise")
+    return config_name(recipe, level, noise.options, noise.named)
+
+
+def _tidied(data: Path, record: Record, useful: set[str]) -> set[str]:
+    """Delete what killed builds left and this one has no use for; return the files that are not to be trusted."""
+    shunned = set()
+    for path in data.glob("*.parquet"):
+        if path.name in record.shards:
+            damaged = files.digest(path) != record.shards[path.name]
+            shunned |= {path.name} if damaged else set()
+        elif not segments.FILE.fullmatch(path.name):
+            shunned.add(path.name)
+        elif path.name not in useful:
+            path.unlink()
+    return shunned
+
+
+def _written(found: Dataset, folder: Path) -> bool:
+    """Write the tables of a new build; were they there already, from a killed build of the same data?"""
+    left = {p.name: files.digest(p) for p in folder.glob("*")}
+    shutil.rmtree(folder, ignore_errors=True)
+    dataset.write(found, folder)
+    return left == {p.name: files.digest(p) for p in folder.glob("*")}
+
+
+def _standing(folder: Path, recipe: Recipe, how: Storage) -> Record:
+    """Return what the folder says of itself, or an empty record, if it stores images as this recipe does."""
+    if not (folder / CARD).exists():
+        versions = {"cnlw_tools": __version__, "pillow": PIL.__version__, "pyarrow": pa.__version__}
+        return Record(versions, recipe.dataset, asdict(how), recipe.layout)
+    record = load(folder)
+    asked = {"dataset": recipe.dataset, "layout": recipe.layout, **asdict(how)}
+    there = {"dataset": record.dataset, "layout": record.layout, **record.images}
+    for key, value in asked.items():
+        if there[key] != value:
+            raise ValueError(
+                f"{folder}: was built with {key} {there[key]!r}, not {value!r}: give another --out"
+            )
+    return record
+
+
+def _agree(folder: Path, record: Record, found: Dataset, plans: Mapping[str, pa.Table]) -> Record:
+    """Return the record, if its tables and its configs of the same names are the same as these."""
+    digests = found.digests
+    for name, digest in digests.items():
+        if record.tables.get(name, digest) != digest:
+            raise ValueError(
+                f"{folder}: its table {name} differs from the one of {found.name} now: give another --out"
+            )
+    for name, table in plans.items():
+        if name in record.configs and record.configs[name].digest != hashing.digest(table):
+            raise ValueError(
+                f"{folder}: config {name} stands there with other contents: give another --out"
+            )
+    return record
+
+
+def _noisiest(record: Record, noise: str) -> str:
+    """Return the config to show of a noise: the one with most of it, whichever was built last."""
+    names = [name for name, config in record.configs.items() if config.recipe["noise"] == noise]
+    return min(names, key=lambda name: (-record.configs[name].rate, name))
+
+
+def _config(table: pa.Table, parts: Parts) -> Config:
+    """Describe a level: how it was drawn, and what noise was promised and realised."""
+    made = tables.metadata(table)
+    expected = hashing.unpack(made["matrix"])
+    found = realised(table, len(expected))
+    split_counts = pc.value_counts(table["split"]).to_pylist()
+    names: dict[str, list[str]] = {}
+    for split, segment in parts:
+        names.setdefault(split, []).append(segment.name)
+    return Config(
+        recipe={k: made["recipe"][k] for k in DRAWN},
+        level=made["level"],
+        digest=hashing.digest(table),
+        rows={count["values"]: count["counts"] for count in split_counts},
+        rate=found.rate,
+        expected=made["rate"],
+        changed=made.get("changed"),
+        kept=_range(found.matrix),
+        expected_kept=_range(expected),
+        segments={split: sorted(found) for split, found in names.items()},
+    )
+
+
+def _range(matrix: NDArray[np.float64]) -> list[float]:
+    """Smallest and largest share on the diagonal, over the classes that have images."""
+    kept = np.diag(matrix)[matrix.sum(1) > 0]
+    return (
+        [round(float(kept.min(initial=1)), 6), round(float(kept.max(initial=0)), 6)]
+        if len(kept)
+        else [0.0, 0.0]
+    )

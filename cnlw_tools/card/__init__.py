@@ -1,0 +1,1 @@
+"""The card of a build (README.md): its metadata, its text, its pictures."""

@@ -1,0 +1,1 @@
+"""Mathematics that several methods share. None of these modules is a method."""

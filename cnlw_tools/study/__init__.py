@@ -1,0 +1,1 @@
+"""Studies: which runs a TOML file asks for, and running what is missing."""

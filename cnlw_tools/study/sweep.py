@@ -1,0 +1,168 @@
+"""A study, run: what is finished is skipped, what was killed goes on, what fails is reported and the rest goes on.
+
+Builds that are missing are built first. The folder:
+
+    study.json                     the study and its cells: what a report puts beside the runs
+    CONFIG/METHOD_OPTIONS_sSEED/   a run (trainer/run.py)
+
+A cell that is built alone leaves nothing there: the study says where its build lies.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from cnlw_tools import files
+from cnlw_tools.recipe import preset
+from cnlw_tools.study.expand import Cell, built, stands
+from cnlw_tools.study.spec import Study
+from cnlw_tools.study.workers import Outcome, Place, train
+
+STUDY = "study.json"
+Tell = Callable[[str, int, int], None]
+
+
+def part(cells: Sequence[Cell], said: str) -> list[Cell]:
+    """Return one machine's share of the cells: of ``2/5`` every fifth, from the second on.
+
+    Raises:
+        ValueError: no such share
+    """
+    which, _, of = said.partition("/")
+    if not (which.isdecimal() and of.isdecimal() and 1 <= int(which) <= int(of)):
+        raise ValueError(f"part {said!r}: write it as 2/5, the second of five")
+    return list(cells[int(which) - 1 :: int(of)])
+
+
+def result(cell: Cell, place: Place) -> dict[str, Any] | None:
+    """Return what a cell came to, nothing of one that is built alone, or none if it has not been run to its end.
+
+    Raises:
+        ValueError: the run that stands there is of other choices, or cannot be read
+    """
+    if not cell.method:
+        return {} if stands(cell, place.builds) else None
+    folder = place.out / cell.name
+    if not (folder / "result.json").is_file():
+        return None
+    try:
+        said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{folder}: the run cannot be read ({error}): delete it, and it is run again"
+        ) from error
+    for key, value in _wanted(cell, place).items():
+        if said.get(key) != value:
+            differs = (
+                f"the run there has {key} = {said.get(key)!r}, and the study now says {value!r}"
+            )
+            raise ValueError(f"{folder}: {differs}: give another --out")
+    return found
+
+
+def remaining(cells: Sequence[Cell], place: Place) -> float | None:
+    """Return the seconds that the cells still take, one after the other, going by those that ran; none: nothing did.
+
+    An epoch takes what epochs of the same method and network took, else what all took, on average.
+    """
+    took: dict[Any, list[float]] = {}
+    left = 0.0
+    todo = []
+    for cell in (cell for cell in cells if cell.method):
+        seconds = _seconds(place.out / cell.name)
+        for key in ((cell.method, cell.net), None):
+            took.setdefault(key, []).extend(seconds)
+        if not (place.out / cell.name / "result.json").is_file():
+            todo.append((cell, max(0, _preset(cell, place).epochs - len(seconds))))
+    if todo and not took[None]:
+        return None
+    for cell, epochs in todo:
+        like = took[cell.method, cell.net] or took[None]
+        left += epochs * sum(like) / len(like)
+    return left
+
+
+def run(
+    cells: Sequence[Cell], place: Place, jobs: int = 1, tell: Tell = lambda *_: None
+) -> Iterator[Outcome]:
+    """Run the cells that are left and yield what became of each, as it comes.
+
+    Args:
+        cells: of a study, all of them or a part
+        place: where to read and write
+        jobs: cells at once, each with its share of the processors, and a GPU in turn
+        tell: is told how builds come along
+
+    Raises:
+        OSError: the folder cannot be written
+    """
+    todo = []
+    for cell in cells:
+        try:
+            found = result(cell, place)
+        except ValueError as error:
+            yield Outcome(cell, "failed", {}, str(error))
+            continue
+        if found is None:
+            todo.append(cell)
+        else:
+            yield Outcome(cell, "skipped", found)
+    broken = built(
+        todo, place.builds, place.root or files.root(), place.data_dir, tell, place.places
+    )
+    sound = []
+    for cell in todo:
+        if why := broken.get((cell.build, cell.config)):
+            yield Outcome(cell, "failed", {}, why)
+        elif cell.method:
+            sound.append(cell)
+        else:
+            yield Outcome(cell, "done", {})
+    yield from train(sound, place, jobs)
+
+
+def note(study: Study, cells: Sequence[Cell], name: str, scale: str, place: Place) -> None:
+    """Write down the study and all its cells, for the report."""
+    said = {
+        "name": name,
+        "scale": scale,
+        "study": asdict(study),
+        "cells": [{**asdict(cell), "recipe": asdict(cell.recipe)} for cell in cells],
+        "builds": str(place.builds),
+        "command": sys.argv,
+    }
+    with files.aside(place.out / STUDY) as draft:
+        draft.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+
+
+def _wanted(cell: Cell, place: Place) -> dict[str, Any]:
+    """Return what the cell's config.json has to say."""
+    how = _preset(cell, place)
+    options = {**preset.options(how, cell.method, cell.level), **cell.options}
+    asked = {
+        "config": cell.config,
+        "method": cell.method,
+        "options": options,
+        "net": how.net,
+        "seed": cell.seed,
+    }
+    asked["pretrained"] = cell.pretrained
+    said: dict[str, Any] = json.loads(json.dumps({**asked, "preset": preset.said(how)}))
+    return said
+
+
+def _preset(cell: Cell, place: Place) -> preset.Preset:
+    how = preset.load(cell.preset, place.root or files.root())
+    how = preset.changed(how, cell.changes, "the changes of the study")
+    return replace(how, net=cell.net) if cell.net else how
+
+
+def _seconds(folder: Path) -> list[float]:
+    """Return what the epochs of a run took."""
+    path = folder / "metrics.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [json.loads(line)["seconds"] for line in lines]

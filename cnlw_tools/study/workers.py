@@ -1,0 +1,134 @@
+"""Cells, trained: each in a process of its own, so that one that fails takes no other with it.
+
+SIGTERM and Ctrl-C let the cells at work save where they are; the others do not begin.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from multiprocessing import active_children
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from cnlw_tools.executor import local
+from cnlw_tools.executor.signals import Stop
+from cnlw_tools.study.expand import Cell
+from cnlw_tools.trainer import Stopped, Trainer
+from cnlw_tools.trainer import device as devices
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sweep reads and writes."""
+
+    out: Path
+    builds: Path = Path("builds")
+    root: Path | None = None  # of manifests/, annotations/, pipelines/; none: the package's own
+    data_dir: Path | None = None
+    places: Mapping[str, Path | None] = field(
+        default_factory=dict
+    )  # of donors' images, and of web images
+    device: str = "auto"
+    cache: Path | None = None  # of decoded pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a cell."""
+
+    cell: Cell
+    state: str  # done | skipped | failed | stopped
+    result: dict[str, Any]  # last, best, mean10; empty unless done or skipped
+    why: str = ""
+    code: int = 0  # exit code of a program that stopped so
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    cell: Cell
+    place: Place
+    threads: int  # of torch; 0: as many as it likes
+    gpu: str | None  # which one to use, of those that can be seen
+
+
+def train(cells: Sequence[Cell], place: Place, jobs: int) -> Iterator[Outcome]:
+    """Train cells, ``jobs`` at once, and yield what became of each, as it comes.
+
+    Each has its share of the processors, and a GPU in turn.
+    """
+    seats: SimpleQueue[int] = SimpleQueue()
+    for seat in range(jobs):
+        seats.put(seat)
+    gpus = devices.gpus() if jobs > 1 else []
+    threads = 0 if jobs == 1 else max(1, local.cores() // jobs)
+
+    def alone(cell: Cell) -> Outcome:
+        seat = seats.get()
+        job = _Job(cell, place, threads, gpus[seat % len(gpus)] if gpus else None)
+        try:
+            return next(local.run(_cell, [job], 1, apart=True))
+        except OSError as error:  # the process died
+            if stop.asked:
+                return Outcome(
+                    cell, "stopped", {}, "stopped before it began to train", 128 + stop.asked
+                )
+            return Outcome(cell, "failed", {}, str(error))
+        finally:
+            seats.put(seat)
+
+    with Stop() as stop, ThreadPoolExecutor(jobs) as pool:
+        try:
+            yield from _outcomes([pool.submit(alone, cell) for cell in cells], stop)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _outcomes(cells: Sequence[Future[Outcome]], stop: Stop) -> Iterator[Outcome]:
+    """Yield what becomes of cells; once one has stopped, or we are asked to, the others stop or do not begin."""
+    open_, told = set(cells), set[BaseProcess]()
+    while open_:
+        done, open_ = wait(
+            open_, 0.5, FIRST_COMPLETED
+        )  # or see, twice a second, whether a signal came
+        for future in done:
+            yield future.result()
+            stop.asked = stop.asked or max(0, future.result().code - 128)
+        if stop.asked:
+            open_ -= {future for future in open_ if future.cancel()}
+            for process in set(active_children()) - told:  # a second time would end it at once
+                told.add(process)
+                process.terminate()
+
+
+def _cell(job: _Job) -> Outcome:
+    """Train one cell, in this process."""
+    devices.confine(job.gpu, job.threads)
+    cell, place = job.cell, job.place
+    try:
+        return Outcome(cell, "done", _trainer(cell, place, job.threads).fit())
+    except Stopped as stopped:
+        return Outcome(cell, "stopped", {}, str(stopped), stopped.code)
+    except Exception as error:  # noqa: BLE001, whatever a method raises, the other cells go on
+        return Outcome(cell, "failed", {}, f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def _trainer(cell: Cell, place: Place, workers: int) -> Trainer:
+    return Trainer(
+        place.builds / cell.build,
+        cell.config,
+        method=cell.method,
+        net=cell.net,
+        plan=cell.preset,
+        changes=cell.changes,
+        options=cell.options,
+        seed=cell.seed,
+        device=place.device,
+        out=place.out / cell.name,
+        resume=True,
+        root=place.root,
+        cache=place.cache,
+        pretrained=cell.pretrained,
+        workers=workers or None,
+    )

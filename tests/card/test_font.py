@@ -1,0 +1,16 @@
+"""Names fit where they are written."""
+
+import pytest
+
+from cnlw_tools.card.font import fitted, font
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "a name that is much too long for its column", "ü" * 200, ""]
+)
+def test_names_fit(name):
+    """A name that is too long is shortened."""
+    found = fitted(name, 14, 100)
+
+    assert font(14).getlength(found) <= 100
+    assert found == name or (found.endswith("…") and name.startswith(found[:-1]))

@@ -1,0 +1,186 @@
+"""Datasets: found in their folders, checked, written and read again."""
+
+import re
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cnlw_tools.dataset import dataset
+from cnlw_tools.dataset.tables import MANIFEST, VOTES
+
+
+def test_load(toy):
+    """A dataset is four tables in two folders."""
+    found = dataset.load("toy", toy)
+
+    assert found.classes == ("class a", "class b", "class c", "class d")
+    assert (len(found.base), len(found.web), len(found.votes)) == (108, 168, 168)
+    assert len(found.pool(1)) == 160
+
+
+def test_names(toy, toy_maker):
+    """Datasets are the folders that hold a class list."""
+    toy_maker(toy, "other")
+    (toy / "manifests" / "no dataset").mkdir()
+
+    assert dataset.names(toy) == ["other", "toy"]
+
+
+def test_unknown(toy):
+    """An unknown dataset is an error that lists those that there are, and where."""
+    with pytest.raises(LookupError) as caught:
+        dataset.load("toi", toy)
+
+    assert (
+        str(caught.value) == f"unknown dataset 'toi'. Did you mean 'toy'? There are: toy (in {toy})"
+    )
+
+
+@pytest.mark.parametrize("name", ["base", "web"])
+def test_absent_tables(toy, name):
+    """A base manifest, a web manifest and votes may be absent."""
+    (toy / "annotations" / "toy" / "votes.parquet").unlink()
+    (toy / "manifests" / "toy" / f"{name}.parquet").unlink()
+
+    found = dataset.load("toy", toy)
+
+    assert found.votes.equals(VOTES.empty_table())
+    assert (found.base is None) == (name == "base")
+    assert len(found.web) == (0 if name == "web" else 168)
+
+
+def test_votes_without_web(toy):
+    """Votes without a web manifest are votes for nothing."""
+    (toy / "manifests" / "toy" / "web.parquet").unlink()
+
+    with pytest.raises(
+        ValueError, match=re.escape("votes.parquet: column 'image_id', row 0: {'image_id': 'w0.0'")
+    ):
+        dataset.load("toy", toy)
+
+
+def test_bad_table(toy):
+    """A table that does not fit the class list is an error that names its file."""
+    classes = toy / "manifests" / "toy" / "classes.csv"
+    classes.write_text("label,name\n0,a\n")
+
+    with pytest.raises(
+        ValueError, match=r"base.parquet: column 'label', row \d+: 1 \(\d+ such rows\); labels"
+    ):
+        dataset.load("toy", toy)
+
+
+@pytest.mark.parametrize("drop", [(), ("web", "votes"), ("base",)])
+def test_round_trip(toy, tmp_path, drop):
+    """A dataset that is written into one folder is read from it again, with the same digests."""
+    found = dataset.load("toy", toy)
+    empty = {"web": MANIFEST.empty_table(), "votes": VOTES.empty_table(), "base": None}
+    found = replace(found, **{name: empty[name] for name in drop})
+
+    dataset.write(found, tmp_path / "tables")
+    again = dataset.read("toy", tmp_path / "tables", tmp_path / "tables")
+
+    assert again == found
+    assert again.digests == found.digests
+
+
+def test_digests(toy):
+    """Every table has its digest, and a changed vote changes that of the votes alone."""
+    found = dataset.load("toy", toy)
+    path = toy / "annotations" / "toy" / "votes.parquet"
+    rows = found.votes.to_pylist()
+    rows[0]["correct"] = None
+    pq.write_table(pa.Table.from_pylist(rows, VOTES), path)
+
+    before, after = found.digests, dataset.load("toy", toy).digests
+
+    assert set(before) == {"classes", "base", "web", "votes"}
+    assert [name for name in before if before[name] != after[name]] == ["votes"]
+
+
+def test_with_base(toy):
+    """A base manifest that a source made is checked like any other."""
+    found = replace(dataset.load("toy", toy), base=None)
+    good = pa.Table.from_pylist([{"image_id": "a", "label": 3, "split": "train"}], MANIFEST)
+    bad = pa.Table.from_pylist([{"image_id": "a", "label": 4, "split": "train"}], MANIFEST)
+
+    assert found.with_base(good, "here").base.equals(good)
+    with pytest.raises(ValueError, match=r"^here: column 'label', row 0: 4"):
+        found.with_base(bad, "here")
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [((), "there is no class"), (("a", "b", "a"), "two classes are called 'a'")],
+)
+def test_bare(classes, message):
+    """What a source says of classes is checked like a class list."""
+    with pytest.raises(ValueError, match=f"^mine: {message}: give each a name of its own"):
+        dataset.bare("mine", classes)
+    assert dataset.bare("mine", ("a",)).digests.keys() == {"classes", "web", "votes"}
+
+
+def edited(path, edit):
+    pq.write_table(edit(pq.read_table(path)), path)
+
+
+def test_csv_in_place_of_parquet(toy):
+    """A table in the wrong format is not passed over in silence."""
+    path = toy / "manifests/toy/base.parquet"
+    path.rename(path.with_suffix(".csv"))
+
+    with pytest.raises(
+        ValueError, match=r"base\.csv: this table is read as Parquet: store it as base\.parquet"
+    ):
+        dataset.load("toy", toy)
+
+
+@pytest.mark.parametrize("name", ["val-a", "a b", "", "all", "train ", "a/b", "x" * 65])
+def test_split_that_datasets_cannot_load(toy, name):
+    """A build with such a split could not be read back."""
+    edited(
+        toy / "manifests/toy/base.parquet",
+        lambda t: t.set_column(2, "split", pa.array([name, *t["split"].to_pylist()[1:]])),
+    )
+
+    with pytest.raises(ValueError, match="column 'split', row 0"):
+        dataset.load("toy", toy)
+
+
+def test_empty_table_with_columns_of_its_own(toy, tmp_path):
+    """An empty table is written as none, and is the same when it is read again."""
+    edited(
+        toy / "manifests/toy/web.parquet",
+        lambda t: t[:0].append_column("free", pa.nulls(0, pa.string())),
+    )
+    (toy / "annotations/toy/votes.parquet").unlink()
+    found = dataset.load("toy", toy)
+
+    dataset.write(found, tmp_path / "copy")
+
+    assert dataset.read("toy", tmp_path / "copy", tmp_path / "copy").digests == found.digests
+
+
+def test_labels_that_are_flags(toy):
+    """True and false are no classes."""
+    edited(
+        toy / "manifests/toy/base.parquet",
+        lambda t: t.set_column(1, "label", pa.array([True] * len(t))),
+    )
+
+    with pytest.raises(ValueError, match="column 'label' has type bool"):
+        dataset.load("toy", toy)
+
+
+def test_a_long_value_is_shortened(toy):
+    """A complaint is one line that a person can read."""
+    edited(
+        toy / "manifests/toy/base.parquet",
+        lambda t: t.set_column(0, "image_id", pa.array(["x" * 100_000] * len(t))),
+    )
+
+    with pytest.raises(ValueError, match="comes 108 times") as caught:
+        dataset.load("toy", toy)
+    assert len(str(caught.value)) < 1000

@@ -1,0 +1,44 @@
+"""The estimate of a transition matrix by its most typical images."""
+
+import numpy as np
+import pytest
+import torch
+
+from cnlw_tools.methods.components.anchor_points import estimated, rows
+
+
+@pytest.mark.parametrize("percentile", [1.0, 0.97, 0.5, 0.0])
+def test_oracle(percentile):
+    """numpy's percentile from above, then the first row that has it."""
+    p = torch.randn(101, 4, generator=torch.Generator().manual_seed(0)).double().softmax(1)
+    for i, row in enumerate(rows(p, percentile)):
+        value = np.percentile(p[:, i].numpy(), 100 * percentile, method="higher")
+        at = next(t for t in range(101) if p[t, i] == value)
+
+        assert torch.equal(row, p[at])
+
+
+def test_ties():
+    """Of equally likely images the first speaks."""
+    p = torch.tensor([[0.2, 0.8], [0.9, 0.1], [0.9, 0.1000001]])
+
+    assert torch.equal(rows(p, 1.0), p[[1, 0]])
+
+
+def test_one_image():
+    """It speaks for every class."""
+    assert torch.equal(
+        rows(torch.tensor([[0.2, 0.8]]), 0.97), torch.tensor([[0.2, 0.8], [0.2, 0.8]])
+    )
+
+
+def test_of_a_network(toy):
+    """Rows are its predictions as for validation, and sum to 1; it is left in training."""
+    net = toy.make("vanilla", dropout=0.5).net
+    t = estimated(net, toy.sweep)
+    training = net.training
+    p = net.eval()(toy.x).softmax(1)
+
+    assert training
+    assert torch.allclose(t, p[p.argmax(0)], atol=1e-6)
+    assert torch.allclose(t.sum(1), torch.ones(4))

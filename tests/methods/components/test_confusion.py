@@ -1,0 +1,52 @@
+"""What a network takes for what, counted example by example."""
+
+import pytest
+import torch
+from torch import nn
+
+from cnlw_tools.methods import Batch
+from cnlw_tools.methods.components.confusion import confusion
+
+
+def batches():
+    """Seven examples in parts, their logits as images."""
+    z = torch.randn(7, 3, generator=torch.Generator().manual_seed(0)) + torch.tensor([0, 0, -9.0])
+    y = torch.tensor([0, 1, 2, 0, 0, 1, 1])
+    return [Batch(rows, (z[rows],), y[rows]) for rows in torch.arange(7).split(3)]
+
+
+def naive(kind):
+    count = [[0.0] * 3 for _ in range(3)]
+    for batch in batches():
+        for z, y in zip(batch.x, batch.y.tolist(), strict=True):
+            p = z.softmax(0).tolist()
+            for i in range(3):
+                count[i][y] += p[i] if kind == "soft" else float(i == p.index(max(p)))
+    return torch.tensor([[c / max(sum(row), 1e-8) for c in row] for row in count])
+
+
+@pytest.mark.parametrize("kind", ["hard", "soft"])
+def test_oracle(kind):
+    """The likeliest class counts, or every class by its probability."""
+    found = confusion(nn.Identity(), batches, 3, kind)
+
+    assert torch.allclose(found, naive(kind), atol=1e-6)
+    assert torch.allclose(found[:2].sum(1), torch.ones(2))
+
+
+def test_a_class_never_seen():
+    """A class that is never likeliest has an empty row."""
+    assert confusion(nn.Identity(), batches, 3, "hard")[2].tolist() == [0, 0, 0]
+
+
+def test_looks_as_validation_does():
+    """Without dropout, moving averages or gradients; afterwards the network trains on."""
+    net = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.9), nn.Linear(3, 3))
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+
+    one, two = confusion(net, batches, 3, "soft"), confusion(net, batches, 3, "soft")
+
+    assert torch.equal(one, two)
+    assert net.training
+    assert not one.requires_grad
+    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())

@@ -1,0 +1,83 @@
+"""When forward and backward correction estimate, and what they begin with."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from cnlw_tools.methods import Phase
+from cnlw_tools.methods.components.anchor_points import estimated
+
+both = pytest.mark.parametrize("name", ["forward", "backward"])
+
+
+@both
+@pytest.mark.parametrize(
+    ("first", "epochs", "phases"),
+    [
+        (0.5, 6, [Phase(3), Phase(3, restart="init")]),
+        (0.5, 7, [Phase(4), Phase(3, restart="init")]),
+        (2, 7, [Phase(2), Phase(5, restart="init")]),
+        *((0.5, 1, [Phase(1)]), (9, 7, [Phase(7)]), (0, 7, [Phase(7)])),
+    ],
+)
+def test_two_trainings(on_logits, name, first, epochs, phases):
+    """One for the estimate, and a new one with it; where there is no time for a second, one."""
+    assert on_logits(name, epochs, first=first).phases() == phases
+
+
+@both
+def test_a_stated_matrix_takes_one(on_logits, name):
+    """There is nothing to estimate, and `first` means nothing."""
+    assert on_logits(name, 6, q="pairflip:0.3").phases() == [Phase(6)]
+
+
+@both
+def test_the_first_training_is_vanilla(toy, name):
+    """Cross-entropy to the last bit."""
+    method = toy.make(name)
+    batch = toy.some(method)
+
+    assert (
+        method.loss(batch) == cross_entropy(method.net(batch.x), batch.y, reduction="none").mean()
+    )
+
+
+@both
+@pytest.mark.parametrize("percentile", [1.0, 0.9])
+def test_estimates_before_the_second(toy, name, percentile):
+    """By the network that the first training made."""
+    method = toy.make(name, epochs=4, percentile=percentile)
+    for epoch in toy.epochs(method):
+        if epoch == 1:
+            assert torch.equal(method.matrix, torch.eye(4))
+            method.begin_phase(1, toy.sweep)
+            expected = method.prepared(estimated(method.net, toy.sweep, percentile).T)
+            assert torch.equal(method.matrix, expected)
+            assert not torch.equal(method.matrix, torch.eye(4))
+            break
+
+
+@both
+def test_begins_anew(toy, name):
+    """The second training starts from the first weights."""
+    method = toy.make(name, epochs=4)
+    before = method.net.head.weight.clone()
+    for epoch in toy.epochs(method):
+        if epoch:
+            assert torch.equal(method.net.head.weight, before) == (epoch == 2)
+
+
+@both
+def test_a_network_from_elsewhere_is_asked_at_once(toy, name):
+    """Without a first training the estimate is that of the network as it came."""
+    method = toy.make(name, first=0)
+    expected = method.prepared(estimated(method.net, toy.sweep, 1.0).T)
+
+    assert torch.equal(method.matrix, expected)
+
+
+@both
+def test_no_matrix(toy, name):
+    """What names no matrix is told what would."""
+    with pytest.raises(ValueError, match=r"q = 'learned': give estimated, symmetric:0\.2"):
+        toy.make(name, q="learned")

@@ -1,0 +1,272 @@
+"""One step ahead: inner products with the gradient on trusted examples, against loops and finite differences."""
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.utils.flop_counter import FlopCounterMode
+
+from cnlw_tools.methods import METHODS, Batch, Task
+from cnlw_tools.methods.components.batchnorm import batch_statistics
+from cnlw_tools.methods.components.lookahead import (
+    checked,
+    logits_along,
+    normalised,
+    parameters,
+    trusted,
+    trusted_gradient,
+    wide,
+)
+
+K = 3
+
+
+class Dropped(nn.Dropout):
+    """Dropout that draws the same mask every time."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Seed, then drop."""
+        torch.manual_seed(1)
+        return super().forward(x)
+
+
+NETS = {
+    "convolution": lambda: nn.Sequential(nn.Conv2d(3, 5, 3), nn.Flatten(), nn.Linear(20, K)),
+    "batch norm": lambda: nn.Sequential(
+        nn.Conv2d(3, 5, 3, bias=False), nn.BatchNorm2d(5), nn.Flatten(), nn.Linear(20, K)
+    ),
+    "leaky": lambda: nn.Sequential(
+        nn.Flatten(), nn.Linear(48, 8), nn.LeakyReLU(0.1), nn.Linear(8, K)
+    ),
+    "in place": lambda: nn.Sequential(
+        nn.Flatten(), nn.Linear(48, 8), nn.ReLU(inplace=True), nn.Linear(8, K)
+    ),
+    "max pool": lambda: nn.Sequential(
+        nn.Conv2d(3, 5, 1), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(20, K)
+    ),
+    "average pool": lambda: nn.Sequential(
+        nn.Conv2d(3, 5, 1), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, K)
+    ),
+    "dropout": lambda: nn.Sequential(nn.Flatten(), nn.Linear(48, 8), Dropped(0.5), nn.Linear(8, K)),
+    "grouped": lambda: nn.Sequential(
+        nn.Conv2d(3, 6, 3, groups=3), nn.GroupNorm(2, 6), nn.SiLU(), nn.Flatten(), nn.Linear(24, K)
+    ),
+}
+
+
+def made(name: str) -> nn.Module:
+    torch.manual_seed(0)
+    return NETS[name]().double()
+
+
+def some(n: int) -> Batch:
+    x = torch.randn(n, 3, 4, 4, generator=torch.Generator().manual_seed(n), dtype=torch.double)
+    return Batch(torch.arange(n), (x,), torch.arange(n) % K)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("name", NETS)
+def test_logits_move_as_finite_differences_say(name, layout):
+    """The change of the logits is their derivative along a direction, for every kind of layer."""
+    net, x = made(name).to(memory_format=layout), some(6).x.contiguous(memory_format=layout)
+    here, step = parameters(net), 1e-6
+    way = {name: torch.randn_like(p) for name, p in here.items()}
+    with batch_statistics(net):
+        z, change = logits_along(net, here, way, x)
+        ends = []
+        for sign in (1, -1):
+            moved = {name: p + sign * step * way[name] for name, p in here.items()}
+            ends.append(torch.func.functional_call(net, moved, (x,)))
+        expected = (ends[0] - ends[1]) / (2 * step)
+
+        torch.testing.assert_close(net(x), z)
+    torch.testing.assert_close(expected, change, rtol=1e-6, atol=1e-7)
+    assert not z.requires_grad
+    assert not change.requires_grad
+
+
+def test_an_inner_product_of_gradients_is_one_of_logits():
+    """<g_p, grad l_b> by a loop over examples equals <dl_b / dz, z'>, with batch normalisation in between."""
+    net, batch, probe = made("batch norm"), some(6), some(9)
+    own = list(net.parameters())
+    with batch_statistics(net):
+        way = trusted_gradient(net, parameters(net), probe)
+        g = torch.autograd.grad(cross_entropy(net(probe.x), probe.y), own)
+        expected = []
+        for b in range(6):
+            each = torch.autograd.grad(
+                cross_entropy(net(batch.x), batch.y, reduction="none")[b], own
+            )
+            expected.append(sum((p * q).sum() for p, q in zip(g, each, strict=True)))
+        z, change = logits_along(net, parameters(net), way, batch.x)
+        z = z.requires_grad_()
+        force = torch.autograd.grad(cross_entropy(z, batch.y, reduction="sum"), z)[0]
+
+    torch.testing.assert_close(torch.stack(expected), (force * change).sum(1))
+
+
+def test_an_operation_without_forward_mode_is_refused():
+    """A network that cannot be differentiated forwards is named, with what torch says and the remedy."""
+
+    class Backwards(torch.autograd.Function):
+        @staticmethod
+        def forward(x: Tensor) -> Tensor:
+            return x.clone()
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
+            pass
+
+        @staticmethod
+        def backward(ctx: Any, g: Tensor) -> Tensor:
+            return g
+
+    class Bent(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return Backwards.apply(super().forward(x.flatten(1)))
+
+    net = Bent(48, K)
+    with pytest.raises(
+        ValueError, match=r"(?s)Bent has an operation without .* take another network .*jvp"
+    ):
+        logits_along(net, parameters(net), parameters(net), torch.randn(2, 3, 4, 4))
+
+
+def test_weights_are_rectified_and_sum_to_one():
+    """The fixture of L2R: gains 1, -1, 2 weigh 1/3, 0, 2/3, and their scale does not matter."""
+    expected = torch.tensor([1 / 3, 0, 2 / 3])
+
+    torch.testing.assert_close(expected, normalised(torch.tensor([1.0, -1, 2]), 0))
+    torch.testing.assert_close(expected, normalised(torch.tensor([1e-30, -1e-30, 2e-30]), 0))
+
+
+def test_no_gain_is_no_weight():
+    """Where no example helps, all weigh 0 and nothing is divided by 0."""
+    for delta in (0, 1e-5):
+        assert torch.equal(torch.zeros(3), normalised(torch.tensor([-1.0, 0, -2]), delta))
+
+
+def test_parameters_that_do_not_learn_stay_out():
+    """A frozen layer is no part of the direction."""
+    net = made("leaky")
+    net[1].requires_grad_(False)
+
+    assert {"3.weight", "3.bias"} == set(parameters(net))
+    assert {"3.weight", "3.bias"} == set(trusted_gradient(net, parameters(net), some(4)))
+
+
+def test_logits_of_autocast_are_widened_and_exact_ones_kept():
+    """bfloat16 becomes float32; float64 stays."""
+    assert wide(torch.zeros(1, dtype=torch.bfloat16)).dtype == torch.float32
+    assert wide(torch.zeros(1, dtype=torch.double)).dtype == torch.double
+
+
+def test_one_rank_keeps_all_that_it_draws():
+    """Without company the trusted examples are those that were asked for."""
+    drawn = trusted(Task(made, 1, K, 1, probe=some), 7)
+
+    assert torch.equal(some(7).x, drawn.x)
+    assert torch.equal(some(7).y, drawn.y)
+
+
+@pytest.mark.parametrize("value", [0, 2.5, True, "10"])
+def test_trusted_examples_are_counted_in_whole_numbers(value):
+    """Anything else is an error that says so."""
+    with pytest.raises(ValueError, match=f"probe_size = {value!r}: give a whole number from 1 up"):
+        checked(value)
+
+
+@pytest.mark.parametrize("name", ["l2r", "ieg"])
+def test_the_cost_is_counted(name):
+    """Operations of a step over those of vanilla, on a small network, are what the method says, within 5 percent."""
+
+    def net():
+        layers = [
+            nn.Conv2d(3, 8, 3, bias=False),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Conv2d(8, 16, 3),
+            nn.BatchNorm2d(16),
+        ]
+        return nn.Sequential(
+            *layers, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, K)
+        )
+
+    def images(n):
+        return Batch(torch.arange(n), (torch.randn(n, 3, 8, 8),), torch.arange(n) % K)
+
+    def count(name, **options: Any) -> int:
+        method = METHODS[name](Task(net, 6, K, 1, probe=images), **options)
+        method.optimiser = torch.optim.SGD(method.parameters(), lr=0.1)
+        batch = Batch(torch.arange(6), images(6).views * len(method.views), torch.arange(6) % K)
+        with FlopCounterMode(display=False) as counter:
+            method.loss(batch).backward()
+        return counter.get_total_flops()
+
+    assert METHODS[name].cost == pytest.approx(
+        count(name, probe_size=6) / count("vanilla"), rel=0.05
+    )
+
+
+RANK = """
+import sys
+import torch
+from torch import distributed as dist, nn
+from cnlw_tools.methods import METHODS, Batch, Task
+from cnlw_tools.methods.components import distributed
+
+folder, rank, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+if size > 1:
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=size)
+
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(48, 8), nn.Tanh(), nn.Linear(8, 3))
+
+def probe(m):
+    x = torch.randn(m, 3, 4, 4, generator=torch.Generator().manual_seed(m))
+    return Batch(torch.arange(m), (x,), torch.arange(m) % 3)
+
+def steps(name, **options):
+    method = METHODS[name](Task(net, 12, 3, 1, probe=probe), probe_size=10, **options)
+    method.optimiser = torch.optim.SGD(method.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
+    draw = torch.Generator().manual_seed(1)
+    views, y = [torch.randn(12, 3, 4, 4, generator=draw) for _ in method.views], torch.arange(12) // 2 % 3
+    for _ in range(2):
+        batch = Batch(distributed.mine(torch.arange(12)), tuple(distributed.mine(x) for x in views), distributed.mine(y))
+        method.optimiser.zero_grad()
+        method.loss(batch).backward()
+        distributed.average([p.grad for p in method.parameters()])
+        method.optimiser.step()
+    return {"weights": distributed.mine(method.weights), "net": [p.detach() for p in method.parameters()]}
+
+seen = {"l2r": steps("l2r"), "ieg": steps("ieg", anchors=False)}
+seen["through"] = steps("ieg", anchors=False, through_guess=True)
+torch.save(seen, f"{folder}/{rank}_{size}")
+if size > 1:
+    dist.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_two_ranks_learn_what_one_does(tmp_path):
+    """Two processes with half the batch and half the trusted examples each take the steps of one with the whole."""
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    started = [
+        subprocess.Popen([sys.executable, "-c", RANK, str(tmp_path), str(rank), str(size)], env=env)
+        for size, rank in ((1, 0), (2, 0), (2, 1))
+    ]
+    assert [0, 0, 0] == [process.wait(180) for process in started]
+    one, *two = (torch.load(tmp_path / end) for end in ("0_1", "0_2", "1_2"))
+
+    for name in ("l2r", "ieg", "through"):
+        halves = torch.cat([part[name]["weights"] for part in two])
+        torch.testing.assert_close(one[name]["weights"], halves, rtol=1e-4, atol=1e-6)
+        assert one[name]["weights"].unique().numel() > 3
+        for part in two:
+            torch.testing.assert_close(one[name]["net"], part[name]["net"], rtol=1e-4, atol=1e-6)

@@ -1,0 +1,145 @@
+"""The mentor network: the formula with loops, the fixture of its LSTM, and the file that holds one."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from cnlw_tools.methods.components.curriculum import rule
+from cnlw_tools.methods.components.mentor import SHAPES, SHIPPED, Mentor, cell_state, logits, read
+from cnlw_tools.methods.components.mentor_fit import Fitted, Rows, measure, to_json
+from cnlw_tools.methods.components.weighting_rules import pd
+
+
+def drawn(seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    return {name: torch.randn(shape, generator=draw) for name, shape in SHAPES.items()}
+
+
+def sigmoid(x):
+    return 1 / (1 + math.exp(-x))
+
+
+def naive(w, loss, diff, e):
+    """The weight of one example, number by number."""
+    w = {name: tensor.tolist() for name, tensor in w.items()}
+    features = w["label"] + w["epoch"][e]
+    for i in range(2):
+        gate = sigmoid(loss * w["gate"][0][i] + diff * w["gate"][1][i] + w["gate_bias"][i])
+        features.append(
+            gate * math.tanh(loss * w["cell"][0][i] + diff * w["cell"][1][i] + w["cell_bias"][i])
+        )
+    z = 0.0
+    for h in range(20):
+        unit = sum(features[f] * w["hidden"][f][h] for f in range(9)) + w["hidden_bias"][h]
+        z += math.tanh(unit) * (w["out"][h] + w["out_bias"])
+    return sigmoid(z)
+
+
+def test_oracle():
+    """The network is its formula."""
+    torch.manual_seed(0)
+    w, loss, diff, e = (
+        drawn(),
+        torch.rand(12) * 5,
+        torch.randn(12),
+        torch.randint(0, 100, (12,)).float(),
+    )
+
+    v = Mentor(w)(loss, diff, e)
+
+    rows = zip(loss.tolist(), diff.tolist(), e.long().tolist(), strict=True)
+    assert v.tolist() == pytest.approx([naive(w, *row) for row in rows], abs=1e-5)
+
+
+def test_the_cell_state_of_an_lstm_after_one_step():
+    """All weights one, x = (1, 0.5): c = 0.740026, the cell state of torch's LSTM as well."""
+    x, lstm = torch.tensor([[1.0, 0.5]]), torch.nn.LSTM(2, 1)
+    for name, tensor in lstm.named_parameters():
+        torch.nn.init.constant_(tensor, float("weight" in name))
+    ones = {
+        "gate": torch.ones(2, 2),
+        "cell": torch.ones(2, 2),
+        "gate_bias": torch.zeros(2),
+        "cell_bias": torch.zeros(2),
+    }
+
+    assert cell_state(ones, x).tolist() == [pytest.approx([0.740026] * 2, abs=1e-6)]
+    assert lstm(x)[1][1].item() == pytest.approx(0.740026, abs=1e-6)
+
+
+def test_the_bias_is_added_to_the_weights():
+    """Moving the last bias by b moves the logit by b times the sum of the hidden units."""
+    w = drawn()
+    rows = torch.linspace(0, 5, 5), torch.linspace(-2, 2, 5), torch.arange(5)
+    hidden_sum = logits({**w, "out": torch.ones(20), "out_bias": torch.tensor(0.0)}, *rows)
+
+    moved = logits({**w, "out_bias": w["out_bias"] + 2}, *rows) - logits(w, *rows)
+
+    assert torch.allclose(moved, 2 * hidden_sum, atol=1e-4)
+
+
+def test_the_mentor_of_the_package_follows_pd():
+    """Between the points of its own grid it is on PD's side of one half for 99 % of the rows, in each third of PD."""
+    draw = torch.Generator().manual_seed(1)
+    loss, diff = 10 * torch.rand(60000, generator=draw), 10 * torch.rand(60000, generator=draw) - 5
+    for low, high in ((0, 19), (19, 90), (90, 100)):
+        e = torch.randint(low, high, (60000,), generator=draw).float()
+        agreement, error = measure(read(SHIPPED), Rows(loss, diff, e, pd(loss, diff, e)))
+        assert agreement > 0.99
+        assert error < 0.01
+
+
+def test_the_mentor_is_as_exact_in_bfloat16():
+    """Autocast stays outside: a difference to the threshold is a small one."""
+    rows = torch.full((3,), 2.0), torch.tensor([-0.03, 0.0, 0.03]), torch.full((3,), 50.0)
+    exact = read(SHIPPED)(*rows)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(read(SHIPPED)(*rows), exact)
+
+
+def test_weights_are_buffers():
+    """A mentor does not learn with the student, and lies in the checkpoint."""
+    mentor = read(SHIPPED)
+
+    assert not list(mentor.parameters())
+    assert set(mentor.state_dict()) == set(SHAPES)
+
+
+def test_a_file_gives_back_the_weights_to_the_last_bit(tmp_path):
+    """Written and read, a mentor is the same one."""
+    file = tmp_path / "mine.json"
+    file.write_text(to_json(Fitted(Mentor(drawn()), 0.9, 0.1), seed=3))
+
+    mentor = rule(str(file))
+
+    assert all(torch.equal(mentor.get_buffer(name), weights) for name, weights in drawn().items())
+    assert json.loads(file.read_text())["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "3",
+        '{"label": [1, 2]}',
+        json.dumps({name: [[1], [2, 3]] for name in SHAPES}),
+        json.dumps({name: [1] for name in SHAPES}),
+    ],
+)
+def test_a_file_without_a_mentor_is_named(tmp_path, text):
+    """Anything else is an error that names the file and the command that writes one."""
+    file = tmp_path / "other.json"
+    file.write_text(text)
+
+    with pytest.raises(ValueError, match=r"other\.json holds no mentor .* train-mentor"):
+        rule(str(file))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    """As the system names it."""
+    with pytest.raises(FileNotFoundError, match=r"none\.json"):
+        rule(str(tmp_path / "none.json"))

@@ -1,0 +1,119 @@
+"""Fitting a mentor: the rows it is fitted to, and what comes of it."""
+
+import math
+
+import pytest
+import torch
+
+from cnlw_tools.methods.components.mentor import SHAPES, SHIPPED, read
+from cnlw_tools.methods.components.mentor_fit import (
+    data_driven,
+    every_percent,
+    fit,
+    measure,
+    predefined,
+)
+from cnlw_tools.methods.components.weighting_rules import pd
+
+
+def verified(n=2000, seed=0):
+    """Losses of n examples at two epochs: small where the label is correct, which three quarters are."""
+    draw = torch.Generator().manual_seed(seed)
+    correct = torch.rand(2, n, generator=draw) < 0.75
+    losses = torch.where(correct, 0.5, 4.0) * torch.rand(2, n, generator=draw)
+    return torch.tensor([20.0, 60.0]).repeat_interleave(n), losses.flatten(), correct.flatten()
+
+
+def test_the_grid():
+    """120 losses, 100 differences and 100 percents, each combination once, weighed by the rule."""
+    rows = predefined(pd)
+
+    keys = (rows.losses * 10).round() * 1e4 + (rows.difference * 10 + 50).round() * 100 + rows.epoch
+    assert len(keys.unique()) == len(rows.target) == 120 * 100 * 100
+    assert rows.losses.unique().tolist() == pytest.approx(
+        [i / 10 for i in range(100)] + list(range(10, 30))
+    )
+    assert rows.difference.unique().tolist() == pytest.approx([i / 10 for i in range(-50, 50)])
+    assert rows.epoch.unique().tolist() == list(range(100))
+    assert torch.equal(rows.target, pd(rows.losses, rows.difference, rows.epoch))
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 100, 250])
+def test_every_percent_has_the_losses_of_its_epoch(epochs):
+    """Percent e of E epochs is epoch floor(e E / 100), example by example."""
+    history = torch.arange(epochs * 2.0).reshape(epochs, 2)
+
+    percents, losses = every_percent(history)
+
+    assert percents.tolist() == [e for e in range(100) for _ in range(2)]
+    assert losses.tolist() == [
+        2.0 * math.floor(e * epochs / 100) + i for e in range(100) for i in range(2)
+    ]
+
+
+@pytest.mark.parametrize("by_epoch", [True, False])
+def test_data_driven_oracle(by_epoch):
+    """The difference is to the percentile of that epoch, or of all rows; the target is whether the label is correct."""
+    epoch, losses, correct = verified(n=51)
+
+    rows = data_driven(epoch, losses, correct, 0.9, by_epoch=by_epoch)
+
+    for i in range(len(epoch)):
+        others = sorted(losses[epoch == epoch[i]].tolist() if by_epoch else losses.tolist())
+        rank = round(0.9 * (len(others) - 1))
+        assert rows.difference[i].item() == pytest.approx(losses[i].item() - others[rank])
+    assert rows.target.tolist() == [float(c) for c in correct]
+    assert torch.equal(rows.losses, losses)
+
+
+def test_a_loss_that_is_not_finite_is_refused():
+    """An example that was never seen has no loss."""
+    with pytest.raises(ValueError, match="1 losses are not finite"):
+        data_driven(torch.zeros(2), torch.tensor([1.0, math.nan]), torch.ones(2), 0.9)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_mentor_learns_which_losses_mean_a_wrong_label(frozen):
+    """Correct labels cost under 0.5 and wrong ones up to 4: seven of eight wrong ones can be told, and are."""
+    rows = data_driven(*verified(), 0.75)
+
+    fitted = fit(rows, seed=0, frozen=frozen, batch=128, steps=300)
+
+    assert fitted.agreement > 0.94  # always "correct" would be 0.75, the best possible 0.969
+    assert fitted.error < 0.05
+
+
+def test_the_same_seed_gives_the_same_mentor():
+    """And another seed another one, even before it learned anything."""
+    rows = data_driven(*verified(n=100), 0.75)
+
+    one, same, other = (fit(rows, seed=seed, batch=8, steps=3).mentor for seed in (0, 0, 1))
+
+    for name in SHAPES:
+        assert torch.equal(one.get_buffer(name), same.get_buffer(name))
+        assert not torch.equal(one.get_buffer(name), other.get_buffer(name))
+
+
+def test_a_frozen_epoch_embedding_stays():
+    """The other weights move."""
+    rows = data_driven(*verified(n=100), 0.75)
+
+    drawn, learned = (fit(rows, seed=0, frozen=True, steps=steps).mentor for steps in (0, 3))
+
+    moved = {
+        name for name in SHAPES if not torch.equal(drawn.get_buffer(name), learned.get_buffer(name))
+    }
+    assert moved == set(SHAPES) - {"epoch"}
+
+
+@pytest.mark.slow
+def test_the_mentor_of_the_package_can_be_made_again():
+    """Fitted anew, with its seed and another, it agrees with PD about as well: 0.999 of the rows held out."""
+    rows = predefined(pd)
+    shipped = measure(read(SHIPPED), rows)
+
+    assert shipped[0] > 0.999
+    for seed in (0, 1):
+        fitted = fit(rows, seed=seed)
+        assert fitted.agreement == pytest.approx(shipped[0], abs=1e-3)
+        assert fitted.error < 1e-3

@@ -1,0 +1,91 @@
+"""The beta draws have their moments, and mixing is what a loop over examples mixes."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy, log_softmax
+
+from cnlw_tools.methods.components.mixing import beta, folded, mix, one_hot
+
+LIKE = torch.empty(0)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.2, 0.5, 1, 2, 8, 32])
+def test_beta_has_its_moments(alpha):
+    """Mean 1/2, variance 1 / (4 (2a + 1)), fourth central moment 3 / (16 (2a + 1) (2a + 3)), within five sigma."""
+    torch.manual_seed(0)
+    n = 40_000
+    off = beta(alpha, (n,), LIKE).double() - 0.5
+    variance, fourth = 1 / (4 * (2 * alpha + 1)), 3 / (16 * (2 * alpha + 1) * (2 * alpha + 3))
+
+    assert abs(off.mean()) < 5 * (variance / n) ** 0.5
+    assert abs((off**2).mean() - variance) < 5 * ((fourth - variance**2) / n) ** 0.5
+    assert (off**4).mean() == pytest.approx(fourth, rel=0.05)
+
+
+def test_beta_of_one_is_uniform():
+    """Beta(1, 1) is uniform: the largest gap to it is that of chance (Kolmogorov and Smirnov, five sigma)."""
+    torch.manual_seed(0)
+    n = 40_000
+    u = beta(1, (n,), LIKE).sort().values
+
+    assert (u - (torch.arange(n) + 0.5) / n).abs().max() < 2.5 / n**0.5
+
+
+def test_tiny_and_huge_alpha():
+    """A tiny alpha is a coin, a huge one an even blend, and none is a NaN."""
+    torch.manual_seed(0)
+    coin = beta(1e-6, (1000,), LIKE)
+
+    assert ((coin < 0.01) | (coin > 0.99)).sum() > 990
+    assert 400 < coin.sum() < 600
+    assert torch.allclose(beta(1e6, (1000,), LIKE), torch.tensor(0.5), atol=0.01)
+
+
+@pytest.mark.parametrize("alpha", [0, -1])
+def test_no_alpha_is_no_mixing(alpha):
+    """alpha <= 0 gives lam = 1."""
+    assert beta(alpha, (2, 3), LIKE).tolist() == [[1, 1, 1], [1, 1, 1]]
+    assert beta(alpha, (), LIKE) == 1
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (0,), (2, 3)])
+def test_shapes(shape):
+    """As many as asked for, and one where none is said."""
+    assert beta(0.5, shape, LIKE).shape == shape
+
+
+def test_folded():
+    """Each keeps the larger part."""
+    assert folded(torch.tensor([0.0, 0.25, 0.5, 1.0])).tolist() == [1, 0.75, 0.5, 1]
+
+
+def test_mix_is_a_loop():
+    """Images and targets, with one lam for each example and with one for all."""
+    torch.manual_seed(0)
+    a, b, lam = torch.randn(4, 3, 2, 2), torch.randn(4, 3, 2, 2), torch.rand(4)
+
+    for i in range(4):
+        assert torch.equal(mix(a, b, lam)[i], lam[i] * a[i] + (1 - lam[i]) * b[i])
+        assert torch.equal(mix(a, b, lam[0])[i], lam[0] * a[i] + (1 - lam[0]) * b[i])
+        assert torch.equal(mix(a[:, 0, 0, 0], b[:, 0, 0, 0], lam)[i], mix(a, b, lam)[i, 0, 0, 0])
+
+
+def test_mixed_targets(f3):
+    """lam = 0.7 and partners (1, 2, 0): the targets and the cross-entropies worked out by hand."""
+    z, y, lam, partner = f3.x, f3.y, torch.tensor(0.7), torch.tensor([1, 2, 0])
+    targets = mix(one_hot(y, 3), one_hot(y[partner], 3), lam)
+    own, other = (cross_entropy(z, labels, reduction="none") for labels in (y, y[partner]))
+
+    assert torch.allclose(targets, torch.tensor([[0.7, 0, 0.3], [0, 0.3, 0.7], [0.3, 0.7, 0]]))
+    assert torch.allclose(
+        -(targets * log_softmax(z, 1)).sum(1), torch.tensor([0.839545, 1.251445, 1.098612])
+    )
+    assert torch.allclose(mix(own, other, lam), torch.tensor([0.839545, 1.251445, 1.098612]))
+
+
+def test_one_hot():
+    """As torch's own, in floats."""
+    y = torch.tensor([2, 0, 1, 2])
+
+    assert torch.equal(one_hot(y, 4), torch.nn.functional.one_hot(y, 4).float())
+    assert one_hot(y[:0], 4).shape == (0, 4)

@@ -1,0 +1,30 @@
+"""Features of a set: its order, the network as in validation, a network without."""
+
+import pytest
+import torch
+from torch import nn
+
+from cnlw_tools.methods.components.pooled_features import features, seeing
+
+
+def test_features_are_those_of_validation(toy):
+    """In the order of the set, by the running averages, which stay; the network trains on afterwards."""
+    net = toy.make("vanilla", dropout=0.5).net
+    running = net.body[1].running_mean.clone()
+
+    f, y = features(net, toy.sweep)
+
+    assert net.training
+    assert torch.equal(running, net.body[1].running_mean)
+    net.eval()
+    assert torch.allclose(f, net.features(toy.x), atol=1e-5)
+    assert not f.requires_grad
+    assert torch.equal(y, toy.y)
+
+
+def test_a_network_without_features_is_refused():
+    """The message says which have them."""
+    with pytest.raises(
+        ValueError, match=r"CleanNet needs a network with features: those of `cnlw list nets`"
+    ):
+        seeing(nn.Linear(2, 2), "CleanNet")

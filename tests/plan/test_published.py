@@ -1,0 +1,77 @@
+"""Published splits are read, not drawn."""
+
+from dataclasses import fields
+
+import pyarrow as pa
+import pytest
+
+from cnlw_tools.dataset import dataset
+from cnlw_tools.dataset.tables import OFFICIAL
+from cnlw_tools.plan import published as official
+from cnlw_tools.plan.plan import plan
+from cnlw_tools.recipe.recipe import Recipe, make
+
+RECIPE = {"dataset": "toy", "noise": "red", "splits": "official", "levels": [20]}
+DRAWN = {
+    "nested": False,
+    "per_class": 5,
+    "probe": 1,
+    "verified": 1,
+    "clean": 50,
+    "longtail": 10,
+    "side": "features.npy",
+    "verdict": "dawid_skene",
+    "donors": ["white"],
+    "min_votes": 2,
+    "search": ["text"],
+    "options": {"top": 20},
+}
+READ = {
+    "needs": "the release",
+    "seed": 1,
+    "size": 8,
+    "resize": "crop",
+    "quality": 90,
+    "shard_rows": 10,
+    "layout": "flat",
+    "licence": "mit",
+    "citation": "@misc{toy}",
+}
+
+
+@pytest.fixture
+def published(toy):
+    """The toy dataset with one published split: 24 of its own images and one of the web."""
+    ids = [*(f"b{i}" for i in range(24)), "w0.0"]
+    rows = [
+        {"noise": "red", "level": 20, "image_id": name, "label": i % 4}
+        for i, name in enumerate(ids)
+    ]
+    return dataset.load("toy", toy).with_official(pa.Table.from_pylist(rows, OFFICIAL), "the test")
+
+
+@pytest.mark.parametrize("key", DRAWN)
+def test_a_choice_that_goes_with_drawing_is_refused(published, key):
+    """By both who read published splits, naming the key and its value."""
+    recipe = make({**RECIPE, key: DRAWN[key]}, "the test")
+
+    for read in (lambda: official.levels(recipe, published), lambda: plan(recipe, published, 20)):
+        with pytest.raises(
+            ValueError, match=f"published splits are read, not drawn: leave out {key} = "
+        ):
+            read()
+
+
+@pytest.mark.parametrize("key", READ)
+def test_a_choice_that_means_something_is_taken(published, key):
+    """The rows are those of the list; a seed puts them into another order, and nothing else decides over them."""
+    usual = plan(make(RECIPE, "the test"), published, 20)
+    table = plan(make({**RECIPE, key: READ[key]}, "the test"), published, 20)
+
+    assert sorted(table["image_id"].to_pylist()) == sorted(usual["image_id"].to_pylist())
+    assert (table["image_id"] == usual["image_id"]) == (key != "seed")
+
+
+def test_every_key_of_a_recipe_is_tried_here():
+    """A new one has to be refused or taken as well."""
+    assert {f.name for f in fields(Recipe)} == {*RECIPE, *DRAWN, *READ}

@@ -1,0 +1,277 @@
+"""Recipes: read strictly, every complaint with the file, the key and what it must be."""
+
+import re
+import struct
+import tomllib
+from hashlib import sha256
+
+import numpy as np
+import pytest
+
+from cnlw_tools.recipe.recipe import (
+    BENCHMARK,
+    Recipe,
+    config_name,
+    dump,
+    load,
+    make,
+    option,
+    read,
+    split_name,
+)
+
+GOOD = {"dataset": "toy", "noise": "red"}
+
+
+def test_load(tmp_path):
+    """A recipe says what it says, and the defaults for the rest."""
+    path = tmp_path / "r.toml"
+    path.write_text(
+        'dataset = "toy"\nnoise = "red"\nlevels = [40, 5]\nsize = 32\n[options]\ntop = 60\n'
+    )
+
+    assert load(path) == Recipe("toy", "red", levels=(40, 5), size=32, options={"top": 60})
+    assert Recipe("toy", "red").levels == BENCHMARK
+
+
+def test_missing(tmp_path):
+    """A missing recipe is named, with the way to see those that there are."""
+    with pytest.raises(
+        FileNotFoundError,
+        match=re.escape(f"{tmp_path / 'no.toml'}: there is no such recipe; `cnlw"),
+    ):
+        load(tmp_path / "no.toml")
+
+
+@pytest.mark.parametrize("raw", [b"dataset = ", b"\xff\xfe", b"a = 1\na = 2\n", b"= 1"])
+def test_not_toml(tmp_path, raw):
+    """What is not TOML is refused by name."""
+    path = tmp_path / "r.toml"
+    path.write_bytes(raw)
+
+    with pytest.raises(ValueError, match=re.escape(f"{path}: not TOML: ")):
+        read(path)
+
+
+def test_unknown_key():
+    """An unknown key is refused with the one that was probably meant."""
+    with pytest.raises(
+        ValueError, match=r"^x: unknown key 'level'. Did you mean 'levels'\? There are: dataset, "
+    ):
+        make({**GOOD, "level": [40]}, "x")
+
+
+@pytest.mark.parametrize("key", ["dataset", "noise"])
+def test_missing_key(key):
+    """A recipe without dataset or noise is refused with the line to add."""
+    with pytest.raises(ValueError, match=f"^x: '{key}' is missing: add {key} = \"...\"$"):
+        make({k: v for k, v in GOOD.items() if k != key}, "x")
+
+
+BAD = [
+    ("dataset", "Toy"),
+    ("dataset", ""),
+    ("dataset", "../toy"),
+    ("dataset", "toy\n"),
+    ("dataset", 3),
+    ("noise", 1),
+    ("levels", []),
+    ("levels", 40),
+    ("levels", [96]),
+    ("levels", [100]),
+    ("levels", [-5]),
+    ("levels", [40.0]),
+    ("levels", [True]),
+    ("levels", ["40"]),
+    ("levels", [[40]]),
+    ("seed", -1),
+    ("seed", 2**63),
+    ("seed", True),
+    ("seed", 1.0),
+    ("nested", 1),
+    ("nested", "yes"),
+    ("verdict", "dawid"),
+    ("verdict", ["majority"]),
+    ("search", "text"),
+    ("search", [""]),
+    ("search", [1]),
+    ("donors", ["Cifar 100"]),
+    ("donors", ["white", "white"]),
+    ("donors", "white"),
+    ("min_votes", 0),
+    ("min_votes", True),
+    ("size", 0),
+    ("size", True),
+    ("size", 8193),
+    ("size", 32.0),
+    ("resize", "stretch"),
+    ("resize", []),
+    ("quality", 0),
+    ("quality", 101),
+    ("quality", True),
+    ("layout", "tar"),
+    ("licence", None),
+    ("citation", 1),
+    ("options", ["top"]),
+]
+
+
+@pytest.mark.parametrize("form", ["rows", "csv", "npy"])
+def test_a_matrix_is_rows_or_a_file_of_them(tmp_path, form):
+    """The recipe holds the matrix itself, so whoever has the recipe needs no file; its name is short."""
+    rows = [[0.9, 0.1], [0.25, 0.75]]
+    np.save(tmp_path / "q.npy", np.array(rows))
+    (tmp_path / "q.csv").write_text("0.9,0.1\n0.25,0.75\n")
+    found = make(
+        {**GOOD, "options": {"q": rows if form == "rows" else str(tmp_path / f"q.{form}")}}, "x"
+    )
+    again = tomllib.loads(dump({"dataset": "toy", "noise": "x", "options": found.options}))
+
+    assert found.options == {"q": rows}
+    digest = sha256(struct.pack("<4d", 0.9, 0.1, 0.25, 0.75)).hexdigest()
+    assert config_name(found, None, {"q": []}, {"q"}) == f"red_{digest[:6]}"
+    assert make(again, "x").options == found.options
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("1,2\n3", "give a matrix as rows of numbers"), ("a,b", "rows of numbers"), (None, "no file")],
+)
+def test_a_matrix_that_cannot_be_read(tmp_path, text, message):
+    """Rows of two lengths, words, no file."""
+    path = tmp_path / "q.csv"
+    if text:
+        path.write_text(text)
+    with pytest.raises((ValueError, OSError), match=f"x: option q: .*{message}"):
+        make({**GOOD, "options": {"q": str(path)}}, "x")
+
+
+def test_a_ragged_matrix():
+    """Rows of two lengths in the recipe itself."""
+    with pytest.raises(
+        ValueError, match="x: option q: give a matrix as rows of numbers, all of one length"
+    ):
+        make({**GOOD, "options": {"q": [[1, 2], [3]]}}, "x")
+
+
+@pytest.mark.parametrize(("key", "value"), BAD)
+def test_bad_value(key, value):
+    """A value of another type or out of range is refused with what it must be; true is no number."""
+    with pytest.raises(ValueError, match=re.escape(f"x: {key} = {value!r}: it must be ")):
+        make({**GOOD, key: value}, "x")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("levels", [0, 95]),
+        ("seed", 2**63 - 1),
+        ("size", 8192),
+        ("size", None),
+        ("quality", 1),
+        ("dataset", "0-a_b"),
+        ("search", ["text"]),
+    ],
+)
+def test_good_value(key, value):
+    """The ends of the ranges are good."""
+    found = getattr(make({**GOOD, key: value}, "x"), key)
+
+    assert found == (tuple(value) if isinstance(value, list) else value)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "level", "expected"),
+    [
+        (Recipe("toy", "red"), 40, "red_40"),
+        (Recipe("toy", "red"), 5, "red_05"),
+        (Recipe("toy", "red", seed=1), 0, "red_00_s1"),
+        (Recipe("toy", "red", verdict="dawid_skene", seed=1), 40, "red_40_dawid-skene_s1"),
+        (Recipe("toy", "red", search=("text",)), 40, "red_40_text"),
+        (
+            Recipe("toy", "red", search=("text", "Image to image", "text")),
+            40,
+            "red_40_image-to-image-text",
+        ),
+        (Recipe("toy", "red", options={"top": 80}), 40, "red_40"),
+        (Recipe("toy", "red", options={"top": 60}), 40, "red_40_t60"),
+        (
+            Recipe("toy", "red", options={"top": 60}, seed=2, nested=False),
+            40,
+            "red_40_t60_independent_s2",
+        ),
+        (
+            Recipe("toy", "x", options={"include_self": True, "delta": 0.25, "order": "Up & Down"}),
+            40,
+            "",
+        ),
+        (Recipe("toy", "dilution", options={"alpha": 20.0}), None, "dilution_a20"),
+        (Recipe("toy", "dilution"), None, "dilution_a20"),
+        (
+            Recipe(
+                "toy", "dilution", options={"alpha": 2.5, "delta": 0.5, "order": "random"}, seed=1
+            ),
+            None,
+            "dilution_a2.5_s1",
+        ),
+    ],
+)
+def test_config_name(recipe, level, expected):
+    """A config's name holds the level, if there is one, then what differs from the default or shows always, sorted."""
+    expected = expected or "x_40_d25_self_up-down"
+    defaults = {"top": 80, "include_self": False, "alpha": 20.0, "delta": 0.5, "order": "random"}
+
+    assert (
+        config_name(recipe, level, defaults, {"alpha"} if recipe.noise == "dilution" else ())
+        == expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("top=60", ("top", 60)),
+        (" top = 60", ("top", 60)),
+        ("x=0.5", ("x", 0.5)),
+        ("x=true", ("x", True)),
+        ("x=word", ("x", "word")),
+        ("x='1'", ("x", "1")),
+        ("x=[1, 2]", ("x", [1, 2])),
+        ("x=a=b", ("x", "a=b")),
+        ("x=", ("x", "")),
+    ],
+)
+def test_option(text, expected):
+    """An option is read as TOML would, a bare word being a string."""
+    assert option(text) == expected
+
+
+@pytest.mark.parametrize("text", ["top", "", "=60", " =60"])
+def test_bad_option(text):
+    """An option without a name or equals sign is refused."""
+    with pytest.raises(ValueError, match="write it as name=value"):
+        option(text)
+
+
+def test_byte_order_mark(tmp_path):
+    """A recipe that an editor marked as UTF-8 is a recipe; a folder is none."""
+    (tmp_path / "x.toml").write_bytes(b'\xef\xbb\xbfdataset = "a"\nnoise = "red"\n')
+
+    assert load(tmp_path / "x.toml").dataset == "a"
+    with pytest.raises(IsADirectoryError, match=r"a folder, not a recipe: name the \.toml file"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "parts"),
+    [
+        ("blue_40", ("blue", 40)),
+        ("red_00_t20_probe2_s1", ("red_t20_probe2_s1", 0)),
+        ("structured_a20_d50_reverse", ("structured_a20_d50_reverse", None)),
+        ("human", ("human", None)),
+        ("red_standin_80", ("red_standin", 80)),
+    ],
+)
+def test_a_name_is_parted_into_the_rest_and_the_level(config, parts):
+    """None where there is no level."""
+    assert split_name(config) == parts

@@ -1,0 +1,106 @@
+"""What to fetch, from a table that strangers wrote."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cnlw_tools.store.manifest import BLOCK, Manifest, wrong_id
+
+GOOD = ["a", "n01532829/123.jpg", "ü", "a b", "..a", "a..", "C:a", "x" * 512]
+BAD = [
+    None,
+    "",
+    " ",
+    "../a",
+    "a/../b",
+    "..",
+    ".",
+    "./a",
+    "/etc/passwd",
+    "a\\b",
+    "a\0b",
+    "a\nb",
+    "~/a",
+    "x" * 513,
+]
+
+
+@pytest.mark.parametrize("image_id", GOOD + BAD)
+def test_ids(image_id):
+    """An id that is a way out of a folder, or is nothing, is wrong."""
+    assert (image_id in BAD) == (wrong_id(image_id) is not None)
+
+
+def test_rows(table):
+    """Every row comes once, in order, with what it says of licences."""
+    path = table(
+        {"a": "http://x/", "b": None, None: "http://y/"},
+        license=["CC0", None, ""],
+        author=["me", "you", None],
+    )
+
+    rows = [entry for block in Manifest(path).blocks() for entry in block]
+
+    assert ["a", "b", "(no id, row 2)"] == [row.image_id for row in rows]
+    assert ["http://x/", None, "http://y/"] == [row.uri for row in rows]
+    assert [None, "no uri", "no image_id, or one that is not UTF-8"] == [row.wrong for row in rows]
+    assert {"license": "CC0", "author": "me"} == json.loads(rows[0].licence)
+    assert [{"author": "you"}, None] == [json.loads(rows[1].licence), rows[2].licence]
+
+
+def test_blocks(tmp_path):
+    """Few rows are held at a time, however they lie in the file."""
+    n = 3 * BLOCK + 1
+    pq.write_table(
+        pa.table({"uri": [f"http://x/{i}" for i in range(n)], "image_id": map(str, range(n))}),
+        tmp_path / "m.parquet",
+    )
+
+    sizes = [len(block) for block in Manifest(tmp_path / "m.parquet").blocks()]
+
+    assert (n, BLOCK) == (sum(sizes), max(sizes))
+    assert n == len(Manifest(tmp_path / "m.parquet"))
+
+
+def test_odd_types(tmp_path):
+    """Dictionaries and large strings do; bytes that are no text are a wrong row."""
+    raw = pa.Array.from_buffers(
+        pa.string(),
+        2,
+        [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0\3\0\0\0"), pa.py_buffer(b"a\xff\xfe")],
+    )
+    uris = pa.array(["http://x/", "http://y/"], pa.large_string()).dictionary_encode()
+    pq.write_table(pa.table({"image_id": raw, "uri": uris}), tmp_path / "m.parquet")
+
+    (block,) = Manifest(tmp_path / "m.parquet").blocks()
+
+    assert ["a", "(no id, row 1)"] == [entry.image_id for entry in block]
+    assert ["http://x/", "http://y/"] == [entry.uri for entry in block]
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"image_id": ["a"], "url": ["b"]}, "column 'uri' is missing. Did you mean 'url'?"),
+        ({"id": ["a"], "uri": ["b"]}, "column 'image_id' is missing"),
+        ({"image_id": [1], "uri": ["b"]}, "column 'image_id' has type int64; store it as string"),
+    ],
+)
+def test_wrong_tables(tmp_path, columns, said):
+    """A column that is missing or of another type is named."""
+    pq.write_table(pa.table(columns), tmp_path / "m.parquet")
+
+    with pytest.raises(ValueError, match=said):
+        Manifest(tmp_path / "m.parquet")
+
+
+def test_wrong_files(tmp_path):
+    """No file, and one that is no Parquet."""
+    (tmp_path / "m.parquet").write_text("image_id,uri")
+
+    with pytest.raises(ValueError, match="cannot be read as Parquet"):
+        Manifest(tmp_path / "m.parquet")
+    with pytest.raises(FileNotFoundError, match="there is no such file"):
+        Manifest(tmp_path / "n.parquet")

@@ -1,0 +1,117 @@
+"""Studies, read strictly."""
+
+import json
+
+import pytest
+
+from cnlw_tools import files
+from cnlw_tools.study.expand import cells
+from cnlw_tools.study.spec import FOLDER, find, load, make, names, scales
+
+RAW = {
+    "dataset": "shapes",
+    "configs": [
+        {"noise": "blue", "levels": [0, 40]},
+        {"noise": "symmetric", "levels": [20], "probe": 5},
+    ],
+    "methods": [
+        {"name": "vanilla"},
+        {"name": "mixup", "options": {"per": "batch"}, "grid": {"alpha": [1, 8]}},
+    ],
+}
+STUDIES = sorted((files.root() / FOLDER).glob("*.toml"))
+
+
+def listed(**said):
+    """The cells of a study."""
+    return cells(make(RAW | said, "test"), files.root())
+
+
+def test_a_scale_goes_before_what_stands_above():
+    """And has to be named where there is one."""
+    raw = RAW | {"seeds": [0], "scale": {"small": {"seeds": [1, 2]}, "paper": {}}}
+
+    assert make(raw, "test", "small").seeds == (1, 2)
+    assert make(raw, "test", "paper").seeds == (0,)
+    with pytest.raises(ValueError, match=r"test: name a scale\. There are: small, paper"):
+        make(raw, "test")
+
+
+PUBLISHED = {
+    "table": "t",
+    "columns": {"a": "blue_40", "b": ["blue_40"]},
+    "rows": {"Vanilla": "vanilla"},
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"seed": [0]}, "unknown key 'seed'. Did you mean 'seeds'"),
+        ({"seeds": 3}, "seeds = 3: it must be a list of whole numbers"),
+        ({"seeds": [True]}, "seeds ="),
+        ({"configs": []}, "it must be one or more tables"),
+        ({"methods": [{"nme": "vanilla"}]}, "'name' is missing"),
+        (
+            {"methods": [{"name": "vanilla", "option": {}}]},
+            "unknown key 'option'. Did you mean 'options'",
+        ),
+        ({"methods": [{"name": "mixup", "grid": {"alpha": 3}}]}, "it must be a table of lists"),
+        ({"configs": [{"level": [3]}]}, "names no noise"),
+        (
+            {"configs": [{"noise": "blue", "level": [3]}]},
+            "unknown key 'level'. Did you mean 'levels'",
+        ),
+        ({"configs": [{"noise": "blue", "grid": {"a": 1}}]}, "it must be a table of lists"),
+        ({"methods": [{"name": "vanilla"}] * 2}, "two cells are called blue_00/vanilla_s0"),
+        ({"build": "a/b"}, "build = 'a/b': it must be the name of a folder"),
+        ({"scale": 3}, "it must be tables"),
+        (
+            {"published": [PUBLISHED | {"metric": "peak"}]},
+            "metric = 'peak': it must be one of last, best, mean10",
+        ),
+        ({"published": [{"table": "t"}]}, "'columns' is missing"),
+        ({"published": [PUBLISHED | {"times": 0}]}, "times = 0"),
+        ({"figures": ["belt"]}, "unknown figure 'belt'. Did you mean 'belts'"),
+        ({"figures": ["grid"]}, "the figure 'grid' needs the key 'across'"),
+        ({"figures": ["scatter"], "x": {}}, "the figure 'scatter' needs the key 'x'"),
+        ({"x": {"mlp1": "3"}}, "it must be a table of numbers by network"),
+        (
+            {"configs": [{"noise": "blue", "preset": 3}]},
+            "preset = 3: it must be the name of a preset",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(said, message):
+    """Key, value, remedy."""
+    with pytest.raises(ValueError, match=message):
+        listed(**said)
+
+
+def test_unknown_noise_and_unknown_scale():
+    """With what was probably meant."""
+    with pytest.raises(LookupError, match=r"unknown noise 'bleu'\. Did you mean 'blue'"):
+        listed(configs=[{"noise": "bleu"}])
+    with pytest.raises(ValueError, match=r"no scale 'smal'\. Did you mean 'small'"):
+        make(RAW | {"scale": {"small": {}}}, "test", "smal")
+
+
+def test_a_study_is_found_by_name_or_path(tmp_path):
+    """And a wrong name says which there are."""
+    path = tmp_path / "mine.toml"
+    path.write_text('dataset = "shapes"')
+
+    assert find(str(path), files.root()) == path
+    with pytest.raises(LookupError, match="unknown study 'mien'"):
+        find("mien", files.root())
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_study_of_the_package_can_be_read(path):
+    """At every scale; its first line says what it is; what it compares with is there."""
+    tables = json.loads((files.root() / FOLDER / "published.json").read_text(encoding="utf-8"))
+
+    assert path.stem in names(files.root())
+    assert path.read_text(encoding="utf-8").startswith("# ")
+    for scale in scales(path) or [""]:
+        assert all(entry.table in tables for entry in load(path, scale).published)

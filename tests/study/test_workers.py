@@ -1,0 +1,67 @@
+"""Cells at work, without any training; tests/test_sweep.py has some."""
+
+import os
+import signal
+from concurrent.futures import Future
+from pathlib import Path
+from threading import Timer
+
+import pytest
+
+from cnlw_tools import files
+from cnlw_tools.executor.signals import Stop
+from cnlw_tools.study import workers
+from cnlw_tools.study.expand import cells
+from cnlw_tools.study.spec import make
+from cnlw_tools.study.workers import Outcome, Place
+
+
+@pytest.fixture
+def cell():
+    """A cell of a study."""
+    configs = [{"noise": "blue", "levels": [40]}]
+    return cells(
+        make({"dataset": "shapes", "configs": configs, "methods": [{"name": "vanilla"}]}, "test"),
+        files.root(),
+    )[0]
+
+
+def test_whatever_a_cell_raises_is_an_outcome(cell, monkeypatch):
+    """Even what no library error is."""
+    monkeypatch.setattr(workers, "Trainer", lambda *_, **__: 1 / 0)
+    outcome = workers._cell(workers._Job(cell, Place(Path("runs")), 0, None))
+
+    assert (outcome.state, outcome.why) == ("failed", "ZeroDivisionError: division by zero")
+
+
+def test_a_sweep_that_is_asked_to_stop_tells_its_processes_once(cell, monkeypatch):
+    """Cells that wait are not begun; those at work say what became of them."""
+    waiting, working = Future(), Future()
+    working.set_running_or_notify_cancel()
+
+    class Process:
+        """A cell at work."""
+
+        told = 0
+
+        def terminate(self):
+            self.told += 1
+            Timer(0.6, working.set_result, [Outcome(cell, "stopped", {}, "saved", 130)]).start()
+
+    process = Process()
+    monkeypatch.setattr(workers, "active_children", lambda: [process])
+    stop = Stop()
+    stop.asked = signal.SIGINT
+
+    assert [o.why for o in workers._outcomes([waiting, working], stop)] == ["saved"]
+    assert waiting.cancelled()
+    assert process.told == 1
+
+
+def test_gpus_are_shared_out(monkeypatch):
+    """Those that can be seen, a process each."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    assert workers.devices.gpus() == ["2", "3"]
+
+    workers.devices.confine("3", 0)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"

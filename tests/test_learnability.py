@@ -1,0 +1,184 @@
+"""What a build must do to a learner."""
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from cnlw_tools import learnability
+from cnlw_tools.build.build import DRAWN, build
+from cnlw_tools.cli import main
+from cnlw_tools.learnability import Learned, falls, learn, learns, milder, sooner
+from cnlw_tools.recipe import recipe
+from cnlw_tools.recipe.preset import Preset
+
+torch.set_num_threads(1)
+RECIPE = {key: value for key, value in asdict(recipe.Recipe("toy", "blue")).items() if key in DRAWN}
+CHANGED = {
+    "dataset": "other",
+    "splits": "official",
+    "seed": 1,
+    "nested": False,
+    "per_class": 50,
+    "probe": 10,
+    "verified": 10,
+    "clean": 500,
+    "longtail": 10,
+    "donors": ["white"],
+    "verdict": "dawid_skene",
+    "min_votes": 2,
+    "search": ["text"],
+    "options": {"way": "self"},
+}
+
+
+def learned(noise="blue", level=40, top1=0.6, clean=(1.0, 1.1, 0.9), noisy=(2.0, 2.1, 1.9), **said):
+    """A config of ten classes, a thousand images to validate on."""
+    usual = {
+        "config": f"{noise}_{level}",
+        "recipe": {**RECIPE, "noise": noise},
+        "level": level,
+        "classes": 10,
+        "top1": top1,
+        "images": 1000,
+        "loss": np.array([*clean, *noisy]),
+        "noisy": np.array([False] * len(clean) + [True] * len(noisy)),
+        "flipped": noise == "blue",
+        "likely": True,
+    }
+    return Learned(**usual | said)
+
+
+def wheres(findings):
+    """The configs that are complained of."""
+    return [finding.where for finding in findings]
+
+
+def test_a_config_that_is_learned_is_above_chance():
+    """By three standard errors: at a tenth, of a thousand images, some 2.9 points."""
+    found = [
+        learned(config="a", top1=0.10),
+        learned(config="b", top1=0.128),
+        learned(config="c", top1=0.14),
+    ]
+
+    assert wheres(learns(found)) == ["a", "b"]
+    assert wheres(learns([learned(top1=0.05, likely=False)])) == []
+
+
+def test_flipped_labels_are_learned_later():
+    """Not as soon, and not by a hair."""
+    assert wheres(sooner([learned()])) == []
+    assert wheres(sooner([learned(noisy=(1.0, 1.1, 0.9))])) == ["blue_40"]
+    assert wheres(sooner([learned(noisy=(1.1, 1.2, 1.0))])) == ["blue_40"]
+
+
+def test_labels_that_do_not_flip_are_not_asked():
+    """Red noise; a config without noise; examples that were never drawn."""
+    assert wheres(sooner([learned("red", noisy=(1.0, 1.0))])) == []
+    assert wheres(sooner([learned(noisy=())])) == []
+    assert wheres(sooner([learned(noisy=(np.nan, 0.1, np.nan))])) == []
+
+
+def test_accuracy_falls_with_the_level():
+    """From the lowest to the highest of one kind, whatever the order; levels near each other are not asked."""
+    fine = [
+        learned(level=80, top1=0.3),
+        learned(level=0, top1=0.7),
+        learned("red", 0, 0.7),
+        learned("red", 20, 0.7),
+    ]
+    flat = [learned(level=80, top1=0.68), learned(level=0, top1=0.7)]
+
+    assert wheres(falls(fine)) == []
+    assert wheres(falls(flat)) == ["blue_0, blue_80"]
+    assert wheres(falls([learned(level=None)])) == []
+
+
+@pytest.mark.parametrize("key", sorted({*DRAWN} - {"noise"}))
+def test_configs_that_differ_in_more_than_the_level_are_not_compared(key):
+    """Whatever else a recipe says, its options included: that the more harmful level does no harm is no error then."""
+    same = learned(level=80, top1=0.7)
+    other = same._replace(recipe={**RECIPE, key: CHANGED[key]})
+
+    assert wheres(falls([learned(level=0, top1=0.7), same])) == ["blue_0, blue_80"]
+    assert wheres(falls([learned(level=0, top1=0.7), other])) == []
+
+
+@pytest.mark.parametrize("key", sorted({*DRAWN} - {"noise", "options"}))
+def test_red_and_blue_that_differ_in_more_than_the_noise_are_not_compared(key):
+    """A smaller training set harms too, and so may every other choice."""
+    red = learned("red", top1=0.5, recipe={**RECIPE, "noise": "red", key: CHANGED[key]})
+
+    assert wheres(milder([learned(top1=0.6), red])) == []
+
+
+def test_every_red_config_is_held_against_blue():
+    """Also two that differ in their options alone."""
+    reds = [
+        learned(
+            "red",
+            top1=0.5,
+            config=f"red_40_t{top}",
+            recipe={**RECIPE, "noise": "red", "options": {"top": top}},
+        )
+        for top in (40, 60)
+    ]
+
+    assert wheres(milder([learned(top1=0.6), *reds])) == [
+        "red_40_t40, blue_40",
+        "red_40_t60, blue_40",
+    ]
+
+
+def test_red_is_no_worse_than_blue():
+    """Within the margin; only the same level, and what else is the same, whatever the options of each."""
+    red = learned("red", top1=0.5, recipe={**RECIPE, "noise": "red", "options": {"top": 80}})
+
+    assert wheres(milder([learned(top1=0.6), red])) == ["red_40, blue_40"]
+    assert wheres(milder([learned(top1=0.52), red])) == []
+    assert wheres(milder([learned(level=50, top1=0.6), red])) == []
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory, tiny):
+    """A build of blue 40."""
+    folder = tmp_path_factory.mktemp("learn")
+    said = {"dataset": "shapes", "noise": "blue", "levels": [40], "size": 8}
+    build(recipe.make(said, "test"), tiny(folder / "root"), None, folder / "shapes", 1)
+    return folder / "shapes"
+
+
+def test_the_reference_learns_a_config(built, tmp_path):
+    """A loss for each example, the truth beside it, by row."""
+    plan = Preset(net="mlp1", epochs=2, batch_size=40, lr=0.05, size=8)
+    found = learn(built, "blue_40", plan=plan, cache=tmp_path / "cache")
+
+    assert (found.config, found.level, found.classes, found.images) == ("blue_40", 40, 10, 40)
+    assert len(found.loss) == len(found.noisy) == 200
+    assert found.noisy.sum() == 80
+    assert found.flipped
+    assert found.likely
+    assert 0 <= found.top1 <= 1
+    assert np.isfinite(found.loss).all()
+
+
+def test_the_command_says_what_it_found(built, monkeypatch, tmp_path):
+    """In the form of the other checks, which are left out here; an error is exit code 1."""
+    monkeypatch.setattr("cnlw_tools.checks.gather", lambda *_: None)
+    monkeypatch.setattr("cnlw_tools.checks.validate", lambda *_: [])
+    monkeypatch.setenv("CNLW_CACHE", str(tmp_path))
+    monkeypatch.setattr(learnability, "learn", lambda build, name: learned(config=name, top1=0.1))
+    done = CliRunner().invoke(
+        main, ["validate", str(built), "--end-to-end", "--json", "--workers", "1"]
+    )
+    said = json.loads(done.stdout)
+
+    assert done.exit_code == 1
+    assert [check["name"] for check in said["checks"]] == ["learns", "sooner", "falls", "milder"]
+    assert [finding["where"] for finding in said["findings"] if finding["check"] == "learns"] == [
+        "blue_40"
+    ]

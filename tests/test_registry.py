@@ -1,0 +1,34 @@
+"""The registry pattern."""
+
+import pytest
+
+from cnlw_tools.registry import pick, suggest
+
+
+def test_pick():
+    """A name that is there gives its value."""
+    assert pick({"red": 1, "blue": 2}, "blue", "noise") == 2
+
+
+def test_unknown():
+    """A name that is not there is an error that lists the names and means the nearest one."""
+    with pytest.raises(LookupError) as caught:
+        pick({"red": 1, "blue": 2}, "bleu", "noise")
+
+    assert str(caught.value) == "unknown noise 'bleu'. Did you mean 'blue'? There are: red, blue"
+
+
+def test_unlike_anything():
+    """A name like no other is not taken for one."""
+    assert suggest("mentormix", ["red", "blue"]) == ""
+
+
+def test_empty_registry():
+    """An empty registry has no name to mean."""
+    with pytest.raises(LookupError, match="unknown noise 'red'"):
+        pick({}, "red", "noise")
+
+
+def test_suggest_whatever_the_case():
+    """Capitals are no reason not to understand."""
+    assert suggest("RED", ["blue", "red"]) == " Did you mean 'red'?"

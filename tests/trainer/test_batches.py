@@ -1,0 +1,160 @@
+"""From a split to batches."""
+
+from itertools import pairwise
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnlw_tools.trainer import batches, data
+from cnlw_tools.trainer.augment import compose
+from cnlw_tools.trainer.batches import Feed, Pixels, balanced, order, scale
+
+CPU = torch.device("cpu")
+VIEWS = {"standard": compose(["crop", "flip"]), "strong": compose(["cutout"])}
+
+
+@pytest.fixture(scope="module")
+def split(builds, tmp_path_factory):
+    """The training set of the small build."""
+    return data.load(builds, "blue_40_probe2", data.Size(), tmp_path_factory.mktemp("cache"))[
+        "train"
+    ]
+
+
+@pytest.fixture
+def made(split):
+    """Its feed."""
+    return Feed(split, CPU, 3, VIEWS, scale(split, CPU))
+
+
+def test_the_scale_is_that_of_the_pixels(split):
+    """Mean and standard deviation of each channel."""
+    x = split.take(np.arange(len(split))) / 255
+    found = scale(split, CPU)
+
+    np.testing.assert_allclose(found.mean.flatten(), x.mean((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(found.spread.flatten(), x.std((0, 2, 3)), rtol=1e-6)
+
+
+def test_plain_is_what_was_stored(made, split):
+    """The view `plain` is scaled pixels and labels, by position."""
+    at = torch.tensor([4, 0, 9])
+    (batch,) = made.batches([at], ("plain",), 0)
+    expected = (
+        torch.from_numpy(split.take(at.numpy())) / 255 - made.scale.mean
+    ) / made.scale.spread
+
+    torch.testing.assert_close(batch.x, expected)
+    assert torch.equal(batch.y, torch.from_numpy(split.label[at.numpy()]))
+    assert torch.equal(batch.index, at)
+
+
+def test_a_view_depends_on_example_epoch_and_seed_alone(made, split):
+    """Not on the batch it is in, nor on its place there."""
+    (whole,) = made.batches([torch.arange(8)], ("standard", "strong"), 5)
+    parts = list(made.batches([torch.tensor([7, 2]), torch.tensor([5])], ("standard", "strong"), 5))
+
+    for v in (0, 1):
+        assert torch.equal(parts[0].views[v], whole.views[v][[7, 2]])
+        assert torch.equal(parts[1].views[v], whole.views[v][[5]])
+    other = Feed(split, CPU, 4, VIEWS, made.scale)
+    for later in (
+        made.batches([torch.arange(8)], ("standard",), 6),
+        other.batches([torch.arange(8)], ("standard",), 5),
+    ):
+        assert not torch.equal(next(iter(later)).x, whole.x)
+
+
+def test_two_views_of_one_name_differ(made):
+    """The number of the view is part of its key."""
+    (batch,) = made.batches([torch.arange(8)], ("standard", "standard"), 0)
+
+    assert not torch.equal(*batch.views)
+
+
+def test_an_unknown_view_is_an_error(made):
+    """With the one that was meant."""
+    with pytest.raises(LookupError, match="Did you mean 'standard'"):
+        list(made.batches([torch.arange(2)], ("standart",), 0))
+
+
+def test_streaming_yields_the_same(made, split, monkeypatch):
+    """Where there is no room for the whole, batches come from the files, in order."""
+    chunks = list(order(np.arange(len(split)), 0, 0).split(17))
+    expected = list(made.batches(chunks, ("standard",), 1))
+    monkeypatch.setattr(batches, "memory", lambda _: 1000)
+    streaming = Feed(split, CPU, 3, VIEWS, made.scale)
+    assert streaming.pixels.whole is None
+
+    found = list(streaming.batches(chunks, ("standard",), 1))
+
+    for a, b in zip(expected, found, strict=True):
+        assert torch.equal(a.x, b.x)
+        assert torch.equal(a.y, b.y)
+
+
+def test_streaming_nothing_yields_nothing(split, monkeypatch):
+    """No chunks, no batches."""
+    monkeypatch.setattr(batches, "memory", lambda _: 1000)
+
+    assert list(Pixels(split, CPU).stream([])) == []
+
+
+@given(st.integers(1, 200), st.integers(0, 5), st.integers(0, 5))
+def test_an_order_is_a_permutation_of_its_own(n, seed, epoch):
+    """Every row once, the same again, another in another epoch."""
+    rows = np.arange(n) * 2
+    found = order(rows, seed, epoch)
+
+    assert sorted(found.tolist()) == rows.tolist()
+    assert torch.equal(found, order(rows, seed, epoch))
+    if n > 10:
+        assert not torch.equal(found, order(rows, seed, epoch + 1))
+        assert not torch.equal(found, order(rows, seed + 1, epoch))
+
+
+def test_an_order_never_changes():
+    """What stands in a paper can be drawn again in ten years."""
+    assert order(np.arange(8), 0, 0).tolist() == [0, 6, 2, 1, 7, 3, 5, 4]
+
+
+def test_a_balanced_draw_has_as_many_of_each_class():
+    """Up to one, whatever the sizes of the classes, absent ones left out."""
+    label = torch.tensor([0] * 7 + [2] * 2 + [3] * 5)
+    draw = balanced(label, 4)
+
+    for many in (1, 3, 9, 30):
+        counts = torch.bincount(label[draw(many)], minlength=4)[[0, 2, 3]]
+        assert counts.sum() == many
+        assert counts.max() - counts.min() <= 1
+
+
+def test_as_many_as_there_are_are_all():
+    """Nothing twice before everything once."""
+    label = torch.arange(12) % 3
+
+    assert sorted(balanced(label, 3)(12).tolist()) == list(range(12))
+
+
+def test_draws_begin_anywhere():
+    """Two calls seldom agree, and in the long run each example comes as often."""
+    label = torch.arange(40) % 2
+    draw = balanced(label, 2)
+    torch.manual_seed(0)
+    draws = [draw(4) for _ in range(1000)]
+
+    assert any(not torch.equal(a, b) for a, b in pairwise(draws))
+    counts = torch.bincount(torch.cat(draws), minlength=40).double()
+    assert (counts / counts.mean() - 1).abs().max() < 0.4
+
+
+@pytest.mark.parametrize(("side", "many"), [(28, 500), (64, 500), (224, 41), (299, 23), (2048, 1)])
+def test_large_images_are_looked_at_in_smaller_batches(side, many):
+    """Two million pixels, and one image at least."""
+    feed = SimpleNamespace(pixels=SimpleNamespace(split=SimpleNamespace(shape=(3, side, side))))
+
+    assert Feed.at_once.fget(feed) == many

@@ -1,0 +1,70 @@
+"""Batches that do not fit."""
+
+import weakref
+
+import pytest
+import torch
+
+from cnlw_tools.methods import Batch
+from cnlw_tools.trainer.oom import fits, fitting, is_full, peak
+
+
+def batch(n):
+    """n examples of nothing."""
+    return Batch(torch.arange(n), (torch.zeros(n, 3, 2, 2),), torch.zeros(n).long())
+
+
+@pytest.mark.parametrize(("room", "expected"), [(1, 1), (3, 3), (7, 7), (8, 7), (0, 0)])
+def test_the_largest_half_that_fits_is_found(room, expected):
+    """30: 15, 7, 3, 1, and then none."""
+
+    def step(b):
+        assert len(b.y) == len(b.x) == len(b.index)
+        if len(b.y) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    assert fitting(step, batch(30)) == expected
+
+
+def test_a_step_that_did_not_fit_holds_nothing():
+    """What it had made is free when the next is tried; else none would fit."""
+    held = []
+
+    def step(b):
+        assert all(made() is None for made in held)
+        activations = torch.zeros(len(b.y))
+        held.append(weakref.ref(activations))
+        if len(b.y) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    assert not fits(step, batch(30))
+    assert fitting(step, batch(30)) == 3
+    assert fits(step, batch(2))
+    assert len(held) == 5
+
+
+def test_another_error_is_not_hidden():
+    """Only memory is tried again."""
+
+    def step(b):
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        fitting(step, batch(4))
+
+
+def test_the_host_runs_out_too():
+    """What torch says when the host has no memory left."""
+    with pytest.raises(RuntimeError) as error:
+        torch.empty(1 << 60)
+
+    assert is_full(error.value)
+    assert not is_full(RuntimeError("shapes differ"))
+
+
+def test_the_peak_grows_with_what_is_held():
+    """Bytes of this process."""
+    before = peak(torch.device("cpu"))
+    held = torch.ones(before // 2)  # four bytes each: twice as much as ever
+
+    assert peak(torch.device("cpu")) >= before + len(held)
