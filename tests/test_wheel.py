@@ -14,7 +14,8 @@ CHECKOUT = Path(__file__).parents[1]
 BUILD = """
 from dataclasses import replace
 from pathlib import Path
-from cnlw_tools import files, recipe
+from cnlw_tools import files
+from cnlw_tools.recipe import recipe
 from cnlw_tools.build.build import build
 
 root = files.root()
