@@ -11,7 +11,7 @@ from cnlw_tools.cli.options import DONOR, STORE, WORKERS, places
 
 if TYPE_CHECKING:
     from cnlw_tools.checks import Check, Finding
-    from cnlw_tools.learnability import Rule
+    from cnlw_tools.checks.learnability import Rule
 
     Done = tuple[Check | Rule, str | None, list[Finding]]
 
@@ -66,7 +66,7 @@ def validate(
             raise Unusable(str(error)) from error
         done: list[Done] = list(run(held, bars))
         if end_to_end:
-            from cnlw_tools.learnability import validate as learn
+            from cnlw_tools.checks.learnability import validate as learn
 
             done += learn(folder, workers or local.cores(), bars)
     findings = [finding for _, _, found in done for finding in found]

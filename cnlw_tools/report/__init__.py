@@ -1,1 +1,1 @@
-"""What runs came to. `write.py` brings it together; `statistics.py` and `ground_truth.py` need nothing that draws."""
+"""What runs came to. `write.py` brings it together; `statistics.py` and `detection.py` need nothing that draws."""

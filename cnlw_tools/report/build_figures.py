@@ -7,9 +7,9 @@ import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from cnlw_tools.build.ground_truth import Truth
 from cnlw_tools.card import metadata
 from cnlw_tools.report.context import Build, Drawn, Seen
-from cnlw_tools.report.ground_truth import Truth
 from cnlw_tools.report.plotting import OKABE, Draw, panels
 from cnlw_tools.report.published import Counts
 from cnlw_tools.report.tables import NOTHING, Sheet

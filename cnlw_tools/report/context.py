@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from cnlw_tools.report.ground_truth import Truth
+from cnlw_tools.build.ground_truth import Truth
 from cnlw_tools.report.plotting import Picture
 from cnlw_tools.report.runs import Run
 from cnlw_tools.report.study_file import Said

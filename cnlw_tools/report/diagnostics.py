@@ -7,10 +7,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from cnlw_tools.build import ground_truth
+from cnlw_tools.build.ground_truth import Truth
 from cnlw_tools.card import heatmap
-from cnlw_tools.report import ground_truth
+from cnlw_tools.report import detection
 from cnlw_tools.report.context import Build, Seen
-from cnlw_tools.report.ground_truth import Truth
 from cnlw_tools.report.statistics import Spread, spread
 from cnlw_tools.report.study_file import Said
 from cnlw_tools.report.tables import NOTHING, Sheet
@@ -53,7 +54,7 @@ def known(seen: Seen) -> tuple[Known, list[str]]:
         for run in seen.of(trial):
             held = seen.truth(run)
             try:
-                told += [ground_truth.detection(run, held)] if held else []
+                told += [detection.detection(run, held)] if held else []
             except ValueError as error:
                 lacking.append(str(error))
         if there := [d for d in told if d and not math.isnan(d.by_loss)]:

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnlw_tools.report import ground_truth
+from cnlw_tools.report import detection
 from cnlw_tools.report.context import Drawn, Seen
-from cnlw_tools.report.ground_truth import Noted
+from cnlw_tools.report.detection import Noted
 from cnlw_tools.report.plotting import epochs, panels
 from cnlw_tools.report.trials import Trial
 
@@ -50,9 +50,7 @@ def noted(seen: Seen, trial: Trial) -> dict[str, Means]:
         ValueError: the build is not the one that a run learned from
     """
     found: dict[str, Means] = {}
-    runs = [
-        list(ground_truth.noted(run, held)) for run in seen.of(trial) if (held := seen.truth(run))
-    ]
+    runs = [list(detection.noted(run, held)) for run in seen.of(trial) if (held := seen.truth(run))]
     shared = list(zip(*runs, strict=False))
     for name in SAID if shared else ():
         sides = [[_mean(of, name, noisy) for of in shared] for noisy in (True, False)]

@@ -12,10 +12,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from cnlw_tools.build.ground_truth import Truth
 from cnlw_tools.card import heatmap
-from cnlw_tools.report import ground_truth as truth
+from cnlw_tools.report import detection
 from cnlw_tools.report.context import Drawn, Seen
-from cnlw_tools.report.ground_truth import Truth
 from cnlw_tools.report.plotting import Draw, Picture, epochs, panels
 from cnlw_tools.report.runs import Run
 from cnlw_tools.report.study_file import Place
@@ -161,7 +161,7 @@ def learned(seen: Seen, trial: Trial) -> Learned | None:
     known = None
     for run in seen.of(trial):
         if len(t := matrices(run, "transition")) and (known := seen.truth(run)):
-            truth.check(run, known)
+            detection.check(run, known)
             m = matrices(run, "confusion")[: len(t)]
             found.append(np.array([t[: len(m)], m @ t[: len(m)]]))
     if known is None:

@@ -5,10 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cnlw_tools.build.ground_truth import Truth
 from cnlw_tools.report import runs
 from cnlw_tools.report.context import Seen
 from cnlw_tools.report.example_weights import noted, weights
-from cnlw_tools.report.ground_truth import Truth
 from cnlw_tools.report.study_file import Said
 from cnlw_tools.report.trials import best, trials
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from cnlw_tools.build.ground_truth import Truth
 from cnlw_tools.report import runs
 from cnlw_tools.report.context import Seen
-from cnlw_tools.report.ground_truth import Truth
 from cnlw_tools.report.matrices import grid, squares, transitions
 from cnlw_tools.report.study_file import Said
 from cnlw_tools.report.trials import best, trials

@@ -8,10 +8,10 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from cnlw_tools import learnability
 from cnlw_tools.build.build import DRAWN, build
+from cnlw_tools.checks import learnability
+from cnlw_tools.checks.learnability import Learned, falls, learn, learns, milder, sooner
 from cnlw_tools.cli import main
-from cnlw_tools.learnability import Learned, falls, learn, learns, milder, sooner
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.preset import Preset
 

@@ -10,11 +10,12 @@ import pytest
 from datasets import load_dataset
 
 from cnlw_tools.build.build import build
+from cnlw_tools.build.ground_truth import load
 from cnlw_tools.recipe import recipe
 from cnlw_tools.report import runs
 from cnlw_tools.report.context import Seen
+from cnlw_tools.report.detection import detect, detection
 from cnlw_tools.report.diagnostics import known, truths
-from cnlw_tools.report.ground_truth import detect, detection, load
 from cnlw_tools.report.study_file import Said
 from cnlw_tools.report.trials import best, trials
 from cnlw_tools.trainer import data

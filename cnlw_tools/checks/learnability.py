@@ -24,11 +24,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from cnlw_tools.build import ground_truth
 from cnlw_tools.card import metadata
 from cnlw_tools.checks.finding import Finding, error
 from cnlw_tools.executor import local
 from cnlw_tools.recipe.preset import Preset
-from cnlw_tools.report import ground_truth
 from cnlw_tools.trainer import Trainer, data
 from cnlw_tools.trainer import device as devices
 
