@@ -24,7 +24,9 @@ def ours(data_dir: Path) -> float:
         recipe = make(
             {"dataset": "cifar10", "noise": "blue", "levels": list(BENCHMARK)}, "the benchmark"
         )
-        return build(recipe, files.root(), data_dir, Path(out) / "build", local.cores()).seconds
+        return build(
+            recipe, files.default_root(), data_dir, Path(out) / "build", local.cores()
+        ).seconds
 
 
 def theirs(data_dir: Path) -> tuple[float, float]:

@@ -108,7 +108,7 @@ def resize(name: str, ids: list[str]) -> int:
     """Resize some images of a store."""
     how = pixels.Storage(SIDE)
     with Store(Path(name)) as store:
-        return sum(len(pixels.stored(store.read(i), how)) for i in ids)
+        return sum(len(pixels.encode_picture(store.read(i), how)) for i in ids)
 
 
 def timed(command: list[str]) -> tuple[Cost, bytes]:
@@ -206,7 +206,7 @@ def main(args: argparse.Namespace) -> None:
     bodies, how = pictures(args.folder), pixels.Storage(SIDE)
     begun = time.process_time()
     for body in bodies:
-        look(body), pixels.stored(body, how)
+        look(body), pixels.encode_picture(body, how)
     floor = (time.process_time() - begun) / len(bodies)
     command = [sys.executable, __file__, "--serve", "--folder", args.folder]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -32,7 +32,9 @@ def main() -> None:
                     {"dataset": dataset, "noise": noise, "levels": levels}, "the benchmark"
                 )
                 done.append(
-                    build(recipe, files.root(), data_dir, Path(out) / "build", local.cores())
+                    build(
+                        recipe, files.default_root(), data_dir, Path(out) / "build", local.cores()
+                    )
                 )
         (a, b), (s, t) = [d.size / 1e6 for d in done], [d.seconds for d in done]
         print(

@@ -74,7 +74,11 @@ def main(device: str = "cpu", net: str = "", steps: str = "5", epochs: str = "5"
             "clean": 1000,
         }
         build(
-            make(said, "the benchmark"), files.root(), None, Path(folder) / "shapes", local.cores()
+            make(said, "the benchmark"),
+            files.default_root(),
+            None,
+            Path(folder) / "shapes",
+            local.cores(),
         )
         trainer = partial(prepared, Path(folder), net or None, device)
         made = {name: trainer(name)._loop(where, lambda *_: None) for name in METHODS}

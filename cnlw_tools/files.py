@@ -6,24 +6,23 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-ASIDE = ".aside-"  # how the name of a file begins until the file is whole
-FOLDERS = ("manifests", "annotations", "pipelines")
+TEMPORARY_PREFIX = ".aside-"  # how the name of a file begins until the file is whole
 
 
-def root() -> Path:
+def default_root() -> Path:
     """Return the folder that holds manifests/, annotations/ and pipelines/: in the wheel, or in a checkout."""
     package = Path(__file__).parent
     return package / "data" if (package / "data").is_dir() else package.parent
 
 
 @contextmanager
-def aside(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a name beside ``path`` to write to; what lies there becomes ``path`` when the block ends well.
 
     A killed process leaves the file aside, never a half-written ``path``; an error leaves nothing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{ASIDE}{os.getpid()}-{path.name}")
+    draft = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
     try:
         yield draft
         with draft.open("rb") as file:
@@ -38,9 +37,9 @@ def aside(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def sweep(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Delete what killed processes left aside in a folder and below it; only where no other process writes."""
-    for draft in folder.rglob(f"{ASIDE}*"):
+    for draft in folder.rglob(f"{TEMPORARY_PREFIX}*"):
         draft.unlink(missing_ok=True)
 
 

@@ -157,7 +157,7 @@ TRAIN, VALIDATION, WEB = 20, 4, 28  # of each of the ten classes
 
 def tiny_root(folder: Path) -> Path:
     """Write a small cut of the embedded dataset, laid out as a root of its own, and return the folder."""
-    ours = files.root()
+    ours = files.default_root()
     shutil.copytree(ours / "pipelines", folder / "pipelines")
     manifests, annotations = folder / "manifests" / "shapes", folder / "annotations" / "shapes"
     manifests.mkdir(parents=True)

@@ -16,14 +16,14 @@ def names(folder):
 
 def test_root():
     """The root holds the manifests."""
-    assert (files.root() / "manifests" / "cifar10" / "classes.csv").is_file()
+    assert (files.default_root() / "manifests" / "cifar10" / "classes.csv").is_file()
 
 
 def test_aside(tmp_path):
     """What is written aside bears the name when the block has ended, and nothing else is left."""
     path = tmp_path / "a" / "b" / "x.txt"
 
-    with files.aside(path) as draft:
+    with files.atomic_write(path) as draft:
         draft.write_text("new")
         assert not path.exists()
 
@@ -36,7 +36,7 @@ def test_aside_replaces(tmp_path):
     path = tmp_path / "x.txt"
     path.write_text("old")
 
-    with files.aside(path) as draft:
+    with files.atomic_write(path) as draft:
         draft.write_text("new")
         assert path.read_text() == "old"
 
@@ -50,7 +50,7 @@ def test_aside_error(tmp_path, error):
     path.write_text("old")
 
     def fail():
-        with files.aside(path) as draft:
+        with files.atomic_write(path) as draft:
             draft.write_text("half of the n")
             raise error
 
@@ -63,7 +63,7 @@ def test_aside_error(tmp_path, error):
 
 def test_aside_without_file(tmp_path):
     """A block that writes nothing makes no file."""
-    with pytest.raises(OSError, match="cannot be written"), files.aside(tmp_path / "x.txt"):
+    with pytest.raises(OSError, match="cannot be written"), files.atomic_write(tmp_path / "x.txt"):
         pass
 
     assert names(tmp_path) == []
@@ -73,7 +73,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from cnlw_tools import files
-with files.aside(Path(sys.argv[1])) as draft:
+with files.atomic_write(Path(sys.argv[1])) as draft:
     draft.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -82,14 +82,14 @@ with files.aside(Path(sys.argv[1])) as draft:
 def test_killed(tmp_path):
     """A killed writer leaves no half file under the name, and `sweep` takes away what it left."""
     path = tmp_path / "data" / "x.txt"
-    env = {**os.environ, "PYTHONPATH": str(files.root())}
+    env = {**os.environ, "PYTHONPATH": str(files.default_root())}
 
     done = subprocess.run([sys.executable, "-c", KILLED, path], env=env)
 
     assert done.returncode == -9
     assert not path.exists()
-    assert [name.startswith(files.ASIDE) for name in names(path.parent)] == [True]
-    files.sweep(tmp_path)
+    assert [name.startswith(files.TEMPORARY_PREFIX) for name in names(path.parent)] == [True]
+    files.remove_leftovers(tmp_path)
     assert names(path.parent) == []
 
 
@@ -97,9 +97,9 @@ def test_sweep_spares(tmp_path):
     """Only drafts are swept."""
     (tmp_path / "x.parquet").touch()
     (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / f"{files.ASIDE}1-x").touch()
+    (tmp_path / "sub" / f"{files.TEMPORARY_PREFIX}1-x").touch()
 
-    files.sweep(tmp_path)
+    files.remove_leftovers(tmp_path)
 
     assert names(tmp_path) == ["sub", "x.parquet"]
     assert names(tmp_path / "sub") == []

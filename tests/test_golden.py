@@ -146,7 +146,7 @@ class Workspace:
 
 def write_side_table(path: Path) -> None:
     """Write labels and features of the training images of `shapes`, by integer arithmetic alone."""
-    base = pq.read_table(files.root() / "manifests/shapes/base.parquet")
+    base = pq.read_table(files.default_root() / "manifests/shapes/base.parquet")
     train = base.filter(pc.equal(base["split"], "train"))
     row = np.arange(len(train))
     labels = np.where(row % 3 == 0, row // 3 % 10, train["label"].to_numpy())
@@ -163,7 +163,7 @@ def write_side_table(path: Path) -> None:
 def read_case(keys: dict[str, Any], work: Workspace) -> tuple[recipe.Recipe, Path, Path | None]:
     """Return a recipe, the root of its dataset, and where its images lie."""
     keys = {**keys}
-    root = work.roots.get(keys.pop("root", ""), files.root())
+    root = work.roots.get(keys.pop("root", ""), files.default_root())
     images = work.images.get(keys.pop("images", ""))
     if "side" in keys:
         keys["side"] = str(work.folder / keys["side"])

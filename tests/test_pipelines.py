@@ -11,7 +11,7 @@ from cnlw_tools.plan.plan import options
 from cnlw_tools.recipe import recipe
 from cnlw_tools.sources import SOURCES
 
-RECIPES = sorted(files.root().glob("pipelines/*.toml"))
+RECIPES = sorted(files.default_root().glob("pipelines/*.toml"))
 BENCHMARKS = ("cifar10", "mini_imagenet", "shapes", "stanford_cars")
 CLASSES = {
     **{
@@ -39,7 +39,7 @@ def test_a_recipe_names_what_there_is(path):
     """Dataset, noise model and the model's options exist."""
     found = recipe.load(path)
 
-    assert found.dataset in {*dataset.names(files.root()), *SOURCES}
+    assert found.dataset in {*dataset.names(files.default_root()), *SOURCES}
     assert options(NOISE[found.noise], found).keys() == NOISE[found.noise].options.keys()
 
 
@@ -70,11 +70,12 @@ def test_every_dataset_has_both_colours():
     }
 
 
-@pytest.mark.parametrize("name", dataset.names(files.root()))
+@pytest.mark.parametrize("name", dataset.names(files.default_root()))
 def test_a_class_list_is_whole(name):
     """Each class once, labels in order, as many as the dataset has."""
     assert (
-        len(tables.read_classes(files.root() / "manifests" / name / "classes.csv")) == CLASSES[name]
+        len(tables.read_classes(files.default_root() / "manifests" / name / "classes.csv"))
+        == CLASSES[name]
     )
 
 
@@ -82,7 +83,7 @@ def test_classes_stand_in_the_order_of_the_release():
     """Labels agree with published ones: the first and last class of each list."""
     ends = {}
     for name in BENCHMARKS:
-        classes = tables.read_classes(files.root() / "manifests" / name / "classes.csv")
+        classes = tables.read_classes(files.default_root() / "manifests" / name / "classes.csv")
         ends[name] = (classes[0], classes[-1])
 
     assert ends == {

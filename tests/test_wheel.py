@@ -18,7 +18,7 @@ from cnlw_tools import files
 from cnlw_tools.recipe import recipe
 from cnlw_tools.build.build import build
 
-root = files.root()
+root = files.default_root()
 chosen = replace(recipe.load(root / "pipelines" / "shapes_red.toml"), levels=(10,), clean=200)
 print(*build(chosen, root, None, Path("built"), workers=1).configs)
 """
@@ -90,7 +90,7 @@ def test_the_metadata_say_licence_extra_and_command(wheel):
 
 def test_the_installed_package_finds_its_own_tables(site, tmp_path):
     """Not those of the checkout, which lies elsewhere."""
-    out = _run(["-c", "from cnlw_tools import files; print(files.root())"], tmp_path, site)
+    out = _run(["-c", "from cnlw_tools import files; print(files.default_root())"], tmp_path, site)
 
     assert Path(out.strip()) == site / "cnlw_tools" / "data"
     for name in ("annotations", "manifests", "pipelines"):

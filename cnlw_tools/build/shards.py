@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from cnlw_tools import files
 from cnlw_tools.build.exporters import EXPORTERS
 from cnlw_tools.executor import local
-from cnlw_tools.images.pixels import Storage, stored
+from cnlw_tools.images.pixels import Storage, encode_picture
 from cnlw_tools.sources import Places, routed
 
 OWNERS = (
@@ -128,7 +128,7 @@ def write_one(job: Job, shard: Shard) -> tuple[str, int, str]:
         images |= dict(zip((ids[i] for i in at), taken, strict=True))
     data = [images[i] for i in ids]
     path = job.folder / shard.name
-    with files.aside(path) as draft:
+    with files.atomic_write(path) as draft:
         EXPORTERS[job.exporter](draft, shard.rows, data, job.classes)
         digest = files.digest(draft)
     return shard.name, len(data), digest
@@ -152,7 +152,7 @@ def read(path: Path, column: str) -> pa.Array:
 def _encoded(job: Job, image_id: str) -> bytes:
     source = _source(job.source, job.data_dir, job.donors)
     try:
-        return stored(source.read(image_id), job.how)
+        return encode_picture(source.read(image_id), job.how)
     except ValueError as error:
         raise ValueError(
             f"image {image_id!r} of {job.source}: {error}: replace the file"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cnlw_tools.card.metadata import CARD, is_build
-from cnlw_tools.files import ASIDE, sweep
+from cnlw_tools.files import TEMPORARY_PREFIX, remove_leftovers
 
 DRAFT = ".partial"  # behind the name of a new build until it is whole
 OURS = {"data", "tables", CARD}
@@ -32,7 +32,7 @@ def claim(out: Path) -> Iterator[Path]:
             raise BlockingIOError(
                 f"{out}: another build finished here this moment: run the same command again"
             )
-        sweep(folder)
+        remove_leftovers(folder)
         yield folder
         if folder != out:
             folder.rename(out)
@@ -67,7 +67,7 @@ def _folder(out: Path) -> Path:
 
 
 def _ours(name: str) -> bool:
-    return name in OURS or name.startswith(("samples_", ASIDE))
+    return name in OURS or name.startswith(("samples_", TEMPORARY_PREFIX))
 
 
 def _lock(folder: Path) -> int:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cnlw_tools.card.metadata import CARD, Record, front_matter
-from cnlw_tools.files import aside
+from cnlw_tools.files import atomic_write
 from cnlw_tools.noise import NOISE
 from cnlw_tools.recipe.recipe import Recipe, dump
 
@@ -88,7 +88,7 @@ def write(folder: Path, record: Record, recipe: Recipe, classes: tuple[str, ...]
         "task_categories": ["image-classification"],
         "tags": ["label-noise", "noisy-labels", "cnlw"],
     }
-    with aside(folder / CARD) as draft:
+    with atomic_write(folder / CARD) as draft:
         draft.write_text(
             front_matter(record, about) + _text(folder, record, recipe, classes), encoding="utf-8"
         )

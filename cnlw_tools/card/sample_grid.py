@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from PIL import Image, ImageDraw
 
 from cnlw_tools.card.font import ALARM, FAINT, INK, PAPER, fitted, font
-from cnlw_tools.files import aside
-from cnlw_tools.images.pixels import decode, resized
+from cnlw_tools.files import atomic_write
+from cnlw_tools.images.pixels import decode, resize
 
 CELL, GAP, NAME, HEAD = (
     72,
@@ -41,7 +41,7 @@ def write(
     classes: Sequence[str],
 ) -> None:
     """Write the samples of one config as a PNG; the rest is that of `sheet`."""
-    with aside(path) as draft:
+    with atomic_write(path) as draft:
         sheet(noise, data, plan, files, classes).save(draft, "PNG")
 
 
@@ -137,4 +137,4 @@ def _title(noise: str, train: pa.Table) -> str:
 def _cell(image: Image.Image) -> Image.Image:
     if max(image.size) * 2 <= CELL:  # small images look best in whole multiples
         image = image.resize((image.width * 2, image.height * 2), Image.Resampling.NEAREST)
-    return resized(image, CELL, "pad") if image.size != (CELL, CELL) else image
+    return resize(image, CELL, "pad") if image.size != (CELL, CELL) else image

@@ -22,7 +22,14 @@ from cnlw_tools.card import metadata
 from cnlw_tools.checks.evidence import COLUMNS, ROW, Evidence, Looks, Shard, Tell
 from cnlw_tools.dataset import dataset
 from cnlw_tools.executor import local
-from cnlw_tools.images.pixels import Picture, Storage, decode, fingerprint, pixel_digest, stored
+from cnlw_tools.images.pixels import (
+    Picture,
+    Storage,
+    decode,
+    encode_picture,
+    fingerprint,
+    pixel_digest,
+)
 from cnlw_tools.plan.plan import plan
 from cnlw_tools.recipe.recipe import make
 from cnlw_tools.sources import Places, routed
@@ -225,7 +232,7 @@ def _original(
 def _same(picture: Picture, raw: bytes, image: Image.Image, how: Storage, tolerance: int) -> bool:
     """Is this the picture of the source, but for what another version of a decoder or rasteriser may change?"""
     if isinstance(picture, bytes) or how.size is not None:
-        kept = stored(picture, how)
+        kept = encode_picture(picture, how)
         if kept == raw:
             return True
         picture = decode(kept)

@@ -7,7 +7,7 @@ import numpy as np
 
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import REBUILD, Finding, error, some
-from cnlw_tools.images.near_duplicates import alike
+from cnlw_tools.images.near_duplicates import near_duplicate_pairs
 from cnlw_tools.sources.composite import WEB
 
 
@@ -127,7 +127,7 @@ def near(found: Evidence) -> Iterator[Finding]:
     digests = sorted(d for d in found.looks if d in id_of)
     if len(digests) < 2:
         return
-    pairs = alike(
+    pairs = near_duplicate_pairs(
         np.frombuffer(b"".join(found.looks[d].print for d in digests), np.uint8).reshape(-1, 16)
     )
     for kind, across in (("of train and another split", True), ("within a split", False)):

@@ -41,7 +41,7 @@ def tasks(dataset: str, votes: int, url: str | None, out: Path | None, root: Pat
     import json
 
     from cnlw_tools.dataset.dataset import load
-    from cnlw_tools.files import aside
+    from cnlw_tools.files import atomic_write
     from cnlw_tools.ingest import label_studio
 
     found, target = load(dataset, folder(root)), out or Path(f"{dataset}.json")
@@ -55,7 +55,7 @@ def tasks(dataset: str, votes: int, url: str | None, out: Path | None, root: Pat
         (interface, label_studio.CONFIG),
         (target, json.dumps(made, indent=0, ensure_ascii=False)),
     ):
-        with aside(path) as draft:
+        with atomic_write(path) as draft:
             draft.write_text(text, encoding="utf-8")
     click.echo(
         f"{target}: {len(made):,} of {len(found.web):,} candidates have fewer than {votes} votes; {interface}"

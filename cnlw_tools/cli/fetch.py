@@ -134,7 +134,7 @@ def fetch(**flags: Any) -> None:
     from cnlw_tools.store.exclusions import SHARED
     from cnlw_tools.store.manifest import Manifest
     from cnlw_tools.store.outcomes import chosen
-    from cnlw_tools.store.store import Store, writing
+    from cnlw_tools.store.store import Store, open_ledger
 
     store, manifest = _where(flags)
     retry = chosen(flags["retry"]) if flags["retry"] else None
@@ -149,7 +149,7 @@ def fetch(**flags: Any) -> None:
             said = img2dataset.export(held, flags["export_to"])
         return click.echo(f"{said['success']:,} of {said.total():,} images in {flags['export_to']}")
     if flags["import_from"]:
-        with writing(store) as ledger:
+        with open_ledger(store) as ledger:
             taken = img2dataset.adopt(flags["import_from"], ledger, flags["id_column"], Progress())
         _note(f"{taken.waiting:,} rows are no success there, and were left out", taken.waiting)
         return _say(taken.counts, flags["as_json"], store)
@@ -159,7 +159,7 @@ def fetch(**flags: Any) -> None:
         cores(), 1 + len(urls) // URLS, 1 + flags["workers"] // EACH
     )
     gc.freeze()  # what was imported stays, and a collection need not look at it: a twentieth of the time
-    with writing(store) as ledger:
+    with open_ledger(store) as ledger:
         if flags["placeholders"]:
             placeholders.note(flags["placeholders"], store)
         tally = run(urls, ledger, manners, flags["workers"], retry, Progress(), processes)
@@ -214,7 +214,7 @@ def _where(flags: dict[str, Any]) -> tuple[Path, Path]:
         raise ValueError(
             "nothing to fetch: give --dataset D, or --manifest FILE.parquet and --store DIR"
         )
-    return store, manifest or files.root()
+    return store, manifest or files.default_root()
 
 
 def _manners(flags: dict[str, Any]) -> "Manners":

@@ -96,7 +96,7 @@ def folder(root: Path | None) -> Path:
         raise FileNotFoundError(
             f"{root}: no folder manifests/ here: give a --root laid out like the project's"
         )
-    return root or files.root()
+    return root or files.default_root()
 
 
 def read_recipe(recipe: str | None, root: Path, flags: dict[str, Any]) -> "Recipe":
@@ -172,7 +172,7 @@ def _named(name: str, root: Path) -> Path | None:
     """Return the recipe of a name: the root's, or else the one that comes with the package."""
     from cnlw_tools import files
 
-    paths = [place / "pipelines" / f"{name}.toml" for place in (root, files.root())]
+    paths = [place / "pipelines" / f"{name}.toml" for place in (root, files.default_root())]
     return next((path for path in paths if path.is_file()), None)
 
 

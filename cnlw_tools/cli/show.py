@@ -103,11 +103,11 @@ def _split(table: "pa.Table", split: str) -> str:
 
 def _draw(path: Path, plans: Mapping[str, "pa.Table"], classes: tuple[str, ...]) -> None:
     from cnlw_tools.card import heatmap
-    from cnlw_tools.files import aside
+    from cnlw_tools.files import atomic_write
     from cnlw_tools.plan.plan import realised
 
     picture = heatmap.draw(
         [(name, realised(table, len(classes)).matrix) for name, table in plans.items()], classes
     )
-    with aside(path) as draft:
+    with atomic_write(path) as draft:
         picture.save(draft, "PNG")

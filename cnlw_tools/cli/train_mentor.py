@@ -53,7 +53,7 @@ def train_mentor(
     `cnlw train --method mentornet -o mentor=FILE.json`.
     """
     from cnlw_tools.cli.progress import Bars
-    from cnlw_tools.files import aside
+    from cnlw_tools.files import atomic_write
     from cnlw_tools.methods.components.mentor_fit import fit, predefined, to_json
     from cnlw_tools.methods.components.weighting_rules import RULES
     from cnlw_tools.registry import pick
@@ -85,7 +85,7 @@ def train_mentor(
         with stoppable(), Bars() as bars:
             fitted = data_driven_mentor(student, percentile, seed, bars)
         made = {"data": str(data), "config": config, "percentile": percentile, "seed": seed}
-    with aside(out) as draft:
+    with atomic_write(out) as draft:
         draft.write_text(to_json(fitted, **made), encoding="utf-8")
     click.echo(
         f"{out}: {100 * fitted.agreement:.2f} % of held-out rows on the right side, error {fitted.error:.3g}"

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from cnlw_tools.dataset import table_io
-from cnlw_tools.files import aside
+from cnlw_tools.files import atomic_write
 
 STRING = pa.string()
 MANIFEST = pa.schema(
@@ -216,13 +216,13 @@ def read_runs(path: Path) -> pa.Table:
 
 def write(table: pa.Table, path: Path) -> None:
     """Write a table as Parquet, whole or not at all; the same table gives the same bytes."""
-    with aside(path) as draft:
+    with atomic_write(path) as draft:
         pq.write_table(table, draft, compression="zstd", write_page_index=True)
 
 
 def write_csv(table: pa.Table, path: Path) -> None:
     """Write a small table as CSV, whole or not at all."""
-    with aside(path) as draft:
+    with atomic_write(path) as draft:
         pacsv.write_csv(table, draft, pacsv.WriteOptions(quoting_style="needed"))
 
 

@@ -175,7 +175,7 @@ class _Run:
                 raise Failed("refused", entry.wrong or "no uri")
             return Job(entry.image_id, entry.uri, entry.licence, parse(entry.uri), attempts)
         except Failed as failed:
-            self.ledger.put(
+            self.ledger.write_row(
                 Row(entry.image_id, entry.uri, failed.kind, failed.reason, attempts, time.time())
             )
             with self.changed:

@@ -150,7 +150,7 @@ class Share:
 
     def _ok(self, job: Job, host: Host, image: client.Image) -> None:
         look = image.look
-        mtime = self.ledger.keep(job.image_id, look.format, image.data)
+        mtime = self.ledger.write_image(job.image_id, look.format, image.data)
         job.attempts += 1
         source = "archive" if job.dead else "uri"
         row = replace(
@@ -171,5 +171,5 @@ class Share:
 
     def _note(self, row: Row) -> None:
         """Write a row that is final."""
-        self.ledger.put(row)
+        self.ledger.write_row(row)
         self.say((row.image_id, row.kind))

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def alike(prints: NDArray[np.uint8], within: Literal[0, 1, 2, 3] = 3) -> NDArray[np.int64]:
+def near_duplicate_pairs(
+    prints: NDArray[np.uint8], within: Literal[0, 1, 2, 3] = 3
+) -> NDArray[np.int64]:
     """Return the (pairs, 2) rows, first < second, whose fingerprints differ in at most ``within`` bits.
 
     Rows with one and the same fingerprint are paired with the first of them alone, and it stands for all.

@@ -43,7 +43,7 @@ class Storage:
     shard_rows: int = 1000  # images of one file
 
 
-def stored(picture: Picture, how: Storage) -> bytes:
+def encode_picture(picture: Picture, how: Storage) -> bytes:
     """Return the file that a build holds for an image.
 
     Raises:
@@ -55,7 +55,7 @@ def stored(picture: Picture, how: Storage) -> bytes:
         return picture
     lossless = not isinstance(picture, bytes) or picture.startswith(b"\x89PNG")
     if how.size is not None:
-        came, image = image.size, resized(image, how.size, how.resize)
+        came, image = image.size, resize(image, how.size, how.resize)
         if isinstance(picture, bytes) and image.size == came:
             return picture
     out = BytesIO()
@@ -81,7 +81,7 @@ def decode(data: bytes, least: int | None = None) -> Image.Image:
             if least:
                 image.draft(image.mode, (least, least))
             image.load()
-            upright = turned(image)
+            upright = apply_orientation(image)
             if upright.mode.startswith(
                 "I;16"
             ):  # of which Pillow would keep the lowest values and clip the rest
@@ -99,7 +99,7 @@ def decode(data: bytes, least: int | None = None) -> Image.Image:
         raise ValueError(f"not an image that can be decoded ({error})") from error
 
 
-def orientation(image: Image.Image) -> int:
+def read_orientation(image: Image.Image) -> int:
     """Return 1 to 8, as EXIF numbers them; what it cannot mean, or EXIF that cannot be read, is 1: as it lies."""
     try:
         said = image.getexif().get(ORIENTATION)
@@ -108,13 +108,13 @@ def orientation(image: Image.Image) -> int:
     return int(said) if said in TURNS else 1
 
 
-def turned(image: Image.Image) -> Image.Image:
+def apply_orientation(image: Image.Image) -> Image.Image:
     """Turn a picture the way up that it is meant to be seen."""
-    turn = orientation(image)
+    turn = read_orientation(image)
     return image if turn == 1 else image.transpose(TURNS[turn])
 
 
-def resized(image: Image.Image, size: int, how: str) -> Image.Image:
+def resize(image: Image.Image, size: int, how: str) -> Image.Image:
     """Resize by one of the four rules of `Storage`."""
     box = (size, size)
     if how == "squash":

@@ -23,7 +23,7 @@ def adopt_release(path: Path, root: Path) -> list[Dataset]:
     for name in NAMES:
         release, classes = (
             Release(path, name),
-            tables.read_classes(files.root() / "manifests" / name / "classes.csv"),
+            tables.read_classes(files.default_root() / "manifests" / name / "classes.csv"),
         )
         candidates = release.candidates()
         if candidates is None:
@@ -60,7 +60,7 @@ def _written(found: Dataset, root: Path) -> None:
             )
         return
     if not (manifests / "classes.csv").exists():
-        source = files.root() / "manifests" / found.name / "classes.csv"
+        source = files.default_root() / "manifests" / found.name / "classes.csv"
         tables.write_csv(table_io.load(source, tables.CLASSES), manifests / "classes.csv")
     for name, folder in places.items():
         table = getattr(found, name)

@@ -26,7 +26,7 @@ from cnlw_tools.registry import pick
 from cnlw_tools.sources import SOURCES, Source
 from cnlw_tools.sources.base import Local
 from cnlw_tools.sources.composite import WEB, Reader
-from cnlw_tools.store.exclusions import unfit
+from cnlw_tools.store.exclusions import find_exclusions
 from cnlw_tools.store.store import Store
 
 NOWHERE: Mapping[str, Path | None] = {}  # of donors that come with the package
@@ -116,8 +116,8 @@ def _with_store(found: Dataset, store: Path, own: Source) -> Dataset:
         [np.empty((0, 16), np.uint8), *local.run(partial(_prints, own), parts, local.cores())]
     )
     with Store(store) as images:
-        good = {name for (name,) in images.query("SELECT image_id FROM ledger WHERE class = 'ok'")}
-        good -= unfit(images, beside=beside).keys()
+        good = set(images.image_ids())
+        good -= find_exclusions(images, validation_fingerprints=beside).keys()
     return found.with_dead(
         pc.invert(pc.is_in(found.web["image_id"], pa.array(sorted(good), pa.string())))
     )

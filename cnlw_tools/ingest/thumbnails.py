@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cnlw_tools.executor import local
-from cnlw_tools.images.pixels import decode, resized
+from cnlw_tools.images.pixels import decode, resize
 from cnlw_tools.sources import SOURCES
 
 SHARD = 1000  # images that a worker takes at a time
@@ -64,7 +64,7 @@ def _features(source: str, data_dir: Path | None, image_id: str, size: int) -> N
         image = decode(picture) if isinstance(picture, bytes) else picture.convert("RGB")
     except ValueError as error:
         raise ValueError(f"image {image_id!r} of {source}: {error}: replace the file") from error
-    return np.asarray(resized(image, size, "squash"), np.float32).ravel() / 127.5 - 1
+    return np.asarray(resize(image, size, "squash"), np.float32).ravel() / 127.5 - 1
 
 
 _opened = lru_cache(maxsize=1)(lambda source, data_dir: SOURCES[source](data_dir))

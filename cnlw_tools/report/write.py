@@ -81,7 +81,7 @@ def _pictures(folder: Path, name: str, drawn: Drawn) -> None:
     for picture in drawn.pictures:
         _text(folder / f"{name}_{_slug(picture.title)}.svg", picture.svg)
     for title, image in drawn.images:
-        with files.aside(folder / f"{name}_{_slug(title)}.png") as draft:
+        with files.atomic_write(folder / f"{name}_{_slug(title)}.png") as draft:
             image.save(draft, "PNG", optimize=True)
 
 
@@ -148,5 +148,5 @@ def _about(found: Sequence[Run], said: Said) -> str:
 
 
 def _text(path: Path, text: str) -> None:
-    with files.aside(path) as draft:
+    with files.atomic_write(path) as draft:
         draft.write_text(text, encoding="utf-8")

@@ -60,7 +60,7 @@ class Local:
 
     def classes(self) -> tuple[str, ...]:
         """Return the class list that comes with the package."""
-        return tables.read_classes(files.root() / "manifests" / self.name / "classes.csv")
+        return tables.read_classes(files.default_root() / "manifests" / self.name / "classes.csv")
 
     @cached_property
     def cnlw(self) -> Release:

@@ -26,7 +26,7 @@ class Reader(Protocol):
 class Stock(Reader, Protocol):
     """What reads some images, and knows which."""
 
-    def holds(self, image_id: str) -> bool:
+    def has_image(self, image_id: str) -> bool:
         """Is this one of them?"""
         ...
 
@@ -49,7 +49,7 @@ class Routed:
         name, _, rest = image_id.partition("/")
         if rest and name in self.donors:
             return self.donors[name].read(rest)
-        if self.web is not None and self.web.holds(image_id):
+        if self.web is not None and self.web.has_image(image_id):
             return self.web.read(image_id)
         if self.own is None:
             raise LookupError(f"no source is there for image {image_id!r}")
@@ -60,4 +60,4 @@ class Routed:
         name, _, rest = image_id.partition("/")
         if rest and name in donors:
             return name in self.donors
-        return self.own is not None or (self.web is not None and self.web.holds(image_id))
+        return self.own is not None or (self.web is not None and self.web.has_image(image_id))

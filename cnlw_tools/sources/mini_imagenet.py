@@ -102,7 +102,9 @@ class MiniImagenet(Local):
     @cached_property
     def _sizes(self) -> dict[str, int]:
         """How many training images each class of ILSVRC12 has, by WordNet id."""
-        table = table_io.load(files.root() / "manifests" / self.name / "classes.csv", CLASSES)
+        table = table_io.load(
+            files.default_root() / "manifests" / self.name / "classes.csv", CLASSES
+        )
         return dict(zip(table["wnid"].to_pylist(), table["images"].to_pylist(), strict=True))
 
     def _listed(self) -> list[str]:

@@ -14,18 +14,18 @@ from cnlw_tools.store.store import Store
 SHARED = 10  # ids with one and the same file
 
 
-def unfit(
-    store: Store, beside: NDArray[np.uint8] | None = None, shared: int = SHARED
+def find_exclusions(
+    store: Store, validation_fingerprints: NDArray[np.uint8] | None = None, min_ids: int = SHARED
 ) -> dict[str, str]:
     """Return image ids that should stay out of a pool, and why.
 
     Args:
         store: what was fetched
-        beside: (n, 16) fingerprints of validation images; see `images.fingerprint`
-        shared: how many ids make a file a placeholder
+        validation_fingerprints: (n, 16) fingerprints of validation images; see `images.fingerprint`
+        min_ids: how many ids make a file a placeholder
     """
     ask = "SELECT image_id, sha256, fingerprint FROM ledger WHERE class = 'ok' ORDER BY image_id"
-    rows, common = list(store.query(ask)), store.repeated(shared)
+    rows, common = list(store.query(ask)), store.repeated(min_ids)
     found = {
         i: f"placeholder: one file of {common[digest]} ids"
         for i, digest, _ in rows
@@ -37,10 +37,11 @@ def unfit(
         for i, digest, _ in rows
         if digest in known
     }
-    if beside is not None and len(beside) and rows:
+    if validation_fingerprints is not None and len(validation_fingerprints) and rows:
         prints = np.frombuffer(b"".join(row[2] for row in rows), np.uint8).reshape(-1, 16)
         found |= {
-            rows[i][0]: "like a validation image" for i in np.flatnonzero(_near(prints, beside))
+            rows[i][0]: "like a validation image"
+            for i in np.flatnonzero(_near(prints, validation_fingerprints))
         }
     return found
 
@@ -48,7 +49,7 @@ def unfit(
 def _near(prints: NDArray[np.uint8], beside: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which of the (m, 16) fingerprints are like one of the (n, 16)?"""
     distinct, which = np.unique(prints, axis=0, return_inverse=True)
-    pairs = near_duplicates.alike(np.concatenate([beside, distinct]))
+    pairs = near_duplicates.near_duplicate_pairs(np.concatenate([beside, distinct]))
     n = len(beside)
     near = np.zeros(len(distinct), bool)
     near[pairs[(pairs[:, 0] < n) & (pairs[:, 1] >= n), 1] - n] = True

@@ -24,7 +24,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cnlw_tools.files import aside
+from cnlw_tools.files import atomic_write
 from cnlw_tools.registry import suggest
 from cnlw_tools.store import snapshot
 from cnlw_tools.store.inspect import look
@@ -105,13 +105,13 @@ def adopt(
 def _write(store: Store, folder: Path, shard: int, block: list[Row]) -> Counter[str]:
     """Write one shard, its counts last."""
     metas = [_meta(row, f"{shard * 10**DIGITS + i:0{5 + DIGITS}d}") for i, row in enumerate(block)]
-    with aside(folder / f"{shard:05d}.tar") as draft, tarfile.open(draft, "w") as tar:
+    with atomic_write(folder / f"{shard:05d}.tar") as draft, tarfile.open(draft, "w") as tar:
         for row, meta in zip(block, metas, strict=True):
             if row.kind == "ok":
                 ending = "jpg" if row.format == "jpeg" else row.format
                 _add(tar, f"{meta['key']}.{ending}", store.read(row.image_id), row.at)
                 _add(tar, f"{meta['key']}.json", json.dumps(meta, indent=4).encode(), row.at)
-    with aside(folder / f"{shard:05d}.parquet") as draft:
+    with atomic_write(folder / f"{shard:05d}.parquet") as draft:
         pq.write_table(pa.Table.from_pylist(metas, SCHEMA), draft)
     said, wrong = (
         Counter(meta["status"] for meta in metas),
@@ -122,7 +122,7 @@ def _write(store: Store, folder: Path, shard: int, block: list[Row]) -> Counter[
     begun, end = min(row.at for row in block), max(row.at for row in block)
     times = {"duration": end - begun, "start_time": begun, "end_time": end}
     status = {message or "success": n for message, n in wrong.most_common()}
-    with aside(folder / f"{shard:05d}_stats.json") as draft:
+    with atomic_write(folder / f"{shard:05d}_stats.json") as draft:
         draft.write_text(json.dumps(counts | times | {"status_dict": status}, indent=4))
     return said
 
@@ -214,12 +214,12 @@ def _take_in(ledger: Ledger, said: Mapping[str, Any], column: str, data: bytes) 
             raise Failed("refused", wrong)
         seen = look(data)
     except Failed as failed:
-        ledger.put(replace(row, kind=failed.kind, reason=failed.reason))
+        ledger.write_row(replace(row, kind=failed.kind, reason=failed.reason))
         return failed.kind
     source = "uri" if said.get("sha256") == sha256(data).hexdigest() else "img2dataset"
-    mtime = ledger.keep(row.image_id, seen.format, data)
+    mtime = ledger.write_image(row.image_id, seen.format, data)
     known = {
         name: getattr(seen, name) for name in ("sha256", "format", "width", "height", "fingerprint")
     }
-    ledger.put(replace(row, size=len(data), mtime=mtime, source=source, **known))
+    ledger.write_row(replace(row, size=len(data), mtime=mtime, source=source, **known))
     return "ok"

@@ -71,7 +71,7 @@ def look(data: bytes, pixels: int = PIXELS) -> Look:
         image = FORMATS[name][1](BytesIO(data), "")
         _still(image, name, pixels)
         width, height = image.size
-        turn = images.orientation(image)
+        turn = images.read_orientation(image)
         small = _small(image) if name == "jpeg" else images.decode(data)
         fingerprint = images.fingerprint(small)
     except Failed:
@@ -108,4 +108,4 @@ def _still(image: ImageFile.ImageFile, name: str, pixels: int) -> None:
 def _small(image: ImageFile.ImageFile) -> Image.Image:
     """Decode a JPEG to grey, as small as a fingerprint allows."""
     image.draft("L", (min(SMALL, image.width), min(SMALL, image.height)))
-    return images.turned(image)
+    return images.apply_orientation(image)

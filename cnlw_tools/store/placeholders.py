@@ -8,7 +8,7 @@ import csv
 import re
 from pathlib import Path
 
-from cnlw_tools.files import aside
+from cnlw_tools.files import atomic_write
 from cnlw_tools.store.store import Store
 
 OURS = Path(__file__).with_name("placeholders.csv")
@@ -49,6 +49,9 @@ def count(store: Store, shared: int) -> int:
 def note(path: Path, store: Path) -> None:
     """Add a user's list to those that a store knows."""
     found = {k: what for k, what in (known(store) | read(path)).items() if k not in read(OURS)}
-    with aside(store / THEIRS) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+    with (
+        atomic_write(store / THEIRS) as draft,
+        draft.open("w", encoding="utf-8", newline="") as file,
+    ):
         out = csv.writer(file, lineterminator="\n")
         out.writerows([("sha256", "what"), *sorted(found.items())])

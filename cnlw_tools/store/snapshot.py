@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cnlw_tools.files import aside
+from cnlw_tools.files import atomic_write
 from cnlw_tools.store.store import COLUMNS, Store
 
 NAME = "ledger.parquet"
@@ -37,7 +37,7 @@ def write(store: Store, new: bool = False) -> None:
     if not new and path.exists() and path.stat().st_mtime > (newest or 0.0):
         return
     rows = store.query(f"SELECT {', '.join(SCHEMA.names)} FROM ledger ORDER BY image_id")  # noqa: S608, our own names
-    with aside(path) as draft, pq.ParquetWriter(draft, SCHEMA, compression="zstd") as out:
+    with atomic_write(path) as draft, pq.ParquetWriter(draft, SCHEMA, compression="zstd") as out:
         while block := list(islice(rows, BLOCK)):
             columns = [
                 _column(values, field)

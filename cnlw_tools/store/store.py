@@ -24,7 +24,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from cnlw_tools.files import ASIDE
+from cnlw_tools.files import TEMPORARY_PREFIX
 
 LEDGER = "ledger.sqlite"
 BLOCK = 2_000  # rows read at a time
@@ -71,7 +71,7 @@ PUT = f"INSERT OR REPLACE INTO ledger VALUES ({', '.join('?' * len(COLUMNS))})" 
 
 
 class Store:
-    """An image store, to read from; for writing see `writing`."""
+    """An image store, to read from; for writing see `open_ledger`."""
 
     def __init__(self, folder: Path) -> None:
         if not (folder / LEDGER).is_file():
@@ -129,10 +129,15 @@ class Store:
             )
         return data
 
-    def holds(self, image_id: str) -> bool:
+    def has_image(self, image_id: str) -> bool:
         """Was this image fetched?"""
         ask = "SELECT 1 FROM ledger WHERE image_id = ? AND class = 'ok'"
         return next(self.query(ask, (image_id,)), None) is not None
+
+    def image_ids(self) -> list[str]:
+        """Return the ids of all images that were fetched, in order."""
+        sql = "SELECT image_id FROM ledger WHERE class = 'ok' ORDER BY image_id"
+        return [image_id for (image_id,) in self.query(sql)]
 
     def states(self, ids: Sequence[str]) -> Mapping[str, State]:
         """Return what is known of the URLs of these images."""
@@ -169,7 +174,7 @@ class Store:
 
 
 class Ledger(Store):
-    """An image store to write to: for many threads, and for processes that one `writing` has begun."""
+    """An image store to write to: for many threads, and for processes that one `open_ledger` has begun."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.lock = folder, threading.Lock()
@@ -178,12 +183,12 @@ class Ledger(Store):
             self.base.execute("PRAGMA journal_mode = WAL")
             self.base.execute("PRAGMA synchronous = NORMAL")
 
-    def put(self, row: Row) -> None:
+    def write_row(self, row: Row) -> None:
         """Note what became of a URL, at once and for good."""
         with self.lock, _said(self.folder):
             self.base.execute(PUT, VALUES(row))
 
-    def keep(self, image_id: str, format: str, data: bytes) -> int:
+    def write_image(self, image_id: str, format: str, data: bytes) -> int:
         """Write the file of an image, whole or not at all, and return its time in nanoseconds."""
         path = self.path(image_id, format)
         draft = Path(f"{self.folder}/drafts/{os.getpid()}-{path.name}")
@@ -203,7 +208,7 @@ class Ledger(Store):
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[Ledger]:
+def open_ledger(folder: Path) -> Iterator[Ledger]:
     """Give the store in a folder to this process alone, making it where there is none.
 
     Raises:
@@ -236,7 +241,7 @@ def _prepare(ledger: Ledger) -> None:
             ledger.base.execute(
                 "ALTER TABLE ledger ADD COLUMN source"
             )  # a store of an earlier version
-    for draft in ledger.folder.glob(f"{ASIDE}*"):
+    for draft in ledger.folder.glob(f"{TEMPORARY_PREFIX}*"):
         draft.unlink()  # a snapshot that was not finished
     shutil.rmtree(ledger.folder / "drafts", ignore_errors=True)
     (ledger.folder / "drafts").mkdir(exist_ok=True)

@@ -112,7 +112,7 @@ def run(
         else:
             yield Outcome(cell, "skipped", found)
     broken = built(
-        todo, place.builds, place.root or files.root(), place.data_dir, tell, place.places
+        todo, place.builds, place.root or files.default_root(), place.data_dir, tell, place.places
     )
     sound = []
     for cell in todo:
@@ -135,7 +135,7 @@ def note(study: Study, cells: Sequence[Cell], name: str, scale: str, place: Plac
         "builds": str(place.builds),
         "command": sys.argv,
     }
-    with files.aside(place.out / STUDY) as draft:
+    with files.atomic_write(place.out / STUDY) as draft:
         draft.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
 
 
@@ -156,7 +156,7 @@ def _wanted(cell: Cell, place: Place) -> dict[str, Any]:
 
 
 def _preset(cell: Cell, place: Place) -> preset.Preset:
-    how = preset.load(cell.preset, place.root or files.root())
+    how = preset.load(cell.preset, place.root or files.default_root())
     how = preset.changed(how, cell.changes, "the changes of the study")
     return replace(how, net=cell.net) if cell.net else how
 

@@ -192,7 +192,7 @@ def decode(job: tuple[Path, Path, Size]) -> tuple[Path, Path]:
                 f"{path}: images of {len(shapes)} sizes, {shapes[0]} and {shapes[1]}: {SIZE}"
             )
         for place, array in ((_keys(where), np.array(keys, np.uint64)), (where, np.stack(pixels))):
-            with files.aside(place) as draft, draft.open("wb") as out:
+            with files.atomic_write(place) as draft, draft.open("wb") as out:
                 np.save(out, array)
     return path, where
 
@@ -265,7 +265,7 @@ def _pixels(data: bytes, size: Size, where: str) -> NDArray[np.uint8]:
     except ValueError as error:
         raise ValueError(f"{where}: {error}: run `cnlw validate` on the build") from error
     if size.side is not None:
-        image = pixels.resized(image, size.side, size.resize)
+        image = pixels.resize(image, size.side, size.resize)
     return np.asarray(image).transpose(2, 0, 1)
 
 

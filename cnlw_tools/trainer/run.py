@@ -85,7 +85,7 @@ class Run:
         """Replace the checkpoint."""
         if not self.leads:
             return
-        with files.aside(self.checkpoint) as draft:
+        with files.atomic_write(self.checkpoint) as draft:
             try:
                 torch.save(state, draft)
             except RuntimeError as error:  # what torch says of a full disk
@@ -116,14 +116,16 @@ class Run:
         table = pa.table(
             {"epoch": np.full(len(row), epoch, np.int32), "row": np.sort(row), **columns}
         )
-        with files.aside(self.folder / "examples.parquet" / f"epoch-{epoch:04d}.parquet") as draft:
+        with files.atomic_write(
+            self.folder / "examples.parquet" / f"epoch-{epoch:04d}.parquet"
+        ) as draft:
             pq.write_table(table, draft, compression="zstd")
 
     def kept(self, epoch: int, arrays: Mapping[str, Tensor]) -> None:
         """Write the arrays that a method keeps of an epoch, a folder each."""
         for name, value in arrays.items() if self.leads else ():
             path = self.folder / name / f"epoch-{epoch:04d}.npy"
-            with files.aside(path) as draft, draft.open("wb") as out:
+            with files.atomic_write(path) as draft, draft.open("wb") as out:
                 np.save(out, value.detach().float().cpu().numpy())
 
     def predictions(self, by_split: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
@@ -135,12 +137,12 @@ class Run:
             order = np.argsort(columns["row"])
             said = {name: values[order] for name, values in columns.items()}
             tables.append(pa.table({"split": [split] * len(order), **said}))
-        with files.aside(self.folder / "predictions.parquet") as draft:
+        with files.atomic_write(self.folder / "predictions.parquet") as draft:
             pq.write_table(pa.concat_tables(tables), draft, compression="zstd")
 
     def _write(self, name: str, text: str) -> None:
         if self.leads:
-            with files.aside(self.folder / name) as draft:
+            with files.atomic_write(self.folder / name) as draft:
                 draft.write_text(text, encoding="utf-8")
 
     def _go_on(self, resume: bool) -> None:

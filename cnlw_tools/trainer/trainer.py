@@ -135,7 +135,7 @@ class Trainer:
         card = metadata.load(Path(self.build))
         config = pick(card.configs, self.config, f"config of {self.build}")
         self._check(config)
-        root = self.root or files.root()
+        root = self.root or files.default_root()
         how = (
             self.plan
             if isinstance(self.plan, Preset)

@@ -43,16 +43,16 @@ if __name__ == "__main__":
     if int(limit):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-    build(Recipe("cifar10", "blue", levels=(0, 40), shard_rows=int(rows)), files.root(), Path(data), Path(out), 1)
+    build(Recipe("cifar10", "blue", levels=(0, 40), shard_rows=int(rows)), files.default_root(), Path(data), Path(out), 1)
 """
 
 
 def run(recipe, cifar, out, workers=1):
-    return build(recipe, files.root(), cifar, out, workers)
+    return build(recipe, files.default_root(), cifar, out, workers)
 
 
 def process(cifar, out, rows=1000, limit=0, stderr=subprocess.DEVNULL):
-    env = {**os.environ, "PYTHONPATH": str(files.root())}
+    env = {**os.environ, "PYTHONPATH": str(files.default_root())}
     arguments = [sys.executable, "-c", SCRIPT, str(cifar), str(out), str(rows), str(limit)]
     return subprocess.Popen(arguments, env=env, stderr=stderr, text=True)
 
@@ -95,7 +95,7 @@ def rows(out, config):
 @pytest.mark.parametrize("level", [0, 40])
 def test_planned_is_built(built, cifar, level):
     """Every row of the plan is in the files, once, with the pixels of the pickle."""
-    table = plan(BLUE, gather(BLUE, files.root(), cifar), level)
+    table = plan(BLUE, gather(BLUE, files.default_root(), cifar), level)
     found = rows(built, f"blue_{level:02d}")
     planned = {row["image_id"]: row for row in table.to_pylist()}
 
@@ -148,7 +148,7 @@ def test_configs_of_datasets(built, tmp_path):
 def test_record(built, cifar):
     """The card says what was built, and the hashes are those of the files."""
     record = load(built)
-    table = plan(BLUE, gather(BLUE, files.root(), cifar), 40)
+    table = plan(BLUE, gather(BLUE, files.default_root(), cifar), 40)
     config = record.configs["blue_40"]
 
     assert record.shards == {p.name: files.digest(p) for p in sorted((built / "data").iterdir())}
@@ -381,7 +381,7 @@ def test_full_disk(cifar, tmp_path):
     assert failing.returncode == 1
     assert "OSError: [Errno 27] " in message
     assert not (tmp_path / "x").exists()
-    assert [name for name in names if name.startswith(files.ASIDE)] == []
+    assert [name for name in names if name.startswith(files.TEMPORARY_PREFIX)] == []
     for path in tmp_path.rglob("*.parquet"):
         assert pq.read_table(path).num_rows > 0
 
@@ -445,7 +445,7 @@ def test_tell(cifar, tmp_path):
     """Progress is told, up to all rows."""
     told = []
 
-    build(BLUE, files.root(), cifar, tmp_path / "x", 1, lambda *news: told.append(news))
+    build(BLUE, files.default_root(), cifar, tmp_path / "x", 1, lambda *news: told.append(news))
 
     assert told[:2] == [("plans", 1, 2), ("plans", 2, 2)]
     assert told[-1] == ("images", 480, 480)  # 300 + 60 once, and 120 flipped

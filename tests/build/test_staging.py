@@ -11,7 +11,7 @@ import pytest
 
 from cnlw_tools.build.staging import claim
 from cnlw_tools.card.metadata import CARD, Record, front_matter
-from cnlw_tools.files import ASIDE, root
+from cnlw_tools.files import TEMPORARY_PREFIX, default_root
 
 HOLDER = """
 import sys
@@ -28,7 +28,7 @@ with claim(Path(sys.argv[1])) as folder:
 @pytest.fixture
 def held(tmp_path):
     """Another process at work in tmp_path/out; a line on its stdin ends it."""
-    env = {**os.environ, "PYTHONPATH": str(root())}
+    env = {**os.environ, "PYTHONPATH": str(default_root())}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path / "out")], env=env, **pipes
@@ -83,7 +83,7 @@ def test_empty_folder(tmp_path):
 
 def test_standing(build):
     """A build that stands is built in as it is, and what was left aside is swept."""
-    (build / f"{ASIDE}1-x").touch()
+    (build / f"{TEMPORARY_PREFIX}1-x").touch()
 
     with claim(build) as folder:
         assert folder == build
@@ -122,7 +122,7 @@ def test_error_after_a_shard(tmp_path):
 def test_unfinished_file(tmp_path):
     """A half-written file is not a whole shard."""
     with pytest.raises(ValueError, match="stop"):
-        fail(tmp_path / "out", shard=f"{ASIDE}1-x.txt")
+        fail(tmp_path / "out", shard=f"{TEMPORARY_PREFIX}1-x.txt")
 
     assert files(tmp_path) == []
 

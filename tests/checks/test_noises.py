@@ -139,7 +139,7 @@ def test_sound_with_every_choice_before_noise(
 def test_a_leak_is_found_in_a_resized_build(cifar: Path, tmp_path: Path, compared: bool) -> None:
     """A resize may make two images equal; a validation image copied into train is none of its making."""
     asked = make({"dataset": "cifar10", "noise": "blue", "levels": [20], "size": 16}, "the test")
-    build(asked, files.root(), cifar, tmp_path / "build", 1)
+    build(asked, files.default_root(), cifar, tmp_path / "build", 1)
     said = metadata.load(tmp_path / "build").configs["blue_20"].segments
     paths = [
         next((tmp_path / "build/data").glob(f"{said[split][0]}-*"))

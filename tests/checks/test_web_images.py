@@ -23,7 +23,7 @@ from cnlw_tools.cli import main
 from cnlw_tools.dataset.tables import MANIFEST, VOTES
 from cnlw_tools.images.pixels import fingerprint
 from cnlw_tools.recipe.recipe import make
-from cnlw_tools.store.store import Row, writing
+from cnlw_tools.store.store import Row, open_ledger
 
 CLASSES, EACH = 10, 8  # web images of each class, all of them wrong
 SAID = {"dataset": "cifar10", "noise": "red", "levels": [20], "options": {"top": 20}}
@@ -40,12 +40,12 @@ def pictures(seed: int) -> Iterator[bytes]:
 
 def make_store(folder: Path, ids: list[str], seed: int) -> Path:
     """Write a store that holds these images."""
-    with writing(folder) as ledger:
+    with open_ledger(folder) as ledger:
         for image_id, data in zip(ids, pictures(seed), strict=False):
-            mtime = ledger.keep(image_id, "png", data)
+            mtime = ledger.write_image(image_id, "png", data)
             look = fingerprint(Image.open(BytesIO(data)).convert("RGB"))
             digest = sha256(data).hexdigest()
-            ledger.put(
+            ledger.write_row(
                 Row(
                     image_id,
                     "x",
@@ -77,7 +77,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, cifar: Path) -> Path:
     manifests, annotations = (
         folder / "root" / name / "cifar10" for name in ("manifests", "annotations")
     )
-    shutil.copy(files.root() / "manifests/cifar10/classes.csv", manifests)
+    shutil.copy(files.default_root() / "manifests/cifar10/classes.csv", manifests)
     web: list[dict[str, Any]] = [
         {"image_id": f"w{i}", "label": i % CLASSES, "split": "web"} for i in range(CLASSES * EACH)
     ]

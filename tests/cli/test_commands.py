@@ -376,12 +376,15 @@ def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path)
         (["--noise", "red", "--root", "nowhere"], "nowhere: no folder manifests/ here"),
         (["nothing.toml"], "nothing.toml: there is no such recipe"),
         (["--noise", "red", "--seed", "-1"], "seed = -1: it must be"),
-        (["--dataset", "cifar10", "--noise", "blue", "--root", files.root()], "--data-dir"),
+        (["--dataset", "cifar10", "--noise", "blue", "--root", files.default_root()], "--data-dir"),
         (
-            ["--dataset", "mini_imagenet", "--noise", "red", "--root", files.root()],
+            ["--dataset", "mini_imagenet", "--noise", "red", "--root", files.default_root()],
             "ILSVRC2012_img_train.tar",
         ),
-        (["--dataset", "stanford_cars", "--noise", "blue", "--root", files.root()], "devkit"),
+        (
+            ["--dataset", "stanford_cars", "--noise", "blue", "--root", files.default_root()],
+            "devkit",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(

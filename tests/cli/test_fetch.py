@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cnlw_tools.cli import main
-from cnlw_tools.store.store import Store, writing
+from cnlw_tools.store.store import Store, open_ledger
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -79,7 +79,7 @@ def test_two_at_once(here):
     """A second fetch on a store is refused, with a word."""
     urls(here / "m.parquet", {"a": "x"})
 
-    with writing(here / "s"):
+    with open_ledger(here / "s"):
         run = cnlw("--manifest", "m.parquet", "--store", "s", "--json")
 
     assert (1, "") == (run.exit_code, run.stdout)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cnlw_tools.executor import local
-from cnlw_tools.files import root
+from cnlw_tools.files import default_root
 
 workers = pytest.mark.parametrize("workers", [1, 2])
 
@@ -103,7 +103,7 @@ def test_killed_parent(tmp_path):
     """Workers at work end when the process that began them is killed."""
     script = tmp_path / "sleepers.py"
     script.write_text(SLEEPERS)
-    env = {**os.environ, "PYTHONPATH": str(root())}
+    env = {**os.environ, "PYTHONPATH": str(default_root())}
     parent = subprocess.Popen([sys.executable, str(script)], env=env, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 20
     while len(found := children(parent.pid)) < 2 and time.monotonic() < until:

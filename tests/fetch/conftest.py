@@ -22,7 +22,7 @@ from cnlw_tools.fetch.address import parse
 from cnlw_tools.fetch.schedule import Job
 from cnlw_tools.fetch.worker import home
 from cnlw_tools.store.manifest import Manifest
-from cnlw_tools.store.store import Row, Store, writing
+from cnlw_tools.store.store import Row, Store, open_ledger
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (40, 30)) -> Image.Image:
@@ -291,7 +291,7 @@ def fetched(tmp_path: Path, table: Callable[..., Path]) -> Callable[..., dict[st
 
     def run(rows: dict[str, str], retry: str | None = None, **manners: object) -> dict[str, Row]:
         usual = {"private": True, "limits": Limits(2, 1, 3, 1_000_000)}
-        with writing(tmp_path / "store") as ledger:
+        with open_ledger(tmp_path / "store") as ledger:
             fetch(Manifest(table(rows)), ledger, Manners(**usual | manners), 8, retry)
         with Store(tmp_path / "store") as store:
             return {

@@ -18,7 +18,7 @@ from cnlw_tools.fetch.schedule import Job
 from cnlw_tools.fetch.worker import Share, home
 from cnlw_tools.store.manifest import Manifest
 from cnlw_tools.store.outcomes import Failed
-from cnlw_tools.store.store import writing
+from cnlw_tools.store.store import open_ledger
 
 PATHS = ["/ok/1", "/ok/2", "/status/404", "/body/html", "/hop/3", "/tag/noai", "/private/x"]
 
@@ -51,7 +51,7 @@ def test_what_goes_to_another_process():
 def test_a_pause_of_a_site_that_all_ask(server, tmp_path):
     """Shares that ask one site wait longer each, so that together they ask as often as it wants."""
     server.robots = 200, "User-agent: *\nCrawl-delay: 2"
-    with writing(tmp_path / "s") as ledger:
+    with open_ledger(tmp_path / "s") as ledger:
         for per_host, seconds in ((4, 2.0), (0, 6.0)):
             share = Share(
                 ledger, Manners(per_host=per_host, private=True), 1, lambda said: None, (0, 3)
@@ -114,7 +114,7 @@ def test_processes_are_as_one(server, other, table, tmp_path):
 
     for n in (1, 2):
         server.seen.clear(), other.seen.clear()
-        with writing(tmp_path / f"s{n}") as ledger:
+        with open_ledger(tmp_path / f"s{n}") as ledger:
             tally = fetch(Manifest(table(uris)), ledger, manners, 8, None, processes=n)
             ask = (
                 "SELECT image_id, class, reason, attempts, final_uri, sha256 FROM ledger ORDER BY 1"
@@ -130,7 +130,7 @@ def test_processes_are_as_one(server, other, table, tmp_path):
 def test_a_process_that_dies(server, table, tmp_path):
     """The run ends with an error that says what to do, and what it had is there."""
     uris = {f"s{i}": f"{server.url}/slow/{i}" for i in range(2)} | {"a": f"{server.url}/ok/1"}
-    with writing(tmp_path / "s") as ledger:
+    with open_ledger(tmp_path / "s") as ledger:
         run = _Run(Manifest(table(uris)), ledger, Manners(per_host=0, private=True), None)
         run.start(8, 2)
         while not run.so_far().counts:

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from cnlw_tools.fetch import Manners, fetch
-from cnlw_tools.files import ASIDE, root
+from cnlw_tools.files import TEMPORARY_PREFIX, default_root
 from cnlw_tools.store.manifest import Manifest
-from cnlw_tools.store.store import LEDGER, Ledger, Store, writing
+from cnlw_tools.store.store import LEDGER, Ledger, Store, open_ledger
 
 FORKS = """
 import os, sys
@@ -40,7 +40,7 @@ class Command:
     """`cnlw fetch` in processes of its own, one after the other; a fork each, as to import takes a second."""
 
     def __init__(self, out):
-        env = {**os.environ, "PYTHONPATH": str(root())}
+        env = {**os.environ, "PYTHONPATH": str(default_root())}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": env}
         self.out, self.process = out, subprocess.Popen([sys.executable, "-c", FORKS], **pipes)
 
@@ -128,7 +128,7 @@ def test_every_row_is_counted(server, table, tmp_path):
     pq.write_table(twice, path)
 
     for _ in range(2):
-        with writing(tmp_path / "store") as ledger:
+        with open_ledger(tmp_path / "store") as ledger:
             tally = fetch(Manifest(path), ledger, Manners(private=True), 4)
         assert {"ok": 2, "refused": 6} == tally.counts
     assert 1 == server.images().total()
@@ -142,7 +142,7 @@ def test_one_id_in_many_places(server, tmp_path):
         tmp_path / "m.parquet",
     )
 
-    with writing(tmp_path / "s") as ledger:
+    with open_ledger(tmp_path / "s") as ledger:
         tally = fetch(Manifest(tmp_path / "m.parquet"), ledger, Manners(private=True), 4)
 
     assert ({"ok": 1500}, 40) == (tally.counts, server.images().total())
@@ -168,7 +168,7 @@ def test_a_store_that_cannot_be_written_ends_the_run(server, fetched, monkeypatc
     def full(self, row):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Ledger, "put", full)
+    monkeypatch.setattr(Ledger, "write_row", full)
 
     with pytest.raises(OSError, match="No space left"):
         fetched({str(i): f"{server.url}/ok/{i}" for i in range(20)})
@@ -217,7 +217,7 @@ def test_kill_storm(server, table, tmp_path, command):
         )
     assert [] == list((store / "drafts").iterdir())
     assert {store, path} == set(tmp_path.iterdir())
-    assert not [p for p in store.iterdir() if p.name.startswith(ASIDE)]
+    assert not [p for p in store.iterdir() if p.name.startswith(TEMPORARY_PREFIX)]
 
 
 def oks(folder):

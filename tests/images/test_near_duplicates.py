@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools.images.near_duplicates import alike
+from cnlw_tools.images.near_duplicates import near_duplicate_pairs
 
 
 def bits(one, two):
@@ -35,7 +35,7 @@ def test_alike(n, within, seed):
         if first[i] == i and (first[j] == j or first[j] == i)
     }
 
-    assert set(map(tuple, alike(prints, within).tolist())) == expected
+    assert set(map(tuple, near_duplicate_pairs(prints, within).tolist())) == expected
 
 
 def test_alike_quarters():
@@ -44,15 +44,17 @@ def test_alike_quarters():
     prints[1, [0, 4, 8]] = 1
     prints[2, [0, 4, 8, 12]] = 1
 
-    assert alike(prints).tolist() == [[0, 1], [1, 2]]
+    assert near_duplicate_pairs(prints).tolist() == [[0, 1], [1, 2]]
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_alike_alone(n):
     """No image, and one, are like no other."""
-    assert alike(np.zeros((n, 16), np.uint8)).shape == (0, 2)
+    assert near_duplicate_pairs(np.zeros((n, 16), np.uint8)).shape == (0, 2)
 
 
 def test_alike_copies():
     """Copies are paired with the first of them alone: many placeholders are no million pairs."""
-    assert alike(np.full((60, 16), 7, np.uint8)).tolist() == [[0, i] for i in range(1, 60)]
+    assert near_duplicate_pairs(np.full((60, 16), 7, np.uint8)).tolist() == [
+        [0, i] for i in range(1, 60)
+    ]

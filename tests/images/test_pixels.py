@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from cnlw_tools.images.pixels import Storage, decode, fingerprint, pixel_digest, resized, stored
+from cnlw_tools.images.pixels import (
+    Storage,
+    decode,
+    encode_picture,
+    fingerprint,
+    pixel_digest,
+    resize,
+)
 
 RULES = ("squash", "crop", "pad", "short")
 
@@ -37,7 +44,7 @@ def test_as_it_came(kind):
     """A file without a size to take is stored byte for byte."""
     raw = encoded(noise(), kind)
 
-    assert stored(raw, Storage()) is raw
+    assert encode_picture(raw, Storage()) is raw
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
@@ -46,7 +53,7 @@ def test_no_resize_needed(kind, rule):
     """A file that has the asked size is stored byte for byte."""
     raw = encoded(noise(32, 32), kind)
 
-    assert stored(raw, Storage(32, rule)) is raw
+    assert encode_picture(raw, Storage(32, rule)) is raw
 
 
 @pytest.mark.parametrize("size", [None, 40])
@@ -54,8 +61,8 @@ def test_pixels(size):
     """Pixels become a PNG with the same pixels."""
     image = noise(40, 40)
 
-    assert stored(image, Storage(size)).startswith(b"\x89PNG")
-    assert decode(stored(image, Storage(size))).tobytes() == image.tobytes()
+    assert encode_picture(image, Storage(size)).startswith(b"\x89PNG")
+    assert decode(encode_picture(image, Storage(size))).tobytes() == image.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -63,7 +70,7 @@ def test_pixels(size):
 )
 def test_kinds(kind, expected):
     """Encoded again, a PNG stays one, and the rest becomes JPEG."""
-    with Image.open(BytesIO(stored(encoded(noise(), kind), Storage(16)))) as image:
+    with Image.open(BytesIO(encode_picture(encoded(noise(), kind), Storage(16)))) as image:
         assert image.format == expected
         assert image.size == (16, 16)
 
@@ -72,13 +79,15 @@ def test_quality():
     """A lower quality takes fewer bytes."""
     raw = encoded(noise(64, 64), "JPEG")
 
-    assert len(stored(raw, Storage(32, quality=30))) < len(stored(raw, Storage(32, quality=95)))
+    assert len(encode_picture(raw, Storage(32, quality=30))) < len(
+        encode_picture(raw, Storage(32, quality=95))
+    )
 
 
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 50), st.sampled_from(RULES))
 def test_sizes(width, height, size, rule):
     """Every rule gives a square of the size, or a shorter side of it."""
-    found = resized(noise(width, height), size, rule)
+    found = resize(noise(width, height), size, rule)
 
     assert found.size == (size, size) if rule != "short" else min(found.size) == size
 
@@ -87,12 +96,12 @@ def test_crop_is_the_middle():
     """Crop keeps the middle of the longer side."""
     image = noise(40, 20)
 
-    assert resized(image, 20, "crop").tobytes() == image.crop((10, 0, 30, 20)).tobytes()
+    assert resize(image, 20, "crop").tobytes() == image.crop((10, 0, 30, 20)).tobytes()
 
 
 def test_pad_is_grey():
     """Pad keeps the whole, and puts grey above and below."""
-    found = np.asarray(resized(noise(20, 10), 20, "pad"))
+    found = np.asarray(resize(noise(20, 10), 20, "pad"))
 
     assert (found[:5] == 127).all()
     assert (found[15:] == 127).all()
@@ -104,7 +113,7 @@ def test_squash_averages():
     pixels = np.asarray(noise(20, 20), float)
     expected = pixels.reshape(10, 2, 10, 2, 3).mean((1, 3))
 
-    assert np.abs(np.asarray(resized(noise(20, 20), 10, "squash")) - expected).max() <= 1
+    assert np.abs(np.asarray(resize(noise(20, 20), 10, "squash")) - expected).max() <= 1
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK"])
@@ -158,7 +167,7 @@ def test_broken(kind, data):
 def test_no_image(raw):
     """What is no image is an error where it has to be looked at."""
     with pytest.raises(ValueError, match="not an image that can be decoded"):
-        stored(raw, Storage(32))
+        encode_picture(raw, Storage(32))
 
 
 def test_pixel_digest():
@@ -182,7 +191,7 @@ def test_fingerprint_stays(seed):
 
     assert len(fingerprint(image)) == 16
     assert distance(fingerprint(image), fingerprint(again)) <= 3
-    assert distance(fingerprint(image), fingerprint(resized(image, 64, "squash"))) <= 6
+    assert distance(fingerprint(image), fingerprint(resize(image, 64, "squash"))) <= 6
 
 
 def test_fingerprints_differ():

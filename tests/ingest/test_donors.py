@@ -77,7 +77,7 @@ def test_tables(cifar, tiny, tmp_path):
 def test_no_such_donor(name, message):
     """A donor is another dataset that can be read, or noise."""
     with pytest.raises(LookupError, match=rf"no donor '{name}'.*{message}"):
-        gather(Recipe("shapes", "openset", donors=(name,)), files.root(), None)
+        gather(Recipe("shapes", "openset", donors=(name,)), files.default_root(), None)
 
 
 def test_a_donor_wants_its_folder():
@@ -85,7 +85,7 @@ def test_a_donor_wants_its_folder():
     with pytest.raises(
         ValueError, match=r"cifar10 needs --data-dir.* of a donor it is --donor cifar10=DIR"
     ):
-        gather(Recipe("shapes", "openset", donors=("cifar10",)), files.root(), None)
+        gather(Recipe("shapes", "openset", donors=("cifar10",)), files.default_root(), None)
 
 
 @pytest.mark.parametrize("noise", ["openset", "source", "outlier"])

@@ -53,7 +53,7 @@ def test_shards_change_nothing(cifar, ids, monkeypatch):
 def test_the_command_makes_a_side_table(cifar: Path, tmp_path: Path) -> None:
     """One row a training image; instance noise takes it as it is, and the share that was asked for is noisy."""
     side, out = tmp_path / "side.parquet", tmp_path / "plan.parquet"
-    where = ["--dataset", "cifar10", "--data-dir", str(cifar), "--root", str(files.root())]
+    where = ["--dataset", "cifar10", "--data-dir", str(cifar), "--root", str(files.default_root())]
     made = CliRunner().invoke(
         main, ["features", *where, "--size", "2", "--out", str(side), "--workers", "1"]
     )

@@ -12,7 +12,7 @@ from cnlw_tools.dataset.tables import MANIFEST, VOTES
 from cnlw_tools.plan.plan import plan, promise, realised
 from cnlw_tools.recipe.recipe import make
 
-DATA = files.root().parent / "shared" / "data"
+DATA = files.default_root().parent / "shared" / "data"
 HUMAN = DATA / "cifar_n" / "CIFAR-10_human.npz"
 ROG = DATA / "rog_noise" / "cifar10"
 

@@ -11,13 +11,13 @@ from cnlw_tools.trainer.augment import compose
 from cnlw_tools.trainer.nets import NETS
 from cnlw_tools.trainer.schedule import parse
 
-PRESETS = preset.names(files.root())
+PRESETS = preset.names(files.default_root())
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_of_the_project_can_be_used(name):
     """Net, schedule, views, methods and their levels: all of it exists."""
-    made = preset.load(name, files.root())
+    made = preset.load(name, files.default_root())
 
     assert made.net in NETS
     parse(made.schedule)
@@ -32,7 +32,7 @@ def test_a_preset_of_the_project_can_be_used(name):
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_says_what_it_is(name):
     """Its first line is what `cnlw list presets` shows."""
-    first = (files.root() / preset.FOLDER / f"{name}.toml").read_text().splitlines()[0]
+    first = (files.default_root() / preset.FOLDER / f"{name}.toml").read_text().splitlines()[0]
 
     assert first.startswith("# ")
 
@@ -128,7 +128,7 @@ def test_a_preset_may_be_a_file_of_ones_own(tmp_path):
 def test_no_such_preset_is_an_error():
     """It says which there are."""
     with pytest.raises(FileNotFoundError, match=r"Did you mean 'shapes'.* There are: .*shapes"):
-        preset.load("shape", files.root())
+        preset.load("shape", files.default_root())
 
 
 def test_what_is_not_toml_is_an_error(tmp_path):

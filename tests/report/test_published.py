@@ -160,14 +160,14 @@ def test_what_is_not_in_the_table_is_an_error(ours, wanted, message):
 
 def test_the_tables_of_the_papers_come_with_the_package():
     """Every one says where it is from."""
-    found = load(files.root())
+    found = load(files.default_root())
 
     assert found["jiang_table2"]["rows"][0]["cells"]["mini/scratch/red"]["value"] == 64.9
     assert all(table["source"] and table["rows"] is not None for table in found.values())
 
 
 @pytest.mark.parametrize(
-    "path", sorted((files.root() / FOLDER).glob("*.toml")), ids=lambda path: path.stem
+    "path", sorted((files.default_root() / FOLDER).glob("*.toml")), ids=lambda path: path.stem
 )
 def test_studies_of_the_package_name_rows_and_columns_that_there_are(path):
     """At every scale."""
@@ -175,4 +175,6 @@ def test_studies_of_the_package_name_rows_and_columns_that_there_are(path):
         study = load_study(path, scale)
         for entry in study.published:
             said = "not run" if study.methods else "not built"
-            assert {row[3] for row in beside(entry, study, load(files.root()), []).rows} == {said}
+            assert {
+                row[3] for row in beside(entry, study, load(files.default_root()), []).rows
+            } == {said}

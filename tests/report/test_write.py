@@ -56,7 +56,7 @@ def page(tmp_path_factory, study_maker) -> Path:
         for method in ("vanilla", "mixup", "bootstrap")
     ]
     note(made, cells, published=[held], notes=["One more thing."])
-    lacking = write(made, folder / "out", files.root())
+    lacking = write(made, folder / "out", files.default_root())
     assert [line.split(":")[0] for line in lacking] == ["blue_00", "blue_40", "red_00", "red_40"]
     return folder / "out" / "index.html"
 
@@ -138,7 +138,7 @@ def test_curves_go_over_what_the_study_says(tmp_path, run_maker):
         held.place(trial) for trial in trials(runs.table(runs.load(tmp_path)), ["alpha", "delta"])
     ]
 
-    assert write(tmp_path, tmp_path / "out", files.root())
+    assert write(tmp_path, tmp_path / "out", files.default_root())
     assert "Accuracy (best) over delta" in (tmp_path / "out" / "index.html").read_text(
         encoding="utf-8"
     )
@@ -196,7 +196,7 @@ def test_a_study_that_only_builds_is_reported_without_a_run(tmp_path):
         }
     ]
     note(tmp_path, cells, methods=[], figures=["sizes", "labels"])
-    lacking = write(tmp_path, tmp_path / "out", files.root())
+    lacking = write(tmp_path, tmp_path / "out", files.default_root())
     text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
 
     assert "1 configs of the study toy: nothing is trained on them." in text
@@ -212,7 +212,7 @@ def test_a_damaged_study_is_named(tmp_path, run_maker):
     with pytest.raises(
         ValueError, match=r"study\.json: not what `cnlw sweep` writes.*run the sweep again"
     ):
-        write(tmp_path, tmp_path / "out", files.root())
+        write(tmp_path, tmp_path / "out", files.default_root())
 
 
 def test_without_matplotlib_it_says_what_to_install(tmp_path):

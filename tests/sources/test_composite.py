@@ -48,7 +48,7 @@ def test_a_store_has_what_it_holds():
     """Also where the dataset's own source is not here."""
 
     class Stock(Named):
-        def holds(self, image_id):
+        def has_image(self, image_id):
             return image_id == "w"
 
     part = Routed(None, {}, Stock("web"))

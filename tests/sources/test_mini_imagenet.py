@@ -74,7 +74,7 @@ def built(manual, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("official") / "build"
     for noise in ("red", "blue"):
         said = {"dataset": "mini_imagenet", "noise": noise, "splits": "official", "size": 84}
-        build(make(said, "here"), files.root(), manual, out, 1)
+        build(make(said, "here"), files.default_root(), manual, out, 1)
     return out
 
 
@@ -130,7 +130,7 @@ def test_the_sample_of_the_established_reader():
         for k in (1, 9, 10)
     ]
 
-    found.agree(tables.read_classes(files.root() / "manifests/mini_imagenet/classes.csv"))
+    found.agree(tables.read_classes(files.default_root() / "manifests/mini_imagenet/classes.csv"))
     assert rows == {*base, *(("blue", 40, f"noisy{i + 1}", i) for i in range(3))}
     assert found.validation(int) == {
         f"ILSVRC2012_val_{i:07d}": label for label, i in enumerate((1, 2, 10))
@@ -299,7 +299,7 @@ def test_other_layouts_of_the_release(manual, tmp_path, built):
     """The zip, other spellings, lists beside all images, and folders of classes give the same splits."""
     whole = gather(
         make({"dataset": "mini_imagenet", "noise": "red", "splits": "official"}, "x"),
-        files.root(),
+        files.default_root(),
         manual,
     )
     rows = sorted(map(str, whole.official.to_pylist()))
@@ -333,7 +333,7 @@ def test_other_layouts_of_the_release(manual, tmp_path, built):
 
     for layout in ("zip", "spelled", "beside", "walked"):
         said = {"dataset": "mini_imagenet", "noise": "red", "splits": "official"}
-        found = gather(make(said, "x"), files.root(), tmp_path / layout)
+        found = gather(make(said, "x"), files.default_root(), tmp_path / layout)
         assert sorted(map(str, found.official.to_pylist())) == rows, layout
         held = found.base.filter([s == "validation" for s in found.base["split"].to_pylist()])
         assert len(held) == 6
@@ -355,7 +355,7 @@ def test_what_is_not_published(manual, tmp_path, change, message):
     said |= {"levels": [said.pop("level")]} if "level" in said else {}
 
     with pytest.raises(ValueError, match=message):
-        build(make(said, "here"), files.root(), manual, tmp_path / "out", 1)
+        build(make(said, "here"), files.default_root(), manual, tmp_path / "out", 1)
     assert not (tmp_path / "out").exists()
 
 
@@ -368,9 +368,13 @@ def test_a_web_image_that_is_missing(manual, tmp_path):
     with pytest.raises(
         ValueError, match=r"level 20: 1 of 24 images are not there, such as w1b: complete"
     ):
-        build(make(said, "here"), files.root(), tmp_path / "copy", tmp_path / "out", 1)
+        build(make(said, "here"), files.default_root(), tmp_path / "copy", tmp_path / "out", 1)
     build(
-        make({**said, "levels": [5]}, "here"), files.root(), tmp_path / "copy", tmp_path / "out", 1
+        make({**said, "levels": [5]}, "here"),
+        files.default_root(),
+        tmp_path / "copy",
+        tmp_path / "out",
+        1,
     )
 
 
@@ -384,16 +388,16 @@ def test_a_damaged_release(manual, tmp_path):
     with pytest.raises(
         ValueError, match=r"red_noise_nl_0.2: line 1: .* is not an image and a label"
     ):
-        gather(said, files.root(), tmp_path / "copy")
+        gather(said, files.default_root(), tmp_path / "copy")
     (tmp_path / "copy" / "dataset_no_images" / "mini-imagenet-annotations.json").write_text("[]")
     with pytest.raises(ValueError, match=r"annotations.json: not the annotations of the release"):
-        gather(said, files.root(), tmp_path / "copy")
+        gather(said, files.default_root(), tmp_path / "copy")
 
 
 def test_noise_may_be_drawn_too(manual, tmp_path):
     """From the same copy: verdicts become the pool, of which dead images are no part."""
     said = {"dataset": "mini_imagenet", "noise": "red", "levels": [15], "options": {"top": 15}}
-    build(make(said, "here"), files.root(), manual, tmp_path / "out", 1)
+    build(make(said, "here"), files.default_root(), manual, tmp_path / "out", 1)
     rows = load_dataset(
         str(tmp_path / "out"), "red_15_t15", split="train", cache_dir=tmp_path / "hf"
     )
@@ -442,7 +446,7 @@ def test_importing_the_release(manual, tmp_path):
 def test_a_smaller_benchmark(manual, tmp_path):
     """At most so many images of each class are there, the same at every level."""
     said = {"dataset": "mini_imagenet", "noise": "blue", "levels": [0, 50], "per_class": 4}
-    build(make(said, "here"), files.root(), manual, tmp_path / "out", 1)
+    build(make(said, "here"), files.default_root(), manual, tmp_path / "out", 1)
     low, high = (
         load_dataset(str(tmp_path / "out"), c, split="train", cache_dir=tmp_path)
         for c in ("blue_00", "blue_50")

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cnlw_tools.store import img2dataset
-from cnlw_tools.store.store import Store, writing
+from cnlw_tools.store.store import Store, open_ledger
 
 # the schema of a real run of img2dataset 1.47, without caption and exif, with two columns of the user's
 THEIRS = ["image_id", "licence", "url", "key", "status", "error_message"]
@@ -68,7 +68,7 @@ def test_out_and_in(store, tmp_path):
     """What was written is read back: bytes, URIs, sizes; the sources say that these are the original bytes."""
     img2dataset.export(store, tmp_path / "out")
 
-    with writing(tmp_path / "again") as ledger:
+    with open_ledger(tmp_path / "again") as ledger:
         first = img2dataset.adopt(tmp_path / "out", ledger)
         at = ledger.row("b").at
         second = img2dataset.adopt(tmp_path / "out", ledger)
@@ -120,7 +120,7 @@ def test_what_it_encoded_again_is_marked(encode, tmp_path, layout):
     body, kept = encode("JPEG", 1), encode("JPEG", 2)
     shard(tmp_path / "in", {"a": body, "b": kept, "../c": body, "d": b"<html>"}, layout, kept)
 
-    with writing(tmp_path / "s") as ledger:
+    with open_ledger(tmp_path / "s") as ledger:
         tally = img2dataset.adopt(tmp_path / "in", ledger, "name")
 
         assert {"ok": 2, "refused": 1, "not_image": 1} == tally.counts
@@ -132,7 +132,7 @@ def test_what_it_encoded_again_is_marked(encode, tmp_path, layout):
 def test_errors(encode, tmp_path):
     """A folder, a column or an image that is missing, and a damaged archive, are named."""
     shard(tmp_path / "in", {"a": encode("JPEG")}, "files")
-    with writing(tmp_path / "s") as ledger:
+    with open_ledger(tmp_path / "s") as ledger:
         with pytest.raises(FileNotFoundError, match="no output of img2dataset"):
             img2dataset.adopt(tmp_path / "none", ledger)
         with pytest.raises(ValueError, match=r"column 'nam' is missing\. Did you mean 'name'"):

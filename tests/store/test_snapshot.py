@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cnlw_tools.store import snapshot
-from cnlw_tools.store.store import COLUMNS, VALUES, Row, writing
+from cnlw_tools.store.store import COLUMNS, VALUES, Row, open_ledger
 
 ROWS = [
     Row(
@@ -40,9 +40,9 @@ ROWS = [
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
 def test_all_that_the_ledger_holds(tmp_path, n):
     """Every column in its type, missing values too, in the order of ids; Arrow's own function makes the same."""
-    with writing(tmp_path / "s") as ledger:
+    with open_ledger(tmp_path / "s") as ledger:
         for row in reversed(ROWS[:n]):
-            ledger.put(row)
+            ledger.write_row(row)
         snapshot.write(ledger)
 
     table = pq.read_table(tmp_path / "s" / snapshot.NAME)
@@ -57,9 +57,9 @@ def test_all_that_the_ledger_holds(tmp_path, n):
 def test_many_rows(tmp_path, monkeypatch):
     """It is written block by block."""
     monkeypatch.setattr(snapshot, "BLOCK", 2)
-    with writing(tmp_path / "s") as ledger:
+    with open_ledger(tmp_path / "s") as ledger:
         for i in range(5):
-            ledger.put(Row(str(i), None, "refused", "why", 0, float(i)))
+            ledger.write_row(Row(str(i), None, "refused", "why", 0, float(i)))
         snapshot.write(ledger)
 
     file = pq.ParquetFile(tmp_path / "s" / snapshot.NAME)
@@ -70,19 +70,19 @@ def test_many_rows(tmp_path, monkeypatch):
 def test_it_is_written_where_there_is_something_newer(tmp_path):
     """Not by a run that changed nothing; again where it is missing, or older than a row of a run that was killed."""
     path = tmp_path / "s" / snapshot.NAME
-    with writing(tmp_path / "s") as ledger:
-        ledger.put(Row("a", None, "refused", "why", 0, time.time() - 60))
+    with open_ledger(tmp_path / "s") as ledger:
+        ledger.write_row(Row("a", None, "refused", "why", 0, time.time() - 60))
         snapshot.write(ledger)
         os.utime(path, (before := time.time() - 30, before))
         snapshot.write(ledger)
         assert before == pytest.approx(path.stat().st_mtime)
-        ledger.put(Row("b", None, "refused", "why", 0, time.time() - 10))
+        ledger.write_row(Row("b", None, "refused", "why", 0, time.time() - 10))
         snapshot.write(ledger)
         assert 2 == pq.read_metadata(path).num_rows
         os.utime(
             path, (ahead := time.time() + 3600, ahead)
         )  # a clock that was set back, or a server's that is ahead
-        ledger.put(Row("c", None, "refused", "why", 0, time.time()))
+        ledger.write_row(Row("c", None, "refused", "why", 0, time.time()))
         snapshot.write(ledger, new=True)
         assert 3 == pq.read_metadata(path).num_rows
         path.unlink()
@@ -93,9 +93,9 @@ def test_it_is_written_where_there_is_something_newer(tmp_path):
 WRITE = """
 from pathlib import Path
 from cnlw_tools.store import snapshot
-from cnlw_tools.store.store import Row, writing
-with writing(Path({store!r})) as ledger:
-    ledger.put(Row("a", None, "refused", "why", 0, 0.0))
+from cnlw_tools.store.store import Row, open_ledger
+with open_ledger(Path({store!r})) as ledger:
+    ledger.write_row(Row("a", None, "refused", "why", 0, 0.0))
     snapshot.write(ledger)
 """
 

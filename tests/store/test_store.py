@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import pytest
 
-from cnlw_tools.store.store import Row, Store, writing
+from cnlw_tools.store.store import Row, Store, open_ledger
 
 
 def ok(image_id: str, data: bytes, mtime: int | None = None) -> Row:
@@ -37,10 +37,10 @@ def ok(image_id: str, data: bytes, mtime: int | None = None) -> Row:
 @pytest.fixture
 def folder(tmp_path):
     """A store of one image and one failure."""
-    with writing(tmp_path / "store") as ledger:
-        mtime = ledger.keep("a", "jpeg", b"data")
-        ledger.put(ok("a", b"data", mtime))
-        ledger.put(Row("b", "http://y/", "http_404", "HTTP 404", 1, 1e9, status=404))
+    with open_ledger(tmp_path / "store") as ledger:
+        mtime = ledger.write_image("a", "jpeg", b"data")
+        ledger.write_row(ok("a", b"data", mtime))
+        ledger.write_row(Row("b", "http://y/", "http_404", "HTTP 404", 1, 1e9, status=404))
     return tmp_path / "store"
 
 
@@ -92,9 +92,9 @@ def test_a_copied_store_is_believed(folder, tmp_path):
 def test_no_id_is_a_path(tmp_path):
     """Whatever the id, the file lies in the store, and the same id has the same file."""
     names = ["../../evil", "/etc/passwd", "a/b", "..", "a" * 5000, "é", "con", "A", "a"]
-    with writing(tmp_path / "store") as ledger:
+    with open_ledger(tmp_path / "store") as ledger:
         for name in names:
-            ledger.keep(name, "jpeg", name.encode())
+            ledger.write_image(name, "jpeg", name.encode())
         assert names == [ledger.path(name, "jpeg").read_bytes().decode() for name in names]
 
     assert [tmp_path / "store"] == list(tmp_path.iterdir())
@@ -103,19 +103,22 @@ def test_no_id_is_a_path(tmp_path):
 
 def test_two_at_once(folder):
     """A second fetch on a store says that there is a first; reading is allowed."""
-    with writing(folder) as ledger:
-        with pytest.raises(BlockingIOError, match="another fetch is at work here"), writing(folder):
+    with open_ledger(folder) as ledger:
+        with (
+            pytest.raises(BlockingIOError, match="another fetch is at work here"),
+            open_ledger(folder),
+        ):
             pass
-        ledger.put(ok("c", b""))
+        ledger.write_row(ok("c", b""))
         with Store(folder) as store:
             assert 2 == store.counts()["ok"]
 
 
 def test_repeated(folder):
     """Files that many ids have in common are counted."""
-    with writing(folder) as ledger:
+    with open_ledger(folder) as ledger:
         for i in range(5):
-            ledger.put(ok(f"x{i}", b"gone"))
+            ledger.write_row(ok(f"x{i}", b"gone"))
         assert {sha256(b"gone").hexdigest(): 5} == ledger.repeated(5)
         assert {} == ledger.repeated(6)
 
@@ -127,7 +130,7 @@ def test_foreign_folders(tmp_path):
 
     with (
         pytest.raises(FileExistsError, match="holds something that is no image store"),
-        writing(tmp_path / "mine"),
+        open_ledger(tmp_path / "mine"),
     ):
         pass
     with pytest.raises(FileNotFoundError, match="no image store here"):
@@ -139,7 +142,10 @@ def test_damaged_ledger(folder):
     """A ledger that is no database is an error with its name."""
     (folder / "ledger.sqlite").write_bytes(b"x" * 5000)
 
-    with pytest.raises(OSError, match=r"ledger.sqlite: file is not a database"), writing(folder):
+    with (
+        pytest.raises(OSError, match=r"ledger.sqlite: file is not a database"),
+        open_ledger(folder),
+    ):
         pass
 
 
@@ -154,7 +160,7 @@ def test_unfinished_transaction(folder, tmp_path):
     (left / log.name).write_bytes(log.read_bytes()[:-10])  # its last page is torn
     base.close()
 
-    with writing(left) as ledger:
+    with open_ledger(left) as ledger:
         assert "http_404" == ledger.row("b").kind
 
 
@@ -170,7 +176,7 @@ def test_read_only(folder):
 
 def test_an_image_may_be_replaced(folder):
     """A row that comes again replaces the one before."""
-    with writing(folder) as ledger:
-        ledger.put(replace(ledger.row("b"), attempts=7))
+    with open_ledger(folder) as ledger:
+        ledger.write_row(replace(ledger.row("b"), attempts=7))
         assert 7 == ledger.row("b").attempts
         assert 2 == ledger.counts().total()

@@ -31,7 +31,7 @@ RAW = {
 
 def listed(**said):
     """The cells of a study."""
-    return cells(make(RAW | said, "test"), files.root())
+    return cells(make(RAW | said, "test"), files.default_root())
 
 
 def test_cells_are_the_product():
@@ -68,7 +68,7 @@ def test_a_study_that_grows_keeps_its_cells():
 
 def test_a_config_is_the_datasets_recipe_and_what_the_study_says():
     """Licence from the file, levels and options from the study; a cell has its own level alone."""
-    usual = recipe.load(files.root() / "pipelines" / "shapes_blue.toml")
+    usual = recipe.load(files.default_root() / "pipelines" / "shapes_blue.toml")
     found = listed()[0].recipe
 
     assert found.licence == usual.licence
@@ -157,7 +157,7 @@ TRUSTED = ("clothing1m",)  # has a split of trusted images of its own
 @cache
 def usual(name):
     """A preset of the package."""
-    return preset.load(name, files.root())
+    return preset.load(name, files.default_root())
 
 
 def lacks(cell):
@@ -173,7 +173,7 @@ def lacks(cell):
 
 EVERY = [
     pytest.param(path, scale, id=f"{path.stem}-{scale}" if scale else path.stem)
-    for path in sorted((files.root() / FOLDER).glob("*.toml"))
+    for path in sorted((files.default_root() / FOLDER).glob("*.toml"))
     for scale in scales(path) or [""]
 ]
 
@@ -182,7 +182,7 @@ EVERY = [
 def test_studies_of_the_package_name_what_there_is(path, scale):
     """Noise, donors and their options, presets and their keys, networks, methods, their options and what they need."""
     study = load(path, scale)
-    found = cells(study, files.root())
+    found = cells(study, files.default_root())
     for cell in {(cell.build, cell.config): cell for cell in found}.values():
         noise = NOISE[cell.recipe.noise]
         options = plan.options(noise, cell.recipe)
@@ -203,7 +203,8 @@ def test_published_cells_stand_beside_cells_of_the_study(path, scale):
     """Every config and method that a published table is held against is run, and no row is there twice."""
     study = load(path, scale)
     ran = {
-        (cell.build, cell.config, cell.label or cell.method) for cell in cells(study, files.root())
+        (cell.build, cell.config, cell.label or cell.method)
+        for cell in cells(study, files.default_root())
     }
     for entry in study.published:
         build = study.folder(entry.dataset or study.dataset)
@@ -242,6 +243,6 @@ def test_a_build_is_told_where_donors_lie(monkeypatch, tmp_path):
     told = []
     monkeypatch.setattr(module, "build", lambda *given: told.append(given))
     some = listed(configs=[{"noise": "source", "donors": ["cifar100"]}])
-    module.built(some, tmp_path, files.root(), None, print, {"cifar100": tmp_path})
+    module.built(some, tmp_path, files.default_root(), None, print, {"cifar100": tmp_path})
 
     assert [given[-1] for given in told] == [{"cifar100": tmp_path}]

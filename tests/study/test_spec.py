@@ -19,12 +19,12 @@ RAW = {
         {"name": "mixup", "options": {"per": "batch"}, "grid": {"alpha": [1, 8]}},
     ],
 }
-STUDIES = sorted((files.root() / FOLDER).glob("*.toml"))
+STUDIES = sorted((files.default_root() / FOLDER).glob("*.toml"))
 
 
 def listed(**said):
     """The cells of a study."""
-    return cells(make(RAW | said, "test"), files.root())
+    return cells(make(RAW | said, "test"), files.default_root())
 
 
 def test_a_scale_goes_before_what_stands_above():
@@ -101,17 +101,19 @@ def test_a_study_is_found_by_name_or_path(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('dataset = "shapes"')
 
-    assert find(str(path), files.root()) == path
+    assert find(str(path), files.default_root()) == path
     with pytest.raises(LookupError, match="unknown study 'mien'"):
-        find("mien", files.root())
+        find("mien", files.default_root())
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_a_study_of_the_package_can_be_read(path):
     """At every scale; its first line says what it is; what it compares with is there."""
-    tables = json.loads((files.root() / FOLDER / "published.json").read_text(encoding="utf-8"))
+    tables = json.loads(
+        (files.default_root() / FOLDER / "published.json").read_text(encoding="utf-8")
+    )
 
-    assert path.stem in names(files.root())
+    assert path.stem in names(files.default_root())
     assert path.read_text(encoding="utf-8").startswith("# ")
     for scale in scales(path) or [""]:
         assert all(entry.table in tables for entry in load(path, scale).published)

@@ -22,7 +22,7 @@ def cell():
     configs = [{"noise": "blue", "levels": [40]}]
     return cells(
         make({"dataset": "shapes", "configs": configs, "methods": [{"name": "vanilla"}]}, "test"),
-        files.root(),
+        files.default_root(),
     )[0]
 
 

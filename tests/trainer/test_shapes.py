@@ -60,7 +60,7 @@ def shapes(tmp_path_factory):
     out = tmp_path_factory.mktemp("shapes") / "shapes"
     said = {"dataset": "shapes", "noise": "blue", "levels": [20], "size": 16}
     said |= {"clean": 2500, "probe": 10, "verified": 20}
-    build(recipe.make(said, "test"), files.root(), None, out, local.cores())
+    build(recipe.make(said, "test"), files.default_root(), None, out, local.cores())
     return out
 
 
