@@ -1,0 +1,289 @@
+"""One strict reader for every file that becomes a frozen dataclass: TOML, JSON, YAML.
+
+The dataclass says all there is to say: its type hints name the keys and their types, its defaults say which keys may
+be missing, and `choice` adds to a field what a type cannot say.
+
+    @dataclass(frozen=True, slots=True)
+    class Preset:
+        net: str
+        epochs: int = choice(check=between(1), help="Passes over the training set.")
+        views: Mapping[str, tuple[str, ...]] = choice(default_factory=dict)
+
+    preset = read_dataclass(Preset, parse_toml(text, where), where)
+
+Types that may stand in a field: str, int, float, bool, None, Any, a dataclass, `list[X]`, `tuple[X, ...]`,
+`tuple[X, Y]`, `dict[str, X]`, `Mapping[str, X]`, and unions of these. A boolean is no number; a whole number may stand
+for a float and stays as it is; a list becomes a tuple where the hint says so. Whatever else a file holds is a
+ValueError that names file, key, value and remedy, never another exception.
+"""
+
+import dataclasses
+import json
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass
+from functools import cache
+from reprlib import Repr
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar, Union
+from typing import get_args as type_arguments
+from typing import get_origin as type_origin
+from typing import get_type_hints as type_hints
+
+from cnlw_tools.registry import suggest
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
+
+DEEPEST = 64  # levels of nesting; no file of ours has more than ten
+NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
+NAMES |= {NoneType: "null", Any: "anything"}
+SHORT = Repr()
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 200
+SHORT.maxlist = SHORT.maxtuple = SHORT.maxdict = 12
+
+
+class Check(NamedTuple):
+    """What a value must be beyond its type; the test is only asked about values of the right type."""
+
+    test: Callable[[Any], bool]
+    expected: str  # ends the sentence "it must be ...", and so says the type too
+
+
+def between(low: float, high: float = float("inf"), expected: str = "") -> Check:
+    """Return the check of a number from ``low`` to ``high``, both included."""
+    span = f"from {low} on" if high == float("inf") else f"from {low} to {high}"
+    return Check(lambda value: low <= value <= high, expected or f"a number {span}")
+
+
+def one_of(*words: str) -> Check:
+    """Return the check of a word from a closed list."""
+    return Check(lambda value: value in words, f"one of {', '.join(words)}")
+
+
+def matching(pattern: str, expected: str) -> Check:
+    """Return the check of a string that a regular expression matches as a whole."""
+    compiled = re.compile(pattern)
+    return Check(lambda value: compiled.fullmatch(value) is not None, expected)
+
+
+def choice(
+    default: Any = MISSING,
+    *,
+    default_factory: Any = MISSING,
+    check: Check | None = None,
+    help: str = "",
+    **facts: Any,
+) -> Any:
+    """Declare a dataclass field once, for all that reads, names, documents or compares it.
+
+    Args:
+        default: its value where the file does not name it; without one the key is required
+        default_factory: makes that value, where it is a list or a mapping
+        check: what the value must be beyond its type; null passes where the type allows null
+        help: one sentence, for the command line and the reference page
+        facts: whatever else readers of the declaration ask for, by name; all of it is in `field.metadata`
+    """
+    metadata = {"check": check, "help": help, **facts}
+    if default_factory is not MISSING:
+        return dataclasses.field(default_factory=default_factory, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def parse_json(text: str, where: str, remedy: str = "") -> Any:
+    """Return the value that a JSON text holds.
+
+    Raises:
+        ValueError: it is not JSON; the message begins with ``where`` and ends with ``remedy``
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where}: not JSON: {error}{_tail(remedy)}") from error
+
+
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """Return the table that a TOML text holds.
+
+    Raises:
+        ValueError: it is not TOML; the message begins with ``where``
+    """
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where}: not TOML: {error}") from error
+
+
+def read_dataclass(cls: type[T], raw: Any, where: str, remedy: str = "") -> T:
+    """Check a mapping that was read from a file against a dataclass and return an instance.
+
+    Args:
+        cls: the dataclass; see the module for the types that its fields may have
+        raw: what the parser of JSON, TOML or YAML returned
+        where: what the errors call it: the path of the file
+        remedy: ends every error where fixing the value by hand is not the remedy: "run the sweep again"
+
+    Raises:
+        ValueError: not a mapping, an unknown or missing key, or a value of the wrong type or out of range
+    """
+    reader = _Reader(where, remedy)
+    reader.check_depth(raw)
+    instance: T = reader.dataclass(cls, raw, "")
+    return instance
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    where: str
+    remedy: str
+
+    def fail(self, message: str) -> NoReturn:
+        raise ValueError(f"{self.where}: {message}{_tail(self.remedy)}")
+
+    def reject(self, path: str, value: Any, expected: str) -> NoReturn:
+        name = f"{path} = " if path else ""
+        self.fail(f"{name}{SHORT.repr(value)}: it must be {expected}")
+
+    def check_depth(self, raw: Any) -> None:
+        """Raise if values are nested without end, so that nothing later runs out of stack."""
+        values = [raw]
+        for _ in range(DEEPEST):
+            values = _inner_values(values)
+            if not values:
+                return
+        self.fail(f"it is nested more than {DEEPEST} levels deep: make it flatter")
+
+    def dataclass(self, cls: Any, raw: Any, path: str) -> Any:
+        """Return an instance of a dataclass, from a mapping."""
+        if not isinstance(raw, Mapping):
+            self.reject(path, raw, "a table of keys and values")
+        declared = {field.name: field for field in dataclasses.fields(cls)}
+        for key in raw:
+            if key not in declared:
+                self.unknown(key, list(declared), path)
+        for name, field in declared.items():
+            required = field.default is MISSING and field.default_factory is MISSING
+            if required and name not in raw:
+                self.fail(f"{_join(path, name)!r} is missing: add it")
+        hints = _hints(cls)
+        values = {}
+        for key, value in raw.items():
+            values[key] = self.field(declared[key], hints[key], value, _join(path, key))
+        return cls(**values)
+
+    def unknown(self, key: Any, names: list[str], path: str) -> NoReturn:
+        guess = suggest(str(key), names)
+        shown = SHORT.repr(_join(path, key) if isinstance(key, str) else key)
+        self.fail(f"unknown key {shown}.{guess} There are: {', '.join(names)}")
+
+    def field(self, field: dataclasses.Field[Any], hint: Any, value: Any, path: str) -> Any:
+        """Return the value of one field, of the right type and passed by the field's own check."""
+        check: Check | None = field.metadata.get("check")
+        result = self.value(hint, value, path, check.expected if check else "")
+        if check and result is not None and not check.test(result):
+            self.reject(path, value, check.expected)
+        return result
+
+    def value(self, hint: Any, value: Any, path: str, expected: str = "") -> Any:
+        """Return a value of the hinted type; ``expected`` is what it must be, in words better than the type's."""
+        origin = type_origin(hint)
+        if origin in (Union, UnionType):
+            return self.union(hint, value, path, expected)
+        if dataclasses.is_dataclass(hint):
+            return self.dataclass(hint, value, path)
+        if origin in (list, tuple):
+            return self.sequence(hint, value, path, expected or _describe(hint))
+        if isinstance(origin, type) and issubclass(origin, Mapping):
+            return self.mapping(hint, value, path, expected or _describe(hint))
+        if not _is_plain(hint, value):
+            self.reject(path, value, expected or _describe(hint))
+        return value
+
+    def union(self, hint: Any, value: Any, path: str, expected: str) -> Any:
+        """Return the value as the first member of a union that it fits."""
+        members = [member for member in type_arguments(hint) if member is not NoneType]
+        if value is None and len(members) < len(type_arguments(hint)):
+            return None
+        if len(members) == 1:
+            return self.value(members[0], value, path, expected)
+        for member in members:
+            try:
+                return self.value(member, value, path)
+            except ValueError:
+                continue
+        return self.reject(path, value, expected or _describe(hint))
+
+    def sequence(self, hint: Any, value: Any, path: str, expected: str) -> Any:
+        """Return a list or a tuple, each item of the hinted type."""
+        if not isinstance(value, list | tuple):
+            self.reject(path, value, expected)
+        items = type_arguments(hint)
+        if type_origin(hint) is list or items[-1] is Ellipsis:
+            items = (items[0],) * len(value)
+        if len(items) != len(value):
+            self.reject(path, value, expected)
+        pairs = enumerate(zip(items, value, strict=True))
+        result = [self.value(item, inner, f"{path}[{i}]") for i, (item, inner) in pairs]
+        return tuple(result) if type_origin(hint) is tuple else result
+
+    def mapping(self, hint: Any, value: Any, path: str, expected: str) -> dict[str, Any]:
+        """Return a mapping from strings to values of the hinted type."""
+        if not isinstance(value, Mapping):
+            self.reject(path, value, expected)
+        _, inner_hint = type_arguments(hint)
+        result = {}
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                self.reject(f"a key of {path}", key, "a string")
+            result[key] = self.value(inner_hint, inner, _join(path, key))
+        return result
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return type_hints(cls)
+
+
+def _is_plain(hint: Any, value: Any) -> bool:
+    """Return whether a value is of a type that holds no others; a boolean is no number."""
+    if hint is Any:
+        return True
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, int | float if hint is float else hint)
+
+
+def _describe(hint: Any) -> str:
+    """Return what a value of this type is called in an error."""
+    origin, arguments = type_origin(hint), type_arguments(hint)
+    if origin in (Union, UnionType):
+        return " or ".join(map(_describe, arguments))
+    if origin is list or (origin is tuple and arguments[-1] is Ellipsis):
+        return f"a list, each item {_describe(arguments[0])}"
+    if origin is tuple:
+        return f"a list of {len(arguments)}: {', '.join(map(_describe, arguments))}"
+    if arguments:
+        return f"a table, each value {_describe(arguments[1])}"
+    return NAMES.get(hint, "a table of keys and values")
+
+
+def _inner_values(values: list[Any]) -> list[Any]:
+    """Return the containers that these containers hold, each object once."""
+    inner: dict[int, Any] = {}
+    for value in values:
+        if isinstance(value, Mapping):
+            inner.update((id(item), item) for item in value.values())
+        elif isinstance(value, list | tuple | set | frozenset):
+            inner.update((id(item), item) for item in value)
+    return [item for item in inner.values() if isinstance(item, Mapping | list | tuple | set)]
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _tail(remedy: str) -> str:
+    return f": {remedy}" if remedy else ""
