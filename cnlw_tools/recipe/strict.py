@@ -1,7 +1,7 @@
 """One strict reader for every file that becomes a frozen dataclass: TOML, JSON, YAML.
 
-The dataclass says all there is to say: its type hints name the keys and their types, its defaults say which keys may
-be missing, and `choice` adds to a field what a type cannot say.
+The dataclass says all there is to say: its type hints name the keys and their types, its defaults
+say which keys may be missing, and `choice` adds to a field what a type cannot say.
 
     @dataclass(frozen=True, slots=True)
     class Preset:
@@ -9,12 +9,13 @@ be missing, and `choice` adds to a field what a type cannot say.
         epochs: int = choice(check=between(1), help="Passes over the training set.")
         views: Mapping[str, tuple[str, ...]] = choice(default_factory=dict)
 
-    preset = read_dataclass(Preset, parse_toml(text, where), where)
+    preset = read_dataclass(Preset, parse_toml(text, path), path)
 
-Types that may stand in a field: str, int, float, bool, None, Any, a dataclass, `list[X]`, `tuple[X, ...]`,
-`tuple[X, Y]`, `dict[str, X]`, `Mapping[str, X]`, and unions of these. A boolean is no number; a whole number may stand
-for a float and stays as it is; a list becomes a tuple where the hint says so. Whatever else a file holds is a
-ValueError that names file, key, value and remedy, never another exception.
+A field may be a str, int, float, bool, None, Any, a dataclass, `list[X]`, `tuple[X, ...]`,
+`tuple[X, Y]`, `dict[str, X]`, `Mapping[str, X]`, or a union of these. A boolean is no number; a
+whole number may stand for a float and stays as it is; a list becomes a tuple where the hint says
+so. Whatever else a file holds is a ValueError that names file, key, value and remedy, never another
+exception.
 """
 
 import dataclasses
@@ -85,7 +86,9 @@ def choice(
         default_factory: makes that value, where it is a list or a mapping
         check: what the value must be beyond its type; null passes where the type allows null
         help: one sentence, for the command line and the reference page
-        facts: whatever else readers of the declaration ask for, by name; all of it is in `field.metadata`
+        facts: whatever else a reader of the declaration asks for, by name
+
+    Everything declared here is found in `field.metadata`, under the same names.
     """
     metadata = {"check": check, "help": help, **facts}
     if default_factory is not MISSING:
@@ -93,43 +96,44 @@ def choice(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def parse_json(text: str, where: str, remedy: str = "") -> Any:
+def parse_json(text: str, source: str, remedy: str = "") -> Any:
     """Return the value that a JSON text holds.
 
     Raises:
-        ValueError: it is not JSON; the message begins with ``where`` and ends with ``remedy``
+        ValueError: it is not JSON; the message begins with ``source`` and ends with ``remedy``
     """
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where}: not JSON: {error}{_tail(remedy)}") from error
+        raise ValueError(f"{source}: not JSON: {error}{_tail(remedy)}") from error
 
 
-def parse_toml(text: str, where: str) -> dict[str, Any]:
+def parse_toml(text: str, source: str) -> dict[str, Any]:
     """Return the table that a TOML text holds.
 
     Raises:
-        ValueError: it is not TOML; the message begins with ``where``
+        ValueError: it is not TOML; the message begins with ``source``
     """
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where}: not TOML: {error}") from error
+        raise ValueError(f"{source}: not TOML: {error}") from error
 
 
-def read_dataclass(cls: type[T], raw: Any, where: str, remedy: str = "") -> T:
+def read_dataclass(cls: type[T], raw: Any, source: str, remedy: str = "") -> T:
     """Check a mapping that was read from a file against a dataclass and return an instance.
 
     Args:
         cls: the dataclass; see the module for the types that its fields may have
         raw: what the parser of JSON, TOML or YAML returned
-        where: what the errors call it: the path of the file
+        source: what the errors call it: the path of the file
         remedy: ends every error where fixing the value by hand is not the remedy: "run the sweep again"
 
     Raises:
-        ValueError: not a mapping, an unknown or missing key, or a value of the wrong type or out of range
+        ValueError: not a mapping, an unknown or missing key, or a value of the wrong type or
+            out of range
     """
-    reader = _Reader(where, remedy)
+    reader = _Reader(source, remedy)
     reader.check_depth(raw)
     instance: T = reader.dataclass(cls, raw, "")
     return instance
@@ -137,11 +141,11 @@ def read_dataclass(cls: type[T], raw: Any, where: str, remedy: str = "") -> T:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    where: str
+    source: str
     remedy: str
 
     def fail(self, message: str) -> NoReturn:
-        raise ValueError(f"{self.where}: {message}{_tail(self.remedy)}")
+        raise ValueError(f"{self.source}: {message}{_tail(self.remedy)}")
 
     def reject(self, path: str, value: Any, expected: str) -> NoReturn:
         name = f"{path} = " if path else ""
@@ -176,8 +180,9 @@ class _Reader:
 
     def unknown(self, key: Any, names: list[str], path: str) -> NoReturn:
         guess = suggest(str(key), names)
-        shown = SHORT.repr(_join(path, key) if isinstance(key, str) else key)
-        self.fail(f"unknown key {shown}.{guess} There are: {', '.join(names)}")
+        full_key = _join(path, key) if isinstance(key, str) else key
+        known_keys = ", ".join(names)
+        self.fail(f"unknown key {SHORT.repr(full_key)}.{guess} There are: {known_keys}")
 
     def field(self, field: dataclasses.Field[Any], hint: Any, value: Any, path: str) -> Any:
         """Return the value of one field, of the right type and passed by the field's own check."""
@@ -188,7 +193,7 @@ class _Reader:
         return result
 
     def value(self, hint: Any, value: Any, path: str, expected: str = "") -> Any:
-        """Return a value of the hinted type; ``expected`` is what it must be, in words better than the type's."""
+        """Return a value of the hinted type; ``expected`` describes it better than the type can."""
         origin = type_origin(hint)
         if origin in (Union, UnionType):
             return self.union(hint, value, path, expected)
