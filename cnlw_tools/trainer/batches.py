@@ -21,7 +21,7 @@ from cnlw_tools.registry import pick
 from cnlw_tools.trainer import prng
 from cnlw_tools.trainer.augment import Augment, compose
 from cnlw_tools.trainer.data import Split
-from cnlw_tools.trainer.nets.imagenet import MEAN, SPREAD
+from cnlw_tools.trainer.nets.imagenet import IMAGENET_MEAN, IMAGENET_STD
 
 AHEAD = 2  # batches that a streaming split prepares
 PIXELS = 1 << 21  # of all images that are looked at together: 500 of 64 by 64
@@ -128,7 +128,9 @@ class Feed:
 
 def imagenet(device: torch.device) -> Scale:
     """Return the scale that networks of torchvision and timm learned with."""
-    return Scale(*(torch.tensor(v, device=device).view(3, 1, 1) for v in (MEAN, SPREAD)))
+    return Scale(
+        *(torch.tensor(v, device=device).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    )
 
 
 def scale(split: Split, device: torch.device) -> Scale:

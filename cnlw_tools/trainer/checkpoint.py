@@ -1,11 +1,14 @@
-"""Can a run go on from a checkpoint? From one that another version wrote, it may not: what it needs has changed."""
+"""Whether a run can go on from a checkpoint.
+
+A checkpoint of another version of the package or the method may lack what the run needs.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
-from cnlw_tools.trainer.nets.weights import fault
+from cnlw_tools.trainer.nets.weights import state_dict_mismatch
 
 ENTRIES = (
     "epoch",
@@ -22,8 +25,22 @@ ENTRIES = (
 )
 
 
-def misfit(state: Mapping[str, Any], method: Mapping[str, Tensor], epochs: int) -> str:
-    """Say what does not fit, or nothing; ``method``: its state as it begins."""
-    if wrong := fault(dict.fromkeys(ENTRIES), state) or fault(method, state["method"]):
-        return wrong
-    return f"it is at epoch {state['epoch']} of {epochs}" if state["epoch"] > epochs else ""
+def checkpoint_mismatch(
+    state: Mapping[str, Any], method_state: Mapping[str, Tensor], n_epochs: int
+) -> str:
+    """Describe why a run cannot go on from this state; empty if it can.
+
+    Args:
+        state: content of a checkpoint
+        method_state: state dict of the method before training
+        n_epochs: of the run, over all phases
+    """
+    expected_entries = dict.fromkeys(ENTRIES)
+    mismatch = state_dict_mismatch(expected_entries, state)
+    if not mismatch:
+        mismatch = state_dict_mismatch(method_state, state["method"])
+    if mismatch:
+        return mismatch
+    if state["epoch"] > n_epochs:
+        return f"it is at epoch {state['epoch']} of {n_epochs}"
+    return ""

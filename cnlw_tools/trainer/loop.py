@@ -26,7 +26,7 @@ from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer import oom, schedule
 from cnlw_tools.trainer.batches import Feed, order
-from cnlw_tools.trainer.checkpoint import misfit
+from cnlw_tools.trainer.checkpoint import checkpoint_mismatch
 from cnlw_tools.trainer.data import Tell
 from cnlw_tools.trainer.errors import Stopped
 from cnlw_tools.trainer.evaluate import confusion, guesses, held_out, validate
@@ -255,7 +255,7 @@ class Loop:
 
     def _restore(self, state: dict[str, Any]) -> None:
         """Go on from what `_state` returned, if it was this version of it."""
-        if why := misfit(state, self.method.state_dict(), len(self.stages)):
+        if why := checkpoint_mismatch(state, self.method.state_dict(), len(self.stages)):
             self.run.refuse(why)
         self.epoch, self.step, self.history = state["epoch"], state["step"], state["history"]
         self.rows, self.ends = state["rows"], self.ends | state["ends"]

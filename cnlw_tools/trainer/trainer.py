@@ -188,7 +188,13 @@ class Trainer:
             net = partial(self.net, len(train.classes), size)
         else:
             net = partial(
-                nets.build, how.net, len(train.classes), size, None, self.pretrained, self.weights
+                nets.build_network,
+                how.net,
+                len(train.classes),
+                size,
+                None,
+                self.pretrained,
+                self.weights,
             )
         has: dict[str, Any] = {"noise_rate": rate}
         if "probe" in feeds:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cnlw_tools.trainer.checkpoint import ENTRIES, misfit
+from cnlw_tools.trainer.checkpoint import ENTRIES, checkpoint_mismatch
 from cnlw_tools.trainer.run import Run
 
 METHOD = {"net.w": torch.ones(2), "own": torch.ones(3)}
@@ -26,13 +26,15 @@ STATE = dict.fromkeys(ENTRIES) | {"epoch": 2, "method": METHOD}
 )
 def test_what_does_not_fit_is_named(changes, why):
     """The first of it; nothing where all fits."""
-    assert misfit(STATE | changes, METHOD, 3) == why
+    assert checkpoint_mismatch(STATE | changes, METHOD, 3) == why
 
 
 def test_what_is_missing_is_named():
     """An entry that the older version did not keep."""
     assert (
-        misfit({name: value for name, value in STATE.items() if name != "bad"}, METHOD, 3)
+        checkpoint_mismatch(
+            {name: value for name, value in STATE.items() if name != "bad"}, METHOD, 3
+        )
         == "bad is missing"
     )
 

@@ -307,8 +307,8 @@ def test_pretrained_networks_see_what_they_learned_with(trainer, monkeypatch):
     """Images scaled as ImageNet's, not as the training set's."""
     from cnlw_tools.trainer import nets
 
-    own = nets.build
-    monkeypatch.setattr(nets, "build", lambda *a: own(*a[:4], False, None))
+    own = nets.build_network
+    monkeypatch.setattr(nets, "build_network", lambda *a: own(*a[:4], False, None))
     loop = trainer(net="mlp1", pretrained=True)._loop(torch.device("cpu"), lambda *_: None)
 
     assert loop.train.scale.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])

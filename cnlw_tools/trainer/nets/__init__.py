@@ -1,4 +1,4 @@
-"""Networks by name. Each is a function of the number of classes and the side of the images in pixels.
+"""Networks by name. Each is a function of the number of classes and the image side in pixels.
 
 Those called `_cifar` share their name with one of torchvision, and are for images of 32 pixels.
 """
@@ -40,9 +40,9 @@ from cnlw_tools.trainer.nets.resnets import (
     wrn28_10,
     wrn40_2,
 )
-from cnlw_tools.trainer.nets.weights import load, published, read
+from cnlw_tools.trainer.nets.weights import fetch_pretrained, load_weights, read_weights
 
-__all__ = ["NETS", "Network", "build"]
+__all__ = ["NETS", "Network", "build_network"]
 
 NETS: Mapping[str, Callable[[int, int], Network]] = {
     "conv_small": conv_small,
@@ -74,38 +74,38 @@ NETS: Mapping[str, Callable[[int, int], Network]] = {
 }
 
 
-def build(
+def build_network(
     name: str,
-    classes: int,
-    size: int,
+    n_classes: int,
+    image_size: int,
     dropout: float | None = None,
     pretrained: bool = False,
     weights: Path | None = None,
 ) -> Network:
-    """Return a network, from scratch or with weights that were learned elsewhere.
+    """Return a network with new weights, or with weights that were learned elsewhere.
 
     Args:
         name: of `NETS`
-        classes: K
-        size: side of the images, in pixels
-        dropout: none: as the network's paper has it
-        pretrained: on ImageNet, as torchvision or timm publish it
-        weights: a file of them
+        n_classes: K
+        image_size: side of the images, in pixels
+        dropout: None: as in the network's paper
+        pretrained: load the ImageNet weights that torchvision or timm publish
+        weights: a file of weights
 
     Raises:
         LookupError: no such network
-        ValueError: images too small; dropout is no chance; weights of another network, or none at all
+        ValueError: images too small; dropout not from 0 to 1; weights of another network, or none
         OSError: the weights could not be fetched or read
     """
     if pretrained and weights is not None:
         raise ValueError(
             f"--pretrained and --weights {weights} exclude each other: give one of the two"
         )
-    net = pick(NETS, name, "network")(classes, size)
+    net = pick(NETS, name, "network")(n_classes, image_size)
     if dropout is not None:
         net.set_dropout(dropout)
     if pretrained:
-        load(net, published(name), f"the published weights of {name}")
+        load_weights(net, fetch_pretrained(name), f"the published weights of {name}")
     if weights is not None:
-        load(net, read(weights), str(weights))
+        load_weights(net, read_weights(weights), str(weights))
     return net

@@ -12,22 +12,21 @@ class Network(nn.Module):
     """A chain of blocks, pooled features, dropout, a linear head.
 
     Args:
-        blocks: each from (B, C, H, W) to (B, C', H', W'); of a residual network, its stages
-        width: of the features
-        classes: K
-        dropout: chance of the dropout before the head
-        pool: from the last block's output to (B, width); default: the mean over pixels
+        blocks: each maps (B, C, H, W) to (B, C', H', W'); the stages of a residual network
+        n_features: length of the pooled feature vector
+        n_classes: K
+        dropout: probability of the dropout before the head
+        pool: maps the last block's output to (B, n_features); default: the mean over pixels
     """
 
-    names: Mapping[
-        str, str | None
-    ]  # of a library's own weights, those here; none: it has no place here
+    # From the name of a weight in torchvision or timm to its name here. None: it has no place here.
+    library_names: Mapping[str, str | None]
 
     def __init__(
         self,
         blocks: Sequence[nn.Module],
-        width: int,
-        classes: int,
+        n_features: int,
+        n_classes: int,
         dropout: float = 0.0,
         pool: nn.Module | None = None,
     ) -> None:
@@ -35,50 +34,55 @@ class Network(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.pool = pool or nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(width, classes)
-        self.names = {}
+        self.head = nn.Linear(n_features, n_classes)
+        self.library_names = {}
 
     def block_features(self, x: Tensor) -> list[Tensor]:
         """Return the output of each block, (B, C, H, W) each."""
-        out = []
+        outputs = []
         for block in self.blocks:
             x = block(x)
-            out.append(x)
-        return out
+            outputs.append(x)
+        return outputs
 
     def features(self, x: Tensor) -> Tensor:
-        """Return the pooled output of the last block, (B, width)."""
+        """Return the pooled output of the last block, (B, n_features)."""
         for block in self.blocks:
             x = block(x)
-        out: Tensor = self.pool(x)
-        return out
+        pooled: Tensor = self.pool(x)
+        return pooled
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, K) logits."""
-        out: Tensor = self.head(self.dropout(self.features(x)))
-        return out
+        features = self.dropout(self.features(x))
+        logits: Tensor = self.head(features)
+        return logits
 
     def set_dropout(self, p: float) -> None:
-        """Set the chance of the dropouts inside the blocks, or, where there are none, of the one before the head.
+        """Set the probability of the dropouts inside the blocks.
+
+        Where the blocks have none, set that of the dropout before the head.
 
         Raises:
-            ValueError: it is no chance
+            ValueError: p is not from 0 to 1
         """
         if not 0 <= p <= 1:
-            raise ValueError(f"dropout = {p}: give a chance from 0 to 1")
-        inside = [m for m in self.blocks.modules() if isinstance(m, nn.Dropout | nn.Dropout2d)]
+            raise ValueError(f"dropout = {p}: give a probability from 0 to 1")
+        dropout_types = (nn.Dropout, nn.Dropout2d)
+        inside = [layer for layer in self.blocks.modules() if isinstance(layer, dropout_types)]
         for dropout in inside or [self.dropout]:
             dropout.p = p
 
 
-def at_least(least: int, size: int, name: str) -> None:
+def require_image_size(min_size: int, image_size: int, name: str) -> None:
     """Refuse images that the network would shrink to nothing.
 
     Raises:
-        ValueError: they are too small
+        ValueError: the images are too small
     """
-    if size < least:
+    if image_size < min_size:
         raise ValueError(
-            f"{name} needs images of {least} x {least} pixels or more, and these are {size} x {size}: "
-            f"give another --net, or size = {least} in the preset"
+            f"{name} needs images of {min_size} x {min_size} pixels or more, "
+            f"and these are {image_size} x {image_size}: "
+            f"give another --net, or size = {min_size} in the preset"
         )

@@ -1,13 +1,14 @@
 """Networks without shortcuts: perceptrons and plain ConvNets.
 
-    mlp1, mlp2, mlp4          so many hidden layers of 512 units          Rolnick et al. 2017
+    mlp1, mlp2, mlp4          1, 2 and 4 hidden layers of 512 units       Rolnick et al. 2017
     conv_mnist, conv4, conv6  4, 4 and 6 layers, the last two dense       Rolnick et al. 2017
     cnn9                      9 convolutions, leaky ReLU, dropout 0.25    Han et al. 2018, Co-teaching
-    vgg13_cifar               10 convolutions, one linear layer           Simonyan and Zisserman 2015, as used on CIFAR
+    vgg13_cifar               10 convolutions, one linear layer           Simonyan and Zisserman 2015,
+                                                                          as used on CIFAR
     conv_small                5 convolutions, for `shapes` on a laptop    ours
 
-Of Rolnick et al. we know the number of layers, not their widths. Those of the ConvNets are what the Keras examples
-for MNIST and CIFAR-10 had at the time, and so are the weights' first values (Glorot and Bengio 2010).
+Rolnick et al. give the number of layers, not their widths. The ConvNets have the widths and the
+initial weights (Glorot and Bengio 2010) of the Keras examples for MNIST and CIFAR-10 of that time.
 """
 
 from collections.abc import Sequence
@@ -16,93 +17,143 @@ from itertools import pairwise
 
 from torch import nn
 
-from cnlw_tools.trainer.nets.layers import conv_bn, he, initialised
-from cnlw_tools.trainer.nets.network import Network, at_least
+from cnlw_tools.trainer.nets.layers import conv_bn_relu, he_normal, init_weights
+from cnlw_tools.trainer.nets.network import Network, require_image_size
 
-HIDDEN = 512
-
-
-def mlp(layers: int, classes: int, size: int) -> Network:
-    """Return a perceptron of so many hidden layers on 3 x size x size numbers."""
-    widths = [3 * size * size] + [HIDDEN] * layers
-    blocks = [
-        nn.Sequential(nn.Flatten(), nn.Linear(i, o), nn.ReLU(), nn.Unflatten(1, (o, 1, 1)))
-        for i, o in pairwise(widths)
-    ]
-    return initialised(Network(blocks, HIDDEN, classes), nn.init.xavier_uniform_, nn.Linear)
+HIDDEN_UNITS = 512
 
 
-mlp1, mlp2, mlp4 = partial(mlp, 1), partial(mlp, 2), partial(mlp, 4)
+def mlp(n_layers: int, n_classes: int, image_size: int) -> Network:
+    """Return a perceptron with n_layers hidden layers on 3 x image_size x image_size numbers."""
+    blocks = []
+    n_inputs = 3 * image_size * image_size
+    for _ in range(n_layers):
+        blocks.append(_dense_block(n_inputs, HIDDEN_UNITS))
+        n_inputs = HIDDEN_UNITS
+    net = Network(blocks, HIDDEN_UNITS, n_classes)
+    return init_weights(net, nn.init.xavier_uniform_, nn.Linear)
 
 
-def conv_mnist(classes: int, size: int) -> Network:
+mlp1 = partial(mlp, 1)
+mlp2 = partial(mlp, 2)
+mlp4 = partial(mlp, 4)
+
+
+def conv_mnist(n_classes: int, image_size: int) -> Network:
     """Return two convolutions without padding, pooling, two dense layers."""
-    at_least(6, size, "conv_mnist")
-    return _convnet([_pair(3, 32, 64, padding=0)], 64 * ((size - 4) // 2) ** 2, 128, classes)
+    require_image_size(6, image_size, "conv_mnist")
+    side = (image_size - 4) // 2
+    blocks = [_conv_pair(3, 32, 64, padding=0)]
+    return _with_dense_layers(blocks, 64 * side**2, 128, n_classes)
 
 
-def conv4(classes: int, size: int) -> Network:
+def conv4(n_classes: int, image_size: int) -> Network:
     """Return two convolutions, pooling, two dense layers."""
-    at_least(4, size, "conv4")
-    return _convnet([_pair(3, 32, 32)], 32 * ((size - 2) // 2) ** 2, 512, classes)
+    require_image_size(4, image_size, "conv4")
+    side = (image_size - 2) // 2
+    blocks = [_conv_pair(3, 32, 32)]
+    return _with_dense_layers(blocks, 32 * side**2, 512, n_classes)
 
 
-def conv6(classes: int, size: int) -> Network:
-    """Return twice two convolutions and pooling, then two dense layers."""
-    at_least(10, size, "conv6")
-    side = ((size - 2) // 2 - 2) // 2
-    return _convnet([_pair(3, 32, 32), _pair(32, 64, 64)], 64 * side**2, 512, classes)
+def conv6(n_classes: int, image_size: int) -> Network:
+    """Return two convolutions and pooling, twice, then two dense layers."""
+    require_image_size(10, image_size, "conv6")
+    side = ((image_size - 2) // 2 - 2) // 2
+    blocks = [_conv_pair(3, 32, 32), _conv_pair(32, 64, 64)]
+    return _with_dense_layers(blocks, 64 * side**2, 512, n_classes)
 
 
-def cnn9(classes: int, size: int) -> Network:
-    """Return the network of Co-teaching: 3 x 128, 3 x 256, then 512, 256 and 128 without padding."""
-    at_least(28, size, "cnn9")
-    widths = ((3, 128, 128, 128), (128, 256, 256, 256), (256, 512, 256, 128))
+def cnn9(n_classes: int, image_size: int) -> Network:
+    """Return the network of Co-teaching.
+
+    Its widths are 3 x 128, 3 x 256, then 512, 256 and 128 without padding.
+    """
+    require_image_size(28, image_size, "cnn9")
     blocks = [
-        nn.Sequential(*(_leaky(i, o, padding) for i, o in pairwise(w)), *tail)
-        for w, padding, tail in zip(widths, (1, 1, 0), (_shrink(), _shrink(), ()), strict=True)
+        nn.Sequential(*_leaky_convs((3, 128, 128, 128), padding=1), *_pool_and_drop()),
+        nn.Sequential(*_leaky_convs((128, 256, 256, 256), padding=1), *_pool_and_drop()),
+        nn.Sequential(*_leaky_convs((256, 512, 256, 128), padding=0)),
     ]
-    return Network(blocks, 128, classes)
+    return Network(blocks, 128, n_classes)
 
 
-def vgg13_cifar(classes: int, size: int) -> Network:
-    """Return VGG-13 with batch normalisation, and a single linear layer after the last pooling."""
-    at_least(32, size, "vgg13_cifar")
+def vgg13_cifar(n_classes: int, image_size: int) -> Network:
+    """Return VGG-13 with batch normalisation and a single linear layer after the last pooling."""
+    require_image_size(32, image_size, "vgg13_cifar")
+    blocks = []
+    for in_channels, out_channels in pairwise((3, 64, 128, 256, 512, 512)):
+        block = nn.Sequential(
+            conv_bn_relu(in_channels, out_channels, bias=True),
+            conv_bn_relu(out_channels, out_channels, bias=True),
+            nn.MaxPool2d(2),
+        )
+        blocks.append(block)
+    return init_weights(Network(blocks, 512, n_classes), he_normal, nn.Conv2d)
+
+
+def conv_small(n_classes: int, image_size: int) -> Network:
+    """Return a network that learns `shapes` at 32 pixels to 90 % in 15 epochs, each of seconds."""
+    require_image_size(8, image_size, "conv_small")
     blocks = [
-        nn.Sequential(conv_bn(i, o, bias=True), conv_bn(o, o, bias=True), nn.MaxPool2d(2))
-        for i, o in pairwise((3, 64, 128, 256, 512, 512))
+        nn.Sequential(conv_bn_relu(3, 16, stride=2), conv_bn_relu(16, 32)),
+        nn.Sequential(nn.MaxPool2d(2), conv_bn_relu(32, 64), conv_bn_relu(64, 64)),
+        nn.Sequential(nn.MaxPool2d(2), conv_bn_relu(64, 128)),
     ]
-    return initialised(Network(blocks, 512, classes), he, nn.Conv2d)
+    return init_weights(Network(blocks, 128, n_classes), he_normal, nn.Conv2d)
 
 
-def conv_small(classes: int, size: int) -> Network:
-    """Return a network that learns `shapes` at 32 pixels to 90 % in 15 epochs, each of seconds on two cores."""
-    at_least(8, size, "conv_small")
-    blocks = [
-        nn.Sequential(conv_bn(3, 16, stride=2), conv_bn(16, 32)),
-        nn.Sequential(nn.MaxPool2d(2), conv_bn(32, 64), conv_bn(64, 64)),
-        nn.Sequential(nn.MaxPool2d(2), conv_bn(64, 128)),
-    ]
-    return initialised(Network(blocks, 128, classes), he, nn.Conv2d)
-
-
-def _pair(i: int, middle: int, o: int, padding: int = 1) -> nn.Sequential:
-    """Return two convolutions, the second without padding, and pooling."""
-    first, second = nn.Conv2d(i, middle, 3, padding=padding), nn.Conv2d(middle, o, 3)
-    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.MaxPool2d(2))
-
-
-def _convnet(blocks: Sequence[nn.Module], numbers: int, hidden: int, classes: int) -> Network:
-    """Return blocks under a hidden dense layer, which takes so many numbers of the last of them."""
-    dense = nn.Sequential(nn.Flatten(), nn.Linear(numbers, hidden), nn.ReLU())
-    return initialised(
-        Network(blocks, hidden, classes, pool=dense), nn.init.xavier_uniform_, nn.Conv2d, nn.Linear
+def _dense_block(n_inputs: int, n_outputs: int) -> nn.Sequential:
+    """Return a hidden layer that maps (B, ...) to (B, n_outputs, 1, 1)."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(n_inputs, n_outputs),
+        nn.ReLU(),
+        nn.Unflatten(1, (n_outputs, 1, 1)),
     )
 
 
-def _leaky(i: int, o: int, padding: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(i, o, 3, padding=padding), nn.BatchNorm2d(o), nn.LeakyReLU(0.01))
+def _conv_pair(
+    in_channels: int, middle_channels: int, out_channels: int, padding: int = 1
+) -> nn.Sequential:
+    """Return two convolutions, the second without padding, and pooling."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, middle_channels, 3, padding=padding),
+        nn.ReLU(),
+        nn.Conv2d(middle_channels, out_channels, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+    )
 
 
-def _shrink() -> tuple[nn.Module, ...]:
+def _with_dense_layers(
+    blocks: Sequence[nn.Module], n_inputs: int, n_hidden: int, n_classes: int
+) -> Network:
+    """Return the blocks followed by a hidden dense layer and the head.
+
+    The last block's output has n_inputs numbers for each image.
+    """
+    dense = nn.Sequential(nn.Flatten(), nn.Linear(n_inputs, n_hidden), nn.ReLU())
+    net = Network(blocks, n_hidden, n_classes, pool=dense)
+    return init_weights(net, nn.init.xavier_uniform_, nn.Conv2d, nn.Linear)
+
+
+def _leaky_convs(channels: Sequence[int], padding: int) -> list[nn.Sequential]:
+    """Return 3 x 3 convolutions with batch normalisation and leaky ReLU.
+
+    Args:
+        channels: of the input, then of each convolution
+        padding: of each convolution
+    """
+    layers = []
+    for in_channels, out_channels in pairwise(channels):
+        layer = nn.Sequential(
+            nn.Conv2d(in_channels, out_channels, 3, padding=padding),
+            nn.BatchNorm2d(out_channels),
+            nn.LeakyReLU(0.01),
+        )
+        layers.append(layer)
+    return layers
+
+
+def _pool_and_drop() -> tuple[nn.Module, ...]:
     return nn.MaxPool2d(2), nn.Dropout2d(0.25)

@@ -1,6 +1,7 @@
-"""Weights from elsewhere: of a file, or those published with torchvision and timm.
+"""Loads weights from a file, or those published with torchvision and timm.
 
-Names are ours or the library's. All must be there and fit, but for a head of another shape: it starts anew.
+Weights bear the names of this package or of the library. All must be there and fit, except for a
+head of another shape: it keeps its new weights.
 """
 
 import pickle
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cnlw_tools.trainer.nets.imagenet import timm
+from cnlw_tools.trainer.nets.imagenet import timm_model
 from cnlw_tools.trainer.nets.network import Network
 
 TORCHVISION = (
@@ -24,103 +25,117 @@ TORCHVISION = (
 )
 TIMM = ("inception_resnet_v2",)
 HEAD = ("head.weight", "head.bias")
-COUNTER = ".num_batches_tracked"  # which files from before 2018 lack, and nothing here reads
+# Files from before 2018 lack these counters of batch normalisation, and nothing here reads them.
+COUNTER = ".num_batches_tracked"
 
 
-def read(path: Path) -> Mapping[str, Tensor]:
+def read_weights(path: Path) -> Mapping[str, Tensor]:
     """Read a state dict, the one under "net", or that of the network in a run's checkpoint.
 
     Raises:
         OSError: there is no such file
-        ValueError: it holds no state dict
+        ValueError: the file holds no state dict
     """
     remedy = (
         "torch.save(net.state_dict(), FILE) writes one, and the checkpoint.pt of a run holds one"
     )
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        LookupError,
-        ValueError,
-    ) as error:  # all that junk may give
-        raise ValueError(f"{path}: no file of weights, or more than weights: {remedy}") from error
-    state = _network(found)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    # These are all that an arbitrary file may raise.
+    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError) as error:
+        raise ValueError(
+            f"{path}: not a file of weights, or it holds more than weights: {remedy}"
+        ) from error
+    state = _network_state(content)
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(f"{path}: no state dict: {remedy}")
     return state
 
 
-def _network(found: Any) -> Any:
-    """Return what should be a state dict; in the checkpoint of a run the network is a part of the method."""
-    if not isinstance(found, dict):
-        return found
-    if isinstance(method := found.get("method"), dict):
-        return {
-            name.removeprefix("net."): value
-            for name, value in method.items()
-            if name.startswith("net.")
-        }
-    return found.get("net", found)
+def _network_state(content: Any) -> Any:
+    """Return the part of a file that should be a state dict.
+
+    In the checkpoint of a run the network is a part of the method.
+    """
+    if not isinstance(content, dict):
+        return content
+    method_state = content.get("method")
+    if not isinstance(method_state, dict):
+        return content.get("net", content)
+    state = {}
+    for name, value in method_state.items():
+        if name.startswith("net."):
+            state[name.removeprefix("net.")] = value
+    return state
 
 
-def published(name: str) -> Mapping[str, Tensor]:
-    """Fetch the weights of a network that was trained on ImageNet, or take them from the cache of torch.
+def fetch_pretrained(name: str) -> Mapping[str, Tensor]:
+    """Fetch the ImageNet weights of a network, or take them from the cache of torch.
 
     Raises:
-        ValueError: none are published
+        ValueError: no weights are published
         OSError: they could not be fetched
     """
     if name not in TORCHVISION + TIMM:
         raise ValueError(
             f"{name} has no published weights, only these have: {', '.join(TORCHVISION + TIMM)}. "
-            f"Leave --pretrained, or give --weights FILE"
+            f"Omit --pretrained, or give --weights FILE"
         )
     try:
         if name in TIMM:
-            return timm(name, pretrained=True).state_dict()
+            return timm_model(name, pretrained=True).state_dict()
         from torchvision.models import get_model_weights
 
-        state: Mapping[str, Tensor] = get_model_weights(name)["IMAGENET1K_V1"].get_state_dict(
-            progress=False, check_hash=True
-        )
+        weights = get_model_weights(name)["IMAGENET1K_V1"]
+        state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
         return state
-    except (OSError, RuntimeError) as error:  # the latter when the bytes are not those expected
+    except (OSError, RuntimeError) as error:  # RuntimeError: the bytes have another hash
         raise OSError(
-            f"the weights of {name} could not be fetched ({error}): fetch them where there is a network and "
-            f"give --weights FILE"
+            f"the weights of {name} could not be fetched ({error}): "
+            f"fetch them where there is a network and give --weights FILE"
         ) from error
 
 
-def load(net: Network, state: Mapping[str, Tensor], source: str) -> None:
-    """Give a network weights.
+def load_weights(net: Network, state: Mapping[str, Tensor], source: str) -> None:
+    """Set the weights of a network.
 
     Raises:
-        ValueError: one is missing, of another shape, or too many
+        ValueError: a weight is missing, has another shape, or has no place; names the source
     """
-    given = {
-        ours: tensor
-        for name, tensor in state.items()
-        if (ours := net.names.get(name, name)) is not None
-    }
-    own = net.state_dict()
-    if any(name in given and given[name].shape != own[name].shape for name in HEAD):
-        given |= {name: own[name] for name in HEAD}
-    given |= {name: own[name] for name in own.keys() - given.keys() if name.endswith(COUNTER)}
-    if wrong := fault(own, given):
+    net_state = net.state_dict()
+    new_state = _translate_names(net, state)
+    if any(name in new_state and new_state[name].shape != net_state[name].shape for name in HEAD):
+        for name in HEAD:
+            new_state[name] = net_state[name]
+    for name in net_state.keys() - new_state.keys():
+        if name.endswith(COUNTER):
+            new_state[name] = net_state[name]
+    if mismatch := state_dict_mismatch(net_state, new_state):
         raise ValueError(
-            f"{source}: {wrong}: these weights are of another network; give the --net that they are of"
+            f"{source}: {mismatch}: these weights belong to another network; give its --net"
         )
-    net.load_state_dict(given)
+    net.load_state_dict(new_state)
 
 
-def fault(own: Mapping[str, Any], given: Mapping[str, Any]) -> str:
-    """Say what is the first entry of a state that does not fit, or nothing."""
-    for name, value in own.items():
-        if name not in given:
+def _translate_names(net: Network, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict under the names of this package, without what has no place here."""
+    translated = {}
+    for name, tensor in state.items():
+        net_name = net.library_names.get(name, name)
+        if net_name is not None:
+            translated[net_name] = tensor
+    return translated
+
+
+def state_dict_mismatch(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> str:
+    """Describe the first entry of a state dict that does not fit; empty if all fit."""
+    for name, value in expected.items():
+        if name not in actual:
             return f"{name} is missing"
-        if isinstance(value, Tensor) and given[name].shape != value.shape:
-            return f"{name} has the shape {tuple(given[name].shape)}, and should have {tuple(value.shape)}"
-    return next((f"{name} has no place" for name in given if name not in own), "")
+        if isinstance(value, Tensor) and actual[name].shape != value.shape:
+            actual_shape = tuple(actual[name].shape)
+            return f"{name} has the shape {actual_shape}, and should have {tuple(value.shape)}"
+    for name in actual:
+        if name not in expected:
+            return f"{name} has no place"
+    return ""

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from cnlw_tools.trainer.nets import NETS, Network, build
+from cnlw_tools.trainer.nets import NETS, Network, build_network
 
 
 class Fact(NamedTuple):
@@ -120,7 +120,7 @@ def made(request):
         pytest.skip("timm is not installed")
     size = FACTS[name].size
     with torch.device("meta"):
-        net = build(name, FACTS[name].classes, size).eval()
+        net = build_network(name, FACTS[name].classes, size).eval()
         return Made(name, net, net.block_features(torch.empty(2, 3, size, size)))
 
 
@@ -170,7 +170,7 @@ def test_dropout(made):
 def test_chain(name):
     """Blocks, pool and head, one after the other, are the network, and every parameter gets a gradient."""
     torch.manual_seed(0)
-    net = build(name, 10, FACTS[name].size)
+    net = build_network(name, 10, FACTS[name].size)
     x = torch.randn(2, 3, FACTS[name].size, FACTS[name].size)
     net(x).square().sum().backward()
     net.eval()
@@ -199,21 +199,24 @@ def test_chain(name):
 def test_too_small(name, least):
     """The smallest image that leaves a pixel is taken, one smaller is an error that says so."""
     with torch.device("meta"):
-        assert build(name, 10, least).eval()(torch.empty(1, 3, least, least)).shape == (1, 10)
+        assert build_network(name, 10, least).eval()(torch.empty(1, 3, least, least)).shape == (
+            1,
+            10,
+        )
     with pytest.raises(
         ValueError, match=f"{name} needs images of {least} x {least} .* {least - 1} x {least - 1}"
     ):
-        build(name, 10, least - 1)
+        build_network(name, 10, least - 1)
 
 
 def test_odd_size():
     """Shortcuts and bodies agree on images of an odd size."""
     for name in ("resnet32", "resnet32_wide", "resnet29"):
         with torch.device("meta"):
-            assert build(name, 10, 29).eval()(torch.empty(1, 3, 29, 29)).shape == (1, 10)
+            assert build_network(name, 10, 29).eval()(torch.empty(1, 3, 29, 29)).shape == (1, 10)
 
 
 def test_unknown():
     """A name that is not there is an error that means the nearest one."""
     with pytest.raises(LookupError, match=r"unknown network 'wrn28-2'\. Did you mean 'wrn28_2'\?"):
-        build("wrn28-2", 10, 32)
+        build_network("wrn28-2", 10, 32)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from cnlw_tools.trainer.nets import build
-from cnlw_tools.trainer.nets.imagenet import ToUnit
-from cnlw_tools.trainer.nets.weights import load
+from cnlw_tools.trainer.nets import build_network
+from cnlw_tools.trainer.nets.imagenet import ToSymmetricRange
+from cnlw_tools.trainer.nets.weights import load_weights
 
 
 def shaken(model):
@@ -42,8 +42,8 @@ def test_torchvision(name, size, options):
 
     torch.manual_seed(0)
     theirs = shaken(get_model(name, weights=None, num_classes=7, **options))
-    ours = build(name, 7, size).double().eval()
-    load(ours, theirs.state_dict(), "theirs")
+    ours = build_network(name, 7, size).double().eval()
+    load_weights(ours, theirs.state_dict(), "theirs")
     x = torch.randn(2, 3, size, size, dtype=torch.double)
 
     torch.testing.assert_close(ours(x), theirs(x), rtol=1e-6, atol=1e-6)
@@ -57,11 +57,11 @@ def test_timm():
     timm = pytest.importorskip("timm")
     torch.manual_seed(0)
     theirs = shaken(timm.create_model("inception_resnet_v2", num_classes=7))
-    ours = build("inception_resnet_v2", 7, 80).double().eval()
-    load(ours, theirs.state_dict(), "theirs")
+    ours = build_network("inception_resnet_v2", 7, 80).double().eval()
+    load_weights(ours, theirs.state_dict(), "theirs")
     x = torch.randn(2, 3, 80, 80, dtype=torch.double)
 
-    torch.testing.assert_close(ours(x), theirs(ToUnit().double()(x)))
+    torch.testing.assert_close(ours(x), theirs(ToSymmetricRange().double()(x)))
 
 
 def test_to_unit():
@@ -71,7 +71,7 @@ def test_to_unit():
         x = ((grey - mean) / spread).view(1, 3, 1, 1)
 
         torch.testing.assert_close(
-            ToUnit()(x), torch.full((1, 3, 1, 1), 2 * grey - 1), atol=1e-6, rtol=0
+            ToSymmetricRange()(x), torch.full((1, 3, 1, 1), 2 * grey - 1), atol=1e-6, rtol=0
         )
 
 
@@ -81,4 +81,4 @@ def test_no_timm(monkeypatch):
     with pytest.raises(
         ValueError, match=r"inception_resnet_v2 .* not installed: pip install 'cnlw-tools\[timm\]'"
     ):
-        build("inception_resnet_v2", 10, 299)
+        build_network("inception_resnet_v2", 10, 299)

@@ -5,9 +5,17 @@ from torch import nn
 from torch.nn.functional import avg_pool2d, leaky_relu, relu
 
 from cnlw_tools.trainer.nets import resnets
-from cnlw_tools.trainer.nets.densenet import Dense
-from cnlw_tools.trainer.nets.inception import Mixed, inception_v2
-from cnlw_tools.trainer.nets.layers import Residual, conv, conv_bn, he, initialised, padded, stages
+from cnlw_tools.trainer.nets.densenet import DenseLayer
+from cnlw_tools.trainer.nets.inception import InceptionModule, inception_v2
+from cnlw_tools.trainer.nets.layers import (
+    ResidualUnit,
+    conv,
+    conv_bn_relu,
+    he_normal,
+    init_weights,
+    padded_shortcut,
+    residual_stages,
+)
 from cnlw_tools.trainer.nets.network import Network
 
 X = torch.randn(2, 4, 6, 6, generator=torch.Generator().manual_seed(0))
@@ -35,7 +43,7 @@ def test_a_convolution_keeps_the_size():
 
 def test_conv_bn():
     """ReLU of the normalised convolution."""
-    layer = conv_bn(4, 5)
+    layer = conv_bn_relu(4, 5)
 
     torch.testing.assert_close(layer(X), relu(norm(layer[0](X))))
 
@@ -44,8 +52,8 @@ def test_residual():
     """after(body(h) + shortcut(h)), h = before(x)."""
     body, shortcut = conv(4, 4), conv(4, 4, 1)
 
-    torch.testing.assert_close(Residual([body])(X), body(X) + X)
-    whole = Residual([body], [shortcut], before=[nn.ReLU()], after=[nn.Tanh()])
+    torch.testing.assert_close(ResidualUnit([body])(X), body(X) + X)
+    whole = ResidualUnit([body], [shortcut], before_layers=[nn.ReLU()], after_layers=[nn.Tanh()])
     torch.testing.assert_close(whole(X), torch.tanh(body(relu(X)) + shortcut(relu(X))))
 
 
@@ -56,8 +64,8 @@ def test_padded():
     averaged = torch.zeros(2, 7, 3, 3)
     averaged[:, 1:5] = avg_pool2d(X, 2)
 
-    torch.testing.assert_close(nn.Sequential(*padded(4, 7, 2, 1))(X), taken)
-    torch.testing.assert_close(nn.Sequential(*padded(4, 7, 2, 2))(X), averaged)
+    torch.testing.assert_close(nn.Sequential(*padded_shortcut(4, 7, 2, 1))(X), taken)
+    torch.testing.assert_close(nn.Sequential(*padded_shortcut(4, 7, 2, 2))(X), averaged)
 
 
 def test_stages():
@@ -68,7 +76,7 @@ def test_stages():
         made.append((i, o, stride))
         return nn.Identity()
 
-    assert [len(stage) for stage in stages(unit, (3, 4, 5), (2, 3))] == [2, 3]
+    assert [len(stage) for stage in residual_stages(unit, (3, 4, 5), (2, 3))] == [2, 3]
     assert made == [(3, 4, 1), (4, 4, 1), (4, 5, 2), (5, 5, 1), (5, 5, 1)]
 
 
@@ -77,7 +85,7 @@ def test_first_weights():
     torch.manual_seed(0)
     net = Network([nn.Conv2d(32, 64, 3)], 64, 10)
     head = net.head.weight.clone()
-    layer = initialised(net, he, nn.Conv2d).blocks[0]
+    layer = init_weights(net, he_normal, nn.Conv2d).blocks[0]
 
     torch.testing.assert_close(layer.weight.var(), torch.tensor(2 / (9 * 64)), rtol=0.05, atol=0)
     assert layer.bias.abs().sum() == 0
@@ -86,7 +94,7 @@ def test_first_weights():
 
 def test_activation_after_the_sum():
     """ReLU(shortcut(x) + BN conv ReLU BN conv x)."""
-    unit = resnets._post(4, 6, 2)
+    unit = resnets._post_unit(4, 6, 2)
     first, second, shortcut = convolutions(unit)
 
     torch.testing.assert_close(
@@ -96,7 +104,7 @@ def test_activation_after_the_sum():
 
 def test_activation_before_the_weights():
     """conv ReLU BN conv ReLU BN x, and the shortcut begins behind the first ReLU BN where it has weights."""
-    changes, keeps = resnets._pre(4, 6, 2), resnets._pre(4, 4, 1)
+    changes, keeps = resnets._pre_unit(4, 6, 2), resnets._pre_unit(4, 4, 1)
     first, second, shortcut = convolutions(changes)
     h = relu(norm(X))
     torch.testing.assert_close(changes(X), shortcut(h) + second(relu(norm(first(h)))))
@@ -108,7 +116,7 @@ def test_activation_before_the_weights():
 def test_wide_unit():
     """Leaky, without weights in the shortcut, which begins behind the activation in the first stage alone."""
     for stride in (1, 2):
-        unit = resnets._wide(4, 6, stride)
+        unit = resnets._leaky_pre_unit(4, 6, stride)
         first, second = convolutions(unit)
         h = leaky_relu(norm(X), 0.1)
         way = torch.zeros(2, 6, 6 // stride, 6 // stride)
@@ -120,13 +128,13 @@ def test_wide_unit():
 def test_bottleneck():
     """1 x 1, 3 x 3, 1 x 1; the stem has normalised and activated for the very first."""
     x = torch.randn(2, 64, 6, 6)
-    unit = resnets._bottleneck(64, 128, 2)
+    unit = resnets._pre_bottleneck(64, 128, 2)
     first, second, third, shortcut = convolutions(unit)
     expected = shortcut(x) + third(relu(norm(second(relu(norm(first(relu(norm(x)))))))))
     torch.testing.assert_close(unit(x), expected)
 
     x = torch.randn(2, 16, 6, 6)
-    unit = resnets._bottleneck(16, 64, 1)
+    unit = resnets._pre_bottleneck(16, 64, 1)
     first, second, third, shortcut = convolutions(unit)
     assert [layer.out_channels for layer in (first, second, third, shortcut)] == [16, 16, 64, 64]
     torch.testing.assert_close(
@@ -136,7 +144,7 @@ def test_bottleneck():
 
 def test_dense():
     """A layer's input and what it makes of it, side by side."""
-    layer = Dense(4, 3)
+    layer = DenseLayer(4, 3)
     first, second = convolutions(layer)
     new = second(relu(norm(first(relu(norm(X))))))
 
@@ -145,7 +153,9 @@ def test_dense():
 
 def test_mixed():
     """Branches side by side, in their order."""
-    torch.testing.assert_close(Mixed(nn.Identity(), nn.ReLU())(X), torch.cat([X, relu(X)], 1))
+    torch.testing.assert_close(
+        InceptionModule(nn.Identity(), nn.ReLU())(X), torch.cat([X, relu(X)], 1)
+    )
 
 
 def test_inception_keeps_the_pooled_input_where_the_size_halves():

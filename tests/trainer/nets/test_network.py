@@ -7,8 +7,8 @@ from torch.func import functional_call, jvp
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.components.batchnorm import batch_statistics
-from cnlw_tools.trainer.nets import Network, build
-from cnlw_tools.trainer.nets.network import at_least
+from cnlw_tools.trainer.nets import Network, build_network
+from cnlw_tools.trainer.nets.network import require_image_size
 
 
 def toy(dropout=0.0):
@@ -47,7 +47,7 @@ def test_dropout_is_before_the_head():
 def test_dropout_inside_comes_first():
     """Where the architecture has dropouts inside its blocks, it is their chance that is set."""
     wide, plain, coteaching = (
-        build(name, 10, 32, dropout=0.3) for name in ("wrn28_2", "conv_small", "cnn9")
+        build_network(name, 10, 32, dropout=0.3) for name in ("wrn28_2", "conv_small", "cnn9")
     )
     inside = [layer.p for layer in wide.blocks.modules() if isinstance(layer, nn.Dropout)]
 
@@ -64,17 +64,17 @@ def test_a_chance():
     """A chance below 0 or above 1 is none."""
     for p in (-0.1, 1.1):
         with pytest.raises(ValueError, match=rf"dropout = {p}: .* from 0 to 1"):
-            build("conv_small", 10, 32, dropout=p)
+            build_network("conv_small", 10, 32, dropout=p)
 
 
 def test_at_least():
     """The error says what is needed, what there is and what to do."""
-    at_least(8, 8, "x")
+    require_image_size(8, 8, "x")
     with pytest.raises(
         ValueError,
         match=r"x needs images of 8 x 8 pixels or more, and these are 7 x 7: .* size = 8 in the preset",
     ):
-        at_least(8, 7, "x")
+        require_image_size(8, 7, "x")
 
 
 @pytest.mark.filterwarnings(
@@ -100,7 +100,7 @@ def test_at_least():
 def test_derivatives(name, size):
     """What L2R asks for: the slope of each loss along v, forwards, is d/de <d/dw sum(e l), v>, twice backwards."""
     torch.manual_seed(0)
-    net = build(name, 5, size, dropout=0.0).double()
+    net = build_network(name, 5, size, dropout=0.0).double()
     for layer in net.modules():
         if type(layer).__name__ == "StochasticDepth":
             layer.p = 0.0

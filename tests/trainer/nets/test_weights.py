@@ -5,28 +5,28 @@ import pickle
 import pytest
 import torch
 
-from cnlw_tools.trainer.nets import build
-from cnlw_tools.trainer.nets.weights import TIMM, TORCHVISION, published, read
+from cnlw_tools.trainer.nets import build_network
+from cnlw_tools.trainer.nets.weights import TIMM, TORCHVISION, fetch_pretrained, read_weights
 
 
 @pytest.fixture
 def net():
     torch.manual_seed(0)
-    return build("conv_small", 10, 32)
+    return build_network("conv_small", 10, 32)
 
 
-def saved(path, state):
+def save_state(path, state):
     torch.save(state, path)
     return path
 
 
-def same(one, other):
+def equal_weights(net_a, net_b):
     """Which weights of two networks are equal."""
-    pairs = zip(one.state_dict().items(), other.state_dict().values(), strict=True)
+    pairs = zip(net_a.state_dict().items(), net_b.state_dict().values(), strict=True)
     return {name for (name, w), v in pairs if w.shape == v.shape and torch.equal(w, v)}
 
 
-def of_a_run(state):
+def run_checkpoint(state):
     """What a run's checkpoint holds: the method's state, the network in it."""
     return {
         "epoch": 3,
@@ -35,32 +35,38 @@ def of_a_run(state):
 
 
 @pytest.mark.parametrize(
-    "wrap", [dict, lambda state: {"epoch": 3, "net": state}, of_a_run], ids=["plain", "net", "run"]
+    "wrap",
+    [dict, lambda state: {"epoch": 3, "net": state}, run_checkpoint],
+    ids=["plain", "net", "run"],
 )
 def test_round_trip(net, tmp_path, wrap):
     """A state dict, plain, under "net", or in the checkpoint of a run, gives the same network."""
-    other = build("conv_small", 10, 32, weights=saved(tmp_path / "w.pt", wrap(net.state_dict())))
+    net_b = build_network(
+        "conv_small", 10, 32, weights=save_state(tmp_path / "w.pt", wrap(net.state_dict()))
+    )
 
-    assert same(net, other) == set(net.state_dict())
+    assert equal_weights(net, net_b) == set(net.state_dict())
 
 
 def test_the_checkpoint_of_a_run_will_do(net, tmp_path):
     """Of the method, its network."""
     method = {"losses": torch.ones(3), **{f"net.{name}": w for name, w in net.state_dict().items()}}
-    other = build(
-        "conv_small", 10, 32, weights=saved(tmp_path / "w.pt", {"epoch": 3, "method": method})
+    net_b = build_network(
+        "conv_small", 10, 32, weights=save_state(tmp_path / "w.pt", {"epoch": 3, "method": method})
     )
 
-    assert same(net, other) == set(net.state_dict())
+    assert equal_weights(net, net_b) == set(net.state_dict())
 
 
 def test_another_head_starts_anew(net, tmp_path):
     """For another number of classes all but the head is taken."""
-    other = build("conv_small", 3, 32, weights=saved(tmp_path / "w.pt", net.state_dict()))
+    net_b = build_network(
+        "conv_small", 3, 32, weights=save_state(tmp_path / "w.pt", net.state_dict())
+    )
 
-    assert same(net, other) == set(net.state_dict()) - {"head.weight", "head.bias"}
-    assert other(torch.randn(2, 3, 32, 32)).shape == (2, 3)
-    assert other.head.weight.abs().sum() > 0
+    assert equal_weights(net, net_b) == set(net.state_dict()) - {"head.weight", "head.bias"}
+    assert net_b(torch.randn(2, 3, 32, 32)).shape == (2, 3)
+    assert net_b.head.weight.abs().sum() > 0
 
 
 def test_counters_may_lack(net, tmp_path):
@@ -68,13 +74,13 @@ def test_counters_may_lack(net, tmp_path):
     state = {
         name: w for name, w in net.state_dict().items() if not name.endswith("num_batches_tracked")
     }
-    other = build("conv_small", 10, 32, weights=saved(tmp_path / "w.pt", state))
+    net_b = build_network("conv_small", 10, 32, weights=save_state(tmp_path / "w.pt", state))
 
-    assert same(net, other) == set(net.state_dict())
+    assert equal_weights(net, net_b) == set(net.state_dict())
 
 
 @pytest.mark.parametrize(
-    ("change", "fault"),
+    ("change", "mismatch"),
     [
         (lambda s: s.pop("blocks.0.0.0.weight"), "blocks.0.0.0.weight is missing"),
         (lambda s: s.pop("head.bias"), "head.bias is missing"),
@@ -85,71 +91,72 @@ def test_counters_may_lack(net, tmp_path):
         ),
     ],
 )
-def test_what_does_not_fit(net, tmp_path, change, fault):
+def test_what_does_not_fit(net, tmp_path, change, mismatch):
     """The error names the file, the first weight that does not fit, and the remedy."""
     state = dict(net.state_dict())
     change(state)
-    path = saved(tmp_path / "w.pt", state)
+    path = save_state(tmp_path / "w.pt", state)
     with pytest.raises(
-        ValueError, match=rf"w.pt: {fault}: these weights are of another network; give the --net"
+        ValueError,
+        match=rf"w.pt: {mismatch}: these weights belong to another network; give its --net",
     ):
-        build("conv_small", 10, 32, weights=path)
+        build_network("conv_small", 10, 32, weights=path)
 
 
 @pytest.mark.parametrize(
-    ("write", "fault"),
+    ("write", "message"),
     [
-        (lambda p: p.write_bytes(b""), "no file of weights"),
-        (lambda p: p.write_bytes(b"text"), "no file of weights"),
-        (lambda p: p.write_bytes(pickle.dumps(pytest.approx, 2)), "no file of weights"),
-        (lambda p: saved(p, [1, 2]), "no state dict"),
-        (lambda p: saved(p, {"net": {"a": 1}}), "no state dict"),
+        (lambda p: p.write_bytes(b""), "not a file of weights"),
+        (lambda p: p.write_bytes(b"text"), "not a file of weights"),
+        (lambda p: p.write_bytes(pickle.dumps(pytest.approx, 2)), "not a file of weights"),
+        (lambda p: save_state(p, [1, 2]), "no state dict"),
+        (lambda p: save_state(p, {"net": {"a": 1}}), "no state dict"),
     ],
 )
-def test_no_weights(tmp_path, write, fault):
+def test_no_weights(tmp_path, write, message):
     """Whatever is no state dict is refused, with the way to make one."""
     path = tmp_path / "w.pt"
     write(path)
     with pytest.raises(
-        ValueError, match=rf"w.pt: {fault}.*: torch.save\(net.state_dict\(\), FILE\)"
+        ValueError, match=rf"w.pt: {message}.*: torch.save\(net.state_dict\(\), FILE\)"
     ):
-        read(path)
+        read_weights(path)
 
 
 def test_cut_short(net, tmp_path):
     """A file that was cut short is refused."""
-    path = saved(tmp_path / "w.pt", net.state_dict())
+    path = save_state(tmp_path / "w.pt", net.state_dict())
     path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(ValueError, match=r"w.pt: no file of weights"):
-        read(path)
+    with pytest.raises(ValueError, match=r"w.pt: not a file of weights"):
+        read_weights(path)
 
 
 def test_no_file(tmp_path):
     """A file that is not there is an error that names it."""
     with pytest.raises(FileNotFoundError, match=r"w.pt"):
-        build("conv_small", 10, 32, weights=tmp_path / "w.pt")
+        build_network("conv_small", 10, 32, weights=tmp_path / "w.pt")
 
 
 def test_one_of_the_two(tmp_path):
     """Published weights and a file exclude each other."""
     with pytest.raises(ValueError, match=r"--pretrained and --weights .*w.pt exclude each other"):
-        build("resnet18", 10, 32, pretrained=True, weights=tmp_path / "w.pt")
+        build_network("resnet18", 10, 32, pretrained=True, weights=tmp_path / "w.pt")
 
 
 def test_pretrained(tmp_path, monkeypatch):
     """Published weights fill all but a head for other classes."""
     from torchvision.models import get_model, get_model_weights
 
-    theirs = get_model("resnet18", weights=None)
+    model = get_model("resnet18", weights=None)
     cache = tmp_path / "hub/checkpoints"
     cache.mkdir(parents=True)
     url = get_model_weights("resnet18")["IMAGENET1K_V1"].url
-    torch.save(theirs.state_dict(), cache / url.rsplit("/")[-1])
+    torch.save(model.state_dict(), cache / url.rsplit("/")[-1])
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    net = build("resnet18", 10, 32, pretrained=True)
+    net = build_network("resnet18", 10, 32, pretrained=True)
 
-    assert torch.equal(net.blocks[0][0].weight, theirs.conv1.weight)
-    assert torch.equal(net.blocks[3][0][1].conv2.weight, theirs.layer4[1].conv2.weight)
+    assert torch.equal(net.blocks[0][0].weight, model.conv1.weight)
+    assert torch.equal(net.blocks[3][0][1].conv2.weight, model.layer4[1].conv2.weight)
     assert net.head.weight.shape == (10, 512)
 
 
@@ -159,7 +166,7 @@ def test_nothing_published():
         ValueError,
         match=r"wrn28_2 has no published weights, only these have: resnet18, .*--weights",
     ):
-        build("wrn28_2", 10, 32, pretrained=True)
+        build_network("wrn28_2", 10, 32, pretrained=True)
 
 
 def test_no_network(tmp_path, monkeypatch):
@@ -172,7 +179,7 @@ def test_no_network(tmp_path, monkeypatch):
     with pytest.raises(
         OSError, match=r"weights of resnet18 could not be fetched .* give --weights FILE"
     ):
-        published("resnet18")
+        fetch_pretrained("resnet18")
 
 
 def test_all_that_are_published_have_the_file():
