@@ -42,7 +42,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     name: {"q": "symmetric:0.4"} for name in ("noise_layer", "forward", "backward")
 }
 OPTIONS |= {
-    name: {"noise_rate": 0.4} for name, method in METHODS.items() if "noise_rate" in method.needs
+    name: {"noise_rate": 0.4} for name, method in METHODS.items() if "noise_rate" in method.requires
 }
 HELD = {  # batches; the others hold one
     "coteaching": 2,  # two networks
@@ -145,7 +145,7 @@ def report(times: dict[str, float], costs: dict[str, Cost]) -> None:
         row = [name, f"{seconds / times['vanilla']:.2f}", *[""] * 5]
         if cost := costs.get(name):
             above = cost.peak - idle
-            row[2:4] = [f"{cost.seconds / plain.seconds:.2f}", f"{METHODS[name].cost:.2f}"]
+            row[2:4] = [f"{cost.seconds / plain.seconds:.2f}", f"{METHODS[name].relative_cost:.2f}"]
             row[4:] = [
                 f"{above:.0f}",
                 f"{above / (plain.peak - idle):.2f}",

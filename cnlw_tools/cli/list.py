@@ -94,10 +94,13 @@ def _methods(root: Path) -> list[tuple[str, str]]:
 
     said = []
     for name, method in METHODS.items():
-        needs = f"   needs: {', '.join(method.needs)}" if method.needs else ""
+        needs = f"   needs: {', '.join(method.requires)}" if method.requires else ""
         line = _first_line(method).replace("``", "")
         said.append(
-            (name, f"{method.cost:4.1f} x   {line} {method.paper}{needs}{_shown(_options(method))}")
+            (
+                name,
+                f"{method.relative_cost:4.1f} x   {line} {method.paper}{needs}{_shown(_options(method))}",
+            )
         )
     return said
 

@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 
 from cnlw_tools.methods.backward import Backward
-from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task, Verified
+from cnlw_tools.methods.base import (
+    Batch,
+    BatchSource,
+    Method,
+    Phase,
+    ProbeSet,
+    Task,
+    VerifiedSource,
+)
 from cnlw_tools.methods.bootstrap import Bootstrap
 from cnlw_tools.methods.cleannet import CleanNet
 from cnlw_tools.methods.coteaching import CoTeaching
@@ -31,7 +39,16 @@ from cnlw_tools.methods.self_learning import SelfLearning
 from cnlw_tools.methods.vanilla import Vanilla
 from cnlw_tools.methods.weight_decay import WeightDecay
 
-__all__ = ["METHODS", "Batch", "Method", "Phase", "Sweep", "Task", "Verified"]
+__all__ = [
+    "METHODS",
+    "Batch",
+    "BatchSource",
+    "Method",
+    "Phase",
+    "ProbeSet",
+    "Task",
+    "VerifiedSource",
+]
 
 METHODS: Mapping[str, type[Method]] = {
     "vanilla": Vanilla,

@@ -1,4 +1,7 @@
-"""The contract between the trainer and a method: from a batch to a loss. The trainer owns the step."""
+"""The contract between the trainer and a method.
+
+A method turns a batch into a loss. The trainer owns the training loop and takes the optimiser steps.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,12 +14,10 @@ from torch.optim import Optimizer
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """B training examples. There is no truth in here, and no way to it."""
+    """B training examples. A batch gives no access to the true labels."""
 
     index: Tensor  # (B,) position in the permuted training set: the key of a per-example memory
-    views: tuple[
-        Tensor, ...
-    ]  # each (B, 3, H, W): augmentations of the same images, in the order of `Method.views`
+    views: tuple[Tensor, ...]  # augmentations, (B, 3, H, W) each, in the order of `Method.views`
     y: Tensor  # (B,) given labels
 
     @property
@@ -25,148 +26,168 @@ class Batch:
         return self.views[0]
 
 
-Sweep = Callable[[], Iterable[Batch]]  # a set of examples in order, unaugmented
-Verified = Callable[
-    [], Iterable[tuple[Batch, Tensor]]
-]  # the same, with (B,) whether each label is correct
+# Each call starts a new pass over a set of examples, in a fixed order and without augmentation.
+BatchSource = Callable[[], Iterable[Batch]]
+# The same with a boolean tensor (B,): is the given label correct?
+VerifiedSource = Callable[[], Iterable[tuple[Batch, Tensor]]]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSet:
+    """A small trusted set, whose labels are all correct."""
+
+    draw: Callable[[int], Batch]  # draws this many examples, balanced over classes, one view each
+    batches: BatchSource  # iterates the whole set
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a method may know before it starts."""
+    """What a method is told before training. Fields that are None are not available."""
 
-    net: Callable[[], nn.Module]  # a network with new weights: (B, 3, H, W) -> (B, K) logits
-    n: int  # training examples, those held out not counted
-    classes: int
+    make_net: Callable[[], nn.Module]  # new random weights; (B, 3, H, W) -> (B, K) logits
+    n_examples: int  # size of the training set, without the holdout
+    n_classes: int
     epochs: int
-    probe: Callable[[int], Batch] | None = (
-        None  # so many trusted examples, classes balanced, the first view alone
-    )
-    trusted: Sweep | None = None  # all trusted examples
-    verified: Verified | None = (
-        None  # examples whose labels were checked; their index counts them alone
-    )
-    holdout: Sweep | None = (
-        None  # a share of the noisy training set that is kept for selection, not trained on
-    )
-    noise_rate: float | None = None  # share of wrong labels that the user states; none: unknown
+    probe: ProbeSet | None = None
+    verified: VerifiedSource | None = None  # examples with verified labels; `index` counts them
+    holdout: BatchSource | None = None  # noisy examples kept out of training, for selection
+    noise_rate: float | None = None  # share of wrong labels, as stated by the user
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One stretch of training; the preset says how, and a phase what it does otherwise.
+    """A stretch of training with settings of its own, relative to those of the preset.
 
-    What restarts is the networks: what the method's modules hold. Its own parameters and buffers stay.
+    ``restart`` sets the weights of the networks when the phase begins: "keep" continues with the
+    current ones, "init" goes back to those before training, and a number to those at the end of
+    that phase. A method's own parameters and buffers, outside its submodules, are never reset.
 
     Raises:
-        ValueError: ``restart`` is neither keep nor init nor the number of a phase
+        ValueError: ``restart`` is neither "keep" nor "init" nor the number of a phase
     """
 
     epochs: int
-    schedule: str | None = None  # of the learning rate, over this phase; none: the preset's
-    lr: float = 1.0  # times the preset's
-    batch_size: float = 1.0  # times the preset's
-    restart: str | int = (
-        "keep"  # the networks: keep them | init: as before training | 0, 1 ...: as after that phase
-    )
+    schedule: str | None = None  # of the learning rate within this phase; None: the preset's
+    lr_factor: float = 1.0  # multiplies the preset's learning rate
+    batch_size_factor: float = 1.0  # multiplies the preset's batch size
+    restart: str | int = "keep"
 
     def __post_init__(self) -> None:
-        if self.restart not in ("keep", "init") and not (
-            isinstance(self.restart, int) and self.restart >= 0
-        ):
+        is_phase = isinstance(self.restart, int) and self.restart >= 0
+        if self.restart not in ("keep", "init") and not is_phase:
             raise ValueError(
-                f"restart = {self.restart!r}: say keep or init, or the number of an earlier phase"
+                f"restart = {self.restart!r}: use keep, init, or the number of an earlier phase"
             )
 
 
 class Method(nn.Module):
-    """From a batch to a loss. Most methods override ``loss`` and nothing else.
+    """Base class of all methods. Most methods override ``loss`` and nothing else.
 
-    Options are the keyword arguments of ``__init__``. What must survive a restart is a parameter or a buffer.
+    The keyword arguments of ``__init__`` are the options of a method. State that must survive a
+    resumed run has to be a parameter or a buffer.
 
     Raises:
-        ValueError: the task lacks what the method needs
+        ValueError: the task lacks something that the method requires
     """
 
-    views: ClassVar[tuple[str, ...]] = ("standard",)  # the augmentations that `loss` wants
-    off: ClassVar[dict[str, Any] | None] = (
-        None  # options at which this is cross-entropy; none: there are none
-    )
-    needs: ClassVar[tuple[str, ...]] = ()  # of `NEEDS`
+    views: ClassVar[tuple[str, ...]] = ("standard",)  # augmentations that `loss` expects
+    # Options at which the method is exactly cross-entropy; None: there are no such options.
+    cross_entropy_options: ClassVar[dict[str, Any] | None] = None
+    requires: ClassVar[tuple[str, ...]] = ()  # keys of `REQUIREMENTS`
     paper: ClassVar[str] = ""
-    cost: ClassVar[float] = 1.0  # time of a step, in steps of vanilla; counted, not measured
-    across: ClassVar[str] = "mean"  # over ranks: mean of examples | gathers | per rank
+    relative_cost: ClassVar[float] = 1.0  # cost of a step in steps of vanilla; counted by hand
+    # How the loss relates to that of one process with the whole batch, when several processes train:
+    # "mean"      a mean over examples: averaging the gradients over ranks gives the same step
+    # "gathered"  the weights of examples are computed from the whole batch, gathered from all ranks
+    # "per_rank"  each rank treats its part of the batch as if it were a batch of its own
+    distributed_loss: ClassVar[str] = "mean"
     optimiser: Optimizer  # set by the trainer before the first step
-    progress: float = (
-        0.0  # share of all steps that are done, from 0 to 1; set by the trainer before every step
-    )
-    losses: Tensor
-    weights: Tensor
-    own: Tensor
+    progress: float = 0.0  # share of all steps done, 0 to 1; set by the trainer before every step
+    example_losses: Tensor
+    example_weights: Tensor
+    uses_given_label: Tensor
 
     def __init__(self, task: Task) -> None:
         super().__init__()
-        for need in self.needs:
-            if getattr(task, need) is None:
-                raise ValueError(f"{type(self).__name__} needs {NEEDS[need]}")
+        for requirement in self.requires:
+            if getattr(task, requirement) is None:
+                raise ValueError(f"{type(self).__name__} needs {REQUIREMENTS[requirement]}")
         self.task = task
-        self.net = task.net()
-        self.register_buffer("losses", torch.full((task.n,), torch.nan))
-        self.register_buffer("weights", torch.full((task.n,), torch.nan))
-        self.register_buffer("own", torch.full((task.n,), torch.nan))
+        self.net = task.make_net()
+        for name in ("example_losses", "example_weights", "uses_given_label"):
+            self.register_buffer(name, torch.full((task.n_examples,), torch.nan))
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the scalar that the trainer steps on."""
+        """Return the scalar that the trainer minimises."""
         raise NotImplementedError
 
     def predict(self, x: Tensor) -> Tensor:
-        """Return (B, K) logits; two networks average theirs."""
-        out: Tensor = self.net(x)
-        return out
+        """Return (B, K) logits. A method with two networks averages their logits."""
+        logits: Tensor = self.net(x)
+        return logits
 
     def phases(self) -> list[Phase]:
-        """Return the stretches of training."""
+        """Return the phases of training, in order; their epochs sum to ``task.epochs``."""
         return [Phase(self.task.epochs)]
 
-    def begin_phase(self, phase: int, sweep: Sweep) -> Tensor | None:
-        """Get ready for a phase, before the networks restart; may return the positions, (m,), to train on in it."""
+    def begin_phase(self, phase: int, train_batches: BatchSource) -> Tensor | None:
+        """Prepare a phase, before its networks restart.
 
-    def begin_epoch(self, epoch: int, sweep: Sweep) -> None:
-        """Get ready for an epoch of those of all phases; may look at the whole training set."""
+        May return (m,) positions in the training set: the phase then trains on these alone.
+        """
+
+    def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
+        """Prepare an epoch, counted over all phases; may iterate the whole training set."""
 
     def after_step(self) -> None:
-        """Mend the parameters after a step: projections, clamps."""
+        """Adjust parameters after an optimiser step: projections, clamps."""
 
     def param_groups(self) -> list[dict[str, Any]]:
-        """Group the parameters, for the few methods that learn some at another rate."""
+        """Return the optimiser's parameter groups, for methods with several learning rates."""
         return [{"params": list(self.parameters())}]
 
-    def finish(self, sweep: Sweep) -> None:
-        """Fit what is fitted after training."""
+    def finish(self, train_batches: BatchSource) -> None:
+        """Fit whatever is fitted after training."""
 
-    def keeps(self) -> dict[str, Tensor]:
-        """Return what a run keeps of every epoch, for the report: `transition`, (K, K), P(given | true) by rows."""
+    def epoch_artifacts(self) -> dict[str, Tensor]:
+        """Return the tensors that a run stores after each epoch, for the report.
+
+        The only key so far is `transition`: (K, K), row i is P(given label | true class i).
+        """
         return {}
 
-    def note(
-        self, batch: Batch, losses: Tensor, weights: Tensor | None = None, own: Tensor | None = None
+    def log_examples(
+        self,
+        batch: Batch,
+        losses: Tensor,
+        weights: Tensor | None = None,
+        uses_given_label: Tensor | None = None,
     ) -> None:
-        """Write down what each example cost and weighed, and by whose label it went, (B,) each, for the report.
+        """Record the loss and the weight of each example, (B,) each, for the report.
 
-        The weight is 1 where an example counts in full and 0 where the method takes its label for wrong. ``own`` is 1
-        where it learns from the given label and 0 where from one that it made up; none: it makes up none.
+        Args:
+            batch: the examples
+            losses: (B,) cross-entropy of the given labels
+            weights: (B,) from 0, the method takes the label for wrong, to 1, the example counts
+                in full; None: 1 for all
+            uses_given_label: (B,) 1 where the method learns from the given label, 0 where it
+                learns from a pseudo-label instead; None: the method makes no such choice
         """
-        self.losses[batch.index] = losses.detach().float()
-        self.weights[batch.index] = 1.0 if weights is None else weights.detach().float()
-        if own is not None:
-            self.own[batch.index] = own.detach().float()
+        self.example_losses[batch.index] = losses.detach().float()
+        self.example_weights[batch.index] = 1.0 if weights is None else weights.detach().float()
+        if uses_given_label is not None:
+            self.uses_given_label[batch.index] = uses_given_label.detach().float()
 
 
-TRUSTED = "a trusted set, and this config has none: build it with `--probe 10` for ten images of each class"
-NEEDS = {  # what a task may lack, and how to get it
-    "probe": TRUSTED,
-    "trusted": TRUSTED,
-    "verified": "verified labels, and this config has none: build it with `--verified 20` for twenty of each class",
-    "holdout": "a share of the noisy training set to select by: give -o holdout=0.1, say",
-    "noise_rate": "the share of wrong labels: give -o noise_rate=0.4, say",
+REQUIREMENTS = {  # fields of a task that may be missing, and how to get them
+    "probe": (
+        "a trusted set, and this config has none. "
+        "Build it with `--probe 10` for ten images of each class"
+    ),
+    "verified": (
+        "verified labels, and this config has none. "
+        "Build it with `--verified 20` for twenty of each class"
+    ),
+    "holdout": "a share of the noisy training set for selection: use -o holdout=0.1, say",
+    "noise_rate": "the share of wrong labels: use -o noise_rate=0.4, say",
 }

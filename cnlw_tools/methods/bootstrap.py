@@ -33,7 +33,7 @@ def surprise(z: Tensor, kind: str) -> Tensor:
 class Bootstrap(Method):
     """Cross-entropy against a mix of the label and the network's guess."""
 
-    off = {"beta": 1.0}  # noqa: RUF012, read only
+    cross_entropy_options = {"beta": 1.0}  # noqa: RUF012, read only
     paper = "Reed et al. 2015"
 
     def __init__(self, task: Task, kind: str = "hard", beta: float | None = None) -> None:
@@ -45,5 +45,5 @@ class Bootstrap(Method):
         """Beta times that of the label, the rest that of the guess."""
         z = self.net(batch.x)
         each = cross_entropy(z, batch.y, reduction="none")
-        self.note(batch, each)
+        self.log_examples(batch, each)
         return (self.beta * each + (1 - self.beta) * surprise(z, self.kind)).mean()

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods.base import Batch, Method, Sweep, Task
+from cnlw_tools.methods.base import Batch, BatchSource, Method, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.cleannet_encoders import BATCH, learned, likeness, scaled
 from cnlw_tools.methods.components.kmeans import lloyd
@@ -36,7 +36,7 @@ from cnlw_tools.methods.components.validation import choice, epochs, number
 class CleanNet(Method):
     """Weigh each example by how like the class of its label it looks."""
 
-    needs = ("verified",)
+    requires = ("verified",)
     paper = "Lee et al. 2018"
     like: Tensor
 
@@ -59,8 +59,8 @@ class CleanNet(Method):
         begin, many = epochs("start", start, task.epochs), int(number("rounds", rounds, 1))
         self.turns = {begin + (task.epochs - begin) * i // many for i in range(many)}
         self.references = int(number("references", references, 1))
-        self.steps = round(number("passes", passes, 0) * task.n / BATCH)
-        self.register_buffer("like", torch.ones(task.n))  # w
+        self.steps = round(number("passes", passes, 0) * task.n_examples / BATCH)
+        self.register_buffer("like", torch.ones(task.n_examples))  # w
 
     def loss(self, batch: Batch) -> Tensor:
         """Weighed cross-entropy."""
@@ -68,24 +68,24 @@ class CleanNet(Method):
             cross_entropy(self.net(batch.x), batch.y, reduction="none"),
             self.like[batch.index],
         )
-        self.note(batch, each, w)
+        self.log_examples(batch, each, w)
         return (w * each).mean() / self.like.mean().clamp(min=1e-3)
 
-    def begin_epoch(self, epoch: int, sweep: Sweep) -> None:
+    def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
         """Let new encoders learn from the features as they are, and weigh the set, when it is their turn."""
         if epoch not in self.turns:
             return
         verified = self.task.verified or list  # `Method` has refused a task without
-        f, y = features(self.net, sweep)
+        f, y = features(self.net, train_batches)
         sets = scaled(
-            torch.stack([self.standing(c, f[y == c]) for c in range(self.task.classes)])
+            torch.stack([self.standing(c, f[y == c]) for c in range(self.task.n_classes)])
         )  # (K, R, D)
         of, given = features(self.net, lambda: (batch for batch, _ in verified()))
         right, v = torch.cat([said for _, said in verified()]), scaled(f)
         encoders = learned((v, y), (scaled(of), given), right, sets, self.steps)
         cos = likeness(encoders, v, y, sets)
         self.like.copy_(cos.clamp(0, 1) if self.kind == "soft" else cos >= self.threshold)
-        distributed.agree([self.like])
+        distributed.broadcast_from_rank_zero([self.like])
 
     def standing(self, c: int, f: Tensor) -> Tensor:
         """Return the features that stand for a class, (R, D).

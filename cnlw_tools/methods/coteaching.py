@@ -34,14 +34,14 @@ def forgotten(epoch: int, rate: float, gradual: int, exponent: float = 1.0) -> f
 class CoTeaching(Method):
     """Two networks that choose examples of small loss for each other."""
 
-    needs = ("noise_rate",)
+    requires = ("noise_rate",)
     paper = "Han et al. 2018"
-    cost = 2.0
-    across = "gathers"
+    relative_cost = 2.0
+    distributed_loss = "gathered"
 
     def __init__(self, task: Task, gradual: float = 10, exponent: float = 1.0) -> None:
         super().__init__(task)
-        self.other = task.net()
+        self.other = task.make_net()
         self.gradual = epochs("gradual", gradual, task.epochs)
         self.exponent = number("exponent", exponent, 0)
 
@@ -49,7 +49,7 @@ class CoTeaching(Method):
         """Each network's mean cross-entropy on the other's choice."""
         epoch = int(self.progress * self.task.epochs + 1e-6)
         dropped = forgotten(epoch, cast(float, self.task.noise_rate), self.gradual, self.exponent)
-        many = distributed.size() * len(batch.y)
+        many = distributed.world_size() * len(batch.y)
         count = max(
             1, int(round(many * (1 - dropped), 6))
         )  # 10 (1 - 0.9) is 1, and a little less in floats
@@ -57,11 +57,12 @@ class CoTeaching(Method):
             cross_entropy(net(batch.x), batch.y, reduction="none") for net in (self.net, self.other)
         )
         by_one, by_two = (
-            distributed.mine(smallest(distributed.gather(each), count)) for each in (one, two)
+            distributed.local_rows(smallest(distributed.all_gather(each), count))
+            for each in (one, two)
         )
-        self.note(batch, (one + two) / 2, (by_one + by_two) / 2)
+        self.log_examples(batch, (one + two) / 2, (by_one + by_two) / 2)
         # the trainer takes the mean over ranks
-        return distributed.size() / count * (by_two * one + by_one * two).sum()
+        return distributed.world_size() / count * (by_two * one + by_one * two).sum()
 
     def predict(self, x: Tensor) -> Tensor:
         """The mean of both networks' logits."""

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
+from cnlw_tools.methods.base import Batch, BatchSource, Method, Phase, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.kmeans import on_a_line
 from cnlw_tools.methods.components.pooled_features import features, seeing
@@ -81,7 +81,7 @@ class CurriculumNet(Method):
         self.stages = [
             (stage, end - start) for stage, (start, end) in enumerate(pairwise(ends)) if end > start
         ]
-        self.register_buffer("subset", torch.zeros(task.n, dtype=torch.long))
+        self.register_buffer("subset", torch.zeros(task.n_examples, dtype=torch.long))
         self.register_buffer(
             "worth",
             torch.tensor([1.0, number("noisy", noisy, 0, 1), number("highly", highly, 0, 1)]),
@@ -93,27 +93,31 @@ class CurriculumNet(Method):
             cross_entropy(self.net(batch.x), batch.y, reduction="none"),
             self.worth[self.subset[batch.index]],
         )
-        self.note(batch, each, v)
+        self.log_examples(batch, each, v)
         return (v * each).mean()
 
     def phases(self) -> list[Phase]:
         """The stages that have epochs."""
         last = [None, *(stage for stage, _ in self.stages)]
         return [
-            Phase(n, lr=self.fall ** max(0, stage - 1), restart="init" if before == 0 else "keep")
+            Phase(
+                n,
+                lr_factor=self.fall ** max(0, stage - 1),
+                restart="init" if before == 0 else "keep",
+            )
             for before, (stage, n) in zip(last, self.stages, strict=False)
         ]
 
     @torch.no_grad()
-    def begin_phase(self, phase: int, sweep: Sweep) -> Tensor | None:
+    def begin_phase(self, phase: int, train_batches: BatchSource) -> Tensor | None:
         """Cluster when the network for the features is ready; choose the subsets of the stage."""
         stage, before = self.stages[phase][0], self.stages[phase - 1][0] if phase else 0
         if stage == 0:
             return None
         if before == 0:
-            f, y = features(self.net, sweep)
-            for c in range(self.task.classes):
+            f, y = features(self.net, train_batches)
+            for c in range(self.task.n_classes):
                 mine = (y == c).nonzero().flatten()
                 self.subset[mine] = on_a_line(-density(reduced(f[mine].double())), 3)
-            distributed.agree([self.subset])
+            distributed.broadcast_from_rank_zero([self.subset])
         return (self.subset < stage).nonzero().flatten()

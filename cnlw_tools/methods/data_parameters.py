@@ -64,9 +64,9 @@ class Temperatures(torch.nn.Module):
 class DataParameters(Method):
     """A learned temperature for each example or class."""
 
-    off = {"instance_lr": 0.0}  # noqa: RUF012, read only
+    cross_entropy_options = {"instance_lr": 0.0}  # noqa: RUF012, read only
     paper = "Saxena et al. 2019"
-    across = "gathers"
+    distributed_loss = "gathered"
 
     def __init__(
         self,
@@ -86,8 +86,8 @@ class DataParameters(Method):
             number(name, value, 0)
         for name, value in {"instance_init": instance_init, "class_init": class_init}.items():
             number(name, value, 1 / 20, 20)
-        self.instances = Temperatures(task.n, instance_lr, instance_init, instance_decay)
-        self.classes = Temperatures(task.classes, class_lr, class_init, class_decay)
+        self.instances = Temperatures(task.n_examples, instance_lr, instance_init, instance_decay)
+        self.classes = Temperatures(task.n_classes, class_lr, class_init, class_decay)
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of logits at their temperatures."""
@@ -96,10 +96,10 @@ class DataParameters(Method):
         sigma = torch.stack([known.s[at].exp() for known, at in used]).sum(0)  # (B,)
         z = self.net(batch.x)
         each = cross_entropy(z / sigma[:, None], batch.y, reduction="none")
-        self.note(batch, each, (1 / sigma).clamp(max=1))
+        self.log_examples(batch, each, (1 / sigma).clamp(max=1))
         self.moves = (
             used,
-            slope(z.detach().float(), batch.y, sigma) / (distributed.size() * len(batch.y)),
+            slope(z.detach().float(), batch.y, sigma) / (distributed.world_size() * len(batch.y)),
         )
         return each.mean()
 
@@ -107,4 +107,4 @@ class DataParameters(Method):
         """Move the temperatures of the batch of all ranks."""
         used, gradient = self.moves
         for known, at in used:
-            known.step(distributed.gather(at), distributed.gather(gradient))
+            known.step(distributed.all_gather(at), distributed.all_gather(gradient))

@@ -21,9 +21,9 @@ from cnlw_tools.methods.components.validation import number
 class Dropout(Method):
     """Cross-entropy with another dropout."""
 
-    off = {"p": 0.0}  # noqa: RUF012, read only
+    cross_entropy_options = {"p": 0.0}  # noqa: RUF012, read only
     paper = "the baseline of Jiang et al. 2020"
-    across = "per rank"
+    distributed_loss = "per_rank"
 
     def __init__(self, task: Task, p: float = 0.5) -> None:
         super().__init__(task)
@@ -39,5 +39,5 @@ class Dropout(Method):
     def loss(self, batch: Batch) -> Tensor:
         """-log p_y, averaged."""
         each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
-        self.note(batch, each)
+        self.log_examples(batch, each)
         return each.mean()

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods.base import Batch, Method, Sweep, Task
+from cnlw_tools.methods.base import Batch, BatchSource, Method, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.inference import predictions
 from cnlw_tools.methods.components.validation import epochs, number
@@ -42,7 +42,7 @@ def generalised(losses: Tensor, q: float) -> Tensor:
 class GCE(Method):
     """Cross-entropy that pulls the less, the less it believes the label."""
 
-    off = {"q": 0.0}  # noqa: RUF012, read only
+    cross_entropy_options = {"q": 0.0}  # noqa: RUF012, read only
     paper = "Zhang and Sabuncu 2018"
 
     def __init__(self, task: Task, q: float = 0.7) -> None:
@@ -52,16 +52,16 @@ class GCE(Method):
     def loss(self, batch: Batch) -> Tensor:
         """Mean L_q."""
         each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
-        self.note(batch, each, torch.exp(-self.q * each))
+        self.log_examples(batch, each, torch.exp(-self.q * each))
         return generalised(each, self.q).mean()
 
 
 class GCETruncated(GCE):
     """GCE on what its best network so far believes."""
 
-    off = {"q": 0.0, "k": 0.0}  # noqa: RUF012, read only
-    needs = ("holdout",)
-    cost = 1.06  # a tenth of a forward pass an epoch, and a whole one every tenth
+    cross_entropy_options = {"q": 0.0, "k": 0.0}  # noqa: RUF012, read only
+    requires = ("holdout",)
+    relative_cost = 1.06  # a tenth of a forward pass an epoch, and a whole one every tenth
     kept: Tensor
     score: Tensor
 
@@ -73,33 +73,33 @@ class GCETruncated(GCE):
         self.dear = -math.log(max(k, 1e-30))  # the cross-entropy at p = k
         self.start, self.every = epochs("start", start, task.epochs), int(number("every", every, 1))
         self.best = deepcopy(self.net).requires_grad_(False)
-        self.register_buffer("kept", torch.ones(task.n, dtype=torch.bool))  # w
+        self.register_buffer("kept", torch.ones(task.n_examples, dtype=torch.bool))  # w
         self.register_buffer("score", torch.zeros(()))  # of the best network
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean L_q of what is kept, and a constant for the rest."""
         each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
         kept = self.kept[batch.index]
-        self.note(batch, each, kept * torch.exp(-self.q * each))
+        self.log_examples(batch, each, kept * torch.exp(-self.q * each))
         return generalised(torch.where(kept, each, self.dear), self.q).mean()
 
-    def begin_epoch(self, epoch: int, sweep: Sweep) -> None:
+    def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
         """Keep the network if it is the best, and every so often what the best believes."""
         if not epoch:
             return
-        holdout = cast(Sweep, self.task.holdout)  # `Method` has refused a task without
+        holdout = cast(BatchSource, self.task.holdout)  # `Method` has refused a task without
         score = torch.cat(
             [(z.argmax(1) == batch.y).float() for batch, z in predictions(self.net, holdout)]
         ).mean()
-        distributed.average([score])  # so that all ranks choose alike
+        distributed.average_over_ranks([score])  # so that all ranks choose alike
         if score > self.score:
             self.score.copy_(score)
             self.best.load_state_dict(self.net.state_dict())
         if epoch >= self.start and (epoch - self.start) % self.every == 0:
-            self.prune(sweep)
+            self.prune(train_batches)
 
-    def prune(self, sweep: Sweep) -> None:
+    def prune(self, train_batches: BatchSource) -> None:
         """w = 1[p* > k]."""
-        for batch, z in predictions(self.best, sweep):
+        for batch, z in predictions(self.best, train_batches):
             p = z.softmax(1).gather(1, batch.y[:, None])[:, 0]
             self.kept[batch.index] = p > self.k if self.k else torch.ones_like(p, dtype=torch.bool)

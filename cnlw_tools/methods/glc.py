@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 
-from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
+from cnlw_tools.methods.base import Batch, BatchSource, Method, Phase, ProbeSet, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.confusion import counts
 from cnlw_tools.methods.components.lookahead import trusted
@@ -37,18 +37,18 @@ from cnlw_tools.methods.components.validation import epochs
 class GLC(Method):
     """Train, see what trusted classes became, and train anew with that and with the trusted examples."""
 
-    needs = ("probe", "trusted")
+    requires = ("probe",)
     paper = "Hendrycks et al. 2018"
-    across = "per rank"
+    distributed_loss = "per_rank"
     c: Tensor
 
     def __init__(self, task: Task, first: float = 0.5) -> None:
         super().__init__(task)
         self.first = epochs("first", first, task.epochs)
-        labels = torch.cat([batch.y for batch in cast(Sweep, task.trusted)()])
+        labels = torch.cat([batch.y for batch in cast(ProbeSet, task.probe).batches()])
         missing = [
             i
-            for i, count in enumerate(labels.bincount(minlength=task.classes).tolist())
+            for i, count in enumerate(labels.bincount(minlength=task.n_classes).tolist())
             if not count
         ]
         if missing:
@@ -56,23 +56,23 @@ class GLC(Method):
                 f"GLC needs trusted images of every class, and has none of {missing}: build with `--probe 10`"
             )
         self.m = len(labels)
-        self.register_buffer("c", torch.eye(task.classes))
+        self.register_buffer("c", torch.eye(task.n_classes))
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy at first; then behind C, and that of trusted examples."""
         # by progress: a run that goes on in the middle of an epoch begins no phase
         if self.progress * self.task.epochs < self.first - 1e-6:
             each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
-            self.note(batch, each)
+            self.log_examples(batch, each)
             return each.mean()
-        n, m, many = self.task.n, self.m, len(batch.y)
-        gold = trusted(self.task, distributed.size() * max(1, round(many * m / n)))
+        n, m, many = self.task.n_examples, self.m, len(batch.y)
+        gold = trusted(self.task, distributed.world_size() * max(1, round(many * m / n)))
         z = self.net(torch.cat([batch.x, gold.x]))
-        self.note(batch, cross_entropy(z[:many], batch.y, reduction="none"))
+        self.log_examples(batch, cross_entropy(z[:many], batch.y, reduction="none"))
         noisy = surprise(log_softmax(z[:many].float(), 1), self.c.T, batch.y).mean()
         return (n * noisy + m * cross_entropy(z[many:], gold.y)) / (n + m)
 
-    def keeps(self) -> dict[str, Tensor]:
+    def epoch_artifacts(self) -> dict[str, Tensor]:
         """C, which is I until there is an estimate."""
         return {"transition": self.c}
 
@@ -82,10 +82,10 @@ class GLC(Method):
         phases = [Phase(self.first), Phase(rest, restart="init" if self.first else "keep")]
         return [phase for phase in phases if phase.epochs]
 
-    def begin_phase(self, phase: int, sweep: Sweep) -> None:
+    def begin_phase(self, phase: int, train_batches: BatchSource) -> None:
         """Look at what trusted classes became when the first training is over."""
         if phase == int(self.first > 0):
             p = counts(
-                self.net, cast(Sweep, self.task.trusted), self.task.classes, "soft"
+                self.net, cast(ProbeSet, self.task.probe).batches, self.task.n_classes, "soft"
             ).T  # (true, given)
             self.c.copy_(p / p.sum(1, keepdim=True))

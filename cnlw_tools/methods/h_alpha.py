@@ -30,7 +30,7 @@ def h_alpha(log_p: Tensor, y: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
 class HAlpha(Method):
     """Cross-entropy in the limit of endless uniform noise: smoothed labels."""
 
-    off = {"alpha": 0.0}  # noqa: RUF012, read only
+    cross_entropy_options = {"alpha": 0.0}  # noqa: RUF012, read only
     paper = "Rolnick et al. 2017"
 
     def __init__(self, task: Task, alpha: float = 1.0, scale: str = "none") -> None:
@@ -43,7 +43,7 @@ class HAlpha(Method):
         each, cross_entropy = h_alpha(
             log_softmax(self.net(batch.x).float(), 1), batch.y, self.alpha
         )
-        self.note(batch, cross_entropy)
+        self.log_examples(batch, cross_entropy)
         return each.mean()
 
     def phases(self) -> list[Phase]:
@@ -52,7 +52,7 @@ class HAlpha(Method):
         return [
             Phase(
                 self.task.epochs,
-                lr=1 / by if self.scale == "lr" else 1.0,
-                batch_size=by if self.scale == "batch" else 1.0,
+                lr_factor=1 / by if self.scale == "lr" else 1.0,
+                batch_size_factor=by if self.scale == "batch" else 1.0,
             )
         ]

@@ -83,10 +83,10 @@ class IEG(Method):
     """Weigh and relabel by trusted examples, and learn from them mixed."""
 
     views = ("standard", "policy")
-    needs = ("probe",)
+    requires = ("probe",)
     paper = "Zhang et al. 2020"
-    cost = 7.7
-    across = "gathers"
+    relative_cost = 7.7
+    distributed_loss = "gathered"
 
     def __init__(
         self,
@@ -148,17 +148,20 @@ class IEG(Method):
             z_hat = wide(self.net(batch.views[1]))
             probe = trusted(self.task, self.probe_size)
             slopes = self.slopes(batch, probe, z, z_hat)
-            weights, guess = normalised(-slopes.weight, self.delta), distributed.mine(slopes.guess)
-            weight = distributed.mine(weights)
+            weights, guess = (
+                normalised(-slopes.weight, self.delta),
+                distributed.local_rows(slopes.guess),
+            )
+            weight = distributed.local_rows(weights)
             mixed = self.mixed(
                 batch, probe, torch.where((weight < self.threshold)[:, None], guess, label)
             )
-        own = distributed.mine(slopes.label) < 0 if self.relabel else None
+        own = distributed.local_rows(slopes.label) < 0 if self.relabel else None
         cost = cross_entropy(z, batch.y, reduction="none")
-        self.note(batch, cost, weight / weights.max().clamp(min=1e-30), own)
+        self.log_examples(batch, cost, weight / weights.max().clamp(min=1e-30), own)
         target = self.lam0 * label + (1 - self.lam0) * guess
         total = (
-            distributed.size() * (weight * _each(z, target)).sum()
+            distributed.world_size() * (weight * _each(z, target)).sum()
         )  # the trainer takes the mean over ranks
         if own is not None:
             better = torch.where(own[:, None], label, guess)
@@ -170,9 +173,11 @@ class IEG(Method):
     def slopes(self, batch: Batch, probe: Batch, z: Tensor, z_hat: Tensor) -> Slopes:
         """Differentiate L^p one step ahead, for all ranks."""
         logits = (z, z_hat) if self.through_guess else (z,)
-        label = one_hot(distributed.gather(batch.y), z.shape[1])
+        label = one_hot(distributed.all_gather(batch.y), z.shape[1])
         guess = guessed(
-            [distributed.gather(z), distributed.gather(z_hat)], self.temperature, self.logit_norm
+            [distributed.all_gather(z), distributed.all_gather(z_hat)],
+            self.temperature,
+            self.logit_norm,
         )
 
         def costs(*logits: Tensor) -> tuple[Tensor, Tensor]:  # CE(Y, z), CE(g, z)
@@ -180,15 +185,18 @@ class IEG(Method):
             return _each(logits[0], label), _each(logits[0], g)
 
         omega = z.new_full((len(label),), self.omega0 / len(label))
-        pull = vjp(costs, *map(distributed.gather, logits))[1]
+        pull = vjp(costs, *map(distributed.all_gather, logits))[1]
         forces = [
-            distributed.mine(force) for force in pull((self.lam0 * omega, (1 - self.lam0) * omega))
+            distributed.local_rows(force)
+            for force in pull((self.lam0 * omega, (1 - self.lam0) * omega))
         ]
         way = self.judgement(logits, forces, probe)
         moved = [
             logits_along(self.net, parameters(self.net), way, x) for x in batch.views[: len(logits)]
         ]
-        at, along = (tuple(map(distributed.gather, values)) for values in zip(*moved, strict=True))
+        at, along = (
+            tuple(map(distributed.all_gather, values)) for values in zip(*moved, strict=True)
+        )
         a, c = jvp(costs, at, along)[1]
         weight = -self.meta_lr * (self.lam0 * a + (1 - self.lam0) * c)
         return Slopes(weight, -self.meta_lr * omega * (a - c), guess)
@@ -206,11 +214,11 @@ class IEG(Method):
         ahead = {}
         for (name, p), g in zip(own.items(), gradient, strict=True):
             buffer = self.optimiser.state.get(p, {}).get("momentum_buffer")
-            change = (distributed.size() * g, buffer)
+            change = (distributed.world_size() * g, buffer)
             ahead[name] = stepped(
                 p.detach(), *change, self.meta_lr, self.momentum, decays.get(p, 0.0)
             )
-        distributed.average(list(ahead.values()))
+        distributed.average_over_ranks(list(ahead.values()))
         way = trusted_gradient(self.net, ahead, probe)
         return {name: g + decays.get(own[name], 0.0) * ahead[name] for name, g in way.items()}
 

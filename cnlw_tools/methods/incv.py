@@ -37,7 +37,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
+from cnlw_tools.methods.base import Batch, BatchSource, Method, Phase, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.inference import swept
 from cnlw_tools.methods.components.validation import choice, epochs, number
@@ -69,10 +69,10 @@ def lengths(total: int, share: float, iterations: int) -> tuple[int, int]:
 class INCV(Method):
     """Iterative cross-validation, then two networks on what was selected."""
 
-    needs = ("holdout",)
+    requires = ("holdout",)
     paper = "Chen et al. 2019"
-    cost = 1.3
-    across = "per rank"
+    relative_cost = 1.3
+    distributed_loss = "per_rank"
     eps: Tensor
     best: Tensor
     status: Tensor
@@ -89,7 +89,7 @@ class INCV(Method):
         ramp: float = 0.05,  # of the epochs of the last stage
     ) -> None:
         super().__init__(task)
-        self.other = task.net()
+        self.other = task.make_net()
         share = number("validation", validation, 0, 1)
         self.iterations, self.each = lengths(
             task.epochs, share, int(number("iterations", iterations, 0))
@@ -100,8 +100,8 @@ class INCV(Method):
         self.ramp = max(1, epochs("ramp", ramp, task.epochs - self.before))
         self.register_buffer("eps", torch.zeros(()))
         self.register_buffer("best", torch.full((), -1.0))  # accuracy on the holdout
-        self.register_buffer("status", torch.full((task.n,), CANDIDATE))
-        self.register_buffer("side", torch.zeros(task.n, dtype=torch.long))
+        self.register_buffer("status", torch.full((task.n_examples,), CANDIDATE))
+        self.register_buffer("side", torch.zeros(task.n_examples, dtype=torch.long))
         self.register_buffer(
             "paired", torch.zeros((), dtype=torch.bool)
         )  # the last stage has begun
@@ -116,17 +116,17 @@ class INCV(Method):
         epoch = int(self.progress * self.task.epochs + 1e-6) - self.before
         own = cross_entropy(self.net(batch.x), batch.y, reduction="none")
         if epoch < 0:
-            self.note(batch, own)
+            self.log_examples(batch, own)
             return own.mean()
         other = cross_entropy(self.other(batch.x), batch.y, reduction="none")
         mine, yours = (self.easy(each.detach(), batch, epoch) for each in (own, other))
-        self.note(batch, (own + other) / 2, (mine + yours) / 2)
+        self.log_examples(batch, (own + other) / 2, (mine + yours) / 2)
         return _mean(own, yours) + _mean(other, mine)
 
     def easy(self, losses: Tensor, batch: Batch, epoch: int) -> Tensor:
         """Return 1 for the n least losses, (B,), of those that may be chosen, and 0 for the others."""
         chosen = self.status[batch.index] == SELECTED
-        against = 1 if self.asymmetric else self.task.classes - 1
+        against = 1 if self.asymmetric else self.task.n_classes - 1
         many = chosen.sum() * (1 - left(self.eps, against) * min(1, epoch / self.ramp))
         late = epoch > self.warmup * torch.where(self.eps > 0.6, 2, 2 if self.asymmetric else 1)
         return smallest(torch.where(chosen | late, losses, torch.inf), many.round())
@@ -137,12 +137,12 @@ class INCV(Method):
         return (out + self.other(x)) / 2 if self.paired else out
 
     @torch.no_grad()
-    def begin_phase(self, phase: int, sweep: Sweep) -> Tensor:
+    def begin_phase(self, phase: int, train_batches: BatchSource) -> Tensor:
         """Select from the half that was not learned, and return what is learned next."""
         last = phase == 2 * self.iterations
         if phase:
             self._keep_best()
-            self._select(phase - 1, sweep)
+            self._select(phase - 1, train_batches)
         elif last:
             self.status.fill_(SELECTED)
         self.best.fill_(-1.0)
@@ -153,10 +153,10 @@ class INCV(Method):
             self._halve()
         return ((self.side == phase % 2) | (self.status == SELECTED)).nonzero().flatten()
 
-    def begin_epoch(self, epoch: int, sweep: Sweep) -> None:
+    def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
         """Keep the network while it is best on the holdout."""
         if epoch >= self.before:
-            self.weights[self.status != SELECTED] = 0.0
+            self.example_weights[self.status != SELECTED] = 0.0
         elif epoch % self.each:
             self._keep_best()
 
@@ -167,24 +167,24 @@ class INCV(Method):
         self.side[rows[torch.randperm(len(rows)).to(rows.device)]] = (
             torch.arange(len(rows), device=rows.device) % 2
         )
-        distributed.agree([self.side])
+        distributed.broadcast_from_rank_zero([self.side])
 
     def _keep_best(self) -> None:
-        _, agrees = swept(self.net, cast(Sweep, self.task.holdout))
+        _, agrees = swept(self.net, cast(BatchSource, self.task.holdout))
         accuracy = agrees.float().mean()
-        distributed.average([accuracy])
+        distributed.average_over_ranks([accuracy])
         if accuracy > self.best:
             self.best.copy_(accuracy)
             self.other.load_state_dict(self.net.state_dict())
 
-    def _select(self, learned: int, sweep: Sweep) -> None:
+    def _select(self, learned: int, train_batches: BatchSource) -> None:
         """Select from, and discard of, the half that was not learned in phase ``learned``."""
         until = 1 if self.asymmetric or self.eps > 0.6 else 2 if self.eps > 0.3 else self.iterations
-        losses, agrees = swept(self.other if learned // 2 < until else self.net, sweep)
+        losses, agrees = swept(self.other if learned // 2 < until else self.net, train_batches)
         test = self.side == 1 - learned % 2
         good, many = test & agrees, int(test.sum())
         if learned == 0:
-            self.eps.fill_(estimated(int(good.sum()) / max(many, 1), self.task.classes))
+            self.eps.fill_(estimated(int(good.sum()) / max(many, 1), self.task.n_classes))
         if not self.asymmetric:
             eps = float(self.eps)
             worst = torch.where(test, losses, -torch.inf).argsort(descending=True, stable=True)
@@ -192,7 +192,7 @@ class INCV(Method):
                 DISCARDED
             )
         self.status[good] = SELECTED
-        distributed.agree([self.status, self.eps])
+        distributed.broadcast_from_rank_zero([self.status, self.eps])
 
     def _drawn(self) -> Tensor:
         """Return S, and of C as many as are in S, or half of that."""
@@ -203,7 +203,7 @@ class INCV(Method):
             )
         some = rest[torch.randperm(len(rest))[: len(own) // 2].to(rest.device)]
         rows = torch.cat([own, some]).sort().values
-        distributed.agree([rows])
+        distributed.broadcast_from_rank_zero([rows])
         return rows
 
 

@@ -43,10 +43,10 @@ def gains(z: Tensor, change: Tensor, y: Tensor) -> Tensor:
 class L2R(Method):
     """Weigh each example by how much it helps on trusted ones."""
 
-    needs = ("probe",)
+    requires = ("probe",)
     paper = "Ren et al. 2018"
-    cost = 3.0
-    across = "gathers"
+    relative_cost = 3.0
+    distributed_loss = "gathered"
 
     def __init__(self, task: Task, probe_size: int = 100, delta: float = 0.0) -> None:
         super().__init__(task)
@@ -55,10 +55,12 @@ class L2R(Method):
     def loss(self, batch: Batch) -> Tensor:
         """Sum_i w_i CE_i over the batch of all ranks."""
         w = self.weigh(batch)  # (size B,)
-        mine = distributed.mine(w)  # (B,)
+        mine = distributed.local_rows(w)  # (B,)
         each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
-        self.note(batch, each, mine / w.max().clamp(min=1e-30))
-        return distributed.size() * (mine * each).sum()  # the trainer takes the mean over ranks
+        self.log_examples(batch, each, mine / w.max().clamp(min=1e-30))
+        return (
+            distributed.world_size() * (mine * each).sum()
+        )  # the trainer takes the mean over ranks
 
     def weigh(self, batch: Batch) -> Tensor:
         """Return w of the examples of all ranks, (size B,)."""
@@ -66,4 +68,4 @@ class L2R(Method):
         with batch_statistics(self.net):
             g_v = trusted_gradient(self.net, here, trusted(self.task, self.probe_size))
             z, change = logits_along(self.net, here, g_v, batch.x)
-        return normalised(distributed.gather(gains(z, change, batch.y)), self.delta)
+        return normalised(distributed.all_gather(gains(z, change, batch.y)), self.delta)

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods.base import Batch, Method, Sweep, Task
+from cnlw_tools.methods.base import Batch, BatchSource, Method, Task
 from cnlw_tools.methods.components.beta_mixture import BetaMixture
 from cnlw_tools.methods.components.dynamic_bootstrap import bootstrapped, mixup, refit, unevenness
 from cnlw_tools.methods.components.inference import judged
@@ -41,10 +41,10 @@ def temperature(epoch: int, cooling: int) -> float:
 class MDDYRSH(Method):
     """Mixup; then blends of mostly what is likely labelled right, and guesses that grow hard."""
 
-    off = {"alpha": 0.0, "warmup": 1e6}  # noqa: RUF012, read only
+    cross_entropy_options = {"alpha": 0.0, "warmup": 1e6}  # noqa: RUF012, read only
     paper = "Arazo et al. 2019, arXiv:1904.11238"
-    cost = 1.65
-    across = "per rank"
+    relative_cost = 1.65
+    distributed_loss = "per_rank"
 
     def __init__(
         self,
@@ -69,11 +69,11 @@ class MDDYRSH(Method):
         epoch = int(self.progress * self.task.epochs + 1e-6)
         if epoch < self.warmup:
             loss, own = mixup(self.net, batch, q, self.alpha)
-            self.note(batch, own)
+            self.log_examples(batch, own)
             return loss
         losses, _ = judged(self.net, batch)
         w = self.mixture(losses)
-        self.note(batch, losses, 1 - w)
+        self.log_examples(batch, losses, 1 - w)
         blend = mix(x, x[q], (1 - w) / (2 - w - w[q]))
         late = epoch - self.warmup - self.dynamic
         if late < 0:
@@ -85,7 +85,7 @@ class MDDYRSH(Method):
         parts = bootstrapped(z, y, guess, w) + bootstrapped(z, y[q], guess[q], w[q])
         return parts.mean() / 2 + self.eta * unevenness(z)
 
-    def begin_epoch(self, epoch: int, sweep: Sweep) -> None:
+    def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
         """Fit the mixture, once the warm-up is over."""
         if epoch >= self.warmup:
-            refit(self.mixture, self.net, sweep)
+            refit(self.mixture, self.net, train_batches)

@@ -20,7 +20,7 @@ Not done here: the augmentation of the images that the mixture is fitted to.
 import torch
 from torch import Tensor
 
-from cnlw_tools.methods.base import Batch, Method, Sweep, Task
+from cnlw_tools.methods.base import Batch, BatchSource, Method, Task
 from cnlw_tools.methods.components.beta_mixture import BetaMixture
 from cnlw_tools.methods.components.dynamic_bootstrap import bootstrapped, mixup, refit, unevenness
 from cnlw_tools.methods.components.inference import judged
@@ -31,10 +31,10 @@ from cnlw_tools.methods.components.validation import epochs, number
 class MDYRH(Method):
     """Mixup; then, label by label, the network's guess as far as the label is likely wrong."""
 
-    off = {"alpha": 0.0, "warmup": 1e6}  # noqa: RUF012, read only
+    cross_entropy_options = {"alpha": 0.0, "warmup": 1e6}  # noqa: RUF012, read only
     paper = "Arazo et al. 2019, arXiv:1904.11238"
-    cost = 1.65
-    across = "per rank"
+    relative_cost = 1.65
+    distributed_loss = "per_rank"
 
     def __init__(
         self, task: Task, alpha: float = 32.0, warmup: float = 0.35, eta: float = 1.0
@@ -50,11 +50,11 @@ class MDYRH(Method):
         q = torch.randperm(len(y), device=y.device)
         if self.progress * self.task.epochs < self.warmup - 1e-6:
             loss, own = mixup(self.net, batch, q, self.alpha)
-            self.note(batch, own)
+            self.log_examples(batch, own)
             return loss
         losses, _ = judged(self.net, batch)
         w = self.mixture(losses)
-        self.note(batch, losses, 1 - w)
+        self.log_examples(batch, losses, 1 - w)
         with torch.no_grad():
             guess = self.net(x).argmax(1)
         lam = beta(self.alpha, (), x)
@@ -62,7 +62,7 @@ class MDYRH(Method):
         parts = bootstrapped(z, y, guess, w), bootstrapped(z, y[q], guess[q], w[q])
         return mix(*parts, lam).mean() + self.eta * unevenness(z)
 
-    def begin_epoch(self, epoch: int, sweep: Sweep) -> None:
+    def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
         """Fit the mixture, once the warm-up is over."""
         if epoch >= self.warmup:
-            refit(self.mixture, self.net, sweep)
+            refit(self.mixture, self.net, train_batches)

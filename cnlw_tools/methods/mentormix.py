@@ -72,10 +72,10 @@ class MentorMix(Method):
         OSError: no such file
     """
 
-    off = {"alpha": 0.0, "mentor": "baseline"}  # noqa: RUF012, read only
+    cross_entropy_options = {"alpha": 0.0, "mentor": "baseline"}  # noqa: RUF012, read only
     paper = "Jiang et al. 2020, arXiv:1911.09781"
-    cost = 1.33
-    across = "gathers"
+    relative_cost = 1.33
+    distributed_loss = "gathered"
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class MentorMix(Method):
             j = partners(chances(v, self.temperature))
             lam = own_share(beta(self.alpha, v.shape, v), v, self.hard_switch)
             blend = mix(x, x[j], lam)
-        self.note(batch, first, v)
+        self.log_examples(batch, first, v)
         z = self.net(blend)
         each = mix(
             cross_entropy(z, y, reduction="none"), cross_entropy(z, y[j], reduction="none"), lam

@@ -28,9 +28,9 @@ from cnlw_tools.methods.components.curriculum import Curriculum
 class MentorNet(Method):
     """Weights from a curriculum. Options: see ``Curriculum``."""
 
-    off = {"mentor": "baseline", "example_dropout": "0,100"}  # noqa: RUF012, read only
+    cross_entropy_options = {"mentor": "baseline", "example_dropout": "0,100"}  # noqa: RUF012, read only
     paper = "Jiang et al. 2018, arXiv:1712.05055"
-    across = "gathers"
+    distributed_loss = "gathered"
 
     def __init__(
         self,
@@ -51,6 +51,6 @@ class MentorNet(Method):
         """v l, averaged."""
         each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
         v = self.curriculum(each, self.progress)
-        self.note(batch, each, v)
+        self.log_examples(batch, each, v)
         out: Tensor = v * each
         return out.mean()

@@ -28,7 +28,7 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, Method, Task
 from cnlw_tools.methods.components.batchnorm import batch_statistics
-from cnlw_tools.methods.components.distributed import size
+from cnlw_tools.methods.components.distributed import world_size
 from cnlw_tools.methods.components.lookahead import trusted, wide
 from cnlw_tools.methods.components.mixing import beta, folded, mix, one_hot
 from cnlw_tools.methods.components.pseudo_labels import divergence, guessed
@@ -44,10 +44,10 @@ class MixMatch(Method):
     """Semi-supervised: trusted labels, guesses for the rest, all mixed."""
 
     views = ("standard", "standard")
-    needs = ("probe",)
+    requires = ("probe",)
     paper = "Berthelot et al. 2019"
-    cost = 3.67  # two guesses, three batches
-    across = "per rank"
+    relative_cost = 3.67  # two guesses, three batches
+    distributed_loss = "per_rank"
 
     def __init__(
         self,
@@ -68,12 +68,12 @@ class MixMatch(Method):
         with batch_statistics(self.net):
             views = self.seen(batch)
         guess = guessed([z.detach() for z in views], self.temperature, logit_norm=False)
-        self.note(
+        self.log_examples(
             batch,
             cross_entropy(views[0], batch.y, reduction="none"),
             guess.gather(1, batch.y[:, None])[:, 0],
         )
-        many, trust = len(batch.y), trusted(self.task, len(batch.y) * size())
+        many, trust = len(batch.y), trusted(self.task, len(batch.y) * world_size())
         rows = torch.cat([trust.x, *batch.views])  # (3B, 3, H, W)
         target = torch.cat([one_hot(trust.y, guess.shape[1]), guess, guess])
         lam, partner = (
@@ -117,7 +117,7 @@ class MixMatchKL(MixMatch):
 
     views = ("standard", "policy")
     paper = "Zhang et al. 2020"
-    cost = 4.33  # of two guesses one is learned from
+    relative_cost = 4.33  # of two guesses one is learned from
 
     def __init__(
         self,

@@ -25,9 +25,9 @@ from cnlw_tools.methods.components.validation import choice, number
 class Mixup(Method):
     """Cross-entropy on blends of two examples."""
 
-    off = {"alpha": 0.0}  # noqa: RUF012, read only
+    cross_entropy_options = {"alpha": 0.0}  # noqa: RUF012, read only
     paper = "Zhang et al. 2018"
-    across = "per rank"
+    distributed_loss = "per_rank"
 
     def __init__(self, task: Task, alpha: float = 1.0, per: str = "batch") -> None:
         super().__init__(task)
@@ -41,5 +41,5 @@ class Mixup(Method):
         partner = torch.randperm(len(y), device=y.device)
         z = self.net(mix(x, x[partner], lam))
         own = cross_entropy(z, y, reduction="none")
-        self.note(batch, own)
+        self.log_examples(batch, own)
         return mix(own, cross_entropy(z, y[partner], reduction="none"), lam).mean()

@@ -29,7 +29,7 @@ from cnlw_tools.methods.components.validation import choice, epochs, number
 class NoiseLayer(Method):
     """A transition matrix above the network: ``q`` is learned, or stated (`transitions`)."""
 
-    off = {"q": "symmetric:0"}  # noqa: RUF012, read only
+    cross_entropy_options = {"q": "symmetric:0"}  # noqa: RUF012, read only
     paper = "Sukhbaatar et al. 2015"
 
     def __init__(
@@ -45,7 +45,7 @@ class NoiseLayer(Method):
         super().__init__(task)
         self.learned = q == "learned"
         self.q = nn.Parameter(
-            torch.eye(task.classes) if self.learned else stated(q, task.classes), self.learned
+            torch.eye(task.n_classes) if self.learned else stated(q, task.n_classes), self.learned
         )
         self.warmup = epochs("warmup", warmup, task.epochs)
         self.regulariser = choice("regulariser", regulariser, ("trace", "ridge"))
@@ -55,7 +55,7 @@ class NoiseLayer(Method):
     def loss(self, batch: Batch) -> Tensor:
         """The given label's probability above the layer, and after the warm-up the price of a learned Q."""
         z = self.net(batch.x)
-        self.note(batch, cross_entropy(z, batch.y, reduction="none"))
+        self.log_examples(batch, cross_entropy(z, batch.y, reduction="none"))
         # by progress: a run that goes on in the middle of an epoch begins none
         learning = self.learned and self.progress * self.task.epochs > self.warmup - 1e-6
         q = self.q if learning else self.q.detach()
@@ -65,7 +65,7 @@ class NoiseLayer(Method):
         r = q.trace() if self.regulariser == "trace" else q.square().sum() / 2
         return loss + self.q_lambda / len(q) * r
 
-    def keeps(self) -> dict[str, Tensor]:
+    def epoch_artifacts(self) -> dict[str, Tensor]:
         """T = Q^t."""
         return {"transition": self.q.T}
 

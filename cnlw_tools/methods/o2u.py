@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
+from cnlw_tools.methods.base import Batch, BatchSource, Method, Phase, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.validation import choice, epochs, number
 
@@ -41,10 +41,10 @@ def normalised(losses: Tensor) -> Tensor:
 class O2U(Method):
     """Cross-entropy; a stage with a cyclic rate ranks the examples, the next leaves the worst out."""
 
-    off = {"cyclic": 0.0}  # noqa: RUF012, read only
-    needs = ("noise_rate",)
+    cross_entropy_options = {"cyclic": 0.0}  # noqa: RUF012, read only
+    requires = ("noise_rate",)
     paper = "Huang et al. 2019"
-    across = "gathers"
+    distributed_loss = "gathered"
     now: Tensor
     rank: Tensor
     removed: Tensor
@@ -68,15 +68,17 @@ class O2U(Method):
         self.cycle, self.lowest = number("cycle", cycle, 1), number("lowest", lowest, 1e-6, 1)
         self.again = choice("again", again, ("init", "first"))
         self.rate, self.batch = number("rate", rate, 1e-6), number("batch", batch, 1e-6)
-        self.register_buffer("now", torch.full((task.n,), torch.nan))  # losses of this epoch
-        self.register_buffer("rank", torch.zeros(task.n))  # l^
-        self.register_buffer("removed", torch.zeros(task.n, dtype=torch.bool))
+        self.register_buffer(
+            "now", torch.full((task.n_examples,), torch.nan)
+        )  # losses of this epoch
+        self.register_buffer("rank", torch.zeros(task.n_examples))  # l^
+        self.register_buffer("removed", torch.zeros(task.n_examples, dtype=torch.bool))
 
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy, kept for the ranking."""
         each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
-        self.note(batch, each)
-        self.now[distributed.gather(batch.index)] = distributed.gather(each.float())
+        self.log_examples(batch, each)
+        self.now[distributed.all_gather(batch.index)] = distributed.all_gather(each.float())
         return each.mean()
 
     def phases(self) -> list[Phase]:
@@ -92,22 +94,22 @@ class O2U(Method):
             Phase(rest, restart="init" if self.again == "init" else 0),
         ]
 
-    def begin_phase(self, phase: int, sweep: Sweep) -> Tensor | None:
+    def begin_phase(self, phase: int, train_batches: BatchSource) -> Tensor | None:
         """Remove the worst before the last stage."""
         if phase < 2:
             return None
         self._take()
-        rate, n = cast(float, self.task.noise_rate), self.task.n
+        rate, n = cast(float, self.task.noise_rate), self.task.n_examples
         worst = self.rank.argsort(descending=True, stable=True)[: n - int((1 - rate) * n + 1e-9)]
         self.removed[worst] = True
         return (~self.removed).nonzero().flatten()
 
-    def begin_epoch(self, epoch: int, sweep: Sweep) -> None:
+    def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
         """Add up what the cyclic stage costs."""
         if self.first < epoch < self.first + self.cyclic:
             self._take()
         self.now.fill_(torch.nan)
-        self.weights[self.removed] = 0.0
+        self.example_weights[self.removed] = 0.0
 
     def _take(self) -> None:
         """Add the losses of an epoch to the ranking, those of whom it did not see as 0."""

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Adam
 
-from cnlw_tools.methods.base import Batch, Method, Sweep, Task
+from cnlw_tools.methods.base import Batch, BatchSource, Method, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.inference import evaluating
 from cnlw_tools.methods.components.validation import number
@@ -101,8 +101,8 @@ def weighed(p: Tensor, rounds: int = 20, size: int = 50, lr: float = 0.02) -> Te
 class RoG(Method):
     """Cross-entropy; in the end robust Gaussians on the features of each block predict."""
 
-    off = {}  # noqa: RUF012, read only
-    needs = ("holdout",)
+    cross_entropy_options = {}  # noqa: RUF012, read only
+    requires = ("holdout",)
     paper = "Lee et al. 2019"
     layers: Tensor
     fitted: Tensor
@@ -118,7 +118,7 @@ class RoG(Method):
         x = next(iter(self._holdout())).x[:1].to(next(self.net.parameters()).device)
         widths = [f.shape[1] for f in self.seen(x)]
         self.heads = nn.ModuleList(
-            nn.Linear(d, task.classes).double() for d in widths
+            nn.Linear(d, task.n_classes).double() for d in widths
         ).requires_grad_(False)
         self.register_buffer(
             "layers", torch.full((len(widths),), 1 / len(widths), dtype=torch.float64)
@@ -128,7 +128,7 @@ class RoG(Method):
     def loss(self, batch: Batch) -> Tensor:
         """Cross-entropy."""
         each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
-        self.note(batch, each)
+        self.log_examples(batch, each)
         return each.mean()
 
     def predict(self, x: Tensor) -> Tensor:
@@ -150,10 +150,10 @@ class RoG(Method):
         )
 
     @torch.no_grad()
-    def finish(self, sweep: Sweep) -> None:
+    def finish(self, train_batches: BatchSource) -> None:
         """Fit the heads on the training set, and how much each counts on the typical half of the holdout."""
-        features, y = self._all(sweep())
-        fits = [robust(f, y, self.task.classes, self.share) for f in features]
+        features, y = self._all(train_batches())
+        fits = [robust(f, y, self.task.n_classes, self.share) for f in features]
         for head, fit in zip(self.heads, fits, strict=True):
             for own, value in zip((head.weight, head.bias), linear(fit), strict=True):
                 own.copy_(value)  # type: ignore[operator]
@@ -162,7 +162,7 @@ class RoG(Method):
         p = self.chances([f[near] for f in features])  # (m, K, L)
         self.layers.copy_(weighed(p[torch.arange(len(near), device=y.device), y[near]]))
         self.fitted.fill_(True)
-        distributed.agree([*self.heads.parameters(), self.layers])
+        distributed.broadcast_from_rank_zero([*self.heads.parameters(), self.layers])
 
     def _all(self, batches: Iterable[Batch]) -> tuple[list[Tensor], Tensor]:
         """Return the features of a set, block by block, (n, D_l), and its labels, (n,)."""
@@ -172,4 +172,4 @@ class RoG(Method):
         )
 
     def _holdout(self) -> Iterable[Batch]:
-        return cast(Sweep, self.task.holdout)()
+        return cast(BatchSource, self.task.holdout)()

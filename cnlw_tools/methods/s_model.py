@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
-from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
+from cnlw_tools.methods.base import Batch, BatchSource, Method, Phase, Task
 from cnlw_tools.methods.components.confusion import confusion
 from cnlw_tools.methods.components.validation import choice, epochs, flag, number
 
@@ -30,7 +30,7 @@ from cnlw_tools.methods.components.validation import choice, epochs, flag, numbe
 class SModel(Method):
     """A softmax layer from true classes to given labels above the network."""
 
-    off = {"beta": 1.0}  # noqa: RUF012, read only
+    cross_entropy_options = {"beta": 1.0}  # noqa: RUF012, read only
     paper = "Goldberger and Ben-Reuven 2017"
     beta: Tensor
 
@@ -47,14 +47,14 @@ class SModel(Method):
         self.then = number("beta", beta, 0, 1)
         self.fit = choice("fit", fit, ("hard", "soft"))
         self.register_buffer("beta", torch.ones(()))  # until the warm-up ends
-        self.b = nn.Parameter(torch.zeros(task.classes, task.classes))
+        self.b = nn.Parameter(torch.zeros(task.n_classes, task.n_classes))
         net: Any = self.net
         if not all(hasattr(net, part) for part in ("features", "dropout", "head")):
             raise ValueError(
                 "SModel needs a network with features, dropout and head: those of `cnlw list nets` have them"
             )
         self.u = (
-            nn.Parameter(torch.zeros(net.head.in_features, task.classes**2))
+            nn.Parameter(torch.zeros(net.head.in_features, task.n_classes**2))
             if flag("complex", complex)
             else None
         )
@@ -65,7 +65,7 @@ class SModel(Method):
         h = net.dropout(net.features(batch.x))
         z = net.head(h)
         each = cross_entropy(z, batch.y, reduction="none")
-        self.note(batch, each)
+        self.log_examples(batch, each)
         noisy = -torch.logsumexp(log_softmax(z.float(), 1) + self.log_theta(h, batch.y), 1)
         return ((1 - self.beta) * noisy + self.beta * each).mean()
 
@@ -76,7 +76,7 @@ class SModel(Method):
         rows = log_softmax((h @ self.u).float().view(-1, *self.b.shape) + self.b, 2)  # (B, K, K)
         return rows[torch.arange(len(y), device=y.device), :, y]
 
-    def keeps(self) -> dict[str, Tensor]:
+    def epoch_artifacts(self) -> dict[str, Tensor]:
         """Theta, I while there is no layer; of the complex one nothing: it has a theta for every image."""
         theta = torch.eye(len(self.b)) if self.beta == 1 else self.b.softmax(1)
         return {"transition": theta} if self.u is None else {}
@@ -86,10 +86,12 @@ class SModel(Method):
         return [Phase(n) for n in (self.warmup, self.task.epochs - self.warmup) if n]
 
     @torch.no_grad()
-    def begin_phase(self, phase: int, sweep: Sweep) -> None:
+    def begin_phase(self, phase: int, train_batches: BatchSource) -> None:
         """Fit the layer when the warm-up is over."""
         if phase == int(self.warmup > 0):
-            self.b.copy_((confusion(self.net, sweep, self.task.classes, self.fit) + 1e-8).log())
+            self.b.copy_(
+                (confusion(self.net, train_batches, self.task.n_classes, self.fit) + 1e-8).log()
+            )
             self.beta.fill_(self.then)
 
     def param_groups(self) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from cnlw_tools.methods.base import Batch, Method, Sweep, Task
+from cnlw_tools.methods.base import Batch, BatchSource, Method, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.pooled_features import features, seeing
 from cnlw_tools.methods.components.validation import epochs, number
@@ -46,9 +46,9 @@ def prototypes(f: Tensor, most: int, share: float = 0.6, alike: float = 0.95) ->
 class SelfLearning(Method):
     """Cross-entropy against the label, and against what prototypes of the classes say."""
 
-    off = {"alpha": 0.0}  # noqa: RUF012, read only
+    cross_entropy_options = {"alpha": 0.0}  # noqa: RUF012, read only
     paper = "Han et al. 2019"
-    cost = 1.17  # a forward pass over the set before every other epoch
+    relative_cost = 1.17  # a forward pass over the set before every other epoch
     guess: Tensor
     alpha: Tensor
 
@@ -68,28 +68,28 @@ class SelfLearning(Method):
             int(number("prototypes", prototypes, 1)),
         )
         self.register_buffer("alpha", torch.zeros(()))  # until `start`
-        self.register_buffer("guess", torch.zeros(task.n, dtype=torch.long))
+        self.register_buffer("guess", torch.zeros(task.n_examples, dtype=torch.long))
 
     def loss(self, batch: Batch) -> Tensor:
         """Part for the label, part for the guess."""
         z, guess = self.net(batch.x), self.guess[batch.index]
         own, other = (cross_entropy(z, y, reduction="none") for y in (batch.y, guess))
-        self.note(batch, own, 1 - self.alpha * (guess != batch.y))
+        self.log_examples(batch, own, 1 - self.alpha * (guess != batch.y))
         return ((1 - self.alpha) * own + self.alpha * other).mean()
 
     @torch.no_grad()
-    def begin_epoch(self, epoch: int, sweep: Sweep) -> None:
+    def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
         """Find the prototypes and let them name every image."""
         if epoch < self.start or self.then == 0:
             return
-        f, y = features(self.net, sweep)
+        f, y = features(self.net, train_batches)
         f = normalize(f)
         like = torch.stack(
-            [self.likeness(f, f[y == c]) for c in range(self.task.classes)], 1
+            [self.likeness(f, f[y == c]) for c in range(self.task.n_classes)], 1
         )  # (n, K)
         self.guess.copy_(like.argmax(1))
         self.alpha.fill_(self.then)
-        distributed.agree([self.guess])
+        distributed.broadcast_from_rank_zero([self.guess])
 
     def likeness(self, f: Tensor, of: Tensor) -> Tensor:
         """Return the mean cosine of all rows, (n, D), to the prototypes of a class, whose rows are given: (n,)."""

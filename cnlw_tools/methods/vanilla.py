@@ -12,11 +12,11 @@ from cnlw_tools.methods.base import Batch, Method
 class Vanilla(Method):
     """Cross-entropy."""
 
-    off = {}  # noqa: RUF012, read only
+    cross_entropy_options = {}  # noqa: RUF012, read only
     paper = "the baseline of Jiang et al. 2020"
 
     def loss(self, batch: Batch) -> Tensor:
         """-log p_y, averaged."""
         each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
-        self.note(batch, each)
+        self.log_examples(batch, each)
         return each.mean()

@@ -24,7 +24,7 @@ from cnlw_tools.methods.components.validation import flag, number
 class WeightDecay(Method):
     """Cross-entropy with a weight decay of its own."""
 
-    off = {"decay": 0.0}  # noqa: RUF012, read only
+    cross_entropy_options = {"decay": 0.0}  # noqa: RUF012, read only
     paper = "the baseline of Jiang et al. 2020"
 
     def __init__(self, task: Task, decay: float = 1e-3, every: bool = False) -> None:
@@ -34,7 +34,7 @@ class WeightDecay(Method):
     def loss(self, batch: Batch) -> Tensor:
         """-log p_y, averaged."""
         each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
-        self.note(batch, each)
+        self.log_examples(batch, each)
         return each.mean()
 
     def param_groups(self) -> list[dict[str, Any]]:

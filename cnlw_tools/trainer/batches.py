@@ -107,7 +107,7 @@ class Feed:
             index = at.to(raw.device, non_blocking=True)
             yield self.batch(index, raw, views, prng.mix(prng.mix(index, self.seed), epoch))
 
-    def sweep(self) -> Iterator[Batch]:
+    def iterate_dataset(self) -> Iterator[Batch]:
         """Yield the whole split in order, unaugmented, in the middle of which nothing else may draw."""
         yield from self.batches(
             torch.split(torch.arange(len(self.label)), self.at_once), ("plain",), 0

@@ -123,7 +123,7 @@ def first() -> Iterator[None]:
     if distributed.rank():
         dist.barrier()
     yield
-    if distributed.together() and not distributed.rank():
+    if distributed.is_distributed() and not distributed.rank():
         dist.barrier()
 
 

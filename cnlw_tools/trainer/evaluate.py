@@ -40,8 +40,8 @@ def accuracy(method: Method, feed: Feed) -> tuple[float, float]:
         with devices.autocast(label.device):
             logits = method.predict(batch.x)
         right += hits(logits, batch.y)
-    distributed.average([right])
-    top1, top5 = (100 * distributed.size() * count / len(label) for count in right.tolist())
+    distributed.average_over_ranks([right])
+    top1, top5 = (100 * distributed.world_size() * count / len(label) for count in right.tolist())
     return top1, top5
 
 
@@ -60,7 +60,7 @@ def guesses(method: Method, feed: Feed) -> dict[str, NDArray[Any]]:
             p = method.predict(batch.x).float().softmax(1)
         top, own = p.max(1), p.gather(1, batch.y[:, None])[:, 0]
         found[batch.index] = torch.stack([top.indices.float(), top.values, own, p[:, -1]], 1)
-    prediction, confidence, p_label, last = distributed.merge(found).cpu().numpy().T
+    prediction, confidence, p_label, last = distributed.merge_ranks(found).cpu().numpy().T
     told = {"row": split.row, "label": split.label, "prediction": prediction.astype(np.int64)}
     told |= {"confidence": confidence, "p_label": p_label}
     return told | ({"p_outlier": last} if split.classes[-1] == OUTLIER else {})
@@ -76,15 +76,17 @@ def confusion(method: Method, feed: Feed) -> Tensor:
         with devices.autocast(label.device):
             p = method.predict(batch.x).float().softmax(1)
         total.index_add_(0, batch.y, p)
-    distributed.average([total])
+    distributed.average_over_ranks([total])
     return (
-        distributed.size() * total / torch.bincount(label, minlength=classes).clamp(min=1)[:, None]
+        distributed.world_size()
+        * total
+        / torch.bincount(label, minlength=classes).clamp(min=1)[:, None]
     )
 
 
 def _share(feed: Feed) -> Tensor:
     """Return the positions of a split that this rank looks at."""
-    return torch.arange(len(feed.label))[distributed.rank() :: distributed.size()]
+    return torch.arange(len(feed.label))[distributed.rank() :: distributed.world_size()]
 
 
 def hits(logits: Tensor, label: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ def _guesses(labeller: Trainer, feed: Feed) -> NDArray[np.int64]:
     """Return (n,) the first guess for each example, by position."""
     labeller.trained.eval()
     found = []
-    for batch in feed.sweep():
+    for batch in feed.iterate_dataset():
         with devices.autocast(feed.label.device):
             found.append(labeller.trained.predict(batch.x).argmax(1))
     guesses: NDArray[np.int64] = torch.cat(found).cpu().numpy()

@@ -83,7 +83,9 @@ class Loop:
                 self._close()
                 board.add(self.history[-1])
                 each(self.history[-1])
-                if distributed.any(bool(stop.asked), self.device) and self.epoch < len(self.stages):
+                if distributed.any_rank(bool(stop.asked), self.device) and self.epoch < len(
+                    self.stages
+                ):
                     said = f"{self.run.folder}: saved after epoch {self.epoch}: --resume goes on"
                     raise Stopped(
                         said, stop.asked or signal.SIGTERM
@@ -96,17 +98,19 @@ class Loop:
         self.method.eval()  # whether it has just been validated or comes from a checkpoint
         phase, epoch = self.stages[self.epoch]
         if epoch == 0:
-            chosen = self.method.begin_phase(phase, self.train.sweep)
+            chosen = self.method.begin_phase(phase, self.train.iterate_dataset)
             if self._phase().restart != "keep":
                 self.method.load_state_dict(self.ends[self._phase().restart], strict=False)
             self.rows = torch.arange(len(self.train.label)) if chosen is None else chosen.cpu()
             self._arm()  # behind what the phase has set: the average begins with it
-        self.method.begin_epoch(self.epoch, self.train.sweep)
+        self.method.begin_epoch(self.epoch, self.train.iterate_dataset)
 
     def _arm(self) -> None:
         """Make the optimiser, the schedule and the average of a phase."""
         phase = self._phase()
-        self.optimiser = self.method.optimiser = optimiser(self.method, self.preset, phase.lr)
+        self.optimiser = self.method.optimiser = optimiser(
+            self.method, self.preset, phase.lr_factor
+        )
         self.rate = schedule.warmed(
             schedule.parse(phase.schedule or self.preset.schedule), self.preset.warmup
         )
@@ -118,7 +122,7 @@ class Loop:
         _, epoch = self.stages[self.epoch]
         length, chunks = self._phase().epochs, self._chunks()
         self.method.train()
-        mine = [distributed.mine(chunk) for chunk in chunks[self.step :]]
+        mine = [distributed.local_rows(chunk) for chunk in chunks[self.step :]]
         for batch in self.train.batches(mine, self.method.views, self.epoch):
             done = self.step / len(chunks)
             for group in self.optimiser.param_groups:
@@ -126,7 +130,7 @@ class Loop:
             self.method.progress = (self.epoch + done) / len(self.stages)
             self._try(batch)
             tell(f"epoch {self.epoch + 1:3}", self.step, len(chunks))
-            if stop.asked and not distributed.together():
+            if stop.asked and not distributed.is_distributed():
                 self.run.save(self._state())
                 raise Stopped(
                     f"{self.run.folder}: saved in epoch {self.epoch + 1}: --resume goes on",
@@ -137,9 +141,9 @@ class Loop:
     def _try(self, batch: Batch) -> None:
         """Step, or say which batch would have fitted."""
         if not oom.fits(self._step, batch):
-            remedy = oom.remedy(self._step, batch, self._phase().batch_size)
+            remedy = oom.remedy(self._step, batch, self._phase().batch_size_factor)
             raise OSError(
-                f"{self.device} has no room for a batch of {distributed.size() * len(batch.y)}: {remedy}"
+                f"{self.device} has no room for a batch of {distributed.world_size() * len(batch.y)}: {remedy}"
             )
 
     def _step(self, batch: Batch) -> None:
@@ -147,7 +151,9 @@ class Loop:
             loss = self.method.loss(batch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        distributed.average([p.grad for p in self.method.parameters() if p.grad is not None])
+        distributed.average_over_ranks(
+            [p.grad for p in self.method.parameters() if p.grad is not None]
+        )
         self.optimiser.step()
         self.method.after_step()
         if self.average:
@@ -158,7 +164,7 @@ class Loop:
 
     def _measure(self, begun: float) -> Metrics:
         """Return the metrics of the epoch that was just trained; after the last one, finish the method first."""
-        distributed.average([self.lost])
+        distributed.average_over_ranks([self.lost])
         line: Metrics = {"epoch": self.epoch + 1, "train_loss": float(self.lost)}
         self._check(line["train_loss"])
         running = (
@@ -166,19 +172,19 @@ class Loop:
             for name, b in self.method.named_buffers()
             if name.endswith(("running_mean", "running_var"))
         )
-        distributed.agree(
+        distributed.broadcast_from_rank_zero(
             list(running)
         )  # averages of batch normalisation: each rank has taken them of its own share
         with self.average.in_place() if self.average else nullcontext():
             if self.epoch + 1 == len(self.stages):
                 self.method.finish(
-                    self.train.sweep
+                    self.train.iterate_dataset
                 )  # what is fitted is validated with these weights
                 self.run.predictions(
                     {name: guesses(self.method, self.feeds[name]) for name in held_out(self.feeds)}
                 )
             line |= validate(self.method, self.feeds)
-            self.kept = self.method.keeps()
+            self.kept = self.method.epoch_artifacts()
             if "transition" in self.kept:
                 self.kept["confusion"] = confusion(self.method, self.feeds["validation"])
         line["lr"] = self.optimiser.param_groups[0]["lr"]
@@ -200,8 +206,12 @@ class Loop:
 
     def _close(self) -> None:
         """Write down the epoch: examples first, the checkpoint, then what is made of it."""
-        seen = {"loss": self.method.losses, "weight": self.method.weights, "own": self.method.own}
-        noted = {name: distributed.merge(value) for name, value in seen.items()}
+        seen = {
+            "loss": self.method.example_losses,
+            "weight": self.method.example_weights,
+            "own": self.method.uses_given_label,
+        }
+        noted = {name: distributed.merge_ranks(value) for name, value in seen.items()}
         for value in seen.values():
             value.fill_(torch.nan)
         phase, epoch = self.stages[self.epoch]
@@ -223,9 +233,12 @@ class Loop:
 
         A batch is a multiple of the ranks, so that their parts are alike. What a method chose may be less than a batch.
         """
-        many = distributed.size()
+        many = distributed.world_size()
         size = (
-            min(len(self.rows), max(many, round(self.preset.batch_size * self._phase().batch_size)))
+            min(
+                len(self.rows),
+                max(many, round(self.preset.batch_size * self._phase().batch_size_factor)),
+            )
             // many
             * many
         )

@@ -47,7 +47,7 @@ def remedy(step: Callable[[Batch], None], batch: Batch, scale: float) -> str:
 
     A rank among others cannot try: a step speaks to them.
     """
-    if distributed.together():
+    if distributed.is_distributed():
         return "give a smaller --batch-size"
     if room := int(fitting(step, batch) / scale):
         return f"--batch-size {room} would fit"

@@ -18,7 +18,7 @@ from torch import nn
 from cnlw_tools import __version__, files
 from cnlw_tools.card import metadata
 from cnlw_tools.executor import local
-from cnlw_tools.methods import METHODS, Batch, Method, Task
+from cnlw_tools.methods import METHODS, Batch, Method, ProbeSet, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.validation import number
 from cnlw_tools.recipe import preset
@@ -111,7 +111,7 @@ class Trainer:
         if self.split != "train":
             splits["train"] = splits.pop(self.split)
         splits |= data.held_out(
-            splits["train"], options.get("holdout", HOLDOUT if "holdout" in method.needs else 0)
+            splits["train"], options.get("holdout", HOLDOUT if "holdout" in method.requires else 0)
         )
         views = {name: compose(ops) for name, ops in how.views.items()}
         scaled = imagenet(device) if self.pretrained else scale(splits["train"], device)
@@ -125,7 +125,7 @@ class Trainer:
         if self.compile:
             made.net.compile()
         _fits(how, made)
-        distributed.agree([*made.parameters(), *made.buffers()])
+        distributed.broadcast_from_rank_zero([*made.parameters(), *made.buffers()])
         self.folder = self._folder(method)
         run = Run(self.folder, self._said(how, method, options, splits), self.resume)
         return Loop(made, how, feeds, run, self.seed)
@@ -155,9 +155,9 @@ class Trainer:
             raise ValueError(
                 "a network of your own begins with its own weights: leave out pretrained and weights"
             )
-        if how.batch_size % distributed.size():
+        if how.batch_size % distributed.world_size():
             raise ValueError(
-                f"batch_size {how.batch_size} is no multiple of the {distributed.size()} processes: change one"
+                f"batch_size {how.batch_size} is no multiple of the {distributed.world_size()} processes: change one"
             )
         return how, method, options
 
@@ -199,15 +199,15 @@ class Trainer:
         has: dict[str, Any] = {"noise_rate": rate}
         if "probe" in feeds:
             draw = balanced(feeds["probe"].label, len(train.classes))
-            has |= {
-                "probe": partial(_probe, feeds["probe"], draw, method.views[:1]),
-                "trusted": feeds["probe"].sweep,
-            }
+            has["probe"] = ProbeSet(
+                draw=partial(_probe, feeds["probe"], draw, method.views[:1]),
+                batches=feeds["probe"].iterate_dataset,
+            )
         if "verified" in feeds:
             correct = torch.from_numpy(data.verdicts(Path(self.build), self.config))
             has["verified"] = partial(_verified, feeds["verified"], correct)
         if "holdout" in feeds:
-            has["holdout"] = feeds["holdout"].sweep
+            has["holdout"] = feeds["holdout"].iterate_dataset
         return method(Task(net, len(train), len(train.classes), how.epochs, **has), **options)
 
     def _folder(self, method: type[Method]) -> Path:
@@ -241,7 +241,7 @@ class Trainer:
             else getattr(self.net, "__qualname__", repr(self.net)),
             "seed": self.seed,
             "preset": preset.said(how),
-            "ranks": distributed.size(),
+            "ranks": distributed.world_size(),
             "pretrained": self.pretrained,
             "weights": files.digest(self.weights) if self.weights else None,
             "versions": {"cnlw_tools": __version__, **devices.versions()},
@@ -261,7 +261,7 @@ def _probe(
 def _verified(feed: Feed, correct: torch.Tensor) -> Iterator[tuple[Batch, torch.Tensor]]:
     """Yield the verified examples in order, each with whether its label is correct; correct: by row."""
     by_position = correct[torch.from_numpy(feed.pixels.split.row)].to(feed.label.device)
-    for batch in feed.sweep():
+    for batch in feed.iterate_dataset():
         yield batch, by_position[batch.index]
 
 
@@ -273,7 +273,7 @@ def _check(how: Preset, method: type[Method], options: Mapping[str, Any]) -> Non
         if view not in ("plain", *how.views):
             lacks = f"{_name(method)} wants the view {view!r}, and the preset has only {', '.join(how.views)}"
             raise LookupError(f"{lacks}: add {view} = [...] under [views]")
-    common = [name for name in COMMON if name in method.needs]
+    common = [name for name in COMMON if name in method.requires]
     known = [*list(inspect.signature(method.__init__).parameters)[2:], *common]
     for name in options:
         if name not in known:
@@ -287,13 +287,13 @@ def _check(how: Preset, method: type[Method], options: Mapping[str, Any]) -> Non
 def _fits(how: Preset, method: Method) -> None:
     """Raise if a phase asks for a batch of more examples than there are."""
     for phase in method.phases():
-        if round(how.batch_size * phase.batch_size) > method.task.n:
+        if round(how.batch_size * phase.batch_size_factor) > method.task.n_examples:
             asked = f"batch_size = {how.batch_size}" + (
-                f" times {phase.batch_size:g}" * (phase.batch_size != 1)
+                f" times {phase.batch_size_factor:g}" * (phase.batch_size_factor != 1)
             )
-            most = f"give at most {int(method.task.n / phase.batch_size)}, by --batch-size or in a preset"
+            most = f"give at most {int(method.task.n_examples / phase.batch_size_factor)}, by --batch-size or in a preset"
             raise ValueError(
-                f"{asked}: that is more than the {method.task.n} examples to train on: {most}"
+                f"{asked}: that is more than the {method.task.n_examples} examples to train on: {most}"
             )
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cnlw_tools.methods import METHODS, Batch, Method, Task
+from cnlw_tools.methods import METHODS, Batch, Method, ProbeSet, Task
 
 CLASSES, N, SIDE = 4, 192, 6
 
@@ -91,8 +91,8 @@ class Toy:
     ) -> Method:
         """Return a method with what it needs and an optimiser, at the start of its first phase and epoch."""
         method = self.bare(name, epochs, dropout, seed, **options)
-        method.begin_phase(0, self.sweep)
-        method.begin_epoch(0, self.sweep)
+        method.begin_phase(0, self.train_batches)
+        method.begin_epoch(0, self.train_batches)
         return method
 
     def bare(
@@ -111,9 +111,9 @@ class Toy:
             torch.manual_seed(seed)
             return Net(self.norm, dropout)
 
-        has = {"probe": self.probe, "noise_rate": 1 / 3, "trusted": self.trusted}
+        has = {"probe": ProbeSet(self.probe, self.trusted), "noise_rate": 1 / 3}
         has |= {"verified": self.verified, "holdout": self.holdout}
-        return Task(net, N, CLASSES, epochs, **{need: has[need] for need in METHODS[name].needs})
+        return Task(net, N, CLASSES, epochs, **{need: has[need] for need in METHODS[name].requires})
 
     def batch(self, rows: Tensor, views: int = 1) -> Batch:
         """Return these rows; the views of an image differ a little."""
@@ -130,7 +130,7 @@ class Toy:
         """Return the first rows in the views that the method wants."""
         return self.batch(torch.arange(rows), len(method.views))
 
-    def sweep(self) -> Iterator[Batch]:
+    def train_batches(self) -> Iterator[Batch]:
         """Go through the training set in order."""
         for rows in torch.arange(N).split(50):
             yield self.batch(rows)
@@ -155,29 +155,31 @@ class Toy:
         """Train, and stop at the beginning of every epoch, which is counted over all phases."""
         epoch, ends = 0, {"init": networks(method)}
         for number, phase in enumerate(method.phases()):
-            rows = method.begin_phase(number, self.sweep)
+            rows = method.begin_phase(number, self.train_batches)
             rows = torch.arange(N) if rows is None else rows
             method.load_state_dict(ends.get(phase.restart, {}), strict=False)
             for group in method.optimiser.param_groups:
-                group["lr"] = group["initial_lr"] * phase.lr
+                group["lr"] = group["initial_lr"] * phase.lr_factor
             for _ in range(phase.epochs):
-                method.begin_epoch(epoch, self.sweep)
+                method.begin_epoch(epoch, self.train_batches)
                 yield epoch
-                parts = rows[torch.randperm(len(rows))].split(max(1, int(32 * phase.batch_size)))
+                parts = rows[torch.randperm(len(rows))].split(
+                    max(1, int(32 * phase.batch_size_factor))
+                )
                 for done, part in enumerate(parts):
                     method.progress = (epoch + done / len(parts)) / method.task.epochs
                     self.step(method, self.batch(part, len(method.views)))
                 epoch += 1
             ends[number] = networks(method)
-        method.finish(self.sweep)
+        method.finish(self.train_batches)
 
     def skip(self, method: Method) -> None:
         """Begin all phases and epochs, up to the last, without a step."""
         epoch = 0
         for number, phase in enumerate(method.phases()):
-            method.begin_phase(number, self.sweep)
+            method.begin_phase(number, self.train_batches)
             for _ in range(phase.epochs):
-                method.begin_epoch(epoch, self.sweep)
+                method.begin_epoch(epoch, self.train_batches)
                 epoch += 1
         method.progress = (epoch - 1) / epoch
 

@@ -41,7 +41,7 @@ def test_defaults(on_logits, f3, kind, each, mean):
     assert torch.allclose(
         method.beta * own + (1 - method.beta) * surprise(f3.x, kind), torch.tensor(each), atol=1e-6
     )
-    assert torch.allclose(method.losses, own)
+    assert torch.allclose(method.example_losses, own)
 
 
 def test_soft_learns_through_its_guess(f3):

@@ -45,8 +45,8 @@ def test_weights(toy, monkeypatch, options, expected):
     batch = toy.some(method, 4)
     loss = method.loss(batch)
 
-    assert method.weights[:4].tolist() == pytest.approx(expected)
-    each = method.losses[:4].tolist()
+    assert method.example_weights[:4].tolist() == pytest.approx(expected)
+    each = method.example_losses[:4].tolist()
     assert loss.item() == pytest.approx(
         sum(w * e for w, e in zip(expected, each, strict=True)) / sum(expected), rel=1e-5
     )
@@ -61,7 +61,7 @@ def test_encoders_get_what_the_network_sees(toy, monkeypatch):
     (seen, y), (checked, of), right, sets, steps = given
     batch, said = next(iter(toy.verified()))
 
-    assert torch.equal(seen, scaled(features(method.net, toy.sweep)[0]))
+    assert torch.equal(seen, scaled(features(method.net, toy.train_batches)[0]))
     assert torch.equal(y, toy.y)
     assert torch.equal(checked, scaled(features(method.net, lambda: [batch])[0]))
     assert torch.equal(of, batch.y)
@@ -101,7 +101,9 @@ def test_a_class_with_few_examples_is_named(toy):
 
 def test_all_ranks_take_the_weights_of_the_first(toy, monkeypatch):
     """Encoders differ from rank to rank, weights do not."""
-    monkeypatch.setattr(distributed, "agree", lambda tensors: [t.fill_(0.25) for t in tensors])
+    monkeypatch.setattr(
+        distributed, "broadcast_from_rank_zero", lambda tensors: [t.fill_(0.25) for t in tensors]
+    )
     method = judged(toy, monkeypatch, torch.ones(192))
 
     assert (method.like == 0.25).all()

@@ -11,8 +11,8 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cnlw_tools.methods import METHODS, Method
-from cnlw_tools.methods.base import NEEDS
+from cnlw_tools.methods import METHODS, Method, ProbeSet
+from cnlw_tools.methods.base import REQUIREMENTS
 
 every = pytest.mark.parametrize("name", METHODS)
 stages = pytest.mark.parametrize("stage", ["first", "last"])
@@ -57,17 +57,19 @@ def test_says_what_it_is(name):
 
     assert (method.__doc__ or "").splitlines()[0].endswith(".")
     assert method.paper
-    assert method.cost > 0
+    assert method.relative_cost > 0
     assert method.views
-    assert set(method.needs) <= set(NEEDS)
-    assert method.across in ("mean", "gathers", "per rank")
+    assert set(method.requires) <= set(REQUIREMENTS)
+    assert method.distributed_loss in ("mean", "gathered", "per_rank")
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].off is not None])
+@pytest.mark.parametrize(
+    "name", [name for name in METHODS if METHODS[name].cross_entropy_options is not None]
+)
 @stages
 def test_off(either, name, stage):
     """Switched off it is cross-entropy, to the last bit."""
-    method = made(either, name, stage, **METHODS[name].off)
+    method = made(either, name, stage, **METHODS[name].cross_entropy_options)
     batch = either.some(method)
 
     assert (
@@ -164,13 +166,13 @@ def test_notes(toy, name):
     rows = torch.tensor([5, 3, 80, 41])
 
     method.loss(toy.batch(rows, len(method.views)))
-    others = torch.ones_like(method.losses, dtype=torch.bool).index_fill(0, rows, False)
+    others = torch.ones_like(method.example_losses, dtype=torch.bool).index_fill(0, rows, False)
 
-    assert method.losses[rows].isfinite().all()
-    assert (method.weights[rows] >= 0).all()
-    assert (method.weights[rows] <= 1).all()
-    assert method.losses[others].isnan().all()
-    assert method.weights[others].isnan().all()
+    assert method.example_losses[rows].isfinite().all()
+    assert (method.example_weights[rows] >= 0).all()
+    assert (method.example_weights[rows] <= 1).all()
+    assert method.example_losses[others].isnan().all()
+    assert method.example_weights[others].isnan().all()
 
 
 @every
@@ -178,9 +180,9 @@ def test_notes(toy, name):
 def test_what_is_kept_of_a_transition(toy, name, stage):
     """Is that of all classes, in rows of probabilities."""
     method = made(toy, name, stage)
-    for key, value in method.keeps().items():
+    for key, value in method.epoch_artifacts().items():
         assert key == "transition"
-        assert value.shape == (method.task.classes, method.task.classes)
+        assert value.shape == (method.task.n_classes, method.task.n_classes)
         assert (value > -1e-3).all()
         assert torch.allclose(value.sum(1), torch.ones(len(value), dtype=value.dtype), atol=1e-4)
 
@@ -192,7 +194,10 @@ def test_phases(toy, name):
         phases = METHODS[name](toy.task(name, epochs)).phases()
 
         assert sum(phase.epochs for phase in phases) == epochs
-        assert all(phase.epochs >= 1 and phase.lr > 0 and phase.batch_size > 0 for phase in phases)
+        assert all(
+            phase.epochs >= 1 and phase.lr_factor > 0 and phase.batch_size_factor > 0
+            for phase in phases
+        )
 
 
 @every
@@ -221,24 +226,23 @@ def test_bad_options(toy, name):
 class Needy(Method):
     """Needs all that there is."""
 
-    needs = tuple(NEEDS)
+    requires = tuple(REQUIREMENTS)
 
 
 @pytest.mark.parametrize("method", [*METHODS.values(), Needy])
 def test_needs(toy, method):
     """Without what it needs it says so, and how to get it."""
     has = {
-        "probe": toy.probe,
-        "trusted": toy.trusted,
+        "probe": ProbeSet(toy.probe, toy.trusted),
         "verified": toy.verified,
         "holdout": toy.holdout,
     }
     task = replace(toy.task("vanilla"), noise_rate=0.3, **has)
 
-    for need in method.needs:
+    for need in method.requires:
         with pytest.raises(ValueError, match=f"{method.__name__} needs ") as error:
             method(replace(task, **{need: None}))
-        assert NEEDS[need] in str(error.value)
+        assert REQUIREMENTS[need] in str(error.value)
 
 
 @every

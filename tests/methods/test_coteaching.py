@@ -73,8 +73,8 @@ def test_oracle(toy):
     assert by_one != by_two
     assert method.loss(batch).item() == pytest.approx(expected, rel=1e-5)
     for i in range(30):
-        assert method.losses[i].item() == pytest.approx((one[i] + two[i]) / 2, rel=1e-4)
-        assert method.weights[i] == ((i in by_one) + (i in by_two)) / 2
+        assert method.example_losses[i].item() == pytest.approx((one[i] + two[i]) / 2, rel=1e-4)
+        assert method.example_weights[i] == ((i in by_one) + (i in by_two)) / 2
 
 
 def test_each_learns_from_the_others_choice_alone(toy):
@@ -97,7 +97,7 @@ def test_at_first_both_learn_everything(toy):
     losses = [cross_entropy(net(batch.x), batch.y).item() for net in (method.net, method.other)]
 
     assert method.loss(batch).item() == pytest.approx(sum(losses), rel=1e-6)
-    assert (method.weights[batch.index] == 1).all()
+    assert (method.example_weights[batch.index] == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_epochs_of_the_rise(toy, gradual, epoch, count):
     batch = toy.some(method, 30)
     method.loss(batch)
 
-    assert method.weights[batch.index].sum() == count
+    assert method.example_weights[batch.index].sum() == count
 
 
 def test_one_is_always_left(toy):
@@ -120,12 +120,12 @@ def test_one_is_always_left(toy):
     one = toy.some(method, 1)
 
     assert method.loss(one).item() > 0
-    assert method.weights[0] == 1
+    assert method.example_weights[0] == 1
 
 
 def test_networks_begin_differently(toy):
     """The second draws weights of its own."""
-    method = METHODS["coteaching"](replace(toy.task("coteaching"), net=Net))
+    method = METHODS["coteaching"](replace(toy.task("coteaching"), make_net=Net))
 
     assert not torch.equal(method.net.head.weight, method.other.head.weight)
 
@@ -142,4 +142,4 @@ def test_drops_wrong_labels(toy):
     method = toy.train(toy.make("coteaching", epochs=8, gradual=4))
     wrong = toy.y != toy.true
 
-    assert wrong[method.weights == 0].float().mean() > 0.7
+    assert wrong[method.example_weights == 0].float().mean() > 0.7

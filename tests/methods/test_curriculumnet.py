@@ -79,7 +79,7 @@ def test_stages(toy):
 
     assert [phase.epochs for phase in phases] == [5, 5, 5, 5]
     assert [phase.restart for phase in phases] == ["keep", "init", "keep", "keep"]
-    assert [phase.lr for phase in phases] == pytest.approx([1, 1, 0.1, 0.01])
+    assert [phase.lr_factor for phase in phases] == pytest.approx([1, 1, 0.1, 0.01])
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_each_stage_trains_on_its_subsets(toy):
     method = toy.make("curriculumnet", epochs=8, noisy=0.6, highly=0.3)
     seen = []
     for number, _ in enumerate(method.phases()):
-        rows = method.begin_phase(number, toy.sweep)
+        rows = method.begin_phase(number, toy.train_batches)
         seen.append(None if rows is None else rows.tolist())
         for _ in range(25 if number == 0 else 0):
             toy.step(method, toy.batch(torch.randint(192, (32,))))
@@ -108,7 +108,7 @@ def test_each_stage_trains_on_its_subsets(toy):
     right = (toy.true == toy.y).float()
     assert right[method.subset == 0].mean() > 0.85 > 0.5 > right[method.subset == 2].mean()
     method.loss(toy.batch(torch.arange(192)))
-    assert method.weights.tolist() == pytest.approx([(1, 0.6, 0.3)[s] for s in subset])
+    assert method.example_weights.tolist() == pytest.approx([(1, 0.6, 0.3)[s] for s in subset])
 
 
 def test_without_the_first_stage_features_are_those_of_the_start(toy):

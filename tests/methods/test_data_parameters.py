@@ -65,7 +65,7 @@ def test_oracle(toy, of):
         found = toy.step(method, batch)
 
         assert found == pytest.approx(losses.mean().item(), rel=1e-4)
-        assert method.weights[rows].tolist() == pytest.approx(
+        assert method.example_weights[rows].tolist() == pytest.approx(
             (1 / sigma).clamp(max=1).tolist(), rel=1e-4
         )
     assert method.instances.s.tolist() == pytest.approx(s["instance"], abs=1e-5)

@@ -55,8 +55,8 @@ def test_the_pull_is_that_of_cross_entropy_times_a_power(on_logits, f3):
     plain = torch.autograd.grad(losses.sum(), z)[0]
     method.loss(f3)
 
-    assert torch.allclose(method.weights, torch.exp(-0.7 * losses))
-    assert torch.allclose(pull, method.weights[:, None] * plain, atol=1e-6)
+    assert torch.allclose(method.example_weights, torch.exp(-0.7 * losses))
+    assert torch.allclose(pull, method.example_weights[:, None] * plain, atol=1e-6)
 
 
 @pytest.mark.parametrize("q", [0.01, 0.7, 1.0])
@@ -79,7 +79,7 @@ def test_truncated_fixture(toy, f3):
 
     assert method.loss(f3).item() == pytest.approx((0.220538 + 2 * dear) / 3, abs=1e-6)
     assert method.loss(f3).item() - dear == pytest.approx(-0.109548, abs=1e-6)
-    assert method.weights[:3].tolist() == pytest.approx([0.786986**0.7, 0, 0], abs=1e-6)
+    assert method.example_weights[:3].tolist() == pytest.approx([0.786986**0.7, 0, 0], abs=1e-6)
 
 
 def test_keeps_what_the_best_network_believes(toy):
@@ -87,7 +87,7 @@ def test_keeps_what_the_best_network_believes(toy):
     method = toy.make("gce_truncated", k=0.3)
     with torch.no_grad():
         method.net.head.bias.fill_(3.0)
-    method.prune(toy.sweep)
+    method.prune(toy.train_batches)
     p = method.best.eval()(toy.x).softmax(1)
 
     assert method.kept.tolist() == [p[i, k].item() > 0.3 for i, k in enumerate(toy.y)]
@@ -98,7 +98,7 @@ def test_keeps_what_the_best_network_believes(toy):
 def test_ends_of_k(toy, k, kept):
     """k = 0 keeps everything, k = 1 nothing, and then the loss is 0 and pulls nowhere."""
     method = toy.make("gce_truncated", k=k)
-    method.prune(toy.sweep)
+    method.prune(toy.train_batches)
     loss = method.loss(toy.some(method))
     loss.backward()
 
@@ -121,8 +121,8 @@ def test_when_it_looks(toy, monkeypatch, options, epochs, expected):
     """From `start` on, every so many epochs; never before there was an epoch."""
     method, looked = toy.make("gce_truncated", epochs=epochs, **options), []
     for epoch in range(epochs):
-        monkeypatch.setattr(method, "prune", lambda sweep, at=epoch: looked.append(at))
-        method.begin_epoch(epoch, toy.sweep)
+        monkeypatch.setattr(method, "prune", lambda train_batches, at=epoch: looked.append(at))
+        method.begin_epoch(epoch, toy.train_batches)
 
     assert looked == expected
 
@@ -143,7 +143,7 @@ def test_the_best_is_the_one_that_tells_most_held_out_labels(toy):
                 right,
                 {key: value.clone() for key, value in method.net.state_dict().items()},
             )
-        method.train().begin_epoch(epoch, toy.sweep)
+        method.train().begin_epoch(epoch, toy.train_batches)
 
         assert method.score == pytest.approx(most)
         assert all(torch.equal(value, best[key]) for key, value in method.best.state_dict().items())

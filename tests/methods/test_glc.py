@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods import METHODS, Batch, Phase, Task
+from cnlw_tools.methods import METHODS, Batch, Phase, ProbeSet, Task
 
 THETA = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])
 
@@ -26,7 +26,7 @@ class Linear(nn.Module):
 
 def made(gold, n=3, epochs=4):
     """Above a network whose logits are its input, in the second training."""
-    task = Task(Linear, n, 3, epochs, probe=lambda many: gold, trusted=lambda: [gold])
+    task = Task(Linear, n, 3, epochs, probe=ProbeSet(lambda n: gold, lambda: [gold]))
     method = METHODS["glc"](task)
     method.progress = 0.5
     return method
@@ -70,7 +70,7 @@ def test_loss(f3, gold):
 
     assert method.loss(f3).item() == pytest.approx((30 * 0.998836 + 5 * trusted) / 35, abs=1e-6)
     assert torch.allclose(
-        method.losses[:3], torch.tensor([0.239545, 1.551445, 1.098612]), atol=1e-6
+        method.example_losses[:3], torch.tensor([0.239545, 1.551445, 1.098612]), atol=1e-6
     )
 
 
@@ -102,7 +102,7 @@ def test_draws_as_many_as_their_share(toy, monkeypatch, rows, many):
     method.progress = 0.9
     monkeypatch.setattr(toy, "probe", lambda n: drawn.append(n) or Toy.probe(toy, n))
     Toy = type(toy)
-    method.task = replace(method.task, probe=toy.probe)
+    method.task = replace(method.task, probe=ProbeSet(toy.probe, toy.trusted))
     method.loss(toy.some(method, rows))
 
     assert drawn == [many]
@@ -117,7 +117,7 @@ def test_draws_as_many_as_their_share(toy, monkeypatch, rows, many):
 )
 def test_phases(gold, first, epochs, phases):
     """Two trainings, the second from the first weights."""
-    task = Task(Linear, 3, 3, epochs, probe=lambda many: gold, trusted=lambda: [gold])
+    task = Task(Linear, 3, 3, epochs, probe=ProbeSet(lambda n: gold, lambda: [gold]))
 
     assert METHODS["glc"](task, first=first).phases() == phases
 

@@ -67,6 +67,6 @@ def test_phases():
 
     assert phases == {
         "none": [Phase(5)],
-        "lr": [Phase(5, lr=0.25)],
-        "batch": [Phase(5, batch_size=4)],
+        "lr": [Phase(5, lr_factor=0.25)],
+        "batch": [Phase(5, batch_size_factor=4)],
     }

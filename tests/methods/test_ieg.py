@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy, one_hot, softmax
 
-from cnlw_tools.methods import Batch, Task
+from cnlw_tools.methods import Batch, ProbeSet, Task
 from cnlw_tools.methods.components.batchnorm import batch_statistics
 from cnlw_tools.methods.components.lookahead import logits_along, normalised
 from cnlw_tools.methods.components.pseudo_labels import divergence, guessed, unit
@@ -36,7 +36,7 @@ def some(n, seed=0, views=2):
 
 def made(net=norm, probe=lambda m: some(m, 1, 1), buffers=False, decay=0.0, **options: Any) -> IEG:
     """Return the method with an optimiser, on demand after a step that left it momentum."""
-    method = IEG(Task(net, B, K, 1, probe=probe), **{"probe_size": M, **options})
+    method = IEG(Task(net, B, K, 1, probe=ProbeSet(probe, list)), **{"probe_size": M, **options})
     method.optimiser = torch.optim.SGD(
         method.parameters(), lr=0.01, momentum=0.9, weight_decay=decay
     )
@@ -155,7 +155,7 @@ def test_a_label_is_kept_if_it_helps(label, sign):
             return torch.stack([torch.zeros_like(x), self.theta * x], 1)
 
     one = torch.ones(1)
-    method = IEG(Task(Logistic, 1, 2, 1, probe=some), meta_lr=1e-4)
+    method = IEG(Task(Logistic, 1, 2, 1, probe=ProbeSet(some, list)), meta_lr=1e-4)
     method.optimiser = torch.optim.SGD(method.parameters(), lr=0.1)
     batch, probe = (
         Batch(torch.arange(1), (one, one), torch.tensor([label])),
@@ -271,18 +271,18 @@ def test_the_loss_is_that_of_a_loop_over_examples(monkeypatch, halve, threshold)
     torch.testing.assert_close(
         torch.autograd.grad(expected, own), torch.autograd.grad(actual, own), rtol=1e-5, atol=1e-6
     )
-    close([v / max(weight) for v in weight], method.weights, 1e-4)
-    close(cross_entropy(z, batch.y, reduction="none").detach().float(), method.losses)
+    close([v / max(weight) for v in weight], method.example_weights, 1e-4)
+    close(cross_entropy(z, batch.y, reduction="none").detach().float(), method.example_losses)
 
 
 def test_without_all_but_weights_it_is_l2r():
     """M-1: omega0 = 0, no momentum, no decay, no labels: the weights and the loss of L2R with delta = 1e-5 / eta."""
-    batch, task = some(B), Task(norm, B, K, 1, probe=lambda m: some(m, 1, 1))
+    batch, task = some(B), Task(norm, B, K, 1, probe=ProbeSet(lambda m: some(m, 1, 1), list))
     method = made(omega0=0.0, momentum=0.0, l2=False, decay=0.3, buffers=False, **BARE)
     l2r = L2R(task, probe_size=M, delta=1e-5 / 0.1)
 
     torch.testing.assert_close(l2r.loss(batch), method.loss(batch))
-    torch.testing.assert_close(l2r.weights, method.weights)
+    torch.testing.assert_close(l2r.example_weights, method.example_weights)
 
 
 def test_every_component_can_be_left_out():
@@ -362,7 +362,7 @@ def test_where_no_example_helps_the_rest_still_learns():
     loss = method.loss(batch)
     loss.backward()
 
-    assert torch.equal(torch.zeros(4), method.weights[:4])
+    assert torch.equal(torch.zeros(4), method.example_weights[:4])
     assert loss.isfinite()
     assert all(p.grad.isfinite().all() for p in method.parameters())
 
@@ -385,7 +385,7 @@ def test_bfloat16_is_near_float32():
         method = made(lambda: norm().float(), lambda m: half(m, 1, 1), **options)
         loss = method.loss(half(B))
         loss.backward()
-        return loss.detach(), method.weights
+        return loss.detach(), method.example_weights
 
     for options in ({}, {"through_guess": True}):
         expected = seen(**options)

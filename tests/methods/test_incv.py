@@ -70,12 +70,12 @@ def test_the_halves_as_sets(toy, monkeypatch, noise):
     draw = torch.Generator().manual_seed(0)
     losses = torch.rand(192, generator=draw)
     agrees = torch.rand(192, generator=draw) < 0.5
-    monkeypatch.setattr(module, "swept", lambda net, sweep: (losses, agrees))
+    monkeypatch.setattr(module, "swept", lambda net, train_batches: (losses, agrees))
     method = toy.bare("incv", epochs=30, noise=noise)
     chosen, gone, new, new_gone = set(), set(), set(), set()
     halves = [set(), set()]
     for phase in range(7):
-        rows = method.begin_phase(phase, toy.sweep).tolist()
+        rows = method.begin_phase(phase, toy.train_batches).tolist()
         if phase:
             test = halves[1 - (phase - 1) % 2]
             good = {i for i in test if agrees[i]}
@@ -113,10 +113,10 @@ def test_which_network_selects(toy, monkeypatch, eps, noise, until, iteration):
     monkeypatch.setattr(
         module,
         "swept",
-        lambda net, sweep: asked.append(net) or (torch.rand(192), torch.ones(192) > 0),
+        lambda net, train_batches: asked.append(net) or (torch.rand(192), torch.ones(192) > 0),
     )
     method.eps.fill_(eps)
-    method._select(2 * iteration - 1, toy.sweep)
+    method._select(2 * iteration - 1, toy.train_batches)
 
     assert asked == [method.other if iteration <= until else method.net]
 
@@ -130,7 +130,9 @@ def test_the_best_state_is_kept(toy, monkeypatch):
             method.net.head.bias.add_(1)
         states.append(method.net.head.bias.clone())
         monkeypatch.setattr(
-            module, "swept", lambda net, sweep, r=right: (torch.zeros(40), torch.arange(40) < r)
+            module,
+            "swept",
+            lambda net, train_batches, r=right: (torch.zeros(40), torch.arange(40) < r),
         )
         method._keep_best()
 
@@ -177,7 +179,7 @@ def test_oracle(either, epoch, noise):
     expected.backward()
 
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
-    assert method.weights[:32].tolist() == weights
+    assert method.example_weights[:32].tolist() == weights
     for mine, theirs in zip(method.parameters(), twin.parameters(), strict=True):
         assert torch.allclose(mine.grad, theirs.grad, atol=1e-5)
 
@@ -201,7 +203,7 @@ def test_it_finds_the_right_labels(toy):
     assert 0.15 < method.eps < 0.4  # the estimate takes the network to be as wrong as the labels
     assert selected.sum() > 80
     assert (selected & right).sum() / selected.sum() > 0.9
-    assert method.weights[~right].mean() < 0.2 < 0.7 < method.weights[right].mean()
+    assert method.example_weights[~right].mean() < 0.2 < 0.7 < method.example_weights[right].mean()
 
 
 def test_without_time_for_an_iteration_everybody_is_selected(toy):
@@ -209,7 +211,7 @@ def test_without_time_for_an_iteration_everybody_is_selected(toy):
     method = toy.make("incv", epochs=2)
 
     assert (method.status == SELECTED).all()
-    assert len(method.begin_phase(0, toy.sweep)) == 192
+    assert len(method.begin_phase(0, toy.train_batches)) == 192
 
 
 def test_nobody_selected_is_an_error(toy):
@@ -220,7 +222,7 @@ def test_nobody_selected_is_an_error(toy):
     with pytest.raises(
         ValueError, match="agrees with a single label of what it did not see: give more epochs"
     ):
-        method.begin_phase(2, toy.sweep)
+        method.begin_phase(2, toy.train_batches)
 
 
 def test_goes_on_in_the_middle_of_a_half(toy):
@@ -234,6 +236,8 @@ def test_goes_on_in_the_middle_of_a_half(toy):
     twin.load_state_dict(deepcopy(method.state_dict()))
 
     assert method.best > 0
-    assert torch.equal(method.begin_phase(1, toy.sweep), twin.begin_phase(1, toy.sweep))
+    assert torch.equal(
+        method.begin_phase(1, toy.train_batches), twin.begin_phase(1, toy.train_batches)
+    )
     assert method.eps > 0
     assert torch.equal(method.status, twin.status)

@@ -8,7 +8,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods import Batch, Task
+from cnlw_tools.methods import Batch, ProbeSet, Task
 from cnlw_tools.methods.components.lookahead import logits_along, normalised
 from cnlw_tools.methods.l2r import L2R, gains
 
@@ -38,7 +38,7 @@ def some(n, seed=0):
 
 
 def made(net=norm, probe=lambda m: some(m, 1), **options: Any) -> L2R:
-    return L2R(Task(net, B, K, 1, probe=probe), **{"probe_size": M, **options})
+    return L2R(Task(net, B, K, 1, probe=ProbeSet(probe, list)), **{"probe_size": M, **options})
 
 
 def test_the_fixture_of_three_examples():
@@ -94,8 +94,8 @@ def test_the_loss_is_that_of_a_loop_over_examples(net):
     actual = method.loss(batch)
     torch.testing.assert_close(expected, actual)
     torch.testing.assert_close(torch.autograd.grad(expected, own), torch.autograd.grad(actual, own))
-    torch.testing.assert_close((w / w.max()).float(), method.weights)
-    torch.testing.assert_close(each.detach().float(), method.losses)
+    torch.testing.assert_close((w / w.max()).float(), method.example_weights)
+    torch.testing.assert_close(each.detach().float(), method.example_losses)
 
 
 def test_gains_are_an_inner_product_of_logits():
@@ -132,7 +132,7 @@ def test_where_nothing_helps_nothing_is_learned():
 
     assert loss.item() == 0
     assert all(torch.equal(torch.zeros_like(p), p.grad) for p in method.parameters())
-    assert torch.equal(torch.zeros(4), method.weights[:4])
+    assert torch.equal(torch.zeros(4), method.example_weights[:4])
 
 
 def test_only_the_pass_that_is_learned_from_moves_running_averages():

@@ -52,7 +52,7 @@ def test_oracle(either, monkeypatch, epoch, t):
     assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
     for mine, theirs in zip(method.parameters(), other.parameters(), strict=True):
         assert torch.allclose(mine.grad, theirs.grad, atol=1e-5)
-    assert torch.allclose(method.weights[:6], 1 - w)
+    assert torch.allclose(method.example_weights[:6], 1 - w)
 
 
 def test_a_wrong_label_hardly_shows(toy, monkeypatch):
@@ -105,4 +105,4 @@ def test_wrong_labels_weigh_less(toy):
     method = toy.train(toy.make("mddyrsh", epochs=8))
     right = toy.y == toy.true
 
-    assert method.weights[~right].mean() < method.weights[right].mean() / 2
+    assert method.example_weights[~right].mean() < method.example_weights[right].mean() / 2

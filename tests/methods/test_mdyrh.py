@@ -22,8 +22,8 @@ def test_fixture(on_logits, f3, monkeypatch):
     method = suspicious(on_logits("mdyrh", alpha=0.0), W, monkeypatch)
 
     assert method.loss(f3).item() == pytest.approx(0.704979, abs=2e-6)
-    assert torch.allclose(method.losses, cross_entropy(f3.x, f3.y, reduction="none"))
-    assert torch.allclose(method.weights, 1 - W)
+    assert torch.allclose(method.example_losses, cross_entropy(f3.x, f3.y, reduction="none"))
+    assert torch.allclose(method.example_weights, 1 - W)
 
 
 def naive(method, batch, w, q, lam):
@@ -84,7 +84,7 @@ def test_what_comes_when(toy, monkeypatch):
         method.loss(toy.some(method))
 
         assert len(fits) == max(0, epoch - 1)
-        assert (method.weights[:32] == 1).all() == (epoch < 2)
+        assert (method.example_weights[:32] == 1).all() == (epoch < 2)
     assert method.phases() == [Phase(5)]
     assert set(fits) == {192}
 
@@ -102,4 +102,4 @@ def test_wrong_labels_weigh_less(toy):
     method = toy.train(toy.make("mdyrh", epochs=8))
     right = toy.y == toy.true
 
-    assert method.weights[~right].mean() < method.weights[right].mean() / 2
+    assert method.example_weights[~right].mean() < method.example_weights[right].mean() / 2

@@ -25,7 +25,7 @@ def net():
 
 
 def made(**options: object):
-    method = METHODS["mentormix"](Task(net, n=30, classes=K, epochs=2), **options)
+    method = METHODS["mentormix"](Task(net, n_examples=30, n_classes=K, epochs=2), **options)
     method.progress = 0.5
     return method
 
@@ -106,7 +106,7 @@ def test_oracle(options):
         loss.backward()
 
         assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
-        assert method.weights[one.index].tolist() == pytest.approx(v, abs=1e-4)
+        assert method.example_weights[one.index].tolist() == pytest.approx(v, abs=1e-4)
         assert method.individual.threshold.item() == pytest.approx(gammas[0], rel=1e-4)
         for mine, theirs in zip(method.parameters(), plain.parameters(), strict=True):
             assert torch.allclose(mine.grad, theirs.grad, atol=1e-5)
@@ -179,7 +179,7 @@ def test_only_the_mixed_forward_leaves_a_trace():
     assert [grad for _, grad in shown] == [False, True]
     assert torch.equal(shown[0][0], one.x)
     assert not shown[1][0].requires_grad
-    assert not method.weights.requires_grad
+    assert not method.example_weights.requires_grad
     for mine, theirs in zip(method.net.buffers(), plain.buffers(), strict=True):
         assert torch.equal(mine, theirs)
 
@@ -233,13 +233,13 @@ def test_during_burn_in_every_weight_is_one():
     method.progress = 0.085
     method.loss(batch())
 
-    assert method.weights[batch().index].tolist() == [1.0] * B
+    assert method.example_weights[batch().index].tolist() == [1.0] * B
     assert method.individual.threshold > 0
 
 
 def test_off_is_cross_entropy():
     """Nothing mixed, nobody mistrusted: to the last bit."""
-    method, one = made(**METHODS["mentormix"].off), batch()
+    method, one = made(**METHODS["mentormix"].cross_entropy_options), batch()
 
     assert torch.equal(
         method.loss(one), cross_entropy(net()(one.x), one.y, reduction="none").mean()
@@ -248,12 +248,12 @@ def test_off_is_cross_entropy():
 
 def test_partners_stay_on_their_rank_and_the_threshold_does_not(monkeypatch):
     """The losses of another rank move the threshold; images are mixed with those of this one."""
-    monkeypatch.setattr(distributed, "gather", lambda x: torch.cat([x, x + 10]))
+    monkeypatch.setattr(distributed, "all_gather", lambda x: torch.cat([x, x + 10]))
     method = made(percentile=1.0, decay=0.0)
     loss = method.loss(batch())
 
     assert method.individual.threshold > 10
-    assert method.weights[batch().index].tolist() == [1.0] * B
+    assert method.example_weights[batch().index].tolist() == [1.0] * B
     assert loss.isfinite()
 
 

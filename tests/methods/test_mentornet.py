@@ -28,7 +28,7 @@ def net():
 
 
 def made(**options: object):
-    return METHODS["mentornet"](Task(net, n=30, classes=K, epochs=2), **options)
+    return METHODS["mentornet"](Task(net, n_examples=30, n_classes=K, epochs=2), **options)
 
 
 def batch(seed=0, n=B):
@@ -56,13 +56,13 @@ def test_oracle(mentor):
         loss = method.loss(one)
 
         assert loss.item() == pytest.approx(sum(v[b] * losses[b] for b in range(B)) / B, rel=1e-5)
-        assert method.weights[one.index].tolist() == pytest.approx(v, abs=1e-5)
-        assert method.losses[one.index].tolist() == pytest.approx(losses, rel=1e-5)
+        assert method.example_weights[one.index].tolist() == pytest.approx(v, abs=1e-5)
+        assert method.example_losses[one.index].tolist() == pytest.approx(losses, rel=1e-5)
 
 
 def test_off_is_cross_entropy():
     """With every weight 1, to the last bit."""
-    method, one = made(**METHODS["mentornet"].off), batch()
+    method, one = made(**METHODS["mentornet"].cross_entropy_options), batch()
 
     assert torch.equal(
         method.loss(one), cross_entropy(net()(one.x), one.y, reduction="none").mean()
@@ -78,10 +78,10 @@ def test_the_gradient_is_that_of_constant_weights(mentor):
 
     plain = net()
     (
-        method.weights[one.index] * cross_entropy(plain(one.x), one.y, reduction="none")
+        method.example_weights[one.index] * cross_entropy(plain(one.x), one.y, reduction="none")
     ).mean().backward()
 
-    assert 0 < method.weights[one.index].sum() < B
+    assert 0 < method.example_weights[one.index].sum() < B
     for (name, mine), theirs in zip(method.named_parameters(), plain.parameters(), strict=True):
         assert torch.allclose(mine.grad, theirs.grad, atol=1e-6), name
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, softmax
 
-from cnlw_tools.methods import METHODS, Batch, Task
+from cnlw_tools.methods import METHODS, Batch, ProbeSet, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.mixing import beta
 from cnlw_tools.methods.components.pseudo_labels import divergence
@@ -39,7 +39,7 @@ def probe(n):
 
 
 def made(name="mixmatch", net=plain, **options):
-    method = METHODS[name](Task(net, 30, K, 2, probe=probe), **options)
+    method = METHODS[name](Task(net, 30, K, 2, probe=ProbeSet(probe, list)), **options)
     method.progress = 1.0
     return method
 
@@ -184,22 +184,22 @@ def test_given_labels_play_no_part():
     other = replace(batch, y=(batch.y + 1) % K)
     torch.manual_seed(0)
     one = method.loss(batch)
-    own = method.weights[:B].clone()
+    own = method.example_weights[:B].clone()
     torch.manual_seed(0)
 
     assert torch.equal(one, method.loss(other))
     third = replace(batch, y=(batch.y + 2) % K)
-    shares = own + method.weights[:B]
+    shares = own + method.example_weights[:B]
     method.loss(third)
-    assert torch.allclose(shares + method.weights[:B], torch.ones(B))
+    assert torch.allclose(shares + method.example_weights[:B], torch.ones(B))
 
 
 def test_a_rank_takes_its_part_of_the_trusted(monkeypatch):
     """Of two ranks each has as many trusted rows as its batch has, and all are drawn together."""
     drawn = []
-    monkeypatch.setattr(distributed, "size", lambda: 2)
-    monkeypatch.setattr("cnlw_tools.methods.mixmatch.size", lambda: 2)
-    task = Task(plain, 30, K, 2, probe=lambda n: (drawn.append(n), probe(n))[1])
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setattr("cnlw_tools.methods.mixmatch.world_size", lambda: 2)
+    task = Task(plain, 30, K, 2, probe=ProbeSet(lambda n: (drawn.append(n), probe(n))[1], list))
 
     METHODS["mixmatch"](task).loss(some())
 

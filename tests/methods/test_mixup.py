@@ -28,7 +28,7 @@ def test_oracle(toy, per):
 
     assert loss.item() == pytest.approx(-(targets * log_p).sum(1).mean().item(), abs=1e-6)
     assert torch.allclose(targets.sum(1), torch.ones(9))
-    assert torch.allclose(method.losses[:9], -log_p[torch.arange(9), batch.y], atol=1e-6)
+    assert torch.allclose(method.example_losses[:9], -log_p[torch.arange(9), batch.y], atol=1e-6)
     assert (len(set(lam.tolist())) == 1) == (per == "batch")
 
 

@@ -25,7 +25,7 @@ def test_oracle(on_logits, f3):
     method = on_logits("noise_layer", q=NOISY.tolist())
 
     assert method.loss(f3).item() == pytest.approx(naive(f3.x, NOISY, f3.y).mean().item(), abs=1e-6)
-    assert torch.allclose(method.losses, cross_entropy(f3.x, f3.y, reduction="none"))
+    assert torch.allclose(method.example_losses, cross_entropy(f3.x, f3.y, reduction="none"))
 
 
 def test_fixture(on_logits, f3):
@@ -176,4 +176,4 @@ def test_outliers(toy):
     toy.train(method)
 
     assert torch.allclose(method.q.sum(0), torch.ones(4))
-    assert method.losses.isfinite().all()
+    assert method.example_losses.isfinite().all()

@@ -44,13 +44,13 @@ def test_the_ranking_is_the_sum_over_the_cyclic_epochs(toy, epochs):
     """Recorded from outside: losses of the second stage, each epoch's minus its mean, and of no other stage."""
     method = toy.make("o2u", epochs=epochs)
     seen: list[dict[int, float]] = []
-    plain = method.note
+    plain = method.log_examples
 
     def note(batch, losses, weights=None):
         seen[-1].update(zip(batch.index.tolist(), losses.tolist(), strict=True))
         plain(batch, losses, weights)
 
-    method.note = note
+    method.log_examples = note
     for _ in toy.epochs(method):
         seen.append({})
     expected = [0.0] * 192
@@ -73,9 +73,9 @@ def test_the_ranking_is_the_sum_over_the_cyclic_epochs(toy, epochs):
 )
 def test_so_many_are_removed(toy, n, rate, many):
     """N - int((1 - r) N), those with the highest sums; of equals the first."""
-    method = O2U(replace(toy.task("o2u"), n=n, noise_rate=rate))
+    method = O2U(replace(toy.task("o2u"), n_examples=n, noise_rate=rate))
     method.rank += torch.arange(n) // 2
-    kept = method.begin_phase(2, toy.sweep)
+    kept = method.begin_phase(2, toy.train_batches)
     worst = sorted(range(n), key=lambda i: -(i // 2))[:many]
 
     assert kept.tolist() == sorted(set(range(n)) - set(worst))
@@ -85,11 +85,11 @@ def test_what_is_removed_weighs_nothing(toy):
     """It is noted as 0 in every epoch of the last stage, and most of it was labelled wrong."""
     method = toy.make("o2u", epochs=9)
     for epoch in toy.epochs(method):
-        method.weights.fill_(torch.nan) if epoch < 6 else None
+        method.example_weights.fill_(torch.nan) if epoch < 6 else None
     wrong = toy.y != toy.true
 
-    assert (method.weights[method.removed] == 0).all()
-    assert (method.weights[~method.removed] == 1).all()
+    assert (method.example_weights[method.removed] == 0).all()
+    assert (method.example_weights[~method.removed] == 1).all()
     assert (method.removed & wrong).sum() / method.removed.sum() > 0.9
 
 
@@ -104,7 +104,7 @@ def test_goes_on_in_the_middle_of_an_epoch(toy, epoch):
     twin = toy.bare("o2u", epochs=6)
     twin.load_state_dict(deepcopy(method.state_dict()))
 
-    rows = [one.begin_phase(2, toy.sweep) for one in (method, twin)]
+    rows = [one.begin_phase(2, toy.train_batches) for one in (method, twin)]
 
     assert torch.equal(*rows)
     assert method.rank.any()

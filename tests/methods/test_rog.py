@@ -176,7 +176,7 @@ def test_the_end_changes_nothing_in_the_network(toy):
     """Fitting looks as validation does: no weight and no running average moves, and the mode stays."""
     method = toy.make("rog")
     before = deepcopy(method.net.state_dict())
-    method.finish(toy.sweep)
+    method.finish(toy.train_batches)
 
     assert method.training
     assert all(torch.equal(value, before[key]) for key, value in method.net.state_dict().items())
@@ -189,7 +189,7 @@ def test_only_typical_holdout_counts(toy, monkeypatch):
         "cnlw_tools.methods.rog.robust", lambda f, y, classes, share: gaussians(f, y, classes)
     )
     monkeypatch.setattr("cnlw_tools.methods.rog.weighed", lambda p: seen.append(p) or p.mean(0))
-    method.finish(toy.sweep)
+    method.finish(toy.train_batches)
     batch = next(iter(toy.holdout()))
     far = (
         gaussians(method.seen(toy.x)[1], toy.y, 4)

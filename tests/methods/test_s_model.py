@@ -95,8 +95,8 @@ def test_the_layer_begins_with_what_the_network_confuses(toy, fit):
     method = toy.make("s_model", fit=fit, beta=0.25)
     with torch.no_grad():
         method.net.head.bias[3] = -1e3
-    method.begin_phase(1, toy.sweep)
-    expected = confusion(method.net, toy.sweep, 4, fit)
+    method.begin_phase(1, toy.train_batches)
+    expected = confusion(method.net, toy.train_batches, 4, fit)
     if fit == "hard":
         expected[3] = 0.25
 

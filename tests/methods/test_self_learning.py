@@ -58,14 +58,14 @@ def test_the_densest_always_is_one():
 def started(toy, **options):
     """A method whose labels are corrected from the first epoch on, with a network that knows the classes."""
     method = toy.train(toy.make("self_learning", start=0, **options))
-    method.begin_epoch(6, toy.sweep)
+    method.begin_epoch(6, toy.train_batches)
     return method
 
 
 def test_names_by_the_mean_cosine(toy):
     """Each image bears the name of the class whose prototypes are most like it."""
     method = started(toy, samples=1000, prototypes=3)
-    f = normalize(features(method.net, toy.sweep)[0])
+    f = normalize(features(method.net, toy.train_batches)[0])
 
     for i in range(0, len(f), 17):
         scores = []
@@ -83,7 +83,7 @@ def test_the_size_of_features_plays_no_part(toy):
     see = method.net.features
     method.net.features = lambda x: 10 * see(x)
     torch.manual_seed(0)
-    method.begin_epoch(6, toy.sweep)
+    method.begin_epoch(6, toy.train_batches)
 
     assert torch.equal(before, method.guess)
 
@@ -95,7 +95,7 @@ def test_corrects_labels(toy):
 
     assert (method.guess == toy.true).float().mean() > 0.95
     expected = torch.where(method.guess == toy.y, 1.0, 0.6)
-    assert torch.allclose(method.weights, expected)
+    assert torch.allclose(method.example_weights, expected)
 
 
 def test_loss(on_logits, f3):
@@ -129,7 +129,9 @@ def test_a_class_without_examples_names_none(toy):
     method.net.features = lambda x: (
         torch.where(torch.arange(144) % 2 == 0, 1.0, -1.0) * torch.rand(len(x), 1)
     )
-    method.begin_epoch(0, lambda: (Batch(b.index, b.views, b.y.clamp(max=2)) for b in toy.sweep()))
+    method.begin_epoch(
+        0, lambda: (Batch(b.index, b.views, b.y.clamp(max=2)) for b in toy.train_batches())
+    )
 
     assert method.guess.max() <= 2
 
@@ -137,7 +139,9 @@ def test_a_class_without_examples_names_none(toy):
 def test_all_ranks_take_the_names_of_the_first(toy, monkeypatch):
     """Draws differ from rank to rank, names do not."""
     method = toy.make("self_learning", start=0)
-    monkeypatch.setattr(distributed, "agree", lambda tensors: [t.fill_(3) for t in tensors])
-    method.begin_epoch(0, toy.sweep)
+    monkeypatch.setattr(
+        distributed, "broadcast_from_rank_zero", lambda tensors: [t.fill_(3) for t in tensors]
+    )
+    method.begin_epoch(0, toy.train_batches)
 
     assert (method.guess == 3).all()

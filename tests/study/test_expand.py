@@ -165,10 +165,10 @@ def lacks(cell):
     method = METHODS[cell.method]
     options = {**preset.options(usual(cell.preset), cell.method, cell.level), **cell.options}
     given = {"holdout", *(["noise_rate"] if "noise_rate" in options else [])}
-    given |= {"probe", "trusted"} if cell.recipe.probe or cell.recipe.dataset in TRUSTED else set()
+    given |= {"probe"} if cell.recipe.probe or cell.recipe.dataset in TRUSTED else set()
     given |= {"verified"} if cell.recipe.verified else set()
-    unknown = {*options} - {*signature(method.__init__).parameters} - {*method.needs}
-    return {*method.needs} - given | unknown
+    unknown = {*options} - {*signature(method.__init__).parameters} - {*method.requires}
+    return {*method.requires} - given | unknown
 
 
 EVERY = [

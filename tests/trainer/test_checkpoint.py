@@ -6,7 +6,7 @@ import torch
 from cnlw_tools.trainer.checkpoint import ENTRIES, checkpoint_mismatch
 from cnlw_tools.trainer.run import Run
 
-METHOD = {"net.w": torch.ones(2), "own": torch.ones(3)}
+METHOD = {"net.w": torch.ones(2), "uses_given_label": torch.ones(3)}
 STATE = dict.fromkeys(ENTRIES) | {"epoch": 2, "method": METHOD}
 
 
@@ -14,7 +14,7 @@ STATE = dict.fromkeys(ENTRIES) | {"epoch": 2, "method": METHOD}
     ("changes", "why"),
     [
         ({}, ""),
-        ({"method": {"net.w": torch.ones(2)}}, "own is missing"),
+        ({"method": {"net.w": torch.ones(2)}}, "uses_given_label is missing"),
         (
             {"method": METHOD | {"net.w": torch.ones(4)}},
             "net.w has the shape (4,), and should have (2,)",
@@ -46,7 +46,7 @@ def test_a_run_of_another_version_is_refused_and_kept(trainer, tmp_path, older):
     path, folder = tmp_path / "run" / "checkpoint.pt", tmp_path / "run"
     state = torch.load(path, weights_only=True)
     if older == "method":
-        del state["method"]["own"]
+        del state["method"]["uses_given_label"]
     else:
         state |= {"epoch": 1, "history": state["history"][:1]}
         state["optimiser"]["param_groups"] *= 2
@@ -57,7 +57,7 @@ def test_a_run_of_another_version_is_refused_and_kept(trainer, tmp_path, older):
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
     what = {
-        "method": "own is missing",
+        "method": "uses_given_label is missing",
         "optimiser": "optimiser: .*different number of parameter groups",
     }[older]
     with pytest.raises(

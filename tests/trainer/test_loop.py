@@ -26,18 +26,21 @@ class Told(Vanilla):
         self.seen, self.shares = [], []
 
     def phases(self):
-        return [Phase(1), Phase(2, schedule="constant", lr=0.5, batch_size=2, restart="init")]
+        return [
+            Phase(1),
+            Phase(2, schedule="constant", lr_factor=0.5, batch_size_factor=2, restart="init"),
+        ]
 
-    def begin_phase(self, phase, sweep):
+    def begin_phase(self, phase, train_batches):
         assert not self.training  # nor is a method that comes from a checkpoint
         self.seen.append(f"phase {phase}")
         return torch.arange(90) * 2 if phase else None
 
-    def begin_epoch(self, epoch, sweep):
+    def begin_epoch(self, epoch, train_batches):
         assert not self.training
-        batches = list(sweep())
+        batches = list(train_batches())
         index = torch.cat([b.index for b in batches])
-        assert torch.equal(index, torch.arange(self.task.n))
+        assert torch.equal(index, torch.arange(self.task.n_examples))
         self.seen.append(f"epoch {epoch}")
 
     def loss(self, batch):
@@ -50,14 +53,14 @@ class Told(Vanilla):
     def after_step(self):
         self.seen.append("stepped")
 
-    def finish(self, sweep):
+    def finish(self, train_batches):
         self.seen.append("finish")
 
 
 class Ends(Vanilla):
     """Writes down the weights that it ends with, and those that are validated."""
 
-    def finish(self, sweep):
+    def finish(self, train_batches):
         self.ended = self.net.head.weight.clone()
 
     def predict(self, x):
@@ -76,10 +79,10 @@ class Back(Vanilla):
     def phases(self):
         return [Phase(1), Phase(1, restart="init"), Phase(1, restart=0)]
 
-    def begin_phase(self, phase, sweep):
+    def begin_phase(self, phase, train_batches):
         self.ends.append(self.net.head.weight.detach().clone())
 
-    def begin_epoch(self, epoch, sweep):
+    def begin_epoch(self, epoch, train_batches):
         self.begins.append(self.net.head.weight.detach().clone())
 
     def after_step(self):
@@ -236,7 +239,7 @@ def test_networks_restart_and_memories_stay(trainer):
 
 def test_a_phase_restarts_as_said_or_not_at_all():
     """A word that means nothing would keep the weights in silence."""
-    with pytest.raises(ValueError, match="restart = 'inti': say keep or init"):
+    with pytest.raises(ValueError, match="restart = 'inti': use keep, init"):
         Phase(1, restart="inti")
 
 
@@ -324,8 +327,8 @@ def test_among_other_ranks_no_smaller_batch_is_tried(trainer, monkeypatch):
     """Their next message would be taken for the answer."""
     loop = trainer(method=Hungry)._loop(torch.device("cpu"), lambda *_: None)
     loop._get_ready()
-    monkeypatch.setattr("cnlw_tools.methods.components.distributed.together", lambda: True)
-    monkeypatch.setattr("cnlw_tools.methods.components.distributed.size", lambda: 2)
+    monkeypatch.setattr("cnlw_tools.methods.components.distributed.is_distributed", lambda: True)
+    monkeypatch.setattr("cnlw_tools.methods.components.distributed.world_size", lambda: 2)
 
     with pytest.raises(OSError, match="no room for a batch of 40: give a smaller --batch-size"):
         loop._try(next(loop.train.batches([torch.arange(20)], ("plain",), 0)))
@@ -338,7 +341,7 @@ def test_a_batch_that_a_phase_enlarges_is_named_as_the_preset_has_it(trainer):
         """Batches twice as large."""
 
         def phases(self):
-            return [Phase(1, batch_size=2)]
+            return [Phase(1, batch_size_factor=2)]
 
     with pytest.raises(OSError, match="no room for a batch of 60: --batch-size 3 would fit"):
         trainer(method=Enlarged).fit()
@@ -363,7 +366,7 @@ def chosen(rows):
     class Chosen(Vanilla):
         """Trains on few."""
 
-        def begin_phase(self, phase, sweep):
+        def begin_phase(self, phase, train_batches):
             return torch.tensor(rows, dtype=torch.int64)
 
     return Chosen
@@ -386,7 +389,7 @@ def test_a_phase_that_trains_on_none_is_an_error(trainer):
 def test_every_rank_has_as_much_of_a_batch(trainer, monkeypatch, many, size):
     """A batch of 31 is cut down to a multiple of the ranks, and has one example of each at least."""
     loop = trainer(changes={"batch_size": 31})._loop(torch.device("cpu"), lambda *_: None)
-    monkeypatch.setattr("cnlw_tools.methods.components.distributed.size", lambda: many)
+    monkeypatch.setattr("cnlw_tools.methods.components.distributed.world_size", lambda: many)
 
     assert {len(chunk) for chunk in loop._chunks()} == {size}
 
@@ -409,7 +412,7 @@ def test_the_average_begins_with_what_a_phase_has_set(trainer, tmp_path):
     class Set(Vanilla):
         """Begins with a bias of 5."""
 
-        def begin_phase(self, phase, sweep):
+        def begin_phase(self, phase, train_batches):
             with torch.no_grad():
                 self.net.head.bias.fill_(5.0)
 
@@ -450,7 +453,7 @@ def test_a_batch_of_more_examples_than_there_are_is_an_error(trainer, tmp_path, 
         """Batches larger than the preset's."""
 
         def phases(self):
-            return [Phase(1, batch_size=times)]
+            return [Phase(1, batch_size_factor=times)]
 
     with pytest.raises(
         ValueError, match=f"more than the 180 examples to train on: give at most {most},"
@@ -465,7 +468,7 @@ def test_fewer_chosen_examples_than_a_batch_are_one(trainer, tmp_path):
     class Picks(Vanilla):
         """The first ten."""
 
-        def begin_phase(self, phase, sweep):
+        def begin_phase(self, phase, train_batches):
             return torch.arange(10)
 
     trainer(method=Picks, changes={"epochs": 1}).fit()
@@ -474,13 +477,13 @@ def test_fewer_chosen_examples_than_a_batch_are_one(trainer, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in METHODS if "verified" not in METHODS[name].needs]
+    "name", [name for name in METHODS if "verified" not in METHODS[name].requires]
 )
 def test_a_step_never_waits_for_the_device(trainer, name):
     """No value is asked for between two batches, whatever the method; rates, sums and averages included."""
     from dataclasses import replace
 
-    options = {"noise_rate": 0.4} if "noise_rate" in METHODS[name].needs else {}
+    options = {"noise_rate": 0.4} if "noise_rate" in METHODS[name].requires else {}
     made = trainer(method=name, plan=replace(trainer().plan, ema=0.9), options=options)
     loop = made._loop(torch.device("cpu"), lambda *_: None)
     loop._get_ready()
@@ -510,7 +513,7 @@ def test_the_average_is_what_is_validated(trainer, tmp_path):
             return -self.shift
 
         def predict(self, x):
-            first = torch.zeros(len(x), self.task.classes)
+            first = torch.zeros(len(x), self.task.n_classes)
             first[:, 0], first[:, 1] = 1.0, self.shift
             return first
 

@@ -129,7 +129,7 @@ def test_the_command_goes_on_with_its_student(verified, tmp_path, monkeypatch):
     ]
     call = ["train-mentor", "--out", str(tmp_path / "m.json"), "--device", "cpu", *told]
     monkeypatch.setattr(
-        "cnlw_tools.methods.components.distributed.any", lambda *_: True
+        "cnlw_tools.methods.components.distributed.any_rank", lambda *_: True
     )  # somebody has asked to stop
     stopped = CliRunner().invoke(main, call)
     monkeypatch.undo()

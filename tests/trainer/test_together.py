@@ -17,7 +17,7 @@ CHOOSES = (
     "curriculumnet",
     "self_learning",
 )  # by features: the last bits of a float may change a choice
-MEANS = [n for n, m in METHODS.items() if m.across == "mean" and n not in CHOOSES]
+MEANS = [n for n, m in METHODS.items() if m.distributed_loss == "mean" and n not in CHOOSES]
 OTHERS = ["mixup", "mentormix", "mentornet", "l2r", "ieg", "glc", "data_parameters", "coteaching"]
 OTHERS += ["mdyrh", "mddyrsh", "o2u", "incv", "dropout", "mixmatch", "mixmatch_kl", *CHOOSES]
 

@@ -23,10 +23,10 @@ from tests.trainer.test_loop import lines, weights
 class Probing(Vanilla):
     """Looks at trusted images in every step."""
 
-    needs = ("probe",)
+    requires = ("probe",)
 
     def loss(self, batch):
-        trusted = self.task.probe(20)
+        trusted = self.task.probe.draw(20)
         assert torch.equal(torch.bincount(trusted.y, minlength=10), torch.full((10,), 2))
         assert trusted.x.shape == (20, 3, 16, 16)
         return super().loss(batch) + torch.nn.functional.cross_entropy(
@@ -45,7 +45,7 @@ class Optional(Vanilla):
 class Choosy(Vanilla):
     """Needs all that a trainer may have, and keeps it."""
 
-    needs = ("trusted", "verified", "holdout", "noise_rate")
+    requires = ("probe", "verified", "holdout", "noise_rate")
 
     def __init__(self, task):
         super().__init__(task)
@@ -130,7 +130,7 @@ def test_a_task_has_what_a_method_needs(trainer, tiny, tmp_path):
     made.fit()
     task = Choosy.task
     (trusted,), (kept,), ((checked, right),) = (
-        list(task.trusted()),
+        list(task.probe.batches()),
         list(task.holdout()),
         list(task.verified()),
     )
@@ -142,7 +142,7 @@ def test_a_task_has_what_a_method_needs(trainer, tiny, tmp_path):
     )
 
     assert torch.equal(trusted.y.bincount(), torch.full((10,), 2))
-    assert (task.n, len(kept.y), task.noise_rate) == (104, 26, 0.4)
+    assert (task.n_examples, len(kept.y), task.noise_rate) == (104, 26, 0.4)
     assert sorted(zip(checked.y.tolist(), right.tolist(), strict=True)) == sorted(
         zip(rows["label"], (not noisy for noisy in rows["is_noisy"]), strict=True)
     )

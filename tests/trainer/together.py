@@ -28,7 +28,7 @@ def main(build: str, folder: str, *methods: str) -> None:
             "cache": Path(folder) / "cache",
         }
         options = OPTIONS.get(name, {}) | (
-            {"noise_rate": 0.4} if "noise_rate" in METHODS[name].needs else {}
+            {"noise_rate": 0.4} if "noise_rate" in METHODS[name].requires else {}
         )
         Trainer(build, CONFIG, method=name, options=options, out=Path(folder) / name, **said).fit()
 

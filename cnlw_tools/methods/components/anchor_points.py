@@ -14,15 +14,15 @@ import math
 import torch
 from torch import Tensor, nn
 
-from cnlw_tools.methods.base import Sweep
+from cnlw_tools.methods.base import BatchSource
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.inference import predictions
 
 
-def estimated(net: nn.Module, sweep: Sweep, percentile: float = 1.0) -> Tensor:
+def estimated(net: nn.Module, batches: BatchSource, percentile: float = 1.0) -> Tensor:
     """Return T^, (K, K), the mean over ranks, whose batch normalisation differs."""
-    t = rows(torch.cat([z.double().softmax(1) for _, z in predictions(net, sweep)]), percentile)
-    distributed.average([t])
+    t = rows(torch.cat([z.double().softmax(1) for _, z in predictions(net, batches)]), percentile)
+    distributed.average_over_ranks([t])
     return t.float()
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 
-from cnlw_tools.methods.base import Batch, Method, Phase, Sweep, Task
+from cnlw_tools.methods.base import Batch, BatchSource, Method, Phase, Task
 from cnlw_tools.methods.components.anchor_points import estimated
 from cnlw_tools.methods.components.transitions import stated
 from cnlw_tools.methods.components.validation import epochs, number
@@ -19,7 +19,7 @@ from cnlw_tools.methods.components.validation import epochs, number
 class Correction(Method):
     """A loss corrected by a transition matrix: ``q`` is estimated, or stated (`transitions`)."""
 
-    off = {"q": "symmetric:0"}  # noqa: RUF012, read only
+    cross_entropy_options = {"q": "symmetric:0"}  # noqa: RUF012, read only
     paper = "Patrini et al. 2017"
     matrix: Tensor
 
@@ -34,14 +34,16 @@ class Correction(Method):
         self.percentile = number("percentile", percentile, 0, 1)
         self.first = epochs("first", first, task.epochs)
         self.estimates = q == "estimated"
-        start = torch.eye(task.classes) if self.estimates else stated(q, task.classes, "estimated")
+        start = (
+            torch.eye(task.n_classes) if self.estimates else stated(q, task.n_classes, "estimated")
+        )
         self.register_buffer("matrix", self.prepared(start))
 
     def prepared(self, q: Tensor) -> Tensor:
         """Return what the loss needs of Q, (K, K)."""
         raise NotImplementedError
 
-    def keeps(self) -> dict[str, Tensor]:
+    def epoch_artifacts(self) -> dict[str, Tensor]:
         """T, which is I until there is an estimate."""
         return {"transition": self.transition()}
 
@@ -56,7 +58,7 @@ class Correction(Method):
     def loss(self, batch: Batch) -> Tensor:
         """The corrected cross-entropy; until there is an estimate, cross-entropy."""
         z = self.net(batch.x)
-        self.note(batch, cross_entropy(z, batch.y, reduction="none"))
+        self.log_examples(batch, cross_entropy(z, batch.y, reduction="none"))
         return self.corrected(log_softmax(z.float(), 1), batch.y).mean()
 
     def phases(self) -> list[Phase]:
@@ -65,7 +67,7 @@ class Correction(Method):
             return [Phase(self.task.epochs)]
         return [Phase(self.first), Phase(self.task.epochs - self.first, restart="init")]
 
-    def begin_phase(self, phase: int, sweep: Sweep) -> None:
+    def begin_phase(self, phase: int, train_batches: BatchSource) -> None:
         """Estimate when the first training is over."""
         if self.estimates and phase == int(self.first > 0):
-            self.matrix.copy_(self.prepared(estimated(self.net, sweep, self.percentile).T))
+            self.matrix.copy_(self.prepared(estimated(self.net, train_batches, self.percentile).T))

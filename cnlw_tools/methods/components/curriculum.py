@@ -111,7 +111,7 @@ class Curriculum(nn.Module):
         losses = losses.float()
         e = min(percent(progress), self.burn_in) if self.fixed_epoch else percent(progress)
         self.threshold.lerp_(
-            percentile(distributed.gather(losses), self.percentile), 1 - self.decay
+            percentile(distributed.all_gather(losses), self.percentile), 1 - self.decay
         )
         if e < self.burn_in - 1:
             v = torch.ones_like(losses)

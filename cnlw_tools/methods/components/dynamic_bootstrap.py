@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
-from cnlw_tools.methods.base import Batch, Sweep
+from cnlw_tools.methods.base import Batch, BatchSource
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.beta_mixture import BetaMixture
 from cnlw_tools.methods.components.inference import swept
@@ -41,8 +41,8 @@ def unevenness(z: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def refit(mixture: BetaMixture, net: nn.Module, sweep: Sweep) -> None:
+def refit(mixture: BetaMixture, net: nn.Module, batches: BatchSource) -> None:
     """Fit the mixture to what the training set costs now; batch normalisation of ranks differs, so their mean."""
-    losses, _ = swept(net, sweep)
-    distributed.average([losses])
+    losses, _ = swept(net, batches)
+    distributed.average_over_ranks([losses])
     mixture.fit(losses)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods.base import Batch, Sweep
+from cnlw_tools.methods.base import Batch, BatchSource
 
 
 @contextmanager
@@ -22,9 +22,9 @@ def evaluating(net: nn.Module) -> Iterator[None]:
         net.train(training)
 
 
-def predictions(net: nn.Module, sweep: Sweep) -> Iterator[tuple[Batch, Tensor]]:
-    """Yield each batch of a sweep with its (B, K) logits."""
-    for batch in sweep():
+def predictions(net: nn.Module, batches: BatchSource) -> Iterator[tuple[Batch, Tensor]]:
+    """Yield each batch with its (B, K) logits."""
+    for batch in batches():
         with evaluating(net):
             z: Tensor = net(batch.x)
         yield batch, z
@@ -37,7 +37,7 @@ def judged(net: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     return cross_entropy(z, batch.y, reduction="none"), z.argmax(1) == batch.y
 
 
-def swept(net: nn.Module, sweep: Sweep) -> tuple[Tensor, Tensor]:
+def swept(net: nn.Module, batches: BatchSource) -> tuple[Tensor, Tensor]:
     """Return the same of all examples of a set, in its order, (n,) each."""
-    found = [judged(net, batch) for batch in sweep()]
+    found = [judged(net, batch) for batch in batches()]
     return torch.cat([losses for losses, _ in found]), torch.cat([agrees for _, agrees in found])

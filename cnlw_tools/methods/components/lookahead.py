@@ -13,7 +13,7 @@ Not done here: a network with dropout draws new masks in the forward-mode pass.
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import cast
 
 import torch
@@ -22,7 +22,7 @@ from torch.autograd import forward_ad
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods.base import Batch, Task
+from cnlw_tools.methods.base import Batch, ProbeSet, Task
 from cnlw_tools.methods.components import distributed
 
 Parameters = Mapping[str, Tensor]  # as `named_parameters` calls them, detached
@@ -48,12 +48,12 @@ def checked(probe_size: int) -> int:
 
 def trusted(task: Task, size: int) -> Batch:
     """Draw ``size`` trusted examples, or the next multiple of the ranks, and return this rank's part."""
-    probe = cast(Callable[[int], Batch], task.probe)  # `Method` has refused a task without
-    drawn = probe(-(-size // distributed.size()) * distributed.size())
+    probe = cast(ProbeSet, task.probe)  # `Method` refuses a task without one
+    drawn = probe.draw(-(-size // distributed.world_size()) * distributed.world_size())
     return Batch(
-        distributed.mine(drawn.index),
-        tuple(distributed.mine(x) for x in drawn.views),
-        distributed.mine(drawn.y),
+        distributed.local_rows(drawn.index),
+        tuple(distributed.local_rows(x) for x in drawn.views),
+        distributed.local_rows(drawn.y),
     )
 
 
@@ -67,7 +67,7 @@ def trusted_gradient(net: nn.Module, at: Parameters, probe: Batch) -> dict[str, 
     leaves = {name: p.detach().requires_grad_() for name, p in at.items()}
     loss = cross_entropy(functional_call(net, leaves, (probe.x,)), probe.y)
     gradient = torch.autograd.grad(loss, list(leaves.values()))
-    distributed.average(gradient)
+    distributed.average_over_ranks(gradient)
     return dict(zip(leaves, gradient, strict=True))
 
 

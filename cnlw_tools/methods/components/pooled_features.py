@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cnlw_tools.methods.base import Sweep
+from cnlw_tools.methods.base import BatchSource
 from cnlw_tools.methods.components.inference import evaluating
 
 
@@ -22,11 +22,11 @@ def seeing(net: nn.Module, method: str) -> nn.Module:
     return net
 
 
-def features(net: Any, sweep: Sweep) -> tuple[Tensor, Tensor]:
+def features(net: Any, batches: BatchSource) -> tuple[Tensor, Tensor]:
     """Return (n, D) features of a set, in its order and 32 bits, and its (n,) given labels.
 
     The network sees as in validation.
     """
     with evaluating(net):
-        seen = [(net.features(batch.x).float(), batch.y) for batch in sweep()]
+        seen = [(net.features(batch.x).float(), batch.y) for batch in batches()]
     return torch.cat([f for f, _ in seen]), torch.cat([y for _, y in seen])

@@ -35,7 +35,7 @@ def test_one_image():
 def test_of_a_network(toy):
     """Rows are its predictions as for validation, and sum to 1; it is left in training."""
     net = toy.make("vanilla", dropout=0.5).net
-    t = estimated(net, toy.sweep)
+    t = estimated(net, toy.train_batches)
     training = net.training
     p = net.eval()(toy.x).softmax(1)
 

@@ -50,8 +50,8 @@ def test_estimates_before_the_second(toy, name, percentile):
     for epoch in toy.epochs(method):
         if epoch == 1:
             assert torch.equal(method.matrix, torch.eye(4))
-            method.begin_phase(1, toy.sweep)
-            expected = method.prepared(estimated(method.net, toy.sweep, percentile).T)
+            method.begin_phase(1, toy.train_batches)
+            expected = method.prepared(estimated(method.net, toy.train_batches, percentile).T)
             assert torch.equal(method.matrix, expected)
             assert not torch.equal(method.matrix, torch.eye(4))
             break
@@ -71,7 +71,7 @@ def test_begins_anew(toy, name):
 def test_a_network_from_elsewhere_is_asked_at_once(toy, name):
     """Without a first training the estimate is that of the network as it came."""
     method = toy.make(name, first=0)
-    expected = method.prepared(estimated(method.net, toy.sweep, 1.0).T)
+    expected = method.prepared(estimated(method.net, toy.train_batches, 1.0).T)
 
     assert torch.equal(method.matrix, expected)
 

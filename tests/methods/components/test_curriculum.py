@@ -114,7 +114,7 @@ def test_dropout_is_uniform():
 
 def test_the_percentile_is_that_of_all_ranks(monkeypatch):
     """The other rank's losses move the threshold, and the weights are this rank's alone."""
-    monkeypatch.setattr(distributed, "gather", lambda x: torch.cat([x, x + 10]))
+    monkeypatch.setattr(distributed, "all_gather", lambda x: torch.cat([x, x + 10]))
     curriculum = Curriculum("threshold", percentile=1.0, decay=0)
 
     assert curriculum(LOSSES, 0).tolist() == [1] * 5

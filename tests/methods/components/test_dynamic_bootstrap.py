@@ -64,7 +64,7 @@ def test_mixup_is_mixup(toy):
     loss, own = mixup(method.net, batch, q, 2.0)
 
     assert torch.allclose(loss, expected)
-    assert torch.allclose(own, method.losses[batch.index])
+    assert torch.allclose(own, method.example_losses[batch.index])
 
 
 def test_refit_looks_as_in_validation(toy, monkeypatch):
@@ -73,11 +73,13 @@ def test_refit_looks_as_in_validation(toy, monkeypatch):
     losses = cross_entropy(net.eval()(toy.x), toy.y, reduction="none").detach()
     mine, theirs = BetaMixture(), BetaMixture()
 
-    refit(mine, net.train(), toy.sweep)
+    refit(mine, net.train(), toy.train_batches)
     theirs.fit(losses)
     assert torch.allclose(mine.table, theirs.table, atol=1e-4)
 
-    monkeypatch.setattr(distributed, "average", lambda tensors: [t.mul_(2) for t in tensors])
-    refit(mine, net, toy.sweep)
+    monkeypatch.setattr(
+        distributed, "average_over_ranks", lambda tensors: [t.mul_(2) for t in tensors]
+    )
+    refit(mine, net, toy.train_batches)
     theirs.fit(2 * losses)
     assert torch.allclose(mine.table, theirs.table, atol=1e-4)

@@ -26,7 +26,7 @@ def test_a_set_is_judged_in_its_order(toy):
     """Losses and agreement are those of one look at all, and nothing in the network moves."""
     net = toy.make("vanilla", dropout=0.5).net
     state = {name: value.clone() for name, value in net.state_dict().items()}
-    losses, agrees = swept(net, toy.sweep)
+    losses, agrees = swept(net, toy.train_batches)
     z = net.eval()(toy.x)
 
     assert torch.allclose(losses, cross_entropy(z, toy.y, reduction="none"), atol=1e-5)
@@ -39,7 +39,7 @@ def test_a_set_is_judged_in_its_order(toy):
 def test_as_for_validation(toy, training):
     """Running averages, no dropout, no gradient; and the network is left as it was."""
     net = toy.make("vanilla", dropout=0.5).net.train(training)
-    found = list(predictions(net, toy.sweep))
+    found = list(predictions(net, toy.train_batches))
     state = net.training
     net.eval()
 
@@ -53,7 +53,7 @@ def test_as_for_validation(toy, training):
 def test_left_as_it_was_when_the_set_is_not_read_to_its_end(toy):
     """In training mode, though only one batch was looked at."""
     net = toy.make("vanilla").net
-    some = predictions(net, toy.sweep)
+    some = predictions(net, toy.train_batches)
     next(some)
     some.close()
 

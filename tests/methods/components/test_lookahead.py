@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 
-from cnlw_tools.methods import METHODS, Batch, Task
+from cnlw_tools.methods import METHODS, Batch, ProbeSet, Task
 from cnlw_tools.methods.components.batchnorm import batch_statistics
 from cnlw_tools.methods.components.lookahead import (
     checked,
@@ -168,7 +168,7 @@ def test_logits_of_autocast_are_widened_and_exact_ones_kept():
 
 def test_one_rank_keeps_all_that_it_draws():
     """Without company the trusted examples are those that were asked for."""
-    drawn = trusted(Task(made, 1, K, 1, probe=some), 7)
+    drawn = trusted(Task(made, 1, K, 1, probe=ProbeSet(some, list)), 7)
 
     assert torch.equal(some(7).x, drawn.x)
     assert torch.equal(some(7).y, drawn.y)
@@ -201,14 +201,14 @@ def test_the_cost_is_counted(name):
         return Batch(torch.arange(n), (torch.randn(n, 3, 8, 8),), torch.arange(n) % K)
 
     def count(name, **options: Any) -> int:
-        method = METHODS[name](Task(net, 6, K, 1, probe=images), **options)
+        method = METHODS[name](Task(net, 6, K, 1, probe=ProbeSet(images, list)), **options)
         method.optimiser = torch.optim.SGD(method.parameters(), lr=0.1)
         batch = Batch(torch.arange(6), images(6).views * len(method.views), torch.arange(6) % K)
         with FlopCounterMode(display=False) as counter:
             method.loss(batch).backward()
         return counter.get_total_flops()
 
-    assert METHODS[name].cost == pytest.approx(
+    assert METHODS[name].relative_cost == pytest.approx(
         count(name, probe_size=6) / count("vanilla"), rel=0.05
     )
 
@@ -217,7 +217,7 @@ RANK = """
 import sys
 import torch
 from torch import distributed as dist, nn
-from cnlw_tools.methods import METHODS, Batch, Task
+from cnlw_tools.methods import METHODS, Batch, ProbeSet, Task
 from cnlw_tools.methods.components import distributed
 
 folder, rank, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -233,17 +233,18 @@ def probe(m):
     return Batch(torch.arange(m), (x,), torch.arange(m) % 3)
 
 def steps(name, **options):
-    method = METHODS[name](Task(net, 12, 3, 1, probe=probe), probe_size=10, **options)
+    method = METHODS[name](Task(net, 12, 3, 1, probe=ProbeSet(probe, list)), probe_size=10, **options)
     method.optimiser = torch.optim.SGD(method.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
     draw = torch.Generator().manual_seed(1)
     views, y = [torch.randn(12, 3, 4, 4, generator=draw) for _ in method.views], torch.arange(12) // 2 % 3
     for _ in range(2):
-        batch = Batch(distributed.mine(torch.arange(12)), tuple(distributed.mine(x) for x in views), distributed.mine(y))
+        local_views = tuple(distributed.local_rows(x) for x in views)
+        batch = Batch(distributed.local_rows(torch.arange(12)), local_views, distributed.local_rows(y))
         method.optimiser.zero_grad()
         method.loss(batch).backward()
-        distributed.average([p.grad for p in method.parameters()])
+        distributed.average_over_ranks([p.grad for p in method.parameters()])
         method.optimiser.step()
-    return {"weights": distributed.mine(method.weights), "net": [p.detach() for p in method.parameters()]}
+    return {"weights": distributed.local_rows(method.example_weights), "net": [p.detach() for p in method.parameters()]}
 
 seen = {"l2r": steps("l2r"), "ieg": steps("ieg", anchors=False)}
 seen["through"] = steps("ieg", anchors=False, through_guess=True)

@@ -12,7 +12,7 @@ def test_features_are_those_of_validation(toy):
     net = toy.make("vanilla", dropout=0.5).net
     running = net.body[1].running_mean.clone()
 
-    f, y = features(net, toy.sweep)
+    f, y = features(net, toy.train_batches)
 
     assert net.training
     assert torch.equal(running, net.body[1].running_mean)
