@@ -1,4 +1,4 @@
-"""Files: where the project's own tables lie, and writing that is whole or not at all."""
+"""Files: where the package's tables are, and how to write a file completely or not at all."""
 
 import os
 from collections.abc import Iterator
@@ -6,20 +6,26 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-TEMPORARY_PREFIX = ".aside-"  # how the name of a file begins until the file is whole
+TEMPORARY_PREFIX = ".aside-"  # the name of a file starts with it until the file is complete
+CHUNK = 1 << 20  # bytes read at a time
 
 
 def default_root() -> Path:
-    """Return the folder that holds manifests/, annotations/ and pipelines/: in the wheel, or in a checkout."""
+    """Return the folder with manifests/, annotations/ and pipelines/: in the wheel or in a checkout."""
     package = Path(__file__).parent
-    return package / "data" if (package / "data").is_dir() else package.parent
+    installed = package / "data"
+    return installed if installed.is_dir() else package.parent
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a name beside ``path`` to write to; what lies there becomes ``path`` when the block ends well.
+    """Yield a temporary path; the file written there is renamed to ``path`` when the block ends.
 
-    A killed process leaves the file aside, never a half-written ``path``; an error leaves nothing.
+    If the block raises an error, the temporary file is deleted and ``path`` is not changed. If the
+    process is killed, the temporary file remains, and ``path`` is not changed either.
+
+    Raises:
+        OSError: the file cannot be written
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
@@ -29,24 +35,27 @@ def atomic_write(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
-        why = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0]
         raise OSError(
-            f"{path}: cannot be written ({why}): make room or give another place"
+            f"{path}: cannot be written ({reason}): make room or give another place"
         ) from error
     finally:
         draft.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what killed processes left aside in a folder and below it; only where no other process writes."""
+    """Delete the temporary files of killed processes in a folder and below it.
+
+    Call it only where no other process is writing.
+    """
     for draft in folder.rglob(f"{TEMPORARY_PREFIX}*"):
         draft.unlink(missing_ok=True)
 
 
 def digest(path: Path) -> str:
     """Return the sha256 of a file's bytes, in hex."""
+    hasher = sha256()
     with path.open("rb") as file:
-        h = sha256()
-        while chunk := file.read(1 << 20):
-            h.update(chunk)
-    return h.hexdigest()
+        while chunk := file.read(CHUNK):
+            hasher.update(chunk)
+    return hasher.hexdigest()

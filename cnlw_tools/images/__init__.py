@@ -1,1 +1,1 @@
-"""Pixels: decoding, resizing and encoding images, and finding images that look alike."""
+"""Decoding, resizing and encoding images, and finding images that look alike."""
