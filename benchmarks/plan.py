@@ -82,12 +82,13 @@ def measure(n: int, noise: str) -> None:
     name, tail = ("blue", 100.0) if noise == TAIL else (noise, 1.0)
     model, classes = NOISE[name], FEWER.get(noise, CLASSES)
     chosen = {
-        key: value(classes) if callable(value) else value for key, value in model.general.items()
+        key: value(classes) if callable(value) else value
+        for key, value in model.test_options.items()
     }
     chosen = ASKED.get(noise, chosen)
     own = round(n / (1 + chosen.get("alpha", chosen.get("ratio", 0))))
     base, web = manifest("b", own, "train", classes), manifest("w", own, "web", classes)
-    side = beside(base, classes) if model.columns else None
+    side = beside(base, classes) if model.column_options else None
     given = (
         {"d": manifest("d", own, "train", classes).append_column(LIKE, base["label"])}
         if model.needs_donors
@@ -104,7 +105,7 @@ def measure(n: int, noise: str) -> None:
     }
     recipe = make(asked, "the benchmark")
     before, begun = peak(), time.process_time()
-    made = plan(recipe, found, 40 if model.levelled else None)
+    made = plan(recipe, found, 40 if model.has_level else None)
     digest = hashing.digest(made)
     seconds, memory = time.process_time() - begun, (peak() - before) / n
     ids = base["image_id"][:BLOCK].to_pylist()

@@ -164,7 +164,7 @@ def config(recipe: Recipe, level: int | None) -> str:
         LookupError: unknown noise
     """
     noise = pick(NOISE, recipe.noise, "noise")
-    return config_name(recipe, level, noise.options, noise.named)
+    return config_name(recipe, level, noise.options, noise.always_in_name)
 
 
 def _tidied(data: Path, record: Record, useful: set[str]) -> set[str]:

@@ -1,6 +1,6 @@
 """How configs share rows: those that noise may fall on are cut into segments at the levels of the benchmark's grid.
 
-    victims' order   0 %   5 %  10 %  15 %  20 %    30 %    40 %  ...  100 %
+    corruption order 0 %   5 %  10 %  15 %  20 %    30 %    40 %  ...  100 %
     red_10           |noisy |noisy |clean |clean | clean | clean | ...          clean segments are those of
     blue_40          |noisy |noisy |noisy |noisy | noisy | noisy | clean ...    every config that has them clean
 
@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from cnlw_tools import hashing, prng
 from cnlw_tools.dataset import tables
 from cnlw_tools.images.pixels import Storage
-from cnlw_tools.noise.base import share
+from cnlw_tools.noise.base import n_noisy
 from cnlw_tools.recipe.recipe import BENCHMARK
 
 FILE = re.compile(r"[0-9a-f]{16}-\d{5}-of-\d{5}\.parquet")
@@ -58,7 +58,7 @@ def cut(plan: pa.Table, how: Storage, layout: str = "bands") -> Iterator[tuple[s
     """Yield the split and the segment of every part of a plan.
 
     Args:
-        plan: as plan/plan.py makes it: rows of train and verified in the victims' order, the level in the metadata
+        plan: as plan/plan.py makes it: rows of train and verified in the corruption order, the level in the metadata
         how: how images are stored; part of a segment's name
         layout: bands, or flat for one segment a split
     """
@@ -67,7 +67,9 @@ def cut(plan: pa.Table, how: Storage, layout: str = "bands") -> Iterator[tuple[s
     for split in pc.unique(plan["split"]).to_pylist():
         rows = plan.filter(pc.equal(plan["split"], split))
         levels = sorted({*BENCHMARK, level, 100}) if split in tables.NOISY and banded else [0, 100]
-        ends = known[split] if banded and split in known else [share(p, len(rows)) for p in levels]
+        ends = (
+            known[split] if banded and split in known else [n_noisy(p, len(rows)) for p in levels]
+        )
         for lo, hi in pairwise(ends):
             if hi > lo:
                 yield split, _segment(rows.slice(lo, hi - lo), how)

@@ -53,7 +53,7 @@ def sheet(
     Args:
         noise: its name
         data: the folder of the shards
-        plan: training rows in the victims' order: the first noisy ones are noisy at every level above
+        plan: training rows in the corruption order: the first noisy ones are noisy at every level above
         files: the rows of each shard
         classes: names in label order
     """

@@ -54,7 +54,9 @@ def _name(found: Evidence, config: str) -> str:
     """Name a config by its recipe and level."""
     recipe = found.recipe(config)
     noise = NOISE[recipe.noise]
-    return config_name(recipe, found.record.configs[config].level, noise.options, noise.named)
+    return config_name(
+        recipe, found.record.configs[config].level, noise.options, noise.always_in_name
+    )
 
 
 def segments(found: Evidence) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ def rate(found: Evidence) -> Iterator[Finding]:
         foreign = pc.sum(pc.not_equal(rows["origin"], "base")).as_py() or 0
         for what, held, share in (
             ("noisy", noisy, expected.rate),
-            ("foreign", foreign, expected.foreign),
+            ("foreign", foreign, expected.foreign_rate),
         ):
             if not _fits(held, n, share, expected, _odd(found, name, expected)):
                 percents = f"{100 * held / n:.3f} %, expected {100 * share:.3f} %"
@@ -68,7 +68,7 @@ def matrix(found: Evidence) -> Iterator[Finding]:
             off = draws * _surprise(seen / np.maximum(draws, 1), chance) > np.log(2e6 * seen.size)
         if expected.exact:
             at = np.diag_indices(len(seen))
-            off[at] = (np.abs(seen - stayed * expected.matrix) > expected.parts + 0.5)[at]
+            off[at] = (np.abs(seen - stayed * expected.matrix) > expected.n_draws + 0.5)[at]
         if off.any():
             i, j = np.argwhere(off)[0]
             said = f"{split}: true {i} given {j}: {seen[i, j]} times, expected {(stayed * expected.matrix)[i, j]:.1f}"
@@ -80,17 +80,17 @@ def kept(found: Evidence) -> Iterator[Finding]:
     for name, split, expected in _expected(found):
         rows = found.split(name, split)
         clean = rows.filter(pc.invert(rows["is_noisy"]))["label"].to_numpy()
-        classes = len(expected.kept)
+        classes = len(expected.n_clean)
         held = np.bincount(clean[(clean >= 0) & (clean < classes)], minlength=classes)
-        off = np.abs(held - expected.kept) > expected.parts + 0.5
+        off = np.abs(held - expected.n_clean) > expected.n_draws + 0.5
         if not expected.exact:
             m = np.maximum(found.slots(name)[split], 1)
-            off = m * _surprise(np.minimum(held / m, 1), expected.kept / m) > np.log(2e6 * classes)
+            off = m * _surprise(np.minimum(held / m, 1), expected.n_clean / m) > np.log(
+                2e6 * classes
+            )
         if off.any():
             c = int(np.argmax(off))
-            said = (
-                f"{split}: class {c} keeps {held[c]} clean labels, expected {expected.kept[c]:.1f}"
-            )
+            said = f"{split}: class {c} keeps {held[c]} clean labels, expected {expected.n_clean[c]:.1f}"
             yield error("kept", said, name, int(off.sum()), MEND)
 
 
@@ -124,8 +124,8 @@ def _confusion(rows: pa.Table, classes: int) -> NDArray[np.int64]:
 
 def _odd(found: Evidence, name: str, expected: Expected) -> int:
     """Return how many classes share odd rows, where the model does not say that the sum is exact all the same."""
-    exact = "exact" in NOISE[found.recipe(name).noise].holds
-    return 0 if exact else int(np.sum(np.abs(expected.kept - np.rint(expected.kept)) > 1e-6))
+    exact = "exact" in NOISE[found.recipe(name).noise].guarantees
+    return 0 if exact else int(np.sum(np.abs(expected.n_clean - np.rint(expected.n_clean)) > 1e-6))
 
 
 def _fits(held: int, n: int, share: float, expected: Expected, odd: int) -> bool:

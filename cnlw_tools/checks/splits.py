@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, error, some
-from cnlw_tools.noise.base import prefix
+from cnlw_tools.noise.base import prefix_per_class
 
 MEND = "build it anew"
 
@@ -40,7 +40,9 @@ def thinned(found: Evidence) -> Iterator[Finding]:
     for name in found.plans:
         recipe = found.recipe(name)
         if recipe.clean:
-            share = prefix(there - (recipe.probe + recipe.verified) * (there > 0), recipe.clean)
+            share = prefix_per_class(
+                there - (recipe.probe + recipe.verified) * (there > 0), recipe.clean
+            )
             held = _count(_came(found.split(name, "train"), base), classes)
             off = (held - share >= 1) | ((share - held >= 1) & (recipe.longtail == 1))
             if off.any() or (held.sum() != recipe.clean and recipe.longtail == 1):

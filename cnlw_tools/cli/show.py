@@ -88,7 +88,7 @@ def _line(table: "pa.Table", classes: int) -> str:
     given = np.bincount(
         table.filter(pc.equal(table["split"], "train"))["label"].to_numpy(), minlength=classes
     )
-    noise = f"{100 * rates.rate:7.3f} % noisy, {100 * rates.foreign:7.3f} % foreign images"
+    noise = f"{100 * rates.rate:7.3f} % noisy, {100 * rates.foreign_rate:7.3f} % foreign images"
     return f"{noise}, {given.min():,} to {given.max():,} rows a given label; {splits}"
 
 

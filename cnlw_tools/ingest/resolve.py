@@ -57,8 +57,12 @@ def gather(
     if not recipe.donors:
         return found
     noise, own = pick(NOISE, recipe.noise, "noise"), opened(found.source, recipe, data_dir)
-    given = donors.tables(recipe.donors, places, found, own, root, noise.needs_likeness)
-    more = ("outlier",) if noise.adds_class and options(noise, recipe)[noise.adds_class] else ()
+    given = donors.tables(recipe.donors, places, found, own, root, noise.needs_nearest_class)
+    more = (
+        ("outlier",)
+        if noise.outlier_option and options(noise, recipe)[noise.outlier_option]
+        else ()
+    )
     return replace(found, donors=given, classes=(*found.classes, *more))
 
 

@@ -23,10 +23,10 @@ from cnlw_tools.noise.base import (
     Ints,
     Items,
     NoiseModel,
-    count,
-    quota,
-    share,
-    victims,
+    class_counts,
+    corruption_order,
+    n_noisy,
+    noisy_per_class,
 )
 
 SIZES = {"cifar10": 10, "mnist": 10, "cifar100": 100}
@@ -52,7 +52,7 @@ def asymmetric(base: Items, pool: Items, level: int, classes: int, map: str = "c
         ValueError: no such map, or it is for another number of classes
     """
     n = len(base.label)
-    chosen = victims(base)[: share(level, n)]
+    chosen = corruption_order(base)[: n_noisy(level, n)]
     label = base.label.copy()
     label[chosen] = target(map, classes)[label[chosen]]
     return Draw(np.arange(n), label, np.full(n, -1))
@@ -60,8 +60,8 @@ def asymmetric(base: Items, pool: Items, level: int, classes: int, map: str = "c
 
 def expected(base: Items, level: int, classes: int, map: str = "cifar10") -> Expected:
     """T[c, map c] = p_c and T[c, c] = 1 - p_c, with p_c the exact rate of class c, 0 where the map stays."""
-    to, n = target(map, classes), count(base, classes)
-    lost = quota(n, level) * (to != np.arange(classes))
+    to, n = target(map, classes), class_counts(base, classes)
+    lost = noisy_per_class(n, level) * (to != np.arange(classes))
     p = lost / np.maximum(n, 1)
     matrix = np.diag(1 - p)
     matrix[np.arange(classes), to] += p
@@ -97,7 +97,7 @@ ASYMMETRIC = NoiseModel(
     asymmetric,
     expected,
     frozenset({"nested", "keeps_images"}),
-    general={"map": "blocks"},
+    test_options={"map": "blocks"},
     paper="Patrini et al. 2017, Zhang et al. 2020",
 )
 

@@ -1,4 +1,9 @@
-"""What a noise model sees (labels and keys), what it answers (a draw), and the order that levels are cut from."""
+"""What every noise model takes and returns, and the order in which items turn noisy.
+
+    place(item) = (rank of the item in its class + 1/2) / n_c        rank by key, n_c items in the class
+
+The corruption order sorts all items by (place, key). A level of p % is the first p % of that order.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,154 +18,183 @@ Floats = NDArray[np.float64]
 
 
 class Items(NamedTuple):
-    """All that noise may know of n images."""
+    """All that a noise model may know of n images."""
 
     label: Ints  # (n,)
-    key: NDArray[np.uint64]  # (n,) see prng.py
-    side: Mapping[str, NDArray[Any]] = {}  # named per-image data that some models ask for
+    key: NDArray[np.uint64]  # (n,) the source of all random numbers of an image: prng.py
+    side: Mapping[str, NDArray[Any]] = {}  # per-image data by name, n rows each, for some models
 
 
 class Draw(NamedTuple):
-    """What becomes of m training examples; m = n unless a model dilutes or adds."""
+    """The m training examples that a model makes; m = n unless it dilutes or adds."""
 
     slot: Ints  # (m,) the base image that the example comes from; -1: none
     label: Ints  # (m,) the label that the learner is given
-    pool: Ints  # (m,) the row of the pool whose image takes its place; -1: the image stays
+    pool: Ints  # (m,) the row of the pool whose image replaces the base image; -1: the image stays
 
 
 class Expected(NamedTuple):
-    """What a model promises of its draw; plan.realised measures the same of a plan."""
+    """The statistics that a model expects of its draw; the plan measures the same ones."""
 
     rate: float  # share of examples whose label is wrong for their image
-    foreign: float  # share of examples whose image comes from the pool
+    foreign_rate: float  # share of examples whose image comes from the pool
     matrix: Floats  # (C, C) P(given label j | true label i) where the image stays
-    kept: Floats  # (C,) images of each class that keep their slot and their label
-    exact: bool = True  # counts hold up to one image a class; else they are binomial
-    nested: bool = True  # what is noisy at one level is so, in the same way, at every higher one
-    parts: int = (
-        1  # draws that were put together, each of which holds its counts up to one image a class
-    )
+    n_clean: Floats  # (C,) images of each class that keep both slot and label
+    exact: bool = True  # counts are right to one image a class; otherwise they are binomial
+    nested: bool = True  # what is noisy at one level is noisy in the same way at all higher levels
+    n_draws: int = 1  # draws that were combined; each one's counts are right to one image a class
 
 
 @dataclass(frozen=True, slots=True)
 class NoiseModel:
-    """A pure function from clean items to a draw, and what is true of every draw it makes.
+    """A pure function from clean items to a draw, with a declaration of what it needs.
 
-    ``draw(base, pool, level, classes, **options)``: level in integer percent, 0 for a model that has none; own options
-    are keywords. ``expected(base, level, classes, **options)``: what the draw will realise, without making it.
+    ``draw(base, pool, level, n_classes, **options)``: the level is an integer percent, 0 for a
+    model without levels; a model's own options are keywords.
+    ``expected(base, level, n_classes, **options)``: the statistics of that draw, without drawing.
     """
 
     draw: Callable[..., Draw]
     expected: Callable[..., Expected]
-    holds: frozenset[
-        str
-    ]  # what a test may rely on: exact, proportional, nested, keeps_images, keeps_labels, dilutes, adds
-    general: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # options for tests; a function: of the number of classes
-    side: frozenset[str] = frozenset()  # per-image data that it can use
-    columns: frozenset[str] = (
-        frozenset()
-    )  # options whose value names a column of the side table, which it needs
-    optional: frozenset[str] = (
-        frozenset()
-    )  # likewise, of a column that it can do without in some ways
-    named: frozenset[str] = (
-        frozenset()
-    )  # options that stand in every name of a config, default or not
-    levelled: bool = True  # else options alone say how much noise there is
-    needs_pool: bool = False
-    needs_donors: bool = False  # the pool is other datasets
-    adds_class: str = ""  # the option that, above 0, makes a class "outlier" of all foreign images
-    needs_likeness: bool = False  # of whose images it must be known which class they look like
-    order: Callable[..., Ints] | None = (
-        None  # (items, **options): how items turn noisy, if not as the victims do
-    )
-    paper: str = ""  # where it comes from
+
+    # What is true of every draw, so that contract tests check it: "exact", "proportional",
+    # "nested", "keeps_images", "keeps_labels", "dilutes", "adds".
+    guarantees: frozenset[str]
+
+    # Options to test the model with; a function is called with the number of classes.
+    test_options: Mapping[str, Any] = field(default_factory=dict)
+
+    # Columns of the pool's table that the model reads where they exist.
+    pool_columns: frozenset[str] = frozenset()
+
+    # Options whose value names a column of the side table: one that must exist, or one that some
+    # settings of the model can do without.
+    column_options: frozenset[str] = frozenset()
+    optional_column_options: frozenset[str] = frozenset()
+
+    # Options that every name of a config spells out, even at their defaults.
+    always_in_name: frozenset[str] = frozenset()
+
+    has_level: bool = True  # False: the options alone say how much noise there is
+    needs_web_pool: bool = False  # the pool is web images that people judged wrong
+    needs_donors: bool = False  # the pool is images of other datasets
+    needs_nearest_class: bool = False  # of each donor image: which class it looks most like
+    outlier_option: str = ""  # the option that, above 0, adds a class "outlier" of foreign images
+
+    # (items, **options) -> (n,) the order in which items turn noisy; None: `corruption_order`.
+    custom_order: Callable[..., Ints] | None = None
+
+    paper: str = ""  # authors and year
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """The keywords of ``draw`` and their defaults; the type of a default is binding."""
-        keywords = signature(self.draw).parameters.values()
-        return {k.name: k.default for k in keywords if k.default is not k.empty}
+        """The keywords of ``draw`` with their defaults; the type of a default is binding."""
+        parameters = signature(self.draw).parameters.values()
+        return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
 class TooFewImages(ValueError):
-    """A class has fewer wrong images than a level needs; ``kept`` more are there, but kept for higher levels."""
+    """A class has fewer wrong images than a level needs; ``reserved`` more serve higher levels."""
 
-    def __init__(self, label: int, need: int, stock: int, kept: int) -> None:
-        super().__init__(label, need, stock, kept)
-        self.label, self.need, self.stock, self.kept = label, need, stock, kept
+    def __init__(self, label: int, need: int, stock: int, reserved: int) -> None:
+        super().__init__(label, need, stock, reserved)
+        self.label, self.need, self.stock, self.reserved = label, need, stock, reserved
 
     def __str__(self) -> str:
-        return f"class {self.label} needs {self.need} wrong images and has {self.stock}: lower the level"
+        shortage = f"class {self.label} needs {self.need} wrong images and has {self.stock}"
+        return f"{shortage}: lower the level"
 
 
-def count(items: Items, classes: int) -> Ints:
-    """Return (C,) how many items each class has."""
-    return np.bincount(items.label, minlength=classes)
+def class_counts(items: Items, n_classes: int) -> Ints:
+    """Return (C,) the number of items of each class."""
+    return np.bincount(items.label, minlength=n_classes)
 
 
-def share(level: int, n: int) -> int:
-    """level % of n, rounded half up."""
+def n_noisy(level: int, n: int) -> int:
+    """Return how many of n items are noisy at a level in percent, rounded half up."""
     return (level * n + 50) // 100
 
 
-def by_class(items: Items, order: Ints, classes: int) -> tuple[Ints, Ints]:
-    """Return ``order`` (any items of these) with the classes one after the other, and (C,) how many each has."""
-    label = items.label[order]
-    narrow = (
-        label.astype(np.uint16) if classes <= 1 << 16 else label
-    )  # 16 bits: NumPy sorts them in one pass
-    return order[np.argsort(narrow, kind="stable")], np.bincount(label, minlength=classes)
+def key_order(items: Items) -> Ints:
+    """Return (n,) all items, sorted by key."""
+    return np.argsort(items.key, kind="stable")
 
 
-def ranks(items: Items, by_key: Ints) -> Ints:
-    """Return the (n,) rank of each item in its class; by_key: (n,) all items in key order."""
-    order, count = by_class(items, by_key, int(items.label.max(initial=-1)) + 1)
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order)) - np.repeat(np.cumsum(count) - count, count)
+def group_by_class(items: Items, rows: Ints, n_classes: int) -> tuple[Ints, Ints]:
+    """Sort ``rows`` (any of the items) by class; within a class they keep their order.
+
+    Returns:
+        (k,) the sorted rows, and (C,) how many of them each class has
+    """
+    label = items.label[rows]
+    sort_key = label
+    if n_classes <= 1 << 16:
+        sort_key = label.astype(np.uint16)  # NumPy sorts 16 bits in one pass
+    by_label = np.argsort(sort_key, kind="stable")
+    return rows[by_label], np.bincount(label, minlength=n_classes)
+
+
+def split_by_class(items: Items, rows: Ints, n_classes: int) -> list[Ints]:
+    """Return C arrays: those of ``rows`` (any of the items) that are of each class, in order."""
+    grouped, counts = group_by_class(items, rows, n_classes)
+    return np.split(grouped, np.cumsum(counts)[:-1])
+
+
+def rank_in_class(items: Items, order: Ints) -> Ints:
+    """Return (n,) the rank of each item in its class; order: (n,) all items, first to last."""
+    grouped, counts = group_by_class(items, order, int(items.label.max(initial=-1)) + 1)
+    class_start = np.cumsum(counts) - counts
+    rank = np.empty(len(grouped), np.int64)
+    rank[grouped] = np.arange(len(grouped)) - np.repeat(class_start, counts)
     return rank
 
 
-def victims(items: Items) -> Ints:
-    """Return all n items in the order in which they turn noisy; a level is a prefix.
+def corruption_order(items: Items) -> Ints:
+    """Return (n,) all items in the order in which they turn noisy; a level is a prefix.
 
         place = (rank in class + 1/2) / n_c          items in the order of (place, key)
 
-    The order does not depend on the level, so what is noisy at 20 % is noisy at 40 %; the classes advance
-    together, so each has its share of every prefix, give or take one image (more only beside a great many
-    classes of one or two images, which all turn at once: `quota` has the exact counts).
+    The order does not depend on the level, so what is noisy at 20 % is noisy at 40 %. All classes
+    advance together, so each has its share of every prefix, give or take one image. Only beside
+    many classes of one or two images, which all turn at once, can a class be further off:
+    `noisy_per_class` has the exact counts.
     """
-    by_key = np.argsort(items.key, kind="stable")
-    place = (ranks(items, by_key) + 0.5) / np.bincount(items.label)[items.label]
+    by_key = key_order(items)
+    class_size = np.bincount(items.label)[items.label]
+    place = (rank_in_class(items, by_key) + 0.5) / class_size
     return by_key[np.argsort(place[by_key], kind="stable")]
 
 
-def quota(count: Ints, level: int) -> Floats:
-    """Return (C,) how many of each class stand in the first level % of the victims' order; count: (C,) images."""
-    return prefix(count, share(level, int(count.sum())))
+def noisy_per_class(counts: Ints, level: int) -> Floats:
+    """Return (C,) how many images of each class are noisy at a level; counts: (C,) all images.
 
-
-def prefix(count: Ints, k: int) -> Floats:
-    """Return (C,) how many of each class are among the first k of the victims' order; count: (C,) images.
-
-    Classes that tie for the last places share them, as the keys deal them out.
+    The counts are those of the corruption order; see `prefix_per_class`.
     """
-    place = (
-        np.concatenate([(np.arange(n) + 0.5) / n for n in count]) if count.any() else np.empty(0)
-    )
-    label = np.repeat(np.arange(len(count)), count)
+    return prefix_per_class(counts, n_noisy(level, int(counts.sum())))
+
+
+def prefix_per_class(counts: Ints, k: int) -> Floats:
+    """Return (C,) how many of the first k items of the corruption order are of each class.
+
+    Classes that tie for the last places share them in fractions: their keys decide who is in.
+
+    Args:
+        counts: (C,) all images of each class
+        k: length of the prefix
+    """
     if not k:
-        return np.zeros(len(count))
-    last = np.partition(place, k - 1)[k - 1]
-    before = np.bincount(label[place < last], minlength=len(count))
-    tied = np.bincount(label[place == last], minlength=len(count))
-    shared: Floats = before + tied * ((k - before.sum()) / tied.sum())
-    return shared
+        return np.zeros(len(counts))
+    places = np.concatenate([(np.arange(n) + 0.5) / n for n in counts])
+    label = np.repeat(np.arange(len(counts)), counts)
+    last_place = np.partition(places, k - 1)[k - 1]
+    inside = np.bincount(label[places < last_place], minlength=len(counts))
+    tied = np.bincount(label[places == last_place], minlength=len(counts))
+    share_of_ties = (k - inside.sum()) / tied.sum()
+    per_class: Floats = inside + tied * share_of_ties
+    return per_class
 
 
-def exact_rate(count: Ints, level: int) -> float:
-    """The share that a prefix of the victims' order realises: level % up to rounding to whole images."""
-    n = int(count.sum())
-    return share(level, n) / n if n else 0.0
+def exact_rate(counts: Ints, level: int) -> float:
+    """Return the noisy share of all images at a level: the level, rounded to whole images."""
+    n = int(counts.sum())
+    return n_noisy(level, n) / n if n else 0.0

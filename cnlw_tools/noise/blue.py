@@ -25,4 +25,4 @@ def expected(base: Items, level: int, classes: int) -> Expected:
     return symmetric.expected(base, level, classes)
 
 
-BLUE = NoiseModel(blue, expected, symmetric.SYMMETRIC.holds, paper="Jiang et al. 2020")
+BLUE = NoiseModel(blue, expected, symmetric.SYMMETRIC.guarantees, paper="Jiang et al. 2020")

@@ -23,9 +23,9 @@ from cnlw_tools.noise.base import (
     Ints,
     Items,
     NoiseModel,
-    by_class,
-    count,
-    ranks,
+    class_counts,
+    group_by_class,
+    rank_in_class,
 )
 from cnlw_tools.prng import bits
 
@@ -57,7 +57,7 @@ def diluted(base: Items, alpha: float, share: Floats, order: Ints) -> Draw:
         share: (C,) of the copies of a class: for its true label, then for the false ones by rank
         order: (C, C) the labels of each class by rank, the true one first
     """
-    slot, made = by_class(base, _copies(base, alpha, len(share)), len(share))  # (M,), (C,)
+    slot, made = group_by_class(base, _copies(base, alpha, len(share)), len(share))  # (M,), (C,)
     label = np.repeat(order.ravel(), dealt(made, share).ravel())
     every = np.concatenate([np.arange(len(base.label)), slot])
     return Draw(every, np.concatenate([base.label, label]), np.full(len(every), -1))
@@ -65,7 +65,7 @@ def diluted(base: Items, alpha: float, share: Floats, order: Ints) -> Draw:
 
 def promised(base: Items, alpha: float, share: Floats, order: Ints) -> Expected:
     """Return what `diluted` will realise."""
-    n = count(base, len(share))
+    n = class_counts(base, len(share))
     given = np.diag(n)
     np.put_along_axis(
         given, order, dealt(copies(n, alpha), share) + np.take_along_axis(given, order, 1), 1
@@ -103,9 +103,9 @@ def turned(classes: int) -> Ints:
 
 def _copies(base: Items, alpha: float, classes: int) -> Ints:
     """Return the image of each copy, in random order."""
-    n = count(base, classes)
+    n = class_counts(base, classes)
     more = copies(n, alpha) - int(alpha) * n
-    rank = ranks(base, np.argsort(base.key, kind="stable"))
+    rank = rank_in_class(base, np.argsort(base.key, kind="stable"))
     once = np.flatnonzero(rank < more[base.label])
     passes = [*[np.arange(len(base.label))] * int(alpha), once]
     number = np.concatenate([bits(base.key[image], COPY, i) for i, image in enumerate(passes)])
@@ -116,8 +116,8 @@ DILUTION = NoiseModel(
     dilution,
     expected,
     frozenset({"dilutes", "keeps_images"}),
-    general={"alpha": 2.3},
-    named=frozenset({"alpha"}),
-    levelled=False,
+    test_options={"alpha": 2.3},
+    always_in_name=frozenset({"alpha"}),
+    has_level=False,
     paper="Rolnick et al. 2017",
 )

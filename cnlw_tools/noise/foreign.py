@@ -8,7 +8,7 @@ and a smaller need is part of a larger one. A donor that runs out is an error: n
 
 import numpy as np
 
-from cnlw_tools.noise.base import Floats, Ints, Items, by_class
+from cnlw_tools.noise.base import Floats, Ints, Items, group_by_class
 
 
 class DonorTooSmall(ValueError):
@@ -67,7 +67,7 @@ def _stock(pool: Items, shares: str) -> tuple[Ints, Ints, Floats]:
     """Return the rows of all donors, one after the other by key, (D,) how many each has, and (D,) its share."""
     donor = Items(pool.side["donor"].astype(np.int64), pool.key)
     count = int(donor.label.max(initial=0)) + 1
-    rows, stock = by_class(donor, np.argsort(pool.key, kind="stable"), count)
+    rows, stock = group_by_class(donor, np.argsort(pool.key, kind="stable"), count)
     try:
         share = np.array([float(s) for s in shares.split(":")]) if shares else np.ones(count)
     except ValueError:

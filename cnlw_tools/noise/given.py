@@ -10,7 +10,7 @@ confused, and which images are is no accident.
 
 import numpy as np
 
-from cnlw_tools.noise.base import Draw, Expected, Ints, Items, NoiseModel, count
+from cnlw_tools.noise.base import Draw, Expected, Ints, Items, NoiseModel, class_counts
 
 
 def human(base: Items, pool: Items, level: int, classes: int, labels: str = "labels") -> Draw:
@@ -34,7 +34,7 @@ def semantic(base: Items, pool: Items, level: int, classes: int, labels: str = "
 
 def expected(base: Items, level: int, classes: int, labels: str = "labels") -> Expected:
     """T[c, j] is the share of the images of class c that were given j, exactly."""
-    given, n = given_labels(base, classes, labels), count(base, classes)
+    given, n = given_labels(base, classes, labels), class_counts(base, classes)
     pairs = np.bincount(base.label * classes + given, minlength=classes**2).reshape(
         classes, classes
     )
@@ -63,7 +63,9 @@ def given_labels(base: Items, classes: int, labels: str) -> Ints:
 
 COLUMN = frozenset({"labels"})  # the option that names it
 HOLDS = frozenset({"keeps_images"})
-HUMAN = NoiseModel(human, expected, HOLDS, columns=COLUMN, levelled=False, paper="Wei et al. 2022")
+HUMAN = NoiseModel(
+    human, expected, HOLDS, column_options=COLUMN, has_level=False, paper="Wei et al. 2022"
+)
 SEMANTIC = NoiseModel(
-    semantic, expected, HOLDS, columns=COLUMN, levelled=False, paper="Lee et al. 2019"
+    semantic, expected, HOLDS, column_options=COLUMN, has_level=False, paper="Lee et al. 2019"
 )

@@ -28,12 +28,12 @@ from cnlw_tools.noise.base import (
     Ints,
     Items,
     NoiseModel,
-    by_class,
-    count,
+    class_counts,
+    corruption_order,
     exact_rate,
-    quota,
-    share,
-    victims,
+    group_by_class,
+    n_noisy,
+    noisy_per_class,
 )
 from cnlw_tools.prng import mix, uniform
 
@@ -60,9 +60,9 @@ def instance(
     """
     _check(base, classes, features)
     n = len(base.label)
-    chosen = order(base)[: share(level, n)] if exact else np.flatnonzero(turns(base.key) <= level)
+    chosen = order(base)[: n_noisy(level, n)] if exact else np.flatnonzero(turns(base.key) <= level)
     label = base.label.copy()
-    rows, many = by_class(base, chosen, classes)
+    rows, many = group_by_class(base, chosen, classes)
     for c, of_c in enumerate(np.split(rows, np.cumsum(many)[:-1])):
         label[of_c] = _drawn(base, of_c, c, classes)
     return Draw(np.arange(n), label, np.full(n, -1))
@@ -73,10 +73,10 @@ def expected(
 ) -> Expected:
     """T[c, c] = 1 - p_c, T[c, j] = p_c times the mean chance of j over the images of c; p_c the exact rate of c."""
     _check(base, classes, features)
-    n = count(base, classes)
-    p = quota(n, level) / np.maximum(n, 1) if exact else np.full(classes, level / 100)
+    n = class_counts(base, classes)
+    p = noisy_per_class(n, level) / np.maximum(n, 1) if exact else np.full(classes, level / 100)
     matrix = np.diag(1 - p)
-    rows, many = by_class(base, np.arange(len(base.label)), classes)
+    rows, many = group_by_class(base, np.arange(len(base.label)), classes)
     for c, of_c in enumerate(np.split(rows, np.cumsum(many)[:-1])):
         matrix[c] += p[c] * _mean(base, of_c, c, classes)
     kept: Floats = (1 - p) * n
@@ -88,7 +88,7 @@ def expected(
 def order(base: Items, features: str = "features", exact: bool = True) -> Ints:
     """Return all n items as they turn noisy: as the victims do, but in a class by the level at which each turns."""
     first = turns(base.key).astype(np.uint64) << np.uint64(57) | base.key >> np.uint64(7)
-    return victims(Items(base.label, first))
+    return corruption_order(Items(base.label, first))
 
 
 def turns(key: NDArray[np.uint64]) -> NDArray[np.uint8]:
@@ -194,7 +194,7 @@ INSTANCE = NoiseModel(
     instance,
     expected,
     frozenset({"exact", "proportional", "nested", "keeps_images"}),
-    columns=frozenset({"features"}),
-    order=order,
+    column_options=frozenset({"features"}),
+    custom_order=order,
     paper="Xia et al. 2020",
 )

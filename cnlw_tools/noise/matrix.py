@@ -14,7 +14,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cnlw_tools.noise.base import Draw, Expected, Floats, Ints, Items, NoiseModel, by_class, count
+from cnlw_tools.noise.base import (
+    Draw,
+    Expected,
+    Floats,
+    Ints,
+    Items,
+    NoiseModel,
+    class_counts,
+    group_by_class,
+)
 from cnlw_tools.prng import uniform
 
 WHICH = 8  # stream of random numbers: which label
@@ -37,7 +46,7 @@ def matrix(
     """
     chance = checked(q, classes, transpose)
     n = len(base.label)
-    rows, many = by_class(base, np.argsort(base.key, kind="stable"), classes)
+    rows, many = group_by_class(base, np.argsort(base.key, kind="stable"), classes)
     label = np.empty(n, np.int64)
     if exact:
         label[rows] = np.repeat(np.tile(np.arange(classes), classes), cells(many, chance).ravel())
@@ -61,7 +70,7 @@ def expected(
     exact: bool = True,
 ) -> Expected:
     """T[i, j] = n_ij / n_i, which is Q[i, j] up to rounding to whole images; Q itself where images draw."""
-    chance, n = checked(q, classes, transpose), count(base, classes)
+    chance, n = checked(q, classes, transpose), class_counts(base, classes)
     if exact:
         chance = np.where(n[:, None] > 0, cells(n, chance) / np.maximum(n, 1)[:, None], chance)
     kept: Floats = np.diag(chance) * n
@@ -125,8 +134,8 @@ MATRIX = NoiseModel(
     matrix,
     expected,
     frozenset({"keeps_images"}),
-    general={"q": _ring},
-    named=frozenset({"q"}),
-    levelled=False,
+    test_options={"q": _ring},
+    always_in_name=frozenset({"q"}),
+    has_level=False,
     paper="Sukhbaatar et al. 2015",
 )

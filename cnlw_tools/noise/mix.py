@@ -16,9 +16,9 @@ from cnlw_tools.noise.base import (
     Ints,
     Items,
     NoiseModel,
-    count,
-    ranks,
-    victims,
+    class_counts,
+    corruption_order,
+    rank_in_class,
 )
 from cnlw_tools.prng import bits
 
@@ -65,24 +65,24 @@ def expected(
     )
     n, n_a = max(len(base.label), 1), len(sides[0].label)
     stay_a, stay_b = (
-        _stay(promise, count(s, classes)) for promise, s in zip((a, b), sides, strict=True)
+        _stay(promise, class_counts(s, classes)) for promise, s in zip((a, b), sides, strict=True)
     )
     w = (stay_a / np.maximum(stay_a + stay_b, 1e-300))[:, None]
     return Expected(
         rate=(a.rate * n_a + b.rate * (n - n_a)) / n,
-        foreign=(a.foreign * n_a + b.foreign * (n - n_a)) / n,
+        foreign_rate=(a.foreign_rate * n_a + b.foreign_rate * (n - n_a)) / n,
         matrix=w * a.matrix + (1 - w) * b.matrix,
-        kept=a.kept + b.kept,
+        n_clean=a.n_clean + b.n_clean,
         exact=a.exact and b.exact,
         nested=a.nested and b.nested,
-        parts=a.parts + b.parts,
+        n_draws=a.n_draws + b.n_draws,
     )
 
 
 def parts(base: Items, classes: int, part: float) -> tuple[Ints, Ints]:
     """Return the items of the first model, and those of the second."""
-    size = np.floor(count(base, classes) * part + 0.5)
-    mine = ranks(base, np.argsort(bits(base.key, PART), kind="stable")) < size[base.label]
+    size = np.floor(class_counts(base, classes) * part + 0.5)
+    mine = rank_in_class(base, np.argsort(bits(base.key, PART), kind="stable")) < size[base.label]
     return np.flatnonzero(mine), np.flatnonzero(~mine)
 
 
@@ -90,7 +90,7 @@ def order(base: Items, first: str = "blue", second: str = "red", part: float = 0
     """Return all n items as they turn noisy, if each part does so at its own even pace."""
     both = parts(base, int(base.label.max(initial=-1)) + 1, part)
     place = np.concatenate([(np.arange(len(rows)) + 0.5) / max(len(rows), 1) for rows in both])
-    turning = np.concatenate([rows[victims(_taken(base, rows))] for rows in both])
+    turning = np.concatenate([rows[corruption_order(_taken(base, rows))] for rows in both])
     return turning[np.argsort(place, kind="stable")]
 
 
@@ -103,7 +103,11 @@ def _taken(base: Items, rows: Ints) -> Items:
 def _stay(promise: Expected, n: Ints) -> Floats:
     """Return (C,) how many images stay in their slots."""
     diagonal = np.diag(promise.matrix)
-    return promise.kept / np.maximum(diagonal, 1e-300) if promise.foreign else n.astype(np.float64)
+    return (
+        promise.n_clean / np.maximum(diagonal, 1e-300)
+        if promise.foreign_rate
+        else n.astype(np.float64)
+    )
 
 
 def _models(first: str, second: str, part: float) -> tuple[NoiseModel, NoiseModel]:
@@ -117,14 +121,14 @@ def _models(first: str, second: str, part: float) -> tuple[NoiseModel, NoiseMode
     known = {
         name: m
         for name, m in NOISE.items()
-        if m.levelled and not m.columns and not m.needs_donors and m is not MIX
+        if m.has_level and not m.column_options and not m.needs_donors and m is not MIX
     }
     for name in (first, second):
         if name not in known:
             raise ValueError(
                 f"noise {name!r} cannot be mixed: take one that needs a level alone: {', '.join(known)}"
             )
-    if known[first].needs_pool and known[second].needs_pool:
+    if known[first].needs_web_pool and known[second].needs_web_pool:
         raise ValueError(f"{first} and {second} would take the same images: mix in one of the two")
     if not 0 <= part <= 1:
         raise ValueError(
@@ -137,9 +141,9 @@ MIX = NoiseModel(
     mix,
     expected,
     frozenset({"nested"}),
-    side=frozenset({"dead"}),
-    named=frozenset({"first", "second"}),
-    needs_pool=True,
-    order=order,
+    pool_columns=frozenset({"dead"}),
+    always_in_name=frozenset({"first", "second"}),
+    needs_web_pool=True,
+    custom_order=order,
     paper="Jiang et al. 2020",
 )

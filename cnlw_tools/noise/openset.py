@@ -3,13 +3,22 @@
     level % of every class lose their image to one of another dataset's, of whatever class; the label stays
     flips % of every class keep their image and get another label        y' = (y + 1 + floor(u (C - 1))) mod C
 
-The first are the first of the victims' order, the second its last, so no image is both, and levels are nested. A
+The first are the first of the corruption order, the second its last, so no image is both, and levels are nested. A
 donor's image is used once; foreign.py says which of several donors comes when.
 """
 
 import numpy as np
 
-from cnlw_tools.noise.base import Draw, Expected, Ints, Items, NoiseModel, count, share, victims
+from cnlw_tools.noise.base import (
+    Draw,
+    Expected,
+    Ints,
+    Items,
+    NoiseModel,
+    class_counts,
+    corruption_order,
+    n_noisy,
+)
 from cnlw_tools.noise.foreign import taken
 from cnlw_tools.noise.symmetric import FLIP
 from cnlw_tools.prng import uniform
@@ -36,7 +45,7 @@ def expected(base: Items, level: int, classes: int, flips: int = 0, shares: str 
     """Where the image stays, T[c, c] = 1 - p_c and T[c, j] = p_c / (C - 1), with p_c the exact share of flips there."""
     lost, flipped = _chosen(base, level, classes, flips)
     n, out, turned = (
-        count(base._replace(label=base.label[rows]), classes)
+        class_counts(base._replace(label=base.label[rows]), classes)
         for rows in (slice(None), lost, flipped)
     )
     p = turned / np.maximum(n - out, 1)
@@ -60,15 +69,15 @@ def _chosen(base: Items, level: int, classes: int, flips: int) -> tuple[Ints, In
         raise ValueError(
             f"flips take another class, and there is {classes}: give at least two classes"
         )
-    order, n = victims(base), len(base.label)
-    return order[: share(level, n)], order[n - min(share(flips, n), n - share(level, n)) :]
+    order, n = corruption_order(base), len(base.label)
+    return order[: n_noisy(level, n)], order[n - min(n_noisy(flips, n), n - n_noisy(level, n)) :]
 
 
 OPENSET = NoiseModel(
     openset,
     expected,
     frozenset({"exact", "proportional", "nested", "keeps_labels"}),
-    side=frozenset({"donor"}),
+    pool_columns=frozenset({"donor"}),
     needs_donors=True,
     paper="Zhang et al. 2020",
 )

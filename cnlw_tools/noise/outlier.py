@@ -9,7 +9,7 @@ With known > 0 the truth of every outlier is that class, so those that bear it a
 
 import numpy as np
 
-from cnlw_tools.noise.base import Draw, Expected, Items, NoiseModel, count
+from cnlw_tools.noise.base import Draw, Expected, Items, NoiseModel, class_counts
 from cnlw_tools.noise.foreign import taken
 from cnlw_tools.prng import bits
 
@@ -52,7 +52,7 @@ def expected(
     """Outliers that do not bear their class are wrong; where the image is the dataset's own, the label is right."""
     many, right = _counts(len(base.label), ratio, known)
     rows = max(len(base.label) + many, 1)
-    kept = count(base, classes).astype(np.float64)
+    kept = class_counts(base, classes).astype(np.float64)
     kept[-1] += right
     return Expected((many - right) / rows, many / rows, np.eye(classes), kept)
 
@@ -75,11 +75,11 @@ OUTLIER = NoiseModel(
     outlier,
     expected,
     frozenset({"adds"}),
-    general={"ratio": 0.7},
-    side=frozenset({"donor"}),
-    named=frozenset({"ratio"}),
-    levelled=False,
+    test_options={"ratio": 0.7},
+    pool_columns=frozenset({"donor"}),
+    always_in_name=frozenset({"ratio"}),
+    has_level=False,
     needs_donors=True,
-    adds_class="known",
+    outlier_option="known",
     paper="Sukhbaatar et al. 2015",
 )

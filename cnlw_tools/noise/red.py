@@ -23,12 +23,12 @@ from cnlw_tools.noise.base import (
     Items,
     NoiseModel,
     TooFewImages,
-    by_class,
-    count,
+    class_counts,
+    corruption_order,
     exact_rate,
-    quota,
-    share,
-    victims,
+    group_by_class,
+    n_noisy,
+    noisy_per_class,
 )
 from cnlw_tools.prng import uniform
 
@@ -51,10 +51,10 @@ def red(base: Items, pool: Items, level: int, classes: int, top: int = 80) -> Dr
     if top > 100:
         raise ValueError(f"top level {top}: a level is a percent, give at most 100")
     n = len(base.label)
-    order = victims(base)
-    lost = order[: share(level, n)]
+    order = corruption_order(base)
+    lost = order[: n_noisy(level, n)]
     web = np.full(n, -1)
-    web[lost] = _pair(base, pool, order[: share(top, n)], classes)[lost]
+    web[lost] = _pair(base, pool, order[: n_noisy(top, n)], classes)[lost]
     short = base.label[lost[web[lost] < 0]]
     if len(short):
         c = int(short[0])
@@ -66,15 +66,15 @@ def red(base: Items, pool: Items, level: int, classes: int, top: int = 80) -> Dr
 
 def expected(base: Items, level: int, classes: int, top: int = 80) -> Expected:
     """Every foreign image is wrong for its label, and where the image stays so does the label."""
-    n = count(base, classes)
+    n = class_counts(base, classes)
     p = exact_rate(n, level)
-    return Expected(p, p, np.eye(classes), n - quota(n, level))
+    return Expected(p, p, np.eye(classes), n - noisy_per_class(n, level))
 
 
 def _pair(base: Items, pool: Items, slots: Ints, classes: int) -> Ints:
     """Return (n,) the pool row for each of the top level's slots; -1 for the others and where there is none."""
-    slots, need = by_class(base, slots, classes)
-    rows, stock = by_class(pool, np.argsort(pool.key, kind="stable"), classes)
+    slots, need = group_by_class(base, slots, classes)
+    rows, stock = group_by_class(pool, np.argsort(pool.key, kind="stable"), classes)
     dead = _dead(pool)
     web = np.full(len(base.label), -1)
     for of_c, in_c in zip(
@@ -106,7 +106,7 @@ RED = NoiseModel(
     red,
     expected,
     frozenset({"exact", "proportional", "nested", "keeps_labels"}),
-    side=frozenset({"dead"}),
-    needs_pool=True,
+    pool_columns=frozenset({"dead"}),
+    needs_web_pool=True,
     paper="Jiang et al. 2020",
 )

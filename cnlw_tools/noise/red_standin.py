@@ -28,8 +28,8 @@ def expected(base: Items, level: int, classes: int, top: int = 80) -> Expected:
 RED_STANDIN = NoiseModel(
     red_standin,
     expected,
-    red.RED.holds,
+    red.RED.guarantees,
     needs_donors=True,
-    needs_likeness=True,
+    needs_nearest_class=True,
     paper="Jiang et al. 2020, with a stand-in",
 )

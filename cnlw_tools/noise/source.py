@@ -10,7 +10,7 @@ this is dilution.py; of white noise see sources/white_noise.py.
 import numpy as np
 
 from cnlw_tools.noise import dilution
-from cnlw_tools.noise.base import Draw, Expected, Items, NoiseModel, count
+from cnlw_tools.noise.base import Draw, Expected, Items, NoiseModel, class_counts
 from cnlw_tools.noise.dilution import COPY, copies
 from cnlw_tools.noise.foreign import repeated
 from cnlw_tools.prng import bits, mix
@@ -61,17 +61,19 @@ def added(base: Items, pool: Items, many: int, classes: int, shares: str) -> Dra
 def promised(base: Items, many: int, classes: int) -> Expected:
     """Return what `added` will realise."""
     foreign = many / max(many + len(base.label), 1)
-    return Expected(foreign, foreign, np.eye(classes), count(base, classes).astype(np.float64))
+    return Expected(
+        foreign, foreign, np.eye(classes), class_counts(base, classes).astype(np.float64)
+    )
 
 
 SOURCE = NoiseModel(
     source,
     expected,
     frozenset({"adds"}),
-    general={"alpha": 2.3},
-    side=frozenset({"donor"}),
-    named=frozenset({"alpha"}),
-    levelled=False,
+    test_options={"alpha": 2.3},
+    pool_columns=frozenset({"donor"}),
+    always_in_name=frozenset({"alpha"}),
+    has_level=False,
     needs_donors=True,
     paper="Rolnick et al. 2017",
 )

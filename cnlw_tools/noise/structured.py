@@ -136,9 +136,9 @@ STRUCTURED = NoiseModel(
     structured,
     expected,
     frozenset({"dilutes", "keeps_images"}),
-    general={"alpha": 2.3, "delta": 0.0, "order": "reverse"},
-    named=frozenset({"alpha", "delta"}),
-    optional=frozenset({"labels"}),
-    levelled=False,
+    test_options={"alpha": 2.3, "delta": 0.0, "order": "reverse"},
+    always_in_name=frozenset({"alpha", "delta"}),
+    optional_column_options=frozenset({"labels"}),
+    has_level=False,
     paper="Rolnick et al. 2017",
 )

@@ -22,11 +22,11 @@ from cnlw_tools.noise.base import (
     Ints,
     Items,
     NoiseModel,
-    count,
+    class_counts,
+    corruption_order,
     exact_rate,
-    quota,
-    share,
-    victims,
+    n_noisy,
+    noisy_per_class,
 )
 from cnlw_tools.prng import uniform
 
@@ -51,7 +51,7 @@ def symmetric(
     _check(classes, include_self, way)
     n = len(base.label)
     if exact:
-        chosen = victims(base)[: share(level, n)]
+        chosen = corruption_order(base)[: n_noisy(level, n)]
     else:
         turned = np.flatnonzero(uniform(base.key, TURN) < level / 100)
         chosen = turned[np.argsort(base.key[turned], kind="stable")]
@@ -70,8 +70,8 @@ def expected(
 ) -> Expected:
     """T = diag(1 - p) + diag(p) D, with p_c the chosen share of class c and D[c, j] the chance of label j."""
     _check(classes, include_self, way)
-    n = count(base, classes)
-    p = quota(n, level) / np.maximum(n, 1) if exact else np.full(classes, level / 100)
+    n = class_counts(base, classes)
+    p = noisy_per_class(n, level) / np.maximum(n, 1) if exact else np.full(classes, level / 100)
     if way == "permuted":
         drawn = np.tile(p * n / max((p * n).sum(), 1e-300), (classes, 1))
     else:

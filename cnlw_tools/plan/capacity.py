@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.noise import NOISE
-from cnlw_tools.noise.base import share, victims
+from cnlw_tools.noise.base import corruption_order, n_noisy
 from cnlw_tools.plan.plan import items, key_seed
 from cnlw_tools.plan.subsets import choose, deal
 from cnlw_tools.recipe.recipe import HIGHEST, Recipe
@@ -52,10 +52,10 @@ def _reached(recipe: Recipe, slots: pa.Table, there: Ints) -> Ints:
     @cache
     def label(seed: int) -> Ints:
         base = items(slots, seed, NOISE["red"])
-        return base.label[victims(base)]
+        return base.label[corruption_order(base)]
 
     orders = (
-        (label(key_seed(recipe, level)), share(level, len(slots))) for level in range(HIGHEST + 1)
+        (label(key_seed(recipe, level)), n_noisy(level, len(slots))) for level in range(HIGHEST + 1)
     )
     short = np.stack(
         [np.bincount(order[:k], minlength=len(there)) > there for order, k in orders]

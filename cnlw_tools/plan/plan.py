@@ -18,7 +18,7 @@ from cnlw_tools import __version__, hashing, prng
 from cnlw_tools.dataset import side_table, tables
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.noise import NOISE, DonorTooSmall, Expected, Items, NoiseModel, TooFewImages
-from cnlw_tools.noise.base import victims
+from cnlw_tools.noise.base import corruption_order
 from cnlw_tools.plan import assemble, published
 from cnlw_tools.plan.subsets import choose, deal
 from cnlw_tools.recipe.recipe import BENCHMARK, HIGHEST, Recipe
@@ -34,7 +34,7 @@ def levels(recipe: Recipe, dataset: Dataset | None = None) -> tuple[int | None, 
         LookupError: unknown noise
         ValueError: levels for noise that has none
     """
-    if pick(NOISE, recipe.noise, "noise").levelled:
+    if pick(NOISE, recipe.noise, "noise").has_level:
         if recipe.splits != "official" or dataset is None:
             return recipe.levels
         return published.levels(recipe, dataset)
@@ -67,7 +67,7 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
         return _published(recipe, dataset, percent)
     chosen = options(noise, recipe)
     noisy, kept = choose(recipe, dataset)
-    alike = noise.needs_likeness or not noise.needs_donors
+    alike = noise.needs_nearest_class or not noise.needs_donors
     pools = deal(
         _pool(noise, recipe, dataset), noisy, len(dataset.classes), recipe.seed, by_class=alike
     )
@@ -89,7 +89,7 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
             alive = web._replace(side={k: v for k, v in web.side.items() if k != "dead"})
             meant = noise.draw(base, alive, percent, len(dataset.classes), **chosen)
             swapped |= assemble.swapped(pools[split], meant, draw)
-        order = noise.order(base, **chosen) if noise.order else victims(base)
+        order = noise.custom_order(base, **chosen) if noise.custom_order else corruption_order(base)
         made.append(
             assemble.joined(
                 noisy[split], pools[split], draw, order, split, outlier(noise, recipe, dataset)
@@ -133,7 +133,7 @@ def _said(
         "version": __version__,
         "inputs": dataset.digests,
         "rate": expected.rate,
-        "foreign": expected.foreign,
+        "foreign": expected.foreign_rate,
         "matrix": hashing.pack(expected.matrix),
     }
     return tables.with_metadata(table, made)
@@ -179,10 +179,10 @@ def _pool(noise: NoiseModel, recipe: Recipe, dataset: Dataset) -> pa.Table:
             raise ValueError(
                 f"{recipe.noise} noise takes images of another dataset: give --donor NAME=DIR, or white"
             )
-        return assemble.given(dataset, recipe.donors, noise.needs_likeness)
+        return assemble.given(dataset, recipe.donors, noise.needs_nearest_class)
     pool = (
         dataset.pool(recipe.min_votes, recipe.verdict, recipe.search)
-        if noise.needs_pool
+        if noise.needs_web_pool
         else dataset.web[:0]
     )
     return pool.append_column("origin", assemble.repeat("web", len(pool)))
@@ -257,13 +257,15 @@ def items(
         ValueError: no side table, no such column in it, or an image that is not there
     """
     found = {
-        name: manifest[name].to_numpy() for name in noise.side if name in manifest.column_names
+        name: manifest[name].to_numpy()
+        for name in noise.pool_columns
+        if name in manifest.column_names
     }
     there = set(side.column_names) if side is not None else set()
     asked = [
         k
         for k in sorted({*chosen})
-        if k in noise.columns or (k in noise.optional and chosen[k] in there)
+        if k in noise.column_options or (k in noise.optional_column_options and chosen[k] in there)
     ]
     found |= {name: side_table.column(side, chosen[name], manifest["image_id"]) for name in asked}
     return Items(
@@ -280,9 +282,9 @@ def key_seed(recipe: Recipe, level: int | None) -> int:
 
 def _percent(noise: NoiseModel, recipe: Recipe, level: int | None) -> int:
     """Return the level that a model is given: 0 for one that has none."""
-    if (level is None) == noise.levelled:
+    if (level is None) == noise.has_level:
         has, asked = (
-            ("a level", "none was given") if noise.levelled else ("no level", f"{level} was given")
+            ("a level", "none was given") if noise.has_level else ("no level", f"{level} was given")
         )
         raise ValueError(f"{recipe.noise} noise has {has}, and {asked}")
     if level is not None and not 0 <= level <= HIGHEST:
@@ -304,8 +306,8 @@ def _too_few(few: TooFewImages, split: str, level: int, recipe: Recipe, dataset:
         f"{few.stock}: collect and annotate more, or lower {lower}"
         + ("; nobody has voted on any, see annotations/README.md" if none else "")
         + (
-            f"; {few.kept} more are kept for higher levels: give them up with -o top={level}"
-            if few.kept
+            f"; {few.reserved} more are kept for higher levels: give them up with -o top={level}"
+            if few.reserved
             else ""
         )
     )
@@ -315,6 +317,6 @@ def outlier(noise: NoiseModel, recipe: Recipe, dataset: Dataset) -> int | None:
     """Return the label of the class of foreign images; none where there is no such class."""
     return (
         len(dataset.classes) - 1
-        if noise.adds_class and options(noise, recipe)[noise.adds_class]
+        if noise.outlier_option and options(noise, recipe)[noise.outlier_option]
         else None
     )

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from cnlw_tools import hashing, prng
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.noise import Items
-from cnlw_tools.noise.base import ranks, victims
+from cnlw_tools.noise.base import corruption_order, rank_in_class
 from cnlw_tools.recipe.recipe import Recipe
 
 PARTS, TAIL = (
@@ -138,7 +138,7 @@ def _renamed(rows: pa.Table, split: str) -> pa.Table:
 def _thinned(rest: pa.Table, classes: Sequence[str], recipe: Recipe) -> pa.Table:
     """Return the N rows of ``clean``, and of them those that the long tail leaves.
 
-    The first N in the victims' order of a number of their own: so each class has its share, give or take one image.
+    The first N in the corruption order of a number of their own: so each class has its share, give or take one image.
     """
     if recipe.clean > len(rest):
         raise ValueError(
@@ -149,7 +149,7 @@ def _thinned(rest: pa.Table, classes: Sequence[str], recipe: Recipe) -> pa.Table
             _count(rest, len(classes)),
             prng.bits(hashing.keys(rest["image_id"], recipe.seed), CLEAN),
         )
-        order = victims(Items(rest["label"].to_numpy().astype(np.int64), key))
+        order = corruption_order(Items(rest["label"].to_numpy().astype(np.int64), key))
         rest = rest.take(np.sort(order[: recipe.clean]))
         gone = np.flatnonzero((count > 0) & (_count(rest, len(classes)) == 0))
         if len(gone):
@@ -180,7 +180,7 @@ def _rank(rows: pa.Table, seed: int, stream: int) -> NDArray[np.int64]:
     """Return (n,) the rank of each row in its class, by a random number of its own."""
     key = hashing.keys(rows["image_id"], seed)
     order = np.argsort(prng.bits(key, stream), kind="stable")
-    return ranks(Items(rows["label"].to_numpy().astype(np.int64), key), order)
+    return rank_in_class(Items(rows["label"].to_numpy().astype(np.int64), key), order)
 
 
 def _count(rows: pa.Table, classes: int) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ import pytest
 from cnlw_tools.build import segments
 from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.images.pixels import Storage
-from cnlw_tools.noise.base import share
+from cnlw_tools.noise.base import n_noisy
 from cnlw_tools.plan.plan import plan
 from cnlw_tools.recipe.recipe import BENCHMARK, Recipe
 
@@ -54,7 +54,7 @@ def test_grid(planned, level, expected):
         if split == "train"
     ]
 
-    assert sizes == np.diff([share(p, 100) for p in ends]).tolist()
+    assert sizes == np.diff([n_noisy(p, 100) for p in ends]).tolist()
 
 
 def test_purity(planned):
@@ -92,7 +92,7 @@ def test_verified_is_cut_like_train(planned, noise):
     ]
 
     assert [len(part) for part in parts] == np.diff(
-        [share(p, 20) for p in (*BENCHMARK, 100)]
+        [n_noisy(p, 20) for p in (*BENCHMARK, 100)]
     ).tolist()
     assert {len(set(part)) for part in parts} == {1}
     assert len(set(names(low, "verified")) & set(names(high, "verified"))) == 7
@@ -135,7 +135,7 @@ def test_names_are_neutral(planned):
 @pytest.mark.parametrize("seed", [0, 1, 2, 3, 4, 5])
 @pytest.mark.parametrize("layout", ["bands", "flat"])
 def test_order_says_nothing(toy_maker, tmp_path, seed, layout):
-    """In a segment, noise and rank in the victims' order are not correlated with the place, whatever the seed."""
+    """In a segment, noise and rank in the corruption order are not correlated with the place, whatever the seed."""
     found = dataset.load("toy", toy_maker(tmp_path, each=200, stock=170))
     table = plan(Recipe("toy", "blue", seed=seed), found, 40)
     rank = {image: i for i, image in enumerate(table["image_id"].to_pylist())}

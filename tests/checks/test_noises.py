@@ -81,7 +81,7 @@ def asking(noise: str, options: dict[str, Any], *levels: int) -> dict[str, Any]:
     shown = {"levels": [level // (2 if noise == "red_standin" else 1) for level in levels]}
     given = [] if options.get("own") else DONORS.get(noise, [])
     said = {"dataset": "shapes", "noise": noise, "options": options, "donors": given}
-    return {**said, **shown} if NOISE[noise].levelled else said
+    return {**said, **shown} if NOISE[noise].has_level else said
 
 
 def errors(folder: Path, data_dir: Path | None = None, donor: Path | None = None) -> list[str]:

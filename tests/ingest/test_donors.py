@@ -91,7 +91,7 @@ def test_a_donor_wants_its_folder():
 @pytest.mark.parametrize("noise", ["openset", "source", "outlier"])
 def test_rows(found, noise):
     """Foreign images are of no known class, bear their origin, and replace someone only where they do."""
-    table = plan(asked(noise, "d", "white"), found, 40 if NOISE[noise].levelled else None)
+    table = plan(asked(noise, "d", "white"), found, 40 if NOISE[noise].has_level else None)
     came = [row for row in rows(table) if row["origin"] != "base"]
 
     assert table.schema.equals(tables.PLAN)
@@ -197,7 +197,7 @@ def test_row_order(found, noise):
     """The order of the donors' rows changes nothing."""
     draw = np.random.default_rng(0)
     other = {name: table.take(draw.permutation(len(table))) for name, table in found.donors.items()}
-    level = 40 if NOISE[noise].levelled else None
+    level = 40 if NOISE[noise].has_level else None
 
     one, two = (
         plan(asked(noise, "d", "white"), data, level)
@@ -226,7 +226,7 @@ def test_names():
             asked(noise, "cifar100", "white", **options),
             level,
             NOISE[noise].options,
-            NOISE[noise].named,
+            NOISE[noise].always_in_name,
         )
         for noise, level, options in (
             ("openset", 40, {"flips": 20}),

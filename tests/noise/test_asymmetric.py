@@ -14,7 +14,7 @@ from cnlw_tools.noise.asymmetric import (
     pairflip,
     target,
 )
-from cnlw_tools.noise.base import share, victims
+from cnlw_tools.noise.base import corruption_order, n_noisy
 from tests.noise.made import sized
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
@@ -30,7 +30,7 @@ def test_oracle(n, seed, level):
     """Row by row: the first victims take the label of the pair of their true class, the others keep theirs."""
     base = made(n, 10, seed)
     label = base.label.tolist()
-    for row in victims(base)[: share(level, n)].tolist():
+    for row in corruption_order(base)[: n_noisy(level, n)].tolist():
         label[row] = {9: 1, 2: 0, 3: 5, 5: 3, 4: 7}.get(label[row], label[row])
 
     assert asymmetric(base, NONE, level, 10).label.tolist() == label
@@ -120,7 +120,7 @@ def test_expected_matrix(map_):
     promise = expected(sized([500] * 10), 30, 10, map_)
 
     assert np.abs(seen - 500 * promise.matrix).max() <= 1
-    assert np.abs(np.diag(seen) - promise.kept).max() <= 1
+    assert np.abs(np.diag(seen) - promise.n_clean).max() <= 1
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools.noise.base import Items, TooFewImages, by_class, exact_rate, ranks, share, victims
+from cnlw_tools.noise.base import (
+    Items,
+    TooFewImages,
+    corruption_order,
+    exact_rate,
+    group_by_class,
+    n_noisy,
+    rank_in_class,
+)
 
 
 def naive(label, key):
@@ -39,7 +47,7 @@ def test_victims(images):
     """Images lose in the order of (rank in class + 1/2) / class size, then key."""
     label, key = [c for c, _ in images], [k for _, k in images]
 
-    assert victims(made(images)).tolist() == naive(label, key)
+    assert corruption_order(made(images)).tolist() == naive(label, key)
 
 
 @pytest.mark.parametrize("sizes", [(1, 3, 9, 27, 81), (500, 100, 20, 4), (1000, 999, 7), (3000,)])
@@ -49,7 +57,7 @@ def test_victims_of_many(sizes):
     label = draw.permutation(np.repeat(np.arange(len(sizes)), sizes))
     key = draw.integers(0, 2**64, len(label), np.uint64)
 
-    assert victims(Items(label, key)).tolist() == naive(label.tolist(), key.tolist())
+    assert corruption_order(Items(label, key)).tolist() == naive(label.tolist(), key.tolist())
 
 
 @given(IMAGES)
@@ -57,7 +65,7 @@ def test_ranks(images):
     """A rank counts the images of the same class with a smaller key."""
     expected = [sum(c == d and j < k for d, j in images) for c, k in images]
 
-    assert ranks(made(images), np.argsort(made(images).key)).tolist() == expected
+    assert rank_in_class(made(images), np.argsort(made(images).key)).tolist() == expected
 
 
 @pytest.mark.parametrize("classes", [7, 1 << 16, (1 << 16) + 1, 1 << 20])
@@ -67,7 +75,7 @@ def test_by_class(classes, images):
     order = np.arange(len(images))[::-1]
     label = [c for c, _ in images]
 
-    found, count = by_class(made(images), order, classes)
+    found, count = group_by_class(made(images), order, classes)
 
     assert found.tolist() == sorted(order.tolist(), key=lambda row: label[row])
     assert count[:7].tolist() == [label.count(c) for c in range(7)]
@@ -78,7 +86,9 @@ def test_high_labels():
     """A label that fills 16 bits is sorted as the others are."""
     label = np.array([65535, 0, 65535, 1], np.int64)
 
-    assert by_class(Items(label, label.astype(np.uint64)), np.arange(4), 65536)[0].tolist() == [
+    assert group_by_class(Items(label, label.astype(np.uint64)), np.arange(4), 65536)[
+        0
+    ].tolist() == [
         1,
         3,
         0,
@@ -92,7 +102,7 @@ def test_high_labels():
 )
 def test_share(level, n, expected):
     """Half an image is a whole one."""
-    assert share(level, n) == expected
+    assert n_noisy(level, n) == expected
 
 
 def test_exact_rate():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cnlw_tools import prng
 from cnlw_tools.noise import NOISE, Items
-from cnlw_tools.noise.base import share, victims
+from cnlw_tools.noise.base import corruption_order, n_noisy
 from cnlw_tools.noise.blue import blue, expected
 from cnlw_tools.noise.symmetric import FLIP
 from tests.noise.made import sized
@@ -25,7 +25,7 @@ def test_oracle(n, classes, seed, level):
     """The first victims take the label that their number says, the others keep theirs."""
     base = made(n, classes, seed)
     label = base.label.tolist()
-    for row in victims(base)[: share(level, n)].tolist():
+    for row in corruption_order(base)[: n_noisy(level, n)].tolist():
         u = prng.uniform(base.key[row : row + 1], FLIP)[0]
         label[row] = (label[row] + 1 + int(u * (classes - 1))) % classes
 
@@ -69,10 +69,10 @@ def test_expected():
     promise = expected(sized([10, 10, 10]), 40, 3)
 
     assert promise.rate == 0.4
-    assert promise.foreign == 0
+    assert promise.foreign_rate == 0
     assert np.allclose(promise.matrix, [[0.6, 0.2, 0.2], [0.2, 0.6, 0.2], [0.2, 0.2, 0.6]])
 
 
 def test_asks_for_nothing():
     """Blue noise needs no pool and has no options."""
-    assert (NOISE["blue"].needs_pool, dict(NOISE["blue"].options)) == (False, {})
+    assert (NOISE["blue"].needs_web_pool, dict(NOISE["blue"].options)) == (False, {})

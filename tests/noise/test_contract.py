@@ -93,7 +93,8 @@ def drawn(model, world, level) -> Draw:
 def general(model, classes):
     """The model's options for so many classes."""
     return {
-        name: value(classes) if callable(value) else value for name, value in model.general.items()
+        name: value(classes) if callable(value) else value
+        for name, value in model.test_options.items()
     }
 
 
@@ -102,7 +103,9 @@ def wrong(world, draw):
 
 
 def declared(what):
-    return [pytest.param(model, id=name) for name, model in NOISE.items() if what in model.holds]
+    return [
+        pytest.param(model, id=name) for name, model in NOISE.items() if what in model.guarantees
+    ]
 
 
 every = pytest.mark.parametrize(
@@ -114,7 +117,7 @@ LEVELS = st.integers(0, 80)
 @every
 def test_declarations(model):
     """A model declares only what is tested here, and where it comes from."""
-    assert model.holds <= HOLDS
+    assert model.guarantees <= HOLDS
     assert re.search(r"\d{4}", model.paper)
 
 
@@ -129,7 +132,8 @@ def test_shapes(model, world, level):
 
 
 @pytest.mark.parametrize(
-    "model", [model for model in every.args[1] if not model.values[0].holds & {"dilutes", "adds"}]
+    "model",
+    [model for model in every.args[1] if not model.values[0].guarantees & {"dilutes", "adds"}],
 )
 @given(world=worlds(), level=LEVELS)
 def test_every_slot_once(model, world, level):
@@ -141,7 +145,7 @@ def test_every_slot_once(model, world, level):
 @given(world=worlds(), level=LEVELS)
 def test_dilutes(model, world, level):
     """Every clean example stays, first; of noisy ones each class has alpha times as many, each image its share."""
-    draw, n, alpha = drawn(model, world, level), len(world.base.label), model.general["alpha"]
+    draw, n, alpha = drawn(model, world, level), len(world.base.label), model.test_options["alpha"]
     count = np.bincount(world.base.label, minlength=world.classes)
     added = draw.slot[n:]
     times = np.bincount(added, minlength=n)
@@ -285,12 +289,12 @@ def test_expected(model, world, level):
     kept = np.bincount(truth[draw.label[stays] == truth], minlength=world.classes)
     there = np.bincount(truth, minlength=world.classes)
 
-    odd = 1e-9 if "exact" in model.holds else world.classes  # images that classes share
+    odd = 1e-9 if "exact" in model.guarantees else world.classes  # images that classes share
     assert wrong(world, draw).sum() == pytest.approx(promise.rate * len(draw.slot), abs=odd)
-    assert (~stays).mean() == pytest.approx(promise.foreign, abs=1e-12)
+    assert (~stays).mean() == pytest.approx(promise.foreign_rate, abs=1e-12)
     assert np.allclose(promise.matrix.sum(1), 1)
     assert (promise.matrix >= 0).all()
-    assert (np.abs(kept - np.diag(promise.matrix) * there) <= promise.parts + 0.51).all()
+    assert (np.abs(kept - np.diag(promise.matrix) * there) <= promise.n_draws + 0.51).all()
 
 
 @every
@@ -314,7 +318,7 @@ def test_many_classes(model, classes, skew, seed):
     world = World(items(rng, counts, side), items(rng, 3 * counts + 1, dead), classes)
     low, high = drawn(model, world, 20), drawn(model, world, 50)
     promise = model.expected(world.base, 50, classes, **general(model, classes))
-    noisy, odd = wrong(world, low), 0.5 if "exact" in model.holds else (counts > 0).sum()
+    noisy, odd = wrong(world, low), 0.5 if "exact" in model.guarantees else (counts > 0).sum()
 
     assert abs(wrong(world, high).sum() - promise.rate * len(high.slot)) <= odd
     assert np.allclose(promise.matrix.sum(1), 1)
@@ -336,7 +340,7 @@ def test_no_images(model):
 
 
 @pytest.mark.parametrize(
-    "model", [pytest.param(model, id=name) for name, model in NOISE.items() if model.levelled]
+    "model", [pytest.param(model, id=name) for name, model in NOISE.items() if model.has_level]
 )
 def test_one_image(model):
     """One image is lost from 50 % on, rounded half up."""

@@ -82,7 +82,7 @@ def test_promise(counts, alpha, seed):
 
     assert seen.sum(1).tolist() == [n + math.floor(alpha * n + 0.5) for n in counts]
     assert np.allclose(seen, said.matrix * seen.sum(1, keepdims=True))
-    assert np.diag(seen).tolist() == said.kept.tolist()
+    assert np.diag(seen).tolist() == said.n_clean.tolist()
 
 
 @given(st.integers(2, 60), st.integers(0, 500), st.integers(0, 2**32))

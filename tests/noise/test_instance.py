@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cnlw_tools import prng
 from cnlw_tools.noise import Items
-from cnlw_tools.noise.base import share
+from cnlw_tools.noise.base import n_noisy
 from cnlw_tools.noise.instance import (
     CELLS,
     RATE,
@@ -60,7 +60,7 @@ def test_oracle(n, classes, seed, level):
     """Image by image: the first of each class, by the level that each turns at, go where their features send them."""
     base = made(n, classes, seed)
     label = base.label.tolist()
-    for row in order(base)[: share(level, n)].tolist():
+    for row in order(base)[: n_noisy(level, n)].tolist():
         u = prng.uniform(base.key[[row]], TARGET)[0]
         label[row] = int(np.searchsorted(np.cumsum(naive(base, row, classes)), u, side="right"))
 

@@ -62,9 +62,9 @@ def test_half_red_half_blue():
         == np.bincount(base.label[blue]).tolist()
         == [200] * 10
     )
-    assert (promise.rate, promise.foreign) == (0.4, 0.2)
+    assert (promise.rate, promise.foreign_rate) == (0.4, 0.2)
     assert np.allclose(np.diag(promise.matrix), 600 / 800)
-    assert promise.kept.tolist() == [600] * 10
+    assert promise.n_clean.tolist() == [600] * 10
 
 
 @pytest.mark.parametrize("part", [0.0, 0.3, 1.0])

@@ -1,4 +1,4 @@
-"""Open-set noise: foreign images in the place of the first victims, other labels for the last."""
+"""Open-set noise: foreign images in the place of the first of the corruption order, other labels for the last."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnlw_tools.noise import Items
-from cnlw_tools.noise.base import share, victims
+from cnlw_tools.noise.base import corruption_order, n_noisy
 from cnlw_tools.noise.foreign import taken
 from cnlw_tools.noise.openset import expected, openset
 
@@ -32,10 +32,10 @@ POOL = items((300,), 1)
 def test_oracle(counts, level, flips, seed):
     """Row by row: the first victims lose their image, the last their label, the others nothing."""
     base = items(counts, seed)
-    order, n = victims(base).tolist(), sum(counts)
-    images = taken(POOL, share(level, n)).tolist()
+    order, n = corruption_order(base).tolist(), sum(counts)
+    images = taken(POOL, n_noisy(level, n)).tolist()
     draw = openset(base, POOL, level, len(counts), flips=flips)
-    last = set(order[n - min(share(flips, n), n - share(level, n)) :])
+    last = set(order[n - min(n_noisy(flips, n), n - n_noisy(level, n)) :])
 
     for i in range(n):
         at = order.index(i)
@@ -56,8 +56,8 @@ def test_promise(counts, level, flips):
     right = stays & (draw.label == base.label)
     n = max(len(base.label), 1)
 
-    assert said.kept.tolist() == np.bincount(base.label[right], minlength=len(counts)).tolist()
-    assert (said.rate, said.foreign) == (np.sum(~right) / n, np.sum(~stays) / n)
+    assert said.n_clean.tolist() == np.bincount(base.label[right], minlength=len(counts)).tolist()
+    assert (said.rate, said.foreign_rate) == (np.sum(~right) / n, np.sum(~stays) / n)
     assert np.allclose(said.matrix.sum(1), 1)
 
 
@@ -69,7 +69,7 @@ def test_both_rates_together():
     said = expected(base, 60, 4, flips=20)
     draw = openset(base, pool, 60, 4, flips=20)
 
-    assert (said.rate, said.foreign, said.kept.tolist()) == (0.8, 0.6, [20] * 4)
+    assert (said.rate, said.foreign_rate, said.n_clean.tolist()) == (0.8, 0.6, [20] * 4)
     assert np.bincount(pool.side["donor"][draw.pool[draw.pool >= 0]]).tolist() == [120, 120]
 
 

@@ -30,7 +30,7 @@ def test_counts(counts, ratio, known):
     assert len(set(draw.pool[n:].tolist())) == len(draw.pool) - n == many
     assert given[len(counts) :].tolist() == ([int(known * many + 0.5)] if known else [])
     assert np.ptp(given[: len(counts)]) <= 1
-    assert said.foreign == pytest.approx(many / (n + many))
+    assert said.foreign_rate == pytest.approx(many / (n + many))
     assert said.rate == pytest.approx((many - (given[-1] if known else 0)) / (n + many))
 
 

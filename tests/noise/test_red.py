@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cnlw_tools import prng
 from cnlw_tools.noise import Items, TooFewImages
-from cnlw_tools.noise.base import share, victims
+from cnlw_tools.noise.base import corruption_order, n_noisy
 from cnlw_tools.noise.red import RESERVE, expected, red
 from tests.noise.made import sized
 
@@ -27,10 +27,10 @@ def made(counts, stocks, seed=0, dead=()):
 
 def naive(base, pool, level, classes, top):
     """Return {slot: pool row} of a level; None where there is no image."""
-    order = victims(base).tolist()
+    order = corruption_order(base).tolist()
     n, dead, pairs = len(order), pool.side["dead"], {}
     for c in range(classes):
-        slots = [row for row in order[: share(top, n)] if base.label[row] == c]
+        slots = [row for row in order[: n_noisy(top, n)] if base.label[row] == c]
         stock = sorted(
             (row for row in range(len(pool.label)) if pool.label[row] == c),
             key=lambda r: pool.key[r],
@@ -43,7 +43,7 @@ def naive(base, pool, level, classes, top):
                 rest = reserves[begin:] + reserves[:begin]
                 pairs[slot] = next((r for r in rest if not dead[r] and r not in taken), None)
                 taken.add(pairs[slot])
-    return {slot: pairs.get(slot) for slot in order[: share(level, n)]}
+    return {slot: pairs.get(slot) for slot in order[: n_noisy(level, n)]}
 
 
 @given(
@@ -112,7 +112,7 @@ def test_every_dead_link():
         for victim in used[used >= 0]
     ]
 
-    assert changed == [1] * share(80, 35)
+    assert changed == [1] * n_noisy(80, 35)
 
 
 def test_dead_reserve():
@@ -177,7 +177,7 @@ def test_too_few():
 def test_too_few_through_a_dead_link():
     """Where only the images of higher levels are left, what the level itself has is less than it needs."""
     base, pool = made((10,), (8,))
-    first = int(red(base, pool, 80, 1).pool[victims(base)[0]])
+    first = int(red(base, pool, 80, 1).pool[corruption_order(base)[0]])
     _, pool = made((10,), (8,), dead=[first])
 
     with pytest.raises(TooFewImages) as caught:
@@ -205,12 +205,12 @@ def test_above_top(level, top):
         ValueError, match=rf"level {level} is above the top level {top}.*give -o top={level}"
     ):
         red(base, pool, level, 2, top)
-    assert (red(base, pool, level, 2, top=level).pool >= 0).sum() == share(level, 20)
+    assert (red(base, pool, level, 2, top=level).pool >= 0).sum() == n_noisy(level, 20)
 
 
 def test_expected():
     """All foreign images are wrong, and labels stay."""
     promise = expected(sized([3, 3, 1]), 40, 3)
 
-    assert (promise.rate, promise.foreign) == (3 / 7, 3 / 7)
+    assert (promise.rate, promise.foreign_rate) == (3 / 7, 3 / 7)
     assert promise.matrix.tolist() == np.eye(3).tolist()

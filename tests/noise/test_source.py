@@ -58,7 +58,7 @@ def test_promise():
     """The share of foreign images, all wrong, is alpha / (1 + alpha)."""
     said = expected(sized([30, 50]), 0, 2, alpha=4.0)
 
-    assert (said.rate, said.foreign, said.kept.tolist()) == (0.8, 0.8, [30, 50])
+    assert (said.rate, said.foreign_rate, said.n_clean.tolist()) == (0.8, 0.8, [30, 50])
     assert said.matrix.tolist() == [[1, 0], [0, 1]]
 
 

@@ -28,7 +28,7 @@ def items(count=80, classes=10):
     )
 
 
-def share(draw, base, classes=10):
+def label_shares(draw, base, classes=10):
     """Examples of each class by label, for each clean one, by distance from the true label."""
     seen = np.zeros((classes, classes))
     np.add.at(seen, (base.label[draw.slot], (draw.label - base.label[draw.slot]) % classes), 1)
@@ -64,7 +64,7 @@ def test_delta_zero(profile):
 def test_delta_one():
     """At delta = 1 the first false label is as likely as the true one, with its clean example."""
     base = items()
-    found = share(structured(base, NONE, 0, 10, alpha=20.0, delta=1.0), base)
+    found = label_shares(structured(base, NONE, 0, 10, alpha=20.0, delta=1.0), base)
 
     assert np.allclose(found[:, 0], 3)
     assert np.allclose(found[:, 2], 3)
@@ -74,7 +74,7 @@ def test_delta_one():
 def test_order(order):
     """The label that the network confuses most comes first or last, and the numbers are those of its rank."""
     base = items()
-    found = share(structured(base, NONE, 0, 10, alpha=20.0, delta=0.5, order=order), base)
+    found = label_shares(structured(base, NONE, 0, 10, alpha=20.0, delta=0.5, order=order), base)
     most, second = (
         (1, 2) if order == "confusing" else (-1, -2)
     )  # ranks of the label two on and one on
@@ -109,7 +109,7 @@ def test_dilution_is_structure_of_none():
         dilution(base, NONE, 0, 10, alpha=20.0),
     )
 
-    assert np.allclose(share(uniform, base), share(plain, base))
+    assert np.allclose(label_shares(uniform, base), label_shares(plain, base))
 
 
 @pytest.mark.parametrize("delta", [0.0, 0.13, 0.3])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cnlw_tools import prng
 from cnlw_tools.noise import Items
-from cnlw_tools.noise.base import share, victims
+from cnlw_tools.noise.base import corruption_order, n_noisy
 from cnlw_tools.noise.blue import blue
 from cnlw_tools.noise.symmetric import FLIP, SHUFFLE, TURN, expected, symmetric
 from tests.noise.made import sized
@@ -30,7 +30,7 @@ def naive(base, level, classes, include_self=False, exact=True, way="uniform"):
     """The new labels, row by row."""
     n, label = len(base.label), base.label.tolist()
     chosen = (
-        victims(base)[: share(level, n)].tolist()
+        corruption_order(base)[: n_noisy(level, n)].tolist()
         if exact
         else [i for i in range(n) if u(base, i, TURN) < level / 100]
     )

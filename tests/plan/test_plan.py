@@ -10,7 +10,7 @@ import pytest
 from cnlw_tools import hashing
 from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.dataset.tables import MANIFEST, PLAN, VOTES
-from cnlw_tools.noise.base import share
+from cnlw_tools.noise.base import n_noisy
 from cnlw_tools.plan.plan import plan
 from cnlw_tools.recipe.recipe import Recipe, make
 
@@ -64,8 +64,8 @@ def test_rows(data, noise, level):
 
     assert plan(recipe(noise), data, level).schema.equals(PLAN)
     assert sorted(row["replaces"] or row["image_id"] for row in found) == sorted(base)
-    assert [row["is_noisy"] for row in found] == [True] * share(level, 100) + [False] * (
-        100 - share(level, 100)
+    assert [row["is_noisy"] for row in found] == [True] * n_noisy(level, 100) + [False] * (
+        100 - n_noisy(level, 100)
     )
     assert len({row["image_id"] for row in found}) == 100
 

@@ -14,7 +14,7 @@ from cnlw_tools import hashing, prng
 from cnlw_tools.dataset.dataset import LIKE, Dataset
 from cnlw_tools.dataset.tables import MANIFEST, VOTES
 from cnlw_tools.noise import NOISE
-from cnlw_tools.noise.base import share
+from cnlw_tools.noise.base import n_noisy
 from cnlw_tools.plan.plan import plan, promise
 from cnlw_tools.plan.subsets import CLEAN, PARTS, TAIL, choose, deal
 from cnlw_tools.recipe.recipe import Recipe, config_name, make
@@ -298,7 +298,7 @@ def test_all_choices(noise, sizes, verified, trusted, levels, nested, longtail):
     clean, model = sum((n + 1) // 2 for n in sizes), NOISE[noise]
     sizes = [n + verified + trusted if n else 0 for n in sizes]
     general = {
-        name: value(4) if callable(value) else value for name, value in model.general.items()
+        name: value(4) if callable(value) else value for name, value in model.test_options.items()
     }
     few = {"probe": trusted, "verified": verified, "clean": clean, "longtail": longtail}
     asked = recipe(noise=noise, nested=nested, options=general, **few)
@@ -312,7 +312,7 @@ def test_all_choices(noise, sizes, verified, trusted, levels, nested, longtail):
             replace(asked, donors=("d",)),
             replace(data, donors={"d": images.append_column(LIKE, images["label"])}),
         )
-    levels = sorted(levels) if model.levelled else (None, None)
+    levels = sorted(levels) if model.has_level else (None, None)
     low, high = (plan(asked, data, level) for level in levels)
     for level, found in zip(levels, (low, high), strict=True):
         promised = promise(asked, data, level)
@@ -323,13 +323,13 @@ def test_all_choices(noise, sizes, verified, trusted, levels, nested, longtail):
         assert slots(held) & ids(data.base) == ids(choose(asked, data).noisy["verified"])
         for name in ("train", "verified"):
             rows = split(found, name)
-            odd = 0 if "exact" in model.holds else 4 * promised[name].parts
+            odd = 0 if "exact" in model.guarantees else 4 * promised[name].n_draws
             assert (
                 abs(sum(rows["is_noisy"].to_pylist()) - promised[name].rate * len(rows))
                 <= odd + 1e-9
             )
-        if "exact" in model.holds:
-            assert sum(held["is_noisy"].to_pylist()) == share(level, len(held))
+        if "exact" in model.guarantees:
+            assert sum(held["is_noisy"].to_pylist()) == n_noisy(level, len(held))
         for row in held.to_pylist():
             assert row["is_noisy"] == (row["label"] != row["clean_label"])
     parts = [

@@ -187,7 +187,7 @@ def test_studies_of_the_package_name_what_there_is(path, scale):
         noise = NOISE[cell.recipe.noise]
         options = plan.options(noise, cell.recipe)
         assert cell.recipe.donors or not noise.needs_donors or options.get("own")
-        assert cell.recipe.side or not noise.columns
+        assert cell.recipe.side or not noise.column_options
         assert cell.recipe.side or options.get("order", "random") == "random"
     for cell in (cell for cell in found if cell.method):
         how = preset.changed(usual(cell.preset), cell.changes)
