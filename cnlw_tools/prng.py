@@ -10,6 +10,8 @@ other rows, nor the machine, nor the version of NumPy. Two ids share a key with 
 Mixer and constants: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
 """
 
+from enum import IntEnum
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,36 @@ UInts = NDArray[np.uint64]
 GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: spreads small integers over all 64 bits
 BLOCK = 1 << 15  # ids hashed at a time: the working set stays in the cache
 MASK = (1 << 64) - 1
+
+
+class Stream(IntEnum):
+    """The streams of random numbers that plans draw from, in one table: a new one takes a free number.
+
+    Published plans were drawn with these numbers, so they never change. Three numbers stand twice.
+    That is harmless: the two streams of a pair belong to noise models that no recipe combines, or
+    they apply to different keys (those of base images, of pool images, of pairs of classes).
+
+    Pictures of `shapes`, white noise and training number their streams apart: their keys are others.
+    """
+
+    NEW_LABEL = 0  # symmetric, openset: which label a flipped image gets
+    RESERVE = 1  # red: where a slot begins to look for a reserve
+    ONE_OF_ITS_CLASSES = 2  # verdicts: which class a web image serves that is wrong for several
+    IS_FLIPPED = 4  # symmetric with exact = false: whether an image is flipped
+    LABEL_SHUFFLE = 5  # symmetric with way = permuted: in which order labels are handed out
+    SPLIT = 6  # subsets: which images leave train, and which part of the pool goes with them
+    LONG_TAIL = 7  # subsets: which images stay in the tail
+    MATRIX_LABEL = 8  # matrix with exact = false: which label an image gets
+    COPY_LABEL = 8  # dilution, structured, source: in which order copies are dealt out to labels
+    FLIP_THRESHOLD = 9  # instance: the number u of an image
+    FALSE_LABEL_ORDER = 9  # structured with order = random; the keys are pairs of classes
+    FLIP_RATE = 10  # instance: the number v of an image
+    OUTLIER_LABEL = 10  # outlier: in which order outliers are dealt out; the keys are the pool's
+    INSTANCE_LABEL = 11  # instance: which label a flipped image gets
+    INSTANCE_WEIGHT = 12  # instance: the weights W; the keys are numbers of weights
+    MIX_PART = 13  # mix: which of the two models an image belongs to
+    TRAIN_SIZE = 14  # subsets: which images stay in a thinned training set
+    PER_CLASS = 20  # subsets: which images of a class are used at all
 
 
 def mix(x: UInts) -> UInts:

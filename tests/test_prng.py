@@ -1,5 +1,10 @@
 """Keys and numbers: the formulas of the module, in plain Python integers."""
 
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -121,6 +126,36 @@ def test_bits():
 
     assert len(set(words.tolist())) == 1000
     assert np.argsort(words).tolist() == np.argsort(prng.uniform(keys, 3)).tolist()
+
+
+def test_streams():
+    """Every stream has a number of its own, but for three pairs that published plans already share."""
+    names = defaultdict(list)
+    for name, stream in prng.Stream.__members__.items():
+        names[int(stream)].append(name)
+    shared = {number: names for number, names in names.items() if len(names) > 1}
+
+    assert shared == {
+        8: ["MATRIX_LABEL", "COPY_LABEL"],
+        9: ["FLIP_THRESHOLD", "FALSE_LABEL_ORDER"],
+        10: ["FLIP_RATE", "OUTLIER_LABEL"],
+    }
+
+
+@pytest.mark.parametrize("room", ["noise", "dataset", "plan"])
+def test_streams_by_name(room):
+    """What plans are drawn from takes its streams from the table, by name."""
+    for path in sorted((Path(prng.__file__).parent / room).glob("*.py")):
+        calls = [
+            node
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.Call)
+        ]
+        for call in calls:
+            function = ast.unparse(call.func).removeprefix("prng.")
+            if function in ("uniform", "bits"):
+                stream = ast.unparse(call.args[1])
+                assert stream == "stream" or re.fullmatch(r"(prng\.)?Stream\.[A-Z_]+", stream), path
 
 
 def test_uniform_is_uniform():

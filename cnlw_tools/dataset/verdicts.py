@@ -18,7 +18,6 @@ from cnlw_tools.dataset import dawid_skene
 from cnlw_tools.registry import pick
 
 KEY = ["image_id", "label"]
-LOT = 2  # the stream of random numbers that deals a candidate of two classes to one of them
 
 
 def verdicts(votes: pa.Table, min_votes: int = 1, verdict: str = "majority") -> pa.Table:
@@ -132,7 +131,7 @@ def _one_class_each(pool: pa.Table) -> pa.Table:
         return pool
     codes = pool["image_id"].combine_chunks().dictionary_encode().indices.to_numpy()
     keys = hashing.keys(pool["image_id"], 0) ^ prng.mix(pool["label"].to_numpy().astype(np.uint64))
-    order = np.lexsort((prng.uniform(keys, LOT), codes))
+    order = np.lexsort((prng.uniform(keys, prng.Stream.ONE_OF_ITS_CLASSES), codes))
     first = np.r_[True, np.diff(codes[order]) != 0]
     return pool.take(np.sort(order[first]))
 

@@ -27,9 +27,8 @@ from cnlw_tools.noise.base import (
     group_by_class,
     rank_in_class,
 )
-from cnlw_tools.prng import bits
+from cnlw_tools.prng import Stream, bits
 
-COPY = 8  # stream of random numbers: the order in which copies are dealt out
 MOST = 100  # of alpha
 GOLDEN = (5**0.5 + 1) / 2
 
@@ -108,7 +107,9 @@ def _copies(base: Items, alpha: float, classes: int) -> Ints:
     rank = rank_in_class(base, np.argsort(base.key, kind="stable"))
     once = np.flatnonzero(rank < more[base.label])
     passes = [*[np.arange(len(base.label))] * int(alpha), once]
-    number = np.concatenate([bits(base.key[image], COPY, i) for i, image in enumerate(passes)])
+    number = np.concatenate(
+        [bits(base.key[image], Stream.COPY_LABEL, i) for i, image in enumerate(passes)]
+    )
     return np.concatenate(passes)[np.argsort(number, kind="stable")]
 
 

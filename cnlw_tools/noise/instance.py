@@ -35,11 +35,10 @@ from cnlw_tools.noise.base import (
     n_noisy,
     noisy_per_class,
 )
-from cnlw_tools.prng import mix, uniform
+from cnlw_tools.prng import Stream, mix, uniform
 
 Real = TypeVar("Real", np.float32, np.float64)
 
-TURN, RATE, TARGET, WEIGHT = 9, 10, 11, 12  # streams of random numbers: u_i; v_i; which label; W
 SPREAD = 0.1
 CELLS = 256  # of [0, 1], in which distributions are linear
 BLOCK = 1 << 17  # numbers that are looked at together
@@ -100,7 +99,7 @@ def turns(key: NDArray[np.uint64]) -> NDArray[np.uint8]:
 def _turns(key: NDArray[np.uint64]) -> NDArray[np.uint8]:
     """Bisect over levels: q(p) > u where F_p(u) < v."""
     below = distributions()
-    u, v = uniform(key, TURN) * CELLS, uniform(key, RATE)
+    u, v = uniform(key, Stream.FLIP_THRESHOLD) * CELLS, uniform(key, Stream.FLIP_RATE)
     cell = u.astype(np.int64)
     low, high = np.zeros(len(key), np.int64), np.full(len(key), 100)
     while (high - low > 1).any():
@@ -139,7 +138,7 @@ def _location(mean: float) -> float:
 def _drawn(base: Items, rows: Ints, of: int, classes: int) -> Ints:
     """Return the labels that the images ``rows``, all of one class, are taken for."""
     u, label, weight = (
-        uniform(base.key[rows], TARGET),
+        uniform(base.key[rows], Stream.INSTANCE_LABEL),
         np.empty(len(rows), np.int64),
         _weights(base, of, classes),
     )
@@ -174,8 +173,8 @@ def _weights(base: Items, of: int, classes: int) -> Floats:
     """Return (d, C) the numbers W of a class, standard normal by Box and Muller."""
     size = base.side["features"].shape[1] * classes
     key = mix(np.arange(of * size, (of + 1) * size, dtype=np.uint64))
-    radius = np.sqrt(-2 * np.log(1 - uniform(key, WEIGHT)))
-    flat: Floats = radius * np.cos(2 * np.pi * uniform(key, WEIGHT, 1))
+    radius = np.sqrt(-2 * np.log(1 - uniform(key, Stream.INSTANCE_WEIGHT)))
+    flat: Floats = radius * np.cos(2 * np.pi * uniform(key, Stream.INSTANCE_WEIGHT, 1))
     return flat.reshape(-1, classes)
 
 

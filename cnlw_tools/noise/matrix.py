@@ -24,9 +24,8 @@ from cnlw_tools.noise.base import (
     class_counts,
     group_by_class,
 )
-from cnlw_tools.prng import uniform
+from cnlw_tools.prng import Stream, uniform
 
-WHICH = 8  # stream of random numbers: which label
 CLOSE = 1e-6  # how far from 1 a row may sum
 
 
@@ -52,7 +51,7 @@ def matrix(
         label[rows] = np.repeat(np.tile(np.arange(classes), classes), cells(many, chance).ravel())
     else:
         ends = np.cumsum(chance, axis=1)
-        u = np.split(uniform(base.key[rows], WHICH), np.cumsum(many)[:-1])
+        u = np.split(uniform(base.key[rows], Stream.MATRIX_LABEL), np.cumsum(many)[:-1])
         drawn = [
             np.searchsorted(end / end[-1], of_c, side="right")
             for end, of_c in zip(ends, u, strict=True)

@@ -20,9 +20,7 @@ from cnlw_tools.noise.base import (
     corruption_order,
     rank_in_class,
 )
-from cnlw_tools.prng import bits
-
-PART = 13  # stream of random numbers: whose an image is
+from cnlw_tools.prng import Stream, bits
 
 
 def mix(
@@ -82,7 +80,10 @@ def expected(
 def parts(base: Items, classes: int, part: float) -> tuple[Ints, Ints]:
     """Return the items of the first model, and those of the second."""
     size = np.floor(class_counts(base, classes) * part + 0.5)
-    mine = rank_in_class(base, np.argsort(bits(base.key, PART), kind="stable")) < size[base.label]
+    mine = (
+        rank_in_class(base, np.argsort(bits(base.key, Stream.MIX_PART), kind="stable"))
+        < size[base.label]
+    )
     return np.flatnonzero(mine), np.flatnonzero(~mine)
 
 

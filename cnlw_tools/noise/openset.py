@@ -20,8 +20,7 @@ from cnlw_tools.noise.base import (
     n_noisy,
 )
 from cnlw_tools.noise.foreign import taken
-from cnlw_tools.noise.symmetric import FLIP
-from cnlw_tools.prng import uniform
+from cnlw_tools.prng import Stream, uniform
 
 
 def openset(
@@ -36,7 +35,7 @@ def openset(
     lost, flipped = _chosen(base, level, classes, flips)
     label, came = base.label.copy(), np.full(len(base.label), -1)
     came[lost] = taken(pool, len(lost), shares)
-    turn = (uniform(base.key[flipped], FLIP) * (classes - 1)).astype(np.int64)
+    turn = (uniform(base.key[flipped], Stream.NEW_LABEL) * (classes - 1)).astype(np.int64)
     label[flipped] = (label[flipped] + 1 + turn) % classes
     return Draw(np.arange(len(label)), label, came)
 

@@ -30,9 +30,7 @@ from cnlw_tools.noise.base import (
     n_noisy,
     noisy_per_class,
 )
-from cnlw_tools.prng import uniform
-
-RESERVE = 1  # stream of random numbers: where a slot begins to look for a reserve
+from cnlw_tools.prng import Stream, uniform
 
 
 def red(base: Items, pool: Items, level: int, classes: int, top: int = 80) -> Draw:
@@ -91,7 +89,7 @@ def _reserves(key: NDArray[np.uint64], reserves: Ints, dead: NDArray[np.bool_]) 
     """Return for each slot, in order, the first free living reserve from its own place on, cyclically; else -1."""
     free = [int(i) for i in np.flatnonzero(~dead[reserves])]
     web = np.full(len(key), -1)
-    begin = (uniform(key, RESERVE) * len(reserves)).astype(np.int64)
+    begin = (uniform(key, Stream.RESERVE) * len(reserves)).astype(np.int64)
     for i, at in enumerate(begin[: len(free)]):
         place = bisect_left(free, at)
         web[i] = reserves[free.pop(place % len(free))]

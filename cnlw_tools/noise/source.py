@@ -11,9 +11,9 @@ import numpy as np
 
 from cnlw_tools.noise import dilution
 from cnlw_tools.noise.base import Draw, Expected, Items, NoiseModel, class_counts
-from cnlw_tools.noise.dilution import COPY, copies
+from cnlw_tools.noise.dilution import copies
 from cnlw_tools.noise.foreign import repeated
-from cnlw_tools.prng import bits, mix
+from cnlw_tools.prng import Stream, bits, mix
 
 
 def source(
@@ -48,7 +48,9 @@ def expected(
 def added(base: Items, pool: Items, many: int, classes: int, shares: str) -> Draw:
     """Return all examples, and so many foreign ones beside them."""
     image, times = repeated(pool, many, shares)
-    order = np.argsort(bits(mix(pool.key[image] ^ times.astype(np.uint64)), COPY), kind="stable")
+    order = np.argsort(
+        bits(mix(pool.key[image] ^ times.astype(np.uint64)), Stream.COPY_LABEL), kind="stable"
+    )
     label = np.arange(many) * classes // max(many, 1)
     n = np.arange(len(base.label))
     return Draw(

@@ -28,9 +28,8 @@ from cnlw_tools.noise.base import (
     n_noisy,
     noisy_per_class,
 )
-from cnlw_tools.prng import uniform
+from cnlw_tools.prng import Stream, uniform
 
-FLIP, TURN, SHUFFLE = 0, 4, 5  # streams of random numbers: which label; whether at all; whose label
 WAYS = ("uniform", "l2r", "permuted")
 
 
@@ -53,7 +52,7 @@ def symmetric(
     if exact:
         chosen = corruption_order(base)[: n_noisy(level, n)]
     else:
-        turned = np.flatnonzero(uniform(base.key, TURN) < level / 100)
+        turned = np.flatnonzero(uniform(base.key, Stream.IS_FLIPPED) < level / 100)
         chosen = turned[np.argsort(base.key[turned], kind="stable")]
     label = base.label.copy()
     label[chosen] = _flipped(base.label[chosen], base.key[chosen], classes, include_self, way)
@@ -90,8 +89,8 @@ def _flipped(
 ) -> Ints:
     """Return the new labels of the chosen rows."""
     if way == "permuted":
-        return label[np.argsort(uniform(key, SHUFFLE), kind="stable")]
-    u = uniform(key, FLIP)
+        return label[np.argsort(uniform(key, Stream.LABEL_SHUFFLE), kind="stable")]
+    u = uniform(key, Stream.NEW_LABEL)
     if way == "l2r":
         return (u * (classes - 1)).astype(np.int64)
     if include_self:

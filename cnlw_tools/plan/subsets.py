@@ -26,14 +26,8 @@ from cnlw_tools import hashing, prng
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.noise import Items
 from cnlw_tools.noise.base import corruption_order, rank_in_class
+from cnlw_tools.prng import Stream
 from cnlw_tools.recipe.recipe import Recipe
-
-PARTS, TAIL = (
-    6,
-    7,
-)  # streams of random numbers: who leaves train, and the pool's part for them; who is in the tail
-CLEAN = 14  # likewise: who is among the N
-LOOKED = 20  # who is looked at
 
 
 class Chosen(NamedTuple):
@@ -61,7 +55,9 @@ def choose(recipe: Recipe, dataset: Dataset) -> Chosen:
             f"{dataset.name}: no row of the base manifest has split 'train': noise has nothing to fall on"
         )
     if recipe.per_class:
-        train = train.filter(pa.array(_rank(train, recipe.seed, LOOKED) < recipe.per_class))
+        train = train.filter(
+            pa.array(_rank(train, recipe.seed, Stream.PER_CLASS) < recipe.per_class)
+        )
     if not recipe.probe + recipe.verified:
         return Chosen({"train": _thinned(train, dataset.classes, recipe)}, others)
     if recipe.verified and pc.any(pc.equal(others["split"], "verified")).as_py():
@@ -103,7 +99,7 @@ def deal(
 
 def _cut(rows: pa.Table, ends: NDArray[np.int64], seed: int) -> list[pa.Table]:
     """Cut every class, in the order of a random number of each row, before these ranks; ends: (cuts, C)."""
-    part = (_rank(rows, seed, PARTS) >= ends[:, rows["label"].to_numpy()]).sum(0)
+    part = (_rank(rows, seed, Stream.SPLIT) >= ends[:, rows["label"].to_numpy()]).sum(0)
     return [rows.filter(pa.array(part == i)) for i in range(len(ends) + 1)]
 
 
@@ -147,7 +143,7 @@ def _thinned(rest: pa.Table, classes: Sequence[str], recipe: Recipe) -> pa.Table
     if recipe.clean:
         count, key = (
             _count(rest, len(classes)),
-            prng.bits(hashing.keys(rest["image_id"], recipe.seed), CLEAN),
+            prng.bits(hashing.keys(rest["image_id"], recipe.seed), Stream.TRAIN_SIZE),
         )
         order = corruption_order(Items(rest["label"].to_numpy().astype(np.int64), key))
         rest = rest.take(np.sort(order[: recipe.clean]))
@@ -173,10 +169,12 @@ def _tail(rest: pa.Table, classes: Sequence[str], recipe: Recipe) -> pa.Table:
         raise ValueError(
             f"longtail = {recipe.longtail}: class {classes[c]!r} would keep none of {count[c]}: lower it"
         )
-    return rest.filter(pa.array(_rank(rest, recipe.seed, TAIL) < keep[rest["label"].to_numpy()]))
+    return rest.filter(
+        pa.array(_rank(rest, recipe.seed, Stream.LONG_TAIL) < keep[rest["label"].to_numpy()])
+    )
 
 
-def _rank(rows: pa.Table, seed: int, stream: int) -> NDArray[np.int64]:
+def _rank(rows: pa.Table, seed: int, stream: Stream) -> NDArray[np.int64]:
     """Return (n,) the rank of each row in its class, by a random number of its own."""
     key = hashing.keys(rows["image_id"], seed)
     order = np.argsort(prng.bits(key, stream), kind="stable")

@@ -9,7 +9,6 @@ from cnlw_tools import prng
 from cnlw_tools.noise import NOISE, Items
 from cnlw_tools.noise.base import corruption_order, n_noisy
 from cnlw_tools.noise.blue import blue, expected
-from cnlw_tools.noise.symmetric import FLIP
 from tests.noise.made import sized
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
@@ -26,7 +25,7 @@ def test_oracle(n, classes, seed, level):
     base = made(n, classes, seed)
     label = base.label.tolist()
     for row in corruption_order(base)[: n_noisy(level, n)].tolist():
-        u = prng.uniform(base.key[row : row + 1], FLIP)[0]
+        u = prng.uniform(base.key[row : row + 1], prng.Stream.NEW_LABEL)[0]
         label[row] = (label[row] + 1 + int(u * (classes - 1))) % classes
 
     assert blue(base, NONE, level, classes).label.tolist() == label

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cnlw_tools import prng
 from cnlw_tools.noise import NOISE, Items
-from cnlw_tools.noise.dilution import COPY, GOLDEN, dealt, dilution, expected, turned
+from cnlw_tools.noise.dilution import GOLDEN, dealt, dilution, expected, turned
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
 
@@ -31,7 +31,8 @@ def naive(base, classes, alpha):
         copies = [(key, i, k) for k in range(int(alpha)) for key, i in mine]
         copies += [(key, i, int(alpha)) for key, i in mine[: total - len(copies)]]
         numbered = sorted(
-            (int(prng.bits(np.array([key], np.uint64), COPY, k)[0]), i) for key, i, k in copies
+            (int(prng.bits(np.array([key], np.uint64), prng.Stream.COPY_LABEL, k)[0]), i)
+            for key, i, k in copies
         )
         v = (c + 0.5) * GOLDEN % 1
         for r, (_, i) in enumerate(numbered):

@@ -12,11 +12,7 @@ from cnlw_tools.noise import Items
 from cnlw_tools.noise.base import n_noisy
 from cnlw_tools.noise.instance import (
     CELLS,
-    RATE,
     SPREAD,
-    TARGET,
-    TURN,
-    WEIGHT,
     distributions,
     expected,
     instance,
@@ -43,7 +39,10 @@ def naive(base, row, classes):
         weights = []
         for f in range(len(x)):
             key = prng.mix(np.array([(y * len(x) + f) * classes + j], np.uint64))
-            u, v = prng.uniform(key, WEIGHT)[0], prng.uniform(key, WEIGHT, 1)[0]
+            u, v = (
+                prng.uniform(key, prng.Stream.INSTANCE_WEIGHT)[0],
+                prng.uniform(key, prng.Stream.INSTANCE_WEIGHT, 1)[0],
+            )
             weights.append(math.sqrt(-2 * math.log(1 - u)) * math.cos(2 * math.pi * v))
         logits.append(sum(a * b for a, b in zip(x, weights, strict=True)))
     odds = [0.0 if j == y else math.exp(logit) for j, logit in enumerate(logits)]
@@ -61,7 +60,7 @@ def test_oracle(n, classes, seed, level):
     base = made(n, classes, seed)
     label = base.label.tolist()
     for row in order(base)[: n_noisy(level, n)].tolist():
-        u = prng.uniform(base.key[[row]], TARGET)[0]
+        u = prng.uniform(base.key[[row]], prng.Stream.INSTANCE_LABEL)[0]
         label[row] = int(np.searchsorted(np.cumsum(naive(base, row, classes)), u, side="right"))
 
     assert instance(base, NONE, level, classes).label.tolist() == label
@@ -95,7 +94,7 @@ def test_standardised_bounds_would_be_wrong():
 def test_an_image_turns_when_its_rate_reaches_its_number():
     """The first whole level whose distribution, at u, is below v."""
     key = prng.mix(np.arange(200, dtype=np.uint64))
-    u, v = prng.uniform(key, TURN), prng.uniform(key, RATE)
+    u, v = prng.uniform(key, prng.Stream.FLIP_THRESHOLD), prng.uniform(key, prng.Stream.FLIP_RATE)
     grid = np.arange(CELLS + 1) / CELLS
     naive = [
         next(p for p in range(101) if np.interp(u[i], grid, distributions()[p]) < v[i])

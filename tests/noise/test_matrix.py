@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cnlw_tools import prng
 from cnlw_tools.noise import Items
-from cnlw_tools.noise.matrix import WHICH, cells, expected, matrix
+from cnlw_tools.noise.matrix import cells, expected, matrix
 from tests.noise.made import sized
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
@@ -48,7 +48,7 @@ def test_oracle_of_own_draws(n, classes, seed):
     """Image by image: the first label whose chances up to it sum to more than the image's number."""
     base, q = made(n, classes, seed)
     q = q / q.sum(1, keepdims=True)
-    u = prng.uniform(base.key, WHICH)
+    u = prng.uniform(base.key, prng.Stream.MATRIX_LABEL)
     label = [
         next(j for j in range(classes) if u[i] < q[c, : j + 1].sum())
         for i, c in enumerate(base.label)

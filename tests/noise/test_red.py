@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from cnlw_tools import prng
 from cnlw_tools.noise import Items, TooFewImages
 from cnlw_tools.noise.base import corruption_order, n_noisy
-from cnlw_tools.noise.red import RESERVE, expected, red
+from cnlw_tools.noise.red import expected, red
 from tests.noise.made import sized
 
 LEVELS = (5, 20, 50, 80)
@@ -39,7 +39,7 @@ def naive(base, pool, level, classes, top):
         for slot, row in zip(slots, stock, strict=False):
             pairs[slot] = row
             if dead[row]:
-                begin = int(prng.uniform(base.key[[slot]], RESERVE)[0] * len(reserves))
+                begin = int(prng.uniform(base.key[[slot]], prng.Stream.RESERVE)[0] * len(reserves))
                 rest = reserves[begin:] + reserves[:begin]
                 pairs[slot] = next((r for r in rest if not dead[r] and r not in taken), None)
                 taken.add(pairs[slot])

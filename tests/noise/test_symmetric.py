@@ -9,7 +9,7 @@ from cnlw_tools import prng
 from cnlw_tools.noise import Items
 from cnlw_tools.noise.base import corruption_order, n_noisy
 from cnlw_tools.noise.blue import blue
-from cnlw_tools.noise.symmetric import FLIP, SHUFFLE, TURN, expected, symmetric
+from cnlw_tools.noise.symmetric import expected, symmetric
 from tests.noise.made import sized
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
@@ -32,17 +32,19 @@ def naive(base, level, classes, include_self=False, exact=True, way="uniform"):
     chosen = (
         corruption_order(base)[: n_noisy(level, n)].tolist()
         if exact
-        else [i for i in range(n) if u(base, i, TURN) < level / 100]
+        else [i for i in range(n) if u(base, i, prng.Stream.IS_FLIPPED) < level / 100]
     )
     if way == "permuted":
-        givers = sorted(chosen, key=lambda row: (u(base, row, SHUFFLE), base.key[row]))
+        givers = sorted(
+            chosen, key=lambda row: (u(base, row, prng.Stream.LABEL_SHUFFLE), base.key[row])
+        )
         takers = chosen if exact else sorted(chosen, key=lambda row: base.key[row])
         return [
             dict(zip(takers, base.label[givers].tolist(), strict=True)).get(i, label[i])
             for i in range(n)
         ]
     for row in chosen:
-        v = u(base, row, FLIP)
+        v = u(base, row, prng.Stream.NEW_LABEL)
         if way == "l2r":
             label[row] = int(v * (classes - 1))
         elif include_self:

@@ -16,7 +16,7 @@ from cnlw_tools.dataset.tables import MANIFEST, VOTES
 from cnlw_tools.noise import NOISE
 from cnlw_tools.noise.base import n_noisy
 from cnlw_tools.plan.plan import plan, promise
-from cnlw_tools.plan.subsets import CLEAN, PARTS, TAIL, choose, deal
+from cnlw_tools.plan.subsets import choose, deal
 from cnlw_tools.recipe.recipe import Recipe, config_name, make
 
 NAMES = ("a", "b", "c", "d")
@@ -93,10 +93,12 @@ def test_oracle():
     chosen = choose(recipe(probe=3, verified=2, longtail=8), made())
     trusted, verified, slots = set(), set(), set()
     for c, n in enumerate((50, 40, 60, 50)):
-        order = naive([f"{c}{i}" for i in range(n)], PARTS)
+        order = naive([f"{c}{i}" for i in range(n)], prng.Stream.SPLIT)
         trusted |= set(order[:3])
         verified |= set(order[-2:])
-        slots |= set(naive(order[3:-2], TAIL)[: int((n - 5) * 8 ** (-c / 3) + 0.5)])
+        slots |= set(
+            naive(order[3:-2], prng.Stream.LONG_TAIL)[: int((n - 5) * 8 ** (-c / 3) + 0.5)]
+        )
 
     assert ids(probe(chosen)) == trusted
     assert ids(chosen.noisy["verified"]) == verified
@@ -126,7 +128,11 @@ def test_thinned(sizes, share):
 def test_thinned_oracle():
     """Half of each class, the first by a number of their own; the others wait for a larger N."""
     classes = [[f"{c}{i}" for i in range(n)] for c, n in enumerate((50, 40, 60, 50))]
-    first = {name for names in classes for name in naive(names, CLEAN)[: len(names) // 2]}
+    first = {
+        name
+        for names in classes
+        for name in naive(names, prng.Stream.TRAIN_SIZE)[: len(names) // 2]
+    }
 
     assert ids(choose(recipe(clean=100), made()).noisy["train"]) == first
 
@@ -363,7 +369,7 @@ def test_deal(stock):
     noisy["verified"] = data.base[144:150]
     dealt = deal(data.web, noisy, 4, 0)
     each = [{name for name in ids(part) if name.startswith("w2.")} for part in dealt.values()]
-    order = naive([f"w2.{i}" for i in range(stock)], PARTS)
+    order = naive([f"w2.{i}" for i in range(stock)], prng.Stream.SPLIT)
 
     assert each == [set(order[: stock * 54 // 60]), set(order[stock * 54 // 60 :])]
     assert ids(dealt["train"]) | ids(dealt["verified"]) == ids(data.web)
@@ -399,7 +405,7 @@ def test_too_few_web_images(stock, verified, message):
 
 def test_too_few_web_images_for_verified():
     """Train may have enough where half of the twelve web images for verified are dead."""
-    dead = set(naive([f"w0.{i}" for i in range(60)], PARTS)[-6:])
+    dead = set(naive([f"w0.{i}" for i in range(60)], prng.Stream.SPLIT)[-6:])
 
     with pytest.raises(
         ValueError, match="class 'a' needs 8 wrong web images for verified and has 6: collect"
