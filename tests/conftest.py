@@ -1,18 +1,22 @@
 """What several tests share: a toy dataset, a cut of the embedded one, and a CIFAR-10 folder of noise pictures."""
 
+import functools
+import math
 import pickle
 import shutil
 import struct
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cnlw_tools import files
 from cnlw_tools.dataset import tables
@@ -31,6 +35,60 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("core")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+ODD = [None, True, -1, 1.5, math.nan, 10**400, "x", "\ud800", [], [1], {}, {"x": 1}]
+ODD += [functools.reduce(lambda inner, _: [inner], range(100), 0)]
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the way to every node of nested lists and mappings, the whole first."""
+    yield path
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from paths(value[key], (*path, key))
+
+
+def with_node(value: Any, path: tuple[Any, ...], node: Any) -> Any:
+    """Return a copy of nested lists and mappings with another node at the end of a path."""
+    if not path:
+        return node
+    copy = value.copy()
+    copy[path[0]] = with_node(value[path[0]], path[1:], node)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def fuzz() -> Callable[[Any, Callable[[Any], object], str], None]:
+    """Return a test of a reader: whatever stands in place of any node, it reads it or says what is wrong.
+
+    It takes the contents of a file that can be read, what reads them, and how an error begins.
+    """
+
+    def test(whole: Any, read: Callable[[Any], object], begin: str) -> None:
+        nodes = list(paths(whole))
+
+        def once(path: tuple[Any, ...], node: Any) -> None:
+            try:
+                read(with_node(whole, path, node))
+            except ValueError as error:
+                if not str(error).startswith(begin):
+                    raise
+
+        for path in nodes:
+            for node in ODD:
+                once(path, node)
+            if path and isinstance(path[-1], str):
+                once(path[:-1], {path[-1]: 1, "another": 2})
+        settings(max_examples=200)(given(st.sampled_from(nodes), JSON)(once))()
+        read(whole)
+
+    return test
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -25,29 +25,15 @@ from cnlw_tools.build.shards import Job, Tell
 from cnlw_tools.build.staging import claim
 from cnlw_tools.card import render, sample_grid
 from cnlw_tools.card.metadata import CARD, Config, Record, load
-from cnlw_tools.dataset import dataset, tables
+from cnlw_tools.dataset import dataset
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.ingest.resolve import NOWHERE, gather, opened
-from cnlw_tools.noise import NOISE
-from cnlw_tools.plan.plan import levels, plan, realised
-from cnlw_tools.recipe.recipe import Recipe, config_name
-from cnlw_tools.registry import pick
+from cnlw_tools.plan.info import read_plan_info
+from cnlw_tools.plan.plan import config_name, levels, plan, realised
+from cnlw_tools.recipe.recipe import Recipe, recorded_choices
 from cnlw_tools.sources.composite import WEB
 
-# what decides a plan
-CHOICES = (
-    "per_class",
-    "probe",
-    "verified",
-    "clean",
-    "longtail",
-    "donors",
-    "verdict",
-    "min_votes",
-    "search",
-)
-DRAWN = ("dataset", "noise", "splits", "seed", "nested", *CHOICES, "options")
 Parts = list[tuple[str, segments.Segment]]  # split and segment
 
 
@@ -92,7 +78,7 @@ def build(
     plans = {}
     asked = levels(recipe, found)
     for i, level in enumerate(asked):
-        plans[config(recipe, level)] = plan(recipe, found, level)
+        plans[config_name(recipe, level)] = plan(recipe, found, level)
         tell("plans", i + 1, len(asked))
     how = Storage(recipe.size, recipe.resize, recipe.quality, recipe.shard_rows)
     with claim(out) as folder:
@@ -137,9 +123,7 @@ def build(
             )
         render.write(folder, record, recipe, found.classes)
         size = sum((job.folder / name).stat().st_size for name in wanted)
-    matrices = {
-        name: hashing.unpack(tables.metadata(table)["matrix"]) for name, table in plans.items()
-    }
+    matrices = {name: read_plan_info(table).expected_matrix() for name, table in plans.items()}
     return Summary(out, configs, matrices, written, size, time.monotonic() - begun)
 
 
@@ -155,16 +139,6 @@ def last(builds: Path) -> Path:
             f"{builds}: no build here yet: run `cnlw build --noise red --level 40`, or name one"
         )
     return cards[-1].parent
-
-
-def config(recipe: Recipe, level: int | None) -> str:
-    """Return the name of the config that a recipe makes of a level.
-
-    Raises:
-        LookupError: unknown noise
-    """
-    noise = pick(NOISE, recipe.noise, "noise")
-    return config_name(recipe, level, noise.options, noise.always_in_name)
 
 
 def _tidied(data: Path, record: Record, useful: set[str]) -> set[str]:
@@ -229,21 +203,21 @@ def _noisiest(record: Record, noise: str) -> str:
 
 def _config(table: pa.Table, parts: Parts) -> Config:
     """Describe a level: how it was drawn, and what noise was promised and realised."""
-    made = tables.metadata(table)
-    expected = hashing.unpack(made["matrix"])
+    info = read_plan_info(table)
+    expected = info.expected_matrix()
     found = realised(table, len(expected))
     split_counts = pc.value_counts(table["split"]).to_pylist()
     names: dict[str, list[str]] = {}
     for split, segment in parts:
         names.setdefault(split, []).append(segment.name)
     return Config(
-        recipe={k: made["recipe"][k] for k in DRAWN},
-        level=made["level"],
+        recipe=recorded_choices(info.recipe),
+        level=info.level,
         digest=hashing.digest(table),
         rows={count["values"]: count["counts"] for count in split_counts},
         rate=found.rate,
-        expected=made["rate"],
-        changed=made.get("changed"),
+        expected=info.rate,
+        changed=info.changed,
         kept=_range(found.matrix),
         expected_kept=_range(expected),
         segments={split: sorted(found) for split, found in names.items()},

@@ -25,6 +25,7 @@ from cnlw_tools import hashing, prng
 from cnlw_tools.dataset import tables
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.noise.base import n_noisy
+from cnlw_tools.plan.info import read_plan_info
 from cnlw_tools.recipe.recipe import BENCHMARK
 
 FILE = re.compile(r"[0-9a-f]{16}-\d{5}-of-\d{5}\.parquet")
@@ -62,13 +63,16 @@ def cut(plan: pa.Table, how: Storage, layout: str = "bands") -> Iterator[tuple[s
         how: how images are stored; part of a segment's name
         layout: bands, or flat for one segment a split
     """
-    level = tables.metadata(plan)["level"]  # none: nothing is nested, so there is nothing to share
-    banded, known = layout == "bands" and level is not None, tables.metadata(plan).get("ends", {})
+    info = read_plan_info(plan)
+    grid = sorted({*BENCHMARK, info.level or 0, 100})
+    banded = layout == "bands" and info.level is not None  # without levels nothing is shared
     for split in pc.unique(plan["split"]).to_pylist():
         rows = plan.filter(pc.equal(plan["split"], split))
-        levels = sorted({*BENCHMARK, level, 100}) if split in tables.NOISY and banded else [0, 100]
+        levels = grid if split in tables.NOISY and banded else [0, 100]
         ends = (
-            known[split] if banded and split in known else [n_noisy(p, len(rows)) for p in levels]
+            info.ends[split]
+            if banded and split in info.ends
+            else [n_noisy(p, len(rows)) for p in levels]
         )
         for lo, hi in pairwise(ends):
             if hi > lo:

@@ -8,8 +8,7 @@ from cnlw_tools.card.metadata import CARD, data_files, load_block
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, error, some
 from cnlw_tools.images.pixels import Storage
-from cnlw_tools.noise import NOISE
-from cnlw_tools.recipe.recipe import config_name
+from cnlw_tools.plan.plan import config_name
 
 TABLES = "copy the tables of another build of the same data, or build anew"
 
@@ -52,11 +51,7 @@ def card(found: Evidence) -> Iterator[Finding]:
 
 def _name(found: Evidence, config: str) -> str:
     """Name a config by its recipe and level."""
-    recipe = found.recipe(config)
-    noise = NOISE[recipe.noise]
-    return config_name(
-        recipe, found.record.configs[config].level, noise.options, noise.always_in_name
-    )
+    return config_name(found.recipe(config), found.record.configs[config].level)
 
 
 def segments(found: Evidence) -> Iterator[Finding]:

@@ -18,10 +18,10 @@ from cnlw_tools.cli.options import folder, places, read_recipe, what
 def plan(recipe: str | None, root: Path | None, out: Path | None, **flags: Any) -> None:
     """Write which image takes which slot under which label, for one level."""
     from cnlw_tools import hashing
-    from cnlw_tools.build.build import config
     from cnlw_tools.dataset import tables
     from cnlw_tools.ingest.resolve import gather
-    from cnlw_tools.plan.plan import levels, regularity
+    from cnlw_tools.plan.info import read_plan_info
+    from cnlw_tools.plan.plan import config_name, levels, regularity
     from cnlw_tools.plan.plan import plan as draw
 
     chosen = read_recipe(recipe, folder(root), flags)
@@ -32,7 +32,7 @@ def plan(recipe: str | None, root: Path | None, out: Path | None, **flags: Any) 
             f"a plan is one level, and here are {len(asked)}: give --level, such as --level 40"
         )
     level = asked[0]
-    target = out or Path(f"{chosen.dataset}_{config(chosen, level)}.parquet")
+    target = out or Path(f"{chosen.dataset}_{config_name(chosen, level)}.parquet")
     if target.suffix == ".csv":
         raise ValueError(
             f"{target}: a plan is a Parquet file: name it {target.with_suffix('.parquet').name}"
@@ -45,9 +45,9 @@ def plan(recipe: str | None, root: Path | None, out: Path | None, **flags: Any) 
     tables.write(table, target)
     noisy = sum(table["is_noisy"].to_pylist())
     click.echo(f"{target}: {len(table):,} rows, {noisy:,} noisy, digest {hashing.digest(table)}")
-    if swapped := len(tables.metadata(table).get("substituted", ())):
+    if swapped := len(read_plan_info(table).substituted):
         click.echo(
             f"{target}: {swapped:,} planned images are not there, and the next in their order stand in for them"
         )
     if level is None:
-        click.echo(f"{target}: {regularity(hashing.unpack(tables.metadata(table)['matrix']))}")
+        click.echo(f"{target}: {regularity(read_plan_info(table).expected_matrix())}")

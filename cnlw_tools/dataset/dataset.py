@@ -67,11 +67,9 @@ class Dataset:
     @property
     def source(self) -> str:
         """Say which source reads its images: the one of its name, unless its base manifest names another."""
-        return (
-            str(tables.metadata(self.base).get("source", self.name))
-            if self.base is not None
-            else self.name
-        )
+        if self.base is None:
+            return self.name
+        return _source(self.base, self.name, f"{self.name}: the base manifest")
 
     def pool(
         self, min_votes: int, verdict: str = "majority", search: tuple[str, ...] = ()
@@ -181,11 +179,15 @@ def names(root: Path) -> list[str]:
 def source(name: str, root: Path) -> str:
     """Say which source reads a dataset's images, without reading its tables."""
     path = root / "manifests" / name / "base.parquet"
-    return (
-        str(tables.metadata(pq.read_schema(path).empty_table()).get("source", name))
-        if path.is_file()
-        else name
-    )
+    if not path.is_file():
+        return name
+    return _source(pq.read_schema(path).empty_table(), name, str(path))
+
+
+def _source(base: pa.Table, name: str, path: str) -> str:
+    """Return the source that a base manifest names, or the name of its dataset."""
+    info = tables.read_info(tables.ManifestInfo, base, path, "import the dataset again")
+    return info.source or name
 
 
 def load(name: str, root: Path) -> Dataset:

@@ -4,8 +4,10 @@ Every complaint names the file, the column, the first bad row (counted from 0) a
 """
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +18,14 @@ from numpy.typing import NDArray
 
 from cnlw_tools.dataset import table_io
 from cnlw_tools.files import atomic_write
+from cnlw_tools.recipe.strict import parse_json, read_dataclass
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
+
+INFO = b"cnlw"  # key of the Parquet metadata
 STRING = pa.string()
 MANIFEST = pa.schema(
     [
@@ -226,16 +235,32 @@ def write_csv(table: pa.Table, path: Path) -> None:
         pacsv.write_csv(table, draft, pacsv.WriteOptions(quoting_style="needed"))
 
 
-def metadata(table: pa.Table) -> dict[str, Any]:
-    """Return what a plan says of itself."""
-    raw = (table.schema.metadata or {}).get(b"cnlw")
-    found: dict[str, Any] = json.loads(raw) if raw else {}
-    return found
+@dataclass(frozen=True, slots=True)
+class ManifestInfo:
+    """What a base manifest says about itself."""
+
+    source: str = ""  # the source that reads its images; none: the one of the dataset's name
 
 
-def with_metadata(table: pa.Table, found: dict[str, Any]) -> pa.Table:
-    """Return the table, saying this of itself."""
-    return table.replace_schema_metadata({b"cnlw": json.dumps(found, sort_keys=True).encode()})
+def read_info(cls: type[T], table: pa.Table, source: str, remedy: str = "") -> T:
+    """Return what a table's file says about it: JSON in the Parquet metadata, as a dataclass.
+
+    Args:
+        cls: the dataclass
+        table: with the metadata of its file
+        source: what the errors call it
+        remedy: ends the errors
+
+    Raises:
+        ValueError: it says something that the dataclass has no place for, or too little
+    """
+    text = (table.schema.metadata or {}).get(INFO, b"{}")
+    return read_dataclass(cls, parse_json(text, source, remedy), source, remedy)
+
+
+def with_info(table: pa.Table, block: Mapping[str, Any]) -> pa.Table:
+    """Return the table, whose file will say this about it."""
+    return table.replace_schema_metadata({INFO: json.dumps(block, sort_keys=True).encode()})
 
 
 def _labels(path: Path | str, table: pa.Table, classes: int) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def adopt(source: str, data_dir: Path, name: str, root: Path) -> Dataset:
             f"dataset {name!r}: give a name of small letters, digits, - and _ with --as"
         )
     found = pick(SOURCES, source, "source")(data_dir)
-    base = tables.with_metadata(found.manifest(), {"source": source})
+    base = tables.with_info(found.manifest(), asdict(tables.ManifestInfo(source)))
     made = dataset.bare(name, found.classes()).with_base(base, str(data_dir))
     folder = root / "manifests" / name
     if (folder / "base.parquet").exists():

@@ -6,7 +6,7 @@ apart; the rows of the other splits follow, in key order.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools import __version__, hashing, prng
-from cnlw_tools.dataset import side_table, tables
+from cnlw_tools.dataset import side_table
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.noise import NOISE, DonorTooSmall, Expected, Items, NoiseModel, TooFewImages
 from cnlw_tools.noise.base import corruption_order
 from cnlw_tools.plan import assemble, published
+from cnlw_tools.plan.info import PlanInfo, with_plan_info
 from cnlw_tools.plan.subsets import choose, deal
 from cnlw_tools.recipe.recipe import BENCHMARK, HIGHEST, Recipe
+from cnlw_tools.recipe.recipe import config_name as name_config
 from cnlw_tools.registry import pick, suggest
 
 
@@ -100,43 +102,46 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
         assemble.held_back(recipe, dataset, outlier(noise, recipe, dataset)),
     ]
     expected = noise.expected(bases["train"], percent, len(dataset.classes), **chosen)
-    said = _said(pa.concat_tables(made), recipe, dataset, level, chosen, expected)
-    return (
-        tables.with_metadata(said, {**tables.metadata(said), "substituted": swapped})
-        if swapped
-        else said
-    )
+    info = replace(_info(recipe, dataset, level, chosen, expected), substituted=swapped)
+    return with_plan_info(pa.concat_tables(made), info)
 
 
 def _published(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
     """Return a published split as a plan, and the validation images behind it."""
     read = published.read(recipe, dataset, level)
     table = pa.concat_tables([read.rows, assemble.kept(read.kept, recipe.seed)])
-    said = _said(table, recipe, dataset, level, {}, realised(table, len(dataset.classes)))
-    return tables.with_metadata(
-        said, {**tables.metadata(said), "ends": {"train": read.ends}, "changed": read.changed}
-    )
+    info = _info(recipe, dataset, level, {}, realised(table, len(dataset.classes)))
+    ends = {"train": tuple(read.ends)}
+    return with_plan_info(table, replace(info, ends=ends, changed=read.changed))
 
 
-def _said(
-    table: pa.Table,
+def _info(
     recipe: Recipe,
     dataset: Dataset,
     level: int | None,
     chosen: dict[str, Any],
     expected: Expected,
-) -> pa.Table:
-    """Return a plan that says how it was made, and what rate and matrix to expect."""
-    made = {
-        "recipe": {k: v for k, v in asdict(recipe).items() if k != "side"} | {"options": chosen},
-        "level": level,
-        "version": __version__,
-        "inputs": dataset.digests,
-        "rate": expected.rate,
-        "foreign": expected.foreign_rate,
-        "matrix": hashing.pack(expected.matrix),
-    }
-    return tables.with_metadata(table, made)
+) -> PlanInfo:
+    """Return how a plan was made, and what rate and matrix to expect."""
+    return PlanInfo(
+        recipe=replace(recipe, options=chosen),
+        level=level,
+        version=__version__,
+        inputs=dataset.digests,
+        rate=expected.rate,
+        foreign=expected.foreign_rate,
+        matrix=hashing.pack(expected.matrix),
+    )
+
+
+def config_name(recipe: Recipe, level: int | None) -> str:
+    """Return the name of the config that a recipe makes of a level.
+
+    Raises:
+        LookupError: unknown noise
+    """
+    noise = pick(NOISE, recipe.noise, "noise")
+    return name_config(recipe, level, noise.options, noise.always_in_name)
 
 
 def promise(recipe: Recipe, dataset: Dataset, level: int | None) -> dict[str, Expected]:

@@ -55,6 +55,24 @@ class Recipe:
     options: Mapping[str, Any] = field(default_factory=dict)  # of the noise model
 
 
+# keys that decide a plan, and so stand in the card of a build
+RECORDED = (
+    "dataset",
+    "noise",
+    "splits",
+    "seed",
+    "nested",
+    "per_class",
+    "probe",
+    "verified",
+    "clean",
+    "longtail",
+    "donors",
+    "verdict",
+    "min_votes",
+    "search",
+    "options",
+)
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "dataset": (lambda v: _is(v, str) and NAME.fullmatch(v) is not None, "a lower-case name"),
@@ -158,6 +176,11 @@ def make(raw: Mapping[str, Any], where: str) -> Recipe:
             for name, value in raw["options"].items()
         }
     return Recipe(**values)
+
+
+def recorded_choices(recipe: Recipe) -> dict[str, Any]:
+    """Return the choices of a recipe that decide a plan: what the card of a build says about it."""
+    return {key: getattr(recipe, key) for key in RECORDED}
 
 
 def config_name(

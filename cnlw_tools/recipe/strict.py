@@ -42,6 +42,7 @@ T = TypeVar("T", bound="DataclassInstance")
 DEEPEST = 64  # levels of nesting; no file of ours has more than ten
 NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
 NAMES |= {NoneType: "null", Any: "anything"}
+LARGEST = 10**300  # whole number that may stand for a float
 SHORT = Repr()
 SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 200
 SHORT.maxlist = SHORT.maxtuple = SHORT.maxdict = 12
@@ -96,7 +97,7 @@ def choice(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def parse_json(text: str, source: str, remedy: str = "") -> Any:
+def parse_json(text: str | bytes, source: str, remedy: str = "") -> Any:
     """Return the value that a JSON text holds.
 
     Raises:
@@ -258,7 +259,9 @@ def _is_plain(hint: Any, value: Any) -> bool:
         return True
     if isinstance(value, bool):
         return hint is bool
-    return isinstance(value, int | float if hint is float else hint)
+    if hint is float and isinstance(value, int):
+        return abs(value) <= LARGEST
+    return isinstance(value, hint)
 
 
 def _describe(hint: Any) -> str:

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cnlw_tools.build.build import DRAWN
-from cnlw_tools.recipe.recipe import split_name
+from cnlw_tools.recipe.recipe import RECORDED, split_name
 from cnlw_tools.report.trials import Trial, natural, shown
 from cnlw_tools.study.spec import Published, Study
 
@@ -132,7 +131,7 @@ class Said:
         said = {
             k: v
             for k, v in cell["recipe"].items()
-            if k in DRAWN and k not in ("dataset", "options")
+            if k in RECORDED and k not in ("dataset", "options")
         }
         return {"noise": family, "level": level, **said, **cell["recipe"]["options"]}
 

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from cnlw_tools.build.build import build
-from cnlw_tools.build.build import config as config_name
 from cnlw_tools.build.shards import Tell
 from cnlw_tools.card.metadata import is_build, load
 from cnlw_tools.executor import local
 from cnlw_tools.ingest.resolve import NOWHERE
-from cnlw_tools.plan.plan import levels
+from cnlw_tools.plan.plan import config_name, levels
 from cnlw_tools.recipe import recipe as recipes
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.study.spec import CHECKS, Study, Table, is_grid

@@ -8,7 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from cnlw_tools.build.build import DRAWN, build
+from cnlw_tools.build.build import build
 from cnlw_tools.checks import learnability
 from cnlw_tools.checks.learnability import Learned, falls, learn, learns, milder, sooner
 from cnlw_tools.cli import main
@@ -16,7 +16,11 @@ from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.preset import Preset
 
 torch.set_num_threads(1)
-RECIPE = {key: value for key, value in asdict(recipe.Recipe("toy", "blue")).items() if key in DRAWN}
+RECIPE = {
+    key: value
+    for key, value in asdict(recipe.Recipe("toy", "blue")).items()
+    if key in recipe.RECORDED
+}
 CHANGED = {
     "dataset": "other",
     "splits": "official",
@@ -98,7 +102,7 @@ def test_accuracy_falls_with_the_level():
     assert wheres(falls([learned(level=None)])) == []
 
 
-@pytest.mark.parametrize("key", sorted({*DRAWN} - {"noise"}))
+@pytest.mark.parametrize("key", sorted({*recipe.RECORDED} - {"noise"}))
 def test_configs_that_differ_in_more_than_the_level_are_not_compared(key):
     """Whatever else a recipe says, its options included: that the more harmful level does no harm is no error then."""
     same = learned(level=80, top1=0.7)
@@ -108,7 +112,7 @@ def test_configs_that_differ_in_more_than_the_level_are_not_compared(key):
     assert wheres(falls([learned(level=0, top1=0.7), other])) == []
 
 
-@pytest.mark.parametrize("key", sorted({*DRAWN} - {"noise", "options"}))
+@pytest.mark.parametrize("key", sorted({*recipe.RECORDED} - {"noise", "options"}))
 def test_red_and_blue_that_differ_in_more_than_the_noise_are_not_compared(key):
     """A smaller training set harms too, and so may every other choice."""
     red = learned("red", top1=0.5, recipe={**RECIPE, "noise": "red", key: CHANGED[key]})

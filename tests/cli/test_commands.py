@@ -19,6 +19,7 @@ from cnlw_tools.cli import main
 from cnlw_tools.cli.options import read_recipe
 from cnlw_tools.dataset import tables
 from cnlw_tools.noise import NOISE
+from cnlw_tools.plan.info import read_plan_info
 from cnlw_tools.recipe import recipe
 
 
@@ -114,14 +115,14 @@ def test_plan_writes_one_level_without_an_image(root: Path, here: Path) -> None:
     """The default file is named after dataset and config, and says how it was made."""
     planned = cnlw("plan", "--root", root, "--noise", "red", "--level", 40)
     plan = tables.read_plan(here / "shapes_red_40.parquet")
-    said = tables.metadata(plan)
+    info = read_plan_info(plan)
 
     assert "240 rows, 80 noisy" in planned.output
     assert hashing.digest(plan) in planned.output
-    assert ("red", 40, 0) == (said["recipe"]["noise"], said["level"], said["recipe"]["seed"])
-    assert {"classes", "base", "web", "votes"} == set(said["inputs"])
-    assert 0.4 == said["rate"]
-    assert (10, 10) == hashing.unpack(said["matrix"]).shape
+    assert ("red", 40, 0) == (info.recipe.noise, info.level, info.recipe.seed)
+    assert {"classes", "base", "web", "votes"} == set(info.inputs)
+    assert 0.4 == info.rate
+    assert (10, 10) == info.expected_matrix().shape
 
 
 def test_a_matrix_from_a_file(root: Path, here: Path) -> None:

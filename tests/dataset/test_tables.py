@@ -2,6 +2,8 @@
 
 import datetime
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from cnlw_tools import hashing
 from cnlw_tools.dataset import tables
-from cnlw_tools.dataset.tables import MANIFEST, PLAN, RUNS, VOTES
+from cnlw_tools.dataset.tables import MANIFEST, PLAN, RUNS, VOTES, ManifestInfo
 
 
 def manifest(**columns: object):
@@ -470,20 +472,37 @@ def test_bad_runs(stored):
 # Metadata
 
 
+@dataclass(frozen=True)
+class Info:
+    """What a table may say about itself."""
+
+    level: int | None = None
+    names: Mapping[str, int | None] = field(default_factory=dict)
+
+
 def test_metadata(stored):
     """What a plan says of itself survives the file; what other programs say does not."""
-    table = tables.with_metadata(planned().cast(PLAN), {"level": 40, "ünï": [1, None]})
+    table = tables.with_info(planned().cast(PLAN), {"level": 40, "names": {"ünï": None}})
     path = stored(table.replace_schema_metadata({**table.schema.metadata, b"pandas": b"{}"}))
 
     found = tables.read_plan(path)
 
-    assert tables.metadata(found) == {"level": 40, "ünï": [1, None]}
+    assert tables.read_info(Info, found, "plan") == Info(40, {"ünï": None})
     assert list(found.schema.metadata) == [b"cnlw"]
 
 
 def test_no_metadata():
-    """A table that says nothing says nothing."""
-    assert tables.metadata(planned()) == {}
+    """A table that says nothing about itself is one whose manifest names no source."""
+    assert tables.read_info(ManifestInfo, planned(), "base") == ManifestInfo("")
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b"\xff", b"3", b'{"level": "40"}', b'{"leve": 40}'])
+def test_wrong_metadata(text):
+    """Metadata that cannot be read is an error that names the file and the remedy."""
+    table = planned().replace_schema_metadata({b"cnlw": text})
+
+    with pytest.raises(ValueError, match=r"^base.parquet: .*: import it again$"):
+        tables.read_info(Info, table, "base.parquet", "import it again")
 
 
 def test_written_bytes(tmp_path):

@@ -18,8 +18,8 @@ from cnlw_tools.card import metadata as record
 from cnlw_tools.checks import gather as look
 from cnlw_tools.checks import validate
 from cnlw_tools.cli import main
-from cnlw_tools.dataset.tables import metadata
 from cnlw_tools.ingest.resolve import gather
+from cnlw_tools.plan.info import read_plan_info
 from cnlw_tools.plan.plan import plan
 from cnlw_tools.recipe.recipe import make
 from cnlw_tools.sources import SOURCES
@@ -102,9 +102,8 @@ def test_two_labs(web, tmp_path):
     assert len(died) > 1
     assert [["substituted", slot, was[slot], now[slot]] for slot in slots] == lines
     assert f"{len(died):,} differ; in image_id {len(died)}, image {len(died)}" in said.stdout
-    recorded = metadata(plan(asked, gather(asked, root, None, {"web": tmp_path / "two"}), 20))[
-        "substituted"
-    ]
+    dataset = gather(asked, root, None, {"web": tmp_path / "two"})
+    recorded = read_plan_info(plan(asked, dataset, 20)).substituted
     assert {now[slot_of[name]] for name in died} <= set(recorded.values()) <= set(now.values())
     assert not recorded.keys() & set(now.values())
 

@@ -11,8 +11,9 @@ from cnlw_tools import hashing
 from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.dataset.tables import MANIFEST, PLAN, VOTES
 from cnlw_tools.noise.base import n_noisy
+from cnlw_tools.plan.info import read_plan_info
 from cnlw_tools.plan.plan import plan
-from cnlw_tools.recipe.recipe import Recipe, make
+from cnlw_tools.recipe.recipe import Recipe
 
 LEVELS = (0, 5, 37, 40, 80)
 GOLDEN = {
@@ -222,7 +223,7 @@ def test_verdict(data):
 
     assert hashing.digest(by["dawid_skene"]) != hashing.digest(by["majority"])
     assert hashing.digest(by["dawid_skene"]) == hashing.digest(plan(recipe("red"), data, 40))
-    assert tables.metadata(by["dawid_skene"])["recipe"]["verdict"] == "dawid_skene"
+    assert read_plan_info(by["dawid_skene"]).recipe.verdict == "dawid_skene"
 
 
 def test_search(data):
@@ -327,13 +328,13 @@ def test_dead_links(data):
 @noises
 def test_metadata(data, noise):
     """A plan says how it was made, from what, and what to expect."""
-    made = tables.metadata(plan(recipe(noise, seed=7), data, 40))
+    info = read_plan_info(plan(recipe(noise, seed=7), data, 40))
 
-    assert made["level"] == 40
-    assert (made["recipe"]["noise"], made["recipe"]["seed"]) == (noise, 7)
-    assert made["inputs"] == data.digests
-    assert (made["rate"], made["foreign"]) == (0.4, 0.4 if noise == "red" else 0)
-    assert np.allclose(np.diag(hashing.unpack(made["matrix"])), 1 if noise == "red" else 0.6)
+    assert info.level == 40
+    assert (info.recipe.noise, info.recipe.seed) == (noise, 7)
+    assert info.inputs == data.digests
+    assert (info.rate, info.foreign) == (0.4, 0.4 if noise == "red" else 0)
+    assert np.allclose(np.diag(info.expected_matrix()), 1 if noise == "red" else 0.6)
 
 
 def test_metadata_round_trip(data, tmp_path):
@@ -344,7 +345,7 @@ def test_metadata_round_trip(data, tmp_path):
     again = tables.read_plan(tmp_path / "plan.parquet")
 
     assert again.equals(found, check_metadata=True)
-    assert make(tables.metadata(again)["recipe"], "plan") == recipe("red", options={"top": 60})
+    assert read_plan_info(again).recipe == recipe("red", options={"top": 60})
 
 
 @pytest.mark.parametrize(
