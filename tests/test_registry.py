@@ -1,8 +1,10 @@
 """The registry pattern."""
 
+import importlib.util
+
 import pytest
 
-from cnlw_tools.registry import pick, suggest
+from cnlw_tools.registry import ImportOnUse, pick, suggest
 
 
 def test_pick():
@@ -32,3 +34,26 @@ def test_empty_registry():
 def test_suggest_whatever_the_case():
     """Capitals are no reason not to understand."""
     assert suggest("RED", ["blue", "red"]) == " Did you mean 'red'?"
+
+
+def test_import_on_use():
+    """Keys need no import; a value is imported when it is asked for."""
+    table = ImportOnUse("importlib", {"path": "nothing:x", "spec": "util:find_spec"})
+
+    assert [*table] == ["path", "spec"]
+    assert len(table) == 2
+    assert "path" in table
+    assert "module" not in table
+    assert table.target("spec") == "importlib.util:find_spec"
+    assert table["spec"] is importlib.util.find_spec
+    with pytest.raises(ModuleNotFoundError):
+        table["path"]
+
+
+def test_attribute_of_a_module():
+    """A name that a module does not have is an AttributeError, as Python expects."""
+    table = ImportOnUse("importlib", {"find_spec": "util:find_spec"})
+
+    assert table.attribute("find_spec") is importlib.util.find_spec
+    with pytest.raises(AttributeError, match="module 'importlib' has no attribute 'other'"):
+        table.attribute("other")

@@ -21,14 +21,8 @@ from cnlw_tools.cli.sweep import sweep
 from cnlw_tools.cli.train import train
 from cnlw_tools.cli.train_mentor import train_mentor
 from cnlw_tools.cli.validate import validate
+from cnlw_tools.extras import EXTRAS, install_command
 
-EXTRAS = {
-    "torch": "train",
-    "torchvision": "train",
-    "scipy": "sources",
-    "jinja2": "report",
-    "matplotlib": "report",
-}
 ALIKE = (
     ValueError,
     LookupError,
@@ -50,7 +44,7 @@ class Polite(click.Group):
             if package not in EXTRAS:
                 raise
             raise click.ClickException(
-                f"this needs {package}: pip install 'cnlw-tools[{EXTRAS[package]}]'"
+                f"this needs {package}: {install_command(EXTRAS[package])}"
             ) from error
         except (ValueError, LookupError, OSError) as error:
             if isinstance(error, ALIKE) and os.environ.get("LOCAL_RANK", "0") != "0":

@@ -90,33 +90,27 @@ def _headings(folder: Path) -> list[tuple[str, str]]:
 
 
 def _methods(root: Path) -> list[tuple[str, str]]:
+    from cnlw_tools.cli.definitions import describe_method
     from cnlw_tools.methods import METHODS
 
-    said = []
-    for name, method in METHODS.items():
+    lines = []
+    for name in METHODS:
+        method = describe_method(METHODS.target(name))
         needs = f"   needs: {', '.join(method.requires)}" if method.requires else ""
-        line = _first_line(method).replace("``", "")
-        said.append(
-            (
-                name,
-                f"{method.relative_cost:4.1f} x   {line} {method.paper}{needs}{_shown(_options(method))}",
-            )
-        )
-    return said
+        text = f"{method.relative_cost:4.1f} x   {method.summary} {method.paper}{needs}"
+        lines.append((name, text + _shown(method.options)))
+    return lines
 
 
 def _nets(root: Path) -> list[tuple[str, str]]:
+    from cnlw_tools.cli.definitions import first_line
     from cnlw_tools.trainer.nets import NETS
 
-    return [(name, _first_line(make)) for name, make in NETS.items()]
-
-
-def _options(method: type) -> dict[str, Any]:
-    """Return the options of a method and their defaults."""
-    import inspect
-
-    _task, *options = inspect.signature(method).parameters.values()
-    return {option.name: option.default for option in options}
+    lines = []
+    for name in NETS:
+        text = first_line(NETS.target(name)).removeprefix("Return ")
+        lines.append((name, text[0].upper() + text[1:]))
+    return lines
 
 
 def _shown(options: Mapping[str, Any]) -> str:

@@ -10,13 +10,14 @@ from multiprocessing import active_children
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnlw_tools.executor import local
 from cnlw_tools.executor.signals import Stop
 from cnlw_tools.study.expand import Cell
-from cnlw_tools.trainer import Stopped, Trainer
-from cnlw_tools.trainer import device as devices
+
+if TYPE_CHECKING:  # to plan a sweep takes no torch
+    from cnlw_tools.trainer import Trainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ def train(cells: Sequence[Cell], place: Place, jobs: int) -> Iterator[Outcome]:
 
     Each has its share of the processors, and a GPU in turn.
     """
+    from cnlw_tools.trainer import device as devices
+
     seats: SimpleQueue[int] = SimpleQueue()
     for seat in range(jobs):
         seats.put(seat)
@@ -104,6 +107,9 @@ def _outcomes(cells: Sequence[Future[Outcome]], stop: Stop) -> Iterator[Outcome]
 
 def _cell(job: _Job) -> Outcome:
     """Train one cell, in this process."""
+    from cnlw_tools.trainer import Stopped
+    from cnlw_tools.trainer import device as devices
+
     devices.confine(job.gpu, job.threads)
     cell, place = job.cell, job.place
     try:
@@ -114,7 +120,9 @@ def _cell(job: _Job) -> Outcome:
         return Outcome(cell, "failed", {}, f"{type(error).__name__}: {error}".splitlines()[0])
 
 
-def _trainer(cell: Cell, place: Place, workers: int) -> Trainer:
+def _trainer(cell: Cell, place: Place, workers: int) -> "Trainer":
+    from cnlw_tools.trainer import Trainer
+
     return Trainer(
         place.builds / cell.build,
         cell.config,

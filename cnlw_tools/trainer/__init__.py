@@ -1,7 +1,24 @@
-"""Trains on what `cnlw build` wrote: one loop, the networks of the papers, every method."""
+"""Trains on what `cnlw build` wrote: one loop, the networks of the papers, every method.
 
-from cnlw_tools.trainer.data import default_cache
-from cnlw_tools.trainer.errors import Stopped
-from cnlw_tools.trainer.trainer import Trainer
+The names below are imported when they are used, so `cnlw list nets` works without torch.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from cnlw_tools.registry import ImportOnUse
+
+if TYPE_CHECKING:
+    from cnlw_tools.trainer.data import default_cache
+    from cnlw_tools.trainer.errors import Stopped
+    from cnlw_tools.trainer.trainer import Trainer
 
 __all__ = ["Stopped", "Trainer", "default_cache"]
+
+__getattr__ = ImportOnUse[Any](
+    __name__,
+    {
+        "Stopped": "errors:Stopped",
+        "Trainer": "trainer:Trainer",
+        "default_cache": "data:default_cache",
+    },
+).attribute

@@ -14,6 +14,7 @@ from cnlw_tools.study import workers
 from cnlw_tools.study.expand import cells
 from cnlw_tools.study.spec import make
 from cnlw_tools.study.workers import Outcome, Place
+from cnlw_tools.trainer import device
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def cell():
 
 def test_whatever_a_cell_raises_is_an_outcome(cell, monkeypatch):
     """Even what no library error is."""
-    monkeypatch.setattr(workers, "Trainer", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("cnlw_tools.trainer.trainer.Trainer", lambda *_, **__: 1 / 0)
     outcome = workers._cell(workers._Job(cell, Place(Path("runs")), 0, None))
 
     assert (outcome.state, outcome.why) == ("failed", "ZeroDivisionError: division by zero")
@@ -61,7 +62,7 @@ def test_a_sweep_that_is_asked_to_stop_tells_its_processes_once(cell, monkeypatc
 def test_gpus_are_shared_out(monkeypatch):
     """Those that can be seen, a process each."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
-    assert workers.devices.gpus() == ["2", "3"]
+    assert device.gpus() == ["2", "3"]
 
-    workers.devices.confine("3", 0)
+    device.confine("3", 0)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"

@@ -1,77 +1,52 @@
 """Networks by name. Each is a function of the number of classes and the image side in pixels.
 
 Those called `_cifar` share their name with one of torchvision, and are for images of 32 pixels.
+Nothing here imports torch until a network is used, so `cnlw list nets` works without it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from cnlw_tools.registry import pick
-from cnlw_tools.trainer.nets.densenet import densenet100
-from cnlw_tools.trainer.nets.imagenet import (
-    efficientnet_b5,
-    inception_resnet_v2,
-    inception_v3,
-    mobilenet_v2,
-    resnet18,
-    resnet50,
-    resnet101,
-)
-from cnlw_tools.trainer.nets.inception import inception_v2
-from cnlw_tools.trainer.nets.network import Network
-from cnlw_tools.trainer.nets.plain import (
-    cnn9,
-    conv4,
-    conv6,
-    conv_mnist,
-    conv_small,
-    mlp1,
-    mlp2,
-    mlp4,
-    vgg13_cifar,
-)
-from cnlw_tools.trainer.nets.resnets import (
-    preact_resnet18,
-    resnet29,
-    resnet32,
-    resnet32_wide,
-    resnet34_cifar,
-    wrn28_2,
-    wrn28_10,
-    wrn40_2,
-)
-from cnlw_tools.trainer.nets.weights import fetch_pretrained, load_weights, read_weights
+from cnlw_tools.registry import ImportOnUse, pick
+
+if TYPE_CHECKING:
+    from cnlw_tools.trainer.nets.network import Network
 
 __all__ = ["NETS", "Network", "build_network"]
 
-NETS: Mapping[str, Callable[[int, int], Network]] = {
-    "conv_small": conv_small,
-    "mlp1": mlp1,
-    "mlp2": mlp2,
-    "mlp4": mlp4,
-    "conv_mnist": conv_mnist,
-    "conv4": conv4,
-    "conv6": conv6,
-    "cnn9": cnn9,
-    "vgg13_cifar": vgg13_cifar,
-    "resnet29": resnet29,
-    "resnet32": resnet32,
-    "resnet32_wide": resnet32_wide,
-    "preact_resnet18": preact_resnet18,
-    "resnet34_cifar": resnet34_cifar,
-    "wrn28_2": wrn28_2,
-    "wrn28_10": wrn28_10,
-    "wrn40_2": wrn40_2,
-    "densenet100": densenet100,
-    "resnet18": resnet18,
-    "resnet50": resnet50,
-    "resnet101": resnet101,
-    "inception_v2": inception_v2,
-    "inception_v3": inception_v3,
-    "inception_resnet_v2": inception_resnet_v2,
-    "mobilenet_v2": mobilenet_v2,
-    "efficientnet_b5": efficientnet_b5,
-}
+NETS: ImportOnUse[Callable[[int, int], "Network"]] = ImportOnUse(
+    __name__,
+    {
+        "conv_small": "plain:conv_small",
+        "mlp1": "plain:mlp1",
+        "mlp2": "plain:mlp2",
+        "mlp4": "plain:mlp4",
+        "conv_mnist": "plain:conv_mnist",
+        "conv4": "plain:conv4",
+        "conv6": "plain:conv6",
+        "cnn9": "plain:cnn9",
+        "vgg13_cifar": "plain:vgg13_cifar",
+        "resnet29": "resnets:resnet29",
+        "resnet32": "resnets:resnet32",
+        "resnet32_wide": "resnets:resnet32_wide",
+        "preact_resnet18": "resnets:preact_resnet18",
+        "resnet34_cifar": "resnets:resnet34_cifar",
+        "wrn28_2": "resnets:wrn28_2",
+        "wrn28_10": "resnets:wrn28_10",
+        "wrn40_2": "resnets:wrn40_2",
+        "densenet100": "densenet:densenet100",
+        "resnet18": "imagenet:resnet18",
+        "resnet50": "imagenet:resnet50",
+        "resnet101": "imagenet:resnet101",
+        "inception_v2": "inception:inception_v2",
+        "inception_v3": "imagenet:inception_v3",
+        "inception_resnet_v2": "imagenet:inception_resnet_v2",
+        "mobilenet_v2": "imagenet:mobilenet_v2",
+        "efficientnet_b5": "imagenet:efficientnet_b5",
+    },
+)
+__getattr__ = ImportOnUse[Any](__name__, {"Network": "network:Network"}).attribute
 
 
 def build_network(
@@ -81,7 +56,7 @@ def build_network(
     dropout: float | None = None,
     pretrained: bool = False,
     weights: Path | None = None,
-) -> Network:
+) -> "Network":
     """Return a network with new weights, or with weights that were learned elsewhere.
 
     Args:
@@ -97,6 +72,8 @@ def build_network(
         ValueError: images too small; dropout not from 0 to 1; weights of another network, or none
         OSError: the weights could not be fetched or read
     """
+    from cnlw_tools.trainer.nets.weights import fetch_pretrained, load_weights, read_weights
+
     if pretrained and weights is not None:
         raise ValueError(
             f"--pretrained and --weights {weights} exclude each other: give one of the two"

@@ -13,13 +13,13 @@ of the papers). All take images that are normalised by ImageNet's mean and stand
 """
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import pairwise
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from cnlw_tools import extras
 from cnlw_tools.trainer.nets.network import Network, require_image_size
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -54,9 +54,19 @@ def resnet(name: str, n_classes: int, image_size: int) -> Network:
     return _split_into_blocks(model, stages, "fc")
 
 
-resnet18 = partial(resnet, "resnet18")
-resnet50 = partial(resnet, "resnet50")
-resnet101 = partial(resnet, "resnet101")
+def resnet18(n_classes: int, image_size: int) -> Network:
+    """Return ResNet-18 of torchvision."""
+    return resnet("resnet18", n_classes, image_size)
+
+
+def resnet50(n_classes: int, image_size: int) -> Network:
+    """Return ResNet-50 of torchvision."""
+    return resnet("resnet50", n_classes, image_size)
+
+
+def resnet101(n_classes: int, image_size: int) -> Network:
+    """Return ResNet-101 of torchvision."""
+    return resnet("resnet101", n_classes, image_size)
 
 
 def mobilenet_v2(n_classes: int, image_size: int) -> Network:
@@ -112,7 +122,7 @@ def timm_model(name: str, **options: Any) -> nn.Module:
         from timm import create_model
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"{name} is a model of timm, which is not installed: pip install 'cnlw-tools[timm]'"
+            f"{name} is a model of timm, which is not installed: {extras.install_command('timm')}"
         ) from error
     model: nn.Module = create_model(name, **options)
     return model

@@ -12,7 +12,6 @@ initial weights (Glorot and Bengio 2010) of the Keras examples for MNIST and CIF
 """
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import pairwise
 
 from torch import nn
@@ -34,9 +33,19 @@ def mlp(n_layers: int, n_classes: int, image_size: int) -> Network:
     return init_weights(net, nn.init.xavier_uniform_, nn.Linear)
 
 
-mlp1 = partial(mlp, 1)
-mlp2 = partial(mlp, 2)
-mlp4 = partial(mlp, 4)
+def mlp1(n_classes: int, image_size: int) -> Network:
+    """Return a perceptron with one hidden layer of 512 units."""
+    return mlp(1, n_classes, image_size)
+
+
+def mlp2(n_classes: int, image_size: int) -> Network:
+    """Return a perceptron with two hidden layers of 512 units."""
+    return mlp(2, n_classes, image_size)
+
+
+def mlp4(n_classes: int, image_size: int) -> Network:
+    """Return a perceptron with four hidden layers of 512 units."""
+    return mlp(4, n_classes, image_size)
 
 
 def conv_mnist(n_classes: int, image_size: int) -> Network:

@@ -76,9 +76,19 @@ def wide_resnet(depth: int, k: int, n_classes: int, image_size: int) -> Network:
     return _assemble(stages, [conv(3, 16)], bn_act(64 * k), 64 * k, n_classes)
 
 
-wrn28_2 = partial(wide_resnet, 28, 2)
-wrn28_10 = partial(wide_resnet, 28, 10)
-wrn40_2 = partial(wide_resnet, 40, 2)
+def wrn28_2(n_classes: int, image_size: int) -> Network:
+    """Return WRN-28-2; its dropout is 0 until it is set."""
+    return wide_resnet(28, 2, n_classes, image_size)
+
+
+def wrn28_10(n_classes: int, image_size: int) -> Network:
+    """Return WRN-28-10; its dropout is 0 until it is set."""
+    return wide_resnet(28, 10, n_classes, image_size)
+
+
+def wrn40_2(n_classes: int, image_size: int) -> Network:
+    """Return WRN-40-2; its dropout is 0 until it is set."""
+    return wide_resnet(40, 2, n_classes, image_size)
 
 
 def _assemble(

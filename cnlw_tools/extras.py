@@ -1,0 +1,41 @@
+"""Optional dependencies: which extra brings a package, and the command that installs it."""
+
+import json
+from importlib import metadata
+from pathlib import Path
+
+from cnlw_tools import files
+
+DISTRIBUTION = "cnlw-tools"
+EXTRAS = {  # package -> the extra that brings it, as in pyproject.toml
+    "torch": "train",
+    "torchvision": "train",
+    "tensorboard": "train",
+    "jinja2": "report",
+    "matplotlib": "report",
+    "scipy": "sources",
+    "timm": "timm",
+}
+
+
+def install_command(extra: str) -> str:
+    """Return the command that adds an extra to this installation, wherever it was installed from."""
+    checkout = files.default_root()
+    if (checkout / "pyproject.toml").is_file():
+        place = "." if checkout == Path.cwd() else str(checkout)
+        return f"pip install '{place}[{extra}]'"
+    origin = _origin()
+    return f"pip install '{DISTRIBUTION}[{extra}]{f' @ {origin}' if origin else ''}'"
+
+
+def _origin() -> str:
+    """Return the URL that this package was installed from; none where it came from an index."""
+    text = metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
+    if text is None:
+        return ""
+    origin = json.loads(text)
+    url: str = origin["url"]
+    if "vcs_info" not in origin:
+        return url
+    version_control = origin["vcs_info"]
+    return f"{version_control['vcs']}+{url}@{version_control['commit_id']}"
