@@ -1,19 +1,22 @@
-"""Augmentation of a whole batch on its device: every image has a key, and its random numbers follow from it.
+"""Augmentation of a whole batch on its device.
 
-An operation takes images, bytes or floats in [0, 1], and what draws its numbers, one an image. One that moves
-pixels gives bytes for bytes, since they are moved faster. No shape, no branch and no copy to the host depends
-on a value, so the device never waits. What becomes of an image depends on its key alone, neither on its batch
-nor on the order, the device or the number of machines.
+Every image has a key, from which all its random numbers follow. An operation takes images, bytes or
+floats in [0, 1], and a function that draws its numbers, one for each image. Operations that move
+pixels return bytes for bytes, since these are moved faster. No shape, no branch and no copy to the
+host depends on a value, so the device never waits. How an image is changed depends on its key
+alone, neither on its batch nor on the order, the device or the number of machines.
 
-    flip             left to right, one image in two
-    crop:P           P black pixels on each side, by default an eighth of it, and a random window of the old size
-    cutout:S         a grey square of side S, by default half an image, its centre anywhere in the image
+    flip             mirror left to right, with probability 1/2
+    crop:P           P black pixels on each side, by default an eighth of it, and a random window
+                     of the old size
+    cutout:S         a grey square of side S, by default half an image, its centre anywhere
     resized_crop     a window of 8 % to 100 % of the area, 3:4 to 4:3, enlarged to the old size
-    jitter           brightness + 32/255 at most, contrast and saturation x 0.5 to 1.5, hue + 0.2 of the circle at most
+    jitter           brightness + 32/255 at most, contrast and saturation x 0.5 to 1.5,
+                     hue + 0.2 of the circle at most
     auto_augment, auto_augment_imagenet, rand_augment:M          see `auto_augment.py`
 
-Sources: He et al. 2016 (crop); DeVries and Taylor 2017, Zhang et al. 2020 (cutout); Szegedy et al. 2015
-(resized crop); Jiang et al. 2020 (jitter).
+Sources: He et al. 2016 (crop); DeVries and Taylor 2017, Zhang et al. 2020 (cutout); Szegedy et al.
+2015 (resized crop); Jiang et al. 2020 (jitter).
 """
 
 import math
@@ -28,81 +31,100 @@ from cnlw_tools.registry import pick
 from cnlw_tools.trainer.auto_augment import auto_augment, auto_augment_imagenet, rand_augment
 from cnlw_tools.trainer.prng import Draw, uniform
 
-Op = Callable[[Tensor, Draw], Tensor]  # (B, 3, H, W) -> the same, each of the two bytes or floats
-Augment = Callable[[Tensor, Tensor], Tensor]  # (B, 3, H, W), (B,) keys -> (B, 3, H, W) floats
+Operation = Callable[[Tensor, Draw], Tensor]  # (B, 3, H, W) -> the same shape; bytes or floats
+Augmentation = Callable[[Tensor, Tensor], Tensor]  # (B, 3, H, W), (B,) keys -> (B, 3, H, W) floats
 
 GREY = 0.5  # of cutout: 0, where images are scaled to [-1, 1]
-TRIES = 10  # of a resized crop, before the whole image is taken; torchvision makes as many
-AREA = (0.08, 1.0)
-RATIO = (3 / 4, 4 / 3)
-BRIGHTNESS, HUE = 32 / 255, 0.2  # either way
-FACTOR = (0.5, 1.5)  # of contrast and saturation
+N_TRIES = 10  # of a resized crop, before the whole image is taken; torchvision makes as many
+AREA_RANGE = (0.08, 1.0)
+ASPECT_RANGE = (3 / 4, 4 / 3)
+BRIGHTNESS_RANGE = (-32 / 255, 32 / 255)
+HUE_RANGE = (-0.2, 0.2)
+FACTOR_RANGE = (0.5, 1.5)  # of contrast and saturation
 
 
-def floats(x: Tensor) -> Tensor:
+def to_float(x: Tensor) -> Tensor:
     """Return images as float32 in [0, 1]."""
-    return x.float() / 255 if x.dtype == torch.uint8 else x.float()
+    if x.dtype == torch.uint8:
+        return x.float() / 255
+    return x.float()
 
 
 def flip(x: Tensor, draw: Draw) -> Tensor:
-    """Mirror one image in two, left to right."""
+    """Mirror each image left to right with probability 1/2."""
     width = x.shape[3]
-    at = torch.arange(width, device=x.device)
-    source = torch.where(draw(0)[:, None] < 0.5, width - 1 - at, at)  # (B, W)
+    column = torch.arange(width, device=x.device)
+    is_flipped = draw(0)[:, None] < 0.5
+    source = torch.where(is_flipped, width - 1 - column, column)  # (B, W)
     return x.gather(3, source[:, None, None].expand_as(x))
 
 
 def crop(x: Tensor, draw: Draw, padding: int | None = None) -> Tensor:
-    """Pad with zeros and cut the old size out again, somewhere.
+    """Pad with zeros and cut a window of the old size out at a random place.
 
     A row of a window is W neighbours in the padded batch, laid end to end.
     """
     batch, channels, height, width = x.shape
     p = height // 8 if padding is None else padding
     padded = pad(x, [p, p, p, p]).contiguous()
-    row = torch.arange(height, device=x.device) + _below(2 * p + 1, draw(0))[:, None]  # (B, H)
+    top = _uniform_integers(2 * p + 1, draw(0))
+    left = _uniform_integers(2 * p + 1, draw(1))
+    row = torch.arange(height, device=x.device) + top[:, None]  # (B, H)
     plane = torch.arange(batch * channels, device=x.device).view(batch, channels, 1)
-    start = (plane * (height + 2 * p) + row[:, None]) * (width + 2 * p) + _below(
-        2 * p + 1, draw(1)
-    )[:, None, None]
-    return padded.flatten().unfold(0, width, 1).index_select(0, start.flatten()).view_as(x)
+    padded_row = plane * (height + 2 * p) + row[:, None]  # (B, C, H)
+    start = padded_row * (width + 2 * p) + left[:, None, None]
+    windows = padded.flatten().unfold(0, width, 1)
+    return windows.index_select(0, start.flatten()).view_as(x)
 
 
 def cutout(x: Tensor, draw: Draw, side: int | None = None) -> Tensor:
-    """Paint a square grey: rows r - S // 2 <= i < r + S // 2 about a random pixel, columns likewise."""
+    """Paint a square about a random pixel grey.
+
+    The square takes the rows r - S // 2 <= i < r + S // 2 about pixel row r, columns likewise.
+    """
     height, width = x.shape[2:]
     half = (height // 2 if side is None else side) // 2
-    rows = _near(_below(height, draw(0)), half, height)
-    columns = _near(_below(width, draw(1)), half, width)
-    return torch.where((rows[:, :, None] & columns[:, None])[:, None], GREY, floats(x))
+    rows = _is_near(_uniform_integers(height, draw(0)), half, height)
+    columns = _is_near(_uniform_integers(width, draw(1)), half, width)
+    square = rows[:, :, None] & columns[:, None]  # (B, H, W)
+    return torch.where(square[:, None], GREY, to_float(x))
 
 
 def resized_crop(x: Tensor, draw: Draw) -> Tensor:
-    """Enlarge a random window to the size of the image, bilinearly; what lies outside has no say."""
+    """Enlarge a random window to the size of the image, bilinearly.
+
+    Pixels outside the window have no influence.
+    """
     height, width = x.shape[2:]
-    h, w = _window(draw, height, width)
-    top, left = (
-        (draw(2 * TRIES) * (height - h + 1)).floor(),
-        (draw(2 * TRIES + 1) * (width - w + 1)).floor(),
-    )
-    down, across = _line(top, h, height), _line(left, w, width)
+    h, w = _draw_window_size(draw, height, width)
+    top = (draw(2 * N_TRIES) * (height - h + 1)).floor()
+    left = (draw(2 * N_TRIES + 1) * (width - w + 1)).floor()
+    y = _source_coordinates(top, h, height)
+    x_coordinate = _source_coordinates(left, w, width)
     shape = (len(x), height, width)
-    grid = torch.stack([across[:, None].expand(shape), down[:, :, None].expand(shape)], 3)
-    return grid_sample(floats(x), grid, padding_mode="border", align_corners=True).clamp(0, 1)
+    grid = torch.stack([x_coordinate[:, None].expand(shape), y[:, :, None].expand(shape)], 3)
+    crops = grid_sample(to_float(x), grid, padding_mode="border", align_corners=True)
+    return crops.clamp(0, 1)
 
 
 def jitter(x: Tensor, draw: Draw) -> Tensor:
-    """Change brightness, then contrast, saturation and hue, or saturation, hue and contrast; clip at the end."""
-    first = draw(0) < 0.5
-    contrast, saturation = _between(FACTOR, draw(1)), _between(FACTOR, draw(2))
-    y = floats(x) + _between((-BRIGHTNESS, BRIGHTNESS), draw(3))[:, None, None, None]
-    y = _contrast(y, torch.where(first, contrast, 1.0))
-    y = _recolour(y, saturation, _between((-HUE, HUE), draw(4)))
-    y = _contrast(y, torch.where(first, 1.0, contrast))
+    """Change brightness, contrast, saturation and hue, and clip at the end.
+
+    With probability 1/2 contrast comes before saturation and hue, otherwise after them.
+    """
+    contrast_first = draw(0) < 0.5
+    contrast = _rescale(draw(1), FACTOR_RANGE)
+    saturation = _rescale(draw(2), FACTOR_RANGE)
+    brightness = _rescale(draw(3), BRIGHTNESS_RANGE)
+    hue = _rescale(draw(4), HUE_RANGE)
+    y = to_float(x) + brightness[:, None, None, None]
+    y = _change_contrast(y, torch.where(contrast_first, contrast, 1.0))
+    y = _change_saturation_and_hue(y, saturation, hue)
+    y = _change_contrast(y, torch.where(contrast_first, 1.0, contrast))
     return y.clamp(0, 1)
 
 
-OPS: dict[str, Callable[..., Tensor]] = {
+OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "flip": flip,
     "crop": crop,
     "cutout": cutout,
@@ -112,91 +134,108 @@ OPS: dict[str, Callable[..., Tensor]] = {
     "auto_augment_imagenet": auto_augment_imagenet,
     "rand_augment": rand_augment,
 }
-NUMBERS = {
+ARGUMENT_RANGES = {  # the numbers that may follow a name
     "crop": range(1, 1 << 10),
     "cutout": range(1, 1 << 10),
     "rand_augment": range(31),
-}  # what may follow a name
+}
 
 
-def compose(names: Sequence[str]) -> Augment:
-    """Return what does to images one operation after another, by their keys, int64; none: only `floats`.
+def compose(names: Sequence[str]) -> Augmentation:
+    """Return a function that applies operations one after another; without names, only `to_float`.
 
-    The second operation has other numbers than the first, even if it is the same one.
+    It takes images and int64 keys. Each operation has its own random numbers, even if it is the
+    same operation as another one.
 
     Raises:
         LookupError: no such operation
-        ValueError: the number behind a name is none, or none that the operation takes
+        ValueError: the text behind a name is no number, or none that the operation takes
     """
-    ops = [_parsed(name) for name in names]
+    operations = [_parse_operation(name) for name in names]
 
     def augment(x: Tensor, key: Tensor) -> Tensor:
-        for stream, op in enumerate(ops):
-            x = op(x, partial(uniform, key, stream))
-        return floats(x)
+        for stream, operation in enumerate(operations):
+            draw = partial(uniform, key, stream)
+            x = operation(x, draw)
+        return to_float(x)
 
     return augment
 
 
-def _parsed(entry: str) -> Op:
+def _parse_operation(entry: str) -> Operation:
     """Return the operation that an entry such as ``crop:4`` means."""
     name, colon, number = entry.partition(":")
-    op = pick(OPS, name, "augmentation")
+    operation = pick(OPERATIONS, name, "augmentation")
     if not colon:
-        return op
-    allowed = NUMBERS.get(name)
+        return operation
+    allowed = ARGUMENT_RANGES.get(name)
     if allowed is None:
         raise ValueError(f"augmentation {entry!r}: {name} takes no number; write {name!r}")
-    if not (number.isascii() and number.isdecimal()) or int(number) not in allowed:
-        span = f"{allowed.start} to {allowed.stop - 1}"
-        raise ValueError(f"augmentation {entry!r}: give {name} a whole number from {span}, or none")
-    return lambda x, draw: op(x, draw, int(number))
+    is_number = number.isascii() and number.isdecimal()
+    if not is_number or int(number) not in allowed:
+        limits = f"{allowed.start} to {allowed.stop - 1}"
+        raise ValueError(
+            f"augmentation {entry!r}: give {name} a whole number from {limits}, or none"
+        )
+    argument = int(number)
+    return lambda x, draw: operation(x, draw, argument)
 
 
-def _below(n: int, u: Tensor) -> Tensor:
-    """Return whole numbers from 0 to n - 1."""
+def _uniform_integers(n: int, u: Tensor) -> Tensor:
+    """Turn uniform numbers on [0, 1) into integers from 0 to n - 1."""
     return (u * n).long()
 
 
-def _between(span: tuple[float, float], u: Tensor) -> Tensor:
-    return span[0] + u * (span[1] - span[0])
+def _rescale(u: Tensor, limits: tuple[float, float]) -> Tensor:
+    """Turn uniform numbers on [0, 1) into uniform numbers between two limits."""
+    low, high = limits
+    return low + u * (high - low)
 
 
-def _near(centre: Tensor, half: int, size: int) -> Tensor:
-    """Say which pixels of a line of ``size`` are in the square, (B, size)."""
-    gap = torch.arange(size, device=centre.device) - centre[:, None]
-    return (gap >= -half) & (gap < half)
+def _is_near(centre: Tensor, half: int, size: int) -> Tensor:
+    """Return which of ``size`` pixels in a line lie in the square about a centre, (B, size)."""
+    distance = torch.arange(size, device=centre.device) - centre[:, None]
+    return (distance >= -half) & (distance < half)
 
 
-def _window(draw: Draw, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Draw the sides of a window, each (B,): those of the first try that fits."""
-    h, w = torch.full_like(draw(0), height), torch.full_like(draw(0), width)
-    for i in reversed(range(TRIES)):
-        area = _between(AREA, draw(2 * i)) * (height * width)
-        ratio = _between((math.log(RATIO[0]), math.log(RATIO[1])), draw(2 * i + 1)).exp()
-        tall, wide = (area / ratio).sqrt().round(), (area * ratio).sqrt().round()
-        fits = (tall > 0) & (tall <= height) & (wide > 0) & (wide <= width)
-        h, w = torch.where(fits, tall, h), torch.where(fits, wide, w)
+def _draw_window_size(draw: Draw, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Draw the height and width of a window, (B,) each: those of the first try that fits."""
+    log_aspect_range = (math.log(ASPECT_RANGE[0]), math.log(ASPECT_RANGE[1]))
+    h = torch.full_like(draw(0), height)
+    w = torch.full_like(draw(0), width)
+    for i in reversed(range(N_TRIES)):
+        area = _rescale(draw(2 * i), AREA_RANGE) * (height * width)
+        aspect = _rescale(draw(2 * i + 1), log_aspect_range).exp()
+        new_h = (area / aspect).sqrt().round()
+        new_w = (area * aspect).sqrt().round()
+        fits = (new_h > 0) & (new_h <= height) & (new_w > 0) & (new_w <= width)
+        h = torch.where(fits, new_h, h)
+        w = torch.where(fits, new_w, w)
     return h, w
 
 
-def _line(begin: Tensor, length: Tensor, size: int) -> Tensor:
-    """Return where each pixel of a line comes from, (B, size), with -1 the first pixel of the image and 1 the last."""
-    at = (torch.arange(size, device=begin.device) + 0.5) * (length / size)[:, None] - 0.5
-    inside = torch.minimum(at.clamp(min=0), length[:, None] - 1)
+def _source_coordinates(begin: Tensor, length: Tensor, size: int) -> Tensor:
+    """Return where each pixel of an enlarged line comes from, (B, size).
+
+    -1 is the first pixel of the image and 1 is the last.
+    """
+    position = torch.arange(size, device=begin.device) + 0.5
+    position = position * (length / size)[:, None] - 0.5
+    inside = torch.minimum(position.clamp(min=0), length[:, None] - 1)
     return (begin[:, None] + inside) * (2 / max(size - 1, 1)) - 1
 
 
-def _contrast(x: Tensor, factor: Tensor) -> Tensor:
+def _change_contrast(x: Tensor, factor: Tensor) -> Tensor:
     """Spread each channel about its mean."""
-    mean = x.mean(
-        (2, 3), keepdim=True, dtype=torch.float64
-    ).float()  # so that no order of summing shows
+    # In float64 the mean does not depend on the order in which a device sums.
+    mean = x.mean((2, 3), keepdim=True, dtype=torch.float64).float()
     return mean + (x - mean) * factor[:, None, None, None]
 
 
-def _recolour(x: Tensor, saturation: Tensor, hue: Tensor) -> Tensor:
-    """Scale the saturation of HSV, up to 1, and turn the hue by a share of the circle; the value stays.
+def _change_saturation_and_hue(x: Tensor, saturation: Tensor, hue: Tensor) -> Tensor:
+    """Scale the saturation of HSV, up to 1, and turn the hue by a share of the circle.
+
+    The value of HSV stays.
 
     v = max, c = max - min, s = c / v;   s <- min(f s, 1)   is   c <- c min(f, v / c)
     channel n = 5, 3, 1 of hue h in sixths:   v - c clip(min(k, 4 - k), 0, 1),   k = (n + h) mod 6
@@ -205,10 +244,12 @@ def _recolour(x: Tensor, saturation: Tensor, hue: Tensor) -> Tensor:
     v = x.amax(1)
     c = v - x.amin(1)
     d = c.clamp(min=1e-12)
-    h = (
-        torch.where(v == r, (g - b) / d, torch.where(v == g, 2 + (b - r) / d, 4 + (r - g) / d))
-        + 6 * hue[:, None, None]
-    )
+    green_or_blue = torch.where(v == g, 2 + (b - r) / d, 4 + (r - g) / d)
+    h = torch.where(v == r, (g - b) / d, green_or_blue)
+    h = h + 6 * hue[:, None, None]
     c = c * torch.minimum(v / d, saturation[:, None, None]).clamp(min=0)
-    turns = ((n + h) % 6 for n in (5, 3, 1))
-    return torch.stack([v - c * torch.minimum(k, 4 - k).clamp(0, 1) for k in turns], 1)
+    channels = []
+    for n in (5, 3, 1):
+        k = (n + h) % 6
+        channels.append(v - c * torch.minimum(k, 4 - k).clamp(0, 1))
+    return torch.stack(channels, 1)

@@ -1,9 +1,11 @@
-"""Learned and random policies, each image by its own: two operations out of fifteen, one after the other.
+"""Learned and random policies that give each image two operations out of fifteen.
 
-    AutoAugment     one of 25 pairs, all alike likely; each of the two is applied with the pair's own chance
-    RandAugment     any two of the first fourteen, with one and the same level for all
+    AutoAugment     one of 25 pairs, all equally likely; each operation of the pair is applied with
+                    its own probability
+    RandAugment     any two of the first fourteen, all at the same level
 
-Only the choice differs from image to image, so that a stage does to the whole batch, without looking,
+Only the choice differs from image to image. Therefore a stage applies the same three steps to the
+whole batch, with parameters that change nothing where another operation was chosen:
 
     1. an affine warp, nearest pixel; (X, Y) counts from the middle, what comes from outside is grey:
            X' = X cos a - Y sin a + s_x (Y + H/2) - t_x
@@ -11,9 +13,9 @@ Only the choice differs from image to image, so that a stage does to the whole b
     2. a table of 256 levels for each channel
     3. a blend with another image z:   f x + (1 - f) z,   f = 1 + magnitude
 
-with parameters that change nothing where another operation was chosen. All of it on bytes; floats are rounded to
-them. Operations are those of Pillow; levels run linearly over `RANGE`, 0 to 9 for AutoAugment, 0 to 30 for
-RandAugment, and a magnitude that starts from 0 goes either way.
+All of it works on bytes; floats are rounded to them. Operations are those of Pillow; levels run
+linearly over `MAGNITUDE_RANGES`, 0 to 9 for AutoAugment, 0 to 30 for RandAugment, and a magnitude
+that starts from 0 takes a random sign.
 
 Sources: Cubuk, Zoph, Mane, Vasudevan and Le, "AutoAugment", 2019; Cubuk, Zoph, Shlens and Le,
 "RandAugment", 2019; the ranges are those of torchvision.
@@ -27,7 +29,7 @@ from torch import Tensor
 
 from cnlw_tools.trainer.prng import Draw
 
-RANGE = {  # magnitude at the lowest level and at the highest
+MAGNITUDE_RANGES = {  # magnitude at the lowest level and at the highest
     "identity": (0.0, 0.0),
     "shear_x": (0.0, 0.3),
     "shear_y": (0.0, 0.3),
@@ -44,16 +46,16 @@ RANGE = {  # magnitude at the lowest level and at the highest
     "equalize": (0.0, 0.0),
     "invert": (0.0, 0.0),  # AutoAugment only
 }
-NAMES = tuple(RANGE)
-GREY = 128  # as in IEG; torchvision fills with black unless told otherwise
-SIGNED = NAMES.index("posterize")  # the magnitudes of the operations before this one go either way
-RANDOM = NAMES.index("invert")  # RandAugment chooses among those before this one
+OPERATIONS = tuple(MAGNITUDE_RANGES)
+GREY = 128  # as in IEG; torchvision fills with black by default
+N_SIGNED = OPERATIONS.index("posterize")  # the operations before it take a random sign
+N_RAND_AUGMENT = OPERATIONS.index("invert")  # RandAugment chooses among the operations before it
 
-Step = tuple[str, float, int]  # operation, chance, level from 0 to 9
-Policy = tuple[tuple[Step, Step], ...]
-Parts = dict[str, Tensor]  # of each operation
+PolicyStep = tuple[str, float, int]  # operation, probability, level from 0 to 9
+Policy = tuple[tuple[PolicyStep, PolicyStep], ...]
+ByOperation = dict[str, Tensor]  # for each operation (B, 1, 1)
 
-CIFAR: Policy = (
+CIFAR_POLICY: Policy = (
     (("invert", 0.1, 0), ("contrast", 0.2, 6)),
     (("rotate", 0.7, 2), ("translate_x", 0.3, 9)),
     (("sharpness", 0.8, 1), ("sharpness", 0.9, 3)),
@@ -80,7 +82,7 @@ CIFAR: Policy = (
     (("equalize", 0.8, 0), ("invert", 0.1, 0)),
     (("translate_y", 0.7, 9), ("autocontrast", 0.9, 0)),
 )
-IMAGENET: Policy = (
+IMAGENET_POLICY: Policy = (
     (("posterize", 0.4, 8), ("rotate", 0.6, 9)),
     (("solarize", 0.6, 5), ("autocontrast", 0.6, 0)),
     (("equalize", 0.8, 0), ("equalize", 0.6, 0)),
@@ -110,152 +112,191 @@ IMAGENET: Policy = (
 
 
 def auto_augment(x: Tensor, draw: Draw) -> Tensor:
-    """Apply the policy found on CIFAR-10."""
-    return _learned(CIFAR, x, draw)
+    """Apply the policy that was learned on CIFAR-10."""
+    return _apply_policy(CIFAR_POLICY, x, draw)
 
 
 def auto_augment_imagenet(x: Tensor, draw: Draw) -> Tensor:
-    """Apply the policy found on ImageNet."""
-    return _learned(IMAGENET, x, draw)
+    """Apply the policy that was learned on ImageNet."""
+    return _apply_policy(IMAGENET_POLICY, x, draw)
 
 
 def rand_augment(x: Tensor, draw: Draw, level: int = 9) -> Tensor:
     """Apply two random operations, which may be the same one."""
-    x, magnitudes = _bytes(x), _levels(level, x.device)
+    x = _to_bytes(x)
+    magnitudes = _magnitudes_at(level, x.device)
     for stage in (0, 2):
-        op = (draw(stage) * RANDOM).long()
-        x = apply(x, op, _either_way(magnitudes[op], op, draw(stage + 1)))
+        operation = (draw(stage) * N_RAND_AUGMENT).long()
+        magnitude = _random_sign(magnitudes[operation], operation, draw(stage + 1))
+        x = apply_operations(x, operation, magnitude)
     return x
 
 
-def apply(x: Tensor, op: Tensor, magnitude: Tensor) -> Tensor:
-    """Do to each image what its operation says.
+def apply_operations(x: Tensor, operation: Tensor, magnitude: Tensor) -> Tensor:
+    """Apply to each image its own operation.
 
     Args:
         x: (B, 3, H, W) bytes
-        op: (B,) places in `NAMES`
-        magnitude: (B,) in the units of `RANGE`
+        operation: (B,) positions in `OPERATIONS`
+        magnitude: (B,) in the units of `MAGNITUDE_RANGES`
     """
-    mask = op == torch.arange(len(NAMES), device=op.device)[:, None]  # (15, B)
-    chosen = dict(zip(NAMES, mask[:, :, None, None], strict=True))  # each (B, 1, 1)
-    amount = dict(zip(NAMES, torch.where(mask, magnitude, 0.0)[:, :, None, None], strict=True))
-    return _blended(_levelled(_warped(x, amount), chosen, amount), chosen, amount)
+    mask = operation == torch.arange(len(OPERATIONS), device=operation.device)[:, None]  # (15, B)
+    magnitudes = torch.where(mask, magnitude, 0.0)
+    is_chosen = dict(zip(OPERATIONS, mask[:, :, None, None], strict=True))
+    amount = dict(zip(OPERATIONS, magnitudes[:, :, None, None], strict=True))
+    x = _warp(x, amount)
+    x = _map_levels(x, is_chosen, amount)
+    return _blend(x, is_chosen, amount)
 
 
-def _learned(policy: Policy, x: Tensor, draw: Draw) -> Tensor:
+def _apply_policy(policy: Policy, x: Tensor, draw: Draw) -> Tensor:
     """Apply to each image one of the pairs of a policy."""
-    pair = _table(policy, x.device)[(draw(0) * len(policy)).long()]  # (B, 2, 3)
-    x = _bytes(x)
+    x = _to_bytes(x)
+    pair_index = (draw(0) * len(policy)).long()
+    pairs = _policy_tensor(policy, x.device)[pair_index]  # (B, 2, 3)
     for stage in (0, 1):
-        op, chance, magnitude = pair[:, stage].unbind(1)
-        op = torch.where(draw(1 + 2 * stage) < chance, op, 0).long()
-        x = apply(x, op, _either_way(magnitude, op, draw(2 + 2 * stage)))
+        operation, probability, magnitude = pairs[:, stage].unbind(1)
+        is_applied = draw(1 + 2 * stage) < probability
+        operation = torch.where(is_applied, operation, 0).long()
+        magnitude = _random_sign(magnitude, operation, draw(2 + 2 * stage))
+        x = apply_operations(x, operation, magnitude)
     return x
 
 
-def _warped(x: Tensor, amount: Parts) -> Tensor:
+def _warp(x: Tensor, amount: ByOperation) -> Tensor:
     """Shear about the upper left corner, shift by whole pixels, rotate about the middle."""
     height, width = x.shape[2:]
-    turn = amount["rotate"] * (math.pi / 180)
-    right, down = (amount["translate_x"] * width).trunc(), (amount["translate_y"] * height).trunc()
+    angle = amount["rotate"] * (math.pi / 180)
+    right = (amount["translate_x"] * width).trunc()
+    down = (amount["translate_y"] * height).trunc()
     X = torch.arange(width, device=x.device) + (0.5 - width / 2)
     Y = (torch.arange(height, device=x.device) + (0.5 - height / 2))[:, None]
-    column = (
-        X * turn.cos() - Y * turn.sin() + amount["shear_x"] * (Y + height / 2) - right + width / 2
-    )  # (B, H, W)
-    row = X * turn.sin() + Y * turn.cos() + amount["shear_y"] * (X + width / 2) - down + height / 2
-    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    source = row.long().clamp(0, height - 1) * width + column.long().clamp(0, width - 1)
-    moved = x.flatten(2).gather(2, source.flatten(1)[:, None].expand(-1, 3, -1)).view_as(x)
-    return torch.where(inside[:, None], moved, GREY)
+    column = X * angle.cos() - Y * angle.sin()
+    column = column + amount["shear_x"] * (Y + height / 2) - right + width / 2  # (B, H, W)
+    row = X * angle.sin() + Y * angle.cos()
+    row = row + amount["shear_y"] * (X + width / 2) - down + height / 2
+    is_inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    source_row = row.long().clamp(0, height - 1)
+    source_column = column.long().clamp(0, width - 1)
+    source = source_row * width + source_column
+    index = source.flatten(1)[:, None].expand(-1, 3, -1)
+    moved = x.flatten(2).gather(2, index).view_as(x)
+    return torch.where(is_inside[:, None], moved, GREY)
 
 
-def _levelled(x: Tensor, chosen: Parts, amount: Parts) -> Tensor:
+def _map_levels(x: Tensor, is_chosen: ByOperation, amount: ByOperation) -> Tensor:
     """Look every level up in a table of its image and channel."""
     pixels = x.flatten(2)  # (B, 3, HW)
     index = pixels.long()
     v = torch.arange(256, dtype=torch.int32, device=x.device)
+    is_solarized = is_chosen["solarize"] & (v >= 255 * amount["solarize"])
+    is_inverted = is_chosen["invert"] | is_solarized
     step = 1 << (8 - amount["posterize"].int())
-    beyond = chosen["invert"] | chosen["solarize"] & (v >= 255 * amount["solarize"])
-    table = torch.where(
-        beyond, 255 - v, torch.where(chosen["posterize"], v - v % step, v)
-    )  # (B, 1, 256)
-    table = torch.where(chosen["autocontrast"], _stretched(pixels, v), table)  # (B, 3, 256)
-    table = torch.where(chosen["equalize"], _equalized(index, v), table)
+    table = torch.where(is_chosen["posterize"], v - v % step, v)  # (B, 1, 256)
+    table = torch.where(is_inverted, 255 - v, table)
+    table = torch.where(is_chosen["autocontrast"], _autocontrast_table(pixels, v), table)
+    table = torch.where(is_chosen["equalize"], _equalize_table(index, v), table)  # (B, 3, 256)
     return table.byte().gather(2, index).view_as(x)
 
 
-def _stretched(pixels: Tensor, v: Tensor) -> Tensor:
-    """Return the table, (B, 3, 256), that takes the darkest level to 0 and the brightest to 255, if they differ."""
-    low, high = pixels.amin(2, keepdim=True).int(), pixels.amax(2, keepdim=True).int()
-    table = ((v - low) * 255 // (high - low).clamp(min=1)).clamp(0, 255)
+def _autocontrast_table(pixels: Tensor, v: Tensor) -> Tensor:
+    """Return the table, (B, 3, 256), that maps the darkest level to 0 and the brightest to 255.
+
+    A channel of one level stays as it is.
+    """
+    low = pixels.amin(2, keepdim=True).int()
+    high = pixels.amax(2, keepdim=True).int()
+    span = (high - low).clamp(min=1)
+    table = ((v - low) * 255 // span).clamp(0, 255)
     return torch.where(high > low, table, v)
 
 
-def _equalized(index: Tensor, v: Tensor) -> Tensor:
-    """Return the table, (B, 3, 256), that makes levels alike frequent: the pixels below a level, in steps.
+def _equalize_table(index: Tensor, v: Tensor) -> Tensor:
+    """Return the table, (B, 3, 256), that makes all levels equally frequent.
 
-    A step is a 255th of the pixels without those of the brightest level; where that is nothing, nothing changes.
+    A level is mapped to the number of darker pixels, counted in steps. A step is a 255th of all
+    pixels but those of the brightest level; if that is less than one pixel, nothing changes.
     """
-    one = torch.ones((), dtype=torch.int32, device=index.device)
-    count = one.new_zeros(*index.shape[:2], 256).scatter_add_(2, index, one.expand_as(index))
-    step = (index.shape[2] - count.gather(2, index.amax(2, keepdim=True))) // 255  # (B, 3, 1)
-    below = count.cumsum(2, dtype=torch.int32) - count
-    return torch.where(step > 0, ((below + step // 2) // step.clamp(min=1)).clamp(max=255), v)
+    unit = torch.ones((), dtype=torch.int32, device=index.device)
+    count = unit.new_zeros(*index.shape[:2], 256)
+    count = count.scatter_add_(2, index, unit.expand_as(index))
+    n_brightest = count.gather(2, index.amax(2, keepdim=True))
+    step = (index.shape[2] - n_brightest) // 255  # (B, 3, 1)
+    n_darker = count.cumsum(2, dtype=torch.int32) - count
+    table = (n_darker + step // 2) // step.clamp(min=1)
+    return torch.where(step > 0, table.clamp(max=255), v)
 
 
-def _blended(x: Tensor, chosen: Parts, amount: Parts) -> Tensor:
+def _blend(x: Tensor, is_chosen: ByOperation, amount: ByOperation) -> Tensor:
     """Move away from, or towards, black, the grey image, its mean, or the smoothed image."""
     y = x.float()
     r, g, b = y.unbind(1)  # (B, H, W)
-    grey = (
-        (19595 * r + 38470 * g + 7471 * b) / 65536 + 0.5
-    ).floor()  # 0.299, 0.587, 0.114, exactly
-    mean = (grey.mean((1, 2), keepdim=True, dtype=torch.float64) + 0.5).floor().float()
-    flat = torch.where(chosen["color"], grey, torch.where(chosen["contrast"], mean, 0.0))[:, None]
-    z = torch.where(chosen["sharpness"][..., None], _smooth(y), flat)
+    luminance = (19595 * r + 38470 * g + 7471 * b) / 65536  # 0.299, 0.587, 0.114, exactly
+    grey = (luminance + 0.5).floor()
+    mean = grey.mean((1, 2), keepdim=True, dtype=torch.float64)
+    mean = (mean + 0.5).floor().float()
+    flat = torch.where(is_chosen["contrast"], mean, 0.0)
+    flat = torch.where(is_chosen["color"], grey, flat)
+    z = torch.where(is_chosen["sharpness"][..., None], _smooth(y), flat[:, None])
     f = 1 + amount["brightness"] + amount["color"] + amount["contrast"] + amount["sharpness"]
     return (y - z).mul_(f[..., None]).add_(z).clamp_(0, 255).byte()
 
 
 def _smooth(x: Tensor) -> Tensor:
     """Average 3 x 3 pixels, the middle one five times; the border stays."""
+    middle = x[:, :, 1:-1, 1:-1]
     rows = x[:, :, :-2] + x[:, :, 1:-1] + x[:, :, 2:]
     total = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
-    out = x.clone()
-    out[:, :, 1:-1, 1:-1] = ((total + 4 * x[:, :, 1:-1, 1:-1]) / 13).round()
-    return out
+    smoothed = x.clone()
+    smoothed[:, :, 1:-1, 1:-1] = ((total + 4 * middle) / 13).round()
+    return smoothed
 
 
-def _bytes(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.uint8 else (x.float() * 255).round().byte()
+def _to_bytes(x: Tensor) -> Tensor:
+    if x.dtype == torch.uint8:
+        return x
+    return (x.float() * 255).round().byte()
 
 
-def _either_way(magnitude: Tensor, op: Tensor, u: Tensor) -> Tensor:
-    """Turn the sign of one magnitude in two, of those that have one."""
-    return torch.where((u < 0.5) & (op < SIGNED), -magnitude, magnitude)
+def _random_sign(magnitude: Tensor, operation: Tensor, u: Tensor) -> Tensor:
+    """Negate each magnitude with probability 1/2, if its operation takes a random sign.
+
+    Args:
+        magnitude: (B,)
+        operation: (B,) positions in `OPERATIONS`
+        u: (B,) uniform numbers
+    """
+    is_negated = (u < 0.5) & (operation < N_SIGNED)
+    return torch.where(is_negated, -magnitude, magnitude)
 
 
 def _magnitude(name: str, level: float) -> float:
-    """Return the magnitude at a share of the highest level; bits are whole."""
-    low, high = RANGE[name]
+    """Return the magnitude of an operation at a level from 0 to 1; bits are whole."""
+    low, high = MAGNITUDE_RANGES[name]
     value = low + level * (high - low)
     return round(value) if name == "posterize" else value
 
 
 @cache
-def _table(policy: Policy, device: torch.device) -> Tensor:
-    """Return (25, 2, 3): place of the operation, chance, magnitude. Copied to a device once."""
-    rows = [
-        [(NAMES.index(name), p, _magnitude(name, level / 9)) for name, p, level in pair]
-        for pair in policy
-    ]
+def _policy_tensor(policy: Policy, device: torch.device) -> Tensor:
+    """Return (25, 2, 3): position of the operation, probability, magnitude.
+
+    It is copied to a device only once.
+    """
+    rows = []
+    for pair in policy:
+        row = []
+        for name, probability, level in pair:
+            row.append((OPERATIONS.index(name), probability, _magnitude(name, level / 9)))
+        rows.append(row)
     return torch.tensor(rows, dtype=torch.float32, device=device)
 
 
 @cache
-def _levels(level: int, device: torch.device) -> Tensor:
-    """Return the magnitude of each operation, (15,). Copied to a device once."""
-    return torch.tensor(
-        [_magnitude(name, level / 30) for name in NAMES], dtype=torch.float32, device=device
-    )
+def _magnitudes_at(level: int, device: torch.device) -> Tensor:
+    """Return the magnitude of each operation at a level of RandAugment, (15,).
+
+    It is copied to a device only once.
+    """
+    magnitudes = [_magnitude(name, level / 30) for name in OPERATIONS]
+    return torch.tensor(magnitudes, dtype=torch.float32, device=device)

@@ -19,7 +19,7 @@ from cnlw_tools import prng as host_dice
 from cnlw_tools.methods import Batch
 from cnlw_tools.registry import pick
 from cnlw_tools.trainer import prng
-from cnlw_tools.trainer.augment import Augment, compose
+from cnlw_tools.trainer.augment import Augmentation, compose
 from cnlw_tools.trainer.data import Split
 from cnlw_tools.trainer.nets.imagenet import IMAGENET_MEAN, IMAGENET_STD
 
@@ -87,7 +87,7 @@ class Feed:
         split: Split,
         device: torch.device,
         seed: int,
-        views: Mapping[str, Augment],
+        views: Mapping[str, Augmentation],
         scale: Scale,
     ) -> None:
         self.pixels = Pixels(split, device)

@@ -12,10 +12,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.transforms.v2 import functional as reference
 
 from cnlw_tools.trainer import augment
-from cnlw_tools.trainer.augment import NUMBERS, OPS, compose, floats
+from cnlw_tools.trainer.augment import ARGUMENT_RANGES, OPERATIONS, compose, to_float
 from cnlw_tools.trainer.prng import mix, uniform
 
-ENTRIES = [*OPS, "crop:3", "cutout:5", "rand_augment:30"]
+ENTRIES = [*OPERATIONS, "crop:3", "cutout:5", "rand_augment:30"]
 WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "equal"}
 
 
@@ -149,11 +149,11 @@ def test_one_after_another(entries, seed):
     expected = x
     for stream, entry in enumerate(entries):
         name, _, number = entry.partition(":")
-        expected = OPS[name](
+        expected = OPERATIONS[name](
             expected, partial(uniform, key, stream), *([int(number)] if number else [])
         )
 
-    assert torch.equal(floats(expected), compose(entries)(x, key))
+    assert torch.equal(to_float(expected), compose(entries)(x, key))
 
 
 @pytest.mark.parametrize("size", [8, 15])
@@ -260,7 +260,7 @@ def test_windows_vary():
     """
     end = math.log(4 / 3)
     mean = ((1 - math.exp(-2 * end)) / 4 - 0.0032 * end) / (1 - math.exp(-end) - 0.08 * end)
-    h, w = augment._window(partial(uniform, keys(10_000), 0), 224, 224)
+    h, w = augment._draw_window_size(partial(uniform, keys(10_000), 0), 224, 224)
     area, ratio = h * w / 224**2, w / h
 
     assert 0.075 < area.min() < 0.09
@@ -353,7 +353,7 @@ def test_level_out_of_range():
         compose(["rand_augment:31"])
 
 
-@pytest.mark.parametrize("name", sorted(OPS.keys() - NUMBERS.keys()))
+@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - ARGUMENT_RANGES.keys()))
 def test_no_number(name):
     """What takes no number says so."""
     with pytest.raises(

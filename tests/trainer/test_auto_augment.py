@@ -11,10 +11,17 @@ from torchvision.transforms.v2 import AutoAugment, AutoAugmentPolicy, RandAugmen
 from torchvision.transforms.v2 import functional as reference
 
 from cnlw_tools.trainer import auto_augment
-from cnlw_tools.trainer.auto_augment import CIFAR, IMAGENET, NAMES, RANDOM, RANGE, SIGNED
+from cnlw_tools.trainer.auto_augment import (
+    CIFAR_POLICY,
+    IMAGENET_POLICY,
+    MAGNITUDE_RANGES,
+    N_RAND_AUGMENT,
+    N_SIGNED,
+    OPERATIONS,
+)
 from cnlw_tools.trainer.prng import mix, uniform
 
-WARPS = NAMES[1:6]
+WARPS = OPERATIONS[1:6]
 ENHANCERS = {
     "brightness": "Brightness",
     "color": "Color",
@@ -22,8 +29,8 @@ ENHANCERS = {
     "sharpness": "Sharpness",
 }
 POLICIES = [
-    (auto_augment.auto_augment, CIFAR, "CIFAR10"),
-    (auto_augment.auto_augment_imagenet, IMAGENET, "IMAGENET"),
+    (auto_augment.auto_augment, CIFAR_POLICY, "CIFAR10"),
+    (auto_augment.auto_augment_imagenet, IMAGENET_POLICY, "IMAGENET"),
 ]
 
 
@@ -43,8 +50,8 @@ def keys(n, seed=0):
 def applied(x, name, magnitude):
     """All images, by one operation."""
     n = len(x)
-    return auto_augment.apply(
-        x, torch.full((n,), NAMES.index(name)), torch.full((n,), float(magnitude))
+    return auto_augment.apply_operations(
+        x, torch.full((n,), OPERATIONS.index(name)), torch.full((n,), float(magnitude))
     )
 
 
@@ -52,7 +59,7 @@ def magnitudes(name):
     """Those of levels 0 to 9, both ways where there are two, as float32 holds them; bits stay whole."""
     found = [auto_augment._magnitude(name, level / 9) for level in range(10)]
     found = found if name == "posterize" else np.float32(found).tolist()
-    return sorted({*found, *(-m for m in found if NAMES.index(name) < SIGNED)})
+    return sorted({*found, *(-m for m in found if OPERATIONS.index(name) < N_SIGNED)})
 
 
 def pillow(image, name, m):
@@ -98,7 +105,7 @@ def torchvision(x, name, m):
 
 
 @pytest.mark.parametrize("size", [8, 33])
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in WARPS])
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in WARPS])
 def test_pixels_are_pillows(name, size):
     """At every level colours are those of Pillow; where it stretches contrast it may round another way."""
     x = images(8, size)
@@ -118,7 +125,7 @@ TOLERANCE = {
 
 
 @pytest.mark.parametrize("size", [8, 33])
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in WARPS])
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in WARPS])
 def test_pixels_are_torchvisions(name, size):
     """At every level colours are those of torchvision, up to its own rounding."""
     x = images(8, size)
@@ -132,7 +139,7 @@ def test_pixels_are_torchvisions(name, size):
 @pytest.mark.parametrize("name", WARPS)
 def test_warps_are_torchvisions(name, size):
     """Shears, shifts and rotations are those of torchvision, but for pixels half way between two others."""
-    x, top = images(4, size), RANGE[name][1]
+    x, top = images(4, size), MAGNITUDE_RANGES[name][1]
     for m in (
         torch.linspace(-top, top, 12).mul(0.99).tolist()
     ):  # off the levels, of which some put whole rows half way
@@ -177,13 +184,15 @@ def test_one_level():
 
 def test_one_batch_many_operations():
     """In a batch of all operations each image gets its own, as if alone."""
-    x, op = images(30, 17), torch.arange(30) % len(NAMES)
+    x, op = images(30, 17), torch.arange(30) % len(OPERATIONS)
     magnitude = torch.tensor(
-        [magnitudes(NAMES[i])[-(2 + b % 3) :][0] for b, i in enumerate(op.tolist())]
+        [magnitudes(OPERATIONS[i])[-(2 + b % 3) :][0] for b, i in enumerate(op.tolist())]
     ).float()
-    expected = [applied(x[b : b + 1], NAMES[i], magnitude[b]) for b, i in enumerate(op.tolist())]
+    expected = [
+        applied(x[b : b + 1], OPERATIONS[i], magnitude[b]) for b, i in enumerate(op.tolist())
+    ]
 
-    assert torch.equal(torch.cat(expected), auto_augment.apply(x, op, magnitude))
+    assert torch.equal(torch.cat(expected), auto_augment.apply_operations(x, op, magnitude))
 
 
 def chosen(pairs, u):
@@ -213,11 +222,11 @@ def test_auto_augment(op, pairs, _):
 @pytest.mark.parametrize("level", [0, 9, 30])
 def test_rand_augment(level):
     """An image goes through two of fourteen operations, alike likely, at one level and either way."""
-    x, key, counts = images(140, 16), keys(140), dict.fromkeys(NAMES, 0)
+    x, key, counts = images(140, 16), keys(140), dict.fromkeys(OPERATIONS, 0)
     found = auto_augment.rand_augment(x, partial(uniform, key, 0), level)
     for image, k, y in zip(x.split(1), key, found.split(1), strict=True):
         for stage in (0, 2):
-            name = NAMES[int(uniform(k[None], 0, stage).item() * 14)]
+            name = OPERATIONS[int(uniform(k[None], 0, stage).item() * 14)]
             m = auto_augment._magnitude(name, level / 30)
             back = uniform(k[None], 0, stage + 1).item() < 0.5 and name not in (
                 "posterize",
@@ -250,7 +259,7 @@ def test_pairs_are_torchvisions(_, pairs, name):
 def test_ranges_are_torchvisions(table, bins):
     """At every level magnitudes are those of torchvision, and those that go either way do."""
     theirs = {plain(name): made for name, made in table._AUGMENTATION_SPACE.items()}
-    ours = NAMES[1:] if bins == 10 else NAMES[:RANDOM]
+    ours = OPERATIONS[1:] if bins == 10 else OPERATIONS[:N_RAND_AUGMENT]
 
     assert {plain(name) for name in ours} == theirs.keys()
     for name in ours:
@@ -263,4 +272,4 @@ def test_ranges_are_torchvisions(table, bins):
         assert torch.allclose(
             torch.zeros(bins) if expected is None else expected.float(), found.float(), atol=1e-6
         )
-        assert signed == (0 < NAMES.index(name) < SIGNED)
+        assert signed == (0 < OPERATIONS.index(name) < N_SIGNED)
