@@ -33,7 +33,7 @@ from cnlw_tools.recipe.recipe import make
 from cnlw_tools.trainer import Trainer
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer import loop as loops
-from cnlw_tools.trainer.optimiser import optimiser
+from cnlw_tools.trainer.optimiser import build_optimiser
 
 ROUNDS = 5
 CONFIG = "blue_40_clean1000_probe10_verified20"
@@ -169,7 +169,7 @@ def epoch(loop: loops.Loop, steps: int) -> Callable[[], None]:
 
 def bare(loop: loops.Loop, steps: int) -> Callable[[], None]:
     """Return what steps the network as often on tensors that lie ready."""
-    net, step = loop.method.net, optimiser(loop.method, loop.preset)
+    net, step = loop.method.net, build_optimiser(loop.method, loop.preset)
     batch = next(iter(loop.train.batches(loop._chunks()[:1], ("plain",), 0)))
 
     def run() -> None:

@@ -86,13 +86,13 @@ def train(
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Say in a line that training was asked to stop, and leave with 143 for SIGTERM, 130 for Ctrl-C."""
-    from cnlw_tools.trainer import Stopped
+    from cnlw_tools.trainer import TrainingStopped
 
     try:
         yield
-    except Stopped as stopped:
+    except TrainingStopped as stopped:
         click.echo(str(stopped), err=True)
-        raise SystemExit(stopped.code) from stopped
+        raise SystemExit(stopped.exit_code) from stopped
 
 
 def _build(data: Path | None, root: Path) -> Path:

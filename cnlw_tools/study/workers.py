@@ -107,15 +107,15 @@ def _outcomes(cells: Sequence[Future[Outcome]], stop: Stop) -> Iterator[Outcome]
 
 def _cell(job: _Job) -> Outcome:
     """Train one cell, in this process."""
-    from cnlw_tools.trainer import Stopped
+    from cnlw_tools.trainer import TrainingStopped
     from cnlw_tools.trainer import device as devices
 
     devices.confine(job.gpu, job.threads)
     cell, place = job.cell, job.place
     try:
         return Outcome(cell, "done", _trainer(cell, place, job.threads).fit())
-    except Stopped as stopped:
-        return Outcome(cell, "stopped", {}, str(stopped), stopped.code)
+    except TrainingStopped as stopped:
+        return Outcome(cell, "stopped", {}, str(stopped), stopped.exit_code)
     except Exception as error:  # noqa: BLE001, whatever a method raises, the other cells go on
         return Outcome(cell, "failed", {}, f"{type(error).__name__}: {error}".splitlines()[0])
 

@@ -9,15 +9,15 @@ from cnlw_tools.registry import ImportOnUse
 
 if TYPE_CHECKING:
     from cnlw_tools.trainer.data import default_cache
-    from cnlw_tools.trainer.errors import Stopped
+    from cnlw_tools.trainer.errors import TrainingStopped
     from cnlw_tools.trainer.trainer import Trainer
 
-__all__ = ["Stopped", "Trainer", "default_cache"]
+__all__ = ["Trainer", "TrainingStopped", "default_cache"]
 
 __getattr__ = ImportOnUse[Any](
     __name__,
     {
-        "Stopped": "errors:Stopped",
+        "TrainingStopped": "errors:TrainingStopped",
         "Trainer": "trainer:Trainer",
         "default_cache": "data:default_cache",
     },

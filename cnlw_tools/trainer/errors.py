@@ -1,16 +1,21 @@
-"""How training says that it was asked to stop."""
+"""The exception with which training ends when a signal asks it to stop."""
 
 import signal
 
 
-class Stopped(Exception):
-    """Training was asked to stop, and has saved where it was; the message says how to go on."""
+class TrainingStopped(Exception):
+    """A signal asked training to stop, and its state is saved; the message says how to resume.
 
-    def __init__(self, message: str, number: int = signal.SIGTERM) -> None:
+    Args:
+        message: where the state is, and how to go on
+        signal_number: of the signal
+    """
+
+    def __init__(self, message: str, signal_number: int = signal.SIGTERM) -> None:
         super().__init__(message)
-        self.number = number  # of the signal that asked
+        self.signal_number = signal_number
 
     @property
-    def code(self) -> int:
-        """The exit code of a program that the signal ended, as a shell says it."""
-        return 128 + self.number
+    def exit_code(self) -> int:
+        """The exit code that a shell reports of a program which the signal ended."""
+        return 128 + self.signal_number

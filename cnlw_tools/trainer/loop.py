@@ -28,11 +28,11 @@ from cnlw_tools.trainer import oom, schedule
 from cnlw_tools.trainer.batches import Feed, order
 from cnlw_tools.trainer.checkpoint import checkpoint_mismatch
 from cnlw_tools.trainer.data import Tell
-from cnlw_tools.trainer.errors import Stopped
+from cnlw_tools.trainer.errors import TrainingStopped
 from cnlw_tools.trainer.evaluate import confusion, guesses, held_out, validate
-from cnlw_tools.trainer.optimiser import Average, optimiser
+from cnlw_tools.trainer.optimiser import EMA, build_optimiser
 from cnlw_tools.trainer.run import Metrics, Run
-from cnlw_tools.trainer.tensorboard import Board
+from cnlw_tools.trainer.tensorboard import TensorBoardWriter
 
 State = dict[str, torch.Tensor]
 MAD = 100  # times the first epoch's loss: from there on it is divergence
@@ -58,7 +58,7 @@ class Loop:
         self.history: list[Metrics] = []
         self.rows = torch.arange(len(self.train.label))  # positions that this phase trains on
         self.ends: dict[str | int, State] = {"init": _networks(method)}  # what phases restart from
-        self.average: Average | None = None
+        self.average: EMA | None = None
         self.lost = torch.zeros((), device=self.device)  # sum of losses in this epoch
         self.bad = torch.full((), -1, device=self.device)  # first step whose loss was no number
         if run.state is not None:
@@ -68,11 +68,11 @@ class Loop:
         """Train to the end and return what validation says; ``each`` is told the metrics of every epoch.
 
         Raises:
-            Stopped: a signal asked for it; the checkpoint is written
+            TrainingStopped: a signal asked for it; the checkpoint is written
             ValueError: the loss is no number any more
             OSError: the device has no room for such a batch, or the disk for the checkpoint
         """
-        board = Board(self.run.folder / "tensorboard", self.epoch)
+        board = TensorBoardWriter(self.run.folder / "tensorboard", self.epoch)
         with Stop() as stop, closing(self.run), closing(board):
             while self.epoch < len(self.stages):
                 begun = time.monotonic()
@@ -81,13 +81,13 @@ class Loop:
                 self._epoch(stop, tell)
                 self.history.append(self._measure(begun))
                 self._close()
-                board.add(self.history[-1])
+                board.add_metrics(self.history[-1])
                 each(self.history[-1])
                 if distributed.any_rank(bool(stop.asked), self.device) and self.epoch < len(
                     self.stages
                 ):
                     said = f"{self.run.folder}: saved after epoch {self.epoch}: --resume goes on"
-                    raise Stopped(
+                    raise TrainingStopped(
                         said, stop.asked or signal.SIGTERM
                     )  # another rank may have heard it alone
             return self.run.result(self.history)
@@ -108,14 +108,14 @@ class Loop:
     def _arm(self) -> None:
         """Make the optimiser, the schedule and the average of a phase."""
         phase = self._phase()
-        self.optimiser = self.method.optimiser = optimiser(
+        self.optimiser = self.method.optimiser = build_optimiser(
             self.method, self.preset, phase.lr_factor
         )
-        self.rate = schedule.warmed(
-            schedule.parse(phase.schedule or self.preset.schedule), self.preset.warmup
+        self.rate = schedule.with_warmup(
+            schedule.parse_schedule(phase.schedule or self.preset.schedule), self.preset.warmup
         )
         learned: list[torch.Tensor] = [p for p in self.method.parameters() if p.requires_grad]
-        self.average = Average(learned, self.preset.ema) if self.preset.ema else None
+        self.average = EMA(learned, self.preset.ema) if self.preset.ema else None
 
     def _epoch(self, stop: Stop, tell: Tell) -> None:
         """Step through the rest of an epoch."""
@@ -126,13 +126,13 @@ class Loop:
         for batch in self.train.batches(mine, self.method.views, self.epoch):
             done = self.step / len(chunks)
             for group in self.optimiser.param_groups:
-                group["lr"] = group["base"] * self.rate(epoch + done, length)
+                group["lr"] = group["base_lr"] * self.rate(epoch + done, length)
             self.method.progress = (self.epoch + done) / len(self.stages)
             self._try(batch)
             tell(f"epoch {self.epoch + 1:3}", self.step, len(chunks))
             if stop.asked and not distributed.is_distributed():
                 self.run.save(self._state())
-                raise Stopped(
+                raise TrainingStopped(
                     f"{self.run.folder}: saved in epoch {self.epoch + 1}: --resume goes on",
                     stop.asked,
                 )
@@ -140,8 +140,8 @@ class Loop:
 
     def _try(self, batch: Batch) -> None:
         """Step, or say which batch would have fitted."""
-        if not oom.fits(self._step, batch):
-            remedy = oom.remedy(self._step, batch, self._phase().batch_size_factor)
+        if not oom.step_fits(self._step, batch):
+            remedy = oom.suggest_batch_size(self._step, batch, self._phase().batch_size_factor)
             raise OSError(
                 f"{self.device} has no room for a batch of {distributed.world_size() * len(batch.y)}: {remedy}"
             )
@@ -175,7 +175,7 @@ class Loop:
         distributed.broadcast_from_rank_zero(
             list(running)
         )  # averages of batch normalisation: each rank has taken them of its own share
-        with self.average.in_place() if self.average else nullcontext():
+        with self.average.swap_in() if self.average else nullcontext():
             if self.epoch + 1 == len(self.stages):
                 self.method.finish(
                     self.train.iterate_dataset
@@ -190,7 +190,7 @@ class Loop:
         line["lr"] = self.optimiser.param_groups[0]["lr"]
         return line | {
             "seconds": round(time.monotonic() - begun, 3),
-            "peak_mb": oom.peak(self.device) // 2**20,
+            "peak_mb": oom.peak_memory(self.device) // 2**20,
         }
 
     def _check(self, loss: float) -> None:

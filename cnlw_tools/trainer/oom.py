@@ -1,5 +1,6 @@
-"""What to say when a batch does not fit into the memory of the device."""
+"""What to do when a batch does not fit into the memory of the device."""
 
+import resource
 from collections.abc import Callable
 
 import torch
@@ -7,57 +8,66 @@ import torch
 from cnlw_tools.methods import Batch
 from cnlw_tools.methods.components import distributed
 
+TrainStep = Callable[[Batch], None]
 
-def is_full(error: RuntimeError) -> bool:
-    """Did torch run out of memory, of a GPU or of the host?"""
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Return whether torch ran out of memory, of a GPU or of the host."""
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
-def fits(step: Callable[[Batch], None], batch: Batch) -> bool:
-    """Take a step; was there room for it?
+def step_fits(step: TrainStep, batch: Batch) -> bool:
+    """Take a step and return whether there was memory for it.
 
-    What the step held is free again: as long as its error is at hand, so are its frames and their tensors.
+    What a failed step held is free again, since its error is gone: an error keeps the frames that
+    it passed, and their tensors.
     """
     try:
         step(batch)
     except RuntimeError as error:
-        if not is_full(error):
+        if not is_out_of_memory(error):
             raise
         return False
     return True
 
 
-def fitting(step: Callable[[Batch], None], batch: Batch) -> int:
-    """Return the largest half, quarter, eighth ... of a batch that a step has room for; 0: not one example."""
+def largest_fitting_size(step: TrainStep, batch: Batch) -> int:
+    """Return the largest half, quarter, eighth ... of a batch for which a step has memory.
+
+    0: there is not even memory for one example.
+    """
     size = len(batch.y) // 2
-    while size:
+    while size > 0:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        if fits(
-            step,
-            Batch(batch.index[:size], tuple(view[:size] for view in batch.views), batch.y[:size]),
-        ):
+        views = tuple(view[:size] for view in batch.views)
+        part = Batch(batch.index[:size], views, batch.y[:size])
+        if step_fits(step, part):
             break
         size //= 2
     return size
 
 
-def remedy(step: Callable[[Batch], None], batch: Batch, scale: float) -> str:
-    """Say which batch would fit; ``scale``: what of the preset's batch one of this phase is.
+def suggest_batch_size(step: TrainStep, batch: Batch, phase_scale: float) -> str:
+    """Say which --batch-size would fit.
 
-    A rank among others cannot try: a step speaks to them.
+    One of several ranks cannot try smaller batches, since a step waits for the other ranks.
+
+    Args:
+        step: the step that had no memory
+        batch: the batch that did not fit
+        phase_scale: batch size of this phase, times that of the preset
     """
     if distributed.is_distributed():
         return "give a smaller --batch-size"
-    if room := int(fitting(step, batch) / scale):
-        return f"--batch-size {room} would fit"
+    batch_size = int(largest_fitting_size(step, batch) / phase_scale)
+    if batch_size > 0:
+        return f"--batch-size {batch_size} would fit"
     return "not even one image fits: take a smaller --net"
 
 
-def peak(device: torch.device) -> int:
+def peak_memory(device: torch.device) -> int:
     """Return the most bytes that tensors took on a GPU, or that this process took on the host."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    import resource
-
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,6 +1,6 @@
 """The step: optimisers with the weight decay of the papers, and an average of the weights.
 
-SGD      b <- mu b + (g + wd w);   w <- w - lr b              Nesterov: w <- w - lr (g + wd w + mu b)
+SGD      b <- mu b + (g + wd w);   w <- w - lr b           Nesterov: w <- w - lr (g + wd w + mu b)
 Adam     the same decay, added to the gradient as in TensorFlow's code of the papers
 EMA      w' <- d w' + (1 - d) w,   d = min(decay, (1 + t) / (10 + t)) after t steps
 """
@@ -16,59 +16,75 @@ from torch.optim import SGD, Adam, Optimizer
 from cnlw_tools.methods import Method
 from cnlw_tools.recipe.preset import Preset
 
+ParamGroup = dict[str, Any]
 
-def optimiser(method: Method, preset: Preset, scale: float = 1.0) -> Optimizer:
-    """Return the optimiser of a preset over the groups of a method, its rates times ``scale``.
 
-    A group's own `lr` and `weight_decay` stand. Without a decay of its own a group is split by `preset.decays`:
-    all parameters decay, or kernels alone, as the papers have it. `base` keeps the rate that schedules scale.
+def build_optimiser(method: Method, preset: Preset, lr_scale: float = 1.0) -> Optimizer:
+    """Return the optimiser of a preset over the parameter groups of a method.
+
+    A group may set its own `lr` and `weight_decay`. A group without a decay is split by
+    `preset.decays`: all parameters decay, or kernels alone, as the papers have it. Each group keeps
+    in `base_lr` the learning rate, times ``lr_scale``, that schedules multiply.
     """
-    groups = [part for group in method.param_groups() for part in _split(group, preset)]
+    groups: list[ParamGroup] = []
+    for group in method.param_groups():
+        groups.extend(_set_weight_decay(group, preset))
     for group in groups:
-        group["base"] = scale * group.setdefault("lr", preset.lr)
+        lr = group.setdefault("lr", preset.lr)
+        group["base_lr"] = lr_scale * lr
     fused = all(p.device.type == "cuda" for group in groups for p in group["params"])
     if preset.optimiser == "adam":
         return Adam(groups, preset.lr, fused=fused)
     return SGD(groups, preset.lr, preset.momentum, nesterov=preset.nesterov, fused=fused)
 
 
-def _split(group: Mapping[str, Any], preset: Preset) -> list[dict[str, Any]]:
+def _set_weight_decay(group: Mapping[str, Any], preset: Preset) -> list[ParamGroup]:
+    """Return a group with its weight decay; as two groups if only kernels decay."""
     if "weight_decay" in group or preset.decays == "all":
         return [{"weight_decay": preset.weight_decay, **group}]
     params: list[nn.Parameter] = list(group["params"])
-    kernels, rest = [p for p in params if p.ndim > 1], [p for p in params if p.ndim <= 1]
-    halves = [(kernels, preset.weight_decay), (rest, 0.0)]
-    return [{**group, "params": some, "weight_decay": decay} for some, decay in halves if some]
+    kernels = [p for p in params if p.ndim > 1]
+    vectors = [p for p in params if p.ndim <= 1]
+    groups = []
+    if kernels:
+        groups.append({**group, "params": kernels, "weight_decay": preset.weight_decay})
+    if vectors:
+        groups.append({**group, "params": vectors, "weight_decay": 0.0})
+    return groups
 
 
-class Average:
-    """An exponential moving average of the parameters; what else a state holds is not averaged."""
+class EMA:
+    """An exponential moving average of parameters. Buffers are not averaged."""
 
     def __init__(self, params: list[Tensor], decay: float) -> None:
-        self.params, self.decay, self.steps = params, decay, 0
-        self.means = [p.detach().clone() for p in params]
+        self.params = params
+        self.decay = decay
+        self.steps = 0
+        self.averages = [p.detach().clone() for p in params]
 
     def update(self) -> None:
-        """Take in the weights after a step."""
+        """Average the weights in that a step has changed."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        torch._foreach_lerp_(self.means, [p.detach() for p in self.params], 1 - decay)
+        weights = [p.detach() for p in self.params]
+        torch._foreach_lerp_(self.averages, weights, 1 - decay)
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
+    def swap_in(self) -> Iterator[None]:
         """Put the averages into the parameters for as long as the block lasts."""
-        own = [p.detach().clone() for p in self.params]
-        torch._foreach_copy_([p.data for p in self.params], self.means)
+        weights = [p.detach().clone() for p in self.params]
+        data = [p.data for p in self.params]
+        torch._foreach_copy_(data, self.averages)
         try:
             yield
         finally:
-            torch._foreach_copy_([p.data for p in self.params], own)
+            torch._foreach_copy_([p.data for p in self.params], weights)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        return {"steps": self.steps, "means": self.means}
+        return {"steps": self.steps, "averages": self.averages}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore what a checkpoint kept."""
         self.steps = state["steps"]
-        torch._foreach_copy_(self.means, state["means"])
+        torch._foreach_copy_(self.averages, state["averages"])

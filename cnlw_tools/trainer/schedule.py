@@ -1,14 +1,14 @@
 """Learning rates as a factor of the highest one; t counts epochs, and T is how many there are.
 
 constant             1
-step:N:F             F^floor(t / N)                                        MentorMix: step:30:0.9
-multistep:A,B:F      F^(how many of A, B ... are <= t)                     mixup: multistep:100,150:0.1
+step:N:F             F^floor(t / N)                                   MentorMix: step:30:0.9
+multistep:A,B:F      F^(how many of A, B ... are <= t)                mixup: multistep:100,150:0.1
 exponential:F        F^t
-linear:N             1 up to N, then in a line to 0 at T                   Co-teaching: linear:80
-cosine               (1 + cos(pi t / T)) / 2                               Loshchilov and Hutter 2017
+linear:N             1 up to N, then in a line to 0 at T              Co-teaching: linear:80
+cosine               (1 + cos(pi t / T)) / 2                          Loshchilov and Hutter 2017
 restarts:N:M:H       h (1 + cos(pi u)) / 2 in cycles of N, N M, N M^2 ... epochs, h = 1, H, H^2 ...,
-                     u the share of the cycle that is done                 IEG: restarts:1:1.5:0.9
-cyclic:N:L           1 - (1 - L) (e mod N + 1) / N, e = floor(t)                       O2U-Net: cyclic:10:0.1
+                     u the share of the cycle that is done            IEG: restarts:1:1.5:0.9
+cyclic:N:L           1 - (1 - L) (e mod N + 1) / N, e = floor(t)      O2U-Net: cyclic:10:0.1
 """
 
 import math
@@ -21,102 +21,125 @@ Schedule = Callable[[float, float], float]  # epochs done, epochs in all -> fact
 
 
 def constant(t: float, total: float) -> float:
-    """1."""
+    """Return 1."""
     return 1.0
 
 
-def step(t: float, total: float, every: float, factor: float) -> float:
-    """F^floor(t / N)."""
-    return math.pow(factor, t // every)
+def step(t: float, total: float, period: float, factor: float) -> float:
+    """Return F^floor(t / N)."""
+    return math.pow(factor, t // period)
 
 
-def multistep(t: float, total: float, at: tuple[float, ...], factor: float) -> float:
-    """F^(how many of the milestones are reached)."""
-    return math.pow(factor, sum(milestone <= t for milestone in at))
+def multistep(t: float, total: float, milestones: tuple[float, ...], factor: float) -> float:
+    """Return F^(how many of the milestones are reached)."""
+    n_reached = sum(milestone <= t for milestone in milestones)
+    return math.pow(factor, n_reached)
 
 
 def exponential(t: float, total: float, factor: float) -> float:
-    """F^t."""
+    """Return F^t."""
     return math.pow(factor, t)
 
 
 def linear(t: float, total: float, begin: float) -> float:
-    """1, and from ``begin`` on in a line to 0; a training that ends before does not feel it."""
-    return min(1.0, max(total - t, 0.0) / (total - begin)) if total > begin else 1.0
+    """Return 1 until ``begin``, then fall in a line to 0; stay at 1 if training ends before."""
+    if total <= begin:
+        return 1.0
+    epochs_left = max(total - t, 0.0)
+    return min(1.0, epochs_left / (total - begin))
 
 
 def cosine(t: float, total: float) -> float:
-    """From 1 to 0 along half a cosine."""
+    """Fall from 1 to 0 along half a cosine."""
     return (1 + math.cos(math.pi * min(t / total, 1))) / 2
 
 
-def restarts(t: float, total: float, first: float, longer: float, lower: float) -> float:
-    """Cosines that start again, each longer and lower than the one before."""
-    length, height = first, 1.0
+def restarts(t: float, total: float, length: float, growth: float, decay: float) -> float:
+    """Repeat cosines, each longer and lower than the one before."""
+    height = 1.0
     while t >= length - 1e-9:  # the end of a cycle is the beginning of the next
-        t, length, height = t - length, length * longer, height * lower
+        t -= length
+        length *= growth
+        height *= decay
     return height * cosine(max(t, 0.0), length)
 
 
-def cyclic(t: float, total: float, every: float, lowest: float) -> float:
-    """From near 1 down to the lowest, epoch by epoch, and up again at once."""
-    return 1 - (1 - lowest) * (t // 1 % every + 1) / every
+def cyclic(t: float, total: float, period: float, lowest: float) -> float:
+    """Fall from near 1 to the lowest factor, epoch by epoch, then jump up again."""
+    epoch_in_cycle = t // 1 % period
+    return 1 - (1 - lowest) * (epoch_in_cycle + 1) / period
 
 
-SCHEDULES: Mapping[
-    str, tuple[Callable[..., float], tuple[str, ...]]
-] = {  # and what its arguments are called
+SCHEDULES: Mapping[str, tuple[Callable[..., float], tuple[str, ...]]] = {  # function, parameters
     "constant": (constant, ()),
-    "step": (step, ("every", "factor")),
-    "multistep": (multistep, ("at", "factor")),
+    "step": (step, ("period", "factor")),
+    "multistep": (multistep, ("milestones", "factor")),
     "exponential": (exponential, ("factor",)),
     "linear": (linear, ("begin",)),
     "cosine": (cosine, ()),
-    "restarts": (restarts, ("first", "longer", "lower")),
-    "cyclic": (cyclic, ("every", "lowest")),
+    "restarts": (restarts, ("length", "growth", "decay")),
+    "cyclic": (cyclic, ("period", "lowest")),
 }
-SPANS = {
+PARAMETER_RANGES = {
     "factor": (0.0, 1.0),
-    "lower": (0.0, 1.0),
+    "decay": (0.0, 1.0),
     "lowest": (0.0, 1.0),
-    "longer": (1.0, 1e3),
-}  # of arguments; others: up to 1e9
+    "growth": (1.0, 1e3),
+}
+DEFAULT_RANGE = (0.0, 1e9)  # of all other parameters
 
 
-def _within(name: str) -> Callable[[float], bool]:
-    low, high = SPANS.get(name, (0.0, 1e9))
-    return lambda x: x > 0 and low <= x <= high
-
-
-def parse(text: str) -> Schedule:
+def parse_schedule(text: str) -> Schedule:
     """Read `name:argument:argument`.
 
     Raises:
         LookupError: no such schedule
-        ValueError: arguments that are missing, too many, or out of range
+        ValueError: an argument is missing, superfluous or out of range
     """
-    name, *said = text.split(":")
-    rule, names = pick(SCHEDULES, name, "schedule")
-    try:
-        values = [[float(v) for v in part.split(",")] for part in said]
-    except ValueError:
-        values = []
-    many = [n == "at" for n in names]
-    if len(values) != len(names) or any(
-        not all(map(_within(n), v)) or (len(v) > 1 and not m)
-        for n, v, m in zip(names, values, many, strict=True)
-    ):
-        spans = "".join(
-            f", {n} from {SPANS[n][0]:g} to {SPANS[n][1]:g}" for n in names if n in SPANS
-        )
-        raise ValueError(
-            f"schedule {text!r}: write {':'.join([name, *names])}, all of them positive numbers{spans}"
-        )
-    return partial(
-        rule, **{n: tuple(v) if m else v[0] for n, v, m in zip(names, values, many, strict=True)}
-    )
+    name, *fields = text.split(":")
+    function, parameters = pick(SCHEDULES, name, "schedule")
+    arguments = _parse_arguments(parameters, fields)
+    if arguments is None:
+        form = ":".join([name, *parameters])
+        limits = ""
+        for parameter in parameters:
+            if parameter in PARAMETER_RANGES:
+                low, high = PARAMETER_RANGES[parameter]
+                limits += f", {parameter} from {low:g} to {high:g}"
+        raise ValueError(f"schedule {text!r}: write {form}, all of them positive numbers{limits}")
+    return partial(function, **arguments)
 
 
-def warmed(schedule: Schedule, warmup: float) -> Schedule:
-    """Rise in a line from 0 over so many epochs, on top of the schedule."""
-    return lambda t, total: schedule(t, total) * (min(t / warmup, 1.0) if warmup else 1.0)
+def _parse_arguments(
+    parameters: tuple[str, ...], fields: list[str]
+) -> dict[str, float | tuple[float, ...]] | None:
+    """Return the arguments of a schedule by name; None if the fields do not fit its parameters."""
+    if len(fields) != len(parameters):
+        return None
+    arguments: dict[str, float | tuple[float, ...]] = {}
+    for parameter, field in zip(parameters, fields, strict=True):
+        try:
+            numbers = tuple(float(number) for number in field.split(","))
+        except ValueError:
+            return None
+        if not all(_in_range(parameter, number) for number in numbers):
+            return None
+        if parameter == "milestones":
+            arguments[parameter] = numbers
+        elif len(numbers) == 1:
+            arguments[parameter] = numbers[0]
+        else:
+            return None
+    return arguments
+
+
+def _in_range(parameter: str, value: float) -> bool:
+    low, high = PARAMETER_RANGES.get(parameter, DEFAULT_RANGE)
+    return value > 0 and low <= value <= high
+
+
+def with_warmup(schedule: Schedule, warmup: float) -> Schedule:
+    """Multiply a schedule by a line that rises from 0 to 1 over the first ``warmup`` epochs."""
+    if not warmup:
+        return schedule
+    return lambda t, total: schedule(t, total) * min(t / warmup, 1.0)

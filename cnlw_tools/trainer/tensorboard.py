@@ -1,4 +1,4 @@
-"""The metrics of a run for TensorBoard, where that is installed; metrics.jsonl says the same."""
+"""Writes the metrics of a run for TensorBoard, if it is installed; metrics.jsonl holds the same."""
 
 import warnings
 from pathlib import Path
@@ -6,20 +6,22 @@ from typing import Any
 
 from cnlw_tools.methods.components import distributed
 
-SAID = ("epoch", "seconds", "peak_mb")  # no curves
+NOT_PLOTTED = ("epoch", "seconds", "peak_mb")
 
 
-class Board:
-    """Curves of a run, drawn by the first rank; a run that goes on from an epoch takes back what was drawn beyond it.
+class TensorBoardWriter:
+    """Plots the metrics of a run, on rank zero only.
+
+    A resumed run replaces what was plotted beyond the epoch from which it goes on.
 
     Args:
-        folder: where the event files lie
-        done: epochs that stand
+        folder: of the event files
+        epochs_done: epochs whose points stay
     """
 
-    def __init__(self, folder: Path, done: int) -> None:
+    def __init__(self, folder: Path, epochs_done: int) -> None:
         self.writer: Any = None
-        if distributed.rank():
+        if distributed.rank() != 0:
             return
         try:
             from torch.utils.tensorboard import SummaryWriter
@@ -28,17 +30,18 @@ class Board:
                 "TensorBoard is not installed (pip install tensorboard): no curves", stacklevel=2
             )
             return
-        self.writer = SummaryWriter(str(folder), purge_step=done + 1)
+        self.writer = SummaryWriter(str(folder), purge_step=epochs_done + 1)
 
-    def add(self, line: dict[str, Any]) -> None:
-        """Draw the metrics of an epoch."""
-        if self.writer is not None:
-            for name, value in line.items():
-                if name not in SAID:
-                    self.writer.add_scalar(name, value, line["epoch"])
-            self.writer.flush()
+    def add_metrics(self, metrics: dict[str, Any]) -> None:
+        """Plot the metrics of an epoch."""
+        if self.writer is None:
+            return
+        for name, value in metrics.items():
+            if name not in NOT_PLOTTED:
+                self.writer.add_scalar(name, value, metrics["epoch"])
+        self.writer.flush()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the event file."""
         if self.writer is not None:
             self.writer.close()

@@ -30,7 +30,7 @@ from cnlw_tools.trainer.augment import compose
 from cnlw_tools.trainer.batches import Feed, balanced, imagenet, scale
 from cnlw_tools.trainer.loop import Loop
 from cnlw_tools.trainer.run import Metrics, Run
-from cnlw_tools.trainer.schedule import parse
+from cnlw_tools.trainer.schedule import parse_schedule
 
 COMMON = ("noise_rate", "holdout")  # options that the trainer takes for a method that needs them
 HOLDOUT = (
@@ -85,7 +85,7 @@ class Trainer:
 
         Raises:
             ValueError, LookupError, OSError: with value, place and remedy; a bad request writes nothing
-            Stopped: a signal asked for it, and the run can be resumed
+            TrainingStopped: a signal asked for it, and the run can be resumed
         """
         device = devices.choose(self.device)
         devices.tune(device)
@@ -145,7 +145,7 @@ class Trainer:
         quick = {"epochs": how.quick} if self.quick else {}
         changes = {key: value for key, value in self.changes.items() if value is not None}
         how = preset.changed(how, {**quick, **net, **changes})
-        parse(how.schedule)
+        parse_schedule(how.schedule)
         method = (
             pick(METHODS, self.method, "method") if isinstance(self.method, str) else self.method
         )

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from cnlw_tools.build.build import build
 from cnlw_tools.cli import main
 from cnlw_tools.recipe import recipe
-from cnlw_tools.trainer import Stopped
+from cnlw_tools.trainer import TrainingStopped
 
 PLAN = """# A small one
 net = "mlp1"
@@ -189,7 +189,7 @@ def test_a_mentor_whose_student_was_stopped_goes_on(here, monkeypatch):
 
     def stopped(student, *_):
         assert student.resume
-        raise Stopped("signal", signal.SIGINT)
+        raise TrainingStopped("signal", signal.SIGINT)
 
     monkeypatch.setattr("cnlw_tools.trainer.mentor.data_driven_mentor", stopped)
     arguments = [

@@ -9,7 +9,7 @@ from cnlw_tools.methods import METHODS
 from cnlw_tools.recipe import preset
 from cnlw_tools.trainer.augment import compose
 from cnlw_tools.trainer.nets import NETS
-from cnlw_tools.trainer.schedule import parse
+from cnlw_tools.trainer.schedule import parse_schedule
 
 PRESETS = preset.names(files.default_root())
 
@@ -20,7 +20,7 @@ def test_a_preset_of_the_project_can_be_used(name):
     made = preset.load(name, files.default_root())
 
     assert made.net in NETS
-    parse(made.schedule)
+    parse_schedule(made.schedule)
     for ops in made.views.values():
         compose(ops)
     for method in made.methods:

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods import METHODS, Method, Phase
 from cnlw_tools.methods.vanilla import Vanilla
-from cnlw_tools.trainer import Stopped
+from cnlw_tools.trainer import TrainingStopped
 from tests.trainer.test_augment import NeverWaits
 
 
@@ -269,9 +269,9 @@ def test_sigterm_saves_in_mid_epoch(trainer, tmp_path, with_norm):
     Terminated.fuse = 0
     trainer(method=Terminated, net=with_norm, out=tmp_path / "whole").fit()
     Terminated.fuse = 9
-    with pytest.raises(Stopped, match="saved in epoch 2: --resume goes on") as stopped:
+    with pytest.raises(TrainingStopped, match="saved in epoch 2: --resume goes on") as stopped:
         trainer(method=Terminated, net=with_norm, out=tmp_path / "parts").fit()
-    assert stopped.value.code == 143
+    assert stopped.value.exit_code == 143
     assert torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["step"] == 3
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
@@ -419,7 +419,7 @@ def test_the_average_begins_with_what_a_phase_has_set(trainer, tmp_path):
     plan = replace(trainer().plan, epochs=1, ema=0.9, lr=1e-5)
     trainer(method=Set, plan=plan).fit()
 
-    means = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["average"]["means"]
+    means = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["average"]["averages"]
     torch.testing.assert_close(means[-1], torch.full((10,), 5.0), atol=0.01, rtol=0)
 
 
@@ -526,6 +526,6 @@ def test_the_average_is_what_is_validated(trainer, tmp_path):
 
     assert weights(tmp_path / "own")["shift"] == 5
     assert (
-        torch.load(tmp_path / "mean" / "checkpoint.pt", weights_only=True)["average"]["means"][0]
+        torch.load(tmp_path / "mean" / "checkpoint.pt", weights_only=True)["average"]["averages"][0]
         < 5
     )

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cnlw_tools.methods import Batch
-from cnlw_tools.trainer.oom import fits, fitting, is_full, peak
+from cnlw_tools.trainer.oom import is_out_of_memory, largest_fitting_size, peak_memory, step_fits
 
 
 def batch(n):
@@ -23,7 +23,7 @@ def test_the_largest_half_that_fits_is_found(room, expected):
         if len(b.y) > room:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    assert fitting(step, batch(30)) == expected
+    assert largest_fitting_size(step, batch(30)) == expected
 
 
 def test_a_step_that_did_not_fit_holds_nothing():
@@ -37,9 +37,9 @@ def test_a_step_that_did_not_fit_holds_nothing():
         if len(b.y) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    assert not fits(step, batch(30))
-    assert fitting(step, batch(30)) == 3
-    assert fits(step, batch(2))
+    assert not step_fits(step, batch(30))
+    assert largest_fitting_size(step, batch(30)) == 3
+    assert step_fits(step, batch(2))
     assert len(held) == 5
 
 
@@ -50,7 +50,7 @@ def test_another_error_is_not_hidden():
         raise RuntimeError("shapes differ")
 
     with pytest.raises(RuntimeError, match="shapes differ"):
-        fitting(step, batch(4))
+        largest_fitting_size(step, batch(4))
 
 
 def test_the_host_runs_out_too():
@@ -58,13 +58,13 @@ def test_the_host_runs_out_too():
     with pytest.raises(RuntimeError) as error:
         torch.empty(1 << 60)
 
-    assert is_full(error.value)
-    assert not is_full(RuntimeError("shapes differ"))
+    assert is_out_of_memory(error.value)
+    assert not is_out_of_memory(RuntimeError("shapes differ"))
 
 
 def test_the_peak_grows_with_what_is_held():
     """Bytes of this process."""
-    before = peak(torch.device("cpu"))
+    before = peak_memory(torch.device("cpu"))
     held = torch.ones(before // 2)  # four bytes each: twice as much as ever
 
-    assert peak(torch.device("cpu")) >= before + len(held)
+    assert peak_memory(torch.device("cpu")) >= before + len(held)

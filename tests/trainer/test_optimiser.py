@@ -9,9 +9,9 @@ from torch import nn
 from cnlw_tools.methods import Method, Task
 from cnlw_tools.methods.vanilla import Vanilla
 from cnlw_tools.recipe.preset import Preset
-from cnlw_tools.trainer.optimiser import Average, optimiser
+from cnlw_tools.trainer.optimiser import EMA, build_optimiser
 
-HOW = Preset(net="any", epochs=1, lr=0.1, momentum=0.9, weight_decay=0.01)
+PRESET = Preset(net="any", epochs=1, lr=0.1, momentum=0.9, weight_decay=0.01)
 
 
 def net():
@@ -40,7 +40,7 @@ def test_everything_decays_where_the_paper_has_it_so():
     """w <- w (1 - lr wd) where no gradient comes, biases and normalisation too."""
     m = method()
     before = [p.detach().clone() for p in m.parameters()]
-    step = optimiser(m, HOW)
+    step = build_optimiser(m, PRESET)
 
     for p in m.parameters():
         p.grad = torch.zeros_like(p)
@@ -54,7 +54,7 @@ def test_kernels_alone_decay_where_the_paper_has_it_so():
     """Biases and the scales of normalisation stay."""
     m = method()
     before = {name: p.detach().clone() for name, p in m.named_parameters()}
-    step = optimiser(m, replace(HOW, decays="kernels"))
+    step = build_optimiser(m, replace(PRESET, decays="kernels"))
 
     for p in m.parameters():
         p.grad = torch.zeros_like(p)
@@ -70,7 +70,7 @@ def test_sgd_is_the_formula(nesterov):
     m, gradient = method(), 0.3
     w = next(m.parameters())
     by_hand, buffer = w.detach().clone(), torch.zeros_like(w)
-    step = optimiser(m, replace(HOW, nesterov=nesterov))
+    step = build_optimiser(m, replace(PRESET, nesterov=nesterov))
 
     for _ in range(2):
         for p in m.parameters():
@@ -85,9 +85,9 @@ def test_sgd_is_the_formula(nesterov):
 
 def test_a_group_keeps_what_it_says():
     """Its own rate and decay stand; the others are the preset's; the scale of a phase multiplies both rates."""
-    step = optimiser(method(TwoRates), HOW, scale=0.5)
+    step = build_optimiser(method(TwoRates), PRESET, lr_scale=0.5)
 
-    assert [(g["base"], g["weight_decay"]) for g in step.param_groups] == [
+    assert [(g["base_lr"], g["weight_decay"]) for g in step.param_groups] == [
         (0.25, 0.0),
         (0.05, 0.01),
     ]
@@ -95,48 +95,50 @@ def test_a_group_keeps_what_it_says():
 
 def test_adam_is_adam():
     """A preset may ask for it."""
-    assert isinstance(optimiser(method(), replace(HOW, optimiser="adam")), torch.optim.Adam)
+    assert isinstance(
+        build_optimiser(method(), replace(PRESET, optimiser="adam")), torch.optim.Adam
+    )
 
 
 def test_an_average_is_the_formula():
     """d = min(decay, (1 + t) / (10 + t))."""
     w = nn.Parameter(torch.zeros(3))
-    mean = Average([w], 0.25)
+    ema = EMA([w], 0.25)
     expected = torch.zeros(3)
 
     for t in range(1, 6):
         w.data += 1
-        mean.update()
+        ema.update()
         d = min(0.25, (1 + t) / (10 + t))
         expected = d * expected + (1 - d) * w.data
 
-    torch.testing.assert_close(mean.means[0], expected)
+    torch.testing.assert_close(ema.averages[0], expected)
 
 
 def test_an_average_stands_in_for_a_block():
     """Inside the block the parameters are the averages, after it their own again."""
     w = nn.Parameter(torch.zeros(3))
-    mean = Average([w], 0.9)
+    ema = EMA([w], 0.9)
     w.data += 1
-    mean.update()
+    ema.update()
 
-    with mean.in_place():
+    with ema.swap_in():
         inside = w.detach().clone()
 
-    assert torch.equal(inside, mean.means[0])
+    assert torch.equal(inside, ema.averages[0])
     assert torch.equal(w.detach(), torch.ones(3))
 
 
 def test_an_average_goes_on_from_its_state():
     """Steps and means both."""
     w = nn.Parameter(torch.zeros(3))
-    one = Average([w], 0.9)
+    ema = EMA([w], 0.9)
     w.data += 1
-    one.update()
-    other = Average([w], 0.9)
-    other.load_state_dict(one.state_dict())
+    ema.update()
+    restored = EMA([w], 0.9)
+    restored.load_state_dict(ema.state_dict())
 
-    one.update()
-    other.update()
+    ema.update()
+    restored.update()
 
-    assert torch.equal(one.means[0], other.means[0])
+    assert torch.equal(ema.averages[0], restored.averages[0])

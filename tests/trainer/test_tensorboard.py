@@ -5,7 +5,7 @@ import sys
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from cnlw_tools.trainer.tensorboard import Board
+from cnlw_tools.trainer.tensorboard import TensorBoardWriter
 
 
 def curves(folder):
@@ -31,9 +31,9 @@ def line(epoch):
 
 def test_metrics_are_curves(tmp_path):
     """All but the epoch itself, seconds and memory."""
-    board = Board(tmp_path, 0)
+    board = TensorBoardWriter(tmp_path, 0)
     for epoch in (1, 2):
-        board.add(line(epoch))
+        board.add_metrics(line(epoch))
     board.close()
 
     assert curves(tmp_path) == {
@@ -44,12 +44,12 @@ def test_metrics_are_curves(tmp_path):
 
 def test_a_run_that_goes_on_takes_back_what_was_beyond(tmp_path):
     """Epoch 2 was drawn, and is drawn again."""
-    board = Board(tmp_path, 0)
+    board = TensorBoardWriter(tmp_path, 0)
     for epoch in (1, 2):
-        board.add(line(epoch))
+        board.add_metrics(line(epoch))
     board.close()
-    again = Board(tmp_path, 1)
-    again.add(line(2) | {"val_top1": 33.0})
+    again = TensorBoardWriter(tmp_path, 1)
+    again.add_metrics(line(2) | {"val_top1": 33.0})
     again.close()
 
     assert curves(tmp_path)["val_top1"] == [(1, 10.0), (2, 33.0)]
@@ -60,8 +60,8 @@ def test_without_tensorboard_there_are_no_curves(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
 
     with pytest.warns(UserWarning, match="TensorBoard is not installed"):
-        board = Board(tmp_path, 0)
-    board.add(line(1))
+        board = TensorBoardWriter(tmp_path, 0)
+    board.add_metrics(line(1))
     board.close()
 
     assert not list(tmp_path.iterdir())
