@@ -49,10 +49,10 @@ def tasks(dataset: str, votes: int, url: str | None, out: Path | None, root: Pat
         raise ValueError(
             f"{target}: tasks are a JSON file: name it {target.with_suffix('.json').name}"
         )
-    made = label_studio.tasks(found.web, found.votes, found.classes, votes, url)
+    made = label_studio.make_tasks(found.web, found.votes, found.classes, votes, url)
     interface = target.with_suffix(".xml")
     for path, text in (
-        (interface, label_studio.CONFIG),
+        (interface, label_studio.INTERFACE),
         (target, json.dumps(made, indent=0, ensure_ascii=False)),
     ):
         with atomic_write(path) as draft:

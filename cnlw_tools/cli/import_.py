@@ -46,10 +46,10 @@ def import_(
         )
     import pyarrow.compute as pc
 
-    from cnlw_tools.ingest.import_dataset import adopt, adopt_release
+    from cnlw_tools.ingest.import_dataset import import_release, import_source
 
     if source == "cnlw_release":
-        for made in adopt_release(path, root):
+        for made in import_release(path, root):
             said = [f"{len(made.web):,} candidates", f"{len(made.votes):,} votes"]
             said += (
                 [f"{len(made.official):,} rows of published splits"]
@@ -58,7 +58,7 @@ def import_(
             )
             click.echo(f"{made.name}: {', '.join(said)} in {root}")
         return
-    found = adopt(source, path, name or source, root)
+    found = import_source(source, path, name or source, root)
     counts = pc.value_counts(found.base["split"]).to_pylist() if found.base else []
     rows = ", ".join(f"{count['values']} {count['counts']:,}" for count in counts)
     click.echo(f"{root / 'manifests' / found.name}: {len(found.classes)} classes; {rows}")

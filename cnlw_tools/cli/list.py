@@ -46,7 +46,7 @@ def _datasets(root: Path) -> list[tuple[str, str]]:
         images = (
             "no source yet"
             if source is None
-            else source.needs or "nothing: images come with the package"
+            else source.layout or "nothing: images come with the package"
         )
         found.append((name, f"{classes:>4} classes   --data-dir: {images}"))
     return found

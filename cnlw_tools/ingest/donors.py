@@ -62,7 +62,7 @@ def tables(
                 f"no donor {name!r} for {found.name}.{suggest(name, known)} There are: {', '.join(known)}"
             )
         raw = (
-            white_noise.manifest(name, own, known_base(found))
+            white_noise.make_manifest(name, own, known_base(found))
             if name in WHITE
             else _manifest(name, places.get(name), root)
         )

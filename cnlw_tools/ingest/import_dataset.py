@@ -1,4 +1,4 @@
-"""Writing down what a source finds: the tables of a dataset of your own, under any name."""
+"""The tables of a dataset, written from the images of a source or from the release of 2020."""
 
 import re
 from collections.abc import Sequence
@@ -11,85 +11,119 @@ from cnlw_tools.dataset import dataset, table_io, tables
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.registry import pick
 from cnlw_tools.sources import SOURCES
-from cnlw_tools.sources.formats.release import NAMES, Release
+from cnlw_tools.sources.formats.release import SPELLINGS, Release
+
+DATASET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
-def adopt_release(path: Path, root: Path) -> list[Dataset]:
-    """Write down the release of 2020: web manifest, consensus votes and published splits of each dataset that it has.
+def import_source(source_name: str, data_dir: Path, name: str, root: Path) -> Dataset:
+    """Write the class list and the base manifest of the images that a source finds.
 
-    Raises:
-        ValueError: there is no release in the folder or zip, or it is damaged, or other tables lie there already
-    """
-    made = []
-    for name in NAMES:
-        release, classes = (
-            Release(path, name),
-            tables.read_classes(files.default_root() / "manifests" / name / "classes.csv"),
-        )
-        candidates = release.candidates()
-        if candidates is None:
-            continue
-        release.agree(classes)
-        found = dataset.bare(name, classes).with_web(*candidates, str(path))
-        lists = release.official(partial(_label, classes))
-        found = found.with_official(lists, str(path)) if len(lists) else found
-        _written(found, root)
-        made.append(found)
-    if not made:
-        raise ValueError(f"{path}: no release here: give the folder or the zip dataset_no_images")
-    return made
+    They are written to `manifests/NAME/` below the root. The base manifest says which source reads
+    the images.
 
-
-def _label(classes: Sequence[str], name: str) -> int:
-    """Return the label of a class folder, which is called by it or by the name of the class."""
-    return (
-        int(name)
-        if name.isdecimal()
-        else pick({said: i for i, said in enumerate(classes)}, name, "class")
-    )
-
-
-def _written(found: Dataset, root: Path) -> None:
-    """Write the tables of candidates where they belong, unless others are there."""
-    manifests, annotations = root / "manifests" / found.name, root / "annotations" / found.name
-    places = {"web": manifests, "votes": annotations, "official": annotations}
-    if (manifests / "web.parquet").exists():
-        there = dataset.read(found.name, manifests, annotations).digests
-        if any(there.get(name) != found.digests.get(name) for name in places):
-            raise ValueError(
-                f"{manifests}: other candidates lie there: give another --root, or delete them"
-            )
-        return
-    if not (manifests / "classes.csv").exists():
-        source = files.default_root() / "manifests" / found.name / "classes.csv"
-        tables.write_csv(table_io.load(source, tables.CLASSES), manifests / "classes.csv")
-    for name, folder in places.items():
-        table = getattr(found, name)
-        if table is not None and len(table):
-            tables.write(table, folder / f"{name}.parquet")
-
-
-def adopt(source: str, data_dir: Path, name: str, root: Path) -> Dataset:
-    """Write `manifests/NAME/` below a root: class list and base manifest, which says what source reads the images.
+    Args:
+        source_name: a key of SOURCES
+        data_dir: where the images lie
+        name: of the new dataset
+        root: the folder that holds `manifests/`
 
     Raises:
         LookupError: there is no such source
-        ValueError: the name is none, or tables with other rows bear it already
-        OSError: the data are not where they should be
+        ValueError: the name is not allowed, or a dataset with other rows has it already
+        OSError: the images are not in the folder
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+    if not DATASET_NAME.fullmatch(name):
         raise ValueError(
             f"dataset {name!r}: give a name of small letters, digits, - and _ with --as"
         )
-    found = pick(SOURCES, source, "source")(data_dir)
-    base = tables.with_info(found.manifest(), asdict(tables.ManifestInfo(source)))
-    made = dataset.bare(name, found.classes()).with_base(base, str(data_dir))
+    source = pick(SOURCES, source_name, "source")(data_dir)
+    info = tables.ManifestInfo(source_name)
+    base = tables.with_info(source.manifest(), asdict(info))
+    imported = dataset.bare(name, source.classes()).with_base(base, str(data_dir))
     folder = root / "manifests" / name
     if (folder / "base.parquet").exists():
-        there = tables.read_manifest(folder / "base.parquet", len(made.classes))
-        if hashing.digest(there) != made.digests["base"]:
+        existing = tables.read_manifest(folder / "base.parquet", len(imported.classes))
+        if hashing.digest(existing) != imported.digests["base"]:
             raise ValueError(
                 f"{folder}: holds another base manifest: give another --as or --root, or delete it"
             )
-    dataset.write(made, folder)
-    return made
+    dataset.write(imported, folder)
+    return imported
+
+
+def import_release(path: Path, root: Path) -> list[Dataset]:
+    """Write the web manifest, consensus votes and published splits of the release of 2020.
+
+    They are written for each dataset that the release holds.
+
+    Args:
+        path: a folder that holds the release, or its zip
+        root: the folder that holds `manifests/` and `annotations/`
+
+    Raises:
+        ValueError: there is no release, or it is damaged, or a dataset has other tables already
+    """
+    imported = []
+    for name in SPELLINGS:
+        release_dataset = _read_release(path, name)
+        if release_dataset is not None:
+            _write_candidates(release_dataset, root)
+            imported.append(release_dataset)
+    if not imported:
+        raise ValueError(
+            f"{path}: the release is not here: give the folder or the zip dataset_no_images"
+        )
+    return imported
+
+
+def _read_release(path: Path, name: str) -> Dataset | None:
+    """Return what the release holds for one dataset; none without verdicts."""
+    release = Release(path, name)
+    candidates = release.read_candidates()
+    if candidates is None:
+        return None
+    classes = tables.read_classes(_package_classes(name))
+    release.check_class_order(classes)
+    web, votes = candidates
+    release_dataset = dataset.bare(name, classes).with_web(web, votes, str(path))
+    splits = release.read_published_splits(partial(_label_of, classes))
+    if len(splits):
+        release_dataset = release_dataset.with_official(splits, str(path))
+    return release_dataset
+
+
+def _label_of(classes: Sequence[str], name: str) -> int:
+    """Return the label of a class folder, which has the label or the name of the class."""
+    if name.isdecimal():
+        return int(name)
+    labels = {class_name: label for label, class_name in enumerate(classes)}
+    return pick(labels, name, "class")
+
+
+def _write_candidates(release_dataset: Dataset, root: Path) -> None:
+    """Write the tables of candidates unless they exist; other candidates are an error."""
+    name = release_dataset.name
+    manifests = root / "manifests" / name
+    annotations = root / "annotations" / name
+    folder_of_table = {"web": manifests, "votes": annotations, "official": annotations}
+    if (manifests / "web.parquet").exists():
+        existing = dataset.read(name, manifests, annotations).digests
+        for table_name in folder_of_table:
+            if existing.get(table_name) != release_dataset.digests.get(table_name):
+                raise ValueError(
+                    f"{manifests}: holds other candidates: give another --root, or delete them"
+                )
+        return
+    if not (manifests / "classes.csv").exists():
+        classes = table_io.load(_package_classes(name), tables.CLASSES)
+        tables.write_csv(classes, manifests / "classes.csv")
+    for table_name, folder in folder_of_table.items():
+        table = getattr(release_dataset, table_name)
+        if table is not None and len(table):
+            tables.write(table, folder / f"{table_name}.parquet")
+
+
+def _package_classes(name: str) -> Path:
+    """Return the path of the class list that comes with the package."""
+    return files.default_root() / "manifests" / name / "classes.csv"

@@ -1,9 +1,13 @@
-"""Votes from a file, joined to those that are there: a table, an export of Label Studio, the verdicts of the release.
+"""Votes from a file, joined to those of a dataset.
 
-    named       one annotator has one vote on a candidate: the later one, if both have a time
-    nameless    such votes cannot be told apart: equal ones count as often as the fuller of the two tables has them
+A file is a table, an export of Label Studio, or the verdicts of the release of 2020. Votes are
+joined so:
 
-So a file that comes twice counts once, and the order in which files come makes no difference.
+    with annotator      an annotator has one vote on a candidate: the later one, if both have a time
+    without             equal votes cannot be told apart: they count as often as in the table that
+                        has more of them
+
+So a file that is imported twice counts once, and the order of the files does not matter.
 """
 
 from pathlib import Path
@@ -20,143 +24,180 @@ from cnlw_tools.registry import suggest
 from cnlw_tools.sources.formats import release
 
 Ints = NDArray[np.int64]
-NEVER = np.iinfo(np.int64).min  # the time of a vote without one
+NO_TIME = np.iinfo(np.int64).min  # the time of a vote without one
+OPTIONAL_COLUMNS = ("annotator", "at")
 
 
-class Added(NamedTuple):
+class ImportedVotes(NamedTuple):
     """What an import did."""
 
-    path: Path
-    votes: int  # in all
-    added: int
-    replaced: int  # by later ones of the same annotator
+    path: Path  # of the votes of the dataset
+    n_votes: int  # of the dataset, after the import
+    n_added: int
+    n_replaced: int  # by later votes of the same annotator
 
 
-def add(file: Path, name: str, root: Path) -> Added:
-    """Join the votes of a file to those of a dataset, all or none of them.
+def add_votes(file: Path, name: str, root: Path) -> ImportedVotes:
+    """Join the votes of a file to those of a dataset: all of them, or none in case of an error.
 
     Raises:
         LookupError: there is no such dataset
-        ValueError: the file holds no votes on its candidates, or two verdicts of one annotator, neither later
+        ValueError: a vote is on no candidate, or an annotator has two verdicts, neither later
         FileNotFoundError: there is no such file
     """
-    found = dataset.load(name, root)
-    if not len(found.web):
-        where = root / "manifests" / name / "web.parquet"
+    voted = dataset.load(name, root)
+    if not len(voted.web):
+        path = root / "manifests" / name / "web.parquet"
         raise ValueError(
-            f"{where}: no candidate to vote on: make it first, see manifests/README.md"
+            f"{path}: no candidate to vote on: write this table first, see manifests/README.md"
         )
-    new = tables.on_candidates(read(file), file, found.web)
-    kept, replaced = merge(found.votes, new, file)
+    new_votes = tables.on_candidates(read_vote_file(file), file, voted.web)
+    votes, n_replaced = merge_votes(voted.votes, new_votes, file)
     path = root / "annotations" / name / "votes.parquet"
-    tables.write(kept, path)
-    return Added(path, len(kept), len(kept) - len(found.votes), replaced)
+    tables.write(votes, path)
+    return ImportedVotes(path, len(votes), len(votes) - len(voted.votes), n_replaced)
 
 
-def read(file: Path) -> pa.Table:
-    """Return the votes of a file as they stand there: .csv, .parquet, or .json of Label Studio or the release.
+def read_vote_file(file: Path) -> pa.Table:
+    """Return the votes of a .csv or .parquet table, or of a .json export or release.
 
     Raises:
-        ValueError: it is none of these
+        ValueError: it is not such a file
         FileNotFoundError: there is no such file
     """
-    if file.suffix not in (".json", ".csv", ".parquet"):
-        raise ValueError(
-            f"{file}: votes are read from .csv, .parquet and .json: name or store it so"
-        )
+    if file.suffix in (".csv", ".parquet"):
+        return _read_vote_table(file)
     if file.suffix != ".json":
-        return _table(file)
+        raise ValueError(
+            f"{file}: votes are read from .csv, .parquet and .json files: rename or convert it"
+        )
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{file}: not UTF-8 ({error.reason}): export it again") from error
-    listed = text.lstrip().startswith("[")
-    return label_studio.read(text, str(file)) if listed else release.consensus(file)[1]
+    if text.lstrip().startswith("["):
+        return label_studio.read_export(text, str(file))
+    _, votes = release.read_annotations(file)
+    return votes
 
 
-def _table(file: Path) -> pa.Table:
-    """Return the votes of a table; it may leave out who voted, and when."""
-    names = table_io.load(file, pa.schema([])).column_names
-    absent = [
-        name for name in ("annotator", "at") if name not in names and not suggest(name, names)
-    ]
-    found = table_io.load(
-        file, pa.schema([field for field in tables.VOTES if field.name not in absent])
-    )
-    for name in absent:
-        field = tables.VOTES.field(name)
-        found = found.add_column(
-            tables.VOTES.get_field_index(name), field, pa.nulls(len(found), field.type)
-        )
-    return found
+def merge_votes(old: pa.Table, new: pa.Table, file: Path | str) -> tuple[pa.Table, int]:
+    """Return the votes of both tables, and how many of the old ones were replaced.
 
-
-def merge(there: pa.Table, new: pa.Table, file: Path | str) -> tuple[pa.Table, int]:
-    """Return the votes of both tables, and how many of the first gave way to later ones.
+    Args:
+        old: votes of the dataset
+        new: votes of the file
+        file: what the error messages call the new votes
 
     Raises:
-        ValueError: two verdicts of one annotator on one candidate, of which neither is later
+        ValueError: an annotator has two verdicts on one candidate, and neither is later
     """
-    both = pa.concat_tables([there, new], promote_options="default").combine_chunks()
-    named = both["annotator"].is_valid().to_numpy()
-    keep = np.zeros(len(both), bool)
-    keep[_latest(both, np.flatnonzero(named), file)] = True
-    keep[_fuller(both, np.flatnonzero(~named), len(there))] = True
-    return both.filter(pa.array(keep)), int((~keep[: len(there)]).sum())
+    votes = pa.concat_tables([old, new], promote_options="default").combine_chunks()
+    has_annotator = votes["annotator"].is_valid().to_numpy()
+    is_used = np.zeros(len(votes), bool)
+    is_used[_latest_rows(votes, np.flatnonzero(has_annotator), file)] = True
+    is_used[_rows_of_fuller_table(votes, np.flatnonzero(~has_annotator), len(old))] = True
+    n_replaced = np.count_nonzero(~is_used[: len(old)])
+    return votes.filter(pa.array(is_used)), int(n_replaced)
 
 
-def _latest(votes: pa.Table, rows: Ints, file: Path | str) -> Ints:
-    """Return, of these rows of named votes, the one of each annotator and candidate that counts."""
-    group = _groups(votes, ["image_id", "label", "annotator"])[rows]
-    at, said = _time(votes)[rows], _codes(votes["correct"])[rows]
-    order = np.lexsort((-rows, at, group))
-    last = np.empty(group.max(initial=-1) + 1, np.int64)
-    last[group[order]] = order  # of several, the one that comes last in this order
-    by = last[group]
-    clash = (said != said[by]) & ((at == NEVER) | (at == at[by]))
-    if clash.any():
-        vote = votes.slice(int(rows[np.argmax(clash)]), 1).to_pylist()[0]
-        who, image, label = vote["annotator"], vote["image_id"], vote["label"]
+def _read_vote_table(file: Path) -> pa.Table:
+    """Return the votes of a table, which need not say who voted, and when."""
+    names = table_io.load(file, pa.schema([])).column_names
+    absent = []
+    for name in OPTIONAL_COLUMNS:
+        is_misspelled = bool(suggest(name, names))
+        if name not in names and not is_misspelled:
+            absent.append(name)
+    present = [field for field in tables.VOTES if field.name not in absent]
+    votes = table_io.load(file, pa.schema(present))
+    for name in absent:
+        field = tables.VOTES.field(name)
+        position = tables.VOTES.get_field_index(name)
+        votes = votes.add_column(position, field, pa.nulls(len(votes), field.type))
+    return votes
+
+
+def _latest_rows(votes: pa.Table, rows: Ints, file: Path | str) -> Ints:
+    """Return the row of the vote that counts for each annotator and candidate.
+
+    Args:
+        votes: all votes
+        rows: (n,) which of them have an annotator
+        file: for the error message
+    """
+    group = _group_numbers(votes, ["image_id", "label", "annotator"])[rows]  # (n,)
+    time = _times(votes)[rows]  # (n,)
+    verdict = _codes(votes["correct"])[rows]  # (n,)
+    order = np.lexsort((-rows, time, group))
+    n_groups = group.max(initial=-1) + 1
+    last_of_group = np.empty(n_groups, np.int64)
+    last_of_group[group[order]] = order  # the last assignment of each group stays
+    last = last_of_group[group]  # (n,)
+    has_no_order = (time == NO_TIME) | (time == time[last])
+    contradicts = (verdict != verdict[last]) & has_no_order
+    if contradicts.any():
+        row = int(rows[np.argmax(contradicts)])
+        vote = votes.slice(row, 1).to_pylist()[0]
+        n_votes = np.count_nonzero(contradicts)
         raise ValueError(
-            f"{file}: {who!r} says two things of image {image!r}, label {label} ({int(clash.sum())} such votes), and "
-            "neither is later: give both a time in column 'at', or drop one"
+            f"{file}: {vote['annotator']!r} gives two verdicts on image {vote['image_id']!r}, "
+            f"label {vote['label']} ({n_votes} such votes), and neither is later: "
+            "give both a time in column 'at', or remove one"
         )
-    counts: Ints = rows[np.unique(by)]
-    return counts
+    latest: Ints = rows[np.unique(last)]
+    return latest
 
 
-def _fuller(votes: pa.Table, rows: Ints, begin: int) -> Ints:
-    """Return these rows of nameless votes without those from ``begin`` on whose like was there as often before."""
-    group = _groups(votes, ["image_id", "label", "correct", "at"])[rows]
-    old = rows < begin
-    there = np.bincount(group[old], minlength=group.max(initial=-1) + 1)
-    return np.concatenate([rows[old], rows[~old][_nth(group[~old]) >= there[group[~old]]]])
+def _rows_of_fuller_table(votes: pa.Table, rows: Ints, n_old: int) -> Ints:
+    """Return the rows of the votes without annotator that count.
+
+    Of equal votes the old ones count, and as many new ones as there are more of them than old ones.
+
+    Args:
+        votes: all votes, the old ones first
+        rows: (n,) which of them have no annotator
+        n_old: how many votes are old
+    """
+    group = _group_numbers(votes, ["image_id", "label", "correct", "at"])[rows]  # (n,)
+    is_old = rows < n_old
+    n_groups = group.max(initial=-1) + 1
+    old_count = np.bincount(group[is_old], minlength=n_groups)  # (groups,)
+    new_group = group[~is_old]
+    exceeds_old = _number_within_groups(new_group) >= old_count[new_group]
+    new_rows = rows[~is_old]
+    return np.concatenate([rows[is_old], new_rows[exceeds_old]])
 
 
-def _nth(group: Ints) -> Ints:
-    """Number the rows of each group 0, 1, 2 ... in row order."""
+def _number_within_groups(group: Ints) -> Ints:
+    """Number the rows of each group 0, 1, 2 ... in row order, (n,)."""
     order = np.argsort(group, kind="stable")
-    nth = np.empty(len(group), np.int64)
-    nth[order] = np.arange(len(group)) - np.searchsorted(group[order], group[order])
-    return nth
+    sorted_group = group[order]
+    begin = np.searchsorted(sorted_group, sorted_group)
+    number = np.empty(len(group), np.int64)
+    number[order] = np.arange(len(group)) - begin
+    return number
 
 
-def _groups(votes: pa.Table, names: list[str]) -> Ints:
+def _group_numbers(votes: pa.Table, names: list[str]) -> Ints:
     """Number the combinations of values of some columns, (n,)."""
     group = np.zeros(len(votes), np.int64)
     for name in names:
         codes = _codes(votes[name])
-        group = np.unique(group * (codes.max(initial=0) + 1) + codes, return_inverse=True)[1]
+        combined = group * (codes.max(initial=0) + 1) + codes
+        group = np.unique(combined, return_inverse=True)[1]
     return group
 
 
 def _codes(column: pa.ChunkedArray) -> Ints:
-    """Number the values of a column, null among them."""
+    """Number the distinct values of a column, null among them, (n,)."""
     encoded = pc.dictionary_encode(column.combine_chunks(), null_encoding="encode")
     codes: Ints = encoded.indices.to_numpy().astype(np.int64)
     return codes
 
 
-def _time(votes: pa.Table) -> Ints:
-    at: Ints = pc.fill_null(votes["at"].cast(pa.int64()), NEVER).to_numpy()
-    return at
+def _times(votes: pa.Table) -> Ints:
+    """Return the time of each vote in microseconds, or NO_TIME, (n,)."""
+    microseconds = votes["at"].cast(pa.int64())
+    times: Ints = pc.fill_null(microseconds, NO_TIME).to_numpy()
+    return times

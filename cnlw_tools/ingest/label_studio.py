@@ -1,13 +1,16 @@
-"""Label Studio: candidates go out as tasks, its JSON export comes back as votes.
+"""Label Studio: candidates are written as tasks, and votes are read from its JSON export.
 
 task          {"data": {"image": URL, "class": name, "image_id": id, "label": 3}}
 annotation    {"completed_by": who, "updated_at": when,
                "result": [{"from_name": "shows", "value": {"choices": ["yes"]}}]}
 
-or, as JSON-MIN, an annotation a row: {"image_id": id, "label": 3, "shows": "yes", "annotator": who, "updated_at": when}
+or, as JSON-MIN, one row per annotation:
 
-Time is that of the last change, so a corrected answer is the later one; a skipped task is no vote. Format: Label
-Studio's guide, "Label Studio JSON format of annotated tasks" and "Export formats".
+    {"image_id": id, "label": 3, "shows": "yes", "annotator": who, "updated_at": when}
+
+The time of a vote is that of the last change, so a corrected answer is the later one; a skipped
+task is not a vote. Format: Label Studio's guide, "Label Studio JSON format of annotated tasks" and
+"Export formats".
 """
 
 import json
@@ -25,8 +28,9 @@ from cnlw_tools.dataset import table_io, tables
 from cnlw_tools.dataset.verdicts import KEY, verdicts
 from cnlw_tools.registry import pick
 
+QUESTION = "shows"  # the name of the question in the interface
 ANSWERS: Mapping[str, bool | None] = {"yes": True, "no": False, "unsure": None}
-CONFIG = """\
+INTERFACE = """\
 <View>
   <Header value="Does the image show this: $class?"/>
   <Image name="image" value="$image"/>
@@ -38,113 +42,136 @@ CONFIG = """\
 </View>
 """
 
+Record = Mapping[str, Any]  # an object of the JSON file
 
-def tasks(
-    web: pa.Table, votes: pa.Table, classes: Sequence[str], wanted: int, url: str | None
+
+def make_tasks(
+    web: pa.Table,
+    votes: pa.Table,
+    classes: Sequence[str],
+    min_votes: int,
+    url: str | None,
 ) -> list[dict[str, Any]]:
-    """Return a task for each candidate with fewer than ``wanted`` yes and no together, in the order of the manifest.
+    """Return a task for each candidate that is short of votes, in the order of the manifest.
 
     Args:
-        web: candidates; those whose image is dead are left out
-        votes: what was said of them so far
-        classes: names, by label
-        wanted: votes
-        url: where images are served, ``{image_id}`` in it; none: at the uri of the manifest
+        web: the candidates; those whose image is dead are left out
+        votes: all votes on them so far
+        classes: the names of the classes, by label
+        min_votes: how many yes and no votes, taken together, are enough
+        url: where images are served, with ``{image_id}`` in it; none: at the uri of the manifest
 
     Raises:
-        ValueError: a candidate without a uri, or a url that is the same for all
+        ValueError: a candidate has no uri, or the url is the same for all images
     """
     if url is not None and "{image_id}" not in url:
         raise ValueError(f"url {url!r}: all images would have the same: put {{image_id}} into it")
-    short = web.filter(pa.array(_votes(web, votes) < wanted))
+    is_short = _count_verdicts(web, votes) < min_votes
+    short = web.filter(pa.array(is_short))
     if "dead" in short.column_names:
         short = short.filter(pc.invert(short["dead"]))
     if url is None:
-        nowhere = short["uri"].is_null().to_numpy()
-        table_io.first(
-            "web manifest", "uri", nowhere, short["image_id"], "no uri: add it, or give --url"
-        )
-    rows = short.select([*KEY, "uri"]).to_pylist()
-    return [
-        {
-            "data": {
-                "image": url.replace("{image_id}", quote(row["image_id"])) if url else row["uri"],
-                "class": classes[row["label"]],
-                "image_id": row["image_id"],
-                "label": row["label"],
-            }
+        remedy = "no uri: add it, or give --url"
+        has_no_uri = short["uri"].is_null().to_numpy()
+        table_io.first("web manifest", "uri", has_no_uri, short["image_id"], remedy)
+    tasks = []
+    for row in short.select([*KEY, "uri"]).to_pylist():
+        if url is None:
+            image_url = row["uri"]
+        else:
+            image_url = url.replace("{image_id}", quote(row["image_id"]))
+        data = {
+            "image": image_url,
+            "class": classes[row["label"]],
+            "image_id": row["image_id"],
+            "label": row["label"],
         }
-        for row in rows
-    ]
+        tasks.append({"data": data})
+    return tasks
 
 
-def read(text: str, path: str) -> pa.Table:
-    """Return the votes of an export; ``path`` is what the errors call it.
+def read_export(text: str, path: str) -> pa.Table:
+    """Return the votes of a JSON export.
+
+    Args:
+        text: the export
+        path: what the error messages call it
 
     Raises:
-        ValueError: it is no JSON export of tasks that `tasks` made, or an answer is none of yes, no, unsure
+        ValueError: it is not a JSON export of tasks from `make_tasks`
+        LookupError: an answer is none of yes, no, unsure
     """
     try:
-        rows = [
-            row
-            for i, task in enumerate(json.loads(text))
-            for row in _said(task, f"{path}: task {i}")
-        ]
-        return pa.Table.from_pylist(rows, tables.VOTES)
+        votes = []
+        for number, task in enumerate(json.loads(text)):
+            votes += _task_votes(task, f"{path}: task {number}")
+        return pa.Table.from_pylist(votes, tables.VOTES)
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
-        remedy = "export it as JSON or JSON-MIN, from tasks of `cnlw export tasks`"
         raise ValueError(
-            f"{path}: not an export of Label Studio with our tasks ({error!r}): {remedy}"
+            f"{path}: not an export of Label Studio with tasks of cnlw ({error!r}): "
+            "export it as JSON or JSON-MIN, from tasks of `cnlw export tasks`"
         ) from error
 
 
-def _said(task: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
-    """Yield the votes on one task."""
-    if "annotations" not in task:  # JSON-MIN
-        said = task["shows"]
-        yield _vote(
-            task,
-            said["choices"] if isinstance(said, Mapping) else [said],
-            task.get("annotator"),
-            task,
-            where,
-        )
-    for annotation in task.get("annotations", []):
-        if not annotation.get("was_cancelled"):
-            results = [r for r in annotation["result"] if r["from_name"] == "shows"]
-            given = [choice for r in results for choice in r["value"]["choices"]]
-            yield _vote(task["data"], given, annotation.get("completed_by"), annotation, where)
+def _task_votes(task: Record, place: str) -> Iterator[dict[str, Any]]:
+    """Yield the votes on one task; a row of JSON-MIN is one vote."""
+    if "annotations" not in task:
+        answer = task[QUESTION]
+        answers = answer["choices"] if isinstance(answer, Mapping) else [answer]
+        yield _vote(task, answers, task.get("annotator"), task, place)
+        return
+    for annotation in task["annotations"]:
+        if annotation.get("was_cancelled"):
+            continue
+        answers = []
+        for result in annotation["result"]:
+            if result["from_name"] == QUESTION:
+                answers += result["value"]["choices"]
+        yield _vote(task["data"], answers, annotation.get("completed_by"), annotation, place)
 
 
 def _vote(
-    data: Mapping[str, Any], given: list[str], who: Any, times: Mapping[str, Any], where: str
+    candidate: Record,
+    answers: list[str],
+    completed_by: Any,
+    times: Record,
+    place: str,
 ) -> dict[str, Any]:
-    """Return one vote; times: what holds ``updated_at``, or ``created_at``."""
-    if len(given) != 1:
+    """Return one row of tables.VOTES.
+
+    Args:
+        candidate: holds image_id and label
+        answers: to the question; there must be one
+        completed_by: the annotator, as the export has it
+        times: holds ``updated_at`` or ``created_at``
+        place: for the error messages
+    """
+    if len(answers) != 1:
         raise ValueError(
-            f"{where}: {len(given)} answers to one question: mend it in Label Studio, or drop it"
+            f"{place}: {len(answers)} answers to one question: fix it in Label Studio, or remove it"
         )
-    when = times.get("updated_at") or times.get("created_at")
-    return {
-        **{name: data[name] for name in KEY},
-        "annotator": _who(who),
-        "correct": pick(ANSWERS, given[0], f"answer in {where}"),
-        "at": datetime.fromisoformat(when) if when else None,
-    }
+    time = times.get("updated_at") or times.get("created_at")
+    vote = {name: candidate[name] for name in KEY}
+    vote["annotator"] = _annotator_name(completed_by)
+    vote["correct"] = pick(ANSWERS, answers[0], f"answer in {place}")
+    vote["at"] = datetime.fromisoformat(time) if time else None
+    return vote
 
 
-def _who(completed_by: Any) -> str | None:
-    """Name an annotator: by address where the export has it, else by number."""
+def _annotator_name(completed_by: Any) -> str | None:
+    """Return an annotator's e-mail address if the export has it, or else the number."""
     if isinstance(completed_by, Mapping):
         return str(completed_by.get("email") or completed_by["id"])
     return None if completed_by is None else str(completed_by)
 
 
-def _votes(web: pa.Table, votes: pa.Table) -> NDArray[np.int64]:
-    """Return (n,) how many yes and no each candidate has."""
-    found = verdicts(votes)
-    said = found.select(KEY).append_column("said", pc.add(found["yes"], found["no"]))
-    rows = web.select(KEY).append_column("row", pa.array(np.arange(len(web))))
-    joined = rows.join(said, KEY, join_type="left outer", use_threads=False).sort_by("row")
-    count: NDArray[np.int64] = pc.fill_null(joined["said"], 0).to_numpy()
+def _count_verdicts(web: pa.Table, votes: pa.Table) -> NDArray[np.int64]:
+    """Return (n,) how many yes and no votes each candidate has."""
+    voted = verdicts(votes)
+    n_votes = pc.add(voted["yes"], voted["no"])
+    counts = voted.select(KEY).append_column("n_votes", n_votes)
+    candidates = web.select(KEY).append_column("row", pa.array(np.arange(len(web))))
+    joined = candidates.join(counts, KEY, join_type="left outer", use_threads=False)
+    ordered = joined.sort_by("row")
+    count: NDArray[np.int64] = pc.fill_null(ordered["n_votes"], 0).to_numpy()
     return count

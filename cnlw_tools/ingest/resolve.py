@@ -24,7 +24,7 @@ from cnlw_tools.plan.plan import options
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.registry import pick
 from cnlw_tools.sources import SOURCES, Source
-from cnlw_tools.sources.base import Local
+from cnlw_tools.sources.base import LocalSource
 from cnlw_tools.sources.composite import WEB, Reader
 from cnlw_tools.store.exclusions import find_exclusions
 from cnlw_tools.store.store import Store
@@ -100,14 +100,14 @@ def _tables(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
 
 def _with_release(found: Dataset, source: Source, recipe: Recipe) -> Dataset:
     """Return the dataset with what the user's copy holds of the release of 2020, where the dataset has no own."""
-    if not isinstance(source, Local):
+    if not isinstance(source, LocalSource):
         return found
-    source.cnlw.agree(found.classes)
-    candidates, where = None if len(found.web) else source.cnlw.candidates(), str(source.data_dir)
+    source.release.check_class_order(found.classes)
+    candidates, where = None if len(found.web) else source.release.read_candidates(), str(source.data_dir)
     if candidates is not None:
         found = found.with_web(*candidates, where)
     if recipe.splits == "official" and found.official is None:
-        found = found.with_official(source.cnlw.official(source.label_of), where)
+        found = found.with_official(source.release.read_published_splits(source.label_of), where)
     return found
 
 

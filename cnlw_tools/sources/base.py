@@ -1,4 +1,4 @@
-"""What a source of images offers: the table of what there is, and the images one by one."""
+"""What every source offers: class names, a table of its images, and each image by its id."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -18,7 +18,7 @@ from cnlw_tools.sources.formats.release import Release
 class Source(Protocol):
     """The images of one dataset, wherever they lie."""
 
-    needs: ClassVar[str]  # what --data-dir must hold; empty where the images come with the package
+    layout: ClassVar[str]  # what --data-dir must hold; empty where images come with the package
 
     def __init__(self, data_dir: Path | None) -> None: ...
 
@@ -35,23 +35,27 @@ class Source(Protocol):
 
         Raises:
             LookupError: there is no such image
-            OSError: the image is missing or cannot be read; the message says where it was looked for
+            OSError: the image is missing or cannot be read; the message names the place
         """
         ...
 
 
-class Local:
-    """A source that lies in a folder of the user's; a copy of it for another process is its path and no more."""
+class LocalSource:
+    """A source whose files lie in a folder of the user's.
+
+    It is pickled as the path of that folder alone, so that other processes read the files
+    themselves.
+    """
 
     name: ClassVar[str]
-    needs: ClassVar[str]
+    layout: ClassVar[str]
 
     def __init__(self, data_dir: Path | None) -> None:
         if data_dir is None:
-            raise ValueError(f"{self.name} needs --data-dir: {self.needs}")
+            raise ValueError(f"{self.name} needs --data-dir: {self.layout}")
         if not data_dir.exists():
             raise FileNotFoundError(
-                f"{data_dir}: there is no such folder; {self.name} needs {self.needs}"
+                f"{data_dir}: there is no such folder; {self.name} needs {self.layout}"
             )
         self.data_dir = data_dir
 
@@ -59,55 +63,67 @@ class Local:
         return type(self), (self.data_dir,)
 
     def classes(self) -> tuple[str, ...]:
-        """Return the class list that comes with the package."""
+        """Return the names of the class list that comes with the package."""
         return tables.read_classes(files.default_root() / "manifests" / self.name / "classes.csv")
 
     @cached_property
-    def cnlw(self) -> Release:
+    def release(self) -> Release:
         """What the folder holds of the release of 2020."""
         return Release(self.data_dir, self.name)
 
     def label_of(self, name: str) -> int:
-        """Return the label of a class by its name or its number, as class folders are called.
+        """Return the label of a class by its name or number, as class folders are called.
 
         Raises:
             LookupError: there is no such class
         """
-        names = self.classes()
-        known = {
-            **{str(i): i for i in range(len(names))},
-            **{said: i for i, said in enumerate(names)},
-        }
-        return pick(known, name, f"class of {self.name}")
+        labels: dict[str, int] = {}
+        classes = self.classes()
+        for label in range(len(classes)):
+            labels[str(label)] = label
+        for label, class_name in enumerate(classes):
+            labels[class_name] = label
+        return pick(labels, name, f"class of {self.name}")
 
-    def find(self, *names: str) -> Path:
-        """Return the first of these files or folders that is there.
+    def find_path(self, *names: str) -> Path:
+        """Return the path of the first of these files or folders that exists.
 
         Raises:
-            FileNotFoundError: none is
+            FileNotFoundError: none exists
         """
         for name in names:
             if (self.data_dir / name).exists():
                 return self.data_dir / name
         raise FileNotFoundError(
-            f"{self.data_dir}: there is no {names[0]} here; {self.name} needs {self.needs}"
+            f"{self.data_dir}: there is no {names[0]} here; {self.name} needs {self.layout}"
         )
 
 
-def manifest(
-    ids: Sequence[str], labels: Sequence[int], splits: Sequence[str], **free: Sequence[Any]
+def make_manifest(
+    ids: Sequence[str],
+    labels: Sequence[int],
+    splits: Sequence[str],
+    **extra_columns: Sequence[Any],
 ) -> pa.Table:
-    """Return a manifest of n images without URIs; further columns are free, but for ``sha256``."""
-    n = len(ids)
-    hashes = pa.array(free.pop("sha256", [None] * n), pa.string())
-    fixed = [
+    """Return a manifest of n images without URIs.
+
+    Args:
+        ids: n image ids
+        labels: n labels
+        splits: n names of splits
+        extra_columns: n values each: ``sha256``, and free columns (int32, or Arrow arrays)
+    """
+    n_images = len(ids)
+    hashes = extra_columns.pop("sha256", [None] * n_images)
+    columns = [
         pa.array(ids, pa.string()),
         pa.array(labels, pa.int32()),
         pa.array(splits, pa.string()),
+        pa.nulls(n_images, pa.string()),
+        pa.array(hashes, pa.string()),
     ]
-    table = pa.table([*fixed, pa.nulls(n, pa.string()), hashes], MANIFEST)
-    for name, column in free.items():
-        table = table.append_column(
-            name, column if isinstance(column, pa.Array) else pa.array(column, pa.int32())
-        )
+    table = pa.table(columns, MANIFEST)
+    for name, values in extra_columns.items():
+        column = values if isinstance(values, pa.Array) else pa.array(values, pa.int32())
+        table = table.append_column(name, column)
     return table

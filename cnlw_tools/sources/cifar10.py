@@ -1,7 +1,8 @@
-"""CIFAR-10 as its author packs it: the folder `cifar-10-batches-py` of five training batches and a test batch.
+"""CIFAR-10 as its author packs it: the folder `cifar-10-batches-py` with six batches.
 
-Image ids are ``train-00000`` ... and ``test-00000`` ... in the official row order; the test batch is the
-split ``validation``. Source: Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
+Five are for training, one for testing. Image ids are ``train-00000`` ... and ``test-00000`` ... in
+the official row order; the test batch is the split ``validation``. Source: Krizhevsky, "Learning
+multiple layers of features from tiny images", 2009.
 """
 
 import pickle
@@ -11,119 +12,147 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cnlw_tools.sources.formats.arrays import Arrays, Part
+from cnlw_tools.sources.formats.arrays import ArraySource, LabelledPixels
 
-SIDE = 32
-UNREADABLE = (  # what a wrong byte in a pickle may end in
-    *(pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, AttributeError),
-    *(ImportError, MemoryError, OverflowError),
+SIDE = 32  # pixels
+PIXEL_BYTES = 3 * SIDE * SIDE  # of one image
+UNPICKLING_ERRORS = (  # what a wrong byte in a pickle may raise
+    pickle.UnpicklingError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ImportError,
+    MemoryError,
+    OverflowError,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Pack:
-    """How a set of batches is packed."""
+class CifarFormat:
+    """How the files of CIFAR-10 or CIFAR-100 are named and labelled."""
 
     title: str
     folder: str
     archive: str
-    batches: Mapping[str, Sequence[str]]  # of each part
-    labels: Mapping[str, int]  # keys of a batch, and the classes of each; the first is the label
+    batches: Mapping[str, Sequence[str]]  # file names of each part
+    n_classes: Mapping[str, int]  # by the key of the labels in a batch; the first is the label used
 
 
-CIFAR10 = Pack(
-    "CIFAR-10",
-    FOLDER := "cifar-10-batches-py",
-    "cifar-10-python.tar.gz",
-    {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]},
-    {"labels": 10},
+CIFAR10 = CifarFormat(
+    title="CIFAR-10",
+    folder="cifar-10-batches-py",
+    archive="cifar-10-python.tar.gz",
+    batches={
+        "train": [f"data_batch_{number}" for number in range(1, 6)],
+        "test": ["test_batch"],
+    },
+    n_classes={"labels": 10},
 )
 
 
-class Plain(pickle.Unpickler):
-    """Reads lists, numbers, strings and arrays, and runs nothing: a pickle from the web is not to be trusted."""
+class SafeUnpickler(pickle.Unpickler):
+    """Reads lists, numbers, strings and arrays, and runs nothing, since pickles are not trusted."""
 
-    ALLOWED = frozenset({"_reconstruct", "ndarray", "dtype", "encode"})
+    ALLOWED_NAMES = frozenset({"_reconstruct", "ndarray", "dtype", "encode"})
+    ALLOWED_PACKAGES = frozenset({"numpy", "_codecs"})
 
     def __init__(self, file: BinaryIO, title: str) -> None:
         super().__init__(file, encoding="latin1")
         self.title = title
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return one of the few names that an array needs."""
-        if name in self.ALLOWED and module.split(".")[0] in {"numpy", "_codecs"}:
+        """Return one of the few objects that an array needs."""
+        package = module.split(".")[0]
+        if name in self.ALLOWED_NAMES and package in self.ALLOWED_PACKAGES:
             return super().find_class(module, name)
         raise pickle.UnpicklingError(
             f"it asks for {module}.{name}, which no {self.title} batch needs"
         )
 
 
-class Cifar10(Arrays):
-    """The official folder, or its parent."""
+class Cifar10(ArraySource):
+    """CIFAR-10: the official folder, or its parent."""
 
     name = "cifar10"
-    needs = f"the official folder {FOLDER}, or the folder that holds it"
-    parts: ClassVar = {"train": "train", "test": "validation"}
-    pack: ClassVar[Pack] = CIFAR10
+    layout = f"the official folder {CIFAR10.folder}, or the folder that holds it"
+    split_of_part: ClassVar = {"train": "train", "test": "validation"}
+    format: ClassVar[CifarFormat] = CIFAR10
 
     def __init__(self, data_dir: Path | None) -> None:
         super().__init__(data_dir)
-        name = self.pack.folder
-        self.folder = (
-            self.data_dir if self.data_dir.resolve().name == name else self.data_dir / name
-        )
+        name = self.format.folder
+        if self.data_dir.resolve().name == name:
+            self.folder = self.data_dir
+        else:
+            self.folder = self.data_dir / name
         if not self.folder.is_dir():
             raise FileNotFoundError(
-                f"{data_dir}: no folder {name!r} here: unpack {self.pack.archive} into it"
+                f"{data_dir}: no folder {name!r} here: unpack {self.format.archive} into it"
             )
 
-    def load(self, part: str) -> Part:
-        """Return all batches of a part; 184 MB in all."""
-        found = [read_batch(self.folder / name, self.pack) for name in self.pack.batches[part]]
-        labels = [label for batch in found for label in batch.labels]
-        free = {
-            key: [label for batch in found for label in batch.free[key]] for key in found[0].free
-        }
-        return Part(np.concatenate([batch.pixels for batch in found]), labels, free)
+    def load_part(self, part: str) -> LabelledPixels:
+        """Return all batches of a part; all parts together take 184 MB."""
+        batches = [
+            read_batch(self.folder / name, self.format) for name in self.format.batches[part]
+        ]
+        return _concatenate(batches)
 
 
-def read_batch(path: Path, pack: Pack = CIFAR10) -> Part:
-    """Read one batch (30 MB); labels of another kind become free columns.
+def read_batch(path: Path, cifar_format: CifarFormat = CIFAR10) -> LabelledPixels:
+    """Read one batch (30 MB); the second kind of labels, if there is one, becomes a free column.
 
     Raises:
         OSError: the file is missing
-        ValueError: the file is truncated or no batch of this pack
+        ValueError: the file is truncated, or not a batch of this format
     """
-    remedy = f"unpack {pack.archive} again"
+    remedy = f"unpack {cifar_format.archive} again"
     if not path.is_file():
         raise FileNotFoundError(f"{path}: the file is missing: {remedy}")
     try:
         with path.open("rb") as file:
-            raw = Plain(file, pack.title).load()
-        pixels, numbers = (
-            np.asarray(raw["data"]),
-            {key: np.asarray(raw[key]) for key in pack.labels},
-        )
-    except UNREADABLE as error:
-        why = " ".join(str(error).split())
+            content = SafeUnpickler(file, cifar_format.title).load()
+        pixels = np.asarray(content["data"])
+        labels = {key: np.asarray(content[key]) for key in cifar_format.n_classes}
+    except UNPICKLING_ERRORS as error:
+        reason = " ".join(str(error).split())
         raise ValueError(
-            f"{path}: truncated, or no batch of {pack.title} ({why}): {remedy}"
+            f"{path}: truncated, or not a batch of {cifar_format.title} ({reason}): {remedy}"
         ) from error
-    for key, found in numbers.items():
-        if found.ndim != 1 or found.dtype.kind not in "iu":
-            raise ValueError(f"{path}: its labels are no whole numbers: {remedy}")
-        if len(found) and not 0 <= found.min() <= found.max() < pack.labels[key]:
-            raise ValueError(f"{path}: a label is not from 0 to {pack.labels[key] - 1}: {remedy}")
-        if pixels.shape != (len(found), 3 * SIDE * SIDE) or pixels.dtype != np.uint8:
-            raise ValueError(
-                f"{path}: {pixels.dtype} {pixels.shape} for {len(found)} labels: {remedy}"
-            )
-    planes = pixels.reshape(
-        -1, 3, SIDE, SIDE
-    )  # the file holds the red, the green and the blue plane of each image
-    labels, *others = (found.tolist() for found in numbers.values())
-    free = {
-        key.removesuffix("s"): found for key, found in zip(list(numbers)[1:], others, strict=True)
-    }
-    return Part(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels, free)
+    for key, n_classes in cifar_format.n_classes.items():
+        problem = _find_problem(pixels, labels[key], n_classes)
+        if problem:
+            raise ValueError(f"{path}: {problem}: {remedy}")
+    main_key, *other_keys = cifar_format.n_classes
+    extra_columns = {key.removesuffix("s"): labels[key].tolist() for key in other_keys}
+    return LabelledPixels(_to_rows(pixels), labels[main_key].tolist(), extra_columns)
+
+
+def _find_problem(pixels: NDArray[Any], labels: NDArray[Any], n_classes: int) -> str | None:
+    """Return what is wrong with the pixels and one kind of labels of a batch, if anything is."""
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        return "its labels are not whole numbers"
+    if len(labels) and not 0 <= labels.min() <= labels.max() < n_classes:
+        return f"a label is not from 0 to {n_classes - 1}"
+    if pixels.shape != (len(labels), PIXEL_BYTES) or pixels.dtype != np.uint8:
+        return f"{pixels.dtype} {pixels.shape} for {len(labels)} labels"
+    return None
+
+
+def _to_rows(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return (n, 32, 32, 3); in a batch each image is its red, its green and its blue plane."""
+    planes = pixels.reshape(-1, 3, SIDE, SIDE)
+    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+
+
+def _concatenate(batches: Sequence[LabelledPixels]) -> LabelledPixels:
+    pixels = np.concatenate([batch.pixels for batch in batches])
+    labels = [label for batch in batches for label in batch.labels]
+    extra_columns: dict[str, list[int]] = {}
+    for batch in batches:
+        for name, values in batch.extra_columns.items():
+            extra_columns.setdefault(name, []).extend(values)
+    return LabelledPixels(pixels, labels, extra_columns)

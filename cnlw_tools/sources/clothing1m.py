@@ -1,20 +1,23 @@
 """Clothing1M as its authors pack it: `images/`, and lists beside it or in `annotations/`.
 
-A million images whose labels come from the words around them, and 72,409 that people labelled: those to train on are
-the split ``probe``, those to validate ``validation``, those to test ``test``. What people labelled is in no other
-split, and keeps its label from the words in the column ``noisy_label``, where it has one. Source: Xiao, Xia, Yang,
-Huang, Wang, "Learning from massive noisy labeled data for image classification", CVPR 2015.
+A million images have labels taken from the text around them, and people labelled 72,409. Of the
+latter, the training images are the split ``probe``, the others ``validation`` and ``test``; they
+are in no other split, and the column ``noisy_label`` keeps their label from the text, if any.
+Source: Xiao, Xia, Yang, Huang, Wang, "Learning from massive noisy labeled data for image
+classification", CVPR 2015.
 """
 
 from pathlib import Path
 
 import pyarrow as pa
 
-from cnlw_tools.sources.base import manifest
-from cnlw_tools.sources.formats.image_files import Files, present
-from cnlw_tools.sources.formats.text_lists import labelled, lines
+from cnlw_tools.sources.base import make_manifest
+from cnlw_tools.sources.formats.image_files import ImageFiles, require_images
+from cnlw_tools.sources.formats.text_lists import read_labels, read_lines
 
-LISTS = {
+NOISY_LIST = "noisy_train"
+CLEAN_LISTS = ("clean_train", "clean_val", "clean_test")  # labelled by people
+SPLIT_OF_LIST = {
     "noisy_train": "train",
     "clean_train": "probe",
     "clean_val": "validation",
@@ -22,48 +25,65 @@ LISTS = {
 }
 
 
-class Clothing1m(Files):
+class Clothing1m(ImageFiles):
     """A million photographs of clothes, 14 classes."""
 
     name = "clothing1m"
-    needs = "images/, and category_names_eng.txt, *_key_list.txt, *_label_kv.txt beside it or in annotations/"
+    layout = (
+        "images/, and category_names_eng.txt, *_key_list.txt, *_label_kv.txt beside it "
+        "or in annotations/"
+    )
 
     def classes(self) -> tuple[str, ...]:
         """Return the English names."""
-        return tuple(lines(self._list("category_names_eng.txt")))
+        return tuple(read_lines(self._list_path("category_names_eng.txt")))
 
     def manifest(self) -> pa.Table:
-        """Return a row an image, list by list.
+        """Return one row per image, list by list.
 
         Raises:
             OSError: a list or an image is missing
-            ValueError: a list is damaged, an image has no label, or is in two of the lists that people labelled
+            ValueError: a list is damaged, an image has no label, or is in two clean lists
         """
-        count = len(self.classes())
-        noisy, clean = (
-            labelled(self._list(f"{kind}_label_kv.txt"), count) for kind in ("noisy", "clean")
-        )
-        keys = {part: lines(self._list(f"{part}_key_list.txt")) for part in LISTS}
-        people = {key for part, found in keys.items() if part != "noisy_train" for key in found}
-        keys["noisy_train"] = [key for key in keys["noisy_train"] if key not in people]
-        made = []
-        for part, ids in keys.items():
-            path, said = (
-                self._list(f"{part}_key_list.txt"),
-                noisy if part == "noisy_train" else clean,
-            )
-            if missing := [key for key in ids if key not in said]:
-                raise ValueError(
-                    f"{path}: {missing[0]!r} has no label in {part.split('_')[0]}_label_kv.txt: copy both again"
-                )
-            present(self.data_dir, ids, path)
-            heard = pa.array([noisy.get(key) for key in ids], pa.int32())
-            made.append(
-                manifest(
-                    ids, [said[key] for key in ids], [LISTS[part]] * len(ids), noisy_label=heard
-                )
-            )
-        return pa.concat_tables(made)
+        noisy_labels = self._read_labels("noisy")
+        clean_labels = self._read_labels("clean")
+        ids = {name: self._read_ids(name) for name in SPLIT_OF_LIST}
+        clean_ids = {image_id for name in CLEAN_LISTS for image_id in ids[name]}
+        ids[NOISY_LIST] = [image_id for image_id in ids[NOISY_LIST] if image_id not in clean_ids]
+        tables = []
+        for name in SPLIT_OF_LIST:
+            labels = noisy_labels if name == NOISY_LIST else clean_labels
+            tables.append(self._list_manifest(name, ids[name], labels, noisy_labels))
+        return pa.concat_tables(tables)
 
-    def _list(self, name: str) -> Path:
-        return self.find(name, f"annotations/{name}")
+    def _list_manifest(
+        self,
+        name: str,
+        ids: list[str],
+        labels: dict[str, int],
+        noisy_labels: dict[str, int],
+    ) -> pa.Table:
+        path = self._list_path(f"{name}_key_list.txt")
+        missing = [image_id for image_id in ids if image_id not in labels]
+        if missing:
+            kind = name.split("_")[0]
+            raise ValueError(
+                f"{path}: {missing[0]!r} has no label in {kind}_label_kv.txt: copy both again"
+            )
+        require_images(self.data_dir, ids, path)
+        noisy_column = pa.array([noisy_labels.get(image_id) for image_id in ids], pa.int32())
+        return make_manifest(
+            ids,
+            [labels[image_id] for image_id in ids],
+            [SPLIT_OF_LIST[name]] * len(ids),
+            noisy_label=noisy_column,
+        )
+
+    def _read_labels(self, kind: str) -> dict[str, int]:
+        return read_labels(self._list_path(f"{kind}_label_kv.txt"), len(self.classes()))
+
+    def _read_ids(self, name: str) -> list[str]:
+        return read_lines(self._list_path(f"{name}_key_list.txt"))
+
+    def _list_path(self, name: str) -> Path:
+        return self.find_path(name, f"annotations/{name}")

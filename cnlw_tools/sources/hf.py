@@ -1,8 +1,9 @@
-"""A Hugging Face dataset of images: its Parquet files, or what `save_to_disk` wrote, or its name on the Hub.
+"""A Hugging Face dataset: Parquet files, what `save_to_disk` wrote, or its name on the Hub.
 
-Images are the one column of images, labels the column `label` or the one ClassLabel. Splits are what the files, or the
-folders that they lie in, are called. An id is the split and the row: ``train-00000``. A name is looked up on the Hub,
-and its Parquet files are fetched into the Hub's own cache, once.
+Images are the one column of images, labels the column `label` or the one ClassLabel column. The
+names of the files, or of the folders that they lie in, say their split. An id is that word and the
+row in the split: ``train-00000``. The Parquet files of a dataset on the Hub are downloaded once,
+into the Hub's own cache.
 """
 
 import json
@@ -18,232 +19,281 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cnlw_tools.images.pixels import Picture
-from cnlw_tools.sources.base import Local, manifest
-from cnlw_tools.sources.formats.split_names import KNOWN, splits
+from cnlw_tools.sources.base import LocalSource, make_manifest
+from cnlw_tools.sources.formats.split_names import SPLIT_OF_WORD, standard_splits
 
-HUB = re.compile(r"[\w.-]+/[\w.-]+")  # owner/name
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # owner/name
 
 
 class Chunk(NamedTuple):
-    """Some rows that are read at once: a row group of a Parquet file, or an Arrow file, which is mapped."""
+    """Rows that are read at once: a row group of a Parquet file, or a whole Arrow file."""
 
     path: Path
-    group: int
-    rows: int
+    row_group: int
+    n_rows: int
 
 
-class Hf(Local):
+class FileInfo(NamedTuple):
+    """What a file says about itself."""
+
+    schema: pa.Schema
+    chunks: list[Chunk]
+
+
+class Columns(NamedTuple):
+    """The names of the two columns that are read."""
+
+    image: str
+    label: str
+
+
+class Hf(LocalSource):
     """Parquet or Arrow files, as `datasets` and the Hub lay them out."""
 
     name = "hf"
-    needs = "Parquet files, train-*.parquet ..., or a folder that save_to_disk wrote; or it is owner/name on the Hub"
+    layout = (
+        "Parquet files, train-*.parquet ..., or a folder that save_to_disk wrote; "
+        "or it is owner/name on the Hub"
+    )
 
     def __init__(self, data_dir: Path | None) -> None:
-        if data_dir is not None and not data_dir.exists() and HUB.fullmatch(data_dir.as_posix()):
-            data_dir = fetched(data_dir.as_posix())
+        if data_dir is not None and not data_dir.exists():
+            name = data_dir.as_posix()
+            if HUB_NAME.fullmatch(name):
+                data_dir = download_from_hub(name)
         super().__init__(data_dir)
-        self._last: tuple[Chunk, pa.Array] | None = None
+        self._last_chunk: Chunk | None = None
+        self._last_images: pa.ChunkedArray | None = None
 
     def classes(self) -> tuple[str, ...]:
-        """Return the names that the data give their labels; the numbers where they give none."""
-        names = self._features.get(self._columns[1], {}).get("names")
-        if names is None:
-            highest = max(label for part in self._chunks for label in self._labels(part))
-            names = map(str, range(highest + 1))
-        return tuple(names)
+        """Return the names that the data give their labels, or else the numbers."""
+        names = self._features.get(self._columns.label, {}).get("names")
+        if names is not None:
+            return tuple(names)
+        labels = [label for word in self._chunks_of_split for label in self._labels(word)]
+        return tuple(str(label) for label in range(max(labels) + 1))
 
     def manifest(self) -> pa.Table:
-        """Return a row an image, split by split.
+        """Return one row per image, split by split.
 
         Raises:
-            ValueError: images or labels cannot be told, or an image has no label
+            ValueError: the columns of images and labels are not clear, or an image has no label
         """
-        made = []
-        for part, split in self._splits.items():
-            labels = self._labels(part)
-            ids = [f"{part}-{i:05d}" for i in range(len(labels))]
-            made.append(manifest(ids, labels, [split] * len(ids)))
-        return pa.concat_tables(made)
+        tables = []
+        for word, split in self._split_of_word.items():
+            labels = self._labels(word)
+            ids = [f"{word}-{row:05d}" for row in range(len(labels))]
+            tables.append(make_manifest(ids, labels, [split] * len(ids)))
+        return pa.concat_tables(tables)
 
     def read(self, image_id: str) -> Picture:
-        """Return one file as it is; of the rows that are read at once, the last ones stay in memory.
+        """Return the encoded image of one row; the chunk that was read last stays in memory.
 
         Raises:
-            LookupError: no such id
-            ValueError: the row holds no bytes
+            LookupError: there is no such id
+            ValueError: the row holds no image
         """
-        part, _, number = image_id.rpartition("-")
-        chunks = self._chunks.get(part, [])
-        ends = list(accumulate(chunk.rows for chunk in chunks))
+        word, _, number = image_id.rpartition("-")
+        chunks = self._chunks_of_split.get(word, [])
+        ends = list(accumulate(chunk.n_rows for chunk in chunks))
         if not number.isdecimal() or not ends or int(number) >= ends[-1]:
-            raise LookupError(f"{self.data_dir}: no image {image_id!r}; ids run from train-00000")
-        at = int(np.searchsorted(ends, int(number), side="right"))
-        chunk = chunks[at]
-        if self._last is None or self._last[0] != chunk:
-            self._last = chunk, self._images(chunk)
-        data = self._last[1][int(number) - ends[at] + chunk.rows].as_py()
+            raise LookupError(f"{self.data_dir}: no image {image_id!r}; ids start at train-00000")
+        row = int(number)
+        position = int(np.searchsorted(ends, row, side="right"))
+        chunk = chunks[position]
+        row_in_chunk = row - ends[position] + chunk.n_rows
+        data = self._chunk_images(chunk)[row_in_chunk].as_py()
         if not data:
             raise ValueError(
-                f"{chunk.path}: row {int(number)} of {part} holds no image, maybe a path to one: store its bytes"
+                f"{chunk.path}: row {row} of {word} holds no image, maybe a path to one: "
+                "store the bytes of the image"
             )
         return bytes(data)
 
     @cached_property
-    def _chunks(self) -> Mapping[str, list[Chunk]]:
-        """The parts of each split, in the order of the files' names."""
-        found: dict[str, list[Chunk]] = {}
-        for path, (_, chunks) in self._told.items():
-            found.setdefault(self._split_of(path), []).extend(chunks)
-        return found
-
-    @cached_property
-    def _told(self) -> Mapping[Path, tuple[pa.Schema, list[Chunk]]]:
-        return {path: told(path) for path in self._files}
-
-    @cached_property
     def _files(self) -> list[Path]:
-        paths = [self.data_dir] if self.data_dir.is_file() else sorted(self.data_dir.rglob("*"))
-        kinds = {
-            end: [p for p in paths if p.suffix == end and "cache-" not in p.name]
-            for end in (".parquet", ".arrow")
-        }
-        found = kinds[".parquet"] or kinds[".arrow"]
-        if not found:
-            raise FileNotFoundError(
-                f"{self.data_dir}: there is no Parquet or Arrow file here; hf needs {self.needs}"
-            )
-        return found
-
-    def _split_of(self, path: Path) -> str:
-        """Return the split that a file belongs to: the first word of its name, or a folder's name, that is one."""
-        inner = path.relative_to(self.data_dir).parts if path != self.data_dir else (path.name,)
-        words = [re.split(r"[-_.]", inner[-1])[0], *reversed(inner[:-1])]
-        if said := [word for word in words if word in KNOWN]:
-            return said[0]
-        if len(self._files) == 1 or (
-            path.suffix == ".arrow" and len({p.parent for p in self._files}) == 1
-        ):
-            return "train"
-        raise ValueError(
-            f"{path}: its name says of no split; call it train-..., validation-... or test-..."
+        """The Parquet files or, without any, the Arrow files; caches of `datasets` are left out."""
+        if self.data_dir.is_file():
+            candidates = [self.data_dir]
+        else:
+            candidates = sorted(self.data_dir.rglob("*"))
+        for suffix in (".parquet", ".arrow"):
+            paths = [path for path in candidates if path.suffix == suffix]
+            paths = [path for path in paths if "cache-" not in path.name]
+            if paths:
+                return paths
+        raise FileNotFoundError(
+            f"{self.data_dir}: there is no Parquet or Arrow file here; hf needs {self.layout}"
         )
 
     @cached_property
-    def _splits(self) -> Mapping[str, str]:
-        return splits(self._chunks, self.data_dir)
+    def _file_infos(self) -> Mapping[Path, FileInfo]:
+        return {path: read_file_info(path) for path in self._files}
+
+    @cached_property
+    def _chunks_of_split(self) -> Mapping[str, list[Chunk]]:
+        """The chunks of each split, by its word, in the order of the file names."""
+        chunks: dict[str, list[Chunk]] = {}
+        for path, info in self._file_infos.items():
+            chunks.setdefault(self._split_word(path), []).extend(info.chunks)
+        return chunks
+
+    @cached_property
+    def _split_of_word(self) -> Mapping[str, str]:
+        return standard_splits(self._chunks_of_split, self.data_dir)
+
+    def _split_word(self, path: Path) -> str:
+        """Return the word for the split of a file.
+
+        It is the first word of the file's name, or the name of the nearest folder that names a
+        split. A single Parquet file, or Arrow files in a single folder, are for training.
+        """
+        is_root = path == self.data_dir
+        *folders, name = (path.name,) if is_root else path.relative_to(self.data_dir).parts
+        first_word = re.split(r"[-_.]", name)[0]
+        for word in (first_word, *reversed(folders)):
+            if word in SPLIT_OF_WORD:
+                return word
+        is_only_file = len(self._files) == 1
+        has_one_folder = len({file.parent for file in self._files}) == 1
+        if is_only_file or (path.suffix == ".arrow" and has_one_folder):
+            return "train"
+        raise ValueError(
+            f"{path}: its name gives no split: call it train-..., validation-... or test-..."
+        )
 
     @cached_property
     def _schema(self) -> pa.Schema:
-        (first, (schema, _)), *others = self._told.items()
-        for path, (other, _) in others:
-            if other != schema:
+        """The columns, which all files must share."""
+        (first_path, first_info), *other_files = self._file_infos.items()
+        for path, info in other_files:
+            if info.schema != first_info.schema:
                 raise ValueError(
-                    f"{path}: other columns than {first}: point at the folder of one configuration"
+                    f"{path}: its columns differ from those of {first_path}: "
+                    "give the folder of one configuration"
                 )
-        return schema
+        return first_info.schema
 
     @cached_property
     def _features(self) -> Mapping[str, Any]:
-        """What `datasets` says of the columns."""
-        raw = (self._schema.metadata or {}).get(b"huggingface", b"{}")
-        return dict(json.loads(raw).get("info", {}).get("features", {}))
+        """What `datasets` stored about each column."""
+        metadata = self._schema.metadata or {}
+        content = json.loads(metadata.get(b"huggingface", b"{}"))
+        return dict(content.get("info", {}).get("features", {}))
+
+    def _feature_type(self, column: str) -> str | None:
+        feature = self._features.get(column) or {}
+        return feature.get("_type")
 
     @cached_property
-    def _columns(self) -> tuple[str, str]:
-        """The columns of images and labels."""
-        kind = {name: (said or {}).get("_type") for name, said in self._features.items()}
-        images = [
-            f.name for f in self._schema if kind.get(f.name) == "Image" or _holds_bytes(f.type)
-        ]
-        labels = [f.name for f in self._schema if f.name == "label" and pa.types.is_integer(f.type)]
-        labels = labels or [name for name in self._schema.names if kind.get(name) == "ClassLabel"]
-        for what, found in (("images", images), ("labels", labels)):
-            if len(found) != 1:
+    def _columns(self) -> Columns:
+        """The one column of images and the one of labels."""
+        image_columns, label_columns = [], []
+        for field in self._schema:
+            if self._feature_type(field.name) == "Image" or _holds_bytes(field.type):
+                image_columns.append(field.name)
+            if field.name == "label" and pa.types.is_integer(field.type):
+                label_columns.append(field.name)
+        if not label_columns:
+            names = self._schema.names
+            label_columns = [name for name in names if self._feature_type(name) == "ClassLabel"]
+        for content, names in (("images", image_columns), ("labels", label_columns)):
+            if len(names) != 1:
                 raise ValueError(
-                    f"{self.data_dir}: {len(found)} columns of {what} among {', '.join(self._schema.names)}: keep one, "
-                    "and call the labels label"
+                    f"{self.data_dir}: {len(names)} columns of {content} among "
+                    f"{', '.join(self._schema.names)}: keep one, and call the labels label"
                 )
-        return images[0], labels[0]
+        return Columns(image_columns[0], label_columns[0])
 
-    def _labels(self, part: str) -> list[int]:
-        name = self._columns[1]
-        found = [
-            label
-            for path in dict.fromkeys(c.path for c in self._chunks[part])
-            for label in _column(path, name)
-        ]
-        if bad := [i for i, label in enumerate(found) if label is None or label < 0]:
-            raise ValueError(
-                f"{self.data_dir}: row {bad[0]} of {part} has label {found[bad[0]]}: drop rows without one"
-            )
-        return found
+    def _labels(self, word: str) -> list[int]:
+        """Return the labels of a split in the order of its rows."""
+        labels: list[int] = []
+        paths = dict.fromkeys(chunk.path for chunk in self._chunks_of_split[word])
+        for path in paths:
+            labels += _read_column(path, self._columns.label)
+        for row, label in enumerate(labels):
+            if label is None or label < 0:
+                raise ValueError(
+                    f"{self.data_dir}: row {row} of {word} has label {label}: "
+                    "remove rows without a label"
+                )
+        return labels
 
-    def _images(self, chunk: Chunk) -> pa.ChunkedArray:
-        """Return the encoded images of a chunk."""
-        if chunk.path.suffix == ".arrow":
-            column = _mapped(chunk.path)[self._columns[0]]
-        else:
-            with pq.ParquetFile(chunk.path) as file:
-                column = file.read_row_group(chunk.group, [self._columns[0]])[self._columns[0]]
-        return pa.chunked_array(
-            [c.field("bytes") if pa.types.is_struct(c.type) else c for c in column.chunks]
-        )
+    def _chunk_images(self, chunk: Chunk) -> pa.ChunkedArray:
+        if self._last_chunk != chunk:
+            self._last_images = _read_images(chunk, self._columns.image)
+            self._last_chunk = chunk
+        return self._last_images
 
 
-def fetched(name: str) -> Path:
-    """Return the folder of a dataset of the Hub, fetched if it was not.
+def download_from_hub(name: str) -> Path:
+    """Return the folder of a dataset of the Hub, after downloading what the cache lacks.
 
     Raises:
         OSError: the Hub cannot be reached, or has no such dataset
     """
     from huggingface_hub import snapshot_download
 
+    patterns = ["*.parquet", "*.arrow"]
     try:
-        return Path(
-            snapshot_download(name, repo_type="dataset", allow_patterns=["*.parquet", "*.arrow"])
-        )
+        folder = snapshot_download(name, repo_type="dataset", allow_patterns=patterns)
     except (OSError, ValueError) as error:
-        why = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0]
         raise FileNotFoundError(
-            f"{name}: no such folder, and not to be had from the Hub ({why})"
+            f"{name}: no such folder, and the Hub does not give it ({reason}): check the name"
         ) from error
+    return Path(folder)
 
 
-def told(path: Path) -> tuple[pa.Schema, list[Chunk]]:
-    """Return what a file says of itself: columns, and the rows that are read at once.
+def read_file_info(path: Path) -> FileInfo:
+    """Return the columns and the chunks of a Parquet or Arrow file.
 
     Raises:
         ValueError: it cannot be read
     """
     try:
         if path.suffix == ".arrow":
-            table = _mapped(path)
-            return table.schema, [Chunk(path, 0, len(table))]
+            table = _map_arrow_file(path)
+            return FileInfo(table.schema, [Chunk(path, 0, len(table))])
         with pq.ParquetFile(path) as file:
-            rows = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
-            return file.schema_arrow, [Chunk(path, i, n) for i, n in enumerate(rows)]
+            chunks = []
+            for group in range(file.num_row_groups):
+                n_rows = file.metadata.row_group(group).num_rows
+                chunks.append(Chunk(path, group, n_rows))
+            return FileInfo(file.schema_arrow, chunks)
     except (pa.ArrowException, OSError) as error:
-        why = str(error).splitlines()[0]
-        raise ValueError(f"{path}: cannot be read ({why}): copy this file again") from error
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path}: cannot be read ({reason}): copy this file again") from error
 
 
-def _column(path: Path, name: str) -> list[int]:
-    table = (
-        _mapped(path)
-        if path.suffix == ".arrow"
-        else pq.read_table(path, columns=[name], partitioning=None)
-    )
+def _read_column(path: Path, name: str) -> list[int]:
+    if path.suffix == ".arrow":
+        table = _map_arrow_file(path)
+    else:
+        table = pq.read_table(path, columns=[name], partitioning=None)
     return list(table[name].to_pylist())
 
 
-def _mapped(path: Path) -> pa.Table:
+def _read_images(chunk: Chunk, column_name: str) -> pa.ChunkedArray:
+    """Return the encoded images of a chunk."""
+    if chunk.path.suffix == ".arrow":
+        table = _map_arrow_file(chunk.path)
+    else:
+        with pq.ParquetFile(chunk.path) as file:
+            table = file.read_row_group(chunk.row_group, [column_name])
+    arrays = []
+    for array in table[column_name].chunks:
+        is_struct = pa.types.is_struct(array.type)
+        arrays.append(array.field("bytes") if is_struct else array)
+    return pa.chunked_array(arrays)
+
+
+def _map_arrow_file(path: Path) -> pa.Table:
     return pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
 
 
-def _holds_bytes(kind: pa.DataType) -> bool:
-    inner = (
-        kind.field("bytes").type
-        if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
-        else kind
-    )
-    return bool(pa.types.is_binary(inner) or pa.types.is_large_binary(inner))
+def _holds_bytes(data_type: pa.DataType) -> bool:
+    """Return whether a column holds bytes, or structs with a field ``bytes``."""
+    if pa.types.is_struct(data_type) and data_type.get_field_index("bytes") >= 0:
+        data_type = data_type.field("bytes").type
+    return bool(pa.types.is_binary(data_type) or pa.types.is_large_binary(data_type))

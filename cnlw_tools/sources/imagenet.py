@@ -1,8 +1,9 @@
-"""ILSVRC12 as its authors pack it: an archive of class archives, or class folders; ids are the names of the files.
+"""ILSVRC12 as its authors pack it: an archive of class archives, or class folders.
 
-Nothing is unpacked: images are read from the archives by offset. Classes are the WordNet ids of the training set, in
-their order, which is that of most trained networks. Source: Russakovsky et al., "ImageNet Large Scale Visual
-Recognition Challenge", International Journal of Computer Vision 115, 2015.
+Ids are the names of the files. Nothing is unpacked: images are read from the archives by offset.
+Classes are the WordNet ids of the training set, sorted, which is the order of most trained
+networks. Source: Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge",
+International Journal of Computer Vision 115, 2015.
 """
 
 from functools import cached_property
@@ -11,24 +12,28 @@ from pathlib import Path
 import pyarrow as pa
 
 from cnlw_tools.images.pixels import SUFFIXES, Picture
-from cnlw_tools.sources.base import Local, manifest
-from cnlw_tools.sources.formats.ilsvrc import PREFIX, Validation
-from cnlw_tools.sources.formats.image_files import below
-from cnlw_tools.sources.formats.tar import Tar
+from cnlw_tools.sources.base import LocalSource, make_manifest
+from cnlw_tools.sources.formats.ilsvrc import VALIDATION_PREFIX, ValidationSet
+from cnlw_tools.sources.formats.image_files import read_image_file
+from cnlw_tools.sources.formats.tar import TarArchive
 
-TAR = "ILSVRC2012_img_train.tar"
+TRAIN_TAR = "ILSVRC2012_img_train.tar"
+TRAIN_PLACES = ("train", TRAIN_TAR, "ILSVRC2012_img_train", "ILSVRC/Data/CLS-LOC/train")
 
 
-class Imagenet(Local):
-    """1,281,167 images to train on, 50,000 to validate, 1,000 classes; fewer, where there are fewer folders."""
+class Imagenet(LocalSource):
+    """1,281,167 training and 50,000 validation images of 1,000 classes; less in a smaller copy."""
 
     name = "imagenet"
-    needs = f"train/ and val/ with class folders, or {TAR}, ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz"
+    layout = (
+        f"train/ and val/ with class folders, or {TRAIN_TAR}, ILSVRC2012_img_val.tar "
+        "and ILSVRC2012_devkit_t12.tar.gz"
+    )
 
     def __init__(self, data_dir: Path | None) -> None:
         super().__init__(data_dir)
-        self.train = self.find("train", TAR, "ILSVRC2012_img_train", "ILSVRC/Data/CLS-LOC/train")
-        self.validation = Validation(self.data_dir)
+        self.train = self.find_path(*TRAIN_PLACES)
+        self.validation = ValidationSet(self.data_dir)
 
     def classes(self) -> tuple[str, ...]:
         """Return the WordNet ids of the training set, sorted.
@@ -36,74 +41,88 @@ class Imagenet(Local):
         Raises:
             ValueError: there are none
         """
-        names = (
-            [p.name for p in self.train.iterdir() if p.is_dir()]
-            if self.train.is_dir()
-            else self._tar.members
-        )
-        found = tuple(sorted(name.removesuffix(".tar") for name in names))
-        if not found:
+        if self.train.is_dir():
+            names = [path.name for path in self.train.iterdir() if path.is_dir()]
+        else:
+            names = list(self._train_tar.members)
+        wnids = sorted(name.removesuffix(".tar") for name in names)
+        if not wnids:
             raise ValueError(
-                f"{self.train}: there is no class here: it holds one folder or archive a class"
+                f"{self.train}: there is no class here: put one folder or archive per class"
             )
-        return found
+        return tuple(wnids)
 
     def manifest(self) -> pa.Table:
-        """Return a row an image: those to train on by class and name, then those to validate.
+        """Return one row per image: training images by class and name, then validation images.
 
         Raises:
-            OSError, ValueError: a class without images, or with them in one of the two sets alone; see formats/ilsvrc.py
+            OSError: there are no validation images, or no file gives their classes
+            ValueError: a class has no training images, or the images are not the official files
         """
-        classes = self.classes()
-        label = {wnid: i for i, wnid in enumerate(classes)}
-        names = {wnid: self._names(wnid) for wnid in classes}
+        label_of_wnid = {wnid: label for label, wnid in enumerate(self.classes())}
+        train_wnids: dict[str, str] = {}
+        for wnid in label_of_wnid:
+            for name in self._train_names(wnid):
+                train_wnids[name] = wnid
         if not self.validation:
             raise FileNotFoundError(
-                f"{self.data_dir}: there are no validation images here; {self.name} needs {self.needs}"
+                f"{self.data_dir}: there are no validation images here; "
+                f"{self.name} needs {self.layout}"
             )
-        held = self.validation.wnids
-        if unknown := sorted(set(held.values()) - label.keys()):
+        validation_wnids = self.validation.wnids
+        unknown = set(validation_wnids.values()) - label_of_wnid.keys()
+        if unknown:
             raise ValueError(
-                f"{self.data_dir}: class {unknown[0]} has images to validate and none to train on: add them"
+                f"{self.data_dir}: class {min(unknown)} has validation images but no training "
+                "images: add them"
             )
-        ids = [name for found in names.values() for name in found]
-        labels = [label[wnid] for wnid, found in names.items() for _ in found] + [
-            label[w] for w in held.values()
-        ]
-        splits = ["train"] * len(ids) + ["validation"] * len(held)
-        return manifest([*ids, *held], labels, splits)
+        wnids = [*train_wnids.values(), *validation_wnids.values()]
+        splits = ["train"] * len(train_wnids) + ["validation"] * len(validation_wnids)
+        return make_manifest(
+            [*train_wnids, *validation_wnids],
+            [label_of_wnid[wnid] for wnid in wnids],
+            splits,
+        )
 
     def read(self, image_id: str) -> Picture:
-        """Return one file as it is.
+        """Return the bytes of one image, unchanged.
 
         Raises:
-            LookupError: no such id
+            LookupError: there is no such id
         """
-        if image_id.startswith(PREFIX):
+        if image_id.startswith(VALIDATION_PREFIX):
             return self.validation.read(image_id)
         wnid = image_id.partition("_")[0]
         if self.train.is_dir():
-            return below(self.train, f"{wnid}/{image_id}")
-        inner = self._tar.inner(f"{wnid}.tar")
-        if image_id not in inner:
+            return read_image_file(self.train, f"{wnid}/{image_id}")
+        members = self._train_tar.nested_members(f"{wnid}.tar")
+        if image_id not in members:
             raise LookupError(
-                f"{self.train}: no image {image_id!r}; ids are names of files, n01440764_10026.JPEG ..."
+                f"{self.train}: no image {image_id!r}; "
+                "ids are names of files, such as n01440764_10026.JPEG"
             )
-        return self._tar.read(inner[image_id])
+        return self._train_tar.read(members[image_id])
 
     @cached_property
-    def _tar(self) -> Tar:
-        return Tar(self.train)
+    def _train_tar(self) -> TarArchive:
+        return TarArchive(self.train)
 
-    def _names(self, wnid: str) -> list[str]:
-        """Return the images of a class, each named after it."""
+    def _train_names(self, wnid: str) -> list[str]:
+        """Return the file names of the training images of a class, each of which begins with it."""
         if self.train.is_dir():
-            found = sorted(
-                p.name for p in (self.train / wnid).iterdir() if p.suffix.lower() in SUFFIXES
-            )
+            files = (self.train / wnid).iterdir()
+            names = [path.name for path in files if path.suffix.lower() in SUFFIXES]
         else:
-            found = sorted(self._tar.inner(f"{wnid}.tar"))
-        if not found or (other := [name for name in found if not name.startswith(f"{wnid}_")]):
-            said = f"image {other[0]!r} is not called {wnid}_..." if found else "there is no image"
-            raise ValueError(f"{self.train}: class {wnid}: {said}: take the official files")
-        return found
+            names = list(self._train_tar.nested_members(f"{wnid}.tar"))
+        if not names:
+            raise ValueError(
+                f"{self.train}: class {wnid}: there is no image: use the official files"
+            )
+        names.sort()
+        for name in names:
+            if not name.startswith(f"{wnid}_"):
+                raise ValueError(
+                    f"{self.train}: class {wnid}: image {name!r} is not called {wnid}_...: "
+                    "use the official files"
+                )
+        return names

@@ -1,20 +1,25 @@
-"""Mini-ImageNet as the release of Jiang et al. (2020) counts it: 100 classes of ILSVRC12, 600 images of each.
+"""Mini-ImageNet as the release of Jiang et al. (2020) counts it: 100 classes, 600 images each.
 
-An id is a WordNet id and an eight-digit number: n0153282900000005 is the fifth image of the class archive
-n01532829.tar, its members sorted by the number in their names. So a class of which some images are missing would give
-every later id another picture; it is an error: fewer images than the highest listed number, fewer or more than
-ILSVRC12 has of the class (column ``images`` of the class list), or, where a list of all training images lies beside
-them (Kaggle's `LOC_train_solution.csv`, or `train_cls.txt`), one that is not there. Archives of fewer images than
-the smallest class of ILSVRC12 has are small copies, to try things with, and whole as they are; the lists of
-Mini-ImageNet name later images of every class. Ids have no ending, in whatever list they stand.
+The images are those of ILSVRC12. An id is a WordNet id and an eight-digit number: n0153282900000005
+is the fifth image of the class archive n01532829.tar, whose members are sorted by the number in
+their names. If an image of a class were missing, every later id would mean another picture. So a
+class is refused if
 
-Which images these are say the lists train.csv, val.csv and test.csv of Ravi and Larochelle (ICLR 2017): their three
-sets of classes are one training set here. Validation images are those of the release's `clean_validation`, or, where
-there is none, all of ILSVRC12's of these classes. Classes are in the order of the release, found by WordNet id.
+    it has fewer images than the highest number that the lists give, it has more images than
+    ILSVRC12 has of the class (column ``images`` of the class list), it has fewer, unless it has
+    fewer than the smallest class of ILSVRC12: that is a small copy for trials, a list of all
+    training images (Kaggle's `LOC_train_solution.csv`, or `train_cls.txt`) lies beside it and does
+    not name the same images.
+
+The lists train.csv, val.csv and test.csv of Ravi and Larochelle (ICLR 2017) say which images are
+used: their three sets of classes are one training set here. Validation images are those of the
+release's `clean_validation` or, without it, all images of these classes in the validation set of
+ILSVRC12. Classes are in the order of the release, by WordNet id. Ids have no ending, whatever list
+they come from.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -24,216 +29,270 @@ import pyarrow as pa
 from cnlw_tools import files
 from cnlw_tools.dataset import table_io
 from cnlw_tools.images.pixels import SUFFIXES, Picture
-from cnlw_tools.sources.base import Local, manifest
-from cnlw_tools.sources.formats.ilsvrc import PREFIX, Validation
-from cnlw_tools.sources.formats.image_files import below
-from cnlw_tools.sources.formats.tar import Span, Tar
-from cnlw_tools.sources.imagenet import TAR
+from cnlw_tools.sources.base import LocalSource, make_manifest
+from cnlw_tools.sources.formats.ilsvrc import VALIDATION_PREFIX, ValidationSet
+from cnlw_tools.sources.formats.image_files import read_image_file
+from cnlw_tools.sources.formats.tar import ByteRange, TarArchive
+from cnlw_tools.sources.imagenet import TRAIN_TAR
 
 LISTS = ("train.csv", "val.csv", "test.csv")
-TRAIN = (TAR, "ILSVRC2012_img_train", "train", "ILSVRC/Data/CLS-LOC/train", "images")
-LISTED = ("LOC_train_solution.csv", "train_cls.txt", "ILSVRC/ImageSets/CLS-LOC/train_cls.txt")
-LEAST = 732  # training images of a class of ILSVRC12, at least: Russakovsky et al. 2015, table 2
-ID = re.compile(r"(n\d{8})(\d{8})")
-ROW = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("filename", "label")])
-CLASSES = pa.schema(
-    [pa.field("wnid", pa.string(), nullable=False), pa.field("images", pa.int32(), nullable=False)]
+IMAGES_BY_ID = "images"  # a folder of training images that are called like their ids
+TRAIN_PLACES = (
+    TRAIN_TAR,
+    "ILSVRC2012_img_train",
+    "train",
+    "ILSVRC/Data/CLS-LOC/train",
+    IMAGES_BY_ID,
+)
+COMPLETE_LISTS = (  # of all training images of ILSVRC12
+    "LOC_train_solution.csv",
+    "train_cls.txt",
+    "ILSVRC/ImageSets/CLS-LOC/train_cls.txt",
+)
+COMPLETE_LIST_LINE = re.compile(r"(?:n\d{8}/)?(?P<name>(?P<wnid>n\d{8})_\d+)[ ,]")
+SMALLEST_CLASS = 732  # training images in ILSVRC12: Russakovsky et al. 2015, table 2
+IMAGE_ID = re.compile(r"(?P<wnid>n\d{8})(?P<number>\d{8})")
+WNID_LENGTH = 9  # characters
+LIST_COLUMNS = pa.schema(
+    [
+        pa.field("filename", pa.string(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+    ]
+)
+CLASS_COLUMNS = pa.schema(
+    [
+        pa.field("wnid", pa.string(), nullable=False),
+        pa.field("images", pa.int32(), nullable=False),
+    ]
 )
 
 
-class MiniImagenet(Local):
-    """60,000 images to train on, 5,000 to validate, 100 classes; fewer, where the lists are shorter."""
+class MiniImagenet(LocalSource):
+    """60,000 training and 5,000 validation images of 100 classes; less with shorter lists."""
 
     name = "mini_imagenet"
-    needs = f"{TAR}, ILSVRC2012_img_val.tar, train.csv, val.csv and test.csv; or images/ instead of the first"
+    layout = (
+        f"{TRAIN_TAR}, ILSVRC2012_img_val.tar, train.csv, val.csv and test.csv; "
+        "or images/ instead of the first"
+    )
 
     def __init__(self, data_dir: Path | None) -> None:
         super().__init__(data_dir)
-        self._sorted: dict[str, list[str]] = {}
-        self.train = next(
-            (self.data_dir / name for name in TRAIN if (self.data_dir / name).exists()), None
-        )
-        self.validation = Validation(self.data_dir)
+        places = [self.data_dir / name for name in TRAIN_PLACES]
+        self.train = next((path for path in places if path.exists()), None)
+        self.validation = ValidationSet(self.data_dir)
+        self._names_of_class: dict[str, list[str]] = {}
 
     def manifest(self) -> pa.Table:
-        """Return a row an image of these classes: those of the lists by id, then the validation images.
+        """Return one row per image of the 100 classes: training images by id, then validation.
 
         Raises:
             OSError: a list or an archive is missing
-            ValueError: a line of a list that names no image, an id twice, or a class that is incomplete
+            ValueError: a line of a list names no image, an id comes twice, or a class is incomplete
         """
-        label = self._labels
-        ids = [name for name in self._listed() if name[:9] in label]
-        self._complete(ids)
-        held = self._held()
-        labels = [label[name[:9]] for name in ids] + list(held.values())
-        return manifest([*ids, *held], labels, ["train"] * len(ids) + ["validation"] * len(held))
+        train_ids = [image_id for image_id in self._train_ids() if _wnid(image_id) in self._labels]
+        self._check_classes(train_ids)
+        train_labels = [self._labels[_wnid(image_id)] for image_id in train_ids]
+        validation_labels = self._validation_labels()
+        splits = ["train"] * len(train_ids) + ["validation"] * len(validation_labels)
+        return make_manifest(
+            [*train_ids, *validation_labels],
+            [*train_labels, *validation_labels.values()],
+            splits,
+        )
 
     def label_of(self, name: str) -> int:
-        """Return the label of a class by its WordNet id, its name or its number, as class folders are called."""
-        return self._labels[name] if name in self._labels else super().label_of(name)
+        """Return the label of a class by its WordNet id, name or number, like class folders."""
+        if name in self._labels:
+            return self._labels[name]
+        return super().label_of(name)
 
     def read(self, image_id: str) -> Picture:
-        """Return one file as it is.
+        """Return the bytes of one image, unchanged.
 
         Raises:
-            LookupError: no such image
+            LookupError: there is no such image
             ValueError: its class is incomplete
         """
-        if image_id.startswith(PREFIX) and self.validation:
-            return self.validation.read(self._validation_files.get(image_id, image_id))
-        parts = ID.fullmatch(image_id)
-        if parts is None or self.train is None:
-            return self.cnlw.read(image_id)
-        if self.train.name == "images":
-            return below(self.train, f"{image_id}.jpg")
-        wnid, name = parts[1], self._nth(parts[1], int(parts[2]))
-        return (
-            below(self.train, f"{wnid}/{name}")
-            if self.train.is_dir()
-            else self._tar.read(self._spans(wnid)[name])
-        )
+        if image_id.startswith(VALIDATION_PREFIX) and self.validation:
+            name = self._validation_names.get(image_id, image_id)
+            return self.validation.read(name)
+        match = IMAGE_ID.fullmatch(image_id)
+        if match is None or self.train is None:
+            return self.release.read(image_id)
+        if self.train.name == IMAGES_BY_ID:
+            return read_image_file(self.train, f"{image_id}.jpg")
+        wnid = match["wnid"]
+        name = self._nth_name(wnid, int(match["number"]))
+        if self.train.is_dir():
+            return read_image_file(self.train, f"{wnid}/{name}")
+        return self._train_tar.read(self._tar_members(wnid)[name])
 
     @cached_property
     def _labels(self) -> dict[str, int]:
-        """The label of each WordNet id."""
-        return {wnid: i for i, wnid in enumerate(self._sizes)}
+        """The label of each class, by WordNet id."""
+        return {wnid: label for label, wnid in enumerate(self._class_sizes)}
 
     @cached_property
-    def _sizes(self) -> dict[str, int]:
-        """How many training images each class of ILSVRC12 has, by WordNet id."""
-        table = table_io.load(
-            files.default_root() / "manifests" / self.name / "classes.csv", CLASSES
-        )
-        return dict(zip(table["wnid"].to_pylist(), table["images"].to_pylist(), strict=True))
+    def _class_sizes(self) -> dict[str, int]:
+        """The number of training images that ILSVRC12 has of each class, by WordNet id."""
+        path = files.default_root() / "manifests" / self.name / "classes.csv"
+        table = table_io.load(path, CLASS_COLUMNS)
+        wnids = table["wnid"].to_pylist()
+        sizes = table["images"].to_pylist()
+        return dict(zip(wnids, sizes, strict=True))
 
-    def _listed(self) -> list[str]:
-        """Return the ids of the three lists, or, where there are none, of the release's splits; sorted."""
-        if not any((self.data_dir / name).is_file() for name in LISTS) and self.cnlw:
-            named = self.cnlw.official(self.label_of)["image_id"].unique().to_pylist()
-            return sorted(name for name in named if ID.fullmatch(name))
-        found: list[str] = []
-        for path in (self.find(name) for name in LISTS):
-            names = [
-                name.removesuffix(".jpg")
-                for name in table_io.load(path, ROW)["filename"].to_pylist()
-            ]
-            bad = np.array([not ID.fullmatch(name) for name in names], bool)
-            table_io.first(
-                path,
-                "filename",
-                bad,
-                pa.array(names),
-                "images are called n0153282900000005.jpg: mend it",
-            )
-            found += names
-        remedy = "an image stands in one of the three lists, once"
-        table_io.distinct(self.data_dir, pa.table({"filename": found}), ["filename"], remedy)
-        return sorted(found)
+    def _train_ids(self) -> list[str]:
+        """Return the sorted ids of the three lists or, without them, of the release's splits."""
+        has_lists = any((self.data_dir / name).is_file() for name in LISTS)
+        if not has_lists and self.release:
+            table = self.release.read_published_splits(self.label_of)
+            ids = table["image_id"].unique().to_pylist()
+            return sorted(image_id for image_id in ids if IMAGE_ID.fullmatch(image_id))
+        ids = []
+        for name in LISTS:
+            ids += _read_list(self.find_path(name))
+        remedy = "an image must be in one of the three lists, and once"
+        table_io.distinct(self.data_dir, pa.table({"filename": ids}), ["filename"], remedy)
+        return sorted(ids)
 
-    def _held(self) -> Mapping[str, int]:
+    def _validation_labels(self) -> Mapping[str, int]:
         """Return the label of each validation image, by its id."""
-        said = self.cnlw.validation(self.label_of)
-        if said is not None:
-            return said
+        labels = self.release.read_validation_labels(self.label_of)
+        if labels is not None:
+            return labels
         if not self.validation:
             raise FileNotFoundError(
-                f"{self.data_dir}: there are no validation images; {self.name} needs {self.needs}"
+                f"{self.data_dir}: there are no validation images; {self.name} needs {self.layout}"
             )
-        label = self._labels
-        return {
-            Path(name).stem: label[wnid]
-            for name, wnid in self.validation.wnids.items()
-            if wnid in label
-        }
+        labels = {}
+        for name, wnid in self.validation.wnids.items():
+            if wnid in self._labels:
+                labels[Path(name).stem] = self._labels[wnid]
+        return labels
 
-    def _complete(self, ids: Sequence[str]) -> None:
-        """Insist that every class has as many images as its highest number says, and all that are known by name."""
-        if self.train is None or self.train.name == "images":
+    def _check_classes(self, ids: Sequence[str]) -> None:
+        """Check that each class with a listed image is complete; ``ids`` are sorted."""
+        if self.train is None or self.train.name == IMAGES_BY_ID:
             return
-        highest, known = (
-            {name[:9]: int(name[9:]) for name in ids},
-            self._known(),
-        )  # sorted: the last one stays
-        for wnid, number in highest.items():
-            self._nth(wnid, number)
-            there = {name.partition(".")[0] for name in self._names(wnid)}
-            listed = known.get(wnid, there)
-            for what, odd in (("missing", listed - there), ("not of it", there - listed)):
-                if odd:
-                    said = f"class {wnid} has {len(there):,} images, and {len(odd)} are {what}, such as {min(odd)}"
-                    raise ValueError(
-                        f"{self.train}: {said}: its numbers would be others: copy it again"
-                    )
+        highest_numbers = {_wnid(image_id): int(image_id[WNID_LENGTH:]) for image_id in ids}
+        complete_names = self._read_complete_list()
+        for wnid, number in highest_numbers.items():
+            self._nth_name(wnid, number)  # raises if there are fewer images
+            if wnid in complete_names:
+                self._check_names(wnid, complete_names[wnid])
 
-    def _whole(self, wnid: str, number: int) -> None:
-        """Insist that a class has as many images as ILSVRC12 has, if it is no small copy."""
-        said = f"{self.train}: class {wnid} has {number:,} images, and ILSVRC12 has {self._sizes.get(wnid, number):,}"
-        if number > self._sizes.get(wnid, number):
-            raise ValueError(f"{said}: its numbers would be others: take out what is not of it")
-        if LEAST <= number < self._sizes.get(wnid, number):
+    def _check_names(self, wnid: str, complete_names: set[str]) -> None:
+        """Check that a class has the images that a list of all training images names."""
+        names = {name.partition(".")[0] for name in self._sorted_names(wnid)}
+        missing = complete_names - names
+        foreign = names - complete_names
+        if missing or foreign:
+            if missing:
+                difference = f"{len(missing)} are missing"
+            else:
+                difference = f"{len(foreign)} are not of it"
             raise ValueError(
-                f"{said}: it is incomplete, and its numbers would be others: copy it again"
+                f"{self.train}: class {wnid} has {len(names):,} images, and {difference}, "
+                f"such as {min(missing or foreign)}: ids would mean other images: copy it again"
             )
 
-    def _known(self) -> Mapping[str, set[str]]:
-        """Return the names of all training images by class, where a list of them lies beside."""
-        path = next(
-            (self.data_dir / name for name in LISTED if (self.data_dir / name).is_file()), None
+    def _check_size(self, wnid: str, n_images: int) -> None:
+        """Check that a class has as many images as in ILSVRC12, or is a small copy."""
+        official_size = self._class_sizes.get(wnid, n_images)
+        counts = (
+            f"{self.train}: class {wnid} has {n_images:,} images, "
+            f"and ILSVRC12 has {official_size:,}"
         )
-        found: dict[str, set[str]] = {}
-        for line in path.read_text(encoding="utf-8").splitlines() if path else ():
-            if named := re.match(r"(?:n\d{8}/)?((n\d{8})_\d+)[ ,]", line):
-                found.setdefault(named[2], set()).add(named[1])
-        return found
+        if n_images > official_size:
+            raise ValueError(f"{counts}: ids would mean other images: take out what is not of it")
+        if SMALLEST_CLASS <= n_images < official_size:
+            raise ValueError(
+                f"{counts}: it is incomplete, and ids would mean other images: copy it again"
+            )
+
+    def _read_complete_list(self) -> Mapping[str, set[str]]:
+        """Return the names of all training images by class, if a list gives them."""
+        names: dict[str, set[str]] = {}
+        paths = [self.data_dir / name for name in COMPLETE_LISTS]
+        path = next((path for path in paths if path.is_file()), None)
+        if path is None:
+            return names
+        for line in path.read_text(encoding="utf-8").splitlines():
+            match = COMPLETE_LIST_LINE.match(line)
+            if match:
+                names.setdefault(match["wnid"], set()).add(match["name"])
+        return names
 
     @cached_property
-    def _validation_files(self) -> dict[str, str]:
+    def _validation_names(self) -> dict[str, str]:
         """The file name of each validation image, by its id."""
-        return {Path(path).stem: Path(path).name for path in self.validation.names}
+        return {Path(name).stem: name for name in self.validation.path_of_name}
 
     @cached_property
-    def _tar(self) -> Tar:
-        return Tar(self._folder)
+    def _train_tar(self) -> TarArchive:
+        return TarArchive(self._train_path)
 
     @property
-    def _folder(self) -> Path:
-        """The training images of ILSVRC12, an archive or a folder."""
-        return self.train or self.find(*TRAIN)
+    def _train_path(self) -> Path:
+        """The training images of ILSVRC12, an archive or a folder; an error if there are none."""
+        return self.train or self.find_path(*TRAIN_PLACES)
 
-    def _spans(self, wnid: str) -> Mapping[str, Span]:
-        return self._tar.inner(f"{wnid}.tar")
+    def _tar_members(self, wnid: str) -> Mapping[str, ByteRange]:
+        return self._train_tar.nested_members(f"{wnid}.tar")
 
-    def _inside(self, wnid: str) -> list[str]:
-        """Return the images of a class folder."""
-        if not (self._folder / wnid).is_dir():
-            raise FileNotFoundError(
-                f"{self._folder / wnid}: this class is missing: complete your copy"
-            )
-        return [p.name for p in (self._folder / wnid).iterdir() if p.suffix.lower() in SUFFIXES]
+    def _folder_names(self, wnid: str) -> list[str]:
+        """Return the names of the images in a class folder."""
+        folder = self._train_path / wnid
+        if not folder.is_dir():
+            raise FileNotFoundError(f"{folder}: this class is missing: complete your copy")
+        return [path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES]
 
-    def _nth(self, wnid: str, number: int) -> str:
-        """Return the file name of an image by its number in its class, from 1 on."""
-        names = self._names(wnid)
+    def _nth_name(self, wnid: str, number: int) -> str:
+        """Return the file name of an image by its number in its class, which counts from 1."""
+        names = self._sorted_names(wnid)
         if not 1 <= number <= len(names):
-            few = f"class {wnid} has {len(names)} images, and the lists ask for its {number}th"
             raise ValueError(
-                f"{self.train}: {few}: it is incomplete, and its numbers would be others: copy it again"
+                f"{self.train}: class {wnid} has {len(names)} images, and the lists ask for its "
+                f"{number}th: it is incomplete, and ids would mean other images: copy it again"
             )
         return names[number - 1]
 
-    def _names(self, wnid: str) -> list[str]:
-        """Return the images of a class in the order of the numbers in their names."""
-        if wnid not in self._sorted:
-            found = list(self._spans(wnid)) if not self._folder.is_dir() else self._inside(wnid)
-            numbers = [re.fullmatch(rf"{wnid}_(\d+)\.\w+", name) for name in found]
-            if None in numbers:
-                odd = found[numbers.index(None)]
+    def _sorted_names(self, wnid: str) -> list[str]:
+        """Return the names of the images of a class in the order of the numbers in the names."""
+        if wnid not in self._names_of_class:
+            if self._train_path.is_dir():
+                names = self._folder_names(wnid)
+            else:
+                names = list(self._tar_members(wnid))
+            order = np.argsort(self._numbers_in(wnid, names), kind="stable")
+            self._check_size(wnid, len(names))
+            self._names_of_class[wnid] = [names[position] for position in order]
+        return self._names_of_class[wnid]
+
+    def _numbers_in(self, wnid: str, names: Iterable[str]) -> list[int]:
+        """Return the number in the name of each image of a class."""
+        numbers = []
+        for name in names:
+            match = re.fullmatch(rf"{wnid}_(\d+)\.\w+", name)
+            if match is None:
                 raise ValueError(
-                    f"{self.train}: class {wnid}: {odd!r} is not called {wnid}_10026.JPEG or the like"
+                    f"{self.train}: class {wnid}: {name!r} is not called like {wnid}_10026.JPEG: "
+                    "use the official files"
                 )
-            self._whole(wnid, len(found))
-            self._sorted[wnid] = [
-                found[i] for i in np.argsort([int(n[1]) for n in numbers if n], kind="stable")
-            ]
-        return self._sorted[wnid]
+            numbers.append(int(match[1]))
+        return numbers
+
+
+def _wnid(image_id: str) -> str:
+    return image_id[:WNID_LENGTH]
+
+
+def _read_list(path: Path) -> list[str]:
+    """Return the image ids of a list."""
+    names = table_io.load(path, LIST_COLUMNS)["filename"].to_pylist()
+    ids = [name.removesuffix(".jpg") for name in names]
+    is_wrong = np.array([not IMAGE_ID.fullmatch(image_id) for image_id in ids], bool)
+    remedy = "images are called like n0153282900000005.jpg: fix the name"
+    table_io.first(path, "filename", is_wrong, pa.array(ids), remedy)
+    return ids

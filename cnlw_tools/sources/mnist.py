@@ -1,8 +1,9 @@
-"""MNIST as its authors pack it: four idx files, zipped or not, in the folder, or in `MNIST/raw` as of torchvision.
+"""MNIST as its authors pack it: four idx files, compressed or not.
 
-An idx file is 0, 0, the type (8: bytes), the number of dimensions, each as a big-endian number of 32 bits, and the
-values, row by row. Source: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document
-recognition", Proceedings of the IEEE 86(11), 1998.
+They lie in the folder, in `raw/` or, as with torchvision, in `MNIST/raw/`. An idx file is two zero
+bytes, the type (8: bytes), the number of dimensions, the dimensions as big-endian 32-bit numbers,
+and the values row by row. Source: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied
+to document recognition", Proceedings of the IEEE 86(11), 1998.
 """
 
 import gzip
@@ -14,59 +15,74 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cnlw_tools.sources.formats.arrays import Arrays, Part
+from cnlw_tools.sources.formats.arrays import ArraySource, LabelledPixels
 
 FOLDERS = ("", "raw/", "MNIST/raw/")
-STEMS = {"train": "train", "test": "t10k"}
-UNREADABLE = (EOFError, zlib.error, gzip.BadGzipFile, struct.error)
+STEM_OF_PART = {"train": "train", "test": "t10k"}  # how the names of the files begin
+BYTE_TYPE = 8
+READ_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile, struct.error)
 
 
-class Mnist(Arrays):
-    """Ten digits, 28 pixels a side."""
+class Mnist(ArraySource):
+    """Ten digits in grey, 28 pixels a side."""
 
     name = "mnist"
-    needs = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-... alike, with .gz or without, or MNIST/raw of them"
-    parts: ClassVar = {"train": "train", "test": "validation"}
+    layout = (
+        "train-images-idx3-ubyte, train-labels-idx1-ubyte and the same for t10k-..., "
+        "with or without .gz, here or in MNIST/raw"
+    )
+    split_of_part: ClassVar = {"train": "train", "test": "validation"}
 
-    def load(self, part: str) -> Part:
-        """Read the images and labels of a part; 55 MB in all.
+    def load_part(self, part: str) -> LabelledPixels:
+        """Read the images and labels of a part; both parts together take 55 MB.
 
         Raises:
-            ValueError: images and labels do not go together
+            ValueError: a file is damaged, or images and labels do not fit together
         """
-        images, labels = self._file(part, "images", 3), self._file(part, "labels", 1)
-        pixels, digits = read_idx(images, 3), read_idx(labels, 1)
-        if len(pixels) != len(digits) or digits.max(initial=0) > 9:
+        image_path = self._find_file(part, "images", 3)
+        label_path = self._find_file(part, "labels", 1)
+        pixels = read_idx(image_path, 3)
+        labels = read_idx(label_path, 1)
+        highest = labels.max(initial=0)
+        if len(pixels) != len(labels) or highest > 9:
             raise ValueError(
-                f"{images}: {len(pixels)} images for {len(digits)} labels up to {digits.max(initial=0)} of "
-                f"{labels.name}: copy both again"
+                f"{image_path}: {len(pixels)} images for {len(labels)} labels up to {highest} of "
+                f"{label_path.name}: copy both again"
             )
-        return Part(pixels, digits.tolist())
+        return LabelledPixels(pixels, labels.tolist())
 
-    def _file(self, part: str, what: str, axes: int) -> Path:
-        stem = f"{STEMS[part]}-{what}"
-        names = [f"{stem}{sign}idx{axes}-ubyte{end}" for sign in "-." for end in ("", ".gz")]
-        return self.find(*(folder + name for folder in FOLDERS for name in names))
+    def _find_file(self, part: str, content: str, n_dimensions: int) -> Path:
+        """Return the path of a file; some copies write a dot for the dash before idx."""
+        stem = f"{STEM_OF_PART[part]}-{content}"
+        ending = f"idx{n_dimensions}-ubyte"
+        plain_names = (f"{stem}-{ending}", f"{stem}.{ending}")
+        paths = []
+        for folder in FOLDERS:
+            for name in plain_names:
+                paths += [f"{folder}{name}", f"{folder}{name}.gz"]
+        return self.find_path(*paths)
 
 
-def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
-    """Read an array of bytes of so many axes.
+def read_idx(path: Path, n_dimensions: int) -> NDArray[np.uint8]:
+    """Read an array of bytes with that number of dimensions.
 
     Raises:
-        ValueError: no such file, or a truncated one
+        ValueError: it is not such a file, or a truncated one
     """
     remedy = "copy this file again"
+    open_file = gzip.open if path.suffix == ".gz" else open
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            zero, kind, found = struct.unpack(">HBB", file.read(4))
-            if (zero, kind, found) != (0, 8, axes):
-                raise ValueError(f"{path}: not an idx file of bytes in {axes} dimensions: {remedy}")
-            shape = struct.unpack(f">{axes}I", file.read(4 * axes))
+        with open_file(path, "rb") as file:
+            header = struct.unpack(">HBB", file.read(4))
+            if header != (0, BYTE_TYPE, n_dimensions):
+                raise ValueError(
+                    f"{path}: not an idx file of bytes in {n_dimensions} dimensions: {remedy}"
+                )
+            shape = struct.unpack(f">{n_dimensions}I", file.read(4 * n_dimensions))
             values = np.frombuffer(file.read(), np.uint8)
-    except UNREADABLE as error:
+    except READ_ERRORS as error:
         raise ValueError(f"{path}: truncated, or not an idx file ({error}): {remedy}") from error
     if len(values) != np.prod(shape, dtype=object):
-        raise ValueError(
-            f"{path}: {len(values)} bytes where its head says {' x '.join(map(str, shape))}: {remedy}"
-        )
+        size = " x ".join(map(str, shape))
+        raise ValueError(f"{path}: {len(values)} bytes where its header says {size}: {remedy}")
     return values.reshape(shape)

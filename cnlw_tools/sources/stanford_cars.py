@@ -1,29 +1,33 @@
-"""Stanford Cars: the devkit with `cars_train/` and `cars_test/`, `cars_annos.mat` with `car_ims/`, or Parquet.
+"""Stanford Cars, in any of three layouts.
 
-An id is the path, `cars_train/00001.jpg`; the test images are the split ``validation``, and their labels stand in
-`cars_test_annos_withlabels.mat`. In Parquet files of the Hub (hf.py) ids are rows, and classes meet by name. Labels
-count from 0 where the devkit counts from 1. Web images, whose ids are no paths, lie beside the release of 2020.
-Source: Krause, Stark, Deng, Fei-Fei, "3D object representations for fine-grained categorization", 3dRR 2013.
+These are the devkit with `cars_train/` and `cars_test/`, `cars_annos.mat` with `car_ims/`, and
+Parquet files. An id is the path, `cars_train/00001.jpg`. The test images are the split
+``validation``, and their labels are in `cars_test_annos_withlabels.mat`. In Parquet files of the
+Hub (hf.py) ids are rows, and classes are matched by name. Labels count from 0 where the devkit
+counts from 1. Web images, whose ids are not paths, lie beside the release of 2020. Source: Krause,
+Stark, Deng, Fei-Fei, "3D object representations for fine-grained categorization", 3dRR 2013.
 """
 
-import re
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from PIL import Image
 
 from cnlw_tools.images.pixels import Picture, decode
-from cnlw_tools.sources.base import manifest
+from cnlw_tools.sources.base import make_manifest
 from cnlw_tools.sources.formats import matlab
-from cnlw_tools.sources.formats.image_files import Files, below, present
+from cnlw_tools.sources.formats.image_files import ImageFiles, read_image_file, require_images
+from cnlw_tools.sources.formats.text_lists import letters_and_digits
 from cnlw_tools.sources.hf import Hf
 
-TRAIN, TEST, ALL = "cars_train_annos.mat", "cars_test_annos_withlabels.mat", "cars_annos.mat"
-IMAGES = ("cars_train", "cars_test", "car_ims")
-PLACES = ("", "devkit/", "stanford_cars/", "stanford_cars/devkit/")
+TRAIN_ANNOTATIONS = "cars_train_annos.mat"
+TEST_ANNOTATIONS = "cars_test_annos_withlabels.mat"
+ALL_ANNOTATIONS = "cars_annos.mat"  # the older file
+IMAGE_FOLDERS = ("cars_train", "cars_test", "car_ims")
+ANNOTATION_FOLDERS = ("", "devkit/", "stanford_cars/", "stanford_cars/devkit/")
 
 
 class Car(NamedTuple):
@@ -32,62 +36,76 @@ class Car(NamedTuple):
     path: str
     label: int  # from 0
     split: str
-    box: tuple[int, int, int, int]  # x1, y1, x2, y2: pixels, the first is 1, the last is inside
+    box: tuple[int, int, int, int]  # left, top, right, bottom: pixels from 1, the last one inside
 
 
-class StanfordCars(Files):
-    """8,144 photographs to train on, 8,041 to validate, 196 classes."""
+class StanfordCars(ImageFiles):
+    """8,144 training and 8,041 validation photographs of 196 classes."""
 
     name = "stanford_cars"
-    needs = f"cars_train/, cars_test/ and the devkit with {TEST}, or car_ims/ and {ALL}, or the Hub's Parquet files"
+    layout = (
+        f"cars_train/, cars_test/ and the devkit with {TEST_ANNOTATIONS}, "
+        f"or car_ims/ and {ALL_ANNOTATIONS}, or the Hub's Parquet files"
+    )
 
     def __init__(self, data_dir: Path | None) -> None:
         super().__init__(data_dir)
-        inner = self.data_dir / "stanford_cars"  # the release has a folder of this name, too
-        self.folder = inner if any((inner / name).is_dir() for name in IMAGES) else self.data_dir
-        self._parquet = Hf(data_dir) if any(self.data_dir.rglob("*.parquet")) else None
+        inner = self.data_dir / "stanford_cars"  # also the name of a folder of the release
+        has_images = any((inner / name).is_dir() for name in IMAGE_FOLDERS)
+        self.folder = inner if has_images else self.data_dir
+        has_parquet = any(self.data_dir.rglob("*.parquet"))
+        self._parquet = Hf(data_dir) if has_parquet else None
 
     def manifest(self) -> pa.Table:
-        """Return a row an image, in the order of the annotations.
+        """Return one row per image, in the order of the annotations.
 
         Raises:
             OSError: annotations or images are missing
             ValueError: annotations are damaged, or a class of the Parquet files is none of the 196
         """
         if self._parquet:
-            return _renamed(self._parquet, self.classes())
+            return _relabelled_manifest(self._parquet, self.classes())
         ids = [car.path for car in self._cars]
-        present(self.folder, ids, "the annotations")
-        return manifest(ids, [car.label for car in self._cars], [car.split for car in self._cars])
+        labels = [car.label for car in self._cars]
+        splits = [car.split for car in self._cars]
+        require_images(self.folder, ids, "the annotations")
+        return make_manifest(ids, labels, splits)
 
     def read(self, image_id: str) -> Picture:
-        """Return one photograph as it is, of the web too."""
+        """Return one photograph unchanged; it may come from the web."""
         if "/" in image_id:
-            return below(self.folder, image_id)
-        if self._parquet and image_id not in self.cnlw.images:
+            return read_image_file(self.folder, image_id)
+        if self._parquet and image_id not in self.release.image_paths:
             return self._parquet.read(image_id)
-        return self.cnlw.read(image_id)
+        return self.release.read(image_id)
 
     @cached_property
     def _cars(self) -> list[Car]:
+        """All annotations: of the devkit or, without it, of the older file."""
         try:
-            train, test = (
-                self.find(*(f"{place}{name}" for place in PLACES)) for name in (TRAIN, TEST)
-            )
+            train_path = self._find_annotations(TRAIN_ANNOTATIONS)
+            test_path = self._find_annotations(TEST_ANNOTATIONS)
         except FileNotFoundError:
-            if not any((self.data_dir / f"{place}{ALL}").is_file() for place in PLACES):
+            places = [self.data_dir / folder / ALL_ANNOTATIONS for folder in ANNOTATION_FOLDERS]
+            if not any(path.is_file() for path in places):
                 raise
-            return annotations(self.find(*(f"{place}{ALL}" for place in PLACES)))
-        return annotations(train, "cars_train", "train") + annotations(
-            test, "cars_test", "validation"
-        )
+            return read_older_annotations(self._find_annotations(ALL_ANNOTATIONS))
+        train_cars = read_annotations(train_path, "cars_train", "train")
+        test_cars = read_annotations(test_path, "cars_test", "validation")
+        return train_cars + test_cars
+
+    def _find_annotations(self, name: str) -> Path:
+        return self.find_path(*(f"{folder}{name}" for folder in ANNOTATION_FOLDERS))
 
 
 class StanfordCarsCrop(StanfordCars):
-    """The same, cut out by the boxes of the devkit."""
+    """Stanford Cars, cut out by the boxes of the devkit."""
 
     name = "stanford_cars_crop"
-    needs = f"cars_train/, cars_test/ and the devkit with {TEST}, or car_ims/ and {ALL}"
+    layout = (
+        f"cars_train/, cars_test/ and the devkit with {TEST_ANNOTATIONS}, "
+        f"or car_ims/ and {ALL_ANNOTATIONS}"
+    )
 
     def __init__(self, data_dir: Path | None) -> None:
         super().__init__(data_dir)
@@ -97,79 +115,105 @@ class StanfordCarsCrop(StanfordCars):
             )
 
     def read(self, image_id: str) -> Image.Image:
-        """Return the pixels inside the box.
+        """Return the pixels inside the box, as far as it lies on the image.
 
         Raises:
-            LookupError: there is no box
-            ValueError: not an image, or the box lies outside it
+            LookupError: the image has no box
+            ValueError: the file is not an image, or the box lies outside it
         """
         if image_id not in self._boxes:
             raise LookupError(
-                f"{self.folder}: no annotation of {image_id!r}; ids are cars_train/00001.jpg ..."
+                f"{self.folder}: no annotation of {image_id!r}; ids are like cars_train/00001.jpg"
             )
-        image = decode(below(self.folder, image_id))
-        left, top, right, bottom = self._boxes[image_id]
-        box = (
-            max(left - 1, 0),
-            max(top - 1, 0),
-            min(right, image.width),
-            min(bottom, image.height),
-        )
-        if box[0] >= box[2] or box[1] >= box[3]:
+        image = decode(read_image_file(self.folder, image_id))
+        first_column, first_row, right, bottom = self._boxes[image_id]
+        left = max(first_column - 1, 0)
+        top = max(first_row - 1, 0)
+        right = min(right, image.width)
+        bottom = min(bottom, image.height)
+        if left >= right or top >= bottom:
             raise ValueError(
-                f"its box {self._boxes[image_id]} lies outside its {image.width} x {image.height} pixels"
+                f"its box {self._boxes[image_id]} lies outside its "
+                f"{image.width} x {image.height} pixels"
             )
-        return image.crop(box)
+        return image.crop((left, top, right, bottom))
 
     @cached_property
     def _boxes(self) -> dict[str, tuple[int, int, int, int]]:
         return {car.path: car.box for car in self._cars}
 
 
-def annotations(path: Path, folder: str | None = None, split: str | None = None) -> list[Car]:
-    """Read a file of annotations; the older one says folder and split itself.
+def read_annotations(path: Path, folder: str, split: str) -> list[Car]:
+    """Read a file of the devkit, whose images lie in one folder and are of one split.
 
     Raises:
         OSError: the file is missing
-        ValueError: it is damaged, or another
+        ValueError: it is damaged, or another file
     """
-    (rows,) = matlab.load(path, ["annotations"])
-    wanted = (
-        {"class", "bbox_x1", "fname"}
-        if folder
-        else {"class", "bbox_x1", "relative_im_path", "test"}
-    )
-    if missing := wanted - set(rows.dtype.names or ()):
-        raise ValueError(
-            f"{path}: its annotations have no {min(missing)!r}: take the file {TEST} for the test images"
-        )
-    found = []
-    for row in np.atleast_1d(rows):
-        name = f"{folder}/{row['fname']}" if folder else str(row["relative_im_path"])
-        box = (int(row["bbox_x1"]), int(row["bbox_y1"]), int(row["bbox_x2"]), int(row["bbox_y2"]))
-        found.append(
-            Car(
-                name,
-                int(row["class"]) - 1,
-                split or ("validation" if row["test"] else "train"),
-                box,
+    cars = []
+    for record in _read_records(path, ("bbox_x1", "class", "fname")):
+        image_path = f"{folder}/{record['fname']}"
+        cars.append(Car(image_path, _label(record), split, _box(record)))
+    return cars
+
+
+def read_older_annotations(path: Path) -> list[Car]:
+    """Read the older file, which gives the folder and the split of each image.
+
+    Raises:
+        OSError: the file is missing
+        ValueError: it is damaged, or another file
+    """
+    cars = []
+    for record in _read_records(path, ("bbox_x1", "class", "relative_im_path", "test")):
+        image_path = str(record["relative_im_path"])
+        split = "validation" if record["test"] else "train"
+        cars.append(Car(image_path, _label(record), split, _box(record)))
+    return cars
+
+
+def _read_records(path: Path, fields: tuple[str, ...]) -> Any:
+    """Return the annotations of a file as an array of records that have these fields."""
+    (records,) = matlab.read_variables(path, ["annotations"])
+    names = records.dtype.names or ()
+    for field in fields:
+        if field not in names:
+            raise ValueError(
+                f"{path}: its annotations have no {field!r}: "
+                f"use the file {TEST_ANNOTATIONS} for the test images"
             )
-        )
-    return found
+    return np.atleast_1d(records)
 
 
-def _renamed(source: Hf, classes: tuple[str, ...]) -> pa.Table:
-    """Return the manifest of Parquet files with our labels; names meet without signs, which mirrors write otherwise."""
-    ours = {_plain(name): label for label, name in enumerate(classes)}
-    theirs = source.classes()
-    if unknown := [name for name in theirs if _plain(name) not in ours]:
-        raise ValueError(
-            f"{source.data_dir}: class {unknown[0]!r} is none of the 196 of Stanford Cars: use `hf` for it"
-        )
+def _label(record: Any) -> int:
+    return int(record["class"]) - 1
+
+
+def _box(record: Any) -> tuple[int, int, int, int]:
+    left = int(record["bbox_x1"])
+    top = int(record["bbox_y1"])
+    right = int(record["bbox_x2"])
+    bottom = int(record["bbox_y2"])
+    return left, top, right, bottom
+
+
+def _relabelled_manifest(source: Hf, classes: tuple[str, ...]) -> pa.Table:
+    """Return the manifest of Parquet files with the labels of these classes.
+
+    Classes are matched by the letters and digits of their names: mirrors write the other signs in
+    several ways.
+    """
+    label_of_name = {letters_and_digits(name): label for label, name in enumerate(classes)}
+    labels_of_source = []
+    for name in source.classes():
+        if letters_and_digits(name) not in label_of_name:
+            raise ValueError(
+                f"{source.data_dir}: class {name!r} is none of the 196 of Stanford Cars: "
+                "use the source `hf` for it"
+            )
+        labels_of_source.append(label_of_name[letters_and_digits(name)])
     table = source.manifest()
-    labels = [ours[_plain(theirs[label])] for label in table["label"].to_pylist()]
-    return manifest(table["image_id"].to_pylist(), labels, table["split"].to_pylist())
+    labels = [labels_of_source[label] for label in table["label"].to_pylist()]
+    return make_manifest(table["image_id"].to_pylist(), labels, table["split"].to_pylist())
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())

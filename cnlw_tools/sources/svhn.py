@@ -1,50 +1,64 @@
-"""SVHN, cropped digits: `train_32x32.mat`, `test_32x32.mat`, and `extra_32x32.mat` for ``svhn_extra``.
+"""The cropped digits of SVHN: `train_32x32.mat` and `test_32x32.mat`.
 
-A file holds X, (32, 32, 3, n) pixels, and y, (n, 1) labels, where 10 stands for the digit 0. Source: Netzer, Wang,
-Coates, Bissacco, Wu, Ng, "Reading digits in natural images with unsupervised feature learning", NIPS workshop, 2011.
+The source ``svhn_extra`` also reads `extra_32x32.mat`. A file holds X, (32, 32, 3, n) pixels, and
+y, (n, 1) labels, where 10 stands for the digit 0. Source: Netzer, Wang, Coates, Bissacco, Wu, Ng,
+"Reading digits in natural images with unsupervised feature learning", NIPS workshop, 2011.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cnlw_tools.sources.formats import matlab
-from cnlw_tools.sources.formats.arrays import Arrays, Part
+from cnlw_tools.sources.formats.arrays import ArraySource, LabelledPixels
 
-SIDE = 32
+SIDE = 32  # pixels
+N_DIGITS = 10
 
 
-class Svhn(Arrays):
-    """73,257 digits to train on, 26,032 to validate."""
+class Svhn(ArraySource):
+    """73,257 training and 26,032 validation digits."""
 
     name = "svhn"
-    needs = "train_32x32.mat and test_32x32.mat"
-    parts: ClassVar = {"train": "train", "test": "validation"}
+    layout = "train_32x32.mat and test_32x32.mat"
+    split_of_part: ClassVar = {"train": "train", "test": "validation"}
 
-    def load(self, part: str) -> Part:
-        """Read a part, which MATLAB packs whole: 225 MB for train, 80 MB for test, 1.6 GB for extra.
+    def load_part(self, part: str) -> LabelledPixels:
+        """Read a part as a whole: 225 MB for train, 80 MB for test, 1.6 GB for extra.
 
         Raises:
-            ValueError: it is no file of SVHN
+            ValueError: it is not a file of SVHN
         """
-        path = self.find(f"{part}_{SIDE}x{SIDE}.mat")
-        pixels, labels = matlab.load(path, ["X", "y"], squeeze=False)
-        if labels.dtype.kind not in "iu" or (
-            labels.size and not 1 <= labels.min() <= labels.max() <= 10
-        ):
+        path = self.find_path(f"{part}_{SIDE}x{SIDE}.mat")
+        pixels, labels = matlab.read_variables(path, ["X", "y"], squeeze=False)
+        if not _are_labels(labels):
             raise ValueError(
-                f"{path}: y is not labels from 1 to 10: take the official file of cropped digits"
+                f"{path}: y is not labels from 1 to {N_DIGITS}: "
+                "use the official file of cropped digits"
             )
         if pixels.dtype != np.uint8 or pixels.shape != (SIDE, SIDE, 3, labels.size):
             raise ValueError(
-                f"{path}: X is {pixels.dtype} {pixels.shape} for {labels.size} labels: copy it again"
+                f"{path}: X is {pixels.dtype} {pixels.shape} for {labels.size} labels: "
+                "copy it again"
             )
-        return Part(np.moveaxis(pixels, 3, 0), (labels.ravel() % 10).tolist())
+        digits = labels.ravel() % N_DIGITS
+        return LabelledPixels(np.moveaxis(pixels, 3, 0), digits.tolist())
 
 
 class SvhnExtra(Svhn):
-    """And 531,131 easier ones to train on; 1.9 GB a process, so give fewer --workers if memory is short."""
+    """SVHN with 531,131 easier training digits.
+
+    It takes 1.9 GB per process: use fewer --workers if memory is short.
+    """
 
     name = "svhn_extra"
-    needs = "train_32x32.mat, extra_32x32.mat and test_32x32.mat"
-    parts: ClassVar = {"train": "train", "extra": "train", "test": "validation"}
+    layout = "train_32x32.mat, extra_32x32.mat and test_32x32.mat"
+    split_of_part: ClassVar = {"train": "train", "extra": "train", "test": "validation"}
+
+
+def _are_labels(labels: NDArray[Any]) -> bool:
+    """Return whether an array holds nothing but whole numbers from 1 to 10."""
+    if labels.dtype.kind not in "iu":
+        return False
+    return not labels.size or bool(1 <= labels.min() <= labels.max() <= N_DIGITS)

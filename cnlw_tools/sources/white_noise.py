@@ -1,11 +1,12 @@
-"""White images: pixels that know nothing of each other, drawn from the image id alone.
+"""White images: every pixel is drawn on its own, from the image id alone.
 
     gaussian-32x32-m125.3_123.0_113.9-s63.0_62.1_66.7-00000        m + s z              z normal
     uniform-32x32-m125.3_123.0_113.9-s63.0_62.1_66.7-00000         m + s 3^(1/2) (2 u - 1)
 
-with m and s the mean and standard deviation of red, green and blue that the id says; rounded, then cut to 0 ... 255,
-which takes some of the spread of wide ones away. m and s, to a tenth, and the most common size are those of the
-pixels of `SAMPLE` training images of the dataset, evenly over its ids in order; there are as many as images.
+with the mean m and standard deviation s of red, green and blue that the id gives. Values are
+rounded and clipped to 0 ... 255, which narrows wide distributions a little. m and s, to a tenth,
+and the most common size are those of `SAMPLE_SIZE` training images of the dataset, evenly spaced
+over its sorted ids. There are as many white images as images in the dataset.
 """
 
 import re
@@ -22,77 +23,98 @@ from cnlw_tools.dataset.tables import MANIFEST
 from cnlw_tools.images.pixels import decode
 from cnlw_tools.sources.base import Source
 
-SAMPLE = 1000
-KINDS = {"white": "gaussian", "white_uniform": "uniform"}
-ID = re.compile(
-    r"(gaussian|uniform)-(\d+)x(\d+)-m([\d.]+)_([\d.]+)_([\d.]+)-s([\d.]+)_([\d.]+)_([\d.]+)-\d+"
+SAMPLE_SIZE = 1000
+KINDS = {"white": "gaussian", "white_uniform": "uniform"}  # dataset name -> kind of an image
+NUMBER = r"([\d.]+)"
+IMAGE_ID = re.compile(
+    rf"(gaussian|uniform)-(\d+)x(\d+)-m{NUMBER}_{NUMBER}_{NUMBER}-s{NUMBER}_{NUMBER}_{NUMBER}-\d+"
 )
+
+Floats = NDArray[np.float64]
 
 
 class White:
-    """Noise without anything to see."""
+    """Reads images by drawing them: noise without anything to see."""
 
     def read(self, image_id: str) -> Image.Image:
         """Draw one image.
 
         Raises:
-            LookupError: the id says no kind, size, mean and deviation
+            LookupError: the id does not give a kind, size, mean and deviation
         """
-        said = ID.fullmatch(image_id)
-        if not said:
+        match = IMAGE_ID.fullmatch(image_id)
+        if not match:
             raise LookupError(
                 f"no white image {image_id!r}: ids are like gaussian-32x32-m1_2_3-s4_5_6-00000"
             )
-        width, height = int(said[2]), int(said[3])
-        mean, deviation = np.array(said.groups()[3:], np.float64).reshape(2, 3)
-        key = prng.mix(
-            np.arange(width * height * 3, dtype=np.uint64) ^ np.uint64(prng.key(image_id))
-        )
-        one, two = (prng.uniform(key, 0, i) for i in range(2))
-        if said[1] == "gaussian":
-            z = np.sqrt(-2 * np.log1p(-one)) * np.cos(2 * np.pi * two)
-        else:
-            z = np.sqrt(3) * (2 * one - 1)
-        pixels = mean + deviation * z.reshape(height, width, 3)
-        return Image.fromarray(np.clip(np.floor(pixels + 0.5), 0, 255).astype(np.uint8))
+        kind, width, height, *channel_values = match.groups()
+        shape = (int(height), int(width), 3)
+        mean, deviation = np.array(channel_values, np.float64).reshape(2, 3)
+        noise = _draw_noise(kind, image_id, int(np.prod(shape)))
+        pixels = mean + deviation * noise.reshape(shape)
+        rounded = np.floor(pixels + 0.5)
+        return Image.fromarray(np.clip(rounded, 0, 255).astype(np.uint8))
 
 
-def manifest(name: str, own: Source, base: pa.Table) -> pa.Table:
-    """Return the manifest of white images for a dataset: of the size, mean and deviation of its own.
+def make_manifest(name: str, source: Source, base: pa.Table) -> pa.Table:
+    """Return the manifest of white images that look like a dataset in size, mean and deviation.
 
     Args:
-        name: white, or white_uniform
-        own: reads the images of the dataset
-        base: its manifest
+        name: a key of KINDS
+        source: reads the images of the dataset
+        base: the manifest of the dataset
     """
-    train = base.filter(pc.equal(base["split"], "train"))["image_id"]
-    ids = train.take(pc.sort_indices(train))
-    some = ids.take(
-        pa.array(np.unique(np.linspace(0, len(ids) - 1, min(SAMPLE, len(ids))).astype(np.int64)))
-    )
-    size, mean, deviation = _measured(own, some.to_pylist())
-    said = f"{KINDS[name]}-{size}-m{_joined(mean)}-s{_joined(deviation)}"
-    splits = ["train" if i < len(ids) else "validation" for i in range(len(base))]
-    rows = [
-        {"image_id": f"{said}-{i:05d}", "label": 0, "split": split}
-        for i, split in enumerate(splits)
-    ]
+    is_train = pc.equal(base["split"], "train")
+    ids = base.filter(is_train)["image_id"]
+    sorted_ids = ids.take(pc.sort_indices(ids))
+    size, mean, deviation = _measure_images(source, _evenly_spaced(sorted_ids))
+    prefix = f"{KINDS[name]}-{size}-m{_join(mean)}-s{_join(deviation)}"
+    rows = []
+    for number in range(len(base)):
+        split = "train" if number < len(ids) else "validation"
+        rows.append({"image_id": f"{prefix}-{number:05d}", "label": 0, "split": split})
     return pa.Table.from_pylist(rows, MANIFEST)
 
 
-def _measured(own: Source, ids: list[str]) -> tuple[str, NDArray[np.float64], NDArray[np.float64]]:
-    """Return the most common size, and the (3,) mean and deviation of all pixels."""
+def _draw_noise(kind: str, image_id: str, n_values: int) -> Floats:
+    """Return (n_values,) numbers of mean 0 and deviation 1; normal ones are Box-Muller's."""
+    seed = np.uint64(prng.key(image_id))
+    keys = prng.mix(np.arange(n_values, dtype=np.uint64) ^ seed)
+    first = prng.uniform(keys, 0, 0)
+    if kind == "uniform":
+        return np.asarray(np.sqrt(3) * (2 * first - 1))
+    second = prng.uniform(keys, 0, 1)
+    radius = np.sqrt(-2 * np.log1p(-first))
+    return np.asarray(radius * np.cos(2 * np.pi * second))
+
+
+def _evenly_spaced(ids: pa.ChunkedArray) -> list[str]:
+    """Return at most SAMPLE_SIZE of the ids."""
+    n_sampled = min(SAMPLE_SIZE, len(ids))
+    positions = np.linspace(0, len(ids) - 1, n_sampled).astype(np.int64)
+    sampled = ids.take(pa.array(np.unique(positions)))
+    return list(sampled.to_pylist())
+
+
+def _measure_images(source: Source, ids: list[str]) -> tuple[str, Floats, Floats]:
+    """Return the most common size as text, and the (3,) mean and deviation of all pixels."""
     sizes: Counter[str] = Counter()
-    n, total, squares = 0, np.zeros(3), np.zeros(3)
+    n_pixels = 0
+    total = np.zeros(3)
+    total_of_squares = np.zeros(3)
     for image_id in ids:
-        picture = own.read(image_id)
-        image = (decode(picture) if isinstance(picture, bytes) else picture).convert("RGB")
-        pixels = np.asarray(image, np.float64).reshape(-1, 3)
+        picture = source.read(image_id)
+        image = decode(picture) if isinstance(picture, bytes) else picture
+        pixels = np.asarray(image.convert("RGB"), np.float64).reshape(-1, 3)
         sizes[f"{image.width}x{image.height}"] += 1
-        n, total, squares = n + len(pixels), total + pixels.sum(0), squares + (pixels**2).sum(0)
-    mean = total / n
-    return min(sizes, key=lambda s: (-sizes[s], s)), mean, np.sqrt(squares / n - mean**2)
+        n_pixels += len(pixels)
+        total = total + pixels.sum(0)
+        total_of_squares = total_of_squares + (pixels**2).sum(0)
+    mean = total / n_pixels
+    deviation = np.sqrt(total_of_squares / n_pixels - mean**2)
+    most_common = min(sizes, key=lambda size: (-sizes[size], size))
+    return most_common, mean, deviation
 
 
-def _joined(values: NDArray[np.float64]) -> str:
-    return "_".join(f"{v:.1f}" for v in values)
+def _join(values: Floats) -> str:
+    return "_".join(f"{value:.1f}" for value in values)

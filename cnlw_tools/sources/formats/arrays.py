@@ -1,4 +1,8 @@
-"""Small images that lie by thousands in a few files of pixels. An id is the part and the row: ``train-00000``."""
+"""Sources whose small images lie by thousands in a few files of pixels.
+
+Their authors publish such a dataset in parts, like ``train`` and ``test``. An image id is the part
+and the row in it: ``train-00000``.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -11,58 +15,73 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from cnlw_tools.sources.base import Local, manifest
+from cnlw_tools.sources.base import LocalSource, make_manifest
 
 
-class Part(NamedTuple):
+class LabelledPixels(NamedTuple):
     """The n images of one part, in the official order."""
 
     pixels: NDArray[np.uint8]  # (n, H, W, 3) RGB, or (n, H, W) grey
     labels: Sequence[int]
-    free: Mapping[str, Sequence[int]] = {}  # further columns of the manifest
+    extra_columns: Mapping[str, Sequence[int]] = {}  # further columns of the manifest
 
 
-class Arrays(Local, ABC):
-    """A source of parts; those that were asked for stay in memory."""
+class ArraySource(LocalSource, ABC):
+    """A source of pixel arrays; the parts that were read stay in memory."""
 
-    parts: ClassVar[Mapping[str, str]]  # and the splits that they are
+    split_of_part: ClassVar[Mapping[str, str]]  # the authors' name of a part -> our split
 
     def __init__(self, data_dir: Path | None) -> None:
         super().__init__(data_dir)
-        self._read: dict[str, Part] = {}
+        self._parts: dict[str, LabelledPixels] = {}
 
     @abstractmethod
-    def load(self, part: str) -> Part:
-        """Read the files of a part."""
+    def load_part(self, part: str) -> LabelledPixels:
+        """Read the files of one part."""
 
     def manifest(self) -> pa.Table:
-        """Return a row an image, part by part; sha256 is that of the RGB pixels."""
-        made = []
-        for part, split in self.parts.items():
-            found = self._part(part)
-            n = len(found.labels)
-            hashes = [sha256(_rgb(pixels).tobytes()).hexdigest() for pixels in found.pixels]
-            ids = [f"{part}-{i:05d}" for i in range(n)]
-            made.append(manifest(ids, found.labels, [split] * n, sha256=hashes, **found.free))
-        return pa.concat_tables(made)
+        """Return one row per image, part by part; ``sha256`` is that of the RGB pixels."""
+        return pa.concat_tables(
+            [self._part_manifest(part, split) for part, split in self.split_of_part.items()]
+        )
 
     def read(self, image_id: str) -> Image.Image:
         """Return one image.
 
         Raises:
-            LookupError: no such id
+            LookupError: there is no such id
         """
         part, _, number = image_id.partition("-")
-        if part in self.parts and number.isdecimal() and int(number) < len(self._part(part).labels):
-            return Image.fromarray(_rgb(self._part(part).pixels[int(number)]))
-        first = " and ".join(f"{part}-00000" for part in self.parts)
-        raise LookupError(f"{self.data_dir}: no image {image_id!r}; ids run from {first}")
+        if part in self.split_of_part and number.isdecimal():
+            images = self._part(part)
+            row = int(number)
+            if row < len(images.labels):
+                return Image.fromarray(_to_rgb(images.pixels[row]))
+        first_ids = " and ".join(f"{part}-00000" for part in self.split_of_part)
+        raise LookupError(f"{self.data_dir}: no image {image_id!r}; ids start at {first_ids}")
 
-    def _part(self, part: str) -> Part:
-        if part not in self._read:
-            self._read[part] = self.load(part)
-        return self._read[part]
+    def _part_manifest(self, part: str, split: str) -> pa.Table:
+        images = self._part(part)
+        n_images = len(images.labels)
+        ids = [f"{part}-{row:05d}" for row in range(n_images)]
+        splits = [split] * n_images
+        hashes = [sha256(_to_rgb(pixels).tobytes()).hexdigest() for pixels in images.pixels]
+        return make_manifest(
+            ids,
+            images.labels,
+            splits,
+            sha256=hashes,
+            **images.extra_columns,
+        )
+
+    def _part(self, part: str) -> LabelledPixels:
+        if part not in self._parts:
+            self._parts[part] = self.load_part(part)
+        return self._parts[part]
 
 
-def _rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
+def _to_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return (H, W, 3) pixels; a grey image (H, W) has its values in all three channels."""
+    if pixels.ndim == 3:
+        return pixels
+    return np.repeat(pixels[:, :, None], 3, axis=2)

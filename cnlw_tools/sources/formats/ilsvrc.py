@@ -1,65 +1,72 @@
-"""The validation set of ILSVRC12: 50,000 images, as an archive, a folder, or class folders; and whose class each is.
+"""The validation set of ILSVRC12: 50,000 images as a tar archive, one folder, or class folders.
 
-Flat images do not say their class. It stands, in the order of the numbers in their names, in the devkit, or in
-`imagenet_2012_validation_synset_labels.txt`, a WordNet id a line, or by name in Kaggle's `LOC_val_solution.csv`.
+Images in class folders are of the class of their folder. Otherwise the classes come from one of
+
+    LOC_val_solution.csv                            Kaggle's table, by the name of the image
+    imagenet_2012_validation_synset_labels.txt      a WordNet id a line
+    ILSVRC2012_devkit_t12                           the official devkit, unpacked or as .tar.gz
+
+where the last two are in the order of the numbers in the names of the images.
 """
 
 import csv
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from cnlw_tools.sources.formats import matlab
-from cnlw_tools.sources.formats.image_files import below, pictures
-from cnlw_tools.sources.formats.tar import Tar
-from cnlw_tools.sources.formats.text_lists import lines
+from cnlw_tools.sources.formats.image_files import find_images, read_image_file
+from cnlw_tools.sources.formats.tar import TarArchive
+from cnlw_tools.sources.formats.text_lists import read_lines
 
-PREFIX = "ILSVRC2012_val_"
-FOLDERS = ("val", "ILSVRC2012_img_val", "ILSVRC/Data/CLS-LOC/val")
-TAR, KAGGLE, SYNSETS = (
-    "ILSVRC2012_img_val.tar",
-    "LOC_val_solution.csv",
-    "imagenet_2012_validation_synset_labels.txt",
-)
-DEVKIT, GROUND = "ILSVRC2012_devkit_t12", "data/ILSVRC2012_validation_ground_truth.txt"
+VALIDATION_PREFIX = "ILSVRC2012_val_"  # how the name of each image begins
+IMAGE_FOLDERS = ("val", "ILSVRC2012_img_val", "ILSVRC/Data/CLS-LOC/val")
+IMAGE_TAR = "ILSVRC2012_img_val.tar"
+KAGGLE_TABLE = "LOC_val_solution.csv"
+SYNSET_LIST = "imagenet_2012_validation_synset_labels.txt"
+DEVKIT = "ILSVRC2012_devkit_t12"
+DEVKIT_NUMBERS = "data/ILSVRC2012_validation_ground_truth.txt"  # the class number of each image
+DEVKIT_SYNSETS = "data/meta.mat"  # the WordNet id of each class number
 
 
-class Validation:
-    """The set in a folder that holds `val/` or the archive."""
+class ValidationSet:
+    """The validation images in a folder with `val/` or the archive; false without any."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.images = next(
-            (folder / name for name in FOLDERS if (folder / name).is_dir()), folder / FOLDERS[0]
-        )
+        self.tar_path = folder / IMAGE_TAR
+        self.images = folder / IMAGE_FOLDERS[0]
+        for name in IMAGE_FOLDERS:
+            if (folder / name).is_dir():
+                self.images = folder / name
+                break
 
     def __bool__(self) -> bool:
-        return self.images.is_dir() or (self.folder / TAR).is_file()
+        return self.images.is_dir() or self.tar_path.is_file()
 
     @cached_property
     def wnids(self) -> Mapping[str, str]:
         """The WordNet id of each image, by file name, in the order of the names.
 
         Raises:
-            OSError: nothing says of which class images are
-            ValueError: what says so does not fit the images
+            OSError: no file says which classes the images are of
+            ValueError: the file does not fit the images
         """
-        if not self._flat:
-            return {
-                Path(path).name: path.split("/")[0]
-                for path in sorted(self._paths, key=lambda p: Path(p).name)
-            }
+        if self._has_class_folders:
+            return self._wnids_of_folders()
         names = sorted(self._paths)
-        said = self._said(names)
-        if missing := [name for name in names if name not in said]:
+        wnids = self._listed_wnids(names)
+        missing = [name for name in names if name not in wnids]
+        if missing:
             raise ValueError(
-                f"{self.folder}: nothing says of which class {missing[0]} is: use the official devkit"
+                f"{self.folder}: no class is given for {missing[0]}: use the official devkit"
             )
-        return {name: said[name] for name in names}
+        return {name: wnids[name] for name in names}
 
     @cached_property
-    def names(self) -> Mapping[str, str]:
+    def path_of_name(self) -> Mapping[str, str]:
         """The path of each image, by file name."""
         return {Path(path).name: path for path in self._paths}
 
@@ -67,81 +74,109 @@ class Validation:
         """Return one image by its file name.
 
         Raises:
-            LookupError: there is none
+            LookupError: there is none of that name
         """
-        if name not in self.names:
+        if name not in self.path_of_name:
             raise LookupError(
-                f"{self.folder}: no validation image {name!r}; they are called {PREFIX}00000001.JPEG ..."
+                f"{self.folder}: no validation image {name!r}; "
+                f"their names are like {VALIDATION_PREFIX}00000001.JPEG"
             )
-        if not self.images.is_dir():
-            return self._tar.read(self._tar.members[name])
-        return below(self.images, self.names[name])
+        if self.images.is_dir():
+            return read_image_file(self.images, self.path_of_name[name])
+        return self._tar.read(self._tar.members[name])
 
     @cached_property
-    def _tar(self) -> Tar:
-        return Tar(self.folder / TAR)
+    def _tar(self) -> TarArchive:
+        return TarArchive(self.tar_path)
 
     @cached_property
     def _paths(self) -> list[str]:
-        """File names, or paths with class folders."""
-        found = pictures(self.images) if self.images.is_dir() else sorted(self._tar.members)
-        if len({path.count("/") for path in found}) != 1 or found[0].count("/") > 1:
+        """The images: file names, or paths with class folders."""
+        if self.images.is_dir():
+            paths = find_images(self.images)
+        else:
+            paths = sorted(self._tar.members)
+        depths = {path.count("/") for path in paths}
+        if len(depths) != 1 or max(depths) > 1:
             raise ValueError(
-                f"{self.images}: not images side by side, and not a folder a class: lay it out as either"
+                f"{self.images}: put all images side by side, or each into the folder of its class"
             )
-        return found
+        return paths
 
     @property
-    def _flat(self) -> bool:
-        return "/" not in self._paths[0]
+    def _has_class_folders(self) -> bool:
+        return "/" in self._paths[0]
 
-    def _said(self, names: list[str]) -> Mapping[str, str]:
-        if (self.folder / KAGGLE).is_file():
-            with (self.folder / KAGGLE).open(encoding="utf-8", newline="") as file:
-                return {
-                    f"{row['ImageId']}.JPEG": row["PredictionString"].split()[0]
-                    for row in csv.DictReader(file)
-                }
-        order = (
-            lines(self.folder / SYNSETS) if (self.folder / SYNSETS).is_file() else self._ground()
-        )
-        ranks = {
-            name: int(rank)
-            for name in names
-            if (rank := Path(name).stem.removeprefix(PREFIX)).isdecimal()
-        }
-        return {name: order[rank - 1] for name, rank in ranks.items() if 0 < rank <= len(order)}
+    def _wnids_of_folders(self) -> dict[str, str]:
+        wnids = {}
+        for path in sorted(self._paths, key=lambda path: Path(path).name):
+            folder, _, name = path.partition("/")
+            wnids[name] = folder
+        return wnids
 
-    def _ground(self) -> list[str]:
-        """Return the WordNet id of each image by the devkit, unpacked or not."""
-        kit, packed = self.folder / DEVKIT, self.folder / f"{DEVKIT}.tar.gz"
-        meta = "data/meta.mat"
-        if kit.is_dir():
-            numbers, (synsets,) = lines(kit / GROUND), matlab.load(kit / meta, ["synsets"])
+    def _listed_wnids(self, names: Sequence[str]) -> dict[str, str]:
+        """Return the WordNet ids by file name, as far as a list gives them."""
+        if (self.folder / KAGGLE_TABLE).is_file():
+            return _read_kaggle_table(self.folder / KAGGLE_TABLE)
+        if (self.folder / SYNSET_LIST).is_file():
+            wnids_in_order = read_lines(self.folder / SYNSET_LIST)
+        else:
+            wnids_in_order = self._read_devkit()
+        wnids = {}
+        for name in names:
+            number = Path(name).stem.removeprefix(VALIDATION_PREFIX)
+            if number.isdecimal() and 0 < int(number) <= len(wnids_in_order):
+                wnids[name] = wnids_in_order[int(number) - 1]
+        return wnids
+
+    def _read_devkit(self) -> list[str]:
+        """Return the WordNet id of each image in the order of their numbers."""
+        folder = self.folder / DEVKIT
+        packed = self.folder / f"{DEVKIT}.tar.gz"
+        if folder.is_dir():
+            class_numbers = read_lines(folder / DEVKIT_NUMBERS)
+            (synsets,) = matlab.read_variables(folder / DEVKIT_SYNSETS, ["synsets"])
         elif packed.is_file():
-            text, data = unpacked(packed, [f"{DEVKIT}/{GROUND}", f"{DEVKIT}/{meta}"])
-            numbers, (synsets,) = text.decode().split(), matlab.load(packed, ["synsets"], data)
+            members = [f"{DEVKIT}/{DEVKIT_NUMBERS}", f"{DEVKIT}/{DEVKIT_SYNSETS}"]
+            text, data = read_packed_members(packed, members)
+            class_numbers = text.decode().split()
+            (synsets,) = matlab.read_variables(packed, ["synsets"], data)
         else:
             raise FileNotFoundError(
-                f"{self.folder}: nothing says of which class the validation images are: put {DEVKIT}.tar.gz, "
-                f"{SYNSETS} or {KAGGLE} here, or the images in class folders"
+                f"{self.folder}: no file gives the classes of the validation images: put "
+                f"{DEVKIT}.tar.gz, {SYNSET_LIST} or {KAGGLE_TABLE} here, "
+                "or the images into class folders"
             )
-        wnid = {
-            str(number): str(name)
-            for number, name in zip(synsets["ILSVRC2012_ID"], synsets["WNID"], strict=True)
-        }
-        return [wnid[number] for number in numbers]
+        wnids = _wnid_of_number(synsets)
+        return [wnids[number] for number in class_numbers]
 
 
-def unpacked(path: Path, names: list[str]) -> list[bytes]:
-    """Return members of a small packed archive.
+def read_packed_members(path: Path, names: Sequence[str]) -> list[bytes]:
+    """Return the bytes of some members of a small compressed tar archive.
 
     Raises:
-        ValueError: it is damaged, or has no such member
+        ValueError: the archive is damaged, or has no such member
     """
     try:
         with tarfile.open(path) as archive:
-            found = [archive.extractfile(name) for name in names]
-            return [file.read() for file in found if file]
+            files = [archive.extractfile(name) for name in names]
+            return [file.read() for file in files if file]
     except (tarfile.TarError, EOFError, OSError, KeyError) as error:
         raise ValueError(f"{path}: damaged, or another archive ({error}): copy it again") from error
+
+
+def _read_kaggle_table(path: Path) -> dict[str, str]:
+    """Return the WordNet id of each image; its prediction string begins with it."""
+    wnids = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            words = row["PredictionString"].split()
+            wnids[f"{row['ImageId']}.JPEG"] = words[0]
+    return wnids
+
+
+def _wnid_of_number(synsets: Any) -> dict[str, str]:
+    """Return the WordNet id of each class number of the devkit's structured array."""
+    numbers = map(str, synsets["ILSVRC2012_ID"])
+    wnids = map(str, synsets["WNID"])
+    return dict(zip(numbers, wnids, strict=True))

@@ -1,29 +1,29 @@
-"""Images that are files below a folder; ids that are their paths."""
+"""Sources whose images are files below a folder; an image id is the path of its file."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from cnlw_tools.images.pixels import SUFFIXES, Picture
-from cnlw_tools.sources.base import Local
+from cnlw_tools.sources.base import LocalSource
 
 
-class Files(Local):
-    """Images that are files: an id is a path below the folder."""
+class ImageFiles(LocalSource):
+    """A source of image files: an id is a path below the folder."""
 
     def read(self, image_id: str) -> Picture:
-        """Return one file as it is."""
-        return below(self.data_dir, image_id)
+        """Return the bytes of one file, unchanged."""
+        return read_image_file(self.data_dir, image_id)
 
 
-def below(folder: Path, path: str) -> bytes:
-    """Return the bytes of an image below a folder.
+def read_image_file(folder: Path, path: str) -> bytes:
+    """Return the bytes of an image file below a folder.
 
     Raises:
         LookupError: the path leaves the folder
         OSError: the file is missing
     """
-    if not inside(path):
+    if not stays_inside(path):
         raise LookupError(f"{folder}: no image {path!r}; ids are paths below this folder")
     try:
         return (folder / path).read_bytes()
@@ -33,44 +33,52 @@ def below(folder: Path, path: str) -> bytes:
         ) from None
 
 
-def inside(path: str) -> bool:
-    """Does the path stay below whatever folder it is joined to?"""
-    return (
-        bool(path)
-        and path[0] != "/"
-        and ".." not in path.split("/")
-        and "\\" not in path
-        and "\0" not in path
-    )
+def stays_inside(path: str) -> bool:
+    """Return whether a path stays below the folder that it is joined to, on any system."""
+    if not path or path.startswith("/"):
+        return False
+    if "\\" in path or "\0" in path:
+        return False
+    return ".." not in path.split("/")
 
 
-def present(folder: Path, paths: Sequence[str], where: Path | str) -> None:
-    """Insist that every image of a list is there.
+def require_images(folder: Path, paths: Sequence[str], list_name: Path | str) -> None:
+    """Check that every image of a list exists.
+
+    Args:
+        folder: where the images lie
+        paths: the images, relative to the folder
+        list_name: what the error messages call the list
 
     Raises:
         ValueError: a path leaves the folder
         FileNotFoundError: files are missing
     """
     for row, path in enumerate(paths):
-        if not inside(path):
-            raise ValueError(f"{where}: image {row}: {path!r} leaves {folder}: give paths below it")
-    gone = [path for path in paths if not os.path.isfile(f"{folder}/{path}")]  # noqa: PTH113, a million of them
-    if gone:
+        if not stays_inside(path):
+            raise ValueError(
+                f"{list_name}: image {row}: {path!r} leaves {folder}: give paths below it"
+            )
+    # Millions of paths: os.path.isfile, since a Path object for each takes much longer.
+    missing = [path for path in paths if not os.path.isfile(f"{folder}/{path}")]  # noqa: PTH113
+    if missing:
         raise FileNotFoundError(
-            f"{folder}: {len(gone):,} of the {len(paths):,} images of {where} are missing, such as {gone[0]}: "
-            "complete your copy"
+            f"{folder}: {len(missing):,} of the {len(paths):,} images of {list_name} are missing, "
+            f"such as {missing[0]}: complete your copy"
         )
 
 
-def pictures(folder: Path) -> list[str]:
-    """Return the images below a folder, as sorted paths; a file whose name does not end as an image's is none."""
-    found = []
-    for at, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if name[0] != "."]
-        inner = Path(at).relative_to(folder)
-        found += [
-            (inner / n).as_posix()
-            for n in names
-            if Path(n).suffix.lower() in SUFFIXES and n[0] != "."
-        ]
-    return sorted(found)
+def find_images(folder: Path) -> list[str]:
+    """Return the sorted relative paths of all files below a folder whose names end like an image's.
+
+    Hidden files and folders are left out; links to folders are followed.
+    """
+    paths = []
+    for parent, subfolders, names in os.walk(folder, followlinks=True):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        relative = Path(parent).relative_to(folder)
+        for name in names:
+            is_image = Path(name).suffix.lower() in SUFFIXES
+            if is_image and not name.startswith("."):
+                paths.append((relative / name).as_posix())
+    return sorted(paths)

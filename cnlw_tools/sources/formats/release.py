@@ -1,277 +1,329 @@
-"""The release of 2020, Controlled Noisy Web Labels: verdicts on web images, and lists of who is in which split.
+"""The release of 2020, Controlled Noisy Web Labels: verdicts on web images, and lists of splits.
 
 dataset_no_images/                      or its zip; images are not part of it
-    mini-imagenet-annotations.json      {"data": [[{"image/id", "image/uri", "image/class/label", ".../is_clean"}]]}
-    mini-imagenet/class_names.txt       a class a line, in the order of the labels; or class_name.txt
-    mini-imagenet/split/                red_noise_nl_0.4, blue_noise_nl_0.05 ..., clean_validation: "ID.jpg LABEL"
+    mini-imagenet-annotations.json      {"data": [[{"image/id", "image/uri", "image/class/label",
+                                        "image/class/label/is_clean"}]]}
+    mini-imagenet/class_names.txt       a class a line, in label order; or class_name.txt
+    mini-imagenet/split/                red_noise_nl_0.4, blue_noise_nl_0.05, clean_validation ...:
+                                        lines "ID.jpg LABEL"
 
-Its users have it otherwise, too, with images: ``split/`` beside ``all_images/``, or folders of classes in
-``training/red_noise_nl_0.4/`` and ``validation/``. All of these are read. Ids have no ending here. A web image may be
-annotated for two classes, and be in no split. Source: Jiang et al., "Beyond synthetic noise", ICML 2020.
+Its users also have it with images: ``split/`` beside ``all_images/``, or class folders in
+``training/red_noise_nl_0.4/`` and ``validation/``. All of these layouts are read. Image ids have no
+ending here. A web image may be annotated for two classes, and need not be in a split. Source: Jiang
+et al., "Beyond synthetic noise", ICML 2020.
 """
 
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
-from zipfile import Path as Inside
+from zipfile import Path as ZipPath
 
 import pyarrow as pa
 
 from cnlw_tools.dataset import tables
 from cnlw_tools.images.pixels import SUFFIXES
+from cnlw_tools.sources.formats.text_lists import letters_and_digits
 
-ZIP, FOLDERS = (
-    "dataset_no_images.zip",
-    ("dataset_no_images", ".", "cnlw", "dataset_no_images/dataset_no_images"),
-)
-NAMES = {
+ZIP_NAME = "dataset_no_images.zip"
+ROOT_FOLDERS = ("dataset_no_images", ".", "cnlw", "dataset_no_images/dataset_no_images")
+SPELLINGS = {  # how the release writes the name of a dataset
     "mini_imagenet": ("mini-imagenet", "mini_imagenet"),
     "stanford_cars": ("stanford_cars", "stanford-cars"),
 }
-IMAGES = (
-    "noisy_images",
-    "dataset_no_images/noisy_images",
-    "all_images",
-)  # where web images lie, ID.jpg
-CLASSES = ("class_names.txt", "class_name.txt")
-NOISY = re.compile(r"(red|blue)_noise_nl_(\d(?:\.\d+)?)")
-HELD = "clean_validation"
-Place = Path | Inside
+WEB_IMAGE_FOLDERS = ("noisy_images", "dataset_no_images/noisy_images", "all_images")  # with ID.jpg
+CLASS_LISTS = ("class_names.txt", "class_name.txt")
+NOISY_SPLIT = re.compile(r"(red|blue)_noise_nl_\d(\.\d+)?")
+VALIDATION_SPLIT = "clean_validation"
+ANNOTATION_KEYS = frozenset(
+    {"image/class/label", "image/class/label/is_clean", "image/id", "image/uri"}
+)
+
+ArchivePath = Path | ZipPath  # of a file, or of a member of the zip
+LabelOf = Callable[[str], int]  # the label of a class folder, by its name
 
 
 class Release:
     """What a folder holds of the release for one dataset; false where it holds nothing."""
 
     def __init__(self, data_dir: Path, dataset: str) -> None:
-        self.data_dir, self.names = data_dir, NAMES.get(dataset, ())
+        self.data_dir = data_dir
+        self.spellings = SPELLINGS.get(dataset, ())
+        self.training_folder = data_dir / "training"
+        self.validation_folder = data_dir / "validation"
 
     def __bool__(self) -> bool:
-        return bool(self.annotations or self.lists or self.folders)
+        return bool(self.annotations or self.split_lists or self.split_folders)
 
     @cached_property
-    def roots(self) -> list[Place]:
-        """Where the release may lie: folders, and the inside of the zip."""
-        found: list[Place] = [
-            self.data_dir / name for name in FOLDERS if (self.data_dir / name).is_dir()
-        ]
-        packed = self.data_dir if self.data_dir.suffix == ".zip" else self.data_dir / ZIP
+    def roots(self) -> list[ArchivePath]:
+        """Where the release may lie: folders, then the inside of the zip.
+
+        Raises:
+            ValueError: the zip is damaged
+        """
+        roots: list[ArchivePath] = []
+        for name in ROOT_FOLDERS:
+            if (self.data_dir / name).is_dir():
+                roots.append(self.data_dir / name)
+        packed = self.data_dir if self.data_dir.suffix == ".zip" else self.data_dir / ZIP_NAME
         if packed.is_file():
-            try:
-                whole = Inside(ZipFile(packed))
-            except BadZipFile as error:
-                raise ValueError(
-                    f"{packed}: no zip archive, or a damaged one ({error}): copy it again"
-                ) from error
-            found += [whole, *(p for p in whole.iterdir() if p.is_dir())]
-        return found
+            roots += _zip_folders(packed)
+        return roots
 
     @cached_property
-    def annotations(self) -> Place | None:
-        """The file of verdicts."""
-        stems = {name.replace("_", "-") for name in self.names}
-        paths = [root / f"{stem}-annotations.json" for root in self.roots for stem in sorted(stems)]
-        paths += [
-            root / f"{stem.replace('-', '_')}-annotations.json"
-            for root in self.roots
-            for stem in sorted(stems)
-        ]
-        return next((path for path in paths if path.is_file()), None)
+    def annotations(self) -> ArchivePath | None:
+        """The file of verdicts, if there is one."""
+        for spelling in sorted(self.spellings):
+            for root in self.roots:
+                path = root / f"{spelling}-annotations.json"
+                if path.is_file():
+                    return path
+        return None
 
     @cached_property
-    def lists(self) -> Mapping[str, Place]:
-        """The lists of splits, by name."""
-        folders = [root / name / "split" for root in self.roots for name in self.names]
-        folders += [self.data_dir / "split"]
-        there = next((folder for folder in folders if folder.is_dir()), None)
-        return (
-            {path.name: path for path in there.iterdir() if _is_split(path.name)} if there else {}
-        )
+    def split_lists(self) -> Mapping[str, ArchivePath]:
+        """The lists of splits, by the name of the split."""
+        folders = [root / spelling / "split" for root in self.roots for spelling in self.spellings]
+        folders.append(self.data_dir / "split")
+        for folder in folders:
+            if folder.is_dir():
+                return {path.name: path for path in folder.iterdir() if _is_split(path.name)}
+        return {}
 
     @cached_property
-    def folders(self) -> Mapping[str, Path]:
-        """The folders of classes of splits, by name."""
-        training, held = self.data_dir / "training", self.data_dir / "validation"
-        found = (
-            {p.name: p for p in training.iterdir() if _is_split(p.name)}
-            if training.is_dir()
-            else {}
-        )
-        return found | ({HELD: held} if held.is_dir() else {})
+    def split_folders(self) -> Mapping[str, Path]:
+        """The folders of splits that hold class folders, by the name of the split."""
+        folders = {}
+        if self.training_folder.is_dir():
+            for folder in self.training_folder.iterdir():
+                if _is_split(folder.name):
+                    folders[folder.name] = folder
+        if self.validation_folder.is_dir():
+            folders[VALIDATION_SPLIT] = self.validation_folder
+        return folders
 
-    def agree(self, classes: Sequence[str]) -> None:
-        """Insist that labels mean the same here: a whole class list of the release names our classes in our order.
+    def check_class_order(self, classes: Sequence[str]) -> None:
+        """Check that labels mean the same in the release and here.
+
+        A class list of the release with as many classes as ours must name them in our order.
 
         Raises:
-            ValueError: a class has another label there
+            ValueError: a class has another label in the release
         """
-        paths = [
-            root / name / file for root in self.roots for name in self.names for file in CLASSES
-        ]
-        for path in (path for path in paths if path.is_file()):
-            said = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            theirs, ours = list(map(_plain, said)), list(map(_plain, classes))
-            moved = [
-                i
-                for i, (name, own) in enumerate(zip(theirs, ours, strict=False))
-                if name != own and name in ours
-            ]
-            if moved and len(theirs) == len(ours):
-                other = f"label {moved[0]} is {said[moved[0]]!r}, and {classes[moved[0]]!r} here"
-                raise ValueError(
-                    f"{path}: {other}: all labels would mean other classes: copy this list again"
-                )
+        for root in self.roots:
+            for spelling in self.spellings:
+                for name in CLASS_LISTS:
+                    path = root / spelling / name
+                    if path.is_file():
+                        _check_class_list(path, classes)
 
-    def split(self, name: str, label_of: Callable[[str], int]) -> list[tuple[str, int]]:
-        """Return the ids and labels of a split; label_of: from the name of a class folder.
+    def read_split(self, name: str, label_of: LabelOf) -> list[tuple[str, int]]:
+        """Return the image ids and labels of a split.
+
+        Args:
+            name: of the split, a key of ``split_lists`` or ``split_folders``
+            label_of: returns the label of a class folder by its name
 
         Raises:
-            ValueError: a line that is no id and label
+            ValueError: a line of the list is not an id and a label
         """
-        return list(
-            _lines(self.lists[name])
-            if name in self.lists
-            else _walked(self.folders[name], label_of)
-        )
+        if name in self.split_lists:
+            return list(_read_list(self.split_lists[name]))
+        return list(_read_class_folders(self.split_folders[name], label_of))
 
-    def official(self, label_of: Callable[[str], int]) -> pa.Table:
+    def read_published_splits(self, label_of: LabelOf) -> pa.Table:
         """Return all noisy splits as one table, tables.OFFICIAL."""
-        rows: dict[str, list[Any]] = {name: [] for name in tables.OFFICIAL.names}
-        for name in sorted(({*self.lists} | {*self.folders}) - {HELD}):
-            kind, share = _parts(name)
-            found = self.split(name, label_of)
-            rows["noise"] += [kind] * len(found)
-            rows["level"] += [share] * len(found)
-            rows["image_id"] += [image for image, _ in found]
-            rows["label"] += [label for _, label in found]
-        return pa.table(rows, tables.OFFICIAL)
+        columns: dict[str, list[Any]] = {name: [] for name in tables.OFFICIAL.names}
+        names = {*self.split_lists, *self.split_folders} - {VALIDATION_SPLIT}
+        for name in sorted(names):
+            noise, level = _noise_and_level(name)
+            for image_id, label in self.read_split(name, label_of):
+                columns["noise"].append(noise)
+                columns["level"].append(level)
+                columns["image_id"].append(image_id)
+                columns["label"].append(label)
+        return pa.table(columns, tables.OFFICIAL)
 
-    def validation(self, label_of: Callable[[str], int]) -> dict[str, int] | None:
-        """Return the label of each validation image; none where the release does not say."""
-        known = HELD in self.lists or HELD in self.folders
-        return dict(self.split(HELD, label_of)) if known else None
+    def read_validation_labels(self, label_of: LabelOf) -> dict[str, int] | None:
+        """Return the label of each validation image by its id; none without a validation split."""
+        if VALIDATION_SPLIT not in {*self.split_lists, *self.split_folders}:
+            return None
+        return dict(self.read_split(VALIDATION_SPLIT, label_of))
 
-    def candidates(self) -> tuple[pa.Table, pa.Table] | None:
+    def read_candidates(self) -> tuple[pa.Table, pa.Table] | None:
         """Return the web manifest and the consensus as votes; none where there are no verdicts.
 
-        An image and label that is listed twice with two verdicts is unsure. Column ``dead``: the image is not there.
+        If web images lie beside the release, the column ``dead`` marks the candidates without one.
 
         Raises:
             ValueError: the file is not the release's
         """
         if self.annotations is None:
             return None
-        web, votes = consensus(self.annotations)
-        if self.images:
-            dead = [image not in self.images for image in web["image_id"].to_pylist()]
+        web, votes = read_annotations(self.annotations)
+        if self.image_paths:
+            dead = [image_id not in self.image_paths for image_id in web["image_id"].to_pylist()]
             web = web.append_column("dead", pa.array(dead))
         return web, votes
 
     @cached_property
-    def images(self) -> Mapping[str, Path]:
-        """Where images lie beside the release, by id; an empty file, as some leave for a dead link, is none."""
-        folders = [self.data_dir / name for name in IMAGES if (self.data_dir / name).is_dir()]
-        folders += [
-            folder
-            for folder in (self.data_dir / "training", self.data_dir / "validation")
-            if folder.is_dir()
-        ]
-        return {
-            p.stem: p for folder in reversed(folders) for p in _pictures(folder) if p.stat().st_size
-        }
+    def image_paths(self) -> Mapping[str, Path]:
+        """Where images lie beside the release, by id.
+
+        Empty files do not count: some users' copies hold one for each dead link. An image that lies
+        in several folders is read from the first.
+        """
+        folders = [self.data_dir / name for name in WEB_IMAGE_FOLDERS]
+        folders += [self.training_folder, self.validation_folder]
+        paths: dict[str, Path] = {}
+        for folder in reversed(folders):
+            for path in _image_files(folder):
+                if path.stat().st_size:
+                    paths[path.stem] = path
+        return paths
 
     def read(self, image_id: str) -> bytes:
         """Return an image that lies beside the release.
 
         Raises:
-            LookupError: it does not
+            LookupError: there is no such image
         """
-        if image_id not in self.images:
-            there = f"it would be {IMAGES[0]}/{image_id}.jpg: fetch it, or mark it dead in the web manifest"
-            raise LookupError(f"{self.data_dir}: the web image {image_id!r} is not here; {there}")
-        return self.images[image_id].read_bytes()
+        if image_id not in self.image_paths:
+            raise LookupError(
+                f"{self.data_dir}: the web image {image_id!r} is not here: put it at "
+                f"{WEB_IMAGE_FOLDERS[0]}/{image_id}.jpg, or mark it dead in the web manifest"
+            )
+        return self.image_paths[image_id].read_bytes()
 
 
-def consensus(path: Place) -> tuple[pa.Table, pa.Table]:
+def read_annotations(path: ArchivePath) -> tuple[pa.Table, pa.Table]:
     """Return the web manifest and the votes that a file of verdicts holds.
+
+    Each verdict becomes one vote of the annotator ``consensus``. A pair of image and label that is
+    listed twice, with two verdicts, is unsure.
 
     Raises:
         ValueError: the file is not the release's
     """
     verdicts: dict[tuple[str, int], bool | None] = {}
     uris: dict[tuple[str, int], str] = {}
-    for row in _annotated(path):
-        key = (str(row["image/id"]).removesuffix(".jpg"), int(row["image/class/label"]))
-        clean = bool(row["image/class/label/is_clean"])
-        verdicts[key] = clean if verdicts.get(key, clean) == clean else None
-        uris.setdefault(key, str(row["image/uri"]))
-    n, ids = len(verdicts), [image for image, _ in verdicts]
-    of = {"image_id": ids, "label": [label for _, label in verdicts]}
-    web = pa.table(
-        {**of, "split": ["web"] * n, "uri": list(uris.values()), "sha256": [None] * n},
-        tables.MANIFEST,
-    )
-    said = {
-        **of,
-        "annotator": ["consensus"] * n,
-        "correct": list(verdicts.values()),
-        "at": [None] * n,
+    for annotation in _flat_annotations(path):
+        image_id = str(annotation["image/id"]).removesuffix(".jpg")
+        key = (image_id, int(annotation["image/class/label"]))
+        is_clean = bool(annotation["image/class/label/is_clean"])
+        if verdicts.get(key, is_clean) == is_clean:
+            verdicts[key] = is_clean
+        else:
+            verdicts[key] = None
+        uris.setdefault(key, str(annotation["image/uri"]))
+    n_candidates = len(verdicts)
+    image_ids = [image_id for image_id, _ in verdicts]
+    labels = [label for _, label in verdicts]
+    unknown = [None] * n_candidates
+    web = {
+        "image_id": image_ids,
+        "label": labels,
+        "split": ["web"] * n_candidates,
+        "uri": list(uris.values()),
+        "sha256": unknown,
     }
-    return web, pa.table(said, tables.VOTES)
+    votes = {
+        "image_id": image_ids,
+        "label": labels,
+        "annotator": ["consensus"] * n_candidates,
+        "correct": list(verdicts.values()),
+        "at": unknown,
+    }
+    return pa.table(web, tables.MANIFEST), pa.table(votes, tables.VOTES)
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+def _zip_folders(path: Path) -> list[ZipPath]:
+    """Return the root of a zip file and the folders in it."""
+    try:
+        root = ZipPath(ZipFile(path))
+    except BadZipFile as error:
+        raise ValueError(
+            f"{path}: not a zip archive, or a damaged one ({error}): copy it again"
+        ) from error
+    folders = [inner for inner in root.iterdir() if inner.is_dir()]
+    return [root, *folders]
+
+
+def _check_class_list(path: ArchivePath, classes: Sequence[str]) -> None:
+    """Check that a list which is as long as ours does not give one of our classes another label."""
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    release_names = [letters_and_digits(name) for name in lines]
+    our_names = [letters_and_digits(name) for name in classes]
+    if len(release_names) != len(our_names):
+        return
+    for label, name in enumerate(release_names):
+        if name != our_names[label] and name in our_names:
+            raise ValueError(
+                f"{path}: label {label} is {lines[label]!r}, and {classes[label]!r} here: "
+                "all labels would mean other classes: copy this list again"
+            )
 
 
 def _is_split(name: str) -> bool:
-    return name == HELD or NOISY.fullmatch(name) is not None
+    return name == VALIDATION_SPLIT or NOISY_SPLIT.fullmatch(name) is not None
 
 
-def _parts(name: str) -> tuple[str, int]:
-    """red_noise_nl_0.05 -> red, 5."""
-    kind, share = NOISY.fullmatch(name).groups()  # type: ignore[union-attr]  # `_is_split` has looked
-    return kind, round(100 * float(share))
+def _noise_and_level(split: str) -> tuple[str, int]:
+    """Return what the name of a split says: red_noise_nl_0.05 -> red, 5 percent."""
+    noise, _, fraction = split.partition("_noise_nl_")
+    return noise, round(100 * float(fraction))
 
 
-def _lines(path: Place) -> Iterator[tuple[str, int]]:
-    for row, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
+def _read_list(path: ArchivePath) -> Iterator[tuple[str, int]]:
+    """Yield the id and the label of each line of a list."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         image, _, label = line.strip().rpartition(" ")
-        if line.strip() and not (image and label.isdecimal()):
+        if not (image and label.isdecimal()):
             raise ValueError(
-                f"{path}: line {row + 1}: {line!r} is not an image and a label: copy this list again"
+                f"{path}: line {number}: {line!r} is not an image and a label: copy this list again"
             )
-        if line.strip():
-            yield re.sub(r"\.(jpg|JPEG)$", "", image), int(label)
+        yield re.sub(r"\.(jpg|JPEG)$", "", image), int(label)
 
 
-def _walked(folder: Path, label_of: Callable[[str], int]) -> Iterator[tuple[str, int]]:
-    for within in sorted(p for p in folder.iterdir() if p.is_dir()):
-        label = label_of(within.name)
-        yield from ((path.stem, label) for path in sorted(_pictures(within)))
+def _read_class_folders(folder: Path, label_of: LabelOf) -> Iterator[tuple[str, int]]:
+    """Yield the id and the label of each image in class folders."""
+    class_folders = [path for path in folder.iterdir() if path.is_dir()]
+    for class_folder in sorted(class_folders):
+        label = label_of(class_folder.name)
+        for path in sorted(_image_files(class_folder)):
+            yield path.stem, label
 
 
-def _pictures(folder: Path) -> Iterator[Path]:
-    for at, _, names in os.walk(folder):
-        yield from (Path(at) / name for name in names if Path(name).suffix.lower() in SUFFIXES)
+def _image_files(folder: Path) -> Iterator[Path]:
+    """Yield the image files below a folder; none if there is no such folder."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent) / name
+            if path.suffix.lower() in SUFFIXES:
+                yield path
 
 
-def _annotated(path: Place) -> Iterator[Mapping[str, Any]]:
-    """Yield every annotation, flat."""
-    wanted = {"image/id", "image/uri", "image/class/label", "image/class/label/is_clean"}
+def _flat_annotations(path: ArchivePath) -> Iterator[Mapping[str, Any]]:
+    """Yield every annotation; the file has them one by one or in lists."""
     try:
         items = json.loads(path.read_text(encoding="utf-8"))["data"]
         for item in items:
-            for row in item if isinstance(item, list) else [item]:
-                if missing := sorted(wanted - row.keys()):
+            annotations: Iterable[Any] = item if isinstance(item, list) else [item]
+            for annotation in annotations:
+                missing = ANNOTATION_KEYS - annotation.keys()
+                if missing:
                     raise ValueError(
-                        f"{path}: an annotation has no {missing[0]!r}: copy this file again"
+                        f"{path}: an annotation has no {min(missing)!r}: copy this file again"
                     )
-                yield row
+                yield annotation
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path}: not the annotations of the release ({error!r}): copy this file again"

@@ -1,33 +1,42 @@
-"""What others call the splits of a dataset."""
+"""Names of splits: which words in other people's data mean train, validation or test."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
-WORDS = {  # our name, and theirs
+WORDS_OF_SPLIT = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev"),
     "test": ("test", "testing"),
 }
-KNOWN = {word: ours for ours, words in WORDS.items() for word in words}
+SPLIT_OF_WORD = {word: split for split, words in WORDS_OF_SPLIT.items() for word in words}
 
 
-def splits(found: Iterable[str], where: Path) -> dict[str, str]:
-    """Return our name of each split, in our order; a test set is the validation where there is no other.
+def standard_splits(names: Iterable[str], place: Path) -> dict[str, str]:
+    """Return the split that each of these names means, train first.
+
+    A test set serves as the validation split where there is no validation set.
+
+    Args:
+        names: what the data call their splits
+        place: where they were read; for the error messages
 
     Raises:
-        ValueError: a name of no split, two names of one split, or nothing to train on
+        ValueError: a name that means no split, two names for one split, or no training split
     """
-    names = set(found)
-    if unknown := sorted(names - KNOWN.keys()):
-        raise ValueError(f"{where}: {unknown[0]!r} is no split: call it one of {', '.join(KNOWN)}")
-    named = {word: ours for word, ours in KNOWN.items() if word in names}
-    ours = list(named.values())
-    if "train" not in ours or len(set(ours)) < len(ours):
+    words = set(names)
+    unknown = sorted(words - SPLIT_OF_WORD.keys())
+    if unknown:
+        choices = ", ".join(SPLIT_OF_WORD)
+        raise ValueError(f"{place}: {unknown[0]!r} is not a split: rename it to one of {choices}")
+    split_of_name = {word: split for word, split in SPLIT_OF_WORD.items() if word in words}
+    splits = list(split_of_name.values())
+    if "train" not in splits or len(set(splits)) < len(splits):
         raise ValueError(
-            f"{where}: its splits are {', '.join(named)}: have one to train on, and each once"
+            f"{place}: its splits are {', '.join(split_of_name)}: "
+            "there must be a training split, and each split once"
         )
-    return (
-        named
-        if "validation" in ours
-        else {k: "validation" if v == "test" else v for k, v in named.items()}
-    )
+    if "validation" not in splits:
+        for name, split in split_of_name.items():
+            if split == "test":
+                split_of_name[name] = "validation"
+    return split_of_name

@@ -1,81 +1,96 @@
-"""Tar archives, read by offset: nothing is unpacked, and an archive in an archive is read in its place."""
+"""Tar archives, read by offset: nothing is unpacked, and archives may be nested."""
 
 import tarfile
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 
-class Span(NamedTuple):
+class ByteRange(NamedTuple):
     """Where a member lies in the file."""
 
     offset: int  # bytes
     size: int  # bytes
 
+    @property
+    def end(self) -> int:
+        """The first byte behind the member."""
+        return self.offset + self.size
 
-class Tar:
-    """A plain tar file; heads are read when somebody asks, and kept."""
+
+class TarArchive:
+    """An uncompressed tar file. Its headers are read on first use and stay in memory."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._inner: dict[str, Mapping[str, Span]] = {}
+        self._nested: dict[str, Mapping[str, ByteRange]] = {}
 
     @cached_property
-    def members(self) -> Mapping[str, Span]:
+    def members(self) -> Mapping[str, ByteRange]:
         """Where each file of the archive lies, by its name without folders."""
-        return spans(self.path, Span(0, self.path.stat().st_size))
+        return list_members(self.path, ByteRange(0, self.path.stat().st_size))
 
-    def inner(self, name: str) -> Mapping[str, Span]:
-        """Return the same of an archive in the archive.
+    def nested_members(self, name: str) -> Mapping[str, ByteRange]:
+        """Return where each file of a nested archive lies, by its name without folders.
 
         Raises:
-            LookupError: there is no such member
+            LookupError: this archive has no member of that name
         """
-        if name not in self._inner:
+        if name not in self._nested:
             if name not in self.members:
-                raise LookupError(f"{self.path}: it has no member {name!r}")
-            self._inner[name] = spans(self.path, self.members[name])
-        return self._inner[name]
+                raise LookupError(f"{self.path}: the archive has no member {name!r}")
+            self._nested[name] = list_members(self.path, self.members[name])
+        return self._nested[name]
 
-    def read(self, span: Span) -> bytes:
+    def read(self, member: ByteRange) -> bytes:
         """Return the bytes of a member."""
         with self.path.open("rb") as file:
-            file.seek(span.offset)
-            return file.read(span.size)
+            file.seek(member.offset)
+            return file.read(member.size)
 
 
-def spans(path: Path, part: Span) -> dict[str, Span]:
-    """Read the heads of an archive that is a part of a file.
+def list_members(path: Path, archive: ByteRange) -> dict[str, ByteRange]:
+    """Return where the files of an archive lie, by their names without folders.
+
+    Args:
+        path: a file
+        archive: which bytes of it are the archive
 
     Raises:
-        ValueError: it is no tar archive, it is cut off, or two members have one name
+        ValueError: it is not a tar archive, it is cut off, or two members have the same name
     """
-    found: dict[str, Span] = {}
-    end = part.offset + part.size
     try:
         with path.open("rb") as file:
-            file.seek(part.offset)
-            with tarfile.TarFile(fileobj=file) as archive:
-                while member := archive.next():
-                    archive.members = []  # type: ignore[attr-defined]  # a million heads need not stay
-                    name, span = (
-                        member.name.rpartition("/")[2],
-                        Span(member.offset_data, member.size),
-                    )
-                    if sum(span) > end:
-                        raise ValueError(f"{path}: cut off in {name}: copy it again")
-                    if member.isfile() and found.setdefault(name, span) != span:
-                        raise ValueError(
-                            f"{path}: two members are called {name}: this is another archive"
-                        )
-                file.seek(archive.offset)
-                if file.read(min(tarfile.BLOCKSIZE, end - file.tell())) != bytes(tarfile.BLOCKSIZE):
-                    raise ValueError(
-                        f"{path}: damaged or cut off at byte {archive.offset}: copy it again"
-                    )
+            file.seek(archive.offset)
+            return _read_headers(file, path, archive)
     except tarfile.TarError as error:
         raise ValueError(
-            f"{path}: no tar archive, or a damaged one ({error}): copy it again"
+            f"{path}: not a tar archive, or a damaged one ({error}): copy it again"
         ) from error
-    return found
+
+
+def _read_headers(file: BinaryIO, path: Path, archive: ByteRange) -> dict[str, ByteRange]:
+    members: dict[str, ByteRange] = {}
+    with tarfile.TarFile(fileobj=file) as reader:
+        while header := reader.next():
+            reader.members = []  # type: ignore[attr-defined]  # do not keep a million headers
+            name = header.name.rpartition("/")[2]
+            member = ByteRange(header.offset_data, header.size)
+            if member.end > archive.end:
+                raise ValueError(f"{path}: cut off in {name}: copy it again")
+            if header.isfile() and members.setdefault(name, member) != member:
+                raise ValueError(
+                    f"{path}: two members are called {name}: use the original archive, "
+                    "where names are unique"
+                )
+        _check_end_mark(file, path, reader.offset, archive.end)
+    return members
+
+
+def _check_end_mark(file: BinaryIO, path: Path, offset: int, end: int) -> None:
+    """Check that a block of zeros follows the last member, as in every whole archive."""
+    file.seek(offset)
+    block = file.read(min(tarfile.BLOCKSIZE, end - offset))
+    if block != bytes(tarfile.BLOCKSIZE):
+        raise ValueError(f"{path}: damaged or cut off at byte {offset}: copy it again")

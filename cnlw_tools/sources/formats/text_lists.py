@@ -1,40 +1,46 @@
-"""Lists of images as datasets publish them: text, a line an image."""
+"""Lists of images or classes as datasets publish them: text files, one line each."""
 
+import re
 from pathlib import Path
 
 
-def lines(path: Path) -> list[str]:
-    """Return the lines of a list that are not empty.
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a list without surrounding blanks; empty lines are left out.
 
     Raises:
         OSError: the list is missing
-        ValueError: it is no text
+        ValueError: it is not text
     """
     try:
-        return [
-            line.strip()
-            for line in path.read_text(encoding="utf-8-sig").splitlines()
-            if line.strip()
-        ]
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: the list is missing: complete your copy") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not UTF-8 ({error.reason}): copy this file again") from error
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if line]
 
 
-def labelled(path: Path, classes: int) -> dict[str, int]:
-    """Return the label of each image of a list of lines ``image label``.
+def read_labels(path: Path, n_classes: int) -> dict[str, int]:
+    """Return the label of each image of a list whose lines are ``image label``.
 
     Raises:
-        ValueError: a line of another kind, or a label out of range
+        ValueError: a line of another form, a label out of range, or two labels for one image
     """
-    found: dict[str, int] = {}
-    for row, line in enumerate(lines(path)):
-        image, _, label = line.rpartition(" ")
-        if not image or not label.isdecimal() or int(label) >= classes:
+    labels: dict[str, int] = {}
+    for row, line in enumerate(read_lines(path)):
+        image, _, number = line.rpartition(" ")
+        if not image or not number.isdecimal() or int(number) >= n_classes:
             raise ValueError(
-                f"{path}: row {row}: {line!r} is not an image and a label from 0 to {classes - 1}: mend it"
+                f"{path}: row {row}: {line!r} is not an image and a label from 0 to "
+                f"{n_classes - 1}: fix this line"
             )
-        if found.setdefault(image.strip(), int(label)) != int(label):
+        label = int(number)
+        if labels.setdefault(image.strip(), label) != label:
             raise ValueError(f"{path}: row {row}: {image!r} has two labels: keep one")
-    return found
+    return labels
+
+
+def letters_and_digits(name: str) -> str:
+    """Return a name without its other signs, in small letters: lists differ in those."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
