@@ -102,7 +102,7 @@ def read_export(text: str, path: str) -> pa.Table:
         LookupError: an answer is none of yes, no, unsure
     """
     try:
-        votes = []
+        votes: list[dict[str, Any]] = []
         for number, task in enumerate(json.loads(text)):
             votes += _task_votes(task, f"{path}: task {number}")
         return pa.Table.from_pylist(votes, tables.VOTES)

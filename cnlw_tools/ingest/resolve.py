@@ -103,7 +103,10 @@ def _with_release(found: Dataset, source: Source, recipe: Recipe) -> Dataset:
     if not isinstance(source, LocalSource):
         return found
     source.release.check_class_order(found.classes)
-    candidates, where = None if len(found.web) else source.release.read_candidates(), str(source.data_dir)
+    candidates, where = (
+        None if len(found.web) else source.release.read_candidates(),
+        str(source.data_dir),
+    )
     if candidates is not None:
         found = found.with_web(*candidates, where)
     if recipe.splits == "official" and found.official is None:

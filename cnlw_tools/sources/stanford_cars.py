@@ -215,5 +215,3 @@ def _relabelled_manifest(source: Hf, classes: tuple[str, ...]) -> pa.Table:
     table = source.manifest()
     labels = [labels_of_source[label] for label in table["label"].to_pylist()]
     return make_manifest(table["image_id"].to_pylist(), labels, table["split"].to_pylist())
-
-

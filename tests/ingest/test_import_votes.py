@@ -61,13 +61,13 @@ def test_merge(there, new):
 
     if expected is None:
         with pytest.raises(ValueError, match="neither is later"):
-            import_votes.merge(made(there), made(new), "new.csv")
+            import_votes.merge_votes(made(there), made(new), "new.csv")
     else:
-        kept, replaced = import_votes.merge(made(there), made(new), "new.csv")
+        kept, replaced = import_votes.merge_votes(made(there), made(new), "new.csv")
         rows = [tuple(row.values()) for row in kept.to_pylist()]
         assert expected == Counter(rows)
         assert replaced == len(there) - sum((Counter(rows) & Counter(there)).values())
-        assert kept.equals(import_votes.merge(kept, made(new), "new.csv")[0])
+        assert kept.equals(import_votes.merge_votes(kept, made(new), "new.csv")[0])
 
 
 def test_merge_in_any_order():
@@ -81,7 +81,7 @@ def test_merge_in_any_order():
     for order in itertools.permutations(files):
         votes = made([])
         for file in order:
-            votes, _ = import_votes.merge(votes, made(file), "file")
+            votes, _ = import_votes.merge_votes(votes, made(file), "file")
         found.append(Counter(tuple(row.values()) for row in votes.to_pylist()))
 
     assert [naive(*files)] * 6 == found
@@ -91,7 +91,7 @@ def test_free_columns_stay():
     """A column of one's own stays, empty for the votes that have none."""
     mine = made([("a", 0, "ann", True, None)]).append_column("seconds", pa.array([4]))
 
-    kept, _ = import_votes.merge(mine, made([("a", 0, "bob", True, None)]), "file")
+    kept, _ = import_votes.merge_votes(mine, made([("a", 0, "bob", True, None)]), "file")
 
     assert [4, None] == kept["seconds"].to_pylist()
 
@@ -167,7 +167,9 @@ def as_json_min(path):
 @pytest.mark.parametrize("write", [as_csv, as_parquet, as_label_studio, as_json_min])
 def test_formats(write, tmp_path):
     """The same votes come out of every format."""
-    assert made(SAID).to_pylist() == import_votes.read(write(tmp_path / "votes")).to_pylist()
+    assert (
+        made(SAID).to_pylist() == import_votes.read_vote_file(write(tmp_path / "votes")).to_pylist()
+    )
 
 
 def test_columns_that_may_be_left_out(tmp_path):
@@ -175,14 +177,17 @@ def test_columns_that_may_be_left_out(tmp_path):
     path = tmp_path / "votes.csv"
     path.write_text("label,image_id,correct\n0,w0.0,true\n")
 
-    assert made([("w0.0", 0, None, True, None)]).to_pylist() == import_votes.read(path).to_pylist()
+    assert (
+        made([("w0.0", 0, None, True, None)]).to_pylist()
+        == import_votes.read_vote_file(path).to_pylist()
+    )
     for head, message in (
         ("label,image_id,at", "'correct' is missing"),
         ("label,image_id,correct,anotator", "'annotator'"),
     ):
         path.write_text(f"{head}\n")
         with pytest.raises(ValueError, match=f"column {message}"):
-            import_votes.read(path)
+            import_votes.read_vote_file(path)
 
 
 def test_release(tmp_path):
@@ -197,7 +202,7 @@ def test_release(tmp_path):
     path.write_text(json.dumps({"data": [[flat]]}))
 
     assert [("w0.0", 0, "consensus", False, None)] == [
-        tuple(r.values()) for r in import_votes.read(path).to_pylist()
+        tuple(r.values()) for r in import_votes.read_vote_file(path).to_pylist()
     ]
 
 
@@ -211,10 +216,13 @@ def test_add(write, tmp_path, toy):
     )  # ann has not said anything of w0.0 yet
     tables.write(dropped, toy / "annotations/toy/votes.parquet")
 
-    first, second = import_votes.add(file, "toy", toy), import_votes.add(file, "toy", toy)
+    first, second = (
+        import_votes.add_votes(file, "toy", toy),
+        import_votes.add_votes(file, "toy", toy),
+    )
     found = pq.read_table(first.path).to_pylist()
 
-    assert (3, 0, 0, 0) == (first.added, first.replaced, second.added, second.replaced)
+    assert (3, 0, 0, 0) == (first.n_added, first.n_replaced, second.n_added, second.n_replaced)
     assert dropped.to_pylist() + made(SAID).to_pylist() == found
     assert [] == [p.name for p in first.path.parent.iterdir() if p != first.path]
 
@@ -223,9 +231,9 @@ def test_a_later_vote_replaces(tmp_path, toy):
     """The vote of an annotator gives way to a later one, and that is counted."""
     for when, answer in ((FIRST, True), (SECOND, None)):
         tables.write(made([("w2.1", 2, "eve", answer, when)]), tmp_path / "eve.parquet")
-        done = import_votes.add(tmp_path / "eve.parquet", "toy", toy)
+        done = import_votes.add_votes(tmp_path / "eve.parquet", "toy", toy)
 
-    assert (0, 1) == (done.added, done.replaced)
+    assert (0, 1) == (done.n_added, done.n_replaced)
     assert (
         made([("w2.1", 2, "eve", None, SECOND)]).to_pylist()
         == pq.read_table(done.path).to_pylist()[-1:]
@@ -238,7 +246,7 @@ def test_a_later_vote_replaces(tmp_path, toy):
         (("w9.9", 0, "ann", True, None), r"row 0: .*no such image_id and label"),
         (
             ("w0.0", 0, "ann", True, None),
-            r"'ann' says two things of image 'w0.0', label 0 \(1 such votes\)",
+            r"'ann' gives two verdicts on image 'w0.0', label 0 \(1 such votes\)",
         ),
         (("w0.0", 0, "ann", True, FIRST), "neither is later"),
     ],
@@ -249,7 +257,7 @@ def test_nothing_is_written_in_error(row, message, tmp_path, toy):
     before = (toy / "annotations/toy/votes.parquet").read_bytes()
 
     with pytest.raises(ValueError, match=message):
-        import_votes.add(tmp_path / "more.parquet", "toy", toy)
+        import_votes.add_votes(tmp_path / "more.parquet", "toy", toy)
 
     assert before == (toy / "annotations/toy/votes.parquet").read_bytes()
 
@@ -279,7 +287,7 @@ def test_broken_files(name, tmp_path):
     (tmp_path / name).write_text(text)
 
     with pytest.raises((ValueError, LookupError), match=message):
-        import_votes.read(tmp_path / name)
+        import_votes.read_vote_file(tmp_path / name)
 
 
 def test_not_text(tmp_path):
@@ -287,7 +295,7 @@ def test_not_text(tmp_path):
     (tmp_path / "x.json").write_bytes(b"[\xff]")
 
     with pytest.raises(ValueError, match=r"x.json: not UTF-8"):
-        import_votes.read(tmp_path / "x.json")
+        import_votes.read_vote_file(tmp_path / "x.json")
 
 
 def test_no_candidates(tmp_path, toy):
@@ -296,4 +304,4 @@ def test_no_candidates(tmp_path, toy):
     (toy / "annotations/toy/votes.parquet").unlink()
 
     with pytest.raises(ValueError, match=r"web.parquet: no candidate to vote on"):
-        import_votes.add(as_csv(tmp_path / "x"), "toy", toy)
+        import_votes.add_votes(as_csv(tmp_path / "x"), "toy", toy)

@@ -47,7 +47,7 @@ def test_short_of_votes(said, wanted):
     """A task for each candidate with too few yes and no, the unsure not counted, in the order of the manifest."""
     count = Counter(pair for pair, answer in said if answer is not None)
 
-    made = label_studio.tasks(
+    made = label_studio.make_tasks(
         WEB, ballots([(*pair, answer) for pair, answer in said]), ("cup", "jug"), wanted, None
     )
 
@@ -56,7 +56,7 @@ def test_short_of_votes(said, wanted):
 
 def test_a_task():
     """A task shows the image, asks for the class by name, and remembers what it is about."""
-    made = label_studio.tasks(WEB[1:2], VOTES.empty_table(), ("cup", "jug"), 1, None)
+    made = label_studio.make_tasks(WEB[1:2], VOTES.empty_table(), ("cup", "jug"), 1, None)
 
     assert [{"data": {"image": "http://x/a", "class": "jug", "image_id": "a", "label": 1}}] == made
 
@@ -64,13 +64,13 @@ def test_a_task():
 def test_url():
     """Images may be served elsewhere, by id; any id makes a whole URL."""
     web = WEB[:1].set_column(0, MANIFEST.field("image_id"), pa.array(["a b/ü"]))
-    made = label_studio.tasks(
+    made = label_studio.make_tasks(
         web, VOTES.empty_table(), ("cup", "jug"), 1, "http://y/{image_id}.jpg"
     )
 
     assert "http://y/a%20b/%C3%BC.jpg" == made[0]["data"]["image"]
     with pytest.raises(ValueError, match=r"put \{image_id\} into it"):
-        label_studio.tasks(web, VOTES.empty_table(), ("cup", "jug"), 1, "http://y/")
+        label_studio.make_tasks(web, VOTES.empty_table(), ("cup", "jug"), 1, "http://y/")
 
 
 def test_nowhere_and_dead():
@@ -78,21 +78,23 @@ def test_nowhere_and_dead():
     bare = WEB.set_column(3, MANIFEST.field("uri"), pa.array([*["http://x"] * 5, None]))
     dead = bare.append_column("dead", pa.array([False] * 5 + [True]))
 
-    assert PAIRS[:5] == keys(label_studio.tasks(dead, VOTES.empty_table(), ("cup", "jug"), 1, None))
+    assert PAIRS[:5] == keys(
+        label_studio.make_tasks(dead, VOTES.empty_table(), ("cup", "jug"), 1, None)
+    )
     with pytest.raises(ValueError, match=r"column 'uri', row 5: 'c'"):
-        label_studio.tasks(bare, VOTES.empty_table(), ("cup", "jug"), 1, None)
+        label_studio.make_tasks(bare, VOTES.empty_table(), ("cup", "jug"), 1, None)
 
 
 def test_nothing_to_do():
     """No candidates, no tasks."""
-    assert [] == label_studio.tasks(WEB[:0], VOTES.empty_table(), (), 3, None)
+    assert [] == label_studio.make_tasks(WEB[:0], VOTES.empty_table(), (), 3, None)
 
 
 def test_answers_are_those_of_the_interface():
     """What the interface offers is what is understood, under the name that is looked for."""
-    assert [*label_studio.ANSWERS] == re.findall(r'<Choice value="(\w+)"', label_studio.CONFIG)
-    assert 'Choices name="shows"' in label_studio.CONFIG
-    assert ["class", "image"] == sorted(re.findall(r"\$(\w+)", label_studio.CONFIG))
+    assert [*label_studio.ANSWERS] == re.findall(r'<Choice value="(\w+)"', label_studio.INTERFACE)
+    assert 'Choices name="shows"' in label_studio.INTERFACE
+    assert ["class", "image"] == sorted(re.findall(r"\$(\w+)", label_studio.INTERFACE))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,7 @@ def test_annotators(who):
         str(who), "ann@x"
     )
 
-    found = label_studio.read(json.dumps([task]), "x.json").to_pylist()
+    found = label_studio.read_export(json.dumps([task]), "x.json").to_pylist()
 
     assert [
         {"image_id": "a", "label": 0, "annotator": named, "correct": False, "at": None}
@@ -167,7 +169,7 @@ def test_round_trip(toy, tmp_path):
     assert [168, 168, 1] == left
     assert "1 votes added; 337 in all" in done.output
     assert 2 == again.output.count("0 votes added; 337 in all")
-    assert label_studio.CONFIG == file.with_suffix(".xml").read_text()
+    assert label_studio.INTERFACE == file.with_suffix(".xml").read_text()
     assert wrong == set(votes.filter(pc.equal(votes["correct"], False))["image_id"].to_pylist())
 
 

@@ -12,11 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cnlw_tools.dataset.tables import MANIFEST
-from cnlw_tools.sources.cifar10 import FOLDER, Cifar10, read_batch
+from cnlw_tools.sources.cifar10 import CIFAR10, Cifar10, read_batch
 
 
 def raw(parent, name):
-    return pickle.loads((parent / FOLDER / name).read_bytes(), encoding="latin1")
+    return pickle.loads((parent / CIFAR10.folder / name).read_bytes(), encoding="latin1")
 
 
 def expected(parent, name, at):
@@ -61,21 +61,21 @@ def test_read(cifar, image_id, name, at):
 def test_no_such_id(cifar, image_id):
     """An id that there is not is an error that says what ids there are."""
     with pytest.raises(
-        LookupError, match=f"no image '{image_id}'; ids run from train-00000 and test-00000"
+        LookupError, match=f"no image '{image_id}'; ids start at train-00000 and test-00000"
     ):
         Cifar10(cifar).read(image_id)
 
 
 def test_folder_or_parent(cifar):
     """The folder itself may be given, or its parent."""
-    assert Cifar10(cifar).folder == Cifar10(cifar / FOLDER).folder
+    assert Cifar10(cifar).folder == Cifar10(cifar / CIFAR10.folder).folder
 
 
 def test_no_folder(tmp_path):
     """Without the folder the archive is named."""
     with pytest.raises(
         FileNotFoundError,
-        match=rf"no folder '{FOLDER}' here: unpack cifar-10-python.tar.gz into it",
+        match=rf"no folder '{CIFAR10.folder}' here: unpack cifar-10-python.tar.gz into it",
     ):
         Cifar10(tmp_path)
     with pytest.raises(ValueError, match="cifar10 needs --data-dir"):
@@ -85,7 +85,7 @@ def test_no_folder(tmp_path):
 def test_missing_batch(cifar, tmp_path):
     """A missing batch is named."""
     shutil.copytree(cifar, tmp_path / "x")
-    (tmp_path / "x" / FOLDER / "data_batch_4").unlink()
+    (tmp_path / "x" / CIFAR10.folder / "data_batch_4").unlink()
 
     with pytest.raises(FileNotFoundError, match=r"data_batch_4: the file is missing: unpack"):
         Cifar10(tmp_path / "x").manifest()
@@ -94,10 +94,11 @@ def test_missing_batch(cifar, tmp_path):
 @pytest.mark.parametrize("keep", [0, 1, 30, 100, 4000, -1])
 def test_truncated(cifar, tmp_path, keep):
     """A truncated batch is named."""
-    (tmp_path / "b").write_bytes((cifar / FOLDER / "data_batch_1").read_bytes()[:keep])
+    (tmp_path / "b").write_bytes((cifar / CIFAR10.folder / "data_batch_1").read_bytes()[:keep])
 
     with pytest.raises(
-        ValueError, match=r"b: truncated, or no batch of CIFAR-10 .*: unpack cifar-10-python.tar.gz"
+        ValueError,
+        match=r"b: truncated, or not a batch of CIFAR-10 .*: unpack cifar-10-python.tar.gz",
     ):
         read_batch(tmp_path / "b")
 
@@ -107,7 +108,7 @@ def test_truncated(cifar, tmp_path, keep):
 @given(st.integers(0, 10**6), st.integers(1, 255))
 def test_flipped(cifar, tmp_path_factory, at, bits):
     """A batch with a wrong byte is read or refused, and never ends in another error."""
-    data = bytearray((cifar / FOLDER / "data_batch_1").read_bytes())
+    data = bytearray((cifar / CIFAR10.folder / "data_batch_1").read_bytes())
     at = at % 400 if at % 2 else -1 - at % 4000  # where the structure is, not the pixels
     data[at] ^= bits
     path = tmp_path_factory.mktemp("flipped") / "b"
@@ -163,7 +164,7 @@ def test_other_pickle(tmp_path, content, protocol):
 
 def test_official_opcodes(cifar):
     """The batches here are pickled like the official ones: protocol 2, byte strings, the old name of numpy."""
-    data = (cifar / FOLDER / "test_batch").read_bytes()
+    data = (cifar / CIFAR10.folder / "test_batch").read_bytes()
 
     assert data.startswith(b"\x80\x02}")
     assert b"cnumpy.core.multiarray\n_reconstruct\n" in data
@@ -173,7 +174,7 @@ def test_official_opcodes(cifar):
 @pytest.mark.parametrize("label", ["cat", 1.5, None, True, -1, 10, 1 << 70])
 def test_odd_labels(cifar, tmp_path, label):
     """A label that is no class is refused by the name of its file, and not rounded."""
-    folder = shutil.copytree(cifar / FOLDER, tmp_path / FOLDER)
+    folder = shutil.copytree(cifar / CIFAR10.folder, tmp_path / CIFAR10.folder)
     content = pickle.loads((folder / "data_batch_2").read_bytes(), encoding="latin1")
     content["labels"] = [label] * len(content["labels"])
     (folder / "data_batch_2").write_bytes(pickle.dumps(content, protocol=2))
@@ -184,6 +185,6 @@ def test_odd_labels(cifar, tmp_path, label):
 
 def test_from_inside_the_folder(cifar, monkeypatch):
     """--data-dir . works from inside the official folder."""
-    monkeypatch.chdir(cifar / FOLDER)
+    monkeypatch.chdir(cifar / CIFAR10.folder)
 
     assert len(Cifar10(Path()).manifest())

@@ -55,15 +55,18 @@ def test_names_of_splits(tmp_path, make, others, expected):
         (["rose/notes.txt"], "there is no image here"),
         (["1.jpg"], "1.jpg lies in no class folder"),
         (["train/1.jpg"], "train/1.jpg lies in no class folder"),
-        (["train/a/1.jpg", "other/a/2.jpg"], "'other' is no split: call it one of train"),
-        (["val/a/1.jpg"], "its splits are val: have one to train on, and each once"),
+        (["train/a/1.jpg", "other/a/2.jpg"], "'other' is not a split: rename it to one of train"),
+        (
+            ["val/a/1.jpg"],
+            "its splits are val: there must be a training split, and each split once",
+        ),
         (
             ["train/a/1.jpg", "val/a/1.jpg", "dev/a/1.jpg"],
-            "its splits are train, val, dev: have one to train on",
+            "its splits are train, val, dev: there must be a training split",
         ),
         (
             ["train/a/1.jpg", "val/b/2.jpg"],
-            "val/b/2.jpg is of class 'b', of which there is no image to train on",
+            "val/b/2.jpg is of class 'b', which has no training image",
         ),
     ],
 )
@@ -116,7 +119,7 @@ def test_numbers_as_classes(lay_out):
         (["../secret.jpg,a,train"], r"image 0: '../secret.jpg' leaves .*: give paths below it"),
         (["/etc/passwd,a,train"], "image 0: '/etc/passwd' leaves"),
         (["train/rose/../../../secret.jpg,a,train"], "leaves"),
-        (["train/rose/0.jpg,,train"], "row 0: there is no label: its columns are path,label"),
+        (["train/rose/0.jpg,,train"], "row 0: there is no label: the columns must be path,label"),
         (["train/rose/0.jpg"], "row 0: there is no label"),
         ([], "there is no image here"),
     ],
@@ -144,5 +147,7 @@ def test_no_csv(lay_out):
     """A file of another kind is refused in a sentence."""
     path = lay_out("folder") / "train/rose/0.jpg"
 
-    with pytest.raises(ValueError, match=r"0.jpg: (no csv in UTF-8|row 0: there is no path)"):
+    with pytest.raises(
+        ValueError, match=r"0.jpg: (not a csv file in UTF-8|row 0: there is no path)"
+    ):
         Folder(path).manifest()

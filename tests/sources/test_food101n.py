@@ -52,7 +52,11 @@ def test_the_release_alone(lay_out):
     [
         ("imagelist.tsv", "apple_pie/1.jpg", "begins with 'apple_pie/1.jpg', not with class_name"),
         ("imagelist.tsv", "", "begins with '', not with class_name"),
-        ("imagelist.tsv", "class_name/key\ntea/1.jpg", "train image 'tea/1.jpg' is of no class"),
+        (
+            "imagelist.tsv",
+            "class_name/key\ntea/1.jpg",
+            "the class of train image 'tea/1.jpg' is not in classes.txt",
+        ),
         (
             "verified_val.tsv",
             "class_name/key\tx\nwaffles/1.jpg\t2",

@@ -115,11 +115,12 @@ def test_other_files(lay_out):
         Hf(folder).manifest()
     pq.write_table(pa.table({"text": ["a"]}), path)
     with pytest.raises(
-        ValueError, match=r"validation-0.parquet: other columns than .*: point at the folder of one"
+        ValueError,
+        match=r"validation-0.parquet: its columns differ from those of .*: give the folder of one",
     ):
         Hf(folder).classes()
     path.rename(folder / "data/blurred-0.parquet")
-    with pytest.raises(ValueError, match=r"blurred-0.parquet: its name says of no split"):
+    with pytest.raises(ValueError, match=r"blurred-0.parquet: its name gives no split"):
         Hf(folder).manifest()
 
 
@@ -133,7 +134,7 @@ def test_by_name_without_a_network(monkeypatch, tmp_path):
     monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
     with pytest.raises(
         FileNotFoundError,
-        match=r"owner/name: no such folder, and not to be had from the Hub \(no route",
+        match=r"owner/name: no such folder, and the Hub does not give it \(no route",
     ):
         Hf(tmp_path.relative_to(tmp_path) / "owner/name")
 

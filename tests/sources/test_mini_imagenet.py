@@ -20,7 +20,7 @@ from cnlw_tools.card import metadata
 from cnlw_tools.checks import gather as look
 from cnlw_tools.checks import validate
 from cnlw_tools.dataset import dataset, tables
-from cnlw_tools.ingest.import_dataset import adopt, adopt_release
+from cnlw_tools.ingest.import_dataset import import_release, import_source
 from cnlw_tools.recipe.recipe import make
 from cnlw_tools.sources import SOURCES
 from cnlw_tools.sources import mini_imagenet as source_file
@@ -119,10 +119,10 @@ def test_the_build_is_sound_and_says_what_changed(built, manual):
 def test_the_sample_of_the_established_reader():
     """Its lists, whose last lines have no end, its annotations, and its class list, which is ours."""
     found = Release(SAMPLE, "mini_imagenet")
-    web, votes = found.candidates()
+    web, votes = found.read_candidates()
     rows = {
         (row["noise"], row["level"], row["image_id"], row["label"])
-        for row in found.official(int).to_pylist()
+        for row in found.read_published_splits(int).to_pylist()
     }
     base = [
         (noise, level, f"n01440764{k:08d}", 0)
@@ -130,9 +130,11 @@ def test_the_sample_of_the_established_reader():
         for k in (1, 9, 10)
     ]
 
-    found.agree(tables.read_classes(files.default_root() / "manifests/mini_imagenet/classes.csv"))
+    found.check_class_order(
+        tables.read_classes(files.default_root() / "manifests/mini_imagenet/classes.csv")
+    )
     assert rows == {*base, *(("blue", 40, f"noisy{i + 1}", i) for i in range(3))}
-    assert found.validation(int) == {
+    assert found.read_validation_labels(int) == {
         f"ILSVRC2012_val_{i:07d}": label for label, i in enumerate((1, 2, 10))
     }
     assert [web["image_id"].to_pylist(), votes["correct"].to_pylist()] == [
@@ -176,7 +178,7 @@ def test_an_image_is_the_one_of_its_rank(manual):
     assert source.read("ILSVRC2012_val_00000003") == jpeg(3)
     with pytest.raises(
         LookupError,
-        match=r"the web image 'nowhere' is not here; it would be noisy_images/nowhere.jpg",
+        match=r"the web image 'nowhere' is not here: put it at noisy_images/nowhere.jpg",
     ):
         source.read("nowhere")
 
@@ -290,9 +292,11 @@ def test_the_real_lists(tmp_path):
     assert np.bincount(train["label"].to_numpy()).tolist() == [600] * 100
     assert np.bincount(rows["label"].to_numpy()).tolist() == [650] * 100
     assert [
-        [wnid, name] for wnid, name in zip(source._sizes, source.classes(), strict=True)
+        [wnid, name] for wnid, name in zip(source._class_sizes, source.classes(), strict=True)
     ] == order
-    assert all(int(name[9:]) <= source._sizes[name[:9]] for name in train["image_id"].to_pylist())
+    assert all(
+        int(name[9:]) <= source._class_sizes[name[:9]] for name in train["image_id"].to_pylist()
+    )
 
 
 def test_other_layouts_of_the_release(manual, tmp_path, built):
@@ -415,7 +419,7 @@ def test_importing_the_release(manual, tmp_path):
     """
     release = manual / "dataset_no_images"
     for _ in range(2):
-        (found,) = adopt_release(release, tmp_path)
+        (found,) = import_release(release, tmp_path)
     other = tmp_path / "other" / "dataset_no_images"
     shutil.copytree(release, other)
     (other / "mini-imagenet-annotations.json").write_text(json.dumps({"data": ANNOTATIONS[:2]}))
@@ -431,16 +435,16 @@ def test_importing_the_release(manual, tmp_path):
     )
     build(said, tmp_path, manual, tmp_path / "out", 1)
     assert metadata.load(tmp_path / "out").configs["red_20"].rows == {"train": 24, "validation": 6}
-    adopt("mini_imagenet", manual, "mine", tmp_path)
+    import_source("mini_imagenet", manual, "mine", tmp_path)
     mine = gather(
         make({"dataset": "mine", "noise": "red", "splits": "official"}, "x"), tmp_path, manual
     )
     assert mine.official.equals(found.official)
     assert mine.votes.equals(found.votes)
-    with pytest.raises(ValueError, match="other candidates lie there: give another --root"):
-        adopt_release(other, tmp_path)
-    with pytest.raises(ValueError, match="no release here"):
-        adopt_release(tmp_path / "annotations", tmp_path / "new")
+    with pytest.raises(ValueError, match="holds other candidates: give another --root"):
+        import_release(other, tmp_path)
+    with pytest.raises(ValueError, match="the release is not here"):
+        import_release(tmp_path / "annotations", tmp_path / "new")
 
 
 def test_a_smaller_benchmark(manual, tmp_path):

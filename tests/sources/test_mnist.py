@@ -57,7 +57,7 @@ def test_layouts(lay_out, inner):
         (
             "t10k-labels-idx1-ubyte",
             struct.pack(">HBBI", 0, 8, 1, 6) + bytes(5),
-            "5 bytes where its head says 6",
+            "5 bytes where its header says 6",
         ),
         (
             "t10k-labels-idx1-ubyte",
@@ -92,7 +92,7 @@ def test_missing(lay_out):
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs the official files in ../shared/data/mnist")
 def test_real():
     """The official test set: 10,000 digits, with the counts that its authors publish for each."""
-    part = Mnist(REAL).load("test")
+    part = Mnist(REAL).load_part("test")
 
     assert part.pixels.shape == (10_000, 28, 28)
     assert np.bincount(part.labels).tolist() == [

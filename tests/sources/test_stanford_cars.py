@@ -9,16 +9,16 @@ from scipy.io import savemat
 
 from cnlw_tools import files
 from cnlw_tools.images.pixels import decode
-from cnlw_tools.ingest.import_dataset import adopt_release
+from cnlw_tools.ingest.import_dataset import import_release
 from cnlw_tools.ingest.resolve import gather
 from cnlw_tools.plan import published
 from cnlw_tools.recipe import recipe
 from cnlw_tools.sources.stanford_cars import (
-    TEST,
-    TRAIN,
+    TEST_ANNOTATIONS,
+    TRAIN_ANNOTATIONS,
     StanfordCars,
     StanfordCarsCrop,
-    annotations,
+    read_annotations,
 )
 from tests.sources.released import annotation
 
@@ -49,7 +49,7 @@ def test_torchvision(lay_out, tmp_path):
     """torchvision's folder: all of it in stanford_cars/, the test labels above the devkit."""
     folder = lay_out("stanford_cars")
     found = facts(StanfordCars(folder))
-    (folder / "devkit" / TEST).rename(folder / TEST)
+    (folder / "devkit" / TEST_ANNOTATIONS).rename(folder / TEST_ANNOTATIONS)
     folder.rename(tmp_path / "stanford_cars")
 
     assert facts(StanfordCars(tmp_path)) == found
@@ -90,7 +90,7 @@ def test_a_box_outside(lay_out, make):
         | {"class": 1, "fname": f"{i + 1:05d}.jpg"}
         for i, box in enumerate(boxes)
     ]
-    savemat(folder / "devkit" / TRAIN, {"annotations": make.records(rows)})
+    savemat(folder / "devkit" / TRAIN_ANNOTATIONS, {"annotations": make.records(rows)})
     source = StanfordCarsCrop(folder)
 
     assert source.read("cars_train/00001.jpg").size == (6, 7)
@@ -157,7 +157,7 @@ def test_published_splits(lay_out, make, called):
     assert found.web["dead"].to_pylist() == [False, True]
     assert StanfordCars(folder).read("w0") == make.picture(700)
     with pytest.raises(
-        LookupError, match=r"the web image 'w9' is not here; it would be noisy_images/w9.jpg"
+        LookupError, match=r"the web image 'w9' is not here: put it at noisy_images/w9.jpg"
     ):
         StanfordCars(folder).read("w9")
 
@@ -178,7 +178,7 @@ def test_classes_of_the_release_in_another_order(lay_out, make):
     folder = released(lay_out("stanford_cars"), make, "{:05d}.jpg")
     names = list(StanfordCars(folder).classes())
     make.put(folder / "dataset_no_images/stanford_cars/class_names.txt", "\n".join(names))
-    StanfordCars(folder).cnlw.agree(names)
+    StanfordCars(folder).release.check_class_order(names)
     make.put(
         folder / "dataset_no_images/stanford_cars/class_names.txt",
         "\n".join([*names[1:], names[0]]),
@@ -188,7 +188,7 @@ def test_classes_of_the_release_in_another_order(lay_out, make):
         ValueError,
         match=r"class_names.txt: label 0 is 'Acura RL Sedan 2012', and 'AM General Hummer",
     ):
-        adopt_release(folder, folder / "root")
+        import_release(folder, folder / "root")
 
 
 def released(folder, make, called):
@@ -208,8 +208,8 @@ def released(folder, make, called):
 @needs_devkit
 def test_real_annotations():
     """The official devkit: 8,144 and 8,041 images, 196 classes, each with images in both."""
-    train = annotations(REAL / "devkit" / TRAIN, "cars_train", "train")
-    test = annotations(REAL / "devkit" / TEST, "cars_test", "validation")
+    train = read_annotations(REAL / "devkit" / TRAIN_ANNOTATIONS, "cars_train", "train")
+    test = read_annotations(REAL / "devkit" / TEST_ANNOTATIONS, "cars_test", "validation")
 
     assert (len(train), len(test)) == (8144, 8041)
     assert {car.label for car in train} == {car.label for car in test} == set(range(196))
@@ -219,8 +219,8 @@ def test_real_annotations():
 @needs_devkit
 def test_annotations_without_labels():
     """The devkit's own list of test images has no labels, and the error says which file has."""
-    with pytest.raises(ValueError, match=f"have no 'class': take the file {TEST}"):
-        annotations(REAL / "devkit/cars_test_annos.mat", "cars_test", "validation")
+    with pytest.raises(ValueError, match=f"have no 'class': use the file {TEST_ANNOTATIONS}"):
+        read_annotations(REAL / "devkit/cars_test_annos.mat", "cars_test", "validation")
 
 
 @needs_devkit

@@ -38,8 +38,8 @@ X, Y = np.zeros((32, 32, 3, 4), np.uint8), np.ones((4, 1), np.uint8)
         ({"X": X, "y": Y[1:]}, r"X is uint8 \(32, 32, 3, 4\) for 3 labels"),
         ({"X": X.astype(float), "y": Y}, "X is float64"),
         ({"X": X}, "no variable 'y'"),
-        (b"MATLAB 5.0", "cannot be read as a file of MATLAB"),
-        (b"", "cannot be read as a file of MATLAB"),
+        (b"MATLAB 5.0", "cannot be read as a MATLAB file"),
+        (b"", "cannot be read as a MATLAB file"),
     ],
 )
 def test_damaged(lay_out, content, message):
@@ -63,4 +63,4 @@ def test_truncated(lay_out):
     for keep in range(0, len(data), 500):
         path.write_bytes(data[:keep])
         with pytest.raises(ValueError, match=r"test_32x32.mat: "):
-            Svhn(path.parent).load("test")
+            Svhn(path.parent).load_part("test")

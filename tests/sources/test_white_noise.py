@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from cnlw_tools.dataset.tables import MANIFEST
-from cnlw_tools.sources.white_noise import White, manifest
+from cnlw_tools.sources.white_noise import White, make_manifest
 
 
 class Few:
@@ -33,7 +33,7 @@ def base(n=20):
 @pytest.mark.parametrize("name", ["white", "white_uniform"])
 def test_matched(name):
     """Mean and deviation of the pixels are the dataset's, the size is the most common one, each image another."""
-    table = manifest(name, Few(), base())
+    table = make_manifest(name, Few(), base())
     pixels = np.stack(
         [np.asarray(White().read(i), np.float64) for i in table["image_id"].to_pylist()]
     )

@@ -17,7 +17,7 @@ from cnlw_tools.sources.shapes.web import candidate
 class Shapes:
     """Ten classes of everyday objects, and what a web search for them finds; 64 pixels a side."""
 
-    needs: ClassVar[str] = ""
+    layout: ClassVar[str] = ""
 
     def __init__(self, data_dir: Path | None = None) -> None:
         """Accept a folder like every source; nothing is read from it."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 import pyarrow as pa
 from PIL import Image
 
-from cnlw_tools.sources.base import manifest
+from cnlw_tools.sources.base import make_manifest
 from cnlw_tools.sources.shapes.chance import Chance
 from cnlw_tools.sources.shapes.drawings import AROUND
 from cnlw_tools.sources.shapes.scene import scene
@@ -22,7 +22,7 @@ THINGS = {
 class ShapesOthers:
     """Seventy-five look-alikes and related things, such as a web search for the ten classes finds; 64 pixels a side."""
 
-    needs: ClassVar[str] = ""
+    layout: ClassVar[str] = ""
 
     def __init__(self, data_dir: Path | None = None) -> None:
         """Accept a folder like every source; nothing is read from it."""
@@ -35,7 +35,7 @@ class ShapesOthers:
         """Return the base manifest: ids are like ``oil-can-0001``."""
         split = ["train"] * TRAIN + ["validation"] * VALIDATION
         ids = [f"{name}-{i:04d}" for name in THINGS for i in range(1, len(split) + 1)]
-        return manifest(ids, [i // len(split) for i in range(len(ids))], split * len(THINGS))
+        return make_manifest(ids, [i // len(split) for i in range(len(ids))], split * len(THINGS))
 
     def read(self, image_id: str) -> Image.Image:
         """Draw one image.

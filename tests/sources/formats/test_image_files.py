@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnlw_tools.sources.formats.image_files import below, inside, pictures
+from cnlw_tools.sources.formats.image_files import find_images, read_image_file, stays_inside
 
 
 @pytest.mark.parametrize(
@@ -19,28 +19,28 @@ from cnlw_tools.sources.formats.image_files import below, inside, pictures
         ("a\0b", False),
     ],
 )
-def test_inside(path, stays):
+def test_stays_inside(path, stays):
     """A path that could leave its folder, here or on Windows, is told by its letters."""
-    assert inside(path) is stays
+    assert stays_inside(path) is stays
 
 
-def test_below(tmp_path):
+def test_read_image_file(tmp_path):
     """A file is read as it is; a missing one is named, one elsewhere is no image."""
     (tmp_path / "a.jpg").write_bytes(b"a")
 
-    assert below(tmp_path, "a.jpg") == b"a"
+    assert read_image_file(tmp_path, "a.jpg") == b"a"
     with pytest.raises(FileNotFoundError, match=r"b.jpg: the image is missing: complete your copy"):
-        below(tmp_path, "b.jpg")
+        read_image_file(tmp_path, "b.jpg")
     with pytest.raises(LookupError, match=r"no image '../a.jpg'; ids are paths below this folder"):
-        below(tmp_path, "../a.jpg")
+        read_image_file(tmp_path, "../a.jpg")
 
 
-def test_pictures(tmp_path, make):
+def test_find_images(tmp_path, make):
     """Images are told by how their names end, in sorted order; what is hidden is not seen, links to folders are."""
     for path in ("b/2.PNG", "b/1.jpeg", "a.txt", ".git/x.png", "b/.x.png", "c.webp"):
         make.put(tmp_path / "real" / path, b"")
     (tmp_path / "link").mkdir()
     (tmp_path / "link/to").symlink_to(tmp_path / "real")
 
-    assert pictures(tmp_path / "real") == ["b/1.jpeg", "b/2.PNG", "c.webp"]
-    assert pictures(tmp_path / "link") == ["to/b/1.jpeg", "to/b/2.PNG", "to/c.webp"]
+    assert find_images(tmp_path / "real") == ["b/1.jpeg", "b/2.PNG", "c.webp"]
+    assert find_images(tmp_path / "link") == ["to/b/1.jpeg", "to/b/2.PNG", "to/c.webp"]
