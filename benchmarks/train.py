@@ -63,7 +63,7 @@ class Cost(NamedTuple):
 
 def main(device: str = "cpu", net: str = "", steps: str = "5", epochs: str = "5") -> None:
     """Print seconds, MiB and ratios."""
-    where = devices.choose(device)
+    where = devices.choose_device(device)
     with tempfile.TemporaryDirectory() as folder:
         said = {
             "dataset": "shapes",
@@ -124,7 +124,7 @@ def whole(trainer: Callable[[str], Trainer], epochs: int, name: str) -> Cost:
     made.changes = {"epochs": 1, "batch_size": 2} if name == IDLE else {"epochs": epochs}
     lines: list[dict[str, Any]] = []
     made.fit(each=lines.append)
-    return Cost(sum(line["seconds"] for line in lines), peak(devices.choose(made.device)))
+    return Cost(sum(line["seconds"] for line in lines), peak(devices.choose_device(made.device)))
 
 
 def peak(where: torch.device) -> float:

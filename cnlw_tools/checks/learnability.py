@@ -98,7 +98,7 @@ def validate(
 
 
 def _alone(build: Path, config: str) -> Learned:
-    devices.confine(None, threads=1)
+    devices.limit_resources(None, threads=1)
     return learn(build, config)
 
 

@@ -64,7 +64,7 @@ def train(cells: Sequence[Cell], place: Place, jobs: int) -> Iterator[Outcome]:
     seats: SimpleQueue[int] = SimpleQueue()
     for seat in range(jobs):
         seats.put(seat)
-    gpus = devices.gpus() if jobs > 1 else []
+    gpus = devices.visible_gpus() if jobs > 1 else []
     threads = 0 if jobs == 1 else max(1, local.cores() // jobs)
 
     def alone(cell: Cell) -> Outcome:
@@ -110,7 +110,7 @@ def _cell(job: _Job) -> Outcome:
     from cnlw_tools.trainer import TrainingStopped
     from cnlw_tools.trainer import device as devices
 
-    devices.confine(job.gpu, job.threads)
+    devices.limit_resources(job.gpu, job.threads)
     cell, place = job.cell, job.place
     try:
         return Outcome(cell, "done", _trainer(cell, place, job.threads).fit())

@@ -1,4 +1,4 @@
-"""Where training runs: the device, the processes that share the work, and what makes runs repeatable."""
+"""Where training runs: the device, the processes that share the work, and repeatable randomness."""
 
 import os
 from collections.abc import Iterator
@@ -14,17 +14,16 @@ from torch import distributed as dist
 from cnlw_tools import prng
 from cnlw_tools.methods.components import distributed
 
-MASK = (1 << 63) - 1
-DECODING = timedelta(
-    hours=6
-)  # that ranks wait for the first; torchrun ends them where one has died
+SEED_MASK = (1 << 63) - 1  # torch takes seeds of 63 bits
+# The other ranks wait for rank zero to decode. If a rank has died, torchrun ends them earlier.
+DECODE_TIMEOUT = timedelta(hours=6)
 
 
-def choose(name: str) -> torch.device:
-    """Return the device that a name means: cpu, cuda, or auto for a GPU where there is one.
+def choose_device(name: str) -> torch.device:
+    """Return the device that a name means: cpu, cuda, or auto, which is a GPU if there is one.
 
     Raises:
-        ValueError: no such device here
+        ValueError: unknown name, no GPU, or fewer GPUs than processes
     """
     if name not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device {name!r}: give cpu, cuda or auto")
@@ -34,33 +33,45 @@ def choose(name: str) -> torch.device:
         )
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    many, there = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), torch.cuda.device_count()
-    if many > there:
+    n_processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    n_gpus = torch.cuda.device_count()
+    if n_processes > n_gpus:
         raise ValueError(
-            f"{many} processes have no GPU each: give --nproc-per-node {there}, or --device cpu"
+            f"{n_processes} processes have no GPU each: "
+            f"give --nproc-per-node {n_gpus}, or --device cpu"
         )
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
 
 
-def gpus() -> list[str]:
-    """Return what CUDA_VISIBLE_DEVICES can be set to, for one GPU each."""
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return seen.split(",") if seen else [str(i) for i in range(torch.cuda.device_count())]
+def visible_gpus() -> list[str]:
+    """Return the values of CUDA_VISIBLE_DEVICES that select one of the visible GPUs each."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible:
+        return visible.split(",")
+    return [str(i) for i in range(torch.cuda.device_count())]
 
 
-def confine(gpu: str | None, threads: int) -> None:
-    """Leave this process, which has not used one yet, one GPU, and so many threads; none and 0: all that there are."""
+def limit_resources(gpu: str | None, threads: int) -> None:
+    """Limit this process to one GPU and a number of threads.
+
+    Call it before the process uses a GPU.
+
+    Args:
+        gpu: a value for CUDA_VISIBLE_DEVICES; None: no limit
+        threads: of torch; 0: no limit
+    """
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     if threads:
         torch.set_num_threads(threads)
 
 
-def tune(device: torch.device) -> None:
-    """Let a GPU compute what autocast leaves in float32 with TF32, and try which convolution is the fastest.
+def enable_fast_kernels(device: torch.device) -> None:
+    """Let a GPU use TF32 for what autocast leaves in float32, and benchmark its convolutions.
 
-    Images of a run are of one size, so the trial is made once for each layer and size of batch. Two runs may choose
-    differently and then differ in the last bits, which is within the tolerance of a GPU's runs.
+    Images of a run are of one size, so each layer and batch size is benchmarked only once. Two runs
+    may choose different kernels and then differ in the last bits, which is within the tolerance of
+    runs on a GPU.
     """
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
@@ -68,46 +79,56 @@ def tune(device: torch.device) -> None:
 
 
 @contextmanager
-def company(device: torch.device) -> Iterator[None]:
-    """Join the processes that `torchrun` started, if it did, and leave them in the end.
+def process_group(device: torch.device) -> Iterator[None]:
+    """Join the processes that `torchrun` started, if it did, and leave them at the end.
 
-    A rank that fails alone, as one that is out of memory does, ends at once: the others may be in the middle of a
-    message, and to take leave of them would wait for its end. Then `torchrun` ends them.
+    A rank that fails alone, for example because its memory is full, does not leave the group: the
+    others may be in the middle of a message, and leaving would wait for its end. `torchrun` ends
+    them.
 
-    `torch.distributed.nn` is imported before, since its functions keep the group that is there at their import, and
-    optimizers import it: a group that is kept goes on with its threads when the interpreter ends, and may abort it.
+    Raises:
+        OSError: another process has ended
     """
     if int(os.environ.get("WORLD_SIZE", 1)) == 1 or dist.is_initialized():
         yield
         return
-    import_module("torch.distributed.nn")
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=DECODING)
-    alone = False
+    _init_process_group(device)
+    failed_alone = False
     try:
         yield
     except OSError:
-        alone = True
+        failed_alone = True
         raise
     except RuntimeError as error:
-        alone = "closed by peer" in str(error)
-        if alone:
-            raise OSError(
-                "another process has ended and said why: --resume goes on from the last epoch"
-            ) from error
-        raise
+        if "closed by peer" not in str(error):
+            raise
+        failed_alone = True
+        raise OSError(
+            "another process has ended and reported why: --resume goes on from the last epoch"
+        ) from error
     finally:
-        if not alone:
+        if not failed_alone:
             dist.destroy_process_group()
 
 
+def _init_process_group(device: torch.device) -> None:
+    # The functions of this module keep the group that exists when it is imported, and optimisers
+    # import it. A group that is kept runs its threads beyond the end of the interpreter and may
+    # abort it. So the module is imported before there is a group.
+    import_module("torch.distributed.nn")
+    backend = "gloo"
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        backend = "nccl"
+    dist.init_process_group(backend, timeout=DECODE_TIMEOUT)
+
+
 @contextmanager
-def roomy(device: torch.device) -> Iterator[None]:
-    """Say in plain words that a GPU is full.
+def explain_oom(device: torch.device) -> Iterator[None]:
+    """Turn torch's error about a full GPU into one that says what to do.
 
     Raises:
-        OSError: it is
+        OSError: the GPU is full
     """
     try:
         yield
@@ -118,42 +139,46 @@ def roomy(device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def first() -> Iterator[None]:
-    """Let the first rank do the block alone, and the others after it."""
-    if distributed.rank():
+def rank_zero_first() -> Iterator[None]:
+    """Let rank zero run the block alone, and then the other ranks."""
+    if distributed.rank() != 0:
         dist.barrier()
     yield
-    if distributed.is_distributed() and not distributed.rank():
+    if distributed.is_distributed() and distributed.rank() == 0:
         dist.barrier()
 
 
 def autocast(device: torch.device) -> AbstractContextManager[Any]:
-    """Compute in bfloat16 where a GPU can."""
-    able = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.autocast("cuda", torch.bfloat16) if able else nullcontext()
+    """Compute in bfloat16 if the device is a GPU that supports it."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.autocast("cuda", torch.bfloat16)
+    return nullcontext()
 
 
-def seed(seed: int, epoch: int) -> None:
-    """Set torch's generators: every epoch has its own numbers, and every rank."""
-    torch.manual_seed(prng.key(f"{seed} {epoch} {distributed.rank()}") & MASK)
+def seed_rng(seed: int, epoch: int) -> None:
+    """Seed torch's generators for an epoch; every rank gets other numbers."""
+    key = prng.key(f"{seed} {epoch} {distributed.rank()}")
+    torch.manual_seed(key & SEED_MASK)
 
 
-def draws(device: torch.device) -> list[Tensor]:
-    """Return the states of torch's generators."""
-    return [
-        torch.get_rng_state(),
-        *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else []),
-    ]
+def rng_state(device: torch.device) -> list[Tensor]:
+    """Return the states of torch's generators: the host's, then that of a GPU."""
+    states = [torch.get_rng_state()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    return states
 
 
-def restore_draws(states: list[Tensor], device: torch.device) -> None:
-    """Set torch's generators to what they were."""
+def restore_rng_state(states: list[Tensor], device: torch.device) -> None:
+    """Set torch's generators to the states that `rng_state` returned."""
     torch.set_rng_state(states[0])
     if device.type == "cuda" and len(states) > 1:
         torch.cuda.set_rng_state(states[1], device)
 
 
 def versions() -> dict[str, str]:
-    """Return what decides over the numbers: torch and the device."""
-    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
-    return {"torch": torch.__version__, **gpu}
+    """Return the version of torch and the name of the GPU, on which the last bits depend."""
+    names: dict[str, str] = {"torch": torch.__version__}
+    if torch.cuda.is_available():
+        names["gpu"] = torch.cuda.get_device_name()
+    return names

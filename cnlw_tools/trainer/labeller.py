@@ -38,7 +38,7 @@ def labelled(
     build, config = Path(labeller.build), labeller.config
     cache = Path(labeller.cache) if labeller.cache else None
     splits = data.load(build, config, labeller.size, cache, labeller.workers or local.cores(), tell)
-    device = devices.choose(labeller.device)
+    device = devices.choose_device(labeller.device)
     scaled = imagenet(device) if labeller.pretrained else scale(splits[labeller.split], device)
     found: dict[str, int] = {}
     for name, split in splits.items():

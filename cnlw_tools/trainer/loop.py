@@ -94,7 +94,7 @@ class Loop:
 
     def _get_ready(self) -> None:
         """Seed the epoch; begin the phase if it is its first; let the method prepare."""
-        devices.seed(self.seed, self.epoch)
+        devices.seed_rng(self.seed, self.epoch)
         self.method.eval()  # whether it has just been validated or comes from a checkpoint
         phase, epoch = self.stages[self.epoch]
         if epoch == 0:
@@ -260,7 +260,7 @@ class Loop:
             "average": self.average.state_dict() if self.average else None,
             "rows": self.rows,
             "ends": {phase: state for phase, state in self.ends.items() if phase != "init"},
-            "draws": devices.draws(self.device),
+            "draws": devices.rng_state(self.device),
             "lost": self.lost,
             "bad": self.bad,
             "history": self.history,
@@ -289,7 +289,7 @@ class Loop:
                 self.run.refuse(f"optimiser: {error}")
             if self.average:
                 self.average.load_state_dict(state["average"])
-        devices.restore_draws(state["draws"], self.device)
+        devices.restore_rng_state(state["draws"], self.device)
 
 
 def _networks(method: Method) -> State:

@@ -87,9 +87,9 @@ class Trainer:
             ValueError, LookupError, OSError: with value, place and remedy; a bad request writes nothing
             TrainingStopped: a signal asked for it, and the run can be resumed
         """
-        device = devices.choose(self.device)
-        devices.tune(device)
-        with devices.company(device), devices.roomy(device):
+        device = devices.choose_device(self.device)
+        devices.enable_fast_kernels(device)
+        with devices.process_group(device), devices.explain_oom(device):
             loop = self._loop(device, tell)
             found = loop.fit(tell, each)
             self.trained = loop.method
@@ -99,7 +99,7 @@ class Trainer:
         """Get everything ready; the first rank decodes while the others wait."""
         how, method, options = self._choices()
         self.size = size = data.Size(how.size, how.resize)
-        with devices.first():
+        with devices.rank_zero_first():
             splits = data.load(
                 Path(self.build),
                 self.config,

@@ -62,7 +62,7 @@ def test_a_sweep_that_is_asked_to_stop_tells_its_processes_once(cell, monkeypatc
 def test_gpus_are_shared_out(monkeypatch):
     """Those that can be seen, a process each."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
-    assert device.gpus() == ["2", "3"]
+    assert device.visible_gpus() == ["2", "3"]
 
-    device.confine("3", 0)
+    device.limit_resources("3", 0)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"

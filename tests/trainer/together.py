@@ -35,7 +35,7 @@ def main(build: str, folder: str, *methods: str) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) > 4 and sys.argv[1] == "grouped":
-        with device.company(torch.device("cpu")):
+        with device.process_group(torch.device("cpu")):
             main(*sys.argv[2:])
         threads = [file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")]
         assert not [name for name in threads if "gloo" in name], (
