@@ -54,7 +54,7 @@ def train_mentor(
     """
     from cnlw_tools.cli.progress import Bars
     from cnlw_tools.files import atomic_write
-    from cnlw_tools.methods.components.mentor_fit import fit, predefined, to_json
+    from cnlw_tools.methods.components.mentor_fit import fit_mentor, predefined_samples, to_json
     from cnlw_tools.methods.components.weighting_rules import RULES
     from cnlw_tools.registry import pick
     from cnlw_tools.trainer import Trainer
@@ -69,7 +69,7 @@ def train_mentor(
         raise ValueError("say --rule pd, or --data BUILD and --config CONFIG: one of the two")
     if rule is not None:
         fitted, made = (
-            fit(predefined(pick(RULES, rule, "rule")), seed),
+            fit_mentor(predefined_samples(pick(RULES, rule, "rule")), seed),
             {"rule": rule, "seed": seed},
         )
     else:

@@ -27,7 +27,7 @@ STEEPEST = 1e6  # condition number: beyond it an inverse in 32 bits is noise
 class Backward(Correction):
     """Cross-entropies of all labels, mixed by the inverse of T."""
 
-    def prepared(self, q: Tensor) -> Tensor:
+    def matrix_for_loss(self, q: Tensor) -> Tensor:
         """Return T^-1.
 
         Raises:
@@ -44,10 +44,10 @@ class Backward(Correction):
 
     def transition(self) -> Tensor:
         """The inverse of T^-1."""
-        t: Tensor = torch.linalg.inv(self.matrix.double())
+        t: Tensor = torch.linalg.inv(self.loss_matrix.double())
         return t
 
-    def corrected(self, log_p: Tensor, y: Tensor) -> Tensor:
+    def corrected_losses(self, log_p: Tensor, y: Tensor) -> Tensor:
         """(T^-1 (-log p))[y]."""
         costs = -log_p.clamp(math.log(LEAST), math.log1p(-LEAST))
-        return (self.matrix[y] * costs).sum(1)
+        return (self.loss_matrix[y] * costs).sum(1)

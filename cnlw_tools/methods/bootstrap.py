@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 
 from cnlw_tools.methods.base import Batch, Method, Task
-from cnlw_tools.methods.components.validation import choice, number
+from cnlw_tools.methods.components.validation import check_choice, check_number
 
 BETA = {"soft": 0.95, "hard": 0.8}
 
@@ -38,8 +38,8 @@ class Bootstrap(Method):
 
     def __init__(self, task: Task, kind: str = "hard", beta: float | None = None) -> None:
         super().__init__(task)
-        self.kind = choice("kind", kind, BETA)
-        self.beta = number("beta", BETA[kind] if beta is None else beta, 0, 1)
+        self.kind = check_choice("kind", kind, BETA)
+        self.beta = check_number("beta", BETA[kind] if beta is None else beta, 0, 1)
 
     def loss(self, batch: Batch) -> Tensor:
         """Beta times that of the label, the rest that of the guess."""

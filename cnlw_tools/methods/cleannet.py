@@ -27,10 +27,16 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, BatchSource, Method, Task
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.cleannet_encoders import BATCH, learned, likeness, scaled
-from cnlw_tools.methods.components.kmeans import lloyd
-from cnlw_tools.methods.components.pooled_features import features, seeing
-from cnlw_tools.methods.components.validation import choice, epochs, number
+from cnlw_tools.methods.components.cleannet_encoders import (
+    BATCH,
+    LabelledFeatures,
+    class_cosines,
+    signed_log,
+    train_encoders,
+)
+from cnlw_tools.methods.components.kmeans import kmeans
+from cnlw_tools.methods.components.pooled_features import extract_features, require_features
+from cnlw_tools.methods.components.validation import check_choice, check_number, resolve_epochs
 
 
 class CleanNet(Method):
@@ -51,15 +57,18 @@ class CleanNet(Method):
         passes: float = 6.0,
     ) -> None:
         super().__init__(task)
-        seeing(self.net, "CleanNet")
+        require_features(self.net, "CleanNet")
         self.kind, self.threshold = (
-            choice("kind", kind, ("soft", "hard")),
-            number("threshold", threshold, 0, 1),
+            check_choice("kind", kind, ("soft", "hard")),
+            check_number("threshold", threshold, 0, 1),
         )
-        begin, many = epochs("start", start, task.epochs), int(number("rounds", rounds, 1))
+        begin, many = (
+            resolve_epochs("start", start, task.epochs),
+            int(check_number("rounds", rounds, 1)),
+        )
         self.turns = {begin + (task.epochs - begin) * i // many for i in range(many)}
-        self.references = int(number("references", references, 1))
-        self.steps = round(number("passes", passes, 0) * task.n_examples / BATCH)
+        self.references = int(check_number("references", references, 1))
+        self.steps = round(check_number("passes", passes, 0) * task.n_examples / BATCH)
         self.register_buffer("like", torch.ones(task.n_examples))  # w
 
     def loss(self, batch: Batch) -> Tensor:
@@ -76,14 +85,16 @@ class CleanNet(Method):
         if epoch not in self.turns:
             return
         verified = self.task.verified or list  # `Method` has refused a task without
-        f, y = features(self.net, train_batches)
-        sets = scaled(
+        f, y = extract_features(self.net, train_batches)
+        sets = signed_log(
             torch.stack([self.standing(c, f[y == c]) for c in range(self.task.n_classes)])
         )  # (K, R, D)
-        of, given = features(self.net, lambda: (batch for batch, _ in verified()))
-        right, v = torch.cat([said for _, said in verified()]), scaled(f)
-        encoders = learned((v, y), (scaled(of), given), right, sets, self.steps)
-        cos = likeness(encoders, v, y, sets)
+        of, given = extract_features(self.net, lambda: (batch for batch, _ in verified()))
+        right, v = torch.cat([said for _, said in verified()]), signed_log(f)
+        encoders = train_encoders(
+            LabelledFeatures(v, y), LabelledFeatures(signed_log(of), given), right, sets, self.steps
+        )
+        cos = class_cosines(encoders, LabelledFeatures(v, y), sets)
         self.like.copy_(cos.clamp(0, 1) if self.kind == "soft" else cos >= self.threshold)
         distributed.broadcast_from_rank_zero([self.like])
 
@@ -96,4 +107,4 @@ class CleanNet(Method):
         if len(f) < self.references:
             few = f"class {c} has {len(f)} training examples, and references = {self.references}"
             raise ValueError(f"{few}: give no more than the smallest class has")
-        return lloyd(f, self.references)
+        return kmeans(f, self.references)

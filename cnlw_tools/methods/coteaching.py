@@ -22,8 +22,8 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, Method, Task
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.validation import epochs, number
-from cnlw_tools.methods.components.weighting_rules import smallest
+from cnlw_tools.methods.components.validation import check_number, resolve_epochs
+from cnlw_tools.methods.components.weighting_rules import mask_of_smallest
 
 
 def forgotten(epoch: int, rate: float, gradual: int, exponent: float = 1.0) -> float:
@@ -42,8 +42,8 @@ class CoTeaching(Method):
     def __init__(self, task: Task, gradual: float = 10, exponent: float = 1.0) -> None:
         super().__init__(task)
         self.other = task.make_net()
-        self.gradual = epochs("gradual", gradual, task.epochs)
-        self.exponent = number("exponent", exponent, 0)
+        self.gradual = resolve_epochs("gradual", gradual, task.epochs)
+        self.exponent = check_number("exponent", exponent, 0)
 
     def loss(self, batch: Batch) -> Tensor:
         """Each network's mean cross-entropy on the other's choice."""
@@ -57,7 +57,7 @@ class CoTeaching(Method):
             cross_entropy(net(batch.x), batch.y, reduction="none") for net in (self.net, self.other)
         )
         by_one, by_two = (
-            distributed.local_rows(smallest(distributed.all_gather(each), count))
+            distributed.local_rows(mask_of_smallest(distributed.all_gather(each), count))
             for each in (one, two)
         )
         self.log_examples(batch, (one + two) / 2, (by_one + by_two) / 2)

@@ -32,10 +32,10 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, BatchSource, Method, Phase, Task
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.kmeans import on_a_line
-from cnlw_tools.methods.components.pooled_features import features, seeing
-from cnlw_tools.methods.components.validation import epochs, number
-from cnlw_tools.methods.components.weighting_rules import percentile
+from cnlw_tools.methods.components.kmeans import kmeans_1d
+from cnlw_tools.methods.components.pooled_features import extract_features, require_features
+from cnlw_tools.methods.components.validation import check_number, resolve_epochs
+from cnlw_tools.methods.components.weighting_rules import nearest_rank_percentile
 
 COMPONENTS, SAMPLE, BLOCK = 256, 2048, 512
 
@@ -54,7 +54,7 @@ def density(x: Tensor, share: float = 0.6) -> Tensor:
     """Return how many others lie within d_c of each of (n, D) points, (n,)."""
     if len(x) < 2:
         return x.new_zeros(len(x))
-    near = percentile(torch.pdist(x[:SAMPLE]), share)
+    near = nearest_rank_percentile(torch.pdist(x[:SAMPLE]), share)
     return torch.cat([(torch.cdist(some, x) < near).sum(1) for some in torch.split(x, BLOCK)]) - 1
 
 
@@ -74,9 +74,9 @@ class CurriculumNet(Method):
         fall: float = 1.0,
     ) -> None:
         super().__init__(task)
-        seeing(self.net, "CurriculumNet")
-        self.fall = number("fall", fall, 1e-6)
-        begin = epochs("first", first, task.epochs)
+        require_features(self.net, "CurriculumNet")
+        self.fall = check_number("fall", fall, 1e-6)
+        begin = resolve_epochs("first", first, task.epochs)
         ends = [0, *(begin + (task.epochs - begin) * i // 3 for i in range(4))]
         self.stages = [
             (stage, end - start) for stage, (start, end) in enumerate(pairwise(ends)) if end > start
@@ -84,7 +84,9 @@ class CurriculumNet(Method):
         self.register_buffer("subset", torch.zeros(task.n_examples, dtype=torch.long))
         self.register_buffer(
             "worth",
-            torch.tensor([1.0, number("noisy", noisy, 0, 1), number("highly", highly, 0, 1)]),
+            torch.tensor(
+                [1.0, check_number("noisy", noisy, 0, 1), check_number("highly", highly, 0, 1)]
+            ),
         )
 
     def loss(self, batch: Batch) -> Tensor:
@@ -115,9 +117,9 @@ class CurriculumNet(Method):
         if stage == 0:
             return None
         if before == 0:
-            f, y = features(self.net, train_batches)
+            f, y = extract_features(self.net, train_batches)
             for c in range(self.task.n_classes):
                 mine = (y == c).nonzero().flatten()
-                self.subset[mine] = on_a_line(-density(reduced(f[mine].double())), 3)
+                self.subset[mine] = kmeans_1d(-density(reduced(f[mine].double())), 3)
             distributed.broadcast_from_rank_zero([self.subset])
         return (self.subset < stage).nonzero().flatten()

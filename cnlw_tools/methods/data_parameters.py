@@ -27,7 +27,7 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, Method, Task
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.validation import choice, number
+from cnlw_tools.methods.components.validation import check_choice, check_number
 
 MOMENTUM, BOUND = 0.9, math.log(20)
 
@@ -80,12 +80,12 @@ class DataParameters(Method):
         class_decay: float = 0.0,
     ) -> None:
         super().__init__(task)
-        self.of = choice("of", of, ("instance", "class", "both"))
+        self.of = check_choice("of", of, ("instance", "class", "both"))
         said = {"instance_lr": instance_lr, "instance_decay": instance_decay, "class_lr": class_lr}
         for name, value in (said | {"class_decay": class_decay}).items():
-            number(name, value, 0)
+            check_number(name, value, 0)
         for name, value in {"instance_init": instance_init, "class_init": class_init}.items():
-            number(name, value, 1 / 20, 20)
+            check_number(name, value, 1 / 20, 20)
         self.instances = Temperatures(task.n_examples, instance_lr, instance_init, instance_decay)
         self.classes = Temperatures(task.n_classes, class_lr, class_init, class_decay)
 

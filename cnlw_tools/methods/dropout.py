@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, Method, Task
-from cnlw_tools.methods.components.validation import number
+from cnlw_tools.methods.components.validation import check_number
 
 
 class Dropout(Method):
@@ -27,7 +27,7 @@ class Dropout(Method):
 
     def __init__(self, task: Task, p: float = 0.5) -> None:
         super().__init__(task)
-        number("p", p, 0, 0.99)
+        check_number("p", p, 0, 0.99)
         layers = [layer for layer in self.net.modules() if isinstance(layer, nn.Dropout)]
         if not layers:
             raise ValueError(

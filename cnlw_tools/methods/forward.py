@@ -17,20 +17,20 @@ the loss on held-out noisy labels.
 from torch import Tensor
 
 from cnlw_tools.methods.components.correction import Correction
-from cnlw_tools.methods.components.transitions import surprise
+from cnlw_tools.methods.components.transitions import given_label_nll
 
 
 class Forward(Correction):
     """Cross-entropy of the label against the prediction behind T."""
 
-    def prepared(self, q: Tensor) -> Tensor:
+    def matrix_for_loss(self, q: Tensor) -> Tensor:
         """Q itself."""
         return q
 
     def transition(self) -> Tensor:
         """Q^t."""
-        return self.matrix.T
+        return self.loss_matrix.T
 
-    def corrected(self, log_p: Tensor, y: Tensor) -> Tensor:
+    def corrected_losses(self, log_p: Tensor, y: Tensor) -> Tensor:
         """-log (Q p)[y]."""
-        return surprise(log_p, self.matrix, y)
+        return given_label_nll(log_p, self.loss_matrix, y)

@@ -30,8 +30,8 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, BatchSource, Method, Task
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.inference import predictions
-from cnlw_tools.methods.components.validation import epochs, number
+from cnlw_tools.methods.components.inference import predict_batches
+from cnlw_tools.methods.components.validation import check_number, resolve_epochs
 
 
 def generalised(losses: Tensor, q: float) -> Tensor:
@@ -47,7 +47,7 @@ class GCE(Method):
 
     def __init__(self, task: Task, q: float = 0.7) -> None:
         super().__init__(task)
-        self.q = number("q", q, 0, 1)
+        self.q = check_number("q", q, 0, 1)
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean L_q."""
@@ -69,9 +69,12 @@ class GCETruncated(GCE):
         self, task: Task, q: float = 0.7, k: float = 0.5, start: float = 0.33, every: int = 10
     ) -> None:
         super().__init__(task, q)
-        self.k = number("k", k, 0, 1)
+        self.k = check_number("k", k, 0, 1)
         self.dear = -math.log(max(k, 1e-30))  # the cross-entropy at p = k
-        self.start, self.every = epochs("start", start, task.epochs), int(number("every", every, 1))
+        self.start, self.every = (
+            resolve_epochs("start", start, task.epochs),
+            int(check_number("every", every, 1)),
+        )
         self.best = deepcopy(self.net).requires_grad_(False)
         self.register_buffer("kept", torch.ones(task.n_examples, dtype=torch.bool))  # w
         self.register_buffer("score", torch.zeros(()))  # of the best network
@@ -89,7 +92,7 @@ class GCETruncated(GCE):
             return
         holdout = cast(BatchSource, self.task.holdout)  # `Method` has refused a task without
         score = torch.cat(
-            [(z.argmax(1) == batch.y).float() for batch, z in predictions(self.net, holdout)]
+            [(z.argmax(1) == batch.y).float() for batch, z in predict_batches(self.net, holdout)]
         ).mean()
         distributed.average_over_ranks([score])  # so that all ranks choose alike
         if score > self.score:
@@ -100,6 +103,6 @@ class GCETruncated(GCE):
 
     def prune(self, train_batches: BatchSource) -> None:
         """w = 1[p* > k]."""
-        for batch, z in predictions(self.best, train_batches):
+        for batch, z in predict_batches(self.best, train_batches):
             p = z.softmax(1).gather(1, batch.y[:, None])[:, 0]
             self.kept[batch.index] = p > self.k if self.k else torch.ones_like(p, dtype=torch.bool)

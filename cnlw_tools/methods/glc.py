@@ -28,10 +28,10 @@ from torch.nn.functional import cross_entropy, log_softmax
 
 from cnlw_tools.methods.base import Batch, BatchSource, Method, Phase, ProbeSet, Task
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.confusion import counts
-from cnlw_tools.methods.components.lookahead import trusted
-from cnlw_tools.methods.components.transitions import surprise
-from cnlw_tools.methods.components.validation import epochs
+from cnlw_tools.methods.components.confusion import count_labels
+from cnlw_tools.methods.components.lookahead import draw_probe
+from cnlw_tools.methods.components.transitions import given_label_nll
+from cnlw_tools.methods.components.validation import resolve_epochs
 
 
 class GLC(Method):
@@ -44,7 +44,7 @@ class GLC(Method):
 
     def __init__(self, task: Task, first: float = 0.5) -> None:
         super().__init__(task)
-        self.first = epochs("first", first, task.epochs)
+        self.first = resolve_epochs("first", first, task.epochs)
         labels = torch.cat([batch.y for batch in cast(ProbeSet, task.probe).batches()])
         missing = [
             i
@@ -66,10 +66,10 @@ class GLC(Method):
             self.log_examples(batch, each)
             return each.mean()
         n, m, many = self.task.n_examples, self.m, len(batch.y)
-        gold = trusted(self.task, distributed.world_size() * max(1, round(many * m / n)))
+        gold = draw_probe(self.task, distributed.world_size() * max(1, round(many * m / n)))
         z = self.net(torch.cat([batch.x, gold.x]))
         self.log_examples(batch, cross_entropy(z[:many], batch.y, reduction="none"))
-        noisy = surprise(log_softmax(z[:many].float(), 1), self.c.T, batch.y).mean()
+        noisy = given_label_nll(log_softmax(z[:many].float(), 1), self.c.T, batch.y).mean()
         return (n * noisy + m * cross_entropy(z[many:], gold.y)) / (n + m)
 
     def epoch_artifacts(self) -> dict[str, Tensor]:
@@ -85,7 +85,7 @@ class GLC(Method):
     def begin_phase(self, phase: int, train_batches: BatchSource) -> None:
         """Look at what trusted classes became when the first training is over."""
         if phase == int(self.first > 0):
-            p = counts(
+            p = count_labels(
                 self.net, cast(ProbeSet, self.task.probe).batches, self.task.n_classes, "soft"
             ).T  # (true, given)
             self.c.copy_(p / p.sum(1, keepdim=True))

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from cnlw_tools.methods.base import Batch, Method, Phase, Task
-from cnlw_tools.methods.components.validation import choice, number
+from cnlw_tools.methods.components.validation import check_choice, check_number
 
 
 def h_alpha(log_p: Tensor, y: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
@@ -35,8 +35,8 @@ class HAlpha(Method):
 
     def __init__(self, task: Task, alpha: float = 1.0, scale: str = "none") -> None:
         super().__init__(task)
-        self.alpha = number("alpha", alpha, 0)
-        self.scale = choice("scale", scale, ("none", "batch", "lr"))
+        self.alpha = check_number("alpha", alpha, 0)
+        self.scale = check_choice("scale", scale, ("none", "batch", "lr"))
 
     def loss(self, batch: Batch) -> Tensor:
         """H_alpha, averaged."""

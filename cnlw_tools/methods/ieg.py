@@ -50,17 +50,21 @@ from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.batchnorm import batch_statistics
 from cnlw_tools.methods.components.lookahead import (
     Parameters,
-    checked,
-    logits_along,
-    normalised,
-    parameters,
-    trusted,
-    trusted_gradient,
-    wide,
+    at_least_float32,
+    check_probe_size,
+    draw_probe,
+    logits_and_derivative,
+    normalise_gains,
+    probe_gradient,
+    trainable_parameters,
 )
-from cnlw_tools.methods.components.mixing import beta, folded, mix, one_hot
-from cnlw_tools.methods.components.pseudo_labels import divergence, guessed, unit
-from cnlw_tools.methods.components.validation import number
+from cnlw_tools.methods.components.mixing import at_least_half, mix, one_hot, sample_beta
+from cnlw_tools.methods.components.pseudo_labels import (
+    kl_divergence,
+    rms_normalise,
+    sharpened_pseudo_labels,
+)
+from cnlw_tools.methods.components.validation import check_number
 
 
 class Slopes(NamedTuple):
@@ -121,35 +125,35 @@ class IEG(Method):
             detach=detach,
         )
         _flags(approximate=approximate, through_guess=through_guess)
-        self.probe_size = checked(probe_size)
-        self.p, self.k = number("p", p, 0), number("k", k, 0)
-        self.temperature = number("temperature", temperature, 0.001)
-        self.lam0 = number("lam0", lam0, 0, 1) if relabel else 1.0
-        self.omega0 = number("omega0", omega0, 0)
+        self.probe_size = check_probe_size(probe_size)
+        self.p, self.k = check_number("p", p, 0), check_number("k", k, 0)
+        self.temperature = check_number("temperature", temperature, 0.001)
+        self.lam0 = check_number("lam0", lam0, 0, 1) if relabel else 1.0
+        self.omega0 = check_number("omega0", omega0, 0)
         if relabel and omega0 == 0:
             raise ValueError(
                 "omega0 = 0: what weighs nothing needs no label: give more, or relabel = false"
             )
         self.meta_lr, self.momentum = (
-            number("meta_lr", meta_lr, 1e-6),
-            number("momentum", momentum, 0, 1),
+            check_number("meta_lr", meta_lr, 1e-6),
+            check_number("momentum", momentum, 0, 1),
         )
-        self.delta, self.alpha = number("delta", delta, 0), number("alpha", alpha, 0)
-        self.threshold = number("threshold", threshold, 0, 1)
+        self.delta, self.alpha = check_number("delta", delta, 0), check_number("alpha", alpha, 0)
+        self.threshold = check_number("threshold", threshold, 0, 1)
         self.relabel, self.anchors, self.l2, self.halve = relabel, anchors, l2, halve
         self.logit_norm, self.detach = logit_norm, detach
         self.approximate, self.through_guess = approximate, through_guess
 
     def loss(self, batch: Batch) -> Tensor:
         """The weighted, the relabelled, the mixed and the consistent."""
-        z = wide(self.net(batch.x))
+        z = at_least_float32(self.net(batch.x))
         label = one_hot(batch.y, z.shape[1])
         with batch_statistics(self.net):
-            z_hat = wide(self.net(batch.views[1]))
-            probe = trusted(self.task, self.probe_size)
+            z_hat = at_least_float32(self.net(batch.views[1]))
+            probe = draw_probe(self.task, self.probe_size)
             slopes = self.slopes(batch, probe, z, z_hat)
             weights, guess = (
-                normalised(-slopes.weight, self.delta),
+                normalise_gains(-slopes.weight, self.delta),
                 distributed.local_rows(slopes.guess),
             )
             weight = distributed.local_rows(weights)
@@ -167,21 +171,25 @@ class IEG(Method):
             better = torch.where(own[:, None], label, guess)
             total = (total + cross_entropy(z, better)) / (2 if self.halve else 1)
         if self.k:
-            total = total + self.k * divergence(z, z_hat, self.detach).mean()
+            total = total + self.k * kl_divergence(z, z_hat, self.detach).mean()
         return total + mixed
 
     def slopes(self, batch: Batch, probe: Batch, z: Tensor, z_hat: Tensor) -> Slopes:
         """Differentiate L^p one step ahead, for all ranks."""
         logits = (z, z_hat) if self.through_guess else (z,)
         label = one_hot(distributed.all_gather(batch.y), z.shape[1])
-        guess = guessed(
+        guess = sharpened_pseudo_labels(
             [distributed.all_gather(z), distributed.all_gather(z_hat)],
             self.temperature,
             self.logit_norm,
         )
 
         def costs(*logits: Tensor) -> tuple[Tensor, Tensor]:  # CE(Y, z), CE(g, z)
-            g = guessed(logits, self.temperature, self.logit_norm) if self.through_guess else guess
+            g = (
+                sharpened_pseudo_labels(logits, self.temperature, self.logit_norm)
+                if self.through_guess
+                else guess
+            )
             return _each(logits[0], label), _each(logits[0], g)
 
         omega = z.new_full((len(label),), self.omega0 / len(label))
@@ -192,7 +200,8 @@ class IEG(Method):
         ]
         way = self.judgement(logits, forces, probe)
         moved = [
-            logits_along(self.net, parameters(self.net), way, x) for x in batch.views[: len(logits)]
+            logits_and_derivative(self.net, trainable_parameters(self.net), way, x)
+            for x in batch.views[: len(logits)]
         ]
         at, along = (
             tuple(map(distributed.all_gather, values)) for values in zip(*moved, strict=True)
@@ -219,7 +228,7 @@ class IEG(Method):
                 p.detach(), *change, self.meta_lr, self.momentum, decays.get(p, 0.0)
             )
         distributed.average_over_ranks(list(ahead.values()))
-        way = trusted_gradient(self.net, ahead, probe)
+        way = probe_gradient(self.net, ahead, probe)
         return {name: g + decays.get(own[name], 0.0) * ahead[name] for name, g in way.items()}
 
     def mixed(self, batch: Batch, probe: Batch, label: Tensor) -> Tensor:
@@ -233,15 +242,17 @@ class IEG(Method):
         if self.alpha:
             share, partner = self.shares(target), torch.randperm(3 * size, device=label.device)
             x, target = mix(x, x[partner], share), mix(target, target[partner], share)
-        thirds = wide(self.net(x)).chunk(3)
-        each = _each(torch.cat([unit(z) if self.logit_norm else z for z in thirds]), target)
+        thirds = at_least_float32(self.net(x)).chunk(3)
+        each = _each(
+            torch.cat([rms_normalise(z) if self.logit_norm else z for z in thirds]), target
+        )
         return each[:size].mean() + self.p * each[size:].mean()
 
     def shares(self, like: Tensor) -> Tensor:
         """Draw beta, at least a half, (3B,)."""
         if self.approximate:
-            return folded(torch.rand(len(like), device=like.device) ** (1 / self.alpha) / 2)
-        return folded(beta(self.alpha, (len(like),), like))
+            return at_least_half(torch.rand(len(like), device=like.device) ** (1 / self.alpha) / 2)
+        return at_least_half(sample_beta(self.alpha, (len(like),), like))
 
 
 def _each(z: Tensor, target: Tensor) -> Tensor:

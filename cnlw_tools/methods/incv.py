@@ -39,9 +39,9 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, BatchSource, Method, Phase, Task
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.inference import swept
-from cnlw_tools.methods.components.validation import choice, epochs, number
-from cnlw_tools.methods.components.weighting_rules import smallest
+from cnlw_tools.methods.components.inference import evaluate_dataset
+from cnlw_tools.methods.components.validation import check_choice, check_number, resolve_epochs
+from cnlw_tools.methods.components.weighting_rules import mask_of_smallest
 
 CANDIDATE, SELECTED, DISCARDED = range(3)
 LEAST = 3  # epochs of a half, before there is another iteration
@@ -90,14 +90,14 @@ class INCV(Method):
     ) -> None:
         super().__init__(task)
         self.other = task.make_net()
-        share = number("validation", validation, 0, 1)
+        share = check_number("validation", validation, 0, 1)
         self.iterations, self.each = lengths(
-            task.epochs, share, int(number("iterations", iterations, 0))
+            task.epochs, share, int(check_number("iterations", iterations, 0))
         )
         self.before = 2 * self.iterations * self.each  # epochs of cross-validation
-        self.asymmetric = choice("noise", noise, ("symmetric", "asymmetric")) == "asymmetric"
-        self.warmup = epochs("warmup", warmup, task.epochs - self.before)
-        self.ramp = max(1, epochs("ramp", ramp, task.epochs - self.before))
+        self.asymmetric = check_choice("noise", noise, ("symmetric", "asymmetric")) == "asymmetric"
+        self.warmup = resolve_epochs("warmup", warmup, task.epochs - self.before)
+        self.ramp = max(1, resolve_epochs("ramp", ramp, task.epochs - self.before))
         self.register_buffer("eps", torch.zeros(()))
         self.register_buffer("best", torch.full((), -1.0))  # accuracy on the holdout
         self.register_buffer("status", torch.full((task.n_examples,), CANDIDATE))
@@ -129,7 +129,7 @@ class INCV(Method):
         against = 1 if self.asymmetric else self.task.n_classes - 1
         many = chosen.sum() * (1 - left(self.eps, against) * min(1, epoch / self.ramp))
         late = epoch > self.warmup * torch.where(self.eps > 0.6, 2, 2 if self.asymmetric else 1)
-        return smallest(torch.where(chosen | late, losses, torch.inf), many.round())
+        return mask_of_smallest(torch.where(chosen | late, losses, torch.inf), many.round())
 
     def predict(self, x: Tensor) -> Tensor:
         """Return the mean of both networks' logits in the last stage, and those of the first before."""
@@ -170,7 +170,7 @@ class INCV(Method):
         distributed.broadcast_from_rank_zero([self.side])
 
     def _keep_best(self) -> None:
-        _, agrees = swept(self.net, cast(BatchSource, self.task.holdout))
+        _, agrees = evaluate_dataset(self.net, cast(BatchSource, self.task.holdout))
         accuracy = agrees.float().mean()
         distributed.average_over_ranks([accuracy])
         if accuracy > self.best:
@@ -180,7 +180,9 @@ class INCV(Method):
     def _select(self, learned: int, train_batches: BatchSource) -> None:
         """Select from, and discard of, the half that was not learned in phase ``learned``."""
         until = 1 if self.asymmetric or self.eps > 0.6 else 2 if self.eps > 0.3 else self.iterations
-        losses, agrees = swept(self.other if learned // 2 < until else self.net, train_batches)
+        losses, agrees = evaluate_dataset(
+            self.other if learned // 2 < until else self.net, train_batches
+        )
         test = self.side == 1 - learned % 2
         good, many = test & agrees, int(test.sum())
         if learned == 0:

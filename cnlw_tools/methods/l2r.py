@@ -24,15 +24,15 @@ from cnlw_tools.methods.base import Batch, Method, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.batchnorm import batch_statistics
 from cnlw_tools.methods.components.lookahead import (
-    checked,
-    logits_along,
-    normalised,
-    parameters,
-    trusted,
-    trusted_gradient,
+    check_probe_size,
+    draw_probe,
+    logits_and_derivative,
+    normalise_gains,
+    probe_gradient,
+    trainable_parameters,
 )
 from cnlw_tools.methods.components.mixing import one_hot
-from cnlw_tools.methods.components.validation import number
+from cnlw_tools.methods.components.validation import check_number
 
 
 def gains(z: Tensor, change: Tensor, y: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ class L2R(Method):
 
     def __init__(self, task: Task, probe_size: int = 100, delta: float = 0.0) -> None:
         super().__init__(task)
-        self.probe_size, self.delta = checked(probe_size), number("delta", delta, 0)
+        self.probe_size, self.delta = check_probe_size(probe_size), check_number("delta", delta, 0)
 
     def loss(self, batch: Batch) -> Tensor:
         """Sum_i w_i CE_i over the batch of all ranks."""
@@ -64,8 +64,8 @@ class L2R(Method):
 
     def weigh(self, batch: Batch) -> Tensor:
         """Return w of the examples of all ranks, (size B,)."""
-        here = parameters(self.net)
+        here = trainable_parameters(self.net)
         with batch_statistics(self.net):
-            g_v = trusted_gradient(self.net, here, trusted(self.task, self.probe_size))
-            z, change = logits_along(self.net, here, g_v, batch.x)
-        return normalised(distributed.all_gather(gains(z, change, batch.y)), self.delta)
+            g_v = probe_gradient(self.net, here, draw_probe(self.task, self.probe_size))
+            z, change = logits_and_derivative(self.net, here, g_v, batch.x)
+        return normalise_gains(distributed.all_gather(gains(z, change, batch.y)), self.delta)

@@ -27,10 +27,15 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, BatchSource, Method, Task
 from cnlw_tools.methods.components.beta_mixture import BetaMixture
-from cnlw_tools.methods.components.dynamic_bootstrap import bootstrapped, mixup, refit, unevenness
-from cnlw_tools.methods.components.inference import judged
+from cnlw_tools.methods.components.dynamic_bootstrap import (
+    balance_penalty,
+    bootstrap_losses,
+    mixup_loss,
+    refit_mixture,
+)
+from cnlw_tools.methods.components.inference import evaluate_batch
 from cnlw_tools.methods.components.mixing import mix
-from cnlw_tools.methods.components.validation import epochs, number
+from cnlw_tools.methods.components.validation import check_number, resolve_epochs
 
 
 def temperature(epoch: int, cooling: int) -> float:
@@ -56,10 +61,10 @@ class MDDYRSH(Method):
         eta: float = 1.0,
     ) -> None:
         super().__init__(task)
-        self.alpha, self.eta = number("alpha", alpha, 0), number("eta", eta, 0)
-        self.warmup = epochs("warmup", warmup, task.epochs)
-        self.dynamic = epochs("dynamic", dynamic, task.epochs)
-        self.cooling = epochs("cooling", cooling, task.epochs)
+        self.alpha, self.eta = check_number("alpha", alpha, 0), check_number("eta", eta, 0)
+        self.warmup = resolve_epochs("warmup", warmup, task.epochs)
+        self.dynamic = resolve_epochs("dynamic", dynamic, task.epochs)
+        self.cooling = resolve_epochs("cooling", cooling, task.epochs)
         self.mixture = BetaMixture()
 
     def loss(self, batch: Batch) -> Tensor:
@@ -68,10 +73,10 @@ class MDDYRSH(Method):
         q = torch.randperm(len(y), device=y.device)
         epoch = int(self.progress * self.task.epochs + 1e-6)
         if epoch < self.warmup:
-            loss, own = mixup(self.net, batch, q, self.alpha)
+            loss, own = mixup_loss(self.net, batch, q, self.alpha)
             self.log_examples(batch, own)
             return loss
-        losses, _ = judged(self.net, batch)
+        losses, _ = evaluate_batch(self.net, batch)
         w = self.mixture(losses)
         self.log_examples(batch, losses, 1 - w)
         blend = mix(x, x[q], (1 - w) / (2 - w - w[q]))
@@ -82,10 +87,10 @@ class MDDYRSH(Method):
         with torch.no_grad():
             guess = (self.net(x).float() / temperature(late, self.cooling)).softmax(1)
         z = self.net(blend)
-        parts = bootstrapped(z, y, guess, w) + bootstrapped(z, y[q], guess[q], w[q])
-        return parts.mean() / 2 + self.eta * unevenness(z)
+        parts = bootstrap_losses(z, y, guess, w) + bootstrap_losses(z, y[q], guess[q], w[q])
+        return parts.mean() / 2 + self.eta * balance_penalty(z)
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
         """Fit the mixture, once the warm-up is over."""
         if epoch >= self.warmup:
-            refit(self.mixture, self.net, train_batches)
+            refit_mixture(self.mixture, self.net, train_batches)

@@ -22,10 +22,15 @@ from torch import Tensor
 
 from cnlw_tools.methods.base import Batch, BatchSource, Method, Task
 from cnlw_tools.methods.components.beta_mixture import BetaMixture
-from cnlw_tools.methods.components.dynamic_bootstrap import bootstrapped, mixup, refit, unevenness
-from cnlw_tools.methods.components.inference import judged
-from cnlw_tools.methods.components.mixing import beta, mix
-from cnlw_tools.methods.components.validation import epochs, number
+from cnlw_tools.methods.components.dynamic_bootstrap import (
+    balance_penalty,
+    bootstrap_losses,
+    mixup_loss,
+    refit_mixture,
+)
+from cnlw_tools.methods.components.inference import evaluate_batch
+from cnlw_tools.methods.components.mixing import mix, sample_beta
+from cnlw_tools.methods.components.validation import check_number, resolve_epochs
 
 
 class MDYRH(Method):
@@ -40,8 +45,8 @@ class MDYRH(Method):
         self, task: Task, alpha: float = 32.0, warmup: float = 0.35, eta: float = 1.0
     ) -> None:
         super().__init__(task)
-        self.alpha, self.eta = number("alpha", alpha, 0), number("eta", eta, 0)
-        self.warmup = epochs("warmup", warmup, task.epochs)
+        self.alpha, self.eta = check_number("alpha", alpha, 0), check_number("eta", eta, 0)
+        self.warmup = resolve_epochs("warmup", warmup, task.epochs)
         self.mixture = BetaMixture()
 
     def loss(self, batch: Batch) -> Tensor:
@@ -49,20 +54,20 @@ class MDYRH(Method):
         x, y = batch.x, batch.y
         q = torch.randperm(len(y), device=y.device)
         if self.progress * self.task.epochs < self.warmup - 1e-6:
-            loss, own = mixup(self.net, batch, q, self.alpha)
+            loss, own = mixup_loss(self.net, batch, q, self.alpha)
             self.log_examples(batch, own)
             return loss
-        losses, _ = judged(self.net, batch)
+        losses, _ = evaluate_batch(self.net, batch)
         w = self.mixture(losses)
         self.log_examples(batch, losses, 1 - w)
         with torch.no_grad():
             guess = self.net(x).argmax(1)
-        lam = beta(self.alpha, (), x)
+        lam = sample_beta(self.alpha, (), x)
         z = self.net(mix(x, x[q], lam))
-        parts = bootstrapped(z, y, guess, w), bootstrapped(z, y[q], guess[q], w[q])
-        return mix(*parts, lam).mean() + self.eta * unevenness(z)
+        parts = bootstrap_losses(z, y, guess, w), bootstrap_losses(z, y[q], guess[q], w[q])
+        return mix(*parts, lam).mean() + self.eta * balance_penalty(z)
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
         """Fit the mixture, once the warm-up is over."""
         if epoch >= self.warmup:
-            refit(self.mixture, self.net, train_batches)
+            refit_mixture(self.mixture, self.net, train_batches)

@@ -29,8 +29,8 @@ from torch.nn.functional import cross_entropy
 from cnlw_tools.methods.base import Batch, Method, Task
 from cnlw_tools.methods.components.batchnorm import batch_statistics
 from cnlw_tools.methods.components.curriculum import Curriculum
-from cnlw_tools.methods.components.mixing import beta, folded, mix
-from cnlw_tools.methods.components.validation import flag, number
+from cnlw_tools.methods.components.mixing import at_least_half, mix, sample_beta
+from cnlw_tools.methods.components.validation import check_flag, check_number
 
 
 def chances(v: Tensor, temperature: float = 1.0) -> Tensor:
@@ -50,7 +50,7 @@ def partners(p: Tensor) -> Tensor:
 def own_share(lam: Tensor, v: Tensor, hard: bool = False) -> Tensor:
     """Return what is left of each example, (B,): more than half of the trusted ones, less of the others."""
     v = (v >= 0.5).float() if hard else v
-    return mix(folded(lam), 1 - folded(lam), v)
+    return mix(at_least_half(lam), 1 - at_least_half(lam), v)
 
 
 class MentorMix(Method):
@@ -91,14 +91,14 @@ class MentorMix(Method):
     ) -> None:
         super().__init__(task)
         self.alpha, self.temperature = (
-            number("alpha", alpha, 0),
-            number("temperature", temperature, 0.001),
+            check_number("alpha", alpha, 0),
+            check_number("temperature", temperature, 0.001),
         )
-        self.hard_switch = flag("hard_switch", hard_switch)
+        self.hard_switch = check_flag("hard_switch", hard_switch)
         self.individual = Curriculum(mentor, percentile, decay, burn_in)
         self.mixed = (
             Curriculum(mentor, percentile, decay, burn_in)
-            if flag("second_reweight", second_reweight)
+            if check_flag("second_reweight", second_reweight)
             else None
         )
 
@@ -110,7 +110,7 @@ class MentorMix(Method):
                 first = cross_entropy(self.net(x), y, reduction="none")
             v = self.individual(first, self.progress)
             j = partners(chances(v, self.temperature))
-            lam = own_share(beta(self.alpha, v.shape, v), v, self.hard_switch)
+            lam = own_share(sample_beta(self.alpha, v.shape, v), v, self.hard_switch)
             blend = mix(x, x[j], lam)
         self.log_examples(batch, first, v)
         z = self.net(blend)

@@ -29,10 +29,10 @@ from torch.nn.functional import cross_entropy
 from cnlw_tools.methods.base import Batch, Method, Task
 from cnlw_tools.methods.components.batchnorm import batch_statistics
 from cnlw_tools.methods.components.distributed import world_size
-from cnlw_tools.methods.components.lookahead import trusted, wide
-from cnlw_tools.methods.components.mixing import beta, folded, mix, one_hot
-from cnlw_tools.methods.components.pseudo_labels import divergence, guessed
-from cnlw_tools.methods.components.validation import number
+from cnlw_tools.methods.components.lookahead import at_least_float32, draw_probe
+from cnlw_tools.methods.components.mixing import at_least_half, mix, one_hot, sample_beta
+from cnlw_tools.methods.components.pseudo_labels import kl_divergence, sharpened_pseudo_labels
+from cnlw_tools.methods.components.validation import check_number
 
 
 def woven(x: Tensor, parts: int) -> Tensor:
@@ -59,25 +59,27 @@ class MixMatch(Method):
         decay: float = 0.0,
     ) -> None:
         super().__init__(task)
-        self.w, self.beta = number("w", w, 0), number("beta", beta, 0)
-        self.temperature = number("temperature", temperature, 0.001)
-        self.ramp, self.decay = number("ramp", ramp, 0, 1), number("decay", decay, 0)
+        self.w, self.beta = check_number("w", w, 0), check_number("beta", beta, 0)
+        self.temperature = check_number("temperature", temperature, 0.001)
+        self.ramp, self.decay = check_number("ramp", ramp, 0, 1), check_number("decay", decay, 0)
 
     def loss(self, batch: Batch) -> Tensor:
         """Guess, mix, and fit the labels of trusted rows by cross-entropy, the guesses by squares."""
         with batch_statistics(self.net):
             views = self.seen(batch)
-        guess = guessed([z.detach() for z in views], self.temperature, logit_norm=False)
+        guess = sharpened_pseudo_labels(
+            [z.detach() for z in views], self.temperature, logit_norm=False
+        )
         self.log_examples(
             batch,
             cross_entropy(views[0], batch.y, reduction="none"),
             guess.gather(1, batch.y[:, None])[:, 0],
         )
-        many, trust = len(batch.y), trusted(self.task, len(batch.y) * world_size())
+        many, trust = len(batch.y), draw_probe(self.task, len(batch.y) * world_size())
         rows = torch.cat([trust.x, *batch.views])  # (3B, 3, H, W)
         target = torch.cat([one_hot(trust.y, guess.shape[1]), guess, guess])
         lam, partner = (
-            folded(beta(self.beta, (len(rows),), rows)),
+            at_least_half(sample_beta(self.beta, (len(rows),), rows)),
             torch.randperm(len(rows), device=rows.device),
         )
         z, target = self.logits(mix(rows, rows[partner], lam)), mix(target, target[partner], lam)
@@ -88,7 +90,7 @@ class MixMatch(Method):
     def seen(self, batch: Batch) -> list[Tensor]:
         """Return the logits of the views, each (B, K), as the guess wants them: without a gradient."""
         with torch.no_grad():
-            return [wide(self.net(x)) for x in batch.views]
+            return [at_least_float32(self.net(x)) for x in batch.views]
 
     def logits(self, rows: Tensor) -> Tensor:
         """Return (3B, K) logits of three batches, each a mixture; the first moves the running averages."""
@@ -96,7 +98,7 @@ class MixMatch(Method):
         z = [self.net(first)]
         with batch_statistics(self.net):
             z += [self.net(x) for x in others]
-        return woven(wide(torch.cat(z)), len(rows) // 3)
+        return woven(at_least_float32(torch.cat(z)), len(rows) // 3)
 
     def agreement(self, views: list[Tensor]) -> Tensor:
         """Return what the views cost for differing; nothing here."""
@@ -130,14 +132,14 @@ class MixMatchKL(MixMatch):
         k: float = 20.0,
     ) -> None:
         super().__init__(task, w, beta, temperature, ramp, decay)
-        self.k = number("k", k, 0)
+        self.k = check_number("k", k, 0)
 
     def seen(self, batch: Batch) -> list[Tensor]:
         """Return the logits of both views, (B, K), the second with its gradient."""
         with torch.no_grad():
-            plain = wide(self.net(batch.x))
-        return [plain, wide(self.net(batch.views[1]))]
+            plain = at_least_float32(self.net(batch.x))
+        return [plain, at_least_float32(self.net(batch.views[1]))]
 
     def agreement(self, views: list[Tensor]) -> Tensor:
         """Return k times the divergence of the second view from the first."""
-        return self.k * divergence(views[0], views[1], detach=True).mean()
+        return self.k * kl_divergence(views[0], views[1], detach=True).mean()

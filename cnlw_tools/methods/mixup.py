@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, Method, Task
-from cnlw_tools.methods.components.mixing import beta, mix
-from cnlw_tools.methods.components.validation import choice, number
+from cnlw_tools.methods.components.mixing import mix, sample_beta
+from cnlw_tools.methods.components.validation import check_choice, check_number
 
 
 class Mixup(Method):
@@ -31,13 +31,13 @@ class Mixup(Method):
 
     def __init__(self, task: Task, alpha: float = 1.0, per: str = "batch") -> None:
         super().__init__(task)
-        self.alpha = number("alpha", alpha, 0)
-        self.per = choice("per", per, ("batch", "example"))
+        self.alpha = check_number("alpha", alpha, 0)
+        self.per = check_choice("per", per, ("batch", "example"))
 
     def loss(self, batch: Batch) -> Tensor:
         """The label's part of the blend, and the partner's."""
         x, y = batch.x, batch.y
-        lam = beta(self.alpha, () if self.per == "batch" else y.shape, x)
+        lam = sample_beta(self.alpha, () if self.per == "batch" else y.shape, x)
         partner = torch.randperm(len(y), device=y.device)
         z = self.net(mix(x, x[partner], lam))
         own = cross_entropy(z, y, reduction="none")

@@ -22,8 +22,8 @@ from torch.nn.functional import cross_entropy, log_softmax
 
 from cnlw_tools.methods.base import Batch, Method, Task
 from cnlw_tools.methods.components.simplex import PROJECTIONS
-from cnlw_tools.methods.components.transitions import stated, surprise
-from cnlw_tools.methods.components.validation import choice, epochs, number
+from cnlw_tools.methods.components.transitions import given_label_nll, parse_transition
+from cnlw_tools.methods.components.validation import check_choice, check_number, resolve_epochs
 
 
 class NoiseLayer(Method):
@@ -45,12 +45,16 @@ class NoiseLayer(Method):
         super().__init__(task)
         self.learned = q == "learned"
         self.q = nn.Parameter(
-            torch.eye(task.n_classes) if self.learned else stated(q, task.n_classes), self.learned
+            torch.eye(task.n_classes) if self.learned else parse_transition(q, task.n_classes),
+            self.learned,
         )
-        self.warmup = epochs("warmup", warmup, task.epochs)
-        self.regulariser = choice("regulariser", regulariser, ("trace", "ridge"))
-        self.q_lambda, self.q_lr = number("q_lambda", q_lambda, 0), number("q_lr", q_lr, 0)
-        self.project = PROJECTIONS[choice("projection", projection, PROJECTIONS)]
+        self.warmup = resolve_epochs("warmup", warmup, task.epochs)
+        self.regulariser = check_choice("regulariser", regulariser, ("trace", "ridge"))
+        self.q_lambda, self.q_lr = (
+            check_number("q_lambda", q_lambda, 0),
+            check_number("q_lr", q_lr, 0),
+        )
+        self.project = PROJECTIONS[check_choice("projection", projection, PROJECTIONS)]
 
     def loss(self, batch: Batch) -> Tensor:
         """The given label's probability above the layer, and after the warm-up the price of a learned Q."""
@@ -59,7 +63,7 @@ class NoiseLayer(Method):
         # by progress: a run that goes on in the middle of an epoch begins none
         learning = self.learned and self.progress * self.task.epochs > self.warmup - 1e-6
         q = self.q if learning else self.q.detach()
-        loss = surprise(log_softmax(z.float(), 1), q, batch.y).mean()
+        loss = given_label_nll(log_softmax(z.float(), 1), q, batch.y).mean()
         if not learning:
             return loss
         r = q.trace() if self.regulariser == "trace" else q.square().sum() / 2

@@ -30,7 +30,7 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, BatchSource, Method, Phase, Task
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.validation import choice, epochs, number
+from cnlw_tools.methods.components.validation import check_choice, check_number, resolve_epochs
 
 
 def normalised(losses: Tensor) -> Tensor:
@@ -61,13 +61,16 @@ class O2U(Method):
         again: str = "init",
     ) -> None:
         super().__init__(task)
-        self.first = epochs("first", number("first", first, 1e-6), task.epochs)
+        self.first = resolve_epochs("first", check_number("first", first, 1e-6), task.epochs)
         self.cyclic = max(
-            0, min(epochs("cyclic", cyclic, task.epochs), task.epochs - self.first - 1)
+            0, min(resolve_epochs("cyclic", cyclic, task.epochs), task.epochs - self.first - 1)
         )
-        self.cycle, self.lowest = number("cycle", cycle, 1), number("lowest", lowest, 1e-6, 1)
-        self.again = choice("again", again, ("init", "first"))
-        self.rate, self.batch = number("rate", rate, 1e-6), number("batch", batch, 1e-6)
+        self.cycle, self.lowest = (
+            check_number("cycle", cycle, 1),
+            check_number("lowest", lowest, 1e-6, 1),
+        )
+        self.again = check_choice("again", again, ("init", "first"))
+        self.rate, self.batch = check_number("rate", rate, 1e-6), check_number("batch", batch, 1e-6)
         self.register_buffer(
             "now", torch.full((task.n_examples,), torch.nan)
         )  # losses of this epoch

@@ -34,8 +34,8 @@ from torch.optim import Adam
 
 from cnlw_tools.methods.base import Batch, BatchSource, Method, Task
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.inference import evaluating
-from cnlw_tools.methods.components.validation import number
+from cnlw_tools.methods.components.inference import eval_mode
+from cnlw_tools.methods.components.validation import check_number
 
 
 class Gaussians(NamedTuple):
@@ -109,7 +109,10 @@ class RoG(Method):
 
     def __init__(self, task: Task, share: float = 0.7, typical: float = 0.5) -> None:
         super().__init__(task)
-        self.share, self.typical = number("share", share, 0, 1), number("typical", typical, 0, 1)
+        self.share, self.typical = (
+            check_number("share", share, 0, 1),
+            check_number("typical", typical, 0, 1),
+        )
         if not hasattr(self.net, "block_features"):
             does = "which returns what each block makes of a batch, (B, C, H, W) or (B, D)"
             raise ValueError(
@@ -139,7 +142,7 @@ class RoG(Method):
 
     def seen(self, x: Tensor) -> list[Tensor]:
         """Return the pooled features of each block, (B, D_l)."""
-        with evaluating(self.net):
+        with eval_mode(self.net):
             made = cast(Any, self.net).block_features(x)
         return [(h.flatten(2).mean(2) if h.dim() > 2 else h).double() for h in made]
 

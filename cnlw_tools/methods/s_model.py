@@ -23,8 +23,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
 from cnlw_tools.methods.base import Batch, BatchSource, Method, Phase, Task
-from cnlw_tools.methods.components.confusion import confusion
-from cnlw_tools.methods.components.validation import choice, epochs, flag, number
+from cnlw_tools.methods.components.confusion import label_frequencies
+from cnlw_tools.methods.components.validation import (
+    check_choice,
+    check_flag,
+    check_number,
+    resolve_epochs,
+)
 
 
 class SModel(Method):
@@ -43,9 +48,9 @@ class SModel(Method):
         complex: bool = False,
     ) -> None:
         super().__init__(task)
-        self.warmup = epochs("warmup", warmup, task.epochs)
-        self.then = number("beta", beta, 0, 1)
-        self.fit = choice("fit", fit, ("hard", "soft"))
+        self.warmup = resolve_epochs("warmup", warmup, task.epochs)
+        self.then = check_number("beta", beta, 0, 1)
+        self.fit = check_choice("fit", fit, ("hard", "soft"))
         self.register_buffer("beta", torch.ones(()))  # until the warm-up ends
         self.b = nn.Parameter(torch.zeros(task.n_classes, task.n_classes))
         net: Any = self.net
@@ -55,7 +60,7 @@ class SModel(Method):
             )
         self.u = (
             nn.Parameter(torch.zeros(net.head.in_features, task.n_classes**2))
-            if flag("complex", complex)
+            if check_flag("complex", complex)
             else None
         )
 
@@ -90,7 +95,9 @@ class SModel(Method):
         """Fit the layer when the warm-up is over."""
         if phase == int(self.warmup > 0):
             self.b.copy_(
-                (confusion(self.net, train_batches, self.task.n_classes, self.fit) + 1e-8).log()
+                (
+                    label_frequencies(self.net, train_batches, self.task.n_classes, self.fit) + 1e-8
+                ).log()
             )
             self.beta.fill_(self.then)
 

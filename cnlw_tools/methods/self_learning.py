@@ -26,15 +26,15 @@ from torch.nn.functional import cross_entropy, normalize
 
 from cnlw_tools.methods.base import Batch, BatchSource, Method, Task
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.pooled_features import features, seeing
-from cnlw_tools.methods.components.validation import epochs, number
-from cnlw_tools.methods.components.weighting_rules import percentile
+from cnlw_tools.methods.components.pooled_features import extract_features, require_features
+from cnlw_tools.methods.components.validation import check_number, resolve_epochs
+from cnlw_tools.methods.components.weighting_rules import nearest_rank_percentile
 
 
 def prototypes(f: Tensor, most: int, share: float = 0.6, alike: float = 0.95) -> Tensor:
     """Return which of m rows of length 1, (m, D), are prototypes: one to ``most``, the densest first."""
     s = f @ f.T
-    rho = (s - percentile(s.flatten(), share)).sign().sum(1)
+    rho = (s - nearest_rank_percentile(s.flatten(), share)).sign().sum(1)
     eta = torch.where(rho[None, :] > rho[:, None], s, -torch.inf).amax(1)
     eta = torch.where(rho == rho.max(), s.amin(1), eta)
     fit = eta < alike
@@ -61,11 +61,14 @@ class SelfLearning(Method):
         prototypes: int = 8,
     ) -> None:
         super().__init__(task)
-        seeing(self.net, "SelfLearning")
-        self.then, self.start = number("alpha", alpha, 0, 1), epochs("start", start, task.epochs)
+        require_features(self.net, "SelfLearning")
+        self.then, self.start = (
+            check_number("alpha", alpha, 0, 1),
+            resolve_epochs("start", start, task.epochs),
+        )
         self.samples, self.most = (
-            int(number("samples", samples, 1)),
-            int(number("prototypes", prototypes, 1)),
+            int(check_number("samples", samples, 1)),
+            int(check_number("prototypes", prototypes, 1)),
         )
         self.register_buffer("alpha", torch.zeros(()))  # until `start`
         self.register_buffer("guess", torch.zeros(task.n_examples, dtype=torch.long))
@@ -82,7 +85,7 @@ class SelfLearning(Method):
         """Find the prototypes and let them name every image."""
         if epoch < self.start or self.then == 0:
             return
-        f, y = features(self.net, train_batches)
+        f, y = extract_features(self.net, train_batches)
         f = normalize(f)
         like = torch.stack(
             [self.likeness(f, f[y == c]) for c in range(self.task.n_classes)], 1

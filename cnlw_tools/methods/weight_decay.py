@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, Method, Task
-from cnlw_tools.methods.components.validation import flag, number
+from cnlw_tools.methods.components.validation import check_flag, check_number
 
 
 class WeightDecay(Method):
@@ -29,7 +29,7 @@ class WeightDecay(Method):
 
     def __init__(self, task: Task, decay: float = 1e-3, every: bool = False) -> None:
         super().__init__(task)
-        self.decay, self.every = number("decay", decay, 0), flag("every", every)
+        self.decay, self.every = check_number("decay", decay, 0), check_flag("every", every)
 
     def loss(self, batch: Batch) -> Tensor:
         """-log p_y, averaged."""

@@ -10,8 +10,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
-from cnlw_tools.methods.components.mentor_fit import Fitted, Rows, data_driven, every_percent, fit
-from cnlw_tools.methods.components.validation import number
+from cnlw_tools.methods.components.mentor_fit import (
+    FittedMentor,
+    MentorSamples,
+    data_driven_samples,
+    fit_mentor,
+    losses_by_percent,
+)
+from cnlw_tools.methods.components.validation import check_number
 from cnlw_tools.trainer.data import Tell, verdicts
 from cnlw_tools.trainer.run import Metrics
 from cnlw_tools.trainer.trainer import Trainer
@@ -23,26 +29,26 @@ def data_driven_mentor(
     seed: int,
     tell: Tell = lambda *_: None,
     each: Callable[[Metrics], None] = lambda line: None,
-) -> Fitted:
-    """Train a student on the split `verified` and fit a mentor to its losses.
+) -> FittedMentor:
+    """Train a student on the split `verified` and fit_mentor a mentor to its losses.
 
     Args:
         student: what to train; its `split` should be `verified`
         percentile: of the losses of an epoch; the difference to it is what the mentor sees
-        seed: of the fit
+        seed: of the fit_mentor
         tell: see `Trainer.fit`
         each: see `Trainer.fit`
 
     Raises:
         ValueError: the config has no verified labels, or the percentile is none from 0 to 1
     """
-    number("percentile", percentile, 0, 1)
+    check_number("percentile", percentile, 0, 1)
     correct = verdicts(Path(student.build), student.config)
     student.fit(tell, each)
-    return fit(rows(student.folder, correct, percentile), seed)
+    return fit_mentor(rows(student.folder, correct, percentile), seed)
 
 
-def rows(run: Path, correct: np.ndarray, percentile: float) -> Rows:
+def rows(run: Path, correct: np.ndarray, percentile: float) -> MentorSamples:
     """Return what a mentor is fitted to: the losses of a run on n examples, whose labels are ``correct``, (n,).
 
     An example that no epoch has drawn is left out.
@@ -51,7 +57,7 @@ def rows(run: Path, correct: np.ndarray, percentile: float) -> Rows:
     history = (
         table.pivot(index="epoch", columns="row", values="loss").ffill().bfill().dropna(axis=1)
     )  # an epoch leaves out a rest
-    epoch, losses = every_percent(torch.tensor(history.to_numpy(np.float32)))
-    return data_driven(
+    epoch, losses = losses_by_percent(torch.tensor(history.to_numpy(np.float32)))
+    return data_driven_samples(
         epoch, losses, torch.tensor(correct[history.columns]).repeat(100), percentile
     )

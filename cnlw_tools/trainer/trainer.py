@@ -20,7 +20,7 @@ from cnlw_tools.card import metadata
 from cnlw_tools.executor import local
 from cnlw_tools.methods import METHODS, Batch, Method, ProbeSet, Task
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.validation import number
+from cnlw_tools.methods.components.validation import check_number
 from cnlw_tools.recipe import preset
 from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.registry import pick, suggest
@@ -280,8 +280,8 @@ def _check(how: Preset, method: type[Method], options: Mapping[str, Any]) -> Non
             raise ValueError(
                 f"unknown option {name!r} of {_name(method)}.{suggest(name, known)} There are: {', '.join(known)}"
             )
-    number("noise_rate", options.get("noise_rate", 0), 0, 1)
-    number("holdout", options.get("holdout", 0), 0, 0.9)
+    check_number("noise_rate", options.get("noise_rate", 0), 0, 1)
+    check_number("holdout", options.get("holdout", 0), 0, 0.9)
 
 
 def _fits(how: Preset, method: Method) -> None:

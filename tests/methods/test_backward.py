@@ -17,9 +17,9 @@ def test_fixture(on_logits, f3):
     inverse = torch.tensor(
         [[1.314286, -0.114286, -0.2], [-0.114286, 1.314286, -0.2], [-0.4, -0.4, 1.8]]
     )
-    each = method.corrected(f3.x.log_softmax(1), f3.y)
+    each = method.corrected_losses(f3.x.log_softmax(1), f3.y)
 
-    assert torch.allclose(method.matrix, inverse, atol=1e-6)
+    assert torch.allclose(method.loss_matrix, inverse, atol=1e-6)
     assert torch.allclose(each, torch.tensor([-0.389027, 1.951445, 1.098612]), atol=1e-6)
     assert method.loss(f3).item() == pytest.approx(0.88701, abs=1e-6)
 
@@ -33,7 +33,7 @@ def test_oracle(on_logits):
         -sum(inverse[k, j] * row[j] for j in range(3)) for row, k in zip(log_p, y, strict=True)
     ]
 
-    assert torch.allclose(method.corrected(log_p, y), torch.stack(expected), atol=1e-6)
+    assert torch.allclose(method.corrected_losses(log_p, y), torch.stack(expected), atol=1e-6)
 
 
 def test_unbiased(on_logits):
@@ -41,7 +41,7 @@ def test_unbiased(on_logits):
     z = 3 * torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
     method, log_p = made(on_logits), z.log_softmax(1)
     each = torch.stack(
-        [method.corrected(log_p, torch.full((20,), j)) for j in range(3)]
+        [method.corrected_losses(log_p, torch.full((20,), j)) for j in range(3)]
     )  # (given, 20)
     for i in range(3):
         expected = cross_entropy(z, torch.full((20,), i), reduction="none")
@@ -52,7 +52,7 @@ def test_unbiased(on_logits):
 def test_has_a_floor(on_logits):
     """However sure the network is, no loss is below what a p of 1e-7 gives; where it is clipped nothing pulls."""
     z = torch.tensor([[60.0, 0, 0]], requires_grad=True)
-    loss = made(on_logits).corrected(z.log_softmax(1), torch.tensor([0])).sum()
+    loss = made(on_logits).corrected_losses(z.log_softmax(1), torch.tensor([0])).sum()
     loss.backward()
 
     assert loss.item() == pytest.approx((-0.114286 - 0.2) * 16.118096, rel=1e-4)

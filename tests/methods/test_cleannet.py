@@ -5,8 +5,8 @@ import torch
 
 from cnlw_tools.methods import METHODS, cleannet
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.cleannet_encoders import scaled
-from cnlw_tools.methods.components.pooled_features import features
+from cnlw_tools.methods.components.cleannet_encoders import signed_log
+from cnlw_tools.methods.components.pooled_features import extract_features
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_turns(toy, epochs, said, turns):
 
 def judged(toy, monkeypatch, cos, **options):
     """A method after its first turn, with these cosines."""
-    monkeypatch.setattr(cleannet, "likeness", lambda *_: cos)
+    monkeypatch.setattr(cleannet, "class_cosines", lambda *_: cos)
     return toy.make("cleannet", start=0, passes=0, **options)
 
 
@@ -55,15 +55,15 @@ def test_weights(toy, monkeypatch, options, expected):
 def test_encoders_get_what_the_network_sees(toy, monkeypatch):
     """Scaled features and labels of both sets, verdicts, 32 centres a class, and so many steps of 32."""
     given = []
-    monkeypatch.setattr(cleannet, "learned", lambda *said: given.extend(said))
-    monkeypatch.setattr(cleannet, "likeness", lambda *_: torch.ones(192))
+    monkeypatch.setattr(cleannet, "train_encoders", lambda *said: given.extend(said))
+    monkeypatch.setattr(cleannet, "class_cosines", lambda *_: torch.ones(192))
     method = toy.make("cleannet", start=0, passes=10)
     (seen, y), (checked, of), right, sets, steps = given
     batch, said = next(iter(toy.verified()))
 
-    assert torch.equal(seen, scaled(features(method.net, toy.train_batches)[0]))
+    assert torch.equal(seen, signed_log(extract_features(method.net, toy.train_batches)[0]))
     assert torch.equal(y, toy.y)
-    assert torch.equal(checked, scaled(features(method.net, lambda: [batch])[0]))
+    assert torch.equal(checked, signed_log(extract_features(method.net, lambda: [batch])[0]))
     assert torch.equal(of, batch.y)
     assert torch.equal(right, said)
     assert sets.shape == (4, 32, 144)

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods import METHODS
-from cnlw_tools.methods.components.weighting_rules import smallest
+from cnlw_tools.methods.components.weighting_rules import mask_of_smallest
 from cnlw_tools.methods.coteaching import forgotten
 from tests.methods.conftest import Net
 
@@ -54,13 +54,13 @@ def test_schedule():
 
 def test_fixture():
     """Of four examples each network takes its two easiest, and the other one learns them."""
-    assert smallest(torch.tensor([0.1, 2, 0.3, 1]), 2).tolist() == [1, 0, 1, 0]
-    assert smallest(torch.tensor([1, 0.2, 0.9, 0.1]), 2).tolist() == [0, 1, 0, 1]
+    assert mask_of_smallest(torch.tensor([0.1, 2, 0.3, 1]), 2).tolist() == [1, 0, 1, 0]
+    assert mask_of_smallest(torch.tensor([1, 0.2, 0.9, 0.1]), 2).tolist() == [0, 1, 0, 1]
 
 
 def test_ties():
     """Of equal losses the earlier ones are kept, and never more than asked for."""
-    assert smallest(torch.ones(5), 3).tolist() == [1, 1, 1, 0, 0]
+    assert mask_of_smallest(torch.ones(5), 3).tolist() == [1, 1, 1, 0, 0]
 
 
 def test_oracle(toy):

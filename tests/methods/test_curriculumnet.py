@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cnlw_tools.methods import METHODS, curriculumnet
-from cnlw_tools.methods.components.kmeans import on_a_line
+from cnlw_tools.methods.components.kmeans import kmeans_1d
 from cnlw_tools.methods.curriculumnet import density, reduced
 
 
@@ -50,7 +50,7 @@ def test_density_does_not_mind_a_rigid_motion():
 
 def test_a_tight_blob_is_clean():
     """All of the blob is subset 0, the scatter is not, and every point is in one of three."""
-    subset = on_a_line(-density(blob_and_scatter()), 3)
+    subset = kmeans_1d(-density(blob_and_scatter()), 3)
 
     assert (subset[:46] == 0).all()
     assert (subset[46:] > 0).all()
@@ -60,7 +60,7 @@ def test_a_tight_blob_is_clean():
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
 def test_few_points(n):
     """One point, two, or three that are the same, are clean; no points are none."""
-    assert on_a_line(-density(torch.ones(n, 2).double()), 3).tolist() == [0] * n
+    assert kmeans_1d(-density(torch.ones(n, 2).double()), 3).tolist() == [0] * n
 
 
 def test_principal_components_keep_what_is_long():

@@ -9,7 +9,7 @@ THETA = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])  # T: 
 def test_fixture(on_logits, f3):
     """Worked out by hand."""
     method = on_logits("forward", q=THETA.T.tolist())
-    each = method.corrected(f3.x.log_softmax(1), f3.y)
+    each = method.corrected_losses(f3.x.log_softmax(1), f3.y)
 
     assert torch.allclose(each, torch.tensor([0.413183, 1.580021, 1.003302]), atol=1e-6)
     assert method.loss(f3).item() == pytest.approx(0.998836, abs=1e-6)
@@ -24,7 +24,7 @@ def test_oracle(on_logits):
     ]
 
     assert torch.allclose(
-        on_logits("forward", q=THETA.T.tolist()).corrected(z.log_softmax(1), y),
+        on_logits("forward", q=THETA.T.tolist()).corrected_losses(z.log_softmax(1), y),
         torch.stack(expected),
         atol=1e-6,
     )
@@ -59,4 +59,4 @@ def test_the_right_estimate_of_a_network_that_knows(on_logits, f3):
     batch = type(f3)(f3.index, (THETA.log(),), f3.y)
     method.begin_phase(1, lambda: [batch])
 
-    assert torch.allclose(method.matrix, THETA.T, atol=1e-6)
+    assert torch.allclose(method.loss_matrix, THETA.T, atol=1e-6)

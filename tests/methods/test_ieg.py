@@ -11,8 +11,12 @@ from torch.nn.functional import cross_entropy, one_hot, softmax
 
 from cnlw_tools.methods import Batch, ProbeSet, Task
 from cnlw_tools.methods.components.batchnorm import batch_statistics
-from cnlw_tools.methods.components.lookahead import logits_along, normalised
-from cnlw_tools.methods.components.pseudo_labels import divergence, guessed, unit
+from cnlw_tools.methods.components.lookahead import logits_and_derivative, normalise_gains
+from cnlw_tools.methods.components.pseudo_labels import (
+    kl_divergence,
+    rms_normalise,
+    sharpened_pseudo_labels,
+)
 from cnlw_tools.methods.ieg import IEG, stepped
 from cnlw_tools.methods.l2r import L2R
 
@@ -61,8 +65,8 @@ def test_a_guess_is_sharpened():
     """P = (0.6, 0.3, 0.1) with tau = 1/2 is P^2, normalised; with tau = 1 it is P."""
     z = torch.tensor([[0.6, 0.3, 0.1]]).log()
 
-    close([[0.782609, 0.195652, 0.021739]], guessed([z], 0.5, False))
-    close([[0.6, 0.3, 0.1]], guessed([z], 1.0, False))
+    close([[0.782609, 0.195652, 0.021739]], sharpened_pseudo_labels([z], 0.5, False))
+    close([[0.6, 0.3, 0.1]], sharpened_pseudo_labels([z], 1.0, False))
 
 
 def test_guesses_of_two_views_with_and_without_logit_norm():
@@ -78,21 +82,21 @@ def test_guesses_of_two_views_with_and_without_logit_norm():
         [0.155842, 0.155842, 0.688315],
     ]
 
-    close(plain, guessed([F3, HAT], 0.5, False))
-    close(normed, guessed([F3, HAT], 0.5, True))
-    close(torch.eye(K), guessed([F3, HAT], 0.001, False))
+    close(plain, sharpened_pseudo_labels([F3, HAT], 0.5, False))
+    close(normed, sharpened_pseudo_labels([F3, HAT], 0.5, True))
+    close(torch.eye(K), sharpened_pseudo_labels([F3, HAT], 0.001, False))
 
 
 def test_logits_are_divided_by_their_root_mean_square():
     """That of the fixture is 0.745356; a batch of zeros stays one."""
-    close(F3 / 0.745356, unit(F3))
-    close(torch.zeros(2, K), unit(torch.zeros(2, K)))
+    close(F3 / 0.745356, rms_normalise(F3))
+    close(torch.zeros(2, K), rms_normalise(torch.zeros(2, K)))
 
 
 def test_divergence_of_two_views():
     """The fixture, by rows; its gradient leaves z alone and is (p^ - p) / B for z^."""
     z, z_hat = F3.clone().requires_grad_(), HAT.clone().requires_grad_()
-    each = divergence(z, z_hat, True)
+    each = kl_divergence(z, z_hat, True)
     each.mean().backward()
 
     close([0.302929, 0.0, 0.119499], each)
@@ -106,7 +110,7 @@ def test_a_divergence_that_is_not_detached_pulls_both_ways():
     p = z.softmax(1)
     expected = torch.autograd.grad((p * (p.log() - softmax(HAT, 1).log())).sum(), z)[0]
 
-    close(expected, torch.autograd.grad(divergence(z, HAT, False).sum(), z)[0])
+    close(expected, torch.autograd.grad(kl_divergence(z, HAT, False).sum(), z)[0])
 
 
 @pytest.mark.parametrize(
@@ -126,12 +130,12 @@ def test_the_fixture_of_the_meta_step(buffer, theta, slope, weight):
     here = {"weight": torch.zeros(1, 1)}
     gradient = (0 - y) @ x / 3
     ahead = stepped(here["weight"], gradient, torch.tensor([[buffer]]), 0.1, 0.9, 0.0)
-    f, change = logits_along(net, here, {"weight": ahead - 1}, x)
+    f, change = logits_and_derivative(net, here, {"weight": ahead - 1}, x)
     actual = -0.1 * (f.squeeze(1) - y) * change.squeeze(1)
 
     close([[theta]], ahead)
     close(slope, actual)
-    close(weight, normalised(-actual, 1e-5))
+    close(weight, normalise_gains(-actual, 1e-5))
 
 
 def test_weight_decay_shrinks_the_step_ahead():
@@ -307,7 +311,7 @@ def test_every_component_can_be_left_out():
 def test_without_relabelling_the_target_is_the_label():
     """M-8: L_omega against Y alone, whole, and no L_lam."""
     method, batch = made(**BARE), some(B)
-    weight = normalised(-slopes(method, batch).weight, 1e-5)
+    weight = normalise_gains(-slopes(method, batch).weight, 1e-5)
     expected = (weight * cross_entropy(method.net(batch.x), batch.y, reduction="none")).sum()
 
     torch.testing.assert_close(expected, method.loss(batch))

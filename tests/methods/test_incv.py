@@ -70,7 +70,7 @@ def test_the_halves_as_sets(toy, monkeypatch, noise):
     draw = torch.Generator().manual_seed(0)
     losses = torch.rand(192, generator=draw)
     agrees = torch.rand(192, generator=draw) < 0.5
-    monkeypatch.setattr(module, "swept", lambda net, train_batches: (losses, agrees))
+    monkeypatch.setattr(module, "evaluate_dataset", lambda net, train_batches: (losses, agrees))
     method = toy.bare("incv", epochs=30, noise=noise)
     chosen, gone, new, new_gone = set(), set(), set(), set()
     halves = [set(), set()]
@@ -112,7 +112,7 @@ def test_which_network_selects(toy, monkeypatch, eps, noise, until, iteration):
     method, asked = toy.bare("incv", epochs=60, noise=noise), []
     monkeypatch.setattr(
         module,
-        "swept",
+        "evaluate_dataset",
         lambda net, train_batches: asked.append(net) or (torch.rand(192), torch.ones(192) > 0),
     )
     method.eps.fill_(eps)
@@ -131,7 +131,7 @@ def test_the_best_state_is_kept(toy, monkeypatch):
         states.append(method.net.head.bias.clone())
         monkeypatch.setattr(
             module,
-            "swept",
+            "evaluate_dataset",
             lambda net, train_batches, r=right: (torch.zeros(40), torch.arange(40) < r),
         )
         method._keep_best()

@@ -9,7 +9,7 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods import Batch, ProbeSet, Task
-from cnlw_tools.methods.components.lookahead import logits_along, normalised
+from cnlw_tools.methods.components.lookahead import logits_and_derivative, normalise_gains
 from cnlw_tools.methods.l2r import L2R, gains
 
 K, B, M = 3, 6, 9
@@ -49,13 +49,13 @@ def test_the_fixture_of_three_examples():
         torch.tensor([[1.0], [-1], [1]]),
     )
     nn.init.zeros_(net.weight)
-    f, change = logits_along(
+    f, change = logits_and_derivative(
         net, {"weight": net.weight.detach()}, {"weight": torch.tensor([[-1.0]])}, x
     )
     gain = ((f - y) * change).squeeze(1)
 
     torch.testing.assert_close(torch.tensor([1.0, -1, 2]), gain)
-    torch.testing.assert_close(torch.tensor([1 / 3, 0, 2 / 3]), normalised(gain, 0))
+    torch.testing.assert_close(torch.tensor([1 / 3, 0, 2 / 3]), normalise_gains(gain, 0))
 
 
 def test_gains_are_those_of_the_virtual_step():
@@ -71,9 +71,11 @@ def test_gains_are_those_of_the_virtual_step():
 
     rows = step * torch.eye(B, dtype=torch.double)
     expected = torch.stack([(after(-row) - after(row)) / (2 * step) for row in rows])
-    torch.testing.assert_close(normalised(expected, 0), method.weigh(batch), rtol=1e-5, atol=1e-7)
     torch.testing.assert_close(
-        normalised(expected, 0.1), made(plain, delta=0.1).weigh(batch), rtol=1e-5, atol=1e-7
+        normalise_gains(expected, 0), method.weigh(batch), rtol=1e-5, atol=1e-7
+    )
+    torch.testing.assert_close(
+        normalise_gains(expected, 0.1), made(plain, delta=0.1).weigh(batch), rtol=1e-5, atol=1e-7
     )
 
 

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods import Phase
-from cnlw_tools.methods.components.mixing import beta
+from cnlw_tools.methods.components.mixing import sample_beta
 
 W = torch.tensor([0.1, 0.9, 0.5])
 
@@ -50,7 +50,7 @@ def test_oracle(either, monkeypatch):
     batch = either.some(method, 6)
     torch.manual_seed(3)
     q = torch.randperm(6).tolist()
-    lam = beta(2.0, (), batch.x)
+    lam = sample_beta(2.0, (), batch.x)
     expected = naive(other, batch, w.tolist(), q, lam)
     torch.manual_seed(3)
     loss = method.loss(batch)

@@ -10,8 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnlw_tools.methods import METHODS, Batch, Task
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.mentor import SHIPPED, read
-from cnlw_tools.methods.components.mixing import beta
+from cnlw_tools.methods.components.mentor import PACKAGED_MENTOR, read_mentor
+from cnlw_tools.methods.components.mixing import sample_beta
 from cnlw_tools.methods.mentormix import chances, own_share, partners
 
 B, K = 12, 4
@@ -42,7 +42,7 @@ def weighed(losses, gamma, mentor):
     if mentor == "threshold":
         return [float(loss < gamma) for loss in losses]
     loss = torch.tensor(losses)
-    return read(mentor)(loss, loss - gamma, torch.full((len(losses),), 50)).tolist()
+    return read_mentor(mentor)(loss, loss - gamma, torch.full((len(losses),), 50)).tolist()
 
 
 def naive(
@@ -62,7 +62,7 @@ def naive(
     gammas[0] = decay * gammas[0] + (1 - decay) * sorted(first)[round(percentile * (n - 1))]
     v = weighed(first, gammas[0], mentor)
     clocks = torch.empty(n, n).exponential_().tolist()
-    lams = beta(alpha, (n,), x).tolist()
+    lams = sample_beta(alpha, (n,), x).tolist()
     images, targets = [], []
     for i in range(n):
         j = min(
@@ -85,8 +85,8 @@ def naive(
     [
         {},
         {"second_reweight": True, "alpha": 4.0, "percentile": 0.2},
-        {"mentor": SHIPPED, "percentile": 0.6},
-        {"mentor": SHIPPED, "hard_switch": True, "second_reweight": True},
+        {"mentor": PACKAGED_MENTOR, "percentile": 0.6},
+        {"mentor": PACKAGED_MENTOR, "hard_switch": True, "second_reweight": True},
         {"temperature": 0.2, "decay": 0.0, "alpha": 0.3},
     ],
     ids=str,
@@ -268,7 +268,7 @@ def test_the_batch_stays_as_it_was():
 
 def test_a_mentor_does_not_learn():
     """The parameters are the network's, and all of them get a gradient."""
-    method = made(mentor=SHIPPED, second_reweight=True)
+    method = made(mentor=PACKAGED_MENTOR, second_reweight=True)
     method.loss(batch()).backward()
 
     assert len(list(method.parameters())) == len(list(net().parameters()))
@@ -277,7 +277,9 @@ def test_a_mentor_does_not_learn():
 
 def test_a_run_goes_on_where_it_stopped():
     """With its state in another method the next loss is the same."""
-    old, new = (made(mentor=SHIPPED, second_reweight=True, percentile=0.5) for _ in range(2))
+    old, new = (
+        made(mentor=PACKAGED_MENTOR, second_reweight=True, percentile=0.5) for _ in range(2)
+    )
     old.loss(batch(1))
     new.load_state_dict(old.state_dict())
 
@@ -302,7 +304,7 @@ class NoWaiting(TorchDispatchMode):
 
 def test_a_step_never_waits_for_the_device():
     """No number of the device is asked for."""
-    method, one = made(mentor=SHIPPED, second_reweight=True), batch()
+    method, one = made(mentor=PACKAGED_MENTOR, second_reweight=True), batch()
 
     with NoWaiting():
         method.loss(one)

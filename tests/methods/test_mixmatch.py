@@ -9,8 +9,8 @@ from torch.nn.functional import cross_entropy, softmax
 
 from cnlw_tools.methods import METHODS, Batch, ProbeSet, Task
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.mixing import beta
-from cnlw_tools.methods.components.pseudo_labels import divergence
+from cnlw_tools.methods.components.mixing import sample_beta
+from cnlw_tools.methods.components.pseudo_labels import kl_divergence
 from cnlw_tools.methods.mixmatch import woven
 
 B, K = 4, 3
@@ -55,7 +55,7 @@ def naive(net, batch, w, alpha, tau):
     trusted = probe(len(batch.y))
     rows = [*trusted.x, *batch.views[0], *batch.views[1]]
     targets = [[float(k == y) for k in range(K)] for y in trusted.y.tolist()] + guess + guess
-    lam = [max(share, 1 - share) for share in beta(alpha, (len(rows),), batch.x).tolist()]
+    lam = [max(share, 1 - share) for share in sample_beta(alpha, (len(rows),), batch.x).tolist()]
     partner = torch.randperm(len(rows)).tolist()
     labelled = squares = 0.0
     for r, row in enumerate(rows):
@@ -93,7 +93,7 @@ def test_the_divergence_is_added(k):
     """MixMatch-KL is MixMatch and k times the divergence, which pulls the second view alone."""
     batch, options = some(), {"w": 2.0, "beta": 0.5}
     one, other, net = made(**options), made("mixmatch_kl", k=k, **options), plain()
-    extra = k * divergence(*map(net, batch.views), detach=True).mean()
+    extra = k * kl_divergence(*map(net, batch.views), detach=True).mean()
     extra.backward()
     losses = []
     for method in (one, other):

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import log_softmax
 
 from cnlw_tools.methods import Batch
-from cnlw_tools.methods.components.mixing import beta
+from cnlw_tools.methods.components.mixing import sample_beta
 
 
 @pytest.mark.parametrize("per", ["batch", "example"])
@@ -14,7 +14,7 @@ def test_oracle(toy, per):
     method = toy.make("mixup", alpha=0.7, per=per)
     batch = toy.some(method, 9)
     torch.manual_seed(5)
-    lam = beta(0.7, () if per == "batch" else (9,), batch.x).expand(9)
+    lam = sample_beta(0.7, () if per == "batch" else (9,), batch.x).expand(9)
     partner = torch.randperm(9).tolist()
 
     images, targets = torch.empty_like(batch.x), torch.zeros(9, 4)

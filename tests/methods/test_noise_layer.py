@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods import Batch
-from cnlw_tools.methods.noise_layer import surprise
+from cnlw_tools.methods.components.transitions import given_label_nll
 
 NOISY = torch.tensor([[0.6, 0.0, 0.4], [0.4, 0.6, 0.0], [0.0, 0.4, 0.6]])  # columns sum to 1
 
@@ -31,7 +31,7 @@ def test_oracle(on_logits, f3):
 def test_fixture(on_logits, f3):
     """Symmetric flips of 20 %, worked out by hand."""
     method = on_logits("noise_layer", q="symmetric:0.2")
-    each = surprise(f3.x.log_softmax(1), method.q, f3.y)
+    each = given_label_nll(f3.x.log_softmax(1), method.q, f3.y)
 
     assert torch.allclose(each, torch.tensor([0.429414, 1.392880, 1.098612]), atol=1e-6)
     assert method.loss(f3).item() == pytest.approx(0.973635, abs=1e-6)
@@ -54,13 +54,13 @@ def test_gradients_at_nought():
     """An entry at 0 gets -p_i / p~ like any other, so that it can leave; and stays finite."""
     q = torch.eye(3, requires_grad=True)
     p = torch.tensor([[0.7, 0.2, 0.1]])
-    surprise(p.log(), q, torch.tensor([1])).sum().backward()
+    given_label_nll(p.log(), q, torch.tensor([1])).sum().backward()
 
     assert torch.allclose(q.grad, -torch.tensor([[0, 0, 0], [3.5, 1, 0.5], [0, 0, 0]]))
 
     q.grad = None
     sure = torch.tensor([[0.0, -300, -300]], requires_grad=True)
-    loss = surprise(sure.log_softmax(1), q, torch.tensor([1])).sum()
+    loss = given_label_nll(sure.log_softmax(1), q, torch.tensor([1])).sum()
     loss.backward()
 
     assert loss.isfinite()
@@ -74,7 +74,7 @@ def test_the_identity_is_cross_entropy():
     y = torch.tensor([0, 0])
 
     assert torch.equal(
-        surprise(z.log_softmax(1), torch.eye(3), y), cross_entropy(z, y, reduction="none")
+        given_label_nll(z.log_softmax(1), torch.eye(3), y), cross_entropy(z, y, reduction="none")
     )
 
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods import Phase, Task
-from cnlw_tools.methods.components.confusion import confusion
+from cnlw_tools.methods.components.confusion import label_frequencies
 from cnlw_tools.methods.s_model import SModel
 
 THETA = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])
@@ -96,7 +96,7 @@ def test_the_layer_begins_with_what_the_network_confuses(toy, fit):
     with torch.no_grad():
         method.net.head.bias[3] = -1e3
     method.begin_phase(1, toy.train_batches)
-    expected = confusion(method.net, toy.train_batches, 4, fit)
+    expected = label_frequencies(method.net, toy.train_batches, 4, fit)
     if fit == "hard":
         expected[3] = 0.25
 

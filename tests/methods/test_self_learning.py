@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from cnlw_tools.methods import Batch
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.pooled_features import features
+from cnlw_tools.methods.components.pooled_features import extract_features
 from cnlw_tools.methods.self_learning import prototypes
 
 
@@ -65,7 +65,7 @@ def started(toy, **options):
 def test_names_by_the_mean_cosine(toy):
     """Each image bears the name of the class whose prototypes are most like it."""
     method = started(toy, samples=1000, prototypes=3)
-    f = normalize(features(method.net, toy.train_batches)[0])
+    f = normalize(extract_features(method.net, toy.train_batches)[0])
 
     for i in range(0, len(f), 17):
         scores = []

@@ -12,7 +12,7 @@ from datasets import load_dataset
 
 from cnlw_tools.build.build import build
 from cnlw_tools.cli import main
-from cnlw_tools.methods.components.mentor import read
+from cnlw_tools.methods.components.mentor import read_mentor
 from cnlw_tools.recipe import recipe
 from cnlw_tools.trainer import Trainer, data
 from cnlw_tools.trainer.mentor import data_driven_mentor, rows
@@ -150,7 +150,7 @@ def test_the_command_writes_what_a_method_reads(tmp_path):
     done = CliRunner().invoke(main, ["train-mentor", "--rule", "self_paced", "--out", str(out)])
 
     assert done.exit_code == 0, done.output
-    v = read(str(out))(
+    v = read_mentor(str(out))(
         torch.tensor([1.0, 1.0]), torch.tensor([-2.0, 2.0]), torch.tensor([50.0, 50.0])
     )
     assert v[0] > 0.5 > v[1]

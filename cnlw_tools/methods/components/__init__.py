@@ -1,1 +1,1 @@
-"""Mathematics that several methods share. None of these modules is a method."""
+"""Mathematics that several methods share. No module in here is a method."""

@@ -1,12 +1,13 @@
-"""The transition matrix by examples that are surely of a class (Patrini et al. 2017, equations 12 and 13).
+"""The transition matrix, estimated from the most typical image of each class (Patrini et al. 2017, eq. 12 and 13).
 
 x_i = argmax_x p_i(x)        T^_ij = p_j(x_i)        T_ij = P(given j | true i): rows sum to 1
 
-A network that was trained on given labels tells their probabilities; at an image that is beyond doubt of class i,
-those are row i of T. An outlier may look more typical than anything: ``percentile`` below 1 takes the image at that
-rank of p_i instead of the last, ceil(percentile (N - 1)) from below. Of equally likely images it is the first.
+A network that was trained on given labels predicts their probabilities. At an image that is beyond doubt of class i,
+they are row i of T. An outlier may look more typical than any real image of the class, so a ``percentile`` below 1 takes
+the image at that rank of p_i instead of the last, the rank ceil(percentile (N - 1)) from below. Of equally likely images
+it takes the first.
 
-Not done here: the authors' code sets what lies above the rank to 0 for good, in the rows of later classes too.
+Not done here: the authors' code sets the values above the rank to 0 for good, in the rows of later classes too.
 """
 
 import math
@@ -16,18 +17,20 @@ from torch import Tensor, nn
 
 from cnlw_tools.methods.base import BatchSource
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.inference import predictions
+from cnlw_tools.methods.components.inference import predict_batches
 
 
-def estimated(net: nn.Module, batches: BatchSource, percentile: float = 1.0) -> Tensor:
-    """Return T^, (K, K), the mean over ranks, whose batch normalisation differs."""
-    t = rows(torch.cat([z.double().softmax(1) for _, z in predictions(net, batches)]), percentile)
-    distributed.average_over_ranks([t])
-    return t.float()
+def estimate_transition(net: nn.Module, batches: BatchSource, percentile: float = 1.0) -> Tensor:
+    """Return T^, (K, K), averaged over ranks, whose running averages of batch normalisation differ."""
+    p = torch.cat([z.double().softmax(1) for _, z in predict_batches(net, batches)])
+    transition = anchor_predictions(p, percentile)
+    distributed.average_over_ranks([transition])
+    return transition.float()
 
 
-def rows(p: Tensor, percentile: float) -> Tensor:
-    """Return the row of p, (N, K), at which p_i has that rank, for every class i: (K, K)."""
+def anchor_predictions(p: Tensor, percentile: float) -> Tensor:
+    """Return the prediction for the anchor image of each class, (K, K), among predictions p, (N, K)."""
     rank = math.ceil(round(percentile * (len(p) - 1), 6))
     value = p.sort(0).values[rank]  # (K,)
-    return p[(p == value).int().argmax(0)]
+    anchors = (p == value).int().argmax(0)
+    return p[anchors]

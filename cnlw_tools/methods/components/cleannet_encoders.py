@@ -1,99 +1,128 @@
-"""Does an image look like its class? Two encoders that learn it from verified labels (Lee, He, Zhang and Yang 2018).
+"""Two encoders that learn from verified labels whether an image looks like its class (Lee, He, Zhang and Yang 2018).
 
-v: features of an image, S = {s_1 ... s_R}: those that stand for a class; v <- sign(v) log(1 + |v|), s likewise
+v: features of an image, S = {s_1 ... s_R}: reference features of a class; v <- sign(v) log(1 + |v|), s likewise
 h_r   = tanh(A_2 dropout(tanh(A_1 s_r)))       a = softmax_r(c . tanh(W h_r))       phi_s = tanh(A_3 sum_r a_r h_r)
 phi_q = tanh(B_2 tanh(B_1 v))                  v^ = tanh(B_4 tanh(B_3 phi_q))       cos = cosine(phi_q, phi_s)
-match = t (1 - cos) + 5 (1 - t) max(0, cos - 0.1)                                   t: the label is right
-l     = match, t verified | 0.1 match, t = 1[cos >= 0.1], not verified;  + 0.1 |v - v^|^2
+match = t (1 - cos) + 5 (1 - t) max(0, cos - 0.1)                                   t: the label is correct
+l     = match, if t is verified | 0.1 match with t = 1[cos >= 0.1], if not;  + 0.1 |v - v^|^2
 
-Widths, weights and rates are those of the authors' code. Features of networks with ReLU are never negative, and
-sign(v) log(1 + |v|) is its log(1 + v).
+Widths, loss weights and learning rates are those of the authors' code. Features of networks with ReLU are never
+negative, and there sign(v) log(1 + |v|) is the code's log(1 + v).
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
-BATCH = 32  # verified, and as many that are not
-RATE, DECAY = 0.01, 1e-4
-APART, NEGATIVE, UNVERIFIED, REBUILT = 0.1, 5.0, 0.1, 0.1
+BATCH = 32  # verified examples in a step, and as many from the training set
+LR, WEIGHT_DECAY = 0.01, 1e-4
+MARGIN, NEGATIVE_WEIGHT, UNVERIFIED_WEIGHT, RECONSTRUCTION_WEIGHT = 0.1, 5.0, 0.1, 0.1
 
 
-def scaled(v: Tensor) -> Tensor:
-    """Return features as the encoders take them."""
+class LabelledFeatures(NamedTuple):
+    """Features of examples and their given labels."""
+
+    v: Tensor  # (n, D), as `signed_log` returns them
+    y: Tensor  # (n,)
+
+    def sample(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw with replacement; return (size,) positions, their features and their labels."""
+        index = torch.randint(len(self.y), (size,), device=self.y.device)
+        return index, self.v[index], self.y[index]
+
+
+def signed_log(v: Tensor) -> Tensor:
+    """Return sign(v) log(1 + |v|), the scale of features that the encoders expect."""
     return v.sign() * v.abs().log1p()
 
 
-def match(cos: Tensor, right: Tensor) -> Tensor:
-    """Return what a cosine costs, (B,), where the label is right, 1, or wrong, 0."""
-    return right * (1 - cos) + NEGATIVE * (1 - right) * (cos - APART).clamp(min=0)
+def match_losses(cos: Tensor, is_correct: Tensor) -> Tensor:
+    """Return `match`, (B,), of cosines, (B,), and whether each label is correct, (B,) 1 or 0."""
+    positive = is_correct * (1 - cos)
+    return positive + NEGATIVE_WEIGHT * (1 - is_correct) * (cos - MARGIN).clamp(min=0)
 
 
 class Encoders(nn.Module):
-    """An encoder of one image's features, with its way back, and one of those that stand for a class."""
+    """An encoder of an image's features, with a decoder, and an encoder of a class's references."""
 
     def __init__(self, width: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.each = nn.Sequential(_layer(width, 512), nn.Dropout(dropout), _layer(512, 256))
-        self.attention = nn.Sequential(_layer(256, 256), nn.Linear(256, 1, bias=False))
-        self.together = _layer(256, 128)
-        self.query = nn.Sequential(_layer(width, 256), _layer(256, 128))
-        self.back = nn.Sequential(_layer(128, 256), _layer(256, width))
+        self.reference_layers = nn.Sequential(
+            _tanh_layer(width, 512), nn.Dropout(dropout), _tanh_layer(512, 256)
+        )
+        self.attention = nn.Sequential(_tanh_layer(256, 256), nn.Linear(256, 1, bias=False))
+        self.class_layer = _tanh_layer(256, 128)
+        self.query_layers = nn.Sequential(_tanh_layer(width, 256), _tanh_layer(256, 128))
+        self.decoder = nn.Sequential(_tanh_layer(128, 256), _tanh_layer(256, width))
 
-    def reference(self, sets: Tensor) -> Tensor:
-        """Return phi_s, (C, 128), of (C, R, D) sets; their order plays no part."""
-        h = self.each(sets)
-        out: Tensor = self.together((self.attention(h).softmax(1) * h).sum(1))
-        return out
+    def encode_classes(self, references: Tensor) -> Tensor:
+        """Return phi_s, (C, 128), of (C, R, D) reference features, whatever their order."""
+        h = self.reference_layers(references)
+        a = self.attention(h).softmax(1)
+        phi_s: Tensor = self.class_layer((a * h).sum(1))
+        return phi_s
 
-    def cosine(self, v: Tensor, y: Tensor, sets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return how like the class of its label each of (B, D) features is, (B,), and v^, (B, D)."""
-        classes, at = torch.unique(y, return_inverse=True)
-        q = self.query(v)
-        return cosine_similarity(q, self.reference(sets[classes])[at]), self.back(q)
+    def forward(self, v: Tensor, y: Tensor, references: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the cosine of features and the class of their label, (B,), and v^, (B, D).
+
+        Args:
+            v: (B, D) features
+            y: (B,) given labels
+            references: (K, R, D) reference features of all classes
+        """
+        classes, position = torch.unique(y, return_inverse=True)
+        phi_q = self.query_layers(v)
+        phi_s = self.encode_classes(references[classes])[position]
+        return cosine_similarity(phi_q, phi_s), self.decoder(phi_q)
 
 
-def learned(
-    seen: tuple[Tensor, Tensor],
-    checked: tuple[Tensor, Tensor],
-    right: Tensor,
-    sets: Tensor,
+def train_encoders(
+    train: LabelledFeatures,
+    verified: LabelledFeatures,
+    is_correct: Tensor,
+    references: Tensor,
     steps: int,
 ) -> Encoders:
     """Train new encoders.
 
     Args:
-        seen: (n, D) scaled features and (n,) labels of the training set
-        checked: the same of the verified examples, (m, D) and (m,)
-        right: (m,) whether their labels are
-        sets: (K, R, D) scaled features that stand for each class
+        train: examples of the training set
+        verified: examples with verified labels
+        is_correct: (m,) whether the verified examples' labels are correct
+        references: (K, R, D) reference features of each class
         steps: of 32 examples of each kind
     """
-    encoders = Encoders(sets.shape[2]).to(sets.device)
-    descent = torch.optim.SGD(encoders.parameters(), RATE, momentum=0.9, weight_decay=DECAY)
+    encoders = Encoders(references.shape[2]).to(references.device)
+    sgd = torch.optim.SGD(encoders.parameters(), LR, momentum=0.9, weight_decay=WEIGHT_DECAY)
     for step in range(steps):
-        descent.param_groups[0]["lr"] = RATE if 2 * step < steps else RATE / 10
-        i, j = (torch.randint(len(y), (BATCH,), device=y.device) for _, y in (checked, seen))
-        v = torch.cat([checked[0][i], seen[0][j]])
-        cos, rebuilt = encoders.cosine(v, torch.cat([checked[1][i], seen[1][j]]), sets)
-        sure, unsure = (
-            match(cos[:BATCH], right[i].float()),
-            match(cos[BATCH:], (cos[BATCH:] >= APART).float()),
-        )
-        each = torch.cat([sure, UNVERIFIED * unsure]) + REBUILT * (v - rebuilt).square().sum(1)
-        descent.zero_grad()
-        each.mean().backward()  # type: ignore[no-untyped-call]
-        descent.step()
+        sgd.param_groups[0]["lr"] = LR if 2 * step < steps else LR / 10
+        index, verified_v, verified_y = verified.sample(BATCH)
+        _, train_v, train_y = train.sample(BATCH)
+        v = torch.cat([verified_v, train_v])
+        cos, v_hat = encoders(v, torch.cat([verified_y, train_y]), references)
+        verified_cos, train_cos = cos[:BATCH], cos[BATCH:]
+        verified_losses = match_losses(verified_cos, is_correct[index].float())
+        train_losses = match_losses(train_cos, (train_cos >= MARGIN).float())
+        losses = torch.cat([verified_losses, UNVERIFIED_WEIGHT * train_losses])
+        losses = losses + RECONSTRUCTION_WEIGHT * (v - v_hat).square().sum(1)
+        sgd.zero_grad()
+        losses.mean().backward()
+        sgd.step()
     return encoders.eval()
 
 
 @torch.no_grad()
-def likeness(encoders: Encoders, v: Tensor, y: Tensor, sets: Tensor) -> Tensor:
-    """Return the (n,) cosines of features and the classes of their labels."""
-    phi = encoders.reference(sets)
-    parts = zip(torch.split(v, 4096), torch.split(y, 4096), strict=True)
-    return torch.cat([cosine_similarity(encoders.query(some), phi[of]) for some, of in parts])
+def class_cosines(encoders: Encoders, examples: LabelledFeatures, references: Tensor) -> Tensor:
+    """Return the cosine of each example's features and the class of its label, (n,)."""
+    phi_s = encoders.encode_classes(references)
+    cosines = []
+    chunks = zip(torch.split(examples.v, 4096), torch.split(examples.y, 4096), strict=True)
+    for v, y in chunks:
+        cosines.append(cosine_similarity(encoders.query_layers(v), phi_s[y]))
+    return torch.cat(cosines)
 
 
-def _layer(i: int, o: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(i, o), nn.Tanh())
+def _tanh_layer(n_inputs: int, n_outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(n_inputs, n_outputs), nn.Tanh())

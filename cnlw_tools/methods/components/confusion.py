@@ -1,4 +1,4 @@
-"""Which labels are given to what a network takes for which class: a first estimate of the transition matrix.
+"""Which labels are given to images that a network takes for each class: a first estimate of T.
 
 hard    c_ij = #{t: argmax p_t = i, y_t = j} / #{t: argmax p_t = i}
 soft    c_ij = sum_t p_t(i) 1[y_t = j] / sum_t p_t(i)
@@ -9,26 +9,27 @@ from torch import Tensor, nn
 
 from cnlw_tools.methods.base import BatchSource
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.inference import predictions
+from cnlw_tools.methods.components.inference import predict_batches
 from cnlw_tools.methods.components.mixing import one_hot
 
 
-def confusion(net: nn.Module, batches: BatchSource, classes: int, kind: str) -> Tensor:
-    """Return c, (K, K); rows sum to 1, but that of a class that is never likeliest is 0."""
-    count = counts(net, batches, classes, kind)
-    return (count / count.sum(1, keepdim=True).clamp(min=1e-8)).float()
+def label_frequencies(net: nn.Module, batches: BatchSource, n_classes: int, kind: str) -> Tensor:
+    """Return c, (K, K). Its rows sum to 1, and the row of a class that is never predicted is 0."""
+    counts = count_labels(net, batches, n_classes, kind)
+    return (counts / counts.sum(1, keepdim=True).clamp(min=1e-8)).float()
 
 
-def counts(net: nn.Module, batches: BatchSource, classes: int, kind: str) -> Tensor:
-    """Return c before its rows are divided by their sums, (K, K).
+def count_labels(net: nn.Module, batches: BatchSource, n_classes: int, kind: str) -> Tensor:
+    """Return the numerators of c, (K, K): predicted classes by given labels.
 
-    Counts are in double precision, so that 16 bits elsewhere do not round them, and the mean over ranks, whose batch
-    normalisation differs.
+    The counts are in double precision, so that autocast does not round them, and averaged over
+    ranks, whose running averages of batch normalisation differ.
     """
-    count = torch.zeros(classes, classes, dtype=torch.float64)
-    for batch, z in predictions(net, batches):
+    counts = torch.zeros(n_classes, n_classes, dtype=torch.float64)
+    for batch, z in predict_batches(net, batches):
         p = z.double().softmax(1)
-        guess = p if kind == "soft" else one_hot(p.argmax(1), classes).double()
-        count = count.to(p.device) + guess.T @ one_hot(batch.y, classes).double()
-    distributed.average_over_ranks([count])
-    return count
+        prediction = p if kind == "soft" else one_hot(p.argmax(1), n_classes).double()
+        labels = one_hot(batch.y, n_classes).double()
+        counts = counts.to(p.device) + prediction.T @ labels
+    distributed.average_over_ranks([counts])
+    return counts

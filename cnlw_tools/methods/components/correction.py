@@ -1,7 +1,8 @@
-"""What forward and backward correction share: the matrix, stated or estimated, and the two trainings it takes.
+"""The parts that forward and backward correction share: the transition matrix and the phases of training.
 
-If T is not stated, a first network learns from the labels as they are, for ``first`` epochs or a share of them; it
-gives the estimate (`anchors`); then the network begins anew, from its first weights, and learns with the correction.
+The matrix T is stated or estimated. To estimate it, a first network learns from the given labels as they are, for
+``first`` epochs or a share of them, and gives the estimate (`anchor_points`). Then the network restarts from its
+initial weights and learns with the corrected loss.
 """
 
 from collections.abc import Sequence
@@ -11,17 +12,17 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 
 from cnlw_tools.methods.base import Batch, BatchSource, Method, Phase, Task
-from cnlw_tools.methods.components.anchor_points import estimated
-from cnlw_tools.methods.components.transitions import stated
-from cnlw_tools.methods.components.validation import epochs, number
+from cnlw_tools.methods.components.anchor_points import estimate_transition
+from cnlw_tools.methods.components.transitions import parse_transition
+from cnlw_tools.methods.components.validation import check_number, resolve_epochs
 
 
 class Correction(Method):
-    """A loss corrected by a transition matrix: ``q`` is estimated, or stated (`transitions`)."""
+    """A loss that a transition matrix corrects. ``q`` is "estimated" or stated (`transitions`)."""
 
     cross_entropy_options = {"q": "symmetric:0"}  # noqa: RUF012, read only
     paper = "Patrini et al. 2017"
-    matrix: Tensor
+    loss_matrix: Tensor
 
     def __init__(
         self,
@@ -31,43 +32,47 @@ class Correction(Method):
         first: float = 0.5,
     ) -> None:
         super().__init__(task)
-        self.percentile = number("percentile", percentile, 0, 1)
-        self.first = epochs("first", first, task.epochs)
-        self.estimates = q == "estimated"
-        start = (
-            torch.eye(task.n_classes) if self.estimates else stated(q, task.n_classes, "estimated")
-        )
-        self.register_buffer("matrix", self.prepared(start))
+        self.percentile = check_number("percentile", percentile, 0, 1)
+        self.first = resolve_epochs("first", first, task.epochs)
+        self.is_estimated = q == "estimated"
+        if self.is_estimated:
+            matrix = torch.eye(task.n_classes)
+        else:
+            matrix = parse_transition(q, task.n_classes, "estimated")
+        self.register_buffer("loss_matrix", self.matrix_for_loss(matrix))
 
-    def prepared(self, q: Tensor) -> Tensor:
-        """Return what the loss needs of Q, (K, K)."""
+    def matrix_for_loss(self, q: Tensor) -> Tensor:
+        """Return the matrix that the loss uses, (K, K), from Q = T^t."""
+        raise NotImplementedError
+
+    def transition(self) -> Tensor:
+        """Return T, (K, K): the inverse of `matrix_for_loss`."""
+        raise NotImplementedError
+
+    def corrected_losses(self, log_p: Tensor, y: Tensor) -> Tensor:
+        """Return the losses, (B,), of (B, K) log-probabilities and (B,) given labels."""
         raise NotImplementedError
 
     def epoch_artifacts(self) -> dict[str, Tensor]:
-        """T, which is I until there is an estimate."""
+        """Return T, which is the identity until it is estimated."""
         return {"transition": self.transition()}
 
-    def transition(self) -> Tensor:
-        """Return T, (K, K), of what `prepared` made of it."""
-        raise NotImplementedError
-
-    def corrected(self, log_p: Tensor, y: Tensor) -> Tensor:
-        """Return the losses, (B,), of (B, K) log-probabilities."""
-        raise NotImplementedError
-
     def loss(self, batch: Batch) -> Tensor:
-        """The corrected cross-entropy; until there is an estimate, cross-entropy."""
+        """Return the mean corrected loss, which is cross-entropy until T is estimated."""
         z = self.net(batch.x)
         self.log_examples(batch, cross_entropy(z, batch.y, reduction="none"))
-        return self.corrected(log_softmax(z.float(), 1), batch.y).mean()
+        return self.corrected_losses(log_softmax(z.float(), 1), batch.y).mean()
 
     def phases(self) -> list[Phase]:
-        """One training, or one for the estimate and a new one with it."""
-        if not self.estimates or not 0 < self.first < self.task.epochs:
+        """Return one phase, or one for the estimate and one for the corrected training."""
+        has_two_phases = self.is_estimated and 0 < self.first < self.task.epochs
+        if not has_two_phases:
             return [Phase(self.task.epochs)]
         return [Phase(self.first), Phase(self.task.epochs - self.first, restart="init")]
 
     def begin_phase(self, phase: int, train_batches: BatchSource) -> None:
-        """Estimate when the first training is over."""
-        if self.estimates and phase == int(self.first > 0):
-            self.matrix.copy_(self.prepared(estimated(self.net, train_batches, self.percentile).T))
+        """Estimate T when the first training has ended."""
+        corrected_phase = int(self.first > 0)
+        if self.is_estimated and phase == corrected_phase:
+            t = estimate_transition(self.net, train_batches, self.percentile)
+            self.loss_matrix.copy_(self.matrix_for_loss(t.T))

@@ -1,4 +1,4 @@
-"""A curriculum over the batches of a training: how much each example counts, by its loss and by how far training is.
+"""A curriculum over batches: the weight of each example, from its loss and the progress of training.
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 
@@ -7,79 +7,85 @@ gamma <- d gamma + (1 - d) percentile_p(l)      from 0, without bias correction,
 v_b = 1 if e < burn_in - 1, else rule(l_b, l_b - gamma, e)
 v_b = 0 for all but a random floor(B (1 - r_e)) examples
 
-The rule is one of weighting_rules.py or a learned network (mentor.py); r is the example dropout of the code. Over ranks the
-percentile is that of the whole batch, and dropout takes its share of each rank's part.
+The rule is one of weighting_rules.py or a learned network (mentor.py); r is the example dropout of the code.
+With several ranks the percentile is that of the whole batch, and each rank drops its share of its own part.
 """
 
 import torch
 from torch import Tensor, nn
 
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.mentor import SHIPPED, read
-from cnlw_tools.methods.components.validation import choice, flag, number
-from cnlw_tools.methods.components.weighting_rules import RULES, Rule, percentile
+from cnlw_tools.methods.components.mentor import PACKAGED_MENTOR, read_mentor
+from cnlw_tools.methods.components.validation import check_choice, check_flag, check_number
+from cnlw_tools.methods.components.weighting_rules import RULES, Rule, nearest_rank_percentile
 
 
-def percent(progress: float) -> int:
+def epoch_percent(progress: float) -> int:
     """Return the epoch percent, 0 to 99, of a progress from 0 to 1."""
     return min(99, int(100 * progress))
 
 
-def rule(mentor: str) -> Rule:
-    """Return a rule by its name, the network that comes with the package, or the one in a JSON file.
+def find_rule(mentor: str) -> Rule:
+    """Return a rule by its name, the packaged mentor network, or the one in a JSON file.
 
     Raises:
-        ValueError: no such rule, or no mentor in the file
-        OSError: no such file
+        ValueError: the rule is unknown, or the file contains no mentor
+        OSError: the file cannot be read
     """
-    if mentor == SHIPPED or str(mentor).endswith(".json"):
-        return read(mentor)
-    return RULES[choice("mentor", mentor, [*RULES, SHIPPED, "FILE.json"])]
+    if mentor == PACKAGED_MENTOR or str(mentor).endswith(".json"):
+        return read_mentor(mentor)
+    name = check_choice("mentor", mentor, [*RULES, PACKAGED_MENTOR, "FILE.json"])
+    return RULES[name]
 
 
-def schedule(text: str) -> tuple[float, ...]:
-    """Return the rate of each percent: "0.5,17,0.05,83" is 0.5 for 17 percents, then 0.05 for 83.
+def parse_dropout_rates(text: str) -> tuple[float, ...]:
+    """Return a dropout rate for each of 100 percents.
+
+    "0.5,17,0.05,83" means 0.5 for 17 percents, then 0.05 for 83.
 
     Raises:
-        ValueError: not of that form; a rate outside 0 to 1; the percents do not sum to 100
+        ValueError: the text has another form, a rate is not from 0 to 1, or the percents do not
+            sum to 100
     """
     try:
-        cells = str(text).split(",")  # an option that is one number alone is no text
-        pairs = [
-            (float(rate), int(percents))
-            for rate, percents in zip(cells[::2], cells[1::2], strict=True)
-        ]
+        cells = str(text).split(",")  # the option may be a single number, not text
+        rates = [float(cell) for cell in cells[::2]]
+        lengths = [int(cell) for cell in cells[1::2]]
+        spans = list(zip(rates, lengths, strict=True))
     except ValueError:
-        pairs = []
-    if sum(n for _, n in pairs) != 100 or not all(0 <= rate <= 1 and n >= 0 for rate, n in pairs):
+        spans = []
+    is_valid = all(0 <= rate <= 1 and length >= 0 for rate, length in spans)
+    if not is_valid or sum(length for _, length in spans) != 100:
         form = "pairs 'rate,percents,rate,percents', rates from 0 to 1, 100 percents in all"
         raise ValueError(f"example_dropout = {text!r}: give {form}")
-    return tuple(rate for rate, n in pairs for _ in range(n))
+    return tuple(rate for rate, length in spans for _ in range(length))
 
 
-def kept(v: Tensor, rate: float) -> Tensor:
-    """Keep the weights of a uniformly random floor(B (1 - rate)) examples and set the others to 0."""
+def drop_examples(v: Tensor, rate: float) -> Tensor:
+    """Keep the weights, (B,), of a random floor(B (1 - rate)) examples, and set the others to 0."""
     if rate == 0:
         return v
-    count = int(round(len(v) * (1 - rate), 6))  # 10 (1 - 0.9) is 1, and a little less in floats
+    count = int(round(len(v) * (1 - rate), 6))  # rounded, since 10 (1 - 0.9) is below 1 in floats
     order = torch.rand(len(v), device=v.device).argsort()
     return torch.where(order < count, v, 0.0)
 
 
 class Curriculum(nn.Module):
-    """Weighs one batch after the other. The threshold is a buffer, and no gradient flows through v.
+    """Weights the examples of one batch after another.
+
+    The threshold is a buffer, and no gradient flows through the weights.
 
     Args:
-        mentor: a rule's name | "learned_pd" | FILE.json, written by mentor_fit.py
+        mentor: name of a rule | "learned_pd" | FILE.json, written by mentor_fit.py
         percentile: p, from 0 to 1
-        decay: d, from 0 (the percentile of this batch alone) to 0.9999
+        decay: d, from 0 (the percentile of the current batch alone) to 0.9999
         burn_in: percent of the training; v is 1 while e < burn_in - 1, as in the code
-        fixed_epoch: e stands still at burn_in, as the data-driven mentor has it, for the dropout too
-        example_dropout: r, as ``schedule`` reads it
+        fixed_epoch: e stops at burn_in, as for the data-driven mentor, also for the dropout
+        example_dropout: r, in the form of ``parse_dropout_rates``
 
     Raises:
-        ValueError: a value outside its range; no such mentor
-        OSError: no such file
+        ValueError: a value is outside its range, or the mentor is unknown
+        OSError: the file of the mentor cannot be read
     """
 
     threshold: Tensor
@@ -94,27 +100,25 @@ class Curriculum(nn.Module):
         example_dropout: str = "0,100",
     ) -> None:
         super().__init__()
-        self.rule, self.dropout = rule(mentor), schedule(example_dropout)
-        self.percentile, self.decay = (
-            number("percentile", percentile, 0, 1),
-            number("decay", decay, 0, 0.9999),
-        )
-        self.burn_in, self.fixed_epoch = (
-            int(number("burn_in", burn_in, 0, 100)),
-            flag("fixed_epoch", fixed_epoch),
-        )
+        self.rule = find_rule(mentor)
+        self.dropout_rates = parse_dropout_rates(example_dropout)
+        self.percentile = check_number("percentile", percentile, 0, 1)
+        self.decay = check_number("decay", decay, 0, 0.9999)
+        self.burn_in = int(check_number("burn_in", burn_in, 0, 100))
+        self.fixed_epoch = check_flag("fixed_epoch", fixed_epoch)
         self.register_buffer("threshold", torch.zeros(()))
 
     @torch.no_grad()
     def forward(self, losses: Tensor, progress: float) -> Tensor:
-        """Move the threshold by a batch and return the weights v, (B,), from 0 to 1."""
+        """Update the threshold with a batch of losses, (B,), and return weights v, (B,), 0 to 1."""
         losses = losses.float()
-        e = min(percent(progress), self.burn_in) if self.fixed_epoch else percent(progress)
-        self.threshold.lerp_(
-            percentile(distributed.all_gather(losses), self.percentile), 1 - self.decay
-        )
+        e = epoch_percent(progress)
+        if self.fixed_epoch:
+            e = min(e, self.burn_in)
+        quantile = nearest_rank_percentile(distributed.all_gather(losses), self.percentile)
+        self.threshold.lerp_(quantile, 1 - self.decay)
         if e < self.burn_in - 1:
             v = torch.ones_like(losses)
         else:
             v = self.rule(losses, losses - self.threshold, torch.full_like(losses, e))
-        return kept(v, self.dropout[e])
+        return drop_examples(v, self.dropout_rates[e])

@@ -1,6 +1,7 @@
-"""Processes that train together, one a device. Rank r holds the r-th part of every batch.
+"""Helpers for several processes that train together, one per device.
 
-With one process each function returns what it was given.
+Every batch is split over the ranks: rank r holds its r-th part. With a single process each function
+returns its input unchanged.
 """
 
 from collections.abc import Sequence
@@ -11,22 +12,25 @@ from torch import distributed as dist
 
 
 def is_distributed() -> bool:
-    """Are there several processes?"""
+    """Return whether several processes train together."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 def rank() -> int:
-    """Return which process this is, from 0."""
+    """Return the number of this process, from 0."""
     return dist.get_rank() if is_distributed() else 0
 
 
 def world_size() -> int:
-    """Return how many processes there are."""
+    """Return the number of processes."""
     return dist.get_world_size() if is_distributed() else 1
 
 
 def all_gather(x: Tensor) -> Tensor:
-    """Return the (world_size * B, ...) rows of all ranks, in their order; no gradient flows through."""
+    """Return the rows of all ranks, (B, ...) -> (world_size * B, ...), in the order of the ranks.
+
+    No gradient flows through.
+    """
     x = x.detach().contiguous()
     if not is_distributed():
         return x
@@ -36,35 +40,40 @@ def all_gather(x: Tensor) -> Tensor:
 
 
 def local_rows(x: Tensor) -> Tensor:
-    """Return this rank's rows of what `all_gather` returned."""
+    """Return this rank's part of gathered rows: the inverse of `all_gather`."""
     return x.chunk(world_size())[rank()]
 
 
 def average_over_ranks(tensors: Sequence[Tensor]) -> None:
-    """Replace each tensor by its mean over ranks, in one message."""
+    """Replace each tensor in place by its mean over ranks, with a single all-reduce."""
     if not is_distributed() or not tensors:
         return
-    flat = torch.cat([t.detach().reshape(-1).float() for t in tensors])
+    flat = torch.cat([tensor.detach().reshape(-1).float() for tensor in tensors])
     dist.all_reduce(flat)
     flat /= world_size()
-    for t, mean in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
-        t.detach().copy_(mean.view_as(t))
+    means = torch.split(flat, [tensor.numel() for tensor in tensors])
+    for tensor, mean in zip(tensors, means, strict=True):
+        tensor.detach().copy_(mean.view_as(tensor))
 
 
 def merge_ranks(x: Tensor) -> Tensor:
-    """Return what all ranks wrote into their copies of a tensor whose untouched places hold NaN."""
-    return torch.stack(all_gather(x).chunk(world_size())).nanmean(0)
+    """Merge the ranks' copies of a tensor in which each rank has filled some places.
+
+    The places that a rank has not filled hold NaN.
+    """
+    copies = torch.stack(all_gather(x).chunk(world_size()))
+    return copies.nanmean(0)
 
 
 def broadcast_from_rank_zero(tensors: Sequence[Tensor]) -> None:
-    """Give all ranks the tensors of the first."""
+    """Replace each tensor in place by that of rank 0."""
     if is_distributed():
         for tensor in tensors:
             dist.broadcast(tensor.detach(), 0)
 
 
-def any_rank(said: bool, device: torch.device) -> bool:
-    """Does any rank say so?"""
-    flag = torch.tensor([float(said)], device=device)
-    average_over_ranks([flag])
-    return bool(flag > 0)
+def any_rank(flag: bool, device: torch.device) -> bool:
+    """Return whether the flag is true on any rank."""
+    share = torch.tensor([float(flag)], device=device)
+    average_over_ranks([share])
+    return bool(share > 0)

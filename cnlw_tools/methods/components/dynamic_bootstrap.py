@@ -1,10 +1,11 @@
-"""Dynamic bootstrapping: each label is trusted as far as its loss says (Arazo et al. 2019). Two methods share it.
+"""Dynamic bootstrapping: each label is trusted as much as its loss suggests (Arazo et al. 2019).
 
-l_b = (1 - w_b) CE(y_b, z_b) + w_b CE(guess_b, z_b)                w_b: how likely y_b is wrong (`beta_mixture`)
+l_b = (1 - w_b) CE(y_b, z_b) + w_b CE(guess_b, z_b)                w_b: P(y_b is wrong), from `beta_mixture`
 R   = sum_c (1 / K) log((1 / K) / h_c)                             h: mean of softmax(z) over the batch
 
-Nothing in l holds against calling everything one class; R does: it is least, 0, where h is even. Plain mixup comes
-first, until the losses of right and wrong labels lie apart.
+Nothing in l keeps a network from predicting the same class for everything. R does: its minimum, 0, is where h is
+uniform. Training begins with plain mixup, until the losses of correct and wrong labels are apart. M-DYR-H and
+MD-DYR-SH share this file.
 """
 
 import math
@@ -16,33 +17,46 @@ from torch.nn.functional import cross_entropy, log_softmax
 from cnlw_tools.methods.base import Batch, BatchSource
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.beta_mixture import BetaMixture
-from cnlw_tools.methods.components.inference import swept
-from cnlw_tools.methods.components.mixing import beta, mix
+from cnlw_tools.methods.components.inference import evaluate_dataset
+from cnlw_tools.methods.components.mixing import mix, sample_beta
 
 
-def mixup(net: nn.Module, batch: Batch, q: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    """Return the loss of mixup with partners q, (B,), and what the own labels cost on the blends, (B,)."""
-    x, y, lam = batch.x, batch.y, beta(alpha, (), batch.x)
+def mixup_loss(net: nn.Module, batch: Batch, q: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """Return the mean loss of mixup with partners q, (B,), and each given label's loss on its blend, (B,)."""
+    x, y = batch.x, batch.y
+    lam = sample_beta(alpha, (), x)
     z = net(mix(x, x[q], lam))
-    own, other = (cross_entropy(z, target, reduction="none") for target in (y, y[q]))
-    return mix(own, other, lam).mean(), own
+    given_losses = cross_entropy(z, y, reduction="none")
+    partner_losses = cross_entropy(z, y[q], reduction="none")
+    return mix(given_losses, partner_losses, lam).mean(), given_losses
 
 
-def bootstrapped(z: Tensor, y: Tensor, guess: Tensor, w: Tensor) -> Tensor:
-    """Return l, (B,), of logits, (B, K); guess: classes, (B,), or their probabilities, (B, K)."""
-    own, other = (cross_entropy(z, target, reduction="none") for target in (y, guess))
-    return (1 - w) * own + w * other
+def bootstrap_losses(z: Tensor, y: Tensor, guess: Tensor, w: Tensor) -> Tensor:
+    """Return l, (B,), of logits, (B, K).
+
+    Args:
+        z: the logits
+        y: (B,) given labels
+        guess: (B,) predicted classes, or their probabilities, (B, K)
+        w: (B,) the probability that the given label is wrong
+    """
+    given_losses = cross_entropy(z, y, reduction="none")
+    guess_losses = cross_entropy(z, guess, reduction="none")
+    return (1 - w) * given_losses + w * guess_losses
 
 
-def unevenness(z: Tensor) -> Tensor:
-    """Return R of logits, (B, K)."""
+def balance_penalty(z: Tensor) -> Tensor:
+    """Return R of logits, (B, K), which grows as the mean prediction departs from uniform; a scalar."""
     log_h = log_softmax(z.float(), 1).logsumexp(0) - math.log(len(z))
     return -math.log(z.shape[1]) - log_h.mean()
 
 
 @torch.no_grad()
-def refit(mixture: BetaMixture, net: nn.Module, batches: BatchSource) -> None:
-    """Fit the mixture to what the training set costs now; batch normalisation of ranks differs, so their mean."""
-    losses, _ = swept(net, batches)
+def refit_mixture(mixture: BetaMixture, net: nn.Module, batches: BatchSource) -> None:
+    """Fit the mixture to the network's current losses on the training set.
+
+    The losses are averaged over ranks, whose running averages of batch normalisation differ.
+    """
+    losses, _ = evaluate_dataset(net, batches)
     distributed.average_over_ranks([losses])
     mixture.fit(losses)

@@ -1,4 +1,4 @@
-"""What a network says as in validation: running averages of batch normalisation, no dropout, no gradient."""
+"""Predictions in evaluation mode: running averages in batch normalisation, no dropout, no gradient."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,33 +11,41 @@ from cnlw_tools.methods.base import Batch, BatchSource
 
 
 @contextmanager
-def evaluating(net: nn.Module) -> Iterator[None]:
-    """Let a network predict as in validation, and go back to the mode that it was in."""
-    training = net.training
+def eval_mode(net: nn.Module) -> Iterator[None]:
+    """Switch a network to evaluation mode without gradients, then back to the mode it was in."""
+    was_training = net.training
     net.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        net.train(training)
+        net.train(was_training)
 
 
-def predictions(net: nn.Module, batches: BatchSource) -> Iterator[tuple[Batch, Tensor]]:
+def predict_batches(net: nn.Module, batches: BatchSource) -> Iterator[tuple[Batch, Tensor]]:
     """Yield each batch with its (B, K) logits."""
     for batch in batches():
-        with evaluating(net):
+        with eval_mode(net):
             z: Tensor = net(batch.x)
         yield batch, z
 
 
-def judged(net: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return what each label costs, (B,), and whether it is the network's first guess, (B,)."""
-    with evaluating(net):
+def evaluate_batch(net: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return the cross-entropy of each given label, (B,), and whether it is predicted, (B,)."""
+    with eval_mode(net):
         z = net(batch.x).float()
-    return cross_entropy(z, batch.y, reduction="none"), z.argmax(1) == batch.y
+    losses = cross_entropy(z, batch.y, reduction="none")
+    return losses, z.argmax(1) == batch.y
 
 
-def swept(net: nn.Module, batches: BatchSource) -> tuple[Tensor, Tensor]:
-    """Return the same of all examples of a set, in its order, (n,) each."""
-    found = [judged(net, batch) for batch in batches()]
-    return torch.cat([losses for losses, _ in found]), torch.cat([agrees for _, agrees in found])
+def evaluate_dataset(net: nn.Module, batches: BatchSource) -> tuple[Tensor, Tensor]:
+    """Return the cross-entropy of each given label, (n,), and whether it is predicted, (n,).
+
+    The examples are in the order of the batches.
+    """
+    losses, agrees = [], []
+    for batch in batches():
+        batch_losses, batch_agrees = evaluate_batch(net, batch)
+        losses.append(batch_losses)
+        agrees.append(batch_agrees)
+    return torch.cat(losses), torch.cat(agrees)

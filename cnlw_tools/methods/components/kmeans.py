@@ -1,77 +1,88 @@
-"""k-means: groups of points, each near its mean, sum |x - mean|^2 least.
+"""k-means: groups of points, each near its mean, with the least sum |x - mean|^2.
 
-lloyd      points to the nearest centre, centres to their points' mean, in turn (Lloyd 1982): a local optimum
-on_a_line  numbers: the groups of an optimum are intervals, so the best last cut before each place, given the best
-           cuts before that, finds it exactly (Fisher 1958); cost(i, j) of places i to j - 1 is
-           sum x^2 - (sum x)^2 / count, from running sums
+kmeans     assigns points to the nearest centre and moves centres to the mean of their points, in turn
+           (Lloyd 1982): a local optimum
+kmeans_1d  numbers: the groups of an optimum are intervals, so dynamic programming finds it exactly, as the best
+           last cut before each position, given the best cuts before that one (Fisher 1958). The cost of a group of
+           the positions i to j - 1 is sum x^2 - (sum x)^2 / count, from running sums
 
-scikit-learn has the first, but it would be all that learning needs of it.
+Not done here: scikit-learn's k-means. It would be a dependency for this function alone.
 """
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-BLOCK = 256  # places whose last cuts are looked for together
+BLOCK = 256  # end positions whose best last cuts are computed together
 
 
-def lloyd(x: Tensor, k: int, rounds: int = 100) -> Tensor:
-    """Return the (k, D) centres of (n, D) points, from k points that are drawn; a centre without points stays.
+def kmeans(x: Tensor, k: int, rounds: int = 100) -> Tensor:
+    """Return (k, D) centres of (n, D) points, starting from k random points.
+
+    A centre without points stays where it is.
 
     Raises:
         ValueError: there are fewer points than centres
     """
     if len(x) < k:
-        raise ValueError(f"{len(x)} points for {k} centres: ask for fewer")
+        raise ValueError(f"{len(x)} points for {k} centres: ask for fewer centres")
     centres = x[torch.randperm(len(x))[:k].to(x.device)]
     for _ in range(rounds):
         nearest = torch.cdist(x, centres).argmin(1)
-        count = torch.bincount(nearest, minlength=k)
-        sums = torch.zeros_like(centres).index_add_(0, nearest, x)
-        moved = torch.where(count[:, None] > 0, sums / count.clamp(min=1)[:, None], centres)
+        count = torch.bincount(nearest, minlength=k)[:, None]
+        means = torch.zeros_like(centres).index_add_(0, nearest, x) / count.clamp(min=1)
+        moved = torch.where(count > 0, means, centres)
         if torch.equal(moved, centres):
             break
         centres = moved
     return centres
 
 
-def on_a_line(values: Tensor, k: int) -> Tensor:
-    """Return the group of each of (n,) numbers, 0 for that of the smallest; fewer than k where fewer numbers differ."""
-    x, place, count = torch.unique(values.double(), return_inverse=True, return_counts=True)
+def kmeans_1d(values: Tensor, k: int) -> Tensor:
+    """Return the group of each of (n,) numbers, in increasing order, 0 for the smallest numbers.
+
+    There are fewer than k groups if there are fewer distinct numbers.
+    """
+    x, position, count = torch.unique(values.double(), return_inverse=True, return_counts=True)
     n, k = len(x), min(k, len(x))
-    sums = [
-        torch.nn.functional.pad((count * x**power).cumsum(0), (1, 0)) for power in range(3)
-    ]  # each (n + 1,)
-    least, cuts = (
-        _cost(sums, torch.zeros(1, dtype=torch.long, device=x.device), _places(0, n + 1, x))[:, 0],
-        [],
-    )
+    running_sums = [pad((count * x**power).cumsum(0), (1, 0)) for power in range(3)]  # (n + 1,)
+    zero = torch.zeros(1, dtype=torch.long, device=x.device)
+    least_cost = _group_costs(running_sums, zero, _positions(0, n + 1, x))[:, 0]
+    cuts = []
     for _ in range(k - 1):
-        found = [
-            _last_cut(sums, least, _places(j, min(j + BLOCK, n + 1), x))
-            for j in range(0, n + 1, BLOCK)
-        ]
-        least, cut = (torch.cat(parts) for parts in zip(*found, strict=True))
+        least_cost, cut = _best_last_cuts(running_sums, least_cost)
         cuts.append(cut)
-    group, end = torch.zeros(n, dtype=torch.long, device=x.device), n
+    group = torch.zeros(n, dtype=torch.long, device=x.device)
+    end = n
     for cut in reversed(cuts):
         end = int(cut[end])
         group[end:] += 1
-    return group[place]
+    return group[position]
 
 
-def _last_cut(sums: list[Tensor], least: Tensor, j: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the least cost of the places before each j with one group more, and where the last group begins."""
-    total = least + _cost(sums, torch.arange(len(least), device=j.device), j)
-    best = total.min(1)
-    return best.values, best.indices
+def _best_last_cuts(running_sums: list[Tensor], least_cost: Tensor) -> tuple[Tensor, Tensor]:
+    """Add a group: return the least cost before each end position, and where its last group begins.
+
+    ``least_cost`` is the least cost before each position with one group fewer, (n + 1,).
+    """
+    n_positions = len(least_cost)
+    starts = _positions(0, n_positions, least_cost)
+    costs, cuts = [], []
+    for begin in range(0, n_positions, BLOCK):
+        ends = _positions(begin, min(begin + BLOCK, n_positions), least_cost)
+        total = least_cost + _group_costs(running_sums, starts, ends)
+        best = total.min(1)
+        costs.append(best.values)
+        cuts.append(best.indices)
+    return torch.cat(costs), torch.cat(cuts)
 
 
-def _cost(sums: list[Tensor], i: Tensor, j: Tensor) -> Tensor:
-    """Return cost(i, j) for all pairs, (j, i); infinite where no place lies between."""
-    count, first, second = (s[j][:, None] - s[i] for s in sums)
-    cost = (second - first.square() / count.clamp(min=1)).clamp(min=0)
+def _group_costs(running_sums: list[Tensor], i: Tensor, j: Tensor) -> Tensor:
+    """Return the cost of a group from i to j - 1 for all pairs, (j, i); infinite where it is empty."""
+    count, total, total_squares = (sums[j][:, None] - sums[i] for sums in running_sums)
+    cost = (total_squares - total.square() / count.clamp(min=1)).clamp(min=0)
     return torch.where(j[:, None] > i, cost, torch.inf)
 
 
-def _places(begin: int, end: int, like: Tensor) -> Tensor:
+def _positions(begin: int, end: int, like: Tensor) -> Tensor:
     return torch.arange(begin, end, device=like.device)

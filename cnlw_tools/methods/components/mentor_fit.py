@@ -1,4 +1,4 @@
-"""Fitting a mentor network: to a rule, or to the losses of a student whose labels somebody has verified.
+"""Fits a mentor network to a rule, or to the losses of a student on verified labels.
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 
@@ -8,16 +8,16 @@ min_w  mean_r BCE(v*_r, v_r)       if every target v* is 0 or 1
 predefined    v* = rule(l, delta, e)  for l in 0, 0.1 .. 9.9, 10, 11 .. 29, delta in -5, -4.9 .. 4.9, e in 0, 1 .. 99
 data-driven   v* = 1[the given label is correct]  with delta = l - percentile_p of all losses at e
 
-100,000 random rows, four fifths to fit and one fifth held out; Adam at 0.1 x 0.9 thirty times, gradients clipped to
-norm 5. Rows held out for which v and v* are on the same side of 1/2, for the rule `pd`:
+100,000 random samples, four fifths to fit and one fifth held out; Adam at 0.1 x 0.9 thirty times, gradients clipped
+to norm 5. Share of the held-out samples for which v and v* are on the same side of 1/2, for the rule `pd`:
 
-    steps x rows                  epoch embedding learned          as drawn (`frozen`)
+    steps x samples               epoch embedding learned          as initialised (`freeze_epoch`)
     3,000 x 512, the default      0.9998 - 0.9999, seeds 0 to 2    0.9904 - 0.9923
     30,000 x 32, the code         0.9953 - 0.9956, seeds 0 and 1   0.9904 - 0.9930
 
-The MentorNet code leaves the embedding as it was drawn; in the copy that comes with MentorMix it can be learned.
+The MentorNet code never trains the embedding; in the copy that comes with MentorMix it can be trained.
 
-The mentor in mentor_pd.json is `to_json(fit(predefined(pd), seed=0), rule="pd", seed=0)`.
+The mentor in mentor_pd.json is `to_json(fit_mentor(predefined_samples(pd), seed=0), rule="pd", seed=0)`.
 """
 
 import json
@@ -28,151 +28,178 @@ from torch import Generator, Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 from torch.nn.utils import clip_grad_norm_
 
-from cnlw_tools.methods.components.mentor import SHAPES, Mentor, logits
-from cnlw_tools.methods.components.weighting_rules import Rule, percentile
+from cnlw_tools.methods.components.mentor import WEIGHT_SHAPES, Mentor, mentor_logits
+from cnlw_tools.methods.components.weighting_rules import Rule, nearest_rank_percentile
 
-PERCENTILES = (
-    0.4,
-    0.5,
-    0.6,
-    0.75,
-    0.8,
-    0.9,
-)  # of which the code makes one mentor each; its best one is the last
-ROWS, FALLS, CLIP = 100_000, 30, 5.0
+# The code fits one mentor for each of these percentiles; its best mentor is that of the last.
+PERCENTILES = (0.4, 0.5, 0.6, 0.75, 0.8, 0.9)
+MAX_SAMPLES = 100_000
+N_LR_DECAYS = 30
+MAX_GRADIENT_NORM = 5.0
+# Sum of input and output sizes, for the uniform initialisation; of the LSTM with all its gates.
+FAN_SUMS = {"label": 4, "epoch": 105, "gate": 7, "cell": 7}
 
 
-class Rows(NamedTuple):
-    """What a mentor is fitted to, each (R,)."""
+class MentorSamples(NamedTuple):
+    """R samples to fit a mentor to, (R,) each."""
 
     losses: Tensor
     difference: Tensor
     epoch: Tensor  # percent, 0 to 99
     target: Tensor  # v*, 0 to 1
 
+    def select(self, index: Tensor) -> "MentorSamples":
+        """Return the samples at the (m,) positions ``index``."""
+        return MentorSamples(*(column[index] for column in self))
 
-class Fitted(NamedTuple):
-    """A mentor, and how well it does on the rows held out."""
+
+class FittedMentor(NamedTuple):
+    """A mentor, and how well it does on the held-out samples."""
 
     mentor: Mentor
-    agreement: float  # share of rows where v and v* are on the same side of 1/2
+    agreement: float  # share of samples where v and v* are on the same side of 1/2
     error: float  # mean (v - v*)^2
 
 
-def predefined(rule: Rule) -> Rows:
-    """Return the 120 x 100 x 100 rows of the grid, with the weights of a rule."""
+def predefined_samples(rule: Rule) -> MentorSamples:
+    """Return the 120 x 100 x 100 samples of the grid, with the weights of a rule as targets."""
     losses = torch.cat([torch.arange(100) / 10, torch.arange(10.0, 30.0)])
-    axes = (losses, (torch.arange(100) - 50) / 10, torch.arange(100.0))
-    loss, difference, epoch = (axis.flatten() for axis in torch.meshgrid(*axes, indexing="ij"))
-    return Rows(loss, difference, epoch, rule(loss, difference, epoch))
+    differences = (torch.arange(100) - 50) / 10
+    percents = torch.arange(100.0)
+    grid = torch.meshgrid(losses, differences, percents, indexing="ij")
+    loss, difference, epoch = (axis.flatten() for axis in grid)
+    return MentorSamples(loss, difference, epoch, rule(loss, difference, epoch))
 
 
-def every_percent(history: Tensor) -> tuple[Tensor, Tensor]:
-    """Spread the (E, n) losses of n examples in E epochs over the percents: return epochs and losses, each (100 n,).
+def losses_by_percent(history: Tensor) -> tuple[Tensor, Tensor]:
+    """Spread the losses of n examples in E epochs, (E, n), over 100 epoch percents.
 
-    An epoch percent that no row has would keep the embedding that it was drawn with.
+    Returns epoch percents and losses, (100 n,) each. Every percent gets samples, since one without
+    any would keep its initial embedding.
     """
-    epochs, n = history.shape
+    n_epochs, n_examples = history.shape
     percents = torch.arange(100)
-    return percents.repeat_interleave(n).float(), history[percents * epochs // 100].flatten()
+    losses = history[percents * n_epochs // 100]
+    return percents.repeat_interleave(n_examples).float(), losses.flatten()
 
 
-def data_driven(
+def data_driven_samples(
     epoch: Tensor, losses: Tensor, correct: Tensor, p: float, by_epoch: bool = True
-) -> Rows:
-    """Return rows from what a student made of verified examples; all arrays (R,).
+) -> MentorSamples:
+    """Return samples from the losses of a student on verified examples.
 
-    At use the threshold is that of the moment, so delta is taken to the percentile of all losses at that epoch. The
-    code takes one percentile of all rows (``by_epoch = False``), which is the same for a dump of one epoch.
+    In use, the mentor compares a loss with the percentile at that moment, so delta is relative to
+    the percentile of all losses at the same epoch. The code takes one percentile of all samples
+    (``by_epoch = False``), which is the same for losses of a single epoch.
+
+    Args:
+        epoch: (R,) epoch percents
+        losses: (R,) losses of the given labels
+        correct: (R,) whether the given labels are correct
+        p: the percentile, from 0 to 1
+        by_epoch: take a percentile for each epoch
 
     Raises:
-        ValueError: a loss that is not finite
+        ValueError: a loss is not finite
     """
-    if not bool(losses.isfinite().all()):
-        raise ValueError(
-            f"{int((~losses.isfinite()).sum())} losses are not finite: leave those examples out"
-        )
+    is_finite = losses.isfinite()
+    if not bool(is_finite.all()):
+        count = int((~is_finite).sum())
+        raise ValueError(f"{count} losses are not finite: leave those examples out")
     group = epoch if by_epoch else torch.zeros_like(epoch)
     gamma = torch.empty_like(losses)
-    for one in set(group.tolist()):
-        gamma[group == one] = percentile(losses[group == one], p)
-    return Rows(losses, losses - gamma, epoch, correct.to(losses))
+    for value in set(group.tolist()):
+        gamma[group == value] = nearest_rank_percentile(losses[group == value], p)
+    return MentorSamples(losses, losses - gamma, epoch, correct.to(losses))
 
 
-def fit(
-    rows: Rows,
+def fit_mentor(
+    samples: MentorSamples,
     seed: int,
-    frozen: bool = False,
+    freeze_epoch: bool = False,
     batch: int = 512,
     steps: int = 3000,
-    rate: float = 0.1,
-) -> Fitted:
-    """Fit a mentor to rows; the same seed on the same machine gives the same one."""
-    draw = Generator().manual_seed(seed)
-    order = torch.randperm(len(rows.target), generator=draw)[:ROWS]
-    cut = len(order) * 4 // 5
-    train, held_out = (
-        Rows(*(column[part] for column in rows)) for part in (order[:cut], order[cut:])
-    )
-    weights = _drawn(draw)
-    learned = [
-        w.requires_grad_() for name, w in weights.items() if not (frozen and name == "epoch")
-    ]
-    binary = bool(((rows.target == 0) | (rows.target == 1)).all())
-    adam = torch.optim.Adam(learned, rate, fused=True)
-    falling = torch.optim.lr_scheduler.StepLR(adam, max(1, steps // FALLS), 0.9)
+    lr: float = 0.1,
+) -> FittedMentor:
+    """Fit a mentor; the same seed on the same machine gives the same mentor.
+
+    Args:
+        samples: at most 100,000 random ones of them are used
+        seed: of the choice of samples, the initial weights and the batches
+        freeze_epoch: keep the initial embedding of the epoch
+        batch: samples per step
+        steps: of Adam
+        lr: learning rate of the first steps
+    """
+    generator = Generator().manual_seed(seed)
+    order = torch.randperm(len(samples.target), generator=generator)[:MAX_SAMPLES]
+    n_train = len(order) * 4 // 5
+    train, held_out = samples.select(order[:n_train]), samples.select(order[n_train:])
+    weights = _initial_weights(generator)
+    trained = [w for name, w in weights.items() if not (freeze_epoch and name == "epoch")]
+    for w in trained:
+        w.requires_grad_()
+    is_binary = bool(((samples.target == 0) | (samples.target == 1)).all())
+    adam = torch.optim.Adam(trained, lr, fused=True)
+    schedule = torch.optim.lr_scheduler.StepLR(adam, max(1, steps // N_LR_DECAYS), 0.9)
     for _ in range(steps):
-        at = torch.randint(cut, (batch,), generator=draw)
-        loss = _loss(weights, Rows(*(column[at] for column in train)), binary)
+        index = torch.randint(n_train, (batch,), generator=generator)
+        loss = _fit_loss(weights, train.select(index), is_binary)
         adam.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        clip_grad_norm_(learned, CLIP)
+        clip_grad_norm_(trained, MAX_GRADIENT_NORM)
         adam.step()
-        falling.step()
+        schedule.step()
     mentor = Mentor(weights)
-    return Fitted(mentor, *measure(mentor, held_out))
+    agreement, error = evaluate_mentor(mentor, held_out)
+    return FittedMentor(mentor, agreement, error)
 
 
 @torch.no_grad()
-def measure(mentor: Mentor, rows: Rows) -> tuple[float, float]:
-    """Return agreement and error of a mentor on rows, as in ``Fitted``."""
-    v = mentor(rows.losses, rows.difference, rows.epoch)
-    same = (v >= 0.5) == (rows.target >= 0.5)
-    return float(same.float().mean()), float(mse_loss(v, rows.target))
+def evaluate_mentor(mentor: Mentor, samples: MentorSamples) -> tuple[float, float]:
+    """Return the agreement and the error of a mentor on samples, as in ``FittedMentor``."""
+    v = mentor(samples.losses, samples.difference, samples.epoch)
+    same_side = (v >= 0.5) == (samples.target >= 0.5)
+    return float(same_side.float().mean()), float(mse_loss(v, samples.target))
 
 
-def to_json(fitted: Fitted, **made: Any) -> str:
-    """Return the text of a mentor's file: how it was made, how well it does, its weights to the last bit of float32."""
-    said = {**made, "agreement": round(fitted.agreement, 5), "error": float(f"{fitted.error:.2g}")}
-    weights = {name: _rounded(getattr(fitted.mentor, name).tolist()) for name in SHAPES}
-    lines = [
-        f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in {**said, **weights}.items()
-    ]
+def to_json(fitted: FittedMentor, **origin: Any) -> str:
+    """Return the text of a mentor's file: its origin, its quality, and its float32 weights exactly."""
+    entries = dict(origin)
+    entries["agreement"] = round(fitted.agreement, 5)
+    entries["error"] = float(f"{fitted.error:.2g}")
+    for name in WEIGHT_SHAPES:
+        entries[name] = _to_nine_digits(getattr(fitted.mentor, name).tolist())
+    lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in entries.items()]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def _rounded(numbers: Any) -> Any:
-    """Nine digits tell any two float32 apart."""
-    return [_rounded(x) for x in numbers] if isinstance(numbers, list) else float(f"{numbers:.9g}")
+def _to_nine_digits(numbers: Any) -> Any:
+    """Round nested lists of numbers to nine digits, which tell any two float32 apart."""
+    if isinstance(numbers, list):
+        return [_to_nine_digits(x) for x in numbers]
+    return float(f"{numbers:.9g}")
 
 
-def _loss(weights: dict[str, Tensor], rows: Rows, binary: bool) -> Tensor:
-    z = logits(weights, rows.losses, rows.difference, rows.epoch)
-    return (
-        binary_cross_entropy_with_logits(z, rows.target)
-        if binary
-        else mse_loss(torch.sigmoid(z), rows.target)
-    )
+def _fit_loss(weights: dict[str, Tensor], samples: MentorSamples, is_binary: bool) -> Tensor:
+    z = mentor_logits(weights, samples.losses, samples.difference, samples.epoch)
+    if is_binary:
+        return binary_cross_entropy_with_logits(z, samples.target)
+    return mse_loss(torch.sigmoid(z), samples.target)
 
 
-def _drawn(draw: Generator) -> dict[str, Tensor]:
-    """Draw as the code: normal in the two layers, uniform within sqrt(6 / (in + out)) in embeddings and LSTM."""
-    weights = {name: torch.randn(shape, generator=draw) for name, shape in SHAPES.items()}
-    for name, ends in {
-        "label": 4,
-        "epoch": 105,
-        "gate": 7,
-        "cell": 7,
-    }.items():  # in + out; the LSTM with all its gates
-        weights[name] = (2 * torch.rand(SHAPES[name], generator=draw) - 1) * (6 / ends) ** 0.5
-    return {**weights, "gate_bias": torch.zeros(2), "cell_bias": torch.zeros(2)}
+def _initial_weights(generator: Generator) -> dict[str, Tensor]:
+    """Draw weights as the code does.
+
+    They are normal in the two dense layers, and uniform within sqrt(6 / (in + out)) in the
+    embeddings and the LSTM, whose biases are 0.
+    """
+    weights = {}
+    for name, shape in WEIGHT_SHAPES.items():
+        weights[name] = torch.randn(shape, generator=generator)
+    for name, fan_sum in FAN_SUMS.items():
+        uniform = 2 * torch.rand(WEIGHT_SHAPES[name], generator=generator) - 1
+        weights[name] = uniform * (6 / fan_sum) ** 0.5
+    weights["gate_bias"] = torch.zeros(2)
+    weights["cell_bias"] = torch.zeros(2)
+    return weights

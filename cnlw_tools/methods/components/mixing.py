@@ -1,9 +1,9 @@
-"""Mixed examples: the mathematics that Mixup, MentorMix and IEG share (Zhang, Cisse, Dauphin and Lopez-Paz 2018).
+"""Mixed examples, for Mixup, MentorMix, MixMatch and IEG (Zhang, Cisse, Dauphin and Lopez-Paz 2018).
 
 x' = lam x_i + (1 - lam) x_j        t' = lam t_i + (1 - lam) t_j        lam ~ Beta(alpha, alpha)
 
-A beta is a ratio of gammas, g / (g + g'), with g = h u^(1 / alpha), h ~ Gamma(alpha + 1), u uniform. In logarithms
-neither gamma underflows, however small alpha is.
+A Beta variate is a ratio of Gamma variates, g / (g + g'), with g = h u^(1 / alpha), h ~ Gamma(alpha + 1)
+and u uniform. In logarithms neither Gamma variate underflows, however small alpha is.
 """
 
 from collections.abc import Sequence
@@ -13,29 +13,36 @@ from torch import Tensor
 from torch.distributions import Gamma
 
 
-def beta(alpha: float, shape: Sequence[int], like: Tensor) -> Tensor:
-    """Draw from Beta(alpha, alpha) on the device of ``like``, without waiting for it; alpha <= 0 gives ones."""
+def sample_beta(alpha: float, shape: Sequence[int], like: Tensor) -> Tensor:
+    """Draw from Beta(alpha, alpha) on the device of ``like``; alpha <= 0 gives ones.
+
+    Does not synchronise with the device.
+    """
     if alpha <= 0:
         return torch.ones(tuple(shape), device=like.device)
     shapes = torch.full((2, *shape), alpha + 1.0, device=like.device)
-    h = Gamma(
-        shapes, torch.ones_like(shapes), validate_args=False
-    ).sample()  # to validate is to wait
-    log = h.log() + torch.log1p(-torch.rand_like(h)) / alpha  # u = 1 - rand is never 0
-    return torch.sigmoid(log[0] - log[1])
+    gamma = Gamma(shapes, torch.ones_like(shapes), validate_args=False)  # validation synchronises
+    h = gamma.sample()
+    log_u = torch.log1p(-torch.rand_like(h))  # u = 1 - rand is never 0
+    log_g = h.log() + log_u / alpha
+    return torch.sigmoid(log_g[0] - log_g[1])
 
 
-def folded(lam: Tensor) -> Tensor:
-    """max(lam, 1 - lam): each example keeps at least half of itself."""
+def at_least_half(lam: Tensor) -> Tensor:
+    """Return max(lam, 1 - lam), so that each example keeps at least half of itself."""
     return torch.maximum(lam, 1 - lam)
 
 
 def mix(a: Tensor, b: Tensor, lam: Tensor) -> Tensor:
-    """lam a + (1 - lam) b, both (B, ...), with lam (B,), or one for all, ()."""
-    lam = lam.reshape(*lam.shape, *[1] * (a.dim() - lam.dim()))
+    """Return lam a + (1 - lam) b, for a and b (B, ...) and lam (B,), or () for one of all."""
+    n_missing_axes = a.dim() - lam.dim()
+    lam = lam.reshape(*lam.shape, *[1] * n_missing_axes)
     return lam * a + (1 - lam) * b
 
 
-def one_hot(y: Tensor, classes: int) -> Tensor:
-    """Return (B, K) targets of the labels; torch's own asks the device whether they are in range."""
-    return (y.unsqueeze(-1) == torch.arange(classes, device=y.device)).float()
+def one_hot(y: Tensor, n_classes: int) -> Tensor:
+    """Return (B, K) one-hot targets.
+
+    Torch's own ``one_hot`` synchronises with the device to check that the labels are in range.
+    """
+    return (y.unsqueeze(-1) == torch.arange(n_classes, device=y.device)).float()

@@ -1,4 +1,4 @@
-"""What a network sees in a set of images: the pooled features below its head."""
+"""The pooled features below a network's head, for a set of images."""
 
 from typing import Any
 
@@ -6,27 +6,29 @@ import torch
 from torch import Tensor, nn
 
 from cnlw_tools.methods.base import BatchSource
-from cnlw_tools.methods.components.inference import evaluating
+from cnlw_tools.methods.components.inference import eval_mode
 
 
-def seeing(net: nn.Module, method: str) -> nn.Module:
-    """Return the network.
+def require_features(net: nn.Module, method: str) -> None:
+    """Check that a network offers its features.
 
     Raises:
-        ValueError: it has no ``features``
+        ValueError: it has no ``features`` method
     """
     if not hasattr(net, "features"):
         raise ValueError(
-            f"{method} needs a network with features: those of `cnlw list nets` have them"
+            f"{method} needs a network with a method `features`, such as those of `cnlw list nets`"
         )
-    return net
 
 
-def features(net: Any, batches: BatchSource) -> tuple[Tensor, Tensor]:
-    """Return (n, D) features of a set, in its order and 32 bits, and its (n,) given labels.
+def extract_features(net: Any, batches: BatchSource) -> tuple[Tensor, Tensor]:
+    """Return (n, D) features in 32 bits and (n,) given labels, in the order of the batches.
 
-    The network sees as in validation.
+    The network is in evaluation mode.
     """
-    with evaluating(net):
-        seen = [(net.features(batch.x).float(), batch.y) for batch in batches()]
-    return torch.cat([f for f, _ in seen]), torch.cat([y for _, y in seen])
+    features, labels = [], []
+    with eval_mode(net):
+        for batch in batches():
+            features.append(net.features(batch.x).float())
+            labels.append(batch.y)
+    return torch.cat(features), torch.cat(labels)

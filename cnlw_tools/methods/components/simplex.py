@@ -1,9 +1,9 @@
-"""Back to probabilities: each column of a matrix onto the simplex {q >= 0, sum q = 1}.
+"""Projections of each column of a matrix onto the probability simplex {q >= 0, sum q = 1}.
 
-euclid    the nearest: q = max(v - t, 0) with t such that sum q = 1; if the k largest stay, t = (their sum - 1) / k
-          (Held, Wolfe and Crowder 1974; Duchi et al. 2008)
-clip      max(v, 0) / sum max(v, 0), and an even column where nothing is above 0. It also scales back what a
-          regulariser has shrunk, so that from the identity a regulariser alone leads nowhere
+euclid    the nearest point: q = max(v - t, 0) with t such that sum q = 1. If the k largest entries stay
+          positive, t = (their sum - 1) / k (Held, Wolfe and Crowder 1974; Duchi et al. 2008)
+clip      max(v, 0) / sum max(v, 0), and a uniform column where no entry is positive. It also scales back
+          what a regulariser has shrunk, so a regulariser alone cannot leave the identity
 """
 
 from collections.abc import Callable, Mapping
@@ -12,19 +12,23 @@ import torch
 from torch import Tensor
 
 
-def euclid(v: Tensor) -> Tensor:
-    """Return the nearest (K, n) probabilities."""
-    v = v - v.amax(0)  # moves the answer nowhere, and keeps it exact for large v
-    top = v.sort(0, descending=True).values
-    t = (top.cumsum(0) - 1) / torch.arange(1, len(v) + 1, device=v.device)[:, None]
-    stay = (top > t).sum(0, keepdim=True)  # (1, n), at least 1
-    return (v - t.gather(0, stay - 1)).clamp(min=0)
+def nearest_on_simplex(v: Tensor) -> Tensor:
+    """Return the nearest probabilities to each column of v; (K, n) -> (K, n)."""
+    v = v - v.amax(0)  # does not change the result, and keeps it exact for large v
+    descending = v.sort(0, descending=True).values
+    k = torch.arange(1, len(v) + 1, device=v.device)[:, None]
+    t = (descending.cumsum(0) - 1) / k
+    n_positive = (descending > t).sum(0, keepdim=True)  # (1, n), at least 1
+    return (v - t.gather(0, n_positive - 1)).clamp(min=0)
 
 
-def clip(v: Tensor) -> Tensor:
-    """Return the (K, n) positive parts, scaled."""
+def clip_and_rescale(v: Tensor) -> Tensor:
+    """Return the positive parts of each column of v, divided by their sum; (K, n) -> (K, n)."""
     v = v.clamp(min=1e-30)
     return v / v.sum(0)
 
 
-PROJECTIONS: Mapping[str, Callable[[Tensor], Tensor]] = {"euclid": euclid, "clip": clip}
+PROJECTIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "euclid": nearest_on_simplex,
+    "clip": clip_and_rescale,
+}

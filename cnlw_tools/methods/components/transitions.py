@@ -1,11 +1,13 @@
-"""Transition matrices: Q[j, i] = P(given j | true i), columns sum to 1. Its transpose is T. What a user may state:
+"""Transition matrices that a user can state, and the loss of a label under one.
+
+Q[j, i] = P(given j | true i), so columns sum to 1. T is the transpose of Q.
 
 symmetric:r    (1 - r) I + r / (K - 1) (1 - I)
 pairflip:r     (1 - r) I + r (i -> i + 1 mod K)
-outlier:a      [[I, (1 - a) / (K - 1)], [0, a]]: the last class is "none of the others"; its images bear any of the
-               others' labels, but for a share a that is labelled so (Sukhbaatar et al. 2015, equation 8)
+outlier:a      [[I, (1 - a) / (K - 1)], [0, a]]: the last class means "none of the others". A share a of its
+               images is labelled so, and the rest has any of the other labels (Sukhbaatar et al. 2015, equation 8)
 
-The loss above one: -log p~[y], p~ = Q p
+The loss under Q: -log p~[y], p~ = Q p
 """
 
 from collections.abc import Sequence
@@ -13,52 +15,69 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from cnlw_tools.methods.components.validation import number
+from cnlw_tools.methods.components.validation import check_number
 
 
-def surprise(log_p: Tensor, q: Tensor, y: Tensor) -> Tensor:
-    """Return (B,) -log p~[y] of (B, K) log-probabilities; 1e-30 keeps the gradient of a 0 in Q, p_i / p~, finite."""
-    return -torch.logsumexp(log_p + (q[y] + 1e-30).log(), 1)
+def given_label_nll(log_p: Tensor, q: Tensor, y: Tensor) -> Tensor:
+    """Return -log (Q p)[y], (B,), of (B, K) log-probabilities p of the true classes."""
+    log_q = (q[y] + 1e-30).log()  # 1e-30 keeps the gradient p_i / p~ of an entry 0 in Q finite
+    return -torch.logsumexp(log_p + log_q, 1)
 
 
-def stated(q: str | Sequence[Sequence[float]], classes: int, otherwise: str = "learned") -> Tensor:
-    """Return the (K, K) matrix of a name and a number, or of its rows; ``otherwise``: what else the option takes.
+def parse_transition(
+    q: str | Sequence[Sequence[float]], n_classes: int, special_value: str = "learned"
+) -> Tensor:
+    """Return the (K, K) matrix Q from its rows, or from a name and a number.
+
+    Args:
+        q: the rows, or text such as "symmetric:0.2"
+        n_classes: K
+        special_value: another value that the option accepts, for the error message
 
     Raises:
-        ValueError: it is neither, or some column is no probabilities
+        ValueError: q is neither, or one of its columns is not a probability distribution
     """
     try:
-        matrix = named(q, classes) if isinstance(q, str) else torch.tensor(q, dtype=torch.float32)
-        if matrix.shape != (classes, classes):
+        if isinstance(q, str):
+            matrix = named_transition(q, n_classes)
+        else:
+            matrix = torch.tensor(q, dtype=torch.float32)
+        if matrix.shape != (n_classes, n_classes):
             raise ValueError
     except (KeyError, TypeError, ValueError):
         names = "symmetric:0.2, pairflip:0.2, outlier:0.2 (from 0 to 1)"
-        raise ValueError(
-            f"q = {q!r}: give {otherwise}, {names} or {classes} rows of {classes} numbers"
-        ) from None
-    for i, column in enumerate(matrix.T.tolist()):
-        if min(column) < 0 or not abs(sum(column) - 1) < 1e-4:
-            raise ValueError(
-                f"q: column {i} is {column}, no probabilities; q[j][i] = P(given j | true i)"
-            )
+        rows = f"{n_classes} rows of {n_classes} numbers"
+        raise ValueError(f"q = {q!r}: give {special_value}, {names} or {rows}") from None
+    _check_columns(matrix)
     return matrix
 
 
-def named(q: str, classes: int) -> Tensor:
-    """Return the (K, K) matrix of ``symmetric:0.2``.
+def named_transition(q: str, n_classes: int) -> Tensor:
+    """Return the (K, K) matrix of text such as "symmetric:0.2".
 
     Raises:
-        KeyError: there is no such name
-        ValueError: the number is none from 0 to 1
+        KeyError: the name is unknown
+        ValueError: the number is not from 0 to 1
     """
     name, _, text = q.partition(":")
-    r = number("q", float(text), 0, 1)
-    eye = torch.eye(classes)
-    even = (1 - eye) / (classes - 1)
-    out = eye.clone()
-    out[:-1, -1], out[-1, -1] = (1 - r) / (classes - 1), r
-    return {
-        "symmetric": torch.lerp(eye, even, r),
+    r = check_number("q", float(text), 0, 1)
+    eye = torch.eye(n_classes)
+    uniform = (1 - eye) / (n_classes - 1)
+    outlier = eye.clone()
+    outlier[:-1, -1] = (1 - r) / (n_classes - 1)
+    outlier[-1, -1] = r
+    matrices = {
+        "symmetric": torch.lerp(eye, uniform, r),
         "pairflip": torch.lerp(eye, eye.roll(1, 0), r),
-        "outlier": out,
-    }[name]
+        "outlier": outlier,
+    }
+    return matrices[name]
+
+
+def _check_columns(q: Tensor) -> None:
+    for i, column in enumerate(q.T.tolist()):
+        if min(column) < 0 or not abs(sum(column) - 1) < 1e-4:
+            raise ValueError(
+                f"q: column {i} is {column}, which is not a probability distribution. "
+                "q[j][i] is P(given j | true i): give entries from 0 up that sum to 1"
+            )

@@ -1,4 +1,4 @@
-"""Checks of options: an error says which one, what it was, and what it may be."""
+"""Checks of a method's options. Each error names the option, its value and the values allowed."""
 
 from collections.abc import Iterable
 from math import ceil, inf, isfinite
@@ -6,48 +6,52 @@ from math import ceil, inf, isfinite
 from cnlw_tools.registry import suggest
 
 
-def number(option: str, value: float, low: float, high: float = inf) -> float:
-    """Return the value.
+def check_number(option: str, value: float, low: float, high: float = inf) -> float:
+    """Return the value if it is a finite number from ``low`` to ``high``.
 
     Raises:
-        ValueError: it is no finite number from ``low`` to ``high``
+        ValueError: it is not
     """
-    real = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-    if not real or not low <= value <= high:
-        upto = "up" if high == inf else f"to {high:g}"
-        raise ValueError(f"{option} = {value!r}: give a number from {low:g} {upto}")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not isfinite(value) or not low <= value <= high:
+        upper = "up" if high == inf else f"to {high:g}"
+        raise ValueError(f"{option} = {value!r}: give a number from {low:g} {upper}")
     return value
 
 
-def flag(option: str, value: bool) -> bool:
-    """Return the value.
+def check_flag(option: str, value: bool) -> bool:
+    """Return the value if it is true or false.
 
     Raises:
-        ValueError: it is neither true nor false
+        ValueError: it is neither
     """
     if not isinstance(value, bool):
         raise ValueError(f"{option} = {value!r}: give true or false")
     return value
 
 
-def choice(option: str, value: str, names: Iterable[str]) -> str:
-    """Return the value.
+def check_choice(option: str, value: str, choices: Iterable[str]) -> str:
+    """Return the value if it is one of the choices.
 
     Raises:
-        ValueError: it is none of the names
+        ValueError: it is not; the error suggests a similar choice
     """
-    names = list(names)
-    if value not in names:
-        close = suggest(value, names) if isinstance(value, str) else ""
-        raise ValueError(f"{option} = {value!r}: there are {', '.join(names)}.{close}")
+    choices = list(choices)
+    if value not in choices:
+        hint = suggest(value, choices) if isinstance(value, str) else ""
+        raise ValueError(f"{option} = {value!r}: give one of {', '.join(choices)}.{hint}")
     return value
 
 
-def epochs(option: str, value: float, total: int) -> int:
-    """Return how many of ``total`` epochs are meant: below 1 a share of them, rounded up, from 1 on their number.
+def resolve_epochs(option: str, value: float, total: int) -> int:
+    """Return a number of epochs, at most ``total``.
+
+    A value below 1 is a share of ``total``, rounded up; from 1 on it is the number itself.
 
     Raises:
-        ValueError: it is no number from 0 up
+        ValueError: the value is not a number from 0 up
     """
-    number(option, value, 0)
-    return min(ceil(round(value * total, 9)) if value < 1 else int(value), total)
+    check_number(option, value, 0)
+    # rounded, since 0.1 * 30 is a little more than 3 in floats
+    n_epochs = ceil(round(value * total, 9)) if value < 1 else int(value)
+    return min(n_epochs, total)

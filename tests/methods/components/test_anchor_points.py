@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from cnlw_tools.methods.components.anchor_points import estimated, rows
+from cnlw_tools.methods.components.anchor_points import anchor_predictions, estimate_transition
 
 
 @pytest.mark.parametrize("percentile", [1.0, 0.97, 0.5, 0.0])
 def test_oracle(percentile):
     """numpy's percentile from above, then the first row that has it."""
     p = torch.randn(101, 4, generator=torch.Generator().manual_seed(0)).double().softmax(1)
-    for i, row in enumerate(rows(p, percentile)):
+    for i, row in enumerate(anchor_predictions(p, percentile)):
         value = np.percentile(p[:, i].numpy(), 100 * percentile, method="higher")
         at = next(t for t in range(101) if p[t, i] == value)
 
@@ -22,20 +22,20 @@ def test_ties():
     """Of equally likely images the first speaks."""
     p = torch.tensor([[0.2, 0.8], [0.9, 0.1], [0.9, 0.1000001]])
 
-    assert torch.equal(rows(p, 1.0), p[[1, 0]])
+    assert torch.equal(anchor_predictions(p, 1.0), p[[1, 0]])
 
 
 def test_one_image():
     """It speaks for every class."""
     assert torch.equal(
-        rows(torch.tensor([[0.2, 0.8]]), 0.97), torch.tensor([[0.2, 0.8], [0.2, 0.8]])
+        anchor_predictions(torch.tensor([[0.2, 0.8]]), 0.97), torch.tensor([[0.2, 0.8], [0.2, 0.8]])
     )
 
 
 def test_of_a_network(toy):
     """Rows are its predictions as for validation, and sum to 1; it is left in training."""
     net = toy.make("vanilla", dropout=0.5).net
-    t = estimated(net, toy.train_batches)
+    t = estimate_transition(net, toy.train_batches)
     training = net.training
     p = net.eval()(toy.x).softmax(1)
 

@@ -7,11 +7,11 @@ import torch
 
 from cnlw_tools.methods.components.beta_mixture import (
     BetaMixture,
-    fitted,
-    moments,
+    fit_mixture,
+    initial_parameters,
+    match_moments,
     responsibilities,
-    start,
-    tabulated,
+    tabulate_posterior,
 )
 
 
@@ -54,7 +54,7 @@ def test_moments():
     x = torch.tensor([0.2, 0.4, 0.6, 0.8, 0.1], dtype=torch.float64)
     r = torch.tensor([[1.0, 1, 1, 1, 0], [2, 2, 2, 2, 0]], dtype=torch.float64)
 
-    for value in moments(x, r):
+    for value in match_moments(x, r):
         assert value.tolist() == pytest.approx([2, 2])
 
 
@@ -62,13 +62,13 @@ def test_the_posterior_begins_as_the_value():
     """Beta(1, 2) against Beta(2, 1), half and half: r_1(x) = x."""
     x = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
 
-    assert responsibilities(x, start(x))[1].tolist() == pytest.approx([0.1, 0.5, 0.9])
+    assert responsibilities(x, initial_parameters(x))[1].tolist() == pytest.approx([0.1, 0.5, 0.9])
 
 
 def test_oracle():
     """Ten rounds are those of the loop."""
     values = [0.02, 0.05, 0.1, 0.12, 0.3, 0.55, 0.7, 0.72, 0.9]
-    found = fitted(torch.tensor(values, dtype=torch.float64))
+    found = fit_mixture(torch.tensor(values, dtype=torch.float64))
 
     for mine, theirs in zip(found, naive(values), strict=True):
         assert mine.tolist() == pytest.approx(theirs, rel=1e-9)
@@ -76,7 +76,7 @@ def test_oracle():
 
 def test_it_finds_two_betas():
     """4,000 draws of Beta(2, 18) and 2,000 of Beta(15, 3) come apart."""
-    found = fitted(torch.cat([draws(4000, 2, 18, 1), draws(2000, 15, 3, 2)]))
+    found = fit_mixture(torch.cat([draws(4000, 2, 18, 1), draws(2000, 15, 3, 2)]))
 
     assert found.weight.tolist() == pytest.approx([2 / 3, 1 / 3], abs=0.02)
     assert found.alpha.tolist() == pytest.approx([2, 15], rel=0.3)
@@ -86,8 +86,10 @@ def test_it_finds_two_betas():
 def test_the_table_falls_no_more_from_its_top():
     """A posterior that comes down again for the highest losses is held up there."""
     x = torch.tensor([], dtype=torch.float64)
-    mixture = start(x)._replace(alpha=x.new_tensor([1.0, 20]), beta=x.new_tensor([1.0, 20]))
-    table = tabulated(mixture)
+    mixture = initial_parameters(x)._replace(
+        alpha=x.new_tensor([1.0, 20]), beta=x.new_tensor([1.0, 20])
+    )
+    table = tabulate_posterior(mixture)
     points = torch.linspace(0, 1, 100, dtype=torch.float64).clamp(1e-12, 1 - 1e-12)
     r = responsibilities(points, mixture)[1]
 

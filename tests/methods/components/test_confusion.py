@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from cnlw_tools.methods import Batch
-from cnlw_tools.methods.components.confusion import confusion
+from cnlw_tools.methods.components.confusion import label_frequencies
 
 
 def batches():
@@ -28,7 +28,7 @@ def naive(kind):
 @pytest.mark.parametrize("kind", ["hard", "soft"])
 def test_oracle(kind):
     """The likeliest class counts, or every class by its probability."""
-    found = confusion(nn.Identity(), batches, 3, kind)
+    found = label_frequencies(nn.Identity(), batches, 3, kind)
 
     assert torch.allclose(found, naive(kind), atol=1e-6)
     assert torch.allclose(found[:2].sum(1), torch.ones(2))
@@ -36,7 +36,7 @@ def test_oracle(kind):
 
 def test_a_class_never_seen():
     """A class that is never likeliest has an empty row."""
-    assert confusion(nn.Identity(), batches, 3, "hard")[2].tolist() == [0, 0, 0]
+    assert label_frequencies(nn.Identity(), batches, 3, "hard")[2].tolist() == [0, 0, 0]
 
 
 def test_looks_as_validation_does():
@@ -44,7 +44,10 @@ def test_looks_as_validation_does():
     net = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.9), nn.Linear(3, 3))
     before = {key: value.clone() for key, value in net.state_dict().items()}
 
-    one, two = confusion(net, batches, 3, "soft"), confusion(net, batches, 3, "soft")
+    one, two = (
+        label_frequencies(net, batches, 3, "soft"),
+        label_frequencies(net, batches, 3, "soft"),
+    )
 
     assert torch.equal(one, two)
     assert net.training

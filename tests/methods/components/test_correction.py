@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods import Phase
-from cnlw_tools.methods.components.anchor_points import estimated
+from cnlw_tools.methods.components.anchor_points import estimate_transition
 
 both = pytest.mark.parametrize("name", ["forward", "backward"])
 
@@ -49,11 +49,13 @@ def test_estimates_before_the_second(toy, name, percentile):
     method = toy.make(name, epochs=4, percentile=percentile)
     for epoch in toy.epochs(method):
         if epoch == 1:
-            assert torch.equal(method.matrix, torch.eye(4))
+            assert torch.equal(method.loss_matrix, torch.eye(4))
             method.begin_phase(1, toy.train_batches)
-            expected = method.prepared(estimated(method.net, toy.train_batches, percentile).T)
-            assert torch.equal(method.matrix, expected)
-            assert not torch.equal(method.matrix, torch.eye(4))
+            expected = method.matrix_for_loss(
+                estimate_transition(method.net, toy.train_batches, percentile).T
+            )
+            assert torch.equal(method.loss_matrix, expected)
+            assert not torch.equal(method.loss_matrix, torch.eye(4))
             break
 
 
@@ -71,9 +73,9 @@ def test_begins_anew(toy, name):
 def test_a_network_from_elsewhere_is_asked_at_once(toy, name):
     """Without a first training the estimate is that of the network as it came."""
     method = toy.make(name, first=0)
-    expected = method.prepared(estimated(method.net, toy.train_batches, 1.0).T)
+    expected = method.matrix_for_loss(estimate_transition(method.net, toy.train_batches, 1.0).T)
 
-    assert torch.equal(method.matrix, expected)
+    assert torch.equal(method.loss_matrix, expected)
 
 
 @both

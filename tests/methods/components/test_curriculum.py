@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.curriculum import Curriculum, kept, percent, rule, schedule
+from cnlw_tools.methods.components.curriculum import (
+    Curriculum,
+    drop_examples,
+    epoch_percent,
+    find_rule,
+    parse_dropout_rates,
+)
 
 LOSSES = torch.tensor([0.1, 0.4, 0.7, 1.5, 3.0])
 
@@ -29,7 +35,7 @@ def test_decay_zero_is_the_percentile_of_this_batch():
 @pytest.mark.parametrize(("progress", "e"), [(0, 0), (0.009, 0), (0.5, 50), (0.999, 99), (1, 99)])
 def test_percent(progress, e):
     """The epoch percent is rounded down and never 100."""
-    assert percent(progress) == e
+    assert epoch_percent(progress) == e
 
 
 @pytest.mark.parametrize(
@@ -61,8 +67,8 @@ def test_a_rule_sees_the_epoch():
 
 def test_schedule():
     """Rates are spread over a hundred percents."""
-    assert schedule("0.5,17,0.05,78,0.9,5") == (0.5,) * 17 + (0.05,) * 78 + (0.9,) * 5
-    assert schedule("0, 100") == (0.0,) * 100
+    assert parse_dropout_rates("0.5,17,0.05,78,0.9,5") == (0.5,) * 17 + (0.05,) * 78 + (0.9,) * 5
+    assert parse_dropout_rates("0, 100") == (0.0,) * 100
 
 
 @pytest.mark.parametrize(
@@ -86,7 +92,7 @@ def test_schedule():
 def test_schedule_refuses(text):
     """What is no schedule of a hundred percents is named, with the form it should have."""
     with pytest.raises(ValueError, match=r"example_dropout = .* give pairs"):
-        schedule(text)
+        parse_dropout_rates(text)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +103,7 @@ def test_dropout_keeps_so_many(n, rate, count):
     """Exactly floor(B (1 - rate)) weights stay, as they were."""
     v = torch.rand(n) + 1
 
-    left = kept(v, rate)
+    left = drop_examples(v, rate)
 
     assert (left > 0).sum() == count
     assert ((left == 0) | (left == v)).all()
@@ -107,7 +113,7 @@ def test_dropout_is_uniform():
     """Over 4,000 draws each of five examples is kept in two fifths of them, within five deviations."""
     torch.manual_seed(0)
 
-    often = sum(kept(torch.ones(5), 0.6) for _ in range(4000)) / 4000
+    often = sum(drop_examples(torch.ones(5), 0.6) for _ in range(4000)) / 4000
 
     assert often.tolist() == pytest.approx([0.4] * 5, abs=5 * math.sqrt(0.4 * 0.6 / 4000))
 
@@ -164,7 +170,7 @@ def test_an_option_out_of_range_is_named(options):
 
 def test_a_number_is_no_mentor():
     """As a command line gives it."""
-    with pytest.raises(ValueError, match="mentor = 3: there are baseline"):
+    with pytest.raises(ValueError, match="mentor = 3: give one of baseline"):
         Curriculum(3, 0.7)
 
 
@@ -172,6 +178,6 @@ def test_an_unknown_mentor_is_named():
     """With what there is, and what was probably meant."""
     with pytest.raises(
         ValueError,
-        match=r"mentor = 'focall': there are baseline, .*FILE\.json\. Did you mean 'focal'\?",
+        match=r"mentor = 'focall': give one of baseline, .*FILE\.json\. Did you mean 'focal'\?",
     ):
-        rule("focall")
+        find_rule("focall")

@@ -8,20 +8,25 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.beta_mixture import BetaMixture
-from cnlw_tools.methods.components.dynamic_bootstrap import bootstrapped, mixup, refit, unevenness
-from cnlw_tools.methods.components.mixing import beta
+from cnlw_tools.methods.components.dynamic_bootstrap import (
+    balance_penalty,
+    bootstrap_losses,
+    mixup_loss,
+    refit_mixture,
+)
+from cnlw_tools.methods.components.mixing import sample_beta
 
 W = torch.tensor([0.1, 0.9, 0.5])
 
 
 def test_fixture(f3):
     """Labels that are trusted as 0.9, 0.1 and 0.5, worked out by hand, and the regulariser."""
-    each = bootstrapped(f3.x, f3.y, f3.x.argmax(1), W)
+    losses = bootstrap_losses(f3.x, f3.y, f3.x.argmax(1), W)
 
-    assert torch.allclose(each, torch.tensor([0.239545, 0.651445, 1.098612]), atol=1e-6)
-    assert each.mean().item() == pytest.approx(0.663201, abs=1e-6)
-    assert unevenness(f3.x).item() == pytest.approx(0.041779, abs=1e-6)
-    assert (each.mean() + unevenness(f3.x)).item() == pytest.approx(0.704979, abs=2e-6)
+    assert torch.allclose(losses, torch.tensor([0.239545, 0.651445, 1.098612]), atol=1e-6)
+    assert losses.mean().item() == pytest.approx(0.663201, abs=1e-6)
+    assert balance_penalty(f3.x).item() == pytest.approx(0.041779, abs=1e-6)
+    assert (losses.mean() + balance_penalty(f3.x)).item() == pytest.approx(0.704979, abs=2e-6)
 
 
 def test_soft_guesses(f3):
@@ -35,8 +40,12 @@ def test_soft_guesses(f3):
         for b in range(3)
     ]
 
-    assert torch.allclose(bootstrapped(f3.x, f3.y, hard, W), bootstrapped(f3.x, f3.y, guess, W))
-    assert bootstrapped(f3.x, f3.y, soft, W).tolist() == pytest.approx([e.item() for e in expected])
+    assert torch.allclose(
+        bootstrap_losses(f3.x, f3.y, hard, W), bootstrap_losses(f3.x, f3.y, guess, W)
+    )
+    assert bootstrap_losses(f3.x, f3.y, soft, W).tolist() == pytest.approx(
+        [e.item() for e in expected]
+    )
 
 
 def test_unevenness():
@@ -44,11 +53,11 @@ def test_unevenness():
     z = torch.randn(7, 4, generator=torch.Generator().manual_seed(0))
     h = z.softmax(1).mean(0)
 
-    assert unevenness(z).item() == pytest.approx(
+    assert balance_penalty(z).item() == pytest.approx(
         sum(0.25 * math.log(0.25 / p) for p in h.tolist()), abs=1e-6
     )
-    assert unevenness(9 * torch.eye(4)).item() == pytest.approx(0, abs=1e-6)
-    assert unevenness(torch.tensor([[500.0, 0, 0, 0]])).isfinite()
+    assert balance_penalty(9 * torch.eye(4)).item() == pytest.approx(0, abs=1e-6)
+    assert balance_penalty(torch.tensor([[500.0, 0, 0, 0]])).isfinite()
 
 
 def test_mixup_is_mixup(toy):
@@ -58,28 +67,28 @@ def test_mixup_is_mixup(toy):
     torch.manual_seed(5)
     expected = method.loss(batch)  # draws lam, then partners
     torch.manual_seed(5)
-    beta(2.0, (), batch.x)
+    sample_beta(2.0, (), batch.x)
     q = torch.randperm(len(batch.y))
     torch.manual_seed(5)
-    loss, own = mixup(method.net, batch, q, 2.0)
+    loss, given_losses = mixup_loss(method.net, batch, q, 2.0)
 
     assert torch.allclose(loss, expected)
-    assert torch.allclose(own, method.example_losses[batch.index])
+    assert torch.allclose(given_losses, method.example_losses[batch.index])
 
 
 def test_refit_looks_as_in_validation(toy, monkeypatch):
     """The mixture is that of the losses of all examples; over ranks of their mean."""
     net = toy.make("vanilla", dropout=0.5).net
     losses = cross_entropy(net.eval()(toy.x), toy.y, reduction="none").detach()
-    mine, theirs = BetaMixture(), BetaMixture()
+    mixture, expected = BetaMixture(), BetaMixture()
 
-    refit(mine, net.train(), toy.train_batches)
-    theirs.fit(losses)
-    assert torch.allclose(mine.table, theirs.table, atol=1e-4)
+    refit_mixture(mixture, net.train(), toy.train_batches)
+    expected.fit(losses)
+    assert torch.allclose(mixture.table, expected.table, atol=1e-4)
 
     monkeypatch.setattr(
         distributed, "average_over_ranks", lambda tensors: [t.mul_(2) for t in tensors]
     )
-    refit(mine, net, toy.train_batches)
-    theirs.fit(2 * losses)
-    assert torch.allclose(mine.table, theirs.table, atol=1e-4)
+    refit_mixture(mixture, net, toy.train_batches)
+    expected.fit(2 * losses)
+    assert torch.allclose(mixture.table, expected.table, atol=1e-4)

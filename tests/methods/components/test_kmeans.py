@@ -5,8 +5,8 @@ from itertools import combinations
 import pytest
 import torch
 
-from cnlw_tools.methods.components import kmeans
-from cnlw_tools.methods.components.kmeans import lloyd, on_a_line
+from cnlw_tools.methods.components import kmeans as module
+from cnlw_tools.methods.components.kmeans import kmeans, kmeans_1d
 
 
 def spread(values, group):
@@ -32,7 +32,7 @@ def test_on_a_line_is_the_best_of_all_cuts(k, seed):
     """No other intervals are closer to their means, and groups rise with the numbers."""
     values = torch.randn(12, generator=torch.Generator().manual_seed(seed))
 
-    group = on_a_line(values, k)
+    group = kmeans_1d(values, k)
 
     assert spread(values, group) == pytest.approx(cheapest(values, k))
     assert sorted(group.tolist()) == group[values.argsort()].tolist()
@@ -42,17 +42,17 @@ def test_on_a_line_is_the_best_of_all_cuts(k, seed):
 def test_on_a_line_in_blocks(monkeypatch):
     """The size of a block plays no part."""
     values = torch.randint(60, (200,), generator=torch.Generator().manual_seed(0))
-    expected = on_a_line(values, 3)
-    monkeypatch.setattr(kmeans, "BLOCK", 7)
+    expected = kmeans_1d(values, 3)
+    monkeypatch.setattr(module, "BLOCK", 7)
 
-    assert torch.equal(expected, on_a_line(values, 3))
+    assert torch.equal(expected, kmeans_1d(values, 3))
 
 
 def test_equal_numbers_share_a_group():
     """There are no more groups than different numbers, and three heaps are three groups, however large each is."""
-    assert on_a_line(torch.full((5,), 3.0), 3).tolist() == [0] * 5
-    assert on_a_line(torch.tensor([2.0, 1, 2, 1]), 3).tolist() == [1, 0, 1, 0]
-    assert on_a_line(torch.tensor([9.0, 0, 5, 0, 0, 0, 9]), 3).tolist() == [2, 0, 1, 0, 0, 0, 2]
+    assert kmeans_1d(torch.full((5,), 3.0), 3).tolist() == [0] * 5
+    assert kmeans_1d(torch.tensor([2.0, 1, 2, 1]), 3).tolist() == [1, 0, 1, 0]
+    assert kmeans_1d(torch.tensor([9.0, 0, 5, 0, 0, 0, 9]), 3).tolist() == [2, 0, 1, 0, 0, 0, 2]
 
 
 def test_lloyd_ends_where_nothing_moves():
@@ -60,7 +60,7 @@ def test_lloyd_ends_where_nothing_moves():
     torch.manual_seed(0)
     x = torch.randn(60, 3)
 
-    centres = lloyd(x, 4)
+    centres = kmeans(x, 4)
     nearest = torch.stack([((x - c) ** 2).sum(1) for c in centres]).argmin(0)
 
     for i, centre in enumerate(centres):
@@ -73,7 +73,7 @@ def test_lloyd_finds_what_is_apart():
     heaps = torch.tensor([[0.0, 0], [50, 0], [0, 50]])
     x = torch.cat([heap + torch.randn(20, 2) for heap in heaps])
 
-    best = min((lloyd(x, 3) for _ in range(10)), key=lambda c: torch.cdist(x, c).amin(1).sum())
+    best = min((kmeans(x, 3) for _ in range(10)), key=lambda c: torch.cdist(x, c).amin(1).sum())
 
     assert (torch.cdist(heaps, best).amin(1) < 1).all()
 
@@ -82,7 +82,7 @@ def test_as_many_centres_as_points():
     """Each point is its own centre; twins leave a centre without points where it was; more cannot be."""
     x = torch.tensor([[1.0], [2], [3]])
 
-    assert sorted(lloyd(x, 3).flatten().tolist()) == [1, 2, 3]
-    assert sorted(lloyd(torch.tensor([[1.0], [1], [3]]), 3).flatten().tolist()) == [1, 1, 3]
+    assert sorted(kmeans(x, 3).flatten().tolist()) == [1, 2, 3]
+    assert sorted(kmeans(torch.tensor([[1.0], [1], [3]]), 3).flatten().tolist()) == [1, 1, 3]
     with pytest.raises(ValueError, match="3 points for 4 centres: ask for fewer"):
-        lloyd(x, 4)
+        kmeans(x, 4)

@@ -14,13 +14,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from cnlw_tools.methods import METHODS, Batch, ProbeSet, Task
 from cnlw_tools.methods.components.batchnorm import batch_statistics
 from cnlw_tools.methods.components.lookahead import (
-    checked,
-    logits_along,
-    normalised,
-    parameters,
-    trusted,
-    trusted_gradient,
-    wide,
+    at_least_float32,
+    check_probe_size,
+    draw_probe,
+    logits_and_derivative,
+    normalise_gains,
+    probe_gradient,
+    trainable_parameters,
 )
 
 K = 3
@@ -74,10 +74,10 @@ def some(n: int) -> Batch:
 def test_logits_move_as_finite_differences_say(name, layout):
     """The change of the logits is their derivative along a direction, for every kind of layer."""
     net, x = made(name).to(memory_format=layout), some(6).x.contiguous(memory_format=layout)
-    here, step = parameters(net), 1e-6
+    here, step = trainable_parameters(net), 1e-6
     way = {name: torch.randn_like(p) for name, p in here.items()}
     with batch_statistics(net):
-        z, change = logits_along(net, here, way, x)
+        z, change = logits_and_derivative(net, here, way, x)
         ends = []
         for sign in (1, -1):
             moved = {name: p + sign * step * way[name] for name, p in here.items()}
@@ -95,7 +95,7 @@ def test_an_inner_product_of_gradients_is_one_of_logits():
     net, batch, probe = made("batch norm"), some(6), some(9)
     own = list(net.parameters())
     with batch_statistics(net):
-        way = trusted_gradient(net, parameters(net), probe)
+        way = probe_gradient(net, trainable_parameters(net), probe)
         g = torch.autograd.grad(cross_entropy(net(probe.x), probe.y), own)
         expected = []
         for b in range(6):
@@ -103,7 +103,7 @@ def test_an_inner_product_of_gradients_is_one_of_logits():
                 cross_entropy(net(batch.x), batch.y, reduction="none")[b], own
             )
             expected.append(sum((p * q).sum() for p, q in zip(g, each, strict=True)))
-        z, change = logits_along(net, parameters(net), way, batch.x)
+        z, change = logits_and_derivative(net, trainable_parameters(net), way, batch.x)
         z = z.requires_grad_()
         force = torch.autograd.grad(cross_entropy(z, batch.y, reduction="sum"), z)[0]
 
@@ -132,23 +132,25 @@ def test_an_operation_without_forward_mode_is_refused():
 
     net = Bent(48, K)
     with pytest.raises(
-        ValueError, match=r"(?s)Bent has an operation without .* take another network .*jvp"
+        ValueError, match=r"(?s)Bent has an operation without .* use another network .*jvp"
     ):
-        logits_along(net, parameters(net), parameters(net), torch.randn(2, 3, 4, 4))
+        logits_and_derivative(
+            net, trainable_parameters(net), trainable_parameters(net), torch.randn(2, 3, 4, 4)
+        )
 
 
 def test_weights_are_rectified_and_sum_to_one():
     """The fixture of L2R: gains 1, -1, 2 weigh 1/3, 0, 2/3, and their scale does not matter."""
     expected = torch.tensor([1 / 3, 0, 2 / 3])
 
-    torch.testing.assert_close(expected, normalised(torch.tensor([1.0, -1, 2]), 0))
-    torch.testing.assert_close(expected, normalised(torch.tensor([1e-30, -1e-30, 2e-30]), 0))
+    torch.testing.assert_close(expected, normalise_gains(torch.tensor([1.0, -1, 2]), 0))
+    torch.testing.assert_close(expected, normalise_gains(torch.tensor([1e-30, -1e-30, 2e-30]), 0))
 
 
 def test_no_gain_is_no_weight():
     """Where no example helps, all weigh 0 and nothing is divided by 0."""
     for delta in (0, 1e-5):
-        assert torch.equal(torch.zeros(3), normalised(torch.tensor([-1.0, 0, -2]), delta))
+        assert torch.equal(torch.zeros(3), normalise_gains(torch.tensor([-1.0, 0, -2]), delta))
 
 
 def test_parameters_that_do_not_learn_stay_out():
@@ -156,19 +158,19 @@ def test_parameters_that_do_not_learn_stay_out():
     net = made("leaky")
     net[1].requires_grad_(False)
 
-    assert {"3.weight", "3.bias"} == set(parameters(net))
-    assert {"3.weight", "3.bias"} == set(trusted_gradient(net, parameters(net), some(4)))
+    assert {"3.weight", "3.bias"} == set(trainable_parameters(net))
+    assert {"3.weight", "3.bias"} == set(probe_gradient(net, trainable_parameters(net), some(4)))
 
 
 def test_logits_of_autocast_are_widened_and_exact_ones_kept():
     """bfloat16 becomes float32; float64 stays."""
-    assert wide(torch.zeros(1, dtype=torch.bfloat16)).dtype == torch.float32
-    assert wide(torch.zeros(1, dtype=torch.double)).dtype == torch.double
+    assert at_least_float32(torch.zeros(1, dtype=torch.bfloat16)).dtype == torch.float32
+    assert at_least_float32(torch.zeros(1, dtype=torch.double)).dtype == torch.double
 
 
 def test_one_rank_keeps_all_that_it_draws():
     """Without company the trusted examples are those that were asked for."""
-    drawn = trusted(Task(made, 1, K, 1, probe=ProbeSet(some, list)), 7)
+    drawn = draw_probe(Task(made, 1, K, 1, probe=ProbeSet(some, list)), 7)
 
     assert torch.equal(some(7).x, drawn.x)
     assert torch.equal(some(7).y, drawn.y)
@@ -178,7 +180,7 @@ def test_one_rank_keeps_all_that_it_draws():
 def test_trusted_examples_are_counted_in_whole_numbers(value):
     """Anything else is an error that says so."""
     with pytest.raises(ValueError, match=f"probe_size = {value!r}: give a whole number from 1 up"):
-        checked(value)
+        check_probe_size(value)
 
 
 @pytest.mark.parametrize("name", ["l2r", "ieg"])

@@ -6,15 +6,27 @@ import math
 import pytest
 import torch
 
-from cnlw_tools.methods.components.curriculum import rule
-from cnlw_tools.methods.components.mentor import SHAPES, SHIPPED, Mentor, cell_state, logits, read
-from cnlw_tools.methods.components.mentor_fit import Fitted, Rows, measure, to_json
+from cnlw_tools.methods.components.curriculum import find_rule
+from cnlw_tools.methods.components.mentor import (
+    PACKAGED_MENTOR,
+    WEIGHT_SHAPES,
+    Mentor,
+    lstm_cell_state,
+    mentor_logits,
+    read_mentor,
+)
+from cnlw_tools.methods.components.mentor_fit import (
+    FittedMentor,
+    MentorSamples,
+    evaluate_mentor,
+    to_json,
+)
 from cnlw_tools.methods.components.weighting_rules import pd
 
 
 def drawn(seed=0):
     draw = torch.Generator().manual_seed(seed)
-    return {name: torch.randn(shape, generator=draw) for name, shape in SHAPES.items()}
+    return {name: torch.randn(shape, generator=draw) for name, shape in WEIGHT_SHAPES.items()}
 
 
 def sigmoid(x):
@@ -65,7 +77,7 @@ def test_the_cell_state_of_an_lstm_after_one_step():
         "cell_bias": torch.zeros(2),
     }
 
-    assert cell_state(ones, x).tolist() == [pytest.approx([0.740026] * 2, abs=1e-6)]
+    assert lstm_cell_state(ones, x).tolist() == [pytest.approx([0.740026] * 2, abs=1e-6)]
     assert lstm(x)[1][1].item() == pytest.approx(0.740026, abs=1e-6)
 
 
@@ -73,9 +85,9 @@ def test_the_bias_is_added_to_the_weights():
     """Moving the last bias by b moves the logit by b times the sum of the hidden units."""
     w = drawn()
     rows = torch.linspace(0, 5, 5), torch.linspace(-2, 2, 5), torch.arange(5)
-    hidden_sum = logits({**w, "out": torch.ones(20), "out_bias": torch.tensor(0.0)}, *rows)
+    hidden_sum = mentor_logits({**w, "out": torch.ones(20), "out_bias": torch.tensor(0.0)}, *rows)
 
-    moved = logits({**w, "out_bias": w["out_bias"] + 2}, *rows) - logits(w, *rows)
+    moved = mentor_logits({**w, "out_bias": w["out_bias"] + 2}, *rows) - mentor_logits(w, *rows)
 
     assert torch.allclose(moved, 2 * hidden_sum, atol=1e-4)
 
@@ -86,7 +98,9 @@ def test_the_mentor_of_the_package_follows_pd():
     loss, diff = 10 * torch.rand(60000, generator=draw), 10 * torch.rand(60000, generator=draw) - 5
     for low, high in ((0, 19), (19, 90), (90, 100)):
         e = torch.randint(low, high, (60000,), generator=draw).float()
-        agreement, error = measure(read(SHIPPED), Rows(loss, diff, e, pd(loss, diff, e)))
+        agreement, error = evaluate_mentor(
+            read_mentor(PACKAGED_MENTOR), MentorSamples(loss, diff, e, pd(loss, diff, e))
+        )
         assert agreement > 0.99
         assert error < 0.01
 
@@ -94,26 +108,26 @@ def test_the_mentor_of_the_package_follows_pd():
 def test_the_mentor_is_as_exact_in_bfloat16():
     """Autocast stays outside: a difference to the threshold is a small one."""
     rows = torch.full((3,), 2.0), torch.tensor([-0.03, 0.0, 0.03]), torch.full((3,), 50.0)
-    exact = read(SHIPPED)(*rows)
+    exact = read_mentor(PACKAGED_MENTOR)(*rows)
 
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(read(SHIPPED)(*rows), exact)
+        assert torch.equal(read_mentor(PACKAGED_MENTOR)(*rows), exact)
 
 
 def test_weights_are_buffers():
     """A mentor does not learn with the student, and lies in the checkpoint."""
-    mentor = read(SHIPPED)
+    mentor = read_mentor(PACKAGED_MENTOR)
 
     assert not list(mentor.parameters())
-    assert set(mentor.state_dict()) == set(SHAPES)
+    assert set(mentor.state_dict()) == set(WEIGHT_SHAPES)
 
 
 def test_a_file_gives_back_the_weights_to_the_last_bit(tmp_path):
     """Written and read, a mentor is the same one."""
     file = tmp_path / "mine.json"
-    file.write_text(to_json(Fitted(Mentor(drawn()), 0.9, 0.1), seed=3))
+    file.write_text(to_json(FittedMentor(Mentor(drawn()), 0.9, 0.1), seed=3))
 
-    mentor = rule(str(file))
+    mentor = find_rule(str(file))
 
     assert all(torch.equal(mentor.get_buffer(name), weights) for name, weights in drawn().items())
     assert json.loads(file.read_text())["seed"] == 3
@@ -126,8 +140,8 @@ def test_a_file_gives_back_the_weights_to_the_last_bit(tmp_path):
         "[]",
         "3",
         '{"label": [1, 2]}',
-        json.dumps({name: [[1], [2, 3]] for name in SHAPES}),
-        json.dumps({name: [1] for name in SHAPES}),
+        json.dumps({name: [[1], [2, 3]] for name in WEIGHT_SHAPES}),
+        json.dumps({name: [1] for name in WEIGHT_SHAPES}),
     ],
 )
 def test_a_file_without_a_mentor_is_named(tmp_path, text):
@@ -135,11 +149,11 @@ def test_a_file_without_a_mentor_is_named(tmp_path, text):
     file = tmp_path / "other.json"
     file.write_text(text)
 
-    with pytest.raises(ValueError, match=r"other\.json holds no mentor .* train-mentor"):
-        rule(str(file))
+    with pytest.raises(ValueError, match=r"other\.json contains no mentor .* train-mentor"):
+        find_rule(str(file))
 
 
 def test_a_missing_file_is_named(tmp_path):
     """As the system names it."""
     with pytest.raises(FileNotFoundError, match=r"none\.json"):
-        rule(str(tmp_path / "none.json"))
+        find_rule(str(tmp_path / "none.json"))

@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
-from cnlw_tools.methods.components.mentor import SHAPES, SHIPPED, read
+from cnlw_tools.methods.components.mentor import PACKAGED_MENTOR, WEIGHT_SHAPES, read_mentor
 from cnlw_tools.methods.components.mentor_fit import (
-    data_driven,
-    every_percent,
-    fit,
-    measure,
-    predefined,
+    data_driven_samples,
+    evaluate_mentor,
+    fit_mentor,
+    losses_by_percent,
+    predefined_samples,
 )
 from cnlw_tools.methods.components.weighting_rules import pd
 
@@ -26,7 +26,7 @@ def verified(n=2000, seed=0):
 
 def test_the_grid():
     """120 losses, 100 differences and 100 percents, each combination once, weighed by the rule."""
-    rows = predefined(pd)
+    rows = predefined_samples(pd)
 
     keys = (rows.losses * 10).round() * 1e4 + (rows.difference * 10 + 50).round() * 100 + rows.epoch
     assert len(keys.unique()) == len(rows.target) == 120 * 100 * 100
@@ -43,7 +43,7 @@ def test_every_percent_has_the_losses_of_its_epoch(epochs):
     """Percent e of E epochs is epoch floor(e E / 100), example by example."""
     history = torch.arange(epochs * 2.0).reshape(epochs, 2)
 
-    percents, losses = every_percent(history)
+    percents, losses = losses_by_percent(history)
 
     assert percents.tolist() == [e for e in range(100) for _ in range(2)]
     assert losses.tolist() == [
@@ -56,7 +56,7 @@ def test_data_driven_oracle(by_epoch):
     """The difference is to the percentile of that epoch, or of all rows; the target is whether the label is correct."""
     epoch, losses, correct = verified(n=51)
 
-    rows = data_driven(epoch, losses, correct, 0.9, by_epoch=by_epoch)
+    rows = data_driven_samples(epoch, losses, correct, 0.9, by_epoch=by_epoch)
 
     for i in range(len(epoch)):
         others = sorted(losses[epoch == epoch[i]].tolist() if by_epoch else losses.tolist())
@@ -69,15 +69,15 @@ def test_data_driven_oracle(by_epoch):
 def test_a_loss_that_is_not_finite_is_refused():
     """An example that was never seen has no loss."""
     with pytest.raises(ValueError, match="1 losses are not finite"):
-        data_driven(torch.zeros(2), torch.tensor([1.0, math.nan]), torch.ones(2), 0.9)
+        data_driven_samples(torch.zeros(2), torch.tensor([1.0, math.nan]), torch.ones(2), 0.9)
 
 
 @pytest.mark.parametrize("frozen", [True, False])
 def test_a_mentor_learns_which_losses_mean_a_wrong_label(frozen):
     """Correct labels cost under 0.5 and wrong ones up to 4: seven of eight wrong ones can be told, and are."""
-    rows = data_driven(*verified(), 0.75)
+    rows = data_driven_samples(*verified(), 0.75)
 
-    fitted = fit(rows, seed=0, frozen=frozen, batch=128, steps=300)
+    fitted = fit_mentor(rows, seed=0, freeze_epoch=frozen, batch=128, steps=300)
 
     assert fitted.agreement > 0.94  # always "correct" would be 0.75, the best possible 0.969
     assert fitted.error < 0.05
@@ -85,35 +85,39 @@ def test_a_mentor_learns_which_losses_mean_a_wrong_label(frozen):
 
 def test_the_same_seed_gives_the_same_mentor():
     """And another seed another one, even before it learned anything."""
-    rows = data_driven(*verified(n=100), 0.75)
+    rows = data_driven_samples(*verified(n=100), 0.75)
 
-    one, same, other = (fit(rows, seed=seed, batch=8, steps=3).mentor for seed in (0, 0, 1))
+    one, same, other = (fit_mentor(rows, seed=seed, batch=8, steps=3).mentor for seed in (0, 0, 1))
 
-    for name in SHAPES:
+    for name in WEIGHT_SHAPES:
         assert torch.equal(one.get_buffer(name), same.get_buffer(name))
         assert not torch.equal(one.get_buffer(name), other.get_buffer(name))
 
 
 def test_a_frozen_epoch_embedding_stays():
     """The other weights move."""
-    rows = data_driven(*verified(n=100), 0.75)
+    rows = data_driven_samples(*verified(n=100), 0.75)
 
-    drawn, learned = (fit(rows, seed=0, frozen=True, steps=steps).mentor for steps in (0, 3))
+    drawn, learned = (
+        fit_mentor(rows, seed=0, freeze_epoch=True, steps=steps).mentor for steps in (0, 3)
+    )
 
     moved = {
-        name for name in SHAPES if not torch.equal(drawn.get_buffer(name), learned.get_buffer(name))
+        name
+        for name in WEIGHT_SHAPES
+        if not torch.equal(drawn.get_buffer(name), learned.get_buffer(name))
     }
-    assert moved == set(SHAPES) - {"epoch"}
+    assert moved == set(WEIGHT_SHAPES) - {"epoch"}
 
 
 @pytest.mark.slow
 def test_the_mentor_of_the_package_can_be_made_again():
     """Fitted anew, with its seed and another, it agrees with PD about as well: 0.999 of the rows held out."""
-    rows = predefined(pd)
-    shipped = measure(read(SHIPPED), rows)
+    rows = predefined_samples(pd)
+    shipped = evaluate_mentor(read_mentor(PACKAGED_MENTOR), rows)
 
     assert shipped[0] > 0.999
     for seed in (0, 1):
-        fitted = fit(rows, seed=seed)
+        fitted = fit_mentor(rows, seed=seed)
         assert fitted.agreement == pytest.approx(shipped[0], abs=1e-3)
         assert fitted.error < 1e-3

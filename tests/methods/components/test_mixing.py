@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, log_softmax
 
-from cnlw_tools.methods.components.mixing import beta, folded, mix, one_hot
+from cnlw_tools.methods.components.mixing import at_least_half, mix, one_hot, sample_beta
 
 LIKE = torch.empty(0)
 
@@ -14,7 +14,7 @@ def test_beta_has_its_moments(alpha):
     """Mean 1/2, variance 1 / (4 (2a + 1)), fourth central moment 3 / (16 (2a + 1) (2a + 3)), within five sigma."""
     torch.manual_seed(0)
     n = 40_000
-    off = beta(alpha, (n,), LIKE).double() - 0.5
+    off = sample_beta(alpha, (n,), LIKE).double() - 0.5
     variance, fourth = 1 / (4 * (2 * alpha + 1)), 3 / (16 * (2 * alpha + 1) * (2 * alpha + 3))
 
     assert abs(off.mean()) < 5 * (variance / n) ** 0.5
@@ -26,7 +26,7 @@ def test_beta_of_one_is_uniform():
     """Beta(1, 1) is uniform: the largest gap to it is that of chance (Kolmogorov and Smirnov, five sigma)."""
     torch.manual_seed(0)
     n = 40_000
-    u = beta(1, (n,), LIKE).sort().values
+    u = sample_beta(1, (n,), LIKE).sort().values
 
     assert (u - (torch.arange(n) + 0.5) / n).abs().max() < 2.5 / n**0.5
 
@@ -34,29 +34,29 @@ def test_beta_of_one_is_uniform():
 def test_tiny_and_huge_alpha():
     """A tiny alpha is a coin, a huge one an even blend, and none is a NaN."""
     torch.manual_seed(0)
-    coin = beta(1e-6, (1000,), LIKE)
+    coin = sample_beta(1e-6, (1000,), LIKE)
 
     assert ((coin < 0.01) | (coin > 0.99)).sum() > 990
     assert 400 < coin.sum() < 600
-    assert torch.allclose(beta(1e6, (1000,), LIKE), torch.tensor(0.5), atol=0.01)
+    assert torch.allclose(sample_beta(1e6, (1000,), LIKE), torch.tensor(0.5), atol=0.01)
 
 
 @pytest.mark.parametrize("alpha", [0, -1])
 def test_no_alpha_is_no_mixing(alpha):
     """alpha <= 0 gives lam = 1."""
-    assert beta(alpha, (2, 3), LIKE).tolist() == [[1, 1, 1], [1, 1, 1]]
-    assert beta(alpha, (), LIKE) == 1
+    assert sample_beta(alpha, (2, 3), LIKE).tolist() == [[1, 1, 1], [1, 1, 1]]
+    assert sample_beta(alpha, (), LIKE) == 1
 
 
 @pytest.mark.parametrize("shape", [(), (5,), (0,), (2, 3)])
 def test_shapes(shape):
     """As many as asked for, and one where none is said."""
-    assert beta(0.5, shape, LIKE).shape == shape
+    assert sample_beta(0.5, shape, LIKE).shape == shape
 
 
 def test_folded():
     """Each keeps the larger part."""
-    assert folded(torch.tensor([0.0, 0.25, 0.5, 1.0])).tolist() == [1, 0.75, 0.5, 1]
+    assert at_least_half(torch.tensor([0.0, 0.25, 0.5, 1.0])).tolist() == [1, 0.75, 0.5, 1]
 
 
 def test_mix_is_a_loop():
@@ -74,13 +74,17 @@ def test_mixed_targets(f3):
     """lam = 0.7 and partners (1, 2, 0): the targets and the cross-entropies worked out by hand."""
     z, y, lam, partner = f3.x, f3.y, torch.tensor(0.7), torch.tensor([1, 2, 0])
     targets = mix(one_hot(y, 3), one_hot(y[partner], 3), lam)
-    own, other = (cross_entropy(z, labels, reduction="none") for labels in (y, y[partner]))
+    given, partner_losses = (
+        cross_entropy(z, labels, reduction="none") for labels in (y, y[partner])
+    )
 
     assert torch.allclose(targets, torch.tensor([[0.7, 0, 0.3], [0, 0.3, 0.7], [0.3, 0.7, 0]]))
     assert torch.allclose(
         -(targets * log_softmax(z, 1)).sum(1), torch.tensor([0.839545, 1.251445, 1.098612])
     )
-    assert torch.allclose(mix(own, other, lam), torch.tensor([0.839545, 1.251445, 1.098612]))
+    assert torch.allclose(
+        mix(given, partner_losses, lam), torch.tensor([0.839545, 1.251445, 1.098612])
+    )
 
 
 def test_one_hot():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cnlw_tools.methods.components.pooled_features import features, seeing
+from cnlw_tools.methods.components.pooled_features import extract_features, require_features
 
 
 def test_features_are_those_of_validation(toy):
@@ -12,7 +12,7 @@ def test_features_are_those_of_validation(toy):
     net = toy.make("vanilla", dropout=0.5).net
     running = net.body[1].running_mean.clone()
 
-    f, y = features(net, toy.train_batches)
+    f, y = extract_features(net, toy.train_batches)
 
     assert net.training
     assert torch.equal(running, net.body[1].running_mean)
@@ -25,6 +25,7 @@ def test_features_are_those_of_validation(toy):
 def test_a_network_without_features_is_refused():
     """The message says which have them."""
     with pytest.raises(
-        ValueError, match=r"CleanNet needs a network with features: those of `cnlw list nets`"
+        ValueError,
+        match=r"CleanNet needs a network with a method `features`, such as those of `cnlw list nets`",
     ):
-        seeing(nn.Linear(2, 2), "CleanNet")
+        require_features(nn.Linear(2, 2), "CleanNet")

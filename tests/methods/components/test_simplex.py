@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cnlw_tools.methods.components.simplex import PROJECTIONS, clip, euclid
+from cnlw_tools.methods.components.simplex import PROJECTIONS, clip_and_rescale, nearest_on_simplex
 
 every = pytest.mark.parametrize("project", PROJECTIONS.values(), ids=PROJECTIONS)
 
@@ -21,8 +21,8 @@ def test_by_hand(column, nearest, clipped):
     """Each projection of a column is what was worked out by hand."""
     v = torch.tensor(column)[:, None]
 
-    assert torch.allclose(euclid(v)[:, 0], torch.tensor(nearest), atol=1e-6)
-    assert torch.allclose(clip(v)[:, 0], torch.tensor(clipped), atol=1e-6)
+    assert torch.allclose(nearest_on_simplex(v)[:, 0], torch.tensor(nearest), atol=1e-6)
+    assert torch.allclose(clip_and_rescale(v)[:, 0], torch.tensor(clipped), atol=1e-6)
 
 
 def test_nothing_is_nearer():
@@ -34,7 +34,7 @@ def test_nothing_is_nearer():
     grid = grid[:, (grid >= -1e-6).all(0)]  # (3, points)
 
     for v in torch.randn(20, 3, 1):
-        assert (euclid(v) - v).norm() <= (grid - v).norm(dim=0).min() + 1e-6
+        assert (nearest_on_simplex(v) - v).norm() <= (grid - v).norm(dim=0).min() + 1e-6
 
 
 @every
@@ -57,5 +57,5 @@ def test_leaves_probabilities(project):
 
     assert torch.allclose(project(q), q, atol=1e-6)
     assert torch.allclose(project(torch.eye(5)), torch.eye(5), atol=1e-6)
-    assert torch.equal(euclid(torch.eye(5)), torch.eye(5))
+    assert torch.equal(nearest_on_simplex(torch.eye(5)), torch.eye(5))
     assert project(torch.tensor([[-3.0]])).item() == 1

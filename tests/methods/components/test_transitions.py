@@ -3,36 +3,36 @@
 import pytest
 import torch
 
-from cnlw_tools.methods.components.transitions import stated
+from cnlw_tools.methods.components.transitions import parse_transition
 
 
 def test_symmetric():
     """A share r goes evenly to the other classes."""
     expected = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
 
-    assert torch.allclose(stated("symmetric:0.2", 3), expected)
+    assert torch.allclose(parse_transition("symmetric:0.2", 3), expected)
 
 
 def test_pairflip():
     """A share r of class i is given label i + 1: q[i + 1][i] = r."""
     expected = torch.tensor([[0.75, 0, 0.25], [0.25, 0.75, 0], [0, 0.25, 0.75]])
 
-    assert torch.allclose(stated("pairflip:0.25", 3), expected)
+    assert torch.allclose(parse_transition("pairflip:0.25", 3), expected)
 
 
 def test_outlier():
     """Of four classes the last is no class: its images bear three labels evenly, and a quarter its own."""
-    q = stated("outlier:0.25", 4)
+    q = parse_transition("outlier:0.25", 4)
 
     assert q.tolist() == [[1, 0, 0, 0.25], [0, 1, 0, 0.25], [0, 0, 1, 0.25], [0, 0, 0, 0.25]]
     assert torch.linalg.det(q) == pytest.approx(0.25)
-    assert torch.linalg.det(stated("outlier:0", 4)) == 0
+    assert torch.linalg.det(parse_transition("outlier:0", 4)) == 0
 
 
 @pytest.mark.parametrize("q", ["symmetric:0", "pairflip:0", "outlier:1"])
 def test_identity(q):
     """Without noise it is the identity, to the last bit."""
-    assert torch.equal(stated(q, 5), torch.eye(5))
+    assert torch.equal(parse_transition(q, 5), torch.eye(5))
 
 
 @pytest.mark.parametrize(
@@ -40,15 +40,15 @@ def test_identity(q):
 )
 def test_columns(q):
     """Columns are probabilities."""
-    assert torch.allclose(stated(q, 7).sum(0), torch.ones(7))
-    assert (stated(q, 7) >= 0).all()
+    assert torch.allclose(parse_transition(q, 7).sum(0), torch.ones(7))
+    assert (parse_transition(q, 7) >= 0).all()
 
 
 def test_rows_as_they_stand():
     """A matrix is taken as it was written, q[j][i] = P(given j | true i)."""
     rows = [[0.9, 0.5], [0.1, 0.5]]
 
-    assert torch.equal(stated(rows, 2), torch.tensor(rows))
+    assert torch.equal(parse_transition(rows, 2), torch.tensor(rows))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_no_matrix(q):
     with pytest.raises(
         ValueError, match=r"^q = .*: give learned, symmetric:0\.2.* or 2 rows of 2 numbers$"
     ):
-        stated(q, 2)
+        parse_transition(q, 2)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,7 @@ def test_no_matrix(q):
 def test_no_probabilities(q):
     """A column that is no distribution is named; a T of row sums is caught here."""
     with pytest.raises(
-        ValueError, match=r"^q: column 0 is \[.*\], no probabilities; q\[j\]\[i\] = P"
+        ValueError,
+        match=r"^q: column 0 is \[.*\], which is not a probability distribution\. q\[j\]\[i\] is P",
     ):
-        stated(q, 2)
+        parse_transition(q, 2)

@@ -7,7 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools.methods.components.weighting_rules import RULES, percentile, smallest
+from cnlw_tools.methods.components.weighting_rules import (
+    RULES,
+    mask_of_smallest,
+    nearest_rank_percentile,
+)
 
 NAIVE = {
     "baseline": lambda loss, diff, e: 1.0,
@@ -59,12 +63,12 @@ def test_percentile_oracle(losses, p):
     at = p / 20 * (len(losses) - 1)
     nearest = min(range(len(losses)), key=lambda rank: (round(abs(rank - at), 9), rank))
 
-    assert percentile(torch.tensor(losses), p / 20).item() == sorted(losses)[nearest]
+    assert nearest_rank_percentile(torch.tensor(losses), p / 20).item() == sorted(losses)[nearest]
 
 
 def test_percentile_of_an_even_batch_is_the_lower_of_two():
     """The median of four losses is the second, as in the code, which does not average."""
-    assert percentile(torch.tensor([4.0, 1.0, 3.0, 2.0]), 0.5).item() == 2
+    assert nearest_rank_percentile(torch.tensor([4.0, 1.0, 3.0, 2.0]), 0.5).item() == 2
 
 
 def test_smallest():
@@ -72,5 +76,5 @@ def test_smallest():
     losses = torch.tensor([3.0, 1, 2, 1, torch.inf])
 
     for many, expected in ((0, [0] * 5), (1, [0, 1, 0, 0, 0]), (3, [0, 1, 1, 1, 0]), (5, [1] * 5)):
-        assert smallest(losses, torch.tensor(many)).tolist() == expected
-        assert smallest(losses, many).tolist() == expected
+        assert mask_of_smallest(losses, torch.tensor(many)).tolist() == expected
+        assert mask_of_smallest(losses, many).tolist() == expected
