@@ -13,7 +13,8 @@ from pathlib import Path
 
 from cnlw_tools import files
 from cnlw_tools.build.build import build
-from cnlw_tools.executor import local
+from cnlw_tools.executor import EXECUTORS
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import BENCHMARK, make
 from cnlw_tools.sources.cifar10 import Cifar10
 
@@ -24,9 +25,9 @@ def ours(data_dir: Path) -> float:
         recipe = make(
             {"dataset": "cifar10", "noise": "blue", "levels": list(BENCHMARK)}, "the benchmark"
         )
-        return build(
-            recipe, files.default_root(), data_dir, Path(out) / "build", local.cores()
-        ).seconds
+        inputs = Inputs(files.default_root(), data_dir)
+        with EXECUTORS["local"](None) as executor:
+            return build(recipe, inputs, Path(out) / "build", executor).seconds
 
 
 def theirs(data_dir: Path) -> tuple[float, float]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from cnlw_tools import files
 from cnlw_tools.build.build import build
-from cnlw_tools.executor import local
+from cnlw_tools.executor import EXECUTORS
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import BENCHMARK, make
 
 
@@ -31,11 +32,9 @@ def main() -> None:
                 recipe = make(
                     {"dataset": dataset, "noise": noise, "levels": levels}, "the benchmark"
                 )
-                done.append(
-                    build(
-                        recipe, files.default_root(), data_dir, Path(out) / "build", local.cores()
-                    )
-                )
+                inputs = Inputs(files.default_root(), data_dir)
+                with EXECUTORS["local"](None) as executor:
+                    done.append(build(recipe, inputs, Path(out) / "build", executor))
         (a, b), (s, t) = [d.size / 1e6 for d in done], [d.seconds for d in done]
         print(
             f"| {dataset} | {noise} | {a:.1f} | {b:.1f} | {b / a:.2f} | {s:.1f} | {t:.1f} | {t / s:.2f} |",

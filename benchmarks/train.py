@@ -26,9 +26,10 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools import files
 from cnlw_tools.build.build import build
-from cnlw_tools.executor import local
+from cnlw_tools.executor import EXECUTORS, local
 from cnlw_tools.executor.signals import Stop
 from cnlw_tools.methods import METHODS
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import make
 from cnlw_tools.trainer import Trainer
 from cnlw_tools.trainer import device as devices
@@ -73,13 +74,9 @@ def main(device: str = "cpu", net: str = "", steps: str = "5", epochs: str = "5"
             "verified": 20,
             "clean": 1000,
         }
-        build(
-            make(said, "the benchmark"),
-            files.default_root(),
-            None,
-            Path(folder) / "shapes",
-            local.cores(),
-        )
+        recipe = make(said, "the benchmark")
+        with EXECUTORS["local"](None) as executor:
+            build(recipe, Inputs(files.default_root()), Path(folder) / "shapes", executor)
         trainer = partial(prepared, Path(folder), net or None, device)
         made = {name: trainer(name)._loop(where, lambda *_: None) for name in METHODS}
         runs = {"bare network": bare(made["vanilla"], int(steps))}

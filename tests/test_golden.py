@@ -24,10 +24,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from cnlw_tools import files, hashing
-from cnlw_tools.build.build import build, gather
+from cnlw_tools.build.build import build
 from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.ingest.resolve import load_dataset
 from cnlw_tools.plan.plan import plan
 from cnlw_tools.recipe import recipe
+from cnlw_tools.recipe.inputs import Inputs
 from tests.conftest import make_cifar, make_toy, tiny_root
 from tests.sources.released import mini_imagenet
 
@@ -176,7 +178,7 @@ def plan_digests(keys: dict[str, Any], work: Workspace) -> list[str]:
     decisive = DECISIVE + DECISIVE_WITH_DONORS * ("donors" in keys)
     name = json.dumps([keys.get(key) for key in decisive])
     if name not in work.datasets:
-        work.datasets[name] = gather(case_recipe, root, images)
+        work.datasets[name] = load_dataset(case_recipe, Inputs(root, images))
     levels = case_recipe.levels if "levels" in keys else (None,)
     return [hashing.digest(plan(case_recipe, work.datasets[name], level)) for level in levels]
 
@@ -185,7 +187,7 @@ def shard_digests(keys: dict[str, Any], work: Workspace) -> dict[str, str]:
     """Build, and return the sha256 of every shard by its name."""
     case_recipe, root, images = read_case(keys, work)
     with TemporaryDirectory(dir=work.folder) as out:
-        data = build(case_recipe, root, images, Path(out) / "build", 1).folder / "data"
+        data = build(case_recipe, Inputs(root, images), Path(out) / "build").folder / "data"
         return {path.name: sha256(path.read_bytes()).hexdigest() for path in sorted(data.iterdir())}
 
 

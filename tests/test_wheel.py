@@ -17,10 +17,11 @@ from pathlib import Path
 from cnlw_tools import files
 from cnlw_tools.recipe import recipe
 from cnlw_tools.build.build import build
+from cnlw_tools.recipe.inputs import Inputs
 
 root = files.default_root()
 chosen = replace(recipe.load(root / "pipelines" / "shapes_red.toml"), levels=(10,), clean=200)
-print(*build(chosen, root, None, Path("built"), workers=1).configs)
+print(*build(chosen, Inputs(root), Path("built")).configs)
 """
 
 

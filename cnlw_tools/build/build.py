@@ -21,18 +21,19 @@ from numpy.typing import NDArray
 
 from cnlw_tools import __version__, files, hashing
 from cnlw_tools.build import segments, shards
-from cnlw_tools.build.shards import Job, Tell
+from cnlw_tools.build.shards import Job
 from cnlw_tools.build.staging import claim
 from cnlw_tools.card import render, sample_grid
 from cnlw_tools.card.metadata import CARD, Config, Record, load
 from cnlw_tools.dataset import dataset
 from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.images.pixels import Storage
-from cnlw_tools.ingest.resolve import NOWHERE, gather, opened
+from cnlw_tools.ingest.resolve import load_dataset, open_source
 from cnlw_tools.plan.info import read_plan_info
 from cnlw_tools.plan.plan import config_name, levels, plan, realised
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, recorded_choices
-from cnlw_tools.sources.composite import WEB
 
 Parts = list[tuple[str, segments.Segment]]  # split and segment
 
@@ -51,42 +52,37 @@ class Summary:
 
 def build(
     recipe: Recipe,
-    root: Path,
-    data_dir: Path | None,
+    inputs: Inputs,
     out: Path,
-    workers: int,
-    tell: Tell = lambda *_: None,
-    places: Mapping[str, Path | None] = NOWHERE,
+    executor: Executor = SERIAL,
+    progress: Progress = no_progress,
 ) -> Summary:
     """Build every level of a recipe into one folder; what stands there already is not written again.
 
     Args:
         recipe: what to build
-        root: the folder of manifests/ and annotations/
-        data_dir: where the user's copy of the images lies; none where they come with the package
+        inputs: where its tables and images lie
         out: the folder of the build; made, completed, or added to
-        workers: processes
-        tell: is told the stage, the rows done and the rows in all
-        places: where the images of donors lie, and, as `web`, the store of web images
+        executor: where images are read and shards are written
+        progress: is told how many plans are drawn, and how many rows are written
 
     Raises:
         ValueError, LookupError, OSError: with value, place and remedy; what stood before stands as it was
     """
     begun = time.monotonic()
-    found = gather(recipe, root, data_dir, places)
-    opened(found.source, recipe, data_dir)
+    found = load_dataset(recipe, inputs, executor)
+    open_source(found.source, recipe, inputs.data_dir)
     plans = {}
     asked = levels(recipe, found)
     for i, level in enumerate(asked):
         plans[config_name(recipe, level)] = plan(recipe, found, level)
-        tell("plans", i + 1, len(asked))
+        progress("plans", i + 1, len(asked))
     how = Storage(recipe.size, recipe.resize, recipe.quality, recipe.shard_rows)
     with claim(out) as folder:
         record = _agree(folder, _standing(folder, recipe, how), found, plans)
         same = bool(record.configs) or _written(found, folder / "tables")
         dataset.write(found, folder / "tables", anew=False)
-        given = tuple((name, places.get(name)) for name in (*recipe.donors, *({WEB} & {*places})))
-        job = Job(folder / "data", found.source, data_dir, how, found.classes, given)
+        job = Job(folder / "data", found.source, recipe.donors, inputs, how, found.classes)
         cut = {name: list(segments.cut(p, how, recipe.layout)) for name, p in plans.items()}
         wanted = {
             file: rows
@@ -97,7 +93,7 @@ def build(
         shunned = _tidied(job.folder, record, set(wanted) if same else set())
         for name in shunned & set(wanted):
             (job.folder / name).unlink()
-        hashes = shards.write(job, wanted, workers, tell, shunned)
+        hashes = shards.write(job, wanted, executor, progress, shunned)
         written = sum((job.folder / name).stat().st_size for name in hashes)
         configs = {name: _config(plans[name], parts) for name, parts in cut.items()}
         known = {**record.shards, **hashes}

@@ -6,10 +6,11 @@ one and takes the encoded bytes from its file. So shards fall into waves, and th
 independent: two waves for blue, one for red, one a level in the flat layout.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -17,15 +18,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from cnlw_tools import files
-from cnlw_tools.build.exporters import EXPORTERS
-from cnlw_tools.executor import local
+from cnlw_tools.build import parquet
+from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.images.pixels import Storage, encode_picture
-from cnlw_tools.sources import Places, routed
+from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.sources import open_reader
+from cnlw_tools.sources.composite import CompositeReader
 
 OWNERS = (
     16  # a shard that needs more files than this, as another seed's does, reads the source again
 )
-Tell = Callable[[str, int, int], None]  # stage, rows done, rows in all
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,12 @@ class Job:
 
     folder: Path  # the build's data/
     source: str
-    data_dir: Path | None
+    donors: tuple[str, ...]
+    inputs: Inputs
     how: Storage
     classes: tuple[str, ...]
-    donors: Places = ()
-    exporter: str = "hf"
+    # Another one for each build: a worker opens the source anew, whose files may have been fixed since.
+    build_id: str = field(default_factory=lambda: uuid4().hex)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,8 @@ class Shard:
 def write(
     job: Job,
     wanted: Mapping[str, pa.Table],
-    workers: int,
-    tell: Tell,
+    executor: Executor = SERIAL,
+    progress: Progress = no_progress,
     shunned: Collection[str] = (),
 ) -> dict[str, str]:
     """Write the shards that do not stand yet; return the sha256 of each file written.
@@ -66,17 +69,16 @@ def write(
     Raises:
         OSError, ValueError, LookupError: an image cannot be read; what is written stands, the rest is not begun
     """
-    _source.cache_clear()  # the files of a source may have been mended since the last build of this process
     hashes: dict[str, str] = {}
     total = sum(map(len, wanted.values()))
     done = total - sum(
         len(rows) for name, rows in wanted.items() if not (job.folder / name).exists()
     )
     for wave in waves(job.folder, wanted, shunned):
-        for name, rows, digest in local.run(partial(write_one, job), wave, workers):
+        for name, rows, digest in executor.map(partial(write_one, job), wave):
             hashes[name] = digest
             done += rows
-            tell("images", done, total)
+            progress("images", done, total)
     return hashes
 
 
@@ -129,7 +131,7 @@ def write_one(job: Job, shard: Shard) -> tuple[str, int, str]:
     data = [images[i] for i in ids]
     path = job.folder / shard.name
     with files.atomic_write(path) as draft:
-        EXPORTERS[job.exporter](draft, shard.rows, data, job.classes)
+        parquet.write(draft, shard.rows, data, job.classes)
         digest = files.digest(draft)
     return shard.name, len(data), digest
 
@@ -150,16 +152,17 @@ def read(path: Path, column: str) -> pa.Array:
 
 
 def _encoded(job: Job, image_id: str) -> bytes:
-    source = _source(job.source, job.data_dir, job.donors)
     try:
-        return encode_picture(source.read(image_id), job.how)
+        return encode_picture(_reader(job).read(image_id), job.how)
     except ValueError as error:
         raise ValueError(
             f"image {image_id!r} of {job.source}: {error}: replace the file"
         ) from error
 
 
-_source = lru_cache(maxsize=1)(routed)
+@lru_cache(maxsize=1)
+def _reader(job: Job) -> CompositeReader:
+    return open_reader(job.source, job.donors, job.inputs)
 
 
 def _first(ids: list[pa.ChunkedArray]) -> NDArray[np.int64]:

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from cnlw_tools.checks import files, noise, pixels, roundtrip, rows, splits
-from cnlw_tools.checks.evidence import Evidence, Tell
+from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Check, Finding
-from cnlw_tools.checks.gather import gather
-from cnlw_tools.sources.composite import WEB
+from cnlw_tools.checks.gather import collect_evidence
+from cnlw_tools.executor import Progress, no_progress
 
-__all__ = ["CHECKS", "Check", "Finding", "gather", "validate"]
+__all__ = ["CHECKS", "Check", "Finding", "collect_evidence", "validate"]
 
 
 def _tables(found: Evidence) -> str | None:
@@ -29,7 +29,7 @@ def _foreign(found: Evidence) -> str | None:
 
 
 def _sources(found: Evidence) -> str | None:
-    return None if found.places.get(WEB) else found.no_source()
+    return None if found.inputs.store else found.no_source()
 
 
 def _levels(found: Evidence) -> str | None:
@@ -91,10 +91,10 @@ CHECKS: tuple[Check, ...] = (
 
 
 def validate(
-    found: Evidence, tell: Tell = lambda *_: None
+    found: Evidence, progress: Progress = no_progress
 ) -> Iterator[tuple[Check, str | None, list[Finding]]]:
     """Yield every check, why it does not apply (or none), and what it found."""
     for i, check in enumerate(CHECKS):
         why_not = check.applies(found)
         yield check, why_not, [] if why_not else list(check.run(found))
-        tell("checks", i + 1, len(CHECKS))
+        progress("checks", i + 1, len(CHECKS))

@@ -1,6 +1,5 @@
 """What the checks look at: everything a build holds; gather.py reads it."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,10 +13,10 @@ from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.noise import NOISE, Expected
 from cnlw_tools.plan.plan import outlier, promise
 from cnlw_tools.plan.subsets import choose
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, make
-from cnlw_tools.sources import SOURCES, routed
+from cnlw_tools.sources import SOURCES, open_donor
 
-Tell = Callable[[str, int, int], None]
 COLUMNS = pa.schema(
     {
         "label": pa.int64(),
@@ -58,11 +57,8 @@ class Evidence:
 
     folder: Path
     record: Record
-    workers: int
-    data_dir: Path | None
-    places: Mapping[
-        str, Path | None
-    ]  # where the images of donors lie, and, as `web`, the store of web images
+    inputs: Inputs  # what its images are compared with
+    workers: int = 1  # processes that read the build back
     dataset: Dataset | None = None
     shards: dict[str, Shard] = field(default_factory=dict)
     looks: dict[str, Looks] = field(default_factory=dict)  # by the sha256 of the bytes
@@ -88,7 +84,7 @@ class Evidence:
         if self.source not in SOURCES:
             return f"no source reads images of {self.source}"
         try:
-            SOURCES[self.source](self.data_dir)
+            SOURCES[self.source](self.inputs.data_dir)
         except (ValueError, OSError) as error:
             return str(error)
         return None
@@ -98,7 +94,7 @@ class Evidence:
         found = {}
         for name in self.dataset.donors if self.dataset else ():
             try:
-                routed(None, None, ((name, self.places.get(name)),))
+                open_donor(name, self.inputs)
                 found[name] = ""
             except (KeyError, ValueError, OSError) as error:
                 found[name] = str(error)

@@ -3,8 +3,7 @@
 Nothing here judges; what cannot be read is kept as the sentence that says why.
 """
 
-from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import lru_cache, partial
 from hashlib import sha256
 from operator import itemgetter
@@ -19,9 +18,9 @@ from PIL import Image
 from cnlw_tools import files
 from cnlw_tools.build.parquet import IMAGE
 from cnlw_tools.card import metadata
-from cnlw_tools.checks.evidence import COLUMNS, ROW, Evidence, Looks, Shard, Tell
+from cnlw_tools.checks.evidence import COLUMNS, ROW, Evidence, Looks, Shard
 from cnlw_tools.dataset import dataset
-from cnlw_tools.executor import local
+from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.images.pixels import (
     Picture,
     Storage,
@@ -31,25 +30,42 @@ from cnlw_tools.images.pixels import (
     pixel_digest,
 )
 from cnlw_tools.plan.plan import plan
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import make
-from cnlw_tools.sources import Places, routed
-from cnlw_tools.sources.composite import WEB, Routed
+from cnlw_tools.sources import open_reader
+from cnlw_tools.sources.composite import CompositeReader
 
-NOWHERE: Mapping[str, Path | None] = {}  # of donors that come with the package
-Where = tuple[str | None, Path | None, Places]  # what `routed` opens
 TOLERANCE = (
     8  # mean difference of a pixel from the source's, of 255, where another Pillow made the build
 )
 
 
-def gather(
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What the reading of any image needs to know."""
+
+    data: Path  # the folder of the shards
+    source: str | None  # of the dataset; none: its images are not here
+    donors: tuple[str, ...]  # whose images are here
+    all_donors: frozenset[str]
+    inputs: Inputs
+    how: Storage
+    tolerance: int
+
+
+def collect_evidence(
     folder: Path,
-    workers: int,
-    tell: Tell,
-    data_dir: Path | None = None,
-    places: Mapping[str, Path | None] = NOWHERE,
+    inputs: Inputs | None = None,
+    executor: Executor = SERIAL,
+    progress: Progress = no_progress,
 ) -> Evidence:
-    """Read a build; ``data_dir``, ``places``: the user's copies of its images, of donors' and, as `web`, of the web's.
+    """Read a build.
+
+    Args:
+        folder: of the build
+        inputs: images to compare with; none: those that come with the package
+        executor: where shards and images are read
+        progress: is told how many of them are read
 
     Raises:
         ValueError: there is no build, or its card cannot be read
@@ -65,14 +81,14 @@ def gather(
         {"dataset": said.dataset, "noise": "any", "layout": said.layout, **stored_so},
         str(folder / metadata.CARD),
     )
-    found = Evidence(folder, said, workers, data_dir, places)
+    found = Evidence(folder, said, inputs or Inputs(files.default_root()), executor.workers)
     try:
         found.dataset = dataset.read(found.record.dataset, folder / "tables", folder / "tables")
     except (OSError, ValueError) as error:
         found.broken_tables = str(error)
     _plans(found)
-    _shards(found, tell)
-    _looks(found, tell)
+    _shards(found, executor, progress)
+    _looks(found, executor, progress)
     return found
 
 
@@ -86,12 +102,12 @@ def _plans(found: Evidence) -> None:
             found.broken_plans[name] = str(error)
 
 
-def _shards(found: Evidence, tell: Tell) -> None:
+def _shards(found: Evidence, executor: Executor, progress: Progress) -> None:
     """Read every shard."""
     data = found.folder / "data"
     names = sorted(p.name for p in data.glob("*.parquet"))
-    for i, (name, shard) in enumerate(local.run(partial(_shard, data), names, found.workers)):
-        tell("shards", i + 1, len(names))
+    for i, (name, shard) in enumerate(executor.map(partial(_shard, data), names)):
+        progress("shards", i + 1, len(names))
         if isinstance(shard, Shard):
             found.shards[name] = shard
         else:
@@ -133,7 +149,7 @@ def _plain(file: pq.FileMetaData) -> bool:
     )
 
 
-def _looks(found: Evidence, tell: Tell) -> None:
+def _looks(found: Evidence, executor: Executor, progress: Progress) -> None:
     """Decode every distinct image of an id once, and compare it with the source where that can be opened."""
     seen: set[tuple[str | None, str]] = set()
     todo: list[tuple[str, list[int]]] = []
@@ -149,42 +165,37 @@ def _looks(found: Evidence, tell: Tell) -> None:
             todo.append((name, fresh))
     donors = found.donors()
     own = found.source if found.no_source() is None else None
-    opened = [name for name, why in donors.items() if not why] + [
-        name for name in found.places if name == WEB
-    ]
-    source = (own, found.data_dir, tuple((name, found.places.get(name)) for name in opened))
+    opened = tuple(name for name, why in donors.items() if not why)
     tolerance = 0 if found.record.made_with.get("pillow") == PIL.__version__ else TOLERANCE
     how = Storage(**found.record.images)
-    task = partial(_decoded, found.folder / "data", source, frozenset(donors), how, tolerance)
-    for i, (looks, broken, unlike, uncompared) in enumerate(local.run(task, todo, found.workers)):
+    data = found.folder / "data"
+    task = partial(
+        _decoded, _Job(data, own, opened, frozenset(donors), found.inputs, how, tolerance)
+    )
+    for i, (looks, broken, unlike, uncompared) in enumerate(executor.map(task, todo)):
         found.looks |= looks
         found.broken_images |= broken
         found.unlike |= unlike
         found.uncompared |= uncompared
-        tell("images", i + 1, len(todo))
+        progress("images", i + 1, len(todo))
 
 
 def _decoded(
-    data: Path,
-    source: Where,
-    donors: frozenset[str],
-    how: Storage,
-    tolerance: int,
-    job: tuple[str, list[int]],
+    job: _Job, part: tuple[str, list[int]]
 ) -> tuple[dict[str, Looks], dict[str, str], dict[str, str], set[str]]:
     """Look at some images of one file.
 
     Returns:
         looks by sha256; what is broken, and what is unlike its source, by place; ids of web images not compared
     """
-    name, at = job
+    name, at = part
     table = pq.read_table(
-        data / name, columns=["image", "image_id", "origin"], partitioning=None
+        job.data / name, columns=["image", "image_id", "origin"], partitioning=None
     ).take(at)
     images = table["image"].combine_chunks().field("bytes").to_pylist()
     looks, broken, unlike, uncompared = {}, {}, {}, set()
     rows = zip(at, table["image_id"].to_pylist(), images, table["origin"].to_pylist(), strict=True)
-    sources = _opened(*source)
+    reader = _reader(job)
     for row, image_id, raw, origin in sorted(
         rows, key=itemgetter(1)
     ):  # neighbours in an archive one after the other
@@ -198,19 +209,19 @@ def _decoded(
             continue
         looks[sha256(raw).hexdigest()] = Looks(image.size, pixel_digest(image), fingerprint(image))
         try:
-            original = _original(sources, image_id, donors, origin)
+            original = _original(reader, image_id, job.all_donors, origin)
         except (LookupError, ValueError, OSError):
             unlike[where] = image_id
             continue
         if original is None and origin == "web":
             uncompared.add(image_id)
-        if original is not None and not _same(original, raw, image, how, tolerance):
+        if original is not None and not _same(original, raw, image, job.how, job.tolerance):
             unlike[where] = image_id
     return looks, broken, unlike, uncompared
 
 
 def _original(
-    sources: Routed, image_id: str, donors: frozenset[str], origin: str
+    reader: CompositeReader, image_id: str, donors: frozenset[str], origin: str
 ) -> Picture | None:
     """Return the image that its source has under this id; none where that source is not here.
 
@@ -219,12 +230,12 @@ def _original(
     Raises:
         LookupError, ValueError, OSError: every source that may have the image is here, and none can give it
     """
-    if not sources.has(image_id, donors):
+    if not reader.can_read(image_id, donors):
         return None
     try:
-        return sources.read(image_id)
+        return reader.read(image_id)
     except (LookupError, FileNotFoundError):
-        if origin == "web" and sources.web is None:
+        if origin == "web" and reader.store is None:
             return None
         raise
 
@@ -242,4 +253,6 @@ def _same(picture: Picture, raw: bytes, image: Image.Image, how: Storage, tolera
     return float(np.abs(off).mean()) <= tolerance
 
 
-_opened = lru_cache(maxsize=1)(routed)
+@lru_cache(maxsize=1)
+def _reader(job: _Job) -> CompositeReader:
+    return open_reader(job.source, job.donors, job.inputs)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from cnlw_tools.build import ground_truth
 from cnlw_tools.card import metadata
 from cnlw_tools.checks.finding import Finding, error
-from cnlw_tools.executor import local
+from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.trainer import Trainer, data
 from cnlw_tools.trainer import device as devices
@@ -42,7 +42,6 @@ REMEDY = "look at `cnlw show`; classes that 16 pixels do not tell apart need `cn
 REFERENCE = Preset(
     net="conv_small", epochs=8, batch_size=100, lr=0.1, size=16, views={"standard": ("flip",)}
 )
-Tell = Callable[[str, int, int], None]
 
 
 class Learned(NamedTuple):
@@ -74,24 +73,26 @@ class Rule(NamedTuple):
 
 
 def validate(
-    build: Path, workers: int = 1, tell: Tell = lambda *_: None
+    build: Path, executor: Executor = SERIAL, progress: Progress = no_progress
 ) -> Iterator[tuple[Rule, str | None, list[Finding]]]:
     """Train on every config of a build and yield each rule, why it does not apply (or none), and what it found.
 
     Args:
         build: a folder that `cnlw build` made
-        workers: configs at once, each in a process of its own
-        tell: is told the stage, what is done and what there is
+        executor: where configs are learned
+        progress: is told how many of them are
 
     Raises:
         ValueError, LookupError, OSError: nothing to validate on, or fewer images than a batch
     """
     names = list(metadata.load(build).configs)
     for name in names:  # before the processes do, which would decode what configs share once each
-        data.load(build, name, data.Size(REFERENCE.size, REFERENCE.resize), workers=workers)
+        data.load(
+            build, name, data.Size(REFERENCE.size, REFERENCE.resize), workers=executor.workers
+        )
     found = {}
-    for done, one in enumerate(local.run(partial(_alone, build), names, workers)):
-        tell("learn", done + 1, len(names))
+    for done, one in enumerate(executor.map(partial(_alone, build), names)):
+        progress("learn", done + 1, len(names))
         found[one.config] = one
     for rule in RULES:
         yield rule, None, list(rule.run([found[name] for name in names]))

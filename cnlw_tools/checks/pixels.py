@@ -8,7 +8,6 @@ import numpy as np
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import REBUILD, Finding, error, some
 from cnlw_tools.images.near_duplicates import near_duplicate_pairs
-from cnlw_tools.sources.composite import WEB
 
 
 def decode(found: Evidence) -> Iterator[Finding]:
@@ -62,7 +61,7 @@ def source(found: Evidence) -> Iterator[Finding]:
         yield Finding("source", "note", what, "all configs", 1, "give --data-dir")
     if found.uncompared:
         what = f"web images were not compared, such as {min(found.uncompared)}: no source here has them"
-        mend = "give --data-dir" if found.places.get(WEB) else "give --store"
+        mend = "give --data-dir" if found.inputs.store else "give --store"
         yield Finding("source", "note", what, "all configs", len(found.uncompared), mend)
     for name, why in found.donors().items():
         if why:

@@ -18,14 +18,17 @@ COLUMNS = ("image_id", "label")
 def roundtrip(found: Evidence) -> Iterator[Finding]:
     """Load every config and compare splits, features and rows."""
     names = list(found.record.configs)
-    with tempfile.TemporaryDirectory(prefix="cnlw-") as cache:
+    with (
+        tempfile.TemporaryDirectory(prefix="cnlw-") as cache,
+        local.isolated(found.workers) as executor,
+    ):
         task = partial(
             _load,
             found.folder.absolute(),
             Path(cache),
             found.dataset.classes if found.dataset else (),
         )
-        for name, loaded in local.run(task, names, found.workers, apart=True):
+        for name, loaded in executor.map(task, names):
             if isinstance(loaded, str):
                 yield error(
                     "roundtrip", f"load_dataset: {loaded}", name, mend="mend the errors above first"

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cnlw_tools.cli.options import WORKERS, folder, places, read_recipe, what
+from cnlw_tools.cli.options import WORKERS, folder, read_inputs, read_recipe, what
 
 
 @click.command()
@@ -33,16 +33,14 @@ def build(
     """
     from cnlw_tools.build.build import build as run
     from cnlw_tools.cli.progress import Bars
-    from cnlw_tools.executor import local
+    from cnlw_tools.executor import EXECUTORS
     from cnlw_tools.plan.plan import regularity
 
     chosen = read_recipe(recipe, folder(root), flags)
     target = out or Path("builds") / chosen.dataset
-    where = places(flags["donors"], flags["store"])
-    with Bars() as bars:
-        done = run(
-            chosen, folder(root), flags["data_dir"], target, workers or local.cores(), bars, where
-        )
+    inputs = read_inputs(root, flags["data_dir"], flags["donors"], flags["store"])
+    with EXECUTORS["local"](workers) as executor, Bars() as bars:
+        done = run(chosen, inputs, target, executor, bars)
     for name, config in done.configs.items():
         rows = ", ".join(f"{split} {n:,}" for split, n in config.rows.items())
         changed = (

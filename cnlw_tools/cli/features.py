@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cnlw_tools.cli.options import ROOT, WORKERS, folder
+from cnlw_tools.cli.options import ROOT, WORKERS, read_inputs
 
 
 @click.command()
@@ -40,8 +40,8 @@ def features(
 
     from cnlw_tools.cli.progress import Bars
     from cnlw_tools.dataset import tables
-    from cnlw_tools.executor import local
-    from cnlw_tools.ingest.resolve import gather
+    from cnlw_tools.executor import EXECUTORS
+    from cnlw_tools.ingest.resolve import load_dataset
     from cnlw_tools.ingest.thumbnails import thumbnails
     from cnlw_tools.recipe.recipe import make
     from cnlw_tools.registry import pick
@@ -49,15 +49,14 @@ def features(
 
     if out.suffix != ".parquet":
         raise ValueError(f"{out}: features are a .parquet file: name it so")
-    base = gather(
-        make({"dataset": dataset, "noise": "instance"}, "the command line"), folder(root), data_dir
-    ).base
+    recipe = make({"dataset": dataset, "noise": "instance"}, "the command line")
+    base = load_dataset(recipe, read_inputs(root, data_dir)).base
     pick(SOURCES, dataset, "source of images")
     if base is None:
         raise ValueError(f"{dataset}: its base manifest comes from the images: give --data-dir")
     ids = base.filter(pc.equal(base["split"], "train"))["image_id"]
-    with Bars() as bars:
-        table = thumbnails(dataset, data_dir, ids, size, workers or local.cores(), bars)
+    with EXECUTORS["local"](workers) as executor, Bars() as bars:
+        table = thumbnails(dataset, data_dir, ids, size, executor, bars)
     tables.write(table, out)
     click.echo(
         f"{out}: column features, {3 * size * size} numbers for each of {len(table):,} images"

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cnlw_tools.cli.options import ROOT, SEED, WORKERS, folder
+from cnlw_tools.cli.options import DECODE_THREADS, ROOT, SEED, folder
 from cnlw_tools.cli.train import stoppable
 
 
@@ -34,7 +34,7 @@ from cnlw_tools.cli.train import stoppable
 )
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda or auto.")
 @ROOT
-@WORKERS
+@DECODE_THREADS
 def label(
     data: Path,
     config: str,

@@ -13,9 +13,7 @@ from cnlw_tools.cli.options import ROOT, folder
 @click.command("list")
 @click.argument(
     "kind",
-    type=click.Choice(
-        ["datasets", "noise", "exporters", "recipes", "methods", "nets", "presets", "studies"]
-    ),
+    type=click.Choice(["datasets", "noise", "recipes", "methods", "nets", "presets", "studies"]),
 )
 @ROOT
 def list_(kind: str, root: Path | None) -> None:
@@ -23,7 +21,6 @@ def list_(kind: str, root: Path | None) -> None:
     listing = {
         "datasets": _datasets,
         "noise": _noise,
-        "exporters": _exporters,
         "recipes": _recipes,
         "methods": _methods,
         "nets": _nets,
@@ -64,12 +61,6 @@ def _noise(root: Path) -> list[tuple[str, str]]:
             )
         )
     return said
-
-
-def _exporters(root: Path) -> list[tuple[str, str]]:
-    from cnlw_tools.build.exporters import EXPORTERS
-
-    return [(name, _first_line(write)) for name, write in EXPORTERS.items()]
 
 
 def _recipes(root: Path) -> list[tuple[str, str]]:

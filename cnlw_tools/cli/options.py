@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from cnlw_tools.recipe.inputs import Inputs
     from cnlw_tools.recipe.recipe import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -17,7 +18,15 @@ ROOT = click.option(
     help="Folder of manifests/, annotations/, pipelines/.",
 )
 WORKERS = click.option(
-    "--workers", type=click.IntRange(1), help="Processes.  [default: all processors]"
+    "--workers",
+    type=click.IntRange(1),
+    help="Worker processes.  [default: one for each processor]",
+)
+DECODE_THREADS = click.option(
+    "--decode-threads",
+    "workers",
+    type=click.IntRange(1),
+    help="Threads that decode images.  [default: one for each processor]",
 )
 SEED = click.IntRange(0, 2**63 - 1)  # what torch takes
 DONOR = click.option(
@@ -123,7 +132,7 @@ def read_recipe(recipe: str | None, root: Path, flags: dict[str, Any]) -> "Recip
         if flags.get(k) is not None
     }
     if flags.get("donors"):
-        changes["donors"] = list(places(flags["donors"]))
+        changes["donors"] = list(_donor_dirs(flags["donors"]))
     path = _path(recipe, root, changes)
     raw = recipes.read(path) if path else {}
     raw |= changes
@@ -134,12 +143,25 @@ def read_recipe(recipe: str | None, root: Path, flags: dict[str, Any]) -> "Recip
     return recipes.make(raw, f"{path} and the options given" if path else "the command line")
 
 
-def places(donors: tuple[str, ...], store: Path | None = None) -> dict[str, Path | None]:
-    """Return where the images of each donor lie, none where no folder is given, and the store of web images."""
-    said = [donor.partition("=") for donor in donors]
-    return {name: Path(place) if place else None for name, _, place in said} | (
-        {"web": store} if store else {}
-    )
+def read_inputs(
+    root: Path | None,
+    data_dir: Path | None,
+    donors: tuple[str, ...] = (),
+    store: Path | None = None,
+) -> "Inputs":
+    """Return where tables and images lie."""
+    from cnlw_tools.recipe.inputs import Inputs
+
+    return Inputs(folder(root), data_dir, _donor_dirs(donors), store)
+
+
+def _donor_dirs(donors: tuple[str, ...]) -> dict[str, Path | None]:
+    """Return where the images of each donor lie; none where no folder is given."""
+    folders: dict[str, Path | None] = {}
+    for donor in donors:
+        name, _, path = donor.partition("=")
+        folders[name] = Path(path) if path else None
+    return folders
 
 
 def _path(recipe: str | None, root: Path, changes: dict[str, Any]) -> Path | None:

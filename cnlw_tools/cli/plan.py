@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cnlw_tools.cli.options import folder, places, read_recipe, what
+from cnlw_tools.cli.options import WORKERS, folder, read_inputs, read_recipe, what
 
 
 @click.command()
@@ -15,17 +15,23 @@ from cnlw_tools.cli.options import folder, places, read_recipe, what
     type=click.Path(dir_okay=False, path_type=Path),
     help="Parquet file.  [default: DATASET_CONFIG.parquet]",
 )
-def plan(recipe: str | None, root: Path | None, out: Path | None, **flags: Any) -> None:
+@WORKERS
+def plan(
+    recipe: str | None, root: Path | None, out: Path | None, workers: int | None, **flags: Any
+) -> None:
     """Write which image takes which slot under which label, for one level."""
     from cnlw_tools import hashing
     from cnlw_tools.dataset import tables
-    from cnlw_tools.ingest.resolve import gather
+    from cnlw_tools.executor import EXECUTORS
+    from cnlw_tools.ingest.resolve import load_dataset
     from cnlw_tools.plan.info import read_plan_info
     from cnlw_tools.plan.plan import config_name, levels, regularity
     from cnlw_tools.plan.plan import plan as draw
 
     chosen = read_recipe(recipe, folder(root), flags)
-    found = gather(chosen, folder(root), flags["data_dir"], places(flags["donors"], flags["store"]))
+    inputs = read_inputs(root, flags["data_dir"], flags["donors"], flags["store"])
+    with EXECUTORS["local"](workers) as executor:
+        found = load_dataset(chosen, inputs, executor)
     asked = levels(chosen, found)
     if len(asked) != 1:
         raise ValueError(

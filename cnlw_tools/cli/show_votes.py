@@ -22,12 +22,13 @@ def show_votes(name: str, root: Path, data_dir: Path | None) -> None:
     """Print agreement, annotators who stand out, and for each class its verdicts and how far red noise can go."""
     from cnlw_tools.dataset import dataset
     from cnlw_tools.dataset.verdicts import verdicts
-    from cnlw_tools.ingest.resolve import gather
+    from cnlw_tools.ingest.resolve import load_dataset
+    from cnlw_tools.recipe.inputs import Inputs
 
     recipe = read_recipe(
         None, root, {"dataset": name, "noise": "red", "options": (), "level": None}
     )
-    data = gather(recipe, root, data_dir) if data_dir else dataset.load(name, root)
+    data = load_dataset(recipe, Inputs(root, data_dir)) if data_dir else dataset.load(name, root)
     found = verdicts(data.votes, recipe.min_votes, recipe.verdict)
     search = f", search {' '.join(recipe.search)}" if recipe.search else ""
     said = f"{len(data.web):,} candidates, {len(data.votes):,} votes"

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import DONOR, ROOT, STORE, folder, places
+from cnlw_tools.cli.options import DONOR, ROOT, STORE, WORKERS, folder, read_inputs
 
 if TYPE_CHECKING:
     from cnlw_tools.study.expand import Cell
-    from cnlw_tools.study.workers import Outcome, Place
+    from cnlw_tools.study.workers import Outcome, SweepPaths
 
 
 @click.command()
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", is_flag=True, help="Print the cells and the time they may take.")
 @ROOT
+@WORKERS
 def sweep(
     recipe: str,
     out: Path | None,
@@ -54,6 +55,7 @@ def sweep(
     share: str,
     dry_run: bool,
     root: Path | None,
+    workers: int | None,
 ) -> None:
     """Run a study: what is finished is skipped, what was killed goes on, what fails is reported in the end.
 
@@ -63,36 +65,36 @@ def sweep(
     from cnlw_tools.study import spec as studies
     from cnlw_tools.study import sweep as sweeps
     from cnlw_tools.study.expand import cells as product
-    from cnlw_tools.study.workers import Place
+    from cnlw_tools.study.workers import SweepPaths
 
     path = studies.find(recipe, folder(root))
     chosen = studies.load(path, scale)
     where = out or Path("runs") / "_".join(filter(None, [path.stem, scale]))
-    place = Place(where, builds, folder(root), data_dir, places(donors, store), device)
+    paths = SweepPaths(where, read_inputs(root, data_dir, donors, store), builds, device)
     every = product(chosen, folder(root))
     cells = sweeps.part(every, share)
     if dry_run:
-        return _dry(cells, place, jobs)
-    sweeps.note(chosen, every, path.stem, scale, place)
+        return _dry(cells, paths, jobs)
+    sweeps.note(chosen, every, path.stem, scale, paths)
     with Bars() as bars:
         outcomes = []
-        for outcome in sweeps.run(cells, place, jobs, bars):
+        for outcome in sweeps.run(cells, paths, jobs, workers, bars):
             bars.close()
             outcomes.append(outcome)
             _echo(outcome, len(outcomes), len(cells))
     return _end(outcomes, where)
 
 
-def _dry(cells: list["Cell"], place: "Place", jobs: int) -> None:
+def _dry(cells: list["Cell"], paths: "SweepPaths", jobs: int) -> None:
     """Print the cells and what they may take."""
     from cnlw_tools.study.sweep import remaining, result
 
     left = 0
     for cell in cells:
-        done = result(cell, place)
+        done = result(cell, paths)
         left += done is None
         click.echo(f"{'todo' if done is None else 'done':5} {cell.name}")
-    seconds = remaining(cells, place)
+    seconds = remaining(cells, paths)
     said = (
         "nothing ran yet that it could be estimated by"
         if seconds is None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnlw_tools.cli.options import ROOT, SEED, WORKERS, folder
+from cnlw_tools.cli.options import DECODE_THREADS, ROOT, SEED, folder
 
 if TYPE_CHECKING:
     from cnlw_tools.cli.progress import Bars
@@ -57,7 +57,7 @@ USUAL = "red_40"  # the config that is trained on where none is named
 )
 @click.option("--compile", is_flag=True, help="Compile the network; pays in long runs on a GPU.")
 @ROOT
-@WORKERS
+@DECODE_THREADS
 def train(
     data: Path | None, config: str | None, noise: str | None, level: int | None, **flags: Any
 ) -> None:
@@ -98,8 +98,9 @@ def stoppable() -> Iterator[None]:
 def _build(data: Path | None, root: Path) -> Path:
     """Return the build to train on: the one named, the last one, or the embedded dataset, built now."""
     from cnlw_tools.build.build import build, last
-    from cnlw_tools.executor import local
+    from cnlw_tools.executor import EXECUTORS
     from cnlw_tools.recipe import recipe
+    from cnlw_tools.recipe.inputs import Inputs
 
     if data is not None:
         return data
@@ -110,7 +111,8 @@ def _build(data: Path | None, root: Path) -> Path:
             raise  # processes of torchrun would build it all at once
         click.echo(f"{BUILDS}: no build here yet: building shapes, red_40", err=True)
         chosen = recipe.make({"dataset": "shapes", "noise": "red", "levels": [40]}, "cnlw train")
-        return build(chosen, root, None, BUILDS / "shapes", local.cores()).folder
+        with EXECUTORS["local"](None) as executor:
+            return build(chosen, Inputs(root), BUILDS / "shapes", executor).folder
 
 
 def _config(build: Path, config: str | None, noise: str | None, level: int | None) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cnlw_tools.cli.options import ROOT, SEED, WORKERS, folder
+from cnlw_tools.cli.options import DECODE_THREADS, ROOT, SEED, folder
 from cnlw_tools.cli.train import stoppable
 
 
@@ -36,7 +36,7 @@ from cnlw_tools.cli.train import stoppable
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of student and fit.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda or auto.")
 @ROOT
-@WORKERS
+@DECODE_THREADS
 def train_mentor(
     out: Path,
     rule: str | None,

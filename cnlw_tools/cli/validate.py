@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import DONOR, STORE, WORKERS, places
+from cnlw_tools.cli.options import DONOR, STORE, WORKERS, read_inputs
 
 if TYPE_CHECKING:
     from cnlw_tools.checks import Check, Finding
@@ -53,22 +53,23 @@ def validate(
     Exit code: 0 nothing but notes, 1 errors, 2 there is no build to check.
     """
     from cnlw_tools.build.build import last
-    from cnlw_tools.checks import gather
+    from cnlw_tools.checks import collect_evidence
     from cnlw_tools.checks import validate as run
     from cnlw_tools.cli.progress import Bars
-    from cnlw_tools.executor import local
+    from cnlw_tools.executor import EXECUTORS
 
-    with Bars() as bars:
+    inputs = read_inputs(None, data_dir, donors, store)
+    with EXECUTORS["local"](workers) as executor, Bars() as bars:
         try:
             folder = build or last(Path("builds"))
-            held = gather(folder, workers or local.cores(), bars, data_dir, places(donors, store))
+            held = collect_evidence(folder, inputs, executor, bars)
         except (ValueError, OSError) as error:
             raise Unusable(str(error)) from error
         done: list[Done] = list(run(held, bars))
         if end_to_end:
             from cnlw_tools.checks.learnability import validate as learn
 
-            done += learn(folder, workers or local.cores(), bars)
+            done += learn(folder, executor, bars)
     findings = [finding for _, _, found in done for finding in found]
     errors = sum(f.severity == "error" for f in findings)
     if as_json:

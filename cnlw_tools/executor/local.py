@@ -1,20 +1,19 @@
-"""One seam for work that grows with images: independent shards through one function.
-
-`run(task, shards)` is all that a cluster engine would have to offer; here it is processes of this machine.
-"""
+"""Processes of this machine. They end when this process does, however it ends."""
 
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait as wait_for
 from typing import TypeVar
 
-Shard = TypeVar("Shard")
+from cnlw_tools.executor.futures import SERIAL, Executor, map_futures
+
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -23,42 +22,66 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run(
-    task: Callable[[Shard], Result], shards: Sequence[Shard], workers: int, apart: bool = False
-) -> Iterator[Result]:
-    """Yield the results of ``task`` as they come, in any order; one worker is this process, unless ``apart``.
-
-    The task and its shards must pickle. The first error ends the run, once the shards that are at work
-    or handed out are done. Workers end when this process does, however it ends.
-
-    Raises:
-        OSError: a worker died, as it does when memory runs out
-    """
-    if workers == 1 and not apart:
-        yield from map(task, shards)
+@contextmanager
+def processes(workers: int | None = None) -> Iterator[Executor]:
+    """Open an executor of so many processes, one for each processor by default; one worker is this process."""
+    if workers == 1:
+        yield SERIAL
         return
-    todo, workers = iter(shards), max(1, min(workers, len(shards)))
-    with ProcessPoolExecutor(
-        workers, get_context("spawn"), follow if apart else _end_with_parent
-    ) as pool:
+    executor = Processes(workers or cores(), _end_with_parent)
+    try:
+        yield executor
+    finally:
+        executor.close()
+
+
+@contextmanager
+def isolated(workers: int) -> Iterator[Executor]:
+    """Open an executor of fresh processes, never this one, which leave Ctrl-C to this one."""
+    executor = Processes(workers, follow_parent)
+    try:
+        yield executor
+    finally:
+        executor.close()
+
+
+class Processes:
+    """An executor of processes that begin when they are needed, and anew after one of them died."""
+
+    def __init__(self, workers: int, initializer: Callable[[], None]) -> None:
+        self.workers, self.initializer = workers, initializer
+        self.pool: ProcessPoolExecutor | None = None
+
+    def map(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        """Yield the result of the task for each item as it comes, in any order.
+
+        Raises:
+            OSError: a worker died, as it does when memory runs out
+        """
         try:
-            open_: set[Future[Result]] = {pool.submit(task, s) for s in islice(todo, 2 * workers)}
-            while open_:
-                done, open_ = wait(open_, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-                open_ |= {pool.submit(task, s) for s in islice(todo, len(done))}
+            yield from map_futures(self, self.workers, task, items)
         except BrokenProcessPool as error:
+            self.close()
             raise OSError(
                 "a worker process died: give fewer --workers if memory ran out, and call this from under "
                 "`if __name__ == '__main__':` if you call it from a script"
             ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+
+    def submit(self, task: Callable[[Item], Result], item: Item, /) -> Future[Result]:
+        """Begin a task as soon as there is a process for it."""
+        if self.pool is None:
+            self.pool = ProcessPoolExecutor(self.workers, get_context("spawn"), self.initializer)
+        return self.pool.submit(task, item)
+
+    def close(self) -> None:
+        """End the processes."""
+        if self.pool is not None:
+            self.pool.shutdown(cancel_futures=True)
+            self.pool = None
 
 
-def follow() -> None:
-    """Be a worker: leave Ctrl-C, which a terminal sends to all processes, to the parent, and end when it does."""
+def follow_parent() -> None:
+    """Leave Ctrl-C, which a terminal sends to all processes, to the parent, and end when the parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
 

@@ -135,7 +135,7 @@ def _serve(
     pipe: Connection, folder: Path, manners: Manners, workers: int, which: tuple[int, int]
 ) -> None:
     """Be a share, until the end is said, or until the process that began it is gone."""
-    local.follow()
+    local.follow_parent()
     warnings.simplefilter("ignore")  # as in `run.fetch`
     gc.freeze()  # as in `cli.fetch`
     post = Post(pipe)

@@ -11,8 +11,7 @@ whose list an image stands highest. (The nearest mean alone would leave classes 
 places the class that counts first has it, of equal distances the image whose id does.
 """
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +22,9 @@ from PIL import Image
 from cnlw_tools.dataset import dataset
 from cnlw_tools.dataset.dataset import LIKE, WHITE, Dataset, known_base
 from cnlw_tools.images.pixels import decode
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.registry import suggest
-from cnlw_tools.sources import SOURCES, Source, white_noise
+from cnlw_tools.sources import SOURCES, Source, open_donor, white_noise
 from cnlw_tools.sources.composite import Reader
 
 EACH, SIDE = 200, 4  # images of a class; pixels of a thumbnail
@@ -34,20 +34,18 @@ Tables = dict[str, pa.Table]
 
 def tables(
     names: Sequence[str],
-    places: Mapping[str, Path | None],
+    inputs: Inputs,
     found: Dataset,
     own: Source,
-    root: Path,
     likeness: bool,
 ) -> Tables:
     """Return the table of each donor.
 
     Args:
         names: of the donors
-        places: where their images lie; none for what comes with the package
+        inputs: where their tables and images lie
         found: the dataset that they give to, with its base manifest
         own: reads its images
-        root: the folder of manifests/
         likeness: say of each image which class it looks like
 
     Raises:
@@ -64,14 +62,14 @@ def tables(
         raw = (
             white_noise.make_manifest(name, own, known_base(found))
             if name in WHITE
-            else _manifest(name, places.get(name), root)
+            else _manifest(name, inputs)
         )
         ids = pc.binary_join_element_wise(pa.scalar(name), raw["image_id"], "/")
         table = raw.select(["image_id", "label", "split", "uri", "sha256"]).set_column(
             0, raw.schema.field(0), ids
         )
         if likeness:
-            read = white_noise.White() if name in WHITE else SOURCES[name](places.get(name))
+            read = open_donor(name, inputs)
             label = alike(
                 read,
                 raw["image_id"].to_pylist(),
@@ -120,10 +118,13 @@ def _centroids(own: Source, base: pa.Table, classes: int) -> NDArray[np.float64]
     return means
 
 
-def _manifest(name: str, place: Path | None, root: Path) -> pa.Table:
+def _manifest(name: str, inputs: Inputs) -> pa.Table:
     """Return a donor's base manifest, from its folder or made from the user's copy."""
+    root = inputs.root
     known = dataset.load(name, root).base if name in dataset.names(root) else None
+    if known is not None:
+        return known
     try:
-        return SOURCES[name](place).manifest() if known is None else known
+        return SOURCES[name](inputs.donors.get(name)).manifest()
     except ValueError as error:
         raise ValueError(f"{error}; of a donor it is --donor {name}=DIR") from error

@@ -4,7 +4,7 @@ Images of the web lie in a store that `cnlw fetch` made. What is not in it, a pl
 dead there: noise passes it over, and the next one in its order steps in.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,48 +16,46 @@ from numpy.typing import NDArray
 
 from cnlw_tools.dataset import dataset
 from cnlw_tools.dataset.dataset import Dataset
-from cnlw_tools.executor import local
+from cnlw_tools.executor import SERIAL, Executor
 from cnlw_tools.images.pixels import decode, fingerprint
 from cnlw_tools.ingest import donors
 from cnlw_tools.noise import NOISE
 from cnlw_tools.plan.plan import options
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.registry import pick
 from cnlw_tools.sources import SOURCES, Source
 from cnlw_tools.sources.base import LocalSource
-from cnlw_tools.sources.composite import WEB, Reader
+from cnlw_tools.sources.composite import Reader
 from cnlw_tools.store.exclusions import find_exclusions
 from cnlw_tools.store.store import Store
 
-NOWHERE: Mapping[str, Path | None] = {}  # of donors that come with the package
 MANY = 500  # images that a worker looks at before it is asked again
 
 
-def gather(
-    recipe: Recipe, root: Path, data_dir: Path | None, places: Mapping[str, Path | None] = NOWHERE
-) -> Dataset:
+def load_dataset(recipe: Recipe, inputs: Inputs, executor: Executor = SERIAL) -> Dataset:
     """Return the dataset of a recipe.
 
     Args:
         recipe: names it, and its donors
-        root: the folder of manifests/ and annotations/
-        data_dir: the user's copy of the images, which may have to say what there is
-        places: where images of donors lie, and, as `web`, the store of web images
+        inputs: where its tables and images lie
+        executor: looks at validation images where there is a store of web images
 
     Raises:
         LookupError: unknown dataset, or donor
         ValueError: there is neither a base manifest nor a source to make it, or the tables are wrong
         OSError: the data are not where they should be
     """
+    root, data_dir = inputs.root, inputs.data_dir
     found = _tables(recipe, root, data_dir)
     found = found.with_side(Path(recipe.side)) if recipe.side else found
-    store = places.get(WEB)
-    if store is not None:
-        found = _with_store(found, store, opened(found.source, recipe, data_dir))
+    if inputs.store is not None:
+        own = open_source(found.source, recipe, data_dir)
+        found = _with_store(found, inputs.store, own, executor)
     if not recipe.donors:
         return found
-    noise, own = pick(NOISE, recipe.noise, "noise"), opened(found.source, recipe, data_dir)
-    given = donors.tables(recipe.donors, places, found, own, root, noise.needs_nearest_class)
+    noise, own = pick(NOISE, recipe.noise, "noise"), open_source(found.source, recipe, data_dir)
+    given = donors.tables(recipe.donors, inputs, found, own, noise.needs_nearest_class)
     more = (
         ("outlier",)
         if noise.outlier_option and options(noise, recipe)[noise.outlier_option]
@@ -66,7 +64,7 @@ def gather(
     return replace(found, donors=given, classes=(*found.classes, *more))
 
 
-def opened(name: str, recipe: Recipe, data_dir: Path | None) -> Source:
+def open_source(name: str, recipe: Recipe, data_dir: Path | None) -> Source:
     """Return a source.
 
     Raises:
@@ -87,7 +85,7 @@ def _tables(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
     if found and found.base is not None:
         here = data_dir is not None and found.source in SOURCES
         return _with_release(found, SOURCES[found.source](data_dir), recipe) if here else found
-    source = opened(name, recipe, data_dir)
+    source = open_source(name, recipe, data_dir)
     made = dataset.bare(name, source.classes())
     if found and found.classes != made.classes:
         raise ValueError(
@@ -114,13 +112,13 @@ def _with_release(found: Dataset, source: Source, recipe: Recipe) -> Dataset:
     return found
 
 
-def _with_store(found: Dataset, store: Path, own: Source) -> Dataset:
+def _with_store(found: Dataset, store: Path, own: Source, executor: Executor) -> Dataset:
     """Return the dataset with a column ``dead`` of its candidates: what the store does not hold, or should not."""
     base = dataset.known_base(found)
     held = base.filter(pc.starts_with(base["split"], "validation"))["image_id"].to_pylist()
     parts = [held[i : i + MANY] for i in range(0, len(held), MANY)]
     beside = np.concatenate(
-        [np.empty((0, 16), np.uint8), *local.run(partial(_prints, own), parts, local.cores())]
+        [np.empty((0, 16), np.uint8), *executor.map(partial(_prints, own), parts)]
     )
     with Store(store) as images:
         good = set(images.image_ids())

@@ -3,7 +3,6 @@
 x = area averages of the image on a grid of size x size, of [-1, 1], row by row and each pixel's R, G, B
 """
 
-from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cnlw_tools.executor import local
+from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.images.pixels import decode, resize
 from cnlw_tools.sources import SOURCES
 
@@ -23,8 +22,8 @@ def thumbnails(
     data_dir: Path | None,
     ids: pa.ChunkedArray,
     size: int,
-    workers: int,
-    tell: Callable[[str, int, int], None] = lambda *_: None,
+    executor: Executor = SERIAL,
+    progress: Progress = no_progress,
 ) -> pa.Table:
     """Return a side table (dataset/side_table.py) with the column ``features``: 3 size^2 numbers for each of n images.
 
@@ -33,8 +32,8 @@ def thumbnails(
         data_dir: where the user's copy of the images lies; none where they come with the package
         ids: (n,) of the images
         size: pixels of the side
-        workers: processes
-        tell: is told the stage, the images done and the images in all
+        executor: where the images are read
+        progress: is told how many images are done
 
     Raises:
         OSError, ValueError, LookupError: an image cannot be read
@@ -42,10 +41,10 @@ def thumbnails(
     names, done = ids.to_pylist(), 0
     shards = [(i, names[i : i + SHARD]) for i in range(0, len(names), SHARD)]
     found = np.empty((len(names), 3 * size * size), np.float32)
-    for begin, rows in local.run(partial(_shard, source, data_dir, size), shards, workers):
+    for begin, rows in executor.map(partial(_shard, source, data_dir, size), shards):
         found[begin : begin + len(rows)] = rows
         done += len(rows)
-        tell("images", done, len(names))
+        progress("images", done, len(names))
     features = pa.FixedSizeListArray.from_arrays(pa.array(found.ravel()), found.shape[1])
     return pa.table({"image_id": ids, "features": features})
 

@@ -1,13 +1,13 @@
 """Where images come from. One file a source; the table is below, a line a dataset."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources.base import Source
 from cnlw_tools.sources.cifar10 import Cifar10
 from cnlw_tools.sources.cifar100 import Cifar100, Cifar100Coarse
 from cnlw_tools.sources.clothing1m import Clothing1m
-from cnlw_tools.sources.composite import WEB, Places, Reader, Routed
+from cnlw_tools.sources.composite import CompositeReader, Reader
 from cnlw_tools.sources.folder import Folder
 from cnlw_tools.sources.food101n import Food101n
 from cnlw_tools.sources.hf import Hf
@@ -22,7 +22,7 @@ from cnlw_tools.sources.webvision import WebVision, WebVisionMini
 from cnlw_tools.sources.white_noise import KINDS, White
 from cnlw_tools.store.store import Store
 
-__all__ = ["SOURCES", "Places", "Source", "routed"]
+__all__ = ["SOURCES", "Source", "open_donor", "open_reader"]
 
 SOURCES: Mapping[str, type[Source]] = {
     "shapes": Shapes,  # drawn from the image id alone
@@ -46,15 +46,29 @@ SOURCES: Mapping[str, type[Source]] = {
 }
 
 
-def routed(name: str | None, data_dir: Path | None, donors: Places) -> Routed:
-    """Open the source of a dataset, if one is named, and those of its donors, as one.
+def open_reader(source: str | None, donors: Sequence[str], inputs: Inputs) -> CompositeReader:
+    """Open all that images of a dataset are read from: its source, donors, and the store of web images.
+
+    Args:
+        source: of the dataset; none: leave it out
+        donors: names of the donors to open
+        inputs: where their images lie
 
     Raises:
         ValueError, OSError: one of them is not where it should be
     """
-    stores = [Store(place) for d, place in donors if d == WEB and place]
-    given = {d: place for d, place in donors if d != WEB}
-    readers: dict[str, Reader] = {
-        d: White() if d in KINDS else SOURCES[d](place) for d, place in given.items()
-    }
-    return Routed(SOURCES[name](data_dir) if name else None, readers, *stores)
+    return CompositeReader(
+        SOURCES[source](inputs.data_dir) if source else None,
+        {name: open_donor(name, inputs) for name in donors},
+        Store(inputs.store) if inputs.store else None,
+    )
+
+
+def open_donor(name: str, inputs: Inputs) -> Reader:
+    """Open the source of a donor, or white noise.
+
+    Raises:
+        LookupError: there is no such donor
+        ValueError, OSError: its images are not where they should be
+    """
+    return White() if name in KINDS else SOURCES[name](inputs.donors.get(name))

@@ -7,7 +7,7 @@ config, which is built and no more.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import product
@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from cnlw_tools.build.build import build
-from cnlw_tools.build.shards import Tell
 from cnlw_tools.card.metadata import is_build, load
-from cnlw_tools.executor import local
-from cnlw_tools.ingest.resolve import NOWHERE
+from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.plan.plan import config_name, levels
 from cnlw_tools.recipe import recipe as recipes
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.study.spec import CHECKS, Study, Table, is_grid
 
@@ -181,13 +180,12 @@ def stands(cell: Cell, builds: Path) -> bool:
     return is_build(builds / cell.build) and cell.config in load(builds / cell.build).configs
 
 
-def built(
+def build_missing(
     some: Sequence[Cell],
     builds: Path,
-    root: Path,
-    data_dir: Path | None,
-    tell: Tell,
-    places: Mapping[str, Path | None] = NOWHERE,
+    inputs: Inputs,
+    executor: Executor = SERIAL,
+    progress: Progress = no_progress,
 ) -> Broken:
     """Build the configs that are missing; return those that could not be, and why."""
     groups: dict[str, dict[str, Cell]] = {}
@@ -197,26 +195,25 @@ def built(
             groups.setdefault(kind, {})[cell.config] = cell
     broken: Broken = {}
     for group in groups.values():
-        broken |= _levels(list(group.values()), builds, root, data_dir, tell, places)
+        broken |= _levels(list(group.values()), builds, inputs, executor, progress)
     return broken
 
 
 def _levels(
     some: Sequence[Cell],
     builds: Path,
-    root: Path,
-    data_dir: Path | None,
-    tell: Tell,
-    places: Mapping[str, Path | None],
+    inputs: Inputs,
+    executor: Executor,
+    progress: Progress,
 ) -> Broken:
     """Build configs that differ in the level alone: together, or each alone where one of them cannot be had."""
     levels = tuple(cell.level for cell in some if cell.level is not None)
     recipe = replace(some[0].recipe, levels=levels) if levels else some[0].recipe
     try:
-        build(recipe, root, data_dir, builds / some[0].build, local.cores(), tell, places)
+        build(recipe, inputs, builds / some[0].build, executor, progress)
     except (ValueError, LookupError, OSError) as error:
         if len(some) == 1:
             return {(some[0].build, some[0].config): f"its build failed: {error}"}
-        alone = [_levels([cell], builds, root, data_dir, tell, places) for cell in some]
+        alone = [_levels([cell], builds, inputs, executor, progress) for cell in some]
         return {config: why for broken in alone for config, why in broken.items()}
     return {}

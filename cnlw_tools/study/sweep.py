@@ -10,19 +10,19 @@ A cell that is built alone leaves nothing there: the study says where its build 
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from cnlw_tools import files
+from cnlw_tools.executor import EXECUTORS, Progress, no_progress
 from cnlw_tools.recipe import preset
-from cnlw_tools.study.expand import Cell, built, stands
+from cnlw_tools.study.expand import Cell, build_missing, stands
 from cnlw_tools.study.spec import Study
-from cnlw_tools.study.workers import Outcome, Place, train
+from cnlw_tools.study.workers import Outcome, SweepPaths, train
 
 STUDY = "study.json"
-Tell = Callable[[str, int, int], None]
 
 
 def part(cells: Sequence[Cell], said: str) -> list[Cell]:
@@ -37,15 +37,15 @@ def part(cells: Sequence[Cell], said: str) -> list[Cell]:
     return list(cells[int(which) - 1 :: int(of)])
 
 
-def result(cell: Cell, place: Place) -> dict[str, Any] | None:
+def result(cell: Cell, paths: SweepPaths) -> dict[str, Any] | None:
     """Return what a cell came to, nothing of one that is built alone, or none if it has not been run to its end.
 
     Raises:
         ValueError: the run that stands there is of other choices, or cannot be read
     """
     if not cell.method:
-        return {} if stands(cell, place.builds) else None
-    folder = place.out / cell.name
+        return {} if stands(cell, paths.builds) else None
+    folder = paths.out / cell.name
     if not (folder / "result.json").is_file():
         return None
     try:
@@ -55,7 +55,7 @@ def result(cell: Cell, place: Place) -> dict[str, Any] | None:
         raise ValueError(
             f"{folder}: the run cannot be read ({error}): delete it, and it is run again"
         ) from error
-    for key, value in _wanted(cell, place).items():
+    for key, value in _wanted(cell, paths).items():
         if said.get(key) != value:
             differs = (
                 f"the run there has {key} = {said.get(key)!r}, and the study now says {value!r}"
@@ -64,7 +64,7 @@ def result(cell: Cell, place: Place) -> dict[str, Any] | None:
     return found
 
 
-def remaining(cells: Sequence[Cell], place: Place) -> float | None:
+def remaining(cells: Sequence[Cell], paths: SweepPaths) -> float | None:
     """Return the seconds that the cells still take, one after the other, going by those that ran; none: nothing did.
 
     An epoch takes what epochs of the same method and network took, else what all took, on average.
@@ -73,11 +73,11 @@ def remaining(cells: Sequence[Cell], place: Place) -> float | None:
     left = 0.0
     todo = []
     for cell in (cell for cell in cells if cell.method):
-        seconds = _seconds(place.out / cell.name)
+        seconds = _seconds(paths.out / cell.name)
         for key in ((cell.method, cell.net), None):
             took.setdefault(key, []).extend(seconds)
-        if not (place.out / cell.name / "result.json").is_file():
-            todo.append((cell, max(0, _preset(cell, place).epochs - len(seconds))))
+        if not (paths.out / cell.name / "result.json").is_file():
+            todo.append((cell, max(0, _preset(cell, paths).epochs - len(seconds))))
     if todo and not took[None]:
         return None
     for cell, epochs in todo:
@@ -87,15 +87,20 @@ def remaining(cells: Sequence[Cell], place: Place) -> float | None:
 
 
 def run(
-    cells: Sequence[Cell], place: Place, jobs: int = 1, tell: Tell = lambda *_: None
+    cells: Sequence[Cell],
+    paths: SweepPaths,
+    jobs: int = 1,
+    workers: int | None = 1,
+    progress: Progress = no_progress,
 ) -> Iterator[Outcome]:
     """Run the cells that are left and yield what became of each, as it comes.
 
     Args:
         cells: of a study, all of them or a part
-        place: where to read and write
+        paths: where to read and write
         jobs: cells at once, each with its share of the processors, and a GPU in turn
-        tell: is told how builds come along
+        workers: processes that build; none: as many as there are processors
+        progress: is told how builds come along
 
     Raises:
         OSError: the folder cannot be written
@@ -103,7 +108,7 @@ def run(
     todo = []
     for cell in cells:
         try:
-            found = result(cell, place)
+            found = result(cell, paths)
         except ValueError as error:
             yield Outcome(cell, "failed", {}, str(error))
             continue
@@ -111,9 +116,8 @@ def run(
             todo.append(cell)
         else:
             yield Outcome(cell, "skipped", found)
-    broken = built(
-        todo, place.builds, place.root or files.default_root(), place.data_dir, tell, place.places
-    )
+    with EXECUTORS["local"](workers) as executor:
+        broken = build_missing(todo, paths.builds, paths.inputs, executor, progress)
     sound = []
     for cell in todo:
         if why := broken.get((cell.build, cell.config)):
@@ -122,26 +126,26 @@ def run(
             sound.append(cell)
         else:
             yield Outcome(cell, "done", {})
-    yield from train(sound, place, jobs)
+    yield from train(sound, paths, jobs)
 
 
-def note(study: Study, cells: Sequence[Cell], name: str, scale: str, place: Place) -> None:
+def note(study: Study, cells: Sequence[Cell], name: str, scale: str, paths: SweepPaths) -> None:
     """Write down the study and all its cells, for the report."""
     said = {
         "name": name,
         "scale": scale,
         "study": asdict(study),
         "cells": [{**asdict(cell), "recipe": asdict(cell.recipe)} for cell in cells],
-        "builds": str(place.builds),
+        "builds": str(paths.builds),
         "command": sys.argv,
     }
-    with files.atomic_write(place.out / STUDY) as draft:
+    with files.atomic_write(paths.out / STUDY) as draft:
         draft.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
 
 
-def _wanted(cell: Cell, place: Place) -> dict[str, Any]:
+def _wanted(cell: Cell, paths: SweepPaths) -> dict[str, Any]:
     """Return what the cell's config.json has to say."""
-    how = _preset(cell, place)
+    how = _preset(cell, paths)
     options = {**preset.options(how, cell.method, cell.level), **cell.options}
     asked = {
         "config": cell.config,
@@ -155,8 +159,8 @@ def _wanted(cell: Cell, place: Place) -> dict[str, Any]:
     return said
 
 
-def _preset(cell: Cell, place: Place) -> preset.Preset:
-    how = preset.load(cell.preset, place.root or files.default_root())
+def _preset(cell: Cell, paths: SweepPaths) -> preset.Preset:
+    how = preset.load(cell.preset, paths.inputs.root)
     how = preset.changed(how, cell.changes, "the changes of the study")
     return replace(how, net=cell.net) if cell.net else how
 

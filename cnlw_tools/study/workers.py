@@ -3,9 +3,9 @@
 SIGTERM and Ctrl-C let the cells at work save where they are; the others do not begin.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import active_children
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnlw_tools.executor import local
 from cnlw_tools.executor.signals import Stop
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study.expand import Cell
 
 if TYPE_CHECKING:  # to plan a sweep takes no torch
@@ -21,16 +22,12 @@ if TYPE_CHECKING:  # to plan a sweep takes no torch
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a sweep reads and writes."""
+class SweepPaths:
+    """Where a sweep reads and writes, and the device that it trains on."""
 
     out: Path
+    inputs: Inputs  # of its builds, and of presets
     builds: Path = Path("builds")
-    root: Path | None = None  # of manifests/, annotations/, pipelines/; none: the package's own
-    data_dir: Path | None = None
-    places: Mapping[str, Path | None] = field(
-        default_factory=dict
-    )  # of donors' images, and of web images
     device: str = "auto"
     cache: Path | None = None  # of decoded pixels
 
@@ -49,12 +46,12 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class _Job:
     cell: Cell
-    place: Place
+    paths: SweepPaths
     threads: int  # of torch; 0: as many as it likes
     gpu: str | None  # which one to use, of those that can be seen
 
 
-def train(cells: Sequence[Cell], place: Place, jobs: int) -> Iterator[Outcome]:
+def train(cells: Sequence[Cell], paths: SweepPaths, jobs: int) -> Iterator[Outcome]:
     """Train cells, ``jobs`` at once, and yield what became of each, as it comes.
 
     Each has its share of the processors, and a GPU in turn.
@@ -69,9 +66,10 @@ def train(cells: Sequence[Cell], place: Place, jobs: int) -> Iterator[Outcome]:
 
     def alone(cell: Cell) -> Outcome:
         seat = seats.get()
-        job = _Job(cell, place, threads, gpus[seat % len(gpus)] if gpus else None)
+        job = _Job(cell, paths, threads, gpus[seat % len(gpus)] if gpus else None)
         try:
-            return next(local.run(_cell, [job], 1, apart=True))
+            with local.isolated(1) as executor:
+                return next(executor.map(_cell, [job]))
         except OSError as error:  # the process died
             if stop.asked:
                 return Outcome(
@@ -111,20 +109,20 @@ def _cell(job: _Job) -> Outcome:
     from cnlw_tools.trainer import device as devices
 
     devices.limit_resources(job.gpu, job.threads)
-    cell, place = job.cell, job.place
+    cell, paths = job.cell, job.paths
     try:
-        return Outcome(cell, "done", _trainer(cell, place, job.threads).fit())
+        return Outcome(cell, "done", _trainer(cell, paths, job.threads).fit())
     except TrainingStopped as stopped:
         return Outcome(cell, "stopped", {}, str(stopped), stopped.exit_code)
     except Exception as error:  # noqa: BLE001, whatever a method raises, the other cells go on
         return Outcome(cell, "failed", {}, f"{type(error).__name__}: {error}".splitlines()[0])
 
 
-def _trainer(cell: Cell, place: Place, workers: int) -> "Trainer":
+def _trainer(cell: Cell, paths: SweepPaths, workers: int) -> "Trainer":
     from cnlw_tools.trainer import Trainer
 
     return Trainer(
-        place.builds / cell.build,
+        paths.builds / cell.build,
         cell.config,
         method=cell.method,
         net=cell.net,
@@ -132,11 +130,11 @@ def _trainer(cell: Cell, place: Place, workers: int) -> "Trainer":
         changes=cell.changes,
         options=cell.options,
         seed=cell.seed,
-        device=place.device,
-        out=place.out / cell.name,
+        device=paths.device,
+        out=paths.out / cell.name,
         resume=True,
-        root=place.root,
-        cache=place.cache,
+        root=paths.inputs.root,
+        cache=paths.cache,
         pretrained=cell.pretrained,
         workers=workers or None,
     )

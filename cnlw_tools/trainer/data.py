@@ -9,7 +9,6 @@ Pixels of a file are kept as a memory map in a cache, under the sha256 of the fi
 
 import json
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import blake2b, sha256
@@ -24,10 +23,9 @@ from numpy.typing import NDArray
 
 from cnlw_tools import files
 from cnlw_tools.card import metadata
+from cnlw_tools.executor import Progress, no_progress
 from cnlw_tools.images import pixels
 from cnlw_tools.registry import pick
-
-Tell = Callable[[str, int, int], None]  # stage, done, all
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ def load(
     size: Size,
     cache: Path | None = None,
     workers: int = 1,
-    tell: Tell = lambda *_: None,
+    tell: Progress = no_progress,
 ) -> dict[str, Split]:
     """Return the splits of a config by name.
 

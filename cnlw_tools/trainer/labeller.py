@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cnlw_tools.executor import local
+from cnlw_tools.executor import Progress, local, no_progress
 from cnlw_tools.trainer import data
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer.batches import Feed, imagenet, scale
@@ -21,7 +21,7 @@ from cnlw_tools.trainer.trainer import Trainer
 
 def labelled(
     labeller: Trainer,
-    tell: data.Tell = lambda *_: None,
+    tell: Progress = no_progress,
     each: Callable[[Metrics], None] = lambda line: None,
 ) -> dict[str, int]:
     """Train and return the first guess for every image that is not in a validation split, by image id.

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
+from cnlw_tools.executor import Progress
 from cnlw_tools.executor.signals import Stop
 from cnlw_tools.methods import Batch, Method, Phase
 from cnlw_tools.methods.components import distributed
@@ -27,7 +28,6 @@ from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer import oom, schedule
 from cnlw_tools.trainer.batches import Feed, order
 from cnlw_tools.trainer.checkpoint import checkpoint_mismatch
-from cnlw_tools.trainer.data import Tell
 from cnlw_tools.trainer.errors import TrainingStopped
 from cnlw_tools.trainer.evaluate import confusion, guesses, held_out, validate
 from cnlw_tools.trainer.optimiser import EMA, build_optimiser
@@ -64,7 +64,7 @@ class Loop:
         if run.state is not None:
             self._restore(run.state)
 
-    def fit(self, tell: Tell, each: Callable[[Metrics], None]) -> Metrics:
+    def fit(self, tell: Progress, each: Callable[[Metrics], None]) -> Metrics:
         """Train to the end and return what validation says; ``each`` is told the metrics of every epoch.
 
         Raises:
@@ -117,7 +117,7 @@ class Loop:
         learned: list[torch.Tensor] = [p for p in self.method.parameters() if p.requires_grad]
         self.average = EMA(learned, self.preset.ema) if self.preset.ema else None
 
-    def _epoch(self, stop: Stop, tell: Tell) -> None:
+    def _epoch(self, stop: Stop, tell: Progress) -> None:
         """Step through the rest of an epoch."""
         _, epoch = self.stages[self.epoch]
         length, chunks = self._phase().epochs, self._chunks()

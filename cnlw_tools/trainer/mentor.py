@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
+from cnlw_tools.executor import Progress, no_progress
 from cnlw_tools.methods.components.mentor_fit import (
     FittedMentor,
     MentorSamples,
@@ -18,7 +19,7 @@ from cnlw_tools.methods.components.mentor_fit import (
     losses_by_percent,
 )
 from cnlw_tools.methods.components.validation import check_number
-from cnlw_tools.trainer.data import Tell, verdicts
+from cnlw_tools.trainer.data import verdicts
 from cnlw_tools.trainer.run import Metrics
 from cnlw_tools.trainer.trainer import Trainer
 
@@ -27,7 +28,7 @@ def data_driven_mentor(
     student: Trainer,
     percentile: float,
     seed: int,
-    tell: Tell = lambda *_: None,
+    tell: Progress = no_progress,
     each: Callable[[Metrics], None] = lambda line: None,
 ) -> FittedMentor:
     """Train a student on the split `verified` and fit_mentor a mentor to its losses.

@@ -17,7 +17,7 @@ from torch import nn
 
 from cnlw_tools import __version__, files
 from cnlw_tools.card import metadata
-from cnlw_tools.executor import local
+from cnlw_tools.executor import Progress, local, no_progress
 from cnlw_tools.methods import METHODS, Batch, Method, ProbeSet, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.validation import check_number
@@ -75,7 +75,7 @@ class Trainer:
     )  # what `fit` made; it predicts from images as `Feed` scales them
 
     def fit(
-        self, tell: data.Tell = lambda *_: None, each: Callable[[Metrics], None] = lambda line: None
+        self, tell: Progress = no_progress, each: Callable[[Metrics], None] = lambda line: None
     ) -> Metrics:
         """Train to the end and return last, best and mean10: top-1 on validation in percent.
 
@@ -95,7 +95,7 @@ class Trainer:
             self.trained = loop.method
             return found
 
-    def _loop(self, device: torch.device, tell: data.Tell) -> Loop:
+    def _loop(self, device: torch.device, tell: Progress) -> Loop:
         """Get everything ready; the first rank decodes while the others wait."""
         how, method, options = self._choices()
         self.size = size = data.Size(how.size, how.resize)

@@ -21,10 +21,13 @@ from PIL import Image
 
 from cnlw_tools import files, hashing
 from cnlw_tools.build import shards
-from cnlw_tools.build.build import build, gather, last
+from cnlw_tools.build.build import build, last
 from cnlw_tools.card.metadata import load
 from cnlw_tools.dataset import dataset
+from cnlw_tools.executor import EXECUTORS
+from cnlw_tools.ingest.resolve import load_dataset
 from cnlw_tools.plan.plan import plan
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.sources import SOURCES
 from cnlw_tools.sources.cifar10 import Cifar10
@@ -37,18 +40,21 @@ import resource, signal, sys
 from pathlib import Path
 from cnlw_tools import files
 from cnlw_tools.build.build import build
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe
 if __name__ == "__main__":
     data, out, rows, limit = sys.argv[1:]
     if int(limit):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-    build(Recipe("cifar10", "blue", levels=(0, 40), shard_rows=int(rows)), files.default_root(), Path(data), Path(out), 1)
+    recipe = Recipe("cifar10", "blue", levels=(0, 40), shard_rows=int(rows))
+    build(recipe, Inputs(files.default_root(), Path(data)), Path(out))
 """
 
 
 def run(recipe, cifar, out, workers=1):
-    return build(recipe, files.default_root(), cifar, out, workers)
+    with EXECUTORS["local"](workers) as executor:
+        return build(recipe, Inputs(files.default_root(), cifar), out, executor)
 
 
 def process(cifar, out, rows=1000, limit=0, stderr=subprocess.DEVNULL):
@@ -95,7 +101,7 @@ def rows(out, config):
 @pytest.mark.parametrize("level", [0, 40])
 def test_planned_is_built(built, cifar, level):
     """Every row of the plan is in the files, once, with the pixels of the pickle."""
-    table = plan(BLUE, gather(BLUE, files.default_root(), cifar), level)
+    table = plan(BLUE, load_dataset(BLUE, Inputs(files.default_root(), cifar)), level)
     found = rows(built, f"blue_{level:02d}")
     planned = {row["image_id"]: row for row in table.to_pylist()}
 
@@ -148,7 +154,7 @@ def test_configs_of_datasets(built, tmp_path):
 def test_record(built, cifar):
     """The card says what was built, and the hashes are those of the files."""
     record = load(built)
-    table = plan(BLUE, gather(BLUE, files.default_root(), cifar), 40)
+    table = plan(BLUE, load_dataset(BLUE, Inputs(files.default_root(), cifar)), 40)
     config = record.configs["blue_40"]
 
     assert record.shards == {p.name: files.digest(p) for p in sorted((built / "data").iterdir())}
@@ -400,7 +406,7 @@ def test_red(cifar, tmp_path, monkeypatch, toy):
 
     monkeypatch.setitem(SOURCES, "toy", Toy)
     recipe = Recipe("toy", "red", levels=(0, 40, 80))
-    build(recipe, toy, None, tmp_path / "x", 1)
+    build(recipe, Inputs(toy), tmp_path / "x")
     data = datasets.load_dataset(str(tmp_path / "x"), "red_40", cache_dir=str(tmp_path / "cache"))
     table = plan(recipe, dataset.load("toy", toy), 40)
 
@@ -425,13 +431,13 @@ def test_red(cifar, tmp_path, monkeypatch, toy):
 def test_no_source(toy):
     """A dataset whose images nobody reads yet is refused with what it wants."""
     with pytest.raises(ValueError, match="toy: no source reads its images yet; it wants the tar"):
-        build(Recipe("toy", "red", needs="the tar"), toy, None, toy / "out", 1)
+        build(Recipe("toy", "red", needs="the tar"), Inputs(toy), toy / "out")
     assert not (toy / "out").exists()
 
 
 def test_plan_without_source(toy):
     """A plan needs tables alone."""
-    assert len(gather(Recipe("toy", "red"), toy, None).base) > 0
+    assert len(load_dataset(Recipe("toy", "red"), Inputs(toy)).base) > 0
 
 
 def test_no_data_dir(tmp_path):
@@ -445,7 +451,12 @@ def test_tell(cifar, tmp_path):
     """Progress is told, up to all rows."""
     told = []
 
-    build(BLUE, files.default_root(), cifar, tmp_path / "x", 1, lambda *news: told.append(news))
+    build(
+        BLUE,
+        Inputs(files.default_root(), cifar),
+        tmp_path / "x",
+        progress=lambda *news: told.append(news),
+    )
 
     assert told[:2] == [("plans", 1, 2), ("plans", 2, 2)]
     assert told[-1] == ("images", 480, 480)  # 300 + 60 once, and 120 flipped

@@ -1,10 +1,14 @@
-"""Hugging Face Parquet, seen with Arrow."""
+"""Hugging Face Parquet: what was planned is what is read back, with `datasets` and with Arrow."""
 
 import json
+from io import BytesIO
 
+import datasets
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from cnlw_tools.build import parquet
 from cnlw_tools.dataset.tables import PLAN
@@ -108,3 +112,66 @@ def test_the_limit_counts_an_image_once(tmp_path, monkeypatch):
 
     with pytest.raises(ValueError, match="in one shard of 4: set shard_rows = 1 in the recipe"):
         parquet.write(tmp_path / "x.parquet", *repeated(4, 9), ("a",))
+
+
+CLASSES = ("zero", "ünï, 'one'", "2")
+
+
+def planned(n):
+    """Rows of a plan, every second one a web image that nobody knows the class of."""
+    rows = [
+        {
+            "image_id": f"i{i}",
+            "label": i % 3,
+            "clean_label": None if i % 2 else (i + i // 3) % 3,
+            "origin": "web" if i % 2 else "base",
+            "replaces": f"old {i}" if i % 2 else None,
+            "is_noisy": bool(i % 2),
+            "split": "train",
+        }
+        for i in range(n)
+    ]
+    return pa.Table.from_pylist(rows, PLAN)
+
+
+def pictures(n):
+    """PNG files of random pixels, of three sizes."""
+    encoded = []
+    for i in range(n):
+        pixels = np.random.default_rng(i).integers(0, 256, (5 + i % 3, 4, 3), np.uint8)
+        out = BytesIO()
+        Image.fromarray(pixels).save(out, "PNG")
+        encoded.append(out.getvalue())
+    return encoded
+
+
+@pytest.mark.parametrize("n", [1, 2, 260])
+def test_round_trip(n, tmp_path):
+    """Rows come back in order, with their labels, what is null and all pixels."""
+    rows, images = planned(n), pictures(n)
+    path = tmp_path / "x.parquet"
+
+    parquet.write(path, rows, images, CLASSES)
+    loaded = datasets.load_dataset(
+        "parquet", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache")
+    )
+
+    columns = ("label", "clean_label", "is_noisy", "origin", "image_id", "replaces")
+    assert loaded.features["label"].names == list(CLASSES)
+    assert loaded.remove_columns("image").to_list() == [
+        {name: row[name] for name in columns} for row in rows.to_pylist()
+    ]
+    assert all(
+        np.array_equal(picture, Image.open(BytesIO(raw)))
+        for picture, raw in zip(loaded["image"], images, strict=True)
+    )
+
+
+def test_same_bytes(tmp_path):
+    """The same rows and images give the same bytes, in whatever chunks they come."""
+    rows, images = planned(60), pictures(60)
+
+    parquet.write(tmp_path / "a.parquet", rows, images, CLASSES)
+    parquet.write(tmp_path / "b.parquet", pa.concat_tables([rows[:7], rows[7:]]), images, CLASSES)
+
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()

@@ -13,6 +13,7 @@ from cnlw_tools.build import shards
 from cnlw_tools.build.shards import Job, waves
 from cnlw_tools.dataset.tables import PLAN
 from cnlw_tools.images.pixels import Storage
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources import SOURCES
 
 FILES = st.lists(
@@ -116,8 +117,9 @@ class Colours:
 @pytest.fixture
 def job(tmp_path, monkeypatch):
     monkeypatch.setitem(SOURCES, "colours", Colours)
-    shards._source.cache_clear()
-    return Job(tmp_path / "data", "colours", None, Storage(8), ("zero",))
+    return Job(
+        tmp_path / "data", "colours", (), Inputs(files.default_root()), Storage(8), ("zero",)
+    )
 
 
 @pytest.mark.parametrize(
@@ -129,7 +131,9 @@ def test_write(job, wanted):
     names = [f"{i}.parquet" for i in range(len(wanted))]
 
     hashes = shards.write(
-        job, dict(zip(names, map(planned, wanted), strict=True)), 1, lambda *news: told.append(news)
+        job,
+        dict(zip(names, map(planned, wanted), strict=True)),
+        progress=lambda *news: told.append(news),
     )
 
     for name, ids in zip(names, wanted, strict=True):
@@ -159,8 +163,6 @@ def test_bad_image(job, image, error, message):
         shards.write(
             job,
             {"a.parquet": planned(["a"]), "b.parquet": planned(["b", image])},
-            1,
-            lambda *_: None,
         )
 
     assert [p.name for p in job.folder.iterdir()] == ["a.parquet"]

@@ -8,6 +8,7 @@ import pytest
 
 from cnlw_tools.build.build import build
 from cnlw_tools.recipe import recipe
+from cnlw_tools.recipe.inputs import Inputs
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +17,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[[Path], Path]
     root = tiny(folder / "root")
     for noise, levels in (("red", [20, 40]), ("blue", [40])):
         asked = recipe.make({"dataset": "shapes", "noise": noise, "levels": levels}, "the test")
-        build(asked, root, None, folder / "build", 1)
+        build(asked, Inputs(root), folder / "build")
     return folder / "build"
 
 

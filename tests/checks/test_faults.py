@@ -17,9 +17,10 @@ from PIL import Image
 from cnlw_tools import files, hashing
 from cnlw_tools.build.build import build
 from cnlw_tools.card import metadata, render
-from cnlw_tools.checks import CHECKS, Finding, gather, validate
+from cnlw_tools.checks import CHECKS, Finding, collect_evidence, validate
 from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.plan.plan import plan
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import make
 
 RECIPE = make({"dataset": "shapes", "noise": "red", "licence": "apache-2.0"}, "the test")
@@ -30,7 +31,7 @@ def quiet(stage: str, done: int, total: int) -> None:
 
 
 def errors(folder: Path) -> set[str]:
-    found = gather(folder, 1, quiet)
+    found = collect_evidence(folder)
     checks = [
         c for c in CHECKS if c.name != "roundtrip" and not c.applies(found)
     ]  # slow, and tested below
@@ -40,7 +41,7 @@ def errors(folder: Path) -> set[str]:
 def told(folder: Path, name: str) -> list[Finding]:
     """Return what one check says."""
     (check,) = (c for c in CHECKS if c.name == name)
-    return list(check.run(gather(folder, 1, quiet)))
+    return list(check.run(collect_evidence(folder)))
 
 
 def recorded_anew(folder: Path) -> None:
@@ -84,7 +85,7 @@ def image_of(path: Path, row: int = 0) -> bytes:
 
 def test_a_build_as_it_was_made_has_no_errors(whole: Path) -> None:
     """Nothing is wrong with a build that nobody spoiled, and every check applies to it."""
-    done = list(validate(gather(whole, 1, quiet)))
+    done = list(validate(collect_evidence(whole)))
 
     assert [] == [f for _, _, found in done for f in found if f.severity == "error"]
     assert [] == [(c.name, why) for c, why, _ in done if why]
@@ -341,14 +342,14 @@ def test_a_card_that_is_none_is_no_build(copy: Path, text: str) -> None:
     (copy / "README.md").write_text(text)
 
     with pytest.raises(ValueError, match="not the card of a build"):
-        list(validate(gather(copy, 1, quiet)))
+        list(validate(collect_evidence(copy)))
 
 
 def test_tables_that_cannot_be_read_are_a_finding(copy: Path) -> None:
     """The checks that need no tables still run."""
     (copy / "tables" / "base.parquet").write_bytes(b"nothing")
 
-    some = takewhile(lambda done: done[0].name != "decode", validate(gather(copy, 1, quiet)))
+    some = takewhile(lambda done: done[0].name != "decode", validate(collect_evidence(copy)))
     done = {check.name: (why, found) for check, why, found in some}
 
     assert "error" == done["tables"][1][0].severity
@@ -426,7 +427,7 @@ def test_a_card_of_odd_images(copy: Path, images: dict[str, object]) -> None:
     (copy / "README.md").write_text(changed + text.split("---\n", 2)[2])
 
     with pytest.raises(ValueError, match=r"README\.md: "):
-        gather(copy, 1, quiet)
+        collect_evidence(copy)
 
 
 def test_a_card_of_another_dataset(copy: Path) -> None:
@@ -444,7 +445,7 @@ def parted(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[[Path], Path
     root = tiny(folder / "root")
     for noise, levels in (("red", [20, 40]), ("blue", [40])):
         said = {"dataset": "shapes", "noise": noise, "levels": levels, "probe": 2, "verified": 5}
-        build(make(said, "the test"), root, None, folder / "build", 1)
+        build(make(said, "the test"), Inputs(root), folder / "build")
     return folder / "build"
 
 

@@ -13,6 +13,7 @@ from cnlw_tools.checks import learnability
 from cnlw_tools.checks.learnability import Learned, falls, learn, learns, milder, sooner
 from cnlw_tools.cli import main
 from cnlw_tools.recipe import recipe
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.preset import Preset
 
 torch.set_num_threads(1)
@@ -152,7 +153,7 @@ def built(tmp_path_factory, tiny):
     """A build of blue 40."""
     folder = tmp_path_factory.mktemp("learn")
     said = {"dataset": "shapes", "noise": "blue", "levels": [40], "size": 8}
-    build(recipe.make(said, "test"), tiny(folder / "root"), None, folder / "shapes", 1)
+    build(recipe.make(said, "test"), Inputs(tiny(folder / "root")), folder / "shapes")
     return folder / "shapes"
 
 
@@ -172,7 +173,7 @@ def test_the_reference_learns_a_config(built, tmp_path):
 
 def test_the_command_says_what_it_found(built, monkeypatch, tmp_path):
     """In the form of the other checks, which are left out here; an error is exit code 1."""
-    monkeypatch.setattr("cnlw_tools.checks.gather", lambda *_: None)
+    monkeypatch.setattr("cnlw_tools.checks.collect_evidence", lambda *_: None)
     monkeypatch.setattr("cnlw_tools.checks.validate", lambda *_: [])
     monkeypatch.setenv("CNLW_CACHE", str(tmp_path))
     monkeypatch.setattr(learnability, "learn", lambda build, name: learned(config=name, top1=0.1))

@@ -12,8 +12,9 @@ import pytest
 from cnlw_tools import files
 from cnlw_tools.build.build import build
 from cnlw_tools.card import metadata
-from cnlw_tools.checks import CHECKS, gather
+from cnlw_tools.checks import CHECKS, collect_evidence
 from cnlw_tools.noise import NOISE
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import make
 
 RING = (0.7 * np.eye(10) + 0.3 * np.roll(np.eye(10), 1, axis=1)).tolist()
@@ -85,7 +86,9 @@ def asking(noise: str, options: dict[str, Any], *levels: int) -> dict[str, Any]:
 
 
 def errors(folder: Path, data_dir: Path | None = None, donor: Path | None = None) -> list[str]:
-    found = gather(folder, 1, lambda *_: None, data_dir, {"cifar10": donor})
+    found = collect_evidence(
+        folder, Inputs(files.default_root(), data_dir, donors={"cifar10": donor})
+    )
     checks = [c for c in CHECKS if c.name not in ("roundtrip", "near") and not c.applies(found)]
     return [f"{f.check}: {f.what}" for c in checks for f in c.run(found) if f.severity == "error"]
 
@@ -101,7 +104,7 @@ def test_sound(
 ) -> None:
     """No false alarm, at two levels."""
     asked = make(asking(noise, options, 20, 50), "the test")
-    build(asked, root, None, tmp_path / "build", 1, places={"cifar10": cifar})
+    build(asked, Inputs(root, donors={"cifar10": cifar}), tmp_path / "build")
 
     assert [] == errors(tmp_path / "build", donor=cifar)
 
@@ -123,7 +126,7 @@ def test_sound_with_every_choice_before_noise(
         {**asking(noise, options, 20, 40), "probe": 2, "verified": 3, "clean": 130, "longtail": 4},
         "the test",
     )
-    build(asked, root, None, tmp_path / "build", 1, places={"cifar10": cifar})
+    build(asked, Inputs(root, donors={"cifar10": cifar}), tmp_path / "build")
     configs = metadata.load(tmp_path / "build").configs
 
     assert [] == errors(tmp_path / "build")
@@ -139,7 +142,7 @@ def test_sound_with_every_choice_before_noise(
 def test_a_leak_is_found_in_a_resized_build(cifar: Path, tmp_path: Path, compared: bool) -> None:
     """A resize may make two images equal; a validation image copied into train is none of its making."""
     asked = make({"dataset": "cifar10", "noise": "blue", "levels": [20], "size": 16}, "the test")
-    build(asked, files.default_root(), cifar, tmp_path / "build", 1)
+    build(asked, Inputs(files.default_root(), cifar), tmp_path / "build")
     said = metadata.load(tmp_path / "build").configs["blue_20"].segments
     paths = [
         next((tmp_path / "build/data").glob(f"{said[split][0]}-*"))
@@ -158,7 +161,7 @@ def test_a_leak_is_found_in_a_resized_build(cifar: Path, tmp_path: Path, compare
 def test_another_way_is_found(root: Path, tmp_path: Path) -> None:
     """Labels that came of a ring are no symmetric noise, whatever the card says."""
     asked = make({"dataset": "shapes", "noise": "pairflip", "levels": [60]}, "the test")
-    build(asked, root, None, tmp_path / "build", 1)
+    build(asked, Inputs(root), tmp_path / "build")
     text = (tmp_path / "build" / metadata.CARD).read_text()
     (tmp_path / "build" / metadata.CARD).write_text(
         text.replace("noise: pairflip", "noise: symmetric")

@@ -9,9 +9,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from cnlw_tools import files
 from cnlw_tools.build.build import build
 from cnlw_tools.card import metadata
-from cnlw_tools.checks import CHECKS, Finding, gather
+from cnlw_tools.checks import CHECKS, Finding, collect_evidence
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import make
 
 Rows = list[dict[str, Any]]
@@ -25,7 +27,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[[Path], Path])
 @pytest.fixture
 def diluted(root: Path, tmp_path: Path) -> Path:
     asked = make({"dataset": "shapes", "noise": "dilution", "options": {"alpha": 3.0}}, "the test")
-    return build(asked, root, None, tmp_path / "build", 1).folder
+    return build(asked, Inputs(root), tmp_path / "build").folder
 
 
 @pytest.fixture
@@ -34,11 +36,11 @@ def donated(root: Path, cifar: Path, tmp_path: Path) -> Path:
         {"dataset": "shapes", "noise": "openset", "levels": [40], "donors": ["cifar10", "white"]},
         "the test",
     )
-    return build(asked, root, None, tmp_path / "build", 1, places={"cifar10": cifar}).folder
+    return build(asked, Inputs(root, donors={"cifar10": cifar}), tmp_path / "build").folder
 
 
 def findings(folder: Path, donor: Path | None = None) -> list[Finding]:
-    found = gather(folder, 1, lambda *_: None, None, {"cifar10": donor})
+    found = collect_evidence(folder, Inputs(files.default_root(), donors={"cifar10": donor}))
     checks = [c for c in CHECKS if c.name not in ("roundtrip", "near") and not c.applies(found)]
     return [f for c in checks for f in c.run(found)]
 

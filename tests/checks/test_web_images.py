@@ -18,10 +18,11 @@ from PIL import Image
 from cnlw_tools import files
 from cnlw_tools.build.build import build
 from cnlw_tools.card import metadata
-from cnlw_tools.checks import CHECKS, Finding, gather
+from cnlw_tools.checks import CHECKS, Finding, collect_evidence
 from cnlw_tools.cli import main
 from cnlw_tools.dataset.tables import MANIFEST, VOTES
 from cnlw_tools.images.pixels import fingerprint
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import make
 from cnlw_tools.store.store import Row, open_ledger
 
@@ -90,11 +91,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory, cifar: Path) -> Path:
     make_store(folder / "store", [w["image_id"] for w in web], 0)
     build(
         make(SAID, "the test"),
-        folder / "root",
-        cifar,
+        Inputs(folder / "root", cifar, store=folder / "store"),
         folder / "build",
-        1,
-        places={"web": folder / "store"},
     )
     return folder
 
@@ -102,7 +100,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, cifar: Path) -> Path:
 def source(build: Path, data_dir: Path | None, store: Path | None) -> list[Finding]:
     """Return what the check of the sources says; it has to apply."""
     (check,) = (c for c in CHECKS if c.name == "source")
-    found = gather(build, 1, lambda *_: None, data_dir, {"web": store} if store else {})
+    found = collect_evidence(build, Inputs(files.default_root(), data_dir, store=store))
     assert check.applies(found) is None
     return list(check.run(found))
 
@@ -163,9 +161,11 @@ def test_a_store_without_the_images(lab: Path, tmp_path: Path) -> None:
 def test_images_that_a_resize_made_equal(lab: Path, cifar: Path, tmp_path: Path) -> None:
     """Are a note where they were compared with the source; without the store, web images were not."""
     said = make({**SAID, "size": 1}, "the test")
-    build(said, lab / "root", cifar, tmp_path / "build", 1, places={"web": lab / "store"})
-    found = gather(tmp_path / "build", 1, lambda *_: None, cifar)
-    complete = gather(tmp_path / "build", 1, lambda *_: None, cifar, {"web": lab / "store"})
+    build(said, Inputs(lab / "root", cifar, store=lab / "store"), tmp_path / "build")
+    found = collect_evidence(tmp_path / "build", Inputs(files.default_root(), cifar))
+    complete = collect_evidence(
+        tmp_path / "build", Inputs(files.default_root(), cifar, store=lab / "store")
+    )
     web, own = web_ids(tmp_path / "build")[0], "train-00000"
 
     assert not found.twins(web, own)

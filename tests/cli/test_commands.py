@@ -252,12 +252,12 @@ def test_a_verified_set_from_the_flag_to_the_learner(root: Path, here: Path) -> 
     assert "verified 50, validation 40" in (here / "builds/shapes/README.md").read_text()
 
 
-@pytest.mark.parametrize("kind", ["datasets", "noise", "exporters", "recipes"])
+@pytest.mark.parametrize("kind", ["datasets", "noise", "recipes"])
 def test_list(kind: str) -> None:
     """One line each, and the embedded dataset and its noise are among them."""
     listed = cnlw("list", kind)
 
-    words = {"datasets": "shapes", "noise": "red", "exporters": "hf", "recipes": "shapes_red"}
+    words = {"datasets": "shapes", "noise": "red", "recipes": "shapes_red"}
     assert any(line.startswith(words[kind]) for line in listed.output.splitlines())
 
 

@@ -34,7 +34,7 @@ def cnlw(tmp_path, monkeypatch):
 def outcomes(*states):
     """What a sweep yields, these states in turn."""
 
-    def run(cells, place, jobs, tell):
+    def run(cells, paths, jobs, workers, progress):
         figures = {"last": 50.0, "best": 60.0, "mean10": 55.0}
         for cell, state in zip(cells, states, strict=False):
             yield Outcome(
@@ -66,7 +66,7 @@ def test_a_part_is_a_machines_share(cnlw):
 
 def test_what_was_estimated_is_said(cnlw, monkeypatch):
     """In minutes, of as many cells at once."""
-    monkeypatch.setattr(sweep, "remaining", lambda cells, place: 240.0)
+    monkeypatch.setattr(sweep, "remaining", lambda cells, paths: 240.0)
 
     assert (
         cnlw("--dry-run", "--jobs", "2").stdout.splitlines()[-1]

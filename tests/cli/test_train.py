@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from cnlw_tools.build.build import build
 from cnlw_tools.cli import main
 from cnlw_tools.recipe import recipe
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.trainer import TrainingStopped
 
 PLAN = """# A small one
@@ -31,7 +32,7 @@ def built(tmp_path_factory, tiny):
     root = tiny(here / "root")
     for noise, level in (("blue", 40), ("blue", 20)):
         said = {"dataset": "shapes", "noise": noise, "levels": [level], "size": 8}
-        build(recipe.make(said, "test"), root, None, here / "builds" / "shapes", 1)
+        build(recipe.make(said, "test"), Inputs(root), here / "builds" / "shapes")
     (here / "small.toml").write_text(PLAN)
     return here
 

@@ -1,4 +1,4 @@
-"""The engine: independent shards through one function, in this process or in others."""
+"""Independent tasks through one function, in this process or in others."""
 
 import math
 import os
@@ -10,31 +10,37 @@ from pathlib import Path
 
 import pytest
 
-from cnlw_tools.executor import local
+from cnlw_tools.executor import EXECUTORS, local
 from cnlw_tools.files import default_root
 
 workers = pytest.mark.parametrize("workers", [1, 2])
 
 
 @workers
-@pytest.mark.parametrize("shards", [[], [4], list(range(25))])
-def test_results(workers, shards):
-    """Every shard gives its result, in any order."""
-    assert sorted(local.run(math.sqrt, shards, workers)) == [math.sqrt(n) for n in shards]
+@pytest.mark.parametrize("items", [[], [4], list(range(25))])
+def test_results(workers, items):
+    """Every item gives its result, in any order."""
+    with EXECUTORS["local"](workers) as executor:
+        assert executor.workers == workers
+        assert sorted(executor.map(math.sqrt, items)) == [math.sqrt(n) for n in items]
 
 
 @workers
 def test_error(workers):
     """An error of the task comes out as it is."""
-    with pytest.raises(ValueError, match=r"math domain error|expected a nonnegative input"):
-        list(local.run(math.sqrt, [1, 4, -1, 9], workers))
+    with local.processes(workers) as executor:
+        with pytest.raises(ValueError, match=r"math domain error|expected a nonnegative input"):
+            list(executor.map(math.sqrt, [1, 4, -1, 9]))
+
+        assert sorted(executor.map(math.sqrt, [1, 4])) == [1, 2]
 
 
 def test_order():
-    """One worker goes shard by shard, and begins none that is not asked for."""
+    """One worker goes item by item, and begins none that is not asked for."""
     begun = []
-    results = local.run(begun.append, "abc", 1)
-    next(results)
+    with local.processes(1) as executor:
+        results = executor.map(begun.append, "abc")
+        next(results)
 
     assert begun == ["a"]
 
@@ -44,31 +50,68 @@ def test_error_stops(tmp_path):
     missing = tmp_path / "missing"
     folders = [missing / "x", *(tmp_path / str(i) for i in range(200))]
 
-    with pytest.raises(FileNotFoundError):
-        list(local.run(os.mkdir, folders, 2))
+    with local.processes(2) as executor, pytest.raises(FileNotFoundError):
+        list(executor.map(os.mkdir, folders))
 
     assert len(list(tmp_path.iterdir())) < 50
 
 
 def test_dead_worker():
-    """A worker that dies is an OSError that says what to try."""
-    with pytest.raises(OSError, match="a worker process died: give fewer --workers"):
-        list(local.run(os._exit, [3, 3], 2))
+    """A worker that dies is an OSError that says what to try, and the next tasks have new workers."""
+    with local.processes(2) as executor:
+        with pytest.raises(OSError, match="a worker process died: give fewer --workers"):
+            list(executor.map(os._exit, [3, 3]))
+
+        assert sorted(executor.map(math.sqrt, [1, 4])) == [1, 2]
 
 
 def test_killed_worker():
     """A worker that is killed, as when memory runs out, is the same error."""
-    with pytest.raises(OSError, match="a worker process died"):
-        list(local.run(signal.raise_signal, [signal.SIGKILL], 2))
+    with (
+        local.processes(2) as executor,
+        pytest.raises(OSError, match="a worker process died"),
+    ):
+        list(executor.map(signal.raise_signal, [signal.SIGKILL]))
 
 
 def test_given_up():
-    """A caller that stops listening ends the workers."""
-    results = local.run(math.sqrt, range(1000), 2)
-    next(results)
-    results.close()
+    """A caller that stops listening ends the tasks, and the workers go when it closes the executor."""
+    with local.processes(2) as executor:
+        results = executor.map(math.sqrt, range(1000))
+        next(results)
+        results.close()
+
+        assert len(children(os.getpid())) == 2
 
     assert children(os.getpid()) == []
+
+
+def test_workers_are_kept():
+    """Tasks of one executor run in the same processes, whichever call brought them."""
+    with local.processes(2) as executor:
+        before = set(executor.map(process_id, range(4)))
+        after = set(executor.map(process_id, range(4)))
+
+    assert os.getpid() not in before | after
+    assert len(before | after) <= 2
+
+
+def process_id(_: int) -> int:
+    """The process that a task runs in."""
+    return os.getpid()
+
+
+def test_one_worker_is_this_process(monkeypatch):
+    """One worker starts no other process."""
+    monkeypatch.delattr(local, "ProcessPoolExecutor")
+    with local.processes(1) as executor:
+        assert list(executor.map(process_id, [0])) == [os.getpid()]
+
+
+def test_isolated():
+    """A task may have a process of its own even where one worker is asked for; it leaves Ctrl-C to this one."""
+    with local.isolated(1) as executor:
+        assert list(executor.map(signal.getsignal, [signal.SIGINT])) == [signal.SIG_IGN]
 
 
 def children(pid: int) -> list[int]:
@@ -94,7 +137,8 @@ SLEEPERS = """
 import time
 from cnlw_tools.executor import local
 if __name__ == "__main__":
-    list(local.run(time.sleep, [600] * 4, 2))
+    with local.processes(2) as executor:
+        list(executor.map(time.sleep, [600] * 4))
 """
 
 

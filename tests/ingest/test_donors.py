@@ -8,12 +8,13 @@ import pytest
 from PIL import Image
 
 from cnlw_tools import files, hashing
-from cnlw_tools.build.build import gather
 from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.dataset.tables import MANIFEST
 from cnlw_tools.ingest import donors
+from cnlw_tools.ingest.resolve import load_dataset
 from cnlw_tools.noise import NOISE
 from cnlw_tools.plan.plan import plan
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, config_name
 
 
@@ -60,9 +61,8 @@ def test_alike():
 def test_tables(cifar, tiny, tmp_path):
     """Ids bear the name of the donor, and splits are its own."""
     root = tiny(tmp_path)
-    made = gather(
-        Recipe("shapes", "openset", donors=("cifar10", "white")), root, None, {"cifar10": cifar}
-    ).donors
+    recipe = Recipe("shapes", "openset", donors=("cifar10", "white"))
+    made = load_dataset(recipe, Inputs(root, donors={"cifar10": cifar})).donors
 
     assert list(made) == ["cifar10", "white"]
     assert made["cifar10"]["image_id"][0].as_py() == "cifar10/train-00000"
@@ -77,7 +77,7 @@ def test_tables(cifar, tiny, tmp_path):
 def test_no_such_donor(name, message):
     """A donor is another dataset that can be read, or noise."""
     with pytest.raises(LookupError, match=rf"no donor '{name}'.*{message}"):
-        gather(Recipe("shapes", "openset", donors=(name,)), files.default_root(), None)
+        load_dataset(Recipe("shapes", "openset", donors=(name,)), Inputs(files.default_root()))
 
 
 def test_a_donor_wants_its_folder():
@@ -85,7 +85,7 @@ def test_a_donor_wants_its_folder():
     with pytest.raises(
         ValueError, match=r"cifar10 needs --data-dir.* of a donor it is --donor cifar10=DIR"
     ):
-        gather(Recipe("shapes", "openset", donors=("cifar10",)), files.default_root(), None)
+        load_dataset(Recipe("shapes", "openset", donors=("cifar10",)), Inputs(files.default_root()))
 
 
 @pytest.mark.parametrize("noise", ["openset", "source", "outlier"])

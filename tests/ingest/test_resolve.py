@@ -5,22 +5,23 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from threading import Thread
 
+import datasets
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from datasets import load_dataset
 from PIL import Image
 
+from cnlw_tools import files
 from cnlw_tools.build.build import build
 from cnlw_tools.build.diff import plans
 from cnlw_tools.card import metadata as record
-from cnlw_tools.checks import gather as look
-from cnlw_tools.checks import validate
+from cnlw_tools.checks import collect_evidence, validate
 from cnlw_tools.cli import main
-from cnlw_tools.ingest.resolve import gather
+from cnlw_tools.ingest.resolve import load_dataset
 from cnlw_tools.plan.info import read_plan_info
 from cnlw_tools.plan.plan import plan
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import make
 from cnlw_tools.sources import SOURCES
 
@@ -82,7 +83,7 @@ def test_two_labs(web, tmp_path):
         {"dataset": "shapes", "noise": "red", "levels": [20], "options": {"top": 20}}, "here"
     )
     fetch(root, tmp_path / "one")
-    build(asked, root, None, tmp_path / "a", 1, places={"web": tmp_path / "one"})
+    build(asked, Inputs(root, store=tmp_path / "one"), tmp_path / "a")
     (first,) = plans(tmp_path / "a").values()
     slot_of = {
         row["image_id"]: row["replaces"] for row in first.to_pylist() if row["origin"] == "web"
@@ -90,7 +91,7 @@ def test_two_labs(web, tmp_path):
     died = {name: images.pop(f"/{ids.index(name)}") for name in sorted(slot_of)[::9]}
     fetch(root, tmp_path / "two")
     images.update({f"/{ids.index(name)}": body for name, body in died.items()})
-    build(asked, root, None, tmp_path / "b", 1, places={"web": tmp_path / "two"})
+    build(asked, Inputs(root, store=tmp_path / "two"), tmp_path / "b")
     (second,) = plans(tmp_path / "b").values()
     now = {row["replaces"]: row["image_id"] for row in second.to_pylist() if row["origin"] == "web"}
 
@@ -102,7 +103,7 @@ def test_two_labs(web, tmp_path):
     assert len(died) > 1
     assert [["substituted", slot, was[slot], now[slot]] for slot in slots] == lines
     assert f"{len(died):,} differ; in image_id {len(died)}, image {len(died)}" in said.stdout
-    dataset = gather(asked, root, None, {"web": tmp_path / "two"})
+    dataset = load_dataset(asked, Inputs(root, store=tmp_path / "two"))
     recorded = read_plan_info(plan(asked, dataset, 20)).substituted
     assert {now[slot_of[name]] for name in died} <= set(recorded.values()) <= set(now.values())
     assert not recorded.keys() & set(now.values())
@@ -115,11 +116,15 @@ def test_from_the_web_to_a_build(web, tmp_path):
     asked = make(
         {"dataset": "shapes", "noise": "red", "levels": [20], "options": {"top": 20}}, "here"
     )
-    build(asked, root, None, tmp_path / "with", 1, places={"web": store})
-    build(asked, root, None, tmp_path / "without", 1)
+    build(asked, Inputs(root, store=store), tmp_path / "with")
+    build(asked, Inputs(root), tmp_path / "without")
     name = next(iter(record.load(tmp_path / "with").configs))
-    rows = load_dataset(str(tmp_path / "with"), name, split="train", cache_dir=tmp_path / "hf")
-    other = load_dataset(str(tmp_path / "without"), name, split="train", cache_dir=tmp_path / "hf")
+    rows = datasets.load_dataset(
+        str(tmp_path / "with"), name, split="train", cache_dir=tmp_path / "hf"
+    )
+    other = datasets.load_dataset(
+        str(tmp_path / "without"), name, split="train", cache_dir=tmp_path / "hf"
+    )
     came = {row["image_id"]: row["image"] for row in rows if row["origin"] == "web"}
     gone = {name for i, name in enumerate(ids) if i % DEAD == 0} | {ids[1]}
 
@@ -128,7 +133,7 @@ def test_from_the_web_to_a_build(web, tmp_path):
     assert not came.keys() & gone
     assert {row["image_id"] for row in other if row["origin"] == "web"} & gone
     assert len(rows) == len(other)
-    found = look(tmp_path / "with", 1, lambda *_: None, None, {"web": store})
+    found = collect_evidence(tmp_path / "with", Inputs(files.default_root(), store=store))
     assert [] == [f for _, _, some in validate(found) for f in some if f.severity == "error"]
     source = SOURCES["shapes"](None)
     assert all(
@@ -143,4 +148,4 @@ def test_a_store_that_is_none(web, tmp_path):
     asked = make({"dataset": "shapes", "noise": "red", "levels": [20]}, "here")
 
     with pytest.raises(FileNotFoundError, match=r"no image store here .*`cnlw fetch`"):
-        gather(asked, root, None, {"web": tmp_path / "nowhere"})
+        load_dataset(asked, Inputs(root, store=tmp_path / "nowhere"))

@@ -5,6 +5,7 @@ import pytest
 
 from cnlw_tools.build.build import build
 from cnlw_tools.recipe import recipe
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.report.build_figures import ranked, shares
 from cnlw_tools.report.context import Seen
 from cnlw_tools.report.diagnostics import truths
@@ -18,7 +19,7 @@ def built(tmp_path_factory, tiny):
     """What a report knows of a study that builds two configs and has built one."""
     folder = tmp_path_factory.mktemp("builds")
     said = {"dataset": "shapes", "noise": "blue", "levels": [40], "size": 8, "probe": 2}
-    build(recipe.make(said, "test"), tiny(folder / "root"), None, folder / "shapes", 1)
+    build(recipe.make(said, "test"), Inputs(tiny(folder / "root")), folder / "shapes")
     cells = [
         {"build": "shapes", "config": f"blue_{level}_probe2", "method": ""} for level in (40, 80)
     ]

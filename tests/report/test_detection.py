@@ -12,6 +12,7 @@ from datasets import load_dataset
 from cnlw_tools.build.build import build
 from cnlw_tools.build.ground_truth import load
 from cnlw_tools.recipe import recipe
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.report import runs
 from cnlw_tools.report.context import Seen
 from cnlw_tools.report.detection import detect, detection
@@ -36,7 +37,7 @@ def built(tmp_path_factory, tiny):
             "probe": 2,
         }
         said |= {"options": {"top": 20}} if noise == "red" else {}
-        build(recipe.make(said, "test"), root, None, folder / "shapes", 1)
+        build(recipe.make(said, "test"), Inputs(root), folder / "shapes")
     return folder / "shapes"
 
 

@@ -2,8 +2,10 @@
 
 import pytest
 
-from cnlw_tools.sources import routed
-from cnlw_tools.sources.composite import Routed
+from cnlw_tools import files
+from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.sources import open_reader
+from cnlw_tools.sources.composite import CompositeReader
 
 
 class Named:
@@ -19,7 +21,7 @@ class Named:
 
 def test_routes():
     """A donor's name before the slash leads to the donor, anything else to the dataset's own source."""
-    both = Routed(Named("own"), {"a": Named("a"), "b": Named("b")})
+    both = CompositeReader(Named("own"), {"a": Named("a"), "b": Named("b")})
 
     assert [both.read(i) for i in ("a/x", "b/x/y", "c/x", "a")] == [
         b"a:x",
@@ -31,11 +33,11 @@ def test_routes():
 
 def test_what_is_not_there():
     """Without its source an image is not to be had, and that can be asked before."""
-    part = Routed(None, {"a": Named("a")})
+    part = CompositeReader(None, {"a": Named("a")})
     known = frozenset({"a", "b"})
 
-    assert [part.has(i, known) for i in ("a/x", "b/x", "x")] == [True, False, False]
-    assert [Routed(Named("own"), {}).has(i, known) for i in ("a/x", "c/x", "x")] == [
+    assert [part.can_read(i, known) for i in ("a/x", "b/x", "x")] == [True, False, False]
+    assert [CompositeReader(Named("own"), {}).can_read(i, known) for i in ("a/x", "c/x", "x")] == [
         False,
         True,
         True,
@@ -51,15 +53,15 @@ def test_a_store_has_what_it_holds():
         def has_image(self, image_id):
             return image_id == "w"
 
-    part = Routed(None, {}, Stock("web"))
+    part = CompositeReader(None, {}, Stock("web"))
 
-    assert [part.has(i, frozenset()) for i in ("w", "x")] == [True, False]
+    assert [part.can_read(i, frozenset()) for i in ("w", "x")] == [True, False]
     assert part.read("w") == b"web:w"
 
 
 def test_opened():
     """Sources are opened by name."""
-    found = routed("shapes", None, (("white", None),))
+    found = open_reader("shapes", ["white"], Inputs(files.default_root()))
 
     assert found.read("white/gaussian-3x2-m1_1_1-s1_1_1-0").size == (3, 2)
     assert found.read("bicycle-0001").size == (64, 64)

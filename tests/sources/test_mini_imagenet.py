@@ -15,12 +15,12 @@ import pytest
 from datasets import get_dataset_config_names, load_dataset
 
 from cnlw_tools import files
-from cnlw_tools.build.build import build, gather
+from cnlw_tools.build.build import build
 from cnlw_tools.card import metadata
-from cnlw_tools.checks import gather as look
-from cnlw_tools.checks import validate
+from cnlw_tools.checks import collect_evidence, validate
 from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.ingest.import_dataset import import_release, import_source
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import make
 from cnlw_tools.sources import SOURCES
 from cnlw_tools.sources import mini_imagenet as source_file
@@ -59,7 +59,7 @@ def theirs(name: str) -> set[tuple[str, int, bool]]:
 
 
 def errors(folder: Path, data_dir: Path) -> list[str]:
-    found = look(folder, 1, lambda *_: None, data_dir)
+    found = collect_evidence(folder, Inputs(files.default_root(), data_dir))
     return [
         f"{f.check}: {f.what}"
         for _, _, some in validate(found)
@@ -74,7 +74,7 @@ def built(manual, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("official") / "build"
     for noise in ("red", "blue"):
         said = {"dataset": "mini_imagenet", "noise": noise, "splits": "official", "size": 84}
-        build(make(said, "here"), files.default_root(), manual, out, 1)
+        build(make(said, "here"), Inputs(files.default_root(), manual), out)
     return out
 
 
@@ -149,7 +149,7 @@ def test_origins_and_verdicts_are_kept_apart(built, tmp_path):
         row["image_id"]: row
         for row in load_dataset(str(built), "red_20", split="train", cache_dir=tmp_path)
     }
-    found = look(built, 1, lambda *_: None).dataset
+    found = collect_evidence(built).dataset
 
     assert (rows["right"]["origin"], rows["right"]["is_noisy"], rows["right"]["clean_label"]) == (
         "web",
@@ -301,11 +301,8 @@ def test_the_real_lists(tmp_path):
 
 def test_other_layouts_of_the_release(manual, tmp_path, built):
     """The zip, other spellings, lists beside all images, and folders of classes give the same splits."""
-    whole = gather(
-        make({"dataset": "mini_imagenet", "noise": "red", "splits": "official"}, "x"),
-        files.default_root(),
-        manual,
-    )
+    said = {"dataset": "mini_imagenet", "noise": "red", "splits": "official"}
+    whole = load_dataset(make(said, "x"), Inputs(files.default_root(), manual))
     rows = sorted(map(str, whole.official.to_pylist()))
     release = manual / "dataset_no_images"
     archives = [p for p in manual.iterdir() if p.is_file()]
@@ -337,7 +334,7 @@ def test_other_layouts_of_the_release(manual, tmp_path, built):
 
     for layout in ("zip", "spelled", "beside", "walked"):
         said = {"dataset": "mini_imagenet", "noise": "red", "splits": "official"}
-        found = gather(make(said, "x"), files.default_root(), tmp_path / layout)
+        found = load_dataset(make(said, "x"), Inputs(files.default_root(), tmp_path / layout))
         assert sorted(map(str, found.official.to_pylist())) == rows, layout
         held = found.base.filter([s == "validation" for s in found.base["split"].to_pylist()])
         assert len(held) == 6
@@ -359,7 +356,7 @@ def test_what_is_not_published(manual, tmp_path, change, message):
     said |= {"levels": [said.pop("level")]} if "level" in said else {}
 
     with pytest.raises(ValueError, match=message):
-        build(make(said, "here"), files.default_root(), manual, tmp_path / "out", 1)
+        build(make(said, "here"), Inputs(files.default_root(), manual), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -372,13 +369,11 @@ def test_a_web_image_that_is_missing(manual, tmp_path):
     with pytest.raises(
         ValueError, match=r"level 20: 1 of 24 images are not there, such as w1b: complete"
     ):
-        build(make(said, "here"), files.default_root(), tmp_path / "copy", tmp_path / "out", 1)
+        build(make(said, "here"), Inputs(files.default_root(), tmp_path / "copy"), tmp_path / "out")
     build(
         make({**said, "levels": [5]}, "here"),
-        files.default_root(),
-        tmp_path / "copy",
+        Inputs(files.default_root(), tmp_path / "copy"),
         tmp_path / "out",
-        1,
     )
 
 
@@ -392,16 +387,16 @@ def test_a_damaged_release(manual, tmp_path):
     with pytest.raises(
         ValueError, match=r"red_noise_nl_0.2: line 1: .* is not an image and a label"
     ):
-        gather(said, files.default_root(), tmp_path / "copy")
+        load_dataset(said, Inputs(files.default_root(), tmp_path / "copy"))
     (tmp_path / "copy" / "dataset_no_images" / "mini-imagenet-annotations.json").write_text("[]")
     with pytest.raises(ValueError, match=r"annotations.json: not the annotations of the release"):
-        gather(said, files.default_root(), tmp_path / "copy")
+        load_dataset(said, Inputs(files.default_root(), tmp_path / "copy"))
 
 
 def test_noise_may_be_drawn_too(manual, tmp_path):
     """From the same copy: verdicts become the pool, of which dead images are no part."""
     said = {"dataset": "mini_imagenet", "noise": "red", "levels": [15], "options": {"top": 15}}
-    build(make(said, "here"), files.default_root(), manual, tmp_path / "out", 1)
+    build(make(said, "here"), Inputs(files.default_root(), manual), tmp_path / "out")
     rows = load_dataset(
         str(tmp_path / "out"), "red_15_t15", split="train", cache_dir=tmp_path / "hf"
     )
@@ -433,11 +428,12 @@ def test_importing_the_release(manual, tmp_path):
     said = make(
         {"dataset": "mini_imagenet", "noise": "red", "splits": "official", "levels": [20]}, "x"
     )
-    build(said, tmp_path, manual, tmp_path / "out", 1)
+    build(said, Inputs(tmp_path, manual), tmp_path / "out")
     assert metadata.load(tmp_path / "out").configs["red_20"].rows == {"train": 24, "validation": 6}
     import_source("mini_imagenet", manual, "mine", tmp_path)
-    mine = gather(
-        make({"dataset": "mine", "noise": "red", "splits": "official"}, "x"), tmp_path, manual
+    mine = load_dataset(
+        make({"dataset": "mine", "noise": "red", "splits": "official"}, "x"),
+        Inputs(tmp_path, manual),
     )
     assert mine.official.equals(found.official)
     assert mine.votes.equals(found.votes)
@@ -450,7 +446,7 @@ def test_importing_the_release(manual, tmp_path):
 def test_a_smaller_benchmark(manual, tmp_path):
     """At most so many images of each class are there, the same at every level."""
     said = {"dataset": "mini_imagenet", "noise": "blue", "levels": [0, 50], "per_class": 4}
-    build(make(said, "here"), files.default_root(), manual, tmp_path / "out", 1)
+    build(make(said, "here"), Inputs(files.default_root(), manual), tmp_path / "out")
     low, high = (
         load_dataset(str(tmp_path / "out"), c, split="train", cache_dir=tmp_path)
         for c in ("blue_00", "blue_50")

@@ -10,9 +10,10 @@ from scipy.io import savemat
 from cnlw_tools import files
 from cnlw_tools.images.pixels import decode
 from cnlw_tools.ingest.import_dataset import import_release
-from cnlw_tools.ingest.resolve import gather
+from cnlw_tools.ingest.resolve import load_dataset
 from cnlw_tools.plan import published
 from cnlw_tools.recipe import recipe
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources.stanford_cars import (
     TEST_ANNOTATIONS,
     TRAIN_ANNOTATIONS,
@@ -147,7 +148,7 @@ def test_published_splits(lay_out, make, called):
     """Lists name cars by path or file, with ending or without; web images lie beside the release."""
     folder = released(lay_out("stanford_cars"), make, called)
     said = recipe.make({"dataset": "stanford_cars", "noise": "red", "splits": "official"}, "here")
-    found = gather(said, files.default_root(), folder)
+    found = load_dataset(said, Inputs(files.default_root(), folder))
     rows = published.read(said, found, 20).rows.to_pylist()
 
     assert {row["image_id"] for row in rows if row["origin"] == "base"} == {
@@ -170,7 +171,7 @@ def test_published_splits_of_other_names(lay_out, make):
     with pytest.raises(
         ValueError, match=r"9 rows .* such as 000004; an image here is called cars_train/00001.jpg"
     ):
-        published.read(said, gather(said, files.default_root(), folder), 20)
+        published.read(said, load_dataset(said, Inputs(files.default_root(), folder)), 20)
 
 
 def test_classes_of_the_release_in_another_order(lay_out, make):

@@ -10,6 +10,7 @@ from cnlw_tools.methods import METHODS
 from cnlw_tools.noise import NOISE
 from cnlw_tools.plan import plan
 from cnlw_tools.recipe import preset, recipe
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study import expand as module
 from cnlw_tools.study.expand import cells
 from cnlw_tools.study.spec import FOLDER, load, make, scales
@@ -243,6 +244,7 @@ def test_a_build_is_told_where_donors_lie(monkeypatch, tmp_path):
     told = []
     monkeypatch.setattr(module, "build", lambda *given: told.append(given))
     some = listed(configs=[{"noise": "source", "donors": ["cifar100"]}])
-    module.built(some, tmp_path, files.default_root(), None, print, {"cifar100": tmp_path})
+    inputs = Inputs(files.default_root(), donors={"cifar100": tmp_path})
+    module.build_missing(some, tmp_path, inputs)
 
-    assert [given[-1] for given in told] == [{"cifar100": tmp_path}]
+    assert [given[1] for given in told] == [inputs]

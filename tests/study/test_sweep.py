@@ -2,16 +2,19 @@
 
 import json
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
 from cnlw_tools.card import metadata
+from cnlw_tools.executor import SERIAL
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study import sweep, workers
 from cnlw_tools.study.expand import cells
 from cnlw_tools.study.spec import make
 from cnlw_tools.study.sweep import part, remaining, result, run
-from cnlw_tools.study.workers import Outcome, Place
+from cnlw_tools.study.workers import Outcome, SweepPaths
 
 PRESET = 'net = "mlp1"\nepochs = 1\nbatch_size = 40\nlr = 0.01\nsize = 8\n'
 STUDY = {
@@ -24,9 +27,10 @@ STUDY = {
 }
 
 
-def here(task, shards, workers, apart=False):
-    """What `engine.run` does, in this process: a test of it stands below."""
-    return map(task, shards)
+@contextmanager
+def here(workers):
+    """Run tasks in this process, and not in one of their own; a test of that stands below."""
+    yield SERIAL
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +39,13 @@ def swept(tmp_path_factory, tiny):
     folder = tmp_path_factory.mktemp("sweep")
     root = tiny(folder / "root")
     (root / "pipelines" / "train" / "shapes.toml").write_text(PRESET)
-    place = Place(folder / "runs", folder / "builds", root, device="cpu", cache=folder / "cache")
+    place = SweepPaths(
+        folder / "runs", Inputs(root), folder / "builds", device="cpu", cache=folder / "cache"
+    )
     every = cells(make(STUDY, "test"), root)
     sweep.note(make(STUDY, "test"), every, "toy", "", place)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workers.local, "run", here)
+        patch.setattr(workers.local, "isolated", here)
         return place, every, list(run(every, place))
 
 
@@ -57,7 +63,7 @@ def test_what_is_missing_is_built_and_what_fails_is_reported(swept):
 def test_a_finished_cell_is_skipped(swept, monkeypatch):
     """And no process is begun for it; the result is the same."""
     place, every, outcomes = swept
-    monkeypatch.setattr(workers.local, "run", None)
+    monkeypatch.setattr(workers.local, "isolated", None)
     (again,) = run(every[:1], place)
 
     assert again.state == "skipped"
@@ -94,10 +100,11 @@ def test_a_build_that_fails_fails_its_cells_alone(swept, tmp_path, monkeypatch):
     place = replace(place, builds=tmp_path / "builds", out=tmp_path / "runs")
     red = {"noise": "red", "levels": [5, 80], "size": 8, "options": {"top": 5}}
     found = cells(
-        make(STUDY | {"configs": [red], "methods": [{"name": "vanilla"}]}, "test"), place.root
+        make(STUDY | {"configs": [red], "methods": [{"name": "vanilla"}]}, "test"),
+        place.inputs.root,
     )
     monkeypatch.setattr(
-        sweep, "train", lambda cells, place, jobs: [Outcome(cell, "done", {}) for cell in cells]
+        sweep, "train", lambda cells, paths, jobs: [Outcome(cell, "done", {}) for cell in cells]
     )
     outcomes = {o.cell.level: o for o in run(found, place)}
 
@@ -109,7 +116,7 @@ def test_a_build_that_fails_fails_its_cells_alone(swept, tmp_path, monkeypatch):
 def test_a_cell_without_a_method_is_built_alone(swept, monkeypatch):
     """It is done as soon as its build stands; nothing is trained, and no time is left."""
     place, _, _ = swept
-    alone = cells(make(STUDY | {"methods": []}, "test"), place.root)
+    alone = cells(make(STUDY | {"methods": []}, "test"), place.inputs.root)
     monkeypatch.setattr(workers, "_cell", None)
     (outcome,) = run(alone, place)
     (anew,) = run(alone, replace(place, builds=place.builds.parent / "anew"))
@@ -126,7 +133,7 @@ def test_a_process_that_dies_is_a_failed_cell(swept, monkeypatch, tmp_path):
     def dies(*_, **__):
         raise OSError("a worker process died")
 
-    monkeypatch.setattr(workers.local, "run", dies)
+    monkeypatch.setattr(workers.local, "isolated", dies)
     (outcome,) = run(every[:1], replace(place, out=tmp_path))
 
     assert (outcome.state, outcome.why) == ("failed", "a worker process died")

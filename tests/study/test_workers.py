@@ -10,10 +10,11 @@ import pytest
 
 from cnlw_tools import files
 from cnlw_tools.executor.signals import Stop
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study import workers
 from cnlw_tools.study.expand import cells
 from cnlw_tools.study.spec import make
-from cnlw_tools.study.workers import Outcome, Place
+from cnlw_tools.study.workers import Outcome, SweepPaths
 from cnlw_tools.trainer import device
 
 
@@ -30,7 +31,9 @@ def cell():
 def test_whatever_a_cell_raises_is_an_outcome(cell, monkeypatch):
     """Even what no library error is."""
     monkeypatch.setattr("cnlw_tools.trainer.trainer.Trainer", lambda *_, **__: 1 / 0)
-    outcome = workers._cell(workers._Job(cell, Place(Path("runs")), 0, None))
+    outcome = workers._cell(
+        workers._Job(cell, SweepPaths(Path("runs"), Inputs(files.default_root())), 0, None)
+    )
 
     assert (outcome.state, outcome.why) == ("failed", "ZeroDivisionError: division by zero")
 

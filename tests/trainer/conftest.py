@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from cnlw_tools.build.build import build
 from cnlw_tools.recipe import recipe
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.trainer import Trainer
 
@@ -56,7 +57,7 @@ def builds(tmp_path_factory, tiny) -> Path:
             "size": 16,
         }
         said |= {"options": {"top": 20}} if noise == "red" else {}
-        build(recipe.make(said, "test"), root, None, folder / "shapes", 1)
+        build(recipe.make(said, "test"), Inputs(root), folder / "shapes")
     return folder / "shapes"
 
 

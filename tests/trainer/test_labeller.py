@@ -10,6 +10,7 @@ from cnlw_tools.build.build import build
 from cnlw_tools.cli import main
 from cnlw_tools.dataset import side_table
 from cnlw_tools.recipe import recipe
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.trainer import data
 from cnlw_tools.trainer.batches import Feed, scale
 from cnlw_tools.trainer.labeller import labelled
@@ -72,7 +73,7 @@ def test_the_command_makes_semantic_noise(tmp_path, tiny):
     """Build at level 0 with a probe set, label, build semantic noise: the labels are the network's."""
     root = tiny(tmp_path / "root")
     said = {"dataset": "shapes", "noise": "blue", "levels": [0], "probe": 3, "size": 16}
-    build(recipe.make(said, "test"), root, None, tmp_path / "clean", 1)
+    build(recipe.make(said, "test"), Inputs(root), tmp_path / "clean")
     side = tmp_path / "side.parquet"
     where = ["--root", str(root), "--workers", "1"]
     clean = ["--data", str(tmp_path / "clean"), "--config", "blue_00_probe3", "--out", str(side)]

@@ -14,6 +14,7 @@ from cnlw_tools.build.build import build
 from cnlw_tools.cli import main
 from cnlw_tools.methods.components.mentor import read_mentor
 from cnlw_tools.recipe import recipe
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.trainer import Trainer, data
 from cnlw_tools.trainer.mentor import data_driven_mentor, rows
 from tests.trainer.conftest import PLAN, Small
@@ -27,7 +28,7 @@ def verified(tmp_path_factory, tiny):
     """A build with six verified images of each class, two or three of them wrong."""
     folder = tmp_path_factory.mktemp("mentor")
     said = {"dataset": "shapes", "noise": "blue", "levels": [40], "verified": 6, "size": 16}
-    build(recipe.make(said, "test"), tiny(folder / "root"), None, folder / "shapes", 1)
+    build(recipe.make(said, "test"), Inputs(tiny(folder / "root")), folder / "shapes")
     return folder / "shapes"
 
 

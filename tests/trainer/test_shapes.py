@@ -4,9 +4,10 @@ import pytest
 
 from cnlw_tools import files
 from cnlw_tools.build.build import build
-from cnlw_tools.executor import local
+from cnlw_tools.executor import EXECUTORS
 from cnlw_tools.methods import METHODS
 from cnlw_tools.recipe import recipe
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.trainer import Trainer
 
 CONFIG = "blue_20_clean2500_probe10_verified20"
@@ -60,7 +61,8 @@ def shapes(tmp_path_factory):
     out = tmp_path_factory.mktemp("shapes") / "shapes"
     said = {"dataset": "shapes", "noise": "blue", "levels": [20], "size": 16}
     said |= {"clean": 2500, "probe": 10, "verified": 20}
-    build(recipe.make(said, "test"), files.default_root(), None, out, local.cores())
+    with EXECUTORS["local"](None) as executor:
+        build(recipe.make(said, "test"), Inputs(files.default_root()), out, executor)
     return out
 
 

@@ -10,6 +10,7 @@ import torch
 from cnlw_tools.build.build import build
 from cnlw_tools.methods import METHODS
 from cnlw_tools.recipe import recipe
+from cnlw_tools.recipe.inputs import Inputs
 from tests.trainer import together
 from tests.trainer.test_loop import lines, weights
 
@@ -33,7 +34,7 @@ def build_of_all(tiny, tmp_path):
         "verified": 6,
         "size": 16,
     }
-    build(recipe.make(said, "test"), tiny(tmp_path / "root"), None, tmp_path / "shapes", 1)
+    build(recipe.make(said, "test"), Inputs(tiny(tmp_path / "root")), tmp_path / "shapes")
     return tmp_path / "shapes"
 
 

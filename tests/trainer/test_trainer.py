@@ -15,6 +15,7 @@ from cnlw_tools.build.build import build
 from cnlw_tools.methods import Method
 from cnlw_tools.methods.vanilla import Vanilla
 from cnlw_tools.recipe import recipe
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.trainer import Trainer, data
 from tests.trainer.test_data import rewritten, scrambled
 from tests.trainer.test_loop import lines, weights
@@ -122,7 +123,7 @@ def test_a_task_has_what_a_method_needs(trainer, tiny, tmp_path):
         "verified": 5,
         "size": 16,
     }
-    build(recipe.make(said, "test"), tiny(tmp_path / "root"), None, tmp_path / "shapes", 1)
+    build(recipe.make(said, "test"), Inputs(tiny(tmp_path / "root")), tmp_path / "shapes")
     options = {"noise_rate": 0.4, "holdout": 0.2}
     made = trainer(
         build=tmp_path / "shapes", config="blue_40_probe2_verified5", method=Choosy, options=options

@@ -1,0 +1,72 @@
+"""What an executor is, the one that needs no other process, and the window of tasks in flight that all others share."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from itertools import islice
+from typing import Protocol, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+IN_FLIGHT = 2  # tasks for each worker: one to work on, and one to go on with
+
+
+class Executor(Protocol):
+    """Something that runs independent tasks."""
+
+    @property
+    def workers(self) -> int:
+        """How many tasks run at once."""
+        ...
+
+    def map(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        """Yield the result of the task for each item as it comes, in any order.
+
+        Where tasks run in other processes, the task, its items and its results must pickle. The first error ends
+        the run, once the tasks that are being worked on are done.
+
+        Raises:
+            OSError: a worker died, as it does when memory runs out
+        """
+        ...
+
+
+class Serial:
+    """Runs tasks in this process, each when its result is asked for."""
+
+    workers = 1
+
+    def map(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        """Yield the result of the task for each item, in order."""
+        yield from map(task, items)
+
+
+SERIAL = Serial()
+
+
+class Pool(Protocol):
+    """Something that runs a task somewhere else."""
+
+    def submit(self, task: Callable[[Item], Result], item: Item, /) -> Future[Result]:
+        """Begin a task as soon as there is a worker for it."""
+        ...
+
+
+def map_futures(
+    pool: Pool, workers: int, task: Callable[[Item], Result], items: Sequence[Item]
+) -> Iterator[Result]:
+    """Yield the results of a task as they come, with no more than a few tasks a worker handed out at any time.
+
+    Tasks that have not begun when a task fails, or when the caller stops listening, are cancelled; those that
+    have begun are waited for.
+    """
+    remaining = iter(items)
+    futures = {pool.submit(task, item) for item in islice(remaining, IN_FLIGHT * workers)}
+    try:
+        while futures:
+            finished, futures = wait(futures, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield future.result()
+            futures |= {pool.submit(task, item) for item in islice(remaining, len(finished))}
+    finally:
+        wait([future for future in futures if not future.cancel()])
