@@ -48,7 +48,15 @@ def here(built, tmp_path, monkeypatch):
 
 def cnlw(here, *arguments):
     """Call it with the small preset."""
-    usual = ["train", "--preset", str(here / "small.toml"), "--device", "cpu", "--workers", "1"]
+    usual = [
+        "train",
+        "--preset",
+        str(here / "small.toml"),
+        "--device",
+        "cpu",
+        "--decode-threads",
+        "1",
+    ]
     return CliRunner().invoke(main, [*usual, *map(str, arguments)])
 
 
@@ -212,7 +220,7 @@ def test_without_a_build_it_makes_the_embedded_one(here, tmp_path, monkeypatch):
     """shapes, red 40, in builds/."""
     (tmp_path / "builds").unlink()
 
-    def wanted(recipe, root, data_dir, out, workers):
+    def wanted(recipe, inputs, out, executor):
         raise ValueError(f"wanted {recipe.dataset} {recipe.noise} {recipe.levels} in {out}")
 
     monkeypatch.setattr("cnlw_tools.build.build.build", wanted)
@@ -263,7 +271,7 @@ def test_torchrun_trains_on_the_same_command_line(here, tmp_path):
         "cpu",
         "--config",
         "blue_40",
-        "--workers",
+        "--decode-threads",
         "1",
     ]
     done = subprocess.run([*command, *map(str, rest)], capture_output=True, text=True)

@@ -9,10 +9,10 @@ import shutil
 from functools import partial
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-from datasets import get_dataset_config_names, load_dataset
 
 from cnlw_tools import files
 from cnlw_tools.build.build import build
@@ -20,6 +20,7 @@ from cnlw_tools.card import metadata
 from cnlw_tools.checks import collect_evidence, validate
 from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.ingest.import_dataset import import_release, import_source
+from cnlw_tools.ingest.resolve import load_dataset
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import make
 from cnlw_tools.sources import SOURCES
@@ -85,7 +86,7 @@ def test_published_splits_are_read_row_for_row(built, tmp_path, noise):
 
     for name in names:
         config = f"{noise}_{round(100 * float(name.split('_')[-1])):02d}"
-        rows = load_dataset(str(built), config, cache_dir=tmp_path)
+        rows = datasets.load_dataset(str(built), config, cache_dir=tmp_path)
         ours = zip(
             rows["train"]["image_id"],
             rows["train"]["label"],
@@ -97,7 +98,7 @@ def test_published_splits_are_read_row_for_row(built, tmp_path, noise):
         assert len(rows["train"]) == len(lists()[name])
         assert set(held) == {(f"ILSVRC2012_val_{i:08d}", i % 3) for i in range(1, 7)}
         assert rows["train"][0]["image"].size == (84, 84)
-    assert {c for c in get_dataset_config_names(str(built)) if c.startswith(noise)} == {
+    assert {c for c in datasets.get_dataset_config_names(str(built)) if c.startswith(noise)} == {
         f"{noise}_{round(100 * float(name.split('_')[-1])):02d}" for name in names
     }
 
@@ -147,7 +148,7 @@ def test_origins_and_verdicts_are_kept_apart(built, tmp_path):
     """A web image that people judged right is foreign all the same; the votes say what they said."""
     rows = {
         row["image_id"]: row
-        for row in load_dataset(str(built), "red_20", split="train", cache_dir=tmp_path)
+        for row in datasets.load_dataset(str(built), "red_20", split="train", cache_dir=tmp_path)
     }
     found = collect_evidence(built).dataset
 
@@ -397,7 +398,7 @@ def test_noise_may_be_drawn_too(manual, tmp_path):
     """From the same copy: verdicts become the pool, of which dead images are no part."""
     said = {"dataset": "mini_imagenet", "noise": "red", "levels": [15], "options": {"top": 15}}
     build(make(said, "here"), Inputs(files.default_root(), manual), tmp_path / "out")
-    rows = load_dataset(
+    rows = datasets.load_dataset(
         str(tmp_path / "out"), "red_15_t15", split="train", cache_dir=tmp_path / "hf"
     )
     web = [row["image_id"] for row in rows if row["origin"] == "web"]
@@ -448,7 +449,7 @@ def test_a_smaller_benchmark(manual, tmp_path):
     said = {"dataset": "mini_imagenet", "noise": "blue", "levels": [0, 50], "per_class": 4}
     build(make(said, "here"), Inputs(files.default_root(), manual), tmp_path / "out")
     low, high = (
-        load_dataset(str(tmp_path / "out"), c, split="train", cache_dir=tmp_path)
+        datasets.load_dataset(str(tmp_path / "out"), c, split="train", cache_dir=tmp_path)
         for c in ("blue_00", "blue_50")
     )
 

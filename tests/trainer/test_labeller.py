@@ -75,7 +75,7 @@ def test_the_command_makes_semantic_noise(tmp_path, tiny):
     said = {"dataset": "shapes", "noise": "blue", "levels": [0], "probe": 3, "size": 16}
     build(recipe.make(said, "test"), Inputs(root), tmp_path / "clean")
     side = tmp_path / "side.parquet"
-    where = ["--root", str(root), "--workers", "1"]
+    where = ["--root", str(root)]
     clean = ["--data", str(tmp_path / "clean"), "--config", "blue_00_probe3", "--out", str(side)]
     labels = CliRunner().invoke(
         main,
@@ -83,6 +83,8 @@ def test_the_command_makes_semantic_noise(tmp_path, tiny):
             "label",
             *clean,
             *where,
+            "--decode-threads",
+            "1",
             "--net",
             "mlp1",
             "--epochs",
@@ -105,6 +107,8 @@ def test_the_command_makes_semantic_noise(tmp_path, tiny):
             "-o",
             "labels=mlp1",
             *where,
+            "--workers",
+            "1",
             "--out",
             str(tmp_path / "b"),
         ],

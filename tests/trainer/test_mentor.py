@@ -125,7 +125,7 @@ def test_the_command_goes_on_with_its_student(verified, tmp_path, monkeypatch):
         CONFIG,
         "--preset",
         str(tmp_path / "small.toml"),
-        "--workers",
+        "--decode-threads",
         "1",
     ]
     call = ["train-mentor", "--out", str(tmp_path / "m.json"), "--device", "cpu", *told]
