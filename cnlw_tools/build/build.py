@@ -24,7 +24,7 @@ from cnlw_tools.build import segments, shards
 from cnlw_tools.build.shards import Job
 from cnlw_tools.build.staging import claim
 from cnlw_tools.card import render, sample_grid
-from cnlw_tools.card.metadata import CARD, Config, Record, load
+from cnlw_tools.card.metadata import CARD, BuildCard, ConfigCard, read_card
 from cnlw_tools.dataset import dataset
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
@@ -43,7 +43,7 @@ class Summary:
     """What a build did."""
 
     folder: Path
-    configs: dict[str, Config]  # the ones asked for
+    configs: dict[str, ConfigCard]  # the ones asked for
     matrices: dict[str, NDArray[np.float64]]  # (C, C), promised, of each
     written: int  # bytes of shards written by this run
     size: int  # bytes of all shards of the asked configs
@@ -137,7 +137,7 @@ def last(builds: Path) -> Path:
     return cards[-1].parent
 
 
-def _tidied(data: Path, record: Record, useful: set[str]) -> set[str]:
+def _tidied(data: Path, record: BuildCard, useful: set[str]) -> set[str]:
     """Delete what killed builds left and this one has no use for; return the files that are not to be trusted."""
     shunned = set()
     for path in data.glob("*.parquet"):
@@ -159,14 +159,14 @@ def _written(found: Dataset, folder: Path) -> bool:
     return left == {p.name: files.digest(p) for p in folder.glob("*")}
 
 
-def _standing(folder: Path, recipe: Recipe, how: Storage) -> Record:
+def _standing(folder: Path, recipe: Recipe, how: Storage) -> BuildCard:
     """Return what the folder says of itself, or an empty record, if it stores images as this recipe does."""
     if not (folder / CARD).exists():
         versions = {"cnlw_tools": __version__, "pillow": PIL.__version__, "pyarrow": pa.__version__}
-        return Record(versions, recipe.dataset, asdict(how), recipe.layout)
-    record = load(folder)
+        return BuildCard(versions, recipe.dataset, how, recipe.layout)
+    record = read_card(folder)
     asked = {"dataset": recipe.dataset, "layout": recipe.layout, **asdict(how)}
-    there = {"dataset": record.dataset, "layout": record.layout, **record.images}
+    there = {"dataset": record.dataset, "layout": record.layout, **asdict(record.images)}
     for key, value in asked.items():
         if there[key] != value:
             raise ValueError(
@@ -175,7 +175,9 @@ def _standing(folder: Path, recipe: Recipe, how: Storage) -> Record:
     return record
 
 
-def _agree(folder: Path, record: Record, found: Dataset, plans: Mapping[str, pa.Table]) -> Record:
+def _agree(
+    folder: Path, record: BuildCard, found: Dataset, plans: Mapping[str, pa.Table]
+) -> BuildCard:
     """Return the record, if its tables and its configs of the same names are the same as these."""
     digests = found.digests
     for name, digest in digests.items():
@@ -191,13 +193,13 @@ def _agree(folder: Path, record: Record, found: Dataset, plans: Mapping[str, pa.
     return record
 
 
-def _noisiest(record: Record, noise: str) -> str:
+def _noisiest(record: BuildCard, noise: str) -> str:
     """Return the config to show of a noise: the one with most of it, whichever was built last."""
-    names = [name for name, config in record.configs.items() if config.recipe["noise"] == noise]
+    names = [name for name, config in record.configs.items() if config.recipe.noise == noise]
     return min(names, key=lambda name: (-record.configs[name].rate, name))
 
 
-def _config(table: pa.Table, parts: Parts) -> Config:
+def _config(table: pa.Table, parts: Parts) -> ConfigCard:
     """Describe a level: how it was drawn, and what noise was promised and realised."""
     info = read_plan_info(table)
     expected = info.expected_matrix()
@@ -206,8 +208,8 @@ def _config(table: pa.Table, parts: Parts) -> Config:
     names: dict[str, list[str]] = {}
     for split, segment in parts:
         names.setdefault(split, []).append(segment.name)
-    return Config(
-        recipe=recorded_choices(info.recipe),
+    return ConfigCard(
+        recipe=Recipe(**recorded_choices(info.recipe)),
         level=info.level,
         digest=hashing.digest(table),
         rows={count["values"]: count["counts"] for count in split_counts},
@@ -220,11 +222,9 @@ def _config(table: pa.Table, parts: Parts) -> Config:
     )
 
 
-def _range(matrix: NDArray[np.float64]) -> list[float]:
+def _range(matrix: NDArray[np.float64]) -> tuple[float, float]:
     """Smallest and largest share on the diagonal, over the classes that have images."""
     kept = np.diag(matrix)[matrix.sum(1) > 0]
-    return (
-        [round(float(kept.min(initial=1)), 6), round(float(kept.max(initial=0)), 6)]
-        if len(kept)
-        else [0.0, 0.0]
-    )
+    if not len(kept):
+        return 0.0, 0.0
+    return round(float(kept.min(initial=1)), 6), round(float(kept.max(initial=0)), 6)

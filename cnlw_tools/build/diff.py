@@ -48,7 +48,9 @@ def plans(path: Path) -> Mapping[str, pa.Table]:
     """
     if path.is_dir():
         held = {p.name: _shard(p) for p in sorted((path / "data").glob("*.parquet"))}
-        return {name: _config(held, config) for name, config in metadata.load(path).configs.items()}
+        return {
+            name: _config(held, config) for name, config in metadata.read_card(path).configs.items()
+        }
     return {"plan": tables.read_plan(path)}
 
 
@@ -130,7 +132,7 @@ def _shard(path: Path) -> pa.Table:
     return rows.set_column(0, "image", pa.array(images, pa.string())).replace_schema_metadata()
 
 
-def _config(held: Mapping[str, pa.Table], config: metadata.Config) -> pa.Table:
+def _config(held: Mapping[str, pa.Table], config: metadata.ConfigCard) -> pa.Table:
     """Return the rows of a config, with its splits."""
     parts = []
     for split, segments in config.segments.items():

@@ -72,7 +72,7 @@ class Truth:
 
     def names(self, split: str) -> list[str]:
         """Return the files of a split in order."""
-        segments = metadata.load(self.build).configs[self.config].segments.get(split, [])
+        segments = metadata.read_card(self.build).configs[self.config].segments.get(split, [])
         return [
             name for segment in segments for name in self.shards if name.startswith(f"{segment}-")
         ]
@@ -91,7 +91,7 @@ def load(build: Path, config: str) -> Truth:
     Raises:
         ValueError, LookupError, OSError: no build, no such config, a missing or damaged shard
     """
-    card = metadata.load(build)
+    card = metadata.read_card(build)
     segments = pick(card.configs, config, f"config of {build}").segments
     shards, parts = {}, []
     for split, names in segments.items():

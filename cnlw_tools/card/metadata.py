@@ -1,4 +1,4 @@
-"""What a build says of itself: the YAML on top of its card, README.md.
+"""What a build says about itself: the YAML block on top of its card, README.md.
 
 `configs` is what `datasets.load_dataset` reads; `cnlw` is what `cnlw validate` proves.
 """
@@ -6,135 +6,130 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any
 
 import yaml
 
-T = TypeVar("T", "Config", "Record")
+from cnlw_tools.images.pixels import Storage
+from cnlw_tools.recipe.recipe import HIGHEST, RECORDED, Recipe, make
+from cnlw_tools.recipe.strict import DEEPEST, between, check_depth, read_dataclass
 
 CARD = "README.md"
 FENCE = "---\n"
 REMEDY = "point at a folder that `cnlw build` made"
 
+# libyaml is ten times faster, where it is installed
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
 
 @dataclass(frozen=True, slots=True)
-class Config:
-    """One level of one noise."""
+class ConfigCard:
+    """What a card says about one config: one level of one noise."""
 
-    recipe: dict[str, Any]  # with the level drawn and every option
-    level: int | None  # percent; none of noise that has none
+    recipe: Recipe  # with every option of the noise; only what decides the plan is written
+    level: int | None = field(metadata={"check": between(0, HIGHEST)})  # percent
     digest: str  # of the plan
     rows: dict[str, int]  # by split
     rate: float  # realised share of wrong labels in train
-    expected: float  # the share that the noise model promised
-    kept: list[
-        float
-    ]  # smallest and largest share, over classes, of given labels that are true where the image stayed
-    expected_kept: list[float]  # the same of the promised matrix
+    expected: float  # the share that the noise model expects
+    # lowest and highest share, over the classes, of labels kept where the image stayed
+    kept: tuple[float, float]
+    expected_kept: tuple[float, float]  # the same of the expected matrix
     segments: dict[str, list[str]]  # split -> names of the segments in data/
-    changed: float | None = (
-        None  # of published splits: share of rows that stand otherwise, or not at all, in level 0
-    )
+    changed: float | None = None  # of published splits: share of rows that are not in level 0
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """All that a build says of itself."""
+class BuildCard:
+    """All that a build says about itself."""
 
-    made_with: dict[str, str]  # versions of this package, and of what decides over bytes
+    made_with: dict[str, str]  # versions of this package, and of those that decide bytes
     dataset: str
-    images: dict[str, Any]  # size, resize, quality
+    images: Storage
     layout: str
     tables: dict[str, str] = field(default_factory=dict)  # name -> digest of the rows
-    configs: dict[str, Config] = field(default_factory=dict)
+    configs: dict[str, ConfigCard] = field(default_factory=dict)
     shards: dict[str, str] = field(default_factory=dict)  # file -> sha256
 
 
-def front_matter(record: Record, about: Mapping[str, Any]) -> str:
-    """Return the YAML block of a card; ``about``: what else the Hub reads (licence, tags ...)."""
-    configs = [
-        {"config_name": n, "data_files": data_files(c)} for n, c in sorted(record.configs.items())
-    ]
-    block = {**about, "configs": configs, "cnlw": asdict(record)}
-    return (
-        FENCE
-        + yaml.dump(block, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=200)
-        + FENCE
-    )
+def front_matter(card: BuildCard, hub: Mapping[str, Any]) -> str:
+    """Return the YAML block of a card; ``hub``: what else the Hub reads (licence, tags ...)."""
+    configs = []
+    for name, config in sorted(card.configs.items()):
+        configs.append({"config_name": name, "data_files": data_files(config)})
+    block = {**hub, "configs": configs, "cnlw": _to_block(card)}
+    text = yaml.dump(block, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=200)
+    return f"{FENCE}{text}{FENCE}"
 
 
-def load(folder: Path) -> Record:
-    """Read what a build says of itself.
+def _to_block(card: BuildCard) -> dict[str, Any]:
+    """Return a card as plain values, of each recipe what decides the plan."""
+    block = asdict(card)
+    for config in block["configs"].values():
+        config["recipe"] = {key: config["recipe"][key] for key in RECORDED}
+    return block
+
+
+def data_files(config: ConfigCard) -> list[dict[str, Any]]:
+    """Return what `datasets` reads of a config: the files of each split, under neutral names."""
+    files = []
+    for split, segments in config.segments.items():
+        files.append({"split": split, "path": [f"data/{name}-*.parquet" for name in segments]})
+    return files
+
+
+def read_card(folder: Path) -> BuildCard:
+    """Read what a build says about itself.
 
     Raises:
-        ValueError: the folder holds no card, or not one of ours
+        ValueError: the folder holds no card, or not one that `cnlw build` wrote
     """
-    block = load_block(folder)
-    try:
-        raw = dict(block["cnlw"])
-        configs = {name: _checked(Config(**config)) for name, config in raw.pop("configs").items()}
-        return _checked(Record(**raw, configs=configs))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(
-            f"{folder / CARD}: not the card of a build ({type(error).__name__}: {error}): {REMEDY}"
-        ) from error
+    source = f"{folder / CARD}: not the card of a build"
+    card = read_dataclass(BuildCard, read_block(folder).get("cnlw"), source, REMEDY)
+    stored = {key: value for key, value in asdict(card.images).items() if value is not None}
+    make({"dataset": card.dataset, "noise": "any", "layout": card.layout, **stored}, source)
+    return card
 
 
-def load_block(folder: Path) -> dict[str, Any]:
+def read_block(folder: Path) -> dict[str, Any]:
     """Return the whole YAML block of a card.
 
     Raises:
         ValueError: the folder holds no card, or one without such a block
     """
-    card = folder / CARD
+    path = folder / CARD
+    source = f"{path}: not the card of a build"
     try:
-        head = card.read_text(encoding="utf-8").split("\n" + FENCE)[0]
-        block = yaml.load(head.removeprefix(FENCE), _Loader)  # noqa: S506, the loader is a safe one
+        head = path.read_text(encoding="utf-8").split("\n" + FENCE)[0]
+        block = _parse_yaml(head.removeprefix(FENCE))
     except OSError:
         raise ValueError(f"{folder}: no build here (there is no {CARD}): {REMEDY}") from None
-    except (IndexError, UnicodeDecodeError, yaml.YAMLError) as error:
-        why = " ".join(str(error).split())
-        raise ValueError(
-            f"{card}: not the card of a build ({type(error).__name__}: {why}): {REMEDY}"
-        ) from error
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
+        # the last three: explicit tags on values that are not of them, such as `!!int ""`
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{source} ({type(error).__name__}: {reason}): {REMEDY}") from error
     if not isinstance(block, dict):
-        raise ValueError(f"{card}: not the card of a build: {REMEDY}")
+        raise ValueError(f"{source}: {REMEDY}")
+    check_depth(block, source, REMEDY)  # an alias may hold itself
     return block
 
 
+def _parse_yaml(text: str) -> Any:
+    """Return what a YAML text holds; libyaml would crash on one that is nested too deeply."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError(f"nested more than {DEEPEST} levels deep")
+    return yaml.load(text, _Loader)  # noqa: S506, the loader is a safe one
+
+
 def is_build(folder: Path) -> bool:
-    """Does the folder hold a card of ours?"""
+    """Return whether the folder holds a card that `cnlw build` wrote."""
     try:
-        load(folder)
+        read_card(folder)
     except ValueError:
         return False
     return True
-
-
-def _checked(said: T) -> T:
-    """Return a record or config whose fields have the types that they should have."""
-    for f, kind in get_type_hints(type(said)).items():
-        value = getattr(said, f)
-        if not isinstance(value, kind if isinstance(kind, UnionType) else get_origin(kind) or kind):
-            raise TypeError(f"{f} is {value!r}")
-        if get_origin(kind) is dict:
-            inner = get_origin(get_args(kind)[1]) or get_args(kind)[1]
-            for k, v in value.items():
-                if inner is not Any and not isinstance(v, inner):
-                    raise TypeError(f"{f}: {k} is {v!r}")
-    return said
-
-
-_Loader: Any = getattr(
-    yaml, "CSafeLoader", yaml.SafeLoader
-)  # ten times faster where libyaml is there
-_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-
-
-def data_files(config: Config) -> list[dict[str, Any]]:
-    """Return what `datasets` reads for a config: the files of each split, sorted by names that say nothing of noise."""
-    return [
-        {"split": split, "path": [f"data/{name}-*.parquet" for name in names]}
-        for split, names in config.segments.items()
-    ]

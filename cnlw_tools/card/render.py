@@ -1,11 +1,12 @@
 """The card of a build: README.md, for people, with a YAML block on top for machines."""
 
+from dataclasses import asdict
 from pathlib import Path
 
-from cnlw_tools.card.metadata import CARD, Record, front_matter
+from cnlw_tools.card.metadata import CARD, BuildCard, front_matter
 from cnlw_tools.files import atomic_write
 from cnlw_tools.noise import NOISE
-from cnlw_tools.recipe.recipe import Recipe, dump
+from cnlw_tools.recipe.recipe import Recipe, dump, recorded_choices
 
 PAPER = """@inproceedings{jiang2020beyond,
   title = {Beyond Synthetic Noise: Deep Learning on Controlled Noisy Labels},
@@ -80,7 +81,7 @@ Licence of the images: {licence}. The construction follows Jiang et al. (2020):
 """
 
 
-def write(folder: Path, record: Record, recipe: Recipe, classes: tuple[str, ...]) -> None:
+def write(folder: Path, record: BuildCard, recipe: Recipe, classes: tuple[str, ...]) -> None:
     """Write the card of a build, whole or not at all."""
     about = {
         "pretty_name": f"{record.dataset}, controlled label noise",
@@ -94,7 +95,7 @@ def write(folder: Path, record: Record, recipe: Recipe, classes: tuple[str, ...]
         )
 
 
-def _text(folder: Path, record: Record, recipe: Recipe, classes: tuple[str, ...]) -> str:
+def _text(folder: Path, record: BuildCard, recipe: Recipe, classes: tuple[str, ...]) -> str:
     return TEXT.format(
         dataset=record.dataset,
         classes=len(classes),
@@ -115,13 +116,13 @@ def _text(folder: Path, record: Record, recipe: Recipe, classes: tuple[str, ...]
     )
 
 
-def _noises(record: Record) -> list[str]:
+def _noises(record: BuildCard) -> list[str]:
     """Say what each kind of noise does, in the first line of its docstring."""
-    kinds = dict.fromkeys(config.recipe["noise"] for config in record.configs.values())
+    kinds = dict.fromkeys(config.recipe.noise for config in record.configs.values())
     return [f"- `{kind}`: {(NOISE[kind].draw.__doc__ or '').splitlines()[0]}" for kind in kinds]
 
 
-def _row(name: str, record: Record) -> str:
+def _row(name: str, record: BuildCard) -> str:
     config = record.configs[name]
     others = ", ".join(f"{split} {n:,}" for split, n in config.rows.items() if split != "train")
     asked = f"{100 * config.expected:.3f} %"
@@ -132,26 +133,28 @@ def _row(name: str, record: Record) -> str:
     return f"| `{name}` | {rates} | {kept} | {config.rows['train']:,} | {others} | `{config.digest[:16]}` |"
 
 
-def _percents(ends: list[float]) -> str:
+def _percents(ends: tuple[float, float]) -> str:
     low, high = (f"{100 * end:.1f} %" for end in ends)
     return low if low == high else f"{low} to {high}"
 
 
-def _recipes(record: Record) -> list[str]:
+def _recipes(record: BuildCard) -> list[str]:
     """Return the recipes that make these configs, as TOML."""
     drawn: dict[str, tuple[dict[str, object], list[int]]] = {}
     for config in record.configs.values():
-        levels = drawn.setdefault(repr(config.recipe), (config.recipe, []))[1]
+        levels = drawn.setdefault(repr(config.recipe), (recorded_choices(config.recipe), []))[1]
         levels += [] if config.level is None else [config.level]
-    how = {"layout": record.layout, **record.images}
+    how = {"layout": record.layout, **asdict(record.images)}
     return [
         dump({**said, **({"levels": sorted(levels)} if levels else {}), **how})
         for said, levels in drawn.values()
     ]
 
 
-def _images(record: Record) -> str:
-    size = record.images["size"]
-    if size is None:
+def _images(record: BuildCard) -> str:
+    images = record.images
+    if images.size is None:
         return "as they came"
-    return f"{size} pixels, resized by `{record.images['resize']}` (quality {record.images['quality']} where JPEG)"
+    return (
+        f"{images.size} pixels, resized by `{images.resize}` (quality {images.quality} where JPEG)"
+    )

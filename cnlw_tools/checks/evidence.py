@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools.card.metadata import CARD, Record
+from cnlw_tools.card.metadata import CARD, BuildCard
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.noise import NOISE, Expected
 from cnlw_tools.plan.plan import outlier, promise
 from cnlw_tools.plan.subsets import choose
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import Recipe, make
+from cnlw_tools.recipe.recipe import Recipe, make, recorded_choices
 from cnlw_tools.sources import SOURCES, open_donor
 
 COLUMNS = pa.schema(
@@ -56,7 +56,7 @@ class Evidence:
     """All that a build holds."""
 
     folder: Path
-    record: Record
+    record: BuildCard
     inputs: Inputs  # what its images are compared with
     workers: int = 1  # processes that read the build back
     dataset: Dataset | None = None
@@ -124,7 +124,9 @@ class Evidence:
         Raises:
             ValueError: the card holds no recipe there
         """
-        return make(self.record.configs[config].recipe, f"{CARD}: config {config}")
+        return make(
+            recorded_choices(self.record.configs[config].recipe), f"{CARD}: config {config}"
+        )
 
     def promise(self, config: str) -> dict[str, Expected]:
         """Return what the noise model promises, by split, of a config that could be drawn again.
@@ -189,7 +191,7 @@ class Evidence:
             *self.uncompared,
         }
         shrunk = (
-            self.record.images["size"] is not None
+            self.record.images.size is not None
             and compared
             and len(set(image_ids)) == len(image_ids)
         )

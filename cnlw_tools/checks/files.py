@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 from cnlw_tools.build import parquet
 from cnlw_tools.build.segments import cut
-from cnlw_tools.card.metadata import CARD, data_files, load_block
+from cnlw_tools.card.metadata import CARD, data_files, read_block
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, error, some
-from cnlw_tools.images.pixels import Storage
 from cnlw_tools.plan.plan import config_name
 
 TABLES = "copy the tables of another build of the same data, or build anew"
@@ -15,9 +14,9 @@ TABLES = "copy the tables of another build of the same data, or build anew"
 
 def card(found: Evidence) -> Iterator[Finding]:
     """The block that `datasets` reads names the files that the rest of the card speaks of."""
-    listed = load_block(found.folder).get("configs")
+    listed = read_block(found.folder).get("configs")
     entries = [c for c in listed if isinstance(c, dict)] if isinstance(listed, list) else []
-    block = {c.get("config_name"): c.get("data_files") for c in entries}
+    block = {str(c.get("config_name")): c.get("data_files") for c in entries}
     if not found.record.configs:
         yield error(
             "card", "no config is described: there is nothing to load", CARD, mend="build it again"
@@ -30,7 +29,7 @@ def card(found: Evidence) -> Iterator[Finding]:
                 CARD,
                 mend="build it again",
             )
-        if config.recipe.get("dataset") != found.record.dataset:
+        if config.recipe.dataset != found.record.dataset:
             said = f"config {name} is of another dataset than {found.record.dataset!r}"
             yield error("card", said, CARD, mend="build it again")
         if block.pop(name, None) != data_files(config):
@@ -43,7 +42,7 @@ def card(found: Evidence) -> Iterator[Finding]:
     if block:
         yield error(
             "card",
-            f"configs that the card does not describe: {some(sorted(map(str, block)))}",
+            f"configs that the card does not describe: {some(sorted(block))}",
             CARD,
             len(block),
         )
@@ -56,7 +55,7 @@ def _name(found: Evidence, config: str) -> str:
 
 def segments(found: Evidence) -> Iterator[Finding]:
     """Every file holds what its name stands for, its rows in an order that has nothing to do with noise."""
-    how = Storage(**found.record.images)
+    how = found.record.images
     seen: set[str] = set()
     for name, plan in found.plans.items():
         for split, segment in cut(plan, how, found.record.layout):

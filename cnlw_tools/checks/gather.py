@@ -3,7 +3,7 @@
 Nothing here judges; what cannot be read is kept as the sentence that says why.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from hashlib import sha256
 from operator import itemgetter
@@ -31,7 +31,6 @@ from cnlw_tools.images.pixels import (
 )
 from cnlw_tools.plan.plan import plan
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import make
 from cnlw_tools.sources import open_reader
 from cnlw_tools.sources.composite import CompositeReader
 
@@ -71,16 +70,7 @@ def collect_evidence(
         ValueError: there is no build, or its card cannot be read
         FileNotFoundError: there is no store of web images where one was named
     """
-    said = metadata.load(folder)
-    if set(said.images) != {f.name for f in fields(Storage)}:
-        raise ValueError(
-            f"{folder / metadata.CARD}: not the card of a build (images is {said.images}): {metadata.REMEDY}"
-        )
-    stored_so = {k: v for k, v in said.images.items() if v is not None}
-    make(
-        {"dataset": said.dataset, "noise": "any", "layout": said.layout, **stored_so},
-        str(folder / metadata.CARD),
-    )
+    said = metadata.read_card(folder)
     found = Evidence(folder, said, inputs or Inputs(files.default_root()), executor.workers)
     try:
         found.dataset = dataset.read(found.record.dataset, folder / "tables", folder / "tables")
@@ -167,7 +157,7 @@ def _looks(found: Evidence, executor: Executor, progress: Progress) -> None:
     own = found.source if found.no_source() is None else None
     opened = tuple(name for name, why in donors.items() if not why)
     tolerance = 0 if found.record.made_with.get("pillow") == PIL.__version__ else TOLERANCE
-    how = Storage(**found.record.images)
+    how = found.record.images
     data = found.folder / "data"
     task = partial(
         _decoded, _Job(data, own, opened, frozenset(donors), found.inputs, how, tolerance)

@@ -29,6 +29,7 @@ from cnlw_tools.card import metadata
 from cnlw_tools.checks.finding import Finding, error
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.recipe.preset import Preset
+from cnlw_tools.recipe.recipe import Recipe, recorded_choices
 from cnlw_tools.trainer import Trainer, data
 from cnlw_tools.trainer import device as devices
 
@@ -48,7 +49,7 @@ class Learned(NamedTuple):
     """What became of one config."""
 
     config: str
-    recipe: dict[str, Any]
+    recipe: Recipe
     level: int | None
     classes: int
     top1: float  # share of the validation images, after the last epoch
@@ -85,7 +86,7 @@ def validate(
     Raises:
         ValueError, LookupError, OSError: nothing to validate on, or fewer images than a batch
     """
-    names = list(metadata.load(build).configs)
+    names = list(metadata.read_card(build).configs)
     for name in names:  # before the processes do, which would decode what configs share once each
         data.load(
             build, name, data.Size(REFERENCE.size, REFERENCE.resize), workers=executor.workers
@@ -105,7 +106,7 @@ def _alone(build: Path, config: str) -> Learned:
 
 def learn(build: Path, config: str, **how: Any) -> Learned:
     """Train the reference on a config; ``how``: what `Trainer` is to be told instead."""
-    card = metadata.load(build).configs[config]
+    card = metadata.read_card(build).configs[config]
     held = ground_truth.load(build, config)
     with TemporaryDirectory() as folder:
         trainer = Trainer(
@@ -176,8 +177,8 @@ def falls(found: Sequence[Learned]) -> Iterator[Finding]:
 
 def milder(found: Sequence[Learned]) -> Iterator[Finding]:
     """Yield levels at which blue noise is clearly the milder."""
-    blues = {(_kind(one, NOISE), one.level): one for one in found if one.recipe["noise"] == "blue"}
-    for red in (one for one in found if one.recipe["noise"] == "red"):
+    blues = {(_kind(one, NOISE), one.level): one for one in found if one.recipe.noise == "blue"}
+    for red in (one for one in found if one.recipe.noise == "red"):
         blue = blues.get((_kind(red, NOISE), red.level))
         if blue and blue.top1 > red.top1 + _margin(red, blue):
             what = f"top-1 {_percent(red.top1)} under red, {_percent(blue.top1)} under blue"
@@ -194,7 +195,8 @@ RULES = (
 
 def _kind(one: Learned, but: tuple[str, ...] = ()) -> str:
     """Name what two configs have to share to be compared: all that their recipes say, ``but`` some keys."""
-    shared = {key: value for key, value in one.recipe.items() if key not in but}
+    choices = recorded_choices(one.recipe)
+    shared = {key: value for key, value in choices.items() if key not in but}
     return json.dumps(shared, sort_keys=True)
 
 

@@ -153,7 +153,7 @@ def _families(found: Evidence) -> list[list[str]]:
             and found.promise(name)["train"].nested
         )
         if nested and config.level is not None:
-            groups.setdefault(repr(sorted(config.recipe.items(), key=str)), []).append(name)
+            groups.setdefault(repr(config.recipe), []).append(name)
     return [
         sorted(names, key=lambda n: found.record.configs[n].level or 0) for names in groups.values()
     ]

@@ -14,7 +14,7 @@ def decode(found: Evidence) -> Iterator[Finding]:
     """Every image decodes, and has the size that the build was asked for."""
     for where, why in sorted(found.broken_images.items()):
         yield error("decode", why, where)
-    size, how = found.record.images["size"], found.record.images["resize"]
+    size, how = found.record.images.size, found.record.images.resize
     if size is None:
         return
     for digest, looks in found.looks.items():
@@ -29,7 +29,7 @@ def decode(found: Evidence) -> Iterator[Finding]:
 
 def contents(found: Evidence) -> Iterator[Finding]:
     """An id stands for one image throughout the build, and for the one that the tables have the sha256 of."""
-    source = found.source_digests() if found.record.images["size"] is None else {}
+    source = found.source_digests() if found.record.images.size is None else {}
     seen: dict[str, str] = {}
     for name, shard in sorted(found.shards.items()):
         for image_id, digest in zip(

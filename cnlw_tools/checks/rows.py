@@ -130,7 +130,7 @@ def judged(found: Evidence) -> Iterator[Finding]:
     for name, config in found.record.configs.items():
         held = found.rows(name)
         web = held.filter(pc.equal(held["origin"], "web"))
-        if config.recipe.get("splits") == "official":
+        if config.recipe.splits == "official":
             continue  # published lists are what they are
         try:
             recipe = found.recipe(name)

@@ -55,7 +55,7 @@ def apart(found: Evidence) -> Iterator[Finding]:
     """An image is in one split at all levels of a recipe, and so is one that lost its slot."""
     groups: dict[str, list[str]] = {}
     for name, config in found.record.configs.items():
-        groups.setdefault(repr(sorted(config.recipe.items(), key=str)), []).append(name)
+        groups.setdefault(repr(config.recipe), []).append(name)
     for names in groups.values():
         rows = pa.concat_tables(
             [found.rows(name).select(["image_id", "replaces", "split"]) for name in names]

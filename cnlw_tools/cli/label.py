@@ -81,4 +81,4 @@ def label(
 def _dataset(build: Path) -> str:
     from cnlw_tools.card import metadata
 
-    return metadata.load(build).dataset
+    return metadata.read_card(build).dataset

@@ -127,7 +127,7 @@ def _config(build: Path, config: str | None, noise: str | None, level: int | Non
         raise ValueError("--noise and --level go together: give both, or --config")
     if noise is not None:
         return f"{noise}_{level:02d}"
-    configs = metadata.load(build).configs
+    configs = metadata.read_card(build).configs
     if config is None and len(configs) > 1 and USUAL not in configs:
         raise ValueError(
             f"{build} holds {len(configs)} configs: name one by --config: {', '.join(sorted(configs))}"

@@ -11,11 +11,11 @@ say which keys may be missing, and `choice` adds to a field what a type cannot s
 
     preset = read_dataclass(Preset, parse_toml(text, path), path)
 
-A field may be a str, int, float, bool, None, Any, a dataclass, `list[X]`, `tuple[X, ...]`,
-`tuple[X, Y]`, `dict[str, X]`, `Mapping[str, X]`, or a union of these. A boolean is no number; a
-whole number may stand for a float and stays as it is; a list becomes a tuple where the hint says
-so. Whatever else a file holds is a ValueError that names file, key, value and remedy, never another
-exception.
+A field may be a str, int, float, bool, None, Any (what JSON can hold), a dataclass, `list[X]`,
+`tuple[X, ...]`, `tuple[X, Y]`, `dict[str, X]`, `Mapping[str, X]`, or a union of these. A boolean is
+no number; a whole number may stand for a float and stays as it is; a list becomes a tuple where the
+hint says so. Whatever else a file holds is a ValueError that names file, key, value and remedy,
+never another exception.
 """
 
 import dataclasses
@@ -41,7 +41,7 @@ T = TypeVar("T", bound="DataclassInstance")
 
 DEEPEST = 64  # levels of nesting; no file of ours has more than ten
 NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
-NAMES |= {NoneType: "null", Any: "anything"}
+NAMES |= {NoneType: "null", Any: "a value that JSON can hold"}
 LARGEST = 10**300  # whole number that may stand for a float
 SHORT = Repr()
 SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 200
@@ -89,7 +89,9 @@ def choice(
         help: one sentence, for the command line and the reference page
         facts: whatever else a reader of the declaration asks for, by name
 
-    Everything declared here is found in `field.metadata`, under the same names.
+    Everything declared here is found in `field.metadata`, under the same names. A type checker
+    takes a field so declared for one with a default: where a required one has to stand before
+    others, write `field(metadata={"check": check})`.
     """
     metadata = {"check": check, "help": help, **facts}
     if default_factory is not MISSING:
@@ -134,10 +136,24 @@ def read_dataclass(cls: type[T], raw: Any, source: str, remedy: str = "") -> T:
         ValueError: not a mapping, an unknown or missing key, or a value of the wrong type or
             out of range
     """
-    reader = _Reader(source, remedy)
-    reader.check_depth(raw)
-    instance: T = reader.dataclass(cls, raw, "")
+    check_depth(raw, source, remedy)
+    instance: T = _Reader(source, remedy).dataclass(cls, raw, "")
     return instance
+
+
+def check_depth(raw: Any, source: str, remedy: str = "") -> None:
+    """Raise if values are nested without end, so that nothing later runs out of stack.
+
+    Raises:
+        ValueError: they are
+    """
+    values = [raw]
+    for _ in range(DEEPEST):
+        values = _inner_values(values)
+        if not values:
+            return
+    message = f"nested more than {DEEPEST} levels deep: make it flatter"
+    raise ValueError(f"{source}: {message}{_tail(remedy)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +167,6 @@ class _Reader:
     def reject(self, path: str, value: Any, expected: str) -> NoReturn:
         name = f"{path} = " if path else ""
         self.fail(f"{name}{SHORT.repr(value)}: it must be {expected}")
-
-    def check_depth(self, raw: Any) -> None:
-        """Raise if values are nested without end, so that nothing later runs out of stack."""
-        values = [raw]
-        for _ in range(DEEPEST):
-            values = _inner_values(values)
-            if not values:
-                return
-        self.fail(f"it is nested more than {DEEPEST} levels deep: make it flatter")
 
     def dataclass(self, cls: Any, raw: Any, path: str) -> Any:
         """Return an instance of a dataclass, from a mapping."""
@@ -256,12 +263,21 @@ def _hints(cls: type) -> dict[str, Any]:
 def _is_plain(hint: Any, value: Any) -> bool:
     """Return whether a value is of a type that holds no others; a boolean is no number."""
     if hint is Any:
-        return True
+        return _is_json(value)
     if isinstance(value, bool):
         return hint is bool
     if hint is float and isinstance(value, int):
         return abs(value) <= LARGEST
     return isinstance(value, hint)
+
+
+def _is_json(value: Any) -> bool:
+    """Return whether JSON has such a value: TOML and YAML have dates besides, YAML sets and bytes."""
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_json(inner) for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_json, value))
+    return value is None or isinstance(value, str | int | float)
 
 
 def _describe(hint: Any) -> str:

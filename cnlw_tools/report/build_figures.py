@@ -81,7 +81,7 @@ def counted(seen: Seen) -> dict[tuple[str, str], Counts]:
     return {
         (build.name, config): {
             "classes": len(truth.classes),
-            **metadata.load(build).configs[config].rows,
+            **metadata.read_card(build).configs[config].rows,
         }
         for (build, config), truth in seen.truths.items()
     }
@@ -90,7 +90,8 @@ def counted(seen: Seen) -> dict[tuple[str, str], Counts]:
 def sizes(seen: Seen) -> Drawn:
     """Write down how many images each split of a config has, of how many classes, and how many are wrong."""
     cards = {
-        build: metadata.load(build) for build in dict.fromkeys(build for build, _ in seen.truths)
+        build: metadata.read_card(build)
+        for build in dict.fromkeys(build for build, _ in seen.truths)
     }
     held = {place: cards[place[0]].configs[place[1]] for place in planned(seen)}
     splits = sorted(

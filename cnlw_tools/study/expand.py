@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cnlw_tools.build.build import build
-from cnlw_tools.card.metadata import is_build, load
+from cnlw_tools.card.metadata import is_build, read_card
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.plan.plan import config_name, levels
 from cnlw_tools.recipe import recipe as recipes
@@ -177,7 +177,7 @@ def _product(grid: Table) -> list[dict[str, Any]]:
 
 def stands(cell: Cell, builds: Path) -> bool:
     """Is its config built?"""
-    return is_build(builds / cell.build) and cell.config in load(builds / cell.build).configs
+    return is_build(builds / cell.build) and cell.config in read_card(builds / cell.build).configs
 
 
 def build_missing(

@@ -95,7 +95,7 @@ def load(
         LookupError: the build has no such config
         OSError: a shard is missing, or the cache cannot be written
     """
-    card = metadata.load(build)
+    card = metadata.read_card(build)
     segments = pick(card.configs, config, f"config of {build}").segments
     paths = {split: _files(build, card, names) for split, names in segments.items()}
     jobs = [
@@ -134,7 +134,7 @@ def verdicts(build: Path, config: str) -> NDArray[np.bool_]:
         ValueError: the config has no such split
         LookupError: the build has no such config
     """
-    card = metadata.load(build)
+    card = metadata.read_card(build)
     segments = pick(card.configs, config, f"config of {build}").segments
     if "verified" not in segments:
         raise ValueError(
@@ -150,7 +150,7 @@ def ids(build: Path, config: str, split: str) -> list[str]:
     Raises:
         LookupError: the build has no such config, or that no such split
     """
-    card = metadata.load(build)
+    card = metadata.read_card(build)
     segments = pick(card.configs, config, f"config of {build}").segments
     return [
         name
@@ -234,7 +234,7 @@ def _labels(path: Path) -> NDArray[np.int64]:
     return np.array(values, np.int64)
 
 
-def _files(build: Path, card: metadata.Record, segments: list[str]) -> list[Path]:
+def _files(build: Path, card: metadata.BuildCard, segments: list[str]) -> list[Path]:
     """Return the files of a split in the order in which `datasets` reads them."""
     return [
         build / "data" / name

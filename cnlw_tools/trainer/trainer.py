@@ -132,7 +132,7 @@ class Trainer:
 
     def _choices(self) -> tuple[Preset, type[Method], dict[str, Any]]:
         """Return preset, method and its options, checked."""
-        card = metadata.load(Path(self.build))
+        card = metadata.read_card(Path(self.build))
         config = pick(card.configs, self.config, f"config of {self.build}")
         self._check(config)
         root = self.root or files.default_root()
@@ -161,7 +161,7 @@ class Trainer:
             )
         return how, method, options
 
-    def _check(self, config: metadata.Config) -> None:
+    def _check(self, config: metadata.ConfigCard) -> None:
         """Raise if there is nothing to learn from, or nothing to validate on."""
         for split in (self.split, "validation"):
             if split not in config.segments:

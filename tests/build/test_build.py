@@ -22,7 +22,7 @@ from PIL import Image
 from cnlw_tools import files, hashing
 from cnlw_tools.build import shards
 from cnlw_tools.build.build import build, last
-from cnlw_tools.card.metadata import load
+from cnlw_tools.card.metadata import read_card
 from cnlw_tools.dataset import dataset
 from cnlw_tools.executor import EXECUTORS
 from cnlw_tools.ingest.resolve import load_dataset
@@ -87,7 +87,7 @@ def copy(built, tmp_path):
 
 def rows(out, config):
     """All rows of a config, by split, from the files that the card names."""
-    found = load(out).configs[config].segments
+    found = read_card(out).configs[config].segments
     paths = {
         split: [p for name in names for p in sorted(out.glob(f"data/{name}-*"))]
         for split, names in found.items()
@@ -153,7 +153,7 @@ def test_configs_of_datasets(built, tmp_path):
 
 def test_record(built, cifar):
     """The card says what was built, and the hashes are those of the files."""
-    record = load(built)
+    record = read_card(built)
     table = plan(BLUE, load_dataset(BLUE, Inputs(files.default_root(), cifar)), 40)
     config = record.configs["blue_40"]
 
@@ -222,8 +222,8 @@ def test_another_config(copy, cifar, contents, recipe, added):
     new = set(contents(copy)) - set(before)
 
     assert changed(before, contents(copy)) == set()
-    assert set(load(copy).configs) > {"blue_00", "blue_40"}
-    assert set(load(copy).shards) == {p.name for p in (copy / "data").iterdir()}
+    assert set(read_card(copy).configs) > {"blue_00", "blue_40"}
+    assert set(read_card(copy).shards) == {p.name for p in (copy / "data").iterdir()}
     assert len(new) == added
 
 
@@ -231,10 +231,10 @@ def test_order_of_builds(built, cifar, tmp_path, contents):
     """Configs that are built one after the other are those that are built at once."""
     for level in (40, 0):
         run(replace(BLUE, levels=(level,)), cifar, tmp_path / "x")
-    found = load(tmp_path / "x")
+    found = read_card(tmp_path / "x")
 
-    assert found.configs == load(built).configs
-    assert set(found.shards) == set(load(built).shards)
+    assert found.configs == read_card(built).configs
+    assert set(found.shards) == set(read_card(built).shards)
     assert rows(tmp_path / "x", "blue_40") == rows(built, "blue_40")
 
 
@@ -279,7 +279,7 @@ def test_flat(cifar, tmp_path, built):
         k: sorted(v, key=str) for k, v in expected.items()
     }
     assert [
-        len(names) for names in load(tmp_path / "flat").configs["blue_40"].segments.values()
+        len(names) for names in read_card(tmp_path / "flat").configs["blue_40"].segments.values()
     ] == [1, 1]
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from cnlw_tools.build.staging import claim
-from cnlw_tools.card.metadata import CARD, Record, front_matter
+from cnlw_tools.card.metadata import CARD, BuildCard, front_matter
 from cnlw_tools.files import TEMPORARY_PREFIX, default_root
+from cnlw_tools.images.pixels import Storage
 
 HOLDER = """
 import sys
@@ -43,7 +44,9 @@ def build(tmp_path):
     """A build that stands in tmp_path/out."""
     out = tmp_path / "out"
     out.mkdir()
-    (out / CARD).write_text(front_matter(Record({"cnlw_tools": "0"}, "toy", {}, "bands"), {}))
+    (out / CARD).write_text(
+        front_matter(BuildCard({"cnlw_tools": "0"}, "toy", Storage(), "bands"), {})
+    )
     return out
 
 
@@ -205,7 +208,7 @@ def test_won_race(tmp_path, monkeypatch):
     def late(folder):
         folder.rename(tmp_path / "out")  # the other one ends now
         (tmp_path / "out" / CARD).write_text(
-            front_matter(Record({"cnlw_tools": "0"}, "toy", {}, "bands"), {})
+            front_matter(BuildCard({"cnlw_tools": "0"}, "toy", Storage(), "bands"), {})
         )
         return lock(folder)
 

@@ -1,10 +1,23 @@
-"""What a build says of itself, written and read again."""
+"""What a build says about itself, written and read again."""
+
+import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools.card.metadata import CARD, Config, Record, front_matter, is_build, load
+from cnlw_tools.card.metadata import (
+    CARD,
+    BuildCard,
+    ConfigCard,
+    front_matter,
+    is_build,
+    read_block,
+    read_card,
+)
+from cnlw_tools.images.pixels import Storage
+from cnlw_tools.recipe.recipe import Recipe
 
 NAMES = st.text(
     st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20
@@ -24,55 +37,133 @@ NAMES = st.text(
         "~",
     ]
 )
+SHARES = st.floats(0, 1)
+OPTIONS = st.none() | st.booleans() | st.integers() | NAMES | st.lists(st.lists(SHARES))
 CONFIG = st.builds(
-    Config,
-    recipe=st.dictionaries(NAMES, st.none() | st.booleans() | st.integers() | NAMES, max_size=3),
-    level=st.integers(0, 95),
+    ConfigCard,
+    recipe=st.builds(
+        Recipe,
+        dataset=NAMES,
+        noise=NAMES,
+        longtail=st.integers(1, 9) | st.floats(1, 9),
+        donors=st.lists(NAMES, max_size=2).map(tuple),
+        options=st.dictionaries(NAMES, OPTIONS, max_size=3),
+    ),
+    level=st.none() | st.integers(0, 95),
     digest=NAMES,
     rows=st.dictionaries(NAMES, st.integers(0, 10**9), max_size=3),
-    rate=st.floats(0, 1),
-    expected=st.floats(0, 1),
-    kept=st.lists(st.floats(0, 1), max_size=2),
-    expected_kept=st.lists(st.floats(0, 1), max_size=2),
+    rate=SHARES,
+    expected=SHARES,
+    kept=st.tuples(SHARES, SHARES),
+    expected_kept=st.tuples(SHARES, SHARES),
     segments=st.dictionaries(NAMES, st.lists(NAMES, max_size=3), max_size=3),
+    changed=st.none() | SHARES,
 )
-RECORD = st.builds(
-    Record,
+BUILD = st.builds(
+    BuildCard,
     made_with=st.dictionaries(NAMES, NAMES, max_size=2),
-    dataset=NAMES,
-    images=st.dictionaries(NAMES, st.none() | st.integers() | NAMES, max_size=3),
-    layout=NAMES,
+    dataset=st.from_regex("[a-z0-9]{1,5}", fullmatch=True),
+    images=st.builds(Storage, st.none() | st.integers(1, 8192), st.sampled_from(["crop", "pad"])),
+    layout=st.sampled_from(["bands", "flat"]),
     tables=st.dictionaries(NAMES, NAMES, max_size=3),
     configs=st.dictionaries(NAMES, CONFIG, max_size=2),
     shards=st.dictionaries(NAMES, NAMES, max_size=3),
 )
-SMALL = Record({"cnlw_tools": "0"}, "toy", {"size": None}, "bands")
+RED = ConfigCard(
+    recipe=Recipe("toy", "red", donors=("other",), options={"top": 80}),
+    level=40,
+    digest="d",
+    rows={"train": 3},
+    rate=0.4,
+    expected=0.4,
+    kept=(0.5, 0.7),
+    expected_kept=(0.6, 0.6),
+    segments={"train": ["aa", "bb"], "validation": ["cc"]},
+)
+SMALL = BuildCard({"cnlw_tools": "0"}, "toy", Storage(), "bands")
+WHOLE = replace(SMALL, tables={"base": "12"}, configs={"red_40": RED}, shards={"aa": "34"})
 
 
-@given(RECORD, st.text(max_size=20))
-def test_round_trip(tmp_path_factory, record, text):
-    """A record comes back from its card, whatever its names look like and whatever stands below."""
+@given(BUILD, st.text(max_size=20))
+def test_round_trip(tmp_path_factory, card, text):
+    """A card comes back from its file, whatever its names look like and whatever stands below."""
     folder = tmp_path_factory.getbasetemp()
     (folder / CARD).write_text(
-        front_matter(record, {"license": "mit"}) + "\n# x\n---\n" + text, encoding="utf-8"
+        front_matter(card, {"license": "mit"}) + "\n# x\n---\n" + text, encoding="utf-8"
     )
 
-    assert load(folder) == record
+    assert read_card(folder) == card
 
 
-def test_configs_for_datasets(tmp_path):
-    """The block names the files of each split, as `datasets` asks for them."""
-    config = Config(
-        {}, 40, "d", {"train": 3}, 0.4, 0.4, [], [], {"train": ["aa", "bb"], "validation": ["cc"]}
-    )
-    block = front_matter(
-        Record({"cnlw_tools": "0"}, "toy", {}, "bands", configs={"red_40": config}), {}
-    )
-    start = block[: block.index("cnlw:")]
-
-    assert start == (
-        "---\nconfigs:\n- config_name: red_40\n  data_files:\n  - split: train\n    path:\n"
-        "    - data/aa-*.parquet\n    - data/bb-*.parquet\n  - split: validation\n    path:\n    - data/cc-*.parquet\n"
+def test_bytes():
+    """The block has stayed what it was, so a card is the same file whichever version wrote it."""
+    assert front_matter(WHOLE, {"license": "mit"}) == (
+        "---\n"
+        "license: mit\n"
+        "configs:\n"
+        "- config_name: red_40\n"
+        "  data_files:\n"
+        "  - split: train\n"
+        "    path:\n"
+        "    - data/aa-*.parquet\n"
+        "    - data/bb-*.parquet\n"
+        "  - split: validation\n"
+        "    path:\n"
+        "    - data/cc-*.parquet\n"
+        "cnlw:\n"
+        "  made_with:\n"
+        "    cnlw_tools: '0'\n"
+        "  dataset: toy\n"
+        "  images:\n"
+        "    size: null\n"
+        "    resize: squash\n"
+        "    quality: 95\n"
+        "    shard_rows: 1000\n"
+        "  layout: bands\n"
+        "  tables:\n"
+        "    base: '12'\n"
+        "  configs:\n"
+        "    red_40:\n"
+        "      recipe:\n"
+        "        dataset: toy\n"
+        "        noise: red\n"
+        "        splits: drawn\n"
+        "        seed: 0\n"
+        "        nested: true\n"
+        "        per_class: 0\n"
+        "        probe: 0\n"
+        "        verified: 0\n"
+        "        clean: 0\n"
+        "        longtail: 1\n"
+        "        donors:\n"
+        "        - other\n"
+        "        verdict: majority\n"
+        "        min_votes: 1\n"
+        "        search: []\n"
+        "        options:\n"
+        "          top: 80\n"
+        "      level: 40\n"
+        "      digest: d\n"
+        "      rows:\n"
+        "        train: 3\n"
+        "      rate: 0.4\n"
+        "      expected: 0.4\n"
+        "      kept:\n"
+        "      - 0.5\n"
+        "      - 0.7\n"
+        "      expected_kept:\n"
+        "      - 0.6\n"
+        "      - 0.6\n"
+        "      segments:\n"
+        "        train:\n"
+        "        - aa\n"
+        "        - bb\n"
+        "        validation:\n"
+        "        - cc\n"
+        "      changed: null\n"
+        "  shards:\n"
+        "    aa: '34'\n"
+        "---\n"
     )
 
 
@@ -81,7 +172,7 @@ def test_no_folder(tmp_path):
     with pytest.raises(
         ValueError, match=r"no build here \(there is no README.md\): point at a folder"
     ):
-        load(tmp_path / "no")
+        read_card(tmp_path / "no")
     assert not is_build(tmp_path)
 
 
@@ -101,20 +192,42 @@ def test_no_folder(tmp_path):
         "---\n- 1\n---\n",
         "---\na: [\n---\n",
         "---\ncnlw: !!python/object/apply:os.getcwd []\n---\n",
+        "---\na: !!int ''\n---\n",
+        "---\na: !!bool x\n---\n",
+        "---\na: !!timestamp x\n---\n",
+        "---\na: 2026-99-99\n---\n",
+        "---\na: {[1]: 2}\n---\n",
+        "---\na: &a [*a]\n---\n",
+        "---\ncnlw: &a {configs: *a}\n---\n",
+        "---\na: " + "[" * 100_000 + "\n---\n",
+        "---\na: " + "[" * 100_000 + "]" * 100_000 + "\n---\n",
+        "---\n" + "- " * 100_000 + "\n---\n",
         b"\xff\xfe---\n",
     ],
 )
-def test_not_ours(tmp_path, text):
-    """A card that is not ours is refused by name, and its folder is no build."""
+def test_not_a_card(tmp_path, text):
+    """A card that `cnlw build` did not write is refused by name, and its folder is no build."""
     (tmp_path / CARD).write_bytes(text if isinstance(text, bytes) else text.encode())
 
-    with pytest.raises(ValueError, match=r"README.md: not the card of a build"):
-        load(tmp_path)
+    with pytest.raises(ValueError, match=r"README.md: not the card of a build.*: point at"):
+        read_card(tmp_path)
     assert not is_build(tmp_path)
 
 
+def test_any_node(tmp_path, fuzz):
+    """Any value in place of any node is read or an error that names the file."""
+    (tmp_path / CARD).write_text(front_matter(WHOLE, {}))
+    whole = read_block(tmp_path)
+
+    def read(block):
+        (tmp_path / CARD).write_text(f"---\n{json.dumps(block)}\n---\n")  # JSON is YAML
+        return front_matter(read_card(tmp_path), {})
+
+    fuzz(whole, read, f"{tmp_path / CARD}: ")
+
+
 def test_is_build(tmp_path):
-    """A folder with a card of ours is a build."""
+    """A folder with a card of `cnlw build` is a build."""
     (tmp_path / CARD).write_text(front_matter(SMALL, {}))
 
     assert is_build(tmp_path)

@@ -1,7 +1,7 @@
 """What a build must do to a learner."""
 
 import json
-from dataclasses import asdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,11 +17,7 @@ from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.preset import Preset
 
 torch.set_num_threads(1)
-RECIPE = {
-    key: value
-    for key, value in asdict(recipe.Recipe("toy", "blue")).items()
-    if key in recipe.RECORDED
-}
+RECIPE = recipe.Recipe("toy", "blue")
 CHANGED = {
     "dataset": "other",
     "splits": "official",
@@ -32,10 +28,10 @@ CHANGED = {
     "verified": 10,
     "clean": 500,
     "longtail": 10,
-    "donors": ["white"],
+    "donors": ("white",),
     "verdict": "dawid_skene",
     "min_votes": 2,
-    "search": ["text"],
+    "search": ("text",),
     "options": {"way": "self"},
 }
 
@@ -44,7 +40,7 @@ def learned(noise="blue", level=40, top1=0.6, clean=(1.0, 1.1, 0.9), noisy=(2.0,
     """A config of ten classes, a thousand images to validate on."""
     usual = {
         "config": f"{noise}_{level}",
-        "recipe": {**RECIPE, "noise": noise},
+        "recipe": replace(RECIPE, noise=noise),
         "level": level,
         "classes": 10,
         "top1": top1,
@@ -107,7 +103,7 @@ def test_accuracy_falls_with_the_level():
 def test_configs_that_differ_in_more_than_the_level_are_not_compared(key):
     """Whatever else a recipe says, its options included: that the more harmful level does no harm is no error then."""
     same = learned(level=80, top1=0.7)
-    other = same._replace(recipe={**RECIPE, key: CHANGED[key]})
+    other = same._replace(recipe=replace(RECIPE, **{key: CHANGED[key]}))
 
     assert wheres(falls([learned(level=0, top1=0.7), same])) == ["blue_0, blue_80"]
     assert wheres(falls([learned(level=0, top1=0.7), other])) == []
@@ -116,7 +112,7 @@ def test_configs_that_differ_in_more_than_the_level_are_not_compared(key):
 @pytest.mark.parametrize("key", sorted({*recipe.RECORDED} - {"noise", "options"}))
 def test_red_and_blue_that_differ_in_more_than_the_noise_are_not_compared(key):
     """A smaller training set harms too, and so may every other choice."""
-    red = learned("red", top1=0.5, recipe={**RECIPE, "noise": "red", key: CHANGED[key]})
+    red = learned("red", top1=0.5, recipe=replace(RECIPE, noise="red", **{key: CHANGED[key]}))
 
     assert wheres(milder([learned(top1=0.6), red])) == []
 
@@ -128,7 +124,7 @@ def test_every_red_config_is_held_against_blue():
             "red",
             top1=0.5,
             config=f"red_40_t{top}",
-            recipe={**RECIPE, "noise": "red", "options": {"top": top}},
+            recipe=replace(RECIPE, noise="red", options={"top": top}),
         )
         for top in (40, 60)
     ]
@@ -141,7 +137,7 @@ def test_every_red_config_is_held_against_blue():
 
 def test_red_is_no_worse_than_blue():
     """Within the margin; only the same level, and what else is the same, whatever the options of each."""
-    red = learned("red", top1=0.5, recipe={**RECIPE, "noise": "red", "options": {"top": 80}})
+    red = learned("red", top1=0.5, recipe=replace(RECIPE, noise="red", options={"top": 80}))
 
     assert wheres(milder([learned(top1=0.6), red])) == ["red_40, blue_40"]
     assert wheres(milder([learned(top1=0.52), red])) == []

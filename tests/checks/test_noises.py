@@ -127,7 +127,7 @@ def test_sound_with_every_choice_before_noise(
         "the test",
     )
     build(asked, Inputs(root, donors={"cifar10": cifar}), tmp_path / "build")
-    configs = metadata.load(tmp_path / "build").configs
+    configs = metadata.read_card(tmp_path / "build").configs
 
     assert [] == errors(tmp_path / "build")
     beside = sum(
@@ -143,7 +143,7 @@ def test_a_leak_is_found_in_a_resized_build(cifar: Path, tmp_path: Path, compare
     """A resize may make two images equal; a validation image copied into train is none of its making."""
     asked = make({"dataset": "cifar10", "noise": "blue", "levels": [20], "size": 16}, "the test")
     build(asked, Inputs(files.default_root(), cifar), tmp_path / "build")
-    said = metadata.load(tmp_path / "build").configs["blue_20"].segments
+    said = metadata.read_card(tmp_path / "build").configs["blue_20"].segments
     paths = [
         next((tmp_path / "build/data").glob(f"{said[split][0]}-*"))
         for split in ("train", "validation")

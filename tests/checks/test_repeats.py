@@ -51,7 +51,7 @@ def errors(folder: Path, donor: Path | None = None) -> set[str]:
 
 def train(folder: Path, origin: str = "base") -> Path:
     """Return a shard of train with images of some origin."""
-    (config,) = metadata.load(folder).configs.values()
+    (config,) = metadata.read_card(folder).configs.values()
     paths = [p for s in config.segments["train"] for p in (folder / "data").glob(f"{s}-*")]
     return next(p for p in paths if origin in pq.read_table(p)["origin"].to_pylist())
 

@@ -200,4 +200,4 @@ def test_the_command(lab: Path, cifar: Path, tmp_path: Path) -> None:
     assert [f["severity"] for f in findings] == ["note"]
     assert not [f for f in json.loads(whole.stdout)["findings"] if f["check"] == "source"]
     assert "no image store here" in none.stderr
-    assert set(metadata.load(lab / "build").configs) == {"red_20_t20"}
+    assert set(metadata.read_card(lab / "build").configs) == {"red_20_t20"}

@@ -1,5 +1,6 @@
 """The strict reader of TOML, JSON and YAML."""
 
+import datetime
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -155,6 +156,15 @@ def test_unknown_key():
 def test_missing_key():
     """A key without a default is required."""
     assert error({}) == "a.toml: 'dataset' is missing: add it"
+
+
+@pytest.mark.parametrize("value", [datetime.date(2026, 1, 1), {1, 2}, b"x", [{3: 4}]])
+def test_anything_is_json(value):
+    """Where anything may stand, it is something that JSON can hold: dates of TOML and YAML are not."""
+    assert "options.a = " in error({"dataset": "x", "options": {"a": value}})
+    assert "it must be a value that JSON can hold" in error(
+        {"dataset": "x", "options": {"a": value}}
+    )
 
 
 def test_remedy():

@@ -105,7 +105,7 @@ def test_published_splits_are_read_row_for_row(built, tmp_path, noise):
 
 def test_the_build_is_sound_and_says_what_changed(built, manual):
     """No check complains, with the source at hand; the realised change stands beside the name of the level."""
-    said = metadata.load(built).configs
+    said = metadata.read_card(built).configs
 
     assert [] == errors(built, manual)
     assert said["blue_40"].changed == pytest.approx(8 / 24)
@@ -430,7 +430,10 @@ def test_importing_the_release(manual, tmp_path):
         {"dataset": "mini_imagenet", "noise": "red", "splits": "official", "levels": [20]}, "x"
     )
     build(said, Inputs(tmp_path, manual), tmp_path / "out")
-    assert metadata.load(tmp_path / "out").configs["red_20"].rows == {"train": 24, "validation": 6}
+    assert metadata.read_card(tmp_path / "out").configs["red_20"].rows == {
+        "train": 24,
+        "validation": 6,
+    }
     import_source("mini_imagenet", manual, "mine", tmp_path)
     mine = load_dataset(
         make({"dataset": "mine", "noise": "red", "splits": "official"}, "x"),

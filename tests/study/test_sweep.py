@@ -110,7 +110,7 @@ def test_a_build_that_fails_fails_its_cells_alone(swept, tmp_path, monkeypatch):
 
     assert (outcomes[5].state, outcomes[80].state) == ("done", "failed")
     assert outcomes[80].why.startswith("its build failed: level 80 ")
-    assert list(metadata.load(tmp_path / "builds" / "shapes").configs) == [found[0].config]
+    assert list(metadata.read_card(tmp_path / "builds" / "shapes").configs) == [found[0].config]
 
 
 def test_a_cell_without_a_method_is_built_alone(swept, monkeypatch):
