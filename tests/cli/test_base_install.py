@@ -67,7 +67,7 @@ def test_the_test_hides_the_package(package):
 
 def test_lists(tmp_path):
     """Every list is printed."""
-    kinds = ["datasets", "noise", "exporters", "recipes", "methods", "nets", "presets", "studies"]
+    kinds = ["datasets", "noise", "recipes", "methods", "nets", "presets", "studies"]
     commands = [f"list {kind}" for kind in kinds]
 
     assert run_without_extras(tmp_path, *commands) == [f"0 {command}" for command in commands]
