@@ -1,4 +1,4 @@
-"""The embedded dataset: everyday objects drawn from the image id alone, so that a benchmark needs no download."""
+"""The embedded dataset: everyday objects drawn from the image id alone, so that nothing is downloaded."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -6,12 +6,12 @@ from typing import ClassVar
 import pyarrow as pa
 from PIL import Image
 
-from cnlw_tools.sources.shapes.chance import Chance
 from cnlw_tools.sources.shapes.drawings import CLASSES
-from cnlw_tools.sources.shapes.ids import parsed
-from cnlw_tools.sources.shapes.scene import scene
+from cnlw_tools.sources.shapes.ids import parse_id
+from cnlw_tools.sources.shapes.rng import Rng
+from cnlw_tools.sources.shapes.scene import draw_scene
 from cnlw_tools.sources.shapes.tables import base_manifest
-from cnlw_tools.sources.shapes.web import candidate
+from cnlw_tools.sources.shapes.web import draw_candidate
 
 
 class Shapes:
@@ -23,7 +23,7 @@ class Shapes:
         """Accept a folder like every source; nothing is read from it."""
 
     def classes(self) -> tuple[str, ...]:
-        """Return their names."""
+        """Return the names of the classes."""
         return tuple(CLASSES)
 
     def manifest(self) -> pa.Table:
@@ -36,5 +36,7 @@ class Shapes:
         Raises:
             LookupError: there is no such image
         """
-        name, web = parsed(image_id)
-        return candidate(image_id, name) if web else scene(CLASSES[name], Chance(image_id))
+        class_name, is_web = parse_id(image_id)
+        if is_web:
+            return draw_candidate(image_id, class_name)
+        return draw_scene(CLASSES[class_name], Rng(image_id))

@@ -3,10 +3,11 @@
 import sys
 from pathlib import Path
 
-from cnlw_tools.sources.shapes.tables import write
+from cnlw_tools.sources.shapes.tables import write_tables
 
 if len(sys.argv) != 2:
     sys.exit(
-        "usage: python -m cnlw_tools.sources.shapes FOLDER   (the repository's root, to renew its tables)"
+        "usage: python -m cnlw_tools.sources.shapes FOLDER   "
+        "(the root of the repository, to renew its tables)"
     )
-write(Path(sys.argv[1]))
+write_tables(Path(sys.argv[1]))

@@ -5,41 +5,45 @@ from typing import NamedTuple
 
 from cnlw_tools.sources.shapes.drawings import CLASSES
 
-TRAIN, VALIDATION, WEB = 500, 100, 780  # pictures a class
-FORM = re.compile(r"([a-z]+)-(web-)?(\d{4})")
+# Pictures per class
+N_TRAIN = 500
+N_VALIDATION = 100
+N_BASE = N_TRAIN + N_VALIDATION
+N_WEB = 780
+
+IMAGE_ID = re.compile(r"(?P<class_name>[a-z]+)-(?P<web>web-)?(?P<number>\d{4})")
 
 
-class Named(NamedTuple):
+class ParsedId(NamedTuple):
     """What an id says."""
 
-    name: str  # the class, or the class that was searched for
-    web: bool
+    class_name: str  # of the picture, or of the search that found it
+    is_web: bool
 
 
-def base_ids(name: str) -> list[str]:
-    """Return the ids of one class, those for training first."""
-    return [f"{name}-{i:04d}" for i in range(1, TRAIN + VALIDATION + 1)]
+def base_ids(class_name: str) -> list[str]:
+    """Return the ids of one class in the base set, those for training first."""
+    return [f"{class_name}-{number:04d}" for number in range(1, N_BASE + 1)]
 
 
-def web_ids(name: str) -> list[str]:
+def web_ids(class_name: str) -> list[str]:
     """Return the ids of the candidates that a search for one class found."""
-    return [f"{name}-web-{i:04d}" for i in range(1, WEB + 1)]
+    return [f"{class_name}-web-{number:04d}" for number in range(1, N_WEB + 1)]
 
 
-def parsed(image_id: str) -> Named:
-    """Take an id apart.
+def parse_id(image_id: str) -> ParsedId:
+    """Return what an id says.
 
     Raises:
         LookupError: there is no such picture
     """
-    match = FORM.fullmatch(image_id)
-    if (
-        match
-        and match[1] in CLASSES
-        and 1 <= int(match[3]) <= (WEB if match[2] else TRAIN + VALIDATION)
-    ):
-        return Named(match[1], bool(match[2]))
+    match = IMAGE_ID.fullmatch(image_id)
+    if match and match["class_name"] in CLASSES:
+        is_web = match["web"] is not None
+        highest = N_WEB if is_web else N_BASE
+        if 1 <= int(match["number"]) <= highest:
+            return ParsedId(match["class_name"], is_web)
     raise LookupError(
-        f"shapes has no image {image_id!r}: ids run from 'mug-0001' to 'mug-{TRAIN + VALIDATION:04d}' and from "
-        f"'mug-web-0001' to 'mug-web-{WEB:04d}', for each of {', '.join(CLASSES)}"
+        f"shapes has no image {image_id!r}: ids run from 'mug-0001' to 'mug-{N_BASE:04d}' and from "
+        f"'mug-web-0001' to 'mug-web-{N_WEB:04d}', for each of {', '.join(CLASSES)}"
     )

@@ -1,5 +1,6 @@
-"""Things that are none of the ten classes, drawn as these are: for noise that brings foreign images in."""
+"""Things that are none of the ten classes, drawn alike: for noise that brings foreign images in."""
 
+import re
 from pathlib import Path
 from typing import ClassVar
 
@@ -7,20 +8,33 @@ import pyarrow as pa
 from PIL import Image
 
 from cnlw_tools.sources.base import make_manifest
-from cnlw_tools.sources.shapes.chance import Chance
-from cnlw_tools.sources.shapes.drawings import AROUND
-from cnlw_tools.sources.shapes.scene import scene
+from cnlw_tools.sources.shapes.drawings import NEIGHBOURS
+from cnlw_tools.sources.shapes.rng import Rng
+from cnlw_tools.sources.shapes.scene import Drawing, draw_scene
 
-TRAIN, VALIDATION = 48, 12  # pictures a thing
-THINGS = {
-    name.replace(" ", "-"): drawing
-    for around in AROUND.values()
-    for name, drawing in sorted((around.lookalikes | around.related).items())
-}
+# Pictures per thing
+N_TRAIN = 48
+N_VALIDATION = 12
+N_PICTURES = N_TRAIN + N_VALIDATION
+
+IMAGE_ID = re.compile(r"(?P<thing>.*)-(?P<number>\d{4})", re.DOTALL)
+
+
+def _all_things() -> dict[str, Drawing]:
+    """Return the drawing of each look-alike and related thing, by class and then by name."""
+    things = {}
+    for neighbours in NEIGHBOURS.values():
+        drawings = neighbours.lookalikes | neighbours.related
+        for name in sorted(drawings):
+            things[name.replace(" ", "-")] = drawings[name]
+    return things
+
+
+THINGS = _all_things()
 
 
 class ShapesOthers:
-    """Seventy-five look-alikes and related things, such as a web search for the ten classes finds; 64 pixels a side."""
+    """75 look-alikes and related things, as a web search for the ten classes finds; 64 pixels a side."""
 
     layout: ClassVar[str] = ""
 
@@ -28,14 +42,18 @@ class ShapesOthers:
         """Accept a folder like every source; nothing is read from it."""
 
     def classes(self) -> tuple[str, ...]:
-        """Return their names."""
+        """Return the names of the things."""
         return tuple(THINGS)
 
     def manifest(self) -> pa.Table:
         """Return the base manifest: ids are like ``oil-can-0001``."""
-        split = ["train"] * TRAIN + ["validation"] * VALIDATION
-        ids = [f"{name}-{i:04d}" for name in THINGS for i in range(1, len(split) + 1)]
-        return make_manifest(ids, [i // len(split) for i in range(len(ids))], split * len(THINGS))
+        ids = []
+        labels = []
+        for label, name in enumerate(THINGS):
+            ids += [f"{name}-{number:04d}" for number in range(1, N_PICTURES + 1)]
+            labels += [label] * N_PICTURES
+        splits_of_thing = ["train"] * N_TRAIN + ["validation"] * N_VALIDATION
+        return make_manifest(ids, labels, splits_of_thing * len(THINGS))
 
     def read(self, image_id: str) -> Image.Image:
         """Draw one image.
@@ -43,11 +61,7 @@ class ShapesOthers:
         Raises:
             LookupError: there is no such image
         """
-        name, _, number = image_id.rpartition("-")
-        if name not in THINGS or not (
-            len(number) == 4 and number.isdecimal() and 1 <= int(number) <= TRAIN + VALIDATION
-        ):
-            raise LookupError(
-                f"shapes_others has no image {image_id!r}: ids are like 'oil-can-0001'"
-            )
-        return scene(THINGS[name], Chance(image_id))
+        match = IMAGE_ID.fullmatch(image_id)
+        if match and match["thing"] in THINGS and 1 <= int(match["number"]) <= N_PICTURES:
+            return draw_scene(THINGS[match["thing"]], Rng(image_id))
+        raise LookupError(f"shapes_others has no image {image_id!r}: ids are like 'oil-can-0001'")

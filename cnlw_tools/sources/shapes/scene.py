@@ -8,109 +8,171 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
-from cnlw_tools.sources.shapes import colours, grounds
-from cnlw_tools.sources.shapes.chance import Chance
-from cnlw_tools.sources.shapes.ink import SIZE, Colour, Parts, Role, coloured, draw, posed, textured
+from cnlw_tools.sources.shapes import backgrounds, colours
+from cnlw_tools.sources.shapes.rng import Rng
+from cnlw_tools.sources.shapes.roles import Role
+from cnlw_tools.sources.shapes.vector_graphics import (
+    SIZE,
+    Colour,
+    Parts,
+    apply_palette,
+    apply_pattern,
+    draw_roles,
+    transform,
+)
 
-Drawing = Callable[[Chance], Parts]
+Drawing = Callable[[Rng], Parts]
+
+OUTLINES = (0.0, 0.0, 0.022, 0.03)  # widths in unit coordinates
+SHADOW_COLOUR = (20, 18, 30)
+N_PATTERNS = 32
+N_LIGHT_DIRECTIONS = 16
+GRAIN_SIZES = (16, 32, 64)  # cells a side
+PATTERN_PROBABILITY = 0.35
+GRAIN_PROBABILITY = 0.3
 
 
-class Look(NamedTuple):
-    """How a scene is staged."""
+class Staging(NamedTuple):
+    """How scenes are staged."""
 
-    turn: float  # degrees to either side
-    scale: tuple[float, float]  # half the object's width, in half widths of the picture
-    drift: float  # from the centre, at most
-    clutter: int  # things behind it, at most
-    studio: float  # share of white, empty backgrounds
-
-
-SNAPSHOT = Look(turn=48, scale=(0.45, 0.86), drift=0.28, clutter=5, studio=0.0)
-LISTING = Look(turn=18, scale=(0.62, 0.95), drift=0.1, clutter=2, studio=0.55)
-CROPPED = Look(turn=25, scale=(0.95, 1.2), drift=0.25, clutter=1, studio=0.2)
+    max_angle: float  # degrees to either side
+    scale: tuple[float, float]  # from, to: half the object's width in half widths of the picture
+    max_shift: float  # from the centre, in half widths of the picture
+    max_clutter: int  # things behind the object
+    studio_probability: float  # of a white, empty background
 
 
-def scene(drawing: Drawing, chance: Chance, look: Look = SNAPSHOT) -> Image.Image:
+SNAPSHOT = Staging(
+    max_angle=48,
+    scale=(0.45, 0.86),
+    max_shift=0.28,
+    max_clutter=5,
+    studio_probability=0.0,
+)
+LISTING = Staging(
+    max_angle=18,
+    scale=(0.62, 0.95),
+    max_shift=0.1,
+    max_clutter=2,
+    studio_probability=0.55,
+)
+CROPPED = Staging(
+    max_angle=25,
+    scale=(0.95, 1.2),
+    max_shift=0.25,
+    max_clutter=1,
+    studio_probability=0.2,
+)
+
+
+def draw_scene(drawing: Drawing, rng: Rng, staging: Staging = SNAPSHOT) -> Image.Image:
     """Draw one object before a background."""
-    back, ground = background(chance, look)
-    roles = _object(drawing, chance, look)
-    thing = coloured(roles, colours.object_palette(chance, ground))
-    _shadow(back, thing, chance)
-    back.paste(thing, (0, 0), thing)
-    return finished(back, chance)
+    picture, background_colour = draw_background(rng, staging)
+    roles = _draw_object(drawing, rng, staging)
+    palette = colours.object_palette(rng, background_colour)
+    thing = apply_palette(roles, palette)
+    _cast_shadow(picture, thing, rng)
+    picture.paste(thing, (0, 0), thing)
+    return add_light_and_grain(picture, rng)
 
 
-def background(chance: Chance, look: Look = SNAPSHOT) -> tuple[Image.Image, Colour]:
-    """Draw what is behind, and say its main colour."""
-    palette = colours.ground_palette(chance)
-    if chance.yes(look.studio):
-        colour = colours.shaken(chance, chance.pick(colours.STUDIO), 4)
+def draw_background(rng: Rng, staging: Staging = SNAPSHOT) -> tuple[Image.Image, Colour]:
+    """Draw a background with clutter, and return it with its main colour."""
+    palette = colours.background_palette(rng)
+    if rng.chance(staging.studio_probability):
+        colour = colours.jitter(rng, rng.choice(colours.STUDIO_COLOURS), 4)
         return Image.new("RGB", (SIZE, SIZE), colour[:3]), colour
-    behind = coloured(draw(chance.pick(grounds.GROUNDS)(chance), ground=Role.FIRST), palette)
-    things = grounds.clutter(chance, look.clutter)
+    main_colour = palette[Role.FIRST]
+    draw_parts = rng.choice(backgrounds.BACKGROUNDS)
+    roles = draw_roles(draw_parts(rng), background=Role.FIRST)
+    picture = apply_palette(roles, palette)
+    things = backgrounds.clutter(rng, staging.max_clutter)
     if things:
-        layer = coloured(draw(things), colours.clutter_palette(chance, palette[Role.FIRST]))
-        behind.alpha_composite(layer)
-    return behind.convert("RGB"), palette[Role.FIRST]
+        clutter_palette = colours.clutter_palette(rng, main_colour)
+        picture.alpha_composite(apply_palette(draw_roles(things), clutter_palette))
+    return picture.convert("RGB"), main_colour
 
 
-def finished(image: Image.Image, chance: Chance) -> Image.Image:
-    """Let light fall on a picture from some side, and give some pictures a grain."""
-    image = ImageChops.multiply(image, _light(chance.whole(0, 15), chance.whole(0, 3)))
-    return _grain(image, chance) if chance.yes(0.3) else image
+def add_light_and_grain(picture: Image.Image, rng: Rng) -> Image.Image:
+    """Return a picture lit from some side; some pictures also get a grain."""
+    direction = rng.integer(0, N_LIGHT_DIRECTIONS - 1)
+    strength = rng.integer(0, 3)
+    lit = ImageChops.multiply(picture, _light(direction, strength))
+    return _add_grain(lit, rng) if rng.chance(GRAIN_PROBABILITY) else lit
 
 
-def pose(chance: Chance, look: Look) -> tuple[complex, complex, complex]:
-    """Mirror, stretch, shear, turn, scale and move: the affine map ``a z + b conj(z) + c``."""
-    size, angle = chance.real(*look.scale), math.radians(chance.real(-look.turn, look.turn))
-    turn = size * complex(math.cos(angle), math.sin(angle))
-    stretch = complex(chance.real(-0.1, 0.1), chance.real(-0.08, 0.08))
-    a, b = (turn, turn * stretch) if chance.yes() else (turn * stretch, -turn)
-    return a, b, complex(chance.real(-look.drift, look.drift), chance.real(-look.drift, look.drift))
+def random_pose(rng: Rng, staging: Staging) -> tuple[complex, complex, complex]:
+    """Return a, b, c of an affine map that mirrors, stretches, rotates, scales and moves.
+
+    The map is ``a z + b conj(z) + c``.
+    """
+    scale = rng.uniform(*staging.scale)
+    angle = math.radians(rng.uniform(-staging.max_angle, staging.max_angle))
+    rotation = scale * complex(math.cos(angle), math.sin(angle))
+    stretch_x = rng.uniform(-0.1, 0.1)
+    stretch = complex(stretch_x, rng.uniform(-0.08, 0.08))
+    if rng.chance():
+        a = rotation
+        b = rotation * stretch
+    else:  # mirrored
+        a = rotation * stretch
+        b = -rotation
+    shift_x = rng.uniform(-staging.max_shift, staging.max_shift)
+    shift_y = rng.uniform(-staging.max_shift, staging.max_shift)
+    return a, b, complex(shift_x, shift_y)
 
 
-def _object(drawing: Drawing, chance: Chance, look: Look) -> Image.Image:
-    parts = posed(drawing(chance), *pose(chance, look))
-    outline = chance.pick([0.0, 0.0, 0.022, 0.03])
-    if chance.yes(look.clutter / 12):
-        parts += grounds.clutter(chance, 1)
-    roles = draw(parts, outline)
-    if chance.yes(0.35):
-        textured(roles, _pattern(chance.whole(0, 31)))
+def _draw_object(drawing: Drawing, rng: Rng, staging: Staging) -> Image.Image:
+    """Return the map of roles of a posed object; sometimes a small thing lies on it."""
+    parts = drawing(rng)
+    posed = transform(parts, *random_pose(rng, staging))
+    outline = rng.choice(OUTLINES)
+    if rng.chance(staging.max_clutter / 12):
+        posed += backgrounds.clutter(rng, 1)
+    roles = draw_roles(posed, outline)
+    if rng.chance(PATTERN_PROBABILITY):
+        apply_pattern(roles, _pattern_mask(rng.integer(0, N_PATTERNS - 1)))
     return roles
 
 
-def _shadow(back: Image.Image, thing: Image.Image, chance: Chance) -> None:
-    alpha = thing.getchannel("A").transform(
-        (SIZE, SIZE),
-        Image.Transform.AFFINE,
-        (1, 0, -chance.whole(-3, 3), 0, 1, -chance.whole(1, 4)),
-    )
-    soft, depth = alpha.filter(ImageFilter.BoxBlur(2)), chance.real(0.15, 0.5)
-    back.paste((20, 18, 30), (0, 0), soft.point([round(i * depth) for i in range(256)]))
+def _cast_shadow(picture: Image.Image, thing: Image.Image, rng: Rng) -> None:
+    """Darken a picture beside a thing, in place: its silhouette, moved and blurred."""
+    shift_x = rng.integer(-3, 3)
+    shift_y = rng.integer(1, 4)
+    affine_map = (1, 0, -shift_x, 0, 1, -shift_y)
+    silhouette = thing.getchannel("A")
+    moved = silhouette.transform((SIZE, SIZE), Image.Transform.AFFINE, affine_map)
+    blurred = moved.filter(ImageFilter.BoxBlur(2))
+    depth = rng.uniform(0.15, 0.5)
+    mask = blurred.point([round(value * depth) for value in range(256)])
+    picture.paste(SHADOW_COLOUR, (0, 0), mask)
 
 
-def _grain(image: Image.Image, chance: Chance) -> Image.Image:
-    cells = chance.pick([16, 32, 64])
-    noise = (chance.numbers(cells * cells).reshape(cells, cells) * 2 - 1) * chance.real(6, 18)
-    field = Image.fromarray((noise + 128).astype(np.uint8)).resize(
-        (SIZE, SIZE), Image.Resampling.BILINEAR
-    )
-    return ImageChops.add(image, Image.merge("RGB", [field] * 3), offset=-128)
-
-
-@cache
-def _light(side: int, depth: int) -> Image.Image:
-    """A ramp from white to grey, falling in one of 16 directions."""
-    angle = math.radians(22.5 * side)
-    across = np.linspace(-1, 1, SIZE)
-    ramp = (across * math.cos(angle))[None, :] + (across * math.sin(angle))[
-        :, None
-    ]  # (y, x), -1.5 .. 1.5
-    level = np.clip(255 - (ramp + 1) * (6 + 18 * depth), 0, 255)
-    return Image.fromarray(np.repeat(level.astype(np.uint8)[..., None], 3, axis=2))
+def _add_grain(picture: Image.Image, rng: Rng) -> Image.Image:
+    """Return a picture with a random brightness added to square cells, blended at their borders."""
+    n_cells = rng.choice(GRAIN_SIZES)
+    uniforms = rng.uniforms(n_cells * n_cells).reshape(n_cells, n_cells)
+    noise = (uniforms * 2 - 1) * rng.uniform(6, 18)
+    cells = Image.fromarray((noise + 128).astype(np.uint8))
+    grain = cells.resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+    return ImageChops.add(picture, Image.merge("RGB", [grain] * 3), offset=-128)
 
 
 @cache
-def _pattern(number: int) -> Image.Image:
-    return draw(grounds.pattern(Chance(f"pattern {number}"))).point([0] + [255] * 255)
+def _light(direction: int, strength: int) -> Image.Image:
+    """Return a ramp from white to grey that falls in one of 16 directions."""
+    angle = math.radians(360 / N_LIGHT_DIRECTIONS * direction)
+    position = np.linspace(-1, 1, SIZE)
+    along_x = position * math.cos(angle)
+    along_y = position * math.sin(angle)
+    ramp = along_x[None, :] + along_y[:, None]  # (y, x), -1.5 .. 1.5
+    darkening = (ramp + 1) * (6 + 18 * strength)
+    brightness = np.clip(255 - darkening, 0, 255).astype(np.uint8)
+    return Image.fromarray(np.repeat(brightness[..., None], 3, axis=2))
+
+
+@cache
+def _pattern_mask(number: int) -> Image.Image:
+    """Return a mask, 255 where a pattern covers the canvas and 0 elsewhere."""
+    parts = backgrounds.body_pattern(Rng(f"pattern {number}"))
+    return draw_roles(parts).point([0] + [255] * 255)

@@ -1,4 +1,4 @@
-"""The tables of ``shapes``: base manifest, web manifest and votes, made anew from the ids alone.
+"""The tables of ``shapes``: base manifest, web manifest and votes, made from the ids alone.
 
     python -m cnlw_tools.sources.shapes FOLDER
 
@@ -6,20 +6,20 @@ writes them below a folder as they lie in the repository. The arithmetic is that
 options of the Parquet files are fixed, so one version of pyarrow always writes the same bytes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from cnlw_tools.prng import uniform
-from cnlw_tools.sources.shapes.chance import id_keys
 from cnlw_tools.sources.shapes.drawings import CLASSES
-from cnlw_tools.sources.shapes.ids import TRAIN, base_ids, web_ids
-from cnlw_tools.sources.shapes.votes import votes
-from cnlw_tools.sources.shapes.web import find
+from cnlw_tools.sources.shapes.ids import N_BASE, N_TRAIN, N_VALIDATION, N_WEB, base_ids, web_ids
+from cnlw_tools.sources.shapes.rng import image_keys
+from cnlw_tools.sources.shapes.votes import make_votes
+from cnlw_tools.sources.shapes.web import candidate_content
 
 MANIFEST = pa.schema(
     [
@@ -38,99 +38,150 @@ WEB_MANIFEST = pa.schema(
         pa.field("rank", pa.int32()),
     ]
 )
-T = TypeVar("T")
-TEXT = 0.82  # share of the candidates found by a search for the word; the rest by a search for similar images
-LATE = {
+TEXT_SHARE = 0.82  # of the candidates, found by a search for the word; the others by image search
+LATENESS = {  # how much further down in the results each kind of candidate comes
     "class": 0.0,
     "lookalike": 0.3,
     "related": 0.5,
     "poster": 0.4,
     "collage": 0.4,
     "blank": 0.7,
-}  # further down
+}
+
+# Random streams of the tables
+SEARCH_STREAM = 1
+RANK_STREAM = 2
 
 
 def base_manifest() -> pa.Table:
-    """Return the 6000 base images: 500 for training and 100 for validation a class."""
-    ids = [base_ids(name) for name in CLASSES]
-    split = [["train" if i < TRAIN else "validation" for i in range(len(row))] for row in ids]
-    n = sum(map(len, ids))
-    return pa.table(
-        [_flat(ids), _labels(ids), _flat(split), [None] * n, [None] * n], schema=MANIFEST
-    )
+    """Return the 6000 base images: 500 for training and 100 for validation per class."""
+    ids = _base_ids()
+    splits_of_class = ["train"] * N_TRAIN + ["validation"] * N_VALIDATION
+    unknown = [None] * len(ids)
+    columns = [
+        ids,
+        _labels(N_BASE),
+        splits_of_class * len(CLASSES),
+        unknown,
+        unknown,
+    ]
+    return pa.table(columns, schema=MANIFEST)
 
 
 def web_manifest() -> pa.Table:
     """Return the candidates of all classes, with the search that found each and its rank there."""
-    ids = [web_ids(name) for name in CLASSES]
-    search = [_searches(row) for row in ids]
-    rank = [_ranks(name, *rows) for name, *rows in zip(CLASSES, ids, search, strict=True)]
-    uri = [[f"https://images.example/{i.split('-')[0]}/{i}.jpg" for i in row] for row in ids]
-    query = [[name] * len(row) for name, row in zip(CLASSES, ids, strict=True)]
-    flat = [
-        _flat(ids),
-        _labels(ids),
-        ["web"] * sum(map(len, ids)),
-        _flat(uri),
-        [None] * sum(map(len, ids)),
+    uris: list[str] = []
+    queries: list[str] = []
+    searches: list[str] = []
+    ranks: list[int] = []
+    for class_name in CLASSES:
+        ids = web_ids(class_name)
+        searches_of_class = _choose_searches(ids)
+        uris += [f"https://images.example/{class_name}/{image_id}.jpg" for image_id in ids]
+        queries += [class_name] * N_WEB
+        searches += searches_of_class
+        ranks += _rank_results(class_name, ids, searches_of_class)
+    n_candidates = len(queries)
+    columns = [
+        _web_ids(),
+        _labels(N_WEB),
+        ["web"] * n_candidates,
+        uris,
+        [None] * n_candidates,
+        queries,
+        searches,
+        ranks,
     ]
-    return pa.table([*flat, _flat(query), _flat(search), _flat(rank)], schema=WEB_MANIFEST)
+    return pa.table(columns, schema=WEB_MANIFEST)
 
 
 def vote_table() -> pa.Table:
     """Return all votes on all candidates."""
-    ids = [web_ids(name) for name in CLASSES]
-    kinds = [
-        find(image_id, name).kind
-        for name, row in zip(CLASSES, ids, strict=True)
-        for image_id in row
-    ]
-    return votes(_flat(ids), np.array(_labels(ids), np.int32), kinds)
+    kinds: list[str] = []
+    for class_name in CLASSES:
+        kinds += _kinds(class_name, web_ids(class_name))
+    return make_votes(_web_ids(), np.array(_labels(N_WEB), np.int32), kinds)
 
 
-def write(folder: Path) -> None:
+def write_tables(folder: Path) -> None:
     """Write all tables below a folder: ``manifests/shapes`` and ``annotations/shapes``."""
-    manifests, annotations = folder / "manifests" / "shapes", folder / "annotations" / "shapes"
-    for path in (manifests, annotations):
-        path.mkdir(parents=True, exist_ok=True)
-    _store(base_manifest(), manifests / "base.parquet")
-    _store(web_manifest(), manifests / "web.parquet")
-    _store(vote_table(), annotations / "votes.parquet")
-    lines = ["label,name", *(f"{label},{name}" for label, name in enumerate(CLASSES)), ""]
-    (manifests / "classes.csv").write_text("\n".join(lines), encoding="utf-8", newline="\n")
+    manifests = folder / "manifests" / "shapes"
+    annotations = folder / "annotations" / "shapes"
+    manifests.mkdir(parents=True, exist_ok=True)
+    annotations.mkdir(parents=True, exist_ok=True)
+    _write_parquet(base_manifest(), manifests / "base.parquet")
+    _write_parquet(web_manifest(), manifests / "web.parquet")
+    _write_parquet(vote_table(), annotations / "votes.parquet")
+    lines = ["label,name"]
+    lines += [f"{label},{class_name}" for label, class_name in enumerate(CLASSES)]
+    text = "\n".join([*lines, ""])
+    (manifests / "classes.csv").write_text(text, encoding="utf-8", newline="\n")
 
 
-def _store(table: pa.Table, path: Path) -> None:
-    front = {name: "DELTA_BYTE_ARRAY" for name in ("image_id", "uri") if name in table.column_names}
-    rest = [name for name in table.column_names if name not in front]
+def _write_parquet(table: pa.Table, path: Path) -> None:
+    """Write a table in few bytes: neighbouring ids and uris share most of their characters."""
+    encodings = {}
+    dictionary_columns = []
+    for name in table.column_names:
+        if name in ("image_id", "uri"):
+            encodings[name] = "DELTA_BYTE_ARRAY"
+        else:
+            dictionary_columns.append(name)
     pq.write_table(
-        table, path, version="2.6", compression="zstd", compression_level=19, use_dictionary=rest,
-        column_encoding=front, write_statistics=False, store_schema=True,
-    )  # fmt: skip
+        table,
+        path,
+        version="2.6",
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=dictionary_columns,
+        column_encoding=encodings,
+        write_statistics=False,
+        store_schema=True,
+    )
 
 
-def _searches(ids: list[str]) -> list[str]:
-    """Search for the word or for similar images: exact shares, for ids in the order of one number each."""
-    order = np.argsort(uniform(id_keys(ids), 1), kind="stable")
-    text = np.zeros(len(ids), bool)
-    text[order[: round(TEXT * len(ids))]] = True
-    return ["text" if yes else "image" for yes in text]
+def _choose_searches(ids: Sequence[str]) -> list[str]:
+    """Return the search that found each candidate of a class: ``text`` or ``image``, in exact shares."""
+    order = np.argsort(uniform(image_keys(ids), SEARCH_STREAM), kind="stable")
+    n_text = round(TEXT_SHARE * len(ids))
+    searches = ["image"] * len(ids)
+    for row in order[:n_text]:
+        searches[row] = "text"
+    return searches
 
 
-def _ranks(name: str, ids: list[str], search: list[str]) -> list[int]:
-    """Number the results of either search from 1; what is wrong comes late."""
-    late = np.array([LATE[find(image_id, name).kind] for image_id in ids])
-    score, by = uniform(id_keys(ids), 2) + late, np.array(search)
-    rank = np.zeros(len(ids), np.int32)
-    for kind in ("text", "image"):
-        rows = np.flatnonzero(by == kind)
-        rank[rows[np.argsort(score[rows], kind="stable")]] = np.arange(1, len(rows) + 1)
-    return [int(r) for r in rank]
+def _rank_results(class_name: str, ids: Sequence[str], searches: Sequence[str]) -> list[int]:
+    """Return the ranks of the candidates of a class among the results of their search, from 1.
+
+    Wrong candidates come later.
+    """
+    lateness = np.array([LATENESS[kind] for kind in _kinds(class_name, ids)])
+    score = uniform(image_keys(ids), RANK_STREAM) + lateness
+    search_of_row = np.array(searches)
+    ranks: NDArray[np.int32] = np.zeros(len(ids), np.int32)
+    for search in ("text", "image"):
+        rows = np.flatnonzero(search_of_row == search)
+        best_first = rows[np.argsort(score[rows], kind="stable")]
+        ranks[best_first] = np.arange(1, len(rows) + 1)
+    return [int(rank) for rank in ranks]
 
 
-def _labels(rows: list[list[str]]) -> list[int]:
-    return [label for label, row in enumerate(rows) for _ in row]
+def _kinds(class_name: str, ids: Sequence[str]) -> list[str]:
+    """Return what kind of thing each candidate of a class shows."""
+    return [candidate_content(image_id, class_name).kind for image_id in ids]
 
 
-def _flat(rows: Iterable[Iterable[T]]) -> list[T]:
-    return [cell for row in rows for cell in row]
+def _base_ids() -> list[str]:
+    return [image_id for class_name in CLASSES for image_id in base_ids(class_name)]
+
+
+def _web_ids() -> list[str]:
+    return [image_id for class_name in CLASSES for image_id in web_ids(class_name)]
+
+
+def _labels(n_per_class: int) -> list[int]:
+    """Return the label of each image, class by class."""
+    labels: list[int] = []
+    for label in range(len(CLASSES)):
+        labels += [label] * n_per_class
+    return labels

@@ -1,13 +1,14 @@
-"""What a dozen people said of the candidates: some are careful, some hasty, and some pictures are hard.
+"""Simulated votes of twelve annotators on the candidates: some are careful, some hasty, some images are hard.
 
-Whether annotator a errs on picture i:   u < (1 - skill_a) * hard(kind_i) * odd_i
-whether a is unsure instead:             u < shy_a * hard(kind_i) * odd_i
+Annotator a errs on image i if           u < (1 - skill_a) hardness_i
+annotator a is unsure instead if         u < shyness_a hardness_i
 
-``hard`` says that a look-alike is mistaken more often than an empty picture; ``odd`` is 1 for most pictures
-and large for a few on which people disagree, whence the ties.
+with hardness_i = HARDNESS[kind_i] * oddity_i: a look-alike is mistaken more often than an empty picture,
+and the oddity is 1 for most images and large for a few on which people disagree, which makes ties.
 """
 
 import datetime
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,10 +16,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cnlw_tools.prng import UInts, uniform
-from cnlw_tools.sources.shapes.chance import id_keys
+from cnlw_tools.sources.shapes.rng import image_keys
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Positions = NDArray[np.intp]
 
 VOTES = pa.schema(
     [
@@ -30,7 +33,12 @@ VOTES = pa.schema(
     ]
 )
 START = datetime.datetime(2021, 3, 1, tzinfo=datetime.UTC)
-HARD = {
+N_DAYS = 42
+SECONDS_PER_HOUR = 3600
+SECONDS_PER_DAY = 24 * SECONDS_PER_HOUR
+FIRST_HOUR = 8  # of a working day
+WORKING_HOURS = 9
+HARDNESS = {  # of each kind of candidate
     "class": 0.8,
     "lookalike": 1.15,
     "related": 0.5,
@@ -38,16 +46,26 @@ HARD = {
     "collage": 0.9,
     "blank": 0.1,
 }
-ODD, ODDITY = 0.06, 3.0  # so many pictures are so many times as hard
+ODD_SHARE = 0.06  # of the images
+ODDITY = 3.0  # odd images are so many times as hard
+
+# Random streams of the votes
+TURN_STREAM = 10
+COUNT_STREAM = 11
+ODDITY_STREAM = 12
+ERROR_STREAM = 13
+UNSURE_STREAM = 14
+DAY_STREAM = 15
+TIME_STREAM = 16
 
 
 class Annotator(NamedTuple):
     """One person."""
 
     name: str
-    skill: float  # how often right on a picture of average difficulty
-    shy: float  # how often unsure
-    zeal: float  # how much they do, compared with the others
+    skill: float  # probability of a right vote on an image of hardness 1
+    shyness: float  # probability of being unsure about it
+    zeal: float  # how much they vote, relative to the others
 
 
 ANNOTATORS = (
@@ -66,57 +84,83 @@ ANNOTATORS = (
 )
 
 
-def votes(ids: list[str], labels: NDArray[np.int32], kinds: list[str]) -> pa.Table:
-    """Let three to five annotators vote on each of n pictures; one row a vote, by picture and then by time."""
-    key = id_keys(ids)
-    item, who = np.nonzero(_asked(key))  # (votes,) each
-    truth, hard = np.array([k == "class" for k in kinds]), _hardness(key, kinds)
-    yes, unsure = _answers(key[item], who, truth[item], hard[item])
-    at = _seconds(key[item], who)
-    order = np.lexsort((who, at, np.array(ids)[item]))
-    rows = (
-        [ids[i] for i in item[order]],
-        labels[item[order]],
-        [ANNOTATORS[a].name for a in who[order]],
-    )
-    stamp = np.datetime64(START.replace(tzinfo=None), "us") + at[order].astype("timedelta64[s]")
-    return pa.table(
-        [*rows, pa.array(yes[order], mask=unsure[order]), pa.array(stamp, VOTES.field("at").type)],
-        VOTES,
-    )
+def make_votes(ids: Sequence[str], labels: NDArray[np.int32], kinds: Sequence[str]) -> pa.Table:
+    """Let three to five annotators vote on each of n images.
+
+    Args:
+        ids: n ids of candidates
+        labels: (n,) labels of the classes that were searched for
+        kinds: what kind of thing each candidate shows; ``class`` is right, the others are wrong
+
+    Returns:
+        VOTES, one row a vote, by image and then by time
+    """
+    image_key = image_keys(ids)
+    image, annotator = np.nonzero(_choose_annotators(image_key))  # (votes,) each
+    key = image_key[image]
+    shows_class = np.array([kind == "class" for kind in kinds])
+    hardness = _hardness(image_key, kinds)
+    says_yes = shows_class[image] ^ _errs(key, annotator, hardness[image])
+    is_unsure = _is_unsure(key, annotator, hardness[image])
+    seconds = _seconds_since_start(key, annotator)
+    order = np.lexsort((annotator, seconds, np.array(ids)[image]))
+    start = np.datetime64(START.replace(tzinfo=None), "us")
+    times = start + seconds[order].astype("timedelta64[s]")
+    columns = [
+        [ids[row] for row in image[order]],
+        labels[image[order]],
+        [ANNOTATORS[row].name for row in annotator[order]],
+        pa.array(says_yes[order], mask=is_unsure[order]),
+        pa.array(times, VOTES.field("at").type),
+    ]
+    return pa.table(columns, VOTES)
 
 
-def _asked(key: UInts) -> Bools:
-    """Choose three to five annotators for each picture, the zealous more often: (n, 12)."""
-    turn = np.stack(
-        [uniform(key, 10, i) / person.zeal for i, person in enumerate(ANNOTATORS)], axis=1
-    )
-    place = np.argsort(np.argsort(turn, axis=1, kind="stable"), axis=1, kind="stable")
-    u = uniform(key, 11)
-    return np.asarray(place < (3 + (u > 0.5) + (u > 0.8))[:, None])
+def _choose_annotators(image_key: UInts) -> Bools:
+    """Choose three to five annotators for each image, zealous ones more often: (n, annotators)."""
+    turns = []
+    for number, annotator in enumerate(ANNOTATORS):
+        turns.append(uniform(image_key, TURN_STREAM, number) / annotator.zeal)
+    turn = np.stack(turns, axis=1)  # (n, annotators)
+    order = np.argsort(turn, axis=1, kind="stable")
+    place = np.argsort(order, axis=1, kind="stable")
+    u = uniform(image_key, COUNT_STREAM)
+    n_votes = 3 + (u > 0.5) + (u > 0.8)  # (n,)
+    return np.asarray(place < n_votes[:, None])
 
 
-def _hardness(key: UInts, kinds: list[str]) -> Floats:
-    odd = np.where(uniform(key, 12) < ODD, ODDITY, 1.0)
-    return np.asarray(odd * np.array([HARD[k] for k in kinds]))
+def _hardness(image_key: UInts, kinds: Sequence[str]) -> Floats:
+    """Return (n,) how hard each image is."""
+    is_odd = uniform(image_key, ODDITY_STREAM) < ODD_SHARE
+    oddity = np.where(is_odd, ODDITY, 1.0)
+    hardness_of_kind = np.array([HARDNESS[kind] for kind in kinds])
+    return np.asarray(oddity * hardness_of_kind)
 
 
-def _answers(key: UInts, who: NDArray[np.intp], truth: Bools, hard: Floats) -> tuple[Bools, Bools]:
-    """Return what each vote says, and whether it says nothing."""
-    fault = np.array([1 - person.skill for person in ANNOTATORS])[who]
-    shy = np.array([person.shy for person in ANNOTATORS])[who]
-    return truth ^ (_each(key, 13, who) < fault * hard), _each(key, 14, who) < shy * hard
+def _errs(key: UInts, annotator: Positions, hardness: Floats) -> Bools:
+    """Return (votes,) whether the annotator errs."""
+    fault = np.array([1 - person.skill for person in ANNOTATORS])[annotator]
+    return np.asarray(_vote_uniforms(key, ERROR_STREAM, annotator) < fault * hardness)
 
 
-def _seconds(key: UInts, who: NDArray[np.intp]) -> NDArray[np.int64]:
-    """Return the time of each vote since the start: six weeks of working days."""
-    day = np.floor(_each(key, 15, who) * 42).astype(np.int64)
-    return day * 86400 + 8 * 3600 + np.floor(_each(key, 16, who) * 9 * 3600).astype(np.int64)
+def _is_unsure(key: UInts, annotator: Positions, hardness: Floats) -> Bools:
+    """Return (votes,) whether the annotator is unsure."""
+    shyness = np.array([person.shyness for person in ANNOTATORS])[annotator]
+    return np.asarray(_vote_uniforms(key, UNSURE_STREAM, annotator) < shyness * hardness)
 
 
-def _each(key: UInts, stream: int, who: NDArray[np.intp]) -> Floats:
-    """Return the number of a stream that belongs to each vote's annotator."""
-    out = np.empty(len(key))
-    for i in range(len(ANNOTATORS)):
-        out[who == i] = uniform(key[who == i], stream, i)
-    return out
+def _seconds_since_start(key: UInts, annotator: Positions) -> Ints:
+    """Return (votes,) the time of each vote: six weeks of working days."""
+    day = np.floor(_vote_uniforms(key, DAY_STREAM, annotator) * N_DAYS).astype(np.int64)
+    hours = _vote_uniforms(key, TIME_STREAM, annotator) * WORKING_HOURS
+    seconds = np.floor(hours * SECONDS_PER_HOUR).astype(np.int64)
+    return day * SECONDS_PER_DAY + FIRST_HOUR * SECONDS_PER_HOUR + seconds
+
+
+def _vote_uniforms(key: UInts, stream: int, annotator: Positions) -> Floats:
+    """Return (votes,) the number of a stream that belongs to the image and the annotator of each vote."""
+    uniforms = np.empty(len(key))
+    for number in range(len(ANNOTATORS)):
+        is_theirs = annotator == number
+        uniforms[is_theirs] = uniform(key[is_theirs], stream, number)
+    return uniforms

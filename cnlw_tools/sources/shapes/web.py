@@ -1,32 +1,41 @@
 """What a search on the web finds: the class, look-alikes, related things, posters, collages and blanks."""
 
 from functools import cache
-from itertools import accumulate
 from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
 from cnlw_tools.sources.shapes import colours
-from cnlw_tools.sources.shapes.chance import Chance
-from cnlw_tools.sources.shapes.drawings import AROUND, CLASSES
-from cnlw_tools.sources.shapes.ink import (
-    LARGE,
-    OVER,
-    SIZE,
-    Palette,
-    Parts,
-    Role,
-    box,
-    coloured,
-    disc,
-    draw,
-    fill,
-    line,
-    turned,
+from cnlw_tools.sources.shapes.drawings import CLASSES, NEIGHBOURS
+from cnlw_tools.sources.shapes.rng import Rng
+from cnlw_tools.sources.shapes.roles import FIRST, SECOND, THIRD
+from cnlw_tools.sources.shapes.scene import (
+    CROPPED,
+    LISTING,
+    SNAPSHOT,
+    Drawing,
+    add_light_and_grain,
+    draw_background,
+    draw_scene,
 )
-from cnlw_tools.sources.shapes.scene import CROPPED, LISTING, SNAPSHOT, background, finished, scene
+from cnlw_tools.sources.shapes.vector_graphics import (
+    CANVAS_SIZE,
+    OVERSAMPLING,
+    SIZE,
+    Colour,
+    Palette,
+    Part,
+    Parts,
+    apply_palette,
+    draw_roles,
+    ellipse,
+    move,
+    polygon,
+    rectangle,
+    stroke,
+)
 
-SHARES = {
+KIND_SHARES = {  # of the candidates
     "class": 0.335,
     "lookalike": 0.4,
     "related": 0.115,
@@ -34,7 +43,7 @@ SHARES = {
     "collage": 0.05,
     "blank": 0.04,
 }
-LINES = (
+POSTER_LINES = (
     "SALE",
     "SHOP",
     "CLUB",
@@ -49,7 +58,7 @@ LINES = (
     "WEEKLY",
     "FREE",
 )
-BLANKS = [
+BLANK_TEXTS = (
     "NO IMAGE",
     "404",
     "REMOVED",
@@ -60,180 +69,280 @@ BLANKS = [
     "NO PHOTO",
     "",
     "",
-]
+)
+STAGINGS = (LISTING, LISTING, CROPPED, SNAPSHOT)
+# What sites add, by a uniform number: the mark of the first of these bounds that is above it
+WATERMARK_BELOW = 0.16
+FRAME_BELOW = 0.28
+CAPTION_BELOW = 0.36
+WATERMARK_OPACITY = 0.45
+REFERENCE_FONT_SIZE = 40
+MAX_FONT_SIZE = 19  # finished pixels
 
 
-class Find(NamedTuple):
-    """What one candidate shows."""
+class CandidateContent(NamedTuple):
+    """What a candidate shows."""
 
-    kind: str  # a key of SHARES
-    thing: str  # a class, a look-alike, a related thing; empty for the rest
+    kind: str  # a key of KIND_SHARES
+    thing: str  # a class, a look-alike or a related thing; empty for the other kinds
 
 
 @cache
-def find(image_id: str, name: str) -> Find:
-    """Say what the candidate shows that a search for a class brought up."""
-    chance = Chance(f"{image_id} find")
-    at = chance.real()
-    kind = next(
-        (kind for kind, end in zip(SHARES, accumulate(SHARES.values()), strict=True) if at < end),
-        "blank",
-    )
-    around = {
-        "class": [name],
-        "lookalike": [*AROUND[name].lookalikes],
-        "related": [*AROUND[name].related],
+def candidate_content(image_id: str, class_name: str) -> CandidateContent:
+    """Return what a candidate shows that a search for a class found."""
+    rng = Rng(f"{image_id} find")
+    kind = _choose_kind(rng.uniform())
+    neighbours = NEIGHBOURS[class_name]
+    things = {
+        "class": [class_name],
+        "lookalike": list(neighbours.lookalikes),
+        "related": list(neighbours.related),
     }
-    return Find(kind, chance.pick(around.get(kind, [""])))
+    return CandidateContent(kind, rng.choice(things.get(kind, [""])))
 
 
-def candidate(image_id: str, name: str) -> Image.Image:
-    """Draw one candidate."""
-    kind, thing = find(image_id, name)
-    chance = Chance(image_id)
-    if kind == "poster":
-        return poster(name, chance)
-    if kind == "collage":
-        return collage(name, chance)
-    if kind == "blank":
-        return blank(chance)
-    drawing = CLASSES | AROUND[name].lookalikes | AROUND[name].related
-    return dressed(
-        scene(drawing[thing], chance, chance.pick([LISTING, LISTING, CROPPED, SNAPSHOT])), chance
-    )
+def _choose_kind(u: float) -> str:
+    """Return the kind in whose part of the interval [0, 1) a number lies."""
+    end = 0.0
+    for kind, share in KIND_SHARES.items():
+        end += share
+        if u < end:
+            return kind
+    return "blank"
 
 
-def dressed(image: Image.Image, chance: Chance) -> Image.Image:
-    """Add what sites add: a watermark, a frame, a caption; mostly nothing."""
-    dress = chance.real()
-    if dress < 0.16:
-        mark = _lettering("stock" if chance.yes() else "sample", 60, chance.whole(-3, 3) * 10)
-        image.paste(
-            (255, 255, 255),
-            (0, chance.whole(-16, 16)),
-            mark.point([round(i * 0.45) for i in range(256)]),
-        )
-    elif dress < 0.28:
-        width = chance.whole(2, 5)
-        ImageDraw.Draw(image).rectangle(
-            (0, 0, SIZE - 1, SIZE - 1), None, chance.pick(colours.OBJECTS)[:3], width
-        )
-    elif dress < 0.36:
-        bar, up = chance.whole(7, 12), chance.yes(0.3)
-        at = (0, 0, SIZE, bar) if up else (0, SIZE - bar, SIZE, SIZE)
-        image.paste(colours.shaken(chance, chance.pick(colours.GROUNDS))[:3], at)
-    return image
+def draw_candidate(image_id: str, class_name: str) -> Image.Image:
+    """Draw one candidate that a search for a class found."""
+    content = candidate_content(image_id, class_name)
+    rng = Rng(image_id)
+    if content.kind == "poster":
+        return draw_poster(class_name, rng)
+    if content.kind == "collage":
+        return draw_collage(class_name, rng)
+    if content.kind == "blank":
+        return draw_blank(rng)
+    drawing = _drawings(class_name)[content.thing]
+    picture = draw_scene(drawing, rng, rng.choice(STAGINGS))
+    return add_site_marks(picture, rng)
 
 
-def poster(name: str, chance: Chance) -> Image.Image:
-    """Print the word on a poster."""
-    paper = colours.shaken(chance, chance.pick(colours.OBJECTS + colours.GROUNDS))
-    ink = colours.distinct(chance, [*colours.OBJECTS, colours.WHITE, colours.BLACK], paper, 330)
+def _drawings(class_name: str) -> dict[str, Drawing]:
+    """Return the drawings of all classes and of what a search for one of them finds."""
+    neighbours = NEIGHBOURS[class_name]
+    return CLASSES | neighbours.lookalikes | neighbours.related
+
+
+def add_site_marks(picture: Image.Image, rng: Rng) -> Image.Image:
+    """Add what web sites add: a watermark, a frame or a caption bar; mostly nothing."""
+    u = rng.uniform()
+    if u < WATERMARK_BELOW:
+        _add_watermark(picture, rng)
+    elif u < FRAME_BELOW:
+        _add_frame(picture, rng)
+    elif u < CAPTION_BELOW:
+        _add_caption_bar(picture, rng)
+    return picture
+
+
+def _add_watermark(picture: Image.Image, rng: Rng) -> None:
+    text = "stock" if rng.chance() else "sample"
+    angle = rng.integer(-3, 3) * 10
+    opacity = [round(value * WATERMARK_OPACITY) for value in range(256)]
+    y = rng.integer(-16, 16)
+    mask = _text_mask(text, 60, angle).point(opacity)
+    picture.paste(colours.WHITE[:3], (0, y), mask)
+
+
+def _add_frame(picture: Image.Image, rng: Rng) -> None:
+    width = rng.integer(2, 5)
+    colour = rng.choice(colours.OBJECT_COLOURS)
+    border = (0, 0, SIZE - 1, SIZE - 1)
+    ImageDraw.Draw(picture).rectangle(border, None, colour[:3], width)
+
+
+def _add_caption_bar(picture: Image.Image, rng: Rng) -> None:
+    height = rng.integer(7, 12)
+    is_at_top = rng.chance(0.3)
+    box = (0, 0, SIZE, height) if is_at_top else (0, SIZE - height, SIZE, SIZE)
+    colour = colours.jitter(rng, rng.choice(colours.BACKGROUND_COLOURS))
+    picture.paste(colour[:3], box)
+
+
+def draw_poster(class_name: str, rng: Rng) -> Image.Image:
+    """Draw a poster with the word that was searched for."""
+    paper_colours = colours.OBJECT_COLOURS + colours.BACKGROUND_COLOURS
+    ink_colours = [*colours.OBJECT_COLOURS, colours.WHITE, colours.BLACK]
+    paper = colours.jitter(rng, rng.choice(paper_colours))
+    ink = colours.choose_contrasting(rng, ink_colours, paper, 330)
+    picture = _print_parts(_poster_ornament(rng), paper, ink, 0.3)
+    angle = rng.choice([0, 0, 0, -8, 8, 12])
+    word = class_name.upper() if rng.chance(0.7) else class_name.capitalize()
+    y = rng.integer(-8, 2)
+    picture.paste(ink[:3], (0, y), _text_mask(word, rng.choice([46, 50, 54]), angle))
+    if rng.chance(0.8):
+        line = rng.choice(POSTER_LINES)
+        mask = _text_mask(line, rng.choice([22, 28, 34]), angle)
+        y = rng.integer(13, 19)
+        picture.paste(ink[:3], (0, y), mask)
+    return add_light_and_grain(picture, rng)
+
+
+def draw_collage(class_name: str, rng: Rng) -> Image.Image:
+    """Put four or nine small pictures of neighbours of a class side by side."""
+    n_columns = rng.choice([2, 2, 3])
+    paper = rng.choice(colours.STUDIO_COLOURS)
+    collage = Image.new("RGB", (SIZE, SIZE), paper[:3])
+    gap = rng.integer(0, 2)
+    neighbours = NEIGHBOURS[class_name]
+    drawings = [*neighbours.lookalikes.values(), *neighbours.related.values()]
+    edges = [round(column * SIZE / n_columns) for column in range(n_columns + 1)]
+    for row in range(n_columns):
+        top, bottom = edges[row : row + 2]
+        for column in range(n_columns):
+            left, right = edges[column : column + 2]
+            picture = draw_scene(rng.choice(drawings), rng, LISTING)
+            size = (right - left - gap, bottom - top - gap)
+            collage.paste(picture.resize(size), (left, top))
+    return collage
+
+
+def draw_blank(rng: Rng) -> Image.Image:
+    """Draw what a site shows where there is no picture: an icon and a message, or a bare background."""
+    brightness = rng.integer(190, 245)
+    paper = colours.jitter(rng, (brightness, brightness, brightness, 255), 8)
+    ink = colours.blend(paper, colours.BLACK, rng.uniform(0.2, 0.5))
+    if rng.chance(0.15):
+        background, _ = draw_background(rng)
+        return add_light_and_grain(background, rng)
+    icon = _missing_image_icon(rng)
+    scale = rng.uniform(0.6, 0.9)
+    shift_x = rng.uniform(-0.1, 0.1)
+    shift = complex(shift_x, rng.uniform(-0.3, 0.0))
+    picture = _print_parts(move(icon, shift, scale), paper, ink, 0.4)
+    text = rng.choice(BLANK_TEXTS)
+    if text:
+        y = rng.integer(18, 24)
+        picture.paste(ink[:3], (0, y), _text_mask(text, 40, 0))
+    return add_light_and_grain(picture, rng)
+
+
+def _print_parts(parts: Parts, paper: Colour, ink: Colour, tint: float) -> Image.Image:
+    """Draw parts in two inks on paper: the role SECOND in the ink, THIRD in a tint of it."""
     palette: Palette = {
-        Role.FIRST: paper,
-        Role.SECOND: ink,
-        Role.THIRD: colours.blend(paper, ink, 0.3),
+        FIRST: paper,
+        SECOND: ink,
+        THIRD: colours.blend(paper, ink, tint),
     }
-    image = coloured(draw(_ornament(chance), ground=Role.FIRST), palette).convert("RGB")
-    angle = chance.pick([0, 0, 0, -8, 8, 12])
-    word = name.upper() if chance.yes(0.7) else name.capitalize()
-    image.paste(
-        ink[:3], (0, chance.whole(-8, 2)), _lettering(word, chance.pick([46, 50, 54]), angle)
+    roles = draw_roles(parts, background=FIRST)
+    return apply_palette(roles, palette).convert("RGB")
+
+
+def _poster_ornament(rng: Rng) -> Parts:
+    """Return one of seven ornaments."""
+    frame = stroke(
+        SECOND,
+        0.05,
+        -0.88 - 0.88j,
+        0.88 - 0.88j,
+        0.88 + 0.88j,
+        -0.88 + 0.88j,
+        -0.88 - 0.88j,
     )
-    if chance.yes(0.8):
-        second = _lettering(chance.pick(LINES), chance.pick([22, 28, 34]), angle)
-        image.paste(ink[:3], (0, chance.whole(13, 19)), second)
-    return finished(image, chance)
-
-
-def collage(name: str, chance: Chance) -> Image.Image:
-    """Put four to nine small pictures side by side: of everything but the class."""
-    side, image = (
-        chance.pick([2, 2, 3]),
-        Image.new("RGB", (SIZE, SIZE), chance.pick(colours.STUDIO)[:3]),
-    )
-    gap, drawings = (
-        chance.whole(0, 2),
-        [*AROUND[name].lookalikes.values(), *AROUND[name].related.values()],
-    )
-    edges = [round(i * SIZE / side) for i in range(side + 1)]
-    for i in range(side * side):
-        (x, right), (y, low) = edges[i % side : i % side + 2], edges[i // side : i // side + 2]
-        small = scene(chance.pick(drawings), chance, LISTING).resize(
-            (right - x - gap, low - y - gap)
-        )
-        image.paste(small, (x, y))
-    return image
-
-
-def blank(chance: Chance) -> Image.Image:
-    """Draw what stands where there is no picture."""
-    grey = chance.whole(190, 245)
-    paper = colours.shaken(chance, (grey, grey, grey, 255), 8)
-    ink = colours.blend(paper, colours.BLACK, chance.real(0.2, 0.5))
-    if chance.yes(0.15):
-        return finished(background(chance)[0], chance)
-    icon = turned(
-        _icon(chance),
-        0,
-        chance.real(0.6, 0.9),
-        complex(chance.real(-0.1, 0.1), chance.real(-0.3, 0.0)),
-    )
-    palette: Palette = {
-        Role.FIRST: paper,
-        Role.SECOND: ink,
-        Role.THIRD: colours.blend(paper, ink, 0.4),
-    }
-    image = coloured(draw(icon, ground=Role.FIRST), palette).convert("RGB")
-    words = chance.pick(BLANKS)
-    if words:
-        image.paste(ink[:3], (0, chance.whole(18, 24)), _lettering(words, 40, 0))
-    return finished(image, chance)
-
-
-def _ornament(chance: Chance) -> Parts:
-    frame = line(
-        Role.SECOND, 0.05, -0.88 - 0.88j, 0.88 - 0.88j, 0.88 + 0.88j, -0.88 + 0.88j, -0.88 - 0.88j
-    )
-    rays = [
-        fill(Role.THIRD, 0.1j, z, z * 1.06j**0.25) for z in (2.2 * 1j ** (i / 3) for i in range(12))
+    rays = _poster_rays()
+    band = rectangle(THIRD, -1 - 0.42j, 1 + 0.24j)
+    discs = [_random_disc(rng) for _ in range(12)]
+    top_bar = rectangle(SECOND, -1 - 1j, 1 - 0.78j)
+    bottom_bar = rectangle(SECOND, -1 + 0.84j, 1 + 1j)
+    sun = ellipse(THIRD, 0j, 0.8)
+    ornaments = [
+        [frame],
+        rays,
+        [band],
+        [*discs, frame],
+        [sun],
+        [top_bar, bottom_bar],
+        [*rays, frame],
     ]
-    band = box(Role.THIRD, -1 - 0.42j, 1 + 0.24j)
-    stars = [
-        disc(Role.THIRD, complex(chance.real(-1, 1), chance.real(-1, 1)), chance.real(0.04, 0.16))
-        for _ in range(12)
+    return rng.choice(ornaments)
+
+
+def _poster_rays() -> Parts:
+    """Return twelve rays from near the centre to beyond the edge."""
+    rays = []
+    for number in range(12):
+        first_end = 2.2 * 1j ** (number / 3)
+        second_end = first_end * 1.06j**0.25
+        rays.append(polygon(THIRD, 0.1j, first_end, second_end))
+    return rays
+
+
+def _random_disc(rng: Rng) -> Part:
+    x = rng.uniform(-1, 1)
+    y = rng.uniform(-1, 1)
+    return ellipse(THIRD, complex(x, y), rng.uniform(0.04, 0.16))
+
+
+def _missing_image_icon(rng: Rng) -> Parts:
+    """Return one of five icons; the last is empty."""
+    frame = stroke(
+        SECOND,
+        0.07,
+        -0.6 - 0.5j,
+        0.6 - 0.5j,
+        0.6 + 0.5j,
+        -0.6 + 0.5j,
+        -0.6 - 0.5j,
+    )
+    hills = polygon(
+        THIRD,
+        -0.5 + 0.4j,
+        -0.15 - 0.1j,
+        0.1 + 0.2j,
+        0.28 + 0.0j,
+        0.5 + 0.4j,
+    )
+    sun = ellipse(THIRD, 0.3 - 0.25j, 0.12)
+    falling = stroke(SECOND, 0.06, -0.6 - 0.5j, 0.6 + 0.5j)
+    rising = stroke(SECOND, 0.06, 0.6 - 0.5j, -0.6 + 0.5j)
+    waiting_wheel = []
+    for number in range(8):
+        direction = 1j ** (number / 2)
+        waiting_wheel.append(stroke(SECOND, 0.12, direction * 0.25, direction * 0.5))
+    icons = [
+        [hills, frame, sun],
+        [frame, falling, rising],
+        waiting_wheel,
+        [frame],
+        [],
     ]
-    edges = [box(Role.SECOND, -1 - 1j, 1 - 0.78j), box(Role.SECOND, -1 + 0.84j, 1 + 1j)]
-    return chance.pick(
-        [[frame], rays, [band], [*stars, frame], [disc(Role.THIRD, 0j, 0.8)], edges, [*rays, frame]]
-    )
-
-
-def _icon(chance: Chance) -> Parts:
-    frame = line(Role.SECOND, 0.07, -0.6 - 0.5j, 0.6 - 0.5j, 0.6 + 0.5j, -0.6 + 0.5j, -0.6 - 0.5j)
-    hill = fill(Role.THIRD, -0.5 + 0.4j, -0.15 - 0.1j, 0.1 + 0.2j, 0.28 + 0.0j, 0.5 + 0.4j)
-    cross = [line(Role.SECOND, 0.06, z, -z) for z in (-0.6 - 0.5j, 0.6 - 0.5j)]
-    wheel = [line(Role.SECOND, 0.12, z * 0.25, z * 0.5) for z in (1j ** (i / 2) for i in range(8))]
-    return chance.pick(
-        [[hill, frame, disc(Role.THIRD, 0.3 - 0.25j, 0.12)], [frame, *cross], wheel, [frame], []]
-    )
+    return rng.choice(icons)
 
 
 @cache
-def _lettering(text: str, width: int, angle: int) -> Image.Image:
-    """Set a line in the middle, so many finished pixels wide but not too high, as a mask."""
-    font = _font(40)
-    size = min(19 * OVER, int(40 * width * OVER / font.getlength(text)))
-    mask = Image.new("L", (LARGE, LARGE))
-    ImageDraw.Draw(mask).text((LARGE / 2, LARGE / 2), text, 255, _font(size), anchor="mm")
-    return (mask.rotate(angle) if angle else mask).reduce(OVER)
+def _text_mask(text: str, width: int, angle: int) -> Image.Image:
+    """Return a finished-size mask of a line of text in the middle.
+
+    Args:
+        text: the line
+        width: finished pixels; less if the letters would be too high
+        angle: degrees, counter-clockwise
+    """
+    reference_length = _load_font(REFERENCE_FONT_SIZE).getlength(text)
+    fitting_size = int(REFERENCE_FONT_SIZE * width * OVERSAMPLING / reference_length)
+    size = min(MAX_FONT_SIZE * OVERSAMPLING, fitting_size)
+    mask = Image.new("L", (CANVAS_SIZE, CANVAS_SIZE))
+    centre = (CANVAS_SIZE / 2, CANVAS_SIZE / 2)
+    ImageDraw.Draw(mask).text(centre, text, 255, _load_font(size), anchor="mm")
+    rotated = mask.rotate(angle) if angle else mask
+    return rotated.reduce(OVERSAMPLING)
 
 
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def _load_font(size: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size)
     if not isinstance(font, ImageFont.FreeTypeFont):
         raise OSError(
-            "Pillow was built without FreeType, which the posters of shapes need: install a wheel of Pillow"
+            "Pillow was built without FreeType, which the posters of shapes need: "
+            "install Pillow from a wheel"
         )
     return font

@@ -7,13 +7,22 @@ import pytest
 from PIL import ImageChops, ImageStat
 
 from cnlw_tools.sources.shapes import Shapes
-from cnlw_tools.sources.shapes.chance import Chance
-from cnlw_tools.sources.shapes.drawings import AROUND, CLASSES
+from cnlw_tools.sources.shapes.drawings import CLASSES, NEIGHBOURS
 from cnlw_tools.sources.shapes.ids import base_ids, web_ids
-from cnlw_tools.sources.shapes.scene import scene
-from cnlw_tools.sources.shapes.web import SHARES, find
+from cnlw_tools.sources.shapes.rng import Rng
+from cnlw_tools.sources.shapes.scene import draw_scene
+from cnlw_tools.sources.shapes.web import KIND_SHARES, candidate_content
 
-KINDS = [next(i for i in web_ids("mug") if find(i, "mug").kind == kind) for kind in SHARES]
+
+def first_of_kind(kind):
+    """Return the first candidate for a mug that shows something of a kind."""
+    for image_id in web_ids("mug"):
+        if candidate_content(image_id, "mug").kind == kind:
+            return image_id
+    raise LookupError(kind)
+
+
+ONE_OF_EACH_KIND = [first_of_kind(kind) for kind in KIND_SHARES]
 
 
 def digest(image_id):
@@ -21,18 +30,19 @@ def digest(image_id):
     return hashlib.sha256(Shapes().read(image_id).tobytes()).digest()
 
 
-@pytest.mark.parametrize("image_id", [*(f"{name}-0001" for name in CLASSES), *KINDS])
+@pytest.mark.parametrize("image_id", [*(f"{name}-0001" for name in CLASSES), *ONE_OF_EACH_KIND])
 def test_an_id_always_gives_the_same_pixels(image_id):
     """64 by 64, in colour, whatever was drawn before."""
-    one, other = Shapes().read(image_id), Shapes().read(image_id)
-    assert one.mode == "RGB"
-    assert one.size == (64, 64)
-    assert one.tobytes() == other.tobytes()
+    first = Shapes().read(image_id)
+    second = Shapes().read(image_id)
+    assert first.mode == "RGB"
+    assert first.size == (64, 64)
+    assert first.tobytes() == second.tobytes()
 
 
 def test_another_process_draws_the_same():
     """Nothing depends on what a process remembers."""
-    ids = [*KINDS, "key-0600"]
+    ids = [*ONE_OF_EACH_KIND, "key-0600"]
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         assert list(pool.map(digest, ids)) == [digest(i) for i in ids]
 
@@ -82,13 +92,13 @@ def test_every_picture_shows_something():
 def test_there_are_ten_classes():
     """Each with a neighbourhood on the web."""
     assert len(CLASSES) == 10
-    assert list(CLASSES) == sorted(CLASSES) == sorted(AROUND)
+    assert list(CLASSES) == sorted(CLASSES) == sorted(NEIGHBOURS)
 
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_what_is_wrong_is_of_no_class(name):
     """Look-alikes come from outside the ten, at least three a class, and two related things."""
-    lookalikes, related = AROUND[name]
+    lookalikes, related = NEIGHBOURS[name]
     assert len(lookalikes) >= 3
     assert len(related) >= 2
     assert not (lookalikes.keys() | related.keys()) & CLASSES.keys()
@@ -99,14 +109,14 @@ def test_what_is_wrong_is_of_no_class(name):
 @pytest.mark.parametrize("name", CLASSES)
 def test_web_ids_show_the_class_or_what_is_around_it(name):
     """And everything around it is found."""
-    things = {find(i, name).thing for i in web_ids(name)}
-    assert things == {name, *AROUND[name].lookalikes, *AROUND[name].related, ""}
+    things = {candidate_content(i, name).thing for i in web_ids(name)}
+    assert things == {name, *NEIGHBOURS[name].lookalikes, *NEIGHBOURS[name].related, ""}
 
 
 def test_two_things_drawn_with_the_same_luck_differ():
     """What distinguishes classes is the object, not the scene."""
-    one, other = (scene(drawing, Chance("same")) for drawing in (CLASSES["mug"], CLASSES["key"]))
-    assert ImageChops.difference(one, other).getbbox()
+    mug, key = (draw_scene(drawing, Rng("same")) for drawing in (CLASSES["mug"], CLASSES["key"]))
+    assert ImageChops.difference(mug, key).getbbox()
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 from cnlw_tools.sources.shapes import Shapes, tables
 from cnlw_tools.sources.shapes.drawings import CLASSES
 from cnlw_tools.sources.shapes.votes import ANNOTATORS, VOTES
-from cnlw_tools.sources.shapes.web import find
+from cnlw_tools.sources.shapes.web import candidate_content
 
 ROOT = Path(__file__).parents[3]
 MANIFESTS, ANNOTATIONS = ROOT / "manifests" / "shapes", ROOT / "annotations" / "shapes"
@@ -20,7 +20,8 @@ def web():
     """The committed candidates, with what each shows."""
     frame = pq.read_table(MANIFESTS / "web.parquet").to_pandas()
     frame["kind"] = [
-        find(i, name).kind for i, name in zip(frame.image_id, frame["query"], strict=True)
+        candidate_content(i, name).kind
+        for i, name in zip(frame.image_id, frame["query"], strict=True)
     ]
     return frame
 
@@ -58,7 +59,7 @@ def test_the_committed_tables_are_regenerated_identically(path, made):
 def test_writing_twice_gives_the_same_bytes(tmp_path):
     """The options of the Parquet files are fixed."""
     for name in ("one", "two"):
-        tables.write(tmp_path / name)
+        tables.write_tables(tmp_path / name)
     files = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*.*"))
     assert [p.name for p in files] == [
         "votes.parquet",

@@ -1,145 +1,153 @@
 """What stands in a room or is played there: look-alikes of guitars and chairs, and what belongs to them."""
 
-from cnlw_tools.sources.shapes.chance import Chance
-from cnlw_tools.sources.shapes.ink import (
+from cnlw_tools.sources.shapes.rng import Rng
+from cnlw_tools.sources.shapes.roles import (
+    BODY,
+    DARK,
+    LEAF,
+    LIGHT,
+    METAL,
+    SHADE,
+    TINT,
+    TRIM,
+    WARM,
+    WOOD,
+)
+from cnlw_tools.sources.shapes.vector_graphics import (
     Parts,
-    Role,
     arc,
     blob,
-    box,
-    disc,
-    fill,
-    lathe,
-    line,
-    mirrored,
-    round_lathe,
-    turned,
+    ellipse,
+    mirror,
+    polygon,
+    rectangle,
+    rotate,
+    stroke,
+    symmetric_blob,
+    symmetric_polygon,
 )
 
-BODY, TRIM, SHADE, TINT, DARK, LIGHT = (
-    Role.BODY,
-    Role.TRIM,
-    Role.SHADE,
-    Role.TINT,
-    Role.DARK,
-    Role.LIGHT,
-)
-METAL, WOOD, GLASS, WARM = Role.METAL, Role.WOOD, Role.GLASS, Role.WARM
 
-
-def banjo(chance: Chance) -> Parts:
+def banjo(rng: Rng) -> Parts:
     """A banjo: a drum with a neck."""
-    r = chance.real(0.38, 0.46)
-    pegs = [disc(METAL, complex(x, y), 0.05) for x in (-0.14, 0.14) for y in (-0.92, -0.78)]
+    r = rng.uniform(0.38, 0.46)
+    pegs = [ellipse(METAL, complex(x, y), 0.05) for x in (-0.14, 0.14) for y in (-0.92, -0.78)]
     drum = [
-        disc(BODY, 0.48j, r),
-        disc(LIGHT, 0.48j, r - 0.1),
-        line(WOOD, 0.07, -0.12 + 0.62j, 0.12 + 0.62j),
+        ellipse(BODY, 0.48j, r),
+        ellipse(LIGHT, 0.48j, r - 0.1),
+        stroke(WOOD, 0.07, -0.12 + 0.62j, 0.12 + 0.62j),
     ]
     return [
         *pegs,
         *drum,
-        fill(WOOD, -0.07 - 0.98j, 0.07 - 0.98j, 0.08 + 0.14j, -0.08 + 0.14j),
+        polygon(WOOD, -0.07 - 0.98j, 0.07 - 0.98j, 0.08 + 0.14j, -0.08 + 0.14j),
         *_strings(0.62),
     ]
 
 
-def violin(chance: Chance) -> Parts:
+def violin(rng: Rng) -> Parts:
     """A violin with its bow."""
-    wood = chance.pick([WOOD, WOOD, BODY])
+    wood = rng.choice([WOOD, WOOD, BODY])
     edge = (0.12 - 0.12j, 0.3 + 0.0j, 0.2 + 0.3j, 0.36 + 0.52j, 0.34 + 0.8j, 0.12 + 0.9j)
     holes = [
-        line(DARK, 0.05, complex(x, 0.28), complex(x * 0.8, 0.38), complex(x, 0.5))
+        stroke(DARK, 0.05, complex(x, 0.28), complex(x * 0.8, 0.38), complex(x, 0.5))
         for x in (-0.17, 0.17)
     ]
     hair = [
-        line(WOOD, 0.05, 0.5 - 0.85j, 0.62 + 0.9j),
-        line(LIGHT, 0.025, 0.56 - 0.8j, 0.68 + 0.85j),
+        stroke(WOOD, 0.05, 0.5 - 0.85j, 0.62 + 0.9j),
+        stroke(LIGHT, 0.025, 0.56 - 0.8j, 0.68 + 0.85j),
     ]
-    neck = [line(DARK, 0.11, -0.7j, 0.2j), disc(wood, -0.82j, 0.11), line(DARK, 0.11, 0.56j, 0.84j)]
-    return [*hair, round_lathe(wood, *edge), *holes, *neck, *_strings(0.6)]
+    neck = [
+        stroke(DARK, 0.11, -0.7j, 0.2j),
+        ellipse(wood, -0.82j, 0.11),
+        stroke(DARK, 0.11, 0.56j, 0.84j),
+    ]
+    return [*hair, symmetric_blob(wood, *edge), *holes, *neck, *_strings(0.6)]
 
 
-def tennis_racket(chance: Chance) -> Parts:
+def tennis_racket(rng: Rng) -> Parts:
     """A tennis racket, sometimes with a ball."""
     grid = [
-        line(LIGHT, 0.025, complex(x, -0.8), complex(x, 0.1))
+        stroke(LIGHT, 0.025, complex(x, -0.8), complex(x, 0.1))
         for x in (-0.24, -0.12, 0.0, 0.12, 0.24)
     ]
     grid += [
-        line(LIGHT, 0.025, complex(-0.32, y), complex(0.32, y))
+        stroke(LIGHT, 0.025, complex(-0.32, y), complex(0.32, y))
         for y in (-0.7, -0.55, -0.4, -0.25, -0.1)
     ]
-    throat = [line(BODY, 0.08, complex(x, 0.04), 0.4j) for x in (-0.2, 0.2)]
-    ball = [disc(WARM, 0.6 + 0.3j, 0.16)] if chance.yes() else []
+    throat = [stroke(BODY, 0.08, complex(x, 0.04), 0.4j) for x in (-0.2, 0.2)]
+    ball = [ellipse(WARM, 0.6 + 0.3j, 0.16)] if rng.chance() else []
     return [
         *grid,
         *throat,
         arc(BODY, 0.1, -0.38j, 0.4, 0.52),
-        line(TRIM, 0.15, 0.42j, 0.92j),
+        stroke(TRIM, 0.15, 0.42j, 0.92j),
         *ball,
     ]
 
 
-def frying_pan(chance: Chance) -> Parts:
+def frying_pan(rng: Rng) -> Parts:
     """A frying pan, sometimes with an egg."""
     egg = (
-        [blob(LIGHT, -0.24 + 0.4j, 0.1 + 0.26j, 0.24 + 0.5j, 0.0 + 0.7j), disc(WARM, 0.46j, 0.11)]
-        if chance.yes()
+        [
+            blob(LIGHT, -0.24 + 0.4j, 0.1 + 0.26j, 0.24 + 0.5j, 0.0 + 0.7j),
+            ellipse(WARM, 0.46j, 0.11),
+        ]
+        if rng.chance()
         else []
     )
     return [
-        line(chance.pick([WOOD, BODY]), 0.14, 0j, -0.92j),
-        disc(METAL, 0.44j, 0.5),
-        disc(DARK, 0.44j, 0.41),
+        stroke(rng.choice([WOOD, BODY]), 0.14, 0j, -0.92j),
+        ellipse(METAL, 0.44j, 0.5),
+        ellipse(DARK, 0.44j, 0.41),
         *egg,
     ]
 
 
-def amplifier(chance: Chance) -> Parts:
+def amplifier(rng: Rng) -> Parts:
     """An amplifier."""
-    knobs = [disc(WARM, complex(x, -0.5), 0.075) for x in (-0.5, -0.25, 0.0, 0.25)]
+    knobs = [ellipse(WARM, complex(x, -0.5), 0.075) for x in (-0.5, -0.25, 0.0, 0.25)]
     cloth = [
-        disc(SHADE, 0.2j, 0.42),
+        ellipse(SHADE, 0.2j, 0.42),
         arc(METAL, 0.05, 0.2j, 0.42, 0.42),
-        disc(DARK, 0.2j, chance.real(0.14, 0.2)),
+        ellipse(DARK, 0.2j, rng.uniform(0.14, 0.2)),
     ]
     return [
-        line(DARK, 0.1, -0.2 - 0.86j, 0.2 - 0.86j),
-        box(BODY, -0.8 - 0.8j, 0.8 + 0.8j),
-        box(DARK, -0.7 - 0.66j, 0.7 - 0.34j),
+        stroke(DARK, 0.1, -0.2 - 0.86j, 0.2 - 0.86j),
+        rectangle(BODY, -0.8 - 0.8j, 0.8 + 0.8j),
+        rectangle(DARK, -0.7 - 0.66j, 0.7 - 0.34j),
         *knobs,
         *cloth,
     ]
 
 
-def music_note(chance: Chance) -> Parts:
+def music_note(rng: Rng) -> Parts:
     """One note or two."""
-    head = turned([disc(BODY, 0j, 0.26, 0.19)], -20, 1, -0.36 + 0.6j)
-    if chance.yes():
+    head = rotate([ellipse(BODY, 0j, 0.26, 0.19)], -20, 1, -0.36 + 0.6j)
+    if rng.chance():
         return [
             *head,
-            line(BODY, 0.1, -0.14 + 0.55j, -0.14 - 0.8j),
-            line(BODY, 0.13, -0.14 - 0.78j, 0.3 - 0.4j, 0.34 - 0.1j),
+            stroke(BODY, 0.1, -0.14 + 0.55j, -0.14 - 0.8j),
+            stroke(BODY, 0.13, -0.14 - 0.78j, 0.3 - 0.4j, 0.34 - 0.1j),
         ]
-    other = turned([disc(BODY, 0j, 0.24, 0.18)], -20, 1, 0.4 + 0.46j)
+    other = rotate([ellipse(BODY, 0j, 0.24, 0.18)], -20, 1, 0.4 + 0.46j)
     stems = [
-        line(BODY, 0.09, -0.14 + 0.55j, -0.14 - 0.6j),
-        line(BODY, 0.09, 0.6 + 0.4j, 0.6 - 0.74j),
+        stroke(BODY, 0.09, -0.14 + 0.55j, -0.14 - 0.6j),
+        stroke(BODY, 0.09, 0.6 + 0.4j, 0.6 - 0.74j),
     ]
     return [
         *head,
         *other,
         *stems,
-        fill(BODY, -0.18 - 0.66j, 0.64 - 0.8j, 0.64 - 0.52j, -0.18 - 0.38j),
+        polygon(BODY, -0.18 - 0.66j, 0.64 - 0.8j, 0.64 - 0.52j, -0.18 - 0.38j),
     ]
 
 
-def drum(chance: Chance) -> Parts:
+def drum(rng: Rng) -> Parts:
     """A drum with sticks."""
-    n = chance.whole(3, 5)
+    n = rng.integer(3, 5)
     cords = [
-        line(
+        stroke(
             LIGHT,
             0.05,
             complex(-0.7 + 1.4 * i / n, 0.66 - 0.7 * (i % 2)),
@@ -147,44 +155,47 @@ def drum(chance: Chance) -> Parts:
         )
         for i in range(n)
     ]
-    sticks = [line(WOOD, 0.07, -0.7 - 0.9j, 0.1 - 0.2j), line(WOOD, 0.07, 0.7 - 0.9j, -0.1 - 0.2j)]
+    sticks = [
+        stroke(WOOD, 0.07, -0.7 - 0.9j, 0.1 - 0.2j),
+        stroke(WOOD, 0.07, 0.7 - 0.9j, -0.1 - 0.2j),
+    ]
     return [
-        lathe(BODY, 0.76 - 0.1j, 0.76 + 0.7j),
+        symmetric_polygon(BODY, 0.76 - 0.1j, 0.76 + 0.7j),
         *cords,
-        disc(LIGHT, -0.1j, 0.76, 0.24),
+        ellipse(LIGHT, -0.1j, 0.76, 0.24),
         arc(TRIM, 0.08, -0.1j, 0.76, 0.24),
         *sticks,
     ]
 
 
-def stool(chance: Chance) -> Parts:
+def stool(rng: Rng) -> Parts:
     """A stool: a round seat, legs, no back."""
-    y, w = chance.real(-0.5, -0.1), chance.real(0.44, 0.6)
-    legs = [line(WOOD, 0.11, complex(x * 0.6, y), complex(x, 0.9)) for x in (-w, 0.12, w)]
-    rung = line(WOOD, 0.07, complex(-w * 0.85, 0.45), complex(w * 0.85, 0.45))
+    y, w = rng.uniform(-0.5, -0.1), rng.uniform(0.44, 0.6)
+    legs = [stroke(WOOD, 0.11, complex(x * 0.6, y), complex(x, 0.9)) for x in (-w, 0.12, w)]
+    rung = stroke(WOOD, 0.07, complex(-w * 0.85, 0.45), complex(w * 0.85, 0.45))
     return [
         rung,
         *legs,
-        lathe(SHADE, complex(w + 0.06, y), complex(w + 0.02, y + 0.14)),
-        disc(BODY, complex(0, y), w + 0.08, 0.16),
+        symmetric_polygon(SHADE, complex(w + 0.06, y), complex(w + 0.02, y + 0.14)),
+        ellipse(BODY, complex(0, y), w + 0.08, 0.16),
     ]
 
 
-def ladder(chance: Chance) -> Parts:
+def ladder(rng: Rng) -> Parts:
     """A ladder."""
-    role, n, lean = chance.pick([WOOD, METAL, BODY]), chance.whole(4, 7), chance.real(0.0, 0.14)
+    role, n, lean = rng.choice([WOOD, METAL, BODY]), rng.integer(4, 7), rng.uniform(0.0, 0.14)
     rungs = [complex(0.34 + lean * y, y) for y in (-0.75 + 1.5 * i / (n - 1) for i in range(n))]
     rails = [
-        line(role, 0.1, complex(x * (0.34 - lean), -0.95), complex(x * (0.34 + lean), 0.95))
+        stroke(role, 0.1, complex(x * (0.34 - lean), -0.95), complex(x * (0.34 + lean), 0.95))
         for x in (-1, 1)
     ]
-    return [*(line(role, 0.08, z, -z.conjugate()) for z in rungs), *rails]
+    return [*(stroke(role, 0.08, z, -z.conjugate()) for z in rungs), *rails]
 
 
-def table(chance: Chance) -> Parts:
+def table(rng: Rng) -> Parts:
     """A table with four legs."""
-    role, y = chance.pick([WOOD, BODY]), chance.real(-0.3, -0.1)
-    top = fill(
+    role, y = rng.choice([WOOD, BODY]), rng.uniform(-0.3, -0.1)
+    top = polygon(
         role,
         complex(-0.6, y - 0.24),
         complex(0.74, y - 0.24),
@@ -192,57 +203,57 @@ def table(chance: Chance) -> Parts:
         complex(-0.92, y + 0.1),
     )
     legs = [
-        line(role, 0.1, complex(x, y), complex(x, low))
+        stroke(role, 0.1, complex(x, y), complex(x, low))
         for x, low in ((-0.54, 0.5), (0.66, 0.5), (-0.84, 0.84), (0.88, 0.84))
     ]
     vase = (
-        [disc(TRIM, complex(0, y - 0.2), 0.14), disc(Role.LEAF, complex(0, y - 0.44), 0.16)]
-        if chance.yes(0.4)
+        [ellipse(TRIM, complex(0, y - 0.2), 0.14), ellipse(LEAF, complex(0, y - 0.44), 0.16)]
+        if rng.chance(0.4)
         else []
     )
     return [
         *legs,
         top,
-        box(SHADE if role == BODY else role, complex(-0.92, y + 0.1), complex(0.96, y + 0.2)),
+        rectangle(SHADE if role == BODY else role, complex(-0.92, y + 0.1), complex(0.96, y + 0.2)),
         *vase,
     ]
 
 
-def bench(chance: Chance) -> Parts:
+def bench(rng: Rng) -> Parts:
     """A park bench: wide, of planks."""
     planks = [
-        line(chance.pick([WOOD, BODY]), 0.12, complex(-0.94, y), complex(0.94, y))
+        stroke(rng.choice([WOOD, BODY]), 0.12, complex(-0.94, y), complex(0.94, y))
         for y in (-0.42, -0.24)
     ]
-    seat = fill(WOOD, -0.86 + 0.0j, 0.86 + 0.0j, 0.98 + 0.2j, -0.98 + 0.2j)
+    seat = polygon(WOOD, -0.86 + 0.0j, 0.86 + 0.0j, 0.98 + 0.2j, -0.98 + 0.2j)
     irons = [
-        line(DARK, 0.09, complex(x, -0.5), complex(x, 0.1), complex(x * 1.08, 0.6))
+        stroke(DARK, 0.09, complex(x, -0.5), complex(x, 0.1), complex(x * 1.08, 0.6))
         for x in (-0.72, 0.72)
     ]
     return [
         *irons,
         *planks,
         seat,
-        *(line(DARK, 0.09, complex(x, 0.2), complex(x, 0.66)) for x in (-0.9, 0.9)),
+        *(stroke(DARK, 0.09, complex(x, 0.2), complex(x, 0.66)) for x in (-0.9, 0.9)),
     ]
 
 
-def easel(chance: Chance) -> Parts:
+def easel(rng: Rng) -> Parts:
     """An easel with a canvas."""
-    legs = [line(WOOD, 0.09, -0.95j, complex(x, 0.95)) for x in (-0.56, 0.0, 0.56)]
+    legs = [stroke(WOOD, 0.09, -0.95j, complex(x, 0.95)) for x in (-0.56, 0.0, 0.56)]
     picture = [
-        box(LIGHT, -0.5 - 0.6j, 0.5 + 0.24j),
-        fill(BODY, -0.5 + 0.24j, -0.2 - 0.2j, 0.1 + 0.1j, 0.3 - 0.1j, 0.5 + 0.24j),
+        rectangle(LIGHT, -0.5 - 0.6j, 0.5 + 0.24j),
+        polygon(BODY, -0.5 + 0.24j, -0.2 - 0.2j, 0.1 + 0.1j, 0.3 - 0.1j, 0.5 + 0.24j),
     ]
     return [
         *legs,
         *picture,
-        disc(WARM, complex(chance.real(-0.3, 0.3), -0.38), 0.1),
-        line(WOOD, 0.09, -0.54 + 0.28j, 0.54 + 0.28j),
+        ellipse(WARM, complex(rng.uniform(-0.3, 0.3), -0.38), 0.1),
+        stroke(WOOD, 0.09, -0.54 + 0.28j, 0.54 + 0.28j),
     ]
 
 
-def cushion(chance: Chance) -> Parts:
+def cushion(rng: Rng) -> Parts:
     """A cushion."""
     corners = (
         -0.8 - 0.8j,
@@ -254,48 +265,48 @@ def cushion(chance: Chance) -> Parts:
         -0.8 + 0.8j,
         -0.62 + 0.0j,
     )
-    marks = chance.pick(
+    marks = rng.choice(
         [
-            [disc(TRIM, 0j, 0.12)],
-            [line(TRIM, 0.09, -0.5 + 0j, 0.5 + 0j), line(TRIM, 0.09, -0.5j, 0.5j)],
+            [ellipse(TRIM, 0j, 0.12)],
+            [stroke(TRIM, 0.09, -0.5 + 0j, 0.5 + 0j), stroke(TRIM, 0.09, -0.5j, 0.5j)],
             [],
         ]
     )
-    return [*(disc(TRIM, z, 0.13) for z in corners[::2]), blob(BODY, *corners), *marks]
+    return [*(ellipse(TRIM, z, 0.13) for z in corners[::2]), blob(BODY, *corners), *marks]
 
 
-def sofa(chance: Chance) -> Parts:
+def sofa(rng: Rng) -> Parts:
     """A sofa."""
     back = blob(BODY, -0.8 - 0.4j, 0.8 - 0.4j, 0.82 + 0.4j, -0.82 + 0.4j)
     arm = blob(BODY, 0.66 - 0.05j, 0.92 - 0.05j, 0.94 + 0.56j, 0.66 + 0.56j)
     seats = [
-        box(TRIM if chance.yes(0.3) else TINT, complex(x, 0.1), complex(x + 0.64, 0.36))
+        rectangle(TRIM if rng.chance(0.3) else TINT, complex(x, 0.1), complex(x + 0.64, 0.36))
         for x in (-0.66, 0.02)
     ]
-    feet = [line(WOOD, 0.1, complex(x, 0.6), complex(x, 0.74)) for x in (-0.7, 0.7)]
-    return [*feet, back, box(SHADE, -0.7 + 0.3j, 0.7 + 0.58j), *seats, arm, *mirrored([arm])]
+    feet = [stroke(WOOD, 0.1, complex(x, 0.6), complex(x, 0.74)) for x in (-0.7, 0.7)]
+    return [*feet, back, rectangle(SHADE, -0.7 + 0.3j, 0.7 + 0.58j), *seats, arm, *mirror([arm])]
 
 
-def curtain(chance: Chance) -> Parts:
+def curtain(rng: Rng) -> Parts:
     """A pair of curtains on a rod."""
-    n = chance.whole(3, 4)
+    n = rng.integer(3, 4)
     folds = [
-        line(SHADE, 0.06, complex(0.3 + 0.6 * i / n, -0.7), complex(0.36 + 0.5 * i / n, 0.85))
+        stroke(SHADE, 0.06, complex(0.3 + 0.6 * i / n, -0.7), complex(0.36 + 0.5 * i / n, 0.85))
         for i in range(1, n)
     ]
     half = [
-        fill(BODY, 0.12 - 0.78j, 0.88 - 0.78j, 0.9 + 0.88j, 0.4 + 0.88j, 0.44 + 0.2j),
+        polygon(BODY, 0.12 - 0.78j, 0.88 - 0.78j, 0.9 + 0.88j, 0.4 + 0.88j, 0.44 + 0.2j),
         *folds,
-        line(TRIM, 0.1, 0.42 + 0.2j, 0.88 + 0.16j),
+        stroke(TRIM, 0.1, 0.42 + 0.2j, 0.88 + 0.16j),
     ]
     return [
         *half,
-        *mirrored(half),
-        line(WOOD, 0.09, -0.98 - 0.84j, 0.98 - 0.84j),
-        disc(WARM, -0.98 - 0.84j, 0.09),
-        disc(WARM, 0.98 - 0.84j, 0.09),
+        *mirror(half),
+        stroke(WOOD, 0.09, -0.98 - 0.84j, 0.98 - 0.84j),
+        ellipse(WARM, -0.98 - 0.84j, 0.09),
+        ellipse(WARM, 0.98 - 0.84j, 0.09),
     ]
 
 
 def _strings(bridge: float) -> Parts:
-    return [line(LIGHT, 0.018, complex(x, -0.74), complex(x, bridge)) for x in (-0.03, 0.03)]
+    return [stroke(LIGHT, 0.018, complex(x, -0.74), complex(x, bridge)) for x in (-0.03, 0.03)]

@@ -1,0 +1,280 @@
+"""The drawing vocabulary: parts in unit coordinates, one affine map that poses them, and a map of roles.
+
+A point is a complex number, x to the right and y down; an object fills about -1-1j .. 1+1j. Every affine
+map of the plane is
+
+    z  ->  a z + b conj(z) + c
+
+so a pose is three numbers. Parts have no colours but roles (body, trim, metal ...): they are drawn as one
+byte per pixel on a canvas that is four times too large. A palette then turns roles into colours, and the
+reduction to the final size smooths the edges. Points are rounded to whole pixels of the large canvas, so
+that the last bit of a sine makes no difference.
+"""
+
+import cmath
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from PIL import Image, ImageChops, ImageDraw
+
+from cnlw_tools.sources.shapes.roles import Role
+
+SIZE = 64  # pixels of a side of the finished picture
+OVERSAMPLING = 4  # pixels of the canvas for one of the finished picture
+CANVAS_SIZE = SIZE * OVERSAMPLING
+SCALE = CANVAS_SIZE / 2  # pixels of the canvas for a unit of length
+
+ROLES_WITHOUT_OUTLINE = frozenset(
+    {
+        Role.SHADE,
+        Role.TINT,
+        Role.NONE,
+        Role.PATTERN,
+        Role.FIRST,
+        Role.SECOND,
+        Role.THIRD,
+    }
+)
+MIN_OUTLINED_WIDTH = 0.045  # narrower strokes have no outline
+MIN_ROUND_WIDTH = 4  # pixels; wider strokes have round ends
+
+Colour = tuple[int, int, int, int]  # red, green, blue, alpha
+Palette = Mapping[int, Colour]  # the colour of each role
+Pixel = tuple[int, int]  # x, y on the canvas
+
+
+class Part(NamedTuple):
+    """A filled polygon, or a stroke along points if it has a width."""
+
+    role: Role
+    points: tuple[complex, ...]
+    width: float = 0.0
+
+
+Parts = list[Part]
+
+
+def polygon(role: Role, *points: complex) -> Part:
+    """Return a filled polygon."""
+    return Part(role, points)
+
+
+def stroke(role: Role, width: float, *points: complex) -> Part:
+    """Return a stroke with round ends."""
+    return Part(role, points, width)
+
+
+def arc_points(
+    centre: complex,
+    radius_x: float,
+    radius_y: float,
+    start: float,
+    end: float,
+) -> tuple[complex, ...]:
+    """Return points along an elliptic arc; angles are in degrees, clockwise from the right."""
+    sweep = end - start
+    largest_radius = max(radius_x, radius_y)
+    n_steps = max(6, int(abs(sweep) * math.sqrt(largest_radius) / 14))
+    points = []
+    for step in range(n_steps + 1):
+        angle = math.radians(start + sweep * step / n_steps)
+        offset = complex(radius_x * math.cos(angle), radius_y * math.sin(angle))
+        points.append(centre + offset)
+    return tuple(points)
+
+
+def arc(
+    role: Role,
+    width: float,
+    centre: complex,
+    radius_x: float,
+    radius_y: float,
+    start: float = 0,
+    end: float = 360,
+) -> Part:
+    """Return a stroke along an elliptic arc; all the way round by default."""
+    return Part(role, arc_points(centre, radius_x, radius_y, start, end), width)
+
+
+def ellipse(role: Role, centre: complex, radius_x: float, radius_y: float | None = None) -> Part:
+    """Return a filled ellipse; a circle if it has one radius."""
+    if radius_y is None:
+        radius_y = radius_x
+    points = arc_points(centre, radius_x, radius_y, 0, 360)
+    return Part(role, points[:-1])
+
+
+def rectangle(role: Role, corner: complex, opposite: complex) -> Part:
+    """Return a filled rectangle by two opposite corners."""
+    return polygon(
+        role,
+        corner,
+        complex(opposite.real, corner.imag),
+        opposite,
+        complex(corner.real, opposite.imag),
+    )
+
+
+def symmetric_polygon(role: Role, *right_edge: complex) -> Part:
+    """Return a polygon with an upright axis of symmetry, given by its right edge from top to bottom."""
+    left_edge = [-point.conjugate() for point in reversed(right_edge)]
+    return polygon(role, *right_edge, *left_edge)
+
+
+def blob(role: Role, *points: complex) -> Part:
+    """Return a rounded shape through the points."""
+    return Part(role, spline_points(points))
+
+
+def symmetric_blob(role: Role, *right_edge: complex) -> Part:
+    """Return a rounded shape with an upright axis of symmetry, given by its right edge."""
+    return blob(role, *symmetric_polygon(role, *right_edge).points)
+
+
+def spline_points(points: Sequence[complex], steps: int = 5) -> tuple[complex, ...]:
+    """Return points along the closed Catmull-Rom spline through the given points.
+
+    Between q and r, with p before and s behind them, the spline is
+
+        q + t/2 (r - p + t (2 p - 5 q + 4 r - s + t (3 (q - r) + s - p)))       0 <= t < 1
+    """
+    n_points = len(points)
+    curve = []
+    for i in range(n_points):
+        p = points[(i - 1) % n_points]
+        q = points[i]
+        r = points[(i + 1) % n_points]
+        s = points[(i + 2) % n_points]
+        cubic = 3 * (q - r) + s - p
+        for step in range(steps):
+            t = step / steps
+            quadratic = 2 * p - 5 * q + 4 * r - s + t * cubic
+            curve.append(q + 0.5 * t * (r - p + t * quadratic))
+    return tuple(curve)
+
+
+def transform(parts: Iterable[Part], a: complex, b: complex = 0j, c: complex = 0j) -> Parts:
+    """Move every point z to ``a z + b conj(z) + c``, and scale the widths of strokes alike."""
+    area_scale = abs(abs(a) ** 2 - abs(b) ** 2)
+    width_scale = math.sqrt(area_scale)
+    transformed = []
+    for role, points, width in parts:
+        new_points = tuple(a * z + b * z.conjugate() + c for z in points)
+        transformed.append(Part(role, new_points, width * width_scale))
+    return transformed
+
+
+def rotate(
+    parts: Iterable[Part],
+    degrees: float,
+    scale: float = 1.0,
+    shift: complex = 0j,
+) -> Parts:
+    """Rotate parts clockwise about the origin, then scale and move them."""
+    return transform(parts, cmath.rect(scale, math.radians(degrees)), 0j, shift)
+
+
+def move(parts: Iterable[Part], shift: complex, scale: float = 1.0) -> Parts:
+    """Scale parts about the origin, then move them."""
+    return rotate(parts, 0, scale, shift)
+
+
+def mirror(parts: Iterable[Part]) -> Parts:
+    """Swap left and right."""
+    return transform(parts, 0j, -1 + 0j)
+
+
+def ring_points(n: int, radius: float, start: float = -90.0) -> list[complex]:
+    """Return n points evenly around the origin, clockwise; the first at an angle, by default the top."""
+    angles = [math.radians(start + 360 * i / n) for i in range(n)]
+    return [cmath.rect(radius, angle) for angle in angles]
+
+
+def draw_roles(
+    parts: Iterable[Part],
+    outline: float = 0.0,
+    background: int = 0,
+) -> Image.Image:
+    """Draw parts on a new canvas, and return it as a map of roles.
+
+    Args:
+        parts: the first one lies lowest
+        outline: width of the outlines in unit coordinates
+        background: the role of what no part covers
+    """
+    image = Image.new("L", (CANVAS_SIZE, CANVAS_SIZE), background)
+    pen = ImageDraw.Draw(image)
+    outline_width = round(outline * SCALE)
+    for part in parts:
+        if part.width:
+            _draw_stroke(pen, part, outline_width)
+        else:
+            _draw_polygon(pen, part, outline_width)
+    return image
+
+
+def apply_palette(roles: Image.Image, palette: Palette) -> Image.Image:
+    """Turn a map of roles into a finished RGBA picture.
+
+    Colours are multiplied by alpha while they are reduced, so that edges keep the colour of their part.
+    """
+    colour_table = bytearray(3 * 256)
+    alpha_table = [0] * 256
+    for role, (*colour, alpha) in palette.items():
+        multiplied = [value * alpha // 255 for value in colour]
+        colour_table[3 * role : 3 * role + 3] = bytes(multiplied)
+        alpha_table[role] = alpha
+    image = roles.copy()
+    image.putpalette(bytes(colour_table))
+    bands = image.convert("RGB").reduce(OVERSAMPLING).split()
+    alpha_band = roles.point(alpha_table).reduce(OVERSAMPLING)
+    return Image.merge("RGBa", [*bands, alpha_band]).convert("RGBA")
+
+
+def apply_pattern(roles: Image.Image, pattern: Image.Image) -> None:
+    """Turn the body into the role PATTERN wherever the pattern is not 0, in place."""
+    body = roles.point(_body_table())
+    mask = ImageChops.darker(body, pattern)
+    roles.paste(int(Role.PATTERN), (0, 0), mask)
+
+
+@cache
+def _body_table() -> list[int]:
+    """Return the lookup table that keeps the body alone."""
+    return [255 * (value == Role.BODY) for value in range(256)]
+
+
+def _draw_polygon(pen: ImageDraw.ImageDraw, part: Part, outline_width: int) -> None:
+    pixels = _to_pixels(part.points)
+    pen.polygon(pixels, int(part.role))
+    if outline_width > 0 and part.role not in ROLES_WITHOUT_OUTLINE:
+        _draw_line(pen, [*pixels, pixels[0]], Role.LINE, outline_width)
+
+
+def _draw_stroke(pen: ImageDraw.ImageDraw, part: Part, outline_width: int) -> None:
+    pixels = _to_pixels(part.points)
+    width = round(part.width * SCALE)
+    has_outline = outline_width > 0 and part.role not in ROLES_WITHOUT_OUTLINE
+    if has_outline and part.width >= MIN_OUTLINED_WIDTH:
+        _draw_line(pen, pixels, Role.LINE, width + 2 * outline_width)
+    _draw_line(pen, pixels, part.role, max(2, width))
+
+
+def _to_pixels(points: Iterable[complex]) -> list[Pixel]:
+    """Round points to pixels of the canvas."""
+    pixels = []
+    for point in points:
+        x = round((point.real + 1) * SCALE)
+        y = round((point.imag + 1) * SCALE)
+        pixels.append((x, y))
+    return pixels
+
+
+def _draw_line(pen: ImageDraw.ImageDraw, pixels: list[Pixel], role: Role, width: int) -> None:
+    pen.line(pixels, int(role), width)
+    if width > MIN_ROUND_WIDTH:
+        radius = (width - 1) / 2
+        for x, y in pixels:
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), int(role))
