@@ -88,8 +88,11 @@ def validate(
     """
     names = list(metadata.read_card(build).configs)
     for name in names:  # before the processes do, which would decode what configs share once each
-        data.load(
-            build, name, data.Size(REFERENCE.size, REFERENCE.resize), workers=executor.workers
+        data.load_splits(
+            build,
+            name,
+            data.ImageSize(REFERENCE.size, REFERENCE.resize),
+            threads=executor.workers,
         )
     found = {}
     for done, one in enumerate(executor.map(partial(_alone, build), names)):

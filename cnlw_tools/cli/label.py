@@ -55,7 +55,7 @@ def label(
     from cnlw_tools.dataset import tables
     from cnlw_tools.recipe import preset
     from cnlw_tools.trainer import Trainer
-    from cnlw_tools.trainer.labeller import labelled
+    from cnlw_tools.trainer.labeller import train_and_label
 
     if out.suffix != ".parquet":
         raise ValueError(f"{out}: labels are a .parquet file: name it so")
@@ -70,7 +70,7 @@ def label(
         **flags,
     )
     with stoppable(), Bars() as bars:
-        found = labelled(labeller, bars)
+        found = train_and_label(labeller, bars)
     name = net or preset.load(flags["plan"] or _dataset(data), flags["root"]).net
     tables.write(
         pa.table({"image_id": list(found), name: pa.array(found.values(), pa.int32())}), out

@@ -58,7 +58,7 @@ def train_mentor(
     from cnlw_tools.methods.components.weighting_rules import RULES
     from cnlw_tools.registry import pick
     from cnlw_tools.trainer import Trainer
-    from cnlw_tools.trainer.mentor import data_driven_mentor
+    from cnlw_tools.trainer.mentor import train_data_driven_mentor
 
     if out.suffix != ".json":
         raise ValueError(f"{out}: a mentor is a .json file: name it so")
@@ -83,7 +83,7 @@ def train_mentor(
             str(data), str(config), changes={"epochs": epochs}, seed=seed, **where, **flags
         )
         with stoppable(), Bars() as bars:
-            fitted = data_driven_mentor(student, percentile, seed, bars)
+            fitted = train_data_driven_mentor(student, percentile, seed, bars)
         made = {"data": str(data), "config": config, "percentile": percentile, "seed": seed}
     with atomic_write(out) as draft:
         draft.write_text(to_json(fitted, **made), encoding="utf-8")

@@ -1,8 +1,8 @@
 """From a split to batches on the device: pixels, augmented views, and the order of an epoch.
 
-The pixels are put on the device whole where they take less than half of its memory, and stream through a thread
-that stays ahead where they do not. Order and augmentation are functions of seed, epoch and example, so a resumed
-run, another device and another number of processes see the same.
+The pixels are put on the device as a whole if they take less than half of its memory. Otherwise a
+thread loads them ahead of their use. Order and augmentation are functions of seed, epoch and
+example, so a resumed run, another device and another number of processes see the same.
 """
 
 import os
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cnlw_tools import prng as host_dice
+from cnlw_tools import prng as host_prng
 from cnlw_tools.methods import Batch
 from cnlw_tools.registry import pick
 from cnlw_tools.trainer import prng
@@ -23,64 +23,83 @@ from cnlw_tools.trainer.augment import Augmentation, compose
 from cnlw_tools.trainer.data import Split
 from cnlw_tools.trainer.nets.imagenet import IMAGENET_MEAN, IMAGENET_STD
 
-AHEAD = 2  # batches that a streaming split prepares
-PIXELS = 1 << 21  # of all images that are looked at together: 500 of 64 by 64
-SAMPLE = 10_000  # images that the scale is taken from
+PREFETCH = 2  # batches that a streaming split loads ahead
+PIXELS_WITHOUT_GRADIENT = 1 << 21  # in one batch of inference: 500 images of 64 by 64
+IMAGES_WITHOUT_GRADIENT = 500  # at most, in one batch of inference
+NORMALISER_IMAGES = 10_000  # from which mean and standard deviation are taken
+NORMALISER_CHUNK = 500  # images that are summed at a time
 
 
-class Pixels:
-    """The images of a split on the device, or on their way there."""
+class PixelLoader:
+    """Loads the images of a split to the device, where they stay if there is room."""
 
     def __init__(self, split: Split, device: torch.device) -> None:
-        self.split, self.device, self.whole = split, device, None
-        if len(split) * int(np.prod(split.shape)) < memory(device) // 2:
-            self.whole = torch.from_numpy(split.take(np.arange(len(split)))).to(device)
+        self.split = split
+        self.device = device
+        self.resident: Tensor | None = None  # (n, 3, H, W), all images on the device
+        n_bytes = len(split) * int(np.prod(split.image_shape))
+        if n_bytes < device_memory(device) // 2:
+            images = split.read_images(np.arange(len(split)))
+            self.resident = torch.from_numpy(images).to(device)
 
-    def take(self, at: Tensor) -> Tensor:
-        """Return the uint8 pixels of examples ``at``, (B,) on the host, as (B, 3, H, W) on the device."""
-        if self.whole is not None:
-            return self.whole[at.to(self.device, non_blocking=True)]
-        found = torch.from_numpy(self.split.take(at.cpu().numpy()))
-        return (
-            found.pin_memory().to(self.device, non_blocking=True)
-            if self.device.type == "cuda"
-            else found
-        )
+    def load(self, positions: Tensor) -> Tensor:
+        """Return the uint8 pixels of examples, (B, 3, H, W) on the device.
+
+        Args:
+            positions: (B,)
+        """
+        if self.resident is not None:
+            return self.resident[positions.to(self.device, non_blocking=True)]
+        images = torch.from_numpy(self.split.read_images(positions.cpu().numpy()))
+        if self.device.type == "cuda":
+            return images.pin_memory().to(self.device, non_blocking=True)
+        return images
 
     def stream(self, chunks: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield each chunk of positions with its pixels, loading ahead where they are not on the device."""
-        if self.whole is not None and chunks:
-            every = torch.cat(list(chunks)).to(
-                self.device
-            )  # one copy: a copy a batch would wait for the device
-            yield from (
-                (at, self.whole[at]) for at in torch.split(every, [len(at) for at in chunks])
-            )
-            return
-        with ThreadPoolExecutor(1) as loader:
-            waiting = [loader.submit(self.take, at) for at in chunks[:AHEAD]]
-            for i, at in enumerate(chunks):
-                waiting += [
-                    loader.submit(self.take, later) for later in chunks[i + AHEAD : i + AHEAD + 1]
-                ]
-                yield at, waiting.pop(0).result()
+        """Yield each chunk of positions with its pixels."""
+        if self.resident is None:
+            yield from self._stream_ahead(chunks)
+        elif chunks:
+            # All positions are copied at once: a copy for each batch would wait for the device.
+            positions = torch.cat(list(chunks)).to(self.device)
+            for chunk in torch.split(positions, [len(chunk) for chunk in chunks]):
+                yield chunk, self.resident[chunk]
+
+    def _stream_ahead(self, chunks: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield each chunk of positions with its pixels, and load the next ones in a thread."""
+        with ThreadPoolExecutor(1) as pool:
+            futures = [pool.submit(self.load, chunk) for chunk in chunks[:PREFETCH]]
+            for i, chunk in enumerate(chunks):
+                if i + PREFETCH < len(chunks):
+                    futures.append(pool.submit(self.load, chunks[i + PREFETCH]))
+                yield chunk, futures.pop(0).result()
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
-    """Brings pixels of [0, 1] to mean 0 and spread 1, channel by channel."""
+class Normaliser:
+    """Brings pixels of [0, 1] to mean 0 and standard deviation 1, channel by channel."""
 
     mean: Tensor  # (3, 1, 1)
-    spread: Tensor  # (3, 1, 1)
+    std: Tensor  # (3, 1, 1)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Scale (B, 3, H, W); on CUDA the channels come last in memory, as its convolutions like it."""
-        form = torch.channels_last if x.device.type == "cuda" else torch.contiguous_format
-        return ((x - self.mean) / self.spread).contiguous(memory_format=form)
+        """Normalise (B, 3, H, W); on CUDA channels come last in memory, for its convolutions."""
+        memory_format = torch.contiguous_format
+        if x.device.type == "cuda":
+            memory_format = torch.channels_last
+        return ((x - self.mean) / self.std).contiguous(memory_format=memory_format)
 
 
-class Feed:
-    """A split as batches; what it yields depends on seed, epoch and positions alone."""
+class BatchLoader:
+    """Yields a split in batches, which depend on seed, epoch and positions alone.
+
+    Args:
+        split: n examples
+        device: of the batches
+        seed: of the augmentations
+        views: augmentations by name; `plain`, which changes nothing, is added
+        normaliser: applied to each view
+    """
 
     def __init__(
         self,
@@ -88,11 +107,14 @@ class Feed:
         device: torch.device,
         seed: int,
         views: Mapping[str, Augmentation],
-        scale: Scale,
+        normaliser: Normaliser,
     ) -> None:
-        self.pixels = Pixels(split, device)
-        self.label = torch.from_numpy(split.label).to(device)
-        self.seed, self.scale = seed, scale
+        self.split = split
+        self.pixels = PixelLoader(split, device)
+        self.labels = torch.from_numpy(split.labels).to(device)
+        self.device = self.labels.device
+        self.seed = seed
+        self.normaliser = normaliser
         self.views = {"plain": compose([]), **views}
 
     def batches(
@@ -103,82 +125,117 @@ class Feed:
         Raises:
             LookupError: a view that is neither `plain` nor in the preset
         """
-        for at, raw in self.pixels.stream(chunks):
-            index = at.to(raw.device, non_blocking=True)
-            yield self.batch(index, raw, views, prng.mix(prng.mix(index, self.seed), epoch))
+        for chunk, images in self.pixels.stream(chunks):
+            positions = chunk.to(images.device, non_blocking=True)
+            keys = prng.mix(prng.mix(positions, self.seed), epoch)
+            yield self.make_batch(positions, images, views, keys)
+
+    def make_batch(
+        self, positions: Tensor, images: Tensor, views: Sequence[str], keys: Tensor
+    ) -> Batch:
+        """Return augmented views of images.
+
+        Args:
+            positions: (B,)
+            images: (B, 3, H, W) uint8, their pixels
+            views: names of augmentations
+            keys: (B,) int64, from which the random numbers of each image follow
+        """
+        augmentations = [pick(self.views, name, "view of the preset") for name in views]
+        augmented = []
+        for i, augmentation in enumerate(augmentations):
+            view = augmentation(images, prng.mix(keys, i))
+            augmented.append(self.normaliser(view))
+        return Batch(positions, tuple(augmented), self.labels[positions])
+
+    def draw_batch(self, positions: Tensor, views: Sequence[str]) -> Batch:
+        """Return augmented views of examples, (B,); each call draws new augmentations."""
+        keys = torch.randint(1 << 62, (len(positions),), device=positions.device)
+        return self.make_batch(positions, self.pixels.load(positions), views, keys)
 
     def iterate_dataset(self) -> Iterator[Batch]:
-        """Yield the whole split in order, unaugmented, in the middle of which nothing else may draw."""
-        yield from self.batches(
-            torch.split(torch.arange(len(self.label)), self.at_once), ("plain",), 0
-        )
+        """Yield the whole split in order and without augmentation."""
+        yield from self.plain_batches(torch.arange(len(self.labels)))
+
+    def plain_batches(self, positions: Tensor) -> Iterator[Batch]:
+        """Yield examples without augmentation, in batches for inference."""
+        chunks = torch.split(positions, self.inference_batch_size)
+        yield from self.batches(chunks, ("plain",), 0)
 
     @property
-    def at_once(self) -> int:
-        """How many images are looked at together without a gradient: 500, fewer where they are large."""
-        _, height, width = self.pixels.split.shape
-        return max(1, min(500, PIXELS // (height * width)))
-
-    def batch(self, index: Tensor, raw: Tensor, views: Sequence[str], key: Tensor) -> Batch:
-        """Return the views of examples ``index``, (B,), changed as their keys, (B,), say."""
-        changes = [pick(self.views, name, "view of the preset") for name in views]
-        made = (self.scale(change(raw, prng.mix(key, i))) for i, change in enumerate(changes))
-        return Batch(index, tuple(made), self.label[index])
+    def inference_batch_size(self) -> int:
+        """Images in a batch that needs no gradient: 500, fewer if they are large."""
+        _, height, width = self.split.image_shape
+        n_images = PIXELS_WITHOUT_GRADIENT // (height * width)
+        return max(1, min(IMAGES_WITHOUT_GRADIENT, n_images))
 
 
-def imagenet(device: torch.device) -> Scale:
-    """Return the scale that networks of torchvision and timm learned with."""
-    return Scale(
-        *(torch.tensor(v, device=device).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
-    )
+def imagenet_normaliser(device: torch.device) -> Normaliser:
+    """Return the normaliser with which networks of torchvision and timm were trained."""
+    mean = torch.tensor(IMAGENET_MEAN, device=device).view(3, 1, 1)
+    std = torch.tensor(IMAGENET_STD, device=device).view(3, 1, 1)
+    return Normaliser(mean, std)
 
 
-def scale(split: Split, device: torch.device) -> Scale:
-    """Return the scale of a training set, by its first 10,000 images: whole numbers are summed, so it is exact."""
-    sums, many = np.zeros((2, 3), np.int64), min(len(split), SAMPLE)
-    for begin in range(0, many, 500):
-        wide = split.take(np.arange(begin, min(begin + 500, many))).astype(np.int64)
-        sums += np.stack([wide.sum((0, 2, 3)), (wide * wide).sum((0, 2, 3))])
-    mean, square = sums / (many * split.shape[1] * split.shape[2])
-    spread = np.sqrt(np.maximum(square - mean**2, 1.0))  # of 255: pictures of one colour have none
-    return Scale(
-        *(
-            torch.tensor(v / 255, dtype=torch.float32, device=device).view(3, 1, 1)
-            for v in (mean, spread)
-        )
-    )
+def fit_normaliser(split: Split, device: torch.device) -> Normaliser:
+    """Return the normaliser of a training set, from its first 10,000 images.
 
-
-def order(rows: NDArray[np.int64], seed: int, epoch: int) -> Tensor:
-    """Return the rows in the random order of an epoch, (m,) on the host."""
-    draw = host_dice.uniform(host_dice.mix(rows.astype(np.uint64)), seed, epoch)
-    return torch.from_numpy(rows[np.argsort(draw, kind="stable")])
-
-
-def balanced(label: Tensor, classes: int) -> Callable[[int], Tensor]:
-    """Return a function that draws so many positions, the same number of every class.
-
-    Within a class they follow each other from a random one on, round and round: as many as there are, are all.
+    Integers are summed, so it is exact.
     """
-    by_class = torch.argsort(label, stable=True)
-    count = torch.bincount(label, minlength=classes)
+    total = np.zeros(3, np.int64)
+    total_square = np.zeros(3, np.int64)
+    n_images = min(len(split), NORMALISER_IMAGES)
+    for begin in range(0, n_images, NORMALISER_CHUNK):
+        end = min(begin + NORMALISER_CHUNK, n_images)
+        images = split.read_images(np.arange(begin, end)).astype(np.int64)
+        total += images.sum((0, 2, 3))
+        total_square += (images * images).sum((0, 2, 3))
+    _, height, width = split.image_shape
+    n_pixels = n_images * height * width
+    mean = total / n_pixels
+    variance = total_square / n_pixels - mean**2
+    std = np.sqrt(np.maximum(variance, 1.0))  # at least 1 of 255: images may be of one colour
+    return Normaliser(_channel_tensor(mean, device), _channel_tensor(std, device))
+
+
+def _channel_tensor(levels: NDArray[np.float64], device: torch.device) -> Tensor:
+    """Return (3,) levels from 0 to 255 as a (3, 1, 1) tensor from 0 to 1."""
+    return torch.tensor(levels / 255, dtype=torch.float32, device=device).view(3, 1, 1)
+
+
+def shuffle(positions: NDArray[np.int64], seed: int, epoch: int) -> Tensor:
+    """Return positions in the random order of an epoch, (m,) on the host."""
+    keys = host_prng.mix(positions.astype(np.uint64))
+    random_numbers = host_prng.uniform(keys, seed, epoch)
+    order = np.argsort(random_numbers, kind="stable")
+    return torch.from_numpy(positions[order])
+
+
+def balanced_sampler(labels: Tensor, n_classes: int) -> Callable[[int], Tensor]:
+    """Return a function that draws n positions, as many of each class as of the others.
+
+    Within a class the positions follow each other cyclically from a random one on, so drawing as
+    many as there are draws all of them. If n is smaller than the number of classes, the classes
+    that are drawn change from call to call.
+    """
+    sorted_positions = torch.argsort(labels, stable=True)
+    count = torch.bincount(labels, minlength=n_classes)
     begin = count.cumsum(0) - count
     present = count.nonzero().flatten()
 
-    def draw(many: int) -> Tensor:
-        slot = torch.arange(many, device=label.device)
-        first = (
-            torch.rand((), device=label.device) * len(present)
-        ).long()  # fewer than the classes: others each time
-        of = present[(slot + first) % len(present)]
-        offset = (torch.rand(classes, device=label.device) * count).long()
-        return by_class[begin[of] + (offset[of] + slot // len(present)) % count[of]]
+    def draw(n: int) -> Tensor:
+        slot = torch.arange(n, device=labels.device)
+        first_class = (torch.rand((), device=labels.device) * len(present)).long()
+        label = present[(slot + first_class) % len(present)]
+        offset = (torch.rand(n_classes, device=labels.device) * count).long()
+        rank_in_class = (offset[label] + slot // len(present)) % count[label]
+        return sorted_positions[begin[label] + rank_in_class]
 
     return draw
 
 
-def memory(device: torch.device) -> int:
-    """Return the bytes of memory that a device has: free ones of a GPU, all of the host's."""
+def device_memory(device: torch.device) -> int:
+    """Return the memory of a device in bytes: what is free on a GPU, all of the host's."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,16 +1,18 @@
-"""A split of a build as arrays: decoded once, and numbered by what the images are.
+"""A split of a build as arrays: decoded once, and numbered by the content of the images.
 
-Only `image.bytes` and `label` are read. Example i is the one with the i-th smallest content key, 64 bits of
-the BLAKE2b of its encoded image: a permutation that knows nothing of rows and files, so neither their order nor
-their names can whisper which examples are noisy.
+Only `image.bytes` and `label` are read. Example i is the one with the i-th smallest content key,
+64 bits of the BLAKE2b of its encoded image. This permutation knows nothing of rows and files, so
+neither their order nor their names can tell the learner which examples are noisy.
 
-Pixels of a file are kept as a memory map in a cache, under the sha256 of the file and the size asked for.
+Pixels of a file are kept as a memory map in a cache, under the sha256 of the file and the size that
+was asked for.
 """
 
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any
@@ -27,12 +29,14 @@ from cnlw_tools.executor import Progress, no_progress
 from cnlw_tools.images import pixels
 from cnlw_tools.registry import pick
 
+SIZE_REMEDY = "write size = 32, say, into a preset, or build with --size 32"
+
 
 @dataclass(frozen=True, slots=True)
-class Size:
-    """To what images are brought, if anything."""
+class ImageSize:
+    """The size to which images are brought."""
 
-    side: int | None = None  # pixels; none: as they are stored, which must be all alike
+    side: int | None = None  # pixels; None: as they are stored, which must be the same for all
     resize: str = "squash"  # one of recipe.RESIZE but `short`
 
     def __str__(self) -> str:
@@ -41,44 +45,43 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """n examples, numbered by content."""
+    """n examples, numbered by content. The number of an example is its position."""
 
     name: str
-    parts: list[NDArray[np.uint8]]  # memory maps, (rows, 3, H, W) each
-    row: NDArray[
-        np.int64
-    ]  # (n,) the row of example i in the parts, end to end: as `datasets` counts them
-    label: NDArray[np.int64]  # (n,) given labels
-    classes: tuple[str, ...]
+    arrays: list[NDArray[np.uint8]]  # memory maps, (rows, 3, H, W) each
+    rows: NDArray[np.int64]  # (n,) row of each example in the arrays, end to end, as in `datasets`
+    labels: NDArray[np.int64]  # (n,) given labels
+    class_names: tuple[str, ...]
     digest: str  # of images and labels, whatever their order
 
-    def take(self, at: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return the pixels of examples ``at``, (m, 3, H, W)."""
-        begins = np.cumsum([0, *map(len, self.parts)])
-        row = self.row[at]
-        part = np.searchsorted(begins, row, side="right") - 1
-        out = np.empty((len(at), *self.shape), np.uint8)
-        for p in np.unique(part):
-            mine = part == p
-            out[mine] = self.parts[p][row[mine] - begins[p]]
-        return out
+    def read_images(self, positions: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the pixels of m examples, (m, 3, H, W)."""
+        lengths = [len(array) for array in self.arrays]
+        begins = np.cumsum([0, *lengths])
+        rows = self.rows[positions]
+        array_index = np.searchsorted(begins, rows, side="right") - 1
+        images = np.empty((len(positions), *self.image_shape), np.uint8)
+        for i in np.unique(array_index):
+            in_array = array_index == i
+            images[in_array] = self.arrays[i][rows[in_array] - begins[i]]
+        return images
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def image_shape(self) -> tuple[int, ...]:
         """Channels, height, width."""
-        return self.parts[0].shape[1:]
+        return self.arrays[0].shape[1:]
 
     def __len__(self) -> int:
-        return len(self.row)
+        return len(self.rows)
 
 
-def load(
+def load_splits(
     build: Path,
     config: str,
-    size: Size,
+    size: ImageSize,
     cache: Path | None = None,
-    workers: int = 1,
-    tell: Progress = no_progress,
+    threads: int = 1,
+    progress: Progress = no_progress,
 ) -> dict[str, Split]:
     """Return the splits of a config by name.
 
@@ -86,49 +89,51 @@ def load(
         build: a folder that `cnlw build` made
         config: its name, `red_40` say
         size: of the images
-        cache: where decoded pixels are kept; `default_cache()` where none is given
-        workers: threads that decode
-        tell: is told the stage, the files done and the files in all
+        cache: where decoded pixels are kept; None: `default_cache()`
+        threads: that decode
+        progress: called with the stage, the files done and the files in all
 
     Raises:
-        ValueError: no build, an image that does not decode, images of different sizes, a damaged shard
+        ValueError: no build, an undecodable image, images of different sizes, a damaged shard
         LookupError: the build has no such config
         OSError: a shard is missing, or the cache cannot be written
     """
     card = metadata.read_card(build)
     segments = pick(card.configs, config, f"config of {build}").segments
-    paths = {split: _files(build, card, names) for split, names in segments.items()}
-    jobs = [
-        (path, cache or default_cache(), size)
-        for path in dict.fromkeys(p for some in paths.values() for p in some)
-    ]
-    tell("decode", 0, len(jobs))
-    kept: dict[Path, Path] = {}
-    with ThreadPoolExecutor(
-        workers
-    ) as pool:  # to decode and to hash, Pillow and hashlib let go of the lock
-        for done, (path, where) in enumerate(pool.map(decode, jobs), 1):
-            kept[path] = where
-            tell("decode", done, len(jobs))
-    return {
-        name: _split(name, [(path, kept[path]) for path in some]) for name, some in paths.items()
-    }
+    shards = {split: _shard_paths(build, card, names) for split, names in segments.items()}
+    paths = list(dict.fromkeys(path for split_paths in shards.values() for path in split_paths))
+    decode = partial(decode_shard, cache=cache or default_cache(), size=size)
+    arrays: dict[Path, Path] = {}
+    progress("decode", 0, len(paths))
+    with ThreadPoolExecutor(threads) as pool:  # Pillow and hashlib release the lock
+        for path, array_path in zip(paths, pool.map(decode, paths), strict=True):
+            arrays[path] = array_path
+            progress("decode", len(arrays), len(paths))
+    return {name: _open_split(name, split_paths, arrays) for name, split_paths in shards.items()}
 
 
-def held_out(split: Split, share: float) -> dict[str, Split]:
-    """Part a split into `train` and, for a share that is not 0, `holdout`: by content, so without knowing the truth."""
-    if not share:
+def split_holdout(split: Split, fraction: float) -> dict[str, Split]:
+    """Divide a split into `train` and `holdout`; with a fraction of 0 into `train` alone.
+
+    The holdout is chosen by content, so without knowing the truth.
+    """
+    if not fraction:
         return {"train": split}
-    end = len(split) - max(1, round(share * len(split)))
-    parts = {"train": slice(0, end), "holdout": slice(end, None)}
+    n_train = len(split) - max(1, round(fraction * len(split)))
     return {
-        name: replace(split, name=name, row=split.row[at], label=split.label[at])
-        for name, at in parts.items()
+        "train": _slice_split(split, "train", slice(0, n_train)),
+        "holdout": _slice_split(split, "holdout", slice(n_train, None)),
     }
 
 
-def verdicts(build: Path, config: str) -> NDArray[np.bool_]:
-    """Return which given labels of the split `verified` are correct, by row: the only truth that is for learners.
+def _slice_split(split: Split, name: str, positions: slice) -> Split:
+    return replace(split, name=name, rows=split.rows[positions], labels=split.labels[positions])
+
+
+def read_verified_correctness(build: Path, config: str) -> NDArray[np.bool_]:
+    """Return which given labels of the split `verified` are correct, by row.
+
+    This is the only truth that learners may use.
 
     Raises:
         ValueError: the config has no such split
@@ -140,142 +145,154 @@ def verdicts(build: Path, config: str) -> NDArray[np.bool_]:
         raise ValueError(
             f"{build}: {config} has no verified labels: build it with --verified 20, say"
         )
-    paths = _files(build, card, segments["verified"])
-    return ~np.concatenate([np.array(_column(path, "is_noisy"), bool) for path in paths])
+    paths = _shard_paths(build, card, segments["verified"])
+    is_noisy = [np.array(_read_column(path, "is_noisy"), bool) for path in paths]
+    return ~np.concatenate(is_noisy)
 
 
-def ids(build: Path, config: str, split: str) -> list[str]:
+def read_image_ids(build: Path, config: str, split: str) -> list[str]:
     """Return the ids of a split's images, by row.
 
     Raises:
-        LookupError: the build has no such config, or that no such split
+        LookupError: the build has no such config, or the config no such split
     """
     card = metadata.read_card(build)
     segments = pick(card.configs, config, f"config of {build}").segments
-    return [
-        name
-        for path in _files(build, card, pick(segments, split, "split"))
-        for name in _column(path, "image_id")
-    ]
+    image_ids: list[str] = []
+    for path in _shard_paths(build, card, pick(segments, split, "split")):
+        image_ids += _read_column(path, "image_id")
+    return image_ids
 
 
 def default_cache() -> Path:
     """Return where decoded pixels are kept: $CNLW_CACHE, or a folder in the user's cache."""
-    if said := os.environ.get("CNLW_CACHE"):
-        return Path(said)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cnlw_tools"
+    cache = os.environ.get("CNLW_CACHE")
+    if cache:
+        return Path(cache)
+    user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(user_cache) / "cnlw_tools"
 
 
-def decode(job: tuple[Path, Path, Size]) -> tuple[Path, Path]:
-    """Decode a file, unless the cache has it; return the file, and its pixels' place (its keys' lie beside).
+def decode_shard(path: Path, cache: Path, size: ImageSize) -> Path:
+    """Decode a shard, unless the cache has it, and return the path of its pixels in the cache.
+
+    The content keys of its images are stored beside the pixels.
 
     Raises:
-        ValueError: an image that does not decode, images of different sizes, a damaged file
-        OSError: the file is missing, or the cache cannot be written
+        ValueError: an undecodable image, images of different sizes, a damaged file
+        OSError: the shard is missing, or the cache cannot be written
     """
-    path, cache, size = job
     try:
-        where = cache / f"{files.digest(path)[:32]}-{size}-pillow{PIL.__version__}.npy"
+        digest = files.digest(path)
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"{path}: missing from the build: run the same `cnlw build` again to mend it"
+            f"{path}: missing from the build: run the same `cnlw build` again to fix it"
         ) from None
-    if not where.is_file():
-        encoded = _column(path, "image.bytes")
-        keys = [int.from_bytes(blake2b(data, digest_size=8).digest(), "little") for data in encoded]
-        pixels = [_pixels(data, size, f"{path}: row {i}") for i, data in enumerate(encoded)]
-        if len({p.shape for p in pixels}) > 1:
-            shapes = sorted({p.shape[1:] for p in pixels})
-            raise ValueError(
-                f"{path}: images of {len(shapes)} sizes, {shapes[0]} and {shapes[1]}: {SIZE}"
-            )
-        for place, array in ((_keys(where), np.array(keys, np.uint64)), (where, np.stack(pixels))):
-            with files.atomic_write(place) as draft, draft.open("wb") as out:
-                np.save(out, array)
-    return path, where
-
-
-SIZE = "write size = 32, say, into a preset, or build with --size 32"
-
-
-def _split(name: str, found: list[tuple[Path, Path]]) -> Split:
-    """Put the files of a split together."""
-    parts = [_cached(where) for _, where in found]
-    if len({p.shape[1:] for p in parts}) != 1:
+    array_path = cache / f"{digest[:32]}-{size}-pillow{PIL.__version__}.npy"
+    if array_path.is_file():
+        return array_path
+    encoded = _read_column(path, "image.bytes")
+    keys = [_content_key(data) for data in encoded]
+    images = [_decode_image(data, size, f"{path}: row {i}") for i, data in enumerate(encoded)]
+    shapes = sorted({image.shape[1:] for image in images})
+    if len(shapes) > 1:
         raise ValueError(
-            f"split {name}: images of sizes {sorted({p.shape[2:] for p in parts})}: {SIZE}"
+            f"{path}: images of {len(shapes)} sizes, {shapes[0]} and {shapes[1]}: {SIZE_REMEDY}"
         )
-    keys = np.concatenate([_cached(_keys(where)) for _, where in found])
-    label, classes = np.concatenate([_labels(path) for path, _ in found]), _classes(found[0][0])
-    row = np.lexsort((label, keys))
-    digest = sha256(keys[row].tobytes() + label[row].tobytes()).hexdigest()
-    return Split(name, parts, row, label[row], classes, digest)
+    _write_array(_keys_path(array_path), np.array(keys, np.uint64))
+    _write_array(array_path, np.stack(images))
+    return array_path
 
 
-def _cached(where: Path) -> NDArray[Any]:
+def _content_key(data: bytes) -> int:
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "little")
+
+
+def _write_array(path: Path, array: NDArray[Any]) -> None:
+    with files.atomic_write(path) as draft, draft.open("wb") as file:
+        np.save(file, array)
+
+
+def _open_split(name: str, paths: list[Path], array_paths: dict[Path, Path]) -> Split:
+    """Join the shards of a split and number its examples."""
+    arrays = [_open_array(array_paths[path]) for path in paths]
+    if len({array.shape[1:] for array in arrays}) != 1:
+        sizes = sorted({array.shape[2:] for array in arrays})
+        raise ValueError(f"split {name}: images of sizes {sizes}: {SIZE_REMEDY}")
+    keys = np.concatenate([_open_array(_keys_path(array_paths[path])) for path in paths])
+    labels = np.concatenate([_read_labels(path) for path in paths])
+    rows = np.lexsort((labels, keys))
+    digest = sha256(keys[rows].tobytes() + labels[rows].tobytes()).hexdigest()
+    return Split(name, arrays, rows, labels[rows], _read_class_names(paths[0]), digest)
+
+
+def _open_array(path: Path) -> NDArray[Any]:
+    """Memory-map a file of the cache."""
     try:
-        found: NDArray[Any] = np.load(where, mmap_mode="r")
+        array: NDArray[Any] = np.load(path, mmap_mode="r")
     except (ValueError, EOFError, OSError) as error:
-        beside = where.with_name(where.name.replace(".keys", ""))
+        array_path = path.with_name(path.name.replace(".keys", ""))
         raise ValueError(
-            f"{where}: damaged ({error}): delete {beside}, and its images are decoded again"
+            f"{path}: damaged ({error}): delete {array_path}, and its images are decoded again"
         ) from error
-    return found
+    return array
 
 
-def _labels(path: Path) -> NDArray[np.int64]:
-    """Return the given labels of a file, (rows,), each of a class that its schema names."""
-    values, many = _column(path, "label"), len(_classes(path))
-    for i, label in enumerate(values):
-        if label is None or not 0 <= label < many:
+def _read_labels(path: Path) -> NDArray[np.int64]:
+    """Return the given labels of a shard, (rows,), each of a class that its schema names."""
+    labels = _read_column(path, "label")
+    n_classes = len(_read_class_names(path))
+    for i, label in enumerate(labels):
+        if label is None or not 0 <= label < n_classes:
             raise ValueError(
-                f"{path}: row {i}: label {label} of {many} classes: run `cnlw validate` on the build"
+                f"{path}: row {i}: label {label} of {n_classes} classes: "
+                f"run `cnlw validate` on the build"
             )
-    return np.array(values, np.int64)
+    return np.array(labels, np.int64)
 
 
-def _files(build: Path, card: metadata.BuildCard, segments: list[str]) -> list[Path]:
-    """Return the files of a split in the order in which `datasets` reads them."""
-    return [
-        build / "data" / name
-        for s in segments
-        for name in sorted(card.shards)
-        if name.startswith(f"{s}-")
-    ]
+def _shard_paths(build: Path, card: metadata.BuildCard, segments: list[str]) -> list[Path]:
+    """Return the shards of a split in the order in which `datasets` reads them."""
+    paths = []
+    for segment in segments:
+        for name in sorted(card.shards):
+            if name.startswith(f"{segment}-"):
+                paths.append(build / "data" / name)
+    return paths
 
 
-def _column(path: Path, name: str) -> list[Any]:
+def _read_column(path: Path, name: str) -> list[Any]:
     try:
         table = pq.read_table(path, columns=[name])
     except (pa.ArrowException, OSError) as error:
-        why = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0]
         raise ValueError(
-            f"{path}: a damaged shard ({why}): run the same `cnlw build` again to mend it"
+            f"{path}: a damaged shard ({reason}): run the same `cnlw build` again to fix it"
         ) from error
     values: list[Any] = table.column(0).to_pylist()
     return values
 
 
-def _pixels(data: bytes, size: Size, where: str) -> NDArray[np.uint8]:
-    """Return (3, H, W) RGB."""
+def _decode_image(data: bytes, size: ImageSize, place: str) -> NDArray[np.uint8]:
+    """Return (3, H, W) RGB; errors name the place."""
     try:
         image = pixels.decode(data)
     except ValueError as error:
-        raise ValueError(f"{where}: {error}: run `cnlw validate` on the build") from error
+        raise ValueError(f"{place}: {error}: run `cnlw validate` on the build") from error
     if size.side is not None:
         image = pixels.resize(image, size.side, size.resize)
     return np.asarray(image).transpose(2, 0, 1)
 
 
-def _keys(where: Path) -> Path:
-    return where.with_suffix(".keys.npy")
+def _keys_path(array_path: Path) -> Path:
+    return array_path.with_suffix(".keys.npy")
 
 
-def _classes(path: Path) -> tuple[str, ...]:
-    """Return the class names that the file's schema says."""
+def _read_class_names(path: Path) -> tuple[str, ...]:
+    """Return the class names in the schema of a shard."""
     try:
-        said = json.loads(pq.read_schema(path).metadata[b"huggingface"])
-        return tuple(said["info"]["features"]["label"]["names"])
+        schema = json.loads(pq.read_schema(path).metadata[b"huggingface"])
+        return tuple(schema["info"]["features"]["label"]["names"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path}: its schema names no classes ({error!r}): not a shard of `cnlw build`"

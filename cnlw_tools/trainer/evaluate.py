@@ -1,6 +1,6 @@
-"""Validation: the share of images whose label is the first guess, or among the first five; and what was guessed."""
+"""Validation: top-1 and top-5 accuracy, predictions of every image, and how classes are confused."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,89 +8,103 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cnlw_tools.methods import Method
+from cnlw_tools.methods import Batch, Method
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.trainer import device as devices
-from cnlw_tools.trainer.batches import Feed
+from cnlw_tools.trainer.batches import BatchLoader
 
 OUTLIER = "outlier"  # the class that noise of this name adds
 
 
-def held_out(splits: Iterable[str]) -> list[str]:
-    """Return the splits to validate and to test on."""
-    return [name for name in splits if name.startswith(("validation", "test"))]
+def evaluation_splits(names: Iterable[str]) -> list[str]:
+    """Return the names of the splits to validate and to test on."""
+    return [name for name in names if name.startswith(("validation", "test"))]
 
 
-def validate(method: Method, feeds: Mapping[str, Feed]) -> dict[str, float]:
-    """Return top-1 and top-5 of every split that is called so: ``val_top1``, ``val_top5``, ``val_ilsvrc12_top1`` ..."""
-    found = {}
-    for name in (name for name in feeds if name.startswith("validation")):
-        short = name.replace("validation", "val")
-        found[f"{short}_top1"], found[f"{short}_top5"] = accuracy(method, feeds[name])
-    return found
+def validation_accuracies(method: Method, loaders: Mapping[str, BatchLoader]) -> dict[str, float]:
+    """Return top-1 and top-5 in percent of every split whose name begins with `validation`.
 
-
-@torch.no_grad()
-def accuracy(method: Method, feed: Feed) -> tuple[float, float]:
-    """Return top-1 and top-5 in percent; each rank looks at its share of the images."""
-    label = feed.label
-    right = torch.zeros(2, device=label.device)
-    method.eval()
-    for batch in feed.batches(torch.split(_share(feed), feed.at_once), ("plain",), 0):
-        with devices.autocast(label.device):
-            logits = method.predict(batch.x)
-        right += hits(logits, batch.y)
-    distributed.average_over_ranks([right])
-    top1, top5 = (100 * distributed.world_size() * count / len(label) for count in right.tolist())
-    return top1, top5
-
-
-@torch.no_grad()
-def guesses(method: Method, feed: Feed) -> dict[str, NDArray[Any]]:
-    """Return what is predicted of each image of a split, (n,) each: softmax of the logits.
-
-    `row` in the build, `label`, `prediction`, `confidence` = its probability, `p_label` = that of the label, and
-    `p_outlier` = that of the class "outlier", where the build has one.
+    The keys are ``val_top1``, ``val_top5``, ``val_ilsvrc12_top1`` and so on.
     """
-    split = feed.pixels.split
-    found = torch.full((len(feed.label), 4), torch.nan, device=feed.label.device)
-    method.eval()
-    for batch in feed.batches(torch.split(_share(feed), feed.at_once), ("plain",), 0):
-        with devices.autocast(feed.label.device):
-            p = method.predict(batch.x).float().softmax(1)
-        top, own = p.max(1), p.gather(1, batch.y[:, None])[:, 0]
-        found[batch.index] = torch.stack([top.indices.float(), top.values, own, p[:, -1]], 1)
-    prediction, confidence, p_label, last = distributed.merge_ranks(found).cpu().numpy().T
-    told = {"row": split.row, "label": split.label, "prediction": prediction.astype(np.int64)}
-    told |= {"confidence": confidence, "p_label": p_label}
-    return told | ({"p_outlier": last} if split.classes[-1] == OUTLIER else {})
+    accuracies = {}
+    for name, loader in loaders.items():
+        if not name.startswith("validation"):
+            continue
+        short_name = name.replace("validation", "val")
+        top1, top5 = accuracy(method, loader)
+        accuracies[f"{short_name}_top1"] = top1
+        accuracies[f"{short_name}_top5"] = top5
+    return accuracies
 
 
-@torch.no_grad()
-def confusion(method: Method, feed: Feed) -> Tensor:
-    """Return (K, K) the mean softmax over the images of each label, a row a label; of a label without images, 0."""
-    label, classes = feed.label, len(feed.pixels.split.classes)
-    total = torch.zeros(classes, classes, device=label.device)
-    method.eval()
-    for batch in feed.batches(torch.split(_share(feed), feed.at_once), ("plain",), 0):
-        with devices.autocast(label.device):
-            p = method.predict(batch.x).float().softmax(1)
+def accuracy(method: Method, loader: BatchLoader) -> tuple[float, float]:
+    """Return top-1 and top-5 in percent; each rank predicts its share of the images."""
+    n_correct = torch.zeros(2, device=loader.device)
+    for batch, logits in _predictions(method, loader):
+        n_correct += count_correct(logits, batch.y)
+    distributed.average_over_ranks([n_correct])
+    top1, top5 = n_correct.tolist()
+    n_ranks = distributed.world_size()
+    n_images = len(loader.labels)
+    return 100 * n_ranks * top1 / n_images, 100 * n_ranks * top5 / n_images
+
+
+def predict_split(method: Method, loader: BatchLoader) -> dict[str, NDArray[Any]]:
+    """Return the predictions for each image of a split, (n,) each.
+
+    `row` in the build, `label`, `prediction`, `confidence`, which is the probability of the
+    prediction, `p_label`, that of the label, and `p_outlier`, that of the class "outlier" if the
+    build has one. Probabilities are the softmax of the logits.
+    """
+    split = loader.split
+    values = torch.full((len(split), 4), torch.nan, device=loader.device)
+    for batch, logits in _predictions(method, loader):
+        p = logits.float().softmax(1)
+        p_max, top_class = p.max(1)
+        p_label = p.gather(1, batch.y[:, None])[:, 0]
+        p_last_class = p[:, -1]
+        values[batch.index] = torch.stack([top_class.float(), p_max, p_label, p_last_class], 1)
+    prediction, confidence, p_labels, p_outlier = distributed.merge_ranks(values).cpu().numpy().T
+    columns: dict[str, NDArray[Any]] = {
+        "row": split.rows,
+        "label": split.labels,
+        "prediction": prediction.astype(np.int64),
+        "confidence": confidence,
+        "p_label": p_labels,
+    }
+    if split.class_names[-1] == OUTLIER:
+        columns["p_outlier"] = p_outlier
+    return columns
+
+
+def confusion_matrix(method: Method, loader: BatchLoader) -> Tensor:
+    """Return (K, K): row i is the mean softmax over the images of label i, or 0 without images."""
+    n_classes = len(loader.split.class_names)
+    total = torch.zeros(n_classes, n_classes, device=loader.device)
+    for batch, logits in _predictions(method, loader):
+        p = logits.float().softmax(1)
         total.index_add_(0, batch.y, p)
     distributed.average_over_ranks([total])
-    return (
-        distributed.world_size()
-        * total
-        / torch.bincount(label, minlength=classes).clamp(min=1)[:, None]
-    )
+    n_images = torch.bincount(loader.labels, minlength=n_classes).clamp(min=1)
+    return distributed.world_size() * total / n_images[:, None]
 
 
-def _share(feed: Feed) -> Tensor:
-    """Return the positions of a split that this rank looks at."""
-    return torch.arange(len(feed.label))[distributed.rank() :: distributed.world_size()]
+@torch.no_grad()
+def count_correct(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return (2,): labels, (B,), that have the highest logit, (B, K), and one of the five highest."""
+    k = min(5, logits.shape[1])
+    top_classes = logits.topk(k, dim=1).indices  # (B, 5)
+    is_correct = top_classes == labels[:, None]
+    return torch.stack([is_correct[:, 0].sum(), is_correct.sum()]).float()
 
 
-def hits(logits: Tensor, label: Tensor) -> Tensor:
-    """Count the labels, (B,), that are the highest of the logits, (B, K), and those among the five highest."""
-    guesses = logits.topk(min(5, logits.shape[1]), dim=1).indices  # (B, 5)
-    found = guesses == label[:, None]
-    return torch.stack([found[:, 0].sum(), found.sum()]).float()
+@torch.no_grad()
+def _predictions(method: Method, loader: BatchLoader) -> Iterator[tuple[Batch, Tensor]]:
+    """Yield this rank's share of a split in batches, each with its logits, (B, K)."""
+    positions = torch.arange(len(loader.labels))
+    rank_positions = positions[distributed.rank() :: distributed.world_size()]
+    method.eval()
+    for batch in loader.plain_batches(rank_positions):
+        with devices.autocast(loader.device):
+            logits = method.predict(batch.x)
+        yield batch, logits

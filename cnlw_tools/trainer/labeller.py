@@ -1,63 +1,68 @@
-"""What a network says of images: it learns from a small trusted share, and labels everything that is not validation.
+"""Labels predicted by a network that learned from a small trusted set.
 
-Source: Lee et al., ICML 2019 (RoG), whose networks learned from a twentieth of CIFAR-10; Zhang et al., 2020, table 4.
-No choice is made on validation: the labels are those of the last epoch.
+It labels all images except those of validation splits.
+
+Source: Lee et al., ICML 2019 (RoG), whose networks learned from a twentieth of CIFAR-10; Zhang et
+al., 2020, table 4. Nothing is selected on validation: the labels are those of the last epoch.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from cnlw_tools.executor import Progress, local, no_progress
+from cnlw_tools.methods import Method
 from cnlw_tools.trainer import data
 from cnlw_tools.trainer import device as devices
-from cnlw_tools.trainer.batches import Feed, imagenet, scale
+from cnlw_tools.trainer.batches import BatchLoader, fit_normaliser, imagenet_normaliser
 from cnlw_tools.trainer.run import Metrics
 from cnlw_tools.trainer.trainer import Trainer
 
 
-def labelled(
-    labeller: Trainer,
-    tell: Progress = no_progress,
-    each: Callable[[Metrics], None] = lambda line: None,
+def train_and_label(
+    trainer: Trainer,
+    progress: Progress = no_progress,
+    on_epoch: Callable[[Metrics], None] = lambda metrics: None,
 ) -> dict[str, int]:
-    """Train and return the first guess for every image that is not in a validation split, by image id.
+    """Train, and return the predicted label of every image outside validation, by image id.
 
     Args:
-        labeller: what to train; its `split` should be `probe`
-        tell: see `Trainer.fit`
-        each: see `Trainer.fit`
+        trainer: its `split` should be `probe`
+        progress: see `Trainer.fit`
+        on_epoch: see `Trainer.fit`
 
     Raises:
         ValueError, LookupError, OSError: see `Trainer.fit`
     """
-    labeller.fit(tell, each)
-    build, config = Path(labeller.build), labeller.config
-    cache = Path(labeller.cache) if labeller.cache else None
-    splits = data.load(build, config, labeller.size, cache, labeller.workers or local.cores(), tell)
-    device = devices.choose_device(labeller.device)
-    scaled = imagenet(device) if labeller.pretrained else scale(splits[labeller.split], device)
-    found: dict[str, int] = {}
+    trainer.fit(progress, on_epoch)
+    build = Path(trainer.build)
+    cache = Path(trainer.cache) if trainer.cache else None
+    threads = trainer.workers or local.cores()
+    splits = data.load_splits(build, trainer.config, trainer.image_size, cache, threads, progress)
+    device = devices.choose_device(trainer.device)
+    if trainer.pretrained:
+        normaliser = imagenet_normaliser(device)
+    else:
+        normaliser = fit_normaliser(splits[trainer.split], device)
+    labels: dict[str, int] = {}
     for name, split in splits.items():
-        if not name.startswith("validation"):
-            guesses = _guesses(labeller, Feed(split, device, labeller.seed, {}, scaled))
-            by_row = dict(zip(split.row.tolist(), guesses.tolist(), strict=True))
-            found |= {
-                image_id: by_row[row] for row, image_id in enumerate(data.ids(build, config, name))
-            }
-    return found
+        if name.startswith("validation"):
+            continue
+        loader = BatchLoader(split, device, trainer.seed, {}, normaliser)
+        label_by_row = _predict_labels(trainer.trained_method, loader)
+        for row, image_id in enumerate(data.read_image_ids(build, trainer.config, name)):
+            labels[image_id] = label_by_row[row]
+    return labels
 
 
 @torch.no_grad()
-def _guesses(labeller: Trainer, feed: Feed) -> NDArray[np.int64]:
-    """Return (n,) the first guess for each example, by position."""
-    labeller.trained.eval()
-    found = []
-    for batch in feed.iterate_dataset():
-        with devices.autocast(feed.label.device):
-            found.append(labeller.trained.predict(batch.x).argmax(1))
-    guesses: NDArray[np.int64] = torch.cat(found).cpu().numpy()
-    return guesses
+def _predict_labels(method: Method, loader: BatchLoader) -> dict[int, int]:
+    """Return the predicted label of each example by its row in the build."""
+    method.eval()
+    batch_labels = []
+    for batch in loader.iterate_dataset():
+        with devices.autocast(loader.device):
+            batch_labels.append(method.predict(batch.x).argmax(1))
+    labels = torch.cat(batch_labels).tolist()
+    return dict(zip(loader.split.rows.tolist(), labels, strict=True))

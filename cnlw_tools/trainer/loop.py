@@ -26,10 +26,15 @@ from cnlw_tools.methods.components import distributed
 from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer import oom, schedule
-from cnlw_tools.trainer.batches import Feed, order
+from cnlw_tools.trainer.batches import BatchLoader, shuffle
 from cnlw_tools.trainer.checkpoint import checkpoint_mismatch
 from cnlw_tools.trainer.errors import TrainingStopped
-from cnlw_tools.trainer.evaluate import confusion, guesses, held_out, validate
+from cnlw_tools.trainer.evaluate import (
+    confusion_matrix,
+    evaluation_splits,
+    predict_split,
+    validation_accuracies,
+)
 from cnlw_tools.trainer.optimiser import EMA, build_optimiser
 from cnlw_tools.trainer.run import Metrics, Run
 from cnlw_tools.trainer.tensorboard import TensorBoardWriter
@@ -46,17 +51,23 @@ class Loop:
     kept: State  # arrays of the epoch, for the report
 
     def __init__(
-        self, method: Method, preset: Preset, feeds: dict[str, Feed], run: Run, seed: int
+        self, method: Method, preset: Preset, loaders: dict[str, BatchLoader], run: Run, seed: int
     ) -> None:
-        self.method, self.preset, self.feeds, self.run, self.seed = method, preset, feeds, run, seed
-        self.train = feeds["train"]
-        self.device = self.train.label.device
+        self.method, self.preset, self.loaders, self.run, self.seed = (
+            method,
+            preset,
+            loaders,
+            run,
+            seed,
+        )
+        self.train = loaders["train"]
+        self.device = self.train.device
         self.stages = [
             (p, e) for p, phase in enumerate(method.phases()) for e in range(phase.epochs)
         ]
         self.epoch, self.step = 0, 0  # done: epochs of all phases, steps of this one
         self.history: list[Metrics] = []
-        self.rows = torch.arange(len(self.train.label))  # positions that this phase trains on
+        self.rows = torch.arange(len(self.train.labels))  # positions that this phase trains on
         self.ends: dict[str | int, State] = {"init": _networks(method)}  # what phases restart from
         self.average: EMA | None = None
         self.lost = torch.zeros((), device=self.device)  # sum of losses in this epoch
@@ -101,7 +112,7 @@ class Loop:
             chosen = self.method.begin_phase(phase, self.train.iterate_dataset)
             if self._phase().restart != "keep":
                 self.method.load_state_dict(self.ends[self._phase().restart], strict=False)
-            self.rows = torch.arange(len(self.train.label)) if chosen is None else chosen.cpu()
+            self.rows = torch.arange(len(self.train.labels)) if chosen is None else chosen.cpu()
             self._arm()  # behind what the phase has set: the average begins with it
         self.method.begin_epoch(self.epoch, self.train.iterate_dataset)
 
@@ -181,12 +192,15 @@ class Loop:
                     self.train.iterate_dataset
                 )  # what is fitted is validated with these weights
                 self.run.predictions(
-                    {name: guesses(self.method, self.feeds[name]) for name in held_out(self.feeds)}
+                    {
+                        name: predict_split(self.method, self.loaders[name])
+                        for name in evaluation_splits(self.loaders)
+                    }
                 )
-            line |= validate(self.method, self.feeds)
+            line |= validation_accuracies(self.method, self.loaders)
             self.kept = self.method.epoch_artifacts()
             if "transition" in self.kept:
-                self.kept["confusion"] = confusion(self.method, self.feeds["validation"])
+                self.kept["confusion"] = confusion_matrix(self.method, self.loaders["validation"])
         line["lr"] = self.optimiser.param_groups[0]["lr"]
         return line | {
             "seconds": round(time.monotonic() - begun, 3),
@@ -220,7 +234,7 @@ class Loop:
         ):
             self.ends[phase] = _networks(self.method)
         self.epoch, self.lost = self.epoch + 1, torch.zeros_like(self.lost)
-        self.run.examples(self.epoch, self.train.pixels.split.row, noted)
+        self.run.examples(self.epoch, self.train.split.rows, noted)
         self.run.kept(self.epoch, self.kept)
         self.run.save(self._state())
         self.run.metrics(self.history)
@@ -247,7 +261,7 @@ class Loop:
             raise ValueError(
                 f"{short}: start fewer processes, or let the method choose more examples"
             )
-        shuffled = order(self.rows.numpy(), self.seed, self.epoch)
+        shuffled = shuffle(self.rows.numpy(), self.seed, self.epoch)
         return [shuffled[i : i + size] for i in range(0, len(shuffled) - size + 1, size)]
 
     def _state(self) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""Fits a data-driven mentor: a student learns from verified labels, and its losses show what a wrong one looks like.
+"""Fits a data-driven mentor: a student learns from verified labels, some of which are wrong.
+
+The losses of the student show the mentor what a wrong label looks like.
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055), MentorNet DD.
 """
@@ -9,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import torch
+from numpy.typing import NDArray
 
 from cnlw_tools.executor import Progress, no_progress
 from cnlw_tools.methods.components.mentor_fit import (
@@ -19,46 +22,52 @@ from cnlw_tools.methods.components.mentor_fit import (
     losses_by_percent,
 )
 from cnlw_tools.methods.components.validation import check_number
-from cnlw_tools.trainer.data import verdicts
+from cnlw_tools.trainer.data import read_verified_correctness
 from cnlw_tools.trainer.run import Metrics
 from cnlw_tools.trainer.trainer import Trainer
 
 
-def data_driven_mentor(
+def train_data_driven_mentor(
     student: Trainer,
     percentile: float,
     seed: int,
-    tell: Progress = no_progress,
-    each: Callable[[Metrics], None] = lambda line: None,
+    progress: Progress = no_progress,
+    on_epoch: Callable[[Metrics], None] = lambda metrics: None,
 ) -> FittedMentor:
-    """Train a student on the split `verified` and fit_mentor a mentor to its losses.
+    """Train a student on the split `verified` and fit a mentor to its losses.
 
     Args:
-        student: what to train; its `split` should be `verified`
-        percentile: of the losses of an epoch; the difference to it is what the mentor sees
-        seed: of the fit_mentor
-        tell: see `Trainer.fit`
-        each: see `Trainer.fit`
+        student: its `split` should be `verified`
+        percentile: of the losses of an epoch, from 0 to 1; the mentor sees the difference to it
+        seed: of the fit
+        progress: see `Trainer.fit`
+        on_epoch: see `Trainer.fit`
 
     Raises:
-        ValueError: the config has no verified labels, or the percentile is none from 0 to 1
+        ValueError: the config has no verified labels, or the percentile is not from 0 to 1
     """
     check_number("percentile", percentile, 0, 1)
-    correct = verdicts(Path(student.build), student.config)
-    student.fit(tell, each)
-    return fit_mentor(rows(student.folder, correct, percentile), seed)
+    is_correct = read_verified_correctness(Path(student.build), student.config)
+    student.fit(progress, on_epoch)
+    return fit_mentor(read_mentor_samples(student.folder, is_correct, percentile), seed)
 
 
-def rows(run: Path, correct: np.ndarray, percentile: float) -> MentorSamples:
-    """Return what a mentor is fitted to: the losses of a run on n examples, whose labels are ``correct``, (n,).
+def read_mentor_samples(
+    run: Path, is_correct: NDArray[np.bool_], percentile: float
+) -> MentorSamples:
+    """Return what a mentor is fitted to, from the losses of a run.
 
-    An example that no epoch has drawn is left out.
+    Examples that were never drawn are left out. An epoch without a loss of an example, because the
+    last batch was not full, takes that of the epoch before or, at the beginning, after it.
+
+    Args:
+        run: folder of the run
+        is_correct: (n,) whether the label of each example is correct, by row
+        percentile: see `train_data_driven_mentor`
     """
     table = pq.read_table(run / "examples.parquet", columns=["epoch", "row", "loss"]).to_pandas()
-    history = (
-        table.pivot(index="epoch", columns="row", values="loss").ffill().bfill().dropna(axis=1)
-    )  # an epoch leaves out a rest
+    history = table.pivot(index="epoch", columns="row", values="loss")
+    history = history.ffill().bfill().dropna(axis=1)  # (epochs, examples that were drawn)
     epoch, losses = losses_by_percent(torch.tensor(history.to_numpy(np.float32)))
-    return data_driven_samples(
-        epoch, losses, torch.tensor(correct[history.columns]).repeat(100), percentile
-    )
+    repeated_correct = torch.tensor(is_correct[history.columns]).repeat(100)
+    return data_driven_samples(epoch, losses, repeated_correct, percentile)

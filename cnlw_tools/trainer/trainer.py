@@ -27,7 +27,12 @@ from cnlw_tools.registry import pick, suggest
 from cnlw_tools.trainer import data, nets
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer.augment import compose
-from cnlw_tools.trainer.batches import Feed, balanced, imagenet, scale
+from cnlw_tools.trainer.batches import (
+    BatchLoader,
+    balanced_sampler,
+    fit_normaliser,
+    imagenet_normaliser,
+)
 from cnlw_tools.trainer.loop import Loop
 from cnlw_tools.trainer.run import Metrics, Run
 from cnlw_tools.trainer.schedule import parse_schedule
@@ -69,13 +74,15 @@ class Trainer:
     cache: Path | str | None = None  # where decoded pixels are kept
     workers: int | None = None  # threads that decode; none: all processors
     folder: Path = field(init=False)  # of the run
-    size: data.Size = field(init=False)  # to which images are brought
-    trained: Method = field(
+    image_size: data.ImageSize = field(init=False)  # to which images are brought
+    trained_method: Method = field(
         init=False
     )  # what `fit` made; it predicts from images as `Feed` scales them
 
     def fit(
-        self, tell: Progress = no_progress, each: Callable[[Metrics], None] = lambda line: None
+        self,
+        tell: Progress = no_progress,
+        each: Callable[[Metrics], None] = lambda line: None,
     ) -> Metrics:
         """Train to the end and return last, best and mean10: top-1 on validation in percent.
 
@@ -92,15 +99,15 @@ class Trainer:
         with devices.process_group(device), devices.explain_oom(device):
             loop = self._loop(device, tell)
             found = loop.fit(tell, each)
-            self.trained = loop.method
+            self.trained_method = loop.method
             return found
 
     def _loop(self, device: torch.device, tell: Progress) -> Loop:
         """Get everything ready; the first rank decodes while the others wait."""
         how, method, options = self._choices()
-        self.size = size = data.Size(how.size, how.resize)
+        self.image_size = size = data.ImageSize(how.size, how.resize)
         with devices.rank_zero_first():
-            splits = data.load(
+            splits = data.load_splits(
                 Path(self.build),
                 self.config,
                 size,
@@ -110,16 +117,21 @@ class Trainer:
             )
         if self.split != "train":
             splits["train"] = splits.pop(self.split)
-        splits |= data.held_out(
+        splits |= data.split_holdout(
             splits["train"], options.get("holdout", HOLDOUT if "holdout" in method.requires else 0)
         )
         views = {name: compose(ops) for name, ops in how.views.items()}
-        scaled = imagenet(device) if self.pretrained else scale(splits["train"], device)
-        feeds = {
-            name: Feed(split, device, self.seed, views, scaled) for name, split in splits.items()
+        scaled = (
+            imagenet_normaliser(device)
+            if self.pretrained
+            else fit_normaliser(splits["train"], device)
+        )
+        loaders = {
+            name: BatchLoader(split, device, self.seed, views, scaled)
+            for name, split in splits.items()
         }
         torch.manual_seed(self.seed)
-        made = self._method(how, method, options, splits["train"], feeds).to(device)
+        made = self._method(how, method, options, splits["train"], loaders).to(device)
         if device.type == "cuda":
             made.to(memory_format=torch.channels_last)
         if self.compile:
@@ -128,7 +140,7 @@ class Trainer:
         distributed.broadcast_from_rank_zero([*made.parameters(), *made.buffers()])
         self.folder = self._folder(method)
         run = Run(self.folder, self._said(how, method, options, splits), self.resume)
-        return Loop(made, how, feeds, run, self.seed)
+        return Loop(made, how, loaders, run, self.seed)
 
     def _choices(self) -> tuple[Preset, type[Method], dict[str, Any]]:
         """Return preset, method and its options, checked."""
@@ -177,38 +189,40 @@ class Trainer:
         method: type[Method],
         options: dict[str, Any],
         train: data.Split,
-        feeds: Mapping[str, Feed],
+        loaders: Mapping[str, BatchLoader],
     ) -> Method:
         """Return the method, with a network of its own."""
         rate = options.get("noise_rate")
         options = {name: value for name, value in options.items() if name not in COMMON}
-        size = train.shape[-1]
+        size = train.image_shape[-1]
         net: Callable[[], nn.Module]
         if callable(self.net):
-            net = partial(self.net, len(train.classes), size)
+            net = partial(self.net, len(train.class_names), size)
         else:
             net = partial(
                 nets.build_network,
                 how.net,
-                len(train.classes),
+                len(train.class_names),
                 size,
                 None,
                 self.pretrained,
                 self.weights,
             )
         has: dict[str, Any] = {"noise_rate": rate}
-        if "probe" in feeds:
-            draw = balanced(feeds["probe"].label, len(train.classes))
+        if "probe" in loaders:
+            draw = balanced_sampler(loaders["probe"].labels, len(train.class_names))
             has["probe"] = ProbeSet(
-                draw=partial(_probe, feeds["probe"], draw, method.views[:1]),
-                batches=feeds["probe"].iterate_dataset,
+                draw=partial(_draw_probe, loaders["probe"], draw, method.views[:1]),
+                batches=loaders["probe"].iterate_dataset,
             )
-        if "verified" in feeds:
-            correct = torch.from_numpy(data.verdicts(Path(self.build), self.config))
-            has["verified"] = partial(_verified, feeds["verified"], correct)
-        if "holdout" in feeds:
-            has["holdout"] = feeds["holdout"].iterate_dataset
-        return method(Task(net, len(train), len(train.classes), how.epochs, **has), **options)
+        if "verified" in loaders:
+            correct = torch.from_numpy(
+                data.read_verified_correctness(Path(self.build), self.config)
+            )
+            has["verified"] = partial(_verified, loaders["verified"], correct)
+        if "holdout" in loaders:
+            has["holdout"] = loaders["holdout"].iterate_dataset
+        return method(Task(net, len(train), len(train.class_names), how.epochs, **has), **options)
 
     def _folder(self, method: type[Method]) -> Path:
         if self.out is not None:
@@ -249,19 +263,20 @@ class Trainer:
         }
 
 
-def _probe(
-    feed: Feed, draw: Callable[[int], torch.Tensor], views: tuple[str, ...], many: int
+def _draw_probe(
+    loader: BatchLoader,
+    draw_positions: Callable[[int], torch.Tensor],
+    views: tuple[str, ...],
+    n: int,
 ) -> Batch:
-    """Return so many trusted examples, newly augmented."""
-    index = draw(many)
-    key = torch.randint(1 << 62, (many,), device=index.device)
-    return feed.batch(index, feed.pixels.take(index), views, key)
+    """Return n trusted examples, newly augmented."""
+    return loader.draw_batch(draw_positions(n), views)
 
 
-def _verified(feed: Feed, correct: torch.Tensor) -> Iterator[tuple[Batch, torch.Tensor]]:
+def _verified(loader: BatchLoader, correct: torch.Tensor) -> Iterator[tuple[Batch, torch.Tensor]]:
     """Yield the verified examples in order, each with whether its label is correct; correct: by row."""
-    by_position = correct[torch.from_numpy(feed.pixels.split.row)].to(feed.label.device)
-    for batch in feed.iterate_dataset():
+    by_position = correct[torch.from_numpy(loader.split.rows)].to(loader.device)
+    for batch in loader.iterate_dataset():
         yield batch, by_position[batch.index]
 
 

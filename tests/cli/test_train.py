@@ -200,7 +200,7 @@ def test_a_mentor_whose_student_was_stopped_goes_on(here, monkeypatch):
         assert student.resume
         raise TrainingStopped("signal", signal.SIGINT)
 
-    monkeypatch.setattr("cnlw_tools.trainer.mentor.data_driven_mentor", stopped)
+    monkeypatch.setattr("cnlw_tools.trainer.mentor.train_data_driven_mentor", stopped)
     arguments = [
         "train-mentor",
         "--out",

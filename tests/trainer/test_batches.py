@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from cnlw_tools.trainer import batches, data
 from cnlw_tools.trainer.augment import compose
-from cnlw_tools.trainer.batches import Feed, Pixels, balanced, order, scale
+from cnlw_tools.trainer.batches import (
+    BatchLoader,
+    PixelLoader,
+    balanced_sampler,
+    fit_normaliser,
+    shuffle,
+)
 
 CPU = torch.device("cpu")
 VIEWS = {"standard": compose(["crop", "flip"]), "strong": compose(["cutout"])}
@@ -20,24 +26,24 @@ VIEWS = {"standard": compose(["crop", "flip"]), "strong": compose(["cutout"])}
 @pytest.fixture(scope="module")
 def split(builds, tmp_path_factory):
     """The training set of the small build."""
-    return data.load(builds, "blue_40_probe2", data.Size(), tmp_path_factory.mktemp("cache"))[
-        "train"
-    ]
+    return data.load_splits(
+        builds, "blue_40_probe2", data.ImageSize(), tmp_path_factory.mktemp("cache")
+    )["train"]
 
 
 @pytest.fixture
 def made(split):
     """Its feed."""
-    return Feed(split, CPU, 3, VIEWS, scale(split, CPU))
+    return BatchLoader(split, CPU, 3, VIEWS, fit_normaliser(split, CPU))
 
 
 def test_the_scale_is_that_of_the_pixels(split):
     """Mean and standard deviation of each channel."""
-    x = split.take(np.arange(len(split))) / 255
-    found = scale(split, CPU)
+    x = split.read_images(np.arange(len(split))) / 255
+    found = fit_normaliser(split, CPU)
 
     np.testing.assert_allclose(found.mean.flatten(), x.mean((0, 2, 3)), rtol=1e-6)
-    np.testing.assert_allclose(found.spread.flatten(), x.std((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(found.std.flatten(), x.std((0, 2, 3)), rtol=1e-6)
 
 
 def test_plain_is_what_was_stored(made, split):
@@ -45,11 +51,11 @@ def test_plain_is_what_was_stored(made, split):
     at = torch.tensor([4, 0, 9])
     (batch,) = made.batches([at], ("plain",), 0)
     expected = (
-        torch.from_numpy(split.take(at.numpy())) / 255 - made.scale.mean
-    ) / made.scale.spread
+        torch.from_numpy(split.read_images(at.numpy())) / 255 - made.normaliser.mean
+    ) / made.normaliser.std
 
     torch.testing.assert_close(batch.x, expected)
-    assert torch.equal(batch.y, torch.from_numpy(split.label[at.numpy()]))
+    assert torch.equal(batch.y, torch.from_numpy(split.labels[at.numpy()]))
     assert torch.equal(batch.index, at)
 
 
@@ -61,7 +67,7 @@ def test_a_view_depends_on_example_epoch_and_seed_alone(made, split):
     for v in (0, 1):
         assert torch.equal(parts[0].views[v], whole.views[v][[7, 2]])
         assert torch.equal(parts[1].views[v], whole.views[v][[5]])
-    other = Feed(split, CPU, 4, VIEWS, made.scale)
+    other = BatchLoader(split, CPU, 4, VIEWS, made.normaliser)
     for later in (
         made.batches([torch.arange(8)], ("standard",), 6),
         other.batches([torch.arange(8)], ("standard",), 5),
@@ -84,11 +90,11 @@ def test_an_unknown_view_is_an_error(made):
 
 def test_streaming_yields_the_same(made, split, monkeypatch):
     """Where there is no room for the whole, batches come from the files, in order."""
-    chunks = list(order(np.arange(len(split)), 0, 0).split(17))
+    chunks = list(shuffle(np.arange(len(split)), 0, 0).split(17))
     expected = list(made.batches(chunks, ("standard",), 1))
-    monkeypatch.setattr(batches, "memory", lambda _: 1000)
-    streaming = Feed(split, CPU, 3, VIEWS, made.scale)
-    assert streaming.pixels.whole is None
+    monkeypatch.setattr(batches, "device_memory", lambda _: 1000)
+    streaming = BatchLoader(split, CPU, 3, VIEWS, made.normaliser)
+    assert streaming.pixels.resident is None
 
     found = list(streaming.batches(chunks, ("standard",), 1))
 
@@ -99,33 +105,33 @@ def test_streaming_yields_the_same(made, split, monkeypatch):
 
 def test_streaming_nothing_yields_nothing(split, monkeypatch):
     """No chunks, no batches."""
-    monkeypatch.setattr(batches, "memory", lambda _: 1000)
+    monkeypatch.setattr(batches, "device_memory", lambda _: 1000)
 
-    assert list(Pixels(split, CPU).stream([])) == []
+    assert list(PixelLoader(split, CPU).stream([])) == []
 
 
 @given(st.integers(1, 200), st.integers(0, 5), st.integers(0, 5))
 def test_an_order_is_a_permutation_of_its_own(n, seed, epoch):
     """Every row once, the same again, another in another epoch."""
     rows = np.arange(n) * 2
-    found = order(rows, seed, epoch)
+    found = shuffle(rows, seed, epoch)
 
     assert sorted(found.tolist()) == rows.tolist()
-    assert torch.equal(found, order(rows, seed, epoch))
+    assert torch.equal(found, shuffle(rows, seed, epoch))
     if n > 10:
-        assert not torch.equal(found, order(rows, seed, epoch + 1))
-        assert not torch.equal(found, order(rows, seed + 1, epoch))
+        assert not torch.equal(found, shuffle(rows, seed, epoch + 1))
+        assert not torch.equal(found, shuffle(rows, seed + 1, epoch))
 
 
 def test_an_order_never_changes():
     """What stands in a paper can be drawn again in ten years."""
-    assert order(np.arange(8), 0, 0).tolist() == [0, 6, 2, 1, 7, 3, 5, 4]
+    assert shuffle(np.arange(8), 0, 0).tolist() == [0, 6, 2, 1, 7, 3, 5, 4]
 
 
 def test_a_balanced_draw_has_as_many_of_each_class():
     """Up to one, whatever the sizes of the classes, absent ones left out."""
     label = torch.tensor([0] * 7 + [2] * 2 + [3] * 5)
-    draw = balanced(label, 4)
+    draw = balanced_sampler(label, 4)
 
     for many in (1, 3, 9, 30):
         counts = torch.bincount(label[draw(many)], minlength=4)[[0, 2, 3]]
@@ -137,13 +143,13 @@ def test_as_many_as_there_are_are_all():
     """Nothing twice before everything once."""
     label = torch.arange(12) % 3
 
-    assert sorted(balanced(label, 3)(12).tolist()) == list(range(12))
+    assert sorted(balanced_sampler(label, 3)(12).tolist()) == list(range(12))
 
 
 def test_draws_begin_anywhere():
     """Two calls seldom agree, and in the long run each example comes as often."""
     label = torch.arange(40) % 2
-    draw = balanced(label, 2)
+    draw = balanced_sampler(label, 2)
     torch.manual_seed(0)
     draws = [draw(4) for _ in range(1000)]
 
@@ -155,6 +161,6 @@ def test_draws_begin_anywhere():
 @pytest.mark.parametrize(("side", "many"), [(28, 500), (64, 500), (224, 41), (299, 23), (2048, 1)])
 def test_large_images_are_looked_at_in_smaller_batches(side, many):
     """Two million pixels, and one image at least."""
-    feed = SimpleNamespace(pixels=SimpleNamespace(split=SimpleNamespace(shape=(3, side, side))))
+    feed = SimpleNamespace(split=SimpleNamespace(image_shape=(3, side, side)))
 
-    assert Feed.at_once.fget(feed) == many
+    assert BatchLoader.inference_batch_size.fget(feed) == many

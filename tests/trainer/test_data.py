@@ -14,7 +14,7 @@ from PIL import Image
 
 from cnlw_tools import files
 from cnlw_tools.trainer import data
-from cnlw_tools.trainer.data import Size
+from cnlw_tools.trainer.data import ImageSize
 
 CONFIG = "blue_40_probe2"
 
@@ -52,22 +52,25 @@ def scrambled(table):
 def test_a_row_is_the_row_that_datasets_reads(builds, tmp_path):
     """Example i is row `row[i]` of what `load_dataset` returns: same pixels, same label."""
     read = load_dataset(str(builds), CONFIG, split="train", cache_dir=str(tmp_path / "hf"))
-    train = data.load(builds, CONFIG, Size(), tmp_path)["train"]
+    train = data.load_splits(builds, CONFIG, ImageSize(), tmp_path)["train"]
 
-    pixels = train.take(np.arange(len(train)))
+    pixels = train.read_images(np.arange(len(train)))
 
-    assert sorted(train.row) == list(range(len(read)))
+    assert sorted(train.rows) == list(range(len(read)))
     for i in range(0, len(train), 7):
-        expected = read[int(train.row[i])]
+        expected = read[int(train.rows[i])]
         assert np.array_equal(
             np.asarray(expected["image"].convert("RGB")).transpose(2, 0, 1), pixels[i]
         )
-        assert expected["label"] == train.label[i]
+        assert expected["label"] == train.labels[i]
 
 
 def test_the_classes_are_those_of_the_build(builds, tmp_path):
     """Class names come in label order."""
-    assert data.load(builds, CONFIG, Size(), tmp_path)["train"].classes[:2] == ("bicycle", "chair")
+    assert data.load_splits(builds, CONFIG, ImageSize(), tmp_path)["train"].class_names[:2] == (
+        "bicycle",
+        "chair",
+    )
 
 
 def test_neither_rows_nor_truth_move_an_example(builds, tmp_path):
@@ -75,22 +78,22 @@ def test_neither_rows_nor_truth_move_an_example(builds, tmp_path):
     other = shutil.copytree(builds, tmp_path / "other")
     rewritten(other, scrambled)
 
-    before = data.load(builds, CONFIG, Size(), tmp_path / "a")
-    after = data.load(other, CONFIG, Size(), tmp_path / "b")
+    before = data.load_splits(builds, CONFIG, ImageSize(), tmp_path / "a")
+    after = data.load_splits(other, CONFIG, ImageSize(), tmp_path / "b")
 
     for name, split in before.items():
         every = np.arange(len(split))
-        assert np.array_equal(split.take(every), after[name].take(every))
-        assert np.array_equal(split.label, after[name].label)
+        assert np.array_equal(split.read_images(every), after[name].read_images(every))
+        assert np.array_equal(split.labels, after[name].labels)
         assert split.digest == after[name].digest
-    assert not np.array_equal(before["train"].row, after["train"].row)
+    assert not np.array_equal(before["train"].rows, after["train"].rows)
 
 
 def test_the_order_of_examples_says_nothing_of_noise(builds, tmp_path):
     """Noisy examples lie among the clean ones as evenly as chance has it."""
-    train = data.load(builds, CONFIG, Size(), tmp_path)["train"]
+    train = data.load_splits(builds, CONFIG, ImageSize(), tmp_path)["train"]
     read = load_dataset(str(builds), CONFIG, split="train", cache_dir=str(tmp_path / "hf"))
-    noisy = np.array(read["is_noisy"])[train.row]
+    noisy = np.array(read["is_noisy"])[train.rows]
 
     ranks = np.flatnonzero(noisy)
 
@@ -100,18 +103,18 @@ def test_the_order_of_examples_says_nothing_of_noise(builds, tmp_path):
 
 def test_pixels_are_decoded_once(builds, tmp_path, monkeypatch):
     """A second load decodes nothing, and reads the same."""
-    first = data.load(builds, CONFIG, Size(), tmp_path)["train"]
+    first = data.load_splits(builds, CONFIG, ImageSize(), tmp_path)["train"]
     monkeypatch.setattr(data.pixels, "decode", lambda _: pytest.fail("decoded again"))
 
-    again = data.load(builds, CONFIG, Size(), tmp_path)["train"]
+    again = data.load_splits(builds, CONFIG, ImageSize(), tmp_path)["train"]
 
-    assert np.array_equal(first.take(np.arange(9)), again.take(np.arange(9)))
+    assert np.array_equal(first.read_images(np.arange(9)), again.read_images(np.arange(9)))
 
 
 def test_changed_bytes_are_decoded_anew(builds, tmp_path):
     """A shard with other images is another entry of the cache."""
     other = shutil.copytree(builds, tmp_path / "other")
-    first = data.load(other, CONFIG, Size(), tmp_path / "cache")["train"]
+    first = data.load_splits(other, CONFIG, ImageSize(), tmp_path / "cache")["train"]
 
     def upside_down(table):
         images = table["image"].to_pylist()
@@ -121,13 +124,18 @@ def test_changed_bytes_are_decoded_anew(builds, tmp_path):
 
     rewritten(other, upside_down)
 
-    assert data.load(other, CONFIG, Size(), tmp_path / "cache")["train"].digest != first.digest
+    assert (
+        data.load_splits(other, CONFIG, ImageSize(), tmp_path / "cache")["train"].digest
+        != first.digest
+    )
 
 
 def test_images_are_brought_to_a_size(builds, tmp_path):
     """A side in pixels gives square images of it, for every rule."""
     for rule in ("squash", "crop", "pad"):
-        assert data.load(builds, CONFIG, Size(9, rule), tmp_path)["train"].shape == (3, 9, 9)
+        assert data.load_splits(builds, CONFIG, ImageSize(9, rule), tmp_path)[
+            "train"
+        ].image_shape == (3, 9, 9)
 
 
 @pytest.mark.parametrize(
@@ -150,24 +158,26 @@ def test_images_of_several_sizes_need_one(builds, tmp_path, many, message):
     rewritten(other, smaller)
 
     with pytest.raises(ValueError, match=rf"{message}.*: write size = 32, say, into a preset"):
-        data.load(other, CONFIG, Size(), tmp_path / "cache")
-    assert data.load(other, CONFIG, Size(9), tmp_path / "cache")["train"].shape == (3, 9, 9)
+        data.load_splits(other, CONFIG, ImageSize(), tmp_path / "cache")
+    assert data.load_splits(other, CONFIG, ImageSize(9), tmp_path / "cache")[
+        "train"
+    ].image_shape == (3, 9, 9)
 
 
 def test_positions_may_come_in_any_order_and_twice(builds, tmp_path):
     """take() answers in the order asked."""
-    train = data.load(builds, CONFIG, Size(), tmp_path)["train"]
-    every = train.take(np.arange(len(train)))
+    train = data.load_splits(builds, CONFIG, ImageSize(), tmp_path)["train"]
+    every = train.read_images(np.arange(len(train)))
 
     at = np.array([5, 0, len(train) - 1, 5])
 
-    assert np.array_equal(train.take(at), every[at])
+    assert np.array_equal(train.read_images(at), every[at])
 
 
 def test_no_such_config_is_an_error(builds, tmp_path):
     """The message suggests the one that was meant."""
     with pytest.raises(LookupError, match=r"Did you mean 'blue_40_probe2'"):
-        data.load(builds, "blue_4_probe2", Size(), tmp_path)
+        data.load_splits(builds, "blue_4_probe2", ImageSize(), tmp_path)
 
 
 def test_a_missing_shard_is_an_error(builds, tmp_path):
@@ -179,7 +189,7 @@ def test_a_missing_shard_is_an_error(builds, tmp_path):
     with pytest.raises(
         FileNotFoundError, match=r"\.parquet: missing from the build: run the same `cnlw build`"
     ):
-        data.load(other, CONFIG, Size(), tmp_path)
+        data.load_splits(other, CONFIG, ImageSize(), tmp_path)
 
 
 def test_a_torn_shard_is_an_error_and_caches_nothing(builds, tmp_path):
@@ -189,7 +199,7 @@ def test_a_torn_shard_is_an_error_and_caches_nothing(builds, tmp_path):
         path.write_bytes(path.read_bytes()[:500])
 
     with pytest.raises(ValueError, match="a damaged shard"):
-        data.load(other, CONFIG, Size(), tmp_path / "cache")
+        data.load_splits(other, CONFIG, ImageSize(), tmp_path / "cache")
 
     assert not list((tmp_path / "cache").glob("*"))
 
@@ -208,7 +218,7 @@ def test_an_image_that_does_not_decode_is_named(builds, tmp_path):
     rewritten(other, spoilt)
 
     with pytest.raises(ValueError, match=r"parquet: row 0: not an image"):
-        data.load(other, CONFIG, Size(), tmp_path / "cache")
+        data.load_splits(other, CONFIG, ImageSize(), tmp_path / "cache")
 
 
 def test_a_file_that_names_no_classes_is_an_error(builds, tmp_path):
@@ -217,7 +227,7 @@ def test_a_file_that_names_no_classes_is_an_error(builds, tmp_path):
     rewritten(other, lambda table: table.replace_schema_metadata({"huggingface": json.dumps({})}))
 
     with pytest.raises(ValueError, match="names no classes"):
-        data.load(other, CONFIG, Size(), tmp_path / "cache")
+        data.load_splits(other, CONFIG, ImageSize(), tmp_path / "cache")
 
 
 @pytest.mark.parametrize("label", [-1, 10, None])
@@ -234,7 +244,7 @@ def test_a_label_of_no_class_is_an_error(builds, tmp_path, label):
     with pytest.raises(
         ValueError, match=rf"parquet: row 0: label {label} of 10 classes: run `cnlw validate`"
     ):
-        data.load(other, CONFIG, Size(), tmp_path / "cache")
+        data.load_splits(other, CONFIG, ImageSize(), tmp_path / "cache")
 
 
 @pytest.mark.parametrize("kind", ["*[0-9].npy", "*.keys.npy"])
@@ -243,18 +253,18 @@ def test_a_label_of_no_class_is_an_error(builds, tmp_path, label):
 )
 def test_a_damaged_cache_is_an_error(builds, tmp_path, kind, change):
     """It names the file; once that is deleted, all is well again."""
-    data.load(builds, CONFIG, Size(), tmp_path)
+    data.load_splits(builds, CONFIG, ImageSize(), tmp_path)
     for path in tmp_path.glob(kind):
         change(path)
 
     with pytest.raises(
         ValueError, match=r"npy: damaged .*: delete .*[0-9]\.npy, and its images"
     ) as error:
-        data.load(builds, CONFIG, Size(), tmp_path)
+        data.load_splits(builds, CONFIG, ImageSize(), tmp_path)
     assert (tmp_path / str(error.value).split("delete ")[1].split(",")[0]).is_file()
     for path in tmp_path.glob("*[0-9].npy"):
         path.unlink()
-    assert len(data.load(builds, CONFIG, Size(), tmp_path)["train"]) == 180
+    assert len(data.load_splits(builds, CONFIG, ImageSize(), tmp_path)["train"]) == 180
 
 
 def test_the_cache_can_be_told(monkeypatch, tmp_path):

@@ -12,8 +12,8 @@ from cnlw_tools.dataset import side_table
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.trainer import data
-from cnlw_tools.trainer.batches import Feed, scale
-from cnlw_tools.trainer.labeller import labelled
+from cnlw_tools.trainer.batches import BatchLoader, fit_normaliser
+from cnlw_tools.trainer.labeller import train_and_label
 
 CONFIG = "blue_40_probe2"
 
@@ -22,37 +22,41 @@ def test_every_image_but_validation_is_labelled(trainer, builds):
     """Train and probe, by id, each by what the trained network says of its pixels alone."""
     learner = trainer(split="probe", changes={"epochs": 2, "batch_size": 10})
 
-    found = labelled(learner)
+    found = train_and_label(learner)
 
-    known = {s: data.ids(builds, CONFIG, s) for s in ("train", "probe", "validation")}
+    known = {s: data.read_image_ids(builds, CONFIG, s) for s in ("train", "probe", "validation")}
     assert set(found) == {*known["train"], *known["probe"]}
     assert not set(found) & set(known["validation"])
     assert len(found) == 200
-    splits = data.load(builds, CONFIG, learner.size, learner.cache, 1)
-    at = splits["train"].row.tolist().index(17)
-    feed = Feed(
-        splits["train"], torch.device("cpu"), 0, {}, scale(splits["probe"], torch.device("cpu"))
+    splits = data.load_splits(builds, CONFIG, learner.image_size, learner.cache, 1)
+    at = splits["train"].rows.tolist().index(17)
+    loader = BatchLoader(
+        splits["train"],
+        torch.device("cpu"),
+        0,
+        {},
+        fit_normaliser(splits["probe"], torch.device("cpu")),
     )
-    batch = next(iter(feed.batches([torch.tensor([at])], ("plain",), 0)))
-    assert found[known["train"][17]] == int(learner.trained.predict(batch.x).argmax(1))
+    batch = next(iter(loader.batches([torch.tensor([at])], ("plain",), 0)))
+    assert found[known["train"][17]] == int(learner.trained_method.predict(batch.x).argmax(1))
 
 
 def test_given_labels_of_train_are_not_looked_at(trainer, tmp_path, monkeypatch):
     """Whatever the labels of train, the network says the same."""
-    first = labelled(
+    first = train_and_label(
         trainer(split="probe", changes={"epochs": 1, "batch_size": 10}, out=tmp_path / "first")
     )
-    load = data.load
+    load = data.load_splits
 
     def other(*arguments):
         splits = load(*arguments)
-        splits["train"].label[:] = 0
-        splits["validation"].label[:] = 1
+        splits["train"].labels[:] = 0
+        splits["validation"].labels[:] = 1
         return splits
 
-    monkeypatch.setattr(data, "load", other)
+    monkeypatch.setattr(data, "load_splits", other)
 
-    assert labelled(trainer(split="probe", changes={"epochs": 1, "batch_size": 10})) == first
+    assert train_and_label(trainer(split="probe", changes={"epochs": 1, "batch_size": 10})) == first
 
 
 def test_ids_are_by_row(builds):
@@ -63,10 +67,10 @@ def test_ids_are_by_row(builds):
         for name in pq.read_table(path)["image_id"].to_pylist()
     ]
 
-    assert set(data.ids(builds, CONFIG, "train")) <= set(held)
-    assert len(data.ids(builds, CONFIG, "train")) == 180
+    assert set(data.read_image_ids(builds, CONFIG, "train")) <= set(held)
+    assert len(data.read_image_ids(builds, CONFIG, "train")) == 180
     with pytest.raises(LookupError, match=r"unknown split 'prob'\. Did you mean 'probe'"):
-        data.ids(builds, CONFIG, "prob")
+        data.read_image_ids(builds, CONFIG, "prob")
 
 
 def test_the_command_makes_semantic_noise(tmp_path, tiny):

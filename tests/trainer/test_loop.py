@@ -181,9 +181,9 @@ def test_an_epoch_is_plain_gradient_descent(trainer, tmp_path, builds):
         )
     net, feed = loop.method.net, loop.train
     buffers = [torch.zeros_like(p) for p in net.parameters()]
-    from cnlw_tools.trainer.batches import order
+    from cnlw_tools.trainer.batches import shuffle
 
-    shuffled = order(loop.rows.numpy(), 0, 0)
+    shuffled = shuffle(loop.rows.numpy(), 0, 0)
     for step in range(6):
         (batch,) = feed.batches([shuffled[30 * step : 30 * step + 30]], ("standard",), 0)
         net.zero_grad()
@@ -219,15 +219,15 @@ def test_what_is_fitted_in_the_end_sees_the_weights_that_are_validated(trainer):
     made = trainer(method=Ends, changes={"ema": 0.9})
     made.fit()
 
-    assert torch.equal(made.trained.ended, made.trained.validated)
-    assert not torch.equal(made.trained.ended, made.trained.net.head.weight)
+    assert torch.equal(made.trained_method.ended, made.trained_method.validated)
+    assert not torch.equal(made.trained_method.ended, made.trained_method.net.head.weight)
 
 
 def test_networks_restart_and_memories_stay(trainer):
     """As before training, or as after an earlier phase; the method sees them before they do."""
     made = trainer(method=Back)
     made.fit()
-    back = made.trained
+    back = made.trained_method
 
     born, first, second = back.ends
     assert torch.equal(back.begins[0], born)

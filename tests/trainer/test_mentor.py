@@ -16,7 +16,7 @@ from cnlw_tools.methods.components.mentor import read_mentor
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.trainer import Trainer, data
-from cnlw_tools.trainer.mentor import data_driven_mentor, rows
+from cnlw_tools.trainer.mentor import read_mentor_samples, train_data_driven_mentor
 from tests.trainer.conftest import PLAN, Small
 from tests.trainer.test_data import rewritten
 
@@ -36,13 +36,15 @@ def test_verdicts_are_those_of_the_split(verified, tmp_path):
     """By row, as `datasets` reads them."""
     read = load_dataset(str(verified), CONFIG, split="verified", cache_dir=str(tmp_path))
 
-    assert data.verdicts(verified, CONFIG).tolist() == [not noisy for noisy in read["is_noisy"]]
+    assert data.read_verified_correctness(verified, CONFIG).tolist() == [
+        not noisy for noisy in read["is_noisy"]
+    ]
 
 
 def test_a_build_without_verified_labels_is_an_error(builds):
     """It says how to get them."""
     with pytest.raises(ValueError, match="has no verified labels: build it with --verified 20"):
-        data.verdicts(builds, "blue_40_probe2")
+        data.read_verified_correctness(builds, "blue_40_probe2")
 
 
 def test_a_shard_without_truth_has_no_verdicts(verified, tmp_path):
@@ -51,7 +53,7 @@ def test_a_shard_without_truth_has_no_verdicts(verified, tmp_path):
     rewritten(other, lambda table: table.drop_columns(["is_noisy"]))
 
     with pytest.raises(ValueError, match=r"a damaged shard .*is_noisy"):
-        data.verdicts(other, CONFIG)
+        data.read_verified_correctness(other, CONFIG)
 
 
 def test_rows_are_losses_by_percent_and_verdict(tmp_path):
@@ -62,7 +64,7 @@ def test_rows_are_losses_by_percent_and_verdict(tmp_path):
         table = {"epoch": [epoch] * 3, "row": [0, 1, 2], "loss": pa.array(losses, pa.float32())}
         pq.write_table(pa.table(table), folder / f"epoch-{epoch:04d}.parquet")
 
-    found = rows(tmp_path, np.array([True, False, True]), 0.5)
+    found = read_mentor_samples(tmp_path, np.array([True, False, True]), 0.5)
 
     assert found.losses.shape == (300,)
     assert torch.equal(found.target, torch.tensor([1.0, 0.0, 1.0]).repeat(100))
@@ -84,7 +86,7 @@ def test_a_student_learns_from_the_verified_split(verified, tmp_path):
     }
     student = Trainer(verified, CONFIG, out=tmp_path / "student", changes={"epochs": 4}, **said)
 
-    fitted = data_driven_mentor(student, 0.7, 0)
+    fitted = train_data_driven_mentor(student, 0.7, 0)
 
     assert len(pq.read_table(tmp_path / "student" / "examples.parquet")) == 4 * 60
     assert fitted.agreement > 0.5
@@ -97,7 +99,7 @@ def test_an_example_that_was_never_drawn_is_left_out(tmp_path):
     table = {"epoch": [1] * 3, "row": [0, 1, 2], "loss": pa.array([0.5, None, 1.0], pa.float32())}
     pq.write_table(pa.table(table), folder / "epoch-0001.parquet")
 
-    found = rows(tmp_path, np.array([True, True, False]), 0.5)
+    found = read_mentor_samples(tmp_path, np.array([True, True, False]), 0.5)
 
     assert found.losses.shape == (200,)
     assert torch.equal(found.target, torch.tensor([1.0, 0.0]).repeat(100))
@@ -108,7 +110,7 @@ def test_a_percentile_is_checked_before_the_student_trains(verified, tmp_path):
     student = Trainer(verified, CONFIG, split="verified", out=tmp_path / "student")
 
     with pytest.raises(ValueError, match="percentile = 90: give a number from 0 to 1"):
-        data_driven_mentor(student, 90, 0)
+        train_data_driven_mentor(student, 90, 0)
     assert not (tmp_path / "student").exists()
 
 

@@ -110,7 +110,7 @@ def test_options_reach_the_method(trainer, tmp_path):
     made = trainer(method=Optional, plan=plan, options={"strength": 4.0}, out=tmp_path / "2")
     made.fit()
     assert Optional.given == 4.0
-    assert isinstance(made.trained, Optional)
+    assert isinstance(made.trained_method, Optional)
 
 
 def test_a_task_has_what_a_method_needs(trainer, tiny, tmp_path):
@@ -154,14 +154,16 @@ def test_a_task_has_what_a_method_needs(trainer, tiny, tmp_path):
 
 def test_held_out_examples_are_not_trained_on(builds, tmp_path):
     """The two parts are the whole, whatever the share."""
-    whole = data.load(builds, "blue_40_probe2", data.Size(), tmp_path)["train"]
-    parts = data.held_out(whole, 0.1)
+    whole = data.load_splits(builds, "blue_40_probe2", data.ImageSize(), tmp_path)["train"]
+    parts = data.split_holdout(whole, 0.1)
 
     assert len(parts["holdout"]) == 18
-    assert sorted([*parts["train"].row, *parts["holdout"].row]) == list(range(180))
-    assert (parts["train"].take(np.arange(3)) == whole.take(np.arange(3))).all()
-    assert (parts["holdout"].take(np.arange(3)) == whole.take(np.arange(162, 165))).all()
-    assert data.held_out(whole, 0) == {"train": whole}
+    assert sorted([*parts["train"].rows, *parts["holdout"].rows]) == list(range(180))
+    assert (parts["train"].read_images(np.arange(3)) == whole.read_images(np.arange(3))).all()
+    assert (
+        parts["holdout"].read_images(np.arange(3)) == whole.read_images(np.arange(162, 165))
+    ).all()
+    assert data.split_holdout(whole, 0) == {"train": whole}
 
 
 def test_an_unknown_option_is_an_error(trainer):
@@ -312,7 +314,7 @@ def test_pretrained_networks_see_what_they_learned_with(trainer, monkeypatch):
     monkeypatch.setattr(nets, "build_network", lambda *a: own(*a[:4], False, None))
     loop = trainer(net="mlp1", pretrained=True)._loop(torch.device("cpu"), lambda *_: None)
 
-    assert loop.train.scale.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
+    assert loop.train.normaliser.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
 
 
 def test_a_split_that_is_learned_from_is_held_once(trainer):
@@ -321,5 +323,5 @@ def test_a_split_that_is_learned_from_is_held_once(trainer):
         torch.device("cpu"), lambda *_: None
     )
 
-    assert sorted(loop.feeds) == ["train", "validation"]
-    assert len(loop.train.label) == 20
+    assert sorted(loop.loaders) == ["train", "validation"]
+    assert len(loop.train.labels) == 20
