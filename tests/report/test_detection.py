@@ -84,7 +84,9 @@ def test_rows_are_those_of_datasets(built):
 
 def test_the_digest_is_the_one_that_a_run_writes_down(built):
     """Of the same images and labels."""
-    splits = data.load_splits(built, "red_20_t20_probe2", data.ImageSize(), built.parent / "pixels", 1)
+    splits = data.load_splits(
+        built, "red_20_t20_probe2", data.ImageSize(), built.parent / "pixels", 1
+    )
 
     assert load(built, "red_20_t20_probe2").digest == splits["train"].digest
     assert load(built, "blue_40_probe2").digest != splits["train"].digest
