@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from cnlw_tools import hashing, prng
 from cnlw_tools.dataset import tables
-from cnlw_tools.dataset.dataset import LIKE, Dataset
+from cnlw_tools.dataset.dataset import NEAREST_CLASS, Dataset
 from cnlw_tools.noise import NOISE
 from cnlw_tools.plan.plan import plan
 from cnlw_tools.recipe.recipe import make
@@ -90,7 +90,7 @@ def measure(n: int, noise: str) -> None:
     base, web = manifest("b", own, "train", classes), manifest("w", own, "web", classes)
     side = beside(base, classes) if model.column_options else None
     given = (
-        {"d": manifest("d", own, "train", classes).append_column(LIKE, base["label"])}
+        {"d": manifest("d", own, "train", classes).append_column(NEAREST_CLASS, base["label"])}
         if model.needs_donors
         else {}
     )

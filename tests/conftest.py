@@ -225,13 +225,13 @@ def tiny_root(folder: Path) -> Path:
     votes = tables.read_votes(ours / "annotations/shapes/votes.parquet", web)
     train, validation = (base.filter(pc.equal(base["split"], s)) for s in ("train", "validation"))
     web = _first_of_each(web, WEB)
-    tables.write(
+    tables.write_parquet(
         pa.concat_tables([_first_of_each(train, TRAIN), _first_of_each(validation, VALIDATION)]),
         manifests / "base.parquet",
     )
-    tables.write(web, manifests / "web.parquet")
+    tables.write_parquet(web, manifests / "web.parquet")
     known = pc.is_in(votes["image_id"], web["image_id"].combine_chunks())
-    tables.write(votes.filter(known), annotations / "votes.parquet")
+    tables.write_parquet(votes.filter(known), annotations / "votes.parquet")
     return folder
 
 

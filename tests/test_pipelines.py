@@ -39,7 +39,7 @@ def test_a_recipe_names_what_there_is(path):
     """Dataset, noise model and the model's options exist."""
     found = recipe.load(path)
 
-    assert found.dataset in {*dataset.names(files.default_root()), *SOURCES}
+    assert found.dataset in {*dataset.list_datasets(files.default_root()), *SOURCES}
     assert options(NOISE[found.noise], found).keys() == NOISE[found.noise].options.keys()
 
 
@@ -70,7 +70,7 @@ def test_every_dataset_has_both_colours():
     }
 
 
-@pytest.mark.parametrize("name", dataset.names(files.default_root()))
+@pytest.mark.parametrize("name", dataset.list_datasets(files.default_root()))
 def test_a_class_list_is_whole(name):
     """Each class once, labels in order, as many as the dataset has."""
     assert (

@@ -81,7 +81,7 @@ def build(
     with claim(out) as folder:
         record = _agree(folder, _standing(folder, recipe, how), found, plans)
         same = bool(record.configs) or _written(found, folder / "tables")
-        dataset.write(found, folder / "tables", anew=False)
+        dataset.write_tables(found, folder / "tables", overwrite=False)
         job = Job(folder / "data", found.source, recipe.donors, inputs, how, found.classes)
         cut = {name: list(segments.cut(p, how, recipe.layout)) for name, p in plans.items()}
         wanted = {
@@ -155,7 +155,7 @@ def _written(found: Dataset, folder: Path) -> bool:
     """Write the tables of a new build; were they there already, from a killed build of the same data?"""
     left = {p.name: files.digest(p) for p in folder.glob("*")}
     shutil.rmtree(folder, ignore_errors=True)
-    dataset.write(found, folder)
+    dataset.write_tables(found, folder)
     return left == {p.name: files.digest(p) for p in folder.glob("*")}
 
 

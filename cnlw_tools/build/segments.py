@@ -68,7 +68,7 @@ def cut(plan: pa.Table, how: Storage, layout: str = "bands") -> Iterator[tuple[s
     banded = layout == "bands" and info.level is not None  # without levels nothing is shared
     for split in pc.unique(plan["split"]).to_pylist():
         rows = plan.filter(pc.equal(plan["split"], split))
-        levels = grid if split in tables.NOISY and banded else [0, 100]
+        levels = grid if split in tables.NOISY_SPLITS and banded else [0, 100]
         ends = (
             info.ends[split]
             if banded and split in info.ends

@@ -73,7 +73,9 @@ def collect_evidence(
     said = metadata.read_card(folder)
     found = Evidence(folder, said, inputs or Inputs(files.default_root()), executor.workers)
     try:
-        found.dataset = dataset.read(found.record.dataset, folder / "tables", folder / "tables")
+        found.dataset = dataset.read_tables(
+            found.record.dataset, folder / "tables", folder / "tables"
+        )
     except (OSError, ValueError) as error:
         found.broken_tables = str(error)
     _plans(found)

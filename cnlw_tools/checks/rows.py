@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from cnlw_tools import hashing
 from cnlw_tools.checks.evidence import ROW, Evidence
 from cnlw_tools.checks.finding import Finding, error, some
-from cnlw_tools.dataset.tables import NOISY
+from cnlw_tools.dataset.tables import NOISY_SPLITS
 
 
 def counts(found: Evidence) -> Iterator[Finding]:
@@ -79,11 +79,11 @@ def flags(found: Evidence) -> Iterator[Finding]:
                 name,
                 len(lies),
             )
-        elsewhere = held.filter(pc.and_(pc.invert(pc.is_in(held["split"], pa.array(NOISY))), noisy))
+        elsewhere = held.filter(
+            pc.and_(pc.invert(pc.is_in(held["split"], pa.array(NOISY_SPLITS))), noisy)
+        )
         if len(elsewhere):
-            what = (
-                f"noise outside of {' and '.join(NOISY)}: {some(elsewhere['image_id'].to_pylist())}"
-            )
+            what = f"noise outside of {' and '.join(NOISY_SPLITS)}: {some(elsewhere['image_id'].to_pylist())}"
             yield error("flags", what, name, len(elsewhere))
 
 
@@ -134,7 +134,7 @@ def judged(found: Evidence) -> Iterator[Finding]:
             continue  # published lists are what they are
         try:
             recipe = found.recipe(name)
-            pool = found.dataset.pool(recipe.min_votes, recipe.verdict, recipe.search)
+            pool = found.dataset.web_pool(recipe.min_votes, recipe.verdict, recipe.search)
         except (ValueError, LookupError):
             continue  # `plans` says so
         wrong = set(zip(pool["image_id"].to_pylist(), pool["label"].to_pylist(), strict=True))

@@ -40,11 +40,11 @@ def tasks(dataset: str, votes: int, url: str | None, out: Path | None, root: Pat
     """
     import json
 
-    from cnlw_tools.dataset.dataset import load
+    from cnlw_tools.dataset.dataset import read_dataset
     from cnlw_tools.files import atomic_write
     from cnlw_tools.ingest import label_studio
 
-    found, target = load(dataset, folder(root)), out or Path(f"{dataset}.json")
+    found, target = read_dataset(dataset, folder(root)), out or Path(f"{dataset}.json")
     if target.suffix != ".json":
         raise ValueError(
             f"{target}: tasks are a JSON file: name it {target.with_suffix('.json').name}"

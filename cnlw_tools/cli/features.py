@@ -57,7 +57,7 @@ def features(
     ids = base.filter(pc.equal(base["split"], "train"))["image_id"]
     with EXECUTORS["local"](workers) as executor, Bars() as bars:
         table = thumbnails(dataset, data_dir, ids, size, executor, bars)
-    tables.write(table, out)
+    tables.write_parquet(table, out)
     click.echo(
         f"{out}: column features, {3 * size * size} numbers for each of {len(table):,} images"
     )

@@ -205,7 +205,7 @@ def _where(flags: dict[str, Any]) -> tuple[Path, Path]:
         from cnlw_tools.registry import pick
 
         root = folder(flags["root"])
-        pick(dict.fromkeys(dataset.names(root)), name, "dataset")
+        pick(dict.fromkeys(dataset.list_datasets(root)), name, "dataset")
         manifest, store = (
             manifest or root / "manifests" / name / "web.parquet",
             store or STORES / name,

@@ -52,8 +52,8 @@ def import_(
         for made in import_release(path, root):
             said = [f"{len(made.web):,} candidates", f"{len(made.votes):,} votes"]
             said += (
-                [f"{len(made.official):,} rows of published splits"]
-                if made.official is not None
+                [f"{len(made.published_splits):,} rows of published splits"]
+                if made.published_splits is not None
                 else []
             )
             click.echo(f"{made.name}: {', '.join(said)} in {root}")

@@ -72,7 +72,7 @@ def label(
     with stoppable(), Bars() as bars:
         found = train_and_label(labeller, bars)
     name = net or preset.load(flags["plan"] or _dataset(data), flags["root"]).net
-    tables.write(
+    tables.write_parquet(
         pa.table({"image_id": list(found), name: pa.array(found.values(), pa.int32())}), out
     )
     click.echo(f"{out}: column {name}, labels of {len(found):,} images")

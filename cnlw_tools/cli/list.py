@@ -36,10 +36,10 @@ def _datasets(root: Path) -> list[tuple[str, str]]:
     from cnlw_tools.sources import SOURCES
 
     found = []
-    for name in sorted({*dataset.names(root), *SOURCES}):
+    for name in sorted({*dataset.list_datasets(root), *SOURCES}):
         listed = root / "manifests" / name / "classes.csv"
         classes = len(tables.read_classes(listed)) if listed.is_file() else "own"
-        source = SOURCES.get(dataset.source(name, root))
+        source = SOURCES.get(dataset.read_source_name(name, root))
         images = (
             "no source yet"
             if source is None

@@ -185,7 +185,7 @@ def _path(recipe: str | None, root: Path, changes: dict[str, Any]) -> Path | Non
     from cnlw_tools.sources import SOURCES
 
     name = changes.setdefault("dataset", "shapes")
-    pick(dict.fromkeys([*dataset.names(root), *SOURCES]), name, "dataset")
+    pick(dict.fromkeys([*dataset.list_datasets(root), *SOURCES]), name, "dataset")
     pick(NOISE, changes["noise"], "noise")
     return _named(f"{name}_{changes['noise']}", root)
 

@@ -48,7 +48,7 @@ def plan(
             target
         )  # another plan may be replaced; anything else is an error that says so
     table = draw(chosen, found, level)
-    tables.write(table, target)
+    tables.write_parquet(table, target)
     noisy = sum(table["is_noisy"].to_pylist())
     click.echo(f"{target}: {len(table):,} rows, {noisy:,} noisy, digest {hashing.digest(table)}")
     if swapped := len(read_plan_info(table).substituted):

@@ -21,15 +21,19 @@ WORST = 20  # annotators to name
 def show_votes(name: str, root: Path, data_dir: Path | None) -> None:
     """Print agreement, annotators who stand out, and for each class its verdicts and how far red noise can go."""
     from cnlw_tools.dataset import dataset
-    from cnlw_tools.dataset.verdicts import verdicts
+    from cnlw_tools.dataset.verdicts import compute_verdicts
     from cnlw_tools.ingest.resolve import load_dataset
     from cnlw_tools.recipe.inputs import Inputs
 
     recipe = read_recipe(
         None, root, {"dataset": name, "noise": "red", "options": (), "level": None}
     )
-    data = load_dataset(recipe, Inputs(root, data_dir)) if data_dir else dataset.load(name, root)
-    found = verdicts(data.votes, recipe.min_votes, recipe.verdict)
+    data = (
+        load_dataset(recipe, Inputs(root, data_dir))
+        if data_dir
+        else dataset.read_dataset(name, root)
+    )
+    found = compute_verdicts(data.votes, recipe.min_votes, recipe.verdict)
     search = f", search {' '.join(recipe.search)}" if recipe.search else ""
     said = f"{len(data.web):,} candidates, {len(data.votes):,} votes"
     click.echo(f"{name}: {said}; verdict {recipe.verdict}, min_votes {recipe.min_votes}{search}")
@@ -47,8 +51,10 @@ def _agreement(found: "pa.Table") -> str:
     from cnlw_tools.dataset import agreement
 
     counts = np.stack([found["yes"].to_numpy(), found["no"].to_numpy()], 1)
-    even = agreement.even(counts)
-    alpha, kappa = (_number(v) for v in (agreement.krippendorff(counts), agreement.fleiss(even)))
+    even = agreement.items_with_usual_votes(counts)
+    alpha, kappa = (
+        _number(v) for v in (agreement.krippendorff_alpha(counts), agreement.fleiss_kappa(even))
+    )
     on = (
         f"{len(even):,} candidates with {even[0].sum()} votes"
         if len(even)
@@ -67,15 +73,15 @@ def _annotators(votes: "pa.Table", recipe: "Recipe") -> Iterator[str]:
     import pyarrow.compute as pc
 
     from cnlw_tools.dataset import agreement
-    from cnlw_tools.dataset.verdicts import RULES, annotators, verdicts
+    from cnlw_tools.dataset.verdicts import RULES, annotator_error_rates, compute_verdicts
 
     said = votes.filter(pc.is_valid(votes["correct"]))
     if said["annotator"].null_count:
         yield f"annotators: {said['annotator'].null_count:,} votes name none, so there are no error rates"
         return
-    people = annotators(votes).sort_by([("error", "descending")])
+    people = annotator_error_rates(votes).sort_by([("error", "descending")])
     error, count = people["error"].to_numpy(), people["votes"].to_numpy()
-    far = agreement.stand_out(error, count)
+    far = agreement.outlying_annotators(error, count)
     who = zip(people["annotator"].to_pylist(), error, count, far, strict=True)
     shown = [f"{name} ({100 * e:.1f} % of {n:,})" for name, e, n, out in who if out]
     middle = f", the median error is {100 * np.median(error):.1f} %" if len(error) else ""
@@ -84,7 +90,7 @@ def _annotators(votes: "pa.Table", recipe: "Recipe") -> Iterator[str]:
         yield f"     {person['annotator']:23}{100 * person['error']:8.1f} % of {person['votes']:,}"
     if len(people) > WORST:
         yield f"     and {len(people) - WORST:,} who err less"
-    one, other = (verdicts(votes, recipe.min_votes, rule)["shows"] for rule in RULES)
+    one, other = (compute_verdicts(votes, recipe.min_votes, rule)["shows"] for rule in RULES)
     unlike = pc.sum(
         pc.invert(pc.fill_null(pc.equal(one, other), pc.and_(one.is_null(), other.is_null())))
     ).as_py()
@@ -93,16 +99,16 @@ def _annotators(votes: "pa.Table", recipe: "Recipe") -> Iterator[str]:
 
 def _classes(data: "Dataset", recipe: "Recipe", found: "pa.Table") -> Iterator[str]:
     """One line a class: verdicts, images that red noise may use, and the level that they allow."""
-    from cnlw_tools.dataset.verdicts import tally
+    from cnlw_tools.dataset.verdicts import count_verdicts
     from cnlw_tools.plan import capacity
 
     pool = capacity.stock(
-        data.pool(recipe.min_votes, recipe.verdict, recipe.search), len(data.classes)
+        data.web_pool(recipe.min_votes, recipe.verdict, recipe.search), len(data.classes)
     )
     levels = capacity.highest(recipe, data) if data.base is not None else None
     yield f"{'class':28}{'shows':>8}{'does not':>10}{'neither':>9}{'unasked':>9}{'pool':>7}  red up to"
     for label, (counts, images) in enumerate(
-        zip(tally(data.web, found, len(data.classes)), pool, strict=True)
+        zip(count_verdicts(data.web, found, len(data.classes)), pool, strict=True)
     ):
         shows, wrong, neither, unasked = counts
         row = f"{label:4} {data.classes[label]:23}{shows:8,}{wrong:10,}{neither:9,}{unasked:9,}{images:7,}"

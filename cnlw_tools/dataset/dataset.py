@@ -1,278 +1,322 @@
-"""A dataset is four tables in two folders, and maybe a fifth; this is where they are found and checked.
+"""A dataset is four tables in two folders, and sometimes more: this module reads and checks them.
 
-    manifests/<name>/classes.csv     label, name; absent where the source knows them
-    manifests/<name>/base.parquet    the clean images; absent where the source makes it from the user's copy
-    manifests/<name>/web.parquet     the web's candidates; optional
-    annotations/<name>/votes.parquet what people said of them; optional
-    annotations/<name>/side.parquet  per-image data that some noise asks for, side_table.py; optional
+    manifests/<name>/classes.csv         label, name
+    manifests/<name>/base.parquet        clean images; absent where a source makes it from the user's copy
+    manifests/<name>/web.parquet         candidates from the web; optional
+    annotations/<name>/votes.parquet     votes on the candidates; optional
+    annotations/<name>/side.parquet      per-image data that some noise needs, side_table.py; optional
     annotations/<name>/official.parquet  published splits, image by image; optional
 
-A build keeps the same in its own ``tables/``, and beside them ``donor_<name>.parquet``, the images of each dataset that
-noise took some of, ids and all: ingest/donors.py.
+A build keeps the same files in its own ``tables/``, with ``donor_<name>.parquet`` for the images of each
+other dataset that noise took some of: ingest/donors.py.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cnlw_tools import hashing
-from cnlw_tools.dataset import side_table, table_io, tables
-from cnlw_tools.dataset.verdicts import judged_wrong
+from cnlw_tools.dataset import tables
+from cnlw_tools.dataset.side_table import read_side_table
+from cnlw_tools.dataset.table_io import cast_column, reject_bad_rows
+from cnlw_tools.dataset.verdicts import wrong_candidates
 from cnlw_tools.registry import pick, suggest
 
-DONOR = "donor_"  # before the name of its table
-LIKE = "looks_like"  # column of a donor's table: the class of the dataset that an image looks like
-WHITE = ("white", "white_uniform")  # donors that are no datasets
+DONOR_PREFIX = "donor_"  # of the file of a donor's table
+NEAREST_CLASS = "looks_like"  # column of a donor's table: the class that an image looks most like
+WHITE_NOISE_DONORS = ("white", "white_uniform")  # donors that are no datasets
+
+PoolKey = tuple[int, str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The tables of one dataset, checked."""
+    """The checked tables of one dataset."""
 
     name: str
     classes: tuple[str, ...]
-    base: pa.Table | None
+    base: pa.Table | None  # None: the source makes it from the images
     web: pa.Table
     votes: pa.Table
-    side: pa.Table | None = None
-    official: pa.Table | None = None
-    donors: Mapping[str, pa.Table] = field(
-        default_factory=dict
-    )  # their manifests, ids with the name before
-    _pools: dict[tuple[Any, ...], pa.Table] = field(
+    side_table: pa.Table | None = None
+    published_splits: pa.Table | None = None
+    donors: Mapping[str, pa.Table] = field(default_factory=dict)  # manifests; ids begin with a name
+    _web_pools: dict[PoolKey, pa.Table] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """Identify every table by its rows."""
-        classes = pa.table({"name": pa.array(self.classes, pa.string())})
-        found = {
-            "classes": classes,
-            "base": self.base,
-            "web": self.web,
-            "votes": self.votes,
-            "side": self.side,
-        }
-        found |= {"official": self.official}
-        found |= {f"{DONOR}{name}": table for name, table in self.donors.items()}
-        return {name: hashing.digest(table) for name, table in found.items() if table is not None}
+        """The digest of every table's rows, by the name of its file."""
+        class_names = pa.table({"name": pa.array(self.classes, pa.string())})
+        digests = {"classes": hashing.digest(class_names)}
+        for name, table in self.tables_by_file_name().items():
+            digests[name] = hashing.digest(table)
+        return digests
 
     @property
     def source(self) -> str:
-        """Say which source reads its images: the one of its name, unless its base manifest names another."""
+        """The name of the source that reads the images.
+
+        It is the name of the dataset, unless the base manifest names another source.
+        """
         if self.base is None:
             return self.name
-        return _source(self.base, self.name, f"{self.name}: the base manifest")
+        return _source_name(self.base, self.name, f"{self.name}: the base manifest")
 
-    def pool(
+    def tables_by_file_name(self) -> dict[str, pa.Table]:
+        """Return all tables but the classes, by the name of their file, without suffix."""
+        optional_tables = {
+            "base": self.base,
+            "web": self.web,
+            "votes": self.votes,
+            "side": self.side_table,
+            "official": self.published_splits,
+        }
+        by_file_name = {name: table for name, table in optional_tables.items() if table is not None}
+        for name, table in self.donors.items():
+            by_file_name[DONOR_PREFIX + name] = table
+        return by_file_name
+
+    def web_pool(
         self, min_votes: int, verdict: str = "majority", search: tuple[str, ...] = ()
     ) -> pa.Table:
         """Return the candidates that people judged wrong: what red noise may use.
 
+        Args:
+            min_votes: votes that a verdict takes
+            verdict: the rule of verdicts
+            search: the kinds of search that found the candidates; all if empty
+
         Raises:
-            LookupError: there is no such rule of verdicts, or no candidate was found by such a search
-            ValueError: the candidates do not say how they were found, or the votes not by whom they are
+            LookupError: there is no such rule of verdicts, or no candidate from such a search
+            ValueError: the candidates have no column ``search``, or votes that need one name no annotator
         """
         key = (min_votes, verdict, search)
-        if key not in self._pools:
-            self._pools[key] = judged_wrong(self._found_by(search), self.votes, min_votes, verdict)
-        return self._pools[key]
+        if key not in self._web_pools:
+            candidates = self._candidates_from(search)
+            pool = wrong_candidates(candidates, self.votes, min_votes, verdict)
+            self._web_pools[key] = pool
+        return self._web_pools[key]
 
-    def _found_by(self, search: tuple[str, ...]) -> pa.Table:
-        """Return the candidates whose column ``search`` says one of these; all where none is asked for."""
+    def _candidates_from(self, search: tuple[str, ...]) -> pa.Table:
+        """Return the candidates that these kinds of search found; all if none is given."""
         if not search:
             return self.web
-        where = f"{self.name}: web.parquet"
+        path = f"{self.name}: web.parquet"
         if "search" not in self.web.column_names:
-            asked = f"search = {list(search)}"
             raise ValueError(
-                f"{where}: no column 'search' says how images were found: add it, or leave out {asked}"
+                f"{path}: no column 'search' says how images were found: add it, "
+                f"or leave out search = {list(search)}"
             )
-        found = table_io.cast(where, pa.field("search", pa.string()), self.web["search"])
-        for word in search:
-            pick(dict.fromkeys(pc.unique(found).drop_null().to_pylist()), word, "search")
-        return self.web.filter(pc.is_in(found, pa.array(search)))
+        column = cast_column(path, pa.field("search", pa.string()), self.web["search"])
+        existing = dict.fromkeys(pc.unique(column).drop_null().to_pylist())
+        for kind in search:
+            pick(existing, kind, "search")
+        return self.web.filter(pc.is_in(column, pa.array(search)))
 
-    def with_base(self, base: pa.Table, source: str) -> "Dataset":
-        """Return the dataset with a base manifest that a source made.
+    def with_base(self, base: pa.Table, path: str) -> "Dataset":
+        """Return the dataset with the base manifest that a source made; ``path`` is for errors.
 
         Raises:
             ValueError: it is no manifest, or an image of it is among the candidates
         """
-        checked = tables.check_manifest(base, source, len(self.classes))
-        _apart(checked, self.web, source)
-        return replace(self, base=checked)
+        checked_base = tables.check_manifest(base, path, len(self.classes))
+        _check_disjoint(checked_base, self.web, path)
+        return replace(self, base=checked_base)
 
-    def with_web(self, web: pa.Table, votes: pa.Table, source: str) -> "Dataset":
-        """Return the dataset with candidates that a source found, and what was said of them.
+    def with_web(self, web: pa.Table, votes: pa.Table, path: str) -> "Dataset":
+        """Return the dataset with a source's candidates and votes; ``path`` is for errors.
 
         Raises:
             ValueError: they are no such tables, or a candidate is an image of the base manifest
         """
-        web = tables.check_manifest(web, source, len(self.classes), web=True)
-        votes = tables.check_votes(votes, source, web)
+        web = tables.check_manifest(web, path, len(self.classes), web=True)
+        votes = tables.check_votes(votes, path, web)
         if self.base is not None:
-            _apart(self.base, web, source)
+            _check_disjoint(self.base, web, path)
         return replace(self, web=web, votes=votes)
 
-    def with_dead(self, dead: pa.ChunkedArray) -> "Dataset":
-        """Return the dataset with candidates of which these, (n,) bool, cannot be had."""
-        kept = self.web.drop_columns(["dead"]) if "dead" in self.web.column_names else self.web
-        return replace(self, web=kept.append_column("dead", dead))
+    def with_unavailable(self, is_unavailable: pa.ChunkedArray) -> "Dataset":
+        """Return the dataset with candidates marked as unavailable, in their column ``dead``.
 
-    def with_official(self, official: pa.Table, source: str) -> "Dataset":
-        """Return the dataset with published splits.
+        Args:
+            is_unavailable: (n,) bool, one for each candidate
+        """
+        web = self.web
+        if "dead" in web.column_names:
+            web = web.drop_columns(["dead"])
+        return replace(self, web=web.append_column("dead", is_unavailable))
+
+    def with_published_splits(self, published_splits: pa.Table, path: str) -> "Dataset":
+        """Return the dataset with published splits; ``path`` is for errors.
 
         Raises:
-            ValueError: they are none; see tables.check_official
+            ValueError: they are none; see `tables.check_published_splits`
         """
-        return replace(self, official=tables.check_official(official, source, len(self.classes)))
+        checked = tables.check_published_splits(published_splits, path, len(self.classes))
+        return replace(self, published_splits=checked)
 
-    def with_side(self, path: Path) -> "Dataset":
-        """Return the dataset with the per-image data of a file; rows of an array are the training images in id order.
+    def with_side_table(self, path: Path) -> "Dataset":
+        """Return the dataset with the side table of a file.
+
+        Row i of an array belongs to the i-th training image in id order.
 
         Raises:
             ValueError: it is no such file; see side_table.py
-            FileNotFoundError: it is not there
+            FileNotFoundError: it does not exist
         """
-        base = known_base(self)
-        train = base.filter(pc.equal(base["split"], "train"))["image_id"]
-        return replace(self, side=side_table.read(path, train.take(pc.sort_indices(train))))
+        base = require_base_manifest(self)
+        train_ids = base.filter(pc.equal(base["split"], "train"))["image_id"]
+        sorted_ids = train_ids.take(pc.sort_indices(train_ids))
+        return replace(self, side_table=read_side_table(path, sorted_ids))
 
 
-def known_base(found: Dataset) -> pa.Table:
+def require_base_manifest(dataset: Dataset) -> pa.Table:
     """Return the base manifest.
 
     Raises:
-        ValueError: it comes from the images, and they were not given
+        ValueError: it must be made from the images, and these were not given
     """
-    if found.base is None:
-        raise ValueError(f"{found.name}: its base manifest comes from the images: give --data-dir")
-    return found.base
+    if dataset.base is None:
+        raise ValueError(
+            f"{dataset.name}: its base manifest comes from the images: give --data-dir"
+        )
+    return dataset.base
 
 
-def bare(name: str, classes: tuple[str, ...]) -> Dataset:
-    """Return a dataset of which nothing but the classes is known.
+def empty_dataset(name: str, classes: tuple[str, ...]) -> Dataset:
+    """Return a dataset that has classes and nothing else.
 
     Raises:
-        ValueError: there is no class, or a name comes twice
+        ValueError: there is no class, or a name occurs twice
     """
-    if len(set(classes)) < len(classes) or not classes:
-        twice = next((c for c in classes if classes.count(c) > 1), None)
-        said = "there is no class" if twice is None else f"two classes are called {twice!r}"
-        raise ValueError(f"{name}: {said}: give each a name of its own")
+    if not classes:
+        raise ValueError(f"{name}: there is no class: give at least one")
+    if len(set(classes)) < len(classes):
+        duplicate = next(class_name for class_name in classes if classes.count(class_name) > 1)
+        raise ValueError(
+            f"{name}: two classes are called {duplicate!r}: give each a name of its own"
+        )
     return Dataset(name, classes, None, tables.MANIFEST.empty_table(), tables.VOTES.empty_table())
 
 
-def names(root: Path) -> list[str]:
-    """Return the names of the datasets that lie under a root."""
-    return sorted(p.parent.name for p in root.glob("manifests/*/classes.csv"))
+def list_datasets(root: Path) -> list[str]:
+    """Return the names of the datasets in a project folder."""
+    return sorted(path.parent.name for path in root.glob("manifests/*/classes.csv"))
 
 
-def source(name: str, root: Path) -> str:
-    """Say which source reads a dataset's images, without reading its tables."""
+def read_source_name(name: str, root: Path) -> str:
+    """Return the name of the source that reads a dataset's images, without reading its tables."""
     path = root / "manifests" / name / "base.parquet"
     if not path.is_file():
         return name
-    return _source(pq.read_schema(path).empty_table(), name, str(path))
+    return _source_name(pq.read_schema(path).empty_table(), name, str(path))
 
 
-def _source(base: pa.Table, name: str, path: str) -> str:
-    """Return the source that a base manifest names, or the name of its dataset."""
-    info = tables.read_info(tables.ManifestInfo, base, path, "import the dataset again")
-    return info.source or name
-
-
-def load(name: str, root: Path) -> Dataset:
-    """Read a dataset of the project, or of a folder laid out like it.
+def read_dataset(name: str, root: Path) -> Dataset:
+    """Read a dataset of a project folder.
 
     Raises:
         LookupError: no such dataset
         ValueError: a table is not what it should be; see tables.py
     """
-    known = names(root)
-    if name not in known:
+    names = list_datasets(root)
+    if name not in names:
         raise LookupError(
-            f"unknown dataset {name!r}.{suggest(name, known)} There are: {', '.join(known)} (in {root})"
+            f"unknown dataset {name!r}.{suggest(name, names)} "
+            f"There are: {', '.join(names)} (in {root})"
         )
-    return read(name, root / "manifests" / name, root / "annotations" / name)
+    return read_tables(name, root / "manifests" / name, root / "annotations" / name)
 
 
-def read(name: str, manifests: Path, annotations: Path) -> Dataset:
-    """Read the tables of one dataset from the folders that hold them.
+def read_tables(name: str, manifests: Path, annotations: Path) -> Dataset:
+    """Read the tables of one dataset from the two folders that hold them.
 
     Raises:
         ValueError: a table is not what it should be; see tables.py
     """
     classes = tables.read_classes(manifests / "classes.csv")
-    count = len(classes)
-    base, web, votes = (
-        manifests / "base.parquet",
-        manifests / "web.parquet",
-        annotations / "votes.parquet",
-    )
-    clean = tables.read_manifest(base, count) if _there(base) else None
-    candidates = (
-        tables.read_manifest(web, count, web=True) if _there(web) else tables.MANIFEST.empty_table()
-    )
-    candidates = candidates if len(candidates) else tables.MANIFEST.empty_table()
-    said = tables.read_votes(votes, candidates) if _there(votes) else tables.VOTES.empty_table()
-    said = said if len(said) else tables.VOTES.empty_table()
-    side = annotations / "side.parquet"
-    if clean is not None:
-        _apart(clean, candidates, str(web))
-    donors = {
-        p.stem.removeprefix(DONOR): tables.read_manifest(p, 1 << 31)
-        for p in sorted(manifests.glob(f"{DONOR}*"))
-    }
-    lists = annotations / "official.parquet"
-    official = tables.read_official(lists, count) if _there(lists) else None
-    return Dataset(
-        name,
-        classes,
-        clean,
-        candidates,
-        said,
-        side_table.read(side) if _there(side) else None,
-        official,
-        donors,
-    )
+    base_path = manifests / "base.parquet"
+    side_path = annotations / "side.parquet"
+    published_path = annotations / "official.parquet"
+
+    base = side = published_splits = None
+    if _table_exists(base_path):
+        base = tables.read_manifest(base_path, len(classes))
+    web = _read_web(manifests, len(classes))
+    votes = _read_votes(annotations, web)
+    if _table_exists(side_path):
+        side = read_side_table(side_path)
+    if base is not None:
+        _check_disjoint(base, web, str(manifests / "web.parquet"))
+    donors = {}
+    for path in sorted(manifests.glob(f"{DONOR_PREFIX}*")):
+        manifest = tables.read_manifest(path, tables.MAX_CLASSES)
+        donors[path.stem.removeprefix(DONOR_PREFIX)] = manifest
+    if _table_exists(published_path):
+        published_splits = tables.read_published_splits(published_path, len(classes))
+    return Dataset(name, classes, base, web, votes, side, published_splits, donors)
 
 
-def _apart(base: pa.Table, web: pa.Table, where: str) -> None:
-    """Insist that no image is both: it could take a slot of a config in which it already has its own."""
-    both = pc.is_in(web["image_id"], pc.unique(base["image_id"])).to_numpy()
-    remedy = "a candidate may not be an image of the base manifest: drop it"
-    table_io.first(where, "image_id", both, web["image_id"], remedy)
-
-
-def _there(path: Path) -> bool:
-    """Is the table there? One of another kind in its place is not passed over."""
-    if not path.exists() and path.with_suffix(".csv").exists():
-        raise ValueError(
-            f"{path.with_suffix('.csv')}: this table is read as Parquet: store it as {path.name}"
-        )
-    return path.exists() or path.is_symlink()
-
-
-def write(dataset: Dataset, folder: Path, anew: bool = True) -> None:
-    """Write all tables of a dataset into one folder; ``anew = False``: only the ones that are not there."""
-    labels = pa.array(range(len(dataset.classes)), pa.int32())
-    if anew or not (folder / "classes.csv").exists():
-        tables.write_csv(
-            pa.table({"label": labels, "name": list(dataset.classes)}), folder / "classes.csv"
-        )
-    found = {"base": dataset.base, "web": dataset.web, "votes": dataset.votes, "side": dataset.side}
-    found |= {"official": dataset.official}
-    found |= {f"{DONOR}{name}": table for name, table in dataset.donors.items()}
-    for name, table in found.items():
+def write_tables(dataset: Dataset, folder: Path, overwrite: bool = True) -> None:
+    """Write all tables of a dataset into one folder; without ``overwrite`` existing ones stay."""
+    classes_path = folder / "classes.csv"
+    if overwrite or not classes_path.exists():
+        labels = pa.array(range(len(dataset.classes)), pa.int32())
+        classes = pa.table({"label": labels, "name": list(dataset.classes)})
+        tables.write_csv(classes, classes_path)
+    for name, table in dataset.tables_by_file_name().items():
         path = folder / f"{name}.parquet"
-        if table is not None and len(table) and (anew or not path.exists()):
-            tables.write(table, path)
+        if len(table) and (overwrite or not path.exists()):
+            tables.write_parquet(table, path)
+
+
+def _source_name(base: pa.Table, dataset_name: str, path: str) -> str:
+    """Return the source that a base manifest names, or the name of its dataset."""
+    info = tables.read_info(tables.ManifestInfo, base, path, "import the dataset again")
+    return info.source or dataset_name
+
+
+def _read_web(manifests: Path, n_classes: int) -> pa.Table:
+    """Return the candidates; without rows, and so without further columns, where there are none."""
+    path = manifests / "web.parquet"
+    if _table_exists(path):
+        web = tables.read_manifest(path, n_classes, web=True)
+        if len(web):
+            return web
+    return tables.MANIFEST.empty_table()
+
+
+def _read_votes(annotations: Path, web: pa.Table) -> pa.Table:
+    """Return the votes; without rows, and so without further columns, where there are none."""
+    path = annotations / "votes.parquet"
+    if _table_exists(path):
+        votes = tables.read_votes(path, web)
+        if len(votes):
+            return votes
+    return tables.VOTES.empty_table()
+
+
+def _check_disjoint(base: pa.Table, web: pa.Table, path: str) -> None:
+    """Insist that no base image is a candidate: it could take a slot beside its own one."""
+    in_both = pc.is_in(web["image_id"], pc.unique(base["image_id"])).to_numpy()
+    remedy = "a candidate may not be an image of the base manifest: drop it"
+    reject_bad_rows(path, "image_id", in_both, web["image_id"], remedy)
+
+
+def _table_exists(path: Path) -> bool:
+    """Tell whether a table exists; a broken link counts, so that reading it is an error.
+
+    Raises:
+        ValueError: a CSV file stands in its place, which would be passed over
+    """
+    csv_path = path.with_suffix(".csv")
+    if not path.exists() and csv_path.exists():
+        raise ValueError(f"{csv_path}: this table is read as Parquet: store it as {path.name}")
+    return path.exists() or path.is_symlink()

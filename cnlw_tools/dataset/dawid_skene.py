@@ -1,23 +1,25 @@
-"""Who is right where annotators disagree: the model of Dawid and Skene for questions of yes and no.
+"""The model of Dawid and Skene: which annotators are right where they disagree on yes or no.
 
     pi      P(a candidate shows its class)
     h_a     P(annotator a says yes | it does)
     f_a     P(annotator a says yes | it does not)
-    q_i     P(candidate i shows its class | what was said of it)
+    q_i     P(candidate i shows its class | its votes)
 
-    E       log q_i / (1 - q_i) = log pi / (1 - pi) + sum over votes on i of  log h_a / f_a               if yes
-                                                                              log (1 - h_a) / (1 - f_a)   if no
+    E       log q_i / (1 - q_i) = log pi / (1 - pi)
+                                  + sum over yes votes on i of  log h_a / f_a
+                                  + sum over no votes on i of   log (1 - h_a) / (1 - f_a)
     M       pi = mean q_i
             h_a = (H + sum of q_i over a's yes) / (1 + sum of q_i over a's votes)
             f_a = (F + sum of 1 - q_i over a's yes) / (1 + sum of 1 - q_i over a's votes)
 
-in turn, from q_i = share of yes among the votes on i, until no q_i moves any more. H and F are the first h and f of all
-people taken as one: a vote that each is taken to have cast beside his own, or who never erred in two would outvote all.
-Of one annotator alone the verdicts are his votes; of many, most candidates should have several votes. Rates stay 1e-6
-away from 0 and 1. An annotator's error is the share of his votes that are wrong, as far as q knows.
+The two steps alternate, from q_i = share of yes among the votes on i, until no q_i moves any more. H and
+F are the first h and f of all annotators pooled, and act as one vote that everybody is assumed to have
+cast: otherwise somebody who never erred in two votes would overrule all others. With one annotator the
+verdicts are that person's votes; with many, most candidates should have several votes. Rates stay 1e-6
+away from 0 and 1. An annotator's error rate is the share of wrong votes that q implies.
 
-Source: A. P. Dawid and A. M. Skene, "Maximum likelihood estimation of observer error-rates using the EM algorithm",
-Applied Statistics 28(1), 1979.
+Source: A. P. Dawid and A. M. Skene, "Maximum likelihood estimation of observer error-rates using the EM
+algorithm", Applied Statistics 28(1), 1979.
 """
 
 from typing import NamedTuple
@@ -27,55 +29,70 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-STILL = 1e-7  # q moves no more
-ROUNDS = 10_000
-EVEN = 1e-6  # log odds that are a tie
-SURE = 1e-6  # no rate is nearer to 0 or 1
+TOLERANCE = 1e-7  # a smaller change of q counts as none
+MAX_ROUNDS = 10_000
+TIE = 1e-6  # log odds below which a candidate is undecided
+MIN_RATE = 1e-6  # rates stay this far away from 0 and 1
 
 
 class Estimate(NamedTuple):
-    """What is likely of n candidates and m annotators."""
+    """What the votes imply for n candidates and m annotators."""
 
-    odds: Floats  # (n,) log odds that a candidate shows its class
-    share: float  # of candidates that do
-    yes_right: Floats  # (m,) h
-    yes_wrong: Floats  # (m,) f
-    error: Floats  # (m,)
+    log_odds: Floats  # (n,) log odds that a candidate shows its class
+    prevalence: float  # pi, the share of candidates that show their class
+    true_yes_rate: Floats  # (m,) h
+    false_yes_rate: Floats  # (m,) f
+    error_rate: Floats  # (m,)
 
 
-def estimate(item: Ints, who: Ints, yes: NDArray[np.bool_]) -> Estimate:
-    """Weigh votes by how often their annotators are right.
+def estimate(candidate: Ints, annotator: Ints, says_yes: NDArray[np.bool_]) -> Estimate:
+    """Weigh v votes by how often their annotators are right.
 
     Args:
-        item: (v,) candidate of each vote, from 0 on, none left out
-        who: (v,) annotator, likewise
-        yes: (v,) what was said
+        candidate: (v,) index of the candidate, from 0 on without gaps
+        annotator: (v,) index of the annotator, from 0 on without gaps
+        says_yes: (v,) the vote
 
     Raises:
-        ValueError: it does not settle
+        ValueError: the estimate does not converge
     """
-    q = np.bincount(item, yes) / np.bincount(item)
-    people = [(part[item] @ yes) / max(part[item].sum(), SURE) for part in (q, 1 - q)]
-    for _ in range(ROUNDS):
-        share = float(np.clip(q.sum() / max(1, len(q)), SURE, 1 - SURE))
-        right, wrong = (
-            _rate(p[item], who, yes, one) for p, one in zip((q, 1 - q), people, strict=True)
-        )
-        weight = np.where(yes, np.log(right / wrong)[who], np.log((1 - right) / (1 - wrong))[who])
-        odds = np.log(share / (1 - share)) + np.bincount(item, weight)
-        before, q = q, 0.5 * (1 + np.tanh(odds / 2))
-        if np.abs(q - before).max(initial=0) < STILL:
-            slip = np.where(yes, 1 - q[item], q[item])
-            return Estimate(odds, share, right, wrong, np.bincount(who, slip) / np.bincount(who))
+    q = np.bincount(candidate, says_yes) / np.bincount(candidate)
+    pooled_true_rate = _pooled_yes_rate(q[candidate], says_yes)
+    pooled_false_rate = _pooled_yes_rate((1 - q)[candidate], says_yes)
+    for _ in range(MAX_ROUNDS):
+        pi = float(np.clip(q.sum() / max(1, len(q)), MIN_RATE, 1 - MIN_RATE))
+        h = _yes_rate(q[candidate], annotator, says_yes, pooled_true_rate)
+        f = _yes_rate((1 - q)[candidate], annotator, says_yes, pooled_false_rate)
+        yes_weight = np.log(h / f)[annotator]
+        no_weight = np.log((1 - h) / (1 - f))[annotator]
+        evidence = np.bincount(candidate, np.where(says_yes, yes_weight, no_weight))
+        log_odds = np.log(pi / (1 - pi)) + evidence
+        previous_q = q
+        q = 0.5 * (1 + np.tanh(log_odds / 2))
+        if np.abs(q - previous_q).max(initial=0) < TOLERANCE:
+            p_wrong = np.where(says_yes, 1 - q[candidate], q[candidate])
+            error_rate = np.bincount(annotator, p_wrong) / np.bincount(annotator)
+            return Estimate(log_odds, pi, h, f, error_rate)
     raise ValueError(
-        f'the votes do not settle in {ROUNDS} rounds of Dawid and Skene: give verdict = "majority"'
+        f"the model of Dawid and Skene does not converge in {MAX_ROUNDS} rounds on these votes: "
+        'use verdict = "majority"'
     )
 
 
-def _rate(weight: Floats, who: Ints, yes: NDArray[np.bool_], people: float) -> Floats:
-    """Return (m,) how often each annotator says yes, when each vote counts as much as its weight, (v,).
+def _pooled_yes_rate(weight: Floats, says_yes: NDArray[np.bool_]) -> float:
+    """Return the share of yes among all votes, weighted by (v,) weights."""
+    rate: float = (weight @ says_yes) / max(weight.sum(), MIN_RATE)
+    return rate
 
-    Beside his own an annotator has one vote cast as people do on average.
+
+def _yes_rate(
+    weight: Floats, annotator: Ints, says_yes: NDArray[np.bool_], pooled_rate: float
+) -> Floats:
+    """Return (m,) how often each annotator says yes, weighted by (v,) weights.
+
+    Each annotator has one vote more, which says yes at the pooled rate.
     """
-    rate: Floats = (people + np.bincount(who, weight * yes)) / (1 + np.bincount(who, weight))
-    return rate.clip(SURE, 1 - SURE)
+    yes = np.bincount(annotator, weight * says_yes)
+    votes = np.bincount(annotator, weight)
+    rate: Floats = (pooled_rate + yes) / (1 + votes)
+    return rate.clip(MIN_RATE, 1 - MIN_RATE)

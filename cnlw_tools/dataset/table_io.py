@@ -1,6 +1,6 @@
-"""Reading a table from a file: opened, cast to a schema, complained of.
+"""Reading tables from files: open, cast to a schema, reject bad rows.
 
-Every complaint names the file, the column, the first bad row (counted from 0) and the remedy.
+Every error names the file, the column, the first bad row (counted from 0) and the remedy.
 """
 
 import reprlib
@@ -16,139 +16,185 @@ from numpy.typing import NDArray
 
 from cnlw_tools.registry import suggest
 
-LONGEST = 200  # characters of a value in a complaint
+INFO_KEY = b"cnlw"  # Parquet metadata that stay with a table: see `tables.read_info`
+MAX_VALUE_LENGTH = 200  # characters of a value that an error shows
 
 _short = reprlib.Repr()
-_short.maxstring = _short.maxother = LONGEST
+_short.maxstring = _short.maxother = MAX_VALUE_LENGTH
 
 
-def load(path: Path, schema: pa.Schema) -> pa.Table:
-    """Read a Parquet or CSV file; free columns stay, behind the ones that the schema asks for."""
+def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read a Parquet or CSV file; other columns stay, behind the ones that the schema asks for.
+
+    Raises:
+        ValueError: the file is no table, two columns have one name, or a column of the schema is
+            missing or of another type
+        FileNotFoundError: there is no such file
+    """
     table = _open(path, schema)
-    if len(set(table.column_names)) < len(table.column_names):
+    names = table.column_names
+    if len(set(names)) < len(names):
         raise ValueError(
-            f"{path}: two columns have one name: {', '.join(table.column_names)}; drop or rename one"
+            f"{path}: two columns have one name: {', '.join(names)}; drop or rename one"
         )
-    columns = []
-    for field in schema:
-        if field.name not in table.column_names:
-            near = suggest(field.name, table.column_names)
-            raise ValueError(
-                f"{path}: column {field.name!r} is missing.{near} There are: {', '.join(table.column_names)}"
-            )
-        columns.append(cast(path, field, table[field.name]))
-    free = [name for name in table.column_names if name not in schema.names]
-    fields = [*schema, *(table.schema.field(name) for name in free)]
-    kept = {k: v for k, v in (table.schema.metadata or {}).items() if k == b"cnlw"}
-    return pa.table([*columns, *(table[name] for name in free)], schema=pa.schema(fields, kept))
+    columns = [cast_column(path, field, _column(path, table, field.name)) for field in schema]
+    extra_names = [name for name in names if name not in schema.names]
+    columns += [table[name] for name in extra_names]
+    fields = [*schema, *(table.schema.field(name) for name in extra_names)]
+    metadata = table.schema.metadata or {}
+    own_metadata = {key: value for key, value in metadata.items() if key == INFO_KEY}
+    return pa.table(columns, schema=pa.schema(fields, own_metadata))
 
 
-def distinct(
+def reject_duplicates(
     path: Path | str,
     table: pa.Table,
     columns: list[str],
     remedy: str,
-    among: NDArray[np.integer] | None = None,
+    rows: NDArray[np.integer] | None = None,
 ) -> None:
-    """Insist that no combination of these columns comes twice, among some rows or all."""
+    """Insist that no combination of values occurs twice in these columns.
+
+    Args:
+        path: what errors call the table
+        table: any table
+        columns: names of the columns
+        remedy: what to do, for the error
+        rows: (k,) which rows to look at; all if not given
+
+    Raises:
+        ValueError: a combination occurs twice
+    """
     if len(columns) == 1 and pc.count_distinct(table[columns[0]]).as_py() == len(table):
         return
-    rows = table.select(columns).append_column("row", pa.array(np.arange(len(table))))
-    rows = rows if among is None else rows.take(among)
-    last = rows.group_by(columns, use_threads=False).aggregate([("row", "min"), ("row", "count")])
-    twice = last.filter(pc.greater(last["row_count"], 1))
-    if len(twice):
-        at = twice.slice(int(np.argmin(twice["row_min"].to_numpy())), 1).to_pylist()[0]
-        value = ", ".join(_short.repr(at[c]) for c in columns)
-        times, row = at["row_count"], at["row_min"]
-        raise ValueError(
-            f"{path}: column {'+'.join(columns)!r}, row {row}: {value} comes {times} times; {remedy}"
-        )
+    keys = table.select(columns).append_column("row", pa.array(np.arange(len(table))))
+    if rows is not None:
+        keys = keys.take(rows)
+    aggregates = [("row", "min"), ("row", "count")]
+    groups = keys.group_by(columns, use_threads=False).aggregate(aggregates)
+    duplicates = groups.filter(pc.greater(groups["row_count"], 1))
+    if not len(duplicates):
+        return
+    first_index = int(np.argmin(duplicates["row_min"].to_numpy()))
+    duplicate = duplicates.slice(first_index, 1).to_pylist()[0]
+    value = ", ".join(_short.repr(duplicate[name]) for name in columns)
+    raise ValueError(
+        f"{path}: column {'+'.join(columns)!r}, row {duplicate['row_min']}: {value} comes "
+        f"{duplicate['row_count']} times; {remedy}"
+    )
 
 
-def first(path: Path | str, column: str, bad: NDArray[np.bool_], values: Any, remedy: str) -> None:
-    """Complain of the first bad row, if there is one."""
-    if bad.any():
-        row = int(np.argmax(bad))
-        value = values[row].as_py() if hasattr(values[row], "as_py") else values[row].item()
+def reject_bad_rows(
+    path: Path | str, column: str, is_bad: NDArray[np.bool_], values: Any, remedy: str
+) -> None:
+    """Raise an error that shows the first bad row, if there is one.
+
+    Args:
+        path: what errors call the table
+        column: name of the column
+        is_bad: (n,) which rows are bad
+        values: (n,) the values of the column, Arrow or NumPy
+        remedy: what to do, for the error
+
+    Raises:
+        ValueError: a row is bad
+    """
+    if not is_bad.any():
+        return
+    row = int(np.argmax(is_bad))
+    value = values[row]
+    value = value.as_py() if hasattr(value, "as_py") else value.item()
+    raise ValueError(
+        f"{path}: column {column!r}, row {row}: {_short.repr(value)} "
+        f"({int(is_bad.sum())} such rows); {remedy}"
+    )
+
+
+def cast_column(path: Path | str, field: pa.Field, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Cast a column to the type of a field, and insist on a value in each row where one must be.
+
+    Raises:
+        ValueError: the cast would lose or reinterpret a value, or a value is missing
+    """
+    try:
+        _check_same_kind(field.type, column)
+        column = column.cast(field.type)
+    except (pa.ArrowException, ValueError) as error:
         raise ValueError(
-            f"{path}: column {column!r}, row {row}: {_short.repr(value)} ({int(bad.sum())} such rows); {remedy}"
+            f"{path}: column {field.name!r} has type {column.type} ({_first_line(error)}); "
+            f"store it as {field.type}"
+        ) from error
+    if not field.nullable and column.null_count:
+        remedy = "this column may not be empty: fill in or drop"
+        reject_bad_rows(path, field.name, column.is_null().to_numpy(), column, remedy)
+    return column
+
+
+def _check_same_kind(target: pa.DataType, column: pa.ChunkedArray) -> None:
+    """Refuse casts that Arrow allows, between text, numbers and truth values.
+
+    Only 0 and 1 may become truth values, and truth values nothing else.
+    """
+    source = column.type
+    same_kind = pa.types.is_null(source) or pa.types.is_string(target) == _is_text(source)
+    loses_boolean = pa.types.is_boolean(source) and not pa.types.is_boolean(target)
+    if len(column) and (not same_kind or loses_boolean):
+        raise ValueError(f"{source} is no {target}")
+    if pa.types.is_boolean(target):
+        is_flag = pc.is_in(column, pa.array([0, 1, None]))
+        if not pc.all(is_flag, min_count=0).as_py():
+            raise ValueError("a value other than 0 and 1")
+
+
+def _column(path: Path, table: pa.Table, name: str) -> pa.ChunkedArray:
+    """Return a column that must exist."""
+    if name not in table.column_names:
+        suggestion = suggest(name, table.column_names)
+        raise ValueError(
+            f"{path}: column {name!r} is missing.{suggestion} "
+            f"There are: {', '.join(table.column_names)}"
         )
+    return table[name]
 
 
 def _open(path: Path, schema: pa.Schema) -> pa.Table:
+    """Return the table of a file with the types that the file has."""
     if not path.is_file():
         raise FileNotFoundError(
             f"{path}: there is no such file; a table is a .parquet or .csv file"
         )
     try:
-        table = (
-            _open_csv(path, schema)
-            if path.suffix == ".csv"
-            else pq.read_table(path, partitioning=None)
-        )
-        table.validate(full=True)  # Arrow trusts a file's text to be UTF-8 until somebody looks
+        if path.suffix == ".csv":
+            table = _open_csv(path, schema)
+        else:
+            table = pq.read_table(path, partitioning=None)
+        table.validate(full=True)  # Arrow assumes that a file's text is UTF-8 until it is checked
         table.column_names  # noqa: B018, likewise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ValueError(
-            f"{path}: cannot be read ({_line(error)}); make or copy this file again"
+            f"{path}: cannot be read ({_first_line(error)}); make or copy this file again"
         ) from error
     return table
 
 
 def _open_csv(path: Path, schema: pa.Schema) -> pa.Table:
-    """Read CSV: text columns as they stand there, be they numbers or words like ``null``; empty is null."""
-    text = {field.name: field.type for field in schema if pa.types.is_string(field.type)}
-    return pacsv.read_csv(
-        path,
-        convert_options=pacsv.ConvertOptions(
-            column_types=text, null_values=[""], strings_can_be_null=True
-        ),
+    """Read CSV: text columns stay text, even numbers or words like ``null``; empty is null."""
+    text_columns = {field.name: field.type for field in schema if pa.types.is_string(field.type)}
+    options = pacsv.ConvertOptions(
+        column_types=text_columns, null_values=[""], strings_can_be_null=True
     )
+    return pacsv.read_csv(path, convert_options=options)
 
 
-def cast(path: Path | str, field: pa.Field, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Cast to the asked type where no value is lost by it, and insist on values where they must be."""
-    same_kind = pa.types.is_string(field.type) == _textual(column.type) or pa.types.is_null(
-        column.type
-    )
-    try:
-        if (not same_kind or _is_flag(column.type) > _is_flag(field.type)) and len(column):
-            raise ValueError(f"{column.type} is no {field.type}")
-        if (
-            pa.types.is_boolean(field.type)
-            and not pc.all(pc.is_in(column, pa.array([0, 1, None])), min_count=0).as_py()
-        ):
-            raise ValueError("a value other than 0 and 1")
-        column = column.cast(field.type)
-    except (pa.ArrowException, ValueError) as error:
-        remedy = f"store it as {field.type}"
-        raise ValueError(
-            f"{path}: column {field.name!r} has type {column.type} ({_line(error)}); {remedy}"
-        ) from error
-    if not field.nullable and column.null_count:
-        first(
-            path,
-            field.name,
-            column.is_null().to_numpy(),
-            column,
-            "this column may not be empty: fill in or drop",
-        )
-    return column
-
-
-def _is_flag(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_boolean(kind))
-
-
-def _textual(kind: pa.DataType) -> bool:
-    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+def _is_text(data_type: pa.DataType) -> bool:
+    if pa.types.is_dictionary(data_type):
+        data_type = data_type.value_type
     return bool(
-        pa.types.is_string(inner)
-        or pa.types.is_large_string(inner)
-        or pa.types.is_string_view(inner)
+        pa.types.is_string(data_type)
+        or pa.types.is_large_string(data_type)
+        or pa.types.is_string_view(data_type)
     )
 
 
-def _line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__

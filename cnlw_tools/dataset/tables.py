@@ -1,6 +1,6 @@
-"""The four tables that cross the borders, and the one way in for each: read, cast, check.
+"""The schemas of the tables that cross module borders, and the checked reader of each.
 
-Every complaint names the file, the column, the first bad row (counted from 0) and the remedy.
+Every error names the file, the column, the first bad row (counted from 0) and the remedy.
 """
 
 import json
@@ -16,7 +16,13 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from cnlw_tools.dataset import table_io
+from cnlw_tools.dataset.table_io import (
+    INFO_KEY,
+    cast_column,
+    read_table,
+    reject_bad_rows,
+    reject_duplicates,
+)
 from cnlw_tools.files import atomic_write
 from cnlw_tools.recipe.strict import parse_json, read_dataclass
 
@@ -25,19 +31,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="DataclassInstance")
 
-INFO = b"cnlw"  # key of the Parquet metadata
 STRING = pa.string()
 MANIFEST = pa.schema(
     [
         pa.field("image_id", STRING, nullable=False),
         pa.field("label", pa.int32(), nullable=False),
-        pa.field(
-            "split", STRING, nullable=False
-        ),  # train | validation ... | probe | verified | web
+        pa.field("split", STRING, nullable=False),  # see SPLIT_PATTERN; in web manifests "web"
         pa.field("uri", STRING),
-        pa.field(
-            "sha256", STRING
-        ),  # of the image as its source gives it: the file, or the RGB pixels
+        pa.field("sha256", STRING),  # of what the source gives: the file, or the RGB pixels
     ]
 )
 VOTES = pa.schema(
@@ -73,7 +74,7 @@ RUNS = pa.schema(
         pa.field("value", pa.float64()),
     ]
 )
-OFFICIAL = pa.schema(
+PUBLISHED_SPLITS = pa.schema(
     [
         pa.field("noise", STRING, nullable=False),
         pa.field("level", pa.int32(), nullable=False),  # percent, as the list's name says
@@ -84,58 +85,61 @@ OFFICIAL = pa.schema(
 CLASSES = pa.schema(
     [pa.field("label", pa.int32(), nullable=False), pa.field("name", STRING, nullable=False)]
 )
-SPLITS = r"^(train|probe|verified|(validation|test)(_[a-z0-9_]+)?)$"
-SPLITS_SAID = "train, validation, test (the last two also with _NAME), probe, verified"
-NOISY = ("train", "verified")  # the splits that noise may fall on
+SPLIT_PATTERN = r"^(train|probe|verified|(validation|test)(_[a-z0-9_]+)?)$"
+SPLIT_NAMES = "train, validation, test (the last two also with _NAME), probe, verified"
+NOISY_SPLITS = ("train", "verified")  # the splits that noise may fall on
 ORIGINS = ("base", "web", "other", "white")
+MAX_CLASSES = 1 << 31  # where the number of classes is not known
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
     """Return the class names in label order.
 
     Raises:
-        ValueError: labels are not 0, 1, 2 ... in order, or a name comes twice
+        ValueError: labels are not 0, 1, 2 ... in order, or a name occurs twice
     """
-    table = table_io.load(path, CLASSES)
+    table = read_table(path, CLASSES)
     if not len(table):
         raise ValueError(f"{path}: there is no class: add a row for each")
     labels = table["label"].to_numpy()
-    table_io.first(
-        path,
-        "label",
-        labels != np.arange(len(labels)),
-        labels,
-        "labels must count 0, 1, 2 ... in row order",
-    )
-    table_io.distinct(path, table, ["name"], "give each class a name of its own")
+    out_of_order = labels != np.arange(len(labels))
+    remedy = "labels must count 0, 1, 2 ... in row order"
+    reject_bad_rows(path, "label", out_of_order, labels, remedy)
+    reject_duplicates(path, table, ["name"], "give each class a name of its own")
     return tuple(table["name"].to_pylist())
 
 
-def read_manifest(path: Path, classes: int, web: bool = False) -> pa.Table:
+def read_manifest(path: Path, n_classes: int, web: bool = False) -> pa.Table:
     """Return a manifest: one row an image, or one row an image and label in a web manifest.
 
     Raises:
-        ValueError: a wrong column or type, a label out of range, a duplicate key, a split of the other kind
+        ValueError: a wrong column or type, a label out of range, a duplicate key, a split of the
+            other kind
     """
-    return check_manifest(table_io.load(path, MANIFEST), path, classes, web)
+    return check_manifest(read_table(path, MANIFEST), path, n_classes, web)
 
 
-def check_manifest(table: pa.Table, path: Path | str, classes: int, web: bool = False) -> pa.Table:
-    """Return the manifest as it is, if it is one; ``path`` is what the errors call it."""
-    _labels(path, table, classes)
-    split = table["split"]
-    wrong = pc.invert(pc.match_substring_regex(split, "^web$" if web else SPLITS))
-    remedy = (
-        "a web manifest holds the split 'web' and no other"
-        if web
-        else f"the split 'web' belongs in web.parquet; others are {SPLITS_SAID}"
-    )
-    table_io.first(path, "split", wrong.to_numpy(), split, remedy)
-    table_io.distinct(
-        path, table, ["image_id", "label"] if web else ["image_id"], "keep one row of each"
-    )
+def check_manifest(
+    table: pa.Table, path: Path | str, n_classes: int, web: bool = False
+) -> pa.Table:
+    """Return a manifest after checking it; ``path`` is what errors call it.
+
+    Raises:
+        ValueError: see `read_manifest`
+    """
+    _check_labels(path, table, n_classes)
+    if web:
+        pattern, remedy = "^web$", "a web manifest holds the split 'web' and no other"
+    else:
+        pattern = SPLIT_PATTERN
+        remedy = f"the split 'web' belongs in web.parquet; others are {SPLIT_NAMES}"
+    bad_split = pc.invert(pc.match_substring_regex(table["split"], pattern))
+    reject_bad_rows(path, "split", bad_split.to_numpy(), table["split"], remedy)
+    key_columns = ["image_id", "label"] if web else ["image_id"]
+    reject_duplicates(path, table, key_columns, "keep one row of each")
     if web and "dead" in table.column_names:
-        dead = table_io.cast(path, pa.field("dead", pa.bool_(), nullable=False), table["dead"])
+        field = pa.field("dead", pa.bool_(), nullable=False)
+        dead = cast_column(path, field, table["dead"])
         table = table.set_column(table.column_names.index("dead"), "dead", dead)
     return table
 
@@ -144,37 +148,43 @@ def read_votes(path: Path, web: pa.Table) -> pa.Table:
     """Return the votes on the candidates of a web manifest, one row a vote.
 
     Raises:
-        ValueError: a wrong column or type, a vote for a candidate that is not in the manifest, two votes of
-            one annotator on one candidate
+        ValueError: a wrong column or type, a vote for a candidate that is not in the manifest, two
+            votes of one annotator on one candidate
     """
-    return check_votes(table_io.load(path, VOTES), path, web)
+    return check_votes(read_table(path, VOTES), path, web)
 
 
-def check_votes(table: pa.Table, path: Path | str, web: pa.Table) -> pa.Table:
-    """Return votes as they are, if they are some on these candidates; ``path`` is what the errors call them."""
-    on_candidates(table, path, web)
-    named = np.flatnonzero(table["annotator"].is_valid().to_numpy())
-    table_io.distinct(
-        path,
-        table,
-        ["image_id", "label", "annotator"],
-        "keep one vote of an annotator on a candidate",
-        named,
+def check_votes(votes: pa.Table, path: Path | str, web: pa.Table) -> pa.Table:
+    """Return the votes after checking them; ``path`` is what errors call them.
+
+    Raises:
+        ValueError: see `read_votes`
+    """
+    check_candidates(votes, path, web)
+    signed_rows = np.flatnonzero(votes["annotator"].is_valid().to_numpy())
+    key_columns = ["image_id", "label", "annotator"]
+    remedy = "keep one vote of an annotator on a candidate"
+    reject_duplicates(path, votes, key_columns, remedy, signed_rows)
+    return votes
+
+
+def check_candidates(votes: pa.Table, path: Path | str, web: pa.Table) -> pa.Table:
+    """Return the votes after checking that each is on a candidate of the web manifest.
+
+    An annotator may have voted several times on one candidate.
+
+    Raises:
+        ValueError: a vote for a candidate that is not in the manifest
+    """
+    vote_numbers, web_numbers = _number_candidates(votes, web)
+    is_unknown = ~np.isin(vote_numbers, web_numbers)
+    candidates = pa.StructArray.from_arrays(
+        [votes["image_id"].combine_chunks(), votes["label"].combine_chunks()],
+        ["image_id", "label"],
     )
-    return table
-
-
-def on_candidates(table: pa.Table, path: Path | str, web: pa.Table) -> pa.Table:
-    """Return votes as they are, if all are on these candidates; of one annotator there may be several on one."""
-    known = np.isin(*_candidates(table, web))
-    table_io.first(
-        path,
-        "image_id",
-        ~known,
-        _pairs(table),
-        "no such image_id and label in the web manifest: add or drop it",
-    )
-    return table
+    remedy = "no such image_id and label in the web manifest: add or drop it"
+    reject_bad_rows(path, "image_id", is_unknown, candidates, remedy)
+    return votes
 
 
 def read_plan(path: Path) -> pa.Table:
@@ -183,30 +193,32 @@ def read_plan(path: Path) -> pa.Table:
     Raises:
         ValueError: a wrong column or type, an unknown origin, a label below 0
     """
-    table = table_io.load(path, PLAN)
-    _labels(path, table, 1 << 31)
-    unknown = pc.invert(pc.is_in(table["origin"], pa.array(ORIGINS)))
-    table_io.first(
-        path, "origin", unknown.to_numpy(), table["origin"], f"there are {', '.join(ORIGINS)}"
-    )
+    table = read_table(path, PLAN)
+    _check_labels(path, table, MAX_CLASSES)
+    is_unknown = pc.invert(pc.is_in(table["origin"], pa.array(ORIGINS)))
+    remedy = f"there are {', '.join(ORIGINS)}"
+    reject_bad_rows(path, "origin", is_unknown.to_numpy(), table["origin"], remedy)
     return table
 
 
-def read_official(path: Path, classes: int) -> pa.Table:
+def read_published_splits(path: Path, n_classes: int) -> pa.Table:
     """Return published splits, one row an image of a list.
 
     Raises:
         ValueError: a wrong column or type, a label out of range, or an image twice in a list
     """
-    return check_official(table_io.load(path, OFFICIAL), path, classes)
+    return check_published_splits(read_table(path, PUBLISHED_SPLITS), path, n_classes)
 
 
-def check_official(table: pa.Table, path: Path | str, classes: int) -> pa.Table:
-    """Return published splits as they are, if they are some; ``path`` is what the errors call them."""
-    _labels(path, table, classes)
-    table_io.distinct(
-        path, table, ["noise", "level", "image_id"], "keep one row of an image in a list"
-    )
+def check_published_splits(table: pa.Table, path: Path | str, n_classes: int) -> pa.Table:
+    """Return published splits after checking them; ``path`` is what errors call them.
+
+    Raises:
+        ValueError: a label out of range, or an image twice in a list
+    """
+    _check_labels(path, table, n_classes)
+    key_columns = ["noise", "level", "image_id"]
+    reject_duplicates(path, table, key_columns, "keep one row of an image in a list")
     return table
 
 
@@ -216,14 +228,13 @@ def read_runs(path: Path) -> pa.Table:
     Raises:
         ValueError: a wrong column or type, or one number twice
     """
-    table = table_io.load(path, RUNS)
-    table_io.distinct(
-        path, table, ["run", "epoch", "metric"], "keep one value of a metric a run and epoch"
-    )
+    table = read_table(path, RUNS)
+    key_columns = ["run", "epoch", "metric"]
+    reject_duplicates(path, table, key_columns, "keep one value of a metric a run and epoch")
     return table
 
 
-def write(table: pa.Table, path: Path) -> None:
+def write_parquet(table: pa.Table, path: Path) -> None:
     """Write a table as Parquet, whole or not at all; the same table gives the same bytes."""
     with atomic_write(path) as draft:
         pq.write_table(table, draft, compression="zstd", write_page_index=True)
@@ -237,9 +248,9 @@ def write_csv(table: pa.Table, path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ManifestInfo:
-    """What a base manifest says about itself."""
+    """What the file of a base manifest says about it."""
 
-    source: str = ""  # the source that reads its images; none: the one of the dataset's name
+    source: str = ""  # the source that reads its images; empty: the one of the dataset's name
 
 
 def read_info(cls: type[T], table: pa.Table, source: str, remedy: str = "") -> T:
@@ -248,45 +259,41 @@ def read_info(cls: type[T], table: pa.Table, source: str, remedy: str = "") -> T
     Args:
         cls: the dataclass
         table: with the metadata of its file
-        source: what the errors call it
-        remedy: ends the errors
+        source: what errors call it
+        remedy: the end of errors
 
     Raises:
-        ValueError: it says something that the dataclass has no place for, or too little
+        ValueError: the JSON lacks a field, or has one that the dataclass has not
     """
-    text = (table.schema.metadata or {}).get(INFO, b"{}")
+    text = (table.schema.metadata or {}).get(INFO_KEY, b"{}")
     return read_dataclass(cls, parse_json(text, source, remedy), source, remedy)
 
 
 def with_info(table: pa.Table, block: Mapping[str, Any]) -> pa.Table:
-    """Return the table, whose file will say this about it."""
-    return table.replace_schema_metadata({INFO: json.dumps(block, sort_keys=True).encode()})
+    """Return the table with a JSON block in its metadata, for `read_info` to read."""
+    text = json.dumps(block, sort_keys=True)
+    return table.replace_schema_metadata({INFO_KEY: text.encode()})
 
 
-def _labels(path: Path | str, table: pa.Table, classes: int) -> None:
-    label = table["label"].to_numpy()
-    bad = (label < 0) | (label >= classes)
-    table_io.first(
-        path,
-        "label",
-        bad,
-        label,
-        f"labels run from 0 to {classes - 1}: mend the label or the class list",
-    )
+def _check_labels(path: Path | str, table: pa.Table, n_classes: int) -> None:
+    labels = table["label"].to_numpy()
+    out_of_range = (labels < 0) | (labels >= n_classes)
+    remedy = f"labels run from 0 to {n_classes - 1}: fix the label or the class list"
+    reject_bad_rows(path, "label", out_of_range, labels, remedy)
 
 
-def _candidates(votes: pa.Table, web: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Number the (image_id, label) pairs of both tables alike; -1 in votes where the image is unknown."""
+def _number_candidates(
+    votes: pa.Table, web: pa.Table
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give each (image_id, label) one number in both tables; -1 for votes on unknown images.
+
+    Returns:
+        the numbers of the votes and those of the web manifest's rows
+    """
     ids = pc.unique(web["image_id"])
-    width = np.int64(1) << 32
-    known = web["label"].to_numpy() + width * pc.index_in(web["image_id"], ids).to_numpy().astype(
-        np.int64
-    )
-    place = pc.fill_null(pc.index_in(votes["image_id"], ids), -1).to_numpy().astype(np.int64)
-    return np.where(place < 0, -1, votes["label"].to_numpy() + width * place), known
-
-
-def _pairs(table: pa.Table) -> pa.StructArray:
-    return pa.StructArray.from_arrays(
-        [table["image_id"].combine_chunks(), table["label"].combine_chunks()], ["image_id", "label"]
-    )
+    labels_per_id = np.int64(1) << 32
+    web_id = pc.index_in(web["image_id"], ids).to_numpy().astype(np.int64)
+    vote_id = pc.fill_null(pc.index_in(votes["image_id"], ids), -1).to_numpy().astype(np.int64)
+    web_numbers = web["label"].to_numpy() + labels_per_id * web_id
+    vote_numbers = votes["label"].to_numpy() + labels_per_id * vote_id
+    return np.where(vote_id < 0, -1, vote_numbers), web_numbers

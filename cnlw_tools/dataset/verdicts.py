@@ -1,11 +1,11 @@
-"""Votes are the truth; verdicts are computed.
+"""What the votes on a web candidate come to: votes are stored, verdicts are computed.
 
-shows its class        more yes than no
-does not               more no than yes
-neither, never used    a tie, or fewer than ``min_votes`` yes and no together; the unsure do not count
+    shows its class        more yes than no
+    does not show it       more no than yes
+    undecided, never used  a tie, or fewer than ``min_votes`` yes and no together; unsure votes do not count
 
-By the rule ``majority`` all votes weigh the same. By ``dawid_skene``, for annotators with names, they weigh as much as
-their annotators are worth (dawid_skene.py), and a tie is where both are equally likely.
+By the rule ``majority`` all votes have the same weight. By ``dawid_skene``, for annotators with names, a
+vote has the weight that its annotator earns (dawid_skene.py), and a tie is where both are equally likely.
 """
 
 import numpy as np
@@ -17,123 +17,161 @@ from cnlw_tools import hashing, prng
 from cnlw_tools.dataset import dawid_skene
 from cnlw_tools.registry import pick
 
-KEY = ["image_id", "label"]
+CANDIDATE = ["image_id", "label"]  # the columns that identify a candidate
+SHOWS, SHOWS_NOT, UNDECIDED, NO_VOTES = range(4)  # columns of what `count_verdicts` returns
 
 
-def verdicts(votes: pa.Table, min_votes: int = 1, verdict: str = "majority") -> pa.Table:
-    """Count the votes on each candidate that has any, and judge it.
+def compute_verdicts(votes: pa.Table, min_votes: int = 1, rule: str = "majority") -> pa.Table:
+    """Count the votes on each candidate that has any, and decide whether it shows its class.
+
+    Args:
+        votes: of the VOTES schema
+        min_votes: votes of yes and no that a decision takes
+        rule: majority or dawid_skene
 
     Returns:
-        image_id, label, yes, no, unsure (int64) and shows (bool; null: neither), one row a candidate
+        image_id, label, yes, no, unsure (int64) and shows (bool; null: undecided), one row a candidate
 
     Raises:
         LookupError: there is no such rule
-        ValueError: a rule that asks who said it, and a vote that nobody signed
+        ValueError: the rule needs annotators' names, and a vote has none
     """
-    yes = pc.fill_null(votes["correct"], False)
-    no = pc.fill_null(pc.invert(votes["correct"]), False)
-    counted = {"yes": yes, "no": no, "unsure": pc.is_null(votes["correct"])}
-    each = pa.table(
-        {**{k: votes[k] for k in KEY}, **{k: v.cast(pa.int64()) for k, v in counted.items()}}
-    )
-    sums = each.group_by(KEY, use_threads=False).aggregate([(k, "sum") for k in counted])
-    sums = sums.select([*KEY, *(f"{k}_sum" for k in counted)]).rename_columns([*KEY, *counted])
-    lean = pick(RULES, verdict, "verdict")(
-        votes, sums
-    )  # above 0: it shows its class; below: it does not
-    undecided = pc.or_(pc.equal(lean, 0), pc.less(pc.add(sums["yes"], sums["no"]), min_votes))
-    shows = pc.if_else(undecided, pa.scalar(None, pa.bool_()), pc.greater(lean, 0))
-    return sums.append_column("shows", shows)
+    score_candidates = pick(RULES, rule, "verdict")
+    verdicts = _count_votes(votes)
+    score = score_candidates(votes, verdicts)  # above 0: shows its class; below 0: does not
+    n_decisive = pc.add(verdicts["yes"], verdicts["no"])
+    is_undecided = pc.or_(pc.equal(score, 0), pc.less(n_decisive, min_votes))
+    shows = pc.if_else(is_undecided, pa.scalar(None, pa.bool_()), pc.greater(score, 0))
+    return verdicts.append_column("shows", shows)
 
 
-def annotators(votes: pa.Table) -> pa.Table:
-    """Return what each annotator is worth by Dawid and Skene: annotator, votes (yes and no), error.
+def annotator_error_rates(votes: pa.Table) -> pa.Table:
+    """Estimate each annotator's share of wrong votes by Dawid and Skene.
+
+    Returns:
+        annotator, votes (of yes and no), error; one row an annotator
 
     Raises:
-        ValueError: a vote that nobody signed
+        ValueError: a vote names no annotator
     """
-    said, _, found = _estimate(votes)
-    who = said["annotator"].unique()
-    count = np.bincount(_numbers(said["annotator"]), minlength=len(who))
-    return pa.table({"annotator": who, "votes": count, "error": found.error})
+    decisive, _, estimate = _estimate(votes)
+    names = decisive["annotator"].unique()
+    n_votes = np.bincount(_value_numbers(decisive["annotator"]), minlength=len(names))
+    return pa.table({"annotator": names, "votes": n_votes, "error": estimate.error_rate})
 
 
-def tally(web: pa.Table, found: pa.Table, classes: int) -> NDArray[np.int64]:
-    """Count candidates by verdict, (C, 4): shows its class, does not, neither, nobody was asked; found: verdicts."""
-    kind = pc.if_else(
-        pc.is_null(found["shows"]), 2, pc.if_else(pc.fill_null(found["shows"], True), 0, 1)
-    )
-    rows = web.select(KEY).join(
-        found.select(KEY).append_column("kind", kind), KEY, use_threads=False
-    )
-    cell = 4 * rows["label"].to_numpy().astype(np.int64) + pc.fill_null(rows["kind"], 3).to_numpy()
-    return np.bincount(cell, minlength=4 * classes).reshape(classes, 4)
+def count_verdicts(web: pa.Table, verdicts: pa.Table, n_classes: int) -> NDArray[np.int64]:
+    """Count the candidates of each class by verdict.
+
+    Returns:
+        (C, 4): shows its class, does not show it, undecided, no votes
+    """
+    shows = verdicts["shows"]
+    decided = pc.if_else(pc.fill_null(shows, True), SHOWS, SHOWS_NOT)
+    verdict = pc.if_else(pc.is_null(shows), UNDECIDED, decided)
+    verdict_table = verdicts.select(CANDIDATE).append_column("verdict", verdict)
+    candidates = web.select(CANDIDATE).join(verdict_table, CANDIDATE, use_threads=False)
+    label = candidates["label"].to_numpy().astype(np.int64)
+    column = pc.fill_null(candidates["verdict"], NO_VOTES).to_numpy()
+    return np.bincount(4 * label + column, minlength=4 * n_classes).reshape(n_classes, 4)
 
 
-def judged_wrong(
-    web: pa.Table, votes: pa.Table, min_votes: int = 1, verdict: str = "majority"
+def wrong_candidates(
+    web: pa.Table, votes: pa.Table, min_votes: int = 1, rule: str = "majority"
 ) -> pa.Table:
-    """Return the candidates that do not show their class: the pool of red noise, each image once.
+    """Return the candidates that do not show their class, each image once: the pool of red noise.
 
-    An image that is wrong for two classes is dealt to one of them by lot, so that it serves one slot.
+    An image that is wrong for two classes goes to one of them, by a random number of its own, so
+    that it serves one slot.
     """
-    found = verdicts(votes, min_votes, verdict)
-    wrong = found.filter(pc.equal(found["shows"], False)).select(KEY)
-    rows = web.select(KEY).append_column("row", pa.array(np.arange(len(web))))
-    kept = rows.join(wrong, KEY, join_type="left semi", use_threads=False)["row"].to_numpy()
-    return _one_class_each(web.take(np.sort(kept)))
+    verdicts = compute_verdicts(votes, min_votes, rule)
+    wrong = verdicts.filter(pc.equal(verdicts["shows"], False)).select(CANDIDATE)
+    candidates = web.select(CANDIDATE).append_column("row", pa.array(np.arange(len(web))))
+    matches = candidates.join(wrong, CANDIDATE, join_type="left semi", use_threads=False)
+    return _one_class_per_image(web.take(np.sort(matches["row"].to_numpy())))
 
 
-def _majority(votes: pa.Table, sums: pa.Table) -> pa.ChunkedArray:
-    return pc.subtract(sums["yes"], sums["no"])
+def _count_votes(votes: pa.Table) -> pa.Table:
+    """Return the numbers of yes, no and unsure votes, one row a candidate that has votes."""
+    correct = votes["correct"]
+    answers = {
+        "yes": pc.fill_null(correct, False),
+        "no": pc.fill_null(pc.invert(correct), False),
+        "unsure": pc.is_null(correct),
+    }
+    columns = {name: votes[name] for name in CANDIDATE}
+    for name, given in answers.items():
+        columns[name] = given.cast(pa.int64())
+    groups = pa.table(columns).group_by(CANDIDATE, use_threads=False)
+    sums = groups.aggregate([(name, "sum") for name in answers])
+    sum_names = [f"{name}_sum" for name in answers]
+    return sums.select([*CANDIDATE, *sum_names]).rename_columns([*CANDIDATE, *answers])
 
 
-def _dawid_skene(votes: pa.Table, sums: pa.Table) -> pa.ChunkedArray:
-    """Return the log odds of each candidate; 0 where they are even, or nobody said yes or no."""
-    said, item, found = _estimate(votes)
-    odds = np.where(np.abs(found.odds) < dawid_skene.EVEN, 0, found.odds)
-    rows = sums.select(KEY).append_column("row", pa.array(np.arange(len(sums))))
-    first = np.flatnonzero(np.diff(item, prepend=-1))  # the first vote on each candidate
-    known = said.select(KEY).take(first).append_column("odds", pa.array(odds))
-    return pc.fill_null(rows.join(known, KEY, use_threads=False).sort_by("row")["odds"], 0)
+def _majority(votes: pa.Table, counts: pa.Table) -> pa.ChunkedArray:
+    """Return how many more votes say yes than no, for each candidate."""
+    return pc.subtract(counts["yes"], counts["no"])
+
+
+def _dawid_skene(votes: pa.Table, counts: pa.Table) -> pa.ChunkedArray:
+    """Return the log odds of each candidate; 0 where they are even or all votes are unsure."""
+    decisive, candidate, estimate = _estimate(votes)
+    is_tie = np.abs(estimate.log_odds) < dawid_skene.TIE
+    log_odds = np.where(is_tie, 0, estimate.log_odds)
+    first_votes = np.flatnonzero(np.diff(candidate, prepend=-1))  # the first on each candidate
+    scores = decisive.select(CANDIDATE).take(first_votes)
+    scores = scores.append_column("log_odds", pa.array(log_odds))
+    rows = counts.select(CANDIDATE).append_column("row", pa.array(np.arange(len(counts))))
+    joined = rows.join(scores, CANDIDATE, use_threads=False).sort_by("row")
+    return pc.fill_null(joined["log_odds"], 0)
 
 
 def _estimate(votes: pa.Table) -> tuple[pa.Table, NDArray[np.int64], dawid_skene.Estimate]:
-    """Return the votes of yes and no by candidate, the number of each one's candidate, and what is likely of these."""
-    said = votes.filter(pc.is_valid(votes["correct"]))
-    if said["annotator"].null_count:
+    """Fit the model of Dawid and Skene to the votes of yes and no.
+
+    Returns:
+        these v votes, sorted by candidate; (v,) the index of each one's candidate; the estimate
+
+    Raises:
+        ValueError: a vote names no annotator
+    """
+    decisive = votes.filter(pc.is_valid(votes["correct"]))
+    n_unsigned = decisive["annotator"].null_count
+    if n_unsigned:
         raise ValueError(
-            f"{said['annotator'].null_count} votes name no annotator, and Dawid and Skene weigh annotators: "
+            f"{n_unsigned} votes name no annotator, and Dawid and Skene weigh annotators: "
             'name them, or give verdict = "majority"'
         )
-    said = said.sort_by([(name, "ascending") for name in (*KEY, "annotator")])
-    image, label = _numbers(said["image_id"]), said["label"].to_numpy()
-    another = (np.diff(image, prepend=0) != 0) | (np.diff(label, prepend=label[:1]) != 0)
-    item = another.cumsum()
-    return (
-        said,
-        item,
-        dawid_skene.estimate(item, _numbers(said["annotator"]), said["correct"].to_numpy()),
-    )
+    decisive = decisive.sort_by([(name, "ascending") for name in (*CANDIDATE, "annotator")])
+    image = _value_numbers(decisive["image_id"])
+    label = decisive["label"].to_numpy()
+    new_image = np.diff(image, prepend=0) != 0
+    new_label = np.diff(label, prepend=label[:1]) != 0
+    candidate = (new_image | new_label).cumsum()
+    annotator = _value_numbers(decisive["annotator"])
+    estimate = dawid_skene.estimate(candidate, annotator, decisive["correct"].to_numpy())
+    return decisive, candidate, estimate
 
 
-def _numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Number the values of a column in the order in which they come, (n,)."""
-    numbers: NDArray[np.int64] = (
-        column.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
-    )
+def _value_numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Return (n,) the distinct values of a column as 0, 1, 2 ... in order of their first row."""
+    indices = column.combine_chunks().dictionary_encode().indices
+    numbers: NDArray[np.int64] = indices.to_numpy().astype(np.int64)
     return numbers
 
 
-def _one_class_each(pool: pa.Table) -> pa.Table:
-    """Keep one row of each image: the one with the smallest lot."""
-    if pc.count_distinct(pool["image_id"]).as_py() == len(pool):
-        return pool
-    codes = pool["image_id"].combine_chunks().dictionary_encode().indices.to_numpy()
-    keys = hashing.keys(pool["image_id"], 0) ^ prng.mix(pool["label"].to_numpy().astype(np.uint64))
-    order = np.lexsort((prng.uniform(keys, prng.Stream.ONE_OF_ITS_CLASSES), codes))
-    first = np.r_[True, np.diff(codes[order]) != 0]
-    return pool.take(np.sort(order[first]))
+def _one_class_per_image(candidates: pa.Table) -> pa.Table:
+    """Keep one row of each image: the one with the smallest random number."""
+    image_id = candidates["image_id"]
+    if pc.count_distinct(image_id).as_py() == len(candidates):
+        return candidates
+    image = image_id.combine_chunks().dictionary_encode().indices.to_numpy()
+    label = candidates["label"].to_numpy().astype(np.uint64)
+    candidate_keys = hashing.keys(image_id, 0) ^ prng.mix(label)
+    lot = prng.uniform(candidate_keys, prng.Stream.ONE_OF_ITS_CLASSES)
+    order = np.lexsort((lot, image))
+    is_first = np.r_[True, np.diff(image[order]) != 0]
+    return candidates.take(np.sort(order[is_first]))
 
 
 RULES = {"majority": _majority, "dawid_skene": _dawid_skene}

@@ -20,7 +20,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnlw_tools.dataset import dataset
-from cnlw_tools.dataset.dataset import LIKE, WHITE, Dataset, known_base
+from cnlw_tools.dataset.dataset import (
+    NEAREST_CLASS,
+    WHITE_NOISE_DONORS,
+    Dataset,
+    require_base_manifest,
+)
 from cnlw_tools.images.pixels import decode
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.registry import suggest
@@ -54,14 +59,14 @@ def tables(
     """
     made = {}
     for name in names:
-        if name == found.name or name not in (*SOURCES, *WHITE):
-            known = [n for n in (*SOURCES, *WHITE) if n != found.name]
+        if name == found.name or name not in (*SOURCES, *WHITE_NOISE_DONORS):
+            known = [n for n in (*SOURCES, *WHITE_NOISE_DONORS) if n != found.name]
             raise LookupError(
                 f"no donor {name!r} for {found.name}.{suggest(name, known)} There are: {', '.join(known)}"
             )
         raw = (
-            white_noise.make_manifest(name, own, known_base(found))
-            if name in WHITE
+            white_noise.make_manifest(name, own, require_base_manifest(found))
+            if name in WHITE_NOISE_DONORS
             else _manifest(name, inputs)
         )
         ids = pc.binary_join_element_wise(pa.scalar(name), raw["image_id"], "/")
@@ -73,9 +78,9 @@ def tables(
             label = alike(
                 read,
                 raw["image_id"].to_pylist(),
-                _centroids(own, known_base(found), len(found.classes)),
+                _centroids(own, require_base_manifest(found), len(found.classes)),
             )
-            table = table.append_column(LIKE, pa.array(label, pa.int32()))
+            table = table.append_column(NEAREST_CLASS, pa.array(label, pa.int32()))
         made[name] = table
     return made
 
@@ -121,7 +126,7 @@ def _centroids(own: Source, base: pa.Table, classes: int) -> NDArray[np.float64]
 def _manifest(name: str, inputs: Inputs) -> pa.Table:
     """Return a donor's base manifest, from its folder or made from the user's copy."""
     root = inputs.root
-    known = dataset.load(name, root).base if name in dataset.names(root) else None
+    known = dataset.read_dataset(name, root).base if name in dataset.list_datasets(root) else None
     if known is not None:
         return known
     try:

@@ -40,7 +40,7 @@ def import_source(source_name: str, data_dir: Path, name: str, root: Path) -> Da
     source = pick(SOURCES, source_name, "source")(data_dir)
     info = tables.ManifestInfo(source_name)
     base = tables.with_info(source.manifest(), asdict(info))
-    imported = dataset.bare(name, source.classes()).with_base(base, str(data_dir))
+    imported = dataset.empty_dataset(name, source.classes()).with_base(base, str(data_dir))
     folder = root / "manifests" / name
     if (folder / "base.parquet").exists():
         existing = tables.read_manifest(folder / "base.parquet", len(imported.classes))
@@ -48,7 +48,7 @@ def import_source(source_name: str, data_dir: Path, name: str, root: Path) -> Da
             raise ValueError(
                 f"{folder}: holds another base manifest: give another --as or --root, or delete it"
             )
-    dataset.write(imported, folder)
+    dataset.write_tables(imported, folder)
     return imported
 
 
@@ -86,10 +86,10 @@ def _read_release(path: Path, name: str) -> Dataset | None:
     classes = tables.read_classes(_package_classes(name))
     release.check_class_order(classes)
     web, votes = candidates
-    release_dataset = dataset.bare(name, classes).with_web(web, votes, str(path))
+    release_dataset = dataset.empty_dataset(name, classes).with_web(web, votes, str(path))
     splits = release.read_published_splits(partial(_label_of, classes))
     if len(splits):
-        release_dataset = release_dataset.with_official(splits, str(path))
+        release_dataset = release_dataset.with_published_splits(splits, str(path))
     return release_dataset
 
 
@@ -108,7 +108,7 @@ def _write_candidates(release_dataset: Dataset, root: Path) -> None:
     annotations = root / "annotations" / name
     folder_of_table = {"web": manifests, "votes": annotations, "official": annotations}
     if (manifests / "web.parquet").exists():
-        existing = dataset.read(name, manifests, annotations).digests
+        existing = dataset.read_tables(name, manifests, annotations).digests
         for table_name in folder_of_table:
             if existing.get(table_name) != release_dataset.digests.get(table_name):
                 raise ValueError(
@@ -116,12 +116,12 @@ def _write_candidates(release_dataset: Dataset, root: Path) -> None:
                 )
         return
     if not (manifests / "classes.csv").exists():
-        classes = table_io.load(_package_classes(name), tables.CLASSES)
+        classes = table_io.read_table(_package_classes(name), tables.CLASSES)
         tables.write_csv(classes, manifests / "classes.csv")
     for table_name, folder in folder_of_table.items():
-        table = getattr(release_dataset, table_name)
+        table = release_dataset.tables_by_file_name().get(table_name)
         if table is not None and len(table):
-            tables.write(table, folder / f"{table_name}.parquet")
+            tables.write_parquet(table, folder / f"{table_name}.parquet")
 
 
 def _package_classes(name: str) -> Path:

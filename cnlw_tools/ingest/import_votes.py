@@ -45,16 +45,16 @@ def add_votes(file: Path, name: str, root: Path) -> ImportedVotes:
         ValueError: a vote is on no candidate, or an annotator has two verdicts, neither later
         FileNotFoundError: there is no such file
     """
-    voted = dataset.load(name, root)
+    voted = dataset.read_dataset(name, root)
     if not len(voted.web):
         path = root / "manifests" / name / "web.parquet"
         raise ValueError(
             f"{path}: no candidate to vote on: write this table first, see manifests/README.md"
         )
-    new_votes = tables.on_candidates(read_vote_file(file), file, voted.web)
+    new_votes = tables.check_candidates(read_vote_file(file), file, voted.web)
     votes, n_replaced = merge_votes(voted.votes, new_votes, file)
     path = root / "annotations" / name / "votes.parquet"
-    tables.write(votes, path)
+    tables.write_parquet(votes, path)
     return ImportedVotes(path, len(votes), len(votes) - len(voted.votes), n_replaced)
 
 
@@ -103,14 +103,14 @@ def merge_votes(old: pa.Table, new: pa.Table, file: Path | str) -> tuple[pa.Tabl
 
 def _read_vote_table(file: Path) -> pa.Table:
     """Return the votes of a table, which need not say who voted, and when."""
-    names = table_io.load(file, pa.schema([])).column_names
+    names = table_io.read_table(file, pa.schema([])).column_names
     absent = []
     for name in OPTIONAL_COLUMNS:
         is_misspelled = bool(suggest(name, names))
         if name not in names and not is_misspelled:
             absent.append(name)
     present = [field for field in tables.VOTES if field.name not in absent]
-    votes = table_io.load(file, pa.schema(present))
+    votes = table_io.read_table(file, pa.schema(present))
     for name in absent:
         field = tables.VOTES.field(name)
         position = tables.VOTES.get_field_index(name)

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools.dataset import table_io, tables
-from cnlw_tools.dataset.verdicts import KEY, verdicts
+from cnlw_tools.dataset.verdicts import CANDIDATE, compute_verdicts
 from cnlw_tools.registry import pick
 
 QUESTION = "shows"  # the name of the question in the interface
@@ -73,9 +73,9 @@ def make_tasks(
     if url is None:
         remedy = "no uri: add it, or give --url"
         has_no_uri = short["uri"].is_null().to_numpy()
-        table_io.first("web manifest", "uri", has_no_uri, short["image_id"], remedy)
+        table_io.reject_bad_rows("web manifest", "uri", has_no_uri, short["image_id"], remedy)
     tasks = []
-    for row in short.select([*KEY, "uri"]).to_pylist():
+    for row in short.select([*CANDIDATE, "uri"]).to_pylist():
         if url is None:
             image_url = row["uri"]
         else:
@@ -151,7 +151,7 @@ def _vote(
             f"{place}: {len(answers)} answers to one question: fix it in Label Studio, or remove it"
         )
     time = times.get("updated_at") or times.get("created_at")
-    vote = {name: candidate[name] for name in KEY}
+    vote = {name: candidate[name] for name in CANDIDATE}
     vote["annotator"] = _annotator_name(completed_by)
     vote["correct"] = pick(ANSWERS, answers[0], f"answer in {place}")
     vote["at"] = datetime.fromisoformat(time) if time else None
@@ -167,11 +167,11 @@ def _annotator_name(completed_by: Any) -> str | None:
 
 def _count_verdicts(web: pa.Table, votes: pa.Table) -> NDArray[np.int64]:
     """Return (n,) how many yes and no votes each candidate has."""
-    voted = verdicts(votes)
+    voted = compute_verdicts(votes)
     n_votes = pc.add(voted["yes"], voted["no"])
-    counts = voted.select(KEY).append_column("n_votes", n_votes)
-    candidates = web.select(KEY).append_column("row", pa.array(np.arange(len(web))))
-    joined = candidates.join(counts, KEY, join_type="left outer", use_threads=False)
+    counts = voted.select(CANDIDATE).append_column("n_votes", n_votes)
+    candidates = web.select(CANDIDATE).append_column("row", pa.array(np.arange(len(web))))
+    joined = candidates.join(counts, CANDIDATE, join_type="left outer", use_threads=False)
     ordered = joined.sort_by("row")
     count: NDArray[np.int64] = pc.fill_null(ordered["n_votes"], 0).to_numpy()
     return count

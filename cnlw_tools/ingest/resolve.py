@@ -48,7 +48,7 @@ def load_dataset(recipe: Recipe, inputs: Inputs, executor: Executor = SERIAL) ->
     """
     root, data_dir = inputs.root, inputs.data_dir
     found = _tables(recipe, root, data_dir)
-    found = found.with_side(Path(recipe.side)) if recipe.side else found
+    found = found.with_side_table(Path(recipe.side)) if recipe.side else found
     if inputs.store is not None:
         own = open_source(found.source, recipe, data_dir)
         found = _with_store(found, inputs.store, own, executor)
@@ -81,12 +81,16 @@ def open_source(name: str, recipe: Recipe, data_dir: Path | None) -> Source:
 def _tables(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
     """Return a dataset, its classes and base manifest from its folder or made from the user's copy."""
     name = recipe.dataset
-    found = dataset.load(name, root) if name in dataset.names(root) or name not in SOURCES else None
+    found = (
+        dataset.read_dataset(name, root)
+        if name in dataset.list_datasets(root) or name not in SOURCES
+        else None
+    )
     if found and found.base is not None:
         here = data_dir is not None and found.source in SOURCES
         return _with_release(found, SOURCES[found.source](data_dir), recipe) if here else found
     source = open_source(name, recipe, data_dir)
-    made = dataset.bare(name, source.classes())
+    made = dataset.empty_dataset(name, source.classes())
     if found and found.classes != made.classes:
         raise ValueError(
             f"{root}: the class list of {name} is not that of its images: `cnlw import {name}` writes it"
@@ -107,14 +111,16 @@ def _with_release(found: Dataset, source: Source, recipe: Recipe) -> Dataset:
     )
     if candidates is not None:
         found = found.with_web(*candidates, where)
-    if recipe.splits == "official" and found.official is None:
-        found = found.with_official(source.release.read_published_splits(source.label_of), where)
+    if recipe.splits == "official" and found.published_splits is None:
+        found = found.with_published_splits(
+            source.release.read_published_splits(source.label_of), where
+        )
     return found
 
 
 def _with_store(found: Dataset, store: Path, own: Source, executor: Executor) -> Dataset:
     """Return the dataset with a column ``dead`` of its candidates: what the store does not hold, or should not."""
-    base = dataset.known_base(found)
+    base = dataset.require_base_manifest(found)
     held = base.filter(pc.starts_with(base["split"], "validation"))["image_id"].to_pylist()
     parts = [held[i : i + MANY] for i in range(0, len(held), MANY)]
     beside = np.concatenate(
@@ -123,7 +129,7 @@ def _with_store(found: Dataset, store: Path, own: Source, executor: Executor) ->
     with Store(store) as images:
         good = set(images.image_ids())
         good -= find_exclusions(images, validation_fingerprints=beside).keys()
-    return found.with_dead(
+    return found.with_unavailable(
         pc.invert(pc.is_in(found.web["image_id"], pa.array(sorted(good), pa.string())))
     )
 

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools import hashing
-from cnlw_tools.dataset.dataset import LIKE, WHITE, Dataset
+from cnlw_tools.dataset.dataset import NEAREST_CLASS, WHITE_NOISE_DONORS, Dataset
 from cnlw_tools.dataset.tables import PLAN
 from cnlw_tools.noise import Draw
 from cnlw_tools.recipe.recipe import Recipe
@@ -76,7 +76,7 @@ def held_back(recipe: Recipe, dataset: Dataset, label: int | None) -> pa.Table:
         "split": repeat("test_outliers", len(images)),
     }
     named = pa.table({"image_id": images["image_id"], **said})
-    white = pc.match_substring_regex(named["image_id"], f"^({'|'.join(WHITE)})/")
+    white = pc.match_substring_regex(named["image_id"], f"^({'|'.join(WHITE_NOISE_DONORS)})/")
     parts = (("other", pc.invert(white)), ("white", white))
     return pa.concat_tables(
         [kept(named.filter(mask), recipe.seed, origin) for origin, mask in parts]
@@ -132,10 +132,12 @@ def given(dataset: Dataset, donors: Sequence[str], likeness: bool) -> pa.Table:
         rows = rows.filter(pc.equal(rows["split"], "train"))
         if not len(rows):
             raise ValueError(f"donor {name!r} has no training images: leave it out")
-        if likeness and LIKE not in rows.column_names:
-            raise ValueError(f"donor {name!r}: its table has no column {LIKE!r}: build it anew")
-        label = rows[LIKE] if likeness else pa.array(np.zeros(len(rows), np.int32))
-        kind = pa.array(["white" if name in WHITE else "other"])
+        if likeness and NEAREST_CLASS not in rows.column_names:
+            raise ValueError(
+                f"donor {name!r}: its table has no column {NEAREST_CLASS!r}: build it anew"
+            )
+        label = rows[NEAREST_CLASS] if likeness else pa.array(np.zeros(len(rows), np.int32))
+        kind = pa.array(["white" if name in WHITE_NOISE_DONORS else "other"])
         origin = kind.take(pa.array(np.zeros(len(rows), np.int32)))
         which = pa.array(np.full(len(rows), number, np.int32))
         names = ["image_id", "label", "origin", "donor"]

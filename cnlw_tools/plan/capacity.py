@@ -38,7 +38,10 @@ def highest(recipe: Recipe, dataset: Dataset) -> Ints:
     classes = len(dataset.classes)
     noisy = choose(recipe, dataset).noisy
     pools = deal(
-        dataset.pool(recipe.min_votes, recipe.verdict, recipe.search), noisy, classes, recipe.seed
+        dataset.web_pool(recipe.min_votes, recipe.verdict, recipe.search),
+        noisy,
+        classes,
+        recipe.seed,
     )
     reached = [
         _reached(recipe, slots, stock(pools[split], classes)) for split, slots in noisy.items()

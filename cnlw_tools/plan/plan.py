@@ -167,7 +167,7 @@ def _bases(
     """Return what noise may see of each split that it falls on."""
     noise, seed = NOISE[recipe.noise], key_seed(recipe, level)
     return {
-        split: items(slots, seed, noise, dataset.side, options(noise, recipe))
+        split: items(slots, seed, noise, dataset.side_table, options(noise, recipe))
         for split, slots in noisy.items()
     }
 
@@ -186,7 +186,7 @@ def _pool(noise: NoiseModel, recipe: Recipe, dataset: Dataset) -> pa.Table:
             )
         return assemble.given(dataset, recipe.donors, noise.needs_nearest_class)
     pool = (
-        dataset.pool(recipe.min_votes, recipe.verdict, recipe.search)
+        dataset.web_pool(recipe.min_votes, recipe.verdict, recipe.search)
         if noise.needs_web_pool
         else dataset.web[:0]
     )
@@ -272,7 +272,9 @@ def items(
         for k in sorted({*chosen})
         if k in noise.column_options or (k in noise.optional_column_options and chosen[k] in there)
     ]
-    found |= {name: side_table.column(side, chosen[name], manifest["image_id"]) for name in asked}
+    found |= {
+        name: side_table.column_values(side, chosen[name], manifest["image_id"]) for name in asked
+    }
     return Items(
         manifest["label"].to_numpy().astype(np.int64),
         hashing.keys(manifest["image_id"], seed),
@@ -302,7 +304,7 @@ def _too_few(few: TooFewImages, split: str, level: int, recipe: Recipe, dataset:
     if recipe.donors:
         need = f"{few.need} images that look like it for {split}, and the donors have {few.stock}"
         return f"level {level}: class {dataset.classes[few.label]!r} needs {need}: lower the level, or add a donor"
-    none = not len(dataset.pool(recipe.min_votes, recipe.verdict, recipe.search))
+    none = not len(dataset.web_pool(recipe.min_votes, recipe.verdict, recipe.search))
     where, lower = (
         (f" for {split}", "the level or verified") if recipe.verified else ("", "the level")
     )

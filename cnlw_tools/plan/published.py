@@ -89,7 +89,7 @@ def read(recipe: Recipe, dataset: Dataset, level: int) -> Read:
 def _lists(recipe: Recipe, dataset: Dataset) -> pa.Table:
     """Return the lists of a noise."""
     _only_read(recipe)
-    lists = dataset.official
+    lists = dataset.published_splits
     found = None if lists is None else lists.filter(pc.equal(lists["noise"], recipe.noise))
     if found is None or not len(found):
         wants = "--data-dir wants the folder split/ of the release"

@@ -63,7 +63,7 @@ def write(
         *held.detection,
     ]
     everything += [*([trial] if found else []), *_noted(of.notes)]
-    tables.write(table, out / "runs.parquet")
+    tables.write_parquet(table, out / "runs.parquet")
     _text(out / "tables.md", "\n".join(map(sheets.markdown, everything)))
     _text(out / "tables.tex", "\n".join(map(sheets.latex, everything)))
     for name, one in drawn.items():

@@ -137,7 +137,7 @@ class MiniImagenet(LocalSource):
     def _class_sizes(self) -> dict[str, int]:
         """The number of training images that ILSVRC12 has of each class, by WordNet id."""
         path = files.default_root() / "manifests" / self.name / "classes.csv"
-        table = table_io.load(path, CLASS_COLUMNS)
+        table = table_io.read_table(path, CLASS_COLUMNS)
         wnids = table["wnid"].to_pylist()
         sizes = table["images"].to_pylist()
         return dict(zip(wnids, sizes, strict=True))
@@ -153,7 +153,7 @@ class MiniImagenet(LocalSource):
         for name in LISTS:
             ids += _read_list(self.find_path(name))
         remedy = "an image must be in one of the three lists, and once"
-        table_io.distinct(self.data_dir, pa.table({"filename": ids}), ["filename"], remedy)
+        table_io.reject_duplicates(self.data_dir, pa.table({"filename": ids}), ["filename"], remedy)
         return sorted(ids)
 
     def _validation_labels(self) -> Mapping[str, int]:
@@ -290,9 +290,9 @@ def _wnid(image_id: str) -> str:
 
 def _read_list(path: Path) -> list[str]:
     """Return the image ids of a list."""
-    names = table_io.load(path, LIST_COLUMNS)["filename"].to_pylist()
+    names = table_io.read_table(path, LIST_COLUMNS)["filename"].to_pylist()
     ids = [name.removesuffix(".jpg") for name in names]
     is_wrong = np.array([not IMAGE_ID.fullmatch(image_id) for image_id in ids], bool)
     remedy = "images are called like n0153282900000005.jpg: fix the name"
-    table_io.first(path, "filename", is_wrong, pa.array(ids), remedy)
+    table_io.reject_bad_rows(path, "filename", is_wrong, pa.array(ids), remedy)
     return ids

@@ -160,7 +160,7 @@ def test_record(built, cifar):
     assert record.shards == {p.name: files.digest(p) for p in sorted((built / "data").iterdir())}
     assert (config.level, config.rate, config.rows) == (40, 0.4, {"train": 300, "validation": 60})
     assert config.digest == hashing.digest(table)
-    assert record.tables == dataset.read("x", built / "tables", built / "tables").digests
+    assert record.tables == dataset.read_tables("x", built / "tables", built / "tables").digests
 
 
 def test_nothing_else(built):
@@ -408,7 +408,7 @@ def test_red(cifar, tmp_path, monkeypatch, toy):
     recipe = Recipe("toy", "red", levels=(0, 40, 80))
     build(recipe, Inputs(toy), tmp_path / "x")
     data = datasets.load_dataset(str(tmp_path / "x"), "red_40", cache_dir=str(tmp_path / "cache"))
-    table = plan(recipe, dataset.load("toy", toy), 40)
+    table = plan(recipe, dataset.read_dataset("toy", toy), 40)
 
     assert sorted(data["train"].remove_columns("image").to_list(), key=str) == sorted(
         (
@@ -423,9 +423,9 @@ def test_red(cifar, tmp_path, monkeypatch, toy):
         for row in data["train"]
     )
     assert data["train"].features["label"].names == ["class a", "class b", "class c", "class d"]
-    assert dataset.read(
+    assert dataset.read_tables(
         "toy", tmp_path / "x" / "tables", tmp_path / "x" / "tables"
-    ) == dataset.load("toy", toy)
+    ) == dataset.read_dataset("toy", toy)
 
 
 def test_no_source(toy):

@@ -18,7 +18,7 @@ HOW = Storage()
 
 @pytest.fixture
 def planned(toy):
-    found = dataset.load("toy", toy)
+    found = dataset.read_dataset("toy", toy)
     return lambda noise, level, **more: plan(Recipe("toy", noise, **more), found, level)
 
 
@@ -136,7 +136,7 @@ def test_names_are_neutral(planned):
 @pytest.mark.parametrize("layout", ["bands", "flat"])
 def test_order_says_nothing(toy_maker, tmp_path, seed, layout):
     """In a segment, noise and rank in the corruption order are not correlated with the place, whatever the seed."""
-    found = dataset.load("toy", toy_maker(tmp_path, each=200, stock=170))
+    found = dataset.read_dataset("toy", toy_maker(tmp_path, each=200, stock=170))
     table = plan(Recipe("toy", "blue", seed=seed), found, 40)
     rank = {image: i for i, image in enumerate(table["image_id"].to_pylist())}
     parts = [

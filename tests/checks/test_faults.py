@@ -47,7 +47,7 @@ def told(folder: Path, name: str) -> list[Finding]:
 def recorded_anew(folder: Path) -> None:
     """Make every recorded hash, count and digest match what lies there."""
     said = metadata.read_card(folder)
-    found = dataset.read("shapes", folder / "tables", folder / "tables")
+    found = dataset.read_tables("shapes", folder / "tables", folder / "tables")
     configs = {}
     for name, config in said.configs.items():
         drawn = plan(config.recipe, found, config.level)
@@ -161,10 +161,10 @@ def replaced_image_comes_back(folder: Path) -> None:
 
 
 def right_image_as_noise(folder: Path) -> None:
-    found = dataset.read("shapes", folder / "tables", folder / "tables")
+    found = dataset.read_tables("shapes", folder / "tables", folder / "tables")
     path = shard(folder, "red_40", True)
     label = pq.read_table(path)["label"][0].as_py()
-    wrong = set(found.pool(1)["image_id"].to_pylist())
+    wrong = set(found.web_pool(1)["image_id"].to_pylist())
     right = [
         r["image_id"]
         for r in found.web.to_pylist()
@@ -224,7 +224,9 @@ def votes_changed(folder: Path) -> None:
     path = folder / "tables" / "votes.parquet"
     table = pq.read_table(path)
     yes = pa.array([True] * len(table))
-    tables.write(table.set_column(table.schema.get_field_index("correct"), "correct", yes), path)
+    tables.write_parquet(
+        table.set_column(table.schema.get_field_index("correct"), "correct", yes), path
+    )
 
 
 def noise_in_validation(folder: Path) -> None:
@@ -324,7 +326,7 @@ def test_a_pair_that_the_source_tables_hold_is_a_note(copy: Path) -> None:
     same = pa.array(
         ["0" * 64 if i in ids else None for i in base["image_id"].to_pylist()], pa.string()
     )
-    tables.write(
+    tables.write_parquet(
         base.set_column(base.schema.get_field_index("sha256"), "sha256", same),
         copy / "tables/base.parquet",
     )
@@ -468,10 +470,10 @@ def web_image_of_train_in_verified_of_another_level(folder: Path) -> None:
 
 
 def right_image_as_noise_in_verified(folder: Path) -> None:
-    found = dataset.read("shapes", folder / "tables", folder / "tables")
+    found = dataset.read_tables("shapes", folder / "tables", folder / "tables")
     path = shard(folder, "red_40_probe2_verified5", True, "verified")
     label = pq.read_table(path)["label"][0].as_py()
-    wrong = set(found.pool(1)["image_id"].to_pylist())
+    wrong = set(found.web_pool(1)["image_id"].to_pylist())
     right = [
         r["image_id"]
         for r in found.web.to_pylist()

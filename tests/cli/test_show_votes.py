@@ -17,7 +17,7 @@ def show(*arguments):
 
 
 def rewrite(toy, rows):
-    tables.write(pa.Table.from_pylist(rows, VOTES), toy / "annotations/toy/votes.parquet")
+    tables.write_parquet(pa.Table.from_pylist(rows, VOTES), toy / "annotations/toy/votes.parquet")
 
 
 def test_signed_votes(toy):
@@ -102,7 +102,7 @@ def test_search(toy):
     """A search of the recipe takes candidates out of the pool, not out of the counts."""
     path = toy / "manifests/toy/web.parquet"
     web = pq.read_table(path)
-    tables.write(
+    tables.write_parquet(
         web.append_column("search", pc.if_else(pc.equal(web["label"], 0), "image", "text")), path
     )
     (toy / "pipelines").mkdir()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnlw_tools.dataset.agreement import fleiss, krippendorff, stand_out
+from cnlw_tools.dataset.agreement import fleiss_kappa, krippendorff_alpha, outlying_annotators
 
 
 def listed(row):
@@ -48,13 +48,15 @@ def test_fleiss(votes):
     """Kappa is what counting pairs gives."""
     counts = np.array([np.bincount(unit, minlength=3) for unit in votes])
 
-    assert naive_fleiss(counts) == pytest.approx(fleiss(counts), nan_ok=True)
+    assert naive_fleiss(counts) == pytest.approx(fleiss_kappa(counts), nan_ok=True)
 
 
 @given(st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=3), min_size=1, max_size=8))
 def test_krippendorff(rows):
     """Alpha is what counting pairs gives, whatever is missing."""
-    assert naive_krippendorff(rows) == pytest.approx(krippendorff(np.array(rows)), nan_ok=True)
+    assert naive_krippendorff(rows) == pytest.approx(
+        krippendorff_alpha(np.array(rows)), nan_ok=True
+    )
 
 
 def test_published_kappa():
@@ -62,7 +64,7 @@ def test_published_kappa():
     rows = ["0 0 0 0 14", "0 2 6 4 2", "0 0 3 5 6", "0 3 9 2 0", "2 2 8 1 1"]
     rows += ["7 7 0 0 0", "3 2 6 3 0", "2 5 3 2 2", "6 5 2 1 0", "0 2 2 3 7"]
 
-    assert 0.210 == round(fleiss(np.array([row.split() for row in rows], int)), 3)
+    assert 0.210 == round(fleiss_kappa(np.array([row.split() for row in rows], int)), 3)
 
 
 def test_published_alpha():
@@ -74,21 +76,24 @@ def test_published_alpha():
     a, b = (np.array(list(row)) for row in ("0100000000", "1110010100"))
     two = np.stack([(a == kind).astype(int) + (b == kind) for kind in "01"], 1)
 
-    assert 0.743 == round(krippendorff(counts), 3)
-    assert 0.095 == round(krippendorff(two), 3)
+    assert 0.743 == round(krippendorff_alpha(counts), 3)
+    assert 0.095 == round(krippendorff_alpha(two), 3)
 
 
 def test_ends():
     """Perfect agreement is 1, contradiction below 0; one kind, one vote each, or nothing is undefined."""
-    assert (1, 1) == (fleiss(np.array([[2, 0], [0, 2]])), krippendorff(np.array([[2, 0], [0, 3]])))
-    assert fleiss(np.array([[1, 1], [1, 1]])) == -1
-    assert krippendorff(np.array([[1, 1], [1, 1]])) < 0
+    assert (1, 1) == (
+        fleiss_kappa(np.array([[2, 0], [0, 2]])),
+        krippendorff_alpha(np.array([[2, 0], [0, 3]])),
+    )
+    assert fleiss_kappa(np.array([[1, 1], [1, 1]])) == -1
+    assert krippendorff_alpha(np.array([[1, 1], [1, 1]])) < 0
     for measure, counts in (
-        (fleiss, [[3, 0], [3, 0]]),
-        (krippendorff, [[3, 0], [2, 0]]),
-        (krippendorff, [[1, 0], [0, 1]]),
-        (fleiss, np.empty((0, 2), int)),
-        (krippendorff, np.empty((0, 2), int)),
+        (fleiss_kappa, [[3, 0], [3, 0]]),
+        (krippendorff_alpha, [[3, 0], [2, 0]]),
+        (krippendorff_alpha, [[1, 0], [0, 1]]),
+        (fleiss_kappa, np.empty((0, 2), int)),
+        (krippendorff_alpha, np.empty((0, 2), int)),
     ):
         assert math.isnan(measure(np.array(counts)))
 
@@ -96,8 +101,8 @@ def test_ends():
 @pytest.mark.parametrize("counts", [[[2, 0], [1, 2]], [[1, 0], [0, 1]]])
 def test_fleiss_wants_as_many_votes_on_all(counts):
     """Items with other numbers of votes, or with one, have no kappa."""
-    with pytest.raises(ValueError, match="as many on all, 2 or more"):
-        fleiss(np.array(counts))
+    with pytest.raises(ValueError, match="the same number on all items, 2 or more"):
+        fleiss_kappa(np.array(counts))
 
 
 def test_stand_out():
@@ -105,7 +110,7 @@ def test_stand_out():
     error = np.array([0.10, 0.12, 0.08, 0.11, 0.09, 0.60, 0.0, 1.0])
     votes = np.array([100, 100, 100, 100, 100, 100, 100, 1])
 
-    assert [5] == np.flatnonzero(stand_out(error, votes)).tolist()
+    assert [5] == np.flatnonzero(outlying_annotators(error, votes)).tolist()
 
 
 def test_nobody_stands_out_among_equals():
@@ -113,8 +118,10 @@ def test_nobody_stands_out_among_equals():
     draw = np.random.default_rng(0)
     chance = draw.binomial(50, 0.1, 200) / 50
 
-    assert not stand_out(np.zeros(5), np.full(5, 9)).any()
-    assert stand_out(chance, np.full(200, 50)).sum() <= 2
-    assert not stand_out(np.array([0.5]), np.array([9])).any()
-    assert 0 == len(stand_out(np.empty(0), np.empty(0, int)))
-    assert [1] == np.flatnonzero(stand_out(np.array([0, 0.3, 0, 0]), np.full(4, 100))).tolist()
+    assert not outlying_annotators(np.zeros(5), np.full(5, 9)).any()
+    assert outlying_annotators(chance, np.full(200, 50)).sum() <= 2
+    assert not outlying_annotators(np.array([0.5]), np.array([9])).any()
+    assert 0 == len(outlying_annotators(np.empty(0), np.empty(0, int)))
+    assert [1] == np.flatnonzero(
+        outlying_annotators(np.array([0, 0.3, 0, 0]), np.full(4, 100))
+    ).tolist()

@@ -13,11 +13,11 @@ from cnlw_tools.dataset.tables import MANIFEST, VOTES
 
 def test_load(toy):
     """A dataset is four tables in two folders."""
-    found = dataset.load("toy", toy)
+    found = dataset.read_dataset("toy", toy)
 
     assert found.classes == ("class a", "class b", "class c", "class d")
     assert (len(found.base), len(found.web), len(found.votes)) == (108, 168, 168)
-    assert len(found.pool(1)) == 160
+    assert len(found.web_pool(1)) == 160
 
 
 def test_names(toy, toy_maker):
@@ -25,13 +25,13 @@ def test_names(toy, toy_maker):
     toy_maker(toy, "other")
     (toy / "manifests" / "no dataset").mkdir()
 
-    assert dataset.names(toy) == ["other", "toy"]
+    assert dataset.list_datasets(toy) == ["other", "toy"]
 
 
 def test_unknown(toy):
     """An unknown dataset is an error that lists those that there are, and where."""
     with pytest.raises(LookupError) as caught:
-        dataset.load("toi", toy)
+        dataset.read_dataset("toi", toy)
 
     assert (
         str(caught.value) == f"unknown dataset 'toi'. Did you mean 'toy'? There are: toy (in {toy})"
@@ -44,7 +44,7 @@ def test_absent_tables(toy, name):
     (toy / "annotations" / "toy" / "votes.parquet").unlink()
     (toy / "manifests" / "toy" / f"{name}.parquet").unlink()
 
-    found = dataset.load("toy", toy)
+    found = dataset.read_dataset("toy", toy)
 
     assert found.votes.equals(VOTES.empty_table())
     assert (found.base is None) == (name == "base")
@@ -58,7 +58,7 @@ def test_votes_without_web(toy):
     with pytest.raises(
         ValueError, match=re.escape("votes.parquet: column 'image_id', row 0: {'image_id': 'w0.0'")
     ):
-        dataset.load("toy", toy)
+        dataset.read_dataset("toy", toy)
 
 
 def test_bad_table(toy):
@@ -69,18 +69,18 @@ def test_bad_table(toy):
     with pytest.raises(
         ValueError, match=r"base.parquet: column 'label', row \d+: 1 \(\d+ such rows\); labels"
     ):
-        dataset.load("toy", toy)
+        dataset.read_dataset("toy", toy)
 
 
 @pytest.mark.parametrize("drop", [(), ("web", "votes"), ("base",)])
 def test_round_trip(toy, tmp_path, drop):
     """A dataset that is written into one folder is read from it again, with the same digests."""
-    found = dataset.load("toy", toy)
+    found = dataset.read_dataset("toy", toy)
     empty = {"web": MANIFEST.empty_table(), "votes": VOTES.empty_table(), "base": None}
     found = replace(found, **{name: empty[name] for name in drop})
 
-    dataset.write(found, tmp_path / "tables")
-    again = dataset.read("toy", tmp_path / "tables", tmp_path / "tables")
+    dataset.write_tables(found, tmp_path / "tables")
+    again = dataset.read_tables("toy", tmp_path / "tables", tmp_path / "tables")
 
     assert again == found
     assert again.digests == found.digests
@@ -88,13 +88,13 @@ def test_round_trip(toy, tmp_path, drop):
 
 def test_digests(toy):
     """Every table has its digest, and a changed vote changes that of the votes alone."""
-    found = dataset.load("toy", toy)
+    found = dataset.read_dataset("toy", toy)
     path = toy / "annotations" / "toy" / "votes.parquet"
     rows = found.votes.to_pylist()
     rows[0]["correct"] = None
     pq.write_table(pa.Table.from_pylist(rows, VOTES), path)
 
-    before, after = found.digests, dataset.load("toy", toy).digests
+    before, after = found.digests, dataset.read_dataset("toy", toy).digests
 
     assert set(before) == {"classes", "base", "web", "votes"}
     assert [name for name in before if before[name] != after[name]] == ["votes"]
@@ -102,7 +102,7 @@ def test_digests(toy):
 
 def test_with_base(toy):
     """A base manifest that a source made is checked like any other."""
-    found = replace(dataset.load("toy", toy), base=None)
+    found = replace(dataset.read_dataset("toy", toy), base=None)
     good = pa.Table.from_pylist([{"image_id": "a", "label": 3, "split": "train"}], MANIFEST)
     bad = pa.Table.from_pylist([{"image_id": "a", "label": 4, "split": "train"}], MANIFEST)
 
@@ -113,13 +113,16 @@ def test_with_base(toy):
 
 @pytest.mark.parametrize(
     ("classes", "message"),
-    [((), "there is no class"), (("a", "b", "a"), "two classes are called 'a'")],
+    [
+        ((), "there is no class: give at least one"),
+        (("a", "b", "a"), "two classes are called 'a': give each a name of its own"),
+    ],
 )
 def test_bare(classes, message):
     """What a source says of classes is checked like a class list."""
-    with pytest.raises(ValueError, match=f"^mine: {message}: give each a name of its own"):
-        dataset.bare("mine", classes)
-    assert dataset.bare("mine", ("a",)).digests.keys() == {"classes", "web", "votes"}
+    with pytest.raises(ValueError, match=f"^mine: {message}"):
+        dataset.empty_dataset("mine", classes)
+    assert dataset.empty_dataset("mine", ("a",)).digests.keys() == {"classes", "web", "votes"}
 
 
 def edited(path, edit):
@@ -134,7 +137,7 @@ def test_csv_in_place_of_parquet(toy):
     with pytest.raises(
         ValueError, match=r"base\.csv: this table is read as Parquet: store it as base\.parquet"
     ):
-        dataset.load("toy", toy)
+        dataset.read_dataset("toy", toy)
 
 
 @pytest.mark.parametrize("name", ["val-a", "a b", "", "all", "train ", "a/b", "x" * 65])
@@ -146,7 +149,7 @@ def test_split_that_datasets_cannot_load(toy, name):
     )
 
     with pytest.raises(ValueError, match="column 'split', row 0"):
-        dataset.load("toy", toy)
+        dataset.read_dataset("toy", toy)
 
 
 def test_empty_table_with_columns_of_its_own(toy, tmp_path):
@@ -156,11 +159,11 @@ def test_empty_table_with_columns_of_its_own(toy, tmp_path):
         lambda t: t[:0].append_column("free", pa.nulls(0, pa.string())),
     )
     (toy / "annotations/toy/votes.parquet").unlink()
-    found = dataset.load("toy", toy)
+    found = dataset.read_dataset("toy", toy)
 
-    dataset.write(found, tmp_path / "copy")
+    dataset.write_tables(found, tmp_path / "copy")
 
-    assert dataset.read("toy", tmp_path / "copy", tmp_path / "copy").digests == found.digests
+    assert dataset.read_tables("toy", tmp_path / "copy", tmp_path / "copy").digests == found.digests
 
 
 def test_labels_that_are_flags(toy):
@@ -171,7 +174,7 @@ def test_labels_that_are_flags(toy):
     )
 
     with pytest.raises(ValueError, match="column 'label' has type bool"):
-        dataset.load("toy", toy)
+        dataset.read_dataset("toy", toy)
 
 
 def test_a_long_value_is_shortened(toy):
@@ -182,5 +185,5 @@ def test_a_long_value_is_shortened(toy):
     )
 
     with pytest.raises(ValueError, match="comes 108 times") as caught:
-        dataset.load("toy", toy)
+        dataset.read_dataset("toy", toy)
     assert len(str(caught.value)) < 1000

@@ -56,10 +56,14 @@ def test_formula(seed):
     q, pi, h, f, error = naive(list(zip(item.tolist(), who.tolist(), yes.tolist(), strict=True)))
 
     assert [q[i] for i in sorted(q)] == pytest.approx(
-        (1 / (1 + np.exp(-found.odds))).tolist(), abs=1e-4
+        (1 / (1 + np.exp(-found.log_odds))).tolist(), abs=1e-4
     )
-    assert pi == pytest.approx(found.share, abs=1e-4)
-    for expected, rates in ((h, found.yes_right), (f, found.yes_wrong), (error, found.error)):
+    assert pi == pytest.approx(found.prevalence, abs=1e-4)
+    for expected, rates in (
+        (h, found.true_yes_rate),
+        (f, found.false_yes_rate),
+        (error, found.error_rate),
+    ):
         assert [expected[a] for a in sorted(expected)] == pytest.approx(rates.tolist(), abs=1e-4)
 
 
@@ -70,9 +74,9 @@ def test_guessers_weigh_less():
     found = dawid_skene.estimate(item, who, yes)
     majority = np.bincount(item, yes) > 2.5
 
-    assert np.sum((found.odds > 0) != truth) < 0.8 * np.sum(majority != truth)
-    assert np.abs(found.error - error).max() < 0.06
-    assert abs(found.share - 0.6) < 0.03
+    assert np.sum((found.log_odds > 0) != truth) < 0.8 * np.sum(majority != truth)
+    assert np.abs(found.error_rate - error).max() < 0.06
+    assert abs(found.prevalence - 0.6) < 0.03
 
 
 def test_of_one_mind():
@@ -81,8 +85,8 @@ def test_of_one_mind():
 
     found = dawid_skene.estimate(item, who, item % 2 == 0)
 
-    assert (np.arange(20) % 2 == 0).tolist() == (found.odds > 0).tolist()
-    assert found.error.max() < 0.01
+    assert (np.arange(20) % 2 == 0).tolist() == (found.log_odds > 0).tolist()
+    assert found.error_rate.max() < 0.01
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.98, 1.0, 0.0])
@@ -93,8 +97,8 @@ def test_one_annotator(share):
 
     found = dawid_skene.estimate(item, 0 * item, yes)
 
-    assert yes.tolist() == (found.odds > 0).tolist()
-    assert np.abs(found.odds).min() > 1
+    assert yes.tolist() == (found.log_odds > 0).tolist()
+    assert np.abs(found.log_odds).min() > 1
 
 
 @pytest.mark.parametrize("each", [3, 5])
@@ -106,14 +110,14 @@ def test_strangers(each):
 
     found = dawid_skene.estimate(item, np.arange(len(item)), yes)
 
-    assert (np.bincount(item, yes) > each / 2).tolist() == (found.odds > 0).tolist()
+    assert (np.bincount(item, yes) > each / 2).tolist() == (found.log_odds > 0).tolist()
 
 
 def test_one_against_one():
     """Of two people who contradict each other neither is believed."""
     found = dawid_skene.estimate(np.array([0, 0]), np.array([0, 1]), np.array([True, False]))
 
-    assert abs(found.odds[0]) < dawid_skene.EVEN
+    assert abs(found.log_odds[0]) < dawid_skene.TIE
 
 
 def test_nothing():
@@ -122,15 +126,15 @@ def test_nothing():
 
     found = dawid_skene.estimate(none, none, none.astype(bool))
 
-    assert (0, 0) == (len(found.odds), len(found.error))
+    assert (0, 0) == (len(found.log_odds), len(found.error_rate))
 
 
 def test_it_must_settle(monkeypatch):
     """What does not settle is an error that names the way out."""
-    monkeypatch.setattr(dawid_skene, "ROUNDS", 1)
+    monkeypatch.setattr(dawid_skene, "MAX_ROUNDS", 1)
     _, _, item, who, yes = simulate(0, 9, 5, 3)
 
-    with pytest.raises(ValueError, match="do not settle in 1 rounds"):
+    with pytest.raises(ValueError, match="does not converge in 1 rounds"):
         dawid_skene.estimate(item, who, yes)
 
 
@@ -140,5 +144,5 @@ def test_certain_votes_stay_finite():
 
     found = dawid_skene.estimate(np.zeros(1000, np.int64), many, np.ones(1000, bool))
 
-    assert math.isfinite(found.odds[0])
-    assert found.odds[0] > 100
+    assert math.isfinite(found.log_odds[0])
+    assert found.log_odds[0] > 100

@@ -26,16 +26,18 @@ def test_labels_and_features(tmp_path):
         table(given=pa.array([2, 0, 1], pa.uint8()), f=features), tmp_path / "side.parquet"
     )
 
-    found = side_table.read(tmp_path / "side.parquet")
+    found = side_table.read_side_table(tmp_path / "side.parquet")
 
     assert found.column_names == ["image_id", "f", "given"]
     assert found["given"].type == pa.int32()
-    assert side_table.column(found, "given", pa.chunked_array([["c", "a", "c"]])).tolist() == [
+    assert side_table.column_values(
+        found, "given", pa.chunked_array([["c", "a", "c"]])
+    ).tolist() == [
         1,
         2,
         1,
     ]
-    assert side_table.column(found, "f", pa.chunked_array([["b"], ["a"]])).tolist() == [
+    assert side_table.column_values(found, "f", pa.chunked_array([["b"], ["a"]])).tolist() == [
         [3, 4],
         [1, 2],
     ]
@@ -51,7 +53,9 @@ def test_arrays_are_rows_of_the_training_set(tmp_path):
     np.save(tmp_path / "y.npy", np.array([4, 5, 6]))
     (tmp_path / "z.json").write_text(json.dumps([7, 8, 9]))
 
-    x, y, z = (side_table.read(tmp_path / name, IDS) for name in ("x.npz", "y.npy", "z.json"))
+    x, y, z = (
+        side_table.read_side_table(tmp_path / name, IDS) for name in ("x.npz", "y.npy", "z.json")
+    )
 
     assert x["worst"].to_pylist() == [1, 2, 3]
     assert x["random"].to_pylist() == [[0.5], [1], [2]]
@@ -76,7 +80,7 @@ def test_a_bad_table(tmp_path, made, message):
     pq.write_table(made, tmp_path / "side.parquet")
 
     with pytest.raises(ValueError, match=message) as error:
-        side_table.read(tmp_path / "side.parquet")
+        side_table.read_side_table(tmp_path / "side.parquet")
     assert str(tmp_path / "side.parquet") in str(error.value)
 
 
@@ -86,13 +90,13 @@ def test_bad_arrays(tmp_path):
     (tmp_path / "z.json").write_text("{")
     (tmp_path / "w.npz").write_bytes(b"PK nothing")
 
-    with pytest.raises(ValueError, match=r"y has shape \(2,\): wanted a row for each of 3"):
-        side_table.read(tmp_path / "y.npy", IDS)
+    with pytest.raises(ValueError, match=r"y has shape \(2,\): there must be a row for each of 3"):
+        side_table.read_side_table(tmp_path / "y.npy", IDS)
     for name in ("z.json", "w.npz"):
         with pytest.raises(ValueError, match="no arrays that can be read"):
-            side_table.read(tmp_path / name, IDS)
+            side_table.read_side_table(tmp_path / name, IDS)
     with pytest.raises(FileNotFoundError, match=r"n.npy: there is no such file"):
-        side_table.read(tmp_path / "n.npy", IDS)
+        side_table.read_side_table(tmp_path / "n.npy", IDS)
 
 
 def test_what_is_not_there():
@@ -100,23 +104,23 @@ def test_what_is_not_there():
     found = table(worst=[1, 2, 3])
 
     with pytest.raises(ValueError, match="the dataset has none: give --side FILE"):
-        side_table.column(None, "worst", IDS)
+        side_table.column_values(None, "worst", IDS)
     with pytest.raises(ValueError, match=r"no column 'worse'. Did you mean 'worst'"):
-        side_table.column(found, "worse", IDS)
+        side_table.column_values(found, "worse", IDS)
     with pytest.raises(ValueError, match="no row for 2 images, such as d"):
-        side_table.column(found, "worst", pa.chunked_array([["d", "a", "e"]]))
+        side_table.column_values(found, "worst", pa.chunked_array([["d", "a", "e"]]))
 
 
 def test_people_said_so(toy, tmp_path):
     """A plan of human labels is the labels, its promise their exact counts, and the dataset's digests name them."""
-    data = dataset.load("toy", toy)
+    data = dataset.read_dataset("toy", toy)
     train = sorted(
         i
         for i, s in zip(*(data.base[c].to_pylist() for c in ("image_id", "split")), strict=True)
         if s == "train"
     )
     np.save(tmp_path / "worst.npy", np.arange(len(train)) % 4)
-    data = data.with_side(tmp_path / "worst.npy")
+    data = data.with_side_table(tmp_path / "worst.npy")
     asked = make({"dataset": "toy", "noise": "human", "options": {"labels": "worst"}}, "here")
 
     found, promised = plan(asked, data, None), promise(asked, data, None)["train"]

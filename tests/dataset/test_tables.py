@@ -150,7 +150,7 @@ def test_round_trip(stored, read, table, tmp_path):
     """What was read, written and read again is the same."""
     found = read(stored(table))
 
-    tables.write(found, tmp_path / "again.parquet")
+    tables.write_parquet(found, tmp_path / "again.parquet")
 
     assert found.equals(read(tmp_path / "again.parquet"))
 
@@ -288,11 +288,11 @@ def test_twice_named_parquet(stored):
         ),
         (
             {"label": [0, 2, 1]},
-            "column 'label', row 1: 2 (1 such rows); labels run from 0 to 1: mend the label",
+            "column 'label', row 1: 2 (1 such rows); labels run from 0 to 1: fix the label",
         ),
         (
             {"label": [0, 1, -1]},
-            "column 'label', row 2: -1 (1 such rows); labels run from 0 to 1: mend the label",
+            "column 'label', row 2: -1 (1 such rows); labels run from 0 to 1: fix the label",
         ),
         (
             {"split": ["train", "web", "web"]},
@@ -510,7 +510,7 @@ def test_written_bytes(tmp_path):
     table = pa.table({"a": [str(i) for i in range(5000)], "b": pa.array(range(5000), pa.int32())})
     parts = pa.concat_tables([table.slice(i, 100) for i in range(0, 5000, 100)])
 
-    tables.write(table, tmp_path / "a.parquet")
-    tables.write(parts, tmp_path / "b.parquet")
+    tables.write_parquet(table, tmp_path / "a.parquet")
+    tables.write_parquet(parts, tmp_path / "b.parquet")
 
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()

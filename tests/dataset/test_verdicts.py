@@ -50,7 +50,7 @@ BALLOTS = st.lists(
 @given(BALLOTS, st.integers(1, 4))
 def test_verdicts(rows, min_votes):
     """More yes than no shows the class, more no than yes does not, a tie or too few votes is neither."""
-    found = verdicts.verdicts(ballots(rows), min_votes).to_pylist()
+    found = verdicts.compute_verdicts(ballots(rows), min_votes).to_pylist()
 
     assert naive(rows, min_votes) == {
         (row["image_id"], row["label"]): row["shows"] for row in found
@@ -61,7 +61,7 @@ def test_verdicts(rows, min_votes):
 def test_counts(rows):
     """Every vote is counted once, the unsure apart."""
     count = Counter(rows)
-    found = verdicts.verdicts(ballots(rows)).to_pylist()
+    found = verdicts.compute_verdicts(ballots(rows)).to_pylist()
 
     assert {
         (row["image_id"], row["label"]): (row["yes"], row["no"], row["unsure"]) for row in found
@@ -74,11 +74,11 @@ def test_pool(rows, min_votes, shuffle):
     pairs = sorted({(i, c) for i, c, _ in rows} | {("z", 0)})
     wrong = {pair for pair, shows in naive(rows, min_votes).items() if shows is False}
 
-    found = verdicts.judged_wrong(candidates(pairs), ballots(rows), min_votes)
+    found = verdicts.wrong_candidates(candidates(pairs), ballots(rows), min_votes)
     chosen = list(zip(found["image_id"].to_pylist(), found["label"].to_pylist(), strict=True))
     shuffle.shuffle(pairs)
     shuffle.shuffle(rows)
-    again = verdicts.judged_wrong(candidates(pairs), ballots(rows), min_votes)
+    again = verdicts.wrong_candidates(candidates(pairs), ballots(rows), min_votes)
 
     assert {i for i, _ in wrong} == {i for i, _ in chosen}
     assert len(chosen) == len({i for i, _ in chosen})
@@ -107,19 +107,19 @@ def signed(rows):
 @given(SIGNED, st.integers(1, 3), st.randoms(use_true_random=False))
 def test_dawid_skene(rows, min_votes, shuffle):
     """Each candidate gets the verdict of its odds, whatever the order of votes; too few votes are none."""
-    found = verdicts.verdicts(signed(rows), min_votes, "dawid_skene")
+    found = verdicts.compute_verdicts(signed(rows), min_votes, "dawid_skene")
     said = sorted(row for row in rows if row[3] is not None)
     pairs, people = sorted({row[:2] for row in said}), sorted({row[2] for row in said})
     item = np.array([pairs.index(row[:2]) for row in said], np.int64)
     who = np.array([people.index(row[2]) for row in said], np.int64)
-    odds = dawid_skene.estimate(item, who, np.array([row[3] for row in said], bool)).odds
+    odds = dawid_skene.estimate(item, who, np.array([row[3] for row in said], bool)).log_odds
     shuffle.shuffle(rows)
-    again = verdicts.verdicts(signed(rows), min_votes, "dawid_skene")
+    again = verdicts.compute_verdicts(signed(rows), min_votes, "dawid_skene")
 
     expected = {}
     for pair in {row[:2] for row in rows}:
         enough = sum(row[:2] == pair for row in said) >= min_votes
-        even = pair not in pairs or abs(odds[pairs.index(pair)]) < dawid_skene.EVEN
+        even = pair not in pairs or abs(odds[pairs.index(pair)]) < dawid_skene.TIE
         expected[pair] = None if not enough or even else bool(odds[pairs.index(pair)] > 0)
     for table in (found, again):
         assert expected == {
@@ -134,11 +134,13 @@ def test_the_better_annotator_decides_a_tie():
     rows += [("t", 0, "x", False), ("t", 0, "bad", True)]
 
     by = {
-        rule: verdicts.verdicts(signed(rows), 1, rule).to_pylist()[-1]["shows"]
+        rule: verdicts.compute_verdicts(signed(rows), 1, rule).to_pylist()[-1]["shows"]
         for rule in verdicts.RULES
     }
-    pool = verdicts.judged_wrong(candidates([("t", 0)]), signed(rows), 1, "dawid_skene")
-    worth = {row["annotator"]: row for row in verdicts.annotators(signed(rows)).to_pylist()}
+    pool = verdicts.wrong_candidates(candidates([("t", 0)]), signed(rows), 1, "dawid_skene")
+    worth = {
+        row["annotator"]: row for row in verdicts.annotator_error_rates(signed(rows)).to_pylist()
+    }
 
     assert {"majority": None, "dawid_skene": False} == by
     assert ["t"] == pool["image_id"].to_pylist()
@@ -155,7 +157,7 @@ def test_dawid_skene_of_many():
     rows = [(f"i{i}", i % 3, who, yes) for i, yes in shows.items() for who in "xyz"]
     rows = [rows[i] for i in draw.permutation(len(rows))]
 
-    found = verdicts.verdicts(signed(rows), 1, "dawid_skene").to_pylist()
+    found = verdicts.compute_verdicts(signed(rows), 1, "dawid_skene").to_pylist()
 
     assert {f"i{i}": yes for i, yes in shows.items()} == {
         row["image_id"]: row["shows"] for row in found
@@ -165,20 +167,20 @@ def test_dawid_skene_of_many():
 def test_nameless_votes_have_no_weight():
     """Dawid and Skene need names, unless nobody is for or against; no other rule is known."""
     with pytest.raises(ValueError, match=r'1 votes name no annotator.*"majority"'):
-        verdicts.verdicts(ballots([("a", 0, True), ("a", 0, None)]), 1, "dawid_skene")
-    assert [None] == verdicts.verdicts(ballots([("a", 0, None)]), 1, "dawid_skene")[
+        verdicts.compute_verdicts(ballots([("a", 0, True), ("a", 0, None)]), 1, "dawid_skene")
+    assert [None] == verdicts.compute_verdicts(ballots([("a", 0, None)]), 1, "dawid_skene")[
         "shows"
     ].to_pylist()
-    assert 0 == len(verdicts.annotators(VOTES.empty_table()))
+    assert 0 == len(verdicts.annotator_error_rates(VOTES.empty_table()))
     with pytest.raises(LookupError, match="Did you mean 'majority'"):
-        verdicts.verdicts(ballots([]), 1, "majorty")
+        verdicts.compute_verdicts(ballots([]), 1, "majorty")
 
 
 def test_lot_is_fair():
     """Images that are wrong for two classes are dealt to both about evenly."""
     pairs = [(f"i{i}", c) for i in range(400) for c in (0, 1)]
 
-    found = verdicts.judged_wrong(candidates(pairs), ballots([(i, c, False) for i, c in pairs]))
+    found = verdicts.wrong_candidates(candidates(pairs), ballots([(i, c, False) for i, c in pairs]))
 
     assert len(found) == 400
     assert 150 < sum(found["label"].to_pylist()) < 250
@@ -186,7 +188,7 @@ def test_lot_is_fair():
 
 def test_wrong_for_one_class_only():
     """An image that shows one of its two classes is in the pool of the other."""
-    pool = verdicts.judged_wrong(
+    pool = verdicts.wrong_candidates(
         candidates([("a", 0), ("a", 1)]), ballots([("a", 0, True), ("a", 1, False)])
     )
 
@@ -197,12 +199,12 @@ def test_wrong_for_one_class_only():
 
 def test_no_votes():
     """Without votes no image is judged wrong."""
-    assert len(verdicts.judged_wrong(candidates([("a", 0)]), VOTES.empty_table())) == 0
+    assert len(verdicts.wrong_candidates(candidates([("a", 0)]), VOTES.empty_table())) == 0
 
 
 def test_nothing():
     """Without candidates there is no pool."""
-    assert len(verdicts.judged_wrong(MANIFEST.empty_table(), VOTES.empty_table())) == 0
+    assert len(verdicts.wrong_candidates(MANIFEST.empty_table(), VOTES.empty_table())) == 0
 
 
 def test_free_columns():
@@ -211,7 +213,7 @@ def test_free_columns():
         [("a", 0), ("b", 1)], row=pa.array([7, 8]), deep=pa.array([[1], [2]]), none=pa.nulls(2)
     )
 
-    pool = verdicts.judged_wrong(web, ballots([("b", 1, False)]))
+    pool = verdicts.wrong_candidates(web, ballots([("b", 1, False)]))
 
     assert pool.select(["row", "deep", "none"]).to_pylist() == [
         {"row": 8, "deep": [2], "none": None}

@@ -73,7 +73,8 @@ def wrong(found):
 def test_published_rates(signed):
     """The error rates of the first, second and third labels are the published ones."""
     assert PUBLISHED == {
-        time: wrong(verdicts.verdicts(said)) for time, said in zip(TIMES, signed, strict=True)
+        time: wrong(verdicts.compute_verdicts(said))
+        for time, said in zip(TIMES, signed, strict=True)
     }
 
 
@@ -81,13 +82,15 @@ def test_aggregate(human, web):
     """The published aggregate, one vote of a consensus, errs at the published rate."""
     consensus = ballots(web, human["aggre_label"] == human["clean_label"], ["consensus"] * N)
 
-    assert 0.0901 == wrong(verdicts.verdicts(tables.check_votes(consensus, "CIFAR-10N", web)))
+    assert 0.0901 == wrong(
+        verdicts.compute_verdicts(tables.check_votes(consensus, "CIFAR-10N", web))
+    )
 
 
 def test_worst(signed, web):
     """An image whose worst label is wrong is one that not all say yes to; 747 people, each once an image."""
     table = tables.check_votes(pa.concat_tables(signed), "CIFAR-10N", web)
-    found = verdicts.verdicts(table)
+    found = verdicts.compute_verdicts(table)
 
     assert 0.4021 == round(float(np.mean(found["yes"].to_numpy() < 3)), 4)
     assert (3 * N, 747) == (len(table), pc.count_distinct(table["annotator"]).as_py())
@@ -106,5 +109,5 @@ def test_agreement(human, signed):
             np.sum(share * (given.size * share - 1)) / (given.size - 1),
         )
 
-        assert (same - chance) / (1 - chance) == pytest.approx(agreement.fleiss(counts))
-        assert (same - pairs) / (1 - pairs) == pytest.approx(agreement.krippendorff(counts))
+        assert (same - chance) / (1 - chance) == pytest.approx(agreement.fleiss_kappa(counts))
+        assert (same - pairs) / (1 - pairs) == pytest.approx(agreement.krippendorff_alpha(counts))

@@ -37,7 +37,7 @@ def found(toy):
     """The toy dataset, with two donors of 120 images and 9 held back."""
     rows = [(f"d/{i}", i % 7, "train" if i < 120 else "validation") for i in range(129)]
     other = manifest([(f"white/{i}", 0, split) for i, (_, _, split) in enumerate(rows)])
-    return replace(dataset.load("toy", toy), donors={"d": manifest(rows), "white": other})
+    return replace(dataset.read_dataset("toy", toy), donors={"d": manifest(rows), "white": other})
 
 
 def rows(table, split="train"):
@@ -68,7 +68,7 @@ def test_tables(cifar, tiny, tmp_path):
     assert made["cifar10"]["image_id"][0].as_py() == "cifar10/train-00000"
     assert made["white"]["image_id"][0].as_py().startswith("white/gaussian-64x64-m")
     assert [len(rows(table)) for table in made.values()] == [300, 200]
-    assert dataset.LIKE not in made["cifar10"].column_names
+    assert dataset.NEAREST_CLASS not in made["cifar10"].column_names
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_class_of_outliers(found):
 def test_red_standin_is_red(found):
     """Its images are of the class that they look like, and one is used once."""
     like = pa.array([i % 4 for i in range(129)], pa.int32())
-    table = found.donors["d"].append_column(dataset.LIKE, like)
+    table = found.donors["d"].append_column(dataset.NEAREST_CLASS, like)
     drawn = rows(plan(asked("red_standin", "d"), replace(found, donors={"d": table}), 80))
     looks = dict(zip(table["image_id"].to_pylist(), like.to_pylist(), strict=True))
 
@@ -171,7 +171,7 @@ def test_no_training_images(found):
 
 def test_too_few_look_alike(found):
     """A class that too few images look like is named."""
-    table = found.donors["d"].append_column(dataset.LIKE, pa.array([0] * 129, pa.int32()))
+    table = found.donors["d"].append_column(dataset.NEAREST_CLASS, pa.array([0] * 129, pa.int32()))
 
     with pytest.raises(
         ValueError, match=r"'class \w' needs 10 images that look like it .* have 0: lower the level"
@@ -209,8 +209,8 @@ def test_row_order(found, noise):
 
 def test_tables_of_a_build(found, tmp_path):
     """Donors' tables are written with the others, read again, and have digests."""
-    dataset.write(found, tmp_path / "tables")
-    again = dataset.read("toy", tmp_path / "tables", tmp_path / "tables")
+    dataset.write_tables(found, tmp_path / "tables")
+    again = dataset.read_tables("toy", tmp_path / "tables", tmp_path / "tables")
 
     assert again.digests == found.digests
     assert {"donor_d", "donor_white"} <= set(again.digests)

@@ -214,7 +214,7 @@ def test_add(write, tmp_path, toy):
     dropped = before.filter(
         pa.array([i > 0 for i in range(len(before))])
     )  # ann has not said anything of w0.0 yet
-    tables.write(dropped, toy / "annotations/toy/votes.parquet")
+    tables.write_parquet(dropped, toy / "annotations/toy/votes.parquet")
 
     first, second = (
         import_votes.add_votes(file, "toy", toy),
@@ -230,7 +230,7 @@ def test_add(write, tmp_path, toy):
 def test_a_later_vote_replaces(tmp_path, toy):
     """The vote of an annotator gives way to a later one, and that is counted."""
     for when, answer in ((FIRST, True), (SECOND, None)):
-        tables.write(made([("w2.1", 2, "eve", answer, when)]), tmp_path / "eve.parquet")
+        tables.write_parquet(made([("w2.1", 2, "eve", answer, when)]), tmp_path / "eve.parquet")
         done = import_votes.add_votes(tmp_path / "eve.parquet", "toy", toy)
 
     assert (0, 1) == (done.n_added, done.n_replaced)
@@ -253,7 +253,7 @@ def test_a_later_vote_replaces(tmp_path, toy):
 )
 def test_nothing_is_written_in_error(row, message, tmp_path, toy):
     """A vote on no candidate, or a contradiction without times, leaves the votes as they were."""
-    tables.write(made([row]), tmp_path / "more.parquet")
+    tables.write_parquet(made([row]), tmp_path / "more.parquet")
     before = (toy / "annotations/toy/votes.parquet").read_bytes()
 
     with pytest.raises(ValueError, match=message):

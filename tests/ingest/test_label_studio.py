@@ -150,7 +150,9 @@ def test_round_trip(toy, tmp_path):
     """Out to Label Studio, answered, back in: until nobody is short of votes; the pool is what was said."""
     web = pq.read_table(toy / "manifests/toy/web.parquet")
     uris = pa.array([f"http://x/{i}" for i in web["image_id"].to_pylist()])
-    tables.write(web.set_column(3, MANIFEST.field("uri"), uris), toy / "manifests/toy/web.parquet")
+    tables.write_parquet(
+        web.set_column(3, MANIFEST.field("uri"), uris), toy / "manifests/toy/web.parquet"
+    )
     (toy / "annotations/toy/votes.parquet").unlink()
     file, left = tmp_path / "tasks.json", []
     for who in range(3):

@@ -24,7 +24,7 @@ def ids(cifar):
 
 def test_area_averages(cifar, ids):
     """Each number is the mean of 8 x 8 pixels of one channel, brought from [0, 255] to [-1, 1]."""
-    found = side_table.column(thumbnails("cifar10", cifar, ids, 4), "features", ids)
+    found = side_table.column_values(thumbnails("cifar10", cifar, ids, 4), "features", ids)
     pixels = np.array(SOURCES["cifar10"](cifar).read(ids[5].as_py()), float)
     naive = [
         pixels[8 * i : 8 * i + 8, 8 * j : 8 * j + 8, c].mean()
@@ -72,7 +72,7 @@ def test_the_command_makes_a_side_table(cifar: Path, tmp_path: Path) -> None:
     assert "column features, 12 numbers for each of 300 images" in made.output
     plan = tables.read_plan(out)
     assert pc.sum(plan["is_noisy"]).as_py() == 90
-    assert side_table.read(side).column_names == ["image_id", "features"]
+    assert side_table.read_side_table(side).column_names == ["image_id", "features"]
 
 
 @pytest.mark.parametrize(

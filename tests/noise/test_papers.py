@@ -71,7 +71,7 @@ def test_asymmetric(cifar10):
 )
 def test_human(column, wrong):
     """The rates of CIFAR-10N (Wei et al., 2022)."""
-    dataset = made(np.load(HUMAN)["clean_label"]).with_side(HUMAN)
+    dataset = made(np.load(HUMAN)["clean_label"]).with_side_table(HUMAN)
 
     assert rate(dataset, "human", None, labels=column) == pytest.approx(wrong, abs=5e-5)
 
@@ -82,7 +82,9 @@ def test_human(column, wrong):
 @pytest.mark.parametrize(("net", "wrong"), [("densenet", 0.319), ("resnet", 0.381), ("vgg", 0.301)])
 def test_semantic(net, wrong):
     """The rates of three networks that saw a twentieth of CIFAR-10 (Lee et al., 2019)."""
-    dataset = made(np.load(HUMAN)["clean_label"]).with_side(Path(ROG / f"semantic_{net}.json"))
+    dataset = made(np.load(HUMAN)["clean_label"]).with_side_table(
+        Path(ROG / f"semantic_{net}.json")
+    )
 
     assert rate(dataset, "semantic", None, labels=f"semantic_{net}") == pytest.approx(
         wrong, abs=1e-3

@@ -16,7 +16,7 @@ from cnlw_tools.recipe.recipe import HIGHEST, Recipe
 @pytest.fixture
 def data(toy):
     """Four classes of 25 images; 4, 13, 20 and 40 wrong web images."""
-    found = dataset.load("toy", toy)
+    found = dataset.read_dataset("toy", toy)
     number = np.array([int(i.split(".")[1]) for i in found.web["image_id"].to_pylist()])
     few = number < np.array([4, 13, 20, 40])[found.web["label"].to_numpy()]
     return replace(found, web=found.web.filter(pa.array(few)))
@@ -39,8 +39,8 @@ def needs(chosen, level, plenty):
 )
 def test_highest(data, toy, choices):
     """Each class reaches the last level for which it has as many images as a plan from a full pool takes of it."""
-    plenty, chosen = dataset.load("toy", toy), recipe(**choices)
-    stock = np.bincount(data.pool(1)["label"].to_numpy())
+    plenty, chosen = dataset.read_dataset("toy", toy), recipe(**choices)
+    stock = np.bincount(data.web_pool(1)["label"].to_numpy())
 
     levels = capacity.highest(chosen, data)
 
@@ -71,7 +71,7 @@ def test_the_next_level_is_not_reached(data, choices):
 
 def test_stock(data):
     """Dead images are no stock; without a column none is dead."""
-    pool = data.pool(1)
+    pool = data.web_pool(1)
     dead = pool.append_column("dead", pc.equal(pool["label"], 1))
 
     assert [4, 13, 20, 40] == capacity.stock(pool, 4).tolist()

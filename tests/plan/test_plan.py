@@ -32,7 +32,7 @@ levels = pytest.mark.parametrize("level", LEVELS)
 
 @pytest.fixture
 def data(toy):
-    return dataset.load("toy", toy)
+    return dataset.read_dataset("toy", toy)
 
 
 def rows(table, split="train"):
@@ -89,7 +89,7 @@ def test_blue_rows(data, level):
 def test_red_rows(data, level):
     """Red keeps the label; its web images are judged wrong for it, of no known class, and name whom they replace."""
     base = {row["image_id"]: row["label"] for row in rows(data.base)}
-    wrong = {row["image_id"]: row["label"] for row in data.pool(1).to_pylist()}
+    wrong = {row["image_id"]: row["label"] for row in data.web_pool(1).to_pylist()}
 
     for row in rows(plan(recipe("red"), data, level)):
         if row["is_noisy"]:
@@ -341,7 +341,7 @@ def test_metadata_round_trip(data, tmp_path):
     """A plan comes back from its file with all it says of itself, and its recipe can be made again."""
     found = plan(recipe("red", options={"top": 60}), data, 40)
 
-    tables.write(found, tmp_path / "plan.parquet")
+    tables.write_parquet(found, tmp_path / "plan.parquet")
     again = tables.read_plan(tmp_path / "plan.parquet")
 
     assert again.equals(found, check_metadata=True)

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from cnlw_tools.dataset import dataset
-from cnlw_tools.dataset.tables import OFFICIAL
+from cnlw_tools.dataset.tables import PUBLISHED_SPLITS
 from cnlw_tools.plan import published as official
 from cnlw_tools.plan.plan import plan
 from cnlw_tools.recipe.recipe import Recipe, make
@@ -47,7 +47,9 @@ def published(toy):
         {"noise": "red", "level": 20, "image_id": name, "label": i % 4}
         for i, name in enumerate(ids)
     ]
-    return dataset.load("toy", toy).with_official(pa.Table.from_pylist(rows, OFFICIAL), "the test")
+    return dataset.read_dataset("toy", toy).with_published_splits(
+        pa.Table.from_pylist(rows, PUBLISHED_SPLITS), "the test"
+    )
 
 
 @pytest.mark.parametrize("key", DRAWN)

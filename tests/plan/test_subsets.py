@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnlw_tools import hashing, prng
-from cnlw_tools.dataset.dataset import LIKE, Dataset
+from cnlw_tools.dataset.dataset import NEAREST_CLASS, Dataset
 from cnlw_tools.dataset.tables import MANIFEST, VOTES
 from cnlw_tools.noise import NOISE
 from cnlw_tools.noise.base import n_noisy
@@ -311,12 +311,12 @@ def test_all_choices(noise, sizes, verified, trusted, levels, nested, longtail):
     data = made(sizes, stock=2 * max(sizes))
     features = np.random.default_rng(0).normal(size=(len(data.base), 2)).tolist()
     beside = {"features": features, "labels": np.arange(len(data.base)) % 4}
-    data = replace(data, side=pa.table({"image_id": data.base["image_id"], **beside}))
+    data = replace(data, side_table=pa.table({"image_id": data.base["image_id"], **beside}))
     if model.needs_donors:
         images = data.web.set_column(2, "split", pa.array(["train"] * len(data.web), pa.string()))
         asked, data = (
             replace(asked, donors=("d",)),
-            replace(data, donors={"d": images.append_column(LIKE, images["label"])}),
+            replace(data, donors={"d": images.append_column(NEAREST_CLASS, images["label"])}),
         )
     levels = sorted(levels) if model.has_level else (None, None)
     low, high = (plan(asked, data, level) for level in levels)

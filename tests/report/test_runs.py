@@ -61,7 +61,7 @@ def test_it_is_a_table_of_runs(tmp_path):
     """What is written is read by the checked reader."""
     made(tmp_path / "a", [70.0])
     made(tmp_path / "b", [70.0])
-    tables.write(runs.table(runs.load(tmp_path)), tmp_path / "runs.parquet")
+    tables.write_parquet(runs.table(runs.load(tmp_path)), tmp_path / "runs.parquet")
 
     assert len(tables.read_runs(tmp_path / "runs.parquet")) == 12
 

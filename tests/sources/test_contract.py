@@ -24,7 +24,7 @@ def test_a_source_keeps_its_word(name, lay_out):
     """The manifest is checked like any other and the same again; each image decodes and has the pixels of its hash."""
     folder = lay_out(name)
     source = SOURCES[name](folder)
-    found = dataset.bare(name, source.classes()).with_base(source.manifest(), str(folder))
+    found = dataset.empty_dataset(name, source.classes()).with_base(source.manifest(), str(folder))
     rows = found.base.to_pylist()
     images = [source.read(row["image_id"]) for row in rows]
     pixels = [
@@ -122,7 +122,7 @@ def test_import(lay_out, tmp_path, monkeypatch):
     assert "flowers                   2 classes   --data-dir: class folders" in listed
     assert checked["ok"]
     assert not any("no source" in str(check["does_not_apply"]) for check in checked["checks"])
-    assert dataset.load("flowers", root).classes == ("rose", "tulip")
+    assert dataset.read_dataset("flowers", root).classes == ("rose", "tulip")
 
 
 def test_import_leaves_other_tables_alone(lay_out, tmp_path):
@@ -140,7 +140,7 @@ def test_import_leaves_other_tables_alone(lay_out, tmp_path):
         )
         assert failed.exit_code == 1
         assert message in failed.output
-    assert len(dataset.load("flowers", tmp_path).base) == 12
+    assert len(dataset.read_dataset("flowers", tmp_path).base) == 12
 
 
 def test_a_class_list_in_another_order(lay_out, tmp_path):

@@ -304,7 +304,7 @@ def test_other_layouts_of_the_release(manual, tmp_path, built):
     """The zip, other spellings, lists beside all images, and folders of classes give the same splits."""
     said = {"dataset": "mini_imagenet", "noise": "red", "splits": "official"}
     whole = load_dataset(make(said, "x"), Inputs(files.default_root(), manual))
-    rows = sorted(map(str, whole.official.to_pylist()))
+    rows = sorted(map(str, whole.published_splits.to_pylist()))
     release = manual / "dataset_no_images"
     archives = [p for p in manual.iterdir() if p.is_file()]
     for name in ("zip", "spelled"):
@@ -336,7 +336,7 @@ def test_other_layouts_of_the_release(manual, tmp_path, built):
     for layout in ("zip", "spelled", "beside", "walked"):
         said = {"dataset": "mini_imagenet", "noise": "red", "splits": "official"}
         found = load_dataset(make(said, "x"), Inputs(files.default_root(), tmp_path / layout))
-        assert sorted(map(str, found.official.to_pylist())) == rows, layout
+        assert sorted(map(str, found.published_splits.to_pylist())) == rows, layout
         held = found.base.filter([s == "validation" for s in found.base["split"].to_pylist()])
         assert len(held) == 6
         made = SOURCES["mini_imagenet"](tmp_path / layout)
@@ -421,7 +421,7 @@ def test_importing_the_release(manual, tmp_path):
     (other / "mini-imagenet-annotations.json").write_text(json.dumps({"data": ANNOTATIONS[:2]}))
 
     assert len(found.web) == len(found.votes) == 7
-    read = dataset.load("mini_imagenet", tmp_path)
+    read = dataset.read_dataset("mini_imagenet", tmp_path)
     assert read.classes == found.classes
     assert {name: read.digests[name] for name in ("web", "votes", "official")} == {
         name: found.digests[name] for name in ("web", "votes", "official")
@@ -439,7 +439,7 @@ def test_importing_the_release(manual, tmp_path):
         make({"dataset": "mine", "noise": "red", "splits": "official"}, "x"),
         Inputs(tmp_path, manual),
     )
-    assert mine.official.equals(found.official)
+    assert mine.published_splits.equals(found.published_splits)
     assert mine.votes.equals(found.votes)
     with pytest.raises(ValueError, match="holds other candidates: give another --root"):
         import_release(other, tmp_path)

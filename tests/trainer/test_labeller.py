@@ -119,7 +119,7 @@ def test_the_command_makes_semantic_noise(tmp_path, tiny):
     )
 
     assert made.exit_code == 0, made.output
-    found = side_table.read(side)
+    found = side_table.read_side_table(side)
     given = dict(zip(found["image_id"].to_pylist(), found["mlp1"].to_pylist(), strict=True))
     held = [
         row

@@ -137,8 +137,8 @@ class Release:
         return list(_read_class_folders(self.split_folders[name], label_of))
 
     def read_published_splits(self, label_of: LabelOf) -> pa.Table:
-        """Return all noisy splits as one table, tables.OFFICIAL."""
-        columns: dict[str, list[Any]] = {name: [] for name in tables.OFFICIAL.names}
+        """Return all noisy splits as one table, tables.PUBLISHED_SPLITS."""
+        columns: dict[str, list[Any]] = {name: [] for name in tables.PUBLISHED_SPLITS.names}
         names = {*self.split_lists, *self.split_folders} - {VALIDATION_SPLIT}
         for name in sorted(names):
             noise, level = _noise_and_level(name)
@@ -147,7 +147,7 @@ class Release:
                 columns["level"].append(level)
                 columns["image_id"].append(image_id)
                 columns["label"].append(label)
-        return pa.table(columns, tables.OFFICIAL)
+        return pa.table(columns, tables.PUBLISHED_SPLITS)
 
     def read_validation_labels(self, label_of: LabelOf) -> dict[str, int] | None:
         """Return the label of each validation image by its id; none without a validation split."""

@@ -11,7 +11,11 @@ from cnlw_tools.sources.shapes.others import THINGS, ShapesOthers
 def test_it_is_a_dataset_of_its_own():
     """75 things, none of them a class; ids of its own, each a picture that is always the same."""
     source = ShapesOthers()
-    found = dataset.bare("shapes_others", source.classes()).with_base(source.manifest(), "").base
+    found = (
+        dataset.empty_dataset("shapes_others", source.classes())
+        .with_base(source.manifest(), "")
+        .base
+    )
     ids = found["image_id"].to_pylist()
 
     assert len(source.classes()) == 75
