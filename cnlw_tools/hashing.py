@@ -1,4 +1,4 @@
-"""Columns of Arrow tables as numbers and bytes: random keys of ids, digests of rows, matrices as text."""
+"""Arrow columns as numbers and bytes: random keys of ids, digests of tables, matrices as text."""
 
 import json
 import math
@@ -6,7 +6,6 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from hashlib import sha256
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,86 +14,96 @@ from numpy.typing import NDArray
 
 from cnlw_tools import prng
 
-BLOCK = 1 << 16  # rows hashed at a time; part of what a digest means
+BLOCK_ROWS = 1 << 16  # rows hashed at a time; another number gives other digests
+UNSIGNED = {8: pa.uint8(), 16: pa.uint16(), 32: pa.uint32(), 64: pa.uint64()}
 
 
-def keys(column: pa.ChunkedArray, seed: int) -> prng.UInts:
-    """Return the (n,) random keys of a column of ids."""
-    parts = [prng.keys(*utf8(chunk), seed) for chunk in column.chunks]
-    return np.concatenate(parts) if parts else np.empty(0, np.uint64)
+def random_keys(ids: pa.ChunkedArray, seed: int) -> prng.UInts:
+    """Return (n,) the random key of each id in a column of strings."""
+    chunk_keys = [prng.random_keys(*string_buffers(chunk), seed) for chunk in ids.chunks]
+    return np.concatenate(chunk_keys) if chunk_keys else np.empty(0, np.uint64)
 
 
-def utf8(array: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.integer]]:
-    """Return the bytes of n strings, end to end, and the (n + 1,) offsets at which they begin; nothing is copied."""
-    wide = pa.types.is_large_string(array.type)
-    width: type[np.integer] = np.int64 if wide else np.int32
-    offsets = np.frombuffer(array.buffers()[1] or b"\0" * 8, width)
-    data = np.frombuffer(array.buffers()[2] or b"", np.uint8)
+def string_buffers(array: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.integer]]:
+    """Return the UTF-8 bytes of n strings, end to end, and (n + 1,) their offsets; copies nothing."""
+    is_large = pa.types.is_large_string(array.type)
+    offset_type: type[np.integer] = np.int64 if is_large else np.int32
+    _, offset_buffer, data_buffer = array.buffers()
+    offsets = np.frombuffer(offset_buffer or b"\0" * 8, offset_type)
+    data = np.frombuffer(data_buffer or b"", np.uint8)
     return data, offsets[array.offset : array.offset + len(array) + 1]
 
 
 def digest(table: pa.Table) -> str:
-    """Identify a table by its rows, whatever file, chunks or buffers they lie in; sha256 in hex.
+    """Return the sha256, in hex, of a table's rows, however they lie in files, chunks or buffers.
 
-    Hashed are the column names and types and how many rows there are, then for each 65,536 rows and each
-    column: which values are there, how long the strings are, and the values, little-endian, with zeros
-    where there is none.
+    Hashed are the column names and types and the number of rows; then for each 65,536 rows and each
+    column: which values are null, the lengths of strings, and the values, little-endian, with zeros
+    in place of nulls.
     """
-    h = sha256(json.dumps([[[f.name, str(f.type)] for f in table.schema], len(table)]).encode())
-    for lo in range(0, len(table), BLOCK):
-        for column in table.slice(lo, BLOCK).columns:
-            for part in _canonical(column.combine_chunks()):
-                h.update(part)
-    return h.hexdigest()
+    schema = [[field.name, str(field.type)] for field in table.schema]
+    sha = sha256(json.dumps([schema, len(table)]).encode())
+    for begin in range(0, len(table), BLOCK_ROWS):
+        for column in table.slice(begin, BLOCK_ROWS).columns:
+            for part in _canonical_bytes(column.combine_chunks()):
+                sha.update(part)
+    return sha.hexdigest()
 
 
-def pack(matrix: NDArray[np.float64]) -> str:
-    """Write a square matrix as text: its little-endian numbers, deflated, in base 64; exact and short."""
+def encode_matrix(matrix: NDArray[np.float64]) -> str:
+    """Return a square matrix as short, exact text: little-endian numbers, deflated, in base 64."""
     return b64encode(zlib.compress(matrix.astype("<f8").tobytes(), 9)).decode()
 
 
-def unpack(text: str) -> NDArray[np.float64]:
-    """Read what `pack` wrote, (C, C)."""
+def decode_matrix(text: str) -> NDArray[np.float64]:
+    """Return the (C, C) matrix that `encode_matrix` wrote."""
     flat = np.frombuffer(zlib.decompress(b64decode(text)), "<f8")
     return flat.reshape(math.isqrt(len(flat)), -1)
 
 
-def _canonical(array: pa.Array) -> Iterator[Any]:
-    """Yield the bytes that stand for one column of one block."""
+def _canonical_bytes(array: pa.Array) -> Iterator[bytes]:
+    """Yield the bytes that stand for one block of a column."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    yield np.packbits(array.is_valid().to_numpy(zero_copy_only=False))
+    yield _bit_bytes(array.is_valid())
     if pa.types.is_nested(array.type):
-        yield from _nested(array)
+        yield from _nested_bytes(array)
     elif pa.types.is_string(array.type) or pa.types.is_binary(array.type):
-        array = array.fill_null("") if array.null_count else array
-        data, offsets = utf8(array)
-        yield np.diff(offsets).astype("<i4").tobytes()
-        yield data[offsets[0] : offsets[-1]].tobytes()
+        yield from _string_bytes(array)
     elif pa.types.is_boolean(array.type):
-        yield np.packbits(array.fill_null(False).to_numpy(zero_copy_only=False))
+        yield _bit_bytes(array.fill_null(False))
     elif pa.types.is_primitive(array.type):
-        values = array.view(_integer(array.type)).fill_null(0).to_numpy()
+        unsigned = array.view(UNSIGNED[array.type.bit_width])
+        values = unsigned.fill_null(0).to_numpy()
         yield values.astype(values.dtype.newbyteorder("<")).tobytes()
     elif pa.types.is_large_binary(array.type) or pa.types.is_fixed_size_binary(array.type):
-        yield from _canonical(array.cast(pa.binary()))
+        yield from _canonical_bytes(array.cast(pa.binary()))
     else:
-        yield from _canonical(array.cast(pa.string()))
+        yield from _canonical_bytes(array.cast(pa.string()))
 
 
-def _nested(array: pa.Array) -> Iterator[Any]:
-    """Yield the bytes of the columns inside a column of structs, or of lists after how long each is."""
+def _bit_bytes(flags: pa.Array) -> bytes:
+    """Return truth values as bits."""
+    return np.packbits(flags.to_numpy(zero_copy_only=False)).tobytes()
+
+
+def _string_bytes(array: pa.Array) -> Iterator[bytes]:
+    """Yield the lengths of strings, and the strings end to end."""
+    if array.null_count:
+        array = array.fill_null("")
+    data, offsets = string_buffers(array)
+    yield np.diff(offsets).astype("<i4").tobytes()
+    yield data[offsets[0] : offsets[-1]].tobytes()
+
+
+def _nested_bytes(array: pa.Array) -> Iterator[bytes]:
+    """Yield the bytes of the columns inside a struct, or of a list's lengths and its values."""
     if pa.types.is_struct(array.type):
-        for inner in array.flatten():
-            yield from _canonical(inner)
+        for column in array.flatten():
+            yield from _canonical_bytes(column)
     elif pa.types.is_map(array.type):
-        pair = pa.struct([("key", array.type.key_type), ("value", array.type.item_type)])
-        yield from _nested(array.cast(pa.list_(pair)))
+        entry = pa.struct([("key", array.type.key_type), ("value", array.type.item_type)])
+        yield from _nested_bytes(array.cast(pa.list_(entry)))
     else:
-        yield from _canonical(pc.list_value_length(array).cast(pa.int64()))
-        yield from _canonical(array.flatten())
-
-
-def _integer(kind: pa.DataType) -> pa.DataType:
-    """The unsigned integers of the same width."""
-    return {8: pa.uint8(), 16: pa.uint16(), 32: pa.uint32(), 64: pa.uint64()}[kind.bit_width]
+        yield from _canonical_bytes(pc.list_value_length(array).cast(pa.int64()))
+        yield from _canonical_bytes(array.flatten())

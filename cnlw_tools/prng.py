@@ -1,9 +1,11 @@
-"""Randomness as a column: every image has one 64-bit key, and all its random numbers follow from it.
+"""Random numbers without a generator: each image has a 64-bit key, which determines all its numbers.
 
-    mix(x)             the finaliser of SplitMix64: a bijection of 64 bits in which every bit moves every other
-    key(seed, id)      h = mix(seed + G);   h = mix(h ^ word) for each 8 bytes of the id;   mix(h ^ length)
-    bits(key, s, i)    mix(key ^ mix(s G + i))
-    uniform(key, s, i) (bits >> 11) / 2^53
+    mix(x)             finaliser of SplitMix64: one to one, each bit of x affects all bits
+    random_key(id)     h = mix(seed + G)
+                       h = mix(h ^ word)     for each 8 bytes of the id
+                       mix(h ^ length)
+    random_bits        mix(key ^ mix(s G + i))           the i-th word of stream s
+    uniform            (random_bits >> 11) / 2^53
 
 No generator is consumed, so a draw depends on neither the order of the rows, nor the presence of
 other rows, nor the machine, nor the version of NumPy. Two ids share a key with probability 2^-64.
@@ -17,13 +19,13 @@ from numpy.typing import NDArray
 
 UInts = NDArray[np.uint64]
 
-GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: spreads small integers over all 64 bits
+GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: spreads small integers over 64 bits
 BLOCK = 1 << 15  # ids hashed at a time: the working set stays in the cache
 MASK = (1 << 64) - 1
 
 
 class Stream(IntEnum):
-    """The streams of random numbers that plans draw from, in one table: a new one takes a free number.
+    """The streams of random numbers that plans draw from. A new one takes a free number.
 
     Published plans were drawn with these numbers, so they never change. Three numbers stand twice.
     That is harmless: the two streams of a pair belong to noise models that no recipe combines, or
@@ -62,50 +64,58 @@ def mix(x: UInts) -> UInts:
     return x
 
 
-def keys(data: NDArray[np.uint8], offsets: NDArray[np.integer], seed: int) -> UInts:
-    """Return the (n,) keys of n strings: string i is ``data[offsets[i]:offsets[i + 1]]``, in bytes.
+def random_keys(data: NDArray[np.uint8], offsets: NDArray[np.integer], seed: int) -> UInts:
+    """Return (n,) the random keys of n strings: string i is ``data[offsets[i]:offsets[i + 1]]``.
 
     Args:
-        data: (bytes,) the strings, end to end
+        data: (n_bytes,) the strings, end to end
         offsets: (n + 1,) where each begins, and where the last one ends
         seed: 0 <= seed < 2^64; another seed gives unrelated keys
+
+    Raises:
+        ValueError: the seed is out of range
     """
     if not 0 <= seed <= MASK:
         raise ValueError(f"seed {seed} is out of range: give one from 0 to 2**64 - 1")
-    out = np.empty(len(offsets) - 1, np.uint64)
-    for lo in range(0, len(out), BLOCK):
-        begin = offsets[lo : lo + BLOCK + 1].astype(np.int64)
-        out[lo : lo + BLOCK] = _block(data, begin[:-1], np.diff(begin), seed)
-    return out
+    keys = np.empty(len(offsets) - 1, np.uint64)
+    for first in range(0, len(keys), BLOCK):
+        block_offsets = offsets[first : first + BLOCK + 1].astype(np.int64)
+        lengths = np.diff(block_offsets)
+        keys[first : first + BLOCK] = _hash_strings(data, block_offsets[:-1], lengths, seed)
+    return keys
 
 
-def key(text: str, seed: int = 0) -> int:
-    """Return the key of one string."""
+def random_key(text: str, seed: int = 0) -> int:
+    """Return the random key of one string."""
     data = np.frombuffer(text.encode(), np.uint8)
-    return int(keys(data, np.array([0, len(data)]), seed)[0])
+    return int(random_keys(data, np.array([0, len(data)]), seed)[0])
 
 
-def bits(key: UInts, stream: int, i: int = 0) -> UInts:
-    """Return the i-th word of a stream for each key, one to one: to sort by, without ties."""
+def random_bits(key: UInts, stream: int, i: int = 0) -> UInts:
+    """Return the i-th 64-bit word of a stream for each key, one to one: sorting has no ties."""
     counter = np.array([(stream * GOLDEN + i) & MASK], np.uint64)
     return mix(key ^ mix(counter))
 
 
 def uniform(key: UInts, stream: int, i: int = 0) -> NDArray[np.float64]:
     """Return the i-th number of a stream for each key, uniform on [0, 1)."""
-    return (bits(key, stream, i) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    top_bits = random_bits(key, stream, i) >> np.uint64(11)
+    return top_bits.astype(np.float64) * 2.0**-53
 
 
-def _block(
+def _hash_strings(
     data: NDArray[np.uint8], begin: NDArray[np.int64], length: NDArray[np.int64], seed: int
 ) -> UInts:
-    """Hash one block of strings, eight bytes a step, the longer ones for more steps."""
-    h = np.broadcast_to(mix(np.array([(seed + GOLDEN) & MASK], np.uint64)), begin.shape).copy()
-    step = np.arange(8)
+    """Hash n strings eight bytes a step, the longer ones for more steps."""
+    initial = mix(np.array([(seed + GOLDEN) & MASK], np.uint64))
+    h = np.broadcast_to(initial, begin.shape).copy()
+    byte = np.arange(8)
     for done in range(0, int(length.max(initial=0)), 8):
-        live = np.flatnonzero(length > done)
-        at = begin[live, None] + done + step  # (live, 8)
-        inside = done + step < length[live, None]
-        raw = np.where(inside, data[np.minimum(at, len(data) - 1)], 0).astype(np.uint8)
-        h[live] = mix(h[live] ^ raw.view("<u8")[:, 0].astype(np.uint64))
+        unfinished = np.flatnonzero(length > done)
+        position = begin[unfinished, None] + done + byte  # (k, 8)
+        is_inside = done + byte < length[unfinished, None]
+        last = len(data) - 1
+        raw = np.where(is_inside, data[np.minimum(position, last)], 0).astype(np.uint8)
+        word = raw.view("<u8")[:, 0].astype(np.uint64)
+        h[unfinished] = mix(h[unfinished] ^ word)
     return mix(h ^ length.astype(np.uint64))

@@ -59,14 +59,14 @@ def test_length(length):
     """The key of a string of any length is what the formula says, byte by byte."""
     text = "".join(chr(33 + 7 * i % 90) for i in range(length))
 
-    assert key(text, 5) == prng.key(text, 5)
+    assert key(text, 5) == prng.random_key(text, 5)
 
 
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("seed", [0, 1, 2**63, MASK])
 def test_unusual(text, seed):
     """Empty, zero, wide and long strings follow the formula with the least and the greatest seed."""
-    assert key(text, seed) == prng.key(text, seed)
+    assert key(text, seed) == prng.random_key(text, seed)
 
 
 @given(st.lists(st.text(max_size=40), max_size=60), st.integers(0, MASK), st.data())
@@ -76,7 +76,9 @@ def test_sliced(texts, seed, data):
     hi = data.draw(st.integers(lo, len(texts)))
     part = pa.array(texts, pa.string())[lo:hi]
 
-    assert naive(texts[lo:hi], seed) == prng.keys(*hashing.utf8(part), seed).tolist()
+    assert (
+        naive(texts[lo:hi], seed) == prng.random_keys(*hashing.string_buffers(part), seed).tolist()
+    )
 
 
 @given(st.lists(st.lists(st.text(max_size=12), max_size=5), max_size=6))
@@ -84,20 +86,23 @@ def test_chunked(parts):
     """A column in any chunks, empty ones too, has the keys of its strings in order."""
     column = pa.chunked_array([pa.array(part, pa.string()) for part in parts], pa.string())
 
-    assert naive([text for part in parts for text in part], 3) == hashing.keys(column, 3).tolist()
+    assert (
+        naive([text for part in parts for text in part], 3)
+        == hashing.random_keys(column, 3).tolist()
+    )
 
 
 def test_large_strings():
     """64-bit offsets are read as such."""
     part = pa.array(TEXTS, pa.large_string())[1:]
 
-    assert naive(TEXTS[1:], 2) == prng.keys(*hashing.utf8(part), 2).tolist()
+    assert naive(TEXTS[1:], 2) == prng.random_keys(*hashing.string_buffers(part), 2).tolist()
 
 
 def test_blocks():
     """Where one block of ids ends and the next begins, nothing happens."""
     texts = [f"id {i}" * (1 + i % 3) for i in range(prng.BLOCK + 3)]
-    found = hashing.keys(pa.chunked_array([texts]), 1)
+    found = hashing.random_keys(pa.chunked_array([texts]), 1)
     some = [0, prng.BLOCK - 1, prng.BLOCK, prng.BLOCK + 2]
 
     assert naive([texts[i] for i in some], 1) == found[some].tolist()
@@ -108,7 +113,7 @@ def test_blocks():
 def test_seed_out_of_range(seed):
     """A seed that does not fit into 64 bits is an error that says so."""
     with pytest.raises(ValueError, match=f"seed {seed} is out of range: give one from 0"):
-        prng.key("a", seed)
+        prng.random_key("a", seed)
 
 
 @given(st.integers(0, MASK), st.integers(0, 10), st.integers(0, 1000))
@@ -121,8 +126,8 @@ def test_uniform(k, stream, i):
 
 def test_bits():
     """Words of a stream are in the order of its numbers, and no two keys share one."""
-    keys = hashing.keys(pa.chunked_array([[str(i) for i in range(1000)]]), 0)
-    words = prng.bits(keys, 3)
+    keys = hashing.random_keys(pa.chunked_array([[str(i) for i in range(1000)]]), 0)
+    words = prng.random_bits(keys, 3)
 
     assert len(set(words.tolist())) == 1000
     assert np.argsort(words).tolist() == np.argsort(prng.uniform(keys, 3)).tolist()
@@ -153,14 +158,14 @@ def test_streams_by_name(room):
         ]
         for call in calls:
             function = ast.unparse(call.func).removeprefix("prng.")
-            if function in ("uniform", "bits"):
+            if function in ("uniform", "random_bits"):
                 stream = ast.unparse(call.args[1])
                 assert stream == "stream" or re.fullmatch(r"(prng\.)?Stream\.[A-Z_]+", stream), path
 
 
 def test_uniform_is_uniform():
     """Ten thousand numbers of neighbouring ids fill ten bins evenly, and two streams are not correlated."""
-    keys = hashing.keys(pa.chunked_array([[f"{i:05d}" for i in range(10_000)]]), 0)
+    keys = hashing.random_keys(pa.chunked_array([[f"{i:05d}" for i in range(10_000)]]), 0)
     u, v = prng.uniform(keys, 0), prng.uniform(keys, 1)
 
     assert np.abs(np.histogram(u, 10, (0, 1))[0] - 1000).max() < 150
@@ -178,4 +183,4 @@ def test_uniform_is_uniform():
 )
 def test_golden(text, seed, expected):
     """The keys that published builds were drawn with never change."""
-    assert expected == prng.key(text, seed)
+    assert expected == prng.random_key(text, seed)

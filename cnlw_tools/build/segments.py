@@ -81,7 +81,7 @@ def cut(plan: pa.Table, how: Storage, layout: str = "bands") -> Iterator[tuple[s
 
 def _segment(rows: pa.Table, how: Storage) -> Segment:
     slot = pc.coalesce(rows["replaces"], rows["image_id"])
-    key = hashing.keys(slot, ORDER)
+    key = hashing.random_keys(slot, ORDER)
     among = prng.mix(key ^ rows["label"].to_numpy().astype(np.uint64))
     rows = rows.take(np.lexsort((among, key))).combine_chunks()
     what = json.dumps([hashing.digest(rows.replace_schema_metadata()), asdict(how)], sort_keys=True)

@@ -167,7 +167,7 @@ def _one_class_per_image(candidates: pa.Table) -> pa.Table:
         return candidates
     image = image_id.combine_chunks().dictionary_encode().indices.to_numpy()
     label = candidates["label"].to_numpy().astype(np.uint64)
-    candidate_keys = hashing.keys(image_id, 0) ^ prng.mix(label)
+    candidate_keys = hashing.random_keys(image_id, 0) ^ prng.mix(label)
     lot = prng.uniform(candidate_keys, prng.Stream.ONE_OF_ITS_CLASSES)
     order = np.lexsort((lot, image))
     is_first = np.r_[True, np.diff(image[order]) != 0]

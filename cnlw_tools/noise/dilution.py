@@ -27,7 +27,7 @@ from cnlw_tools.noise.base import (
     group_by_class,
     rank_in_class,
 )
-from cnlw_tools.prng import Stream, bits
+from cnlw_tools.prng import Stream, random_bits
 
 MOST = 100  # of alpha
 GOLDEN = (5**0.5 + 1) / 2
@@ -108,7 +108,7 @@ def _copies(base: Items, alpha: float, classes: int) -> Ints:
     once = np.flatnonzero(rank < more[base.label])
     passes = [*[np.arange(len(base.label))] * int(alpha), once]
     number = np.concatenate(
-        [bits(base.key[image], Stream.COPY_LABEL, i) for i, image in enumerate(passes)]
+        [random_bits(base.key[image], Stream.COPY_LABEL, i) for i, image in enumerate(passes)]
     )
     return np.concatenate(passes)[np.argsort(number, kind="stable")]
 

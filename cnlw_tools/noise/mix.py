@@ -20,7 +20,7 @@ from cnlw_tools.noise.base import (
     corruption_order,
     rank_in_class,
 )
-from cnlw_tools.prng import Stream, bits
+from cnlw_tools.prng import Stream, random_bits
 
 
 def mix(
@@ -81,7 +81,7 @@ def parts(base: Items, classes: int, part: float) -> tuple[Ints, Ints]:
     """Return the items of the first model, and those of the second."""
     size = np.floor(class_counts(base, classes) * part + 0.5)
     mine = (
-        rank_in_class(base, np.argsort(bits(base.key, Stream.MIX_PART), kind="stable"))
+        rank_in_class(base, np.argsort(random_bits(base.key, Stream.MIX_PART), kind="stable"))
         < size[base.label]
     )
     return np.flatnonzero(mine), np.flatnonzero(~mine)

@@ -11,7 +11,7 @@ import numpy as np
 
 from cnlw_tools.noise.base import Draw, Expected, Items, NoiseModel, class_counts
 from cnlw_tools.noise.foreign import taken
-from cnlw_tools.prng import Stream, bits
+from cnlw_tools.prng import Stream, random_bits
 
 
 def outlier(
@@ -31,7 +31,7 @@ def outlier(
     """
     many, right = _counts(len(base.label), ratio, known)
     image = taken(pool, many, shares)
-    image = image[np.argsort(bits(pool.key[image], Stream.OUTLIER_LABEL), kind="stable")]
+    image = image[np.argsort(random_bits(pool.key[image], Stream.OUTLIER_LABEL), kind="stable")]
     inliers = classes - (known > 0)
     label = np.append(
         np.full(right, classes - 1), np.arange(many - right) * inliers // max(many - right, 1)

@@ -13,7 +13,7 @@ from cnlw_tools.noise import dilution
 from cnlw_tools.noise.base import Draw, Expected, Items, NoiseModel, class_counts
 from cnlw_tools.noise.dilution import copies
 from cnlw_tools.noise.foreign import repeated
-from cnlw_tools.prng import Stream, bits, mix
+from cnlw_tools.prng import Stream, mix, random_bits
 
 
 def source(
@@ -49,7 +49,8 @@ def added(base: Items, pool: Items, many: int, classes: int, shares: str) -> Dra
     """Return all examples, and so many foreign ones beside them."""
     image, times = repeated(pool, many, shares)
     order = np.argsort(
-        bits(mix(pool.key[image] ^ times.astype(np.uint64)), Stream.COPY_LABEL), kind="stable"
+        random_bits(mix(pool.key[image] ^ times.astype(np.uint64)), Stream.COPY_LABEL),
+        kind="stable",
     )
     label = np.arange(many) * classes // max(many, 1)
     n = np.arange(len(base.label))

@@ -22,7 +22,7 @@ import numpy as np
 from cnlw_tools.noise.base import Draw, Expected, Floats, Ints, Items, NoiseModel
 from cnlw_tools.noise.dilution import copies, diluted, promised
 from cnlw_tools.noise.given import given_labels
-from cnlw_tools.prng import Stream, bits
+from cnlw_tools.prng import Stream, random_bits
 
 ORDERS = ("confusing", "reverse", "random")
 PROFILES = ("linear", "geometric", "top")
@@ -104,7 +104,9 @@ def ranked(base: Items, classes: int, order: str, labels: str = "labels") -> Int
         raise ValueError(f"structured noise has no order {order!r}: there are {', '.join(ORDERS)}")
     if order == "random":
         cell = np.arange(classes**2, dtype=np.uint64)
-        weight = bits(cell, Stream.FALSE_LABEL_ORDER).astype(np.float64).reshape(classes, classes)
+        weight = (
+            random_bits(cell, Stream.FALSE_LABEL_ORDER).astype(np.float64).reshape(classes, classes)
+        )
     else:
         weight = _confusion(base, classes, order, labels) * (1.0 if order == "confusing" else -1.0)
     np.fill_diagonal(weight, np.inf)

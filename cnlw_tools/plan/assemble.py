@@ -69,7 +69,7 @@ def held_back(recipe: Recipe, dataset: Dataset, label: int | None) -> pa.Table:
     images = images.filter(pc.not_equal(images["split"], "train"))
     many = len(dataset.base) - pc.sum(pc.equal(dataset.base["split"], "train")).as_py()
     images = images.take(
-        np.argsort(hashing.keys(images["image_id"], recipe.seed), kind="stable")[:many]
+        np.argsort(hashing.random_keys(images["image_id"], recipe.seed), kind="stable")[:many]
     )
     said = {
         "label": np.full(len(images), label, np.int32),
@@ -87,7 +87,10 @@ def kept(rows: pa.Table, seed: int, origin: str = "base") -> pa.Table:
     """Return rows that noise leaves alone, by split and key."""
     rows = rows.take(
         np.lexsort(
-            (hashing.keys(rows["image_id"], seed), rows["split"].to_numpy(zero_copy_only=False))
+            (
+                hashing.random_keys(rows["image_id"], seed),
+                rows["split"].to_numpy(zero_copy_only=False),
+            )
         )
     )
     n = len(rows)

@@ -33,7 +33,7 @@ class PlanInfo:
 
     def expected_matrix(self) -> NDArray[np.float64]:
         """Return P(given label | true label) as the noise model expects it, (C, C)."""
-        return hashing.unpack(self.matrix)
+        return hashing.decode_matrix(self.matrix)
 
 
 def with_plan_info(plan: pa.Table, info: PlanInfo) -> pa.Table:

@@ -130,7 +130,7 @@ def _info(
         inputs=dataset.digests,
         rate=expected.rate,
         foreign=expected.foreign_rate,
-        matrix=hashing.pack(expected.matrix),
+        matrix=hashing.encode_matrix(expected.matrix),
     )
 
 
@@ -277,14 +277,14 @@ def items(
     }
     return Items(
         manifest["label"].to_numpy().astype(np.int64),
-        hashing.keys(manifest["image_id"], seed),
+        hashing.random_keys(manifest["image_id"], seed),
         found,
     )
 
 
 def key_seed(recipe: Recipe, level: int | None) -> int:
     """Return the seed of the keys: levels share one, unless each is to be drawn anew."""
-    return recipe.seed if recipe.nested else prng.key(f"level {level}", recipe.seed)
+    return recipe.seed if recipe.nested else prng.random_key(f"level {level}", recipe.seed)
 
 
 def _percent(noise: NoiseModel, recipe: Recipe, level: int | None) -> int:

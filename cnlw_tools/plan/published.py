@@ -69,7 +69,7 @@ def read(recipe: Recipe, dataset: Dataset, level: int) -> Read:
         for other in sorted(_levels(lists))
     }
     sign = np.unique(np.stack(list(elsewhere.values()), 1), axis=0, return_inverse=True)[1].ravel()
-    order = np.lexsort((hashing.keys(here["image_id"], recipe.seed), sign))
+    order = np.lexsort((hashing.random_keys(here["image_id"], recipe.seed), sign))
     ends = [0, *(1 + np.flatnonzero(np.diff(sign[order]))).tolist(), len(order)]
     changed = float(1 - elsewhere[0].mean()) if 0 in elsewhere and len(order) else None
     _there(

@@ -143,7 +143,7 @@ def _thinned(rest: pa.Table, classes: Sequence[str], recipe: Recipe) -> pa.Table
     if recipe.clean:
         count, key = (
             _count(rest, len(classes)),
-            prng.bits(hashing.keys(rest["image_id"], recipe.seed), Stream.TRAIN_SIZE),
+            prng.random_bits(hashing.random_keys(rest["image_id"], recipe.seed), Stream.TRAIN_SIZE),
         )
         order = corruption_order(Items(rest["label"].to_numpy().astype(np.int64), key))
         rest = rest.take(np.sort(order[: recipe.clean]))
@@ -176,8 +176,8 @@ def _tail(rest: pa.Table, classes: Sequence[str], recipe: Recipe) -> pa.Table:
 
 def _rank(rows: pa.Table, seed: int, stream: Stream) -> NDArray[np.int64]:
     """Return (n,) the rank of each row in its class, by a random number of its own."""
-    key = hashing.keys(rows["image_id"], seed)
-    order = np.argsort(prng.bits(key, stream), kind="stable")
+    key = hashing.random_keys(rows["image_id"], seed)
+    order = np.argsort(prng.random_bits(key, stream), kind="stable")
     return rank_in_class(Items(rows["label"].to_numpy().astype(np.int64), key), order)
 
 

@@ -78,7 +78,7 @@ def make_manifest(name: str, source: Source, base: pa.Table) -> pa.Table:
 
 def _draw_noise(kind: str, image_id: str, n_values: int) -> Floats:
     """Return (n_values,) numbers of mean 0 and deviation 1; normal ones are Box-Muller's."""
-    seed = np.uint64(prng.key(image_id))
+    seed = np.uint64(prng.random_key(image_id))
     keys = prng.mix(np.arange(n_values, dtype=np.uint64) ^ seed)
     first = prng.uniform(keys, 0, 0)
     if kind == "uniform":

@@ -157,7 +157,7 @@ def autocast(device: torch.device) -> AbstractContextManager[Any]:
 
 def seed_rng(seed: int, epoch: int) -> None:
     """Seed torch's generators for an epoch; every rank gets other numbers."""
-    key = prng.key(f"{seed} {epoch} {distributed.rank()}")
+    key = prng.random_key(f"{seed} {epoch} {distributed.rank()}")
     torch.manual_seed(key & SEED_MASK)
 
 

@@ -366,12 +366,12 @@ def test_golden(model):
     world = World(
         Items(
             label,
-            np.array([prng.key(f"b{i}") for i in range(n)], np.uint64),
+            np.array([prng.random_key(f"b{i}") for i in range(n)], np.uint64),
             beside(np.arange(n) // 2 % 3),
         ),
         Items(
             np.arange(600) % 3,
-            np.array([prng.key(f"w{i}") for i in range(600)], np.uint64),
+            np.array([prng.random_key(f"w{i}") for i in range(600)], np.uint64),
             {"dead": np.arange(600) % 10 == 0, "donor": np.arange(600) % 2},
         ),
         3,

@@ -31,7 +31,7 @@ def naive(base, classes, alpha):
         copies = [(key, i, k) for k in range(int(alpha)) for key, i in mine]
         copies += [(key, i, int(alpha)) for key, i in mine[: total - len(copies)]]
         numbered = sorted(
-            (int(prng.bits(np.array([key], np.uint64), prng.Stream.COPY_LABEL, k)[0]), i)
+            (int(prng.random_bits(np.array([key], np.uint64), prng.Stream.COPY_LABEL, k)[0]), i)
             for key, i, k in copies
         )
         v = (c + 0.5) * GOLDEN % 1

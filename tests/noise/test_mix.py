@@ -34,7 +34,7 @@ def test_oracle(counts, seed, level, part):
     mine = set()
     for c, n in enumerate(counts):
         rows = np.flatnonzero(base.label == c).tolist()
-        rows.sort(key=lambda row: prng.bits(base.key[[row]], prng.Stream.MIX_PART)[0])
+        rows.sort(key=lambda row: prng.random_bits(base.key[[row]], prng.Stream.MIX_PART)[0])
         mine |= set(rows[: int(n * part + 0.5)])
     found = {}
     for name, rows in (("blue", sorted(mine)), ("red", sorted(set(range(len(base.label))) - mine))):

@@ -73,7 +73,7 @@ def naive(names, stream, seed=0):
     """Names in the order of their numbers."""
 
     def number(name):
-        key = np.array([prng.key(name, seed)], np.uint64)
+        key = np.array([prng.random_key(name, seed)], np.uint64)
         return prng.uniform(key, stream)[0]
 
     return sorted(names, key=number)

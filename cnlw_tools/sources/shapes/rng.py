@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cnlw_tools.prng import UInts, key, keys, uniform
+from cnlw_tools.prng import UInts, random_key, random_keys, uniform
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ class Rng:
     """A sequence of uniform numbers that one drawing consumes in order."""
 
     def __init__(self, text: str) -> None:
-        self._key = np.array([key(text, PICTURE_SEED)], np.uint64)
+        self._key = np.array([random_key(text, PICTURE_SEED)], np.uint64)
         self._unused: list[float] = []
         self._n_blocks = 0
 
@@ -54,7 +54,7 @@ def image_keys(image_ids: Sequence[str]) -> UInts:
     lengths = [len(text) for text in texts]
     offsets = np.cumsum([0, *lengths])
     data = np.frombuffer(b"".join(texts), np.uint8)
-    return keys(data, offsets, TABLE_SEED)
+    return random_keys(data, offsets, TABLE_SEED)
 
 
 def _consecutive_keys(first: UInts, n: int) -> UInts:
