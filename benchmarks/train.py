@@ -151,23 +151,23 @@ def report(times: dict[str, float], costs: dict[str, Cost]) -> None:
         print(f"| {' | '.join(row)} |")
 
 
-def epoch(loop: loops.Loop, steps: int) -> Callable[[], None]:
+def epoch(loop: loops.TrainingLoop, steps: int) -> Callable[[], None]:
     """Return what trains so many steps of an epoch, as the loop does it."""
-    loop._get_ready()
-    chunks = (loop._chunks() * steps)[:steps]
-    loop._chunks = lambda: chunks  # type: ignore[method-assign]
+    loop._begin_epoch()
+    chunks = (loop._batch_positions() * steps)[:steps]
+    loop._batch_positions = lambda: chunks  # type: ignore[method-assign]
 
     def run() -> None:
         loop.step = 0
-        loop._epoch(Stop(), lambda *_: None)
+        loop._train_epoch(Stop(), lambda *_: None)
 
     return run
 
 
-def bare(loop: loops.Loop, steps: int) -> Callable[[], None]:
+def bare(loop: loops.TrainingLoop, steps: int) -> Callable[[], None]:
     """Return what steps the network as often on tensors that lie ready."""
     net, step = loop.method.net, build_optimiser(loop.method, loop.preset)
-    batch = next(iter(loop.train.batches(loop._chunks()[:1], ("plain",), 0)))
+    batch = next(iter(loop.train_loader.batches(loop._batch_positions()[:1], ("plain",), 0)))
 
     def run() -> None:
         for _ in range(steps):

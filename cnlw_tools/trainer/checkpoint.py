@@ -15,12 +15,12 @@ ENTRIES = (
     "step",
     "method",
     "optimiser",
-    "average",
-    "rows",
-    "ends",
-    "draws",
-    "lost",
-    "bad",
+    "ema",
+    "positions",
+    "phase_checkpoints",
+    "rng_state",
+    "loss_sum",
+    "first_nonfinite_step",
     "history",
 )
 

@@ -1,12 +1,13 @@
 """The one loop that trains every method: a batch, a loss, a step.
 
     for each epoch of each phase
-        the method gets ready
+        the method prepares
         for each batch:  rate <- schedule;  loss <- method;  gradients, averaged over ranks;  step
         validate;  write examples, checkpoint, metrics
 
-Nothing in a step waits for the device. A checkpoint holds everything, so a killed run goes on to the same numbers:
-on the CPU to the bit. SIGTERM and Ctrl-C save in the middle of an epoch; several processes finish theirs.
+Nothing in a step waits for the device. A checkpoint holds the whole state, so a killed run goes on
+to the same numbers, on the CPU to the bit. SIGTERM and Ctrl-C save in the middle of an epoch;
+several processes finish their epoch first.
 """
 
 import math
@@ -17,6 +18,7 @@ from contextlib import closing, nullcontext
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 from cnlw_tools.executor import Progress
@@ -25,7 +27,7 @@ from cnlw_tools.methods import Batch, Method, Phase
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.trainer import device as devices
-from cnlw_tools.trainer import oom, schedule
+from cnlw_tools.trainer import oom
 from cnlw_tools.trainer.batches import BatchLoader, shuffle
 from cnlw_tools.trainer.checkpoint import checkpoint_mismatch
 from cnlw_tools.trainer.errors import TrainingStopped
@@ -37,275 +39,353 @@ from cnlw_tools.trainer.evaluate import (
 )
 from cnlw_tools.trainer.optimiser import EMA, build_optimiser
 from cnlw_tools.trainer.run import Metrics, Run
+from cnlw_tools.trainer.schedule import Schedule, parse_schedule, with_warmup
 from cnlw_tools.trainer.tensorboard import TensorBoardWriter
 
-State = dict[str, torch.Tensor]
-MAD = 100  # times the first epoch's loss: from there on it is divergence
+StateDict = dict[str, Tensor]
+
+DIVERGENCE_FACTOR = 100  # a loss of so many times the first epoch's is divergence
 
 
-class Loop:
-    """A method in training: how far it is, and all that changes on the way."""
+class TrainingLoop:
+    """A method in training, and all of its state that changes on the way.
 
-    optimiser: Optimizer
-    rate: schedule.Schedule
-    kept: State  # arrays of the epoch, for the report
+    Args:
+        method: on the device, with new weights
+        preset: how to train
+        loaders: by split; `train` is trained on
+        run: where to write; its checkpoint, if it has one, is restored
+        seed: of order, augmentation and torch's generators
+    """
+
+    optimiser: Optimizer  # of the phase
+    lr_schedule: Schedule  # of the phase
+    artifacts: StateDict  # tensors of the epoch that the run stores, for the report
 
     def __init__(
-        self, method: Method, preset: Preset, loaders: dict[str, BatchLoader], run: Run, seed: int
+        self,
+        method: Method,
+        preset: Preset,
+        loaders: dict[str, BatchLoader],
+        run: Run,
+        seed: int,
     ) -> None:
-        self.method, self.preset, self.loaders, self.run, self.seed = (
-            method,
-            preset,
-            loaders,
-            run,
-            seed,
-        )
-        self.train = loaders["train"]
-        self.device = self.train.device
-        self.stages = [
-            (p, e) for p, phase in enumerate(method.phases()) for e in range(phase.epochs)
-        ]
-        self.epoch, self.step = 0, 0  # done: epochs of all phases, steps of this one
+        self.method = method
+        self.preset = preset
+        self.loaders = loaders
+        self.run = run
+        self.seed = seed
+        self.train_loader = loaders["train"]
+        self.device = self.train_loader.device
+        self.phase_of_epoch = _phase_of_epoch(method.phases())
+        self.n_epochs = len(self.phase_of_epoch)
+        self.epoch = 0  # epochs done, of all phases
+        self.step = 0  # steps done, of this epoch
         self.history: list[Metrics] = []
-        self.rows = torch.arange(len(self.train.labels))  # positions that this phase trains on
-        self.ends: dict[str | int, State] = {"init": _networks(method)}  # what phases restart from
-        self.average: EMA | None = None
-        self.lost = torch.zeros((), device=self.device)  # sum of losses in this epoch
-        self.bad = torch.full((), -1, device=self.device)  # first step whose loss was no number
+        self.positions = self._all_positions()  # of the examples that this phase trains on
+        # From what phases restart: the networks before training and at the end of phases.
+        self.phase_checkpoints: dict[str | int, StateDict] = {"init": _network_state(method)}
+        self.ema: EMA | None = None
+        self.loss_sum = torch.zeros((), device=self.device)  # over the steps of this epoch
+        self.first_nonfinite_step = torch.full((), -1, device=self.device)  # -1: there is none
         if run.state is not None:
             self._restore(run.state)
 
-    def fit(self, tell: Progress, each: Callable[[Metrics], None]) -> Metrics:
-        """Train to the end and return what validation says; ``each`` is told the metrics of every epoch.
+    def fit(self, progress: Progress, on_epoch: Callable[[Metrics], None]) -> Metrics:
+        """Train to the end and return the summary of validation.
+
+        Args:
+            progress: called with the epoch, the steps done and the steps in all
+            on_epoch: called with the metrics of every epoch
 
         Raises:
             TrainingStopped: a signal asked for it; the checkpoint is written
-            ValueError: the loss is no number any more
-            OSError: the device has no room for such a batch, or the disk for the checkpoint
+            ValueError: the loss is no longer a number
+            OSError: the device has no memory for a batch, or the disk no room for the checkpoint
         """
-        board = TensorBoardWriter(self.run.folder / "tensorboard", self.epoch)
-        with Stop() as stop, closing(self.run), closing(board):
-            while self.epoch < len(self.stages):
-                begun = time.monotonic()
+        tensorboard = TensorBoardWriter(self.run.folder / "tensorboard", self.epoch)
+        with Stop() as stop, closing(self.run), closing(tensorboard):
+            while self.epoch < self.n_epochs:
+                begin = time.monotonic()
                 if self.step == 0:
-                    self._get_ready()
-                self._epoch(stop, tell)
-                self.history.append(self._measure(begun))
-                self._close()
-                board.add_metrics(self.history[-1])
-                each(self.history[-1])
-                if distributed.any_rank(bool(stop.asked), self.device) and self.epoch < len(
-                    self.stages
-                ):
-                    said = f"{self.run.folder}: saved after epoch {self.epoch}: --resume goes on"
-                    raise TrainingStopped(
-                        said, stop.asked or signal.SIGTERM
-                    )  # another rank may have heard it alone
+                    self._begin_epoch()
+                mean_loss = self._train_epoch(stop, progress)
+                metrics = self._evaluate_epoch(mean_loss)
+                metrics["seconds"] = round(time.monotonic() - begin, 3)
+                metrics["peak_mb"] = oom.peak_memory(self.device) // 2**20
+                self.history.append(metrics)
+                self._write_epoch()
+                tensorboard.add_metrics(metrics)
+                on_epoch(metrics)
+                self._stop_after_epoch(stop)
             return self.run.result(self.history)
 
-    def _get_ready(self) -> None:
-        """Seed the epoch; begin the phase if it is its first; let the method prepare."""
+    def _begin_epoch(self) -> None:
+        """Seed the epoch, begin its phase if it is the first of one, and let the method prepare."""
         devices.seed_rng(self.seed, self.epoch)
-        self.method.eval()  # whether it has just been validated or comes from a checkpoint
-        phase, epoch = self.stages[self.epoch]
-        if epoch == 0:
-            chosen = self.method.begin_phase(phase, self.train.iterate_dataset)
-            if self._phase().restart != "keep":
-                self.method.load_state_dict(self.ends[self._phase().restart], strict=False)
-            self.rows = torch.arange(len(self.train.labels)) if chosen is None else chosen.cpu()
-            self._arm()  # behind what the phase has set: the average begins with it
-        self.method.begin_epoch(self.epoch, self.train.iterate_dataset)
+        self.method.eval()  # as after validation, also if it comes from a checkpoint
+        phase, epoch_in_phase = self.phase_of_epoch[self.epoch]
+        if epoch_in_phase == 0:
+            self._begin_phase(phase)
+        self.method.begin_epoch(self.epoch, self.train_loader.iterate_dataset)
 
-    def _arm(self) -> None:
-        """Make the optimiser, the schedule and the average of a phase."""
+    def _begin_phase(self, phase: int) -> None:
+        """Let the method choose examples, restart the networks, and build the optimiser."""
+        positions = self.method.begin_phase(phase, self.train_loader.iterate_dataset)
+        restart = self._phase().restart
+        if restart != "keep":
+            self.method.load_state_dict(self.phase_checkpoints[restart], strict=False)
+        self.positions = self._all_positions() if positions is None else positions.cpu()
+        self._build_optimiser()  # last: the average of weights begins with what the phase has set
+
+    def _build_optimiser(self) -> None:
+        """Build the optimiser, the schedule and the average of weights of a phase."""
         phase = self._phase()
-        self.optimiser = self.method.optimiser = build_optimiser(
-            self.method, self.preset, phase.lr_factor
-        )
-        self.rate = schedule.with_warmup(
-            schedule.parse_schedule(phase.schedule or self.preset.schedule), self.preset.warmup
-        )
-        learned: list[torch.Tensor] = [p for p in self.method.parameters() if p.requires_grad]
-        self.average = EMA(learned, self.preset.ema) if self.preset.ema else None
+        self.optimiser = build_optimiser(self.method, self.preset, phase.lr_factor)
+        self.method.optimiser = self.optimiser
+        schedule = parse_schedule(phase.schedule or self.preset.schedule)
+        self.lr_schedule = with_warmup(schedule, self.preset.warmup)
+        self.ema = None
+        if self.preset.ema:
+            parameters: list[Tensor] = [p for p in self.method.parameters() if p.requires_grad]
+            self.ema = EMA(parameters, self.preset.ema)
 
-    def _epoch(self, stop: Stop, tell: Progress) -> None:
-        """Step through the rest of an epoch."""
-        _, epoch = self.stages[self.epoch]
-        length, chunks = self._phase().epochs, self._chunks()
+    def _train_epoch(self, stop: Stop, progress: Progress) -> Tensor:
+        """Train on the remaining batches of an epoch and return the mean loss of all."""
+        chunks = self._batch_positions()
+        local_chunks = [distributed.local_rows(chunk) for chunk in chunks[self.step :]]
         self.method.train()
-        mine = [distributed.local_rows(chunk) for chunk in chunks[self.step :]]
-        for batch in self.train.batches(mine, self.method.views, self.epoch):
-            done = self.step / len(chunks)
-            for group in self.optimiser.param_groups:
-                group["lr"] = group["base_lr"] * self.rate(epoch + done, length)
-            self.method.progress = (self.epoch + done) / len(self.stages)
-            self._try(batch)
-            tell(f"epoch {self.epoch + 1:3}", self.step, len(chunks))
+        for batch in self.train_loader.batches(local_chunks, self.method.views, self.epoch):
+            self._advance_schedules(self.step / len(chunks))
+            self._train_batch(batch)
+            progress(f"epoch {self.epoch + 1:3}", self.step, len(chunks))
             if stop.asked and not distributed.is_distributed():
                 self.run.save(self._state())
-                raise TrainingStopped(
-                    f"{self.run.folder}: saved in epoch {self.epoch + 1}: --resume goes on",
-                    stop.asked,
-                )
-        self.lost, self.step = self.lost / len(chunks), 0
+                message = f"{self.run.folder}: saved in epoch {self.epoch + 1}: --resume goes on"
+                raise TrainingStopped(message, stop.asked)
+        self.step = 0
+        return self.loss_sum / len(chunks)
 
-    def _try(self, batch: Batch) -> None:
-        """Step, or say which batch would have fitted."""
-        if not oom.step_fits(self._step, batch):
-            remedy = oom.suggest_batch_size(self._step, batch, self._phase().batch_size_factor)
-            raise OSError(
-                f"{self.device} has no room for a batch of {distributed.world_size() * len(batch.y)}: {remedy}"
-            )
+    def _advance_schedules(self, epoch_share: float) -> None:
+        """Set the learning rate of the next step and the progress of the method.
+
+        Args:
+            epoch_share: share of the epoch that is done
+        """
+        _, epoch_in_phase = self.phase_of_epoch[self.epoch]
+        factor = self.lr_schedule(epoch_in_phase + epoch_share, self._phase().epochs)
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["base_lr"] * factor
+        self.method.progress = (self.epoch + epoch_share) / self.n_epochs
+
+    def _train_batch(self, batch: Batch) -> None:
+        """Take a step, or report which batch size would fit into memory."""
+        if oom.step_fits(self._step, batch):
+            return
+        n_examples = distributed.world_size() * len(batch.y)
+        remedy = oom.suggest_batch_size(self._step, batch, self._phase().batch_size_factor)
+        raise OSError(f"{self.device} has no room for a batch of {n_examples}: {remedy}")
 
     def _step(self, batch: Batch) -> None:
+        """Take one optimiser step."""
         with devices.autocast(self.device):
             loss = self.method.loss(batch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        distributed.average_over_ranks(
-            [p.grad for p in self.method.parameters() if p.grad is not None]
-        )
+        gradients = [p.grad for p in self.method.parameters() if p.grad is not None]
+        distributed.average_over_ranks(gradients)
         self.optimiser.step()
         self.method.after_step()
-        if self.average:
-            self.average.update()
-        self.lost += loss.detach()
-        self.bad = torch.where((self.bad < 0) & ~loss.detach().isfinite(), self.step, self.bad)
+        if self.ema:
+            self.ema.update()
+        loss = loss.detach()
+        self.loss_sum += loss
+        is_first_nonfinite = (self.first_nonfinite_step < 0) & ~loss.isfinite()
+        self.first_nonfinite_step = torch.where(
+            is_first_nonfinite, self.step, self.first_nonfinite_step
+        )
         self.step += 1
 
-    def _measure(self, begun: float) -> Metrics:
-        """Return the metrics of the epoch that was just trained; after the last one, finish the method first."""
-        distributed.average_over_ranks([self.lost])
-        line: Metrics = {"epoch": self.epoch + 1, "train_loss": float(self.lost)}
-        self._check(line["train_loss"])
-        running = (
-            b
-            for name, b in self.method.named_buffers()
-            if name.endswith(("running_mean", "running_var"))
-        )
-        distributed.broadcast_from_rank_zero(
-            list(running)
-        )  # averages of batch normalisation: each rank has taken them of its own share
-        with self.average.swap_in() if self.average else nullcontext():
-            if self.epoch + 1 == len(self.stages):
-                self.method.finish(
-                    self.train.iterate_dataset
-                )  # what is fitted is validated with these weights
-                self.run.predictions(
-                    {
-                        name: predict_split(self.method, self.loaders[name])
-                        for name in evaluation_splits(self.loaders)
-                    }
-                )
-            line |= validation_accuracies(self.method, self.loaders)
-            self.kept = self.method.epoch_artifacts()
-            if "transition" in self.kept:
-                self.kept["confusion"] = confusion_matrix(self.method, self.loaders["validation"])
-        line["lr"] = self.optimiser.param_groups[0]["lr"]
-        return line | {
-            "seconds": round(time.monotonic() - begun, 3),
-            "peak_mb": oom.peak_memory(self.device) // 2**20,
-        }
+    def _evaluate_epoch(self, mean_loss: Tensor) -> Metrics:
+        """Return the metrics of the epoch just trained; after the last one, finish the method."""
+        distributed.average_over_ranks([mean_loss])
+        metrics: Metrics = {"epoch": self.epoch + 1, "train_loss": float(mean_loss)}
+        self._check_loss(metrics["train_loss"])
+        # Each rank has running statistics of its own share of the batches.
+        distributed.broadcast_from_rank_zero(_running_statistics(self.method))
+        with self.ema.swap_in() if self.ema else nullcontext():
+            if self.epoch + 1 == self.n_epochs:
+                self._finish()
+            metrics |= validation_accuracies(self.method, self.loaders)
+            self.artifacts = self.method.epoch_artifacts()
+            if "transition" in self.artifacts:
+                confusion = confusion_matrix(self.method, self.loaders["validation"])
+                self.artifacts["confusion"] = confusion
+        metrics["lr"] = self.optimiser.param_groups[0]["lr"]
+        return metrics
 
-    def _check(self, loss: float) -> None:
-        """Raise if the loss of an epoch is no number, or far above that of the first."""
-        first = self.history[0]["train_loss"] if self.history else loss
-        if math.isfinite(loss) and loss <= MAD * max(first, 1.0):
+    def _check_loss(self, loss: float) -> None:
+        """Raise if the mean loss of an epoch is not finite, or far above that of the first."""
+        first_loss = self.history[0]["train_loss"] if self.history else loss
+        if math.isfinite(loss) and loss <= DIVERGENCE_FACTOR * max(first_loss, 1.0):
             return
-        since = f", since step {int(self.bad) + 1}" if self.bad >= 0 else ""
+        since = ""
+        if self.first_nonfinite_step >= 0:
+            since = f", since step {int(self.first_nonfinite_step) + 1}"
         raise ValueError(
-            f"the loss is {loss:g} in epoch {self.epoch + 1}{since}: try a lower --lr (it is {self.preset.lr:g}) or a "
-            f"warmup in the preset; {self.run.folder} holds the epochs before"
+            f"the loss is {loss:g} in epoch {self.epoch + 1}{since}: "
+            f"try a lower --lr (it is {self.preset.lr:g}) or a warmup in the preset; "
+            f"{self.run.folder} holds the epochs before"
         )
 
-    def _close(self) -> None:
-        """Write down the epoch: examples first, the checkpoint, then what is made of it."""
-        seen = {
+    def _finish(self) -> None:
+        """Let the method fit what it fits after training, and write predictions."""
+        self.method.finish(self.train_loader.iterate_dataset)
+        predictions = {}
+        for name in evaluation_splits(self.loaders):
+            predictions[name] = predict_split(self.method, self.loaders[name])
+        self.run.predictions(predictions)
+
+    def _write_epoch(self) -> None:
+        """Write the epoch to the run: examples and artifacts, then the checkpoint, then metrics."""
+        example_columns = self._collect_examples()
+        self._keep_networks_of_phase()
+        self.epoch += 1
+        self.loss_sum = torch.zeros_like(self.loss_sum)
+        self.run.examples(self.epoch, self.train_loader.split.rows, example_columns)
+        self.run.kept(self.epoch, self.artifacts)
+        self.run.save(self._state())
+        self.run.metrics(self.history)
+
+    def _collect_examples(self) -> StateDict:
+        """Return what all ranks logged about each example, (n,) each, and clear the logs."""
+        logs = {
             "loss": self.method.example_losses,
             "weight": self.method.example_weights,
             "own": self.method.uses_given_label,
         }
-        noted = {name: distributed.merge_ranks(value) for name, value in seen.items()}
-        for value in seen.values():
-            value.fill_(torch.nan)
-        phase, epoch = self.stages[self.epoch]
-        if epoch + 1 == self._phase().epochs and any(
-            later.restart == phase for later in self.method.phases()
-        ):
-            self.ends[phase] = _networks(self.method)
-        self.epoch, self.lost = self.epoch + 1, torch.zeros_like(self.lost)
-        self.run.examples(self.epoch, self.train.split.rows, noted)
-        self.run.kept(self.epoch, self.kept)
-        self.run.save(self._state())
-        self.run.metrics(self.history)
+        merged = {name: distributed.merge_ranks(log) for name, log in logs.items()}
+        for log in logs.values():
+            log.fill_(torch.nan)
+        return merged
+
+    def _keep_networks_of_phase(self) -> None:
+        """Keep the networks at the end of a phase if a phase restarts from them."""
+        phase, epoch_in_phase = self.phase_of_epoch[self.epoch]
+        is_last_epoch = epoch_in_phase + 1 == self._phase().epochs
+        if is_last_epoch and any(p.restart == phase for p in self.method.phases()):
+            self.phase_checkpoints[phase] = _network_state(self.method)
+
+    def _stop_after_epoch(self, stop: Stop) -> None:
+        """Raise if a signal asked any rank to stop and there are epochs left."""
+        is_asked = distributed.any_rank(bool(stop.asked), self.device)
+        if is_asked and self.epoch < self.n_epochs:
+            message = f"{self.run.folder}: saved after epoch {self.epoch}: --resume goes on"
+            # Another rank alone may have received the signal.
+            raise TrainingStopped(message, stop.asked or signal.SIGTERM)
 
     def _phase(self) -> Phase:
-        return self.method.phases()[self.stages[self.epoch][0]]
+        """Return the phase of the current epoch."""
+        phase, _ = self.phase_of_epoch[self.epoch]
+        return self.method.phases()[phase]
 
-    def _chunks(self) -> list[torch.Tensor]:
-        """Return the positions of every batch of the epoch, on the host; a rest that fills none waits for the next.
+    def _all_positions(self) -> Tensor:
+        return torch.arange(len(self.train_loader.labels))
 
-        A batch is a multiple of the ranks, so that their parts are alike. What a method chose may be less than a batch.
+    def _batch_positions(self) -> list[Tensor]:
+        """Return the positions of each batch of the epoch, on the host.
+
+        Examples that do not fill a batch are left out. A batch is a multiple of the ranks, so that
+        all have parts of one size. If a method chose fewer examples, they are one batch.
         """
-        many = distributed.world_size()
-        size = (
-            min(
-                len(self.rows),
-                max(many, round(self.preset.batch_size * self._phase().batch_size_factor)),
-            )
-            // many
-            * many
-        )
-        if not size:
-            short = f"{len(self.rows)} examples to train on for {many} processes"
+        n_ranks = distributed.world_size()
+        batch_size = round(self.preset.batch_size * self._phase().batch_size_factor)
+        batch_size = min(len(self.positions), max(n_ranks, batch_size))
+        batch_size = batch_size // n_ranks * n_ranks
+        if batch_size == 0:
             raise ValueError(
-                f"{short}: start fewer processes, or let the method choose more examples"
+                f"{len(self.positions)} examples to train on for {n_ranks} processes: "
+                f"start fewer processes, or let the method choose more examples"
             )
-        shuffled = shuffle(self.rows.numpy(), self.seed, self.epoch)
-        return [shuffled[i : i + size] for i in range(0, len(shuffled) - size + 1, size)]
+        shuffled = shuffle(self.positions.numpy(), self.seed, self.epoch)
+        n_batches = len(shuffled) // batch_size
+        return list(torch.split(shuffled[: n_batches * batch_size], batch_size))
 
     def _state(self) -> dict[str, Any]:
-        """Return all that going on takes."""
+        """Return the state of training, for a checkpoint."""
+        phase_checkpoints = dict(self.phase_checkpoints)
+        del phase_checkpoints["init"]  # follows from the seed
         return {
             "epoch": self.epoch,
             "step": self.step,
             "method": self.method.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "average": self.average.state_dict() if self.average else None,
-            "rows": self.rows,
-            "ends": {phase: state for phase, state in self.ends.items() if phase != "init"},
-            "draws": devices.rng_state(self.device),
-            "lost": self.lost,
-            "bad": self.bad,
+            "ema": self.ema.state_dict() if self.ema else None,
+            "positions": self.positions,
+            "phase_checkpoints": phase_checkpoints,
+            "rng_state": devices.rng_state(self.device),
+            "loss_sum": self.loss_sum,
+            "first_nonfinite_step": self.first_nonfinite_step,
             "history": self.history,
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `_state` returned, if it was this version of it."""
-        if why := checkpoint_mismatch(state, self.method.state_dict(), len(self.stages)):
-            self.run.refuse(why)
-        self.epoch, self.step, self.history = state["epoch"], state["step"], state["history"]
-        self.rows, self.ends = state["rows"], self.ends | state["ends"]
-        self.lost, self.bad = state["lost"].to(self.device), state["bad"].to(self.device)
+        """Go on from a state that `_state` returned; refuse that of another version."""
+        mismatch = checkpoint_mismatch(state, self.method.state_dict(), self.n_epochs)
+        if mismatch:
+            self.run.refuse(mismatch)
+        self.epoch = state["epoch"]
+        self.step = state["step"]
+        self.history = state["history"]
+        self.positions = state["positions"]
+        self.phase_checkpoints |= state["phase_checkpoints"]
+        self.loss_sum = state["loss_sum"].to(self.device)
+        self.first_nonfinite_step = state["first_nonfinite_step"].to(self.device)
         self.method.load_state_dict(state["method"])
-        if self.epoch < len(self.stages):
-            self._rearm(state)
+        if self.epoch < self.n_epochs:
+            self._restore_optimiser(state)
         self.run.begin()
-        self.run.metrics(self.history)  # a killed run may have left a line too many, or one too few
+        self.run.metrics(self.history)  # a killed run may have one line too many, or one too few
 
-    def _rearm(self, state: dict[str, Any]) -> None:
-        """Go on in the middle of a phase; one that begins has neither momentum nor average."""
-        self._arm()
-        if self.stages[self.epoch][1] or self.step:
+    def _restore_optimiser(self, state: dict[str, Any]) -> None:
+        """Restore the optimiser and torch's generators.
+
+        A phase that is about to begin starts without momentum and average.
+        """
+        self._build_optimiser()
+        _, epoch_in_phase = self.phase_of_epoch[self.epoch]
+        if epoch_in_phase > 0 or self.step > 0:
             try:
                 self.optimiser.load_state_dict(state["optimiser"])
-            except ValueError as error:  # other groups of parameters
+            except ValueError as error:  # other parameter groups
                 self.run.refuse(f"optimiser: {error}")
-            if self.average:
-                self.average.load_state_dict(state["average"])
-        devices.restore_rng_state(state["draws"], self.device)
+            if self.ema:
+                self.ema.load_state_dict(state["ema"])
+        devices.restore_rng_state(state["rng_state"], self.device)
 
 
-def _networks(method: Method) -> State:
-    """Return a copy of what the method's modules hold, its own parameters and buffers left out."""
-    return {name: value.clone() for name, value in method.state_dict().items() if "." in name}
+def _phase_of_epoch(phases: list[Phase]) -> list[tuple[int, int]]:
+    """Return for each epoch of training its phase and its number within the phase."""
+    epochs = []
+    for i, phase in enumerate(phases):
+        for epoch_in_phase in range(phase.epochs):
+            epochs.append((i, epoch_in_phase))
+    return epochs
+
+
+def _network_state(method: Method) -> StateDict:
+    """Return a copy of the state of the method's modules, without the method's own tensors."""
+    state = {}
+    for name, value in method.state_dict().items():
+        if "." in name:
+            state[name] = value.clone()
+    return state
+
+
+def _running_statistics(method: Method) -> list[Tensor]:
+    """Return the running means and variances of batch normalisation."""
+    statistics = []
+    for name, buffer in method.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            statistics.append(buffer)
+    return statistics

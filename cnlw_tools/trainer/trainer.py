@@ -33,7 +33,7 @@ from cnlw_tools.trainer.batches import (
     fit_normaliser,
     imagenet_normaliser,
 )
-from cnlw_tools.trainer.loop import Loop
+from cnlw_tools.trainer.loop import TrainingLoop
 from cnlw_tools.trainer.run import Metrics, Run
 from cnlw_tools.trainer.schedule import parse_schedule
 
@@ -102,7 +102,7 @@ class Trainer:
             self.trained_method = loop.method
             return found
 
-    def _loop(self, device: torch.device, tell: Progress) -> Loop:
+    def _loop(self, device: torch.device, tell: Progress) -> TrainingLoop:
         """Get everything ready; the first rank decodes while the others wait."""
         how, method, options = self._choices()
         self.image_size = size = data.ImageSize(how.size, how.resize)
@@ -140,7 +140,7 @@ class Trainer:
         distributed.broadcast_from_rank_zero([*made.parameters(), *made.buffers()])
         self.folder = self._folder(method)
         run = Run(self.folder, self._said(how, method, options, splits), self.resume)
-        return Loop(made, how, loaders, run, self.seed)
+        return TrainingLoop(made, how, loaders, run, self.seed)
 
     def _choices(self) -> tuple[Preset, type[Method], dict[str, Any]]:
         """Return preset, method and its options, checked."""

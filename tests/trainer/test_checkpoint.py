@@ -33,9 +33,9 @@ def test_what_is_missing_is_named():
     """An entry that the older version did not keep."""
     assert (
         checkpoint_mismatch(
-            {name: value for name, value in STATE.items() if name != "bad"}, METHOD, 3
+            {name: value for name, value in STATE.items() if name != "loss_sum"}, METHOD, 3
         )
-        == "bad is missing"
+        == "loss_sum is missing"
     )
 
 

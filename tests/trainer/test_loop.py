@@ -179,11 +179,11 @@ def test_an_epoch_is_plain_gradient_descent(trainer, tmp_path, builds):
         loop = trainer(changes={"epochs": 1}, out=tmp_path / "other")._loop(
             torch.device("cpu"), lambda *_: None
         )
-    net, feed = loop.method.net, loop.train
+    net, feed = loop.method.net, loop.train_loader
     buffers = [torch.zeros_like(p) for p in net.parameters()]
     from cnlw_tools.trainer.batches import shuffle
 
-    shuffled = shuffle(loop.rows.numpy(), 0, 0)
+    shuffled = shuffle(loop.positions.numpy(), 0, 0)
     for step in range(6):
         (batch,) = feed.batches([shuffled[30 * step : 30 * step + 30]], ("standard",), 0)
         net.zero_grad()
@@ -326,12 +326,12 @@ def test_a_batch_too_large_names_one_that_fits(trainer):
 def test_among_other_ranks_no_smaller_batch_is_tried(trainer, monkeypatch):
     """Their next message would be taken for the answer."""
     loop = trainer(method=Hungry)._loop(torch.device("cpu"), lambda *_: None)
-    loop._get_ready()
+    loop._begin_epoch()
     monkeypatch.setattr("cnlw_tools.methods.components.distributed.is_distributed", lambda: True)
     monkeypatch.setattr("cnlw_tools.methods.components.distributed.world_size", lambda: 2)
 
     with pytest.raises(OSError, match="no room for a batch of 40: give a smaller --batch-size"):
-        loop._try(next(loop.train.batches([torch.arange(20)], ("plain",), 0)))
+        loop._train_batch(next(loop.train_loader.batches([torch.arange(20)], ("plain",), 0)))
 
 
 def test_a_batch_that_a_phase_enlarges_is_named_as_the_preset_has_it(trainer):
@@ -391,7 +391,7 @@ def test_every_rank_has_as_much_of_a_batch(trainer, monkeypatch, many, size):
     loop = trainer(changes={"batch_size": 31})._loop(torch.device("cpu"), lambda *_: None)
     monkeypatch.setattr("cnlw_tools.methods.components.distributed.world_size", lambda: many)
 
-    assert {len(chunk) for chunk in loop._chunks()} == {size}
+    assert {len(chunk) for chunk in loop._batch_positions()} == {size}
 
 
 def test_metrics_that_a_kill_has_left_out_are_made_up_for(trainer, tmp_path):
@@ -419,7 +419,7 @@ def test_the_average_begins_with_what_a_phase_has_set(trainer, tmp_path):
     plan = replace(trainer().plan, epochs=1, ema=0.9, lr=1e-5)
     trainer(method=Set, plan=plan).fit()
 
-    means = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["average"]["averages"]
+    means = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["ema"]["averages"]
     torch.testing.assert_close(means[-1], torch.full((10,), 5.0), atol=0.01, rtol=0)
 
 
@@ -486,13 +486,13 @@ def test_a_step_never_waits_for_the_device(trainer, name):
     options = {"noise_rate": 0.4} if "noise_rate" in METHODS[name].requires else {}
     made = trainer(method=name, plan=replace(trainer().plan, ema=0.9), options=options)
     loop = made._loop(torch.device("cpu"), lambda *_: None)
-    loop._get_ready()
+    loop._begin_epoch()
     loop.method.train()
     for later in (
         False,
         True,
     ):  # with progress, as the first step and those behind every burn-in differ
-        batches = loop.train.batches([torch.arange(20)], loop.method.views, 0)
+        batches = loop.train_loader.batches([torch.arange(20)], loop.method.views, 0)
         loop.method.progress = 0.9 if later else 0.0
         with NeverWaits():
             loop._step(next(iter(batches)))
@@ -526,6 +526,5 @@ def test_the_average_is_what_is_validated(trainer, tmp_path):
 
     assert weights(tmp_path / "own")["shift"] == 5
     assert (
-        torch.load(tmp_path / "mean" / "checkpoint.pt", weights_only=True)["average"]["averages"][0]
-        < 5
+        torch.load(tmp_path / "mean" / "checkpoint.pt", weights_only=True)["ema"]["averages"][0] < 5
     )

@@ -314,7 +314,9 @@ def test_pretrained_networks_see_what_they_learned_with(trainer, monkeypatch):
     monkeypatch.setattr(nets, "build_network", lambda *a: own(*a[:4], False, None))
     loop = trainer(net="mlp1", pretrained=True)._loop(torch.device("cpu"), lambda *_: None)
 
-    assert loop.train.normaliser.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
+    assert loop.train_loader.normaliser.mean.flatten().tolist() == pytest.approx(
+        [0.485, 0.456, 0.406]
+    )
 
 
 def test_a_split_that_is_learned_from_is_held_once(trainer):
@@ -324,4 +326,4 @@ def test_a_split_that_is_learned_from_is_held_once(trainer):
     )
 
     assert sorted(loop.loaders) == ["train", "validation"]
-    assert len(loop.train.labels) == 20
+    assert len(loop.train_loader.labels) == 20
