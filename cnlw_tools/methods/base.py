@@ -1,6 +1,7 @@
 """The contract between the trainer and a method.
 
-A method turns a batch into a loss. The trainer owns the training loop and takes the optimiser steps.
+A method turns a batch into a loss. The trainer owns the training loop and takes the optimiser
+steps.
 """
 
 from collections.abc import Callable, Iterable

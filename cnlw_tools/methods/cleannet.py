@@ -1,31 +1,36 @@
-"""CleanNet: what looks like its class counts; verified labels say what that means (Lee, He, Zhang and Yang 2018).
+"""CleanNet: weights images by their similarity to their class, learned from verified labels (Lee, He, Zhang, Yang 2018).
 
 S_c   = 32 k-means centres of the features of images with label c
-cos_i = cosine(phi_q(f_i), phi_s(S_{y_i}))                       how like its class an image looks: `encoders`
+cos_i = cosine(phi_q(f_i), phi_s(S_{y_i}))                       similarity of image and class: `cleannet_encoders`
 w_i   = max(0, cos_i)  soft  |  1[cos_i >= threshold]  hard      L = mean_b w_b CE(y_b, z_b) / w^
 
-People checked some labels. Encoders learn from them how near an image lies to what stands for its class if it belongs
-there; that carries over to all images of the set and to classes that nobody checked, so few checks go far.
+People have verified some labels. From these, encoders learn how close an image is to the reference
+features of its class if the label is correct. That carries over to all images of the set, and to
+classes without verified labels, so few of them go far.
 
-The network learns from all labels first (``start``), then the encoders learn from its features and weigh the set,
-``rounds`` times at even distances: network and encoders take turns. Each time the encoders are new, since the features
-are; they see the training set ``passes`` times, which is the code's 60,000 steps of 32 for the 310,000 images of
-Food-101N. With several ranks each goes through the whole set, and the first one's answer counts.
+The network first learns from all labels (``start``). Then encoders learn from its features and
+weight the set, ``rounds`` times at equal intervals: network and encoders are trained in turn. Each
+time the encoders are new, since the features are. They see the training set ``passes`` times, which
+corresponds to the code's 60,000 steps of 32 on the 310,000 images of Food-101N. With several ranks
+each rank processes the whole set, and the result of rank 0 counts.
 
-The paper takes features of a network that has learned the noisy set to the end, and then tunes it; how often it takes
-turns is not established. ``start``, ``rounds`` and ``threshold`` (the loss's own margin) are ours; so is to divide by
-w^, the mean weight of the set, lest encoders that are unsure slow the learning. Of a few hundred images they learn
-too little in six passes: a thousand steps and more tell labels apart.
+The paper takes the features of a network that was trained on the noisy set to the end, and then
+fine-tunes it; how many rounds it makes is not known. ``start``, ``rounds`` and ``threshold`` (the
+loss's own margin) are our choice. So is the division by w^, the mean weight of the set, which keeps
+unsure encoders from slowing the training. On a few hundred images the encoders learn too little in
+six passes; they take a thousand steps or more to tell correct labels from wrong ones.
 
-Not done here: scikit-learn's k-means, a dependency of every learner for twenty lines (`kmeans`); the choice of the
-threshold by a verified validation set.
+Not done here: scikit-learn's k-means, a dependency for twenty lines (`kmeans`); choosing the
+threshold on a verified validation set.
 """
+
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods.base import Batch, BatchSource, Method, Task
+from cnlw_tools.methods.base import Batch, BatchSource, Method, Task, VerifiedSource
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.cleannet_encoders import (
     BATCH,
@@ -40,11 +45,11 @@ from cnlw_tools.methods.components.validation import check_choice, check_number,
 
 
 class CleanNet(Method):
-    """Weigh each example by how like the class of its label it looks."""
+    """Weights each image by its similarity to its class, as learned from verified labels."""
 
     requires = ("verified",)
     paper = "Lee et al. 2018"
-    like: Tensor
+    class_weight: Tensor
 
     def __init__(
         self,
@@ -58,53 +63,60 @@ class CleanNet(Method):
     ) -> None:
         super().__init__(task)
         require_features(self.net, "CleanNet")
-        self.kind, self.threshold = (
-            check_choice("kind", kind, ("soft", "hard")),
-            check_number("threshold", threshold, 0, 1),
-        )
-        begin, many = (
-            resolve_epochs("start", start, task.epochs),
-            int(check_number("rounds", rounds, 1)),
-        )
-        self.turns = {begin + (task.epochs - begin) * i // many for i in range(many)}
-        self.references = int(check_number("references", references, 1))
+        self.kind = check_choice("kind", kind, ("soft", "hard"))
+        self.threshold = check_number("threshold", threshold, 0, 1)
+        first_round = resolve_epochs("start", start, task.epochs)
+        n_rounds = int(check_number("rounds", rounds, 1))
+        rest = task.epochs - first_round
+        self.round_epochs = {first_round + rest * i // n_rounds for i in range(n_rounds)}
+        self.n_references = int(check_number("references", references, 1))
         self.steps = round(check_number("passes", passes, 0) * task.n_examples / BATCH)
-        self.register_buffer("like", torch.ones(task.n_examples))  # w
+        self.register_buffer("class_weight", torch.ones(task.n_examples))  # w
 
     def loss(self, batch: Batch) -> Tensor:
-        """Weighed cross-entropy."""
-        each, w = (
-            cross_entropy(self.net(batch.x), batch.y, reduction="none"),
-            self.like[batch.index],
-        )
-        self.log_examples(batch, each, w)
-        return (w * each).mean() / self.like.mean().clamp(min=1e-3)
+        """Return the mean weighted cross-entropy, divided by the mean weight of the set."""
+        losses = cross_entropy(self.net(batch.x), batch.y, reduction="none")
+        w = self.class_weight[batch.index]
+        self.log_examples(batch, losses, w)
+        return (w * losses).mean() / self.class_weight.mean().clamp(min=1e-3)
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
-        """Let new encoders learn from the features as they are, and weigh the set, when it is their turn."""
-        if epoch not in self.turns:
+        """Train new encoders on the current features and weight the set, if a round is due."""
+        if epoch not in self.round_epochs:
             return
-        verified = self.task.verified or list  # `Method` has refused a task without
         f, y = extract_features(self.net, train_batches)
-        sets = signed_log(
-            torch.stack([self.standing(c, f[y == c]) for c in range(self.task.n_classes)])
-        )  # (K, R, D)
-        of, given = extract_features(self.net, lambda: (batch for batch, _ in verified()))
-        right, v = torch.cat([said for _, said in verified()]), signed_log(f)
-        encoders = train_encoders(
-            LabelledFeatures(v, y), LabelledFeatures(signed_log(of), given), right, sets, self.steps
-        )
-        cos = class_cosines(encoders, LabelledFeatures(v, y), sets)
-        self.like.copy_(cos.clamp(0, 1) if self.kind == "soft" else cos >= self.threshold)
-        distributed.broadcast_from_rank_zero([self.like])
+        train = LabelledFeatures(signed_log(f), y)
+        references = self.all_references(f, y)
+        verified, is_correct = self.verified_features()
+        encoders = train_encoders(train, verified, is_correct, references, self.steps)
+        cos = class_cosines(encoders, train, references)
+        w = cos.clamp(0, 1) if self.kind == "soft" else cos >= self.threshold
+        self.class_weight.copy_(w)
+        distributed.broadcast_from_rank_zero([self.class_weight])
 
-    def standing(self, c: int, f: Tensor) -> Tensor:
-        """Return the features that stand for a class, (R, D).
+    def verified_features(self) -> tuple[LabelledFeatures, Tensor]:
+        """Return the features of the verified examples, and whether their labels are correct, (m,)."""
+        verified = cast(VerifiedSource, self.task.verified)  # `Method` refuses a task without
+        f, y = extract_features(self.net, lambda: (batch for batch, _ in verified()))
+        is_correct = torch.cat([is_correct for _, is_correct in verified()])
+        return LabelledFeatures(signed_log(f), y), is_correct
+
+    def all_references(self, f: Tensor, y: Tensor) -> Tensor:
+        """Return the reference features of all classes, (K, R, D), from features and labels."""
+        references = []
+        for c in range(self.task.n_classes):
+            references.append(self.class_references(c, f[y == c]))
+        return signed_log(torch.stack(references))
+
+    def class_references(self, c: int, f: Tensor) -> Tensor:
+        """Return R centres of the features, (n, D), of class c.
 
         Raises:
-            ValueError: it has too few training examples
+            ValueError: the class has fewer than R examples
         """
-        if len(f) < self.references:
-            few = f"class {c} has {len(f)} training examples, and references = {self.references}"
-            raise ValueError(f"{few}: give no more than the smallest class has")
-        return kmeans(f, self.references)
+        if len(f) < self.n_references:
+            raise ValueError(
+                f"class {c} has {len(f)} training examples, and references = {self.n_references}: "
+                "give no more than the smallest class has"
+            )
+        return kmeans(f, self.n_references)

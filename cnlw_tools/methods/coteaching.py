@@ -1,18 +1,21 @@
-"""Co-teaching: two networks, each of which chooses what the other learns (Han et al., NeurIPS 2018, arXiv:1804.06872).
+"""Co-teaching: two networks that select training examples for each other (Han et al., NeurIPS 2018, arXiv:1804.06872).
 
 R(e)  = tau^c e / (T - 1) for e < T, then tau        e: the epoch, from 0; tau: the noise rate; T: ``gradual``
-S, S' = the (1 - R) B examples of least cross-entropy l by one network, and l' by the other; at least one
+S, S' = the (1 - R) B examples with the least cross-entropy l by one network, and l' by the other; at least one
 L     = mean of l over S' + mean of l' over S
 
-Networks learn what is regular before they learn wrong labels by heart, so at first a small loss tells a right label.
-One network that chooses for itself confirms its own mistakes; two that began differently make different ones, and
-each filters the other's. What is dropped grows as the memory for wrong labels does.
+Networks learn regular patterns before they memorise wrong labels, so at first a small loss
+indicates a correct label. A single network that selects for itself confirms its own mistakes. Two
+networks with different initial weights make different mistakes, and each filters the other's. The
+dropped share grows as the networks begin to memorise.
 
-Formula and c = 1 are the code's; the paper has tau min(e^c / T, 1). Noted are the mean of both losses, and the share
-of the networks that learn from an example. With several ranks the smallest losses are those of the whole batch.
+The formula and c = 1 are those of the code; the paper has tau min(e^c / T, 1). The logged loss is
+the mean over both networks, and the logged weight is the share of the networks that learn from the
+example. With several ranks the smallest losses are those of the whole batch.
 
-Not done here: the code divides the mean by (1 - R) B once more, which Adam does not feel; it trains in no epoch 0 and
-at most 400 batches an epoch; its beta_1 of Adam falls from 0.9 to 0.1 where the learning rate begins to fall.
+Not done here: the code divides the mean by (1 - R) B once more, which has no effect with Adam; it
+skips training in epoch 0 and runs at most 400 batches an epoch; it lowers Adam's beta_1 from 0.9 to
+0.1 where the learning rate begins to fall.
 """
 
 from typing import cast
@@ -26,13 +29,16 @@ from cnlw_tools.methods.components.validation import check_number, resolve_epoch
 from cnlw_tools.methods.components.weighting_rules import mask_of_smallest
 
 
-def forgotten(epoch: int, rate: float, gradual: int, exponent: float = 1.0) -> float:
-    """R(e), the share that is dropped."""
-    return rate**exponent * epoch / max(gradual - 1, 1) if epoch < gradual else rate
+def dropped_share(epoch: int, rate: float, gradual: int, exponent: float = 1.0) -> float:
+    """Return R(e), the share of the examples that is dropped in an epoch."""
+    if epoch >= gradual:
+        return rate
+    share: float = rate**exponent * epoch / max(gradual - 1, 1)
+    return share
 
 
 class CoTeaching(Method):
-    """Two networks that choose examples of small loss for each other."""
+    """Trains two networks, each on the examples with a small loss by the other one."""
 
     requires = ("noise_rate",)
     paper = "Han et al. 2018"
@@ -41,30 +47,36 @@ class CoTeaching(Method):
 
     def __init__(self, task: Task, gradual: float = 10, exponent: float = 1.0) -> None:
         super().__init__(task)
-        self.other = task.make_net()
+        self.other_net = task.make_net()
         self.gradual = resolve_epochs("gradual", gradual, task.epochs)
         self.exponent = check_number("exponent", exponent, 0)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Each network's mean cross-entropy on the other's choice."""
+        """Return the sum of each network's mean cross-entropy on the other's selection."""
+        n_selected = self.count_selected(distributed.world_size() * len(batch.y))
+        losses = cross_entropy(self.net(batch.x), batch.y, reduction="none")
+        other_losses = cross_entropy(self.other_net(batch.x), batch.y, reduction="none")
+        selected = select_smallest(losses, n_selected)
+        other_selected = select_smallest(other_losses, n_selected)
+        self.log_examples(batch, (losses + other_losses) / 2, (selected + other_selected) / 2)
+        total = (other_selected * losses + selected * other_losses).sum()
+        # the trainer averages gradients over ranks
+        return distributed.world_size() / n_selected * total
+
+    def count_selected(self, batch_size: int) -> int:
+        """Return (1 - R) B, the number of examples to select from a batch in the current epoch."""
         epoch = int(self.progress * self.task.epochs + 1e-6)
-        dropped = forgotten(epoch, cast(float, self.task.noise_rate), self.gradual, self.exponent)
-        many = distributed.world_size() * len(batch.y)
-        count = max(
-            1, int(round(many * (1 - dropped), 6))
-        )  # 10 (1 - 0.9) is 1, and a little less in floats
-        one, two = (
-            cross_entropy(net(batch.x), batch.y, reduction="none") for net in (self.net, self.other)
-        )
-        by_one, by_two = (
-            distributed.local_rows(mask_of_smallest(distributed.all_gather(each), count))
-            for each in (one, two)
-        )
-        self.log_examples(batch, (one + two) / 2, (by_one + by_two) / 2)
-        # the trainer takes the mean over ranks
-        return distributed.world_size() / count * (by_two * one + by_one * two).sum()
+        noise_rate = cast(float, self.task.noise_rate)
+        dropped = dropped_share(epoch, noise_rate, self.gradual, self.exponent)
+        # rounded, since 10 (1 - 0.9) is a little less than 1 in floats
+        return max(1, int(round(batch_size * (1 - dropped), 6)))
 
     def predict(self, x: Tensor) -> Tensor:
-        """The mean of both networks' logits."""
-        out: Tensor = (self.net(x) + self.other(x)) / 2
-        return out
+        """Return the mean of both networks' logits."""
+        logits: Tensor = (self.net(x) + self.other_net(x)) / 2
+        return logits
+
+
+def select_smallest(losses: Tensor, count: int) -> Tensor:
+    """Return (B,) 1 for this rank's examples among the ``count`` smallest losses of all ranks."""
+    return distributed.local_rows(mask_of_smallest(distributed.all_gather(losses), count))

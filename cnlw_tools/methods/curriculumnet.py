@@ -1,30 +1,34 @@
-"""CurriculumNet: first the images that lie dense in their class, then the sparse ones, which are likely wrong.
+"""CurriculumNet: learns first from images in dense regions of their class, then from sparse ones, likely wrong.
 
-Guo, Huang, Zhang, Zhuang, Dong, Scott and Huang 2018 and their code. Of each class, by features of a first network:
+Guo, Huang, Zhang, Zhuang, Dong, Scott and Huang 2018 and their code. For each class, on features of
+a first network:
 
 d_ij      = |f_i - f_j|, of the first 256 principal components          d_c = 60th percentile over pairs
 density_i = #{j: d_ij < d_c} - 1
 subset_i  = 0 (clean), 1 (noisy), 2 (highly noisy): three clusters of density, the densest first
 L         = mean_b v[subset_b] CE(y_b, z_b)                             v = 1, noisy, highly
 
-Right images of a class are alike, wrong ones are wrong in many ways, so density tells them apart without a trusted
-image. A network that has learned from the clean ones first is not led astray by the others, which it sees later and
-at less weight: noise then only regularises.
+Correct images of a class are similar, and wrong ones are wrong in many ways, so density tells them
+apart without a trusted image. A network that has first learned from the clean subset is not misled
+by the others, which come later and with less weight: then the noise only regularises.
 
-Stages: 0 a network for the features, from all images; it is thrown away. 1 a new one learns subset 0; 2 subsets 0 and
-1; 3 all. ``first`` is the share of stage 0, the others divide the rest; where there are too few epochs the early ones
-are left out. Each stage goes through the preset's schedule, from a rate that is ``fall`` times that of the stage
-before. The paper lets the rate fall in steps through all stages; its epochs, and the weights 1/2 and 1/2, are from
-memory and not verified; ``first`` and ``fall`` are ours; 1 did best on `shapes`.
+Stages: 0 a network for the features, trained on all images and then discarded; 1 a new one on
+subset 0; 2 subsets 0 and 1; 3 all. ``first`` is the share of stage 0, and the others divide the
+rest; if there are too few epochs, the early stages are left out. Each stage runs through the
+preset's schedule, starting from ``fall`` times the learning rate of the stage before. The paper
+lowers the rate in steps over all stages. Its epochs, and the weights 1/2 and 1/2, are from memory
+and not verified; ``first`` and ``fall`` are our choice; fall = 1 did best on `shapes`.
 
-d_c is that of the first 2,048 images of a class, a random sample since positions are a permutation; memory is bounded.
-The clusters are the best ones (`kmeans.on_a_line`), where the code starts k-means at random. With several ranks each
-goes through the whole set, and the first one's answer counts.
+d_c is computed on the first 2,048 images of a class, a random sample since positions are a
+permutation; so memory is bounded. The clusters are optimal (`kmeans.kmeans_1d`), where the code
+starts k-means at random. With several ranks each rank processes the whole set, and the result of
+rank 0 counts.
 
 Not done here: the code's other density, a sum of exp(-(d_ij / d_c)^2).
 """
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -37,33 +41,43 @@ from cnlw_tools.methods.components.pooled_features import extract_features, requ
 from cnlw_tools.methods.components.validation import check_number, resolve_epochs
 from cnlw_tools.methods.components.weighting_rules import nearest_rank_percentile
 
-COMPONENTS, SAMPLE, BLOCK = 256, 2048, 512
+N_COMPONENTS, SAMPLE_SIZE, BLOCK = 256, 2048, 512
 
 
-def reduced(x: Tensor, components: int = COMPONENTS) -> Tensor:
-    """Return (n, D) points by their first principal components, if they have more."""
-    if x.shape[1] <= components:
+class Stage(NamedTuple):
+    """A stage of the curriculum, and its number of epochs."""
+
+    number: int  # 0: features; 1, 2, 3: training on this many subsets
+    epochs: int
+
+
+def principal_components(x: Tensor, n_components: int = N_COMPONENTS) -> Tensor:
+    """Return (n, D) points projected on their first principal components, if they have more."""
+    if x.shape[1] <= n_components:
         return x
     x = x - x.mean(0)
-    axes = torch.linalg.eigh(x.T @ x).eigenvectors  # the longest last
-    out: Tensor = x @ axes[:, -components:]
-    return out
+    axes = torch.linalg.eigh(x.T @ x).eigenvectors  # in order of increasing variance
+    components: Tensor = x @ axes[:, -n_components:]
+    return components
 
 
-def density(x: Tensor, share: float = 0.6) -> Tensor:
-    """Return how many others lie within d_c of each of (n, D) points, (n,)."""
+def count_neighbours(x: Tensor, share: float = 0.6) -> Tensor:
+    """Return the density of each of (n, D) points, (n,): the number of others within d_c."""
     if len(x) < 2:
         return x.new_zeros(len(x))
-    near = nearest_rank_percentile(torch.pdist(x[:SAMPLE]), share)
-    return torch.cat([(torch.cdist(some, x) < near).sum(1) for some in torch.split(x, BLOCK)]) - 1
+    d_c = nearest_rank_percentile(torch.pdist(x[:SAMPLE_SIZE]), share)
+    counts = []
+    for block in torch.split(x, BLOCK):
+        counts.append((torch.cdist(block, x) < d_c).sum(1))
+    return torch.cat(counts) - 1
 
 
 class CurriculumNet(Method):
-    """Learn from dense images first, then from all, the sparse ones at less weight."""
+    """Learns from typical images of each class first, and later from untypical ones with less weight."""
 
     paper = "Guo et al. 2018"
     subset: Tensor
-    worth: Tensor
+    subset_weights: Tensor
 
     def __init__(
         self,
@@ -75,51 +89,52 @@ class CurriculumNet(Method):
     ) -> None:
         super().__init__(task)
         require_features(self.net, "CurriculumNet")
-        self.fall = check_number("fall", fall, 1e-6)
-        begin = resolve_epochs("first", first, task.epochs)
-        ends = [0, *(begin + (task.epochs - begin) * i // 3 for i in range(4))]
-        self.stages = [
-            (stage, end - start) for stage, (start, end) in enumerate(pairwise(ends)) if end > start
-        ]
+        self.lr_factor = check_number("fall", fall, 1e-6)
+        check_number("noisy", noisy, 0, 1)
+        check_number("highly", highly, 0, 1)
+        self.stages = divide_epochs(resolve_epochs("first", first, task.epochs), task.epochs)
         self.register_buffer("subset", torch.zeros(task.n_examples, dtype=torch.long))
-        self.register_buffer(
-            "worth",
-            torch.tensor(
-                [1.0, check_number("noisy", noisy, 0, 1), check_number("highly", highly, 0, 1)]
-            ),
-        )
+        self.register_buffer("subset_weights", torch.tensor([1.0, noisy, highly]))
 
     def loss(self, batch: Batch) -> Tensor:
-        """Cross-entropy, weighed by the subset."""
-        each, v = (
-            cross_entropy(self.net(batch.x), batch.y, reduction="none"),
-            self.worth[self.subset[batch.index]],
-        )
-        self.log_examples(batch, each, v)
-        return (v * each).mean()
+        """Return the mean cross-entropy, weighted by the subsets."""
+        losses = cross_entropy(self.net(batch.x), batch.y, reduction="none")
+        v = self.subset_weights[self.subset[batch.index]]
+        self.log_examples(batch, losses, v)
+        return (v * losses).mean()
 
     def phases(self) -> list[Phase]:
-        """The stages that have epochs."""
-        last = [None, *(stage for stage, _ in self.stages)]
-        return [
-            Phase(
-                n,
-                lr_factor=self.fall ** max(0, stage - 1),
-                restart="init" if before == 0 else "keep",
-            )
-            for before, (stage, n) in zip(last, self.stages, strict=False)
-        ]
+        """Return the stages; the one after the features' network begins with new weights."""
+        phases = []
+        previous = None
+        for stage in self.stages:
+            lr_factor = self.lr_factor ** max(0, stage.number - 1)
+            restart = "init" if previous == 0 else "keep"
+            phases.append(Phase(stage.epochs, lr_factor=lr_factor, restart=restart))
+            previous = stage.number
+        return phases
 
     @torch.no_grad()
     def begin_phase(self, phase: int, train_batches: BatchSource) -> Tensor | None:
-        """Cluster when the network for the features is ready; choose the subsets of the stage."""
-        stage, before = self.stages[phase][0], self.stages[phase - 1][0] if phase else 0
+        """Find the subsets when the features are ready, and return the examples of the stage."""
+        stage = self.stages[phase].number
+        previous = self.stages[phase - 1].number if phase else 0
         if stage == 0:
             return None
-        if before == 0:
+        if previous == 0:
             f, y = extract_features(self.net, train_batches)
             for c in range(self.task.n_classes):
-                mine = (y == c).nonzero().flatten()
-                self.subset[mine] = kmeans_1d(-density(reduced(f[mine].double())), 3)
+                members = (y == c).nonzero().flatten()
+                density = count_neighbours(principal_components(f[members].double()))
+                self.subset[members] = kmeans_1d(-density, 3)
             distributed.broadcast_from_rank_zero([self.subset])
         return (self.subset < stage).nonzero().flatten()
+
+
+def divide_epochs(first: int, total: int) -> list[Stage]:
+    """Return the stages that have epochs: ``first`` for stage 0, the rest in three equal parts."""
+    ends = [0, first]
+    for i in range(1, 4):
+        ends.append(first + (total - first) * i // 3)
+    stages = [Stage(number, end - begin) for number, (begin, end) in enumerate(pairwise(ends))]
+    return [stage for stage in stages if stage.epochs]

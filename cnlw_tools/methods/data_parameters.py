@@ -1,22 +1,25 @@
-"""Data parameters: a temperature for every example, every class or both, learned beside the network.
+"""Data parameters: a temperature per example, per class or both, learned with the network.
 
-Saxena, Tuzel and DeCoste, "Data parameters: a new family of parameters for learning a differentiable curriculum",
-NeurIPS 2019, and their code.
+Saxena, Tuzel and DeCoste, "Data parameters: a new family of parameters for learning a
+differentiable curriculum", NeurIPS 2019, and their code.
 
 sigma_b = exp(s_b) | exp(s'_y) | exp(s_b) + exp(s'_y)                    of = instance | class | both
 L       = mean_b CE(y_b, z_b / sigma_b)
 dl_b / dsigma = (z_b[y] - sum_k p_b[k] z_b[k]) / sigma^2                 p_b = softmax(z_b / sigma_b)
-dL / ds       = sum_b (1 / B dl_b / dsigma exp(s) + decay s)             over the examples of a batch that s is for
-v <- 0.9 v + dL / ds;  s <- s - lr v, kept within -log 20 and log 20     for what is in the batch, and nothing else
+dL / ds       = sum_b (1 / B dl_b / dsigma exp(s) + decay s)             over the batch's examples that s belongs to
+v <- 0.9 v + dL / ds;  s <- s - lr v, clamped to [-log 20, log 20]       only for those in the batch
 
-An example whose label the network believes cools down and pulls harder; one whose label it does not believe heats up
-and is flattened, until a wrong label hardly pulls. Each temperature has its own momentum, which waits for its example:
-a common optimiser would move all of them in every step. At test time there are none.
+An example whose label the network finds likely gets a lower temperature and a larger gradient. One
+whose label it finds unlikely gets a higher temperature and a smaller gradient, until a wrong label
+has hardly any effect. Each temperature has its own momentum, which changes only when its example
+comes; a standard optimiser would move all of them in every step. Predictions use no temperatures.
 
-Training long enough learns wrong labels all the same: the authors stop at epoch 84 of 120. Noted weights are 1 / sigma,
-at most 1. With several ranks gradients are gathered, and all hold the same temperatures.
+Long enough training memorises wrong labels nevertheless; the authors stop at epoch 84 of 120. The
+logged weights are 1 / sigma, at most 1. With several ranks the gradients are gathered, and all
+ranks hold the same temperatures.
 
-Not done here: temperatures that may leave the bounds; what happens to have a gradient of 0 standing still.
+Not done here: temperatures beyond the bounds; skipping entries whose gradient happens to be 0, as
+the code does.
 """
 
 import math
@@ -32,37 +35,39 @@ from cnlw_tools.methods.components.validation import check_choice, check_number
 MOMENTUM, BOUND = 0.9, math.log(20)
 
 
-def slope(z: Tensor, y: Tensor, sigma: Tensor) -> Tensor:
-    """dl / dsigma = (z[y] - sum_k p_k z_k) / sigma^2; (B, K), (B,), (B,) -> (B,)."""
+def temperature_gradient(z: Tensor, y: Tensor, sigma: Tensor) -> Tensor:
+    """Return dl / dsigma = (z[y] - sum_k p_k z_k) / sigma^2; (B, K), (B,), (B,) -> (B,)."""
     p = (z / sigma[:, None]).softmax(1)
-    return (z.gather(1, y[:, None])[:, 0] - (p * z).sum(1)) / sigma**2
+    z_y = z.gather(1, y[:, None])[:, 0]
+    return (z_y - (p * z).sum(1)) / sigma**2
 
 
 class Temperatures(torch.nn.Module):
-    """One s for each example or each class, and its momentum: buffers, since no optimiser moves them."""
+    """Log-temperatures s and their momenta v: buffers, since no optimiser updates them."""
 
     s: Tensor
     v: Tensor
 
-    def __init__(self, many: int, lr: float, init: float, decay: float) -> None:
+    def __init__(self, size: int, lr: float, init: float, decay: float) -> None:
         super().__init__()
-        self.lr, self.decay = lr, decay
-        self.register_buffer("s", torch.full((many,), math.log(init)))
-        self.register_buffer("v", torch.zeros(many))
+        self.lr = lr
+        self.decay = decay
+        self.register_buffer("s", torch.full((size,), math.log(init)))
+        self.register_buffer("v", torch.zeros(size))
 
-    def step(self, at: Tensor, gradient: Tensor) -> None:
-        """Move those that stand at ``at``, (B,), by the sum of their gradients, (B,), times d sigma / ds."""
-        gradient = gradient * self.s[at].exp() + self.decay * self.s[at]
-        sums = torch.zeros_like(self.s).index_put_(
-            (at,), gradient, accumulate=True
-        )  # in a fixed order, on GPUs too
-        there = torch.zeros_like(self.s).index_fill_(0, at, 1.0) > 0
-        self.v.copy_(torch.where(there, MOMENTUM * self.v + sums, self.v))
-        self.s.copy_(torch.where(there, (self.s - self.lr * self.v).clamp(-BOUND, BOUND), self.s))
+    def step(self, index: Tensor, gradient: Tensor) -> None:
+        """Update the entries at ``index``, (B,), by the sums of their gradients dL / dsigma, (B,)."""
+        gradient = gradient * self.s[index].exp() + self.decay * self.s[index]
+        # index_put_ adds in a fixed order, on GPUs too
+        sums = torch.zeros_like(self.s).index_put_((index,), gradient, accumulate=True)
+        is_updated = torch.zeros_like(self.s).index_fill_(0, index, 1.0) > 0
+        self.v.copy_(torch.where(is_updated, MOMENTUM * self.v + sums, self.v))
+        moved = (self.s - self.lr * self.v).clamp(-BOUND, BOUND)
+        self.s.copy_(torch.where(is_updated, moved, self.s))
 
 
 class DataParameters(Method):
-    """A learned temperature for each example or class."""
+    """Learns a softmax temperature for each example, each class or both."""
 
     cross_entropy_options = {"instance_lr": 0.0}  # noqa: RUF012, read only
     paper = "Saxena et al. 2019"
@@ -80,31 +85,37 @@ class DataParameters(Method):
         class_decay: float = 0.0,
     ) -> None:
         super().__init__(task)
-        self.of = check_choice("of", of, ("instance", "class", "both"))
-        said = {"instance_lr": instance_lr, "instance_decay": instance_decay, "class_lr": class_lr}
-        for name, value in (said | {"class_decay": class_decay}).items():
-            check_number(name, value, 0)
-        for name, value in {"instance_init": instance_init, "class_init": class_init}.items():
-            check_number(name, value, 1 / 20, 20)
+        self.kind = check_choice("of", of, ("instance", "class", "both"))
+        check_number("instance_lr", instance_lr, 0)
+        check_number("instance_decay", instance_decay, 0)
+        check_number("class_lr", class_lr, 0)
+        check_number("class_decay", class_decay, 0)
+        check_number("instance_init", instance_init, 1 / 20, 20)
+        check_number("class_init", class_init, 1 / 20, 20)
         self.instances = Temperatures(task.n_examples, instance_lr, instance_init, instance_decay)
         self.classes = Temperatures(task.n_classes, class_lr, class_init, class_decay)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Cross-entropy of logits at their temperatures."""
-        both = {"instance": (self.instances, batch.index), "class": (self.classes, batch.y)}
-        used = list(both.values()) if self.of == "both" else [both[self.of]]
-        sigma = torch.stack([known.s[at].exp() for known, at in used]).sum(0)  # (B,)
+        """Return the mean cross-entropy of the logits divided by their temperatures."""
+        self.lookups = self.find_temperatures(batch)
+        sigmas = [temperatures.s[index].exp() for temperatures, index in self.lookups]
+        sigma = torch.stack(sigmas).sum(0)  # (B,)
         z = self.net(batch.x)
-        each = cross_entropy(z / sigma[:, None], batch.y, reduction="none")
-        self.log_examples(batch, each, (1 / sigma).clamp(max=1))
-        self.moves = (
-            used,
-            slope(z.detach().float(), batch.y, sigma) / (distributed.world_size() * len(batch.y)),
-        )
-        return each.mean()
+        losses = cross_entropy(z / sigma[:, None], batch.y, reduction="none")
+        self.log_examples(batch, losses, (1 / sigma).clamp(max=1))
+        gradient = temperature_gradient(z.detach().float(), batch.y, sigma)
+        self.gradient = gradient / (distributed.world_size() * len(batch.y))
+        return losses.mean()
+
+    def find_temperatures(self, batch: Batch) -> list[tuple[Temperatures, Tensor]]:
+        """Return the temperatures that the loss uses, each with the batch's positions in it, (B,)."""
+        instance = (self.instances, batch.index)
+        per_class = (self.classes, batch.y)
+        lookups = {"instance": [instance], "class": [per_class], "both": [instance, per_class]}
+        return lookups[self.kind]
 
     def after_step(self) -> None:
-        """Move the temperatures of the batch of all ranks."""
-        used, gradient = self.moves
-        for known, at in used:
-            known.step(distributed.all_gather(at), distributed.all_gather(gradient))
+        """Update the temperatures of the examples in the whole batch, of all ranks."""
+        for temperatures, index in self.lookups:
+            all_indices = distributed.all_gather(index)
+            temperatures.step(all_indices, distributed.all_gather(self.gradient))

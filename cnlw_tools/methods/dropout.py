@@ -1,14 +1,15 @@
-"""Dropout, tuned: the baseline of Jiang et al. 2020 (Srivastava et al. 2014).
+"""Dropout of a chosen rate: a baseline of Jiang et al. 2020 (Srivastava et al. 2014).
 
 L = mean_b CE(y_b, head(m_b * h_b / (1 - p)))        m_b ~ Bernoulli(1 - p)^D        h_b: features
 
-Each step trains another sub-network, and features that must do without each other learn fewer labels by heart.
-The network has the layers, with its default p; this method sets p in all of them. With several ranks each draws masks
-of its own.
+Each step trains another sub-network, and features that cannot rely on each other memorise fewer
+labels. The network already contains the dropout layers, with its default p; this method sets p in
+all of them. With several ranks each rank draws its own masks.
 
-The paper tells neither its grid nor the best value; 0.5 is that of Srivastava et al. for hidden layers.
+The paper gives neither its grid nor the best value; 0.5 is the value of Srivastava et al. for
+hidden layers.
 
-Not done here: dropout in networks that have none.
+Not done here: dropout in networks without dropout layers.
 """
 
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from cnlw_tools.methods.components.validation import check_number
 
 
 class Dropout(Method):
-    """Cross-entropy with another dropout."""
+    """Trains with cross-entropy and dropout at rate p."""
 
     cross_entropy_options = {"p": 0.0}  # noqa: RUF012, read only
     paper = "the baseline of Jiang et al. 2020"
@@ -37,7 +38,7 @@ class Dropout(Method):
             layer.p = p
 
     def loss(self, batch: Batch) -> Tensor:
-        """-log p_y, averaged."""
-        each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
-        self.log_examples(batch, each)
-        return each.mean()
+        """Return the mean of -log p_y."""
+        losses = cross_entropy(self.net(batch.x), batch.y, reduction="none")
+        self.log_examples(batch, losses)
+        return losses.mean()

@@ -1,17 +1,19 @@
-"""H_alpha: what an endless batch of alpha uniformly wrong labels to each right one tells (Rolnick et al. 2017).
+"""H_alpha: the loss of an infinite batch with alpha uniformly wrong labels per correct one (Rolnick et al. 2017).
 
 H_alpha = mean_b -1 / (1 + alpha) log p_b[y_b] - alpha / (K (1 + alpha)) sum_k log p_b[k]
         = mean_b CE((1 - eps) Y_b + eps / K, z_b),  eps = alpha / (1 + alpha): smoothed labels
 
-On average uniform noise is even over classes, so its gradient pulls to the even answer and leaves the largest class
-where it was: its least value gives the true class (1 + alpha / K) / (1 + alpha). What harms is the spread of a
-finite batch, of which only B / (1 + alpha) examples agree on anything: take larger batches, ``scale = "batch"``
-(B times 1 + alpha), or shorter steps, ``scale = "lr"`` (rate over 1 + alpha).
+On average uniform noise is even over classes. Its gradient pulls towards the uniform prediction and
+leaves the largest class where it was: at the minimum the true class has (1 + alpha / K) / (1 +
+alpha). The harm comes from the variance of a finite batch, of which only B / (1 + alpha) examples
+agree on anything. The remedies are larger batches, ``scale = "batch"`` (B times 1 + alpha), or
+smaller steps, ``scale = "lr"`` (learning rate over 1 + alpha).
 
-The paper trains with plain cross-entropy on diluted labels, and H_alpha is its limit on true ones; on labels that
-are noisy already it is label smoothing. It tries many alpha, so 1, one wrong label to each right one, is ours.
+The paper trains with plain cross-entropy on diluted labels, and H_alpha is the limit of that for
+true labels; on labels that are already noisy it is label smoothing. The paper tries many values of
+alpha. The default 1, a wrong label per correct one, is our choice.
 
-Not done here: dilution, which is a noise of the data.
+Not done here: dilution, which is a noise model of the data.
 """
 
 from torch import Tensor
@@ -22,13 +24,14 @@ from cnlw_tools.methods.components.validation import check_choice, check_number
 
 
 def h_alpha(log_p: Tensor, y: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    """Return (B,) H_alpha and (B,) cross-entropy of log-probabilities, (B, K), and labels, (B,)."""
+    """Return H_alpha, (B,), and cross-entropy, (B,), of log-probabilities, (B, K)."""
     cross_entropy = -log_p.gather(1, y[:, None])[:, 0]
-    return (cross_entropy - alpha * log_p.mean(1)) / (1 + alpha), cross_entropy
+    smoothed = (cross_entropy - alpha * log_p.mean(1)) / (1 + alpha)
+    return smoothed, cross_entropy
 
 
 class HAlpha(Method):
-    """Cross-entropy in the limit of endless uniform noise: smoothed labels."""
+    """Smooths the labels as much as an endless batch with uniform label noise would."""
 
     cross_entropy_options = {"alpha": 0.0}  # noqa: RUF012, read only
     paper = "Rolnick et al. 2017"
@@ -39,20 +42,17 @@ class HAlpha(Method):
         self.scale = check_choice("scale", scale, ("none", "batch", "lr"))
 
     def loss(self, batch: Batch) -> Tensor:
-        """H_alpha, averaged."""
-        each, cross_entropy = h_alpha(
-            log_softmax(self.net(batch.x).float(), 1), batch.y, self.alpha
-        )
+        """Return the mean of H_alpha."""
+        log_p = log_softmax(self.net(batch.x).float(), 1)
+        losses, cross_entropy = h_alpha(log_p, batch.y, self.alpha)
         self.log_examples(batch, cross_entropy)
-        return each.mean()
+        return losses.mean()
 
     def phases(self) -> list[Phase]:
-        """Larger batches or shorter steps by 1 + alpha, where asked for."""
-        by = 1 + self.alpha
-        return [
-            Phase(
-                self.task.epochs,
-                lr_factor=1 / by if self.scale == "lr" else 1.0,
-                batch_size_factor=by if self.scale == "batch" else 1.0,
-            )
-        ]
+        """Return a phase with larger batches or smaller steps by 1 + alpha, if ``scale`` says so."""
+        factor = 1 + self.alpha
+        if self.scale == "lr":
+            return [Phase(self.task.epochs, lr_factor=1 / factor)]
+        if self.scale == "batch":
+            return [Phase(self.task.epochs, batch_size_factor=factor)]
+        return [Phase(self.task.epochs)]

@@ -1,40 +1,45 @@
-"""INCV: cross-validation finds what is labelled right, then two networks learn from it (Chen et al., ICML 2019).
+"""INCV: cross-validation selects correct labels, then two networks learn from them (Chen et al., ICML 2019).
 
-S = nobody, C = everybody; so many times: C is halved at random, and for each half, called H, the other one O:
-    a network learns from S and O, from the beginning; what it takes in H for what the label says goes to S; of the
-    rest, those among the int(r |selected|) that cost most in H leave C for good; r = min(2, eps / (1 - eps))
+S = no examples, C = all examples; in each iteration C is halved at random, and for each half H, with O the other one:
+    a new network learns from S and O; the examples of H whose label it predicts go to S; of the rest, those among
+    the int(r |selected|) with the highest loss in H are removed from C for good; r = min(2, eps / (1 - eps))
 eps     = the least with (1 - eps)^2 + eps^2 / (K - 1) <= share of the first H that was selected, in steps of 0.001
-eps_S   = eps^2 / (eps^2 + (K - 1) (1 - eps)^2): how much of S is labelled wrong
-L       = mean CE of network 1 where network 2 finds the loss small, and the other way round
+eps_S   = eps^2 / (eps^2 + (K - 1) (1 - eps)^2): the share of wrong labels in S
+L       = mean CE of network 1 over examples with a small loss by network 2, plus the same with networks swapped
           small: the n = round(|B and S| (1 - eps_S min(1, e / ramp))) least of a batch B, in epoch e of this stage
 
-A network does not know the wrong labels of examples that it has not seen by heart, so where it agrees with such a
-label, the label is likely right: both would have to err alike. How often it agrees tells how many are wrong. What is
-left in S of wrong ones is left to two networks that choose for each other, as in Co-teaching. After ``warmup`` they
-also choose among what is left of C, of which at most half as many are drawn as S has.
+A network does not know the wrong labels of examples that it has not memorised, so where it predicts
+such a label, the label is likely correct: otherwise both would have to make the same mistake. The
+frequency of agreement tells how many labels are wrong. The wrong labels that remain in S are left
+to two networks that select for each other, as in Co-teaching. After ``warmup`` they also select
+among the rest of C, of which at most half as many as in S are drawn.
 
-The network that selects is the one that was best on the holdout, in the first iteration where eps > 0.6 or the noise
-is asymmetric, in the first two where eps > 0.3, else always; afterwards the last (the longer it learns the more it
-knows by heart). Asymmetric noise: nobody leaves C, K - 1 is 1 in eps_S, and the warm-up is twice as long, as it is
-where eps > 0.6. The authors' shares of epochs are the defaults: eight halves of 50 epochs, then 200.
-A network that has hardly learned selects but what it began with, so where epochs are few iterations are left out until
-a half has three; if there is time for none, S is everybody and eps = 0.
+The network that selects is the one that was best on the holdout, in the first iteration if eps >
+0.6 or the noise is asymmetric, in the first two if eps > 0.3, else always; afterwards it is the
+last one (the longer it learns, the more it memorises). With asymmetric noise no example is removed
+from C, K - 1 is 1 in eps_S, and the warm-up is twice as long, as it is where eps > 0.6. The default
+epochs have the authors' proportions: eight halves of 50 epochs, then 200. A network that has hardly
+learned selects only what it was trained on. So with few epochs, iterations are left out until each
+half has three epochs; if there is no time for any, S is all examples and eps = 0.
 
-Every training begins with the same weights, as in the code. While halves are learned the second network keeps the
-best state of the first. With several ranks the first one's selection is everybody's, and small is small on a rank.
-In the last stage whatever is not in S has a noted weight of 0, unless it is drawn.
+Every training begins with the same weights, as in the code. During cross-validation the second
+network stores the best state of the first. With several ranks the selection of rank 0 counts, and
+small losses are found within each rank. In the last stage examples outside S have a logged weight
+of 0, unless they are drawn.
 
-On `shapes` (blue 40, 16 pixels, 12 epochs) it ends at 30 where vanilla has 58: halves and last stage share the epochs,
-and networks that have learned for three agree with too few labels to select by.
+On `shapes` (blue 40, 16 pixels, 12 epochs) it ends at 30 where vanilla has 58: halves and last
+stage share the epochs, and networks that have learned for three epochs predict too few labels to
+select by.
 
-Not done here: batches that grow by what is drawn from C; a new draw an epoch; agreement with one of several guesses.
+Not done here: batches that grow by the examples drawn from C; a new draw each epoch; agreement with
+one of several predictions.
 """
 
 from math import ceil
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, BatchSource, Method, Phase, Task
@@ -43,41 +48,51 @@ from cnlw_tools.methods.components.inference import evaluate_dataset
 from cnlw_tools.methods.components.validation import check_choice, check_number, resolve_epochs
 from cnlw_tools.methods.components.weighting_rules import mask_of_smallest
 
-CANDIDATE, SELECTED, DISCARDED = range(3)
-LEAST = 3  # epochs of a half, before there is another iteration
+CANDIDATE, SELECTED, REMOVED = range(3)
+MIN_EPOCHS = 3  # of a half, before there is another iteration
 
 
-def estimated(agreement: float, classes: int) -> float:
-    """Return eps; less agreement than by chance is as much as by chance."""
-    steps = (k / 1000 for k in range(1000))
-    found = (e for e in steps if (1 - e) ** 2 + e**2 / (classes - 1) <= agreement + 1e-9)
-    return next(found, 1 - 1 / classes)
+def estimate_noise(agreement: float, n_classes: int) -> float:
+    """Return eps for a share of predicted labels; less agreement than by chance counts as chance."""
+    for step in range(1000):
+        eps = step / 1000
+        expected_agreement = (1 - eps) ** 2 + eps**2 / (n_classes - 1)
+        if expected_agreement <= agreement + 1e-9:
+            return eps
+    return 1 - 1 / n_classes
 
 
-def left(eps: Tensor, against: int) -> Tensor:
-    """Return eps_S; against: K - 1, or 1 for asymmetric noise."""
-    return eps**2 / (eps**2 + against * (1 - eps) ** 2)
+def selected_noise(eps: Tensor, n_wrong_classes: int) -> Tensor:
+    """Return eps_S; ``n_wrong_classes`` is K - 1, or 1 for asymmetric noise."""
+    return eps**2 / (eps**2 + n_wrong_classes * (1 - eps) ** 2)
 
 
-def lengths(total: int, share: float, iterations: int) -> tuple[int, int]:
-    """Return how many iterations there is time for, and the epochs of each of their halves."""
+def plan_iterations(total: int, share: float, iterations: int) -> tuple[int, int]:
+    """Return how many iterations there is time for, and the epochs of each of their halves.
+
+    Args:
+        total: all epochs; one is left for the last stage
+        share: of them for the iterations
+        iterations: at most this many
+    """
     budget = min(ceil(round(share * total, 9)), total - 1)
-    iterations = min(iterations, max(budget // (2 * LEAST), int(budget >= 2)))
+    affordable = max(budget // (2 * MIN_EPOCHS), int(budget >= 2))
+    iterations = min(iterations, affordable)
     return iterations, budget // (2 * iterations) if iterations else 0
 
 
 class INCV(Method):
-    """Iterative cross-validation, then two networks on what was selected."""
+    """Selects likely correct labels by cross-validation, then trains two networks on them."""
 
     requires = ("holdout",)
     paper = "Chen et al. 2019"
     relative_cost = 1.3
     distributed_loss = "per_rank"
     eps: Tensor
-    best: Tensor
+    best_accuracy: Tensor
     status: Tensor
-    side: Tensor
-    paired: Tensor
+    half_index: Tensor
+    is_last_stage: Tensor
 
     def __init__(
         self,
@@ -89,125 +104,145 @@ class INCV(Method):
         ramp: float = 0.05,  # of the epochs of the last stage
     ) -> None:
         super().__init__(task)
-        self.other = task.make_net()
+        self.other_net = task.make_net()
         share = check_number("validation", validation, 0, 1)
-        self.iterations, self.each = lengths(
-            task.epochs, share, int(check_number("iterations", iterations, 0))
-        )
-        self.before = 2 * self.iterations * self.each  # epochs of cross-validation
-        self.asymmetric = check_choice("noise", noise, ("symmetric", "asymmetric")) == "asymmetric"
-        self.warmup = resolve_epochs("warmup", warmup, task.epochs - self.before)
-        self.ramp = max(1, resolve_epochs("ramp", ramp, task.epochs - self.before))
+        iterations = int(check_number("iterations", iterations, 0))
+        self.iterations, self.half_epochs = plan_iterations(task.epochs, share, iterations)
+        self.validation_epochs = 2 * self.iterations * self.half_epochs
+        self.last_epochs = task.epochs - self.validation_epochs
+        noise = check_choice("noise", noise, ("symmetric", "asymmetric"))
+        self.is_asymmetric = noise == "asymmetric"
+        self.warmup = resolve_epochs("warmup", warmup, self.last_epochs)
+        self.ramp = max(1, resolve_epochs("ramp", ramp, self.last_epochs))
         self.register_buffer("eps", torch.zeros(()))
-        self.register_buffer("best", torch.full((), -1.0))  # accuracy on the holdout
+        self.register_buffer("best_accuracy", torch.full((), -1.0))  # on the holdout
         self.register_buffer("status", torch.full((task.n_examples,), CANDIDATE))
-        self.register_buffer("side", torch.zeros(task.n_examples, dtype=torch.long))
-        self.register_buffer(
-            "paired", torch.zeros((), dtype=torch.bool)
-        )  # the last stage has begun
+        self.register_buffer("half_index", torch.zeros(task.n_examples, dtype=torch.long))
+        self.register_buffer("is_last_stage", torch.zeros((), dtype=torch.bool))
 
     def phases(self) -> list[Phase]:
-        """Return a phase a half, and the last stage."""
-        halves = [Phase(self.each, restart="init") for _ in range(2 * self.iterations)]
-        return [*halves, Phase(self.task.epochs - self.before, restart="init")]
+        """Return a phase for each half, and the last stage."""
+        halves = [Phase(self.half_epochs, restart="init") for _ in range(2 * self.iterations)]
+        return [*halves, Phase(self.last_epochs, restart="init")]
 
     def loss(self, batch: Batch) -> Tensor:
-        """Cross-entropy; in the last stage of two networks, on what the other one finds easy."""
-        epoch = int(self.progress * self.task.epochs + 1e-6) - self.before
-        own = cross_entropy(self.net(batch.x), batch.y, reduction="none")
+        """Return the mean cross-entropy; in the last stage of each network on the other's selection."""
+        epoch = int(self.progress * self.task.epochs + 1e-6) - self.validation_epochs
+        losses = cross_entropy(self.net(batch.x), batch.y, reduction="none")
         if epoch < 0:
-            self.log_examples(batch, own)
-            return own.mean()
-        other = cross_entropy(self.other(batch.x), batch.y, reduction="none")
-        mine, yours = (self.easy(each.detach(), batch, epoch) for each in (own, other))
-        self.log_examples(batch, (own + other) / 2, (mine + yours) / 2)
-        return _mean(own, yours) + _mean(other, mine)
+            self.log_examples(batch, losses)
+            return losses.mean()
+        other_losses = cross_entropy(self.other_net(batch.x), batch.y, reduction="none")
+        easy = self.find_easy(losses.detach(), batch, epoch)
+        other_easy = self.find_easy(other_losses.detach(), batch, epoch)
+        self.log_examples(batch, (losses + other_losses) / 2, (easy + other_easy) / 2)
+        return _masked_mean(losses, other_easy) + _masked_mean(other_losses, easy)
 
-    def easy(self, losses: Tensor, batch: Batch, epoch: int) -> Tensor:
-        """Return 1 for the n least losses, (B,), of those that may be chosen, and 0 for the others."""
-        chosen = self.status[batch.index] == SELECTED
-        against = 1 if self.asymmetric else self.task.n_classes - 1
-        many = chosen.sum() * (1 - left(self.eps, against) * min(1, epoch / self.ramp))
-        late = epoch > self.warmup * torch.where(self.eps > 0.6, 2, 2 if self.asymmetric else 1)
-        return mask_of_smallest(torch.where(chosen | late, losses, torch.inf), many.round())
+    def find_easy(self, losses: Tensor, batch: Batch, epoch: int) -> Tensor:
+        """Return (B,) 1 for the n least losses, (B,), among the eligible examples, 0 for the others."""
+        is_selected = self.status[batch.index] == SELECTED
+        n_wrong_classes = 1 if self.is_asymmetric else self.task.n_classes - 1
+        wrong_share = selected_noise(self.eps, n_wrong_classes)
+        n = is_selected.sum() * (1 - wrong_share * min(1, epoch / self.ramp))
+        warmup_factor = torch.where(self.eps > 0.6, 2, 2 if self.is_asymmetric else 1)
+        is_warmed_up = epoch > self.warmup * warmup_factor
+        eligible_losses = torch.where(is_selected | is_warmed_up, losses, torch.inf)
+        return mask_of_smallest(eligible_losses, n.round())
 
     def predict(self, x: Tensor) -> Tensor:
-        """Return the mean of both networks' logits in the last stage, and those of the first before."""
-        out: Tensor = self.net(x)
-        return (out + self.other(x)) / 2 if self.paired else out
+        """Return the first network's logits; in the last stage the mean of both networks' logits."""
+        z: Tensor = self.net(x)
+        return (z + self.other_net(x)) / 2 if self.is_last_stage else z
 
     @torch.no_grad()
     def begin_phase(self, phase: int, train_batches: BatchSource) -> Tensor:
-        """Select from the half that was not learned, and return what is learned next."""
-        last = phase == 2 * self.iterations
+        """Select from the half that was not learned, and return the examples to learn next."""
+        is_last = phase == 2 * self.iterations
         if phase:
             self._keep_best()
             self._select(phase - 1, train_batches)
-        elif last:
+        elif is_last:
             self.status.fill_(SELECTED)
-        self.best.fill_(-1.0)
-        self.paired.fill_(last)
-        if last:
-            return self._drawn()
+        self.best_accuracy.fill_(-1.0)
+        self.is_last_stage.fill_(is_last)
+        if is_last:
+            return self._draw_last_stage()
         if phase % 2 == 0:
-            self._halve()
-        return ((self.side == phase % 2) | (self.status == SELECTED)).nonzero().flatten()
+            self._halve_candidates()
+        is_learned = (self.half_index == phase % 2) | (self.status == SELECTED)
+        return is_learned.nonzero().flatten()
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
-        """Keep the network while it is best on the holdout."""
-        if epoch >= self.before:
+        """During cross-validation, remember the network if it is the best on the holdout."""
+        if epoch >= self.validation_epochs:
             self.example_weights[self.status != SELECTED] = 0.0
-        elif epoch % self.each:
+        elif epoch % self.half_epochs:
             self._keep_best()
 
-    def _halve(self) -> None:
-        """Part the candidates at random; the others are in neither half."""
+    def _halve_candidates(self) -> None:
+        """Divide the candidates at random into halves 0 and 1; all other examples get 2."""
         rows = (self.status == CANDIDATE).nonzero().flatten()
-        self.side.fill_(2)
-        self.side[rows[torch.randperm(len(rows)).to(rows.device)]] = (
-            torch.arange(len(rows), device=rows.device) % 2
-        )
-        distributed.broadcast_from_rank_zero([self.side])
+        shuffled = rows[torch.randperm(len(rows)).to(rows.device)]
+        self.half_index.fill_(2)
+        self.half_index[shuffled] = torch.arange(len(rows), device=rows.device) % 2
+        distributed.broadcast_from_rank_zero([self.half_index])
 
     def _keep_best(self) -> None:
-        _, agrees = evaluate_dataset(self.net, cast(BatchSource, self.task.holdout))
+        """Store the network's state in the second network if it is the best on the holdout."""
+        holdout = cast(BatchSource, self.task.holdout)  # `Method` refuses a task without one
+        _, agrees = evaluate_dataset(self.net, holdout)
         accuracy = agrees.float().mean()
         distributed.average_over_ranks([accuracy])
-        if accuracy > self.best:
-            self.best.copy_(accuracy)
-            self.other.load_state_dict(self.net.state_dict())
+        if accuracy > self.best_accuracy:
+            self.best_accuracy.copy_(accuracy)
+            self.other_net.load_state_dict(self.net.state_dict())
 
-    def _select(self, learned: int, train_batches: BatchSource) -> None:
-        """Select from, and discard of, the half that was not learned in phase ``learned``."""
-        until = 1 if self.asymmetric or self.eps > 0.6 else 2 if self.eps > 0.3 else self.iterations
-        losses, agrees = evaluate_dataset(
-            self.other if learned // 2 < until else self.net, train_batches
-        )
-        test = self.side == 1 - learned % 2
-        good, many = test & agrees, int(test.sum())
-        if learned == 0:
-            self.eps.fill_(estimated(int(good.sum()) / max(many, 1), self.task.n_classes))
-        if not self.asymmetric:
+    def _select(self, learned_phase: int, train_batches: BatchSource) -> None:
+        """Select and remove examples of the half that was not learned in a phase."""
+        selector = self._selecting_network(learned_phase // 2)
+        losses, agrees = evaluate_dataset(selector, train_batches)
+        is_tested = self.half_index == 1 - learned_phase % 2
+        is_good = is_tested & agrees
+        n_tested, n_good = int(is_tested.sum()), int(is_good.sum())
+        if learned_phase == 0:
+            self.eps.fill_(estimate_noise(n_good / max(n_tested, 1), self.task.n_classes))
+        if not self.is_asymmetric:
             eps = float(self.eps)
-            worst = torch.where(test, losses, -torch.inf).argsort(descending=True, stable=True)
-            self.status[worst[: min(many, int(min(2, eps / (1 - eps)) * int(good.sum())))]] = (
-                DISCARDED
-            )
-        self.status[good] = SELECTED
+            n_removed = min(n_tested, int(min(2, eps / (1 - eps)) * n_good))
+            tested_losses = torch.where(is_tested, losses, -torch.inf)
+            worst = tested_losses.argsort(descending=True, stable=True)[:n_removed]
+            self.status[worst] = REMOVED
+        self.status[is_good] = SELECTED
         distributed.broadcast_from_rank_zero([self.status, self.eps])
 
-    def _drawn(self) -> Tensor:
-        """Return S, and of C as many as are in S, or half of that."""
-        own, rest = ((self.status == s).nonzero().flatten() for s in (SELECTED, CANDIDATE))
-        if not len(own):
+    def _selecting_network(self, iteration: int) -> nn.Module:
+        """Return the best network in the first iterations, and the last one afterwards."""
+        if self.is_asymmetric or self.eps > 0.6:
+            n_iterations_by_best = 1
+        elif self.eps > 0.3:
+            n_iterations_by_best = 2
+        else:
+            n_iterations_by_best = self.iterations
+        return self.other_net if iteration < n_iterations_by_best else self.net
+
+    def _draw_last_stage(self) -> Tensor:
+        """Return S and a random part of C, at most half as many as in S.
+
+        Raises:
+            ValueError: S is empty
+        """
+        selected = (self.status == SELECTED).nonzero().flatten()
+        candidates = (self.status == CANDIDATE).nonzero().flatten()
+        if not len(selected):
             raise ValueError(
-                "INCV: no network agrees with a single label of what it did not see: give more epochs"
+                "INCV: no network predicts a single label of the half that it did not learn: "
+                "give more epochs"
             )
-        some = rest[torch.randperm(len(rest))[: len(own) // 2].to(rest.device)]
-        rows = torch.cat([own, some]).sort().values
+        order = torch.randperm(len(candidates))[: len(selected) // 2]
+        rows = torch.cat([selected, candidates[order.to(candidates.device)]]).sort().values
         distributed.broadcast_from_rank_zero([rows])
         return rows
 
 
-def _mean(losses: Tensor, chosen: Tensor) -> Tensor:
-    return (losses * chosen).sum() / chosen.sum().clamp(min=1)
+def _masked_mean(losses: Tensor, mask: Tensor) -> Tensor:
+    return (losses * mask).sum() / mask.sum().clamp(min=1)

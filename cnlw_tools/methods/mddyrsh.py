@@ -1,24 +1,27 @@
-"""MD-DYR-SH: dynamic mixup with dynamic bootstrapping, soft to hard (Arazo et al., ICML 2019).
+"""MD-DYR-SH: dynamic mixup with dynamic bootstrapping, from soft to hard (Arazo et al., ICML 2019).
 
 x~  = d_p x_p + (1 - d_p) x_q        d_p = (1 - w_p) / ((1 - w_p) + (1 - w_q)); q: a random permutation of the batch
 l_p = (1 - w_p) CE(y_p, z~) + w_p CE(softmax(z_p / T), z~)        z~ = f(x~);  z_p = f(x_p), a constant
 L   = mean [l_p + l_q] / 2 + eta R(z~)                            w, R: `dynamic_bootstrap`
-T   = from 1 to 0.001 in a line, epoch by epoch
+T   = from 1 to 0.001, linearly by epochs
 
-At much noise a blend of two images is mostly one of wrong labels. Here the one that is more likely labelled right
-makes most of the blend, so what is learned is right more often; a guess is soft as long as it is a poor one.
-Mixup comes first, then for some epochs dynamic mixup with labels as they are, l_p = CE(y_p, z~) and no R.
+At high noise, most blends of two images contain a wrong label. Here the image whose label is more
+likely correct makes up most of the blend, so the network learns from correct labels more often. The
+prediction that replaces a label is soft as long as it is unreliable. Training begins with mixup,
+then for some epochs uses dynamic mixup with the given labels, l_p = CE(y_p, z~) and no R.
 
-The defaults are the authors', epochs as shares of their 300; short trainings do better with a small alpha and a long
-warm-up, as those of M-DYR-H do (LOG.md). As in their code w comes from a look as in validation
-and the guess from one as in training, which moves the running averages of batch normalisation, too; partners and R
-are each rank's own. Noted are the losses of that look, and 1 - w.
+The defaults are the authors', with epochs as shares of their 300; as with M-DYR-H, short trainings
+do better with a small alpha and a long warm-up (LOG.md). As in the authors' code, w comes from a
+pass in evaluation mode, and the prediction from one in training mode, which also moves the running
+averages of batch normalisation. With several ranks the partners and R are each rank's own. The
+logged losses are those of the evaluation pass, and the logged weights are 1 - w.
 
-On `shapes` (blue 40, 16 pixels, 12 epochs) it ends at 47 where vanilla has 58: mixup needs half of so few epochs, and
-what guesses are worth shows later, as with M-DYR-H, which is above vanilla after 25.
+On `shapes` (blue 40, 16 pixels, 12 epochs) it ends at 47 where vanilla has 58: mixup takes half of
+so few epochs, and the predictions pay off only later, as with M-DYR-H, which is above vanilla after
+25 epochs.
 
-Not done here: the augmentation of the images that the mixture is fitted to; in the epochs of dynamic mixup alone the
-code weighs l_p and l_q by a random number near 1/2, which is 1/2 here.
+Not done here: augmentation of the images that the mixture is fitted to. In the epochs of dynamic
+mixup alone the code weights l_p and l_q by a random number near 1/2, which is 1/2 here.
 """
 
 import torch
@@ -38,13 +41,13 @@ from cnlw_tools.methods.components.mixing import mix
 from cnlw_tools.methods.components.validation import check_number, resolve_epochs
 
 
-def temperature(epoch: int, cooling: int) -> float:
-    """Return T in an epoch of the bootstrapping, of which the first ``cooling`` cool down."""
+def bootstrap_temperature(epoch: int, cooling: int) -> float:
+    """Return T in an epoch of the bootstrapping, which cools during its first ``cooling`` epochs."""
     return 1 - 0.999 * min(epoch / max(cooling - 1, 1), 1)
 
 
 class MDDYRSH(Method):
-    """Mixup; then blends of mostly what is likely labelled right, and guesses that grow hard."""
+    """Mixup that favours likely correct labels and replaces the others by predictions."""
 
     cross_entropy_options = {"alpha": 0.0, "warmup": 1e6}  # noqa: RUF012, read only
     paper = "Arazo et al. 2019, arXiv:1904.11238"
@@ -54,43 +57,47 @@ class MDDYRSH(Method):
     def __init__(
         self,
         task: Task,
-        alpha: float = 32.0,  # of the mixup that comes first
+        alpha: float = 32.0,  # of the mixup in the warm-up
         warmup: float = 0.35,
         dynamic: float = 1 / 60,  # epochs of dynamic mixup alone
         cooling: float = 89 / 300,
         eta: float = 1.0,
     ) -> None:
         super().__init__(task)
-        self.alpha, self.eta = check_number("alpha", alpha, 0), check_number("eta", eta, 0)
+        self.alpha = check_number("alpha", alpha, 0)
+        self.eta = check_number("eta", eta, 0)
         self.warmup = resolve_epochs("warmup", warmup, task.epochs)
         self.dynamic = resolve_epochs("dynamic", dynamic, task.epochs)
         self.cooling = resolve_epochs("cooling", cooling, task.epochs)
         self.mixture = BetaMixture()
 
     def loss(self, batch: Batch) -> Tensor:
-        """Mixup, dynamic mixup, or that with labels that are trusted in part."""
+        """Return the loss of mixup, of dynamic mixup, or of that with bootstrapped labels."""
         x, y = batch.x, batch.y
         q = torch.randperm(len(y), device=y.device)
         epoch = int(self.progress * self.task.epochs + 1e-6)
         if epoch < self.warmup:
-            loss, own = mixup_loss(self.net, batch, q, self.alpha)
-            self.log_examples(batch, own)
+            loss, given_losses = mixup_loss(self.net, batch, q, self.alpha)
+            self.log_examples(batch, given_losses)
             return loss
         losses, _ = evaluate_batch(self.net, batch)
         w = self.mixture(losses)
         self.log_examples(batch, losses, 1 - w)
-        blend = mix(x, x[q], (1 - w) / (2 - w - w[q]))
-        late = epoch - self.warmup - self.dynamic
-        if late < 0:
+        d = (1 - w) / (2 - w - w[q])
+        blend = mix(x, x[q], d)
+        bootstrap_epoch = epoch - self.warmup - self.dynamic
+        if bootstrap_epoch < 0:
             z = self.net(blend)
             return (cross_entropy(z, y) + cross_entropy(z, y[q])) / 2
         with torch.no_grad():
-            guess = (self.net(x).float() / temperature(late, self.cooling)).softmax(1)
+            temperature = bootstrap_temperature(bootstrap_epoch, self.cooling)
+            guess = (self.net(x).float() / temperature).softmax(1)
         z = self.net(blend)
-        parts = bootstrap_losses(z, y, guess, w) + bootstrap_losses(z, y[q], guess[q], w[q])
-        return parts.mean() / 2 + self.eta * balance_penalty(z)
+        l_p = bootstrap_losses(z, y, guess, w)
+        l_q = bootstrap_losses(z, y[q], guess[q], w[q])
+        return (l_p + l_q).mean() / 2 + self.eta * balance_penalty(z)
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
-        """Fit the mixture, once the warm-up is over."""
+        """Fit the mixture once the warm-up is over."""
         if epoch >= self.warmup:
             refit_mixture(self.mixture, self.net, train_batches)

@@ -1,20 +1,23 @@
 """M-DYR-H: mixup with dynamic hard bootstrapping (Arazo, Ortego, Albert, O'Connor and McGuinness, ICML 2019).
 
-x~  = lam x_p + (1 - lam) x_q        lam ~ Beta(alpha, alpha), one a batch; q: a random permutation of the batch
+x~  = lam x_p + (1 - lam) x_q        lam ~ Beta(alpha, alpha), one per batch; q: a random permutation of the batch
 l_p = (1 - w_p) CE(y_p, z~) + w_p CE(argmax z_p, z~)              z~ = f(x~);  z_p = f(x_p), a constant
 L   = mean [lam l_p + (1 - lam) l_q] + eta R(z~)                  w, R: `dynamic_bootstrap`
 
-Mixup learns wrong labels by heart late, so after a while the losses of right and wrong labels lie apart, and a mixture
-of two Betas tells how likely each label is wrong (`beta_mixture`). From then on each example listens to its label as
-far as it is right, and to the network's guess for the rest. The mixture is fitted anew before every epoch.
+With mixup a network memorises wrong labels late, so after a while the losses of correct and wrong
+labels are apart, and a mixture of two Beta distributions gives the probability that each label is
+wrong (`beta_mixture`). From then on the target of each example is its label as far as that is
+correct, and the network's prediction for the rest. The mixture is fitted anew before every epoch.
 
-The defaults are the authors', epochs as shares of their 300. A guess is worth no more than the network: if it knows
-few classes when the warm-up ends, it goes on to learn its own mistakes, and a short training does better with a small
-alpha and a long warm-up (LOG.md). As in their code w comes from a look as in validation
-and the guess from one as in training, which moves the running averages of batch normalisation, too; lam, partners and
-R are each rank's own. Noted are the losses of that look, and 1 - w.
+The defaults are the authors', with epochs as shares of their 300. The predictions are only as good
+as the network. If it knows few classes when the warm-up ends, it goes on to learn its own mistakes,
+so a short training does better with a small alpha and a long warm-up (LOG.md). As in the authors'
+code, w comes from a pass in evaluation mode, and the prediction from one in training mode, which
+also moves the running averages of batch normalisation. With several ranks lam, the partners and R
+are each rank's own. The logged losses are those of the evaluation pass, and the logged weights are
+1 - w.
 
-Not done here: the augmentation of the images that the mixture is fitted to.
+Not done here: augmentation of the images that the mixture is fitted to.
 """
 
 import torch
@@ -34,7 +37,7 @@ from cnlw_tools.methods.components.validation import check_number, resolve_epoch
 
 
 class MDYRH(Method):
-    """Mixup; then, label by label, the network's guess as far as the label is likely wrong."""
+    """Mixup with labels that the network's predictions replace as far as their losses are high."""
 
     cross_entropy_options = {"alpha": 0.0, "warmup": 1e6}  # noqa: RUF012, read only
     paper = "Arazo et al. 2019, arXiv:1904.11238"
@@ -45,17 +48,19 @@ class MDYRH(Method):
         self, task: Task, alpha: float = 32.0, warmup: float = 0.35, eta: float = 1.0
     ) -> None:
         super().__init__(task)
-        self.alpha, self.eta = check_number("alpha", alpha, 0), check_number("eta", eta, 0)
+        self.alpha = check_number("alpha", alpha, 0)
+        self.eta = check_number("eta", eta, 0)
         self.warmup = resolve_epochs("warmup", warmup, task.epochs)
         self.mixture = BetaMixture()
 
     def loss(self, batch: Batch) -> Tensor:
-        """Mixup, and after the warm-up with labels that are trusted in part."""
+        """Return the mixup loss, and after the warm-up that with bootstrapped labels."""
         x, y = batch.x, batch.y
         q = torch.randperm(len(y), device=y.device)
-        if self.progress * self.task.epochs < self.warmup - 1e-6:
-            loss, own = mixup_loss(self.net, batch, q, self.alpha)
-            self.log_examples(batch, own)
+        epochs_done = self.progress * self.task.epochs
+        if epochs_done < self.warmup - 1e-6:
+            loss, given_losses = mixup_loss(self.net, batch, q, self.alpha)
+            self.log_examples(batch, given_losses)
             return loss
         losses, _ = evaluate_batch(self.net, batch)
         w = self.mixture(losses)
@@ -64,10 +69,11 @@ class MDYRH(Method):
             guess = self.net(x).argmax(1)
         lam = sample_beta(self.alpha, (), x)
         z = self.net(mix(x, x[q], lam))
-        parts = bootstrap_losses(z, y, guess, w), bootstrap_losses(z, y[q], guess[q], w[q])
-        return mix(*parts, lam).mean() + self.eta * balance_penalty(z)
+        l_p = bootstrap_losses(z, y, guess, w)
+        l_q = bootstrap_losses(z, y[q], guess[q], w[q])
+        return mix(l_p, l_q, lam).mean() + self.eta * balance_penalty(z)
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
-        """Fit the mixture, once the warm-up is over."""
+        """Fit the mixture once the warm-up is over."""
         if epoch >= self.warmup:
             refit_mixture(self.mixture, self.net, train_batches)

@@ -1,25 +1,29 @@
-"""MentorMix: a mentor decides whom an example is mixed with, and which of the two prevails.
+"""MentorMix: mixup in which a mentor chooses the partners and the proportions.
 
-Jiang, Huang, Liu and Yang 2020, "Beyond synthetic noise: deep learning on controlled noisy labels", arXiv:1911.09781,
-algorithm 1, and its code.
+Jiang, Huang, Liu and Yang 2020, "Beyond synthetic noise: deep learning on controlled noisy labels",
+arXiv:1911.09781, algorithm 1, and its code.
 
 l_i = CE(y_i, f(x_i))        v = Curriculum(l, progress)        the mentor is v_i = 1[l_i < gamma]
 j ~ softmax(v / T)           with replacement, for every i
 lam ~ Beta(alpha, alpha)     lam_i = v_i max(lam, 1 - lam) + (1 - v_i) min(lam, 1 - lam)
 x~_i = lam_i x_i + (1 - lam_i) x_j        y~_i likewise        L = mean_i CE(y~_i, f(x~_i))
 
-Mixup trains between examples, which damps memorising, but it mixes wrong labels in like any other. The weights make
-it choose: partners come more often from what the mentor trusts, a trusted example keeps more than half of itself, and
-of a mistrusted one less than half is left. No label is thrown away. At much noise the mixed examples are weighed once
-more, by their own losses and with a threshold of their own: L = mean_i v~_i CE(y~_i, f(x~_i)), `second_reweight`.
+Mixup trains between examples, which makes memorising harder, but it mixes wrong labels like any
+others. The mentor's weights make it selective: partners come more often from examples that the
+mentor trusts, a trusted example keeps more than half of itself, and a distrusted one less than
+half. No label is thrown away. At high noise the mixed examples are weighted once more, by their own
+losses and with a threshold of their own: L = mean_i v~_i CE(y~_i, f(x~_i)), `second_reweight`.
 
-The first look takes no gradient; it normalises by the batch, as in the code, and leaves the running averages alone.
-Where the code differs from the paper, its way is an option: `mentor = "learned_pd"`, a network, for the threshold;
-`hard_switch`, max where v >= 1/2 and min elsewhere, which is the same for weights of 0 and 1. `burn_in` is of the code.
+The first pass has no gradient; it normalises by the batch, as in the code, and leaves the running
+averages unchanged. Where the code differs from the paper, its way is an option: `mentor =
+"learned_pd"`, a network, instead of the threshold; `hard_switch`, max where v >= 1/2 and min
+elsewhere, which is the same for weights of 0 and 1. `burn_in` comes from the code.
 
-Over ranks the threshold is that of the whole batch; partners come from an example's own rank, and no image travels.
+With several ranks the threshold is that of the whole batch; partners come from an example's own
+rank, and no image is exchanged.
 
-Not done here: the code decays no weights while it reweighs a second time, by accident; example dropout, off in it too.
+Not done here: the code applies no weight decay while it reweights a second time, by accident;
+example dropout, which the code also switches off.
 """
 
 import torch
@@ -33,43 +37,50 @@ from cnlw_tools.methods.components.mixing import at_least_half, mix, sample_beta
 from cnlw_tools.methods.components.validation import check_flag, check_number
 
 
-def chances(v: Tensor, temperature: float = 1.0) -> Tensor:
-    """Return P, (B,): how likely each example is drawn as a partner."""
+def partner_probabilities(v: Tensor, temperature: float = 1.0) -> Tensor:
+    """Return P, (B,), the probability that each example is drawn as a partner."""
     return torch.softmax(v / temperature, 0)
 
 
-def partners(p: Tensor) -> Tensor:
-    """Draw j ~ P for each of B examples, with replacement: the first of B clocks to ring, at rates P.
+def draw_partners(p: Tensor) -> Tensor:
+    """Draw j ~ P with replacement for each of B examples; return (B,) positions in the batch.
 
-    `torch.multinomial` may wait for the device.
+    The partner is the first of B exponential clocks with rates P to ring, since
+    `torch.multinomial` may synchronise with the device.
     """
     clocks = torch.empty(len(p), len(p), device=p.device).exponential_()  # (i, j)
     return (clocks / p).argmin(1)
 
 
-def own_share(lam: Tensor, v: Tensor, hard: bool = False) -> Tensor:
-    """Return what is left of each example, (B,): more than half of the trusted ones, less of the others."""
-    v = (v >= 0.5).float() if hard else v
-    return mix(at_least_half(lam), 1 - at_least_half(lam), v)
+def example_shares(lam: Tensor, v: Tensor, hard: bool = False) -> Tensor:
+    """Return lam_i, (B,), the share of itself that each example keeps in the blend.
+
+    It is more than half for trusted examples, and less for the others.
+    """
+    if hard:
+        v = (v >= 0.5).float()
+    larger = at_least_half(lam)
+    return mix(larger, 1 - larger, v)
 
 
 class MentorMix(Method):
-    """Mixup guided by a mentor.
+    """Mixup in which a mentor chooses partners and proportions by the losses.
 
     Args:
-        task: what is to be learned
-        alpha: of the beta distribution; 0: examples are not mixed, but a mistrusted one is replaced by its partner
-        percentile: which loss of a batch the threshold follows, from 0 to 1
-        second_reweight: weigh the mixed examples too
-        mentor: a rule's name | "learned_pd" | FILE.json, written by components/mentor_fit.py
+        task: the learning task
+        alpha: of the Beta distribution; 0: examples are not mixed, and a distrusted one is replaced
+            by its partner
+        percentile: the threshold follows this percentile of a batch's losses, from 0 to 1
+        second_reweight: weight the mixed examples, too
+        mentor: name of a rule | "learned_pd" | FILE.json, written by components/mentor_fit.py
         decay: of the moving threshold
         burn_in: percent of the training; v is 1 while e < burn_in - 1, as in the code
-        hard_switch: the code's way to choose between max and min
+        hard_switch: choose between max and min as the code does
         temperature: T
 
     Raises:
-        ValueError: an option outside its range; no such mentor
-        OSError: no such file
+        ValueError: an option is outside its range, or the mentor is unknown
+        OSError: the file of the mentor cannot be read
     """
 
     cross_entropy_options = {"alpha": 0.0, "mentor": "baseline"}  # noqa: RUF012, read only
@@ -90,31 +101,30 @@ class MentorMix(Method):
         temperature: float = 1.0,
     ) -> None:
         super().__init__(task)
-        self.alpha, self.temperature = (
-            check_number("alpha", alpha, 0),
-            check_number("temperature", temperature, 0.001),
-        )
+        self.alpha = check_number("alpha", alpha, 0)
+        self.temperature = check_number("temperature", temperature, 0.001)
         self.hard_switch = check_flag("hard_switch", hard_switch)
-        self.individual = Curriculum(mentor, percentile, decay, burn_in)
-        self.mixed = (
-            Curriculum(mentor, percentile, decay, burn_in)
-            if check_flag("second_reweight", second_reweight)
-            else None
-        )
+        self.curriculum = Curriculum(mentor, percentile, decay, burn_in)
+        self.second_curriculum: Curriculum | None = None
+        if check_flag("second_reweight", second_reweight):
+            self.second_curriculum = Curriculum(mentor, percentile, decay, burn_in)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Weight, sample, mix, and weight again."""
+        """Return the mean loss of the blends that the mentor has chosen."""
         x, y = batch.x, batch.y
         with torch.no_grad():
             with batch_statistics(self.net):
-                first = cross_entropy(self.net(x), y, reduction="none")
-            v = self.individual(first, self.progress)
-            j = partners(chances(v, self.temperature))
-            lam = own_share(sample_beta(self.alpha, v.shape, v), v, self.hard_switch)
-            blend = mix(x, x[j], lam)
-        self.log_examples(batch, first, v)
+                first_losses = cross_entropy(self.net(x), y, reduction="none")
+            v = self.curriculum(first_losses, self.progress)
+            partner = draw_partners(partner_probabilities(v, self.temperature))
+            lam = sample_beta(self.alpha, v.shape, v)
+            lam = example_shares(lam, v, self.hard_switch)
+            blend = mix(x, x[partner], lam)
+        self.log_examples(batch, first_losses, v)
         z = self.net(blend)
-        each = mix(
-            cross_entropy(z, y, reduction="none"), cross_entropy(z, y[j], reduction="none"), lam
-        )
-        return (each if self.mixed is None else self.mixed(each, self.progress) * each).mean()
+        example_losses = cross_entropy(z, y, reduction="none")
+        partner_losses = cross_entropy(z, y[partner], reduction="none")
+        losses = mix(example_losses, partner_losses, lam)
+        if self.second_curriculum is not None:
+            losses = self.second_curriculum(losses, self.progress) * losses
+        return losses.mean()

@@ -1,21 +1,24 @@
-"""MentorNet: a mentor weighs each example by its loss, and the student learns from the weighted losses.
+"""MentorNet: a mentor weights each example by its loss, and the student learns from the weighted losses.
 
-Jiang, Zhou, Leung, Li and Fei-Fei 2018, "MentorNet: learning data-driven curriculum for very deep neural networks on
-corrupted labels", arXiv:1712.05055, and its code.
+Jiang, Zhou, Leung, Li and Fei-Fei 2018, "MentorNet: learning data-driven curriculum for very deep
+neural networks on corrupted labels", arXiv:1712.05055, and its code.
 
 L = mean_b v_b l_b        l_b = CE(y_b, z_b)        v = Curriculum(l, progress), a constant
 
-Networks fit patterns before they memorise exceptions, so while the loss of an example is still high its label is more
-likely wrong. A mentor turns that into a curriculum: everything at first, then what lies below a moving percentile of
-the losses. It can be a rule (`self_paced`, `focal`, `pd` ...) or a network that learned one, from a rule or from losses
-of a student whose labels had been verified. The mean is over the batch and not over the weights: a step on a batch
-that the mentor mistrusts is a short one.
+Networks fit patterns before they memorise exceptions, so the label of an example whose loss is
+still high is more likely wrong. A mentor turns that into a curriculum: all examples at first, then
+those below a moving percentile of the losses. It can be a rule (`self_paced`, `focal`, `pd` ...) or
+a network that has learned a curriculum, from a rule or from the losses of a student on verified
+labels. The mean is over the batch and not over the weights, so a batch that the mentor distrusts
+makes a small step.
 
-Defaults are the paper's predefined curriculum (PD) at up to 40 % of noise. The data-driven one (DD), at 20 %, is
-mentor = FILE.json, percentile 0.8, burn_in 18, fixed_epoch and example_dropout "0.5,17,0.05,78,0.9,5".
+The defaults are the paper's predefined curriculum (PD) at up to 40 % noise. The data-driven one
+(DD), at 20 %, is mentor = FILE.json, percentile 0.8, burn_in 18, fixed_epoch and example_dropout
+"0.5,17,0.05,78,0.9,5".
 
-Not done here: weight decay times the mean of v, as in the code; a step of the trainer decays by the full one.
-Updates of the mentor while the student learns: as in the code, it is fitted beforehand (components/mentor_fit.py).
+Not done here: weight decay times the mean of v, as in the code; a step of the trainer applies the
+full decay. Updates of the mentor while the student learns: as in the code, it is fitted beforehand
+(components/mentor_fit.py).
 """
 
 from torch import Tensor
@@ -26,7 +29,10 @@ from cnlw_tools.methods.components.curriculum import Curriculum
 
 
 class MentorNet(Method):
-    """Weights from a curriculum. Options: see ``Curriculum``."""
+    """Weights each example by a curriculum over its loss, a rule or a learned mentor network.
+
+    The options are those of ``Curriculum``.
+    """
 
     cross_entropy_options = {"mentor": "baseline", "example_dropout": "0,100"}  # noqa: RUF012, read only
     paper = "Jiang et al. 2018, arXiv:1712.05055"
@@ -48,9 +54,9 @@ class MentorNet(Method):
         )
 
     def loss(self, batch: Batch) -> Tensor:
-        """v l, averaged."""
-        each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
-        v = self.curriculum(each, self.progress)
-        self.log_examples(batch, each, v)
-        out: Tensor = v * each
-        return out.mean()
+        """Return the mean of v l."""
+        losses = cross_entropy(self.net(batch.x), batch.y, reduction="none")
+        v = self.curriculum(losses, self.progress)
+        self.log_examples(batch, losses, v)
+        weighted: Tensor = v * losses
+        return weighted.mean()

@@ -1,23 +1,26 @@
-"""MixMatch: labels for the trusted examples alone, guesses for all others, and everything mixed (two methods).
+"""MixMatch and MixMatch-KL: semi-supervised learning with the trusted examples as the only labelled ones.
 
-Berthelot, Carlini, Goodfellow, Papernot, Oliver and Raffel 2019 and their code; MixMatch-KL: Zhang, Zhang, Arik, Lee
-and Pfister 2020 (IEG), section 5.4. X: B trusted images with labels Y_p; U, U^: two views of the B of the batch.
+Berthelot, Carlini, Goodfellow, Papernot, Oliver and Raffel 2019 and their code; MixMatch-KL: Zhang,
+Zhang, Arik, Lee and Pfister 2020 (IEG), section 5.4. X: B trusted images with labels Y_p; U, U^:
+two views of the B images of the batch.
 
-g    = sharpened mean of softmax(z_U), softmax(z_U^)          constant, at temperature tau: `guesses`
+g    = sharpened mean of softmax(z_U), softmax(z_U^)          constant, at temperature tau: `pseudo_labels`
 rows = [X, U, U^], labels [Y_p, g, g]                         3B
-x'_r = lam_r x_r + (1 - lam_r) x_pi(r)                        labels likewise, lam ~ Beta(beta, beta), folded: >= 1/2
+x'_r = lam_r x_r + (1 - lam_r) x_pi(r)                        labels likewise, lam ~ Beta(beta, beta), at least 1/2
 L    = mean_X CE(t'_r, z'_r) + w ramp mean_U,k (t'_rk - softmax(z'_r)_k)^2       ramp = min(1, progress / ramp)
 MixMatch-KL adds k mean_b KL(softmax(z_b) || softmax(z^_b)), z constant; its second view is the policy's
 
-Semi-supervised learning is what remains when the given labels are taken for worthless: what a method for noisy labels
-is to beat, if it has the same trusted set. No given label is used; the weight that is noted of one is g[y]. It takes
-long to spread ten labels a class (the paper: 2^20 steps); a thousand steps on `shapes` end far below vanilla.
+Semi-supervised learning is what remains if the given labels are considered worthless. A method for
+noisy labels should be better if it has the same trusted set. No given label is used; the logged
+weight of one is g[y]. Spreading ten labels per class takes long (the paper: 2^20 steps); a thousand
+steps on `shapes` end far below vanilla.
 
-The 3B rows go through the network in three batches, each with as much of X as of U and U^, so that batch
-normalisation sees a mixture; the first alone moves the running averages. ``decay`` is the code's weight decay, apart
-from the gradient: kernels <- kernels (1 - lr decay) after each step. The ramp is the code's, 2^20 of 2^26 images; w is
-that for CIFAR-10. Of MixMatch-KL neither k nor w is known: k is IEG's here, and w ours, as small networks take 75
-beside it badly. With several ranks, rows are mixed with those of their own.
+The 3B rows pass through the network in three batches, each with equal parts of X, U and U^, so that
+batch normalisation sees a mixture; only the first batch moves the running averages. ``decay`` is
+the code's weight decay, decoupled from the gradient: kernels <- kernels (1 - lr decay) after each
+step. The ramp is the code's, 2^20 of 2^26 images, and w is its value for CIFAR-10. The values of k
+and w for MixMatch-KL are not published: here k is that of IEG, and w our choice, as small networks
+do badly with 75 beside the KL term. With several ranks, rows are mixed with those of the same rank.
 
 Not done here: more than two views of an unlabelled image.
 """
@@ -35,18 +38,18 @@ from cnlw_tools.methods.components.pseudo_labels import kl_divergence, sharpened
 from cnlw_tools.methods.components.validation import check_number
 
 
-def woven(x: Tensor, parts: int) -> Tensor:
-    """Reorder rows of ``parts`` equal blocks: the first of each, the second of each ...; (n, ...) -> (n, ...)."""
-    return x.view(parts, -1, *x.shape[1:]).transpose(0, 1).reshape(x.shape)
+def interleave(x: Tensor, n_blocks: int) -> Tensor:
+    """Reorder the rows of equal blocks: the first of each block, then the second; (n, ...) -> (n, ...)."""
+    return x.view(n_blocks, -1, *x.shape[1:]).transpose(0, 1).reshape(x.shape)
 
 
 class MixMatch(Method):
-    """Semi-supervised: trusted labels, guesses for the rest, all mixed."""
+    """Semi-supervised learning: uses trusted labels alone and pseudo-labels for all other images."""
 
     views = ("standard", "standard")
     requires = ("probe",)
     paper = "Berthelot et al. 2019"
-    relative_cost = 3.67  # two guesses, three batches
+    relative_cost = 3.67  # two passes for pseudo-labels, three batches
     distributed_loss = "per_rank"
 
     def __init__(
@@ -59,67 +62,67 @@ class MixMatch(Method):
         decay: float = 0.0,
     ) -> None:
         super().__init__(task)
-        self.w, self.beta = check_number("w", w, 0), check_number("beta", beta, 0)
+        self.w = check_number("w", w, 0)
+        self.beta = check_number("beta", beta, 0)
         self.temperature = check_number("temperature", temperature, 0.001)
-        self.ramp, self.decay = check_number("ramp", ramp, 0, 1), check_number("decay", decay, 0)
+        self.ramp = check_number("ramp", ramp, 0, 1)
+        self.decay = check_number("decay", decay, 0)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Guess, mix, and fit the labels of trusted rows by cross-entropy, the guesses by squares."""
+        """Return the cross-entropy of the mixed trusted rows plus the squared error of the others."""
         with batch_statistics(self.net):
-            views = self.seen(batch)
-        guess = sharpened_pseudo_labels(
-            [z.detach() for z in views], self.temperature, logit_norm=False
-        )
-        self.log_examples(
-            batch,
-            cross_entropy(views[0], batch.y, reduction="none"),
-            guess.gather(1, batch.y[:, None])[:, 0],
-        )
-        many, trust = len(batch.y), draw_probe(self.task, len(batch.y) * world_size())
-        rows = torch.cat([trust.x, *batch.views])  # (3B, 3, H, W)
-        target = torch.cat([one_hot(trust.y, guess.shape[1]), guess, guess])
-        lam, partner = (
-            at_least_half(sample_beta(self.beta, (len(rows),), rows)),
-            torch.randperm(len(rows), device=rows.device),
-        )
-        z, target = self.logits(mix(rows, rows[partner], lam)), mix(target, target[partner], lam)
-        squares = (target[many:] - z[many:].softmax(1)).square().mean()
-        strength = self.w * min(1.0, self.progress / self.ramp if self.ramp else 1.0)
-        return cross_entropy(z[:many], target[:many]) + strength * squares + self.agreement(views)
+            z_views = self.view_logits(batch)
+        detached = [z.detach() for z in z_views]
+        guess = sharpened_pseudo_labels(detached, self.temperature, logit_norm=False)
+        losses = cross_entropy(z_views[0], batch.y, reduction="none")
+        self.log_examples(batch, losses, guess.gather(1, batch.y[:, None])[:, 0])
+        batch_size = len(batch.y)
+        probe = draw_probe(self.task, batch_size * world_size())
+        rows = torch.cat([probe.x, *batch.views])  # (3B, 3, H, W)
+        target = torch.cat([one_hot(probe.y, guess.shape[1]), guess, guess])
+        lam = at_least_half(sample_beta(self.beta, (len(rows),), rows))
+        partner = torch.randperm(len(rows), device=rows.device)
+        z = self.mixture_logits(mix(rows, rows[partner], lam))
+        target = mix(target, target[partner], lam)
+        squared_error = (target[batch_size:] - z[batch_size:].softmax(1)).square().mean()
+        ramp = min(1.0, self.progress / self.ramp if self.ramp else 1.0)
+        labelled_loss = cross_entropy(z[:batch_size], target[:batch_size])
+        return labelled_loss + self.w * ramp * squared_error + self.view_penalty(z_views)
 
-    def seen(self, batch: Batch) -> list[Tensor]:
-        """Return the logits of the views, each (B, K), as the guess wants them: without a gradient."""
+    def view_logits(self, batch: Batch) -> list[Tensor]:
+        """Return the logits of each view, (B, K), without a gradient."""
         with torch.no_grad():
             return [at_least_float32(self.net(x)) for x in batch.views]
 
-    def logits(self, rows: Tensor) -> Tensor:
-        """Return (3B, K) logits of three batches, each a mixture; the first moves the running averages."""
-        first, *others = woven(rows, 3).chunk(3)
+    def mixture_logits(self, rows: Tensor) -> Tensor:
+        """Return (3B, K) logits, computed in three batches; the first moves the running averages."""
+        first, *remaining = interleave(rows, 3).chunk(3)
         z = [self.net(first)]
         with batch_statistics(self.net):
-            z += [self.net(x) for x in others]
-        return woven(at_least_float32(torch.cat(z)), len(rows) // 3)
+            z += [self.net(x) for x in remaining]
+        return interleave(at_least_float32(torch.cat(z)), len(rows) // 3)
 
-    def agreement(self, views: list[Tensor]) -> Tensor:
-        """Return what the views cost for differing; nothing here."""
-        return views[0].new_zeros(())
+    def view_penalty(self, z_views: list[Tensor]) -> Tensor:
+        """Return the penalty on views that differ, a scalar; here it is 0."""
+        return z_views[0].new_zeros(())
 
     @torch.no_grad()
     def after_step(self) -> None:
-        """Shrink the kernels."""
-        if self.decay:
-            for group in self.optimiser.param_groups:
-                for p in group["params"]:
-                    if p.ndim > 1:
-                        p.mul_(1 - group["lr"] * self.decay)
+        """Apply the decoupled weight decay to the kernels."""
+        if not self.decay:
+            return
+        for group in self.optimiser.param_groups:
+            for p in group["params"]:
+                if p.ndim > 1:
+                    p.mul_(1 - group["lr"] * self.decay)
 
 
 class MixMatchKL(MixMatch):
-    """MixMatch whose network must see the same in a view of the policy."""
+    """MixMatch with a penalty on predictions that differ between two augmentations."""
 
     views = ("standard", "policy")
     paper = "Zhang et al. 2020"
-    relative_cost = 4.33  # of two guesses one is learned from
+    relative_cost = 4.33  # one of the passes for pseudo-labels has a gradient
 
     def __init__(
         self,
@@ -134,12 +137,14 @@ class MixMatchKL(MixMatch):
         super().__init__(task, w, beta, temperature, ramp, decay)
         self.k = check_number("k", k, 0)
 
-    def seen(self, batch: Batch) -> list[Tensor]:
+    def view_logits(self, batch: Batch) -> list[Tensor]:
         """Return the logits of both views, (B, K), the second with its gradient."""
         with torch.no_grad():
-            plain = at_least_float32(self.net(batch.x))
-        return [plain, at_least_float32(self.net(batch.views[1]))]
+            z = at_least_float32(self.net(batch.x))
+        z_hat = at_least_float32(self.net(batch.views[1]))
+        return [z, z_hat]
 
-    def agreement(self, views: list[Tensor]) -> Tensor:
-        """Return k times the divergence of the second view from the first."""
-        return self.k * kl_divergence(views[0], views[1], detach=True).mean()
+    def view_penalty(self, z_views: list[Tensor]) -> Tensor:
+        """Return k times the mean divergence of the second view from the first."""
+        z, z_hat = z_views
+        return self.k * kl_divergence(z, z_hat, detach=True).mean()

@@ -1,14 +1,17 @@
-"""Noise layer: a linear layer of label noise above the softmax (Sukhbaatar, Bruna, Paluri, Bourdev and Fergus 2015).
+"""Noise layer: a linear layer of label noise on top of the softmax (Sukhbaatar, Bruna, Paluri, Bourdev and Fergus 2015).
 
 p~_b = Q p_b        Q[j, i] = P(given j | true i): columns sum to 1, T = Q^t
 L = -mean_b log p~_b[y_b] + q_lambda / K r(Q)        r: trace tr(Q) | ridge |Q|^2 / 2, of a learned Q alone
 
-With C[i, j] the mean of p_i over what is truly j, the loss is least where Q C is the true Q*. With Q fixed to Q*, that
-is C = I: the network tells the true class. A learned Q would stay at I, since C = Q* explains as much; r spreads it.
-So Q is frozen at I until the network tells the classes, then learned with it, and after every step each column goes
-back to the probabilities (`simplex`: how, the paper does not say). Nor does it tell the rest, which is ours: 1 / K, so
-that any K takes the same q_lambda; q_lambda = 1, the largest that leaves clean labels at Q = I; a short warm-up, since
-a network that knows the wrong labels by heart needs no Q; a q_lr at which classes do not change places.
+Let C[i, j] be the mean of p_i over images whose true class is j. The loss is least where Q C is the
+true Q*. With Q fixed to Q*, that is C = I: the network predicts the true class. A learned Q would
+stay at I, since C = Q* explains the labels as well; the regulariser r makes Q diffuse. So Q is
+frozen at I until the network distinguishes the classes, then learned with the network, and after
+every step each column is projected back to probabilities (`simplex`; the paper does not say how).
+The paper leaves other details open, and they are our choice: the factor 1 / K, so that the same
+q_lambda suits any K; q_lambda = 1, the largest value that leaves clean labels at Q = I; a short
+warm-up, since a network that has memorised the wrong labels needs no Q; a q_lr at which classes do
+not swap.
 
 Not done here: the estimate of Q* from a few true labels.
 """
@@ -27,7 +30,7 @@ from cnlw_tools.methods.components.validation import check_choice, check_number,
 
 
 class NoiseLayer(Method):
-    """A transition matrix above the network: ``q`` is learned, or stated (`transitions`)."""
+    """Trains the network below a transition matrix ``q``, which is learned or given by the user."""
 
     cross_entropy_options = {"q": "symmetric:0"}  # noqa: RUF012, read only
     paper = "Sukhbaatar et al. 2015"
@@ -43,44 +46,44 @@ class NoiseLayer(Method):
         projection: str = "euclid",
     ) -> None:
         super().__init__(task)
-        self.learned = q == "learned"
-        self.q = nn.Parameter(
-            torch.eye(task.n_classes) if self.learned else parse_transition(q, task.n_classes),
-            self.learned,
-        )
+        self.is_learned = q == "learned"
+        if self.is_learned:
+            matrix = torch.eye(task.n_classes)
+        else:
+            matrix = parse_transition(q, task.n_classes)
+        self.q = nn.Parameter(matrix, requires_grad=self.is_learned)
         self.warmup = resolve_epochs("warmup", warmup, task.epochs)
         self.regulariser = check_choice("regulariser", regulariser, ("trace", "ridge"))
-        self.q_lambda, self.q_lr = (
-            check_number("q_lambda", q_lambda, 0),
-            check_number("q_lr", q_lr, 0),
-        )
+        self.q_lambda = check_number("q_lambda", q_lambda, 0)
+        self.q_lr = check_number("q_lr", q_lr, 0)
         self.project = PROJECTIONS[check_choice("projection", projection, PROJECTIONS)]
 
     def loss(self, batch: Batch) -> Tensor:
-        """The given label's probability above the layer, and after the warm-up the price of a learned Q."""
+        """Return the mean loss of the labels behind the layer, plus the penalty of a learned Q."""
         z = self.net(batch.x)
         self.log_examples(batch, cross_entropy(z, batch.y, reduction="none"))
-        # by progress: a run that goes on in the middle of an epoch begins none
-        learning = self.learned and self.progress * self.task.epochs > self.warmup - 1e-6
-        q = self.q if learning else self.q.detach()
+        # A run that resumes within an epoch calls no begin_epoch, so `progress` decides.
+        epochs_done = self.progress * self.task.epochs
+        learns_q = self.is_learned and epochs_done > self.warmup - 1e-6
+        q = self.q if learns_q else self.q.detach()
         loss = given_label_nll(log_softmax(z.float(), 1), q, batch.y).mean()
-        if not learning:
+        if not learns_q:
             return loss
         r = q.trace() if self.regulariser == "trace" else q.square().sum() / 2
         return loss + self.q_lambda / len(q) * r
 
     def epoch_artifacts(self) -> dict[str, Tensor]:
-        """T = Q^t."""
+        """Return T = Q^t."""
         return {"transition": self.q.T}
 
     @torch.no_grad()
     def after_step(self) -> None:
-        """Make the columns of a learned Q probabilities again."""
-        if self.learned:
+        """Project the columns of a learned Q back to probabilities."""
+        if self.is_learned:
             self.q.copy_(self.project(self.q))
 
     def param_groups(self) -> list[dict[str, Any]]:
-        """Q learns at its own rate and does not decay."""
+        """Return the network, and Q with its own learning rate and without weight decay."""
         return [
             {"params": list(self.net.parameters())},
             {"params": [self.q], "lr": self.q_lr, "weight_decay": 0.0},

@@ -1,25 +1,26 @@
-"""O2U-Net: wrong labels are those that a network keeps losing and relearning (Huang, Qu, Jia and Zhao, ICCV 2019).
+"""O2U-Net: wrong labels are those that a network keeps forgetting and relearning (Huang, Qu, Jia and Zhao, ICCV 2019).
 
-1. first    training as ever
-2. cyclic   goes on in small batches at a rate that falls to a tenth in ``cycle`` epochs, and again, and again
+1. first    plain training
+2. cyclic   goes on in small batches; the learning rate falls to a tenth within ``cycle`` epochs, over and over
             l^_i = sum over its epochs of l_i(e) - mean_j l_j(e)              l_i(e): loss of example i in epoch e
-3. last     training on the int((1 - r) N) examples with the least l^_i       r: noise_rate, from the beginning again
+3. last     a new training on the int((1 - r) N) examples with the least l^_i       r: noise_rate
 
-A high rate throws a network out of a minimum, and while the rate falls it fits again: over and under. Easy examples
-are fitted soon in every cycle. Wrong labels are fitted last of all, so their losses are high for most of it, whatever
-the moment; the sum over cycles tells better than any single look.
+A high learning rate throws the network out of a minimum, and while the rate falls it fits again:
+overfitting to underfitting. Easy examples are fitted early in every cycle, and wrong labels last,
+so their losses are high most of the time. The sum over cycles tells them apart better than the
+losses of any single epoch.
 
-``again`` says how the last stage begins: the paper's from the weights before training (init), the code's from those
-after the first stage (first). Stages are shares of all epochs, the last a little longer than the others;
-where there are too few epochs for three stages there is one, and nothing is removed. A cycle is never longer than
-its stage.
-An example that is not seen in an epoch counts as its mean. Losses of all ranks are gathered. In the last stage what
-is removed has a noted weight of 0.
+``again`` says how the last stage begins: from the weights before training as in the paper (init),
+or from those after the first stage as in the code (first). Stages are shares of all epochs, the
+last a little longer than the others. If there are too few epochs for three stages, there is a
+single one and no example is removed. A cycle is never longer than its stage. An example that an
+epoch leaves out counts as the mean of the epoch. The losses of all ranks are gathered. In the last
+stage removed examples have a logged weight of 0.
 
-On `shapes` (blue 40, 16 pixels, 10 epochs) it ends at 43 where vanilla has 54: three stages share the epochs, and the
-last one, which counts, begins anew with four of them.
+On `shapes` (blue 40, 16 pixels, 10 epochs) it ends at 43 where vanilla has 54: three stages share
+the epochs, and the last one, which counts, restarts with four of them.
 
-Not done here: the code's own rates of the first stage, which are the preset's.
+Not done here: the code's learning rates of the first stage; they are the preset's.
 """
 
 from typing import cast
@@ -33,21 +34,21 @@ from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.validation import check_choice, check_number, resolve_epochs
 
 
-def normalised(losses: Tensor) -> Tensor:
-    """Return losses minus their mean, (n,); 0 where they are none."""
+def centre_losses(losses: Tensor) -> Tensor:
+    """Return losses minus their mean, (n,); 0 where a loss is missing (NaN)."""
     return (losses - losses.nanmean()).nan_to_num()
 
 
 class O2U(Method):
-    """Cross-entropy; a stage with a cyclic rate ranks the examples, the next leaves the worst out."""
+    """Ranks examples by their losses under a cyclic learning rate and removes the highest ones."""
 
     cross_entropy_options = {"cyclic": 0.0}  # noqa: RUF012, read only
     requires = ("noise_rate",)
     paper = "Huang et al. 2019"
     distributed_loss = "gathered"
-    now: Tensor
-    rank: Tensor
-    removed: Tensor
+    epoch_losses: Tensor
+    loss_sums: Tensor
+    is_removed: Tensor
 
     def __init__(
         self,
@@ -55,65 +56,63 @@ class O2U(Method):
         first: float = 0.3,
         cyclic: float = 0.3,
         cycle: float = 10,  # epochs
-        lowest: float = 0.1,  # of the highest rate
-        rate: float = 1.0,  # the highest of the cyclic stage, times the preset's
-        batch: float = 0.125,  # of the cyclic stage, times the preset's
+        lowest: float = 0.1,  # lowest learning rate, as a share of the highest
+        rate: float = 1.0,  # highest learning rate of the cyclic stage, times the preset's
+        batch: float = 0.125,  # batch size of the cyclic stage, times the preset's
         again: str = "init",
     ) -> None:
         super().__init__(task)
         self.first = resolve_epochs("first", check_number("first", first, 1e-6), task.epochs)
-        self.cyclic = max(
-            0, min(resolve_epochs("cyclic", cyclic, task.epochs), task.epochs - self.first - 1)
-        )
-        self.cycle, self.lowest = (
-            check_number("cycle", cycle, 1),
-            check_number("lowest", lowest, 1e-6, 1),
-        )
-        self.again = check_choice("again", again, ("init", "first"))
-        self.rate, self.batch = check_number("rate", rate, 1e-6), check_number("batch", batch, 1e-6)
-        self.register_buffer(
-            "now", torch.full((task.n_examples,), torch.nan)
-        )  # losses of this epoch
-        self.register_buffer("rank", torch.zeros(task.n_examples))  # l^
-        self.register_buffer("removed", torch.zeros(task.n_examples, dtype=torch.bool))
+        available = task.epochs - self.first - 1
+        self.cyclic = max(0, min(resolve_epochs("cyclic", cyclic, task.epochs), available))
+        self.cycle = check_number("cycle", cycle, 1)
+        self.lowest = check_number("lowest", lowest, 1e-6, 1)
+        self.restart_from = check_choice("again", again, ("init", "first"))
+        self.lr_factor = check_number("rate", rate, 1e-6)
+        self.batch_size_factor = check_number("batch", batch, 1e-6)
+        n = task.n_examples
+        self.register_buffer("epoch_losses", torch.full((n,), torch.nan))
+        self.register_buffer("loss_sums", torch.zeros(n))  # l^
+        self.register_buffer("is_removed", torch.zeros(n, dtype=torch.bool))
 
     def loss(self, batch: Batch) -> Tensor:
-        """Cross-entropy, kept for the ranking."""
-        each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
-        self.log_examples(batch, each)
-        self.now[distributed.all_gather(batch.index)] = distributed.all_gather(each.float())
-        return each.mean()
+        """Return the mean cross-entropy, and record the losses for the ranking."""
+        losses = cross_entropy(self.net(batch.x), batch.y, reduction="none")
+        self.log_examples(batch, losses)
+        index = distributed.all_gather(batch.index)
+        self.epoch_losses[index] = distributed.all_gather(losses.float())
+        return losses.mean()
 
     def phases(self) -> list[Phase]:
-        """Three stages, or one."""
+        """Return three stages, or a single one if there are too few epochs."""
         if not self.cyclic:
             return [Phase(self.task.epochs)]
-        saw = f"cyclic:{min(self.cycle, self.cyclic):g}:{self.lowest:g}"
-        swing = Phase(self.cyclic, saw, self.rate, self.batch)
+        schedule = f"cyclic:{min(self.cycle, self.cyclic):g}:{self.lowest:g}"
         rest = self.task.epochs - self.first - self.cyclic
         return [
             Phase(self.first),
-            swing,
-            Phase(rest, restart="init" if self.again == "init" else 0),
+            Phase(self.cyclic, schedule, self.lr_factor, self.batch_size_factor),
+            Phase(rest, restart="init" if self.restart_from == "init" else 0),
         ]
 
     def begin_phase(self, phase: int, train_batches: BatchSource) -> Tensor | None:
-        """Remove the worst before the last stage."""
+        """Before the last stage, remove the examples with the highest sums of losses."""
         if phase < 2:
             return None
-        self._take()
-        rate, n = cast(float, self.task.noise_rate), self.task.n_examples
-        worst = self.rank.argsort(descending=True, stable=True)[: n - int((1 - rate) * n + 1e-9)]
-        self.removed[worst] = True
-        return (~self.removed).nonzero().flatten()
+        self._add_epoch_losses()
+        n = self.task.n_examples
+        noise_rate = cast(float, self.task.noise_rate)
+        n_removed = n - int((1 - noise_rate) * n + 1e-9)
+        worst = self.loss_sums.argsort(descending=True, stable=True)[:n_removed]
+        self.is_removed[worst] = True
+        return (~self.is_removed).nonzero().flatten()
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
-        """Add up what the cyclic stage costs."""
+        """In the cyclic stage, add the losses of the epoch before to the sums."""
         if self.first < epoch < self.first + self.cyclic:
-            self._take()
-        self.now.fill_(torch.nan)
-        self.example_weights[self.removed] = 0.0
+            self._add_epoch_losses()
+        self.epoch_losses.fill_(torch.nan)
+        self.example_weights[self.is_removed] = 0.0
 
-    def _take(self) -> None:
-        """Add the losses of an epoch to the ranking, those of whom it did not see as 0."""
-        self.rank += normalised(self.now)
+    def _add_epoch_losses(self) -> None:
+        self.loss_sums += centre_losses(self.epoch_losses)

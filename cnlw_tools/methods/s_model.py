@@ -1,19 +1,21 @@
-"""S-Model: a layer that turns true classes into given labels, for training alone (Goldberger and Ben-Reuven 2017).
+"""S-Model: a layer from true classes to given labels, used in training only (Goldberger and Ben-Reuven 2017).
 
 theta_ij = softmax_j b_ij        P(given j | true i)        complex (C-Model): softmax_j (u_ij . h_b + b_ij)
 l_b = -(1 - beta) log sum_i p_b[i] theta[i, y_b] + beta CE(y_b, z_b)        h: (B, D) features, as the head gets them
 
-If the layer explains the wrong labels, the network below need not: it may tell the true class, and at test time the
-layer is dropped. Whether it does hangs on the start, so the network is trained first without the layer, and then
-b_ij = log(c_ij + 1e-8), u = 0, where c_ij is the share of label j among what this network takes for i. The authors'
-code counts the likeliest class (hard), the paper all classes by their p (soft).
+If the layer explains the wrong labels, the network below need not do so. It can predict the true
+class, and predictions leave the layer out. Whether this works depends on the initialisation, so the
+network is first trained without the layer, and then b_ij = log(c_ij + 1e-8), u = 0, where c_ij is
+the share of label j among the images that this network takes for class i. The authors' code counts
+the likeliest class (hard), the paper all classes by their probabilities (soft).
 
-The code stops each part early, where a tenth of the data says so; how long is not established. A tenth of the epochs
-is ours: a network that knows the labels by heart takes none for wrong. beta = 0 is that of the code's demonstration.
-On `shapes` (blue 40, 16 pixels, 12 epochs, one seed), whose preset has half of them for the warm-up, it ends at 59
-where vanilla has 56; with a tenth at 57.
+The code stops each stage early, by a held-out tenth of the data; after how many epochs is not
+known. The default of a tenth of the epochs is our choice: a network that has memorised the labels
+takes none of them for wrong. beta = 0 is the value in the code's demonstration. On `shapes` (blue
+40, 16 pixels, 12 epochs, one seed), whose preset uses half of the epochs for the warm-up, it ends
+at 59 where vanilla has 56; with a tenth at 57.
 
-Not done here: the start without a warm-up (from a guessed rate) and from random u; the code has both.
+Not done here: a start without warm-up (from a guessed rate) and from random u; the code has both.
 """
 
 from typing import Any
@@ -33,7 +35,7 @@ from cnlw_tools.methods.components.validation import (
 
 
 class SModel(Method):
-    """A softmax layer from true classes to given labels above the network."""
+    """Trains a softmax layer from true classes to given labels on top of the network."""
 
     cross_entropy_options = {"beta": 1.0}  # noqa: RUF012, read only
     paper = "Goldberger and Ben-Reuven 2017"
@@ -49,59 +51,67 @@ class SModel(Method):
     ) -> None:
         super().__init__(task)
         self.warmup = resolve_epochs("warmup", warmup, task.epochs)
-        self.then = check_number("beta", beta, 0, 1)
+        self.beta_after_warmup = check_number("beta", beta, 0, 1)
         self.fit = check_choice("fit", fit, ("hard", "soft"))
         self.register_buffer("beta", torch.ones(()))  # until the warm-up ends
         self.b = nn.Parameter(torch.zeros(task.n_classes, task.n_classes))
         net: Any = self.net
         if not all(hasattr(net, part) for part in ("features", "dropout", "head")):
             raise ValueError(
-                "SModel needs a network with features, dropout and head: those of `cnlw list nets` have them"
+                "SModel needs a network with features, dropout and head, "
+                "such as those of `cnlw list nets`"
             )
-        self.u = (
-            nn.Parameter(torch.zeros(net.head.in_features, task.n_classes**2))
-            if check_flag("complex", complex)
-            else None
-        )
+        self.u: nn.Parameter | None = None
+        if check_flag("complex", complex):
+            self.u = nn.Parameter(torch.zeros(net.head.in_features, task.n_classes**2))
 
     def loss(self, batch: Batch) -> Tensor:
-        """The given label's probability after the layer, and beta times that before it."""
+        """Return the mean loss of the labels behind the layer, and beta times that before it."""
         net: Any = self.net
         h = net.dropout(net.features(batch.x))
         z = net.head(h)
-        each = cross_entropy(z, batch.y, reduction="none")
-        self.log_examples(batch, each)
-        noisy = -torch.logsumexp(log_softmax(z.float(), 1) + self.log_theta(h, batch.y), 1)
-        return ((1 - self.beta) * noisy + self.beta * each).mean()
+        losses = cross_entropy(z, batch.y, reduction="none")
+        self.log_examples(batch, losses)
+        log_joint = log_softmax(z.float(), 1) + self.log_theta(h, batch.y)
+        noisy_losses = -torch.logsumexp(log_joint, 1)
+        return ((1 - self.beta) * noisy_losses + self.beta * losses).mean()
 
     def log_theta(self, h: Tensor, y: Tensor) -> Tensor:
-        """Return (B, K) log P(given y_b | true i)."""
+        """Return log P(given y_b | true i), (B, K), for features h, (B, D), and labels y, (B,)."""
         if self.u is None:
             return log_softmax(self.b, 1)[:, y].T
-        rows = log_softmax((h @ self.u).float().view(-1, *self.b.shape) + self.b, 2)  # (B, K, K)
-        return rows[torch.arange(len(y), device=y.device), :, y]
+        scores = (h @ self.u).float().view(-1, *self.b.shape) + self.b  # (B, K, K)
+        positions = torch.arange(len(y), device=y.device)
+        return log_softmax(scores, 2)[positions, :, y]
 
     def epoch_artifacts(self) -> dict[str, Tensor]:
-        """Theta, I while there is no layer; of the complex one nothing: it has a theta for every image."""
+        """Return theta, which is the identity during the warm-up.
+
+        The complex layer returns nothing, since it has another theta for each image.
+        """
+        if self.u is not None:
+            return {}
         theta = torch.eye(len(self.b)) if self.beta == 1 else self.b.softmax(1)
-        return {"transition": theta} if self.u is None else {}
+        return {"transition": theta}
 
     def phases(self) -> list[Phase]:
-        """Without the layer, then with it."""
-        return [Phase(n) for n in (self.warmup, self.task.epochs - self.warmup) if n]
+        """Return the warm-up without the layer, and the training with it."""
+        lengths = (self.warmup, self.task.epochs - self.warmup)
+        return [Phase(epochs) for epochs in lengths if epochs]
 
     @torch.no_grad()
     def begin_phase(self, phase: int, train_batches: BatchSource) -> None:
         """Fit the layer when the warm-up is over."""
-        if phase == int(self.warmup > 0):
-            self.b.copy_(
-                (
-                    label_frequencies(self.net, train_batches, self.task.n_classes, self.fit) + 1e-8
-                ).log()
-            )
-            self.beta.fill_(self.then)
+        layer_phase = int(self.warmup > 0)
+        if phase == layer_phase:
+            c = label_frequencies(self.net, train_batches, self.task.n_classes, self.fit)
+            self.b.copy_((c + 1e-8).log())
+            self.beta.fill_(self.beta_after_warmup)
 
     def param_groups(self) -> list[dict[str, Any]]:
-        """Decay the network as ever, and the layer not at all: even rows are no better rows."""
+        """Return the network with the preset's weight decay, and the layer with none.
+
+        Decay would pull the rows of theta towards uniform, which is no better a model.
+        """
         layer = [self.b] if self.u is None else [self.b, self.u]
         return [{"params": list(self.net.parameters())}, {"params": layer, "weight_decay": 0.0}]

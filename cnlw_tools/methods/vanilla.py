@@ -1,4 +1,4 @@
-"""Vanilla: cross-entropy on the given labels, the baseline that every other method must beat.
+"""Vanilla: cross-entropy on the given labels, the baseline for all other methods.
 
 L = mean_b CE(y_b, z_b) = -mean_b log p_b[y_b]
 """
@@ -10,13 +10,13 @@ from cnlw_tools.methods.base import Batch, Method
 
 
 class Vanilla(Method):
-    """Cross-entropy."""
+    """Trains with cross-entropy on the given labels, without any treatment of noise."""
 
     cross_entropy_options = {}  # noqa: RUF012, read only
     paper = "the baseline of Jiang et al. 2020"
 
     def loss(self, batch: Batch) -> Tensor:
-        """-log p_y, averaged."""
-        each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
-        self.log_examples(batch, each)
-        return each.mean()
+        """Return the mean of -log p_y."""
+        losses = cross_entropy(self.net(batch.x), batch.y, reduction="none")
+        self.log_examples(batch, losses)
+        return losses.mean()

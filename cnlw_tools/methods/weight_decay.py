@@ -1,15 +1,18 @@
-"""Weight decay, tuned: the baseline of Jiang et al. 2020 (Krogh and Hertz 1991).
+"""Weight decay of a chosen strength: a baseline of Jiang et al. 2020 (Krogh and Hertz 1991).
 
 L = mean_b CE(y_b, z_b) + decay / 2 sum_w |w|^2        w: kernels; every = true: every parameter
 
-Wrong labels can only be learnt by heart, and learning by heart takes large weights: so a price on them. The gradient
-of the price is decay w, which the optimiser adds by itself; the loss is cross-entropy. The slim code that the paper
-builds on prices the kernels of convolutions and of the classifier alone, IEG's prices biases and batch
-normalisation too. Vanilla has the preset's decay, this method its own in place of it.
+A network can only memorise wrong labels, and memorising takes large weights, so a penalty on large
+weights makes it harder. The gradient of the penalty is decay w, which the optimiser adds itself;
+the loss is cross-entropy. The slim code that the paper builds on penalises only the kernels of
+convolutions and of the classifier; IEG's code penalises biases and batch normalisation as well.
+Vanilla has the weight decay of the preset; this method replaces it by its own.
 
-The paper tells neither its grid nor the best value; 1e-3, above usual presets, is ours.
+The paper gives neither its grid nor the best value. The default, 1e-3, is our choice; it is larger
+than in usual presets.
 
-Not done here: decay apart from the gradient, as MixMatch and AdamW have it; that is the preset's choice of optimiser.
+Not done here: decay that is decoupled from the gradient, as in MixMatch and AdamW. It depends on
+the preset's optimiser.
 """
 
 from typing import Any
@@ -22,26 +25,27 @@ from cnlw_tools.methods.components.validation import check_flag, check_number
 
 
 class WeightDecay(Method):
-    """Cross-entropy with a weight decay of its own."""
+    """Trains with cross-entropy and a weight decay of its own instead of the preset's."""
 
     cross_entropy_options = {"decay": 0.0}  # noqa: RUF012, read only
     paper = "the baseline of Jiang et al. 2020"
 
     def __init__(self, task: Task, decay: float = 1e-3, every: bool = False) -> None:
         super().__init__(task)
-        self.decay, self.every = check_number("decay", decay, 0), check_flag("every", every)
+        self.decay = check_number("decay", decay, 0)
+        self.decays_all = check_flag("every", every)
 
     def loss(self, batch: Batch) -> Tensor:
-        """-log p_y, averaged."""
-        each = cross_entropy(self.net(batch.x), batch.y, reduction="none")
-        self.log_examples(batch, each)
-        return each.mean()
+        """Return the mean of -log p_y."""
+        losses = cross_entropy(self.net(batch.x), batch.y, reduction="none")
+        self.log_examples(batch, losses)
+        return losses.mean()
 
     def param_groups(self) -> list[dict[str, Any]]:
-        """Decay the kernels, and with ``every`` all else too."""
+        """Return the kernels with the decay, and the other parameters with or without it."""
         kernels = [p for p in self.parameters() if p.dim() > 1]
         rest = [p for p in self.parameters() if p.dim() <= 1]
         return [
             {"params": kernels, "weight_decay": self.decay},
-            {"params": rest, "weight_decay": self.decay * self.every},
+            {"params": rest, "weight_decay": self.decay * self.decays_all},
         ]

@@ -62,5 +62,5 @@ def test_has_a_floor(on_logits):
 @pytest.mark.parametrize("q", ["pairflip:0.5", "symmetric:0.75", "outlier:0"])
 def test_no_inverse(toy, q):
     """A matrix that mixes classes up for good is refused, with what to do."""
-    with pytest.raises(ValueError, match=r"Backward needs a q with an inverse, .* take forward"):
+    with pytest.raises(ValueError, match=r"Backward needs a q with an inverse, .* use forward"):
         toy.make("backward", q=q)

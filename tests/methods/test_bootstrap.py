@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods.bootstrap import surprise
+from cnlw_tools.methods.bootstrap import prediction_losses
 
 
 def naive(z, y, beta, kind):
@@ -39,7 +39,9 @@ def test_defaults(on_logits, f3, kind, each, mean):
 
     assert method.loss(f3).item() == pytest.approx(mean, abs=1e-6)
     assert torch.allclose(
-        method.beta * own + (1 - method.beta) * surprise(f3.x, kind), torch.tensor(each), atol=1e-6
+        method.beta * own + (1 - method.beta) * prediction_losses(f3.x, kind),
+        torch.tensor(each),
+        atol=1e-6,
     )
     assert torch.allclose(method.example_losses, own)
 
@@ -47,7 +49,7 @@ def test_defaults(on_logits, f3, kind, each, mean):
 def test_soft_learns_through_its_guess(f3):
     """The gradient of the second term is that of the entropy, and not 0 as with a constant target."""
     z = f3.x.requires_grad_()
-    surprise(z, "soft").sum().backward()
+    prediction_losses(z, "soft").sum().backward()
 
     expected = [[-0.335278, 0.167639, 0.167639], [0.122103, -0.244206, 0.122103], [0, 0, 0]]
     assert torch.allclose(z.grad, torch.tensor(expected), atol=1e-6)
@@ -56,7 +58,7 @@ def test_soft_learns_through_its_guess(f3):
 def test_hard_takes_its_guess_for_a_label(f3):
     """The gradient of the second term is that of cross-entropy against the likeliest class."""
     z = f3.x[:2].clone().requires_grad_()
-    surprise(z, "hard").sum().backward()
+    prediction_losses(z, "hard").sum().backward()
 
     assert torch.allclose(z.grad, z.softmax(1) - torch.eye(3)[[0, 1]])
 
@@ -65,7 +67,7 @@ def test_hard_takes_its_guess_for_a_label(f3):
 def test_a_sure_network(kind):
     """A network that is sure is surprised by nothing, and its gradient is finite."""
     z = torch.tensor([[1e4, 0.0, -1e4]], requires_grad=True)
-    loss = surprise(z, kind).sum()
+    loss = prediction_losses(z, kind).sum()
     loss.backward()
 
     assert loss == 0

@@ -21,7 +21,7 @@ from cnlw_tools.methods.components.pooled_features import extract_features
 )
 def test_turns(toy, epochs, said, turns):
     """At even distances from `start` on; one that would begin after the end does not."""
-    assert METHODS["cleannet"](toy.task("cleannet", epochs), **said).turns == turns
+    assert METHODS["cleannet"](toy.task("cleannet", epochs), **said).round_epochs == turns
 
 
 def judged(toy, monkeypatch, cos, **options):
@@ -75,7 +75,7 @@ def test_until_its_turn_all_count(toy):
     method = toy.make("cleannet", epochs=4, start=1, rounds=1)
     weights = []
     for _ in toy.epochs(method):
-        weights.append(method.like.clone())
+        weights.append(method.class_weight.clone())
 
     assert (weights[0] == 1).all()
     assert (weights[1] != 1).any()
@@ -88,7 +88,7 @@ def test_right_labels_weigh_more(toy):
     method = toy.train(toy.make("cleannet", start=5, rounds=1, passes=30))
     right = toy.true == toy.y
 
-    assert method.like[right].mean() > method.like[~right].mean() + 0.15
+    assert method.class_weight[right].mean() > method.class_weight[~right].mean() + 0.15
 
 
 def test_a_class_with_few_examples_is_named(toy):
@@ -106,4 +106,4 @@ def test_all_ranks_take_the_weights_of_the_first(toy, monkeypatch):
     )
     method = judged(toy, monkeypatch, torch.ones(192))
 
-    assert (method.like == 0.25).all()
+    assert (method.class_weight == 0.25).all()

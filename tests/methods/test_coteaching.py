@@ -8,14 +8,14 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods import METHODS
 from cnlw_tools.methods.components.weighting_rules import mask_of_smallest
-from cnlw_tools.methods.coteaching import forgotten
+from cnlw_tools.methods.coteaching import dropped_share
 from tests.methods.conftest import Net
 
 
 def choice(method, batch, count):
     """What each network would keep, by sorted lists."""
     found = []
-    for net in (method.net, method.other):
+    for net in (method.net, method.other_net):
         losses = cross_entropy(net(batch.x), batch.y, reduction="none").tolist()
         found.append((losses, sorted(range(len(losses)), key=losses.__getitem__)[:count]))
     return found
@@ -25,7 +25,7 @@ def apart(toy, **options):
     """Two networks that began differently, behind the rise of R."""
     method = toy.make("coteaching", **options)
     torch.manual_seed(5)
-    torch.nn.init.normal_(method.other.head.weight)
+    torch.nn.init.normal_(method.other_net.head.weight)
     method.progress = 0.99
     return method
 
@@ -46,10 +46,10 @@ def test_schedule():
         0.5,
     ]
 
-    assert [forgotten(e, 0.5, 10) for e in range(11)] == pytest.approx(expected, abs=1e-6)
-    assert [forgotten(e, 0.5, 3, exponent=2) for e in range(4)] == [0, 0.125, 0.25, 0.5]
-    assert [forgotten(e, 0.5, 1) for e in range(2)] == [0, 0.5]
-    assert forgotten(0, 0.5, 0) == 0.5
+    assert [dropped_share(e, 0.5, 10) for e in range(11)] == pytest.approx(expected, abs=1e-6)
+    assert [dropped_share(e, 0.5, 3, exponent=2) for e in range(4)] == [0, 0.125, 0.25, 0.5]
+    assert [dropped_share(e, 0.5, 1) for e in range(2)] == [0, 0.5]
+    assert dropped_share(0, 0.5, 0) == 0.5
 
 
 def test_fixture():
@@ -83,7 +83,7 @@ def test_each_learns_from_the_others_choice_alone(toy):
     batch = toy.some(method, 30)
     (_, by_one), (_, by_two) = choice(method, batch, 20)
     method.loss(batch).backward()
-    for net, chosen in ((method.net, by_two), (method.other, by_one)):
+    for net, chosen in ((method.net, by_two), (method.other_net, by_one)):
         each = cross_entropy(net(batch.x), batch.y, reduction="none")
         expected = torch.autograd.grad(each[chosen].mean(), net.head.weight)[0]
 
@@ -94,7 +94,7 @@ def test_at_first_both_learn_everything(toy):
     """R(0) = 0."""
     method = toy.make("coteaching")
     batch = toy.some(method)
-    losses = [cross_entropy(net(batch.x), batch.y).item() for net in (method.net, method.other)]
+    losses = [cross_entropy(net(batch.x), batch.y).item() for net in (method.net, method.other_net)]
 
     assert method.loss(batch).item() == pytest.approx(sum(losses), rel=1e-6)
     assert (method.example_weights[batch.index] == 1).all()
@@ -127,14 +127,14 @@ def test_networks_begin_differently(toy):
     """The second draws weights of its own."""
     method = METHODS["coteaching"](replace(toy.task("coteaching"), make_net=Net))
 
-    assert not torch.equal(method.net.head.weight, method.other.head.weight)
+    assert not torch.equal(method.net.head.weight, method.other_net.head.weight)
 
 
 def test_predicts_the_mean(toy):
     """Of both networks' logits."""
     method = apart(toy).eval()
 
-    assert torch.allclose(method.predict(toy.x), (method.net(toy.x) + method.other(toy.x)) / 2)
+    assert torch.allclose(method.predict(toy.x), (method.net(toy.x) + method.other_net(toy.x)) / 2)
 
 
 def test_drops_wrong_labels(toy):

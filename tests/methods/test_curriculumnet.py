@@ -5,7 +5,7 @@ import torch
 
 from cnlw_tools.methods import METHODS, curriculumnet
 from cnlw_tools.methods.components.kmeans import kmeans_1d
-from cnlw_tools.methods.curriculumnet import density, reduced
+from cnlw_tools.methods.curriculumnet import count_neighbours, principal_components
 
 
 def blob_and_scatter(near=46, far=14, seed=0):
@@ -26,16 +26,16 @@ def test_density_as_a_loop():
     """How many lie nearer than six pairs in ten do."""
     x = blob_and_scatter(20, 11)
 
-    assert density(x).tolist() == naive(x)
+    assert count_neighbours(x).tolist() == naive(x)
 
 
 def test_blocks_play_no_part(monkeypatch):
     """Memory is bounded, the counts are the same."""
     x = blob_and_scatter()
-    expected = density(x)
+    expected = count_neighbours(x)
     monkeypatch.setattr(curriculumnet, "BLOCK", 7)
 
-    assert torch.equal(expected, density(x))
+    assert torch.equal(expected, count_neighbours(x))
 
 
 def test_density_does_not_mind_a_rigid_motion():
@@ -43,14 +43,14 @@ def test_density_does_not_mind_a_rigid_motion():
     x = blob_and_scatter()
     turn = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(1)).double()).Q
 
-    change = (density(x) - density(x @ turn + 5)).abs()
+    change = (count_neighbours(x) - count_neighbours(x @ turn + 5)).abs()
     assert change.max() <= 1
     assert change.sum() <= 2
 
 
 def test_a_tight_blob_is_clean():
     """All of the blob is subset 0, the scatter is not, and every point is in one of three."""
-    subset = kmeans_1d(-density(blob_and_scatter()), 3)
+    subset = kmeans_1d(-count_neighbours(blob_and_scatter()), 3)
 
     assert (subset[:46] == 0).all()
     assert (subset[46:] > 0).all()
@@ -60,7 +60,7 @@ def test_a_tight_blob_is_clean():
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
 def test_few_points(n):
     """One point, two, or three that are the same, are clean; no points are none."""
-    assert kmeans_1d(-density(torch.ones(n, 2).double()), 3).tolist() == [0] * n
+    assert kmeans_1d(-count_neighbours(torch.ones(n, 2).double()), 3).tolist() == [0] * n
 
 
 def test_principal_components_keep_what_is_long():
@@ -68,9 +68,9 @@ def test_principal_components_keep_what_is_long():
     draw = torch.Generator().manual_seed(0)
     x = torch.randn(30, 4, generator=draw).double() @ torch.randn(4, 9, generator=draw).double()
 
-    assert torch.allclose(torch.pdist(reduced(x, 4)), torch.pdist(x))
-    assert reduced(x, 2).shape == (30, 2)
-    assert torch.equal(x, reduced(x, 9))
+    assert torch.allclose(torch.pdist(principal_components(x, 4)), torch.pdist(x))
+    assert principal_components(x, 2).shape == (30, 2)
+    assert torch.equal(x, principal_components(x, 9))
 
 
 def test_stages(toy):

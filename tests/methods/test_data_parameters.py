@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods.data_parameters import Temperatures, slope
+from cnlw_tools.methods.data_parameters import Temperatures, temperature_gradient
 
 
 def test_fixture(f3):
     """At sigma = 1: what fits cools down, what does not heats up, and what knows nothing stays."""
-    assert slope(f3.x, f3.y, torch.ones(3)).tolist() == pytest.approx(
+    assert temperature_gradient(f3.x, f3.y, torch.ones(3)).tolist() == pytest.approx(
         [0.426028, -0.576117, 0], abs=1e-6
     )
 
@@ -28,7 +28,9 @@ def test_the_slope_is_the_derivative():
     losses = cross_entropy(z / sigma[:, None], y, reduction="none")
 
     assert torch.allclose(
-        slope(z, y, sigma.detach()), torch.autograd.grad(losses.sum(), sigma)[0], atol=1e-5
+        temperature_gradient(z, y, sigma.detach()),
+        torch.autograd.grad(losses.sum(), sigma)[0],
+        atol=1e-5,
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from cnlw_tools.methods.gce import generalised
+from cnlw_tools.methods.gce import generalised_losses
 
 
 def naive(z, y, q):
@@ -24,7 +24,7 @@ def test_fixture(on_logits, f3, q, expected, mean):
     """Numbers worked out by hand, from cross-entropy to mean absolute error."""
     losses = cross_entropy(f3.x, f3.y, reduction="none")
 
-    assert generalised(losses, q).tolist() == pytest.approx(expected, abs=2e-6)
+    assert generalised_losses(losses, q).tolist() == pytest.approx(expected, abs=2e-6)
     assert on_logits("gce", q=q).loss(f3).item() == pytest.approx(mean, abs=2e-6)
 
 
@@ -33,7 +33,7 @@ def test_oracle(q):
     """Random logits, one by one."""
     z, y = 3 * torch.randn(20, 5, generator=torch.Generator().manual_seed(0)), torch.arange(20) % 5
 
-    assert generalised(cross_entropy(z, y, reduction="none"), q).tolist() == pytest.approx(
+    assert generalised_losses(cross_entropy(z, y, reduction="none"), q).tolist() == pytest.approx(
         naive(z, y, q), abs=1e-5
     )
 
@@ -42,8 +42,8 @@ def test_small_q_is_cross_entropy():
     """Without loss of digits; and q = 0 to the last bit."""
     losses = torch.tensor([1e-6, 0.5, 3, 40])
 
-    assert generalised(losses, 1e-7).tolist() == pytest.approx(losses.tolist(), rel=1e-5)
-    assert torch.equal(generalised(losses, 0), losses)
+    assert generalised_losses(losses, 1e-7).tolist() == pytest.approx(losses.tolist(), rel=1e-5)
+    assert torch.equal(generalised_losses(losses, 0), losses)
 
 
 def test_the_pull_is_that_of_cross_entropy_times_a_power(on_logits, f3):
@@ -51,7 +51,7 @@ def test_the_pull_is_that_of_cross_entropy_times_a_power(on_logits, f3):
     method = on_logits("gce", q=0.7)
     z = f3.x.clone().requires_grad_()
     losses = cross_entropy(z, f3.y, reduction="none")
-    pull = torch.autograd.grad(generalised(losses, 0.7).sum(), z, retain_graph=True)[0]
+    pull = torch.autograd.grad(generalised_losses(losses, 0.7).sum(), z, retain_graph=True)[0]
     plain = torch.autograd.grad(losses.sum(), z)[0]
     method.loss(f3)
 
@@ -63,7 +63,7 @@ def test_the_pull_is_that_of_cross_entropy_times_a_power(on_logits, f3):
 def test_a_label_beyond_belief(q):
     """Its loss is 1 / q, and its gradient is finite."""
     z = torch.tensor([[0.0, 5000]], requires_grad=True)
-    loss = generalised(cross_entropy(z, torch.tensor([0]), reduction="none"), q).sum()
+    loss = generalised_losses(cross_entropy(z, torch.tensor([0]), reduction="none"), q).sum()
     loss.backward()
 
     assert loss.item() == pytest.approx(1 / q)
@@ -74,7 +74,7 @@ def test_truncated_fixture(toy, f3):
     """At k = 1/2 one of three is kept; the others cost L_q(k), and the paper's form is less by that."""
     method = toy.make("gce_truncated")
     method.net = torch.nn.Identity()
-    method.kept[:3] = torch.tensor([True, False, False])
+    method.is_kept[:3] = torch.tensor([True, False, False])
     dear = 0.549183
 
     assert method.loss(f3).item() == pytest.approx((0.220538 + 2 * dear) / 3, abs=1e-6)
@@ -88,10 +88,10 @@ def test_keeps_what_the_best_network_believes(toy):
     with torch.no_grad():
         method.net.head.bias.fill_(3.0)
     method.prune(toy.train_batches)
-    p = method.best.eval()(toy.x).softmax(1)
+    p = method.best_net.eval()(toy.x).softmax(1)
 
-    assert method.kept.tolist() == [p[i, k].item() > 0.3 for i, k in enumerate(toy.y)]
-    assert 0 < method.kept.sum() < 192
+    assert method.is_kept.tolist() == [p[i, k].item() > 0.3 for i, k in enumerate(toy.y)]
+    assert 0 < method.is_kept.sum() < 192
 
 
 @pytest.mark.parametrize(("k", "kept"), [(0, 192), (1, 0)])
@@ -102,7 +102,7 @@ def test_ends_of_k(toy, k, kept):
     loss = method.loss(toy.some(method))
     loss.backward()
 
-    assert method.kept.sum() == kept
+    assert method.is_kept.sum() == kept
     if k == 1:
         assert loss == 0
         assert not any(p.grad.any() for p in method.net.parameters())
@@ -145,18 +145,22 @@ def test_the_best_is_the_one_that_tells_most_held_out_labels(toy):
             )
         method.train().begin_epoch(epoch, toy.train_batches)
 
-        assert method.score == pytest.approx(most)
-        assert all(torch.equal(value, best[key]) for key, value in method.best.state_dict().items())
+        assert method.best_accuracy == pytest.approx(most)
+        assert all(
+            torch.equal(value, best[key]) for key, value in method.best_net.state_dict().items()
+        )
 
 
 def test_the_best_does_not_learn(toy):
     """It is a copy without gradients."""
     method = toy.make("gce_truncated")
-    before = {key: value.clone() for key, value in method.best.state_dict().items()}
+    before = {key: value.clone() for key, value in method.best_net.state_dict().items()}
     toy.step(method, toy.some(method))
 
-    assert not any(p.requires_grad for p in method.best.parameters())
-    assert all(torch.equal(value, before[key]) for key, value in method.best.state_dict().items())
+    assert not any(p.requires_grad for p in method.best_net.parameters())
+    assert all(
+        torch.equal(value, before[key]) for key, value in method.best_net.state_dict().items()
+    )
 
 
 def test_throws_out_wrong_labels(toy):
@@ -164,5 +168,5 @@ def test_throws_out_wrong_labels(toy):
     method = toy.train(toy.make("gce_truncated", epochs=10, start=5, k=0.3))
     wrong = toy.y != toy.true
 
-    assert wrong[~method.kept].float().mean() > 0.7
-    assert wrong[method.kept].float().mean() < 0.2
+    assert wrong[~method.is_kept].float().mean() > 0.7
+    assert wrong[method.is_kept].float().mean() < 0.2

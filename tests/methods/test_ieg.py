@@ -17,7 +17,7 @@ from cnlw_tools.methods.components.pseudo_labels import (
     rms_normalise,
     sharpened_pseudo_labels,
 )
-from cnlw_tools.methods.ieg import IEG, stepped
+from cnlw_tools.methods.ieg import IEG, virtual_step
 from cnlw_tools.methods.l2r import L2R
 
 K, B, M = 3, 6, 9
@@ -54,7 +54,7 @@ def made(net=norm, probe=lambda m: some(m, 1, 1), buffers=False, decay=0.0, **op
 def slopes(method, batch):
     """Return what `loss` finds out of the trusted examples."""
     with batch_statistics(method.net):
-        return method.slopes(batch, some(M, 1, 1), *(method.net(x) for x in batch.views))
+        return method.probe_derivatives(batch, some(M, 1, 1), *(method.net(x) for x in batch.views))
 
 
 def close(expected, actual, tolerance=1e-5):
@@ -129,7 +129,7 @@ def test_the_fixture_of_the_meta_step(buffer, theta, slope, weight):
     )
     here = {"weight": torch.zeros(1, 1)}
     gradient = (0 - y) @ x / 3
-    ahead = stepped(here["weight"], gradient, torch.tensor([[buffer]]), 0.1, 0.9, 0.0)
+    ahead = virtual_step(here["weight"], gradient, torch.tensor([[buffer]]), 0.1, 0.9, 0.0)
     f, change = logits_and_derivative(net, here, {"weight": ahead - 1}, x)
     actual = -0.1 * (f.squeeze(1) - y) * change.squeeze(1)
 
@@ -142,7 +142,7 @@ def test_weight_decay_shrinks_the_step_ahead():
     """Theta' = Theta - eta (g + decay Theta); without a buffer that is all."""
     close(
         [2 - 0.1 * (3 + 0.5 * 2)],
-        stepped(torch.tensor([2.0]), torch.tensor([3.0]), None, 0.1, 0.9, 0.5),
+        virtual_step(torch.tensor([2.0]), torch.tensor([3.0]), None, 0.1, 0.9, 0.5),
     )
 
 
@@ -166,10 +166,10 @@ def test_a_label_is_kept_if_it_helps(label, sign):
         Batch(one, (one,), torch.tensor([1])),
     )
     z = method.net(one)
-    found = method.slopes(batch, probe, z, z)
+    found = method.probe_derivatives(batch, probe, z, z)
 
     close([[0.5, 0.5]], found.guess)
-    close([sign * 0.25 * 1e-4], found.label, 1e-8)
+    close([sign * 0.25 * 1e-4], found.by_label, 1e-8)
 
 
 @pytest.mark.parametrize("through_guess", [False, True])
@@ -204,32 +204,32 @@ def test_slopes_are_those_of_the_virtual_step(through_guess, logit_norm):
         for b, row in enumerate(step * torch.eye(B).double()):
             by_weight = (after(omega + row, lam) - after(omega - row, lam)) / (2 * step)
             by_label = (after(omega, lam + row) - after(omega, lam - row)) / (2 * step)
-            torch.testing.assert_close(by_weight, found.weight[b], rtol=1e-4, atol=1e-8)
-            torch.testing.assert_close(by_label, found.label[b], rtol=1e-4, atol=1e-8)
+            torch.testing.assert_close(by_weight, found.by_weight[b], rtol=1e-4, atol=1e-8)
+            torch.testing.assert_close(by_label, found.by_label[b], rtol=1e-4, atol=1e-8)
 
 
 def test_the_momentum_of_the_optimiser_counts():
     """With momentum = 0 the step ahead is another one; so it is before there is a buffer."""
     batch = some(B)
-    found = slopes(made(buffers=True), batch).weight
+    found = slopes(made(buffers=True), batch).by_weight
 
-    assert not torch.allclose(found, slopes(made(buffers=True, momentum=0.0), batch).weight)
-    close(slopes(made(), batch).weight, slopes(made(momentum=0.0), batch).weight)
+    assert not torch.allclose(found, slopes(made(buffers=True, momentum=0.0), batch).by_weight)
+    close(slopes(made(), batch).by_weight, slopes(made(momentum=0.0), batch).by_weight)
 
 
 def test_l2_is_the_decay_of_each_group():
     """Without l2, or with a decay of 0, decay plays no part; a group of its own has its own."""
-    batch, bare = some(B), slopes(made(), some(B)).weight
-    close(bare, slopes(made(decay=0.3, l2=False), batch).weight)
-    assert not torch.allclose(bare, slopes(made(decay=0.3), batch).weight)
+    batch, bare = some(B), slopes(made(), some(B)).by_weight
+    close(bare, slopes(made(decay=0.3, l2=False), batch).by_weight)
+    assert not torch.allclose(bare, slopes(made(decay=0.3), batch).by_weight)
 
     method = made()
     *body, bias = method.parameters()
     groups = [{"params": body, "weight_decay": 0.0}, {"params": [bias], "weight_decay": 0.3}]
     method.optimiser = torch.optim.SGD(groups, lr=0.1)
-    found = slopes(method, batch).weight
+    found = slopes(method, batch).by_weight
     assert not torch.allclose(bare, found)
-    assert not torch.allclose(slopes(made(decay=0.3), batch).weight, found)
+    assert not torch.allclose(slopes(made(decay=0.3), batch).by_weight, found)
 
 
 @pytest.mark.parametrize("halve", [False, True])
@@ -241,7 +241,7 @@ def test_the_loss_is_that_of_a_loop_over_examples(monkeypatch, halve, threshold)
     monkeypatch.setattr(torch, "rand", lambda n, device: torch.linspace(0, 1, n))
     method, batch, probe = made(halve=halve, threshold=threshold), some(B), some(M, 1, 1)
     found = slopes(method, batch)
-    gain = [max(-s.item(), 0.0) for s in found.weight]
+    gain = [max(-s.item(), 0.0) for s in found.by_weight]
     weight = [v / (sum(gain) + 1e-5) for v in gain]
     label, hot = torch.eye(K).double()[batch.y], torch.eye(K).double()
     with batch_statistics(method.net):
@@ -250,7 +250,7 @@ def test_the_loss_is_that_of_a_loop_over_examples(monkeypatch, halve, threshold)
         for b in range(B):
             log_p, g = z[b].log_softmax(0), found.guess[b]
             weighted -= weight[b] * ((0.9 * label[b] + 0.1 * g) * log_p).sum()
-            chosen -= ((label[b] if found.label[b] < 0 else g) * log_p).sum() / B
+            chosen -= ((label[b] if found.by_label[b] < 0 else g) * log_p).sum() / B
             p = log_p.detach().exp()
             kl += (p * (p.log() - z_hat[b].log_softmax(0))).sum() / B
         guess = [found.guess[b] if weight[b] < threshold else label[b] for b in range(B)]
@@ -311,7 +311,7 @@ def test_every_component_can_be_left_out():
 def test_without_relabelling_the_target_is_the_label():
     """M-8: L_omega against Y alone, whole, and no L_lam."""
     method, batch = made(**BARE), some(B)
-    weight = normalise_gains(-slopes(method, batch).weight, 1e-5)
+    weight = normalise_gains(-slopes(method, batch).by_weight, 1e-5)
     expected = (weight * cross_entropy(method.net(batch.x), batch.y, reduction="none")).sum()
 
     torch.testing.assert_close(expected, method.loss(batch))
@@ -328,14 +328,14 @@ def test_rows_that_are_not_mixed_are_seen_as_they_are():
             z[3:], torch.cat([guess, guess])
         )
 
-        torch.testing.assert_close(expected, method.mixed(batch, same, guess))
+        torch.testing.assert_close(expected, method.mixing_loss(batch, same, guess))
 
 
 @pytest.mark.parametrize(("approximate", "mean"), [(True, 5 / 6), (False, 0.5 + 1 / math.pi)])
 def test_shares_are_folded(approximate, mean):
     """At least a half of each row stays; the mean is 5/6 for the code's draw and 1/2 + 1/pi for a beta."""
     torch.manual_seed(0)
-    shares = made(approximate=approximate).shares(torch.zeros(40_000))
+    shares = made(approximate=approximate).draw_shares(torch.zeros(40_000))
 
     assert 0.5 <= shares.min() <= shares.max() <= 1
     assert shares.mean().item() == pytest.approx(mean, abs=0.003)

@@ -8,15 +8,24 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods import Phase
 from cnlw_tools.methods import incv as module
-from cnlw_tools.methods.incv import CANDIDATE, DISCARDED, SELECTED, estimated, left, lengths
+from cnlw_tools.methods.incv import (
+    CANDIDATE,
+    REMOVED,
+    SELECTED,
+    estimate_noise,
+    plan_iterations,
+    selected_noise,
+)
 
 
 def test_fixture():
     """Half of the labels wrong, ten classes: 0.277778 agree, 0.9 of them are right and a tenth is not."""
-    assert estimated(0.25 + 0.25 / 9, 10) == pytest.approx(0.5)
-    assert left(torch.tensor(0.5), 9).item() == pytest.approx(0.1)
-    assert 1 - left(torch.tensor(0.5), 9).item() == pytest.approx(0.25 / (0.25 + 0.25 / 9))
-    assert left(torch.tensor(0.4), 1).item() == pytest.approx(0.16 / 0.52)
+    assert estimate_noise(0.25 + 0.25 / 9, 10) == pytest.approx(0.5)
+    assert selected_noise(torch.tensor(0.5), 9).item() == pytest.approx(0.1)
+    assert 1 - selected_noise(torch.tensor(0.5), 9).item() == pytest.approx(
+        0.25 / (0.25 + 0.25 / 9)
+    )
+    assert selected_noise(torch.tensor(0.4), 1).item() == pytest.approx(0.16 / 0.52)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +33,7 @@ def test_fixture():
 )
 def test_estimated(agreement, eps):
     """The least in steps of 0.001; full agreement is no noise, and less than by chance is as much as by chance."""
-    assert estimated(agreement, 10) == pytest.approx(eps)
+    assert estimate_noise(agreement, 10) == pytest.approx(eps)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +51,7 @@ def test_estimated(agreement, eps):
 )
 def test_lengths(total, found):
     """Of 600 epochs the authors' eight times 50; of few epochs fewer iterations; one is for the last stage."""
-    assert lengths(total, 2 / 3, 4) == found
+    assert plan_iterations(total, 2 / 3, 4) == found
 
 
 def test_phases(on_logits):
@@ -80,7 +89,7 @@ def test_the_halves_as_sets(toy, monkeypatch, noise):
             test = halves[1 - (phase - 1) % 2]
             good = {i for i in test if agrees[i]}
             if phase == 1:
-                eps = estimated(len(good) / len(test), 4)
+                eps = estimate_noise(len(good) / len(test), 4)
                 ratio = min(2, eps / (1 - eps))
             if noise == "symmetric":
                 worst = sorted(test, key=lambda i: -losses[i].item())[: int(ratio * len(good))]
@@ -88,7 +97,7 @@ def test_the_halves_as_sets(toy, monkeypatch, noise):
             new |= good
         if phase % 2 == 0:
             chosen, gone, new, new_gone = chosen | new, gone | new_gone, set(), set()
-            halves = [set((method.side == s).nonzero().flatten().tolist()) for s in (0, 1)]
+            halves = [set((method.half_index == s).nonzero().flatten().tolist()) for s in (0, 1)]
         if phase < 6:
             assert halves[0] | halves[1] == set(range(192)) - chosen - gone
             assert abs(len(halves[0]) - len(halves[1])) <= 1
@@ -96,7 +105,7 @@ def test_the_halves_as_sets(toy, monkeypatch, noise):
 
     assert method.eps.item() == pytest.approx(eps)
     assert set((method.status == SELECTED).nonzero().flatten().tolist()) == chosen
-    assert set((method.status == DISCARDED).nonzero().flatten().tolist()) == gone
+    assert set((method.status == REMOVED).nonzero().flatten().tolist()) == gone
     rest = set(range(192)) - chosen - gone
     assert chosen <= set(rows) <= chosen | rest
     assert len(set(rows) & rest) == min(len(rest), len(chosen) // 2)
@@ -118,7 +127,7 @@ def test_which_network_selects(toy, monkeypatch, eps, noise, until, iteration):
     method.eps.fill_(eps)
     method._select(2 * iteration - 1, toy.train_batches)
 
-    assert asked == [method.other if iteration <= until else method.net]
+    assert asked == [method.other_net if iteration <= until else method.net]
 
 
 def test_the_best_state_is_kept(toy, monkeypatch):
@@ -136,14 +145,15 @@ def test_the_best_state_is_kept(toy, monkeypatch):
         )
         method._keep_best()
 
-    assert torch.equal(method.other.head.bias, states[1])
-    assert method.best == 0.75
+    assert torch.equal(method.other_net.head.bias, states[1])
+    assert method.best_accuracy == 0.75
 
 
 def naive(method, batch, quota, may):
     """Each network's mean loss over the least of the other's, example by example."""
     costs = [
-        cross_entropy(net(batch.x), batch.y, reduction="none") for net in (method.net, method.other)
+        cross_entropy(net(batch.x), batch.y, reduction="none")
+        for net in (method.net, method.other_net)
     ]
     total, chosen = 0.0, []
     for own, other in (costs, costs[::-1]):
@@ -160,11 +170,11 @@ def naive(method, batch, quota, may):
 def test_oracle(either, epoch, noise):
     """Loss, weights and gradient of the last stage; how many are easy, and from when on candidates may be."""
     method = either.make("incv", epochs=30, noise=noise, warmup=2, ramp=4, iterations=3)
-    assert method.before == 18
+    assert method.validation_epochs == 18
     method.eps.fill_(0.4)
     method.status[:32] = torch.tensor([SELECTED] * 20 + [CANDIDATE] * 12)[torch.randperm(32)]
     with torch.no_grad():
-        for p in method.other.parameters():
+        for p in method.other_net.parameters():
             p.add_(0.1 * torch.randn_like(p))
     method.progress = (18 + epoch) / 30
     twin, batch = deepcopy(method), either.some(method)
@@ -188,11 +198,11 @@ def test_both_predict_in_the_end(toy):
     """Before the last stage the first network alone, then the mean of both logits."""
     method = toy.make("incv", epochs=4).eval()
     with torch.no_grad():
-        method.other.head.bias.add_(1)
+        method.other_net.head.bias.add_(1)
     assert torch.equal(method.predict(toy.x), method.net(toy.x))
 
     toy.skip(method)
-    assert torch.allclose(method.predict(toy.x), (method.net(toy.x) + method.other(toy.x)) / 2)
+    assert torch.allclose(method.predict(toy.x), (method.net(toy.x) + method.other_net(toy.x)) / 2)
 
 
 def test_it_finds_the_right_labels(toy):
@@ -217,10 +227,11 @@ def test_without_time_for_an_iteration_everybody_is_selected(toy):
 def test_nobody_selected_is_an_error(toy):
     """It says what to do."""
     method = toy.make("incv", epochs=3)
-    method.side.fill_(2)  # in neither half
+    method.half_index.fill_(2)  # in neither half
 
     with pytest.raises(
-        ValueError, match="agrees with a single label of what it did not see: give more epochs"
+        ValueError,
+        match="predicts a single label of the half that it did not learn: give more epochs",
     ):
         method.begin_phase(2, toy.train_batches)
 
@@ -235,7 +246,7 @@ def test_goes_on_in_the_middle_of_a_half(toy):
     twin = toy.bare("incv", epochs=10, seed=1)
     twin.load_state_dict(deepcopy(method.state_dict()))
 
-    assert method.best > 0
+    assert method.best_accuracy > 0
     assert torch.equal(
         method.begin_phase(1, toy.train_batches), twin.begin_phase(1, toy.train_batches)
     )

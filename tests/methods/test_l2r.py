@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods import Batch, ProbeSet, Task
 from cnlw_tools.methods.components.lookahead import logits_and_derivative, normalise_gains
-from cnlw_tools.methods.l2r import L2R, gains
+from cnlw_tools.methods.l2r import L2R, example_gains
 
 K, B, M = 3, 6, 9
 
@@ -108,7 +108,7 @@ def test_gains_are_an_inner_product_of_logits():
         p = z[b].exp() / z[b].exp().sum()
         expected.append(sum((p[k] - float(k == y[b])) * change[b, k] for k in range(K)))
 
-    torch.testing.assert_close(torch.stack(expected), gains(z, change, y))
+    torch.testing.assert_close(torch.stack(expected), example_gains(z, change, y))
 
 
 def test_trusted_examples_count_themselves():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cnlw_tools.methods.mddyrsh import temperature
+from cnlw_tools.methods.mddyrsh import bootstrap_temperature
 
 
 def suspicious(method, w, monkeypatch, progress=0.99):
@@ -87,10 +87,10 @@ def test_the_warm_up_is_mixup(toy):
 
 def test_temperature():
     """89 epochs from 1 to 0.001, and there it stays; a single one is soft."""
-    assert [temperature(epoch, 89) for epoch in (0, 44, 88, 200)] == pytest.approx(
+    assert [bootstrap_temperature(epoch, 89) for epoch in (0, 44, 88, 200)] == pytest.approx(
         [1, 0.5005, 0.001, 0.001]
     )
-    assert [temperature(epoch, 1) for epoch in (0, 1)] == pytest.approx([1, 0.001])
+    assert [bootstrap_temperature(epoch, 1) for epoch in (0, 1)] == pytest.approx([1, 0.001])
 
 
 def test_the_authors_epochs(on_logits):

@@ -12,7 +12,7 @@ from cnlw_tools.methods import METHODS, Batch, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.mentor import PACKAGED_MENTOR, read_mentor
 from cnlw_tools.methods.components.mixing import sample_beta
-from cnlw_tools.methods.mentormix import chances, own_share, partners
+from cnlw_tools.methods.mentormix import draw_partners, example_shares, partner_probabilities
 
 B, K = 12, 4
 
@@ -107,7 +107,7 @@ def test_oracle(options):
 
         assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
         assert method.example_weights[one.index].tolist() == pytest.approx(v, abs=1e-4)
-        assert method.individual.threshold.item() == pytest.approx(gammas[0], rel=1e-4)
+        assert method.curriculum.threshold.item() == pytest.approx(gammas[0], rel=1e-4)
         for mine, theirs in zip(method.parameters(), plain.parameters(), strict=True):
             assert torch.allclose(mine.grad, theirs.grad, atol=1e-5)
 
@@ -120,9 +120,10 @@ def test_the_second_threshold_is_its_own():
     torch.manual_seed(5)
     method.loss(batch())
 
-    assert [method.individual.threshold.item(), method.mixed.threshold.item()] == pytest.approx(
-        gammas
-    )
+    assert [
+        method.curriculum.threshold.item(),
+        method.second_curriculum.threshold.item(),
+    ] == pytest.approx(gammas)
     assert gammas[0] != pytest.approx(gammas[1], rel=1e-2)
 
 
@@ -130,9 +131,11 @@ def test_chances():
     """Weights 1, 1, 0, 0 make partners of chances 0.3655 and 0.1345; weights alike make all alike."""
     v = torch.tensor([1.0, 1.0, 0.0, 0.0])
 
-    assert chances(v).tolist() == pytest.approx([0.365529] * 2 + [0.134471] * 2, abs=1e-6)
-    assert chances(v, temperature=0.01).tolist() == pytest.approx([0.5, 0.5, 0, 0])
-    assert chances(torch.ones(5)).tolist() == pytest.approx([0.2] * 5)
+    assert partner_probabilities(v).tolist() == pytest.approx(
+        [0.365529] * 2 + [0.134471] * 2, abs=1e-6
+    )
+    assert partner_probabilities(v, temperature=0.01).tolist() == pytest.approx([0.5, 0.5, 0, 0])
+    assert partner_probabilities(torch.ones(5)).tolist() == pytest.approx([0.2] * 5)
 
 
 def test_partners_are_drawn_by_their_chances():
@@ -140,7 +143,7 @@ def test_partners_are_drawn_by_their_chances():
     torch.manual_seed(0)
     p = torch.tensor([0.5, 0.25, 0.2, 0.05, 0.0])
 
-    drawn = torch.stack([partners(p) for _ in range(4000)])  # (4000, 5)
+    drawn = torch.stack([draw_partners(p) for _ in range(4000)])  # (4000, 5)
 
     often = torch.stack([(drawn == j).float().mean(0) for j in range(5)], 1)  # (i, j)
     assert ((often - p).abs() <= 5 * (p * (1 - p) / 4000).sqrt()).all()
@@ -154,8 +157,8 @@ def test_own_share(v, soft, hard, drawn):
     """The paper's formula and the code's switch are the same for weights of 0 and 1, whichever way lam fell."""
     lam, weight = torch.tensor([drawn]), torch.tensor([v])
 
-    assert own_share(lam, weight).item() == pytest.approx(soft)
-    assert own_share(lam, weight, hard=True).item() == pytest.approx(hard)
+    assert example_shares(lam, weight).item() == pytest.approx(soft)
+    assert example_shares(lam, weight, hard=True).item() == pytest.approx(hard)
 
 
 def seen(method):
@@ -195,7 +198,7 @@ def test_all_weights_alike(monkeypatch, trusted):
     torch.manual_seed(0)
     method = made(alpha=1.0)
     monkeypatch.setattr(
-        method.individual, "rule", lambda losses, difference, e: torch.full_like(losses, trusted)
+        method.curriculum, "rule", lambda losses, difference, e: torch.full_like(losses, trusted)
     )
     shown = seen(method)
     method.loss(picture())
@@ -234,7 +237,7 @@ def test_during_burn_in_every_weight_is_one():
     method.loss(batch())
 
     assert method.example_weights[batch().index].tolist() == [1.0] * B
-    assert method.individual.threshold > 0
+    assert method.curriculum.threshold > 0
 
 
 def test_off_is_cross_entropy():
@@ -252,7 +255,7 @@ def test_partners_stay_on_their_rank_and_the_threshold_does_not(monkeypatch):
     method = made(percentile=1.0, decay=0.0)
     loss = method.loss(batch())
 
-    assert method.individual.threshold > 10
+    assert method.curriculum.threshold > 10
     assert method.example_weights[batch().index].tolist() == [1.0] * B
     assert loss.isfinite()
 
@@ -289,7 +292,7 @@ def test_a_run_goes_on_where_it_stopped():
         losses.append(method.loss(batch(2)))
 
     assert torch.equal(*losses)
-    assert new.mixed.threshold == old.mixed.threshold > 0
+    assert new.second_curriculum.threshold == old.second_curriculum.threshold > 0
 
 
 class NoWaiting(TorchDispatchMode):

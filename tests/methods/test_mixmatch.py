@@ -11,7 +11,7 @@ from cnlw_tools.methods import METHODS, Batch, ProbeSet, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.mixing import sample_beta
 from cnlw_tools.methods.components.pseudo_labels import kl_divergence
-from cnlw_tools.methods.mixmatch import woven
+from cnlw_tools.methods.mixmatch import interleave
 
 B, K = 4, 3
 
@@ -148,8 +148,8 @@ def test_woven():
     """The first of each block, the second of each; woven again it is as it was."""
     rows = torch.arange(12)
 
-    assert woven(rows, 3).tolist() == [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]
-    assert torch.equal(rows, woven(woven(rows, 3), 4))
+    assert interleave(rows, 3).tolist() == [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]
+    assert torch.equal(rows, interleave(interleave(rows, 3), 4))
 
 
 def test_normalisation_sees_mixtures_and_the_first_is_remembered():
@@ -165,7 +165,7 @@ def test_normalisation_sees_mixtures_and_the_first_is_remembered():
 
     assert [(len(x), grad) for x, grad in shown] == [(B, False)] * 2 + [(B, True)] * 3
     rows = torch.cat([probe(B).x, *batch.views])
-    assert torch.equal(torch.cat([x for x, _ in shown[2:]]), woven(rows, 3))
+    assert torch.equal(torch.cat([x for x, _ in shown[2:]]), interleave(rows, 3))
     for mine, other in zip(method.net.buffers(), one.buffers(), strict=True):
         assert torch.equal(mine, other)
 
@@ -175,7 +175,7 @@ def test_rows_come_back_to_their_places():
     method = made()
     rows = torch.randn(3 * B, 3, 4, 4)
 
-    assert torch.allclose(method.logits(rows), method.net(rows), atol=1e-6)
+    assert torch.allclose(method.mixture_logits(rows), method.net(rows), atol=1e-6)
 
 
 def test_given_labels_play_no_part():

@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from cnlw_tools.methods import Phase
-from cnlw_tools.methods.o2u import O2U, normalised
+from cnlw_tools.methods.o2u import O2U, centre_losses
 
 
 def test_normalised():
     """Minus the mean of those seen, so that the sum is 0; 0 for the others, and where nobody was seen."""
     losses = torch.tensor([1.0, torch.nan, 4, 1, torch.nan])
 
-    assert normalised(losses).tolist() == [-1, 0, 2, -1, 0]
-    assert normalised(torch.full((3,), torch.nan)).tolist() == [0, 0, 0]
+    assert centre_losses(losses).tolist() == [-1, 0, 2, -1, 0]
+    assert centre_losses(torch.full((3,), torch.nan)).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,10 @@ def test_the_ranking_is_the_sum_over_the_cyclic_epochs(toy, epochs):
             expected[i] += loss - mean
 
     assert method.cyclic >= 1
-    assert method.rank.tolist() == pytest.approx(expected, abs=1e-4)
-    assert method.rank.sum().item() == pytest.approx(0, abs=1e-3)
-    worst = sorted(range(192), key=lambda i: -method.rank[i].item())[:64]
-    assert sorted(method.removed.nonzero().flatten().tolist()) == sorted(worst)
+    assert method.loss_sums.tolist() == pytest.approx(expected, abs=1e-4)
+    assert method.loss_sums.sum().item() == pytest.approx(0, abs=1e-3)
+    worst = sorted(range(192), key=lambda i: -method.loss_sums[i].item())[:64]
+    assert sorted(method.is_removed.nonzero().flatten().tolist()) == sorted(worst)
     assert set(seen[-1]) == set(range(192)) - set(worst)
 
 
@@ -74,7 +74,7 @@ def test_the_ranking_is_the_sum_over_the_cyclic_epochs(toy, epochs):
 def test_so_many_are_removed(toy, n, rate, many):
     """N - int((1 - r) N), those with the highest sums; of equals the first."""
     method = O2U(replace(toy.task("o2u"), n_examples=n, noise_rate=rate))
-    method.rank += torch.arange(n) // 2
+    method.loss_sums += torch.arange(n) // 2
     kept = method.begin_phase(2, toy.train_batches)
     worst = sorted(range(n), key=lambda i: -(i // 2))[:many]
 
@@ -88,9 +88,9 @@ def test_what_is_removed_weighs_nothing(toy):
         method.example_weights.fill_(torch.nan) if epoch < 6 else None
     wrong = toy.y != toy.true
 
-    assert (method.example_weights[method.removed] == 0).all()
-    assert (method.example_weights[~method.removed] == 1).all()
-    assert (method.removed & wrong).sum() / method.removed.sum() > 0.9
+    assert (method.example_weights[method.is_removed] == 0).all()
+    assert (method.example_weights[~method.is_removed] == 1).all()
+    assert (method.is_removed & wrong).sum() / method.is_removed.sum() > 0.9
 
 
 @pytest.mark.parametrize("epoch", [3, 4, 5])
@@ -107,5 +107,5 @@ def test_goes_on_in_the_middle_of_an_epoch(toy, epoch):
     rows = [one.begin_phase(2, toy.train_batches) for one in (method, twin)]
 
     assert torch.equal(*rows)
-    assert method.rank.any()
-    assert torch.equal(twin.rank, method.rank)
+    assert method.loss_sums.any()
+    assert torch.equal(twin.loss_sums, method.loss_sums)

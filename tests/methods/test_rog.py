@@ -9,7 +9,15 @@ import torch
 from torch import nn
 
 from cnlw_tools.methods import Task
-from cnlw_tools.methods.rog import Gaussians, RoG, gaussians, least, linear, robust, weighed
+from cnlw_tools.methods.rog import (
+    Gaussians,
+    RoG,
+    fit_block_weights,
+    fit_gaussians,
+    fit_robust_gaussians,
+    linear_classifier,
+    smallest_of_each_class,
+)
 
 
 def features(n=300, d=5, seed=0):
@@ -23,7 +31,9 @@ def features(n=300, d=5, seed=0):
 def test_fixture():
     """Means 0 and 2, variance 1/2: w = (0, 4), b = (log 1/2, log 1/2 - 4), and the boundary is at 1."""
     one = torch.ones(1, 1, dtype=torch.float64)
-    w, b = linear(Gaussians(torch.tensor([[0.0], [2.0]]).double(), 2 * one, torch.tensor([3, 3])))
+    w, b = linear_classifier(
+        Gaussians(torch.tensor([[0.0], [2.0]]).double(), 2 * one, torch.tensor([3, 3]))
+    )
 
     assert w.tolist() == [[0], [4]]
     assert b.tolist() == pytest.approx([-0.693147, -4.693147], abs=1e-6)
@@ -33,7 +43,7 @@ def test_fixture():
 def test_gaussians():
     """Means class by class, and the mean over all examples of the outer products around them."""
     f, y = features()
-    fit = gaussians(f, y, 4)
+    fit = fit_gaussians(f, y, 4)
     means = [f[y == c].mean(0).tolist() for c in range(3)]
     cov = (
         sum(
@@ -45,7 +55,7 @@ def test_gaussians():
 
     assert np.allclose(fit.mean[:3], means)
     assert np.allclose(fit.precision, np.linalg.inv(cov))
-    assert fit.examples.tolist() == [*torch.bincount(y).tolist(), 0]
+    assert fit.class_count.tolist() == [*torch.bincount(y).tolist(), 0]
     far = [(f[i] - fit.mean[y[i]]) @ fit.precision @ (f[i] - fit.mean[y[i]]) for i in range(9)]
     assert fit.distance(f[:9], y[:9]).tolist() == pytest.approx([d.item() for d in far])
 
@@ -57,7 +67,7 @@ def test_least(share):
         torch.tensor([3.0, 1, 2, 2, 9, 5, 4, 7, 7, 7, 7, 7, 7]),
         torch.tensor([0, 0, 0, 0, 1] + [2] * 8),
     )
-    kept = least(score, y, share, 4)
+    kept = smallest_of_each_class(score, y, share, 4)
 
     for c in range(3):
         rows = [i for i in range(13) if y[i] == c]
@@ -71,7 +81,7 @@ def test_robust():
     torch.manual_seed(0)
     dice = torch.rand(300).numpy()
     torch.manual_seed(0)
-    fit = robust(f, y, 3, 0.7)
+    fit = fit_robust_gaussians(f, y, 3, 0.7)
 
     x, label = f.numpy(), y.numpy()
     rows = [np.flatnonzero(label == c) for c in range(3)]
@@ -100,7 +110,10 @@ def test_far_outliers_hardly_count():
     torch.manual_seed(0)
     inside = f[rows[len(rows) // 4 :]].mean(0)
 
-    moved = [(fit.mean[1] - inside).norm() for fit in (robust(f, y, 3, 0.7), gaussians(f, y, 3))]
+    moved = [
+        (fit.mean[1] - inside).norm()
+        for fit in (fit_robust_gaussians(f, y, 3, 0.7), fit_gaussians(f, y, 3))
+    ]
 
     assert moved[0] < 1 < 20 < moved[1]
 
@@ -113,7 +126,7 @@ def test_units_do_not_matter():
     )[0]
     answers = []
     for g in (f, 1000 * f @ turn):
-        w, b = linear(gaussians(g, y, 3))
+        w, b = linear_classifier(fit_gaussians(g, y, 3))
         answers.append((g @ w.T + b).softmax(1))
 
     assert torch.allclose(*answers, atol=1e-6)
@@ -124,7 +137,7 @@ def test_dead_features_and_absent_classes():
     f, y = features()
     f = torch.cat([f, torch.zeros(300, 2, dtype=torch.float64)], 1)
     torch.manual_seed(0)
-    w, b = linear(robust(f, y, 5, 0.7))
+    w, b = linear_classifier(fit_robust_gaussians(f, y, 5, 0.7))
     p = (f @ w.T + b).softmax(1)
 
     assert p.isfinite().all()
@@ -138,7 +151,7 @@ def test_layers_weigh_what_they_are_worth():
     p = torch.rand(120, 3, generator=draw, dtype=torch.float64).clamp(min=0.1)
     p[:, 1] = 0.95
     torch.manual_seed(0)
-    found = weighed(p)
+    found = fit_block_weights(p)
 
     torch.manual_seed(0)
     a, m, v, t = np.ones(3), np.zeros(3), np.zeros(3), 0
@@ -151,7 +164,7 @@ def test_layers_weigh_what_they_are_worth():
             a = a - 0.02 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
     assert found.tolist() == pytest.approx((np.exp(a) / np.exp(a).sum()).tolist(), abs=1e-6)
     assert found[1] > 0.6
-    assert weighed(torch.full((7, 2), 0.3)).tolist() == pytest.approx([0.5, 0.5])
+    assert fit_block_weights(torch.full((7, 2), 0.3)).tolist() == pytest.approx([0.5, 0.5])
 
 
 def test_the_network_predicts_until_the_end(toy):
@@ -165,11 +178,11 @@ def test_the_network_predicts_until_the_end(toy):
     maps, logits = method.net.block_features(toy.x[:5])
     seen = [maps.mean((2, 3)), logits]
     parts = [head(f.double()).softmax(1) for head, f in zip(method.heads, seen, strict=True)]
-    expected = sum(share * p for share, p in zip(method.layers, parts, strict=True))
+    expected = sum(share * p for share, p in zip(method.block_weights, parts, strict=True))
 
     assert torch.allclose(method.predict(toy.x[:5]).exp(), expected.float(), atol=1e-5)
     assert torch.equal(twin.predict(toy.x[:5]), method.predict(toy.x[:5]))
-    assert method.layers.sum().item() == pytest.approx(1)
+    assert method.block_weights.sum().item() == pytest.approx(1)
 
 
 def test_the_end_changes_nothing_in_the_network(toy):
@@ -186,18 +199,23 @@ def test_only_typical_holdout_counts(toy, monkeypatch):
     """The half whose last features lie nearest to their label's mean weighs the layers."""
     method, seen = toy.make("rog"), []
     monkeypatch.setattr(
-        "cnlw_tools.methods.rog.robust", lambda f, y, classes, share: gaussians(f, y, classes)
+        "cnlw_tools.methods.rog.fit_robust_gaussians",
+        lambda f, y, classes, share: fit_gaussians(f, y, classes),
     )
-    monkeypatch.setattr("cnlw_tools.methods.rog.weighed", lambda p: seen.append(p) or p.mean(0))
+    monkeypatch.setattr(
+        "cnlw_tools.methods.rog.fit_block_weights", lambda p: seen.append(p) or p.mean(0)
+    )
     method.finish(toy.train_batches)
     batch = next(iter(toy.holdout()))
     far = (
-        gaussians(method.seen(toy.x)[1], toy.y, 4)
-        .distance(method.seen(batch.x)[1], batch.y)
+        fit_gaussians(method.block_features(toy.x)[1], toy.y, 4)
+        .distance(method.block_features(batch.x)[1], batch.y)
         .tolist()
     )
     rows = torch.tensor(sorted(range(40), key=lambda i: far[i])[:20])
-    chances = method.chances([f[rows] for f in method.seen(batch.x)])  # (20, K, L)
+    chances = method.block_probabilities(
+        [f[rows] for f in method.block_features(batch.x)]
+    )  # (20, K, L)
 
     assert torch.allclose(seen[0], chances[torch.arange(20), batch.y[rows]])
 

@@ -16,7 +16,7 @@ def with_layer(method, b):
     """As after the warm-up, with this layer."""
     with torch.no_grad():
         method.b.copy_(b)
-        method.beta.fill_(method.then)
+        method.beta.fill_(method.beta_after_warmup)
     return method
 
 

@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy, normalize
 from cnlw_tools.methods import Batch
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.pooled_features import extract_features
-from cnlw_tools.methods.self_learning import prototypes
+from cnlw_tools.methods.self_learning import find_prototypes
 
 
 def naive(f, most):
@@ -33,16 +33,16 @@ def test_prototypes_as_a_loop(seed):
     """The densest of those unlike a denser one."""
     f = unit(23, 4, seed=seed)
 
-    assert prototypes(f, 5).tolist() == naive(f, 5)
+    assert find_prototypes(f, 5).tolist() == naive(f, 5)
 
 
 def test_orthogonal_clusters_have_prototypes_each():
     """Two heaps at right angles are both stood for, the larger first; of near twins one is enough."""
     heaps = torch.tensor([[1.0, 0]] * 6 + [[0.0, 1]] * 4)
 
-    assert [int(i >= 6) for i in prototypes(heaps, 8)] == [0] * 6 + [1] * 2
+    assert [int(i >= 6) for i in find_prototypes(heaps, 8)] == [0] * 6 + [1] * 2
     lonely = normalize(torch.tensor([[1.0, 0], [1, 0.01], [1, -0.01], [0, 1], [0.01, 1]]))
-    assert sorted(prototypes(lonely, 8).tolist()) == naive(lonely, 8)
+    assert sorted(find_prototypes(lonely, 8).tolist()) == naive(lonely, 8)
 
 
 def test_the_densest_always_is_one():
@@ -51,8 +51,8 @@ def test_the_densest_always_is_one():
         torch.ones(5, 3) + 0.01 * torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
     )
 
-    assert len(prototypes(f, 8)) == 1
-    assert prototypes(f[:1], 8).tolist() == [0]
+    assert len(find_prototypes(f, 8)) == 1
+    assert find_prototypes(f[:1], 8).tolist() == [0]
 
 
 def started(toy, **options):
@@ -71,21 +71,21 @@ def test_names_by_the_mean_cosine(toy):
         scores = []
         for c in range(4):
             of = f[toy.y == c]
-            near = sorted(float(f[i] @ g) for g in of[prototypes(of, 3)])
+            near = sorted(float(f[i] @ g) for g in of[find_prototypes(of, 3)])
             scores.append(sum(near) / len(near))
-        assert method.guess[i] == max(range(4), key=lambda c: scores[c])
+        assert method.prototype_label[i] == max(range(4), key=lambda c: scores[c])
 
 
 def test_the_size_of_features_plays_no_part(toy):
     """Ten times as long, the same names."""
     method = started(toy)
-    before = method.guess.clone()
+    before = method.prototype_label.clone()
     see = method.net.features
     method.net.features = lambda x: 10 * see(x)
     torch.manual_seed(0)
     method.begin_epoch(6, toy.train_batches)
 
-    assert torch.equal(before, method.guess)
+    assert torch.equal(before, method.prototype_label)
 
 
 def test_corrects_labels(toy):
@@ -93,18 +93,18 @@ def test_corrects_labels(toy):
     method = started(toy, alpha=0.4)
     method.loss(toy.batch(torch.arange(192)))
 
-    assert (method.guess == toy.true).float().mean() > 0.95
-    expected = torch.where(method.guess == toy.y, 1.0, 0.6)
+    assert (method.prototype_label == toy.true).float().mean() > 0.95
+    expected = torch.where(method.prototype_label == toy.y, 1.0, 0.6)
     assert torch.allclose(method.example_weights, expected)
 
 
 def test_loss(on_logits, f3):
     """A mean of both labels' cross-entropy, row by row."""
     method = on_logits("self_learning", alpha=0.3)
-    method.guess.copy_(torch.tensor([1, 1, 1]))
+    method.prototype_label.copy_(torch.tensor([1, 1, 1]))
     method.alpha.fill_(0.3)
     expected = 0.0
-    for z, y, guess in zip(f3.x, f3.y, method.guess, strict=True):
+    for z, y, guess in zip(f3.x, f3.y, method.prototype_label, strict=True):
         log_p = z.log_softmax(0)
         expected -= (0.7 * log_p[y] + 0.3 * log_p[guess]).item() / 3
 
@@ -133,7 +133,7 @@ def test_a_class_without_examples_names_none(toy):
         0, lambda: (Batch(b.index, b.views, b.y.clamp(max=2)) for b in toy.train_batches())
     )
 
-    assert method.guess.max() <= 2
+    assert method.prototype_label.max() <= 2
 
 
 def test_all_ranks_take_the_names_of_the_first(toy, monkeypatch):
@@ -144,4 +144,4 @@ def test_all_ranks_take_the_names_of_the_first(toy, monkeypatch):
     )
     method.begin_epoch(0, toy.train_batches)
 
-    assert (method.guess == 3).all()
+    assert (method.prototype_label == 3).all()

@@ -2,12 +2,13 @@
 
 x_i = argmax_x p_i(x)        T^_ij = p_j(x_i)        T_ij = P(given j | true i): rows sum to 1
 
-A network that was trained on given labels predicts their probabilities. At an image that is beyond doubt of class i,
-they are row i of T. An outlier may look more typical than any real image of the class, so a ``percentile`` below 1 takes
-the image at that rank of p_i instead of the last, the rank ceil(percentile (N - 1)) from below. Of equally likely images
-it takes the first.
+A network that was trained on given labels predicts their probabilities. At an image that is beyond
+doubt of class i, they are row i of T. An outlier may look more typical than any real image of the
+class, so a ``percentile`` below 1 takes the image at that rank of p_i instead of the last, the rank
+ceil(percentile (N - 1)) from below. Of equally likely images it takes the first.
 
-Not done here: the authors' code sets the values above the rank to 0 for good, in the rows of later classes too.
+Not done here: the authors' code sets the values above the rank to 0 for good, in the rows of later
+classes too.
 """
 
 import math

@@ -7,9 +7,10 @@ alpha  = m (m (1 - m) / s^2 - 1)        beta = alpha (1 - m) / m                
 weight = mean r                                                                     weighted by r; ten rounds
 w(l)   = r_1(x), in 100 bins; constant from its maximum on
 
-Losses of correct labels crowd near 0, and those of wrong labels have a long tail towards them. Both are skewed, which
-two Gaussians cannot describe. The posterior w tells how likely the label is wrong, given its loss. Losses beyond the
-percentiles are not fitted. All numbers are in double precision, and densities are compared by their logarithms.
+Losses of correct labels crowd near 0, and those of wrong labels have a long tail towards them. Both
+are skewed, which two Gaussians cannot describe. The posterior w tells how likely the label is
+wrong, given its loss. Losses beyond the percentiles are not fitted. All numbers are in double
+precision, and densities are compared by their logarithms.
 """
 
 from typing import NamedTuple

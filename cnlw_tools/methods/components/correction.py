@@ -1,8 +1,8 @@
 """The parts that forward and backward correction share: the transition matrix and the phases of training.
 
-The matrix T is stated or estimated. To estimate it, a first network learns from the given labels as they are, for
-``first`` epochs or a share of them, and gives the estimate (`anchor_points`). Then the network restarts from its
-initial weights and learns with the corrected loss.
+The matrix T is stated or estimated. To estimate it, a first network learns from the given labels as
+they are, for ``first`` epochs or a share of them, and gives the estimate (`anchor_points`). Then
+the network restarts from its initial weights and learns with the corrected loss.
 """
 
 from collections.abc import Sequence

@@ -7,8 +7,9 @@ gamma <- d gamma + (1 - d) percentile_p(l)      from 0, without bias correction,
 v_b = 1 if e < burn_in - 1, else rule(l_b, l_b - gamma, e)
 v_b = 0 for all but a random floor(B (1 - r_e)) examples
 
-The rule is one of weighting_rules.py or a learned network (mentor.py); r is the example dropout of the code.
-With several ranks the percentile is that of the whole batch, and each rank drops its share of its own part.
+The rule is one of weighting_rules.py or a learned network (mentor.py); r is the example dropout of
+the code. With several ranks the percentile is that of the whole batch, and each rank drops its
+share of its own part.
 """
 
 import torch

@@ -8,16 +8,19 @@ min_w  mean_r BCE(v*_r, v_r)       if every target v* is 0 or 1
 predefined    v* = rule(l, delta, e)  for l in 0, 0.1 .. 9.9, 10, 11 .. 29, delta in -5, -4.9 .. 4.9, e in 0, 1 .. 99
 data-driven   v* = 1[the given label is correct]  with delta = l - percentile_p of all losses at e
 
-100,000 random samples, four fifths to fit and one fifth held out; Adam at 0.1 x 0.9 thirty times, gradients clipped
-to norm 5. Share of the held-out samples for which v and v* are on the same side of 1/2, for the rule `pd`:
+100,000 random samples, four fifths to fit and one fifth held out; Adam at 0.1 x 0.9 thirty times,
+gradients clipped to norm 5. Share of the held-out samples for which v and v* are on the same side
+of 1/2, for the rule `pd`:
 
     steps x samples               epoch embedding learned          as initialised (`freeze_epoch`)
     3,000 x 512, the default      0.9998 - 0.9999, seeds 0 to 2    0.9904 - 0.9923
     30,000 x 32, the code         0.9953 - 0.9956, seeds 0 and 1   0.9904 - 0.9930
 
-The MentorNet code never trains the embedding; in the copy that comes with MentorMix it can be trained.
+The MentorNet code never trains the embedding; in the copy that comes with MentorMix it can be
+trained.
 
-The mentor in mentor_pd.json is `to_json(fit_mentor(predefined_samples(pd), seed=0), rule="pd", seed=0)`.
+The mentor in mentor_pd.json is `to_json(fit_mentor(predefined_samples(pd), seed=0), rule="pd",
+seed=0)`.
 """
 
 import json

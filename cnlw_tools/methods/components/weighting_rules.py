@@ -2,7 +2,8 @@
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 
-l_b is the loss of example b, delta_b = l_b - gamma its difference to a threshold, e the epoch percent, 0 to 99:
+l_b is the loss of example b, delta_b = l_b - gamma its difference to a threshold, e the epoch
+percent, 0 to 99:
 
     rule          v_b
     baseline      1
@@ -13,8 +14,8 @@ l_b is the loss of example b, delta_b = l_b - gamma its difference to a threshol
     spcl          clip(1 - delta, 0, 1)
     pd            1 if e <= 18, self_paced if e < 90, spcl from there on
 
-Not done here: constants other than those of the code, which are gamma = 2 in focal, and gamma = 1 in the
-delta / gamma of spcl.
+Not done here: constants other than those of the code, which are gamma = 2 in focal, and gamma = 1
+in the delta / gamma of spcl.
 """
 
 import math
