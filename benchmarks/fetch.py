@@ -26,7 +26,7 @@ from PIL import Image
 
 from cnlw_tools.executor import local
 from cnlw_tools.images import pixels
-from cnlw_tools.store.inspect import look
+from cnlw_tools.store.inspect import inspect_image
 from cnlw_tools.store.store import Store
 
 SIZE = (500, 400)
@@ -206,7 +206,7 @@ def main(args: argparse.Namespace) -> None:
     bodies, how = pictures(args.folder), pixels.Storage(SIDE)
     begun = time.process_time()
     for body in bodies:
-        look(body), pixels.encode_picture(body, how)
+        inspect_image(body), pixels.encode_picture(body, how)
     floor = (time.process_time() - begun) / len(bodies)
     command = [sys.executable, __file__, "--serve", "--folder", args.folder]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -11,7 +11,7 @@ CHUNK = 1 << 20  # bytes read at a time
 
 
 def default_root() -> Path:
-    """Return the folder with manifests/, annotations/ and pipelines/: in the wheel or in a checkout."""
+    """Return the folder of manifests/, annotations/ and pipelines/, in a wheel or a checkout."""
     package = Path(__file__).parent
     installed = package / "data"
     return installed if installed.is_dir() else package.parent

@@ -1,4 +1,4 @@
-"""Files are whole or not at all."""
+"""Files are written completely or not at all."""
 
 import hashlib
 import os
@@ -14,13 +14,13 @@ def names(folder):
     return sorted(p.name for p in folder.iterdir())
 
 
-def test_root():
-    """The root holds the manifests."""
+def test_default_root():
+    """The default root holds the manifests."""
     assert (files.default_root() / "manifests" / "cifar10" / "classes.csv").is_file()
 
 
-def test_aside(tmp_path):
-    """What is written aside bears the name when the block has ended, and nothing else is left."""
+def test_atomic_write(tmp_path):
+    """The file has its name only after the block, and no temporary file remains."""
     path = tmp_path / "a" / "b" / "x.txt"
 
     with files.atomic_write(path) as draft:
@@ -31,8 +31,8 @@ def test_aside(tmp_path):
     assert names(path.parent) == ["x.txt"]
 
 
-def test_aside_replaces(tmp_path):
-    """A file that stands is replaced at once, not before."""
+def test_atomic_write_replaces(tmp_path):
+    """An existing file is replaced when the block ends, not before."""
     path = tmp_path / "x.txt"
     path.write_text("old")
 
@@ -44,8 +44,8 @@ def test_aside_replaces(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_aside_error(tmp_path, error):
-    """An error leaves what stood as it was, and no draft."""
+def test_atomic_write_with_error(tmp_path, error):
+    """After an error the existing file is unchanged, and no temporary file remains."""
     path = tmp_path / "x.txt"
     path.write_text("old")
 
@@ -61,8 +61,8 @@ def test_aside_error(tmp_path, error):
     assert names(tmp_path) == ["x.txt"]
 
 
-def test_aside_without_file(tmp_path):
-    """A block that writes nothing makes no file."""
+def test_atomic_write_without_file(tmp_path):
+    """A block that writes nothing is an error and makes no file."""
     with pytest.raises(OSError, match="cannot be written"), files.atomic_write(tmp_path / "x.txt"):
         pass
 
@@ -80,21 +80,21 @@ with files.atomic_write(Path(sys.argv[1])) as draft:
 
 
 def test_killed(tmp_path):
-    """A killed writer leaves no half file under the name, and `sweep` takes away what it left."""
+    """A killed writer leaves no incomplete file, only a temporary one that can be removed."""
     path = tmp_path / "data" / "x.txt"
     env = {**os.environ, "PYTHONPATH": str(files.default_root())}
 
-    done = subprocess.run([sys.executable, "-c", KILLED, path], env=env)
+    process = subprocess.run([sys.executable, "-c", KILLED, path], env=env)
 
-    assert done.returncode == -9
+    assert process.returncode == -9
     assert not path.exists()
     assert [name.startswith(files.TEMPORARY_PREFIX) for name in names(path.parent)] == [True]
     files.remove_leftovers(tmp_path)
     assert names(path.parent) == []
 
 
-def test_sweep_spares(tmp_path):
-    """Only drafts are swept."""
+def test_remove_leftovers(tmp_path):
+    """Only temporary files are removed."""
     (tmp_path / "x.parquet").touch()
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / f"{files.TEMPORARY_PREFIX}1-x").touch()
@@ -107,7 +107,7 @@ def test_sweep_spares(tmp_path):
 
 @pytest.mark.parametrize("size", [0, 1, 1 << 20, (1 << 20) + 1])
 def test_digest(tmp_path, size):
-    """The digest is the sha256 of the bytes, whatever the size."""
+    """The digest is the sha256 of all bytes, whatever the size of the file."""
     raw = bytes(i % 251 for i in range(size))
     (tmp_path / "x").write_bytes(raw)
 

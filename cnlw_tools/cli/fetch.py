@@ -15,250 +15,335 @@ from cnlw_tools.cli.options import ROOT, folder
 if TYPE_CHECKING:
     from collections import Counter
 
-    from cnlw_tools.fetch import Manners
+    from cnlw_tools.fetch import FetchOptions
     from cnlw_tools.store.outcomes import Tally
-    from cnlw_tools.store.store import Store
 
 STORES = Path("stores")
-BAR = 20  # characters
-URLS, EACH = 1_000, 8  # URLs and workers for which one more process is worth its start
-NEW = click.Path(path_type=Path)
-
-WITHOUT = ("report", "export_to", "import_from")  # flags that need no manifest
+URLS_PER_PROCESS = 1_000  # for fewer URLs another process is not worth its start
+REQUESTS_PER_PROCESS = 8  # likewise
+BAR_WIDTH = 20  # characters
+SHOWN_OUTCOMES = 5  # in the progress bar
+SOURCES = {  # source of images that differ from what their URIs gave -> what a report says
+    "archive": "come from an archive",
+    "img2dataset": "were encoded again by img2dataset",
+}
+NOTHING_TO_FETCH = "nothing to fetch: give --dataset D, or --manifest FILE.parquet and --store DIR"
+PATH = click.Path(path_type=Path)
+COUNT = click.IntRange(1)
+SECONDS = click.FloatRange(0.1)
 
 
 @click.command()
-@click.option("--dataset", help="Fetch the web candidates of a dataset.")
+@click.option("--dataset", help="Fetch the web candidates of this dataset.")
 @click.option(
-    "--manifest", type=click.Path(path_type=Path), help="Parquet file with image_id and uri."
+    "--manifest",
+    type=PATH,
+    help="Parquet file with the columns image_id and uri.",
 )
 @click.option(
     "--store",
-    type=click.Path(path_type=Path),
-    help="Folder of the images.  [default: stores/DATASET]",
+    type=PATH,
+    help="Folder of the image store.  [default: stores/DATASET]",
 )
 @click.option(
     "--retry",
-    metavar="CLASS",
-    help="Ask again for these and nothing else: failed (all), timeout, 404 ...",
+    metavar="OUTCOME",
+    help="Request only URLs with this outcome, again: failed (any), timeout, 404 ...",
 )
 @click.option(
     "--export-img2dataset",
     "export_to",
-    type=NEW,
-    help="Write the store as its webdataset; fetch nothing.",
+    type=PATH,
+    help="Fetch nothing; write the store as webdataset shards like img2dataset.",
 )
 @click.option(
-    "--import-img2dataset", "import_from", type=NEW, help="Take in what it wrote; fetch nothing."
+    "--import-img2dataset",
+    "import_from",
+    type=PATH,
+    help="Fetch nothing; import the output of img2dataset into the store.",
 )
 @click.option(
-    "--id-column", default="image_id", show_default=True, help="Of the ids, in what it wrote."
+    "--id-column",
+    default="image_id",
+    show_default=True,
+    help="Column with the image ids in the output of img2dataset.",
 )
-@click.option("--report", is_flag=True, help="Say what the store holds, and fetch nothing.")
-@click.option("--json", "as_json", is_flag=True, help="End with one JSON object on one line.")
+@click.option("--report", is_flag=True, help="Fetch nothing; print what the store holds.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON.")
 @click.option(
-    "--workers", type=click.IntRange(1), default=64, show_default=True, help="Requests at a time."
+    "--requests",
+    type=COUNT,
+    default=64,
+    show_default=True,
+    help="How many requests to make at once.",
 )
 @click.option(
     "--processes",
-    type=click.IntRange(1),
-    help="To share the sites.  [default: one a core, for many URLs]",
+    type=COUNT,
+    help="Processes that share the sites.  [default: one per core, for many URLs]",
 )
 @click.option(
     "--per-host",
     type=click.IntRange(0),
     default=4,
     show_default=True,
-    help="Of one host; 0: no limit.",
+    help="How many requests to make to one host at once; 0: no limit.",
 )
 @click.option(
     "--tries",
-    type=click.IntRange(1),
+    type=COUNT,
     default=3,
     show_default=True,
-    help="Of one URL, where it may help.",
+    help="How often to request a URL if another attempt may succeed.",
 )
 @click.option(
-    "--connect-timeout", type=click.FloatRange(0.1), default=5, show_default=True, help="Seconds."
+    "--connect-timeout",
+    type=SECONDS,
+    default=5,
+    show_default=True,
+    help="Seconds to wait for a connection.",
 )
 @click.option(
     "--read-timeout",
-    type=click.FloatRange(0.1),
+    type=SECONDS,
     default=10,
     show_default=True,
-    help="Seconds of silence.",
+    help="Seconds to wait for the next byte.",
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(0.1),
+    type=SECONDS,
     default=30,
     show_default=True,
-    help="Seconds of one request.",
+    help="Seconds that one request may take.",
 )
 @click.option(
     "--max-bytes",
-    type=click.IntRange(1),
+    type=COUNT,
     default=32_000_000,
     show_default=True,
-    help="Of an image.",
+    help="Bytes that one image may have.",
 )
 @click.option(
     "--contact",
-    help="Address or page of yours, for the User-Agent: who asks openly is let in more often.",
+    help="Your mail address or page, for the User-Agent; more sites let you in.",
 )
-@click.option("--user-agent", help="Instead of cnlw_tools/VERSION (+CONTACT).")
-@click.option("--no-robots", is_flag=True, help="Do not ask for robots.txt.")
-@click.option("--no-opt-out", is_flag=True, help="Do not heed X-Robots-Tag.")
+@click.option("--user-agent", help="User-Agent.  [default: cnlw_tools/VERSION (+CONTACT)]")
+@click.option("--no-robots", is_flag=True, help="Do not request robots.txt.")
+@click.option("--no-opt-out", is_flag=True, help="Ignore the header X-Robots-Tag.")
 @click.option(
-    "--wayback", is_flag=True, help="Ask an archive for dead links (dns, connect, 404, 410)."
+    "--wayback",
+    is_flag=True,
+    help="Look for dead links (dns, connect, 404, 410) in an archive.",
 )
-@click.option("--archive", help="Instead of the Internet Archive: what goes before a URI.")
+@click.option(
+    "--archive",
+    help="URL to put before a dead link.  [default: that of the Internet Archive]",
+)
 @click.option(
     "--placeholders",
-    type=NEW,
-    help="A csv with a column sha256: pictures that mean that an image is gone.",
+    type=PATH,
+    help="CSV with a column sha256: pictures that sites send for missing images.",
 )
 @click.option(
-    "--allow-private", is_flag=True, help="Also private, loopback and link-local addresses."
+    "--allow-private",
+    is_flag=True,
+    help="Allow private, loopback and link-local addresses.",
 )
 @ROOT
 def fetch(**flags: Any) -> None:
-    """Fetch images by URI; what has reached a final state is not asked for again, dead links included.
+    """Fetch images by URI. URLs that have an outcome are not requested again.
 
-    Images are kept as they came. Classes of failures, for --retry: refused, robots, opt_out, dns, connect, tls,
-    timeout, unreachable, redirect, http_404 (any status), too_big, truncated, bomb, animated, not_image, decode.
+    Images are stored with their original bytes. Outcomes for --retry, apart from failed: refused,
+    robots, opt_out, dns, connect, tls, timeout, unreachable, redirect, http_404 (any status),
+    too_big, truncated, bomb, animated, not_image, decode.
     """
-    from cnlw_tools.executor.local import cores
-    from cnlw_tools.fetch import fetch as run
-    from cnlw_tools.store import placeholders
-    from cnlw_tools.store.exclusions import SHARED
-    from cnlw_tools.store.manifest import Manifest
-    from cnlw_tools.store.outcomes import chosen
-    from cnlw_tools.store.store import Store, open_ledger
+    from cnlw_tools.store.outcomes import parse_outcome
 
-    store, manifest = _where(flags)
-    retry = chosen(flags["retry"]) if flags["retry"] else None
+    if flags["dataset"]:
+        _check_dataset(flags["dataset"], folder(flags["root"]))
+    store = _find_store(flags)
+    retry = parse_outcome(flags["retry"]) if flags["retry"] else None
     if flags["report"]:
-        with Store(store) as held:
-            _say(held.counts(), flags["as_json"], store)
-            return _sources(held)
-    if flags["export_to"] or flags["import_from"]:
-        from cnlw_tools.store import img2dataset
-    if flags["export_to"]:
-        with Store(store) as held:
-            said = img2dataset.export(held, flags["export_to"])
-        return click.echo(f"{said['success']:,} of {said.total():,} images in {flags['export_to']}")
-    if flags["import_from"]:
-        with open_ledger(store) as ledger:
-            taken = img2dataset.adopt(flags["import_from"], ledger, flags["id_column"], Progress())
-        _note(f"{taken.waiting:,} rows are no success there, and were left out", taken.waiting)
-        return _say(taken.counts, flags["as_json"], store)
-    manners = _manners(flags)
-    urls = Manifest(manifest)
-    processes = flags["processes"] or min(
-        cores(), 1 + len(urls) // URLS, 1 + flags["workers"] // EACH
-    )
-    gc.freeze()  # what was imported stays, and a collection need not look at it: a twentieth of the time
-    with open_ledger(store) as ledger:
-        if flags["placeholders"]:
-            placeholders.note(flags["placeholders"], store)
-        tally = run(urls, ledger, manners, flags["workers"], retry, Progress(), processes)
-        _note(f"{tally.waiting:,} rows were never asked for: run without --retry", tally.waiting)
-        gone = placeholders.count(ledger, SHARED)
-        _note(f"{gone:,} images are placeholders, by their files: no build uses them", gone)
-    _say(tally.counts, flags["as_json"], store)
-    if tally.stopped:
-        click.echo("stopped: the same command goes on from here", err=True)
-        raise SystemExit(128 + tally.stopped)
-    return None
+        _report(store, flags["as_json"])
+    elif flags["export_to"]:
+        _export(store, flags["export_to"])
+    elif flags["import_from"]:
+        _import(flags["import_from"], store, flags["id_column"], flags["as_json"])
+    else:
+        _fetch(_find_manifest(flags), store, retry, flags)
 
 
-class Progress:
-    """A bar on standard error, if that is a terminal: how much, how fast, how long yet, what went wrong."""
+class ProgressBar:
+    """A line of progress on standard error, if that is a terminal."""
 
     def __init__(self) -> None:
-        self.begun, self.shows = time.monotonic(), sys.stderr.isatty()
+        self.start_time = time.monotonic()
+        self.visible = sys.stderr.isatty()
 
     def __call__(self, tally: "Tally") -> None:
-        """Write the line anew."""
-        if not self.shows:
+        """Replace the line."""
+        if not self.visible:
             return
-        done = tally.counts.total() + tally.waiting
-        rate = tally.fetched / max(1e-9, time.monotonic() - self.begun)
-        left = f"{(tally.total - done) / rate:,.0f} s left" if rate else ""
-        wrong = ", ".join(
-            f"{kind} {n:,}" for kind, n in tally.counts.most_common(5) if kind != "ok"
+        n_done = tally.counts.total() + tally.skipped
+        seconds = time.monotonic() - self.start_time
+        rate = tally.fetched / max(1e-9, seconds)
+        n_blocks = BAR_WIDTH * n_done // max(1, tally.total)
+        bar = "#" * n_blocks
+        left = ""
+        if rate:
+            seconds_left = (tally.total - n_done) / rate
+            left = f"{seconds_left:,.0f} s left"
+        outcomes = []
+        for outcome, n in tally.counts.most_common(SHOWN_OUTCOMES):
+            if outcome != "ok":
+                outcomes.append(f"{outcome} {n:,}")
+        line = (
+            f"[{bar:{BAR_WIDTH}}] {n_done:,} of {tally.total:,}  {rate:.0f}/s  {left}  "
+            f"ok {tally.counts['ok']:,}  {', '.join(outcomes)}"
         )
-        bar = "#" * (BAR * done // max(1, tally.total))
-        line = f"[{bar:{BAR}}] {done:,} of {tally.total:,}  {rate:.0f}/s  {left}  ok {tally.counts['ok']:,}  {wrong}"
         width = shutil.get_terminal_size().columns - 1
-        click.echo(f"\r{line[:width]:{width}}", err=True, nl=done == tally.total)
+        click.echo(f"\r{line[:width]:{width}}", err=True, nl=n_done == tally.total)
 
 
-def _where(flags: dict[str, Any]) -> tuple[Path, Path]:
-    """Return the store and the manifest."""
-    from cnlw_tools import files
+def _find_store(flags: dict[str, Any]) -> Path:
+    """Return the folder of the store: that of --store, or that of --dataset."""
+    if flags["store"]:
+        return Path(flags["store"])
+    if flags["dataset"]:
+        return STORES / str(flags["dataset"])
+    raise ValueError(NOTHING_TO_FETCH)
 
-    name, manifest, store = flags["dataset"], flags["manifest"], flags["store"]
-    if name:
-        from cnlw_tools.dataset import dataset
-        from cnlw_tools.registry import pick
 
-        root = folder(flags["root"])
-        pick(dict.fromkeys(dataset.list_datasets(root)), name, "dataset")
-        manifest, store = (
-            manifest or root / "manifests" / name / "web.parquet",
-            store or STORES / name,
-        )
-    if store is None or (manifest is None and not any(flags[name] for name in WITHOUT)):
+def _find_manifest(flags: dict[str, Any]) -> Path:
+    """Return the path of the manifest: that of --manifest, or that of --dataset."""
+    if flags["manifest"]:
+        return Path(flags["manifest"])
+    if flags["dataset"]:
+        return folder(flags["root"]) / "manifests" / str(flags["dataset"]) / "web.parquet"
+    raise ValueError(NOTHING_TO_FETCH)
+
+
+def _check_dataset(name: str, root: Path) -> None:
+    """Raise an error if there is no dataset of this name."""
+    from cnlw_tools.dataset import dataset
+    from cnlw_tools.registry import pick
+
+    pick(dict.fromkeys(dataset.list_datasets(root)), name, "dataset")
+
+
+def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str, Any]) -> None:
+    """Fetch the URLs of a manifest, and print the outcomes."""
+    from cnlw_tools.fetch import fetch as run
+    from cnlw_tools.store.exclusions import MIN_IDS
+    from cnlw_tools.store.manifest import Manifest
+    from cnlw_tools.store.placeholders import add_placeholders, count_placeholders
+    from cnlw_tools.store.store import open_ledger
+
+    options = _read_options(flags)
+    manifest = Manifest(manifest_path)
+    n_requests = flags["requests"]
+    n_processes = flags["processes"] or _choose_n_processes(len(manifest), n_requests)
+    # The garbage collector need not look at what was imported: this saves a twentieth of the time.
+    gc.freeze()
+    with open_ledger(store) as ledger:
+        if flags["placeholders"]:
+            add_placeholders(flags["placeholders"], store)
+        tally = run(manifest, ledger, options, n_requests, retry, ProgressBar(), n_processes)
+        n_placeholders = count_placeholders(ledger, MIN_IDS)
+    _note(tally.skipped, "rows were never requested: run without --retry to fetch them")
+    _note(n_placeholders, "images are placeholders, by their files: builds do not use them")
+    _print_counts(tally.counts, flags["as_json"], store)
+    if tally.stop_signal:
+        click.echo("stopped: run the same command again to continue", err=True)
+        raise SystemExit(128 + tally.stop_signal)
+
+
+def _choose_n_processes(n_urls: int, n_requests: int) -> int:
+    from cnlw_tools.executor.local import cores
+
+    by_urls = 1 + n_urls // URLS_PER_PROCESS
+    by_requests = 1 + n_requests // REQUESTS_PER_PROCESS
+    return min(cores(), by_urls, by_requests)
+
+
+def _read_options(flags: dict[str, Any]) -> "FetchOptions":
+    from cnlw_tools.fetch import USER_AGENT, WAYBACK_URL, FetchOptions, Limits
+
+    user_agent = flags["user_agent"]
+    if not user_agent:
+        contact = f" (+{flags['contact']})" if flags["contact"] else ""
+        user_agent = USER_AGENT + contact
+    if not (user_agent.isascii() and user_agent.isprintable()):
         raise ValueError(
-            "nothing to fetch: give --dataset D, or --manifest FILE.parquet and --store DIR"
+            f"{user_agent!r}: a User-Agent is one line of ASCII: change --contact or --user-agent"
         )
-    return store, manifest or files.default_root()
-
-
-def _manners(flags: dict[str, Any]) -> "Manners":
-    from cnlw_tools.fetch import AGENT, ARCHIVE, Limits, Manners
-
-    agent = flags["user_agent"] or AGENT + (f" (+{flags['contact']})" if flags["contact"] else "")
-    if not (agent.isascii() and agent.isprintable()):
-        raise ValueError(
-            f"{agent!r}: a User-Agent is one line of ASCII: change --contact or --user-agent"
-        )
+    archive = ""
+    if flags["wayback"]:
+        archive = flags["archive"] or WAYBACK_URL
     limits = Limits(
-        flags["connect_timeout"], flags["read_timeout"], flags["timeout"], flags["max_bytes"]
+        connect_timeout=flags["connect_timeout"],
+        read_timeout=flags["read_timeout"],
+        total_timeout=flags["timeout"],
+        max_bytes=flags["max_bytes"],
     )
-    return Manners(
-        flags["per_host"],
-        flags["tries"],
-        not flags["no_robots"],
-        not flags["no_opt_out"],
-        flags["allow_private"],
-        agent,
-        limits,
-        archive=(flags["archive"] or ARCHIVE) if flags["wayback"] else "",
+    return FetchOptions(
+        per_host=flags["per_host"],
+        max_tries=flags["tries"],
+        obey_robots=not flags["no_robots"],
+        obey_opt_out=not flags["no_opt_out"],
+        allow_private=flags["allow_private"],
+        user_agent=user_agent,
+        limits=limits,
+        archive=archive,
     )
 
 
-def _say(counts: "Counter[str]", as_json: bool, store: Path) -> None:
-    """Print how many images there are, and how many URLs of each class gave none."""
-    errors = {kind: n for kind, n in counts.most_common() if kind != "ok"}
+def _report(store_path: Path, as_json: bool) -> None:
+    """Print what a store holds, and which of its images are not what their URIs gave."""
+    from cnlw_tools.store.store import Store
+
+    with Store(store_path) as store:
+        _print_counts(store.count_outcomes(), as_json, store_path)
+        for source, n_images in store.count_foreign_sources().items():
+            _note(n_images, f"of the images {SOURCES[source]}")
+
+
+def _export(store_path: Path, folder: Path) -> None:
+    """Write a store as img2dataset would."""
+    from cnlw_tools.store.img2dataset import export_store
+    from cnlw_tools.store.store import Store
+
+    with Store(store_path) as store:
+        counts = export_store(store, folder)
+    click.echo(f"{counts['success']:,} of {counts.total():,} images in {folder}")
+
+
+def _import(folder: Path, store: Path, id_column: str, as_json: bool) -> None:
+    """Import the output of img2dataset into a store."""
+    from cnlw_tools.store.img2dataset import import_images
+    from cnlw_tools.store.store import open_ledger
+
+    with open_ledger(store) as ledger:
+        tally = import_images(folder, ledger, id_column, ProgressBar())
+    _note(tally.skipped, "rows of the input have no image, and were skipped")
+    _print_counts(tally.counts, as_json, store)
+
+
+def _print_counts(counts: "Counter[str]", as_json: bool, store: Path) -> None:
+    """Print how many images there are, and how many URLs have each other outcome."""
+    errors = {outcome: n for outcome, n in counts.most_common() if outcome != "ok"}
     if as_json:
         click.echo(json.dumps({"ok": counts["ok"], "errors": errors}))
         return
-    for kind, n in (("ok", counts["ok"]), *errors.items()):
-        click.echo(f"{kind:12} {n:>10,}  {100 * n / max(1, counts.total()):6.2f} %")
-    click.echo(f"{counts.total():,} URLs; images in {store}")
+    total = counts.total()
+    for outcome, n in (("ok", counts["ok"]), *errors.items()):
+        percent = 100 * n / max(1, total)
+        click.echo(f"{outcome:12} {n:>10,}  {percent:6.2f} %")
+    click.echo(f"{total:,} URLs; images in {store}")
 
 
-def _sources(store: "Store") -> None:
-    """Say which images are not what their URIs gave."""
-    ask = "SELECT source, count(*) FROM ledger WHERE class = 'ok' AND source != 'uri' GROUP BY 1 ORDER BY 1"
-    words = {"archive": "are from an archive", "img2dataset": "were encoded again by img2dataset"}
-    for source, n in store.query(ask):
-        _note(f"{n:,} of the images {words[source]}", n)
-
-
-def _note(text: str, when: int) -> None:
-    if when:
-        click.echo(text, err=True)
+def _note(n: int, text: str) -> None:
+    """Print a note on standard error about a number of things, unless there are none."""
+    if n:
+        click.echo(f"{n:,} {text}", err=True)

@@ -1,8 +1,8 @@
-"""Addresses: what a URI may point at, and at which numeric addresses its host really is.
+"""Addresses: what a URI may point to, and which IP addresses its host has.
 
-A manifest is written by strangers. A URI counts only if it is plain http or https, and a host only if *all* the
-addresses that its name resolves to are public; the connection is then made to one of those addresses, without a
-second lookup whose answer could be another.
+A manifest is written by strangers. A URI is accepted only if it is plain http or https, and a host
+only if *all* IP addresses of its name are public. The connection is then made to one of these
+addresses, without a second lookup, whose answer could be different.
 """
 
 import ipaddress
@@ -13,165 +13,184 @@ from dataclasses import dataclass
 from urllib.parse import urljoin
 
 from urllib3.exceptions import LocationParseError
-from urllib3.util import parse_url
+from urllib3.util import Url, parse_url
 
-from cnlw_tools.store.outcomes import Failed
+from cnlw_tools.store.outcomes import FetchError
 
-IP = ipaddress.IPv4Address | ipaddress.IPv6Address
-PORTS = {"http": 80, "https": 443}
-LONGEST = 8192  # characters of a URI
-NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
-NUMBER = re.compile(
-    r"(.*\.)?(\d+|0x[0-9a-f]*)"
-)  # what resolvers take for an IPv4 address, however spelled
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
-AZURE = "168.63.129.16/32"  # where it keeps metadata, in the midst of public addresses
-CLOSED = [ipaddress.ip_network(n) for n in ("::/96", "192.0.0.0/24", "192.88.99.0/24", AZURE)]
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+DEFAULT_PORTS = {"http": 80, "https": 443}
+MAX_URI_CHARACTERS = 8192
+MAX_HOST_CHARACTERS = 253
+HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
+# what name resolvers accept as an IPv4 address, also in unusual spellings
+NUMERIC_HOST = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)")
+NAT64 = ipaddress.ip_network("64:ff9b::/96")  # an IPv6 address that wraps an IPv4 address
+NOT_PUBLIC = [  # networks that `is_global` does not know as private
+    ipaddress.ip_network("::/96"),
+    ipaddress.ip_network("192.0.0.0/24"),
+    ipaddress.ip_network("192.88.99.0/24"),
+    ipaddress.ip_network("168.63.129.16/32"),  # metadata of Azure, in a public network
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A URI, taken apart."""
+    """A URI, split into its parts."""
 
-    scheme: str
-    host: str  # a name, or a numeric address without brackets
+    scheme: str  # http or https
+    host: str  # a name, or an IP address without brackets
     port: int
     target: str  # path and query, percent-encoded
 
     @property
     def authority(self) -> str:
-        """Return host and port as the header `Host` has them."""
+        """Return host and port as in the header `Host`."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
+        if self.port == DEFAULT_PORTS[self.scheme]:
+            return host
+        return f"{host}:{self.port}"
 
     @property
     def origin(self) -> str:
-        """Return what shares one robots.txt."""
+        """Return the part of the URI that identifies a site, which has one robots.txt."""
         return f"{self.scheme}://{self.authority}"
 
     def __str__(self) -> str:
         return self.origin + self.target
 
 
-def refused(why: str) -> Failed:
-    """Return the failure of a URI that is not asked for."""
-    return Failed("refused", why)
-
-
-def parse(uri: str) -> Address:
-    """Take a URI apart.
+def parse_uri(uri: str) -> Address:
+    """Split a URI into its parts.
 
     Raises:
-        Failed: it is none that may be fetched
+        FetchError: the URI may not be fetched
     """
     uri = uri.strip()
-    if not uri or len(uri) > LONGEST or any(ord(c) < 32 or ord(c) == 127 for c in uri):
-        raise refused("no URI, one of more than 8,192 characters, or one with control characters")
+    if not uri or len(uri) > MAX_URI_CHARACTERS or _has_control_characters(uri):
+        raise _refusal("no URI, more than 8,192 characters, or control characters in it")
     try:
         url = parse_url(uri)
-        if url.scheme not in PORTS or not uri.lower().startswith(f"{url.scheme}://"):
-            raise refused("only http:// and https:// are fetched")
-        authority = re.split("[/?#]", uri.partition("://")[2])[0]
-        if "@" in authority or "\\" in authority:
-            raise refused("a user name or password in a URI")
-        host = _host(url.host or "")
+        _check_scheme_and_user(uri, url)
+        host = _normalise_host(url.host or "")
     except (LocationParseError, UnicodeError) as error:
-        raise refused(f"not a URI ({error})") from error
-    port = PORTS[url.scheme] if url.port is None else url.port
-    if port < 1024 and port not in PORTS.values():
-        raise refused(f"port {port} is no web server's")
-    return Address(url.scheme, host, port, url.request_uri)
+        raise _refusal(f"not a URI ({error})") from error
+    scheme = str(url.scheme)
+    port = DEFAULT_PORTS[scheme] if url.port is None else url.port
+    if port < 1024 and port not in DEFAULT_PORTS.values():
+        raise _refusal(f"port {port} is not the port of a web server")
+    return Address(scheme, host, port, url.request_uri)
 
 
-def follow(address: Address, location: str) -> Address:
-    """Return where a redirect leads.
+def follow_redirect(address: Address, location: str) -> Address:
+    """Return the address to which the header `Location` of a response from ``address`` leads.
 
     Raises:
-        Failed: somewhere that may not be fetched
+        FetchError: this address may not be fetched
     """
     try:
-        return parse(urljoin(str(address), location.encode("latin-1").decode()))
+        return parse_uri(urljoin(str(address), location.encode("latin-1").decode()))
     except ValueError as error:
-        raise Failed("redirect", f"to {location[:200]!r}, which is no address") from error
+        raise FetchError("redirect", f"to {location[:200]!r}, which is not an address") from error
 
 
-def resolve(address: Address, private: bool, seconds: float = 30.0) -> list[str]:
-    """Return the numeric addresses of a host, all of them checked unless private ones are allowed.
+def resolve_host(address: Address, allow_private: bool, timeout: float = 30.0) -> list[str]:
+    """Return the IP addresses of a host; all are public, unless private ones are allowed.
 
     Raises:
-        Failed: the name is not known, not within so many seconds, or not for the public
+        FetchError: the name is unknown or not resolved within ``timeout`` seconds, or an IP address
+            is not public
     """
-    if not private and (address.host == "localhost" or address.host.endswith(".localhost")):
-        raise refused("localhost is a private address")
+    is_localhost = address.host == "localhost" or address.host.endswith(".localhost")
+    if is_localhost and not allow_private:
+        raise _refusal("localhost is a private address")
     try:
-        found = _looked_up(address, seconds)
+        ips = _look_up(address, timeout)
     except (OSError, UnicodeError) as error:
-        again = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
-        raise Failed("dns", f"{address.host}: {error}", again=again, host=True) from error
-    for number in found:
-        if not private and not public(ipaddress.ip_address(number)):
-            raise refused(f"{address.host} is at {number}, which is not a public address")
-    return found
+        retryable = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+        reason = f"{address.host}: {error}"
+        raise FetchError("dns", reason, retryable=retryable, host_wide=True) from error
+    for ip in ips:
+        if not allow_private and not is_public(ipaddress.ip_address(ip)):
+            raise _refusal(f"{address.host} has the address {ip}, which is not a public address")
+    return ips
 
 
-def public(ip: IP) -> bool:
-    """Is this an address of the public internet, and so are those that it wraps?"""
+def is_public(ip: IPAddress) -> bool:
+    """Return whether an IP address, and any IPv4 address that it wraps, is public."""
     if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour
+        wrapped = ip.ipv4_mapped or ip.sixtofour
         if ip in NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return public(inner)
+            wrapped = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if wrapped is not None:
+            return is_public(wrapped)
         if ip.scope_id is not None or ip.is_site_local:
             return False
-    odd = (
-        ip.is_multicast
-        or ip.is_reserved
-        or ip.is_unspecified
-        or any(ip in network for network in CLOSED)
-    )
-    return ip.is_global and not odd
+    if ip.is_multicast or ip.is_reserved or ip.is_unspecified:
+        return False
+    if any(ip in network for network in NOT_PUBLIC):
+        return False
+    return ip.is_global
 
 
-def _looked_up(address: Address, seconds: float) -> list[str]:
-    """Ask for the numeric addresses of a host in a thread of its own, as nothing can end a question that hangs."""
-    found: list[str] = []
+def _look_up(address: Address, timeout: float) -> list[str]:
+    """Return the IP addresses of a host.
+
+    The lookup runs in its own thread, because nothing can end a lookup that hangs.
+    """
+    ips: list[str] = []
     errors: list[Exception] = []
 
-    def ask() -> None:
+    def look_up() -> None:
         try:
             entries = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-            found.extend(dict.fromkeys(str(entry[4][0]) for entry in entries))
+            for *_, socket_address in entries:
+                ip = str(socket_address[0])
+                if ip not in ips:
+                    ips.append(ip)
         except (OSError, UnicodeError) as error:
             errors.append(error)
 
-    thread = threading.Thread(target=ask, daemon=True)
+    thread = threading.Thread(target=look_up, daemon=True)
     thread.start()
-    thread.join(max(0.0, seconds))
+    thread.join(max(0.0, timeout))
     if thread.is_alive():
-        raise Failed(
-            "timeout",
-            f"{address.host}: its name was not found within the time",
-            again=True,
-            host=True,
-        )
+        reason = f"{address.host}: its name was not found within the time limit"
+        raise FetchError("timeout", reason, retryable=True, host_wide=True)
     if errors:
         raise errors[0]
-    return found
+    return ips
 
 
-def _host(host: str) -> str:
-    """Return a host in its one spelling."""
+def _refusal(reason: str) -> FetchError:
+    """Return the error for a URI that is not requested."""
+    return FetchError("refused", reason)
+
+
+def _has_control_characters(uri: str) -> bool:
+    return any(ord(character) < 32 or ord(character) == 127 for character in uri)
+
+
+def _check_scheme_and_user(uri: str, url: Url) -> None:
+    if url.scheme not in DEFAULT_PORTS or not uri.lower().startswith(f"{url.scheme}://"):
+        raise _refusal("only http:// and https:// are fetched")
+    after_scheme = uri.partition("://")[2]
+    authority = re.split("[/?#]", after_scheme)[0]
+    if "@" in authority or "\\" in authority:
+        raise _refusal("a user name or password in the URI")
+
+
+def _normalise_host(host: str) -> str:
+    """Return the only accepted spelling of a host: a name in lower case, or an IP address."""
     host = host.lower().removesuffix(".")
     if host.startswith("["):
         if "%" in host:
-            raise refused("a zone in an IPv6 address")
+            raise _refusal("a zone in an IPv6 address")
         return str(ipaddress.IPv6Address(host[1:-1]))
-    if NUMBER.fullmatch(host):
+    if NUMERIC_HOST.fullmatch(host):
         try:
             return str(ipaddress.IPv4Address(host))
         except ValueError:
-            raise refused(f"{host} is an address in an unusual spelling") from None
-    if len(host) > 253 or not NAME.fullmatch(host):
-        raise refused(f"{host[:80]!r} is no name of a host")
+            raise _refusal(f"{host} is an address in an unusual spelling") from None
+    if len(host) > MAX_HOST_CHARACTERS or not HOST_NAME.fullmatch(host):
+        raise _refusal(f"{host[:80]!r} is not the name of a host")
     return host

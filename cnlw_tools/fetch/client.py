@@ -1,4 +1,4 @@
-"""One step of one URL: ask a site for its rules, ask for the image once, look at what comes."""
+"""One step of one URL: request the robots.txt of its site, or request the image once."""
 
 import time
 from collections.abc import Callable
@@ -8,110 +8,135 @@ from email.utils import parsedate_to_datetime
 from urllib3 import HTTPHeaderDict
 
 from cnlw_tools.fetch import robots
-from cnlw_tools.fetch.address import Address, follow
-from cnlw_tools.fetch.http import Answer, Web
-from cnlw_tools.store.inspect import PIXELS, Look, look
-from cnlw_tools.store.outcomes import Failed
+from cnlw_tools.fetch.address import Address, follow_redirect
+from cnlw_tools.fetch.http import HttpClient, Response
+from cnlw_tools.store.inspect import MAX_PIXELS, Inspection, inspect_image
+from cnlw_tools.store.outcomes import FetchError
 
-HOPS = 5  # redirects of one URL
+MAX_REDIRECTS = 5  # of one URL
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
-TAGS = ("X-Robots-Tag", "X-Archive-Orig-X-Robots-Tag")  # the second is what an archive once heard
-LONGEST_WAIT = 120.0  # seconds of a Retry-After that are waited for; who asks for more is left alone in this run
+RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
+TOO_MANY_REQUESTS = 429
+SERVICE_UNAVAILABLE = 503
+# the second is what an archive received from the site when it captured the image
+OPT_OUT_HEADERS = ("X-Robots-Tag", "X-Archive-Orig-X-Robots-Tag")
+MAX_RETRY_AFTER = 120.0  # seconds; if a host asks for more, this run leaves it alone
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
-    """What came, and what it is."""
+class FetchedImage:
+    """An image that was fetched."""
 
     data: bytes
-    look: Look
+    inspection: Inspection
 
 
-def image(
-    web: Web, address: Address, opt_out: bool = True, pixels: int = PIXELS
-) -> Image | Address:
-    """Ask for an image once; return it, or the address to which the server sends us.
+def request_image(
+    client: HttpClient,
+    address: Address,
+    obey_opt_out: bool = True,
+    max_pixels: int = MAX_PIXELS,
+) -> FetchedImage | Address:
+    """Request an image once; return it, or the address to which the server redirects.
 
     Args:
-        web: what to ask with
-        address: what to ask for
-        opt_out: heed X-Robots-Tag
-        pixels: of a picture, at most
+        client: makes the request
+        address: what to request
+        obey_opt_out: fail if the header X-Robots-Tag forbids the use
+        max_pixels: of the image
 
     Raises:
-        Failed: there is no image
+        FetchError: there is no image
     """
 
-    def judge(status: int, headers: HTTPHeaderDict) -> None:
-        said = (
-            [text for name in TAGS for text in headers.getlist(name)]
-            if status in {200, *REDIRECTS}
-            else []
-        )
-        if opt_out and (no := robots.opts_out(said)):
-            raise Failed("opt_out", f"X-Robots-Tag: {no}")
+    def check_opt_out(status: int, headers: HTTPHeaderDict) -> None:
+        if obey_opt_out and (status == 200 or status in REDIRECTS):
+            _check_opt_out(headers)
 
-    answer = web.get(address, judge)
-    if answer.status in REDIRECTS:
-        return _next(address, answer)
-    if answer.status != 200:
-        raise _refusal(answer)
-    return Image(answer.body, look(answer.body, pixels))
+    response = client.get(address, check_opt_out)
+    if response.status in REDIRECTS:
+        return _redirect_target(address, response)
+    if response.status != 200:
+        raise _status_error(response)
+    return FetchedImage(response.body, inspect_image(response.body, max_pixels))
 
 
-def rules(web: Web, address: Address) -> robots.Rules:
-    """Ask a site for its robots.txt; none, or one that is not for us (4xx), allows everything.
+def request_rules(client: HttpClient, address: Address) -> robots.Rules:
+    """Request the robots.txt of a site; if there is none, or it is forbidden, all is allowed.
 
     Raises:
-        Failed: the site cannot say at the moment, which counts as a no
+        FetchError: the site cannot answer at the moment, which counts as a no
     """
-    here = replace(address, target="/robots.txt")
-    for _ in range(HOPS + 1):
-        answer = web.get(here, lambda status, headers: None, robots.LARGEST)
-        if answer.status == 200:
-            return robots.read(answer.body.decode(errors="replace"))
-        if answer.status not in REDIRECTS:
+    location = replace(address, target="/robots.txt")
+    for _ in range(1 + MAX_REDIRECTS):
+        response = client.get(location, _accept_all, robots.MAX_BYTES)
+        if response.status == 200:
+            text = response.body.decode(errors="replace")
+            return robots.parse_robots(text)
+        if response.status not in REDIRECTS:
             break
-        here = _next(here, answer)
-    if answer.status in AGAIN or answer.status >= 500:
-        raise _failed(
+        location = _redirect_target(location, response)
+    if response.status in RETRYABLE or response.status >= 500:
+        retry_after = parse_retry_after(response.headers)
+        raise FetchError(
             "robots",
-            f"robots.txt: HTTP {answer.status}",
-            wait(answer.headers),
-            again=True,
-            busy=True,
+            _describe(f"robots.txt: HTTP {response.status}", retry_after),
+            retryable=retry_after <= MAX_RETRY_AFTER,
+            host_wide=True,
+            rate_limited=True,
+            retry_after=retry_after,
         )
-    return robots.ALL
+    return robots.ALLOW_ALL
 
 
-def wait(headers: HTTPHeaderDict, now: Callable[[], float] = time.time) -> float:
-    """Return the seconds that a Retry-After asks for, as a number or a date; 0 without one."""
-    said = headers.get("Retry-After", "").strip()
+def parse_retry_after(headers: HTTPHeaderDict, clock: Callable[[], float] = time.time) -> float:
+    """Return the seconds in the header Retry-After, a number or a date; 0 if there are none."""
+    text = headers.get("Retry-After", "").strip()
     try:
-        seconds = (
-            float(said) if said.isdecimal() else parsedate_to_datetime(said).timestamp() - now()
-        )
+        if text.isdecimal():
+            seconds = float(text)
+        else:
+            seconds = parsedate_to_datetime(text).timestamp() - clock()
     except (ValueError, OverflowError):
         return 0.0
     return min(max(seconds, 0.0), 1e9)
 
 
-def _next(address: Address, answer: Answer) -> Address:
-    location = answer.headers.get("Location")
+def _check_opt_out(headers: HTTPHeaderDict) -> None:
+    values = [value for name in OPT_OUT_HEADERS for value in headers.getlist(name)]
+    directive = robots.find_opt_out(values)
+    if directive:
+        raise FetchError("opt_out", f"X-Robots-Tag: {directive}")
+
+
+def _accept_all(status: int, headers: HTTPHeaderDict) -> None:
+    """Accept any headers: a robots.txt has no opt-out."""
+
+
+def _redirect_target(address: Address, response: Response) -> Address:
+    location = response.headers.get("Location")
     if not location:
-        raise Failed("redirect", f"HTTP {answer.status} that does not say where to")
-    return follow(address, location)
+        raise FetchError("redirect", f"HTTP {response.status} without a location")
+    return follow_redirect(address, location)
 
 
-def _refusal(answer: Answer) -> Failed:
-    status, seconds = answer.status, wait(answer.headers)
-    busy = status == 429 or (status == 503 and seconds > 0)  # it is the host that asks for peace
-    return _failed(f"http_{status}", f"HTTP {status}", seconds, again=status in AGAIN, busy=busy)
-
-
-def _failed(kind: str, said: str, seconds: float, again: bool, busy: bool) -> Failed:
-    said += f", to be asked again in {seconds:,.0f} s" if seconds else ""
-    return Failed(
-        kind, said, again=again and seconds <= LONGEST_WAIT, host=busy, busy=busy, wait=seconds
+def _status_error(response: Response) -> FetchError:
+    """Return the error of a response that is neither an image nor a redirect."""
+    status = response.status
+    retry_after = parse_retry_after(response.headers)
+    asks_to_wait = status == SERVICE_UNAVAILABLE and retry_after > 0
+    rate_limited = status == TOO_MANY_REQUESTS or asks_to_wait
+    return FetchError(
+        f"http_{status}",
+        _describe(f"HTTP {status}", retry_after),
+        retryable=status in RETRYABLE and retry_after <= MAX_RETRY_AFTER,
+        host_wide=rate_limited,
+        rate_limited=rate_limited,
+        retry_after=retry_after,
     )
+
+
+def _describe(answer: str, retry_after: float) -> str:
+    if not retry_after:
+        return answer
+    return f"{answer}, to be requested again after {retry_after:,.0f} s"

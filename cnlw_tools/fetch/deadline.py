@@ -1,4 +1,8 @@
-"""The one time limit that holds against a server which sends byte after byte: from outside the connection is shut."""
+"""Deadlines of requests: a thread that shuts down connections whose time is over.
+
+A timeout of a socket restarts with every byte. So only a shutdown from outside ends a request to a
+server that sends one byte after another.
+"""
 
 import socket
 import threading
@@ -8,48 +12,48 @@ from contextlib import contextmanager, suppress
 
 from urllib3.connection import HTTPConnection
 
-TICK = 0.1  # seconds between two looks at the clock
+INTERVAL = 0.1  # seconds between two checks
 
 
-class Cuts(threading.Thread):
-    """Shuts connections whose time is over."""
+class DeadlineThread(threading.Thread):
+    """Shuts down connections that are in use after their deadline."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.open: dict[HTTPConnection, float] = {}
-        self.ended = False  # from then on whatever begins is shut
+        self.deadlines: dict[HTTPConnection, float] = {}  # of connections in use; monotonic time
+        self.closed = False  # if True, every connection is shut down as soon as it is used
         self.start()
 
     def run(self) -> None:
-        """Look at the clock, to the end."""
-        while not self.ended:
-            time.sleep(TICK)
+        """Check the deadlines until `close` is called."""
+        while not self.closed:
+            time.sleep(INTERVAL)
             now = time.monotonic()
-            for connection, end in list(self.open.items()):
-                if now > end:
-                    shut(connection)
+            for connection, deadline in list(self.deadlines.items()):
+                if now > deadline:
+                    shut_down(connection)
 
     @contextmanager
-    def after(self, connection: HTTPConnection, end: float) -> Iterator[None]:
-        """Shut the connection if the block takes longer."""
-        self.open[connection] = end
+    def limit(self, connection: HTTPConnection, deadline: float) -> Iterator[None]:
+        """Shut the connection down if the block is not done by the deadline (monotonic time)."""
+        self.deadlines[connection] = deadline
         try:
-            if self.ended:
-                shut(connection)
+            if self.closed:
+                shut_down(connection)
             yield
         finally:
-            self.open.pop(connection, None)
+            self.deadlines.pop(connection, None)
 
-    def all(self) -> None:
-        """Shut every connection, now and from now on."""
-        self.ended = True
-        for connection in list(self.open):
-            shut(connection)
+    def close(self) -> None:
+        """Shut down every connection in use, and from now on every connection that is used."""
+        self.closed = True
+        for connection in list(self.deadlines):
+            shut_down(connection)
 
 
-def shut(connection: HTTPConnection) -> None:
-    """Let whoever reads from the connection see its end at once."""
-    with suppress(OSError, TypeError):  # it has ended by itself
-        socket.socket.shutdown(
-            connection.sock, socket.SHUT_RDWR
-        )  # not that of TLS, which would wait for an answer
+def shut_down(connection: HTTPConnection) -> None:
+    """End the connection, so that a thread that reads from it sees the end at once."""
+    # The method of `socket.socket`, because that of a TLS socket would wait for an answer. There is
+    # an error if the connection has ended by itself.
+    with suppress(OSError, TypeError):
+        socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)

@@ -1,7 +1,8 @@
-"""One request: to an address that was checked, within all limits, to headers and a body or a failure with a class.
+"""One request, to an IP address that was checked, and within all limits.
 
-Connections are urllib3's, made to the numeric address that `address.resolve` allowed, under the name of the host
-(header `Host`, and the name that a certificate must have). No proxy of the environment is asked.
+Connections are those of urllib3, made to an IP address that `address.resolve_host` returned, under
+the name of the host (in the header `Host`, and as the name that a certificate must have). Proxies
+that are set in the environment are not used.
 """
 
 import http.client
@@ -29,141 +30,150 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from cnlw_tools.fetch.address import Address, resolve
-from cnlw_tools.fetch.deadline import Cuts
-from cnlw_tools.store.outcomes import Failed
+from cnlw_tools.fetch.address import Address, resolve_host
+from cnlw_tools.fetch.deadline import DeadlineThread
+from cnlw_tools.store.outcomes import FetchError
 
-Judge = Callable[[int, HTTPHeaderDict], None]
+HeaderCheck = Callable[[int, HTTPHeaderDict], None]  # sees status and headers; may raise FetchError
+
 ACCEPT = "image/jpeg,image/png,image/webp,image/*;q=0.8,*/*;q=0.5"
-CHUNK = 1 << 16
-IDLE = 128  # connections kept open for the next request
-TRIED = 3  # addresses of one host
+CHUNK = 1 << 16  # bytes read at a time
+MAX_IDLE_CONNECTIONS = 128  # kept open for later requests
+MAX_IPS = 3  # IP addresses of one host that are tried
+HTTP_ERRORS = (HTTPError, HTTPException, OSError, ValueError)  # of a request or its response
+TLS_ERRORS = (ssl.SSLError, SSLError)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds and bytes of one request."""
+    """Limits of one request."""
 
-    connect: float = 5.0
-    read: float = 10.0  # without a byte
-    total: float = 30.0
-    bytes: int = 32_000_000
+    connect_timeout: float = 5.0  # seconds
+    read_timeout: float = 10.0  # seconds without a byte
+    total_timeout: float = 30.0  # seconds
+    max_bytes: int = 32_000_000  # of a body, after it was decompressed
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server said."""
+class Response:
+    """What a server answered."""
 
     status: int
     headers: HTTPHeaderDict
     body: bytes
 
 
-class Web:
-    """What requests are made with; for many threads."""
+class HttpClient:
+    """Makes requests, with a pool of connections, for many threads."""
 
-    def __init__(self, agent: str, limits: Limits, private: bool = False) -> None:
-        self.agent, self.limits, self.private = agent, limits, private
-        self.idle: OrderedDict[str, list[HTTPConnection]] = (
-            OrderedDict()
-        )  # by origin, the least used first
-        self.kept, self.lock, self.cuts = 0, threading.Lock(), Cuts()
+    def __init__(self, user_agent: str, limits: Limits, allow_private: bool = False) -> None:
+        self.user_agent = user_agent
+        self.limits = limits
+        self.allow_private = allow_private
+        # open connections by origin; the origin that was used least recently comes first
+        self.idle: OrderedDict[str, list[HTTPConnection]] = OrderedDict()
+        self.n_idle = 0
+        self.lock = threading.Lock()  # of both
+        self.deadlines = DeadlineThread()
 
     @cached_property
-    def trust(self) -> ssl.SSLContext:
-        """Return what certificates are proved with."""
+    def ssl_context(self) -> ssl.SSLContext:
+        """Return what certificates are checked with."""
         return ssl.create_default_context(cafile=where())
 
-    def get(self, address: Address, judge: Judge, most: int | None = None) -> Answer:
-        """Ask once; no redirect is followed. ``judge`` sees status and headers, and may fail before a body is read.
+    def get(
+        self, address: Address, check_headers: HeaderCheck, max_bytes: int | None = None
+    ) -> Response:
+        """Make one request; redirects are not followed.
+
+        Args:
+            address: what to request
+            check_headers: is called before the body is read
+            max_bytes: of the body; by default those of the limits
 
         Raises:
-            Failed: there is no whole answer within the limits
+            FetchError: there is no complete response within the limits
         """
-        end = time.monotonic() + self.limits.total
-        connection = self._reused(address.origin) or self._connected(address, end)
+        deadline = time.monotonic() + self.limits.total_timeout
+        connection = self._take_idle(address.origin) or self._connect(address, deadline)
         try:
-            with self.cuts.after(connection, end):
-                answer = self._answer(connection, address, judge, most or self.limits.bytes)
-            if time.monotonic() > end:  # what was cut looks like an end
+            with self.deadlines.limit(connection, deadline):
+                self._send_request(connection, address)
+                response = _read_response(
+                    connection, check_headers, max_bytes or self.limits.max_bytes
+                )
+            if time.monotonic() > deadline:  # a body that was cut off may look complete
                 raise TimeoutError
         except BaseException as error:
             connection.close()
-            if not isinstance(error, Failed) and time.monotonic() > end:
-                raise Failed("timeout", f"not done within {self.limits.total:g} s") from error
-            if isinstance(error, (HTTPError, HTTPException, OSError, ValueError)):
-                raise _failure(error, self.limits) from error
+            if not isinstance(error, FetchError) and time.monotonic() > deadline:
+                reason = f"not done within {self.limits.total_timeout:g} s"
+                raise FetchError("timeout", reason) from error
+            if isinstance(error, HTTP_ERRORS):
+                raise _explain_failed_request(error, self.limits) from error
             raise
-        self._keep(address.origin, connection)
-        return answer
+        self._put_back(address.origin, connection)
+        return response
 
     def close(self) -> None:
-        """Shut all connections."""
-        self.cuts.all()
+        """Close all connections; requests that are still made fail."""
+        self.deadlines.close()
         with self.lock:
             for connection in chain.from_iterable(self.idle.values()):
                 connection.close()
             self.idle.clear()
 
-    def _connected(self, address: Address, end: float) -> HTTPConnection:
-        failure = Failed("dns", f"{address.host} has no address")
-        for number in resolve(address, self.private, end - time.monotonic())[:TRIED]:
-            seconds = min(self.limits.connect, end - time.monotonic())
-            if seconds <= 0:
-                raise Failed(
-                    "timeout",
-                    f"no connection within {self.limits.total:g} s",
-                    again=True,
-                    host=True,
-                )
-            connection = self._new(address, number, seconds)
+    def _connect(self, address: Address, deadline: float) -> HTTPConnection:
+        """Connect to the first IP address of the host that accepts a connection."""
+        ips = resolve_host(address, self.allow_private, deadline - time.monotonic())
+        failure = FetchError("dns", f"{address.host} has no address")
+        for ip in ips[:MAX_IPS]:
+            timeout = min(self.limits.connect_timeout, deadline - time.monotonic())
+            if timeout <= 0:
+                reason = f"no connection within {self.limits.total_timeout:g} s"
+                raise FetchError("timeout", reason, retryable=True, host_wide=True)
+            connection = self._make_connection(address, ip, timeout)
             try:
                 connection.connect()
-                connection.timeout = self.limits.read
+                connection.timeout = self.limits.read_timeout
                 return connection
             except (HTTPError, OSError) as error:
                 connection.close()
-                failure = _unconnected(error, address, number, seconds)
+                failure = _explain_failed_connection(error, address, ip, timeout)
         raise failure
 
-    def _new(self, address: Address, number: str, seconds: float) -> HTTPConnection:
+    def _make_connection(self, address: Address, ip: str, timeout: float) -> HTTPConnection:
         if address.scheme == "http":
-            return HTTPConnection(number, address.port, timeout=seconds)
+            return HTTPConnection(ip, address.port, timeout=timeout)
         return HTTPSConnection(
-            number,
+            ip,
             address.port,
-            timeout=seconds,
-            ssl_context=self.trust,
+            timeout=timeout,
+            ssl_context=self.ssl_context,
             server_hostname=address.host,
         )
 
-    def _answer(
-        self, connection: HTTPConnection, address: Address, judge: Judge, most: int
-    ) -> Answer:
+    def _send_request(self, connection: HTTPConnection, address: Address) -> None:
         headers = {
             "Host": address.authority,
-            "User-Agent": self.agent,
+            "User-Agent": self.user_agent,
             "Accept": ACCEPT,
             "Accept-Encoding": "identity",
         }
         connection.request(
-            "GET", address.target, headers=headers, preload_content=False, decode_content=True
+            "GET",
+            address.target,
+            headers=headers,
+            preload_content=False,
+            decode_content=True,
         )
-        response = connection.getresponse()
-        judge(response.status, response.headers)
-        if response.status != 200:
-            body = response.read(CHUNK)  # so that the connection can serve again
-            if len(body) == CHUNK:
-                connection.close()
-        else:
-            body = _body(response, most)
-        return Answer(response.status, response.headers, body)
 
-    def _reused(self, origin: str) -> HTTPConnection | None:
+    def _take_idle(self, origin: str) -> HTTPConnection | None:
+        """Return an open connection to an origin, if there is one."""
         with self.lock:
             connections = self.idle.get(origin, [])
             while connections:
-                self.kept -= 1
+                self.n_idle -= 1
                 connection = connections.pop()
                 if connection.is_connected:
                     return connection
@@ -171,69 +181,89 @@ class Web:
             self.idle.pop(origin, None)
         return None
 
-    def _keep(self, origin: str, connection: HTTPConnection) -> None:
+    def _put_back(self, origin: str, connection: HTTPConnection) -> None:
+        """Keep a connection open for the next request, if the server has not closed it."""
         if not connection.is_connected:
-            return connection.close()
+            connection.close()
+            return
         with self.lock:
             self.idle.setdefault(origin, []).append(connection)
             self.idle.move_to_end(origin)
-            self.kept += 1
-            if self.kept > IDLE:
-                oldest = next(iter(self.idle))
-                self.idle[oldest].pop(0).close()
-                self.kept -= 1
-                if not self.idle[oldest]:
-                    del self.idle[oldest]
-        return None
+            self.n_idle += 1
+            if self.n_idle > MAX_IDLE_CONNECTIONS:
+                self._close_oldest()
+
+    def _close_oldest(self) -> None:
+        oldest_origin, connections = next(iter(self.idle.items()))
+        connections.pop(0).close()
+        self.n_idle -= 1
+        if not connections:
+            del self.idle[oldest_origin]
 
 
-def _body(response: BaseHTTPResponse, most: int) -> bytes:
-    """Read a body; what counts is its size after it was unpacked."""
+def _read_response(
+    connection: HTTPConnection, check_headers: HeaderCheck, max_bytes: int
+) -> Response:
+    response = connection.getresponse()
+    check_headers(response.status, response.headers)
+    if response.status == 200:
+        body = _read_body(response, max_bytes)
+    else:
+        body = response.read(CHUNK)  # otherwise the connection could not be used again
+        if len(body) == CHUNK:
+            connection.close()
+    return Response(response.status, response.headers, body)
+
+
+def _read_body(response: BaseHTTPResponse, max_bytes: int) -> bytes:
+    """Read and decompress a body; the limit holds for its size after that."""
     if "," in response.headers.get("Content-Encoding", ""):
-        raise Failed(
-            "decode", "packed more than once"
-        )  # a few bytes could become as many as they like
-    announced = response.headers.get("Content-Length", "")
-    if announced.isdecimal() and int(announced) > most:
-        raise Failed("too_big", f"{int(announced):,} bytes announced; allowed are {most:,}")
-    plain = (
-        announced.isdecimal() and response.length_remaining is not None
-    )  # not in chunks, which may be any number
-    if plain and "Content-Encoding" not in response.headers:
+        # a few bytes that are compressed twice can become any number of bytes in one step
+        raise FetchError("decode", "compressed more than once")
+    content_length = response.headers.get("Content-Length", "")
+    if content_length.isdecimal() and int(content_length) > max_bytes:
+        n_bytes = int(content_length)
+        raise FetchError("too_big", f"{n_bytes:,} bytes announced; {max_bytes:,} are allowed")
+    is_chunked = response.length_remaining is None  # then there may be any number of bytes
+    is_compressed = "Content-Encoding" in response.headers
+    if content_length.isdecimal() and not is_chunked and not is_compressed:
         return response.read()
-    parts, size = [], 0
-    while part := response.read(CHUNK):
-        parts.append(part)
-        size += len(part)
-        if size > most:
-            raise Failed("too_big", f"more than {most:,} bytes")
-    return b"".join(parts)
+    chunks = []
+    n_bytes = 0
+    while chunk := response.read(CHUNK):
+        chunks.append(chunk)
+        n_bytes += len(chunk)
+        if n_bytes > max_bytes:
+            raise FetchError("too_big", f"more than {max_bytes:,} bytes")
+    return b"".join(chunks)
 
 
-def _unconnected(error: Exception, address: Address, number: str, seconds: float) -> Failed:
-    """Say why there is no connection."""
-    where = f"{address.host}:{address.port} ({number})"
-    late = isinstance(error, (ConnectTimeoutError, TimeoutError)) and not isinstance(
-        error, NewConnectionError
-    )
-    if late:
-        return Failed(
-            "timeout", f"{where}: no connection within {seconds:g} s", again=True, host=True
-        )
-    if isinstance(error, (ssl.SSLError, SSLError)):
-        return Failed("tls", f"{where}: {error}", host=True)
-    return Failed("connect", f"{where}: {error}", again=True, host=True)
+def _explain_failed_connection(
+    error: Exception, address: Address, ip: str, timeout: float
+) -> FetchError:
+    """Return why there is no connection."""
+    server = f"{address.host}:{address.port} ({ip})"
+    is_timeout = isinstance(error, (ConnectTimeoutError, TimeoutError))
+    if is_timeout and not isinstance(error, NewConnectionError):
+        reason = f"{server}: no connection within {timeout:g} s"
+        return FetchError("timeout", reason, retryable=True, host_wide=True)
+    reason = f"{server}: {error}"
+    if isinstance(error, TLS_ERRORS):
+        return FetchError("tls", reason, host_wide=True)
+    return FetchError("connect", reason, retryable=True, host_wide=True)
 
 
-def _failure(error: Exception, limits: Limits) -> Failed:
-    """Say why there is no answer, or not a whole one."""
-    inner = error.args[-1] if isinstance(error, ProtocolError) else error
-    if isinstance(inner, (IncompleteRead, http.client.IncompleteRead)):
-        return Failed("truncated", str(inner), again=True)
+def _explain_failed_request(error: Exception, limits: Limits) -> FetchError:
+    """Return why there is no complete response."""
+    cause = error.args[-1] if isinstance(error, ProtocolError) else error
+    if isinstance(cause, (IncompleteRead, http.client.IncompleteRead)):
+        return FetchError("truncated", str(cause), retryable=True)
     if isinstance(error, (ReadTimeoutError, TimeoutError)):
-        return Failed("timeout", f"nothing came for {limits.read:g} s", again=True)
+        reason = f"no byte for {limits.read_timeout:g} s"
+        return FetchError("timeout", reason, retryable=True)
     if isinstance(error, DecodeError):
-        return Failed("decode", f"its Content-Encoding: {error}")
-    if isinstance(error, (ssl.SSLError, SSLError)):
-        return Failed("tls", str(error))
-    return Failed("connect", f"no valid answer: {error or type(error).__name__}", again=True)
+        return FetchError("decode", f"its Content-Encoding: {error}")
+    if isinstance(error, TLS_ERRORS):
+        return FetchError("tls", str(error))
+    text = str(error) or type(error).__name__
+    return FetchError("connect", f"no valid response: {text}", retryable=True)

@@ -1,24 +1,24 @@
-"""How to ask: what a user may choose."""
+"""How to fetch: the user's choices."""
 
 from dataclasses import dataclass, field
 
 from cnlw_tools import __version__
 from cnlw_tools.fetch.http import Limits
-from cnlw_tools.store.inspect import PIXELS
+from cnlw_tools.store.inspect import MAX_PIXELS
 
-AGENT = f"cnlw_tools/{__version__}"
+USER_AGENT = f"cnlw_tools/{__version__}"
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
-    """How to ask."""
+class FetchOptions:
+    """How to fetch."""
 
-    per_host: int = 4  # requests at a time; 0: as many as there are workers
-    tries: int = 3  # of one URL
-    robots: bool = True  # heed robots.txt
-    opt_out: bool = True  # heed X-Robots-Tag
-    private: bool = False  # private addresses, too
-    agent: str = AGENT
+    per_host: int = 4  # requests to one host at once; 0: no limit
+    max_tries: int = 3  # of one URL, where another attempt may succeed
+    obey_robots: bool = True  # robots.txt
+    obey_opt_out: bool = True  # the header X-Robots-Tag
+    allow_private: bool = False  # request private, loopback and link-local addresses, too
+    user_agent: str = USER_AGENT
     limits: Limits = field(default_factory=Limits)
-    pixels: int = PIXELS
-    archive: str = ""  # what goes before the URI of a dead link; empty: dead links stay dead
+    max_pixels: int = MAX_PIXELS  # of one image
+    archive: str = ""  # URL that is put before the URI of a dead link; empty: ask no archive

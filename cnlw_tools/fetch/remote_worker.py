@@ -1,9 +1,9 @@
-"""A share of a fetch in a process of its own.
+"""A worker in a process of its own.
 
-    to it       lists of jobs, and none at the end
-    from it     lists of what the share says (`share.Said`), to the end of the pipe
+    to the process      lists of jobs, then None
+    from the process    lists of the worker's messages (`worker.WorkerMessage`), then None
 
-Its process always reads, so nobody waits for a process that waits for him.
+Both sides always read, so neither waits for a process that waits for it.
 """
 
 import gc
@@ -12,148 +12,176 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from cnlw_tools.executor import local
-from cnlw_tools.fetch.options import Manners
-from cnlw_tools.fetch.schedule import Job
-from cnlw_tools.fetch.worker import Said, Share
+from cnlw_tools.fetch.options import FetchOptions
+from cnlw_tools.fetch.schedule import FetchJob
+from cnlw_tools.fetch.worker import Report, Worker, WorkerMessage, WorkerNumber
 from cnlw_tools.store.store import Ledger
 
-LEAVE = 2.0  # seconds in which a process ends that was told to, beside those of a connection
-PAUSE = (
-    0.01  # seconds in which what is sent together accumulates: each message wakes a thread there
-)
+EXIT_TIMEOUT = 2.0  # seconds that a process or thread has to end, in addition to a connect timeout
+COLLECT_INTERVAL = 0.01  # seconds; messages of this time are sent together: each sending costs time
 
 
-class Died(OSError):
-    """A process ended that was not told to."""
+class WorkerDied(OSError):
+    """The process of a worker ended unexpectedly."""
 
 
-class Post:
-    """The sending end of a pipe, for many threads; that nobody is there any more is for who reads to see."""
+class Outbox:
+    """Sends messages from many threads through a pipe, several at a time.
+
+    It ignores that the other end is closed; whoever reads from the pipe will notice.
+    """
 
     def __init__(self, pipe: Connection) -> None:
-        self.pipe, self.ended = pipe, False
-        self.letters: list[Any] = []
+        self.pipe = pipe
+        self.closed = False
+        self.messages: list[Any] = []
         self.changed = threading.Condition()
         self.thread = threading.Thread(target=self._send, daemon=True)
         self.thread.start()
 
-    def put(self, letter: Any) -> None:
-        """Send something, with what else comes within the pause."""
+    def put(self, message: Any) -> None:
+        """Send a message soon, together with others."""
         with self.changed:
-            self.letters.append(letter)
-            if len(self.letters) == 1:
+            self.messages.append(message)
+            if len(self.messages) == 1:
                 self.changed.notify()
 
-    def end(self, seconds: float) -> None:
-        """Send what is left, and none; wait so many seconds for one who does not read."""
+    def close(self, timeout: float) -> None:
+        """Send the remaining messages and then None; wait at most ``timeout`` seconds for that."""
         with self.changed:
-            self.ended = True
+            self.closed = True
             self.changed.notify()
-        self.thread.join(seconds)
+        self.thread.join(timeout)
 
     def _send(self) -> None:
         with suppress(OSError):
-            while self._wait():
-                time.sleep(PAUSE)
+            while self._wait_for_messages():
+                time.sleep(COLLECT_INTERVAL)
                 with self.changed:
-                    letters, self.letters = self.letters, []
-                self.pipe.send(letters)
+                    messages = self.messages
+                    self.messages = []
+                self.pipe.send(messages)
             self.pipe.send(None)
 
-    def _wait(self) -> bool:
+    def _wait_for_messages(self) -> bool:
+        """Wait until there is a message, or until the outbox is closed; return if there is one."""
         with self.changed:
-            self.changed.wait_for(lambda: self.letters or self.ended)
-            return bool(self.letters)
+            self.changed.wait_for(lambda: self.messages or self.closed)
+            return bool(self.messages)
 
 
-class Away:
-    """What stands here for a share that is elsewhere."""
+class RemoteWorker:
+    """Starts a worker in another process, and offers the methods of `Worker` in this process."""
 
     def __init__(
         self,
         folder: Path,
-        manners: Manners,
-        workers: int,
-        say: Callable[[Said], None],
-        which: tuple[int, int],
+        options: FetchOptions,
+        n_threads: int,
+        report: Report,
+        number: WorkerNumber,
     ) -> None:
+        """Start the process.
+
+        Args:
+            folder: the store
+            options: how to fetch
+            n_threads: as many requests are made at once
+            report: is called, in a thread of this process, with the worker's messages
+            number: which of several workers this is
+        """
         context = get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.say, self.manners, self.ended = say, manners, False
-        self.process = context.Process(
-            target=_serve, args=(theirs, folder, manners, workers, which), daemon=True
-        )
-        resource_tracker.ensure_running()  # else it is begun below, and would undo what follows
-        before = signal.pthread_sigmask(
-            signal.SIG_BLOCK, {signal.SIGINT}
-        )  # a child of one who is deaf is deaf
-        try:
+        self.pipe, remote_pipe = context.Pipe()
+        self.options = options
+        self.report = report
+        self.stopped = False
+        arguments = (remote_pipe, folder, options, n_threads, number)
+        self.process = context.Process(target=_serve, args=arguments, daemon=True)
+        with _ignored_by_children(signal.SIGINT):
             self.process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
-        self.post = Post(self.pipe)
+        remote_pipe.close()
+        self.outbox = Outbox(self.pipe)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
-    def add(self, job: Job) -> None:
-        """Give a job to the share; one that has died says so itself."""
-        self.post.put(job)
+    def add(self, job: FetchJob) -> None:
+        """Send a job to the worker; that its process has died is reported by the reader."""
+        self.outbox.put(job)
 
     def stop(self) -> None:
-        """Let the share drop what is in flight, and its process end."""
-        self.ended = True
-        self.post.end(LEAVE)
-        self.process.join(self.manners.limits.connect + LEAVE)
+        """Abort the requests in flight and end the process."""
+        self.stopped = True
+        self.outbox.close(EXIT_TIMEOUT)
+        self.process.join(self.options.limits.connect_timeout + EXIT_TIMEOUT)
         self.process.kill()
-        self.post.thread.join(LEAVE)
-        self.reader.join(LEAVE)
+        self.outbox.thread.join(EXIT_TIMEOUT)
+        self.reader.join(EXIT_TIMEOUT)
         self.pipe.close()
 
     def _read(self) -> None:
+        """Report the worker's messages until the pipe is closed."""
         try:
             with suppress(EOFError, OSError):
-                while letters := self.pipe.recv():
-                    for said in letters:
-                        self.say(said)
+                while messages := self.pipe.recv():
+                    for message in messages:
+                        self.report(message)
         finally:
-            if not self.ended:
-                self.say(
-                    Died("a process that fetches died: give fewer --processes if memory ran out")
-                )
+            if not self.stopped:
+                error = "a worker process died: give fewer --processes if memory ran out"
+                self.report(WorkerDied(error))
+
+
+@contextmanager
+def _ignored_by_children(signal_number: signal.Signals) -> Iterator[None]:
+    """Block a signal during the block: processes that are started in it inherit this."""
+    # This process would otherwise be started in the block, and would unblock the signal.
+    resource_tracker.ensure_running()
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal_number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 def _serve(
-    pipe: Connection, folder: Path, manners: Manners, workers: int, which: tuple[int, int]
+    pipe: Connection,
+    folder: Path,
+    options: FetchOptions,
+    n_threads: int,
+    number: WorkerNumber,
 ) -> None:
-    """Be a share, until the end is said, or until the process that began it is gone."""
+    """Run a worker in this process, until None is received or the parent process is gone."""
     local.follow_parent()
     warnings.simplefilter("ignore")  # as in `run.fetch`
     gc.freeze()  # as in `cli.fetch`
-    post = Post(pipe)
+    outbox = Outbox(pipe)
+
+    def report(message: WorkerMessage) -> None:
+        outbox.put(_make_picklable(message))
+
     with Ledger(folder) as ledger:
-        share = Share(ledger, manners, workers, lambda said: post.put(_portable(said)), which)
+        worker = Worker(ledger, options, n_threads, report, number)
         with suppress(EOFError):
             while jobs := pipe.recv():
                 for job in jobs:
-                    share.add(job)
-        share.stop()
-    post.end(LEAVE)
+                    worker.add(job)
+        worker.stop()
+    outbox.close(EXIT_TIMEOUT)
 
 
-def _portable(said: Said) -> Said:
-    """Return what can be sent: of an error that cannot, its text."""
-    if isinstance(said, BaseException):
+def _make_picklable(message: WorkerMessage) -> WorkerMessage:
+    """Return a message that can be pickled: for some errors, an OSError with their text."""
+    if isinstance(message, BaseException):
         try:
-            pickle.loads(pickle.dumps(said))  # noqa: S301, our own
-        except Exception:  # noqa: BLE001, whatever its class does
-            return OSError(f"{type(said).__name__}: {said}")
-    return said
+            pickle.loads(pickle.dumps(message))  # noqa: S301, our own
+        except Exception:  # noqa: BLE001, its class decides what is raised
+            return OSError(f"{type(message).__name__}: {message}")
+    return message

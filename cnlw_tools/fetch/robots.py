@@ -1,7 +1,8 @@
-"""Whether a site wants to be asked: robots.txt (RFC 9309) and the header X-Robots-Tag.
+"""Whether a site allows a request: robots.txt (RFC 9309) and the header X-Robots-Tag.
 
-The rules of a site are those of the group that names us, or else of the group `*`. Of all rules that match a path the
-longest counts, and of two equally long ones the permission. `*` stands for anything, `$` for the end.
+The rules of a site are those of the group that names us, or else those of the group `*`. Of all
+rules that match a path the longest counts, and of equally long ones the permission. In a pattern,
+`*` matches any text, and `$` the end of the path.
 """
 
 import re
@@ -9,104 +10,127 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-US = "cnlw_tools"  # our name in both
-LARGEST = 512_000  # bytes of a robots.txt that are read; the RFC asks for as many
-NO = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
-VALUED = frozenset(
+OUR_NAME = "cnlw_tools"  # in robots.txt and in X-Robots-Tag
+MAX_BYTES = 512_000  # of a robots.txt; the RFC asks for at least 500 KiB
+MAX_DELAY = 60.0  # seconds
+OPT_OUTS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
+# directives with a value after a colon; before any other colon is the name of an agent
+DIRECTIVES_WITH_VALUE = frozenset(
     {"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"}
-)  # no agents, these
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What one site allows us."""
 
-    rules: tuple[tuple[str, bool], ...] = ()  # pattern, is it a permission
+    rules: tuple[tuple[str, bool], ...] = ()  # pattern, and whether it is allowed
     delay: float = 0.0  # seconds between two requests
 
-    def allow(self, target: str) -> bool:
-        """May this path and query be asked for?"""
+    def allows(self, target: str) -> bool:
+        """Return whether this path and query may be requested."""
         if not self.rules:
             return True
-        path = _even(target)
-        matching = [(len(pattern), yes) for pattern, yes in self.rules if _matches(pattern, path)]
-        return max(matching, default=(0, True))[1]
+        path = _normalise(target)
+        strongest = (0, True)  # length of the pattern, and whether it is allowed
+        for pattern, allowed in self.rules:
+            if _matches(pattern, path):
+                strongest = max(strongest, (len(pattern), allowed))
+        return strongest[1]
 
 
-ALL = Rules()
-NOTHING = Rules((("/", False),))
+ALLOW_ALL = Rules()
+ALLOW_NOTHING = Rules((("/", False),))
+
+Line = tuple[str, str]  # of a robots.txt: key and value
 
 
-def read(text: str) -> Rules:
-    """Return the rules of a robots.txt that concern us."""
-    groups: dict[str, list[tuple[str, str]]] = {}
-    agents: list[str] = []
-    open_ = True  # still at the names of a group?
-    for line in text.removeprefix("\ufeff").splitlines():
-        key, _, value = (part.strip() for part in line.partition("#")[0].partition(":"))
-        if key.lower() == "user-agent":
-            agents = [*agents, _name(value)] if open_ else [_name(value)]
-            open_ = True
-            groups.setdefault(agents[-1], [])
-        elif key.lower() in ("allow", "disallow", "crawl-delay"):
-            open_ = False
-            for agent in agents:
-                groups[agent].append((key.lower(), value))
-    lines = groups.get(US, groups.get("*", []))
-    rules = tuple(
-        (_even(value), key == "allow") for key, value in lines if key != "crawl-delay" and value
-    )
-    return Rules(
-        rules, max((_seconds(value) for key, value in lines if key == "crawl-delay"), default=0.0)
-    )
+def parse_robots(text: str) -> Rules:
+    """Return the rules of a robots.txt that apply to us."""
+    rules = []
+    delay = 0.0
+    for key, value in _our_group(text):
+        if key == "crawl-delay":
+            delay = max(delay, _parse_delay(value))
+        elif value:
+            rules.append((_normalise(value), key == "allow"))
+    return Rules(tuple(rules), delay)
 
 
-def opts_out(headers: Iterable[str]) -> str | None:
-    """Return the directive by which X-Robots-Tag headers say no to us, if one does."""
+def find_opt_out(headers: Iterable[str]) -> str | None:
+    """Return the first directive in X-Robots-Tag headers that forbids us the use, or None."""
     for header in headers:
         agent = "*"
         for part in header.lower().split(","):
-            name, colon, rest = (piece.strip() for piece in part.partition(":"))
-            if colon and name not in VALUED:
-                agent, name = name, rest
-            if name in NO and agent in ("*", US):
+            name, colon, value = (piece.strip() for piece in part.partition(":"))
+            if colon and name not in DIRECTIVES_WITH_VALUE:
+                agent = name
+                name = value
+            if name in OPT_OUTS and agent in ("*", OUR_NAME):
                 return name
     return None
 
 
-def _name(value: str) -> str:
-    """Return the product that a line names: `Bot/1.0` is `bot`."""
-    found = re.match(r"[a-z_-]+", value.lower())
-    return found[0] if found else value
+def _our_group(text: str) -> list[Line]:
+    """Return the rules of the group that names us, or else of the group `*`, or none."""
+    groups: dict[str, list[Line]] = {}
+    agents: list[str] = []  # of the current group
+    in_header = True  # whether only agents of the current group were read so far
+    for line in text.removeprefix("\ufeff").splitlines():
+        content = line.partition("#")[0]
+        key, _, value = (part.strip() for part in content.partition(":"))
+        key = key.lower()
+        if key == "user-agent":
+            if not in_header:
+                agents = []
+            agents.append(_parse_agent(value))
+            in_header = True
+            groups.setdefault(agents[-1], [])
+        elif key in ("allow", "disallow", "crawl-delay"):
+            in_header = False
+            for agent in agents:
+                groups[agent].append((key, value))
+    return groups.get(OUR_NAME, groups.get("*", []))
 
 
-def _even(path: str) -> str:
-    """Spell a path in the one way in which two can be compared."""
-    return quote(
-        unquote(path, errors="surrogateescape"), safe="/?&=*$%:;,+!~@'()", errors="surrogateescape"
-    )
+def _parse_agent(value: str) -> str:
+    """Return the name of the agent in a line: `bot` for `Bot/1.0`."""
+    match = re.match(r"[a-z_-]+", value.lower())
+    return match[0] if match else value
+
+
+def _normalise(path: str) -> str:
+    """Return the spelling of a path in which it can be compared with others."""
+    plain = unquote(path, errors="surrogateescape")
+    return quote(plain, safe="/?&=*$%:;,+!~@'()", errors="surrogateescape")
 
 
 def _matches(pattern: str, path: str) -> bool:
-    """Do the pieces between the stars come in this order? No regular expression, so no pattern takes for ever."""
-    ends = pattern.endswith("$")
+    """Return whether a path matches a pattern.
+
+    The parts between the stars are searched one after another. There is no regular expression, so
+    no pattern takes longer than its length allows.
+    """
+    must_end = pattern.endswith("$")
     first, *rest = pattern.removesuffix("$").split("*")
     if not path.startswith(first):
         return False
     if not rest:
-        return not ends or path == first
-    at = len(first)
-    for piece in rest[:-1]:
-        at = path.find(piece, at) + len(piece)
-        if at < len(piece):
+        return not must_end or path == first
+    *middle, last = rest
+    position = len(first)
+    for part in middle:
+        start = path.find(part, position)
+        if start < 0:
             return False
-    return (
-        path.endswith(rest[-1]) and len(path) - len(rest[-1]) >= at
-        if ends
-        else path.find(rest[-1], at) >= 0
-    )
+        position = start + len(part)
+    if must_end:
+        return path.endswith(last) and len(path) - len(last) >= position
+    return path.find(last, position) >= 0
 
 
-def _seconds(text: str) -> float:
-    """Read seconds, at most a minute; anything else is none."""
-    return min(float(text), 60.0) if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII) else 0.0
+def _parse_delay(text: str) -> float:
+    """Return the seconds of a crawl delay, at most a minute; 0 if it is not a number."""
+    if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
+        return min(float(text), MAX_DELAY)
+    return 0.0

@@ -1,10 +1,11 @@
-"""Fetching many URLs: a feeder, and shares of threads that take turns among the hosts, until every URL has its row.
+"""Fetch many URLs: a feeder reads the manifest, and workers fetch, until every URL has its row.
 
-    feed (1 thread)    manifest -> rows of the ledger that are final are passed over -> the share of its site
-    shares             see worker.py; one is in this process, several are in processes of their own (remote_worker.py)
+    feeder (1 thread)   rows of the manifest -> those without an outcome -> worker of their host
+    workers             see worker.py; one runs in this process, several in processes of their own
+                        (remote_worker.py)
 
-Only some URLs are held at a time, so memory does not grow with the manifest, and one slow host does not stop the
-others before it has filled half of the places.
+Only a limited number of URLs is in memory, so memory does not grow with the manifest. One slow host
+does not stop the others until its URLs fill the queue of its worker.
 """
 
 import threading
@@ -17,208 +18,258 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cnlw_tools.executor.signals import Stop
-from cnlw_tools.fetch.address import parse
-from cnlw_tools.fetch.options import Manners
-from cnlw_tools.fetch.remote_worker import Away, Died
-from cnlw_tools.fetch.schedule import Job
-from cnlw_tools.fetch.worker import Said, Share, home
-from cnlw_tools.store.outcomes import FAILED, Failed, Tally
+from cnlw_tools.fetch.address import parse_uri
+from cnlw_tools.fetch.options import FetchOptions
+from cnlw_tools.fetch.remote_worker import RemoteWorker, WorkerDied
+from cnlw_tools.fetch.schedule import FetchJob
+from cnlw_tools.fetch.worker import JobResult, Worker, WorkerMessage, WorkerNumber, worker_index
+from cnlw_tools.store.outcomes import FAILED, FetchError, Tally
 from cnlw_tools.store.store import Ledger, Row, State
 
 if TYPE_CHECKING:
-    from cnlw_tools.store.manifest import Entry, Manifest
+    from cnlw_tools.store.manifest import Manifest, ManifestRow
 
-TICK = 0.2  # seconds between two reports of progress
-AHEAD = 4096  # URLs held at a time
+PROGRESS_INTERVAL = 0.2  # seconds between two reports
+MAX_QUEUED = 4096  # URLs that are handed to the workers and not done
 
 
 def fetch(
     manifest: "Manifest",
     ledger: Ledger,
-    manners: Manners,
-    workers: int = 64,
+    options: FetchOptions,
+    n_requests: int = 64,
     retry: str | None = None,
     progress: Callable[[Tally], None] = lambda tally: None,
-    processes: int = 1,
+    n_processes: int = 1,
 ) -> Tally:
-    """Bring every URL of a manifest to a final state.
+    """Bring every URL of a manifest to an outcome.
+
+    URLs that have an outcome in the ledger are not requested again, whatever the outcome is.
 
     Args:
         manifest: the URLs
         ledger: the store
-        manners: how to ask
-        workers: requests at a time
-        retry: a class (see `kinds.chosen`): ask again for these, and for nothing else
-        progress: is told how far it has come
-        processes: among which the sites are divided; this one holds none if there are several
+        options: how to fetch
+        n_requests: how many requests are made at once
+        retry: an outcome (see `outcomes.parse_outcome`): request the URLs with this outcome again,
+            and no others
+        progress: is called with the counts, several times per second
+        n_processes: among which the hosts are divided; if 1, it is this process
 
     Raises:
-        OSError: the store cannot be written, or a process died
+        OSError: the store cannot be written, or a worker process died
         ValueError: the manifest is damaged
     """
-    from cnlw_tools.store import snapshot
+    from cnlw_tools.store.snapshot import write_snapshot
 
     with warnings.catch_warnings(), Stop() as stop:
-        warnings.simplefilter("ignore")  # Pillow's, of odd pictures; what matters becomes a class
-        run = _Run(manifest, ledger, manners, retry)
-        run.start(workers, processes)
-        while run.wait(TICK) and not stop.asked:
-            progress(run.so_far())
+        warnings.simplefilter("ignore")  # Pillow warns of odd images; what matters is an outcome
+        run = _Run(manifest, ledger, options, retry)
+        run.start(n_requests, n_processes)
+        while run.wait(PROGRESS_INTERVAL) and not stop.asked:
+            progress(run.copy_tally())
         run.stop()
-    if run.error and not (
-        stop.asked and isinstance(run.error, Died)
-    ):  # of the signal that may have reached all
+    killed_by_same_signal = bool(stop.asked) and isinstance(run.error, WorkerDied)
+    if run.error and not killed_by_same_signal:
         raise run.error
-    snapshot.write(ledger, run.tally.fetched > 0)
-    run.tally.stopped = stop.asked
+    write_snapshot(ledger, run.tally.fetched > 0)
+    run.tally.stop_signal = stop.asked
     progress(run.tally)
     return run.tally
 
 
 class _Run:
-    """What one fetch knows."""
+    """The state of one fetch."""
 
     def __init__(
-        self, manifest: "Manifest", ledger: Ledger, manners: Manners, retry: str | None
+        self, manifest: "Manifest", ledger: Ledger, options: FetchOptions, retry: str | None
     ) -> None:
-        self.manifest, self.ledger, self.manners, self.retry = manifest, ledger, manners, retry
-        self.tally, self.changed = Tally(len(manifest)), threading.Condition()
-        self.flying: Counter[str] = Counter()  # rows of each id that is being fetched
-        self.recent: set[str] = (
-            set()
-        )  # ids that became final since the ledger was asked for a block
-        self.shares: list[Share | Away] = []
-        self.feeder = threading.Thread(target=self._guard, daemon=True)
-        self.held: list[int] = []  # jobs of each share that are not done,
-        self.most = AHEAD  # and how many of them there may be
-        self.begun = time.time()
-        self.fed, self.ended = False, False
+        self.manifest = manifest
+        self.ledger = ledger
+        self.options = options
+        self.retry = retry
+        self.start_time = time.time()
+        self.workers: list[Worker | RemoteWorker] = []
+        self.feeder = threading.Thread(target=self._run_feeder, daemon=True)
+        # the condition guards all that follows
+        self.changed = threading.Condition()
+        self.tally = Tally(len(manifest))
+        self.in_flight: Counter[str] = (
+            Counter()
+        )  # image id -> rows of the manifest that wait for it
+        self.recent: set[str] = set()  # ids that became final since the states were read last
+        self.queued: list[int] = []  # jobs of each worker that are not done
+        self.max_queued = MAX_QUEUED  # of one worker
+        self.manifest_read = False
+        self.ended = False
         self.error: BaseException | None = None
 
-    def start(self, workers: int, processes: int) -> None:
-        workers = min(workers, max(1, len(self.manifest)))
-        n = min(processes, workers)
-        self.held, self.most = [0] * n, AHEAD // n
-        for i in range(n):
-            many, say, which = workers // n + (i < workers % n), partial(self._said, i), (i, n)
-            if n == 1:
-                self.shares.append(Share(self.ledger, self.manners, many, say, which))
-            else:
-                self.shares.append(Away(self.ledger.folder, self.manners, many, say, which))
+    def start(self, n_requests: int, n_processes: int) -> None:
+        """Start the workers and the feeder."""
+        n_requests = min(n_requests, max(1, len(self.manifest)))
+        n_workers = min(n_processes, n_requests)
+        self.queued = [0] * n_workers
+        self.max_queued = MAX_QUEUED // n_workers
+        for index in range(n_workers):
+            n_threads = n_requests // n_workers + (index < n_requests % n_workers)
+            self.workers.append(self._start_worker(n_threads, WorkerNumber(index, n_workers)))
         self.feeder.start()
 
-    def wait(self, seconds: float) -> bool:
-        """Wait a little for the end; is there still work?"""
+    def wait(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds for the end; return whether there is still work."""
         with self.changed:
-            return not self.changed.wait_for(
-                lambda: self.ended or (self.fed and not any(self.held)), seconds
-            )
+            return not self.changed.wait_for(self._is_done, timeout)
 
-    def so_far(self) -> Tally:
-        """Return how far the run has come, now."""
+    def copy_tally(self) -> Tally:
+        """Return the counts as they are now."""
         with self.changed:
             return replace(self.tally, counts=self.tally.counts.copy())
 
     def stop(self) -> None:
-        """Let all shares end; what is in flight is dropped."""
+        """Stop all workers; requests in flight are aborted."""
         with self.changed:
             self.ended = True
             self.changed.notify_all()
-        threads = [threading.Thread(target=share.stop) for share in self.shares]
-        for thread in threads:
+        threads = []
+        for worker in self.workers:
+            thread = threading.Thread(target=worker.stop)
             thread.start()
+            threads.append(thread)
         for thread in (*threads, self.feeder):
             thread.join()
 
-    def _guard(self) -> None:
+    def _start_worker(self, n_threads: int, number: WorkerNumber) -> Worker | RemoteWorker:
+        report = partial(self._receive, number.index)
+        if number.n_workers == 1:
+            return Worker(self.ledger, self.options, n_threads, report, number)
+        return RemoteWorker(self.ledger.folder, self.options, n_threads, report, number)
+
+    def _is_done(self) -> bool:
+        return self.ended or (self.manifest_read and not any(self.queued))
+
+    def _run_feeder(self) -> None:
         try:
             self._feed()
-        except BaseException as error:  # noqa: BLE001, raised again by the main thread
-            self._said(0, error)
+        except BaseException as error:  # noqa: BLE001, the main thread raises it again
+            self._receive(0, error)
 
     def _feed(self) -> None:
-        for block in self.manifest.blocks():
+        """Hand the rows of the manifest that are not final to the workers."""
+        for block in self.manifest.read_blocks():
             self.recent.clear()
-            states = self.ledger.states([entry.image_id for entry in block])
-            for entry in block:
-                if job := self._take_in(entry, states.get(entry.image_id)):
-                    self._wait_for_room(job)
+            states = self.ledger.read_states([row.image_id for row in block])
+            for row in block:
+                attempts = self._claim(row.image_id, states.get(row.image_id))
+                if attempts is not None:
+                    self._feed_row(row, attempts)
                 if self.ended:
                     return
         with self.changed:
-            self.fed = True
+            self.manifest_read = True
             self.changed.notify_all()
 
-    def _take_in(self, entry: "Entry", state: State | None) -> Job | None:
-        """Pass over a row that is final, or return what is to be done."""
+    def _claim(self, image_id: str, state: State | None) -> int | None:
+        """Decide whether to fetch a row of the manifest, and count it if not.
+
+        Args:
+            image_id: that of the row
+            state: that of the image id when the block was read
+
+        Returns:
+            the number of attempts in earlier runs; None: do not fetch it
+        """
         with self.changed:
-            if entry.image_id in self.flying:
-                self.flying[entry.image_id] += 1  # its id is on its way already
+            if image_id in self.in_flight:
+                self.in_flight[image_id] += 1  # another row with this id is being fetched
                 return None
-            final = self._final(state)
-            if (
-                not final and entry.image_id in self.recent
-            ):  # done meanwhile for another row of the same id
-                state = self.ledger.states([entry.image_id]).get(entry.image_id)
-                final = self._final(state)
-            if final:
-                self.tally.counts[final] += 1
-            elif state is None and self.retry:
-                self.tally.waiting += 1
-            else:
-                self.flying[entry.image_id] += 1
-        if final or (state is None and self.retry):
+            outcome = self._final_outcome(state)
+            if not outcome and image_id in self.recent:
+                # another row with this id was fetched since the states were read
+                state = self.ledger.read_states([image_id]).get(image_id)
+                outcome = self._final_outcome(state)
+            if outcome:
+                self.tally.counts[outcome] += 1
+                return None
+            if state is None and self.retry:
+                self.tally.skipped += 1
+                return None
+            self.in_flight[image_id] += 1
+            return state.attempts if state else 0
+
+    def _final_outcome(self, state: State | None) -> str | None:
+        """Return the outcome of a row that this run does not fetch again; None: it does."""
+        if state is None or not state.file_intact:
             return None
-        attempts = state.attempts if state else 0
+        is_of_this_run = state.timestamp >= self.start_time
+        if self.retry and not is_of_this_run and self._is_retried(state.outcome):
+            return None
+        return state.outcome
+
+    def _is_retried(self, outcome: str) -> bool:
+        if self.retry == FAILED:
+            return outcome != "ok"
+        return outcome == self.retry
+
+    def _feed_row(self, row: "ManifestRow", attempts: int) -> None:
+        """Hand a row to a worker, or write its failure if its id or URI is invalid."""
         try:
-            if entry.wrong or not entry.uri:
-                raise Failed("refused", entry.wrong or "no uri")
-            return Job(entry.image_id, entry.uri, entry.licence, parse(entry.uri), attempts)
-        except Failed as failed:
+            if row.problem or not row.uri:
+                raise FetchError("refused", row.problem or "no uri")
+            address = parse_uri(row.uri)
+        except FetchError as error:
             self.ledger.write_row(
-                Row(entry.image_id, entry.uri, failed.kind, failed.reason, attempts, time.time())
+                Row(row.image_id, row.uri, error.outcome, error.reason, attempts, time.time())
             )
             with self.changed:
-                self._count(entry.image_id, failed.kind)
-            return None
+                self._count(row.image_id, error.outcome)
+        else:
+            self._queue(FetchJob(row.image_id, row.uri, row.licence, address, attempts))
 
-    def _final(self, state: State | None) -> str | None:
-        """Return the class that a row has for good, as far as this run is concerned."""
-        if state is None or not state.believed:
-            return None
-        if (
-            self.retry
-            and state.at < self.begun
-            and self.retry in (state.kind, state.kind == "ok" or FAILED)
-        ):
-            return None
-        return state.kind
-
-    def _wait_for_room(self, job: Job) -> None:
-        """Give a job to its share as soon as that has room."""
-        i = home(job, self.manners, len(self.shares))
+    def _queue(self, job: FetchJob) -> None:
+        """Give a job to its worker as soon as the queue of that worker has room."""
+        index = worker_index(job, self.options, len(self.workers))
         with self.changed:
-            self.changed.wait_for(lambda: self.held[i] < self.most or self.ended)
-            self.held[i] += 1
-        self.shares[i].add(job)
+            self.changed.wait_for(lambda: self.queued[index] < self.max_queued or self.ended)
+            self.queued[index] += 1
+        self.workers[index].add(job)
 
-    def _said(self, i: int, said: Said) -> None:
-        """Hear what a share says; who waits is not woken each time, since that takes time from who works."""
+    def _receive(self, index: int, message: WorkerMessage) -> None:
+        """Handle a message of a worker.
+
+        Waiting threads are not woken at every message, since that takes time from the workers.
+        """
+        if isinstance(message, BaseException):
+            self._receive_error(message)
+        elif isinstance(message, FetchJob):
+            self._receive_job(index, message)
+        else:
+            self._receive_result(index, message)
+
+    def _receive_error(self, error: BaseException) -> None:
         with self.changed:
-            if isinstance(said, BaseException):
-                self.error, self.ended = self.error or said, True
-            else:
-                self.held[i] -= 1
-            if isinstance(said, Job):
-                self.held[home(said, self.manners, len(self.shares))] += 1
-            elif isinstance(said, tuple):
-                self._count(*said)
-            if self.ended or self.held[i] in (0, self.most // 2):
-                self.changed.notify_all()
-        if isinstance(said, Job):
-            self.shares[home(said, self.manners, len(self.shares))].add(said)
+            self.error = self.error or error
+            self.ended = True
+            self.changed.notify_all()
 
-    def _count(self, image_id: str, kind: str) -> None:
-        self.tally.counts[kind] += self.flying.pop(image_id)
+    def _receive_job(self, index: int, job: FetchJob) -> None:
+        """Hand a job that was redirected from one worker to another."""
+        new_index = worker_index(job, self.options, len(self.workers))
+        with self.changed:
+            self.queued[new_index] += 1
+            self._take_from_queue(index)
+        self.workers[new_index].add(job)
+
+    def _receive_result(self, index: int, result: JobResult) -> None:
+        with self.changed:
+            self._count(result.image_id, result.outcome)
+            self._take_from_queue(index)
+
+    def _take_from_queue(self, index: int) -> None:
+        self.queued[index] -= 1
+        if self.ended or self.queued[index] in (0, self.max_queued // 2):
+            self.changed.notify_all()
+
+    def _count(self, image_id: str, outcome: str) -> None:
+        self.tally.counts[outcome] += self.in_flight.pop(image_id)
         self.tally.fetched += 1
         self.recent.add(image_id)

@@ -1,7 +1,10 @@
-"""Who is asked next: hosts take turns, each as often as is polite; what failed comes again later.
+"""The schedule: which host is next, and when. Hosts take turns, each as often as is polite.
 
-A host is ready when it has work, fewer than `per_host` requests open, and no pause: its crawl delay, a Retry-After, or
-a back-off. Ready hosts wait in a heap by the time from which they may be asked.
+A host is ready when it has a job, fewer requests in flight than its limit, and no pause: its crawl
+delay, a Retry-After, or a back-off. Ready hosts wait in a heap, ordered by the time from which they
+may be requested. A job that failed is queued again after its delay.
+
+All times are those of `time.monotonic`.
 """
 
 import heapq
@@ -14,157 +17,208 @@ from dataclasses import dataclass, field
 
 from cnlw_tools.fetch.address import Address
 from cnlw_tools.fetch.robots import Rules
-from cnlw_tools.store.outcomes import Failed
+from cnlw_tools.store.outcomes import FetchError
 
-HOSTS = 4096  # of which more is known than that they exist
-STRIKES = 3  # failures in a row after which a host is left alone
-PEACE = 60.0  # seconds for which it is
-FIRST = 1.0  # seconds before the second try; each further one waits twice as long
-LONGEST = 60.0
+MAX_IDLE_HOSTS = 4096  # if there are more hosts than this, idle ones are forgotten
+MAX_FAILURES = 3  # in a row; then a host is blocked
+COOLDOWN = 60.0  # seconds for which it is blocked
+FIRST_BACK_OFF = 1.0  # seconds before the second attempt; doubled before each further attempt
+MAX_BACK_OFF = 60.0
+RECOVERY = 0.1  # by which each success raises the limit of a host that was throttled
 
 
 @dataclass(slots=True)
-class Job:
-    """One URL on its way."""
+class FetchJob:
+    """One URL to fetch."""
 
     image_id: str
     uri: str
     licence: str | None
-    address: Address  # where it is now: the URI, or what it redirected to
-    attempts: int = 0  # requests made so far, those of earlier runs too
-    tries: int = 0  # that failed in this run, since the last redirect
-    hops: int = 0
-    dead: Failed | None = None  # what became of the URI itself: it is the archive that is asked now
+    address: Address  # where to request it now: at the URI, or where that redirects to
+    attempts: int = 0  # requests so far, in all runs
+    failures: int = 0  # in this run, since the last redirect
+    redirects: int = 0
+    dead_link: FetchError | None = None  # the failure of the URI, if an archive is requested now
 
 
 @dataclass(slots=True)
 class Host:
-    """What is known of a site."""
+    """The state of a host."""
 
     origin: str
-    rules: Rules | None  # none: not asked yet
-    most: float  # requests at a time
-    jobs: deque[Job] = field(default_factory=deque)
-    open: int = 0
-    ready: float = 0.0  # not to be asked before
-    listed: bool = False  # in the heap?
-    mute: int = 0  # times that it could not say its rules
-    strikes: int = 0  # failures in a row
-    alone: float = 0.0  # left alone until
-    why: str = ""
-    why_kind: str = ""  # the class of that failure
+    rules: Rules | None  # None: its robots.txt was not requested yet
+    limit: float  # requests in flight at once, rounded down
+    jobs: deque[FetchJob] = field(default_factory=deque)
+    in_flight: int = 0  # requests
+    ready_at: float = 0.0  # no request before this time
+    queued: bool = False  # whether it is in the heap
+    robots_failures: int = 0  # failed requests of its robots.txt
+    failures: int = 0  # in a row
+    blocked_until: float = 0.0
+    last_failure: str = ""  # the reason why it is blocked
+    last_outcome: str = ""  # the outcome of that failure
 
 
 class Schedule:
-    """Jobs of many hosts, for many threads."""
+    """The jobs of many hosts, for many threads."""
 
-    def __init__(self, per_host: int, rules: Rules | None = None, known: int = HOSTS) -> None:
-        self.per_host, self.rules, self.known = per_host, rules, known
-        self.hosts: dict[str, Host] = {}
-        self.heap: list[tuple[float, int, Host]] = []
-        self.later: list[tuple[float, int, Job]] = []
-        self.count = itertools.count()
-        self.ended = False
+    def __init__(
+        self, per_host: int, rules: Rules | None = None, max_idle_hosts: int = MAX_IDLE_HOSTS
+    ) -> None:
+        """Make an empty schedule.
+
+        Args:
+            per_host: requests in flight to one host at once
+            rules: of every host; None: they are not known and must be requested
+            max_idle_hosts: if there are more hosts than this, idle ones are forgotten
+        """
+        self.per_host = per_host
+        self.rules = rules
+        self.max_idle_hosts = max_idle_hosts
+        self.hosts: dict[str, Host] = {}  # by origin
+        # of both heaps: time, a counter that decides ties, and what to do then
+        self.ready_hosts: list[tuple[float, int, Host]] = []
+        self.delayed_jobs: list[tuple[float, int, FetchJob]] = []
+        self.counter = itertools.count()
+        self.stopped = False
         self.changed = threading.Condition()
 
-    def add(self, job: Job) -> None:
-        """Take a job in."""
+    def add(self, job: FetchJob) -> None:
+        """Add a job to the queue of its host."""
         with self.changed:
-            self._queue(job)
+            self._enqueue_job(job)
 
     def stop(self) -> None:
-        """Give out no job any more."""
+        """Hand out no more jobs; threads that wait for one are woken."""
         with self.changed:
-            self.ended = True
+            self.stopped = True
             self.changed.notify_all()
 
-    def take(self) -> tuple[Job, Host] | None:
-        """Wait for a job that may be done now; none after the end."""
+    def next_job(self) -> tuple[FetchJob, Host] | None:
+        """Wait for a job that may be done now, and return it with its host; None once stopped.
+
+        The caller must hand the host back with `release`.
+        """
         with self.changed:
-            while not self.ended:
+            while not self.stopped:
                 now = time.monotonic()
-                self._due(now)
-                if self._any(now):
-                    if (found := self._first(now)) is not None:
-                        if self._any(now):
-                            self.changed.notify()  # there is work for one more; who has done a job comes by himself
-                        return found
-                    continue
-                times = [entries[0][0] for entries in (self.heap, self.later) if entries]
-                self.changed.wait(min(times) - now if times else None)
+                self._enqueue_due_jobs(now)
+                if not self._has_ready_host(now):
+                    self.changed.wait(self._seconds_until_next(now))
+                elif job_and_host := self._take_from_next_host(now):
+                    if self._has_ready_host(now):
+                        # one more thread can work; threads that finish a job come by themselves
+                        self.changed.notify()
+                    return job_and_host
             return None
 
-    def done(self, host: Host, again: Job | None = None, seconds: float = 0.0) -> None:
-        """Give a host back; ``again``: its job is not final, and comes again after so many seconds."""
-        with self.changed:
-            host.open -= 1
-            host.ready = max(
-                host.ready, time.monotonic() + (host.rules.delay if host.rules else 0.0)
-            )
-            if again and seconds:
-                heapq.heappush(self.later, (time.monotonic() + seconds, next(self.count), again))
-            elif again:
-                self._queue(again)
-            self._list(host)
-            idle = not (host.jobs or host.open or host.strikes) and host.ready <= time.monotonic()
-            if idle and len(self.hosts) > self.known:
-                self.hosts.pop(
-                    host.origin, None
-                )  # should it come again, its rules are asked for again
+    def release(self, host: Host, retry: FetchJob | None = None, delay: float = 0.0) -> None:
+        """Hand a host back after a job.
 
-    def busy(self, host: Host, seconds: float) -> None:
-        """Leave a host in peace for a while, and ask it by one at a time then."""
+        Args:
+            host: as returned by `next_job`
+            retry: the job, if it is to be queued again
+            delay: seconds before it is queued again
+        """
         with self.changed:
-            host.ready = max(host.ready, time.monotonic() + seconds)
-            host.most = 1.0
+            now = time.monotonic()
+            crawl_delay = host.rules.delay if host.rules else 0.0
+            host.in_flight -= 1
+            host.ready_at = max(host.ready_at, now + crawl_delay)
+            if retry and delay:
+                heapq.heappush(self.delayed_jobs, (now + delay, next(self.counter), retry))
+            elif retry:
+                self._enqueue_job(retry)
+            self._enqueue_host(host)
+            if len(self.hosts) > self.max_idle_hosts and self._is_idle(host):
+                self.hosts.pop(host.origin, None)  # its robots.txt is requested again if it returns
 
-    def strike(self, host: Host, failed: Failed, seconds: float = 0.0) -> None:
-        """Note that a host failed; after several times in a row it is left alone, or at once for so many seconds."""
+    def throttle(self, host: Host, seconds: float) -> None:
+        """Pause a host; then allow one request at a time, and slowly more with each success."""
         with self.changed:
-            host.strikes += 1
-            if seconds or host.strikes >= STRIKES:
-                host.alone, host.why = time.monotonic() + (seconds or PEACE), failed.reason
-                host.why_kind = failed.kind
+            host.ready_at = max(host.ready_at, time.monotonic() + seconds)
+            host.limit = 1.0
 
-    def well(self, host: Host) -> None:
-        """Note that a host answered; bit by bit it is asked as much as before."""
+    def record_failure(self, host: Host, error: FetchError, block_seconds: float = 0.0) -> None:
+        """Count a failure of a host, and block it after several in a row.
+
+        Args:
+            host: the host
+            error: the failure
+            block_seconds: if given, block the host at once, for this time
+        """
         with self.changed:
-            host.strikes, host.most = 0, min(self.per_host, host.most + 0.1)
+            host.failures += 1
+            if block_seconds or host.failures >= MAX_FAILURES:
+                host.blocked_until = time.monotonic() + (block_seconds or COOLDOWN)
+                host.last_failure = error.reason
+                host.last_outcome = error.outcome
 
-    def _queue(self, job: Job) -> None:
+    def record_success(self, host: Host) -> None:
+        """Forget the failures of a host that answered, and raise a limit that was throttled."""
+        with self.changed:
+            host.failures = 0
+            host.limit = min(self.per_host, host.limit + RECOVERY)
+
+    def _enqueue_job(self, job: FetchJob) -> None:
         origin = job.address.origin
-        host = self.hosts.get(origin) or Host(origin, self.rules, self.per_host)
-        self.hosts[origin] = host
+        host = self.hosts.get(origin)
+        if host is None:
+            host = Host(origin, self.rules, self.per_host)
+            self.hosts[origin] = host
         host.jobs.append(job)
-        self._list(host)
+        self._enqueue_host(host)
         self.changed.notify()
 
-    def _list(self, host: Host) -> None:
-        """Put a host in line if it can be asked; while nobody knows its rules, by one at a time."""
-        most = 1 if host.rules is None or host.rules.delay else int(host.most)
-        if host.jobs and host.open < most and not host.listed:
-            host.listed = True
-            heapq.heappush(self.heap, (host.ready, next(self.count), host))
+    def _enqueue_host(self, host: Host) -> None:
+        """Put a host into the heap if it has a job and its limit allows another request.
 
-    def _any(self, now: float) -> bool:
-        """May a host be asked now?"""
-        return bool(self.heap) and self.heap[0][0] <= now
+        A host whose rules are unknown, or which wants a delay, gets one request at a time.
+        """
+        limit = 1 if host.rules is None or host.rules.delay else int(host.limit)
+        if host.jobs and host.in_flight < limit and not host.queued:
+            host.queued = True
+            heapq.heappush(self.ready_hosts, (host.ready_at, next(self.counter), host))
 
-    def _first(self, now: float) -> tuple[Job, Host] | None:
-        """Take a job of the first host in line; none if that got a pause meanwhile."""
-        host = heapq.heappop(self.heap)[2]
-        host.listed, found = False, None
-        if host.ready <= now:
-            host.open += 1
-            found = host.jobs.popleft(), host
-        self._list(host)
-        return found
+    def _enqueue_due_jobs(self, now: float) -> None:
+        while self.delayed_jobs and self.delayed_jobs[0][0] <= now:
+            _, _, job = heapq.heappop(self.delayed_jobs)
+            self._enqueue_job(job)
 
-    def _due(self, now: float) -> None:
-        while self.later and self.later[0][0] <= now:
-            self._queue(heapq.heappop(self.later)[2])
+    def _has_ready_host(self, now: float) -> bool:
+        return bool(self.ready_hosts) and self.ready_hosts[0][0] <= now
+
+    def _take_from_next_host(self, now: float) -> tuple[FetchJob, Host] | None:
+        """Take a job from the first host in the heap; None if that host was paused meanwhile."""
+        _, _, host = heapq.heappop(self.ready_hosts)
+        host.queued = False
+        job = None
+        if host.ready_at <= now:
+            host.in_flight += 1
+            job = host.jobs.popleft()
+        self._enqueue_host(host)
+        return (job, host) if job else None
+
+    def _seconds_until_next(self, now: float) -> float | None:
+        """Return the seconds until a host or a delayed job is ready; None if there is neither."""
+        times = []
+        if self.ready_hosts:
+            times.append(self.ready_hosts[0][0])
+        if self.delayed_jobs:
+            times.append(self.delayed_jobs[0][0])
+        return min(times) - now if times else None
+
+    def _is_idle(self, host: Host) -> bool:
+        if host.jobs or host.in_flight or host.failures:
+            return False
+        return host.ready_at <= time.monotonic()
 
 
-def back_off(tries: int) -> float:
-    """Return the seconds to wait after so many failures: doubled each time, and spread so that clients do not meet."""
-    return min(LONGEST, FIRST * 2.0 ** (tries - 1)) * random.uniform(0.5, 1.5)  # noqa: S311, no secret
+def back_off(failures: int) -> float:
+    """Return the seconds to wait after so many failures: doubled each time, then varied by half.
+
+    The variation is random, so that clients that failed together do not return together.
+    """
+    seconds = FIRST_BACK_OFF * 2.0 ** (failures - 1)
+    factor = random.uniform(0.5, 1.5)  # noqa: S311, no secret
+    return min(MAX_BACK_OFF, seconds) * factor

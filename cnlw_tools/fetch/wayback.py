@@ -1,29 +1,43 @@
-"""Dead links in an archive: the capture closest to a time, its bytes as they were.
+"""Dead links, from an archive: the capture closest to a date, with its original bytes.
 
-The Wayback Machine of the Internet Archive answers `/web/TIMEid_/URI` with the capture closest to TIME, without a frame
-of its own (`id_`), or redirects to it. So the archive is one more host: its robots.txt, its limits and all checks hold.
-Asked for is only what is dead; a site that says no (403, robots.txt, X-Robots-Tag) is not asked for behind its back.
+The Wayback Machine of the Internet Archive answers `/web/DATEid_/URI` with the capture closest to
+DATE, without a frame of its own (`id_`), or with a redirect to it. So the archive is treated as one
+more host: its robots.txt, its limits and all checks apply. Only dead links are requested there. If
+a site forbids a request (403, robots.txt, X-Robots-Tag), the archive is not used to evade that.
 """
 
-from cnlw_tools.fetch.address import Address, parse
-from cnlw_tools.fetch.schedule import Host, Job
-from cnlw_tools.store.outcomes import Failed
+from cnlw_tools.fetch.address import Address, parse_uri
+from cnlw_tools.fetch.schedule import FetchJob, Host
+from cnlw_tools.store.outcomes import FetchError
 
-ARCHIVE = "https://web.archive.org/web/2020id_/"  # the year of the release: later ones may show placeholders
-DEAD = frozenset({"dns", "connect", "http_404", "http_410"})
+# The year in which the benchmark was released: later captures may show placeholders.
+WAYBACK_URL = "https://web.archive.org/web/2020id_/"
+DEAD_LINK_OUTCOMES = frozenset({"dns", "connect", "http_404", "http_410"})
 
 
-def capture(archive: str, job: Job, host: Host, failed: Failed) -> Address | None:
-    """Return where an archive has the image of a dead link; none if it is not dead, or the archive was asked."""
-    gone = host.why_kind if failed.kind == "unreachable" else failed.kind
-    if not archive or job.dead or gone not in DEAD:
+def archive_address(archive: str, job: FetchJob, host: Host, error: FetchError) -> Address | None:
+    """Return where an archive has the image of a dead link.
+
+    Returns None if no archive is to be used, if the link is not dead, or if the failure is that of
+    the archive.
+
+    Args:
+        archive: URL that is put before the URI; empty: use no archive
+        job: the job that failed
+        host: its host
+        error: its failure
+    """
+    outcome = host.last_outcome if error.outcome == "unreachable" else error.outcome
+    if not archive or job.dead_link or outcome not in DEAD_LINK_OUTCOMES:
         return None
+    uri = str(parse_uri(job.uri))
     try:
-        return parse(archive + str(parse(job.uri)))
-    except Failed:  # the two together are too long
+        return parse_uri(archive + uri)
+    except FetchError:  # together they are too long
         return None
 
 
-def twice(dead: Failed, failed: Failed) -> Failed:
-    """Return the failure of a link that is dead, and not in the archive either: its class stays."""
-    return Failed(dead.kind, f"{dead.reason}; in the archive: {failed.kind}, {failed.reason}")
+def archive_failure(dead_link: FetchError, error: FetchError) -> FetchError:
+    """Return the failure of a dead link that the archive does not have: its outcome remains."""
+    reason = f"{dead_link.reason}; in the archive: {error.outcome}, {error.reason}"
+    return FetchError(dead_link.outcome, reason)

@@ -1,175 +1,250 @@
-"""A share of a fetch: the sites that one process asks, its threads, and the rows that they write.
+"""A worker: the threads of one process, which fetch from the hosts that belong to this worker.
 
-    work (N threads)   schedule -> one request -> image, redirect or failure -> ledger, or schedule again
+    each thread    next job of the schedule -> one request -> image, redirect or failure
+                   -> a row in the ledger, or back into the schedule
 
-A row is committed before its worker takes the next job, so a kill loses no more than the requests in flight. A site
-belongs to one share, so that it is asked by no more than its limit; a job that is redirected out of it is handed back.
+A thread writes a row before it takes the next job, so a kill loses only the requests in flight.
+Each host belongs to one worker, so that its limit holds over all processes. A job that is
+redirected to the host of another worker is handed back.
 """
 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 from zlib import crc32
 
-from cnlw_tools.fetch import client, robots, wayback
+from cnlw_tools.fetch import client, robots
 from cnlw_tools.fetch.address import Address
-from cnlw_tools.fetch.http import Web
-from cnlw_tools.fetch.options import Manners
-from cnlw_tools.fetch.schedule import Host, Job, Schedule, back_off
-from cnlw_tools.store.outcomes import Failed
+from cnlw_tools.fetch.client import FetchedImage
+from cnlw_tools.fetch.http import HttpClient
+from cnlw_tools.fetch.options import FetchOptions
+from cnlw_tools.fetch.schedule import FetchJob, Host, Schedule, back_off
+from cnlw_tools.fetch.wayback import archive_address, archive_failure
+from cnlw_tools.store.outcomes import FetchError
 from cnlw_tools.store.store import Ledger, Row
 
-UNASKED = frozenset({"refused", "unreachable"})  # classes of URLs to which no request went
-Said = (
-    tuple[str, str] | Job | BaseException
-)  # id and class of what is final; what belongs elsewhere; why all ends
+NO_REQUEST = frozenset({"refused", "unreachable"})  # outcomes for which no request was made
 
 
-def home(job: Job, manners: Manners, shares: int) -> int:
-    """Return the share that asks for a job: that of its site, or any where sites have no limit."""
-    return crc32((job.address.origin if manners.per_host else job.image_id).encode()) % shares
+class JobResult(NamedTuple):
+    """A job is done: its row is in the ledger."""
+
+    image_id: str
+    outcome: str
 
 
-class Share:
+WorkerMessage = JobResult | FetchJob | BaseException  # done | for another worker | the run must end
+Report = Callable[[WorkerMessage], None]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerNumber:
+    """Which of several workers this is."""
+
+    index: int
+    n_workers: int
+
+
+def worker_index(job: FetchJob, options: FetchOptions, n_workers: int) -> int:
+    """Return the index of the worker that does a job.
+
+    It is the worker of the job's host, or, if hosts have no limit, any worker.
+    """
+    key = job.address.origin if options.per_host else job.image_id
+    return crc32(key.encode()) % n_workers
+
+
+class Worker:
     """The threads of one process."""
 
     def __init__(
         self,
         ledger: Ledger,
-        manners: Manners,
-        workers: int,
-        say: Callable[[Said], None],
-        which: tuple[int, int],
+        options: FetchOptions,
+        n_threads: int,
+        report: Report,
+        number: WorkerNumber,
     ) -> None:
-        self.ledger, self.manners, self.say = ledger, manners, say
-        self.number, self.shares = which
-        self.web = Web(manners.agent, manners.limits, manners.private)
-        self.schedule = Schedule(
-            manners.per_host or workers, None if manners.robots else robots.ALL
-        )
-        self.threads = [threading.Thread(target=self._guard, daemon=True) for _ in range(workers)]
-        for thread in self.threads:
-            thread.start()
+        """Start the threads.
 
-    def add(self, job: Job) -> None:
-        """Take a job in."""
+        Args:
+            ledger: the store to write to
+            options: how to fetch
+            n_threads: as many requests are made at once
+            report: is called by the threads
+            number: which of several workers this is
+        """
+        self.ledger = ledger
+        self.options = options
+        self.report = report
+        self.number = number
+        self.client = HttpClient(options.user_agent, options.limits, options.allow_private)
+        rules = None if options.obey_robots else robots.ALLOW_ALL
+        self.schedule = Schedule(options.per_host or n_threads, rules)
+        self.threads = []
+        for _ in range(n_threads):
+            thread = threading.Thread(target=self._run, daemon=True)
+            thread.start()
+            self.threads.append(thread)
+
+    def add(self, job: FetchJob) -> None:
+        """Add a job."""
         self.schedule.add(job)
 
     def stop(self) -> None:
-        """Drop what is in flight, and wait for as long as a connection may take to see it."""
+        """Abort the requests in flight, and wait for the threads, at most one connect timeout."""
         self.schedule.stop()
-        self.web.close()
-        end = time.monotonic() + self.manners.limits.connect
+        self.client.close()
+        deadline = time.monotonic() + self.options.limits.connect_timeout
         for thread in self.threads:
-            thread.join(max(0.0, end - time.monotonic()))
+            thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _guard(self) -> None:
+    def _run(self) -> None:
         try:
-            self._work()
-        except BaseException as error:  # noqa: BLE001, raised again by who began the run
-            self.say(error)
+            self._do_jobs()
+        except BaseException as error:  # noqa: BLE001, the main thread raises it again
+            self.report(error)
 
-    def _work(self) -> None:
-        while taken := self.schedule.take():
-            job, host = taken
+    def _do_jobs(self) -> None:
+        while job_and_host := self.schedule.next_job():
+            job, host = job_and_host
             try:
-                found = self._ask(job, host)
-            except Failed as failed:
-                self._failed(job, host, failed)
+                answer = self._request(job, host)
+            except FetchError as error:
+                self._handle_failure(job, host, error)
                 continue
-            self.schedule.well(host)
-            if isinstance(found, Address):
-                self._redirected(job, host, found)
+            self.schedule.record_success(host)
+            if isinstance(answer, Address):
+                self._handle_redirect(job, host, answer)
             else:
-                self._ok(job, host, found)
+                self._handle_image(job, host, answer)
 
-    def _ask(self, job: Job, host: Host) -> client.Image | Address:
-        if host.alone > time.monotonic() and not job.tries:
-            raise Failed("unreachable", f"{host.origin} failed several times in a row: {host.why}")
+    def _request(self, job: FetchJob, host: Host) -> FetchedImage | Address:
+        """Request the image of a job, and before that the rules of its host if they are unknown."""
+        if host.blocked_until > time.monotonic() and not job.failures:
+            reason = f"{host.origin} failed several times in a row: {host.last_failure}"
+            raise FetchError("unreachable", reason)
         if host.rules is None:
-            host.rules = self._rules(job, host)
-        if not host.rules.allow(job.address.target):
-            raise Failed("robots", f"robots.txt does not allow {job.address}, or cannot be read")
-        return client.image(self.web, job.address, self.manners.opt_out, self.manners.pixels)
+            host.rules = self._request_rules(job, host)
+        if not host.rules.allows(job.address.target):
+            reason = f"robots.txt does not allow {job.address}, or cannot be read"
+            raise FetchError("robots", reason)
+        return client.request_image(
+            self.client, job.address, self.options.obey_opt_out, self.options.max_pixels
+        )
 
-    def _rules(self, job: Job, host: Host) -> robots.Rules:
-        """Ask a site for its rules; if it cannot say, several times, nothing is allowed."""
+    def _request_rules(self, job: FetchJob, host: Host) -> robots.Rules:
+        """Request the rules of a host; if that fails several times, nothing is allowed."""
         try:
-            rules = client.rules(self.web, job.address)
-            each = (
-                1 if self.manners.per_host else self.shares
-            )  # so many ask it, one after the other
-            return replace(rules, delay=each * rules.delay)
-        except Failed as failed:
-            host.mute += failed.kind == "robots"
-            if host.mute < self.manners.tries:
+            rules = client.request_rules(self.client, job.address)
+        except FetchError as error:
+            if error.outcome == "robots":
+                host.robots_failures += 1
+            if host.robots_failures < self.options.max_tries:
                 raise
-            return robots.NOTHING
+            return robots.ALLOW_NOTHING
+        if self.options.per_host:
+            return rules
+        # all workers request this host, so each of them waits longer
+        return replace(rules, delay=self.number.n_workers * rules.delay)
 
-    def _redirected(self, job: Job, host: Host, to: Address) -> None:
-        job.hops += 1
-        if job.hops > client.HOPS:
-            self._failed(
-                job, host, Failed("redirect", f"more than {client.HOPS}, the last to {to}")
-            )
-        else:
-            job.address = to
-            self._pass_on(job, host)
-
-    def _pass_on(self, job: Job, host: Host) -> None:
-        """Ask for a job at its new address, or let the share of that site do so."""
-        if home(job, self.manners, self.shares) == self.number:
-            return self.schedule.done(host, job)
-        self.schedule.done(host)
-        return self.say(job)
-
-    def _failed(self, job: Job, host: Host, failed: Failed) -> None:
-        if self.schedule.ended:
-            return self.schedule.done(host)  # dropped: asked again in another run
-        job.tries += 1
-        job.attempts += failed.kind not in UNASKED
-        seconds = max(failed.wait, back_off(job.tries))
-        if failed.wait > client.LONGEST_WAIT:
-            self.schedule.strike(host, failed, failed.wait)
-        elif failed.busy:
-            self.schedule.busy(host, seconds)
-        elif failed.status:
-            self.schedule.well(host)
-        last = not failed.again or job.tries >= self.manners.tries
-        if failed.host and (last or not failed.busy):
-            self.schedule.strike(host, failed)
-        if not last and host.alone < time.monotonic():
-            return self.schedule.done(host, job, seconds)
-        if found := wayback.capture(self.manners.archive, job, host, failed):
-            job.address, job.dead, job.tries, job.hops = found, failed, 0, 0
-            return self._pass_on(job, host)
-        final = wayback.twice(job.dead, failed) if job.dead else failed
-        self._note(self._row(job, final.kind, final.reason, final.status))
-        return self.schedule.done(host)
-
-    def _ok(self, job: Job, host: Host, image: client.Image) -> None:
-        look = image.look
-        mtime = self.ledger.write_image(job.image_id, look.format, image.data)
+    def _handle_image(self, job: FetchJob, host: Host, image: FetchedImage) -> None:
+        """Store an image."""
         job.attempts += 1
-        source = "archive" if job.dead else "uri"
-        row = replace(
-            self._row(job, "ok", None, 200),
-            **{f.name: getattr(look, f.name) for f in fields(look)},
+        inspection = image.inspection
+        mtime = self.ledger.write_image(job.image_id, inspection.format, image.data)
+        row = Row(
+            job.image_id,
+            job.uri,
+            outcome="ok",
+            reason=None,
+            attempts=job.attempts,
+            timestamp=time.time(),
+            final_uri=str(job.address),
+            status=200,
+            licence=job.licence,
+            sha256=inspection.sha256,
             size=len(image.data),
+            format=inspection.format,
+            width=inspection.width,
+            height=inspection.height,
+            fingerprint=inspection.fingerprint,
             mtime=mtime,
-            source=source,
+            source="archive" if job.dead_link else "uri",
         )
-        self._note(row)
-        self.schedule.done(host)
+        self._finish(row)
+        self.schedule.release(host)
 
-    def _row(self, job: Job, kind: str, reason: str | None, status: int | None) -> Row:
-        at, final = time.time(), str(job.address)
-        return Row(
-            job.image_id, job.uri, kind, reason, job.attempts, at, final, status, job.licence
+    def _handle_redirect(self, job: FetchJob, host: Host, target: Address) -> None:
+        """Request a job at its new address, unless there were too many redirects."""
+        job.redirects += 1
+        if job.redirects > client.MAX_REDIRECTS:
+            reason = f"more than {client.MAX_REDIRECTS}, the last to {target}"
+            self._handle_failure(job, host, FetchError("redirect", reason))
+        else:
+            self._move(job, host, target)
+
+    def _move(self, job: FetchJob, host: Host, target: Address) -> None:
+        """Queue a job at a new address, or report it if its new host is that of another worker."""
+        job.address = target
+        if worker_index(job, self.options, self.number.n_workers) == self.number.index:
+            self.schedule.release(host, retry=job)
+        else:
+            self.schedule.release(host)
+            self.report(job)
+
+    def _handle_failure(self, job: FetchJob, host: Host, error: FetchError) -> None:
+        """Queue a job again, look for it in the archive, or write its failure."""
+        if self.schedule.stopped:
+            self.schedule.release(host)  # the request was aborted: another run makes it again
+            return
+        job.failures += 1
+        if error.outcome not in NO_REQUEST:
+            job.attempts += 1
+        delay = max(error.retry_after, back_off(job.failures))
+        is_final = not error.retryable or job.failures >= self.options.max_tries
+        self._record_failure(host, error, delay, is_final)
+        if not is_final and host.blocked_until < time.monotonic():
+            self.schedule.release(host, retry=job, delay=delay)
+        elif address := archive_address(self.options.archive, job, host, error):
+            job.dead_link = error
+            job.failures = 0
+            job.redirects = 0
+            self._move(job, host, address)
+        else:
+            self._write_failure(job, error)
+            self.schedule.release(host)
+
+    def _record_failure(self, host: Host, error: FetchError, delay: float, is_final: bool) -> None:
+        """Tell the schedule what a failure says about the host."""
+        if error.retry_after > client.MAX_RETRY_AFTER:
+            self.schedule.record_failure(host, error, block_seconds=error.retry_after)
+        elif error.rate_limited:
+            self.schedule.throttle(host, delay)
+        elif error.status:
+            self.schedule.record_success(host)
+        if error.host_wide and (is_final or not error.rate_limited):
+            self.schedule.record_failure(host, error)
+
+    def _write_failure(self, job: FetchJob, error: FetchError) -> None:
+        if job.dead_link:
+            error = archive_failure(job.dead_link, error)
+        row = Row(
+            job.image_id,
+            job.uri,
+            outcome=error.outcome,
+            reason=error.reason,
+            attempts=job.attempts,
+            timestamp=time.time(),
+            final_uri=str(job.address),
+            status=error.status,
+            licence=job.licence,
         )
+        self._finish(row)
 
-    def _note(self, row: Row) -> None:
-        """Write a row that is final."""
+    def _finish(self, row: Row) -> None:
+        """Write the row of a job that is done, and report it."""
         self.ledger.write_row(row)
-        self.say((row.image_id, row.kind))
+        self.report(JobResult(row.image_id, row.outcome))

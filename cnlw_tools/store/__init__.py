@@ -1,1 +1,1 @@
-"""Images that came from the web, and a ledger of what became of every URL. No module here uses the network."""
+"""Images from the web, and a ledger with the outcome of every URL; no module uses the network."""

@@ -1,56 +1,63 @@
-"""What of a store should not become data: placeholders ("photo unavailable"), and copies of validation images.
+"""Exclusions: fetched images that must not become data.
 
-A placeholder is a file that many ids have in common, or one that is known (placeholders.py). A copy has a fingerprint
-that differs from a validation image's in at most 3 bits.
+- Placeholders ("photo unavailable"): a file that many image ids share, or one that is on a list of
+  known placeholders (see placeholders.py).
+- Copies of validation images: their fingerprint differs from that of a validation image in at most
+  3 bits.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnlw_tools.images import near_duplicates
-from cnlw_tools.store import placeholders
+from cnlw_tools.images.near_duplicates import near_duplicate_pairs
+from cnlw_tools.store.placeholders import read_known_placeholders
 from cnlw_tools.store.store import Store
 
-SHARED = 10  # ids with one and the same file
+MIN_IDS = 10  # a file that so many ids share is a placeholder
+
+Fingerprints = NDArray[np.uint8]
 
 
 def find_exclusions(
-    store: Store, validation_fingerprints: NDArray[np.uint8] | None = None, min_ids: int = SHARED
+    store: Store,
+    validation_fingerprints: Fingerprints | None = None,
+    min_ids: int = MIN_IDS,
 ) -> dict[str, str]:
-    """Return image ids that should stay out of a pool, and why.
+    """Return the ids of images to exclude, each with the reason.
 
     Args:
-        store: what was fetched
-        validation_fingerprints: (n, 16) fingerprints of validation images; see `images.fingerprint`
-        min_ids: how many ids make a file a placeholder
+        store: the fetched images
+        validation_fingerprints: (n, 16) of the validation images; see `pixels.fingerprint`
+        min_ids: a file that so many ids share is a placeholder
     """
-    ask = "SELECT image_id, sha256, fingerprint FROM ledger WHERE class = 'ok' ORDER BY image_id"
-    rows, common = list(store.query(ask)), store.repeated(min_ids)
-    found = {
-        i: f"placeholder: one file of {common[digest]} ids"
-        for i, digest, _ in rows
-        if digest in common
-    }
-    known = placeholders.known(store.folder)
-    found |= {
-        i: f"placeholder: {known[digest] or 'a known one'}"
-        for i, digest, _ in rows
-        if digest in known
-    }
-    if validation_fingerprints is not None and len(validation_fingerprints) and rows:
-        prints = np.frombuffer(b"".join(row[2] for row in rows), np.uint8).reshape(-1, 16)
-        found |= {
-            rows[i][0]: "like a validation image"
-            for i in np.flatnonzero(_near(prints, validation_fingerprints))
-        }
-    return found
+    images = list(store.fingerprints())
+    shared_files = store.shared_files(min_ids)
+    known_placeholders = read_known_placeholders(store.folder)
+    reasons = {}
+    for image_id, digest, _ in images:
+        if digest in known_placeholders:
+            description = known_placeholders[digest] or "on a list of known ones"
+            reasons[image_id] = f"placeholder: {description}"
+        elif digest in shared_files:
+            reasons[image_id] = f"placeholder: one file for {shared_files[digest]} ids"
+    if validation_fingerprints is None or not len(validation_fingerprints) or not images:
+        return reasons
+    joined = b"".join(fingerprint for _, _, fingerprint in images)
+    fingerprints = np.frombuffer(joined, np.uint8).reshape(-1, 16)
+    copies = _near(fingerprints, validation_fingerprints)
+    for row in np.flatnonzero(copies):
+        image_id = images[row][0]
+        reasons[image_id] = "near duplicate of a validation image"
+    return reasons
 
 
-def _near(prints: NDArray[np.uint8], beside: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which of the (m, 16) fingerprints are like one of the (n, 16)?"""
-    distinct, which = np.unique(prints, axis=0, return_inverse=True)
-    pairs = near_duplicates.near_duplicate_pairs(np.concatenate([beside, distinct]))
-    n = len(beside)
-    near = np.zeros(len(distinct), bool)
-    near[pairs[(pairs[:, 0] < n) & (pairs[:, 1] >= n), 1] - n] = True
-    return near[which.reshape(-1)]
+def _near(fingerprints: Fingerprints, references: Fingerprints) -> NDArray[np.bool_]:
+    """Return (m,) which of the (m, 16) fingerprints are near one of the (n, 16) references."""
+    distinct, group = np.unique(fingerprints, axis=0, return_inverse=True)
+    n = len(references)
+    pairs = near_duplicate_pairs(np.concatenate([references, distinct]))
+    is_mixed = (pairs[:, 0] < n) & (pairs[:, 1] >= n)
+    near_distinct = pairs[is_mixed, 1] - n
+    is_near = np.zeros(len(distinct), bool)
+    is_near[near_distinct] = True
+    return is_near[group.reshape(-1)]

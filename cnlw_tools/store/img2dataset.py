@@ -1,21 +1,21 @@
-"""A store as img2dataset 1.47 would have written it, and what img2dataset wrote as a store.
+"""Exchange with img2dataset 1.47: write a store in its output format, and import its output.
 
-    DIR/00000.parquet        a row a URL: the user's columns, url, key, status, error_message, sizes, sha256
-    DIR/00000.tar            KEY.jpg and KEY.json an image (webdataset, which is what we write) or
-    DIR/00000/KEY.jpg        files, or a column `jpg` in the Parquet file itself
-    DIR/00000_stats.json     counts; written last, so a shard that has it is whole
+    DIR/00000.parquet        one row per URL: the user's columns, url, key, status, sha256 ...
+    DIR/00000.tar            KEY.jpg and KEY.json per image (webdataset; this is what we write), or
+    DIR/00000/KEY.jpg        files, or a column `jpg` in the Parquet file
+    DIR/00000_stats.json     counts; written last, so a shard that has this file is complete
 
-A key is the number of the shard and the row's number in it. The sha256 is that of the bytes as they came, even where
-img2dataset stored others: it encodes again unless told not to, so only bytes that have this sha256 are the original.
+A key is the number of the shard followed by the number of the row in the shard. The sha256 is that
+of the downloaded bytes, even where img2dataset stored other bytes: by default it encodes images
+again. So only bytes that have this sha256 are the original.
 """
 
 import json
 import tarfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -26,200 +26,284 @@ import pyarrow.parquet as pq
 
 from cnlw_tools.files import atomic_write
 from cnlw_tools.registry import suggest
-from cnlw_tools.store import snapshot
-from cnlw_tools.store.inspect import look
-from cnlw_tools.store.manifest import LICENCE, wrong_id
-from cnlw_tools.store.outcomes import Failed, Tally
+from cnlw_tools.store.inspect import inspect_image
+from cnlw_tools.store.manifest import LICENCE_COLUMN, find_id_problem
+from cnlw_tools.store.outcomes import FetchError, Tally
+from cnlw_tools.store.snapshot import write_snapshot
 from cnlw_tools.store.store import Ledger, Row, Store
 
-ENDINGS = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp", "gif": "gif", "bmp": "bmp"}
-SHARD = 10_000  # rows; its own default
-DIGITS = 4  # of a row in a key
-UNREADABLE = frozenset(
-    {"bomb", "animated", "not_image", "decode"}
-)  # what it calls failed_to_resize
-TEXTS = ("image_id", "licence", "url", "key", "status", "error_message")
-SIZES = ("width", "height", "original_width", "original_height")
+SUFFIXES = frozenset({"jpg", "jpeg", "png", "webp", "gif", "bmp"})  # of files, and names of columns
+SHARD_ROWS = 10_000  # img2dataset's default
+SHARD_DIGITS = 5  # of the shard's number in a key
+ROW_DIGITS = 4  # of the row's number in a key
+BATCH = 64  # images read from Parquet at a time
+UNREADABLE = frozenset({"bomb", "animated", "not_image", "decode"})  # "failed_to_resize" there
 SCHEMA = pa.schema(
-    [*((n, pa.string()) for n in TEXTS), *((n, pa.int32()) for n in SIZES), ("sha256", pa.string())]
+    [
+        ("image_id", pa.string()),
+        ("licence", pa.string()),
+        ("url", pa.string()),
+        ("key", pa.string()),
+        ("status", pa.string()),
+        ("error_message", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("original_width", pa.int32()),
+        ("original_height", pa.int32()),
+        ("sha256", pa.string()),
+    ]
 )
 
+Record = Mapping[str, Any]  # a row of img2dataset's Parquet file
 
-def export(store: Store, folder: Path) -> Counter[str]:
-    """Write a store as shards of webdataset, the images as they came; return how many rows of each status.
+
+def export_store(store: Store, folder: Path) -> Counter[str]:
+    """Write a store as webdataset shards with the original images; return the rows by status.
 
     Raises:
-        FileExistsError: there is something in the folder
+        FileExistsError: the folder is not empty
         OSError: a file of the store has changed, or the folder cannot be written
     """
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder}: is not empty: give a new folder")
-    rows = (Row(*row) for row in store.query("SELECT * FROM ledger ORDER BY image_id"))
-    said: Counter[str] = Counter()
+    rows = store.rows()
+    status_counts: Counter[str] = Counter()
     shard = 0
-    while block := list(islice(rows, SHARD)):
-        said += _write(store, folder, shard, block)
+    while block := list(islice(rows, SHARD_ROWS)):
+        status_counts += _write_shard(store, folder, shard, block)
         shard += 1
-    return said
+    return status_counts
 
 
-def adopt(
+def import_images(
     folder: Path,
     ledger: Ledger,
-    column: str = "image_id",
+    id_column: str = "image_id",
     progress: Callable[[Tally], None] = lambda tally: None,
 ) -> Tally:
-    """Take in the images that img2dataset wrote, those of status success; what the store has stays as it is.
+    """Import the images of img2dataset's output; images that the store already has are kept.
+
+    Rows whose status is not `success` are skipped.
 
     Args:
-        folder: its output, in any of its formats but tfrecord
-        ledger: the store
-        column: which one holds the ids; its keys are places in a list, and no ids
-        progress: is told how far it has come
+        folder: its output, in any of its formats except tfrecord
+        ledger: the store to write to
+        id_column: the column with the image ids; keys are not ids, only positions in a list
+        progress: is called with the counts after each shard
 
     Raises:
-        OSError, ValueError: it is no such folder, or a shard is damaged or not whole
+        OSError, ValueError: there is no such output, or a shard is damaged or incomplete
     """
-    shards = sorted(p for p in folder.glob("*.parquet") if p.stem.isdecimal())
-    if not shards:
+    paths = sorted(path for path in folder.glob("*.parquet") if path.stem.isdecimal())
+    if not paths:
         raise FileNotFoundError(
             f"{folder}: no output of img2dataset (00000.parquet ...) here: give its output_folder"
         )
-    tally = Tally(sum(pq.read_metadata(path).num_rows for path in shards))
-    for path in shards:
-        rows = _rows(path, column)
-        tally.waiting += pq.read_metadata(path).num_rows - len(rows)
-        for key, data in _images(path, rows):
-            tally.counts[_take_in(ledger, rows.pop(key), column, data)] += 1
-            tally.fetched += 1
-        if rows:
-            key = next(iter(rows))
-            raise ValueError(
-                f"{path}: {len(rows)} of its images are missing, such as {key}: copy this shard again"
-            )
+    n_rows = {path: pq.read_metadata(path).num_rows for path in paths}
+    tally = Tally(sum(n_rows.values()))
+    for path in paths:
+        records = _read_successes(path, id_column)
+        tally.skipped += n_rows[path] - len(records)
+        _import_shard(path, records, ledger, id_column, tally)
         progress(tally)
-    snapshot.write(ledger, tally.fetched > 0)
+    write_snapshot(ledger, tally.fetched > 0)
     return tally
 
 
-def _write(store: Store, folder: Path, shard: int, block: list[Row]) -> Counter[str]:
-    """Write one shard, its counts last."""
-    metas = [_meta(row, f"{shard * 10**DIGITS + i:0{5 + DIGITS}d}") for i, row in enumerate(block)]
-    with atomic_write(folder / f"{shard:05d}.tar") as draft, tarfile.open(draft, "w") as tar:
-        for row, meta in zip(block, metas, strict=True):
-            if row.kind == "ok":
-                ending = "jpg" if row.format == "jpeg" else row.format
-                _add(tar, f"{meta['key']}.{ending}", store.read(row.image_id), row.at)
-                _add(tar, f"{meta['key']}.json", json.dumps(meta, indent=4).encode(), row.at)
-    with atomic_write(folder / f"{shard:05d}.parquet") as draft:
-        pq.write_table(pa.Table.from_pylist(metas, SCHEMA), draft)
-    said, wrong = (
-        Counter(meta["status"] for meta in metas),
-        Counter(meta["error_message"] for meta in metas),
-    )
-    counts = {"count": len(block), "successes": said["success"]}
-    counts |= {name: said[name] for name in ("failed_to_download", "failed_to_resize")}
-    begun, end = min(row.at for row in block), max(row.at for row in block)
-    times = {"duration": end - begun, "start_time": begun, "end_time": end}
-    status = {message or "success": n for message, n in wrong.most_common()}
-    with atomic_write(folder / f"{shard:05d}_stats.json") as draft:
-        draft.write_text(json.dumps(counts | times | {"status_dict": status}, indent=4))
-    return said
+def _write_shard(store: Store, folder: Path, shard: int, rows: Sequence[Row]) -> Counter[str]:
+    """Write one shard; return its rows by status."""
+    name = f"{shard:0{SHARD_DIGITS}d}"
+    records = []
+    for i, row in enumerate(rows):
+        records.append(_make_record(row, key=f"{name}{i:0{ROW_DIGITS}d}"))
+    with atomic_write(folder / f"{name}.tar") as draft, tarfile.open(draft, "w") as tar:
+        for row, record in zip(rows, records, strict=True):
+            if row.outcome == "ok":
+                _add_image(tar, row, record, store.read(row.image_id))
+    with atomic_write(folder / f"{name}.parquet") as draft:
+        pq.write_table(pa.Table.from_pylist(records, SCHEMA), draft)
+    stats = _make_stats(rows, records)
+    with atomic_write(folder / f"{name}_stats.json") as draft:
+        draft.write_text(json.dumps(stats, indent=4))
+    return Counter(record["status"] for record in records)
 
 
-def _meta(row: Row, key: str) -> dict[str, Any]:
-    """Return what img2dataset says of a row."""
-    failed = "failed_to_resize" if row.kind in UNREADABLE else "failed_to_download"
-    status = "success" if row.kind == "ok" else failed
-    why = None if row.kind == "ok" else f"{row.kind}: {row.reason}"
-    texts = dict(zip(TEXTS, (row.image_id, row.licence, row.uri, key, status, why), strict=True))
-    sizes = dict(zip(SIZES, (row.width, row.height, row.width, row.height), strict=True))
-    return texts | sizes | {"sha256": row.sha256}
+def _make_record(row: Row, key: str) -> Record:
+    """Return a row of the ledger as img2dataset would write it."""
+    message = None
+    if row.outcome == "ok":
+        status = "success"
+    else:
+        status = "failed_to_resize" if row.outcome in UNREADABLE else "failed_to_download"
+        message = f"{row.outcome}: {row.reason}"
+    return {
+        "image_id": row.image_id,
+        "licence": row.licence,
+        "url": row.uri,
+        "key": key,
+        "status": status,
+        "error_message": message,
+        "width": row.width,
+        "height": row.height,
+        "original_width": row.width,
+        "original_height": row.height,
+        "sha256": row.sha256,
+    }
 
 
-def _add(tar: tarfile.TarFile, name: str, data: bytes, at: float) -> None:
+def _make_stats(rows: Sequence[Row], records: Sequence[Record]) -> dict[str, Any]:
+    """Return the statistics that img2dataset writes for a shard."""
+    statuses = Counter(record["status"] for record in records)
+    messages = Counter(record["error_message"] for record in records)
+    start = min(row.timestamp for row in rows)
+    end = max(row.timestamp for row in rows)
+    return {
+        "count": len(rows),
+        "successes": statuses["success"],
+        "failed_to_download": statuses["failed_to_download"],
+        "failed_to_resize": statuses["failed_to_resize"],
+        "duration": end - start,
+        "start_time": start,
+        "end_time": end,
+        "status_dict": {message or "success": n for message, n in messages.most_common()},
+    }
+
+
+def _add_image(tar: tarfile.TarFile, row: Row, record: Record, data: bytes) -> None:
+    suffix = "jpg" if row.format == "jpeg" else row.format
+    _add_file(tar, f"{record['key']}.{suffix}", data, row.timestamp)
+    text = json.dumps(record, indent=4)
+    _add_file(tar, f"{record['key']}.json", text.encode(), row.timestamp)
+
+
+def _add_file(tar: tarfile.TarFile, name: str, data: bytes, timestamp: float) -> None:
     member = tarfile.TarInfo(name)
-    member.size, member.mtime = len(data), int(at)
+    member.size = len(data)
+    member.mtime = int(timestamp)
     tar.addfile(member, BytesIO(data))
 
 
-def _rows(path: Path, column: str) -> dict[str, Mapping[str, Any]]:
+def _read_successes(path: Path, id_column: str) -> dict[str, Record]:
     """Return the rows of a shard that have an image, by key."""
-    there = pq.read_schema(path).names
-    for name in (column, "url", "key", "status"):
-        if name not in there:
-            near = suggest(name, there)
+    names = pq.read_schema(path).names
+    for name in (id_column, "url", "key", "status"):
+        if name not in names:
+            suggestion = suggest(name, names)
+            columns = ", ".join(names)
             raise ValueError(
-                f"{path}: column {name!r} is missing.{near} There are: {', '.join(there)}"
+                f"{path}: column {name!r} is missing.{suggestion} The columns: {columns}"
             )
-    table = pq.read_table(
-        path, columns=[name for name in there if name not in ENDINGS], partitioning=None
-    )
-    return {row["key"]: row for row in table.to_pylist() if row["status"] == "success"}
+    without_images = [name for name in names if name not in SUFFIXES]
+    table = pq.read_table(path, columns=without_images, partitioning=None)
+    successes = {}
+    for record in table.to_pylist():
+        if record["status"] == "success":
+            successes[record["key"]] = record
+    return successes
 
 
-def _images(path: Path, rows: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
-    """Yield the images of a shard with their keys, wherever it keeps them."""
-    tar, inside = path.with_suffix(".tar"), sorted(ENDINGS.keys() & set(pq.read_schema(path).names))
+def _import_shard(
+    path: Path, records: dict[str, Record], ledger: Ledger, id_column: str, tally: Tally
+) -> None:
+    """Store the images of one shard, and count them in ``tally``."""
+    for key, data in _read_images(path, records):
+        outcome = _import_image(ledger, records.pop(key), id_column, data)
+        tally.counts[outcome] += 1
+        tally.fetched += 1
+    if records:
+        key = next(iter(records))
+        raise ValueError(
+            f"{path}: {len(records)} of its images are missing, such as {key}: "
+            "copy this shard again"
+        )
+
+
+def _read_images(path: Path, keys: Mapping[str, Record]) -> Iterator[tuple[str, bytes]]:
+    """Yield key and bytes of the images of a shard, in whichever format they are."""
+    tar = path.with_suffix(".tar")
+    folder = path.with_suffix("")
+    image_columns = sorted(SUFFIXES & set(pq.read_schema(path).names))
     if tar.is_file():
-        yield from _packed(tar, rows)
-    elif inside:
-        for batch in pq.ParquetFile(path).iter_batches(64, columns=["key", inside[0]]):
-            yield from (
-                (row["key"], row[inside[0]]) for row in batch.to_pylist() if row["key"] in rows
-            )
-    elif path.with_suffix("").is_dir():
-        for file in sorted(path.with_suffix("").iterdir()):
-            if file.stem in rows and file.suffix[1:] in ENDINGS:
+        yield from _read_tar(tar, keys)
+    elif image_columns:
+        yield from _read_column(path, image_columns[0], keys)
+    elif folder.is_dir():
+        for file in sorted(folder.iterdir()):
+            if file.stem in keys and file.suffix[1:] in SUFFIXES:
                 yield file.stem, file.read_bytes()
 
 
-def _packed(path: Path, rows: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+def _read_column(
+    path: Path, image_column: str, keys: Mapping[str, Record]
+) -> Iterator[tuple[str, bytes]]:
+    file = pq.ParquetFile(path)
+    for batch in file.iter_batches(BATCH, columns=["key", image_column]):
+        for row in batch.to_pylist():
+            if row["key"] in keys:
+                yield row["key"], row[image_column]
+
+
+def _read_tar(path: Path, keys: Mapping[str, Record]) -> Iterator[tuple[str, bytes]]:
     try:
         with tarfile.open(path, "r|") as tar:
             for member in tar:
-                key, _, ending = member.name.rpartition(".")
-                if (
-                    member.isfile()
-                    and key in rows
-                    and ending in ENDINGS
-                    and (file := tar.extractfile(member))
-                ):
+                key, _, suffix = member.name.rpartition(".")
+                if key not in keys or suffix not in SUFFIXES or not member.isfile():
+                    continue
+                if file := tar.extractfile(member):
                     yield key, file.read()
     except tarfile.TarError as error:
         raise ValueError(
-            f"{path}: no tar archive, or a damaged one ({error}): copy it again"
+            f"{path}: not a tar archive, or a damaged one ({error}): copy it again"
         ) from error
 
 
-def _take_in(ledger: Ledger, said: Mapping[str, Any], column: str, data: bytes) -> str:
-    """Store one image, and return its class."""
-    image_id = None if said[column] is None else str(said[column])
-    state = ledger.states([str(image_id)]).get(str(image_id))
-    if state and state.kind == "ok" and state.believed:
+def _import_image(ledger: Ledger, record: Record, id_column: str, data: bytes) -> str:
+    """Store one image; return its outcome."""
+    image_id = None if record[id_column] is None else str(record[id_column])
+    if image_id is not None and _is_stored(ledger, image_id):
         return "ok"
-    licences = {k: v for k, v in said.items() if isinstance(v, str) and LICENCE.search(k)}
-    licence = json.dumps(licences, ensure_ascii=False) if licences else None
     row = Row(
-        image_id or f"(no id, key {said['key']})",
-        said["url"],
-        "ok",
-        None,
-        0,
-        time.time(),
-        licence=licence,
+        image_id=image_id or f"(no id, key {record['key']})",
+        uri=record["url"],
+        outcome="ok",
+        reason=None,
+        attempts=0,
+        timestamp=time.time(),
+        licence=_licence(record),
     )
     try:
-        if wrong := wrong_id(image_id):
-            raise Failed("refused", wrong)
-        seen = look(data)
-    except Failed as failed:
-        ledger.write_row(replace(row, kind=failed.kind, reason=failed.reason))
-        return failed.kind
-    source = "uri" if said.get("sha256") == sha256(data).hexdigest() else "img2dataset"
-    mtime = ledger.write_image(row.image_id, seen.format, data)
-    known = {
-        name: getattr(seen, name) for name in ("sha256", "format", "width", "height", "fingerprint")
-    }
-    ledger.write_row(replace(row, size=len(data), mtime=mtime, source=source, **known))
+        if problem := find_id_problem(image_id):
+            raise FetchError("refused", problem)
+        inspection = inspect_image(data)
+    except FetchError as error:
+        ledger.write_row(replace(row, outcome=error.outcome, reason=error.reason))
+        return error.outcome
+    is_original = record.get("sha256") == inspection.sha256
+    row = replace(
+        row,
+        sha256=inspection.sha256,
+        format=inspection.format,
+        width=inspection.width,
+        height=inspection.height,
+        fingerprint=inspection.fingerprint,
+        size=len(data),
+        mtime=ledger.write_image(row.image_id, inspection.format, data),
+        source="uri" if is_original else "img2dataset",
+    )
+    ledger.write_row(row)
     return "ok"
+
+
+def _is_stored(ledger: Ledger, image_id: str) -> bool:
+    state = ledger.read_states([image_id]).get(image_id)
+    return state is not None and state.outcome == "ok" and state.file_intact
+
+
+def _licence(record: Record) -> str | None:
+    """Return the columns on licences and authors as JSON, or None if there are none."""
+    texts = {}
+    for name, value in record.items():
+        if isinstance(value, str) and LICENCE_COLUMN.search(name):
+            texts[name] = value
+    return json.dumps(texts, ensure_ascii=False) if texts else None

@@ -1,39 +1,47 @@
-"""What a body is, by its content: a still picture that can be decoded to its last byte, or not.
+"""Inspect the body of a response: is it a still picture that can be decoded completely?
 
-Nothing is believed but the bytes: neither the header Content-Type nor the name in the URI. Formats that are not in
-the table reach no decoder at all. Of a JPEG only the grey is decoded, and of a large one not at full size: that reads
-all of its data, and so finds out where they end, at half the cost.
+Only the content counts, not the header Content-Type and not the name in the URI. Bytes that start
+like none of the supported formats never reach a decoder. Of a JPEG, only the grey channel is
+decoded, and a large JPEG at reduced size: this reads all of its data, so a truncated file is
+noticed, at half the cost.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from queue import SimpleQueue
+from typing import NamedTuple
 
 from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin
 from PIL import WebPImagePlugin as WebP
 
 from cnlw_tools.executor.local import cores
-from cnlw_tools.images import pixels as images
-from cnlw_tools.store.outcomes import Failed
+from cnlw_tools.images import pixels
+from cnlw_tools.store.outcomes import FetchError
 
-PIXELS = 80_000_000  # of one picture, at most; below the number at which Pillow itself warns
-SIDEWAYS = 5  # from this orientation on width and height change places
-SMALL = 192  # pixels of the shorter side, at least, of what fingerprints are made of: less changes their bits
-FORMATS: Mapping[
-    str, tuple[bytes, Callable[..., ImageFile.ImageFile]]
-] = {  # how a file of it begins, what reads it
-    "jpeg": (
-        b"\xff\xd8\xff",
-        JpegImagePlugin.JpegImageFile,
-    ),  # of a phone's several pictures the first
-    "png": (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
-    "gif": (b"GIF8", GifImagePlugin.GifImageFile),
-    "webp": (b"RIFF", WebP.WebPImageFile),
-    "bmp": (b"BM", BmpImagePlugin.BmpImageFile),
+MAX_PIXELS = 80_000_000  # of one picture; below the number at which Pillow warns
+FIRST_SIDEWAYS = 5  # from this EXIF orientation on, width and height are swapped
+FINGERPRINT_SIDE = 192  # pixels; a fingerprint made from a smaller picture would differ
+HEAD = 256  # bytes in which other formats are recognised
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Format(NamedTuple):
+    """A supported image format."""
+
+    signature: bytes  # with which every file starts
+    decoder: Callable[..., ImageFile.ImageFile]
+
+
+FORMATS = {
+    "jpeg": Format(b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),  # decodes the first picture
+    "png": Format(b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
+    "gif": Format(b"GIF8", GifImagePlugin.GifImageFile),
+    "webp": Format(b"RIFF", WebP.WebPImageFile),
+    "bmp": Format(b"BM", BmpImagePlugin.BmpImageFile),
 }
-OTHERS = {
+OTHER_FORMATS = {  # start of a file in lower case -> what it is
     b"<!doctype html": "HTML",
     b"<html": "HTML",
     b"<svg": "SVG",
@@ -41,71 +49,83 @@ OTHERS = {
     b"%pdf": "PDF",
 }
 
-_places: SimpleQueue[int] = (
-    SimpleQueue()
-)  # more decoders at once would only cost memory; a semaphore costs time
-for _place in range(cores()):
-    _places.put(_place)
+# As many threads may decode at once as there are cores: more would only need more memory. A queue
+# of tokens is faster than a semaphore.
+_decoder_tokens: SimpleQueue[int] = SimpleQueue()
+for _token in range(cores()):
+    _decoder_tokens.put(_token)
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What is known of a picture."""
+class Inspection:
+    """What was found out about a picture."""
 
-    sha256: str  # of the bytes
+    sha256: str  # of the bytes, in hex
     format: str
-    width: int  # the way up that it is meant to be seen
+    width: int  # of the picture turned upright
     height: int
-    fingerprint: bytes  # 16 bytes; see images.fingerprint
+    fingerprint: bytes  # 16 bytes; see `pixels.fingerprint`
 
 
-def look(data: bytes, pixels: int = PIXELS) -> Look:
-    """Decode a body.
+def inspect_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Inspection:
+    """Decode a body, and return what it is.
 
     Raises:
-        Failed: it is no still picture, not a whole one, or one of too many pixels
+        FetchError: it is not a still picture, it is not complete, or it has too many pixels
     """
-    name = _format(data)
-    place = _places.get()
+    format_name = _recognise_format(data)
+    token = _decoder_tokens.get()
     try:
-        image = FORMATS[name][1](BytesIO(data), "")
-        _still(image, name, pixels)
+        image = FORMATS[format_name].decoder(BytesIO(data), "")
+        _check_still(image, format_name, max_pixels)
         width, height = image.size
-        turn = images.read_orientation(image)
-        small = _small(image) if name == "jpeg" else images.decode(data)
-        fingerprint = images.fingerprint(small)
-    except Failed:
+        orientation = pixels.read_orientation(image)
+        decoded = _decode_small(image) if format_name == "jpeg" else pixels.decode(data)
+        fingerprint = pixels.fingerprint(decoded)
+    except FetchError:
         raise
     except Exception as error:  # on hostile bytes a decoder may raise anything
-        kind = "truncated" if "truncated" in str(error).lower() else "decode"
-        raise Failed(kind, f"{name}: {error or type(error).__name__}") from error
+        text = str(error) or type(error).__name__
+        outcome = "truncated" if "truncated" in text.lower() else "decode"
+        raise FetchError(outcome, f"{format_name}: {text}") from error
     finally:
-        _places.put(place)
-    size = (height, width) if turn >= SIDEWAYS else (width, height)
-    return Look(sha256(data).hexdigest(), name, *size, fingerprint)
+        _decoder_tokens.put(token)
+    if orientation >= FIRST_SIDEWAYS:
+        width, height = height, width
+    return Inspection(sha256(data).hexdigest(), format_name, width, height, fingerprint)
 
 
-def _format(data: bytes) -> str:
-    for name, (head, _) in FORMATS.items():
-        if data.startswith(head) and (name != "webp" or data[8:12] == b"WEBP"):
+def _recognise_format(data: bytes) -> str:
+    for name, format in FORMATS.items():
+        if data.startswith(format.signature) and (name != "webp" or data[8:12] == b"WEBP"):
             return name
-    head = data[:256].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    said = next(
-        (name for start, name in OTHERS.items() if head.startswith(start)), "of no known format"
-    )
-    raise Failed("not_image", said if data else "empty")
+    raise FetchError("not_image", _describe_other(data))
 
 
-def _still(image: ImageFile.ImageFile, name: str, pixels: int) -> None:
-    if image.width * image.height > pixels:
-        raise Failed(
-            "bomb", f"{name} of {image.width} x {image.height} pixels; allowed are {pixels:,}"
+def _describe_other(data: bytes) -> str:
+    """Say what a body is if not an image."""
+    if not data:
+        return "empty"
+    head = data[:HEAD].removeprefix(BYTE_ORDER_MARK).lstrip().lower()
+    for start, description in OTHER_FORMATS.items():
+        if head.startswith(start):
+            return description
+    return "of an unknown format"
+
+
+def _check_still(image: ImageFile.ImageFile, format_name: str, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        raise FetchError(
+            "bomb",
+            f"{format_name} of {image.width} x {image.height} pixels; {max_pixels:,} are allowed",
         )
     if getattr(image, "is_animated", False):
-        raise Failed("animated", f"{name} of several frames")
+        raise FetchError("animated", f"{format_name} with several frames")
 
 
-def _small(image: ImageFile.ImageFile) -> Image.Image:
-    """Decode a JPEG to grey, as small as a fingerprint allows."""
-    image.draft("L", (min(SMALL, image.width), min(SMALL, image.height)))
-    return images.apply_orientation(image)
+def _decode_small(image: ImageFile.ImageFile) -> Image.Image:
+    """Decode a JPEG to grey pixels, as small as a fingerprint allows, and turn it upright."""
+    width = min(FINGERPRINT_SIDE, image.width)
+    height = min(FINGERPRINT_SIDE, image.height)
+    image.draft("L", (width, height))
+    return pixels.apply_orientation(image)

@@ -1,8 +1,11 @@
-"""The URLs to fetch, from a Parquet file with `image_id` and `uri`, read in blocks so that no size fills the memory."""
+"""The URLs to fetch: a Parquet file with the columns `image_id` and `uri`.
+
+It is read in blocks, so that memory does not grow with the size of the file.
+"""
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,114 +15,129 @@ import pyarrow.parquet as pq
 from cnlw_tools.registry import suggest
 
 BLOCK = 512  # rows read at a time
-LICENCE = re.compile(
+MAX_ID_BYTES = 512
+LICENCE_COLUMN = re.compile(
     r"licen[cs]e|author|creator|attribution|credit|copyright|rights", re.IGNORECASE
 )
-LONGEST = 512  # bytes of an id
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One row: what to fetch, or why not."""
+class ManifestRow:
+    """One image to fetch."""
 
     image_id: str
     uri: str | None
-    licence: str | None  # JSON
-    wrong: str | None  # with the id or the URI
+    licence: str | None  # JSON: the columns on licences and authors
+    problem: str | None  # why the image cannot be fetched: an invalid id, or no URI
 
 
 class Manifest:
     """A Parquet file of URLs."""
 
     def __init__(self, path: Path) -> None:
+        """Open a manifest.
+
+        Raises:
+            OSError: there is no such file
+            ValueError: it is not Parquet, or a column is missing or has a wrong type
+        """
         if not path.is_file():
             raise FileNotFoundError(f"{path}: there is no such file; a manifest is a .parquet file")
         try:
             self.file = pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
         except (pa.ArrowException, OSError) as error:
             raise ValueError(
-                f"{path}: cannot be read as Parquet ({error}); make or copy this file again"
+                f"{path}: cannot be read as Parquet ({error}): make or copy this file again"
             ) from error
-        self.path, schema = path, self.file.schema_arrow
+        self.path = path
+        schema = self.file.schema_arrow
         for name in ("image_id", "uri"):
-            if name not in schema.names:
-                near = suggest(name, schema.names)
-                raise ValueError(
-                    f"{path}: column {name!r} is missing.{near} There are: {', '.join(schema.names)}"
-                )
-            if not _textual(schema.field(name).type):
-                raise ValueError(
-                    f"{path}: column {name!r} has type {schema.field(name).type}; store it as string"
-                )
-        self.licences = [
-            name
-            for name in schema.names
-            if LICENCE.search(name) and _textual(schema.field(name).type)
-        ]
+            _check_column(path, schema, name)
+        self.licence_columns = []
+        for field in schema:
+            if LICENCE_COLUMN.search(field.name) and _is_text(field.type):
+                self.licence_columns.append(field.name)
 
     def __len__(self) -> int:
         return int(self.file.metadata.num_rows)
 
-    def blocks(self) -> Iterator[list[Entry]]:
-        """Yield the rows in order, some at a time.
+    def read_blocks(self) -> Iterator[list[ManifestRow]]:
+        """Yield the rows in order, a block at a time.
 
         Raises:
             ValueError: the file is damaged
         """
-        row, names = 0, ["image_id", "uri", *self.licences]
+        n_read = 0
+        names = ["image_id", "uri", *self.licence_columns]
         try:
             for batch in self.file.iter_batches(BLOCK, columns=names):
-                columns = [_texts(batch.column(name)) for name in names]
-                yield [
-                    self._entry(row + i, *values)
-                    for i, values in enumerate(zip(*columns, strict=True))
-                ]
-                row += len(batch)
+                columns = [_to_texts(batch.column(name)) for name in names]
+                rows = []
+                for number, values in enumerate(zip(*columns, strict=True), n_read):
+                    rows.append(self._make_row(number, *values))
+                yield rows
+                n_read += len(batch)
         except (pa.ArrowException, OSError) as error:
             raise ValueError(
-                f"{self.path}: damaged after row {row} ({error}); make or copy this file again"
+                f"{self.path}: damaged after row {n_read} ({error}): make or copy this file again"
             ) from error
 
-    def _entry(
-        self, row: int, image_id: str | None, uri: str | None, *licences: str | None
-    ) -> Entry:
-        said = {name: text for name, text in zip(self.licences, licences, strict=True) if text}
-        licence = json.dumps(said, ensure_ascii=False) if said else None
-        wrong = wrong_id(image_id) or (None if uri else "no uri")
-        return Entry(image_id or f"(no id, row {row})", uri, licence, wrong)
+    def _make_row(
+        self, number: int, image_id: str | None, uri: str | None, *licences: str | None
+    ) -> ManifestRow:
+        by_column = zip(self.licence_columns, licences, strict=True)
+        texts = {name: text for name, text in by_column if text}
+        licence = json.dumps(texts, ensure_ascii=False) if texts else None
+        problem = find_id_problem(image_id)
+        if problem is None and not uri:
+            problem = "no uri"
+        return ManifestRow(image_id or f"(no id, row {number})", uri, licence, problem)
 
 
-def wrong_id(image_id: str | None) -> str | None:
-    """Return what is wrong with an id: it names nothing, or as a path it would lead out of a folder."""
+def find_id_problem(image_id: str | None) -> str | None:
+    """Return why an image id is invalid, or None if it is valid.
+
+    A valid id is a printable text; used as a path, it would not lead out of a folder.
+    """
     if not image_id or not image_id.strip():
         return "no image_id, or one that is not UTF-8"
-    if len(image_id.encode()) > LONGEST:
-        return f"an image_id of more than {LONGEST} bytes"
+    if len(image_id.encode()) > MAX_ID_BYTES:
+        return f"an image_id of more than {MAX_ID_BYTES} bytes"
     if not image_id.isprintable():
         return "an image_id with control characters"
-    if (
-        image_id.startswith(("/", "~"))
-        or "\\" in image_id
-        or {"..", "."} & set(image_id.split("/"))
-    ):
+    parts = image_id.split("/")
+    if image_id.startswith(("/", "~")) or "\\" in image_id or ".." in parts or "." in parts:
         return "an image_id that is a path out of its folder"
     return None
 
 
-def _textual(kind: pa.DataType) -> bool:
-    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return any(
-        is_(inner) for is_ in (pa.types.is_string, pa.types.is_large_string, pa.types.is_null)
-    )
+def _check_column(path: Path, schema: pa.Schema, name: str) -> None:
+    """Raise an error unless the file has this column, with texts."""
+    if name not in schema.names:
+        suggestion = suggest(name, schema.names)
+        columns = ", ".join(schema.names)
+        raise ValueError(f"{path}: column {name!r} is missing.{suggestion} The columns: {columns}")
+    type_ = schema.field(name).type
+    if not _is_text(type_):
+        raise ValueError(f"{path}: column {name!r} has type {type_}; store it as string")
 
 
-def _texts(column: pa.Array) -> Sequence[str | None]:
-    """Return the texts of a column; none where there is none, or one that is not UTF-8."""
-    column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-    return [_text(raw) for raw in column.cast(pa.large_binary()).to_pylist()]
+def _is_text(type_: pa.DataType) -> bool:
+    if pa.types.is_dictionary(type_):
+        type_ = type_.value_type
+    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_null)
+    return any(is_of_type(type_) for is_of_type in checks)
 
 
-def _text(raw: bytes | None) -> str | None:
+def _to_texts(column: pa.Array) -> list[str | None]:
+    """Return the texts of a column; a value that is null or not UTF-8 becomes None."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    values = column.cast(pa.large_binary()).to_pylist()
+    return [_decode(value) for value in values]
+
+
+def _decode(raw: bytes | None) -> str | None:
     try:
         return None if raw is None else raw.decode()
     except UnicodeDecodeError:

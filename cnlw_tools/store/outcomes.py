@@ -1,4 +1,7 @@
-"""What became of a URL: the class that its row in the ledger has, and how a class is named by users."""
+"""Outcomes: what can become of a URL, the error that carries an outcome, and how users name one.
+
+The ledger stores the outcome of a URL in its column `class`.
+"""
 
 import re
 from collections import Counter
@@ -7,78 +10,87 @@ from dataclasses import dataclass, field
 
 from cnlw_tools.registry import suggest
 
-KINDS: Mapping[str, str] = {
-    "ok": "an image, stored",
-    "refused": "no request was made: a bad id or URI, or a private address",
-    "robots": "robots.txt says no",
-    "opt_out": "an X-Robots-Tag header says no: noai, noimageai, noindex, noimageindex",
-    "dns": "the name of the host is not known",
-    "connect": "no connection, or it broke",
-    "tls": "no trusted connection",
-    "timeout": "too slow",
-    "unreachable": "not asked, as the host had failed several times in a row",
-    "redirect": "too many redirects, or one that leads nowhere",
-    "http_NNN": "the server's answer: http_404, http_403, http_429 ...",
+OUTCOMES: Mapping[str, str] = {
+    "ok": "an image was stored",
+    "refused": "no request was made: an invalid id or URI, or a private address",
+    "robots": "robots.txt forbids it, or cannot be read",
+    "opt_out": "an X-Robots-Tag header forbids it: noai, noimageai, noindex, noimageindex",
+    "dns": "the name of the host is unknown",
+    "connect": "there was no connection, or it broke",
+    "tls": "there was no trusted connection",
+    "timeout": "the server was too slow",
+    "unreachable": "no request was made, because the host had failed several times in a row",
+    "redirect": "too many redirects, or a redirect that leads nowhere",
+    "http_NNN": "the status that the server returned: http_404, http_403, http_429 ...",
     "too_big": "more bytes than allowed",
     "truncated": "fewer bytes than announced, or an image that ends early",
     "bomb": "more pixels than allowed",
     "animated": "more than one frame",
-    "not_image": "HTML, SVG, PDF, or another body that is no picture of a known format",
-    "decode": "begins like an image and cannot be decoded",
+    "not_image": "HTML, SVG, PDF, or another body that is not an image of a supported format",
+    "decode": "starts like an image but cannot be decoded",
 }
-FAILED = "failed"  # all that are not ok
+FAILED = "failed"  # stands for every outcome except ok
+STATUS = re.compile(r"(?:http_)?([1-5]\d\d)")
 
 
 @dataclass(slots=True)
 class Tally:
-    """How far a run has come: rows of the manifest."""
+    """How many rows of a manifest have been processed, and with which outcomes."""
 
     total: int
-    counts: Counter[str] = field(default_factory=Counter)  # by class, those of earlier runs too
-    fetched: int = 0  # in this run
-    waiting: int = 0  # never asked, and not to be now
-    stopped: int = 0  # the signal that ended the run
+    counts: Counter[str] = field(default_factory=Counter)  # by outcome, earlier runs included
+    fetched: int = 0  # URLs that this run brought to an outcome
+    skipped: int = 0  # rows without an outcome that this run leaves out
+    stop_signal: int = 0  # the signal that ended the run; 0: none
 
 
-class Failed(Exception):
-    """Why a URL gave no image: its class and the reason in words."""
+class FetchError(Exception):
+    """A URL gave no image. The error has the outcome, the reason, and advice for the scheduler."""
 
     def __init__(
         self,
-        kind: str,
+        outcome: str,
         reason: str,
-        again: bool = False,
-        host: bool = False,
-        busy: bool = False,
-        wait: float = 0.0,
+        retryable: bool = False,
+        host_wide: bool = False,
+        rate_limited: bool = False,
+        retry_after: float = 0.0,
     ) -> None:
-        super().__init__(kind, reason)  # all that there is, so that it can go to another process
-        self.kind, self.reason = kind, reason
-        self.again = again  # may go well another time
-        self.host = host  # says something of the whole host
-        self.busy = busy  # the host asks for peace,
-        self.wait = wait  # for so many seconds; 0: it does not say
+        super().__init__(outcome, reason)  # exactly the arguments that unpickling needs
+        self.outcome = outcome
+        self.reason = reason
+        self.retryable = retryable  # another attempt may succeed
+        self.host_wide = host_wide  # other URLs of the host will probably fail, too
+        self.rate_limited = rate_limited  # the host asks for fewer requests
+        self.retry_after = retry_after  # seconds for which the host asks; 0: it does not say
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.reason}"
+        return f"{self.outcome}: {self.reason}"
 
     @property
     def status(self) -> int | None:
-        """Return what the server answered."""
-        return int(self.kind[5:]) if self.kind.startswith("http_") else None
+        """Return the HTTP status of the answer, if that is the outcome."""
+        if self.outcome.startswith("http_"):
+            return int(self.outcome.removeprefix("http_"))
+        return None
 
 
-def chosen(name: str) -> str:
-    """Return the class that a user means: ``failed``, a name, or a status such as 404.
+def parse_outcome(text: str) -> str:
+    """Return the outcome that a user names: ``failed``, an outcome, or a status such as 404.
 
     Raises:
-        LookupError: there is no such class
+        LookupError: there is no such outcome
     """
-    status = re.fullmatch(r"(?:http_)?([1-5]\d\d)", name)
+    status = STATUS.fullmatch(text)
     if status:
         return f"http_{status[1]}"
-    known = [FAILED, *(k for k in KINDS if k not in ("ok", "http_NNN")), "http_404"]
-    if name not in known:
-        there = f"{', '.join(known)} or another status"
-        raise LookupError(f"unknown class {name!r}.{suggest(name, known)} There are: {there}")
-    return name
+    names = [FAILED, *OUTCOMES, "http_404"]
+    names.remove("ok")
+    names.remove("http_NNN")
+    if text not in names:
+        suggestion = suggest(text, names)
+        choices = ", ".join(names)
+        raise LookupError(
+            f"unknown outcome {text!r}.{suggestion} Use one of: {choices} or another status"
+        )
+    return text

@@ -1,7 +1,8 @@
-"""Known placeholder pictures: the sha256 of files that sites send where an image is gone.
+"""Lists of known placeholders: pictures that a site sends where an image is gone, by their sha256.
 
-A list is a csv with the columns `sha256` and, for readers, `what`. Ours has only what several independent programs
-look for; it is short. A user's own lie in the store, so that a build from it leaves out the same files everywhere.
+A list is a CSV file with the columns `sha256` and, for human readers, `what`. The list of the
+package is short: it has only files that several independent programs look for. A user's own list is
+copied into the store, so that every build from this store leaves out the same files.
 """
 
 import csv
@@ -11,47 +12,55 @@ from pathlib import Path
 from cnlw_tools.files import atomic_write
 from cnlw_tools.store.store import Store
 
-OURS = Path(__file__).with_name("placeholders.csv")
-THEIRS = "placeholders.csv"  # in a store
+NAME = "placeholders.csv"  # in a store, and beside this module
+PACKAGE_LIST = Path(__file__).with_name(NAME)
+SHA256 = re.compile("[0-9a-fA-F]{64}")
 
 
-def read(path: Path) -> dict[str, str]:
-    """Return what each file of a list is, by its sha256.
+def read_list(path: Path) -> dict[str, str]:
+    """Return a list: sha256 -> description, which may be empty.
 
     Raises:
-        OSError: there is no such list
-        ValueError: a line without a sha256
+        OSError: there is no such file
+        ValueError: a line has no valid sha256
     """
+    descriptions = {}
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
-    for line, row in enumerate(rows, 2):
-        if not re.fullmatch("[0-9a-fA-F]{64}", row.get("sha256") or ""):
-            raise ValueError(
-                f"{path}: line {line}: no sha256, 64 hex digits in a column of that name: mend it"
-            )
-    return {row["sha256"].lower(): row.get("what") or "" for row in rows}
+        for line, row in enumerate(csv.DictReader(file), 2):
+            digest = row.get("sha256") or ""
+            if not SHA256.fullmatch(digest):
+                raise ValueError(
+                    f"{path}: line {line}: no sha256. "
+                    "Fix: write 64 hex digits into the column sha256"
+                )
+            descriptions[digest.lower()] = row.get("what") or ""
+    return descriptions
 
 
-def known(store: Path) -> dict[str, str]:
-    """Return the placeholders that are known for a store: ours, and those of its user."""
-    theirs = store / THEIRS
-    return read(OURS) | (read(theirs) if theirs.is_file() else {})
+def read_known_placeholders(store_folder: Path) -> dict[str, str]:
+    """Return the placeholders of the package and those that were added to a store."""
+    placeholders = read_list(PACKAGE_LIST)
+    store_list = store_folder / NAME
+    if store_list.is_file():
+        placeholders |= read_list(store_list)
+    return placeholders
 
 
-def count(store: Store, shared: int) -> int:
-    """Return how many images are placeholders: of known files, or of files that so many ids have in common."""
-    common = store.repeated(shared)
-    rest = sorted(known(store.folder).keys() - common.keys())
-    ask = f"SELECT count(*) FROM ledger WHERE class = 'ok' AND sha256 IN ({', '.join('?' * len(rest))})"  # noqa: S608
-    return sum(common.values()) + int(next(store.query(ask, rest))[0])
+def add_placeholders(path: Path, store_folder: Path) -> None:
+    """Add the placeholders of a user's list to a store."""
+    placeholders = read_known_placeholders(store_folder) | read_list(path)
+    for digest in read_list(PACKAGE_LIST):
+        placeholders.pop(digest, None)
+    store_list = store_folder / NAME
+    with atomic_write(store_list) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["sha256", "what"])
+        writer.writerows(sorted(placeholders.items()))
 
 
-def note(path: Path, store: Path) -> None:
-    """Add a user's list to those that a store knows."""
-    found = {k: what for k, what in (known(store) | read(path)).items() if k not in read(OURS)}
-    with (
-        atomic_write(store / THEIRS) as draft,
-        draft.open("w", encoding="utf-8", newline="") as file,
-    ):
-        out = csv.writer(file, lineterminator="\n")
-        out.writerows([("sha256", "what"), *sorted(found.items())])
+def count_placeholders(store: Store, min_ids: int) -> int:
+    """Return how many images are placeholders: on a list, or a file that ``min_ids`` ids share."""
+    shared_files = store.shared_files(min_ids)
+    known_placeholders = read_known_placeholders(store.folder)
+    remaining = sorted(known_placeholders.keys() - shared_files.keys())
+    return sum(shared_files.values()) + store.count_images_of(remaining)

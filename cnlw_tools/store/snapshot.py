@@ -1,4 +1,4 @@
-"""The ledger once more, as Parquet in the order of ids, for reading."""
+"""The snapshot: a copy of the ledger as a Parquet file, in the order of ids, for readers."""
 
 from collections.abc import Sequence
 from itertools import accumulate, islice
@@ -13,54 +13,74 @@ from cnlw_tools.store.store import COLUMNS, Store
 
 NAME = "ledger.parquet"
 BLOCK = 2_000  # rows written at a time
-TYPES = {
+MICROSECONDS = 1_000_000  # in a second
+TYPES = {  # all other columns are strings
     "attempts": pa.int32(),
     "at": pa.timestamp("us", "UTC"),
     "status": pa.int32(),
     "size": pa.int64(),
+    "width": pa.int32(),
+    "height": pa.int32(),
+    "fingerprint": pa.binary(),
 }
-TYPES |= {"width": pa.int32(), "height": pa.int32(), "fingerprint": pa.binary()}
 SCHEMA = pa.schema(
-    [pa.field(name, TYPES.get(name, pa.string())) for name in COLUMNS if name != "mtime"]
+    [(name, TYPES.get(name, pa.string())) for name in COLUMNS if name != "mtime"],
 )
 
 
-def write(store: Store, new: bool = False) -> None:
-    """Write the snapshot of a store beside its ledger, if there is something new.
+def write_snapshot(store: Store, has_new_rows: bool = False) -> None:
+    """Write the snapshot of a store, unless it is up to date.
 
     Args:
-        store: what it is of
-        new: rows were written just now; if not, those of a run that was killed are known by their time
+        store: the store; the snapshot is written into its folder
+        has_new_rows: this run wrote rows. If it is False, the snapshot is written only if there is
+            none, or if a run that was killed left a row that is newer
     """
     path = store.folder / NAME
-    ((newest,),) = store.query("SELECT max(at) FROM ledger")
-    if not new and path.exists() and path.stat().st_mtime > (newest or 0.0):
+    if not has_new_rows and path.exists() and path.stat().st_mtime > store.newest_timestamp():
         return
-    rows = store.query(f"SELECT {', '.join(SCHEMA.names)} FROM ledger ORDER BY image_id")  # noqa: S608, our own names
-    with atomic_write(path) as draft, pq.ParquetWriter(draft, SCHEMA, compression="zstd") as out:
+    rows = store.select(SCHEMA.names)
+    with atomic_write(path) as draft, pq.ParquetWriter(draft, SCHEMA, compression="zstd") as writer:
         while block := list(islice(rows, BLOCK)):
-            columns = [
-                _column(values, field)
-                for values, field in zip(zip(*block, strict=True), SCHEMA, strict=True)
-            ]
-            out.write_table(
-                pa.Table.from_arrays(columns, schema=SCHEMA)
-            )  # a batch would wait in memory for more
+            # a table is written at once; a record batch would wait in memory for more
+            writer.write_table(_to_table(block))
 
 
-def _column(values: Sequence[Any], field: pa.Field) -> pa.Array:
-    """Lay values out as Arrow does; its own function would import pandas, which takes as long as 500 images."""
-    there = pa.py_buffer(np.packbits([value is not None for value in values], bitorder="little"))
+def _to_table(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    columns = []
+    for values, field in zip(zip(*rows, strict=True), SCHEMA, strict=True):
+        columns.append(_to_array(values, field))
+    return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+
+def _to_array(values: Sequence[Any], field: pa.Field) -> pa.Array:
+    """Make an Arrow array from Python values, where None is null.
+
+    `pa.array` would import pandas, which takes as long as fetching 500 images.
+    """
+    is_valid = [value is not None for value in values]
+    validity = pa.py_buffer(np.packbits(is_valid, bitorder="little"))
     if field.type in (pa.string(), pa.binary()):
-        data = [value.encode() if isinstance(value, str) else value or b"" for value in values]
-        ends = np.fromiter(
-            accumulate(map(len, data), initial=0), np.int32
-        )  # an error where they would not fit
-        return pa.Array.from_buffers(
-            field.type, len(data), [there, pa.py_buffer(ends), pa.py_buffer(b"".join(data))]
-        )
-    scale = 1_000_000 if field.name == "at" else 1
-    numbers = np.array(
-        [int((value or 0) * scale) for value in values], f"i{field.type.bit_width // 8}"
-    )
-    return pa.Array.from_buffers(field.type, len(numbers), [there, pa.py_buffer(numbers)])
+        buffers = _binary_buffers(values)
+    else:
+        buffers = [_number_buffer(values, field)]
+    return pa.Array.from_buffers(field.type, len(values), [validity, *buffers])
+
+
+def _binary_buffers(values: Sequence[str | bytes | None]) -> list[pa.Buffer]:
+    """Return the buffers of offsets and of data that Arrow wants for strings and for bytes."""
+    data = []
+    for value in values:
+        raw = value.encode() if isinstance(value, str) else value
+        data.append(raw or b"")
+    lengths = map(len, data)
+    # `np.fromiter` raises an error if an offset does not fit into 32 bits
+    offsets = np.fromiter(accumulate(lengths, initial=0), np.int32)
+    return [pa.py_buffer(offsets), pa.py_buffer(b"".join(data))]
+
+
+def _number_buffer(values: Sequence[int | float | None], field: pa.Field) -> pa.Buffer:
+    factor = MICROSECONDS if field.name == "at" else 1
+    integers = [int((value or 0) * factor) for value in values]
+    n_bytes = field.type.bit_width // 8
+    return pa.py_buffer(np.array(integers, f"i{n_bytes}"))

@@ -1,13 +1,14 @@
-"""The image store: original bytes by image id, and a ledger of what became of every URL.
+"""The image store: original image files by image id, and a ledger with the outcome of every URL.
 
-    STORE/ledger.sqlite      the truth: one row an image id, in a database that no kill can break
-    STORE/ledger.parquet     the same, for reading, as of the end of the last run
-    STORE/images/3f/3f2...  the files, named by the sha256 of their image id; no id becomes a path
+    STORE/ledger.sqlite      the ledger: one row per image id, in a database that survives a kill
+    STORE/ledger.parquet     a copy of the ledger for readers, as of the end of the last run
+    STORE/images/3f/3f2...   the image files, named by the sha256 of the image id
     STORE/drafts/            files that are being written
 
-A file is written aside, renamed, and only then has a row, so what the ledger calls ok is there as a whole. After a
-loss of power a file may still be wrong: every read compares its sha256, and every run its size and time (its sha256
-where the time differs); what does not agree is not believed, and fetched again. A fetch locks the folder itself.
+An image file is written to drafts/, renamed, and only then gets a row in the ledger. So the file of
+a row with the outcome `ok` is complete. After a power failure a file may still be damaged.
+Therefore every read compares its sha256, and every fetch compares its size and modification time
+(and, if the time differs, its sha256); a damaged file is fetched again. A fetch locks the folder.
 """
 
 import fcntl
@@ -27,178 +28,246 @@ from typing import Any, NamedTuple, Self
 from cnlw_tools.files import TEMPORARY_PREFIX
 
 LEDGER = "ledger.sqlite"
+DRAFTS = "drafts"
 BLOCK = 2_000  # rows read at a time
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What became of one URL."""
+    """A row of the ledger: what became of one URL."""
 
     image_id: str
     uri: str | None
-    kind: str  # see outcomes.py; the ledger calls it class
+    outcome: str  # see outcomes.py
     reason: str | None
     attempts: int  # requests for the image, over all runs
-    at: float  # seconds since 1970
-    final_uri: str | None = None
-    status: int | None = None
-    licence: str | None = None  # JSON of what the manifest says of it
+    timestamp: float  # seconds since 1970
+    final_uri: str | None = None  # after redirects
+    status: int | None = None  # of HTTP
+    licence: str | None = None  # JSON: the manifest's columns on licences and authors
     sha256: str | None = None
     size: int | None = None  # bytes
     format: str | None = None
     width: int | None = None
     height: int | None = None
     fingerprint: bytes | None = None
-    mtime: int | None = None  # of the file, in nanoseconds
-    source: str | None = (
-        None  # of the bytes: uri | archive | img2dataset, as it stored them, not as they came
-    )
+    mtime: int | None = None  # modification time of the file, nanoseconds
+    source: str | None = None  # of the bytes: uri | archive | img2dataset (encoded again by it)
 
 
 class State(NamedTuple):
-    """What a run needs to know of a row."""
+    """What a fetch needs to know of a row."""
 
-    kind: str
+    outcome: str
     attempts: int
-    at: float
-    believed: bool  # not ok, or its file is there as it was written
+    timestamp: float
+    file_intact: bool  # the file is there as it was written, or the row has no file
 
 
-COLUMNS = tuple("class" if f.name == "kind" else f.name for f in fields(Row))
-VALUES = attrgetter(*(f.name for f in fields(Row)))
-TABLE = f"CREATE TABLE IF NOT EXISTS ledger ({', '.join(COLUMNS)}, PRIMARY KEY (image_id)) WITHOUT ROWID"
-PUT = f"INSERT OR REPLACE INTO ledger VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608, our own names
+FIELDS = tuple(field.name for field in fields(Row))
+COLUMN_OF_FIELD = {"outcome": "class", "timestamp": "at"}  # all other columns have the field's name
+COLUMNS = tuple(COLUMN_OF_FIELD.get(name, name) for name in FIELDS)
+row_values = attrgetter(*FIELDS)
+
+
+def _question_marks(n: int) -> str:
+    """Return n question marks, for the values of an SQL query."""
+    return ", ".join("?" * n)
+
+
+INSERT = f"INSERT OR REPLACE INTO ledger VALUES ({_question_marks(len(COLUMNS))})"  # noqa: S608
 
 
 class Store:
-    """An image store, to read from; for writing see `open_ledger`."""
+    """An image store opened for reading; `open_ledger` opens one for writing."""
 
     def __init__(self, folder: Path) -> None:
-        if not (folder / LEDGER).is_file():
+        """Open a store.
+
+        Raises:
+            OSError: there is no store in the folder, or its ledger cannot be opened
+        """
+        path = folder / LEDGER
+        if not path.is_file():
             raise FileNotFoundError(
-                f"{folder}: no image store here (there is no {LEDGER}): make one with `cnlw fetch`"
+                f"{folder}: no image store here ({LEDGER} is missing): make one with `cnlw fetch`"
             )
-        still = (
-            "" if os.access(folder, os.W_OK) else "&immutable=1"
-        )  # readers share a small file where they may
         self.folder = folder
-        self.base = _connected(folder, f"{(folder / LEDGER).resolve().as_uri()}?mode=ro{still}")
+        mode = "?mode=ro"
+        if not os.access(folder, os.W_OK):
+            mode += "&immutable=1"  # SQLite cannot write the small file that readers share
+        self.connection = _connect(folder, path.resolve().as_uri() + mode)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.base.close()
-
-    def counts(self) -> Counter[str]:
-        """Return how many images there are of each class."""
-        return Counter(
-            dict(self.query("SELECT class, count(*) FROM ledger GROUP BY class ORDER BY 2 DESC"))
-        )
-
-    def repeated(self, least: int) -> dict[str, int]:
-        """Return the files that at least so many ids have in common, by sha256: placeholders, most likely."""
-        ask = "SELECT sha256, count(*) FROM ledger WHERE class = 'ok' GROUP BY 1 HAVING count(*) >= ? ORDER BY 2 DESC"
-        return dict(self.query(ask, (least,)))
-
-    def row(self, image_id: str) -> Row:
-        """Return what became of a URL; nothing yet is a LookupError."""
-        found = next(self.query("SELECT * FROM ledger WHERE image_id = ?", (image_id,)), None)
-        if found is None:
-            raise LookupError(
-                f"{self.folder}: image {image_id!r} was never fetched: run `cnlw fetch` first"
-            )
-        return Row(*found)
+        self.connection.close()
 
     def read(self, image_id: str) -> bytes:
-        """Return the bytes of an image as they came.
+        """Return the bytes of an image, as they came from the web.
 
         Raises:
-            LookupError: it is not there; the message says why
-            OSError: the file is not what was fetched
+            LookupError: the image is not in the store; the message says why
+            OSError: the file is damaged or missing
         """
-        row = self.row(image_id)
-        if row.kind != "ok":
+        row = self.read_row(image_id)
+        if row.outcome != "ok":
             raise LookupError(
-                f"{self.folder}: image {image_id!r} is not there: {row.kind}, {row.reason}"
+                f"{self.folder}: no image {image_id!r} here: its fetch ended with {row.outcome}, "
+                f"{row.reason}"
             )
-        data = self.path(row.image_id, str(row.format)).read_bytes()
+        data = self.image_path(row.image_id, str(row.format)).read_bytes()
         if sha256(data).hexdigest() != row.sha256:
             raise OSError(
-                f"{self.folder}: the file of image {image_id!r} has changed: `cnlw fetch` fetches it again"
+                f"{self.folder}: the file of image {image_id!r} has changed: "
+                "run `cnlw fetch` to fetch it again"
             )
         return data
 
     def has_image(self, image_id: str) -> bool:
-        """Was this image fetched?"""
-        ask = "SELECT 1 FROM ledger WHERE image_id = ? AND class = 'ok'"
-        return next(self.query(ask, (image_id,)), None) is not None
+        """Return whether this image was fetched."""
+        sql = "SELECT 1 FROM ledger WHERE image_id = ? AND class = 'ok'"
+        return next(self.query(sql, [image_id]), None) is not None
 
     def image_ids(self) -> list[str]:
         """Return the ids of all images that were fetched, in order."""
         sql = "SELECT image_id FROM ledger WHERE class = 'ok' ORDER BY image_id"
         return [image_id for (image_id,) in self.query(sql)]
 
-    def states(self, ids: Sequence[str]) -> Mapping[str, State]:
-        """Return what is known of the URLs of these images."""
-        ask = f"SELECT * FROM ledger WHERE image_id IN ({', '.join('?' * len(ids))})"  # noqa: S608, question marks
-        rows = (Row(*found) for found in self.query(ask, ids))
-        return {
-            row.image_id: State(row.kind, row.attempts, row.at, self._believed(row)) for row in rows
-        }
-
-    def path(self, image_id: str, format: str) -> Path:
-        """Return where the file of an image lies."""
+    def image_path(self, image_id: str, format: str) -> Path:
+        """Return the path at which the file of an image is, or would be."""
         name = sha256(image_id.encode()).hexdigest()
         return Path(f"{self.folder}/images/{name[:2]}/{name}.{format}")
 
-    def query(self, ask: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of a question, some at a time."""
-        with _said(self.folder), closing(self.base.execute(ask, values)) as cursor:
-            while rows := cursor.fetchmany(BLOCK):
-                yield from rows
+    def read_row(self, image_id: str) -> Row:
+        """Return the row of one image id.
 
-    def _believed(self, row: Row) -> bool:
-        if row.kind != "ok":
-            return True
-        path = self.path(row.image_id, str(row.format))
-        try:
-            there = path.stat()
-            same = there.st_size == row.size
-            return same and (
-                there.st_mtime_ns == row.mtime
-                or sha256(path.read_bytes()).hexdigest() == row.sha256
+        Raises:
+            LookupError: this id was never fetched
+        """
+        sql = "SELECT * FROM ledger WHERE image_id = ?"
+        values = next(self.query(sql, [image_id]), None)
+        if values is None:
+            raise LookupError(
+                f"{self.folder}: image {image_id!r} was never fetched: run `cnlw fetch` first"
             )
+        return Row(*values)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield all rows of the ledger in the order of ids."""
+        for values in self.query("SELECT * FROM ledger ORDER BY image_id"):
+            yield Row(*values)
+
+    def select(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield some columns of all rows, in the order of ids."""
+        sql = f"SELECT {', '.join(columns)} FROM ledger ORDER BY image_id"  # noqa: S608, our names
+        yield from self.query(sql)
+
+    def read_states(self, image_ids: Sequence[str]) -> Mapping[str, State]:
+        """Return the states of those of the given ids that have a row."""
+        question_marks = _question_marks(len(image_ids))
+        sql = f"SELECT * FROM ledger WHERE image_id IN ({question_marks})"  # noqa: S608, only marks
+        states: dict[str, State] = {}
+        for values in self.query(sql, image_ids):
+            row = Row(*values)
+            intact = self._file_intact(row)
+            states[row.image_id] = State(row.outcome, row.attempts, row.timestamp, intact)
+        return states
+
+    def fingerprints(self) -> Iterator[tuple[str, str, bytes]]:
+        """Yield id, sha256 and fingerprint (16 bytes) of every image, in the order of ids."""
+        sql = (
+            "SELECT image_id, sha256, fingerprint FROM ledger WHERE class = 'ok' ORDER BY image_id"
+        )
+        yield from self.query(sql)
+
+    def shared_files(self, min_ids: int) -> dict[str, int]:
+        """Return the files that at least this many image ids share: sha256 -> number of ids."""
+        sql = (
+            "SELECT sha256, count(*) FROM ledger WHERE class = 'ok' "
+            "GROUP BY 1 HAVING count(*) >= ? ORDER BY 2 DESC"
+        )
+        return dict(self.query(sql, [min_ids]))
+
+    def count_outcomes(self) -> Counter[str]:
+        """Return how many rows have each outcome, the most frequent first."""
+        sql = "SELECT class, count(*) FROM ledger GROUP BY class ORDER BY 2 DESC"
+        return Counter(dict(self.query(sql)))
+
+    def count_images_of(self, digests: Sequence[str]) -> int:
+        """Return how many images have a file whose sha256 is one of these."""
+        question_marks = _question_marks(len(digests))
+        where = f"class = 'ok' AND sha256 IN ({question_marks})"
+        sql = f"SELECT count(*) FROM ledger WHERE {where}"  # noqa: S608, only marks
+        ((n_images,),) = self.query(sql, digests)
+        return int(n_images)
+
+    def count_foreign_sources(self) -> dict[str, int]:
+        """Return how many images have other bytes than their URI gave: source -> number."""
+        sql = (
+            "SELECT source, count(*) FROM ledger WHERE class = 'ok' AND source != 'uri' "
+            "GROUP BY 1 ORDER BY 1"
+        )
+        return dict(self.query(sql))
+
+    def newest_timestamp(self) -> float:
+        """Return the time of the newest row in seconds since 1970; 0 if there are no rows."""
+        ((timestamp,),) = self.query("SELECT max(at) FROM ledger")
+        return timestamp or 0.0
+
+    def query(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """Yield the results of a query; a block of them at a time is in memory."""
+        with _report_database_errors(self.folder):
+            cursor = self.connection.execute(sql, values)
+            with closing(cursor):
+                while rows := cursor.fetchmany(BLOCK):
+                    yield from rows
+
+    def _file_intact(self, row: Row) -> bool:
+        if row.outcome != "ok":
+            return True
+        path = self.image_path(row.image_id, str(row.format))
+        try:
+            stat = path.stat()
+            if stat.st_size != row.size:
+                return False
+            if stat.st_mtime_ns == row.mtime:
+                return True
+            return sha256(path.read_bytes()).hexdigest() == row.sha256
         except OSError:
             return False
 
 
 class Ledger(Store):
-    """An image store to write to: for many threads, and for processes that one `open_ledger` has begun."""
+    """An image store opened for writing, by several threads and by the processes of one fetch.
+
+    Only `open_ledger` and the processes that it covers may make one, as nothing is locked here.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.lock = folder, threading.Lock()
-        self.base = _connected(folder, str(folder / LEDGER))
-        with _said(folder):
-            self.base.execute("PRAGMA journal_mode = WAL")
-            self.base.execute("PRAGMA synchronous = NORMAL")
+        """Open the ledger of a folder.
+
+        Raises:
+            OSError: it cannot be opened or written
+        """
+        self.folder = folder
+        self.lock = threading.Lock()
+        self.connection = _connect(folder, str(folder / LEDGER))
+        with _report_database_errors(folder):
+            self.connection.execute("PRAGMA journal_mode = WAL")
+            self.connection.execute("PRAGMA synchronous = NORMAL")
 
     def write_row(self, row: Row) -> None:
-        """Note what became of a URL, at once and for good."""
-        with self.lock, _said(self.folder):
-            self.base.execute(PUT, VALUES(row))
+        """Write a row, or replace the row of this image id; it is committed when this returns."""
+        with self.lock, _report_database_errors(self.folder):
+            self.connection.execute(INSERT, row_values(row))
 
     def write_image(self, image_id: str, format: str, data: bytes) -> int:
-        """Write the file of an image, whole or not at all, and return its time in nanoseconds."""
-        path = self.path(image_id, format)
-        draft = Path(f"{self.folder}/drafts/{os.getpid()}-{path.name}")
-        file, rest = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), memoryview(data)
-        try:
-            while rest:
-                rest = rest[os.write(file, rest) :]
-            mtime = os.fstat(file).st_mtime_ns
-        finally:
-            os.close(file)
+        """Write the file of an image atomically; return its modification time in nanoseconds."""
+        path = self.image_path(image_id, format)
+        draft = Path(f"{self.folder}/{DRAFTS}/{os.getpid()}-{path.name}")
+        mtime = _write_file(draft, data)
         try:
             draft.replace(path)
         except FileNotFoundError:
@@ -209,59 +278,88 @@ class Ledger(Store):
 
 @contextmanager
 def open_ledger(folder: Path) -> Iterator[Ledger]:
-    """Give the store in a folder to this process alone, making it where there is none.
+    """Open the store of a folder for writing, and lock it; make the store if there is none.
 
     Raises:
-        OSError: the folder holds something else, or another fetch is at work there
+        OSError: the folder holds something else, or another fetch is running there
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            busy = f"{folder}: another fetch is at work here: wait for it, or give another --store"
-            raise BlockingIOError(busy) from None
+        _lock(folder, descriptor)
         if not (folder / LEDGER).exists() and any(folder.iterdir()):
             raise FileExistsError(
-                f"{folder}: holds something that is no image store: give another --store"
+                f"{folder}: holds something that is not an image store: choose another --store"
             )
         with Ledger(folder) as ledger:
-            _prepare(ledger)
+            _create_table(ledger)
+            _remove_leftovers(folder)
             yield ledger
     finally:
-        os.close(lock)
+        os.close(descriptor)
 
 
-def _prepare(ledger: Ledger) -> None:
-    """Make the table where there is none, and remove what a run that was killed left behind."""
-    with _said(ledger.folder):
-        ledger.base.execute(TABLE)
-        if "source" not in (row[1] for row in ledger.base.execute("PRAGMA table_info(ledger)")):
-            ledger.base.execute(
-                "ALTER TABLE ledger ADD COLUMN source"
-            )  # a store of an earlier version
-    for draft in ledger.folder.glob(f"{TEMPORARY_PREFIX}*"):
-        draft.unlink()  # a snapshot that was not finished
-    shutil.rmtree(ledger.folder / "drafts", ignore_errors=True)
-    (ledger.folder / "drafts").mkdir(exist_ok=True)
+def _lock(folder: Path, descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BlockingIOError(
+            f"{folder}: another fetch is running here: wait for it, or choose another --store"
+        ) from None
 
 
-def _connected(folder: Path, name: str) -> sqlite3.Connection:
-    with _said(folder):
+def _create_table(ledger: Ledger) -> None:
+    """Make the table of the ledger, or add the column that stores of an earlier version lack."""
+    columns = ", ".join(COLUMNS)
+    with _report_database_errors(ledger.folder):
+        ledger.connection.execute(
+            f"CREATE TABLE IF NOT EXISTS ledger ({columns}, PRIMARY KEY (image_id)) WITHOUT ROWID"
+        )
+        table_info = ledger.connection.execute("PRAGMA table_info(ledger)")
+        names = [info[1] for info in table_info]
+        if "source" not in names:
+            ledger.connection.execute("ALTER TABLE ledger ADD COLUMN source")
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Delete the unfinished files of a run that was killed."""
+    for snapshot in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        snapshot.unlink()
+    drafts = folder / DRAFTS
+    shutil.rmtree(drafts, ignore_errors=True)
+    drafts.mkdir(exist_ok=True)
+
+
+def _write_file(path: Path, data: bytes) -> int:
+    """Write a file with as few system calls as possible; return its modification time."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        remaining = memoryview(data)
+        while remaining:
+            n_bytes = os.write(descriptor, remaining)
+            remaining = remaining[n_bytes:]
+        return os.fstat(descriptor).st_mtime_ns
+    finally:
+        os.close(descriptor)
+
+
+def _connect(folder: Path, database: str) -> sqlite3.Connection:
+    with _report_database_errors(folder):
         return sqlite3.connect(
-            name,
+            database,
             timeout=30.0,
             isolation_level=None,
             check_same_thread=False,
-            uri=name.startswith("file:"),
+            uri=database.startswith("file:"),
         )
 
 
 @contextmanager
-def _said(folder: Path) -> Iterator[None]:
-    """Say what the database says as an error of the file that it is."""
+def _report_database_errors(folder: Path) -> Iterator[None]:
+    """Raise an OSError that names the ledger's file where the block raises a database error."""
     try:
         yield
     except sqlite3.Error as error:
-        raise OSError(f"{folder / LEDGER}: {error}: make room, or restore the file") from error
+        raise OSError(
+            f"{folder / LEDGER}: {error}: make room on the disk, or restore the file"
+        ) from error

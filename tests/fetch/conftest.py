@@ -1,4 +1,4 @@
-"""A server on loopback with dead, slow, dripping, redirecting, lying, huge, corrupt and rate-limiting routes."""
+"""A loopback server whose routes are dead, slow, huge, corrupt, rate-limited and so on."""
 
 import gzip
 import io
@@ -17,27 +17,28 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from cnlw_tools.fetch import Limits, Manners, fetch, schedule
-from cnlw_tools.fetch.address import parse
-from cnlw_tools.fetch.schedule import Job
-from cnlw_tools.fetch.worker import home
+from cnlw_tools.fetch import FetchOptions, Limits, fetch, schedule
+from cnlw_tools.fetch.address import parse_uri
+from cnlw_tools.fetch.schedule import FetchJob
+from cnlw_tools.fetch.worker import worker_index
 from cnlw_tools.store.manifest import Manifest
 from cnlw_tools.store.store import Row, Store, open_ledger
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (40, 30)) -> Image.Image:
-    """Draw a smooth picture that no other seed gives."""
-    draw = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), np.uint8)
-    return Image.fromarray(draw).resize(size, Image.Resampling.BICUBIC)
+    """Draw a smooth picture; each seed gives another."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), np.uint8)
+    return Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
 
 
 def encoded(format: str, *args: int, frames: int = 1, **options: object) -> bytes:
-    """Encode a picture, or several frames."""
-    out = io.BytesIO()
-    more = [picture(i + 1) for i in range(frames - 1)]
-    extra = {"save_all": True, "append_images": more} if more else {}
-    picture(*args).save(out, format, **extra, **options)
-    return out.getvalue()
+    """Encode a picture, or an animation of several pictures."""
+    file = io.BytesIO()
+    if frames > 1:
+        other_frames = [picture(i + 1) for i in range(frames - 1)]
+        options |= {"save_all": True, "append_images": other_frames}
+    picture(*args).save(file, format, **options)
+    return file.getvalue()
 
 
 JPEG = encoded("JPEG")
@@ -59,7 +60,7 @@ BODIES = {
     "broken-png": encoded("PNG")[:60] + b"\0" * 400,
     "bomb": encoded("PNG", 0, (3000, 3000)),
 }
-PACKED = {
+COMPRESSED = {
     "ok": gzip.compress(JPEG),
     "twice": gzip.compress(gzip.compress(JPEG)),
     "bomb": gzip.compress(bytes(1 << 23)),
@@ -74,16 +75,16 @@ class Handler(BaseHTTPRequestHandler):
     server: "Server"
 
     def log_message(self, *args: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def do_GET(self) -> None:
-        self.server.seen[self.path] += 1
+        self.server.requests[self.path] += 1
         self.server.headers.append(dict(self.headers))
-        name, _, rest = urlsplit(self.path).path[1:].partition("/")
+        name, _, argument = urlsplit(self.path).path[1:].partition("/")
         if name == "robots.txt":
             status, text = self.server.robots
             return self.answer(text.encode(), status)
-        return getattr(self, f"do_{name}")(rest)
+        return getattr(self, f"do_{name}")(argument)
 
     def answer(self, body: bytes, status: int = 200, **headers: object) -> None:
         self.send_response(status)
@@ -94,119 +95,122 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
         self.wfile.flush()
 
-    def do_ok(self, rest: str) -> None:
-        self.answer(encoded("JPEG", int(rest or 0)), Content_Type="text/html")
+    def do_ok(self, argument: str) -> None:
+        self.answer(encoded("JPEG", int(argument or 0)), Content_Type="text/html")
 
-    def do_body(self, rest: str) -> None:
-        self.answer(BODIES[rest], Content_Type="image/jpeg")
+    def do_body(self, argument: str) -> None:
+        self.answer(BODIES[argument], Content_Type="image/jpeg")
 
-    def do_archive(self, rest: str) -> None:
-        """Send from /archive/ to the capture of a time, of what is called kept; the rest is not there."""
-        time, _, uri = self.path.removeprefix("/archive/").partition("id_/")
-        if "kept" not in uri:
+    def do_archive(self, argument: str) -> None:
+        """Redirect /archive/ to the capture of a URI, if that contains `archived`; others: 404."""
+        date, _, uri = self.path.removeprefix("/archive/").partition("id_/")
+        if "archived" not in uri:
             return self.answer(b"", 404)
-        if time == "2020":
+        if date == "2020":
             return self.answer(b"", 302, Location=f"/archive/20200102030405id_/{uri}")
-        said = {"X_Archive_Orig_X_Robots_Tag": "noai"} if "noai" in uri else {}
-        return self.answer(JPEG, **said)
+        headers = {"X_Archive_Orig_X_Robots_Tag": "noai"} if "noai" in uri else {}
+        return self.answer(JPEG, **headers)
 
-    def do_status(self, rest: str) -> None:
-        self.answer(b"no", int(rest))
+    def do_status(self, argument: str) -> None:
+        self.answer(b"no", int(argument))
 
-    def do_flaky(self, rest: str) -> None:
+    def do_flaky(self, argument: str) -> None:
         """Fail n times: /flaky/n."""
-        failing = self.server.seen[self.path] <= int(rest)
+        failing = self.server.requests[self.path] <= int(argument)
         self.answer(b"" if failing else JPEG, 500 if failing else 200)
 
-    def do_busy(self, rest: str) -> None:
-        """Ask once for a second of peace."""
-        if self.server.seen[self.path] == 1:
+    def do_busy(self, argument: str) -> None:
+        """Reject the first request, with a Retry-After of one second."""
+        if self.server.requests[self.path] == 1:
             self.server.times.append(time.monotonic())
             return self.answer(b"", 429, Retry_After=1)
         self.server.times.append(time.monotonic())
         return self.answer(JPEG)
 
-    def do_closed(self, rest: str) -> None:
+    def do_closed(self, argument: str) -> None:
         self.answer(b"", 429, Retry_After=3600)
 
-    def do_hop(self, rest: str) -> None:
+    def do_hop(self, argument: str) -> None:
         """Redirect n times: /hop/n."""
-        n = int(rest)
+        n = int(argument)
         self.answer(b"", 302, Location=f"/hop/{n - 1}" if n > 1 else "/ok/7")
 
-    def do_to(self, rest: str) -> None:
+    def do_to(self, argument: str) -> None:
+        """Redirect to a URL: /to?url=URL."""
         url = parse_qs(urlsplit(self.path).query).get("url")
         self.answer(b"", 301, Location=url[0] if url else None)
 
-    def do_tag(self, rest: str) -> None:
-        self.answer(JPEG, X_Robots_Tag=rest)
+    def do_tag(self, argument: str) -> None:
+        self.answer(JPEG, X_Robots_Tag=argument)
 
-    def do_slow(self, rest: str) -> None:
+    def do_slow(self, argument: str) -> None:
         self.server.end.wait(5)
         self.close_connection = True
 
-    def do_drip(self, rest: str) -> None:
-        """Send a body byte after byte."""
+    def do_drip(self, argument: str) -> None:
+        """Send a body one byte after another, slowly."""
         self.close_connection = True
         self.answer(b"", Content_Length=100_000)
         while not self.server.end.wait(0.05):
             self.wfile.write(b"x")
             self.wfile.flush()
 
-    def do_head(self, rest: str) -> None:
-        """Send headers for ever."""
+    def do_head(self, argument: str) -> None:
+        """Send headers without end."""
         self.close_connection = True
         self.wfile.write(b"HTTP/1.1 200 OK\r\n")
         while not self.server.end.wait(0.05):
             self.wfile.write(b"X: y\r\n")
             self.wfile.flush()
 
-    def do_short(self, rest: str) -> None:
+    def do_short(self, argument: str) -> None:
         self.close_connection = True
         self.answer(JPEG, Content_Length=len(JPEG) + 10)
 
-    def do_chunks(self, rest: str) -> None:
+    def do_chunks(self, argument: str) -> None:
         """End in the middle of a chunk."""
         self.close_connection = True
         self.answer(b"100\r\nabc", Content_Length=None, Transfer_Encoding="chunked")
 
-    def do_both(self, rest: str) -> None:
+    def do_both(self, argument: str) -> None:
         """Announce a few bytes, and send chunks without end."""
         self.close_connection = True
         self.answer(b"", Content_Length=10, Transfer_Encoding="chunked")
         while not self.server.end.is_set():
             self.wfile.write(b"10000\r\n" + b"x" * 65536 + b"\r\n")
 
-    def do_endless(self, rest: str) -> None:
+    def do_endless(self, argument: str) -> None:
         self.close_connection = True
         self.answer(JPEG, Content_Length=None)
         while not self.server.end.is_set():
             self.wfile.write(b"x" * 65536)
 
-    def do_announced(self, rest: str) -> None:
+    def do_announced(self, argument: str) -> None:
         self.close_connection = True
         self.answer(JPEG, Content_Length=10**12)
 
-    def do_gzip(self, rest: str) -> None:
-        self.answer(PACKED[rest], Content_Encoding="gzip, gzip" if rest == "twice" else "gzip")
+    def do_gzip(self, argument: str) -> None:
+        self.answer(
+            COMPRESSED[argument], Content_Encoding="gzip, gzip" if argument == "twice" else "gzip"
+        )
 
-    def do_garbage(self, rest: str) -> None:
+    def do_garbage(self, argument: str) -> None:
         self.close_connection = True
         self.wfile.write(b"\x00\x01 this is not HTTP\r\n\r\n")
 
-    def do_cut(self, rest: str) -> None:
+    def do_cut(self, argument: str) -> None:
         self.close_connection = True
 
 
 class Server(ThreadingHTTPServer):
-    """Counts what it is asked for."""
+    """Records its requests."""
 
     daemon_threads = True
     request_queue_size = 128
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.seen: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
         self.headers: list[dict[str, str]] = []
         self.times: list[float] = []
         self.robots = 404, ""
@@ -214,11 +218,11 @@ class Server(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that leaves is no error."""
+        """Ignore clients that close the connection."""
 
     def images(self) -> Counter[str]:
-        """Return what was asked for beside the rules."""
-        return Counter({path: n for path, n in self.seen.items() if path != "/robots.txt"})
+        """Return the requests other than those of robots.txt."""
+        return Counter({path: n for path, n in self.requests.items() if path != "/robots.txt"})
 
 
 @contextmanager
@@ -233,31 +237,31 @@ def serving() -> Iterator[Server]:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """A server of its own."""
+    """A server for one test."""
     with serving() as server:
         yield server
 
 
 @pytest.fixture
-def other(server: Server) -> Iterator[Server]:
-    """A server whose site is of the other one of two shares."""
+def other_server(server: Server) -> Iterator[Server]:
+    """A server that belongs to the other one of two workers."""
     with ExitStack() as stack:
-        while home(job(found := stack.enter_context(serving())), Manners(), 2) == home(
-            job(server), Manners(), 2
-        ):
-            pass
-        yield found
+        candidate = stack.enter_context(serving())
+        while index_of_two(candidate) == index_of_two(server):
+            candidate = stack.enter_context(serving())
+        yield candidate
 
 
-def job(server: Server) -> Job:
-    """Return a job of a server."""
-    return Job("a", server.url, None, parse(server.url))
+def index_of_two(server: Server) -> int:
+    """Return which of two workers fetches from a server."""
+    job = FetchJob("a", server.url, None, parse_uri(server.url))
+    return worker_index(job, FetchOptions(), 2)
 
 
 @pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Second tries come soon."""
-    monkeypatch.setattr(schedule, "FIRST", 0.01)
+def short_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Second attempts come soon."""
+    monkeypatch.setattr(schedule, "FIRST_BACK_OFF", 0.01)
 
 
 @pytest.fixture(scope="session")
@@ -273,7 +277,7 @@ def bodies() -> dict[str, bytes]:
 
 
 @pytest.fixture
-def table(tmp_path: Path) -> Callable[..., Path]:
+def write_manifest(tmp_path: Path) -> Callable[..., Path]:
     """Write a manifest of ids and URIs."""
 
     def write(rows: dict[str | None, str | None], **columns: list[object]) -> Path:
@@ -286,17 +290,17 @@ def table(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def fetched(tmp_path: Path, table: Callable[..., Path]) -> Callable[..., dict[str, Row]]:
-    """Fetch URIs into a store, from loopback and fast, and return the rows of the ledger."""
+def fetch_rows(
+    tmp_path: Path, write_manifest: Callable[..., Path]
+) -> Callable[..., dict[str, Row]]:
+    """Fetch URIs into a store, with short timeouts, and return all rows of its ledger by id."""
 
-    def run(rows: dict[str, str], retry: str | None = None, **manners: object) -> dict[str, Row]:
-        usual = {"private": True, "limits": Limits(2, 1, 3, 1_000_000)}
+    def run(uris: dict[str, str], retry: str | None = None, **choices: object) -> dict[str, Row]:
+        defaults = {"allow_private": True, "limits": Limits(2, 1, 3, 1_000_000)}
+        options = FetchOptions(**defaults | choices)
         with open_ledger(tmp_path / "store") as ledger:
-            fetch(Manifest(table(rows)), ledger, Manners(**usual | manners), 8, retry)
+            fetch(Manifest(write_manifest(uris)), ledger, options, 8, retry)
         with Store(tmp_path / "store") as store:
-            return {
-                image_id: store.row(image_id)
-                for (image_id,) in store.query("SELECT image_id FROM ledger")
-            }
+            return {row.image_id: row for row in store.rows()}
 
     return run

@@ -1,4 +1,4 @@
-"""One URL: what comes of every kind of server."""
+"""One URL: the outcome for every kind of server."""
 
 import shutil
 import socket
@@ -11,9 +11,9 @@ import pytest
 from urllib3 import HTTPHeaderDict
 
 from cnlw_tools.fetch import Limits, http
-from cnlw_tools.fetch.client import wait
+from cnlw_tools.fetch.client import parse_retry_after
 
-ENDS = {  # route -> class
+OUTCOMES = {  # route -> outcome
     "/ok/1": "ok",
     "/body/gif": "ok",
     "/body/png": "ok",
@@ -54,7 +54,7 @@ ENDS = {  # route -> class
     "/cut": "connect",
     "/tag/noai": "opt_out",
 }
-ONCE = {
+NOT_RETRIED = {
     "http_404",
     "http_410",
     "http_403",
@@ -67,136 +67,143 @@ ONCE = {
 }
 
 
-def test_every_server_comes_to_an_end(server, fetched):
-    """Each kind of answer has its class, all in one run; what cannot get better is asked for once."""
-    found = fetched({route[1:]: server.url + route for route in ENDS}, pixels=1_000_000)
+def test_outcomes(server, fetch_rows):
+    """Each kind of response has its outcome; final failures are requested once."""
+    uris = {route[1:]: server.url + route for route in OUTCOMES}
 
-    rows = {f"/{image_id}": row for image_id, row in found.items()}
-    assert ENDS == {route: row.kind for route, row in rows.items()}
-    assert 1 == max(server.seen[route] for route, kind in ENDS.items() if kind in ONCE)
-    assert (
-        3
-        == server.seen["/cut"]
-        == server.seen["/short"]
-        == server.seen["/flaky/3"]
-        == rows["/flaky/3"].attempts
-    )
+    rows = fetch_rows(uris, max_pixels=1_000_000)
+
+    assert OUTCOMES == {f"/{image_id}": row.outcome for image_id, row in rows.items()}
+    for route, outcome in OUTCOMES.items():
+        if outcome in NOT_RETRIED:
+            assert 1 == server.requests[route]
+    for route in ("/cut", "/short", "/flaky/3"):
+        assert 3 == server.requests[route]
+    assert 3 == rows["flaky/3"].attempts
 
 
-def test_a_row_says_all(server, fetched):
-    """URI, where it led, status, size, time and what went wrong."""
-    rows = fetched({"a": f"{server.url}/hop/1", "b": f"{server.url}/status/404"})
+def test_rows(server, fetch_rows):
+    """A row has URI, final URI, status, size and time, or the reason of a failure."""
+    rows = fetch_rows({"a": f"{server.url}/hop/1", "b": f"{server.url}/status/404"})
 
     a, b = rows["a"], rows["b"]
-    assert (f"{server.url}/hop/1", f"{server.url}/ok/7", 200, 1) == (
-        a.uri,
-        a.final_uri,
-        a.status,
-        a.attempts,
-    )
+    assert (f"{server.url}/hop/1", f"{server.url}/ok/7") == (a.uri, a.final_uri)
+    assert (200, 1) == (a.status, a.attempts)
     assert ("jpeg", 40, 30, 16) == (a.format, a.width, a.height, len(a.fingerprint))
-    assert abs(a.at - time.time()) < 60
+    assert abs(a.timestamp - time.time()) < 60
     assert (404, "HTTP 404", None) == (b.status, b.reason, b.sha256)
 
 
 @pytest.mark.parametrize("route", ["/slow", "/drip", "/head"])
-def test_slow_servers_are_cut(server, fetched, route):
-    """Silence, a body byte after byte, and headers without end: none takes longer than it may."""
-    begun = time.monotonic()
+def test_slow_servers(server, fetch_rows, route):
+    """Silence, a slow body and endless headers all end at the time limit."""
+    limits = Limits(1, 0.4, 0.8, 1_000_000)
+    start = time.monotonic()
 
-    rows = fetched({"a": server.url + route}, limits=Limits(1, 0.4, 0.8, 1_000_000), tries=1)
+    rows = fetch_rows({"a": server.url + route}, limits=limits, max_tries=1)
 
-    assert "timeout" == rows["a"].kind
-    assert time.monotonic() - begun < 1.6
+    assert "timeout" == rows["a"].outcome
+    assert time.monotonic() - start < 1.6
 
 
-def test_who_we_are(server, fetched):
-    """The agent and the host's name are in every request, and nothing asks for packed bodies."""
-    fetched({"a": f"{server.url}/ok/1"}, agent="cnlw_tools/0 (+me@example.org)")
+def test_request_headers(server, fetch_rows):
+    """Every request has our user agent and the host's name, and asks for uncompressed bodies."""
+    fetch_rows({"a": f"{server.url}/ok/1"}, user_agent="cnlw_tools/0 (+me@example.org)")
 
     assert {"cnlw_tools/0 (+me@example.org)"} == {h["User-Agent"] for h in server.headers}
     assert {server.url.removeprefix("http://")} == {h["Host"] for h in server.headers}
     assert {"identity"} == {h["Accept-Encoding"] for h in server.headers}
 
 
-def test_a_proxy_of_the_environment_is_not_asked(server, fetched, monkeypatch):
-    """It could reach what we may not."""
+def test_proxies_are_ignored(server, fetch_rows, monkeypatch):
+    """A proxy of the environment is not used: it could reach addresses that we may not."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
 
-    assert "ok" == fetched({"a": f"{server.url}/ok/1"})["a"].kind
+    assert "ok" == fetch_rows({"a": f"{server.url}/ok/1"})["a"].outcome
 
 
-def test_plain_where_tls_is_expected(server, fetched):
-    """No trusted connection is a class of its own."""
-    assert "tls" == fetched({"a": server.url.replace("http", "https")})["a"].kind
+def test_plain_http_instead_of_tls(server, fetch_rows):
+    """The outcome `tls` stands for every connection that cannot be trusted."""
+    assert "tls" == fetch_rows({"a": server.url.replace("http", "https")})["a"].outcome
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
-@pytest.mark.parametrize(("host", "kind"), [("example.test", "ok"), ("other.test", "tls")])
-def test_certificates(server, fetched, monkeypatch, tmp_path, host, kind):
-    """A certificate must be trusted, and of the name that was asked for, whatever the address."""
-    pem = tmp_path / "both.pem"
-    ask = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=x -addext subjectAltName=DNS:example.test"
-    made = subprocess.run(
-        [*ask.split(), "-keyout", "-", "-out", "-"], check=True, capture_output=True
+@pytest.mark.parametrize(("host", "outcome"), [("example.test", "ok"), ("other.test", "tls")])
+def test_certificates(server, fetch_rows, monkeypatch, tmp_path, host, outcome):
+    """A certificate must be trusted, and must have the name of the host, not its IP address."""
+    pem = tmp_path / "key_and_certificate.pem"
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=x "
+        "-addext subjectAltName=DNS:example.test -keyout - -out -"
     )
-    pem.write_bytes(made.stdout)
-    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ours.load_cert_chain(pem)
-    server.socket = ours.wrap_socket(server.socket, server_side=True)
-    real = socket.getaddrinfo
-    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *a, **k: real("127.0.0.1", *a, **k))
+    process = subprocess.run(command.split(), check=True, capture_output=True)
+    pem.write_bytes(process.stdout)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    getaddrinfo = socket.getaddrinfo
+
+    def look_up(host, *args, **options):
+        return getaddrinfo("127.0.0.1", *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     monkeypatch.setattr(http, "where", lambda: pem)
     url = f"https://{host}:{server.server_port}/ok/1"
 
-    assert kind == fetched({"a": url}, tries=1)["a"].kind
+    assert outcome == fetch_rows({"a": url}, max_tries=1)["a"].outcome
     monkeypatch.undo()
     if host == "example.test":
-        monkeypatch.setattr(socket, "getaddrinfo", lambda host, *a, **k: real("127.0.0.1", *a, **k))
-        assert "tls" == fetched({"b": url}, tries=1)["b"].kind
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        assert "tls" == fetch_rows({"b": url}, max_tries=1)["b"].outcome
 
 
-def test_nobody_listens(server, fetched):
-    """Some URLs of a host that does not answer are tried, the others are not."""
+def test_dead_host(server, fetch_rows):
+    """A few URLs of a host that does not answer are requested; the others are not."""
     server.shutdown()
     server.server_close()
 
-    rows = fetched({str(i): f"{server.url}/ok/{i}" for i in range(40)})
+    rows = fetch_rows({str(i): f"{server.url}/ok/{i}" for i in range(40)})
 
-    kinds = [row.kind for row in rows.values()]
-    assert {"connect", "unreachable"} == set(kinds)
-    assert kinds.count("unreachable") > 30
+    outcomes = [row.outcome for row in rows.values()]
+    assert {"connect", "unreachable"} == set(outcomes)
+    assert outcomes.count("unreachable") > 30
     assert 0 == min(row.attempts for row in rows.values())
 
 
-def test_retry_after(server, fetched):
-    """A host that asks for a second of peace gets it, for all its URLs."""
-    rows = fetched({str(i): f"{server.url}/busy/{i}" for i in range(3)}, per_host=1)
+def test_retry_after(server, fetch_rows):
+    """A Retry-After of one second holds for all URLs of the host."""
+    rows = fetch_rows({str(i): f"{server.url}/busy/{i}" for i in range(3)}, per_host=1)
 
-    assert {"ok"} == {row.kind for row in rows.values()}
+    assert {"ok"} == {row.outcome for row in rows.values()}
     gaps = [b - a for a, b in zip(server.times, server.times[1:], strict=False)]
     assert max(gaps) >= 0.95
 
 
-def test_a_host_that_asks_for_an_hour(server, fetched):
-    """It gets it: nothing waits that long, and nothing asks again in this run."""
-    rows = fetched({str(i): f"{server.url}/closed/{i}" for i in range(5)}, per_host=1)
+def test_long_retry_after(server, fetch_rows):
+    """A host that asks for an hour is not requested again in this run, and nothing waits for it."""
+    rows = fetch_rows({str(i): f"{server.url}/closed/{i}" for i in range(5)}, per_host=1)
 
-    assert ["http_429", *["unreachable"] * 4] == sorted(row.kind for row in rows.values())
-    assert {"HTTP 429, to be asked again in 3,600 s"} == {
-        r.reason for r in rows.values() if r.kind == "http_429"
-    }
+    assert ["http_429", *["unreachable"] * 4] == sorted(row.outcome for row in rows.values())
+    reasons = [row.reason for row in rows.values() if row.outcome == "http_429"]
+    assert ["HTTP 429, to be requested again after 3,600 s"] == reasons
     assert 1 == server.images().total()
 
 
-def test_wait():
-    """Seconds or a date, nothing where it is nonsense."""
-    ask = [
-        {"Retry-After": text}
-        for text in ("7", "0", "-3", "x", "99999999", formatdate(1030, usegmt=True))
-    ]
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        (None, 0),
+        ("7", 7),
+        ("0", 0),
+        ("-3", 0),
+        ("x", 0),
+        ("99999999", 99999999),
+        (formatdate(1030, usegmt=True), 30),
+    ],
+)
+def test_parse_retry_after(text, seconds):
+    """Retry-After is a number of seconds or a date; anything else counts as 0."""
+    headers = HTTPHeaderDict({} if text is None else {"Retry-After": text})
 
-    found = [round(wait(HTTPHeaderDict(h), lambda: 1000.0)) for h in [{}, *ask]]
-
-    assert [0, 7, 0, 0, 0, 99999999, 30] == found
+    assert seconds == round(parse_retry_after(headers, clock=lambda: 1000.0))

@@ -1,4 +1,4 @@
-"""Shares in processes of their own: to sites and ledger they are as one."""
+"""Workers in processes of their own: for hosts and for the ledger they are like one worker."""
 
 import os
 import pickle
@@ -10,142 +10,143 @@ from multiprocessing import Pipe
 
 import pytest
 
-from cnlw_tools.fetch import Limits, Manners, fetch
-from cnlw_tools.fetch.address import parse
-from cnlw_tools.fetch.remote_worker import Away, Post, _portable
+from cnlw_tools.fetch import FetchOptions, Limits, fetch
+from cnlw_tools.fetch.address import parse_uri
+from cnlw_tools.fetch.remote_worker import Outbox, RemoteWorker, _make_picklable
 from cnlw_tools.fetch.run import _Run
-from cnlw_tools.fetch.schedule import Job
-from cnlw_tools.fetch.worker import Share, home
+from cnlw_tools.fetch.schedule import FetchJob
+from cnlw_tools.fetch.worker import JobResult, Worker, WorkerNumber, worker_index
 from cnlw_tools.store.manifest import Manifest
-from cnlw_tools.store.outcomes import Failed
+from cnlw_tools.store.outcomes import FetchError
 from cnlw_tools.store.store import open_ledger
 
 PATHS = ["/ok/1", "/ok/2", "/status/404", "/body/html", "/hop/3", "/tag/noai", "/private/x"]
 
 
-def job(uri):
-    return Job("a", uri, None, parse(uri))
+def make_job(uri, image_id="a"):
+    return FetchJob(image_id, uri, None, parse_uri(uri))
 
 
-def test_the_share_of_a_site():
-    """A site belongs to one share; where sites have no limit, its images are divided."""
-    jobs = [
-        Job(str(i), f"http://h{i % 9}/{i}", None, parse(f"http://h{i % 9}/{i}")) for i in range(90)
-    ]
-    shares = {(j.address.host, home(j, Manners(), 3)) for j in jobs}
+def test_worker_index():
+    """A host belongs to one worker; where hosts have no limit, its images are divided."""
+    jobs = [make_job(f"http://h{i % 9}/{i}", str(i)) for i in range(90)]
 
-    assert 9 == len(shares)
-    assert {0, 1, 2} == {share for _, share in shares}
-    assert {0, 1, 2} == {home(j, Manners(per_host=0), 3) for j in jobs if j.address.host == "h0"}
+    indices = {(job.address.host, worker_index(job, FetchOptions(), 3)) for job in jobs}
+    assert 9 == len(indices)
+    assert {0, 1, 2} == {index for _, index in indices}
 
-
-def test_what_goes_to_another_process():
-    """A job comes back whole, what became of its URI included."""
-    dead = Failed("http_404", "HTTP 404", again=True, wait=3.0)
-
-    came = pickle.loads(pickle.dumps(replace(job("http://a/b"), dead=dead)))
-
-    assert ("http_404: HTTP 404", vars(dead)) == (str(came.dead), vars(came.dead))
+    jobs_of_a_host = [job for job in jobs if job.address.host == "h0"]
+    unlimited = FetchOptions(per_host=0)
+    assert {0, 1, 2} == {worker_index(job, unlimited, 3) for job in jobs_of_a_host}
 
 
-def test_a_pause_of_a_site_that_all_ask(server, tmp_path):
-    """Shares that ask one site wait longer each, so that together they ask as often as it wants."""
+def test_jobs_can_be_pickled():
+    """A job keeps all of its attributes, those of the failure of its dead link included."""
+    dead_link = FetchError("http_404", "HTTP 404", retryable=True, retry_after=3.0)
+
+    job = pickle.loads(pickle.dumps(replace(make_job("http://a/b"), dead_link=dead_link)))
+
+    assert "http_404: HTTP 404" == str(job.dead_link)
+    assert vars(dead_link) == vars(job.dead_link)
+
+
+def test_crawl_delay_of_a_host_that_all_workers_request(server, tmp_path):
+    """Three workers wait three times as long each, so together they keep the crawl delay."""
     server.robots = 200, "User-agent: *\nCrawl-delay: 2"
     with open_ledger(tmp_path / "s") as ledger:
         for per_host, seconds in ((4, 2.0), (0, 6.0)):
-            share = Share(
-                ledger, Manners(per_host=per_host, private=True), 1, lambda said: None, (0, 3)
-            )
-            one = replace(job(server.url), image_id="a")
-            share.add(one)
-            while not (host := share.schedule.hosts[one.address.origin]).rules:
+            options = FetchOptions(per_host=per_host, allow_private=True)
+            worker = Worker(ledger, options, 1, lambda message: None, WorkerNumber(0, 3))
+            job = make_job(server.url)
+            worker.add(job)
+            while not (host := worker.schedule.hosts[job.address.origin]).rules:
                 time.sleep(0.01)
-            share.stop()
+            worker.stop()
             assert seconds == host.rules.delay
 
 
-def test_what_is_sent_together():
-    """All of it in its order, in few messages, and then none; nobody waits for one who does not read."""
-    here, there = Pipe()
-    post = Post(there)
+def test_outbox():
+    """Messages are sent in order, many at a time; a reader that does not read is not waited for."""
+    receiver, sender = Pipe()
+    outbox = Outbox(sender)
     for i in range(1000):
-        post.put(i)
-    post.end(10.0)
-    came = list(iter(here.recv, None))
+        outbox.put(i)
+    outbox.close(10.0)
+    batches = list(iter(receiver.recv, None))
 
-    assert list(range(1000)) == [letter for letters in came for letter in letters]
-    assert len(came) < 500
-    deaf = Post(there)
-    deaf.put(b"x" * 10_000_000)
-    deaf.end(0.1)
-    here.close()
-    deaf.thread.join(10.0)
-    assert not deaf.thread.is_alive()
-
-
-class Odd(Exception):
-    """An error that comes back from a message as no error: it wants two arguments."""
-
-    def __init__(self, one, two):
-        super().__init__(f"{one} {two}")
+    assert list(range(1000)) == [message for batch in batches for message in batch]
+    assert len(batches) < 500
+    blocked = Outbox(sender)
+    blocked.put(b"x" * 10_000_000)
+    blocked.close(0.1)
+    receiver.close()
+    blocked.thread.join(10.0)
+    assert not blocked.thread.is_alive()
 
 
-def test_an_error_that_cannot_be_sent():
-    """Its text can; what can be sent goes as it is."""
-    full = OSError(28, "No space left on device")
+class TwoArgumentError(Exception):
+    """An error that cannot be unpickled, because it wants two arguments."""
 
-    assert "Odd: a b" == str(_portable(Odd("a", "b")))
-    assert full is _portable(full)
-    assert ("a", "ok") == _portable(("a", "ok"))
+    def __init__(self, a, b):
+        super().__init__(f"{a} {b}")
+
+
+def test_errors_that_cannot_be_pickled():
+    """An error that cannot be pickled is replaced by its text; other messages do not change."""
+    disk_full = OSError(28, "No space left on device")
+    result = JobResult("a", "ok")
+
+    assert "TwoArgumentError: a b" == str(_make_picklable(TwoArgumentError("a", "b")))
+    assert disk_full is _make_picklable(disk_full)
+    assert result is _make_picklable(result)
 
 
 @pytest.mark.slow
-def test_processes_are_as_one(server, other, table, tmp_path):
-    """The same rows as of one process; every site is asked for its rules once, though sites redirect to each other."""
-    server.robots = other.robots = 200, "User-agent: *\nDisallow: /private"
-    uris = {
-        f"{i}{path}": site.url + path for i, site in enumerate((server, other)) for path in PATHS
-    }
-    uris |= {f"to{i}": f"{server.url}/to/?url={other.url}/ok/{i}" for i in range(5)}
-    uris |= {f"back{i}": f"{other.url}/to/?url={server.url}/ok/{i}" for i in range(5)} | {
-        "none": "ftp://x"
-    }
-    manners, rows = Manners(private=True, limits=Limits(2, 1, 3, 1_000_000)), []
+def test_two_processes_are_like_one(server, other_server, write_manifest, tmp_path):
+    """Both give the same rows and request each robots.txt once, also if a site redirects."""
+    server.robots = other_server.robots = 200, "User-agent: *\nDisallow: /private"
+    uris = {"none": "ftp://x"}
+    for path in PATHS:
+        uris[f"0{path}"] = server.url + path
+        uris[f"1{path}"] = other_server.url + path
+    for i in range(5):
+        uris[f"to{i}"] = f"{server.url}/to/?url={other_server.url}/ok/{i}"
+        uris[f"back{i}"] = f"{other_server.url}/to/?url={server.url}/ok/{i}"
+    options = FetchOptions(allow_private=True, limits=Limits(2, 1, 3, 1_000_000))
+    manifest = write_manifest(uris)
+    columns = ["image_id", "class", "reason", "attempts", "final_uri", "sha256"]
+    rows = []
 
     for n in (1, 2):
-        server.seen.clear(), other.seen.clear()
+        server.requests.clear()
+        other_server.requests.clear()
         with open_ledger(tmp_path / f"s{n}") as ledger:
-            tally = fetch(Manifest(table(uris)), ledger, manners, 8, None, processes=n)
-            ask = (
-                "SELECT image_id, class, reason, attempts, final_uri, sha256 FROM ledger ORDER BY 1"
-            )
-            rows.append(list(ledger.query(ask)))
+            tally = fetch(Manifest(manifest), ledger, options, 8, None, n_processes=n)
+            rows.append(list(ledger.select(columns)))
         assert len(uris) == tally.counts.total()
-        assert 1 == server.seen["/robots.txt"] == other.seen["/robots.txt"]
+        assert 1 == server.requests["/robots.txt"] == other_server.requests["/robots.txt"]
 
     assert rows[0] == rows[1]
 
 
 @pytest.mark.slow
-def test_a_process_that_dies(server, table, tmp_path):
-    """The run ends with an error that says what to do, and what it had is there."""
+def test_a_process_that_dies(server, write_manifest, tmp_path):
+    """The run ends with an error that says what to do, and the images so far are in the store."""
     uris = {f"s{i}": f"{server.url}/slow/{i}" for i in range(2)} | {"a": f"{server.url}/ok/1"}
+    options = FetchOptions(per_host=0, allow_private=True)
     with open_ledger(tmp_path / "s") as ledger:
-        run = _Run(Manifest(table(uris)), ledger, Manners(per_host=0, private=True), None)
+        run = _Run(Manifest(write_manifest(uris)), ledger, options, None)
         run.start(8, 2)
-        while not run.so_far().counts:
+        while not run.copy_tally().counts:
             assert run.wait(0.01)
-        for share in run.shares:
-            assert isinstance(share, Away)
-            os.kill(share.process.pid, signal.SIGKILL)
+        for worker in run.workers:
+            assert isinstance(worker, RemoteWorker)
+            os.kill(worker.process.pid, signal.SIGKILL)
         while run.wait(0.01):
             pass
         run.stop()
 
         assert "give fewer --processes" in str(run.error)
         assert {"ok": 1} == run.tally.counts
-    assert not [
-        thread
-        for thread in threading.enumerate()
-        if "_read" in thread.name or "_send" in thread.name
-    ]
+    names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if "_read" in name or "_send" in name]

@@ -1,4 +1,4 @@
-"""What sites want: robots.txt by RFC 9309, and X-Robots-Tag."""
+"""What sites allow: robots.txt (RFC 9309) and X-Robots-Tag."""
 
 import time
 
@@ -29,48 +29,47 @@ DENIED = ["/private", "/private/1", "/privateer", "/b/a.gif", "/a/1b/2c/3", "/ca
 
 @pytest.mark.parametrize("target", ALLOWED + DENIED)
 def test_rules(target):
-    """The group that names us counts, the longest pattern wins, a tie allows."""
-    assert (target in ALLOWED) == robots.read(FILE).allow(target)
+    """The group that names us applies, the longest pattern wins, and a tie allows."""
+    assert (target in ALLOWED) == robots.parse_robots(FILE).allows(target)
 
 
 def test_groups():
-    """Without a group of ours that of all counts; groups of one name are one; without either all is allowed."""
-    several = (
+    """Without our group that of all applies; groups of one name are joined; the default is yes."""
+    text = (
         "User-agent: *\nDisallow: /a\n\nUser-agent: x\nDisallow: /\n\nUser-agent: *\nDisallow: /b"
     )
 
-    assert [False, False, True] == [
-        robots.read(several).allow(target) for target in ("/a", "/b", "/c")
-    ]
-    assert robots.read("User-agent: x\nDisallow: /").allow("/")
-    assert robots.read("Disallow: /").allow("/")
-    assert robots.read("User-agent: *\nDisallow:").allow("/")
-    assert robots.read("<html>not found</html>").allow("/")
-    assert not robots.NOTHING.allow("/a?b")
+    rules = robots.parse_robots(text)
+    assert [False, False, True] == [rules.allows(target) for target in ("/a", "/b", "/c")]
+    assert robots.parse_robots("User-agent: x\nDisallow: /").allows("/")
+    assert robots.parse_robots("Disallow: /").allows("/")
+    assert robots.parse_robots("User-agent: *\nDisallow:").allows("/")
+    assert robots.parse_robots("<html>not found</html>").allows("/")
+    assert not robots.ALLOW_NOTHING.allows("/a?b")
 
 
 def test_delay():
-    """Seconds between two requests, within reason."""
+    """A delay is a number of seconds, at most a minute; anything else is ignored."""
     delays = [
-        robots.read(f"User-agent: *\nCrawl-delay: {said}").delay
-        for said in ("", "2.5", "x", "-1", "86400", "nan")
+        robots.parse_robots(f"User-agent: *\nCrawl-delay: {value}").delay
+        for value in ("", "2.5", "x", "-1", "86400", "nan")
     ]
 
     assert [0, 2.5, 0, 0, 60, 0] == delays
-    assert 2.5 == robots.read(FILE).delay
+    assert 2.5 == robots.parse_robots(FILE).delay
 
 
 def test_no_pattern_takes_long():
-    """A hostile pattern costs no more than its length."""
-    rules = robots.read("User-agent: *\nDisallow: /" + "a*" * 2000 + "b$")
-    begun = time.monotonic()
+    """Matching a hostile pattern takes no longer than its length allows."""
+    rules = robots.parse_robots("User-agent: *\nDisallow: /" + "a*" * 2000 + "b$")
+    start = time.monotonic()
 
-    assert rules.allow("/" + "a" * 8000)
-    assert time.monotonic() - begun < 1
+    assert rules.allows("/" + "a" * 8000)
+    assert time.monotonic() - start < 1
 
 
 @pytest.mark.parametrize(
-    ("headers", "no"),
+    ("headers", "directive"),
     [
         ([], None),
         (["all"], None),
@@ -86,52 +85,51 @@ def test_no_pattern_takes_long():
         (["max-snippet: 3"], None),
     ],
 )
-def test_header(headers, no):
-    """Directives of several headers, for all or for one agent."""
-    assert no == robots.opts_out(headers)
+def test_opt_out(headers, directive):
+    """Directives may be in several headers, and for all agents or for one."""
+    assert directive == robots.find_opt_out(headers)
 
 
-def test_robots_are_asked_once(server, fetched):
-    """A site is asked for its rules before its first image, and once."""
+def test_robots_are_requested_once(server, fetch_rows):
+    """The rules of a site are requested once, before its first image."""
     server.robots = 200, "User-agent: cnlw_tools\nDisallow: /ok/1"
 
-    rows = fetched({str(i): f"{server.url}/ok/{i}" for i in range(12)})
+    rows = fetch_rows({str(i): f"{server.url}/ok/{i}" for i in range(12)})
 
-    assert {"1": "robots", "10": "robots", "11": "robots"} == {
-        k: r.kind for k, r in rows.items() if r.kind != "ok"
-    }
-    assert 1 == server.seen["/robots.txt"]
+    failures = {image_id: row.outcome for image_id, row in rows.items() if row.outcome != "ok"}
+    assert {"1": "robots", "10": "robots", "11": "robots"} == failures
+    assert 1 == server.requests["/robots.txt"]
     assert 9 == server.images().total()
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(404, "ok"), (403, "ok"), (500, "robots"), (429, "robots")]
+    ("status", "outcome"), [(404, "ok"), (403, "ok"), (500, "robots"), (429, "robots")]
 )
-def test_robots_that_cannot_be_read(server, fetched, status, kind):
-    """None is a yes; a server that cannot say at the moment is a no, for all its URLs."""
+def test_robots_that_cannot_be_read(server, fetch_rows, status, outcome):
+    """No robots.txt allows everything; a server that cannot answer now forbids everything."""
     server.robots = status, ""
 
-    rows = fetched({str(i): f"{server.url}/ok/{i}" for i in range(6)}, tries=2)
+    rows = fetch_rows({str(i): f"{server.url}/ok/{i}" for i in range(6)}, max_tries=2)
 
-    assert {kind} == {row.kind for row in rows.values()}
-    assert server.seen["/robots.txt"] == (1 if kind == "ok" else 2)
+    assert {outcome} == {row.outcome for row in rows.values()}
+    assert server.requests["/robots.txt"] == (1 if outcome == "ok" else 2)
 
 
-def test_crawl_delay(server, fetched):
-    """Requests to a site that asks for time lie as far apart."""
+def test_crawl_delay(server, fetch_rows):
+    """Requests to a site are as far apart as its crawl delay says."""
     server.robots = 200, "User-agent: *\nCrawl-delay: 0.3"
-    begun = time.monotonic()
+    start = time.monotonic()
 
-    fetched({str(i): f"{server.url}/ok/{i}" for i in range(3)})
+    fetch_rows({str(i): f"{server.url}/ok/{i}" for i in range(3)})
 
-    assert time.monotonic() - begun >= 0.6
+    assert time.monotonic() - start >= 0.6
 
 
-def test_switched_off(server, fetched):
-    """Both can be passed over, if one says so."""
+def test_switched_off(server, fetch_rows):
+    """Both checks can be switched off."""
     server.robots = 200, "User-agent: *\nDisallow: /"
 
-    rows = fetched({"a": f"{server.url}/tag/noai"}, robots=False, opt_out=False)
+    rows = fetch_rows({"a": f"{server.url}/tag/noai"}, obey_robots=False, obey_opt_out=False)
 
-    assert "ok" == rows["a"].kind
-    assert 0 == server.seen["/robots.txt"]
+    assert "ok" == rows["a"].outcome
+    assert 0 == server.requests["/robots.txt"]

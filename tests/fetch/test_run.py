@@ -1,4 +1,4 @@
-"""Many URLs: what is final stays final, what is killed is not lost."""
+"""Many URLs: outcomes are final, and a killed run loses nothing."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cnlw_tools.fetch import Manners, fetch
+from cnlw_tools.fetch import FetchOptions, fetch
 from cnlw_tools.files import TEMPORARY_PREFIX, default_root
 from cnlw_tools.store.manifest import Manifest
 from cnlw_tools.store.store import LEDGER, Ledger, Store, open_ledger
@@ -37,12 +37,13 @@ for line in sys.stdin:
 
 
 class Command:
-    """`cnlw fetch` in processes of its own, one after the other; a fork each, as to import takes a second."""
+    """Runs `cnlw fetch` in forked processes, one after another: an import takes a second."""
 
     def __init__(self, out):
         env = {**os.environ, "PYTHONPATH": str(default_root())}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": env}
-        self.out, self.process = out, subprocess.Popen([sys.executable, "-c", FORKS], **pipes)
+        self.out = out
+        self.process = subprocess.Popen([sys.executable, "-c", FORKS], **pipes)
 
     def start(self, *arguments):
         self.process.stdin.write(" ".join(map(str, [self.out, *arguments])) + "\n")
@@ -59,16 +60,16 @@ class Command:
 
 @pytest.fixture
 def command(tmp_path_factory):
-    """Processes of `cnlw fetch`."""
-    command = Command(tmp_path_factory.mktemp("out") / "said")
+    """Runs `cnlw fetch` in processes."""
+    command = Command(tmp_path_factory.mktemp("out") / "output")
     with command.process:
         yield command
         command.process.stdin.close()
 
 
-def test_final_rows_are_not_asked_again(server, fetched):
-    """A second run sends nothing at all."""
-    rows = {
+def test_outcomes_are_final(server, fetch_rows):
+    """A second run makes no request at all."""
+    paths = {
         "a": "/ok/1",
         "b": "/status/404",
         "c": "/body/html",
@@ -76,172 +77,176 @@ def test_final_rows_are_not_asked_again(server, fetched):
         "e": "/short",
         "f": "/flaky/9",
     }
-    uris = {k: server.url + path for k, path in rows.items()} | {
-        "g": "ftp://x/",
-        "../h": f"{server.url}/ok/1",
-    }
-    first = fetched(uris)
-    server.seen.clear()
+    uris = {image_id: server.url + path for image_id, path in paths.items()}
+    uris |= {"g": "ftp://x/", "../h": f"{server.url}/ok/1"}
+    first_rows = fetch_rows(uris)
+    server.requests.clear()
 
-    again = fetched(uris)
+    second_rows = fetch_rows(uris)
 
-    assert first == again
-    assert not server.seen
+    assert first_rows == second_rows
+    assert not server.requests
 
 
-def test_retry_asks_for_a_class_alone(server, fetched):
-    """Of the failures those that are named, and all with `failed`; what is ok is left."""
-    uris = {"a": "/ok/1", "b": "/status/404", "c": "/flaky/4", "d": "/status/403"}
-    uris = {k: server.url + path for k, path in uris.items()}
-    fetched(uris)
-    server.seen.clear()
-    server.seen["/flaky/4"] = 4  # so that it goes well now
+def test_retry(server, fetch_rows):
+    """A retry requests the URLs with one outcome, or all failures with `failed`, but never ok."""
+    paths = {"a": "/ok/1", "b": "/status/404", "c": "/flaky/4", "d": "/status/403"}
+    uris = {image_id: server.url + path for image_id, path in paths.items()}
+    fetch_rows(uris)
+    server.requests.clear()
+    server.requests["/flaky/4"] = 4  # now it succeeds
 
-    rows = fetched(uris | {"e": f"{server.url}/ok/2"}, retry="http_500")
+    rows = fetch_rows(uris | {"e": f"{server.url}/ok/2"}, retry="http_500")
     assert {"/flaky/4": 5} == server.images()
-    assert ("ok", 4) == (rows["c"].kind, rows["c"].attempts)
+    assert ("ok", 4) == (rows["c"].outcome, rows["c"].attempts)
     assert "e" not in rows
 
-    fetched(uris, retry="failed")
+    fetch_rows(uris, retry="failed")
     assert {"/flaky/4": 5, "/status/404": 1, "/status/403": 1} == server.images()
 
 
-def test_damage_is_fetched_again(server, fetched, tmp_path):
-    """A file that is not what was fetched is fetched again, the others are not."""
+def test_damaged_files(server, fetch_rows, tmp_path):
+    """A file that has changed is fetched again, the others are not."""
     uris = {str(i): f"{server.url}/ok/{i}" for i in range(3)}
-    rows = fetched(uris)
-    server.seen.clear()
+    rows = fetch_rows(uris)
+    server.requests.clear()
     with Store(tmp_path / "store") as store:
-        store.path("1", "jpeg").write_bytes(b"half")
+        store.image_path("1", "jpeg").write_bytes(b"half")
 
-    fetched(uris)
+    fetch_rows(uris)
 
     assert {"/ok/1": 1} == server.images()
     with Store(tmp_path / "store") as store:
         assert rows["1"].sha256 == sha256(store.read("1")).hexdigest()
 
 
-def test_every_row_is_counted(server, table, tmp_path):
-    """Rows of one id are fetched once and counted each; so are rows without an id."""
-    path = table({"a": f"{server.url}/ok/1", None: "http://x/", "": "http://x/", "b": None})
-    twice = pa.concat_tables([pq.read_table(path)] * 2)
-    pq.write_table(twice, path)
+def test_every_row_is_counted(server, write_manifest, tmp_path):
+    """Rows with the same id are fetched once, but each is counted; so are rows without an id."""
+    path = write_manifest(
+        {"a": f"{server.url}/ok/1", None: "http://x/", "": "http://x/", "b": None}
+    )
+    table = pq.read_table(path)
+    pq.write_table(pa.concat_tables([table, table]), path)
 
     for _ in range(2):
         with open_ledger(tmp_path / "store") as ledger:
-            tally = fetch(Manifest(path), ledger, Manners(private=True), 4)
+            tally = fetch(Manifest(path), ledger, FetchOptions(allow_private=True), 4)
         assert {"ok": 2, "refused": 6} == tally.counts
     assert 1 == server.images().total()
 
 
-def test_one_id_in_many_places(server, tmp_path):
-    """Rows of one id, near or far from each other in the table, are fetched once."""
+def test_repeated_ids(server, tmp_path):
+    """Rows with the same id are fetched once, whether they are near or far from each other."""
     ids = [str(i % 40) for i in range(1500)]
-    pq.write_table(
-        pa.table({"image_id": ids, "uri": [f"{server.url}/ok/{i}" for i in ids]}),
-        tmp_path / "m.parquet",
-    )
+    table = pa.table({"image_id": ids, "uri": [f"{server.url}/ok/{i}" for i in ids]})
+    pq.write_table(table, tmp_path / "m.parquet")
 
     with open_ledger(tmp_path / "s") as ledger:
-        tally = fetch(Manifest(tmp_path / "m.parquet"), ledger, Manners(private=True), 4)
+        tally = fetch(Manifest(tmp_path / "m.parquet"), ledger, FetchOptions(allow_private=True), 4)
 
     assert ({"ok": 1500}, 40) == (tally.counts, server.images().total())
 
 
-def test_a_slow_host_does_not_stop_the_others(server, fetched, monkeypatch):
+def test_a_slow_host_does_not_delay_others(server, fetch_rows):
     """While one host is silent, all images of another arrive."""
-    uris = {f"s{i}": f"{server.url}/slow/{i}" for i in range(4)}
-    other = server.url.replace("127.0.0.1", "localhost")
+    slow_uris = {f"s{i}": f"{server.url}/slow/{i}" for i in range(4)}
+    other_url = server.url.replace("127.0.0.1", "localhost")
 
-    rows = fetched(uris | {str(i): f"{other}/ok/{i}" for i in range(20)}, tries=1)
+    fast_uris = {f"f{i}": f"{other_url}/ok/{i}" for i in range(20)}
 
-    assert {"timeout"} == {rows[k].kind for k in uris}
-    assert all(
-        rows[str(i)].kind == "ok" and rows[str(i)].at < min(rows[k].at for k in uris)
-        for i in range(20)
-    )
+    rows = fetch_rows(slow_uris | fast_uris, max_tries=1)
+
+    assert {"timeout"} == {rows[image_id].outcome for image_id in slow_uris}
+    assert {"ok"} == {rows[image_id].outcome for image_id in fast_uris}
+    last_fast = max(rows[image_id].timestamp for image_id in fast_uris)
+    first_slow = min(rows[image_id].timestamp for image_id in slow_uris)
+    assert last_fast < first_slow
 
 
-def test_a_store_that_cannot_be_written_ends_the_run(server, fetched, monkeypatch):
-    """A full disk is an error of the run, not of a URL."""
+def test_full_disk(server, fetch_rows, monkeypatch):
+    """A full disk ends the run with an error; it is not an outcome of a URL."""
 
-    def full(self, row):
+    def fail(self, row):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Ledger, "write_row", full)
+    monkeypatch.setattr(Ledger, "write_row", fail)
 
     with pytest.raises(OSError, match="No space left"):
-        fetched({str(i): f"{server.url}/ok/{i}" for i in range(20)})
+        fetch_rows({str(i): f"{server.url}/ok/{i}" for i in range(20)})
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_cleanly(server, table, tmp_path, command, number):
-    """The run ends soon, says how to go on, and what it had is there."""
+def test_signals(server, write_manifest, tmp_path, command, number):
+    """A signal ends the run soon; it says how to continue, and keeps the images so far."""
     slow = {f"s{i}": f"{server.url}/slow/{i}" for i in range(3)}
-    path = table({str(i): f"{server.url}/ok/{i}" for i in range(5)} | slow)
+    path = write_manifest({str(i): f"{server.url}/ok/{i}" for i in range(5)} | slow)
     command.start("--manifest", path, "--store", tmp_path / "s", "--per-host", 9, "--json")
     wait_for(server, 9)
-    begun = time.monotonic()
+    start = time.monotonic()
 
-    code, said = command.end(number)
+    code, output = command.end(number)
 
-    assert time.monotonic() - begun < 4  # the server would be silent for longer
+    assert time.monotonic() - start < 4  # the server would be silent for longer
     assert 128 + number == code
-    assert '{"ok": 5, "errors": {}}\nstopped: the same command goes on from here\n' == said
-    assert 5 == len(oks(tmp_path / "s"))
+    assert '{"ok": 5, "errors": {}}\nstopped: run the same command again to continue\n' == output
+    assert 5 == len(stored_ids(tmp_path / "s"))
 
 
 @pytest.mark.slow
-def test_kill_storm(server, table, tmp_path, command):
-    """Killed 20 times at random moments, a fetch loses nothing: what the ledger calls ok is never asked for again."""
-    draw, kills, n, workers = np.random.default_rng(1), 20, 700, 4
-    path, store = table({str(i): f"{server.url}/ok/{i}" for i in range(n)}), tmp_path / "s"
-    call = ["--manifest", path, "--store", store, "--workers", workers, "--json"]
-    for i in range(kills):
-        held, before = oks(store), server.seen.copy()
-        command.start(*call, "--processes", 1 + i % 2)
-        wait_for(server, before.total() + draw.integers(2))
-        time.sleep(draw.uniform(0, 0.06))
+def test_kill_storm(server, write_manifest, tmp_path, command):
+    """A fetch that is killed 20 times at random moments never requests a stored image again."""
+    n_kills, n_images, n_requests = 20, 700, 4
+    rng = np.random.default_rng(1)
+    path = write_manifest({str(i): f"{server.url}/ok/{i}" for i in range(n_images)})
+    store_path = tmp_path / "s"
+    arguments = ["--manifest", path, "--store", store_path, "--requests", n_requests, "--json"]
+    for i in range(n_kills):
+        stored = stored_ids(store_path)
+        old_requests = server.requests.copy()
+        command.start(*arguments, "--processes", 1 + i % 2)
+        wait_for(server, old_requests.total() + rng.integers(2))
+        time.sleep(rng.uniform(0, 0.06))
         assert command.end(signal.SIGKILL)[0] == -signal.SIGKILL
-        assert not [i for i in held if server.seen[f"/ok/{i}"] > before[f"/ok/{i}"]]
-        assert held <= oks(store)
-    assert 0 < len(oks(store)) < n
+        for image_id in stored:
+            route = f"/ok/{image_id}"
+            assert server.requests[route] == old_requests[route]
+        assert stored <= stored_ids(store_path)
+    assert 0 < len(stored_ids(store_path)) < n_images
 
-    command.start(*call)
+    command.start(*arguments)
 
-    assert (0, {"ok": n, "errors": {}}) == (command.end()[0], json.loads(command.out.read_text()))
-    assert server.images().total() <= n + kills * workers  # twice at most what was in flight
-    with Store(store) as held:
-        assert all(
-            held.row(str(i)).sha256 == sha256(held.read(str(i))).hexdigest() for i in range(n)
-        )
-    assert [] == list((store / "drafts").iterdir())
-    assert {store, path} == set(tmp_path.iterdir())
-    assert not [p for p in store.iterdir() if p.name.startswith(TEMPORARY_PREFIX)]
+    assert 0 == command.end()[0]
+    assert {"ok": n_images, "errors": {}} == json.loads(command.out.read_text())
+    # each kill loses at most the requests in flight
+    assert server.images().total() <= n_images + n_kills * n_requests
+    with Store(store_path) as store:
+        for i in range(n_images):
+            digest = sha256(store.read(str(i))).hexdigest()
+            assert digest == store.read_row(str(i)).sha256
+    assert [] == list((store_path / "drafts").iterdir())
+    assert {store_path, path} == set(tmp_path.iterdir())
+    assert not [p for p in store_path.iterdir() if p.name.startswith(TEMPORARY_PREFIX)]
 
 
-def oks(folder):
-    """Return the ids that a ledger calls ok; none where a kill came before there was one."""
+def stored_ids(folder):
+    """Return the ids of the images in a store; none if a kill came before the store was made."""
     if not (folder / LEDGER).exists():
         return set()
     with Store(folder) as store:
-        there = list(store.query("SELECT 1 FROM sqlite_master WHERE name = 'ledger'"))
-        return (
-            {i for (i,) in store.query("SELECT image_id FROM ledger WHERE class = 'ok'")}
-            if there
-            else set()
-        )
+        if not list(store.query("SELECT 1 FROM sqlite_master WHERE name = 'ledger'")):
+            return set()
+        return set(store.image_ids())
 
 
 def wait_for(server, n):
-    """Wait until a server was asked so often."""
-    end = time.monotonic() + 10
-    while server.seen.total() < n and time.monotonic() < end:
+    """Wait until a server has received n requests."""
+    deadline = time.monotonic() + 10
+    while server.requests.total() < n and time.monotonic() < deadline:
         time.sleep(0.005)
 
 
-def test_threads_end(server, fetched):
-    """A run leaves no thread behind but those of the clock."""
-    fetched({"a": f"{server.url}/ok/1"})
+def test_threads(server, fetch_rows):
+    """All threads of a run end with it; only the thread of the deadlines may end a little later."""
+    fetch_rows({"a": f"{server.url}/ok/1"})
 
-    assert not [thread for thread in threading.enumerate() if "_guard" in thread.name]
+    assert not [thread for thread in threading.enumerate() if "_run" in thread.name]

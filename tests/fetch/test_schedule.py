@@ -1,158 +1,159 @@
-"""Who is asked next."""
+"""Which host is next, and when."""
 
 import threading
 import time
 
-from cnlw_tools.fetch.address import parse
-from cnlw_tools.fetch.robots import ALL
-from cnlw_tools.fetch.schedule import STRIKES, Job, Schedule, back_off
-from cnlw_tools.store.outcomes import Failed
+from cnlw_tools.fetch.address import parse_uri
+from cnlw_tools.fetch.robots import ALLOW_ALL
+from cnlw_tools.fetch.schedule import MAX_FAILURES, FetchJob, Schedule, back_off
+from cnlw_tools.store.outcomes import FetchError
 
 
-def job(host, i=0):
+def make_job(host, i=0):
     uri = f"http://{host}/{i}"
-    return Job(f"{host}{i}", uri, None, parse(uri))
+    return FetchJob(f"{host}{i}", uri, None, parse_uri(uri))
 
 
 def test_hosts_take_turns():
-    """A long queue of one host does not stop the others."""
-    schedule = Schedule(100, ALL)
+    """A long queue of one host does not delay the others."""
+    schedule = Schedule(100, ALLOW_ALL)
     for host in "aaaaaabc":
-        schedule.add(job(host))
+        schedule.add(make_job(host))
 
-    assert ["a", "b", "c", "a"] == [schedule.take()[0].address.host for _ in range(4)]
+    hosts = [schedule.next_job()[0].address.host for _ in range(4)]
+    assert ["a", "b", "c", "a"] == hosts
 
 
-def test_no_more_of_a_host_than_allowed():
-    """The third request of a host waits until one is done."""
-    schedule = Schedule(2, ALL)
+def test_limit_of_a_host():
+    """With a limit of 2, the third request waits until one is done."""
+    schedule = Schedule(2, ALLOW_ALL)
     for i in range(3):
-        schedule.add(job("a", i))
-    _, host = schedule.take()
-    schedule.take()
-    assert not schedule.heap
+        schedule.add(make_job("a", i))
+    _, host = schedule.next_job()
+    schedule.next_job()
+    assert not schedule.ready_hosts
 
-    schedule.done(host)
+    schedule.release(host)
 
-    assert "a2" == schedule.take()[0].image_id
+    assert "a2" == schedule.next_job()[0].image_id
 
 
-def test_nobody_waits_beside_work():
-    """As soon as a site may be asked by several, who waits is woken, one by the other."""
-    schedule, taken = Schedule(4), []
+def test_waiting_threads_are_woken():
+    """As soon as a host allows several requests, one waiting thread wakes the next."""
+    schedule, jobs = Schedule(4), []
     for i in range(4):
-        schedule.add(job("a", i))
-    _, host = schedule.take()
+        schedule.add(make_job("a", i))
+    _, host = schedule.next_job()
     threads = [
-        threading.Thread(target=lambda: taken.append(schedule.take()), daemon=True)
+        threading.Thread(target=lambda: jobs.append(schedule.next_job()), daemon=True)
         for _ in range(2)
     ]
     for thread in threads:
         thread.start()
     threads[0].join(0.05)
-    assert not taken
+    assert not jobs
 
-    host.rules = ALL
-    schedule.done(host)
-    schedule.take()
+    host.rules = ALLOW_ALL
+    schedule.release(host)
+    schedule.next_job()
 
     for thread in threads:
         thread.join(5)
-    assert 2 == len(taken)
+    assert 2 == len(jobs)
 
 
-def test_one_at_a_time_before_the_rules_are_known():
-    """Nobody storms a site that has not said what it wants."""
+def test_one_request_before_the_rules_are_known():
+    """A host whose robots.txt is not known yet gets one request at a time."""
     schedule = Schedule(9)
     for i in range(3):
-        schedule.add(job("a", i))
+        schedule.add(make_job("a", i))
 
-    _, host = schedule.take()
-    assert not schedule.heap
-    host.rules = ALL
-    schedule.done(host)
-    schedule.take(), schedule.take()
+    _, host = schedule.next_job()
+    assert not schedule.ready_hosts
+    host.rules = ALLOW_ALL
+    schedule.release(host)
+    schedule.next_job(), schedule.next_job()
 
-    assert 2 == host.open
+    assert 2 == host.in_flight
 
 
-def test_nothing_after_the_end():
-    """Who waits for a job is let go."""
-    schedule, taken = Schedule(1, ALL), []
-    thread = threading.Thread(target=lambda: taken.append(schedule.take()))
+def test_stop():
+    """Threads that wait for a job get None after a stop."""
+    schedule, jobs = Schedule(1, ALLOW_ALL), []
+    thread = threading.Thread(target=lambda: jobs.append(schedule.next_job()))
     thread.start()
     thread.join(0.05)
-    assert not taken
+    assert not jobs
 
     schedule.stop()
     thread.join(5)
 
-    assert [None] == taken
+    assert [None] == jobs
 
 
-def test_hosts_that_are_done_are_forgotten():
+def test_idle_hosts_are_forgotten():
     """Memory does not grow with the number of hosts."""
-    schedule = Schedule(1, ALL, known=10)
+    schedule = Schedule(1, ALLOW_ALL, max_idle_hosts=10)
     for i in range(100):
-        schedule.add(job(f"h{i}"))
-        schedule.done(schedule.take()[1])
+        schedule.add(make_job(f"h{i}"))
+        schedule.release(schedule.next_job()[1])
 
     assert len(schedule.hosts) <= 11
 
 
-def test_later():
-    """A job comes again after its time."""
-    schedule = Schedule(1, ALL)
-    schedule.add(job("a"))
-    begun = time.monotonic()
-    taken, host = schedule.take()
+def test_delayed_job():
+    """A job that is released with a delay comes again after that delay."""
+    schedule = Schedule(1, ALLOW_ALL)
+    schedule.add(make_job("a"))
+    start = time.monotonic()
+    job, host = schedule.next_job()
 
-    schedule.done(host, taken, 0.1)
-    again, _ = schedule.take()
+    schedule.release(host, retry=job, delay=0.1)
+    second_job, _ = schedule.next_job()
 
-    assert taken is again
-    assert time.monotonic() - begun >= 0.1
+    assert job is second_job
+    assert time.monotonic() - start >= 0.1
 
 
-def test_a_host_that_asks_for_peace():
-    """It gets it, then one request at a time, and bit by bit more."""
-    schedule = Schedule(4, ALL)
+def test_throttle():
+    """A throttled host is paused, then gets one request at a time, and slowly more."""
+    schedule = Schedule(4, ALLOW_ALL)
     for i in range(9):
-        schedule.add(job("a", i))
-    _, host = schedule.take()
-    begun = time.monotonic()
+        schedule.add(make_job("a", i))
+    _, host = schedule.next_job()
+    start = time.monotonic()
 
-    schedule.busy(host, 0.1)
-    schedule.done(host)
-    schedule.take()
+    schedule.throttle(host, 0.1)
+    schedule.release(host)
+    schedule.next_job()
 
-    assert time.monotonic() - begun >= 0.1
-    assert not schedule.heap
+    assert time.monotonic() - start >= 0.1
+    assert not schedule.ready_hosts
     for _ in range(40):
-        schedule.well(host)
-    assert 4 == int(host.most)
+        schedule.record_success(host)
+    assert 4 == int(host.limit)
 
 
-def test_a_host_that_fails_is_left_alone():
-    """After some failures in a row; an answer in between counts."""
-    schedule = Schedule(1, ALL)
-    schedule.add(job("a"))
-    _, host = schedule.take()
-    for _ in range(STRIKES - 1):
-        schedule.strike(host, Failed("connect", "x"))
-    schedule.well(host)
-    schedule.strike(host, Failed("connect", "y"))
-    assert not host.alone
+def test_failing_hosts_are_blocked():
+    """A host is blocked after several failures in a row; a success in between resets the count."""
+    schedule = Schedule(1, ALLOW_ALL)
+    schedule.add(make_job("a"))
+    _, host = schedule.next_job()
+    for _ in range(MAX_FAILURES - 1):
+        schedule.record_failure(host, FetchError("connect", "x"))
+    schedule.record_success(host)
+    schedule.record_failure(host, FetchError("connect", "y"))
+    assert not host.blocked_until
 
-    for _ in range(STRIKES):
-        schedule.strike(host, Failed("connect", "z"))
+    for _ in range(MAX_FAILURES):
+        schedule.record_failure(host, FetchError("connect", "z"))
 
-    assert host.alone > time.monotonic()
-    assert "z" == host.why
+    assert host.blocked_until > time.monotonic()
+    assert "z" == host.last_failure
 
 
 def test_back_off():
-    """It doubles, is spread by half, and has an end."""
-    for tries, mean in ((1, 0.01), (2, 0.02), (5, 0.16), (60, 60)):
-        found = [back_off(tries) for _ in range(200)]
-        assert mean / 2 <= min(found) < mean < max(found) <= 1.5 * mean
+    """The delay doubles, varies by half, and has a maximum."""
+    for failures, mean in ((1, 0.01), (2, 0.02), (5, 0.16), (60, 60)):
+        delays = [back_off(failures) for _ in range(200)]
+        assert mean / 2 <= min(delays) < mean < max(delays) <= 1.5 * mean

@@ -1,4 +1,4 @@
-"""Dead links: an archive is asked for them, if a user wants so, and for nothing else."""
+"""An archive is requested for dead links, if the user asks for it, and for nothing else."""
 
 import socket
 
@@ -9,85 +9,88 @@ from cnlw_tools.store.store import Store
 
 @pytest.fixture(autouse=True)
 def no_names(monkeypatch):
-    """No name server is asked, and none knows a host that ends in .invalid."""
-    known = socket.getaddrinfo
+    """Resolve hosts that end in .invalid without a name server: they are unknown."""
+    getaddrinfo = socket.getaddrinfo
 
-    def look(host, *args, **more):
+    def look_up(host, *args, **options):
         if host.endswith(".invalid"):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return known(host, *args, **more)
+        return getaddrinfo(host, *args, **options)
 
-    monkeypatch.setattr(socket, "getaddrinfo", look)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
 
 @pytest.fixture
 def uris(server):
-    """Dead links, and others that gave no image."""
+    """URIs that are dead links, and others."""
     paths = {
-        "kept": "/status/404?kept",
+        "archived": "/status/404?archived",
         "gone": "/status/410",
-        "shy": "/status/404?kept=noai",
-        "no": "/status/403?kept",
+        "shy": "/status/404?archived=noai",
+        "no": "/status/403?archived",
+        "ok": "/ok/1",
+        "html": "/body/html?archived",
     }
-    other = {"ok": "/ok/1", "html": "/body/html?kept"}
-    return {k: server.url + path for k, path in (paths | other).items()} | {
-        "name": "http://kept.invalid/1.jpg"
-    }
+    uris = {image_id: server.url + path for image_id, path in paths.items()}
+    return uris | {"name": "http://archived.invalid/1.jpg"}
 
 
-def test_dead_links_alone_are_asked_for(server, fetched, uris):
-    """What is dead and kept comes from the archive, and its row says so; the others keep their classes."""
+def test_only_dead_links_are_requested(server, fetch_rows, uris):
+    """Dead links come from the archive, as their rows say; other failures stay as they are."""
     archive = f"{server.url}/archive/2020id_/"
 
-    rows = fetched(uris, archive=archive)
+    rows = fetch_rows(uris, archive=archive)
 
-    ends = {
-        "kept": "ok",
+    outcomes = {
+        "ok": "ok",
+        "name": "ok",
+        "archived": "ok",
         "gone": "http_410",
         "shy": "http_404",
         "no": "http_403",
         "html": "not_image",
     }
-    assert ends | {"ok": "ok", "name": "ok"} == {k: row.kind for k, row in rows.items()}
-    sources = {k: row.source for k, row in rows.items() if row.source}
-    assert {"kept": "archive", "name": "archive", "ok": "uri"} == sources
-    assert f"{server.url}/archive/20200102030405id_/{uris['kept']}" == rows["kept"].final_uri
+    assert outcomes == {image_id: row.outcome for image_id, row in rows.items()}
+    sources = {image_id: row.source for image_id, row in rows.items() if row.source}
+    assert {"archived": "archive", "name": "archive", "ok": "uri"} == sources
+    assert (
+        f"{server.url}/archive/20200102030405id_/{uris['archived']}" == rows["archived"].final_uri
+    )
     assert "HTTP 410; in the archive: http_404, HTTP 404" == rows["gone"].reason
     assert "in the archive: opt_out" in rows["shy"].reason
     assert 410 == rows["gone"].status
-    asked = [path for path in server.seen if path.startswith("/archive/2020id_")]
-    assert {uris[k] for k in ("kept", "gone", "shy", "name")} == {
-        path[len("/archive/2020id_/") :] for path in asked
-    }
+    prefix = "/archive/2020id_/"
+    requested = {path[len(prefix) :] for path in server.requests if path.startswith(prefix)}
+    assert {uris[image_id] for image_id in ("archived", "gone", "shy", "name")} == requested
 
 
-def test_an_archive_is_not_asked_by_itself(server, fetched, uris, tmp_path):
-    """Off by default; later dead links are asked for again by their class, and the archive then."""
-    assert "http_404" == fetched(uris)["kept"].kind
-    assert not [path for path in server.seen if path.startswith("/archive")]
+def test_no_archive_by_default(server, fetch_rows, uris, tmp_path):
+    """The archive is off by default; dead links can be retried with it later, by their outcome."""
+    assert "http_404" == fetch_rows(uris)["archived"].outcome
+    assert not [path for path in server.requests if path.startswith("/archive")]
 
-    rows = fetched(uris, retry="http_404", archive=f"{server.url}/archive/2020id_/")
+    rows = fetch_rows(uris, retry="http_404", archive=f"{server.url}/archive/2020id_/")
 
-    assert ("ok", 3) == (rows["kept"].kind, rows["kept"].attempts)
+    assert ("ok", 3) == (rows["archived"].outcome, rows["archived"].attempts)
     with Store(tmp_path / "store") as store:
-        assert store.read("kept") == store.read("kept")
+        assert store.read("archived") == store.read("archived")
 
 
-def test_the_rules_of_the_archive_count(server, fetched, uris):
-    """Its robots.txt is heeded like any other."""
+def test_the_rules_of_the_archive(server, fetch_rows, uris):
+    """The robots.txt of the archive is obeyed like any other."""
     server.robots = 200, "User-agent: *\nDisallow: /archive/"
 
-    row = fetched(uris, archive=f"{server.url}/archive/2020id_/")["kept"]
+    row = fetch_rows(uris, archive=f"{server.url}/archive/2020id_/")["archived"]
 
-    assert "http_404" == row.kind
+    assert "http_404" == row.outcome
     assert "in the archive: robots" in row.reason
 
 
-def test_a_dead_host_is_dead_for_all_its_links(server, fetched):
-    """Links that are not asked for, as their host was not found three times, are asked of the archive, too."""
-    rows = fetched(
-        {str(i): f"http://kept.invalid/{i}.jpg" for i in range(8)},
+def test_all_links_of_a_dead_host(server, fetch_rows):
+    """Links that are not requested because their host is blocked are requested from the archive."""
+    rows = fetch_rows(
+        {str(i): f"http://archived.invalid/{i}.jpg" for i in range(8)},
         archive=f"{server.url}/archive/2020id_/",
     )
 
-    assert {("ok", "archive")} == {(row.kind, row.source) for row in rows.values()}
+    assert {("ok", "archive")} == {(row.outcome, row.source) for row in rows.values()}

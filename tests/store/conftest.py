@@ -1,5 +1,12 @@
-"""The loopback server and the pictures of the tests of fetching."""
+"""Fixtures of the tests of fetching: a loopback server and encoded pictures."""
 
-from tests.fetch.conftest import bodies, encode, fetched, hurry, other, server, table
+from tests.fetch.conftest import (
+    bodies,
+    encode,
+    fetch_rows,
+    server,
+    short_back_off,
+    write_manifest,
+)
 
-__all__ = ["bodies", "encode", "fetched", "hurry", "other", "server", "table"]
+__all__ = ["bodies", "encode", "fetch_rows", "server", "short_back_off", "write_manifest"]

@@ -1,4 +1,4 @@
-"""What should not be used of what was fetched."""
+"""Images that must not become data: placeholders, and copies of validation images."""
 
 import numpy as np
 import pytest
@@ -8,58 +8,65 @@ from cnlw_tools.store.exclusions import find_exclusions
 from cnlw_tools.store.store import Row, Store, open_ledger
 
 
-def test_placeholders_and_copies(tmp_path):
-    """One file of many ids, a file that is known, and a fingerprint that validation has: all are named."""
-    draw = np.random.default_rng(0).integers(0, 256, (30, 16), np.uint8)
-    ours = placeholders.read(placeholders.OURS)
+def image_row(image_id, digest, fingerprint):
+    """Return the row of an image of which only digest and fingerprint matter."""
+    return Row(image_id, "x", "ok", None, 1, 0.0, sha256=digest, fingerprint=fingerprint.tobytes())
+
+
+def test_exclusions(tmp_path):
+    """Shared files, known placeholders and near duplicates of validation images are excluded."""
+    fingerprints = np.random.default_rng(0).integers(0, 256, (30, 16), np.uint8)
+    package_list = placeholders.read_list(placeholders.PACKAGE_LIST)
+    digests = ["shared"] * 10 + [f"{i:064x}" for i in range(10, 30)]
+    digests[17] = next(iter(package_list))
     with open_ledger(tmp_path / "s") as ledger:
         for i in range(30):
-            digest = "gone" if i < 10 else f"{i:064x}" if i != 17 else next(iter(ours))
-            ledger.write_row(
-                Row(f"i{i}", "x", "ok", None, 1, 0.0, sha256=digest, fingerprint=draw[i].tobytes())
-            )
+            ledger.write_row(image_row(f"i{i}", digests[i], fingerprints[i]))
         ledger.write_row(Row("bad", "x", "http_404", None, 1, 0.0))
-    near, far = draw[20].copy(), draw[21].copy()
+    near, far = fingerprints[20].copy(), fingerprints[21].copy()
     near[3] ^= 0b101
     far[:4] ^= 1
 
     (tmp_path / "mine.csv").write_text(f"what,sha256\nGone,{15:064X}\n,{16:064x}\n")
-    placeholders.note(tmp_path / "mine.csv", tmp_path / "s")
+    placeholders.add_placeholders(tmp_path / "mine.csv", tmp_path / "s")
 
     with Store(tmp_path / "s") as store:
-        found = find_exclusions(store, np.stack([near, far, draw[22]]))
-        assert {"i20", "i22"} == {i for i, why in found.items() if why == "like a validation image"}
-        assert {
-            f"i{i}": "placeholder: one file of 10 ids" for i in range(10)
-        }.items() <= found.items()
-        assert ["placeholder: Gone", "placeholder: a known one"] == [found["i15"], found["i16"]]
-        assert found["i17"].startswith("placeholder: Imgur")  # of the list in the package
-        assert 15 == len(found)
-        assert 13 == placeholders.count(store, 10)
+        reasons = find_exclusions(store, np.stack([near, far, fingerprints[22]]))
+        expected = {f"i{i}": "placeholder: one file for 10 ids" for i in range(10)}
+        expected |= {
+            "i15": "placeholder: Gone",
+            "i16": "placeholder: on a list of known ones",
+            "i17": f"placeholder: {package_list[digests[17]]}",
+            "i20": "near duplicate of a validation image",
+            "i22": "near duplicate of a validation image",
+        }
+        assert expected == reasons
+        assert "Imgur" in reasons["i17"]
+        assert 13 == placeholders.count_placeholders(store, 10)
         assert {"i15", "i16", "i17"} == find_exclusions(store, min_ids=11).keys()
 
 
-def test_equal_pictures(tmp_path):
-    """All web images with the fingerprint of a validation image are found, not the first alone."""
-    print_ = np.arange(16, dtype=np.uint8)
+def test_equal_fingerprints(tmp_path):
+    """All images with the fingerprint of a validation image are excluded, not only the first."""
+    fingerprint = np.arange(16, dtype=np.uint8)
     with open_ledger(tmp_path / "s") as ledger:
         for i in range(4):
-            ledger.write_row(
-                Row(f"i{i}", "x", "ok", None, 1, 0.0, sha256=f"{i}", fingerprint=print_.tobytes())
-            )
-        assert 4 == len(find_exclusions(ledger, validation_fingerprints=np.stack([print_, print_])))
-        assert {} == find_exclusions(ledger, validation_fingerprints=np.empty((0, 16), np.uint8))
+            ledger.write_row(image_row(f"i{i}", f"{i}", fingerprint))
+        references = np.stack([fingerprint, fingerprint])
+        assert 4 == len(find_exclusions(ledger, validation_fingerprints=references))
+        assert {} == find_exclusions(ledger, validation_fingerprints=references[:0])
 
 
 def test_lists_of_placeholders(tmp_path):
-    """A user's lists add up; a line without a sha256 is named."""
+    """A user's lists add up; an error names a line without a sha256."""
     (tmp_path / "a.csv").write_text(f"sha256,what\n{1:064x},one\n")
     (tmp_path / "b.csv").write_text(f"sha256\n{2:064x}\n")
     (tmp_path / "bad.csv").write_text("sha256,what\nd41d8cd98f00b204e9800998ecf8427e,md5\n")
     for name in ("a.csv", "b.csv"):
-        placeholders.note(tmp_path / name, tmp_path)
+        placeholders.add_placeholders(tmp_path / name, tmp_path)
 
-    ours = placeholders.read(placeholders.OURS)
-    assert ours | {f"{1:064x}": "one", f"{2:064x}": ""} == placeholders.known(tmp_path)
+    package_list = placeholders.read_list(placeholders.PACKAGE_LIST)
+    expected = package_list | {f"{1:064x}": "one", f"{2:064x}": ""}
+    assert expected == placeholders.read_known_placeholders(tmp_path)
     with pytest.raises(ValueError, match=r"bad\.csv: line 2: no sha256"):
-        placeholders.note(tmp_path / "bad.csv", tmp_path)
+        placeholders.add_placeholders(tmp_path / "bad.csv", tmp_path)

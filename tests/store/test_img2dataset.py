@@ -1,4 +1,4 @@
-"""img2dataset's output: what we write is laid out as it writes, and what it wrote becomes a store."""
+"""A store is written in the format of img2dataset, and its output is imported into a store."""
 
 import json
 import tarfile
@@ -11,14 +11,14 @@ import pytest
 from cnlw_tools.store import img2dataset
 from cnlw_tools.store.store import Store, open_ledger
 
-# the schema of a real run of img2dataset 1.47, without caption and exif, with two columns of the user's
-THEIRS = ["image_id", "licence", "url", "key", "status", "error_message"]
-THEIRS += ["width", "height", "original_width", "original_height", "sha256"]
+# The schema of a real run of img2dataset 1.47, with two columns of the user.
+IMG2DATASET_COLUMNS = ["image_id", "licence", "url", "key", "status", "error_message"]
+IMG2DATASET_COLUMNS += ["width", "height", "original_width", "original_height", "sha256"]
 
 
 @pytest.fixture
-def store(server, fetched, tmp_path):
-    """A store of three images, two dead links and a page."""
+def store(server, fetch_rows, tmp_path):
+    """A store with three images, two failed downloads and a web page."""
     paths = {
         "a/1": "/ok/1",
         "b": "/body/png",
@@ -27,69 +27,66 @@ def store(server, fetched, tmp_path):
         "e": "/body/html",
         "f": "/short",
     }
-    fetched({k: server.url + path for k, path in paths.items()})
+    fetch_rows({image_id: server.url + path for image_id, path in paths.items()})
     with Store(tmp_path / "store") as store:
         yield store
 
 
-def test_the_layout(store, tmp_path, monkeypatch):
-    """Shards of tar, Parquet and counts; keys as it counts them; bytes as they came."""
-    monkeypatch.setattr(img2dataset, "SHARD", 4)
-    monkeypatch.setattr(img2dataset, "DIGITS", 1)
+def test_export(store, tmp_path, monkeypatch):
+    """A shard has three files, keys like those of img2dataset, and the original bytes."""
+    monkeypatch.setattr(img2dataset, "SHARD_ROWS", 4)
+    monkeypatch.setattr(img2dataset, "ROW_DIGITS", 1)
 
-    said = img2dataset.export(store, tmp_path / "out")
+    counts = img2dataset.export_store(store, tmp_path / "out")
 
-    assert {"success": 3, "failed_to_download": 2, "failed_to_resize": 1} == said
-    shards = [f"{n:05d}{end}" for n in range(2) for end in (".parquet", ".tar", "_stats.json")]
-    assert shards == sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert {"success": 3, "failed_to_download": 2, "failed_to_resize": 1} == counts
+    endings = (".parquet", ".tar", "_stats.json")
+    files = [f"{shard:05d}{ending}" for shard in range(2) for ending in endings]
+    assert files == sorted(p.name for p in (tmp_path / "out").iterdir())
     table = pq.read_table(tmp_path / "out" / "00000.parquet")
-    assert (THEIRS, ["a/1", "b", "c", "d"]) == (table.column_names, table["image_id"].to_pylist())
+    assert IMG2DATASET_COLUMNS == table.column_names
+    assert ["a/1", "b", "c", "d"] == table["image_id"].to_pylist()
     assert ["000000", "000001", "000002", "000003"] == table["key"].to_pylist()
-    assert ["000010", "000011"] == pq.read_table(tmp_path / "out" / "00001.parquet")[
-        "key"
-    ].to_pylist()
+    second_table = pq.read_table(tmp_path / "out" / "00001.parquet")
+    assert ["000010", "000011"] == second_table["key"].to_pylist()
     assert ["success", "success", "success", "failed_to_download"] == table["status"].to_pylist()
     with tarfile.open(tmp_path / "out" / "00000.tar") as tar:
-        names = [
-            f"00000{i}.{end}"
-            for i, kind in enumerate(("jpg", "png", "gif"))
-            for end in (kind, "json")
-        ]
+        names = []
+        for i, suffix in enumerate(("jpg", "png", "gif")):
+            names += [f"00000{i}.{suffix}", f"00000{i}.json"]
         assert names == tar.getnames()
         assert store.read("b") == tar.extractfile("000001.png").read()
         assert table.to_pylist()[1] == json.loads(tar.extractfile("000001.json").read())
     stats = json.loads((tmp_path / "out" / "00001_stats.json").read_text())
-    assert [2, 0, 1, 1] == [
-        stats[k] for k in ("count", "successes", "failed_to_download", "failed_to_resize")
-    ]
+    keys = ("count", "successes", "failed_to_download", "failed_to_resize")
+    assert [2, 0, 1, 1] == [stats[key] for key in keys]
 
 
-def test_out_and_in(store, tmp_path):
-    """What was written is read back: bytes, URIs, sizes; the sources say that these are the original bytes."""
-    img2dataset.export(store, tmp_path / "out")
+def test_round_trip(store, tmp_path):
+    """An exported store is imported with the same bytes, URIs and sizes, marked as original."""
+    img2dataset.export_store(store, tmp_path / "out")
 
     with open_ledger(tmp_path / "again") as ledger:
-        first = img2dataset.adopt(tmp_path / "out", ledger)
-        at = ledger.row("b").at
-        second = img2dataset.adopt(tmp_path / "out", ledger)
+        first = img2dataset.import_images(tmp_path / "out", ledger)
+        timestamp = ledger.read_row("b").timestamp
+        second = img2dataset.import_images(tmp_path / "out", ledger)
 
-        assert ({"ok": 3}, 3) == (first.counts, first.waiting)
-        assert ({"ok": 3}, at) == (second.counts, ledger.row("b").at)  # nothing is taken in twice
+        assert ({"ok": 3}, 3) == (first.counts, first.skipped)
+        assert {"ok": 3} == second.counts
+        assert timestamp == ledger.read_row("b").timestamp  # nothing is imported again
         for image_id in ("a/1", "b", "c"):
-            was, now = store.row(image_id), ledger.row(image_id)
-            assert (was.sha256, was.uri, was.width, "uri") == (
-                now.sha256,
-                now.uri,
-                now.width,
-                now.source,
-            )
+            exported, imported = store.read_row(image_id), ledger.read_row(image_id)
+            assert exported.sha256 == imported.sha256
+            assert exported.uri == imported.uri
+            assert exported.width == imported.width
+            assert "uri" == imported.source
             assert store.read(image_id) == ledger.read(image_id)
     with pytest.raises(FileExistsError, match="is not empty: give a new folder"):
-        img2dataset.export(store, tmp_path / "out")
+        img2dataset.export_store(store, tmp_path / "out")
 
 
-def shard(folder, data, layout, original=b"another"):
-    """Write one shard as img2dataset does: an image under each id, with the sha256 of what it was made from."""
+def write_shard(folder, data, layout, original=b"another"):
+    """Write a shard like img2dataset: an image for each id, with the sha256 of the original."""
     folder.mkdir()
     keys = [f"{i:09d}" for i in range(len(data))]
     columns = {
@@ -115,31 +112,32 @@ def shard(folder, data, layout, original=b"another"):
 
 
 @pytest.mark.parametrize("layout", ["files", "webdataset", "parquet"])
-def test_what_it_encoded_again_is_marked(encode, tmp_path, layout):
-    """In each of its formats; bytes that are not those it downloaded are called its own."""
-    body, kept = encode("JPEG", 1), encode("JPEG", 2)
-    shard(tmp_path / "in", {"a": body, "b": kept, "../c": body, "d": b"<html>"}, layout, kept)
+def test_reencoded_images(encode, tmp_path, layout):
+    """In each format, bytes that differ from the download have the source `img2dataset`."""
+    reencoded, original = encode("JPEG", 1), encode("JPEG", 2)
+    images = {"a": reencoded, "b": original, "../c": reencoded, "d": b"<html>"}
+    write_shard(tmp_path / "in", images, layout, original)
 
     with open_ledger(tmp_path / "s") as ledger:
-        tally = img2dataset.adopt(tmp_path / "in", ledger, "name")
+        tally = img2dataset.import_images(tmp_path / "in", ledger, "name")
 
         assert {"ok": 2, "refused": 1, "not_image": 1} == tally.counts
-        assert ["img2dataset", "uri"] == [ledger.row(i).source for i in "ab"]
-        assert body == ledger.read("a")
-        assert {"license": "CC0"} == json.loads(ledger.row("a").licence)
+        assert ["img2dataset", "uri"] == [ledger.read_row(i).source for i in "ab"]
+        assert reencoded == ledger.read("a")
+        assert {"license": "CC0"} == json.loads(ledger.read_row("a").licence)
 
 
 def test_errors(encode, tmp_path):
-    """A folder, a column or an image that is missing, and a damaged archive, are named."""
-    shard(tmp_path / "in", {"a": encode("JPEG")}, "files")
+    """Errors name a missing folder, column or image, and a damaged archive."""
+    write_shard(tmp_path / "in", {"a": encode("JPEG")}, "files")
     with open_ledger(tmp_path / "s") as ledger:
         with pytest.raises(FileNotFoundError, match="no output of img2dataset"):
-            img2dataset.adopt(tmp_path / "none", ledger)
+            img2dataset.import_images(tmp_path / "none", ledger)
         with pytest.raises(ValueError, match=r"column 'nam' is missing\. Did you mean 'name'"):
-            img2dataset.adopt(tmp_path / "in", ledger, "nam")
+            img2dataset.import_images(tmp_path / "in", ledger, "nam")
         (tmp_path / "in" / "00000" / "000000000.jpg").unlink()
         with pytest.raises(ValueError, match="1 of its images are missing, such as 000000000"):
-            img2dataset.adopt(tmp_path / "in", ledger, "name")
+            img2dataset.import_images(tmp_path / "in", ledger, "name")
         (tmp_path / "in" / "00000.tar").write_bytes(b"no archive")
-        with pytest.raises(ValueError, match="no tar archive, or a damaged one"):
-            img2dataset.adopt(tmp_path / "in", ledger, "name")
+        with pytest.raises(ValueError, match="not a tar archive, or a damaged one"):
+            img2dataset.import_images(tmp_path / "in", ledger, "name")

@@ -1,33 +1,34 @@
-"""What a body is, by its content."""
+"""The body of a response is inspected by its content."""
 
 import io
 import struct
 from contextlib import suppress
+from hashlib import sha256
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from cnlw_tools.images import pixels
-from cnlw_tools.store.inspect import look
-from cnlw_tools.store.outcomes import Failed
+from cnlw_tools.store.inspect import inspect_image
+from cnlw_tools.store.outcomes import FetchError
 
 
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "GIF", "WEBP", "BMP"])
 @pytest.mark.parametrize("size", [(1, 1), (7, 300), (640, 480)])
 def test_size_format_and_hash(encode, name, size):
-    """A still picture of a known format, small or large."""
+    """A still picture of a supported format is recognised, whatever its size."""
     data = encode(name, 3, size)
 
-    found = look(data)
+    inspection = inspect_image(data)
 
-    assert (name.lower(), size) == (found.format, (found.width, found.height))
-    assert pixels.sha256(data).hexdigest() == found.sha256
+    assert (name.lower(), size) == (inspection.format, (inspection.width, inspection.height))
+    assert sha256(data).hexdigest() == inspection.sha256
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "P", "RGBA", "LA", "1", "I;16"])
 def test_modes(mode):
-    """Grey, printing colours, palettes, transparency, 16 bits."""
+    """Images are accepted in grey, CMYK, with palettes, with transparency and with 16 bits."""
     out = io.BytesIO()
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     image = (
@@ -37,78 +38,89 @@ def test_modes(mode):
     )
     image.save(out, "JPEG" if mode == "CMYK" else "PNG")
 
-    assert (50, 40) == (look(out.getvalue()).width, look(out.getvalue()).height)
+    assert (50, 40) == (inspect_image(out.getvalue()).width, inspect_image(out.getvalue()).height)
 
 
-@pytest.mark.parametrize("turn", range(1, 9))
-def test_turned(encode, turn):
-    """Width and height are those of the picture as it is seen, and so is the fingerprint."""
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientations(encode, orientation):
+    """Width, height and fingerprint are those of the picture turned upright."""
     exif = Image.Exif()
-    exif[0x0112] = turn
+    exif[0x0112] = orientation
     data = encode("JPEG", 5, (640, 480), exif=exif)
 
-    found, upright = look(data), pixels.decode(data)
+    inspection, upright = inspect_image(data), pixels.decode(data)
 
-    assert upright.size == (found.width, found.height)
-    assert distance(found.fingerprint, pixels.fingerprint(upright)) <= 3
+    assert upright.size == (inspection.width, inspection.height)
+    assert differing_bits(inspection.fingerprint, pixels.fingerprint(upright)) <= 3
 
 
-# types of a value; those of 5 and 12 lie elsewhere, here behind the end, with which Pillow opens no JPEG
+# EXIF types. Not for JPEG 5 and 12, whose values are at an offset, here behind the end of the file:
+# Pillow does not open such a JPEG.
 EXIF = {"JPEG": (1, 2, 3, 7), "PNG": (1, 2, 3, 5, 7, 12), "WEBP": (1, 2, 3, 5, 7, 12)}
 
 
 @pytest.mark.parametrize("value", [b"\0\0\0\0", b"6\0\0\0", b"\0\x09\0\0", b"\xff\xff\xff\xff"])
 @pytest.mark.parametrize(
-    ("format", "kind"), [(format, kind) for format, kinds in EXIF.items() for kind in kinds]
+    ("format", "exif_type"),
+    [(format, exif_type) for format, exif_types in EXIF.items() for exif_type in exif_types],
 )
-def test_an_orientation_that_is_none(format, value, kind, encode):
-    """Text, bytes, a number that means nothing, EXIF that ends too soon: the picture is taken as it lies."""
-    exif = b"Exif\0\0" + struct.pack(">2sHIHHHI4sI", b"MM", 42, 8, 1, 0x0112, kind, 1, value, 0)
+def test_invalid_orientation(format, value, exif_type, encode):
+    """An orientation that is a text, an invalid number or incomplete EXIF is ignored."""
+    exif = b"Exif\0\0" + struct.pack(
+        ">2sHIHHHI4sI", b"MM", 42, 8, 1, 0x0112, exif_type, 1, value, 0
+    )
     data = encode(format, 5, (640, 480), exif=exif)
 
-    assert (640, 480) == (look(data).width, look(data).height) == pixels.decode(data).size
+    assert (
+        (640, 480)
+        == (inspect_image(data).width, inspect_image(data).height)
+        == pixels.decode(data).size
+    )
 
 
 @pytest.mark.parametrize("size", [(100, 80), (500, 400), (1600, 1200)])
 def test_fingerprint(encode, size):
-    """That of the small decode hardly differs from that of the whole picture."""
+    """The fingerprint of the reduced picture hardly differs from that of the whole picture."""
     for seed in range(8):
         data = encode("JPEG", seed, size)
-        assert distance(look(data).fingerprint, pixels.fingerprint(pixels.decode(data))) <= 3
+        assert (
+            differing_bits(inspect_image(data).fingerprint, pixels.fingerprint(pixels.decode(data)))
+            <= 3
+        )
 
 
-def test_any_cut_is_seen(encode):
-    """A JPEG that ends early is found out wherever it ends."""
+def test_truncated(encode):
+    """A JPEG that ends early is noticed, wherever it ends."""
     jpeg = encode("JPEG")
     for end in (*range(4, len(jpeg), 97), len(jpeg) - 1):
-        with pytest.raises(Failed, match=r"truncated|decode"):
-            look(jpeg[:end])
+        with pytest.raises(FetchError, match=r"truncated|decode"):
+            inspect_image(jpeg[:end])
 
 
 def test_hostile_bytes(encode):
-    """Whatever bytes come, they are a picture or a failure with a class."""
-    draw = np.random.default_rng(0)
+    """Random changes of a file give a picture or a FetchError, never another error."""
+    rng = np.random.default_rng(0)
     for name in ("JPEG", "PNG", "GIF", "WEBP", "BMP"):
         whole = np.frombuffer(encode(name), np.uint8)
         for _ in range(60):
             data = whole.copy()
-            at = draw.integers(0, min(len(data), 200), 6)
-            data[at] = draw.integers(0, 256, 6)
-            with suppress(Failed):
-                look(data.tobytes(), 1_000_000)
+            positions = rng.integers(0, min(len(data), 200), 6)
+            data[positions] = rng.integers(0, 256, 6)
+            with suppress(FetchError):
+                inspect_image(data.tobytes(), 1_000_000)
 
 
-def test_what_is_none(bodies):
-    """Text is told from pictures whatever it is called, and the reason says what it is."""
-    with pytest.raises(Failed, match="not_image: HTML"):
-        look(b"\xef\xbb\xbf \n" + bodies["html"])
-    with pytest.raises(Failed, match="not_image: empty"):
-        look(b"")
-    with pytest.raises(Failed, match="bomb: png of 3000 x 3000"):
-        look(bodies["bomb"], 8_999_999)
-    assert "png" == look(bodies["bomb"], 9_000_000).format
+def test_not_an_image(bodies):
+    """The reason says what a body is instead of an image, or which limit it exceeds."""
+    with pytest.raises(FetchError, match="not_image: HTML"):
+        inspect_image(b"\xef\xbb\xbf \n" + bodies["html"])
+    with pytest.raises(FetchError, match="not_image: empty"):
+        inspect_image(b"")
+    with pytest.raises(FetchError, match="bomb: png of 3000 x 3000"):
+        inspect_image(bodies["bomb"], 8_999_999)
+    assert "png" == inspect_image(bodies["bomb"], 9_000_000).format
 
 
-def distance(a: bytes, b: bytes) -> int:
+def differing_bits(a: bytes, b: bytes) -> int:
     """Return in how many bits two fingerprints differ."""
     return (int.from_bytes(a) ^ int.from_bytes(b)).bit_count()

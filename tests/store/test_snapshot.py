@@ -1,4 +1,4 @@
-"""The Parquet copy of the ledger."""
+"""The snapshot: a copy of the ledger as Parquet."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cnlw_tools.store import snapshot
-from cnlw_tools.store.store import COLUMNS, VALUES, Row, open_ledger
+from cnlw_tools.store.store import COLUMNS, Row, open_ledger, row_values
 
 ROWS = [
     Row(
@@ -38,55 +38,55 @@ ROWS = [
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
-def test_all_that_the_ledger_holds(tmp_path, n):
-    """Every column in its type, missing values too, in the order of ids; Arrow's own function makes the same."""
+def test_contents(tmp_path, n):
+    """The snapshot is what Arrow itself makes of the rows, in the order of ids."""
     with open_ledger(tmp_path / "s") as ledger:
         for row in reversed(ROWS[:n]):
             ledger.write_row(row)
-        snapshot.write(ledger)
+        snapshot.write_snapshot(ledger)
 
     table = pq.read_table(tmp_path / "s" / snapshot.NAME)
     table.validate(full=True)
-    rows = [dict(zip(COLUMNS, VALUES(row), strict=True)) for row in ROWS[:n]]
+    rows = [dict(zip(COLUMNS, row_values(row), strict=True)) for row in ROWS[:n]]
     for row in rows:
         row["at"] = int(row["at"] * 1e6)
         del row["mtime"]
     assert pa.Table.from_pylist(rows, snapshot.SCHEMA) == table
 
 
-def test_many_rows(tmp_path, monkeypatch):
-    """It is written block by block."""
+def test_blocks(tmp_path, monkeypatch):
+    """The snapshot is written in blocks, each a row group."""
     monkeypatch.setattr(snapshot, "BLOCK", 2)
     with open_ledger(tmp_path / "s") as ledger:
         for i in range(5):
             ledger.write_row(Row(str(i), None, "refused", "why", 0, float(i)))
-        snapshot.write(ledger)
+        snapshot.write_snapshot(ledger)
 
     file = pq.ParquetFile(tmp_path / "s" / snapshot.NAME)
     assert 3 == file.num_row_groups
     assert list("01234") == file.read()["image_id"].to_pylist()
 
 
-def test_it_is_written_where_there_is_something_newer(tmp_path):
-    """Not by a run that changed nothing; again where it is missing, or older than a row of a run that was killed."""
+def test_when_it_is_written(tmp_path):
+    """It is written if there are new rows, if it is missing, or if the newest row is newer."""
     path = tmp_path / "s" / snapshot.NAME
     with open_ledger(tmp_path / "s") as ledger:
         ledger.write_row(Row("a", None, "refused", "why", 0, time.time() - 60))
-        snapshot.write(ledger)
-        os.utime(path, (before := time.time() - 30, before))
-        snapshot.write(ledger)
-        assert before == pytest.approx(path.stat().st_mtime)
+        snapshot.write_snapshot(ledger)
+        past = time.time() - 30
+        os.utime(path, (past, past))
+        snapshot.write_snapshot(ledger)
+        assert past == pytest.approx(path.stat().st_mtime)
         ledger.write_row(Row("b", None, "refused", "why", 0, time.time() - 10))
-        snapshot.write(ledger)
+        snapshot.write_snapshot(ledger)
         assert 2 == pq.read_metadata(path).num_rows
-        os.utime(
-            path, (ahead := time.time() + 3600, ahead)
-        )  # a clock that was set back, or a server's that is ahead
+        future = time.time() + 3600  # a clock that was set back, or that of a server
+        os.utime(path, (future, future))
         ledger.write_row(Row("c", None, "refused", "why", 0, time.time()))
-        snapshot.write(ledger, new=True)
+        snapshot.write_snapshot(ledger, has_new_rows=True)
         assert 3 == pq.read_metadata(path).num_rows
         path.unlink()
-        snapshot.write(ledger)
+        snapshot.write_snapshot(ledger)
         assert 3 == pq.read_metadata(path).num_rows
 
 
@@ -96,20 +96,20 @@ from cnlw_tools.store import snapshot
 from cnlw_tools.store.store import Row, open_ledger
 with open_ledger(Path({store!r})) as ledger:
     ledger.write_row(Row("a", None, "refused", "why", 0, 0.0))
-    snapshot.write(ledger)
+    snapshot.write_snapshot(ledger)
 """
 
 
-AWAY = "import cnlw_tools.fetch.remote_worker"
+WORKER = "import cnlw_tools.fetch.remote_worker"
 
 
 @pytest.mark.parametrize(
-    ("what", "without"), [(AWAY, "numpy"), (AWAY, "pyarrow"), (WRITE, "pandas")]
+    ("code", "module"), [(WORKER, "numpy"), (WORKER, "pyarrow"), (WRITE, "pandas")]
 )
-def test_what_is_not_imported(tmp_path, what, without):
-    """A process that asks sites begins without numpy and Arrow, and a snapshot needs no pandas: half a second each."""
-    run = what.format(store=str(tmp_path / "s"))
+def test_slow_imports(tmp_path, code, module):
+    """Workers import neither numpy nor Arrow, and a snapshot no pandas: half a second each."""
+    code = code.format(store=str(tmp_path / "s"))
     subprocess.run(
-        [sys.executable, "-c", f"{run}\nimport sys; assert {without!r} not in sys.modules"],
+        [sys.executable, "-c", f"{code}\nimport sys; assert {module!r} not in sys.modules"],
         check=True,
     )
