@@ -1,12 +1,15 @@
 """How long fetching takes, and how much memory.
 
-    python benchmarks/fetch.py [--images N] [--folder JPEGS] [--rounds N] [--img2dataset PYTHON] [--memory ROWS ...]
+    python benchmarks/fetch.py [--images N] [--folder JPEGS] [--rounds N] [--img2dataset PYTHON]
+                               [--memory ROWS ...]
 
-The server is on loopback, in a process of its own, and answers at once from memory. Every image is a JPEG of 500 x 400,
-drawn, or from the folder; fetched is with sha256, decode check, fingerprint, file and ledger. Resizing to 84 px is the
-step of a build that follows. Floor: one look at every byte by a decoder, and one resize. PYTHON is one that has
-img2dataset 1.47; it fetches and resizes the same URLs, in turns with us. Memory is measured with small images: it is
-their number that it must not depend on. Clock: wall seconds; processor: seconds of all processes but the server.
+The server is on loopback, in a process of its own, and answers at once from memory. Every image is
+a JPEG of 500 x 400 pixels, drawn or from the folder. A fetch includes sha256, decode check,
+fingerprint, file and ledger. Resizing to 84 pixels is the step of a build that follows. The floor
+is one look at every byte by a decoder, and one resize. PYTHON is an interpreter that has img2dataset
+1.47, which fetches and resizes the same URLs, in turns with us. Memory is measured with small
+images, because it must not depend on their number. "clock" is wall time in seconds; "processor" is
+the seconds of all processes except the server.
 """
 
 import argparse
@@ -24,22 +27,25 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from cnlw_tools.executor import local
-from cnlw_tools.images import pixels
+from cnlw_tools.executor.local import processes
+from cnlw_tools.images.pixels import Storage, encode_picture
 from cnlw_tools.store.inspect import inspect_image
 from cnlw_tools.store.store import Store
 
 SIZE = (500, 400)
-DISTINCT = 100
+SMALL_SIZE = (24, 20)
+N_DISTINCT = 100
 SIDE = 84
-THEIRS = {  # shards of 500, so that both of its processes have work to the end
-    **{"input_format": "parquet", "url_col": "uri", "output_format": "files", "image_size": SIDE},
-    **{
-        "resize_mode": "border",
-        "compute_hash": "sha256",
-        "processes_count": 2,
-        "number_sample_per_shard": 500,
-    },
+BLOCK = 250  # images that a process resizes at a time
+IMG2DATASET_OPTIONS = {
+    "input_format": "parquet",
+    "url_col": "uri",
+    "output_format": "files",
+    "image_size": SIDE,
+    "resize_mode": "border",
+    "compute_hash": "sha256",
+    "processes_count": 2,
+    "number_sample_per_shard": 500,  # so that both of its processes have work to the end
     "enable_wandb": False,
 }
 
@@ -51,181 +57,216 @@ class Cost(NamedTuple):
     processor: float  # seconds
     peak: float = 0.0  # MB
 
+    def __add__(self, other: "Cost") -> "Cost":
+        """Return the cost of two runs, one after the other."""
+        peak = max(self.peak, other.peak)
+        return Cost(self.clock + other.clock, self.processor + other.processor, peak)
 
-class Serve(StreamRequestHandler):
-    """Answers /N.jpg with the JPEG of that number, again and again."""
+
+class Handler(StreamRequestHandler):
+    """Answers /N.jpg with one of the JPEGs, and /smallN.jpg with a small one."""
 
     disable_nagle_algorithm = True
     bodies: tuple[bytes, ...] = ()
-    small: bytes = b""
+    small_body: bytes = b""
 
     def handle(self) -> None:
         """Serve one connection."""
         while line := self.rfile.readline():
-            stays = line.rstrip().endswith(b"1.1")
+            keep_open = line.rstrip().endswith(b"1.1")
             while (header := self.rfile.readline()) not in (b"\r\n", b""):
-                stays &= header.lower().strip() != b"connection: close"
-            number = line.split()[1].strip(b"/").partition(b".")[0]
-            body = self.bodies[int(number) % len(self.bodies)] if number.isdigit() else b""
-            body = self.small if number.startswith(b"small") else body
+                keep_open &= header.lower().strip() != b"connection: close"
+            body = self.find_body(line.split()[1])
             status = b"200 OK" if body else b"404 Not Found"
-            self.wfile.write(
-                b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
-            )
-            if not stays:
+            headers = b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n" % (status, len(body))
+            self.wfile.write(headers + body)
+            if not keep_open:
                 return
+
+    def find_body(self, path: bytes) -> bytes:
+        """Return the body of a path; empty if there is none."""
+        name = path.strip(b"/").partition(b".")[0]
+        if name.startswith(b"small"):
+            return self.small_body
+        if name.isdigit():
+            return self.bodies[int(name) % len(self.bodies)]
+        return b""
 
 
 class Server(ThreadingTCPServer):
-    """Many connections."""
+    """Serves many connections."""
 
-    daemon_threads, request_queue_size = True, 512
+    daemon_threads = True
+    request_queue_size = 512
 
 
-def pictures(folder: str, size: tuple[int, int] = SIZE) -> tuple[bytes, ...]:
-    """Encode pictures of a folder, or such as are drawn, as JPEGs of one size."""
-    if folder:
-        found = [
-            Image.open(path).convert("RGB")
-            for path in sorted(Path(folder).glob("*.JPEG"))[:DISTINCT]
-        ]
-    else:
-        import numpy as np  # here and below: the processes that resize begin sooner without
-
-        draw = np.random.default_rng(0)
-        found = [
-            Image.fromarray(draw.integers(0, 256, (40, 50, 3), np.uint8)) for _ in range(DISTINCT)
-        ]
-    out = []
-    for image in found:
+def encode_jpegs(folder: str, size: tuple[int, int] = SIZE) -> tuple[bytes, ...]:
+    """Encode the pictures of a folder, or drawn ones, as JPEGs of one size."""
+    bodies = []
+    for image in read_pictures(Path(folder)) if folder else draw_pictures():
         file = io.BytesIO()
         image.resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
-        out.append(file.getvalue())
-    return tuple(out)
+        bodies.append(file.getvalue())
+    return tuple(bodies)
 
 
-def resize(name: str, ids: list[str]) -> int:
-    """Resize some images of a store."""
-    how = pixels.Storage(SIDE)
-    with Store(Path(name)) as store:
-        return sum(len(pixels.encode_picture(store.read(i), how)) for i in ids)
+def read_pictures(folder: Path) -> list[Image.Image]:
+    """Read the first JPEGs of a folder."""
+    paths = sorted(folder.glob("*.JPEG"))[:N_DISTINCT]
+    return [Image.open(path).convert("RGB") for path in paths]
 
 
-def timed(command: list[str]) -> tuple[Cost, bytes]:
-    """Run a command; return what it took, its processes included, and what it said."""
-    before, begun = getrusage(RUSAGE_CHILDREN), time.perf_counter()
+def draw_pictures() -> list[Image.Image]:
+    """Draw random pictures."""
+    import numpy as np  # here and below: the processes that resize start faster without it
+
+    rng = np.random.default_rng(0)
+    shape = (40, 50, 3)
+    return [Image.fromarray(rng.integers(0, 256, shape, np.uint8)) for _ in range(N_DISTINCT)]
+
+
+def resize_images(store_path: str, ids: list[str]) -> int:
+    """Resize some images of a store; return the number of bytes."""
+    storage = Storage(SIDE)
+    n_bytes = 0
+    with Store(Path(store_path)) as store:
+        for image_id in ids:
+            n_bytes += len(encode_picture(store.read(image_id), storage))
+    return n_bytes
+
+
+def processor_seconds() -> float:
+    """Return the processor time of all processes that this one has started and that have ended."""
+    usage = getrusage(RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def run_timed(command: list[str]) -> tuple[Cost, bytes]:
+    """Run a command; return its cost, that of its processes included, and its output."""
+    processor = processor_seconds()
+    start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        said = process.stdout.read()
+        output = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = status
     if status:
         raise SystemExit(f"{' '.join(command)}: exit code {os.waitstatus_to_exitcode(status)}")
-    seconds = time.perf_counter() - begun
-    after = getrusage(RUSAGE_CHILDREN)
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(seconds, spent, usage.ru_maxrss / 1024), said
+    clock = time.perf_counter() - start
+    cost = Cost(clock, processor_seconds() - processor, usage.ru_maxrss / 1024)
+    return cost, output
 
 
-def manifest(folder: Path, port: int, n: int, kind: str = "") -> Path:
-    """Write n URLs."""
+def write_manifest(folder: Path, port: int, n: int, prefix: str = "") -> Path:
+    """Write a manifest of n URLs; the prefix `small` gives small images."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    ids, path = [f"i{i}" for i in range(n)], folder / f"urls{kind}{n}.parquet"
-    table = pa.table(
-        {"image_id": ids, "uri": [f"http://127.0.0.1:{port}/{kind}{i}.jpg" for i in range(n)]}
-    )
-    pq.write_table(table, path)
+    path = folder / f"urls{prefix}{n}.parquet"
+    ids = [f"i{i}" for i in range(n)]
+    uris = [f"http://127.0.0.1:{port}/{prefix}{i}.jpg" for i in range(n)]
+    pq.write_table(pa.table({"image_id": ids, "uri": uris}), path)
     return path
 
 
-def fetch(urls: Path, store: Path, n: int) -> Cost:
-    """Fetch n images."""
-    command = [
-        sys.executable,
-        "-m",
-        "cnlw_tools",
-        "fetch",
-        "--manifest",
-        str(urls),
-        "--store",
-        str(store),
-    ]
-    cost, said = timed([*command, "--allow-private", "--per-host", "0", "--json"])
-    if said != b'{"ok": %d, "errors": {}}\n' % n:
-        raise SystemExit(f"not all was fetched: {said!r}")
+def fetch(manifest: Path, store: Path, n: int) -> Cost:
+    """Fetch the n images of a manifest."""
+    command = [sys.executable, "-m", "cnlw_tools", "fetch", "--allow-private", "--json"]
+    command += ["--manifest", str(manifest), "--store", str(store), "--per-host", "0"]
+    cost, output = run_timed(command)
+    if output != b'{"ok": %d, "errors": {}}\n' % n:
+        raise SystemExit(f"not all images were fetched: {output!r}")
     return cost
 
 
-def resized(store: Path, n: int) -> Cost:
-    """Resize n images of a store, by two processes."""
-    blocks = [[f"i{i}" for i in range(lo, min(lo + 250, n))] for lo in range(0, n, 250)]
-    before, begun = getrusage(RUSAGE_CHILDREN), time.perf_counter()
-    list(local.run(partial(resize, str(store)), blocks, 2))
-    seconds, after = time.perf_counter() - begun, getrusage(RUSAGE_CHILDREN)
-    return Cost(seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+def resize(store: Path, n: int) -> Cost:
+    """Resize n images of a store, with two processes."""
+    ids = [f"i{i}" for i in range(n)]
+    blocks = [ids[start : start + BLOCK] for start in range(0, n, BLOCK)]
+    processor = processor_seconds()
+    start = time.perf_counter()
+    with processes(2) as executor:
+        list(executor.map(partial(resize_images, str(store)), blocks))
+    clock = time.perf_counter() - start
+    return Cost(clock, processor_seconds() - processor)
 
 
-def img2dataset(python: str, urls: Path, out: Path, n: int) -> Cost:
-    """Let img2dataset fetch and resize n images."""
-    command = [python, "-m", "img2dataset.main", f"--url_list={urls}", f"--output_folder={out}"]
-    cost, _ = timed([*command, *(f"--{name}={value}" for name, value in THEIRS.items())])
-    if (found := sum(1 for _ in out.glob("*/*.jpg"))) != n:
-        raise SystemExit(f"img2dataset wrote {found} images of {n}")
+def run_img2dataset(python: str, manifest: Path, out: Path, n: int) -> Cost:
+    """Fetch and resize the n images of a manifest with img2dataset."""
+    command = [python, "-m", "img2dataset.main", f"--url_list={manifest}", f"--output_folder={out}"]
+    for name, value in IMG2DATASET_OPTIONS.items():
+        command.append(f"--{name}={value}")
+    cost, _ = run_timed(command)
+    n_written = sum(1 for _ in out.glob("*/*.jpg"))
+    if n_written != n:
+        raise SystemExit(f"img2dataset wrote {n_written} images of {n}")
     return cost
 
 
-def race(place: Path, port: int, n: int, rounds: int, python: str) -> None:
-    """Fetch and resize, in turns with img2dataset if there is one; print what each took, and the ratio."""
-    urls = manifest(place, port, n)
+def race(folder: Path, port: int, n: int, rounds: int, python: str) -> None:
+    """Fetch and resize, in turns with img2dataset if there is one; print the costs and ratios."""
+    manifest = write_manifest(folder, port, n)
     for number in range(rounds):
         load = os.getloadavg()[0]
-        with tempfile.TemporaryDirectory(dir=place) as name:
-            got = fetch(urls, Path(name) / "s", n)
-            small = resized(Path(name) / "s", n)
-            theirs = img2dataset(python, urls, Path(name) / "t", n) if python else None
-        both = Cost(got.clock + small.clock, got.processor + small.processor)
+        with tempfile.TemporaryDirectory(dir=folder) as name:
+            store = Path(name) / "store"
+            costs = {"fetch": fetch(manifest, store, n)}
+            costs["resize"] = resize(store, n)
+            costs["both"] = costs["fetch"] + costs["resize"]
+            if python:
+                out = Path(name) / "img2dataset"
+                costs["img2dataset"] = run_img2dataset(python, manifest, out, n)
         print(f"round {number + 1}, load before {load:.1f}")
-        for what, cost in {
-            "fetch": got,
-            "resize": small,
-            "both": both,
-            "img2dataset": theirs,
-        }.items():
-            if cost:
-                print(
-                    f"  {what:12} {cost.clock:6.1f} s {n / cost.clock:6.0f}/s   processor {cost.processor:6.1f} s"
-                )
-        if theirs:
-            clock, processor = both.clock / theirs.clock, both.processor / theirs.processor
+        for name, cost in costs.items():
+            rate = n / cost.clock
+            print(
+                f"  {name:12} {cost.clock:6.1f} s {rate:6.0f}/s   processor {cost.processor:6.1f} s"
+            )
+        if python:
+            clock = costs["both"].clock / costs["img2dataset"].clock
+            processor = costs["both"].processor / costs["img2dataset"].processor
             print(f"  ratio        {clock:6.2f}      processor {processor:.2f}")
+
+
+def measure_floor(bodies: tuple[bytes, ...]) -> float:
+    """Return the processor seconds that inspecting and resizing one image takes."""
+    storage = Storage(SIDE)
+    start = time.process_time()
+    for body in bodies:
+        inspect_image(body)
+        encode_picture(body, storage)
+    return (time.process_time() - start) / len(bodies)
 
 
 def main(args: argparse.Namespace) -> None:
     """Measure and print."""
-    bodies, how = pictures(args.folder), pixels.Storage(SIDE)
-    begun = time.process_time()
-    for body in bodies:
-        inspect_image(body), pixels.encode_picture(body, how)
-    floor = (time.process_time() - begun) / len(bodies)
+    bodies = encode_jpegs(args.folder)
+    floor = measure_floor(bodies)
+    size = sum(map(len, bodies)) / len(bodies)
     command = [sys.executable, __file__, "--serve", "--folder", args.folder]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     port = int(process.stdout.readline())
+    print(
+        f"{len(bodies)} JPEGs of {size / 1000:.0f} kB; floor {1000 * floor:.2f} ms each", flush=True
+    )
     try:
         with tempfile.TemporaryDirectory() as name:
-            size = sum(map(len, bodies)) / len(bodies) / 1000
-            print(
-                f"{len(bodies)} JPEGs of {size:.0f} kB; floor {1000 * floor:.2f} ms each",
-                flush=True,
-            )
-            race(Path(name), port, args.images, args.rounds, args.img2dataset)
+            folder = Path(name)
+            race(folder, port, args.images, args.rounds, args.img2dataset)
             for rows in args.memory:
-                cost = fetch(
-                    manifest(Path(name), port, rows, "small"), Path(name) / f"m{rows}", rows
-                )
+                manifest = write_manifest(folder, port, rows, "small")
+                cost = fetch(manifest, folder / f"m{rows}", rows)
                 print(f"memory  {rows:6,} URLs: {cost.peak:.0f} MB at most", flush=True)
     finally:
         process.kill()
+
+
+def serve(folder: str) -> None:
+    """Print the port, and serve until the process is killed."""
+    Handler.bodies = encode_jpegs(folder)
+    Handler.small_body = encode_jpegs("", SMALL_SIZE)[0]
+    with Server(("127.0.0.1", 0), Handler) as server:
+        print(server.server_address[1], flush=True)
+        server.serve_forever()
 
 
 if __name__ == "__main__":
@@ -236,11 +277,8 @@ if __name__ == "__main__":
     parser.add_argument("--img2dataset", default="", metavar="PYTHON")
     parser.add_argument("--memory", type=int, nargs="*", default=[1_000, 5_000, 20_000])
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.serve:
-        Serve.bodies, Serve.small = pictures(given.folder), pictures("", (24, 20))[0]
-        with Server(("127.0.0.1", 0), Serve) as server:
-            print(server.server_address[1], flush=True)
-            server.serve_forever()
+    arguments = parser.parse_args()
+    if arguments.serve:
+        serve(arguments.folder)
     else:
-        main(given)
+        main(arguments)
