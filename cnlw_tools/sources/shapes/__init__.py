@@ -1,4 +1,4 @@
-"""The embedded dataset: everyday objects drawn from the image id alone, so that nothing is downloaded."""
+"""The embedded dataset: everyday objects, drawn from the image id alone. Nothing is downloaded."""
 
 from pathlib import Path
 from typing import ClassVar

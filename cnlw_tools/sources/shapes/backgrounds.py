@@ -1,4 +1,4 @@
-"""Backgrounds and clutter: drawn with the roles FIRST to THIRD on the whole canvas -1-1j .. 1+1j."""
+"""Backgrounds and clutter, in the roles FIRST to THIRD, on the whole canvas -1-1j .. 1+1j."""
 
 from collections.abc import Callable, Sequence
 

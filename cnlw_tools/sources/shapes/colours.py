@@ -1,4 +1,4 @@
-"""The colours of a picture: lists picked by hand, and the palette that each picture makes from them."""
+"""The colours of a picture: lists picked by hand, and the palettes made from them."""
 
 from collections.abc import Sequence
 
@@ -84,12 +84,11 @@ def choose_contrasting(
     """Choose a colour that differs enough from a reference; of twelve the farthest if none does."""
     candidates = [rng.choice(colours) for _ in range(N_ATTEMPTS)]
     distances = [colour_distance(colour, reference) for colour in candidates]
-    chosen = candidates[distances.index(max(distances))]
     for colour, distance in zip(candidates, distances, strict=True):
         if distance > min_distance:
-            chosen = colour
-            break
-    return jitter(rng, chosen)
+            return jitter(rng, colour)
+    farthest = candidates[distances.index(max(distances))]
+    return jitter(rng, farthest)
 
 
 def object_palette(rng: Rng, background: Colour) -> dict[int, Colour]:
@@ -119,7 +118,7 @@ def object_palette(rng: Rng, background: Colour) -> dict[int, Colour]:
 
 
 def clutter_palette(rng: Rng, background: Colour) -> dict[int, Colour]:
-    """Return the colours of small things on a background: a leaf's, a thing's, a shade of the background."""
+    """Return the colours of clutter: a leaf's, a thing's, and a shade of the background."""
     thing = blend(rng.choice(OBJECT_COLOURS), background, rng.uniform(0.0, 0.5))
     leaf = jitter(rng, rng.choice(LEAF_COLOURS))
     shade = blend(background, BLACK if rng.chance() else WHITE, 0.3)

@@ -1,4 +1,4 @@
-"""The ids of all pictures: ``mug-0001`` in the base set, ``mug-web-0001`` among the web candidates."""
+"""The ids of all pictures: ``mug-0001`` in the base set, ``mug-web-0001`` for a candidate."""
 
 import re
 from typing import NamedTuple

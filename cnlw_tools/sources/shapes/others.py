@@ -34,7 +34,7 @@ THINGS = _all_things()
 
 
 class ShapesOthers:
-    """75 look-alikes and related things, as a web search for the ten classes finds; 64 pixels a side."""
+    """The 75 look-alikes and related things that a web search finds; 64 pixels a side."""
 
     layout: ClassVar[str] = ""
 

@@ -1,4 +1,4 @@
-"""The random numbers of one picture; they follow from a text, mostly an image id, and from nothing else."""
+"""The random numbers of one picture: they follow from a text alone, mostly an image id."""
 
 from collections.abc import Sequence
 from typing import TypeVar

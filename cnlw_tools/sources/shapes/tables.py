@@ -141,7 +141,7 @@ def _write_parquet(table: pa.Table, path: Path) -> None:
 
 
 def _choose_searches(ids: Sequence[str]) -> list[str]:
-    """Return the search that found each candidate of a class: ``text`` or ``image``, in exact shares."""
+    """Return the search that found each candidate, ``text`` or ``image``, in exact shares."""
     order = np.argsort(uniform(image_keys(ids), SEARCH_STREAM), kind="stable")
     n_text = round(TEXT_SHARE * len(ids))
     searches = ["image"] * len(ids)

@@ -1,14 +1,14 @@
-"""The drawing vocabulary: parts in unit coordinates, one affine map that poses them, and a map of roles.
+"""The drawing vocabulary: parts in unit coordinates, affine maps of them, and maps of roles.
 
-A point is a complex number, x to the right and y down; an object fills about -1-1j .. 1+1j. Every affine
-map of the plane is
+A point is a complex number, x to the right and y down; an object fills about -1-1j .. 1+1j. Every
+affine map of the plane is
 
     z  ->  a z + b conj(z) + c
 
-so a pose is three numbers. Parts have no colours but roles (body, trim, metal ...): they are drawn as one
-byte per pixel on a canvas that is four times too large. A palette then turns roles into colours, and the
-reduction to the final size smooths the edges. Points are rounded to whole pixels of the large canvas, so
-that the last bit of a sine makes no difference.
+so a pose is three numbers. Parts have no colours but roles (body, trim, metal ...): they are drawn
+as one byte per pixel on a canvas that is four times too large. A palette then turns roles into
+colours, and the reduction to the final size smooths the edges. Points are rounded to whole pixels
+of the large canvas, so that the last bit of a sine makes no difference.
 """
 
 import cmath
@@ -66,6 +66,16 @@ def stroke(role: Role, width: float, *points: complex) -> Part:
     return Part(role, points, width)
 
 
+def vertical_stroke(role: Role, width: float, x: float, top: float, bottom: float) -> Part:
+    """Return an upright stroke."""
+    return stroke(role, width, complex(x, top), complex(x, bottom))
+
+
+def horizontal_stroke(role: Role, width: float, y: float, left: float, right: float) -> Part:
+    """Return a level stroke."""
+    return stroke(role, width, complex(left, y), complex(right, y))
+
+
 def arc_points(
     centre: complex,
     radius_x: float,
@@ -118,7 +128,7 @@ def rectangle(role: Role, corner: complex, opposite: complex) -> Part:
 
 
 def symmetric_polygon(role: Role, *right_edge: complex) -> Part:
-    """Return a polygon with an upright axis of symmetry, given by its right edge from top to bottom."""
+    """Return a polygon with an upright axis of symmetry, by its right edge, top to bottom."""
     left_edge = [-point.conjugate() for point in reversed(right_edge)]
     return polygon(role, *right_edge, *left_edge)
 
@@ -129,7 +139,7 @@ def blob(role: Role, *points: complex) -> Part:
 
 
 def symmetric_blob(role: Role, *right_edge: complex) -> Part:
-    """Return a rounded shape with an upright axis of symmetry, given by its right edge."""
+    """Return a rounded shape with an upright axis of symmetry, by its right edge."""
     return blob(role, *symmetric_polygon(role, *right_edge).points)
 
 
@@ -187,7 +197,7 @@ def mirror(parts: Iterable[Part]) -> Parts:
 
 
 def ring_points(n: int, radius: float, start: float = -90.0) -> list[complex]:
-    """Return n points evenly around the origin, clockwise; the first at an angle, by default the top."""
+    """Return n points evenly around the origin, clockwise from an angle, by default the top."""
     angles = [math.radians(start + 360 * i / n) for i in range(n)]
     return [cmath.rect(radius, angle) for angle in angles]
 
@@ -218,7 +228,8 @@ def draw_roles(
 def apply_palette(roles: Image.Image, palette: Palette) -> Image.Image:
     """Turn a map of roles into a finished RGBA picture.
 
-    Colours are multiplied by alpha while they are reduced, so that edges keep the colour of their part.
+    Colours are multiplied by alpha while they are reduced, so that edges keep the colour of their
+    part.
     """
     colour_table = bytearray(3 * 256)
     alpha_table = [0] * 256

@@ -1,10 +1,11 @@
-"""Simulated votes of twelve annotators on the candidates: some are careful, some hasty, some images are hard.
+"""Simulated votes of twelve annotators, careful and hasty ones, on the candidates.
 
 Annotator a errs on image i if           u < (1 - skill_a) hardness_i
 annotator a is unsure instead if         u < shyness_a hardness_i
 
-with hardness_i = HARDNESS[kind_i] * oddity_i: a look-alike is mistaken more often than an empty picture,
-and the oddity is 1 for most images and large for a few on which people disagree, which makes ties.
+with hardness_i = HARDNESS[kind_i] * oddity_i: a look-alike is mistaken more often than an empty
+picture, and the oddity is 1 for most images and large for a few on which people disagree, which
+makes ties.
 """
 
 import datetime
@@ -158,9 +159,9 @@ def _seconds_since_start(key: UInts, annotator: Positions) -> Ints:
 
 
 def _vote_uniforms(key: UInts, stream: int, annotator: Positions) -> Floats:
-    """Return (votes,) the number of a stream that belongs to the image and the annotator of each vote."""
+    """Return (votes,) the number of a stream for the image and the annotator of each vote."""
     uniforms = np.empty(len(key))
     for number in range(len(ANNOTATORS)):
-        is_theirs = annotator == number
-        uniforms[is_theirs] = uniform(key[is_theirs], stream, number)
+        is_by_annotator = annotator == number
+        uniforms[is_by_annotator] = uniform(key[is_by_annotator], stream, number)
     return uniforms

@@ -1,4 +1,4 @@
-"""What a search on the web finds: the class, look-alikes, related things, posters, collages and blanks."""
+"""What a web search finds: the class, look-alikes, related things, posters, collages, blanks."""
 
 from functools import cache
 from typing import NamedTuple
@@ -207,7 +207,7 @@ def draw_collage(class_name: str, rng: Rng) -> Image.Image:
 
 
 def draw_blank(rng: Rng) -> Image.Image:
-    """Draw what a site shows where there is no picture: an icon and a message, or a bare background."""
+    """Draw what a site shows instead of a picture: an icon and a message, or a background."""
     brightness = rng.integer(190, 245)
     paper = colours.jitter(rng, (brightness, brightness, brightness, 255), 8)
     ink = colours.blend(paper, colours.BLACK, rng.uniform(0.2, 0.5))

@@ -27,7 +27,7 @@ CLASSES: dict[str, Drawing] = {
 
 
 class Neighbours(NamedTuple):
-    """What a web search for a class finds that is not of it, nor of any other of the ten classes."""
+    """What a web search for a class finds that is of none of the ten classes."""
 
     lookalikes: dict[str, Drawing]  # mistaken for the class
     related: dict[str, Drawing]  # seen beside it
