@@ -80,7 +80,7 @@ SECONDS = click.FloatRange(0.1)
 @click.option(
     "--processes",
     type=COUNT,
-    help="Processes that share the sites.  [default: one per core, for many URLs]",
+    help="Processes that share the hosts.  [default: one per core, for many URLs]",
 )
 @click.option(
     "--per-host",

@@ -1,9 +1,9 @@
 """`cnlw fetch`: from URIs to an image store; polite, resumable, safe against hostile manifests.
 
 run.py            fetch many URLs             address.py    which addresses may be requested
-worker.py         the sites of one process    robots.py     what sites allow
+worker.py         the hosts of one process    robots.py     what hosts allow
 remote_worker.py  a worker in its own process http.py       one request, within limits
-schedule.py       which site is next          deadline.py   time limits for requests
+schedule.py       which host is next          deadline.py   time limits for requests
 client.py         one step of one URL         wayback.py    dead links, from an archive
 options.py        the user's choices
 

@@ -52,7 +52,7 @@ class Address:
 
     @property
     def origin(self) -> str:
-        """Return the part of the URI that identifies a site, which has one robots.txt."""
+        """Return the part of the URI that identifies a host: it has one robots.txt."""
         return f"{self.scheme}://{self.authority}"
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""One step of one URL: request the robots.txt of its site, or request the image once."""
+"""One step of one URL: request the robots.txt of its host, or request the image once."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 TOO_MANY_REQUESTS = 429
 SERVICE_UNAVAILABLE = 503
-# the second is what an archive received from the site when it captured the image
+# the second is what an archive received from the host when it captured the image
 OPT_OUT_HEADERS = ("X-Robots-Tag", "X-Archive-Orig-X-Robots-Tag")
 MAX_RETRY_AFTER = 120.0  # seconds; if a host asks for more, this run leaves it alone
 
@@ -32,7 +32,7 @@ class FetchedImage:
 
 
 def request_image(
-    client: HttpClient,
+    http_client: HttpClient,
     address: Address,
     obey_opt_out: bool = True,
     max_pixels: int = MAX_PIXELS,
@@ -40,7 +40,7 @@ def request_image(
     """Request an image once; return it, or the address to which the server redirects.
 
     Args:
-        client: makes the request
+        http_client: makes the request
         address: what to request
         obey_opt_out: fail if the header X-Robots-Tag forbids the use
         max_pixels: of the image
@@ -53,7 +53,7 @@ def request_image(
         if obey_opt_out and (status == 200 or status in REDIRECTS):
             _check_opt_out(headers)
 
-    response = client.get(address, check_opt_out)
+    response = http_client.get(address, check_opt_out)
     if response.status in REDIRECTS:
         return _redirect_target(address, response)
     if response.status != 200:
@@ -61,15 +61,15 @@ def request_image(
     return FetchedImage(response.body, inspect_image(response.body, max_pixels))
 
 
-def request_rules(client: HttpClient, address: Address) -> robots.Rules:
-    """Request the robots.txt of a site; if there is none, or it is forbidden, all is allowed.
+def request_rules(http_client: HttpClient, address: Address) -> robots.Rules:
+    """Request the robots.txt of a host; if there is none, or it is forbidden, all is allowed.
 
     Raises:
-        FetchError: the site cannot answer at the moment, which counts as a no
+        FetchError: the host cannot answer at the moment, so for now nothing is allowed
     """
     location = replace(address, target="/robots.txt")
     for _ in range(1 + MAX_REDIRECTS):
-        response = client.get(location, _accept_all, robots.MAX_BYTES)
+        response = http_client.get(location, _accept_all, robots.MAX_BYTES)
         if response.status == 200:
             text = response.body.decode(errors="replace")
             return robots.parse_robots(text)

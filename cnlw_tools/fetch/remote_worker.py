@@ -104,7 +104,7 @@ class RemoteWorker:
         self.report = report
         self.stopped = False
         arguments = (remote_pipe, folder, options, n_threads, number)
-        self.process = context.Process(target=_serve, args=arguments, daemon=True)
+        self.process = context.Process(target=_run_worker, args=arguments, daemon=True)
         with _ignored_by_children(signal.SIGINT):
             self.process.start()
         remote_pipe.close()
@@ -151,7 +151,7 @@ def _ignored_by_children(signal_number: signal.Signals) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
-def _serve(
+def _run_worker(
     pipe: Connection,
     folder: Path,
     options: FetchOptions,

@@ -1,6 +1,6 @@
-"""Whether a site allows a request: robots.txt (RFC 9309) and the header X-Robots-Tag.
+"""Whether a host allows a request: robots.txt (RFC 9309) and the header X-Robots-Tag.
 
-The rules of a site are those of the group that names us, or else those of the group `*`. Of all
+The rules of a host are those of the group that names us, or else those of the group `*`. Of all
 rules that match a path the longest counts, and of equally long ones the permission. In a pattern,
 `*` matches any text, and `$` the end of the path.
 """
@@ -22,7 +22,7 @@ DIRECTIVES_WITH_VALUE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What one site allows us."""
+    """What one host allows us."""
 
     rules: tuple[tuple[str, bool], ...] = ()  # pattern, and whether it is allowed
     delay: float = 0.0  # seconds between two requests
@@ -49,7 +49,7 @@ def parse_robots(text: str) -> Rules:
     """Return the rules of a robots.txt that apply to us."""
     rules = []
     delay = 0.0
-    for key, value in _our_group(text):
+    for key, value in _find_our_group(text):
         if key == "crawl-delay":
             delay = max(delay, _parse_delay(value))
         elif value:
@@ -71,7 +71,7 @@ def find_opt_out(headers: Iterable[str]) -> str | None:
     return None
 
 
-def _our_group(text: str) -> list[Line]:
+def _find_our_group(text: str) -> list[Line]:
     """Return the rules of the group that names us, or else of the group `*`, or none."""
     groups: dict[str, list[Line]] = {}
     agents: list[str] = []  # of the current group

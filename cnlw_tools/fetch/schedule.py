@@ -43,7 +43,7 @@ class FetchJob:
 
 @dataclass(slots=True)
 class Host:
-    """The state of a host."""
+    """The state of a host; here that is a scheme, a name and a port."""
 
     origin: str
     rules: Rules | None  # None: its robots.txt was not requested yet

@@ -3,7 +3,7 @@
 The Wayback Machine of the Internet Archive answers `/web/DATEid_/URI` with the capture closest to
 DATE, without a frame of its own (`id_`), or with a redirect to it. So the archive is treated as one
 more host: its robots.txt, its limits and all checks apply. Only dead links are requested there. If
-a site forbids a request (403, robots.txt, X-Robots-Tag), the archive is not used to evade that.
+a host forbids a request (403, robots.txt, X-Robots-Tag), the archive is not used to evade that.
 """
 
 from cnlw_tools.fetch.address import Address, parse_uri

@@ -15,9 +15,15 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 from zlib import crc32
 
-from cnlw_tools.fetch import client, robots
+from cnlw_tools.fetch import robots
 from cnlw_tools.fetch.address import Address
-from cnlw_tools.fetch.client import FetchedImage
+from cnlw_tools.fetch.client import (
+    MAX_REDIRECTS,
+    MAX_RETRY_AFTER,
+    FetchedImage,
+    request_image,
+    request_rules,
+)
 from cnlw_tools.fetch.http import HttpClient
 from cnlw_tools.fetch.options import FetchOptions
 from cnlw_tools.fetch.schedule import FetchJob, Host, Schedule, back_off
@@ -80,7 +86,7 @@ class Worker:
         self.options = options
         self.report = report
         self.number = number
-        self.client = HttpClient(options.user_agent, options.limits, options.allow_private)
+        self.http_client = HttpClient(options.user_agent, options.limits, options.allow_private)
         rules = None if options.obey_robots else robots.ALLOW_ALL
         self.schedule = Schedule(options.per_host or n_threads, rules)
         self.threads = []
@@ -96,7 +102,7 @@ class Worker:
     def stop(self) -> None:
         """Abort the requests in flight, and wait for the threads, at most one connect timeout."""
         self.schedule.stop()
-        self.client.close()
+        self.http_client.close()
         deadline = time.monotonic() + self.options.limits.connect_timeout
         for thread in self.threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -131,14 +137,14 @@ class Worker:
         if not host.rules.allows(job.address.target):
             reason = f"robots.txt does not allow {job.address}, or cannot be read"
             raise FetchError("robots", reason)
-        return client.request_image(
-            self.client, job.address, self.options.obey_opt_out, self.options.max_pixels
+        return request_image(
+            self.http_client, job.address, self.options.obey_opt_out, self.options.max_pixels
         )
 
     def _request_rules(self, job: FetchJob, host: Host) -> robots.Rules:
         """Request the rules of a host; if that fails several times, nothing is allowed."""
         try:
-            rules = client.request_rules(self.client, job.address)
+            rules = request_rules(self.http_client, job.address)
         except FetchError as error:
             if error.outcome == "robots":
                 host.robots_failures += 1
@@ -180,8 +186,8 @@ class Worker:
     def _handle_redirect(self, job: FetchJob, host: Host, target: Address) -> None:
         """Request a job at its new address, unless there were too many redirects."""
         job.redirects += 1
-        if job.redirects > client.MAX_REDIRECTS:
-            reason = f"more than {client.MAX_REDIRECTS}, the last to {target}"
+        if job.redirects > MAX_REDIRECTS:
+            reason = f"more than {MAX_REDIRECTS}, the last to {target}"
             self._handle_failure(job, host, FetchError("redirect", reason))
         else:
             self._move(job, host, target)
@@ -219,7 +225,7 @@ class Worker:
 
     def _record_failure(self, host: Host, error: FetchError, delay: float, is_final: bool) -> None:
         """Tell the schedule what a failure says about the host."""
-        if error.retry_after > client.MAX_RETRY_AFTER:
+        if error.retry_after > MAX_RETRY_AFTER:
             self.schedule.record_failure(host, error, block_seconds=error.retry_after)
         elif error.rate_limited:
             self.schedule.throttle(host, delay)

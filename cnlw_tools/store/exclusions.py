@@ -44,14 +44,14 @@ def find_exclusions(
         return reasons
     joined = b"".join(fingerprint for _, _, fingerprint in images)
     fingerprints = np.frombuffer(joined, np.uint8).reshape(-1, 16)
-    copies = _near(fingerprints, validation_fingerprints)
+    copies = _is_near_reference(fingerprints, validation_fingerprints)
     for row in np.flatnonzero(copies):
         image_id = images[row][0]
         reasons[image_id] = "near duplicate of a validation image"
     return reasons
 
 
-def _near(fingerprints: Fingerprints, references: Fingerprints) -> NDArray[np.bool_]:
+def _is_near_reference(fingerprints: Fingerprints, references: Fingerprints) -> NDArray[np.bool_]:
     """Return (m,) which of the (m, 16) fingerprints are near one of the (n, 16) references."""
     distinct, group = np.unique(fingerprints, axis=0, return_inverse=True)
     n = len(references)

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from cnlw_tools.files import atomic_write
 from cnlw_tools.registry import suggest
-from cnlw_tools.store.inspect import inspect_image
+from cnlw_tools.store.inspect import Inspection, inspect_image
 from cnlw_tools.store.manifest import LICENCE_COLUMN, find_id_problem
 from cnlw_tools.store.outcomes import FetchError, Tally
 from cnlw_tools.store.snapshot import write_snapshot
@@ -280,7 +280,14 @@ def _import_image(ledger: Ledger, record: Record, id_column: str, data: bytes) -
         ledger.write_row(replace(row, outcome=error.outcome, reason=error.reason))
         return error.outcome
     is_original = record.get("sha256") == inspection.sha256
-    row = replace(
+    source = "uri" if is_original else "img2dataset"
+    ledger.write_row(_store_image(ledger, row, data, inspection, source))
+    return "ok"
+
+
+def _store_image(ledger: Ledger, row: Row, data: bytes, inspection: Inspection, source: str) -> Row:
+    """Write the file of an image; return its row with what was found out about the file."""
+    return replace(
         row,
         sha256=inspection.sha256,
         format=inspection.format,
@@ -289,10 +296,8 @@ def _import_image(ledger: Ledger, record: Record, id_column: str, data: bytes) -
         fingerprint=inspection.fingerprint,
         size=len(data),
         mtime=ledger.write_image(row.image_id, inspection.format, data),
-        source="uri" if is_original else "img2dataset",
+        source=source,
     )
-    ledger.write_row(row)
-    return "ok"
 
 
 def _is_stored(ledger: Ledger, image_id: str) -> bool:

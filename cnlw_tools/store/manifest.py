@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from cnlw_tools.registry import suggest
 
-BLOCK = 512  # rows read at a time
+BLOCK_ROWS = 512  # rows read at a time
 MAX_ID_BYTES = 512
 LICENCE_COLUMN = re.compile(
     r"licen[cs]e|author|creator|attribution|credit|copyright|rights", re.IGNORECASE
@@ -70,7 +70,7 @@ class Manifest:
         n_read = 0
         names = ["image_id", "uri", *self.licence_columns]
         try:
-            for batch in self.file.iter_batches(BLOCK, columns=names):
+            for batch in self.file.iter_batches(BLOCK_ROWS, columns=names):
                 columns = [_to_texts(batch.column(name)) for name in names]
                 rows = []
                 for number, values in enumerate(zip(*columns, strict=True), n_read):

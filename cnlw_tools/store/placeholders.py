@@ -12,8 +12,8 @@ from pathlib import Path
 from cnlw_tools.files import atomic_write
 from cnlw_tools.store.store import Store
 
-NAME = "placeholders.csv"  # in a store, and beside this module
-PACKAGE_LIST = Path(__file__).with_name(NAME)
+FILE_NAME = "placeholders.csv"  # in a store, and beside this module
+PACKAGE_LIST = Path(__file__).with_name(FILE_NAME)
 SHA256 = re.compile("[0-9a-fA-F]{64}")
 
 
@@ -40,7 +40,7 @@ def read_list(path: Path) -> dict[str, str]:
 def read_known_placeholders(store_folder: Path) -> dict[str, str]:
     """Return the placeholders of the package and those that were added to a store."""
     placeholders = read_list(PACKAGE_LIST)
-    store_list = store_folder / NAME
+    store_list = store_folder / FILE_NAME
     if store_list.is_file():
         placeholders |= read_list(store_list)
     return placeholders
@@ -51,7 +51,7 @@ def add_placeholders(path: Path, store_folder: Path) -> None:
     placeholders = read_known_placeholders(store_folder) | read_list(path)
     for digest in read_list(PACKAGE_LIST):
         placeholders.pop(digest, None)
-    store_list = store_folder / NAME
+    store_list = store_folder / FILE_NAME
     with atomic_write(store_list) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["sha256", "what"])

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from cnlw_tools.files import atomic_write
 from cnlw_tools.store.store import COLUMNS, Store
 
-NAME = "ledger.parquet"
-BLOCK = 2_000  # rows written at a time
+SNAPSHOT = "ledger.parquet"
+BLOCK_ROWS = 2_000  # rows written at a time
 MICROSECONDS = 1_000_000  # in a second
 TYPES = {  # all other columns are strings
     "attempts": pa.int32(),
@@ -36,12 +36,12 @@ def write_snapshot(store: Store, has_new_rows: bool = False) -> None:
         has_new_rows: this run wrote rows. If it is False, the snapshot is written only if there is
             none, or if a run that was killed left a row that is newer
     """
-    path = store.folder / NAME
+    path = store.folder / SNAPSHOT
     if not has_new_rows and path.exists() and path.stat().st_mtime > store.newest_timestamp():
         return
     rows = store.select(SCHEMA.names)
     with atomic_write(path) as draft, pq.ParquetWriter(draft, SCHEMA, compression="zstd") as writer:
-        while block := list(islice(rows, BLOCK)):
+        while block := list(islice(rows, BLOCK_ROWS)):
             # a table is written at once; a record batch would wait in memory for more
             writer.write_table(_to_table(block))
 

@@ -29,7 +29,7 @@ from cnlw_tools.files import TEMPORARY_PREFIX
 
 LEDGER = "ledger.sqlite"
 DRAFTS = "drafts"
-BLOCK = 2_000  # rows read at a time
+BLOCK_ROWS = 2_000  # rows read at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +198,8 @@ class Store:
     def count_images_of(self, digests: Sequence[str]) -> int:
         """Return how many images have a file whose sha256 is one of these."""
         question_marks = _question_marks(len(digests))
-        where = f"class = 'ok' AND sha256 IN ({question_marks})"
-        sql = f"SELECT count(*) FROM ledger WHERE {where}"  # noqa: S608, only marks
+        condition = f"class = 'ok' AND sha256 IN ({question_marks})"
+        sql = f"SELECT count(*) FROM ledger WHERE {condition}"  # noqa: S608, only marks
         ((n_images,),) = self.query(sql, digests)
         return int(n_images)
 
@@ -221,7 +221,7 @@ class Store:
         with _report_database_errors(self.folder):
             cursor = self.connection.execute(sql, values)
             with closing(cursor):
-                while rows := cursor.fetchmany(BLOCK):
+                while rows := cursor.fetchmany(BLOCK_ROWS):
                     yield from rows
 
     def _file_intact(self, row: Row) -> bool:

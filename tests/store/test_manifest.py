@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cnlw_tools.store.manifest import BLOCK, Manifest, find_id_problem
+from cnlw_tools.store.manifest import BLOCK_ROWS, Manifest, find_id_problem
 
 VALID_IDS = ["a", "n01532829/123.jpg", "ü", "a b", "..a", "a..", "C:a", "x" * 512]
 INVALID_IDS = [
@@ -54,7 +54,7 @@ def test_rows(write_manifest):
 
 def test_blocks(tmp_path):
     """Only a block of rows is in memory at a time, whatever the row groups of the file are."""
-    n = 3 * BLOCK + 1
+    n = 3 * BLOCK_ROWS + 1
     pq.write_table(
         pa.table({"uri": [f"http://x/{i}" for i in range(n)], "image_id": map(str, range(n))}),
         tmp_path / "m.parquet",
@@ -62,7 +62,7 @@ def test_blocks(tmp_path):
 
     sizes = [len(block) for block in Manifest(tmp_path / "m.parquet").read_blocks()]
 
-    assert (n, BLOCK) == (sum(sizes), max(sizes))
+    assert (n, BLOCK_ROWS) == (sum(sizes), max(sizes))
     assert n == len(Manifest(tmp_path / "m.parquet"))
 
 

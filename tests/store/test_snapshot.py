@@ -45,7 +45,7 @@ def test_contents(tmp_path, n):
             ledger.write_row(row)
         snapshot.write_snapshot(ledger)
 
-    table = pq.read_table(tmp_path / "s" / snapshot.NAME)
+    table = pq.read_table(tmp_path / "s" / snapshot.SNAPSHOT)
     table.validate(full=True)
     rows = [dict(zip(COLUMNS, row_values(row), strict=True)) for row in ROWS[:n]]
     for row in rows:
@@ -56,20 +56,20 @@ def test_contents(tmp_path, n):
 
 def test_blocks(tmp_path, monkeypatch):
     """The snapshot is written in blocks, each a row group."""
-    monkeypatch.setattr(snapshot, "BLOCK", 2)
+    monkeypatch.setattr(snapshot, "BLOCK_ROWS", 2)
     with open_ledger(tmp_path / "s") as ledger:
         for i in range(5):
             ledger.write_row(Row(str(i), None, "refused", "why", 0, float(i)))
         snapshot.write_snapshot(ledger)
 
-    file = pq.ParquetFile(tmp_path / "s" / snapshot.NAME)
+    file = pq.ParquetFile(tmp_path / "s" / snapshot.SNAPSHOT)
     assert 3 == file.num_row_groups
     assert list("01234") == file.read()["image_id"].to_pylist()
 
 
 def test_when_it_is_written(tmp_path):
     """It is written if there are new rows, if it is missing, or if the newest row is newer."""
-    path = tmp_path / "s" / snapshot.NAME
+    path = tmp_path / "s" / snapshot.SNAPSHOT
     with open_ledger(tmp_path / "s") as ledger:
         ledger.write_row(Row("a", None, "refused", "why", 0, time.time() - 60))
         snapshot.write_snapshot(ledger)
