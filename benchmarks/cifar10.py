@@ -15,15 +15,16 @@ from cnlw_tools import files
 from cnlw_tools.build.build import build
 from cnlw_tools.executor import EXECUTORS
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import BENCHMARK, make
+from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, parse_recipe
 from cnlw_tools.sources.cifar10 import Cifar10
 
 
 def ours(data_dir: Path) -> float:
     """Seconds of the whole build, from the pickles to the card."""
     with tempfile.TemporaryDirectory() as out:
-        recipe = make(
-            {"dataset": "cifar10", "noise": "blue", "levels": list(BENCHMARK)}, "the benchmark"
+        recipe = parse_recipe(
+            {"dataset": "cifar10", "noise": "blue", "levels": list(BENCHMARK_LEVELS)},
+            "the benchmark",
         )
         inputs = Inputs(files.default_root(), data_dir)
         with EXECUTORS["local"](None) as executor:

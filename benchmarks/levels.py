@@ -12,7 +12,7 @@ from cnlw_tools import files
 from cnlw_tools.build.build import build
 from cnlw_tools.executor import EXECUTORS
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import BENCHMARK, make
+from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, parse_recipe
 
 
 def main() -> None:
@@ -27,9 +27,9 @@ def main() -> None:
     )
     for dataset, noise, data_dir in kinds:
         done = []
-        for levels in ([40], list(BENCHMARK)):
+        for levels in ([40], list(BENCHMARK_LEVELS)):
             with tempfile.TemporaryDirectory() as out:
-                recipe = make(
+                recipe = parse_recipe(
                     {"dataset": dataset, "noise": noise, "levels": levels}, "the benchmark"
                 )
                 inputs = Inputs(files.default_root(), data_dir)

@@ -21,7 +21,7 @@ from cnlw_tools.dataset import tables
 from cnlw_tools.dataset.dataset import NEAREST_CLASS, Dataset
 from cnlw_tools.noise import NOISE
 from cnlw_tools.plan.plan import plan
-from cnlw_tools.recipe.recipe import make
+from cnlw_tools.recipe.recipe import parse_recipe
 
 CLASSES = 1000
 FEWER = {
@@ -103,7 +103,7 @@ def measure(n: int, noise: str) -> None:
         "donors": list(given),
         "longtail": tail,
     }
-    recipe = make(asked, "the benchmark")
+    recipe = parse_recipe(asked, "the benchmark")
     before, begun = peak(), time.process_time()
     made = plan(recipe, found, 40 if model.has_level else None)
     digest = hashing.digest(made)

@@ -30,7 +30,7 @@ from cnlw_tools.executor import EXECUTORS, local
 from cnlw_tools.executor.signals import Stop
 from cnlw_tools.methods import METHODS
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import make
+from cnlw_tools.recipe.recipe import parse_recipe
 from cnlw_tools.trainer import Trainer
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer import loop as loops
@@ -74,7 +74,7 @@ def main(device: str = "cpu", net: str = "", steps: str = "5", epochs: str = "5"
             "verified": 20,
             "clean": 1000,
         }
-        recipe = make(said, "the benchmark")
+        recipe = parse_recipe(said, "the benchmark")
         with EXECUTORS["local"](None) as executor:
             build(recipe, Inputs(files.default_root()), Path(folder) / "shapes", executor)
         trainer = partial(prepared, Path(folder), net or None, device)

@@ -169,7 +169,7 @@ def read_case(keys: dict[str, Any], work: Workspace) -> tuple[recipe.Recipe, Pat
     images = work.images.get(keys.pop("images", ""))
     if "side" in keys:
         keys["side"] = str(work.folder / keys["side"])
-    return recipe.make(keys, "golden"), root, images
+    return recipe.parse_recipe(keys, "golden"), root, images
 
 
 def plan_digests(keys: dict[str, Any], work: Workspace) -> list[str]:

@@ -29,7 +29,7 @@ CLASSES = {
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_is_called_dataset_and_noise(path):
     """`--dataset D --noise N` finds the recipe that says D and N."""
-    found = recipe.load(path)
+    found = recipe.read_recipe(path)
 
     assert f"{found.dataset}_{found.noise}" == path.stem
 
@@ -37,7 +37,7 @@ def test_a_recipe_is_called_dataset_and_noise(path):
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_names_what_there_is(path):
     """Dataset, noise model and the model's options exist."""
-    found = recipe.load(path)
+    found = recipe.read_recipe(path)
 
     assert found.dataset in {*dataset.list_datasets(files.default_root()), *SOURCES}
     assert options(NOISE[found.noise], found).keys() == NOISE[found.noise].options.keys()
@@ -46,15 +46,15 @@ def test_a_recipe_names_what_there_is(path):
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_says_what_its_source_needs(path):
     """In the same words, where there is a source."""
-    found = recipe.load(path)
+    found = recipe.read_recipe(path)
 
-    assert found.dataset not in SOURCES or found.needs == SOURCES[found.dataset].needs
+    assert found.dataset not in SOURCES or found.needs == SOURCES[found.dataset].layout
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_has_the_levels_of_the_benchmark(path):
     """What comes with the package builds the ten levels of the paper."""
-    assert recipe.load(path).levels == recipe.BENCHMARK
+    assert recipe.read_recipe(path).levels == recipe.BENCHMARK_LEVELS
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

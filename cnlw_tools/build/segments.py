@@ -26,7 +26,7 @@ from cnlw_tools.dataset import tables
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.noise.base import n_noisy
 from cnlw_tools.plan.info import read_plan_info
-from cnlw_tools.recipe.recipe import BENCHMARK
+from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS
 
 FILE = re.compile(r"[0-9a-f]{16}-\d{5}-of-\d{5}\.parquet")
 ORDER = (
@@ -64,7 +64,7 @@ def cut(plan: pa.Table, how: Storage, layout: str = "bands") -> Iterator[tuple[s
         layout: bands, or flat for one segment a split
     """
     info = read_plan_info(plan)
-    grid = sorted({*BENCHMARK, info.level or 0, 100})
+    grid = sorted({*BENCHMARK_LEVELS, info.level or 0, 100})
     banded = layout == "bands" and info.level is not None  # without levels nothing is shared
     for split in pc.unique(plan["split"]).to_pylist():
         rows = plan.filter(pc.equal(plan["split"], split))

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from cnlw_tools.images.pixels import Storage
-from cnlw_tools.recipe.recipe import HIGHEST, RECORDED, Recipe, make
+from cnlw_tools.recipe.recipe import HIGHEST_LEVEL, RECORDED, Recipe, parse_recipe
 from cnlw_tools.recipe.strict import DEEPEST, between, check_depth, read_dataclass
 
 CARD = "README.md"
@@ -28,7 +28,7 @@ class ConfigCard:
     """What a card says about one config: one level of one noise."""
 
     recipe: Recipe  # with every option of the noise; only what decides the plan is written
-    level: int | None = field(metadata={"check": between(0, HIGHEST)})  # percent
+    level: int | None = field(metadata={"check": between(0, HIGHEST_LEVEL)})  # percent
     digest: str  # of the plan
     rows: dict[str, int]  # by split
     rate: float  # realised share of wrong labels in train
@@ -88,7 +88,7 @@ def read_card(folder: Path) -> BuildCard:
     source = f"{folder / CARD}: not the card of a build"
     card = read_dataclass(BuildCard, read_block(folder).get("cnlw"), source, REMEDY)
     stored = {key: value for key, value in asdict(card.images).items() if value is not None}
-    make({"dataset": card.dataset, "noise": "any", "layout": card.layout, **stored}, source)
+    parse_recipe({"dataset": card.dataset, "noise": "any", "layout": card.layout, **stored}, source)
     return card
 
 

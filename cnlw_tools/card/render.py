@@ -6,7 +6,8 @@ from pathlib import Path
 from cnlw_tools.card.metadata import CARD, BuildCard, front_matter
 from cnlw_tools.files import atomic_write
 from cnlw_tools.noise import NOISE
-from cnlw_tools.recipe.recipe import Recipe, dump, recorded_choices
+from cnlw_tools.recipe.recipe import Recipe, recorded_choices
+from cnlw_tools.recipe.toml import to_toml
 
 PAPER = """@inproceedings{jiang2020beyond,
   title = {Beyond Synthetic Noise: Deep Learning on Controlled Noisy Labels},
@@ -146,7 +147,7 @@ def _recipes(record: BuildCard) -> list[str]:
         levels += [] if config.level is None else [config.level]
     how = {"layout": record.layout, **asdict(record.images)}
     return [
-        dump({**said, **({"levels": sorted(levels)} if levels else {}), **how})
+        to_toml({**said, **({"levels": sorted(levels)} if levels else {}), **how})
         for said, levels in drawn.values()
     ]
 

@@ -14,7 +14,7 @@ from cnlw_tools.noise import NOISE, Expected
 from cnlw_tools.plan.plan import outlier, promise
 from cnlw_tools.plan.subsets import choose
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import Recipe, make, recorded_choices
+from cnlw_tools.recipe.recipe import Recipe, parse_recipe, recorded_choices
 from cnlw_tools.sources import SOURCES, open_donor
 
 COLUMNS = pa.schema(
@@ -124,7 +124,7 @@ class Evidence:
         Raises:
             ValueError: the card holds no recipe there
         """
-        return make(
+        return parse_recipe(
             recorded_choices(self.record.configs[config].recipe), f"{CARD}: config {config}"
         )
 

@@ -43,13 +43,13 @@ def features(
     from cnlw_tools.executor import EXECUTORS
     from cnlw_tools.ingest.resolve import load_dataset
     from cnlw_tools.ingest.thumbnails import thumbnails
-    from cnlw_tools.recipe.recipe import make
+    from cnlw_tools.recipe.recipe import parse_recipe
     from cnlw_tools.registry import pick
     from cnlw_tools.sources import SOURCES
 
     if out.suffix != ".parquet":
         raise ValueError(f"{out}: features are a .parquet file: name it so")
-    recipe = make({"dataset": dataset, "noise": "instance"}, "the command line")
+    recipe = parse_recipe({"dataset": dataset, "noise": "instance"}, "the command line")
     base = load_dataset(recipe, read_inputs(root, data_dir)).base
     pick(SOURCES, dataset, "source of images")
     if base is None:

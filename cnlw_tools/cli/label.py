@@ -71,7 +71,7 @@ def label(
     )
     with stoppable(), Bars() as bars:
         found = train_and_label(labeller, bars)
-    name = net or preset.load(flags["plan"] or _dataset(data), flags["root"]).net
+    name = net or preset.read_preset(flags["plan"] or _dataset(data), flags["root"]).net
     tables.write_parquet(
         pa.table({"image_id": list(found), name: pa.array(found.values(), pa.int32())}), out
     )

@@ -111,6 +111,7 @@ def folder(root: Path | None) -> Path:
 def read_recipe(recipe: str | None, root: Path, flags: dict[str, Any]) -> "Recipe":
     """Return the recipe of a file, of a name, or of --dataset and --noise; flags override what it says."""
     from cnlw_tools.recipe import recipe as recipes
+    from cnlw_tools.recipe.toml import parse_option, read_toml
 
     changes = {
         k: flags[k]
@@ -134,13 +135,15 @@ def read_recipe(recipe: str | None, root: Path, flags: dict[str, Any]) -> "Recip
     if flags.get("donors"):
         changes["donors"] = list(_donor_dirs(flags["donors"]))
     path = _path(recipe, root, changes)
-    raw = recipes.read(path) if path else {}
+    raw = read_toml(path, "recipe") if path else {}
     raw |= changes
     if flags["options"]:
-        raw["options"] = {**raw.get("options", {}), **dict(map(recipes.option, flags["options"]))}
+        raw["options"] = {**raw.get("options", {}), **dict(map(parse_option, flags["options"]))}
     if flags["level"] not in (None, "all"):
         raw["levels"] = [_level(flags["level"])]
-    return recipes.make(raw, f"{path} and the options given" if path else "the command line")
+    return recipes.parse_recipe(
+        raw, f"{path} and the options given" if path else "the command line"
+    )
 
 
 def read_inputs(
@@ -199,12 +202,12 @@ def _named(name: str, root: Path) -> Path | None:
 
 
 def _level(text: str) -> int:
-    from cnlw_tools.recipe.recipe import BENCHMARK, HIGHEST
+    from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, HIGHEST_LEVEL
     from cnlw_tools.registry import suggest
 
-    if not text.isdecimal() or int(text) > HIGHEST:
-        near = suggest(text, [*map(str, BENCHMARK), "all"])
+    if not text.isdecimal() or int(text) > HIGHEST_LEVEL:
+        near = suggest(text, [*map(str, BENCHMARK_LEVELS), "all"])
         raise ValueError(
-            f"unknown level {text!r}.{near} Give a whole percent from 0 to {HIGHEST}, or all"
+            f"unknown level {text!r}.{near} Give a whole percent from 0 to {HIGHEST_LEVEL}, or all"
         )
     return int(text)

@@ -67,8 +67,8 @@ def sweep(
     from cnlw_tools.study.expand import cells as product
     from cnlw_tools.study.workers import SweepPaths
 
-    path = studies.find(recipe, folder(root))
-    chosen = studies.load(path, scale)
+    path = studies.find_study(recipe, folder(root))
+    chosen = studies.read_study(path, scale)
     where = out or Path("runs") / "_".join(filter(None, [path.stem, scale]))
     paths = SweepPaths(where, read_inputs(root, data_dir, donors, store), builds, device)
     every = product(chosen, folder(root))

@@ -66,13 +66,13 @@ def train(
     Started by `torchrun --nproc-per-node N -m cnlw_tools train ...` it trains on N devices together.
     """
     from cnlw_tools.cli.progress import Bars
-    from cnlw_tools.recipe.recipe import option
+    from cnlw_tools.recipe.toml import parse_option
     from cnlw_tools.trainer import Trainer
 
     flags["root"] = folder(flags["root"])
     build = _build(data, flags["root"])
     changes = {key: flags.pop(key) for key in ("epochs", "batch_size", "lr")}
-    options = dict(map(option, flags.pop("options")))
+    options = dict(map(parse_option, flags.pop("options")))
     trainer = Trainer(
         build, _config(build, config, noise, level), changes=changes, options=options, **flags
     )
@@ -110,7 +110,9 @@ def _build(data: Path | None, root: Path) -> Path:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise  # processes of torchrun would build it all at once
         click.echo(f"{BUILDS}: no build here yet: building shapes, red_40", err=True)
-        chosen = recipe.make({"dataset": "shapes", "noise": "red", "levels": [40]}, "cnlw train")
+        chosen = recipe.parse_recipe(
+            {"dataset": "shapes", "noise": "red", "levels": [40]}, "cnlw train"
+        )
         with EXECUTORS["local"](None) as executor:
             return build(chosen, Inputs(root), BUILDS / "shapes", executor).folder
 

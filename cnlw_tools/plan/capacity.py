@@ -17,7 +17,7 @@ from cnlw_tools.noise import NOISE
 from cnlw_tools.noise.base import corruption_order, n_noisy
 from cnlw_tools.plan.plan import items, key_seed
 from cnlw_tools.plan.subsets import choose, deal
-from cnlw_tools.recipe.recipe import HIGHEST, Recipe
+from cnlw_tools.recipe.recipe import HIGHEST_LEVEL, Recipe
 
 Ints = NDArray[np.int64]
 
@@ -58,9 +58,10 @@ def _reached(recipe: Recipe, slots: pa.Table, there: Ints) -> Ints:
         return base.label[corruption_order(base)]
 
     orders = (
-        (label(key_seed(recipe, level)), n_noisy(level, len(slots))) for level in range(HIGHEST + 1)
+        (label(key_seed(recipe, level)), n_noisy(level, len(slots)))
+        for level in range(HIGHEST_LEVEL + 1)
     )
     short = np.stack(
         [np.bincount(order[:k], minlength=len(there)) > there for order, k in orders]
     )  # (levels, C)
-    return np.where(short.any(0), short.argmax(0) - 1, HIGHEST)
+    return np.where(short.any(0), short.argmax(0) - 1, HIGHEST_LEVEL)

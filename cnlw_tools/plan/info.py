@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools import hashing
 from cnlw_tools.dataset import tables
-from cnlw_tools.recipe.recipe import HIGHEST, Recipe
+from cnlw_tools.recipe.recipe import HIGHEST_LEVEL, Recipe
 from cnlw_tools.recipe.strict import between, choice
 
 REMEDY = "make the plan again with `cnlw plan`"
@@ -25,7 +25,9 @@ class PlanInfo:
     rate: float  # expected share of wrong labels in train
     foreign: float  # expected share of images in train that are not of the dataset
     matrix: str  # expected P(given label | true label), (C, C), packed; see `expected_matrix`
-    level: int | None = choice(check=between(0, HIGHEST))  # percent; none of noise without levels
+    level: int | None = choice(
+        check=between(0, HIGHEST_LEVEL)
+    )  # percent; none of noise without levels
     substituted: Mapping[str, str] = field(default_factory=dict)  # dead image -> its reserve
     # the last two are of published splits
     ends: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # split -> cuts of segments

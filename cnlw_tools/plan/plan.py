@@ -22,7 +22,7 @@ from cnlw_tools.noise.base import corruption_order
 from cnlw_tools.plan import assemble, published
 from cnlw_tools.plan.info import PlanInfo, with_plan_info
 from cnlw_tools.plan.subsets import choose, deal
-from cnlw_tools.recipe.recipe import BENCHMARK, HIGHEST, Recipe
+from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, HIGHEST_LEVEL, Recipe
 from cnlw_tools.recipe.recipe import config_name as name_config
 from cnlw_tools.registry import pick, suggest
 
@@ -40,7 +40,7 @@ def levels(recipe: Recipe, dataset: Dataset | None = None) -> tuple[int | None, 
         if recipe.splits != "official" or dataset is None:
             return recipe.levels
         return published.levels(recipe, dataset)
-    if recipe.levels != BENCHMARK:
+    if recipe.levels != BENCHMARK_LEVELS:
         asked = ", ".join(map(str, recipe.levels))
         raise ValueError(
             f"{recipe.noise} noise has no level, its options say how much: leave out level {asked}"
@@ -294,8 +294,8 @@ def _percent(noise: NoiseModel, recipe: Recipe, level: int | None) -> int:
             ("a level", "none was given") if noise.has_level else ("no level", f"{level} was given")
         )
         raise ValueError(f"{recipe.noise} noise has {has}, and {asked}")
-    if level is not None and not 0 <= level <= HIGHEST:
-        raise ValueError(f"level {level}: give a whole percent from 0 to {HIGHEST}")
+    if level is not None and not 0 <= level <= HIGHEST_LEVEL:
+        raise ValueError(f"level {level}: give a whole percent from 0 to {HIGHEST_LEVEL}")
     return level or 0
 
 

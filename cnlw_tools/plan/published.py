@@ -6,7 +6,7 @@ may name an image by its path or by the name of its file, with ending or without
 are kept together, so that a build stores them once.
 """
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 from cnlw_tools import hashing
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.tables import MANIFEST, PLAN
-from cnlw_tools.recipe.recipe import BENCHMARK, Recipe
+from cnlw_tools.recipe.keys import declared_keys
+from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, Recipe
 
-# keys of a recipe that mean something where splits are published: the seed orders their rows
-STORED = ("size", "resize", "quality", "shard_rows", "layout", "licence", "citation")
-LOOKED_AT = ("dataset", "noise", "splits", "needs", "levels", "seed", *STORED)
 MOST = 200  # parts of a split: lists that share so little are kept whole
 
 
@@ -43,7 +41,7 @@ def levels(recipe: Recipe, dataset: Dataset) -> tuple[int, ...]:
         ValueError: there are no lists of its noise, or not of a level, or it makes a choice that goes with drawing
     """
     there = sorted(_levels(_lists(recipe, dataset)))
-    if recipe.levels == BENCHMARK:
+    if recipe.levels == BENCHMARK_LEVELS:
         return tuple(there)
     if missing := sorted(set(recipe.levels) - set(there)):
         said = f"no published split of {recipe.noise} noise at level {missing[0]}"
@@ -103,13 +101,12 @@ def _only_read(recipe: Recipe) -> None:
     """Insist that a recipe makes no choice that goes with drawing.
 
     Raises:
-        ValueError: a key that published splits do not look at has another value than its default
+        ValueError: a key that does not go with published splits has another value than its default
     """
-    default = Recipe(recipe.dataset, recipe.noise)
-    for key in (f.name for f in fields(Recipe) if f.name not in LOOKED_AT):
-        value = getattr(recipe, key)
-        if value != getattr(default, key):
-            raise ValueError(f"published splits are read, not drawn: leave out {key} = {value!r}")
+    for name, declared in declared_keys(Recipe).items():
+        value = getattr(recipe, name)
+        if not declared.published and value != declared.default:
+            raise ValueError(f"published splits are read, not drawn: remove {name} = {value!r}")
 
 
 def _met(lists: pa.Table, ids: pa.ChunkedArray, web: pa.ChunkedArray) -> pa.Table:

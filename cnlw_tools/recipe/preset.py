@@ -1,172 +1,178 @@
-"""A preset is a TOML file in pipelines/train/ that says how to train: what a paper prescribes around a method.
+"""A preset is a TOML file in pipelines/train/ that says how to train: what a paper prescribes.
 
-The default preset of a dataset bears its name. Options of methods stand in `[methods.NAME]`, those of one level
-of noise in `[methods.NAME.level.40]`: the level nearest to the asked one counts, the lower of two.
+The default preset of a dataset has the name of the dataset. Options of methods stand in
+`[methods.NAME]`, those for one level of noise in `[methods.NAME.level.40]`: the entry nearest to
+the level that is trained on counts, the lower of two that are equally near.
 """
 
-import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cnlw_tools.recipe.keys import key
+from cnlw_tools.recipe.strict import Check, between, one_of, read_dataclass
+from cnlw_tools.recipe.toml import read_toml
 from cnlw_tools.registry import suggest
 
 FOLDER = Path("pipelines") / "train"
 
 
+def _is_table_of_tables(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(v, Mapping) for v in value.values())
+
+
+def _are_method_options(methods: Mapping[str, Any]) -> bool:
+    if not _is_table_of_tables(methods):
+        return False
+    for options in methods.values():
+        by_level = options.get("level", {})
+        if not _is_table_of_tables(by_level) or not all(level.isdecimal() for level in by_level):
+            return False
+    return True
+
+
+COUNT = between(1, expected="a whole number from 1 on")
+SHARE = between(0, 1, "a number from 0 to 1")
+NOT_NEGATIVE = between(0, expected="a number from 0 on")
+
+
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """How to train; rates, decay and such as the papers count them."""
+    """How to train."""
 
-    net: str
-    epochs: int
-    quick: int = 1  # epochs of --quick
-    batch_size: int = 128
-    optimiser: str = "sgd"  # or adam
-    lr: float = 0.1  # the highest
-    momentum: float = 0.9
-    nesterov: bool = False
-    weight_decay: float = 5e-4
-    decays: str = "all"  # parameters, or kernels alone
-    schedule: str = "cosine"  # `trainer.schedule`
-    warmup: float = 0  # epochs
-    ema: float = 0  # decay of the average of weights that is evaluated; 0: none
-    size: int | None = None  # pixels; none: as stored
-    resize: str = "squash"
-    views: Mapping[str, tuple[str, ...]] = field(
-        default_factory=lambda: {"standard": ("crop", "flip")}
+    net: str = key(
+        help="Network to train; see `cnlw list nets`.",
+        option="--net",
+        metavar="NAME",
     )
-    methods: Mapping[str, Any] = field(default_factory=dict)  # options by method
-
-
-def _is(value: Any, *kinds: type) -> bool:
-    return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
-
-
-def _number(low: float, high: float = float("inf")) -> Callable[[Any], bool]:
-    return lambda v: _is(v, int, float) and low <= v <= high
-
-
-def _views(value: Any) -> bool:
-    return (
-        isinstance(value, Mapping)
-        and "plain" not in value  # methods rely on it: it changes nothing
-        and all(
-            isinstance(ops, list | tuple) and all(isinstance(op, str) for op in ops)
-            for ops in value.values()
-        )
+    epochs: int = key(
+        help="Number of passes over the training set.",
+        check=COUNT,
+        option="--epochs",
+        metavar="N",
+    )
+    quick: int = key(1, help="Number of epochs that --quick trains.", check=COUNT)
+    batch_size: int = key(
+        128,
+        help="Examples of one step, over all processes together.",
+        check=COUNT,
+        option="--batch-size",
+        metavar="N",
+    )
+    optimiser: str = key("sgd", help="Optimiser.", check=one_of("sgd", "adam"))
+    lr: float = key(
+        0.1,
+        help="Highest learning rate of the schedule.",
+        check=Check(lambda rate: 0 < rate < 1e6, "a positive number"),
+        option="--lr",
+        metavar="RATE",
+    )
+    momentum: float = key(0.9, help="Momentum of SGD.", check=SHARE)
+    nesterov: bool = key(False, help="Use Nesterov momentum.")
+    weight_decay: float = key(5e-4, help="Weight decay (L2).", check=NOT_NEGATIVE)
+    decays: str = key(
+        "all",
+        help="Decay all parameters, or the kernels alone.",
+        check=one_of("all", "kernels"),
+    )
+    schedule: str = key("cosine", help="Schedule of the learning rate; see trainer/schedule.py.")
+    warmup: float = key(
+        0,
+        help="Epochs in which the learning rate rises from 0.",
+        check=between(0, expected="epochs, from 0 on"),
+    )
+    ema: float = key(
+        0,
+        help="Decay of the moving average of weights that is evaluated; 0: no average.",
+        check=SHARE,
+    )
+    size: int | None = key(
+        None,
+        help="Side of the images in pixels.",
+        check=between(1, 2048, "pixels, from 1 to 2048"),
+        default_text="as stored",
+    )
+    resize: str = key(
+        "squash",
+        help="How an image is brought to that size.",
+        check=one_of("squash", "crop", "pad"),
+    )
+    views: Mapping[str, tuple[str, ...]] = key(
+        default_factory=lambda: {"standard": ("crop", "flip")},
+        help="Augmentations of each view that a method may ask for; `plain` has none.",
+        check=Check(
+            lambda views: "plain" not in views,
+            "a table of lists of augmentations, none called plain",
+        ),
+    )
+    methods: Mapping[str, Any] = key(
+        default_factory=dict,
+        help="Options of methods: `[methods.NAME]`, `[methods.NAME.level.40]`.",
+        check=Check(
+            _are_method_options,
+            "a table of options by method: [methods.NAME], and [methods.NAME.level.40] for a level",
+        ),
     )
 
 
-def _tables(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(inner, Mapping) for inner in value.values()
-    )
-
-
-def _methods(value: Any) -> bool:
-    if not _tables(value):
-        return False
-    levels = [said.get("level", {}) for said in value.values()]
-    return all(_tables(by) and all(str(level).isdecimal() for level in by) for by in levels)
-
-
-CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "net": (lambda v: _is(v, str), "the name of a network"),
-    "epochs": (lambda v: _is(v, int) and v > 0, "a whole number from 1 on"),
-    "quick": (lambda v: _is(v, int) and v > 0, "a whole number from 1 on"),
-    "batch_size": (lambda v: _is(v, int) and v > 0, "a whole number from 1 on"),
-    "optimiser": (lambda v: v in ("sgd", "adam"), "sgd or adam"),
-    "lr": (lambda v: _is(v, int, float) and 0 < v < 1e6, "a positive number"),
-    "momentum": (_number(0, 1), "from 0 to 1"),
-    "nesterov": (lambda v: _is(v, bool), "true or false"),
-    "weight_decay": (_number(0), "a number from 0 on"),
-    "decays": (lambda v: v in ("all", "kernels"), "all or kernels"),
-    "schedule": (lambda v: _is(v, str), "a schedule"),
-    "warmup": (_number(0), "epochs, from 0 on"),
-    "ema": (_number(0, 1), "from 0 to 1"),
-    "size": (lambda v: v is None or (_is(v, int) and 1 <= v <= 2048), "pixels, from 1 to 2048"),
-    "resize": (lambda v: v in ("squash", "crop", "pad"), "squash, crop or pad"),
-    "views": (_views, "a table of lists of augmentations, none called plain"),
-    "methods": (
-        _methods,
-        "a table of options by method: [methods.NAME], and [methods.NAME.level.40] for a level",
-    ),
-}
-
-
-def names(root: Path) -> list[str]:
-    """Return the presets that there are."""
+def preset_names(root: Path) -> list[str]:
+    """Return the names of the presets in pipelines/train/."""
     return sorted(path.stem for path in (root / FOLDER).glob("*.toml"))
 
 
-def load(name: str, root: Path) -> Preset:
+def read_preset(name: str, root: Path) -> Preset:
     """Read a preset by its name, or by the path of its file.
 
     Raises:
-        FileNotFoundError: there is none; the message says which there are
+        FileNotFoundError: there is no such preset; the message says which there are
         ValueError: not TOML, an unknown or missing key, or a value out of range
     """
     path = Path(name) if name.endswith(".toml") else root / FOLDER / f"{name}.toml"
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        known = names(root)
-        there = f"{path}: there is no such preset.{suggest(name, known)}"
+    if not path.exists():
+        names = preset_names(root)
         raise FileNotFoundError(
-            f"{there} There are: {', '.join(known)}; or give a path that ends in .toml"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not TOML: {error}") from error
-    return make(raw, str(path))
+            f"{path}: there is no such preset.{suggest(name, names)} There are: "
+            f"{', '.join(names)}; or give a path that ends in .toml"
+        )
+    return parse_preset(read_toml(path, "preset"), str(path))
 
 
-def make(raw: Mapping[str, Any], where: str) -> Preset:
-    """Check every value and return the preset; ``where`` is what the errors call it.
+def parse_preset(raw: Mapping[str, Any], source: str) -> Preset:
+    """Check every value and return the preset; ``source`` is what the errors call it.
 
     Raises:
         ValueError: an unknown or missing key, or a value out of range
     """
-    known = [f.name for f in fields(Preset)]
-    for key in raw:
-        if key not in known:
-            raise ValueError(
-                f"{where}: unknown key {key!r}.{suggest(key, known)} There are: {', '.join(known)}"
-            )
-    for key in ("net", "epochs"):
-        if key not in raw:
-            raise ValueError(f"{where}: {key!r} is missing: add {key} = ...")
-    for key, value in raw.items():
-        fits, wanted = CHECKS[key]
-        if not fits(value):
-            raise ValueError(f"{where}: {key} = {value!r}: it must be {wanted}")
-    values = dict(raw)
-    if "views" in values:
-        values["views"] = {name: tuple(ops) for name, ops in values["views"].items()}
-    return Preset(**values)
+    return read_dataclass(Preset, raw, source)
 
 
-def said(preset: Preset) -> dict[str, Any]:
-    """Return what a run writes down of its preset; network and options of the method stand beside it."""
-    return {k: v for k, v in asdict(preset).items() if k not in ("net", "methods", "quick")}
+def recorded_preset(preset: Preset) -> dict[str, Any]:
+    """Return what a run records of its preset; it records network and method options beside it."""
+    values = asdict(preset)
+    for name in ("net", "methods", "quick"):
+        del values[name]
+    return values
 
 
-def changed(preset: Preset, changes: Mapping[str, Any], where: str = "the options given") -> Preset:
-    """Return a preset with other values, checked; none changes nothing.
+def change_preset(
+    preset: Preset, changes: Mapping[str, Any], source: str = "the options given"
+) -> Preset:
+    """Return a preset with other values, checked; a change to None is no change.
 
     Raises:
         ValueError: an unknown key, or a value out of range
     """
-    values = {k: v for k, v in changes.items() if v is not None}
-    make({"net": preset.net, "epochs": preset.epochs, **values}, where)
-    return replace(preset, **values)
+    values = {name: value for name, value in changes.items() if value is not None}
+    checked = parse_preset({"net": preset.net, "epochs": preset.epochs, **values}, source)
+    return replace(preset, **{name: getattr(checked, name) for name in values})
 
 
-def options(preset: Preset, method: str, level: int | None) -> dict[str, Any]:
+def method_options(preset: Preset, method: str, level: int | None) -> dict[str, Any]:
     """Return a preset's options of a method: the general ones, then those of the nearest level."""
-    found = dict(preset.methods.get(method, {}))
-    by_level = {int(k): v for k, v in found.pop("level", {}).items()}
+    options = dict(preset.methods.get(method, {}))
+    by_level = {int(key): value for key, value in options.pop("level", {}).items()}
     if by_level and level is not None:
-        found |= by_level[min(by_level, key=lambda k: (abs(k - level), k))]
-    return found
+        nearest = min(by_level, key=lambda key: (abs(key - level), key))
+        options |= by_level[nearest]
+    return options

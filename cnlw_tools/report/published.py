@@ -49,7 +49,7 @@ def beside(
     table = pick(tables, wanted.table, "table of published.json")
     lines = [row for row in table["rows"] if all(row.get(k) == v for k, v in wanted.where.items())]
     labels = {row["label"]: row for row in lines if "label" in row}
-    dataset = study.folder(wanted.dataset or study.dataset)
+    dataset = study.build_folder(wanted.dataset or study.dataset)
     if not any("cells" in row for row in table["rows"]):
         return _counted(
             wanted, table, {config: of for (build, config), of in sizes.items() if build == dataset}
@@ -88,7 +88,7 @@ def _counted(wanted: Published, table: Mapping[str, Any], sizes: Mapping[str, Co
             raw = pick(
                 pick(labels, label, f"row of {wanted.table}"), column, f"column of {wanted.table}"
             )
-            ours = sizes.get(config, {}).get(of)
+            ours = sizes.get(config, {}).get(of) if isinstance(of, str) else None
             said = (
                 [NOT_BUILT, NOTHING]
                 if ours is None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cnlw_tools.recipe.recipe import RECORDED, split_name
+from cnlw_tools.recipe.recipe import RECORDED, split_config_name
 from cnlw_tools.report.trials import Trial, natural, shown
 from cnlw_tools.study.spec import Published, Study
 
@@ -125,7 +125,7 @@ class Said:
             (cell for cell in self.cells if (cell["build"], cell["config"]) == (dataset, config)),
             None,
         )
-        family, level = split_name(config)
+        family, level = split_config_name(config)
         if cell is None:
             return {"noise": family, "level": level}
         said = {

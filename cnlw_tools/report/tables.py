@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cnlw_tools.recipe.recipe import split_name
+from cnlw_tools.recipe.recipe import split_config_name
 from cnlw_tools.report.statistics import Spread, spread
 from cnlw_tools.report.trials import Trial, natural, shown
 
@@ -50,7 +50,7 @@ def results(
     ran = {(t.dataset, t.config, t.name) for t in trials}
     kinds: dict[tuple[str, str], Kind] = {}
     for dataset, config, _ in sorted({*planned, *ran}, key=lambda cell: [*map(natural, cell)]):
-        family, level = split_name(config)
+        family, level = split_config_name(config)
         kinds.setdefault(
             (dataset, "" if level is None else family), Kind([], [], [])
         ).configs.append(config)
@@ -122,7 +122,7 @@ def _turned(title: str, kind: Kind, metric: str) -> Sheet:
 
 
 def _heading(config: str) -> str:
-    return f"{split_name(config)[1]} %"
+    return f"{split_config_name(config)[1]} %"
 
 
 def _over(cells: Sequence[Spread | None]) -> list[str]:

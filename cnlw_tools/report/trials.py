@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cnlw_tools.recipe.recipe import split_name
+from cnlw_tools.recipe.recipe import split_config_name
 from cnlw_tools.report.statistics import Spread, spread
 
 CAME_TO = ("last", "best", "mean10", "drop")
@@ -37,12 +37,12 @@ class Trial:
     @property
     def family(self) -> str:
         """The config without its level."""
-        return split_name(self.config)[0]
+        return split_config_name(self.config)[0]
 
     @property
     def level(self) -> int | None:
         """Percent."""
-        return split_name(self.config)[1]
+        return split_config_name(self.config)[1]
 
 
 def natural(name: str) -> tuple[list[tuple[float, str]], str]:

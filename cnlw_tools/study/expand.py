@@ -18,17 +18,12 @@ from cnlw_tools.build.build import build
 from cnlw_tools.card.metadata import is_build, read_card
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.plan.plan import config_name, levels
-from cnlw_tools.recipe import recipe as recipes
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import Recipe
-from cnlw_tools.study.spec import CHECKS, Study, Table, is_grid
+from cnlw_tools.recipe.recipe import Recipe, parse_recipe
+from cnlw_tools.recipe.toml import read_toml
+from cnlw_tools.study.spec import ConfigEntry, MethodEntry, Study, Table, split_config
 
-OURS = {  # what a config says beside its recipe
-    "grid": (is_grid, "a table of lists"),
-    "preset": CHECKS["preset"],
-    "build": CHECKS["build"],
-    "changes": CHECKS["changes"],
-}
+CONFIG = "a config of the study"  # what errors call it
 Broken = dict[tuple[str, str], str]  # build and config -> why it could not be built
 
 
@@ -68,37 +63,42 @@ def cells(study: Study, root: Path) -> list[Cell]:
 
 
 def _cells(study: Study, root: Path) -> Iterator[Cell]:
-    built = [
-        (said, _built_alone(study, said, recipe, level))
-        for said in study.configs
-        for recipe in _recipes(study, said, root)
-        for level in levels(recipe)
-    ]
-    _named(study, [one.name for _, one in built])
-    for said, one in built:
+    built = []
+    for config in study.configs:
+        entry, recipe_keys = split_config(config, CONFIG)
+        for recipe in _recipes(study, entry, recipe_keys, root):
+            for level in levels(recipe):
+                built.append((entry, _built_alone(study, entry, recipe, level)))
+    _check_patterns(study, [cell.name for _, cell in built])
+    for entry, cell in built:
         if not study.methods:
-            yield one
+            yield cell
         for method in study.methods:
-            if any(fnmatchcase(one.name, wanted) for wanted in method.get("on", ["*"])):
-                yield from _trained(study, said, one, method)
+            if any(fnmatchcase(cell.name, pattern) for pattern in method.on or ["*"]):
+                yield from _trained(study, entry, cell, method)
 
 
-def _named(study: Study, names: Sequence[str]) -> None:
-    """Raise if a method is asked for on a config that there is not."""
+def _check_patterns(study: Study, names: Sequence[str]) -> None:
+    """Raise if a method is to run on a config that does not exist."""
     for method in study.methods:
-        for wanted in method.get("on", []):
-            if not any(fnmatchcase(name, wanted) for name in names):
-                there = ", ".join(names)
+        for pattern in method.on:
+            if not any(fnmatchcase(name, pattern) for name in names):
                 raise ValueError(
-                    f"{method['name']}: on = {wanted!r}: no config is called so. There are: {there}"
+                    f"{method.name}: on = {pattern!r}: no config is called so. "
+                    f"There are: {', '.join(names)}"
                 )
 
 
-def _built_alone(study: Study, said: Table, recipe: Recipe, level: int | None) -> Cell:
-    """Return the cell of a config that nothing learns from, called like it; below its dataset, if not the study's."""
+def _built_alone(study: Study, entry: ConfigEntry, recipe: Recipe, level: int | None) -> Cell:
+    """Return the cell of a config that nothing learns from; it has the name of the config.
+
+    The name begins with the dataset where that is not the study's.
+    """
     config = config_name(recipe, level)
+    of_study = recipe.dataset == study.dataset
+    usual_preset = study.preset if of_study and study.preset else recipe.dataset
     return Cell(
-        build=said.get("build") or study.folder(recipe.dataset),
+        build=entry.build or study.build_folder(recipe.dataset),
         recipe=recipe if level is None else replace(recipe, levels=(level,)),
         level=level,
         config=config,
@@ -107,44 +107,41 @@ def _built_alone(study: Study, said: Table, recipe: Recipe, level: int | None) -
         options={},
         net=None,
         seed=0,
-        preset=said.get("preset")
-        or (study.preset if recipe.dataset == study.dataset else "")
-        or recipe.dataset,
-        changes={**study.changes, **said.get("changes", {})},
+        preset=entry.preset or usual_preset,
+        changes={**study.changes, **entry.changes},
         pretrained=study.pretrained,
-        name=config if recipe.dataset == study.dataset else f"{recipe.dataset}/{config}",
+        name=config if of_study else f"{recipe.dataset}/{config}",
     )
 
 
-def _trained(study: Study, said: Table, one: Cell, method: Table) -> Iterator[Cell]:
-    """Yield the runs of a method on a config; what it says of the preset goes before what the config and study say."""
-    preset = method.get("preset", said.get("preset", study.preset))
-    own = [f"preset-{Path(preset).stem}"] if preset != study.preset else []
-    labelled = [method["label"]] if "label" in method else []
-    nets = method.get("nets", study.nets) or (None,)
-    for tried, net, grid, seed in product(
-        _product(method.get("grid", {})), nets, _product(study.grid), study.seeds
-    ):
-        options = {**method.get("options", {}), **tried}
-        shown = [
-            *labelled,
-            method["name"],
+def _trained(study: Study, entry: ConfigEntry, cell: Cell, method: MethodEntry) -> Iterator[Cell]:
+    """Yield the runs of a method on a config; what it says of the preset comes first."""
+    preset = method.preset or entry.preset or study.preset
+    prefix = [method.label] if method.label else []
+    suffix = [f"preset-{Path(preset).stem}"] if preset != study.preset else []
+    nets = method.nets or study.nets or (None,)
+    trials = product(_product(method.grid), nets, _product(study.grid), study.seeds)
+    for method_grid, net, preset_grid, seed in trials:
+        options = {**method.options, **method_grid}
+        parts = [
+            *prefix,
+            method.name,
             *_shown(options),
             *([net] if net else []),
-            *own,
-            *_shown(grid),
+            *suffix,
+            *_shown(preset_grid),
             f"s{seed}",
         ]
         yield replace(
-            one,
-            method=method["name"],
-            label=method.get("label", ""),
+            cell,
+            method=method.name,
+            label=method.label,
             options=options,
             net=net,
             seed=seed,
-            preset=method.get("preset", one.preset),
-            changes={**one.changes, **method.get("changes", {}), **grid},
-            name=f"{one.name}/" + re.sub(r"[^A-Za-z0-9_.-]+", "-", "_".join(shown)),
+            preset=method.preset or cell.preset,
+            changes={**cell.changes, **method.changes, **preset_grid},
+            name=f"{cell.name}/" + re.sub(r"[^A-Za-z0-9_.-]+", "-", "_".join(parts)),
         )
 
 
@@ -152,22 +149,17 @@ def _shown(said: Table) -> list[str]:
     return [f"{k}-{v}" for k, v in sorted(said.items())]
 
 
-def _recipes(study: Study, said: Table, root: Path) -> Iterator[Recipe]:
-    """Yield the recipes of a config: the dataset's for that noise, if there is one, and what the study says."""
-    where = "a config of the study"
-    if "noise" not in said:
-        raise ValueError(f'{where} names no noise: add noise = "..."')
-    for key, (fits, wanted) in OURS.items():
-        if key in said and not fits(said[key]):
-            raise ValueError(f"{where}: {key} = {said[key]!r}: it must be {wanted}")
-    grid = said.get("grid", {})
-    dataset = said.get("dataset", study.dataset)
-    path = root / "pipelines" / f"{dataset}_{said['noise']}.toml"
-    usual = recipes.read(path) if path.is_file() else {}
-    said = {**usual, **{k: v for k, v in said.items() if k not in OURS}, "dataset": dataset}
-    for chosen in _product(grid):
-        options = {**usual.get("options", {}), **said.get("options", {}), **chosen}
-        yield recipes.make({**said, "options": options}, where)
+def _recipes(study: Study, entry: ConfigEntry, recipe_keys: Table, root: Path) -> Iterator[Recipe]:
+    """Yield the recipes of a config: the dataset's for that noise, with the keys of the study."""
+    if "noise" not in recipe_keys:
+        raise ValueError(f'{CONFIG} names no noise: add noise = "..."')
+    dataset = recipe_keys.get("dataset", study.dataset)
+    path = root / "pipelines" / f"{dataset}_{recipe_keys['noise']}.toml"
+    usual = read_toml(path, "recipe") if path.is_file() else {}
+    keys = {**usual, **recipe_keys, "dataset": dataset}
+    for grid in _product(entry.grid):
+        options = {**usual.get("options", {}), **recipe_keys.get("options", {}), **grid}
+        yield parse_recipe({**keys, "options": options}, CONFIG)
 
 
 def _product(grid: Table) -> list[dict[str, Any]]:

@@ -146,7 +146,7 @@ def note(study: Study, cells: Sequence[Cell], name: str, scale: str, paths: Swee
 def _wanted(cell: Cell, paths: SweepPaths) -> dict[str, Any]:
     """Return what the cell's config.json has to say."""
     how = _preset(cell, paths)
-    options = {**preset.options(how, cell.method, cell.level), **cell.options}
+    options = {**preset.method_options(how, cell.method, cell.level), **cell.options}
     asked = {
         "config": cell.config,
         "method": cell.method,
@@ -155,13 +155,13 @@ def _wanted(cell: Cell, paths: SweepPaths) -> dict[str, Any]:
         "seed": cell.seed,
     }
     asked["pretrained"] = cell.pretrained
-    said: dict[str, Any] = json.loads(json.dumps({**asked, "preset": preset.said(how)}))
+    said: dict[str, Any] = json.loads(json.dumps({**asked, "preset": preset.recorded_preset(how)}))
     return said
 
 
 def _preset(cell: Cell, paths: SweepPaths) -> preset.Preset:
-    how = preset.load(cell.preset, paths.inputs.root)
-    how = preset.changed(how, cell.changes, "the changes of the study")
+    how = preset.read_preset(cell.preset, paths.inputs.root)
+    how = preset.change_preset(how, cell.changes, "the changes of the study")
     return replace(how, net=cell.net) if cell.net else how
 
 

@@ -151,17 +151,17 @@ class Trainer:
         how = (
             self.plan
             if isinstance(self.plan, Preset)
-            else preset.load(self.plan or card.dataset, root)
+            else preset.read_preset(self.plan or card.dataset, root)
         )
         net = {"net": self.net} if isinstance(self.net, str) else {}
         quick = {"epochs": how.quick} if self.quick else {}
         changes = {key: value for key, value in self.changes.items() if value is not None}
-        how = preset.changed(how, {**quick, **net, **changes})
+        how = preset.change_preset(how, {**quick, **net, **changes})
         parse_schedule(how.schedule)
         method = (
             pick(METHODS, self.method, "method") if isinstance(self.method, str) else self.method
         )
-        options = {**preset.options(how, _name(method), config.level), **self.options}
+        options = {**preset.method_options(how, _name(method), config.level), **self.options}
         _check(how, method, options)
         if callable(self.net) and (self.pretrained or self.weights):
             raise ValueError(
@@ -254,7 +254,7 @@ class Trainer:
             if not callable(self.net)
             else getattr(self.net, "__qualname__", repr(self.net)),
             "seed": self.seed,
-            "preset": preset.said(how),
+            "preset": preset.recorded_preset(how),
             "ranks": distributed.world_size(),
             "pretrained": self.pretrained,
             "weights": files.digest(self.weights) if self.weights else None,

@@ -11,7 +11,7 @@ from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.noise.base import n_noisy
 from cnlw_tools.plan.plan import plan
-from cnlw_tools.recipe.recipe import BENCHMARK, Recipe
+from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, Recipe
 
 HOW = Storage()
 
@@ -43,11 +43,12 @@ def test_partition(planned, noise, level, layout):
 
 
 @pytest.mark.parametrize(
-    ("level", "expected"), [(40, BENCHMARK), (0, BENCHMARK), (37, (*BENCHMARK, 37)), (95, None)]
+    ("level", "expected"),
+    [(40, BENCHMARK_LEVELS), (0, BENCHMARK_LEVELS), (37, (*BENCHMARK_LEVELS, 37)), (95, None)],
 )
 def test_grid(planned, level, expected):
     """Bands end at the benchmark's levels, and at the plan's own."""
-    ends = sorted({*(expected or (*BENCHMARK, 95)), 100})
+    ends = sorted({*(expected or (*BENCHMARK_LEVELS, 95)), 100})
     sizes = [
         len(part.rows)
         for split, part in segments.cut(planned("blue", level), HOW)
@@ -92,7 +93,7 @@ def test_verified_is_cut_like_train(planned, noise):
     ]
 
     assert [len(part) for part in parts] == np.diff(
-        [n_noisy(p, 20) for p in (*BENCHMARK, 100)]
+        [n_noisy(p, 20) for p in (*BENCHMARK_LEVELS, 100)]
     ).tolist()
     assert {len(set(part)) for part in parts} == {1}
     assert len(set(names(low, "verified")) & set(names(high, "verified"))) == 7
@@ -125,9 +126,11 @@ def test_names_know_the_storage(planned, other):
 
 def test_names_are_neutral(planned):
     """A name is 16 hex digits, and no two segments share one."""
-    found = [name for level in BENCHMARK for name in names(planned("red", level), layout="flat")]
+    found = [
+        name for level in BENCHMARK_LEVELS for name in names(planned("red", level), layout="flat")
+    ]
 
-    assert len(set(found)) == len(BENCHMARK)
+    assert len(set(found)) == len(BENCHMARK_LEVELS)
     assert {len(name) for name in found} == {16}
     assert set("".join(found)) <= set("0123456789abcdef")
 

@@ -37,16 +37,17 @@ NAMES = st.text(
         "~",
     ]
 )
+DATASETS = st.from_regex("[a-z0-9]{1,5}", fullmatch=True)
 SHARES = st.floats(0, 1)
 OPTIONS = st.none() | st.booleans() | st.integers() | NAMES | st.lists(st.lists(SHARES))
 CONFIG = st.builds(
     ConfigCard,
     recipe=st.builds(
         Recipe,
-        dataset=NAMES,
+        dataset=DATASETS,
         noise=NAMES,
         longtail=st.integers(1, 9) | st.floats(1, 9),
-        donors=st.lists(NAMES, max_size=2).map(tuple),
+        donors=st.lists(DATASETS, max_size=2, unique=True).map(tuple),
         options=st.dictionaries(NAMES, OPTIONS, max_size=3),
     ),
     level=st.none() | st.integers(0, 95),
@@ -62,7 +63,7 @@ CONFIG = st.builds(
 BUILD = st.builds(
     BuildCard,
     made_with=st.dictionaries(NAMES, NAMES, max_size=2),
-    dataset=st.from_regex("[a-z0-9]{1,5}", fullmatch=True),
+    dataset=DATASETS,
     images=st.builds(Storage, st.none() | st.integers(1, 8192), st.sampled_from(["crop", "pad"])),
     layout=st.sampled_from(["bands", "flat"]),
     tables=st.dictionaries(NAMES, NAMES, max_size=3),
@@ -127,21 +128,21 @@ def test_bytes():
         "      recipe:\n"
         "        dataset: toy\n"
         "        noise: red\n"
-        "        splits: drawn\n"
-        "        seed: 0\n"
-        "        nested: true\n"
-        "        per_class: 0\n"
-        "        probe: 0\n"
-        "        verified: 0\n"
-        "        clean: 0\n"
-        "        longtail: 1\n"
-        "        donors:\n"
-        "        - other\n"
-        "        verdict: majority\n"
-        "        min_votes: 1\n"
-        "        search: []\n"
         "        options:\n"
         "          top: 80\n"
+        "        splits: drawn\n"
+        "        donors:\n"
+        "        - other\n"
+        "        clean: 0\n"
+        "        longtail: 1\n"
+        "        probe: 0\n"
+        "        verified: 0\n"
+        "        verdict: majority\n"
+        "        search: []\n"
+        "        nested: true\n"
+        "        seed: 0\n"
+        "        min_votes: 1\n"
+        "        per_class: 0\n"
         "      level: 40\n"
         "      digest: d\n"
         "      rows:\n"

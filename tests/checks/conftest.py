@@ -16,7 +16,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[[Path], Path]
     folder = tmp_path_factory.mktemp("whole")
     root = tiny(folder / "root")
     for noise, levels in (("red", [20, 40]), ("blue", [40])):
-        asked = recipe.make({"dataset": "shapes", "noise": noise, "levels": levels}, "the test")
+        asked = recipe.parse_recipe(
+            {"dataset": "shapes", "noise": noise, "levels": levels}, "the test"
+        )
         build(asked, Inputs(root), folder / "build")
     return folder / "build"
 

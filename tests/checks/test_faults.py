@@ -21,9 +21,9 @@ from cnlw_tools.checks import CHECKS, Finding, collect_evidence, validate
 from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.plan.plan import plan
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import Recipe, make
+from cnlw_tools.recipe.recipe import Recipe, parse_recipe
 
-RECIPE = make({"dataset": "shapes", "noise": "red", "licence": "apache-2.0"}, "the test")
+RECIPE = parse_recipe({"dataset": "shapes", "noise": "red", "licence": "apache-2.0"}, "the test")
 
 
 def quiet(stage: str, done: int, total: int) -> None:
@@ -434,7 +434,7 @@ def parted(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[[Path], Path
     root = tiny(folder / "root")
     for noise, levels in (("red", [20, 40]), ("blue", [40])):
         said = {"dataset": "shapes", "noise": noise, "levels": levels, "probe": 2, "verified": 5}
-        build(make(said, "the test"), Inputs(root), folder / "build")
+        build(parse_recipe(said, "the test"), Inputs(root), folder / "build")
     return folder / "build"
 
 

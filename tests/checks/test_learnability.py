@@ -149,7 +149,7 @@ def built(tmp_path_factory, tiny):
     """A build of blue 40."""
     folder = tmp_path_factory.mktemp("learn")
     said = {"dataset": "shapes", "noise": "blue", "levels": [40], "size": 8}
-    build(recipe.make(said, "test"), Inputs(tiny(folder / "root")), folder / "shapes")
+    build(recipe.parse_recipe(said, "test"), Inputs(tiny(folder / "root")), folder / "shapes")
     return folder / "shapes"
 
 

@@ -15,7 +15,7 @@ from cnlw_tools.card import metadata
 from cnlw_tools.checks import CHECKS, collect_evidence
 from cnlw_tools.noise import NOISE
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import make
+from cnlw_tools.recipe.recipe import parse_recipe
 
 RING = (0.7 * np.eye(10) + 0.3 * np.roll(np.eye(10), 1, axis=1)).tolist()
 WAYS = [
@@ -103,7 +103,7 @@ def test_sound(
     root: Path, cifar: Path, tmp_path: Path, noise: str, options: dict[str, Any]
 ) -> None:
     """No false alarm, at two levels."""
-    asked = make(asking(noise, options, 20, 50), "the test")
+    asked = parse_recipe(asking(noise, options, 20, 50), "the test")
     build(asked, Inputs(root, donors={"cifar10": cifar}), tmp_path / "build")
 
     assert [] == errors(tmp_path / "build", donor=cifar)
@@ -122,7 +122,7 @@ def test_sound_with_every_choice_before_noise(
     root: Path, cifar: Path, tmp_path: Path, noise: str, options: dict[str, Any]
 ) -> None:
     """The choices combine with every model, and what leaves train is checked like the rest."""
-    asked = make(
+    asked = parse_recipe(
         {**asking(noise, options, 20, 40), "probe": 2, "verified": 3, "clean": 130, "longtail": 4},
         "the test",
     )
@@ -141,7 +141,9 @@ def test_sound_with_every_choice_before_noise(
 @pytest.mark.parametrize("compared", [True, False])
 def test_a_leak_is_found_in_a_resized_build(cifar: Path, tmp_path: Path, compared: bool) -> None:
     """A resize may make two images equal; a validation image copied into train is none of its making."""
-    asked = make({"dataset": "cifar10", "noise": "blue", "levels": [20], "size": 16}, "the test")
+    asked = parse_recipe(
+        {"dataset": "cifar10", "noise": "blue", "levels": [20], "size": 16}, "the test"
+    )
     build(asked, Inputs(files.default_root(), cifar), tmp_path / "build")
     said = metadata.read_card(tmp_path / "build").configs["blue_20"].segments
     paths = [
@@ -160,7 +162,7 @@ def test_a_leak_is_found_in_a_resized_build(cifar: Path, tmp_path: Path, compare
 
 def test_another_way_is_found(root: Path, tmp_path: Path) -> None:
     """Labels that came of a ring are no symmetric noise, whatever the card says."""
-    asked = make({"dataset": "shapes", "noise": "pairflip", "levels": [60]}, "the test")
+    asked = parse_recipe({"dataset": "shapes", "noise": "pairflip", "levels": [60]}, "the test")
     build(asked, Inputs(root), tmp_path / "build")
     text = (tmp_path / "build" / metadata.CARD).read_text()
     (tmp_path / "build" / metadata.CARD).write_text(

@@ -14,7 +14,7 @@ from cnlw_tools.build.build import build
 from cnlw_tools.card import metadata
 from cnlw_tools.checks import CHECKS, Finding, collect_evidence
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import make
+from cnlw_tools.recipe.recipe import parse_recipe
 
 Rows = list[dict[str, Any]]
 
@@ -26,13 +26,15 @@ def root(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[[Path], Path])
 
 @pytest.fixture
 def diluted(root: Path, tmp_path: Path) -> Path:
-    asked = make({"dataset": "shapes", "noise": "dilution", "options": {"alpha": 3.0}}, "the test")
+    asked = parse_recipe(
+        {"dataset": "shapes", "noise": "dilution", "options": {"alpha": 3.0}}, "the test"
+    )
     return build(asked, Inputs(root), tmp_path / "build").folder
 
 
 @pytest.fixture
 def donated(root: Path, cifar: Path, tmp_path: Path) -> Path:
-    asked = make(
+    asked = parse_recipe(
         {"dataset": "shapes", "noise": "openset", "levels": [40], "donors": ["cifar10", "white"]},
         "the test",
     )

@@ -23,7 +23,7 @@ from cnlw_tools.cli import main
 from cnlw_tools.dataset.tables import MANIFEST, VOTES
 from cnlw_tools.images.pixels import fingerprint
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import make
+from cnlw_tools.recipe.recipe import parse_recipe
 from cnlw_tools.store.store import Row, open_ledger
 
 CLASSES, EACH = 10, 8  # web images of each class, all of them wrong
@@ -90,7 +90,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, cifar: Path) -> Path:
     pq.write_table(pa.Table.from_pylist(votes, VOTES), annotations / "votes.parquet")
     make_store(folder / "store", [w["image_id"] for w in web], 0)
     build(
-        make(SAID, "the test"),
+        parse_recipe(SAID, "the test"),
         Inputs(folder / "root", cifar, store=folder / "store"),
         folder / "build",
     )
@@ -160,7 +160,7 @@ def test_a_store_without_the_images(lab: Path, tmp_path: Path) -> None:
 
 def test_images_that_a_resize_made_equal(lab: Path, cifar: Path, tmp_path: Path) -> None:
     """Are a note where they were compared with the source; without the store, web images were not."""
-    said = make({**SAID, "size": 1}, "the test")
+    said = parse_recipe({**SAID, "size": 1}, "the test")
     build(said, Inputs(lab / "root", cifar, store=lab / "store"), tmp_path / "build")
     found = collect_evidence(tmp_path / "build", Inputs(files.default_root(), cifar))
     complete = collect_evidence(

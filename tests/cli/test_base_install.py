@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from cnlw_tools import files
+from cnlw_tools.cli.list import list_
 from cnlw_tools.extras import EXTRAS
 from cnlw_tools.study import spec
 
@@ -48,8 +49,8 @@ def run_without_extras(folder, *commands: str) -> list[str]:
 def dry_runs() -> list[str]:
     """Return the command that plans each study at each of its scales."""
     commands = []
-    for name in spec.names(ROOT):
-        scales = spec.scales(ROOT / spec.FOLDER / f"{name}.toml")
+    for name in spec.study_names(ROOT):
+        scales = spec.study_scales(ROOT / spec.FOLDER / f"{name}.toml")
         for scale in scales or [""]:
             option = f" --scale {scale}" if scale else ""
             commands.append(f"sweep {name}{option} --dry-run")
@@ -67,7 +68,7 @@ def test_the_test_hides_the_package(package):
 
 def test_lists(tmp_path):
     """Every list is printed."""
-    kinds = ["datasets", "noise", "recipes", "methods", "nets", "presets", "studies"]
+    (kinds,) = [option.type.choices for option in list_.params if option.name == "kind"]
     commands = [f"list {kind}" for kind in kinds]
 
     assert run_without_extras(tmp_path, *commands) == [f"0 {command}" for command in commands]

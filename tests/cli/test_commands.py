@@ -135,7 +135,7 @@ def test_a_matrix_from_a_file(root: Path, here: Path) -> None:
     checked = cnlw("validate", "--workers", 1)
 
     q = np.array(
-        recipe.load(root / "pipelines/shapes_matrix.toml").options["q"]
+        recipe.read_recipe(root / "pipelines/shapes_matrix.toml").options["q"]
     )  # whole images of twenty a class
     assert (
         f"determinant {np.linalg.det(q):.3g}, condition number {np.linalg.cond(q):.3g}"

@@ -32,7 +32,7 @@ def built(tmp_path_factory, tiny):
     root = tiny(here / "root")
     for noise, level in (("blue", 40), ("blue", 20)):
         said = {"dataset": "shapes", "noise": noise, "levels": [level], "size": 8}
-        build(recipe.make(said, "test"), Inputs(root), here / "builds" / "shapes")
+        build(recipe.parse_recipe(said, "test"), Inputs(root), here / "builds" / "shapes")
     (here / "small.toml").write_text(PLAN)
     return here
 

@@ -10,7 +10,7 @@ import pytest
 
 from cnlw_tools.dataset import dataset, side_table
 from cnlw_tools.plan.plan import plan, promise
-from cnlw_tools.recipe.recipe import make
+from cnlw_tools.recipe.recipe import parse_recipe
 
 IDS = pa.chunked_array([["a", "b", "c"]])
 
@@ -121,7 +121,9 @@ def test_people_said_so(toy, tmp_path):
     )
     np.save(tmp_path / "worst.npy", np.arange(len(train)) % 4)
     data = data.with_side_table(tmp_path / "worst.npy")
-    asked = make({"dataset": "toy", "noise": "human", "options": {"labels": "worst"}}, "here")
+    asked = parse_recipe(
+        {"dataset": "toy", "noise": "human", "options": {"labels": "worst"}}, "here"
+    )
 
     found, promised = plan(asked, data, None), promise(asked, data, None)["train"]
     rows = [row for row in found.to_pylist() if row["split"] == "train"]

@@ -22,7 +22,7 @@ from cnlw_tools.ingest.resolve import load_dataset
 from cnlw_tools.plan.info import read_plan_info
 from cnlw_tools.plan.plan import plan
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import make
+from cnlw_tools.recipe.recipe import parse_recipe
 from cnlw_tools.sources import SOURCES
 
 DEAD = 7  # of the candidates of a class
@@ -79,7 +79,7 @@ def fetch(root, store):
 def test_two_labs(web, tmp_path):
     """Links that died between two fetches of one manifest: `cnlw diff` lists who stands in, and a plan records it."""
     root, _, ids, images = web
-    asked = make(
+    asked = parse_recipe(
         {"dataset": "shapes", "noise": "red", "levels": [20], "options": {"top": 20}}, "here"
     )
     fetch(root, tmp_path / "one")
@@ -113,12 +113,12 @@ def test_from_the_web_to_a_build(web, tmp_path):
     """Fetched, built and proven: dead candidates and copies of validation images are passed over."""
     root, store, ids, _ = web
     fetched = fetch(root, store)
-    asked = make(
+    asked = parse_recipe(
         {"dataset": "shapes", "noise": "red", "levels": [20], "options": {"top": 20}}, "here"
     )
     build(asked, Inputs(root, store=store), tmp_path / "with")
     build(asked, Inputs(root), tmp_path / "without")
-    name = next(iter(record.load(tmp_path / "with").configs))
+    name = next(iter(record.read_card(tmp_path / "with").configs))
     rows = datasets.load_dataset(
         str(tmp_path / "with"), name, split="train", cache_dir=tmp_path / "hf"
     )
@@ -145,7 +145,7 @@ def test_from_the_web_to_a_build(web, tmp_path):
 def test_a_store_that_is_none(web, tmp_path):
     """Says how to make one."""
     root, *_ = web
-    asked = make({"dataset": "shapes", "noise": "red", "levels": [20]}, "here")
+    asked = parse_recipe({"dataset": "shapes", "noise": "red", "levels": [20]}, "here")
 
     with pytest.raises(FileNotFoundError, match=r"no image store here .*`cnlw fetch`"):
         load_dataset(asked, Inputs(root, store=tmp_path / "nowhere"))

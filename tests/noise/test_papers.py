@@ -10,7 +10,7 @@ from cnlw_tools import files
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.tables import MANIFEST, VOTES
 from cnlw_tools.plan.plan import plan, promise, realised
-from cnlw_tools.recipe.recipe import make
+from cnlw_tools.recipe.recipe import parse_recipe
 
 DATA = files.default_root().parent / "shared" / "data"
 HUMAN = DATA / "cifar_n" / "CIFAR-10_human.npz"
@@ -29,7 +29,7 @@ def made(label):
 
 def rate(dataset, noise, level, **options):
     """The realised rate, when it is the promised one."""
-    recipe = make({"dataset": "cifar10", "noise": noise, "options": options}, "the test")
+    recipe = parse_recipe({"dataset": "cifar10", "noise": noise, "options": options}, "the test")
     found, expected = (
         realised(plan(recipe, dataset, level), 10),
         promise(recipe, dataset, level)["train"],

@@ -10,7 +10,7 @@ import pytest
 from cnlw_tools.dataset import dataset
 from cnlw_tools.plan import capacity
 from cnlw_tools.plan.plan import plan
-from cnlw_tools.recipe.recipe import HIGHEST, Recipe
+from cnlw_tools.recipe.recipe import HIGHEST_LEVEL, Recipe
 
 
 @pytest.fixture
@@ -45,14 +45,14 @@ def test_highest(data, toy, choices):
     levels = capacity.highest(chosen, data)
 
     assert [4, 13, 20, 40] == stock.tolist()
-    assert [HIGHEST] == levels[3:].tolist()
+    assert [HIGHEST_LEVEL] == levels[3:].tolist()
     for label, level in enumerate(levels[:3].tolist()):
         low, here, above = (
             needs(chosen, one, plenty)[label]
-            for one in (level // 2, level, min(level + 1, HIGHEST))
+            for one in (level // 2, level, min(level + 1, HIGHEST_LEVEL))
         )
         assert max(low, here) <= stock[label], (label, level)
-        assert level == HIGHEST or above > stock[label], (label, level)
+        assert level == HIGHEST_LEVEL or above > stock[label], (label, level)
 
 
 @pytest.mark.parametrize("choices", [{}, {"verified": 8}, {"nested": False}])
@@ -63,7 +63,7 @@ def test_the_next_level_is_not_reached(data, choices):
     levels = capacity.highest(recipe(**choices), some)
     least = int(levels.min())
 
-    assert 0 < least < HIGHEST
+    assert 0 < least < HIGHEST_LEVEL
     assert len(plan(recipe(least, **choices), some, least))
     with pytest.raises(ValueError, match="class a' needs"):
         plan(recipe(least + 1, **choices), some, least + 1)
@@ -84,4 +84,4 @@ def test_empty_pool(data):
     three = replace(none, base=none.base.filter(pc.not_equal(none.base["label"], 2)))
 
     assert (capacity.highest(recipe(), none) <= 3).all()
-    assert HIGHEST == capacity.highest(recipe(), three)[2]
+    assert HIGHEST_LEVEL == capacity.highest(recipe(), three)[2]

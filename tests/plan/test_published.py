@@ -9,7 +9,7 @@ from cnlw_tools.dataset import dataset
 from cnlw_tools.dataset.tables import PUBLISHED_SPLITS
 from cnlw_tools.plan import published as official
 from cnlw_tools.plan.plan import plan
-from cnlw_tools.recipe.recipe import Recipe, make
+from cnlw_tools.recipe.recipe import Recipe, parse_recipe
 
 RECIPE = {"dataset": "toy", "noise": "red", "splits": "official", "levels": [20]}
 DRAWN = {
@@ -55,11 +55,11 @@ def published(toy):
 @pytest.mark.parametrize("key", DRAWN)
 def test_a_choice_that_goes_with_drawing_is_refused(published, key):
     """By both who read published splits, naming the key and its value."""
-    recipe = make({**RECIPE, key: DRAWN[key]}, "the test")
+    recipe = parse_recipe({**RECIPE, key: DRAWN[key]}, "the test")
 
     for read in (lambda: official.levels(recipe, published), lambda: plan(recipe, published, 20)):
         with pytest.raises(
-            ValueError, match=f"published splits are read, not drawn: leave out {key} = "
+            ValueError, match=f"published splits are read, not drawn: remove {key} = "
         ):
             read()
 
@@ -67,8 +67,8 @@ def test_a_choice_that_goes_with_drawing_is_refused(published, key):
 @pytest.mark.parametrize("key", READ)
 def test_a_choice_that_means_something_is_taken(published, key):
     """The rows are those of the list; a seed puts them into another order, and nothing else decides over them."""
-    usual = plan(make(RECIPE, "the test"), published, 20)
-    table = plan(make({**RECIPE, key: READ[key]}, "the test"), published, 20)
+    usual = plan(parse_recipe(RECIPE, "the test"), published, 20)
+    table = plan(parse_recipe({**RECIPE, key: READ[key]}, "the test"), published, 20)
 
     assert sorted(table["image_id"].to_pylist()) == sorted(usual["image_id"].to_pylist())
     assert (table["image_id"] == usual["image_id"]) == (key != "seed")

@@ -17,7 +17,7 @@ from cnlw_tools.noise import NOISE
 from cnlw_tools.noise.base import n_noisy
 from cnlw_tools.plan.plan import plan, promise
 from cnlw_tools.plan.subsets import choose, deal
-from cnlw_tools.recipe.recipe import Recipe, config_name, make
+from cnlw_tools.recipe.recipe import Recipe, config_name, parse_recipe
 
 NAMES = ("a", "b", "c", "d")
 SPLITS = ("train", "verified", "probe", "validation")
@@ -271,7 +271,7 @@ def test_names_of_configs():
 def test_bad_values(bad):
     """Choices are checked like any value of a recipe."""
     with pytest.raises(ValueError, match="it must be"):
-        make({"dataset": "toy", "noise": "blue", **bad}, "here")
+        parse_recipe({"dataset": "toy", "noise": "blue", **bad}, "here")
 
 
 def noisy_slots(table):

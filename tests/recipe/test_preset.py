@@ -11,13 +11,13 @@ from cnlw_tools.trainer.augment import compose
 from cnlw_tools.trainer.nets import NETS
 from cnlw_tools.trainer.schedule import parse_schedule
 
-PRESETS = preset.names(files.default_root())
+PRESETS = preset.preset_names(files.default_root())
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_of_the_project_can_be_used(name):
     """Net, schedule, views, methods and their levels: all of it exists."""
-    made = preset.load(name, files.default_root())
+    made = preset.read_preset(name, files.default_root())
 
     assert made.net in NETS
     parse_schedule(made.schedule)
@@ -26,7 +26,7 @@ def test_a_preset_of_the_project_can_be_used(name):
     for method in made.methods:
         assert method in METHODS
         for level in (None, 20, 40, 60, 80):
-            preset.options(made, method, level)
+            preset.method_options(made, method, level)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -39,7 +39,7 @@ def test_a_preset_says_what_it_is(name):
 
 def test_what_is_not_said_has_its_default():
     """Only net and epochs must be there."""
-    assert preset.make({"net": "x", "epochs": 3}, "here").batch_size == 128
+    assert preset.parse_preset({"net": "x", "epochs": 3}, "here").batch_size == 128
 
 
 @pytest.mark.parametrize("missing", ["net", "epochs"])
@@ -47,14 +47,14 @@ def test_what_must_be_there_is_named(missing):
     """With what to add."""
     raw = {k: v for k, v in {"net": "x", "epochs": 3}.items() if k != missing}
 
-    with pytest.raises(ValueError, match=f"'{missing}' is missing: add {missing} ="):
-        preset.make(raw, "here")
+    with pytest.raises(ValueError, match=f"'{missing}' is missing: add it"):
+        preset.parse_preset(raw, "here")
 
 
 def test_an_unknown_key_is_an_error():
     """With the one that was meant."""
     with pytest.raises(ValueError, match="Did you mean 'batch_size'"):
-        preset.make({"net": "x", "epochs": 3, "batchsize": 3}, "here")
+        preset.parse_preset({"net": "x", "epochs": 3, "batchsize": 3}, "here")
 
 
 @pytest.mark.parametrize(
@@ -89,32 +89,32 @@ def test_an_unknown_key_is_an_error():
 )
 def test_a_value_out_of_range_is_an_error(key, value):
     """It names place, key and value."""
-    with pytest.raises(ValueError, match=f"here: {key} = "):
-        preset.make({"net": "x", "epochs": 3, key: value}, "here")
+    with pytest.raises(ValueError, match=rf"^here: {key}[.\w]* = .*: it must be "):
+        preset.parse_preset({"net": "x", "epochs": 3, key: value}, "here")
 
 
 def test_changes_are_checked_and_nothing_is_none():
     """What is none changes nothing; what is wrong is an error."""
-    made = preset.make({"net": "x", "epochs": 3}, "here")
+    made = preset.parse_preset({"net": "x", "epochs": 3}, "here")
 
-    assert preset.changed(made, {"epochs": 5, "lr": None}) == preset.make(
+    assert preset.change_preset(made, {"epochs": 5, "lr": None}) == preset.parse_preset(
         {"net": "x", "epochs": 5}, "here"
     )
     with pytest.raises(ValueError, match="lr = -1"):
-        preset.changed(made, {"lr": -1})
+        preset.change_preset(made, {"lr": -1})
 
 
 def test_options_are_those_of_the_nearest_level():
     """The general ones, then those of a level; of two as near, the lower."""
     methods = {"m": {"alpha": 1, "beta": 2, "level": {"20": {"alpha": 3}, "40": {"alpha": 4}}}}
-    made = preset.make({"net": "x", "epochs": 3, "methods": methods}, "here")
+    made = preset.parse_preset({"net": "x", "epochs": 3, "methods": methods}, "here")
 
-    assert preset.options(made, "m", 20) == {"alpha": 3, "beta": 2}
-    assert preset.options(made, "m", 30) == {"alpha": 3, "beta": 2}
-    assert preset.options(made, "m", 80) == {"alpha": 4, "beta": 2}
-    assert preset.options(made, "m", None) == {"alpha": 1, "beta": 2}
-    assert preset.options(made, "other", 20) == {}
-    assert preset.options(made, "m", 20) == {"alpha": 3, "beta": 2}
+    assert preset.method_options(made, "m", 20) == {"alpha": 3, "beta": 2}
+    assert preset.method_options(made, "m", 30) == {"alpha": 3, "beta": 2}
+    assert preset.method_options(made, "m", 80) == {"alpha": 4, "beta": 2}
+    assert preset.method_options(made, "m", None) == {"alpha": 1, "beta": 2}
+    assert preset.method_options(made, "other", 20) == {}
+    assert preset.method_options(made, "m", 20) == {"alpha": 3, "beta": 2}
 
 
 def test_a_preset_may_be_a_file_of_ones_own(tmp_path):
@@ -122,13 +122,13 @@ def test_a_preset_may_be_a_file_of_ones_own(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('net = "x"\nepochs = 7\n')
 
-    assert preset.load(str(path), Path("nowhere")).epochs == 7
+    assert preset.read_preset(str(path), Path("nowhere")).epochs == 7
 
 
 def test_no_such_preset_is_an_error():
     """It says which there are."""
     with pytest.raises(FileNotFoundError, match=r"Did you mean 'shapes'.* There are: .*shapes"):
-        preset.load("shape", files.default_root())
+        preset.read_preset("shape", files.default_root())
 
 
 def test_what_is_not_toml_is_an_error(tmp_path):
@@ -137,4 +137,4 @@ def test_what_is_not_toml_is_an_error(tmp_path):
     path.write_text("net = ")
 
     with pytest.raises(ValueError, match=r"mine\.toml: not TOML"):
-        preset.load(str(path), tmp_path)
+        preset.read_preset(str(path), tmp_path)

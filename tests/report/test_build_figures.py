@@ -19,7 +19,7 @@ def built(tmp_path_factory, tiny):
     """What a report knows of a study that builds two configs and has built one."""
     folder = tmp_path_factory.mktemp("builds")
     said = {"dataset": "shapes", "noise": "blue", "levels": [40], "size": 8, "probe": 2}
-    build(recipe.make(said, "test"), Inputs(tiny(folder / "root")), folder / "shapes")
+    build(recipe.parse_recipe(said, "test"), Inputs(tiny(folder / "root")), folder / "shapes")
     cells = [
         {"build": "shapes", "config": f"blue_{level}_probe2", "method": ""} for level in (40, 80)
     ]

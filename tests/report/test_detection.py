@@ -37,7 +37,7 @@ def built(tmp_path_factory, tiny):
             "probe": 2,
         }
         said |= {"options": {"top": 20}} if noise == "red" else {}
-        build(recipe.make(said, "test"), Inputs(root), folder / "shapes")
+        build(recipe.parse_recipe(said, "test"), Inputs(root), folder / "shapes")
     return folder / "shapes"
 
 

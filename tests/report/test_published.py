@@ -9,8 +9,8 @@ from cnlw_tools import files
 from cnlw_tools.report import runs
 from cnlw_tools.report.published import beside, load
 from cnlw_tools.report.trials import best, trials
-from cnlw_tools.study.spec import FOLDER, Published, Study, scales
-from cnlw_tools.study.spec import load as load_study
+from cnlw_tools.study.spec import FOLDER, Published, Study, study_scales
+from cnlw_tools.study.spec import read_study as load_study
 
 TABLES = {
     "table1": {
@@ -171,7 +171,7 @@ def test_the_tables_of_the_papers_come_with_the_package():
 )
 def test_studies_of_the_package_name_rows_and_columns_that_there_are(path):
     """At every scale."""
-    for scale in scales(path) or [""]:
+    for scale in study_scales(path) or [""]:
         study = load_study(path, scale)
         for entry in study.published:
             said = "not run" if study.methods else "not built"

@@ -22,7 +22,7 @@ from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.ingest.import_dataset import import_release, import_source
 from cnlw_tools.ingest.resolve import load_dataset
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import make
+from cnlw_tools.recipe.recipe import parse_recipe
 from cnlw_tools.sources import SOURCES
 from cnlw_tools.sources import mini_imagenet as source_file
 from cnlw_tools.sources.formats.release import Release
@@ -75,7 +75,7 @@ def built(manual, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("official") / "build"
     for noise in ("red", "blue"):
         said = {"dataset": "mini_imagenet", "noise": noise, "splits": "official", "size": 84}
-        build(make(said, "here"), Inputs(files.default_root(), manual), out)
+        build(parse_recipe(said, "here"), Inputs(files.default_root(), manual), out)
     return out
 
 
@@ -303,7 +303,7 @@ def test_the_real_lists(tmp_path):
 def test_other_layouts_of_the_release(manual, tmp_path, built):
     """The zip, other spellings, lists beside all images, and folders of classes give the same splits."""
     said = {"dataset": "mini_imagenet", "noise": "red", "splits": "official"}
-    whole = load_dataset(make(said, "x"), Inputs(files.default_root(), manual))
+    whole = load_dataset(parse_recipe(said, "x"), Inputs(files.default_root(), manual))
     rows = sorted(map(str, whole.published_splits.to_pylist()))
     release = manual / "dataset_no_images"
     archives = [p for p in manual.iterdir() if p.is_file()]
@@ -335,7 +335,9 @@ def test_other_layouts_of_the_release(manual, tmp_path, built):
 
     for layout in ("zip", "spelled", "beside", "walked"):
         said = {"dataset": "mini_imagenet", "noise": "red", "splits": "official"}
-        found = load_dataset(make(said, "x"), Inputs(files.default_root(), tmp_path / layout))
+        found = load_dataset(
+            parse_recipe(said, "x"), Inputs(files.default_root(), tmp_path / layout)
+        )
         assert sorted(map(str, found.published_splits.to_pylist())) == rows, layout
         held = found.base.filter([s == "validation" for s in found.base["split"].to_pylist()])
         assert len(held) == 6
@@ -347,7 +349,7 @@ def test_other_layouts_of_the_release(manual, tmp_path, built):
     ("change", "message"),
     [
         ({"level": 30}, "no published split of red noise at level 30: there are 0, 5, 20"),
-        ({"probe": 1}, "published splits are read, not drawn: leave out probe = 1"),
+        ({"probe": 1}, "published splits are read, not drawn: remove probe = 1"),
         ({"noise": "symmetric"}, "there are no published splits of symmetric noise"),
     ],
 )
@@ -357,7 +359,7 @@ def test_what_is_not_published(manual, tmp_path, change, message):
     said |= {"levels": [said.pop("level")]} if "level" in said else {}
 
     with pytest.raises(ValueError, match=message):
-        build(make(said, "here"), Inputs(files.default_root(), manual), tmp_path / "out")
+        build(parse_recipe(said, "here"), Inputs(files.default_root(), manual), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -370,9 +372,13 @@ def test_a_web_image_that_is_missing(manual, tmp_path):
     with pytest.raises(
         ValueError, match=r"level 20: 1 of 24 images are not there, such as w1b: complete"
     ):
-        build(make(said, "here"), Inputs(files.default_root(), tmp_path / "copy"), tmp_path / "out")
+        build(
+            parse_recipe(said, "here"),
+            Inputs(files.default_root(), tmp_path / "copy"),
+            tmp_path / "out",
+        )
     build(
-        make({**said, "levels": [5]}, "here"),
+        parse_recipe({**said, "levels": [5]}, "here"),
         Inputs(files.default_root(), tmp_path / "copy"),
         tmp_path / "out",
     )
@@ -383,7 +389,7 @@ def test_a_damaged_release(manual, tmp_path):
     shutil.copytree(manual, tmp_path / "copy")
     split = tmp_path / "copy" / "dataset_no_images" / "mini-imagenet" / "split" / "red_noise_nl_0.2"
     split.write_text("n0170432300000001.jpg zero\n")
-    said = make({"dataset": "mini_imagenet", "noise": "red", "splits": "official"}, "x")
+    said = parse_recipe({"dataset": "mini_imagenet", "noise": "red", "splits": "official"}, "x")
 
     with pytest.raises(
         ValueError, match=r"red_noise_nl_0.2: line 1: .* is not an image and a label"
@@ -397,7 +403,7 @@ def test_a_damaged_release(manual, tmp_path):
 def test_noise_may_be_drawn_too(manual, tmp_path):
     """From the same copy: verdicts become the pool, of which dead images are no part."""
     said = {"dataset": "mini_imagenet", "noise": "red", "levels": [15], "options": {"top": 15}}
-    build(make(said, "here"), Inputs(files.default_root(), manual), tmp_path / "out")
+    build(parse_recipe(said, "here"), Inputs(files.default_root(), manual), tmp_path / "out")
     rows = datasets.load_dataset(
         str(tmp_path / "out"), "red_15_t15", split="train", cache_dir=tmp_path / "hf"
     )
@@ -426,7 +432,7 @@ def test_importing_the_release(manual, tmp_path):
     assert {name: read.digests[name] for name in ("web", "votes", "official")} == {
         name: found.digests[name] for name in ("web", "votes", "official")
     }
-    said = make(
+    said = parse_recipe(
         {"dataset": "mini_imagenet", "noise": "red", "splits": "official", "levels": [20]}, "x"
     )
     build(said, Inputs(tmp_path, manual), tmp_path / "out")
@@ -436,7 +442,7 @@ def test_importing_the_release(manual, tmp_path):
     }
     import_source("mini_imagenet", manual, "mine", tmp_path)
     mine = load_dataset(
-        make({"dataset": "mine", "noise": "red", "splits": "official"}, "x"),
+        parse_recipe({"dataset": "mine", "noise": "red", "splits": "official"}, "x"),
         Inputs(tmp_path, manual),
     )
     assert mine.published_splits.equals(found.published_splits)
@@ -450,7 +456,7 @@ def test_importing_the_release(manual, tmp_path):
 def test_a_smaller_benchmark(manual, tmp_path):
     """At most so many images of each class are there, the same at every level."""
     said = {"dataset": "mini_imagenet", "noise": "blue", "levels": [0, 50], "per_class": 4}
-    build(make(said, "here"), Inputs(files.default_root(), manual), tmp_path / "out")
+    build(parse_recipe(said, "here"), Inputs(files.default_root(), manual), tmp_path / "out")
     low, high = (
         datasets.load_dataset(str(tmp_path / "out"), c, split="train", cache_dir=tmp_path)
         for c in ("blue_00", "blue_50")

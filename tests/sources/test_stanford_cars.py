@@ -147,7 +147,9 @@ def test_missing_images(lay_out):
 def test_published_splits(lay_out, make, called):
     """Lists name cars by path or file, with ending or without; web images lie beside the release."""
     folder = released(lay_out("stanford_cars"), make, called)
-    said = recipe.make({"dataset": "stanford_cars", "noise": "red", "splits": "official"}, "here")
+    said = recipe.parse_recipe(
+        {"dataset": "stanford_cars", "noise": "red", "splits": "official"}, "here"
+    )
     found = load_dataset(said, Inputs(files.default_root(), folder))
     rows = published.read(said, found, 20).rows.to_pylist()
 
@@ -166,7 +168,9 @@ def test_published_splits(lay_out, make, called):
 def test_published_splits_of_other_names(lay_out, make):
     """An image that is neither a car here nor a candidate is an error that names it."""
     folder = released(lay_out("stanford_cars"), make, "0{:05d}.jpg")
-    said = recipe.make({"dataset": "stanford_cars", "noise": "red", "splits": "official"}, "here")
+    said = recipe.parse_recipe(
+        {"dataset": "stanford_cars", "noise": "red", "splits": "official"}, "here"
+    )
 
     with pytest.raises(
         ValueError, match=r"9 rows .* such as 000004; an image here is called cars_train/00001.jpg"

@@ -13,7 +13,7 @@ from cnlw_tools.recipe import preset, recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study import expand as module
 from cnlw_tools.study.expand import cells
-from cnlw_tools.study.spec import FOLDER, load, make, scales
+from cnlw_tools.study.spec import FOLDER, parse_study, read_study, study_scales
 from cnlw_tools.trainer.nets import NETS
 from cnlw_tools.trainer.nets.weights import TIMM, TORCHVISION
 
@@ -32,7 +32,7 @@ RAW = {
 
 def listed(**said):
     """The cells of a study."""
-    return cells(make(RAW | said, "test"), files.default_root())
+    return cells(parse_study(RAW | said, "test"), files.default_root())
 
 
 def test_cells_are_the_product():
@@ -69,7 +69,7 @@ def test_a_study_that_grows_keeps_its_cells():
 
 def test_a_config_is_the_datasets_recipe_and_what_the_study_says():
     """Licence from the file, levels and options from the study; a cell has its own level alone."""
-    usual = recipe.load(files.default_root() / "pipelines" / "shapes_blue.toml")
+    usual = recipe.read_recipe(files.default_root() / "pipelines" / "shapes_blue.toml")
     found = listed()[0].recipe
 
     assert found.licence == usual.licence
@@ -158,13 +158,13 @@ TRUSTED = ("clothing1m",)  # has a split of trusted images of its own
 @cache
 def usual(name):
     """A preset of the package."""
-    return preset.load(name, files.default_root())
+    return preset.read_preset(name, files.default_root())
 
 
 def lacks(cell):
     """What a method needs and its cell does not give."""
     method = METHODS[cell.method]
-    options = {**preset.options(usual(cell.preset), cell.method, cell.level), **cell.options}
+    options = {**preset.method_options(usual(cell.preset), cell.method, cell.level), **cell.options}
     given = {"holdout", *(["noise_rate"] if "noise_rate" in options else [])}
     given |= {"probe"} if cell.recipe.probe or cell.recipe.dataset in TRUSTED else set()
     given |= {"verified"} if cell.recipe.verified else set()
@@ -175,14 +175,14 @@ def lacks(cell):
 EVERY = [
     pytest.param(path, scale, id=f"{path.stem}-{scale}" if scale else path.stem)
     for path in sorted((files.default_root() / FOLDER).glob("*.toml"))
-    for scale in scales(path) or [""]
+    for scale in study_scales(path) or [""]
 ]
 
 
 @pytest.mark.parametrize(("path", "scale"), EVERY)
 def test_studies_of_the_package_name_what_there_is(path, scale):
     """Noise, donors and their options, presets and their keys, networks, methods, their options and what they need."""
-    study = load(path, scale)
+    study = read_study(path, scale)
     found = cells(study, files.default_root())
     for cell in {(cell.build, cell.config): cell for cell in found}.values():
         noise = NOISE[cell.recipe.noise]
@@ -191,7 +191,7 @@ def test_studies_of_the_package_name_what_there_is(path, scale):
         assert cell.recipe.side or not noise.column_options
         assert cell.recipe.side or options.get("order", "random") == "random"
     for cell in (cell for cell in found if cell.method):
-        how = preset.changed(usual(cell.preset), cell.changes)
+        how = preset.change_preset(usual(cell.preset), cell.changes)
         assert (cell.net or how.net) in NETS
         assert not lacks(cell)
         assert not study.pretrained or (cell.net or how.net) in TORCHVISION + TIMM
@@ -202,13 +202,13 @@ def test_studies_of_the_package_name_what_there_is(path, scale):
 @pytest.mark.parametrize(("path", "scale"), EVERY)
 def test_published_cells_stand_beside_cells_of_the_study(path, scale):
     """Every config and method that a published table is held against is run, and no row is there twice."""
-    study = load(path, scale)
+    study = read_study(path, scale)
     ran = {
         (cell.build, cell.config, cell.label or cell.method)
         for cell in cells(study, files.default_root())
     }
     for entry in study.published:
-        build = study.folder(entry.dataset or study.dataset)
+        build = study.build_folder(entry.dataset or study.dataset)
         configs = {
             c
             for said in entry.columns.values()

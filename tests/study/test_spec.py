@@ -6,7 +6,14 @@ import pytest
 
 from cnlw_tools import files
 from cnlw_tools.study.expand import cells
-from cnlw_tools.study.spec import FOLDER, find, load, make, names, scales
+from cnlw_tools.study.spec import (
+    FOLDER,
+    find_study,
+    parse_study,
+    read_study,
+    study_names,
+    study_scales,
+)
 
 RAW = {
     "dataset": "shapes",
@@ -24,17 +31,19 @@ STUDIES = sorted((files.default_root() / FOLDER).glob("*.toml"))
 
 def listed(**said):
     """The cells of a study."""
-    return cells(make(RAW | said, "test"), files.default_root())
+    return cells(parse_study(RAW | said, "test"), files.default_root())
 
 
 def test_a_scale_goes_before_what_stands_above():
     """And has to be named where there is one."""
     raw = RAW | {"seeds": [0], "scale": {"small": {"seeds": [1, 2]}, "paper": {}}}
 
-    assert make(raw, "test", "small").seeds == (1, 2)
-    assert make(raw, "test", "paper").seeds == (0,)
-    with pytest.raises(ValueError, match=r"test: name a scale\. There are: small, paper"):
-        make(raw, "test")
+    assert parse_study(raw, "test", "small").seeds == (1, 2)
+    assert parse_study(raw, "test", "paper").seeds == (0,)
+    with pytest.raises(
+        ValueError, match=r"test: name a scale with --scale\. There are: small, paper"
+    ):
+        parse_study(raw, "test")
 
 
 PUBLISHED = {
@@ -49,20 +58,31 @@ PUBLISHED = {
     [
         ({"seed": [0]}, "unknown key 'seed'. Did you mean 'seeds'"),
         ({"seeds": 3}, "seeds = 3: it must be a list of whole numbers"),
-        ({"seeds": [True]}, "seeds ="),
+        ({"seeds": [True]}, r"seeds\[0\] = True: it must be a whole number"),
         ({"configs": []}, "it must be one or more tables"),
-        ({"methods": [{"nme": "vanilla"}]}, "'name' is missing"),
+        ({"methods": [{}]}, r"'methods\[0\].name' is missing"),
+        (
+            {"methods": [{"nme": "vanilla"}]},
+            r"unknown key 'methods\[0\].nme'. Did you mean 'name'",
+        ),
         (
             {"methods": [{"name": "vanilla", "option": {}}]},
-            "unknown key 'option'. Did you mean 'options'",
+            r"unknown key 'methods\[0\].option'. Did you mean 'options'",
         ),
-        ({"methods": [{"name": "mixup", "grid": {"alpha": 3}}]}, "it must be a table of lists"),
+        (
+            {"methods": [{"name": "mixup", "grid": {"alpha": 3}}]},
+            r"methods\[0\].grid.alpha = 3: it must be a list",
+        ),
+        (
+            {"methods": [{"name": "mixup", "grid": {"alpha": []}}]},
+            r"methods\[0\].grid = .*: it must be a table of lists, none of them empty",
+        ),
         ({"configs": [{"level": [3]}]}, "names no noise"),
         (
             {"configs": [{"noise": "blue", "level": [3]}]},
             "unknown key 'level'. Did you mean 'levels'",
         ),
-        ({"configs": [{"noise": "blue", "grid": {"a": 1}}]}, "it must be a table of lists"),
+        ({"configs": [{"noise": "blue", "grid": {"a": 1}}]}, "grid.a = 1: it must be a list"),
         ({"methods": [{"name": "vanilla"}] * 2}, "two cells are called blue_00/vanilla_s0"),
         ({"build": "a/b"}, "build = 'a/b': it must be the name of a folder"),
         ({"scale": 3}, "it must be tables"),
@@ -70,12 +90,12 @@ PUBLISHED = {
             {"published": [PUBLISHED | {"metric": "peak"}]},
             "metric = 'peak': it must be one of last, best, mean10",
         ),
-        ({"published": [{"table": "t"}]}, "'columns' is missing"),
+        ({"published": [{"table": "t"}]}, r"'published\[0\].columns' is missing"),
         ({"published": [PUBLISHED | {"times": 0}]}, "times = 0"),
         ({"figures": ["belt"]}, "unknown figure 'belt'. Did you mean 'belts'"),
         ({"figures": ["grid"]}, "the figure 'grid' needs the key 'across'"),
         ({"figures": ["scatter"], "x": {}}, "the figure 'scatter' needs the key 'x'"),
-        ({"x": {"mlp1": "3"}}, "it must be a table of numbers by network"),
+        ({"x": {"mlp1": "3"}}, "x.mlp1 = '3': it must be a number"),
         (
             {"configs": [{"noise": "blue", "preset": 3}]},
             "preset = 3: it must be the name of a preset",
@@ -93,7 +113,7 @@ def test_unknown_noise_and_unknown_scale():
     with pytest.raises(LookupError, match=r"unknown noise 'bleu'\. Did you mean 'blue'"):
         listed(configs=[{"noise": "bleu"}])
     with pytest.raises(ValueError, match=r"no scale 'smal'\. Did you mean 'small'"):
-        make(RAW | {"scale": {"small": {}}}, "test", "smal")
+        parse_study(RAW | {"scale": {"small": {}}}, "test", "smal")
 
 
 def test_a_study_is_found_by_name_or_path(tmp_path):
@@ -101,9 +121,9 @@ def test_a_study_is_found_by_name_or_path(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('dataset = "shapes"')
 
-    assert find(str(path), files.default_root()) == path
+    assert find_study(str(path), files.default_root()) == path
     with pytest.raises(LookupError, match="unknown study 'mien'"):
-        find("mien", files.default_root())
+        find_study("mien", files.default_root())
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
@@ -113,7 +133,7 @@ def test_a_study_of_the_package_can_be_read(path):
         (files.default_root() / FOLDER / "published.json").read_text(encoding="utf-8")
     )
 
-    assert path.stem in names(files.default_root())
+    assert path.stem in study_names(files.default_root())
     assert path.read_text(encoding="utf-8").startswith("# ")
-    for scale in scales(path) or [""]:
-        assert all(entry.table in tables for entry in load(path, scale).published)
+    for scale in study_scales(path) or [""]:
+        assert all(entry.table in tables for entry in read_study(path, scale).published)

@@ -12,7 +12,7 @@ from cnlw_tools.executor import SERIAL
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study import sweep, workers
 from cnlw_tools.study.expand import cells
-from cnlw_tools.study.spec import make
+from cnlw_tools.study.spec import parse_study
 from cnlw_tools.study.sweep import part, remaining, result, run
 from cnlw_tools.study.workers import Outcome, SweepPaths
 
@@ -42,8 +42,8 @@ def swept(tmp_path_factory, tiny):
     place = SweepPaths(
         folder / "runs", Inputs(root), folder / "builds", device="cpu", cache=folder / "cache"
     )
-    every = cells(make(STUDY, "test"), root)
-    sweep.note(make(STUDY, "test"), every, "toy", "", place)
+    every = cells(parse_study(STUDY, "test"), root)
+    sweep.note(parse_study(STUDY, "test"), every, "toy", "", place)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workers.local, "isolated", here)
         return place, every, list(run(every, place))
@@ -100,7 +100,7 @@ def test_a_build_that_fails_fails_its_cells_alone(swept, tmp_path, monkeypatch):
     place = replace(place, builds=tmp_path / "builds", out=tmp_path / "runs")
     red = {"noise": "red", "levels": [5, 80], "size": 8, "options": {"top": 5}}
     found = cells(
-        make(STUDY | {"configs": [red], "methods": [{"name": "vanilla"}]}, "test"),
+        parse_study(STUDY | {"configs": [red], "methods": [{"name": "vanilla"}]}, "test"),
         place.inputs.root,
     )
     monkeypatch.setattr(
@@ -116,7 +116,7 @@ def test_a_build_that_fails_fails_its_cells_alone(swept, tmp_path, monkeypatch):
 def test_a_cell_without_a_method_is_built_alone(swept, monkeypatch):
     """It is done as soon as its build stands; nothing is trained, and no time is left."""
     place, _, _ = swept
-    alone = cells(make(STUDY | {"methods": []}, "test"), place.inputs.root)
+    alone = cells(parse_study(STUDY | {"methods": []}, "test"), place.inputs.root)
     monkeypatch.setattr(workers, "_cell", None)
     (outcome,) = run(alone, place)
     (anew,) = run(alone, replace(place, builds=place.builds.parent / "anew"))

@@ -13,7 +13,7 @@ from cnlw_tools.executor.signals import Stop
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study import workers
 from cnlw_tools.study.expand import cells
-from cnlw_tools.study.spec import make
+from cnlw_tools.study.spec import parse_study
 from cnlw_tools.study.workers import Outcome, SweepPaths
 from cnlw_tools.trainer import device
 
@@ -23,7 +23,9 @@ def cell():
     """A cell of a study."""
     configs = [{"noise": "blue", "levels": [40]}]
     return cells(
-        make({"dataset": "shapes", "configs": configs, "methods": [{"name": "vanilla"}]}, "test"),
+        parse_study(
+            {"dataset": "shapes", "configs": configs, "methods": [{"name": "vanilla"}]}, "test"
+        ),
         files.default_root(),
     )[0]
 

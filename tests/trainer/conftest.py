@@ -57,7 +57,7 @@ def builds(tmp_path_factory, tiny) -> Path:
             "size": 16,
         }
         said |= {"options": {"top": 20}} if noise == "red" else {}
-        build(recipe.make(said, "test"), Inputs(root), folder / "shapes")
+        build(recipe.parse_recipe(said, "test"), Inputs(root), folder / "shapes")
     return folder / "shapes"
 
 

@@ -77,7 +77,7 @@ def test_the_command_makes_semantic_noise(tmp_path, tiny):
     """Build at level 0 with a probe set, label, build semantic noise: the labels are the network's."""
     root = tiny(tmp_path / "root")
     said = {"dataset": "shapes", "noise": "blue", "levels": [0], "probe": 3, "size": 16}
-    build(recipe.make(said, "test"), Inputs(root), tmp_path / "clean")
+    build(recipe.parse_recipe(said, "test"), Inputs(root), tmp_path / "clean")
     side = tmp_path / "side.parquet"
     where = ["--root", str(root)]
     clean = ["--data", str(tmp_path / "clean"), "--config", "blue_00_probe3", "--out", str(side)]

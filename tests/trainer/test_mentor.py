@@ -28,7 +28,7 @@ def verified(tmp_path_factory, tiny):
     """A build with six verified images of each class, two or three of them wrong."""
     folder = tmp_path_factory.mktemp("mentor")
     said = {"dataset": "shapes", "noise": "blue", "levels": [40], "verified": 6, "size": 16}
-    build(recipe.make(said, "test"), Inputs(tiny(folder / "root")), folder / "shapes")
+    build(recipe.parse_recipe(said, "test"), Inputs(tiny(folder / "root")), folder / "shapes")
     return folder / "shapes"
 
 

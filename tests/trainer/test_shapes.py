@@ -62,7 +62,7 @@ def shapes(tmp_path_factory):
     said = {"dataset": "shapes", "noise": "blue", "levels": [20], "size": 16}
     said |= {"clean": 2500, "probe": 10, "verified": 20}
     with EXECUTORS["local"](None) as executor:
-        build(recipe.make(said, "test"), Inputs(files.default_root()), out, executor)
+        build(recipe.parse_recipe(said, "test"), Inputs(files.default_root()), out, executor)
     return out
 
 

@@ -34,7 +34,7 @@ def build_of_all(tiny, tmp_path):
         "verified": 6,
         "size": 16,
     }
-    build(recipe.make(said, "test"), Inputs(tiny(tmp_path / "root")), tmp_path / "shapes")
+    build(recipe.parse_recipe(said, "test"), Inputs(tiny(tmp_path / "root")), tmp_path / "shapes")
     return tmp_path / "shapes"
 
 

@@ -123,7 +123,7 @@ def test_a_task_has_what_a_method_needs(trainer, tiny, tmp_path):
         "verified": 5,
         "size": 16,
     }
-    build(recipe.make(said, "test"), Inputs(tiny(tmp_path / "root")), tmp_path / "shapes")
+    build(recipe.parse_recipe(said, "test"), Inputs(tiny(tmp_path / "root")), tmp_path / "shapes")
     options = {"noise_rate": 0.4, "holdout": 0.2}
     made = trainer(
         build=tmp_path / "shapes", config="blue_40_probe2_verified5", method=Choosy, options=options

@@ -1,0 +1,67 @@
+"""TOML: reading a file, writing a table, and reading one value that was typed on a command line."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cnlw_tools.recipe.strict import parse_toml
+
+
+def read_toml(path: Path, kind: str) -> dict[str, Any]:
+    """Return the table that a TOML file holds, not yet checked.
+
+    Args:
+        path: the file
+        kind: what the errors call it: recipe, preset or study
+
+    Raises:
+        ValueError: not TOML
+        FileNotFoundError: there is no such file
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{path}: there is no such {kind}; `cnlw list {_plural(kind)}` shows what there is"
+        ) from None
+    except IsADirectoryError:
+        raise IsADirectoryError(f"{path}: a folder, not a {kind}: name the .toml file") from None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not TOML: {error}") from error
+    return parse_toml(text, str(path))
+
+
+def to_toml(table: Mapping[str, Any]) -> str:
+    """Return a table as TOML, a key a line; nested tables come last and null is left out."""
+    lines = []
+    nested = []
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            if value:
+                nested.append(f"\n[{name}]\n{to_toml(value)}")
+        elif value is not None:
+            lines.append(f"{name} = {json.dumps(value)}")
+    return "\n".join([*lines, *nested])
+
+
+def parse_option(text: str) -> tuple[str, Any]:
+    """Read ``name=value`` as TOML would; a bare word is a string.
+
+    Raises:
+        ValueError: there is no equals sign, or nothing before it
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise ValueError(f"option {text!r}: write it as name=value")
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value
+
+
+def _plural(kind: str) -> str:
+    return kind.removesuffix("y") + "ies" if kind.endswith("y") else f"{kind}s"
