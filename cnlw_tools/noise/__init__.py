@@ -22,20 +22,20 @@ from cnlw_tools.noise.symmetric import SYMMETRIC
 __all__ = ["NOISE", "DonorTooSmall", "Draw", "Expected", "Items", "NoiseModel", "TooFewImages"]
 
 NOISE: Mapping[str, NoiseModel] = {
-    "blue": BLUE,  # flip the label, keep the image
-    "red": RED,  # keep the label, take a wrong image from the web
-    "symmetric": SYMMETRIC,  # blue and its relatives: self included, Bernoulli, L2R, permuted
-    "asymmetric": ASYMMETRIC,  # to the class it is confused with, by a map
-    "pairflip": PAIRFLIP,  # to the next class
-    "human": HUMAN,  # what people said
-    "semantic": SEMANTIC,  # what a network said
-    "matrix": MATRIX,  # by any transition matrix
-    "instance": INSTANCE,  # as the features of each image suggest
-    "mix": MIX,  # two of these, in shares
-    "dilution": DILUTION,  # clean examples stay, noisy copies come beside them
-    "structured": STRUCTURED,  # likewise, some false labels likelier than others
-    "source": SOURCE,  # likewise, with images of another dataset or of white noise
-    "openset": OPENSET,  # images of another dataset take the place of one's own
-    "outlier": OUTLIER,  # images of another dataset come beside one's own
+    "blue": BLUE,  # labels are flipped, images stay
+    "red": RED,  # labels stay, wrong images from the web replace the right ones
+    "symmetric": SYMMETRIC,  # blue and its variants: self included, Bernoulli, L2R, permuted
+    "asymmetric": ASYMMETRIC,  # flips to the class that a map says it is confused with
+    "pairflip": PAIRFLIP,  # flips to the next class
+    "human": HUMAN,  # labels that people gave
+    "semantic": SEMANTIC,  # labels that a network predicted
+    "matrix": MATRIX,  # flips by any transition matrix
+    "instance": INSTANCE,  # flips that the features of each image suggest
+    "mix": MIX,  # two of these models, each on a share of the images
+    "dilution": DILUTION,  # clean examples stay, copies with random labels come beside them
+    "structured": STRUCTURED,  # dilution with some false labels likelier than others
+    "source": SOURCE,  # dilution with images of another dataset or of white noise
+    "openset": OPENSET,  # images of another dataset replace some of the dataset's own
+    "outlier": OUTLIER,  # images of another dataset come beside the dataset's own
     "red_standin": RED_STANDIN,  # red, another dataset standing in for the web
 }

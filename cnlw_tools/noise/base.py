@@ -1,8 +1,9 @@
 """What every noise model takes and returns, and the order in which items turn noisy.
 
-    place(item) = (rank of the item in its class + 1/2) / n_c        rank by key, n_c items in the class
+    place(item) = (rank of the item in its class + 1/2) / n_c    rank by key; n_c items in the class
 
-The corruption order sorts all items by (place, key). A level of p % is the first p % of that order.
+The corruption order sorts all items by (place, key). A level of p % is the first p % of that
+order.
 """
 
 from collections.abc import Callable, Mapping
@@ -96,7 +97,13 @@ class NoiseModel:
 class TooFewImages(ValueError):
     """A class has fewer wrong images than a level needs; ``reserved`` more serve higher levels."""
 
-    def __init__(self, label: int, need: int, stock: int, reserved: int) -> None:
+    def __init__(
+        self,
+        label: int,
+        need: int,
+        stock: int,
+        reserved: int,
+    ) -> None:
         super().__init__(label, need, stock, reserved)
         self.label, self.need, self.stock, self.reserved = label, need, stock, reserved
 

@@ -1,17 +1,21 @@
-"""Dilution: every clean example stays, and alpha noisy ones for each come beside it (Rolnick et al., 2017, exp. 1).
+"""Dilution: every clean example stays, and alpha noisy ones for each come beside it.
 
-    examples of class c       n_c clean ones and N_c = floor(alpha n_c + 1/2) copies of the same images
-    labels of the copies      label j for a share q_j = 1 / C of them, the true label among the C
+    examples of class c     n_c clean ones and N_c = floor(alpha n_c + 1/2) copies of their images
+    labels of the copies    label j for a share q_j = 1 / C of them, the true label among the C
 
-So at C = 10 a share (1 + alpha / C) / (1 + alpha) of the labels is right: .55 .25 .1818 .1429 .1176 .1089 at alpha
-= 1 5 10 20 50 100. An image is copied floor(alpha) times, and the first of each class, by key, once more.
+So at C = 10 a share (1 + alpha / C) / (1 + alpha) of the labels is right: .55 .25 .1818 .1429
+.1176 .1089 at alpha = 1 5 10 20 50 100. An image is copied floor(alpha) times, and the first of
+each class, by key, once more.
 
-Counts are exact. The copies of a class, in the order of a random number of each, are dealt out to the labels, true
-one first, so that the first j of them have together
+Counts are exact. The copies of a class, in the order of a random number of each, are dealt out to
+the labels, true one first, so that the first j of them have together
 
     D_cj = ceil(N_c (q_1 + ... + q_j) - v_c)        v_c = (c + 1/2) g mod 1,  g the golden ratio
 
-copies: each label has N_c q_j, rounded up or down, and what v makes one class round up another one rounds down.
+copies: each label has N_c q_j, rounded up or down, and what v makes one class round up another
+one rounds down.
+
+Source: Rolnick et al., 2017, experiment 1.
 """
 
 import numpy as np
@@ -25,98 +29,151 @@ from cnlw_tools.noise.base import (
     NoiseModel,
     class_counts,
     group_by_class,
+    key_order,
     rank_in_class,
 )
 from cnlw_tools.prng import Stream, random_bits
 
-MOST = 100  # of alpha
-GOLDEN = (5**0.5 + 1) / 2
+MAX_ALPHA = 100
+GOLDEN_RATIO = (5**0.5 + 1) / 2
 
 
-def dilution(base: Items, pool: Items, level: int, classes: int, alpha: float = 20.0) -> Draw:
-    """Keep every example, and add ``alpha`` noisy ones for each: the same images with labels drawn uniformly.
+def dilution(
+    base: Items,
+    pool: Items,
+    level: int,
+    n_classes: int,
+    alpha: float = 20.0,
+) -> Draw:
+    """Keep every example, and add ``alpha`` copies of it, with labels drawn uniformly.
 
     Raises:
         ValueError: alpha is not from 0 to 100
     """
-    return diluted(base, alpha, np.full(classes, 1 / classes), turned(classes))
+    return add_copies(base, alpha, np.full(n_classes, 1 / n_classes), cyclic_labels(n_classes))
 
 
-def expected(base: Items, level: int, classes: int, alpha: float = 20.0) -> Expected:
-    """T[c, j] is the share of the examples of class c, clean ones and copies, that bear j, exactly."""
-    return promised(base, alpha, np.full(classes, 1 / classes), turned(classes))
+def expected(
+    base: Items,
+    level: int,
+    n_classes: int,
+    alpha: float = 20.0,
+) -> Expected:
+    """T[c, j] is the share of class c, clean examples and copies, that bears label j, exactly."""
+    label_share = np.full(n_classes, 1 / n_classes)
+    return expected_copies(base, alpha, label_share, cyclic_labels(n_classes))
 
 
-def diluted(base: Items, alpha: float, share: Floats, order: Ints) -> Draw:
+def add_copies(
+    base: Items,
+    alpha: float,
+    label_share: Floats,
+    label_order: Ints,
+) -> Draw:
     """Return all examples and their copies.
 
     Args:
         base: (n,) examples
         alpha: copies of each
-        share: (C,) of the copies of a class: for its true label, then for the false ones by rank
-        order: (C, C) the labels of each class by rank, the true one first
+        label_share: (C,) share of a class's copies that gets its true label, then the false labels
+            by rank
+        label_order: (C, C) the labels of each class by rank, the true one first
     """
-    slot, made = group_by_class(base, _copies(base, alpha, len(share)), len(share))  # (M,), (C,)
-    label = np.repeat(order.ravel(), dealt(made, share).ravel())
-    every = np.concatenate([np.arange(len(base.label)), slot])
-    return Draw(every, np.concatenate([base.label, label]), np.full(len(every), -1))
-
-
-def promised(base: Items, alpha: float, share: Floats, order: Ints) -> Expected:
-    """Return what `diluted` will realise."""
-    n = class_counts(base, len(share))
-    given = np.diag(n)
-    np.put_along_axis(
-        given, order, dealt(copies(n, alpha), share) + np.take_along_axis(given, order, 1), 1
+    n = len(base.label)
+    n_classes = len(label_share)
+    copied = _copied_images(base, alpha, n_classes)
+    copy_slot, copies_per_class = group_by_class(base, copied, n_classes)
+    copies_per_label = deal_copies(copies_per_class, label_share)
+    copy_label = np.repeat(label_order.ravel(), copies_per_label.ravel())
+    slot = np.concatenate([np.arange(n), copy_slot])
+    label = np.concatenate([base.label, copy_label])
+    return Draw(
+        slot=slot,
+        label=label,
+        pool=np.full(len(slot), -1),
     )
-    rows = given.sum(1)
-    matrix = np.where(rows[:, None] > 0, given / np.maximum(rows, 1)[:, None], np.eye(len(n)))
-    kept = np.diag(given).astype(np.float64)
-    return Expected(float((rows.sum() - kept.sum()) / max(rows.sum(), 1)), 0.0, matrix, kept)
 
 
-def copies(count: Ints, alpha: float) -> Ints:
-    """Return (C,) how many copies the classes have; count: (C,) examples."""
-    if not 0 <= alpha <= MOST:
+def expected_copies(
+    base: Items,
+    alpha: float,
+    label_share: Floats,
+    label_order: Ints,
+) -> Expected:
+    """Return the statistics of what `add_copies` draws."""
+    n = class_counts(base, len(label_share))
+    by_rank = deal_copies(copy_counts(n, alpha), label_share)
+    examples = np.zeros_like(by_rank)  # (C, C) examples of class c with label j
+    np.put_along_axis(examples, label_order, by_rank, axis=1)
+    examples += np.diag(n)
+    total = examples.sum(1)
+    rates = examples / np.maximum(total, 1)[:, None]
+    matrix = np.where(total[:, None] > 0, rates, np.eye(len(n)))
+    n_clean = np.diag(examples).astype(np.float64)
+    rate = float((total.sum() - n_clean.sum()) / max(total.sum(), 1))
+    return Expected(
+        rate=rate,
+        foreign_rate=0.0,
+        matrix=matrix,
+        n_clean=n_clean,
+    )
+
+
+def copy_counts(counts: Ints, alpha: float) -> Ints:
+    """Return (C,) how many copies each class has; counts: (C,) its examples.
+
+    Raises:
+        ValueError: alpha is not from 0 to 100
+    """
+    if not 0 <= alpha <= MAX_ALPHA:
         raise ValueError(
-            f"alpha = {alpha:g}: noisy examples for each clean one: give a number from 0 to {MOST}"
+            f"alpha = {alpha:g}: noisy examples for each clean one: "
+            f"give a number from 0 to {MAX_ALPHA}"
         )
-    found: Ints = np.floor(alpha * count + 0.5).astype(np.int64)
-    return found
+    copies: Ints = np.floor(alpha * counts + 0.5).astype(np.int64)
+    return copies
 
 
-def dealt(copies: Ints, share: Floats) -> Ints:
-    """Return (C, C) how many copies of a class each of its labels has, by rank; see above."""
-    ends = np.append(0, np.cumsum(share))
-    ends[-1] = 1
-    v = (np.arange(len(share)) + 0.5) * GOLDEN % 1
-    found: Ints = np.diff(np.ceil(copies[:, None] * ends - v[:, None])).astype(np.int64)
-    return found
+def deal_copies(copies: Ints, label_share: Floats) -> Ints:
+    """Return (C, C) how many copies of each class get each label, by rank: D on top of this file.
+
+    Args:
+        copies: (C,) copies of each class
+        label_share: (C,) share of the label of each rank
+    """
+    cumulative_share = np.append(0, np.cumsum(label_share))
+    cumulative_share[-1] = 1
+    v = (np.arange(len(label_share)) + 0.5) * GOLDEN_RATIO % 1
+    dealt_up_to = np.ceil(copies[:, None] * cumulative_share - v[:, None])
+    per_label: Ints = np.diff(dealt_up_to).astype(np.int64)
+    return per_label
 
 
-def turned(classes: int) -> Ints:
+def cyclic_labels(n_classes: int) -> Ints:
     """Return (C, C) the labels from each class on: c, c + 1, ... C - 1, 0, ... c - 1."""
-    at = np.arange(classes)
-    return (at[:, None] + at) % classes
+    classes = np.arange(n_classes)
+    return (classes[:, None] + classes) % n_classes
 
 
-def _copies(base: Items, alpha: float, classes: int) -> Ints:
+def _copied_images(base: Items, alpha: float, n_classes: int) -> Ints:
     """Return the image of each copy, in random order."""
-    n = class_counts(base, classes)
-    more = copies(n, alpha) - int(alpha) * n
-    rank = rank_in_class(base, np.argsort(base.key, kind="stable"))
-    once = np.flatnonzero(rank < more[base.label])
-    passes = [*[np.arange(len(base.label))] * int(alpha), once]
-    number = np.concatenate(
-        [random_bits(base.key[image], Stream.COPY_LABEL, i) for i, image in enumerate(passes)]
-    )
-    return np.concatenate(passes)[np.argsort(number, kind="stable")]
+    n = class_counts(base, n_classes)
+    n_extra = copy_counts(n, alpha) - int(alpha) * n
+    rank = rank_in_class(base, key_order(base))
+    copied_once_more = np.flatnonzero(rank < n_extra[base.label])
+    all_images = np.arange(len(base.label))
+    rounds = [all_images] * int(alpha) + [copied_once_more]
+    random_words = [
+        random_bits(base.key[images], Stream.COPY_LABEL, i) for i, images in enumerate(rounds)
+    ]
+    random_order = np.argsort(np.concatenate(random_words), kind="stable")
+    return np.concatenate(rounds)[random_order]
 
 
 DILUTION = NoiseModel(
     dilution,
     expected,
-    frozenset({"dilutes", "keeps_images"}),
+    guarantees=frozenset({"dilutes", "keeps_images"}),
     test_options={"alpha": 2.3},
     always_in_name=frozenset({"alpha"}),
     has_level=False,

@@ -1,11 +1,12 @@
-"""Labels that somebody gave: annotators of a crowd, or a network that learned from little.
+"""Labels that somebody gave: annotators of a crowd, or a network that learned from few examples.
 
     y' = the label of the image in a column of the side table
 
-Nothing is drawn. The rate is what it is: 17.23 % in the first of the three labels of CIFAR-10N, 40.21 % in the worst
-(Wei et al., ICLR 2022, "Learning with noisy labels revisited"). Labels of ``semantic`` noise come from a network
-that saw a small clean share alone (Lee et al., ICML 2019, RoG; Zhang et al., 2020, table 4): similar classes are
-confused, and which images are is no accident.
+Nothing is drawn, so the rate is what it is: 17.23 % in the first of the three labels of
+CIFAR-10N, 40.21 % in the worst (Wei et al., ICLR 2022, "Learning with noisy labels revisited").
+Labels of ``semantic`` noise come from a network that saw a small clean share alone (Lee et al.,
+ICML 2019, RoG; Zhang et al., 2020, table 4): it confuses similar classes, and which images it
+confuses is no accident.
 """
 
 import numpy as np
@@ -13,59 +14,104 @@ import numpy as np
 from cnlw_tools.noise.base import Draw, Expected, Ints, Items, NoiseModel, class_counts
 
 
-def human(base: Items, pool: Items, level: int, classes: int, labels: str = "labels") -> Draw:
+def human(
+    base: Items,
+    pool: Items,
+    level: int,
+    n_classes: int,
+    labels: str = "labels",
+) -> Draw:
     """Take the labels that people gave, from a column of the side table.
 
     Raises:
         ValueError: a label that is none of the classes, or a column of features
     """
     n = len(base.label)
-    return Draw(np.arange(n), given_labels(base, classes, labels), np.full(n, -1))
+    label = side_labels(base, n_classes, labels)
+    return Draw(
+        slot=np.arange(n),
+        label=label,
+        pool=np.full(n, -1),
+    )
 
 
-def semantic(base: Items, pool: Items, level: int, classes: int, labels: str = "labels") -> Draw:
+def semantic(
+    base: Items,
+    pool: Items,
+    level: int,
+    n_classes: int,
+    labels: str = "labels",
+) -> Draw:
     """Take the labels that a network predicted, from a column of the side table.
 
     Raises:
         ValueError: a label that is none of the classes, or a column of features
     """
-    return human(base, pool, level, classes, labels)
+    return human(base, pool, level, n_classes, labels)
 
 
-def expected(base: Items, level: int, classes: int, labels: str = "labels") -> Expected:
-    """T[c, j] is the share of the images of class c that were given j, exactly."""
-    given, n = given_labels(base, classes, labels), class_counts(base, classes)
-    pairs = np.bincount(base.label * classes + given, minlength=classes**2).reshape(
-        classes, classes
-    )
-    matrix = np.where(n[:, None] > 0, pairs / np.maximum(n, 1)[:, None], np.eye(classes))
-    kept = np.diag(pairs).astype(np.float64)
+def expected(
+    base: Items,
+    level: int,
+    n_classes: int,
+    labels: str = "labels",
+) -> Expected:
+    """T[c, j] is the share of the images of class c whose given label is j, exactly."""
+    label_pair = base.label * n_classes + side_labels(base, n_classes, labels)
+    counts = np.bincount(label_pair, minlength=n_classes**2).reshape(n_classes, n_classes)
+    n = class_counts(base, n_classes)
+    rates = counts / np.maximum(n, 1)[:, None]
+    matrix = np.where(n[:, None] > 0, rates, np.eye(n_classes))
+    n_clean = np.diag(counts).astype(np.float64)
+    n_images = len(base.label)
+    rate = float(1 - n_clean.sum() / n_images) if n_images else 0.0
     return Expected(
-        float(1 - kept.sum() / max(len(given), 1)) if len(given) else 0.0, 0.0, matrix, kept
+        rate=rate,
+        foreign_rate=0.0,
+        matrix=matrix,
+        n_clean=n_clean,
     )
 
 
-def given_labels(base: Items, classes: int, labels: str) -> Ints:
-    """Return (n,) the column's labels, checked."""
-    given = base.side["labels"]
-    if given.ndim != 1:
+def side_labels(base: Items, n_classes: int, column_name: str) -> Ints:
+    """Return (n,) the labels of the side table's column, checked.
+
+    Args:
+        base: ``side["labels"]``, (n,) the column
+        n_classes: labels run from 0 to one less
+        column_name: what errors call the column
+
+    Raises:
+        ValueError: a label that is none of the classes, or a column of features
+    """
+    labels = base.side["labels"]
+    if labels.ndim != 1:
         raise ValueError(
-            f"the column {labels!r} of the side table holds features: name one that holds labels"
+            f"the column {column_name!r} of the side table holds features: "
+            "name one that holds labels"
         )
-    wrong = np.flatnonzero((given < 0) | (given >= classes))
-    if len(wrong):
-        asked = f"label {given[wrong[0]]} in the column {labels!r} of the side table"
+    bad_rows = np.flatnonzero((labels < 0) | (labels >= n_classes))
+    if len(bad_rows):
         raise ValueError(
-            f"{asked}: there are {classes} classes: labels run from 0 to {classes - 1}"
+            f"label {labels[bad_rows[0]]} in the column {column_name!r} of the side table: "
+            f"there are {n_classes} classes: labels run from 0 to {n_classes - 1}"
         )
-    return given.astype(np.int64)
+    return labels.astype(np.int64)
 
 
-COLUMN = frozenset({"labels"})  # the option that names it
-HOLDS = frozenset({"keeps_images"})
 HUMAN = NoiseModel(
-    human, expected, HOLDS, column_options=COLUMN, has_level=False, paper="Wei et al. 2022"
+    human,
+    expected,
+    guarantees=frozenset({"keeps_images"}),
+    column_options=frozenset({"labels"}),
+    has_level=False,
+    paper="Wei et al. 2022",
 )
 SEMANTIC = NoiseModel(
-    semantic, expected, HOLDS, column_options=COLUMN, has_level=False, paper="Lee et al. 2019"
+    semantic,
+    expected,
+    guarantees=frozenset({"keeps_images"}),
+    column_options=frozenset({"labels"}),
+    has_level=False,
+    paper="Lee et al. 2019",
 )

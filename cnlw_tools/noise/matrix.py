@@ -1,13 +1,18 @@
-"""Labels flipped by any transition matrix (Sukhbaatar et al., ICLR 2015 workshop, "Training CNNs with noisy labels").
+"""Labels flipped by any transition matrix.
 
-    P(y' = j | y = i) = Q[i, j]        rows: the true class; columns: the given label; each row sums to 1
+    P(y' = j | y = i) = Q[i, j]        rows: the true class; columns: the values label; rows sum to 1
 
-Sukhbaatar writes the columns for the true class: give such a matrix with ``transpose = true``; none is ever turned by
-guess. Exact: of the n_i images of class i,
+Sukhbaatar writes the columns for the true class: give such a matrix with ``transpose = true``;
+which way a matrix stands is never guessed. Exact: of the n_i images of class i,
 
-    n_ij = floor(n_i Q[i, j]), and one more for the largest remainders until sum_j n_ij = n_i      (Hamilton)
+    n_ij = floor(n_i Q[i, j]), and one more for the largest remainders until sum_j n_ij = n_i
 
-in key order. With ``exact = false`` every image draws its label on its own. There is no level: the matrix says it all.
+
+(the method of Hamilton) in key order. With ``exact = false`` every image draws its label on its
+own. There is no level: the matrix says how much noise there is.
+
+Source: Sukhbaatar et al., ICLR 2015 workshop, "Training convolutional networks with noisy
+labels".
 """
 
 from collections.abc import Sequence
@@ -22,18 +27,19 @@ from cnlw_tools.noise.base import (
     Items,
     NoiseModel,
     class_counts,
-    group_by_class,
+    key_order,
+    split_by_class,
 )
 from cnlw_tools.prng import Stream, uniform
 
-CLOSE = 1e-6  # how far from 1 a row may sum
+TOLERANCE = 1e-6  # how far from 1 a row may sum
 
 
 def matrix(
     base: Items,
     pool: Items,
     level: int,
-    classes: int,
+    n_classes: int,
     q: Sequence[Sequence[float]] = [],
     transpose: bool = False,
     exact: bool = True,
@@ -41,99 +47,121 @@ def matrix(
     """Give every image a label by the row of its class in the matrix ``q``.
 
     Raises:
-        ValueError: the matrix is not square, not of so many classes, or its rows are no distributions
+        ValueError: see `check_matrix`
     """
-    chance = checked(q, classes, transpose)
+    probabilities = check_matrix(q, n_classes, transpose)
     n = len(base.label)
-    rows, many = group_by_class(base, np.argsort(base.key, kind="stable"), classes)
+    label_counts = round_counts(class_counts(base, n_classes), probabilities)
     label = np.empty(n, np.int64)
-    if exact:
-        label[rows] = np.repeat(np.tile(np.arange(classes), classes), cells(many, chance).ravel())
-    else:
-        ends = np.cumsum(chance, axis=1)
-        u = np.split(uniform(base.key[rows], Stream.MATRIX_LABEL), np.cumsum(many)[:-1])
-        drawn = [
-            np.searchsorted(end / end[-1], of_c, side="right")
-            for end, of_c in zip(ends, u, strict=True)
-        ]
-        label[rows] = np.concatenate(drawn)
-    return Draw(np.arange(n), label, np.full(n, -1))
+    for true_class, rows in enumerate(split_by_class(base, key_order(base), n_classes)):
+        if exact:
+            label[rows] = np.repeat(np.arange(n_classes), label_counts[true_class])
+        else:
+            cumulative = np.cumsum(probabilities[true_class])
+            u = uniform(base.key[rows], Stream.MATRIX_LABEL)
+            label[rows] = np.searchsorted(cumulative / cumulative[-1], u, side="right")
+    return Draw(
+        slot=np.arange(n),
+        label=label,
+        pool=np.full(n, -1),
+    )
 
 
 def expected(
     base: Items,
     level: int,
-    classes: int,
+    n_classes: int,
     q: Sequence[Sequence[float]] = [],
     transpose: bool = False,
     exact: bool = True,
 ) -> Expected:
-    """T[i, j] = n_ij / n_i, which is Q[i, j] up to rounding to whole images; Q itself where images draw."""
-    chance, n = checked(q, classes, transpose), class_counts(base, classes)
+    """T[i, j] = n_ij / n_i: Q[i, j] rounded to whole images; with ``exact = false`` Q itself."""
+    transition = check_matrix(q, n_classes, transpose)
+    n = class_counts(base, n_classes)
     if exact:
-        chance = np.where(n[:, None] > 0, cells(n, chance) / np.maximum(n, 1)[:, None], chance)
-    kept: Floats = np.diag(chance) * n
-    return Expected(float((n.sum() - kept.sum()) / max(n.sum(), 1)), 0.0, chance, kept, exact)
+        realised = round_counts(n, transition) / np.maximum(n, 1)[:, None]
+        transition = np.where(n[:, None] > 0, realised, transition)
+    n_clean: Floats = np.diag(transition) * n
+    rate = float((n.sum() - n_clean.sum()) / max(n.sum(), 1))
+    return Expected(
+        rate=rate,
+        foreign_rate=0.0,
+        matrix=transition,
+        n_clean=n_clean,
+        exact=exact,
+    )
 
 
-def cells(n: Ints, chance: Floats) -> Ints:
-    """Return (C, C) how many images of each class get each label; n: (C,) images."""
-    asked = n[:, None] * chance
-    whole = np.floor(asked).astype(np.int64)
-    by_rest = np.argsort(whole - asked, axis=1, kind="stable")
-    left = n - whole.sum(1)
-    more = np.arange(len(n)) < left[:, None]
-    np.put_along_axis(whole, by_rest, np.take_along_axis(whole, by_rest, 1) + more, 1)
-    return whole
+def round_counts(counts: Ints, probabilities: Floats) -> Ints:
+    """Return (C, C) how many images of each class get each label, by largest remainders.
+
+    Args:
+        counts: (C,) images of each class
+        probabilities: (C, C) distribution of their labels
+    """
+    ideal = counts[:, None] * probabilities
+    rounded = np.floor(ideal).astype(np.int64)
+    by_remainder = np.argsort(rounded - ideal, axis=1, kind="stable")
+    n_left = counts - rounded.sum(1)
+    gets_one_more = np.arange(len(counts)) < n_left[:, None]
+    sorted_counts = np.take_along_axis(rounded, by_remainder, 1) + gets_one_more
+    np.put_along_axis(rounded, by_remainder, sorted_counts, 1)
+    return rounded
 
 
-def checked(q: Sequence[Sequence[float]], classes: int, transpose: bool) -> Floats:
-    """Return the (C, C) matrix, its rows brought to a sum of exactly 1.
+def check_matrix(q: Sequence[Sequence[float]], n_classes: int, transpose: bool) -> Floats:
+    """Return the (C, C) matrix with the true class in rows, each scaled to sum to exactly 1.
 
     Raises:
         ValueError: it is not square, not of so many classes, or its rows are no distributions
     """
-    found = np.array(q, np.float64)
-    if found.shape != (classes, classes):
-        shape = " x ".join(map(str, found.shape)) if found.size else "not there"
+    values = np.array(q, np.float64)
+    if values.shape != (n_classes, n_classes):
+        shape = " x ".join(map(str, values.shape)) if values.size else "not there"
         raise ValueError(
-            f"the matrix q is {shape}, and there are {classes} classes: give {classes} rows of {classes}"
+            f"the matrix q is {shape}, and there are {n_classes} classes: "
+            f"give {n_classes} rows of {n_classes}"
         )
-    found = found.T if transpose else found
-    if not (np.isfinite(found).all() and (found >= 0).all()):
-        i, j = np.argwhere(~(found >= 0) | ~np.isfinite(found))[0]
+    probabilities: Floats = values.T if transpose else values
+    is_probability = np.isfinite(probabilities) & (probabilities >= 0)
+    if not is_probability.all():
+        i, j = np.argwhere(~is_probability)[0]
         raise ValueError(
-            f"the matrix q holds {found[i, j]} for true class {i}, label {j}: give chances from 0 to 1"
+            f"the matrix q holds {probabilities[i, j]} for true class {i}, label {j}: "
+            "give probabilities from 0 to 1"
         )
-    total = found.sum(1)
-    if (off := np.abs(total - 1) > CLOSE).any():
-        i = int(np.argmax(off))
-        turned = np.abs(found.sum(0) - 1).max() <= CLOSE
-        remedy = (
-            f"its columns do: give -o transpose={str(not transpose).lower()}"
-            if turned
-            else "divide it by its sum"
-        )
+    row_sum = probabilities.sum(1)
+    is_off = np.abs(row_sum - 1) > TOLERANCE
+    if is_off.any():
+        i = int(np.argmax(is_off))
         raise ValueError(
-            f"the row of true class {i} in the matrix q sums to {total[i]:g}, not 1: {remedy}"
+            f"the row of true class {i} in the matrix q sums to {row_sum[i]:g}, not 1: "
+            f"{_row_sum_remedy(probabilities, transpose)}"
         )
-    chance: Floats = found / total[:, None]
-    return chance
+    normalised: Floats = probabilities / row_sum[:, None]
+    return normalised
 
 
-def _ring(classes: int) -> list[list[float]]:
-    """Return 0.7 on the diagonal and 0.3 for the next class."""
-    rows: list[list[float]] = (
-        0.7 * np.eye(classes) + 0.3 * np.roll(np.eye(classes), 1, axis=1)
-    ).tolist()
-    return rows
+def _row_sum_remedy(probabilities: Floats, transpose: bool) -> str:
+    """Say what to do about rows that do not sum to 1."""
+    columns_sum_to_1 = np.abs(probabilities.sum(0) - 1).max() <= TOLERANCE
+    if columns_sum_to_1:
+        return f"its columns do: give -o transpose={str(not transpose).lower()}"
+    return "divide it by its sum"
+
+
+def _test_matrix(n_classes: int) -> list[list[float]]:
+    """Return a matrix for tests: 0.7 for the true class and 0.3 for the next one."""
+    identity = np.eye(n_classes)
+    mixed: list[list[float]] = (0.7 * identity + 0.3 * np.roll(identity, 1, axis=1)).tolist()
+    return mixed
 
 
 MATRIX = NoiseModel(
     matrix,
     expected,
-    frozenset({"keeps_images"}),
-    test_options={"q": _ring},
+    guarantees=frozenset({"keeps_images"}),
+    test_options={"q": _test_matrix},
     always_in_name=frozenset({"q"}),
     has_level=False,
     paper="Sukhbaatar et al. 2015",

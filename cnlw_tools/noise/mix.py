@@ -1,10 +1,11 @@
-"""Two noise models in shares: some images suffer the one, the others the other, at one level.
+"""Two noise models in shares, at one level: some images get noise of one, the others of the other.
 
-    part of class c = its first  floor(n_c part + 1/2)  images by a random number of their own:  the model `first`
-    the others:                                                                                  the model `second`
+    the first  floor(n_c part + 1/2)  images of class c, by a random number:    the model `first`
+    the others:                                                                 the model `second`
 
-So "half red, half blue" at 40 % has 20 % of each. Which images are whose depends on neither models nor level. In each
-part the count is what its model makes of it, so the sum of two exact counts may be one image off the level.
+So "half red, half blue" at 40 % has 20 % of each. Which images belong to which model depends on
+neither models nor level. In each part the count is what its model makes of it, so the sum of two
+exact counts may be one image off the level.
 """
 
 import numpy as np
@@ -27,49 +28,66 @@ def mix(
     base: Items,
     pool: Items,
     level: int,
-    classes: int,
+    n_classes: int,
     first: str = "blue",
     second: str = "red",
     part: float = 0.5,
 ) -> Draw:
-    """Give ``part`` of every class the noise ``first`` and the others the noise ``second``, both at ``level`` percent.
+    """Give ``part`` of every class the noise ``first`` and the rest the noise ``second``.
+
+    Both have ``level`` percent.
 
     Raises:
-        ValueError: a model that has no level or cannot be mixed, or a part that is none from 0 to 1
+        ValueError: a model that has no level or cannot be mixed, or a part that is not from 0 to 1
     """
-    models = _models(first, second, part)
+    models = _pick_models(first, second, part)
     draws = []
-    for rows, model in zip(parts(base, classes, part), models, strict=True):
-        slot, label, came = model.draw(_taken(base, rows), pool, level, classes)
-        draws.append(Draw(np.append(rows, -1)[slot], label, came))
-    slot, label, came = (np.concatenate(columns) for columns in zip(*draws, strict=True))
+    for rows, model in zip(split_rows(base, n_classes, part), models, strict=True):
+        draw = model.draw(_select(base, rows), pool, level, n_classes)
+        slot = np.append(rows, -1)[draw.slot]  # -1, no slot, stays -1
+        draws.append(
+            Draw(
+                slot,
+                draw.label,
+                draw.pool,
+            )
+        )
+    slot, label, pool_row = (np.concatenate(columns) for columns in zip(*draws, strict=True))
     by_slot = np.argsort(slot, kind="stable")
-    return Draw(slot[by_slot], label[by_slot], came[by_slot])
+    return Draw(
+        slot=slot[by_slot],
+        label=label[by_slot],
+        pool=pool_row[by_slot],
+    )
 
 
 def expected(
     base: Items,
     level: int,
-    classes: int,
+    n_classes: int,
     first: str = "blue",
     second: str = "red",
     part: float = 0.5,
 ) -> Expected:
-    """The mean of what both promise: of rates by images, of rows of the matrix by images that stay in the class."""
-    sides = [_taken(base, rows) for rows in parts(base, classes, part)]
-    a, b = (
-        m.expected(s, level, classes)
-        for m, s in zip(_models(first, second, part), sides, strict=True)
-    )
-    n, n_a = max(len(base.label), 1), len(sides[0].label)
-    stay_a, stay_b = (
-        _stay(promise, class_counts(s, classes)) for promise, s in zip((a, b), sides, strict=True)
-    )
-    w = (stay_a / np.maximum(stay_a + stay_b, 1e-300))[:, None]
+    """The weighted mean of what both models expect.
+
+    Rates are weighted by images, rows of the matrix by images that stay in the class.
+    """
+    model_a, model_b = _pick_models(first, second, part)
+    rows_a, rows_b = split_rows(base, n_classes, part)
+    items_a, items_b = _select(base, rows_a), _select(base, rows_b)
+    a = model_a.expected(items_a, level, n_classes)
+    b = model_b.expected(items_b, level, n_classes)
+    n = max(len(base.label), 1)
+    n_a = len(rows_a)
+    n_b = n - n_a
+    staying_a = _images_that_stay(a, class_counts(items_a, n_classes))
+    staying_b = _images_that_stay(b, class_counts(items_b, n_classes))
+    weight_a = (staying_a / np.maximum(staying_a + staying_b, 1e-300))[:, None]
     return Expected(
-        rate=(a.rate * n_a + b.rate * (n - n_a)) / n,
-        foreign_rate=(a.foreign_rate * n_a + b.foreign_rate * (n - n_a)) / n,
-        matrix=w * a.matrix + (1 - w) * b.matrix,
+        rate=(a.rate * n_a + b.rate * n_b) / n,
+        foreign_rate=(a.foreign_rate * n_a + b.foreign_rate * n_b) / n,
+        matrix=weight_a * a.matrix + (1 - weight_a) * b.matrix,
         n_clean=a.n_clean + b.n_clean,
         exact=a.exact and b.exact,
         nested=a.nested and b.nested,
@@ -77,71 +95,77 @@ def expected(
     )
 
 
-def parts(base: Items, classes: int, part: float) -> tuple[Ints, Ints]:
-    """Return the items of the first model, and those of the second."""
-    size = np.floor(class_counts(base, classes) * part + 0.5)
-    mine = (
-        rank_in_class(base, np.argsort(random_bits(base.key, Stream.MIX_PART), kind="stable"))
-        < size[base.label]
-    )
-    return np.flatnonzero(mine), np.flatnonzero(~mine)
+def split_rows(base: Items, n_classes: int, part: float) -> tuple[Ints, Ints]:
+    """Return the rows of the first model, and those of the second."""
+    size = np.floor(class_counts(base, n_classes) * part + 0.5)
+    random_order = np.argsort(random_bits(base.key, Stream.MIX_PART), kind="stable")
+    is_first = rank_in_class(base, random_order) < size[base.label]
+    return np.flatnonzero(is_first), np.flatnonzero(~is_first)
 
 
-def order(base: Items, first: str = "blue", second: str = "red", part: float = 0.5) -> Ints:
-    """Return all n items as they turn noisy, if each part does so at its own even pace."""
-    both = parts(base, int(base.label.max(initial=-1)) + 1, part)
-    place = np.concatenate([(np.arange(len(rows)) + 0.5) / max(len(rows), 1) for rows in both])
-    turning = np.concatenate([rows[corruption_order(_taken(base, rows))] for rows in both])
-    return turning[np.argsort(place, kind="stable")]
+def order(
+    base: Items,
+    first: str = "blue",
+    second: str = "red",
+    part: float = 0.5,
+) -> Ints:
+    """Return (n,) all items as they turn noisy, if each part does so at its own even pace."""
+    n_classes = int(base.label.max(initial=-1)) + 1
+    place, ordered = [], []
+    for rows in split_rows(base, n_classes, part):
+        place.append((np.arange(len(rows)) + 0.5) / max(len(rows), 1))
+        ordered.append(rows[corruption_order(_select(base, rows))])
+    return np.concatenate(ordered)[np.argsort(np.concatenate(place), kind="stable")]
 
 
-def _taken(base: Items, rows: Ints) -> Items:
-    return Items(
-        base.label[rows], base.key[rows], {name: values[rows] for name, values in base.side.items()}
-    )
+def _select(items: Items, rows: Ints) -> Items:
+    side = {name: values[rows] for name, values in items.side.items()}
+    return Items(items.label[rows], items.key[rows], side)
 
 
-def _stay(promise: Expected, n: Ints) -> Floats:
-    """Return (C,) how many images stay in their slots."""
-    diagonal = np.diag(promise.matrix)
-    return (
-        promise.n_clean / np.maximum(diagonal, 1e-300)
-        if promise.foreign_rate
-        else n.astype(np.float64)
-    )
+def _images_that_stay(statistics: Expected, counts: Ints) -> Floats:
+    """Return (C,) how many images of each class stay in their slots; counts: (C,) all images."""
+    if not statistics.foreign_rate:
+        return counts.astype(np.float64)
+    share_with_true_label = np.diag(statistics.matrix)
+    return statistics.n_clean / np.maximum(share_with_true_label, 1e-300)
 
 
-def _models(first: str, second: str, part: float) -> tuple[NoiseModel, NoiseModel]:
+def _pick_models(first: str, second: str, part: float) -> tuple[NoiseModel, NoiseModel]:
     """Return the two models.
 
     Raises:
-        ValueError: one has no level or cannot be mixed, or the part is none from 0 to 1
+        ValueError: one has no level or cannot be mixed, or the part is not from 0 to 1
     """
-    from cnlw_tools.noise import NOISE  # of which this file is a part
+    from cnlw_tools.noise import NOISE  # this file is a part of it
 
-    known = {
-        name: m
-        for name, m in NOISE.items()
-        if m.has_level and not m.column_options and not m.needs_donors and m is not MIX
-    }
+    mixable = {name: model for name, model in NOISE.items() if _is_mixable(model)}
     for name in (first, second):
-        if name not in known:
+        if name not in mixable:
             raise ValueError(
-                f"noise {name!r} cannot be mixed: take one that needs a level alone: {', '.join(known)}"
+                f"noise {name!r} cannot be mixed: use one that needs a level alone: "
+                f"{', '.join(mixable)}"
             )
-    if known[first].needs_web_pool and known[second].needs_web_pool:
-        raise ValueError(f"{first} and {second} would take the same images: mix in one of the two")
+    if mixable[first].needs_web_pool and mixable[second].needs_web_pool:
+        raise ValueError(
+            f"{first} and {second} would take the same images: use only one of the two"
+        )
     if not 0 <= part <= 1:
         raise ValueError(
             f"part = {part}: give the share of the images that {first} noise has, from 0 to 1"
         )
-    return known[first], known[second]
+    return mixable[first], mixable[second]
+
+
+def _is_mixable(model: NoiseModel) -> bool:
+    needs_data = model.column_options or model.needs_donors
+    return model.has_level and not needs_data and model is not MIX
 
 
 MIX = NoiseModel(
     mix,
     expected,
-    frozenset({"nested"}),
+    guarantees=frozenset({"nested"}),
     pool_columns=frozenset({"dead"}),
     always_in_name=frozenset({"first", "second"}),
     needs_web_pool=True,

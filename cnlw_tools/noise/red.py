@@ -1,14 +1,16 @@
-"""Red noise: web images in place of clean ones (Jiang et al., ICML 2020, "Construction of our dataset").
+"""Red noise: web images in place of clean ones.
 
-level % of the slots of every class c lose their image and receive one that the web returned for c and
-that people judged not to show c. The label stays; the image is wrong.
+level % of the slots of every class c lose their image and receive one that the web returned for c
+and that people judged not to show c. The label stays; the image is wrong.
 
     slot of rank r in class c   <->   web image of rank r among the wrong ones of c       (r by key)
 
-The pairs are made on the full lists, before any level is cut, so a level is a part of the next one.
-Web images behind the need of the ``top`` level are reserves. Where a web image is dead, a reserve steps
-in, at all levels alike: the first free living one from a place that the slot's own number picks. So one
-dead link changes one slot, and a second one hardly ever a third slot.
+The pairs are made on the full lists, before any level is cut, so a level is a part of the next
+one. Web images behind the need of the ``top`` level are reserves. Where a web image is dead, a
+reserve replaces it, at all levels alike: the first free living one from a place that the slot's
+own number picks. So one dead link changes one slot, and a second one hardly ever a third slot.
+
+Source: Jiang et al., ICML 2020, "Construction of our dataset".
 """
 
 from bisect import bisect_left
@@ -26,84 +28,150 @@ from cnlw_tools.noise.base import (
     class_counts,
     corruption_order,
     exact_rate,
-    group_by_class,
+    key_order,
     n_noisy,
     noisy_per_class,
+    split_by_class,
 )
 from cnlw_tools.prng import Stream, uniform
 
 
-def red(base: Items, pool: Items, level: int, classes: int, top: int = 80) -> Draw:
+def red(
+    base: Items,
+    pool: Items,
+    level: int,
+    n_classes: int,
+    top: int = 80,
+) -> Draw:
     """Give ``level`` percent of every class wrong web images in place of their own.
 
-    ``pool.side["dead"]``, (n,) bool, marks images that cannot be had; without it all can.
+    ``pool.side["dead"]``, (p,) bool, marks images that are not available; without it all are.
 
     Raises:
         ValueError: the level is above ``top``, or that above 100
         TooFewImages: a class has fewer wrong images than the level needs
     """
+    _check_levels(level, top)
+    n = len(base.label)
+    order = corruption_order(base)
+    replaced = order[: n_noisy(level, n)]
+    top_slots = order[: n_noisy(top, n)]
+    pool_row = np.full(n, -1)
+    pool_row[replaced] = _pair_slots(base, pool, top_slots, n_classes)[replaced]
+    _check_stock(base, pool, replaced, pool_row)
+    return Draw(
+        slot=np.arange(n),
+        label=base.label.copy(),
+        pool=pool_row,
+    )
+
+
+def expected(
+    base: Items,
+    level: int,
+    n_classes: int,
+    top: int = 80,
+) -> Expected:
+    """Every foreign image is wrong for its label; where the image stays its label is right."""
+    n = class_counts(base, n_classes)
+    rate = exact_rate(n, level)
+    n_clean = n - noisy_per_class(n, level)
+    return Expected(
+        rate=rate,
+        foreign_rate=rate,
+        matrix=np.eye(n_classes),
+        n_clean=n_clean,
+    )
+
+
+def _check_levels(level: int, top: int) -> None:
     if level > top:
         raise ValueError(
-            f"level {level} is above the top level {top}, behind which reserves are kept: give -o top={level}"
+            f"level {level} is above the top level {top}, behind which reserves are kept: "
+            f"give -o top={level}"
         )
     if top > 100:
         raise ValueError(f"top level {top}: a level is a percent, give at most 100")
-    n = len(base.label)
-    order = corruption_order(base)
-    lost = order[: n_noisy(level, n)]
-    web = np.full(n, -1)
-    web[lost] = _pair(base, pool, order[: n_noisy(top, n)], classes)[lost]
-    short = base.label[lost[web[lost] < 0]]
-    if len(short):
-        c = int(short[0])
-        need = int(np.sum(base.label[lost] == c))
-        have = need - int(np.sum(short == c))
-        raise TooFewImages(c, need, have, int(np.sum(pool.label[~_dead(pool)] == c)) - have)
-    return Draw(np.arange(n), base.label.copy(), web)
 
 
-def expected(base: Items, level: int, classes: int, top: int = 80) -> Expected:
-    """Every foreign image is wrong for its label, and where the image stays so does the label."""
-    n = class_counts(base, classes)
-    p = exact_rate(n, level)
-    return Expected(p, p, np.eye(classes), n - noisy_per_class(n, level))
+def _check_stock(
+    base: Items,
+    pool: Items,
+    replaced: Ints,
+    pool_row: Ints,
+) -> None:
+    """Insist that every slot that loses its image has another one.
+
+    Args:
+        base: (n,) images
+        pool: (p,) wrong web images
+        replaced: slots that lose their image
+        pool_row: (n,) the row of the image that replaces it; -1: none
+    """
+    is_missing = pool_row[replaced] < 0
+    if not is_missing.any():
+        return
+    labels = base.label[replaced]
+    label = int(labels[is_missing][0])
+    need = int(np.sum(labels == label))
+    stock = need - int(np.sum(labels[is_missing] == label))
+    available = int(np.sum(pool.label[~_is_dead(pool)] == label))
+    raise TooFewImages(label, need, stock, reserved=available - stock)
 
 
-def _pair(base: Items, pool: Items, slots: Ints, classes: int) -> Ints:
-    """Return (n,) the pool row for each of the top level's slots; -1 for the others and where there is none."""
-    slots, need = group_by_class(base, slots, classes)
-    rows, stock = group_by_class(pool, np.argsort(pool.key, kind="stable"), classes)
-    dead = _dead(pool)
-    web = np.full(len(base.label), -1)
-    for of_c, in_c in zip(
-        np.split(slots, np.cumsum(need)[:-1]), np.split(rows, np.cumsum(stock)[:-1]), strict=True
-    ):
-        web[of_c[: len(in_c)]] = in_c[: len(of_c)]
-        gone = of_c[: len(in_c)][dead[in_c[: len(of_c)]]]
-        if len(gone):
-            web[gone] = _reserves(base.key[gone], in_c[len(of_c) :], dead)
-    return web
+def _pair_slots(
+    base: Items,
+    pool: Items,
+    slots: Ints,
+    n_classes: int,
+) -> Ints:
+    """Return (n,) the pool row for each of the top level's slots.
+
+    It is -1 for all other images, and for slots of classes that have too few web images.
+    """
+    is_dead = _is_dead(pool)
+    pool_row = np.full(len(base.label), -1)
+    slots_by_class = split_by_class(base, slots, n_classes)
+    images_by_class = split_by_class(pool, key_order(pool), n_classes)
+    for class_slots, class_images in zip(slots_by_class, images_by_class, strict=True):
+        n_pairs = min(len(class_slots), len(class_images))
+        paired_slots, paired_images = class_slots[:n_pairs], class_images[:n_pairs]
+        pool_row[paired_slots] = paired_images
+        dead_slots = paired_slots[is_dead[paired_images]]
+        if len(dead_slots):
+            reserves = class_images[len(class_slots) :]
+            pool_row[dead_slots] = _pick_reserves(base.key[dead_slots], reserves, is_dead)
+    return pool_row
 
 
-def _reserves(key: NDArray[np.uint64], reserves: Ints, dead: NDArray[np.bool_]) -> Ints:
-    """Return for each slot, in order, the first free living reserve from its own place on, cyclically; else -1."""
-    free = [int(i) for i in np.flatnonzero(~dead[reserves])]
-    web = np.full(len(key), -1)
-    begin = (uniform(key, Stream.RESERVE) * len(reserves)).astype(np.int64)
-    for i, at in enumerate(begin[: len(free)]):
-        place = bisect_left(free, at)
-        web[i] = reserves[free.pop(place % len(free))]
-    return web
+def _pick_reserves(key: NDArray[np.uint64], reserves: Ints, is_dead: NDArray[np.bool_]) -> Ints:
+    """Return (k,) a pool row for each of k slots: a living reserve, or -1 when they run out.
+
+    Each slot in turn takes the first free reserve from a place of its own on, cyclically.
+
+    Args:
+        key: (k,) keys of the slots
+        reserves: rows of the pool
+        is_dead: (p,) which rows of the pool are not available
+    """
+    free = [int(position) for position in np.flatnonzero(~is_dead[reserves])]
+    pool_row = np.full(len(key), -1)
+    start = (uniform(key, Stream.RESERVE) * len(reserves)).astype(np.int64)
+    for i in range(min(len(key), len(free))):
+        next_free = bisect_left(free, start[i])
+        position = free.pop(next_free % len(free))
+        pool_row[i] = reserves[position]
+    return pool_row
 
 
-def _dead(pool: Items) -> NDArray[np.bool_]:
+def _is_dead(pool: Items) -> NDArray[np.bool_]:
     return pool.side.get("dead", np.zeros(len(pool.label))).astype(bool)
 
 
 RED = NoiseModel(
     red,
     expected,
-    frozenset({"exact", "proportional", "nested", "keeps_labels"}),
+    guarantees=frozenset({"exact", "proportional", "nested", "keeps_labels"}),
     pool_columns=frozenset({"dead"}),
     needs_web_pool=True,
     paper="Jiang et al. 2020",

@@ -1,18 +1,19 @@
-"""Dilution with foreign images: what is added shows nothing of the classes (Rolnick et al., 2017, exp. 3, fig. 5).
+"""Dilution with foreign images: what is added shows nothing of the classes.
 
     n clean examples and N = floor(alpha n + 1/2) images of other datasets, or of white noise
     label j for N / C of these, rounded up or down
 
-A donor's images come equally often, give or take one, however few there are. With ``own``, the dataset's own images,
-this is dilution.py; of white noise see sources/white_noise.py.
+A donor's images come equally often, give or take one, however few there are. With ``own``, the
+dataset's own images, this is dilution.py; for white noise see sources/white_noise.py.
+
+Source: Rolnick et al., 2017, experiment 3, figure 5.
 """
 
 import numpy as np
 
 from cnlw_tools.noise import dilution
 from cnlw_tools.noise.base import Draw, Expected, Items, NoiseModel, class_counts
-from cnlw_tools.noise.dilution import copies
-from cnlw_tools.noise.foreign import repeated
+from cnlw_tools.noise.foreign import take_repeatedly
 from cnlw_tools.prng import Stream, mix, random_bits
 
 
@@ -20,7 +21,7 @@ def source(
     base: Items,
     pool: Items,
     level: int,
-    classes: int,
+    n_classes: int,
     alpha: float = 20.0,
     shares: str = "",
     own: bool = False,
@@ -32,47 +33,52 @@ def source(
         DonorTooSmall: a donor has no image
     """
     if own:
-        return dilution.dilution(base, pool, level, classes, alpha)
-    return added(base, pool, int(copies(np.array(len(base.label)), alpha)), classes, shares)
+        return dilution.dilution(base, pool, level, n_classes, alpha)
+    n = len(base.label)
+    n_added = _n_added(n, alpha)
+    pool_rows, times_before = take_repeatedly(pool, n_added, shares)
+    copy_key = mix(pool.key[pool_rows] ^ times_before.astype(np.uint64))
+    random_order = np.argsort(random_bits(copy_key, Stream.COPY_LABEL), kind="stable")
+    added_label = np.arange(n_added) * n_classes // max(n_added, 1)
+    return Draw(
+        slot=np.append(np.arange(n), np.full(n_added, -1)),
+        label=np.append(base.label, added_label),
+        pool=np.append(np.full(n, -1), pool_rows[random_order]),
+    )
 
 
 def expected(
-    base: Items, level: int, classes: int, alpha: float = 20.0, shares: str = "", own: bool = False
+    base: Items,
+    level: int,
+    n_classes: int,
+    alpha: float = 20.0,
+    shares: str = "",
+    own: bool = False,
 ) -> Expected:
     """Every foreign image is wrong for its label; a clean example keeps its own."""
     if own:
-        return dilution.expected(base, level, classes, alpha)
-    return promised(base, int(copies(np.array(len(base.label)), alpha)), classes)
-
-
-def added(base: Items, pool: Items, many: int, classes: int, shares: str) -> Draw:
-    """Return all examples, and so many foreign ones beside them."""
-    image, times = repeated(pool, many, shares)
-    order = np.argsort(
-        random_bits(mix(pool.key[image] ^ times.astype(np.uint64)), Stream.COPY_LABEL),
-        kind="stable",
-    )
-    label = np.arange(many) * classes // max(many, 1)
-    n = np.arange(len(base.label))
-    return Draw(
-        np.append(n, np.full(many, -1)),
-        np.append(base.label, label),
-        np.append(np.full(len(n), -1), image[order]),
-    )
-
-
-def promised(base: Items, many: int, classes: int) -> Expected:
-    """Return what `added` will realise."""
-    foreign = many / max(many + len(base.label), 1)
+        return dilution.expected(base, level, n_classes, alpha)
+    n = len(base.label)
+    n_added = _n_added(n, alpha)
+    rate = n_added / max(n_added + n, 1)
+    n_clean = class_counts(base, n_classes).astype(np.float64)
     return Expected(
-        foreign, foreign, np.eye(classes), class_counts(base, classes).astype(np.float64)
+        rate=rate,
+        foreign_rate=rate,
+        matrix=np.eye(n_classes),
+        n_clean=n_clean,
     )
+
+
+def _n_added(n: int, alpha: float) -> int:
+    """Return how many images come beside n examples."""
+    return int(dilution.copy_counts(np.array(n), alpha))
 
 
 SOURCE = NoiseModel(
     source,
     expected,
-    frozenset({"adds"}),
+    guarantees=frozenset({"adds"}),
     test_options={"alpha": 2.3},
     pool_columns=frozenset({"donor"}),
     always_in_name=frozenset({"alpha"}),

@@ -1,15 +1,19 @@
-"""Symmetric label flips: a share p of the rows gets another label, whatever its class. Four ways, by the papers.
+"""Symmetric label flips: a share p of the rows gets another label, whatever its class. Four ways:
 
-    way              label of a chosen row             P(it is still true)     used by
-    self excluded    (y + 1 + floor(u (C - 1))) mod C  0                       Jiang, RoG, Co-teaching, Patrini
-    include_self     floor(u C)                        1 / C                   Zhang (IEG), Arazo, Rolnick
-    way = l2r        floor(u (C - 1))                  1 / (C - 1), 0 for the  Ren (L2R): the last class
-                                                       last class              is never drawn
-    way = permuted   the chosen rows' labels, shuffled share of y among them   Saxena (data parameters)
+    way              label of a flipped row              P(it is still true)     used by
+    self excluded    (y + 1 + floor(u (C - 1))) mod C    0                       Jiang, Patrini,
+                                                                                 RoG, Co-teaching
+    include_self     floor(u C)                          1 / C                   Zhang (IEG), Arazo,
+                                                                                 Rolnick
+    way = l2r        floor(u (C - 1)): never the last    1 / (C - 1); 0 for the  Ren (L2R)
+                     class                               last class
+    way = permuted   the labels of the flipped rows,     share of y among them   Saxena
+                     shuffled                                                    (data parameters)
 
-So "40 %" is 40 % of wrong labels in the first way, and 36 % in the second at C = 10: tables of papers mix the
-two, and `expected` says which rate is meant. Chosen are level % of every class; with ``exact = false`` each row
-on its own with chance p, as papers that draw Bernoulli do.
+So "40 %" is 40 % of wrong labels in the first way, and 36 % in the second at C = 10. Tables of
+papers mix the two; `expected` says which rate is meant. The flipped rows are level % of every
+class; with ``exact = false`` each row is flipped on its own with probability p, for papers that
+draw Bernoulli.
 """
 
 import numpy as np
@@ -37,7 +41,7 @@ def symmetric(
     base: Items,
     pool: Items,
     level: int,
-    classes: int,
+    n_classes: int,
     include_self: bool = False,
     exact: bool = True,
     way: str = "uniform",
@@ -47,61 +51,98 @@ def symmetric(
     Raises:
         ValueError: there is no other class, or no such way
     """
-    _check(classes, include_self, way)
+    _check_options(n_classes, include_self, way)
     n = len(base.label)
     if exact:
-        chosen = corruption_order(base)[: n_noisy(level, n)]
+        flipped = corruption_order(base)[: n_noisy(level, n)]
     else:
-        turned = np.flatnonzero(uniform(base.key, Stream.IS_FLIPPED) < level / 100)
-        chosen = turned[np.argsort(base.key[turned], kind="stable")]
+        flipped = _bernoulli_rows(base.key, level / 100)
+    old_label, key = base.label[flipped], base.key[flipped]
     label = base.label.copy()
-    label[chosen] = _flipped(base.label[chosen], base.key[chosen], classes, include_self, way)
-    return Draw(np.arange(n), label, np.full(n, -1))
+    label[flipped] = _new_labels(old_label, key, n_classes, include_self, way)
+    return Draw(
+        slot=np.arange(n),
+        label=label,
+        pool=np.full(n, -1),
+    )
 
 
 def expected(
     base: Items,
     level: int,
-    classes: int,
+    n_classes: int,
     include_self: bool = False,
     exact: bool = True,
     way: str = "uniform",
 ) -> Expected:
-    """T = diag(1 - p) + diag(p) D, with p_c the chosen share of class c and D[c, j] the chance of label j."""
-    _check(classes, include_self, way)
-    n = class_counts(base, classes)
-    p = noisy_per_class(n, level) / np.maximum(n, 1) if exact else np.full(classes, level / 100)
-    if way == "permuted":
-        drawn = np.tile(p * n / max((p * n).sum(), 1e-300), (classes, 1))
+    """T = diag(1 - p) + diag(p) D; p_c is the flipped share of class c, D[c, j] P(new label j)."""
+    _check_options(n_classes, include_self, way)
+    n = class_counts(base, n_classes)
+    p = np.full(n_classes, level / 100)
+    if exact:
+        p = noisy_per_class(n, level) / np.maximum(n, 1)
+    new_label = _new_label_distribution(p * n, include_self, way)
+    matrix = np.diag(1 - p) + p[:, None] * new_label
+    n_clean: Floats = np.diag(matrix) * n.astype(np.float64)
+    is_exact = exact and way == "uniform" and not include_self
+    if is_exact:
+        rate = exact_rate(n, level)
     else:
-        drawn = np.full((classes, classes), 1 / (classes if include_self else classes - 1))
-        drawn[:, -1] *= way != "l2r"
-        drawn[np.diag_indices(classes)] *= include_self or way == "l2r"
-    matrix = np.diag(1 - p) + p[:, None] * drawn
-    kept: Floats = np.diag(matrix) * n.astype(np.float64)
-    sure = exact and way == "uniform" and not include_self
-    rate = exact_rate(n, level) if sure else float((n.sum() - kept.sum()) / max(n.sum(), 1))
-    return Expected(rate, 0.0, matrix, kept, exact=sure, nested=way != "permuted")
+        rate = float((n.sum() - n_clean.sum()) / max(n.sum(), 1))
+    return Expected(
+        rate=rate,
+        foreign_rate=0.0,
+        matrix=matrix,
+        n_clean=n_clean,
+        exact=is_exact,
+        nested=way != "permuted",
+    )
 
 
-def _flipped(
-    label: Ints, key: NDArray[np.uint64], classes: int, include_self: bool, way: str
+def _bernoulli_rows(key: NDArray[np.uint64], probability: float) -> Ints:
+    """Return the rows that are flipped when each one decides on its own, in key order."""
+    flipped = np.flatnonzero(uniform(key, Stream.IS_FLIPPED) < probability)
+    return flipped[np.argsort(key[flipped], kind="stable")]
+
+
+def _new_labels(
+    label: Ints,
+    key: NDArray[np.uint64],
+    n_classes: int,
+    include_self: bool,
+    way: str,
 ) -> Ints:
-    """Return the new labels of the chosen rows."""
+    """Return (k,) the new labels of k flipped rows; label: (k,) their true ones."""
     if way == "permuted":
         return label[np.argsort(uniform(key, Stream.LABEL_SHUFFLE), kind="stable")]
     u = uniform(key, Stream.NEW_LABEL)
     if way == "l2r":
-        return (u * (classes - 1)).astype(np.int64)
+        return (u * (n_classes - 1)).astype(np.int64)
     if include_self:
-        return (u * classes).astype(np.int64)
-    return (label + 1 + (u * (classes - 1)).astype(np.int64)) % classes
+        return (u * n_classes).astype(np.int64)
+    offset = (u * (n_classes - 1)).astype(np.int64)
+    return (label + 1 + offset) % n_classes
 
 
-def _check(classes: int, include_self: bool, way: str) -> None:
-    if classes < 2:
+def _new_label_distribution(flipped: Floats, include_self: bool, way: str) -> Floats:
+    """Return (C, C) P(new label j | a row of class i is flipped); flipped: (C,) flipped rows."""
+    n_classes = len(flipped)
+    if way == "permuted":
+        return np.tile(flipped / max(flipped.sum(), 1e-300), (n_classes, 1))
+    n_choices = n_classes if include_self else n_classes - 1
+    distribution = np.full((n_classes, n_classes), 1 / n_choices)
+    if way == "l2r":
+        distribution[:, -1] = 0
+    elif not include_self:
+        np.fill_diagonal(distribution, 0)
+    return distribution
+
+
+def _check_options(n_classes: int, include_self: bool, way: str) -> None:
+    if n_classes < 2:
         raise ValueError(
-            f"symmetric noise flips to another class, and there is {classes}: give at least two classes"
+            f"symmetric noise flips to another class, and there is {n_classes}: "
+            "give at least two classes"
         )
     if way not in WAYS:
         raise ValueError(f"symmetric noise has no way {way!r}: there are {', '.join(WAYS)}")
@@ -112,6 +153,6 @@ def _check(classes: int, include_self: bool, way: str) -> None:
 SYMMETRIC = NoiseModel(
     symmetric,
     expected,
-    frozenset({"exact", "proportional", "nested", "keeps_images"}),
+    guarantees=frozenset({"exact", "proportional", "nested", "keeps_images"}),
     paper="Ren et al. 2018, Zhang et al. 2020, Saxena et al. 2019",
 )

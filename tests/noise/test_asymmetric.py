@@ -12,7 +12,7 @@ from cnlw_tools.noise.asymmetric import (
     expected,
     expected_pairflip,
     pairflip,
-    target,
+    target_labels,
 )
 from cnlw_tools.noise.base import corruption_order, n_noisy
 from tests.noise.made import sized
@@ -61,7 +61,7 @@ def test_names_of_cifar10():
         "ship",
         "truck",
     ]
-    moved = {names[i]: names[j] for i, j in enumerate(target("cifar10", 10)) if i != j}
+    moved = {names[i]: names[j] for i, j in enumerate(target_labels("cifar10", 10)) if i != j}
 
     assert moved == {
         "truck": "automobile",
@@ -74,12 +74,12 @@ def test_names_of_cifar10():
 
 def test_mnist():
     """7 to 1, 2 to 7, 5 and 6 to each other, 3 to 8."""
-    assert target("mnist", 10).tolist() == [0, 1, 7, 8, 4, 6, 5, 1, 8, 9]
+    assert target_labels("mnist", 10).tolist() == [0, 1, 7, 8, 4, 6, 5, 1, 8, 9]
 
 
 def test_superclasses_are_rings_of_five():
     """Each of the hundred classes is in one superclass, moves within it, and comes home after five steps."""
-    to = target("cifar100", 100)
+    to = target_labels("cifar100", 100)
     home = np.arange(100)
     superclass = np.empty(100, int)
     superclass[SUPERCLASSES] = np.arange(20)[:, None]
@@ -96,7 +96,7 @@ def test_blocks(classes):
     """Rings through consecutive fives; the last ring is what is left."""
     naive = [b + (i - b + 1) % min(5, classes - b) for i in range(classes) for b in [i // 5 * 5]]
 
-    assert target("blocks", classes).tolist() == naive
+    assert target_labels("blocks", classes).tolist() == naive
 
 
 @pytest.mark.parametrize("classes", [2, 3, 1000])

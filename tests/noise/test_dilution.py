@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cnlw_tools import prng
 from cnlw_tools.noise import NOISE, Items
-from cnlw_tools.noise.dilution import GOLDEN, dealt, dilution, expected, turned
+from cnlw_tools.noise.dilution import GOLDEN_RATIO, cyclic_labels, deal_copies, dilution, expected
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
 
@@ -34,7 +34,7 @@ def naive(base, classes, alpha):
             (int(prng.random_bits(np.array([key], np.uint64), prng.Stream.COPY_LABEL, k)[0]), i)
             for key, i, k in copies
         )
-        v = (c + 0.5) * GOLDEN % 1
+        v = (c + 0.5) * GOLDEN_RATIO % 1
         for r, (_, i) in enumerate(numbered):
             rank = next(j for j in range(classes) if r < math.ceil(total * (j + 1) / classes - v))
             found.append((i, (c + rank) % classes))
@@ -92,7 +92,7 @@ def test_dealt(classes, copies, seed):
     share = np.random.default_rng(seed).dirichlet(np.ones(classes))
     n = np.full(classes, copies)
 
-    found = dealt(n, share)
+    found = deal_copies(n, share)
 
     assert found.sum(1).tolist() == n.tolist()
     assert (np.abs(found - copies * share) < 1 + 1e-9).all()
@@ -100,9 +100,9 @@ def test_dealt(classes, copies, seed):
 
 def test_few_copies_of_many_classes():
     """Where a class has fewer copies than there are labels, the true one has its chance all the same."""
-    found = dealt(np.full(1000, 10), np.full(1000, 1 / 1000))
+    found = deal_copies(np.full(1000, 10), np.full(1000, 1 / 1000))
     label = np.zeros((1000, 1000), int)
-    np.put_along_axis(label, turned(1000), found, 1)
+    np.put_along_axis(label, cyclic_labels(1000), found, 1)
 
     assert abs(np.diag(label).sum() - 10) <= 2
     assert abs(label.sum(0) - 10).max() <= 2

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnlw_tools.noise import DonorTooSmall, Items
-from cnlw_tools.noise.foreign import repeated, taken
+from cnlw_tools.noise.foreign import take_once, take_repeatedly
 
 
 def pool(stocks, seed=0):
@@ -41,17 +41,17 @@ def naive(found, need, shares):
 def test_oracle(shares, said):
     """The order is that of a loop, and a smaller need is part of a larger one."""
     found = pool((40,) * len(shares))
-    rows = taken(found, 30, said).tolist()
+    rows = take_once(found, 30, said).tolist()
 
     assert rows == naive(found, 30, shares)
-    assert taken(found, 11, said).tolist() == rows[:11]
+    assert take_once(found, 11, said).tolist() == rows[:11]
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(0, 60), st.integers(0, 99))
 def test_shares(shares, need, seed):
     """Each donor gives its share, within one image, and each image is taken once."""
     found = pool((60,) * len(shares), seed)
-    rows = taken(found, need, ":".join(map(str, shares)))
+    rows = take_once(found, need, ":".join(map(str, shares)))
     given = np.bincount(found.side["donor"][rows], minlength=len(shares))
 
     assert len(set(rows.tolist())) == len(rows) == need
@@ -62,15 +62,15 @@ def test_shares(shares, need, seed):
 def test_too_small():
     """A donor that runs out is named, with what is asked of it and what it has."""
     with pytest.raises(DonorTooSmall, match="donor 1 has 4 images, and 5 are needed") as found:
-        taken(pool((50, 4)), 10)
+        take_once(pool((50, 4)), 10)
     assert (found.value.donor, found.value.need, found.value.stock) == (1, 5, 4)
-    assert len(taken(pool((50, 4)), 8)) == 8
+    assert len(take_once(pool((50, 4)), 8)) == 8
 
 
 def test_repeated():
     """All images of a donor come equally often, give or take one, and each of its times is another."""
     found = pool((7, 3))
-    rows, times = repeated(found, 50, "3:2")
+    rows, times = take_repeatedly(found, 50, "3:2")
     many = Counter(rows.tolist())
 
     assert sum(many[i] for i in np.flatnonzero(found.side["donor"] == 0)) == 30
@@ -82,12 +82,12 @@ def test_repeated():
 def test_no_image():
     """A donor without images cannot be repeated; where none is needed none is missed."""
     with pytest.raises(DonorTooSmall, match="has 0 images, and 1 are needed"):
-        repeated(pool((0, 3)), 4)
-    assert [len(part) for part in repeated(pool(()), 0)] == [0, 0]
+        take_repeatedly(pool((0, 3)), 4)
+    assert [len(part) for part in take_repeatedly(pool(()), 0)] == [0, 0]
 
 
 @pytest.mark.parametrize("shares", ["1", "1:2:3", "0:1", "a:b", "-1:2", "nan:1"])
 def test_bad_shares(shares):
     """Shares are numbers above 0, one for each donor."""
     with pytest.raises(ValueError, match="give 2 numbers above 0, one for each donor, like 2:1"):
-        taken(pool((9, 9)), 4, shares)
+        take_once(pool((9, 9)), 4, shares)

@@ -1,4 +1,4 @@
-"""Instance-dependent flips: the truncated normal, the level at which each image turns, where it goes."""
+"""Instance-dependent flips: the truncated normal, the level at which each image flip_levels, where it goes."""
 
 import math
 
@@ -13,11 +13,11 @@ from cnlw_tools.noise.base import n_noisy
 from cnlw_tools.noise.instance import (
     CELLS,
     SPREAD,
-    distributions,
     expected,
+    flip_levels,
+    flip_rate_distributions,
     instance,
     order,
-    turns,
 )
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
@@ -69,7 +69,7 @@ def test_oracle(n, classes, seed, level):
 @pytest.mark.parametrize("level", [1, 5, 20, 50, 80, 95, 99])
 def test_the_mean_rate_is_the_level(level):
     """As lines between its points the distribution has the mean that was asked for, and is a normal cut to [0, 1]."""
-    below = distributions()[level]
+    below = flip_rate_distributions()[level]
     density = np.diff(below) * CELLS
     middle = (np.arange(CELLS) + 0.5) / CELLS
     parabola = np.polyfit(middle[density > 1e-3], np.log(density[density > 1e-3]), 2)
@@ -86,9 +86,9 @@ def test_standardised_bounds_would_be_wrong():
     other = 0.2 + SPREAD * draw[(draw > 0) & (draw < 1)]
 
     assert other.mean() == pytest.approx(0.246, abs=0.001)
-    assert 1 - (distributions()[20][:-1] + distributions()[20][1:]).mean() / 2 == pytest.approx(
-        0.2, abs=1e-9
-    )
+    assert 1 - (
+        flip_rate_distributions()[20][:-1] + flip_rate_distributions()[20][1:]
+    ).mean() / 2 == pytest.approx(0.2, abs=1e-9)
 
 
 def test_an_image_turns_when_its_rate_reaches_its_number():
@@ -97,18 +97,18 @@ def test_an_image_turns_when_its_rate_reaches_its_number():
     u, v = prng.uniform(key, prng.Stream.FLIP_THRESHOLD), prng.uniform(key, prng.Stream.FLIP_RATE)
     grid = np.arange(CELLS + 1) / CELLS
     naive = [
-        next(p for p in range(101) if np.interp(u[i], grid, distributions()[p]) < v[i])
+        next(p for p in range(101) if np.interp(u[i], grid, flip_rate_distributions()[p]) < v[i])
         for i in range(200)
     ]
 
-    assert turns(key).tolist() == naive
+    assert flip_levels(key).tolist() == naive
 
 
 @pytest.mark.parametrize("level", [5, 20, 50, 90])
 def test_own_draws_have_the_level_as_their_mean(level):
     """Two hundred thousand images that turn on their own, within five sigma of the level."""
     n = 200_000
-    rate = (turns(prng.mix(np.arange(n, dtype=np.uint64))) <= level).mean()
+    rate = (flip_levels(prng.mix(np.arange(n, dtype=np.uint64))) <= level).mean()
 
     assert abs(rate - level / 100) <= 5 * math.sqrt(level / 100 * (1 - level / 100) / n)
 

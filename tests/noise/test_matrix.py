@@ -1,4 +1,4 @@
-"""A transition matrix: exact cells, images that draw on their own, and matrices that are none."""
+"""A transition matrix: exact round_counts, images that draw on their own, and matrices that are none."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cnlw_tools import prng
 from cnlw_tools.noise import Items
-from cnlw_tools.noise.matrix import cells, expected, matrix
+from cnlw_tools.noise.matrix import expected, matrix, round_counts
 from tests.noise.made import sized
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
@@ -110,7 +110,7 @@ def test_no_chance_is_never_drawn():
 
 def test_remainders_that_tie_go_to_the_lower_labels():
     """Three thirds of four images."""
-    assert cells(np.array([4, 0, 3]), np.full((3, 3), 1 / 3)).tolist() == [
+    assert round_counts(np.array([4, 0, 3]), np.full((3, 3), 1 / 3)).tolist() == [
         [2, 1, 1],
         [0, 0, 0],
         [1, 1, 1],
@@ -125,7 +125,7 @@ def test_remainders_that_tie_go_to_the_lower_labels():
         ([[1.0, 0.0]], "the matrix q is 1 x 2"),
         (
             [[1.1, -0.1], [0.0, 1.0]],
-            "holds -0.1 for true class 0, label 1: give chances from 0 to 1",
+            "holds -0.1 for true class 0, label 1: give probabilities from 0 to 1",
         ),
         ([[1.0, 0.0], [np.nan, 1.0]], "holds nan for true class 1, label 0"),
         (

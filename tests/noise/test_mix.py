@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cnlw_tools import prng
 from cnlw_tools.noise import NOISE, Items
-from cnlw_tools.noise.mix import expected, mix, order, parts
+from cnlw_tools.noise.mix import expected, mix, order, split_rows
 
 
 def made(counts, seed=0):
@@ -71,7 +71,7 @@ def test_half_red_half_blue():
 def test_whose_an_image_is_depends_on_neither_level_nor_models(part):
     """The same images suffer the first model at every level."""
     base, _ = made([30, 50, 20])
-    first, second = parts(base, 3, part)
+    first, second = split_rows(base, 3, part)
 
     assert sorted([*first, *second]) == list(range(100))
     assert np.bincount(base.label[first], minlength=3).tolist() == [
@@ -100,13 +100,13 @@ def test_a_level_is_nearly_a_prefix():
     [
         (
             {"first": "human"},
-            "noise 'human' cannot be mixed: take one that needs a level alone: blue, red, symmetric",
+            "noise 'human' cannot be mixed: use one that needs a level alone: blue, red, symmetric",
         ),
         ({"second": "instance"}, "noise 'instance' cannot be mixed"),
         ({"second": "mix"}, "noise 'mix' cannot be mixed"),
         ({"second": "openset"}, "noise 'openset' cannot be mixed"),
         ({"second": "red_standin"}, "noise 'red_standin' cannot be mixed"),
-        ({"first": "red"}, "red and red would take the same images: mix in one of the two"),
+        ({"first": "red"}, "red and red would take the same images: use only one of the two"),
         (
             {"part": 1.5},
             "part = 1.5: give the share of the images that blue noise has, from 0 to 1",

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cnlw_tools.noise import Items
 from cnlw_tools.noise.base import corruption_order, n_noisy
-from cnlw_tools.noise.foreign import taken
+from cnlw_tools.noise.foreign import take_once
 from cnlw_tools.noise.openset import expected, openset
 
 
@@ -33,7 +33,7 @@ def test_oracle(counts, level, flips, seed):
     """Row by row: the first victims lose their image, the last their label, the others nothing."""
     base = items(counts, seed)
     order, n = corruption_order(base).tolist(), sum(counts)
-    images = taken(POOL, n_noisy(level, n)).tolist()
+    images = take_once(POOL, n_noisy(level, n)).tolist()
     draw = openset(base, POOL, level, len(counts), flips=flips)
     last = set(order[n - min(n_noisy(flips, n), n - n_noisy(level, n)) :])
 

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from cnlw_tools.noise import Items
 from cnlw_tools.noise.dilution import dilution
-from cnlw_tools.noise.structured import PROFILES, expected, masses, ranked, structured
+from cnlw_tools.noise.structured import (
+    PROFILES,
+    copies_per_label,
+    expected,
+    rank_labels,
+    structured,
+)
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
 profiles = pytest.mark.parametrize("profile", PROFILES)
@@ -38,7 +44,7 @@ def label_shares(draw, base, classes=10):
 @pytest.mark.parametrize("delta", FIXED)
 def test_published_masses(delta):
     """The numbers of the specification."""
-    assert masses(20, delta, 10).tolist() == FIXED[delta]
+    assert copies_per_label(20, delta, 10).tolist() == FIXED[delta]
 
 
 @profiles
@@ -46,7 +52,7 @@ def test_published_masses(delta):
 def test_masses(profile, classes, alpha, part):
     """They sum to alpha, fall with the rank, are never negative, and the first is alpha / C + delta."""
     delta = part * min(1, alpha / classes)
-    found = masses(alpha, delta, classes, profile)
+    found = copies_per_label(alpha, delta, classes, profile)
 
     assert found.sum() == pytest.approx(alpha, abs=1e-9)
     assert found[0] == alpha / classes
@@ -58,7 +64,7 @@ def test_masses(profile, classes, alpha, part):
 @profiles
 def test_delta_zero(profile):
     """At delta = 0 every label is as likely as the next."""
-    assert np.allclose(masses(7, 0, 5, profile), 7 / 5)
+    assert np.allclose(copies_per_label(7, 0, 5, profile), 7 / 5)
 
 
 def test_delta_one():
@@ -86,18 +92,18 @@ def test_ties():
     """Labels predicted equally often stand by number."""
     base = items()
 
-    assert ranked(base, 10, "confusing")[0].tolist() == [0, 2, 1, 3, 4, 5, 6, 7, 8, 9]
-    assert ranked(base, 10, "reverse")[0].tolist() == [0, 3, 4, 5, 6, 7, 8, 9, 1, 2]
-    assert ranked(base, 10, "confusing")[9].tolist() == [9, 1, 0, 2, 3, 4, 5, 6, 7, 8]
+    assert rank_labels(base, 10, "confusing")[0].tolist() == [0, 2, 1, 3, 4, 5, 6, 7, 8, 9]
+    assert rank_labels(base, 10, "reverse")[0].tolist() == [0, 3, 4, 5, 6, 7, 8, 9, 1, 2]
+    assert rank_labels(base, 10, "confusing")[9].tolist() == [9, 1, 0, 2, 3, 4, 5, 6, 7, 8]
 
 
 def test_random_order():
     """A random order is a permutation of each class, always the same, and not that of the next class."""
-    found = ranked(items(1), 10, "random")
+    found = rank_labels(items(1), 10, "random")
 
     assert found[:, 0].tolist() == list(range(10))
     assert all(sorted(row) == list(range(10)) for row in found.tolist())
-    assert (found == ranked(items(), 10, "random")).all()
+    assert (found == rank_labels(items(), 10, "random")).all()
     assert len({tuple((row - row[0]) % 10) for row in found}) == 10
 
 
@@ -148,9 +154,9 @@ def test_bad_options(options, message):
 
 def test_two_classes():
     """One false label has no rank, but may be drawn uniformly."""
-    assert masses(4, 0, 2).tolist() == [2, 2]
+    assert copies_per_label(4, 0, 2).tolist() == [2, 2]
     with pytest.raises(ValueError, match="of 2 classes there is no order"):
-        masses(20, 0.5, 2)
+        copies_per_label(20, 0.5, 2)
 
 
 def test_no_predictions():
