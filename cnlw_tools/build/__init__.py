@@ -1,1 +1,1 @@
-"""From a plan to files: segments that configs share, shards, and the folder that `datasets` loads."""
+"""From a plan to files: shared segments, shards, and the folder that `datasets` loads."""

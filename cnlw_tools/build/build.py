@@ -1,4 +1,4 @@
-"""From recipe to build: plans first, images late, the card last.
+"""From a recipe to a build: plans first, images late, the card last.
 
 builds/shapes/
     README.md        the card: configs for `datasets`, what was made, proofs
@@ -9,7 +9,7 @@ builds/shapes/
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -20,9 +20,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools import __version__, files, hashing
-from cnlw_tools.build import segments, shards
-from cnlw_tools.build.shards import Job
-from cnlw_tools.build.staging import claim
+from cnlw_tools.build.segments import SHARD_NAME, Segment, cut_segments
+from cnlw_tools.build.shards import WriteJob, write_shards
+from cnlw_tools.build.staging import locked_folder
 from cnlw_tools.card import render, sample_grid
 from cnlw_tools.card.metadata import CARD, BuildCard, ConfigCard, read_card
 from cnlw_tools.dataset import dataset
@@ -35,18 +35,19 @@ from cnlw_tools.plan.plan import config_name, levels, plan, realised
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, recorded_choices
 
-Parts = list[tuple[str, segments.Segment]]  # split and segment
+Plans = Mapping[str, pa.Table]  # by config
+Segments = Mapping[str, list[tuple[str, Segment]]]  # config -> split and segment
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class BuildSummary:
     """What a build did."""
 
     folder: Path
-    configs: dict[str, ConfigCard]  # the ones asked for
-    matrices: dict[str, NDArray[np.float64]]  # (C, C), promised, of each
-    written: int  # bytes of shards written by this run
-    size: int  # bytes of all shards of the asked configs
+    configs: dict[str, ConfigCard]  # of this recipe
+    matrices: dict[str, NDArray[np.float64]]  # (C, C), expected, by config
+    written: int  # bytes of the shards that were written now
+    size: int  # bytes of all shards of these configs
     seconds: float
 
 
@@ -56,80 +57,59 @@ def build(
     out: Path,
     executor: Executor = SERIAL,
     progress: Progress = no_progress,
-) -> Summary:
-    """Build every level of a recipe into one folder; what stands there already is not written again.
+) -> BuildSummary:
+    """Build every level of a recipe into one folder; shards that are there are not written again.
 
     Args:
         recipe: what to build
         inputs: where its tables and images lie
-        out: the folder of the build; made, completed, or added to
+        out: the folder of the build, which is made, completed, or added to
         executor: where images are read and shards are written
         progress: is told how many plans are drawn, and how many rows are written
 
     Raises:
-        ValueError, LookupError, OSError: with value, place and remedy; what stood before stands as it was
+        ValueError, LookupError, OSError: with value, place and remedy; an older build is not
+            changed
     """
-    begun = time.monotonic()
-    found = load_dataset(recipe, inputs, executor)
-    open_source(found.source, recipe, inputs.data_dir)
-    plans = {}
-    asked = levels(recipe, found)
-    for i, level in enumerate(asked):
-        plans[config_name(recipe, level)] = plan(recipe, found, level)
-        progress("plans", i + 1, len(asked))
-    how = Storage(recipe.size, recipe.resize, recipe.quality, recipe.shard_rows)
-    with claim(out) as folder:
-        record = _agree(folder, _standing(folder, recipe, how), found, plans)
-        same = bool(record.configs) or _written(found, folder / "tables")
-        dataset.write_tables(found, folder / "tables", overwrite=False)
-        job = Job(folder / "data", found.source, recipe.donors, inputs, how, found.classes)
-        cut = {name: list(segments.cut(p, how, recipe.layout)) for name, p in plans.items()}
-        wanted = {
-            file: rows
-            for parts in cut.values()
-            for _, s in parts
-            for file, rows in s.files().items()
-        }
-        shunned = _tidied(job.folder, record, set(wanted) if same else set())
-        for name in shunned & set(wanted):
-            (job.folder / name).unlink()
-        hashes = shards.write(job, wanted, executor, progress, shunned)
-        written = sum((job.folder / name).stat().st_size for name in hashes)
-        configs = {name: _config(plans[name], parts) for name, parts in cut.items()}
-        known = {**record.shards, **hashes}
-        hashes |= {file: files.digest(job.folder / file) for file in wanted if file not in known}
-        record = replace(
-            record,
-            configs=dict(sorted({**record.configs, **configs}.items())),
-            shards=dict(sorted({**record.shards, **hashes}.items())),
-            tables={**record.tables, **found.digests},
-        )
-        shown = _noisiest(record, recipe.noise)
-        if shown in plans and record.configs[shown].rate:
-            rows = {
-                file: rows for _, segment in cut[shown] for file, rows in segment.files().items()
-            }
-            sample_grid.write(
-                folder / f"samples_{recipe.noise}.png",
-                recipe.noise,
-                job.folder,
-                plans[shown],
-                rows,
-                found.classes,
-            )
-        render.write(folder, record, recipe, found.classes)
-        size = sum((job.folder / name).stat().st_size for name in wanted)
-    matrices = {name: read_plan_info(table).expected_matrix() for name, table in plans.items()}
-    return Summary(out, configs, matrices, written, size, time.monotonic() - begun)
+    start = time.monotonic()
+    data = load_dataset(recipe, inputs, executor)
+    open_source(data.source, recipe, inputs.data_dir)  # fails before anything is written
+    plans = _draw_plans(recipe, data, progress)
+    storage = Storage(recipe.size, recipe.resize, recipe.quality, recipe.shard_rows)
+    with locked_folder(out) as folder:
+        old_card = _open_card(folder, recipe, storage)
+        _check_same_tables(folder, old_card, data)
+        _check_same_plans(folder, old_card, plans)
+        same_tables = _write_tables(folder / "tables", data, old_card)
+
+        segments = _cut_plans(plans, storage, recipe.layout)
+        planned_shards = _planned_shards(segments)
+        job = WriteJob(folder / "data", data.source, recipe.donors, inputs, storage, data.classes)
+        untrusted_files = _remove_useless(job.folder, old_card, planned_shards, same_tables)
+        hashes = write_shards(job, planned_shards, executor, progress, untrusted_files)
+
+        shards = _hash_shards(job.folder, planned_shards, {**old_card.shards, **hashes})
+        card = _extend_card(old_card, _describe_configs(plans, segments), shards, data.digests)
+        _write_samples(folder, recipe.noise, card, plans, segments, data.classes)
+        render.write(folder, card, recipe, data.classes)
+        written, size = _total_size(job.folder, hashes), _total_size(job.folder, planned_shards)
+    return BuildSummary(
+        folder=out,
+        configs={name: card.configs[name] for name in plans},
+        matrices={name: read_plan_info(table).expected_matrix() for name, table in plans.items()},
+        written=written,
+        size=size,
+        seconds=time.monotonic() - start,
+    )
 
 
-def last(builds: Path) -> Path:
+def last_build(builds: Path) -> Path:
     """Return the build with the newest card.
 
     Raises:
-        FileNotFoundError: there is none
+        FileNotFoundError: the folder has no build in it
     """
-    cards = sorted(builds.glob(f"*/{CARD}"), key=lambda p: p.stat().st_mtime_ns)
+    cards = sorted(builds.glob(f"*/{CARD}"), key=lambda path: path.stat().st_mtime_ns)
     if not cards:
         raise FileNotFoundError(
             f"{builds}: no build here yet: run `cnlw build --noise red --level 40`, or name one"
@@ -137,94 +117,187 @@ def last(builds: Path) -> Path:
     return cards[-1].parent
 
 
-def _tidied(data: Path, record: BuildCard, useful: set[str]) -> set[str]:
-    """Delete what killed builds left and this one has no use for; return the files that are not to be trusted."""
-    shunned = set()
-    for path in data.glob("*.parquet"):
-        if path.name in record.shards:
-            damaged = files.digest(path) != record.shards[path.name]
-            shunned |= {path.name} if damaged else set()
-        elif not segments.FILE.fullmatch(path.name):
-            shunned.add(path.name)
-        elif path.name not in useful:
-            path.unlink()
-    return shunned
+def _draw_plans(recipe: Recipe, data: Dataset, progress: Progress) -> dict[str, pa.Table]:
+    """Return the plan of every level, by config."""
+    plans = {}
+    recipe_levels = levels(recipe, data)
+    for done, level in enumerate(recipe_levels, 1):
+        plans[config_name(recipe, level)] = plan(recipe, data, level)
+        progress("plans", done, len(recipe_levels))
+    return plans
 
 
-def _written(found: Dataset, folder: Path) -> bool:
-    """Write the tables of a new build; were they there already, from a killed build of the same data?"""
-    left = {p.name: files.digest(p) for p in folder.glob("*")}
-    shutil.rmtree(folder, ignore_errors=True)
-    dataset.write_tables(found, folder)
-    return left == {p.name: files.digest(p) for p in folder.glob("*")}
+def _open_card(folder: Path, recipe: Recipe, storage: Storage) -> BuildCard:
+    """Return the card of the folder, or an empty one for a new build.
 
-
-def _standing(folder: Path, recipe: Recipe, how: Storage) -> BuildCard:
-    """Return what the folder says of itself, or an empty record, if it stores images as this recipe does."""
+    Raises:
+        ValueError: the build that is there stores its images in another way
+    """
     if not (folder / CARD).exists():
         versions = {"cnlw_tools": __version__, "pillow": PIL.__version__, "pyarrow": pa.__version__}
-        return BuildCard(versions, recipe.dataset, how, recipe.layout)
-    record = read_card(folder)
-    asked = {"dataset": recipe.dataset, "layout": recipe.layout, **asdict(how)}
-    there = {"dataset": record.dataset, "layout": record.layout, **asdict(record.images)}
-    for key, value in asked.items():
-        if there[key] != value:
+        return BuildCard(versions, recipe.dataset, storage, recipe.layout)
+    card = read_card(folder)
+    new = {"dataset": recipe.dataset, "layout": recipe.layout, **asdict(storage)}
+    old = {"dataset": card.dataset, "layout": card.layout, **asdict(card.images)}
+    for key, value in new.items():
+        if old[key] != value:
             raise ValueError(
-                f"{folder}: was built with {key} {there[key]!r}, not {value!r}: give another --out"
+                f"{folder}: was built with {key} {old[key]!r}, not {value!r}: use another --out"
             )
-    return record
+    return card
 
 
-def _agree(
-    folder: Path, record: BuildCard, found: Dataset, plans: Mapping[str, pa.Table]
-) -> BuildCard:
-    """Return the record, if its tables and its configs of the same names are the same as these."""
-    digests = found.digests
-    for name, digest in digests.items():
-        if record.tables.get(name, digest) != digest:
+def _check_same_tables(folder: Path, card: BuildCard, data: Dataset) -> None:
+    """Raise if the build was made from other tables."""
+    for name, digest in data.digests.items():
+        if card.tables.get(name, digest) != digest:
             raise ValueError(
-                f"{folder}: its table {name} differs from the one of {found.name} now: give another --out"
+                f"{folder}: its table {name} is not the present one of {data.name}: "
+                "use another --out"
             )
+
+
+def _check_same_plans(folder: Path, card: BuildCard, plans: Plans) -> None:
+    """Raise if the build has a config of the same name with other contents."""
     for name, table in plans.items():
-        if name in record.configs and record.configs[name].digest != hashing.digest(table):
+        if name in card.configs and card.configs[name].digest != hashing.digest(table):
             raise ValueError(
-                f"{folder}: config {name} stands there with other contents: give another --out"
+                f"{folder}: has a config {name} with other contents: use another --out"
             )
-    return record
 
 
-def _noisiest(record: BuildCard, noise: str) -> str:
-    """Return the config to show of a noise: the one with most of it, whichever was built last."""
-    names = [name for name, config in record.configs.items() if config.recipe.noise == noise]
-    return min(names, key=lambda name: (-record.configs[name].rate, name))
+def _write_tables(folder: Path, data: Dataset, card: BuildCard) -> bool:
+    """Write the tables; return whether the shards that are there were made from the same ones.
+
+    Shards without a card were left by a killed build, of these tables or of others.
+    """
+    same_tables = True
+    if not card.configs:
+        old_hashes = {path.name: files.digest(path) for path in folder.glob("*")}
+        shutil.rmtree(folder, ignore_errors=True)
+        dataset.write_tables(data, folder)
+        same_tables = old_hashes == {path.name: files.digest(path) for path in folder.glob("*")}
+    dataset.write_tables(data, folder, overwrite=False)
+    return same_tables
 
 
-def _config(table: pa.Table, parts: Parts) -> ConfigCard:
-    """Describe a level: how it was drawn, and what noise was promised and realised."""
+def _cut_plans(plans: Plans, storage: Storage, layout: str) -> Segments:
+    return {name: list(cut_segments(table, storage, layout)) for name, table in plans.items()}
+
+
+def _planned_shards(segments: Segments) -> dict[str, pa.Table]:
+    """Return the rows of every file that the configs need, by name."""
+    shards: dict[str, pa.Table] = {}
+    for parts in segments.values():
+        for _split, segment in parts:
+            shards |= segment.files()
+    return shards
+
+
+def _remove_useless(
+    data: Path, card: BuildCard, planned_shards: Mapping[str, pa.Table], same_tables: bool
+) -> set[str]:
+    """Delete what killed builds left and this one cannot use, and planned files that are damaged.
+
+    Returns:
+        names of files that no image may be taken from: damaged ones, and those that no build wrote
+    """
+    untrusted_files = set()
+    for path in data.glob("*.parquet"):
+        if path.name in card.shards:
+            if files.digest(path) != card.shards[path.name]:
+                untrusted_files.add(path.name)
+        elif not SHARD_NAME.fullmatch(path.name):
+            untrusted_files.add(path.name)
+        elif not (same_tables and path.name in planned_shards):
+            path.unlink()
+    for name in untrusted_files & planned_shards.keys():
+        (data / name).unlink()
+    return untrusted_files
+
+
+def _hash_shards(data: Path, names: Iterable[str], hashes: Mapping[str, str]) -> dict[str, str]:
+    """Return the hashes with those of files that are not among them, which a killed build left."""
+    shards = dict(hashes)
+    for name in names:
+        if name not in shards:
+            shards[name] = files.digest(data / name)
+    return shards
+
+
+def _describe_configs(plans: Plans, segments: Segments) -> dict[str, ConfigCard]:
+    return {name: _describe_config(table, segments[name]) for name, table in plans.items()}
+
+
+def _describe_config(table: pa.Table, parts: list[tuple[str, Segment]]) -> ConfigCard:
+    """Describe a config: how it was drawn, and what noise was expected and realised."""
     info = read_plan_info(table)
-    expected = info.expected_matrix()
-    found = realised(table, len(expected))
+    expected_matrix = info.expected_matrix()
+    stats = realised(table, len(expected_matrix))
     split_counts = pc.value_counts(table["split"]).to_pylist()
-    names: dict[str, list[str]] = {}
+    segment_names: dict[str, list[str]] = {}
     for split, segment in parts:
-        names.setdefault(split, []).append(segment.name)
+        segment_names.setdefault(split, []).append(segment.name)
     return ConfigCard(
         recipe=Recipe(**recorded_choices(info.recipe)),
         level=info.level,
         digest=hashing.digest(table),
         rows={count["values"]: count["counts"] for count in split_counts},
-        rate=found.rate,
+        rate=stats.rate,
         expected=info.rate,
         changed=info.changed,
-        kept=_range(found.matrix),
-        expected_kept=_range(expected),
-        segments={split: sorted(found) for split, found in names.items()},
+        kept=_diagonal_range(stats.matrix),
+        expected_kept=_diagonal_range(expected_matrix),
+        segments={split: sorted(names) for split, names in segment_names.items()},
     )
 
 
-def _range(matrix: NDArray[np.float64]) -> tuple[float, float]:
-    """Smallest and largest share on the diagonal, over the classes that have images."""
-    kept = np.diag(matrix)[matrix.sum(1) > 0]
-    if not len(kept):
+def _diagonal_range(matrix: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the smallest and largest share on the diagonal, over the classes that have images."""
+    diagonal = np.diag(matrix)[matrix.sum(1) > 0]
+    if not len(diagonal):
         return 0.0, 0.0
-    return round(float(kept.min(initial=1)), 6), round(float(kept.max(initial=0)), 6)
+    return round(float(diagonal.min(initial=1)), 6), round(float(diagonal.max(initial=0)), 6)
+
+
+def _extend_card(
+    card: BuildCard,
+    configs: Mapping[str, ConfigCard],
+    shards: Mapping[str, str],
+    tables: Mapping[str, str],
+) -> BuildCard:
+    """Return the card with these configs, shards and tables, in alphabetical order."""
+    return replace(
+        card,
+        configs=dict(sorted({**card.configs, **configs}.items())),
+        shards=dict(sorted({**card.shards, **shards}.items())),
+        tables={**card.tables, **tables},
+    )
+
+
+def _write_samples(
+    folder: Path,
+    noise: str,
+    card: BuildCard,
+    plans: Plans,
+    segments: Segments,
+    classes: tuple[str, ...],
+) -> None:
+    """Draw samples of a noise, if its noisiest config is one of these and has noise at all."""
+    config = _noisiest_config(card, noise)
+    if config not in plans or not card.configs[config].rate:
+        return
+    shards = _planned_shards({config: segments[config]})
+    path = folder / f"samples_{noise}.png"
+    sample_grid.write(path, noise, folder / "data", plans[config], shards, classes)
+
+
+def _noisiest_config(card: BuildCard, noise: str) -> str:
+    """Return the config with most of a noise, whichever was built last."""
+    names = [name for name, config in card.configs.items() if config.recipe.noise == noise]
+    return min(names, key=lambda name: (-card.configs[name].rate, name))
+
+
+def _total_size(folder: Path, names: Iterable[str]) -> int:
+    """Return the bytes of some files."""
+    return sum((folder / name).stat().st_size for name in names)

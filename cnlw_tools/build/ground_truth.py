@@ -1,9 +1,11 @@
-"""The truth that a build knows: the rows of a config as `datasets` reads them, with what is noisy and why.
+"""The truth that a build knows: rows of a config as `datasets` reads them, and which are noisy.
 
-Rows are numbered in the order of `datasets`, files end to end. The digest says which data a run learned from: sha256 of
-the content keys, in order, and the labels in the same order (trainer/data.py computes the same of what it decodes).
+Rows are numbered in the order of `datasets`, files end to end. The digest says which data a run
+learned from: sha256 of the content keys, in order, and of the labels in the same order.
+trainer/data.py computes the same of what it decodes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b, sha256
@@ -16,7 +18,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from cnlw_tools.card import metadata, sample_grid
+from cnlw_tools.card import sample_grid
+from cnlw_tools.card.metadata import read_card
 from cnlw_tools.dataset import tables
 from cnlw_tools.plan import plan
 from cnlw_tools.registry import pick
@@ -53,36 +56,33 @@ class Truth:
     @property
     def foreign(self) -> list[str]:
         """Where noisy images come from: base, web ..."""
-        return sorted(pc.unique(self.rows.filter(self.rows["is_noisy"])["origin"]).to_pylist())
+        noisy_rows = self.rows.filter(self.rows["is_noisy"])
+        return sorted(pc.unique(noisy_rows["origin"]).to_pylist())
 
     @cached_property
     def digest(self) -> str:
         """What a run that learned from `train` says of its data."""
         keys, labels = [], []
-        for name in self.names("train"):
+        for name in self.file_names("train"):
             shard = pq.read_table(self.build / "data" / name, columns=["image", "label"])
             images = shard["image"].combine_chunks().field("bytes").to_pylist()
-            keys += [
-                int.from_bytes(blake2b(image, digest_size=8).digest(), "little") for image in images
-            ]
+            keys += [_content_key(image) for image in images]
             labels += shard["label"].to_pylist()
         key, label = np.array(keys, np.uint64), np.array(labels, np.int64)
         order = np.lexsort((label, key))
         return sha256(key[order].tobytes() + label[order].tobytes()).hexdigest()
 
-    def names(self, split: str) -> list[str]:
+    def file_names(self, split: str) -> list[str]:
         """Return the files of a split in order."""
-        segments = metadata.read_card(self.build).configs[self.config].segments.get(split, [])
-        return [
-            name for segment in segments for name in self.shards if name.startswith(f"{segment}-")
-        ]
+        segments = read_card(self.build).configs[self.config].segments.get(split, [])
+        return _files_of_segments(segments, [*self.shards])
 
     def gallery(self, origin: str) -> Image.Image:
         """Draw clean images beside the noisy ones of an origin, by class."""
-        of = pc.or_(pc.invert(self.rows["is_noisy"]), pc.equal(self.rows["origin"], origin))
-        return sample_grid.sheet(
-            self.config, self.build / "data", self.rows.filter(of), self.shards, self.classes
-        )
+        is_clean = pc.invert(self.rows["is_noisy"])
+        rows = self.rows.filter(pc.or_(is_clean, pc.equal(self.rows["origin"], origin)))
+        data = self.build / "data"
+        return sample_grid.sheet(self.config, data, rows, self.shards, self.classes)
 
 
 def load(build: Path, config: str) -> Truth:
@@ -91,24 +91,31 @@ def load(build: Path, config: str) -> Truth:
     Raises:
         ValueError, LookupError, OSError: no build, no such config, a missing or damaged shard
     """
-    card = metadata.read_card(build)
-    segments = pick(card.configs, config, f"config of {build}").segments
+    card = read_card(build)
+    config_card = pick(card.configs, config, f"config of {build}")
     shards, parts = {}, []
-    for split, names in segments.items():
-        for name in (
-            f for segment in names for f in sorted(card.shards) if f.startswith(f"{segment}-")
-        ):
-            try:
-                shards[name] = pq.read_table(
-                    build / "data" / name, columns=COLUMNS, partitioning=None
-                )
-            except pa.ArrowException as error:
-                raise ValueError(
-                    f"{build / 'data' / name}: damaged: see what `cnlw validate` says"
-                ) from error
-            parts.append(
-                shards[name].append_column(
-                    "split", pa.array([split] * len(shards[name]), pa.string())
-                )
-            )
+    for split, segments in config_card.segments.items():
+        for name in _files_of_segments(segments, sorted(card.shards)):
+            rows = shards[name] = _read_rows(build / "data" / name)
+            splits = pa.array([split] * len(rows), pa.string())
+            parts.append(rows.append_column("split", splits))
     return Truth(build, config, shards, pa.concat_tables(parts).replace_schema_metadata())
+
+
+def _files_of_segments(segments: Sequence[str], files: Sequence[str]) -> list[str]:
+    """Return the files of each segment in turn."""
+    names = []
+    for segment in segments:
+        names += [name for name in files if name.startswith(f"{segment}-")]
+    return names
+
+
+def _read_rows(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path, columns=COLUMNS, partitioning=None)
+    except pa.ArrowException as error:
+        raise ValueError(f"{path}: damaged: see what `cnlw validate` says") from error
+
+
+def _content_key(image: bytes) -> int:
+    return int.from_bytes(blake2b(image, digest_size=8).digest(), "little")

@@ -1,8 +1,9 @@
-"""Hugging Face Parquet: what `datasets.load_dataset` reads without a script.
+"""The format of a shard: Parquet that `datasets.load_dataset` reads without a script.
 
-The `huggingface` metadata of the schema make `image` a picture and the labels named classes. The image
-column is not compressed (a PNG or JPEG is already); pages are indexed. Where noise repeats images, the rows of one
-stand together, and a row group stores it once, in a dictionary.
+The `huggingface` metadata of the schema make `image` a picture and the labels named classes. The
+image column is not compressed, since a PNG or JPEG is already, and pages are indexed. Where noise
+repeats images, the rows of an image stand together, and a row group stores it once, in a
+dictionary.
 """
 
 import json
@@ -14,28 +15,37 @@ import pyarrow.parquet as pq
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 COLUMNS = ("image", "label", "clean_label", "is_noisy", "origin", "image_id", "replaces")
-LARGEST = 500_000_000  # bytes of a shard
-GROUP = 250  # rows of a row group: what a streaming reader holds at a time
-MOST = 16  # times as many, at most, where images repeat: so few of them lie in two groups
+MAX_BYTES = 500_000_000  # of the images of a shard
+ROWS_PER_GROUP = 250  # what a streaming reader holds at a time
+# Where images repeat, a row group has more rows, up to so many times, so that few images are in two
+# groups.
+MAX_REPEATS = 16
+
+_CLASS_LABELS = ("label", "clean_label")
+_TEXTS = ("origin", "image_id", "replaces")
 
 
-def schema(classes: Sequence[str]) -> pa.Schema:
+def shard_schema(classes: Sequence[str]) -> pa.Schema:
     """Return the Arrow schema of a shard, with the features that `datasets` reads from it."""
-    label = {"names": list(classes), "_type": "ClassLabel"}
-    text, flag = {"dtype": "string", "_type": "Value"}, {"dtype": "bool", "_type": "Value"}
-    kinds = {
-        "image": (IMAGE, {"_type": "Image"}),
-        "label": (pa.int64(), label),
-        "clean_label": (pa.int64(), label),
+    types = {"image": IMAGE, "is_noisy": pa.bool_()}
+    features: dict[str, dict[str, object]] = {
+        "image": {"_type": "Image"},
+        "is_noisy": {"dtype": "bool", "_type": "Value"},
     }
-    kinds |= {"is_noisy": (pa.bool_(), flag)}
-    kinds |= {name: (pa.string(), text) for name in ("origin", "image_id", "replaces")}
-    features = {name: kinds[name][1] for name in COLUMNS}
-    fields = [pa.field(name, kinds[name][0]) for name in COLUMNS]
-    return pa.schema(fields, {"huggingface": json.dumps({"info": {"features": features}})})
+    for name in _CLASS_LABELS:
+        types[name] = pa.int64()
+        features[name] = {"names": list(classes), "_type": "ClassLabel"}
+    for name in _TEXTS:
+        types[name] = pa.string()
+        features[name] = {"dtype": "string", "_type": "Value"}
+    info = {"info": {"features": {name: features[name] for name in COLUMNS}}}
+    fields = [pa.field(name, types[name]) for name in COLUMNS]
+    return pa.schema(fields, {"huggingface": json.dumps(info)})
 
 
-def write(path: Path, rows: pa.Table, images: Sequence[bytes], classes: Sequence[str]) -> None:
+def write_parquet(
+    path: Path, rows: pa.Table, images: Sequence[bytes], classes: Sequence[str]
+) -> None:
     """Write one shard; the same rows and images give the same bytes.
 
     Args:
@@ -45,39 +55,49 @@ def write(path: Path, rows: pa.Table, images: Sequence[bytes], classes: Sequence
         classes: names in label order
 
     Raises:
-        ValueError: the images take more than 500 MB, one that comes again counted once
+        ValueError: the images take more than 500 MB, each counted once
     """
-    distinct = dict(zip(rows["image_id"].to_pylist(), map(len, images), strict=True))
-    total, repeats = sum(distinct.values()), -(-len(images) // max(1, len(distinct)))
-    if total > LARGEST:
-        remedy = f"set shard_rows = {max(1, LARGEST * len(distinct) // total // 2)} in the recipe, or give a --size"
-        raise ValueError(
-            f"{path}: {total / 1e6:.0f} MB of images in one shard of {len(distinct)}: {remedy}"
-        )
-    form = schema(classes)
-    plain = {"image.bytes": "NONE", "image.path": "NONE"}
-    packed = dict.fromkeys(COLUMNS[1:], "ZSTD")
-    again = ["image.bytes", "image_id"] if repeats > 1 else []
-    step = GROUP * min(repeats, MOST)
+    sizes = dict(zip(rows["image_id"].to_pylist(), map(len, images), strict=True))
+    _check_size(path, sum(sizes.values()), len(sizes))
+    repeats = -(-len(images) // max(1, len(sizes)))  # rounded up
+    repeated_columns = ["image.bytes", "image_id"] if repeats > 1 else []
+    step = ROWS_PER_GROUP * min(repeats, MAX_REPEATS)
+    schema = shard_schema(classes)
     with pq.ParquetWriter(
         path,
-        form,
-        compression={**plain, **packed},
-        use_dictionary=["label", "clean_label", "origin", *again],
-        dictionary_pagesize_limit=LARGEST,
+        schema,
+        compression={
+            "image.bytes": "NONE",
+            "image.path": "NONE",
+            **dict.fromkeys(COLUMNS[1:], "ZSTD"),
+        },
+        use_dictionary=["label", "clean_label", "origin", *repeated_columns],
+        dictionary_pagesize_limit=MAX_BYTES,
         write_page_index=True,
-    ) as file:
-        for lo in range(
-            0, len(images), step
-        ):  # a group at a time: in memory too, an image is there once
-            file.write_table(_table(rows[lo : lo + step], images[lo : lo + step], form))
+    ) as writer:
+        # A group at a time: so an image is in memory once, too.
+        for start in range(0, len(images), step):
+            group = slice(start, start + step)
+            writer.write_table(_make_table(rows[group], images[group], schema))
 
 
-def _table(rows: pa.Table, images: Sequence[bytes], form: pa.Schema) -> pa.Table:
-    """Return the rows with their images, as a table of the export's schema."""
+def _check_size(path: Path, size: int, n_images: int) -> None:
+    """Raise if the images of a shard take too many bytes."""
+    if size > MAX_BYTES:
+        shard_rows = max(1, MAX_BYTES * n_images // size // 2)
+        raise ValueError(
+            f"{path}: {size / 1e6:.0f} MB of images in one shard of {n_images}: "
+            f"set shard_rows = {shard_rows} in the recipe, or use a smaller --size"
+        )
+
+
+def _make_table(rows: pa.Table, images: Sequence[bytes], schema: pa.Schema) -> pa.Table:
+    """Return the rows with their images, as a table of the schema."""
+    no_paths = pa.nulls(len(images), pa.string())
     pictures = pa.StructArray.from_arrays(
-        [pa.array(images, pa.binary()), pa.nulls(len(images), pa.string())], fields=list(IMAGE)
+        [pa.array(images, pa.binary()), no_paths], fields=list(IMAGE)
     )
-    return pa.table(
-        [pictures, *(rows[name].cast(form.field(name).type) for name in COLUMNS[1:])], schema=form
-    )
+    columns = [pictures]
+    for name in COLUMNS[1:]:
+        columns.append(rows[name].cast(schema.field(name).type))
+    return pa.table(columns, schema=schema)

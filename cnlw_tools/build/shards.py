@@ -1,15 +1,17 @@
-"""Writing the shards of a build: every distinct image is read and encoded once, by whoever needs it first.
+"""Writing the shards of a build. Every distinct image is read and encoded once.
 
-The first row that shows an image, over the shards that stand and then the ones to write, in order, owns it.
-A shard that only owns is written from the source; a shard with rows that another one owns waits for that
-one and takes the encoded bytes from its file. So shards fall into waves, and the shards of a wave are
-independent: two waves for blue, one for red, one a level in the flat layout.
+The first row that shows an image owns it, in the order of the files that are there and then of
+those to write. A shard whose rows own all their images is written from the source. A shard that
+shows an image of another file waits for that file, and copies the encoded bytes from it. So shards
+are written in waves, and those of one wave do not depend on each other: two waves for blue noise,
+one for red, one a level in the flat layout.
 """
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 import numpy as np
@@ -25,135 +27,168 @@ from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources import open_reader
 from cnlw_tools.sources.composite import CompositeReader
 
-OWNERS = (
-    16  # a shard that needs more files than this, as another seed's does, reads the source again
-)
+# A shard that would copy from more files than this, as that of another seed would, reads the source
+# again.
+MAX_OWNERS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class WriteJob:
     """What the writing of any shard needs to know."""
 
     folder: Path  # the build's data/
     source: str
     donors: tuple[str, ...]
     inputs: Inputs
-    how: Storage
+    storage: Storage
     classes: tuple[str, ...]
-    # Another one for each build: a worker opens the source anew, whose files may have been fixed since.
+    # New for each build, so that workers open the source again: its files may have been fixed
+    # since.
     build_id: str = field(default_factory=lambda: uuid4().hex)
 
 
 @dataclass(frozen=True, slots=True)
-class Shard:
-    """One file to write."""
+class ShardPlan:
+    """A file to write, and where its images come from."""
 
     name: str
     rows: pa.Table  # (n,) of the PLAN schema
-    owner: tuple[str, ...]  # files that own some of its images
-    file: NDArray[np.int32]  # (n,) which of these; -1: read the source
-    row: NDArray[np.int32]  # (n,) row in that file
+    owners: tuple[str, ...]  # other files that own some of its images
+    owner: NDArray[np.int32]  # (n,) which of them; -1: read the source
+    owner_row: NDArray[np.int32]  # (n,) row in that file
 
 
-def write(
-    job: Job,
-    wanted: Mapping[str, pa.Table],
+class WrittenShard(NamedTuple):
+    """A file that was written."""
+
+    name: str
+    n_rows: int
+    sha256: str
+
+
+def write_shards(
+    job: WriteJob,
+    planned_shards: Mapping[str, pa.Table],
     executor: Executor = SERIAL,
     progress: Progress = no_progress,
-    shunned: Collection[str] = (),
+    untrusted_files: Collection[str] = (),
 ) -> dict[str, str]:
-    """Write the shards that do not stand yet; return the sha256 of each file written.
+    """Write the shards that are not there yet; return the sha256 of each file written.
 
-    Nothing is taken from ``shunned`` files, which are damaged, or somebody else's.
+    Args:
+        job: what all of them need to know
+        planned_shards: rows of every shard of the build, by file name
+        executor: where shards are written
+        progress: is told how many rows are written
+        untrusted_files: names of files from which no image may be copied
 
     Raises:
-        OSError, ValueError, LookupError: an image cannot be read; what is written stands, the rest is not begun
+        OSError, ValueError, LookupError: an image cannot be read; shards that were written remain
     """
     hashes: dict[str, str] = {}
-    total = sum(map(len, wanted.values()))
-    done = total - sum(
-        len(rows) for name, rows in wanted.items() if not (job.folder / name).exists()
-    )
-    for wave in waves(job.folder, wanted, shunned):
-        for name, rows, digest in executor.map(partial(write_one, job), wave):
-            hashes[name] = digest
-            done += rows
+    total = sum(len(rows) for rows in planned_shards.values())
+    missing = [name for name in planned_shards if not (job.folder / name).exists()]
+    done = total - sum(len(planned_shards[name]) for name in missing)
+    for wave in plan_waves(job.folder, planned_shards, untrusted_files):
+        for shard in executor.map(partial(write_shard, job), wave):
+            hashes[shard.name] = shard.sha256
+            done += shard.n_rows
             progress("images", done, total)
     return hashes
 
 
-def waves(
-    folder: Path, wanted: Mapping[str, pa.Table], shunned: Collection[str] = ()
-) -> Iterator[list[Shard]]:
-    """Yield the shards to write, those that wait for no other first."""
-    names = sorted(p.name for p in folder.glob("*.parquet") if p.name not in shunned)
-    ids = [read(folder / name, "image_id") for name in names]
-    ahead = len(names)
-    todo = {name: rows for name, rows in wanted.items() if name not in set(names)}
-    names, ids = names + list(todo), ids + [rows["image_id"] for rows in todo.values()]
-    first = _first(ids)
-    begin = np.cumsum([0, *map(len, ids)])
-    wave = np.zeros(len(names), int)
-    shards = []
-    for i in range(ahead, len(names)):
-        own = first[begin[i] : begin[i + 1]]
-        file = np.searchsorted(begin, own, side="right") - 1
-        others = np.unique(file[file != i])
-        if len(others) > OWNERS:
-            others, file = others[:0], np.full(len(file), i)
-        wave[i] = max((wave[j] + (j >= ahead) for j in others), default=0)
-        which = np.where(file == i, -1, np.searchsorted(others, file)).astype(np.int32)
-        row = (own - begin[file]).astype(np.int32)
-        shards.append(Shard(names[i], todo[names[i]], tuple(names[j] for j in others), which, row))
-    for number in range(wave.max(initial=0) + 1):
-        if chosen := [s for s, w in zip(shards, wave[ahead:], strict=True) if w == number]:
-            yield chosen
+def plan_waves(
+    folder: Path, planned_shards: Mapping[str, pa.Table], untrusted_files: Collection[str] = ()
+) -> Iterator[list[ShardPlan]]:
+    """Yield the shards to write, in waves: a shard comes after all that it copies from."""
+    old_names = sorted({path.name for path in folder.glob("*.parquet")} - {*untrusted_files})
+    new_names = [name for name in planned_shards if name not in set(old_names)]
+    names = old_names + new_names
+    ids = [read_column(folder / name, "image_id") for name in old_names]
+    ids += [planned_shards[name]["image_id"] for name in new_names]
+    starts = np.cumsum([0, *map(len, ids)])
+    owner_rows = _first_rows(ids)
+
+    waves: dict[int, list[ShardPlan]] = {}
+    wave_of: dict[str, int] = {}
+    for i in range(len(old_names), len(names)):
+        rows_of_images = owner_rows[starts[i] : starts[i + 1]]
+        shard = _plan_shard(i, names, planned_shards[names[i]], rows_of_images, starts)
+        wave = max((1 + wave_of[name] for name in shard.owners if name in wave_of), default=0)
+        wave_of[shard.name] = wave
+        waves.setdefault(wave, []).append(shard)
+    for wave in sorted(waves):
+        yield waves[wave]
 
 
-def write_one(job: Job, shard: Shard) -> tuple[str, int, str]:
-    """Write one shard; return its name, how many rows it has, and its sha256."""
-    ids = shard.rows["image_id"].to_pylist()
-    images = {ids[i]: b"" for i in np.flatnonzero(shard.file < 0)}
-    for image_id in sorted(images):  # neighbours in an archive are read one after the other
-        images[image_id] = _encoded(job, image_id)
-    for k, name in enumerate(shard.owner):
-        at = np.flatnonzero(shard.file == k)
-        at = at[
-            np.unique(shard.row[at], return_index=True)[1]
-        ]  # of an image that comes again, once
-        taken = (
-            read(job.folder / name, "image")
-            .field("bytes")
-            .take(pa.array(shard.row[at]))
-            .to_pylist()
-        )
-        images |= dict(zip((ids[i] for i in at), taken, strict=True))
-    data = [images[i] for i in ids]
-    path = job.folder / shard.name
-    with files.atomic_write(path) as draft:
-        parquet.write(draft, shard.rows, data, job.classes)
-        digest = files.digest(draft)
-    return shard.name, len(data), digest
+def _plan_shard(
+    i: int,
+    names: list[str],
+    rows: pa.Table,
+    owner_rows: NDArray[np.int64],
+    starts: NDArray[np.int64],
+) -> ShardPlan:
+    """Say where the images of one file come from.
+
+    Args:
+        i: number of the file
+        names: of all F files
+        rows: (n,) of this file
+        owner_rows: (n,) row that owns each image, counted over all files
+        starts: (F + 1,) first row of each file
+    """
+    file = np.searchsorted(starts, owner_rows, side="right") - 1
+    owners = np.unique(file[file != i])
+    if len(owners) > MAX_OWNERS:
+        owners, file = owners[:0], np.full(len(file), i)
+    owner = np.where(file == i, -1, np.searchsorted(owners, file)).astype(np.int32)
+    row = (owner_rows - starts[file]).astype(np.int32)
+    return ShardPlan(names[i], rows, tuple(names[j] for j in owners), owner, row)
 
 
-def read(path: Path, column: str) -> pa.Array:
-    """Return a column of a shard that stands.
+def _first_rows(ids: list[pa.ChunkedArray]) -> NDArray[np.int64]:
+    """Return for every row, over all files, the first row that shows the same image."""
+    chunks = []
+    for column in ids:
+        chunks += column.chunks
+    column = pa.chunked_array(chunks, pa.string()).combine_chunks()
+    codes: NDArray[np.int32] = column.dictionary_encode().indices.to_numpy()
+    first_row = np.empty(codes.max(initial=-1) + 1, np.int64)
+    first_row[codes[::-1]] = np.arange(len(codes))[::-1]  # backwards, so that the first row stays
+    return first_row[codes]
+
+
+def write_shard(job: WriteJob, shard: ShardPlan) -> WrittenShard:
+    """Write one file.
 
     Raises:
-        ValueError: the file cannot be read
+        OSError, ValueError, LookupError: an image cannot be read, or the file cannot be written
     """
-    try:
-        return pq.read_table(path, columns=[column], partitioning=None)[column].combine_chunks()
-    except (pa.ArrowException, OSError, KeyError) as error:
-        why = str(error).splitlines()[0]
-        raise ValueError(
-            f"{path}: cannot be read ({why}): delete it and run the same `cnlw build` again"
-        ) from error
+    ids = shard.rows["image_id"].to_pylist()
+    images = _encode_images(job, {ids[i] for i in np.flatnonzero(shard.owner < 0)})
+    for k, name in enumerate(shard.owners):
+        rows = np.flatnonzero(shard.owner == k)
+        _, first = np.unique(shard.owner_row[rows], return_index=True)
+        rows = rows[first]  # each image once, however many rows show it
+        copies = _copy_images(job.folder / name, shard.owner_row[rows])
+        images |= dict(zip([ids[row] for row in rows], copies, strict=True))
+    path = job.folder / shard.name
+    with files.atomic_write(path) as draft:
+        parquet.write_parquet(
+            draft, shard.rows, [images[image_id] for image_id in ids], job.classes
+        )
+        digest = files.digest(draft)
+    return WrittenShard(shard.name, len(ids), digest)
 
 
-def _encoded(job: Job, image_id: str) -> bytes:
+def _encode_images(job: WriteJob, ids: Collection[str]) -> dict[str, bytes]:
+    """Read images from the source, in the order of their ids: neighbours in an archive together."""
+    return {image_id: _encode_image(job, image_id) for image_id in sorted(ids)}
+
+
+def _encode_image(job: WriteJob, image_id: str) -> bytes:
     try:
-        return encode_picture(_reader(job).read(image_id), job.how)
+        return encode_picture(_reader(job).read(image_id), job.storage)
     except ValueError as error:
         raise ValueError(
             f"image {image_id!r} of {job.source}: {error}: replace the file"
@@ -161,16 +196,27 @@ def _encoded(job: Job, image_id: str) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _reader(job: Job) -> CompositeReader:
+def _reader(job: WriteJob) -> CompositeReader:
     return open_reader(job.source, job.donors, job.inputs)
 
 
-def _first(ids: list[pa.ChunkedArray]) -> NDArray[np.int64]:
-    """Return for every row, over all files, the first row that shows the same image."""
-    column = pa.chunked_array(
-        [c for part in ids for c in getattr(part, "chunks", [part])], pa.string()
-    )
-    codes: NDArray[np.int32] = column.combine_chunks().dictionary_encode().indices.to_numpy()
-    at = np.empty(codes.max(initial=-1) + 1, np.int64)
-    at[codes[::-1]] = np.arange(len(codes))[::-1]
-    return at[codes]
+def _copy_images(path: Path, rows: NDArray[np.int32]) -> list[bytes]:
+    """Return the encoded images of some rows of a shard."""
+    encoded = read_column(path, "image").combine_chunks().field("bytes")
+    images: list[bytes] = encoded.take(pa.array(rows)).to_pylist()
+    return images
+
+
+def read_column(path: Path, column: str) -> pa.ChunkedArray:
+    """Return a column of a shard.
+
+    Raises:
+        ValueError: the file cannot be read
+    """
+    try:
+        return pq.read_table(path, columns=[column], partitioning=None)[column]
+    except (pa.ArrowException, OSError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"{path}: cannot be read ({reason}): delete it and run the same `cnlw build` again"
+        ) from error

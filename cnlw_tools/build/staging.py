@@ -1,4 +1,4 @@
-"""The folder of a build while it is being built: one build at a time, and a name only when it is whole."""
+"""The folder of a build while it is built: one build at a time; renamed when it is complete."""
 
 import fcntl
 import os
@@ -10,69 +10,89 @@ from pathlib import Path
 from cnlw_tools.card.metadata import CARD, is_build
 from cnlw_tools.files import TEMPORARY_PREFIX, remove_leftovers
 
-DRAFT = ".partial"  # behind the name of a new build until it is whole
-OURS = {"data", "tables", CARD}
+DRAFT_SUFFIX = ".partial"  # the name of a new build ends with it until the build is complete
+BUILD_FILES = {"data", "tables", CARD}
+BUILD_PREFIXES = ("samples_", TEMPORARY_PREFIX)
 
 
 @contextmanager
-def claim(out: Path) -> Iterator[Path]:
-    """Give the folder to build in, for this process alone; a new one bears its name when the block ends well.
+def locked_folder(out: Path) -> Iterator[Path]:
+    """Yield the folder to build in, locked for this process.
 
-    A build that stands is built in as it is. What a killed build left is taken over. An error leaves whole
-    shards for the next run, and nothing where there is none yet.
+    A new folder is renamed to ``out`` when the block ends without an error.
+    A build that is there is extended in place. What a killed build left is continued. After an
+    error a new folder remains if it has complete shards, for the next build, and else is deleted.
 
     Raises:
-        OSError: ``out`` is or holds something else, or another build is at work there
+        OSError: ``out`` is something else than a build, or another build is at work there
     """
     out = out.resolve()
-    folder = _folder(out)
+    folder = _prepare_folder(out)
     lock = _lock(folder)
     try:
         if folder != out and is_build(out):
             raise BlockingIOError(
-                f"{out}: another build finished here this moment: run the same command again"
+                f"{out}: another build finished here just now: run the same command again"
             )
         remove_leftovers(folder)
         yield folder
         if folder != out:
             folder.rename(out)
     except BaseException as error:
-        if folder != out and any(folder.glob("data/*.parquet")):
-            error.add_note(f"What is done stands in {folder}; the same command goes on from there")
-        elif folder != out:
-            shutil.rmtree(folder)
+        if folder != out:
+            _keep_or_delete(folder, error)
         raise
     finally:
         os.close(lock)
 
 
-def _folder(out: Path) -> Path:
-    """Return the standing build, or the draft of a new one."""
+def _prepare_folder(out: Path) -> Path:
+    """Return the build that is there, or the draft of a new one.
+
+    Raises:
+        OSError: something else is there, or no folder can be made
+    """
     if is_build(out):
         return out
     if out == Path.cwd():
         raise FileExistsError(f"{out}: is the current folder: name a folder below it")
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise FileExistsError(
-            f"{out}: holds something that is no build: give another --out, or move it away"
+            f"{out}: is not a build: use another --out, or move what is there away"
         )
-    draft = out.with_name(out.name + DRAFT)
-    if draft.exists() and not (draft.is_dir() and all(_ours(p.name) for p in draft.iterdir())):
-        raise FileExistsError(f"{draft}: holds something that is no unfinished build: move it away")
+    draft = out.with_name(out.name + DRAFT_SUFFIX)
+    if draft.exists() and not _is_draft(draft):
+        raise FileExistsError(f"{draft}: is not an unfinished build: move it away")
     try:
         draft.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OSError(f"{out}: cannot be made ({error.strerror}): give another --out") from error
+        raise OSError(f"{out}: cannot be made ({error.strerror}): use another --out") from error
     return draft
 
 
-def _ours(name: str) -> bool:
-    return name in OURS or name.startswith(("samples_", TEMPORARY_PREFIX))
+def _is_draft(folder: Path) -> bool:
+    """Does the folder hold nothing but what a build writes?"""
+    if not folder.is_dir():
+        return False
+    names = [path.name for path in folder.iterdir()]
+    return all(name in BUILD_FILES or name.startswith(BUILD_PREFIXES) for name in names)
+
+
+def _keep_or_delete(draft: Path, error: BaseException) -> None:
+    """Keep a draft that has complete shards, and say so; delete any other."""
+    if any(draft.glob("data/*.parquet")):
+        error.add_note(f"What is done is kept in {draft}; the same command continues from there")
+    else:
+        shutil.rmtree(draft)
 
 
 def _lock(folder: Path) -> int:
-    """Lock the folder itself, which leaves no file behind; the lock ends with the process."""
-    busy = f"{folder}: another build is at work here: wait for it, or give another --out"
+    """Lock the folder itself, which leaves no lock file behind; the lock ends with the process.
+
+    Raises:
+        BlockingIOError: another build is at work there
+    """
+    busy = f"{folder}: another build is at work here: wait for it, or use another --out"
     try:
         handle = os.open(folder, os.O_RDONLY)
     except FileNotFoundError:
@@ -82,6 +102,6 @@ def _lock(folder: Path) -> int:
         if os.fstat(handle).st_ino == folder.stat().st_ino:
             return handle
     except (BlockingIOError, FileNotFoundError):
-        pass  # held by another build, or renamed by it a moment ago
+        pass  # another build has the lock, or has just renamed the folder
     os.close(handle)
     raise BlockingIOError(busy)

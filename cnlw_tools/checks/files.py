@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cnlw_tools.build import parquet
-from cnlw_tools.build.segments import cut
+from cnlw_tools.build.segments import cut_segments
 from cnlw_tools.card.metadata import CARD, data_files, read_block
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, error, some
@@ -58,7 +58,7 @@ def segments(found: Evidence) -> Iterator[Finding]:
     how = found.record.images
     seen: set[str] = set()
     for name, plan in found.plans.items():
-        for split, segment in cut(plan, how, found.record.layout):
+        for split, segment in cut_segments(plan, how, found.record.layout):
             if segment.name not in found.record.configs[name].segments.get(split, []):
                 yield error(
                     "segments",
@@ -122,7 +122,7 @@ def schema(found: Evidence) -> Iterator[Finding]:
     """Every shard has the columns, types and features that the export defines."""
     if found.dataset is None:
         return
-    wanted = parquet.schema(found.dataset.classes)
+    wanted = parquet.shard_schema(found.dataset.classes)
     for name, shard in sorted(found.shards.items()):
         if not shard.schema.equals(wanted, check_metadata=True):
             wrong = [

@@ -22,12 +22,12 @@ def diff(a: Path, b: Path, lists: bool) -> None:
 
     Exit code: 0 they are the same, 1 they differ, 2 they cannot be compared.
     """
-    from cnlw_tools.build.diff import difference, listed, plans
+    from cnlw_tools.build.diff import compare_plans, list_differences, read_plans
 
     if a.is_dir() != b.is_dir():
         raise click.UsageError(f"{a} and {b}: compare two plans or two builds")
     try:
-        ours, theirs = plans(a), plans(b)
+        ours, theirs = read_plans(a), read_plans(b)
     except (ValueError, OSError) as error:
         raise Incomparable(str(error)) from error
     same = True
@@ -36,12 +36,12 @@ def diff(a: Path, b: Path, lists: bool) -> None:
             same = False
             click.echo(f"{name}: only in {a if name in ours else b}")
             continue
-        found = difference(ours[name], theirs[name])
-        same &= found.same()
+        found = compare_plans(ours[name], theirs[name])
+        same &= found.is_empty()
         click.echo(
-            f"{name}: {_sentence(found.slots, found.only_a, found.only_b, found.differ, found.by, found.such_as)}"
+            f"{name}: {_sentence(found.slots, found.only_a, found.only_b, found.differ, found.by_column, found.examples)}"
         )
-        for row in listed(ours[name], theirs[name]) if lists else ():
+        for row in list_differences(ours[name], theirs[name]) if lists else ():
             click.echo("\t".join(row))
     raise SystemExit(0 if same else 1)
 

@@ -50,10 +50,10 @@ def show(
 
 
 def _show(path: Path, only: str | None, matrix: Path | None) -> None:
-    from cnlw_tools.build.diff import plans
+    from cnlw_tools.build.diff import read_plans
     from cnlw_tools.registry import pick
 
-    found = plans(path)
+    found = read_plans(path)
     chosen = found if only is None else {only: pick(found, only, "config")}
     names = _classes(path, chosen)
     for name, table in chosen.items():

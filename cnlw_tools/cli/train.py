@@ -97,7 +97,7 @@ def stoppable() -> Iterator[None]:
 
 def _build(data: Path | None, root: Path) -> Path:
     """Return the build to train on: the one named, the last one, or the embedded dataset, built now."""
-    from cnlw_tools.build.build import build, last
+    from cnlw_tools.build.build import build, last_build
     from cnlw_tools.executor import EXECUTORS
     from cnlw_tools.recipe import recipe
     from cnlw_tools.recipe.inputs import Inputs
@@ -105,7 +105,7 @@ def _build(data: Path | None, root: Path) -> Path:
     if data is not None:
         return data
     try:
-        return last(BUILDS)
+        return last_build(BUILDS)
     except FileNotFoundError:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise  # processes of torchrun would build it all at once

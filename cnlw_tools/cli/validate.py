@@ -52,7 +52,7 @@ def validate(
 
     Exit code: 0 nothing but notes, 1 errors, 2 there is no build to check.
     """
-    from cnlw_tools.build.build import last
+    from cnlw_tools.build.build import last_build
     from cnlw_tools.checks import collect_evidence
     from cnlw_tools.checks import validate as run
     from cnlw_tools.cli.progress import Bars
@@ -61,7 +61,7 @@ def validate(
     inputs = read_inputs(None, data_dir, donors, store)
     with EXECUTORS["local"](workers) as executor, Bars() as bars:
         try:
-            folder = build or last(Path("builds"))
+            folder = build or last_build(Path("builds"))
             held = collect_evidence(folder, inputs, executor, bars)
         except (ValueError, OSError) as error:
             raise Unusable(str(error)) from error

@@ -1,12 +1,12 @@
-"""Where work that grows with images runs: independent tasks through one function, here or elsewhere.
+"""Where work that grows with images runs: independent tasks through one function.
 
 A command opens one executor, hands it down, and closes it:
 
     with EXECUTORS["local"](workers=4) as executor:
         for digest in executor.map(hash_file, paths): ...
 
-An entry of `EXECUTORS` is a file with a context manager over anything that offers `submit(task, item) -> Future`;
-`futures.map_futures` keeps the tasks in flight for all of them.
+An entry of `EXECUTORS` is a context manager in a file of its own, over anything that offers
+`submit(task, item) -> Future`. `futures.map_futures` keeps the tasks in flight for all of them.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What an executor is, the one that needs no other process, and the window of tasks in flight that all others share."""
+"""What an executor is, the serial one, and the window of tasks in flight that all others share."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -22,8 +22,8 @@ class Executor(Protocol):
     def map(self, task: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """Yield the result of the task for each item as it comes, in any order.
 
-        Where tasks run in other processes, the task, its items and its results must pickle. The first error ends
-        the run, once the tasks that are being worked on are done.
+        Where tasks run in other processes, the task, its items and its results must pickle. The
+        first error ends the run, once the tasks that are being worked on are done.
 
         Raises:
             OSError: a worker died, as it does when memory runs out
@@ -55,10 +55,10 @@ class Pool(Protocol):
 def map_futures(
     pool: Pool, workers: int, task: Callable[[Item], Result], items: Sequence[Item]
 ) -> Iterator[Result]:
-    """Yield the results of a task as they come, with no more than a few tasks a worker handed out at any time.
+    """Yield the results of a task as they come, with a few tasks for each worker in flight.
 
-    Tasks that have not begun when a task fails, or when the caller stops listening, are cancelled; those that
-    have begun are waited for.
+    Tasks that have not begun when a task fails, or when the caller stops listening, are cancelled;
+    those that have begun are waited for.
     """
     remaining = iter(items)
     futures = {pool.submit(task, item) for item in islice(remaining, IN_FLIGHT * workers)}

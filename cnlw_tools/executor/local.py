@@ -24,7 +24,11 @@ def cores() -> int:
 
 @contextmanager
 def processes(workers: int | None = None) -> Iterator[Executor]:
-    """Open an executor of so many processes, one for each processor by default; one worker is this process."""
+    """Open an executor of processes of this machine; one worker is this process.
+
+    Args:
+        workers: how many processes; none: one for each processor
+    """
     if workers == 1:
         yield SERIAL
         return
@@ -37,7 +41,7 @@ def processes(workers: int | None = None) -> Iterator[Executor]:
 
 @contextmanager
 def isolated(workers: int) -> Iterator[Executor]:
-    """Open an executor of fresh processes, never this one, which leave Ctrl-C to this one."""
+    """Open an executor of fresh processes, never this one, which ignore Ctrl-C: this one ends them."""
     executor = Processes(workers, follow_parent)
     try:
         yield executor
@@ -63,8 +67,8 @@ class Processes:
         except BrokenProcessPool as error:
             self.close()
             raise OSError(
-                "a worker process died: give fewer --workers if memory ran out, and call this from under "
-                "`if __name__ == '__main__':` if you call it from a script"
+                "a worker process died: give fewer --workers if memory ran out, and call this "
+                "from under `if __name__ == '__main__':` if you call it from a script"
             ) from error
 
     def submit(self, task: Callable[[Item], Result], item: Item, /) -> Future[Result]:
@@ -81,7 +85,7 @@ class Processes:
 
 
 def follow_parent() -> None:
-    """Leave Ctrl-C, which a terminal sends to all processes, to the parent, and end when the parent does."""
+    """Ignore Ctrl-C, which a terminal sends to all processes, and end when the parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
 

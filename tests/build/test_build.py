@@ -21,7 +21,7 @@ from PIL import Image
 
 from cnlw_tools import files, hashing
 from cnlw_tools.build import shards
-from cnlw_tools.build.build import build, last
+from cnlw_tools.build.build import build, last_build
 from cnlw_tools.card.metadata import read_card
 from cnlw_tools.dataset import dataset
 from cnlw_tools.executor import EXECUTORS
@@ -241,11 +241,11 @@ def test_order_of_builds(built, cifar, tmp_path, contents):
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (replace(BLUE, size=16), "was built with size None, not 16: give another --out"),
-        (replace(BLUE, quality=90), "was built with quality 95, not 90: give another --out"),
+        (replace(BLUE, size=16), "was built with size None, not 16: use another --out"),
+        (replace(BLUE, quality=90), "was built with quality 95, not 90: use another --out"),
         (
             replace(BLUE, layout="flat"),
-            "was built with layout 'bands', not 'flat': give another --out",
+            "was built with layout 'bands', not 'flat': use another --out",
         ),
     ],
 )
@@ -264,7 +264,7 @@ def test_other_data(copy, cifar_maker, tmp_path, contents):
     before = contents(copy)
 
     with pytest.raises(
-        ValueError, match=r"its table base differs from the one of cifar10 now: give another"
+        ValueError, match=r"its table base is not the present one of cifar10: use another"
     ):
         run(BLUE, tmp_path / "other", copy)
     assert contents(copy) == before
@@ -325,15 +325,15 @@ def test_truncated_batch(cifar, tmp_path):
 
 def test_error_on_the_way(built, cifar, tmp_path, monkeypatch, contents):
     """An error after some shards keeps them, and the next run ends with the same bytes."""
-    write_one, done = shards.write_one, []
+    write_shard, done = shards.write_shard, []
 
     def fail(job, shard):
         done.append(shard.name)
         if len(done) == 5:
             raise OSError("no space left")
-        return write_one(job, shard)
+        return write_shard(job, shard)
 
-    monkeypatch.setattr(shards, "write_one", fail)
+    monkeypatch.setattr(shards, "write_shard", fail)
     with pytest.raises(OSError, match="no space left"):
         run(BLUE, cifar, tmp_path / "x")
 
@@ -465,12 +465,12 @@ def test_tell(cifar, tmp_path):
 def test_last(built, tmp_path, cifar):
     """The last build is the one with the newest card."""
     with pytest.raises(FileNotFoundError, match="no build here yet: run `cnlw build"):
-        last(tmp_path)
+        last_build(tmp_path)
     for name in ("b", "a"):
         shutil.copytree(built, tmp_path / name)
     os.utime(tmp_path / "a" / "README.md", (1, 1))
 
-    assert last(tmp_path) == tmp_path / "b"
+    assert last_build(tmp_path) == tmp_path / "b"
 
 
 @pytest.mark.slow

@@ -29,7 +29,9 @@ def rows(n):
 
 @pytest.fixture
 def shard(tmp_path):
-    parquet.write(tmp_path / "x.parquet", rows(600), [b"\xff\x00raw" * 20] * 600, ("a", "b"))
+    parquet.write_parquet(
+        tmp_path / "x.parquet", rows(600), [b"\xff\x00raw" * 20] * 600, ("a", "b")
+    )
     return pq.ParquetFile(tmp_path / "x.parquet")
 
 
@@ -74,13 +76,13 @@ def test_compression(shard):
 
 def test_too_large(tmp_path, monkeypatch):
     """A shard beyond the limit is an error that says how to make images smaller."""
-    monkeypatch.setattr(parquet, "LARGEST", 100)
+    monkeypatch.setattr(parquet, "MAX_BYTES", 100)
 
     with pytest.raises(
         ValueError,
         match=r"x.parquet: 0 MB of images in one shard of 2: set shard_rows = 1 in the recipe",
     ):
-        parquet.write(tmp_path / "x.parquet", rows(2), [b"x" * 60] * 2, ("a",))
+        parquet.write_parquet(tmp_path / "x.parquet", rows(2), [b"x" * 60] * 2, ("a",))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -95,9 +97,9 @@ def repeated(images, times):
 def test_an_image_that_repeats_is_stored_once(tmp_path, times):
     """Rows of one image cost its bytes once a row group, and all come back."""
     table, images = repeated(50, times)
-    parquet.write(tmp_path / "x.parquet", table, images, ("a",))
+    parquet.write_parquet(tmp_path / "x.parquet", table, images, ("a",))
     once, alone = repeated(50, 1)
-    parquet.write(tmp_path / "y.parquet", once, alone, ("a",))
+    parquet.write_parquet(tmp_path / "y.parquet", once, alone, ("a",))
     held = pq.read_table(tmp_path / "x.parquet")
 
     assert held["image"].combine_chunks().field("bytes").to_pylist() == images
@@ -107,11 +109,11 @@ def test_an_image_that_repeats_is_stored_once(tmp_path, times):
 
 def test_the_limit_counts_an_image_once(tmp_path, monkeypatch):
     """Copies of an image weigh nothing."""
-    monkeypatch.setattr(parquet, "LARGEST", 15_000)
-    parquet.write(tmp_path / "x.parquet", *repeated(3, 9), ("a",))
+    monkeypatch.setattr(parquet, "MAX_BYTES", 15_000)
+    parquet.write_parquet(tmp_path / "x.parquet", *repeated(3, 9), ("a",))
 
     with pytest.raises(ValueError, match="in one shard of 4: set shard_rows = 1 in the recipe"):
-        parquet.write(tmp_path / "x.parquet", *repeated(4, 9), ("a",))
+        parquet.write_parquet(tmp_path / "x.parquet", *repeated(4, 9), ("a",))
 
 
 CLASSES = ("zero", "ünï, 'one'", "2")
@@ -151,7 +153,7 @@ def test_round_trip(n, tmp_path):
     rows, images = planned(n), pictures(n)
     path = tmp_path / "x.parquet"
 
-    parquet.write(path, rows, images, CLASSES)
+    parquet.write_parquet(path, rows, images, CLASSES)
     loaded = datasets.load_dataset(
         "parquet", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache")
     )
@@ -171,7 +173,9 @@ def test_same_bytes(tmp_path):
     """The same rows and images give the same bytes, in whatever chunks they come."""
     rows, images = planned(60), pictures(60)
 
-    parquet.write(tmp_path / "a.parquet", rows, images, CLASSES)
-    parquet.write(tmp_path / "b.parquet", pa.concat_tables([rows[:7], rows[7:]]), images, CLASSES)
+    parquet.write_parquet(tmp_path / "a.parquet", rows, images, CLASSES)
+    parquet.write_parquet(
+        tmp_path / "b.parquet", pa.concat_tables([rows[:7], rows[7:]]), images, CLASSES
+    )
 
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()

@@ -23,7 +23,11 @@ def planned(toy):
 
 
 def names(table, split="train", how=HOW, layout="bands"):
-    return [segment.name for found, segment in segments.cut(table, how, layout) if found == split]
+    return [
+        segment.name
+        for found, segment in segments.cut_segments(table, how, layout)
+        if found == split
+    ]
 
 
 @pytest.mark.parametrize("noise", ["blue", "red"])
@@ -34,7 +38,7 @@ def test_partition(planned, noise, level, layout):
     table = planned(noise, level)
     found = [
         row | {"under": split}
-        for split, part in segments.cut(table, HOW, layout)
+        for split, part in segments.cut_segments(table, HOW, layout)
         for row in part.rows.to_pylist()
     ]
 
@@ -51,7 +55,7 @@ def test_grid(planned, level, expected):
     ends = sorted({*(expected or (*BENCHMARK_LEVELS, 95)), 100})
     sizes = [
         len(part.rows)
-        for split, part in segments.cut(planned("blue", level), HOW)
+        for split, part in segments.cut_segments(planned("blue", level), HOW)
         if split == "train"
     ]
 
@@ -64,7 +68,7 @@ def test_purity(planned):
         len(set(part.rows["is_noisy"].to_pylist()))
         for noise in ("blue", "red")
         for level in (5, 37, 80)
-        for _, part in segments.cut(planned(noise, level), HOW)
+        for _, part in segments.cut_segments(planned(noise, level), HOW)
     }
 
     assert kinds == {1}
@@ -88,7 +92,7 @@ def test_verified_is_cut_like_train(planned, noise):
     low, high = (planned(noise, level, verified=5) for level in (20, 50))
     parts = [
         part.rows["is_noisy"].to_pylist()
-        for split, part in segments.cut(high, HOW)
+        for split, part in segments.cut_segments(high, HOW)
         if split == "verified"
     ]
 
@@ -144,7 +148,7 @@ def test_order_says_nothing(toy_maker, tmp_path, seed, layout):
     rank = {image: i for i, image in enumerate(table["image_id"].to_pylist())}
     parts = [
         part.rows["image_id"].to_pylist()
-        for split, part in segments.cut(table, HOW, layout)
+        for split, part in segments.cut_segments(table, HOW, layout)
         if split == "train"
     ]
 
@@ -158,8 +162,12 @@ def test_order_says_nothing(toy_maker, tmp_path, seed, layout):
 
 def test_red_and_blue_stand_alike(planned):
     """A web image stands where the image would stand that it replaces."""
-    red = next(part for _, part in segments.cut(planned("red", 80), HOW, "flat")).rows.to_pylist()
-    blue = next(part for _, part in segments.cut(planned("blue", 80), HOW, "flat")).rows.to_pylist()
+    red = next(
+        part for _, part in segments.cut_segments(planned("red", 80), HOW, "flat")
+    ).rows.to_pylist()
+    blue = next(
+        part for _, part in segments.cut_segments(planned("blue", 80), HOW, "flat")
+    ).rows.to_pylist()
 
     assert [row["replaces"] or row["image_id"] for row in red] == [row["image_id"] for row in blue]
 
@@ -184,7 +192,9 @@ def test_copies_stand_together(planned, alpha):
     """All examples of an image lie in a row, in one file, however few images a file holds."""
     (part,) = [
         part
-        for split, part in segments.cut(planned("dilution", None, options={"alpha": alpha}), HOW)
+        for split, part in segments.cut_segments(
+            planned("dilution", None, options={"alpha": alpha}), HOW
+        )
     ][:1]
     files = segments.Segment(part.name, part.rows, 7).files().values()
     runs = [image for file in files for image, _ in groupby(file["image_id"].to_pylist())]
@@ -197,7 +207,7 @@ def test_copies_stand_together(planned, alpha):
 def test_copies_stand_in_an_order_of_their_own(planned):
     """Among the examples of an image the right ones stand anywhere, and so does the order of labels."""
     table = planned("dilution", None, options={"alpha": 7.0})
-    part = next(part for split, part in segments.cut(table, HOW) if split == "train").rows
+    part = next(part for split, part in segments.cut_segments(table, HOW) if split == "train").rows
     right = np.array(part["is_noisy"]).reshape(100, 8).mean(0)
     rising = np.diff(np.array(part["label"]).reshape(100, 8), axis=1)
 
@@ -220,7 +230,7 @@ def test_several_splits():
         tables.VOTES.empty_table(),
     )
 
-    parts = list(segments.cut(plan(Recipe("toy", "blue"), found, 40), HOW))
+    parts = list(segments.cut_segments(plan(Recipe("toy", "blue"), found, 40), HOW))
 
     assert [split for split, _ in parts] == ["train"] * 10 + ["a", "b"]
     assert [len(part.rows) for _, part in parts[-2:]] == [20, 20]
@@ -238,7 +248,8 @@ def test_tiny():
     )
 
     sizes = [
-        len(part.rows) for _, part in segments.cut(plan(Recipe("toy", "blue"), found, 40), HOW)
+        len(part.rows)
+        for _, part in segments.cut_segments(plan(Recipe("toy", "blue"), found, 40), HOW)
     ]
 
     assert sizes == [1, 1]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from cnlw_tools import files
 from cnlw_tools.build import shards
-from cnlw_tools.build.shards import Job, waves
+from cnlw_tools.build.shards import WriteJob, plan_waves
 from cnlw_tools.dataset.tables import PLAN
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.recipe.inputs import Inputs
@@ -54,7 +54,7 @@ def test_owners(tmp_path_factory, standing, wanted):
             first.setdefault(image, (name, at))
 
     order = list(
-        waves(folder, {name: planned(ids) for name, ids in zip(names, wanted, strict=True)})
+        plan_waves(folder, {name: planned(ids) for name, ids in zip(names, wanted, strict=True)})
     )
     found = {shard.name: shard for wave in order for shard in wave}
 
@@ -62,8 +62,8 @@ def test_owners(tmp_path_factory, standing, wanted):
     for name, ids in zip(names, wanted, strict=True):
         shard = found[name]
         assert shard.rows["image_id"].to_pylist() == ids
-        for image, file, row in zip(ids, shard.file, shard.row, strict=True):
-            owner = (name if file < 0 else shard.owner[file], int(row))
+        for image, file, row in zip(ids, shard.owner, shard.owner_row, strict=True):
+            owner = (name if file < 0 else shard.owners[file], int(row))
             assert owner == first[image]
 
 
@@ -71,12 +71,12 @@ def test_owners(tmp_path_factory, standing, wanted):
 def test_waves(tmp_path_factory, wanted):
     """A shard is in a later wave than every shard that it takes from, and in the first one possible."""
     folder = tmp_path_factory.mktemp("data")
-    order = list(waves(folder, {f"w{i}": planned(ids) for i, ids in enumerate(wanted)}))
+    order = list(plan_waves(folder, {f"w{i}": planned(ids) for i, ids in enumerate(wanted)}))
     wave = {shard.name: number for number, found in enumerate(order) for shard in found}
 
     for found in order:
         for shard in found:
-            assert wave[shard.name] == max((wave[name] + 1 for name in shard.owner), default=0)
+            assert wave[shard.name] == max((wave[name] + 1 for name in shard.owners), default=0)
 
 
 def test_standing(tmp_path):
@@ -84,19 +84,21 @@ def test_standing(tmp_path):
     stand(tmp_path, "a", ["x"])
     (tmp_path / "a").rename(tmp_path / "a.parquet")
 
-    order = list(waves(tmp_path, {"a.parquet": planned(["x"]), "b.parquet": planned(["x", "y"])}))
+    order = list(
+        plan_waves(tmp_path, {"a.parquet": planned(["x"]), "b.parquet": planned(["x", "y"])})
+    )
 
     assert [[shard.name for shard in wave] for wave in order] == [["b.parquet"]]
-    assert order[0][0].owner == ("a.parquet",)
-    assert order[0][0].file.tolist() == [0, -1]
+    assert order[0][0].owners == ("a.parquet",)
+    assert order[0][0].owner.tolist() == [0, -1]
 
 
 def test_nothing_to_do(tmp_path):
     """Where all stands, there is no wave."""
     stand(tmp_path, "a.parquet", ["x"])
 
-    assert list(waves(tmp_path, {"a.parquet": planned(["x"])})) == []
-    assert list(waves(tmp_path, {})) == []
+    assert list(plan_waves(tmp_path, {"a.parquet": planned(["x"])})) == []
+    assert list(plan_waves(tmp_path, {})) == []
 
 
 class Colours:
@@ -117,7 +119,7 @@ class Colours:
 @pytest.fixture
 def job(tmp_path, monkeypatch):
     monkeypatch.setitem(SOURCES, "colours", Colours)
-    return Job(
+    return WriteJob(
         tmp_path / "data", "colours", (), Inputs(files.default_root()), Storage(8), ("zero",)
     )
 
@@ -130,7 +132,7 @@ def test_write(job, wanted):
     told = []
     names = [f"{i}.parquet" for i in range(len(wanted))]
 
-    hashes = shards.write(
+    hashes = shards.write_shards(
         job,
         dict(zip(names, map(planned, wanted), strict=True)),
         progress=lambda *news: told.append(news),
@@ -160,7 +162,7 @@ def test_write(job, wanted):
 def test_bad_image(job, image, error, message):
     """An image that cannot be had is named, and its file is not written."""
     with pytest.raises(error, match=message):
-        shards.write(
+        shards.write_shards(
             job,
             {"a.parquet": planned(["a"]), "b.parquet": planned(["b", image])},
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cnlw_tools.build.staging import claim
+from cnlw_tools.build.staging import locked_folder
 from cnlw_tools.card.metadata import CARD, BuildCard, front_matter
 from cnlw_tools.files import TEMPORARY_PREFIX, default_root
 from cnlw_tools.images.pixels import Storage
@@ -17,8 +17,8 @@ from cnlw_tools.images.pixels import Storage
 HOLDER = """
 import sys
 from pathlib import Path
-from cnlw_tools.build.staging import claim
-with claim(Path(sys.argv[1])) as folder:
+from cnlw_tools.build.staging import locked_folder
+with locked_folder(Path(sys.argv[1])) as folder:
     (folder / "data").mkdir(exist_ok=True)
     (folder / "data" / "x.parquet").write_text("x")
     print(folder, flush=True)
@@ -56,7 +56,7 @@ def files(folder):
 
 def fail(out, error=ValueError, shard=None):
     """Begin a build that fails, after a whole shard or before."""
-    with claim(out) as folder:
+    with locked_folder(out) as folder:
         if shard:
             (folder / "data").mkdir()
             (folder / "data" / shard).write_text("x")
@@ -67,7 +67,7 @@ def test_new(tmp_path):
     """A new build bears its name when it is whole, not before."""
     out = tmp_path / "builds" / "out"
 
-    with claim(out) as folder:
+    with locked_folder(out) as folder:
         (folder / "x").write_text("x")
         assert not out.exists()
 
@@ -78,7 +78,7 @@ def test_empty_folder(tmp_path):
     """A folder that is there and empty may be built in."""
     (tmp_path / "out").mkdir()
 
-    with claim(tmp_path / "out") as folder:
+    with locked_folder(tmp_path / "out") as folder:
         (folder / "x").write_text("x")
 
     assert files(tmp_path) == ["out", "out/x"]
@@ -88,7 +88,7 @@ def test_standing(build):
     """A build that stands is built in as it is, and what was left aside is swept."""
     (build / f"{TEMPORARY_PREFIX}1-x").touch()
 
-    with claim(build) as folder:
+    with locked_folder(build) as folder:
         assert folder == build
 
     assert files(build) == [CARD]
@@ -117,7 +117,7 @@ def test_error_after_a_shard(tmp_path):
         fail(tmp_path / "out", shard="x.parquet")
 
     assert files(tmp_path) == ["out.partial", "out.partial/data", "out.partial/data/x.parquet"]
-    with claim(tmp_path / "out") as folder:
+    with locked_folder(tmp_path / "out") as folder:
         assert (folder / "data" / "x.parquet").exists()
     assert files(tmp_path) == ["out", "out/data", "out/data/x.parquet"]
 
@@ -137,9 +137,7 @@ def test_something_else(tmp_path, name):
     path.parent.mkdir(parents=True)
     path.write_text("mine")
 
-    with pytest.raises(
-        FileExistsError, match=r"out: holds something that is no build: give another --out, or move"
-    ):
+    with pytest.raises(FileExistsError, match=r"out: is not a build: use another --out, or move"):
         fail(tmp_path / "out")
     assert path.read_text() == "mine"
     assert not (tmp_path / "out.partial").exists()
@@ -149,7 +147,7 @@ def test_a_file(tmp_path):
     """A file in place of the folder is refused."""
     (tmp_path / "out").write_text("mine")
 
-    with pytest.raises(FileExistsError, match="holds something that is no build"):
+    with pytest.raises(FileExistsError, match="is not a build"):
         fail(tmp_path / "out")
     assert (tmp_path / "out").read_text() == "mine"
 
@@ -161,9 +159,7 @@ def test_foreign_draft(tmp_path, name):
     path.parent.mkdir(exist_ok=True)
     path.write_text("mine")
 
-    with pytest.raises(
-        FileExistsError, match=re.escape("out.partial: holds something that is no unfinished build")
-    ):
+    with pytest.raises(FileExistsError, match=re.escape("out.partial: is not an unfinished build")):
         fail(tmp_path / "out")
     assert path.read_text() == "mine"
 
@@ -171,7 +167,7 @@ def test_foreign_draft(tmp_path, name):
 def test_two_at_once(tmp_path, held):
     """A second build of the same folder is refused while the first is at work, and does it no harm."""
     with pytest.raises(
-        BlockingIOError, match=r"out.partial: another build is at work here: wait for it, or give"
+        BlockingIOError, match=r"out.partial: another build is at work here: wait for it, or use"
     ):
         fail(tmp_path / "out")
 
@@ -186,7 +182,7 @@ def test_two_at_once_in_a_build(build, held):
         fail(build)
 
     held.communicate("\n")
-    with claim(build) as folder:
+    with locked_folder(build) as folder:
         assert folder == build
 
 
@@ -195,14 +191,14 @@ def test_killed(tmp_path, held):
     held.send_signal(signal.SIGKILL)
     held.wait()
 
-    with claim(tmp_path / "out") as folder:
+    with locked_folder(tmp_path / "out") as folder:
         assert files(folder) == ["data", "data/x.parquet"]
     assert files(tmp_path) == ["out", "out/data", "out/data/x.parquet"]
 
 
 def test_won_race(tmp_path, monkeypatch):
     """Where another build ends between the look and the lock, this one does not overwrite it."""
-    module = sys.modules[claim.__module__]
+    module = sys.modules[locked_folder.__module__]
     lock = module._lock
 
     def late(folder):
@@ -223,7 +219,7 @@ def test_relative(tmp_path, monkeypatch):
     """A relative folder is the one it was when the build began."""
     monkeypatch.chdir(tmp_path)
 
-    with claim(Path("out")) as folder:
+    with locked_folder(Path("out")) as folder:
         (folder / "x").write_text("x")
 
     assert files(tmp_path) == ["out", "out/x"]

@@ -409,7 +409,7 @@ def test_an_output_folder_that_is_something_else_stays_as_it_is(root: Path, here
     failed = build(root, "--noise", "red", "--level", 40, "--out", "thesis")
 
     assert 1 == failed.exit_code
-    assert "holds something that is no build" in failed.output
+    assert "is not a build" in failed.output
     assert ["thesis"] == [p.name for p in here.iterdir()]
 
 
@@ -557,7 +557,7 @@ def test_classes_renamed_later(root: Path, here: Path) -> None:
     refused = build(own, "--noise", "red", "--level", 20)
 
     assert refused.exit_code == 1
-    assert "its table classes differs" in refused.output
+    assert "its table classes is not the present one" in refused.output
 
 
 def test_samples_are_of_the_highest_level(root: Path, here: Path) -> None:

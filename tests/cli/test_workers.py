@@ -104,7 +104,6 @@ def test_every_command_says_the_same():
     described = {
         name: [option.help for option in command.params if "--workers" in option.opts]
         for name, command in main.commands.items()
-        if name != "fetch"  # its workers are requests
     }
     threads = {
         name

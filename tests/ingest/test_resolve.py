@@ -14,8 +14,8 @@ from PIL import Image
 
 from cnlw_tools import files
 from cnlw_tools.build.build import build
-from cnlw_tools.build.diff import plans
-from cnlw_tools.card import metadata as record
+from cnlw_tools.build.diff import read_plans
+from cnlw_tools.card.metadata import read_card
 from cnlw_tools.checks import collect_evidence, validate
 from cnlw_tools.cli import main
 from cnlw_tools.ingest.resolve import load_dataset
@@ -84,7 +84,7 @@ def test_two_labs(web, tmp_path):
     )
     fetch(root, tmp_path / "one")
     build(asked, Inputs(root, store=tmp_path / "one"), tmp_path / "a")
-    (first,) = plans(tmp_path / "a").values()
+    (first,) = read_plans(tmp_path / "a").values()
     slot_of = {
         row["image_id"]: row["replaces"] for row in first.to_pylist() if row["origin"] == "web"
     }
@@ -92,7 +92,7 @@ def test_two_labs(web, tmp_path):
     fetch(root, tmp_path / "two")
     images.update({f"/{ids.index(name)}": body for name, body in died.items()})
     build(asked, Inputs(root, store=tmp_path / "two"), tmp_path / "b")
-    (second,) = plans(tmp_path / "b").values()
+    (second,) = read_plans(tmp_path / "b").values()
     now = {row["replaces"]: row["image_id"] for row in second.to_pylist() if row["origin"] == "web"}
 
     said = CliRunner().invoke(main, ["diff", str(tmp_path / "a"), str(tmp_path / "b"), "--list"])
@@ -118,7 +118,7 @@ def test_from_the_web_to_a_build(web, tmp_path):
     )
     build(asked, Inputs(root, store=store), tmp_path / "with")
     build(asked, Inputs(root), tmp_path / "without")
-    name = next(iter(record.read_card(tmp_path / "with").configs))
+    name = next(iter(read_card(tmp_path / "with").configs))
     rows = datasets.load_dataset(
         str(tmp_path / "with"), name, split="train", cache_dir=tmp_path / "hf"
     )
