@@ -65,7 +65,7 @@ def tables(
                 f"no donor {name!r} for {found.name}.{suggest(name, known)} There are: {', '.join(known)}"
             )
         raw = (
-            white_noise.make_manifest(name, own, require_base_manifest(found))
+            white_noise.make_white_manifest(name, own, require_base_manifest(found))
             if name in WHITE_NOISE_DONORS
             else _manifest(name, inputs)
         )

@@ -45,17 +45,24 @@ def add_votes(file: Path, name: str, root: Path) -> ImportedVotes:
         ValueError: a vote is on no candidate, or an annotator has two verdicts, neither later
         FileNotFoundError: there is no such file
     """
-    voted = dataset.read_dataset(name, root)
-    if not len(voted.web):
+    web_dataset = dataset.read_dataset(name, root)
+    old_votes = web_dataset.votes
+    if not len(web_dataset.web):
         path = root / "manifests" / name / "web.parquet"
         raise ValueError(
             f"{path}: no candidate to vote on: write this table first, see manifests/README.md"
         )
-    new_votes = tables.check_candidates(read_vote_file(file), file, voted.web)
-    votes, n_replaced = merge_votes(voted.votes, new_votes, file)
+    new_votes = read_vote_file(file)
+    tables.check_candidates(new_votes, file, web_dataset.web)
+    votes, n_replaced = merge_votes(old_votes, new_votes, file)
     path = root / "annotations" / name / "votes.parquet"
     tables.write_parquet(votes, path)
-    return ImportedVotes(path, len(votes), len(votes) - len(voted.votes), n_replaced)
+    return ImportedVotes(
+        path,
+        n_votes=len(votes),
+        n_added=len(votes) - len(old_votes),
+        n_replaced=n_replaced,
+    )
 
 
 def read_vote_file(file: Path) -> pa.Table:
@@ -94,11 +101,16 @@ def merge_votes(old: pa.Table, new: pa.Table, file: Path | str) -> tuple[pa.Tabl
     """
     votes = pa.concat_tables([old, new], promote_options="default").combine_chunks()
     has_annotator = votes["annotator"].is_valid().to_numpy()
+    named_rows = np.flatnonzero(has_annotator)
+    nameless_rows = np.flatnonzero(~has_annotator)
+    used_rows = [
+        _latest_rows(votes, named_rows, file),
+        _rows_of_fuller_table(votes, nameless_rows, len(old)),
+    ]
     is_used = np.zeros(len(votes), bool)
-    is_used[_latest_rows(votes, np.flatnonzero(has_annotator), file)] = True
-    is_used[_rows_of_fuller_table(votes, np.flatnonzero(~has_annotator), len(old))] = True
-    n_replaced = np.count_nonzero(~is_used[: len(old)])
-    return votes.filter(pa.array(is_used)), int(n_replaced)
+    is_used[np.concatenate(used_rows)] = True
+    n_old_used = np.count_nonzero(is_used[: len(old)])
+    return votes.filter(pa.array(is_used)), len(old) - int(n_old_used)
 
 
 def _read_vote_table(file: Path) -> pa.Table:
@@ -107,14 +119,16 @@ def _read_vote_table(file: Path) -> pa.Table:
     absent = []
     for name in OPTIONAL_COLUMNS:
         is_misspelled = bool(suggest(name, names))
-        if name not in names and not is_misspelled:
-            absent.append(name)
+        if name in names or is_misspelled:
+            continue
+        absent.append(name)
     present = [field for field in tables.VOTES if field.name not in absent]
     votes = table_io.read_table(file, pa.schema(present))
     for name in absent:
         field = tables.VOTES.field(name)
         position = tables.VOTES.get_field_index(name)
-        votes = votes.add_column(position, field, pa.nulls(len(votes), field.type))
+        nulls = pa.nulls(len(votes), field.type)
+        votes = votes.add_column(position, field, nulls)
     return votes
 
 
@@ -126,27 +140,35 @@ def _latest_rows(votes: pa.Table, rows: Ints, file: Path | str) -> Ints:
         rows: (n,) which of them have an annotator
         file: for the error message
     """
-    group = _group_numbers(votes, ["image_id", "label", "annotator"])[rows]  # (n,)
+    groups_of_votes = _group_numbers(votes, ["image_id", "label", "annotator"])
+    group = groups_of_votes[rows]  # (n,)
     time = _times(votes)[rows]  # (n,)
-    verdict = _codes(votes["correct"])[rows]  # (n,)
     order = np.lexsort((-rows, time, group))
     n_groups = group.max(initial=-1) + 1
     last_of_group = np.empty(n_groups, np.int64)
-    last_of_group[group[order]] = order  # the last assignment of each group stays
+    last_of_group[group[order]] = order  # of several votes of a group the last one stays
     last = last_of_group[group]  # (n,)
-    has_no_order = (time == NO_TIME) | (time == time[last])
-    contradicts = (verdict != verdict[last]) & has_no_order
-    if contradicts.any():
-        row = int(rows[np.argmax(contradicts)])
-        vote = votes.slice(row, 1).to_pylist()[0]
-        n_votes = np.count_nonzero(contradicts)
-        raise ValueError(
-            f"{file}: {vote['annotator']!r} gives two verdicts on image {vote['image_id']!r}, "
-            f"label {vote['label']} ({n_votes} such votes), and neither is later: "
-            "give both a time in column 'at', or remove one"
-        )
+    is_not_earlier = (time == NO_TIME) | (time == time[last])
+    verdict = _codes(votes["correct"])[rows]  # (n,)
+    differs = verdict != verdict[last]
+    contradicting_rows = rows[differs & is_not_earlier]
+    if len(contradicting_rows):
+        raise _contradiction(votes, contradicting_rows, file)
     latest: Ints = rows[np.unique(last)]
     return latest
+
+
+def _contradiction(votes: pa.Table, rows: Ints, file: Path | str) -> ValueError:
+    """Return the error for votes that differ from the latest without being earlier."""
+    (vote,) = votes.slice(int(rows[0]), 1).to_pylist()
+    annotator = vote["annotator"]
+    image_id = vote["image_id"]
+    label = vote["label"]
+    return ValueError(
+        f"{file}: {annotator!r} gives two verdicts on image {image_id!r}, "
+        f"label {label} ({len(rows)} such votes), and neither is later: "
+        "give both a time in column 'at', or remove one"
+    )
 
 
 def _rows_of_fuller_table(votes: pa.Table, rows: Ints, n_old: int) -> Ints:
@@ -159,14 +181,17 @@ def _rows_of_fuller_table(votes: pa.Table, rows: Ints, n_old: int) -> Ints:
         rows: (n,) which of them have no annotator
         n_old: how many votes are old
     """
-    group = _group_numbers(votes, ["image_id", "label", "correct", "at"])[rows]  # (n,)
-    is_old = rows < n_old
+    groups_of_votes = _group_numbers(votes, ["image_id", "label", "correct", "at"])
+    group = groups_of_votes[rows]  # (n,)
     n_groups = group.max(initial=-1) + 1
-    old_count = np.bincount(group[is_old], minlength=n_groups)  # (groups,)
-    new_group = group[~is_old]
-    exceeds_old = _number_within_groups(new_group) >= old_count[new_group]
+    is_old = rows < n_old
+    old_rows = rows[is_old]
     new_rows = rows[~is_old]
-    return np.concatenate([rows[is_old], new_rows[exceeds_old]])
+    new_group = group[~is_old]
+    old_count = np.bincount(group[is_old], minlength=n_groups)  # (groups,)
+    number = _number_within_groups(new_group)
+    exceeds_old = number >= old_count[new_group]
+    return np.concatenate([old_rows, new_rows[exceeds_old]])
 
 
 def _number_within_groups(group: Ints) -> Ints:

@@ -1,4 +1,4 @@
-"""Where images come from. One file a source; the table is below, a line a dataset."""
+"""Where images come from: one file per source, and one line per dataset in the table below."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from cnlw_tools.sources.clothing1m import Clothing1m
 from cnlw_tools.sources.composite import CompositeReader, Reader
 from cnlw_tools.sources.folder import Folder
 from cnlw_tools.sources.food101n import Food101n
-from cnlw_tools.sources.hf import Hf
+from cnlw_tools.sources.hf import HuggingFace
 from cnlw_tools.sources.imagenet import Imagenet
 from cnlw_tools.sources.mini_imagenet import MiniImagenet
 from cnlw_tools.sources.mnist import Mnist
@@ -19,49 +19,48 @@ from cnlw_tools.sources.shapes.others import ShapesOthers
 from cnlw_tools.sources.stanford_cars import StanfordCars, StanfordCarsCrop
 from cnlw_tools.sources.svhn import Svhn, SvhnExtra
 from cnlw_tools.sources.webvision import WebVision, WebVisionMini
-from cnlw_tools.sources.white_noise import KINDS, White
+from cnlw_tools.sources.white_noise import KINDS, WhiteNoise
 from cnlw_tools.store.store import Store
 
 __all__ = ["SOURCES", "Source", "open_donor", "open_reader"]
 
 SOURCES: Mapping[str, type[Source]] = {
     "shapes": Shapes,  # drawn from the image id alone
-    "shapes_others": ShapesOthers,  # what is none of its classes
+    "shapes_others": ShapesOthers,  # things of none of its classes
     "cifar10": Cifar10,  # the official folder of pickled batches
     "cifar100": Cifar100,
-    "cifar100_coarse": Cifar100Coarse,  # its superclasses
+    "cifar100_coarse": Cifar100Coarse,  # its 20 superclasses
     "mnist": Mnist,
     "svhn": Svhn,
-    "svhn_extra": SvhnExtra,  # with the easier ones
+    "svhn_extra": SvhnExtra,  # with the easier digits
     "stanford_cars": StanfordCars,
-    "stanford_cars_crop": StanfordCarsCrop,  # cut out by their boxes
+    "stanford_cars_crop": StanfordCarsCrop,  # cut out by the boxes
     "imagenet": Imagenet,  # archives or class folders
-    "mini_imagenet": MiniImagenet,  # 100 classes of it, and the release of 2020
+    "mini_imagenet": MiniImagenet,  # 100 of its classes, and the release of 2020
     "webvision": WebVision,
-    "webvision_mini": WebVisionMini,  # 50 classes of Google's
+    "webvision_mini": WebVisionMini,  # 50 classes of what Google found
     "clothing1m": Clothing1m,
     "food101n": Food101n,
-    "folder": Folder,  # your own class folders, or a csv
-    "hf": Hf,  # a dataset of Hugging Face
+    "folder": Folder,  # your own class folders, or a csv file
+    "hf": HuggingFace,  # a dataset of Hugging Face
 }
 
 
 def open_reader(source: str | None, donors: Sequence[str], inputs: Inputs) -> CompositeReader:
-    """Open all that images of a dataset are read from: its source, donors, and the store of web images.
+    """Open whatever the images of a dataset are read from: source, donors, and store of web images.
 
     Args:
-        source: of the dataset; none: leave it out
+        source: name of the dataset's source; none: leave it out
         donors: names of the donors to open
-        inputs: where their images lie
+        inputs: where the images lie
 
     Raises:
         ValueError, OSError: one of them is not where it should be
     """
-    return CompositeReader(
-        SOURCES[source](inputs.data_dir) if source else None,
-        {name: open_donor(name, inputs) for name in donors},
-        Store(inputs.store) if inputs.store else None,
-    )
+    source_reader = SOURCES[source](inputs.data_dir) if source else None
+    donor_readers = {name: open_donor(name, inputs) for name in donors}
+    store_reader = Store(inputs.store) if inputs.store else None
+    return CompositeReader(source_reader, donor_readers, store_reader)
 
 
 def open_donor(name: str, inputs: Inputs) -> Reader:
@@ -71,4 +70,6 @@ def open_donor(name: str, inputs: Inputs) -> Reader:
         LookupError: there is no such donor
         ValueError, OSError: its images are not where they should be
     """
-    return White() if name in KINDS else SOURCES[name](inputs.donors.get(name))
+    if name in KINDS:
+        return WhiteNoise()
+    return SOURCES[name](inputs.donors.get(name))

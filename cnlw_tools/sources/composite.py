@@ -1,4 +1,4 @@
-"""Several readers of images as one: the source of a dataset, the sources of its donors, and a store of web images.
+"""Several readers as one: a dataset's source, its donors' sources, and a store of web images.
 
 An image of a donor has an id that begins with the donor's name and a slash.
 """
@@ -21,12 +21,16 @@ class StoreReader(Reader, Protocol):
     """Reads some images, and knows which."""
 
     def has_image(self, image_id: str) -> bool:
-        """Is this one of them?"""
+        """Return whether this is one of them."""
         ...
 
 
 class CompositeReader:
-    """Reads an image from the donor that its id names, else from the store, else from the source of the dataset."""
+    """Reads each image from where it lies.
+
+    This is the donor that its id names, or else the store if it has the image, or else the source
+    of the dataset.
+    """
 
     def __init__(
         self,
@@ -34,7 +38,9 @@ class CompositeReader:
         donors: Mapping[str, Reader],
         store: StoreReader | None = None,
     ) -> None:
-        self.source, self.donors, self.store = source, donors, store
+        self.source = source
+        self.donors = donors
+        self.store = store
 
     def read(self, image_id: str) -> Picture:
         """Return one image.
@@ -49,14 +55,15 @@ class CompositeReader:
         if self.store is not None and self.store.has_image(image_id):
             return self.store.read(image_id)
         if self.source is None:
-            raise LookupError(f"no source is there for image {image_id!r}")
+            raise LookupError(
+                f"image {image_id!r}: the source of the dataset is not given: use --data-dir"
+            )
         return self.source.read(image_id)
 
     def can_read(self, image_id: str, donors: frozenset[str]) -> bool:
-        """Is there a reader that could have this image?
+        """Return whether there is a reader that could have this image.
 
         Args:
-            image_id: of the image
             donors: the names of all donors, whether their images are here or not
         """
         donor, _, donor_id = image_id.partition("/")

@@ -47,7 +47,7 @@ class Columns(NamedTuple):
     label: str
 
 
-class Hf(LocalSource):
+class HuggingFace(LocalSource):
     """Parquet or Arrow files, as `datasets` and the Hub lay them out."""
 
     name = "hf"

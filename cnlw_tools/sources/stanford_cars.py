@@ -21,7 +21,7 @@ from cnlw_tools.sources.base import make_manifest
 from cnlw_tools.sources.formats import matlab
 from cnlw_tools.sources.formats.image_files import ImageFiles, read_image_file, require_images
 from cnlw_tools.sources.formats.text_lists import letters_and_digits
-from cnlw_tools.sources.hf import Hf
+from cnlw_tools.sources.hf import HuggingFace
 
 TRAIN_ANNOTATIONS = "cars_train_annos.mat"
 TEST_ANNOTATIONS = "cars_test_annos_withlabels.mat"
@@ -54,7 +54,7 @@ class StanfordCars(ImageFiles):
         has_images = any((inner / name).is_dir() for name in IMAGE_FOLDERS)
         self.folder = inner if has_images else self.data_dir
         has_parquet = any(self.data_dir.rglob("*.parquet"))
-        self._parquet = Hf(data_dir) if has_parquet else None
+        self._parquet = HuggingFace(data_dir) if has_parquet else None
 
     def manifest(self) -> pa.Table:
         """Return one row per image, in the order of the annotations.
@@ -197,7 +197,7 @@ def _box(record: Any) -> tuple[int, int, int, int]:
     return left, top, right, bottom
 
 
-def _relabelled_manifest(source: Hf, classes: tuple[str, ...]) -> pa.Table:
+def _relabelled_manifest(source: HuggingFace, classes: tuple[str, ...]) -> pa.Table:
     """Return the manifest of Parquet files with the labels of these classes.
 
     Classes are matched by the letters and digits of their names: mirrors write the other signs in

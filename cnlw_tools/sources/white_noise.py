@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnlw_tools import prng
-from cnlw_tools.dataset.tables import MANIFEST
 from cnlw_tools.images.pixels import decode
-from cnlw_tools.sources.base import Source
+from cnlw_tools.sources.base import Source, make_manifest
 
 SAMPLE_SIZE = 1000
 KINDS = {"white": "gaussian", "white_uniform": "uniform"}  # dataset name -> kind of an image
@@ -33,7 +32,7 @@ IMAGE_ID = re.compile(
 Floats = NDArray[np.float64]
 
 
-class White:
+class WhiteNoise:
     """Reads images by drawing them: noise without anything to see."""
 
     def read(self, image_id: str) -> Image.Image:
@@ -56,7 +55,7 @@ class White:
         return Image.fromarray(np.clip(rounded, 0, 255).astype(np.uint8))
 
 
-def make_manifest(name: str, source: Source, base: pa.Table) -> pa.Table:
+def make_white_manifest(name: str, source: Source, base: pa.Table) -> pa.Table:
     """Return the manifest of white images that look like a dataset in size, mean and deviation.
 
     Args:
@@ -65,34 +64,39 @@ def make_manifest(name: str, source: Source, base: pa.Table) -> pa.Table:
         base: the manifest of the dataset
     """
     is_train = pc.equal(base["split"], "train")
-    ids = base.filter(is_train)["image_id"]
-    sorted_ids = ids.take(pc.sort_indices(ids))
-    size, mean, deviation = _measure_images(source, _evenly_spaced(sorted_ids))
+    train_ids = base.filter(is_train)["image_id"]
+    size, mean, deviation = _measure_images(source, _sample_evenly(train_ids))
     prefix = f"{KINDS[name]}-{size}-m{_join(mean)}-s{_join(deviation)}"
-    rows = []
-    for number in range(len(base)):
-        split = "train" if number < len(ids) else "validation"
-        rows.append({"image_id": f"{prefix}-{number:05d}", "label": 0, "split": split})
-    return pa.Table.from_pylist(rows, MANIFEST)
+    n_images = len(base)
+    n_train = len(train_ids)
+    n_validation = n_images - n_train
+    return make_manifest(
+        ids=[f"{prefix}-{number:05d}" for number in range(n_images)],
+        labels=[0] * n_images,
+        splits=["train"] * n_train + ["validation"] * n_validation,
+    )
 
 
 def _draw_noise(kind: str, image_id: str, n_values: int) -> Floats:
     """Return (n_values,) numbers of mean 0 and deviation 1; normal ones are Box-Muller's."""
     seed = np.uint64(prng.random_key(image_id))
     keys = prng.mix(np.arange(n_values, dtype=np.uint64) ^ seed)
-    first = prng.uniform(keys, 0, 0)
+    first_uniform = prng.uniform(keys, 0, 0)
     if kind == "uniform":
-        return np.asarray(np.sqrt(3) * (2 * first - 1))
-    second = prng.uniform(keys, 0, 1)
-    radius = np.sqrt(-2 * np.log1p(-first))
-    return np.asarray(radius * np.cos(2 * np.pi * second))
+        return np.asarray(np.sqrt(3) * (2 * first_uniform - 1))
+    second_uniform = prng.uniform(keys, 0, 1)
+    radius = np.sqrt(-2 * np.log1p(-first_uniform))
+    angle = 2 * np.pi * second_uniform
+    return np.asarray(radius * np.cos(angle))
 
 
-def _evenly_spaced(ids: pa.ChunkedArray) -> list[str]:
-    """Return at most SAMPLE_SIZE of the ids."""
+def _sample_evenly(ids: pa.ChunkedArray) -> list[str]:
+    """Return at most SAMPLE_SIZE of the ids, evenly spaced in their order."""
+    sorted_ids = ids.take(pc.sort_indices(ids))
+    last = len(ids) - 1
     n_sampled = min(SAMPLE_SIZE, len(ids))
-    positions = np.linspace(0, len(ids) - 1, n_sampled).astype(np.int64)
-    sampled = ids.take(pa.array(np.unique(positions)))
+    positions = np.linspace(0, last, n_sampled).astype(np.int64)
+    sampled = sorted_ids.take(pa.array(np.unique(positions)))
     return list(sampled.to_pylist())
 
 
@@ -105,13 +109,15 @@ def _measure_images(source: Source, ids: list[str]) -> tuple[str, Floats, Floats
     for image_id in ids:
         picture = source.read(image_id)
         image = decode(picture) if isinstance(picture, bytes) else picture
-        pixels = np.asarray(image.convert("RGB"), np.float64).reshape(-1, 3)
         sizes[f"{image.width}x{image.height}"] += 1
+        rgb = image.convert("RGB")
+        pixels = np.asarray(rgb, np.float64).reshape(-1, 3)
         n_pixels += len(pixels)
         total = total + pixels.sum(0)
         total_of_squares = total_of_squares + (pixels**2).sum(0)
     mean = total / n_pixels
-    deviation = np.sqrt(total_of_squares / n_pixels - mean**2)
+    mean_of_squares = total_of_squares / n_pixels
+    deviation = np.sqrt(mean_of_squares - mean**2)
     most_common = min(sizes, key=lambda size: (-sizes[size], size))
     return most_common, mean, deviation
 

@@ -42,7 +42,7 @@ def test_what_is_not_there():
         True,
         True,
     ]
-    with pytest.raises(LookupError, match="no source is there for image 'x'"):
+    with pytest.raises(LookupError, match="image 'x': the source of the dataset is not given"):
         part.read("x")
 
 

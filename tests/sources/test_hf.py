@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from cnlw_tools.sources.hf import Hf
+from cnlw_tools.sources.hf import HuggingFace
 
 
 def facts(source):
@@ -18,7 +18,7 @@ def facts(source):
 def test_parquet(lay_out):
     """Rows are numbered through the files of a split, names are those of the data, images the bytes of their row."""
     folder = lay_out("hf")
-    source = Hf(folder)
+    source = HuggingFace(folder)
     found = facts(source)
     rows = [row for name in ("train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001")
             for row in pq.read_table(folder / f"data/{name}.parquet").to_pylist()]  # fmt: skip
@@ -38,8 +38,8 @@ def test_names_of_files(lay_out, tmp_path, name):
     (tmp_path / "new" / name).parent.mkdir(parents=True)
     (lay_out("hf") / "data/test-00000-of-00001.parquet").rename(tmp_path / "new" / name)
 
-    assert {split for _, _, split in facts(Hf(tmp_path / "new"))} == {"train"}
-    assert Hf(tmp_path / "new" / name).manifest().num_rows == 5
+    assert {split for _, _, split in facts(HuggingFace(tmp_path / "new"))} == {"train"}
+    assert HuggingFace(tmp_path / "new" / name).manifest().num_rows == 5
 
 
 def test_save_to_disk(lay_out, tmp_path):
@@ -48,7 +48,7 @@ def test_save_to_disk(lay_out, tmp_path):
     paths = {part: str(folder / f"data/{part}-*.parquet") for part in ("train", "test")}
     data = datasets.load_dataset("parquet", data_files=paths, cache_dir=str(tmp_path / "cache"))
     data.save_to_disk(str(tmp_path / "saved"))
-    ours, theirs = Hf(tmp_path / "saved"), Hf(folder)
+    ours, theirs = HuggingFace(tmp_path / "saved"), HuggingFace(folder)
 
     assert facts(ours) == facts(theirs)
     assert ours.classes() == theirs.classes()
@@ -57,7 +57,7 @@ def test_save_to_disk(lay_out, tmp_path):
 
 def test_labels_without_names(lay_out):
     """Without names the numbers are the names."""
-    assert Hf(lay_out("hf", names=None)).classes() == ("0", "1", "2")
+    assert HuggingFace(lay_out("hf", names=None)).classes() == ("0", "1", "2")
 
 
 def png():
@@ -88,7 +88,7 @@ def test_other_columns(tmp_path, columns, message):
     pq.write_table(pa.table(columns), tmp_path / "train.parquet")
 
     with pytest.raises(ValueError, match=message):
-        Hf(tmp_path).manifest()
+        HuggingFace(tmp_path).manifest()
 
 
 def test_an_image_that_is_a_path(tmp_path):
@@ -100,7 +100,7 @@ def test_an_image_that_is_a_path(tmp_path):
     pq.write_table(pa.table({"image": image, "label": [0]}), tmp_path / "train.parquet")
 
     with pytest.raises(ValueError, match=r"train.parquet: row 0 of train holds no image"):
-        Hf(tmp_path).read("train-00000")
+        HuggingFace(tmp_path).read("train-00000")
 
 
 def test_other_files(lay_out):
@@ -112,16 +112,16 @@ def test_other_files(lay_out):
     with pytest.raises(
         ValueError, match=r"validation-0.parquet: cannot be read .*: copy this file again"
     ):
-        Hf(folder).manifest()
+        HuggingFace(folder).manifest()
     pq.write_table(pa.table({"text": ["a"]}), path)
     with pytest.raises(
         ValueError,
         match=r"validation-0.parquet: its columns differ from those of .*: give the folder of one",
     ):
-        Hf(folder).classes()
+        HuggingFace(folder).classes()
     path.rename(folder / "data/blurred-0.parquet")
     with pytest.raises(ValueError, match=r"blurred-0.parquet: its name gives no split"):
-        Hf(folder).manifest()
+        HuggingFace(folder).manifest()
 
 
 def test_by_name_without_a_network(monkeypatch, tmp_path):
@@ -136,7 +136,7 @@ def test_by_name_without_a_network(monkeypatch, tmp_path):
         FileNotFoundError,
         match=r"owner/name: no such folder, and the Hub does not give it \(no route",
     ):
-        Hf(tmp_path.relative_to(tmp_path) / "owner/name")
+        HuggingFace(tmp_path.relative_to(tmp_path) / "owner/name")
 
 
 def test_by_name(monkeypatch, lay_out, tmp_path):
@@ -149,5 +149,7 @@ def test_by_name(monkeypatch, lay_out, tmp_path):
         huggingface_hub, "snapshot_download", lambda name, **_: asked.append(name) or str(folder)
     )
 
-    assert facts(Hf(tmp_path.relative_to(tmp_path) / "owner/name")) == facts(Hf(folder))
+    assert facts(HuggingFace(tmp_path.relative_to(tmp_path) / "owner/name")) == facts(
+        HuggingFace(folder)
+    )
     assert asked == ["owner/name"]

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from cnlw_tools.dataset.tables import MANIFEST
-from cnlw_tools.sources.white_noise import White, make_manifest
+from cnlw_tools.sources.white_noise import WhiteNoise, make_white_manifest
 
 
 class Few:
@@ -33,9 +33,9 @@ def base(n=20):
 @pytest.mark.parametrize("name", ["white", "white_uniform"])
 def test_matched(name):
     """Mean and deviation of the pixels are the dataset's, the size is the most common one, each image another."""
-    table = make_manifest(name, Few(), base())
+    table = make_white_manifest(name, Few(), base())
     pixels = np.stack(
-        [np.asarray(White().read(i), np.float64) for i in table["image_id"].to_pylist()]
+        [np.asarray(WhiteNoise().read(i), np.float64) for i in table["image_id"].to_pylist()]
     )
 
     assert pixels.shape == (20, 8, 8, 3)
@@ -49,7 +49,7 @@ def test_kinds():
     """Uniform noise ends where it ends; Gaussian noise has tails."""
     far = [
         np.abs(
-            np.asarray(White().read(f"{kind}-64x64-m128_128_128-s20_20_20-0"), float) - 128
+            np.asarray(WhiteNoise().read(f"{kind}-64x64-m128_128_128-s20_20_20-0"), float) - 128
         ).max()
         for kind in ("uniform", "gaussian")
     ]
@@ -60,7 +60,7 @@ def test_kinds():
 
 def test_channels():
     """Each colour has its own mean and deviation, and what is too bright or dark is cut."""
-    pixels = np.asarray(White().read("gaussian-100x50-m20_100_250-s0_5_30-7"), float)
+    pixels = np.asarray(WhiteNoise().read("gaussian-100x50-m20_100_250-s0_5_30-7"), float)
 
     assert pixels.shape == (50, 100, 3)
     assert (pixels[..., 0] == 20).all()
@@ -70,7 +70,7 @@ def test_channels():
 
 def test_golden():
     """An id stands for its image for ever."""
-    pixels = np.asarray(White().read("gaussian-2x1-m100_100_100-s50_50_50-00000"))
+    pixels = np.asarray(WhiteNoise().read("gaussian-2x1-m100_100_100-s50_50_50-00000"))
 
     assert pixels.ravel().tolist() == [11, 33, 120, 96, 139, 74]
 
@@ -79,4 +79,4 @@ def test_golden():
 def test_no_such_image(name):
     """Another id is an error that says what ids are like."""
     with pytest.raises(LookupError, match="ids are like gaussian-32x32"):
-        White().read(name)
+        WhiteNoise().read(name)

@@ -3,12 +3,16 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-WORDS_OF_SPLIT = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing"),
+SPLIT_OF_WORD = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
 }
-SPLIT_OF_WORD = {word: split for split, words in WORDS_OF_SPLIT.items() for word in words}
 
 
 def standard_splits(names: Iterable[str], place: Path) -> dict[str, str]:
@@ -23,14 +27,18 @@ def standard_splits(names: Iterable[str], place: Path) -> dict[str, str]:
     Raises:
         ValueError: a name that means no split, two names for one split, or no training split
     """
-    words = set(names)
-    unknown = sorted(words - SPLIT_OF_WORD.keys())
+    names_used = set(names)
+    unknown = sorted(names_used - SPLIT_OF_WORD.keys())
     if unknown:
         choices = ", ".join(SPLIT_OF_WORD)
         raise ValueError(f"{place}: {unknown[0]!r} is not a split: rename it to one of {choices}")
-    split_of_name = {word: split for word, split in SPLIT_OF_WORD.items() if word in words}
+    split_of_name: dict[str, str] = {}
+    for word, split in SPLIT_OF_WORD.items():
+        if word in names_used:
+            split_of_name[word] = split
     splits = list(split_of_name.values())
-    if "train" not in splits or len(set(splits)) < len(splits):
+    has_duplicates = len(set(splits)) < len(splits)
+    if "train" not in splits or has_duplicates:
         raise ValueError(
             f"{place}: its splits are {', '.join(split_of_name)}: "
             "there must be a training split, and each split once"

@@ -29,13 +29,14 @@ def read_labels(path: Path, n_classes: int) -> dict[str, int]:
     """
     labels: dict[str, int] = {}
     for row, line in enumerate(read_lines(path)):
-        image, _, number = line.rpartition(" ")
-        if not image or not number.isdecimal() or int(number) >= n_classes:
+        image, _, word = line.rpartition(" ")
+        label = int(word) if word.isdecimal() else -1
+        if not image or not 0 <= label < n_classes:
+            highest = n_classes - 1
             raise ValueError(
-                f"{path}: row {row}: {line!r} is not an image and a label from 0 to "
-                f"{n_classes - 1}: fix this line"
+                f"{path}: row {row}: {line!r} is not an image and a label from 0 to {highest}: "
+                "fix this line"
             )
-        label = int(number)
         if labels.setdefault(image.strip(), label) != label:
             raise ValueError(f"{path}: row {row}: {image!r} has two labels: keep one")
     return labels
