@@ -34,6 +34,8 @@ class Truth:
 
     build: Path
     config: str
+    noise: str
+    level: int | None  # percent
     shards: dict[str, pa.Table]  # file -> its rows
     rows: pa.Table  # with `split`, files end to end
 
@@ -99,7 +101,9 @@ def load(build: Path, config: str) -> Truth:
             rows = shards[name] = _read_rows(build / "data" / name)
             splits = pa.array([split] * len(rows), pa.string())
             parts.append(rows.append_column("split", splits))
-    return Truth(build, config, shards, pa.concat_tables(parts).replace_schema_metadata())
+    rows = pa.concat_tables(parts).replace_schema_metadata()
+    noise, level = config_card.recipe.noise, config_card.level
+    return Truth(build, config, noise, level, shards, rows)
 
 
 def _files_of_segments(segments: Sequence[str], files: Sequence[str]) -> list[str]:

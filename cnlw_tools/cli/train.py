@@ -120,6 +120,7 @@ def _build(data: Path | None, root: Path) -> Path:
 def _config(build: Path, config: str | None, noise: str | None, level: int | None) -> str:
     """Return the config to train on."""
     from cnlw_tools.card import metadata
+    from cnlw_tools.recipe.recipe import Recipe, config_name
 
     if config is not None and (noise or level is not None):
         raise ValueError(
@@ -128,7 +129,7 @@ def _config(build: Path, config: str | None, noise: str | None, level: int | Non
     if (noise is None) != (level is None):
         raise ValueError("--noise and --level go together: give both, or --config")
     if noise is not None:
-        return f"{noise}_{level:02d}"
+        return config_name(Recipe("any", noise), level, {})
     configs = metadata.read_card(build).configs
     if config is None and len(configs) > 1 and USUAL not in configs:
         raise ValueError(

@@ -66,6 +66,8 @@ RUNS = pa.schema(
         pa.field("run", STRING, nullable=False),
         pa.field("dataset", STRING, nullable=False),
         pa.field("config", STRING, nullable=False),
+        pa.field("noise", STRING, nullable=False),
+        pa.field("level", pa.int32()),  # percent; null where the noise has none
         pa.field("method", STRING, nullable=False),
         pa.field("options", STRING, nullable=False),  # JSON
         pa.field("seed", pa.int64(), nullable=False),

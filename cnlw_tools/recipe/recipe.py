@@ -300,15 +300,10 @@ def config_name(
     return "_".join(parts)
 
 
-def split_config_name(config: str) -> tuple[str, int | None]:
-    """Split the name of a config into the rest of it and its level.
-
-    ``blue_40_probe10`` is ``blue_probe10`` at 40; a name without a level has none.
-    """
-    match = re.fullmatch(r"(.+?)_(\d\d)(_.*)?", config)
-    if match is None:
-        return config, None
-    return match[1] + (match[3] or ""), int(match[2])
+def name_without_level(config: str, noise: str, level: int | None) -> str:
+    """Return what the configs of all levels are called: ``blue_probe10`` of ``blue_40_probe10``."""
+    begin = f"{noise}_{level:02d}" if level is not None else noise
+    return noise + config.removeprefix(begin) if config.startswith(begin) else config
 
 
 def _read_matrix(value: Any, source: str) -> Any:

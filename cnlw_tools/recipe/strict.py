@@ -141,6 +141,22 @@ def read_dataclass(cls: type[T], raw: Any, source: str, remedy: str = "") -> T:
     return instance
 
 
+def read_value(hint: Any, raw: Any, source: str, remedy: str = "") -> Any:
+    """Check one value against a type that a field might have, and return it.
+
+    Args:
+        hint: such as `dict[str, float]`
+        raw: what the parser returned
+        source: what the errors call it
+        remedy: ends every error
+
+    Raises:
+        ValueError: it is of another type
+    """
+    check_depth(raw, source, remedy)
+    return _Reader(source, remedy).value(hint, raw, "")
+
+
 def check_depth(raw: Any, source: str, remedy: str = "") -> None:
     """Raise if values are nested without end, so that nothing later runs out of stack.
 
@@ -179,7 +195,7 @@ class _Reader:
         for name, field in declared.items():
             required = field.default is MISSING and field.default_factory is MISSING
             if required and name not in raw:
-                self.fail(f"{_join(path, name)!r} is missing: add it")
+                self.fail(f"{_join(path, name)!r} is missing" + ("" if self.remedy else ": add it"))
         hints = _hints(cls)
         values = {}
         for key, value in raw.items():

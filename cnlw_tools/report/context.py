@@ -33,7 +33,7 @@ class Seen:
 
     def truth(self, run: Run) -> Truth | None:
         """Return what is known of the build that a run learned from, if it stands."""
-        return self.truths.get((run.build, run.config["config"]))
+        return self.truths.get((run.build, run.config.config))
 
 
 @dataclass(slots=True)

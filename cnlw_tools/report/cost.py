@@ -36,8 +36,8 @@ def cost(seen: Seen) -> Drawn:
     labels = seen.said.labels()
     for run in seen.runs.values():
         if run.history:
-            method = labels.get(run.name, run.config["method"])
-            groups.setdefault((run.dataset, run.config["net"], method), []).append(run)
+            method = labels.get(run.name, run.config.method)
+            groups.setdefault((run.dataset, run.config.net, method), []).append(run)
     found = {key: spent(some) for key, some in sorted(groups.items())}
     rows = []
     for (dataset, net, method), (seconds, memory) in found.items():
@@ -99,7 +99,7 @@ def points(seen: Seen, dataset: str, family: str, method: str) -> Points:
     """Return x and the mean top-1 over the configs of a kind of noise, by network that ran on all of them."""
     of = [t for t in seen.trials if (t.dataset, t.family, t.name) == (dataset, family, method)]
     configs = {t.config for t in of}
-    came = {(seen.of(t)[0].config["net"], t.config): t.came_to[seen.rule].mean for t in of}
+    came = {(seen.of(t)[0].config.net, t.config): t.came_to[seen.rule].mean for t in of}
     whole = [net for net in seen.said.study.x if all((net, config) in came for config in configs)]
     return {
         net: (float(seen.said.study.x[net]), mean(came[net, config] for config in configs))

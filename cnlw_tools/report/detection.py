@@ -38,7 +38,7 @@ class Detection(NamedTuple):
 
 def check(run: Run, truth: Truth) -> None:
     """Raise if the build is not the one the run learned from."""
-    if run.config["data"]["train"] != truth.digest:
+    if run.config.data["train"] != truth.digest:
         raise ValueError(
             f"{run.name}: {truth.build} is not what it learned from any more: the truth is not joined"
         )

@@ -86,11 +86,10 @@ def _pictures(made: Known, build: Path, some: Sequence[Truth], said: Said) -> No
     noisiest: dict[str, Truth] = {}
     for held in some:
         alike.setdefault(held.matrix.tobytes(), []).append(held)
-        noise = said.facts(build.name, held.config)["noise"]
         if held.noisy.any() and (
-            noise not in noisiest or held.noisy.mean() > noisiest[noise].noisy.mean()
+            held.noise not in noisiest or held.noisy.mean() > noisiest[held.noise].noisy.mean()
         ):
-            noisiest[noise] = held
+            noisiest[held.noise] = held
     made.matrices += [
         (
             f"{build.name}: {', '.join(t.config for t in one)}",

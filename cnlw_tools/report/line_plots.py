@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -12,6 +13,7 @@ from cnlw_tools.report.study_file import Place
 from cnlw_tools.report.trials import Trial, mean_curve
 
 Curves = Mapping[str, list[float]]
+COLOURS = {"red": "#B91C1C", "red_standin": "#B91C1C", "blue": "#1E3A8A"}  # by noise
 
 
 def over(
@@ -67,17 +69,24 @@ def _shades(some: Sequence[tuple[float, list[float]]], key: str) -> Draw:
     return draw
 
 
+class Kind(NamedTuple):
+    """A kind of noise."""
+
+    family: str  # what its configs are called, less the level
+    noise: str
+
+
 def belts(trials: Sequence[Trial], curves: Curves) -> list[Picture]:
     """Draw the 95 % t-interval of top-1 over levels against progress, a belt a kind of noise, a panel a method.
 
     The wider the belt, the more the level matters (Jiang et al., 2020).
     """
-    kinds: dict[str, dict[str, list[list[float]]]] = {}
+    kinds: dict[str, dict[Kind, list[list[float]]]] = {}
     for trial in trials:
         if trial.level is not None and (curve := mean_curve(trial, curves)):
-            kinds.setdefault(f"{trial.method}: {trial.dataset}", {}).setdefault(
-                trial.family, []
-            ).append(curve)
+            kind = Kind(trial.family, trial.noise)
+            panel = kinds.setdefault(f"{trial.method}: {trial.dataset}", {})
+            panel.setdefault(kind, []).append(curve)
     several = {
         title: {f: c for f, c in some.items() if len(c) > 1} for title, some in kinds.items()
     }
@@ -86,10 +95,10 @@ def belts(trials: Sequence[Trial], curves: Curves) -> list[Picture]:
     )
 
 
-def _belts(some: Mapping[str, list[list[float]]]) -> Draw:
+def _belts(some: Mapping[Kind, list[list[float]]]) -> Draw:
     def draw(axes: Axes) -> None:
-        for family, found in some.items():
-            colour = {"red": "#B91C1C", "blue": "#1E3A8A"}.get(family.split("_")[0], "#3F3F46")
+        for (family, noise), found in some.items():
+            colour = COLOURS.get(noise, "#3F3F46")
             steps = min(map(len, found))
             at = [100 * (i + 1) / steps for i in range(steps)]
             points = [

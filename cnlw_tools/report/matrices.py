@@ -18,7 +18,7 @@ from cnlw_tools.report import detection
 from cnlw_tools.report.context import Drawn, Seen
 from cnlw_tools.report.plotting import Draw, Picture, epochs, panels
 from cnlw_tools.report.runs import Run
-from cnlw_tools.report.study_file import Place
+from cnlw_tools.report.study_file import Place, config_of
 from cnlw_tools.report.tables import NOT_RUN, Sheet
 from cnlw_tools.report.trials import Trial
 
@@ -63,13 +63,11 @@ def squares(seen: Seen) -> dict[str, Square]:
         if place and y is not None:
             found.setdefault(f"{place.panel}: {place.line}", {})[place.x, y] = value
 
-    for cell in (cell for cell in said.cells if cell["method"]):
-        y = said.number(
-            across, cell["build"], cell["config"], {**cell["changes"], **cell["options"]}
-        )
+    for cell in (cell for cell in said.cells if cell.method):
+        y = said.number(across, config_of(cell), {**cell.changes, **cell.options})
         put(said.planned_place(cell, [across]), y, None)
     for trial in seen.trials:
-        y = said.number(across, trial.dataset, trial.config, trial.options)
+        y = said.number(across, trial.dataset_config, trial.options)
         put(said.place(trial, [across]), y, trial.came_to[seen.rule].mean)
     return found
 

@@ -9,16 +9,22 @@ of validation, whose `val_NAME_top1` it measured, `NAME_last`, `NAME_best` and `
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import pyarrow as pa
 
 from cnlw_tools.dataset.tables import RUNS
-
-CAME_TO = ("last", "best", "mean10")
+from cnlw_tools.recipe.run_files import (
+    Metrics,
+    RunConfig,
+    RunResult,
+    read_config,
+    read_metrics,
+    read_result,
+    summarise,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +33,14 @@ class Run:
 
     folder: Path
     name: str  # below the folder that was read
-    config: dict[str, Any]  # config.json
-    history: list[dict[str, Any]]  # metrics.jsonl
-    result: dict[str, Any] | None  # result.json; none: it has not come to its end
+    config: RunConfig
+    history: list[Metrics]  # an epoch each
+    result: RunResult | None  # none: it has not come to its end
 
     @property
     def build(self) -> Path:
         """The build it learned from."""
-        return Path(self.config["build"])
+        return Path(self.config.build)
 
     @property
     def dataset(self) -> str:
@@ -68,28 +74,13 @@ def table(runs: Sequence[Run], labels: Mapping[str, str] = {}) -> pa.Table:
 
 
 def _load(folder: Path, above: Path) -> Run:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        lines, result = folder / "metrics.jsonl", folder / "result.json"
-        history = (
-            [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
-            if lines.is_file()
-            else []
-        )
-        came_to = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else None
-        missing = {"build", "config", "method", "options", "net", "seed", "preset"} - set(config)
-        if missing:
-            raise ValueError(f"config.json does not say {', '.join(sorted(missing))}")
-    except ValueError as error:
-        raise ValueError(
-            f"{folder}: not the folder of a run ({error}): delete it, or train it again"
-        ) from error
-    return Run(folder, folder.relative_to(above).as_posix(), config, history, came_to)
+    name = folder.relative_to(above).as_posix()
+    return Run(folder, name, read_config(folder), read_metrics(folder), read_result(folder))
 
 
 def _options(run: Run, varied: set[str]) -> dict[str, Any]:
     """Return the options of a run, with what else differs between those of its dataset."""
-    return {**run.config["options"], **{k: v for k, v in _around(run).items() if k in varied}}
+    return {**run.config.options, **{k: v for k, v in _around(run).items() if k in varied}}
 
 
 def _varied(runs: Sequence[Run]) -> set[str]:
@@ -99,25 +90,28 @@ def _varied(runs: Sequence[Run]) -> set[str]:
 
 
 def _around(run: Run) -> dict[str, Any]:
-    around = {"net": run.config["net"], "pretrained": run.config.get("pretrained", False)}
-    return {**around, **{f"preset.{k}": v for k, v in run.config["preset"].items()}}
+    around = {"net": run.config.net, "pretrained": run.config.pretrained}
+    return {**around, **{f"preset.{k}": v for k, v in run.config.preset.items()}}
 
 
 def _rows(run: Run, options: dict[str, Any], labels: Mapping[str, str]) -> list[dict[str, Any]]:
     about = {
         "run": run.name,
         "dataset": run.dataset,
-        "config": run.config["config"],
-        "method": labels.get(run.name, run.config["method"]),
+        "config": run.config.config,
+        "noise": run.config.noise,
+        "level": run.config.level,
+        "method": labels.get(run.name, run.config.method),
         "options": json.dumps(options, sort_keys=True),
-        "seed": run.config["seed"],
+        "seed": run.config.seed,
     }
     numbers = [
         (line["epoch"], k, v) for line in run.history for k, v in line.items() if k != "epoch"
     ]
     if run.result is not None:
-        numbers += [(run.result["epochs"], name, run.result[name]) for name in CAME_TO]
-        numbers += [(run.result["epochs"], "drop", run.result["best"] - run.result["last"])]
+        epochs, summary = run.result.epochs, run.result.validation
+        numbers += [(epochs, name, value) for name, value in asdict(summary).items()]
+        numbers += [(epochs, "drop", summary.best - summary.last)]
         numbers += _elsewhere(run.history)
     return [
         {**about, "epoch": epoch, "metric": metric, "value": value}
@@ -128,12 +122,9 @@ def _rows(run: Run, options: dict[str, Any], labels: Mapping[str, str]) -> list[
 def _elsewhere(history: Sequence[Mapping[str, Any]]) -> list[tuple[int, str, float]]:
     """Return what a run came to on other images of validation."""
     rows = []
-    for key in history[-1]:
+    for key in history[-1] if history else ():
         if of := re.fullmatch("val_(.+)_top1", key):
             values = [line[key] for line in history]
-            came_to = (values[-1], max(values), fmean(values[-10:]))
-            rows += [
-                (len(values), f"{of[1]}_{metric}", v)
-                for metric, v in zip(CAME_TO, came_to, strict=True)
-            ]
+            for metric, value in asdict(summarise(values)).items():
+                rows.append((len(values), f"{of[1]}_{metric}", value))
     return rows

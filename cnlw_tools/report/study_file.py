@@ -1,18 +1,17 @@
 """What a sweep wrote of its study: what was planned, and where a trial stands in the figures."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cnlw_tools.recipe.recipe import RECORDED, split_config_name
-from cnlw_tools.report.trials import Trial, natural, shown
-from cnlw_tools.study.spec import Published, Study
+from cnlw_tools.recipe.recipe import name_without_level, recorded_choices
+from cnlw_tools.report.trials import DatasetConfig, PlannedRun, Trial, natural, shown
+from cnlw_tools.study.expand import Cell
+from cnlw_tools.study.spec import Study
+from cnlw_tools.study.study_file import read_study_file
 
-STUDY = "study.json"
 MOST = 12  # names that a sentence lists
-Cell = Mapping[str, Any]
 
 
 class Place(NamedTuple):
@@ -40,25 +39,24 @@ class Said:
 
     def places(self) -> list[tuple[Path, str]]:
         """Where every planned config is built, or will be."""
-        return list(
-            dict.fromkeys((self.builds / cell["build"], cell["config"]) for cell in self.cells)
-        )
+        return list(dict.fromkeys((self.builds / cell.build, cell.config) for cell in self.cells))
 
-    def planned(self) -> set[tuple[str, str, str]]:
-        """Dataset, config and method of every run."""
-        said = [cell for cell in self.cells if cell["method"]]
+    def planned(self) -> set[PlannedRun]:
+        """Every method that is to learn from a config."""
         return {
-            (cell["build"], cell["config"], cell.get("label") or cell["method"]) for cell in said
+            PlannedRun(config_of(cell), cell.label or cell.method)
+            for cell in self.cells
+            if cell.method
         }
 
     def labels(self) -> dict[str, str]:
         """Return what the study calls the method of a run, by the run's name, where it does."""
-        return {cell["name"]: cell["label"] for cell in self.cells if cell.get("label")}
+        return {cell.name: cell.label for cell in self.cells if cell.label}
 
     def lacking(self, trials: Sequence[Trial]) -> str:
         """Say in a sentence which planned cells have no trial; nothing where all have one."""
-        ran = {(t.dataset, t.config, t.name) for t in trials}
-        left = {f"{config} {method}" for _, config, method in self.planned() - ran}
+        ran = {PlannedRun(trial.dataset_config, trial.name) for trial in trials}
+        left = {f"{run.config.name} {run.method}" for run in self.planned() - ran}
         return sentence("Not run", sorted(left, key=natural))
 
     def place(self, trial: Trial, but: Collection[str] = ()) -> Place | None:
@@ -72,68 +70,62 @@ class Said:
                 if trial.level is None
                 else Place(f"{trial.dataset}, {trial.family}", trial.method, trial.level)
             )
-        return self._place(trial.dataset, trial.config, trial.name, trial.apart, trial.options, but)
+        return self._place(trial.dataset_config, trial.name, trial.apart, trial.options, but)
 
     def planned_place(self, cell: Cell, but: Collection[str] = ()) -> Place | None:
         """Return where the trial of a cell will stand."""
-        nets = len({cell.get("net") for cell in self.cells}) > 1
-        options = {**cell["changes"], **cell["options"], **({"net": cell["net"]} if nets else {})}
-        label = cell.get("label")
+        nets = len({cell.net for cell in self.cells}) > 1
+        options = {**cell.changes, **cell.options, **({"net": cell.net} if nets else {})}
         apart = {
-            k: v for k, v in options.items() if k in self.study.apart or (k == "net" and not label)
+            k: v
+            for k, v in options.items()
+            if k in self.study.apart or (k == "net" and not cell.label)
         }
-        return self._place(
-            cell["build"], cell["config"], label or cell["method"], apart, options, but
-        )
+        return self._place(config_of(cell), cell.label or cell.method, apart, options, but)
 
     def _place(
         self,
-        dataset: str,
-        config: str,
+        config: DatasetConfig,
         name: str,
         apart: Mapping[str, Any],
         options: Mapping[str, Any],
         but: Collection[str],
     ) -> Place | None:
-        x = self.number(self.study.over, dataset, config, options)
+        x = self.number(self.study.over, config, options)
         if x is None:
             return None
-        facts = self.facts(dataset, config)
-        places = {
-            (cell["build"], cell["config"]) for cell in self.cells if cell["build"] == dataset
-        }
-        others = [self.facts(*place) for place in sorted(places)]
+        facts = self.facts(config)
+        configs = {config_of(cell) for cell in self.cells if cell.build == config.dataset}
+        others = [self.facts(other) for other in configs]
         varied = {k: v for k, v in facts.items() if any(other.get(k) != v for other in others)}
         beside = {
             k: v
             for k, v in {**apart, **varied}.items()
             if k not in (self.study.over, "noise", *but)
         }
-        return Place(f"{dataset}, {facts['noise']}", f"{name} {shown(beside)}".strip(), x)
+        return Place(f"{config.dataset}, {facts['noise']}", f"{name} {shown(beside)}".strip(), x)
 
-    def number(
-        self, key: str, dataset: str, config: str, options: Mapping[str, Any]
-    ) -> float | None:
+    def number(self, key: str, config: DatasetConfig, options: Mapping[str, Any]) -> float | None:
         """Return a number of a config, a method or the preset; none if there is none of that name."""
         bare = {k.removeprefix("preset."): v for k, v in options.items()}
-        x = {**self.facts(dataset, config), **bare}.get(key)
+        x = {**self.facts(config), **bare}.get(key)
         return None if isinstance(x, bool) or not isinstance(x, int | float) else float(x)
 
-    def facts(self, dataset: str, config: str) -> dict[str, Any]:
+    def facts(self, config: DatasetConfig) -> dict[str, Any]:
         """Return what is said of a config: its noise, level, options and choices."""
-        cell = next(
-            (cell for cell in self.cells if (cell["build"], cell["config"]) == (dataset, config)),
-            None,
-        )
-        family, level = split_config_name(config)
-        if cell is None:
-            return {"noise": family, "level": level}
-        said = {
-            k: v
-            for k, v in cell["recipe"].items()
-            if k in RECORDED and k not in ("dataset", "options")
-        }
-        return {"noise": family, "level": level, **said, **cell["recipe"]["options"]}
+        about = {"noise": config.family, "level": config.level}
+        for cell in self.cells:
+            if (cell.build, cell.config) == (config.dataset, config.name):
+                choices = recorded_choices(cell.recipe)
+                del choices["dataset"], choices["options"]
+                return {**about, **choices, **cell.recipe.options}
+        return about
+
+
+def config_of(cell: Cell) -> DatasetConfig:
+    """Return the config that a cell learns from, or builds."""
+    family = name_without_level(cell.config, cell.recipe.noise, cell.level)
+    return DatasetConfig(cell.build, cell.config, family, cell.level)
 
 
 def sentence(what: str, names: Sequence[str]) -> str:
@@ -148,17 +140,7 @@ def study(folder: Path) -> Said:
     Raises:
         ValueError: it cannot be read
     """
-    path = folder / STUDY
-    if not path.is_file():
+    read = read_study_file(folder)
+    if read is None:
         return Said()
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in raw["study"].items()
-        }
-        values["published"] = tuple(Published(**entry) for entry in values["published"])
-        return Said(raw["name"], raw["scale"], Study(**values), raw["cells"], Path(raw["builds"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path}: not what `cnlw sweep` writes ({error!r}): run the sweep again"
-        ) from error
+    return Said(read.name, read.scale, read.study, read.cells, Path(read.builds))

@@ -6,9 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cnlw_tools.recipe.recipe import split_config_name
 from cnlw_tools.report.statistics import Spread, spread
-from cnlw_tools.report.trials import Trial, natural, shown
+from cnlw_tools.report.trials import PlannedRun, Trial, natural, shown
 
 NAMES = {"last": "Last epoch", "best": "Best epoch", "mean10": "Mean of the last ten epochs"}
 MEANS = "Top-1 on validation in percent: mean ± half the 95 % t-interval over seeds (their number)."
@@ -38,28 +37,26 @@ def number(found: Spread | None) -> str:
 
 
 def results(
-    trials: Sequence[Trial], metric: str, planned: Collection[tuple[str, str, str]] = ()
+    trials: Sequence[Trial], metric: str, planned: Collection[PlannedRun] = ()
 ) -> list[Sheet]:
     """Return a table for each kind of noise, methods by level; and one a dataset of configs without levels, by method.
 
     Args:
         trials: the best of each method on each config
         metric: last, best or mean10
-        planned: dataset, config and method of the cells of a study; one that has not been run says so
+        planned: runs that a study asks for; one that has not been made says so
     """
-    ran = {(t.dataset, t.config, t.name) for t in trials}
     kinds: dict[tuple[str, str], Kind] = {}
-    for dataset, config, _ in sorted({*planned, *ran}, key=lambda cell: [*map(natural, cell)]):
-        family, level = split_config_name(config)
-        kinds.setdefault(
-            (dataset, "" if level is None else family), Kind([], [], [])
-        ).configs.append(config)
+    ran = {PlannedRun(trial.dataset_config, trial.name) for trial in trials}
+    for config, _ in sorted({*planned, *ran}, key=_run_key):
+        family = "" if config.level is None else config.family
+        kind = kinds.setdefault((config.dataset, family), Kind({}, [], []))
+        kind.configs[config.name] = config.level
     for (dataset, _), kind in kinds.items():
-        kind.configs[:] = sorted(set(kind.configs), key=natural)
         kind.trials.extend(t for t in trials if t.dataset == dataset and t.config in kind.configs)
-        kind.planned.extend(
-            (c, m) for d, c, m in sorted(planned) if d == dataset and c in kind.configs
-        )
+        for config, method in sorted(planned, key=_run_key):
+            if config.dataset == dataset and config.name in kind.configs:
+                kind.planned.append((config.name, method))
     titles = {key: f"{NAMES[metric]}: {', '.join(filter(None, key))}" for key in kinds}
     return [
         _results(titles[key], kind, metric) if key[1] else _turned(titles[key], kind, metric)
@@ -70,7 +67,7 @@ def results(
 class Kind(NamedTuple):
     """One kind of noise on one dataset."""
 
-    configs: list[str]
+    configs: dict[str, int | None]  # name -> level, in the order of columns
     trials: list[Trial]
     planned: list[tuple[str, str]]  # config and method
 
@@ -97,7 +94,11 @@ def _results(title: str, kind: Kind, metric: str) -> Sheet:
     numbers = {method: [cell for cell, _ in some] for method, some in cells.items()}
     return Sheet(
         title,
-        ["Method", *map(_heading, kind.configs), *(["Mean"] if len(kind.configs) > 1 else [])],
+        [
+            "Method",
+            *(f"{level} %" for level in kind.configs.values()),
+            *(["Mean"] if len(kind.configs) > 1 else []),
+        ],
         [
             [method, *(word for _, word in some), *_over(numbers[method])]
             for method, some in cells.items()
@@ -121,8 +122,9 @@ def _turned(title: str, kind: Kind, metric: str) -> Sheet:
     return Sheet(title, ["Config", *cells], rows, MEANS, strong=strong)
 
 
-def _heading(config: str) -> str:
-    return f"{split_config_name(config)[1]} %"
+def _run_key(run: PlannedRun) -> list[object]:
+    """Return what orders runs as people do."""
+    return [natural(run.config.dataset), natural(run.config.name), natural(run.method)]
 
 
 def _over(cells: Sequence[Spread | None]) -> list[str]:

@@ -9,16 +9,32 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cnlw_tools.recipe.recipe import split_config_name
+from cnlw_tools.recipe.recipe import name_without_level
 from cnlw_tools.report.statistics import Spread, spread
 
 CAME_TO = ("last", "best", "mean10", "drop")
 CURVE = "val_top1"
+
+
+class DatasetConfig(NamedTuple):
+    """A config of a dataset: one level of one kind of noise."""
+
+    dataset: str
+    name: str
+    family: str  # the name without the level
+    level: int | None  # percent
+
+
+class PlannedRun(NamedTuple):
+    """A method that is to learn from a config, whatever its options and seeds."""
+
+    config: DatasetConfig
+    method: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +43,8 @@ class Trial:
 
     dataset: str
     config: str
+    noise: str
+    level: int | None  # percent
     name: str  # of the method
     method: str  # the name, and the options that are apart
     apart: Mapping[str, Any]  # those
@@ -37,12 +55,12 @@ class Trial:
     @property
     def family(self) -> str:
         """The config without its level."""
-        return split_config_name(self.config)[0]
+        return name_without_level(self.config, self.noise, self.level)
 
     @property
-    def level(self) -> int | None:
-        """Percent."""
-        return split_config_name(self.config)[1]
+    def dataset_config(self) -> DatasetConfig:
+        """The config with its dataset."""
+        return DatasetConfig(self.dataset, self.config, self.family, self.level)
 
 
 def natural(name: str) -> tuple[list[tuple[float, str]], str]:
@@ -59,16 +77,17 @@ def trials(
     A method whose name is one of ``labels`` was named by a study, which knows its network.
     """
     keys = ["dataset", "config", "method", "options"]
-    members = runs.select([*keys, "run"]).group_by([*keys, "run"]).aggregate([]).sort_by("run")
+    columns = [*keys, "run", "noise", "level"]
+    members = runs.select(columns).group_by(columns).aggregate([]).sort_by("run")
     ended = runs.filter(pc.match_substring_regex(runs["metric"], f"(^|_)({'|'.join(CAME_TO)})$"))
     values: dict[str, list[tuple[str, float]]] = {}
     for row in ended.to_pylist():
         values.setdefault(row["run"], []).append((row["metric"], row["value"]))
-    found: dict[tuple[str, ...], list[str]] = {}
+    found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in members.to_pylist():
-        found.setdefault(tuple(row[k] for k in keys), []).append(row["run"])
+        found.setdefault(tuple(row[k] for k in keys), []).append(row)
     return [
-        _trial(key, found[key], values, {*apart} if key[2] in labels else {"net", *apart})
+        _trial(found[key], values, {*apart} if key[2] in labels else {"net", *apart})
         for key in sorted(found, key=lambda key: [natural(part) for part in key])
     ]
 
@@ -112,13 +131,13 @@ def _word(value: Any) -> str:
 
 
 def _trial(
-    key: tuple[str, ...],
-    names: list[str],
+    members: Sequence[Mapping[str, Any]],
     values: Mapping[str, list[tuple[str, float]]],
     apart: Collection[str],
 ) -> Trial:
-    dataset, config, method, text = key
-    options: dict[str, Any] = json.loads(text)
+    first, names = members[0], [row["run"] for row in members]
+    method = first["method"]
+    options: dict[str, Any] = json.loads(first["options"])
     bare = {k.removeprefix("preset."): v for k, v in options.items()}
     own = {k: v for k, v in bare.items() if k in apart}
     by_metric: dict[str, list[float]] = {}
@@ -126,8 +145,10 @@ def _trial(
         by_metric.setdefault(metric, []).append(value)
     came_to = {metric: spread(some) for metric, some in by_metric.items()}
     return Trial(
-        dataset,
-        config,
+        first["dataset"],
+        first["config"],
+        first["noise"],
+        first["level"],
         method,
         f"{method} {shown(own)}".strip(),
         own,

@@ -46,7 +46,7 @@ def write(
     table = runs.table(found, said.labels())
     every = trials(table, {*of.apart, *apart, of.over, of.across}, {*said.labels().values()})
     chosen = best(every, rule)
-    places = [(run.build, run.config["config"]) for run in found]
+    places = [(run.build, run.config.config) for run in found]
     asked = said.places() if {*figures.BUILDS} & {*of.figures} else []
     there, lacking = truths([*places, *asked])
     seen = Seen(said, {run.name: run for run in found}, chosen, curves(table), rule, there)
@@ -102,8 +102,8 @@ def provenance(found: Sequence[Run]) -> list[Sheet]:
     """Return what the runs came from: data, versions and commands, each said once; and which have not ended."""
     data: dict[tuple[str, str, str], set[str]] = {}
     for run in found:
-        for split, digest in run.config["data"].items():
-            data.setdefault((run.dataset, split, digest), set()).add(run.config["config"])
+        for split, digest in run.config.data.items():
+            data.setdefault((run.dataset, split, digest), set()).add(run.config.config)
     rows = [
         [of, ", ".join(sorted(some, key=natural)), split, digest]
         for (of, split, digest), some in data.items()
@@ -128,13 +128,13 @@ DIGEST = "sha256 of the images and given labels of a split, whatever their order
 
 def _command(run: Run) -> str:
     """Return the command line, the program by its name."""
-    program, *rest = run.config["command"]
+    program, *rest = run.config.command
     name = Path(program).name
     return shlex.join(["cnlw" if name == "__main__.py" else name, *rest])
 
 
 def _versions(run: Run) -> str:
-    return ", ".join(f"{name} {version}" for name, version in run.config["versions"].items())
+    return ", ".join(f"{name} {version}" for name, version in run.config.versions.items())
 
 
 def _about(found: Sequence[Run], said: Said) -> str:

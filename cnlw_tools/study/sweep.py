@@ -11,18 +11,17 @@ A cell that is built alone leaves nothing there: the study says where its build 
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cnlw_tools import files
 from cnlw_tools.executor import EXECUTORS, Progress, no_progress
 from cnlw_tools.recipe import preset
+from cnlw_tools.recipe.run_files import read_config, read_metrics, read_result, result_to_json
 from cnlw_tools.study.expand import Cell, build_missing, stands
 from cnlw_tools.study.spec import Study
+from cnlw_tools.study.study_file import StudyFile, write_study_file
 from cnlw_tools.study.workers import Outcome, SweepPaths, train
-
-STUDY = "study.json"
 
 
 def part(cells: Sequence[Cell], said: str) -> list[Cell]:
@@ -46,22 +45,16 @@ def result(cell: Cell, paths: SweepPaths) -> dict[str, Any] | None:
     if not cell.method:
         return {} if stands(cell, paths.builds) else None
     folder = paths.out / cell.name
-    if not (folder / "result.json").is_file():
+    found = read_result(folder)
+    if found is None:
         return None
-    try:
-        said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        found: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{folder}: the run cannot be read ({error}): delete it, and it is run again"
-        ) from error
+    config = read_config(folder)
     for key, value in _wanted(cell, paths).items():
-        if said.get(key) != value:
-            differs = (
-                f"the run there has {key} = {said.get(key)!r}, and the study now says {value!r}"
-            )
+        before = getattr(config, key)
+        if before != value:
+            differs = f"the run there has {key} = {before!r}, and the study now says {value!r}"
             raise ValueError(f"{folder}: {differs}: give another --out")
-    return found
+    return result_to_json(found)
 
 
 def remaining(cells: Sequence[Cell], paths: SweepPaths) -> float | None:
@@ -131,16 +124,9 @@ def run(
 
 def note(study: Study, cells: Sequence[Cell], name: str, scale: str, paths: SweepPaths) -> None:
     """Write down the study and all its cells, for the report."""
-    said = {
-        "name": name,
-        "scale": scale,
-        "study": asdict(study),
-        "cells": [{**asdict(cell), "recipe": asdict(cell.recipe)} for cell in cells],
-        "builds": str(paths.builds),
-        "command": sys.argv,
-    }
-    with files.atomic_write(paths.out / STUDY) as draft:
-        draft.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+    command = tuple(sys.argv)
+    study_file = StudyFile(name, scale, study, tuple(cells), str(paths.builds), command)
+    write_study_file(paths.out, study_file)
 
 
 def _wanted(cell: Cell, paths: SweepPaths) -> dict[str, Any]:
@@ -167,6 +153,4 @@ def _preset(cell: Cell, paths: SweepPaths) -> preset.Preset:
 
 def _seconds(folder: Path) -> list[float]:
     """Return what the epochs of a run took."""
-    path = folder / "metrics.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return [json.loads(line)["seconds"] for line in lines]
+    return [metrics["seconds"] for metrics in read_metrics(folder)]

@@ -17,6 +17,7 @@ import json
 import os
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, NoReturn
@@ -30,6 +31,16 @@ from torch import Tensor
 
 from cnlw_tools import files
 from cnlw_tools.methods.components import distributed
+from cnlw_tools.recipe.run_files import (
+    CONFIG,
+    METRICS,
+    RESULT,
+    RunConfig,
+    RunResult,
+    read_config,
+    result_to_json,
+    summarise,
+)
 
 FREE = ("command", "versions", "device", "build")  # what may differ when a run goes on
 ABSENT = "\0"  # what stands for a value that is not there; no JSON of ours has it
@@ -44,8 +55,8 @@ class Run:
         OSError: the folder cannot be written, or another run is at work there
     """
 
-    def __init__(self, folder: Path, config: Mapping[str, Any], resume: bool) -> None:
-        self.folder, self.config = folder, json.loads(json.dumps(config))
+    def __init__(self, folder: Path, config: RunConfig, resume: bool) -> None:
+        self.folder, self.config = folder, json.loads(json.dumps(asdict(config)))
         self.leads = distributed.rank() == 0
         self.state: dict[str, Any] | None = None
         self.close: Callable[[], object] = (
@@ -67,7 +78,7 @@ class Run:
 
     def begin(self) -> None:
         """Write what was asked; a run that goes on does so once its checkpoint is known to fit."""
-        self._write("config.json", json.dumps(self.config, indent=1))
+        self._write(CONFIG, json.dumps(self.config, indent=1))
 
     def refuse(self, why: str) -> NoReturn:
         """Let go of a checkpoint that does not fit.
@@ -93,12 +104,12 @@ class Run:
 
     def metrics(self, history: list[Metrics]) -> None:
         """Write a line for every epoch so far, and what they come to."""
-        self._write("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in history))
+        self._write(METRICS, "".join(json.dumps(line) + "\n" for line in history))
 
     def result(self, history: list[Metrics]) -> Metrics:
         """Write and return what the epochs come to."""
-        summed = result(history)
-        self._write("result.json", json.dumps(summed, indent=1) + "\n")
+        summed = result_to_json(result(history))
+        self._write(RESULT, json.dumps(summed, indent=1) + "\n")
         return summed
 
     def examples(self, epoch: int, row: NDArray[np.int64], seen: Mapping[str, Tensor]) -> None:
@@ -151,7 +162,7 @@ class Run:
                 f"{self.folder}: a run is here already: --resume goes on with it, or give another --out"
             )
         try:
-            before = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+            before = json.loads(json.dumps(asdict(read_config(self.folder))))
             self.state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         except (
             OSError,
@@ -171,15 +182,12 @@ class Run:
                 )
 
 
-def result(history: list[Metrics]) -> Metrics:
+def result(history: list[Metrics]) -> RunResult:
     """Return the last, the best and the mean of the last ten epochs of every top-1 on validation, in percent."""
-    out: Metrics = {"epochs": len(history)}
+    summaries = {}
     for name in [key for key in history[-1] if "top1" in key]:
-        values = [line[name] for line in history]
-        tail = values[-10:]
-        said = {"last": values[-1], "best": max(values), "mean10": sum(tail) / len(tail)}
-        out |= said if name == "val_top1" else {name: said}
-    return out
+        summaries[name] = summarise([line[name] for line in history])
+    return RunResult(len(history), summaries.pop("val_top1"), summaries)
 
 
 def _lock(folder: Path) -> int:

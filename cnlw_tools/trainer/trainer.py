@@ -23,6 +23,7 @@ from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.validation import check_number
 from cnlw_tools.recipe import preset
 from cnlw_tools.recipe.preset import Preset
+from cnlw_tools.recipe.run_files import RunConfig
 from cnlw_tools.registry import pick, suggest
 from cnlw_tools.trainer import data, nets
 from cnlw_tools.trainer import device as devices
@@ -242,25 +243,29 @@ class Trainer:
         method: type[Method],
         options: Mapping[str, Any],
         splits: Mapping[str, data.Split],
-    ) -> dict[str, Any]:
-        """Return what config.json says."""
-        return {
-            "build": str(self.build),
-            "config": self.config,
-            "data": {name: split.digest for name, split in splits.items()},
-            "method": _name(method),
-            "options": options,
-            "net": how.net
-            if not callable(self.net)
-            else getattr(self.net, "__qualname__", repr(self.net)),
-            "seed": self.seed,
-            "preset": preset.recorded_preset(how),
-            "ranks": distributed.world_size(),
-            "pretrained": self.pretrained,
-            "weights": files.digest(self.weights) if self.weights else None,
-            "versions": {"cnlw_tools": __version__, **devices.versions()},
-            "command": sys.argv,
-        }
+    ) -> RunConfig:
+        """Return what was asked of the run."""
+        config = metadata.read_card(Path(self.build)).configs[self.config]
+        net = how.net
+        if callable(self.net):
+            net = getattr(self.net, "__qualname__", repr(self.net))
+        return RunConfig(
+            build=str(self.build),
+            config=self.config,
+            noise=config.recipe.noise,
+            level=config.level,
+            data={name: split.digest for name, split in splits.items()},
+            method=_name(method),
+            options=options,
+            net=net,
+            seed=self.seed,
+            preset=preset.recorded_preset(how),
+            ranks=distributed.world_size(),
+            pretrained=self.pretrained,
+            weights=files.digest(self.weights) if self.weights else None,
+            versions={"cnlw_tools": __version__, **devices.versions()},
+            command=tuple(sys.argv),
+        )
 
 
 def _draw_probe(

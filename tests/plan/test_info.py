@@ -54,7 +54,7 @@ def test_keys():
 
 def test_says_nothing():
     """A plan that says nothing about itself is an error with a remedy."""
-    with pytest.raises(ValueError, match=r"^a.parquet: 'recipe' is missing: add it: make the plan"):
+    with pytest.raises(ValueError, match=r"^a.parquet: 'recipe' is missing: make the plan"):
         read({})
 
 

@@ -12,9 +12,9 @@ from cnlw_tools.recipe.recipe import (
     BENCHMARK_LEVELS,
     Recipe,
     config_name,
+    name_without_level,
     parse_recipe,
     read_recipe,
-    split_config_name,
 )
 from cnlw_tools.recipe.toml import parse_option, read_toml, to_toml
 
@@ -261,15 +261,17 @@ def test_byte_order_mark(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("config", "parts"),
+    ("config", "noise", "level", "expected"),
     [
-        ("blue_40", ("blue", 40)),
-        ("red_00_t20_probe2_s1", ("red_t20_probe2_s1", 0)),
-        ("structured_a20_d50_reverse", ("structured_a20_d50_reverse", None)),
-        ("human", ("human", None)),
-        ("red_standin_80", ("red_standin", 80)),
+        ("blue_40", "blue", 40, "blue"),
+        ("red_00_t20_probe2_s1", "red", 0, "red_t20_probe2_s1"),
+        ("structured_a20_d50_reverse", "structured", None, "structured_a20_d50_reverse"),
+        ("human", "human", None, "human"),
+        ("red_standin_80", "red_standin", 80, "red_standin"),
+        ("mix_40_40", "mix", 40, "mix_40"),
+        ("by hand", "blue", 40, "by hand"),
     ],
 )
-def test_a_name_is_parted_into_the_rest_and_the_level(config, parts):
-    """None where there is no level."""
-    assert split_config_name(config) == parts
+def test_name_without_level(config, noise, level, expected):
+    """Configs that differ in the level alone have one name without it, the one that a recipe without levels gives."""
+    assert name_without_level(config, noise, level) == expected

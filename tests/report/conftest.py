@@ -6,20 +6,29 @@ from pathlib import Path
 
 import pytest
 
+from cnlw_tools.recipe.recipe import Recipe
+from cnlw_tools.study.expand import Cell
+
 
 def make_run(folder: Path, accuracies: list[float], **said) -> Path:
     """Write the folder of a run with these accuracies on validation; what is said goes before the usual."""
     folder.mkdir(parents=True)
     ended = said.pop("ended", True)
+    noise, *words = said.get("config", "blue_40").split("_")
     config = {
         "build": "builds/toy",
         "config": "blue_40",
+        "noise": noise,
+        "level": int(words[0]) if words else None,
         "data": {"train": "0" * 64, "validation": "1" * 64},
         "method": "vanilla",
         "options": {},
         "net": "mlp1",
         "seed": 0,
         "preset": {"epochs": 3, "lr": 0.1},
+        "ranks": 1,
+        "pretrained": False,
+        "weights": None,
         "versions": {"cnlw_tools": "0.1"},
         "command": ["cnlw", "train"],
     }
@@ -45,6 +54,30 @@ def make_run(folder: Path, accuracies: list[float], **said) -> Path:
 def run_maker() -> Callable[..., Path]:
     """Make a run folder."""
     return make_run
+
+
+def make_cell(config: str, method: str, **said) -> Cell:
+    """Return a planned cell of blue noise; what is said goes before the usual."""
+    usual = {
+        "build": "toy",
+        "recipe": Recipe("toy", "blue"),
+        "level": int(config.split("_")[1]),
+        "label": "",
+        "options": {},
+        "net": None,
+        "seed": 0,
+        "preset": "toy",
+        "changes": {},
+        "pretrained": False,
+        "name": f"{config}/{method}_s0",
+    }
+    return Cell(config=config, method=method, **usual | said)
+
+
+@pytest.fixture(scope="session")
+def cell_maker() -> Callable[..., Cell]:
+    """Make a planned cell."""
+    return make_cell
 
 
 def make_study(folder: Path) -> Path:

@@ -15,14 +15,12 @@ from cnlw_tools.study.spec import Study
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory, tiny):
+def built(tmp_path_factory, tiny, cell_maker):
     """What a report knows of a study that builds two configs and has built one."""
     folder = tmp_path_factory.mktemp("builds")
     said = {"dataset": "shapes", "noise": "blue", "levels": [40], "size": 8, "probe": 2}
     build(recipe.parse_recipe(said, "test"), Inputs(tiny(folder / "root")), folder / "shapes")
-    cells = [
-        {"build": "shapes", "config": f"blue_{level}_probe2", "method": ""} for level in (40, 80)
-    ]
+    cells = [cell_maker(f"blue_{level}_probe2", "", build="shapes") for level in (40, 80)]
     of = Said("toy", "", Study("shapes", (), ()), cells, folder)
     return Seen(of, {}, [], {}, "last", truths(of.places())[0])
 

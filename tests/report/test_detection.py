@@ -67,7 +67,7 @@ def told(built, tmp_path, run_maker):
 def seen(folder):
     """What a report knows of runs, and what it lacks."""
     found = runs.load(folder)
-    there, lacking = truths((run.build, run.config["config"]) for run in found)
+    there, lacking = truths((run.build, run.config.config) for run in found)
     return Seen(
         Said(), {run.name: run for run in found}, best(trials(runs.table(found))), {}, "last", there
     ), lacking

@@ -40,7 +40,7 @@ def seen(tmp_path, run_maker):
                 folder / "examples.parquet" / f"epoch-{epoch:04d}.parquet",
             )
     found = runs.load(tmp_path)
-    truths = {(found[0].build, "blue_40"): Known(found[0].build, "blue_40", {}, None)}
+    truths = {(found[0].build, "blue_40"): Known(found[0].build, "blue_40", "blue", 40, {}, None)}
     return Seen(
         Said(),
         {run.name: run for run in found},

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cnlw_tools.build.ground_truth import Truth
+from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.report import runs
 from cnlw_tools.report.context import Seen
 from cnlw_tools.report.matrices import grid, squares, transitions
@@ -28,25 +29,15 @@ def seen(folder, said=None, truths=None):
     return Seen(of, {run.name: run for run in found}, chosen, {}, "last", truths or {})
 
 
-def cell(clean, level):
-    """A planned cell."""
-    recipe = {"noise": "blue", "clean": clean, "options": {}}
-    config = f"blue_{level:02d}_clean{clean}"
-    return {
-        "build": "toy",
-        "config": config,
-        "method": "vanilla",
-        "options": {},
-        "changes": {},
-        "recipe": recipe,
-    }
-
-
-def test_a_grid_has_a_square_for_every_planned_cell(tmp_path, run_maker):
+def test_a_grid_has_a_square_for_every_planned_cell(tmp_path, run_maker, cell_maker):
     """Of two sizes and two levels one was not run."""
-    cells = [cell(clean, level) for clean in (100, 200) for level in (0, 40)]
+    cells = []
+    for clean in (100, 200):
+        recipe = Recipe("toy", "blue", clean=clean)
+        for level in (0, 40):
+            cells.append(cell_maker(f"blue_{level:02d}_clean{clean}", "vanilla", recipe=recipe))
     for one, top in zip(cells[:3], (90.0, 70.0, 95.0), strict=True):
-        run_maker(tmp_path / one["config"], [top], config=one["config"])
+        run_maker(tmp_path / one.config, [top], config=one.config)
     of = seen(tmp_path, Said("toy", "", Study("toy", (), (), over="clean", across="level"), cells))
 
     assert squares(of) == {
@@ -72,7 +63,9 @@ def learned(tmp_path, run_maker):
             np.save(folder / "confusion" / f"epoch-{epoch:04d}.npy", np.array([[0.8, 0.2], [0, 1]]))
     run_maker(tmp_path / "vanilla", [50.0])
     (build,) = {run.build for run in runs.load(tmp_path)}
-    return seen(tmp_path, truths={(build, "blue_40"): Known(build, "blue_40", {}, None)})
+    return seen(
+        tmp_path, truths={(build, "blue_40"): Known(build, "blue_40", "blue", 40, {}, None)}
+    )
 
 
 def test_distance_and_trace_are_of_the_mean_over_runs(learned):

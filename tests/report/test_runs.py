@@ -22,12 +22,15 @@ def made(folder, accuracies, ended=True, **said):
     usual = {
         "build": "builds/toy",
         "config": "blue_40",
+        "noise": "blue",
+        "level": 40,
         "method": "vanilla",
         "options": {},
         "net": "mlp1",
         "seed": 0,
     }
-    usual |= {"data": {}, "preset": {"lr": 0.1}, "versions": {}, "command": []}
+    usual |= {"data": {}, "preset": {"lr": 0.1}, "versions": {}, "command": ["cnlw"]}
+    usual |= {"ranks": 1, "pretrained": False, "weights": None}
     (folder / "config.json").write_text(json.dumps(usual | said))
     lines = [{"epoch": i, "val_top1": v, "seconds": 1.0} for i, v in enumerate(accuracies, 1)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -55,6 +58,8 @@ def test_a_row_is_a_number(tmp_path):
     ]
     assert set(table["run"].to_pylist()) == {"a/b"}
     assert set(table["dataset"].to_pylist()) == {"toy"}
+    assert set(table["noise"].to_pylist()) == {"blue"}
+    assert set(table["level"].to_pylist()) == {40}
 
 
 def test_it_is_a_table_of_runs(tmp_path):
@@ -105,5 +110,7 @@ def test_what_is_no_run_is_named(tmp_path, text):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "config.json").write_text(text)
 
-    with pytest.raises(ValueError, match="a: not the folder of a run"):
+    with pytest.raises(
+        ValueError, match=r"a/config\.json: .*: delete the folder, or train it again"
+    ):
         runs.load(tmp_path)

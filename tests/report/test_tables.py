@@ -3,7 +3,7 @@
 from cnlw_tools.report import runs
 from cnlw_tools.report.statistics import spread
 from cnlw_tools.report.tables import Sheet, every_trial, latex, markdown, number, results
-from cnlw_tools.report.trials import best, trials
+from cnlw_tools.report.trials import DatasetConfig, PlannedRun, best, trials
 
 
 def found(folder):
@@ -51,11 +51,13 @@ def test_equals_are_all_marked(tmp_path, run_maker):
 def test_a_planned_cell_without_a_run_says_so(tmp_path, run_maker):
     """A config, a method, and a kind of noise that were never begun."""
     run_maker(tmp_path / "a", [50.0])
-    planned = [
-        ("toy", c, m)
-        for c in ("blue_40", "blue_60", "mix_a20", "mix_a5")
-        for m in ("mixup", "vanilla")
+    configs = [
+        DatasetConfig("toy", "blue_40", "blue", 40),
+        DatasetConfig("toy", "blue_60", "blue", 60),
+        DatasetConfig("toy", "mix_a20", "mix_a20", None),
+        DatasetConfig("toy", "mix_a5", "mix_a5", None),
     ]
+    planned = [PlannedRun(config, method) for config in configs for method in ("mixup", "vanilla")]
     blue, mixed = results(best(found(tmp_path)), "last", planned)
 
     assert blue.rows == [

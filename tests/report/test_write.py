@@ -1,11 +1,9 @@
 """The whole report, of run folders made by hand."""
 
-import json
 import re
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,11 +13,13 @@ from click.testing import CliRunner
 from cnlw_tools import files
 from cnlw_tools.cli import main
 from cnlw_tools.dataset import tables
+from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.report import runs
 from cnlw_tools.report.study_file import Said, study
 from cnlw_tools.report.trials import trials
 from cnlw_tools.report.write import write
-from cnlw_tools.study.spec import Study
+from cnlw_tools.study.spec import MethodEntry, Published, Study
+from cnlw_tools.study.study_file import StudyFile, write_study_file
 
 BROWSERS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome")
 LOOK = """<script>addEventListener("load", () => {
@@ -30,32 +30,24 @@ LOOK = """<script>addEventListener("load", () => {
 
 def note(folder, cells, **said):
     """Write down a study as `cnlw sweep` does."""
-    of = asdict(Study("toy", (), ({"name": "vanilla"},))) | said
-    raw = {"name": "toy", "scale": "", "study": of, "cells": cells, "builds": "builds"}
-    (folder / "study.json").write_text(json.dumps(raw))
+    usual = {"configs": ({"noise": "blue"},), "methods": (MethodEntry("vanilla"),)}
+    of = Study("toy", **usual | said)
+    command = ("cnlw", "sweep", "toy")
+    write_study_file(folder, StudyFile("toy", "", of, tuple(cells), "builds", command))
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory, study_maker) -> Path:
+def page(tmp_path_factory, study_maker, cell_maker) -> Path:
     """The page of a study of which a method was not run, beside a published table."""
     folder = tmp_path_factory.mktemp("report")
     made = study_maker(folder / "runs")
-    held = {
-        "table": "ncr_mini_imagenet_blue",
-        "columns": {"40": "blue_40"},
-        "rows": {"Standard": "vanilla"},
-    }
+    held = Published("ncr_mini_imagenet_blue", {"40": "blue_40"}, {"Standard": "vanilla"})
     cells = [
-        {
-            "build": "toy",
-            "config": f"blue_{level}",
-            "method": method,
-            "recipe": {"noise": "blue", "options": {}},
-        }
-        for level in ("00", "40")
+        cell_maker(config, method)
+        for config in ("blue_00", "blue_40")
         for method in ("vanilla", "mixup", "bootstrap")
     ]
-    note(made, cells, published=[held], notes=["One more thing."])
+    note(made, cells, published=(held,), notes=("One more thing.",))
     lacking = write(made, folder / "out", files.default_root())
     assert [line.split(":")[0] for line in lacking] == ["blue_00", "blue_40", "red_00", "red_40"]
     return folder / "out" / "index.html"
@@ -118,7 +110,7 @@ def test_what_is_written(page):
     )
 
 
-def test_curves_go_over_what_the_study_says(tmp_path, run_maker):
+def test_curves_go_over_what_the_study_says(tmp_path, run_maker, cell_maker):
     """An option of the noise, here."""
     cells = []
     for level, order in ((20, "random"), (40, "random"), (40, "reverse")):
@@ -130,9 +122,9 @@ def test_curves_go_over_what_the_study_says(tmp_path, run_maker):
             method="mixup",
             options={"alpha": 8, "per": "batch"},
         )
-        recipe = {"noise": "blue", "options": {"delta": level / 9, "order": order}}
-        cells.append({"build": "toy", "config": name, "method": "mixup", "recipe": recipe})
-    note(tmp_path, cells, over="delta", apart=["alpha"], rule="best")
+        recipe = Recipe("toy", "blue", options={"delta": level / 9, "order": order})
+        cells.append(cell_maker(name, "mixup", recipe=recipe))
+    note(tmp_path, cells, over="delta", apart=("alpha",), rule="best")
     held = study(tmp_path)
     places = [
         held.place(trial) for trial in trials(runs.table(runs.load(tmp_path)), ["alpha", "delta"])
@@ -185,17 +177,9 @@ def test_a_folder_without_runs_is_an_error_in_a_line(tmp_path):
     assert "no run here" in done.output
 
 
-def test_a_study_that_only_builds_is_reported_without_a_run(tmp_path):
+def test_a_study_that_only_builds_is_reported_without_a_run(tmp_path, cell_maker):
     """What is not built is named, as any build that is not there."""
-    cells = [
-        {
-            "build": "toy",
-            "config": "blue_40",
-            "method": "",
-            "recipe": {"noise": "blue", "options": {}},
-        }
-    ]
-    note(tmp_path, cells, methods=[], figures=["sizes", "labels"])
+    note(tmp_path, [cell_maker("blue_40", "")], methods=(), figures=("sizes", "labels"))
     lacking = write(tmp_path, tmp_path / "out", files.default_root())
     text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
 
@@ -209,9 +193,7 @@ def test_a_damaged_study_is_named(tmp_path, run_maker):
     run_maker(tmp_path / "a", [50.0])
     (tmp_path / "study.json").write_text("{}")
 
-    with pytest.raises(
-        ValueError, match=r"study\.json: not what `cnlw sweep` writes.*run the sweep again"
-    ):
+    with pytest.raises(ValueError, match=r"study\.json: 'name' is missing: run the sweep again"):
         write(tmp_path, tmp_path / "out", files.default_root())
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,26 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from cnlw_tools.recipe.run_files import RunConfig, RunResult, Summary
 from cnlw_tools.trainer.run import Run, result
 
-CONFIG = {"data": {"train": "abc"}, "method": "vanilla", "preset": {"lr": 0.1}, "command": ["a"]}
+CONFIG = RunConfig(
+    build="builds/toy",
+    config="blue_40",
+    noise="blue",
+    level=40,
+    data={"train": "abc"},
+    method="vanilla",
+    options={},
+    net="mlp1",
+    seed=0,
+    preset={"lr": 0.1},
+    ranks=1,
+    pretrained=False,
+    weights=None,
+    versions={},
+    command=("a",),
+)
 
 
 def line(epoch, top1):
@@ -21,7 +39,7 @@ def line(epoch, top1):
 
 def saved(folder, **changes):
     """A run that can be gone on with."""
-    run = Run(folder, CONFIG | changes, resume=False)
+    run = Run(folder, replace(CONFIG, **changes), resume=False)
     run.save({"epoch": 1, "method": {"w": torch.ones(2)}})
     return run
 
@@ -31,19 +49,19 @@ def test_a_result_is_last_best_and_mean_of_ten():
     values = [50.0, 99.0, *range(60, 72)]
     found = result([line(i, v) for i, v in enumerate(values)])
 
-    assert found == {"epochs": 14, "last": 71, "best": 99.0, "mean10": sum(range(62, 72)) / 10}
+    assert found == RunResult(14, Summary(71, 99.0, sum(range(62, 72)) / 10))
 
 
 def test_fewer_than_ten_epochs_are_all():
     """Two."""
-    assert result([line(1, 40.0), line(2, 50.0)])["mean10"] == 45.0
+    assert result([line(1, 40.0), line(2, 50.0)]).validation.mean10 == 45.0
 
 
 def test_other_validation_splits_have_their_own():
-    """As tables within."""
+    """By the name of the metric."""
     found = result([line(1, 40.0) | {"val_ilsvrc12_top1": 30.0}])
 
-    assert found["val_ilsvrc12_top1"] == {"last": 30.0, "best": 30.0, "mean10": 30.0}
+    assert found.others == {"val_ilsvrc12_top1": Summary(30.0, 30.0, 30.0)}
 
 
 def test_metrics_are_a_line_an_epoch(tmp_path):
@@ -116,7 +134,7 @@ def test_going_on_otherwise_is_an_error(tmp_path):
     saved(tmp_path)
 
     with pytest.raises(ValueError, match=r"preset\.lr = 0\.1, and now it is 0\.2"):
-        Run(tmp_path, CONFIG | {"preset": {"lr": 0.2}}, resume=True)
+        Run(tmp_path, replace(CONFIG, preset={"lr": 0.2}), resume=True)
     assert json.loads((tmp_path / "config.json").read_text())["preset"] == {"lr": 0.1}
 
 
@@ -127,11 +145,11 @@ def test_a_value_that_a_config_lacks_is_said_to_be_missing(tmp_path):
     with pytest.raises(
         ValueError, match=r"began without preset\.ema, and now it is 0: .* an older version"
     ):
-        Run(tmp_path, CONFIG | {"preset": {"lr": 0.1, "ema": 0}}, resume=True)
+        Run(tmp_path, replace(CONFIG, preset={"lr": 0.1, "ema": 0}), resume=True)
     with pytest.raises(
         ValueError, match=r"began with preset\.lr = 0\.1, and now there is none: say the same"
     ):
-        Run(tmp_path, CONFIG | {"preset": {}}, resume=True)
+        Run(tmp_path, replace(CONFIG, preset={}), resume=True)
 
 
 def test_other_data_are_an_error(tmp_path):
@@ -141,24 +159,24 @@ def test_other_data_are_an_error(tmp_path):
     with pytest.raises(
         ValueError, match="the images or labels of train are not those that the run began with"
     ):
-        Run(tmp_path, CONFIG | {"data": {"train": "xyz"}}, resume=True)
+        Run(tmp_path, replace(CONFIG, data={"train": "xyz"}), resume=True)
 
 
 def test_another_command_is_none(tmp_path):
     """How it was called may differ."""
     saved(tmp_path)
 
-    assert Run(tmp_path, CONFIG | {"command": ["b"]}, resume=True).state is not None
+    assert Run(tmp_path, replace(CONFIG, command=("b",)), resume=True).state is not None
 
 
 def test_a_folder_is_of_one_run_at_a_time(tmp_path):
     """A second one is refused until the first is closed."""
-    first = Run(tmp_path, {"seed": 0}, False)
+    first = Run(tmp_path, CONFIG, False)
 
     with pytest.raises(BlockingIOError, match="another run is at work here: wait for it"):
-        Run(tmp_path, {"seed": 1}, True)
+        Run(tmp_path, CONFIG, True)
     first.close()
-    Run(tmp_path, {"seed": 1}, True)
+    Run(tmp_path, CONFIG, True)
 
 
 @pytest.mark.parametrize(

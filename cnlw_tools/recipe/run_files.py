@@ -1,0 +1,130 @@
+"""What a run writes down and others read: config.json, metrics.jsonl and result.json in its folder.
+
+config.json says what was asked, a line of metrics.jsonl what an epoch measured, and result.json, of
+a run that came to its end, what the epochs amount to: top-1 on validation in percent.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from cnlw_tools.recipe.recipe import HIGHEST_LEVEL
+from cnlw_tools.recipe.strict import Check, between, parse_json, read_dataclass, read_value
+
+CONFIG, METRICS, RESULT = "config.json", "metrics.jsonl", "result.json"
+REMEDY = "delete the folder, or train it again"
+INT32, INT64 = (1 << 31) - 1, (1 << 63) - 1  # what the columns of `tables.RUNS` hold
+TAIL = 10  # epochs whose mean counts
+COMMAND = Check(bool, "a list of strings, the program first")
+Metrics = Mapping[str, float]  # of one epoch, by name; `epoch` counts from 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """What was asked of a run."""
+
+    build: str  # the folder of the build
+    config: str  # the config's name there
+    noise: str  # of the config, as the card says
+    level: int | None = field(metadata={"check": between(0, HIGHEST_LEVEL)})  # percent; likewise
+    data: Mapping[str, str]  # split -> digest of the images and labels
+    method: str
+    options: Mapping[str, Any]  # of the method
+    net: str
+    seed: int = field(metadata={"check": between(0, INT64)})
+    preset: Mapping[str, Any]  # the rest of the preset: rates, schedule, views ...
+    ranks: int  # processes
+    pretrained: bool
+    weights: str | None  # digest of the file that the network began with
+    versions: Mapping[str, str]
+    command: tuple[str, ...] = field(metadata={"check": COMMAND})
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the epochs of a run amount to, on one split: top-1 in percent."""
+
+    last: float
+    best: float
+    mean10: float  # of the last ten epochs
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run came to."""
+
+    epochs: int = field(metadata={"check": between(1, INT32)})
+    validation: Summary
+    others: Mapping[str, Summary] = field(default_factory=dict)  # by metric: val_ilsvrc12_top1 ...
+
+
+def summarise(values: Sequence[float]) -> Summary:
+    """Return the last, the best and the mean of the last ten values, an epoch each."""
+    tail = values[-TAIL:]
+    return Summary(values[-1], max(values), sum(tail) / len(tail))
+
+
+def result_to_json(result: RunResult) -> dict[str, Any]:
+    """Return what result.json holds: the numbers of validation itself stand at the top."""
+    others = {name: asdict(summary) for name, summary in result.others.items()}
+    return {"epochs": result.epochs, **asdict(result.validation), **others}
+
+
+def read_config(folder: Path) -> RunConfig:
+    """Read what was asked of a run.
+
+    Raises:
+        ValueError: config.json is missing, or not what `cnlw train` writes
+    """
+    path = folder / CONFIG
+    return read_dataclass(RunConfig, _read_json(path), str(path), REMEDY)
+
+
+def read_result(folder: Path) -> RunResult | None:
+    """Read what a run came to; none of one that has not come to its end.
+
+    Raises:
+        ValueError: result.json is not what `cnlw train` writes
+    """
+    path = folder / RESULT
+    if not path.is_file():
+        return None
+    raw = read_value(dict[str, Any], _read_json(path), str(path), REMEDY)
+    names = [own.name for own in fields(Summary)]
+    nested = {"epochs": raw.pop("epochs", None)}
+    nested["validation"] = {name: raw.pop(name) for name in names if name in raw}
+    nested["others"] = raw
+    return read_dataclass(RunResult, nested, str(path), REMEDY)
+
+
+def read_metrics(folder: Path) -> list[Metrics]:
+    """Read what a run measured, an epoch each; nothing of one that has not begun.
+
+    Raises:
+        ValueError: metrics.jsonl is not what `cnlw train` writes
+    """
+    path = folder / METRICS
+    if not path.is_file():
+        return []
+    history: list[Metrics] = []
+    for number, text in enumerate(_read_text(path).splitlines(), 1):
+        source = f"{path}: line {number}"
+        metrics = read_value(dict[str, float], parse_json(text, source, REMEDY), source, REMEDY)
+        if metrics.get("epoch") != number or "seconds" not in metrics:
+            raise ValueError(f"{source}: it must name epoch {number} and its seconds: {REMEDY}")
+        history.append(metrics)
+    return history
+
+
+def _read_json(path: Path) -> Any:
+    return parse_json(_read_text(path), str(path), REMEDY)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ValueError(f"{path}: the file is missing: {REMEDY}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not text: {error}: {REMEDY}") from error

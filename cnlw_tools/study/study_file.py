@@ -1,0 +1,52 @@
+"""study.json: what a sweep writes into the folder of its runs, and a report puts beside them."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cnlw_tools import files
+from cnlw_tools.recipe.strict import parse_json, read_dataclass
+from cnlw_tools.study.expand import Cell
+from cnlw_tools.study.spec import Study, parse_study
+
+STUDY = "study.json"
+REMEDY = "run the sweep again"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFile:
+    """A study, as it was run."""
+
+    name: str
+    scale: str  # none: the study has none
+    study: Study
+    cells: tuple[Cell, ...]  # every run that it asks for
+    builds: str  # the folder of its builds
+    command: tuple[str, ...]  # that wrote the file
+
+
+def write_study_file(folder: Path, study_file: StudyFile) -> None:
+    """Write study.json into a folder of runs, whole or not at all."""
+    with files.atomic_write(folder / STUDY) as draft:
+        draft.write_text(json.dumps(asdict(study_file), indent=1) + "\n", encoding="utf-8")
+
+
+def read_study_file(folder: Path) -> StudyFile | None:
+    """Read what a sweep wrote into a folder of runs; none where no sweep did.
+
+    Raises:
+        ValueError: study.json is not what `cnlw sweep` writes
+    """
+    path = folder / STUDY
+    if not path.is_file():
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not text: {error}: {REMEDY}") from error
+    raw = parse_json(text, str(path), REMEDY)
+    study_file = read_dataclass(StudyFile, raw, str(path), REMEDY)
+    parse_study(
+        raw["study"], f"{path}: study"
+    )  # a study that was run is checked like one that will be
+    return study_file

@@ -1,0 +1,65 @@
+"""study.json, written and read again."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from cnlw_tools import files
+from cnlw_tools.study.expand import cells
+from cnlw_tools.study.spec import parse_study
+from cnlw_tools.study.study_file import STUDY, StudyFile, read_study_file, write_study_file
+
+RAW = {
+    "dataset": "shapes",
+    "configs": [{"noise": "blue", "levels": [0, 40], "probe": 2}],
+    "methods": [{"name": "mixup", "options": {"alpha": 8}, "label": "ours"}],
+    "nets": ["mlp1"],
+    "changes": {"epochs": 2},
+    "x": {"mlp1": 2},
+    "published": [{"table": "t", "columns": {"40": ["blue_40"]}, "rows": {"Ours": "mixup"}}],
+}
+
+
+@pytest.fixture(scope="module")
+def whole() -> StudyFile:
+    """What a sweep writes of a study of two cells."""
+    study = parse_study(RAW, "test")
+    every = tuple(cells(study, files.default_root()))
+    return StudyFile("toy", "small", study, every, "builds", ("cnlw", "sweep", "toy"))
+
+
+def test_round_trip(tmp_path, whole):
+    """A study comes back with every cell and its recipe."""
+    write_study_file(tmp_path, whole)
+    read = read_study_file(tmp_path)
+
+    assert json.dumps(asdict(read)) == json.dumps(asdict(whole))
+    assert [cell.recipe for cell in read.cells] == [cell.recipe for cell in whole.cells]
+
+
+def test_no_sweep(tmp_path):
+    """A folder of runs that no sweep made has no such file."""
+    assert read_study_file(tmp_path) is None
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b"\xff", b"[" * 100_000])
+def test_damaged(tmp_path, raw):
+    """A damaged file is an error with a remedy."""
+    (tmp_path / STUDY).write_bytes(raw)
+
+    with pytest.raises(ValueError, match=r"study\.json: .*: run the sweep again$"):
+        read_study_file(tmp_path)
+
+
+def test_any_node(tmp_path, whole, fuzz):
+    """Any JSON in place of any node is read or an error that names the file."""
+    path = tmp_path / STUDY
+    one = asdict(whole)
+    one["cells"] = one["cells"][:1]
+
+    def once(raw):
+        path.write_text(json.dumps(raw))
+        read_study_file(tmp_path)
+
+    fuzz(json.loads(json.dumps(one)), once, f"{path}: ")
