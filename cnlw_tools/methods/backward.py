@@ -1,7 +1,7 @@
-"""Backward correction: a mix of losses whose mean over the noise is the true label's loss (Patrini et al. 2017).
+"""Backward correction: a mix of losses whose mean over the noise is the true label's loss.
 
 l_b = sum_j T^-1[y_b, j] (-log p_b[j])        T[i, j] = P(given j | true i): rows sum to 1; Q = T^t
-sum_j T[i, j] l(j) = -log p[i]                the mean over the given labels of class i is the loss of i
+sum_j T[i, j] l(j) = -log p[i]                the mean over the given labels of class i
 
 Patrini, Rozza, Menon, Nock and Qu, CVPR 2017, arXiv:1609.03683. The loss is unbiased for every p,
 not just at the minimum. But single losses may be negative, and their variance grows with T^-1. -log

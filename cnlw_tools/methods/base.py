@@ -97,7 +97,7 @@ class Method(nn.Module):
     requires: ClassVar[tuple[str, ...]] = ()  # keys of `REQUIREMENTS`
     paper: ClassVar[str] = ""
     relative_cost: ClassVar[float] = 1.0  # cost of a step in steps of vanilla; counted by hand
-    # How the loss relates to that of one process with the whole batch, when several processes train:
+    # How the loss of several processes relates to that of a single one with the whole batch:
     # "mean"      a mean over examples: averaging the gradients over ranks gives the same step
     # "gathered"  the weights of examples are computed from the whole batch, gathered from all ranks
     # "per_rank"  each rank treats its part of the batch as if it were a batch of its own

@@ -1,7 +1,9 @@
 """Bootstrap: a target that mixes the label with the network's own prediction (Reed et al. 2015).
 
-soft    l = -sum_k (beta Y_k + (1 - beta) p_k) log p_k              = beta CE + (1 - beta) H(p)
-hard    l = -sum_k (beta Y_k + (1 - beta) 1[k = argmax p]) log p_k  = beta CE - (1 - beta) log max_k p_k
+soft    l = -sum_k (beta Y_k + (1 - beta) p_k) log p_k
+          = beta CE + (1 - beta) H(p)
+hard    l = -sum_k (beta Y_k + (1 - beta) 1[k = argmax p]) log p_k
+          = beta CE - (1 - beta) log max_k p_k
 
 A network that is consistent fits most correct labels before it memorises the wrong ones. The second
 term lets it keep its own prediction where a label contradicts it. The soft target is not a

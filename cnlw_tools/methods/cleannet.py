@@ -1,8 +1,12 @@
-"""CleanNet: weights images by their similarity to their class, learned from verified labels (Lee, He, Zhang, Yang 2018).
+"""CleanNet: weights images by their similarity to their class, learned from verified labels.
+
+Lee, He, Zhang and Yang 2018, "CleanNet: transfer learning for scalable image classifier training
+with label noise".
 
 S_c   = 32 k-means centres of the features of images with label c
-cos_i = cosine(phi_q(f_i), phi_s(S_{y_i}))                       similarity of image and class: `cleannet_encoders`
-w_i   = max(0, cos_i)  soft  |  1[cos_i >= threshold]  hard      L = mean_b w_b CE(y_b, z_b) / w^
+cos_i = cosine(phi_q(f_i), phi_s(S_{y_i}))      similarity to the class, see `cleannet_encoders`
+w_i   = max(0, cos_i)  soft  |  1[cos_i >= threshold]  hard
+L     = mean_b w_b CE(y_b, z_b) / w^
 
 People have verified some labels. From these, encoders learn how close an image is to the reference
 features of its class if the label is correct. That carries over to all images of the set, and to
@@ -95,7 +99,7 @@ class CleanNet(Method):
         distributed.broadcast_from_rank_zero([self.class_weight])
 
     def verified_features(self) -> tuple[LabelledFeatures, Tensor]:
-        """Return the features of the verified examples, and whether their labels are correct, (m,)."""
+        """Return the features of verified examples, and whether their labels are correct, (m,)."""
         verified = cast(VerifiedSource, self.task.verified)  # `Method` refuses a task without
         f, y = extract_features(self.net, lambda: (batch for batch, _ in verified()))
         is_correct = torch.cat([is_correct for _, is_correct in verified()])

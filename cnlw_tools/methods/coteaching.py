@@ -1,7 +1,10 @@
-"""Co-teaching: two networks that select training examples for each other (Han et al., NeurIPS 2018, arXiv:1804.06872).
+"""Co-teaching: two networks that select training examples for each other.
 
-R(e)  = tau^c e / (T - 1) for e < T, then tau        e: the epoch, from 0; tau: the noise rate; T: ``gradual``
-S, S' = the (1 - R) B examples with the least cross-entropy l by one network, and l' by the other; at least one
+Han et al., NeurIPS 2018, arXiv:1804.06872.
+
+R(e)  = tau^c e / (T - 1) for e < T, then tau     e: epoch, from 0; tau: noise rate; T: ``gradual``
+S, S' = the (1 - R) B examples, at least one, with the least cross-entropy l by one network, and l'
+        by the other
 L     = mean of l over S' + mean of l' over S
 
 Networks learn regular patterns before they memorise wrong labels, so at first a small loss

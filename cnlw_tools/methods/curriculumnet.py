@@ -1,9 +1,10 @@
-"""CurriculumNet: learns first from images in dense regions of their class, then from sparse ones, likely wrong.
+"""CurriculumNet: learns first from dense regions of each class, then from sparse ones.
 
 Guo, Huang, Zhang, Zhuang, Dong, Scott and Huang 2018 and their code. For each class, on features of
 a first network:
 
-d_ij      = |f_i - f_j|, of the first 256 principal components          d_c = 60th percentile over pairs
+d_ij      = |f_i - f_j|, of the first 256 principal components
+d_c       = 60th percentile of d over pairs
 density_i = #{j: d_ij < d_c} - 1
 subset_i  = 0 (clean), 1 (noisy), 2 (highly noisy): three clusters of density, the densest first
 L         = mean_b v[subset_b] CE(y_b, z_b)                             v = 1, noisy, highly
@@ -73,7 +74,7 @@ def count_neighbours(x: Tensor, share: float = 0.6) -> Tensor:
 
 
 class CurriculumNet(Method):
-    """Learns from typical images of each class first, and later from untypical ones with less weight."""
+    """Learns from typical images of each class first, then from others with less weight."""
 
     paper = "Guo et al. 2018"
     subset: Tensor

@@ -3,11 +3,11 @@
 Saxena, Tuzel and DeCoste, "Data parameters: a new family of parameters for learning a
 differentiable curriculum", NeurIPS 2019, and their code.
 
-sigma_b = exp(s_b) | exp(s'_y) | exp(s_b) + exp(s'_y)                    of = instance | class | both
+sigma_b = exp(s_b) | exp(s'_y) | exp(s_b) + exp(s'_y)               of = instance | class | both
 L       = mean_b CE(y_b, z_b / sigma_b)
-dl_b / dsigma = (z_b[y] - sum_k p_b[k] z_b[k]) / sigma^2                 p_b = softmax(z_b / sigma_b)
-dL / ds       = sum_b (1 / B dl_b / dsigma exp(s) + decay s)             over the batch's examples that s belongs to
-v <- 0.9 v + dL / ds;  s <- s - lr v, clamped to [-log 20, log 20]       only for those in the batch
+dl_b / dsigma = (z_b[y] - sum_k p_b[k] z_b[k]) / sigma^2            p_b = softmax(z_b / sigma_b)
+dL / ds       = sum_b (1 / B dl_b / dsigma exp(s) + decay s)        over the batch's examples of s
+v <- 0.9 v + dL / ds;  s <- s - lr v, clamped to [-log 20, log 20]  only for those in the batch
 
 An example whose label the network finds likely gets a lower temperature and a larger gradient. One
 whose label it finds unlikely gets a higher temperature and a smaller gradient, until a wrong label
@@ -56,7 +56,7 @@ class Temperatures(torch.nn.Module):
         self.register_buffer("v", torch.zeros(size))
 
     def step(self, index: Tensor, gradient: Tensor) -> None:
-        """Update the entries at ``index``, (B,), by the sums of their gradients dL / dsigma, (B,)."""
+        """Update the entries at ``index``, (B,), by the sums of their dL / dsigma, (B,)."""
         gradient = gradient * self.s[index].exp() + self.decay * self.s[index]
         # index_put_ adds in a fixed order, on GPUs too
         sums = torch.zeros_like(self.s).index_put_((index,), gradient, accumulate=True)
@@ -108,7 +108,7 @@ class DataParameters(Method):
         return losses.mean()
 
     def find_temperatures(self, batch: Batch) -> list[tuple[Temperatures, Tensor]]:
-        """Return the temperatures that the loss uses, each with the batch's positions in it, (B,)."""
+        """Return the temperatures that the loss uses, each with the batch's positions, (B,)."""
         instance = (self.instances, batch.index)
         per_class = (self.classes, batch.y)
         lookups = {"instance": [instance], "class": [per_class], "both": [instance, per_class]}

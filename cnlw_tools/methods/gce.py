@@ -1,9 +1,12 @@
-"""GCE: the generalised cross-entropy L_q, plain and truncated (Zhang and Sabuncu, NeurIPS 2018, arXiv:1805.07836).
+"""GCE: the generalised cross-entropy L_q, plain and truncated.
 
-L_q(p)   = (1 - p^q) / q,  p = p_y          q -> 0: cross-entropy l = -log p;  q = 1: 1 - p, the mean absolute error
+Zhang and Sabuncu, NeurIPS 2018, arXiv:1805.07836.
+
+L_q(p)   = (1 - p^q) / q,  p = p_y          q -> 0: cross-entropy l = -log p
+                                            q = 1: 1 - p, the mean absolute error
 grad L_q = p^q grad l                       p^q = exp(-q l)
 l_b      = w_b L_q(p_b) + (1 - w_b) L_q(k)  truncated
-w_b      = 1[p*_b > k]                      p* by the best network so far; 1 before the first pruning
+w_b      = 1[p*_b > k]                      p* by the best network so far; initially 1
 
 Cross-entropy has the largest gradient where the network finds the label least likely, which is
 where labels are wrong. The mean absolute error weights all examples alike, which resists noise but
@@ -47,7 +50,7 @@ def generalised_losses(losses: Tensor, q: float) -> Tensor:
 
 
 class GCE(Method):
-    """Generalised cross-entropy (1 - p^q) / q, robust to wrong labels."""
+    """Trains with the generalised cross-entropy (1 - p^q) / q, robust to wrong labels."""
 
     cross_entropy_options = {"q": 0.0}  # noqa: RUF012, read only
     paper = "Zhang and Sabuncu 2018"
@@ -64,7 +67,7 @@ class GCE(Method):
 
 
 class GCETruncated(GCE):
-    """Generalised cross-entropy that leaves out labels whose probability is at most k."""
+    """Trains with the generalised cross-entropy on labels whose probability is above k."""
 
     cross_entropy_options = {"q": 0.0, "k": 0.0}  # noqa: RUF012, read only
     requires = ("holdout",)

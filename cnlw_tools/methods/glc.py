@@ -1,15 +1,16 @@
-"""GLC, gold loss correction: forward correction by a matrix estimated on trusted labels (Hendrycks et al., NeurIPS 2018).
+"""GLC, gold loss correction: forward correction by a matrix estimated on trusted labels.
 
-C[i, j] = mean of p_j over trusted images of class i        p: a network that learned from the noisy labels
-L = (n L_noisy + m L_trusted) / (n + m)                     n noisy examples, m trusted ones
+Hendrycks, Mazeika, Wilson and Gimpel, NeurIPS 2018, arXiv:1802.05300.
+
+C[i, j] = mean of p_j over trusted images of class i    p: a network that learned from noisy labels
+L = (n L_noisy + m L_trusted) / (n + m)                 n noisy examples, m trusted ones
     L_noisy   = -mean_b log sum_i p_b[i] C[i, y_b]
     L_trusted = mean cross-entropy of trusted examples
 
-Dan Hendrycks, Mantas Mazeika, Duncan Wilson and Kevin Gimpel, arXiv:1802.05300. A network that has
-learned from noisy labels predicts noisy labels, and its mean prediction over images that truly
-belong to a class tells which labels that class is given. The trusted set has to determine only K^2
-numbers, so it may be small. Then the network restarts from its initial weights and learns from all
-examples: from noisy ones through C, and from trusted ones directly.
+A network that has learned from noisy labels predicts noisy labels, and its mean prediction over
+images that truly belong to a class tells which labels that class is given. The trusted set has to
+determine only K^2 numbers, so it may be small. Then the network restarts from its initial weights
+and learns from all examples: from noisy ones through C, and from trusted ones directly.
 
 Each step adds newly drawn trusted examples to its batch, in proportion to their number and at least
 one, in a single forward pass. The loss weights the two parts by n and m, their sizes in the whole,
@@ -38,7 +39,7 @@ from cnlw_tools.methods.components.validation import resolve_epochs
 
 
 class GLC(Method):
-    """Estimates the noise on trusted labels, then trains with forward correction and these labels."""
+    """Estimates the noise on trusted labels, then trains with forward correction and with them."""
 
     requires = ("probe",)
     paper = "Hendrycks et al. 2018"

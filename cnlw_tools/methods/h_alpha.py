@@ -1,13 +1,15 @@
-"""H_alpha: the loss of an infinite batch with alpha uniformly wrong labels per correct one (Rolnick et al. 2017).
+"""H_alpha: the loss of an infinite batch with alpha uniformly wrong labels per correct one.
+
+Rolnick, Veit, Belongie and Shavit 2017, "Deep learning is robust to massive label noise".
 
 H_alpha = mean_b -1 / (1 + alpha) log p_b[y_b] - alpha / (K (1 + alpha)) sum_k log p_b[k]
         = mean_b CE((1 - eps) Y_b + eps / K, z_b),  eps = alpha / (1 + alpha): smoothed labels
 
 On average uniform noise is even over classes. Its gradient pulls towards the uniform prediction and
-leaves the largest class where it was: at the minimum the true class has (1 + alpha / K) / (1 +
-alpha). The harm comes from the variance of a finite batch, of which only B / (1 + alpha) examples
-agree on anything. The remedies are larger batches, ``scale = "batch"`` (B times 1 + alpha), or
-smaller steps, ``scale = "lr"`` (learning rate over 1 + alpha).
+leaves the largest class where it was: at the minimum the true class has the probability (1 + alpha
+/ K) / (1 + alpha). The harm comes from the variance of a finite batch, of which only B / (1 +
+alpha) examples agree on anything. The remedies are larger batches, ``scale = "batch"`` (B times 1 +
+alpha), or smaller steps, ``scale = "lr"`` (learning rate over 1 + alpha).
 
 The paper trains with plain cross-entropy on diluted labels, and H_alpha is the limit of that for
 true labels; on labels that are already noisy it is label smoothing. The paper tries many values of
@@ -49,7 +51,7 @@ class HAlpha(Method):
         return losses.mean()
 
     def phases(self) -> list[Phase]:
-        """Return a phase with larger batches or smaller steps by 1 + alpha, if ``scale`` says so."""
+        """Return a phase with batches larger or steps smaller by 1 + alpha, as ``scale`` says."""
         factor = 1 + self.alpha
         if self.scale == "lr":
             return [Phase(self.task.epochs, lr_factor=1 / factor)]

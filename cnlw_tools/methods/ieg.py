@@ -1,17 +1,19 @@
-"""IEG: example weights and pseudo-labels that reduce the loss on trusted examples (Zhang et al., CVPR 2020).
+"""IEG: example weights and pseudo-labels that reduce the loss on trusted examples.
 
-Zhang, Zhang, Arik, Lee and Pfister, "Distilling effective supervision from severe label noise". Two
-views x, x^ of B images, logits z, z^, given labels Y, trusted (X_p, Y_p); equations (3) to (9) and
-Algorithm 1:
+Zhang, Zhang, Arik, Lee and Pfister, CVPR 2020, "Distilling effective supervision from severe label
+noise". Two views x, x^ of B images, logits z, z^, given labels Y, trusted (X_p, Y_p); equations (3)
+to (9) and Algorithm 1:
 
-P       = (softmax(z) + softmax(z^)) / 2        g = P^(1/tau) / sum P^(1/tau)             pseudo-labels
+P       = (softmax(z) + softmax(z^)) / 2
+g       = P^(1/tau) / sum P^(1/tau)             pseudo-labels
 T       = lam0 Y + (1 - lam0) g                 omega0 = 1 / B
-Theta'  = Theta - eta (grad [sum_b omega0 CE(T_b, z_b) + l2] + mu buffer)                 a virtual step
-L^p     = mean CE(Y_p, f(X_p; Theta')) + l2(Theta')                                       g_p = its gradient
+Theta'  = Theta - eta (grad [sum_b omega0 CE(T_b, z_b) + l2] + mu buffer)         a virtual step
+L^p     = mean CE(Y_p, f(X_p; Theta')) + l2(Theta')                               g_p = its gradient
 omega*  = max(-dL^p/domega, 0) / (sum + delta)  dL^p/domega_b = -eta (lam0 a_b + (1 - lam0) c_b)
 lam*    = 1[dL^p/dlam < 0]                      dL^p/dlam_b   = -eta omega0 (a_b - c_b)
           with a_b = <g_p, grad CE(Y_b, z_b)> and c_b = <g_p, grad CE(g_b, z_b)>, see `lookahead`
-L_omega = sum_b omega*_b CE(T_b, z_b)           L_lam = mean_b CE(lam*_b Y_b + (1 - lam*_b) g_b, z_b)
+L_omega = sum_b omega*_b CE(T_b, z_b)
+L_lam   = mean_b CE(lam*_b Y_b + (1 - lam*_b) g_b, z_b)
 L_mix^p = mean CE of mixed rows whose larger part is trusted, L_mix^u = of the others: the 3B rows
           [X_p, x, x^] with labels [Y_p, g, g] are mixed with a permutation of themselves,
           beta ~ Beta(alpha, alpha), beta >= 1/2
@@ -22,16 +24,19 @@ examples for two decisions: how much each example is worth, and which is better,
 network's pseudo-label. Then it learns from all examples, and from trusted ones too, but only in
 mixed form, so that they are not memorised and remain a good measure.
 
-Paper and code differ. The published numbers come from the code, whose ways are the defaults, except for
-the last:
+Paper and code differ. The published numbers come from the code, whose ways are the defaults, except
+for the last:
     halve          (L_omega + L_lam) / 2; Algorithm 1 adds them
-    logit_norm     logits are divided by their root mean square, over the batch for g, over each third for L_mix
+    logit_norm     logits are divided by their root mean square, over the batch for g, and over each
+                   third for L_mix
     detach         the KL pulls z^ to z, and not z to z^
     approximate    beta is u^(1 / alpha) / 2, u uniform
-    through_guess  the virtual step differentiates g too. Algorithm 1 computes g before, and so does the default,
-                   which saves 1.7 steps
-eta is 0.1 whatever the learning rate; the buffer is that of SGD, and l2 the optimiser's weight decay. A mixed
-row keeps its label where omega*_b >= threshold; the paper found 1 best, at which no row does.
+    through_guess  the virtual step differentiates g too. Algorithm 1 computes g before, and so does
+                   the default, which saves 1.7 steps
+
+eta is 0.1 whatever the learning rate; the buffer is that of SGD, and l2 the optimiser's weight
+decay. A mixed row keeps its label where omega*_b >= threshold; the paper found 1 best, at which no
+row does.
 
 Table 9: M-1, which is L2R: omega0 = 0, momentum = 0, l2 = false, relabel = false, anchors = false,
 k = 0. M-3: k = 0, anchors = false. M-4: k = 0. M-6: anchors = false. M-8: relabel = false; then T =
@@ -98,7 +103,7 @@ def virtual_step(
 
 
 class IEG(Method):
-    """Weights and relabels examples so that a step on them would reduce the loss on trusted ones."""
+    """Weights and relabels examples so that a step would reduce the loss on trusted ones."""
 
     views = ("standard", "policy")
     requires = ("probe",)
@@ -219,7 +224,7 @@ class IEG(Method):
     def logits_along(
         self, direction: Parameters, views: Sequence[Tensor]
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """Return the logits of each view on all ranks, (n, K), and their derivatives in a direction."""
+        """Return the logits of each view on all ranks, (n, K), and their derivatives, (n, K)."""
         parameters = trainable_parameters(self.net)
         logits, derivatives = [], []
         for x in views:
@@ -272,7 +277,7 @@ class IEG(Method):
         return decays
 
     def mixing_loss(self, batch: Batch, probe: Batch, label: Tensor) -> Tensor:
-        """Return L_mix^p + p L_mix^u, a scalar; ``label`` is (B, K) for the examples of the batch."""
+        """Return L_mix^p + p L_mix^u, a scalar; ``label`` is (B, K), for the batch."""
         if not self.anchors:
             return label.new_zeros(())
         size = len(label)

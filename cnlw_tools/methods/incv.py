@@ -1,12 +1,19 @@
-"""INCV: cross-validation selects correct labels, then two networks learn from them (Chen et al., ICML 2019).
+"""INCV: cross-validation selects correct labels, then two networks learn from them.
 
-S = no examples, C = all examples; in each iteration C is halved at random, and for each half H, with O the other one:
-    a new network learns from S and O; the examples of H whose label it predicts go to S; of the rest, those among
-    the int(r |selected|) with the highest loss in H are removed from C for good; r = min(2, eps / (1 - eps))
-eps     = the least with (1 - eps)^2 + eps^2 / (K - 1) <= share of the first H that was selected, in steps of 0.001
-eps_S   = eps^2 / (eps^2 + (K - 1) (1 - eps)^2): the share of wrong labels in S
-L       = mean CE of network 1 over examples with a small loss by network 2, plus the same with networks swapped
-          small: the n = round(|B and S| (1 - eps_S min(1, e / ramp))) least of a batch B, in epoch e of this stage
+Chen, Liao, Chen and Zhang, ICML 2019, "Understanding and utilizing deep neural networks trained
+with noisy labels".
+
+S = no examples, C = all examples. Each iteration halves C at random. For each half H, with the
+        other half O:
+        a new network learns from S and O, and the examples of H whose label it predicts go to S;
+        of the rest, those among the int(r |selected|) with the highest loss in H are removed from C
+        for good; r = min(2, eps / (1 - eps))
+eps   = the least with (1 - eps)^2 + eps^2 / (K - 1) <= share of the first H that was selected, in
+        steps of 0.001
+eps_S = eps^2 / (eps^2 + (K - 1) (1 - eps)^2): the share of wrong labels in S
+L     = mean CE of network 1 over examples with a small loss by network 2, and vice versa
+        small: the n = round(|B and S| (1 - eps_S min(1, e / ramp))) least of a batch B, in epoch e
+        of this stage
 
 A network does not know the wrong labels of examples that it has not memorised, so where it predicts
 such a label, the label is likely correct: otherwise both would have to make the same mistake. The
@@ -53,7 +60,7 @@ MIN_EPOCHS = 3  # of a half, before there is another iteration
 
 
 def estimate_noise(agreement: float, n_classes: int) -> float:
-    """Return eps for a share of predicted labels; less agreement than by chance counts as chance."""
+    """Return eps for a share of predicted labels; below chance it is that of chance."""
     for step in range(1000):
         eps = step / 1000
         expected_agreement = (1 - eps) ** 2 + eps**2 / (n_classes - 1)
@@ -126,7 +133,10 @@ class INCV(Method):
         return [*halves, Phase(self.last_epochs, restart="init")]
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the mean cross-entropy; in the last stage of each network on the other's selection."""
+        """Return the mean cross-entropy.
+
+        In the last stage it is that of each network on the examples that the other one selects.
+        """
         epoch = int(self.progress * self.task.epochs + 1e-6) - self.validation_epochs
         losses = cross_entropy(self.net(batch.x), batch.y, reduction="none")
         if epoch < 0:
@@ -139,7 +149,7 @@ class INCV(Method):
         return _masked_mean(losses, other_easy) + _masked_mean(other_losses, easy)
 
     def find_easy(self, losses: Tensor, batch: Batch, epoch: int) -> Tensor:
-        """Return (B,) 1 for the n least losses, (B,), among the eligible examples, 0 for the others."""
+        """Return (B,) 1 for the n least losses, (B,), of eligible examples, else 0."""
         is_selected = self.status[batch.index] == SELECTED
         n_wrong_classes = 1 if self.is_asymmetric else self.task.n_classes - 1
         wrong_share = selected_noise(self.eps, n_wrong_classes)
@@ -150,7 +160,7 @@ class INCV(Method):
         return mask_of_smallest(eligible_losses, n.round())
 
     def predict(self, x: Tensor) -> Tensor:
-        """Return the first network's logits; in the last stage the mean of both networks' logits."""
+        """Return the first network's logits, and in the last stage the mean of both networks'."""
         z: Tensor = self.net(x)
         return (z + self.other_net(x)) / 2 if self.is_last_stage else z
 

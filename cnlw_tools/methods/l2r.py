@@ -1,16 +1,18 @@
-"""L2R: weights each example by how much a step on it would reduce the loss on trusted examples (Ren et al., ICML 2018).
+"""L2R: weights each example by how much a step on it would reduce the loss on trusted examples.
+
+Ren, Zeng, Yang and Urtasun, ICML 2018, "Learning to reweight examples for robust deep learning".
 
 Theta'(eps) = Theta - eta grad sum_i eps_i l_i(Theta)            a virtual step, l_i = CE(y_i, z_i)
 u_i = -d L_v(Theta'(eps)) / d eps_i at eps = 0                   L_v = mean CE on trusted examples
-    = eta <grad l_i, g_v> = eta <p_i - Y_i, z'_i>                g_v = grad L_v(Theta); z': `lookahead`
+    = eta <grad l_i, g_v> = eta <p_i - Y_i, z'_i>                g_v = grad L_v(Theta)
+                                                                 z': `lookahead`
 w_i = max(u_i, 0) / (sum_j max(u_j, 0) + delta)                  eta cancels, and is 1 here
 L   = sum_i w_i l_i
 
-Ren, Zeng, Yang and Urtasun, "Learning to reweight examples for robust deep learning". An example is
-worth learning from if its gradient points in the direction of the trusted examples' gradient. If it
-points elsewhere or in the opposite direction, as that of a wrong label does, the weight is 0. At
-eps = 0 the virtual step does not move the weights, so u is an inner product of gradients. It needs
-no second network, only one pass in forward mode.
+An example is worth learning from if its gradient points in the direction of the trusted examples'
+gradient. If it points elsewhere or in the opposite direction, as that of a wrong label does, the
+weight is 0. At eps = 0 the virtual step does not move the weights, so u is an inner product of
+gradients. It needs no second network, only one pass in forward mode.
 
 The authors divide by the sum, and by 1 where the sum is 0: ``delta`` = 0. IEG's version of L2R has
 ``delta`` = 1e-5. Only the pass that is learned from moves the running averages of batch
@@ -39,7 +41,7 @@ from cnlw_tools.methods.components.validation import check_number
 
 
 def example_gains(z: Tensor, derivative: Tensor, y: Tensor) -> Tensor:
-    """Return u_b = <p_b - Y_b, z'_b>, (B,), of logits and their derivative, (B, K), and labels, (B,)."""
+    """Return u_b = <p_b - Y_b, z'_b>, (B,), of logits and their derivatives, (B, K)."""
     loss_gradient = z.softmax(1) - one_hot(y, z.shape[1])
     return (loss_gradient * derivative).sum(1)
 

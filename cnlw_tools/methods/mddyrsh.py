@@ -1,8 +1,9 @@
 """MD-DYR-SH: dynamic mixup with dynamic bootstrapping, from soft to hard (Arazo et al., ICML 2019).
 
-x~  = d_p x_p + (1 - d_p) x_q        d_p = (1 - w_p) / ((1 - w_p) + (1 - w_q)); q: a random permutation of the batch
-l_p = (1 - w_p) CE(y_p, z~) + w_p CE(softmax(z_p / T), z~)        z~ = f(x~);  z_p = f(x_p), a constant
-L   = mean [l_p + l_q] / 2 + eta R(z~)                            w, R: `dynamic_bootstrap`
+x~  = d_p x_p + (1 - d_p) x_q           d_p = (1 - w_p) / ((1 - w_p) + (1 - w_q))
+                                        q: a random permutation of the batch
+l_p = (1 - w_p) CE(y_p, z~) + w_p CE(softmax(z_p / T), z~)     z~ = f(x~);  z_p = f(x_p), a constant
+L   = mean [l_p + l_q] / 2 + eta R(z~)                         w, R: `dynamic_bootstrap`
 T   = from 1 to 0.001, linearly by epochs
 
 At high noise, most blends of two images contain a wrong label. Here the image whose label is more
@@ -42,7 +43,7 @@ from cnlw_tools.methods.components.validation import check_number, resolve_epoch
 
 
 def bootstrap_temperature(epoch: int, cooling: int) -> float:
-    """Return T in an epoch of the bootstrapping, which cools during its first ``cooling`` epochs."""
+    """Return T in an epoch of the bootstrapping; it falls during the first ``cooling`` epochs."""
     return 1 - 0.999 * min(epoch / max(cooling - 1, 1), 1)
 
 

@@ -1,8 +1,12 @@
-"""M-DYR-H: mixup with dynamic hard bootstrapping (Arazo, Ortego, Albert, O'Connor and McGuinness, ICML 2019).
+"""M-DYR-H: mixup with dynamic hard bootstrapping.
 
-x~  = lam x_p + (1 - lam) x_q        lam ~ Beta(alpha, alpha), one per batch; q: a random permutation of the batch
-l_p = (1 - w_p) CE(y_p, z~) + w_p CE(argmax z_p, z~)              z~ = f(x~);  z_p = f(x_p), a constant
-L   = mean [lam l_p + (1 - lam) l_q] + eta R(z~)                  w, R: `dynamic_bootstrap`
+Arazo, Ortego, Albert, O'Connor and McGuinness, ICML 2019, "Unsupervised label noise modeling and
+loss correction".
+
+x~  = lam x_p + (1 - lam) x_q           lam ~ Beta(alpha, alpha), one per batch
+                                        q: a random permutation of the batch
+l_p = (1 - w_p) CE(y_p, z~) + w_p CE(argmax z_p, z~)     z~ = f(x~);  z_p = f(x_p), a constant
+L   = mean [lam l_p + (1 - lam) l_q] + eta R(z~)         w, R: `dynamic_bootstrap`
 
 With mixup a network memorises wrong labels late, so after a while the losses of correct and wrong
 labels are apart, and a mixture of two Beta distributions gives the probability that each label is
@@ -37,7 +41,7 @@ from cnlw_tools.methods.components.validation import check_number, resolve_epoch
 
 
 class MDYRH(Method):
-    """Mixup with labels that the network's predictions replace as far as their losses are high."""
+    """Trains with mixup and replaces likely wrong labels by the network's predictions."""
 
     cross_entropy_options = {"alpha": 0.0, "warmup": 1e6}  # noqa: RUF012, read only
     paper = "Arazo et al. 2019, arXiv:1904.11238"

@@ -64,7 +64,7 @@ def example_shares(lam: Tensor, v: Tensor, hard: bool = False) -> Tensor:
 
 
 class MentorMix(Method):
-    """Mixup in which a mentor chooses partners and proportions by the losses.
+    """Trains with mixup; a mentor chooses partners and proportions by the losses.
 
     Args:
         task: the learning task

@@ -1,4 +1,4 @@
-"""MentorNet: a mentor weights each example by its loss, and the student learns from the weighted losses.
+"""MentorNet: a mentor weights each example by its loss, and the student learns accordingly.
 
 Jiang, Zhou, Leung, Li and Fei-Fei 2018, "MentorNet: learning data-driven curriculum for very deep
 neural networks on corrupted labels", arXiv:1712.05055, and its code.
@@ -34,7 +34,10 @@ class MentorNet(Method):
     The options are those of ``Curriculum``.
     """
 
-    cross_entropy_options = {"mentor": "baseline", "example_dropout": "0,100"}  # noqa: RUF012, read only
+    cross_entropy_options = {  # noqa: RUF012, read only
+        "mentor": "baseline",
+        "example_dropout": "0,100",
+    }
     paper = "Jiang et al. 2018, arXiv:1712.05055"
     distributed_loss = "gathered"
 

@@ -1,14 +1,16 @@
-"""MixMatch and MixMatch-KL: semi-supervised learning with the trusted examples as the only labelled ones.
+"""MixMatch and MixMatch-KL: semi-supervised learning that uses only the trusted labels.
 
 Berthelot, Carlini, Goodfellow, Papernot, Oliver and Raffel 2019 and their code; MixMatch-KL: Zhang,
 Zhang, Arik, Lee and Pfister 2020 (IEG), section 5.4. X: B trusted images with labels Y_p; U, U^:
 two views of the B images of the batch.
 
-g    = sharpened mean of softmax(z_U), softmax(z_U^)          constant, at temperature tau: `pseudo_labels`
-rows = [X, U, U^], labels [Y_p, g, g]                         3B
-x'_r = lam_r x_r + (1 - lam_r) x_pi(r)                        labels likewise, lam ~ Beta(beta, beta), at least 1/2
-L    = mean_X CE(t'_r, z'_r) + w ramp mean_U,k (t'_rk - softmax(z'_r)_k)^2       ramp = min(1, progress / ramp)
-MixMatch-KL adds k mean_b KL(softmax(z_b) || softmax(z^_b)), z constant; its second view is the policy's
+g    = sharpened mean of softmax(z_U), softmax(z_U^)    constant; temperature tau: `pseudo_labels`
+rows = [X, U, U^], labels [Y_p, g, g]                   3B
+x'_r = lam_r x_r + (1 - lam_r) x_pi(r)                  labels likewise
+                                                        lam ~ Beta(beta, beta), at least 1/2
+L    = mean_X CE(t'_r, z'_r) + w ramp mean_U,k (t'_rk - softmax(z'_r)_k)^2
+                                                        ramp = min(1, progress / ramp)
+MixMatch-KL adds k mean_b KL(softmax(z_b) || softmax(z^_b)), z constant; its second view is `policy`
 
 Semi-supervised learning is what remains if the given labels are considered worthless. A method for
 noisy labels should be better if it has the same trusted set. No given label is used; the logged
@@ -39,12 +41,12 @@ from cnlw_tools.methods.components.validation import check_number
 
 
 def interleave(x: Tensor, n_blocks: int) -> Tensor:
-    """Reorder the rows of equal blocks: the first of each block, then the second; (n, ...) -> (n, ...)."""
+    """Reorder (n, ...) rows of equal blocks: the first of each block, then the second ..."""
     return x.view(n_blocks, -1, *x.shape[1:]).transpose(0, 1).reshape(x.shape)
 
 
 class MixMatch(Method):
-    """Semi-supervised learning: uses trusted labels alone and pseudo-labels for all other images."""
+    """Learns the trusted labels only, and pseudo-labels for all other images."""
 
     views = ("standard", "standard")
     requires = ("probe",)
@@ -69,7 +71,7 @@ class MixMatch(Method):
         self.decay = check_number("decay", decay, 0)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the cross-entropy of the mixed trusted rows plus the squared error of the others."""
+        """Return the cross-entropy of mixed trusted rows plus the squared error of the others."""
         with batch_statistics(self.net):
             z_views = self.view_logits(batch)
         detached = [z.detach() for z in z_views]
@@ -95,7 +97,7 @@ class MixMatch(Method):
             return [at_least_float32(self.net(x)) for x in batch.views]
 
     def mixture_logits(self, rows: Tensor) -> Tensor:
-        """Return (3B, K) logits, computed in three batches; the first moves the running averages."""
+        """Return (3B, K) logits, from three batches; only the first moves the running averages."""
         first, *remaining = interleave(rows, 3).chunk(3)
         z = [self.net(first)]
         with batch_statistics(self.net):
@@ -118,7 +120,7 @@ class MixMatch(Method):
 
 
 class MixMatchKL(MixMatch):
-    """MixMatch with a penalty on predictions that differ between two augmentations."""
+    """MixMatch that also penalises predictions that differ between two augmentations."""
 
     views = ("standard", "policy")
     paper = "Zhang et al. 2020"

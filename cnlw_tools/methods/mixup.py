@@ -1,7 +1,11 @@
-"""Mixup: trains on blends of two images and of their labels (Zhang, Cisse, Dauphin and Lopez-Paz 2018).
+"""Mixup: trains on blends of two images and of their labels.
 
-lam ~ Beta(alpha, alpha)        x'_b = lam x_b + (1 - lam) x_pi(b)        pi: a random permutation of the batch
-L = mean_b CE(lam Y_b + (1 - lam) Y_pi(b), f(x'_b))  = mean_b lam CE(y_b, f(x'_b)) + (1 - lam) CE(y_pi(b), f(x'_b))
+Zhang, Cisse, Dauphin and Lopez-Paz 2018, "mixup: beyond empirical risk minimization".
+
+lam ~ Beta(alpha, alpha)
+x'_b = lam x_b + (1 - lam) x_pi(b)          pi: a random permutation of the batch
+L = mean_b CE(lam Y_b + (1 - lam) Y_pi(b), f(x'_b))
+  = mean_b lam CE(y_b, f(x'_b)) + (1 - lam) CE(y_pi(b), f(x'_b))
 
 A network that has to be linear between examples cannot fit a single wrong one closely, and each
 blend occurs only once, so there is less to memorise. The larger alpha, the closer the blends are to

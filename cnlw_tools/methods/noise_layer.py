@@ -1,7 +1,10 @@
-"""Noise layer: a linear layer of label noise on top of the softmax (Sukhbaatar, Bruna, Paluri, Bourdev and Fergus 2015).
+"""Noise layer: a linear layer of label noise on top of the softmax.
+
+Sukhbaatar, Bruna, Paluri, Bourdev and Fergus 2015, "Training convolutional networks with noisy
+labels".
 
 p~_b = Q p_b        Q[j, i] = P(given j | true i): columns sum to 1, T = Q^t
-L = -mean_b log p~_b[y_b] + q_lambda / K r(Q)        r: trace tr(Q) | ridge |Q|^2 / 2, of a learned Q alone
+L = -mean_b log p~_b[y_b] + q_lambda / K r(Q)     r: trace tr(Q) | ridge |Q|^2 / 2; 0 for a fixed Q
 
 Let C[i, j] be the mean of p_i over images whose true class is j. The loss is least where Q C is the
 true Q*. With Q fixed to Q*, that is C = I: the network predicts the true class. A learned Q would

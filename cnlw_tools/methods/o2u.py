@@ -1,9 +1,13 @@
-"""O2U-Net: wrong labels are those that a network keeps forgetting and relearning (Huang, Qu, Jia and Zhao, ICCV 2019).
+"""O2U-Net: wrong labels are those that a network keeps forgetting and relearning.
+
+Huang, Qu, Jia and Zhao, ICCV 2019, "O2U-Net: a simple noisy label detection approach for deep
+neural networks".
 
 1. first    plain training
-2. cyclic   goes on in small batches; the learning rate falls to a tenth within ``cycle`` epochs, over and over
-            l^_i = sum over its epochs of l_i(e) - mean_j l_j(e)              l_i(e): loss of example i in epoch e
-3. last     a new training on the int((1 - r) N) examples with the least l^_i       r: noise_rate
+2. cyclic   goes on in small batches; the learning rate falls to a tenth in ``cycle`` epochs, again
+            and again
+            l^_i = sum over its epochs of l_i(e) - mean_j l_j(e)     l_i(e): loss of i in epoch e
+3. last     a new training on the int((1 - r) N) examples with the least l^_i      r: noise_rate
 
 A high learning rate throws the network out of a minimum, and while the rate falls it fits again:
 overfitting to underfitting. Easy examples are fitted early in every cycle, and wrong labels last,

@@ -1,9 +1,14 @@
-"""RoG: robust Gaussian classifiers on the features of a trained network (Lee, Yun, Lee, Lee, Li and Shin, ICML 2019).
+"""RoG: robust Gaussian classifiers on the features of a trained network.
 
-For each block l of a network that was trained with cross-entropy, on its pooled features f, (D_l,):
-mu_c, S   = class means, and the covariance around them shared by all classes, of a random 70 % of each class
-selected  = of each class the 70 % with the least (f - mu_y)^t S^-1 (f - mu_y); mu_c, S anew from those
-p_l(c|f)  = softmax_c(w_c^t f + b_c)        w_c = S^-1 mu_c        b_c = -mu_c^t S^-1 mu_c / 2 + log(1 / K)
+Lee, Yun, Lee, Lee, Li and Shin, ICML 2019, "Robust inference via generative classifiers for
+handling noisy labels". For each block l of a network that was trained with cross-entropy, on its
+pooled features f, (D_l,):
+
+mu_c, S   = class means, and the covariance around them that all classes share, of a random 70 % of
+            each class
+selected  = of each class the 70 % with the least (f - mu_y)^t S^-1 (f - mu_y)
+            mu_c, S are fitted anew to those
+p_l(c|f)  = softmax_c(w_c^t f + b_c)   w_c = S^-1 mu_c   b_c = -mu_c^t S^-1 mu_c / 2 + log(1 / K)
 p(c|x)    = sum_l softmax(a)_l p_l(c|f_l)   a: from ones, by Adam on -log p(y|x) of the holdout
 
 A softmax head adapts to every wrong label. Means and a covariance hardly do, least of all those of
@@ -96,7 +101,7 @@ def linear_classifier(fit: Gaussians) -> tuple[Tensor, Tensor]:
 def fit_block_weights(
     p: Tensor, rounds: int = 20, batch_size: int = 50, lr: float = 0.02
 ) -> Tensor:
-    """Return softmax(a), (L,), from the probabilities that the blocks give to the holdout's labels, (m, L)."""
+    """Return softmax(a), (L,), from the probabilities of the holdout's labels by block, (m, L)."""
     a = torch.ones(p.shape[1], dtype=p.dtype, device=p.device, requires_grad=True)
     adam = Adam([a], lr)
     with torch.enable_grad():
@@ -172,7 +177,7 @@ class RoG(Method):
 
     @torch.no_grad()
     def finish(self, train_batches: BatchSource) -> None:
-        """Fit the heads to the training set, and their weights to the typical half of the holdout."""
+        """Fit the heads to the training set, and their weights to typical holdout examples."""
         features, y = self._dataset_features(train_batches())
         fits = [fit_robust_gaussians(f, y, self.task.n_classes, self.share) for f in features]
         for head, fit in zip(self.heads, fits, strict=True):

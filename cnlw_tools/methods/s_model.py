@@ -1,7 +1,10 @@
-"""S-Model: a layer from true classes to given labels, used in training only (Goldberger and Ben-Reuven 2017).
+"""S-Model: a layer from true classes to given labels, used in training only.
 
-theta_ij = softmax_j b_ij        P(given j | true i)        complex (C-Model): softmax_j (u_ij . h_b + b_ij)
-l_b = -(1 - beta) log sum_i p_b[i] theta[i, y_b] + beta CE(y_b, z_b)        h: (B, D) features, as the head gets them
+Goldberger and Ben-Reuven 2017, "Training deep neural-networks using a noise adaptation layer".
+
+theta_ij = softmax_j b_ij                   P(given j | true i)
+           softmax_j (u_ij . h_b + b_ij)    complex (C-Model); h: (B, D) features before the head
+l_b = -(1 - beta) log sum_i p_b[i] theta[i, y_b] + beta CE(y_b, z_b)
 
 If the layer explains the wrong labels, the network below need not do so. It can predict the true
 class, and predictions leave the layer out. Whether this works depends on the initialisation, so the

@@ -5,10 +5,11 @@ images that have this label:
 
 S_ij  = cos(f_i, f_j)                                  s = 60th percentile of all S_ij
 rho_i = sum_j sign(S_ij - s)                           density around i
-eta_i = max_{j: rho_j > rho_i} S_ij                    similarity to a denser one; of the densest: min_j S_ij
+eta_i = max_{j: rho_j > rho_i} S_ij                    similarity to a denser image
+        min_j S_ij for the densest
 prototypes of c = the p densest of those with eta_i < 0.95
 y^    = argmax_c mean_l cos(f(x), f(prototype_cl))     anew before every epoch, for all images
-L     = mean_b (1 - alpha) CE(y_b, z_b) + alpha CE(y^_b, z_b)                   alpha = 0 for the first epochs
+L     = mean_b (1 - alpha) CE(y_b, z_b) + alpha CE(y^_b, z_b)     alpha = 0 for the first epochs
 
 The densest images of a label mostly have it rightly. So a few of them, dissimilar to each other,
 represent the class and correct the labels of the others, without any trusted image. The densest is

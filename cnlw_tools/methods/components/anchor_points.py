@@ -1,4 +1,6 @@
-"""The transition matrix, estimated from the most typical image of each class (Patrini et al. 2017, eq. 12 and 13).
+"""The transition matrix, estimated from the most typical image of each class.
+
+Patrini, Rozza, Menon, Nock and Qu 2017, arXiv:1609.03683, equations 12 and 13.
 
 x_i = argmax_x p_i(x)        T^_ij = p_j(x_i)        T_ij = P(given j | true i): rows sum to 1
 
@@ -22,7 +24,10 @@ from cnlw_tools.methods.components.inference import predict_batches
 
 
 def estimate_transition(net: nn.Module, batches: BatchSource, percentile: float = 1.0) -> Tensor:
-    """Return T^, (K, K), averaged over ranks, whose running averages of batch normalisation differ."""
+    """Return T^, (K, K), by the rank ``percentile``, from 0 to 1, of each class's predictions.
+
+    The matrix is averaged over ranks, whose running averages of batch normalisation differ.
+    """
     p = torch.cat([z.double().softmax(1) for _, z in predict_batches(net, batches)])
     transition = anchor_predictions(p, percentile)
     distributed.average_over_ranks([transition])
@@ -30,7 +35,7 @@ def estimate_transition(net: nn.Module, batches: BatchSource, percentile: float 
 
 
 def anchor_predictions(p: Tensor, percentile: float) -> Tensor:
-    """Return the prediction for the anchor image of each class, (K, K), among predictions p, (N, K)."""
+    """Return the prediction for the anchor image of each class, (K, K), among p, (N, K)."""
     rank = math.ceil(round(percentile * (len(p) - 1), 6))
     value = p.sort(0).values[rank]  # (K,)
     anchors = (p == value).int().argmax(0)

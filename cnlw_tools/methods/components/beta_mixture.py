@@ -1,10 +1,15 @@
-"""A mixture of two Beta distributions over losses, for correct and for wrong labels (Arazo et al. 2019).
+"""A mixture of two Beta distributions over losses, for correct and for wrong labels.
 
-x      = (l - P5) / (P95 - P5), clamped to [0.001, 0.999]         P5, P95: percentiles of the losses l
-p(x)   = sum_c weight_c Beta(x; alpha_c, beta_c)                  c = 0: correct, c = 1: wrong; from (1, 2), (2, 1), 1/2
-r_c    = weight_c Beta(x; alpha_c, beta_c) / p(x)                                                               E-step
-alpha  = m (m (1 - m) / s^2 - 1)        beta = alpha (1 - m) / m                    M-step: m, s^2 mean and variance,
-weight = mean r                                                                     weighted by r; ten rounds
+Arazo, Ortego, Albert, O'Connor and McGuinness 2019, "Unsupervised label noise modeling and loss
+correction".
+
+x      = (l - P5) / (P95 - P5), clamped to [0.001, 0.999]   P5, P95: percentiles of the losses l
+p(x)   = sum_c weight_c Beta(x; alpha_c, beta_c)            c = 0: correct, c = 1: wrong
+         initially Beta(1, 2) and Beta(2, 1), 1/2 each
+r_c    = weight_c Beta(x; alpha_c, beta_c) / p(x)           E-step
+alpha  = m (m (1 - m) / s^2 - 1)                            M-step: m, s^2 are mean and variance
+beta   = alpha (1 - m) / m                                  weighted by r; ten rounds
+weight = mean r
 w(l)   = r_1(x), in 100 bins; constant from its maximum on
 
 Losses of correct labels crowd near 0, and those of wrong labels have a long tail towards them. Both
@@ -40,7 +45,10 @@ def initial_parameters(like: Tensor) -> MixtureParameters:
 
 
 def match_moments(x: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
-    """Return alpha and beta, (2,) each, that match the moments of values x, (n,), weighted by r, (2, n)."""
+    """Return alpha and beta, (2,) each, that match the moments of values x.
+
+    The values, (n,), are weighted by r, (2, n).
+    """
     share = r / r.sum(1, keepdim=True)
     mean = (share * x).sum(1)
     variance = (share * (x - mean[:, None]).square()).sum(1)

@@ -1,9 +1,15 @@
-"""Two encoders that learn from verified labels whether an image looks like its class (Lee, He, Zhang and Yang 2018).
+"""Two encoders that learn from verified labels whether an image looks like its class.
 
-v: features of an image, S = {s_1 ... s_R}: reference features of a class; v <- sign(v) log(1 + |v|), s likewise
-h_r   = tanh(A_2 dropout(tanh(A_1 s_r)))       a = softmax_r(c . tanh(W h_r))       phi_s = tanh(A_3 sum_r a_r h_r)
-phi_q = tanh(B_2 tanh(B_1 v))                  v^ = tanh(B_4 tanh(B_3 phi_q))       cos = cosine(phi_q, phi_s)
-match = t (1 - cos) + 5 (1 - t) max(0, cos - 0.1)                                   t: the label is correct
+Lee, He, Zhang and Yang 2018, "CleanNet: transfer learning for scalable image classifier training
+with label noise".
+
+v     : features of an image; S = {s_1 ... s_R}: reference features of a class
+        v <- sign(v) log(1 + |v|), s likewise
+h_r   = tanh(A_2 dropout(tanh(A_1 s_r)))        a = softmax_r(c . tanh(W h_r))
+phi_s = tanh(A_3 sum_r a_r h_r)
+phi_q = tanh(B_2 tanh(B_1 v))                   v^ = tanh(B_4 tanh(B_3 phi_q))
+cos   = cosine(phi_q, phi_s)
+match = t (1 - cos) + 5 (1 - t) max(0, cos - 0.1)                     t: the label is correct
 l     = match, if t is verified | 0.1 match with t = 1[cos >= 0.1], if not;  + 0.1 |v - v^|^2
 
 Widths, loss weights and learning rates are those of the authors' code. Features of networks with

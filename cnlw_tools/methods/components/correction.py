@@ -1,4 +1,4 @@
-"""The parts that forward and backward correction share: the transition matrix and the phases of training.
+"""What forward and backward correction share: the transition matrix and the training phases.
 
 The matrix T is stated or estimated. To estimate it, a first network learns from the given labels as
 they are, for ``first`` epochs or a share of them, and gives the estimate (`anchor_points`). Then

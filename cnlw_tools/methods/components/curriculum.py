@@ -1,4 +1,4 @@
-"""A curriculum over batches: the weight of each example, from its loss and the progress of training.
+"""A curriculum over batches: the weight of each example, from its loss and the progress.
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 

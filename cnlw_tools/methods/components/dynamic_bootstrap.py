@@ -1,7 +1,7 @@
 """Dynamic bootstrapping: each label is trusted as much as its loss suggests (Arazo et al. 2019).
 
-l_b = (1 - w_b) CE(y_b, z_b) + w_b CE(guess_b, z_b)                w_b: P(y_b is wrong), from `beta_mixture`
-R   = sum_c (1 / K) log((1 / K) / h_c)                             h: mean of softmax(z) over the batch
+l_b = (1 - w_b) CE(y_b, z_b) + w_b CE(guess_b, z_b)     w_b: P(y_b is wrong), from `beta_mixture`
+R   = sum_c (1 / K) log((1 / K) / h_c)                  h: mean of softmax(z) over the batch
 
 Nothing in l keeps a network from predicting the same class for everything. R does: its minimum, 0,
 is where h is uniform. Training begins with plain mixup, until the losses of correct and wrong
@@ -22,7 +22,14 @@ from cnlw_tools.methods.components.mixing import mix, sample_beta
 
 
 def mixup_loss(net: nn.Module, batch: Batch, q: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    """Return the mean loss of mixup with partners q, (B,), and each given label's loss on its blend, (B,)."""
+    """Return the mean loss of mixup, and the loss of each given label on its blend, (B,).
+
+    Args:
+        net: the network
+        batch: B examples
+        q: (B,) positions of their partners in the batch
+        alpha: of the Beta distribution
+    """
     x, y = batch.x, batch.y
     lam = sample_beta(alpha, (), x)
     z = net(mix(x, x[q], lam))
@@ -46,7 +53,7 @@ def bootstrap_losses(z: Tensor, y: Tensor, guess: Tensor, w: Tensor) -> Tensor:
 
 
 def balance_penalty(z: Tensor) -> Tensor:
-    """Return R of logits, (B, K), which grows as the mean prediction departs from uniform; a scalar."""
+    """Return R of logits, (B, K): a scalar that is 0 if the mean prediction is uniform."""
     log_h = log_softmax(z.float(), 1).logsumexp(0) - math.log(len(z))
     return -math.log(z.shape[1]) - log_h.mean()
 

@@ -1,4 +1,4 @@
-"""Predictions in evaluation mode: running averages in batch normalisation, no dropout, no gradient."""
+"""Predictions in evaluation mode: running averages of batch norm, no dropout, no gradient."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

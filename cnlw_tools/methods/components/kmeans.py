@@ -1,10 +1,11 @@
 """k-means: groups of points, each near its mean, with the least sum |x - mean|^2.
 
-kmeans     assigns points to the nearest centre and moves centres to the mean of their points, in turn
-           (Lloyd 1982): a local optimum
-kmeans_1d  numbers: the groups of an optimum are intervals, so dynamic programming finds it exactly, as the best
-           last cut before each position, given the best cuts before that one (Fisher 1958). The cost of a group of
-           the positions i to j - 1 is sum x^2 - (sum x)^2 / count, from running sums
+kmeans     assigns points to the nearest centre and moves centres to the mean of their points, in
+           turn (Lloyd 1982): a local optimum
+kmeans_1d  numbers: the groups of an optimum are intervals, so dynamic programming finds it exactly,
+           as the best last cut before each position, given the best cuts before that one (Fisher
+           1958). The cost of a group of the positions i to j - 1 is sum x^2 - (sum x)^2 / count,
+           from running sums
 
 Not done here: scikit-learn's k-means. It would be a dependency for this function alone.
 """
@@ -78,7 +79,7 @@ def _best_last_cuts(running_sums: list[Tensor], least_cost: Tensor) -> tuple[Ten
 
 
 def _group_costs(running_sums: list[Tensor], i: Tensor, j: Tensor) -> Tensor:
-    """Return the cost of a group from i to j - 1 for all pairs, (j, i); infinite where it is empty."""
+    """Return the cost of a group from i to j - 1 for all pairs, (j, i); infinite if empty."""
     count, total, total_squares = (sums[j][:, None] - sums[i] for sums in running_sums)
     cost = (total_squares - total.square() / count.clamp(min=1)).clamp(min=0)
     return torch.where(j[:, None] > i, cost, torch.inf)

@@ -1,4 +1,4 @@
-"""A virtual step: how much a step on each noisy example would reduce the loss on trusted ones; for L2R and IEG.
+"""How much a step on each noisy example would reduce the loss on trusted ones; for L2R and IEG.
 
 g_p   = grad L^p(Theta')                            L^p: cross-entropy on trusted examples
 z'_b  = d/dt f(x_b; Theta + t g_p) at t = 0         one forward-mode pass
@@ -63,7 +63,7 @@ def trainable_parameters(net: nn.Module) -> dict[str, Tensor]:
 
 
 def probe_gradient(net: nn.Module, parameters: Parameters, probe: Batch) -> dict[str, Tensor]:
-    """Return g_p at the given parameters: the gradient of the mean cross-entropy, the same on all ranks."""
+    """Return g_p, the gradient of the mean cross-entropy at the given parameters, on all ranks."""
     leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
     z = functional_call(net, leaves, (probe.x,))
     gradient = torch.autograd.grad(cross_entropy(z, probe.y), list(leaves.values()))
@@ -74,16 +74,14 @@ def probe_gradient(net: nn.Module, parameters: Parameters, probe: Batch) -> dict
 def logits_and_derivative(
     net: nn.Module, parameters: Parameters, direction: Parameters, x: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return the logits, (B, K), and their derivative as the parameters move in a direction, (B, K).
+    """Return the logits, (B, K), and their derivative along a direction of the parameters, (B, K).
 
     Raises:
         ValueError: the network has an operation without a forward-mode derivative
     """
     try:
         with torch.no_grad(), forward_ad.dual_level():
-            duals = {}
-            for name, p in parameters.items():
-                duals[name] = forward_ad.make_dual(p, direction[name])  # type: ignore[no-untyped-call]
+            duals = _make_duals(parameters, direction)
             output = functional_call(net, duals, (x,))
             z, derivative = forward_ad.unpack_dual(output)  # type: ignore[no-untyped-call]
     except NotImplementedError as error:
@@ -92,6 +90,27 @@ def logits_and_derivative(
             f"which L2R and IEG need: use another network ({error})"
         ) from error
     return at_least_float32(z), at_least_float32(derivative)
+
+
+def _make_duals(parameters: Parameters, direction: Parameters) -> dict[str, Tensor]:
+    duals = {}
+    for name, p in parameters.items():
+        duals[name] = forward_ad.make_dual(p, direction[name])  # type: ignore[no-untyped-call]
+    return duals
+
+
+def _make_duals(parameters: Parameters, direction: Parameters) -> dict[str, Tensor]:
+    duals = {}
+    for name, p in parameters.items():
+        duals[name] = forward_ad.make_dual(p, direction[name])  # type: ignore[no-untyped-call]
+    return duals
+
+
+def _make_duals(parameters: Parameters, direction: Parameters) -> dict[str, Tensor]:
+    duals = {}
+    for name, p in parameters.items():
+        duals[name] = forward_ad.make_dual(p, direction[name])  # type: ignore[no-untyped-call]
+    return duals
 
 
 def normalise_gains(gains: Tensor, delta: float) -> Tensor:

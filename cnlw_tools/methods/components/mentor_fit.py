@@ -5,7 +5,8 @@ Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) an
 min_w  mean_r BCE(v*_r, v_r)       if every target v* is 0 or 1
        mean_r (v*_r - v_r)^2       otherwise
 
-predefined    v* = rule(l, delta, e)  for l in 0, 0.1 .. 9.9, 10, 11 .. 29, delta in -5, -4.9 .. 4.9, e in 0, 1 .. 99
+predefined    v* = rule(l, delta, e)  for l in 0, 0.1 .. 9.9, 10, 11 .. 29,
+              delta in -5, -4.9 .. 4.9, e in 0, 1 .. 99
 data-driven   v* = 1[the given label is correct]  with delta = l - percentile_p of all losses at e
 
 100,000 random samples, four fifths to fit and one fifth held out; Adam at 0.1 x 0.9 thirty times,
@@ -167,7 +168,7 @@ def evaluate_mentor(mentor: Mentor, samples: MentorSamples) -> tuple[float, floa
 
 
 def to_json(fitted: FittedMentor, **origin: Any) -> str:
-    """Return the text of a mentor's file: its origin, its quality, and its float32 weights exactly."""
+    """Return the text of a mentor's file: its origin, its quality and its exact float32 weights."""
     entries = dict(origin)
     entries["agreement"] = round(fitted.agreement, 5)
     entries["error"] = float(f"{fitted.error:.2g}")

@@ -1,7 +1,8 @@
 """Pseudo-labels, and the agreement of two views of an image; for IEG and MixMatch.
 
-P  = mean over views of softmax(z)        g = P^(1/tau) / sum P^(1/tau)        tau < 1 sharpens (Berthelot et al. 2019)
-KL(softmax(z_b) || softmax(z^_b))         z^: the logits of another view       (Zhang et al. 2020, equation 4)
+P = mean over views of softmax(z)
+g = P^(1/tau) / sum P^(1/tau)               tau < 1 sharpens (Berthelot et al. 2019)
+KL(softmax(z_b) || softmax(z^_b))           z^: logits of another view (Zhang et al. 2020, (4))
 """
 
 from collections.abc import Sequence

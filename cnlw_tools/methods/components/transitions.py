@@ -4,8 +4,9 @@ Q[j, i] = P(given j | true i), so columns sum to 1. T is the transpose of Q.
 
 symmetric:r    (1 - r) I + r / (K - 1) (1 - I)
 pairflip:r     (1 - r) I + r (i -> i + 1 mod K)
-outlier:a      [[I, (1 - a) / (K - 1)], [0, a]]: the last class means "none of the others". A share a of its
-               images is labelled so, and the rest has any of the other labels (Sukhbaatar et al. 2015, equation 8)
+outlier:a      [[I, (1 - a) / (K - 1)], [0, a]]: the last class means "none of the others". A share
+               a of its images is labelled so, and the rest has any of the other labels (Sukhbaatar
+               et al. 2015, equation 8)
 
 The loss under Q: -log p~[y], p~ = Q p
 """

@@ -28,13 +28,16 @@ Rule = Callable[[Tensor, Tensor, Tensor], Tensor]  # losses l, differences delta
 
 
 def nearest_rank_percentile(losses: Tensor, p: float) -> Tensor:
-    """Return the loss whose rank is nearest to p (B - 1), for p from 0 to 1; of two ranks the lower."""
+    """Return the loss whose rank is nearest to p (B - 1); of two equally near ranks the lower.
+
+    The percentile p is from 0 to 1.
+    """
     rank = math.ceil(p * (len(losses) - 1) - 0.5)
     return losses.sort().values[rank]
 
 
 def mask_of_smallest(losses: Tensor, count: int | Tensor) -> Tensor:
-    """Return (n,) 1 for the ``count`` smallest losses, and 0 for the others; ties go to the earlier."""
+    """Return (n,) 1 for the ``count`` smallest losses, of equal ones the first, else 0."""
     ranks = losses.argsort(stable=True).argsort()
     return (ranks < count).float()
 
