@@ -99,20 +99,6 @@ def _make_duals(parameters: Parameters, direction: Parameters) -> dict[str, Tens
     return duals
 
 
-def _make_duals(parameters: Parameters, direction: Parameters) -> dict[str, Tensor]:
-    duals = {}
-    for name, p in parameters.items():
-        duals[name] = forward_ad.make_dual(p, direction[name])  # type: ignore[no-untyped-call]
-    return duals
-
-
-def _make_duals(parameters: Parameters, direction: Parameters) -> dict[str, Tensor]:
-    duals = {}
-    for name, p in parameters.items():
-        duals[name] = forward_ad.make_dual(p, direction[name])  # type: ignore[no-untyped-call]
-    return duals
-
-
 def normalise_gains(gains: Tensor, delta: float) -> Tensor:
     """Return max(gain, 0) / (sum + delta), (B,); with ``delta`` = 0 and a sum of 0 all are 0."""
     positive = gains.clamp(min=0)
