@@ -41,7 +41,12 @@ class Bootstrap(Method):
     cross_entropy_options = {"beta": 1.0}  # noqa: RUF012, read only
     paper = "Reed et al. 2015"
 
-    def __init__(self, task: Task, kind: str = "hard", beta: float | None = None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        kind: str = "hard",
+        beta: float | None = None,
+    ) -> None:
         super().__init__(task)
         self.kind = check_choice("kind", kind, DEFAULT_BETA)
         if beta is None:

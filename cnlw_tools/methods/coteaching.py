@@ -32,7 +32,12 @@ from cnlw_tools.methods.components.validation import check_number, resolve_epoch
 from cnlw_tools.methods.components.weighting_rules import mask_of_smallest
 
 
-def dropped_share(epoch: int, rate: float, gradual: int, exponent: float = 1.0) -> float:
+def dropped_share(
+    epoch: int,
+    rate: float,
+    gradual: int,
+    exponent: float = 1.0,
+) -> float:
     """Return R(e), the share of the examples that is dropped in an epoch."""
     if epoch >= gradual:
         return rate
@@ -48,7 +53,12 @@ class CoTeaching(Method):
     relative_cost = 2.0
     distributed_loss = "gathered"
 
-    def __init__(self, task: Task, gradual: float = 10, exponent: float = 1.0) -> None:
+    def __init__(
+        self,
+        task: Task,
+        gradual: float = 10,
+        exponent: float = 1.0,
+    ) -> None:
         super().__init__(task)
         self.other_net = task.make_net()
         self.gradual = resolve_epochs("gradual", gradual, task.epochs)

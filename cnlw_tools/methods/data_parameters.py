@@ -35,7 +35,11 @@ from cnlw_tools.methods.components.validation import check_choice, check_number
 MOMENTUM, BOUND = 0.9, math.log(20)
 
 
-def temperature_gradient(z: Tensor, y: Tensor, sigma: Tensor) -> Tensor:
+def temperature_gradient(
+    z: Tensor,
+    y: Tensor,
+    sigma: Tensor,
+) -> Tensor:
     """Return dl / dsigma = (z[y] - sum_k p_k z_k) / sigma^2; (B, K), (B,), (B,) -> (B,)."""
     p = (z / sigma[:, None]).softmax(1)
     z_y = z.gather(1, y[:, None])[:, 0]
@@ -48,7 +52,13 @@ class Temperatures(torch.nn.Module):
     s: Tensor
     v: Tensor
 
-    def __init__(self, size: int, lr: float, init: float, decay: float) -> None:
+    def __init__(
+        self,
+        size: int,
+        lr: float,
+        init: float,
+        decay: float,
+    ) -> None:
         super().__init__()
         self.lr = lr
         self.decay = decay

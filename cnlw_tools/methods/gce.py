@@ -76,7 +76,12 @@ class GCETruncated(GCE):
     best_accuracy: Tensor
 
     def __init__(
-        self, task: Task, q: float = 0.7, k: float = 0.5, start: float = 0.33, every: int = 10
+        self,
+        task: Task,
+        q: float = 0.7,
+        k: float = 0.5,
+        start: float = 0.33,
+        every: int = 10,
     ) -> None:
         super().__init__(task, q)
         self.k = check_number("k", k, 0, 1)

@@ -25,7 +25,11 @@ from cnlw_tools.methods.base import Batch, Method, Phase, Task
 from cnlw_tools.methods.components.validation import check_choice, check_number
 
 
-def h_alpha(log_p: Tensor, y: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+def h_alpha(
+    log_p: Tensor,
+    y: Tensor,
+    alpha: float,
+) -> tuple[Tensor, Tensor]:
     """Return H_alpha, (B,), and cross-entropy, (B,), of log-probabilities, (B, K)."""
     cross_entropy = -log_p.gather(1, y[:, None])[:, 0]
     smoothed = (cross_entropy - alpha * log_p.mean(1)) / (1 + alpha)
@@ -38,7 +42,12 @@ class HAlpha(Method):
     cross_entropy_options = {"alpha": 0.0}  # noqa: RUF012, read only
     paper = "Rolnick et al. 2017"
 
-    def __init__(self, task: Task, alpha: float = 1.0, scale: str = "none") -> None:
+    def __init__(
+        self,
+        task: Task,
+        alpha: float = 1.0,
+        scale: str = "none",
+    ) -> None:
         super().__init__(task)
         self.alpha = check_number("alpha", alpha, 0)
         self.scale = check_choice("scale", scale, ("none", "batch", "lr"))

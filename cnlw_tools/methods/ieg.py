@@ -90,7 +90,12 @@ class ProbeDerivatives(NamedTuple):
 
 
 def virtual_step(
-    theta: Tensor, gradient: Tensor, buffer: Tensor | None, lr: float, momentum: float, decay: float
+    theta: Tensor,
+    gradient: Tensor,
+    buffer: Tensor | None,
+    lr: float,
+    momentum: float,
+    decay: float,
 ) -> Tensor:
     """Return Theta' = Theta - eta (gradient + decay Theta + mu buffer).
 
@@ -187,7 +192,11 @@ class IEG(Method):
         return total + mixing_loss
 
     def probe_derivatives(
-        self, batch: Batch, probe: Batch, z: Tensor, z_hat: Tensor
+        self,
+        batch: Batch,
+        probe: Batch,
+        z: Tensor,
+        z_hat: Tensor,
     ) -> ProbeDerivatives:
         """Return the derivatives of L^p after a virtual step, for the examples of all ranks.
 
@@ -236,7 +245,10 @@ class IEG(Method):
         return all_logits, all_derivatives
 
     def lookahead_gradient(
-        self, logits: Sequence[Tensor], forces: Sequence[Tensor], probe: Batch
+        self,
+        logits: Sequence[Tensor],
+        forces: Sequence[Tensor],
+        probe: Batch,
     ) -> Parameters:
         """Return g_p, the gradient of L^p after the virtual step.
 
@@ -276,7 +288,12 @@ class IEG(Method):
                     decays[p] = float(group.get("weight_decay", 0))
         return decays
 
-    def mixing_loss(self, batch: Batch, probe: Batch, label: Tensor) -> Tensor:
+    def mixing_loss(
+        self,
+        batch: Batch,
+        probe: Batch,
+        label: Tensor,
+    ) -> Tensor:
         """Return L_mix^p + p L_mix^u, a scalar; ``label`` is (B, K), for the batch."""
         if not self.anchors:
             return label.new_zeros(())

@@ -74,7 +74,11 @@ def selected_noise(eps: Tensor, n_wrong_classes: int) -> Tensor:
     return eps**2 / (eps**2 + n_wrong_classes * (1 - eps) ** 2)
 
 
-def plan_iterations(total: int, share: float, iterations: int) -> tuple[int, int]:
+def plan_iterations(
+    total: int,
+    share: float,
+    iterations: int,
+) -> tuple[int, int]:
     """Return how many iterations there is time for, and the epochs of each of their halves.
 
     Args:
@@ -148,7 +152,12 @@ class INCV(Method):
         self.log_examples(batch, (losses + other_losses) / 2, (easy + other_easy) / 2)
         return _masked_mean(losses, other_easy) + _masked_mean(other_losses, easy)
 
-    def find_easy(self, losses: Tensor, batch: Batch, epoch: int) -> Tensor:
+    def find_easy(
+        self,
+        losses: Tensor,
+        batch: Batch,
+        epoch: int,
+    ) -> Tensor:
         """Return (B,) 1 for the n least losses, (B,), of eligible examples, else 0."""
         is_selected = self.status[batch.index] == SELECTED
         n_wrong_classes = 1 if self.is_asymmetric else self.task.n_classes - 1

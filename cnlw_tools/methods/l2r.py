@@ -40,7 +40,11 @@ from cnlw_tools.methods.components.mixing import one_hot
 from cnlw_tools.methods.components.validation import check_number
 
 
-def example_gains(z: Tensor, derivative: Tensor, y: Tensor) -> Tensor:
+def example_gains(
+    z: Tensor,
+    derivative: Tensor,
+    y: Tensor,
+) -> Tensor:
     """Return u_b = <p_b - Y_b, z'_b>, (B,), of logits and their derivatives, (B, K)."""
     loss_gradient = z.softmax(1) - one_hot(y, z.shape[1])
     return (loss_gradient * derivative).sum(1)
@@ -54,7 +58,12 @@ class L2R(Method):
     relative_cost = 3.0
     distributed_loss = "gathered"
 
-    def __init__(self, task: Task, probe_size: int = 100, delta: float = 0.0) -> None:
+    def __init__(
+        self,
+        task: Task,
+        probe_size: int = 100,
+        delta: float = 0.0,
+    ) -> None:
         super().__init__(task)
         self.probe_size = check_probe_size(probe_size)
         self.delta = check_number("delta", delta, 0)

@@ -49,7 +49,11 @@ class MDYRH(Method):
     distributed_loss = "per_rank"
 
     def __init__(
-        self, task: Task, alpha: float = 32.0, warmup: float = 0.35, eta: float = 1.0
+        self,
+        task: Task,
+        alpha: float = 32.0,
+        warmup: float = 0.35,
+        eta: float = 1.0,
     ) -> None:
         super().__init__(task)
         self.alpha = check_number("alpha", alpha, 0)

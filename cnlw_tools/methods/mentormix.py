@@ -52,7 +52,11 @@ def draw_partners(p: Tensor) -> Tensor:
     return (clocks / p).argmin(1)
 
 
-def example_shares(lam: Tensor, v: Tensor, hard: bool = False) -> Tensor:
+def example_shares(
+    lam: Tensor,
+    v: Tensor,
+    hard: bool = False,
+) -> Tensor:
     """Return lam_i, (B,), the share of itself that each example keeps in the blend.
 
     It is more than half for trusted examples, and less for the others.

@@ -34,7 +34,12 @@ class Mixup(Method):
     paper = "Zhang et al. 2018"
     distributed_loss = "per_rank"
 
-    def __init__(self, task: Task, alpha: float = 1.0, per: str = "batch") -> None:
+    def __init__(
+        self,
+        task: Task,
+        alpha: float = 1.0,
+        per: str = "batch",
+    ) -> None:
         super().__init__(task)
         self.alpha = check_number("alpha", alpha, 0)
         self.per = check_choice("per", per, ("batch", "example"))

@@ -57,7 +57,11 @@ class Gaussians(NamedTuple):
         return ((centred @ self.precision) * centred).sum(1)
 
 
-def fit_gaussians(f: Tensor, y: Tensor, n_classes: int) -> Gaussians:
+def fit_gaussians(
+    f: Tensor,
+    y: Tensor,
+    n_classes: int,
+) -> Gaussians:
     """Fit the Gaussians to features, (n, D), with labels, (n,)."""
     count = torch.bincount(y, minlength=n_classes)
     sums = f.new_zeros(n_classes, f.shape[1]).index_add_(0, y, f)
@@ -67,7 +71,12 @@ def fit_gaussians(f: Tensor, y: Tensor, n_classes: int) -> Gaussians:
     return Gaussians(mean, torch.linalg.pinv(covariance, hermitian=True), count)
 
 
-def smallest_of_each_class(score: Tensor, y: Tensor, share: float, n_classes: int) -> Tensor:
+def smallest_of_each_class(
+    score: Tensor,
+    y: Tensor,
+    share: float,
+    n_classes: int,
+) -> Tensor:
     """Return whether each example is among the floor(share n_c) with the least score of its class.
 
     At least one example of each class is. ``score`` and the labels ``y`` are (n,).
@@ -82,7 +91,12 @@ def smallest_of_each_class(score: Tensor, y: Tensor, share: float, n_classes: in
     return rank < n_selected[y]
 
 
-def fit_robust_gaussians(f: Tensor, y: Tensor, n_classes: int, share: float) -> Gaussians:
+def fit_robust_gaussians(
+    f: Tensor,
+    y: Tensor,
+    n_classes: int,
+    share: float,
+) -> Gaussians:
     """Fit the Gaussians to a random share of each class, then to the share closest to that fit."""
     random_score = torch.rand(len(y)).to(y.device)
     sample = smallest_of_each_class(random_score, y, share, n_classes)
@@ -99,7 +113,10 @@ def linear_classifier(fit: Gaussians) -> tuple[Tensor, Tensor]:
 
 
 def fit_block_weights(
-    p: Tensor, rounds: int = 20, batch_size: int = 50, lr: float = 0.02
+    p: Tensor,
+    rounds: int = 20,
+    batch_size: int = 50,
+    lr: float = 0.02,
 ) -> Tensor:
     """Return softmax(a), (L,), from the probabilities of the holdout's labels by block, (m, L)."""
     a = torch.ones(p.shape[1], dtype=p.dtype, device=p.device, requires_grad=True)
@@ -124,7 +141,12 @@ class RoG(Method):
     block_weights: Tensor
     is_fitted: Tensor
 
-    def __init__(self, task: Task, share: float = 0.7, typical: float = 0.5) -> None:
+    def __init__(
+        self,
+        task: Task,
+        share: float = 0.7,
+        typical: float = 0.5,
+    ) -> None:
         super().__init__(task)
         self.share = check_number("share", share, 0, 1)
         self.typical_share = check_number("typical", typical, 0, 1)

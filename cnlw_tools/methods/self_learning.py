@@ -37,7 +37,10 @@ from cnlw_tools.methods.components.weighting_rules import nearest_rank_percentil
 
 
 def find_prototypes(
-    f: Tensor, max_count: int, share: float = 0.6, max_similarity: float = 0.95
+    f: Tensor,
+    max_count: int,
+    share: float = 0.6,
+    max_similarity: float = 0.95,
 ) -> Tensor:
     """Return the positions of the prototypes, the densest first, among rows of length 1, (m, D).
 

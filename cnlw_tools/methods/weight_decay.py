@@ -30,7 +30,12 @@ class WeightDecay(Method):
     cross_entropy_options = {"decay": 0.0}  # noqa: RUF012, read only
     paper = "the baseline of Jiang et al. 2020"
 
-    def __init__(self, task: Task, decay: float = 1e-3, every: bool = False) -> None:
+    def __init__(
+        self,
+        task: Task,
+        decay: float = 1e-3,
+        every: bool = False,
+    ) -> None:
         super().__init__(task)
         self.decay = check_number("decay", decay, 0)
         self.decays_all = check_flag("every", every)

@@ -23,7 +23,11 @@ from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.inference import predict_batches
 
 
-def estimate_transition(net: nn.Module, batches: BatchSource, percentile: float = 1.0) -> Tensor:
+def estimate_transition(
+    net: nn.Module,
+    batches: BatchSource,
+    percentile: float = 1.0,
+) -> Tensor:
     """Return T^, (K, K), by the rank ``percentile``, from 0 to 1, of each class's predictions.
 
     The matrix is averaged over ranks, whose running averages of batch normalisation differ.

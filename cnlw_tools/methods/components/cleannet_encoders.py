@@ -70,7 +70,12 @@ class Encoders(nn.Module):
         phi_s: Tensor = self.class_layer((a * h).sum(1))
         return phi_s
 
-    def forward(self, v: Tensor, y: Tensor, references: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self,
+        v: Tensor,
+        y: Tensor,
+        references: Tensor,
+    ) -> tuple[Tensor, Tensor]:
         """Return the cosine of features and the class of their label, (B,), and v^, (B, D).
 
         Args:
@@ -120,7 +125,11 @@ def train_encoders(
 
 
 @torch.no_grad()
-def class_cosines(encoders: Encoders, examples: LabelledFeatures, references: Tensor) -> Tensor:
+def class_cosines(
+    encoders: Encoders,
+    examples: LabelledFeatures,
+    references: Tensor,
+) -> Tensor:
     """Return the cosine of each example's features and the class of its label, (n,)."""
     phi_s = encoders.encode_classes(references)
     cosines = []

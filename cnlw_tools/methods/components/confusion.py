@@ -13,13 +13,23 @@ from cnlw_tools.methods.components.inference import predict_batches
 from cnlw_tools.methods.components.mixing import one_hot
 
 
-def label_frequencies(net: nn.Module, batches: BatchSource, n_classes: int, kind: str) -> Tensor:
+def label_frequencies(
+    net: nn.Module,
+    batches: BatchSource,
+    n_classes: int,
+    kind: str,
+) -> Tensor:
     """Return c, (K, K). Its rows sum to 1, and the row of a class that is never predicted is 0."""
     counts = count_labels(net, batches, n_classes, kind)
     return (counts / counts.sum(1, keepdim=True).clamp(min=1e-8)).float()
 
 
-def count_labels(net: nn.Module, batches: BatchSource, n_classes: int, kind: str) -> Tensor:
+def count_labels(
+    net: nn.Module,
+    batches: BatchSource,
+    n_classes: int,
+    kind: str,
+) -> Tensor:
     """Return the numerators of c, (K, K): predicted classes by given labels.
 
     The counts are in double precision, so that autocast does not round them, and averaged over

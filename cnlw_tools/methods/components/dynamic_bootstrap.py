@@ -21,7 +21,12 @@ from cnlw_tools.methods.components.inference import evaluate_dataset
 from cnlw_tools.methods.components.mixing import mix, sample_beta
 
 
-def mixup_loss(net: nn.Module, batch: Batch, q: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+def mixup_loss(
+    net: nn.Module,
+    batch: Batch,
+    q: Tensor,
+    alpha: float,
+) -> tuple[Tensor, Tensor]:
     """Return the mean loss of mixup, and the loss of each given label on its blend, (B,).
 
     Args:
@@ -38,7 +43,12 @@ def mixup_loss(net: nn.Module, batch: Batch, q: Tensor, alpha: float) -> tuple[T
     return mix(given_losses, partner_losses, lam).mean(), given_losses
 
 
-def bootstrap_losses(z: Tensor, y: Tensor, guess: Tensor, w: Tensor) -> Tensor:
+def bootstrap_losses(
+    z: Tensor,
+    y: Tensor,
+    guess: Tensor,
+    w: Tensor,
+) -> Tensor:
     """Return l, (B,), of logits, (B, K).
 
     Args:
@@ -59,7 +69,11 @@ def balance_penalty(z: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def refit_mixture(mixture: BetaMixture, net: nn.Module, batches: BatchSource) -> None:
+def refit_mixture(
+    mixture: BetaMixture,
+    net: nn.Module,
+    batches: BatchSource,
+) -> None:
     """Fit the mixture to the network's current losses on the training set.
 
     The losses are averaged over ranks, whose running averages of batch normalisation differ.

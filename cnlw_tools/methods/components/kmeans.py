@@ -17,7 +17,11 @@ from torch.nn.functional import pad
 BLOCK = 256  # end positions whose best last cuts are computed together
 
 
-def kmeans(x: Tensor, k: int, rounds: int = 100) -> Tensor:
+def kmeans(
+    x: Tensor,
+    k: int,
+    rounds: int = 100,
+) -> Tensor:
     """Return (k, D) centres of (n, D) points, starting from k random points.
 
     A centre without points stays where it is.
@@ -78,12 +82,20 @@ def _best_last_cuts(running_sums: list[Tensor], least_cost: Tensor) -> tuple[Ten
     return torch.cat(costs), torch.cat(cuts)
 
 
-def _group_costs(running_sums: list[Tensor], i: Tensor, j: Tensor) -> Tensor:
+def _group_costs(
+    running_sums: list[Tensor],
+    i: Tensor,
+    j: Tensor,
+) -> Tensor:
     """Return the cost of a group from i to j - 1 for all pairs, (j, i); infinite if empty."""
     count, total, total_squares = (sums[j][:, None] - sums[i] for sums in running_sums)
     cost = (total_squares - total.square() / count.clamp(min=1)).clamp(min=0)
     return torch.where(j[:, None] > i, cost, torch.inf)
 
 
-def _positions(begin: int, end: int, like: Tensor) -> Tensor:
+def _positions(
+    begin: int,
+    end: int,
+    like: Tensor,
+) -> Tensor:
     return torch.arange(begin, end, device=like.device)

@@ -62,7 +62,11 @@ def trainable_parameters(net: nn.Module) -> dict[str, Tensor]:
     return {name: p.detach() for name, p in net.named_parameters() if p.requires_grad}
 
 
-def probe_gradient(net: nn.Module, parameters: Parameters, probe: Batch) -> dict[str, Tensor]:
+def probe_gradient(
+    net: nn.Module,
+    parameters: Parameters,
+    probe: Batch,
+) -> dict[str, Tensor]:
     """Return g_p, the gradient of the mean cross-entropy at the given parameters, on all ranks."""
     leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
     z = functional_call(net, leaves, (probe.x,))
@@ -72,7 +76,10 @@ def probe_gradient(net: nn.Module, parameters: Parameters, probe: Batch) -> dict
 
 
 def logits_and_derivative(
-    net: nn.Module, parameters: Parameters, direction: Parameters, x: Tensor
+    net: nn.Module,
+    parameters: Parameters,
+    direction: Parameters,
+    x: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Return the logits, (B, K), and their derivative along a direction of the parameters, (B, K).
 

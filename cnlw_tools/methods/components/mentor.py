@@ -48,7 +48,10 @@ def lstm_cell_state(weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
 
 
 def mentor_logits(
-    weights: Mapping[str, Tensor], losses: Tensor, difference: Tensor, e: Tensor
+    weights: Mapping[str, Tensor],
+    losses: Tensor,
+    difference: Tensor,
+    e: Tensor,
 ) -> Tensor:
     """Return the logits of v, (B,), from losses, differences and epoch percents, (B,) each."""
     c = lstm_cell_state(weights, torch.stack([losses, difference], 1))
@@ -66,7 +69,12 @@ class Mentor(nn.Module):
         for name in WEIGHT_SHAPES:
             self.register_buffer(name, weights[name].detach().clone())
 
-    def forward(self, losses: Tensor, difference: Tensor, e: Tensor) -> Tensor:
+    def forward(
+        self,
+        losses: Tensor,
+        difference: Tensor,
+        e: Tensor,
+    ) -> Tensor:
         """Return v, (B,)."""
         # without autocast: in bfloat16 small differences would vanish
         with torch.autocast(losses.device.type, enabled=False):

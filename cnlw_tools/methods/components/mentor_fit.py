@@ -88,7 +88,11 @@ def losses_by_percent(history: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def data_driven_samples(
-    epoch: Tensor, losses: Tensor, correct: Tensor, p: float, by_epoch: bool = True
+    epoch: Tensor,
+    losses: Tensor,
+    correct: Tensor,
+    p: float,
+    by_epoch: bool = True,
 ) -> MentorSamples:
     """Return samples from the losses of a student on verified examples.
 
@@ -185,7 +189,11 @@ def _to_nine_digits(numbers: Any) -> Any:
     return float(f"{numbers:.9g}")
 
 
-def _fit_loss(weights: dict[str, Tensor], samples: MentorSamples, is_binary: bool) -> Tensor:
+def _fit_loss(
+    weights: dict[str, Tensor],
+    samples: MentorSamples,
+    is_binary: bool,
+) -> Tensor:
     z = mentor_logits(weights, samples.losses, samples.difference, samples.epoch)
     if is_binary:
         return binary_cross_entropy_with_logits(z, samples.target)

@@ -15,7 +15,11 @@ from torch import Tensor
 from torch.distributions import Gamma
 
 
-def sample_beta(alpha: float, shape: Sequence[int], like: Tensor) -> Tensor:
+def sample_beta(
+    alpha: float,
+    shape: Sequence[int],
+    like: Tensor,
+) -> Tensor:
     """Draw from Beta(alpha, alpha) on the device of ``like``; alpha <= 0 gives ones.
 
     Does not synchronise with the device.
@@ -35,7 +39,11 @@ def at_least_half(lam: Tensor) -> Tensor:
     return torch.maximum(lam, 1 - lam)
 
 
-def mix(a: Tensor, b: Tensor, lam: Tensor) -> Tensor:
+def mix(
+    a: Tensor,
+    b: Tensor,
+    lam: Tensor,
+) -> Tensor:
     """Return lam a + (1 - lam) b, for a and b (B, ...) and lam (B,), or () for one of all."""
     n_missing_axes = a.dim() - lam.dim()
     lam = lam.reshape(*lam.shape, *[1] * n_missing_axes)

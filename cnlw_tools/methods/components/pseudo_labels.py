@@ -18,7 +18,9 @@ def rms_normalise(z: Tensor) -> Tensor:
 
 
 def sharpened_pseudo_labels(
-    views: Sequence[Tensor], temperature: float, logit_norm: bool
+    views: Sequence[Tensor],
+    temperature: float,
+    logit_norm: bool,
 ) -> Tensor:
     """Return (B, K) pseudo-labels g from the logits of several views, (B, K) each."""
     log_p = []
@@ -29,7 +31,11 @@ def sharpened_pseudo_labels(
     return (log_sum / temperature).softmax(1)
 
 
-def kl_divergence(z: Tensor, z_hat: Tensor, detach: bool) -> Tensor:
+def kl_divergence(
+    z: Tensor,
+    z_hat: Tensor,
+    detach: bool,
+) -> Tensor:
     """Return (B,) KL(softmax(z) || softmax(z^)) of (B, K) logits; ``detach`` makes z a constant."""
     log_p = log_softmax(z.detach() if detach else z, 1)
     divergence = kl_div(log_softmax(z_hat, 1), log_p, reduction="none", log_target=True)

@@ -19,14 +19,20 @@ from torch import Tensor
 from cnlw_tools.methods.components.validation import check_number
 
 
-def given_label_nll(log_p: Tensor, q: Tensor, y: Tensor) -> Tensor:
+def given_label_nll(
+    log_p: Tensor,
+    q: Tensor,
+    y: Tensor,
+) -> Tensor:
     """Return -log (Q p)[y], (B,), of (B, K) log-probabilities p of the true classes."""
     log_q = (q[y] + 1e-30).log()  # 1e-30 keeps the gradient p_i / p~ of an entry 0 in Q finite
     return -torch.logsumexp(log_p + log_q, 1)
 
 
 def parse_transition(
-    q: str | Sequence[Sequence[float]], n_classes: int, special_value: str = "learned"
+    q: str | Sequence[Sequence[float]],
+    n_classes: int,
+    special_value: str = "learned",
 ) -> Tensor:
     """Return the (K, K) matrix Q from its rows, or from a name and a number.
 

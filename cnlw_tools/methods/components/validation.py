@@ -6,7 +6,12 @@ from math import ceil, inf, isfinite
 from cnlw_tools.registry import suggest
 
 
-def check_number(option: str, value: float, low: float, high: float = inf) -> float:
+def check_number(
+    option: str,
+    value: float,
+    low: float,
+    high: float = inf,
+) -> float:
     """Return the value if it is a finite number from ``low`` to ``high``.
 
     Raises:
@@ -30,7 +35,11 @@ def check_flag(option: str, value: bool) -> bool:
     return value
 
 
-def check_choice(option: str, value: str, choices: Iterable[str]) -> str:
+def check_choice(
+    option: str,
+    value: str,
+    choices: Iterable[str],
+) -> str:
     """Return the value if it is one of the choices.
 
     Raises:
@@ -43,7 +52,11 @@ def check_choice(option: str, value: str, choices: Iterable[str]) -> str:
     return value
 
 
-def resolve_epochs(option: str, value: float, total: int) -> int:
+def resolve_epochs(
+    option: str,
+    value: float,
+    total: int,
+) -> int:
     """Return a number of epochs, at most ``total``.
 
     A value below 1 is a share of ``total``, rounded up; from 1 on it is the number itself.

@@ -42,37 +42,65 @@ def mask_of_smallest(losses: Tensor, count: int | Tensor) -> Tensor:
     return (ranks < count).float()
 
 
-def baseline(losses: Tensor, difference: Tensor, e: Tensor) -> Tensor:
+def baseline(
+    losses: Tensor,
+    difference: Tensor,
+    e: Tensor,
+) -> Tensor:
     """Weight all examples by 1."""
     return torch.ones_like(losses)
 
 
-def threshold(losses: Tensor, difference: Tensor, e: Tensor) -> Tensor:
+def threshold(
+    losses: Tensor,
+    difference: Tensor,
+    e: Tensor,
+) -> Tensor:
     """Keep the examples below the threshold: 1[delta < 0]."""
     return (difference < 0).float()
 
 
-def self_paced(losses: Tensor, difference: Tensor, e: Tensor) -> Tensor:
+def self_paced(
+    losses: Tensor,
+    difference: Tensor,
+    e: Tensor,
+) -> Tensor:
     """Keep the easy examples: 1[delta <= 0]."""
     return (difference <= 0).float()
 
 
-def hard_mining(losses: Tensor, difference: Tensor, e: Tensor) -> Tensor:
+def hard_mining(
+    losses: Tensor,
+    difference: Tensor,
+    e: Tensor,
+) -> Tensor:
     """Keep the hard examples: 1[delta >= 0]."""
     return (difference >= 0).float()
 
 
-def focal(losses: Tensor, difference: Tensor, e: Tensor) -> Tensor:
+def focal(
+    losses: Tensor,
+    difference: Tensor,
+    e: Tensor,
+) -> Tensor:
     """Weight uncertain examples more: (1 - exp(-l))^2; exp(-l) is the probability of the label."""
     return (1 - torch.exp(-losses)) ** 2
 
 
-def spcl(losses: Tensor, difference: Tensor, e: Tensor) -> Tensor:
+def spcl(
+    losses: Tensor,
+    difference: Tensor,
+    e: Tensor,
+) -> Tensor:
     """Keep the easy examples, and weight harder ones less: clip(1 - delta, 0, 1)."""
     return (1 - difference).clamp(0, 1)
 
 
-def pd(losses: Tensor, difference: Tensor, e: Tensor) -> Tensor:
+def pd(
+    losses: Tensor,
+    difference: Tensor,
+    e: Tensor,
+) -> Tensor:
     """Keep all examples at first, then the easy ones, and in the end weight harder ones less.
 
     This is the predefined curriculum of the paper.
