@@ -10,6 +10,7 @@ from hashlib import sha256
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.types as arrow_types
 from numpy.typing import NDArray
 
 from cnlw_tools import prng
@@ -20,18 +21,22 @@ UNSIGNED = {8: pa.uint8(), 16: pa.uint16(), 32: pa.uint32(), 64: pa.uint64()}
 
 def random_keys(ids: pa.ChunkedArray, seed: int) -> prng.UInts:
     """Return (n,) the random key of each id in a column of strings."""
-    chunk_keys = [prng.random_keys(*string_buffers(chunk), seed) for chunk in ids.chunks]
-    return np.concatenate(chunk_keys) if chunk_keys else np.empty(0, np.uint64)
+    keys = [np.empty(0, np.uint64)]
+    for chunk in ids.chunks:
+        data, offsets = string_buffers(chunk)
+        keys.append(prng.random_keys(data, offsets, seed))
+    return np.concatenate(keys)
 
 
 def string_buffers(array: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.integer]]:
-    """Return the UTF-8 bytes of n strings, end to end, and (n + 1,) their offsets; copies nothing."""
-    is_large = pa.types.is_large_string(array.type)
+    """Return the UTF-8 bytes of n strings, end to end, and (n + 1,) offsets; nothing is copied."""
+    is_large = arrow_types.is_large_string(array.type)
     offset_type: type[np.integer] = np.int64 if is_large else np.int32
     _, offset_buffer, data_buffer = array.buffers()
     offsets = np.frombuffer(offset_buffer or b"\0" * 8, offset_type)
     data = np.frombuffer(data_buffer or b"", np.uint8)
-    return data, offsets[array.offset : array.offset + len(array) + 1]
+    end = array.offset + len(array) + 1
+    return data, offsets[array.offset : end]
 
 
 def digest(table: pa.Table) -> str:
@@ -42,7 +47,8 @@ def digest(table: pa.Table) -> str:
     in place of nulls.
     """
     schema = [[field.name, str(field.type)] for field in table.schema]
-    sha = sha256(json.dumps([schema, len(table)]).encode())
+    header = json.dumps([schema, len(table)])
+    sha = sha256(header.encode())
     for begin in range(0, len(table), BLOCK_ROWS):
         for column in table.slice(begin, BLOCK_ROWS).columns:
             for part in _canonical_bytes(column.combine_chunks()):
@@ -52,31 +58,33 @@ def digest(table: pa.Table) -> str:
 
 def encode_matrix(matrix: NDArray[np.float64]) -> str:
     """Return a square matrix as short, exact text: little-endian numbers, deflated, in base 64."""
-    return b64encode(zlib.compress(matrix.astype("<f8").tobytes(), 9)).decode()
+    raw = matrix.astype("<f8").tobytes()
+    return b64encode(zlib.compress(raw, 9)).decode()
 
 
 def decode_matrix(text: str) -> NDArray[np.float64]:
     """Return the (C, C) matrix that `encode_matrix` wrote."""
-    flat = np.frombuffer(zlib.decompress(b64decode(text)), "<f8")
-    return flat.reshape(math.isqrt(len(flat)), -1)
+    raw = zlib.decompress(b64decode(text))
+    flat = np.frombuffer(raw, "<f8")
+    size = math.isqrt(len(flat))
+    return flat.reshape(size, -1)
 
 
 def _canonical_bytes(array: pa.Array) -> Iterator[bytes]:
     """Yield the bytes that stand for one block of a column."""
-    if pa.types.is_dictionary(array.type):
+    if arrow_types.is_dictionary(array.type):
         array = array.dictionary_decode()
+    data_type = array.type
     yield _bit_bytes(array.is_valid())
-    if pa.types.is_nested(array.type):
+    if arrow_types.is_nested(data_type):
         yield from _nested_bytes(array)
-    elif pa.types.is_string(array.type) or pa.types.is_binary(array.type):
+    elif arrow_types.is_string(data_type) or arrow_types.is_binary(data_type):
         yield from _string_bytes(array)
-    elif pa.types.is_boolean(array.type):
+    elif arrow_types.is_boolean(data_type):
         yield _bit_bytes(array.fill_null(False))
-    elif pa.types.is_primitive(array.type):
-        unsigned = array.view(UNSIGNED[array.type.bit_width])
-        values = unsigned.fill_null(0).to_numpy()
-        yield values.astype(values.dtype.newbyteorder("<")).tobytes()
-    elif pa.types.is_large_binary(array.type) or pa.types.is_fixed_size_binary(array.type):
+    elif arrow_types.is_primitive(data_type):
+        yield _primitive_bytes(array)
+    elif arrow_types.is_large_binary(data_type) or arrow_types.is_fixed_size_binary(data_type):
         yield from _canonical_bytes(array.cast(pa.binary()))
     else:
         yield from _canonical_bytes(array.cast(pa.string()))
@@ -87,23 +95,35 @@ def _bit_bytes(flags: pa.Array) -> bytes:
     return np.packbits(flags.to_numpy(zero_copy_only=False)).tobytes()
 
 
+def _primitive_bytes(array: pa.Array) -> bytes:
+    """Return numbers, dates and times, little-endian, with zeros in place of nulls."""
+    unsigned_type = UNSIGNED[array.type.bit_width]
+    values = array.view(unsigned_type).fill_null(0).to_numpy()
+    little_endian = values.dtype.newbyteorder("<")
+    raw: bytes = values.astype(little_endian).tobytes()
+    return raw
+
+
 def _string_bytes(array: pa.Array) -> Iterator[bytes]:
     """Yield the lengths of strings, and the strings end to end."""
     if array.null_count:
         array = array.fill_null("")
     data, offsets = string_buffers(array)
-    yield np.diff(offsets).astype("<i4").tobytes()
+    lengths = np.diff(offsets)
+    yield lengths.astype("<i4").tobytes()
     yield data[offsets[0] : offsets[-1]].tobytes()
 
 
 def _nested_bytes(array: pa.Array) -> Iterator[bytes]:
     """Yield the bytes of the columns inside a struct, or of a list's lengths and its values."""
-    if pa.types.is_struct(array.type):
+    if arrow_types.is_struct(array.type):
         for column in array.flatten():
             yield from _canonical_bytes(column)
-    elif pa.types.is_map(array.type):
-        entry = pa.struct([("key", array.type.key_type), ("value", array.type.item_type)])
-        yield from _nested_bytes(array.cast(pa.list_(entry)))
+    elif arrow_types.is_map(array.type):
+        key_type, value_type = array.type.key_type, array.type.item_type
+        entry_type = pa.struct([("key", key_type), ("value", value_type)])
+        yield from _nested_bytes(array.cast(pa.list_(entry_type)))
     else:
-        yield from _canonical_bytes(pc.list_value_length(array).cast(pa.int64()))
+        lengths = pc.list_value_length(array)
+        yield from _canonical_bytes(lengths.cast(pa.int64()))
         yield from _canonical_bytes(array.flatten())

@@ -1,4 +1,4 @@
-"""Random numbers without a generator: each image has a 64-bit key, which determines all its numbers.
+"""Random numbers without a generator: the 64-bit key of an image determines all its numbers.
 
     mix(x)             finaliser of SplitMix64: one to one, each bit of x affects all bits
     random_key(id)     h = mix(seed + G)
@@ -31,7 +31,7 @@ class Stream(IntEnum):
     That is harmless: the two streams of a pair belong to noise models that no recipe combines, or
     they apply to different keys (those of base images, of pool images, of pairs of classes).
 
-    Pictures of `shapes`, white noise and training number their streams apart: their keys are others.
+    `shapes`, white noise and training have other keys, and number their streams on their own.
     """
 
     NEW_LABEL = 0  # symmetric, openset: which label a flipped image gets
@@ -64,7 +64,11 @@ def mix(x: UInts) -> UInts:
     return x
 
 
-def random_keys(data: NDArray[np.uint8], offsets: NDArray[np.integer], seed: int) -> UInts:
+def random_keys(
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.integer],
+    seed: int,
+) -> UInts:
     """Return (n,) the random keys of n strings: string i is ``data[offsets[i]:offsets[i + 1]]``.
 
     Args:
@@ -91,20 +95,31 @@ def random_key(text: str, seed: int = 0) -> int:
     return int(random_keys(data, np.array([0, len(data)]), seed)[0])
 
 
-def random_bits(key: UInts, stream: int, i: int = 0) -> UInts:
+def random_bits(
+    key: UInts,
+    stream: int,
+    i: int = 0,
+) -> UInts:
     """Return the i-th 64-bit word of a stream for each key, one to one: sorting has no ties."""
     counter = np.array([(stream * GOLDEN + i) & MASK], np.uint64)
     return mix(key ^ mix(counter))
 
 
-def uniform(key: UInts, stream: int, i: int = 0) -> NDArray[np.float64]:
+def uniform(
+    key: UInts,
+    stream: int,
+    i: int = 0,
+) -> NDArray[np.float64]:
     """Return the i-th number of a stream for each key, uniform on [0, 1)."""
     top_bits = random_bits(key, stream, i) >> np.uint64(11)
     return top_bits.astype(np.float64) * 2.0**-53
 
 
 def _hash_strings(
-    data: NDArray[np.uint8], begin: NDArray[np.int64], length: NDArray[np.int64], seed: int
+    data: NDArray[np.uint8],
+    begin: NDArray[np.int64],
+    length: NDArray[np.int64],
+    seed: int,
 ) -> UInts:
     """Hash n strings eight bytes a step, the longer ones for more steps."""
     initial = mix(np.array([(seed + GOLDEN) & MASK], np.uint64))

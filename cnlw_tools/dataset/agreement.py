@@ -1,6 +1,6 @@
 """How far annotators agree beyond chance, and which of them err far more than the others.
 
-With n_ij the votes of kind j on item i, m_i = sum_j n_ij the votes on it, and n = sum_i m_i all votes:
+With n_ij votes of kind j on item i, m_i = sum_j n_ij on that item, and n = sum_i m_i in all:
 
     Fleiss' kappa           (P - C) / (1 - C)       every item has m votes
                             P = mean_i  sum_j n_ij (n_ij - 1) / (m (m - 1))
@@ -13,12 +13,12 @@ With n_ij the votes of kind j on item i, m_i = sum_j n_ij the votes on it, and n
                             e = median of all e_a,  s = 1.4826 median |e_a - e|
                             p = (v_a e + 1) / (v_a + 2)
 
-1 is agreement, 0 is what chance gives. Where all votes are of one kind chance agrees as well, and both
-are nan. The three standard deviations combine two spreads: that between annotators (s, which a few bad
-ones do not move) and that of the votes of annotator a.
+1 is agreement, 0 is what chance gives. Where all votes are of one kind chance agrees as well, and
+both are nan. The three standard deviations combine two spreads: that between annotators (s, which
+a few bad ones do not move) and that of the votes of annotator a.
 
-Sources: J. L. Fleiss, "Measuring nominal scale agreement among many raters", Psychological Bulletin
-76(5), 1971. K. Krippendorff, "Computing Krippendorff's alpha-reliability", 2011.
+Sources: J. L. Fleiss, "Measuring nominal scale agreement among many raters", Psychological
+Bulletin 76(5), 1971. K. Krippendorff, "Computing Krippendorff's alpha-reliability", 2011.
 """
 
 import numpy as np
@@ -40,16 +40,18 @@ def fleiss_kappa(counts: Ints) -> float:
     votes = counts.sum(1)
     if not len(votes):
         return float("nan")
-    if votes.min() < max(2, votes.max()):
+    m = votes.max()
+    if votes.min() < max(2, m):
         raise ValueError(
-            f"items have {votes.min()} to {votes.max()} votes: Fleiss' kappa needs the same number "
+            f"items have {votes.min()} to {m} votes: Fleiss' kappa needs the same number "
             "on all items, 2 or more"
         )
-    m = votes.max()
-    agreeing_pairs = (counts * (counts - 1)).sum()
-    observed = agreeing_pairs / (m * (m - 1) * len(votes))
+    agreeing_pairs = counts * (counts - 1)
+    pairs_per_item = m * (m - 1)
+    observed = agreeing_pairs.sum() / (pairs_per_item * len(votes))
     kind_share = counts.sum(0) / votes.sum()
-    return _above_chance(observed, (kind_share**2).sum())
+    chance = (kind_share**2).sum()
+    return _above_chance(observed, chance)
 
 
 def items_with_usual_votes(counts: Ints) -> Ints:
@@ -79,9 +81,15 @@ def krippendorff_alpha(counts: Ints) -> float:
     n = counts.sum()
     if not n:
         return float("nan")
-    observed = ((m**2 - (counts**2).sum(1)) / (m - 1)).sum() / n
-    chance = (n**2 - (counts.sum(0) ** 2).sum()) / (n * (n - 1))
-    return _above_chance(1 - observed, 1 - chance)
+    kind_totals = counts.sum(0)
+    disagreeing_pairs = m**2 - (counts**2).sum(1)
+    observed_disagreement = (disagreeing_pairs / (m - 1)).sum() / n
+    expected_pairs = n**2 - (kind_totals**2).sum()
+    expected_disagreement = expected_pairs / (n * (n - 1))
+    return _above_chance(
+        observed=1 - observed_disagreement,
+        chance=1 - expected_disagreement,
+    )
 
 
 def outlying_annotators(error_rate: Floats, votes: Ints) -> NDArray[np.bool_]:
@@ -97,11 +105,14 @@ def outlying_annotators(error_rate: Floats, votes: Ints) -> NDArray[np.bool_]:
     deviation = error_rate - median
     spread = 1.4826 * np.median(np.abs(deviation))
     p = (votes * median + 1) / (votes + 2)
-    limit = 3 * np.sqrt(spread**2 + p * (1 - p) / votes)
+    vote_variance = p * (1 - p) / votes
+    limit = 3 * np.sqrt(spread**2 + vote_variance)
     outlying: NDArray[np.bool_] = deviation > limit
     return outlying
 
 
 def _above_chance(observed: float, chance: float) -> float:
     """Return the agreement beyond chance as a share of what is possible; nan if chance is 1."""
-    return float((observed - chance) / (1 - chance)) if chance < 1 else float("nan")
+    if chance >= 1:
+        return float("nan")
+    return float((observed - chance) / (1 - chance))

@@ -1,14 +1,14 @@
 """A dataset is four tables in two folders, and sometimes more: this module reads and checks them.
 
     manifests/<name>/classes.csv         label, name
-    manifests/<name>/base.parquet        clean images; absent where a source makes it from the user's copy
+    manifests/<name>/base.parquet        clean images; absent where a source makes it from images
     manifests/<name>/web.parquet         candidates from the web; optional
     annotations/<name>/votes.parquet     votes on the candidates; optional
-    annotations/<name>/side.parquet      per-image data that some noise needs, side_table.py; optional
+    annotations/<name>/side.parquet      per-image data that some noise needs; optional
     annotations/<name>/official.parquet  published splits, image by image; optional
 
-A build keeps the same files in its own ``tables/``, with ``donor_<name>.parquet`` for the images of each
-other dataset that noise took some of: ingest/donors.py.
+A build keeps the same files in its own ``tables/``, with ``donor_<name>.parquet`` for the images
+of each other dataset that noise took some of: ingest/donors.py.
 """
 
 from collections.abc import Mapping
@@ -84,7 +84,10 @@ class Dataset:
         return by_file_name
 
     def web_pool(
-        self, min_votes: int, verdict: str = "majority", search: tuple[str, ...] = ()
+        self,
+        min_votes: int,
+        verdict: str = "majority",
+        search: tuple[str, ...] = (),
     ) -> pa.Table:
         """Return the candidates that people judged wrong: what red noise may use.
 
@@ -95,7 +98,8 @@ class Dataset:
 
         Raises:
             LookupError: there is no such rule of verdicts, or no candidate from such a search
-            ValueError: the candidates have no column ``search``, or votes that need one name no annotator
+            ValueError: the candidates have no column ``search``, or a vote names no annotator and
+                the rule needs it
         """
         key = (min_votes, verdict, search)
         if key not in self._web_pools:
@@ -120,7 +124,11 @@ class Dataset:
             pick(existing, kind, "search")
         return self.web.filter(pc.is_in(column, pa.array(search)))
 
-    def with_base(self, base: pa.Table, path: str) -> "Dataset":
+    def with_base(
+        self,
+        base: pa.Table,
+        path: str,
+    ) -> "Dataset":
         """Return the dataset with the base manifest that a source made; ``path`` is for errors.
 
         Raises:
@@ -130,7 +138,12 @@ class Dataset:
         _check_disjoint(checked_base, self.web, path)
         return replace(self, base=checked_base)
 
-    def with_web(self, web: pa.Table, votes: pa.Table, path: str) -> "Dataset":
+    def with_web(
+        self,
+        web: pa.Table,
+        votes: pa.Table,
+        path: str,
+    ) -> "Dataset":
         """Return the dataset with a source's candidates and votes; ``path`` is for errors.
 
         Raises:
@@ -153,7 +166,11 @@ class Dataset:
             web = web.drop_columns(["dead"])
         return replace(self, web=web.append_column("dead", is_unavailable))
 
-    def with_published_splits(self, published_splits: pa.Table, path: str) -> "Dataset":
+    def with_published_splits(
+        self,
+        published_splits: pa.Table,
+        path: str,
+    ) -> "Dataset":
         """Return the dataset with published splits; ``path`` is for errors.
 
         Raises:
@@ -203,7 +220,13 @@ def empty_dataset(name: str, classes: tuple[str, ...]) -> Dataset:
         raise ValueError(
             f"{name}: two classes are called {duplicate!r}: give each a name of its own"
         )
-    return Dataset(name, classes, None, tables.MANIFEST.empty_table(), tables.VOTES.empty_table())
+    return Dataset(
+        name,
+        classes,
+        None,
+        tables.MANIFEST.empty_table(),
+        tables.VOTES.empty_table(),
+    )
 
 
 def list_datasets(root: Path) -> list[str]:
@@ -235,7 +258,11 @@ def read_dataset(name: str, root: Path) -> Dataset:
     return read_tables(name, root / "manifests" / name, root / "annotations" / name)
 
 
-def read_tables(name: str, manifests: Path, annotations: Path) -> Dataset:
+def read_tables(
+    name: str,
+    manifests: Path,
+    annotations: Path,
+) -> Dataset:
     """Read the tables of one dataset from the two folders that hold them.
 
     Raises:
@@ -261,10 +288,23 @@ def read_tables(name: str, manifests: Path, annotations: Path) -> Dataset:
         donors[path.stem.removeprefix(DONOR_PREFIX)] = manifest
     if _table_exists(published_path):
         published_splits = tables.read_published_splits(published_path, len(classes))
-    return Dataset(name, classes, base, web, votes, side, published_splits, donors)
+    return Dataset(
+        name,
+        classes,
+        base,
+        web,
+        votes,
+        side,
+        published_splits,
+        donors,
+    )
 
 
-def write_tables(dataset: Dataset, folder: Path, overwrite: bool = True) -> None:
+def write_tables(
+    dataset: Dataset,
+    folder: Path,
+    overwrite: bool = True,
+) -> None:
     """Write all tables of a dataset into one folder; without ``overwrite`` existing ones stay."""
     classes_path = folder / "classes.csv"
     if overwrite or not classes_path.exists():
@@ -277,7 +317,11 @@ def write_tables(dataset: Dataset, folder: Path, overwrite: bool = True) -> None
             tables.write_parquet(table, path)
 
 
-def _source_name(base: pa.Table, dataset_name: str, path: str) -> str:
+def _source_name(
+    base: pa.Table,
+    dataset_name: str,
+    path: str,
+) -> str:
     """Return the source that a base manifest names, or the name of its dataset."""
     info = tables.read_info(tables.ManifestInfo, base, path, "import the dataset again")
     return info.source or dataset_name
@@ -303,11 +347,21 @@ def _read_votes(annotations: Path, web: pa.Table) -> pa.Table:
     return tables.VOTES.empty_table()
 
 
-def _check_disjoint(base: pa.Table, web: pa.Table, path: str) -> None:
+def _check_disjoint(
+    base: pa.Table,
+    web: pa.Table,
+    path: str,
+) -> None:
     """Insist that no base image is a candidate: it could take a slot beside its own one."""
     in_both = pc.is_in(web["image_id"], pc.unique(base["image_id"])).to_numpy()
     remedy = "a candidate may not be an image of the base manifest: drop it"
-    reject_bad_rows(path, "image_id", in_both, web["image_id"], remedy)
+    reject_bad_rows(
+        path,
+        "image_id",
+        in_both,
+        web["image_id"],
+        remedy,
+    )
 
 
 def _table_exists(path: Path) -> bool:

@@ -12,14 +12,15 @@
             h_a = (H + sum of q_i over a's yes) / (1 + sum of q_i over a's votes)
             f_a = (F + sum of 1 - q_i over a's yes) / (1 + sum of 1 - q_i over a's votes)
 
-The two steps alternate, from q_i = share of yes among the votes on i, until no q_i moves any more. H and
-F are the first h and f of all annotators pooled, and act as one vote that everybody is assumed to have
-cast: otherwise somebody who never erred in two votes would overrule all others. With one annotator the
-verdicts are that person's votes; with many, most candidates should have several votes. Rates stay 1e-6
-away from 0 and 1. An annotator's error rate is the share of wrong votes that q implies.
+The two steps alternate, from q_i = share of yes among the votes on i, until no q_i moves any
+more. H and F are the first h and f of all annotators pooled, and act as one vote that everybody
+is assumed to have cast: otherwise somebody who never erred in two votes would overrule all
+others. With one annotator the verdicts are that person's votes; with many, most candidates should
+have several votes. Rates stay 1e-6 away from 0 and 1. An annotator's error rate is the share of
+wrong votes that q implies.
 
-Source: A. P. Dawid and A. M. Skene, "Maximum likelihood estimation of observer error-rates using the EM
-algorithm", Applied Statistics 28(1), 1979.
+Source: A. P. Dawid and A. M. Skene, "Maximum likelihood estimation of observer error-rates using
+the EM algorithm", Applied Statistics 28(1), 1979.
 """
 
 from typing import NamedTuple
@@ -45,7 +46,11 @@ class Estimate(NamedTuple):
     error_rate: Floats  # (m,)
 
 
-def estimate(candidate: Ints, annotator: Ints, says_yes: NDArray[np.bool_]) -> Estimate:
+def estimate(
+    candidate: Ints,
+    annotator: Ints,
+    says_yes: NDArray[np.bool_],
+) -> Estimate:
     """Weigh v votes by how often their annotators are right.
 
     Args:
@@ -56,23 +61,34 @@ def estimate(candidate: Ints, annotator: Ints, says_yes: NDArray[np.bool_]) -> E
     Raises:
         ValueError: the estimate does not converge
     """
-    q = np.bincount(candidate, says_yes) / np.bincount(candidate)
+    votes_per_candidate = np.bincount(candidate)
+    votes_per_annotator = np.bincount(annotator)
+    q = np.bincount(candidate, says_yes) / votes_per_candidate
     pooled_true_rate = _pooled_yes_rate(q[candidate], says_yes)
     pooled_false_rate = _pooled_yes_rate((1 - q)[candidate], says_yes)
     for _ in range(MAX_ROUNDS):
-        pi = float(np.clip(q.sum() / max(1, len(q)), MIN_RATE, 1 - MIN_RATE))
+        mean_q = q.sum() / max(1, len(q))
+        pi = float(np.clip(mean_q, MIN_RATE, 1 - MIN_RATE))
         h = _yes_rate(q[candidate], annotator, says_yes, pooled_true_rate)
         f = _yes_rate((1 - q)[candidate], annotator, says_yes, pooled_false_rate)
         yes_weight = np.log(h / f)[annotator]
         no_weight = np.log((1 - h) / (1 - f))[annotator]
-        evidence = np.bincount(candidate, np.where(says_yes, yes_weight, no_weight))
+        vote_weight = np.where(says_yes, yes_weight, no_weight)
+        evidence = np.bincount(candidate, vote_weight)
         log_odds = np.log(pi / (1 - pi)) + evidence
         previous_q = q
         q = 0.5 * (1 + np.tanh(log_odds / 2))
-        if np.abs(q - previous_q).max(initial=0) < TOLERANCE:
+        change = np.abs(q - previous_q).max(initial=0)
+        if change < TOLERANCE:
             p_wrong = np.where(says_yes, 1 - q[candidate], q[candidate])
-            error_rate = np.bincount(annotator, p_wrong) / np.bincount(annotator)
-            return Estimate(log_odds, pi, h, f, error_rate)
+            error_rate = np.bincount(annotator, p_wrong) / votes_per_annotator
+            return Estimate(
+                log_odds=log_odds,
+                prevalence=pi,
+                true_yes_rate=h,
+                false_yes_rate=f,
+                error_rate=error_rate,
+            )
     raise ValueError(
         f"the model of Dawid and Skene does not converge in {MAX_ROUNDS} rounds on these votes: "
         'use verdict = "majority"'
@@ -86,7 +102,10 @@ def _pooled_yes_rate(weight: Floats, says_yes: NDArray[np.bool_]) -> float:
 
 
 def _yes_rate(
-    weight: Floats, annotator: Ints, says_yes: NDArray[np.bool_], pooled_rate: float
+    weight: Floats,
+    annotator: Ints,
+    says_yes: NDArray[np.bool_],
+    pooled_rate: float,
 ) -> Floats:
     """Return (m,) how often each annotator says yes, weighted by (v,) weights.
 

@@ -1,11 +1,12 @@
-"""The side table: per-image data for noise that asks for it, such as labels that a network predicted.
+"""The side table: per-image data that some noise needs, such as labels that a network predicted.
 
     image_id    str
     <name>      int32: a label             any number of columns, in any order
     <name>      list of float32, all of one length: features
 
-It is Parquet or CSV (labels alone), or what papers publish beside a dataset: ``.npy``, ``.npz`` with one
-array a column, or a ``.json`` list. Row i of an array belongs to the i-th training image in id order.
+It is Parquet or CSV (labels alone), or what papers publish beside a dataset: ``.npy``, ``.npz``
+with one array a column, or a ``.json`` list. Row i of an array belongs to the i-th training image
+in id order.
 """
 
 import json
@@ -42,7 +43,12 @@ def read_side_table(path: Path, train_ids: pa.ChunkedArray | None = None) -> pa.
         table = _read_arrays(path, train_ids)
     else:
         table = read_table(path, ID_SCHEMA)
-    reject_duplicates(path, table, ["image_id"], "keep one row of each")
+    reject_duplicates(
+        path,
+        table,
+        ["image_id"],
+        "keep one row of each",
+    )
     names = sorted(name for name in table.column_names if name != "image_id")
     if not names:
         raise ValueError(
@@ -53,7 +59,9 @@ def read_side_table(path: Path, train_ids: pa.ChunkedArray | None = None) -> pa.
 
 
 def column_values(
-    side_table: pa.Table | None, name: str, ids: pa.ChunkedArray
+    side_table: pa.Table | None,
+    name: str,
+    ids: pa.ChunkedArray,
 ) -> NDArray[np.int64] | NDArray[np.float32]:
     """Return the values of a column for n images: (n,) labels, or (n, d) features.
 
@@ -86,24 +94,28 @@ def column_values(
     return features
 
 
-def _check_column(path: Path, name: str, values: pa.ChunkedArray) -> pa.ChunkedArray:
+def _check_column(
+    path: Path,
+    name: str,
+    values: pa.ChunkedArray,
+) -> pa.ChunkedArray:
     """Return a column as int32 labels or as float32 features of one length."""
-    where = f"{path}: column {name!r}"
+    place = f"{path}: column {name!r}"
     if values.null_count:
         raise ValueError(
-            f"{where}: {values.null_count} rows have no value: fill them in, or drop them"
+            f"{place}: {values.null_count} rows have no value: fill them in, or drop them"
         )
     if pa.types.is_integer(values.type):
         return cast_column(path, pa.field(name, pa.int32(), nullable=False), values)
     if not _is_list(values.type):
-        raise ValueError(f"{where} is {values.type}: labels are integers, features lists of floats")
+        raise ValueError(f"{place} is {values.type}: labels are integers, features lists of floats")
     lengths = pc.unique(pc.list_value_length(values))
     if len(lengths) != 1 and len(values):
-        raise ValueError(f"{where}: lists of {len(lengths)} lengths: features have one")
+        raise ValueError(f"{place}: lists of {len(lengths)} lengths: features have one")
     width = lengths[0].as_py() if len(lengths) else 1
     flat = values.combine_chunks().flatten().cast(pa.float32())
     if not np.isfinite(flat.to_numpy(zero_copy_only=False)).all():
-        raise ValueError(f"{where}: a feature is no finite number: fix it")
+        raise ValueError(f"{place}: a feature is no finite number: fix it")
     return pa.chunked_array([pa.FixedSizeListArray.from_arrays(flat, width)])
 
 

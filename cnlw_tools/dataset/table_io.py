@@ -85,7 +85,11 @@ def reject_duplicates(
 
 
 def reject_bad_rows(
-    path: Path | str, column: str, is_bad: NDArray[np.bool_], values: Any, remedy: str
+    path: Path | str,
+    column: str,
+    is_bad: NDArray[np.bool_],
+    values: Any,
+    remedy: str,
 ) -> None:
     """Raise an error that shows the first bad row, if there is one.
 
@@ -110,7 +114,11 @@ def reject_bad_rows(
     )
 
 
-def cast_column(path: Path | str, field: pa.Field, column: pa.ChunkedArray) -> pa.ChunkedArray:
+def cast_column(
+    path: Path | str,
+    field: pa.Field,
+    column: pa.ChunkedArray,
+) -> pa.ChunkedArray:
     """Cast a column to the type of a field, and insist on a value in each row where one must be.
 
     Raises:
@@ -126,7 +134,13 @@ def cast_column(path: Path | str, field: pa.Field, column: pa.ChunkedArray) -> p
         ) from error
     if not field.nullable and column.null_count:
         remedy = "this column may not be empty: fill in or drop"
-        reject_bad_rows(path, field.name, column.is_null().to_numpy(), column, remedy)
+        reject_bad_rows(
+            path,
+            field.name,
+            column.is_null().to_numpy(),
+            column,
+            remedy,
+        )
     return column
 
 
@@ -146,7 +160,11 @@ def _check_same_kind(target: pa.DataType, column: pa.ChunkedArray) -> None:
             raise ValueError("a value other than 0 and 1")
 
 
-def _column(path: Path, table: pa.Table, name: str) -> pa.ChunkedArray:
+def _column(
+    path: Path,
+    table: pa.Table,
+    name: str,
+) -> pa.ChunkedArray:
     """Return a column that must exist."""
     if name not in table.column_names:
         suggestion = suggest(name, table.column_names)

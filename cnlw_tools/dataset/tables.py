@@ -106,12 +106,27 @@ def read_classes(path: Path) -> tuple[str, ...]:
     labels = table["label"].to_numpy()
     out_of_order = labels != np.arange(len(labels))
     remedy = "labels must count 0, 1, 2 ... in row order"
-    reject_bad_rows(path, "label", out_of_order, labels, remedy)
-    reject_duplicates(path, table, ["name"], "give each class a name of its own")
+    reject_bad_rows(
+        path,
+        "label",
+        out_of_order,
+        labels,
+        remedy,
+    )
+    reject_duplicates(
+        path,
+        table,
+        ["name"],
+        "give each class a name of its own",
+    )
     return tuple(table["name"].to_pylist())
 
 
-def read_manifest(path: Path, n_classes: int, web: bool = False) -> pa.Table:
+def read_manifest(
+    path: Path,
+    n_classes: int,
+    web: bool = False,
+) -> pa.Table:
     """Return a manifest: one row an image, or one row an image and label in a web manifest.
 
     Raises:
@@ -122,7 +137,10 @@ def read_manifest(path: Path, n_classes: int, web: bool = False) -> pa.Table:
 
 
 def check_manifest(
-    table: pa.Table, path: Path | str, n_classes: int, web: bool = False
+    table: pa.Table,
+    path: Path | str,
+    n_classes: int,
+    web: bool = False,
 ) -> pa.Table:
     """Return a manifest after checking it; ``path`` is what errors call it.
 
@@ -136,9 +154,20 @@ def check_manifest(
         pattern = SPLIT_PATTERN
         remedy = f"the split 'web' belongs in web.parquet; others are {SPLIT_NAMES}"
     bad_split = pc.invert(pc.match_substring_regex(table["split"], pattern))
-    reject_bad_rows(path, "split", bad_split.to_numpy(), table["split"], remedy)
+    reject_bad_rows(
+        path,
+        "split",
+        bad_split.to_numpy(),
+        table["split"],
+        remedy,
+    )
     key_columns = ["image_id", "label"] if web else ["image_id"]
-    reject_duplicates(path, table, key_columns, "keep one row of each")
+    reject_duplicates(
+        path,
+        table,
+        key_columns,
+        "keep one row of each",
+    )
     if web and "dead" in table.column_names:
         field = pa.field("dead", pa.bool_(), nullable=False)
         dead = cast_column(path, field, table["dead"])
@@ -156,7 +185,11 @@ def read_votes(path: Path, web: pa.Table) -> pa.Table:
     return check_votes(read_table(path, VOTES), path, web)
 
 
-def check_votes(votes: pa.Table, path: Path | str, web: pa.Table) -> pa.Table:
+def check_votes(
+    votes: pa.Table,
+    path: Path | str,
+    web: pa.Table,
+) -> pa.Table:
     """Return the votes after checking them; ``path`` is what errors call them.
 
     Raises:
@@ -166,11 +199,21 @@ def check_votes(votes: pa.Table, path: Path | str, web: pa.Table) -> pa.Table:
     signed_rows = np.flatnonzero(votes["annotator"].is_valid().to_numpy())
     key_columns = ["image_id", "label", "annotator"]
     remedy = "keep one vote of an annotator on a candidate"
-    reject_duplicates(path, votes, key_columns, remedy, signed_rows)
+    reject_duplicates(
+        path,
+        votes,
+        key_columns,
+        remedy,
+        signed_rows,
+    )
     return votes
 
 
-def check_candidates(votes: pa.Table, path: Path | str, web: pa.Table) -> pa.Table:
+def check_candidates(
+    votes: pa.Table,
+    path: Path | str,
+    web: pa.Table,
+) -> pa.Table:
     """Return the votes after checking that each is on a candidate of the web manifest.
 
     An annotator may have voted several times on one candidate.
@@ -185,7 +228,13 @@ def check_candidates(votes: pa.Table, path: Path | str, web: pa.Table) -> pa.Tab
         ["image_id", "label"],
     )
     remedy = "no such image_id and label in the web manifest: add or drop it"
-    reject_bad_rows(path, "image_id", is_unknown, candidates, remedy)
+    reject_bad_rows(
+        path,
+        "image_id",
+        is_unknown,
+        candidates,
+        remedy,
+    )
     return votes
 
 
@@ -199,7 +248,13 @@ def read_plan(path: Path) -> pa.Table:
     _check_labels(path, table, MAX_CLASSES)
     is_unknown = pc.invert(pc.is_in(table["origin"], pa.array(ORIGINS)))
     remedy = f"there are {', '.join(ORIGINS)}"
-    reject_bad_rows(path, "origin", is_unknown.to_numpy(), table["origin"], remedy)
+    reject_bad_rows(
+        path,
+        "origin",
+        is_unknown.to_numpy(),
+        table["origin"],
+        remedy,
+    )
     return table
 
 
@@ -212,7 +267,11 @@ def read_published_splits(path: Path, n_classes: int) -> pa.Table:
     return check_published_splits(read_table(path, PUBLISHED_SPLITS), path, n_classes)
 
 
-def check_published_splits(table: pa.Table, path: Path | str, n_classes: int) -> pa.Table:
+def check_published_splits(
+    table: pa.Table,
+    path: Path | str,
+    n_classes: int,
+) -> pa.Table:
     """Return published splits after checking them; ``path`` is what errors call them.
 
     Raises:
@@ -220,7 +279,12 @@ def check_published_splits(table: pa.Table, path: Path | str, n_classes: int) ->
     """
     _check_labels(path, table, n_classes)
     key_columns = ["noise", "level", "image_id"]
-    reject_duplicates(path, table, key_columns, "keep one row of an image in a list")
+    reject_duplicates(
+        path,
+        table,
+        key_columns,
+        "keep one row of an image in a list",
+    )
     return table
 
 
@@ -232,7 +296,12 @@ def read_runs(path: Path) -> pa.Table:
     """
     table = read_table(path, RUNS)
     key_columns = ["run", "epoch", "metric"]
-    reject_duplicates(path, table, key_columns, "keep one value of a metric a run and epoch")
+    reject_duplicates(
+        path,
+        table,
+        key_columns,
+        "keep one value of a metric a run and epoch",
+    )
     return table
 
 
@@ -255,7 +324,12 @@ class ManifestInfo:
     source: str = ""  # the source that reads its images; empty: the one of the dataset's name
 
 
-def read_info(cls: type[T], table: pa.Table, source: str, remedy: str = "") -> T:
+def read_info(
+    cls: type[T],
+    table: pa.Table,
+    source: str,
+    remedy: str = "",
+) -> T:
     """Return what a table's file says about it: JSON in the Parquet metadata, as a dataclass.
 
     Args:
@@ -277,11 +351,21 @@ def with_info(table: pa.Table, block: Mapping[str, Any]) -> pa.Table:
     return table.replace_schema_metadata({INFO_KEY: text.encode()})
 
 
-def _check_labels(path: Path | str, table: pa.Table, n_classes: int) -> None:
+def _check_labels(
+    path: Path | str,
+    table: pa.Table,
+    n_classes: int,
+) -> None:
     labels = table["label"].to_numpy()
     out_of_range = (labels < 0) | (labels >= n_classes)
     remedy = f"labels run from 0 to {n_classes - 1}: fix the label or the class list"
-    reject_bad_rows(path, "label", out_of_range, labels, remedy)
+    reject_bad_rows(
+        path,
+        "label",
+        out_of_range,
+        labels,
+        remedy,
+    )
 
 
 def _number_candidates(

@@ -2,10 +2,12 @@
 
     shows its class        more yes than no
     does not show it       more no than yes
-    undecided, never used  a tie, or fewer than ``min_votes`` yes and no together; unsure votes do not count
+    undecided, never used  a tie, or fewer than ``min_votes`` votes of yes and no (unsure ones do not
+                           count)
 
-By the rule ``majority`` all votes have the same weight. By ``dawid_skene``, for annotators with names, a
-vote has the weight that its annotator earns (dawid_skene.py), and a tie is where both are equally likely.
+By the rule ``majority`` all votes have the same weight. By ``dawid_skene``, for annotators with
+names, a vote has the weight that its annotator earns (dawid_skene.py), and a tie is where both
+are equally likely.
 """
 
 import numpy as np
@@ -21,7 +23,11 @@ CANDIDATE = ["image_id", "label"]  # the columns that identify a candidate
 SHOWS, SHOWS_NOT, UNDECIDED, NO_VOTES = range(4)  # columns of what `count_verdicts` returns
 
 
-def compute_verdicts(votes: pa.Table, min_votes: int = 1, rule: str = "majority") -> pa.Table:
+def compute_verdicts(
+    votes: pa.Table,
+    min_votes: int = 1,
+    rule: str = "majority",
+) -> pa.Table:
     """Count the votes on each candidate that has any, and decide whether it shows its class.
 
     Args:
@@ -30,7 +36,7 @@ def compute_verdicts(votes: pa.Table, min_votes: int = 1, rule: str = "majority"
         rule: majority or dawid_skene
 
     Returns:
-        image_id, label, yes, no, unsure (int64) and shows (bool; null: undecided), one row a candidate
+        one row a candidate: image_id, label; yes, no, unsure (int64); shows (bool; null: undecided)
 
     Raises:
         LookupError: there is no such rule
@@ -60,7 +66,11 @@ def annotator_error_rates(votes: pa.Table) -> pa.Table:
     return pa.table({"annotator": names, "votes": n_votes, "error": estimate.error_rate})
 
 
-def count_verdicts(web: pa.Table, verdicts: pa.Table, n_classes: int) -> NDArray[np.int64]:
+def count_verdicts(
+    web: pa.Table,
+    verdicts: pa.Table,
+    n_classes: int,
+) -> NDArray[np.int64]:
     """Count the candidates of each class by verdict.
 
     Returns:
@@ -69,15 +79,22 @@ def count_verdicts(web: pa.Table, verdicts: pa.Table, n_classes: int) -> NDArray
     shows = verdicts["shows"]
     decided = pc.if_else(pc.fill_null(shows, True), SHOWS, SHOWS_NOT)
     verdict = pc.if_else(pc.is_null(shows), UNDECIDED, decided)
-    verdict_table = verdicts.select(CANDIDATE).append_column("verdict", verdict)
-    candidates = web.select(CANDIDATE).join(verdict_table, CANDIDATE, use_threads=False)
+    verdict_table = verdicts.select(CANDIDATE)
+    verdict_table = verdict_table.append_column("verdict", verdict)
+    candidates = web.select(CANDIDATE)
+    candidates = candidates.join(verdict_table, CANDIDATE, use_threads=False)
     label = candidates["label"].to_numpy().astype(np.int64)
     column = pc.fill_null(candidates["verdict"], NO_VOTES).to_numpy()
-    return np.bincount(4 * label + column, minlength=4 * n_classes).reshape(n_classes, 4)
+    cell = 4 * label + column
+    counts = np.bincount(cell, minlength=4 * n_classes)
+    return counts.reshape(n_classes, 4)
 
 
 def wrong_candidates(
-    web: pa.Table, votes: pa.Table, min_votes: int = 1, rule: str = "majority"
+    web: pa.Table,
+    votes: pa.Table,
+    min_votes: int = 1,
+    rule: str = "majority",
 ) -> pa.Table:
     """Return the candidates that do not show their class, each image once: the pool of red noise.
 
@@ -85,10 +102,12 @@ def wrong_candidates(
     that it serves one slot.
     """
     verdicts = compute_verdicts(votes, min_votes, rule)
-    wrong = verdicts.filter(pc.equal(verdicts["shows"], False)).select(CANDIDATE)
-    candidates = web.select(CANDIDATE).append_column("row", pa.array(np.arange(len(web))))
+    is_wrong = pc.equal(verdicts["shows"], False)
+    wrong = verdicts.filter(is_wrong).select(CANDIDATE)
+    candidates = _numbered_candidates(web)
     matches = candidates.join(wrong, CANDIDATE, join_type="left semi", use_threads=False)
-    return _one_class_per_image(web.take(np.sort(matches["row"].to_numpy())))
+    rows = np.sort(matches["row"].to_numpy())
+    return _one_class_per_image(web.take(rows))
 
 
 def _count_votes(votes: pa.Table) -> pa.Table:
@@ -100,12 +119,13 @@ def _count_votes(votes: pa.Table) -> pa.Table:
         "unsure": pc.is_null(correct),
     }
     columns = {name: votes[name] for name in CANDIDATE}
-    for name, given in answers.items():
-        columns[name] = given.cast(pa.int64())
+    for name, answer in answers.items():
+        columns[name] = answer.cast(pa.int64())
     groups = pa.table(columns).group_by(CANDIDATE, use_threads=False)
     sums = groups.aggregate([(name, "sum") for name in answers])
     sum_names = [f"{name}_sum" for name in answers]
-    return sums.select([*CANDIDATE, *sum_names]).rename_columns([*CANDIDATE, *answers])
+    sums = sums.select([*CANDIDATE, *sum_names])
+    return sums.rename_columns([*CANDIDATE, *answers])
 
 
 def _majority(votes: pa.Table, counts: pa.Table) -> pa.ChunkedArray:
@@ -121,9 +141,9 @@ def _dawid_skene(votes: pa.Table, counts: pa.Table) -> pa.ChunkedArray:
     first_votes = np.flatnonzero(np.diff(candidate, prepend=-1))  # the first on each candidate
     scores = decisive.select(CANDIDATE).take(first_votes)
     scores = scores.append_column("log_odds", pa.array(log_odds))
-    rows = counts.select(CANDIDATE).append_column("row", pa.array(np.arange(len(counts))))
-    joined = rows.join(scores, CANDIDATE, use_threads=False).sort_by("row")
-    return pc.fill_null(joined["log_odds"], 0)
+    candidates = _numbered_candidates(counts)
+    candidates = candidates.join(scores, CANDIDATE, use_threads=False).sort_by("row")
+    return pc.fill_null(candidates["log_odds"], 0)
 
 
 def _estimate(votes: pa.Table) -> tuple[pa.Table, NDArray[np.int64], dawid_skene.Estimate]:
@@ -142,15 +162,23 @@ def _estimate(votes: pa.Table) -> tuple[pa.Table, NDArray[np.int64], dawid_skene
             f"{n_unsigned} votes name no annotator, and Dawid and Skene weigh annotators: "
             'name them, or give verdict = "majority"'
         )
-    decisive = decisive.sort_by([(name, "ascending") for name in (*CANDIDATE, "annotator")])
+    sort_columns = [*CANDIDATE, "annotator"]
+    decisive = decisive.sort_by([(name, "ascending") for name in sort_columns])
     image = _value_numbers(decisive["image_id"])
     label = decisive["label"].to_numpy()
     new_image = np.diff(image, prepend=0) != 0
     new_label = np.diff(label, prepend=label[:1]) != 0
     candidate = (new_image | new_label).cumsum()
     annotator = _value_numbers(decisive["annotator"])
-    estimate = dawid_skene.estimate(candidate, annotator, decisive["correct"].to_numpy())
+    says_yes = decisive["correct"].to_numpy()
+    estimate = dawid_skene.estimate(candidate, annotator, says_yes)
     return decisive, candidate, estimate
+
+
+def _numbered_candidates(table: pa.Table) -> pa.Table:
+    """Return the candidates of a table, with the numbers of their rows."""
+    row = pa.array(np.arange(len(table)))
+    return table.select(CANDIDATE).append_column("row", row)
 
 
 def _value_numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
@@ -170,8 +198,10 @@ def _one_class_per_image(candidates: pa.Table) -> pa.Table:
     candidate_keys = hashing.random_keys(image_id, 0) ^ prng.mix(label)
     lot = prng.uniform(candidate_keys, prng.Stream.ONE_OF_ITS_CLASSES)
     order = np.lexsort((lot, image))
-    is_first = np.r_[True, np.diff(image[order]) != 0]
-    return candidates.take(np.sort(order[is_first]))
+    is_new_image = np.diff(image[order]) != 0
+    is_first = np.append(True, is_new_image)
+    kept_rows = np.sort(order[is_first])
+    return candidates.take(kept_rows)
 
 
 RULES = {"majority": _majority, "dawid_skene": _dawid_skene}
