@@ -1,5 +1,6 @@
-"""What the checks look at: everything a build holds; gather.py reads it."""
+"""What the checks look at: everything that a build holds. collect.py reads it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,96 +28,99 @@ COLUMNS = pa.schema(
         "replaces": pa.string(),
     }
 )
-ROW = tuple(COLUMNS.names)  # what a shard holds beside the image
+COLUMN_NAMES = tuple(COLUMNS.names)  # what a shard holds beside the image
+CONFIG_FIELDS = [*COLUMNS, pa.field("sha256", pa.string()), pa.field("split", pa.string())]
 
 
 @dataclass(frozen=True, slots=True)
-class Shard:
+class ShardContent:
     """One file of data/, without its pixels."""
 
     name: str
     sha256: str
     schema: pa.Schema
-    plain: bool  # images uncompressed, pages indexed
+    is_streamable: bool  # the images are not compressed, the pages are indexed
     rows: pa.Table  # COLUMNS, and `sha256` of the image's bytes
-    paths: int  # rows whose image has a path, which may tell of noise
+    n_image_paths: int  # rows whose image has a path, which may tell of noise
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
+class ImageInfo:
     """One distinct image."""
 
     size: tuple[int, int]  # width, height
-    pixels: str  # sha256 of its RGB pixels
-    print: bytes  # 16 bytes, see images.fingerprint
+    pixel_digest: str  # sha256 of its RGB pixels
+    fingerprint: bytes  # 16 bytes, see images.pixels.fingerprint
 
 
 @dataclass
 class Evidence:
-    """All that a build holds."""
+    """All that a build holds, and what its images were compared with."""
 
     folder: Path
-    record: BuildCard
-    inputs: Inputs  # what its images are compared with
+    card: BuildCard
+    inputs: Inputs  # where the images lie that the build is compared with
     workers: int = 1  # processes that read the build back
     dataset: Dataset | None = None
-    shards: dict[str, Shard] = field(default_factory=dict)
-    looks: dict[str, Looks] = field(default_factory=dict)  # by the sha256 of the bytes
+    shards: dict[str, ShardContent] = field(default_factory=dict)  # by file
+    images: dict[str, ImageInfo] = field(default_factory=dict)  # by the sha256 of the bytes
     plans: dict[str, pa.Table] = field(default_factory=dict)  # drawn again, by config
-    broken_tables: str = ""  # why they cannot be read
-    broken_plans: dict[str, str] = field(default_factory=dict)  # config -> why it cannot be drawn
-    broken_shards: dict[str, str] = field(default_factory=dict)  # file -> why it cannot be read
-    broken_images: dict[str, str] = field(default_factory=dict)  # place -> why it does not decode
-    unlike: dict[str, str] = field(
-        default_factory=dict
-    )  # place -> id whose image the source has otherwise
+    tables_error: str = ""  # why the tables cannot be read
+    plan_errors: dict[str, str] = field(default_factory=dict)  # by config: why it cannot be drawn
+    shard_errors: dict[str, str] = field(default_factory=dict)  # by file: why it cannot be read
+    image_errors: dict[str, str] = field(default_factory=dict)  # by row: why it does not decode
+    source_mismatches: dict[str, str] = field(default_factory=dict)  # by row: the image id
     uncompared: set[str] = field(default_factory=set)  # ids of web images whose source is not here
-    _rows: dict[str, pa.Table] = field(default_factory=dict)
-    _source: dict[str, str] | None = None
+    rows_by_config: dict[str, pa.Table] = field(default_factory=dict)  # filled by `rows`
+    digest_by_id: dict[str, str] | None = None  # filled by `source_digests`
 
     @property
     def source(self) -> str:
-        """The source of the images, as the tables say, or the name of the dataset where they cannot be read."""
-        return self.dataset.source if self.dataset else self.record.dataset
+        """The source of the images, as the tables say, or else the name of the dataset."""
+        return self.dataset.source if self.dataset else self.card.dataset
 
-    def no_source(self) -> str | None:
-        """Return why the source of the images cannot be opened here, or none."""
+    def why_no_source(self) -> str | None:
+        """Return why the source of the images cannot be opened here; none if it can."""
         if self.source not in SOURCES:
             return f"no source reads images of {self.source}"
         try:
             SOURCES[self.source](self.inputs.data_dir)
-        except (ValueError, OSError) as error:
-            return str(error)
+        except (ValueError, OSError) as problem:
+            return str(problem)
         return None
 
     def donors(self) -> dict[str, str]:
-        """Return every donor, and why its images cannot be opened here, or nothing."""
-        found = {}
+        """Return every donor, with the reason why its images cannot be opened here, or nothing."""
+        reasons = {}
         for name in self.dataset.donors if self.dataset else ():
             try:
                 open_donor(name, self.inputs)
-                found[name] = ""
-            except (KeyError, ValueError, OSError) as error:
-                found[name] = str(error)
-        return found
+                reasons[name] = ""
+            except (KeyError, ValueError, OSError) as problem:
+                reasons[name] = str(problem)
+        return reasons
 
     def rows(self, config: str) -> pa.Table:
         """Return all rows of a config that can be read, with the column `split`."""
-        if config not in self._rows:
-            parts = [
-                self.shards[name].rows.append_column(
-                    "split", pa.array([split] * len(self.shards[name].rows), pa.string())
-                )
-                for split, segments in self.record.configs[config].segments.items()
-                for segment in segments
-                for name in sorted(self.shards)
-                if name.startswith(f"{segment}-")
-            ]
-            more = [pa.field("sha256", pa.string()), pa.field("split", pa.string())]
-            self._rows[config] = (
-                pa.concat_tables(parts) if parts else pa.schema([*COLUMNS, *more]).empty_table()
-            )
-        return self._rows[config]
+        if config not in self.rows_by_config:
+            parts = list(self._shard_rows(config))
+            empty = pa.schema(CONFIG_FIELDS).empty_table()
+            self.rows_by_config[config] = pa.concat_tables(parts) if parts else empty
+        return self.rows_by_config[config]
+
+    def _shard_rows(self, config: str) -> Iterator[pa.Table]:
+        for split, segments in self.card.configs[config].segments.items():
+            for segment in segments:
+                for file in sorted(self.shards):
+                    if file.startswith(f"{segment}-"):
+                        rows = self.shards[file].rows
+                        splits = pa.array([split] * len(rows), pa.string())
+                        yield rows.append_column("split", splits)
+
+    def split(self, config: str, split: str) -> pa.Table:
+        """Return the rows of one split of a config."""
+        rows = self.rows(config)
+        return rows.filter(pc.equal(rows["split"], split))
 
     def recipe(self, config: str) -> Recipe:
         """Return the recipe that a config was drawn by.
@@ -124,80 +128,79 @@ class Evidence:
         Raises:
             ValueError: the card holds no recipe there
         """
-        return parse_recipe(
-            recorded_choices(self.record.configs[config].recipe), f"{CARD}: config {config}"
-        )
+        choices = recorded_choices(self.card.configs[config].recipe)
+        return parse_recipe(choices, f"{CARD}: config {config}")
 
-    def promise(self, config: str) -> dict[str, Expected]:
-        """Return what the noise model promises, by split, of a config that could be drawn again.
-
-        Raises:
-            ValueError: there are no tables
-        """
-        if self.dataset is None:
-            raise ValueError(f"{self.folder}: the tables cannot be read: {self.broken_tables}")
-        return promise(self.recipe(config), self.dataset, self.record.configs[config].level)
-
-    def slots(self, config: str) -> dict[str, NDArray[np.int64]]:
-        """Return (C,) how many images of each class noise could fall on, by split.
+    def require_dataset(self) -> Dataset:
+        """Return the tables of the build.
 
         Raises:
-            ValueError: there are no tables
+            ValueError: they cannot be read
         """
         if self.dataset is None:
-            raise ValueError(f"{self.folder}: the tables cannot be read: {self.broken_tables}")
-        noisy, classes = choose(self.recipe(config), self.dataset).noisy, len(self.dataset.classes)
-        return {
-            split: np.bincount(rows["label"].to_numpy(), minlength=classes)
-            for split, rows in noisy.items()
-        }
+            raise ValueError(f"{self.folder}: the tables cannot be read: {self.tables_error}")
+        return self.dataset
 
-    def outlier(self, config: str) -> int | None:
-        """Return the label of the class of foreign images, of a config that could be drawn again; or none."""
-        recipe = self.recipe(config) if config in self.plans else None
-        return (
-            outlier(NOISE[recipe.noise], recipe, self.dataset) if recipe and self.dataset else None
-        )
+    def expected(self, config: str) -> dict[str, Expected]:
+        """Return what the noise model expects of each split of a config that can be drawn again.
+
+        Raises:
+            ValueError: the tables cannot be read
+        """
+        level = self.card.configs[config].level
+        return promise(self.recipe(config), self.require_dataset(), level)
+
+    def slots_per_class(self, config: str) -> dict[str, NDArray[np.int64]]:
+        """Return (C,) how many images of each class the noise could fall on, by split.
+
+        Raises:
+            ValueError: the tables cannot be read
+        """
+        dataset = self.require_dataset()
+        slots = choose(self.recipe(config), dataset).noisy
+        counts = {}
+        for split, rows in slots.items():
+            counts[split] = np.bincount(rows["label"].to_numpy(), minlength=len(dataset.classes))
+        return counts
+
+    def outlier_label(self, config: str) -> int | None:
+        """Return the label of the class of foreign images, if a config has such a class."""
+        if config not in self.plans or self.dataset is None:
+            return None
+        recipe = self.recipe(config)
+        return outlier(NOISE[recipe.noise], recipe, self.dataset)
 
     def source_digests(self) -> dict[str, str]:
         """Return the sha256 that the source tables give for image ids."""
-        if self._source is None:
-            held = self.dataset
-            tables_ = (
-                [t for t in (held.base, held.web, *held.donors.values()) if t is not None]
-                if held
-                else []
-            )
-            known = [t.filter(pc.is_valid(t["sha256"])) for t in tables_]
-            self._source = {
-                k: v
-                for t in known
-                for k, v in zip(t["image_id"].to_pylist(), t["sha256"].to_pylist(), strict=True)
-            }
-        return self._source
+        if self.digest_by_id is None:
+            self.digest_by_id = {}
+            for table in self._source_tables():
+                rows = table.filter(pc.is_valid(table["sha256"]))
+                pairs = zip(rows["image_id"].to_pylist(), rows["sha256"].to_pylist(), strict=True)
+                self.digest_by_id.update(pairs)
+        return self.digest_by_id
 
-    def same_in_source(self, *image_ids: str) -> bool:
-        """Do the source tables themselves give different ids one and the same sha256?"""
-        digests = {self.source_digests().get(i) for i in image_ids}
+    def _source_tables(self) -> list[pa.Table]:
+        if self.dataset is None:
+            return []
+        tables = [self.dataset.base, self.dataset.web, *self.dataset.donors.values()]
+        return [table for table in tables if table is not None]
+
+    def have_one_digest(self, *image_ids: str) -> bool:
+        """Return whether the source tables give different ids one and the same sha256."""
+        digests = {self.source_digests().get(image_id) for image_id in image_ids}
         return len(set(image_ids)) == len(image_ids) and len(digests) == 1 and None not in digests
 
-    def twins(self, *image_ids: str) -> bool:
-        """Are equal images under different ids what the source has, or what a resize made of it?
+    def may_be_equal(self, *image_ids: str) -> bool:
+        """Return whether the source has these equal images, or a resize made them equal.
 
-        Of a resize only where each was compared with the source: a copied image looks the same.
+        A resize is believed only where each image was compared with the source: a copied image
+        looks the same.
         """
-        compared = self.no_source() is None and not {*image_ids} & {
-            *self.unlike.values(),
-            *self.uncompared,
-        }
-        shrunk = (
-            self.record.images.size is not None
-            and compared
-            and len(set(image_ids)) == len(image_ids)
-        )
-        return shrunk or self.same_in_source(*image_ids)
+        return self._may_be_equal_by_resize(image_ids) or self.have_one_digest(*image_ids)
 
-    def split(self, config: str, split: str) -> pa.Table:
-        """Return the rows of one split of a config."""
-        rows = self.rows(config)
-        return rows.filter(pc.equal(rows["split"], split))
+    def _may_be_equal_by_resize(self, image_ids: tuple[str, ...]) -> bool:
+        if self.card.images.size is None or self.why_no_source() is not None:
+            return False
+        unproven = {*self.source_mismatches.values(), *self.uncompared}
+        return len(set(image_ids)) == len(image_ids) and unproven.isdisjoint(image_ids)

@@ -1,24 +1,27 @@
-"""What a check is, and what it finds."""
+"""What a check is, what it finds, and what came of running it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from cnlw_tools.checks.evidence import Evidence
 
+REBUILD_FILE = "delete the file and run the same `cnlw build` again"
+REBUILD = "build it anew"
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, or worth knowing."""
+    """One thing that is wrong, or worth knowing.
 
-    check: str
-    severity: Literal[
-        "error", "note"
-    ]  # what noise or build did wrong; what the base data themselves hold
-    what: str
-    where: str
-    count: int
-    mend: str
+    An error is the fault of the noise or of the build; a note is about the base data themselves.
+    """
+
+    severity: Literal["error", "note"]
+    message: str
+    location: str  # config, file or table
+    count: int = 1  # rows, images or files that it concerns
+    fix: str = REBUILD_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +29,34 @@ class Check:
     """A pure function from evidence to findings, and when it applies."""
 
     name: str
-    proves: str  # one line
+    claim: str  # what the check proves, in one line
     run: Callable[[Evidence], Iterator[Finding]]
-    applies: Callable[[Evidence], str | None] = lambda _: None  # why not; none: it does
+    reason_to_skip: Callable[[Evidence], str | None] = lambda _: None
 
 
-REBUILD = "delete the file and run the same `cnlw build` again"
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What came of one check."""
+
+    name: str
+    claim: str
+    skipped: str | None  # why the check does not apply to this build
+    findings: list[Finding]
 
 
-def error(check: str, what: str, where: str, count: int = 1, mend: str = REBUILD) -> Finding:
+def error(message: str, location: str, count: int = 1, fix: str = REBUILD_FILE) -> Finding:
     """Return a finding that makes the build unfit for use."""
-    return Finding(check, "error", what, where, count, mend)
+    return Finding("error", message, location, count, fix)
 
 
-def some(values: list[str], most: int = 3) -> str:
-    """Show the first few values."""
-    return ", ".join(values[:most]) + (
-        f" and {len(values) - most} more" if len(values) > most else ""
-    )
+def note(message: str, location: str, count: int = 1, fix: str = "") -> Finding:
+    """Return a finding that is worth knowing and does no harm."""
+    return Finding("note", message, location, count, fix)
+
+
+def abbreviate(values: Sequence[str], limit: int = 3) -> str:
+    """Join the first few values, and say how many more there are."""
+    text = ", ".join(values[:limit])
+    if len(values) > limit:
+        text += f" and {len(values) - limit} more"
+    return text

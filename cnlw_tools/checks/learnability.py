@@ -1,14 +1,19 @@
-"""`cnlw validate --end-to-end`: what a build must do to a learner. A small reference learns every config briefly.
+"""`cnlw validate --end-to-end`: what a build must do to a learner.
 
-With p the share of n validation images that is right, and s = sqrt(p (1 - p) / n):
+A small reference learns every config briefly. With p the share of n validation images that is
+right, and s = sqrt(p (1 - p) / n):
 
-    learns   p > 1 / C + 3 s                                   C classes, where the true label is the likeliest
-    sooner   mean loss of noisy examples > that of clean ones  over the epochs, by 3 standard errors, where labels flip
-    falls    p at the lowest level > p at the highest          by 3 sqrt(s^2 + s'^2), levels 40 points apart or more
-    milder   p under red > p under blue                        less the same margin: blue must not be clearly the milder
+    above_chance   p > 1 / C + 3 s        C classes, where the true label is the likeliest
+    clean_first    mean loss of noisy examples > that of clean ones, over the epochs,
+                   by 3 standard errors, where labels flip
+    level_harms    p at the lowest level > p at the highest, by 3 sqrt(s^2 + s'^2),
+                   where the levels are 40 points apart or more
+    red_milder     p under red > p under blue, less the same margin:
+                   blue must not be clearly the milder
 
-The reference is vanilla cross-entropy on images of 16 pixels, whatever the dataset: it proves labels, not methods. Two
-processes of one thread each do more of it than one of two, so the configs share the processors.
+The reference is vanilla cross-entropy on images of 16 pixels, whatever the dataset: it proves
+labels, not methods. Two processes of one thread each do more of it than one of two, so the configs
+share the processors.
 """
 
 import json
@@ -26,7 +31,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools.build import ground_truth
 from cnlw_tools.card import metadata
-from cnlw_tools.checks.finding import Finding, error
+from cnlw_tools.checks.finding import CheckResult, Finding, error
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.recipe.recipe import Recipe, recorded_choices
@@ -34,49 +39,49 @@ from cnlw_tools.trainer import Trainer, data
 from cnlw_tools.trainer import device as devices
 
 MARGIN = 3  # standard errors
-APART = 40  # points of level
-NOISE = (
-    "noise",
-    "options",
-)  # keys of a recipe that may differ between red and blue; each noise has its own options
-REMEDY = "look at `cnlw show`; classes that 16 pixels do not tell apart need `cnlw train` at their own size"
+LEVEL_DISTANCE = 40  # points between two levels of which the higher must do harm
+NOISE_KEYS = ("noise", "options")  # of a recipe; each noise has options of its own
+FIX = (
+    "look at `cnlw show`; classes that 16 pixels do not tell apart need `cnlw train` at their own "
+    "size"
+)
 REFERENCE = Preset(
     net="conv_small", epochs=8, batch_size=100, lr=0.1, size=16, views={"standard": ("flip",)}
 )
 
 
-class Learned(NamedTuple):
-    """What became of one config."""
+class Outcome(NamedTuple):
+    """What the reference learned from one config."""
 
     config: str
     recipe: Recipe
     level: int | None
-    classes: int
-    top1: float  # share of the validation images, after the last epoch
-    images: int  # of validation
+    n_classes: int
+    accuracy: float  # share of the validation images, after the last epoch
+    n_images: int  # of validation
     loss: NDArray[np.float64]  # (n,) of each training example, mean over epochs; nan: never drawn
-    noisy: NDArray[np.bool_]  # (n,)
-    flipped: bool  # is all that is noisy an image of the dataset under another label?
-    likely: bool  # is the true label the likeliest of each class?
+    is_noisy: NDArray[np.bool_]  # (n,)
+    only_flips: bool  # is every noisy example an image of the dataset under another label?
+    truth_is_likeliest: bool  # is the true label the likeliest of each class?
 
     @property
-    def error(self) -> float:
-        """Standard error of top1."""
-        return math.sqrt(self.top1 * (1 - self.top1) / self.images)
+    def standard_error(self) -> float:
+        """Standard error of the accuracy."""
+        return math.sqrt(self.accuracy * (1 - self.accuracy) / self.n_images)
 
 
 class Rule(NamedTuple):
-    """What must hold."""
+    """What must hold of the outcomes."""
 
     name: str
-    proves: str
-    run: Callable[[Sequence[Learned]], Iterator[Finding]]
+    claim: str
+    run: Callable[[Sequence[Outcome]], Iterator[Finding]]
 
 
-def validate(
+def check_learnability(
     build: Path, executor: Executor = SERIAL, progress: Progress = no_progress
-) -> Iterator[tuple[Rule, str | None, list[Finding]]]:
-    """Train on every config of a build and yield each rule, why it does not apply (or none), and what it found.
+) -> Iterator[CheckResult]:
+    """Train on every config of a build, and yield what came of each rule.
 
     Args:
         build: a folder that `cnlw build` made
@@ -87,124 +92,138 @@ def validate(
         ValueError, LookupError, OSError: nothing to validate on, or fewer images than a batch
     """
     names = list(metadata.read_card(build).configs)
-    for name in names:  # before the processes do, which would decode what configs share once each
-        data.load_splits(
-            build,
-            name,
-            data.ImageSize(REFERENCE.size, REFERENCE.resize),
-            threads=executor.workers,
-        )
-    found = {}
-    for done, one in enumerate(executor.map(partial(_alone, build), names)):
-        progress("learn", done + 1, len(names))
-        found[one.config] = one
+    _fill_cache(build, names, executor.workers)
+    by_config = {}
+    outcomes = executor.map(partial(_learn_in_one_thread, build), names)
+    for done, outcome in enumerate(outcomes, 1):
+        progress("learn", done, len(names))
+        by_config[outcome.config] = outcome
+    in_order = [by_config[name] for name in names]
     for rule in RULES:
-        yield rule, None, list(rule.run([found[name] for name in names]))
+        yield CheckResult(rule.name, rule.claim, None, list(rule.run(in_order)))
 
 
-def _alone(build: Path, config: str) -> Learned:
+def _fill_cache(build: Path, configs: Sequence[str], threads: int) -> None:
+    """Decode all images now: the processes would decode what configs share once each."""
+    size = data.ImageSize(REFERENCE.size, REFERENCE.resize)
+    for config in configs:
+        data.load_splits(build, config, size, threads=threads)
+
+
+def _learn_in_one_thread(build: Path, config: str) -> Outcome:
     devices.limit_resources(None, threads=1)
     return learn(build, config)
 
 
-def learn(build: Path, config: str, **how: Any) -> Learned:
-    """Train the reference on a config; ``how``: what `Trainer` is to be told instead."""
+def learn(build: Path, config: str, **changes: Any) -> Outcome:
+    """Train the reference on a config; ``changes`` replace the usual arguments of `Trainer`."""
     card = metadata.read_card(build).configs[config]
-    held = ground_truth.load(build, config)
+    truth = ground_truth.load(build, config)
     with TemporaryDirectory() as folder:
-        trainer = Trainer(
-            build,
-            config,
-            **{"plan": REFERENCE, "device": "cpu", "out": Path(folder) / "run", **how},
-        )
-        top1 = trainer.fit()["last"] / 100
-        epochs = sorted((trainer.folder / "examples.parquet").glob("*.parquet"))
-        losses = np.stack(
-            [pq.read_table(path, partitioning=None)["loss"].to_numpy() for path in epochs]
-        )
-    seen = np.maximum((~np.isnan(losses)).sum(0), 1)
-    matrix = held.matrix
-    return Learned(
+        arguments = {"plan": REFERENCE, "device": "cpu", "out": Path(folder) / "run", **changes}
+        trainer = Trainer(build, config, **arguments)
+        result = trainer.fit()
+        loss = _mean_loss(trainer.folder / "examples.parquet")
+    matrix = truth.matrix
+    return Outcome(
         config,
         card.recipe,
         card.level,
-        len(held.classes),
-        top1,
-        card.rows["validation"],
-        np.where(np.isnan(losses).all(0), np.nan, np.nansum(losses, 0) / seen),
-        held.noisy,
-        held.foreign == ["base"],
-        bool((matrix.argmax(1) == np.arange(len(matrix))).all()),
+        n_classes=len(truth.classes),
+        accuracy=result["last"] / 100,
+        n_images=card.rows["validation"],
+        loss=loss,
+        is_noisy=truth.noisy,
+        only_flips=truth.foreign == ["base"],
+        truth_is_likeliest=bool((matrix.argmax(1) == np.arange(len(matrix))).all()),
     )
 
 
-def learns(found: Sequence[Learned]) -> Iterator[Finding]:
+def _mean_loss(examples: Path) -> NDArray[np.float64]:
+    """Return (n,) the loss of each example, averaged over the epochs in which it was drawn."""
+    tables = [pq.read_table(path, partitioning=None) for path in sorted(examples.glob("*.parquet"))]
+    losses = np.stack([table["loss"].to_numpy() for table in tables])
+    was_drawn = ~np.isnan(losses)
+    n_epochs = np.maximum(was_drawn.sum(0), 1)
+    return np.where(was_drawn.any(0), np.nansum(losses, 0) / n_epochs, np.nan)
+
+
+def above_chance(outcomes: Sequence[Outcome]) -> Iterator[Finding]:
     """Yield configs that the reference learns nothing from."""
-    for one in found:
-        bar = 1 / one.classes + MARGIN * one.error
-        if one.likely and one.top1 <= bar:
-            what = f"top-1 {_percent(one.top1)} is not above chance by {MARGIN} standard errors, {_percent(bar)}"
-            yield error("learns", what, one.config, mend=REMEDY)
+    for outcome in outcomes:
+        bar = 1 / outcome.n_classes + MARGIN * outcome.standard_error
+        if outcome.truth_is_likeliest and outcome.accuracy <= bar:
+            top1 = f"top-1 {_percent(outcome.accuracy)}"
+            message = f"{top1} is not above chance by {MARGIN} standard errors, {_percent(bar)}"
+            yield error(message, outcome.config, fix=FIX)
 
 
-def sooner(found: Sequence[Learned]) -> Iterator[Finding]:
+def clean_first(outcomes: Sequence[Outcome]) -> Iterator[Finding]:
     """Yield configs whose flipped labels are learned as soon as the clean ones."""
-    for one in found:
-        clean, noisy = (
-            one.loss[~np.isnan(one.loss) & (one.noisy == which)] for which in (False, True)
-        )
-        if not one.flipped or min(len(clean), len(noisy)) < 2:
+    for outcome in outcomes:
+        was_drawn = ~np.isnan(outcome.loss)
+        clean = outcome.loss[was_drawn & ~outcome.is_noisy]
+        noisy = outcome.loss[was_drawn & outcome.is_noisy]
+        if not outcome.only_flips or min(len(clean), len(noisy)) < 2:
             continue
-        margin = MARGIN * math.hypot(
-            *(some.std(ddof=1) / math.sqrt(len(some)) for some in (clean, noisy))
-        )
+        margin = MARGIN * math.hypot(_standard_error(clean), _standard_error(noisy))
         if noisy.mean() <= clean.mean() + margin:
-            what = f"wrong labels cost {noisy.mean():.3f}, right ones {clean.mean():.3f}: they are learned as soon"
-            yield error("sooner", what, one.config, mend=REMEDY)
+            losses = f"wrong labels have loss {noisy.mean():.3f}, right ones {clean.mean():.3f}"
+            yield error(f"{losses}: they are learned as soon", outcome.config, fix=FIX)
 
 
-def falls(found: Sequence[Learned]) -> Iterator[Finding]:
+def level_harms(outcomes: Sequence[Outcome]) -> Iterator[Finding]:
     """Yield kinds of noise whose highest level does no more harm than the lowest."""
-    levelled = sorted(
-        (one for one in found if one.level is not None), key=lambda one: (_kind(one), one.level)
-    )
-    for _, group in groupby(levelled, key=_kind):
-        some = list(group)
-        low, high = some[0], some[-1]
-        if (high.level or 0) - (low.level or 0) >= APART and low.top1 - high.top1 <= _margin(
-            low, high
-        ):
-            what = f"top-1 {_percent(low.top1)} at {low.level} %, {_percent(high.top1)} at {high.level} %: no clear fall"
-            yield error("falls", what, f"{low.config}, {high.config}", mend=REMEDY)
+    with_level = [outcome for outcome in outcomes if outcome.level is not None]
+    with_level.sort(key=lambda outcome: (_shared_choices(outcome), outcome.level))
+    for _, group in groupby(with_level, key=_shared_choices):
+        levels = list(group)
+        low, high = levels[0], levels[-1]
+        distance = (high.level or 0) - (low.level or 0)
+        fall = low.accuracy - high.accuracy
+        if distance >= LEVEL_DISTANCE and fall <= _margin(low, high):
+            low_text = f"{_percent(low.accuracy)} at {low.level} %"
+            high_text = f"{_percent(high.accuracy)} at {high.level} %"
+            message = f"top-1 {low_text}, {high_text}: no clear fall"
+            yield error(message, f"{low.config}, {high.config}", fix=FIX)
 
 
-def milder(found: Sequence[Learned]) -> Iterator[Finding]:
-    """Yield levels at which blue noise is clearly the milder."""
-    blues = {(_kind(one, NOISE), one.level): one for one in found if one.recipe.noise == "blue"}
-    for red in (one for one in found if one.recipe.noise == "red"):
-        blue = blues.get((_kind(red, NOISE), red.level))
-        if blue and blue.top1 > red.top1 + _margin(red, blue):
-            what = f"top-1 {_percent(red.top1)} under red, {_percent(blue.top1)} under blue"
-            yield error("milder", what, f"{red.config}, {blue.config}", mend=REMEDY)
+def red_milder(outcomes: Sequence[Outcome]) -> Iterator[Finding]:
+    """Yield levels at which blue noise is clearly milder than red."""
+    blues = {}
+    for outcome in outcomes:
+        if outcome.recipe.noise == "blue":
+            blues[_shared_choices(outcome, NOISE_KEYS), outcome.level] = outcome
+    for red in outcomes:
+        blue = blues.get((_shared_choices(red, NOISE_KEYS), red.level))
+        if red.recipe.noise != "red" or blue is None:
+            continue
+        if blue.accuracy > red.accuracy + _margin(red, blue):
+            accuracies = f"{_percent(red.accuracy)} under red, {_percent(blue.accuracy)} under blue"
+            yield error(f"top-1 {accuracies}", f"{red.config}, {blue.config}", fix=FIX)
 
 
 RULES = (
-    Rule("learns", "the reference learns every config, above chance", learns),
-    Rule("sooner", "it learns clean labels sooner than flipped ones", sooner),
-    Rule("falls", "it is worse at the highest level than at the lowest", falls),
-    Rule("milder", "red noise harms it no more than blue of the same level", milder),
+    Rule("above_chance", "the reference learns every config, above chance", above_chance),
+    Rule("clean_first", "it learns clean labels sooner than flipped ones", clean_first),
+    Rule("level_harms", "it is worse at the highest level than at the lowest", level_harms),
+    Rule("red_milder", "red noise harms it no more than blue of the same level", red_milder),
 )
 
 
-def _kind(one: Learned, but: tuple[str, ...] = ()) -> str:
-    """Name what two configs have to share to be compared: all that their recipes say, ``but`` some keys."""
-    choices = recorded_choices(one.recipe)
-    shared = {key: value for key, value in choices.items() if key not in but}
+def _shared_choices(outcome: Outcome, exclude: tuple[str, ...] = ()) -> str:
+    """Return what two configs must share to be compared: all of the recipe but some keys."""
+    choices = recorded_choices(outcome.recipe)
+    shared = {key: value for key, value in choices.items() if key not in exclude}
     return json.dumps(shared, sort_keys=True)
 
 
-def _margin(one: Learned, other: Learned) -> float:
-    return MARGIN * math.hypot(one.error, other.error)
+def _margin(first: Outcome, second: Outcome) -> float:
+    return MARGIN * math.hypot(first.standard_error, second.standard_error)
+
+
+def _standard_error(values: NDArray[np.float64]) -> float:
+    return float(values.std(ddof=1) / math.sqrt(len(values)))
 
 
 def _percent(share: float) -> str:

@@ -1,4 +1,4 @@
-"""Checks of noise: does the data realise what the noise model promises of each split that it falls on?"""
+"""Checks of noise: do the data realise what the noise model promises of each noisy split?"""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -9,160 +9,174 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools.checks.evidence import Evidence
-from cnlw_tools.checks.finding import Finding, error, some
+from cnlw_tools.checks.finding import Finding, abbreviate, error
 from cnlw_tools.noise import NOISE, Expected
 
-MEND = "build it anew; if it stays, the noise model or the tables are at fault"
+FIX = "build it anew; if it stays, the noise model or the tables are at fault"
+LOG_RARITY = np.log(2e6)  # of a sound config that is called wrong: one in a million
+TINY = 1e-300  # instead of a division by zero
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
 
 
-def rate(found: Evidence) -> Iterator[Finding]:
+def rate(evidence: Evidence) -> Iterator[Finding]:
     """The share of noisy rows, and of foreign images, is the promised one.
 
-    Exact where the model says so, to the last row; where classes share an odd row, up to one a class.
+    Exact to the last row where the model says so; where classes share an odd row, up to one a
+    class.
     """
-    for name, split, expected in _expected(found):
-        rows = found.split(name, split)
+    for name, split, expected in _expected_by_split(evidence):
+        rows = evidence.split(name, split)
         n = max(1, len(rows))
-        noisy = pc.sum(rows["is_noisy"]).as_py() or 0
-        foreign = pc.sum(pc.not_equal(rows["origin"], "base")).as_py() or 0
-        for what, held, share in (
-            ("noisy", noisy, expected.rate),
-            ("foreign", foreign, expected.foreign_rate),
+        n_noisy = pc.sum(rows["is_noisy"]).as_py() or 0
+        n_foreign = pc.sum(pc.not_equal(rows["origin"], "base")).as_py() or 0
+        slack = _n_odd_classes(evidence, name, expected)
+        for kind, count, share in (
+            ("noisy", n_noisy, expected.rate),
+            ("foreign", n_foreign, expected.foreign_rate),
         ):
-            if not _fits(held, n, share, expected, _odd(found, name, expected)):
-                percents = f"{100 * held / n:.3f} %, expected {100 * share:.3f} %"
-                said = f"{held} of {n} rows of {split} are {what}: {percents}"
-                yield error("rate", said, name, abs(held - round(share * n)), MEND)
-        card = found.record.configs[name]
-        stated = abs(card.rate - noisy / n) <= 1e-9 and card.expected == expected.rate
-        if split == "train" and not stated:
-            yield error(
-                "rate",
-                "the card states other rates than the rows and the model have",
-                name,
-                mend=MEND,
-            )
+            if not _is_expected_count(count, n, share, expected, slack):
+                percent = f"{100 * count / n:.3f} %, expected {100 * share:.3f} %"
+                message = f"{count} of {n} rows of {split} are {kind}: {percent}"
+                yield error(message, name, abs(count - round(share * n)), FIX)
+        config = evidence.card.configs[name]
+        realised_differs = abs(config.rate - n_noisy / n) > 1e-9
+        if split == "train" and (realised_differs or config.expected != expected.rate):
+            message = "the card states other rates than the rows and the model have"
+            yield error(message, name, fix=FIX)
 
 
-def matrix(found: Evidence) -> Iterator[Finding]:
+def matrix(evidence: Evidence) -> Iterator[Finding]:
     """Where the image stayed, given labels follow true labels as the expected matrix says.
 
     A cell is a binomial count X of m draws with chance q, and P(X at least as far off as x) <=
-    2 exp(-m KL(x / m || q)) (Chernoff); the bound is shared out over all cells, so that one sound config in a
-    million is called wrong. Where counts are exact, the diagonal is held to one image a draw, and the draws are the
-    flips.
+    2 exp(-m KL(x / m || q)) (Chernoff); the bound is shared out over all cells, so that one sound
+    config in a million is called wrong. Where counts are exact, the diagonal is held to one image
+    a draw, and the draws are the flips.
     """
-    for name, split, expected in _expected(found):
-        seen = _confusion(found.split(name, split), len(expected.matrix))
-        stayed = seen.sum(1, keepdims=True)
-        draws, chance = stayed, expected.matrix
+    for name, split, expected in _expected_by_split(evidence):
+        counts = _confusion_counts(evidence.split(name, split), len(expected.matrix))
+        differs = _unlikely_cells(counts, expected)
+        if differs.any():
+            true, label = np.argwhere(differs)[0]
+            expected_count = counts[true].sum() * expected.matrix[true, label]
+            times = f"{counts[true, label]} times, expected {expected_count:.1f}"
+            message = f"{split}: true {true} given {label}: {times}"
+            yield error(message, name, int(differs.sum()), FIX)
+
+
+def _unlikely_cells(counts: Counts, expected: Expected) -> NDArray[np.bool_]:
+    """Return (C, C) which counts of true and given labels the expected matrix does not explain."""
+    n_stayed = counts.sum(1, keepdims=True)
+    draws, chance = n_stayed, expected.matrix
+    if expected.exact:
+        draws = n_stayed - np.diag(counts)[:, None]
+        n_flips_chance = 1 - np.diag(expected.matrix)[:, None]
+        chance = expected.matrix / np.maximum(n_flips_chance, TINY)
+    # Where nothing was drawn nothing differs: 0 times infinity is no error.
+    with np.errstate(invalid="ignore"):
+        surprise = draws * _kl_divergence(counts / np.maximum(draws, 1), chance)
+        differs: NDArray[np.bool_] = surprise > LOG_RARITY + np.log(counts.size)
+    if expected.exact:
+        diagonal = np.diag_indices(len(counts))
+        deviation = np.abs(counts - n_stayed * expected.matrix)
+        differs[diagonal] = deviation[diagonal] > expected.n_draws + 0.5
+    return differs
+
+
+def clean_labels(evidence: Evidence) -> Iterator[Finding]:
+    """Every class keeps as many clean labels as promised, or is within the Chernoff bound."""
+    for name, split, expected in _expected_by_split(evidence):
+        n_classes = len(expected.n_clean)
+        actual = _count_clean_labels(evidence.split(name, split), n_classes)
         if expected.exact:
-            diagonal = np.diag(chance)[:, None]
-            draws, chance = (
-                stayed - np.diag(seen)[:, None],
-                chance / np.maximum(1 - diagonal, 1e-300),
-            )
-        with np.errstate(
-            invalid="ignore"
-        ):  # where nothing was drawn nothing is off: 0 times infinity
-            off = draws * _surprise(seen / np.maximum(draws, 1), chance) > np.log(2e6 * seen.size)
-        if expected.exact:
-            at = np.diag_indices(len(seen))
-            off[at] = (np.abs(seen - stayed * expected.matrix) > expected.n_draws + 0.5)[at]
-        if off.any():
-            i, j = np.argwhere(off)[0]
-            said = f"{split}: true {i} given {j}: {seen[i, j]} times, expected {(stayed * expected.matrix)[i, j]:.1f}"
-            yield error("matrix", said, name, int(off.sum()), MEND)
+            differs = np.abs(actual - expected.n_clean) > expected.n_draws + 0.5
+        else:
+            n_slots = np.maximum(evidence.slots_per_class(name)[split], 1)
+            share = np.minimum(actual / n_slots, 1)
+            surprise = n_slots * _kl_divergence(share, expected.n_clean / n_slots)
+            differs = surprise > LOG_RARITY + np.log(n_classes)
+        if differs.any():
+            c = int(np.argmax(differs))
+            labels = f"{actual[c]} clean labels, expected {expected.n_clean[c]:.1f}"
+            yield error(f"{split}: class {c} keeps {labels}", name, int(differs.sum()), FIX)
 
 
-def kept(found: Evidence) -> Iterator[Finding]:
-    """Every class keeps as many clean labels as promised: up to one, or within the Chernoff bound."""
-    for name, split, expected in _expected(found):
-        rows = found.split(name, split)
-        clean = rows.filter(pc.invert(rows["is_noisy"]))["label"].to_numpy()
-        classes = len(expected.n_clean)
-        held = np.bincount(clean[(clean >= 0) & (clean < classes)], minlength=classes)
-        off = np.abs(held - expected.n_clean) > expected.n_draws + 0.5
-        if not expected.exact:
-            m = np.maximum(found.slots(name)[split], 1)
-            off = m * _surprise(np.minimum(held / m, 1), expected.n_clean / m) > np.log(
-                2e6 * classes
-            )
-        if off.any():
-            c = int(np.argmax(off))
-            said = f"{split}: class {c} keeps {held[c]} clean labels, expected {expected.n_clean[c]:.1f}"
-            yield error("kept", said, name, int(off.sum()), MEND)
+def _count_clean_labels(rows: pa.Table, n_classes: int) -> Counts:
+    """Return (C,) how many rows of each class are clean."""
+    labels = rows.filter(pc.invert(rows["is_noisy"]))["label"].to_numpy()
+    valid = labels[(labels >= 0) & (labels < n_classes)]
+    return np.bincount(valid, minlength=n_classes)
 
 
-def nested(found: Evidence) -> Iterator[Finding]:
+def nested(evidence: Evidence) -> Iterator[Finding]:
     """What is noisy at one level is noisy at the next one up, with the same image and label."""
-    for names in _families(found):
-        for low, high in pairwise(names):
-            lost = sorted(_noisy(found, low) - _noisy(found, high))
-            if lost:
-                such = some([slot for _, slot, *_ in lost])
-                said = f"slots noisy in {low} are not so, or otherwise, in {high}: {such}"
-                yield error("nested", said, f"{low}, {high}", len(lost), MEND)
+    for configs in _nested_configs(evidence):
+        for low, high in pairwise(configs):
+            difference = sorted(_noisy_slots(evidence, low) - _noisy_slots(evidence, high))
+            if difference:
+                slots = abbreviate([slot for _, slot, *_ in difference])
+                message = f"slots noisy in {low} are clean or different in {high}: {slots}"
+                yield error(message, f"{low}, {high}", len(difference), FIX)
 
 
-def _expected(found: Evidence) -> Iterator[tuple[str, str, Expected]]:
-    """Config, split, and what the model promises for the base manifest, not what the card says of it."""
-    for name in found.plans:
-        for split, expected in found.promise(name).items():
+def _expected_by_split(evidence: Evidence) -> Iterator[tuple[str, str, Expected]]:
+    """Yield config, split, and what the model promises by the tables, whatever the card says."""
+    for name in evidence.plans:
+        for split, expected in evidence.expected(name).items():
             yield name, split, expected
 
 
-def _confusion(rows: pa.Table, classes: int) -> NDArray[np.int64]:
+def _confusion_counts(rows: pa.Table, n_classes: int) -> Counts:
     """Return (C, C) counts of rows by true and given label, where the image stayed."""
-    base = rows.filter(pc.and_(pc.equal(rows["origin"], "base"), pc.is_valid(rows["clean_label"])))
-    true, given = base["clean_label"].to_numpy(), base["label"].to_numpy()
-    inside = (true >= 0) & (true < classes) & (given >= 0) & (given < classes)
-    return np.bincount(true[inside] * classes + given[inside], minlength=classes**2).reshape(
-        classes, classes
-    )
+    stayed = pc.and_(pc.equal(rows["origin"], "base"), pc.is_valid(rows["clean_label"]))
+    base = rows.filter(stayed)
+    true, label = base["clean_label"].to_numpy(), base["label"].to_numpy()
+    valid = (true >= 0) & (true < n_classes) & (label >= 0) & (label < n_classes)
+    cells = true[valid] * n_classes + label[valid]
+    return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
-def _odd(found: Evidence, name: str, expected: Expected) -> int:
-    """Return how many classes share odd rows, where the model does not say that the sum is exact all the same."""
-    exact = "exact" in NOISE[found.recipe(name).noise].guarantees
-    return 0 if exact else int(np.sum(np.abs(expected.n_clean - np.rint(expected.n_clean)) > 1e-6))
+def _n_odd_classes(evidence: Evidence, config: str, expected: Expected) -> int:
+    """Return how many classes share an odd row, unless the model's total is exact all the same."""
+    if "exact" in NOISE[evidence.recipe(config).noise].guarantees:
+        return 0
+    fraction = np.abs(expected.n_clean - np.rint(expected.n_clean))
+    return int(np.sum(fraction > 1e-6))
 
 
-def _fits(held: int, n: int, share: float, expected: Expected, odd: int) -> bool:
-    """Is this a count that the model promises?"""
+def _is_expected_count(count: int, n: int, share: float, expected: Expected, slack: int) -> bool:
+    """Return whether the model promises that this many of n rows are noisy."""
     if expected.exact:
-        return abs(held - share * n) <= 0.5 + odd * (share > 0)
-    return bool(n * _surprise(np.array([held / n]), np.array([share]))[0] <= np.log(2e6))
+        return abs(count - share * n) <= 0.5 + slack * (share > 0)
+    surprise = n * _kl_divergence(np.array([count / n]), np.array([share]))[0]
+    return bool(surprise <= LOG_RARITY)
 
 
-def _surprise(x: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:
-    """KL(x || q) of two chances, cell by cell: infinite where the impossible was seen."""
+def _kl_divergence(x: Floats, q: Floats) -> Floats:
+    """Return KL(x || q) of two chances, cell by cell: infinite where the impossible happened."""
     with np.errstate(divide="ignore", invalid="ignore"):
         yes = np.where(x > 0, x * np.log(x / q), 0.0)
         no = np.where(x < 1, (1 - x) * np.log((1 - x) / (1 - q)), 0.0)
     return yes + no
 
 
-def _families(found: Evidence) -> list[list[str]]:
-    """Group the configs that one nested draw made, by rising level."""
+def _nested_configs(evidence: Evidence) -> list[list[str]]:
+    """Group the configs that differ in the level of one nested draw, by rising level."""
     groups: dict[str, list[str]] = {}
-    for name, config in found.record.configs.items():
-        nested = (
-            name in found.plans
-            and found.recipe(name).nested
-            and found.promise(name)["train"].nested
-        )
-        if nested and config.level is not None:
-            groups.setdefault(repr(config.recipe), []).append(name)
-    return [
-        sorted(names, key=lambda n: found.record.configs[n].level or 0) for names in groups.values()
-    ]
+    configs = evidence.card.configs
+    for name in evidence.plans:
+        is_nested = evidence.recipe(name).nested and evidence.expected(name)["train"].nested
+        if is_nested and configs[name].level is not None:
+            groups.setdefault(repr(configs[name].recipe), []).append(name)
+    return [sorted(names, key=lambda name: configs[name].level or 0) for names in groups.values()]
 
 
-def _noisy(found: Evidence, name: str) -> set[tuple[str, str, str, int]]:
-    """The noisy slots of a config: split, slot, image, label."""
-    rows = found.rows(name)
+def _noisy_slots(evidence: Evidence, config: str) -> set[tuple[str, str, str, int]]:
+    """Return the noisy slots of a config: split, slot, image, label."""
+    rows = evidence.rows(config)
     noisy = rows.filter(rows["is_noisy"])
-    slot = pc.coalesce(noisy["replaces"], noisy["image_id"])
-    held = (noisy["split"], slot, noisy["image_id"], noisy["label"])
-    return set(zip(*(column.to_pylist() for column in held), strict=True))
+    slots = pc.coalesce(noisy["replaces"], noisy["image_id"])
+    columns = (noisy["split"], slots, noisy["image_id"], noisy["label"])
+    return set(zip(*(column.to_pylist() for column in columns), strict=True))

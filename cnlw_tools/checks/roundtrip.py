@@ -1,73 +1,91 @@
-"""The last check: `datasets.load_dataset` reads every config, in a temporary cache, as the shards hold it."""
+"""The last check: `datasets` reads every config as the shards hold it, in a temporary cache."""
 
 import os
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, error
 from cnlw_tools.executor import local
 
 COLUMNS = ("image_id", "label")
+RowCounts = Counter[tuple[str, str, int]]  # split, image id, label
 
 
-def roundtrip(found: Evidence) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """What `datasets` made of a config."""
+
+    name: str
+    rows: RowCounts
+    problem: str = ""  # why it could not be loaded
+
+
+def roundtrip(evidence: Evidence) -> Iterator[Finding]:
     """Load every config and compare splits, features and rows."""
-    names = list(found.record.configs)
+    classes = evidence.dataset.classes if evidence.dataset else ()
     with (
         tempfile.TemporaryDirectory(prefix="cnlw-") as cache,
-        local.isolated(found.workers) as executor,
+        local.isolated(evidence.workers) as executor,
     ):
-        task = partial(
-            _load,
-            found.folder.absolute(),
-            Path(cache),
-            found.dataset.classes if found.dataset else (),
-        )
-        for name, loaded in executor.map(task, names):
-            if isinstance(loaded, str):
-                yield error(
-                    "roundtrip", f"load_dataset: {loaded}", name, mend="mend the errors above first"
-                )
+        task = partial(_load_config, evidence.folder.absolute(), Path(cache), classes)
+        for loaded in executor.map(task, list(evidence.card.configs)):
+            if loaded.problem:
+                message = f"load_dataset: {loaded.problem}"
+                yield error(message, loaded.name, fix="fix the errors above first")
                 continue
-            held = found.rows(name)
-            wanted = Counter(zip(*(held[c].to_pylist() for c in ("split", *COLUMNS)), strict=True))
-            if loaded != wanted:
-                off = sum((loaded - wanted).values()) + sum((wanted - loaded).values())
-                yield error(
-                    "roundtrip", "load_dataset gives other rows than the shards hold", name, off
-                )
+            expected = _count_rows(evidence, loaded.name)
+            if loaded.rows != expected:
+                n_surplus = (loaded.rows - expected).total()
+                n_missing = (expected - loaded.rows).total()
+                message = "load_dataset gives other rows than the shards hold"
+                yield error(message, loaded.name, n_surplus + n_missing)
 
 
-def _load(
-    folder: Path, cache: Path, classes: tuple[str, ...], name: str
-) -> tuple[str, Counter[tuple[str, str, int]] | str]:
-    """Load one config and return its rows, or what went wrong."""
-    os.environ.update(
-        HF_HUB_OFFLINE="1", HF_HOME=str(cache)
-    )  # in a process of its own, before datasets reads them
+def _count_rows(evidence: Evidence, config: str) -> RowCounts:
+    rows = evidence.rows(config)
+    columns = [rows[name].to_pylist() for name in ("split", *COLUMNS)]
+    return Counter(zip(*columns, strict=True))
+
+
+def _load_config(folder: Path, cache: Path, classes: tuple[str, ...], name: str) -> LoadedConfig:
+    """Load one config in this process, which is of its own."""
+    # Before `datasets` reads them.
+    os.environ.update(HF_HUB_OFFLINE="1", HF_HOME=str(cache))
     import datasets
 
     datasets.disable_progress_bars()
+    rows: RowCounts = Counter()
     try:
-        loaded = datasets.load_dataset(str(folder), name, cache_dir=str(cache / name))
-        found: Counter[tuple[str, str, int]] = Counter()
-        for split, rows in loaded.items():
-            if not isinstance(rows.features["image"], datasets.Image):
-                return name, f"{split}: the column image is no Image"
-            if tuple(rows.features["label"].names) != classes:
-                return name, f"{split}: the labels have other names than tables/classes.csv"
-            rows[0]["image"].load()
-            plain = rows.select_columns(list(COLUMNS)).with_format("arrow")[:]
-            found.update(
-                (split, *row) for row in zip(*(plain[c].to_pylist() for c in COLUMNS), strict=True)
-            )
-        return name, found
-    except Exception as error:  # noqa: BLE001, whatever a reader of the build would meet is the finding
-        return name, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        splits = datasets.load_dataset(str(folder), name, cache_dir=str(cache / name))
+        for split, loaded in splits.items():
+            problem = _wrong_features(loaded, classes)
+            if problem:
+                return LoadedConfig(name, rows, f"{split}: {problem}")
+            loaded[0]["image"].load()
+            table = loaded.select_columns(list(COLUMNS)).with_format("arrow")[:]
+            ids, labels = (table[column].to_pylist() for column in COLUMNS)
+            rows.update((split, *row) for row in zip(ids, labels, strict=True))
+    except Exception as problem:  # noqa: BLE001, what a reader would meet
+        first_line = str(problem).partition("\n")[0]
+        return LoadedConfig(name, rows, f"{type(problem).__name__}: {first_line}")
     finally:
         shutil.rmtree(cache / name, ignore_errors=True)
+    return LoadedConfig(name, rows)
+
+
+def _wrong_features(loaded: Any, classes: tuple[str, ...]) -> str:
+    """Return what is wrong with the features of a loaded split, or nothing."""
+    import datasets
+
+    if not isinstance(loaded.features["image"], datasets.Image):
+        return "the column image is no Image"
+    if tuple(loaded.features["label"].names) != classes:
+        return "the labels have other names than tables/classes.csv"
+    return ""

@@ -1,4 +1,4 @@
-"""Checks of splits: did so many of each class leave train, and is nobody in two splits?"""
+"""Checks of splits: their sizes, class by class, and that no image is in two of them."""
 
 from collections.abc import Iterator
 
@@ -8,81 +8,96 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools.checks.evidence import Evidence
-from cnlw_tools.checks.finding import Finding, error, some
+from cnlw_tools.checks.finding import REBUILD, Finding, abbreviate, error
 from cnlw_tools.noise.base import prefix_per_class
+from cnlw_tools.recipe.recipe import Recipe
 
-MEND = "build it anew"
 
-
-def parts(found: Evidence) -> Iterator[Finding]:
-    """The splits that the recipe takes from train have as many images of each class as it says."""
-    if found.dataset is None or found.dataset.base is None:
+def reserved_splits(evidence: Evidence) -> Iterator[Finding]:
+    """The probe and verified splits have as many images of each class as the recipe says."""
+    base = evidence.require_dataset().base
+    if base is None:
         return
-    base, classes = found.dataset.base, len(found.dataset.classes)
-    there = _count(base.filter(pc.equal(base["split"], "train")), classes) > 0
-    for name in found.plans:
-        recipe = found.recipe(name)
-        for split, asked in (("probe", recipe.probe), ("verified", recipe.verified)):
-            held = _count(_came(found.split(name, split), base), classes)
-            off = held != asked * there
-            if off.any():
-                c = int(np.argmax(off))
-                said = f"{split} has {held[c]} images of class {c} that were in train, not {asked * there[c]}"
-                yield error("parts", said, name, int(off.sum()), MEND)
+    n_classes = len(evidence.require_dataset().classes)
+    has_images = _count_per_class(_train_rows(base), n_classes) > 0
+    for name in evidence.plans:
+        recipe = evidence.recipe(name)
+        for split, per_class in (("probe", recipe.probe), ("verified", recipe.verified)):
+            expected = per_class * has_images
+            actual = _count_per_class(_base_rows(evidence.split(name, split), base), n_classes)
+            differs = actual != expected
+            if differs.any():
+                c = int(np.argmax(differs))
+                images = f"{actual[c]} images of class {c} that were in train, not {expected[c]}"
+                yield error(f"{split} has {images}", name, int(differs.sum()), REBUILD)
 
 
-def thinned(found: Evidence) -> Iterator[Finding]:
-    """Train has the images that `clean` asks for, and each class its share of them; no more under a long tail."""
-    if found.dataset is None or found.dataset.base is None:
+def train_size(evidence: Evidence) -> Iterator[Finding]:
+    """Train has as many images as asked, and each class its share; a long tail has fewer."""
+    base = evidence.require_dataset().base
+    if base is None:
         return
-    base, classes = found.dataset.base, len(found.dataset.classes)
-    there = _count(base.filter(pc.equal(base["split"], "train")), classes)
-    for name in found.plans:
-        recipe = found.recipe(name)
-        if recipe.clean:
-            share = prefix_per_class(
-                there - (recipe.probe + recipe.verified) * (there > 0), recipe.clean
-            )
-            held = _count(_came(found.split(name, "train"), base), classes)
-            off = (held - share >= 1) | ((share - held >= 1) & (recipe.longtail == 1))
-            if off.any() or (held.sum() != recipe.clean and recipe.longtail == 1):
-                c = int(np.argmax(off))
-                said = f"train has {held.sum()} images, {held[c]} of class {c}, not {recipe.clean} and {share[c]:.1f}"
-                yield error("thinned", said, name, int(off.sum()) or 1, MEND)
+    n_classes = len(evidence.require_dataset().classes)
+    available = _count_per_class(_train_rows(base), n_classes)
+    for name in evidence.plans:
+        recipe = evidence.recipe(name)
+        if not recipe.clean:
+            continue
+        actual = _count_per_class(_base_rows(evidence.split(name, "train"), base), n_classes)
+        share = _expected_train_size(recipe, available)
+        differs = actual - share >= 1
+        total_differs = False
+        if recipe.longtail == 1:
+            differs |= share - actual >= 1
+            total_differs = int(actual.sum()) != recipe.clean
+        if differs.any() or total_differs:
+            c = int(np.argmax(differs))
+            images = f"{actual.sum()} images, {actual[c]} of class {c}"
+            message = f"train has {images}, not {recipe.clean} and {share[c]:.1f}"
+            yield error(message, name, int(differs.sum()) or 1, REBUILD)
 
 
-def apart(found: Evidence) -> Iterator[Finding]:
+def _expected_train_size(recipe: Recipe, available: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return (C,) the share of each class in the asked size, before any long tail."""
+    reserved = (recipe.probe + recipe.verified) * (available > 0)
+    share: NDArray[np.float64] = prefix_per_class(available - reserved, recipe.clean)
+    return share
+
+
+def disjoint_splits(evidence: Evidence) -> Iterator[Finding]:
     """An image is in one split at all levels of a recipe, and so is one that lost its slot."""
-    groups: dict[str, list[str]] = {}
-    for name, config in found.record.configs.items():
-        groups.setdefault(repr(config.recipe), []).append(name)
-    for names in groups.values():
-        rows = pa.concat_tables(
-            [found.rows(name).select(["image_id", "replaces", "split"]) for name in names]
-        )
+    for names in _configs_by_recipe(evidence).values():
+        columns = ["image_id", "replaces", "split"]
+        rows = pa.concat_tables([evidence.rows(name).select(columns) for name in names])
         ids = pa.chunked_array([*rows["image_id"].chunks, *rows["replaces"].chunks], pa.string())
         splits = pa.chunked_array([*rows["split"].chunks, *rows["split"].chunks], pa.string())
-        each = pa.table({"image_id": ids, "split": splits}).filter(pc.is_valid(ids))
-        count = each.group_by("image_id").aggregate([("split", "count_distinct")])
-        both = sorted(
-            count.filter(pc.greater(count["split_count_distinct"], 1))["image_id"].to_pylist()
-        )
-        if both:
-            yield error(
-                "apart",
-                f"images of several splits: {some(both)}",
-                ", ".join(names),
-                len(both),
-                MEND,
-            )
+        pairs = pa.table({"image_id": ids, "split": splits}).filter(pc.is_valid(ids))
+        n_splits = pairs.group_by("image_id").aggregate([("split", "count_distinct")])
+        shared = n_splits.filter(pc.greater(n_splits["split_count_distinct"], 1))
+        if len(shared):
+            ids = abbreviate(sorted(shared["image_id"].to_pylist()))
+            configs = ", ".join(names)
+            yield error(f"images of several splits: {ids}", configs, len(shared), REBUILD)
 
 
-def _came(rows: pa.Table, base: pa.Table) -> pa.Table:
+def _configs_by_recipe(evidence: Evidence) -> dict[str, list[str]]:
+    """Group the configs that differ in nothing but the level."""
+    groups: dict[str, list[str]] = {}
+    for name, config in evidence.card.configs.items():
+        groups.setdefault(repr(config.recipe), []).append(name)
+    return groups
+
+
+def _base_rows(rows: pa.Table, base: pa.Table) -> pa.Table:
     """Return the base manifest's rows of the slots that it has in train."""
     slots = pc.unique(pc.coalesce(rows["replaces"], rows["image_id"]))
-    came = base.take(pc.index_in(slots, base["image_id"].combine_chunks()).drop_null())
-    return came.filter(pc.equal(came["split"], "train"))
+    position = pc.index_in(slots, base["image_id"].combine_chunks()).drop_null()
+    return _train_rows(base.take(position))
 
 
-def _count(rows: pa.Table, classes: int) -> NDArray[np.int64]:
-    return np.bincount(rows["label"].to_numpy(), minlength=classes)
+def _train_rows(rows: pa.Table) -> pa.Table:
+    return rows.filter(pc.equal(rows["split"], "train"))
+
+
+def _count_per_class(rows: pa.Table, n_classes: int) -> NDArray[np.int64]:
+    return np.bincount(rows["label"].to_numpy(), minlength=n_classes)

@@ -10,12 +10,11 @@ import click
 from cnlw_tools.cli.options import DONOR, STORE, WORKERS, read_inputs
 
 if TYPE_CHECKING:
-    from cnlw_tools.checks import Check, Finding
-    from cnlw_tools.checks.learnability import Rule
-
-    Done = tuple[Check | Rule, str | None, list[Finding]]
+    from cnlw_tools.checks import CheckResult
 
 MARK = {"error": "ERROR", "note": "note", "ok": "ok", "skip": "-"}
+WIDTH = 15  # letters of the longest name of a check
+MOST_SHOWN = 10  # findings of a check
 COLOUR = {"error": "red", "note": "yellow", "ok": "green", "skip": "bright_black"}
 
 
@@ -65,42 +64,52 @@ def validate(
             held = collect_evidence(folder, inputs, executor, bars)
         except (ValueError, OSError) as error:
             raise Unusable(str(error)) from error
-        done: list[Done] = list(run(held, bars))
+        results = list(run(held, bars))
         if end_to_end:
-            from cnlw_tools.checks.learnability import validate as learn
+            from cnlw_tools.checks.learnability import check_learnability
 
-            done += learn(folder, executor, bars)
-    findings = [finding for _, _, found in done for finding in found]
+            results += check_learnability(folder, executor, bars)
+    findings = [finding for result in results for finding in result.findings]
     errors = sum(f.severity == "error" for f in findings)
     if as_json:
-        click.echo(json.dumps(_object(folder, done, errors), indent=1))
+        click.echo(json.dumps(_object(folder, results, errors), indent=1))
     else:
-        for check, why_not, found in done:
-            _show(check, why_not, found)
-        click.echo(f"{folder}: {errors} errors, {len(findings) - errors} notes, {len(done)} checks")
+        for result in results:
+            _show(result)
+        click.echo(
+            f"{folder}: {errors} errors, {len(findings) - errors} notes, {len(results)} checks"
+        )
     raise SystemExit(1 if errors else 0)
 
 
-def _object(folder: Path, done: list["Done"], errors: int) -> dict[str, object]:
+def _object(folder: Path, results: list["CheckResult"], errors: int) -> dict[str, object]:
+    """Return what --json prints."""
+    checks = []
+    findings = []
+    for result in results:
+        checks.append(
+            {"name": result.name, "claim": result.claim, "does_not_apply": result.skipped}
+        )
+        findings += [{"check": result.name, **asdict(finding)} for finding in result.findings]
     return {
         "build": str(folder),
         "ok": errors == 0,
         "errors": errors,
-        "checks": [
-            {"name": c.name, "proves": c.proves, "does_not_apply": why} for c, why, _ in done
-        ],
-        "findings": [asdict(finding) for _, _, found in done for finding in found],
+        "checks": checks,
+        "findings": findings,
     }
 
 
-def _show(check: "Check | Rule", why_not: str | None, found: list["Finding"]) -> None:
-    worst = "skip" if why_not else min((f.severity for f in found), default="ok")  # error < note
+def _show(result: "CheckResult") -> None:
+    """Print a line for a check, and one for each of its first findings."""
+    severities = [finding.severity for finding in result.findings]
+    worst = "skip" if result.skipped else min(severities, default="ok")  # error < note
     mark = click.style(f"{MARK[worst]:6}", fg=COLOUR[worst])
-    click.echo(
-        f"{mark} {check.name:11} {check.proves}"
-        + (f" (does not apply: {why_not})" if why_not else "")
-    )
-    for finding in found[:10]:
-        click.echo(f"       {finding.where}: {finding.what} [{finding.count}]; {finding.mend}")
-    if len(found) > 10:
-        click.echo(f"       and {len(found) - 10} more findings; --json shows all")
+    reason = f" (does not apply: {result.skipped})" if result.skipped else ""
+    click.echo(f"{mark} {result.name:{WIDTH}} {result.claim}{reason}")
+    for finding in result.findings[:MOST_SHOWN]:
+        click.echo(f"       {finding.location}: {finding.message} [{finding.count}]; {finding.fix}")
+    if len(result.findings) > MOST_SHOWN:
+        click.echo(
+            f"       and {len(result.findings) - MOST_SHOWN} more findings; --json shows all"
+        )

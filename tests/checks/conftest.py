@@ -7,8 +7,23 @@ from pathlib import Path
 import pytest
 
 from cnlw_tools.build.build import build
+from cnlw_tools.checks import CHECKS, Finding
+from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
+
+SLOW_CHECKS = ("roundtrip",)  # each has tests of its own
+
+
+def run_checks(
+    evidence: Evidence, skip: tuple[str, ...] = SLOW_CHECKS
+) -> list[tuple[str, Finding]]:
+    """Return the findings of all checks that apply, each with the name of its check."""
+    findings = []
+    for check in CHECKS:
+        if check.name not in skip and check.reason_to_skip(evidence) is None:
+            findings += [(check.name, finding) for finding in check.run(evidence)]
+    return findings
 
 
 @pytest.fixture(scope="session")

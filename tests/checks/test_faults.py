@@ -22,6 +22,7 @@ from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.plan.plan import plan
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, parse_recipe
+from tests.checks.conftest import run_checks
 
 RECIPE = parse_recipe({"dataset": "shapes", "noise": "red", "licence": "apache-2.0"}, "the test")
 
@@ -31,11 +32,9 @@ def quiet(stage: str, done: int, total: int) -> None:
 
 
 def errors(folder: Path) -> set[str]:
-    found = collect_evidence(folder)
-    checks = [
-        c for c in CHECKS if c.name != "roundtrip" and not c.applies(found)
-    ]  # slow, and tested below
-    return {f.check for c in checks for f in c.run(found) if f.severity == "error"}
+    """Return the names of the checks that find an error; the round trip is slow and tested below."""
+    findings = run_checks(collect_evidence(folder))
+    return {name for name, finding in findings if finding.severity == "error"}
 
 
 def told(folder: Path, name: str) -> list[Finding]:
@@ -85,10 +84,11 @@ def image_of(path: Path, row: int = 0) -> bytes:
 
 def test_a_build_as_it_was_made_has_no_errors(whole: Path) -> None:
     """Nothing is wrong with a build that nobody spoiled, and every check applies to it."""
-    done = list(validate(collect_evidence(whole)))
+    results = list(validate(collect_evidence(whole)))
+    findings = [finding for result in results for finding in result.findings]
 
-    assert [] == [f for _, _, found in done for f in found if f.severity == "error"]
-    assert [] == [(c.name, why) for c, why, _ in done if why]
+    assert [] == [finding for finding in findings if finding.severity == "error"]
+    assert [] == [(result.name, result.skipped) for result in results if result.skipped]
 
 
 def test_recording_anew_changes_nothing_in_a_sound_build(copy: Path) -> None:
@@ -239,14 +239,14 @@ def noise_in_validation(folder: Path) -> None:
 FAULTS = {
     flip_label: {"rows", "flags"},
     flip_label_and_say_so: {"rows", "rate"},
-    wrong_truth: {"rows", "truth"},
+    wrong_truth: {"rows", "true_labels"},
     label_out_of_range: {"rows", "labels"},
     drop_row: {"counts", "rows", "rate"},
     row_twice: {"counts", "rows", "duplicates"},
     validation_image_in_train: {"duplicates"},
     other_image_under_an_id: {"contents", "duplicates"},
-    replaced_image_comes_back: {"replaced"},
-    right_image_as_noise: {"judged", "rows"},
+    replaced_image_comes_back: {"replacements"},
+    right_image_as_noise: {"verdicts", "rows"},
     pictures_swapped: {"source"},
     one_pixel_marked: {"source"},
     truncated_image: {"decode"},
@@ -255,7 +255,7 @@ FAULTS = {
     truncated_shard: {"hashes", "rows"},
     no_features: {"schema"},
     no_label: {"hashes", "rows"},
-    votes_changed: {"judged"},
+    votes_changed: {"verdicts"},
     noise_in_validation: {"flags", "rows"},
 }
 
@@ -292,7 +292,7 @@ def test_what_datasets_cannot_load_is_found(copy: Path) -> None:
     for path in (copy / "data").glob("*.parquet"):
         pq.write_table(pq.read_table(path).replace_schema_metadata(), path)
 
-    assert "the column image is no Image" in told(copy, "roundtrip")[0].what
+    assert "the column image is no Image" in told(copy, "roundtrip")[0].message
 
 
 def test_configs_of_the_card_must_be_the_ones_it_describes(copy: Path) -> None:
@@ -351,12 +351,13 @@ def test_tables_that_cannot_be_read_are_a_finding(copy: Path) -> None:
     """The checks that need no tables still run."""
     (copy / "tables" / "base.parquet").write_bytes(b"nothing")
 
-    some = takewhile(lambda done: done[0].name != "decode", validate(collect_evidence(copy)))
-    done = {check.name: (why, found) for check, why, found in some}
+    results = validate(collect_evidence(copy))
+    first = takewhile(lambda result: result.name != "decode", results)
+    by_name = {result.name: result for result in first}
 
-    assert "error" == done["tables"][1][0].severity
-    assert "the tables cannot be read" == done["rows"][0]
-    assert done["hashes"] == (None, [])
+    assert "error" == by_name["tables"].findings[0].severity
+    assert "the tables cannot be read" == by_name["rows"].skipped
+    assert (by_name["hashes"].skipped, by_name["hashes"].findings) == (None, [])
 
 
 def test_an_image_path_could_tell_of_noise(copy: Path) -> None:
@@ -492,10 +493,10 @@ def probe_image_of_another_class(folder: Path) -> None:
 PARTED = {
     verdict_turned: {"flags", "rate", "rows"},
     verified_made_noisier: {"rate", "rows"},
-    train_image_in_verified: {"apart", "duplicates", "rows"},
-    web_image_of_train_in_verified_of_another_level: {"apart", "rows"},
-    right_image_as_noise_in_verified: {"judged", "rows"},
-    probe_image_of_another_class: {"parts", "duplicates", "rows"},
+    train_image_in_verified: {"disjoint_splits", "duplicates", "rows"},
+    web_image_of_train_in_verified_of_another_level: {"disjoint_splits", "rows"},
+    right_image_as_noise_in_verified: {"verdicts", "rows"},
+    probe_image_of_another_class: {"reserved_splits", "duplicates", "rows"},
 }
 
 
@@ -524,7 +525,7 @@ def test_a_card_that_claims_a_smaller_train(parted: Path, tmp_path: Path) -> Non
         text.replace("clean: 0", "clean: 100").replace("_probe2", "_clean100_probe2")
     )
 
-    assert {"thinned", "counts", "plans", "rows"} <= errors(folder)
+    assert {"train_size", "counts", "plans", "rows"} <= errors(folder)
 
 
 def test_a_card_that_claims_a_larger_verified_set(parted: Path, tmp_path: Path) -> None:
@@ -535,4 +536,4 @@ def test_a_card_that_claims_a_larger_verified_set(parted: Path, tmp_path: Path) 
         text.replace("verified: 5", "verified: 6").replace("verified5", "verified6")
     )
 
-    assert {"parts", "counts", "plans", "rows"} <= errors(folder)
+    assert {"reserved_splits", "counts", "plans", "rows"} <= errors(folder)

@@ -12,10 +12,11 @@ import pytest
 from cnlw_tools import files
 from cnlw_tools.build.build import build
 from cnlw_tools.card import metadata
-from cnlw_tools.checks import CHECKS, collect_evidence
+from cnlw_tools.checks import collect_evidence
 from cnlw_tools.noise import NOISE
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import parse_recipe
+from tests.checks.conftest import run_checks
 
 RING = (0.7 * np.eye(10) + 0.3 * np.roll(np.eye(10), 1, axis=1)).tolist()
 WAYS = [
@@ -89,8 +90,8 @@ def errors(folder: Path, data_dir: Path | None = None, donor: Path | None = None
     found = collect_evidence(
         folder, Inputs(files.default_root(), data_dir, donors={"cifar10": donor})
     )
-    checks = [c for c in CHECKS if c.name not in ("roundtrip", "near") and not c.applies(found)]
-    return [f"{f.check}: {f.what}" for c in checks for f in c.run(found) if f.severity == "error"]
+    findings = run_checks(found, ("roundtrip", "near_duplicates"))
+    return [f"{name}: {f.message}" for name, f in findings if f.severity == "error"]
 
 
 def test_every_noise_is_here() -> None:

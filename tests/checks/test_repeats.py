@@ -12,9 +12,10 @@ import pytest
 from cnlw_tools import files
 from cnlw_tools.build.build import build
 from cnlw_tools.card import metadata
-from cnlw_tools.checks import CHECKS, Finding, collect_evidence
+from cnlw_tools.checks import Finding, collect_evidence
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import parse_recipe
+from tests.checks.conftest import run_checks
 
 Rows = list[dict[str, Any]]
 
@@ -41,14 +42,13 @@ def donated(root: Path, cifar: Path, tmp_path: Path) -> Path:
     return build(asked, Inputs(root, donors={"cifar10": cifar}), tmp_path / "build").folder
 
 
-def findings(folder: Path, donor: Path | None = None) -> list[Finding]:
-    found = collect_evidence(folder, Inputs(files.default_root(), donors={"cifar10": donor}))
-    checks = [c for c in CHECKS if c.name not in ("roundtrip", "near") and not c.applies(found)]
-    return [f for c in checks for f in c.run(found)]
+def findings(folder: Path, donor: Path | None = None) -> list[tuple[str, Finding]]:
+    evidence = collect_evidence(folder, Inputs(files.default_root(), donors={"cifar10": donor}))
+    return run_checks(evidence, ("roundtrip", "near_duplicates"))
 
 
 def errors(folder: Path, donor: Path | None = None) -> set[str]:
-    return {f.check for f in findings(folder, donor) if f.severity == "error"}
+    return {name for name, f in findings(folder, donor) if f.severity == "error"}
 
 
 def train(folder: Path, origin: str = "base") -> Path:
@@ -99,7 +99,7 @@ def test_labels_of_another_dilution(diluted: Path) -> None:
 
     edited(train(diluted), edit)
 
-    assert {"rate", "matrix", "kept", "rows"} <= errors(diluted)
+    assert {"rate", "matrix", "clean_labels", "rows"} <= errors(diluted)
 
 
 def test_a_donors_image_is_compared(donated: Path, cifar: Path) -> None:
@@ -112,10 +112,10 @@ def test_a_donors_image_is_compared(donated: Path, cifar: Path) -> None:
     path = train(donated, "white")
     assert pc.any(pc.starts_with(pq.read_table(path)["image_id"], "cifar10/")).as_py()
     edited(path, edit)
-    unseen = [f for f in findings(donated) if f.check == "source"]
+    unseen = [finding for name, finding in findings(donated) if name == "source"]
 
     assert "source" in errors(donated, cifar)
-    assert [(f.severity, f.mend) for f in unseen] == [("note", "give --donor cifar10=DIR")]
+    assert [(f.severity, f.fix) for f in unseen] == [("note", "give --donor cifar10=DIR")]
 
 
 def test_an_invented_truth(donated: Path, cifar: Path) -> None:
@@ -128,4 +128,4 @@ def test_an_invented_truth(donated: Path, cifar: Path) -> None:
 
     edited(train(donated, "white"), edit)
 
-    assert {"truth", "rate"} <= errors(donated, cifar)
+    assert {"true_labels", "rate"} <= errors(donated, cifar)

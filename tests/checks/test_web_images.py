@@ -101,7 +101,7 @@ def source(build: Path, data_dir: Path | None, store: Path | None) -> list[Findi
     """Return what the check of the sources says; it has to apply."""
     (check,) = (c for c in CHECKS if c.name == "source")
     found = collect_evidence(build, Inputs(files.default_root(), data_dir, store=store))
-    assert check.applies(found) is None
+    assert check.reason_to_skip(found) is None
     return list(check.run(found))
 
 
@@ -125,12 +125,12 @@ def test_web_images_without_their_store(lab: Path, cifar: Path) -> None:
     """Are no error: a note says how many were not compared, and how to."""
     (finding,) = source(lab / "build", cifar, None)
 
-    assert (finding.severity, finding.count, finding.mend) == (
+    assert (finding.severity, finding.count, finding.fix) == (
         "note",
         len(web_ids(lab / "build")),
         "give --store",
     )
-    assert finding.what.startswith("web images were not compared, such as w")
+    assert finding.message.startswith("web images were not compared, such as w")
 
 
 def test_web_images_that_are_another_store_s(lab: Path, cifar: Path, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_web_images_that_are_another_store_s(lab: Path, cifar: Path, tmp_path: P
     findings = source(lab / "build", cifar, other)
 
     assert [f.severity for f in findings] == ["error"] * len(ids)
-    assert sorted(f.what.split(" ")[0] for f in findings) == ids
+    assert sorted(f.message.split(" ")[0] for f in findings) == ids
 
 
 def test_a_store_without_the_images(lab: Path, tmp_path: Path) -> None:
@@ -150,12 +150,12 @@ def test_a_store_without_the_images(lab: Path, tmp_path: Path) -> None:
     part = make_store(tmp_path / "part", ids[:20], 1)
     findings = source(lab / "build", None, part)
 
-    assert (own.severity, own.mend) == ("note", "give --data-dir")
-    assert own.what.startswith(
+    assert (own.severity, own.fix) == ("note", "give --data-dir")
+    assert own.message.startswith(
         "images of cifar10 itself were not compared: cifar10 needs --data-dir"
     )
     assert [f.severity for f in findings] == ["error"] * 20 + ["note"] * 2
-    assert (findings[-1].count, findings[-1].mend) == (len(ids) - 20, "give --data-dir")
+    assert (findings[-1].count, findings[-1].fix) == (len(ids) - 20, "give --data-dir")
 
 
 def test_images_that_a_resize_made_equal(lab: Path, cifar: Path, tmp_path: Path) -> None:
@@ -168,9 +168,9 @@ def test_images_that_a_resize_made_equal(lab: Path, cifar: Path, tmp_path: Path)
     )
     web, own = web_ids(tmp_path / "build")[0], "train-00000"
 
-    assert not found.twins(web, own)
-    assert found.twins(own, "train-00001")
-    assert complete.twins(web, own)
+    assert not found.may_be_equal(web, own)
+    assert found.may_be_equal(own, "train-00001")
+    assert complete.may_be_equal(web, own)
 
 
 def ask(lab: Path, cifar: Path, *more: str) -> Result:

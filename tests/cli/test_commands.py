@@ -64,7 +64,7 @@ def test_validate_json_says_what_the_summary_says(root: Path, here: Path) -> Non
     assert 1 == checked.exit_code
     assert not said["ok"]
     assert "hashes" in {f["check"] for f in said["findings"] if f["severity"] == "error"}
-    assert {"check", "severity", "what", "where", "count", "mend"} == set(said["findings"][0])
+    assert {"check", "severity", "message", "location", "count", "fix"} == set(said["findings"][0])
 
 
 def test_a_recipe_and_the_flags_mean_the_same(root: Path, here: Path) -> None:

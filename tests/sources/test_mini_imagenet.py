@@ -62,10 +62,10 @@ def theirs(name: str) -> set[tuple[str, int, bool]]:
 def errors(folder: Path, data_dir: Path) -> list[str]:
     found = collect_evidence(folder, Inputs(files.default_root(), data_dir))
     return [
-        f"{f.check}: {f.what}"
-        for _, _, some in validate(found)
-        for f in some
-        if f.severity == "error"
+        f"{result.name}: {finding.message}"
+        for result in validate(found)
+        for finding in result.findings
+        if finding.severity == "error"
     ]
 
 
