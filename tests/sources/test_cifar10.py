@@ -1,4 +1,4 @@
-"""CIFAR-10, from batches pickled as Python 2 did."""
+"""CIFAR-10, from batches that are pickled as Python 2 did."""
 
 import hashlib
 import os
@@ -15,16 +15,16 @@ from cnlw_tools.dataset.tables import MANIFEST
 from cnlw_tools.sources.cifar10 import CIFAR10, Cifar10, read_batch
 
 
-def raw(parent, name):
+def read_pickle(parent, name):
     return pickle.loads((parent / CIFAR10.folder / name).read_bytes(), encoding="latin1")
 
 
-def expected(parent, name, at):
-    return raw(parent, name)["data"][at].reshape(3, 32, 32).transpose(1, 2, 0)
+def expected_pixels(parent, name, row):
+    return read_pickle(parent, name)["data"][row].reshape(3, 32, 32).transpose(1, 2, 0)
 
 
 def test_manifest(cifar):
-    """Rows stand in the official order, the test batch as validation, with the hash of their pixels."""
+    """Rows are in the official order with the hash of their pixels; the test batch is validation."""
     table = Cifar10(cifar).manifest()
     rows = table.to_pylist()
 
@@ -33,15 +33,15 @@ def test_manifest(cifar):
         f"test-{i:05d}" for i in range(60)
     ]
     assert [row["split"] for row in rows] == ["train"] * 300 + ["validation"] * 60
-    assert [row["label"] for row in rows[60:120]] == raw(cifar, "data_batch_2")["labels"]
+    assert [row["label"] for row in rows[60:120]] == read_pickle(cifar, "data_batch_2")["labels"]
     assert (
         rows[61]["sha256"]
-        == hashlib.sha256(expected(cifar, "data_batch_2", 1).tobytes()).hexdigest()
+        == hashlib.sha256(expected_pixels(cifar, "data_batch_2", 1).tobytes()).hexdigest()
     )
 
 
 @pytest.mark.parametrize(
-    ("image_id", "name", "at"),
+    ("image_id", "name", "row"),
     [
         ("train-00000", "data_batch_1", 0),
         ("train-00059", "data_batch_1", 59),
@@ -50,16 +50,16 @@ def test_manifest(cifar):
         ("test-00007", "test_batch", 7),
     ],
 )
-def test_read(cifar, image_id, name, at):
+def test_read(cifar, image_id, name, row):
     """An image has the pixels of its row, in red, green and blue."""
-    assert np.array_equal(Cifar10(cifar).read(image_id), expected(cifar, name, at))
+    assert np.array_equal(Cifar10(cifar).read(image_id), expected_pixels(cifar, name, row))
 
 
 @pytest.mark.parametrize(
     "image_id", ["train-00300", "test-00060", "train", "train-", "train--1", "val-00000", "", "-"]
 )
 def test_no_such_id(cifar, image_id):
-    """An id that there is not is an error that says what ids there are."""
+    """The error for an unknown id says which ids there are."""
     with pytest.raises(
         LookupError, match=f"no image '{image_id}'; ids start at train-00000 and test-00000"
     ):
@@ -72,7 +72,7 @@ def test_folder_or_parent(cifar):
 
 
 def test_no_folder(tmp_path):
-    """Without the folder the archive is named."""
+    """Without the folder, the error names the archive."""
     with pytest.raises(
         FileNotFoundError,
         match=rf"no folder '{CIFAR10.folder}' here: unpack cifar-10-python.tar.gz into it",
@@ -83,7 +83,7 @@ def test_no_folder(tmp_path):
 
 
 def test_missing_batch(cifar, tmp_path):
-    """A missing batch is named."""
+    """The error for a missing batch names it."""
     shutil.copytree(cifar, tmp_path / "x")
     (tmp_path / "x" / CIFAR10.folder / "data_batch_4").unlink()
 
@@ -91,10 +91,10 @@ def test_missing_batch(cifar, tmp_path):
         Cifar10(tmp_path / "x").manifest()
 
 
-@pytest.mark.parametrize("keep", [0, 1, 30, 100, 4000, -1])
-def test_truncated(cifar, tmp_path, keep):
-    """A truncated batch is named."""
-    (tmp_path / "b").write_bytes((cifar / CIFAR10.folder / "data_batch_1").read_bytes()[:keep])
+@pytest.mark.parametrize("size", [0, 1, 30, 100, 4000, -1])
+def test_truncated(cifar, tmp_path, size):
+    """The error for a truncated batch names it."""
+    (tmp_path / "b").write_bytes((cifar / CIFAR10.folder / "data_batch_1").read_bytes()[:size])
 
     with pytest.raises(
         ValueError,
@@ -104,13 +104,14 @@ def test_truncated(cifar, tmp_path, keep):
 
 
 @example(394, 255)  # a length of gigabytes
-@example(199, 1)  # a module that there is not
+@example(199, 1)  # a module that does not exist
 @given(st.integers(0, 10**6), st.integers(1, 255))
-def test_flipped(cifar, tmp_path_factory, at, bits):
-    """A batch with a wrong byte is read or refused, and never ends in another error."""
+def test_flipped(cifar, tmp_path_factory, position, bits):
+    """A batch with a wrong byte is read or refused; it never raises another error."""
     data = bytearray((cifar / CIFAR10.folder / "data_batch_1").read_bytes())
-    at = at % 400 if at % 2 else -1 - at % 4000  # where the structure is, not the pixels
-    data[at] ^= bits
+    # The structure of the pickle is at its ends, the pixels between them.
+    position = position % 400 if position % 2 else -1 - position % 4000
+    data[position] ^= bits
     path = tmp_path_factory.mktemp("flipped") / "b"
     path.write_bytes(data)
 
@@ -122,18 +123,18 @@ def test_flipped(cifar, tmp_path_factory, at, bits):
         assert batch.pixels.shape == (len(batch.labels), 32, 32, 3)
 
 
-class Evil:
-    """Runs a command when it is unpickled by a careless reader."""
+class Malicious:
+    """Runs a command when a careless reader unpickles it."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return os.mkdir, ("run",)
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_evil(tmp_path, monkeypatch, protocol):
-    """A pickle that would run something is refused, and runs nothing."""
+def test_malicious_pickle(tmp_path, monkeypatch, protocol):
+    """A pickle that would run a command is refused without running it."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "b").write_bytes(pickle.dumps({"data": Evil(), "labels": []}, protocol))
+    (tmp_path / "b").write_bytes(pickle.dumps({"data": Malicious(), "labels": []}, protocol))
 
     with pytest.raises(ValueError, match=r"it asks for posix.mkdir, which no CIFAR-10 batch needs"):
         read_batch(tmp_path / "b")
@@ -155,7 +156,7 @@ def test_evil(tmp_path, monkeypatch, protocol):
 )
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_other_pickle(tmp_path, content, protocol):
-    """A pickle of something else is refused by name."""
+    """The error for a pickle of something else names the file."""
     (tmp_path / "b").write_bytes(pickle.dumps(content, protocol))
 
     with pytest.raises(ValueError, match=r"b: .*: unpack cifar-10-python.tar.gz again"):
@@ -163,7 +164,7 @@ def test_other_pickle(tmp_path, content, protocol):
 
 
 def test_official_opcodes(cifar):
-    """The batches here are pickled like the official ones: protocol 2, byte strings, the old name of numpy."""
+    """The test batches are pickled like the official ones: protocol 2, byte strings, old names."""
     data = (cifar / CIFAR10.folder / "test_batch").read_bytes()
 
     assert data.startswith(b"\x80\x02}")
@@ -173,7 +174,7 @@ def test_official_opcodes(cifar):
 
 @pytest.mark.parametrize("label", ["cat", 1.5, None, True, -1, 10, 1 << 70])
 def test_odd_labels(cifar, tmp_path, label):
-    """A label that is no class is refused by the name of its file, and not rounded."""
+    """A label that is not a class is refused and not rounded; the error names the file."""
     folder = shutil.copytree(cifar / CIFAR10.folder, tmp_path / CIFAR10.folder)
     content = pickle.loads((folder / "data_batch_2").read_bytes(), encoding="latin1")
     content["labels"] = [label] * len(content["labels"])

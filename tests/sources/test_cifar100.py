@@ -1,4 +1,4 @@
-"""CIFAR-100, from batches as pickled by its author."""
+"""CIFAR-100, from batches that are pickled like its author's."""
 
 import pickle
 
@@ -10,28 +10,26 @@ from cnlw_tools.sources.cifar100 import Cifar100, Cifar100Coarse
 
 
 def test_labels(lay_out):
-    """The label is the fine or the coarse one, the other a column; pixels and order are those of the file."""
+    """One kind of label is the label, the other a column; pixels and order are those of the file."""
     folder = lay_out("cifar100")
-    raw = pickle.loads((folder / "cifar-100-python/test").read_bytes())
-    fine, coarse = (
-        kind(folder).manifest().filter([False] * 20 + [True] * 5)
-        for kind in (Cifar100, Cifar100Coarse)
-    )
+    batch = pickle.loads((folder / "cifar-100-python/test").read_bytes())
+    fine = Cifar100(folder).manifest()[20:]
+    coarse = Cifar100Coarse(folder).manifest()[20:]
 
     assert (
         fine["image_id"].to_pylist()
         == [f"test-{i:05d}" for i in range(5)]
         == coarse["image_id"].to_pylist()
     )
-    assert fine["label"].to_pylist() == raw["fine_labels"] == coarse["fine_label"].to_pylist()
-    assert coarse["label"].to_pylist() == raw["coarse_labels"] == fine["coarse_label"].to_pylist()
+    assert fine["label"].to_pylist() == batch["fine_labels"] == coarse["fine_label"].to_pylist()
+    assert coarse["label"].to_pylist() == batch["coarse_labels"] == fine["coarse_label"].to_pylist()
     assert np.array_equal(
-        Cifar100(folder).read("test-00002"), raw["data"][2].reshape(3, 32, 32).transpose(1, 2, 0)
+        Cifar100(folder).read("test-00002"), batch["data"][2].reshape(3, 32, 32).transpose(1, 2, 0)
     )
 
 
 def test_the_class_lists_agree_with_the_superclasses_of_asymmetric_noise(lay_out):
-    """Row k of the map of asymmetric noise is the k-th coarse class: spot checks by name."""
+    """Row k of the map of asymmetric noise is the k-th coarse class, as spot checks show."""
     folder = lay_out("cifar100")
     fine, coarse = Cifar100(folder).classes(), Cifar100Coarse(folder).classes()
     named = {coarse[k]: {fine[c] for c in row} for k, row in enumerate(SUPERCLASSES)}
@@ -47,11 +45,14 @@ def test_the_class_lists_agree_with_the_superclasses_of_asymmetric_noise(lay_out
     ("key", "value"), [("fine_labels", 100), ("coarse_labels", 20), ("coarse_labels", None)]
 )
 def test_wrong_batch(lay_out, key, value):
-    """A label out of range, or a kind of labels that is missing, is an error that names file and remedy."""
+    """The error for a label out of range, or a missing kind of label, names file and remedy."""
     path = lay_out("cifar100") / "cifar-100-python/train"
-    raw = pickle.loads(path.read_bytes())
-    raw[key] = [value] * 20
-    path.write_bytes(pickle.dumps({k: v for k, v in raw.items() if v[0] is not None}, 2))
+    batch = pickle.loads(path.read_bytes())
+    if value is None:
+        del batch[key]
+    else:
+        batch[key] = [value] * 20
+    path.write_bytes(pickle.dumps(batch, 2))
 
     with pytest.raises(
         ValueError, match=r"python/train: .*label.*: unpack cifar-100-python.tar.gz again"

@@ -1,4 +1,4 @@
-"""Clothing1M: lists beside the images or in a folder of their own."""
+"""Clothing1M, with its lists beside the images or in a folder of their own."""
 
 from collections import Counter
 
@@ -8,7 +8,7 @@ from cnlw_tools.sources.clothing1m import Clothing1m
 
 
 def test_splits_and_labels(lay_out):
-    """People's images are in their own split alone, with people's label, and the noisy one beside it."""
+    """Images that people labelled have one split and their label; the noisy label is a column."""
     source = Clothing1m(lay_out("clothing1m"))
     rows = {row["image_id"]: row for row in source.manifest().to_pylist()}
 
@@ -19,7 +19,9 @@ def test_splits_and_labels(lay_out):
         "validation": 3,
         "test": 3,
     }
-    facts = {key: (row["label"], row["split"], row["noisy_label"]) for key, row in rows.items()}
+    facts = {}
+    for image_id, row in rows.items():
+        facts[image_id] = (row["label"], row["split"], row["noisy_label"])
     assert facts["images/1/noisy_train,4.jpg"] == (1, "train", 1)
     assert facts["images/0/clean_val,0.jpg"] == (0, "validation", 0)
     assert facts["images/1/clean_train,1.jpg"] == (1, "probe", 1)
@@ -27,7 +29,7 @@ def test_splits_and_labels(lay_out):
 
 
 def test_lists_beside_the_images(lay_out):
-    """As its authors lay it out."""
+    """Lists may lie beside the images, as with the authors."""
     folder = lay_out("clothing1m")
     table = Clothing1m(folder).manifest()
     for path in list((folder / "annotations").iterdir()):
@@ -37,7 +39,7 @@ def test_lists_beside_the_images(lay_out):
 
 
 def test_no_label(lay_out):
-    """An image of a list that has no label is an error that names it and the files."""
+    """The error for an image without a label names the image and the lists."""
     path = lay_out("clothing1m") / "annotations/clean_label_kv.txt"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
 
@@ -52,7 +54,7 @@ def test_no_label(lay_out):
     "name", ["category_names_eng.txt", "noisy_train_key_list.txt", "clean_label_kv.txt"]
 )
 def test_missing_list(lay_out, name):
-    """A missing list is named."""
+    """The error for a missing list names it."""
     folder = lay_out("clothing1m")
     (folder / "annotations" / name).unlink()
 

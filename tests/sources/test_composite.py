@@ -1,4 +1,4 @@
-"""Several sources as one: the id says whose image it is."""
+"""Several readers as one: the id of an image says which of them reads it."""
 
 import pytest
 
@@ -7,9 +7,11 @@ from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources import open_reader
 from cnlw_tools.sources.composite import CompositeReader
 
+NO_DONORS = frozenset()
 
-class Named:
-    """A source that says its name."""
+
+class NamedReader:
+    """A reader that returns its name instead of an image."""
 
     def __init__(self, name) -> None:
         self.name = name
@@ -19,49 +21,59 @@ class Named:
         return f"{self.name}:{image_id}".encode()
 
 
-def test_routes():
-    """A donor's name before the slash leads to the donor, anything else to the dataset's own source."""
-    both = CompositeReader(Named("own"), {"a": Named("a"), "b": Named("b")})
+class NamedStore(NamedReader):
+    """A store that has one image, called w."""
 
-    assert [both.read(i) for i in ("a/x", "b/x/y", "c/x", "a")] == [
-        b"a:x",
-        b"b:x/y",
-        b"own:c/x",
-        b"own:a",
-    ]
+    def has_image(self, image_id):
+        """Return whether it is that image."""
+        return image_id == "w"
 
 
-def test_what_is_not_there():
-    """Without its source an image is not to be had, and that can be asked before."""
-    part = CompositeReader(None, {"a": Named("a")})
-    known = frozenset({"a", "b"})
+def test_donors():
+    """A donor's name before the slash leads to the donor, any other id to the dataset's source."""
+    donors = {"a": NamedReader("a"), "b": NamedReader("b")}
+    reader = CompositeReader(NamedReader("source"), donors)
 
-    assert [part.can_read(i, known) for i in ("a/x", "b/x", "x")] == [True, False, False]
-    assert [CompositeReader(Named("own"), {}).can_read(i, known) for i in ("a/x", "c/x", "x")] == [
-        False,
-        True,
-        True,
-    ]
+    assert reader.read("a/x") == b"a:x"
+    assert reader.read("b/x/y") == b"b:x/y"
+    assert reader.read("c/x") == b"source:c/x"
+    assert reader.read("a") == b"source:a"
+
+
+def test_a_missing_source():
+    """Without its source an image cannot be read, and can_read says so beforehand."""
+    reader = CompositeReader(None, {"a": NamedReader("a")})
+    donors = frozenset({"a", "b"})
+
+    assert reader.can_read("a/x", donors)
+    assert not reader.can_read("b/x", donors)
+    assert not reader.can_read("x", donors)
     with pytest.raises(LookupError, match="image 'x': the source of the dataset is not given"):
-        part.read("x")
+        reader.read("x")
 
 
-def test_a_store_has_what_it_holds():
-    """Also where the dataset's own source is not here."""
+def test_missing_donors():
+    """Without donors, their images cannot be read, but those of the source can."""
+    reader = CompositeReader(NamedReader("source"), {})
+    donors = frozenset({"a", "b"})
 
-    class Stock(Named):
-        def has_image(self, image_id):
-            return image_id == "w"
-
-    part = CompositeReader(None, {}, Stock("web"))
-
-    assert [part.can_read(i, frozenset()) for i in ("w", "x")] == [True, False]
-    assert part.read("w") == b"web:w"
+    assert not reader.can_read("a/x", donors)
+    assert reader.can_read("c/x", donors)
+    assert reader.can_read("x", donors)
 
 
-def test_opened():
+def test_a_store():
+    """The images of a store can be read even without the dataset's source."""
+    reader = CompositeReader(None, {}, NamedStore("store"))
+
+    assert reader.can_read("w", NO_DONORS)
+    assert not reader.can_read("x", NO_DONORS)
+    assert reader.read("w") == b"store:w"
+
+
+def test_open_reader():
     """Sources are opened by name."""
-    found = open_reader("shapes", ["white"], Inputs(files.default_root()))
+    reader = open_reader("shapes", ["white"], Inputs(files.default_root()))
 
-    assert found.read("white/gaussian-3x2-m1_1_1-s1_1_1-0").size == (3, 2)
-    assert found.read("bicycle-0001").size == (64, 64)
+    assert reader.read("white/gaussian-3x2-m1_1_1-s1_1_1-0").size == (3, 2)
+    assert reader.read("bicycle-0001").size == (64, 64)

@@ -1,4 +1,4 @@
-"""What holds for every source: its manifest is one, every image can be read, a copy in another process is the same."""
+"""What holds for every source: a valid manifest, readable images, equal copies in other processes."""
 
 import json
 import pickle
@@ -16,45 +16,52 @@ from cnlw_tools.dataset.tables import MANIFEST
 from cnlw_tools.images.pixels import decode, pixel_digest
 from cnlw_tools.sources import SOURCES
 
-NAMES = [name for name in SOURCES if not name.startswith("shapes")]  # which have tests of their own
+NAMES = [
+    name for name in SOURCES if not name.startswith("shapes")
+]  # shapes have tests of their own
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_source_keeps_its_word(name, lay_out):
-    """The manifest is checked like any other and the same again; each image decodes and has the pixels of its hash."""
+def test_manifest_and_images(name, lay_out):
+    """The manifest is valid and always the same; each image decodes, and has the pixels of its hash."""
     folder = lay_out(name)
     source = SOURCES[name](folder)
-    found = dataset.empty_dataset(name, source.classes()).with_base(source.manifest(), str(folder))
-    rows = found.base.to_pylist()
-    images = [source.read(row["image_id"]) for row in rows]
-    pixels = [
-        pixel_digest(decode(image) if isinstance(image, bytes) else image) for image in images
-    ]
+    empty = dataset.empty_dataset(name, source.classes())
+    checked = empty.with_base(source.manifest(), str(folder))
+    rows = checked.base.to_pylist()
+    digests = []
+    for row in rows:
+        picture = source.read(row["image_id"])
+        image = decode(picture) if isinstance(picture, bytes) else picture
+        digests.append(pixel_digest(image))
 
-    assert found.base.schema.names[:5] == MANIFEST.names
+    assert checked.base.schema.names[:5] == MANIFEST.names
     assert {"train", "validation"} <= {row["split"] for row in rows}
-    assert len(set(pixels)) == len(rows)
-    assert all(row["sha256"] in (None, digest) for row, digest in zip(rows, pixels, strict=True))
-    assert hashing.digest(SOURCES[name](folder).manifest()) == found.digests["base"]
+    assert len(set(digests)) == len(rows)
+    assert all(row["sha256"] in (None, digest) for row, digest in zip(rows, digests, strict=True))
+    assert hashing.digest(SOURCES[name](folder).manifest()) == checked.digests["base"]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_copy_is_small_and_reads_the_same(name, lay_out):
-    """What goes to another process is the path, whatever was read already."""
+    """A source is pickled as its path, whatever it has read already."""
     source = SOURCES[name](lay_out(name))
     image_id = source.manifest()["image_id"][3].as_py()
     image = source.read(image_id)
 
     data = pickle.dumps(source)
-    again = pickle.loads(data).read(image_id)
+    image_of_copy = pickle.loads(data).read(image_id)
 
     assert len(data) < 1000
-    assert again == image if isinstance(image, bytes) else np.array_equal(again, image)
+    if isinstance(image, bytes):
+        assert image_of_copy == image
+    else:
+        assert np.array_equal(image_of_copy, image)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_such_image(name, lay_out):
-    """An id that there is not, or that would leave the folder, is an error that names the place."""
+    """The error for an unknown id, or one that would leave the folder, names the place."""
     folder = lay_out(name)
     (folder.parent / "secret.jpg").write_bytes(b"secret")
     source = SOURCES[name](folder)
@@ -69,14 +76,14 @@ def test_no_such_image(name, lay_out):
         "a\0b",
         "ILSVRC2012_val_1",
     ):
-        with pytest.raises((LookupError, OSError), match=r"of mine|ILSVRC") as caught:
+        with pytest.raises((LookupError, OSError), match=r"of mine|ILSVRC") as error:
             source.read(image_id)
-        assert not isinstance(caught.value, (KeyError, IndexError))
+        assert not isinstance(error.value, (KeyError, IndexError))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_data(name, tmp_path):
-    """Without a folder, in a wrong one, or in an empty one, the error says what is needed."""
+    """Without a folder, with a wrong one, or with an empty one, the error says what is needed."""
     (tmp_path / "empty").mkdir()
 
     with pytest.raises(ValueError, match=f"{name} needs --data-dir: "):
@@ -93,40 +100,39 @@ FAMILIES = ["imagenet", *(pytest.param(name, marks=pytest.mark.slow) for name in
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_build_and_validate(name, lay_out, tmp_path):
-    """Of each family of layouts a set of images becomes a benchmark that proves itself against its source."""
+    """Images in each kind of layout become a benchmark that is validated against its source."""
     folder, out = lay_out(name), tmp_path / "out"
-    named = ["--dataset", name, "--data-dir", folder, "--noise", "blue", "--level", 40]
+    dataset_options = ["--dataset", name, "--data-dir", folder, "--noise", "blue", "--level", 40]
 
-    cnlw("build", *named, "--out", out, "--workers", 1)
-    said = json.loads(cnlw("validate", out, "--data-dir", folder, "--workers", 1, "--json"))
+    cnlw("build", *dataset_options, "--out", out, "--workers", 1)
+    report = json.loads(cnlw("validate", out, "--data-dir", folder, "--workers", 1, "--json"))
+    source_checks = [check for check in report["checks"] if check["name"] == "source"]
 
-    assert said["ok"]
-    assert all(
-        check["does_not_apply"] is None for check in said["checks"] if check["name"] == "source"
-    )
+    assert report["ok"]
+    assert all(check["does_not_apply"] is None for check in source_checks)
 
 
 def test_import(lay_out, tmp_path, monkeypatch):
-    """A folder becomes a dataset of one's own name, and the build knows which source reads its images."""
+    """A folder becomes a dataset of any name, and the build knows which source reads its images."""
     folder, root = lay_out("folder"), tmp_path / "root"
     monkeypatch.chdir(tmp_path)
 
-    said = cnlw("import", "folder", folder, "--as", "flowers", "--root", root)
-    again = cnlw("import", "folder", folder, "--as", "flowers", "--root", root)
-    listed = cnlw("list", "datasets", "--root", root)
-    cnlw(*shlex.split(said.splitlines()[1])[1:], "--workers", 1)
-    checked = json.loads(cnlw("validate", "--data-dir", folder, "--workers", 1, "--json"))
+    output = cnlw("import", "folder", folder, "--as", "flowers", "--root", root)
+    second_output = cnlw("import", "folder", folder, "--as", "flowers", "--root", root)
+    datasets = cnlw("list", "datasets", "--root", root)
+    cnlw(*shlex.split(output.splitlines()[1])[1:], "--workers", 1)
+    report = json.loads(cnlw("validate", "--data-dir", folder, "--workers", 1, "--json"))
 
-    assert said == again
-    assert said.splitlines()[0] == f"{root}/manifests/flowers: 2 classes; train 9, validation 3"
-    assert "flowers                   2 classes   --data-dir: class folders" in listed
-    assert checked["ok"]
-    assert not any("no source" in str(check["does_not_apply"]) for check in checked["checks"])
+    assert output == second_output
+    assert output.splitlines()[0] == f"{root}/manifests/flowers: 2 classes; train 9, validation 3"
+    assert "flowers                   2 classes   --data-dir: class folders" in datasets
+    assert report["ok"]
+    assert not any("no source" in str(check["does_not_apply"]) for check in report["checks"])
     assert dataset.read_dataset("flowers", root).classes == ("rose", "tulip")
 
 
 def test_import_leaves_other_tables_alone(lay_out, tmp_path):
-    """A name that other rows bear is not taken; so is one that is none."""
+    """A name that a dataset with other rows has is refused; so is one that is not a name."""
     folder = lay_out("folder")
     cnlw("import", "folder", folder, "--as", "flowers", "--root", tmp_path)
     (folder / "train/rose/0.jpg").unlink()
@@ -135,20 +141,20 @@ def test_import_leaves_other_tables_alone(lay_out, tmp_path):
         ("flowers", "holds another base manifest"),
         ("../x", "give a name of small letters"),
     ):
-        failed = CliRunner().invoke(
+        result = CliRunner().invoke(
             main, ["import", "folder", str(folder), "--as", name, "--root", str(tmp_path)]
         )
-        assert failed.exit_code == 1
-        assert message in failed.output
+        assert result.exit_code == 1
+        assert message in result.output
     assert len(dataset.read_dataset("flowers", tmp_path).base) == 12
 
 
 def test_a_class_list_in_another_order(lay_out, tmp_path):
-    """A class list that is not that of the images would give them other labels: it is refused."""
+    """A class list in another order would give the images other labels, so it is refused."""
     folder = tmp_path / "manifests/folder"
     folder.mkdir(parents=True)
     (folder / "classes.csv").write_text("label,name\n0,tulip\n1,rose\n")
-    asked = [
+    options = [
         "--dataset",
         "folder",
         "--root",
@@ -161,31 +167,31 @@ def test_a_class_list_in_another_order(lay_out, tmp_path):
         40,
     ]
 
-    failed = CliRunner().invoke(main, ["plan", *map(str, asked), "--level", "40"])
+    result = CliRunner().invoke(main, ["plan", *map(str, options), "--level", "40"])
 
-    assert failed.exit_code == 1
+    assert result.exit_code == 1
     assert (
         "the class list of folder is not that of its images: `cnlw import folder` writes it"
-        in failed.output
+        in result.output
     )
 
 
 def test_without_scipy(lay_out, tmp_path, monkeypatch):
-    """Who has not installed it is told in a line what to install."""
+    """Without scipy, the error says in a line what to install."""
     folder = lay_out("svhn")
     monkeypatch.setitem(sys.modules, "scipy", None)
     for name in [name for name in sys.modules if name.startswith("scipy.io")]:
         monkeypatch.delitem(sys.modules, name)
 
-    failed = CliRunner().invoke(main, ["import", "svhn", str(folder), "--root", str(tmp_path)])
+    result = CliRunner().invoke(main, ["import", "svhn", str(folder), "--root", str(tmp_path)])
 
-    assert failed.exit_code == 1
-    assert failed.output.startswith("Error: this needs scipy: pip install '")
-    assert failed.output.endswith("[sources]'\n")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: this needs scipy: pip install '")
+    assert result.output.endswith("[sources]'\n")
 
 
 def cnlw(*arguments):
-    """Run a command that must do; return what it said."""
-    done = CliRunner().invoke(main, list(map(str, arguments)), catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.stdout
+    """Run a command that must succeed; return its output."""
+    result = CliRunner().invoke(main, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout

@@ -1,51 +1,53 @@
-"""Folders of one's own: classes as folders, or a csv."""
+"""Your own images: class folders, or a csv file."""
 
 import pytest
 
 from cnlw_tools.sources.folder import Folder
 
 
-def facts(path):
+def classes_and_splits(path):
+    """Return the class name and the split of each image, by id."""
     source = Folder(path)
     names = source.classes()
-    return {
-        row["image_id"]: (names[row["label"]], row["split"])
-        for row in source.manifest().to_pylist()
-    }
+    images = {}
+    for row in source.manifest().to_pylist():
+        images[row["image_id"]] = (names[row["label"]], row["split"])
+    return images
 
 
 def test_class_folders(lay_out):
-    """The folder is the class, the one above it the split; hidden files and files of other kinds are no images."""
-    found = facts(lay_out("folder"))
+    """The folder gives the class, the one above it the split; other files are left out."""
+    images = classes_and_splits(lay_out("folder"))
 
-    assert len(found) == 12
-    assert found["train/rose/0.jpg"] == ("rose", "train")
-    assert found["val/tulip/9.jpg"] == ("tulip", "validation")
+    assert len(images) == 12
+    assert images["train/rose/0.jpg"] == ("rose", "train")
+    assert images["val/tulip/9.jpg"] == ("tulip", "validation")
 
 
 def test_one_level(lay_out):
-    """Class folders alone are all to train on."""
-    found = facts(lay_out("folder") / "train")
+    """Class folders without folders of splits are all for training."""
+    images = classes_and_splits(lay_out("folder") / "train")
 
-    assert found.pop("rose/0.jpg") == ("rose", "train")
-    assert {split for _, split in found.values()} == {"train"}
+    assert images["rose/0.jpg"] == ("rose", "train")
+    assert {split for _, split in images.values()} == {"train"}
 
 
 @pytest.mark.parametrize(
-    ("others", "expected"),
+    ("folders", "split_of_folder"),
     [
         (["test"], {"train": "train", "test": "validation"}),
         (["valid", "test"], {"train": "train", "valid": "validation", "test": "test"}),
     ],
 )
-def test_names_of_splits(tmp_path, make, others, expected):
-    """A test set validates where nothing else does."""
-    for i, part in enumerate(["train", *others]):
-        make.put(tmp_path / part / "a" / "deep" / "x.JPG", make.picture(i))
+def test_names_of_splits(tmp_path, make, folders, split_of_folder):
+    """A test set serves as the validation split where there is no other."""
+    for seed, folder in enumerate(["train", *folders]):
+        make.put(tmp_path / folder / "a" / "deep" / "x.JPG", make.picture(seed))
+    expected = {}
+    for folder, split in split_of_folder.items():
+        expected[f"{folder}/a/deep/x.JPG"] = ("a", split)
 
-    assert facts(tmp_path) == {
-        f"{part}/a/deep/x.JPG": ("a", split) for part, split in expected.items()
-    }
+    assert classes_and_splits(tmp_path) == expected
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_names_of_splits(tmp_path, make, others, expected):
     ],
 )
 def test_other_layouts(tmp_path, make, paths, message):
-    """What cannot be told is an error that says how to lay it out."""
+    """An unclear layout is an error that says how to lay the images out."""
     for path in paths:
         make.put(tmp_path / path, make.picture(0))
 
@@ -79,20 +81,22 @@ def test_other_layouts(tmp_path, make, paths, message):
         Folder(tmp_path).manifest()
 
 
-def listed(folder, rows, head="path,label,split"):
-    (folder / "my.csv").write_text("\n".join([head, *rows]), encoding="utf-8-sig")
-    return folder / "my.csv"
+def write_csv(folder, rows, header="path,label,split"):
+    """Write a csv file, and return its path."""
+    path = folder / "my.csv"
+    path.write_text("\n".join([header, *rows]), encoding="utf-8-sig")
+    return path
 
 
 def test_csv(lay_out):
-    """A csv says path, label and split; paths are below its folder, and read from there."""
+    """A csv file gives path, label and split; paths are relative to its folder."""
     folder = lay_out("folder")
-    path = listed(
+    path = write_csv(
         folder,
         ["train/rose/0.jpg,b,train", "./train/tulip/1.jpg,a,train", '"val/rose/10.jpg",b,val'],
     )
 
-    assert facts(path) == {
+    assert classes_and_splits(path) == {
         "train/rose/0.jpg": ("b", "train"),
         "train/tulip/1.jpg": ("a", "train"),
         "val/rose/10.jpg": ("b", "validation"),
@@ -102,15 +106,15 @@ def test_csv(lay_out):
 
 
 def test_numbers_as_classes(lay_out):
-    """Numbers are sorted as numbers and keep their names; without splits all is to train on."""
+    """Numbers are sorted as numbers and stay names; without splits all images are for training."""
     rows = [
         f"train/{'rose' if i % 2 == 0 else 'tulip'}/{i}.jpg,{label}"
         for i, label in enumerate((10, 9, 1))
     ]
-    path = listed(lay_out("folder"), rows, "path,label")
+    path = write_csv(lay_out("folder"), rows, "path,label")
 
     assert Folder(path).classes() == ("1", "9", "10")
-    assert facts(path)["train/rose/0.jpg"] == ("10", "train")
+    assert classes_and_splits(path)["train/rose/0.jpg"] == ("10", "train")
 
 
 @pytest.mark.parametrize(
@@ -125,16 +129,16 @@ def test_numbers_as_classes(lay_out):
     ],
 )
 def test_wrong_csv(lay_out, rows, message):
-    """A row that leaves the folder, or says too little, is an error that names it."""
-    path = listed(lay_out("folder"), rows)
+    """The error for a row that leaves the folder, or lacks a value, names it."""
+    path = write_csv(lay_out("folder"), rows)
 
     with pytest.raises(ValueError, match=message):
         Folder(path).manifest()
 
 
 def test_missing_image(lay_out):
-    """An image of the csv that is not there is named."""
-    path = listed(lay_out("folder"), ["train/rose/0.jpg,a,train", "train/rose/77.jpg,a,train"])
+    """The error for a missing image of the csv file names it."""
+    path = write_csv(lay_out("folder"), ["train/rose/0.jpg,a,train", "train/rose/77.jpg,a,train"])
 
     with pytest.raises(
         FileNotFoundError,
@@ -144,7 +148,7 @@ def test_missing_image(lay_out):
 
 
 def test_no_csv(lay_out):
-    """A file of another kind is refused in a sentence."""
+    """A file of another kind is refused with an error."""
     path = lay_out("folder") / "train/rose/0.jpg"
 
     with pytest.raises(

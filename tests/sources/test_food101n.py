@@ -1,4 +1,4 @@
-"""Food-101N: the release, its verdicts, and the test set of Food-101."""
+"""Food-101N: its images, its verdicts, and the test set of Food-101."""
 
 import shutil
 
@@ -7,30 +7,31 @@ import pytest
 from cnlw_tools.sources.food101n import Food101n
 
 
-def facts(folder):
-    rows = Food101n(folder).manifest().to_pylist()
-    return [
-        (row["image_id"].split("/", 1)[1], row["label"], row["split"], row["correct"])
-        for row in rows
-    ]
+def read_rows(folder):
+    """Return path, label, split and verdict of each image; the path without the first folder."""
+    rows = []
+    for row in Food101n(folder).manifest().to_pylist():
+        path = row["image_id"].split("/", 1)[1]
+        rows.append((path, row["label"], row["split"], row["correct"]))
+    return rows
 
 
 def test_splits_and_verdicts(lay_out):
-    """Train keeps verdicts and loses what is held out; of that the right images validate; Food-101 tests."""
+    """Correct held-out images are validation, other images train; Food-101 gives the test split."""
     folder = lay_out("food101n")
-    found = facts(folder)
+    rows = read_rows(folder)
     name = "images/apple_pie/{:032x}.jpg".format
 
     assert Food101n(folder).classes() == ("apple_pie", "waffles")
-    assert found[:4] == [
+    assert rows[:4] == [
         (name(0), 0, "train", None),
         (name(1), 0, "train", False),
         (name(2), 0, "train", True),
         (name(5), 0, "train", None),
     ]
-    assert [row[2:] for row in found[9:11]] == [("validation", True)] * 2
-    assert found[9][:2] == (name(4), 0)
-    assert found[11:] == [
+    assert [row[2:] for row in rows[9:11]] == [("validation", True)] * 2
+    assert rows[9][:2] == (name(4), 0)
+    assert rows[11:] == [
         ("images/apple_pie/101.jpg", 0, "test", None),
         ("images/waffles/202.jpg", 1, "test", None),
     ]
@@ -39,12 +40,12 @@ def test_splits_and_verdicts(lay_out):
 def test_the_release_alone(lay_out):
     """Without Food-101 there is no test split; the folder of the release itself may be given."""
     folder = lay_out("food101n")
-    found = facts(folder)
+    rows = read_rows(folder)
     shutil.rmtree(folder / "food-101")
-    rows = Food101n(folder / "Food-101N_release").manifest().to_pylist()
+    manifest = Food101n(folder / "Food-101N_release").manifest()
 
-    assert facts(folder) == found[:-2]
-    assert [row["label"] for row in rows] == [row[1] for row in found[:-2]]
+    assert read_rows(folder) == rows[:-2]
+    assert manifest["label"].to_pylist() == [row[1] for row in rows[:-2]]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_the_release_alone(lay_out):
     ],
 )
 def test_damaged_list(lay_out, name, content, message):
-    """Another list is an error that names what is wrong with it."""
+    """The error for a damaged list says what is wrong with it."""
     folder = lay_out("food101n")
     (folder / "Food-101N_release/meta" / name).write_text(content)
 

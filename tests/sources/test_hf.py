@@ -11,52 +11,56 @@ from PIL import Image
 from cnlw_tools.sources.hf import HuggingFace
 
 
-def facts(source):
-    return [(row["image_id"], row["label"], row["split"]) for row in source.manifest().to_pylist()]
+def read_rows(source):
+    """Return id, label and split of each image."""
+    rows = source.manifest().to_pylist()
+    return [(row["image_id"], row["label"], row["split"]) for row in rows]
 
 
 def test_parquet(lay_out):
-    """Rows are numbered through the files of a split, names are those of the data, images the bytes of their row."""
+    """Rows are numbered across the files of a split; class names and bytes are those of the data."""
     folder = lay_out("hf")
     source = HuggingFace(folder)
-    found = facts(source)
-    rows = [row for name in ("train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001")
-            for row in pq.read_table(folder / f"data/{name}.parquet").to_pylist()]  # fmt: skip
+    rows = read_rows(source)
+    expected = []
+    for name in ("train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001"):
+        expected += pq.read_table(folder / f"data/{name}.parquet").to_pylist()
 
     assert source.classes() == ("rose", "tulip", "Ram C-V Cargo")
-    assert found[15:17] == [("train-00015", 2, "train"), ("test-00000", 0, "validation")]
-    assert [label for _, label, _ in found] == [row["label"] for row in rows]
-    assert [source.read(i) for i, _, _ in found] == [row["image"]["bytes"] for row in rows]
-    assert source.read("train-00000") == rows[0]["image"]["bytes"]
+    assert rows[15:17] == [("train-00015", 2, "train"), ("test-00000", 0, "validation")]
+    assert [label for _, label, _ in rows] == [row["label"] for row in expected]
+    assert [source.read(i) for i, _, _ in rows] == [row["image"]["bytes"] for row in expected]
+    assert source.read("train-00000") == expected[0]["image"]["bytes"]
 
 
 @pytest.mark.parametrize(
     "name", ["train.parquet", "default/train/0000.parquet", "data/training-0.parquet", "x.parquet"]
 )
 def test_names_of_files(lay_out, tmp_path, name):
-    """A file's name or its folder's says the split; one file alone is all to train on."""
+    """The name of a file or of its folder gives the split; a single file is for training."""
     (tmp_path / "new" / name).parent.mkdir(parents=True)
     (lay_out("hf") / "data/test-00000-of-00001.parquet").rename(tmp_path / "new" / name)
 
-    assert {split for _, _, split in facts(HuggingFace(tmp_path / "new"))} == {"train"}
+    assert {split for _, _, split in read_rows(HuggingFace(tmp_path / "new"))} == {"train"}
     assert HuggingFace(tmp_path / "new" / name).manifest().num_rows == 5
 
 
 def test_save_to_disk(lay_out, tmp_path):
-    """What `save_to_disk` wrote has the same rows, images and names as the Parquet files it came from."""
+    """What `save_to_disk` writes has the rows, images and names of the Parquet files it is made of."""
     folder = lay_out("hf")
     paths = {part: str(folder / f"data/{part}-*.parquet") for part in ("train", "test")}
     data = datasets.load_dataset("parquet", data_files=paths, cache_dir=str(tmp_path / "cache"))
     data.save_to_disk(str(tmp_path / "saved"))
-    ours, theirs = HuggingFace(tmp_path / "saved"), HuggingFace(folder)
+    saved = HuggingFace(tmp_path / "saved")
+    parquet = HuggingFace(folder)
 
-    assert facts(ours) == facts(theirs)
-    assert ours.classes() == theirs.classes()
-    assert all(ours.read(i) == theirs.read(i) for i, _, _ in facts(ours))
+    assert read_rows(saved) == read_rows(parquet)
+    assert saved.classes() == parquet.classes()
+    assert all(saved.read(i) == parquet.read(i) for i, _, _ in read_rows(saved))
 
 
 def test_labels_without_names(lay_out):
-    """Without names the numbers are the names."""
+    """Without names, the numbers serve as names."""
     assert HuggingFace(lay_out("hf", names=None)).classes() == ("0", "1", "2")
 
 
@@ -84,7 +88,7 @@ def png():
     ],
 )
 def test_other_columns(tmp_path, columns, message):
-    """What image and label are must be plain; a row without a label is an error."""
+    """The columns of images and labels must be clear; a row without a label is an error."""
     pq.write_table(pa.table(columns), tmp_path / "train.parquet")
 
     with pytest.raises(ValueError, match=message):
@@ -92,7 +96,7 @@ def test_other_columns(tmp_path, columns, message):
 
 
 def test_an_image_that_is_a_path(tmp_path):
-    """A row that holds a path to an image and no image is an error that says so."""
+    """A row that holds a path to an image instead of its bytes is an error that says so."""
     image = pa.array(
         [{"bytes": None, "path": "a.png"}],
         pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
@@ -104,7 +108,7 @@ def test_an_image_that_is_a_path(tmp_path):
 
 
 def test_other_files(lay_out):
-    """A damaged file, one of other columns, and one of no split are named."""
+    """The errors for a damaged file, one with other columns, and one of no split name it."""
     folder = lay_out("hf")
     path = folder / "data/validation-0.parquet"
 
@@ -125,13 +129,13 @@ def test_other_files(lay_out):
 
 
 def test_by_name_without_a_network(monkeypatch, tmp_path):
-    """A name that is no folder is looked up on the Hub; where there is none to be had, the error says so."""
+    """A name that is not a folder is looked up on the Hub; if it cannot be had, the error says so."""
     import huggingface_hub
 
-    def offline(*_, **__):
+    def fail(*_, **__):
         raise ConnectionError("no route to host")
 
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
     with pytest.raises(
         FileNotFoundError,
         match=r"owner/name: no such folder, and the Hub does not give it \(no route",
@@ -140,16 +144,16 @@ def test_by_name_without_a_network(monkeypatch, tmp_path):
 
 
 def test_by_name(monkeypatch, lay_out, tmp_path):
-    """What the Hub's own cache holds is read like any folder."""
+    """A dataset in the Hub's own cache is read like any folder."""
     import huggingface_hub
 
     folder = lay_out("hf")
-    asked = []
+    requests = []
     monkeypatch.setattr(
-        huggingface_hub, "snapshot_download", lambda name, **_: asked.append(name) or str(folder)
+        huggingface_hub, "snapshot_download", lambda name, **_: requests.append(name) or str(folder)
     )
 
-    assert facts(HuggingFace(tmp_path.relative_to(tmp_path) / "owner/name")) == facts(
+    assert read_rows(HuggingFace(tmp_path.relative_to(tmp_path) / "owner/name")) == read_rows(
         HuggingFace(folder)
     )
-    assert asked == ["owner/name"]
+    assert requests == ["owner/name"]

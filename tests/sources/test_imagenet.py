@@ -1,4 +1,4 @@
-"""ILSVRC12, from archives and from class folders, and the ways in which validation images get their class."""
+"""ILSVRC12 from archives and from class folders, and the classes of its validation images."""
 
 import shutil
 import tarfile
@@ -12,26 +12,27 @@ KIT = "ILSVRC2012_devkit_t12"
 
 
 def unpack(folder):
-    """Lay the archives out as class folders, as everybody does; return each image's bytes by name."""
-    found = {}
-    for member in TarArchive(folder / "ILSVRC2012_img_train.tar").members:
-        wnid = member.removesuffix(".tar")
-        outer = TarArchive(folder / "ILSVRC2012_img_train.tar")
-        for name, span in outer.nested_members(member).items():
-            found[f"train/{wnid}/{name}"] = outer.read(span)
-    val = TarArchive(folder / "ILSVRC2012_img_val.tar")
+    """Lay the archives out as class folders, as most users do; return each image's bytes by name."""
+    images = {}
+    train = TarArchive(folder / "ILSVRC2012_img_train.tar")
+    for archive in train.members:
+        wnid = archive.removesuffix(".tar")
+        for name, member in train.nested_members(archive).items():
+            images[f"train/{wnid}/{name}"] = train.read(member)
+    validation = TarArchive(folder / "ILSVRC2012_img_val.tar")
     wnids = Imagenet(folder).validation.wnids
-    found |= {f"val/{wnids[name]}/{name}": val.read(span) for name, span in val.members.items()}
-    for path, data in found.items():
+    for name, member in validation.members.items():
+        images[f"val/{wnids[name]}/{name}"] = validation.read(member)
+    for path, data in images.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
     for path in folder.glob("ILSVRC2012*"):
         path.unlink()
-    return {path.split("/")[-1]: data for path, data in found.items()}
+    return {path.split("/")[-1]: data for path, data in images.items()}
 
 
 def test_archives_and_folders_are_the_same(lay_out):
-    """One manifest, one set of ids, the same bytes, whether anything was unpacked or not."""
+    """Archives and unpacked folders give the same manifest, the same ids and the same bytes."""
     folder = lay_out("imagenet")
     packed = Imagenet(folder)
     classes, table = packed.classes(), packed.manifest()
@@ -39,7 +40,7 @@ def test_archives_and_folders_are_the_same(lay_out):
 
     files = unpack(folder)
 
-    for part in ("train", "val"):  # the same, called like the archives
+    for part in ("train", "val"):  # then with the folders renamed like the archives
         assert Imagenet(folder).classes() == classes == ("n01440764", "n01443537", "n02012849")
         assert Imagenet(folder).manifest() == table
         assert images == files == {i: Imagenet(folder).read(i) for i in images}
@@ -48,13 +49,13 @@ def test_archives_and_folders_are_the_same(lay_out):
 
 
 def test_rows(lay_out):
-    """Classes in the order of their WordNet ids, names within; validation in the order of the names."""
+    """Training images are sorted by WordNet id and name, validation images by name."""
     rows = Imagenet(lay_out("imagenet")).manifest().to_pylist()
-    found = [(row["image_id"], row["label"], row["split"]) for row in rows]
+    images = [(row["image_id"], row["label"], row["split"]) for row in rows]
 
-    assert found[:2] == [("n01440764_1.JPEG", 0, "train"), ("n01440764_10.JPEG", 0, "train")]
-    assert found[4] == ("n01443537_1.JPEG", 1, "train")
-    assert [label for _, label, split in found if split == "validation"] == [0, 1, 2, 0, 1, 2]
+    assert images[:2] == [("n01440764_1.JPEG", 0, "train"), ("n01440764_10.JPEG", 0, "train")]
+    assert images[4] == ("n01443537_1.JPEG", 1, "train")
+    assert [label for _, label, split in images if split == "validation"] == [0, 1, 2, 0, 1, 2]
 
 
 def with_synsets(folder, wnids):
@@ -78,8 +79,8 @@ def with_kit(folder, wnids):
 
 @pytest.mark.parametrize("layout", [with_synsets, with_kaggle, with_kit])
 @pytest.mark.parametrize("flat", [False, True])
-def test_what_says_the_class(lay_out, layout, flat):
-    """The devkit unpacked, a list of synsets and Kaggle's table say the same as the packed devkit; flat folders too."""
+def test_lists_of_the_classes(lay_out, layout, flat):
+    """The unpacked devkit, a list of synsets and Kaggle's table agree with the packed devkit."""
     folder = lay_out("imagenet")
     expected = Imagenet(folder).validation.wnids
     (folder / f"{KIT}.tar.gz").rename(folder / "kit")
@@ -93,8 +94,8 @@ def test_what_says_the_class(lay_out, layout, flat):
     assert Imagenet(folder).read("ILSVRC2012_val_00000003.JPEG")
 
 
-def test_nothing_says_the_class(lay_out):
-    """Without any, the error says which files would."""
+def test_no_list_of_the_classes(lay_out):
+    """Without any list, the error says which files are needed."""
     folder = lay_out("imagenet")
     (folder / f"{KIT}.tar.gz").unlink()
 
@@ -106,7 +107,7 @@ def test_nothing_says_the_class(lay_out):
 
 
 def test_a_short_list(lay_out):
-    """An image that the list does not reach is an error."""
+    """An image that is not in the list is an error."""
     folder = lay_out("imagenet")
     with_synsets(folder, ["n01440764"] * 5)
 
@@ -115,7 +116,7 @@ def test_a_short_list(lay_out):
 
 
 def test_unknown_class_folder(lay_out):
-    """A class that is validated and never trained on is an error."""
+    """A class with validation images but no training images is an error."""
     folder = lay_out("imagenet")
     unpack(folder)
     shutil.rmtree(folder / "train/n01443537")
@@ -128,7 +129,7 @@ def test_unknown_class_folder(lay_out):
 
 @pytest.mark.parametrize("name", ["notes.txt", "cat.JPEG"])
 def test_not_the_official_files(lay_out, name):
-    """A class without an image, or with one of another name, is an error that names it."""
+    """The error for a class without images, or with one of another name, names it."""
     folder = lay_out("imagenet")
     unpack(folder)
     shutil.rmtree(folder / "train/n02012849")
@@ -142,7 +143,7 @@ def test_not_the_official_files(lay_out, name):
 
 
 def test_no_validation(lay_out):
-    """A training set alone is not the dataset."""
+    """A training set without a validation set is an error."""
     folder = lay_out("imagenet")
     (folder / "ILSVRC2012_img_val.tar").unlink()
 
@@ -153,7 +154,7 @@ def test_no_validation(lay_out):
 
 
 def test_damaged_devkit(lay_out):
-    """A devkit that was cut off is named."""
+    """The error for a devkit that is cut off names it."""
     path = lay_out("imagenet") / f"{KIT}.tar.gz"
     path.write_bytes(path.read_bytes()[:200])
 

@@ -1,4 +1,4 @@
-"""MNIST, from idx files, zipped or not."""
+"""MNIST, from idx files, compressed or not."""
 
 import gzip
 import struct
@@ -13,7 +13,7 @@ REAL = Path(__file__).parents[3] / "shared/data/mnist"
 
 
 def test_pixels_and_labels(lay_out):
-    """An image is the bytes of its row, grey in three channels; the test set is the validation."""
+    """An image has the bytes of its row in three channels; the test set is validation."""
     folder = lay_out("mnist")
     data = gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes())[16:]
     source = Mnist(folder)
@@ -30,14 +30,14 @@ def test_pixels_and_labels(lay_out):
 
 @pytest.mark.parametrize("inner", ["MNIST/raw", "raw"])
 def test_layouts(lay_out, inner):
-    """The files may lie as torchvision has them, and be named with a dot, as a mirror does."""
+    """The files may lie where torchvision puts them, and have a dot in their names, as on a mirror."""
     folder = lay_out("mnist")
-    digest = Mnist(folder).manifest()
+    manifest = Mnist(folder).manifest()
     (folder / inner).mkdir(parents=True)
     for path in list(folder.glob("*ubyte*")):
         path.rename(folder / inner / path.name.replace("-idx", ".idx"))
 
-    assert Mnist(folder).manifest() == digest
+    assert Mnist(folder).manifest() == manifest
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_layouts(lay_out, inner):
     ],
 )
 def test_damaged(lay_out, name, content, message):
-    """A damaged file is an error that names it, or its pair, and the remedy."""
+    """The error for a damaged file names it, or its pair, and the remedy."""
     folder = lay_out("mnist")
     (folder / name).write_bytes(content)
 
@@ -78,7 +78,7 @@ def test_damaged(lay_out, name, content, message):
 
 
 def test_missing(lay_out):
-    """A missing file is named, with what there should be."""
+    """The error for a missing file names it, and says which files are needed."""
     folder = lay_out("mnist")
     (folder / "train-labels-idx1-ubyte").unlink()
 
@@ -91,7 +91,7 @@ def test_missing(lay_out):
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs the official files in ../shared/data/mnist")
 def test_real():
-    """The official test set: 10,000 digits, with the counts that its authors publish for each."""
+    """The official test set has 10,000 digits, as many of each as its authors publish."""
     part = Mnist(REAL).load_part("test")
 
     assert part.pixels.shape == (10_000, 28, 28)

@@ -1,4 +1,4 @@
-"""Stanford Cars, from both layouts of the devkit, and from Parquet."""
+"""Stanford Cars, from both layouts of the devkit, and from Parquet files."""
 
 import json
 from pathlib import Path
@@ -24,41 +24,47 @@ from cnlw_tools.sources.stanford_cars import (
 from tests.sources.released import annotation
 
 REAL = Path(__file__).parents[3] / "shared/data/stanford_cars"
+PUBLISHED_RED = recipe.parse_recipe(
+    {"dataset": "stanford_cars", "noise": "red", "splits": "official"},
+    "here",
+)
 needs_devkit = pytest.mark.skipif(
     not REAL.is_dir(), reason="needs the devkit in ../shared/data/stanford_cars"
 )
 
 
-def facts(source):
-    return [(row["image_id"], row["label"], row["split"]) for row in source.manifest().to_pylist()]
+def read_rows(source):
+    """Return id, label and split of each image."""
+    rows = source.manifest().to_pylist()
+    return [(row["image_id"], row["label"], row["split"]) for row in rows]
 
 
 def test_devkit(lay_out):
-    """Images are paths, classes count from 0, the test images are the validation."""
-    found = facts(StanfordCars(lay_out("stanford_cars")))
+    """Ids are paths, labels count from 0, and the test images are validation."""
+    rows = read_rows(StanfordCars(lay_out("stanford_cars")))
 
-    assert found[0] == ("cars_train/00001.jpg", 0, "train")
-    assert found[11:14] == [
+    assert rows[0] == ("cars_train/00001.jpg", 0, "train")
+    assert rows[11:14] == [
         ("cars_train/00012.jpg", 2, "train"),
         ("cars_test/00001.jpg", 0, "validation"),
         ("cars_test/00002.jpg", 1, "validation"),
     ]
-    assert len(found) == 16
+    assert len(rows) == 16
 
 
 def test_torchvision(lay_out, tmp_path):
-    """torchvision's folder: all of it in stanford_cars/, the test labels above the devkit."""
+    """torchvision puts everything into stanford_cars/, and the test labels beside the devkit."""
     folder = lay_out("stanford_cars")
-    found = facts(StanfordCars(folder))
+    rows = read_rows(StanfordCars(folder))
     (folder / "devkit" / TEST_ANNOTATIONS).rename(folder / TEST_ANNOTATIONS)
     folder.rename(tmp_path / "stanford_cars")
 
-    assert facts(StanfordCars(tmp_path)) == found
+    assert read_rows(StanfordCars(tmp_path)) == rows
     assert StanfordCars(tmp_path).read("cars_test/00001.jpg")
 
 
 def test_older_annotations(tmp_path, make):
-    """`cars_annos.mat` says folder and split itself."""
+    """`cars_annos.mat` gives folder and split itself."""
     box = {"bbox_x1": 2, "bbox_y1": 1, "bbox_x2": 9, "bbox_y2": 8}
     rows = [
         {"relative_im_path": f"car_ims/{i:06d}.jpg", **box, "class": 196 - i, "test": i % 2}
@@ -68,14 +74,14 @@ def test_older_annotations(tmp_path, make):
     for i, row in enumerate(rows):
         make.put(tmp_path / row["relative_im_path"], make.picture(i))
 
-    assert facts(StanfordCars(tmp_path)) == [
+    assert read_rows(StanfordCars(tmp_path)) == [
         (f"car_ims/{i:06d}.jpg", 195 - i, ("train", "validation")[i % 2]) for i in range(4)
     ]
     assert StanfordCarsCrop(tmp_path).read("car_ims/000001.jpg").size == (8, 8)
 
 
 def test_crop(lay_out):
-    """The box is cut out: its first pixel is number 1, its last one is inside."""
+    """The box is cut out: pixels count from 1, and the last one is inside."""
     folder = lay_out("stanford_cars")
     whole = np.asarray(decode(StanfordCars(folder).read("cars_train/00003.jpg")))
 
@@ -83,7 +89,7 @@ def test_crop(lay_out):
 
 
 def test_a_box_outside(lay_out, make):
-    """A box that reaches out is cut; one that lies outside is an error."""
+    """A box that reaches beyond the image is cut off; one that lies outside is an error."""
     folder = lay_out("stanford_cars")
     boxes = [(15, 10, 99, 99), (50, 1, 60, 10)]
     rows = [
@@ -102,7 +108,7 @@ def test_a_box_outside(lay_out, make):
 
 
 def test_parquet(lay_out):
-    """In Parquet files classes meet by name, whatever their order and signs."""
+    """Classes of Parquet files are matched by name, whatever their order and punctuation."""
     folder = lay_out(
         "hf",
         names=(
@@ -112,27 +118,27 @@ def test_parquet(lay_out):
         ),
     )
     names = StanfordCars(folder).classes()
-    found = facts(StanfordCars(folder))
+    rows = read_rows(StanfordCars(folder))
 
-    assert [names[label] for _, label, _ in found[:3]] == [
+    assert [names[label] for _, label, _ in rows[:3]] == [
         "smart fortwo Convertible 2012",
         "Ram C/V Cargo Van Minivan 2012",
         "Acura RL Sedan 2012",
     ]
-    assert found[16] == ("test-00000", 195, "validation")
+    assert rows[16] == ("test-00000", 195, "validation")
     assert decode(StanfordCars(folder).read("test-00000")).size == (20, 16)
     with pytest.raises(ValueError, match="Parquet files hold no boxes"):
         StanfordCarsCrop(folder)
 
 
 def test_other_parquet(lay_out):
-    """A class that is no car of the 196 is an error."""
+    """A class that is none of the 196 is an error."""
     with pytest.raises(ValueError, match="class 'rose' is none of the 196"):
         StanfordCars(lay_out("hf")).manifest()
 
 
 def test_missing_images(lay_out):
-    """How many images are missing, and one of them."""
+    """The error for missing images counts them and names one."""
     folder = lay_out("stanford_cars")
     (folder / "cars_test/00002.jpg").unlink()
 
@@ -143,21 +149,20 @@ def test_missing_images(lay_out):
         StanfordCars(folder).manifest()
 
 
-@pytest.mark.parametrize("called", ["{:05d}.jpg", "cars_train/{:05d}.jpg", "cars_train/{:05d}"])
-def test_published_splits(lay_out, make, called):
-    """Lists name cars by path or file, with ending or without; web images lie beside the release."""
-    folder = released(lay_out("stanford_cars"), make, called)
-    said = recipe.parse_recipe(
-        {"dataset": "stanford_cars", "noise": "red", "splits": "official"}, "here"
-    )
-    found = load_dataset(said, Inputs(files.default_root(), folder))
-    rows = published.read(said, found, 20).rows.to_pylist()
+@pytest.mark.parametrize(
+    "name_format", ["{:05d}.jpg", "cars_train/{:05d}.jpg", "cars_train/{:05d}"]
+)
+def test_published_splits(lay_out, make, name_format):
+    """Lists name cars by path or file, with or without ending; web images lie beside the release."""
+    folder = add_release(lay_out("stanford_cars"), make, name_format)
+    cars = load_dataset(PUBLISHED_RED, Inputs(files.default_root(), folder))
+    rows = published.read(PUBLISHED_RED, cars, 20).rows.to_pylist()
 
     assert {row["image_id"] for row in rows if row["origin"] == "base"} == {
         f"cars_train/{i:05d}.jpg" for i in range(4, 13)
     }
     assert [row["image_id"] for row in rows if row["is_noisy"]] == ["w0"]
-    assert found.web["dead"].to_pylist() == [False, True]
+    assert cars.web["dead"].to_pylist() == [False, True]
     assert StanfordCars(folder).read("w0") == make.picture(700)
     with pytest.raises(
         LookupError, match=r"the web image 'w9' is not here: put it at noisy_images/w9.jpg"
@@ -166,21 +171,19 @@ def test_published_splits(lay_out, make, called):
 
 
 def test_published_splits_of_other_names(lay_out, make):
-    """An image that is neither a car here nor a candidate is an error that names it."""
-    folder = released(lay_out("stanford_cars"), make, "0{:05d}.jpg")
-    said = recipe.parse_recipe(
-        {"dataset": "stanford_cars", "noise": "red", "splits": "official"}, "here"
-    )
+    """The error for an image that is neither a car nor a candidate names it."""
+    folder = add_release(lay_out("stanford_cars"), make, "0{:05d}.jpg")
+    cars = load_dataset(PUBLISHED_RED, Inputs(files.default_root(), folder))
 
     with pytest.raises(
         ValueError, match=r"9 rows .* such as 000004; an image here is called cars_train/00001.jpg"
     ):
-        published.read(said, load_dataset(said, Inputs(files.default_root(), folder)), 20)
+        published.read(PUBLISHED_RED, cars, 20)
 
 
 def test_classes_of_the_release_in_another_order(lay_out, make):
-    """A whole class list of the release in another order is an error that names the first class that moved."""
-    folder = released(lay_out("stanford_cars"), make, "{:05d}.jpg")
+    """The error for a class list in another order names the first class with another label."""
+    folder = add_release(lay_out("stanford_cars"), make, "{:05d}.jpg")
     names = list(StanfordCars(folder).classes())
     make.put(folder / "dataset_no_images/stanford_cars/class_names.txt", "\n".join(names))
     StanfordCars(folder).release.check_class_order(names)
@@ -196,11 +199,11 @@ def test_classes_of_the_release_in_another_order(lay_out, make):
         import_release(folder, folder / "root")
 
 
-def released(folder, make, called):
-    """Put the release beside the cars: nine of them, one web image, and one that is dead."""
+def add_release(folder, make, name_format):
+    """Put a release beside the cars: a list of nine, one web image, and one that is dead."""
     web = [[annotation(f"w{i}", i)] for i in range(2)]
     make.put(folder / "dataset_no_images/stanford-cars-annotations.json", json.dumps({"data": web}))
-    lines = [f"{called.format(i)} {(i - 1) % 3}" for i in range(4, 13)]
+    lines = [f"{name_format.format(i)} {(i - 1) % 3}" for i in range(4, 13)]
     make.put(
         folder / "dataset_no_images/stanford_cars/split/red_noise_nl_0.2",
         "\n".join([*lines, "w0.jpg 0"]),
@@ -212,7 +215,7 @@ def released(folder, make, called):
 
 @needs_devkit
 def test_real_annotations():
-    """The official devkit: 8,144 and 8,041 images, 196 classes, each with images in both."""
+    """The official devkit has 8,144 and 8,041 images of 196 classes, each class in both parts."""
     train = read_annotations(REAL / "devkit" / TRAIN_ANNOTATIONS, "cars_train", "train")
     test = read_annotations(REAL / "devkit" / TEST_ANNOTATIONS, "cars_test", "validation")
 
@@ -223,14 +226,14 @@ def test_real_annotations():
 
 @needs_devkit
 def test_annotations_without_labels():
-    """The devkit's own list of test images has no labels, and the error says which file has."""
+    """The devkit's own list of test images has no labels; the error says which file has them."""
     with pytest.raises(ValueError, match=f"have no 'class': use the file {TEST_ANNOTATIONS}"):
         read_annotations(REAL / "devkit/cars_test_annos.mat", "cars_test", "validation")
 
 
 @needs_devkit
 def test_real_classes():
-    """The class list is the devkit's, in its order."""
+    """The class list is that of the devkit, in its order."""
     source = StanfordCars(REAL)
 
     assert list(source.classes()) == (REAL / "class_names.txt").read_text().splitlines()

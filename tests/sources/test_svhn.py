@@ -1,4 +1,4 @@
-"""SVHN, from files of MATLAB."""
+"""SVHN, from MATLAB files."""
 
 import numpy as np
 import pytest
@@ -8,19 +8,19 @@ from cnlw_tools.sources.svhn import Svhn, SvhnExtra
 
 
 def test_pixels_and_labels(lay_out):
-    """An image is one slice of X, and the label 10 is the digit 0."""
+    """An image is one slice of X; the label 10 is the digit 0."""
     folder = lay_out("svhn")
-    raw = loadmat(folder / "train_32x32.mat")
+    variables = loadmat(folder / "train_32x32.mat")
     source = Svhn(folder)
     rows = source.manifest().to_pylist()
 
-    assert [row["label"] for row in rows[:20]] == [int(y) % 10 for y in raw["y"][:, 0]]
+    assert [row["label"] for row in rows[:20]] == [int(y) % 10 for y in variables["y"][:, 0]]
     assert rows[9]["label"] == 0
-    assert np.array_equal(source.read("train-00007"), raw["X"][:, :, :, 7])
+    assert np.array_equal(source.read("train-00007"), variables["X"][:, :, :, 7])
 
 
 def test_extra(lay_out):
-    """The extra digits are there to train on, with ids of their own."""
+    """The extra digits are for training, and have ids of their own."""
     rows = SvhnExtra(lay_out("svhn")).manifest().to_pylist()
 
     assert [row["split"] for row in rows] == ["train"] * 31 + ["validation"] * 5
@@ -43,7 +43,7 @@ X, Y = np.zeros((32, 32, 3, 4), np.uint8), np.ones((4, 1), np.uint8)
     ],
 )
 def test_damaged(lay_out, content, message):
-    """Another file, or a damaged one, is an error that names it."""
+    """The error for another file, or a damaged one, names it."""
     folder = lay_out("svhn")
     path = folder / "train_32x32.mat"
     if isinstance(content, bytes):
@@ -56,11 +56,11 @@ def test_damaged(lay_out, content, message):
 
 
 def test_truncated(lay_out):
-    """A file that was cut off anywhere is refused by name."""
+    """The error for a file that is cut off anywhere names it."""
     path = lay_out("svhn") / "test_32x32.mat"
     data = path.read_bytes()
 
-    for keep in range(0, len(data), 500):
-        path.write_bytes(data[:keep])
+    for size in range(0, len(data), 500):
+        path.write_bytes(data[:size])
         with pytest.raises(ValueError, match=r"test_32x32.mat: "):
             Svhn(path.parent).load_part("test")

@@ -1,4 +1,4 @@
-"""WebVision: all of it, and the first fifty classes of Google's part."""
+"""WebVision: all of it, and the first fifty classes of what Google found."""
 
 from collections import Counter
 
@@ -7,22 +7,30 @@ import pytest
 from cnlw_tools.sources.webvision import WebVision, WebVisionMini
 
 
-def counts(source):
+def count_splits(source):
     return dict(Counter(source.manifest()["split"].to_pylist()))
 
 
 def test_full_and_mini(lay_out):
-    """Mini has one search and fifty classes; both have two validation splits, of the same classes."""
+    """Mini has one search and fifty classes; both have two validation splits of their classes."""
     folder = lay_out("webvision")
 
-    assert counts(WebVision(folder)) == {"train": 30, "validation": 5, "validation_ilsvrc12": 5}
-    assert counts(WebVisionMini(folder)) == {"train": 9, "validation": 3, "validation_ilsvrc12": 3}
+    assert count_splits(WebVision(folder)) == {
+        "train": 30,
+        "validation": 5,
+        "validation_ilsvrc12": 5,
+    }
+    assert count_splits(WebVisionMini(folder)) == {
+        "train": 9,
+        "validation": 3,
+        "validation_ilsvrc12": 3,
+    }
     assert WebVisionMini(folder).classes() == WebVision(folder).classes()[:50]
     assert WebVision(folder).classes()[59] == "n00000059 thing, object"
 
 
 def test_labels(lay_out):
-    """A list says the label after the last blank; ILSVRC12's images have it by WordNet id."""
+    """The label is the last word of a line; images of ILSVRC12 get it by WordNet id."""
     rows = {
         row["image_id"]: row for row in WebVisionMini(lay_out("webvision")).manifest().to_pylist()
     }
@@ -34,18 +42,18 @@ def test_labels(lay_out):
 
 
 def test_without_ilsvrc(lay_out):
-    """The second validation split is there where its images are."""
+    """Without its images there is no second validation split."""
     folder = lay_out("webvision")
     (folder / "imagenet").rename(folder.parent / "elsewhere")
 
-    assert counts(WebVisionMini(folder)) == {"train": 9, "validation": 3}
+    assert count_splits(WebVisionMini(folder)) == {"train": 9, "validation": 3}
 
 
 @pytest.mark.parametrize(
     "line", ["google/a.jpg", "google/a.jpg x", "google/a.jpg 60", "google/a.jpg -1", "3"]
 )
 def test_damaged_list(lay_out, line):
-    """A line that is not an image and a label is an error that names list and row."""
+    """The error for a line that is not an image and a label names list and row."""
     folder = lay_out("webvision")
     path = folder / "info/train_filelist_google.txt"
     path.write_text(path.read_text() + line)
@@ -66,7 +74,7 @@ def test_one_image_under_two_labels(lay_out):
 
 
 def test_a_path_that_leaves_the_folder(lay_out):
-    """A list from the web cannot make the program read elsewhere."""
+    """A list from the web cannot make the program read outside the folder."""
     path = lay_out("webvision") / "info/train_filelist_google.txt"
     path.write_text("../secret.jpg 0\n")
 
@@ -77,7 +85,7 @@ def test_a_path_that_leaves_the_folder(lay_out):
 
 
 def test_missing(lay_out):
-    """Missing images are counted, and one is named."""
+    """The error for missing images counts them and names one."""
     folder = lay_out("webvision")
     for i in range(2):
         (folder / f"google/q0003/g 3_{i}.jpg").unlink()

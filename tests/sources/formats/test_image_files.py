@@ -1,4 +1,4 @@
-"""Paths below a folder."""
+"""Image files below a folder."""
 
 import pytest
 
@@ -20,12 +20,12 @@ from cnlw_tools.sources.formats.image_files import find_images, read_image_file,
     ],
 )
 def test_stays_inside(path, stays):
-    """A path that could leave its folder, here or on Windows, is told by its letters."""
+    """A path that could leave its folder, here or on Windows, is recognised by its characters."""
     assert stays_inside(path) is stays
 
 
 def test_read_image_file(tmp_path):
-    """A file is read as it is; a missing one is named, one elsewhere is no image."""
+    """A file is read unchanged; a missing file, and one outside the folder, is an error."""
     (tmp_path / "a.jpg").write_bytes(b"a")
 
     assert read_image_file(tmp_path, "a.jpg") == b"a"
@@ -36,7 +36,7 @@ def test_read_image_file(tmp_path):
 
 
 def test_find_images(tmp_path, make):
-    """Images are told by how their names end, in sorted order; what is hidden is not seen, links to folders are."""
+    """Images are found by the ending of their names, sorted; hidden files are left out, links followed."""
     for path in ("b/2.PNG", "b/1.jpeg", "a.txt", ".git/x.png", "b/.x.png", "c.webp"):
         make.put(tmp_path / "real" / path, b"")
     (tmp_path / "link").mkdir()
