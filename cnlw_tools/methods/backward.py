@@ -52,5 +52,6 @@ class Backward(Correction):
 
     def corrected_losses(self, log_p: Tensor, y: Tensor) -> Tensor:
         """Return (T^-1 (-log p))[y], (B,)."""
-        class_losses = -log_p.clamp(math.log(MIN_P), math.log1p(-MIN_P))
+        min_log_p, max_log_p = math.log(MIN_P), math.log1p(-MIN_P)
+        class_losses = -log_p.clamp(min_log_p, max_log_p)
         return (self.loss_matrix[y] * class_losses).sum(1)

@@ -174,8 +174,10 @@ class Method(nn.Module):
             uses_given_label: (B,) 1 where the method learns from the given label, 0 where it
                 learns from a pseudo-label instead; None: the method makes no such choice
         """
+        if weights is None:
+            weights = torch.ones_like(losses)
         self.example_losses[batch.index] = losses.detach().float()
-        self.example_weights[batch.index] = 1.0 if weights is None else weights.detach().float()
+        self.example_weights[batch.index] = weights.detach().float()
         if uses_given_label is not None:
             self.uses_given_label[batch.index] = uses_given_label.detach().float()
 

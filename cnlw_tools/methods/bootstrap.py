@@ -58,5 +58,6 @@ class Bootstrap(Method):
         z = self.net(batch.x)
         losses = cross_entropy(z, batch.y, reduction="none")
         self.log_examples(batch, losses)
-        mixed = self.beta * losses + (1 - self.beta) * prediction_losses(z, self.kind)
+        own_losses = prediction_losses(z, self.kind)
+        mixed = self.beta * losses + (1 - self.beta) * own_losses
         return mixed.mean()

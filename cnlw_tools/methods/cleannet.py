@@ -48,6 +48,12 @@ from cnlw_tools.methods.components.pooled_features import extract_features, requ
 from cnlw_tools.methods.components.validation import check_choice, check_number, resolve_epochs
 
 
+def spread_rounds(first: int, n_rounds: int, total: int) -> set[int]:
+    """Return the epochs in which a round begins: from ``first`` on at equal intervals."""
+    rest = total - first
+    return {first + rest * i // n_rounds for i in range(n_rounds)}
+
+
 class CleanNet(Method):
     """Weights each image by its similarity to its class, as learned from verified labels."""
 
@@ -71,10 +77,10 @@ class CleanNet(Method):
         self.threshold = check_number("threshold", threshold, 0, 1)
         first_round = resolve_epochs("start", start, task.epochs)
         n_rounds = int(check_number("rounds", rounds, 1))
-        rest = task.epochs - first_round
-        self.round_epochs = {first_round + rest * i // n_rounds for i in range(n_rounds)}
+        self.round_epochs = spread_rounds(first_round, n_rounds, task.epochs)
         self.n_references = int(check_number("references", references, 1))
-        self.steps = round(check_number("passes", passes, 0) * task.n_examples / BATCH)
+        check_number("passes", passes, 0)
+        self.steps = round(passes * task.n_examples / BATCH)
         self.register_buffer("class_weight", torch.ones(task.n_examples))  # w
 
     def loss(self, batch: Batch) -> Tensor:
@@ -82,7 +88,8 @@ class CleanNet(Method):
         losses = cross_entropy(self.net(batch.x), batch.y, reduction="none")
         w = self.class_weight[batch.index]
         self.log_examples(batch, losses, w)
-        return (w * losses).mean() / self.class_weight.mean().clamp(min=1e-3)
+        mean_weight = self.class_weight.mean().clamp(min=1e-3)
+        return (w * losses).mean() / mean_weight
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
         """Train new encoders on the current features and weight the set, if a round is due."""
@@ -94,16 +101,18 @@ class CleanNet(Method):
         verified, is_correct = self.verified_features()
         encoders = train_encoders(train, verified, is_correct, references, self.steps)
         cos = class_cosines(encoders, train, references)
-        w = cos.clamp(0, 1) if self.kind == "soft" else cos >= self.threshold
-        self.class_weight.copy_(w)
+        if self.kind == "soft":
+            self.class_weight.copy_(cos.clamp(0, 1))
+        else:
+            self.class_weight.copy_(cos >= self.threshold)
         distributed.broadcast_from_rank_zero([self.class_weight])
 
     def verified_features(self) -> tuple[LabelledFeatures, Tensor]:
         """Return the features of verified examples, and whether their labels are correct, (m,)."""
         verified = cast(VerifiedSource, self.task.verified)  # `Method` refuses a task without
         f, y = extract_features(self.net, lambda: (batch for batch, _ in verified()))
-        is_correct = torch.cat([is_correct for _, is_correct in verified()])
-        return LabelledFeatures(signed_log(f), y), is_correct
+        is_correct = [verdicts for _, verdicts in verified()]
+        return LabelledFeatures(signed_log(f), y), torch.cat(is_correct)
 
     def all_references(self, f: Tensor, y: Tensor) -> Tensor:
         """Return the reference features of all classes, (K, R, D), from features and labels."""

@@ -66,12 +66,14 @@ class CoTeaching(Method):
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the sum of each network's mean cross-entropy on the other's selection."""
-        n_selected = self.count_selected(distributed.world_size() * len(batch.y))
+        batch_size = distributed.world_size() * len(batch.y)
+        n_selected = self.count_selected(batch_size)
         losses = cross_entropy(self.net(batch.x), batch.y, reduction="none")
         other_losses = cross_entropy(self.other_net(batch.x), batch.y, reduction="none")
         selected = select_smallest(losses, n_selected)
         other_selected = select_smallest(other_losses, n_selected)
-        self.log_examples(batch, (losses + other_losses) / 2, (selected + other_selected) / 2)
+        mean_losses = (losses + other_losses) / 2
+        self.log_examples(batch, mean_losses, weights=(selected + other_selected) / 2)
         total = (other_selected * losses + selected * other_losses).sum()
         # the trainer averages gradients over ranks
         return distributed.world_size() / n_selected * total
@@ -92,4 +94,5 @@ class CoTeaching(Method):
 
 def select_smallest(losses: Tensor, count: int) -> Tensor:
     """Return (B,) 1 for this rank's examples among the ``count`` smallest losses of all ranks."""
-    return distributed.local_rows(mask_of_smallest(distributed.all_gather(losses), count))
+    all_losses = distributed.all_gather(losses)
+    return distributed.local_rows(mask_of_smallest(all_losses, count))

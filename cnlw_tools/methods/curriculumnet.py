@@ -93,7 +93,8 @@ class CurriculumNet(Method):
         self.lr_factor = check_number("fall", fall, 1e-6)
         check_number("noisy", noisy, 0, 1)
         check_number("highly", highly, 0, 1)
-        self.stages = divide_epochs(resolve_epochs("first", first, task.epochs), task.epochs)
+        first_epochs = resolve_epochs("first", first, task.epochs)
+        self.stages = divide_epochs(first_epochs, task.epochs)
         self.register_buffer("subset", torch.zeros(task.n_examples, dtype=torch.long))
         self.register_buffer("subset_weights", torch.tensor([1.0, noisy, highly]))
 
@@ -134,8 +135,10 @@ class CurriculumNet(Method):
 
 def divide_epochs(first: int, total: int) -> list[Stage]:
     """Return the stages that have epochs: ``first`` for stage 0, the rest in three equal parts."""
-    ends = [0, first]
-    for i in range(1, 4):
-        ends.append(first + (total - first) * i // 3)
-    stages = [Stage(number, end - begin) for number, (begin, end) in enumerate(pairwise(ends))]
-    return [stage for stage in stages if stage.epochs]
+    rest = total - first
+    ends = [0, first, *(first + rest * i // 3 for i in (1, 2, 3))]
+    stages = []
+    for number, (begin, end) in enumerate(pairwise(ends)):
+        if end > begin:
+            stages.append(Stage(number, end - begin))
+    return stages

@@ -30,6 +30,7 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, Method, Task
 from cnlw_tools.methods.components import distributed
+from cnlw_tools.methods.components.labels import select_labels
 from cnlw_tools.methods.components.validation import check_choice, check_number
 
 MOMENTUM, BOUND = 0.9, math.log(20)
@@ -42,8 +43,8 @@ def temperature_gradient(
 ) -> Tensor:
     """Return dl / dsigma = (z[y] - sum_k p_k z_k) / sigma^2; (B, K), (B,), (B,) -> (B,)."""
     p = (z / sigma[:, None]).softmax(1)
-    z_y = z.gather(1, y[:, None])[:, 0]
-    return (z_y - (p * z).sum(1)) / sigma**2
+    expected_z = (p * z).sum(1)
+    return (select_labels(z, y) - expected_z) / sigma**2
 
 
 class Temperatures(torch.nn.Module):
@@ -67,11 +68,13 @@ class Temperatures(torch.nn.Module):
 
     def step(self, index: Tensor, gradient: Tensor) -> None:
         """Update the entries at ``index``, (B,), by the sums of their dL / dsigma, (B,)."""
-        gradient = gradient * self.s[index].exp() + self.decay * self.s[index]
+        s = self.s[index]
+        gradient = gradient * s.exp() + self.decay * s
         # index_put_ adds in a fixed order, on GPUs too
         sums = torch.zeros_like(self.s).index_put_((index,), gradient, accumulate=True)
         is_updated = torch.zeros_like(self.s).index_fill_(0, index, 1.0) > 0
-        self.v.copy_(torch.where(is_updated, MOMENTUM * self.v + sums, self.v))
+        v = MOMENTUM * self.v + sums
+        self.v.copy_(torch.where(is_updated, v, self.v))
         moved = (self.s - self.lr * self.v).clamp(-BOUND, BOUND)
         self.s.copy_(torch.where(is_updated, moved, self.s))
 
@@ -111,10 +114,12 @@ class DataParameters(Method):
         sigmas = [temperatures.s[index].exp() for temperatures, index in self.lookups]
         sigma = torch.stack(sigmas).sum(0)  # (B,)
         z = self.net(batch.x)
-        losses = cross_entropy(z / sigma[:, None], batch.y, reduction="none")
+        scaled_z = z / sigma[:, None]
+        losses = cross_entropy(scaled_z, batch.y, reduction="none")
         self.log_examples(batch, losses, (1 / sigma).clamp(max=1))
+        batch_size = distributed.world_size() * len(batch.y)
         gradient = temperature_gradient(z.detach().float(), batch.y, sigma)
-        self.gradient = gradient / (distributed.world_size() * len(batch.y))
+        self.gradient = gradient / batch_size
         return losses.mean()
 
     def find_temperatures(self, batch: Batch) -> list[tuple[Temperatures, Tensor]]:

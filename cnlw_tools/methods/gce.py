@@ -38,6 +38,7 @@ from torch.nn.functional import cross_entropy
 from cnlw_tools.methods.base import Batch, BatchSource, Method, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.inference import predict_batches
+from cnlw_tools.methods.components.labels import select_labels
 from cnlw_tools.methods.components.validation import check_number, resolve_epochs
 
 
@@ -46,7 +47,9 @@ def generalised_losses(losses: Tensor, q: float) -> Tensor:
 
     This form is exact for small q and has a gradient for every p.
     """
-    return -torch.expm1(-q * losses) / q if q else losses
+    if q == 0:
+        return losses
+    return -torch.expm1(-q * losses) / q
 
 
 class GCE(Method):
@@ -62,7 +65,8 @@ class GCE(Method):
     def loss(self, batch: Batch) -> Tensor:
         """Return the mean of L_q."""
         losses = cross_entropy(self.net(batch.x), batch.y, reduction="none")
-        self.log_examples(batch, losses, torch.exp(-self.q * losses))
+        p_q = torch.exp(-self.q * losses)
+        self.log_examples(batch, losses, p_q)
         return generalised_losses(losses, self.q).mean()
 
 
@@ -96,7 +100,8 @@ class GCETruncated(GCE):
         """Return the mean of L_q for examples that are kept, and of a constant for the others."""
         losses = cross_entropy(self.net(batch.x), batch.y, reduction="none")
         is_kept = self.is_kept[batch.index]
-        self.log_examples(batch, losses, is_kept * torch.exp(-self.q * losses))
+        p_q = torch.exp(-self.q * losses)
+        self.log_examples(batch, losses, is_kept * p_q)
         truncated = torch.where(is_kept, losses, self.loss_at_k)
         return generalised_losses(truncated, self.q).mean()
 
@@ -108,7 +113,8 @@ class GCETruncated(GCE):
         if accuracy > self.best_accuracy:
             self.best_accuracy.copy_(accuracy)
             self.best_net.load_state_dict(self.net.state_dict())
-        if epoch >= self.start and (epoch - self.start) % self.pruning_interval == 0:
+        epochs_since_start = epoch - self.start
+        if epochs_since_start >= 0 and epochs_since_start % self.pruning_interval == 0:
             self.prune(train_batches)
 
     def holdout_accuracy(self) -> Tensor:
@@ -124,6 +130,6 @@ class GCETruncated(GCE):
     def prune(self, train_batches: BatchSource) -> None:
         """Set w = 1[p* > k] for the whole training set."""
         for batch, z in predict_batches(self.best_net, train_batches):
-            p = z.softmax(1).gather(1, batch.y[:, None])[:, 0]
-            is_likely = p > self.k if self.k else torch.ones_like(p, dtype=torch.bool)
-            self.is_kept[batch.index] = is_likely
+            p = select_labels(z.softmax(1), batch.y)
+            is_likely = p > self.k
+            self.is_kept[batch.index] = is_likely if self.k else torch.ones_like(is_likely)

@@ -61,15 +61,18 @@ class GLC(Method):
             losses = cross_entropy(self.net(batch.x), batch.y, reduction="none")
             self.log_examples(batch, losses)
             return losses.mean()
-        n, m, batch_size = self.task.n_examples, self.m, len(batch.y)
+        n, m = self.task.n_examples, self.m
+        batch_size = len(batch.y)
         n_trusted = max(1, round(batch_size * m / n))
         trusted = draw_probe(self.task, distributed.world_size() * n_trusted)
         z = self.net(torch.cat([batch.x, trusted.x]))
-        noisy_z, trusted_z = z[:batch_size], z[batch_size:]
+        noisy_z = z[:batch_size]
+        trusted_z = z[batch_size:]
         self.log_examples(batch, cross_entropy(noisy_z, batch.y, reduction="none"))
         log_p = log_softmax(noisy_z.float(), 1)
         noisy_loss = given_label_nll(log_p, self.c.T, batch.y).mean()
-        return (n * noisy_loss + m * cross_entropy(trusted_z, trusted.y)) / (n + m)
+        trusted_loss = cross_entropy(trusted_z, trusted.y)
+        return (n * noisy_loss + m * trusted_loss) / (n + m)
 
     def epoch_artifacts(self) -> dict[str, Tensor]:
         """Return C, which is the identity until it is estimated."""

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from cnlw_tools.methods.base import Batch, Method, Phase, Task
+from cnlw_tools.methods.components.labels import select_labels
 from cnlw_tools.methods.components.validation import check_choice, check_number
 
 
@@ -31,7 +32,7 @@ def h_alpha(
     alpha: float,
 ) -> tuple[Tensor, Tensor]:
     """Return H_alpha, (B,), and cross-entropy, (B,), of log-probabilities, (B, K)."""
-    cross_entropy = -log_p.gather(1, y[:, None])[:, 0]
+    cross_entropy = -select_labels(log_p, y)
     smoothed = (cross_entropy - alpha * log_p.mean(1)) / (1 + alpha)
     return smoothed, cross_entropy
 

@@ -62,6 +62,7 @@ from torch.nn.functional import cross_entropy
 from cnlw_tools.methods.base import Batch, Method, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.batchnorm import batch_statistics
+from cnlw_tools.methods.components.labels import one_hot
 from cnlw_tools.methods.components.lookahead import (
     Parameters,
     at_least_float32,
@@ -72,7 +73,7 @@ from cnlw_tools.methods.components.lookahead import (
     probe_gradient,
     trainable_parameters,
 )
-from cnlw_tools.methods.components.mixing import at_least_half, mix, one_hot, sample_beta
+from cnlw_tools.methods.components.mixing import at_least_half, mix, sample_beta
 from cnlw_tools.methods.components.pseudo_labels import (
     kl_divergence,
     rms_normalise,
@@ -176,19 +177,23 @@ class IEG(Method):
             all_weights = normalise_gains(-derivatives.by_weight, self.delta)
             weights = distributed.local_rows(all_weights)
             guess = distributed.local_rows(derivatives.guess)
-            mixing_label = torch.where((weights < self.threshold)[:, None], guess, label)
+            is_mistrusted = weights < self.threshold
+            mixing_label = torch.where(is_mistrusted[:, None], guess, label)
             mixing_loss = self.mixing_loss(batch, probe, mixing_label)
         use_label = distributed.local_rows(derivatives.by_label) < 0 if self.relabel else None
         losses = cross_entropy(z, batch.y, reduction="none")
-        self.log_examples(batch, losses, weights / all_weights.max().clamp(min=1e-30), use_label)
+        relative_weights = weights / all_weights.max().clamp(min=1e-30)
+        self.log_examples(batch, losses, relative_weights, use_label)
         target = self.lam0 * label + (1 - self.lam0) * guess
         weighted_loss = (weights * _soft_losses(z, target)).sum()
         total = distributed.world_size() * weighted_loss  # the trainer averages over ranks
         if use_label is not None:
             better_label = torch.where(use_label[:, None], label, guess)
-            total = (total + cross_entropy(z, better_label)) / (2 if self.halve else 1)
+            total = total + cross_entropy(z, better_label)
+            total = total / (2 if self.halve else 1)
         if self.k:
-            total = total + self.k * kl_divergence(z, z_hat, self.detach).mean()
+            divergence = kl_divergence(z, z_hat, self.detach).mean()
+            total = total + self.k * divergence
         return total + mixing_loss
 
     def probe_derivatives(
@@ -209,20 +214,23 @@ class IEG(Method):
         logits = (z, z_hat) if self.through_guess else (z,)
         all_logits = [distributed.all_gather(view) for view in logits]
         label = one_hot(distributed.all_gather(batch.y), z.shape[1])
-        guess = self.pseudo_labels([distributed.all_gather(z), distributed.all_gather(z_hat)])
+        both_views = [distributed.all_gather(z), distributed.all_gather(z_hat)]
+        guess = self.pseudo_labels(both_views)
 
         def label_and_guess_losses(*views: Tensor) -> tuple[Tensor, Tensor]:
             g = self.pseudo_labels(views) if self.through_guess else guess
             return _soft_losses(views[0], label), _soft_losses(views[0], g)
 
-        omega = z.new_full((len(label),), self.omega0 / len(label))
+        n = len(label)
+        omega = z.new_full((n,), self.omega0 / n)
         backward = vjp(label_and_guess_losses, *all_logits)[1]
         all_forces = backward((self.lam0 * omega, (1 - self.lam0) * omega))
         forces = [distributed.local_rows(force) for force in all_forces]
         g_p = self.lookahead_gradient(logits, forces, probe)
         all_z, all_z_dot = self.logits_along(g_p, batch.views[: len(logits)])
         a, c = jvp(label_and_guess_losses, all_z, all_z_dot)[1]
-        by_weight = -self.meta_lr * (self.lam0 * a + (1 - self.lam0) * c)
+        target_gain = self.lam0 * a + (1 - self.lam0) * c
+        by_weight = -self.meta_lr * target_gain
         by_label = -self.meta_lr * omega * (a - c)
         return ProbeDerivatives(by_weight, by_label, guess)
 
@@ -276,7 +284,8 @@ class IEG(Method):
         distributed.average_over_ranks(list(stepped.values()))
         g_p = {}
         for name, gradient in probe_gradient(self.net, stepped, probe).items():
-            g_p[name] = gradient + decays.get(parameters[name], 0.0) * stepped[name]
+            decay = decays.get(parameters[name], 0.0)
+            g_p[name] = gradient + decay * stepped[name]
         return g_p
 
     def weight_decays(self) -> dict[Tensor, float]:
@@ -297,10 +306,11 @@ class IEG(Method):
         """Return L_mix^p + p L_mix^u, a scalar; ``label`` is (B, K), for the batch."""
         if not self.anchors:
             return label.new_zeros(())
-        size = len(label)
+        size, n_classes = label.shape
         index = torch.randint(len(probe.y), (size,), device=label.device)
         x = torch.cat([probe.x[index], *batch.views])  # (3B, 3, H, W)
-        target = torch.cat([one_hot(probe.y[index], label.shape[1]), label, label])
+        probe_label = one_hot(probe.y[index], n_classes)
+        target = torch.cat([probe_label, label, label])
         if self.alpha:
             share = self.draw_shares(target)
             partner = torch.randperm(3 * size, device=label.device)
@@ -310,7 +320,9 @@ class IEG(Method):
         if self.logit_norm:
             thirds = tuple(rms_normalise(z) for z in thirds)
         losses = _soft_losses(torch.cat(thirds), target)
-        return losses[:size].mean() + self.p * losses[size:].mean()
+        probe_loss = losses[:size].mean()
+        unlabelled_loss = losses[size:].mean()
+        return probe_loss + self.p * unlabelled_loss
 
     def draw_shares(self, target: Tensor) -> Tensor:
         """Draw beta, at least a half, for each row of the targets: (3B,)."""

@@ -63,15 +63,18 @@ def estimate_noise(agreement: float, n_classes: int) -> float:
     """Return eps for a share of predicted labels; below chance it is that of chance."""
     for step in range(1000):
         eps = step / 1000
-        expected_agreement = (1 - eps) ** 2 + eps**2 / (n_classes - 1)
-        if expected_agreement <= agreement + 1e-9:
+        both_right = (1 - eps) ** 2
+        same_mistake = eps**2 / (n_classes - 1)
+        if both_right + same_mistake <= agreement + 1e-9:
             return eps
     return 1 - 1 / n_classes
 
 
 def selected_noise(eps: Tensor, n_wrong_classes: int) -> Tensor:
     """Return eps_S; ``n_wrong_classes`` is K - 1, or 1 for asymmetric noise."""
-    return eps**2 / (eps**2 + n_wrong_classes * (1 - eps) ** 2)
+    same_mistake = eps**2
+    both_right = n_wrong_classes * (1 - eps) ** 2
+    return same_mistake / (same_mistake + both_right)
 
 
 def plan_iterations(
@@ -86,7 +89,8 @@ def plan_iterations(
         share: of them for the iterations
         iterations: at most this many
     """
-    budget = min(ceil(round(share * total, 9)), total - 1)
+    wanted_epochs = ceil(round(share * total, 9))
+    budget = min(wanted_epochs, total - 1)
     affordable = max(budget // (2 * MIN_EPOCHS), int(budget >= 2))
     iterations = min(iterations, affordable)
     return iterations, budget // (2 * iterations) if iterations else 0
@@ -141,7 +145,8 @@ class INCV(Method):
 
         In the last stage it is that of each network on the examples that the other one selects.
         """
-        epoch = int(self.progress * self.task.epochs + 1e-6) - self.validation_epochs
+        epochs_done = int(self.progress * self.task.epochs + 1e-6)
+        epoch = epochs_done - self.validation_epochs
         losses = cross_entropy(self.net(batch.x), batch.y, reduction="none")
         if epoch < 0:
             self.log_examples(batch, losses)
@@ -149,7 +154,8 @@ class INCV(Method):
         other_losses = cross_entropy(self.other_net(batch.x), batch.y, reduction="none")
         easy = self.find_easy(losses.detach(), batch, epoch)
         other_easy = self.find_easy(other_losses.detach(), batch, epoch)
-        self.log_examples(batch, (losses + other_losses) / 2, (easy + other_easy) / 2)
+        mean_losses = (losses + other_losses) / 2
+        self.log_examples(batch, mean_losses, weights=(easy + other_easy) / 2)
         return _masked_mean(losses, other_easy) + _masked_mean(other_losses, easy)
 
     def find_easy(
@@ -162,8 +168,10 @@ class INCV(Method):
         is_selected = self.status[batch.index] == SELECTED
         n_wrong_classes = 1 if self.is_asymmetric else self.task.n_classes - 1
         wrong_share = selected_noise(self.eps, n_wrong_classes)
-        n = is_selected.sum() * (1 - wrong_share * min(1, epoch / self.ramp))
-        warmup_factor = torch.where(self.eps > 0.6, 2, 2 if self.is_asymmetric else 1)
+        dropped_share = wrong_share * min(1, epoch / self.ramp)
+        n = is_selected.sum() * (1 - dropped_share)
+        usual_factor = 2 if self.is_asymmetric else 1
+        warmup_factor = torch.where(self.eps > 0.6, 2, usual_factor)
         is_warmed_up = epoch > self.warmup * warmup_factor
         eligible_losses = torch.where(is_selected | is_warmed_up, losses, torch.inf)
         return mask_of_smallest(eligible_losses, n.round())
@@ -171,7 +179,9 @@ class INCV(Method):
     def predict(self, x: Tensor) -> Tensor:
         """Return the first network's logits, and in the last stage the mean of both networks'."""
         z: Tensor = self.net(x)
-        return (z + self.other_net(x)) / 2 if self.is_last_stage else z
+        if self.is_last_stage:
+            z = (z + self.other_net(x)) / 2
+        return z
 
     @torch.no_grad()
     def begin_phase(self, phase: int, train_batches: BatchSource) -> Tensor:
@@ -188,7 +198,8 @@ class INCV(Method):
             return self._draw_last_stage()
         if phase % 2 == 0:
             self._halve_candidates()
-        is_learned = (self.half_index == phase % 2) | (self.status == SELECTED)
+        is_in_half = self.half_index == phase % 2
+        is_learned = is_in_half | (self.status == SELECTED)
         return is_learned.nonzero().flatten()
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
@@ -201,9 +212,10 @@ class INCV(Method):
     def _halve_candidates(self) -> None:
         """Divide the candidates at random into halves 0 and 1; all other examples get 2."""
         rows = (self.status == CANDIDATE).nonzero().flatten()
-        shuffled = rows[torch.randperm(len(rows)).to(rows.device)]
+        order = torch.randperm(len(rows)).to(rows.device)
+        alternating = torch.arange(len(rows), device=rows.device) % 2
         self.half_index.fill_(2)
-        self.half_index[shuffled] = torch.arange(len(rows), device=rows.device) % 2
+        self.half_index[rows[order]] = alternating
         distributed.broadcast_from_rank_zero([self.half_index])
 
     def _keep_best(self) -> None:
@@ -222,12 +234,15 @@ class INCV(Method):
         losses, agrees = evaluate_dataset(selector, train_batches)
         is_tested = self.half_index == 1 - learned_phase % 2
         is_good = is_tested & agrees
-        n_tested, n_good = int(is_tested.sum()), int(is_good.sum())
+        n_tested = int(is_tested.sum())
+        n_good = int(is_good.sum())
         if learned_phase == 0:
-            self.eps.fill_(estimate_noise(n_good / max(n_tested, 1), self.task.n_classes))
+            agreement = n_good / max(n_tested, 1)
+            self.eps.fill_(estimate_noise(agreement, self.task.n_classes))
         if not self.is_asymmetric:
             eps = float(self.eps)
-            n_removed = min(n_tested, int(min(2, eps / (1 - eps)) * n_good))
+            r = min(2, eps / (1 - eps))
+            n_removed = min(n_tested, int(r * n_good))
             tested_losses = torch.where(is_tested, losses, -torch.inf)
             worst = tested_losses.argsort(descending=True, stable=True)[:n_removed]
             self.status[worst] = REMOVED
@@ -258,10 +273,12 @@ class INCV(Method):
                 "give more epochs"
             )
         order = torch.randperm(len(candidates))[: len(selected) // 2]
-        rows = torch.cat([selected, candidates[order.to(candidates.device)]]).sort().values
+        drawn = candidates[order.to(candidates.device)]
+        rows = torch.cat([selected, drawn]).sort().values
         distributed.broadcast_from_rank_zero([rows])
         return rows
 
 
 def _masked_mean(losses: Tensor, mask: Tensor) -> Tensor:
-    return (losses * mask).sum() / mask.sum().clamp(min=1)
+    count = mask.sum().clamp(min=1)
+    return (losses * mask).sum() / count

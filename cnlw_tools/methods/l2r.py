@@ -28,6 +28,7 @@ from torch.nn.functional import cross_entropy
 from cnlw_tools.methods.base import Batch, Method, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.batchnorm import batch_statistics
+from cnlw_tools.methods.components.labels import one_hot
 from cnlw_tools.methods.components.lookahead import (
     check_probe_size,
     draw_probe,
@@ -36,7 +37,6 @@ from cnlw_tools.methods.components.lookahead import (
     probe_gradient,
     trainable_parameters,
 )
-from cnlw_tools.methods.components.mixing import one_hot
 from cnlw_tools.methods.components.validation import check_number
 
 
@@ -73,7 +73,8 @@ class L2R(Method):
         all_weights = self.weigh(batch)  # (world_size B,)
         weights = distributed.local_rows(all_weights)  # (B,)
         losses = cross_entropy(self.net(batch.x), batch.y, reduction="none")
-        self.log_examples(batch, losses, weights / all_weights.max().clamp(min=1e-30))
+        relative_weights = weights / all_weights.max().clamp(min=1e-30)
+        self.log_examples(batch, losses, relative_weights)
         # the trainer averages gradients over ranks
         return distributed.world_size() * (weights * losses).sum()
 

@@ -44,7 +44,8 @@ from cnlw_tools.methods.components.validation import check_number, resolve_epoch
 
 def bootstrap_temperature(epoch: int, cooling: int) -> float:
     """Return T in an epoch of the bootstrapping; it falls during the first ``cooling`` epochs."""
-    return 1 - 0.999 * min(epoch / max(cooling - 1, 1), 1)
+    cooled_share = min(epoch / max(cooling - 1, 1), 1)
+    return 1 - 0.999 * cooled_share
 
 
 class MDDYRSH(Method):
@@ -84,19 +85,23 @@ class MDDYRSH(Method):
         losses, _ = evaluate_batch(self.net, batch)
         w = self.mixture(losses)
         self.log_examples(batch, losses, 1 - w)
-        d = (1 - w) / (2 - w - w[q])
+        w_q = w[q]
+        d = (1 - w) / (2 - w - w_q)
         blend = mix(x, x[q], d)
         bootstrap_epoch = epoch - self.warmup - self.dynamic
         if bootstrap_epoch < 0:
             z = self.net(blend)
-            return (cross_entropy(z, y) + cross_entropy(z, y[q])) / 2
+            loss = cross_entropy(z, y)
+            partner_loss = cross_entropy(z, y[q])
+            return (loss + partner_loss) / 2
         with torch.no_grad():
             temperature = bootstrap_temperature(bootstrap_epoch, self.cooling)
             guess = (self.net(x).float() / temperature).softmax(1)
         z = self.net(blend)
         l_p = bootstrap_losses(z, y, guess, w)
-        l_q = bootstrap_losses(z, y[q], guess[q], w[q])
-        return (l_p + l_q).mean() / 2 + self.eta * balance_penalty(z)
+        l_q = bootstrap_losses(z, y[q], guess[q], w_q)
+        mean_loss = (l_p + l_q).mean() / 2
+        return mean_loss + self.eta * balance_penalty(z)
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
         """Fit the mixture once the warm-up is over."""

@@ -79,7 +79,8 @@ class MDYRH(Method):
         z = self.net(mix(x, x[q], lam))
         l_p = bootstrap_losses(z, y, guess, w)
         l_q = bootstrap_losses(z, y[q], guess[q], w[q])
-        return mix(l_p, l_q, lam).mean() + self.eta * balance_penalty(z)
+        mean_loss = mix(l_p, l_q, lam).mean()
+        return mean_loss + self.eta * balance_penalty(z)
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
         """Fit the mixture once the warm-up is over."""

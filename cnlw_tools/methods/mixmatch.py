@@ -34,15 +34,17 @@ from torch.nn.functional import cross_entropy
 from cnlw_tools.methods.base import Batch, Method, Task
 from cnlw_tools.methods.components.batchnorm import batch_statistics
 from cnlw_tools.methods.components.distributed import world_size
+from cnlw_tools.methods.components.labels import one_hot, select_labels
 from cnlw_tools.methods.components.lookahead import at_least_float32, draw_probe
-from cnlw_tools.methods.components.mixing import at_least_half, mix, one_hot, sample_beta
+from cnlw_tools.methods.components.mixing import at_least_half, mix, sample_beta
 from cnlw_tools.methods.components.pseudo_labels import kl_divergence, sharpened_pseudo_labels
 from cnlw_tools.methods.components.validation import check_number
 
 
 def interleave(x: Tensor, n_blocks: int) -> Tensor:
     """Reorder (n, ...) rows of equal blocks: the first of each block, then the second ..."""
-    return x.view(n_blocks, -1, *x.shape[1:]).transpose(0, 1).reshape(x.shape)
+    blocks = x.view(n_blocks, -1, *x.shape[1:])
+    return blocks.transpose(0, 1).reshape(x.shape)
 
 
 class MixMatch(Method):
@@ -77,19 +79,22 @@ class MixMatch(Method):
         detached = [z.detach() for z in z_views]
         guess = sharpened_pseudo_labels(detached, self.temperature, logit_norm=False)
         losses = cross_entropy(z_views[0], batch.y, reduction="none")
-        self.log_examples(batch, losses, guess.gather(1, batch.y[:, None])[:, 0])
+        self.log_examples(batch, losses, weights=select_labels(guess, batch.y))
         batch_size = len(batch.y)
         probe = draw_probe(self.task, batch_size * world_size())
         rows = torch.cat([probe.x, *batch.views])  # (3B, 3, H, W)
-        target = torch.cat([one_hot(probe.y, guess.shape[1]), guess, guess])
+        probe_label = one_hot(probe.y, self.task.n_classes)
+        target = torch.cat([probe_label, guess, guess])
         lam = at_least_half(sample_beta(self.beta, (len(rows),), rows))
         partner = torch.randperm(len(rows), device=rows.device)
         z = self.mixture_logits(mix(rows, rows[partner], lam))
         target = mix(target, target[partner], lam)
-        squared_error = (target[batch_size:] - z[batch_size:].softmax(1)).square().mean()
-        ramp = min(1.0, self.progress / self.ramp if self.ramp else 1.0)
+        p = z[batch_size:].softmax(1)
+        squared_error = (target[batch_size:] - p).square().mean()
+        ramp = min(1.0, self.progress / self.ramp) if self.ramp else 1.0
         labelled_loss = cross_entropy(z[:batch_size], target[:batch_size])
-        return labelled_loss + self.w * ramp * squared_error + self.view_penalty(z_views)
+        guess_loss = self.w * ramp * squared_error
+        return labelled_loss + guess_loss + self.view_penalty(z_views)
 
     def view_logits(self, batch: Batch) -> list[Tensor]:
         """Return the logits of each view, (B, K), without a gradient."""
@@ -102,7 +107,8 @@ class MixMatch(Method):
         z = [self.net(first)]
         with batch_statistics(self.net):
             z += [self.net(x) for x in remaining]
-        return interleave(at_least_float32(torch.cat(z)), len(rows) // 3)
+        batch_size = len(rows) // 3
+        return interleave(at_least_float32(torch.cat(z)), batch_size)
 
     def view_penalty(self, z_views: list[Tensor]) -> Tensor:
         """Return the penalty on views that differ, a scalar; here it is 0."""

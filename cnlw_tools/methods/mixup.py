@@ -47,7 +47,8 @@ class Mixup(Method):
     def loss(self, batch: Batch) -> Tensor:
         """Return the mean cross-entropy of the blends against both of their labels."""
         x, y = batch.x, batch.y
-        lam = sample_beta(self.alpha, () if self.per == "batch" else y.shape, x)
+        shape = () if self.per == "batch" else y.shape
+        lam = sample_beta(self.alpha, shape, x)
         partner = torch.randperm(len(y), device=y.device)
         z = self.net(mix(x, x[partner], lam))
         losses = cross_entropy(z, y, reduction="none")

@@ -69,10 +69,14 @@ class NoiseLayer(Method):
         epochs_done = self.progress * self.task.epochs
         learns_q = self.is_learned and epochs_done > self.warmup - 1e-6
         q = self.q if learns_q else self.q.detach()
-        loss = given_label_nll(log_softmax(z.float(), 1), q, batch.y).mean()
+        log_p = log_softmax(z.float(), 1)
+        loss = given_label_nll(log_p, q, batch.y).mean()
         if not learns_q:
             return loss
-        r = q.trace() if self.regulariser == "trace" else q.square().sum() / 2
+        if self.regulariser == "trace":
+            r = q.trace()
+        else:
+            r = q.square().sum() / 2
         return loss + self.q_lambda / len(q) * r
 
     def epoch_artifacts(self) -> dict[str, Tensor]:

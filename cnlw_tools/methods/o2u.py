@@ -67,8 +67,8 @@ class O2U(Method):
     ) -> None:
         super().__init__(task)
         self.first = resolve_epochs("first", check_number("first", first, 1e-6), task.epochs)
-        available = task.epochs - self.first - 1
-        self.cyclic = max(0, min(resolve_epochs("cyclic", cyclic, task.epochs), available))
+        available = max(0, task.epochs - self.first - 1)
+        self.cyclic = min(resolve_epochs("cyclic", cyclic, task.epochs), available)
         self.cycle = check_number("cycle", cycle, 1)
         self.lowest = check_number("lowest", lowest, 1e-6, 1)
         self.restart_from = check_choice("again", again, ("init", "first"))
@@ -91,7 +91,8 @@ class O2U(Method):
         """Return three stages, or a single one if there are too few epochs."""
         if not self.cyclic:
             return [Phase(self.task.epochs)]
-        schedule = f"cyclic:{min(self.cycle, self.cyclic):g}:{self.lowest:g}"
+        cycle = min(self.cycle, self.cyclic)
+        schedule = f"cyclic:{cycle:g}:{self.lowest:g}"
         rest = self.task.epochs - self.first - self.cyclic
         return [
             Phase(self.first),

@@ -64,7 +64,8 @@ def fit_gaussians(
 ) -> Gaussians:
     """Fit the Gaussians to features, (n, D), with labels, (n,)."""
     count = torch.bincount(y, minlength=n_classes)
-    sums = f.new_zeros(n_classes, f.shape[1]).index_add_(0, y, f)
+    sums = f.new_zeros(n_classes, f.shape[1])
+    sums.index_add_(0, y, f)
     mean = sums / count.clamp(min=1)[:, None]
     centred = f - mean[y]
     covariance = centred.T @ centred / len(f)
@@ -85,8 +86,9 @@ def smallest_of_each_class(
     order = order[y[order].argsort(stable=True)]  # by class, then by score
     count = torch.bincount(y, minlength=n_classes)
     class_begin = count.cumsum(0) - count
+    positions = torch.arange(len(y), device=y.device)
     rank = torch.empty_like(order)  # within the class
-    rank[order] = torch.arange(len(y), device=y.device) - class_begin[y[order]]
+    rank[order] = positions - class_begin[y[order]]
     n_selected = (share * count + 1e-9).floor().clamp(min=1)
     return rank < n_selected[y]
 
@@ -108,8 +110,10 @@ def fit_robust_gaussians(
 def linear_classifier(fit: Gaussians) -> tuple[Tensor, Tensor]:
     """Return the weights w, (K, D), and biases b, (K,), that classify by the Gaussians."""
     w = fit.mean @ fit.precision
-    b = -(w * fit.mean).sum(1) / 2 - math.log(len(w))
-    return w, torch.where(fit.class_count > 0, b, -torch.inf)
+    n_classes = len(w)
+    b = -(w * fit.mean).sum(1) / 2 - math.log(n_classes)
+    has_examples = fit.class_count > 0
+    return w, torch.where(has_examples, b, -torch.inf)
 
 
 def fit_block_weights(
@@ -119,7 +123,7 @@ def fit_block_weights(
     lr: float = 0.02,
 ) -> Tensor:
     """Return softmax(a), (L,), from the probabilities of the holdout's labels by block, (m, L)."""
-    a = torch.ones(p.shape[1], dtype=p.dtype, device=p.device, requires_grad=True)
+    a = p.new_ones(p.shape[1]).requires_grad_()
     adam = Adam([a], lr)
     with torch.enable_grad():
         for _ in range(rounds):
@@ -159,8 +163,9 @@ class RoG(Method):
         for width in self.block_widths():
             heads.append(nn.Linear(width, task.n_classes).double())
         self.heads = nn.ModuleList(heads).requires_grad_(False)
-        block_weights = torch.full((len(heads),), 1 / len(heads), dtype=torch.float64)
-        self.register_buffer("block_weights", block_weights)
+        n_blocks = len(heads)
+        equal_weights = torch.full((n_blocks,), 1 / n_blocks, dtype=torch.float64)
+        self.register_buffer("block_weights", equal_weights)
         self.register_buffer("is_fitted", torch.zeros((), dtype=torch.bool))
 
     def loss(self, batch: Batch) -> Tensor:
@@ -182,7 +187,8 @@ class RoG(Method):
         with eval_mode(self.net):
             outputs = cast(Any, self.net).block_features(x)
         for h in outputs:
-            h = h.flatten(2).mean(2) if h.dim() > 2 else h
+            if h.dim() > 2:
+                h = h.flatten(2).mean(2)
             pooled.append(h.double())
         return pooled
 
@@ -190,30 +196,40 @@ class RoG(Method):
         """Return the number of pooled features of each block, D_l."""
         device = next(self.net.parameters()).device
         first_batch = next(iter(self._holdout()))
-        return [f.shape[1] for f in self.block_features(first_batch.x[:1].to(device))]
+        image = first_batch.x[:1].to(device)
+        return [f.shape[1] for f in self.block_features(image)]
 
     def block_probabilities(self, features: Sequence[Tensor]) -> Tensor:
         """Return p_l(c|f_l), (B, K, L), from the features of each block, (B, D_l)."""
-        p = [head(f).softmax(1) for head, f in zip(self.heads, features, strict=True)]
+        p = []
+        for head, f in zip(self.heads, features, strict=True):
+            p.append(head(f).softmax(1))
         return torch.stack(p, 2)
 
     @torch.no_grad()
     def finish(self, train_batches: BatchSource) -> None:
         """Fit the heads to the training set, and their weights to typical holdout examples."""
-        features, y = self._dataset_features(train_batches())
+        last_fit = self._fit_heads(train_batches())
+        features, y = self._dataset_features(self._holdout())
+        distance = last_fit.distance(features[-1], y)
+        n_typical = max(1, int(self.typical_share * len(y)))
+        typical = distance.argsort()[:n_typical]
+        p = self.block_probabilities([f[typical] for f in features])  # (m, K, L)
+        positions = torch.arange(n_typical, device=y.device)
+        p_labels = p[positions, y[typical]]  # (m, L)
+        self.block_weights.copy_(fit_block_weights(p_labels))
+        self.is_fitted.fill_(True)
+        distributed.broadcast_from_rank_zero([*self.heads.parameters(), self.block_weights])
+
+    def _fit_heads(self, batches: Iterable[Batch]) -> Gaussians:
+        """Fit the head of each block, and return the Gaussians of the last block."""
+        features, y = self._dataset_features(batches)
         fits = [fit_robust_gaussians(f, y, self.task.n_classes, self.share) for f in features]
         for head, fit in zip(self.heads, fits, strict=True):
             w, b = linear_classifier(fit)
             cast(nn.Linear, head).weight.copy_(w)
             cast(nn.Linear, head).bias.copy_(b)
-        features, y = self._dataset_features(self._holdout())
-        n_typical = max(1, int(self.typical_share * len(y)))
-        typical = fits[-1].distance(features[-1], y).argsort()[:n_typical]
-        p = self.block_probabilities([f[typical] for f in features])  # (m, K, L)
-        p_labels = p[torch.arange(n_typical, device=y.device), y[typical]]
-        self.block_weights.copy_(fit_block_weights(p_labels))
-        self.is_fitted.fill_(True)
-        distributed.broadcast_from_rank_zero([*self.heads.parameters(), self.block_weights])
+        return fits[-1]
 
     def _dataset_features(self, batches: Iterable[Batch]) -> tuple[list[Tensor], Tensor]:
         """Return the features of each block, (n, D_l), and the labels, (n,)."""

@@ -66,7 +66,8 @@ class SModel(Method):
             )
         self.u: nn.Parameter | None = None
         if check_flag("complex", complex):
-            self.u = nn.Parameter(torch.zeros(net.head.in_features, task.n_classes**2))
+            n_features = net.head.in_features
+            self.u = nn.Parameter(torch.zeros(n_features, task.n_classes**2))
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the mean loss of the labels behind the layer, and beta times that before it."""
@@ -75,15 +76,18 @@ class SModel(Method):
         z = net.head(h)
         losses = cross_entropy(z, batch.y, reduction="none")
         self.log_examples(batch, losses)
-        log_joint = log_softmax(z.float(), 1) + self.log_theta(h, batch.y)
+        log_p = log_softmax(z.float(), 1)
+        log_joint = log_p + self.log_theta(h, batch.y)
         noisy_losses = -torch.logsumexp(log_joint, 1)
-        return ((1 - self.beta) * noisy_losses + self.beta * losses).mean()
+        mixed = (1 - self.beta) * noisy_losses + self.beta * losses
+        return mixed.mean()
 
     def log_theta(self, h: Tensor, y: Tensor) -> Tensor:
         """Return log P(given y_b | true i), (B, K), for features h, (B, D), and labels y, (B,)."""
         if self.u is None:
             return log_softmax(self.b, 1)[:, y].T
-        scores = (h @ self.u).float().view(-1, *self.b.shape) + self.b  # (B, K, K)
+        scores = (h @ self.u).float()
+        scores = scores.view(-1, *self.b.shape) + self.b  # (B, K, K)
         positions = torch.arange(len(y), device=y.device)
         return log_softmax(scores, 2)[positions, :, y]
 
@@ -94,7 +98,8 @@ class SModel(Method):
         """
         if self.u is not None:
             return {}
-        theta = torch.eye(len(self.b)) if self.beta == 1 else self.b.softmax(1)
+        is_warmup = self.beta == 1
+        theta = torch.eye(len(self.b)) if is_warmup else self.b.softmax(1)
         return {"transition": theta}
 
     def phases(self) -> list[Phase]:

@@ -47,7 +47,8 @@ def find_prototypes(
     There are at least one and at most ``max_count``.
     """
     s = f @ f.T
-    rho = (s - nearest_rank_percentile(s.flatten(), share)).sign().sum(1)
+    threshold = nearest_rank_percentile(s.flatten(), share)
+    rho = (s - threshold).sign().sum(1)
     is_denser = rho[None, :] > rho[:, None]
     eta = torch.where(is_denser, s, -torch.inf).amax(1)
     eta = torch.where(rho == rho.max(), s.amin(1), eta)
@@ -86,10 +87,12 @@ class SelfLearning(Method):
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the mean cross-entropy against both labels, weighted 1 - alpha and alpha."""
-        z, prototype_label = self.net(batch.x), self.prototype_label[batch.index]
+        z = self.net(batch.x)
+        prototype_label = self.prototype_label[batch.index]
         given_losses = cross_entropy(z, batch.y, reduction="none")
         prototype_losses = cross_entropy(z, prototype_label, reduction="none")
-        self.log_examples(batch, given_losses, 1 - self.alpha * (prototype_label != batch.y))
+        differs = prototype_label != batch.y
+        self.log_examples(batch, given_losses, weights=1 - self.alpha * differs)
         losses = (1 - self.alpha) * given_losses + self.alpha * prototype_losses
         return losses.mean()
 

@@ -32,15 +32,18 @@ def estimate_transition(
 
     The matrix is averaged over ranks, whose running averages of batch normalisation differ.
     """
-    p = torch.cat([z.double().softmax(1) for _, z in predict_batches(net, batches)])
-    transition = anchor_predictions(p, percentile)
+    p = []
+    for _, z in predict_batches(net, batches):
+        p.append(z.double().softmax(1))
+    transition = anchor_predictions(torch.cat(p), percentile)
     distributed.average_over_ranks([transition])
     return transition.float()
 
 
 def anchor_predictions(p: Tensor, percentile: float) -> Tensor:
     """Return the prediction for the anchor image of each class, (K, K), among p, (N, K)."""
-    rank = math.ceil(round(percentile * (len(p) - 1), 6))
+    last_rank = len(p) - 1
+    rank = math.ceil(round(percentile * last_rank, 6))
     value = p.sort(0).values[rank]  # (K,)
     anchors = (p == value).int().argmax(0)
     return p[anchors]

@@ -36,11 +36,10 @@ class MixtureParameters(NamedTuple):
 
 def initial_parameters(like: Tensor) -> MixtureParameters:
     """Return the parameters before the first round. Their posterior at x is x."""
-    alpha, beta, weight = (1, 2), (2, 1), (0.5, 0.5)
     return MixtureParameters(
-        like.new_tensor(alpha, dtype=torch.float64),
-        like.new_tensor(beta, dtype=torch.float64),
-        like.new_tensor(weight, dtype=torch.float64),
+        alpha=like.new_tensor((1, 2), dtype=torch.float64),
+        beta=like.new_tensor((2, 1), dtype=torch.float64),
+        weight=like.new_tensor((0.5, 0.5), dtype=torch.float64),
     )
 
 
@@ -51,18 +50,22 @@ def match_moments(x: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
     """
     share = r / r.sum(1, keepdim=True)
     mean = (share * x).sum(1)
-    variance = (share * (x - mean[:, None]).square()).sum(1)
+    squares = (x - mean[:, None]).square()
+    variance = (share * squares).sum(1)
     variance = variance.clamp(min=1e-12)  # it is 0 where all values are equal
     alpha = mean * (mean * (1 - mean) / variance - 1)
-    return alpha, alpha * (1 - mean) / mean
+    beta = alpha * (1 - mean) / mean
+    return alpha, beta
 
 
 def responsibilities(x: Tensor, parameters: MixtureParameters) -> Tensor:
     """Return r, (2, n), of values x, (n,)."""
-    a, b = parameters.alpha[:, None], parameters.beta[:, None]
+    a = parameters.alpha[:, None]
+    b = parameters.beta[:, None]
     log_norm = torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b)
     log_density = (a - 1) * x.log() + (b - 1) * torch.log1p(-x) - log_norm
-    return (log_density + parameters.weight.log()[:, None]).softmax(0)
+    log_weight = parameters.weight.log()[:, None]
+    return (log_density + log_weight).softmax(0)
 
 
 def fit_mixture(x: Tensor) -> MixtureParameters:
@@ -104,15 +107,17 @@ class BetaMixture(nn.Module):
         """Fit the mixture to the losses of a whole training set, (n,)."""
         losses = losses.double()
         low, high = losses.quantile(0.05), losses.quantile(0.95)
+        span = (high - low - 1e-5).clamp(min=0)
         self.low.copy_(low + 1e-5)
-        self.span.copy_((high - low - 1e-5).clamp(min=0) + 1e-6)
+        self.span.copy_(span + 1e-6)
         inner = losses[(losses >= low) & (losses <= high)]
         parameters = fit_mixture(self.to_unit_interval(inner))
         self.table.copy_(tabulate_posterior(parameters))
 
     def to_unit_interval(self, losses: Tensor) -> Tensor:
         """Return x of losses, (n,)."""
-        return ((losses.double() - self.low) / self.span).clamp(0.001, 0.999)
+        x = (losses.double() - self.low) / self.span
+        return x.clamp(0.001, 0.999)
 
     def forward(self, losses: Tensor) -> Tensor:
         """Return w, (B,), the probability that each label is wrong, 0.0001 to 0.9999."""

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 BATCH = 32  # verified examples in a step, and as many from the training set
+CHUNK = 4096  # examples that are encoded together
 LR, WEIGHT_DECAY = 0.01, 1e-4
 MARGIN, NEGATIVE_WEIGHT, UNVERIFIED_WEIGHT, RECONSTRUCTION_WEIGHT = 0.1, 5.0, 0.1, 0.1
 
@@ -46,8 +47,9 @@ def signed_log(v: Tensor) -> Tensor:
 
 def match_losses(cos: Tensor, is_correct: Tensor) -> Tensor:
     """Return `match`, (B,), of cosines, (B,), and whether each label is correct, (B,) 1 or 0."""
-    positive = is_correct * (1 - cos)
-    return positive + NEGATIVE_WEIGHT * (1 - is_correct) * (cos - MARGIN).clamp(min=0)
+    correct_losses = is_correct * (1 - cos)
+    excess = (cos - MARGIN).clamp(min=0)
+    return correct_losses + NEGATIVE_WEIGHT * (1 - is_correct) * excess
 
 
 class Encoders(nn.Module):
@@ -108,16 +110,19 @@ def train_encoders(
     encoders = Encoders(references.shape[2]).to(references.device)
     sgd = torch.optim.SGD(encoders.parameters(), LR, momentum=0.9, weight_decay=WEIGHT_DECAY)
     for step in range(steps):
-        sgd.param_groups[0]["lr"] = LR if 2 * step < steps else LR / 10
+        is_first_half = 2 * step < steps
+        sgd.param_groups[0]["lr"] = LR if is_first_half else LR / 10
         index, verified_v, verified_y = verified.sample(BATCH)
         _, train_v, train_y = train.sample(BATCH)
         v = torch.cat([verified_v, train_v])
         cos, v_hat = encoders(v, torch.cat([verified_y, train_y]), references)
-        verified_cos, train_cos = cos[:BATCH], cos[BATCH:]
+        verified_cos = cos[:BATCH]
+        train_cos = cos[BATCH:]
         verified_losses = match_losses(verified_cos, is_correct[index].float())
         train_losses = match_losses(train_cos, (train_cos >= MARGIN).float())
+        reconstruction_losses = (v - v_hat).square().sum(1)
         losses = torch.cat([verified_losses, UNVERIFIED_WEIGHT * train_losses])
-        losses = losses + RECONSTRUCTION_WEIGHT * (v - v_hat).square().sum(1)
+        losses = losses + RECONSTRUCTION_WEIGHT * reconstruction_losses
         sgd.zero_grad()
         losses.mean().backward()
         sgd.step()
@@ -133,9 +138,11 @@ def class_cosines(
     """Return the cosine of each example's features and the class of its label, (n,)."""
     phi_s = encoders.encode_classes(references)
     cosines = []
-    chunks = zip(torch.split(examples.v, 4096), torch.split(examples.y, 4096), strict=True)
-    for v, y in chunks:
-        cosines.append(cosine_similarity(encoders.query_layers(v), phi_s[y]))
+    v_chunks = torch.split(examples.v, CHUNK)
+    y_chunks = torch.split(examples.y, CHUNK)
+    for v, y in zip(v_chunks, y_chunks, strict=True):
+        phi_q = encoders.query_layers(v)
+        cosines.append(cosine_similarity(phi_q, phi_s[y]))
     return torch.cat(cosines)
 
 

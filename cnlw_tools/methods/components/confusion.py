@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cnlw_tools.methods.base import BatchSource
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.inference import predict_batches
-from cnlw_tools.methods.components.mixing import one_hot
+from cnlw_tools.methods.components.labels import one_hot
 
 
 def label_frequencies(
@@ -38,8 +38,10 @@ def count_labels(
     counts = torch.zeros(n_classes, n_classes, dtype=torch.float64)
     for batch, z in predict_batches(net, batches):
         p = z.double().softmax(1)
-        prediction = p if kind == "soft" else one_hot(p.argmax(1), n_classes).double()
+        if kind == "hard":
+            p = one_hot(p.argmax(1), n_classes).double()
         labels = one_hot(batch.y, n_classes).double()
-        counts = counts.to(p.device) + prediction.T @ labels
+        counts = counts.to(p.device)
+        counts = counts + p.T @ labels
     distributed.average_over_ranks([counts])
     return counts

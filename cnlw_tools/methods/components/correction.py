@@ -61,14 +61,16 @@ class Correction(Method):
         """Return the mean corrected loss, which is cross-entropy until T is estimated."""
         z = self.net(batch.x)
         self.log_examples(batch, cross_entropy(z, batch.y, reduction="none"))
-        return self.corrected_losses(log_softmax(z.float(), 1), batch.y).mean()
+        log_p = log_softmax(z.float(), 1)
+        return self.corrected_losses(log_p, batch.y).mean()
 
     def phases(self) -> list[Phase]:
         """Return one phase, or one for the estimate and one for the corrected training."""
         has_two_phases = self.is_estimated and 0 < self.first < self.task.epochs
         if not has_two_phases:
             return [Phase(self.task.epochs)]
-        return [Phase(self.first), Phase(self.task.epochs - self.first, restart="init")]
+        corrected_epochs = self.task.epochs - self.first
+        return [Phase(self.first), Phase(corrected_epochs, restart="init")]
 
     def begin_phase(self, phase: int, train_batches: BatchSource) -> None:
         """Estimate T when the first training has ended."""

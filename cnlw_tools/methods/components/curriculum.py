@@ -56,17 +56,21 @@ def parse_dropout_rates(text: str) -> tuple[float, ...]:
     except ValueError:
         spans = []
     is_valid = all(0 <= rate <= 1 and length >= 0 for rate, length in spans)
-    if not is_valid or sum(length for _, length in spans) != 100:
+    n_percents = sum(length for _, length in spans)
+    if not is_valid or n_percents != 100:
         form = "pairs 'rate,percents,rate,percents', rates from 0 to 1, 100 percents in all"
         raise ValueError(f"example_dropout = {text!r}: give {form}")
-    return tuple(rate for rate, length in spans for _ in range(length))
+    rate_by_percent: list[float] = []
+    for rate, length in spans:
+        rate_by_percent += [rate] * length
+    return tuple(rate_by_percent)
 
 
 def drop_examples(v: Tensor, rate: float) -> Tensor:
     """Keep the weights, (B,), of a random floor(B (1 - rate)) examples, and set the others to 0."""
     if rate == 0:
         return v
-    count = int(round(len(v) * (1 - rate), 6))  # rounded, since 10 (1 - 0.9) is below 1 in floats
+    count = int(round(len(v) * (1 - rate), 6))  # rounded, as 10 (1 - 0.9) is below 1 in floats
     order = torch.rand(len(v), device=v.device).argsort()
     return torch.where(order < count, v, 0.0)
 
@@ -121,5 +125,6 @@ class Curriculum(nn.Module):
         if e < self.burn_in - 1:
             v = torch.ones_like(losses)
         else:
-            v = self.rule(losses, losses - self.threshold, torch.full_like(losses, e))
+            difference = losses - self.threshold
+            v = self.rule(losses, difference, torch.full_like(losses, e))
         return drop_examples(v, self.dropout_rates[e])

@@ -48,10 +48,11 @@ def average_over_ranks(tensors: Sequence[Tensor]) -> None:
     """Replace each tensor in place by its mean over ranks, with a single all-reduce."""
     if not is_distributed() or not tensors:
         return
+    sizes = [tensor.numel() for tensor in tensors]
     flat = torch.cat([tensor.detach().reshape(-1).float() for tensor in tensors])
     dist.all_reduce(flat)
     flat /= world_size()
-    means = torch.split(flat, [tensor.numel() for tensor in tensors])
+    means = torch.split(flat, sizes)
     for tensor, mean in zip(tensors, means, strict=True):
         tensor.detach().copy_(mean.view_as(tensor))
 

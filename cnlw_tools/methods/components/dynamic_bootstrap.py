@@ -64,8 +64,10 @@ def bootstrap_losses(
 
 def balance_penalty(z: Tensor) -> Tensor:
     """Return R of logits, (B, K): a scalar that is 0 if the mean prediction is uniform."""
-    log_h = log_softmax(z.float(), 1).logsumexp(0) - math.log(len(z))
-    return -math.log(z.shape[1]) - log_h.mean()
+    batch_size, n_classes = z.shape
+    log_p = log_softmax(z.float(), 1)
+    log_h = log_p.logsumexp(0) - math.log(batch_size)
+    return -math.log(n_classes) - log_h.mean()
 
 
 @torch.no_grad()

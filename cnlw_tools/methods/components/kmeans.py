@@ -31,12 +31,13 @@ def kmeans(
     """
     if len(x) < k:
         raise ValueError(f"{len(x)} points for {k} centres: ask for fewer centres")
-    centres = x[torch.randperm(len(x))[:k].to(x.device)]
+    first = torch.randperm(len(x))[:k]
+    centres = x[first.to(x.device)]
     for _ in range(rounds):
         nearest = torch.cdist(x, centres).argmin(1)
         count = torch.bincount(nearest, minlength=k)[:, None]
-        means = torch.zeros_like(centres).index_add_(0, nearest, x) / count.clamp(min=1)
-        moved = torch.where(count > 0, means, centres)
+        sums = torch.zeros_like(centres).index_add_(0, nearest, x)
+        moved = torch.where(count > 0, sums / count.clamp(min=1), centres)
         if torch.equal(moved, centres):
             break
         centres = moved
@@ -49,12 +50,15 @@ def kmeans_1d(values: Tensor, k: int) -> Tensor:
     There are fewer than k groups if there are fewer distinct numbers.
     """
     x, position, count = torch.unique(values.double(), return_inverse=True, return_counts=True)
-    n, k = len(x), min(k, len(x))
-    running_sums = [pad((count * x**power).cumsum(0), (1, 0)) for power in range(3)]  # (n + 1,)
-    zero = torch.zeros(1, dtype=torch.long, device=x.device)
-    least_cost = _group_costs(running_sums, zero, _positions(0, n + 1, x))[:, 0]
+    n = len(x)
+    running_sums = []
+    for power in range(3):
+        sums = (count * x**power).cumsum(0)
+        running_sums.append(pad(sums, (1, 0)))  # (n + 1,)
+    ends = _positions(0, n + 1, x)
+    least_cost = _group_costs(running_sums, ends[:1], ends)[:, 0]
     cuts = []
-    for _ in range(k - 1):
+    for _ in range(min(k, n) - 1):
         least_cost, cut = _best_last_cuts(running_sums, least_cost)
         cuts.append(cut)
     group = torch.zeros(n, dtype=torch.long, device=x.device)
@@ -89,8 +93,10 @@ def _group_costs(
 ) -> Tensor:
     """Return the cost of a group from i to j - 1 for all pairs, (j, i); infinite if empty."""
     count, total, total_squares = (sums[j][:, None] - sums[i] for sums in running_sums)
-    cost = (total_squares - total.square() / count.clamp(min=1)).clamp(min=0)
-    return torch.where(j[:, None] > i, cost, torch.inf)
+    squared_mean = total.square() / count.clamp(min=1)
+    cost = (total_squares - squared_mean).clamp(min=0)
+    is_group = j[:, None] > i
+    return torch.where(is_group, cost, torch.inf)
 
 
 def _positions(

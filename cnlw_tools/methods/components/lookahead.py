@@ -13,6 +13,7 @@ over ranks.
 Not done here: equal dropout masks; a network with dropout draws new ones in the forward-mode pass.
 """
 
+import math
 import warnings
 from collections.abc import Mapping
 from typing import cast
@@ -40,7 +41,8 @@ def check_probe_size(probe_size: int) -> int:
     Raises:
         ValueError: it is not
     """
-    if not isinstance(probe_size, int) or isinstance(probe_size, bool) or probe_size < 1:
+    is_integer = isinstance(probe_size, int) and not isinstance(probe_size, bool)
+    if not is_integer or probe_size < 1:
         raise ValueError(f"probe_size = {probe_size!r}: give a whole number from 1 up")
     return probe_size
 
@@ -52,9 +54,13 @@ def draw_probe(task: Task, size: int) -> Batch:
     """
     probe = cast(ProbeSet, task.probe)  # `Method` refuses a task without one
     n_ranks = distributed.world_size()
-    batch = probe.draw(-(-size // n_ranks) * n_ranks)
-    views = tuple(distributed.local_rows(x) for x in batch.views)
-    return Batch(distributed.local_rows(batch.index), views, distributed.local_rows(batch.y))
+    size_per_rank = math.ceil(size / n_ranks)
+    batch = probe.draw(size_per_rank * n_ranks)
+    return Batch(
+        distributed.local_rows(batch.index),
+        tuple(distributed.local_rows(x) for x in batch.views),
+        distributed.local_rows(batch.y),
+    )
 
 
 def trainable_parameters(net: nn.Module) -> dict[str, Tensor]:
@@ -70,7 +76,8 @@ def probe_gradient(
     """Return g_p, the gradient of the mean cross-entropy at the given parameters, on all ranks."""
     leaves = {name: p.detach().requires_grad_() for name, p in parameters.items()}
     z = functional_call(net, leaves, (probe.x,))
-    gradient = torch.autograd.grad(cross_entropy(z, probe.y), list(leaves.values()))
+    loss = cross_entropy(z, probe.y)
+    gradient = torch.autograd.grad(loss, list(leaves.values()))
     distributed.average_over_ranks(gradient)
     return dict(zip(leaves, gradient, strict=True))
 
@@ -117,4 +124,5 @@ def normalise_gains(gains: Tensor, delta: float) -> Tensor:
 
 def at_least_float32(z: Tensor) -> Tensor:
     """Return logits in 32 bits or more. Autocast computes them in 16."""
-    return z.to(torch.promote_types(z.dtype, torch.float32))
+    dtype = torch.promote_types(z.dtype, torch.float32)
+    return z.to(dtype)

@@ -44,7 +44,8 @@ WEIGHT_SHAPES = {
 def lstm_cell_state(weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
     """Return (B, 2) cell states, one per direction, after one step on (B, 2) inputs."""
     gate = torch.sigmoid(x @ weights["gate"] + weights["gate_bias"])
-    return gate * torch.tanh(x @ weights["cell"] + weights["cell_bias"])
+    cell = torch.tanh(x @ weights["cell"] + weights["cell_bias"])
+    return gate * cell
 
 
 def mentor_logits(
@@ -56,7 +57,8 @@ def mentor_logits(
     """Return the logits of v, (B,), from losses, differences and epoch percents, (B,) each."""
     c = lstm_cell_state(weights, torch.stack([losses, difference], 1))
     label = weights["label"].expand(len(losses), -1)
-    features = torch.cat([label, weights["epoch"][e.long()], c], 1)  # (B, 9)
+    epoch = weights["epoch"][e.long()]
+    features = torch.cat([label, epoch, c], 1)  # (B, 9)
     hidden = torch.tanh(features @ weights["hidden"] + weights["hidden_bias"])  # (B, 20)
     return hidden @ (weights["out"] + weights["out_bias"])
 
@@ -99,7 +101,8 @@ def read_mentor(path: str) -> Mentor:
     try:
         arrays = json.loads(text)
         for name, shape in WEIGHT_SHAPES.items():
-            weights[name] = torch.tensor(arrays[name], dtype=torch.float32).reshape(shape)
+            array = torch.tensor(arrays[name], dtype=torch.float32)
+            weights[name] = array.reshape(shape)
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ValueError(
             f"{path} contains no mentor ({error!r}): write one with cnlw train-mentor"

@@ -67,7 +67,9 @@ class FittedMentor(NamedTuple):
 
 def predefined_samples(rule: Rule) -> MentorSamples:
     """Return the 120 x 100 x 100 samples of the grid, with the weights of a rule as targets."""
-    losses = torch.cat([torch.arange(100) / 10, torch.arange(10.0, 30.0)])
+    small_losses = torch.arange(100) / 10
+    large_losses = torch.arange(10.0, 30.0)
+    losses = torch.cat([small_losses, large_losses])
     differences = (torch.arange(100) - 50) / 10
     percents = torch.arange(100.0)
     grid = torch.meshgrid(losses, differences, percents, indexing="ij")
@@ -117,7 +119,8 @@ def data_driven_samples(
     group = epoch if by_epoch else torch.zeros_like(epoch)
     gamma = torch.empty_like(losses)
     for value in set(group.tolist()):
-        gamma[group == value] = nearest_rank_percentile(losses[group == value], p)
+        is_member = group == value
+        gamma[is_member] = nearest_rank_percentile(losses[is_member], p)
     return MentorSamples(losses, losses - gamma, epoch, correct.to(losses))
 
 
@@ -142,14 +145,17 @@ def fit_mentor(
     generator = Generator().manual_seed(seed)
     order = torch.randperm(len(samples.target), generator=generator)[:MAX_SAMPLES]
     n_train = len(order) * 4 // 5
-    train, held_out = samples.select(order[:n_train]), samples.select(order[n_train:])
+    train = samples.select(order[:n_train])
+    held_out = samples.select(order[n_train:])
     weights = _initial_weights(generator)
     trained = [w for name, w in weights.items() if not (freeze_epoch and name == "epoch")]
     for w in trained:
         w.requires_grad_()
-    is_binary = bool(((samples.target == 0) | (samples.target == 1)).all())
+    is_binary_target = (samples.target == 0) | (samples.target == 1)
+    is_binary = bool(is_binary_target.all())
     adam = torch.optim.Adam(trained, lr, fused=True)
-    schedule = torch.optim.lr_scheduler.StepLR(adam, max(1, steps // N_LR_DECAYS), 0.9)
+    decay_interval = max(1, steps // N_LR_DECAYS)
+    schedule = torch.optim.lr_scheduler.StepLR(adam, decay_interval, gamma=0.9)
     for _ in range(steps):
         index = torch.randint(n_train, (batch,), generator=generator)
         loss = _fit_loss(weights, train.select(index), is_binary)
@@ -167,8 +173,10 @@ def fit_mentor(
 def evaluate_mentor(mentor: Mentor, samples: MentorSamples) -> tuple[float, float]:
     """Return the agreement and the error of a mentor on samples, as in ``FittedMentor``."""
     v = mentor(samples.losses, samples.difference, samples.epoch)
-    same_side = (v >= 0.5) == (samples.target >= 0.5)
-    return float(same_side.float().mean()), float(mse_loss(v, samples.target))
+    is_same_side = (v >= 0.5) == (samples.target >= 0.5)
+    agreement = float(is_same_side.float().mean())
+    error = float(mse_loss(v, samples.target))
+    return agreement, error
 
 
 def to_json(fitted: FittedMentor, **origin: Any) -> str:
@@ -177,8 +185,11 @@ def to_json(fitted: FittedMentor, **origin: Any) -> str:
     entries["agreement"] = round(fitted.agreement, 5)
     entries["error"] = float(f"{fitted.error:.2g}")
     for name in WEIGHT_SHAPES:
-        entries[name] = _to_nine_digits(getattr(fitted.mentor, name).tolist())
-    lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in entries.items()]
+        weights = getattr(fitted.mentor, name)
+        entries[name] = _to_nine_digits(weights.tolist())
+    lines = []
+    for key, value in entries.items():
+        lines.append(f"  {json.dumps(key)}: {json.dumps(value)}")
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 

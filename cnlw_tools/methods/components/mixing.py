@@ -45,14 +45,6 @@ def mix(
     lam: Tensor,
 ) -> Tensor:
     """Return lam a + (1 - lam) b, for a and b (B, ...) and lam (B,), or () for one of all."""
-    n_missing_axes = a.dim() - lam.dim()
-    lam = lam.reshape(*lam.shape, *[1] * n_missing_axes)
+    while lam.dim() < a.dim():
+        lam = lam.unsqueeze(-1)
     return lam * a + (1 - lam) * b
-
-
-def one_hot(y: Tensor, n_classes: int) -> Tensor:
-    """Return (B, K) one-hot targets.
-
-    Torch's own ``one_hot`` synchronises with the device to check that the labels are in range.
-    """
-    return (y.unsqueeze(-1) == torch.arange(n_classes, device=y.device)).float()

@@ -16,8 +16,8 @@ def nearest_on_simplex(v: Tensor) -> Tensor:
     """Return the nearest probabilities to each column of v; (K, n) -> (K, n)."""
     v = v - v.amax(0)  # does not change the result, and keeps it exact for large v
     descending = v.sort(0, descending=True).values
-    k = torch.arange(1, len(v) + 1, device=v.device)[:, None]
-    t = (descending.cumsum(0) - 1) / k
+    k = torch.arange(1, len(v) + 1, device=v.device)
+    t = (descending.cumsum(0) - 1) / k[:, None]
     n_positive = (descending > t).sum(0, keepdim=True)  # (1, n), at least 1
     return (v - t.gather(0, n_positive - 1)).clamp(min=0)
 

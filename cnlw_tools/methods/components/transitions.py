@@ -71,7 +71,7 @@ def named_transition(q: str, n_classes: int) -> Tensor:
     eye = torch.eye(n_classes)
     uniform = (1 - eye) / (n_classes - 1)
     outlier = eye.clone()
-    outlier[:-1, -1] = (1 - r) / (n_classes - 1)
+    outlier[:, -1] = (1 - r) / (n_classes - 1)
     outlier[-1, -1] = r
     matrices = {
         "symmetric": torch.lerp(eye, uniform, r),
@@ -83,7 +83,8 @@ def named_transition(q: str, n_classes: int) -> Tensor:
 
 def _check_columns(q: Tensor) -> None:
     for i, column in enumerate(q.T.tolist()):
-        if min(column) < 0 or not abs(sum(column) - 1) < 1e-4:
+        sums_to_one = abs(sum(column) - 1) < 1e-4
+        if min(column) < 0 or not sums_to_one:
             raise ValueError(
                 f"q: column {i} is {column}, which is not a probability distribution. "
                 "q[j][i] is P(given j | true i): give entries from 0 up that sum to 1"

@@ -18,7 +18,8 @@ def check_number(
         ValueError: it is not
     """
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not isfinite(value) or not low <= value <= high:
+    is_in_range = is_number and isfinite(value) and low <= value <= high
+    if not is_in_range:
         upper = "up" if high == inf else f"to {high:g}"
         raise ValueError(f"{option} = {value!r}: give a number from {low:g} {upper}")
     return value
@@ -65,6 +66,7 @@ def resolve_epochs(
         ValueError: the value is not a number from 0 up
     """
     check_number(option, value, 0)
+    if value >= 1:
+        return min(int(value), total)
     # rounded, since 0.1 * 30 is a little more than 3 in floats
-    n_epochs = ceil(round(value * total, 9)) if value < 1 else int(value)
-    return min(n_epochs, total)
+    return min(ceil(round(value * total, 9)), total)

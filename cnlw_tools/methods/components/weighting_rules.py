@@ -32,7 +32,8 @@ def nearest_rank_percentile(losses: Tensor, p: float) -> Tensor:
 
     The percentile p is from 0 to 1.
     """
-    rank = math.ceil(p * (len(losses) - 1) - 0.5)
+    last_rank = len(losses) - 1
+    rank = math.ceil(p * last_rank - 0.5)
     return losses.sort().values[rank]
 
 

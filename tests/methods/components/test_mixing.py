@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, log_softmax
 
-from cnlw_tools.methods.components.mixing import at_least_half, mix, one_hot, sample_beta
+from cnlw_tools.methods.components.labels import one_hot
+from cnlw_tools.methods.components.mixing import at_least_half, mix, sample_beta
 
 LIKE = torch.empty(0)
 
