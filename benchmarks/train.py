@@ -78,7 +78,7 @@ def main(device: str = "cpu", net: str = "", steps: str = "5", epochs: str = "5"
         with EXECUTORS["local"](None) as executor:
             build(recipe, Inputs(files.default_root()), Path(folder) / "shapes", executor)
         trainer = partial(prepared, Path(folder), net or None, device)
-        made = {name: trainer(name)._loop(where, lambda *_: None) for name in METHODS}
+        made = {name: trainer(name)._build_loop(where, lambda *_: None) for name in METHODS}
         runs = {"bare network": bare(made["vanilla"], int(steps))}
         runs |= {name: epoch(loop, int(steps)) for name, loop in made.items()}
         times = timed(runs, where)
@@ -120,7 +120,7 @@ def whole(trainer: Callable[[str], Trainer], epochs: int, name: str) -> Cost:
     made.out = Path(f"{made.out}_{'small' if name == IDLE else 'whole'}")
     made.changes = {"epochs": 1, "batch_size": 2} if name == IDLE else {"epochs": epochs}
     lines: list[dict[str, Any]] = []
-    made.fit(each=lines.append)
+    made.fit(on_epoch=lines.append)
     return Cost(sum(line["seconds"] for line in lines), peak(devices.choose_device(made.device)))
 
 

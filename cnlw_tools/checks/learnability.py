@@ -120,7 +120,7 @@ def learn(build: Path, config: str, **changes: Any) -> Outcome:
     card = metadata.read_card(build).configs[config]
     truth = ground_truth.load(build, config)
     with TemporaryDirectory() as folder:
-        arguments = {"plan": REFERENCE, "device": "cpu", "out": Path(folder) / "run", **changes}
+        arguments = {"preset": REFERENCE, "device": "cpu", "out": Path(folder) / "run", **changes}
         trainer = Trainer(build, config, **arguments)
         result = trainer.fit()
         loss = _mean_loss(trainer.folder / "examples.parquet")

@@ -24,9 +24,7 @@ from cnlw_tools.cli.train import stoppable
     help="The side table, a .parquet file.",
 )
 @click.option("--net", help="A network; `cnlw list nets`.  [default: the preset's]")
-@click.option(
-    "--preset", "plan", help="How to train: a name, or a .toml file.  [default: the dataset's]"
-)
+@click.option("--preset", help="How to train: a name, or a .toml file.  [default: the dataset's]")
 @click.option("--epochs", type=int, help="[default: the preset's]")
 @click.option("--batch-size", type=int, help="[default: the preset's]")
 @click.option(
@@ -71,7 +69,7 @@ def label(
     )
     with stoppable(), Bars() as bars:
         found = train_and_label(labeller, bars)
-    name = net or preset.read_preset(flags["plan"] or _dataset(data), flags["root"]).net
+    name = net or preset.read_preset(flags["preset"] or _dataset(data), flags["root"]).net
     tables.write_parquet(
         pa.table({"image_id": list(found), name: pa.array(found.values(), pa.int32())}), out
     )

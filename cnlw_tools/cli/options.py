@@ -24,7 +24,6 @@ WORKERS = click.option(
 )
 DECODE_THREADS = click.option(
     "--decode-threads",
-    "workers",
     type=click.IntRange(1),
     help="Threads that decode images.  [default: one for each processor]",
 )

@@ -41,9 +41,7 @@ USUAL = "red_40"  # the config that is trained on where none is named
     metavar="NAME=VALUE",
     help="Option of the method; may come again.",
 )
-@click.option(
-    "--preset", "plan", help="How to train: a name, or a .toml file.  [default: the dataset's]"
-)
+@click.option("--preset", help="How to train: a name, or a .toml file.  [default: the dataset's]")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -31,7 +31,7 @@ from cnlw_tools.cli.train import stoppable
     show_default=True,
     help="Of the losses; what the mentor compares with.",
 )
-@click.option("--preset", "plan", help="How the student trains.  [default: the dataset's]")
+@click.option("--preset", help="How the student trains.  [default: the dataset's]")
 @click.option("--epochs", type=int, help="Of the student.  [default: the preset's]")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of student and fit.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda or auto.")

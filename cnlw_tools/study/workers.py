@@ -126,7 +126,7 @@ def _trainer(cell: Cell, paths: SweepPaths, workers: int) -> "Trainer":
         cell.config,
         method=cell.method,
         net=cell.net,
-        plan=cell.preset,
+        preset=cell.preset,
         changes=cell.changes,
         options=cell.options,
         seed=cell.seed,
@@ -136,5 +136,5 @@ def _trainer(cell: Cell, paths: SweepPaths, workers: int) -> "Trainer":
         root=paths.inputs.root,
         cache=paths.cache,
         pretrained=cell.pretrained,
-        workers=workers or None,
+        decode_threads=workers or None,
     )

@@ -38,7 +38,7 @@ def train_and_label(
     trainer.fit(progress, on_epoch)
     build = Path(trainer.build)
     cache = Path(trainer.cache) if trainer.cache else None
-    threads = trainer.workers or local.cores()
+    threads = trainer.decode_threads or local.cores()
     splits = data.load_splits(build, trainer.config, trainer.image_size, cache, threads, progress)
     device = devices.choose_device(trainer.device)
     if trainer.pretrained:

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cnlw_tools import __version__, files
 from cnlw_tools.card import metadata
 from cnlw_tools.executor import Progress, local, no_progress
-from cnlw_tools.methods import METHODS, Batch, Method, ProbeSet, Task
+from cnlw_tools.methods import METHODS, Batch, Method, ProbeSet, Task, VerifiedSource
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.validation import check_number
-from cnlw_tools.recipe import preset
+from cnlw_tools.recipe import preset as presets
 from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.recipe.run_files import RunConfig
 from cnlw_tools.registry import pick, suggest
@@ -38,11 +38,12 @@ from cnlw_tools.trainer.loop import TrainingLoop
 from cnlw_tools.trainer.run import Metrics, Run
 from cnlw_tools.trainer.schedule import parse_schedule
 
-COMMON = ("noise_rate", "holdout")  # options that the trainer takes for a method that needs them
-HOLDOUT = (
-    0.1  # share of train that is kept for a method that selects by it, if the user says no other
-)
-Make = Callable[[int, int], nn.Module]  # classes, side in pixels -> a network with new weights
+# Options of methods that require them, which the trainer handles instead of the method's class.
+TRAINER_OPTIONS = ("noise_rate", "holdout")
+# Share of the training set that is kept for methods that select by a holdout.
+DEFAULT_HOLDOUT = 0.1
+
+MakeNetwork = Callable[[int, int], nn.Module]  # number of classes, image side -> a new network
 
 
 @dataclass
@@ -50,203 +51,230 @@ class Trainer:
     """One run: a method learns from one config of a build."""
 
     build: Path | str  # the folder that `cnlw build` made
-    config: str  # its name there: red_40
-    method: str | type[Method] = "vanilla"  # of METHODS, or one of your own
-    net: str | Make | None = None  # of NETS, or a function that makes one; none: the preset's
-    plan: str | Preset | None = (
-        None  # a preset, its name, or its file; none: the one called like the dataset
-    )
-    changes: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # of the preset: epochs, batch_size, lr ...
-    options: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # of the method; they go before the preset's
-    quick: bool = False  # the preset's `quick` epochs instead of all
-    split: str = "train"  # that is learned from
+    config: str  # its name in the build: red_40
+    method: str | type[Method] = "vanilla"  # of METHODS, or a class of your own
+    net: str | MakeNetwork | None = None  # of NETS, or a function; None: the preset's
+    preset: str | Preset | None = None  # a preset, its name or its file; None: the dataset's
+    # Values that replace those of the preset: epochs, batch_size, lr ...
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    # Options of the method, which take precedence over those in the preset.
+    options: Mapping[str, Any] = field(default_factory=dict)
+    quick: bool = False  # train the preset's `quick` epochs instead of all
+    split: str = "train"  # the split to learn from
     seed: int = 0
     device: str = "auto"  # or cpu, cuda
-    out: Path | str | None = None  # folder of the run; none: runs/DATASET/CONFIG/METHOD_sSEED
-    resume: bool = False  # go on with the run that is there
-    pretrained: bool = False  # begin with torchvision's weights
-    weights: Path | None = None  # begin with the weights of a file
+    out: Path | str | None = None  # folder of the run; None: runs/BUILD/CONFIG/METHOD_sSEED
+    resume: bool = False  # go on with the run in that folder
+    pretrained: bool = False  # begin with the weights that torchvision or timm publish
+    weights: Path | None = None  # begin with the weights in a file
     compile: bool = False  # the network, by torch.compile
-    root: Path | None = None  # folder of pipelines/; none: the package's own
-    cache: Path | str | None = None  # where decoded pixels are kept
-    workers: int | None = None  # threads that decode; none: all processors
+    root: Path | None = None  # folder that holds pipelines/; None: the package's own
+    cache: Path | str | None = None  # folder of decoded pixels; None: `default_cache()`
+    decode_threads: int | None = None  # None: one for each processor
+
     folder: Path = field(init=False)  # of the run
-    image_size: data.ImageSize = field(init=False)  # to which images are brought
-    trained_method: Method = field(
-        init=False
-    )  # what `fit` made; it predicts from images as `Feed` scales them
+    image_size: data.ImageSize = field(init=False)
+    trained_method: Method = field(init=False)  # predicts from normalised images
 
     def fit(
         self,
-        tell: Progress = no_progress,
-        each: Callable[[Metrics], None] = lambda line: None,
+        progress: Progress = no_progress,
+        on_epoch: Callable[[Metrics], None] = lambda metrics: None,
     ) -> Metrics:
         """Train to the end and return last, best and mean10: top-1 on validation in percent.
 
         Args:
-            tell: is told the stage, what is done and what there is
-            each: is told the metrics of every epoch
+            progress: called with the stage, the steps done and the steps in all
+            on_epoch: called with the metrics of every epoch
 
         Raises:
-            ValueError, LookupError, OSError: with value, place and remedy; a bad request writes nothing
+            ValueError, LookupError, OSError: with value, place and remedy; a bad request writes
+                nothing
             TrainingStopped: a signal asked for it, and the run can be resumed
         """
         device = devices.choose_device(self.device)
         devices.enable_fast_kernels(device)
         with devices.process_group(device), devices.explain_oom(device):
-            loop = self._loop(device, tell)
-            found = loop.fit(tell, each)
+            loop = self._build_loop(device, progress)
+            summary = loop.fit(progress, on_epoch)
             self.trained_method = loop.method
-            return found
+            return summary
 
-    def _loop(self, device: torch.device, tell: Progress) -> TrainingLoop:
-        """Get everything ready; the first rank decodes while the others wait."""
-        how, method, options = self._choices()
-        self.image_size = size = data.ImageSize(how.size, how.resize)
-        with devices.rank_zero_first():
-            splits = data.load_splits(
-                Path(self.build),
-                self.config,
-                size,
-                Path(self.cache) if self.cache else None,
-                self.workers or local.cores(),
-                tell,
-            )
-        if self.split != "train":
-            splits["train"] = splits.pop(self.split)
-        splits |= data.split_holdout(
-            splits["train"], options.get("holdout", HOLDOUT if "holdout" in method.requires else 0)
-        )
-        views = {name: compose(ops) for name, ops in how.views.items()}
-        scaled = (
-            imagenet_normaliser(device)
-            if self.pretrained
-            else fit_normaliser(splits["train"], device)
-        )
-        loaders = {
-            name: BatchLoader(split, device, self.seed, views, scaled)
-            for name, split in splits.items()
-        }
+    def _build_loop(self, device: torch.device, progress: Progress) -> TrainingLoop:
+        """Load data, build the method and open the run."""
+        preset, method_class, options = self._resolve_choices()
+        self.image_size = data.ImageSize(preset.size, preset.resize)
+        splits = self._load_splits(method_class, options, progress)
+        loaders = self._build_loaders(preset, splits, device)
         torch.manual_seed(self.seed)
-        made = self._method(how, method, options, splits["train"], loaders).to(device)
+        method = self._build_method(preset, method_class, options, loaders).to(device)
         if device.type == "cuda":
-            made.to(memory_format=torch.channels_last)
+            method.to(memory_format=torch.channels_last)
         if self.compile:
-            made.net.compile()
-        _fits(how, made)
-        distributed.broadcast_from_rank_zero([*made.parameters(), *made.buffers()])
-        self.folder = self._folder(method)
-        run = Run(self.folder, self._said(how, method, options, splits), self.resume)
-        return TrainingLoop(made, how, loaders, run, self.seed)
+            method.net.compile()
+        _check_batch_size(preset, method)
+        distributed.broadcast_from_rank_zero([*method.parameters(), *method.buffers()])
+        self.folder = self._run_folder(method_class)
+        config = self._run_config(preset, method_class, options, splits)
+        run = Run(self.folder, config, self.resume)
+        return TrainingLoop(method, preset, loaders, run, self.seed)
 
-    def _choices(self) -> tuple[Preset, type[Method], dict[str, Any]]:
-        """Return preset, method and its options, checked."""
+    def _resolve_choices(self) -> tuple[Preset, type[Method], dict[str, Any]]:
+        """Return the preset, the method's class and its options, checked."""
         card = metadata.read_card(Path(self.build))
         config = pick(card.configs, self.config, f"config of {self.build}")
-        self._check(config)
-        root = self.root or files.default_root()
-        how = (
-            self.plan
-            if isinstance(self.plan, Preset)
-            else preset.read_preset(self.plan or card.dataset, root)
-        )
-        net = {"net": self.net} if isinstance(self.net, str) else {}
-        quick = {"epochs": how.quick} if self.quick else {}
-        changes = {key: value for key, value in self.changes.items() if value is not None}
-        how = preset.change_preset(how, {**quick, **net, **changes})
-        parse_schedule(how.schedule)
-        method = (
-            pick(METHODS, self.method, "method") if isinstance(self.method, str) else self.method
-        )
-        options = {**preset.method_options(how, _name(method), config.level), **self.options}
-        _check(how, method, options)
+        self._check_splits(config)
+        preset = self._resolve_preset(card.dataset)
+        method_class = self.method
+        if isinstance(method_class, str):
+            method_class = pick(METHODS, method_class, "method")
+        preset_options = presets.method_options(preset, _method_name(method_class), config.level)
+        options = {**preset_options, **self.options}
+        _check_method(preset, method_class)
+        _check_options(method_class, options)
         if callable(self.net) and (self.pretrained or self.weights):
             raise ValueError(
-                "a network of your own begins with its own weights: leave out pretrained and weights"
+                "a network of your own begins with its own weights: omit pretrained and weights"
             )
-        if how.batch_size % distributed.world_size():
+        n_ranks = distributed.world_size()
+        if preset.batch_size % n_ranks:
             raise ValueError(
-                f"batch_size {how.batch_size} is no multiple of the {distributed.world_size()} processes: change one"
+                f"batch_size {preset.batch_size} is not a multiple of the {n_ranks} processes: "
+                f"change one of the two"
             )
-        return how, method, options
+        return preset, method_class, options
 
-    def _check(self, config: metadata.ConfigCard) -> None:
-        """Raise if there is nothing to learn from, or nothing to validate on."""
+    def _check_splits(self, config: metadata.ConfigCard) -> None:
+        """Raise if the config has no split to learn from or to validate on."""
         for split in (self.split, "validation"):
-            if split not in config.segments:
-                there = f"{self.build}: {self.config} has no split {split!r}, only {', '.join(config.segments)}"
-                wants = (
-                    "a base manifest that has it" if split == "validation" else f"--{split} 20, say"
-                )
-                raise ValueError(f"{there}: build it with {wants}")
+            if split in config.segments:
+                continue
+            names = ", ".join(config.segments)
+            remedy = f"--{split} 20, say"
+            if split == "validation":
+                remedy = "a base manifest that has it"
+            raise ValueError(
+                f"{self.build}: {self.config} has no split {split!r}, only {names}: "
+                f"build it with {remedy}"
+            )
 
-    def _method(
+    def _resolve_preset(self, dataset: str) -> Preset:
+        """Return the preset with the changes that the user asked for."""
+        preset = self.preset
+        if not isinstance(preset, Preset):
+            root = self.root or files.default_root()
+            preset = presets.read_preset(preset or dataset, root)
+        changes: dict[str, Any] = {}
+        if self.quick:
+            changes["epochs"] = preset.quick
+        if isinstance(self.net, str):
+            changes["net"] = self.net
+        for key, value in self.changes.items():
+            if value is not None:
+                changes[key] = value
+        preset = presets.change_preset(preset, changes)
+        parse_schedule(preset.schedule)  # for its errors
+        return preset
+
+    def _load_splits(
+        self, method_class: type[Method], options: Mapping[str, Any], progress: Progress
+    ) -> dict[str, data.Split]:
+        """Return the splits by name; rank zero decodes while the others wait."""
+        build = Path(self.build)
+        cache = Path(self.cache) if self.cache else None
+        threads = self.decode_threads or local.cores()
+        with devices.rank_zero_first():
+            splits = data.load_splits(build, self.config, self.image_size, cache, threads, progress)
+        if self.split != "train":
+            splits["train"] = splits.pop(self.split)
+        default = DEFAULT_HOLDOUT if "holdout" in method_class.requires else 0
+        fraction = options.get("holdout", default)
+        return splits | data.split_holdout(splits["train"], fraction)
+
+    def _build_loaders(
+        self, preset: Preset, splits: Mapping[str, data.Split], device: torch.device
+    ) -> dict[str, BatchLoader]:
+        """Return a loader for each split."""
+        views = {name: compose(operations) for name, operations in preset.views.items()}
+        if self.pretrained:
+            normaliser = imagenet_normaliser(device)
+        else:
+            normaliser = fit_normaliser(splits["train"], device)
+        loaders = {}
+        for name, split in splits.items():
+            loaders[name] = BatchLoader(split, device, self.seed, views, normaliser)
+        return loaders
+
+    def _build_method(
         self,
-        how: Preset,
-        method: type[Method],
-        options: dict[str, Any],
-        train: data.Split,
+        preset: Preset,
+        method_class: type[Method],
+        options: Mapping[str, Any],
         loaders: Mapping[str, BatchLoader],
     ) -> Method:
-        """Return the method, with a network of its own."""
-        rate = options.get("noise_rate")
-        options = {name: value for name, value in options.items() if name not in COMMON}
-        size = train.image_shape[-1]
-        net: Callable[[], nn.Module]
-        if callable(self.net):
-            net = partial(self.net, len(train.class_names), size)
-        else:
-            net = partial(
-                nets.build_network,
-                how.net,
-                len(train.class_names),
-                size,
-                None,
-                self.pretrained,
-                self.weights,
-            )
-        has: dict[str, Any] = {"noise_rate": rate}
-        if "probe" in loaders:
-            draw = balanced_sampler(loaders["probe"].labels, len(train.class_names))
-            has["probe"] = ProbeSet(
-                draw=partial(_draw_probe, loaders["probe"], draw, method.views[:1]),
-                batches=loaders["probe"].iterate_dataset,
-            )
-        if "verified" in loaders:
-            correct = torch.from_numpy(
-                data.read_verified_correctness(Path(self.build), self.config)
-            )
-            has["verified"] = partial(_verified, loaders["verified"], correct)
-        if "holdout" in loaders:
-            has["holdout"] = loaders["holdout"].iterate_dataset
-        return method(Task(net, len(train), len(train.class_names), how.epochs, **has), **options)
+        """Return the method, with a new network and all that it may use."""
+        train = loaders["train"].split
+        n_classes = len(train.class_names)
+        task = Task(
+            make_net=self._network_maker(preset, n_classes, train.image_shape[-1]),
+            n_examples=len(train),
+            n_classes=n_classes,
+            epochs=preset.epochs,
+            probe=_probe_set(loaders, n_classes, method_class.views[:1]),
+            verified=self._verified_source(loaders),
+            holdout=loaders["holdout"].iterate_dataset if "holdout" in loaders else None,
+            noise_rate=options.get("noise_rate"),
+        )
+        method_options = {}
+        for name, value in options.items():
+            if name not in TRAINER_OPTIONS:
+                method_options[name] = value
+        return method_class(task, **method_options)
 
-    def _folder(self, method: type[Method]) -> Path:
-        if self.out is not None:
-            return Path(self.out)
-        said = [f"{k}-{v}" for k, v in sorted(self.options.items())]
-        name = "_".join([_name(method), *said, f"s{self.seed}", *(["quick"] if self.quick else [])])
-        return (
-            Path("runs")
-            / Path(self.build).resolve().name
-            / self.config
-            / re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
+    def _network_maker(
+        self, preset: Preset, n_classes: int, image_size: int
+    ) -> Callable[[], nn.Module]:
+        """Return a function that makes a network."""
+        if callable(self.net):
+            return partial(self.net, n_classes, image_size)
+        return partial(
+            nets.build_network,
+            preset.net,
+            n_classes,
+            image_size,
+            pretrained=self.pretrained,
+            weights=self.weights,
         )
 
-    def _said(
+    def _verified_source(self, loaders: Mapping[str, BatchLoader]) -> VerifiedSource | None:
+        if "verified" not in loaders:
+            return None
+        is_correct = data.read_verified_correctness(Path(self.build), self.config)
+        return partial(_verified_batches, loaders["verified"], torch.from_numpy(is_correct))
+
+    def _run_folder(self, method_class: type[Method]) -> Path:
+        """Return the folder that the user asked for, or runs/BUILD/CONFIG/METHOD_OPTIONS_sSEED."""
+        if self.out is not None:
+            return Path(self.out)
+        parts = [_method_name(method_class)]
+        for option, value in sorted(self.options.items()):
+            parts.append(f"{option}-{value}")
+        parts.append(f"s{self.seed}")
+        if self.quick:
+            parts.append("quick")
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", "_".join(parts))
+        return Path("runs") / Path(self.build).resolve().name / self.config / name
+
+    def _run_config(
         self,
-        how: Preset,
-        method: type[Method],
+        preset: Preset,
+        method_class: type[Method],
         options: Mapping[str, Any],
         splits: Mapping[str, data.Split],
     ) -> RunConfig:
         """Return what was asked of the run."""
         config = metadata.read_card(Path(self.build)).configs[self.config]
-        net = how.net
+        net = preset.net
         if callable(self.net):
             net = getattr(self.net, "__qualname__", repr(self.net))
         return RunConfig(
@@ -255,11 +283,11 @@ class Trainer:
             noise=config.recipe.noise,
             level=config.level,
             data={name: split.digest for name, split in splits.items()},
-            method=_name(method),
+            method=_method_name(method_class),
             options=options,
             net=net,
             seed=self.seed,
-            preset=preset.recorded_preset(how),
+            preset=presets.recorded_preset(preset),
             ranks=distributed.world_size(),
             pretrained=self.pretrained,
             weights=files.digest(self.weights) if self.weights else None,
@@ -268,55 +296,90 @@ class Trainer:
         )
 
 
-def _draw_probe(
+def _probe_set(
+    loaders: Mapping[str, BatchLoader], n_classes: int, views: tuple[str, ...]
+) -> ProbeSet | None:
+    """Return the trusted set of a build, if it has one."""
+    if "probe" not in loaders:
+        return None
+    loader = loaders["probe"]
+    draw_positions = balanced_sampler(loader.labels, n_classes)
+    return ProbeSet(
+        draw=partial(_draw_batch, loader, draw_positions, views),
+        batches=loader.iterate_dataset,
+    )
+
+
+def _draw_batch(
     loader: BatchLoader,
-    draw_positions: Callable[[int], torch.Tensor],
+    draw_positions: Callable[[int], Tensor],
     views: tuple[str, ...],
     n: int,
 ) -> Batch:
-    """Return n trusted examples, newly augmented."""
+    """Return n random examples, newly augmented."""
     return loader.draw_batch(draw_positions(n), views)
 
 
-def _verified(loader: BatchLoader, correct: torch.Tensor) -> Iterator[tuple[Batch, torch.Tensor]]:
-    """Yield the verified examples in order, each with whether its label is correct; correct: by row."""
-    by_position = correct[torch.from_numpy(loader.split.rows)].to(loader.device)
+def _verified_batches(loader: BatchLoader, is_correct: Tensor) -> Iterator[tuple[Batch, Tensor]]:
+    """Yield the verified examples in order, each batch with whether its labels are correct, (B,).
+
+    Args:
+        loader: of the verified split
+        is_correct: (n,) by row of the build
+    """
+    rows = torch.from_numpy(loader.split.rows)
+    is_correct_by_position = is_correct[rows].to(loader.device)
     for batch in loader.iterate_dataset():
-        yield batch, by_position[batch.index]
+        yield batch, is_correct_by_position[batch.index]
 
 
-def _check(how: Preset, method: type[Method], options: Mapping[str, Any]) -> None:
-    """Raise if a preset names a method that there is not or lacks a view, or if an option means nothing."""
-    for name in how.methods:
-        pick({**METHODS, _name(method): method}, name, "method of the preset")
-    for view in method.views:
-        if view not in ("plain", *how.views):
-            lacks = f"{_name(method)} wants the view {view!r}, and the preset has only {', '.join(how.views)}"
-            raise LookupError(f"{lacks}: add {view} = [...] under [views]")
-    common = [name for name in COMMON if name in method.requires]
-    known = [*list(inspect.signature(method.__init__).parameters)[2:], *common]
-    for name in options:
-        if name not in known:
+def _check_method(preset: Preset, method_class: type[Method]) -> None:
+    """Raise if a preset names an unknown method, or lacks a view that the method needs."""
+    method_name = _method_name(method_class)
+    known_names = dict.fromkeys([*METHODS, method_name])
+    for name in preset.methods:
+        pick(known_names, name, "method of the preset")
+    for view in method_class.views:
+        if view not in ("plain", *preset.views):
+            raise LookupError(
+                f"{method_name} needs the view {view!r}, and the preset has only "
+                f"{', '.join(preset.views)}: add {view} = [...] under [views]"
+            )
+
+
+def _check_options(method_class: type[Method], options: Mapping[str, Any]) -> None:
+    """Raise if an option is unknown, or one of the trainer's own is out of range."""
+    parameters = list(inspect.signature(method_class.__init__).parameters)
+    names = parameters[2:]  # without self and the task
+    names += [name for name in TRAINER_OPTIONS if name in method_class.requires]
+    for option in options:
+        if option not in names:
             raise ValueError(
-                f"unknown option {name!r} of {_name(method)}.{suggest(name, known)} There are: {', '.join(known)}"
+                f"unknown option {option!r} of {_method_name(method_class)}."
+                f"{suggest(option, names)} There are: {', '.join(names)}"
             )
     check_number("noise_rate", options.get("noise_rate", 0), 0, 1)
     check_number("holdout", options.get("holdout", 0), 0, 0.9)
 
 
-def _fits(how: Preset, method: Method) -> None:
-    """Raise if a phase asks for a batch of more examples than there are."""
+def _check_batch_size(preset: Preset, method: Method) -> None:
+    """Raise if a phase asks for batches of more examples than there are."""
+    n_examples = method.task.n_examples
     for phase in method.phases():
-        if round(how.batch_size * phase.batch_size_factor) > method.task.n_examples:
-            asked = f"batch_size = {how.batch_size}" + (
-                f" times {phase.batch_size_factor:g}" * (phase.batch_size_factor != 1)
-            )
-            most = f"give at most {int(method.task.n_examples / phase.batch_size_factor)}, by --batch-size or in a preset"
-            raise ValueError(
-                f"{asked}: that is more than the {method.task.n_examples} examples to train on: {most}"
-            )
+        factor = phase.batch_size_factor
+        if round(preset.batch_size * factor) <= n_examples:
+            continue
+        times = f" times {factor:g}" if factor != 1 else ""
+        raise ValueError(
+            f"batch_size = {preset.batch_size}{times}: that is more than the {n_examples} "
+            f"examples to train on: give at most {int(n_examples / factor)}, "
+            f"by --batch-size or in a preset"
+        )
 
 
-def _name(method: type[Method]) -> str:
-    """Return a method's name in METHODS, or that of its class."""
-    return next((name for name, known in METHODS.items() if known is method), method.__name__)
+def _method_name(method_class: type[Method]) -> str:
+    """Return the name of a method in METHODS, or else that of its class."""
+    for name, candidate in METHODS.items():
+        if candidate is method_class:
+            return name
+    return method_class.__name__

@@ -162,8 +162,8 @@ def built(tmp_path_factory, tiny):
 
 def test_the_reference_learns_a_config(built, tmp_path):
     """A loss for each example, the truth beside it, by row."""
-    plan = Preset(net="mlp1", epochs=2, batch_size=40, lr=0.05, size=8)
-    found = learn(built, "blue_40", plan=plan, cache=tmp_path / "cache")
+    preset = Preset(net="mlp1", epochs=2, batch_size=40, lr=0.05, size=8)
+    found = learn(built, "blue_40", preset=preset, cache=tmp_path / "cache")
 
     assert (found.config, found.level, found.n_classes, found.n_images) == ("blue_40", 40, 10, 40)
     assert len(found.loss) == len(found.is_noisy) == 200

@@ -61,7 +61,7 @@ def builds(tmp_path_factory, tiny) -> Path:
     return folder / "shapes"
 
 
-PLAN = Preset(
+PRESET = Preset(
     net="conv_small",
     epochs=3,
     quick=1,
@@ -79,9 +79,9 @@ def trainer(builds, tmp_path) -> Callable[..., Trainer]:
         usual = {
             "config": "blue_40_probe2",
             "net": Small,
-            "plan": PLAN,
+            "preset": PRESET,
             "device": "cpu",
-            "workers": 1,
+            "decode_threads": 1,
         }
         usual |= {"build": builds, "out": tmp_path / "run", "cache": tmp_path / "cache"}
         return Trainer(**(usual | said))

@@ -43,7 +43,7 @@ def test_what_is_missing_is_named():
 @pytest.mark.parametrize("older", ["method", "optimiser"])
 def test_a_run_of_another_version_is_refused_and_kept(trainer, tmp_path, older):
     """Its file, what differs, and what to do; everything stays as it was, and others may use the folder."""
-    trainer(changes={"epochs": 2}).fit(each=lambda line: None)
+    trainer(changes={"epochs": 2}).fit(on_epoch=lambda line: None)
     path, folder = tmp_path / "run" / "checkpoint.pt", tmp_path / "run"
     state = torch.load(path, weights_only=True)
     if older == "method":

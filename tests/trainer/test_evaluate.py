@@ -24,7 +24,7 @@ def test_correct_labels_are_counted_one_by_one(n, n_classes, seed):
 
 def test_accuracy_is_of_the_whole_split_and_leaves_the_method_as_it_was(trainer):
     """In percent, by `predict`, in eval mode, whatever the batches."""
-    loop = trainer()._loop(torch.device("cpu"), lambda *_: None)
+    loop = trainer()._build_loop(torch.device("cpu"), lambda *_: None)
     loader = loop.loaders["validation"]
     (batch,) = loader.batches([torch.arange(len(loader.labels))], ("plain",), 0)
     before = {k: v.clone() for k, v in loop.method.state_dict().items()}
@@ -41,7 +41,7 @@ def test_accuracy_is_of_the_whole_split_and_leaves_the_method_as_it_was(trainer)
 
 def test_predictions_are_the_softmax_of_every_image(trainer):
     """By rows of the build; a label counts as correct if it is the prediction."""
-    loop = trainer()._loop(torch.device("cpu"), lambda *_: None)
+    loop = trainer()._build_loop(torch.device("cpu"), lambda *_: None)
     loader = loop.loaders["validation"]
     (batch,) = loader.batches([torch.arange(len(loader.labels))], ("plain",), 0)
     columns = predict_split(loop.method, loader)

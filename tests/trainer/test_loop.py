@@ -176,7 +176,7 @@ def test_an_epoch_is_plain_gradient_descent(trainer, tmp_path, builds):
     after = weights(tmp_path / "run")
 
     with torch.random.fork_rng():
-        loop = trainer(changes={"epochs": 1}, out=tmp_path / "other")._loop(
+        loop = trainer(changes={"epochs": 1}, out=tmp_path / "other")._build_loop(
             torch.device("cpu"), lambda *_: None
         )
     net, feed = loop.method.net, loop.train_loader
@@ -201,7 +201,7 @@ def test_an_epoch_is_plain_gradient_descent(trainer, tmp_path, builds):
 def test_a_method_is_asked_in_order(trainer):
     """Phases, epochs, batches, steps, the end; rates and batches scale; a phase may begin anew and on fewer rows."""
     made = trainer(method=Told)
-    loop = made._loop(torch.device("cpu"), lambda *_: None)
+    loop = made._build_loop(torch.device("cpu"), lambda *_: None)
     loop.fit(lambda *_: None, lambda _: None)
     told = loop.method
 
@@ -247,7 +247,7 @@ def test_a_run_goes_on_after_every_epoch(trainer, tmp_path, with_norm):
     """Stopped after one epoch and resumed, it ends with the same bits: weights, average, metrics, examples."""
     from dataclasses import replace
 
-    how = {"method": Back, "net": with_norm, "plan": replace(trainer().plan, ema=0.9)}
+    how = {"method": Back, "net": with_norm, "preset": replace(trainer().preset, ema=0.9)}
     trainer(**how, out=tmp_path / "whole").fit()
 
     class Enough(Exception):
@@ -258,7 +258,7 @@ def test_a_run_goes_on_after_every_epoch(trainer, tmp_path, with_norm):
             raise Enough
 
     with pytest.raises(Enough):
-        trainer(**how, out=tmp_path / "parts").fit(each=stop)
+        trainer(**how, out=tmp_path / "parts").fit(on_epoch=stop)
     trainer(**how, out=tmp_path / "parts", resume=True).fit()
 
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
@@ -284,7 +284,7 @@ def test_a_finished_run_says_its_result_again(trainer):
     """Going on with it trains nothing."""
     first = trainer().fit()
 
-    assert trainer(resume=True).fit(each=lambda _: pytest.fail("trained again")) == first
+    assert trainer(resume=True).fit(on_epoch=lambda _: pytest.fail("trained again")) == first
 
 
 def test_a_loss_that_is_no_number_stops_the_run(trainer, tmp_path):
@@ -325,7 +325,7 @@ def test_a_batch_too_large_names_one_that_fits(trainer):
 
 def test_among_other_ranks_no_smaller_batch_is_tried(trainer, monkeypatch):
     """Their next message would be taken for the answer."""
-    loop = trainer(method=Hungry)._loop(torch.device("cpu"), lambda *_: None)
+    loop = trainer(method=Hungry)._build_loop(torch.device("cpu"), lambda *_: None)
     loop._begin_epoch()
     monkeypatch.setattr("cnlw_tools.methods.components.distributed.is_distributed", lambda: True)
     monkeypatch.setattr("cnlw_tools.methods.components.distributed.world_size", lambda: 2)
@@ -388,7 +388,7 @@ def test_a_phase_that_trains_on_none_is_an_error(trainer):
 @pytest.mark.parametrize(("many", "size"), [(1, 31), (2, 30), (7, 28), (40, 40)])
 def test_every_rank_has_as_much_of_a_batch(trainer, monkeypatch, many, size):
     """A batch of 31 is cut down to a multiple of the ranks, and has one example of each at least."""
-    loop = trainer(changes={"batch_size": 31})._loop(torch.device("cpu"), lambda *_: None)
+    loop = trainer(changes={"batch_size": 31})._build_loop(torch.device("cpu"), lambda *_: None)
     monkeypatch.setattr("cnlw_tools.methods.components.distributed.world_size", lambda: many)
 
     assert {len(chunk) for chunk in loop._batch_positions()} == {size}
@@ -416,8 +416,8 @@ def test_the_average_begins_with_what_a_phase_has_set(trainer, tmp_path):
             with torch.no_grad():
                 self.net.head.bias.fill_(5.0)
 
-    plan = replace(trainer().plan, epochs=1, ema=0.9, lr=1e-5)
-    trainer(method=Set, plan=plan).fit()
+    preset = replace(trainer().preset, epochs=1, ema=0.9, lr=1e-5)
+    trainer(method=Set, preset=preset).fit()
 
     means = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["ema"]["averages"]
     torch.testing.assert_close(means[-1], torch.full((10,), 5.0), atol=0.01, rtol=0)
@@ -484,8 +484,8 @@ def test_a_step_never_waits_for_the_device(trainer, name):
     from dataclasses import replace
 
     options = {"noise_rate": 0.4} if "noise_rate" in METHODS[name].requires else {}
-    made = trainer(method=name, plan=replace(trainer().plan, ema=0.9), options=options)
-    loop = made._loop(torch.device("cpu"), lambda *_: None)
+    made = trainer(method=name, preset=replace(trainer().preset, ema=0.9), options=options)
+    loop = made._build_loop(torch.device("cpu"), lambda *_: None)
     loop._begin_epoch()
     loop.method.train()
     for later in (
@@ -520,9 +520,9 @@ def test_the_average_is_what_is_validated(trainer, tmp_path):
         def param_groups(self):
             return [{"params": [self.shift], "lr": 5.0, "weight_decay": 0.0}]
 
-    plan = replace(trainer().plan, epochs=1, momentum=0.0, batch_size=180, schedule="constant")
-    trainer(method=Still, plan=plan, out=tmp_path / "own").fit()
-    trainer(method=Still, plan=replace(plan, ema=0.999), out=tmp_path / "mean").fit()
+    preset = replace(trainer().preset, epochs=1, momentum=0.0, batch_size=180, schedule="constant")
+    trainer(method=Still, preset=preset, out=tmp_path / "own").fit()
+    trainer(method=Still, preset=replace(preset, ema=0.999), out=tmp_path / "mean").fit()
 
     assert weights(tmp_path / "own")["shift"] == 5
     assert (

@@ -17,7 +17,7 @@ from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.trainer import Trainer, data
 from cnlw_tools.trainer.mentor import read_mentor_samples, train_data_driven_mentor
-from tests.trainer.conftest import PLAN, Small
+from tests.trainer.conftest import PRESET, Small
 from tests.trainer.test_data import rewritten
 
 CONFIG = "blue_40_verified6"
@@ -78,9 +78,9 @@ def test_a_student_learns_from_the_verified_split(verified, tmp_path):
     """Sixty images; the mentor tells right labels from wrong ones better than chance."""
     said = {
         "net": Small,
-        "plan": PLAN,
+        "preset": PRESET,
         "device": "cpu",
-        "workers": 1,
+        "decode_threads": 1,
         "cache": tmp_path,
         "split": "verified",
     }

@@ -103,11 +103,11 @@ def test_a_split_that_is_missing_is_an_error(trainer, builds, tmp_path, split, r
 def test_options_reach_the_method(trainer, tmp_path):
     """The user's before the preset's for the level before the preset's."""
     methods = {"Optional": {"strength": 2.0, "level": {"40": {"strength": 3.0}}}}
-    plan = replace(trainer().plan, epochs=1, methods=methods)
+    preset = replace(trainer().preset, epochs=1, methods=methods)
 
-    trainer(method=Optional, plan=plan).fit()
+    trainer(method=Optional, preset=preset).fit()
     assert Optional.given == 3.0
-    made = trainer(method=Optional, plan=plan, options={"strength": 4.0}, out=tmp_path / "2")
+    made = trainer(method=Optional, preset=preset, options={"strength": 4.0}, out=tmp_path / "2")
     made.fit()
     assert Optional.given == 4.0
     assert isinstance(made.trained_method, Optional)
@@ -180,7 +180,7 @@ def test_an_unknown_option_is_an_error(trainer):
         ({"config": "blue_4_probe2"}, "unknown config of .* Did you mean 'blue_40_probe2'"),
         ({"method": "vanila"}, "unknown method 'vanila'. Did you mean 'vanilla'"),
         ({"net": "resnet23"}, "unknown network 'resnet23'. Did you mean"),
-        ({"plan": "shape"}, "there is no such preset. Did you mean 'shapes'"),
+        ({"preset": "shape"}, "there is no such preset. Did you mean 'shapes'"),
         ({"changes": {"epochs": 0}}, "epochs = 0"),
         ({"changes": {"schedule": "cosin"}}, "unknown schedule 'cosin'"),
         ({"pretrained": True}, "a network of your own begins with its own weights"),
@@ -190,7 +190,7 @@ def test_an_unknown_option_is_an_error(trainer):
         ),
         (
             {"changes": {"views": {"smooth": ["flip"]}}},
-            r"vanilla wants the view 'standard'.* under \[views\]",
+            r"vanilla needs the view 'standard'.* under \[views\]",
         ),
         (
             {"method": Choosy, "options": {"noise_rate": 2}},
@@ -280,7 +280,7 @@ def test_ones_own_method_and_network_are_passed_in(builds, tmp_path, trainer):
         "blue_40_probe2",
         method=Mine,
         net=trainer().net,
-        plan=trainer().plan,
+        preset=trainer().preset,
         out=tmp_path / "mine",
         cache=tmp_path / "c",
     )
@@ -299,7 +299,7 @@ def test_a_network_goes_on_from_the_checkpoint_of_another_run(trainer, tmp_path)
     trainer(**small, out=tmp_path / "first").fit()
     loop = trainer(
         **small, weights=tmp_path / "first" / "checkpoint.pt", out=tmp_path / "second"
-    )._loop(torch.device("cpu"), lambda *_: None)
+    )._build_loop(torch.device("cpu"), lambda *_: None)
 
     for name, value in weights(tmp_path / "first").items():
         if name.startswith("net."):
@@ -310,9 +310,9 @@ def test_pretrained_networks_see_what_they_learned_with(trainer, monkeypatch):
     """Images scaled as ImageNet's, not as the training set's."""
     from cnlw_tools.trainer import nets
 
-    own = nets.build_network
-    monkeypatch.setattr(nets, "build_network", lambda *a: own(*a[:4], False, None))
-    loop = trainer(net="mlp1", pretrained=True)._loop(torch.device("cpu"), lambda *_: None)
+    build_network = nets.build_network
+    monkeypatch.setattr(nets, "build_network", lambda *args, **options: build_network(*args))
+    loop = trainer(net="mlp1", pretrained=True)._build_loop(torch.device("cpu"), lambda *_: None)
 
     assert loop.train_loader.normaliser.mean.flatten().tolist() == pytest.approx(
         [0.485, 0.456, 0.406]
@@ -321,7 +321,7 @@ def test_pretrained_networks_see_what_they_learned_with(trainer, monkeypatch):
 
 def test_a_split_that_is_learned_from_is_held_once(trainer):
     """As train, and not under its own name beside."""
-    loop = trainer(split="probe", changes={"batch_size": 10})._loop(
+    loop = trainer(split="probe", changes={"batch_size": 10})._build_loop(
         torch.device("cpu"), lambda *_: None
     )
 

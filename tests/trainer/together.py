@@ -7,7 +7,7 @@ import torch
 
 from cnlw_tools.methods import METHODS
 from cnlw_tools.trainer import Trainer, device
-from tests.trainer.conftest import PLAN, Small
+from tests.trainer.conftest import PRESET, Small
 
 CONFIG = "blue_40_probe2_verified6"  # what any method may need
 OPTIONS = {  # of backward: the inverse of an early estimate makes much of the last bits
@@ -22,9 +22,9 @@ def main(build: str, folder: str, *methods: str) -> None:
     for name in methods:
         said = {
             "net": Small,
-            "plan": PLAN,
+            "preset": PRESET,
             "device": "cpu",
-            "workers": 1,
+            "decode_threads": 1,
             "cache": Path(folder) / "cache",
         }
         options = OPTIONS.get(name, {}) | (
