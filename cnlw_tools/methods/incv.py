@@ -273,8 +273,8 @@ class INCV(Method):
                 "give more epochs"
             )
         order = torch.randperm(len(candidates))[: len(selected) // 2]
-        drawn = candidates[order.to(candidates.device)]
-        rows = torch.cat([selected, drawn]).sort().values
+        sample = candidates[order.to(candidates.device)]
+        rows = torch.cat([selected, sample]).sort().values
         distributed.broadcast_from_rank_zero([rows])
         return rows
 
