@@ -1,6 +1,7 @@
 """``cnlw list``: what there is, one line each."""
 
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -105,9 +106,21 @@ def _nets(root: Path) -> list[tuple[str, str]]:
 
 
 def _shown(options: Mapping[str, Any]) -> str:
-    """Return options and their defaults as one would type them; dots: none is given."""
-    said = " ".join(f"-o {k}={'...' if v is None else str(v).lower()}" for k, v in options.items())
-    return f" [{said}]" if said else ""
+    """Return options and their defaults as one would type them; dots: there is no default."""
+    words = " ".join(f"-o {name}={_format_default(value)}" for name, value in options.items())
+    return f" [{words}]" if words else ""
+
+
+def _format_default(value: Any) -> str:
+    """Return a default as one would type it; a long decimal as a simple fraction if it is one."""
+    if value is None:
+        return "..."
+    text = str(value).lower()
+    if isinstance(value, float) and len(text) > 8:
+        fraction = Fraction(value).limit_denominator(1000)
+        if float(fraction) == value:
+            return str(fraction)
+    return text
 
 
 def _first_line(thing: object) -> str:

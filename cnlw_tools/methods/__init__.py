@@ -1,6 +1,6 @@
-"""Methods that learn from noisy labels. One file a method, its mathematics on top.
+"""Methods that learn from noisy labels: one file each, with its mathematics on top.
 
-Nothing here imports torch until a method is used, so `cnlw list methods` works without it.
+Torch is imported only when a method is used, so `cnlw list methods` works without it.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -35,40 +35,40 @@ METHODS: ImportOnUse[type["Method"]] = ImportOnUse(
         "vanilla": "vanilla:Vanilla",
         "weight_decay": "weight_decay:WeightDecay",
         "dropout": "dropout:Dropout",
-        # other targets
+        # changed targets
         "bootstrap": "bootstrap:Bootstrap",
         "h_alpha": "h_alpha:HAlpha",
-        # other losses
+        # robust losses
         "gce": "gce:GCE",
         "gce_truncated": "gce:GCETruncated",
         "data_parameters": "data_parameters:DataParameters",
-        # a model of the noise
+        # models of the noise
         "s_model": "s_model:SModel",
         "noise_layer": "noise_layer:NoiseLayer",
         "forward": "forward:Forward",
         "backward": "backward:Backward",
         # two networks
         "coteaching": "coteaching:CoTeaching",
-        # mixed examples, curricula
+        # mixup and curricula
         "mixup": "mixup:Mixup",
         "mentornet": "mentornet:MentorNet",
         "mentormix": "mentormix:MentorMix",
-        # labels trusted as far as their losses say
+        # labels weighted by a mixture model of their losses
         "mdyrh": "mdyrh:MDYRH",
         "mddyrsh": "mddyrsh:MDDYRSH",
-        # examples left out, stage by stage
+        # stages that leave examples out
         "o2u": "o2u:O2U",
         "incv": "incv:INCV",
-        # after training
+        # predictions corrected after training
         "rog": "rog:RoG",
-        # a trusted set
+        # learning with a trusted set
         "l2r": "l2r:L2R",
         "ieg": "ieg:IEG",
         "glc": "glc:GLC",
-        # a trusted set is all that has labels
+        # semi-supervised: only the trusted set has labels
         "mixmatch": "mixmatch:MixMatch",
         "mixmatch_kl": "mixmatch:MixMatchKL",
-        # what lies where among the features
+        # distances between features
         "self_learning": "self_learning:SelfLearning",
         "curriculumnet": "curriculumnet:CurriculumNet",
         "cleannet": "cleannet:CleanNet",

@@ -1,12 +1,18 @@
 """TOML: reading a file, writing a table, and reading one value that was typed on a command line."""
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from cnlw_tools.recipe.strict import parse_toml
+
+FRACTION = re.compile(
+    r"\s*\d+/[1-9]\d*\s*", re.ASCII
+)  # 2/3, as `cnlw list methods` shows a default
 
 
 def read_toml(path: Path, kind: str) -> dict[str, Any]:
@@ -49,7 +55,7 @@ def to_toml(table: Mapping[str, Any]) -> str:
 
 
 def parse_option(text: str) -> tuple[str, Any]:
-    """Read ``name=value`` as TOML would; a bare word is a string.
+    """Read ``name=value`` as TOML would; a bare word is a string, and 2/3 is a fraction.
 
     Raises:
         ValueError: there is no equals sign, or nothing before it
@@ -57,6 +63,8 @@ def parse_option(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise ValueError(f"option {text!r}: write it as name=value")
+    if FRACTION.fullmatch(value):
+        return name.strip(), float(Fraction(value))
     try:
         return name.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

@@ -162,6 +162,9 @@ def test_methods_are_listed_with_their_options():
 
     assert "[-o alpha=1.0 -o per=batch]" in next(line for line in lines if line.startswith("mixup"))
     assert "[" not in next(line for line in lines if line.startswith("vanilla"))
+    assert "-o validation=2/3 " in next(line for line in lines if line.startswith("incv"))
+    mddyrsh = next(line for line in lines if line.startswith("mddyrsh"))
+    assert "-o dynamic=1/60 -o cooling=89/300 -o eta=1.0]" in mddyrsh
 
 
 def test_networks_are_listed_by_what_they_are():

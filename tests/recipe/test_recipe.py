@@ -237,10 +237,13 @@ def test_config_name(recipe, level, expected):
         ("x=[1, 2]", ("x", [1, 2])),
         ("x=a=b", ("x", "a=b")),
         ("x=", ("x", "")),
+        ("x=2/3", ("x", 2 / 3)),
+        ("x=2/3/4", ("x", "2/3/4")),
+        ("x=2/0", ("x", "2/0")),
     ],
 )
 def test_option(text, expected):
-    """An option is read as TOML would, a bare word being a string."""
+    """An option is read as TOML would; a bare word is a string, and 2/3 a fraction."""
     assert parse_option(text) == expected
 
 
