@@ -42,7 +42,7 @@ def features(
     from cnlw_tools.dataset import tables
     from cnlw_tools.executor import EXECUTORS
     from cnlw_tools.ingest.resolve import load_dataset
-    from cnlw_tools.ingest.thumbnails import thumbnails
+    from cnlw_tools.ingest.thumbnails import make_thumbnails
     from cnlw_tools.recipe.recipe import parse_recipe
     from cnlw_tools.registry import pick
     from cnlw_tools.sources import SOURCES
@@ -50,13 +50,14 @@ def features(
     if out.suffix != ".parquet":
         raise ValueError(f"{out}: features are a .parquet file: name it so")
     recipe = parse_recipe({"dataset": dataset, "noise": "instance"}, "the command line")
-    base = load_dataset(recipe, read_inputs(root, data_dir)).base
+    inputs = read_inputs(root, data_dir)
+    base = load_dataset(recipe, inputs).base
     pick(SOURCES, dataset, "source of images")
     if base is None:
         raise ValueError(f"{dataset}: its base manifest comes from the images: give --data-dir")
     ids = base.filter(pc.equal(base["split"], "train"))["image_id"]
     with EXECUTORS["local"](workers) as executor, Bars() as bars:
-        table = thumbnails(dataset, data_dir, ids, size, executor, bars)
+        table = make_thumbnails(dataset, inputs, ids, size, executor, bars)
     tables.write_parquet(table, out)
     click.echo(
         f"{out}: column features, {3 * size * size} numbers for each of {len(table):,} images"

@@ -1,14 +1,16 @@
-"""Donors: other datasets whose images some noise brings in, as tables that a plan can be drawn from.
+"""Donors: other datasets whose images some noise brings in, as tables to draw plans from.
 
-A donor's table is its base manifest with its name and a slash before every id; `white` and `white_uniform` are no
-datasets but noise, sources/white_noise.py. Where noise asks which class an image looks like, each class lists the donor's
-images as a search would,
+A donor's table is its base manifest, with its name and a slash before every id. The donors `white`
+and `white_uniform` are no datasets but noise (sources/white_noise.py).
 
-    the nearer  |t - mean of the t' of class c|,  the higher        t, (48,): colours of the image shrunk to 4 x 4
+Some noise asks which class an image looks like. Each class ranks the images of a donor:
 
-with the mean over the first `EACH` training images of the class by id, and the column ``looks_like`` is the class in
-whose list an image stands highest. (The nearest mean alone would leave classes of plain colours nothing.) Of equal
-places the class that counts first has it, of equal distances the image whose id does.
+    the smaller  |t - m_c|,  the higher      t: (48,) colours of the image, shrunk to 4 x 4 pixels
+                                             m_c: mean t of 200 training images of class c
+
+and the column `looks_like` is the class that ranks an image highest. (If it were the class with the
+nearest m_c, classes of plain colours would have no image.) The 200 images are the first by id. Of
+equal ranks the first class counts, of equal distances the first image by id.
 """
 
 from collections.abc import Sequence
@@ -19,11 +21,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from PIL import Image
 
-from cnlw_tools.dataset import dataset
 from cnlw_tools.dataset.dataset import (
     NEAREST_CLASS,
     WHITE_NOISE_DONORS,
     Dataset,
+    list_datasets,
+    read_dataset,
     require_base_manifest,
 )
 from cnlw_tools.images.pixels import decode
@@ -32,104 +35,122 @@ from cnlw_tools.registry import suggest
 from cnlw_tools.sources import SOURCES, Source, open_donor, white_noise
 from cnlw_tools.sources.composite import Reader
 
-EACH, SIDE = 200, 4  # images of a class; pixels of a thumbnail
+IMAGES_PER_CLASS = 200  # that a class's mean is made of
+SIDE = 4  # pixels of a thumbnail
+CHANNELS = 3
 
-Tables = dict[str, pa.Table]
+Floats = NDArray[np.float64]
 
 
-def tables(
+def read_donors(
     names: Sequence[str],
     inputs: Inputs,
-    found: Dataset,
-    own: Source,
-    likeness: bool,
-) -> Tables:
-    """Return the table of each donor.
+    dataset: Dataset,
+    source: Source,
+    with_nearest_class: bool,
+) -> dict[str, pa.Table]:
+    """Return the table of each donor, by name.
 
     Args:
         names: of the donors
         inputs: where their tables and images lie
-        found: the dataset that they give to, with its base manifest
-        own: reads its images
-        likeness: say of each image which class it looks like
+        dataset: takes their images; it has a base manifest
+        source: reads the images of the dataset
+        with_nearest_class: add the column `looks_like`
 
     Raises:
-        LookupError: no such donor
-        ValueError, OSError: it is the dataset itself, or it cannot be read
+        LookupError: no such donor, or it is the dataset itself
+        ValueError, OSError: a donor cannot be read
     """
-    made = {}
+    tables = {}
     for name in names:
-        if name == found.name or name not in (*SOURCES, *WHITE_NOISE_DONORS):
-            known = [n for n in (*SOURCES, *WHITE_NOISE_DONORS) if n != found.name]
-            raise LookupError(
-                f"no donor {name!r} for {found.name}.{suggest(name, known)} There are: {', '.join(known)}"
-            )
-        raw = (
-            white_noise.make_white_manifest(name, own, require_base_manifest(found))
-            if name in WHITE_NOISE_DONORS
-            else _manifest(name, inputs)
-        )
-        ids = pc.binary_join_element_wise(pa.scalar(name), raw["image_id"], "/")
-        table = raw.select(["image_id", "label", "split", "uri", "sha256"]).set_column(
-            0, raw.schema.field(0), ids
-        )
-        if likeness:
-            read = open_donor(name, inputs)
-            label = alike(
-                read,
-                raw["image_id"].to_pylist(),
-                _centroids(own, require_base_manifest(found), len(found.classes)),
-            )
-            table = table.append_column(NEAREST_CLASS, pa.array(label, pa.int32()))
-        made[name] = table
-    return made
+        _check_name(name, dataset.name)
+        base = require_base_manifest(dataset)
+        if name in WHITE_NOISE_DONORS:
+            manifest = white_noise.make_white_manifest(name, source, base)
+        else:
+            manifest = _read_manifest(name, inputs)
+        tables[name] = _with_prefix(manifest, name)
+        if with_nearest_class:
+            centroids = _mean_thumbnails(source, base, len(dataset.classes))
+            ids = manifest["image_id"].to_pylist()
+            classes = find_nearest_classes(open_donor(name, inputs), ids, centroids)
+            column = pa.array(classes, pa.int32())
+            tables[name] = tables[name].append_column(NEAREST_CLASS, column)
+    return tables
 
 
-def alike(read: Reader, ids: Sequence[str], centroids: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return (n,) the class that each image looks like; centroids: (C, 48), infinite where a class has no image."""
+def _check_name(name: str, dataset: str) -> None:
+    """Raise if there is no donor of this name for a dataset."""
+    donors = [donor for donor in (*SOURCES, *WHITE_NOISE_DONORS) if donor != dataset]
+    if name not in donors:
+        raise LookupError(
+            f"no donor {name!r} for {dataset}.{suggest(name, donors)} Donors: {', '.join(donors)}"
+        )
+
+
+def _read_manifest(name: str, inputs: Inputs) -> pa.Table:
+    """Return a donor's base manifest, from its folder or made from the user's copy."""
+    if name in list_datasets(inputs.root):
+        base = read_dataset(name, inputs.root).base
+        if base is not None:
+            return base
+    try:
+        return SOURCES[name](inputs.donors.get(name)).manifest()
+    except ValueError as error:
+        raise ValueError(f"{error}; for a donor, use --donor {name}=DIR") from error
+
+
+def _with_prefix(manifest: pa.Table, name: str) -> pa.Table:
+    """Return the columns of a manifest, with the donor's name and a slash before every id."""
+    table = manifest.select(["image_id", "label", "split", "uri", "sha256"])
+    ids = pc.binary_join_element_wise(pa.scalar(name), manifest["image_id"], "/")
+    return table.set_column(0, manifest.schema.field(0), ids)
+
+
+def find_nearest_classes(
+    reader: Reader, ids: Sequence[str], centroids: Floats
+) -> NDArray[np.int64]:
+    """Return the (n,) class that each image looks like.
+
+    Args:
+        reader: of the images
+        ids: of n images
+        centroids: (C, 48) mean thumbnails; infinite where a class has no image
+    """
+    n = len(ids)
     order = np.argsort(np.array(ids))
-    seen = (
-        np.stack([thumbnail(read, ids[i]) for i in order])
-        if ids
-        else np.empty((0, centroids.shape[1]))
-    )
-    best, label = np.full(len(ids), len(ids)), np.zeros(len(ids), np.int64)
+    thumbnails = np.empty((n, centroids.shape[1]))
+    for row, i in enumerate(order):
+        thumbnails[row] = thumbnail(reader, ids[i])
+    best_rank = np.full(n, n)
+    nearest = np.zeros(n, np.int64)
     for c in np.flatnonzero(np.isfinite(centroids[:, 0])):
-        place = np.empty(len(ids), np.int64)
-        place[np.argsort(((seen - centroids[c]) ** 2).sum(1), kind="stable")] = np.arange(len(ids))
-        label[place < best] = c
-        best = np.minimum(best, place)
-    found = np.empty(len(ids), np.int64)
-    found[order] = label
-    return found
+        distances = ((thumbnails - centroids[c]) ** 2).sum(1)
+        rank = np.empty(n, np.int64)
+        rank[np.argsort(distances, kind="stable")] = np.arange(n)
+        nearest[rank < best_rank] = c
+        best_rank = np.minimum(best_rank, rank)
+    classes = np.empty(n, np.int64)
+    classes[order] = nearest
+    return classes
 
 
-def thumbnail(read: Reader, image_id: str) -> NDArray[np.float64]:
-    """Return (48,) the colours of an image of 4 x 4 pixels, from 0 to 255."""
-    picture = read.read(image_id)
+def thumbnail(reader: Reader, image_id: str) -> Floats:
+    """Return the (48,) colours of an image of 4 x 4 pixels, from 0 to 255."""
+    picture = reader.read(image_id)
     image = decode(picture) if isinstance(picture, bytes) else picture
     small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
     return np.asarray(small, np.float64).ravel()
 
 
-def _centroids(own: Source, base: pa.Table, classes: int) -> NDArray[np.float64]:
-    """Return (C, 48) the mean thumbnail of each class."""
+def _mean_thumbnails(source: Source, base: pa.Table, n_classes: int) -> Floats:
+    """Return the (C, 48) mean thumbnail of each class; infinite where a class has no image."""
     train = base.filter(pc.equal(base["split"], "train")).sort_by("image_id")
-    means = np.full((classes, 3 * SIDE * SIDE), np.inf)
-    for c in range(classes):
-        ids = train.filter(pc.equal(train["label"], c))["image_id"][:EACH].to_pylist()
+    means = np.full((n_classes, CHANNELS * SIDE * SIDE), np.inf)
+    for c in range(n_classes):
+        rows = train.filter(pc.equal(train["label"], c))
+        ids = rows["image_id"][:IMAGES_PER_CLASS].to_pylist()
         if ids:
-            means[c] = np.mean([thumbnail(own, i) for i in ids], axis=0)
+            means[c] = np.mean([thumbnail(source, image_id) for image_id in ids], axis=0)
     return means
-
-
-def _manifest(name: str, inputs: Inputs) -> pa.Table:
-    """Return a donor's base manifest, from its folder or made from the user's copy."""
-    root = inputs.root
-    known = dataset.read_dataset(name, root).base if name in dataset.list_datasets(root) else None
-    if known is not None:
-        return known
-    try:
-        return SOURCES[name](inputs.donors.get(name)).manifest()
-    except ValueError as error:
-        raise ValueError(f"{error}; of a donor it is --donor {name}=DIR") from error

@@ -1,7 +1,8 @@
-"""What a recipe is made from: the tables of its dataset, those that the user's copy holds, and those of donors.
+"""What a recipe is made from: the tables of its dataset, of the user's images, and of donors.
 
-Images of the web lie in a store that `cnlw fetch` made. What is not in it, a placeholder, or like a validation image is
-dead there: noise passes it over, and the next one in its order steps in.
+Images of the web lie in a store that `cnlw fetch` made. A candidate is unavailable if the store
+does not have it, or if it is a placeholder, or like a validation image. Noise skips unavailable
+candidates, and takes the next ones in their order.
 """
 
 from collections.abc import Sequence
@@ -14,11 +15,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools.dataset import dataset
-from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.dataset.dataset import (
+    Dataset,
+    empty_dataset,
+    list_datasets,
+    read_dataset,
+    require_base_manifest,
+)
 from cnlw_tools.executor import SERIAL, Executor
 from cnlw_tools.images.pixels import decode, fingerprint
-from cnlw_tools.ingest import donors
+from cnlw_tools.ingest.donors import read_donors
 from cnlw_tools.noise import NOISE
 from cnlw_tools.plan.plan import options
 from cnlw_tools.recipe.inputs import Inputs
@@ -30,112 +36,129 @@ from cnlw_tools.sources.composite import Reader
 from cnlw_tools.store.exclusions import find_exclusions
 from cnlw_tools.store.store import Store
 
-MANY = 500  # images that a worker looks at before it is asked again
+IMAGES_PER_TASK = 500
+FINGERPRINT_BYTES = 16
 
 
 def load_dataset(recipe: Recipe, inputs: Inputs, executor: Executor = SERIAL) -> Dataset:
     """Return the dataset of a recipe.
 
     Args:
-        recipe: names it, and its donors
+        recipe: names the dataset and its donors
         inputs: where its tables and images lie
-        executor: looks at validation images where there is a store of web images
+        executor: reads validation images, if there is a store of web images
 
     Raises:
         LookupError: unknown dataset, or donor
-        ValueError: there is neither a base manifest nor a source to make it, or the tables are wrong
+        ValueError: there is no base manifest and no source to make it, or the tables are wrong
         OSError: the data are not where they should be
     """
-    root, data_dir = inputs.root, inputs.data_dir
-    found = _tables(recipe, root, data_dir)
-    found = found.with_side_table(Path(recipe.side)) if recipe.side else found
+    dataset = _load_tables(recipe, inputs)
+    if recipe.side:
+        dataset = dataset.with_side_table(Path(recipe.side))
     if inputs.store is not None:
-        own = open_source(found.source, recipe, data_dir)
-        found = _with_store(found, inputs.store, own, executor)
-    if not recipe.donors:
-        return found
-    noise, own = pick(NOISE, recipe.noise, "noise"), open_source(found.source, recipe, data_dir)
-    given = donors.tables(recipe.donors, inputs, found, own, noise.needs_nearest_class)
-    more = (
-        ("outlier",)
-        if noise.outlier_option and options(noise, recipe)[noise.outlier_option]
-        else ()
-    )
-    return replace(found, donors=given, classes=(*found.classes, *more))
+        source = open_source(dataset.source, recipe, inputs.data_dir)
+        dataset = _with_store(dataset, inputs.store, source, executor)
+    if recipe.donors:
+        source = open_source(dataset.source, recipe, inputs.data_dir)
+        dataset = _with_donors(dataset, recipe, inputs, source)
+    return dataset
 
 
 def open_source(name: str, recipe: Recipe, data_dir: Path | None) -> Source:
-    """Return a source.
+    """Open a source of images.
 
     Raises:
-        ValueError, OSError: there is none of that name, or not in that folder what it needs
+        ValueError, OSError: there is no source of that name, or the folder lacks what it needs
     """
     if name not in SOURCES:
-        wants = f"; it wants {recipe.needs}" if recipe.needs else ""
-        raise ValueError(
-            f"{name}: no source reads its images yet{wants}. There are sources for {', '.join(SOURCES)}"
-        )
+        needs = f"; it needs {recipe.needs}" if recipe.needs else ""
+        names = ", ".join(SOURCES)
+        raise ValueError(f"{name}: no source reads its images yet{needs}. Sources: {names}")
     return SOURCES[name](data_dir)
 
 
-def _tables(recipe: Recipe, root: Path, data_dir: Path | None) -> Dataset:
-    """Return a dataset, its classes and base manifest from its folder or made from the user's copy."""
-    name = recipe.dataset
-    found = (
-        dataset.read_dataset(name, root)
-        if name in dataset.list_datasets(root) or name not in SOURCES
-        else None
-    )
-    if found and found.base is not None:
-        here = data_dir is not None and found.source in SOURCES
-        return _with_release(found, SOURCES[found.source](data_dir), recipe) if here else found
+def _load_tables(recipe: Recipe, inputs: Inputs) -> Dataset:
+    """Return a dataset with its base manifest, which may have to be made from the user's copy."""
+    name, data_dir = recipe.dataset, inputs.data_dir
+    dataset = None
+    if name in list_datasets(inputs.root) or name not in SOURCES:
+        dataset = read_dataset(name, inputs.root)
+    if dataset is not None and dataset.base is not None:
+        if data_dir is None or dataset.source not in SOURCES:
+            return dataset
+        return _with_release(dataset, SOURCES[dataset.source](data_dir), recipe)
+
     source = open_source(name, recipe, data_dir)
-    made = dataset.empty_dataset(name, source.classes())
-    if found and found.classes != made.classes:
+    empty = empty_dataset(name, source.classes())
+    if dataset is None:
+        dataset = empty
+    elif dataset.classes != empty.classes:
         raise ValueError(
-            f"{root}: the class list of {name} is not that of its images: `cnlw import {name}` writes it"
+            f"{inputs.root}: the class list of {name} is not that of its images: "
+            f"write it with `cnlw import {name}`"
         )
-    return _with_release(
-        (found or made).with_base(source.manifest(), str(data_dir)), source, recipe
-    )
+    return _with_release(dataset.with_base(source.manifest(), str(data_dir)), source, recipe)
 
 
-def _with_release(found: Dataset, source: Source, recipe: Recipe) -> Dataset:
-    """Return the dataset with what the user's copy holds of the release of 2020, where the dataset has no own."""
+def _with_release(dataset: Dataset, source: Source, recipe: Recipe) -> Dataset:
+    """Add candidates and published splits of the release of 2020 from the user's copy.
+
+    Tables that the dataset has already are kept.
+    """
     if not isinstance(source, LocalSource):
-        return found
-    source.release.check_class_order(found.classes)
-    candidates, where = (
-        None if len(found.web) else source.release.read_candidates(),
-        str(source.data_dir),
-    )
-    if candidates is not None:
-        found = found.with_web(*candidates, where)
-    if recipe.splits == "official" and found.published_splits is None:
-        found = found.with_published_splits(
-            source.release.read_published_splits(source.label_of), where
-        )
-    return found
+        return dataset
+    release, path = source.release, str(source.data_dir)
+    release.check_class_order(dataset.classes)
+    if not len(dataset.web):
+        candidates = release.read_candidates()
+        if candidates is not None:
+            web, votes = candidates
+            dataset = dataset.with_web(web, votes, path)
+    if recipe.splits == "official" and dataset.published_splits is None:
+        splits = release.read_published_splits(source.label_of)
+        dataset = dataset.with_published_splits(splits, path)
+    return dataset
 
 
-def _with_store(found: Dataset, store: Path, own: Source, executor: Executor) -> Dataset:
-    """Return the dataset with a column ``dead`` of its candidates: what the store does not hold, or should not."""
-    base = dataset.require_base_manifest(found)
-    held = base.filter(pc.starts_with(base["split"], "validation"))["image_id"].to_pylist()
-    parts = [held[i : i + MANY] for i in range(0, len(held), MANY)]
-    beside = np.concatenate(
-        [np.empty((0, 16), np.uint8), *executor.map(partial(_prints, own), parts)]
-    )
+def _with_store(dataset: Dataset, store: Path, source: Source, executor: Executor) -> Dataset:
+    """Mark the candidates that the store does not have, or that no build may use."""
+    base = require_base_manifest(dataset)
+    is_validation = pc.starts_with(base["split"], "validation")
+    ids = base.filter(is_validation)["image_id"].to_pylist()
+    fingerprints = _fingerprint_images(source, ids, executor)
     with Store(store) as images:
-        good = set(images.image_ids())
-        good -= find_exclusions(images, validation_fingerprints=beside).keys()
-    return found.with_unavailable(
-        pc.invert(pc.is_in(found.web["image_id"], pa.array(sorted(good), pa.string())))
-    )
+        exclusions = find_exclusions(images, validation_fingerprints=fingerprints)
+        available = sorted({*images.image_ids()} - exclusions.keys())
+    is_available = pc.is_in(dataset.web["image_id"], pa.array(available, pa.string()))
+    return dataset.with_unavailable(pc.invert(is_available))
 
 
-def _prints(own: Reader, ids: Sequence[str]) -> NDArray[np.uint8]:
-    """Return (n, 16) the fingerprints of images."""
-    pictures = [own.read(name) for name in ids]
-    images = [decode(picture) if isinstance(picture, bytes) else picture for picture in pictures]
-    return np.frombuffer(b"".join(map(fingerprint, images)), np.uint8).reshape(-1, 16)
+def _fingerprint_images(
+    source: Reader, ids: Sequence[str], executor: Executor
+) -> NDArray[np.uint8]:
+    """Return the (n, 16) fingerprints of images, in any order."""
+    starts = range(0, len(ids), IMAGES_PER_TASK)
+    tasks = [ids[start : start + IMAGES_PER_TASK] for start in starts]
+    parts = [*executor.map(partial(_fingerprint_part, source), tasks)]
+    return np.concatenate([np.empty((0, FINGERPRINT_BYTES), np.uint8), *parts])
+
+
+def _fingerprint_part(source: Reader, ids: Sequence[str]) -> NDArray[np.uint8]:
+    """Return the (n, 16) fingerprints of images."""
+    fingerprints = []
+    for image_id in ids:
+        picture = source.read(image_id)
+        image = decode(picture) if isinstance(picture, bytes) else picture
+        fingerprints.append(fingerprint(image))
+    return np.frombuffer(b"".join(fingerprints), np.uint8).reshape(-1, FINGERPRINT_BYTES)
+
+
+def _with_donors(dataset: Dataset, recipe: Recipe, inputs: Inputs, source: Source) -> Dataset:
+    """Add the tables of donors, and a class of their images where the noise makes one."""
+    noise = pick(NOISE, recipe.noise, "noise")
+    tables = read_donors(recipe.donors, inputs, dataset, source, noise.needs_nearest_class)
+    classes = dataset.classes
+    if noise.outlier_option and options(noise, recipe)[noise.outlier_option]:
+        classes = (*classes, "outlier")
+    return replace(dataset, donors=tables, classes=classes)

@@ -1,10 +1,12 @@
-"""Features of images made of their pixels alone: thumbnails, for noise that depends on what an image looks like.
+"""Features made of pixels alone: thumbnails, for noise that depends on what an image looks like.
 
-x = area averages of the image on a grid of size x size, of [-1, 1], row by row and each pixel's R, G, B
+x = area averages of the image on a grid of size x size, in [-1, 1]: row by row, R, G, B of each
+pixel
 """
 
+from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,58 +14,83 @@ from numpy.typing import NDArray
 
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.images.pixels import decode, resize
-from cnlw_tools.sources import SOURCES
+from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.sources import SOURCES, Source
 
-SHARD = 1000  # images that a worker takes at a time
+IMAGES_PER_TASK = 1000
+CHANNELS = 3
+
+Features = NDArray[np.float32]
 
 
-def thumbnails(
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What all tasks have in common."""
+
+    source: str
+    inputs: Inputs
+    size: int
+
+
+class _Task(NamedTuple):
+    """Images to read together."""
+
+    start: int  # row of the first one
+    ids: list[str]
+
+
+def make_thumbnails(
     source: str,
-    data_dir: Path | None,
+    inputs: Inputs,
     ids: pa.ChunkedArray,
     size: int,
     executor: Executor = SERIAL,
     progress: Progress = no_progress,
 ) -> pa.Table:
-    """Return a side table (dataset/side_table.py) with the column ``features``: 3 size^2 numbers for each of n images.
+    """Return a side table (dataset/side_table.py) with a column `features`.
 
     Args:
         source: of SOURCES
-        data_dir: where the user's copy of the images lies; none where they come with the package
+        inputs: where the images lie
         ids: (n,) of the images
-        size: pixels of the side
+        size: pixels of the side; there are 3 size^2 features
         executor: where the images are read
         progress: is told how many images are done
 
     Raises:
         OSError, ValueError, LookupError: an image cannot be read
     """
-    names, done = ids.to_pylist(), 0
-    shards = [(i, names[i : i + SHARD]) for i in range(0, len(names), SHARD)]
-    found = np.empty((len(names), 3 * size * size), np.float32)
-    for begin, rows in executor.map(partial(_shard, source, data_dir, size), shards):
-        found[begin : begin + len(rows)] = rows
+    names = ids.to_pylist()
+    starts = range(0, len(names), IMAGES_PER_TASK)
+    tasks = [_Task(start, names[start : start + IMAGES_PER_TASK]) for start in starts]
+    features = np.empty((len(names), CHANNELS * size * size), np.float32)
+    done = 0
+    job = _Job(source, inputs, size)
+    for start, rows in executor.map(partial(_run_task, job), tasks):
+        features[start : start + len(rows)] = rows
         done += len(rows)
         progress("images", done, len(names))
-    features = pa.FixedSizeListArray.from_arrays(pa.array(found.ravel()), found.shape[1])
-    return pa.table({"image_id": ids, "features": features})
+    column = pa.FixedSizeListArray.from_arrays(pa.array(features.ravel()), features.shape[1])
+    return pa.table({"image_id": ids, "features": column})
 
 
-def _shard(
-    source: str, data_dir: Path | None, size: int, shard: tuple[int, list[str]]
-) -> tuple[int, NDArray[np.float32]]:
-    """Return where some images begin, and their (m, 3 size^2) features."""
-    begin, ids = shard
-    return begin, np.stack([_features(source, data_dir, image_id, size) for image_id in ids])
+def _run_task(job: _Job, task: _Task) -> tuple[int, Features]:
+    """Return the row of the first image, and the (m, 3 size^2) features of all."""
+    return task.start, np.stack([_make_thumbnail(job, image_id) for image_id in task.ids])
 
 
-def _features(source: str, data_dir: Path | None, image_id: str, size: int) -> NDArray[np.float32]:
-    picture = _opened(source, data_dir).read(image_id)
+def _make_thumbnail(job: _Job, image_id: str) -> Features:
+    picture = _source(job).read(image_id)
     try:
         image = decode(picture) if isinstance(picture, bytes) else picture.convert("RGB")
     except ValueError as error:
-        raise ValueError(f"image {image_id!r} of {source}: {error}: replace the file") from error
-    return np.asarray(resize(image, size, "squash"), np.float32).ravel() / 127.5 - 1
+        raise ValueError(
+            f"image {image_id!r} of {job.source}: {error}: replace the file"
+        ) from error
+    pixels = np.asarray(resize(image, job.size, "squash"), np.float32)
+    return pixels.ravel() / 127.5 - 1
 
 
-_opened = lru_cache(maxsize=1)(lambda source, data_dir: SOURCES[source](data_dir))
+@lru_cache(maxsize=1)
+def _source(job: _Job) -> Source:
+    return SOURCES[job.source](job.inputs.data_dir)

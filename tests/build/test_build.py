@@ -430,7 +430,7 @@ def test_red(cifar, tmp_path, monkeypatch, toy):
 
 def test_no_source(toy):
     """A dataset whose images nobody reads yet is refused with what it wants."""
-    with pytest.raises(ValueError, match="toy: no source reads its images yet; it wants the tar"):
+    with pytest.raises(ValueError, match="toy: no source reads its images yet; it needs the tar"):
         build(Recipe("toy", "red", needs="the tar"), Inputs(toy), toy / "out")
     assert not (toy / "out").exists()
 

@@ -48,14 +48,14 @@ def asked(noise, *names, **options: object):
     return Recipe("toy", noise, donors=names, options=options)
 
 
-def test_alike():
+def test_nearest_classes():
     """An image is of the class in whose list it stands highest; of equal places the first class has it."""
     ids = [f"i{v:03d}" for v in (0, 10, 100, 110, 250)]
     centroids = np.repeat([[0.0], [np.inf], [104.0]], 48, axis=1)
 
     # places: of class 0  0 1 2 3 4, of class 2  3 2 0 1 4
-    assert donors.alike(Grey(), ids, centroids).tolist() == [0, 0, 2, 2, 0]
-    assert donors.alike(Grey(), ids[::-1], centroids).tolist() == [0, 2, 2, 0, 0]
+    assert donors.find_nearest_classes(Grey(), ids, centroids).tolist() == [0, 0, 2, 2, 0]
+    assert donors.find_nearest_classes(Grey(), ids[::-1], centroids).tolist() == [0, 2, 2, 0, 0]
 
 
 def test_tables(cifar, tiny, tmp_path):
@@ -83,7 +83,7 @@ def test_no_such_donor(name, message):
 def test_a_donor_wants_its_folder():
     """Where its images do not come with the package, a donor says what it needs."""
     with pytest.raises(
-        ValueError, match=r"cifar10 needs --data-dir.* of a donor it is --donor cifar10=DIR"
+        ValueError, match=r"cifar10 needs --data-dir.* for a donor, use --donor cifar10=DIR"
     ):
         load_dataset(Recipe("shapes", "openset", donors=("cifar10",)), Inputs(files.default_root()))
 

@@ -13,7 +13,8 @@ from cnlw_tools.cli import main
 from cnlw_tools.dataset import side_table, tables
 from cnlw_tools.executor import Serial
 from cnlw_tools.ingest import thumbnails as features
-from cnlw_tools.ingest.thumbnails import thumbnails
+from cnlw_tools.ingest.thumbnails import make_thumbnails
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources import SOURCES
 
 
@@ -24,7 +25,9 @@ def ids(cifar):
 
 def test_area_averages(cifar, ids):
     """Each number is the mean of 8 x 8 pixels of one channel, brought from [0, 255] to [-1, 1]."""
-    found = side_table.column_values(thumbnails("cifar10", cifar, ids, 4), "features", ids)
+    found = side_table.column_values(
+        make_thumbnails("cifar10", Inputs(files.default_root(), cifar), ids, 4), "features", ids
+    )
     pixels = np.array(SOURCES["cifar10"](cifar).read(ids[5].as_py()), float)
     naive = [
         pixels[8 * i : 8 * i + 8, 8 * j : 8 * j + 8, c].mean()
@@ -40,14 +43,14 @@ def test_area_averages(cifar, ids):
     )  # rounded, across and down
 
 
-def test_shards_change_nothing(cifar, ids, monkeypatch):
+def test_tasks_change_nothing(cifar, ids, monkeypatch):
     """Three images at a time, in whatever order they come, give the same table."""
-    whole = thumbnails("cifar10", cifar, ids, 4)
-    monkeypatch.setattr(features, "SHARD", 3)
+    inputs = Inputs(files.default_root(), cifar)
+    whole = make_thumbnails("cifar10", inputs, ids, 4)
+    monkeypatch.setattr(features, "IMAGES_PER_TASK", 3)
+    parts = make_thumbnails("cifar10", inputs, ids, 4, Backwards())
 
-    assert hashing.digest(thumbnails("cifar10", cifar, ids, 4, Backwards())) == hashing.digest(
-        whole
-    )
+    assert hashing.digest(parts) == hashing.digest(whole)
 
 
 class Backwards(Serial):
@@ -96,4 +99,14 @@ def test_what_cannot_be_made(arguments, message):
 
 def test_no_images(cifar):
     """No image is an empty table."""
-    assert len(thumbnails("cifar10", cifar, pa.chunked_array([[]], pa.string()), 4)) == 0
+    assert (
+        len(
+            make_thumbnails(
+                "cifar10",
+                Inputs(files.default_root(), cifar),
+                pa.chunked_array([[]], pa.string()),
+                4,
+            )
+        )
+        == 0
+    )
