@@ -133,8 +133,9 @@ def test_from_the_web_to_a_build(web, tmp_path):
     assert not came.keys() & gone
     assert {row["image_id"] for row in other if row["origin"] == "web"} & gone
     assert len(rows) == len(other)
-    found = collect_evidence(tmp_path / "with", Inputs(files.default_root(), store=store))
-    assert [] == [f for _, _, some in validate(found) for f in some if f.severity == "error"]
+    evidence = collect_evidence(tmp_path / "with", Inputs(files.default_root(), store=store))
+    findings = [finding for check in validate(evidence) for finding in check.findings]
+    assert [] == [finding for finding in findings if finding.severity == "error"]
     source = SOURCES["shapes"](None)
     assert all(
         np.array_equal(np.asarray(image), np.asarray(source.read(name)))
