@@ -54,8 +54,8 @@ class Toy:
             CLASSES, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)
         )
         self.x, self.true = self.images(2, N)
-        other = torch.randint(1, CLASSES, (N,), generator=torch.Generator().manual_seed(3))
-        self.y = (self.true + other * (torch.arange(N) // CLASSES % 3 == 0)) % CLASSES
+        offset = torch.randint(1, CLASSES, (N,), generator=torch.Generator().manual_seed(3))
+        self.y = (self.true + offset * (torch.arange(N) // CLASSES % 3 == 0)) % CLASSES
 
     def images(self, seed: int, n: int) -> tuple[Tensor, Tensor]:
         """Draw n images and their true labels, balanced."""
@@ -90,12 +90,12 @@ class Toy:
         self, name: str, epochs: int = 6, dropout: float = 0.0, seed: int = 0, **options: Any
     ) -> Method:
         """Return a method with what it needs and an optimiser, at the start of its first phase and epoch."""
-        method = self.bare(name, epochs, dropout, seed, **options)
+        method = self.make_unstarted(name, epochs, dropout, seed, **options)
         method.begin_phase(0, self.train_batches)
         method.begin_epoch(0, self.train_batches)
         return method
 
-    def bare(
+    def make_unstarted(
         self, name: str, epochs: int = 6, dropout: float = 0.0, seed: int = 0, **options: Any
     ) -> Method:
         """Return a method with what it needs and an optimiser, that has not begun."""
@@ -118,15 +118,15 @@ class Toy:
     def batch(self, rows: Tensor, views: int = 1) -> Batch:
         """Return these rows; the views of an image differ a little."""
         x = self.x[rows]
-        more = [x + 0.1 * torch.randn_like(x) for _ in range(views - 1)]
-        return self.on_device(Batch(rows, (x, *more), self.y[rows]))
+        extra_views = [x + 0.1 * torch.randn_like(x) for _ in range(views - 1)]
+        return self.on_device(Batch(rows, (x, *extra_views), self.y[rows]))
 
     def on_device(self, batch: Batch) -> Batch:
         """Move a batch."""
         views = tuple(x.to(self.device) for x in batch.views)
         return Batch(batch.index.to(self.device), views, batch.y.to(self.device))
 
-    def some(self, method: Method, rows: int = 32) -> Batch:
+    def first_batch(self, method: Method, rows: int = 32) -> Batch:
         """Return the first rows in the views that the method wants."""
         return self.batch(torch.arange(rows), len(method.views))
 
@@ -137,10 +137,10 @@ class Toy:
 
     def optimiser(self, method: Method) -> torch.optim.Optimizer:
         """Return momentum descent that keeps each group's own rate and decay."""
-        made = torch.optim.SGD(method.param_groups(), lr=0.05, momentum=0.9, weight_decay=1e-4)
-        for group in made.param_groups:
+        optimiser = torch.optim.SGD(method.param_groups(), lr=0.05, momentum=0.9, weight_decay=1e-4)
+        for group in optimiser.param_groups:
             group["initial_lr"] = group["lr"]
-        return made
+        return optimiser
 
     def step(self, method: Method, batch: Batch) -> float:
         """Make one step and return its loss."""
@@ -173,7 +173,7 @@ class Toy:
             ends[number] = networks(method)
         method.finish(self.train_batches)
 
-    def skip(self, method: Method) -> None:
+    def skip_to_last_epoch(self, method: Method) -> None:
         """Begin all phases and epochs, up to the last, without a step."""
         epoch = 0
         for number, phase in enumerate(method.phases()):
@@ -211,7 +211,7 @@ def toy() -> Toy:
 
 
 @pytest.fixture(params=[True, False], ids=["norm", "plain"])
-def either(request: pytest.FixtureRequest) -> Toy:
+def any_toy(request: pytest.FixtureRequest) -> Toy:
     """With batch normalisation, and without."""
     return Toy(request.param)
 

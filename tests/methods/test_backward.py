@@ -7,27 +7,27 @@ from torch.nn.functional import cross_entropy
 THETA = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])  # T: rows sum to 1
 
 
-def made(on_logits):
+def make_method(on_logits):
     return on_logits("backward", q=THETA.T.tolist())
 
 
 def test_fixture(on_logits, f3):
     """Worked out by hand; a loss may be below 0."""
-    method = made(on_logits)
+    method = make_method(on_logits)
     inverse = torch.tensor(
         [[1.314286, -0.114286, -0.2], [-0.114286, 1.314286, -0.2], [-0.4, -0.4, 1.8]]
     )
-    each = method.corrected_losses(f3.x.log_softmax(1), f3.y)
+    losses = method.corrected_losses(f3.x.log_softmax(1), f3.y)
 
     assert torch.allclose(method.loss_matrix, inverse, atol=1e-6)
-    assert torch.allclose(each, torch.tensor([-0.389027, 1.951445, 1.098612]), atol=1e-6)
+    assert torch.allclose(losses, torch.tensor([-0.389027, 1.951445, 1.098612]), atol=1e-6)
     assert method.loss(f3).item() == pytest.approx(0.88701, abs=1e-6)
 
 
 def test_oracle(on_logits):
     """sum_j T^-1[y, j] (-log p[j]), entry by entry."""
     z, y = torch.randn(9, 3, generator=torch.Generator().manual_seed(0)), torch.arange(9) % 3
-    method, log_p = made(on_logits), z.log_softmax(1)
+    method, log_p = make_method(on_logits), z.log_softmax(1)
     inverse = torch.linalg.inv(THETA)
     expected = [
         -sum(inverse[k, j] * row[j] for j in range(3)) for row, k in zip(log_p, y, strict=True)
@@ -39,20 +39,20 @@ def test_oracle(on_logits):
 def test_unbiased(on_logits):
     """Over the labels that a class is given, the mean is its cross-entropy, for every prediction."""
     z = 3 * torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
-    method, log_p = made(on_logits), z.log_softmax(1)
-    each = torch.stack(
+    method, log_p = make_method(on_logits), z.log_softmax(1)
+    losses = torch.stack(
         [method.corrected_losses(log_p, torch.full((20,), j)) for j in range(3)]
     )  # (given, 20)
     for i in range(3):
         expected = cross_entropy(z, torch.full((20,), i), reduction="none")
 
-        assert torch.allclose(THETA[i] @ each, expected, atol=1e-5)
+        assert torch.allclose(THETA[i] @ losses, expected, atol=1e-5)
 
 
 def test_has_a_floor(on_logits):
     """However sure the network is, no loss is below what a p of 1e-7 gives; where it is clipped nothing pulls."""
     z = torch.tensor([[60.0, 0, 0]], requires_grad=True)
-    loss = made(on_logits).corrected_losses(z.log_softmax(1), torch.tensor([0])).sum()
+    loss = make_method(on_logits).corrected_losses(z.log_softmax(1), torch.tensor([0])).sum()
     loss.backward()
 
     assert loss.item() == pytest.approx((-0.114286 - 0.2) * 16.118096, rel=1e-4)

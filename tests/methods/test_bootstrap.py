@@ -26,24 +26,24 @@ def test_oracle(on_logits, f3, kind, beta):
 
 
 @pytest.mark.parametrize(
-    ("kind", "each", "mean"),
+    ("kind", "expected", "mean"),
     [
         ("soft", [0.260846, 1.522639, 1.098612], 0.960699),
         ("hard", [0.239545, 1.351445, 1.098612], 0.896534),
     ],
 )
-def test_defaults(on_logits, f3, kind, each, mean):
+def test_defaults(on_logits, f3, kind, expected, mean):
     """The paper's beta, 0.95 and 0.8, on the fixture."""
     method = on_logits("bootstrap", kind=kind)
-    own = cross_entropy(f3.x, f3.y, reduction="none")
+    given_losses = cross_entropy(f3.x, f3.y, reduction="none")
 
     assert method.loss(f3).item() == pytest.approx(mean, abs=1e-6)
     assert torch.allclose(
-        method.beta * own + (1 - method.beta) * prediction_losses(f3.x, kind),
-        torch.tensor(each),
+        method.beta * given_losses + (1 - method.beta) * prediction_losses(f3.x, kind),
+        torch.tensor(expected),
         atol=1e-6,
     )
-    assert torch.allclose(method.example_losses, own)
+    assert torch.allclose(method.example_losses, given_losses)
 
 
 def test_soft_learns_through_its_guess(f3):

@@ -10,7 +10,7 @@ from cnlw_tools.methods.components.pooled_features import extract_features
 
 
 @pytest.mark.parametrize(
-    ("epochs", "said", "turns"),
+    ("epochs", "options", "expected"),
     [
         (10, {}, {5, 7}),
         (10, {"start": 0.3, "rounds": 1}, {3}),
@@ -19,12 +19,12 @@ from cnlw_tools.methods.components.pooled_features import extract_features
         (2, {"start": 0, "rounds": 2}, {0, 1}),
     ],
 )
-def test_turns(toy, epochs, said, turns):
+def test_turns(toy, epochs, options, expected):
     """At even distances from `start` on; one that would begin after the end does not."""
-    assert METHODS["cleannet"](toy.task("cleannet", epochs), **said).round_epochs == turns
+    assert METHODS["cleannet"](toy.task("cleannet", epochs), **options).round_epochs == expected
 
 
-def judged(toy, monkeypatch, cos, **options):
+def make_weighted(toy, monkeypatch, cos, **options):
     """A method after its first turn, with these cosines."""
     monkeypatch.setattr(cleannet, "class_cosines", lambda *_: cos)
     return toy.make("cleannet", start=0, passes=0, **options)
@@ -41,14 +41,14 @@ def judged(toy, monkeypatch, cos, **options):
 def test_weights(toy, monkeypatch, options, expected):
     """Soft: the cosine if it is above 0; hard: whether it reaches the threshold. The loss is their weighted mean."""
     cos = torch.tensor([0.9, -0.4, 0.1, 0.05]).repeat(48)
-    method = judged(toy, monkeypatch, cos, **options)
-    batch = toy.some(method, 4)
+    method = make_weighted(toy, monkeypatch, cos, **options)
+    batch = toy.first_batch(method, 4)
     loss = method.loss(batch)
 
     assert method.example_weights[:4].tolist() == pytest.approx(expected)
-    each = method.example_losses[:4].tolist()
+    losses = method.example_losses[:4].tolist()
     assert loss.item() == pytest.approx(
-        sum(w * e for w, e in zip(expected, each, strict=True)) / sum(expected), rel=1e-5
+        sum(w * e for w, e in zip(expected, losses, strict=True)) / sum(expected), rel=1e-5
     )
 
 
@@ -104,6 +104,6 @@ def test_all_ranks_take_the_weights_of_the_first(toy, monkeypatch):
     monkeypatch.setattr(
         distributed, "broadcast_from_rank_zero", lambda tensors: [t.fill_(0.25) for t in tensors]
     )
-    method = judged(toy, monkeypatch, torch.ones(192))
+    method = make_weighted(toy, monkeypatch, torch.ones(192))
 
     assert (method.class_weight == 0.25).all()

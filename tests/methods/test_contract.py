@@ -28,11 +28,11 @@ WAITS = (
 )
 
 
-def made(toy, name, stage="first", **options: Any):
+def make_method(toy, name, stage="first", **options: Any):
     """A method at the beginning of its first epoch, or of its last."""
     method = toy.make(name, **options)
     if stage == "last":
-        toy.skip(method)
+        toy.skip_to_last_epoch(method)
     torch.manual_seed(9)
     return method
 
@@ -67,10 +67,10 @@ def test_says_what_it_is(name):
     "name", [name for name in METHODS if METHODS[name].cross_entropy_options is not None]
 )
 @stages
-def test_off(either, name, stage):
+def test_off(any_toy, name, stage):
     """Switched off it is cross-entropy, to the last bit."""
-    method = made(either, name, stage, **METHODS[name].cross_entropy_options)
-    batch = either.some(method)
+    method = make_method(any_toy, name, stage, **METHODS[name].cross_entropy_options)
+    batch = any_toy.first_batch(method)
 
     assert (
         method.loss(batch) == cross_entropy(method.net(batch.x), batch.y, reduction="none").mean()
@@ -87,22 +87,24 @@ def test_learns(toy, name):
 @pytest.mark.parametrize("last", [0, 3])
 def test_goes_on_where_it_was(toy, name, last):
     """A twin that is loaded in the middle of an epoch from what a checkpoint holds ends with the same numbers."""
-    method, twin = toy.bare(name, epochs=4), toy.bare(name, epochs=4, seed=1)
+    method, twin = toy.make_unstarted(name, epochs=4), toy.make_unstarted(name, epochs=4, seed=1)
     assert last in toy.epochs(method)  # stops at the beginning of this epoch
-    toy.step(method, toy.some(method))
+    toy.step(method, toy.first_batch(method))
     twin.load_state_dict(deepcopy(method.state_dict()))
     twin.optimiser.load_state_dict(deepcopy(method.optimiser.state_dict()))
 
-    def steps(one):
+    def steps(instance):
         torch.manual_seed(7)
-        one.progress = (last + 0.5) / 4
-        return [toy.step(one, toy.some(one)) for _ in range(3)], one.state_dict()
+        instance.progress = (last + 0.5) / 4
+        return [
+            toy.step(instance, toy.first_batch(instance)) for _ in range(3)
+        ], instance.state_dict()
 
-    (losses, state), (expected, other) = steps(twin), steps(method)
+    (losses, state), (expected, expected_state) = steps(twin), steps(method)
 
     assert losses == expected
     assert all(
-        torch.allclose(value, other[key], rtol=0, atol=0, equal_nan=True)
+        torch.allclose(value, expected_state[key], rtol=0, atol=0, equal_nan=True)
         for key, value in state.items()
     )
 
@@ -110,8 +112,8 @@ def test_goes_on_where_it_was(toy, name, last):
 @every
 def test_every_parameter_learns(toy, name):
     """In the last epoch each trainable parameter gets a gradient, and is in one group of the optimiser."""
-    method = made(toy, name, "last")
-    method.loss(toy.some(method)).backward()
+    method = make_method(toy, name, "last")
+    method.loss(toy.first_batch(method)).backward()
     grouped = [id(p) for group in method.param_groups() for p in group["params"]]
 
     for key, p in method.named_parameters():
@@ -121,11 +123,11 @@ def test_every_parameter_learns(toy, name):
 
 @every
 @stages
-def test_batch_of_one(either, name, stage):
+def test_batch_of_one(any_toy, name, stage):
     """One example gives a finite loss and finite gradients."""
-    method = made(either, name, stage)
+    method = make_method(any_toy, name, stage)
 
-    loss = method.loss(either.some(method, 1))
+    loss = method.loss(any_toy.first_batch(method, 1))
     loss.backward()
 
     assert loss.isfinite()
@@ -136,23 +138,23 @@ def test_batch_of_one(either, name, stage):
 @stages
 def test_leaves_its_batch(toy, name, stage):
     """The batch is as it was, to the last pixel."""
-    method = made(toy, name, stage)
-    batch = toy.some(method)
-    before = deepcopy(batch)
+    method = make_method(toy, name, stage)
+    batch = toy.first_batch(method)
+    copy = deepcopy(batch)
     method.loss(batch).backward()
 
-    assert torch.equal(batch.index, before.index)
-    assert torch.equal(batch.y, before.y)
-    assert all(torch.equal(a, b) for a, b in zip(batch.views, before.views, strict=True))
+    assert torch.equal(batch.index, copy.index)
+    assert torch.equal(batch.y, copy.y)
+    assert all(torch.equal(a, b) for a, b in zip(batch.views, copy.views, strict=True))
 
 
 @every
 @stages
-def test_loss_is_a_scalar(either, name, stage):
+def test_loss_is_a_scalar(any_toy, name, stage):
     """A finite number that knows its gradient."""
-    method = made(either, name, stage)
+    method = make_method(any_toy, name, stage)
 
-    loss = method.loss(either.some(method))
+    loss = method.loss(any_toy.first_batch(method))
 
     assert loss.shape == ()
     assert loss.isfinite()
@@ -162,24 +164,24 @@ def test_loss_is_a_scalar(either, name, stage):
 @every
 def test_notes(toy, name):
     """What examples cost and weigh is written where they stand, and nowhere else."""
-    method = made(toy, name)
+    method = make_method(toy, name)
     rows = torch.tensor([5, 3, 80, 41])
 
     method.loss(toy.batch(rows, len(method.views)))
-    others = torch.ones_like(method.example_losses, dtype=torch.bool).index_fill(0, rows, False)
+    is_other = torch.ones_like(method.example_losses, dtype=torch.bool).index_fill(0, rows, False)
 
     assert method.example_losses[rows].isfinite().all()
     assert (method.example_weights[rows] >= 0).all()
     assert (method.example_weights[rows] <= 1).all()
-    assert method.example_losses[others].isnan().all()
-    assert method.example_weights[others].isnan().all()
+    assert method.example_losses[is_other].isnan().all()
+    assert method.example_weights[is_other].isnan().all()
 
 
 @every
 @stages
 def test_what_is_kept_of_a_transition(toy, name, stage):
     """Is that of all classes, in rows of probabilities."""
-    method = made(toy, name, stage)
+    method = make_method(toy, name, stage)
     for key, value in method.epoch_artifacts().items():
         assert key == "transition"
         assert value.shape == (method.task.n_classes, method.task.n_classes)
@@ -204,21 +206,21 @@ def test_phases(toy, name):
 @stages
 def test_same_seed(toy, name, stage):
     """The same seed gives the same loss."""
-    one, two = (
-        method.loss(toy.some(method)).item()
-        for method in (made(toy, name, stage) for _ in range(2))
+    first, second = (
+        method.loss(toy.first_batch(method)).item()
+        for method in (make_method(toy, name, stage) for _ in range(2))
     )
 
-    assert one == two
+    assert first == second
 
 
 @every
 def test_bad_options(toy, name):
     """No option takes what is no number or no name, and the error says which it was."""
-    for option, known in inspect.signature(METHODS[name]).parameters.items():
-        if option == "task" or isinstance(known.default, bool):
+    for option, parameter in inspect.signature(METHODS[name]).parameters.items():
+        if option == "task" or isinstance(parameter.default, bool):
             continue
-        for value in ("nonsense",) if isinstance(known.default, str) else (nan, -1.0):
+        for value in ("nonsense",) if isinstance(parameter.default, str) else (nan, -1.0):
             with pytest.raises(ValueError, match=rf"{option}\b.*{value}"):
                 toy.make(name, **{option: value})
 
@@ -249,8 +251,8 @@ def test_needs(toy, method):
 @stages
 def test_never_waits(toy, name, stage):
     """Neither the loss nor what follows the step asks the device for a value."""
-    method = made(toy, name, stage)
-    batch = toy.some(method)
+    method = make_method(toy, name, stage)
+    batch = toy.first_batch(method)
 
     with NoWaiting():
         method.loss(batch)
@@ -261,10 +263,10 @@ def test_never_waits(toy, name, stage):
 @stages
 def test_stays_on_its_device(toy, name, stage):
     """On a device that holds shapes alone there is no way back to the host, and nothing may be left there."""
-    method = made(toy, name, stage).to("meta")
+    method = make_method(toy, name, stage).to("meta")
     toy.device = "meta"
 
-    method.loss(toy.some(method)).backward()
+    method.loss(toy.first_batch(method)).backward()
     method.after_step()
 
 
@@ -272,11 +274,11 @@ def test_stays_on_its_device(toy, name, stage):
 @stages
 def test_half_precision(toy, name, stage):
     """Under bfloat16 the loss is finite, and that of single precision within a tenth."""
-    full, half = made(toy, name, stage), made(toy, name, stage)
-    expected = full.loss(toy.some(full)).item()
+    full, half = make_method(toy, name, stage), make_method(toy, name, stage)
+    expected = full.loss(toy.first_batch(full)).item()
     torch.manual_seed(9)
     with torch.autocast("cpu", torch.bfloat16):
-        loss = half.loss(toy.some(half))
+        loss = half.loss(toy.first_batch(half))
     loss.backward()
 
     assert loss.item() == pytest.approx(expected, rel=0.1)

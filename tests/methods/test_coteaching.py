@@ -14,11 +14,11 @@ from tests.methods.conftest import Net
 
 def choice(method, batch, count):
     """What each network would keep, by sorted lists."""
-    found = []
+    choices = []
     for net in (method.net, method.other_net):
         losses = cross_entropy(net(batch.x), batch.y, reduction="none").tolist()
-        found.append((losses, sorted(range(len(losses)), key=losses.__getitem__)[:count]))
-    return found
+        choices.append((losses, sorted(range(len(losses)), key=losses.__getitem__)[:count]))
+    return choices
 
 
 def apart(toy, **options):
@@ -66,26 +66,28 @@ def test_ties():
 def test_oracle(toy):
     """Each network's mean over the other's choice; noted are both losses' mean and who learns."""
     method = apart(toy)
-    batch = toy.some(method, 30)
-    (one, by_one), (two, by_two) = choice(method, batch, 20)  # a third is dropped
-    expected = sum(one[i] for i in by_two) / 20 + sum(two[i] for i in by_one) / 20
+    batch = toy.first_batch(method, 30)
+    (losses, by_one), (other_losses, by_two) = choice(method, batch, 20)  # a third is dropped
+    expected = sum(losses[i] for i in by_two) / 20 + sum(other_losses[i] for i in by_one) / 20
 
     assert by_one != by_two
     assert method.loss(batch).item() == pytest.approx(expected, rel=1e-5)
     for i in range(30):
-        assert method.example_losses[i].item() == pytest.approx((one[i] + two[i]) / 2, rel=1e-4)
+        assert method.example_losses[i].item() == pytest.approx(
+            (losses[i] + other_losses[i]) / 2, rel=1e-4
+        )
         assert method.example_weights[i] == ((i in by_one) + (i in by_two)) / 2
 
 
 def test_each_learns_from_the_others_choice_alone(toy):
     """Gradients are those of its loss on what the other chose."""
     method = apart(toy)
-    batch = toy.some(method, 30)
+    batch = toy.first_batch(method, 30)
     (_, by_one), (_, by_two) = choice(method, batch, 20)
     method.loss(batch).backward()
-    for net, chosen in ((method.net, by_two), (method.other_net, by_one)):
-        each = cross_entropy(net(batch.x), batch.y, reduction="none")
-        expected = torch.autograd.grad(each[chosen].mean(), net.head.weight)[0]
+    for net, selected in ((method.net, by_two), (method.other_net, by_one)):
+        losses = cross_entropy(net(batch.x), batch.y, reduction="none")
+        expected = torch.autograd.grad(losses[selected].mean(), net.head.weight)[0]
 
         assert torch.allclose(net.head.weight.grad, expected, atol=1e-6)
 
@@ -93,7 +95,7 @@ def test_each_learns_from_the_others_choice_alone(toy):
 def test_at_first_both_learn_everything(toy):
     """R(0) = 0."""
     method = toy.make("coteaching")
-    batch = toy.some(method)
+    batch = toy.first_batch(method)
     losses = [cross_entropy(net(batch.x), batch.y).item() for net in (method.net, method.other_net)]
 
     assert method.loss(batch).item() == pytest.approx(sum(losses), rel=1e-6)
@@ -108,7 +110,7 @@ def test_epochs_of_the_rise(toy, gradual, epoch, count):
     """A number of epochs, at most all, or a share of them: how many of 30 are left when a third is wrong."""
     method = toy.make("coteaching", gradual=gradual)
     method.progress = (epoch + 0.3) / 6
-    batch = toy.some(method, 30)
+    batch = toy.first_batch(method, 30)
     method.loss(batch)
 
     assert method.example_weights[batch.index].sum() == count
@@ -117,9 +119,9 @@ def test_epochs_of_the_rise(toy, gradual, epoch, count):
 def test_one_is_always_left(toy):
     """A batch of one is learned, whatever the rate."""
     method = apart(toy)
-    one = toy.some(method, 1)
+    batch = toy.first_batch(method, 1)
 
-    assert method.loss(one).item() > 0
+    assert method.loss(batch).item() > 0
     assert method.example_weights[0] == 1
 
 

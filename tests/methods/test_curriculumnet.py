@@ -96,15 +96,18 @@ def test_with_few_epochs_the_early_stages_are_left_out(toy, epochs, stages):
 def test_each_stage_trains_on_its_subsets(toy):
     """All, the clean, all but the highly noisy, all; more of the clean are right, and weights are those of subsets."""
     method = toy.make("curriculumnet", epochs=8, noisy=0.6, highly=0.3)
-    seen = []
+    positions = []
     for number, _ in enumerate(method.phases()):
         rows = method.begin_phase(number, toy.train_batches)
-        seen.append(None if rows is None else rows.tolist())
+        positions.append(None if rows is None else rows.tolist())
         for _ in range(25 if number == 0 else 0):
             toy.step(method, toy.batch(torch.randint(192, (32,))))
     subset = method.subset.tolist()
 
-    assert seen == [None, *([i for i in range(192) if subset[i] <= most] for most in (0, 1, 2))]
+    assert positions == [
+        None,
+        *([i for i in range(192) if subset[i] <= last_subset] for last_subset in (0, 1, 2)),
+    ]
     right = (toy.true == toy.y).float()
     assert right[method.subset == 0].mean() > 0.85 > 0.5 > right[method.subset == 2].mean()
     method.loss(toy.batch(torch.arange(192)))

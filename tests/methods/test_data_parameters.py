@@ -34,20 +34,20 @@ def test_the_slope_is_the_derivative():
     )
 
 
-@pytest.mark.parametrize("of", ["instance", "class", "both"])
-def test_oracle(toy, of):
+@pytest.mark.parametrize("kind", ["instance", "class", "both"])
+def test_oracle(toy, kind):
     """Three steps are those of descent with momentum on s, for the rows of each batch alone."""
-    said = {
+    options = {
         "instance_init": 1.5,
         "class_init": 0.8,
         "instance_decay": 0.01,
         "class_decay": 0.02,
         "class_lr": 0.3,
     }
-    method = toy.make("data_parameters", of=of, **said)
+    method = toy.make("data_parameters", of=kind, **options)
     s = {"instance": [math.log(1.5)] * 192, "class": [math.log(0.8)] * 4}
     v = {"instance": [0.0] * 192, "class": [0.0] * 4}
-    parts = ["instance", "class"] if of == "both" else [of]
+    parts = ["instance", "class"] if kind == "both" else [kind]
     lr, decay = {"instance": 0.2, "class": 0.3}, {"instance": 0.01, "class": 0.02}
     for rows in (torch.arange(0, 20), torch.arange(10, 30), torch.tensor([3, 50])):
         batch = toy.batch(rows)
@@ -64,9 +64,9 @@ def test_oracle(toy, of):
                 v[part][i] = 0.9 * v[part][i] + leaves[part].grad[i].item()
                 s[part][i] -= lr[part] * v[part][i]
 
-        found = toy.step(method, batch)
+        loss = toy.step(method, batch)
 
-        assert found == pytest.approx(losses.mean().item(), rel=1e-4)
+        assert loss == pytest.approx(losses.mean().item(), rel=1e-4)
         assert method.example_weights[rows].tolist() == pytest.approx(
             (1 / sigma).clamp(max=1).tolist(), rel=1e-4
         )
@@ -76,22 +76,22 @@ def test_oracle(toy, of):
 
 def test_untouched_rows_keep_value_and_momentum():
     """To the last bit, while others move."""
-    known = Temperatures(4, 0.2, 2.0, 0.0)
-    known.step(torch.tensor([1, 2]), torch.ones(2))
-    s, v = known.s.clone(), known.v.clone()
-    known.step(torch.tensor([2, 3]), torch.ones(2))
+    temperatures = Temperatures(4, 0.2, 2.0, 0.0)
+    temperatures.step(torch.tensor([1, 2]), torch.ones(2))
+    s, v = temperatures.s.clone(), temperatures.v.clone()
+    temperatures.step(torch.tensor([2, 3]), torch.ones(2))
 
-    assert torch.equal(known.s[:2], s[:2])
-    assert torch.equal(known.v[:2], v[:2])
-    assert (known.s[2:] < s[2:]).all()
+    assert torch.equal(temperatures.s[:2], s[:2])
+    assert torch.equal(temperatures.v[:2], v[:2])
+    assert (temperatures.s[2:] < s[2:]).all()
 
 
 def test_bounds():
     """No temperature leaves 1/20 to 20, however hard it is pulled."""
-    known = Temperatures(2, 1.0, 1.0, 0.0)
-    known.step(torch.tensor([0, 1]), torch.tensor([1e3, -1e3]))
+    temperatures = Temperatures(2, 1.0, 1.0, 0.0)
+    temperatures.step(torch.tensor([0, 1]), torch.tensor([1e3, -1e3]))
 
-    assert known.s.exp().tolist() == pytest.approx([0.05, 20])
+    assert temperatures.s.exp().tolist() == pytest.approx([0.05, 20])
 
 
 def test_predicts_without_temperatures(toy):

@@ -18,13 +18,13 @@ def test_sets_every_layer():
 def test_drops_its_share(toy):
     """In training a share p of the features is 0 and the rest is larger by 1 / (1 - p); in validation none."""
     method = toy.make("dropout", p=0.25)
-    seen = torch.ones(100_000)
+    features = torch.ones(100_000)
 
-    dropped = method.net.dropout(seen)
+    dropped = method.net.dropout(features)
 
     assert dropped.unique().tolist() == pytest.approx([0, 4 / 3])
     assert (dropped == 0).float().mean() == pytest.approx(0.25, abs=0.01)
-    assert torch.equal(method.eval().net.dropout(seen), seen)
+    assert torch.equal(method.eval().net.dropout(features), features)
 
 
 def test_validation_is_that_of_vanilla(toy):

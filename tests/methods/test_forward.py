@@ -9,9 +9,9 @@ THETA = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])  # T: 
 def test_fixture(on_logits, f3):
     """Worked out by hand."""
     method = on_logits("forward", q=THETA.T.tolist())
-    each = method.corrected_losses(f3.x.log_softmax(1), f3.y)
+    losses = method.corrected_losses(f3.x.log_softmax(1), f3.y)
 
-    assert torch.allclose(each, torch.tensor([0.413183, 1.580021, 1.003302]), atol=1e-6)
+    assert torch.allclose(losses, torch.tensor([0.413183, 1.580021, 1.003302]), atol=1e-6)
     assert method.loss(f3).item() == pytest.approx(0.998836, abs=1e-6)
 
 

@@ -94,15 +94,15 @@ def test_keeps_what_the_best_network_believes(toy):
     assert 0 < method.is_kept.sum() < 192
 
 
-@pytest.mark.parametrize(("k", "kept"), [(0, 192), (1, 0)])
-def test_ends_of_k(toy, k, kept):
+@pytest.mark.parametrize(("k", "is_kept"), [(0, 192), (1, 0)])
+def test_ends_of_k(toy, k, is_kept):
     """k = 0 keeps everything, k = 1 nothing, and then the loss is 0 and pulls nowhere."""
     method = toy.make("gce_truncated", k=k)
     method.prune(toy.train_batches)
-    loss = method.loss(toy.some(method))
+    loss = method.loss(toy.first_batch(method))
     loss.backward()
 
-    assert method.is_kept.sum() == kept
+    assert method.is_kept.sum() == is_kept
     if k == 1:
         assert loss == 0
         assert not any(p.grad.any() for p in method.net.parameters())
@@ -131,21 +131,21 @@ def test_the_best_is_the_one_that_tells_most_held_out_labels(toy):
     """The first of equals; a worse one changes nothing."""
     method = toy.make("gce_truncated")
     batch = next(toy.holdout())
-    most, best = 0.0, method.net.state_dict()
+    best_accuracy, best = 0.0, method.net.state_dict()
     for epoch in range(1, 6):
-        toy.step(method, toy.some(method))
+        toy.step(method, toy.first_batch(method))
         if epoch == 4:
             with torch.no_grad():
                 method.net.head.weight.neg_()
         right = (method.net.eval()(batch.x).argmax(1) == batch.y).float().mean().item()
-        if right > most:
-            most, best = (
+        if right > best_accuracy:
+            best_accuracy, best = (
                 right,
                 {key: value.clone() for key, value in method.net.state_dict().items()},
             )
         method.train().begin_epoch(epoch, toy.train_batches)
 
-        assert method.best_accuracy == pytest.approx(most)
+        assert method.best_accuracy == pytest.approx(best_accuracy)
         assert all(
             torch.equal(value, best[key]) for key, value in method.best_net.state_dict().items()
         )
@@ -154,12 +154,13 @@ def test_the_best_is_the_one_that_tells_most_held_out_labels(toy):
 def test_the_best_does_not_learn(toy):
     """It is a copy without gradients."""
     method = toy.make("gce_truncated")
-    before = {key: value.clone() for key, value in method.best_net.state_dict().items()}
-    toy.step(method, toy.some(method))
+    initial_state = {key: value.clone() for key, value in method.best_net.state_dict().items()}
+    toy.step(method, toy.first_batch(method))
 
     assert not any(p.requires_grad for p in method.best_net.parameters())
     assert all(
-        torch.equal(value, before[key]) for key, value in method.best_net.state_dict().items()
+        torch.equal(value, initial_state[key])
+        for key, value in method.best_net.state_dict().items()
     )
 
 

@@ -24,7 +24,7 @@ class Linear(nn.Module):
         return self.head(x)
 
 
-def made(gold, n=3, epochs=4):
+def make_method(gold, n=3, epochs=4):
     """Above a network whose logits are its input, in the second training."""
     task = Task(Linear, n, 3, epochs, probe=ProbeSet(lambda n: gold, lambda: [gold]))
     method = METHODS["glc"](task)
@@ -41,7 +41,7 @@ def gold():
 
 def test_the_matrix_is_the_mean_prediction_of_each_class(gold):
     """Row i: over trusted images of class i, example by example; rows sum to 1."""
-    method = made(gold)
+    method = make_method(gold)
     method.begin_phase(1, lambda: [])
     for i in range(3):
         of_class = [row.softmax(0) for row, k in zip(gold.x, gold.y, strict=True) if k == i]
@@ -53,7 +53,7 @@ def test_the_matrix_is_the_mean_prediction_of_each_class(gold):
 def test_a_perfect_network_corrects_nothing(f3):
     """On clean labels C is I, and the noisy part is cross-entropy."""
     y = torch.tensor([0, 1, 2, 1])
-    method = made(Batch(torch.arange(4), (200 * torch.eye(3)[y],), y))
+    method = make_method(Batch(torch.arange(4), (200 * torch.eye(3)[y],), y))
     method.begin_phase(1, lambda: [])
 
     assert torch.equal(method.c, torch.eye(3))
@@ -64,7 +64,7 @@ def test_a_perfect_network_corrects_nothing(f3):
 
 def test_loss(f3, gold):
     """Forward correction on the noisy part, cross-entropy on the trusted one, by their numbers in the whole."""
-    method = made(gold, n=30)
+    method = make_method(gold, n=30)
     method.c.copy_(THETA)
     trusted = cross_entropy(gold.x, gold.y).item()
 
@@ -76,7 +76,7 @@ def test_loss(f3, gold):
 
 def test_the_noisy_part_is_forward_correction(f3, gold, on_logits):
     """With T = C."""
-    method = made(gold)
+    method = make_method(gold)
     method.c.copy_(THETA)
     forward = on_logits("forward", q=THETA.T.tolist()).loss(f3).item()
 
@@ -88,24 +88,24 @@ def test_the_noisy_part_is_forward_correction(f3, gold, on_logits):
 def test_the_first_training_is_vanilla(toy):
     """Cross-entropy on noisy labels alone, to the last bit."""
     method = toy.make("glc")
-    batch = toy.some(method)
+    batch = toy.first_batch(method)
 
     assert (
         method.loss(batch) == cross_entropy(method.net(batch.x), batch.y, reduction="none").mean()
     )
 
 
-@pytest.mark.parametrize(("rows", "many"), [(32, 3), (96, 10), (1, 1)])
-def test_draws_as_many_as_their_share(toy, monkeypatch, rows, many):
+@pytest.mark.parametrize(("rows", "count"), [(32, 3), (96, 10), (1, 1)])
+def test_draws_as_many_as_their_share(toy, monkeypatch, rows, count):
     """20 trusted and 192 noisy examples; at least one."""
-    method, drawn = toy.make("glc"), []
+    method, sizes = toy.make("glc"), []
     method.progress = 0.9
-    monkeypatch.setattr(toy, "probe", lambda n: drawn.append(n) or Toy.probe(toy, n))
+    monkeypatch.setattr(toy, "probe", lambda n: sizes.append(n) or Toy.probe(toy, n))
     Toy = type(toy)
     method.task = replace(method.task, probe=ProbeSet(toy.probe, toy.trusted))
-    method.loss(toy.some(method, rows))
+    method.loss(toy.first_batch(method, rows))
 
-    assert drawn == [many]
+    assert sizes == [count]
 
 
 @pytest.mark.parametrize(
@@ -124,12 +124,12 @@ def test_phases(gold, first, epochs, phases):
 
 def test_a_class_without_trusted_images(gold):
     """Is named at once: nothing tells what became of it."""
-    some = Batch(gold.index[:2], (gold.x[:2],), gold.y[:2])
+    two_classes = Batch(gold.index[:2], (gold.x[:2],), gold.y[:2])
 
     with pytest.raises(
         ValueError, match=r"GLC needs trusted images of every class, and has none of \[2\]"
     ):
-        made(some)
+        make_method(two_classes)
 
 
 def test_finds_the_noise(toy):

@@ -13,31 +13,31 @@ def test_it_is_the_mean_over_dilution(f3, alpha):
     """It is what one right label and alpha labels drawn uniformly cost on average, and so is its gradient."""
     z = f3.x.requires_grad_()
     right = cross_entropy(z, f3.y)
-    drawn = sum(cross_entropy(z, torch.full((3,), k)) for k in range(3)) / 3
-    (expected,) = torch.autograd.grad((right + alpha * drawn) / (1 + alpha), z)
-    found, plain = h_alpha(log_softmax(z, 1), f3.y, alpha)
+    uniform_loss = sum(cross_entropy(z, torch.full((3,), k)) for k in range(3)) / 3
+    (expected,) = torch.autograd.grad((right + alpha * uniform_loss) / (1 + alpha), z)
+    losses, plain = h_alpha(log_softmax(z, 1), f3.y, alpha)
 
-    assert torch.allclose(found.mean(), (right + alpha * drawn) / (1 + alpha))
-    assert torch.allclose(torch.autograd.grad(found.mean(), z)[0], expected)
+    assert torch.allclose(losses.mean(), (right + alpha * uniform_loss) / (1 + alpha))
+    assert torch.allclose(torch.autograd.grad(losses.mean(), z)[0], expected)
     assert torch.allclose(plain, cross_entropy(z, f3.y, reduction="none"))
 
 
 @pytest.mark.parametrize(
-    ("alpha", "each", "mean"),
+    ("alpha", "expected", "mean"),
     [
         (0, [0.239545, 1.551445, 1.098612], 0.963201),
         (1, [0.906211, 1.384778, 1.098612], 1.129867),
         (20, [1.509386, 1.233984, 1.098612], 1.280661),
     ],
 )
-def test_fixture(on_logits, f3, alpha, each, mean):
+def test_fixture(on_logits, f3, alpha, expected, mean):
     """The numbers worked out beforehand, and label smoothing of alpha / (1 + alpha)."""
-    found, _ = h_alpha(log_softmax(f3.x, 1), f3.y, alpha)
+    losses, _ = h_alpha(log_softmax(f3.x, 1), f3.y, alpha)
 
-    assert torch.allclose(found, torch.tensor(each), atol=1e-6)
+    assert torch.allclose(losses, torch.tensor(expected), atol=1e-6)
     assert on_logits("h_alpha", alpha=alpha).loss(f3).item() == pytest.approx(mean, abs=1e-6)
     assert torch.allclose(
-        found.mean(), cross_entropy(f3.x, f3.y, label_smoothing=alpha / (1 + alpha))
+        losses.mean(), cross_entropy(f3.x, f3.y, label_smoothing=alpha / (1 + alpha))
     )
 
 

@@ -32,20 +32,22 @@ def norm():
     return nn.Sequential(*layers, nn.Linear(20, K)).double()
 
 
-def some(n, seed=0, views=2):
+def make_batch(n, seed=0, views=2):
     draw = torch.Generator().manual_seed(seed)
     xs = tuple(torch.randn(n, 3, 4, 4, generator=draw, dtype=torch.double) for _ in range(views))
     return Batch(torch.arange(n), xs, torch.arange(n) % K)
 
 
-def made(net=norm, probe=lambda m: some(m, 1, 1), buffers=False, decay=0.0, **options: Any) -> IEG:
+def make_method(
+    net=norm, probe=lambda m: make_batch(m, 1, 1), buffers=False, decay=0.0, **options: Any
+) -> IEG:
     """Return the method with an optimiser, on demand after a step that left it momentum."""
     method = IEG(Task(net, B, K, 1, probe=ProbeSet(probe, list)), **{"probe_size": M, **options})
     method.optimiser = torch.optim.SGD(
         method.parameters(), lr=0.01, momentum=0.9, weight_decay=decay
     )
     if buffers:
-        cross_entropy(method.net(some(4, 2).x), some(4).y).backward()
+        cross_entropy(method.net(make_batch(4, 2).x), make_batch(4).y).backward()
         method.optimiser.step()
         method.optimiser.zero_grad()
     return method
@@ -54,7 +56,9 @@ def made(net=norm, probe=lambda m: some(m, 1, 1), buffers=False, decay=0.0, **op
 def slopes(method, batch):
     """Return what `loss` finds out of the trusted examples."""
     with batch_statistics(method.net):
-        return method.probe_derivatives(batch, some(M, 1, 1), *(method.net(x) for x in batch.views))
+        return method.probe_derivatives(
+            batch, make_batch(M, 1, 1), *(method.net(x) for x in batch.views)
+        )
 
 
 def close(expected, actual, tolerance=1e-5):
@@ -96,10 +100,10 @@ def test_logits_are_divided_by_their_root_mean_square():
 def test_divergence_of_two_views():
     """The fixture, by rows; its gradient leaves z alone and is (p^ - p) / B for z^."""
     z, z_hat = F3.clone().requires_grad_(), HAT.clone().requires_grad_()
-    each = kl_divergence(z, z_hat, True)
-    each.mean().backward()
+    divergences = kl_divergence(z, z_hat, True)
+    divergences.mean().backward()
 
-    close([0.302929, 0.0, 0.119499], each)
+    close([0.302929, 0.0, 0.119499], divergences)
     assert z.grad is None
     close((softmax(HAT, 1) - softmax(F3, 1)) / 3, z_hat.grad)
 
@@ -127,13 +131,13 @@ def test_the_fixture_of_the_meta_step(buffer, theta, slope, weight):
         torch.tensor([[1.0], [1], [2]]),
         torch.tensor([1.0, -1, 1]),
     )
-    here = {"weight": torch.zeros(1, 1)}
+    parameters = {"weight": torch.zeros(1, 1)}
     gradient = (0 - y) @ x / 3
-    ahead = virtual_step(here["weight"], gradient, torch.tensor([[buffer]]), 0.1, 0.9, 0.0)
-    f, change = logits_and_derivative(net, here, {"weight": ahead - 1}, x)
+    stepped = virtual_step(parameters["weight"], gradient, torch.tensor([[buffer]]), 0.1, 0.9, 0.0)
+    f, change = logits_and_derivative(net, parameters, {"weight": stepped - 1}, x)
     actual = -0.1 * (f.squeeze(1) - y) * change.squeeze(1)
 
-    close([[theta]], ahead)
+    close([[theta]], stepped)
     close(slope, actual)
     close(weight, normalise_gains(-actual, 1e-5))
 
@@ -158,18 +162,18 @@ def test_a_label_is_kept_if_it_helps(label, sign):
         def forward(self, x):
             return torch.stack([torch.zeros_like(x), self.theta * x], 1)
 
-    one = torch.ones(1)
-    method = IEG(Task(Logistic, 1, 2, 1, probe=ProbeSet(some, list)), meta_lr=1e-4)
+    probe_y = torch.ones(1)
+    method = IEG(Task(Logistic, 1, 2, 1, probe=ProbeSet(make_batch, list)), meta_lr=1e-4)
     method.optimiser = torch.optim.SGD(method.parameters(), lr=0.1)
     batch, probe = (
-        Batch(torch.arange(1), (one, one), torch.tensor([label])),
-        Batch(one, (one,), torch.tensor([1])),
+        Batch(torch.arange(1), (probe_y, probe_y), torch.tensor([label])),
+        Batch(probe_y, (probe_y,), torch.tensor([1])),
     )
-    z = method.net(one)
-    found = method.probe_derivatives(batch, probe, z, z)
+    z = method.net(probe_y)
+    derivatives = method.probe_derivatives(batch, probe, z, z)
 
-    close([[0.5, 0.5]], found.guess)
-    close([sign * 0.25 * 1e-4], found.by_label, 1e-8)
+    close([[0.5, 0.5]], derivatives.guess)
+    close([sign * 0.25 * 1e-4], derivatives.by_label, 1e-8)
 
 
 @pytest.mark.parametrize("through_guess", [False, True])
@@ -177,8 +181,16 @@ def test_a_label_is_kept_if_it_helps(label, sign):
 def test_slopes_are_those_of_the_virtual_step(through_guess, logit_norm):
     """Both slopes by finite differences: step for real, with momentum and decay, and look at L^p."""
     options = {"through_guess": through_guess, "logit_norm": logit_norm, "lam0": 0.6}
-    method, batch, probe = made(buffers=True, decay=0.3, **options), some(B), some(M, 1, 1)
-    own, label, step = dict(method.net.named_parameters()), one_hot(batch.y, K).double(), 1e-5
+    method, batch, probe = (
+        make_method(buffers=True, decay=0.3, **options),
+        make_batch(B),
+        make_batch(M, 1, 1),
+    )
+    parameters, label, step = (
+        dict(method.net.named_parameters()),
+        one_hot(batch.y, K).double(),
+        1e-5,
+    )
 
     def after(omega, lam):
         views = [method.net(x) for x in batch.views]
@@ -189,47 +201,51 @@ def test_slopes_are_those_of_the_virtual_step(through_guess, logit_norm):
         g = g if through_guess else g.detach()
         target = lam[:, None] * label + (1 - lam[:, None]) * g
         loss = -(omega[:, None] * target * views[0].log_softmax(1)).sum()
-        loss = loss + 0.3 / 2 * sum((p**2).sum() for p in own.values())
-        change = torch.autograd.grad(loss, list(own.values()))
+        loss = loss + 0.3 / 2 * sum((p**2).sum() for p in parameters.values())
+        change = torch.autograd.grad(loss, list(parameters.values()))
         moved = {
             name: p - 0.1 * (c + 0.9 * method.optimiser.state[p]["momentum_buffer"])
-            for (name, p), c in zip(own.items(), change, strict=True)
+            for (name, p), c in zip(parameters.items(), change, strict=True)
         }
         decay = 0.3 / 2 * sum((p**2).sum() for p in moved.values())
         return cross_entropy(functional_call(method.net, moved, (probe.x,)), probe.y) + decay
 
     omega, lam = torch.full((B,), 1 / B).double(), torch.full((B,), 0.6).double()
-    found = slopes(method, batch)
+    derivatives = slopes(method, batch)
     with batch_statistics(method.net):
         for b, row in enumerate(step * torch.eye(B).double()):
             by_weight = (after(omega + row, lam) - after(omega - row, lam)) / (2 * step)
             by_label = (after(omega, lam + row) - after(omega, lam - row)) / (2 * step)
-            torch.testing.assert_close(by_weight, found.by_weight[b], rtol=1e-4, atol=1e-8)
-            torch.testing.assert_close(by_label, found.by_label[b], rtol=1e-4, atol=1e-8)
+            torch.testing.assert_close(by_weight, derivatives.by_weight[b], rtol=1e-4, atol=1e-8)
+            torch.testing.assert_close(by_label, derivatives.by_label[b], rtol=1e-4, atol=1e-8)
 
 
 def test_the_momentum_of_the_optimiser_counts():
     """With momentum = 0 the step ahead is another one; so it is before there is a buffer."""
-    batch = some(B)
-    found = slopes(made(buffers=True), batch).by_weight
+    batch = make_batch(B)
+    by_weight = slopes(make_method(buffers=True), batch).by_weight
 
-    assert not torch.allclose(found, slopes(made(buffers=True, momentum=0.0), batch).by_weight)
-    close(slopes(made(), batch).by_weight, slopes(made(momentum=0.0), batch).by_weight)
+    assert not torch.allclose(
+        by_weight, slopes(make_method(buffers=True, momentum=0.0), batch).by_weight
+    )
+    close(
+        slopes(make_method(), batch).by_weight, slopes(make_method(momentum=0.0), batch).by_weight
+    )
 
 
 def test_l2_is_the_decay_of_each_group():
     """Without l2, or with a decay of 0, decay plays no part; a group of its own has its own."""
-    batch, bare = some(B), slopes(made(), some(B)).by_weight
-    close(bare, slopes(made(decay=0.3, l2=False), batch).by_weight)
-    assert not torch.allclose(bare, slopes(made(decay=0.3), batch).by_weight)
+    batch, bare = make_batch(B), slopes(make_method(), make_batch(B)).by_weight
+    close(bare, slopes(make_method(decay=0.3, l2=False), batch).by_weight)
+    assert not torch.allclose(bare, slopes(make_method(decay=0.3), batch).by_weight)
 
-    method = made()
+    method = make_method()
     *body, bias = method.parameters()
     groups = [{"params": body, "weight_decay": 0.0}, {"params": [bias], "weight_decay": 0.3}]
     method.optimiser = torch.optim.SGD(groups, lr=0.1)
-    found = slopes(method, batch).by_weight
-    assert not torch.allclose(bare, found)
-    assert not torch.allclose(slopes(made(decay=0.3), batch).by_weight, found)
+    by_weight = slopes(method, batch).by_weight
+    assert not torch.allclose(bare, by_weight)
+    assert not torch.allclose(slopes(make_method(decay=0.3), batch).by_weight, by_weight)
 
 
 @pytest.mark.parametrize("halve", [False, True])
@@ -239,21 +255,25 @@ def test_the_loss_is_that_of_a_loop_over_examples(monkeypatch, halve, threshold)
     monkeypatch.setattr(torch, "randint", lambda high, size, device: torch.arange(*size) + 2)
     monkeypatch.setattr(torch, "randperm", lambda n, device: torch.arange(n).flip(0))
     monkeypatch.setattr(torch, "rand", lambda n, device: torch.linspace(0, 1, n))
-    method, batch, probe = made(halve=halve, threshold=threshold), some(B), some(M, 1, 1)
-    found = slopes(method, batch)
-    gain = [max(-s.item(), 0.0) for s in found.by_weight]
+    method, batch, probe = (
+        make_method(halve=halve, threshold=threshold),
+        make_batch(B),
+        make_batch(M, 1, 1),
+    )
+    derivatives = slopes(method, batch)
+    gain = [max(-s.item(), 0.0) for s in derivatives.by_weight]
     weight = [v / (sum(gain) + 1e-5) for v in gain]
     label, hot = torch.eye(K).double()[batch.y], torch.eye(K).double()
     with batch_statistics(method.net):
         z, z_hat = (method.net(x) for x in batch.views)
-        weighted, chosen, kl = 0.0, 0.0, 0.0
+        weighted, relabelled, kl = 0.0, 0.0, 0.0
         for b in range(B):
-            log_p, g = z[b].log_softmax(0), found.guess[b]
+            log_p, g = z[b].log_softmax(0), derivatives.guess[b]
             weighted -= weight[b] * ((0.9 * label[b] + 0.1 * g) * log_p).sum()
-            chosen -= ((label[b] if found.by_label[b] < 0 else g) * log_p).sum() / B
+            relabelled -= ((label[b] if derivatives.by_label[b] < 0 else g) * log_p).sum() / B
             p = log_p.detach().exp()
             kl += (p * (p.log() - z_hat[b].log_softmax(0))).sum() / B
-        guess = [found.guess[b] if weight[b] < threshold else label[b] for b in range(B)]
+        guess = [derivatives.guess[b] if weight[b] < threshold else label[b] for b in range(B)]
         pool = [*zip(probe.x[2 : B + 2], hot[probe.y[2 : B + 2]], strict=True)]
         pool += [*zip(batch.views[0], guess, strict=True), *zip(batch.views[1], guess, strict=True)]
         beta = [max(u * u / 2, 1 - u * u / 2) for u in torch.linspace(0, 1, 3 * B).tolist()]
@@ -267,13 +287,16 @@ def test_the_loss_is_that_of_a_loop_over_examples(monkeypatch, halve, threshold)
             third = out[i // B * B : i // B * B + B]
             log_p = (out[i] / third.square().mean().sqrt()).log_softmax(0)
             mixed -= (target[i] * log_p).sum() * (1 / B if i < B else 5 / (2 * B))
-    expected = (weighted + chosen) / (2 if halve else 1) + mixed + 20 * kl
+    expected = (weighted + relabelled) / (2 if halve else 1) + mixed + 20 * kl
 
     actual = method.loss(batch)
-    own = list(method.net.parameters())
+    parameters = list(method.net.parameters())
     torch.testing.assert_close(expected, actual, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(
-        torch.autograd.grad(expected, own), torch.autograd.grad(actual, own), rtol=1e-5, atol=1e-6
+        torch.autograd.grad(expected, parameters),
+        torch.autograd.grad(actual, parameters),
+        rtol=1e-5,
+        atol=1e-6,
     )
     close([v / max(weight) for v in weight], method.example_weights, 1e-4)
     close(cross_entropy(z, batch.y, reduction="none").detach().float(), method.example_losses)
@@ -281,8 +304,11 @@ def test_the_loss_is_that_of_a_loop_over_examples(monkeypatch, halve, threshold)
 
 def test_without_all_but_weights_it_is_l2r():
     """M-1: omega0 = 0, no momentum, no decay, no labels: the weights and the loss of L2R with delta = 1e-5 / eta."""
-    batch, task = some(B), Task(norm, B, K, 1, probe=ProbeSet(lambda m: some(m, 1, 1), list))
-    method = made(omega0=0.0, momentum=0.0, l2=False, decay=0.3, buffers=False, **BARE)
+    batch, task = (
+        make_batch(B),
+        Task(norm, B, K, 1, probe=ProbeSet(lambda m: make_batch(m, 1, 1), list)),
+    )
+    method = make_method(omega0=0.0, momentum=0.0, l2=False, decay=0.3, buffers=False, **BARE)
     l2r = L2R(task, probe_size=M, delta=1e-5 / 0.1)
 
     torch.testing.assert_close(l2r.loss(batch), method.loss(batch))
@@ -291,11 +317,11 @@ def test_without_all_but_weights_it_is_l2r():
 
 def test_every_component_can_be_left_out():
     """M-3, M-4, M-6, M-8, M-9: the total is the sum of what is left, and without mixing none of it is drawn."""
-    batch, only = some(B), {"anchors": False, "k": 0.0}
+    batch, only = make_batch(B), {"anchors": False, "k": 0.0}
 
     def total(**options: Any) -> Tensor:
         torch.manual_seed(0)
-        return made(**options).loss(batch).detach()
+        return make_method(**options).loss(batch).detach()
 
     pair, mixed = total(**only), total(k=0.0) - total(**only)
     consistent = total(anchors=False) - pair
@@ -310,7 +336,7 @@ def test_every_component_can_be_left_out():
 
 def test_without_relabelling_the_target_is_the_label():
     """M-8: L_omega against Y alone, whole, and no L_lam."""
-    method, batch = made(**BARE), some(B)
+    method, batch = make_method(**BARE), make_batch(B)
     weight = normalise_gains(-slopes(method, batch).by_weight, 1e-5)
     expected = (weight * cross_entropy(method.net(batch.x), batch.y, reduction="none")).sum()
 
@@ -319,7 +345,11 @@ def test_without_relabelling_the_target_is_the_label():
 
 def test_rows_that_are_not_mixed_are_seen_as_they_are():
     """M-9: with alpha = 0 L_mix is the cross-entropy of trusted rows, and p times that of both views to g."""
-    method, batch, probe = made(alpha=0.0, logit_norm=False), some(3), some(3, 1, 1)
+    method, batch, probe = (
+        make_method(alpha=0.0, logit_norm=False),
+        make_batch(3),
+        make_batch(3, 1, 1),
+    )
     same = Batch(probe.index, (probe.x[:1],), probe.y[:1])  # whichever is drawn, it is this
     guess = softmax(torch.randn(3, K, dtype=torch.double), 1)
     with batch_statistics(method.net):
@@ -335,7 +365,7 @@ def test_rows_that_are_not_mixed_are_seen_as_they_are():
 def test_shares_are_folded(approximate, mean):
     """At least a half of each row stays; the mean is 5/6 for the code's draw and 1/2 + 1/pi for a beta."""
     torch.manual_seed(0)
-    shares = made(approximate=approximate).draw_shares(torch.zeros(40_000))
+    shares = make_method(approximate=approximate).draw_shares(torch.zeros(40_000))
 
     assert 0.5 <= shares.min() <= shares.max() <= 1
     assert shares.mean().item() == pytest.approx(mean, abs=0.003)
@@ -343,7 +373,7 @@ def test_shares_are_folded(approximate, mean):
 
 def test_only_the_pass_over_the_first_view_moves_running_averages():
     """They stand where one pass over it puts them."""
-    method, batch, once = made(), some(B), norm()
+    method, batch, once = make_method(), make_batch(B), norm()
     once(batch.x)
     method.loss(batch)
 
@@ -362,7 +392,7 @@ def test_where_no_example_helps_the_rest_still_learns():
             nn.init.zeros_(p)
         return net
 
-    method = made(zero, lambda m: probe)
+    method = make_method(zero, lambda m: probe)
     loss = method.loss(batch)
     loss.backward()
 
@@ -373,7 +403,7 @@ def test_where_no_example_helps_the_rest_still_learns():
 
 def test_a_batch_of_one():
     """One example, and one trusted one, give a finite loss."""
-    assert made(probe_size=1).loss(some(1)).isfinite()
+    assert make_method(probe_size=1).loss(make_batch(1)).isfinite()
 
 
 def test_bfloat16_is_near_float32():
@@ -381,12 +411,14 @@ def test_bfloat16_is_near_float32():
 
     def half(n, seed=0, views=2):
         return Batch(
-            torch.arange(n), tuple(x.float() for x in some(n, seed, views).views), some(n).y
+            torch.arange(n),
+            tuple(x.float() for x in make_batch(n, seed, views).views),
+            make_batch(n).y,
         )
 
     def seen(**options: Any) -> tuple[Tensor, Tensor]:
         torch.manual_seed(0)
-        method = made(lambda: norm().float(), lambda m: half(m, 1, 1), **options)
+        method = make_method(lambda: norm().float(), lambda m: half(m, 1, 1), **options)
         loss = method.loss(half(B))
         loss.backward()
         return loss.detach(), method.example_weights
@@ -415,12 +447,12 @@ def test_bfloat16_is_near_float32():
 def test_options_out_of_range_are_named(option, value):
     """An error names the option, the value, and what it may be."""
     with pytest.raises(ValueError, match=rf"{option} = {value}: give a number from"):
-        made(**{option: value})
+        make_method(**{option: value})
 
 
 def test_switches_are_true_or_false():
     """A word is no switch, and labels cannot be judged by examples without weight."""
     with pytest.raises(ValueError, match="halve = 'no': give true or false"):
-        made(halve="no")
+        make_method(halve="no")
     with pytest.raises(ValueError, match=r"omega0 = 0: .* relabel = false"):
-        made(omega0=0)
+        make_method(omega0=0)

@@ -37,7 +37,7 @@ def test_estimated(agreement, eps):
 
 
 @pytest.mark.parametrize(
-    ("total", "found"),
+    ("total", "expected"),
     [
         (1, (0, 0)),
         (2, (0, 0)),
@@ -49,9 +49,9 @@ def test_estimated(agreement, eps):
         (600, (4, 50)),
     ],
 )
-def test_lengths(total, found):
+def test_lengths(total, expected):
     """Of 600 epochs the authors' eight times 50; of few epochs fewer iterations; one is for the last stage."""
-    assert plan_iterations(total, 2 / 3, 4) == found
+    assert plan_iterations(total, 2 / 3, 4) == expected
 
 
 def test_phases(on_logits):
@@ -80,8 +80,8 @@ def test_the_halves_as_sets(toy, monkeypatch, noise):
     losses = torch.rand(192, generator=draw)
     agrees = torch.rand(192, generator=draw) < 0.5
     monkeypatch.setattr(module, "evaluate_dataset", lambda net, train_batches: (losses, agrees))
-    method = toy.bare("incv", epochs=30, noise=noise)
-    chosen, gone, new, new_gone = set(), set(), set(), set()
+    method = toy.make_unstarted("incv", epochs=30, noise=noise)
+    selected, removed, newly_selected, newly_removed = set(), set(), set(), set()
     halves = [set(), set()]
     for phase in range(7):
         rows = method.begin_phase(phase, toy.train_batches).tolist()
@@ -93,23 +93,28 @@ def test_the_halves_as_sets(toy, monkeypatch, noise):
                 ratio = min(2, eps / (1 - eps))
             if noise == "symmetric":
                 worst = sorted(test, key=lambda i: -losses[i].item())[: int(ratio * len(good))]
-                new_gone |= set(worst) - good
-            new |= good
+                newly_removed |= set(worst) - good
+            newly_selected |= good
         if phase % 2 == 0:
-            chosen, gone, new, new_gone = chosen | new, gone | new_gone, set(), set()
+            selected, removed, newly_selected, newly_removed = (
+                selected | newly_selected,
+                removed | newly_removed,
+                set(),
+                set(),
+            )
             halves = [set((method.half_index == s).nonzero().flatten().tolist()) for s in (0, 1)]
         if phase < 6:
-            assert halves[0] | halves[1] == set(range(192)) - chosen - gone
+            assert halves[0] | halves[1] == set(range(192)) - selected - removed
             assert abs(len(halves[0]) - len(halves[1])) <= 1
-            assert set(rows) == halves[phase % 2] | chosen | new
+            assert set(rows) == halves[phase % 2] | selected | newly_selected
 
     assert method.eps.item() == pytest.approx(eps)
-    assert set((method.status == SELECTED).nonzero().flatten().tolist()) == chosen
-    assert set((method.status == REMOVED).nonzero().flatten().tolist()) == gone
-    rest = set(range(192)) - chosen - gone
-    assert chosen <= set(rows) <= chosen | rest
-    assert len(set(rows) & rest) == min(len(rest), len(chosen) // 2)
-    assert (len(gone) > 0) == (noise == "symmetric")
+    assert set((method.status == SELECTED).nonzero().flatten().tolist()) == selected
+    assert set((method.status == REMOVED).nonzero().flatten().tolist()) == removed
+    rest = set(range(192)) - selected - removed
+    assert selected <= set(rows) <= selected | rest
+    assert len(set(rows) & rest) == min(len(rest), len(selected) // 2)
+    assert (len(removed) > 0) == (noise == "symmetric")
 
 
 @pytest.mark.parametrize(
@@ -118,16 +123,16 @@ def test_the_halves_as_sets(toy, monkeypatch, noise):
 @pytest.mark.parametrize("iteration", [1, 2, 3, 4])
 def test_which_network_selects(toy, monkeypatch, eps, noise, until, iteration):
     """The best one in the first iterations, the last one afterwards."""
-    method, asked = toy.bare("incv", epochs=60, noise=noise), []
+    method, selectors = toy.make_unstarted("incv", epochs=60, noise=noise), []
     monkeypatch.setattr(
         module,
         "evaluate_dataset",
-        lambda net, train_batches: asked.append(net) or (torch.rand(192), torch.ones(192) > 0),
+        lambda net, train_batches: selectors.append(net) or (torch.rand(192), torch.ones(192) > 0),
     )
     method.eps.fill_(eps)
     method._select(2 * iteration - 1, toy.train_batches)
 
-    assert asked == [method.other_net if iteration <= until else method.net]
+    assert selectors == [method.other_net if iteration <= until else method.net]
 
 
 def test_the_best_state_is_kept(toy, monkeypatch):
@@ -155,21 +160,21 @@ def naive(method, batch, quota, may):
         cross_entropy(net(batch.x), batch.y, reduction="none")
         for net in (method.net, method.other_net)
     ]
-    total, chosen = 0.0, []
-    for own, other in (costs, costs[::-1]):
-        easy = sorted((i for i in range(len(batch.y)) if may[i]), key=lambda i: other[i].item())[
-            :quota
-        ]
-        chosen.append(easy)
-        total = total + sum(own[i] for i in easy) / len(easy)
-    return total, [sum(i in easy for easy in chosen) / 2 for i in range(len(batch.y))]
+    total, easy_sets = 0.0, []
+    for losses, other_losses in (costs, costs[::-1]):
+        easy = sorted(
+            (i for i in range(len(batch.y)) if may[i]), key=lambda i: other_losses[i].item()
+        )[:quota]
+        easy_sets.append(easy)
+        total = total + sum(losses[i] for i in easy) / len(easy)
+    return total, [sum(i in easy for easy in easy_sets) / 2 for i in range(len(batch.y))]
 
 
 @pytest.mark.parametrize("noise", ["symmetric", "asymmetric"])
 @pytest.mark.parametrize("epoch", [0, 1, 3, 4, 5, 9])
-def test_oracle(either, epoch, noise):
+def test_oracle(any_toy, epoch, noise):
     """Loss, weights and gradient of the last stage; how many are easy, and from when on candidates may be."""
-    method = either.make("incv", epochs=30, noise=noise, warmup=2, ramp=4, iterations=3)
+    method = any_toy.make("incv", epochs=30, noise=noise, warmup=2, ramp=4, iterations=3)
     assert method.validation_epochs == 18
     method.eps.fill_(0.4)
     method.status[:32] = torch.tensor([SELECTED] * 20 + [CANDIDATE] * 12)[torch.randperm(32)]
@@ -177,7 +182,7 @@ def test_oracle(either, epoch, noise):
         for p in method.other_net.parameters():
             p.add_(0.1 * torch.randn_like(p))
     method.progress = (18 + epoch) / 30
-    twin, batch = deepcopy(method), either.some(method)
+    twin, batch = deepcopy(method), any_toy.first_batch(method)
     wrong = 0.16 / (0.16 + (1 if noise == "asymmetric" else 3) * 0.36)
     quota = round(20 * (1 - wrong * min(1, epoch / 4)))
     late = epoch > (4 if noise == "asymmetric" else 2)
@@ -190,8 +195,8 @@ def test_oracle(either, epoch, noise):
 
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     assert method.example_weights[:32].tolist() == weights
-    for mine, theirs in zip(method.parameters(), twin.parameters(), strict=True):
-        assert torch.allclose(mine.grad, theirs.grad, atol=1e-5)
+    for actual, reference in zip(method.parameters(), twin.parameters(), strict=True):
+        assert torch.allclose(actual.grad, reference.grad, atol=1e-5)
 
 
 def test_both_predict_in_the_end(toy):
@@ -201,7 +206,7 @@ def test_both_predict_in_the_end(toy):
         method.other_net.head.bias.add_(1)
     assert torch.equal(method.predict(toy.x), method.net(toy.x))
 
-    toy.skip(method)
+    toy.skip_to_last_epoch(method)
     assert torch.allclose(method.predict(toy.x), (method.net(toy.x) + method.other_net(toy.x)) / 2)
 
 
@@ -242,8 +247,8 @@ def test_goes_on_in_the_middle_of_a_half(toy):
     for epoch in toy.epochs(method):
         if epoch == 2:
             break
-    toy.step(method, toy.some(method))
-    twin = toy.bare("incv", epochs=10, seed=1)
+    toy.step(method, toy.first_batch(method))
+    twin = toy.make_unstarted("incv", epochs=10, seed=1)
     twin.load_state_dict(deepcopy(method.state_dict()))
 
     assert method.best_accuracy > 0

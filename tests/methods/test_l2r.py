@@ -32,12 +32,12 @@ def norm():
     return nn.Sequential(*layers, nn.Linear(5, K)).double()
 
 
-def some(n, seed=0):
+def make_batch(n, seed=0):
     x = torch.randn(n, 3, 4, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.double)
     return Batch(torch.arange(n), (x,), torch.arange(n) % K)
 
 
-def made(net=norm, probe=lambda m: some(m, 1), **options: Any) -> L2R:
+def make_method(net=norm, probe=lambda m: make_batch(m, 1), **options: Any) -> L2R:
     return L2R(Task(net, B, K, 1, probe=ProbeSet(probe, list)), **{"probe_size": M, **options})
 
 
@@ -60,13 +60,13 @@ def test_the_fixture_of_three_examples():
 
 def test_gains_are_those_of_the_virtual_step():
     """u is minus the slope of L_v after a step with weights eps, by finite differences at eps = 0."""
-    method, batch, probe, step = made(plain), some(B), some(M, 1), 1e-4
-    own = dict(method.net.named_parameters())
+    method, batch, probe, step = make_method(plain), make_batch(B), make_batch(M, 1), 1e-4
+    parameters = dict(method.net.named_parameters())
 
     def after(eps):
-        each = cross_entropy(method.net(batch.x), batch.y, reduction="none")
-        g = torch.autograd.grad((eps * each).sum(), list(own.values()))
-        moved = {name: p - change for (name, p), change in zip(own.items(), g, strict=True)}
+        losses = cross_entropy(method.net(batch.x), batch.y, reduction="none")
+        g = torch.autograd.grad((eps * losses).sum(), list(parameters.values()))
+        moved = {name: p - change for (name, p), change in zip(parameters.items(), g, strict=True)}
         return cross_entropy(functional_call(method.net, moved, (probe.x,)), probe.y)
 
     rows = step * torch.eye(B, dtype=torch.double)
@@ -75,29 +75,34 @@ def test_gains_are_those_of_the_virtual_step():
         normalise_gains(expected, 0), method.weigh(batch), rtol=1e-5, atol=1e-7
     )
     torch.testing.assert_close(
-        normalise_gains(expected, 0.1), made(plain, delta=0.1).weigh(batch), rtol=1e-5, atol=1e-7
+        normalise_gains(expected, 0.1),
+        make_method(plain, delta=0.1).weigh(batch),
+        rtol=1e-5,
+        atol=1e-7,
     )
 
 
 @pytest.mark.parametrize("net", [plain, norm])
 def test_the_loss_is_that_of_a_loop_over_examples(net):
     """Each example's own gradient, times that of the trusted batch, rectified, normalised, times its loss."""
-    method, batch, probe = made(net), some(B), some(M, 1)
-    own = list(method.net.parameters())
-    g_v = torch.autograd.grad(cross_entropy(method.net(probe.x), probe.y), own)
-    each = cross_entropy(method.net(batch.x), batch.y, reduction="none")
+    method, batch, probe = make_method(net), make_batch(B), make_batch(M, 1)
+    parameters = list(method.net.parameters())
+    g_v = torch.autograd.grad(cross_entropy(method.net(probe.x), probe.y), parameters)
+    losses = cross_entropy(method.net(batch.x), batch.y, reduction="none")
     u = []
     for b in range(B):
-        g = torch.autograd.grad(each[b], own, retain_graph=True)
+        g = torch.autograd.grad(losses[b], parameters, retain_graph=True)
         u.append(max(sum((p * q).sum().item() for p, q in zip(g, g_v, strict=True)), 0.0))
     w = torch.tensor([v / sum(u) for v in u], dtype=torch.double)
-    expected = (w * each).sum()
+    expected = (w * losses).sum()
 
     actual = method.loss(batch)
     torch.testing.assert_close(expected, actual)
-    torch.testing.assert_close(torch.autograd.grad(expected, own), torch.autograd.grad(actual, own))
+    torch.testing.assert_close(
+        torch.autograd.grad(expected, parameters), torch.autograd.grad(actual, parameters)
+    )
     torch.testing.assert_close((w / w.max()).float(), method.example_weights)
-    torch.testing.assert_close(each.detach().float(), method.example_losses)
+    torch.testing.assert_close(losses.detach().float(), method.example_losses)
 
 
 def test_gains_are_an_inner_product_of_logits():
@@ -113,19 +118,19 @@ def test_gains_are_an_inner_product_of_logits():
 
 def test_trusted_examples_count_themselves():
     """If the batch is the trusted one, the sum of gains is |g_v|^2 > 0, and wrong labels weigh less than right ones."""
-    batch = some(B)
-    weights = made(plain, probe=lambda m: batch).weigh(batch)
+    batch = make_batch(B)
+    weights = make_method(plain, probe=lambda m: batch).weigh(batch)
     assert weights.sum().item() == pytest.approx(1)
 
     turned = Batch(batch.index, batch.views, torch.cat([batch.y[:3], (batch.y[3:] + 1) % K]))
-    weights = made(plain, probe=lambda m: batch).weigh(turned)
+    weights = make_method(plain, probe=lambda m: batch).weigh(turned)
     assert weights[:3].sum() > weights[3:].sum()
 
 
 def test_where_nothing_helps_nothing_is_learned():
     """If all gradients point away from the trusted one, all weights and the gradient are 0, and nothing is NaN."""
     x = torch.ones(4, 3, 4, 4, dtype=torch.double)
-    method = made(plain, probe=lambda m: Batch(torch.arange(4), (x,), torch.full((4,), 1)))
+    method = make_method(plain, probe=lambda m: Batch(torch.arange(4), (x,), torch.full((4,), 1)))
     for p in method.parameters():
         nn.init.zeros_(p)
     batch = Batch(torch.arange(4), (x,), torch.tensor([0, 2, 0, 2]))
@@ -139,7 +144,7 @@ def test_where_nothing_helps_nothing_is_learned():
 
 def test_only_the_pass_that_is_learned_from_moves_running_averages():
     """They stand where one pass over the batch puts them."""
-    method, batch = made(), some(B)
+    method, batch = make_method(), make_batch(B)
     once = norm()
     once(batch.x)
     method.loss(batch)
@@ -149,10 +154,10 @@ def test_only_the_pass_that_is_learned_from_moves_running_averages():
 
 def test_bfloat16_is_near_float32():
     """Under autocast the weights are what they are without it, about."""
-    batch = Batch(torch.arange(B), (some(B).x.float(),), some(B).y)
-    method = made(
+    batch = Batch(torch.arange(B), (make_batch(B).x.float(),), make_batch(B).y)
+    method = make_method(
         lambda: norm().float(),
-        probe=lambda m: Batch(torch.arange(m), (some(m, 1).x.float(),), some(m).y),
+        probe=lambda m: Batch(torch.arange(m), (make_batch(m, 1).x.float(),), make_batch(m).y),
     )
     expected = method.weigh(batch)
     with torch.autocast("cpu", torch.bfloat16):
@@ -172,4 +177,4 @@ def test_it_needs_trusted_examples():
 def test_options_out_of_range_are_named(option, value):
     """An error names the option, the value, and what it may be."""
     with pytest.raises(ValueError, match=rf"{option} = {value}: give a number from"):
-        made(**{option: value})
+        make_method(**{option: value})

@@ -34,24 +34,24 @@ def naive(method, batch, w, q, t, guessing):
 
 
 @pytest.mark.parametrize(("epoch", "t"), [(3, None), (4, 1.0), (5, 0.5005), (6, 0.001), (9, 0.001)])
-def test_oracle(either, monkeypatch, epoch, t):
+def test_oracle(any_toy, monkeypatch, epoch, t):
     """Dynamic mixup alone in epoch 3, then with guesses ever harder; loss and gradient are those of the loop."""
     w = torch.rand(6, generator=torch.Generator().manual_seed(0))
-    said = {"epochs": 10, "warmup": 3, "dynamic": 1, "cooling": 3, "eta": 0.7}
-    method, other = (
-        suspicious(either.make("mddyrsh", **said), w, monkeypatch, epoch / 10) for _ in range(2)
+    options = {"epochs": 10, "warmup": 3, "dynamic": 1, "cooling": 3, "eta": 0.7}
+    method, reference = (
+        suspicious(any_toy.make("mddyrsh", **options), w, monkeypatch, epoch / 10) for _ in range(2)
     )
-    batch = either.some(method, 6)
+    batch = any_toy.first_batch(method, 6)
     torch.manual_seed(3)
-    expected = naive(other, batch, w.tolist(), torch.randperm(6).tolist(), t, t is not None)
+    expected = naive(reference, batch, w.tolist(), torch.randperm(6).tolist(), t, t is not None)
     torch.manual_seed(3)
     loss = method.loss(batch)
     loss.backward()
     expected.backward()
 
     assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
-    for mine, theirs in zip(method.parameters(), other.parameters(), strict=True):
-        assert torch.allclose(mine.grad, theirs.grad, atol=1e-5)
+    for actual, expected_parameter in zip(method.parameters(), reference.parameters(), strict=True):
+        assert torch.allclose(actual.grad, expected_parameter.grad, atol=1e-5)
     assert torch.allclose(method.example_weights[:6], 1 - w)
 
 
@@ -60,18 +60,18 @@ def test_a_wrong_label_hardly_shows(toy, monkeypatch):
     method = suspicious(
         toy.make("mddyrsh"), torch.tensor([1.0, 0.0]).clamp(1e-4, 1 - 1e-4), monkeypatch
     )
-    batch, shown = toy.some(method, 2), []
-    method.net.register_forward_pre_hook(lambda _, args: shown.append(args[0]))
+    batch, inputs = toy.first_batch(method, 2), []
+    method.net.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
     for seed in range(9):  # some of which swap the two
         torch.manual_seed(seed)
         swap = torch.randperm(2)[0] == 1
         torch.manual_seed(seed)
         method.loss(batch)
         if swap:
-            assert torch.allclose(shown[-1], batch.x[1].expand_as(batch.x), atol=1e-2)
+            assert torch.allclose(inputs[-1], batch.x[1].expand_as(batch.x), atol=1e-2)
         else:
-            assert torch.allclose(shown[-1], batch.x)
-    assert len(shown) == 27
+            assert torch.allclose(inputs[-1], batch.x)
+    assert len(inputs) == 27
 
 
 def test_the_warm_up_is_mixup(toy):
@@ -80,7 +80,7 @@ def test_the_warm_up_is_mixup(toy):
     for name in ("mdyrh", "mddyrsh"):
         method = toy.make(name)
         torch.manual_seed(3)
-        losses.append(method.loss(toy.some(method)))
+        losses.append(method.loss(toy.first_batch(method)))
 
     assert torch.equal(*losses)
 

@@ -41,31 +41,31 @@ def naive(method, batch, w, q, lam):
     return total / n + 0.7 * sum(0.25 * (0.25 / h[c]).log() for c in range(4))
 
 
-def test_oracle(either, monkeypatch):
+def test_oracle(any_toy, monkeypatch):
     """Blend, labels, guesses, regulariser and gradient are those of the loop."""
     w = torch.rand(6, generator=torch.Generator().manual_seed(0))
-    method, other = (
-        suspicious(either.make("mdyrh", alpha=2.0, eta=0.7), w, monkeypatch) for _ in range(2)
+    method, reference = (
+        suspicious(any_toy.make("mdyrh", alpha=2.0, eta=0.7), w, monkeypatch) for _ in range(2)
     )
-    batch = either.some(method, 6)
+    batch = any_toy.first_batch(method, 6)
     torch.manual_seed(3)
     q = torch.randperm(6).tolist()
     lam = sample_beta(2.0, (), batch.x)
-    expected = naive(other, batch, w.tolist(), q, lam)
+    expected = naive(reference, batch, w.tolist(), q, lam)
     torch.manual_seed(3)
     loss = method.loss(batch)
     loss.backward()
     expected.backward()
 
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
-    for mine, theirs in zip(method.parameters(), other.parameters(), strict=True):
-        assert torch.allclose(mine.grad, theirs.grad, atol=1e-5)
+    for actual, expected_parameter in zip(method.parameters(), reference.parameters(), strict=True):
+        assert torch.allclose(actual.grad, expected_parameter.grad, atol=1e-5)
 
 
 def test_without_suspicion_it_is_mixup(toy, monkeypatch):
     """w = 0 and eta = 0 give the loss of the warm-up from the same draws."""
     method = toy.make("mdyrh", eta=0.0)
-    batch = toy.some(method)
+    batch = toy.first_batch(method)
     torch.manual_seed(3)
     expected = method.loss(batch)
     suspicious(method, torch.zeros(32), monkeypatch)
@@ -81,7 +81,7 @@ def test_what_comes_when(toy, monkeypatch):
     monkeypatch.setattr(method.mixture, "fit", lambda losses: fits.append(len(losses)))
     for epoch in toy.epochs(method):
         method.progress = epoch / 5
-        method.loss(toy.some(method))
+        method.loss(toy.first_batch(method))
 
         assert len(fits) == max(0, epoch - 1)
         assert (method.example_weights[:32] == 1).all() == (epoch < 2)

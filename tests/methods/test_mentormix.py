@@ -24,7 +24,7 @@ def net():
     )
 
 
-def made(**options: object):
+def make_method(**options: object):
     method = METHODS["mentormix"](Task(net, n_examples=30, n_classes=K, epochs=2), **options)
     method.progress = 0.5
     return method
@@ -46,7 +46,7 @@ def weighed(losses, gamma, mentor):
 
 
 def naive(
-    one,
+    examples,
     network,
     gammas,
     alpha=8.0,
@@ -57,7 +57,7 @@ def naive(
     **how: bool,
 ):
     """Algorithm 1, line by line: the mixed images, the weights and the loss; the draws come from torch's seed."""
-    x, y, n = one.x, one.y.tolist(), len(one.y)
+    x, y, n = examples.x, examples.y.tolist(), len(examples.y)
     first = (-log_softmax(network(x), 1)[range(n), y]).tolist()
     gammas[0] = decay * gammas[0] + (1 - decay) * sorted(first)[round(percentile * (n - 1))]
     v = weighed(first, gammas[0], mentor)
@@ -93,28 +93,28 @@ def naive(
 )
 def test_oracle(options):
     """Loss, weights, gradient and thresholds are those of the algorithm, batch after batch."""
-    method, gammas = made(**options), [0.0, 0.0]
+    method, gammas = make_method(**options), [0.0, 0.0]
     for seed in range(3):
-        one, plain = batch(seed), net()
+        examples, plain = batch(seed), net()
         torch.manual_seed(seed)
-        v, expected = naive(one, plain, gammas, **options)
+        v, expected = naive(examples, plain, gammas, **options)
         expected.backward()
 
         torch.manual_seed(seed)
         method.zero_grad()
-        loss = method.loss(one)
+        loss = method.loss(examples)
         loss.backward()
 
         assert loss.item() == pytest.approx(expected.item(), rel=1e-4)
-        assert method.example_weights[one.index].tolist() == pytest.approx(v, abs=1e-4)
+        assert method.example_weights[examples.index].tolist() == pytest.approx(v, abs=1e-4)
         assert method.curriculum.threshold.item() == pytest.approx(gammas[0], rel=1e-4)
-        for mine, theirs in zip(method.parameters(), plain.parameters(), strict=True):
-            assert torch.allclose(mine.grad, theirs.grad, atol=1e-5)
+        for actual, reference in zip(method.parameters(), plain.parameters(), strict=True):
+            assert torch.allclose(actual.grad, reference.grad, atol=1e-5)
 
 
 def test_the_second_threshold_is_its_own():
     """One follows the losses of images, the other those of mixed images."""
-    method, plain, gammas = made(second_reweight=True), net(), [0.0, 0.0]
+    method, plain, gammas = make_method(second_reweight=True), net(), [0.0, 0.0]
     torch.manual_seed(5)
     naive(batch(), plain, gammas)
     torch.manual_seed(5)
@@ -143,48 +143,48 @@ def test_partners_are_drawn_by_their_chances():
     torch.manual_seed(0)
     p = torch.tensor([0.5, 0.25, 0.2, 0.05, 0.0])
 
-    drawn = torch.stack([draw_partners(p) for _ in range(4000)])  # (4000, 5)
+    partners = torch.stack([draw_partners(p) for _ in range(4000)])  # (4000, 5)
 
-    often = torch.stack([(drawn == j).float().mean(0) for j in range(5)], 1)  # (i, j)
+    often = torch.stack([(partners == j).float().mean(0) for j in range(5)], 1)  # (i, j)
     assert ((often - p).abs() <= 5 * (p * (1 - p) / 4000).sqrt()).all()
 
 
 @pytest.mark.parametrize(
     ("v", "soft", "hard"), [(1.0, 0.7, 0.7), (0.0, 0.3, 0.3), (0.25, 0.4, 0.3), (0.5, 0.5, 0.7)]
 )
-@pytest.mark.parametrize("drawn", [0.3, 0.7])
-def test_own_share(v, soft, hard, drawn):
+@pytest.mark.parametrize("raw_lam", [0.3, 0.7])
+def test_own_share(v, soft, hard, raw_lam):
     """The paper's formula and the code's switch are the same for weights of 0 and 1, whichever way lam fell."""
-    lam, weight = torch.tensor([drawn]), torch.tensor([v])
+    lam, weight = torch.tensor([raw_lam]), torch.tensor([v])
 
     assert example_shares(lam, weight).item() == pytest.approx(soft)
     assert example_shares(lam, weight, hard=True).item() == pytest.approx(hard)
 
 
-def seen(method):
+def record_inputs(method):
     """Record what the network is shown, and whether with gradient."""
-    shown = []
+    inputs = []
     method.net.register_forward_pre_hook(
-        lambda _, args: shown.append((args[0], torch.is_grad_enabled()))
+        lambda _, args: inputs.append((args[0], torch.is_grad_enabled()))
     )
-    return shown
+    return inputs
 
 
 def test_only_the_mixed_forward_leaves_a_trace():
-    """The first look has no gradient and moves no running average; weights have none either."""
-    method, one = made(second_reweight=True), batch()
-    shown = seen(method)
-    method.loss(one).backward()
+    """The first look has no gradient and moves no running average; weights have none any_toy."""
+    method, examples = make_method(second_reweight=True), batch()
+    inputs = record_inputs(method)
+    method.loss(examples).backward()
 
     plain = net()
-    plain(shown[1][0])
+    plain(inputs[1][0])
 
-    assert [grad for _, grad in shown] == [False, True]
-    assert torch.equal(shown[0][0], one.x)
-    assert not shown[1][0].requires_grad
+    assert [grad for _, grad in inputs] == [False, True]
+    assert torch.equal(inputs[0][0], examples.x)
+    assert not inputs[1][0].requires_grad
     assert not method.example_weights.requires_grad
-    for mine, theirs in zip(method.net.buffers(), plain.buffers(), strict=True):
-        assert torch.equal(mine, theirs)
+    for actual, expected in zip(method.net.buffers(), plain.buffers(), strict=True):
+        assert torch.equal(actual, expected)
 
 
 def picture(n=B):
@@ -196,43 +196,43 @@ def picture(n=B):
 def test_all_weights_alike(monkeypatch, trusted):
     """All 1: Mixup with partners drawn with replacement, each keeps over half. All 0: the same, under half."""
     torch.manual_seed(0)
-    method = made(alpha=1.0)
+    method = make_method(alpha=1.0)
     monkeypatch.setattr(
         method.curriculum, "rule", lambda losses, difference, e: torch.full_like(losses, trusted)
     )
-    shown = seen(method)
+    inputs = record_inputs(method)
     method.loss(picture())
 
-    shares = shown[1][0].flatten(1)[:, :B]  # (i, j)
-    own, others = shares.diagonal(), shares - shares.diag().diag()
+    shares = inputs[1][0].flatten(1)[:, :B]  # (i, j)
+    own_shares, partner_shares = shares.diagonal(), shares - shares.diag().diag()
     assert shares.sum(1).tolist() == pytest.approx([1] * B)
-    assert ((own >= 0.5) == (trusted | (own > 1 - 1e-6))).all()
-    assert ((others > 0).sum(1) <= 1).all()
-    assert (others > 0).sum(0).max() > 1
+    assert ((own_shares >= 0.5) == (trusted | (own_shares > 1 - 1e-6))).all()
+    assert ((partner_shares > 0).sum(1) <= 1).all()
+    assert (partner_shares > 0).sum(0).max() > 1
 
 
 def test_a_large_alpha_mixes_half_and_half():
     """lam goes to 1/2, so v no longer says who prevails."""
-    method = made(alpha=1e8)
-    shown = seen(method)
+    method = make_method(alpha=1e8)
+    inputs = record_inputs(method)
     method.loss(picture())
 
-    shares = shown[1][0].flatten(1)[:, :B]
+    shares = inputs[1][0].flatten(1)[:, :B]
     assert (((shares - 0.5).abs() < 1e-3) | (shares == 0) | (shares > 0.999)).all()
 
 
 def test_a_batch_of_one_is_its_own_partner():
     """Nothing is mixed: cross-entropy."""
-    one = batch(n=1)
+    examples = batch(n=1)
 
-    assert made().loss(one).item() == pytest.approx(
-        cross_entropy(net()(one.x), one.y).item(), rel=1e-5
+    assert make_method().loss(examples).item() == pytest.approx(
+        cross_entropy(net()(examples.x), examples.y).item(), rel=1e-5
     )
 
 
 def test_during_burn_in_every_weight_is_one():
     """Nine percent of the training by default, and the threshold moves already."""
-    method = made()
+    method = make_method()
     method.progress = 0.085
     method.loss(batch())
 
@@ -242,17 +242,17 @@ def test_during_burn_in_every_weight_is_one():
 
 def test_off_is_cross_entropy():
     """Nothing mixed, nobody mistrusted: to the last bit."""
-    method, one = made(**METHODS["mentormix"].cross_entropy_options), batch()
+    method, examples = make_method(**METHODS["mentormix"].cross_entropy_options), batch()
 
     assert torch.equal(
-        method.loss(one), cross_entropy(net()(one.x), one.y, reduction="none").mean()
+        method.loss(examples), cross_entropy(net()(examples.x), examples.y, reduction="none").mean()
     )
 
 
 def test_partners_stay_on_their_rank_and_the_threshold_does_not(monkeypatch):
     """The losses of another rank move the threshold; images are mixed with those of this one."""
     monkeypatch.setattr(distributed, "all_gather", lambda x: torch.cat([x, x + 10]))
-    method = made(percentile=1.0, decay=0.0)
+    method = make_method(percentile=1.0, decay=0.0)
     loss = method.loss(batch())
 
     assert method.curriculum.threshold > 10
@@ -262,16 +262,16 @@ def test_partners_stay_on_their_rank_and_the_threshold_does_not(monkeypatch):
 
 def test_the_batch_stays_as_it_was():
     """A method may not write into what it is given."""
-    one, same = batch(), batch()
-    made().loss(one)
+    examples, same = batch(), batch()
+    make_method().loss(examples)
 
-    assert torch.equal(one.x, same.x)
-    assert torch.equal(one.y, same.y)
+    assert torch.equal(examples.x, same.x)
+    assert torch.equal(examples.y, same.y)
 
 
 def test_a_mentor_does_not_learn():
     """The parameters are the network's, and all of them get a gradient."""
-    method = made(mentor=PACKAGED_MENTOR, second_reweight=True)
+    method = make_method(mentor=PACKAGED_MENTOR, second_reweight=True)
     method.loss(batch()).backward()
 
     assert len(list(method.parameters())) == len(list(net().parameters()))
@@ -281,7 +281,7 @@ def test_a_mentor_does_not_learn():
 def test_a_run_goes_on_where_it_stopped():
     """With its state in another method the next loss is the same."""
     old, new = (
-        made(mentor=PACKAGED_MENTOR, second_reweight=True, percentile=0.5) for _ in range(2)
+        make_method(mentor=PACKAGED_MENTOR, second_reweight=True, percentile=0.5) for _ in range(2)
     )
     old.loss(batch(1))
     new.load_state_dict(old.state_dict())
@@ -307,17 +307,17 @@ class NoWaiting(TorchDispatchMode):
 
 def test_a_step_never_waits_for_the_device():
     """No number of the device is asked for."""
-    method, one = made(mentor=PACKAGED_MENTOR, second_reweight=True), batch()
+    method, examples = make_method(mentor=PACKAGED_MENTOR, second_reweight=True), batch()
 
     with NoWaiting():
-        method.loss(one)
+        method.loss(examples)
 
 
 def test_bfloat16_is_near():
     """Under autocast, where every weight is 1, the loss hardly moves, and every parameter still learns."""
     losses = []
     for enabled in (False, True):
-        method = made(mentor="baseline")
+        method = make_method(mentor="baseline")
         torch.manual_seed(1)
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             losses.append(method.loss(batch()))
@@ -343,4 +343,4 @@ def test_bfloat16_is_near():
 def test_an_option_out_of_range_is_named(option, value):
     """The message has the option, its value and the range."""
     with pytest.raises(ValueError, match=rf"{option} = '?{value}'?: give"):
-        made(**{option: value})
+        make_method(**{option: value})

@@ -27,7 +27,7 @@ def net():
     )
 
 
-def made(**options: object):
+def make_method(**options: object):
     return METHODS["mentornet"](Task(net, n_examples=30, n_classes=K, epochs=2), **options)
 
 
@@ -42,53 +42,54 @@ def batch(seed=0, n=B):
 @pytest.mark.parametrize("mentor", RULES)
 def test_oracle(mentor):
     """The mean of weight times loss, with a threshold that moves by batch after batch and example dropout."""
-    method = made(mentor=mentor, percentile=0.6, decay=0.3, example_dropout="0.25,100")
+    method = make_method(mentor=mentor, percentile=0.6, decay=0.3, example_dropout="0.25,100")
     method.progress, gamma = 0.5, 0.0
     for seed in range(3):
-        one = batch(seed)
-        losses = cross_entropy(net()(one.x), one.y, reduction="none").tolist()
+        examples = batch(seed)
+        losses = cross_entropy(net()(examples.x), examples.y, reduction="none").tolist()
         gamma = 0.3 * gamma + 0.7 * sorted(losses)[round(0.6 * (B - 1))]
         torch.manual_seed(seed)
         order = torch.rand(B).argsort().tolist()
         v = [RULES[mentor](losses[b], gamma) if order[b] < 9 else 0.0 for b in range(B)]
 
         torch.manual_seed(seed)
-        loss = method.loss(one)
+        loss = method.loss(examples)
 
         assert loss.item() == pytest.approx(sum(v[b] * losses[b] for b in range(B)) / B, rel=1e-5)
-        assert method.example_weights[one.index].tolist() == pytest.approx(v, abs=1e-5)
-        assert method.example_losses[one.index].tolist() == pytest.approx(losses, rel=1e-5)
+        assert method.example_weights[examples.index].tolist() == pytest.approx(v, abs=1e-5)
+        assert method.example_losses[examples.index].tolist() == pytest.approx(losses, rel=1e-5)
 
 
 def test_off_is_cross_entropy():
     """With every weight 1, to the last bit."""
-    method, one = made(**METHODS["mentornet"].cross_entropy_options), batch()
+    method, examples = make_method(**METHODS["mentornet"].cross_entropy_options), batch()
 
     assert torch.equal(
-        method.loss(one), cross_entropy(net()(one.x), one.y, reduction="none").mean()
+        method.loss(examples), cross_entropy(net()(examples.x), examples.y, reduction="none").mean()
     )
 
 
 @pytest.mark.parametrize("mentor", ["pd", "learned_pd"])
 def test_the_gradient_is_that_of_constant_weights(mentor):
     """Nothing flows through v, and every parameter learns; the mentor's weights are none of them."""
-    method, one = made(mentor=mentor, example_dropout="0,100"), batch()
+    method, examples = make_method(mentor=mentor, example_dropout="0,100"), batch()
     method.progress = 0.95
-    method.loss(one).backward()
+    method.loss(examples).backward()
 
     plain = net()
     (
-        method.example_weights[one.index] * cross_entropy(plain(one.x), one.y, reduction="none")
+        method.example_weights[examples.index]
+        * cross_entropy(plain(examples.x), examples.y, reduction="none")
     ).mean().backward()
 
-    assert 0 < method.example_weights[one.index].sum() < B
-    for (name, mine), theirs in zip(method.named_parameters(), plain.parameters(), strict=True):
-        assert torch.allclose(mine.grad, theirs.grad, atol=1e-6), name
+    assert 0 < method.example_weights[examples.index].sum() < B
+    for (name, actual), expected in zip(method.named_parameters(), plain.parameters(), strict=True):
+        assert torch.allclose(actual.grad, expected.grad, atol=1e-6), name
 
 
 def test_weights_of_zero_are_a_step_of_zero():
     """Where everything is dropped the loss is 0, and so is the gradient, which is there."""
-    method = made(example_dropout="1,100")
+    method = make_method(example_dropout="1,100")
     loss = method.loss(batch())
     loss.backward()
 
@@ -99,18 +100,20 @@ def test_weights_of_zero_are_a_step_of_zero():
 def test_a_batch_of_one():
     """Its loss is its percentile, half of which is the threshold of the first step: too hard for self-paced."""
     easy, hard = (
-        made(example_dropout="0,100", mentor="hard_mining"),
-        made(example_dropout="0,100", mentor="self_paced"),
+        make_method(example_dropout="0,100", mentor="hard_mining"),
+        make_method(example_dropout="0,100", mentor="self_paced"),
     )
-    one = batch(n=1)
+    examples = batch(n=1)
 
-    assert easy.loss(one).item() == pytest.approx(cross_entropy(net()(one.x), one.y).item())
-    assert hard.loss(one).item() == 0
+    assert easy.loss(examples).item() == pytest.approx(
+        cross_entropy(net()(examples.x), examples.y).item()
+    )
+    assert hard.loss(examples).item() == 0
 
 
 def test_a_run_goes_on_where_it_stopped():
     """With its state in another method the next loss is the same, learned mentor and all."""
-    old, new = (made(mentor="learned_pd", percentile=0.5) for _ in range(2))
+    old, new = (make_method(mentor="learned_pd", percentile=0.5) for _ in range(2))
     old.progress = new.progress = 0.5
     old.loss(batch(1))
     new.load_state_dict(old.state_dict())
@@ -136,18 +139,18 @@ class NoWaiting(TorchDispatchMode):
 @pytest.mark.parametrize("mentor", ["pd", "learned_pd"])
 def test_a_step_never_waits_for_the_device(mentor):
     """No number of the device is asked for."""
-    method, one = made(mentor=mentor), batch()
+    method, examples = make_method(mentor=mentor), batch()
     method.progress = 0.5
 
     with NoWaiting():
-        method.loss(one)
+        method.loss(examples)
 
 
 def test_bfloat16_is_near():
     """Under autocast the loss hardly moves."""
     exact, near = (
-        made(example_dropout="0,100", mentor="spcl"),
-        made(example_dropout="0,100", mentor="spcl"),
+        make_method(example_dropout="0,100", mentor="spcl"),
+        make_method(example_dropout="0,100", mentor="spcl"),
     )
     with torch.autocast("cpu", torch.bfloat16):
         loss = near.loss(batch())
@@ -162,4 +165,4 @@ def test_bfloat16_is_near():
 def test_an_option_out_of_range_is_named(option, value):
     """The message has the option, its value and the range."""
     with pytest.raises(ValueError, match=rf"{option} = '?{value}'?: give"):
-        made(**{option: value})
+        make_method(**{option: value})

@@ -28,17 +28,17 @@ def plain():
     return nn.Sequential(nn.Flatten(), nn.Linear(48, K))
 
 
-def some(seed=0, views=2, n=B):
+def make_batch(seed=0, views=2, n=B):
     draw = torch.Generator().manual_seed(seed)
     x = tuple(torch.randn(n, 3, 4, 4, generator=draw) for _ in range(views))
     return Batch(torch.arange(n), x, torch.randint(K, (n,), generator=draw))
 
 
 def probe(n):
-    return some(seed=9, views=1, n=n)
+    return make_batch(seed=9, views=1, n=n)
 
 
-def made(name="mixmatch", net=plain, **options):
+def make_method(name="mixmatch", net=plain, **options):
     method = METHODS[name](Task(net, 30, K, 2, probe=ProbeSet(probe, list)), **options)
     method.progress = 1.0
     return method
@@ -76,7 +76,7 @@ def naive(net, batch, w, alpha, tau):
 )
 def test_oracle(w, alpha, tau):
     """The loss and its gradient are those of the loop."""
-    method, net, batch = made(w=w, beta=alpha, temperature=tau), plain(), some()
+    method, net, batch = make_method(w=w, beta=alpha, temperature=tau), plain(), make_batch()
     torch.manual_seed(3)
     expected = naive(net, batch, w, alpha, tau)
     expected.backward()
@@ -91,39 +91,45 @@ def test_oracle(w, alpha, tau):
 @pytest.mark.parametrize("k", [0.0, 20.0])
 def test_the_divergence_is_added(k):
     """MixMatch-KL is MixMatch and k times the divergence, which pulls the second view alone."""
-    batch, options = some(), {"w": 2.0, "beta": 0.5}
-    one, other, net = made(**options), made("mixmatch_kl", k=k, **options), plain()
+    batch, options = make_batch(), {"w": 2.0, "beta": 0.5}
+    mixmatch, with_kl, net = (
+        make_method(**options),
+        make_method("mixmatch_kl", k=k, **options),
+        plain(),
+    )
     extra = k * kl_divergence(*map(net, batch.views), detach=True).mean()
     extra.backward()
     losses = []
-    for method in (one, other):
+    for method in (mixmatch, with_kl):
         torch.manual_seed(3)
         losses.append(method.loss(batch))
         losses[-1].backward()
 
     assert losses[1].item() == pytest.approx((losses[0] + extra).item(), rel=1e-5)
-    for mine, without, more in zip(
-        other.parameters(), one.parameters(), net.parameters(), strict=True
+    for total, without, penalty in zip(
+        with_kl.parameters(), mixmatch.parameters(), net.parameters(), strict=True
     ):
-        assert torch.allclose(mine.grad, without.grad + more.grad, atol=1e-5)
+        assert torch.allclose(total.grad, without.grad + penalty.grad, atol=1e-5)
 
 
 def test_nothing_mixed_and_no_guesses_is_cross_entropy_on_the_trusted():
     """With w = 0 and lam = 1 the batch plays no part."""
-    method = made(w=0.0, beta=0.0)
+    method = make_method(w=0.0, beta=0.0)
     trusted = probe(B)
 
-    assert method.loss(some()).item() == pytest.approx(
+    assert method.loss(make_batch()).item() == pytest.approx(
         cross_entropy(plain()(trusted.x), trusted.y).item(), rel=1e-6
     )
 
 
 def test_squares_vanish_where_guess_and_prediction_agree():
     """At temperature 1, both views alike and nothing mixed, the guess is the prediction; nor are they above 2 / K."""
-    batch = some()
+    batch = make_batch()
     same = replace(batch, views=(batch.x, batch.x))
-    losses = [made(w=w, beta=0.0, temperature=1.0).loss(same).item() for w in (0.0, 1e4)]
-    sure = made(w=1.0, beta=0.0, temperature=0.001).loss(batch) - made(w=0.0, beta=0.0).loss(batch)
+    losses = [make_method(w=w, beta=0.0, temperature=1.0).loss(same).item() for w in (0.0, 1e4)]
+    sure = make_method(w=1.0, beta=0.0, temperature=0.001).loss(batch) - make_method(
+        w=0.0, beta=0.0
+    ).loss(batch)
 
     assert losses[1] == pytest.approx(losses[0], abs=1e-4)
     assert 0 < sure.item() <= 2 / K
@@ -136,9 +142,9 @@ def test_the_squares_come_in_slowly(progress, share):
     """In a line, over a 64th of the training; at once with no ramp."""
 
     def loss(**options):
-        method = made(beta=0.0, **options)
+        method = make_method(beta=0.0, **options)
         method.progress = progress
-        return method.loss(some()).item()
+        return method.loss(make_batch()).item()
 
     bare = loss(w=0.0)
     assert loss() - bare == pytest.approx(share * (loss(ramp=0.0) - bare), rel=1e-4, abs=1e-6)
@@ -154,25 +160,25 @@ def test_woven():
 
 def test_normalisation_sees_mixtures_and_the_first_is_remembered():
     """Three batches of B rows, each with rows of all three kinds; the running averages are those of the first alone."""
-    method, shown = made(net=norm, w=1.0, beta=0.0), []
+    method, inputs = make_method(net=norm, w=1.0, beta=0.0), []
     method.net.register_forward_pre_hook(
-        lambda _, args: shown.append((args[0], torch.is_grad_enabled()))
+        lambda _, args: inputs.append((args[0], torch.is_grad_enabled()))
     )
-    batch = some()
+    batch = make_batch()
     method.loss(batch)
-    one = norm()
-    one(shown[2][0])
+    reference = norm()
+    reference(inputs[2][0])
 
-    assert [(len(x), grad) for x, grad in shown] == [(B, False)] * 2 + [(B, True)] * 3
+    assert [(len(x), grad) for x, grad in inputs] == [(B, False)] * 2 + [(B, True)] * 3
     rows = torch.cat([probe(B).x, *batch.views])
-    assert torch.equal(torch.cat([x for x, _ in shown[2:]]), interleave(rows, 3))
-    for mine, other in zip(method.net.buffers(), one.buffers(), strict=True):
-        assert torch.equal(mine, other)
+    assert torch.equal(torch.cat([x for x, _ in inputs[2:]]), interleave(rows, 3))
+    for actual, expected in zip(method.net.buffers(), reference.buffers(), strict=True):
+        assert torch.equal(actual, expected)
 
 
 def test_rows_come_back_to_their_places():
     """Whatever the order in which they went through the network."""
-    method = made()
+    method = make_method()
     rows = torch.randn(3 * B, 3, 4, 4)
 
     assert torch.allclose(method.mixture_logits(rows), method.net(rows), atol=1e-6)
@@ -180,35 +186,35 @@ def test_rows_come_back_to_their_places():
 
 def test_given_labels_play_no_part():
     """Other labels, the same loss; noted is how much of the guess a label has."""
-    method, batch = made(beta=0.0), some()
-    other = replace(batch, y=(batch.y + 1) % K)
+    method, batch = make_method(beta=0.0), make_batch()
+    relabelled = replace(batch, y=(batch.y + 1) % K)
     torch.manual_seed(0)
-    one = method.loss(batch)
-    own = method.example_weights[:B].clone()
+    loss = method.loss(batch)
+    weights = method.example_weights[:B].clone()
     torch.manual_seed(0)
 
-    assert torch.equal(one, method.loss(other))
+    assert torch.equal(loss, method.loss(relabelled))
     third = replace(batch, y=(batch.y + 2) % K)
-    shares = own + method.example_weights[:B]
+    shares = weights + method.example_weights[:B]
     method.loss(third)
     assert torch.allclose(shares + method.example_weights[:B], torch.ones(B))
 
 
 def test_a_rank_takes_its_part_of_the_trusted(monkeypatch):
     """Of two ranks each has as many trusted rows as its batch has, and all are drawn together."""
-    drawn = []
+    sizes = []
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
     monkeypatch.setattr("cnlw_tools.methods.mixmatch.world_size", lambda: 2)
-    task = Task(plain, 30, K, 2, probe=ProbeSet(lambda n: (drawn.append(n), probe(n))[1], list))
+    task = Task(plain, 30, K, 2, probe=ProbeSet(lambda n: (sizes.append(n), probe(n))[1], list))
 
-    METHODS["mixmatch"](task).loss(some())
+    METHODS["mixmatch"](task).loss(make_batch())
 
-    assert drawn == [2 * B]
+    assert sizes == [2 * B]
 
 
 def test_kernels_shrink_apart_from_the_gradient():
     """After a step kernels are 1 - lr decay of what they were, biases as they were."""
-    method = made(decay=0.02)
+    method = make_method(decay=0.02)
     method.optimiser = torch.optim.Adam(method.parameters(), lr=0.5)
     weight, bias = (p.detach().clone() for p in method.net[1].parameters())
     method.after_step()

@@ -12,7 +12,7 @@ from cnlw_tools.methods.components.mixing import sample_beta
 def test_oracle(toy, per):
     """Image and label of each example are mixed with those of one partner, by one lam."""
     method = toy.make("mixup", alpha=0.7, per=per)
-    batch = toy.some(method, 9)
+    batch = toy.first_batch(method, 9)
     torch.manual_seed(5)
     lam = sample_beta(0.7, () if per == "batch" else (9,), batch.x).expand(9)
     partner = torch.randperm(9).tolist()
@@ -35,8 +35,8 @@ def test_oracle(toy, per):
 def test_alone(toy):
     """One example is its own partner: plain cross-entropy."""
     method = toy.make("mixup")
-    one = Batch(torch.tensor([3]), (toy.x[3:4],), toy.y[3:4])
+    example = Batch(torch.tensor([3]), (toy.x[3:4],), toy.y[3:4])
 
-    assert method.loss(one).item() == pytest.approx(
-        -log_softmax(method.net(one.x), 1)[0, one.y].item(), abs=1e-5
+    assert method.loss(example).item() == pytest.approx(
+        -log_softmax(method.net(example.x), 1)[0, example.y].item(), abs=1e-5
     )

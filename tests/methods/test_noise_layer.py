@@ -31,22 +31,22 @@ def test_oracle(on_logits, f3):
 def test_fixture(on_logits, f3):
     """Symmetric flips of 20 %, worked out by hand."""
     method = on_logits("noise_layer", q="symmetric:0.2")
-    each = given_label_nll(f3.x.log_softmax(1), method.q, f3.y)
+    losses = given_label_nll(f3.x.log_softmax(1), method.q, f3.y)
 
-    assert torch.allclose(each, torch.tensor([0.429414, 1.392880, 1.098612]), atol=1e-6)
+    assert torch.allclose(losses, torch.tensor([0.429414, 1.392880, 1.098612]), atol=1e-6)
     assert method.loss(f3).item() == pytest.approx(0.973635, abs=1e-6)
 
 
 def test_it_is_the_s_model_of_the_transpose(on_logits, f3):
     """Q and theta = Q^t say the same."""
     q = 0.9 * NOISY + 0.1 / 3
-    other = on_logits("s_model")
+    s_model = on_logits("s_model")
     with torch.no_grad():
-        other.b.copy_(q.T.log())
-        other.beta.zero_()
+        s_model.b.copy_(q.T.log())
+        s_model.beta.zero_()
 
     assert on_logits("noise_layer", q=q.tolist()).loss(f3).item() == pytest.approx(
-        other.loss(f3).item(), abs=1e-6
+        s_model.loss(f3).item(), abs=1e-6
     )
 
 
@@ -85,7 +85,7 @@ def test_frozen_then_learned(toy):
         if epoch <= 3:
             assert torch.equal(method.q, torch.eye(4))
             method.progress = epoch / 7
-            loss = method.loss(toy.some(method))
+            loss = method.loss(toy.first_batch(method))
             assert (torch.autograd.grad(loss, method.q, allow_unused=True)[0] is None) == (
                 epoch < 3
             )
@@ -98,11 +98,11 @@ def test_frozen_then_learned(toy):
 def test_stated_is_never_learned(toy):
     """A stated matrix gets no gradient, no price and no step."""
     method = toy.make("noise_layer", q="pairflip:0.3", warmup=0)
-    before = method.q.clone()
+    initial_q = method.q.clone()
     toy.train(method)
 
     assert not method.q.requires_grad
-    assert torch.equal(method.q, before)
+    assert torch.equal(method.q, initial_q)
 
 
 @pytest.mark.parametrize(("regulariser", "price"), [("trace", 3 / 3), ("ridge", 3 / 2 / 3)])

@@ -43,18 +43,18 @@ def test_what_stages_do(toy):
 def test_the_ranking_is_the_sum_over_the_cyclic_epochs(toy, epochs):
     """Recorded from outside: losses of the second stage, each epoch's minus its mean, and of no other stage."""
     method = toy.make("o2u", epochs=epochs)
-    seen: list[dict[int, float]] = []
+    recorded: list[dict[int, float]] = []
     plain = method.log_examples
 
     def note(batch, losses, weights=None):
-        seen[-1].update(zip(batch.index.tolist(), losses.tolist(), strict=True))
+        recorded[-1].update(zip(batch.index.tolist(), losses.tolist(), strict=True))
         plain(batch, losses, weights)
 
     method.log_examples = note
     for _ in toy.epochs(method):
-        seen.append({})
+        recorded.append({})
     expected = [0.0] * 192
-    for epoch in seen[method.first : method.first + method.cyclic]:
+    for epoch in recorded[method.first : method.first + method.cyclic]:
         mean = sum(epoch.values()) / len(epoch)
         assert len(epoch) == 192
         for i, loss in epoch.items():
@@ -65,20 +65,20 @@ def test_the_ranking_is_the_sum_over_the_cyclic_epochs(toy, epochs):
     assert method.loss_sums.sum().item() == pytest.approx(0, abs=1e-3)
     worst = sorted(range(192), key=lambda i: -method.loss_sums[i].item())[:64]
     assert sorted(method.is_removed.nonzero().flatten().tolist()) == sorted(worst)
-    assert set(seen[-1]) == set(range(192)) - set(worst)
+    assert set(recorded[-1]) == set(range(192)) - set(worst)
 
 
 @pytest.mark.parametrize(
-    ("n", "rate", "many"), [(10, 0.25, 3), (10, 0.4, 4), (10, 0.9, 9), (7, 0.5, 4), (5, 0.0, 0)]
+    ("n", "rate", "count"), [(10, 0.25, 3), (10, 0.4, 4), (10, 0.9, 9), (7, 0.5, 4), (5, 0.0, 0)]
 )
-def test_so_many_are_removed(toy, n, rate, many):
+def test_so_many_are_removed(toy, n, rate, count):
     """N - int((1 - r) N), those with the highest sums; of equals the first."""
     method = O2U(replace(toy.task("o2u"), n_examples=n, noise_rate=rate))
     method.loss_sums += torch.arange(n) // 2
-    kept = method.begin_phase(2, toy.train_batches)
-    worst = sorted(range(n), key=lambda i: -(i // 2))[:many]
+    positions = method.begin_phase(2, toy.train_batches)
+    worst = sorted(range(n), key=lambda i: -(i // 2))[:count]
 
-    assert kept.tolist() == sorted(set(range(n)) - set(worst))
+    assert positions.tolist() == sorted(set(range(n)) - set(worst))
 
 
 def test_what_is_removed_weighs_nothing(toy):
@@ -100,11 +100,11 @@ def test_goes_on_in_the_middle_of_an_epoch(toy, epoch):
     for now in toy.epochs(method):
         if now == epoch:
             break
-    toy.step(method, toy.some(method))
-    twin = toy.bare("o2u", epochs=6)
+    toy.step(method, toy.first_batch(method))
+    twin = toy.make_unstarted("o2u", epochs=6)
     twin.load_state_dict(deepcopy(method.state_dict()))
 
-    rows = [one.begin_phase(2, toy.train_batches) for one in (method, twin)]
+    rows = [instance.begin_phase(2, toy.train_batches) for instance in (method, twin)]
 
     assert torch.equal(*rows)
     assert method.loss_sums.any()

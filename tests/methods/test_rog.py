@@ -30,9 +30,9 @@ def features(n=300, d=5, seed=0):
 
 def test_fixture():
     """Means 0 and 2, variance 1/2: w = (0, 4), b = (log 1/2, log 1/2 - 4), and the boundary is at 1."""
-    one = torch.ones(1, 1, dtype=torch.float64)
+    unit = torch.ones(1, 1, dtype=torch.float64)
     w, b = linear_classifier(
-        Gaussians(torch.tensor([[0.0], [2.0]]).double(), 2 * one, torch.tensor([3, 3]))
+        Gaussians(torch.tensor([[0.0], [2.0]]).double(), 2 * unit, torch.tensor([3, 3]))
     )
 
     assert w.tolist() == [[0], [4]]
@@ -67,12 +67,14 @@ def test_least(share):
         torch.tensor([3.0, 1, 2, 2, 9, 5, 4, 7, 7, 7, 7, 7, 7]),
         torch.tensor([0, 0, 0, 0, 1] + [2] * 8),
     )
-    kept = smallest_of_each_class(score, y, share, 4)
+    is_selected = smallest_of_each_class(score, y, share, 4)
 
     for c in range(3):
         rows = [i for i in range(13) if y[i] == c]
-        many = max(1, math.floor(share * len(rows) + 1e-9))
-        assert [i for i in rows if kept[i]] == sorted(sorted(rows, key=lambda i: score[i])[:many])
+        count = max(1, math.floor(share * len(rows) + 1e-9))
+        assert [i for i in rows if is_selected[i]] == sorted(
+            sorted(rows, key=lambda i: score[i])[:count]
+        )
 
 
 def test_robust():
@@ -85,18 +87,18 @@ def test_robust():
 
     x, label = f.numpy(), y.numpy()
     rows = [np.flatnonzero(label == c) for c in range(3)]
-    some = [r[np.argsort(dice[r])][: int(0.7 * len(r))] for r in rows]
+    selected = [r[np.argsort(dice[r])][: int(0.7 * len(r))] for r in rows]
     for _ in range(2):  # the random share, and the nearest by what it says
-        mean = [x[r].mean(0) for r in some]
-        cov = sum((x[r] - m).T @ (x[r] - m) for r, m in zip(some, mean, strict=True)) / sum(
-            map(len, some)
+        mean = [x[r].mean(0) for r in selected]
+        cov = sum((x[r] - m).T @ (x[r] - m) for r, m in zip(selected, mean, strict=True)) / sum(
+            map(len, selected)
         )
         inverse = np.linalg.inv(cov)
         away = [
             np.einsum("ij,jk,ik->i", x[r] - m, inverse, x[r] - m)
             for r, m in zip(rows, mean, strict=True)
         ]
-        some = [r[np.argsort(a)][: int(0.7 * len(r))] for r, a in zip(rows, away, strict=True)]
+        selected = [r[np.argsort(a)][: int(0.7 * len(r))] for r, a in zip(rows, away, strict=True)]
 
     assert np.allclose(fit.mean, mean)
     assert np.allclose(fit.precision, inverse)
@@ -151,7 +153,7 @@ def test_layers_weigh_what_they_are_worth():
     p = torch.rand(120, 3, generator=draw, dtype=torch.float64).clamp(min=0.1)
     p[:, 1] = 0.95
     torch.manual_seed(0)
-    found = fit_block_weights(p)
+    weights = fit_block_weights(p)
 
     torch.manual_seed(0)
     a, m, v, t = np.ones(3), np.zeros(3), np.zeros(3), 0
@@ -162,8 +164,8 @@ def test_layers_weigh_what_they_are_worth():
             g = s * (g - s @ g)
             t, m, v = t + 1, 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
             a = a - 0.02 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
-    assert found.tolist() == pytest.approx((np.exp(a) / np.exp(a).sum()).tolist(), abs=1e-6)
-    assert found[1] > 0.6
+    assert weights.tolist() == pytest.approx((np.exp(a) / np.exp(a).sum()).tolist(), abs=1e-6)
+    assert weights[1] > 0.6
     assert fit_block_weights(torch.full((7, 2), 0.3)).tolist() == pytest.approx([0.5, 0.5])
 
 
@@ -176,8 +178,8 @@ def test_the_network_predicts_until_the_end(toy):
     method.eval()
     twin.load_state_dict(deepcopy(method.state_dict()))
     maps, logits = method.net.block_features(toy.x[:5])
-    seen = [maps.mean((2, 3)), logits]
-    parts = [head(f.double()).softmax(1) for head, f in zip(method.heads, seen, strict=True)]
+    features = [maps.mean((2, 3)), logits]
+    parts = [head(f.double()).softmax(1) for head, f in zip(method.heads, features, strict=True)]
     expected = sum(share * p for share, p in zip(method.block_weights, parts, strict=True))
 
     assert torch.allclose(method.predict(toy.x[:5]).exp(), expected.float(), atol=1e-5)
@@ -188,22 +190,24 @@ def test_the_network_predicts_until_the_end(toy):
 def test_the_end_changes_nothing_in_the_network(toy):
     """Fitting looks as validation does: no weight and no running average moves, and the mode stays."""
     method = toy.make("rog")
-    before = deepcopy(method.net.state_dict())
+    initial_state = deepcopy(method.net.state_dict())
     method.finish(toy.train_batches)
 
     assert method.training
-    assert all(torch.equal(value, before[key]) for key, value in method.net.state_dict().items())
+    assert all(
+        torch.equal(value, initial_state[key]) for key, value in method.net.state_dict().items()
+    )
 
 
 def test_only_typical_holdout_counts(toy, monkeypatch):
     """The half whose last features lie nearest to their label's mean weighs the layers."""
-    method, seen = toy.make("rog"), []
+    method, probabilities = toy.make("rog"), []
     monkeypatch.setattr(
         "cnlw_tools.methods.rog.fit_robust_gaussians",
         lambda f, y, classes, share: fit_gaussians(f, y, classes),
     )
     monkeypatch.setattr(
-        "cnlw_tools.methods.rog.fit_block_weights", lambda p: seen.append(p) or p.mean(0)
+        "cnlw_tools.methods.rog.fit_block_weights", lambda p: probabilities.append(p) or p.mean(0)
     )
     method.finish(toy.train_batches)
     batch = next(iter(toy.holdout()))
@@ -217,7 +221,7 @@ def test_only_typical_holdout_counts(toy, monkeypatch):
         [f[rows] for f in method.block_features(batch.x)]
     )  # (20, K, L)
 
-    assert torch.allclose(seen[0], chances[torch.arange(20), batch.y[rows]])
+    assert torch.allclose(probabilities[0], chances[torch.arange(20), batch.y[rows]])
 
 
 def test_a_network_without_blocks_is_an_error(toy):

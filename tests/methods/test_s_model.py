@@ -39,23 +39,23 @@ def naive(method, batch):
 def test_fixture(on_logits, f3):
     """The layer worked out by hand: each label's probability behind it."""
     method = with_layer(on_logits("s_model"), THETA.log())
-    each = torch.logsumexp(f3.x.log_softmax(1) + method.log_theta(f3.x, f3.y), 1)
+    log_likelihoods = torch.logsumexp(f3.x.log_softmax(1) + method.log_theta(f3.x, f3.y), 1)
 
-    assert torch.allclose(-each, torch.tensor([0.413183, 1.580021, 1.003302]), atol=1e-6)
+    assert torch.allclose(-log_likelihoods, torch.tensor([0.413183, 1.580021, 1.003302]), atol=1e-6)
     assert method.loss(f3).item() == pytest.approx(0.998836, abs=1e-6)
 
 
 @pytest.mark.parametrize("complex", [False, True])
 @pytest.mark.parametrize("beta", [0, 0.4])
-def test_oracle(either, complex, beta):
+def test_oracle(any_toy, complex, beta):
     """Simple and complex layers are the double sum, with and without a share of plain cross-entropy."""
     torch.manual_seed(0)
     method = with_layer(
-        either.make("s_model", complex=complex, beta=beta), torch.randn(4, 4)
+        any_toy.make("s_model", complex=complex, beta=beta), torch.randn(4, 4)
     ).eval()
     if complex:
         torch.nn.init.normal_(method.u, std=0.1)
-    batch = either.some(method, 5)
+    batch = any_toy.first_batch(method, 5)
 
     assert method.loss(batch).item() == pytest.approx(naive(method, batch).item(), abs=1e-5)
 
@@ -80,7 +80,7 @@ def test_a_sure_layer_is_none(on_logits, f3):
 def test_warms_up_without_the_layer(toy):
     """Until the second phase the loss is cross-entropy to the last bit, and the layer stays where it is."""
     method = toy.make("s_model", epochs=6, warmup=2)
-    batch = toy.some(method)
+    batch = toy.first_batch(method)
     loss = method.loss(batch)
     loss.backward()
 

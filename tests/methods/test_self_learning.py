@@ -10,7 +10,7 @@ from cnlw_tools.methods.components.pooled_features import extract_features
 from cnlw_tools.methods.self_learning import find_prototypes
 
 
-def naive(f, most):
+def naive(f, max_count):
     """rho, eta and the choice, pair by pair."""
     m = len(f)
     s = [[float(f[i] @ f[j]) for j in range(m)] for i in range(m)]
@@ -21,7 +21,7 @@ def naive(f, most):
         denser = [s[i][j] for j in range(m) if rho[j] > rho[i]]
         eta.append(max(denser) if denser else min(s[i]))
     fit = [i for i in range(m) if eta[i] < 0.95]
-    return sorted(fit, key=lambda i: -rho[i])[:most]
+    return sorted(fit, key=lambda i: -rho[i])[:max_count]
 
 
 def unit(*shape, seed=0):
@@ -70,8 +70,10 @@ def test_names_by_the_mean_cosine(toy):
     for i in range(0, len(f), 17):
         scores = []
         for c in range(4):
-            of = f[toy.y == c]
-            near = sorted(float(f[i] @ g) for g in of[find_prototypes(of, 3)])
+            class_features = f[toy.y == c]
+            near = sorted(
+                float(f[i] @ g) for g in class_features[find_prototypes(class_features, 3)]
+            )
             scores.append(sum(near) / len(near))
         assert method.prototype_label[i] == max(range(4), key=lambda c: scores[c])
 
@@ -79,13 +81,13 @@ def test_names_by_the_mean_cosine(toy):
 def test_the_size_of_features_plays_no_part(toy):
     """Ten times as long, the same names."""
     method = started(toy)
-    before = method.prototype_label.clone()
+    initial_labels = method.prototype_label.clone()
     see = method.net.features
     method.net.features = lambda x: 10 * see(x)
     torch.manual_seed(0)
     method.begin_epoch(6, toy.train_batches)
 
-    assert torch.equal(before, method.prototype_label)
+    assert torch.equal(initial_labels, method.prototype_label)
 
 
 def test_corrects_labels(toy):
@@ -114,13 +116,13 @@ def test_loss(on_logits, f3):
 def test_begins_with_cross_entropy(toy):
     """Until `start`, and from there on not."""
     method = toy.make("self_learning", epochs=4, start=2)
-    batch = toy.some(method)
-    seen = []
+    batch = toy.first_batch(method)
+    alphas = []
     for _ in toy.epochs(method):
         expected = cross_entropy(method.net(batch.x), batch.y)
-        seen.append(method.loss(batch).item() == pytest.approx(expected.item(), abs=1e-6))
+        alphas.append(method.loss(batch).item() == pytest.approx(expected.item(), abs=1e-6))
 
-    assert seen == [True, True, False, False]
+    assert alphas == [True, True, False, False]
 
 
 def test_a_class_without_examples_names_none(toy):

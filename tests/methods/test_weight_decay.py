@@ -12,15 +12,17 @@ def test_loss(on_logits, f3, decay):
     )
 
 
-@pytest.mark.parametrize("every", [False, True])
-def test_what_decays(toy, every):
+@pytest.mark.parametrize("decays_all", [False, True])
+def test_what_decays(toy, decays_all):
     """A step without a gradient leaves w (1 - rate decay) of a kernel, and of all else only where asked for."""
-    method = toy.make("weight_decay", decay=0.01, every=every)
-    before = {key: p.detach().clone() for key, p in method.named_parameters()}
+    method = toy.make("weight_decay", decay=0.01, every=decays_all)
+    initial_values = {key: p.detach().clone() for key, p in method.named_parameters()}
     for p in method.parameters():
         p.grad = torch.zeros_like(p)
     torch.optim.SGD(method.param_groups(), lr=0.5, weight_decay=9.0).step()
 
     for key, p in method.named_parameters():
-        assert torch.allclose(p, before[key] * (1 - 0.5 * 0.01 * (every or p.dim() > 1))), key
+        assert torch.allclose(
+            p, initial_values[key] * (1 - 0.5 * 0.01 * (decays_all or p.dim() > 1))
+        ), key
     assert {p.dim() for p in method.param_groups()[0]["params"]} == {2, 4}

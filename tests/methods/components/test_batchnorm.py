@@ -19,23 +19,23 @@ def net():
 def test_a_pass_normalises_by_its_batch_and_leaves_no_trace(net):
     """The same as any pass in training, but for the running averages."""
     x = torch.randn(8, 3) * 5 + 2
-    before = {name: value.clone() for name, value in net.state_dict().items()}
+    initial_state = {name: value.clone() for name, value in net.state_dict().items()}
 
     with batch_statistics(net):
-        found = net(x)
+        actual = net(x)
 
     for name, value in net.state_dict().items():
-        assert torch.equal(value, before[name]), name
-    torch.testing.assert_close(found, net(x))
+        assert torch.equal(value, initial_state[name]), name
+    torch.testing.assert_close(actual, net(x))
 
 
 def test_the_running_averages_move_again_afterwards(net):
     """Even where the pass has failed; and what had none has none."""
     with pytest.raises(RuntimeError), batch_statistics(net):
         net(torch.zeros(8, 4))
-    before = net[0].running_mean.clone()
+    initial_mean = net[0].running_mean.clone()
 
     net.train()(torch.randn(8, 3) + 2)
 
-    assert not torch.equal(before, net[0].running_mean)
+    assert not torch.equal(initial_mean, net[0].running_mean)
     assert net[2].running_mean is None

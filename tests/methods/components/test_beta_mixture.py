@@ -68,19 +68,19 @@ def test_the_posterior_begins_as_the_value():
 def test_oracle():
     """Ten rounds are those of the loop."""
     values = [0.02, 0.05, 0.1, 0.12, 0.3, 0.55, 0.7, 0.72, 0.9]
-    found = fit_mixture(torch.tensor(values, dtype=torch.float64))
+    fit = fit_mixture(torch.tensor(values, dtype=torch.float64))
 
-    for mine, theirs in zip(found, naive(values), strict=True):
-        assert mine.tolist() == pytest.approx(theirs, rel=1e-9)
+    for actual, expected in zip(fit, naive(values), strict=True):
+        assert actual.tolist() == pytest.approx(expected, rel=1e-9)
 
 
 def test_it_finds_two_betas():
     """4,000 draws of Beta(2, 18) and 2,000 of Beta(15, 3) come apart."""
-    found = fit_mixture(torch.cat([draws(4000, 2, 18, 1), draws(2000, 15, 3, 2)]))
+    fit = fit_mixture(torch.cat([draws(4000, 2, 18, 1), draws(2000, 15, 3, 2)]))
 
-    assert found.weight.tolist() == pytest.approx([2 / 3, 1 / 3], abs=0.02)
-    assert found.alpha.tolist() == pytest.approx([2, 15], rel=0.3)
-    assert found.beta.tolist() == pytest.approx([18, 3], rel=0.3)
+    assert fit.weight.tolist() == pytest.approx([2 / 3, 1 / 3], abs=0.02)
+    assert fit.alpha.tolist() == pytest.approx([2, 15], rel=0.3)
+    assert fit.beta.tolist() == pytest.approx([18, 3], rel=0.3)
 
 
 def test_the_table_falls_no_more_from_its_top():

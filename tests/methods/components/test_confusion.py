@@ -28,10 +28,10 @@ def naive(kind):
 @pytest.mark.parametrize("kind", ["hard", "soft"])
 def test_oracle(kind):
     """The likeliest class counts, or every class by its probability."""
-    found = label_frequencies(nn.Identity(), batches, 3, kind)
+    actual = label_frequencies(nn.Identity(), batches, 3, kind)
 
-    assert torch.allclose(found, naive(kind), atol=1e-6)
-    assert torch.allclose(found[:2].sum(1), torch.ones(2))
+    assert torch.allclose(actual, naive(kind), atol=1e-6)
+    assert torch.allclose(actual[:2].sum(1), torch.ones(2))
 
 
 def test_a_class_never_seen():
@@ -42,14 +42,14 @@ def test_a_class_never_seen():
 def test_looks_as_validation_does():
     """Without dropout, moving averages or gradients; afterwards the network trains on."""
     net = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.9), nn.Linear(3, 3))
-    before = {key: value.clone() for key, value in net.state_dict().items()}
+    initial_state = {key: value.clone() for key, value in net.state_dict().items()}
 
-    one, two = (
+    first, second = (
         label_frequencies(net, batches, 3, "soft"),
         label_frequencies(net, batches, 3, "soft"),
     )
 
-    assert torch.equal(one, two)
+    assert torch.equal(first, second)
     assert net.training
-    assert not one.requires_grad
-    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+    assert not first.requires_grad
+    assert all(torch.equal(value, initial_state[key]) for key, value in net.state_dict().items())

@@ -35,7 +35,7 @@ def test_a_stated_matrix_takes_one(on_logits, name):
 def test_the_first_training_is_vanilla(toy, name):
     """Cross-entropy to the last bit."""
     method = toy.make(name)
-    batch = toy.some(method)
+    batch = toy.first_batch(method)
 
     assert (
         method.loss(batch) == cross_entropy(method.net(batch.x), batch.y, reduction="none").mean()
@@ -63,10 +63,10 @@ def test_estimates_before_the_second(toy, name, percentile):
 def test_begins_anew(toy, name):
     """The second training starts from the first weights."""
     method = toy.make(name, epochs=4)
-    before = method.net.head.weight.clone()
+    initial_weight = method.net.head.weight.clone()
     for epoch in toy.epochs(method):
         if epoch:
-            assert torch.equal(method.net.head.weight, before) == (epoch == 2)
+            assert torch.equal(method.net.head.weight, initial_weight) == (epoch == 2)
 
 
 @both

@@ -44,13 +44,13 @@ def test_a_set_is_judged_in_its_order(toy):
 def test_as_for_validation(toy, training):
     """Running averages, no dropout, no gradient; and the network is left as it was."""
     net = toy.make("vanilla", dropout=0.5).net.train(training)
-    found = list(predict_batches(net, toy.train_batches))
+    predictions = list(predict_batches(net, toy.train_batches))
     state = net.training
     net.eval()
 
     assert state == training
-    assert len(found) == 4
-    for batch, z in found:
+    assert len(predictions) == 4
+    for batch, z in predictions:
         assert torch.equal(z, net(batch.x))
         assert not z.requires_grad
 
@@ -58,8 +58,8 @@ def test_as_for_validation(toy, training):
 def test_left_as_it_was_when_the_set_is_not_read_to_its_end(toy):
     """In training mode, though only one batch was looked at."""
     net = toy.make("vanilla").net
-    some = predict_batches(net, toy.train_batches)
-    next(some)
-    some.close()
+    predictions = predict_batches(net, toy.train_batches)
+    next(predictions)
+    predictions.close()
 
     assert net.training

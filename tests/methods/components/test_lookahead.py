@@ -59,12 +59,12 @@ NETS = {
 }
 
 
-def made(name: str) -> nn.Module:
+def make_net(name: str) -> nn.Module:
     torch.manual_seed(0)
     return NETS[name]().double()
 
 
-def some(n: int) -> Batch:
+def make_batch(n: int) -> Batch:
     x = torch.randn(n, 3, 4, 4, generator=torch.Generator().manual_seed(n), dtype=torch.double)
     return Batch(torch.arange(n), (x,), torch.arange(n) % K)
 
@@ -73,41 +73,44 @@ def some(n: int) -> Batch:
 @pytest.mark.parametrize("name", NETS)
 def test_logits_move_as_finite_differences_say(name, layout):
     """The change of the logits is their derivative along a direction, for every kind of layer."""
-    net, x = made(name).to(memory_format=layout), some(6).x.contiguous(memory_format=layout)
-    here, step = trainable_parameters(net), 1e-6
-    way = {name: torch.randn_like(p) for name, p in here.items()}
+    net, x = (
+        make_net(name).to(memory_format=layout),
+        make_batch(6).x.contiguous(memory_format=layout),
+    )
+    parameters, step = trainable_parameters(net), 1e-6
+    direction = {name: torch.randn_like(p) for name, p in parameters.items()}
     with batch_statistics(net):
-        z, change = logits_and_derivative(net, here, way, x)
+        z, derivative = logits_and_derivative(net, parameters, direction, x)
         ends = []
         for sign in (1, -1):
-            moved = {name: p + sign * step * way[name] for name, p in here.items()}
-            ends.append(torch.func.functional_call(net, moved, (x,)))
+            shifted = {name: p + sign * step * direction[name] for name, p in parameters.items()}
+            ends.append(torch.func.functional_call(net, shifted, (x,)))
         expected = (ends[0] - ends[1]) / (2 * step)
 
         torch.testing.assert_close(net(x), z)
-    torch.testing.assert_close(expected, change, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(expected, derivative, rtol=1e-6, atol=1e-7)
     assert not z.requires_grad
-    assert not change.requires_grad
+    assert not derivative.requires_grad
 
 
 def test_an_inner_product_of_gradients_is_one_of_logits():
     """<g_p, grad l_b> by a loop over examples equals <dl_b / dz, z'>, with batch normalisation in between."""
-    net, batch, probe = made("batch norm"), some(6), some(9)
-    own = list(net.parameters())
+    net, batch, probe = make_net("batch norm"), make_batch(6), make_batch(9)
+    parameters = list(net.parameters())
     with batch_statistics(net):
-        way = probe_gradient(net, trainable_parameters(net), probe)
-        g = torch.autograd.grad(cross_entropy(net(probe.x), probe.y), own)
+        g_p = probe_gradient(net, trainable_parameters(net), probe)
+        g = torch.autograd.grad(cross_entropy(net(probe.x), probe.y), parameters)
         expected = []
         for b in range(6):
-            each = torch.autograd.grad(
-                cross_entropy(net(batch.x), batch.y, reduction="none")[b], own
+            example_gradient = torch.autograd.grad(
+                cross_entropy(net(batch.x), batch.y, reduction="none")[b], parameters
             )
-            expected.append(sum((p * q).sum() for p, q in zip(g, each, strict=True)))
-        z, change = logits_and_derivative(net, trainable_parameters(net), way, batch.x)
+            expected.append(sum((p * q).sum() for p, q in zip(g, example_gradient, strict=True)))
+        z, derivative = logits_and_derivative(net, trainable_parameters(net), g_p, batch.x)
         z = z.requires_grad_()
-        force = torch.autograd.grad(cross_entropy(z, batch.y, reduction="sum"), z)[0]
+        loss_gradient = torch.autograd.grad(cross_entropy(z, batch.y, reduction="sum"), z)[0]
 
-    torch.testing.assert_close(torch.stack(expected), (force * change).sum(1))
+    torch.testing.assert_close(torch.stack(expected), (loss_gradient * derivative).sum(1))
 
 
 def test_an_operation_without_forward_mode_is_refused():
@@ -155,11 +158,13 @@ def test_no_gain_is_no_weight():
 
 def test_parameters_that_do_not_learn_stay_out():
     """A frozen layer is no part of the direction."""
-    net = made("leaky")
+    net = make_net("leaky")
     net[1].requires_grad_(False)
 
     assert {"3.weight", "3.bias"} == set(trainable_parameters(net))
-    assert {"3.weight", "3.bias"} == set(probe_gradient(net, trainable_parameters(net), some(4)))
+    assert {"3.weight", "3.bias"} == set(
+        probe_gradient(net, trainable_parameters(net), make_batch(4))
+    )
 
 
 def test_logits_of_autocast_are_widened_and_exact_ones_kept():
@@ -170,10 +175,10 @@ def test_logits_of_autocast_are_widened_and_exact_ones_kept():
 
 def test_one_rank_keeps_all_that_it_draws():
     """Without company the trusted examples are those that were asked for."""
-    drawn = draw_probe(Task(made, 1, K, 1, probe=ProbeSet(some, list)), 7)
+    probe = draw_probe(Task(make_net, 1, K, 1, probe=ProbeSet(make_batch, list)), 7)
 
-    assert torch.equal(some(7).x, drawn.x)
-    assert torch.equal(some(7).y, drawn.y)
+    assert torch.equal(make_batch(7).x, probe.x)
+    assert torch.equal(make_batch(7).y, probe.y)
 
 
 @pytest.mark.parametrize("value", [0, 2.5, True, "10"])
@@ -260,16 +265,16 @@ if size > 1:
 def test_two_ranks_learn_what_one_does(tmp_path):
     """Two processes with half the batch and half the trusted examples each take the steps of one with the whole."""
     env = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    started = [
+    processes = [
         subprocess.Popen([sys.executable, "-c", RANK, str(tmp_path), str(rank), str(size)], env=env)
         for size, rank in ((1, 0), (2, 0), (2, 1))
     ]
-    assert [0, 0, 0] == [process.wait(180) for process in started]
-    one, *two = (torch.load(tmp_path / end) for end in ("0_1", "0_2", "1_2"))
+    assert [0, 0, 0] == [process.wait(180) for process in processes]
+    single, *parts = (torch.load(tmp_path / end) for end in ("0_1", "0_2", "1_2"))
 
     for name in ("l2r", "ieg", "through"):
-        halves = torch.cat([part[name]["weights"] for part in two])
-        torch.testing.assert_close(one[name]["weights"], halves, rtol=1e-4, atol=1e-6)
-        assert one[name]["weights"].unique().numel() > 3
-        for part in two:
-            torch.testing.assert_close(one[name]["net"], part[name]["net"], rtol=1e-4, atol=1e-6)
+        halves = torch.cat([part[name]["weights"] for part in parts])
+        torch.testing.assert_close(single[name]["weights"], halves, rtol=1e-4, atol=1e-6)
+        assert single[name]["weights"].unique().numel() > 3
+        for part in parts:
+            torch.testing.assert_close(single[name]["net"], part[name]["net"], rtol=1e-4, atol=1e-6)

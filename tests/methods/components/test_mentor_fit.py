@@ -59,9 +59,9 @@ def test_data_driven_oracle(by_epoch):
     rows = data_driven_samples(epoch, losses, correct, 0.9, by_epoch=by_epoch)
 
     for i in range(len(epoch)):
-        others = sorted(losses[epoch == epoch[i]].tolist() if by_epoch else losses.tolist())
-        rank = round(0.9 * (len(others) - 1))
-        assert rows.difference[i].item() == pytest.approx(losses[i].item() - others[rank])
+        sorted_losses = sorted(losses[epoch == epoch[i]].tolist() if by_epoch else losses.tolist())
+        rank = round(0.9 * (len(sorted_losses) - 1))
+        assert rows.difference[i].item() == pytest.approx(losses[i].item() - sorted_losses[rank])
     assert rows.target.tolist() == [float(c) for c in correct]
     assert torch.equal(rows.losses, losses)
 
@@ -87,25 +87,27 @@ def test_the_same_seed_gives_the_same_mentor():
     """And another seed another one, even before it learned anything."""
     rows = data_driven_samples(*verified(n=100), 0.75)
 
-    one, same, other = (fit_mentor(rows, seed=seed, batch=8, steps=3).mentor for seed in (0, 0, 1))
+    first, same, different = (
+        fit_mentor(rows, seed=seed, batch=8, steps=3).mentor for seed in (0, 0, 1)
+    )
 
     for name in WEIGHT_SHAPES:
-        assert torch.equal(one.get_buffer(name), same.get_buffer(name))
-        assert not torch.equal(one.get_buffer(name), other.get_buffer(name))
+        assert torch.equal(first.get_buffer(name), same.get_buffer(name))
+        assert not torch.equal(first.get_buffer(name), different.get_buffer(name))
 
 
 def test_a_frozen_epoch_embedding_stays():
     """The other weights move."""
     rows = data_driven_samples(*verified(n=100), 0.75)
 
-    drawn, learned = (
+    initial, learned = (
         fit_mentor(rows, seed=0, freeze_epoch=True, steps=steps).mentor for steps in (0, 3)
     )
 
     moved = {
         name
         for name in WEIGHT_SHAPES
-        if not torch.equal(drawn.get_buffer(name), learned.get_buffer(name))
+        if not torch.equal(initial.get_buffer(name), learned.get_buffer(name))
     }
     assert moved == set(WEIGHT_SHAPES) - {"epoch"}
 

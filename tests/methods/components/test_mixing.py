@@ -75,7 +75,7 @@ def test_mixed_targets(f3):
     """lam = 0.7 and partners (1, 2, 0): the targets and the cross-entropies worked out by hand."""
     z, y, lam, partner = f3.x, f3.y, torch.tensor(0.7), torch.tensor([1, 2, 0])
     targets = mix(one_hot(y, 3), one_hot(y[partner], 3), lam)
-    given, partner_losses = (
+    losses, partner_losses = (
         cross_entropy(z, labels, reduction="none") for labels in (y, y[partner])
     )
 
@@ -84,7 +84,7 @@ def test_mixed_targets(f3):
         -(targets * log_softmax(z, 1)).sum(1), torch.tensor([0.839545, 1.251445, 1.098612])
     )
     assert torch.allclose(
-        mix(given, partner_losses, lam), torch.tensor([0.839545, 1.251445, 1.098612])
+        mix(losses, partner_losses, lam), torch.tensor([0.839545, 1.251445, 1.098612])
     )
 
 

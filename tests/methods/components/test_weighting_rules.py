@@ -52,9 +52,9 @@ def test_pd(e, v):
 
 def test_focal():
     """A loss of 1 weighs 0.399576."""
-    one = torch.ones(1)
+    loss = torch.ones(1)
 
-    assert RULES["focal"](one, one, one).item() == pytest.approx(0.399576, abs=1e-6)
+    assert RULES["focal"](loss, loss, loss).item() == pytest.approx(0.399576, abs=1e-6)
 
 
 @given(st.lists(st.floats(0, 10, width=32), min_size=1, max_size=40), st.integers(0, 20))
@@ -75,6 +75,6 @@ def test_smallest():
     """1 for the so many smallest, of equals the first."""
     losses = torch.tensor([3.0, 1, 2, 1, torch.inf])
 
-    for many, expected in ((0, [0] * 5), (1, [0, 1, 0, 0, 0]), (3, [0, 1, 1, 1, 0]), (5, [1] * 5)):
-        assert mask_of_smallest(losses, torch.tensor(many)).tolist() == expected
-        assert mask_of_smallest(losses, many).tolist() == expected
+    for count, expected in ((0, [0] * 5), (1, [0, 1, 0, 0, 0]), (3, [0, 1, 1, 1, 0]), (5, [1] * 5)):
+        assert mask_of_smallest(losses, torch.tensor(count)).tolist() == expected
+        assert mask_of_smallest(losses, count).tolist() == expected
