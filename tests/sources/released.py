@@ -9,17 +9,14 @@ from zlib import crc32
 import numpy as np
 from PIL import Image
 
-WNIDS = {
+LABEL_OF_WNID = {
     "n01704323": 0,
     "n04515003": 1,
     "n02101006": 2,
-    "n01440764": None,
-}  # the last one is not Mini-ImageNet's
-EACH, TAKEN = (
-    12,
-    (1, 2, 5, 9, 10, 12),
-)  # images of a class archive, and which of them the lists name
-NUMBERS = [
+    "n01440764": None,  # not a class of Mini-ImageNet
+}
+LISTED_NUMBERS = (1, 2, 5, 9, 10, 12)  # images of each class that the lists name
+NAME_NUMBERS = [  # in the names of the images, in the order of the archives
     7,
     11,
     100,
@@ -32,63 +29,70 @@ NUMBERS = [
     30,
     2,
     99,
-]  # in the names, in the order in which archives have them
+]
+WEB_IMAGES = ("w0a", "w1a", "w1b", "right", "two")
 
 
-def jpeg(seed: int) -> bytes:
-    """A picture of its own for every seed."""
-    out = BytesIO()
+def draw_jpeg(seed: int) -> bytes:
+    """Return a picture that no other seed has."""
     colours = np.random.default_rng(seed).integers(0, 255, (3, 4, 3), np.uint8)
-    Image.fromarray(colours).resize((40, 30), Image.Resampling.BICUBIC).save(out, "JPEG")
-    return out.getvalue()
+    image = Image.fromarray(colours).resize((40, 30), Image.Resampling.BICUBIC)
+    file = BytesIO()
+    image.save(file, "JPEG")
+    return file.getvalue()
 
 
-def packed(members: dict[str, bytes]) -> bytes:
-    out = BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
+def draw_named_jpeg(name: str) -> bytes:
+    """Return the picture of a name."""
+    return draw_jpeg(crc32(name.encode()))
+
+
+def pack_tar(members: dict[str, bytes]) -> bytes:
+    """Return the bytes of a tar archive."""
+    file = BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
         for name, data in members.items():
-            head = tarfile.TarInfo(name)
-            head.size = len(data)
-            archive.addfile(head, BytesIO(data))
-    return out.getvalue()
+            header = tarfile.TarInfo(name)
+            header.size = len(data)
+            archive.addfile(header, BytesIO(data))
+    return file.getvalue()
 
 
-def nth(wnid: str, k: int) -> bytes:
-    """The k-th image of a class, from 1 on, by the numbers in the names."""
-    return jpeg(hash_of(f"{wnid}_{sorted(NUMBERS)[k - 1]}"))
+def nth_image(wnid: str, number: int) -> bytes:
+    """Return an image of a class by its number from 1, in the order of the numbers in the names."""
+    name_number = sorted(NAME_NUMBERS)[number - 1]
+    return draw_named_jpeg(f"{wnid}_{name_number}")
 
 
-def hash_of(name: str) -> int:
-    return crc32(name.encode())
-
-
-def lists() -> dict[str, list[str]]:
-    """Splits: level 0 all clean; red 20 with web images; blue 40 with flips."""
-    clean = [(f"{wnid}{k:08d}.jpg", label or 0) for wnid, label in WNIDS.items() for k in TAKEN]
+def split_lists() -> dict[str, list[str]]:
+    """Return the lines of each list: clean at level 0, red with web images, blue with flips."""
+    clean = []
+    for wnid, label in LABEL_OF_WNID.items():
+        for number in LISTED_NUMBERS:
+            clean.append((f"{wnid}{number:08d}.jpg", label or 0))
     web = [("w0a.jpg", 0), ("w1a.jpg", 1), ("w1b.jpg", 1), ("right.jpg", 2), ("two.jpg", 2)]
-    red = clean[5:] + web
-    blue = [
-        (name, (label + 1) % 3) if i % 3 == 0 else (name, label)
-        for i, (name, label) in enumerate(clean)
-    ]
-    held = [(f"ILSVRC2012_val_{i:08d}.jpg", i % 3) for i in range(1, 7)]
-    found = {
+    blue = []
+    for i, (name, label) in enumerate(clean):
+        blue.append((name, (label + 1) % 3 if i % 3 == 0 else label))
+    validation = [(f"ILSVRC2012_val_{i:08d}.jpg", i % 3) for i in range(1, 7)]
+    splits = {
         "red_noise_nl_0.0": clean,
-        "red_noise_nl_0.2": red,
+        "red_noise_nl_0.2": clean[5:] + web,
         "blue_noise_nl_0.0": clean,
         "blue_noise_nl_0.4": blue,
+        "red_noise_nl_0.05": clean[1:] + web[:1],
+        "clean_validation": validation,
     }
-    found["red_noise_nl_0.05"] = clean[1:] + web[:1]
-    return {
-        name: [f"{image} {label}" for image, label in rows]
-        for name, rows in (found | {"clean_validation": held}).items()
-    }
+    lines = {}
+    for split, rows in splits.items():
+        lines[split] = [f"{image} {label}" for image, label in rows]
+    return lines
 
 
 def annotation(image: str, label: int, clean: int = 0) -> dict[str, object]:
-    uri = f"https://example.org/{image}.jpg"
+    """Return a verdict on a web image, as the release has it."""
     return {
-        "image/uri": uri,
+        "image/uri": f"https://example.org/{image}.jpg",
         "image/id": image,
         "image/class/label": label,
         "image/class/label/is_clean": clean,
@@ -106,25 +110,42 @@ ANNOTATIONS = [
 
 
 def mini_imagenet(folder: Path) -> Path:
-    """The release, the archives of ILSVRC12, the three lists, and the web images, side by side."""
-    split = folder / "dataset_no_images" / "mini-imagenet" / "split"
-    split.mkdir(parents=True)
-    for name, rows in lists().items():
-        (split / name).write_text("\n".join(rows) + "\n")
-    (split.parent / "class_name.txt").write_text("triceratops\nupright piano\nGordon setter\n")
-    annotations = folder / "dataset_no_images" / "mini-imagenet-annotations.json"
-    annotations.write_text(json.dumps({"name": "x", "version": "1.0", "data": ANNOTATIONS}))
-    classes = {
-        f"{w}.tar": packed({f"{w}_{n}.JPEG": jpeg(hash_of(f"{w}_{n}")) for n in NUMBERS})
-        for w in WNIDS
-    }
-    (folder / "ILSVRC2012_img_train.tar").write_bytes(packed(classes))
-    held = {f"ILSVRC2012_val_{i:08d}.JPEG": jpeg(i) for i in range(1, 9)}
-    (folder / "ILSVRC2012_img_val.tar").write_bytes(packed(held))
-    rows = [f"{wnid}{k:08d}.jpg,{wnid}" for wnid in WNIDS for k in TAKEN]
+    """Write the release, the archives of ILSVRC12, the three lists and the web images."""
+    _write_release(folder / "dataset_no_images")
+    _write_archives(folder)
+    _write_lists(folder)
+    (folder / "noisy_images").mkdir()
+    for image in WEB_IMAGES:
+        (folder / "noisy_images" / f"{image}.jpg").write_bytes(draw_named_jpeg(image))
+    return folder
+
+
+def _write_release(folder: Path) -> None:
+    split_folder = folder / "mini-imagenet" / "split"
+    split_folder.mkdir(parents=True)
+    for name, lines in split_lists().items():
+        (split_folder / name).write_text("\n".join(lines) + "\n")
+    class_list = "triceratops\nupright piano\nGordon setter\n"
+    (folder / "mini-imagenet" / "class_name.txt").write_text(class_list)
+    content = {"name": "x", "version": "1.0", "data": ANNOTATIONS}
+    (folder / "mini-imagenet-annotations.json").write_text(json.dumps(content))
+
+
+def _write_archives(folder: Path) -> None:
+    class_archives = {}
+    for wnid in LABEL_OF_WNID:
+        images = {}
+        for number in NAME_NUMBERS:
+            images[f"{wnid}_{number}.JPEG"] = draw_named_jpeg(f"{wnid}_{number}")
+        class_archives[f"{wnid}.tar"] = pack_tar(images)
+    (folder / "ILSVRC2012_img_train.tar").write_bytes(pack_tar(class_archives))
+    validation = {f"ILSVRC2012_val_{i:08d}.JPEG": draw_jpeg(i) for i in range(1, 9)}
+    (folder / "ILSVRC2012_img_val.tar").write_bytes(pack_tar(validation))
+
+
+def _write_lists(folder: Path) -> None:
+    rows = []
+    for wnid in LABEL_OF_WNID:
+        rows += [f"{wnid}{number:08d}.jpg,{wnid}" for number in LISTED_NUMBERS]
     for i, name in enumerate(("train.csv", "val.csv", "test.csv")):
         (folder / name).write_text("\n".join(["filename,label", *rows[i::3]]))
-    (folder / "noisy_images").mkdir()
-    for image in ("w0a", "w1a", "w1b", "right", "two"):
-        (folder / "noisy_images" / f"{image}.jpg").write_bytes(jpeg(hash_of(image)))
-    return folder

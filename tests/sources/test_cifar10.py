@@ -24,7 +24,7 @@ def expected_pixels(parent, name, row):
 
 
 def test_manifest(cifar):
-    """Rows are in the official order with the hash of their pixels; the test batch is validation."""
+    """Rows are in the official order with a hash of pixels; the test batch is validation."""
     table = Cifar10(cifar).manifest()
     rows = table.to_pylist()
 

@@ -10,7 +10,7 @@ from cnlw_tools.sources.cifar100 import Cifar100, Cifar100Coarse
 
 
 def test_labels(lay_out):
-    """One kind of label is the label, the other a column; pixels and order are those of the file."""
+    """One kind of label is the label, the other a column; pixels are those of the file."""
     folder = lay_out("cifar100")
     batch = pickle.loads((folder / "cifar-100-python/test").read_bytes())
     fine = Cifar100(folder).manifest()[20:]

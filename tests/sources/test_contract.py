@@ -1,4 +1,4 @@
-"""What holds for every source: a valid manifest, readable images, equal copies in other processes."""
+"""What holds for every source: a valid manifest, readable images, copies that are equal."""
 
 import json
 import pickle
@@ -23,7 +23,7 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_manifest_and_images(name, lay_out):
-    """The manifest is valid and always the same; each image decodes, and has the pixels of its hash."""
+    """The manifest is valid and always the same; each image has the pixels of its hash."""
     folder = lay_out(name)
     source = SOURCES[name](folder)
     empty = dataset.empty_dataset(name, source.classes())

@@ -18,7 +18,7 @@ def read_rows(source):
 
 
 def test_parquet(lay_out):
-    """Rows are numbered across the files of a split; class names and bytes are those of the data."""
+    """Rows are numbered across the files of a split; names and bytes are those of the data."""
     folder = lay_out("hf")
     source = HuggingFace(folder)
     rows = read_rows(source)
@@ -46,7 +46,7 @@ def test_names_of_files(lay_out, tmp_path, name):
 
 
 def test_save_to_disk(lay_out, tmp_path):
-    """What `save_to_disk` writes has the rows, images and names of the Parquet files it is made of."""
+    """What `save_to_disk` writes has the rows, images and names of the Parquet files."""
     folder = lay_out("hf")
     paths = {part: str(folder / f"data/{part}-*.parquet") for part in ("train", "test")}
     data = datasets.load_dataset("parquet", data_files=paths, cache_dir=str(tmp_path / "cache"))
@@ -129,7 +129,7 @@ def test_other_files(lay_out):
 
 
 def test_by_name_without_a_network(monkeypatch, tmp_path):
-    """A name that is not a folder is looked up on the Hub; if it cannot be had, the error says so."""
+    """A name that is not a folder is looked up on the Hub; an error says if that fails."""
     import huggingface_hub
 
     def fail(*_, **__):

@@ -12,7 +12,7 @@ KIT = "ILSVRC2012_devkit_t12"
 
 
 def unpack(folder):
-    """Lay the archives out as class folders, as most users do; return each image's bytes by name."""
+    """Lay the archives out as class folders, like most users; return the images by name."""
     images = {}
     train = TarArchive(folder / "ILSVRC2012_img_train.tar")
     for archive in train.members:

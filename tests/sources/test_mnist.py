@@ -30,7 +30,7 @@ def test_pixels_and_labels(lay_out):
 
 @pytest.mark.parametrize("inner", ["MNIST/raw", "raw"])
 def test_layouts(lay_out, inner):
-    """The files may lie where torchvision puts them, and have a dot in their names, as on a mirror."""
+    """The files may lie where torchvision puts them, and have dots in their names."""
     folder = lay_out("mnist")
     manifest = Mnist(folder).manifest()
     (folder / inner).mkdir(parents=True)

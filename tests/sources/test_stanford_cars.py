@@ -153,7 +153,7 @@ def test_missing_images(lay_out):
     "name_format", ["{:05d}.jpg", "cars_train/{:05d}.jpg", "cars_train/{:05d}"]
 )
 def test_published_splits(lay_out, make, name_format):
-    """Lists name cars by path or file, with or without ending; web images lie beside the release."""
+    """Lists name cars by path or file, with or without ending; web images are read, too."""
     folder = add_release(lay_out("stanford_cars"), make, name_format)
     cars = load_dataset(PUBLISHED_RED, Inputs(files.default_root(), folder))
     rows = published.read(PUBLISHED_RED, cars, 20).rows.to_pylist()

@@ -36,7 +36,7 @@ def read_pixels(image_id):
 
 @pytest.mark.parametrize("name", ["white", "white_uniform"])
 def test_statistics_of_the_dataset(name):
-    """Mean, deviation and the most common size are those of the dataset; no two images are equal."""
+    """Mean, deviation and size are those of the dataset; no two images are equal."""
     base = base_manifest()
     table = make_white_manifest(name, StripedSource(), base)
     pixels = np.stack([read_pixels(image_id) for image_id in table["image_id"].to_pylist()])

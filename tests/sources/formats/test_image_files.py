@@ -36,7 +36,7 @@ def test_read_image_file(tmp_path):
 
 
 def test_find_images(tmp_path, make):
-    """Images are found by the ending of their names, sorted; hidden files are left out, links followed."""
+    """Images are found by the ending of their names; hidden files are left out."""
     for path in ("b/2.PNG", "b/1.jpeg", "a.txt", ".git/x.png", "b/.x.png", "c.webp"):
         make.put(tmp_path / "real" / path, b"")
     (tmp_path / "link").mkdir()

@@ -1,4 +1,4 @@
-"""Drawings are not remembered here."""
+"""Here every picture is drawn anew, since these tests are about drawing."""
 
 from collections.abc import Callable, Iterator
 

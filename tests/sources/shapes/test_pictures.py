@@ -1,3 +1,5 @@
+"""The pictures of shapes."""
+
 import hashlib
 import pickle
 from concurrent.futures import ProcessPoolExecutor
@@ -32,7 +34,7 @@ def digest(image_id):
 
 @pytest.mark.parametrize("image_id", [*(f"{name}-0001" for name in CLASSES), *ONE_OF_EACH_KIND])
 def test_an_id_always_gives_the_same_pixels(image_id):
-    """64 by 64, in colour, whatever was drawn before."""
+    """Pictures are 64 by 64, in colour, and do not depend on what was drawn before."""
     first = Shapes().read(image_id)
     second = Shapes().read(image_id)
     assert first.mode == "RGB"
@@ -41,7 +43,7 @@ def test_an_id_always_gives_the_same_pixels(image_id):
 
 
 def test_another_process_draws_the_same():
-    """Nothing depends on what a process remembers."""
+    """Nothing depends on the state of a process."""
     ids = [*ONE_OF_EACH_KIND, "key-0600"]
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         assert list(pool.map(digest, ids)) == [digest(i) for i in ids]
@@ -61,43 +63,44 @@ def test_another_process_draws_the_same():
         "mug-web-9999",
     ],
 )
-def test_an_unknown_id_is_an_error_that_says_what_there_is(image_id):
-    """The value, and the ids there are."""
+def test_an_unknown_id_is_an_error(image_id):
+    """The error names the id, and says which ids there are."""
     with pytest.raises(LookupError, match=r"mug-0001.*mug-web-0001") as error:
         Shapes().read(image_id)
     assert repr(image_id) in str(error.value)
 
 
 def test_a_source_travels_to_another_process():
-    """It is cheap to pickle."""
-    assert (
-        pickle.loads(pickle.dumps(Shapes())).read("key-0001").tobytes()
-        == Shapes().read("key-0001").tobytes()
-    )
+    """A copy that was pickled draws the same."""
+    copied = pickle.loads(pickle.dumps(Shapes()))
+    assert copied.read("key-0001").tobytes() == Shapes().read("key-0001").tobytes()
 
 
 def test_no_two_of_a_sample_are_equal():
-    """Of every class, base and web."""
-    ids = [i for name in CLASSES for i in (*base_ids(name)[:12], *web_ids(name)[:20])]
-    assert len({digest(i) for i in ids}) == len(ids)
+    """Some pictures of every class, base and web, are all different."""
+    ids = []
+    for name in CLASSES:
+        ids += base_ids(name)[:12] + web_ids(name)[:20]
+    assert len({digest(image_id) for image_id in ids}) == len(ids)
 
 
 def test_every_picture_shows_something():
-    """No picture of an object is flat."""
+    """No picture of an object has one colour."""
     for name in CLASSES:
         for image_id in base_ids(name)[:5]:
-            assert max(ImageStat.Stat(Shapes().read(image_id)).stddev) > 8
+            statistics = ImageStat.Stat(Shapes().read(image_id))
+            assert max(statistics.stddev) > 8
 
 
 def test_there_are_ten_classes():
-    """Each with a neighbourhood on the web."""
+    """Each has neighbours on the web."""
     assert len(CLASSES) == 10
     assert list(CLASSES) == sorted(CLASSES) == sorted(NEIGHBOURS)
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_what_is_wrong_is_of_no_class(name):
-    """Look-alikes come from outside the ten, at least three a class, and two related things."""
+def test_neighbours_are_of_no_class(name):
+    """A class has at least three look-alikes and two related things; none is a class."""
     lookalikes, related = NEIGHBOURS[name]
     assert len(lookalikes) >= 3
     assert len(related) >= 2
@@ -107,20 +110,24 @@ def test_what_is_wrong_is_of_no_class(name):
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_web_ids_show_the_class_or_what_is_around_it(name):
-    """And everything around it is found."""
-    things = {candidate_content(i, name).thing for i in web_ids(name)}
-    assert things == {name, *NEIGHBOURS[name].lookalikes, *NEIGHBOURS[name].related, ""}
+def test_web_ids_show_the_class_and_its_neighbours(name):
+    """Every look-alike and every related thing is found."""
+    lookalikes, related = NEIGHBOURS[name]
+    things = {candidate_content(image_id, name).thing for image_id in web_ids(name)}
+    assert things == {name, *lookalikes, *related, ""}
 
 
-def test_two_things_drawn_with_the_same_luck_differ():
-    """What distinguishes classes is the object, not the scene."""
-    mug, key = (draw_scene(drawing, Rng("same")) for drawing in (CLASSES["mug"], CLASSES["key"]))
+def test_two_things_drawn_with_the_same_numbers_differ():
+    """The object distinguishes classes, not the scene."""
+    mug = draw_scene(CLASSES["mug"], Rng("same"))
+    key = draw_scene(CLASSES["key"], Rng("same"))
     assert ImageChops.difference(mug, key).getbbox()
 
 
 @pytest.mark.slow
 def test_no_two_pictures_are_equal():
-    """The first of each class, base and web, by the same numbers: nothing in one leaks into the other."""
-    ids = [i for name in CLASSES for i in (*base_ids(name)[:25], *web_ids(name)[:25])]
+    """The first pictures of each class, base and web, are all different."""
+    ids = []
+    for name in CLASSES:
+        ids += base_ids(name)[:25] + web_ids(name)[:25]
     assert len(set(map(digest, ids))) == len(ids)

@@ -4,7 +4,7 @@ from cnlw_tools.sources.shapes.rng import Rng, image_keys
 
 
 def test_numbers_follow_from_the_text_alone():
-    """The same text gives the same numbers, another text others; there are more than one block of them."""
+    """The same text gives the same numbers, another text others, beyond the first block."""
     first, second = Rng("a"), Rng("a")
     numbers = [first.uniform() for _ in range(300)]
     assert numbers == [second.uniform() for _ in range(300)]
