@@ -7,7 +7,7 @@ import pytest
 from cnlw_tools import files
 from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.noise import NOISE
-from cnlw_tools.plan.plan import options
+from cnlw_tools.plan.noise_inputs import noise_options
 from cnlw_tools.recipe import recipe
 from cnlw_tools.sources import SOURCES
 
@@ -40,7 +40,7 @@ def test_a_recipe_names_what_there_is(path):
     found = recipe.read_recipe(path)
 
     assert found.dataset in {*dataset.list_datasets(files.default_root()), *SOURCES}
-    assert options(NOISE[found.noise], found).keys() == NOISE[found.noise].options.keys()
+    assert noise_options(found).keys() == NOISE[found.noise].options.keys()
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

@@ -31,7 +31,8 @@ from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.ingest.resolve import load_dataset, open_source
 from cnlw_tools.plan.info import read_plan_info
-from cnlw_tools.plan.plan import config_name, levels, plan, realised
+from cnlw_tools.plan.plan import config_name, plan, recipe_levels
+from cnlw_tools.plan.statistics import realised_stats
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, recorded_choices
 
@@ -120,10 +121,10 @@ def last_build(builds: Path) -> Path:
 def _draw_plans(recipe: Recipe, data: Dataset, progress: Progress) -> dict[str, pa.Table]:
     """Return the plan of every level, by config."""
     plans = {}
-    recipe_levels = levels(recipe, data)
-    for done, level in enumerate(recipe_levels, 1):
+    levels = recipe_levels(recipe, data)
+    for done, level in enumerate(levels, 1):
         plans[config_name(recipe, level)] = plan(recipe, data, level)
-        progress("plans", done, len(recipe_levels))
+        progress("plans", done, len(levels))
     return plans
 
 
@@ -233,7 +234,7 @@ def _describe_config(table: pa.Table, parts: list[tuple[str, Segment]]) -> Confi
     """Describe a config: how it was drawn, and what noise was expected and realised."""
     info = read_plan_info(table)
     expected_matrix = info.expected_matrix()
-    stats = realised(table, len(expected_matrix))
+    stats = realised_stats(table, len(expected_matrix))
     split_counts = pc.value_counts(table["split"]).to_pylist()
     segment_names: dict[str, list[str]] = {}
     for split, segment in parts:

@@ -21,7 +21,7 @@ from PIL import Image
 from cnlw_tools.card import sample_grid
 from cnlw_tools.card.metadata import read_card
 from cnlw_tools.dataset import tables
-from cnlw_tools.plan import plan
+from cnlw_tools.plan.statistics import realised_stats
 from cnlw_tools.registry import pick
 
 COLUMNS = ["label", "clean_label", "is_noisy", "origin", "image_id"]
@@ -53,7 +53,7 @@ class Truth:
     @property
     def matrix(self) -> Floats:
         """P(given label | true label) as realised, (C, C)."""
-        return plan.realised(self.rows, len(self.classes)).matrix
+        return realised_stats(self.rows, len(self.classes)).matrix
 
     @property
     def foreign(self) -> list[str]:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from cnlw_tools.card.metadata import CARD, BuildCard
 from cnlw_tools.dataset.dataset import Dataset
-from cnlw_tools.noise import NOISE, Expected
-from cnlw_tools.plan.plan import outlier, promise
-from cnlw_tools.plan.subsets import choose
+from cnlw_tools.noise import Expected
+from cnlw_tools.plan.noise_inputs import outlier_label
+from cnlw_tools.plan.plan import expected_stats
+from cnlw_tools.plan.subsets import choose_subsets
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, parse_recipe, recorded_choices
 from cnlw_tools.sources import SOURCES, open_donor
@@ -148,7 +149,7 @@ class Evidence:
             ValueError: the tables cannot be read
         """
         level = self.card.configs[config].level
-        return promise(self.recipe(config), self.require_dataset(), level)
+        return expected_stats(self.recipe(config), self.require_dataset(), level)
 
     def slots_per_class(self, config: str) -> dict[str, NDArray[np.int64]]:
         """Return (C,) how many images of each class the noise could fall on, by split.
@@ -157,7 +158,7 @@ class Evidence:
             ValueError: the tables cannot be read
         """
         dataset = self.require_dataset()
-        slots = choose(self.recipe(config), dataset).noisy
+        slots = choose_subsets(self.recipe(config), dataset).noisy
         counts = {}
         for split, rows in slots.items():
             counts[split] = np.bincount(rows["label"].to_numpy(), minlength=len(dataset.classes))
@@ -168,7 +169,7 @@ class Evidence:
         if config not in self.plans or self.dataset is None:
             return None
         recipe = self.recipe(config)
-        return outlier(NOISE[recipe.noise], recipe, self.dataset)
+        return outlier_label(recipe, self.dataset)
 
     def source_digests(self) -> dict[str, str]:
         """Return the sha256 that the source tables give for image ids."""

@@ -34,7 +34,7 @@ def build(
     from cnlw_tools.build.build import build as run
     from cnlw_tools.cli.progress import Bars
     from cnlw_tools.executor import EXECUTORS
-    from cnlw_tools.plan.plan import regularity
+    from cnlw_tools.plan.statistics import describe_invertibility
 
     chosen = read_recipe(recipe, folder(root), flags)
     target = out or Path("builds") / chosen.dataset
@@ -52,7 +52,7 @@ def build(
             f"{name:12} {100 * config.rate:7.3f} % noisy{changed}   {rows}   plan {config.digest[:16]}"
         )
         if config.level is None:
-            click.echo(f"{name:12} {regularity(done.matrices[name])}")
+            click.echo(f"{name:12} {describe_invertibility(done.matrices[name])}")
     size, new = done.size / 1e6, done.written / 1e6
     click.echo(
         f"{size:.1f} MB in {done.folder}, {new:.1f} MB of it written now, in {done.seconds:.1f} s"

@@ -25,14 +25,15 @@ def plan(
     from cnlw_tools.executor import EXECUTORS
     from cnlw_tools.ingest.resolve import load_dataset
     from cnlw_tools.plan.info import read_plan_info
-    from cnlw_tools.plan.plan import config_name, levels, regularity
+    from cnlw_tools.plan.plan import config_name, recipe_levels
     from cnlw_tools.plan.plan import plan as draw
+    from cnlw_tools.plan.statistics import describe_invertibility
 
     chosen = read_recipe(recipe, folder(root), flags)
     inputs = read_inputs(root, flags["data_dir"], flags["donors"], flags["store"])
     with EXECUTORS["local"](workers) as executor:
         found = load_dataset(chosen, inputs, executor)
-    asked = levels(chosen, found)
+    asked = recipe_levels(chosen, found)
     if len(asked) != 1:
         raise ValueError(
             f"a plan is one level, and here are {len(asked)}: give --level, such as --level 40"
@@ -56,4 +57,4 @@ def plan(
             f"{target}: {swapped:,} planned images are not there, and the next in their order stand in for them"
         )
     if level is None:
-        click.echo(f"{target}: {regularity(read_plan_info(table).expected_matrix())}")
+        click.echo(f"{target}: {describe_invertibility(read_plan_info(table).expected_matrix())}")

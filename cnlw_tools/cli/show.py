@@ -81,9 +81,9 @@ def _line(table: "pa.Table", classes: int) -> str:
     import numpy as np
     import pyarrow.compute as pc
 
-    from cnlw_tools.plan.plan import realised
+    from cnlw_tools.plan.statistics import realised_stats
 
-    rates = realised(table, classes)
+    rates = realised_stats(table, classes)
     splits = ", ".join(_split(table, split) for split in pc.unique(table["split"]).to_pylist())
     given = np.bincount(
         table.filter(pc.equal(table["split"], "train"))["label"].to_numpy(), minlength=classes
@@ -104,10 +104,11 @@ def _split(table: "pa.Table", split: str) -> str:
 def _draw(path: Path, plans: Mapping[str, "pa.Table"], classes: tuple[str, ...]) -> None:
     from cnlw_tools.card import heatmap
     from cnlw_tools.files import atomic_write
-    from cnlw_tools.plan.plan import realised
+    from cnlw_tools.plan.statistics import realised_stats
 
     picture = heatmap.draw(
-        [(name, realised(table, len(classes)).matrix) for name, table in plans.items()], classes
+        [(name, realised_stats(table, len(classes)).matrix) for name, table in plans.items()],
+        classes,
     )
     with atomic_write(path) as draft:
         picture.save(draft, "PNG")

@@ -102,10 +102,10 @@ def _classes(data: "Dataset", recipe: "Recipe", found: "pa.Table") -> Iterator[s
     from cnlw_tools.dataset.verdicts import count_verdicts
     from cnlw_tools.plan import capacity
 
-    pool = capacity.stock(
+    pool = capacity.count_available(
         data.web_pool(recipe.min_votes, recipe.verdict, recipe.search), len(data.classes)
     )
-    levels = capacity.highest(recipe, data) if data.base is not None else None
+    levels = capacity.highest_red_levels(recipe, data) if data.base is not None else None
     yield f"{'class':28}{'shows':>8}{'does not':>10}{'neither':>9}{'unasked':>9}{'pool':>7}  red up to"
     for label, (counts, images) in enumerate(
         zip(count_verdicts(data.web, found, len(data.classes)), pool, strict=True)

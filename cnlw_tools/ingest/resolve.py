@@ -26,7 +26,7 @@ from cnlw_tools.executor import SERIAL, Executor
 from cnlw_tools.images.pixels import decode, fingerprint
 from cnlw_tools.ingest.donors import read_donors
 from cnlw_tools.noise import NOISE
-from cnlw_tools.plan.plan import options
+from cnlw_tools.plan.noise_inputs import has_outlier_class
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.registry import pick
@@ -159,6 +159,6 @@ def _with_donors(dataset: Dataset, recipe: Recipe, inputs: Inputs, source: Sourc
     noise = pick(NOISE, recipe.noise, "noise")
     tables = read_donors(recipe.donors, inputs, dataset, source, noise.needs_nearest_class)
     classes = dataset.classes
-    if noise.outlier_option and options(noise, recipe)[noise.outlier_option]:
+    if has_outlier_class(recipe):
         classes = (*classes, "outlier")
     return replace(dataset, donors=tables, classes=classes)

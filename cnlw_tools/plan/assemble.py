@@ -1,4 +1,4 @@
-"""The rows of a plan: ids joined back onto what noise drew, and those that noise leaves alone."""
+"""The rows of a plan: ids joined back onto what noise drew, and rows that noise leaves alone."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from cnlw_tools.noise import Draw
 from cnlw_tools.recipe.recipe import Recipe
 
 
-def joined(
+def build_noisy_rows(
     slots: pa.Table,
     pool: pa.Table,
     draw: Draw,
@@ -22,127 +22,156 @@ def joined(
     split: str,
     outlier: int | None = None,
 ) -> pa.Table:
-    """Join ids back onto a draw of m rows; order: (n,) in which the slots turn noisy; outlier: their class."""
-    place = np.empty(len(order) + 1, np.int64)
-    place[order] = np.arange(len(order))
-    place[-1] = len(order)  # slot -1, an added example, comes last
-    rows = np.argsort(place[draw.slot], kind="stable")
-    slot, label, came = draw.slot[rows], draw.label[rows].astype(np.int32), draw.pool[rows] >= 0
-    image = np.where(came, len(slots) + draw.pool[rows], slot)
-    truth = np.where(came, -1 if outlier is None else outlier, slots["label"].to_numpy()[slot])
-    origins = [repeat("base", len(slots)), *pool["origin"].chunks]
-    values = [
-        _column(slots["image_id"].chunks + pool["image_id"].chunks).take(pa.array(image)),
-        label,
-        pa.array(truth, pa.int32(), mask=truth < 0),
-        _column(origins).take(pa.array(image)),
-        slots["image_id"].take(pa.array(slot, mask=~came | (slot < 0))),
-        label != truth,
-        repeat(split, len(rows)),
-    ]
-    return pa.table(values, schema=PLAN)
-
-
-def swapped(pool: pa.Table, meant: Draw, draw: Draw) -> dict[str, str]:
-    """Return which image stands in for each one that was meant to come and is dead, by id."""
-    other = np.flatnonzero(meant.pool != draw.pool)
-    ids = pool["image_id"]
-    return dict(
-        zip(
-            ids.take(meant.pool[other]).to_pylist(),
-            ids.take(draw.pool[other]).to_pylist(),
-            strict=True,
-        )
-    )
-
-
-def held_back(recipe: Recipe, dataset: Dataset, label: int | None) -> pa.Table:
-    """Return the split ``test_outliers``, where there is a class of them: donors' images that nobody trains on.
-
-    As many as the dataset has outside of train, or all that there are.
-    """
-    if label is None or dataset.base is None:
-        return PLAN.empty_table()
-    images = pa.concat_tables(
-        [dataset.donors[name].select(["image_id", "split"]) for name in recipe.donors]
-    )
-    images = images.filter(pc.not_equal(images["split"], "train"))
-    many = len(dataset.base) - pc.sum(pc.equal(dataset.base["split"], "train")).as_py()
-    images = images.take(
-        np.argsort(hashing.random_keys(images["image_id"], recipe.seed), kind="stable")[:many]
-    )
-    said = {
-        "label": np.full(len(images), label, np.int32),
-        "split": repeat("test_outliers", len(images)),
-    }
-    named = pa.table({"image_id": images["image_id"], **said})
-    white = pc.match_substring_regex(named["image_id"], f"^({'|'.join(WHITE_NOISE_DONORS)})/")
-    parts = (("other", pc.invert(white)), ("white", white))
-    return pa.concat_tables(
-        [kept(named.filter(mask), recipe.seed, origin) for origin, mask in parts]
-    )
-
-
-def kept(rows: pa.Table, seed: int, origin: str = "base") -> pa.Table:
-    """Return rows that noise leaves alone, by split and key."""
-    rows = rows.take(
-        np.lexsort(
-            (
-                hashing.random_keys(rows["image_id"], seed),
-                rows["split"].to_numpy(zero_copy_only=False),
-            )
-        )
-    )
-    n = len(rows)
-    values = [
-        rows["image_id"],
-        rows["label"],
-        rows["label"],
-        repeat(origin, n),
-        pa.nulls(n, pa.string()),
-        np.zeros(n, bool),
-        rows["split"],
-    ]
-    return pa.table(values, schema=PLAN)
-
-
-def _column(chunks: list[pa.Array]) -> pa.ChunkedArray:
-    return pa.chunked_array(chunks, pa.string())
-
-
-def repeat(value: str, n: int) -> pa.Array:
-    """Return n times one value."""
-    return pa.DictionaryArray.from_arrays(np.zeros(n, np.int8), [value]).cast(pa.string())
-
-
-def given(dataset: Dataset, donors: Sequence[str], likeness: bool) -> pa.Table:
-    """Return the training images of some donors: image_id, label, origin, donor (its number among these).
+    """Return the m rows of a plan that a draw of m examples makes, in corruption order.
 
     Args:
+        slots: (n,) rows of the base manifest
+        pool: the images that the draw brings in: image_id, origin
+        draw: the examples
+        order: (n,) in which the slots turn noisy
+        split: of the rows
+        outlier: label of the class of foreign images; None: their clean label is unknown
+    """
+    position = np.empty(len(order) + 1, np.int64)
+    position[order] = np.arange(len(order))
+    position[-1] = len(order)  # slot -1, an added example, comes last
+    rows = np.argsort(position[draw.slot], kind="stable")
+    slot, label, pool_row = draw.slot[rows], draw.label[rows].astype(np.int32), draw.pool[rows]
+
+    is_foreign = pool_row >= 0
+    foreign_label = -1 if outlier is None else outlier
+    clean_label = np.where(is_foreign, foreign_label, slots["label"].to_numpy()[slot])
+    image = pa.array(np.where(is_foreign, len(slots) + pool_row, slot))
+    image_ids = _concat(slots["image_id"].chunks + pool["image_id"].chunks)
+    origins = _concat([repeat_value("base", len(slots)), *pool["origin"].chunks])
+    lost_slot = pa.array(slot, mask=~is_foreign | (slot < 0))
+    columns = {
+        "image_id": image_ids.take(image),
+        "label": label,
+        "clean_label": pa.array(clean_label, pa.int32(), mask=clean_label < 0),
+        "origin": origins.take(image),
+        "replaces": slots["image_id"].take(lost_slot),
+        "is_noisy": label != clean_label,
+        "split": repeat_value(split, len(rows)),
+    }
+    return pa.table(columns, schema=PLAN)
+
+
+def build_clean_rows(rows: pa.Table, seed: int, origin: str = "base") -> pa.Table:
+    """Return the rows of a plan that noise leaves alone, by split and key.
+
+    Args:
+        rows: image_id, label, split
+        seed: of the keys
+        origin: of the images
+    """
+    keys = hashing.random_keys(rows["image_id"], seed)
+    rows = rows.take(np.lexsort((keys, rows["split"].to_numpy(zero_copy_only=False))))
+    n = len(rows)
+    columns = {
+        "image_id": rows["image_id"],
+        "label": rows["label"],
+        "clean_label": rows["label"],
+        "origin": repeat_value(origin, n),
+        "replaces": pa.nulls(n, pa.string()),
+        "is_noisy": np.zeros(n, bool),
+        "split": rows["split"],
+    }
+    return pa.table(columns, schema=PLAN)
+
+
+def substitutions(pool: pa.Table, planned: Draw, draw: Draw) -> dict[str, str]:
+    """Return which image of the pool replaces each unavailable one, by id.
+
+    Args:
+        pool: (n,) images
+        planned: the draw if every image were available
+        draw: the draw as it is
+    """
+    differs = np.flatnonzero(planned.pool != draw.pool)
+    unavailable = pool["image_id"].take(planned.pool[differs]).to_pylist()
+    reserves = pool["image_id"].take(draw.pool[differs]).to_pylist()
+    return dict(zip(unavailable, reserves, strict=True))
+
+
+def outlier_test_rows(recipe: Recipe, dataset: Dataset, outlier: int | None) -> pa.Table:
+    """Return the split ``test_outliers``: images of donors that nobody trains on.
+
+    As many as the dataset has images outside train, or all that there are. Empty where there is no
+    class of outliers.
+
+    Args:
+        recipe: names the donors and the seed
+        dataset: holds their tables
+        outlier: label of the class of foreign images; None: there is no such class
+    """
+    if outlier is None or dataset.base is None:
+        return PLAN.empty_table()
+    tables = [dataset.donors[name].select(["image_id", "split"]) for name in recipe.donors]
+    images = pa.concat_tables(tables)
+    images = images.filter(pc.not_equal(images["split"], "train"))
+    limit = pc.sum(pc.not_equal(dataset.base["split"], "train")).as_py()
+    keys = hashing.random_keys(images["image_id"], recipe.seed)
+    ids = images["image_id"].take(np.argsort(keys, kind="stable")[:limit])
+    columns = {
+        "image_id": ids,
+        "label": np.full(len(ids), outlier, np.int32),
+        "split": repeat_value("test_outliers", len(ids)),
+    }
+    rows = pa.table(columns)
+    is_white = pc.match_substring_regex(ids, f"^({'|'.join(WHITE_NOISE_DONORS)})/")
+    photographs = build_clean_rows(rows.filter(pc.invert(is_white)), recipe.seed, "other")
+    white_noise = build_clean_rows(rows.filter(is_white), recipe.seed, "white")
+    return pa.concat_tables([photographs, white_noise])
+
+
+def donor_pool(dataset: Dataset, donors: Sequence[str], by_class: bool) -> pa.Table:
+    """Return the training images of donors: image_id, label, origin, donor (its number here).
+
+    Args:
+        dataset: holds the donors' tables
         donors: their names
-        likeness: their label is the class that they look like; else 0
+        by_class: the label is the class that an image looks most like; otherwise it is 0
 
     Raises:
-        ValueError: no such donor is there, it has no image, or nobody knows what its images look like
+        ValueError: a donor's images are missing, it has none, or their nearest class is unknown
     """
-    parts = []
+    tables = []
     for number, name in enumerate(donors):
-        if name not in dataset.donors:
-            raise ValueError(
-                f"{dataset.name}: there are no images of donor {name!r}: give --donor {name}=DIR"
-            )
-        rows = dataset.donors[name]
-        rows = rows.filter(pc.equal(rows["split"], "train"))
-        if not len(rows):
-            raise ValueError(f"donor {name!r} has no training images: leave it out")
-        if likeness and NEAREST_CLASS not in rows.column_names:
-            raise ValueError(
-                f"donor {name!r}: its table has no column {NEAREST_CLASS!r}: build it anew"
-            )
-        label = rows[NEAREST_CLASS] if likeness else pa.array(np.zeros(len(rows), np.int32))
-        kind = pa.array(["white" if name in WHITE_NOISE_DONORS else "other"])
-        origin = kind.take(pa.array(np.zeros(len(rows), np.int32)))
-        which = pa.array(np.full(len(rows), number, np.int32))
-        names = ["image_id", "label", "origin", "donor"]
-        parts.append(pa.table([rows["image_id"], label, origin, which], names))
-    return pa.concat_tables(parts)
+        images = _donor_images(dataset, name, by_class)
+        n = len(images)
+        columns = {
+            "image_id": images["image_id"],
+            "label": images[NEAREST_CLASS] if by_class else np.zeros(n, np.int32),
+            "origin": repeat_value("white" if name in WHITE_NOISE_DONORS else "other", n),
+            "donor": np.full(n, number, np.int32),
+        }
+        tables.append(pa.table(columns))
+    return pa.concat_tables(tables)
+
+
+def _donor_images(dataset: Dataset, name: str, by_class: bool) -> pa.Table:
+    """Return the training images of one donor, as its table has them."""
+    if name not in dataset.donors:
+        raise ValueError(
+            f"{dataset.name}: there are no images of donor {name!r}: give --donor {name}=DIR"
+        )
+    table = dataset.donors[name]
+    images = table.filter(pc.equal(table["split"], "train"))
+    if not len(images):
+        raise ValueError(f"donor {name!r} has no training images: remove it from donors")
+    if by_class and NEAREST_CLASS not in images.column_names:
+        raise ValueError(
+            f"donor {name!r}: its table has no column {NEAREST_CLASS!r}: build the dataset again"
+        )
+    return images
+
+
+def repeat_value(value: str, n: int) -> pa.Array:
+    """Return an array of n times one string."""
+    codes = np.zeros(n, np.int8)
+    return pa.DictionaryArray.from_arrays(codes, [value]).cast(pa.string())
+
+
+def _concat(chunks: list[pa.Array]) -> pa.ChunkedArray:
+    return pa.chunked_array(chunks, pa.string())

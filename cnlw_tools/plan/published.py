@@ -1,11 +1,13 @@
-"""Published splits: lists of image and label, read and not drawn.
+"""Published splits: lists of image and label that are read, not drawn.
 
-Where an image of a list is a candidate of the web manifest it is foreign, whatever people said of it, and so noisy; an
-image of the base manifest is noisy where its label is not the list's. Where ids of the base manifest are paths, lists
-may name an image by its path or by the name of its file, with ending or without. Rows that the lists of one noise share
-are kept together, so that a build stores them once.
+An image of a list that is a candidate of the web manifest is foreign, whatever people said of it,
+and so it is noisy. An image of the base manifest is noisy where its label is not the list's. Where
+ids of the base manifest are paths, a list may name an image by its path or by the name of its file,
+with suffix or without. Rows that the lists of one noise share are kept together, so that a build
+stores them once.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -20,167 +22,192 @@ from cnlw_tools.dataset.tables import MANIFEST, PLAN
 from cnlw_tools.recipe.keys import declared_keys
 from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, Recipe
 
-MOST = 200  # parts of a split: lists that share so little are kept whole
+MAX_SEGMENTS = 200  # of a split; lists that share so little are stored whole
 
 
-class Read(NamedTuple):
-    """A published split."""
+class PublishedSplit(NamedTuple):
+    """A published split, and the images beside it."""
 
     rows: pa.Table  # (n,) of the PLAN schema
-    kept: pa.Table  # rows of the base manifest that are not to be trained on
-    ends: list[int]  # where rows that other lists have, or have not, begin and end
-    changed: (
-        float | None
-    )  # share of rows that stand otherwise, or not at all, in level 0, if there is such a list
+    clean: pa.Table  # rows of the base manifest outside train
+    ends: list[int]  # row numbers: between two of them, all rows are in the same other lists
+    changed: float | None  # share of rows that are not in level 0; None: there is no such list
 
 
-def levels(recipe: Recipe, dataset: Dataset) -> tuple[int, ...]:
-    """Return the published levels that a recipe asks for; all that there are if it asks for the benchmark's.
+def published_levels(recipe: Recipe, dataset: Dataset) -> tuple[int, ...]:
+    """Return the published levels that a recipe asks for; all of them if it names no levels.
 
     Raises:
-        ValueError: there are no lists of its noise, or not of a level, or it makes a choice that goes with drawing
+        ValueError: there are no lists of its noise or of a level, or a key goes with drawing only
     """
-    there = sorted(_levels(_lists(recipe, dataset)))
+    published = sorted(_levels_of(_lists_of_noise(recipe, dataset)))
     if recipe.levels == BENCHMARK_LEVELS:
-        return tuple(there)
-    if missing := sorted(set(recipe.levels) - set(there)):
-        said = f"no published split of {recipe.noise} noise at level {missing[0]}"
-        raise ValueError(f"{dataset.name}: {said}: there are {', '.join(map(str, there))}")
+        return tuple(published)
+    missing = sorted(set(recipe.levels) - set(published))
+    if missing:
+        raise ValueError(
+            f"{dataset.name}: no published split of {recipe.noise} noise at level {missing[0]}: "
+            f"there are {', '.join(map(str, published))}"
+        )
     return recipe.levels
 
 
-def read(recipe: Recipe, dataset: Dataset, level: int) -> Read:
+def read_published_split(recipe: Recipe, dataset: Dataset, level: int) -> PublishedSplit:
     """Return one published split.
 
     Raises:
-        ValueError: there is no such list, or it makes a choice that goes with drawing, or images of it cannot be had
+        ValueError: there is no such list, an image of it is missing, or a key goes with drawing only
     """
-    levels(replace(recipe, levels=(level,)), dataset)
+    published_levels(replace(recipe, levels=(level,)), dataset)
     base = dataset.base if dataset.base is not None else MANIFEST.empty_table()
     is_train = pc.equal(base["split"], "train")
-    lists = _met(
-        _lists(recipe, dataset), base.filter(is_train)["image_id"], dataset.web["image_id"]
+    train = base.filter(is_train)
+    lists = _with_manifest_ids(
+        _lists_of_noise(recipe, dataset), train["image_id"], dataset.web["image_id"]
     )
-    here = lists.filter(pc.equal(lists["level"], level))
-    elsewhere = {
-        other: _among(here, lists.filter(pc.equal(lists["level"], other)))
-        for other in sorted(_levels(lists))
-    }
-    sign = np.unique(np.stack(list(elsewhere.values()), 1), axis=0, return_inverse=True)[1].ravel()
-    order = np.lexsort((hashing.random_keys(here["image_id"], recipe.seed), sign))
-    ends = [0, *(1 + np.flatnonzero(np.diff(sign[order]))).tolist(), len(order)]
-    changed = float(1 - elsewhere[0].mean()) if 0 in elsewhere and len(order) else None
-    _there(
-        here,
-        dataset.web,
-        f"{dataset.name}: the published split of {recipe.noise} noise at level {level}",
-    )
-    rows = _rows(here.take(order), base.filter(is_train), dataset.web)
-    return Read(
-        rows,
-        base.filter(pc.invert(is_train)),
-        ends if len(ends) <= MOST else [0, len(order)],
-        changed,
-    )
+    by_level = {n: lists.filter(pc.equal(lists["level"], n)) for n in sorted(_levels_of(lists))}
+    split = by_level[level]
+    shared = {n: _is_in(split, other) for n, other in by_level.items()}
+    order, ends = _group_by_lists(split, shared, recipe.seed)
+    source = f"{dataset.name}: the published split of {recipe.noise} noise at level {level}"
+    _check_available(split, dataset.web, source)
+    changed = None
+    if 0 in shared and len(split):
+        changed = float(1 - shared[0].mean())
+    rows = _plan_rows(split.take(order), train, dataset.web)
+    return PublishedSplit(rows, base.filter(pc.invert(is_train)), ends, changed)
 
 
-def _lists(recipe: Recipe, dataset: Dataset) -> pa.Table:
-    """Return the lists of a noise."""
-    _only_read(recipe)
-    lists = dataset.published_splits
-    found = None if lists is None else lists.filter(pc.equal(lists["noise"], recipe.noise))
-    if found is None or not len(found):
-        wants = "--data-dir wants the folder split/ of the release"
-        raise ValueError(
-            f"{dataset.name}: there are no published splits of {recipe.noise} noise: {wants}"
-        )
-    return found
+def _group_by_lists(
+    split: pa.Table, shared: Mapping[int, NDArray[np.bool_]], seed: int
+) -> tuple[NDArray[np.int64], list[int]]:
+    """Sort the rows of a list by the other lists that have them, then by key.
 
+    Args:
+        split: (n,) the list
+        shared: by level, (n,) whether that list has the row too
+        seed: of the keys
 
-def _only_read(recipe: Recipe) -> None:
-    """Insist that a recipe makes no choice that goes with drawing.
-
-    Raises:
-        ValueError: a key that does not go with published splits has another value than its default
+    Returns:
+        (n,) the order, and the row numbers at which groups begin and end
     """
+    membership = np.stack(list(shared.values()), 1)
+    group = np.unique(membership, axis=0, return_inverse=True)[1].ravel()
+    order = np.lexsort((hashing.random_keys(split["image_id"], seed), group))
+    begins = 1 + np.flatnonzero(np.diff(group[order]))
+    ends = [0, *begins.tolist(), len(order)]
+    if len(ends) > MAX_SEGMENTS:
+        ends = [0, len(order)]
+    return order, ends
+
+
+def _lists_of_noise(recipe: Recipe, dataset: Dataset) -> pa.Table:
+    """Return the published lists of the recipe's noise."""
+    _check_keys(recipe)
+    lists = dataset.published_splits
+    if lists is not None:
+        lists = lists.filter(pc.equal(lists["noise"], recipe.noise))
+    if lists is None or not len(lists):
+        raise ValueError(
+            f"{dataset.name}: there are no published splits of {recipe.noise} noise: "
+            "point --data-dir at a folder with split/ of the release"
+        )
+    return lists
+
+
+def _check_keys(recipe: Recipe) -> None:
+    """Raise if a key that goes with drawing only has another value than its default."""
     for name, declared in declared_keys(Recipe).items():
         value = getattr(recipe, name)
         if not declared.published and value != declared.default:
             raise ValueError(f"published splits are read, not drawn: remove {name} = {value!r}")
 
 
-def _met(lists: pa.Table, ids: pa.ChunkedArray, web: pa.ChunkedArray) -> pa.Table:
-    """Return the lists with ids of the base manifest that are paths for what they call otherwise.
+def _with_manifest_ids(
+    lists: pa.Table, base_ids: pa.ChunkedArray, web_ids: pa.ChunkedArray
+) -> pa.Table:
+    """Return the lists with the base manifest's ids in place of paths and file names.
+
+    Args:
+        lists: of one noise
+        base_ids: of the training images; where they are no paths, the lists stay as they are
+        web_ids: of the candidates
 
     Raises:
-        ValueError: an image is neither of the base manifest, by path or by a name that no other has, nor a candidate
+        ValueError: an image is neither a candidate nor in the base manifest, by its path or by a
+            file name that no other image has
     """
-    paths = pc.replace_substring_regex(ids, r"\.\w+$", "")
+    paths = pc.replace_substring_regex(base_ids, r"\.\w+$", "")
     names = pc.replace_substring_regex(paths, "^.*/", "")
-    if names == ids:
+    if names == base_ids:
         return lists
-    said = pc.value_counts(names.combine_chunks())
-    names = pc.if_else(
-        pc.is_in(names, said.field("values").filter(pc.equal(said.field("counts"), 1))), names, None
-    )
-    theirs = lists["image_id"]
-    at = pc.coalesce(
-        *(
-            pc.index_in(theirs, known.combine_chunks(), skip_nulls=True)
-            for known in (ids, paths, names)
-        )
-    )
-    strange = theirs.filter(pc.and_not(at.is_null(), pc.is_in(theirs, web.combine_chunks())))
-    if len(strange):
-        what = f"{len(strange):,} rows of the published splits name neither an image here nor a candidate"
+    listed = lists["image_id"]
+    matches = []
+    for keys in (base_ids, paths, _unique_or_null(names)):
+        matches.append(pc.index_in(listed, keys.combine_chunks(), skip_nulls=True))
+    row = pc.coalesce(*matches)
+    is_candidate = pc.is_in(listed, web_ids.combine_chunks())
+    unknown = listed.filter(pc.and_not(row.is_null(), is_candidate))
+    if len(unknown):
         raise ValueError(
-            f"{what}, such as {strange[0]}; an image here is called {ids[0]}: mend the lists"
+            f"{len(unknown):,} rows of the published splits name neither an image here nor a "
+            f"candidate, such as {unknown[0]}; an image here is called {base_ids[0]}: fix the lists"
         )
-    where = lists.schema.get_field_index("image_id")
-    return lists.set_column(where, lists.schema.field(where), pc.coalesce(ids.take(at), theirs))
+    column = lists.schema.get_field_index("image_id")
+    image_ids = pc.coalesce(base_ids.take(row), listed)
+    return lists.set_column(column, lists.schema.field(column), image_ids)
 
 
-def _there(here: pa.Table, web: pa.Table, what: str) -> None:
-    """Insist that no image of a list is dead: nothing may step in for it."""
-    if "dead" in web.column_names:
-        lost = here["image_id"].filter(
-            pc.is_in(here["image_id"], web.filter(web["dead"])["image_id"].combine_chunks())
+def _unique_or_null(names: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return names with null in place of those that stand there more than once."""
+    counts = pc.value_counts(names.combine_chunks())
+    unique = counts.field("values").filter(pc.equal(counts.field("counts"), 1))
+    return pc.if_else(pc.is_in(names, unique), names, None)
+
+
+def _check_available(split: pa.Table, web: pa.Table, source: str) -> None:
+    """Raise if a web image of a list is unavailable: no other image may replace it."""
+    if "dead" not in web.column_names:
+        return
+    unavailable = web.filter(web["dead"])["image_id"].combine_chunks()
+    lost = split["image_id"].filter(pc.is_in(split["image_id"], unavailable))
+    if len(lost):
+        raise ValueError(
+            f"{source}: {len(lost):,} of {len(split):,} images are not there, such as {lost[0]}: "
+            "complete the web images, or draw the noise: remove --splits"
         )
-        if len(lost):
-            missing = f"{len(lost):,} of {len(here):,} images are not there, such as {lost[0]}"
-            raise ValueError(
-                f"{what}: {missing}: complete the web images, or draw the noise: leave out --splits"
-            )
 
 
-def _levels(lists: pa.Table) -> set[int]:
+def _levels_of(lists: pa.Table) -> set[int]:
     return set(lists["level"].to_pylist())
 
 
-def _among(rows: pa.Table, others: pa.Table) -> NDArray[np.bool_]:
+def _is_in(rows: pa.Table, others: pa.Table) -> NDArray[np.bool_]:
     """Return (n,) whether each row, image and label, is one of the others."""
-    at = pc.index_in(rows["image_id"], others["image_id"].combine_chunks())
-    same = pc.equal(rows["label"], others["label"].take(at))
-    found: NDArray[np.bool_] = pc.fill_null(same, False).to_numpy()
-    return found
+    position = pc.index_in(rows["image_id"], others["image_id"].combine_chunks())
+    same_label = pc.equal(rows["label"], others["label"].take(position))
+    mask: NDArray[np.bool_] = pc.fill_null(same_label, False).to_numpy()
+    return mask
 
 
-def _rows(here: pa.Table, base: pa.Table, candidates: pa.Table) -> pa.Table:
+def _plan_rows(split: pa.Table, train: pa.Table, web: pa.Table) -> pa.Table:
     """Return the rows of a list as those of a plan.
 
-    An image that is neither a candidate nor of the base manifest is one of another dataset, and of no class here.
+    An image that is neither a candidate nor in the base manifest is from another dataset, and its
+    clean label is unknown.
     """
-    web = pc.is_in(here["image_id"], candidates["image_id"].combine_chunks()).to_numpy()
-    at = pc.index_in(here["image_id"], base["image_id"].combine_chunks())
-    ours = at.is_valid().to_numpy() & ~web
-    truth = pc.if_else(ours, base["label"].take(at), None)
-    values = [
-        here["image_id"],
-        here["label"],
-        truth,
-        pa.array(np.select([web, ours], ["web", "base"], "other"), pa.string()),
-        pa.nulls(len(here), pa.string()),
-        pc.fill_null(pc.not_equal(here["label"], truth), True),
-        pa.array(["train"] * len(here), pa.string()),
-    ]
-    return pa.table(values, schema=PLAN)
+    ids = split["image_id"]
+    is_web = pc.is_in(ids, web["image_id"].combine_chunks()).to_numpy()
+    position = pc.index_in(ids, train["image_id"].combine_chunks())
+    is_base = position.is_valid().to_numpy() & ~is_web
+    clean_label = pc.if_else(is_base, train["label"].take(position), None)
+    columns = {
+        "image_id": ids,
+        "label": split["label"],
+        "clean_label": clean_label,
+        "origin": pa.array(np.select([is_web, is_base], ["web", "base"], "other"), pa.string()),
+        "replaces": pa.nulls(len(split), pa.string()),
+        "is_noisy": pc.fill_null(pc.not_equal(split["label"], clean_label), True),
+        "split": pa.array(["train"] * len(split), pa.string()),
+    }
+    return pa.table(columns, schema=PLAN)

@@ -1,21 +1,26 @@
-"""Which images noise falls on: those of the split ``train``, parted by some choices of a recipe.
+"""Which images noise falls on: those of the split ``train``, less what a recipe takes away.
 
-    per_class = M    at most M images of each class are looked at, at all: a benchmark may be smaller than its source
-    probe = P        the first P images of each class leave ``train`` for the split ``probe``, whose labels are true
-    verified = V     the last V leave it for the split ``verified``, which noise spoils at the same level, apart
+    per_class = M    only M images of each class are used at all: a smaller benchmark than its source
+    probe = P        the first P images of each class move from ``train`` to the split ``probe``,
+                     whose labels are clean
+    verified = V     the last V move to the split ``verified``, which is corrupted separately, at
+                     the same level
     clean = N        the rest is thinned to N images, classes in proportion
     longtail = r     of these, class c of C keeps  n_c r^(-c / (C - 1))  images, rounded half up
 
-First and last are by a random number of each image: taken from both ends, the two sets leave each other as they are,
-and a larger one contains a smaller one, of N likewise. They are balanced; the imbalance comes next, noise last. All
-choices follow from the seed and the ids, whatever the noise and its level. A longer tail is part of a shorter one. The
-exponential profile is that of Cui et al., "Class-balanced loss", CVPR 2019, which Zhang et al. (IEG, 2020) corrupt.
-From labels that are verified, right or wrong, learn MentorNet (Jiang et al., ICML 2018) and CleanNet (Lee et al., CVPR
-2018). What N takes is in figure 7 of Rolnick et al. (2017) and figures 2 and 3 of Sukhbaatar et al. (2015).
+First and last are by a random number of each image. The two sets come from opposite ends, so
+neither changes the other, and a larger set contains a smaller one; the same holds of N, and a
+longer tail is part of a shorter one. The sets are balanced; the imbalance comes next, noise last.
+Everything follows from the seed and the ids, whatever the noise and its level.
+
+The exponential profile is that of Cui et al., "Class-balanced loss", CVPR 2019, which Zhang et al.
+(IEG, 2020) corrupt. MentorNet (Jiang et al., ICML 2018) and CleanNet (Lee et al., CVPR 2018) learn
+from verified labels. Figure 7 of Rolnick et al. (2017) and figures 2 and 3 of Sukhbaatar et al.
+(2015) show what N does.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -29,21 +34,46 @@ from cnlw_tools.noise.base import corruption_order, rank_in_class
 from cnlw_tools.prng import Stream
 from cnlw_tools.recipe.recipe import Recipe
 
+Ints = NDArray[np.int64]
 
-class Chosen(NamedTuple):
+
+class Subsets(NamedTuple):
     """Rows of the base manifest."""
 
-    noisy: Mapping[str, pa.Table]  # by split: noise falls on each of these apart
-    kept: pa.Table  # of the other splits, as they are
+    noisy: Mapping[str, pa.Table]  # by split; noise falls on each of these separately
+    clean: pa.Table  # of the other splits, as they are
 
 
-def choose(recipe: Recipe, dataset: Dataset) -> Chosen:
-    """Return the rows that noise falls on, ``train`` and maybe ``verified``, and those of other splits.
+def choose_subsets(recipe: Recipe, dataset: Dataset) -> Subsets:
+    """Return the rows that noise falls on, ``train`` and maybe ``verified``, and the other splits.
 
     Raises:
-        ValueError: there is nothing to train on, a class has too few images for what the recipe takes of it, or
-            the manifest has a split of that name already
+        ValueError: there is nothing to train on, a class has too few images for what the recipe
+            takes of it, or the manifest has a split of that name already
     """
+    train, others = _split_base(dataset)
+    if recipe.per_class:
+        rank = _random_rank(train, recipe.seed, Stream.PER_CLASS)
+        train = train.filter(pa.array(rank < recipe.per_class))
+    if not recipe.probe and not recipe.verified:
+        return Subsets({"train": _thin(train, dataset.classes, recipe)}, others)
+    if recipe.verified and pc.any(pc.equal(others["split"], "verified")).as_py():
+        raise ValueError(
+            f"{dataset.name}: the base manifest has a split 'verified' already, on which no noise "
+            "falls: rename it, or remove verified"
+        )
+    _check_remainder(train, dataset.classes, recipe)
+    counts = _class_counts(train, len(dataset.classes))
+    ends = np.stack([np.full_like(counts, recipe.probe), counts - recipe.verified])
+    probe, rest, verified = _cut_classes(train, ends, recipe.seed)
+    noisy = {"train": _thin(rest, dataset.classes, recipe)}
+    if recipe.verified:
+        noisy["verified"] = verified
+    return Subsets(noisy, pa.concat_tables([_with_split(probe, "probe"), others]))
+
+
+def _split_base(dataset: Dataset) -> tuple[pa.Table, pa.Table]:
+    """Return the training images of a base manifest, and the others."""
     if dataset.base is None:
         raise ValueError(
             f"{dataset.name}: its base manifest comes from the images: give --data-dir"
@@ -52,71 +82,119 @@ def choose(recipe: Recipe, dataset: Dataset) -> Chosen:
     train, others = dataset.base.filter(is_train), dataset.base.filter(pc.invert(is_train))
     if not len(train):
         raise ValueError(
-            f"{dataset.name}: no row of the base manifest has split 'train': noise has nothing to fall on"
+            f"{dataset.name}: no row of the base manifest has split 'train': there is nothing to "
+            "train on, add such rows"
         )
-    if recipe.per_class:
-        train = train.filter(
-            pa.array(_rank(train, recipe.seed, Stream.PER_CLASS) < recipe.per_class)
-        )
-    if not recipe.probe + recipe.verified:
-        return Chosen({"train": _thinned(train, dataset.classes, recipe)}, others)
-    if recipe.verified and pc.any(pc.equal(others["split"], "verified")).as_py():
-        raise ValueError(
-            f"{dataset.name}: the base manifest has a split 'verified' already, on which no noise falls: "
-            "rename it, or leave verified out"
-        )
-    _enough(train, dataset.classes, recipe)
-    count = _count(train, len(dataset.classes))
-    ends = np.stack([np.full_like(count, recipe.probe), count - recipe.verified])
-    probe, rest, verified = _cut(train, ends, recipe.seed)
-    noisy = {"train": _thinned(rest, dataset.classes, recipe)} | (
-        {"verified": verified} if recipe.verified else {}
-    )
-    return Chosen(noisy, pa.concat_tables([_renamed(probe, "probe"), others]))
+    return train, others
 
 
-def deal(
-    pool: pa.Table, noisy: Mapping[str, pa.Table], classes: int, seed: int, by_class: bool = True
+def split_pool(
+    pool: pa.Table, noisy: Mapping[str, pa.Table], n_classes: int, seed: int, by_class: bool = True
 ) -> dict[str, pa.Table]:
-    """Deal the pool out to the splits that noise falls on, so that a web image serves one of them, at all levels.
+    """Split the pool between the splits that noise falls on, so that an image serves one of them.
 
-    A split with n_c of the N_c images of class c gets  s_c n_c / N_c  of the s_c in the pool, rounded down for train,
-    dead ones among them: so a link that dies changes nobody's part, and one slot as ever. A pool that is of none of
-    the classes is dealt out as one class.
+    Of the s_c images of class c in the pool, a split that has n_c of the N_c slots gets
+    s_c n_c / N_c, rounded down for train. Unavailable images count, so a link that dies changes
+    one slot, as ever. The split is the same at all levels.
+
+    Args:
+        pool: image_id, label and other columns
+        noisy: the slots, by split
+        n_classes: C
+        seed: of the order in which images are handed out
+        by_class: False: labels of the pool are of no class here, so it is split as one class
     """
     if len(noisy) == 1:
         return dict.fromkeys(noisy, pool)
     if not by_class:
-        one = {split: _unlabelled(rows) for split, rows in noisy.items()}
-        places = deal(
-            _unlabelled(pool).append_column("row", pa.array(np.arange(len(pool)))), one, 1, seed
-        )
-        return {split: pool.take(part["row"]) for split, part in places.items()}
-    count = np.stack([_count(rows, classes) for rows in noisy.values()])  # (splits, C)
-    ends = _count(pool, classes) * count.cumsum(0)[:-1] // np.maximum(count.sum(0), 1)
-    return dict(zip(noisy, _cut(pool, ends, seed), strict=True))
+        row_numbers = pa.array(np.arange(len(pool)))
+        unlabelled = _unlabelled(pool).append_column("row", row_numbers)
+        slots = {split: _unlabelled(rows) for split, rows in noisy.items()}
+        parts = split_pool(unlabelled, slots, 1, seed)
+        return {split: pool.take(part["row"]) for split, part in parts.items()}
+    counts = np.stack([_class_counts(rows, n_classes) for rows in noisy.values()])  # (splits, C)
+    totals = np.maximum(counts.sum(0), 1)
+    ends = _class_counts(pool, n_classes) * counts.cumsum(0)[:-1] // totals
+    return dict(zip(noisy, _cut_classes(pool, ends, seed), strict=True))
 
 
-def _cut(rows: pa.Table, ends: NDArray[np.int64], seed: int) -> list[pa.Table]:
-    """Cut every class, in the order of a random number of each row, before these ranks; ends: (cuts, C)."""
-    part = (_rank(rows, seed, Stream.SPLIT) >= ends[:, rows["label"].to_numpy()]).sum(0)
+def _cut_classes(rows: pa.Table, ends: Ints, seed: int) -> list[pa.Table]:
+    """Cut each class into parts, by a random number of each row.
+
+    Args:
+        rows: image_id, label and other columns
+        ends: (cuts, C) the rank in its class at which each part but the last ends
+        seed: of the random numbers
+
+    Returns:
+        cuts + 1 tables, with rows in their order
+    """
+    rank = _random_rank(rows, seed, Stream.SPLIT)
+    part = (rank >= ends[:, rows["label"].to_numpy()]).sum(0)
     return [rows.filter(pa.array(part == i)) for i in range(len(ends) + 1)]
 
 
-def _enough(train: pa.Table, classes: Sequence[str], recipe: Recipe) -> None:
-    """Insist that every class that has images keeps some."""
-    count = _count(train, len(classes))
-    few = np.flatnonzero((count > 0) & (count <= recipe.probe + recipe.verified))
-    if len(few):
-        c = int(few[0])
-        asked = [
-            f"{name} = {m}"
-            for name, m in (("probe", recipe.probe), ("verified", recipe.verified))
-            if m
-        ]
-        lower = "lower it" if len(asked) == 1 else "lower them"
+def _check_remainder(train: pa.Table, classes: Sequence[str], recipe: Recipe) -> None:
+    """Raise if a class that has images would keep none."""
+    counts = _class_counts(train, len(classes))
+    n_moved = recipe.probe + recipe.verified
+    emptied = np.flatnonzero((counts > 0) & (counts <= n_moved))
+    if not len(emptied):
+        return
+    keys = []
+    for name, n in (("probe", recipe.probe), ("verified", recipe.verified)):
+        if n:
+            keys.append(f"{name} = {n}")
+    label = int(emptied[0])
+    raise ValueError(
+        f"{', '.join(keys)}: class {classes[label]!r} has {counts[label]} images and would keep "
+        f"none: lower {'it' if len(keys) == 1 else 'them'}"
+    )
+
+
+def _thin(train: pa.Table, classes: Sequence[str], recipe: Recipe) -> pa.Table:
+    """Return the N rows of ``clean``, less those that the long tail drops.
+
+    They are the first N in the corruption order of a random number of their own, so each class has
+    its share, give or take one image.
+    """
+    if recipe.clean > len(train):
         raise ValueError(
-            f"{', '.join(asked)}: class {classes[c]!r} has {count[c]} images and would keep none: {lower}"
+            f"clean = {recipe.clean}: there are {len(train)} images to train on: lower it"
+        )
+    if recipe.clean:
+        keys = hashing.random_keys(train["image_id"], recipe.seed)
+        numbers = prng.random_bits(keys, Stream.TRAIN_SIZE)
+        order = corruption_order(Items(_labels(train), numbers))
+        thinned = train.take(np.sort(order[: recipe.clean]))
+        n_kept = _class_counts(thinned, len(classes))
+        _check_no_class_emptied(train, n_kept, classes, f"clean = {recipe.clean}", "raise it")
+        train = thinned
+    return _cut_tail(train, classes, recipe)
+
+
+def _cut_tail(train: pa.Table, classes: Sequence[str], recipe: Recipe) -> pa.Table:
+    """Return the rows that the long tail leaves."""
+    if recipe.longtail == 1:
+        return train
+    last = max(1, len(classes) - 1)
+    profile = recipe.longtail ** (-np.arange(len(classes)) / last)
+    n_kept = np.floor(_class_counts(train, len(classes)) * profile + 0.5)
+    _check_no_class_emptied(train, n_kept, classes, f"longtail = {recipe.longtail}", "lower it")
+    rank = _random_rank(train, recipe.seed, Stream.LONG_TAIL)
+    return train.filter(pa.array(rank < n_kept[train["label"].to_numpy()]))
+
+
+def _check_no_class_emptied(
+    train: pa.Table, n_kept: NDArray[Any], classes: Sequence[str], key: str, remedy: str
+) -> None:
+    """Raise if a class that has images keeps none; n_kept: (C,)."""
+    counts = _class_counts(train, len(classes))
+    emptied = np.flatnonzero((counts > 0) & (n_kept == 0))
+    if len(emptied):
+        label = int(emptied[0])
+        raise ValueError(
+            f"{key}: class {classes[label]!r} would keep none of {counts[label]}: {remedy}"
         )
 
 
@@ -125,61 +203,25 @@ def _unlabelled(rows: pa.Table) -> pa.Table:
     return pa.table({"image_id": rows["image_id"], "label": np.zeros(len(rows), np.int32)})
 
 
-def _renamed(rows: pa.Table, split: str) -> pa.Table:
+def _with_split(rows: pa.Table, split: str) -> pa.Table:
     """Return the rows as those of another split."""
-    at = rows.column_names.index("split")
-    return rows.set_column(at, rows.schema.field(at), pa.array([split] * len(rows), pa.string()))
+    column = rows.column_names.index("split")
+    values = pa.array([split] * len(rows), pa.string())
+    return rows.set_column(column, rows.schema.field(column), values)
 
 
-def _thinned(rest: pa.Table, classes: Sequence[str], recipe: Recipe) -> pa.Table:
-    """Return the N rows of ``clean``, and of them those that the long tail leaves.
-
-    The first N in the corruption order of a number of their own: so each class has its share, give or take one image.
-    """
-    if recipe.clean > len(rest):
-        raise ValueError(
-            f"clean = {recipe.clean}: there are {len(rest)} images to train on: lower it"
-        )
-    if recipe.clean:
-        count, key = (
-            _count(rest, len(classes)),
-            prng.random_bits(hashing.random_keys(rest["image_id"], recipe.seed), Stream.TRAIN_SIZE),
-        )
-        order = corruption_order(Items(rest["label"].to_numpy().astype(np.int64), key))
-        rest = rest.take(np.sort(order[: recipe.clean]))
-        gone = np.flatnonzero((count > 0) & (_count(rest, len(classes)) == 0))
-        if len(gone):
-            c = int(gone[0])
-            raise ValueError(
-                f"clean = {recipe.clean}: class {classes[c]!r} would keep none of {count[c]}: raise it"
-            )
-    return _tail(rest, classes, recipe)
-
-
-def _tail(rest: pa.Table, classes: Sequence[str], recipe: Recipe) -> pa.Table:
-    """Return the rows that the long tail leaves."""
-    if recipe.longtail == 1:
-        return rest
-    count = _count(rest, len(classes))
-    profile = recipe.longtail ** (-np.arange(len(classes)) / max(1, len(classes) - 1))
-    keep = np.floor(count * profile + 0.5)
-    gone = np.flatnonzero((count > 0) & (keep == 0))
-    if len(gone):
-        c = int(gone[0])
-        raise ValueError(
-            f"longtail = {recipe.longtail}: class {classes[c]!r} would keep none of {count[c]}: lower it"
-        )
-    return rest.filter(
-        pa.array(_rank(rest, recipe.seed, Stream.LONG_TAIL) < keep[rest["label"].to_numpy()])
-    )
-
-
-def _rank(rows: pa.Table, seed: int, stream: Stream) -> NDArray[np.int64]:
+def _random_rank(rows: pa.Table, seed: int, stream: Stream) -> Ints:
     """Return (n,) the rank of each row in its class, by a random number of its own."""
-    key = hashing.random_keys(rows["image_id"], seed)
-    order = np.argsort(prng.random_bits(key, stream), kind="stable")
-    return rank_in_class(Items(rows["label"].to_numpy().astype(np.int64), key), order)
+    keys = hashing.random_keys(rows["image_id"], seed)
+    order = np.argsort(prng.random_bits(keys, stream), kind="stable")
+    return rank_in_class(Items(_labels(rows), keys), order)
 
 
-def _count(rows: pa.Table, classes: int) -> NDArray[np.int64]:
-    return np.bincount(rows["label"].to_numpy(), minlength=classes)
+def _class_counts(rows: pa.Table, n_classes: int) -> Ints:
+    """Return (C,) how many rows each class has."""
+    return np.bincount(rows["label"].to_numpy(), minlength=n_classes)
+
+
+def _labels(rows: pa.Table) -> Ints:
+    labels: Ints = rows["label"].to_numpy().astype(np.int64)
+    return labels

@@ -17,7 +17,7 @@ from typing import Any
 from cnlw_tools.build.build import build
 from cnlw_tools.card.metadata import is_build, read_card
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
-from cnlw_tools.plan.plan import config_name, levels
+from cnlw_tools.plan.plan import config_name, recipe_levels
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, parse_recipe
 from cnlw_tools.recipe.toml import read_toml
@@ -67,7 +67,7 @@ def _cells(study: Study, root: Path) -> Iterator[Cell]:
     for config in study.configs:
         entry, recipe_keys = split_config(config, CONFIG)
         for recipe in _recipes(study, entry, recipe_keys, root):
-            for level in levels(recipe):
+            for level in recipe_levels(recipe):
                 built.append((entry, _built_alone(study, entry, recipe, level)))
     _check_patterns(study, [cell.name for _, cell in built])
     for entry, cell in built:

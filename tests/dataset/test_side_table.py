@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cnlw_tools.dataset import dataset, side_table
-from cnlw_tools.plan.plan import plan, promise
+from cnlw_tools.plan.plan import expected_stats, plan
 from cnlw_tools.recipe.recipe import parse_recipe
 
 IDS = pa.chunked_array([["a", "b", "c"]])
@@ -125,7 +125,7 @@ def test_people_said_so(toy, tmp_path):
         {"dataset": "toy", "noise": "human", "options": {"labels": "worst"}}, "here"
     )
 
-    found, promised = plan(asked, data, None), promise(asked, data, None)["train"]
+    found, promised = plan(asked, data, None), expected_stats(asked, data, None)["train"]
     rows = [row for row in found.to_pylist() if row["split"] == "train"]
 
     assert {row["image_id"]: row["label"] for row in rows} == {
@@ -133,5 +133,5 @@ def test_people_said_so(toy, tmp_path):
     }
     assert promised.rate == pytest.approx(sum(row["is_noisy"] for row in rows) / len(rows))
     assert "side" in data.digests
-    with pytest.raises(ValueError, match=re.escape("human noise has no level, and 40 was given")):
+    with pytest.raises(ValueError, match=re.escape("human noise has no level: remove level 40")):
         plan(asked, data, 40)

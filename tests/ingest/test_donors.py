@@ -142,7 +142,7 @@ def test_red_standin_is_red(found):
 @pytest.mark.parametrize(
     ("recipe", "level", "message"),
     [
-        (asked("blue", "d"), 40, "blue noise takes no image of a donor: leave out d"),
+        (asked("blue", "d"), 40, "blue noise takes no image of a donor: remove d"),
         (
             asked("openset"),
             40,
@@ -152,7 +152,7 @@ def test_red_standin_is_red(found):
         (
             asked("outlier", "white", "d", ratio=9.0),
             None,
-            "'white' has 120 images for train, and noise asks for 450",
+            "'white' has 120 images for train, and noise needs 450",
         ),
         (asked("red_standin", "d"), 40, "donor 'd': its table has no column 'looks_like'"),
     ],

@@ -9,7 +9,8 @@ import pytest
 from cnlw_tools import files
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.tables import MANIFEST, VOTES
-from cnlw_tools.plan.plan import plan, promise, realised
+from cnlw_tools.plan.plan import expected_stats, plan
+from cnlw_tools.plan.statistics import realised_stats
 from cnlw_tools.recipe.recipe import parse_recipe
 
 DATA = files.default_root().parent / "shared" / "data"
@@ -31,8 +32,8 @@ def rate(dataset, noise, level, **options):
     """The realised rate, when it is the promised one."""
     recipe = parse_recipe({"dataset": "cifar10", "noise": noise, "options": options}, "the test")
     found, expected = (
-        realised(plan(recipe, dataset, level), 10),
-        promise(recipe, dataset, level)["train"],
+        realised_stats(plan(recipe, dataset, level), 10),
+        expected_stats(recipe, dataset, level)["train"],
     )
     assert found.rate == pytest.approx(expected.rate, rel=1e-12, abs=0 if expected.exact else 0.01)
     assert np.allclose(

@@ -42,7 +42,7 @@ def test_highest(data, toy, choices):
     plenty, chosen = dataset.read_dataset("toy", toy), recipe(**choices)
     stock = np.bincount(data.web_pool(1)["label"].to_numpy())
 
-    levels = capacity.highest(chosen, data)
+    levels = capacity.highest_red_levels(chosen, data)
 
     assert [4, 13, 20, 40] == stock.tolist()
     assert [HIGHEST_LEVEL] == levels[3:].tolist()
@@ -60,7 +60,7 @@ def test_the_next_level_is_not_reached(data, choices):
     """With dead links and parted pools, too, red noise is drawn at the level of the poorest class, and no higher."""
     dead = np.arange(len(data.web)) % 5 == 0
     some = replace(data, web=data.web.append_column("dead", pa.array(dead)))
-    levels = capacity.highest(recipe(**choices), some)
+    levels = capacity.highest_red_levels(recipe(**choices), some)
     least = int(levels.min())
 
     assert 0 < least < HIGHEST_LEVEL
@@ -74,8 +74,8 @@ def test_stock(data):
     pool = data.web_pool(1)
     dead = pool.append_column("dead", pc.equal(pool["label"], 1))
 
-    assert [4, 13, 20, 40] == capacity.stock(pool, 4).tolist()
-    assert [4, 0, 20, 40] == capacity.stock(dead, 4).tolist()
+    assert [4, 13, 20, 40] == capacity.count_available(pool, 4).tolist()
+    assert [4, 0, 20, 40] == capacity.count_available(dead, 4).tolist()
 
 
 def test_empty_pool(data):
@@ -83,5 +83,5 @@ def test_empty_pool(data):
     none = replace(data, web=data.web[:0], votes=data.votes[:0])
     three = replace(none, base=none.base.filter(pc.not_equal(none.base["label"], 2)))
 
-    assert (capacity.highest(recipe(), none) <= 3).all()
-    assert HIGHEST_LEVEL == capacity.highest(recipe(), three)[2]
+    assert (capacity.highest_red_levels(recipe(), none) <= 3).all()
+    assert HIGHEST_LEVEL == capacity.highest_red_levels(recipe(), three)[2]

@@ -57,7 +57,10 @@ def test_a_choice_that_goes_with_drawing_is_refused(published, key):
     """By both who read published splits, naming the key and its value."""
     recipe = parse_recipe({**RECIPE, key: DRAWN[key]}, "the test")
 
-    for read in (lambda: official.levels(recipe, published), lambda: plan(recipe, published, 20)):
+    for read in (
+        lambda: official.published_levels(recipe, published),
+        lambda: plan(recipe, published, 20),
+    ):
         with pytest.raises(
             ValueError, match=f"published splits are read, not drawn: remove {key} = "
         ):

@@ -15,8 +15,8 @@ from cnlw_tools.dataset.dataset import NEAREST_CLASS, Dataset
 from cnlw_tools.dataset.tables import MANIFEST, VOTES
 from cnlw_tools.noise import NOISE
 from cnlw_tools.noise.base import n_noisy
-from cnlw_tools.plan.plan import plan, promise
-from cnlw_tools.plan.subsets import choose, deal
+from cnlw_tools.plan.plan import expected_stats, plan
+from cnlw_tools.plan.subsets import choose_subsets, split_pool
 from cnlw_tools.recipe.recipe import Recipe, config_name, parse_recipe
 
 NAMES = ("a", "b", "c", "d")
@@ -54,7 +54,7 @@ def ids(table):
 
 
 def probe(chosen):
-    return chosen.kept.filter(pc.equal(chosen.kept["split"], "probe"))
+    return chosen.clean.filter(pc.equal(chosen.clean["split"], "probe"))
 
 
 def split(table, name):
@@ -81,16 +81,16 @@ def naive(names, stream, seed=0):
 
 def test_all_of_train_by_default():
     """Without choices noise may fall on every training image, and nobody is trusted."""
-    chosen = choose(recipe(), made())
+    chosen = choose_subsets(recipe(), made())
 
     assert list(chosen.noisy) == ["train"]
     assert counts(chosen.noisy["train"]) == [50, 40, 60, 50]
-    assert set(chosen.kept["split"].to_pylist()) == {"validation"}
+    assert set(chosen.clean["split"].to_pylist()) == {"validation"}
 
 
 def test_oracle():
     """Probe and verified are the first and last of each class by one number, the tail the first by another."""
-    chosen = choose(recipe(probe=3, verified=2, longtail=8), made())
+    chosen = choose_subsets(recipe(probe=3, verified=2, longtail=8), made())
     trusted, verified, slots = set(), set(), set()
     for c, n in enumerate((50, 40, 60, 50)):
         order = naive([f"{c}{i}" for i in range(n)], prng.Stream.SPLIT)
@@ -114,7 +114,7 @@ def test_thinned(sizes, share):
     found = []
     for n in sorted(int(s * sum(sizes)) for s in share):
         if n and all(not size or n * size >= sum(sizes) for size in sizes):
-            train = choose(recipe(clean=n), made(sizes)).noisy["train"]
+            train = choose_subsets(recipe(clean=n), made(sizes)).noisy["train"]
             found.append(ids(train))
             assert len(train) == n
             assert all(
@@ -134,13 +134,13 @@ def test_thinned_oracle():
         for name in naive(names, prng.Stream.TRAIN_SIZE)[: len(names) // 2]
     }
 
-    assert ids(choose(recipe(clean=100), made()).noisy["train"]) == first
+    assert ids(choose_subsets(recipe(clean=100), made()).noisy["train"]) == first
 
 
 def test_thinned_with_all_other_choices():
     """Trusted and verified images are taken first, and are the same whatever N; the long tail is of what N leaves."""
-    plain, thin = (choose(recipe(probe=3, verified=2, clean=n), made()) for n in (0, 80))
-    tail = choose(recipe(probe=3, verified=2, clean=80, longtail=4), made())
+    plain, thin = (choose_subsets(recipe(probe=3, verified=2, clean=n), made()) for n in (0, 80))
+    tail = choose_subsets(recipe(probe=3, verified=2, clean=80, longtail=4), made())
 
     assert ids(probe(thin)) == ids(probe(plain))
     assert ids(thin.noisy["verified"]) == ids(plain.noisy["verified"])
@@ -157,7 +157,9 @@ def test_thinned_with_all_other_choices():
 )
 def test_profile(ratio, expected):
     """Class c of C keeps n r^(-c / (C - 1)) images: at a ratio of 8 each class has half of the one before."""
-    assert counts(choose(recipe(longtail=ratio), made([500] * 4)).noisy["train"]) == expected
+    assert (
+        counts(choose_subsets(recipe(longtail=ratio), made([500] * 4)).noisy["train"]) == expected
+    )
 
 
 def test_probe_is_disjoint_clean_and_the_same_at_every_level():
@@ -179,8 +181,8 @@ def test_probe_is_disjoint_clean_and_the_same_at_every_level():
 
 def test_larger_sets_contain_smaller_ones_and_tails_likewise():
     """One trusted or verified image a class is among the ten, and a longer tail is part of a shorter one."""
-    one, ten = (choose(recipe(probe=m, verified=m), made()) for m in (1, 10))
-    long, short = (ids(choose(recipe(longtail=r), made()).noisy["train"]) for r in (20, 2))
+    one, ten = (choose_subsets(recipe(probe=m, verified=m), made()) for m in (1, 10))
+    long, short = (ids(choose_subsets(recipe(longtail=r), made()).noisy["train"]) for r in (20, 2))
 
     assert ids(probe(one)) < ids(probe(ten))
     assert ids(one.noisy["verified"]) < ids(ten.noisy["verified"])
@@ -189,10 +191,12 @@ def test_larger_sets_contain_smaller_ones_and_tails_likewise():
 
 def test_probe_and_verified_leave_each_other_as_they_are():
     """Each is the same with the other as without, up to the last image that train can spare."""
-    both = choose(recipe(probe=20, verified=19), made())
+    both = choose_subsets(recipe(probe=20, verified=19), made())
 
-    assert ids(probe(both)) == ids(probe(choose(recipe(probe=20), made())))
-    assert ids(both.noisy["verified"]) == ids(choose(recipe(verified=19), made()).noisy["verified"])
+    assert ids(probe(both)) == ids(probe(choose_subsets(recipe(probe=20), made())))
+    assert ids(both.noisy["verified"]) == ids(
+        choose_subsets(recipe(verified=19), made()).noisy["verified"]
+    )
     assert counts(both.noisy["train"]) == [11, 1, 21, 11]
 
 
@@ -210,18 +214,18 @@ def test_noise_is_exact_on_what_is_left():
     asked = recipe(probe=5, longtail=10)
     train = plan(asked, made(), 40)
     train = train.filter(pc.equal(train["split"], "train"))
-    slots = choose(asked, made()).noisy["train"]
+    slots = choose_subsets(asked, made()).noisy["train"]
 
     assert len(train) == len(slots)
     assert sum(train["is_noisy"].to_pylist()) == (40 * len(slots) + 50) // 100
-    assert promise(asked, made(), 40)["train"].rate == sum(train["is_noisy"].to_pylist()) / len(
-        train
-    )
+    assert expected_stats(asked, made(), 40)["train"].rate == sum(
+        train["is_noisy"].to_pylist()
+    ) / len(train)
 
 
 def test_another_seed_trusts_others():
     """The choice follows from the seed."""
-    zero, one = (choose(recipe(probe=5, verified=5, seed=seed), made()) for seed in (0, 1))
+    zero, one = (choose_subsets(recipe(probe=5, verified=5, seed=seed), made()) for seed in (0, 1))
 
     assert ids(probe(zero)) != ids(probe(one))
     assert ids(zero.noisy["verified"]) != ids(one.noisy["verified"])
@@ -245,7 +249,7 @@ def test_another_seed_trusts_others():
 def test_too_much(changes, message):
     """A class that would keep nothing is an error that names it."""
     with pytest.raises(ValueError, match=message):
-        choose(recipe(**changes), made())
+        choose_subsets(recipe(**changes), made())
 
 
 def test_names_of_configs():
@@ -321,12 +325,12 @@ def test_all_choices(noise, sizes, verified, trusted, levels, nested, longtail):
     levels = sorted(levels) if model.has_level else (None, None)
     low, high = (plan(asked, data, level) for level in levels)
     for level, found in zip(levels, (low, high), strict=True):
-        promised = promise(asked, data, level)
+        promised = expected_stats(asked, data, level)
         held = split(found, "verified")
-        assert counts(choose(asked, data).noisy["verified"]) == [
+        assert counts(choose_subsets(asked, data).noisy["verified"]) == [
             verified if n else 0 for n in sizes
         ]
-        assert slots(held) & ids(data.base) == ids(choose(asked, data).noisy["verified"])
+        assert slots(held) & ids(data.base) == ids(choose_subsets(asked, data).noisy["verified"])
         for name in ("train", "verified"):
             rows = split(found, name)
             odd = 0 if "exact" in model.guarantees else 4 * promised[name].n_draws
@@ -350,7 +354,7 @@ def test_all_choices(noise, sizes, verified, trusted, levels, nested, longtail):
 def test_noise_on_train_is_that_of_the_rest_alone():
     """Blue noise on train is what it would be if the verified images were not in the manifest."""
     data = made()
-    gone = choose(recipe(verified=7), data).noisy["verified"]["image_id"].combine_chunks()
+    gone = choose_subsets(recipe(verified=7), data).noisy["verified"]["image_id"].combine_chunks()
     rest = replace(data, base=data.base.filter(pc.invert(pc.is_in(data.base["image_id"], gone))))
 
     assert split(plan(recipe(verified=7), data, 40), "train").equals(
@@ -367,7 +371,7 @@ def test_deal(stock):
         :144
     ]  # 50, 40, 54 images
     noisy["verified"] = data.base[144:150]
-    dealt = deal(data.web, noisy, 4, 0)
+    dealt = split_pool(data.web, noisy, 4, 0)
     each = [{name for name in ids(part) if name.startswith("w2.")} for part in dealt.values()]
     order = naive([f"w2.{i}" for i in range(stock)], prng.Stream.SPLIT)
 

@@ -156,7 +156,7 @@ def test_published_splits(lay_out, make, name_format):
     """Lists name cars by path or file, with or without ending; web images are read, too."""
     folder = add_release(lay_out("stanford_cars"), make, name_format)
     cars = load_dataset(PUBLISHED_RED, Inputs(files.default_root(), folder))
-    rows = published.read(PUBLISHED_RED, cars, 20).rows.to_pylist()
+    rows = published.read_published_split(PUBLISHED_RED, cars, 20).rows.to_pylist()
 
     assert {row["image_id"] for row in rows if row["origin"] == "base"} == {
         f"cars_train/{i:05d}.jpg" for i in range(4, 13)
@@ -178,7 +178,7 @@ def test_published_splits_of_other_names(lay_out, make):
     with pytest.raises(
         ValueError, match=r"9 rows .* such as 000004; an image here is called cars_train/00001.jpg"
     ):
-        published.read(PUBLISHED_RED, cars, 20)
+        published.read_published_split(PUBLISHED_RED, cars, 20)
 
 
 def test_classes_of_the_release_in_another_order(lay_out, make):

@@ -8,7 +8,7 @@ import pytest
 from cnlw_tools import files
 from cnlw_tools.methods import METHODS
 from cnlw_tools.noise import NOISE
-from cnlw_tools.plan import plan
+from cnlw_tools.plan.noise_inputs import noise_options
 from cnlw_tools.recipe import preset, recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study import expand as module
@@ -186,7 +186,7 @@ def test_studies_of_the_package_name_what_there_is(path, scale):
     found = cells(study, files.default_root())
     for cell in {(cell.build, cell.config): cell for cell in found}.values():
         noise = NOISE[cell.recipe.noise]
-        options = plan.options(noise, cell.recipe)
+        options = noise_options(cell.recipe)
         assert cell.recipe.donors or not noise.needs_donors or options.get("own")
         assert cell.recipe.side or not noise.column_options
         assert cell.recipe.side or options.get("order", "random") == "random"
