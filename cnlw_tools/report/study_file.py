@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from cnlw_tools.recipe.recipe import name_without_level, recorded_choices
 from cnlw_tools.report.trials import DatasetConfig, PlannedRun, Trial, natural, shown
-from cnlw_tools.study.expand import Cell
+from cnlw_tools.study.expand import RunSpec
 from cnlw_tools.study.spec import Study
 from cnlw_tools.study.study_file import read_study_file
 
@@ -29,7 +29,7 @@ class Said:
     name: str = ""
     scale: str = ""
     study: Study = field(default_factory=lambda: Study("", (), ()))
-    cells: Sequence[Cell] = ()
+    cells: Sequence[RunSpec] = ()
     builds: Path = field(default_factory=Path)
 
     @property
@@ -72,7 +72,7 @@ class Said:
             )
         return self._place(trial.dataset_config, trial.name, trial.apart, trial.options, but)
 
-    def planned_place(self, cell: Cell, but: Collection[str] = ()) -> Place | None:
+    def planned_place(self, cell: RunSpec, but: Collection[str] = ()) -> Place | None:
         """Return where the trial of a cell will stand."""
         nets = len({cell.net for cell in self.cells}) > 1
         options = {**cell.changes, **cell.options, **({"net": cell.net} if nets else {})}
@@ -122,7 +122,7 @@ class Said:
         return about
 
 
-def config_of(cell: Cell) -> DatasetConfig:
+def config_of(cell: RunSpec) -> DatasetConfig:
     """Return the config that a cell learns from, or builds."""
     family = name_without_level(cell.config, cell.recipe.noise, cell.level)
     return DatasetConfig(cell.build, cell.config, family, cell.level)

@@ -1,9 +1,9 @@
-"""The cells of a study: the runs that it asks for, and the builds that they need.
+"""The runs that a study asks for, and the builds that they need.
 
-    cells = configs x methods x their option grids x nets x grid of preset changes x seeds
+    runs = configs x methods x option grids of the method x nets x grid of preset changes x seeds
 
-A cell is called by what it is, so a study that grows keeps the cells it has. A study without methods has a cell a
-config, which is built and no more.
+The name of a run says what it is, so a study that grows keeps the runs it has. A study without
+methods asks for builds alone: its runs are configs that nothing learns from.
 """
 
 import re
@@ -24,58 +24,68 @@ from cnlw_tools.recipe.toml import read_toml
 from cnlw_tools.study.spec import ConfigEntry, MethodEntry, Study, Table, split_config
 
 CONFIG = "a config of the study"  # what errors call it
-Broken = dict[tuple[str, str], str]  # build and config -> why it could not be built
+BuildErrors = dict[tuple[str, str], str]  # build and config -> why it could not be built
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """One run."""
+class RunSpec:
+    """One run that a study asks for."""
 
     build: str
     recipe: Recipe  # of the one level
     level: int | None
     config: str
-    method: str  # none: it is built alone
+    method: str  # none: the config is built, and nothing learns from it
     label: str  # what the report calls it; none: the method
     options: Table
     net: str | None
     seed: int
     preset: str
-    changes: Table
+    changes: Table  # of the preset
     pretrained: bool
     name: str  # its folder
 
 
-def cells(study: Study, root: Path) -> list[Cell]:
-    """Return every cell in order; ``root`` holds pipelines/.
+def expand_study(study: Study, root: Path) -> list[RunSpec]:
+    """Return every run of a study, in order.
+
+    Args:
+        study: what to run
+        root: the folder of pipelines/
 
     Raises:
-        ValueError, LookupError: a config that is no recipe, or two cells of one name
+        ValueError, LookupError: a config that is no recipe, or two runs of one name
     """
-    found = list(_cells(study, root))
-    names = [cell.name for cell in found]
+    runs = [*_expand_methods(study, [*_expand_configs(study, root)])]
+    names = [run.name for run in runs]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(
-                f"two cells are called {name}: say each config, method, option and seed once"
+                f"two runs are called {name}: list each config, method, option and seed once"
             )
-    return found
+    return runs
 
 
-def _cells(study: Study, root: Path) -> Iterator[Cell]:
-    built = []
+def _expand_configs(study: Study, root: Path) -> Iterator[tuple[ConfigEntry, RunSpec]]:
+    """Yield every config as a run without a method, and the entry that it comes from."""
     for config in study.configs:
         entry, recipe_keys = split_config(config, CONFIG)
-        for recipe in _recipes(study, entry, recipe_keys, root):
+        for recipe in _make_recipes(study, entry, recipe_keys, root):
             for level in recipe_levels(recipe):
-                built.append((entry, _built_alone(study, entry, recipe, level)))
-    _check_patterns(study, [cell.name for _, cell in built])
-    for entry, cell in built:
+                yield entry, _config_alone(study, entry, recipe, level)
+
+
+def _expand_methods(
+    study: Study, configs: Sequence[tuple[ConfigEntry, RunSpec]]
+) -> Iterator[RunSpec]:
+    """Yield the runs of every method on every config; the configs alone if there is no method."""
+    _check_patterns(study, [config.name for _entry, config in configs])
+    for entry, config in configs:
         if not study.methods:
-            yield cell
+            yield config
         for method in study.methods:
-            if any(fnmatchcase(cell.name, pattern) for pattern in method.on or ["*"]):
-                yield from _trained(study, entry, cell, method)
+            if any(fnmatchcase(config.name, pattern) for pattern in method.on or ["*"]):
+                yield from _expand_method(study, entry, config, method)
 
 
 def _check_patterns(study: Study, names: Sequence[str]) -> None:
@@ -84,20 +94,36 @@ def _check_patterns(study: Study, names: Sequence[str]) -> None:
         for pattern in method.on:
             if not any(fnmatchcase(name, pattern) for name in names):
                 raise ValueError(
-                    f"{method.name}: on = {pattern!r}: no config is called so. "
-                    f"There are: {', '.join(names)}"
+                    f"{method.name}: on = {pattern!r}: no config has such a name. "
+                    f"Configs: {', '.join(names)}"
                 )
 
 
-def _built_alone(study: Study, entry: ConfigEntry, recipe: Recipe, level: int | None) -> Cell:
-    """Return the cell of a config that nothing learns from; it has the name of the config.
+def _make_recipes(
+    study: Study, entry: ConfigEntry, recipe_keys: Table, root: Path
+) -> Iterator[Recipe]:
+    """Yield the recipes of a config: the dataset's for that noise, with the keys of the study."""
+    if "noise" not in recipe_keys:
+        raise ValueError(f'{CONFIG} names no noise: add noise = "..."')
+    dataset = recipe_keys.get("dataset", study.dataset)
+    path = root / "pipelines" / f"{dataset}_{recipe_keys['noise']}.toml"
+    usual_keys = read_toml(path, "recipe") if path.is_file() else {}
+    keys = {**usual_keys, **recipe_keys, "dataset": dataset}
+    options = {**usual_keys.get("options", {}), **recipe_keys.get("options", {})}
+    for grid_options in _grid_points(entry.grid):
+        keys["options"] = {**options, **grid_options}
+        yield parse_recipe(keys, CONFIG)
 
-    The name begins with the dataset where that is not the study's.
+
+def _config_alone(study: Study, entry: ConfigEntry, recipe: Recipe, level: int | None) -> RunSpec:
+    """Return the run of a config that nothing learns from; it has the name of the config.
+
+    The name begins with the dataset, unless it is the study's.
     """
     config = config_name(recipe, level)
-    of_study = recipe.dataset == study.dataset
-    usual_preset = study.preset if of_study and study.preset else recipe.dataset
-    return Cell(
+    is_study_dataset = recipe.dataset == study.dataset
+    usual_preset = study.preset if is_study_dataset and study.preset else recipe.dataset
+    return RunSpec(
         build=entry.build or study.build_folder(recipe.dataset),
         recipe=recipe if level is None else replace(recipe, levels=(level,)),
         level=level,
@@ -110,102 +136,88 @@ def _built_alone(study: Study, entry: ConfigEntry, recipe: Recipe, level: int | 
         preset=entry.preset or usual_preset,
         changes={**study.changes, **entry.changes},
         pretrained=study.pretrained,
-        name=config if of_study else f"{recipe.dataset}/{config}",
+        name=config if is_study_dataset else f"{recipe.dataset}/{config}",
     )
 
 
-def _trained(study: Study, entry: ConfigEntry, cell: Cell, method: MethodEntry) -> Iterator[Cell]:
-    """Yield the runs of a method on a config; what it says of the preset comes first."""
+def _expand_method(
+    study: Study, entry: ConfigEntry, config: RunSpec, method: MethodEntry
+) -> Iterator[RunSpec]:
+    """Yield the runs of a method on a config; its own preset, nets and changes come first."""
     preset = method.preset or entry.preset or study.preset
-    prefix = [method.label] if method.label else []
-    suffix = [f"preset-{Path(preset).stem}"] if preset != study.preset else []
+    preset_part = f"preset-{Path(preset).stem}" if preset != study.preset else ""
     nets = method.nets or study.nets or (None,)
-    trials = product(_product(method.grid), nets, _product(study.grid), study.seeds)
-    for method_grid, net, preset_grid, seed in trials:
-        options = {**method.options, **method_grid}
-        parts = [
-            *prefix,
-            method.name,
-            *_shown(options),
-            *([net] if net else []),
-            *suffix,
-            *_shown(preset_grid),
-            f"s{seed}",
-        ]
+    points = product(_grid_points(method.grid), nets, _grid_points(study.grid), study.seeds)
+    for grid_options, net, grid_changes, seed in points:
+        options = {**method.options, **grid_options}
+        parts = [method.label, method.name, *_name_parts(options), net or "", preset_part]
+        parts += [*_name_parts(grid_changes), f"s{seed}"]
         yield replace(
-            cell,
+            config,
             method=method.name,
             label=method.label,
             options=options,
             net=net,
             seed=seed,
-            preset=method.preset or cell.preset,
-            changes={**cell.changes, **method.changes, **preset_grid},
-            name=f"{cell.name}/" + re.sub(r"[^A-Za-z0-9_.-]+", "-", "_".join(parts)),
+            preset=method.preset or config.preset,
+            changes={**config.changes, **method.changes, **grid_changes},
+            name=f"{config.name}/{_file_name(parts)}",
         )
 
 
-def _shown(said: Table) -> list[str]:
-    return [f"{k}-{v}" for k, v in sorted(said.items())]
+def _name_parts(values: Table) -> list[str]:
+    return [f"{name}-{value}" for name, value in sorted(values.items())]
 
 
-def _recipes(study: Study, entry: ConfigEntry, recipe_keys: Table, root: Path) -> Iterator[Recipe]:
-    """Yield the recipes of a config: the dataset's for that noise, with the keys of the study."""
-    if "noise" not in recipe_keys:
-        raise ValueError(f'{CONFIG} names no noise: add noise = "..."')
-    dataset = recipe_keys.get("dataset", study.dataset)
-    path = root / "pipelines" / f"{dataset}_{recipe_keys['noise']}.toml"
-    usual = read_toml(path, "recipe") if path.is_file() else {}
-    keys = {**usual, **recipe_keys, "dataset": dataset}
-    for grid in _product(entry.grid):
-        options = {**usual.get("options", {}), **recipe_keys.get("options", {}), **grid}
-        yield parse_recipe({**keys, "options": options}, CONFIG)
+def _file_name(parts: Sequence[str]) -> str:
+    """Join the parts that are not empty to a name that any file system takes."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", "_".join(filter(None, parts)))
 
 
-def _product(grid: Table) -> list[dict[str, Any]]:
-    """Return every choice of one value a key."""
+def _grid_points(grid: Table) -> list[dict[str, Any]]:
+    """Return every choice of one value for each key."""
     return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
 
 
-def stands(cell: Cell, builds: Path) -> bool:
-    """Is its config built?"""
-    return is_build(builds / cell.build) and cell.config in read_card(builds / cell.build).configs
+def is_built(run: RunSpec, builds: Path) -> bool:
+    """Return whether the config of a run is built."""
+    folder = builds / run.build
+    return is_build(folder) and run.config in read_card(folder).configs
 
 
 def build_missing(
-    some: Sequence[Cell],
+    runs: Sequence[RunSpec],
     builds: Path,
     inputs: Inputs,
     executor: Executor = SERIAL,
     progress: Progress = no_progress,
-) -> Broken:
-    """Build the configs that are missing; return those that could not be, and why."""
-    groups: dict[str, dict[str, Cell]] = {}
-    for cell in some:
-        if not stands(cell, builds):
-            kind = repr((cell.build, replace(cell.recipe, levels=())))
-            groups.setdefault(kind, {})[cell.config] = cell
-    broken: Broken = {}
+) -> BuildErrors:
+    """Build the configs that are missing; return those that could not be built, and why."""
+    groups: dict[str, dict[str, RunSpec]] = {}  # runs that differ in the level alone, by config
+    for run in runs:
+        if not is_built(run, builds):
+            key = repr((run.build, replace(run.recipe, levels=())))
+            groups.setdefault(key, {})[run.config] = run
+    errors: BuildErrors = {}
     for group in groups.values():
-        broken |= _levels(list(group.values()), builds, inputs, executor, progress)
-    return broken
+        errors |= _build_levels([*group.values()], builds, inputs, executor, progress)
+    return errors
 
 
-def _levels(
-    some: Sequence[Cell],
-    builds: Path,
-    inputs: Inputs,
-    executor: Executor,
-    progress: Progress,
-) -> Broken:
-    """Build configs that differ in the level alone: together, or each alone where one of them cannot be had."""
-    levels = tuple(cell.level for cell in some if cell.level is not None)
-    recipe = replace(some[0].recipe, levels=levels) if levels else some[0].recipe
+def _build_levels(
+    runs: Sequence[RunSpec], builds: Path, inputs: Inputs, executor: Executor, progress: Progress
+) -> BuildErrors:
+    """Build configs that differ in the level alone; one by one if they cannot be built at once."""
+    first = runs[0]
+    run_levels = tuple(run.level for run in runs if run.level is not None)
+    recipe = replace(first.recipe, levels=run_levels) if run_levels else first.recipe
     try:
-        build(recipe, inputs, builds / some[0].build, executor, progress)
+        build(recipe, inputs, builds / first.build, executor, progress)
     except (ValueError, LookupError, OSError) as error:
-        if len(some) == 1:
-            return {(some[0].build, some[0].config): f"its build failed: {error}"}
-        alone = [_levels([cell], builds, inputs, executor, progress) for cell in some]
-        return {config: why for broken in alone for config, why in broken.items()}
+        if len(runs) == 1:
+            return {(first.build, first.config): f"its build failed: {error}"}
+        errors: BuildErrors = {}
+        for run in runs:
+            errors |= _build_levels([run], builds, inputs, executor, progress)
+        return errors
     return {}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cnlw_tools import files
 from cnlw_tools.recipe.strict import parse_json, read_dataclass
-from cnlw_tools.study.expand import Cell
+from cnlw_tools.study.expand import RunSpec
 from cnlw_tools.study.spec import Study, parse_study
 
 STUDY = "study.json"
@@ -20,7 +20,7 @@ class StudyFile:
     name: str
     scale: str  # none: the study has none
     study: Study
-    cells: tuple[Cell, ...]  # every run that it asks for
+    cells: tuple[RunSpec, ...]  # every run that it asks for
     builds: str  # the folder of its builds
     command: tuple[str, ...]  # that wrote the file
 

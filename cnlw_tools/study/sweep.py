@@ -1,11 +1,11 @@
-"""A study, run: what is finished is skipped, what was killed goes on, what fails is reported and the rest goes on.
+"""A sweep: all runs of a study. Runs that are finished are skipped, and killed ones are resumed.
 
-Builds that are missing are built first. The folder:
+Missing builds are made first. A run that fails is reported, and the others go on. The folder:
 
-    study.json                     the study and its cells: what a report puts beside the runs
+    study.json                     the study and its runs: what a report puts beside the results
     CONFIG/METHOD_OPTIONS_sSEED/   a run (trainer/run.py)
 
-A cell that is built alone leaves nothing there: the study says where its build lies.
+A config that is built alone has no folder here: the study says where its build lies.
 """
 
 import json
@@ -16,141 +16,160 @@ from pathlib import Path
 from typing import Any
 
 from cnlw_tools.executor import EXECUTORS, Progress, no_progress
-from cnlw_tools.recipe import preset
+from cnlw_tools.recipe.preset import (
+    Preset,
+    change_preset,
+    method_options,
+    read_preset,
+    recorded_preset,
+)
 from cnlw_tools.recipe.run_files import read_config, read_metrics, read_result, result_to_json
-from cnlw_tools.study.expand import Cell, build_missing, stands
+from cnlw_tools.study.expand import RunSpec, build_missing, is_built
 from cnlw_tools.study.spec import Study
 from cnlw_tools.study.study_file import StudyFile, write_study_file
-from cnlw_tools.study.workers import Outcome, SweepPaths, train
+from cnlw_tools.study.workers import Outcome, SweepPaths, train_runs
 
 
-def part(cells: Sequence[Cell], said: str) -> list[Cell]:
-    """Return one machine's share of the cells: of ``2/5`` every fifth, from the second on.
-
-    Raises:
-        ValueError: no such share
-    """
-    which, _, of = said.partition("/")
-    if not (which.isdecimal() and of.isdecimal() and 1 <= int(which) <= int(of)):
-        raise ValueError(f"part {said!r}: write it as 2/5, the second of five")
-    return list(cells[int(which) - 1 :: int(of)])
-
-
-def result(cell: Cell, paths: SweepPaths) -> dict[str, Any] | None:
-    """Return what a cell came to, nothing of one that is built alone, or none if it has not been run to its end.
+def select_part(runs: Sequence[RunSpec], part: str) -> list[RunSpec]:
+    """Return the runs of one machine of several: for ``2/5`` every fifth, beginning with the
+    second.
 
     Raises:
-        ValueError: the run that stands there is of other choices, or cannot be read
+        ValueError: there is no such part
     """
-    if not cell.method:
-        return {} if stands(cell, paths.builds) else None
-    folder = paths.out / cell.name
-    found = read_result(folder)
-    if found is None:
+    index, _, count = part.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise ValueError(f"part {part!r}: write it as 2/5, the second of five")
+    return list(runs[int(index) - 1 :: int(count)])
+
+
+def find_result(run: RunSpec, paths: SweepPaths) -> dict[str, Any] | None:
+    """Return the result of a run, which is empty for a build alone; none if it is not finished.
+
+    Raises:
+        ValueError: the run in its folder made other choices, or cannot be read
+    """
+    if not run.method:
+        return {} if is_built(run, paths.builds) else None
+    folder = paths.out / run.name
+    result = read_result(folder)
+    if result is None:
         return None
     config = read_config(folder)
-    for key, value in _wanted(cell, paths).items():
-        before = getattr(config, key)
-        if before != value:
-            differs = f"the run there has {key} = {before!r}, and the study now says {value!r}"
-            raise ValueError(f"{folder}: {differs}: give another --out")
-    return result_to_json(found)
+    for key, value in _expected_config(run, paths).items():
+        old_value = getattr(config, key)
+        if old_value != value:
+            raise ValueError(
+                f"{folder}: the run there has {key} = {old_value!r}, and the study now has "
+                f"{value!r}: use another --out"
+            )
+    return result_to_json(result)
 
 
-def remaining(cells: Sequence[Cell], paths: SweepPaths) -> float | None:
-    """Return the seconds that the cells still take, one after the other, going by those that ran; none: nothing did.
+def estimate_seconds(runs: Sequence[RunSpec], paths: SweepPaths) -> float | None:
+    """Return how long the unfinished runs will take, one after the other; none if no epoch has run.
 
-    An epoch takes what epochs of the same method and network took, else what all took, on average.
+    An epoch takes as long as those of the same method and network did on average, or as all did.
     """
-    took: dict[Any, list[float]] = {}
-    left = 0.0
-    todo = []
-    for cell in (cell for cell in cells if cell.method):
-        seconds = _seconds(paths.out / cell.name)
-        for key in ((cell.method, cell.net), None):
-            took.setdefault(key, []).extend(seconds)
-        if not (paths.out / cell.name / "result.json").is_file():
-            todo.append((cell, max(0, _preset(cell, paths).epochs - len(seconds))))
-    if todo and not took[None]:
+    all_seconds: list[float] = []
+    seconds_by_kind: dict[tuple[str, str | None], list[float]] = {}
+    epochs_left: list[tuple[RunSpec, int]] = []
+    for run in runs:
+        if not run.method:
+            continue
+        folder = paths.out / run.name
+        seconds = _epoch_seconds(folder)
+        all_seconds += seconds
+        seconds_by_kind.setdefault((run.method, run.net), []).extend(seconds)
+        if not (folder / "result.json").is_file():
+            epochs = _run_preset(run, paths).epochs
+            epochs_left.append((run, max(0, epochs - len(seconds))))
+    if epochs_left and not all_seconds:
         return None
-    for cell, epochs in todo:
-        like = took[cell.method, cell.net] or took[None]
-        left += epochs * sum(like) / len(like)
-    return left
+    total = 0.0
+    for run, epochs in epochs_left:
+        seconds = seconds_by_kind[run.method, run.net] or all_seconds
+        total += epochs * sum(seconds) / len(seconds)
+    return total
 
 
-def run(
-    cells: Sequence[Cell],
+def run_sweep(
+    runs: Sequence[RunSpec],
     paths: SweepPaths,
     jobs: int = 1,
     workers: int | None = 1,
     progress: Progress = no_progress,
 ) -> Iterator[Outcome]:
-    """Run the cells that are left and yield what became of each, as it comes.
+    """Make all runs that are not finished; yield the outcome of each when it is known.
 
     Args:
-        cells: of a study, all of them or a part
+        runs: of a study, all of them or a part
         paths: where to read and write
-        jobs: cells at once, each with its share of the processors, and a GPU in turn
-        workers: processes that build; none: as many as there are processors
-        progress: is told how builds come along
+        jobs: runs at once, each with its share of the processors, and a GPU in turn
+        workers: processes that build; none: one for each processor
+        progress: is told how builds proceed
 
     Raises:
         OSError: the folder cannot be written
     """
-    todo = []
-    for cell in cells:
+    unfinished = []
+    for run in runs:
         try:
-            found = result(cell, paths)
+            result = find_result(run, paths)
         except ValueError as error:
-            yield Outcome(cell, "failed", {}, str(error))
+            yield Outcome(run, "failed", {}, str(error))
             continue
-        if found is None:
-            todo.append(cell)
+        if result is None:
+            unfinished.append(run)
         else:
-            yield Outcome(cell, "skipped", found)
+            yield Outcome(run, "skipped", result)
+
     with EXECUTORS["local"](workers) as executor:
-        broken = build_missing(todo, paths.builds, paths.inputs, executor, progress)
-    sound = []
-    for cell in todo:
-        if why := broken.get((cell.build, cell.config)):
-            yield Outcome(cell, "failed", {}, why)
-        elif cell.method:
-            sound.append(cell)
+        errors = build_missing(unfinished, paths.builds, paths.inputs, executor, progress)
+    trainable = []
+    for run in unfinished:
+        message = errors.get((run.build, run.config))
+        if message is not None:
+            yield Outcome(run, "failed", {}, message)
+        elif run.method:
+            trainable.append(run)
         else:
-            yield Outcome(cell, "done", {})
-    yield from train(sound, paths, jobs)
+            yield Outcome(run, "done", {})
+    yield from train_runs(trainable, paths, jobs)
 
 
-def note(study: Study, cells: Sequence[Cell], name: str, scale: str, paths: SweepPaths) -> None:
-    """Write down the study and all its cells, for the report."""
+def record_study(
+    study: Study, runs: Sequence[RunSpec], name: str, scale: str, paths: SweepPaths
+) -> None:
+    """Write the study and all its runs into the folder, for the report."""
     command = tuple(sys.argv)
-    study_file = StudyFile(name, scale, study, tuple(cells), str(paths.builds), command)
+    study_file = StudyFile(name, scale, study, tuple(runs), str(paths.builds), command)
     write_study_file(paths.out, study_file)
 
 
-def _wanted(cell: Cell, paths: SweepPaths) -> dict[str, Any]:
-    """Return what the cell's config.json has to say."""
-    how = _preset(cell, paths)
-    options = {**preset.method_options(how, cell.method, cell.level), **cell.options}
-    asked = {
-        "config": cell.config,
-        "method": cell.method,
-        "options": options,
-        "net": how.net,
-        "seed": cell.seed,
+def _expected_config(run: RunSpec, paths: SweepPaths) -> dict[str, Any]:
+    """Return what config.json of a run has to say."""
+    preset = _run_preset(run, paths)
+    config = {
+        "config": run.config,
+        "method": run.method,
+        "options": {**method_options(preset, run.method, run.level), **run.options},
+        "net": preset.net,
+        "seed": run.seed,
+        "pretrained": run.pretrained,
+        "preset": recorded_preset(preset),
     }
-    asked["pretrained"] = cell.pretrained
-    said: dict[str, Any] = json.loads(json.dumps({**asked, "preset": preset.recorded_preset(how)}))
-    return said
+    as_read: dict[str, Any] = json.loads(json.dumps(config))
+    return as_read
 
 
-def _preset(cell: Cell, paths: SweepPaths) -> preset.Preset:
-    how = preset.read_preset(cell.preset, paths.inputs.root)
-    how = preset.change_preset(how, cell.changes, "the changes of the study")
-    return replace(how, net=cell.net) if cell.net else how
+def _run_preset(run: RunSpec, paths: SweepPaths) -> Preset:
+    """Return how a run is trained."""
+    preset = read_preset(run.preset, paths.inputs.root)
+    preset = change_preset(preset, run.changes, "the changes of the study")
+    return replace(preset, net=run.net) if run.net else preset
 
 
-def _seconds(folder: Path) -> list[float]:
-    """Return what the epochs of a run took."""
+def _epoch_seconds(folder: Path) -> list[float]:
+    """Return how long each epoch of a run took."""
     return [metrics["seconds"] for metrics in read_metrics(folder)]

@@ -1,6 +1,6 @@
-"""Cells, trained: each in a process of its own, so that one that fails takes no other with it.
+"""Training runs, each in a process of its own, so that one that fails does not end the others.
 
-SIGTERM and Ctrl-C let the cells at work save where they are; the others do not begin.
+On SIGTERM or Ctrl-C, runs that are training save their state, and the others do not begin.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 from cnlw_tools.executor import local
 from cnlw_tools.executor.signals import Stop
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.study.expand import Cell
+from cnlw_tools.study.expand import RunSpec
 
 if TYPE_CHECKING:  # to plan a sweep takes no torch
     from cnlw_tools.trainer import Trainer
+
+POLL_SECONDS = 0.5  # how often a sweep checks whether a signal came
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,107 +36,115 @@ class SweepPaths:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a cell."""
+    """What became of a run."""
 
-    cell: Cell
+    run: RunSpec
     state: str  # done | skipped | failed | stopped
     result: dict[str, Any]  # last, best, mean10; empty unless done or skipped
-    why: str = ""
-    code: int = 0  # exit code of a program that stopped so
+    reason: str = ""  # why it failed or stopped
+    exit_code: int = 0  # of a program that was stopped by the same signal
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    cell: Cell
+    run: RunSpec
     paths: SweepPaths
-    threads: int  # of torch; 0: as many as it likes
-    gpu: str | None  # which one to use, of those that can be seen
+    threads: int  # of torch; 0: torch's own choice
+    gpu: str | None  # the one to use, of those that are visible
 
 
-def train(cells: Sequence[Cell], paths: SweepPaths, jobs: int) -> Iterator[Outcome]:
-    """Train cells, ``jobs`` at once, and yield what became of each, as it comes.
+def train_runs(runs: Sequence[RunSpec], paths: SweepPaths, jobs: int) -> Iterator[Outcome]:
+    """Train runs, ``jobs`` of them at once, and yield the outcome of each when it is known.
 
     Each has its share of the processors, and a GPU in turn.
     """
     from cnlw_tools.trainer import device as devices
 
-    seats: SimpleQueue[int] = SimpleQueue()
-    for seat in range(jobs):
-        seats.put(seat)
+    slots: SimpleQueue[int] = SimpleQueue()
+    for slot in range(jobs):
+        slots.put(slot)
     gpus = devices.visible_gpus() if jobs > 1 else []
     threads = 0 if jobs == 1 else max(1, local.cores() // jobs)
 
-    def alone(cell: Cell) -> Outcome:
-        seat = seats.get()
-        job = _Job(cell, paths, threads, gpus[seat % len(gpus)] if gpus else None)
+    def train_in_process(run: RunSpec) -> Outcome:
+        slot = slots.get()
+        job = _Job(run, paths, threads, gpus[slot % len(gpus)] if gpus else None)
         try:
             with local.isolated(1) as executor:
-                return next(executor.map(_cell, [job]))
+                return next(executor.map(_train, [job]))
         except OSError as error:  # the process died
-            if stop.asked:
-                return Outcome(
-                    cell, "stopped", {}, "stopped before it began to train", 128 + stop.asked
-                )
-            return Outcome(cell, "failed", {}, str(error))
+            return _outcome_of_dead_process(run, error, stop)
         finally:
-            seats.put(seat)
+            slots.put(slot)
 
     with Stop() as stop, ThreadPoolExecutor(jobs) as pool:
         try:
-            yield from _outcomes([pool.submit(alone, cell) for cell in cells], stop)
+            yield from _outcomes([pool.submit(train_in_process, run) for run in runs], stop)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _outcomes(cells: Sequence[Future[Outcome]], stop: Stop) -> Iterator[Outcome]:
-    """Yield what becomes of cells; once one has stopped, or we are asked to, the others stop or do not begin."""
-    open_, told = set(cells), set[BaseProcess]()
-    while open_:
-        done, open_ = wait(
-            open_, 0.5, FIRST_COMPLETED
-        )  # or see, twice a second, whether a signal came
-        for future in done:
-            yield future.result()
-            stop.asked = stop.asked or max(0, future.result().code - 128)
+def _outcome_of_dead_process(run: RunSpec, error: OSError, stop: Stop) -> Outcome:
+    if stop.asked:
+        reason = "stopped before it began to train"
+        return Outcome(run, "stopped", {}, reason, 128 + stop.asked)
+    return Outcome(run, "failed", {}, str(error))
+
+
+def _outcomes(futures: Sequence[Future[Outcome]], stop: Stop) -> Iterator[Outcome]:
+    """Yield outcomes as they come; after a signal, end the runs that train, and cancel the others.
+
+    A run that was stopped by a signal counts as a signal to this process.
+    """
+    pending = set(futures)
+    terminated: set[BaseProcess] = set()
+    while pending:
+        finished, pending = wait(pending, POLL_SECONDS, FIRST_COMPLETED)
+        for future in finished:
+            outcome = future.result()
+            yield outcome
+            stop.asked = stop.asked or max(0, outcome.exit_code - 128)
         if stop.asked:
-            open_ -= {future for future in open_ if future.cancel()}
-            for process in set(active_children()) - told:  # a second time would end it at once
-                told.add(process)
+            pending -= {future for future in pending if future.cancel()}
+            # Each process once: a second signal would end it before it has saved its state.
+            for process in set(active_children()) - terminated:
+                terminated.add(process)
                 process.terminate()
 
 
-def _cell(job: _Job) -> Outcome:
-    """Train one cell, in this process."""
+def _train(job: _Job) -> Outcome:
+    """Train one run, in this process."""
     from cnlw_tools.trainer import TrainingStopped
     from cnlw_tools.trainer import device as devices
 
     devices.limit_resources(job.gpu, job.threads)
-    cell, paths = job.cell, job.paths
     try:
-        return Outcome(cell, "done", _trainer(cell, paths, job.threads).fit())
+        return Outcome(job.run, "done", _make_trainer(job).fit())
     except TrainingStopped as stopped:
-        return Outcome(cell, "stopped", {}, str(stopped), stopped.exit_code)
-    except Exception as error:  # noqa: BLE001, whatever a method raises, the other cells go on
-        return Outcome(cell, "failed", {}, f"{type(error).__name__}: {error}".splitlines()[0])
+        return Outcome(job.run, "stopped", {}, str(stopped), stopped.exit_code)
+    except Exception as error:  # noqa: BLE001, whatever a method raises, the other runs go on
+        message = f"{type(error).__name__}: {error}"
+        return Outcome(job.run, "failed", {}, message.splitlines()[0])
 
 
-def _trainer(cell: Cell, paths: SweepPaths, workers: int) -> "Trainer":
+def _make_trainer(job: _Job) -> "Trainer":
     from cnlw_tools.trainer import Trainer
 
+    run, paths = job.run, job.paths
     return Trainer(
-        paths.builds / cell.build,
-        cell.config,
-        method=cell.method,
-        net=cell.net,
-        preset=cell.preset,
-        changes=cell.changes,
-        options=cell.options,
-        seed=cell.seed,
+        paths.builds / run.build,
+        run.config,
+        method=run.method,
+        net=run.net,
+        preset=run.preset,
+        changes=run.changes,
+        options=run.options,
+        seed=run.seed,
         device=paths.device,
-        out=paths.out / cell.name,
+        out=paths.out / run.name,
         resume=True,
         root=paths.inputs.root,
         cache=paths.cache,
-        pretrained=cell.pretrained,
-        decode_threads=workers or None,
+        pretrained=run.pretrained,
+        decode_threads=job.threads or None,
     )

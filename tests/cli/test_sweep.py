@@ -25,7 +25,7 @@ grid = { alpha = [1, 8] }
 
 @pytest.fixture
 def cnlw(tmp_path, monkeypatch):
-    """Call it on a study of six cells."""
+    """Call it on a study of six runs."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "toy.toml").write_text(STUDY)
     return lambda *arguments: CliRunner().invoke(main, ["sweep", "toy.toml", *arguments])
@@ -34,11 +34,11 @@ def cnlw(tmp_path, monkeypatch):
 def outcomes(*states):
     """What a sweep yields, these states in turn."""
 
-    def run(cells, paths, jobs, workers, progress):
+    def run(runs, paths, jobs, workers, progress):
         figures = {"last": 50.0, "best": 60.0, "mean10": 55.0}
-        for cell, state in zip(cells, states, strict=False):
+        for run, state in zip(runs, states, strict=False):
             yield Outcome(
-                cell,
+                run,
                 state,
                 figures if state in ("done", "skipped") else {},
                 "" if state == "done" else "why",
@@ -48,12 +48,12 @@ def outcomes(*states):
     return run
 
 
-def test_a_dry_run_prints_the_cells_and_writes_nothing(cnlw, tmp_path):
+def test_a_dry_run_prints_the_runs_and_writes_nothing(cnlw, tmp_path):
     """Six, of which nothing ran that time could be estimated by."""
     lines = cnlw("--dry-run").stdout.splitlines()
 
     assert lines[0] == "todo  blue_40/vanilla_s0"
-    assert lines[-1] == "6 cells, 6 to do: nothing ran yet that it could be estimated by"
+    assert lines[-1] == "6 runs, 6 to do: nothing ran yet that it could be estimated by"
     assert not (tmp_path / "runs").exists()
 
 
@@ -65,18 +65,17 @@ def test_a_part_is_a_machines_share(cnlw):
 
 
 def test_what_was_estimated_is_said(cnlw, monkeypatch):
-    """In minutes, of as many cells at once."""
-    monkeypatch.setattr(sweep, "remaining", lambda cells, paths: 240.0)
+    """In minutes, of as many runs at once."""
+    monkeypatch.setattr(sweep, "estimate_seconds", lambda runs, paths: 240.0)
 
     assert (
-        cnlw("--dry-run", "--jobs", "2").stdout.splitlines()[-1]
-        == "6 cells, 6 to do: about 2.0 min"
+        cnlw("--dry-run", "--jobs", "2").stdout.splitlines()[-1] == "6 runs, 6 to do: about 2.0 min"
     )
 
 
-def test_cells_are_told_as_they_come_and_failed_ones_in_the_end(cnlw, monkeypatch, tmp_path):
+def test_runs_are_told_as_they_come_and_failed_ones_in_the_end(cnlw, monkeypatch, tmp_path):
     """Exit code 1; the study is noted beside the runs."""
-    monkeypatch.setattr(sweep, "run", outcomes("skipped", "done", "failed"))
+    monkeypatch.setattr(sweep, "run_sweep", outcomes("skipped", "done", "failed"))
     done = cnlw("--out", "mine")
 
     assert done.exit_code == 1
@@ -107,7 +106,7 @@ def test_cells_are_told_as_they_come_and_failed_ones_in_the_end(cnlw, monkeypatc
 )
 def test_exit_codes(cnlw, monkeypatch, states, code):
     """0 when all is done, that of the signal when it was asked to stop."""
-    monkeypatch.setattr(sweep, "run", outcomes(*states))
+    monkeypatch.setattr(sweep, "run_sweep", outcomes(*states))
 
     assert cnlw().exit_code == code
 

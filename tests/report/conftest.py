@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cnlw_tools.recipe.recipe import Recipe
-from cnlw_tools.study.expand import Cell
+from cnlw_tools.study.expand import RunSpec
 
 
 def make_run(folder: Path, accuracies: list[float], **said) -> Path:
@@ -56,7 +56,7 @@ def run_maker() -> Callable[..., Path]:
     return make_run
 
 
-def make_cell(config: str, method: str, **said) -> Cell:
+def make_cell(config: str, method: str, **said) -> RunSpec:
     """Return a planned cell of blue noise; what is said goes before the usual."""
     usual = {
         "build": "toy",
@@ -71,11 +71,11 @@ def make_cell(config: str, method: str, **said) -> Cell:
         "pretrained": False,
         "name": f"{config}/{method}_s0",
     }
-    return Cell(config=config, method=method, **usual | said)
+    return RunSpec(config=config, method=method, **usual | said)
 
 
 @pytest.fixture(scope="session")
-def cell_maker() -> Callable[..., Cell]:
+def cell_maker() -> Callable[..., RunSpec]:
     """Make a planned cell."""
     return make_cell
 

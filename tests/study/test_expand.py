@@ -1,4 +1,4 @@
-"""The cells of a study."""
+"""The runs of a study."""
 
 from functools import cache
 from inspect import signature
@@ -12,7 +12,7 @@ from cnlw_tools.plan.noise_inputs import noise_options
 from cnlw_tools.recipe import preset, recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study import expand as module
-from cnlw_tools.study.expand import cells
+from cnlw_tools.study.expand import expand_study
 from cnlw_tools.study.spec import FOLDER, parse_study, read_study, study_scales
 from cnlw_tools.trainer.nets import NETS
 from cnlw_tools.trainer.nets.weights import TIMM, TORCHVISION
@@ -31,44 +31,44 @@ RAW = {
 
 
 def listed(**said):
-    """The cells of a study."""
-    return cells(parse_study(RAW | said, "test"), files.default_root())
+    """The runs of a study."""
+    return expand_study(parse_study(RAW | said, "test"), files.default_root())
 
 
-def test_cells_are_the_product():
+def test_runs_are_the_product():
     """Three configs, three trials, two networks, two rates, two seeds; each with a name of its own."""
     found = listed(nets=["mlp1", "mlp2"], grid={"lr": [0.1, 0.2]}, seeds=[0, 1])
 
-    assert len(found) == len({cell.name for cell in found}) == 3 * 3 * 2 * 2 * 2
-    assert {(cell.config, cell.level) for cell in found} == {
+    assert len(found) == len({run.name for run in found}) == 3 * 3 * 2 * 2 * 2
+    assert {(run.config, run.level) for run in found} == {
         ("blue_00", 0),
         ("blue_40", 40),
         ("symmetric_20_probe5", 20),
     }
 
 
-def test_a_cell_is_called_by_what_it_is():
-    """Config, method, options, network, grid, seed; what all cells share does not show."""
+def test_a_run_is_called_by_what_it_is():
+    """Config, method, options, network, grid, seed; what all runs share does not show."""
     found = listed(nets=["mlp1"], grid={"lr": [0.1]}, changes={"epochs": 5})
-    cell = next(cell for cell in found if cell.options.get("alpha") == 8)
+    run = next(run for run in found if run.options.get("alpha") == 8)
 
-    assert cell.name == "blue_00/mixup_alpha-8_per-batch_mlp1_lr-0.1_s0"
-    assert cell.changes == {"epochs": 5, "lr": 0.1}
-    assert (cell.build, cell.preset, cell.net) == ("shapes", "shapes", "mlp1")
+    assert run.name == "blue_00/mixup_alpha-8_per-batch_mlp1_lr-0.1_s0"
+    assert run.changes == {"epochs": 5, "lr": 0.1}
+    assert (run.build, run.preset, run.net) == ("shapes", "shapes", "mlp1")
 
 
-def test_a_study_that_grows_keeps_its_cells():
+def test_a_study_that_grows_keeps_its_runs():
     """Another seed, level or method adds names and changes none."""
-    before = {cell.name for cell in listed()}
+    before = {run.name for run in listed()}
     after = {
-        cell.name for cell in listed(seeds=[0, 1], methods=[*RAW["methods"], {"name": "bootstrap"}])
+        run.name for run in listed(seeds=[0, 1], methods=[*RAW["methods"], {"name": "bootstrap"}])
     }
 
     assert before < after
 
 
 def test_a_config_is_the_datasets_recipe_and_what_the_study_says():
-    """Licence from the file, levels and options from the study; a cell has its own level alone."""
+    """Licence from the file, levels and options from the study; a run has its own level alone."""
     usual = recipe.read_recipe(files.default_root() / "pipelines" / "shapes_blue.toml")
     found = listed()[0].recipe
 
@@ -77,7 +77,7 @@ def test_a_config_is_the_datasets_recipe_and_what_the_study_says():
 
 
 def test_a_config_may_be_of_another_dataset():
-    """Its folder and its preset are that dataset's, and its cells lie below it."""
+    """Its folder and its preset are that dataset's, and its runs lie below it."""
     other = {"noise": "symmetric", "dataset": "cifar10", "levels": [40]}
     own = {"noise": "blue", "levels": [40], "preset": "mnist"}
     apart = {"noise": "blue", "levels": [20], "build": "apart"}
@@ -87,13 +87,13 @@ def test_a_config_may_be_of_another_dataset():
     }
     found = listed(**said, preset="shapes", build="mine")
 
-    assert [(cell.build, cell.preset, cell.recipe.dataset) for cell in found] == [
+    assert [(run.build, run.preset, run.recipe.dataset) for run in found] == [
         ("mine", "mnist", "shapes"),
         ("cifar10", "cifar10", "cifar10"),
         ("cifar10", "mnist", "cifar10"),
         ("apart", "shapes", "shapes"),
     ]
-    assert [cell.name for cell in found] == [
+    assert [run.name for run in found] == [
         "blue_40/vanilla_preset-mnist_s0",
         "cifar10/symmetric_40/vanilla_s0",
         "cifar10/symmetric_40/vanilla_preset-mnist_s0",
@@ -117,28 +117,28 @@ def test_a_method_may_have_settings_of_its_own():
     }
     found = listed(**said, methods=[{"name": "vanilla"}, {"name": "vanilla", **own}])
 
-    assert [(cell.name, cell.label, cell.preset, cell.changes["epochs"]) for cell in found] == [
+    assert [(run.name, run.label, run.preset, run.changes["epochs"]) for run in found] == [
         ("blue_40/vanilla_preset-cifar10_s0", "", "cifar10", 5),
         ("blue_40/Ours_vanilla_mlp1_preset-mnist_s0", "Ours", "mnist", 3),
         ("symmetric_20/vanilla_s0", "", "shapes", 5),
     ]
-    assert {cell.changes["lr"] for cell in found} == {0.2}
+    assert {run.changes["lr"] for run in found} == {0.2}
 
 
 def test_a_method_on_a_config_that_there_is_not():
     """Is an error that names those that there are."""
     with pytest.raises(
         ValueError,
-        match=r"mixup: on = 'red\*': no config is called so. There are: blue_00, blue_40, sym",
+        match=r"mixup: on = 'red\*': no config has such a name. Configs: blue_00, blue_40, sym",
     ):
         listed(methods=[{"name": "mixup", "on": ["red*"]}])
 
 
-def test_without_methods_there_is_a_cell_a_config():
+def test_without_methods_there_is_a_run_a_config():
     """Called like it, with nothing to train."""
     found = listed(methods=[], seeds=[0, 1])
 
-    assert [(cell.name, cell.method) for cell in found] == [
+    assert [(run.name, run.method) for run in found] == [
         ("blue_00", ""),
         ("blue_40", ""),
         ("symmetric_20_probe5", ""),
@@ -149,7 +149,7 @@ def test_options_of_noise_have_grids_too():
     """As many configs as values."""
     said = {"noise": "symmetric", "levels": [40], "grid": {"include_self": [True, False]}}
 
-    assert {cell.config for cell in listed(configs=[said])} == {"symmetric_40_self", "symmetric_40"}
+    assert {run.config for run in listed(configs=[said])} == {"symmetric_40_self", "symmetric_40"}
 
 
 TRUSTED = ("clothing1m",)  # has a split of trusted images of its own
@@ -161,13 +161,13 @@ def usual(name):
     return preset.read_preset(name, files.default_root())
 
 
-def lacks(cell):
-    """What a method needs and its cell does not give."""
-    method = METHODS[cell.method]
-    options = {**preset.method_options(usual(cell.preset), cell.method, cell.level), **cell.options}
+def lacks(run):
+    """What a method needs and its run does not give."""
+    method = METHODS[run.method]
+    options = {**preset.method_options(usual(run.preset), run.method, run.level), **run.options}
     given = {"holdout", *(["noise_rate"] if "noise_rate" in options else [])}
-    given |= {"probe"} if cell.recipe.probe or cell.recipe.dataset in TRUSTED else set()
-    given |= {"verified"} if cell.recipe.verified else set()
+    given |= {"probe"} if run.recipe.probe or run.recipe.dataset in TRUSTED else set()
+    given |= {"verified"} if run.recipe.verified else set()
     unknown = {*options} - {*signature(method.__init__).parameters} - {*method.requires}
     return {*method.requires} - given | unknown
 
@@ -183,29 +183,29 @@ EVERY = [
 def test_studies_of_the_package_name_what_there_is(path, scale):
     """Noise, donors and their options, presets and their keys, networks, methods, their options and what they need."""
     study = read_study(path, scale)
-    found = cells(study, files.default_root())
-    for cell in {(cell.build, cell.config): cell for cell in found}.values():
-        noise = NOISE[cell.recipe.noise]
-        options = noise_options(cell.recipe)
-        assert cell.recipe.donors or not noise.needs_donors or options.get("own")
-        assert cell.recipe.side or not noise.column_options
-        assert cell.recipe.side or options.get("order", "random") == "random"
-    for cell in (cell for cell in found if cell.method):
-        how = preset.change_preset(usual(cell.preset), cell.changes)
-        assert (cell.net or how.net) in NETS
-        assert not lacks(cell)
-        assert not study.pretrained or (cell.net or how.net) in TORCHVISION + TIMM
-    for net in (cell.net for cell in found if study.x):
+    found = expand_study(study, files.default_root())
+    for run in {(run.build, run.config): run for run in found}.values():
+        noise = NOISE[run.recipe.noise]
+        options = noise_options(run.recipe)
+        assert run.recipe.donors or not noise.needs_donors or options.get("own")
+        assert run.recipe.side or not noise.column_options
+        assert run.recipe.side or options.get("order", "random") == "random"
+    for run in (run for run in found if run.method):
+        how = preset.change_preset(usual(run.preset), run.changes)
+        assert (run.net or how.net) in NETS
+        assert not lacks(run)
+        assert not study.pretrained or (run.net or how.net) in TORCHVISION + TIMM
+    for net in (run.net for run in found if study.x):
         assert net in study.x
 
 
 @pytest.mark.parametrize(("path", "scale"), EVERY)
-def test_published_cells_stand_beside_cells_of_the_study(path, scale):
+def test_published_cells_stand_beside_runs_of_the_study(path, scale):
     """Every config and method that a published table is held against is run, and no row is there twice."""
     study = read_study(path, scale)
     ran = {
-        (cell.build, cell.config, cell.label or cell.method)
-        for cell in cells(study, files.default_root())
+        (run.build, run.config, run.label or run.method)
+        for run in expand_study(study, files.default_root())
     }
     for entry in study.published:
         build = study.build_folder(entry.dataset or study.dataset)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cnlw_tools import files
-from cnlw_tools.study.expand import cells
+from cnlw_tools.study.expand import expand_study
 from cnlw_tools.study.spec import (
     FOLDER,
     find_study,
@@ -30,8 +30,8 @@ STUDIES = sorted((files.default_root() / FOLDER).glob("*.toml"))
 
 
 def listed(**said):
-    """The cells of a study."""
-    return cells(parse_study(RAW | said, "test"), files.default_root())
+    """The runs of a study."""
+    return expand_study(parse_study(RAW | said, "test"), files.default_root())
 
 
 def test_a_scale_goes_before_what_stands_above():
@@ -83,7 +83,7 @@ PUBLISHED = {
             "unknown key 'level'. Did you mean 'levels'",
         ),
         ({"configs": [{"noise": "blue", "grid": {"a": 1}}]}, "grid.a = 1: it must be a list"),
-        ({"methods": [{"name": "vanilla"}] * 2}, "two cells are called blue_00/vanilla_s0"),
+        ({"methods": [{"name": "vanilla"}] * 2}, "two runs are called blue_00/vanilla_s0"),
         ({"build": "a/b"}, "build = 'a/b': it must be the name of a folder"),
         ({"scale": 3}, "it must be tables"),
         (

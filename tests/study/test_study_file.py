@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pytest
 
 from cnlw_tools import files
-from cnlw_tools.study.expand import cells
+from cnlw_tools.study.expand import expand_study
 from cnlw_tools.study.spec import parse_study
 from cnlw_tools.study.study_file import STUDY, StudyFile, read_study_file, write_study_file
 
@@ -23,19 +23,19 @@ RAW = {
 
 @pytest.fixture(scope="module")
 def whole() -> StudyFile:
-    """What a sweep writes of a study of two cells."""
+    """What a sweep writes of a study of two runs."""
     study = parse_study(RAW, "test")
-    every = tuple(cells(study, files.default_root()))
+    every = tuple(expand_study(study, files.default_root()))
     return StudyFile("toy", "small", study, every, "builds", ("cnlw", "sweep", "toy"))
 
 
 def test_round_trip(tmp_path, whole):
-    """A study comes back with every cell and its recipe."""
+    """A study comes back with every run and its recipe."""
     write_study_file(tmp_path, whole)
     read = read_study_file(tmp_path)
 
     assert json.dumps(asdict(read)) == json.dumps(asdict(whole))
-    assert [cell.recipe for cell in read.cells] == [cell.recipe for cell in whole.cells]
+    assert [run.recipe for run in read.cells] == [run.recipe for run in whole.cells]
 
 
 def test_no_sweep(tmp_path):

@@ -1,4 +1,4 @@
-"""A study, run: two cells on a small build, one of which cannot work."""
+"""A study, run: two runs on a small build, one of which cannot work."""
 
 import json
 import shutil
@@ -11,9 +11,9 @@ from cnlw_tools.card import metadata
 from cnlw_tools.executor import SERIAL
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study import sweep, workers
-from cnlw_tools.study.expand import cells
+from cnlw_tools.study.expand import expand_study
 from cnlw_tools.study.spec import parse_study
-from cnlw_tools.study.sweep import part, remaining, result, run
+from cnlw_tools.study.sweep import estimate_seconds, find_result, run_sweep, select_part
 from cnlw_tools.study.workers import Outcome, SweepPaths
 
 PRESET = 'net = "mlp1"\nepochs = 1\nbatch_size = 40\nlr = 0.01\nsize = 8\n'
@@ -35,98 +35,98 @@ def here(workers):
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory, tiny):
-    """Where the study was run, its cells, and what became of them."""
+    """Where the study was run, its runs, and what became of them."""
     folder = tmp_path_factory.mktemp("sweep")
     root = tiny(folder / "root")
     (root / "pipelines" / "train" / "shapes.toml").write_text(PRESET)
     place = SweepPaths(
         folder / "runs", Inputs(root), folder / "builds", device="cpu", cache=folder / "cache"
     )
-    every = cells(parse_study(STUDY, "test"), root)
-    sweep.note(parse_study(STUDY, "test"), every, "toy", "", place)
+    every = expand_study(parse_study(STUDY, "test"), root)
+    sweep.record_study(parse_study(STUDY, "test"), every, "toy", "", place)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workers.local, "isolated", here)
-        return place, every, list(run(every, place))
+        return place, every, list(run_sweep(every, place))
 
 
 def test_what_is_missing_is_built_and_what_fails_is_reported(swept):
-    """The other cell has its result."""
+    """The other run has its result."""
     place, _, outcomes = swept
     done, failed = sorted(outcomes, key=lambda o: o.state)
 
     assert (done.state, failed.state) == ("done", "failed")
     assert (place.builds / "shapes" / "README.md").is_file()
     assert done.result == json.loads((place.out / "blue_40/vanilla_s0/result.json").read_text())
-    assert "L2R needs a trusted set" in failed.why
+    assert "L2R needs a trusted set" in failed.reason
 
 
-def test_a_finished_cell_is_skipped(swept, monkeypatch):
+def test_a_finished_run_is_skipped(swept, monkeypatch):
     """And no process is begun for it; the result is the same."""
     place, every, outcomes = swept
     monkeypatch.setattr(workers.local, "isolated", None)
-    (again,) = run(every[:1], place)
+    (again,) = run_sweep(every[:1], place)
 
     assert again.state == "skipped"
     assert again.result in [o.result for o in outcomes]
 
 
-def test_a_cell_of_other_choices_is_not_taken_for_this_one(swept):
-    """The message says what differs; the cell counts as failed."""
+def test_a_run_of_other_choices_is_not_taken_for_this_one(swept):
+    """The message says what differs; the run counts as failed."""
     place, every, _ = swept
     other = replace(every[0], changes={"lr": 0.02})
-    (outcome,) = run([other], place)
+    (outcome,) = run_sweep([other], place)
 
     assert outcome.state == "failed"
-    assert "the run there has preset = " in outcome.why
-    with pytest.raises(ValueError, match="give another --out"):
-        result(other, place)
+    assert "the run there has preset = " in outcome.reason
+    with pytest.raises(ValueError, match="use another --out"):
+        find_result(other, place)
 
 
-def test_a_killed_cell_goes_on(swept, tmp_path):
+def test_a_killed_run_goes_on(swept, tmp_path):
     """From its checkpoint, to the same numbers."""
     place, every, _ = swept
     shutil.copytree(place.out, tmp_path / "runs")
     killed = replace(place, out=tmp_path / "runs")
-    before = result(every[0], killed)
+    before = find_result(every[0], killed)
     (tmp_path / "runs" / every[0].name / "result.json").unlink()
 
-    assert result(every[0], killed) is None
-    assert workers._cell(workers._Job(every[0], killed, 0, None)).result == before
+    assert find_result(every[0], killed) is None
+    assert workers._train(workers._Job(every[0], killed, 0, None)).result == before
 
 
-def test_a_build_that_fails_fails_its_cells_alone(swept, tmp_path, monkeypatch):
+def test_a_build_that_fails_fails_its_runs_alone(swept, tmp_path, monkeypatch):
     """80 % cannot be had; another level of the same noise is built, and trained on."""
     place, _, _ = swept
     place = replace(place, builds=tmp_path / "builds", out=tmp_path / "runs")
     red = {"noise": "red", "levels": [5, 80], "size": 8, "options": {"top": 5}}
-    found = cells(
+    found = expand_study(
         parse_study(STUDY | {"configs": [red], "methods": [{"name": "vanilla"}]}, "test"),
         place.inputs.root,
     )
     monkeypatch.setattr(
-        sweep, "train", lambda cells, paths, jobs: [Outcome(cell, "done", {}) for cell in cells]
+        sweep, "train_runs", lambda runs, paths, jobs: [Outcome(run, "done", {}) for run in runs]
     )
-    outcomes = {o.cell.level: o for o in run(found, place)}
+    outcomes = {o.run.level: o for o in run_sweep(found, place)}
 
     assert (outcomes[5].state, outcomes[80].state) == ("done", "failed")
-    assert outcomes[80].why.startswith("its build failed: level 80 ")
+    assert outcomes[80].reason.startswith("its build failed: level 80 ")
     assert list(metadata.read_card(tmp_path / "builds" / "shapes").configs) == [found[0].config]
 
 
-def test_a_cell_without_a_method_is_built_alone(swept, monkeypatch):
+def test_a_run_without_a_method_is_built_alone(swept, monkeypatch):
     """It is done as soon as its build stands; nothing is trained, and no time is left."""
     place, _, _ = swept
-    alone = cells(parse_study(STUDY | {"methods": []}, "test"), place.inputs.root)
-    monkeypatch.setattr(workers, "_cell", None)
-    (outcome,) = run(alone, place)
-    (anew,) = run(alone, replace(place, builds=place.builds.parent / "anew"))
+    alone = expand_study(parse_study(STUDY | {"methods": []}, "test"), place.inputs.root)
+    monkeypatch.setattr(workers, "_train", None)
+    (outcome,) = run_sweep(alone, place)
+    (anew,) = run_sweep(alone, replace(place, builds=place.builds.parent / "anew"))
 
     assert (outcome.state, outcome.result) == ("skipped", {})
     assert anew.state == "done"
-    assert remaining(alone, place) == 0
+    assert estimate_seconds(alone, place) == 0
 
 
-def test_a_process_that_dies_is_a_failed_cell(swept, monkeypatch, tmp_path):
+def test_a_process_that_dies_is_a_failed_run(swept, monkeypatch, tmp_path):
     """As it does when memory runs out."""
     place, every, _ = swept
 
@@ -134,16 +134,16 @@ def test_a_process_that_dies_is_a_failed_cell(swept, monkeypatch, tmp_path):
         raise OSError("a worker process died")
 
     monkeypatch.setattr(workers.local, "isolated", dies)
-    (outcome,) = run(every[:1], replace(place, out=tmp_path))
+    (outcome,) = run_sweep(every[:1], replace(place, out=tmp_path))
 
-    assert (outcome.state, outcome.why) == ("failed", "a worker process died")
+    assert (outcome.state, outcome.reason) == ("failed", "a worker process died")
 
 
 @pytest.mark.slow
-def test_cells_train_in_processes_of_their_own(swept, tmp_path):
+def test_runs_train_in_processes_of_their_own(swept, tmp_path):
     """Two at once, to the same numbers as one."""
     place, every, outcomes = swept
-    found = {o.cell.method: o for o in run(every, replace(place, out=tmp_path), jobs=2)}
+    found = {o.run.method: o for o in run_sweep(every, replace(place, out=tmp_path), jobs=2)}
 
     assert {method: o.state for method, o in found.items()} == {"vanilla": "done", "l2r": "failed"}
     assert found["vanilla"].result == next(o.result for o in outcomes if o.state == "done")
@@ -154,15 +154,15 @@ def test_time_is_estimated_by_what_ran(swept, tmp_path):
     place, every, _ = swept
     took = json.loads((place.out / "blue_40/vanilla_s0/metrics.jsonl").read_text())["seconds"]
 
-    assert remaining(every[:1], place) == 0
-    assert remaining(every, place) == took  # an epoch of l2r, by one of vanilla
-    assert remaining([every[0], replace(every[1], changes={"epochs": 3})], place) == 3 * took
-    assert remaining(every, replace(place, out=tmp_path)) is None
+    assert estimate_seconds(every[:1], place) == 0
+    assert estimate_seconds(every, place) == took  # an epoch of l2r, by one of vanilla
+    assert estimate_seconds([every[0], replace(every[1], changes={"epochs": 3})], place) == 3 * took
+    assert estimate_seconds(every, replace(place, out=tmp_path)) is None
 
 
-def test_machines_share_the_cells():
-    """Every cell is one's, and one's alone."""
-    parts = [part(list(range(11)), f"{i}/3") for i in (1, 2, 3)]
+def test_machines_share_the_runs():
+    """Every run is one's, and one's alone."""
+    parts = [select_part(list(range(11)), f"{i}/3") for i in (1, 2, 3)]
 
     assert parts[1] == [1, 4, 7, 10]
     assert sorted(parts[0] + parts[1] + parts[2]) == list(range(11))
@@ -172,4 +172,4 @@ def test_machines_share_the_cells():
 def test_a_share_that_there_is_not(said):
     """The message says how to write it."""
     with pytest.raises(ValueError, match="write it as 2/5"):
-        part([], said)
+        select_part([], said)

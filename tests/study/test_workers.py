@@ -1,4 +1,4 @@
-"""Cells at work, without any training; tests/test_sweep.py has some."""
+"""Runs at work, without any training; tests/test_sweep.py has some."""
 
 import os
 import signal
@@ -12,17 +12,17 @@ from cnlw_tools import files
 from cnlw_tools.executor.signals import Stop
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study import workers
-from cnlw_tools.study.expand import cells
+from cnlw_tools.study.expand import expand_study
 from cnlw_tools.study.spec import parse_study
 from cnlw_tools.study.workers import Outcome, SweepPaths
 from cnlw_tools.trainer import device
 
 
 @pytest.fixture
-def cell():
-    """A cell of a study."""
+def run():
+    """A run of a study."""
     configs = [{"noise": "blue", "levels": [40]}]
-    return cells(
+    return expand_study(
         parse_study(
             {"dataset": "shapes", "configs": configs, "methods": [{"name": "vanilla"}]}, "test"
         ),
@@ -30,36 +30,36 @@ def cell():
     )[0]
 
 
-def test_whatever_a_cell_raises_is_an_outcome(cell, monkeypatch):
+def test_whatever_a_run_raises_is_an_outcome(run, monkeypatch):
     """Even what no library error is."""
     monkeypatch.setattr("cnlw_tools.trainer.trainer.Trainer", lambda *_, **__: 1 / 0)
-    outcome = workers._cell(
-        workers._Job(cell, SweepPaths(Path("runs"), Inputs(files.default_root())), 0, None)
+    outcome = workers._train(
+        workers._Job(run, SweepPaths(Path("runs"), Inputs(files.default_root())), 0, None)
     )
 
-    assert (outcome.state, outcome.why) == ("failed", "ZeroDivisionError: division by zero")
+    assert (outcome.state, outcome.reason) == ("failed", "ZeroDivisionError: division by zero")
 
 
-def test_a_sweep_that_is_asked_to_stop_tells_its_processes_once(cell, monkeypatch):
+def test_a_sweep_that_is_asked_to_stop_tells_its_processes_once(run, monkeypatch):
     """Cells that wait are not begun; those at work say what became of them."""
     waiting, working = Future(), Future()
     working.set_running_or_notify_cancel()
 
     class Process:
-        """A cell at work."""
+        """A run at work."""
 
         told = 0
 
         def terminate(self):
             self.told += 1
-            Timer(0.6, working.set_result, [Outcome(cell, "stopped", {}, "saved", 130)]).start()
+            Timer(0.6, working.set_result, [Outcome(run, "stopped", {}, "saved", 130)]).start()
 
     process = Process()
     monkeypatch.setattr(workers, "active_children", lambda: [process])
     stop = Stop()
     stop.asked = signal.SIGINT
 
-    assert [o.why for o in workers._outcomes([waiting, working], stop)] == ["saved"]
+    assert [o.reason for o in workers._outcomes([waiting, working], stop)] == ["saved"]
     assert waiting.cancelled()
     assert process.told == 1
 
