@@ -1,4 +1,4 @@
-"""Votes from files: each format, and how they join those that are there, row by row as a loop would."""
+"""Votes from files: each format, and how they join the votes of a dataset, compared with a loop."""
 
 import itertools
 import json
@@ -16,228 +16,252 @@ from cnlw_tools.dataset import tables
 from cnlw_tools.dataset.tables import VOTES
 from cnlw_tools.ingest import import_votes
 
-FIRST, SECOND = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
-
-
-def made(rows):
-    return pa.Table.from_pylist([dict(zip(VOTES.names, row, strict=True)) for row in rows], VOTES)
-
-
-def naive(*sides):
-    """The votes of several tables as a bag; none if an annotator contradicts himself."""
-    latest, nameless = {}, Counter()
-    for side in sides:
-        nameless |= Counter(row for row in side if row[2] is None)
-    named = {row for side in sides for row in side if row[2] is not None}
-    for row in named:
-        mine = {r for r in named if r[:3] == row[:3]}
-        last = max((r[4] for r in mine if r[4]), default=None)
-        counts = {r for r in mine if r[4] == last}
-        others = {r for r in mine if r[4] is None}
-        if len({r[3] for r in counts | others}) > 1:
-            return None
-        latest[row[:3]] = counts.pop()
-    return Counter(latest.values()) + nameless
-
-
-ROWS = st.lists(
+FIRST_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+SECOND_TIME = datetime(2026, 1, 2, tzinfo=UTC)
+NEW_VOTES = [
+    ("w0.0", 0, "ann", False, FIRST_TIME),
+    ("w0.0", 0, "bob", True, SECOND_TIME),
+    ("w1.0", 1, "bob", None, FIRST_TIME),
+]
+ANSWER_OF_VERDICT = {True: "yes", False: "no", None: "unsure"}
+VOTE_ROWS = st.lists(
     st.tuples(
         st.sampled_from("ab"),
         st.integers(0, 1),
         st.sampled_from(["ann", "bob", None]),
         st.sampled_from([True, False, None]),
-        st.sampled_from([None, FIRST, SECOND]),
+        st.sampled_from([None, FIRST_TIME, SECOND_TIME]),
     ),
     max_size=6,
 )
 
 
-@given(ROWS, ROWS)
-def test_merge(there, new):
-    """Named votes: the later one; nameless ones as often as the fuller side; a contradiction is an error."""
-    expected, before = naive(there, new), naive(there)
-    assume(before is not None)
-    there = list(before.elements())
+def vote_table(rows):
+    """Return a table of votes."""
+    records = [dict(zip(VOTES.names, row, strict=True)) for row in rows]
+    return pa.Table.from_pylist(records, VOTES)
+
+
+def vote_rows(table):
+    """Return the votes of a table as tuples."""
+    return [tuple(record.values()) for record in table.to_pylist()]
+
+
+def merge_naively(*files):
+    """Return how often each vote of some files counts; none if an annotator contradicts himself."""
+    nameless_votes = Counter()
+    named_votes = set()
+    for rows in files:
+        nameless_votes |= Counter(row for row in rows if row[2] is None)
+        named_votes |= {row for row in rows if row[2] is not None}
+    latest_votes = {}
+    for vote in named_votes:
+        key = vote[:3]
+        votes = [row for row in named_votes if row[:3] == key]
+        last_time = max((row[4] for row in votes if row[4]), default=None)
+        latest = [row for row in votes if row[4] == last_time]
+        without_time = [row for row in votes if row[4] is None]
+        if len({row[3] for row in [*latest, *without_time]}) > 1:
+            return None
+        latest_votes[key] = latest[0]
+    return Counter(latest_votes.values()) + nameless_votes
+
+
+@given(VOTE_ROWS, VOTE_ROWS)
+def test_merge(old_rows, new_rows):
+    """An annotator's later vote counts; equal nameless votes count as in the fuller table."""
+    expected = merge_naively(old_rows, new_rows)
+    consistent_votes = merge_naively(old_rows)
+    assume(consistent_votes is not None)
+    old_rows = list(consistent_votes.elements())
+    old = vote_table(old_rows)
+    new = vote_table(new_rows)
 
     if expected is None:
         with pytest.raises(ValueError, match="neither is later"):
-            import_votes.merge_votes(made(there), made(new), "new.csv")
+            import_votes.merge_votes(old, new, "new.csv")
     else:
-        kept, replaced = import_votes.merge_votes(made(there), made(new), "new.csv")
-        rows = [tuple(row.values()) for row in kept.to_pylist()]
-        assert expected == Counter(rows)
-        assert replaced == len(there) - sum((Counter(rows) & Counter(there)).values())
-        assert kept.equals(import_votes.merge_votes(kept, made(new), "new.csv")[0])
+        merged, n_replaced = import_votes.merge_votes(old, new, "new.csv")
+        merged_again, _ = import_votes.merge_votes(merged, new, "new.csv")
+        rows = Counter(vote_rows(merged))
+        n_kept = (rows & Counter(old_rows)).total()
+        assert expected == rows
+        assert n_replaced == len(old_rows) - n_kept
+        assert merged.equals(merged_again)
 
 
 def test_merge_in_any_order():
     """Three files give the same votes in whichever order they come."""
+    nameless_vote = ("a", 0, None, False, None)
     files = [
-        [("a", 0, "ann", True, FIRST), ("a", 0, None, False, None), ("a", 0, None, False, None)],
-        [("a", 0, "ann", False, SECOND), ("a", 0, None, False, None)],
+        [("a", 0, "ann", True, FIRST_TIME), nameless_vote, nameless_vote],
+        [("a", 0, "ann", False, SECOND_TIME), nameless_vote],
         [("b", 1, "ann", None, None)],
     ]
-    found = []
-    for order in itertools.permutations(files):
-        votes = made([])
-        for file in order:
-            votes, _ = import_votes.merge_votes(votes, made(file), "file")
-        found.append(Counter(tuple(row.values()) for row in votes.to_pylist()))
+    expected = merge_naively(*files)
 
-    assert [naive(*files)] * 6 == found
+    for order in itertools.permutations(files):
+        votes = vote_table([])
+        for rows in order:
+            votes, _ = import_votes.merge_votes(votes, vote_table(rows), "file")
+        assert expected == Counter(vote_rows(votes))
 
 
 def test_free_columns_stay():
-    """A column of one's own stays, empty for the votes that have none."""
-    mine = made([("a", 0, "ann", True, None)]).append_column("seconds", pa.array([4]))
+    """A free column of the old votes stays; it is null for new votes."""
+    old = vote_table([("a", 0, "ann", True, None)]).append_column("seconds", pa.array([4]))
+    new = vote_table([("a", 0, "bob", True, None)])
 
-    kept, _ = import_votes.merge_votes(mine, made([("a", 0, "bob", True, None)]), "file")
+    merged, _ = import_votes.merge_votes(old, new, "file")
 
-    assert [4, None] == kept["seconds"].to_pylist()
-
-
-SAID = [
-    ("w0.0", 0, "ann", False, FIRST),
-    ("w0.0", 0, "bob", True, SECOND),
-    ("w1.0", 1, "bob", None, FIRST),
-]
+    assert [4, None] == merged["seconds"].to_pylist()
 
 
-def task(image, label, *answers, **also):
-    annotations = [
-        {
-            "completed_by": who,
-            "created_at": "2025-12-31T00:00:00.000000Z",
-            "updated_at": at.isoformat(),
-            "result": [
-                {
-                    "from_name": "shows",
-                    "to_name": "image",
-                    "type": "choices",
-                    "value": {"choices": [answer]},
-                }
-            ],
-        }
-        for who, answer, at in answers
-    ]
+def annotation(completed_by, answer, time):
+    """Return an annotation as Label Studio exports it."""
+    result = {
+        "from_name": "shows",
+        "to_name": "image",
+        "type": "choices",
+        "value": {"choices": [answer]},
+    }
     return {
-        "id": 1,
-        "data": {"image_id": image, "label": label},
-        "annotations": annotations,
-        **also,
+        "completed_by": completed_by,
+        "created_at": "2025-12-31T00:00:00.000000Z",
+        "updated_at": time.isoformat(),
+        "result": [result],
     }
 
 
-def as_csv(path):
-    pacsv.write_csv(made(SAID), path.with_suffix(".csv"))
-    return path.with_suffix(".csv")
+def annotated_task(image, label, *annotations):
+    """Return a task as Label Studio exports it."""
+    data = {"image_id": image, "label": label}
+    return {"id": 1, "data": data, "annotations": list(annotations)}
 
 
-def as_parquet(path):
-    pq.write_table(made(SAID), path.with_suffix(".parquet"))
-    return path.with_suffix(".parquet")
+def write_csv(path):
+    """Write the new votes as a csv file."""
+    file = path.with_suffix(".csv")
+    pacsv.write_csv(vote_table(NEW_VOTES), file)
+    return file
 
 
-def as_label_studio(path):
-    skipped = {"was_cancelled": True, "result": [], "completed_by": 1}
-    tasks = [task("w0.0", 0, ({"id": 7, "email": "ann"}, "no", FIRST), ("bob", "yes", SECOND))]
-    tasks += [task("w1.0", 1, ("bob", "unsure", FIRST))]
-    tasks[0]["annotations"].append(skipped)
-    path.with_suffix(".json").write_text(json.dumps(tasks))
-    return path.with_suffix(".json")
+def write_parquet(path):
+    """Write the new votes as a Parquet file."""
+    file = path.with_suffix(".parquet")
+    pq.write_table(vote_table(NEW_VOTES), file)
+    return file
 
 
-def as_json_min(path):
-    words = {True: "yes", False: "no", None: "unsure"}
-    rows = [
-        {
-            "id": 1,
-            "image_id": image,
-            "label": label,
-            "shows": words[answer],
-            "annotator": who,
-            "updated_at": str(at),
-        }
-        for image, label, who, answer, at in SAID
-    ]
-    path.with_suffix(".json").write_text(json.dumps(rows))
-    return path.with_suffix(".json")
-
-
-@pytest.mark.parametrize("write", [as_csv, as_parquet, as_label_studio, as_json_min])
-def test_formats(write, tmp_path):
-    """The same votes come out of every format."""
-    assert (
-        made(SAID).to_pylist() == import_votes.read_vote_file(write(tmp_path / "votes")).to_pylist()
+def write_label_studio(path):
+    """Write the new votes as an export of Label Studio, with a skipped task."""
+    ann = {"id": 7, "email": "ann"}
+    first_task = annotated_task(
+        "w0.0",
+        0,
+        annotation(ann, "no", FIRST_TIME),
+        annotation("bob", "yes", SECOND_TIME),
+        {"was_cancelled": True, "result": [], "completed_by": 1},
     )
+    second_task = annotated_task("w1.0", 1, annotation("bob", "unsure", FIRST_TIME))
+    file = path.with_suffix(".json")
+    file.write_text(json.dumps([first_task, second_task]))
+    return file
 
 
-def test_columns_that_may_be_left_out(tmp_path):
-    """Who voted, and when, may be unsaid; what was said may not, nor may a column be misspelled."""
+def write_json_min(path):
+    """Write the new votes as JSON-MIN of Label Studio."""
+    rows = []
+    for image, label, annotator, verdict, time in NEW_VOTES:
+        rows.append(
+            {
+                "id": 1,
+                "image_id": image,
+                "label": label,
+                "shows": ANSWER_OF_VERDICT[verdict],
+                "annotator": annotator,
+                "updated_at": str(time),
+            }
+        )
+    file = path.with_suffix(".json")
+    file.write_text(json.dumps(rows))
+    return file
+
+
+@pytest.mark.parametrize("write", [write_csv, write_parquet, write_label_studio, write_json_min])
+def test_formats(write, tmp_path):
+    """The same votes are read from every format."""
+    file = write(tmp_path / "votes")
+
+    assert NEW_VOTES == vote_rows(import_votes.read_vote_file(file))
+
+
+def test_optional_columns(tmp_path):
+    """The columns of annotators and times may be left out."""
     path = tmp_path / "votes.csv"
     path.write_text("label,image_id,correct\n0,w0.0,true\n")
 
-    assert (
-        made([("w0.0", 0, None, True, None)]).to_pylist()
-        == import_votes.read_vote_file(path).to_pylist()
-    )
-    for head, message in (
+    assert [("w0.0", 0, None, True, None)] == vote_rows(import_votes.read_vote_file(path))
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
         ("label,image_id,at", "'correct' is missing"),
         ("label,image_id,correct,anotator", "'annotator'"),
-    ):
-        path.write_text(f"{head}\n")
-        with pytest.raises(ValueError, match=f"column {message}"):
-            import_votes.read_vote_file(path)
+    ],
+)
+def test_missing_and_misspelled_columns(tmp_path, header, message):
+    """A table without verdicts, or with a misspelled column, is an error."""
+    path = tmp_path / "votes.csv"
+    path.write_text(f"{header}\n")
+
+    with pytest.raises(ValueError, match=f"column {message}"):
+        import_votes.read_vote_file(path)
 
 
 def test_release(tmp_path):
     """The verdicts of the release are votes of the annotator ``consensus``."""
-    flat = {
+    verdict = {
         "image/id": "w0.0",
         "image/uri": "http://x",
         "image/class/label": 0,
         "image/class/label/is_clean": 0,
     }
     path = tmp_path / "mini-imagenet-annotations.json"
-    path.write_text(json.dumps({"data": [[flat]]}))
+    path.write_text(json.dumps({"data": [[verdict]]}))
 
-    assert [("w0.0", 0, "consensus", False, None)] == [
-        tuple(r.values()) for r in import_votes.read_vote_file(path).to_pylist()
-    ]
+    assert [("w0.0", 0, "consensus", False, None)] == vote_rows(import_votes.read_vote_file(path))
 
 
-@pytest.mark.parametrize("write", [as_csv, as_parquet, as_label_studio])
-def test_add(write, tmp_path, toy):
-    """Votes come on top of those of the dataset; a second time nothing comes; none of them is lost."""
+@pytest.mark.parametrize("write", [write_csv, write_parquet, write_label_studio])
+def test_add_votes(write, tmp_path, toy):
+    """New votes follow those of the dataset; a second import of them adds nothing."""
     file = write(tmp_path / "more")
-    before = pq.read_table(toy / "annotations/toy/votes.parquet")
-    dropped = before.filter(
-        pa.array([i > 0 for i in range(len(before))])
-    )  # ann has not said anything of w0.0 yet
-    tables.write_parquet(dropped, toy / "annotations/toy/votes.parquet")
+    old = pq.read_table(toy / "annotations/toy/votes.parquet")[1:]  # without ann's vote on w0.0
+    tables.write_parquet(old, toy / "annotations/toy/votes.parquet")
 
-    first, second = (
-        import_votes.add_votes(file, "toy", toy),
-        import_votes.add_votes(file, "toy", toy),
-    )
-    found = pq.read_table(first.path).to_pylist()
+    first = import_votes.add_votes(file, "toy", toy)
+    second = import_votes.add_votes(file, "toy", toy)
+    rows = vote_rows(pq.read_table(first.path))
 
-    assert (3, 0, 0, 0) == (first.n_added, first.n_replaced, second.n_added, second.n_replaced)
-    assert dropped.to_pylist() + made(SAID).to_pylist() == found
-    assert [] == [p.name for p in first.path.parent.iterdir() if p != first.path]
+    assert (3, 0) == (first.n_added, first.n_replaced)
+    assert (0, 0) == (second.n_added, second.n_replaced)
+    assert vote_rows(old) + NEW_VOTES == rows
+    assert [first.path] == list(first.path.parent.iterdir())
 
 
 def test_a_later_vote_replaces(tmp_path, toy):
-    """The vote of an annotator gives way to a later one, and that is counted."""
-    for when, answer in ((FIRST, True), (SECOND, None)):
-        tables.write_parquet(made([("w2.1", 2, "eve", answer, when)]), tmp_path / "eve.parquet")
-        done = import_votes.add_votes(tmp_path / "eve.parquet", "toy", toy)
+    """A later vote of an annotator replaces an earlier one, and is counted."""
+    file = tmp_path / "eve.parquet"
+    tables.write_parquet(vote_table([("w2.1", 2, "eve", True, FIRST_TIME)]), file)
+    import_votes.add_votes(file, "toy", toy)
+    later_vote = ("w2.1", 2, "eve", None, SECOND_TIME)
+    tables.write_parquet(vote_table([later_vote]), file)
+    imported = import_votes.add_votes(file, "toy", toy)
 
-    assert (0, 1) == (done.n_added, done.n_replaced)
-    assert (
-        made([("w2.1", 2, "eve", None, SECOND)]).to_pylist()
-        == pq.read_table(done.path).to_pylist()[-1:]
-    )
+    assert (0, 1) == (imported.n_added, imported.n_replaced)
+    assert later_vote == vote_rows(pq.read_table(imported.path))[-1]
 
 
 @pytest.mark.parametrize(
@@ -248,21 +272,27 @@ def test_a_later_vote_replaces(tmp_path, toy):
             ("w0.0", 0, "ann", True, None),
             r"'ann' gives two verdicts on image 'w0.0', label 0 \(1 such votes\)",
         ),
-        (("w0.0", 0, "ann", True, FIRST), "neither is later"),
+        (("w0.0", 0, "ann", True, FIRST_TIME), "neither is later"),
     ],
 )
 def test_nothing_is_written_in_error(row, message, tmp_path, toy):
     """A vote on no candidate, or a contradiction without times, leaves the votes as they were."""
-    tables.write_parquet(made([row]), tmp_path / "more.parquet")
-    before = (toy / "annotations/toy/votes.parquet").read_bytes()
+    path = toy / "annotations/toy/votes.parquet"
+    content = path.read_bytes()
+    tables.write_parquet(vote_table([row]), tmp_path / "more.parquet")
 
     with pytest.raises(ValueError, match=message):
         import_votes.add_votes(tmp_path / "more.parquet", "toy", toy)
 
-    assert before == (toy / "annotations/toy/votes.parquet").read_bytes()
+    assert content == path.read_bytes()
 
 
-BROKEN = {
+def one_annotated_task(image, answer):
+    """Return an export of one task with one answer."""
+    return json.dumps([annotated_task(image, 0, annotation("x", answer, FIRST_TIME))])
+
+
+BROKEN_FILES = {
     "votes.txt": ("", "votes are read from .csv, .parquet and .json"),
     "min.json": (
         '[{"image_id": "a", "label": 0, "shows": {"choices": ["yes", "no"]}}]',
@@ -272,18 +302,18 @@ BROKEN = {
     "cut.json": ("[{", "not an export of Label Studio"),
     "other.json": ('{"votes": []}', "not the annotations of the release"),
     "two.json": (
-        json.dumps([task("a", 0, ("x", "yes", FIRST))]).replace('["yes"]', '["yes", "no"]'),
+        one_annotated_task("a", "yes").replace('["yes"]', '["yes", "no"]'),
         "task 0: 2 answ",
     ),
-    "word.json": (json.dumps([task("a", 0, ("x", "yess", FIRST))]), "Did you mean 'yes'"),
-    "number.json": (json.dumps([task(5, 0, ("x", "yes", FIRST))]), "not an export of Label Studio"),
+    "word.json": (one_annotated_task("a", "yess"), "Did you mean 'yes'"),
+    "number.json": (one_annotated_task(5, "yes"), "not an export of Label Studio"),
 }
 
 
-@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("name", BROKEN_FILES)
 def test_broken_files(name, tmp_path):
-    """What is no file of votes is an error that says what to do."""
-    text, message = BROKEN[name]
+    """The error for a file that holds no votes says what to do."""
+    text, message = BROKEN_FILES[name]
     (tmp_path / name).write_text(text)
 
     with pytest.raises((ValueError, LookupError), match=message):
@@ -291,7 +321,7 @@ def test_broken_files(name, tmp_path):
 
 
 def test_not_text(tmp_path):
-    """Bytes that are no UTF-8 are an error that names the file."""
+    """The error for bytes that are not UTF-8 names the file."""
     (tmp_path / "x.json").write_bytes(b"[\xff]")
 
     with pytest.raises(ValueError, match=r"x.json: not UTF-8"):
@@ -299,9 +329,9 @@ def test_not_text(tmp_path):
 
 
 def test_no_candidates(tmp_path, toy):
-    """Votes need something to be on."""
+    """A dataset without candidates takes no votes."""
     (toy / "manifests/toy/web.parquet").unlink()
     (toy / "annotations/toy/votes.parquet").unlink()
 
     with pytest.raises(ValueError, match=r"web.parquet: no candidate to vote on"):
-        import_votes.add_votes(as_csv(tmp_path / "x"), "toy", toy)
+        import_votes.add_votes(write_csv(tmp_path / "x"), "toy", toy)

@@ -1,4 +1,4 @@
-"""Tasks go out for what is short of votes, and answers come back as votes."""
+"""Tasks are written for candidates that are short of votes, and answers are read as votes."""
 
 import json
 import re
@@ -19,23 +19,32 @@ from cnlw_tools.dataset.tables import MANIFEST, VOTES
 from cnlw_tools.ingest import label_studio
 
 PAIRS = [(image, label) for image in "abc" for label in (0, 1)]
+CLASSES = ("cup", "jug")
+NO_VOTES = VOTES.empty_table()
 WEB = pa.Table.from_pylist(
-    [{"image_id": i, "label": c, "split": "web", "uri": f"http://x/{i}"} for i, c in PAIRS],
+    [
+        {"image_id": image, "label": label, "split": "web", "uri": f"http://x/{image}"}
+        for image, label in PAIRS
+    ],
     MANIFEST,
 )
 
 
 def cnlw(*arguments):
-    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+    """Run a command."""
+    return CliRunner().invoke(main, list(map(str, arguments)), catch_exceptions=False)
 
 
-def ballots(rows):
-    return pa.Table.from_pylist(
-        [dict(zip(("image_id", "label", "correct"), row, strict=True)) for row in rows], VOTES
-    )
+def vote_table(rows):
+    """Return votes on candidates, each a pair of the candidate and the verdict."""
+    votes = []
+    for (image, label), verdict in rows:
+        votes.append({"image_id": image, "label": label, "correct": verdict})
+    return pa.Table.from_pylist(votes, VOTES)
 
 
-def keys(tasks):
+def candidates(tasks):
+    """Return the image and the label that each task asks about."""
     return [(task["data"]["image_id"], task["data"]["label"]) for task in tasks]
 
 
@@ -43,140 +52,146 @@ def keys(tasks):
     st.lists(st.tuples(st.sampled_from(PAIRS), st.sampled_from([True, False, None])), max_size=20),
     st.integers(1, 4),
 )
-def test_short_of_votes(said, wanted):
-    """A task for each candidate with too few yes and no, the unsure not counted, in the order of the manifest."""
-    count = Counter(pair for pair, answer in said if answer is not None)
+def test_short_of_votes(votes, min_votes):
+    """Each candidate with too few yes and no votes gets a task, in the order of the manifest."""
+    n_votes = Counter(pair for pair, verdict in votes if verdict is not None)
 
-    made = label_studio.make_tasks(
-        WEB, ballots([(*pair, answer) for pair, answer in said]), ("cup", "jug"), wanted, None
-    )
+    tasks = label_studio.make_tasks(WEB, vote_table(votes), CLASSES, min_votes, None)
 
-    assert [pair for pair in PAIRS if count[pair] < wanted] == keys(made)
+    assert [pair for pair in PAIRS if n_votes[pair] < min_votes] == candidates(tasks)
 
 
 def test_a_task():
-    """A task shows the image, asks for the class by name, and remembers what it is about."""
-    made = label_studio.make_tasks(WEB[1:2], VOTES.empty_table(), ("cup", "jug"), 1, None)
+    """A task shows the image, asks for the class by name, and holds the id and the label."""
+    tasks = label_studio.make_tasks(WEB[1:2], NO_VOTES, CLASSES, 1, None)
 
-    assert [{"data": {"image": "http://x/a", "class": "jug", "image_id": "a", "label": 1}}] == made
+    assert [{"data": {"image": "http://x/a", "class": "jug", "image_id": "a", "label": 1}}] == tasks
 
 
 def test_url():
-    """Images may be served elsewhere, by id; any id makes a whole URL."""
+    """Images may be served elsewhere, by id; ids are quoted in the URL."""
     web = WEB[:1].set_column(0, MANIFEST.field("image_id"), pa.array(["a b/ü"]))
-    made = label_studio.make_tasks(
-        web, VOTES.empty_table(), ("cup", "jug"), 1, "http://y/{image_id}.jpg"
-    )
+    tasks = label_studio.make_tasks(web, NO_VOTES, CLASSES, 1, "http://y/{image_id}.jpg")
 
-    assert "http://y/a%20b/%C3%BC.jpg" == made[0]["data"]["image"]
+    assert "http://y/a%20b/%C3%BC.jpg" == tasks[0]["data"]["image"]
     with pytest.raises(ValueError, match=r"put \{image_id\} into it"):
-        label_studio.make_tasks(web, VOTES.empty_table(), ("cup", "jug"), 1, "http://y/")
+        label_studio.make_tasks(web, NO_VOTES, CLASSES, 1, "http://y/")
 
 
-def test_nowhere_and_dead():
-    """A candidate without a uri is an error; one whose image is dead is no task."""
-    bare = WEB.set_column(3, MANIFEST.field("uri"), pa.array([*["http://x"] * 5, None]))
-    dead = bare.append_column("dead", pa.array([False] * 5 + [True]))
+def test_candidates_without_uri():
+    """A candidate without a uri is an error, unless its image is dead: then it gets no task."""
+    web = WEB.set_column(3, MANIFEST.field("uri"), pa.array([*["http://x"] * 5, None]))
+    web_with_dead = web.append_column("dead", pa.array([False] * 5 + [True]))
+    tasks = label_studio.make_tasks(web_with_dead, NO_VOTES, CLASSES, 1, None)
 
-    assert PAIRS[:5] == keys(
-        label_studio.make_tasks(dead, VOTES.empty_table(), ("cup", "jug"), 1, None)
-    )
+    assert PAIRS[:5] == candidates(tasks)
     with pytest.raises(ValueError, match=r"column 'uri', row 5: 'c'"):
-        label_studio.make_tasks(bare, VOTES.empty_table(), ("cup", "jug"), 1, None)
+        label_studio.make_tasks(web, NO_VOTES, CLASSES, 1, None)
 
 
 def test_nothing_to_do():
-    """No candidates, no tasks."""
-    assert [] == label_studio.make_tasks(WEB[:0], VOTES.empty_table(), (), 3, None)
+    """Without candidates there are no tasks."""
+    assert [] == label_studio.make_tasks(WEB[:0], NO_VOTES, (), 3, None)
 
 
-def test_answers_are_those_of_the_interface():
-    """What the interface offers is what is understood, under the name that is looked for."""
+def test_the_interface():
+    """It offers the answers that are understood, and uses the names that tasks have."""
     assert [*label_studio.ANSWERS] == re.findall(r'<Choice value="(\w+)"', label_studio.INTERFACE)
     assert 'Choices name="shows"' in label_studio.INTERFACE
     assert ["class", "image"] == sorted(re.findall(r"\$(\w+)", label_studio.INTERFACE))
 
 
 @pytest.mark.parametrize(
-    "who", [None, 7, {"id": 7}, {"id": 7, "email": "ann@x"}, {"id": 7, "email": ""}]
+    ("completed_by", "annotator"),
+    [
+        (None, None),
+        (7, "7"),
+        ({"id": 7}, "7"),
+        ({"id": 7, "email": "ann@x"}, "ann@x"),
+        ({"id": 7, "email": ""}, "7"),
+    ],
 )
-def test_annotators(who):
-    """An annotator is an address, else a number, else nobody."""
+def test_annotators(completed_by, annotator):
+    """An annotator is called by address, else by number; there may be none."""
     result = [
         {"from_name": "shows", "value": {"choices": ["no"]}},
         {"from_name": "note", "value": {"text": ["x"]}},
     ]
     task = {
         "data": {"image_id": "a", "label": 0},
-        "annotations": [{"completed_by": who, "result": result}],
+        "annotations": [{"completed_by": completed_by, "result": result}],
     }
-    named = {"None": None, "7": "7", "{'id': 7}": "7", "{'id': 7, 'email': ''}": "7"}.get(
-        str(who), "ann@x"
-    )
+    expected = {
+        "image_id": "a",
+        "label": 0,
+        "annotator": annotator,
+        "correct": False,
+        "at": None,
+    }
 
-    found = label_studio.read_export(json.dumps([task]), "x.json").to_pylist()
+    votes = label_studio.read_export(json.dumps([task]), "x.json")
 
-    assert [
-        {"image_id": "a", "label": 0, "annotator": named, "correct": False, "at": None}
-    ] == found
+    assert [expected] == votes.to_pylist()
 
 
-def annotated(path: Path, who: int) -> None:
-    """Answer every task: no to the odd ones of each class, unsure of the first."""
+def is_wrong(image_id: str) -> bool:
+    """Return whether an image is one of the odd ones of its class, which get the answer no."""
+    _, number = image_id.split(".")
+    return int(number) % 2 == 1
+
+
+def answer_tasks(path: Path, annotator: int) -> None:
+    """Answer every task of a file as an annotator: unsure to the first, no to wrong images."""
     tasks = json.loads(path.read_text())
-    for i, task in enumerate(tasks):
-        answer = (
-            "unsure"
-            if i == 0
-            else "no"
-            if int(task["data"]["image_id"].split(".")[1]) % 2
-            else "yes"
-        )
-        result = [
-            {
-                "from_name": "shows",
-                "to_name": "image",
-                "type": "choices",
-                "value": {"choices": [answer]},
-            }
-        ]
-        task["annotations"] = [
-            {"completed_by": who, "created_at": "2026-01-01T00:00:00Z", "result": result}
-        ]
+    for task in tasks:
+        answer = "no" if is_wrong(task["data"]["image_id"]) else "yes"
+        if task is tasks[0]:
+            answer = "unsure"
+        result = {
+            "from_name": "shows",
+            "to_name": "image",
+            "type": "choices",
+            "value": {"choices": [answer]},
+        }
+        annotation = {
+            "completed_by": annotator,
+            "created_at": "2026-01-01T00:00:00Z",
+            "result": [result],
+        }
+        task["annotations"] = [annotation]
     path.write_text(json.dumps(tasks))
 
 
 def test_round_trip(toy, tmp_path):
-    """Out to Label Studio, answered, back in: until nobody is short of votes; the pool is what was said."""
+    """Tasks are exported, answered and imported until enough votes are there."""
     web = pq.read_table(toy / "manifests/toy/web.parquet")
-    uris = pa.array([f"http://x/{i}" for i in web["image_id"].to_pylist()])
-    tables.write_parquet(
-        web.set_column(3, MANIFEST.field("uri"), uris), toy / "manifests/toy/web.parquet"
-    )
+    image_ids = web["image_id"].to_pylist()
+    uris = pa.array([f"http://x/{image_id}" for image_id in image_ids])
+    web_with_uris = web.set_column(3, MANIFEST.field("uri"), uris)
+    tables.write_parquet(web_with_uris, toy / "manifests/toy/web.parquet")
     (toy / "annotations/toy/votes.parquet").unlink()
-    file, left = tmp_path / "tasks.json", []
-    for who in range(3):
-        said = cnlw(
-            "export", "tasks", "--dataset", "toy", "--root", toy, "--votes", 2, "--out", file
-        )
-        left.append(
-            int(re.search(r"(\d+) of 168 candidates have fewer than 2 votes", said.output)[1])
-        )
-        annotated(file, who)
-        done = cnlw("import", "votes", file, "--dataset", "toy", "--root", toy)
-    again = cnlw("import", "votes", file, file, "--dataset", "toy", "--root", toy)
+    file = tmp_path / "tasks.json"
+    dataset_options = ("--dataset", "toy", "--root", toy)
+    n_tasks = []
+    for annotator in range(3):
+        exported = cnlw("export", "tasks", *dataset_options, "--votes", 2, "--out", file)
+        line = re.search(r"(\d+) of 168 candidates have fewer than 2 votes", exported.output)
+        n_tasks.append(int(line[1]))
+        answer_tasks(file, annotator)
+        imported = cnlw("import", "votes", file, *dataset_options)
+    imported_twice = cnlw("import", "votes", file, file, *dataset_options)
 
     votes = tables.read_votes(toy / "annotations/toy/votes.parquet", web)
-    wrong = {i for i in web["image_id"].to_pylist() if int(i.split(".")[1]) % 2}
-    assert [168, 168, 1] == left
-    assert "1 votes added; 337 in all" in done.output
-    assert 2 == again.output.count("0 votes added; 337 in all")
+    no_votes = votes.filter(pc.equal(votes["correct"], False))
+    assert [168, 168, 1] == n_tasks
+    assert "1 votes added; 337 in all" in imported.output
+    assert 2 == imported_twice.output.count("0 votes added; 337 in all")
     assert label_studio.INTERFACE == file.with_suffix(".xml").read_text()
-    assert wrong == set(votes.filter(pc.equal(votes["correct"], False))["image_id"].to_pylist())
+    assert set(filter(is_wrong, image_ids)) == set(no_votes["image_id"].to_pylist())
 
 
-def test_import_wants_a_dataset(toy, tmp_path):
-    """Votes without a dataset, and a dataset with what are no votes, are errors."""
+def test_wrong_arguments(toy, tmp_path):
+    """The errors for missing, superfluous and misspelled arguments say what to give."""
     for arguments, message in (
         (["import", "votes", "x.csv", "--root", toy], "Give --dataset"),
         (["import", "folder", tmp_path, "--dataset", "toy"], "--dataset goes with votes"),
@@ -187,5 +202,6 @@ def test_import_wants_a_dataset(toy, tmp_path):
         ),
         (["export", "tasks", "--dataset", "tow", "--root", toy], "Did you mean 'toy'"),
     ):
-        said = cnlw(*arguments)
-        assert (1, True) == (said.exit_code, message in said.output), said.output
+        result = cnlw(*arguments)
+        assert result.exit_code == 1
+        assert message in result.output
