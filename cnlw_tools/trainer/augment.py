@@ -67,12 +67,18 @@ def crop(x: Tensor, draw: Draw, padding: int | None = None) -> Tensor:
     batch, channels, height, width = x.shape
     p = height // 8 if padding is None else padding
     padded = pad(x, [p, p, p, p]).contiguous()
-    top = _uniform_integers(2 * p + 1, draw(0))
-    left = _uniform_integers(2 * p + 1, draw(1))
-    row = torch.arange(height, device=x.device) + top[:, None]  # (B, H)
-    plane = torch.arange(batch * channels, device=x.device).view(batch, channels, 1)
-    padded_row = plane * (height + 2 * p) + row[:, None]  # (B, C, H)
-    start = padded_row * (width + 2 * p) + left[:, None, None]
+    padded_height = height + 2 * p
+    padded_width = width + 2 * p
+    n_places = 2 * p + 1
+    top = _uniform_integers(n_places, draw(0))
+    left = _uniform_integers(n_places, draw(1))
+    window_row = torch.arange(height, device=x.device)
+    row = top[:, None] + window_row  # (B, H)
+    plane = torch.arange(batch * channels, device=x.device)
+    first_row = padded_height * plane.view(batch, channels, 1)
+    padded_row = first_row + row[:, None]  # (B, C, H)
+    start = padded_row * padded_width
+    start = start + left[:, None, None]
     windows = padded.flatten().unfold(0, width, 1)
     return windows.index_select(0, start.flatten()).view_as(x)
 
@@ -83,9 +89,13 @@ def cutout(x: Tensor, draw: Draw, side: int | None = None) -> Tensor:
     The square takes the rows r - S // 2 <= i < r + S // 2 about pixel row r, columns likewise.
     """
     height, width = x.shape[2:]
-    half = (height // 2 if side is None else side) // 2
-    rows = _is_near(_uniform_integers(height, draw(0)), half, height)
-    columns = _is_near(_uniform_integers(width, draw(1)), half, width)
+    if side is None:
+        side = height // 2
+    half = side // 2
+    row = _uniform_integers(height, draw(0))
+    column = _uniform_integers(width, draw(1))
+    rows = _is_near(row, half, height)
+    columns = _is_near(column, half, width)
     square = rows[:, :, None] & columns[:, None]  # (B, H, W)
     return torch.where(square[:, None], GREY, to_float(x))
 
@@ -97,12 +107,17 @@ def resized_crop(x: Tensor, draw: Draw) -> Tensor:
     """
     height, width = x.shape[2:]
     h, w = _draw_window_size(draw, height, width)
-    top = (draw(2 * N_TRIES) * (height - h + 1)).floor()
-    left = (draw(2 * N_TRIES + 1) * (width - w + 1)).floor()
-    y = _source_coordinates(top, h, height)
-    x_coordinate = _source_coordinates(left, w, width)
+    n_tops = height - h + 1
+    n_lefts = width - w + 1
+    first_draw = 2 * N_TRIES  # the draws before it are those of the window's size
+    top = (draw(first_draw) * n_tops).floor()
+    left = (draw(first_draw + 1) * n_lefts).floor()
+    source_y = _source_coordinates(top, h, height)  # (B, H)
+    source_x = _source_coordinates(left, w, width)  # (B, W)
     shape = (len(x), height, width)
-    grid = torch.stack([x_coordinate[:, None].expand(shape), y[:, :, None].expand(shape)], 3)
+    grid_y = source_y[:, :, None].expand(shape)
+    grid_x = source_x[:, None].expand(shape)
+    grid = torch.stack([grid_x, grid_y], 3)
     crops = grid_sample(to_float(x), grid, padding_mode="border", align_corners=True)
     return crops.clamp(0, 1)
 
@@ -194,21 +209,26 @@ def _rescale(u: Tensor, limits: tuple[float, float]) -> Tensor:
 
 def _is_near(centre: Tensor, half: int, size: int) -> Tensor:
     """Return which of ``size`` pixels in a line lie in the square about a centre, (B, size)."""
-    distance = torch.arange(size, device=centre.device) - centre[:, None]
+    pixel = torch.arange(size, device=centre.device)
+    distance = pixel - centre[:, None]
     return (distance >= -half) & (distance < half)
 
 
 def _draw_window_size(draw: Draw, height: int, width: int) -> tuple[Tensor, Tensor]:
     """Draw the height and width of a window, (B,) each: those of the first try that fits."""
-    log_aspect_range = (math.log(ASPECT_RANGE[0]), math.log(ASPECT_RANGE[1]))
+    low, high = ASPECT_RANGE
+    log_aspect_range = (math.log(low), math.log(high))
     h = torch.full_like(draw(0), height)
     w = torch.full_like(draw(0), width)
     for i in reversed(range(N_TRIES)):
-        area = _rescale(draw(2 * i), AREA_RANGE) * (height * width)
+        area_share = _rescale(draw(2 * i), AREA_RANGE)
+        area = area_share * (height * width)
         aspect = _rescale(draw(2 * i + 1), log_aspect_range).exp()
         new_h = (area / aspect).sqrt().round()
         new_w = (area * aspect).sqrt().round()
-        fits = (new_h > 0) & (new_h <= height) & (new_w > 0) & (new_w <= width)
+        h_fits = (new_h > 0) & (new_h <= height)
+        w_fits = (new_w > 0) & (new_w <= width)
+        fits = h_fits & w_fits
         h = torch.where(fits, new_h, h)
         w = torch.where(fits, new_w, w)
     return h, w
@@ -219,10 +239,14 @@ def _source_coordinates(begin: Tensor, length: Tensor, size: int) -> Tensor:
 
     -1 is the first pixel of the image and 1 is the last.
     """
-    position = torch.arange(size, device=begin.device) + 0.5
-    position = position * (length / size)[:, None] - 0.5
-    inside = torch.minimum(position.clamp(min=0), length[:, None] - 1)
-    return (begin[:, None] + inside) * (2 / max(size - 1, 1)) - 1
+    scale = length / size
+    centre = torch.arange(size, device=begin.device) + 0.5
+    position = centre * scale[:, None] - 0.5
+    last = length[:, None] - 1
+    inside = torch.minimum(position.clamp(min=0), last)
+    source = begin[:, None] + inside
+    pixel_width = 2 / max(size - 1, 1)
+    return source * pixel_width - 1
 
 
 def _change_contrast(x: Tensor, factor: Tensor) -> Tensor:
@@ -244,12 +268,18 @@ def _change_saturation_and_hue(x: Tensor, saturation: Tensor, hue: Tensor) -> Te
     v = x.amax(1)
     c = v - x.amin(1)
     d = c.clamp(min=1e-12)
-    green_or_blue = torch.where(v == g, 2 + (b - r) / d, 4 + (r - g) / d)
-    h = torch.where(v == r, (g - b) / d, green_or_blue)
-    h = h + 6 * hue[:, None, None]
-    c = c * torch.minimum(v / d, saturation[:, None, None]).clamp(min=0)
+    hue_if_red = (g - b) / d
+    hue_if_green = 2 + (b - r) / d
+    hue_if_blue = 4 + (r - g) / d
+    h = torch.where(v == g, hue_if_green, hue_if_blue)
+    h = torch.where(v == r, hue_if_red, h)
+    turn = 6 * hue
+    h = h + turn[:, None, None]
+    factor = torch.minimum(v / d, saturation[:, None, None])
+    c = c * factor.clamp(min=0)
     channels = []
     for n in (5, 3, 1):
         k = (n + h) % 6
-        channels.append(v - c * torch.minimum(k, 4 - k).clamp(0, 1))
+        ramp = torch.minimum(k, 4 - k).clamp(0, 1)
+        channels.append(v - c * ramp)
     return torch.stack(channels, 1)

@@ -7,7 +7,7 @@
 Only the choice differs from image to image. Therefore a stage applies the same three steps to the
 whole batch, with parameters that change nothing where another operation was chosen:
 
-    1. an affine warp, nearest pixel; (X, Y) counts from the middle, what comes from outside is grey:
+    1. an affine warp, nearest pixel; (X, Y) counts from the middle, and outside all is grey:
            X' = X cos a - Y sin a + s_x (Y + H/2) - t_x
            Y' = X sin a + Y cos a + s_y (X + W/2) - t_y        out[X, Y] = in[X', Y']
     2. a table of 256 levels for each channel
@@ -140,13 +140,19 @@ def apply_operations(x: Tensor, operation: Tensor, magnitude: Tensor) -> Tensor:
         operation: (B,) positions in `OPERATIONS`
         magnitude: (B,) in the units of `MAGNITUDE_RANGES`
     """
-    mask = operation == torch.arange(len(OPERATIONS), device=operation.device)[:, None]  # (15, B)
+    index = torch.arange(len(OPERATIONS), device=operation.device)
+    mask = operation == index[:, None]  # (15, B)
     magnitudes = torch.where(mask, magnitude, 0.0)
-    is_chosen = dict(zip(OPERATIONS, mask[:, :, None, None], strict=True))
-    amount = dict(zip(OPERATIONS, magnitudes[:, :, None, None], strict=True))
+    is_chosen = _by_operation(mask)
+    amount = _by_operation(magnitudes)
     x = _warp(x, amount)
     x = _map_levels(x, is_chosen, amount)
     return _blend(x, is_chosen, amount)
+
+
+def _by_operation(values: Tensor) -> ByOperation:
+    """Return the rows of (15, B) values by the name of the operation."""
+    return dict(zip(OPERATIONS, values[:, :, None, None], strict=True))
 
 
 def _apply_policy(policy: Policy, x: Tensor, draw: Draw) -> Tensor:
@@ -169,18 +175,26 @@ def _warp(x: Tensor, amount: ByOperation) -> Tensor:
     angle = amount["rotate"] * (math.pi / 180)
     right = (amount["translate_x"] * width).trunc()
     down = (amount["translate_y"] * height).trunc()
-    X = torch.arange(width, device=x.device) + (0.5 - width / 2)
-    Y = (torch.arange(height, device=x.device) + (0.5 - height / 2))[:, None]
+    half_width = width / 2
+    half_height = height / 2
+    X = torch.arange(width, device=x.device) + (0.5 - half_width)
+    Y = torch.arange(height, device=x.device) + (0.5 - half_height)
+    Y = Y[:, None]
+    sheared_right = amount["shear_x"] * (Y + half_height)
+    sheared_down = amount["shear_y"] * (X + half_width)
     column = X * angle.cos() - Y * angle.sin()
-    column = column + amount["shear_x"] * (Y + height / 2) - right + width / 2  # (B, H, W)
+    column = column + sheared_right - right + half_width  # (B, H, W)
     row = X * angle.sin() + Y * angle.cos()
-    row = row + amount["shear_y"] * (X + width / 2) - down + height / 2
-    is_inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    row = row + sheared_down - down + half_height
+    has_column = (column >= 0) & (column < width)
+    has_row = (row >= 0) & (row < height)
     source_row = row.long().clamp(0, height - 1)
     source_column = column.long().clamp(0, width - 1)
     source = source_row * width + source_column
-    index = source.flatten(1)[:, None].expand(-1, 3, -1)
-    moved = x.flatten(2).gather(2, index).view_as(x)
+    index = source.flatten(1)[:, None]
+    moved = x.flatten(2).gather(2, index.expand(-1, 3, -1))
+    moved = moved.view_as(x)
+    is_inside = has_column & has_row
     return torch.where(is_inside[:, None], moved, GREY)
 
 
@@ -189,13 +203,17 @@ def _map_levels(x: Tensor, is_chosen: ByOperation, amount: ByOperation) -> Tenso
     pixels = x.flatten(2)  # (B, 3, HW)
     index = pixels.long()
     v = torch.arange(256, dtype=torch.int32, device=x.device)
-    is_solarized = is_chosen["solarize"] & (v >= 255 * amount["solarize"])
+    is_bright = v >= 255 * amount["solarize"]
+    is_solarized = is_chosen["solarize"] & is_bright
     is_inverted = is_chosen["invert"] | is_solarized
     step = 1 << (8 - amount["posterize"].int())
-    table = torch.where(is_chosen["posterize"], v - v % step, v)  # (B, 1, 256)
+    posterized = v - v % step  # (B, 1, 256)
+    stretched = _autocontrast_table(pixels, v)  # (B, 3, 256)
+    equalized = _equalize_table(index, v)
+    table = torch.where(is_chosen["posterize"], posterized, v)
     table = torch.where(is_inverted, 255 - v, table)
-    table = torch.where(is_chosen["autocontrast"], _autocontrast_table(pixels, v), table)
-    table = torch.where(is_chosen["equalize"], _equalize_table(index, v), table)  # (B, 3, 256)
+    table = torch.where(is_chosen["autocontrast"], stretched, table)
+    table = torch.where(is_chosen["equalize"], equalized, table)
     return table.byte().gather(2, index).view_as(x)
 
 
@@ -207,7 +225,8 @@ def _autocontrast_table(pixels: Tensor, v: Tensor) -> Tensor:
     low = pixels.amin(2, keepdim=True).int()
     high = pixels.amax(2, keepdim=True).int()
     span = (high - low).clamp(min=1)
-    table = ((v - low) * 255 // span).clamp(0, 255)
+    table = (v - low) * 255 // span
+    table = table.clamp(0, 255)
     return torch.where(high > low, table, v)
 
 
@@ -220,8 +239,10 @@ def _equalize_table(index: Tensor, v: Tensor) -> Tensor:
     unit = torch.ones((), dtype=torch.int32, device=index.device)
     count = unit.new_zeros(*index.shape[:2], 256)
     count = count.scatter_add_(2, index, unit.expand_as(index))
-    n_brightest = count.gather(2, index.amax(2, keepdim=True))
-    step = (index.shape[2] - n_brightest) // 255  # (B, 3, 1)
+    brightest = index.amax(2, keepdim=True)
+    n_brightest = count.gather(2, brightest)
+    n_pixels = index.shape[2]
+    step = (n_pixels - n_brightest) // 255  # (B, 3, 1)
     n_darker = count.cumsum(2, dtype=torch.int32) - count
     table = (n_darker + step // 2) // step.clamp(min=1)
     return torch.where(step > 0, table.clamp(max=255), v)
@@ -231,24 +252,34 @@ def _blend(x: Tensor, is_chosen: ByOperation, amount: ByOperation) -> Tensor:
     """Move away from, or towards, black, the grey image, its mean, or the smoothed image."""
     y = x.float()
     r, g, b = y.unbind(1)  # (B, H, W)
-    luminance = (19595 * r + 38470 * g + 7471 * b) / 65536  # 0.299, 0.587, 0.114, exactly
-    grey = (luminance + 0.5).floor()
+    luminance = 19595 * r + 38470 * g + 7471 * b  # 0.299, 0.587, 0.114 of 65536, exactly
+    grey = (luminance / 65536 + 0.5).floor()
     mean = grey.mean((1, 2), keepdim=True, dtype=torch.float64)
     mean = (mean + 0.5).floor().float()
     flat = torch.where(is_chosen["contrast"], mean, 0.0)
     flat = torch.where(is_chosen["color"], grey, flat)
-    z = torch.where(is_chosen["sharpness"][..., None], _smooth(y), flat[:, None])
-    f = 1 + amount["brightness"] + amount["color"] + amount["contrast"] + amount["sharpness"]
-    return (y - z).mul_(f[..., None]).add_(z).clamp_(0, 255).byte()
+    is_sharpened = is_chosen["sharpness"][..., None]
+    z = torch.where(is_sharpened, _smooth(y), flat[:, None])
+    f = 1 + amount["brightness"]
+    f = f + amount["color"] + amount["contrast"]
+    f = f + amount["sharpness"]
+    blended = (y - z).mul_(f[..., None])
+    blended = blended.add_(z).clamp_(0, 255)
+    return blended.byte()
 
 
 def _smooth(x: Tensor) -> Tensor:
     """Average 3 x 3 pixels, the middle one five times; the border stays."""
-    middle = x[:, :, 1:-1, 1:-1]
-    rows = x[:, :, :-2] + x[:, :, 1:-1] + x[:, :, 2:]
-    total = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
+    upper = x[:, :, :-2]
+    centre = x[:, :, 1:-1]
+    lower = x[:, :, 2:]
+    rows = upper + centre + lower
+    total = rows[..., :-2] + rows[..., 1:-1]
+    total = total + rows[..., 2:]
+    middle = centre[..., 1:-1]
     smoothed = x.clone()
-    smoothed[:, :, 1:-1, 1:-1] = ((total + 4 * middle) / 13).round()
+    smoothed_middle = smoothed[:, :, 1:-1, 1:-1]
+    smoothed_middle.copy_(((total + 4 * middle) / 13).round())
     return smoothed
 
 
@@ -285,11 +316,12 @@ def _policy_tensor(policy: Policy, device: torch.device) -> Tensor:
     """
     rows = []
     for pair in policy:
-        row = []
         for name, probability, level in pair:
-            row.append((OPERATIONS.index(name), probability, _magnitude(name, level / 9)))
-        rows.append(row)
-    return torch.tensor(rows, dtype=torch.float32, device=device)
+            position = OPERATIONS.index(name)
+            magnitude = _magnitude(name, level / 9)
+            rows.append((position, probability, magnitude))
+    table = torch.tensor(rows, dtype=torch.float32, device=device)
+    return table.view(len(policy), 2, 3)
 
 
 @cache

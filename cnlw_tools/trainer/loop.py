@@ -38,7 +38,7 @@ from cnlw_tools.trainer.evaluate import (
     validation_accuracies,
 )
 from cnlw_tools.trainer.optimiser import EMA, build_optimiser
-from cnlw_tools.trainer.run import Metrics, Run
+from cnlw_tools.trainer.run import Metrics, RunWriter
 from cnlw_tools.trainer.schedule import Schedule, parse_schedule, with_warmup
 from cnlw_tools.trainer.tensorboard import TensorBoardWriter
 
@@ -67,7 +67,7 @@ class TrainingLoop:
         method: Method,
         preset: Preset,
         loaders: dict[str, BatchLoader],
-        run: Run,
+        run: RunWriter,
         seed: int,
     ) -> None:
         self.method = method
@@ -88,8 +88,8 @@ class TrainingLoop:
         self.ema: EMA | None = None
         self.loss_sum = torch.zeros((), device=self.device)  # over the steps of this epoch
         self.first_nonfinite_step = torch.full((), -1, device=self.device)  # -1: there is none
-        if run.state is not None:
-            self._restore(run.state)
+        if run.restored_state is not None:
+            self._restore(run.restored_state)
 
     def fit(self, progress: Progress, on_epoch: Callable[[Metrics], None]) -> Metrics:
         """Train to the end and return the summary of validation.
@@ -118,7 +118,7 @@ class TrainingLoop:
                 tensorboard.add_metrics(metrics)
                 on_epoch(metrics)
                 self._stop_after_epoch(stop)
-            return self.run.result(self.history)
+            return self.run.write_result(self.history)
 
     def _begin_epoch(self) -> None:
         """Seed the epoch, begin its phase if it is the first of one, and let the method prepare."""
@@ -160,7 +160,7 @@ class TrainingLoop:
             self._train_batch(batch)
             progress(f"epoch {self.epoch + 1:3}", self.step, len(chunks))
             if stop.asked and not distributed.is_distributed():
-                self.run.save(self._state())
+                self.run.write_checkpoint(self._state())
                 message = f"{self.run.folder}: saved in epoch {self.epoch + 1}: --resume goes on"
                 raise TrainingStopped(message, stop.asked)
         self.step = 0
@@ -244,7 +244,7 @@ class TrainingLoop:
         predictions = {}
         for name in evaluation_splits(self.loaders):
             predictions[name] = predict_split(self.method, self.loaders[name])
-        self.run.predictions(predictions)
+        self.run.write_predictions(predictions)
 
     def _write_epoch(self) -> None:
         """Write the epoch to the run: examples and artifacts, then the checkpoint, then metrics."""
@@ -252,10 +252,10 @@ class TrainingLoop:
         self._keep_networks_of_phase()
         self.epoch += 1
         self.loss_sum = torch.zeros_like(self.loss_sum)
-        self.run.examples(self.epoch, self.train_loader.split.rows, example_columns)
-        self.run.kept(self.epoch, self.artifacts)
-        self.run.save(self._state())
-        self.run.metrics(self.history)
+        self.run.write_examples(self.epoch, self.train_loader.split.rows, example_columns)
+        self.run.write_artifacts(self.epoch, self.artifacts)
+        self.run.write_checkpoint(self._state())
+        self.run.write_metrics(self.history)
 
     def _collect_examples(self) -> StateDict:
         """Return what all ranks logged about each example, (n,) each, and clear the logs."""
@@ -333,7 +333,7 @@ class TrainingLoop:
         """Go on from a state that `_state` returned; refuse that of another version."""
         mismatch = checkpoint_mismatch(state, self.method.state_dict(), self.n_epochs)
         if mismatch:
-            self.run.refuse(mismatch)
+            self.run.refuse_checkpoint(mismatch)
         self.epoch = state["epoch"]
         self.step = state["step"]
         self.history = state["history"]
@@ -344,8 +344,10 @@ class TrainingLoop:
         self.method.load_state_dict(state["method"])
         if self.epoch < self.n_epochs:
             self._restore_optimiser(state)
-        self.run.begin()
-        self.run.metrics(self.history)  # a killed run may have one line too many, or one too few
+        self.run.write_config()
+        self.run.write_metrics(
+            self.history
+        )  # a killed run may have one line too many, or one too few
 
     def _restore_optimiser(self, state: dict[str, Any]) -> None:
         """Restore the optimiser and torch's generators.
@@ -358,7 +360,7 @@ class TrainingLoop:
             try:
                 self.optimiser.load_state_dict(state["optimiser"])
             except ValueError as error:  # other parameter groups
-                self.run.refuse(f"optimiser: {error}")
+                self.run.refuse_checkpoint(f"optimiser: {error}")
             if self.ema:
                 self.ema.load_state_dict(state["ema"])
         devices.restore_rng_state(state["rng_state"], self.device)

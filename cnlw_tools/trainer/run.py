@@ -1,12 +1,15 @@
-"""A run on disk.
+"""Writes the folder of a run.
 
 runs/shapes/red_40/mentormix_s0/
-    config.json        what was asked: data and their digests, method, options, preset, seed, versions, command
-    checkpoint.pt      all that going on takes
-    metrics.jsonl      a line an epoch
-    examples.parquet/  a file an epoch: what each example cost and weighed, and by whose label it went
-    transition/        a file an epoch, of methods that estimate one: (K, K), P(given | true) by rows; and beside it
-    confusion/         P(predicted | true) by rows, on validation
+    config.json        what was asked: data and their digests, method, options, preset, seed,
+                       versions, command
+    checkpoint.pt      the state from which a killed run goes on
+    metrics.jsonl      a line for each epoch
+    examples.parquet/  a file for each epoch: the loss and the weight of each example, and whether
+                       the method used its given label
+    transition/        a file for each epoch, of methods that estimate a transition matrix: (K, K),
+                       row i is P(given label | true class i)
+    confusion/         beside it: row i is P(predicted class | true class i), on validation
     predictions.parquet  of validation and test images, after the last epoch
     result.json        last, best, mean10: top-1 in percent
     tensorboard/       the same metrics, for TensorBoard
@@ -42,156 +45,184 @@ from cnlw_tools.recipe.run_files import (
     summarise,
 )
 
-FREE = ("command", "versions", "device", "build")  # what may differ when a run goes on
-ABSENT = "\0"  # what stands for a value that is not there; no JSON of ours has it
+MAY_DIFFER = ("command", "versions", "device", "build")  # keys of config.json, in a resumed run
+MISSING = "\0"  # stands for a missing value; no value of config.json equals it
 Metrics = dict[str, Any]
 
 
-class Run:
-    """The folder of a run, which is its own until `close`; of several processes the first alone writes.
+class RunWriter:
+    """Writes the folder of a run and keeps it locked until `close`; only rank zero writes.
+
+    Args:
+        folder: of the run
+        config: what was asked
+        resume: go on with a run that is there
 
     Raises:
-        ValueError: there is a run already, or going on would mix two that differ
+        ValueError: there is a run already, or the run to resume was asked for something else
         OSError: the folder cannot be written, or another run is at work there
     """
 
     def __init__(self, folder: Path, config: RunConfig, resume: bool) -> None:
-        self.folder, self.config = folder, json.loads(json.dumps(asdict(config)))
-        self.leads = distributed.rank() == 0
-        self.state: dict[str, Any] | None = None
-        self.close: Callable[[], object] = (
-            weakref.finalize(self, os.close, _lock(folder)) if self.leads else lambda: None
-        )
+        self.folder = folder
+        self.config = _to_json_types(config)
+        self.is_rank_zero = distributed.rank() == 0
+        self.restored_state: dict[str, Any] | None = None  # None: the run is new
+        self.close: Callable[[], object] = lambda: None
+        if self.is_rank_zero:
+            self.close = weakref.finalize(self, os.close, _lock_folder(folder))
         try:
-            if self.checkpoint.is_file():
-                self._go_on(resume)
+            if self.checkpoint_path.is_file():
+                self._resume(resume)
         except BaseException:
-            self.close()  # or the lock would last as long as somebody looks at the error
+            self.close()  # otherwise the lock lasts as long as someone holds the error
             raise
-        if self.state is None:
-            self.begin()
+        if self.restored_state is None:
+            self.write_config()
 
     @property
-    def checkpoint(self) -> Path:
-        """The file that a killed run goes on from."""
+    def checkpoint_path(self) -> Path:
+        """The file from which a killed run goes on."""
         return self.folder / "checkpoint.pt"
 
-    def begin(self) -> None:
-        """Write what was asked; a run that goes on does so once its checkpoint is known to fit."""
-        self._write(CONFIG, json.dumps(self.config, indent=1))
+    def write_config(self) -> None:
+        """Write what was asked. A resumed run does so after its checkpoint is found to fit."""
+        self._write_text(CONFIG, json.dumps(self.config, indent=1))
 
-    def refuse(self, why: str) -> NoReturn:
-        """Let go of a checkpoint that does not fit.
+    def refuse_checkpoint(self, reason: str) -> NoReturn:
+        """Unlock the folder and raise, because the checkpoint does not fit.
 
         Raises:
             ValueError: always
         """
         self.close()
-        remedy = f"give another --out, or delete {self.folder} to begin again"
         raise ValueError(
-            f"{self.checkpoint}: {why}: another version of the package or the method wrote it: {remedy}"
+            f"{self.checkpoint_path}: {reason}: another version of the package or the method "
+            f"wrote it: give another --out, or delete {self.folder} to begin again"
         )
 
-    def save(self, state: Mapping[str, Any]) -> None:
+    def write_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Replace the checkpoint."""
-        if not self.leads:
+        if not self.is_rank_zero:
             return
-        with files.atomic_write(self.checkpoint) as draft:
+        with files.atomic_write(self.checkpoint_path) as draft:
             try:
                 torch.save(state, draft)
-            except RuntimeError as error:  # what torch says of a full disk
+            except RuntimeError as error:  # torch's error if the disk is full
                 raise OSError(str(error).splitlines()[0]) from error
 
-    def metrics(self, history: list[Metrics]) -> None:
-        """Write a line for every epoch so far, and what they come to."""
-        self._write(METRICS, "".join(json.dumps(line) + "\n" for line in history))
+    def write_metrics(self, history: list[Metrics]) -> None:
+        """Write a line for every epoch so far."""
+        lines = [json.dumps(metrics) + "\n" for metrics in history]
+        self._write_text(METRICS, "".join(lines))
 
-    def result(self, history: list[Metrics]) -> Metrics:
-        """Write and return what the epochs come to."""
-        summed = result_to_json(result(history))
-        self._write(RESULT, json.dumps(summed, indent=1) + "\n")
-        return summed
+    def write_result(self, history: list[Metrics]) -> Metrics:
+        """Write and return the summary of all epochs."""
+        result = result_to_json(summarise_history(history))
+        self._write_text(RESULT, json.dumps(result, indent=1) + "\n")
+        return result
 
-    def examples(self, epoch: int, row: NDArray[np.int64], seen: Mapping[str, Tensor]) -> None:
-        """Write what was noted of each example in an epoch, (n,) each, by its row in the build's split.
+    def write_examples(
+        self, epoch: int, rows: NDArray[np.int64], columns: Mapping[str, Tensor]
+    ) -> None:
+        """Write what was logged about each example in an epoch, sorted by row.
 
-        Null: the example was not drawn in this epoch, or nothing was noted.
+        NaN becomes null: the example was not drawn in this epoch, or nothing was logged.
+
+        Args:
+            epoch: from 1
+            rows: (n,) row of each example in the build's split
+            columns: by name, (n,) each
         """
-        if not self.leads:
+        if not self.is_rank_zero:
             return
-        by_row = np.argsort(row)
-        values = {name: value.cpu().numpy()[by_row] for name, value in seen.items()}
-        columns = {
-            name: pa.array(value, pa.float32(), from_pandas=True) for name, value in values.items()
+        order = np.argsort(rows)
+        table_columns: dict[str, Any] = {
+            "epoch": np.full(len(rows), epoch, np.int32),
+            "row": rows[order],
         }
-        table = pa.table(
-            {"epoch": np.full(len(row), epoch, np.int32), "row": np.sort(row), **columns}
-        )
-        with files.atomic_write(
-            self.folder / "examples.parquet" / f"epoch-{epoch:04d}.parquet"
-        ) as draft:
-            pq.write_table(table, draft, compression="zstd")
+        for name, values in columns.items():
+            sorted_values = values.cpu().numpy()[order]
+            table_columns[name] = pa.array(sorted_values, pa.float32(), from_pandas=True)
+        path = self.folder / "examples.parquet" / f"epoch-{epoch:04d}.parquet"
+        _write_table(path, pa.table(table_columns))
 
-    def kept(self, epoch: int, arrays: Mapping[str, Tensor]) -> None:
-        """Write the arrays that a method keeps of an epoch, a folder each."""
-        for name, value in arrays.items() if self.leads else ():
+    def write_artifacts(self, epoch: int, artifacts: Mapping[str, Tensor]) -> None:
+        """Write tensors of an epoch, each into the folder of its name."""
+        if not self.is_rank_zero:
+            return
+        for name, value in artifacts.items():
             path = self.folder / name / f"epoch-{epoch:04d}.npy"
-            with files.atomic_write(path) as draft, draft.open("wb") as out:
-                np.save(out, value.detach().float().cpu().numpy())
+            with files.atomic_write(path) as draft, draft.open("wb") as file:
+                np.save(file, value.detach().float().cpu().numpy())
 
-    def predictions(self, by_split: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
-        """Write what was predicted of the images of some splits, columns by name, by their rows in the build."""
-        if not self.leads:
+    def write_predictions(self, predictions: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
+        """Write predictions: split -> column -> values, sorted by the column `row`."""
+        if not self.is_rank_zero:
             return
         tables = []
-        for split, columns in by_split.items():
+        for split, columns in predictions.items():
             order = np.argsort(columns["row"])
-            said = {name: values[order] for name, values in columns.items()}
-            tables.append(pa.table({"split": [split] * len(order), **said}))
-        with files.atomic_write(self.folder / "predictions.parquet") as draft:
-            pq.write_table(pa.concat_tables(tables), draft, compression="zstd")
+            table_columns: dict[str, Any] = {"split": [split] * len(order)}
+            for name, values in columns.items():
+                table_columns[name] = values[order]
+            tables.append(pa.table(table_columns))
+        _write_table(self.folder / "predictions.parquet", pa.concat_tables(tables))
 
-    def _write(self, name: str, text: str) -> None:
-        if self.leads:
+    def _write_text(self, name: str, text: str) -> None:
+        if self.is_rank_zero:
             with files.atomic_write(self.folder / name) as draft:
                 draft.write_text(text, encoding="utf-8")
 
-    def _go_on(self, resume: bool) -> None:
+    def _resume(self, resume: bool) -> None:
+        """Load the checkpoint of the run that is there."""
         if not resume:
             raise ValueError(
-                f"{self.folder}: a run is here already: --resume goes on with it, or give another --out"
+                f"{self.folder}: a run is here already: "
+                f"--resume goes on with it, or give another --out"
             )
         try:
-            before = json.loads(json.dumps(asdict(read_config(self.folder))))
-            self.state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        except (
-            OSError,
-            ValueError,
-            RuntimeError,
-            EOFError,
-            UnpicklingError,
-        ) as error:  # the last three: torch's
-            why = f"{type(error).__name__}: {error}".splitlines()[0]
+            old_config = _to_json_types(read_config(self.folder))
+            self.restored_state = torch.load(
+                self.checkpoint_path, map_location="cpu", weights_only=True
+            )
+        # torch raises the last three.
+        except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError) as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise ValueError(
-                f"{self.folder}: the run cannot be read ({why}): give another --out"
+                f"{self.folder}: the run cannot be read ({reason}): give another --out"
             ) from error
-        for key in self.config:
-            if key not in FREE and before.get(key) != self.config[key]:
-                raise ValueError(
-                    f"{self.folder}: {_difference(key, before.get(key, ABSENT), self.config[key])}"
-                )
+        for key, value in self.config.items():
+            if key not in MAY_DIFFER and old_config.get(key) != value:
+                difference = _explain_difference(key, old_config.get(key, MISSING), value)
+                raise ValueError(f"{self.folder}: {difference}")
 
 
-def result(history: list[Metrics]) -> RunResult:
-    """Return the last, the best and the mean of the last ten epochs of every top-1 on validation, in percent."""
+def summarise_history(history: list[Metrics]) -> RunResult:
+    """Return the last, the best and the mean of the last ten epochs of top-1, in percent.
+
+    Each validation split has its own.
+    """
     summaries = {}
-    for name in [key for key in history[-1] if "top1" in key]:
-        summaries[name] = summarise([line[name] for line in history])
+    for name in history[-1]:
+        if "top1" in name:
+            summaries[name] = summarise([metrics[name] for metrics in history])
     return RunResult(len(history), summaries.pop("val_top1"), summaries)
 
 
-def _lock(folder: Path) -> int:
-    """Lock the folder itself, made if need be; the lock ends with the process."""
+def _to_json_types(config: RunConfig) -> dict[str, Any]:
+    """Return a config with the types that it has after a round trip through JSON."""
+    fields: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    return fields
+
+
+def _write_table(path: Path, table: pa.Table) -> None:
+    with files.atomic_write(path) as draft:
+        pq.write_table(table, draft, compression="zstd")
+
+
+def _lock_folder(folder: Path) -> int:
+    """Create the folder if needed, lock it and return its handle; the lock ends with the process."""
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -204,15 +235,27 @@ def _lock(folder: Path) -> int:
     return handle
 
 
-def _difference(key: str, before: Any, now: Any) -> str:
-    """Say what differs, as deep down as it can be named."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        inner = next(k for k in [*before, *now] if before.get(k, ABSENT) != now.get(k, ABSENT))
-        return _difference(f"{key}.{inner}", before.get(inner, ABSENT), now.get(inner, ABSENT))
+def _explain_difference(key: str, old: Any, new: Any) -> str:
+    """Describe how a value of config.json differs, naming the innermost key."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in [*old, *new]:
+            old_value = old.get(name, MISSING)
+            new_value = new.get(name, MISSING)
+            if old_value != new_value:
+                return _explain_difference(f"{key}.{name}", old_value, new_value)
     if key.startswith("data."):
-        return f"the images or labels of {key[5:]} are not those that the run began with: give another --out"
-    if before == ABSENT:
-        other = "say the same, or, if an older version of the package wrote it, give another --out"
-        return f"the run began without {key}, and now it is {now!r}: {other}"
-    is_now = "there is none" if now == ABSENT else f"it is {now!r}"
-    return f"the run began with {key} = {before!r}, and now {is_now}: say the same, or give another --out"
+        split = key.removeprefix("data.")
+        return (
+            f"the images or labels of {split} are not those that the run began with: "
+            f"give another --out"
+        )
+    if old == MISSING:
+        return (
+            f"the run began without {key}, and now it is {new!r}: ask for the same, or, "
+            f"if an older version of the package wrote it, give another --out"
+        )
+    current = "there is none" if new == MISSING else f"it is {new!r}"
+    return (
+        f"the run began with {key} = {old!r}, and now {current}: "
+        f"ask for the same, or give another --out"
+    )

@@ -35,7 +35,7 @@ from cnlw_tools.trainer.batches import (
     imagenet_normaliser,
 )
 from cnlw_tools.trainer.loop import TrainingLoop
-from cnlw_tools.trainer.run import Metrics, Run
+from cnlw_tools.trainer.run import Metrics, RunWriter
 from cnlw_tools.trainer.schedule import parse_schedule
 
 # Options of methods that require them, which the trainer handles instead of the method's class.
@@ -116,7 +116,7 @@ class Trainer:
         distributed.broadcast_from_rank_zero([*method.parameters(), *method.buffers()])
         self.folder = self._run_folder(method_class)
         config = self._run_config(preset, method_class, options, splits)
-        run = Run(self.folder, config, self.resume)
+        run = RunWriter(self.folder, config, self.resume)
         return TrainingLoop(method, preset, loaders, run, self.seed)
 
     def _resolve_choices(self) -> tuple[Preset, type[Method], dict[str, Any]]:

@@ -5,7 +5,7 @@ import torch
 
 from cnlw_tools.recipe.run_files import read_config
 from cnlw_tools.trainer.checkpoint import ENTRIES, checkpoint_mismatch
-from cnlw_tools.trainer.run import Run
+from cnlw_tools.trainer.run import RunWriter
 
 METHOD = {"net.w": torch.ones(2), "uses_given_label": torch.ones(3)}
 STATE = dict.fromkeys(ENTRIES) | {"epoch": 2, "method": METHOD}
@@ -68,4 +68,4 @@ def test_a_run_of_another_version_is_refused_and_kept(trainer, tmp_path, older):
         trainer(changes={"epochs": 2}, resume=True).fit()
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
     with pytest.raises(ValueError, match="a run is here already"):
-        Run(folder, read_config(folder), resume=False)
+        RunWriter(folder, read_config(folder), resume=False)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from cnlw_tools.recipe.run_files import RunConfig, RunResult, Summary
-from cnlw_tools.trainer.run import Run, result
+from cnlw_tools.trainer.run import RunWriter, summarise_history
 
 CONFIG = RunConfig(
     build="builds/toy",
@@ -39,35 +39,35 @@ def line(epoch, top1):
 
 def saved(folder, **changes):
     """A run that can be gone on with."""
-    run = Run(folder, replace(CONFIG, **changes), resume=False)
-    run.save({"epoch": 1, "method": {"w": torch.ones(2)}})
+    run = RunWriter(folder, replace(CONFIG, **changes), resume=False)
+    run.write_checkpoint({"epoch": 1, "method": {"w": torch.ones(2)}})
     return run
 
 
 def test_a_result_is_last_best_and_mean_of_ten():
     """In percent, of the last ten epochs."""
     values = [50.0, 99.0, *range(60, 72)]
-    found = result([line(i, v) for i, v in enumerate(values)])
+    found = summarise_history([line(i, v) for i, v in enumerate(values)])
 
     assert found == RunResult(14, Summary(71, 99.0, sum(range(62, 72)) / 10))
 
 
 def test_fewer_than_ten_epochs_are_all():
     """Two."""
-    assert result([line(1, 40.0), line(2, 50.0)]).validation.mean10 == 45.0
+    assert summarise_history([line(1, 40.0), line(2, 50.0)]).validation.mean10 == 45.0
 
 
 def test_other_validation_splits_have_their_own():
     """By the name of the metric."""
-    found = result([line(1, 40.0) | {"val_ilsvrc12_top1": 30.0}])
+    found = summarise_history([line(1, 40.0) | {"val_ilsvrc12_top1": 30.0}])
 
     assert found.others == {"val_ilsvrc12_top1": Summary(30.0, 30.0, 30.0)}
 
 
 def test_metrics_are_a_line_an_epoch(tmp_path):
     """JSON, one after the other."""
-    run = Run(tmp_path, CONFIG, resume=False)
-    run.metrics([line(1, 40.0), line(2, 50.0)])
+    run = RunWriter(tmp_path, CONFIG, resume=False)
+    run.write_metrics([line(1, 40.0), line(2, 50.0)])
 
     read = [json.loads(text) for text in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert read == [line(1, 40.0), line(2, 50.0)]
@@ -75,9 +75,9 @@ def test_metrics_are_a_line_an_epoch(tmp_path):
 
 def test_what_a_method_keeps_has_a_file_an_epoch(tmp_path):
     """An array each, written again by a run that goes on."""
-    run = Run(tmp_path, CONFIG, resume=False)
+    run = RunWriter(tmp_path, CONFIG, resume=False)
     for epoch, value in ((1, 3.0), (2, 4.0), (2, 5.0)):
-        run.kept(epoch, {"transition": torch.full((2, 2), value)})
+        run.write_artifacts(epoch, {"transition": torch.full((2, 2), value)})
 
     found = [np.load(path) for path in sorted((tmp_path / "transition").iterdir())]
     assert np.array_equal(found, [np.full((2, 2), 3.0), np.full((2, 2), 5.0)])
@@ -85,9 +85,9 @@ def test_what_a_method_keeps_has_a_file_an_epoch(tmp_path):
 
 def test_predictions_are_ordered_by_split_and_row(tmp_path):
     """In one table."""
-    run = Run(tmp_path, CONFIG, resume=False)
+    run = RunWriter(tmp_path, CONFIG, resume=False)
     some = {"row": np.array([1, 0]), "confidence": np.array([0.25, 0.5])}
-    run.predictions({"validation": some, "test_outliers": some})
+    run.write_predictions({"validation": some, "test_outliers": some})
 
     assert pq.read_table(tmp_path / "predictions.parquet").to_pydict() == {
         "split": ["validation"] * 2 + ["test_outliers"] * 2,
@@ -98,14 +98,14 @@ def test_predictions_are_ordered_by_split_and_row(tmp_path):
 
 def test_examples_are_ordered_by_row_and_unseen_ones_null(tmp_path):
     """One file an epoch, which read together are one table."""
-    run = Run(tmp_path, CONFIG, resume=False)
+    run = RunWriter(tmp_path, CONFIG, resume=False)
     row = np.array([2, 0, 1])
     for epoch in (1, 2):
         loss, weight = (
             torch.tensor([0.2, 0.5, math.nan]) * epoch,
             torch.tensor([1.0, 0.0, math.nan]),
         )
-        run.examples(epoch, row, {"loss": loss, "weight": weight})
+        run.write_examples(epoch, row, {"loss": loss, "weight": weight})
 
     table = pq.read_table(tmp_path / "examples.parquet")
 
@@ -120,13 +120,13 @@ def test_a_run_that_is_there_is_not_overwritten(tmp_path):
     saved(tmp_path)
 
     with pytest.raises(ValueError, match="a run is here already: --resume"):
-        Run(tmp_path, CONFIG, resume=False)
-    assert Run(tmp_path, CONFIG, resume=True).state["epoch"] == 1
+        RunWriter(tmp_path, CONFIG, resume=False)
+    assert RunWriter(tmp_path, CONFIG, resume=True).restored_state["epoch"] == 1
 
 
 def test_going_on_with_no_run_begins_one(tmp_path):
     """Nothing to go on with."""
-    assert Run(tmp_path, CONFIG, resume=True).state is None
+    assert RunWriter(tmp_path, CONFIG, resume=True).restored_state is None
 
 
 def test_going_on_otherwise_is_an_error(tmp_path):
@@ -134,7 +134,7 @@ def test_going_on_otherwise_is_an_error(tmp_path):
     saved(tmp_path)
 
     with pytest.raises(ValueError, match=r"preset\.lr = 0\.1, and now it is 0\.2"):
-        Run(tmp_path, replace(CONFIG, preset={"lr": 0.2}), resume=True)
+        RunWriter(tmp_path, replace(CONFIG, preset={"lr": 0.2}), resume=True)
     assert json.loads((tmp_path / "config.json").read_text())["preset"] == {"lr": 0.1}
 
 
@@ -145,11 +145,11 @@ def test_a_value_that_a_config_lacks_is_said_to_be_missing(tmp_path):
     with pytest.raises(
         ValueError, match=r"began without preset\.ema, and now it is 0: .* an older version"
     ):
-        Run(tmp_path, replace(CONFIG, preset={"lr": 0.1, "ema": 0}), resume=True)
+        RunWriter(tmp_path, replace(CONFIG, preset={"lr": 0.1, "ema": 0}), resume=True)
     with pytest.raises(
-        ValueError, match=r"began with preset\.lr = 0\.1, and now there is none: say the same"
+        ValueError, match=r"began with preset\.lr = 0\.1, and now there is none: ask for the same"
     ):
-        Run(tmp_path, replace(CONFIG, preset={}), resume=True)
+        RunWriter(tmp_path, replace(CONFIG, preset={}), resume=True)
 
 
 def test_other_data_are_an_error(tmp_path):
@@ -159,24 +159,26 @@ def test_other_data_are_an_error(tmp_path):
     with pytest.raises(
         ValueError, match="the images or labels of train are not those that the run began with"
     ):
-        Run(tmp_path, replace(CONFIG, data={"train": "xyz"}), resume=True)
+        RunWriter(tmp_path, replace(CONFIG, data={"train": "xyz"}), resume=True)
 
 
 def test_another_command_is_none(tmp_path):
     """How it was called may differ."""
     saved(tmp_path)
 
-    assert Run(tmp_path, replace(CONFIG, command=("b",)), resume=True).state is not None
+    assert (
+        RunWriter(tmp_path, replace(CONFIG, command=("b",)), resume=True).restored_state is not None
+    )
 
 
 def test_a_folder_is_of_one_run_at_a_time(tmp_path):
     """A second one is refused until the first is closed."""
-    first = Run(tmp_path, CONFIG, False)
+    first = RunWriter(tmp_path, CONFIG, False)
 
     with pytest.raises(BlockingIOError, match="another run is at work here: wait for it"):
-        Run(tmp_path, CONFIG, True)
+        RunWriter(tmp_path, CONFIG, True)
     first.close()
-    Run(tmp_path, CONFIG, True)
+    RunWriter(tmp_path, CONFIG, True)
 
 
 @pytest.mark.parametrize(
@@ -185,20 +187,20 @@ def test_a_folder_is_of_one_run_at_a_time(tmp_path):
 def test_a_torn_checkpoint_is_an_error(tmp_path, change):
     """It is not begun anew in silence; half of it, nothing of it, or something else."""
     run = saved(tmp_path)
-    run.checkpoint.write_bytes(change(run.checkpoint.read_bytes()))
+    run.checkpoint_path.write_bytes(change(run.checkpoint_path.read_bytes()))
     run.close()
 
     with pytest.raises(ValueError, match="the run cannot be read"):
-        Run(tmp_path, CONFIG, resume=True)
+        RunWriter(tmp_path, CONFIG, resume=True)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_is_an_error_and_keeps_the_checkpoint(tmp_path, monkeypatch):
     """What was saved before still stands."""
     run, save = saved(tmp_path), torch.save
-    before = run.checkpoint.read_bytes()
+    before = run.checkpoint_path.read_bytes()
     monkeypatch.setattr(torch, "save", lambda state, _: save(state, "/dev/full"))
 
     with pytest.raises(OSError, match=r"checkpoint.pt: cannot be written .*: make room"):
-        run.save({"epoch": 2, "method": {"w": torch.ones(1 << 20)}})
-    assert run.checkpoint.read_bytes() == before
+        run.write_checkpoint({"epoch": 2, "method": {"w": torch.ones(1 << 20)}})
+    assert run.checkpoint_path.read_bytes() == before
