@@ -214,7 +214,11 @@ def _is_near(centre: Tensor, half: int, size: int) -> Tensor:
     return (distance >= -half) & (distance < half)
 
 
-def _draw_window_size(draw: Draw, height: int, width: int) -> tuple[Tensor, Tensor]:
+def _draw_window_size(
+    draw: Draw,
+    height: int,
+    width: int,
+) -> tuple[Tensor, Tensor]:
     """Draw the height and width of a window, (B,) each: those of the first try that fits."""
     low, high = ASPECT_RANGE
     log_aspect_range = (math.log(low), math.log(high))
@@ -234,7 +238,11 @@ def _draw_window_size(draw: Draw, height: int, width: int) -> tuple[Tensor, Tens
     return h, w
 
 
-def _source_coordinates(begin: Tensor, length: Tensor, size: int) -> Tensor:
+def _source_coordinates(
+    begin: Tensor,
+    length: Tensor,
+    size: int,
+) -> Tensor:
     """Return where each pixel of an enlarged line comes from, (B, size).
 
     -1 is the first pixel of the image and 1 is the last.
@@ -256,7 +264,11 @@ def _change_contrast(x: Tensor, factor: Tensor) -> Tensor:
     return mean + (x - mean) * factor[:, None, None, None]
 
 
-def _change_saturation_and_hue(x: Tensor, saturation: Tensor, hue: Tensor) -> Tensor:
+def _change_saturation_and_hue(
+    x: Tensor,
+    saturation: Tensor,
+    hue: Tensor,
+) -> Tensor:
     """Scale the saturation of HSV, up to 1, and turn the hue by a share of the circle.
 
     The value of HSV stays.

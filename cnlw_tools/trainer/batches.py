@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from cnlw_tools import prng as host_prng
@@ -39,8 +39,9 @@ class PixelLoader:
         self.resident: Tensor | None = None  # (n, 3, H, W), all images on the device
         n_bytes = len(split) * int(np.prod(split.image_shape))
         if n_bytes < device_memory(device) // 2:
-            images = split.read_images(np.arange(len(split)))
-            self.resident = torch.from_numpy(images).to(device)
+            positions = np.arange(len(split))
+            images = torch.from_numpy(split.read_images(positions))
+            self.resident = images.to(device)
 
     def load(self, positions: Tensor) -> Tensor:
         """Return the uint8 pixels of examples, (B, 3, H, W) on the device.
@@ -62,7 +63,8 @@ class PixelLoader:
         elif chunks:
             # All positions are copied at once: a copy for each batch would wait for the device.
             positions = torch.cat(list(chunks)).to(self.device)
-            for chunk in torch.split(positions, [len(chunk) for chunk in chunks]):
+            sizes = [len(chunk) for chunk in chunks]
+            for chunk in torch.split(positions, sizes):
                 yield chunk, self.resident[chunk]
 
     def _stream_ahead(self, chunks: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -70,9 +72,11 @@ class PixelLoader:
         with ThreadPoolExecutor(1) as pool:
             futures = [pool.submit(self.load, chunk) for chunk in chunks[:PREFETCH]]
             for i, chunk in enumerate(chunks):
-                if i + PREFETCH < len(chunks):
-                    futures.append(pool.submit(self.load, chunks[i + PREFETCH]))
-                yield chunk, futures.pop(0).result()
+                ahead = i + PREFETCH
+                if ahead < len(chunks):
+                    futures.append(pool.submit(self.load, chunks[ahead]))
+                images = futures.pop(0).result()
+                yield chunk, images
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,10 @@ class BatchLoader:
         self.views = {"plain": compose([]), **views}
 
     def batches(
-        self, chunks: Sequence[Tensor], views: Sequence[str], epoch: int
+        self,
+        chunks: Sequence[Tensor],
+        views: Sequence[str],
+        epoch: int,
     ) -> Iterator[Batch]:
         """Yield a batch for each chunk of positions.
 
@@ -131,7 +138,11 @@ class BatchLoader:
             yield self.make_batch(positions, images, views, keys)
 
     def make_batch(
-        self, positions: Tensor, images: Tensor, views: Sequence[str], keys: Tensor
+        self,
+        positions: Tensor,
+        images: Tensor,
+        views: Sequence[str],
+        keys: Tensor,
     ) -> Batch:
         """Return augmented views of images.
 
@@ -141,21 +152,25 @@ class BatchLoader:
             views: names of augmentations
             keys: (B,) int64, from which the random numbers of each image follow
         """
-        augmentations = [pick(self.views, name, "view of the preset") for name in views]
         augmented = []
-        for i, augmentation in enumerate(augmentations):
-            view = augmentation(images, prng.mix(keys, i))
+        for i, name in enumerate(views):
+            augmentation = pick(self.views, name, "view of the preset")
+            view_keys = prng.mix(keys, i)
+            view = augmentation(images, view_keys)
             augmented.append(self.normaliser(view))
-        return Batch(positions, tuple(augmented), self.labels[positions])
+        labels = self.labels[positions]
+        return Batch(positions, tuple(augmented), labels)
 
     def draw_batch(self, positions: Tensor, views: Sequence[str]) -> Batch:
         """Return augmented views of examples, (B,); each call draws new augmentations."""
-        keys = torch.randint(1 << 62, (len(positions),), device=positions.device)
-        return self.make_batch(positions, self.pixels.load(positions), views, keys)
+        keys = torch.randint(1 << 62, positions.shape, device=positions.device)
+        images = self.pixels.load(positions)
+        return self.make_batch(positions, images, views, keys)
 
     def iterate_dataset(self) -> Iterator[Batch]:
         """Yield the whole split in order and without augmentation."""
-        yield from self.plain_batches(torch.arange(len(self.labels)))
+        positions = torch.arange(len(self.labels))
+        yield from self.plain_batches(positions)
 
     def plain_batches(self, positions: Tensor) -> Iterator[Batch]:
         """Yield examples without augmentation, in batches for inference."""
@@ -172,9 +187,10 @@ class BatchLoader:
 
 def imagenet_normaliser(device: torch.device) -> Normaliser:
     """Return the normaliser with which networks of torchvision and timm were trained."""
-    mean = torch.tensor(IMAGENET_MEAN, device=device).view(3, 1, 1)
-    std = torch.tensor(IMAGENET_STD, device=device).view(3, 1, 1)
-    return Normaliser(mean, std)
+    return Normaliser(
+        _channel_tensor(IMAGENET_MEAN, device),
+        _channel_tensor(IMAGENET_STD, device),
+    )
 
 
 def fit_normaliser(split: Split, device: torch.device) -> Normaliser:
@@ -187,23 +203,33 @@ def fit_normaliser(split: Split, device: torch.device) -> Normaliser:
     n_images = min(len(split), NORMALISER_IMAGES)
     for begin in range(0, n_images, NORMALISER_CHUNK):
         end = min(begin + NORMALISER_CHUNK, n_images)
-        images = split.read_images(np.arange(begin, end)).astype(np.int64)
-        total += images.sum((0, 2, 3))
-        total_square += (images * images).sum((0, 2, 3))
+        images = split.read_images(np.arange(begin, end))
+        levels = images.astype(np.int64)
+        squares = levels * levels
+        total += levels.sum((0, 2, 3))
+        total_square += squares.sum((0, 2, 3))
     _, height, width = split.image_shape
     n_pixels = n_images * height * width
     mean = total / n_pixels
     variance = total_square / n_pixels - mean**2
     std = np.sqrt(np.maximum(variance, 1.0))  # at least 1 of 255: images may be of one colour
-    return Normaliser(_channel_tensor(mean, device), _channel_tensor(std, device))
+    return Normaliser(
+        _channel_tensor(mean / 255, device),
+        _channel_tensor(std / 255, device),
+    )
 
 
-def _channel_tensor(levels: NDArray[np.float64], device: torch.device) -> Tensor:
-    """Return (3,) levels from 0 to 255 as a (3, 1, 1) tensor from 0 to 1."""
-    return torch.tensor(levels / 255, dtype=torch.float32, device=device).view(3, 1, 1)
+def _channel_tensor(values: ArrayLike, device: torch.device) -> Tensor:
+    """Return a value for each channel as a (3, 1, 1) tensor."""
+    tensor = torch.tensor(values, dtype=torch.float32, device=device)
+    return tensor.view(3, 1, 1)
 
 
-def shuffle(positions: NDArray[np.int64], seed: int, epoch: int) -> Tensor:
+def shuffle(
+    positions: NDArray[np.int64],
+    seed: int,
+    epoch: int,
+) -> Tensor:
     """Return positions in the random order of an epoch, (m,) on the host."""
     keys = host_prng.mix(positions.astype(np.uint64))
     random_numbers = host_prng.uniform(keys, seed, epoch)
@@ -218,18 +244,21 @@ def balanced_sampler(labels: Tensor, n_classes: int) -> Callable[[int], Tensor]:
     many as there are draws all of them. If n is smaller than the number of classes, the classes
     that are drawn change from call to call.
     """
+    device = labels.device
     sorted_positions = torch.argsort(labels, stable=True)
     count = torch.bincount(labels, minlength=n_classes)
-    begin = count.cumsum(0) - count
+    begin = count.cumsum(0) - count  # of each class among the sorted positions
     present = count.nonzero().flatten()
+    n_present = len(present)
 
     def draw(n: int) -> Tensor:
-        slot = torch.arange(n, device=labels.device)
-        first_class = (torch.rand((), device=labels.device) * len(present)).long()
-        label = present[(slot + first_class) % len(present)]
-        offset = (torch.rand(n_classes, device=labels.device) * count).long()
-        rank_in_class = (offset[label] + slot // len(present)) % count[label]
-        return sorted_positions[begin[label] + rank_in_class]
+        first_class = (torch.rand((), device=device) * n_present).long()
+        first_in_class = (torch.rand(n_classes, device=device) * count).long()
+        slot = torch.arange(n, device=device)
+        label = present[(slot + first_class) % n_present]
+        lap = slot // n_present
+        place_in_class = (first_in_class[label] + lap) % count[label]
+        return sorted_positions[begin[label] + place_in_class]
 
     return draw
 

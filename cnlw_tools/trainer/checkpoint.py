@@ -26,7 +26,9 @@ ENTRIES = (
 
 
 def checkpoint_mismatch(
-    state: Mapping[str, Any], method_state: Mapping[str, Tensor], n_epochs: int
+    state: Mapping[str, Any],
+    method_state: Mapping[str, Tensor],
+    n_epochs: int,
 ) -> str:
     """Describe why a run cannot go on from this state; empty if it can.
 

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b, sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,8 @@ class Split:
         images = np.empty((len(positions), *self.image_shape), np.uint8)
         for i in np.unique(array_index):
             in_array = array_index == i
-            images[in_array] = self.arrays[i][rows[in_array] - begins[i]]
+            array_rows = rows[in_array] - begins[i]
+            images[in_array] = self.arrays[i][array_rows]
         return images
 
     @property
@@ -100,16 +102,22 @@ def load_splits(
     """
     card = metadata.read_card(build)
     segments = pick(card.configs, config, f"config of {build}").segments
-    shards = {split: _shard_paths(build, card, names) for split, names in segments.items()}
-    paths = list(dict.fromkeys(path for split_paths in shards.values() for path in split_paths))
-    decode = partial(decode_shard, cache=cache or default_cache(), size=size)
+    shards: dict[str, list[Path]] = {}
+    for split, names in segments.items():
+        shards[split] = _shard_paths(build, card, names)
+    paths = list(dict.fromkeys(chain.from_iterable(shards.values())))
+    cache = cache or default_cache()
+    decode = partial(decode_shard, cache=cache, size=size)
     arrays: dict[Path, Path] = {}
     progress("decode", 0, len(paths))
     with ThreadPoolExecutor(threads) as pool:  # Pillow and hashlib release the lock
         for path, array_path in zip(paths, pool.map(decode, paths), strict=True):
             arrays[path] = array_path
             progress("decode", len(arrays), len(paths))
-    return {name: _open_split(name, split_paths, arrays) for name, split_paths in shards.items()}
+    splits = {}
+    for split, split_paths in shards.items():
+        splits[split] = _open_split(split, split_paths, arrays)
+    return splits
 
 
 def split_holdout(split: Split, fraction: float) -> dict[str, Split]:
@@ -119,7 +127,8 @@ def split_holdout(split: Split, fraction: float) -> dict[str, Split]:
     """
     if not fraction:
         return {"train": split}
-    n_train = len(split) - max(1, round(fraction * len(split)))
+    n_holdout = max(1, round(fraction * len(split)))
+    n_train = len(split) - n_holdout
     return {
         "train": _slice_split(split, "train", slice(0, n_train)),
         "holdout": _slice_split(split, "holdout", slice(n_train, None)),
@@ -127,7 +136,9 @@ def split_holdout(split: Split, fraction: float) -> dict[str, Split]:
 
 
 def _slice_split(split: Split, name: str, positions: slice) -> Split:
-    return replace(split, name=name, rows=split.rows[positions], labels=split.labels[positions])
+    rows = split.rows[positions]
+    labels = split.labels[positions]
+    return replace(split, name=name, rows=rows, labels=labels)
 
 
 def read_verified_correctness(build: Path, config: str) -> NDArray[np.bool_]:
@@ -145,8 +156,10 @@ def read_verified_correctness(build: Path, config: str) -> NDArray[np.bool_]:
         raise ValueError(
             f"{build}: {config} has no verified labels: build it with --verified 20, say"
         )
-    paths = _shard_paths(build, card, segments["verified"])
-    is_noisy = [np.array(_read_column(path, "is_noisy"), bool) for path in paths]
+    is_noisy = []
+    for path in _shard_paths(build, card, segments["verified"]):
+        column = _read_column(path, "is_noisy")
+        is_noisy.append(np.array(column, bool))
     return ~np.concatenate(is_noisy)
 
 
@@ -158,8 +171,9 @@ def read_image_ids(build: Path, config: str, split: str) -> list[str]:
     """
     card = metadata.read_card(build)
     segments = pick(card.configs, config, f"config of {build}").segments
+    split_segments = pick(segments, split, "split")
     image_ids: list[str] = []
-    for path in _shard_paths(build, card, pick(segments, split, "split")):
+    for path in _shard_paths(build, card, split_segments):
         image_ids += _read_column(path, "image_id")
     return image_ids
 
@@ -169,8 +183,10 @@ def default_cache() -> Path:
     cache = os.environ.get("CNLW_CACHE")
     if cache:
         return Path(cache)
-    user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(user_cache) / "cnlw_tools"
+    user_cache = os.environ.get("XDG_CACHE_HOME")
+    if user_cache:
+        return Path(user_cache) / "cnlw_tools"
+    return Path.home() / ".cache" / "cnlw_tools"
 
 
 def decode_shard(path: Path, cache: Path, size: ImageSize) -> Path:
@@ -191,9 +207,11 @@ def decode_shard(path: Path, cache: Path, size: ImageSize) -> Path:
     array_path = cache / f"{digest[:32]}-{size}-pillow{PIL.__version__}.npy"
     if array_path.is_file():
         return array_path
-    encoded = _read_column(path, "image.bytes")
-    keys = [_content_key(data) for data in encoded]
-    images = [_decode_image(data, size, f"{path}: row {i}") for i, data in enumerate(encoded)]
+    keys = []
+    images = []
+    for i, data in enumerate(_read_column(path, "image.bytes")):
+        keys.append(_content_key(data))
+        images.append(_decode_image(data, size, f"{path}: row {i}"))
     shapes = sorted({image.shape[1:] for image in images})
     if len(shapes) > 1:
         raise ValueError(
@@ -205,7 +223,8 @@ def decode_shard(path: Path, cache: Path, size: ImageSize) -> Path:
 
 
 def _content_key(data: bytes) -> int:
-    return int.from_bytes(blake2b(data, digest_size=8).digest(), "little")
+    digest = blake2b(data, digest_size=8).digest()
+    return int.from_bytes(digest, "little")
 
 
 def _write_array(path: Path, array: NDArray[Any]) -> None:
@@ -213,17 +232,30 @@ def _write_array(path: Path, array: NDArray[Any]) -> None:
         np.save(file, array)
 
 
-def _open_split(name: str, paths: list[Path], array_paths: dict[Path, Path]) -> Split:
+def _open_split(
+    name: str,
+    paths: list[Path],
+    array_paths: dict[Path, Path],
+) -> Split:
     """Join the shards of a split and number its examples."""
-    arrays = [_open_array(array_paths[path]) for path in paths]
-    if len({array.shape[1:] for array in arrays}) != 1:
-        sizes = sorted({array.shape[2:] for array in arrays})
+    arrays = []
+    shard_keys = []
+    shard_labels = []
+    for path in paths:
+        array_path = array_paths[path]
+        arrays.append(_open_array(array_path))
+        shard_keys.append(_open_array(_keys_path(array_path)))
+        shard_labels.append(_read_labels(path))
+    sizes = sorted({array.shape[2:] for array in arrays})
+    if len(sizes) != 1:
         raise ValueError(f"split {name}: images of sizes {sizes}: {SIZE_REMEDY}")
-    keys = np.concatenate([_open_array(_keys_path(array_paths[path])) for path in paths])
-    labels = np.concatenate([_read_labels(path) for path in paths])
+    keys = np.concatenate(shard_keys)
+    labels = np.concatenate(shard_labels)
     rows = np.lexsort((labels, keys))
-    digest = sha256(keys[rows].tobytes() + labels[rows].tobytes()).hexdigest()
-    return Split(name, arrays, rows, labels[rows], _read_class_names(paths[0]), digest)
+    labels = labels[rows]
+    content = keys[rows].tobytes() + labels.tobytes()
+    digest = sha256(content).hexdigest()
+    return Split(name, arrays, rows, labels, _read_class_names(paths[0]), digest)
 
 
 def _open_array(path: Path) -> NDArray[Any]:
@@ -251,7 +283,11 @@ def _read_labels(path: Path) -> NDArray[np.int64]:
     return np.array(labels, np.int64)
 
 
-def _shard_paths(build: Path, card: metadata.BuildCard, segments: list[str]) -> list[Path]:
+def _shard_paths(
+    build: Path,
+    card: metadata.BuildCard,
+    segments: list[str],
+) -> list[Path]:
     """Return the shards of a split in the order in which `datasets` reads them."""
     paths = []
     for segment in segments:
@@ -273,7 +309,11 @@ def _read_column(path: Path, name: str) -> list[Any]:
     return values
 
 
-def _decode_image(data: bytes, size: ImageSize, place: str) -> NDArray[np.uint8]:
+def _decode_image(
+    data: bytes,
+    size: ImageSize,
+    place: str,
+) -> NDArray[np.uint8]:
     """Return (3, H, W) RGB; errors name the place."""
     try:
         image = pixels.decode(data)
@@ -291,8 +331,9 @@ def _keys_path(array_path: Path) -> Path:
 def _read_class_names(path: Path) -> tuple[str, ...]:
     """Return the class names in the schema of a shard."""
     try:
-        schema = json.loads(pq.read_schema(path).metadata[b"huggingface"])
-        return tuple(schema["info"]["features"]["label"]["names"])
+        metadata_json = pq.read_schema(path).metadata[b"huggingface"]
+        features = json.loads(metadata_json)["info"]["features"]
+        return tuple(features["label"]["names"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path}: its schema names no classes ({error!r}): not a shard of `cnlw build`"

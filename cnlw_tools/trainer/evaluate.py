@@ -1,4 +1,4 @@
-"""Validation: top-1 and top-5 accuracy, predictions of every image, and how classes are confused."""
+"""Validation: top-1 and top-5 accuracy, predictions of all images, confusion of classes."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -44,9 +44,9 @@ def accuracy(method: Method, loader: BatchLoader) -> tuple[float, float]:
         n_correct += count_correct(logits, batch.y)
     distributed.average_over_ranks([n_correct])
     top1, top5 = n_correct.tolist()
-    n_ranks = distributed.world_size()
     n_images = len(loader.labels)
-    return 100 * n_ranks * top1 / n_images, 100 * n_ranks * top5 / n_images
+    factor = 100 * distributed.world_size()
+    return factor * top1 / n_images, factor * top5 / n_images
 
 
 def predict_split(method: Method, loader: BatchLoader) -> dict[str, NDArray[Any]]:
@@ -61,10 +61,12 @@ def predict_split(method: Method, loader: BatchLoader) -> dict[str, NDArray[Any]
     for batch, logits in _predictions(method, loader):
         p = logits.float().softmax(1)
         p_max, top_class = p.max(1)
-        p_label = p.gather(1, batch.y[:, None])[:, 0]
+        p_label = p.gather(1, batch.y[:, None]).squeeze(1)
         p_last_class = p[:, -1]
-        values[batch.index] = torch.stack([top_class.float(), p_max, p_label, p_last_class], 1)
-    prediction, confidence, p_labels, p_outlier = distributed.merge_ranks(values).cpu().numpy().T
+        batch_values = [top_class.float(), p_max, p_label, p_last_class]
+        values[batch.index] = torch.stack(batch_values, 1)
+    merged = distributed.merge_ranks(values).cpu().numpy()
+    prediction, confidence, p_labels, p_outlier = merged.T
     columns: dict[str, NDArray[Any]] = {
         "row": split.rows,
         "label": split.labels,
@@ -85,17 +87,26 @@ def confusion_matrix(method: Method, loader: BatchLoader) -> Tensor:
         p = logits.float().softmax(1)
         total.index_add_(0, batch.y, p)
     distributed.average_over_ranks([total])
-    n_images = torch.bincount(loader.labels, minlength=n_classes).clamp(min=1)
-    return distributed.world_size() * total / n_images[:, None]
+    n_images = torch.bincount(loader.labels, minlength=n_classes)
+    n_images = n_images.clamp(min=1)
+    total = distributed.world_size() * total
+    return total / n_images[:, None]
 
 
 @torch.no_grad()
 def count_correct(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return (2,): labels, (B,), that have the highest logit, (B, K), and one of the five highest."""
+    """Return (2,): how many labels have the highest logit, and one of the five highest.
+
+    Args:
+        logits: (B, K)
+        labels: (B,)
+    """
     k = min(5, logits.shape[1])
     top_classes = logits.topk(k, dim=1).indices  # (B, 5)
     is_correct = top_classes == labels[:, None]
-    return torch.stack([is_correct[:, 0].sum(), is_correct.sum()]).float()
+    n_top1 = is_correct[:, 0].sum()
+    n_top5 = is_correct.sum()
+    return torch.stack([n_top1, n_top5]).float()
 
 
 @torch.no_grad()

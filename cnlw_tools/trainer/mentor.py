@@ -53,7 +53,9 @@ def train_data_driven_mentor(
 
 
 def read_mentor_samples(
-    run: Path, is_correct: NDArray[np.bool_], percentile: float
+    run: Path,
+    is_correct: NDArray[np.bool_],
+    percentile: float,
 ) -> MentorSamples:
     """Return what a mentor is fitted to, from the losses of a run.
 

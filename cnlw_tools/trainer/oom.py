@@ -48,7 +48,11 @@ def largest_fitting_size(step: TrainStep, batch: Batch) -> int:
     return size
 
 
-def suggest_batch_size(step: TrainStep, batch: Batch, phase_scale: float) -> str:
+def suggest_batch_size(
+    step: TrainStep,
+    batch: Batch,
+    phase_scale: float,
+) -> str:
     """Say which --batch-size would fit.
 
     One of several ranks cannot try smaller batches, since a step waits for the other ranks.

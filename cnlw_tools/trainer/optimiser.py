@@ -19,7 +19,11 @@ from cnlw_tools.recipe.preset import Preset
 ParamGroup = dict[str, Any]
 
 
-def build_optimiser(method: Method, preset: Preset, lr_scale: float = 1.0) -> Optimizer:
+def build_optimiser(
+    method: Method,
+    preset: Preset,
+    lr_scale: float = 1.0,
+) -> Optimizer:
     """Return the optimiser of a preset over the parameter groups of a method.
 
     A group may set its own `lr` and `weight_decay`. A group without a decay is split by

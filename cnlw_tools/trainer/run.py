@@ -63,7 +63,12 @@ class RunWriter:
         OSError: the folder cannot be written, or another run is at work there
     """
 
-    def __init__(self, folder: Path, config: RunConfig, resume: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: RunConfig,
+        resume: bool,
+    ) -> None:
         self.folder = folder
         self.config = _to_json_types(config)
         self.is_rank_zero = distributed.rank() == 0
@@ -123,7 +128,10 @@ class RunWriter:
         return result
 
     def write_examples(
-        self, epoch: int, rows: NDArray[np.int64], columns: Mapping[str, Tensor]
+        self,
+        epoch: int,
+        rows: NDArray[np.int64],
+        columns: Mapping[str, Tensor],
     ) -> None:
         """Write what was logged about each example in an epoch, sorted by row.
 
@@ -222,7 +230,7 @@ def _write_table(path: Path, table: pa.Table) -> None:
 
 
 def _lock_folder(folder: Path) -> int:
-    """Create the folder if needed, lock it and return its handle; the lock ends with the process."""
+    """Create a folder if needed, lock it and return its handle. The lock ends with the process."""
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -177,7 +177,10 @@ class Trainer:
         return preset
 
     def _load_splits(
-        self, method_class: type[Method], options: Mapping[str, Any], progress: Progress
+        self,
+        method_class: type[Method],
+        options: Mapping[str, Any],
+        progress: Progress,
     ) -> dict[str, data.Split]:
         """Return the splits by name; rank zero decodes while the others wait."""
         build = Path(self.build)
@@ -192,7 +195,10 @@ class Trainer:
         return splits | data.split_holdout(splits["train"], fraction)
 
     def _build_loaders(
-        self, preset: Preset, splits: Mapping[str, data.Split], device: torch.device
+        self,
+        preset: Preset,
+        splits: Mapping[str, data.Split],
+        device: torch.device,
     ) -> dict[str, BatchLoader]:
         """Return a loader for each split."""
         views = {name: compose(operations) for name, operations in preset.views.items()}
@@ -232,7 +238,10 @@ class Trainer:
         return method_class(task, **method_options)
 
     def _network_maker(
-        self, preset: Preset, n_classes: int, image_size: int
+        self,
+        preset: Preset,
+        n_classes: int,
+        image_size: int,
     ) -> Callable[[], nn.Module]:
         """Return a function that makes a network."""
         if callable(self.net):
@@ -297,7 +306,9 @@ class Trainer:
 
 
 def _probe_set(
-    loaders: Mapping[str, BatchLoader], n_classes: int, views: tuple[str, ...]
+    loaders: Mapping[str, BatchLoader],
+    n_classes: int,
+    views: tuple[str, ...],
 ) -> ProbeSet | None:
     """Return the trusted set of a build, if it has one."""
     if "probe" not in loaders:

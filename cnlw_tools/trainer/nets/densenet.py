@@ -30,7 +30,12 @@ class DenseLayer(nn.Module):
         return torch.cat([x, self.body(x)], 1)
 
 
-def densenet100(n_classes: int, image_size: int, k: int = 12, n_layers: int = 16) -> Network:
+def densenet100(
+    n_classes: int,
+    image_size: int,
+    k: int = 12,
+    n_layers: int = 16,
+) -> Network:
     """Return DenseNet-BC of 100 layers."""
     require_image_size(4, image_size, "densenet100")
     channels = 2 * k

@@ -86,7 +86,9 @@ def _module(
 
 
 def _reduction(
-    in_channels: int, conv3x3: tuple[int, int], double3x3: tuple[int, int]
+    in_channels: int,
+    conv3x3: tuple[int, int],
+    double3x3: tuple[int, int],
 ) -> InceptionModule:
     """Return three branches that halve height and width."""
     return InceptionModule(
@@ -96,7 +98,11 @@ def _reduction(
     )
 
 
-def _conv3x3_branch(in_channels: int, channels: tuple[int, int], stride: int) -> nn.Sequential:
+def _conv3x3_branch(
+    in_channels: int,
+    channels: tuple[int, int],
+    stride: int,
+) -> nn.Sequential:
     middle, out_channels = channels
     return nn.Sequential(
         _conv(in_channels, middle, 1),
@@ -104,7 +110,11 @@ def _conv3x3_branch(in_channels: int, channels: tuple[int, int], stride: int) ->
     )
 
 
-def _double3x3_branch(in_channels: int, channels: tuple[int, int], stride: int) -> nn.Sequential:
+def _double3x3_branch(
+    in_channels: int,
+    channels: tuple[int, int],
+    stride: int,
+) -> nn.Sequential:
     middle, out_channels = channels
     return nn.Sequential(
         _conv(in_channels, middle, 1),

@@ -69,7 +69,10 @@ class ResidualUnit(nn.Module):
 
 
 def padded_shortcut(
-    in_channels: int, out_channels: int, stride: int, kernel_size: int
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+    kernel_size: int,
 ) -> list[nn.Module]:
     """Return a shortcut without weights.
 
@@ -83,7 +86,9 @@ def padded_shortcut(
 
 
 def residual_stages(
-    make_unit: MakeUnit, channels: Sequence[int], n_units: Sequence[int]
+    make_unit: MakeUnit,
+    channels: Sequence[int],
+    n_units: Sequence[int],
 ) -> list[nn.Sequential]:
     """Return the stages of a residual network. All but the first begin with stride 2.
 

@@ -74,7 +74,11 @@ class Network(nn.Module):
             dropout.p = p
 
 
-def require_image_size(min_size: int, image_size: int, name: str) -> None:
+def require_image_size(
+    min_size: int,
+    image_size: int,
+    name: str,
+) -> None:
     """Refuse images that the network would shrink to nothing.
 
     Raises:

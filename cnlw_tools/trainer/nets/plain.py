@@ -1,11 +1,11 @@
 """Networks without shortcuts: perceptrons and plain ConvNets.
 
-    mlp1, mlp2, mlp4          1, 2 and 4 hidden layers of 512 units       Rolnick et al. 2017
-    conv_mnist, conv4, conv6  4, 4 and 6 layers, the last two dense       Rolnick et al. 2017
-    cnn9                      9 convolutions, leaky ReLU, dropout 0.25    Han et al. 2018, Co-teaching
-    vgg13_cifar               10 convolutions, one linear layer           Simonyan and Zisserman 2015,
-                                                                          as used on CIFAR
-    conv_small                5 convolutions, for `shapes` on a laptop    ours
+    mlp1, mlp2, mlp4          1, 2 and 4 hidden layers of 512 units     Rolnick et al. 2017
+    conv_mnist, conv4, conv6  4, 4 and 6 layers, the last two dense     Rolnick et al. 2017
+    cnn9                      9 convolutions, leaky ReLU, dropout 0.25  Han et al. 2018, Co-teaching
+    vgg13_cifar               10 convolutions, one linear layer         Simonyan and Zisserman 2015,
+                                                                        as used on CIFAR
+    conv_small                5 convolutions, for `shapes` on a laptop  ours
 
 Rolnick et al. give the number of layers, not their widths. The ConvNets have the widths and the
 initial weights (Glorot and Bengio 2010) of the Keras examples for MNIST and CIFAR-10 of that time.
@@ -122,7 +122,10 @@ def _dense_block(n_inputs: int, n_outputs: int) -> nn.Sequential:
 
 
 def _conv_pair(
-    in_channels: int, middle_channels: int, out_channels: int, padding: int = 1
+    in_channels: int,
+    middle_channels: int,
+    out_channels: int,
+    padding: int = 1,
 ) -> nn.Sequential:
     """Return two convolutions, the second without padding, and pooling."""
     return nn.Sequential(
@@ -135,7 +138,10 @@ def _conv_pair(
 
 
 def _with_dense_layers(
-    blocks: Sequence[nn.Module], n_inputs: int, n_hidden: int, n_classes: int
+    blocks: Sequence[nn.Module],
+    n_inputs: int,
+    n_hidden: int,
+    n_classes: int,
 ) -> Network:
     """Return the blocks followed by a hidden dense layer and the head.
 

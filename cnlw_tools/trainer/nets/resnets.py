@@ -68,7 +68,12 @@ def preact_resnet18(n_classes: int, image_size: int) -> Network:
     return _assemble(stages, [conv(3, 64)], bn_act(512), 512, n_classes)
 
 
-def wide_resnet(depth: int, k: int, n_classes: int, image_size: int) -> Network:
+def wide_resnet(
+    depth: int,
+    k: int,
+    n_classes: int,
+    image_size: int,
+) -> Network:
     """Return a wide residual network; the probability of its dropouts is 0 until it is set."""
     make_unit = partial(_pre_unit, dropout=True)
     n_units = (depth - 4) // 6
@@ -105,7 +110,10 @@ def _assemble(
 
 
 def _post_unit(
-    in_channels: int, out_channels: int, stride: int, shortcut_weights: bool = True
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+    shortcut_weights: bool = True,
 ) -> ResidualUnit:
     """Return a unit that activates after the sum."""
     body = [
@@ -125,7 +133,10 @@ def _post_unit(
 
 
 def _pre_unit(
-    in_channels: int, out_channels: int, stride: int, dropout: bool = False
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+    dropout: bool = False,
 ) -> ResidualUnit:
     """Return a unit that activates before its convolutions."""
     preactivation = bn_act(in_channels)
@@ -139,7 +150,11 @@ def _pre_unit(
     return ResidualUnit(body, [projection], before_layers=preactivation)
 
 
-def _leaky_pre_unit(in_channels: int, out_channels: int, stride: int) -> ResidualUnit:
+def _leaky_pre_unit(
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+) -> ResidualUnit:
     """Return a unit of the MentorMix code: leaky activations, a shortcut without weights."""
     preactivation = bn_act(in_channels, leaky_relu)
     body = [
@@ -155,7 +170,11 @@ def _leaky_pre_unit(in_channels: int, out_channels: int, stride: int) -> Residua
     return ResidualUnit(preactivation + body, shortcut)
 
 
-def _pre_bottleneck(in_channels: int, out_channels: int, stride: int) -> ResidualUnit:
+def _pre_bottleneck(
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+) -> ResidualUnit:
     """Return a bottleneck of resnet29, which activates before its convolutions."""
     # The output of the first stage is four times as wide as its middle, that of the others twice.
     middle = 16 if out_channels == 64 else out_channels // 2

@@ -96,7 +96,11 @@ def fetch_pretrained(name: str) -> Mapping[str, Tensor]:
         ) from error
 
 
-def load_weights(net: Network, state: Mapping[str, Tensor], source: str) -> None:
+def load_weights(
+    net: Network,
+    state: Mapping[str, Tensor],
+    source: str,
+) -> None:
     """Set the weights of a network.
 
     Raises:
