@@ -92,7 +92,7 @@ def build(
         shards = _hash_shards(job.folder, planned_shards, {**old_card.shards, **hashes})
         card = _extend_card(old_card, _describe_configs(plans, segments), shards, data.digests)
         _write_samples(folder, recipe.noise, card, plans, segments, data.classes)
-        render.write(folder, card, recipe, data.classes)
+        render.write_card(folder, card, recipe, data.classes)
         written, size = _total_size(job.folder, hashes), _total_size(job.folder, planned_shards)
     return BuildSummary(
         folder=out,
@@ -290,7 +290,7 @@ def _write_samples(
         return
     shards = _planned_shards({config: segments[config]})
     path = folder / f"samples_{noise}.png"
-    sample_grid.write(path, noise, folder / "data", plans[config], shards, classes)
+    sample_grid.write_samples(path, noise, folder / "data", plans[config], shards, classes)
 
 
 def _noisiest_config(card: BuildCard, noise: str) -> str:

@@ -84,7 +84,7 @@ class Truth:
         is_clean = pc.invert(self.rows["is_noisy"])
         rows = self.rows.filter(pc.or_(is_clean, pc.equal(self.rows["origin"], origin)))
         data = self.build / "data"
-        return sample_grid.sheet(self.config, data, rows, self.shards, self.classes)
+        return sample_grid.draw_samples(self.config, data, rows, self.shards, self.classes)
 
 
 def load(build: Path, config: str) -> Truth:

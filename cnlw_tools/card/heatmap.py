@@ -1,4 +1,7 @@
-"""A picture of label transition matrices: a row a true class, a column a given label, the darker the more."""
+"""A picture of label transition matrices: a row for each true class, a column for each given label.
+
+The larger a share, the darker its cell.
+"""
 
 from collections.abc import Sequence
 
@@ -6,60 +9,87 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from cnlw_tools.card.font import FAINT, INK, PAPER, fitted, font
+from cnlw_tools.card.font import FAINT, INK, PAPER, load_font, shorten
 
-SIDE, MARGIN, NAME, HEAD = (
-    360,
-    16,
-    96,
-    34,
-)  # pixels: a matrix, around it, the column of names, the title
-NUMBERS, NAMES = 12, 24  # at most so many classes have their numbers, their names, written
+# in pixels
+MATRIX_SIDE = 360
+MARGIN = 16  # around a matrix
+NAME_WIDTH = 96  # the column of class names
+TITLE_HEIGHT = 34
+
+MAX_NUMBERS, MAX_NAMES = 12, 24  # classes up to which shares, and names, are written
+TITLE_SIZE, NUMBER_SIZE = 15, (9, 15)  # of letters; the second: smallest and largest
+DARK = np.array([30, 58, 138])  # RGB of a share of 1
+PALE = 0.35  # share above which a number is white
+
+Matrix = NDArray[np.float64]
 
 
-def draw(
-    matrices: Sequence[tuple[str, NDArray[np.float64]]], classes: Sequence[str], across: int = 4
+def draw_matrices(
+    matrices: Sequence[tuple[str, Matrix]],
+    classes: Sequence[str],
+    max_columns: int = 4,
 ) -> Image.Image:
-    """Return one picture of several matrices, each (C, C) with rows that sum to 1, under its title if it has one."""
-    columns = min(across, len(matrices))
-    rows = -(-len(matrices) // columns)
-    head = HEAD if any(title for title, _ in matrices) else 0
-    width, height = NAME + SIDE + MARGIN, head + SIDE + MARGIN
-    sheet = Image.new("RGB", (columns * width + MARGIN, rows * height + MARGIN), PAPER)
+    """Return one picture of several matrices.
+
+    Args:
+        matrices: title, which may be empty, and (C, C) shares whose rows sum to 1
+        classes: (C,) names
+        max_columns: matrices side by side
+    """
+    n_columns = min(max_columns, len(matrices))
+    n_rows = -(-len(matrices) // n_columns)
+    has_title = any(title for title, _ in matrices)
+    title_height = TITLE_HEIGHT if has_title else 0
+    width = NAME_WIDTH + MATRIX_SIDE + MARGIN
+    height = title_height + MATRIX_SIDE + MARGIN
+    size = (n_columns * width + MARGIN, n_rows * height + MARGIN)
+    picture = Image.new("RGB", size, PAPER)
+    pen = ImageDraw.Draw(picture)
     for i, (title, matrix) in enumerate(matrices):
-        left, top = MARGIN + i % columns * width, MARGIN + i // columns * height
+        row, column = divmod(i, n_columns)
+        left = MARGIN + column * width + NAME_WIDTH
+        top = MARGIN + row * height
         if title:
-            ImageDraw.Draw(sheet).text(
-                (left + NAME, top + HEAD / 2), title, INK, font(15), anchor="lm"
-            )
-        _one(sheet, left + NAME, top + head, matrix, classes)
-    return sheet
+            middle = (left, top + TITLE_HEIGHT / 2)
+            pen.text(middle, title, INK, load_font(TITLE_SIZE), anchor="lm")
+        _draw_matrix(picture, left, top + title_height, matrix, classes)
+    return picture
 
 
-def _one(
-    sheet: Image.Image, left: int, top: int, matrix: NDArray[np.float64], classes: Sequence[str]
+def _draw_matrix(
+    picture: Image.Image,
+    left: int,
+    top: int,
+    matrix: Matrix,
+    classes: Sequence[str],
 ) -> None:
-    pen = ImageDraw.Draw(sheet)
-    sheet.paste(
-        Image.fromarray(_colours(matrix)).resize((SIDE, SIDE), Image.Resampling.NEAREST),
-        (left, top),
-    )
-    pen.rectangle((left - 1, top - 1, left + SIDE, top + SIDE), outline=FAINT)
-    step = SIDE / len(classes)
-    size = max(9, min(15, int(0.8 * step)))
-    for i, name in enumerate(classes if len(classes) <= NAMES else ()):
-        at = (left - 6, top + (i + 0.5) * step)
-        pen.text(at, fitted(name, size, NAME - 8), INK, font(size), anchor="rm")
-    for (i, j), share in np.ndenumerate(matrix) if len(classes) <= NUMBERS else ():
-        at = (left + (j + 0.5) * step, top + (i + 0.5) * step)
-        if share:
-            pen.text(
-                at, f"{100 * share:.0f}", PAPER if share > 0.35 else INK, font(size), anchor="mm"
-            )
+    """Draw one matrix with the names of its classes and, if there is room, its numbers."""
+    pen = ImageDraw.Draw(picture)
+    cells = Image.fromarray(_colours(matrix))
+    side = (MATRIX_SIDE, MATRIX_SIDE)
+    picture.paste(cells.resize(side, Image.Resampling.NEAREST), (left, top))
+    frame = (left - 1, top - 1, left + MATRIX_SIDE, top + MATRIX_SIDE)
+    pen.rectangle(frame, outline=FAINT)
+    step = MATRIX_SIDE / len(classes)
+    smallest, largest = NUMBER_SIZE
+    size = max(smallest, min(largest, int(0.8 * step)))
+    if len(classes) <= MAX_NAMES:
+        for i, name in enumerate(classes):
+            end = (left - 6, top + (i + 0.5) * step)
+            text = shorten(name, size, NAME_WIDTH - 8)
+            pen.text(end, text, INK, load_font(size), anchor="rm")
+    if len(classes) <= MAX_NUMBERS:
+        for (i, j), share in np.ndenumerate(matrix):
+            if share:
+                middle = (left + (j + 0.5) * step, top + (i + 0.5) * step)
+                colour = PAPER if share > PALE else INK
+                percent = f"{100 * share:.0f}"
+                pen.text(middle, percent, colour, load_font(size), anchor="mm")
 
 
-def _colours(matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """White for 0, dark blue for 1; the root lets small shares be seen."""
-    dark = np.array([30, 58, 138])
+def _colours(matrix: Matrix) -> NDArray[np.uint8]:
+    """Return (C, C, 3) colours: white for 0, dark for 1; the root makes small shares visible."""
     shade = np.sqrt(np.clip(matrix, 0, 1))[..., None]
-    return np.round(255 + (dark - 255) * shade).astype(np.uint8)
+    colours = 255 + (DARK - 255) * shade
+    return np.round(colours).astype(np.uint8)

@@ -3,11 +3,13 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from cnlw_tools.card.metadata import CARD, BuildCard, front_matter
+from cnlw_tools.card.metadata import CARD, BuildCard, ConfigCard, front_matter
 from cnlw_tools.files import atomic_write
+from cnlw_tools.images.pixels import Storage
 from cnlw_tools.noise import NOISE
 from cnlw_tools.recipe.recipe import Recipe, recorded_choices
 from cnlw_tools.recipe.toml import to_toml
+from cnlw_tools.registry import pick
 
 PAPER = """@inproceedings{jiang2020beyond,
   title = {Beyond Synthetic Noise: Deep Learning on Controlled Noisy Labels},
@@ -19,18 +21,18 @@ PAPER = """@inproceedings{jiang2020beyond,
 TEXT = """
 # {dataset}: controlled label noise
 
-An image classification dataset with {classes} classes whose training labels are wrong at known rates.
+An image classification dataset with {n_classes} classes whose training labels are wrong at known rates.
 
 {noises}
 
-Unless a recipe below says `nested = false`, and labels are not permuted, what is noisy at one level is noisy at every
-higher level of the same noise, so curves over levels are paired.
+What is noisy at one level is noisy at every higher level of the same noise, so curves over levels are paired. This does
+not hold where a recipe below says `nested = false` or permutes labels.
 
 ```python
 from datasets import load_dataset
 
-data = load_dataset("path/to/this/folder", "{first}")
-train = data["train"].shuffle(seed=0)  # shuffle fully before use: noisy and clean rows lie in files of their own
+data = load_dataset("path/to/this/folder", "{first_config}")
+train = data["train"].shuffle(seed=0)  # shuffle fully before use: noisy and clean rows lie in different files
 ```
 
 | config | noise expected | realised | labels kept, expected | realised | train | other splits | digest of the plan |
@@ -53,20 +55,20 @@ image stayed.
 | `image_id` | the image, unique in a config unless noise repeats images; a donor's begins with the donor's name |
 | `replaces` | the image that lost its slot; null where the image stayed |
 
-A learner may see `image` and `label`; the rest is the truth, for the report. Of the split `verified`, if there is one,
-it may also see `is_noisy`: its images left `train` before any noise, and its labels are wrong by the same noise at the
-same level, drawn apart.
+A learner may see `image` and `label`; the rest is the truth, for the report. In the split `verified`, if there is one,
+it may also see `is_noisy`: its images left `train` before any noise, and its labels were corrupted separately, by the
+same noise at the same level.
 
 ## How it was made
 
-With {made_with}, from the tables in `tables/`. Images: {images}. Files are shared: the configs of one
-noise, and of several, differ in few rows, and a row that they share is stored once. `cnlw validate` recomputes
-every number here from the files. The recipes, for `cnlw build RECIPE.toml`:
+With {made_with}, from the tables in `tables/`. Images: {images}. Configs share files: the configs of one noise, and
+those of several, differ in few rows, and a row that they share is stored once. `cnlw validate` recomputes every number
+here from the files. The recipes, for `cnlw build RECIPE.toml`:
 
 {recipes}
 ## Classes
 
-{names}
+{classes}
 
 ## Digests
 
@@ -82,80 +84,131 @@ Licence of the images: {licence}. The construction follows Jiang et al. (2020):
 """
 
 
-def write(folder: Path, record: BuildCard, recipe: Recipe, classes: tuple[str, ...]) -> None:
-    """Write the card of a build, whole or not at all."""
-    about = {
-        "pretty_name": f"{record.dataset}, controlled label noise",
+def write_card(
+    folder: Path,
+    card: BuildCard,
+    recipe: Recipe,
+    classes: tuple[str, ...],
+) -> None:
+    """Write the card of a build, whole or not at all.
+
+    Args:
+        folder: of the build, which holds its pictures
+        card: what the build says about itself
+        recipe: names licence and citation of the images
+        classes: names in label order
+    """
+    hub = {
+        "pretty_name": f"{card.dataset}, controlled label noise",
         "license": recipe.licence,
         "task_categories": ["image-classification"],
         "tags": ["label-noise", "noisy-labels", "cnlw"],
     }
+    text = front_matter(card, hub) + _text(folder, card, recipe, classes)
     with atomic_write(folder / CARD) as draft:
-        draft.write_text(
-            front_matter(record, about) + _text(folder, record, recipe, classes), encoding="utf-8"
-        )
+        draft.write_text(text, encoding="utf-8")
 
 
-def _text(folder: Path, record: BuildCard, recipe: Recipe, classes: tuple[str, ...]) -> str:
+def _text(
+    folder: Path,
+    card: BuildCard,
+    recipe: Recipe,
+    classes: tuple[str, ...],
+) -> str:
+    """Return the card without its block: what people read."""
+    table = [_table_row(name, config) for name, config in card.configs.items()]
+    made_with = [f"{name} {version}" for name, version in card.made_with.items()]
+    recipes = [f"```toml\n{text}\n```\n" for text in _recipes(card)]
+    numbered_classes = [f"{label} {name}" for label, name in enumerate(classes)]
+    tables = [f"`{name}` {digest}" for name, digest in card.tables.items()]
+    citations = [PAPER]
+    if recipe.citation:
+        citations.append(recipe.citation)
     return TEXT.format(
-        dataset=record.dataset,
-        classes=len(classes),
-        noises="\n".join(_noises(record)),
-        first=next(iter(record.configs)),
-        table="\n".join(_row(name, record) for name in record.configs),
-        pictures="".join(
-            f"![{p.stem.replace('_', ' ')}]({p.name})\n\n"
-            for p in sorted(folder.glob("samples_*.png"))
-        ),
-        made_with=", ".join(f"{name} {version}" for name, version in record.made_with.items()),
-        images=_images(record),
-        recipes="\n".join(f"```toml\n{text}\n```\n" for text in _recipes(record)),
-        names=", ".join(f"{i} {name}" for i, name in enumerate(classes)),
-        tables=", ".join(f"`{name}` {digest}" for name, digest in record.tables.items()),
+        dataset=card.dataset,
+        n_classes=len(classes),
+        noises="\n".join(_noises(card)),
+        first_config=next(iter(card.configs)),
+        table="\n".join(table),
+        pictures="".join(_pictures(folder)),
+        made_with=", ".join(made_with),
+        images=_images(card.images),
+        recipes="\n".join(recipes),
+        classes=", ".join(numbered_classes),
+        tables=", ".join(tables),
         licence=recipe.licence,
-        citation="\n\n".join(filter(None, [PAPER, recipe.citation])),
+        citation="\n\n".join(citations),
     )
 
 
-def _noises(record: BuildCard) -> list[str]:
-    """Say what each kind of noise does, in the first line of its docstring."""
-    kinds = dict.fromkeys(config.recipe.noise for config in record.configs.values())
-    return [f"- `{kind}`: {(NOISE[kind].draw.__doc__ or '').splitlines()[0]}" for kind in kinds]
+def _noises(card: BuildCard) -> list[str]:
+    """Say what each kind of noise does: the first line of its docstring."""
+    lines = []
+    for kind in dict.fromkeys(config.recipe.noise for config in card.configs.values()):
+        docstring = pick(NOISE, kind, "noise").draw.__doc__ or ""
+        lines.append(f"- `{kind}`: {docstring.splitlines()[0]}")
+    return lines
 
 
-def _row(name: str, record: BuildCard) -> str:
-    config = record.configs[name]
-    others = ", ".join(f"{split} {n:,}" for split, n in config.rows.items() if split != "train")
-    asked = f"{100 * config.expected:.3f} %"
+def _pictures(folder: Path) -> list[str]:
+    """Return the links to the pictures of a build."""
+    links = []
+    for path in sorted(folder.glob("samples_*.png")):
+        title = path.stem.replace("_", " ")
+        links.append(f"![{title}]({path.name})\n\n")
+    return links
+
+
+def _table_row(name: str, config: ConfigCard) -> str:
+    """Return the row of a config in the table."""
+    other_splits = [f"{split} {n:,}" for split, n in config.rows.items() if split != "train"]
+    expected = _percent(config.expected, 3)
     if config.changed is not None:
-        asked = f"{config.level} % by name, {100 * config.changed:.3f} % changed since level 0"
-    rates = f"{asked} | {100 * config.rate:.3f} %"
-    kept = f"{_percents(config.expected_kept)} | {_percents(config.kept)}"
-    return f"| `{name}` | {rates} | {kept} | {config.rows['train']:,} | {others} | `{config.digest[:16]}` |"
+        changed = _percent(config.changed, 3)
+        expected = f"{config.level} % by name, {changed} changed since level 0"
+    cells = [
+        f"`{name}`",
+        expected,
+        _percent(config.rate, 3),
+        _percent_range(config.expected_kept),
+        _percent_range(config.kept),
+        f"{config.rows['train']:,}",
+        ", ".join(other_splits),
+        f"`{config.digest[:16]}`",
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
-def _percents(ends: tuple[float, float]) -> str:
-    low, high = (f"{100 * end:.1f} %" for end in ends)
+def _percent(share: float, decimals: int) -> str:
+    return f"{100 * share:.{decimals}f} %"
+
+
+def _percent_range(shares: tuple[float, float]) -> str:
+    low, high = (_percent(share, 1) for share in shares)
     return low if low == high else f"{low} to {high}"
 
 
-def _recipes(record: BuildCard) -> list[str]:
+def _recipes(card: BuildCard) -> list[str]:
     """Return the recipes that make these configs, as TOML."""
-    drawn: dict[str, tuple[dict[str, object], list[int]]] = {}
-    for config in record.configs.values():
-        levels = drawn.setdefault(repr(config.recipe), (recorded_choices(config.recipe), []))[1]
-        levels += [] if config.level is None else [config.level]
-    how = {"layout": record.layout, **asdict(record.images)}
-    return [
-        to_toml({**said, **({"levels": sorted(levels)} if levels else {}), **how})
-        for said, levels in drawn.values()
-    ]
+    choices: dict[str, dict[str, object]] = {}
+    levels: dict[str, list[int]] = {}
+    for config in card.configs.values():
+        key = repr(config.recipe)
+        choices[key] = recorded_choices(config.recipe)
+        levels.setdefault(key, [])
+        if config.level is not None:
+            levels[key].append(config.level)
+    storage = {"layout": card.layout, **asdict(card.images)}
+    recipes = []
+    for key, recipe in choices.items():
+        level_key = {"levels": sorted(levels[key])} if levels[key] else {}
+        recipes.append(to_toml({**recipe, **level_key, **storage}))
+    return recipes
 
 
-def _images(record: BuildCard) -> str:
-    images = record.images
+def _images(images: Storage) -> str:
+    """Say how images are stored."""
     if images.size is None:
         return "as they came"
-    return (
-        f"{images.size} pixels, resized by `{images.resize}` (quality {images.quality} where JPEG)"
-    )
+    resize = f"{images.size} pixels, resized by `{images.resize}`"
+    return f"{resize} (quality {images.quality} where JPEG)"

@@ -106,7 +106,7 @@ def _draw(path: Path, plans: Mapping[str, "pa.Table"], classes: tuple[str, ...])
     from cnlw_tools.files import atomic_write
     from cnlw_tools.plan.statistics import realised_stats
 
-    picture = heatmap.draw(
+    picture = heatmap.draw_matrices(
         [(name, realised_stats(table, len(classes)).matrix) for name, table in plans.items()],
         classes,
     )

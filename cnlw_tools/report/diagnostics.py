@@ -93,7 +93,7 @@ def _pictures(made: Known, build: Path, some: Sequence[Truth], said: Said) -> No
     made.matrices += [
         (
             f"{build.name}: {', '.join(t.config for t in one)}",
-            heatmap.draw([("", one[0].matrix)], one[0].classes),
+            heatmap.draw_matrices([("", one[0].matrix)], one[0].classes),
         )
         for one in alike.values()
     ]

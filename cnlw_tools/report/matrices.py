@@ -139,7 +139,7 @@ def transitions(seen: Seen) -> Drawn:
             *((found.trial.method, found.by_epoch[-1]) for found in some),
         ]
         drawn.images += [
-            (f"{title}: {name}", heatmap.draw([("", matrix)], known.classes))
+            (f"{title}: {name}", heatmap.draw_matrices([("", matrix)], known.classes))
             for name, matrix in shown
         ]
         rows += [_row(found) for found in some]

@@ -354,7 +354,7 @@ def test_other_build_on_the_way(built, cifar, cifar_maker, tmp_path, monkeypatch
         else BLUE
     )
     data = cifar_maker(tmp_path / "other", seed=1).parent if change == "data" else cifar
-    monkeypatch.setattr("cnlw_tools.card.render.write", lambda *_: 1 / 0)
+    monkeypatch.setattr("cnlw_tools.card.render.write_card", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run(first, data, tmp_path / "x")
     monkeypatch.undo()
@@ -367,7 +367,7 @@ def test_other_build_on_the_way(built, cifar, cifar_maker, tmp_path, monkeypatch
 def test_killed_addition(copy, cifar, monkeypatch, contents):
     """Shards that a killed addition left in a build are gone after the next run, which needs them not."""
     before = contents(copy)
-    monkeypatch.setattr("cnlw_tools.card.render.write", lambda *_: 1 / 0)
+    monkeypatch.setattr("cnlw_tools.card.render.write_card", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run(replace(BLUE, levels=(40,), seed=1), cifar, copy)
     monkeypatch.undo()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnlw_tools.card.font import fitted, font
+from cnlw_tools.card.font import load_font, shorten
 
 
 @pytest.mark.parametrize(
@@ -10,7 +10,7 @@ from cnlw_tools.card.font import fitted, font
 )
 def test_names_fit(name):
     """A name that is too long is shortened."""
-    found = fitted(name, 14, 100)
+    found = shorten(name, 14, 100)
 
-    assert font(14).getlength(found) <= 100
+    assert load_font(14).getlength(found) <= 100
     assert found == name or (found.endswith("…") and name.startswith(found[:-1]))

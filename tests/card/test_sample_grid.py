@@ -9,10 +9,10 @@ from PIL import Image
 
 from cnlw_tools.build import parquet
 from cnlw_tools.card import sample_grid
-from cnlw_tools.card.sample_grid import CELL, CLEAN, GAP, HEAD, NAME, NOISY
+from cnlw_tools.card.sample_grid import CELL, GAP, HEADER_HEIGHT, MAX_CLEAN, MAX_NOISY, NAME_WIDTH
 from cnlw_tools.dataset.tables import PLAN
 
-RIGHT = NAME + CLEAN * (CELL + GAP) + 3 * GAP
+RIGHT = NAME_WIDTH + MAX_CLEAN * (CELL + GAP) + 3 * GAP
 
 
 def made(folder, classes, each, noisy, origin="base"):
@@ -37,18 +37,20 @@ def made(folder, classes, each, noisy, origin="base"):
     table = pa.Table.from_pylist(rows, PLAN)
     names = tuple(f"class {i}" for i in range(classes))
     folder.mkdir()
-    parquet.write(folder / "x.parquet", table, images, names)
-    sample_grid.write(folder / "grid.png", "red", folder, table, {"x.parquet": table}, names)
+    parquet.write_parquet(folder / "x.parquet", table, images, names)
+    sample_grid.write_samples(
+        folder / "grid.png", "red", folder, table, {"x.parquet": table}, names
+    )
     with Image.open(folder / "grid.png") as image:
         return np.asarray(image.convert("RGB"))
 
 
 def cells(sheet, row):
     """The colours of the middles of a row's cells: clean, noisy."""
-    y = HEAD + row * (CELL + GAP) + CELL // 2
+    y = HEADER_HEIGHT + row * (CELL + GAP) + CELL // 2
     return [
         [tuple(int(v) for v in sheet[y, left + j * (CELL + GAP) + CELL // 2]) for j in range(count)]
-        for left, count in ((NAME, CLEAN), (RIGHT, NOISY))
+        for left, count in ((NAME_WIDTH, MAX_CLEAN), (RIGHT, MAX_NOISY))
     ]
 
 
@@ -57,9 +59,9 @@ def test_cells(tmp_path, classes):
     """Every class has a row, its clean images left and its noisy ones right."""
     sheet = made(tmp_path / "x", classes, 20, 10 * classes)
 
-    assert sheet.shape[0] == HEAD + classes * (CELL + GAP) + GAP
+    assert sheet.shape[0] == HEADER_HEIGHT + classes * (CELL + GAP) + GAP
     for row in range(classes):
-        assert cells(sheet, row) == [[(0, 200, 0)] * CLEAN, [(200, 0, 0)] * NOISY]
+        assert cells(sheet, row) == [[(0, 200, 0)] * MAX_CLEAN, [(200, 0, 0)] * MAX_NOISY]
 
 
 def test_few(tmp_path):
@@ -72,13 +74,13 @@ def test_few(tmp_path):
 
 def test_no_noise(tmp_path):
     """Without noise the right side is empty."""
-    assert cells(made(tmp_path / "x", 2, 5, 0), 1)[1] == [(255, 255, 255)] * NOISY
+    assert cells(made(tmp_path / "x", 2, 5, 0), 1)[1] == [(255, 255, 255)] * MAX_NOISY
 
 
 def test_many_classes(tmp_path):
     """Of many classes ten are shown, from the first to the last."""
-    assert made(tmp_path / "x", 25, 2, 10).shape[0] == HEAD + 10 * (CELL + GAP) + GAP
-    assert sample_grid._spread(25) == [0, 2, 5, 8, 10, 13, 16, 18, 21, 24]
+    assert made(tmp_path / "x", 25, 2, 10).shape[0] == HEADER_HEIGHT + 10 * (CELL + GAP) + GAP
+    assert sample_grid._spread_labels(25) == [0, 2, 5, 8, 10, 13, 16, 18, 21, 24]
 
 
 def test_same_bytes(tmp_path):
@@ -91,7 +93,7 @@ def test_same_bytes(tmp_path):
 
 def test_small_images():
     """A small image is shown in whole multiples, on grey."""
-    cell = np.asarray(sample_grid._cell(Image.new("RGB", (32, 32), (9, 9, 9))))
+    cell = np.asarray(sample_grid._fit_cell(Image.new("RGB", (32, 32), (9, 9, 9))))
 
     assert cell.shape == (CELL, CELL, 3)
     assert tuple(cell[CELL // 2, CELL // 2]) == (9, 9, 9)
@@ -105,6 +107,6 @@ def test_an_image_that_repeats_is_shown_once():
     )
     shown: list[str] = []
     for label in range(3):
-        shown += sample_grid._chosen(table, label, shown)[1]
+        shown += sample_grid._choose_images(table, label, shown)[1]
 
-    assert shown == [f"i{i}" for i in range(3 * NOISY)]
+    assert shown == [f"i{i}" for i in range(3 * MAX_NOISY)]

@@ -52,7 +52,7 @@ def recorded_anew(folder: Path) -> None:
         drawn = plan(config.recipe, found, config.level)
         configs[name] = replace(config, digest=hashing.digest(drawn))
     shards = {p.name: files.digest(p) for p in sorted((folder / "data").glob("*.parquet"))}
-    render.write(
+    render.write_card(
         folder,
         replace(said, shards=shards, tables=found.digests, configs=configs),
         RECIPE,
