@@ -1,4 +1,4 @@
-"""A toy that every method must learn: four patterns under noise, a third of the labels wrong, and a small loop."""
+"""A toy problem for methods: four noisy patterns, a third of the labels wrong, a small loop."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ torch.set_num_threads(1)  # tensors this small are not worth a second thread
 
 
 class Net(nn.Module):
-    """As the networks of the trainer: features, dropout, head."""
+    """A small network with features, dropout and head, like those of the trainer."""
 
     def __init__(self, norm: bool = True, dropout: float = 0.0) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Net(nn.Module):
         return self.body(x)
 
     def block_features(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, SIDE, SIDE) -> (B, 16, SIDE, SIDE), (B, CLASSES): far fewer dimensions than examples."""
+        """(B, 3, SIDE, SIDE) -> (B, 16, SIDE, SIDE), (B, CLASSES): fewer features than examples."""
         return [self.body[:2](x).relu(), self.head(self.body(x))]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ class Net(nn.Module):
 
 @dataclass
 class Toy:
-    """What a trainer holds: images, given labels, and, for the tests alone, the true ones."""
+    """What a trainer holds: images, given labels and, for the tests only, the true ones."""
 
     norm: bool = True
     device: str = "cpu"  # of what a method is given
@@ -69,11 +69,11 @@ class Toy:
         return self.on_device(Batch(torch.arange(n), (x,), true))
 
     def trusted(self) -> Iterator[Batch]:
-        """Go through twenty trusted examples."""
+        """Yield twenty trusted examples."""
         yield self.probe(20)
 
     def verified(self) -> Iterator[tuple[Batch, Tensor]]:
-        """Go through forty examples, a third of which is labelled wrong, with whether each is right."""
+        """Yield forty examples, a third labelled wrong, and whether each label is correct."""
         x, true = self.images(6, 40)
         right = torch.arange(40) // CLASSES % 3 != 0
         batch = self.on_device(
@@ -82,14 +82,14 @@ class Toy:
         yield batch, right.to(self.device)
 
     def holdout(self) -> Iterator[Batch]:
-        """Go through forty examples with labels as bad as those that are learned from."""
+        """Yield forty examples with labels as noisy as those of the training set."""
         for batch, _ in self.verified():
             yield batch
 
     def make(
         self, name: str, epochs: int = 6, dropout: float = 0.0, seed: int = 0, **options: Any
     ) -> Method:
-        """Return a method with what it needs and an optimiser, at the start of its first phase and epoch."""
+        """Return a method with its task and optimiser, at the start of its first epoch."""
         method = self.make_unstarted(name, epochs, dropout, seed, **options)
         method.begin_phase(0, self.train_batches)
         method.begin_epoch(0, self.train_batches)
@@ -98,14 +98,14 @@ class Toy:
     def make_unstarted(
         self, name: str, epochs: int = 6, dropout: float = 0.0, seed: int = 0, **options: Any
     ) -> Method:
-        """Return a method with what it needs and an optimiser, that has not begun."""
+        """Return a method with its task and optimiser, before its first phase."""
         method = METHODS[name](self.task(name, epochs, dropout, seed), **options)
         method.optimiser = self.optimiser(method)
         torch.manual_seed(seed)
         return method.train()
 
     def task(self, name: str, epochs: int = 6, dropout: float = 0.0, seed: int = 0) -> Task:
-        """Return a task that has what the method needs, and no more."""
+        """Return a task with what the method requires, and no more."""
 
         def net() -> Net:
             torch.manual_seed(seed)
@@ -116,7 +116,7 @@ class Toy:
         return Task(net, N, CLASSES, epochs, **{need: has[need] for need in METHODS[name].requires})
 
     def batch(self, rows: Tensor, views: int = 1) -> Batch:
-        """Return these rows; the views of an image differ a little."""
+        """Return the examples at these rows, in slightly different views."""
         x = self.x[rows]
         extra_views = [x + 0.1 * torch.randn_like(x) for _ in range(views - 1)]
         return self.on_device(Batch(rows, (x, *extra_views), self.y[rows]))
@@ -127,23 +127,23 @@ class Toy:
         return Batch(batch.index.to(self.device), views, batch.y.to(self.device))
 
     def first_batch(self, method: Method, rows: int = 32) -> Batch:
-        """Return the first rows in the views that the method wants."""
+        """Return the first rows in the views that the method expects."""
         return self.batch(torch.arange(rows), len(method.views))
 
     def train_batches(self) -> Iterator[Batch]:
-        """Go through the training set in order."""
+        """Yield the training set in order."""
         for rows in torch.arange(N).split(50):
             yield self.batch(rows)
 
     def optimiser(self, method: Method) -> torch.optim.Optimizer:
-        """Return momentum descent that keeps each group's own rate and decay."""
+        """Return SGD with momentum that keeps each group's learning rate and weight decay."""
         optimiser = torch.optim.SGD(method.param_groups(), lr=0.05, momentum=0.9, weight_decay=1e-4)
         for group in optimiser.param_groups:
             group["initial_lr"] = group["lr"]
         return optimiser
 
     def step(self, method: Method, batch: Batch) -> float:
-        """Make one step and return its loss."""
+        """Take one step and return its loss."""
         loss = method.loss(batch)
         method.optimiser.zero_grad()
         loss.backward()
@@ -152,7 +152,7 @@ class Toy:
         return loss.item()
 
     def epochs(self, method: Method) -> Iterator[int]:
-        """Train, and stop at the beginning of every epoch, which is counted over all phases."""
+        """Train, and yield at the beginning of every epoch its number, counted over all phases."""
         epoch, ends = 0, {"init": networks(method)}
         for number, phase in enumerate(method.phases()):
             rows = method.begin_phase(number, self.train_batches)
@@ -174,7 +174,7 @@ class Toy:
         method.finish(self.train_batches)
 
     def skip_to_last_epoch(self, method: Method) -> None:
-        """Begin all phases and epochs, up to the last, without a step."""
+        """Begin all phases and epochs up to the last one, without a step."""
         epoch = 0
         for number, phase in enumerate(method.phases()):
             method.begin_phase(number, self.train_batches)
@@ -200,24 +200,24 @@ class Toy:
 
 
 def networks(method: Method) -> dict[str, Tensor]:
-    """Copy what its modules hold."""
+    """Return a copy of the state of the method's submodules."""
     return {key: value.clone() for key, value in method.state_dict().items() if "." in key}
 
 
 @pytest.fixture
 def toy() -> Toy:
-    """With batch normalisation."""
+    """A toy problem for networks with batch normalisation."""
     return Toy()
 
 
 @pytest.fixture(params=[True, False], ids=["norm", "plain"])
 def any_toy(request: pytest.FixtureRequest) -> Toy:
-    """With batch normalisation, and without."""
+    """A toy problem for networks with batch normalisation, and for those without."""
     return Toy(request.param)
 
 
 class Logits(nn.Module):
-    """A network whose logits are its input, (B, 3): for formulas that were worked out by hand."""
+    """A network whose logits are its input, (B, 3), for formulas worked out by hand."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -236,12 +236,12 @@ class Logits(nn.Module):
 
 @pytest.fixture
 def on_logits() -> Callable[..., Method]:
-    """Return a maker of methods above that network."""
+    """Return a function that makes methods on that network."""
     return lambda name, epochs=4, **options: METHODS[name](Task(Logits, 3, 3, epochs), **options)
 
 
 @pytest.fixture
 def f3() -> Batch:
-    """Three rows of logits and their labels: p is (0.787, 0.107, 0.107), (0.212, 0.576, 0.212), (1/3, 1/3, 1/3)."""
+    """Return three rows: p = (0.787, 0.107, 0.107), (0.212, 0.576, 0.212), (1/3, 1/3, 1/3)."""
     z = torch.tensor([[2.0, 0, 0], [0, 1, 0], [0, 0, 0]])
     return Batch(torch.arange(3), (z,), torch.tensor([0, 2, 1]))

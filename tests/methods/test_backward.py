@@ -1,4 +1,4 @@
-"""Backward correction: no bias, a matrix with an inverse, and no way down."""
+"""Tests of backward correction: no bias, a matrix with an inverse, and a lower bound."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ def make_method(on_logits):
 
 
 def test_fixture(on_logits, f3):
-    """Worked out by hand; a loss may be below 0."""
+    """The losses, which may be negative, agree with numbers worked out by hand."""
     method = make_method(on_logits)
     inverse = torch.tensor(
         [[1.314286, -0.114286, -0.2], [-0.114286, 1.314286, -0.2], [-0.4, -0.4, 1.8]]
@@ -25,7 +25,7 @@ def test_fixture(on_logits, f3):
 
 
 def test_oracle(on_logits):
-    """sum_j T^-1[y, j] (-log p[j]), entry by entry."""
+    """The loss is sum_j T^-1[y, j] (-log p[j]), entry by entry."""
     z, y = torch.randn(9, 3, generator=torch.Generator().manual_seed(0)), torch.arange(9) % 3
     method, log_p = make_method(on_logits), z.log_softmax(1)
     inverse = torch.linalg.inv(THETA)
@@ -37,7 +37,7 @@ def test_oracle(on_logits):
 
 
 def test_unbiased(on_logits):
-    """Over the labels that a class is given, the mean is its cross-entropy, for every prediction."""
+    """The mean over the labels that a class is given is its cross-entropy, for every prediction."""
     z = 3 * torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
     method, log_p = make_method(on_logits), z.log_softmax(1)
     losses = torch.stack(
@@ -50,7 +50,7 @@ def test_unbiased(on_logits):
 
 
 def test_has_a_floor(on_logits):
-    """However sure the network is, no loss is below what a p of 1e-7 gives; where it is clipped nothing pulls."""
+    """No loss is below that of p = 1e-7, and clipped entries have no gradient."""
     z = torch.tensor([[60.0, 0, 0]], requires_grad=True)
     loss = make_method(on_logits).corrected_losses(z.log_softmax(1), torch.tensor([0])).sum()
     loss.backward()
@@ -61,6 +61,6 @@ def test_has_a_floor(on_logits):
 
 @pytest.mark.parametrize("q", ["pairflip:0.5", "symmetric:0.75", "outlier:0"])
 def test_no_inverse(toy, q):
-    """A matrix that mixes classes up for good is refused, with what to do."""
+    """A matrix without an inverse is refused, and the error gives a remedy."""
     with pytest.raises(ValueError, match=r"Backward needs a q with an inverse, .* use forward"):
         toy.make("backward", q=q)

@@ -1,4 +1,4 @@
-"""Bootstrap: the formula class by class, the published numbers, and where the gradient goes."""
+"""Tests of bootstrap: the formula by classes, the published numbers, and the gradient."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from cnlw_tools.methods.bootstrap import prediction_losses
 
 
 def naive(z, y, beta, kind):
-    """-sum_k (beta Y_k + (1 - beta) guess_k) log p_k, for one example."""
+    """Return -sum_k (beta Y_k + (1 - beta) guess_k) log p_k for one example."""
     p = z.softmax(0)
     guess = p if kind == "soft" else torch.eye(len(p))[p.argmax()]
     return -sum((beta * (k == y) + (1 - beta) * guess[k]) * p[k].log() for k in range(len(p)))
@@ -33,7 +33,7 @@ def test_oracle(on_logits, f3, kind, beta):
     ],
 )
 def test_defaults(on_logits, f3, kind, expected, mean):
-    """The paper's beta, 0.95 and 0.8, on the fixture."""
+    """With the paper's beta, 0.95 and 0.8, the loss agrees with numbers worked out by hand."""
     method = on_logits("bootstrap", kind=kind)
     given_losses = cross_entropy(f3.x, f3.y, reduction="none")
 
@@ -47,7 +47,7 @@ def test_defaults(on_logits, f3, kind, expected, mean):
 
 
 def test_soft_learns_through_its_guess(f3):
-    """The gradient of the second term is that of the entropy, and not 0 as with a constant target."""
+    """The gradient of the second term is that of the entropy, not 0 as for a constant target."""
     z = f3.x.requires_grad_()
     prediction_losses(z, "soft").sum().backward()
 
@@ -65,7 +65,7 @@ def test_hard_takes_its_guess_for_a_label(f3):
 
 @pytest.mark.parametrize("kind", ["soft", "hard"])
 def test_a_sure_network(kind):
-    """A network that is sure is surprised by nothing, and its gradient is finite."""
+    """A network that is certain has a second term of 0 and a finite gradient."""
     z = torch.tensor([[1e4, 0.0, -1e4]], requires_grad=True)
     loss = prediction_losses(z, kind).sum()
     loss.backward()

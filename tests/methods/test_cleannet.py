@@ -1,4 +1,4 @@
-"""CleanNet: when the encoders take their turn, what becomes of cosines, and what stands for a class."""
+"""Tests of CleanNet: its rounds, the weights from cosines, and the references of a class."""
 
 import pytest
 import torch
@@ -20,12 +20,12 @@ from cnlw_tools.methods.components.pooled_features import extract_features
     ],
 )
 def test_turns(toy, epochs, options, expected):
-    """At even distances from `start` on; one that would begin after the end does not."""
+    """Rounds are at equal intervals from `start` on, and none is after the end."""
     assert METHODS["cleannet"](toy.task("cleannet", epochs), **options).round_epochs == expected
 
 
 def make_weighted(toy, monkeypatch, cos, **options):
-    """A method after its first turn, with these cosines."""
+    """Return a method after its first round, with these cosines."""
     monkeypatch.setattr(cleannet, "class_cosines", lambda *_: cos)
     return toy.make("cleannet", start=0, passes=0, **options)
 
@@ -39,7 +39,7 @@ def make_weighted(toy, monkeypatch, cos, **options):
     ],
 )
 def test_weights(toy, monkeypatch, options, expected):
-    """Soft: the cosine if it is above 0; hard: whether it reaches the threshold. The loss is their weighted mean."""
+    """Weights are positive cosines, or 1 from the threshold on; the loss is their weighted mean."""
     cos = torch.tensor([0.9, -0.4, 0.1, 0.05]).repeat(48)
     method = make_weighted(toy, monkeypatch, cos, **options)
     batch = toy.first_batch(method, 4)
@@ -53,25 +53,27 @@ def test_weights(toy, monkeypatch, options, expected):
 
 
 def test_encoders_get_what_the_network_sees(toy, monkeypatch):
-    """Scaled features and labels of both sets, verdicts, 32 centres a class, and so many steps of 32."""
-    given = []
-    monkeypatch.setattr(cleannet, "train_encoders", lambda *said: given.extend(said))
+    """The encoders get scaled features, labels, verdicts, 32 centres per class and steps of 32."""
+    arguments = []
+    monkeypatch.setattr(cleannet, "train_encoders", lambda *values: arguments.extend(values))
     monkeypatch.setattr(cleannet, "class_cosines", lambda *_: torch.ones(192))
     method = toy.make("cleannet", start=0, passes=10)
-    (seen, y), (checked, of), right, sets, steps = given
-    batch, said = next(iter(toy.verified()))
+    train, verified, is_correct, references, steps = arguments
+    batch, expected_correct = next(iter(toy.verified()))
+    f, _ = extract_features(method.net, toy.train_batches)
+    verified_f, _ = extract_features(method.net, lambda: [batch])
 
-    assert torch.equal(seen, signed_log(extract_features(method.net, toy.train_batches)[0]))
-    assert torch.equal(y, toy.y)
-    assert torch.equal(checked, signed_log(extract_features(method.net, lambda: [batch])[0]))
-    assert torch.equal(of, batch.y)
-    assert torch.equal(right, said)
-    assert sets.shape == (4, 32, 144)
+    assert torch.equal(train.v, signed_log(f))
+    assert torch.equal(train.y, toy.y)
+    assert torch.equal(verified.v, signed_log(verified_f))
+    assert torch.equal(verified.y, batch.y)
+    assert torch.equal(is_correct, expected_correct)
+    assert references.shape == (4, 32, 144)
     assert steps == 60
 
 
 def test_until_its_turn_all_count(toy):
-    """Before the encoders have learned, every weight is 1; the network learns from none of theirs."""
+    """Before the first round all weights are 1; the encoders add no parameters to the method."""
     method = toy.make("cleannet", epochs=4, start=1, rounds=1)
     weights = []
     for _ in toy.epochs(method):
@@ -84,7 +86,7 @@ def test_until_its_turn_all_count(toy):
 
 
 def test_right_labels_weigh_more(toy):
-    """With enough steps, on a network that has learned."""
+    """With enough steps, on a trained network, correct labels get larger weights."""
     method = toy.train(toy.make("cleannet", start=5, rounds=1, passes=30))
     right = toy.true == toy.y
 
@@ -92,7 +94,7 @@ def test_right_labels_weigh_more(toy):
 
 
 def test_a_class_with_few_examples_is_named(toy):
-    """Nothing can stand for it, and the message says what would fit."""
+    """A class with fewer examples than references is refused, and the error gives a remedy."""
     with pytest.raises(
         ValueError, match="class 1 has 48 training examples, and references = 49: give no more"
     ):
@@ -100,7 +102,7 @@ def test_a_class_with_few_examples_is_named(toy):
 
 
 def test_all_ranks_take_the_weights_of_the_first(toy, monkeypatch):
-    """Encoders differ from rank to rank, weights do not."""
+    """The weights are those of rank 0, though encoders differ between ranks."""
     monkeypatch.setattr(
         distributed, "broadcast_from_rank_zero", lambda tensors: [t.fill_(0.25) for t in tensors]
     )

@@ -1,4 +1,4 @@
-"""What every method must keep, whatever it computes."""
+"""Tests of the contract that every method must fulfil."""
 
 import inspect
 from copy import deepcopy
@@ -29,7 +29,7 @@ WAITS = (
 
 
 def make_method(toy, name, stage="first", **options: Any):
-    """A method at the beginning of its first epoch, or of its last."""
+    """Return a method at the beginning of its first or its last epoch."""
     method = toy.make(name, **options)
     if stage == "last":
         toy.skip_to_last_epoch(method)
@@ -38,7 +38,7 @@ def make_method(toy, name, stage="first", **options: Any):
 
 
 class NoWaiting(TorchDispatchMode):
-    """Fails where the host would wait for the device, to learn a value or how many there are."""
+    """Fails where the host would wait for the device, to learn a value or a size."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.overloadpacket.__name__
@@ -52,7 +52,7 @@ class NoWaiting(TorchDispatchMode):
 
 @every
 def test_says_what_it_is(name):
-    """The first line of its docstring, the paper, the cost, what it needs and how it adds up over ranks."""
+    """A method states its summary, paper, cost, requirements and distributed loss."""
     method = METHODS[name]
 
     assert (method.__doc__ or "").splitlines()[0].endswith(".")
@@ -68,7 +68,7 @@ def test_says_what_it_is(name):
 )
 @stages
 def test_off(any_toy, name, stage):
-    """Switched off it is cross-entropy, to the last bit."""
+    """With its cross-entropy options the loss equals cross-entropy to the last bit."""
     method = make_method(any_toy, name, stage, **METHODS[name].cross_entropy_options)
     batch = any_toy.first_batch(method)
 
@@ -79,14 +79,14 @@ def test_off(any_toy, name, stage):
 
 @every
 def test_learns(toy, name):
-    """A third of the labels is wrong, and 85 % of new images are told right."""
+    """With a third of the labels wrong, 85 % of new images are predicted correctly."""
     assert toy.accuracy(toy.train(toy.make(name, dropout=0.1))) > 0.85
 
 
 @every
 @pytest.mark.parametrize("last", [0, 3])
 def test_goes_on_where_it_was(toy, name, last):
-    """A twin that is loaded in the middle of an epoch from what a checkpoint holds ends with the same numbers."""
+    """A copy restored from a checkpoint within an epoch continues with the same numbers."""
     method, twin = toy.make_unstarted(name, epochs=4), toy.make_unstarted(name, epochs=4, seed=1)
     assert last in toy.epochs(method)  # stops at the beginning of this epoch
     toy.step(method, toy.first_batch(method))
@@ -111,7 +111,7 @@ def test_goes_on_where_it_was(toy, name, last):
 
 @every
 def test_every_parameter_learns(toy, name):
-    """In the last epoch each trainable parameter gets a gradient, and is in one group of the optimiser."""
+    """In the last epoch each trainable parameter has a gradient and is in one optimiser group."""
     method = make_method(toy, name, "last")
     method.loss(toy.first_batch(method)).backward()
     grouped = [id(p) for group in method.param_groups() for p in group["params"]]
@@ -137,7 +137,7 @@ def test_batch_of_one(any_toy, name, stage):
 @every
 @stages
 def test_leaves_its_batch(toy, name, stage):
-    """The batch is as it was, to the last pixel."""
+    """The loss does not change its batch."""
     method = make_method(toy, name, stage)
     batch = toy.first_batch(method)
     copy = deepcopy(batch)
@@ -151,7 +151,7 @@ def test_leaves_its_batch(toy, name, stage):
 @every
 @stages
 def test_loss_is_a_scalar(any_toy, name, stage):
-    """A finite number that knows its gradient."""
+    """The loss is a finite scalar with a gradient."""
     method = make_method(any_toy, name, stage)
 
     loss = method.loss(any_toy.first_batch(method))
@@ -163,7 +163,7 @@ def test_loss_is_a_scalar(any_toy, name, stage):
 
 @every
 def test_notes(toy, name):
-    """What examples cost and weigh is written where they stand, and nowhere else."""
+    """Losses and weights are logged for the examples of the batch, and for no others."""
     method = make_method(toy, name)
     rows = torch.tensor([5, 3, 80, 41])
 
@@ -180,7 +180,7 @@ def test_notes(toy, name):
 @every
 @stages
 def test_what_is_kept_of_a_transition(toy, name, stage):
-    """Is that of all classes, in rows of probabilities."""
+    """The transition matrix has a row of probabilities for each class."""
     method = make_method(toy, name, stage)
     for key, value in method.epoch_artifacts().items():
         assert key == "transition"
@@ -191,7 +191,7 @@ def test_what_is_kept_of_a_transition(toy, name, stage):
 
 @every
 def test_phases(toy, name):
-    """Phases last at least an epoch each, and as many as asked for together."""
+    """Each phase has at least one epoch, and together they have the requested number."""
     for epochs in range(1, 11):
         phases = METHODS[name](toy.task(name, epochs)).phases()
 
@@ -216,7 +216,7 @@ def test_same_seed(toy, name, stage):
 
 @every
 def test_bad_options(toy, name):
-    """No option takes what is no number or no name, and the error says which it was."""
+    """A value of the wrong kind is refused for every option, and the error names both."""
     for option, parameter in inspect.signature(METHODS[name]).parameters.items():
         if option == "task" or isinstance(parameter.default, bool):
             continue
@@ -226,14 +226,14 @@ def test_bad_options(toy, name):
 
 
 class Needy(Method):
-    """Needs all that there is."""
+    """Requires everything that a task can have."""
 
     requires = tuple(REQUIREMENTS)
 
 
 @pytest.mark.parametrize("method", [*METHODS.values(), Needy])
 def test_needs(toy, method):
-    """Without what it needs it says so, and how to get it."""
+    """A missing requirement is an error that tells how to get it."""
     has = {
         "probe": ProbeSet(toy.probe, toy.trusted),
         "verified": toy.verified,
@@ -250,7 +250,7 @@ def test_needs(toy, method):
 @every
 @stages
 def test_never_waits(toy, name, stage):
-    """Neither the loss nor what follows the step asks the device for a value."""
+    """Neither the loss nor after_step waits for a value from the device."""
     method = make_method(toy, name, stage)
     batch = toy.first_batch(method)
 
@@ -262,7 +262,7 @@ def test_never_waits(toy, name, stage):
 @every
 @stages
 def test_stays_on_its_device(toy, name, stage):
-    """On a device that holds shapes alone there is no way back to the host, and nothing may be left there."""
+    """The method works on the meta device, so no tensor stays behind on another device."""
     method = make_method(toy, name, stage).to("meta")
     toy.device = "meta"
 
@@ -273,7 +273,7 @@ def test_stays_on_its_device(toy, name, stage):
 @every
 @stages
 def test_half_precision(toy, name, stage):
-    """Under bfloat16 the loss is finite, and that of single precision within a tenth."""
+    """Under bfloat16 the loss is finite and within a tenth of that in single precision."""
     full, half = make_method(toy, name, stage), make_method(toy, name, stage)
     expected = full.loss(toy.first_batch(full)).item()
     torch.manual_seed(9)
@@ -287,7 +287,7 @@ def test_half_precision(toy, name, stage):
 
 @every
 def test_predicts(toy, name):
-    """A logit for each image and class."""
+    """Predictions have a logit for each image and class."""
     method = toy.train(toy.make(name, epochs=1)).eval()
 
     assert method.predict(toy.x[:7]).shape == (7, 4)

@@ -1,4 +1,4 @@
-"""Co-teaching: who chooses for whom, and how much is dropped when."""
+"""Tests of Co-teaching: which network selects for which, and how many examples are dropped."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from tests.methods.conftest import Net
 
 
 def choice(method, batch, count):
-    """What each network would keep, by sorted lists."""
+    """Return what each network would select, by sorted lists."""
     choices = []
     for net in (method.net, method.other_net):
         losses = cross_entropy(net(batch.x), batch.y, reduction="none").tolist()
@@ -22,7 +22,7 @@ def choice(method, batch, count):
 
 
 def apart(toy, **options):
-    """Two networks that began differently, behind the rise of R."""
+    """Return a method whose networks differ, after the rise of R."""
     method = toy.make("coteaching", **options)
     torch.manual_seed(5)
     torch.nn.init.normal_(method.other_net.head.weight)
@@ -31,7 +31,7 @@ def apart(toy, **options):
 
 
 def test_schedule():
-    """The authors' table: nothing at first, then in a line to the noise rate, and then that."""
+    """R rises linearly from 0 to the noise rate and then stays there, as in the authors' table."""
     expected = [
         0,
         0.055556,
@@ -53,18 +53,18 @@ def test_schedule():
 
 
 def test_fixture():
-    """Of four examples each network takes its two easiest, and the other one learns them."""
+    """Each network selects its two easiest of four examples, and the other one learns them."""
     assert mask_of_smallest(torch.tensor([0.1, 2, 0.3, 1]), 2).tolist() == [1, 0, 1, 0]
     assert mask_of_smallest(torch.tensor([1, 0.2, 0.9, 0.1]), 2).tolist() == [0, 1, 0, 1]
 
 
 def test_ties():
-    """Of equal losses the earlier ones are kept, and never more than asked for."""
+    """Of equal losses the earlier ones are selected, and never too many."""
     assert mask_of_smallest(torch.ones(5), 3).tolist() == [1, 1, 1, 0, 0]
 
 
 def test_oracle(toy):
-    """Each network's mean over the other's choice; noted are both losses' mean and who learns."""
+    """The loss is each network's mean over the other's selection; the logs are means."""
     method = apart(toy)
     batch = toy.first_batch(method, 30)
     (losses, by_one), (other_losses, by_two) = choice(method, batch, 20)  # a third is dropped
@@ -80,7 +80,7 @@ def test_oracle(toy):
 
 
 def test_each_learns_from_the_others_choice_alone(toy):
-    """Gradients are those of its loss on what the other chose."""
+    """The gradient of a network is that of its loss on the other's selection."""
     method = apart(toy)
     batch = toy.first_batch(method, 30)
     (_, by_one), (_, by_two) = choice(method, batch, 20)
@@ -93,7 +93,7 @@ def test_each_learns_from_the_others_choice_alone(toy):
 
 
 def test_at_first_both_learn_everything(toy):
-    """R(0) = 0."""
+    """In epoch 0 no example is dropped."""
     method = toy.make("coteaching")
     batch = toy.first_batch(method)
     losses = [cross_entropy(net(batch.x), batch.y).item() for net in (method.net, method.other_net)]
@@ -107,7 +107,7 @@ def test_at_first_both_learn_everything(toy):
     [(3, 0, 30), (3, 1, 25), (3, 2, 20), (0.5, 2, 20), (9, 1, 28), (9, 5, 20), (0, 0, 20)],
 )
 def test_epochs_of_the_rise(toy, gradual, epoch, count):
-    """A number of epochs, at most all, or a share of them: how many of 30 are left when a third is wrong."""
+    """The rise lasts a number of epochs, at most all, or a share of them."""
     method = toy.make("coteaching", gradual=gradual)
     method.progress = (epoch + 0.3) / 6
     batch = toy.first_batch(method, 30)
@@ -117,7 +117,7 @@ def test_epochs_of_the_rise(toy, gradual, epoch, count):
 
 
 def test_one_is_always_left(toy):
-    """A batch of one is learned, whatever the rate."""
+    """A batch with one example is learned at any noise rate."""
     method = apart(toy)
     batch = toy.first_batch(method, 1)
 
@@ -126,21 +126,21 @@ def test_one_is_always_left(toy):
 
 
 def test_networks_begin_differently(toy):
-    """The second draws weights of its own."""
+    """The second network has its own random weights."""
     method = METHODS["coteaching"](replace(toy.task("coteaching"), make_net=Net))
 
     assert not torch.equal(method.net.head.weight, method.other_net.head.weight)
 
 
 def test_predicts_the_mean(toy):
-    """Of both networks' logits."""
+    """Predictions are the mean of both networks' logits."""
     method = apart(toy).eval()
 
     assert torch.allclose(method.predict(toy.x), (method.net(toy.x) + method.other_net(toy.x)) / 2)
 
 
 def test_drops_wrong_labels(toy):
-    """What neither network learns any more is mostly labelled wrong."""
+    """Examples that neither network learns are mostly labelled wrong."""
     method = toy.train(toy.make("coteaching", epochs=8, gradual=4))
     wrong = toy.y != toy.true
 

@@ -1,4 +1,4 @@
-"""CurriculumNet: density as a loop, the three subsets, and the stages."""
+"""Tests of CurriculumNet: density as a loop, the three subsets, and the stages."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def blob_and_scatter(near=46, far=14, seed=0):
 
 
 def naive(x, share=0.6):
-    """Pair by pair."""
+    """Count the neighbours of each point, pair by pair."""
     n = len(x)
     pairs = sorted(float((x[i] - x[j]).norm()) for i in range(n) for j in range(i))
     near = pairs[-(-(int(share * (len(pairs) - 1) * 1000) - 500) // 1000)]
@@ -23,14 +23,14 @@ def naive(x, share=0.6):
 
 
 def test_density_as_a_loop():
-    """How many lie nearer than six pairs in ten do."""
+    """The density is the number of points closer than the 60th percentile of distances."""
     x = blob_and_scatter(20, 11)
 
     assert count_neighbours(x).tolist() == naive(x)
 
 
 def test_blocks_play_no_part(monkeypatch):
-    """Memory is bounded, the counts are the same."""
+    """The block size has no effect."""
     x = blob_and_scatter()
     expected = count_neighbours(x)
     monkeypatch.setattr(curriculumnet, "BLOCK", 7)
@@ -39,7 +39,7 @@ def test_blocks_play_no_part(monkeypatch):
 
 
 def test_density_does_not_mind_a_rigid_motion():
-    """Turned and moved, the counts are the same, but for the pair at d_c itself."""
+    """After a rotation and a shift the counts are the same, except for the pair at d_c."""
     x = blob_and_scatter()
     turn = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(1)).double()).Q
 
@@ -49,7 +49,7 @@ def test_density_does_not_mind_a_rigid_motion():
 
 
 def test_a_tight_blob_is_clean():
-    """All of the blob is subset 0, the scatter is not, and every point is in one of three."""
+    """A dense cluster is subset 0, scattered points are not, and there are three subsets."""
     subset = kmeans_1d(-count_neighbours(blob_and_scatter()), 3)
 
     assert (subset[:46] == 0).all()
@@ -59,12 +59,12 @@ def test_a_tight_blob_is_clean():
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
 def test_few_points(n):
-    """One point, two, or three that are the same, are clean; no points are none."""
+    """Up to three equal points are clean, and no points are accepted too."""
     assert kmeans_1d(-count_neighbours(torch.ones(n, 2).double()), 3).tolist() == [0] * n
 
 
 def test_principal_components_keep_what_is_long():
-    """Points that span few directions keep their distances in as many components; few components are left alone."""
+    """Points that span few directions keep their distances in as many components."""
     draw = torch.Generator().manual_seed(0)
     x = torch.randn(30, 4, generator=draw).double() @ torch.randn(4, 9, generator=draw).double()
 
@@ -74,7 +74,7 @@ def test_principal_components_keep_what_is_long():
 
 
 def test_stages(toy):
-    """A network for the features, a new one for the clean, then more images at lower rates; all sum up."""
+    """The stages restart after the features' network, lower the rate and sum to all epochs."""
     phases = METHODS["curriculumnet"](toy.task("curriculumnet", 20), fall=0.1).phases()
 
     assert [phase.epochs for phase in phases] == [5, 5, 5, 5]
@@ -86,7 +86,7 @@ def test_stages(toy):
     ("epochs", "stages"), [(1, [0]), (2, [0, 3]), (3, [0, 2, 3]), (4, [0, 1, 2, 3])]
 )
 def test_with_few_epochs_the_early_stages_are_left_out(toy, epochs, stages):
-    """The network for the features comes first, all images last."""
+    """With few epochs the last stages are kept."""
     method = METHODS["curriculumnet"](toy.task("curriculumnet", epochs))
 
     assert [stage for stage, _ in method.stages] == stages
@@ -94,7 +94,7 @@ def test_with_few_epochs_the_early_stages_are_left_out(toy, epochs, stages):
 
 
 def test_each_stage_trains_on_its_subsets(toy):
-    """All, the clean, all but the highly noisy, all; more of the clean are right, and weights are those of subsets."""
+    """Each stage trains on one more subset; labels of the clean one are more often right."""
     method = toy.make("curriculumnet", epochs=8, noisy=0.6, highly=0.3)
     positions = []
     for number, _ in enumerate(method.phases()):
@@ -115,7 +115,7 @@ def test_each_stage_trains_on_its_subsets(toy):
 
 
 def test_without_the_first_stage_features_are_those_of_the_start(toy):
-    """For weights that were learned elsewhere: clusters at once, and the network goes on from there."""
+    """Without stage 0 the subsets are found at once, and the network is not reset."""
     method = toy.make("curriculumnet", first=0)
 
     assert method.stages[0][0] == 1
@@ -124,7 +124,7 @@ def test_without_the_first_stage_features_are_those_of_the_start(toy):
 
 
 def test_loss(on_logits, f3):
-    """Row by row, times the weight of the subset."""
+    """The loss is the mean of cross-entropy times the weight of the subset."""
     method = on_logits("curriculumnet", noisy=0.5, highly=0.25)
     method.subset.copy_(torch.tensor([0, 1, 2]))
 

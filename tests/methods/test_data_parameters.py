@@ -1,4 +1,4 @@
-"""Data parameters: the slope of a temperature, steps of what is in the batch alone, and that wrong labels heat up."""
+"""Tests of data parameters: gradients of temperatures, sparse steps, wrong labels heating up."""
 
 import math
 
@@ -10,14 +10,14 @@ from cnlw_tools.methods.data_parameters import Temperatures, temperature_gradien
 
 
 def test_fixture(f3):
-    """At sigma = 1: what fits cools down, what does not heats up, and what knows nothing stays."""
+    """At sigma = 1 a likely label cools down, an unlikely one heats up, and a uniform one stays."""
     assert temperature_gradient(f3.x, f3.y, torch.ones(3)).tolist() == pytest.approx(
         [0.426028, -0.576117, 0], abs=1e-6
     )
 
 
 def test_the_slope_is_the_derivative():
-    """That autograd finds, at any temperature."""
+    """The gradient equals that of autograd at any temperature."""
     draw = torch.Generator().manual_seed(0)
     z, y, sigma = (
         3 * torch.randn(9, 4, generator=draw),
@@ -36,7 +36,7 @@ def test_the_slope_is_the_derivative():
 
 @pytest.mark.parametrize("kind", ["instance", "class", "both"])
 def test_oracle(toy, kind):
-    """Three steps are those of descent with momentum on s, for the rows of each batch alone."""
+    """Three steps equal SGD with momentum on s, for the rows of each batch only."""
     options = {
         "instance_init": 1.5,
         "class_init": 0.8,
@@ -75,7 +75,7 @@ def test_oracle(toy, kind):
 
 
 def test_untouched_rows_keep_value_and_momentum():
-    """To the last bit, while others move."""
+    """Rows outside the batch do not change, to the last bit."""
     temperatures = Temperatures(4, 0.2, 2.0, 0.0)
     temperatures.step(torch.tensor([1, 2]), torch.ones(2))
     s, v = temperatures.s.clone(), temperatures.v.clone()
@@ -87,7 +87,7 @@ def test_untouched_rows_keep_value_and_momentum():
 
 
 def test_bounds():
-    """No temperature leaves 1/20 to 20, however hard it is pulled."""
+    """Temperatures stay within 1/20 and 20."""
     temperatures = Temperatures(2, 1.0, 1.0, 0.0)
     temperatures.step(torch.tensor([0, 1]), torch.tensor([1e3, -1e3]))
 
@@ -95,14 +95,14 @@ def test_bounds():
 
 
 def test_predicts_without_temperatures(toy):
-    """They are those of training images."""
+    """Predictions use no temperatures."""
     method = toy.make("data_parameters", instance_init=7.0).eval()
 
     assert torch.equal(method.predict(toy.x), method.net(toy.x))
 
 
 def test_wrong_labels_heat_up(toy):
-    """After training most wrong labels are hotter than most right ones."""
+    """After training most wrong labels have higher temperatures than most correct ones."""
     method = toy.train(toy.make("data_parameters", epochs=8, instance_lr=5.0))
     wrong = toy.y != toy.true
 
@@ -112,6 +112,6 @@ def test_wrong_labels_heat_up(toy):
 @pytest.mark.parametrize("option", ["instance_init", "class_init"])
 @pytest.mark.parametrize("value", [0.04, 21])
 def test_begins_within_the_bounds(toy, option, value):
-    """Or says what they are."""
+    """An initial temperature outside the bounds is refused."""
     with pytest.raises(ValueError, match=rf"{option} = {value}: give a number from 0.05 to 20"):
         toy.make("data_parameters", **{option: value})

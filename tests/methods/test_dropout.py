@@ -1,4 +1,4 @@
-"""Dropout: every layer gets the share, and a network without one is no network for it."""
+"""Tests of dropout: every layer gets the rate, and a network without one is refused."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from cnlw_tools.methods import METHODS, Task
 
 
 def test_sets_every_layer():
-    """All dropout layers, wherever they stand, and no other."""
+    """The rate is set in all dropout layers, and in no other layer."""
     inner = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.1))
     method = METHODS["dropout"](Task(lambda: nn.Sequential(inner, nn.Dropout(0.9)), 4, 2, 1), p=0.3)
 
@@ -16,7 +16,7 @@ def test_sets_every_layer():
 
 
 def test_drops_its_share(toy):
-    """In training a share p of the features is 0 and the rest is larger by 1 / (1 - p); in validation none."""
+    """In training a share p of the features is 0 and the others are scaled up, else none."""
     method = toy.make("dropout", p=0.25)
     features = torch.ones(100_000)
 
@@ -28,13 +28,13 @@ def test_drops_its_share(toy):
 
 
 def test_validation_is_that_of_vanilla(toy):
-    """With the same weights, predictions are those of vanilla to the last bit."""
+    """With the same weights the predictions equal those of vanilla to the last bit."""
     dropout, vanilla = (toy.make(name).eval() for name in ("dropout", "vanilla"))
 
     assert torch.equal(dropout.predict(toy.x), vanilla.predict(toy.x))
 
 
 def test_no_layer():
-    """A network without dropout is an error that says so."""
+    """A network without dropout is refused."""
     with pytest.raises(ValueError, match=r"^p = 0\.5: this network has no dropout layer to set"):
         METHODS["dropout"](Task(lambda: nn.Linear(2, 2), 4, 2, 1))

@@ -1,4 +1,4 @@
-"""Forward correction: the label behind the noise."""
+"""Tests of forward correction: the loss of the label behind the noise."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ THETA = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])  # T: 
 
 
 def test_fixture(on_logits, f3):
-    """Worked out by hand."""
+    """The losses agree with numbers worked out by hand."""
     method = on_logits("forward", q=THETA.T.tolist())
     losses = method.corrected_losses(f3.x.log_softmax(1), f3.y)
 
@@ -16,7 +16,7 @@ def test_fixture(on_logits, f3):
 
 
 def test_oracle(on_logits):
-    """-log sum_i p(i) T[i, y], example by example."""
+    """The loss is -log sum_i p(i) T[i, y], example by example."""
     z, y = torch.randn(9, 3, generator=torch.Generator().manual_seed(0)), torch.arange(9) % 3
     expected = [
         -sum(p[i] * THETA[i, k] for i in range(3)).log()
@@ -31,7 +31,7 @@ def test_oracle(on_logits):
 
 
 def test_it_is_the_noise_layer_of_the_same_q(on_logits, f3):
-    """Symmetric flips of 20 %."""
+    """For symmetric noise of 20 % the loss equals that of the noise layer with the same Q."""
     losses = [
         on_logits(name, q="symmetric:0.2").loss(f3).item() for name in ("forward", "noise_layer")
     ]
@@ -40,7 +40,7 @@ def test_it_is_the_noise_layer_of_the_same_q(on_logits, f3):
 
 
 def test_told_the_noise_it_learns_the_truth(toy):
-    """With T stated it is right about more of the wrongly labelled than vanilla is."""
+    """With T stated it corrects more of the wrong labels than vanilla does."""
     toy.y = torch.where(
         torch.arange(192) // 4 % 5 < 2, (toy.true + 1) % 4, toy.true
     )  # 40 % flip to the next
@@ -54,7 +54,7 @@ def test_told_the_noise_it_learns_the_truth(toy):
 
 
 def test_the_right_estimate_of_a_network_that_knows(on_logits, f3):
-    """Images at which it says T's rows give T."""
+    """If the network predicts T's rows at some images, the estimate is T."""
     method = on_logits("forward")
     batch = type(f3)(f3.index, (THETA.log(),), f3.y)
     method.begin_phase(1, lambda: [batch])

@@ -1,4 +1,4 @@
-"""GCE: between cross-entropy and mean absolute error; truncated, what is kept and by whose word."""
+"""Tests of GCE: from cross-entropy to mean absolute error, and truncated."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from cnlw_tools.methods.gce import generalised_losses
 
 
 def naive(z, y, q):
-    """(1 - p^q) / q, example by example."""
+    """Return (1 - p^q) / q, example by example."""
     return [(1 - row.double().softmax(0)[k].item() ** q) / q for row, k in zip(z, y, strict=True)]
 
 
@@ -21,7 +21,7 @@ def naive(z, y, q):
     ],
 )
 def test_fixture(on_logits, f3, q, expected, mean):
-    """Numbers worked out by hand, from cross-entropy to mean absolute error."""
+    """The losses for q from 0 to 1 agree with numbers worked out by hand."""
     losses = cross_entropy(f3.x, f3.y, reduction="none")
 
     assert generalised_losses(losses, q).tolist() == pytest.approx(expected, abs=2e-6)
@@ -30,7 +30,7 @@ def test_fixture(on_logits, f3, q, expected, mean):
 
 @pytest.mark.parametrize("q", [0.1, 0.7, 1.0])
 def test_oracle(q):
-    """Random logits, one by one."""
+    """The losses of random logits equal those of a loop."""
     z, y = 3 * torch.randn(20, 5, generator=torch.Generator().manual_seed(0)), torch.arange(20) % 5
 
     assert generalised_losses(cross_entropy(z, y, reduction="none"), q).tolist() == pytest.approx(
@@ -39,7 +39,7 @@ def test_oracle(q):
 
 
 def test_small_q_is_cross_entropy():
-    """Without loss of digits; and q = 0 to the last bit."""
+    """A small q loses no digits, and q = 0 equals cross-entropy to the last bit."""
     losses = torch.tensor([1e-6, 0.5, 3, 40])
 
     assert generalised_losses(losses, 1e-7).tolist() == pytest.approx(losses.tolist(), rel=1e-5)
@@ -47,7 +47,7 @@ def test_small_q_is_cross_entropy():
 
 
 def test_the_pull_is_that_of_cross_entropy_times_a_power(on_logits, f3):
-    """p^q as much, which is noted as the weight."""
+    """The gradient is p^q times that of cross-entropy, and p^q is logged as the weight."""
     method = on_logits("gce", q=0.7)
     z = f3.x.clone().requires_grad_()
     losses = cross_entropy(z, f3.y, reduction="none")
@@ -61,7 +61,7 @@ def test_the_pull_is_that_of_cross_entropy_times_a_power(on_logits, f3):
 
 @pytest.mark.parametrize("q", [0.01, 0.7, 1.0])
 def test_a_label_beyond_belief(q):
-    """Its loss is 1 / q, and its gradient is finite."""
+    """A label of probability 0 has the loss 1 / q and a finite gradient."""
     z = torch.tensor([[0.0, 5000]], requires_grad=True)
     loss = generalised_losses(cross_entropy(z, torch.tensor([0]), reduction="none"), q).sum()
     loss.backward()
@@ -71,7 +71,7 @@ def test_a_label_beyond_belief(q):
 
 
 def test_truncated_fixture(toy, f3):
-    """At k = 1/2 one of three is kept; the others cost L_q(k), and the paper's form is less by that."""
+    """At k = 1/2 one of three is kept, the others cost L_q(k); the paper's form differs by that."""
     method = toy.make("gce_truncated")
     method.net = torch.nn.Identity()
     method.is_kept[:3] = torch.tensor([True, False, False])
@@ -83,7 +83,7 @@ def test_truncated_fixture(toy, f3):
 
 
 def test_keeps_what_the_best_network_believes(toy):
-    """Not what the present one does: p > k, example by example, for the whole training set."""
+    """The best network, not the current one, decides p > k for the whole training set."""
     method = toy.make("gce_truncated", k=0.3)
     with torch.no_grad():
         method.net.head.bias.fill_(3.0)
@@ -96,7 +96,7 @@ def test_keeps_what_the_best_network_believes(toy):
 
 @pytest.mark.parametrize(("k", "is_kept"), [(0, 192), (1, 0)])
 def test_ends_of_k(toy, k, is_kept):
-    """k = 0 keeps everything, k = 1 nothing, and then the loss is 0 and pulls nowhere."""
+    """k = 0 keeps all examples; k = 1 keeps none, and the loss has no gradient."""
     method = toy.make("gce_truncated", k=k)
     method.prune(toy.train_batches)
     loss = method.loss(toy.first_batch(method))
@@ -118,7 +118,7 @@ def test_ends_of_k(toy, k, is_kept):
     ],
 )
 def test_when_it_looks(toy, monkeypatch, options, epochs, expected):
-    """From `start` on, every so many epochs; never before there was an epoch."""
+    """Pruning happens at the interval from `start` on, and never before the first epoch."""
     method, looked = toy.make("gce_truncated", epochs=epochs, **options), []
     for epoch in range(epochs):
         monkeypatch.setattr(method, "prune", lambda train_batches, at=epoch: looked.append(at))
@@ -128,7 +128,7 @@ def test_when_it_looks(toy, monkeypatch, options, epochs, expected):
 
 
 def test_the_best_is_the_one_that_tells_most_held_out_labels(toy):
-    """The first of equals; a worse one changes nothing."""
+    """The first of equally good networks stays the best, and a worse one changes nothing."""
     method = toy.make("gce_truncated")
     batch = next(toy.holdout())
     best_accuracy, best = 0.0, method.net.state_dict()
@@ -152,7 +152,7 @@ def test_the_best_is_the_one_that_tells_most_held_out_labels(toy):
 
 
 def test_the_best_does_not_learn(toy):
-    """It is a copy without gradients."""
+    """The best network is a copy without gradients."""
     method = toy.make("gce_truncated")
     initial_state = {key: value.clone() for key, value in method.best_net.state_dict().items()}
     toy.step(method, toy.first_batch(method))
@@ -165,7 +165,7 @@ def test_the_best_does_not_learn(toy):
 
 
 def test_throws_out_wrong_labels(toy):
-    """After pruning, what is dropped is mostly labelled wrong, and what is kept mostly right."""
+    """After pruning most dropped labels are wrong, and most kept ones correct."""
     method = toy.train(toy.make("gce_truncated", epochs=10, start=5, k=0.3))
     wrong = toy.y != toy.true
 

@@ -1,4 +1,4 @@
-"""GLC: what trusted classes became, and learning from both sets."""
+"""Tests of GLC: the estimated matrix, and learning from both sets."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ THETA = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])
 
 
 class Linear(nn.Module):
-    """Logits are the input."""
+    """A network whose logits are its input."""
 
     def __init__(self):
         super().__init__()
@@ -25,7 +25,7 @@ class Linear(nn.Module):
 
 
 def make_method(gold, n=3, epochs=4):
-    """Above a network whose logits are its input, in the second training."""
+    """Return a method on a network whose logits are its input, in the second phase."""
     task = Task(Linear, n, 3, epochs, probe=ProbeSet(lambda n: gold, lambda: [gold]))
     method = METHODS["glc"](task)
     method.progress = 0.5
@@ -34,13 +34,13 @@ def make_method(gold, n=3, epochs=4):
 
 @pytest.fixture
 def gold():
-    """Five trusted examples of three classes."""
+    """Return five trusted examples of three classes."""
     z = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
     return Batch(torch.arange(5), (z,), torch.tensor([0, 1, 2, 2, 1]))
 
 
 def test_the_matrix_is_the_mean_prediction_of_each_class(gold):
-    """Row i: over trusted images of class i, example by example; rows sum to 1."""
+    """Row i is the mean over trusted images of class i, and sums to 1."""
     method = make_method(gold)
     method.begin_phase(1, lambda: [])
     for i in range(3):
@@ -51,7 +51,7 @@ def test_the_matrix_is_the_mean_prediction_of_each_class(gold):
 
 
 def test_a_perfect_network_corrects_nothing(f3):
-    """On clean labels C is I, and the noisy part is cross-entropy."""
+    """On clean labels C is the identity, and the noisy loss is cross-entropy."""
     y = torch.tensor([0, 1, 2, 1])
     method = make_method(Batch(torch.arange(4), (200 * torch.eye(3)[y],), y))
     method.begin_phase(1, lambda: [])
@@ -63,7 +63,7 @@ def test_a_perfect_network_corrects_nothing(f3):
 
 
 def test_loss(f3, gold):
-    """Forward correction on the noisy part, cross-entropy on the trusted one, by their numbers in the whole."""
+    """The forward-corrected loss and the trusted loss are weighted by the sizes of the two sets."""
     method = make_method(gold, n=30)
     method.c.copy_(THETA)
     trusted = cross_entropy(gold.x, gold.y).item()
@@ -75,7 +75,7 @@ def test_loss(f3, gold):
 
 
 def test_the_noisy_part_is_forward_correction(f3, gold, on_logits):
-    """With T = C."""
+    """The noisy loss equals forward correction with T = C."""
     method = make_method(gold)
     method.c.copy_(THETA)
     forward = on_logits("forward", q=THETA.T.tolist()).loss(f3).item()
@@ -86,7 +86,7 @@ def test_the_noisy_part_is_forward_correction(f3, gold, on_logits):
 
 
 def test_the_first_training_is_vanilla(toy):
-    """Cross-entropy on noisy labels alone, to the last bit."""
+    """The first phase is cross-entropy on noisy labels, to the last bit."""
     method = toy.make("glc")
     batch = toy.first_batch(method)
 
@@ -97,7 +97,7 @@ def test_the_first_training_is_vanilla(toy):
 
 @pytest.mark.parametrize(("rows", "count"), [(32, 3), (96, 10), (1, 1)])
 def test_draws_as_many_as_their_share(toy, monkeypatch, rows, count):
-    """20 trusted and 192 noisy examples; at least one."""
+    """The number drawn is in proportion to 20 trusted and 192 noisy examples, and at least one."""
     method, sizes = toy.make("glc"), []
     method.progress = 0.9
     monkeypatch.setattr(toy, "probe", lambda n: sizes.append(n) or Toy.probe(toy, n))
@@ -116,7 +116,7 @@ def test_draws_as_many_as_their_share(toy, monkeypatch, rows, count):
     ],
 )
 def test_phases(gold, first, epochs, phases):
-    """Two trainings, the second from the first weights."""
+    """There are two phases, and the second restarts from the initial weights."""
     task = Task(Linear, 3, 3, epochs, probe=ProbeSet(lambda n: gold, lambda: [gold]))
 
     assert METHODS["glc"](task, first=first).phases() == phases
@@ -133,7 +133,7 @@ def test_a_class_without_trusted_images(gold):
 
 
 def test_finds_the_noise(toy):
-    """A third of the labels is spread over the others: after the first training C is nearer to that than I is."""
+    """With a third of the labels spread evenly, C is closer to that than I after the first phase."""
     method = toy.make("glc", epochs=6)
     for epoch in toy.epochs(method):
         if epoch == 3:

@@ -1,4 +1,4 @@
-"""H_alpha: its sum over labels, label smoothing, its least value, and what it does to rate and batch."""
+"""Tests of H_alpha: its sum over labels, label smoothing, its minimum, and its effect on phases."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from cnlw_tools.methods.h_alpha import h_alpha
 
 @pytest.mark.parametrize("alpha", [0, 0.5, 1, 20])
 def test_it_is_the_mean_over_dilution(f3, alpha):
-    """It is what one right label and alpha labels drawn uniformly cost on average, and so is its gradient."""
+    """It is the mean loss of one correct label and alpha uniform ones, and so is its gradient."""
     z = f3.x.requires_grad_()
     right = cross_entropy(z, f3.y)
     uniform_loss = sum(cross_entropy(z, torch.full((3,), k)) for k in range(3)) / 3
@@ -31,7 +31,7 @@ def test_it_is_the_mean_over_dilution(f3, alpha):
     ],
 )
 def test_fixture(on_logits, f3, alpha, expected, mean):
-    """The numbers worked out beforehand, and label smoothing of alpha / (1 + alpha)."""
+    """The losses agree with numbers worked out by hand, and with label smoothing."""
     losses, _ = h_alpha(log_softmax(f3.x, 1), f3.y, alpha)
 
     assert torch.allclose(losses, torch.tensor(expected), atol=1e-6)
@@ -45,7 +45,7 @@ def test_fixture(on_logits, f3, alpha, expected, mean):
     ("alpha", "floor", "top"), [(1, 0.867563, 0.666667), (20, 1.096378, 0.365079)]
 )
 def test_least_value(alpha, floor, top):
-    """It is least where the true class has (1 + alpha / K) / (1 + alpha)."""
+    """At the minimum the true class has the probability (1 + alpha / K) / (1 + alpha)."""
     p = torch.tensor([[top, (1 - top) / 2, (1 - top) / 2]])
     y = torch.tensor([0])
     least, _ = h_alpha(p.log(), y, alpha)
@@ -59,7 +59,7 @@ def test_least_value(alpha, floor, top):
 
 
 def test_phases():
-    """Shorter steps or larger batches by 1 + alpha, or neither."""
+    """Steps are smaller or batches larger by 1 + alpha, or neither."""
     phases = {
         scale: METHODS["h_alpha"](Task(torch.nn.Identity, 9, 3, 5), alpha=3, scale=scale).phases()
         for scale in ("none", "lr", "batch")

@@ -1,4 +1,4 @@
-"""IEG: the fixtures, the real virtual step by finite differences, the loss as a loop, and every switch."""
+"""Tests of IEG: the virtual step by finite differences, the loss as a loop, and every switch."""
 
 import math
 from typing import Any
@@ -41,7 +41,7 @@ def make_batch(n, seed=0, views=2):
 def make_method(
     net=norm, probe=lambda m: make_batch(m, 1, 1), buffers=False, decay=0.0, **options: Any
 ) -> IEG:
-    """Return the method with an optimiser, on demand after a step that left it momentum."""
+    """Return a method with an optimiser, with momentum buffers from a step if wanted."""
     method = IEG(Task(net, B, K, 1, probe=ProbeSet(probe, list)), **{"probe_size": M, **options})
     method.optimiser = torch.optim.SGD(
         method.parameters(), lr=0.01, momentum=0.9, weight_decay=decay
@@ -54,7 +54,7 @@ def make_method(
 
 
 def slopes(method, batch):
-    """Return what `loss` finds out of the trusted examples."""
+    """Return the derivatives that the loss computes on the trusted examples."""
     with batch_statistics(method.net):
         return method.probe_derivatives(
             batch, make_batch(M, 1, 1), *(method.net(x) for x in batch.views)
@@ -66,7 +66,7 @@ def close(expected, actual, tolerance=1e-5):
 
 
 def test_a_guess_is_sharpened():
-    """P = (0.6, 0.3, 0.1) with tau = 1/2 is P^2, normalised; with tau = 1 it is P."""
+    """P = (0.6, 0.3, 0.1) becomes P^2, normalised, at tau = 1/2, and stays P at tau = 1."""
     z = torch.tensor([[0.6, 0.3, 0.1]]).log()
 
     close([[0.782609, 0.195652, 0.021739]], sharpened_pseudo_labels([z], 0.5, False))
@@ -74,7 +74,7 @@ def test_a_guess_is_sharpened():
 
 
 def test_guesses_of_two_views_with_and_without_logit_norm():
-    """The fixture: both views of three rows; and a tiny temperature, where powers of P underflow."""
+    """The pseudo-labels agree with numbers worked out by hand, also at a tiny temperature."""
     plain = [
         [0.807676, 0.154451, 0.037873],
         [0.106507, 0.786986, 0.106507],
@@ -92,13 +92,13 @@ def test_guesses_of_two_views_with_and_without_logit_norm():
 
 
 def test_logits_are_divided_by_their_root_mean_square():
-    """That of the fixture is 0.745356; a batch of zeros stays one."""
+    """The root mean square of the fixture is 0.745356, and a batch of zeros stays zero."""
     close(F3 / 0.745356, rms_normalise(F3))
     close(torch.zeros(2, K), rms_normalise(torch.zeros(2, K)))
 
 
 def test_divergence_of_two_views():
-    """The fixture, by rows; its gradient leaves z alone and is (p^ - p) / B for z^."""
+    """The divergence agrees with hand-made numbers; its gradient is (p^ - p) / B for z^ only."""
     z, z_hat = F3.clone().requires_grad_(), HAT.clone().requires_grad_()
     divergences = kl_divergence(z, z_hat, True)
     divergences.mean().backward()
@@ -109,7 +109,7 @@ def test_divergence_of_two_views():
 
 
 def test_a_divergence_that_is_not_detached_pulls_both_ways():
-    """Its gradient for z is that of sum_k p (log p - log p^)."""
+    """The gradient for z is that of sum_k p (log p - log p^)."""
     z = F3.clone().requires_grad_()
     p = z.softmax(1)
     expected = torch.autograd.grad((p * (p.log() - softmax(HAT, 1).log())).sum(), z)[0]
@@ -125,7 +125,7 @@ def test_a_divergence_that_is_not_detached_pulls_both_ways():
     ],
 )
 def test_the_fixture_of_the_meta_step(buffer, theta, slope, weight):
-    """f = theta x with squared loss, omega0 = 1/3, eta = 0.1: where the step ends, the slopes there, the weights."""
+    """For f = theta x and squared loss, step and weights agree with hand-made numbers."""
     net, x, y = (
         nn.Linear(1, 1, bias=False),
         torch.tensor([[1.0], [1], [2]]),
@@ -143,7 +143,7 @@ def test_the_fixture_of_the_meta_step(buffer, theta, slope, weight):
 
 
 def test_weight_decay_shrinks_the_step_ahead():
-    """Theta' = Theta - eta (g + decay Theta); without a buffer that is all."""
+    """Theta' = Theta - eta (g + decay Theta) without a buffer."""
     close(
         [2 - 0.1 * (3 + 0.5 * 2)],
         virtual_step(torch.tensor([2.0]), torch.tensor([3.0]), None, 0.1, 0.9, 0.5),
@@ -152,7 +152,7 @@ def test_weight_decay_shrinks_the_step_ahead():
 
 @pytest.mark.parametrize(("label", "sign"), [(1, -1), (0, 1)])
 def test_a_label_is_kept_if_it_helps(label, sign):
-    """Logistic regression at 0 with a trusted 1: dL^p/dlam = -+ eta / 4, so a label 1 is kept and a 0 replaced."""
+    """In logistic regression at 0 with a trusted 1, a label 1 is kept and a label 0 replaced."""
 
     class Logistic(nn.Module):
         def __init__(self) -> None:
@@ -179,7 +179,7 @@ def test_a_label_is_kept_if_it_helps(label, sign):
 @pytest.mark.parametrize("through_guess", [False, True])
 @pytest.mark.parametrize("logit_norm", [False, True])
 def test_slopes_are_those_of_the_virtual_step(through_guess, logit_norm):
-    """Both slopes by finite differences: step for real, with momentum and decay, and look at L^p."""
+    """Both derivatives equal finite differences of a real step with momentum and decay."""
     options = {"through_guess": through_guess, "logit_norm": logit_norm, "lam0": 0.6}
     method, batch, probe = (
         make_method(buffers=True, decay=0.3, **options),
@@ -221,7 +221,7 @@ def test_slopes_are_those_of_the_virtual_step(through_guess, logit_norm):
 
 
 def test_the_momentum_of_the_optimiser_counts():
-    """With momentum = 0 the step ahead is another one; so it is before there is a buffer."""
+    """Without momentum, or before there is a buffer, the virtual step is another one."""
     batch = make_batch(B)
     by_weight = slopes(make_method(buffers=True), batch).by_weight
 
@@ -234,7 +234,7 @@ def test_the_momentum_of_the_optimiser_counts():
 
 
 def test_l2_is_the_decay_of_each_group():
-    """Without l2, or with a decay of 0, decay plays no part; a group of its own has its own."""
+    """Without l2 or with decay 0 there is no decay, and each parameter group has its own."""
     batch, bare = make_batch(B), slopes(make_method(), make_batch(B)).by_weight
     close(bare, slopes(make_method(decay=0.3, l2=False), batch).by_weight)
     assert not torch.allclose(bare, slopes(make_method(decay=0.3), batch).by_weight)
@@ -251,7 +251,7 @@ def test_l2_is_the_decay_of_each_group():
 @pytest.mark.parametrize("halve", [False, True])
 @pytest.mark.parametrize("threshold", [0.0, 0.2, 1.0])
 def test_the_loss_is_that_of_a_loop_over_examples(monkeypatch, halve, threshold):
-    """All terms of the total, example by example, and their gradient: no other path leads to the network."""
+    """All terms of the loss and their gradient equal those of a loop over examples."""
     monkeypatch.setattr(torch, "randint", lambda high, size, device: torch.arange(*size) + 2)
     monkeypatch.setattr(torch, "randperm", lambda n, device: torch.arange(n).flip(0))
     monkeypatch.setattr(torch, "rand", lambda n, device: torch.linspace(0, 1, n))
@@ -303,7 +303,7 @@ def test_the_loss_is_that_of_a_loop_over_examples(monkeypatch, halve, threshold)
 
 
 def test_without_all_but_weights_it_is_l2r():
-    """M-1: omega0 = 0, no momentum, no decay, no labels: the weights and the loss of L2R with delta = 1e-5 / eta."""
+    """M-1: weights and loss equal those of L2R with delta = 1e-5 / eta."""
     batch, task = (
         make_batch(B),
         Task(norm, B, K, 1, probe=ProbeSet(lambda m: make_batch(m, 1, 1), list)),
@@ -316,7 +316,7 @@ def test_without_all_but_weights_it_is_l2r():
 
 
 def test_every_component_can_be_left_out():
-    """M-3, M-4, M-6, M-8, M-9: the total is the sum of what is left, and without mixing none of it is drawn."""
+    """M-3, M-4, M-6, M-8, M-9: the loss is the sum of the remaining terms."""
     batch, only = make_batch(B), {"anchors": False, "k": 0.0}
 
     def total(**options: Any) -> Tensor:
@@ -335,7 +335,7 @@ def test_every_component_can_be_left_out():
 
 
 def test_without_relabelling_the_target_is_the_label():
-    """M-8: L_omega against Y alone, whole, and no L_lam."""
+    """M-8: L_omega uses Y only, is not halved, and there is no L_lam."""
     method, batch = make_method(**BARE), make_batch(B)
     weight = normalise_gains(-slopes(method, batch).by_weight, 1e-5)
     expected = (weight * cross_entropy(method.net(batch.x), batch.y, reduction="none")).sum()
@@ -344,7 +344,7 @@ def test_without_relabelling_the_target_is_the_label():
 
 
 def test_rows_that_are_not_mixed_are_seen_as_they_are():
-    """M-9: with alpha = 0 L_mix is the cross-entropy of trusted rows, and p times that of both views to g."""
+    """M-9: with alpha = 0 L_mix is the loss of trusted rows plus p times that of both views."""
     method, batch, probe = (
         make_method(alpha=0.0, logit_norm=False),
         make_batch(3),
@@ -363,7 +363,7 @@ def test_rows_that_are_not_mixed_are_seen_as_they_are():
 
 @pytest.mark.parametrize(("approximate", "mean"), [(True, 5 / 6), (False, 0.5 + 1 / math.pi)])
 def test_shares_are_folded(approximate, mean):
-    """At least a half of each row stays; the mean is 5/6 for the code's draw and 1/2 + 1/pi for a beta."""
+    """Each row keeps at least half; the mean is 5/6 for the code's draw, 1/2 + 1/pi for Beta."""
     torch.manual_seed(0)
     shares = make_method(approximate=approximate).draw_shares(torch.zeros(40_000))
 
@@ -372,7 +372,7 @@ def test_shares_are_folded(approximate, mean):
 
 
 def test_only_the_pass_over_the_first_view_moves_running_averages():
-    """They stand where one pass over it puts them."""
+    """The running averages are those after one pass over the first view."""
     method, batch, once = make_method(), make_batch(B), norm()
     once(batch.x)
     method.loss(batch)
@@ -381,7 +381,7 @@ def test_only_the_pass_over_the_first_view_moves_running_averages():
 
 
 def test_where_no_example_helps_the_rest_still_learns():
-    """If nothing helps all weights are 0; relabelled and mixed examples and consistency remain, all finite."""
+    """If no example helps, all weights are 0 and the other terms are finite."""
     x = torch.ones(4, 3, 4, 4).double()
     probe = Batch(torch.arange(4), (x,), torch.full((4,), 1))
     batch = Batch(torch.arange(4), (x, x), torch.tensor([0, 2, 0, 2]))
@@ -402,12 +402,12 @@ def test_where_no_example_helps_the_rest_still_learns():
 
 
 def test_a_batch_of_one():
-    """One example, and one trusted one, give a finite loss."""
+    """One example and one trusted example give a finite loss."""
     assert make_method(probe_size=1).loss(make_batch(1)).isfinite()
 
 
 def test_bfloat16_is_near_float32():
-    """Under autocast loss and slopes are what they are without it, about."""
+    """Under autocast loss and derivatives are close to those without."""
 
     def half(n, seed=0, views=2):
         return Batch(
@@ -445,13 +445,13 @@ def test_bfloat16_is_near_float32():
     ],
 )
 def test_options_out_of_range_are_named(option, value):
-    """An error names the option, the value, and what it may be."""
+    """The error names the option, its value and its range."""
     with pytest.raises(ValueError, match=rf"{option} = {value}: give a number from"):
         make_method(**{option: value})
 
 
 def test_switches_are_true_or_false():
-    """A word is no switch, and labels cannot be judged by examples without weight."""
+    """A word is no flag, and relabelling needs examples with weight."""
     with pytest.raises(ValueError, match="halve = 'no': give true or false"):
         make_method(halve="no")
     with pytest.raises(ValueError, match=r"omega0 = 0: .* relabel = false"):

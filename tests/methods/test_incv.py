@@ -1,4 +1,4 @@
-"""INCV: estimates, the halves as sets, which network selects, and the loss of the two as a loop."""
+"""Tests of INCV: estimates, halves as sets, the selecting network, the last stage as a loop."""
 
 from copy import deepcopy
 
@@ -19,7 +19,7 @@ from cnlw_tools.methods.incv import (
 
 
 def test_fixture():
-    """Half of the labels wrong, ten classes: 0.277778 agree, 0.9 of them are right and a tenth is not."""
+    """With half of the labels wrong in ten classes 0.277778 agree, of which 0.9 are correct."""
     assert estimate_noise(0.25 + 0.25 / 9, 10) == pytest.approx(0.5)
     assert selected_noise(torch.tensor(0.5), 9).item() == pytest.approx(0.1)
     assert 1 - selected_noise(torch.tensor(0.5), 9).item() == pytest.approx(
@@ -32,7 +32,7 @@ def test_fixture():
     ("agreement", "eps"), [(1.0, 0.0), (0.99801, 0.001), (0.1, 0.9), (0.05, 0.9), (0.0, 0.9)]
 )
 def test_estimated(agreement, eps):
-    """The least in steps of 0.001; full agreement is no noise, and less than by chance is as much as by chance."""
+    """The estimate is the least in steps of 0.001: 0 at full agreement, limited by chance."""
     assert estimate_noise(agreement, 10) == pytest.approx(eps)
 
 
@@ -50,12 +50,12 @@ def test_estimated(agreement, eps):
     ],
 )
 def test_lengths(total, expected):
-    """Of 600 epochs the authors' eight times 50; of few epochs fewer iterations; one is for the last stage."""
+    """600 epochs give the authors' eight times 50; fewer epochs give fewer iterations."""
     assert plan_iterations(total, 2 / 3, 4) == expected
 
 
 def test_phases(on_logits):
-    """All begin again, the last is the longest."""
+    """All phases restart, and the last one is the longest."""
     assert on_logits("incv", 600).phases() == [Phase(50, restart="init")] * 8 + [
         Phase(200, restart="init")
     ]
@@ -64,7 +64,7 @@ def test_phases(on_logits):
 
 @pytest.fixture
 def on_logits(on_logits, toy):
-    """The maker of methods, with a holdout."""
+    """The function that makes methods, with a holdout."""
     from cnlw_tools.methods import METHODS, Task
     from tests.methods.conftest import Logits
 
@@ -75,7 +75,7 @@ def on_logits(on_logits, toy):
 
 @pytest.mark.parametrize("noise", ["symmetric", "asymmetric"])
 def test_the_halves_as_sets(toy, monkeypatch, noise):
-    """Who is learned, selected and discarded, iteration by iteration, by losses and agreements that are drawn."""
+    """Learned, selected and removed examples equal those of a loop over sets, for random losses."""
     draw = torch.Generator().manual_seed(0)
     losses = torch.rand(192, generator=draw)
     agrees = torch.rand(192, generator=draw) < 0.5
@@ -122,7 +122,7 @@ def test_the_halves_as_sets(toy, monkeypatch, noise):
 )
 @pytest.mark.parametrize("iteration", [1, 2, 3, 4])
 def test_which_network_selects(toy, monkeypatch, eps, noise, until, iteration):
-    """The best one in the first iterations, the last one afterwards."""
+    """The best network selects in the first iterations, and the last one afterwards."""
     method, selectors = toy.make_unstarted("incv", epochs=60, noise=noise), []
     monkeypatch.setattr(
         module,
@@ -136,7 +136,7 @@ def test_which_network_selects(toy, monkeypatch, eps, noise, until, iteration):
 
 
 def test_the_best_state_is_kept(toy, monkeypatch):
-    """The second network holds the first as it was when the holdout agreed most, the earlier of equals."""
+    """The second network stores the first as it was at the highest holdout accuracy."""
     method = toy.make("incv", epochs=30)
     states = []
     for right in (10, 30, 20, 30):
@@ -155,7 +155,7 @@ def test_the_best_state_is_kept(toy, monkeypatch):
 
 
 def naive(method, batch, quota, may):
-    """Each network's mean loss over the least of the other's, example by example."""
+    """Return each network's mean loss over the other's least losses, example by example."""
     costs = [
         cross_entropy(net(batch.x), batch.y, reduction="none")
         for net in (method.net, method.other_net)
@@ -173,7 +173,7 @@ def naive(method, batch, quota, may):
 @pytest.mark.parametrize("noise", ["symmetric", "asymmetric"])
 @pytest.mark.parametrize("epoch", [0, 1, 3, 4, 5, 9])
 def test_oracle(any_toy, epoch, noise):
-    """Loss, weights and gradient of the last stage; how many are easy, and from when on candidates may be."""
+    """Loss, weights and gradient of the last stage equal those of the loop."""
     method = any_toy.make("incv", epochs=30, noise=noise, warmup=2, ramp=4, iterations=3)
     assert method.validation_epochs == 18
     method.eps.fill_(0.4)
@@ -200,7 +200,7 @@ def test_oracle(any_toy, epoch, noise):
 
 
 def test_both_predict_in_the_end(toy):
-    """Before the last stage the first network alone, then the mean of both logits."""
+    """Before the last stage the first network predicts, and then the mean of both logits."""
     method = toy.make("incv", epochs=4).eval()
     with torch.no_grad():
         method.other_net.head.bias.add_(1)
@@ -211,7 +211,7 @@ def test_both_predict_in_the_end(toy):
 
 
 def test_it_finds_the_right_labels(toy):
-    """On the toy, a third of whose labels is wrong, nine tenths of the selected are right; others weigh nothing."""
+    """On the toy problem nine tenths of the selected labels are correct."""
     method = toy.train(toy.make("incv", epochs=12))
     selected, right = method.status == SELECTED, toy.y == toy.true
 
@@ -222,7 +222,7 @@ def test_it_finds_the_right_labels(toy):
 
 
 def test_without_time_for_an_iteration_everybody_is_selected(toy):
-    """Two epochs are two networks on everything."""
+    """With two epochs both networks learn from all examples."""
     method = toy.make("incv", epochs=2)
 
     assert (method.status == SELECTED).all()
@@ -230,7 +230,7 @@ def test_without_time_for_an_iteration_everybody_is_selected(toy):
 
 
 def test_nobody_selected_is_an_error(toy):
-    """It says what to do."""
+    """The error gives a remedy."""
     method = toy.make("incv", epochs=3)
     method.half_index.fill_(2)  # in neither half
 
@@ -242,7 +242,7 @@ def test_nobody_selected_is_an_error(toy):
 
 
 def test_goes_on_in_the_middle_of_a_half(toy):
-    """A twin from a checkpoint selects the same, by the same best network."""
+    """A copy from a checkpoint selects the same examples, by the same best network."""
     method = toy.make("incv", epochs=10)
     for epoch in toy.epochs(method):
         if epoch == 2:

@@ -1,4 +1,4 @@
-"""L2R: a loop over examples, the real virtual step, and what must hold where nothing helps."""
+"""Tests of L2R: a loop over examples, a real virtual step, and batches without helpful examples."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def make_method(net=norm, probe=lambda m: make_batch(m, 1), **options: Any) -> L
 
 
 def test_the_fixture_of_three_examples():
-    """f = theta x with squared loss: gains 1, -1, 2 weigh 1/3, 0, 2/3."""
+    """For f = theta x and squared loss, gains 1, -1, 2 give weights 1/3, 0, 2/3."""
     net, x, y = (
         nn.Linear(1, 1, bias=False),
         torch.tensor([[1.0], [1], [2]]),
@@ -59,7 +59,7 @@ def test_the_fixture_of_three_examples():
 
 
 def test_gains_are_those_of_the_virtual_step():
-    """u is minus the slope of L_v after a step with weights eps, by finite differences at eps = 0."""
+    """u equals minus the finite difference of L_v after a step with weights eps, at eps = 0."""
     method, batch, probe, step = make_method(plain), make_batch(B), make_batch(M, 1), 1e-4
     parameters = dict(method.net.named_parameters())
 
@@ -84,7 +84,7 @@ def test_gains_are_those_of_the_virtual_step():
 
 @pytest.mark.parametrize("net", [plain, norm])
 def test_the_loss_is_that_of_a_loop_over_examples(net):
-    """Each example's own gradient, times that of the trusted batch, rectified, normalised, times its loss."""
+    """The loss equals that of a loop over the gradients of the examples."""
     method, batch, probe = make_method(net), make_batch(B), make_batch(M, 1)
     parameters = list(method.net.parameters())
     g_v = torch.autograd.grad(cross_entropy(method.net(probe.x), probe.y), parameters)
@@ -117,7 +117,7 @@ def test_gains_are_an_inner_product_of_logits():
 
 
 def test_trusted_examples_count_themselves():
-    """If the batch is the trusted one, the sum of gains is |g_v|^2 > 0, and wrong labels weigh less than right ones."""
+    """If the batch is the trusted one, gains sum to |g_v|^2, and wrong labels get less weight."""
     batch = make_batch(B)
     weights = make_method(plain, probe=lambda m: batch).weigh(batch)
     assert weights.sum().item() == pytest.approx(1)
@@ -128,7 +128,7 @@ def test_trusted_examples_count_themselves():
 
 
 def test_where_nothing_helps_nothing_is_learned():
-    """If all gradients point away from the trusted one, all weights and the gradient are 0, and nothing is NaN."""
+    """If all gradients oppose the trusted one, weights and gradient are 0, and none is NaN."""
     x = torch.ones(4, 3, 4, 4, dtype=torch.double)
     method = make_method(plain, probe=lambda m: Batch(torch.arange(4), (x,), torch.full((4,), 1)))
     for p in method.parameters():
@@ -143,7 +143,7 @@ def test_where_nothing_helps_nothing_is_learned():
 
 
 def test_only_the_pass_that_is_learned_from_moves_running_averages():
-    """They stand where one pass over the batch puts them."""
+    """The running averages are those after one pass over the batch."""
     method, batch = make_method(), make_batch(B)
     once = norm()
     once(batch.x)
@@ -153,7 +153,7 @@ def test_only_the_pass_that_is_learned_from_moves_running_averages():
 
 
 def test_bfloat16_is_near_float32():
-    """Under autocast the weights are what they are without it, about."""
+    """Under autocast the weights are close to those without."""
     batch = Batch(torch.arange(B), (make_batch(B).x.float(),), make_batch(B).y)
     method = make_method(
         lambda: norm().float(),
@@ -175,6 +175,6 @@ def test_it_needs_trusted_examples():
 
 @pytest.mark.parametrize(("option", "value"), [("delta", -1.0), ("delta", float("nan"))])
 def test_options_out_of_range_are_named(option, value):
-    """An error names the option, the value, and what it may be."""
+    """The error names the option, its value and its range."""
     with pytest.raises(ValueError, match=rf"{option} = {value}: give a number from"):
         make_method(**{option: value})

@@ -1,4 +1,4 @@
-"""MD-DYR-SH: the loss as a loop, what comes when, and guesses that grow hard."""
+"""Tests of MD-DYR-SH: the loss as a loop, its stages, and predictions that become hard."""
 
 import pytest
 import torch
@@ -7,14 +7,14 @@ from cnlw_tools.methods.mddyrsh import bootstrap_temperature
 
 
 def suspicious(method, w, monkeypatch, progress=0.99):
-    """A method past its warm-up that is told how likely labels are wrong."""
+    """Return a method past its warm-up with given probabilities that labels are wrong."""
     method.progress = progress
     monkeypatch.setattr(method.mixture, "forward", lambda losses: w[: len(losses)])
     return method
 
 
 def naive(method, batch, w, q, t, guessing):
-    """Example by example: its share of the blend, both labels, both guesses."""
+    """Return the loss example by example: its share of the blend, both labels and both guesses."""
     n, x, y = len(batch.y), batch.x, batch.y.tolist()
     guess = (method.net(x) / t).softmax(1).tolist() if guessing else None
     share = [(1 - w[p]) / ((1 - w[p]) + (1 - w[q[p]])) for p in range(n)]
@@ -35,7 +35,7 @@ def naive(method, batch, w, q, t, guessing):
 
 @pytest.mark.parametrize(("epoch", "t"), [(3, None), (4, 1.0), (5, 0.5005), (6, 0.001), (9, 0.001)])
 def test_oracle(any_toy, monkeypatch, epoch, t):
-    """Dynamic mixup alone in epoch 3, then with guesses ever harder; loss and gradient are those of the loop."""
+    """Epoch 3 is dynamic mixup, later ones have guesses; loss and gradient equal the loop's."""
     w = torch.rand(6, generator=torch.Generator().manual_seed(0))
     options = {"epochs": 10, "warmup": 3, "dynamic": 1, "cooling": 3, "eta": 0.7}
     method, reference = (
@@ -56,7 +56,7 @@ def test_oracle(any_toy, monkeypatch, epoch, t):
 
 
 def test_a_wrong_label_hardly_shows(toy, monkeypatch):
-    """Of a blend of one that is sure to be wrong and one that is sure to be right, the right one is all."""
+    """The blend of a surely wrong and a surely correct example is the correct one."""
     method = suspicious(
         toy.make("mddyrsh"), torch.tensor([1.0, 0.0]).clamp(1e-4, 1 - 1e-4), monkeypatch
     )
@@ -75,7 +75,7 @@ def test_a_wrong_label_hardly_shows(toy, monkeypatch):
 
 
 def test_the_warm_up_is_mixup(toy):
-    """The same loss as that of M-DYR-H from the same draws."""
+    """The loss of the warm-up equals that of M-DYR-H for the same draws."""
     losses = []
     for name in ("mdyrh", "mddyrsh"):
         method = toy.make(name)
@@ -86,7 +86,7 @@ def test_the_warm_up_is_mixup(toy):
 
 
 def test_temperature():
-    """89 epochs from 1 to 0.001, and there it stays; a single one is soft."""
+    """The temperature falls from 1 to 0.001 in 89 epochs and stays; a single epoch is soft."""
     assert [bootstrap_temperature(epoch, 89) for epoch in (0, 44, 88, 200)] == pytest.approx(
         [1, 0.5005, 0.001, 0.001]
     )
@@ -94,14 +94,14 @@ def test_temperature():
 
 
 def test_the_authors_epochs(on_logits):
-    """Of 300: mixup in 105, dynamic mixup in 5, and 89 to cool down."""
+    """Of 300 epochs 105 are mixup, 5 dynamic mixup, and 89 cool down."""
     method = on_logits("mddyrsh", 300)
 
     assert (method.warmup, method.dynamic, method.cooling) == (105, 5, 89)
 
 
 def test_wrong_labels_weigh_less(toy):
-    """On the toy the mean weight of wrong labels is below half of that of right ones."""
+    """On the toy problem the mean weight of wrong labels is below half of that of correct ones."""
     method = toy.train(toy.make("mddyrsh", epochs=8))
     right = toy.y == toy.true
 

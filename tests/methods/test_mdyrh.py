@@ -1,4 +1,4 @@
-"""M-DYR-H: the loss as a loop, what comes when, and that suspicion falls on wrong labels."""
+"""Tests of M-DYR-H: the loss as a loop, its stages, and mistrust of wrong labels."""
 
 import pytest
 import torch
@@ -11,14 +11,14 @@ W = torch.tensor([0.1, 0.9, 0.5])
 
 
 def suspicious(method, w, monkeypatch):
-    """A method past its warm-up that is told how likely labels are wrong."""
+    """Return a method past its warm-up with given probabilities that labels are wrong."""
     method.progress = 0.99
     monkeypatch.setattr(method.mixture, "forward", lambda losses: w[: len(losses)])
     return method
 
 
 def test_fixture(on_logits, f3, monkeypatch):
-    """Unmixed, with w = 0.1, 0.9, 0.5: worked out by hand; losses and 1 - w are noted."""
+    """Unmixed, with w = 0.1, 0.9, 0.5, the loss agrees with numbers worked out by hand."""
     method = suspicious(on_logits("mdyrh", alpha=0.0), W, monkeypatch)
 
     assert method.loss(f3).item() == pytest.approx(0.704979, abs=2e-6)
@@ -27,7 +27,7 @@ def test_fixture(on_logits, f3, monkeypatch):
 
 
 def naive(method, batch, w, q, lam):
-    """The mean over examples, one by one, of the blend of two labels and two guesses."""
+    """Return the mean loss, example by example, of blends with two labels and two guesses."""
     n, x, y = len(batch.y), batch.x, batch.y.tolist()
     guess = method.net(x).argmax(1).tolist()
     log_p = method.net(
@@ -42,7 +42,7 @@ def naive(method, batch, w, q, lam):
 
 
 def test_oracle(any_toy, monkeypatch):
-    """Blend, labels, guesses, regulariser and gradient are those of the loop."""
+    """Loss and gradient equal those of the loop."""
     w = torch.rand(6, generator=torch.Generator().manual_seed(0))
     method, reference = (
         suspicious(any_toy.make("mdyrh", alpha=2.0, eta=0.7), w, monkeypatch) for _ in range(2)
@@ -63,7 +63,7 @@ def test_oracle(any_toy, monkeypatch):
 
 
 def test_without_suspicion_it_is_mixup(toy, monkeypatch):
-    """w = 0 and eta = 0 give the loss of the warm-up from the same draws."""
+    """With w = 0 and eta = 0 the loss equals that of the warm-up for the same draws."""
     method = toy.make("mdyrh", eta=0.0)
     batch = toy.first_batch(method)
     torch.manual_seed(3)
@@ -75,7 +75,7 @@ def test_without_suspicion_it_is_mixup(toy, monkeypatch):
 
 
 def test_what_comes_when(toy, monkeypatch):
-    """Mixup first; from the epoch after the warm-up on the mixture is fitted before each epoch, and used."""
+    """Mixup comes first; after the warm-up the mixture is fitted before each epoch, and used."""
     method = toy.make("mdyrh", epochs=5, warmup=2)
     fits = []
     monkeypatch.setattr(method.mixture, "fit", lambda losses: fits.append(len(losses)))
@@ -93,12 +93,12 @@ def test_what_comes_when(toy, monkeypatch):
     ("warmup", "epochs", "expected"), [(0.35, 300, 105), (0.35, 1, 1), (0, 3, 0), (9, 4, 4)]
 )
 def test_warm_up(on_logits, warmup, epochs, expected):
-    """A share or a number of epochs."""
+    """The warm-up is a share or a number of epochs."""
     assert on_logits("mdyrh", epochs, warmup=warmup).warmup == expected
 
 
 def test_wrong_labels_weigh_less(toy):
-    """On the toy the mean weight of wrong labels is below half of that of right ones."""
+    """On the toy problem the mean weight of wrong labels is below half of that of correct ones."""
     method = toy.train(toy.make("mdyrh", epochs=8))
     right = toy.y == toy.true
 

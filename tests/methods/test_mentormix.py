@@ -1,4 +1,4 @@
-"""MentorMix: algorithm 1 of the paper as a loop over examples, cases at the edge, what the first look leaves."""
+"""Tests of MentorMix: algorithm 1 as a loop, edge cases, and the state after the first pass."""
 
 import math
 
@@ -56,7 +56,7 @@ def naive(
     temperature=1.0,
     **how: bool,
 ):
-    """Algorithm 1, line by line: the mixed images, the weights and the loss; the draws come from torch's seed."""
+    """Return images, weights and loss by algorithm 1, line by line, with the same draws."""
     x, y, n = examples.x, examples.y.tolist(), len(examples.y)
     first = (-log_softmax(network(x), 1)[range(n), y]).tolist()
     gammas[0] = decay * gammas[0] + (1 - decay) * sorted(first)[round(percentile * (n - 1))]
@@ -92,7 +92,7 @@ def naive(
     ids=str,
 )
 def test_oracle(options):
-    """Loss, weights, gradient and thresholds are those of the algorithm, batch after batch."""
+    """Loss, weights, gradient and thresholds equal those of the algorithm, batch after batch."""
     method, gammas = make_method(**options), [0.0, 0.0]
     for seed in range(3):
         examples, plain = batch(seed), net()
@@ -113,7 +113,7 @@ def test_oracle(options):
 
 
 def test_the_second_threshold_is_its_own():
-    """One follows the losses of images, the other those of mixed images."""
+    """One threshold follows the losses of images, the other those of mixed images."""
     method, plain, gammas = make_method(second_reweight=True), net(), [0.0, 0.0]
     torch.manual_seed(5)
     naive(batch(), plain, gammas)
@@ -128,7 +128,7 @@ def test_the_second_threshold_is_its_own():
 
 
 def test_chances():
-    """Weights 1, 1, 0, 0 make partners of chances 0.3655 and 0.1345; weights alike make all alike."""
+    """Weights 1, 1, 0, 0 give probabilities 0.3655 and 0.1345; equal weights equal ones."""
     v = torch.tensor([1.0, 1.0, 0.0, 0.0])
 
     assert partner_probabilities(v).tolist() == pytest.approx(
@@ -139,7 +139,7 @@ def test_chances():
 
 
 def test_partners_are_drawn_by_their_chances():
-    """Of 20,000 draws each partner has its share within five deviations, whoever draws; also one with no chance."""
+    """Of 20,000 draws each partner has its share within five deviations, also at probability 0."""
     torch.manual_seed(0)
     p = torch.tensor([0.5, 0.25, 0.2, 0.05, 0.0])
 
@@ -154,7 +154,7 @@ def test_partners_are_drawn_by_their_chances():
 )
 @pytest.mark.parametrize("raw_lam", [0.3, 0.7])
 def test_own_share(v, soft, hard, raw_lam):
-    """The paper's formula and the code's switch are the same for weights of 0 and 1, whichever way lam fell."""
+    """The paper's formula and the code's switch agree for weights of 0 and 1."""
     lam, weight = torch.tensor([raw_lam]), torch.tensor([v])
 
     assert example_shares(lam, weight).item() == pytest.approx(soft)
@@ -162,7 +162,7 @@ def test_own_share(v, soft, hard, raw_lam):
 
 
 def record_inputs(method):
-    """Record what the network is shown, and whether with gradient."""
+    """Record the inputs of the network, and whether they are passed with a gradient."""
     inputs = []
     method.net.register_forward_pre_hook(
         lambda _, args: inputs.append((args[0], torch.is_grad_enabled()))
@@ -171,7 +171,7 @@ def record_inputs(method):
 
 
 def test_only_the_mixed_forward_leaves_a_trace():
-    """The first look has no gradient and moves no running average; weights have none any_toy."""
+    """The first pass has no gradient and moves no running average; nor have weights any."""
     method, examples = make_method(second_reweight=True), batch()
     inputs = record_inputs(method)
     method.loss(examples).backward()
@@ -188,13 +188,13 @@ def test_only_the_mixed_forward_leaves_a_trace():
 
 
 def picture(n=B):
-    """Images of one bright pixel, each its own: what is seen of a mixed one tells who is in it, and how much."""
+    """Return images with one bright pixel each, which shows in a blend who is part of it."""
     return Batch(torch.arange(n), (torch.eye(n, 192).reshape(n, 3, 8, 8),), torch.arange(n) % K)
 
 
 @pytest.mark.parametrize("trusted", [True, False])
 def test_all_weights_alike(monkeypatch, trusted):
-    """All 1: Mixup with partners drawn with replacement, each keeps over half. All 0: the same, under half."""
+    """With weights of 1 each example keeps more than half of itself, with weights of 0 less."""
     torch.manual_seed(0)
     method = make_method(alpha=1.0)
     monkeypatch.setattr(
@@ -212,7 +212,7 @@ def test_all_weights_alike(monkeypatch, trusted):
 
 
 def test_a_large_alpha_mixes_half_and_half():
-    """lam goes to 1/2, so v no longer says who prevails."""
+    """With lam close to 1/2 the weights no longer decide the proportions."""
     method = make_method(alpha=1e8)
     inputs = record_inputs(method)
     method.loss(picture())
@@ -222,7 +222,7 @@ def test_a_large_alpha_mixes_half_and_half():
 
 
 def test_a_batch_of_one_is_its_own_partner():
-    """Nothing is mixed: cross-entropy."""
+    """A batch of one is not mixed and gives cross-entropy."""
     examples = batch(n=1)
 
     assert make_method().loss(examples).item() == pytest.approx(
@@ -231,7 +231,7 @@ def test_a_batch_of_one_is_its_own_partner():
 
 
 def test_during_burn_in_every_weight_is_one():
-    """Nine percent of the training by default, and the threshold moves already."""
+    """The burn-in takes nine percent by default, and the threshold moves already."""
     method = make_method()
     method.progress = 0.085
     method.loss(batch())
@@ -241,7 +241,7 @@ def test_during_burn_in_every_weight_is_one():
 
 
 def test_off_is_cross_entropy():
-    """Nothing mixed, nobody mistrusted: to the last bit."""
+    """With its cross-entropy options the loss equals cross-entropy to the last bit."""
     method, examples = make_method(**METHODS["mentormix"].cross_entropy_options), batch()
 
     assert torch.equal(
@@ -250,7 +250,7 @@ def test_off_is_cross_entropy():
 
 
 def test_partners_stay_on_their_rank_and_the_threshold_does_not(monkeypatch):
-    """The losses of another rank move the threshold; images are mixed with those of this one."""
+    """Losses of another rank move the threshold, and partners are from this rank."""
     monkeypatch.setattr(distributed, "all_gather", lambda x: torch.cat([x, x + 10]))
     method = make_method(percentile=1.0, decay=0.0)
     loss = method.loss(batch())
@@ -261,7 +261,7 @@ def test_partners_stay_on_their_rank_and_the_threshold_does_not(monkeypatch):
 
 
 def test_the_batch_stays_as_it_was():
-    """A method may not write into what it is given."""
+    """The loss does not change its batch."""
     examples, same = batch(), batch()
     make_method().loss(examples)
 
@@ -270,7 +270,7 @@ def test_the_batch_stays_as_it_was():
 
 
 def test_a_mentor_does_not_learn():
-    """The parameters are the network's, and all of them get a gradient."""
+    """The only parameters are the network's, and all of them get a gradient."""
     method = make_method(mentor=PACKAGED_MENTOR, second_reweight=True)
     method.loss(batch()).backward()
 
@@ -279,7 +279,7 @@ def test_a_mentor_does_not_learn():
 
 
 def test_a_run_goes_on_where_it_stopped():
-    """With its state in another method the next loss is the same."""
+    """A copy with the same state has the same next loss."""
     old, new = (
         make_method(mentor=PACKAGED_MENTOR, second_reweight=True, percentile=0.5) for _ in range(2)
     )
@@ -296,7 +296,7 @@ def test_a_run_goes_on_where_it_stopped():
 
 
 class NoWaiting(TorchDispatchMode):
-    """Fails on what would wait for the device."""
+    """Fails where the host would wait for the device."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None) -> object:
         assert not {"_local_scalar_dense", "nonzero", "masked_select", "multinomial"} & {
@@ -306,7 +306,7 @@ class NoWaiting(TorchDispatchMode):
 
 
 def test_a_step_never_waits_for_the_device():
-    """No number of the device is asked for."""
+    """A step asks for no value from the device."""
     method, examples = make_method(mentor=PACKAGED_MENTOR, second_reweight=True), batch()
 
     with NoWaiting():
@@ -314,7 +314,7 @@ def test_a_step_never_waits_for_the_device():
 
 
 def test_bfloat16_is_near():
-    """Under autocast, where every weight is 1, the loss hardly moves, and every parameter still learns."""
+    """Under autocast the loss is close to that without, and every parameter has a gradient."""
     losses = []
     for enabled in (False, True):
         method = make_method(mentor="baseline")
@@ -341,6 +341,6 @@ def test_bfloat16_is_near():
     ],
 )
 def test_an_option_out_of_range_is_named(option, value):
-    """The message has the option, its value and the range."""
+    """The error names the option, its value and its range."""
     with pytest.raises(ValueError, match=rf"{option} = '?{value}'?: give"):
         make_method(**{option: value})

@@ -1,4 +1,4 @@
-"""MentorNet: its loss example by example, and the curricula around a network."""
+"""Tests of MentorNet: its loss example by example, and its curricula on a network."""
 
 import math
 
@@ -41,7 +41,7 @@ def batch(seed=0, n=B):
 
 @pytest.mark.parametrize("mentor", RULES)
 def test_oracle(mentor):
-    """The mean of weight times loss, with a threshold that moves by batch after batch and example dropout."""
+    """The loss is the mean of weight times loss, with a moving threshold and example dropout."""
     method = make_method(mentor=mentor, percentile=0.6, decay=0.3, example_dropout="0.25,100")
     method.progress, gamma = 0.5, 0.0
     for seed in range(3):
@@ -61,7 +61,7 @@ def test_oracle(mentor):
 
 
 def test_off_is_cross_entropy():
-    """With every weight 1, to the last bit."""
+    """With all weights 1 the loss equals cross-entropy to the last bit."""
     method, examples = make_method(**METHODS["mentornet"].cross_entropy_options), batch()
 
     assert torch.equal(
@@ -71,7 +71,7 @@ def test_off_is_cross_entropy():
 
 @pytest.mark.parametrize("mentor", ["pd", "learned_pd"])
 def test_the_gradient_is_that_of_constant_weights(mentor):
-    """Nothing flows through v, and every parameter learns; the mentor's weights are none of them."""
+    """No gradient flows through v, and every parameter of the network has one."""
     method, examples = make_method(mentor=mentor, example_dropout="0,100"), batch()
     method.progress = 0.95
     method.loss(examples).backward()
@@ -88,7 +88,7 @@ def test_the_gradient_is_that_of_constant_weights(mentor):
 
 
 def test_weights_of_zero_are_a_step_of_zero():
-    """Where everything is dropped the loss is 0, and so is the gradient, which is there."""
+    """If all examples are dropped, loss and gradient are 0."""
     method = make_method(example_dropout="1,100")
     loss = method.loss(batch())
     loss.backward()
@@ -98,7 +98,7 @@ def test_weights_of_zero_are_a_step_of_zero():
 
 
 def test_a_batch_of_one():
-    """Its loss is its percentile, half of which is the threshold of the first step: too hard for self-paced."""
+    """Half of its loss is the threshold of the first step, so self-paced drops it."""
     easy, hard = (
         make_method(example_dropout="0,100", mentor="hard_mining"),
         make_method(example_dropout="0,100", mentor="self_paced"),
@@ -112,7 +112,7 @@ def test_a_batch_of_one():
 
 
 def test_a_run_goes_on_where_it_stopped():
-    """With its state in another method the next loss is the same, learned mentor and all."""
+    """A copy with the same state has the same next loss, also with a learned mentor."""
     old, new = (make_method(mentor="learned_pd", percentile=0.5) for _ in range(2))
     old.progress = new.progress = 0.5
     old.loss(batch(1))
@@ -127,7 +127,7 @@ def test_a_run_goes_on_where_it_stopped():
 
 
 class NoWaiting(TorchDispatchMode):
-    """Fails on what would wait for the device."""
+    """Fails where the host would wait for the device."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None) -> object:
         assert not {"_local_scalar_dense", "nonzero", "masked_select"} & {
@@ -138,7 +138,7 @@ class NoWaiting(TorchDispatchMode):
 
 @pytest.mark.parametrize("mentor", ["pd", "learned_pd"])
 def test_a_step_never_waits_for_the_device(mentor):
-    """No number of the device is asked for."""
+    """A step asks for no value from the device."""
     method, examples = make_method(mentor=mentor), batch()
     method.progress = 0.5
 
@@ -147,7 +147,7 @@ def test_a_step_never_waits_for_the_device(mentor):
 
 
 def test_bfloat16_is_near():
-    """Under autocast the loss hardly moves."""
+    """Under autocast the loss is close to that without."""
     exact, near = (
         make_method(example_dropout="0,100", mentor="spcl"),
         make_method(example_dropout="0,100", mentor="spcl"),
@@ -163,6 +163,6 @@ def test_bfloat16_is_near():
     [("percentile", 70), ("decay", 1), ("burn_in", 200), ("example_dropout", "0.5")],
 )
 def test_an_option_out_of_range_is_named(option, value):
-    """The message has the option, its value and the range."""
+    """The error names the option, its value and its range."""
     with pytest.raises(ValueError, match=rf"{option} = '?{value}'?: give"):
         make_method(**{option: value})

@@ -1,4 +1,4 @@
-"""MixMatch: its loss as a loop over rows, what normalisation sees, the ramp, and what the given labels do: nothing."""
+"""Tests of MixMatch: its loss as a loop, batch normalisation, the ramp, and unused labels."""
 
 from dataclasses import replace
 
@@ -45,7 +45,7 @@ def make_method(name="mixmatch", net=plain, **options):
 
 
 def naive(net, batch, w, alpha, tau):
-    """Row by row, class by class; a network without normalisation does not mind the batches."""
+    """Return the loss row by row and class by class, for a network without normalisation."""
     views = [softmax(net(x), 1) for x in batch.views]
     guess = []
     for b in range(len(batch.y)):
@@ -75,7 +75,7 @@ def naive(net, batch, w, alpha, tau):
     ("w", "alpha", "tau"), [(75.0, 0.75, 0.5), (2.0, 0.2, 1.0), (0.0, 4.0, 0.5)]
 )
 def test_oracle(w, alpha, tau):
-    """The loss and its gradient are those of the loop."""
+    """Loss and gradient equal those of the loop."""
     method, net, batch = make_method(w=w, beta=alpha, temperature=tau), plain(), make_batch()
     torch.manual_seed(3)
     expected = naive(net, batch, w, alpha, tau)
@@ -90,7 +90,7 @@ def test_oracle(w, alpha, tau):
 
 @pytest.mark.parametrize("k", [0.0, 20.0])
 def test_the_divergence_is_added(k):
-    """MixMatch-KL is MixMatch and k times the divergence, which pulls the second view alone."""
+    """MixMatch-KL adds k times the divergence, with a gradient for the second view only."""
     batch, options = make_batch(), {"w": 2.0, "beta": 0.5}
     mixmatch, with_kl, net = (
         make_method(**options),
@@ -113,7 +113,7 @@ def test_the_divergence_is_added(k):
 
 
 def test_nothing_mixed_and_no_guesses_is_cross_entropy_on_the_trusted():
-    """With w = 0 and lam = 1 the batch plays no part."""
+    """With w = 0 and lam = 1 the batch has no effect."""
     method = make_method(w=0.0, beta=0.0)
     trusted = probe(B)
 
@@ -123,7 +123,7 @@ def test_nothing_mixed_and_no_guesses_is_cross_entropy_on_the_trusted():
 
 
 def test_squares_vanish_where_guess_and_prediction_agree():
-    """At temperature 1, both views alike and nothing mixed, the guess is the prediction; nor are they above 2 / K."""
+    """At temperature 1 with equal, unmixed views the guess is the prediction."""
     batch = make_batch()
     same = replace(batch, views=(batch.x, batch.x))
     losses = [make_method(w=w, beta=0.0, temperature=1.0).loss(same).item() for w in (0.0, 1e4)]
@@ -139,7 +139,7 @@ def test_squares_vanish_where_guess_and_prediction_agree():
     ("progress", "share"), [(0.0, 0.0), (1 / 128, 0.5), (1 / 64, 1.0), (0.9, 1.0)]
 )
 def test_the_squares_come_in_slowly(progress, share):
-    """In a line, over a 64th of the training; at once with no ramp."""
+    """The ramp is linear over a 64th of the training; without a ramp w applies at once."""
 
     def loss(**options):
         method = make_method(beta=0.0, **options)
@@ -151,7 +151,7 @@ def test_the_squares_come_in_slowly(progress, share):
 
 
 def test_woven():
-    """The first of each block, the second of each; woven again it is as it was."""
+    """The first rows of the blocks come first, and interleaving back restores the order."""
     rows = torch.arange(12)
 
     assert interleave(rows, 3).tolist() == [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]
@@ -159,7 +159,7 @@ def test_woven():
 
 
 def test_normalisation_sees_mixtures_and_the_first_is_remembered():
-    """Three batches of B rows, each with rows of all three kinds; the running averages are those of the first alone."""
+    """Each of three batches has rows of all kinds; only the first moves the averages."""
     method, inputs = make_method(net=norm, w=1.0, beta=0.0), []
     method.net.register_forward_pre_hook(
         lambda _, args: inputs.append((args[0], torch.is_grad_enabled()))
@@ -177,7 +177,7 @@ def test_normalisation_sees_mixtures_and_the_first_is_remembered():
 
 
 def test_rows_come_back_to_their_places():
-    """Whatever the order in which they went through the network."""
+    """The logits are in the order of the rows."""
     method = make_method()
     rows = torch.randn(3 * B, 3, 4, 4)
 
@@ -185,7 +185,7 @@ def test_rows_come_back_to_their_places():
 
 
 def test_given_labels_play_no_part():
-    """Other labels, the same loss; noted is how much of the guess a label has."""
+    """Other labels give the same loss; the logged weight is the guess's share of the label."""
     method, batch = make_method(beta=0.0), make_batch()
     relabelled = replace(batch, y=(batch.y + 1) % K)
     torch.manual_seed(0)
@@ -201,7 +201,7 @@ def test_given_labels_play_no_part():
 
 
 def test_a_rank_takes_its_part_of_the_trusted(monkeypatch):
-    """Of two ranks each has as many trusted rows as its batch has, and all are drawn together."""
+    """With two ranks the trusted rows of both are drawn together and divided."""
     sizes = []
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
     monkeypatch.setattr("cnlw_tools.methods.mixmatch.world_size", lambda: 2)
@@ -213,7 +213,7 @@ def test_a_rank_takes_its_part_of_the_trusted(monkeypatch):
 
 
 def test_kernels_shrink_apart_from_the_gradient():
-    """After a step kernels are 1 - lr decay of what they were, biases as they were."""
+    """After a step kernels are multiplied by 1 - lr decay, and biases are not."""
     method = make_method(decay=0.02)
     method.optimiser = torch.optim.Adam(method.parameters(), lr=0.5)
     weight, bias = (p.detach().clone() for p in method.net[1].parameters())

@@ -1,4 +1,4 @@
-"""Mixup: the loss as a loop over examples with the same draws, and one lam for all or for each."""
+"""Tests of mixup: the loss as a loop with the same draws, and one lam per batch or example."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from cnlw_tools.methods.components.mixing import sample_beta
 
 @pytest.mark.parametrize("per", ["batch", "example"])
 def test_oracle(toy, per):
-    """Image and label of each example are mixed with those of one partner, by one lam."""
+    """Image and label of each example are mixed with those of one partner, by the same lam."""
     method = toy.make("mixup", alpha=0.7, per=per)
     batch = toy.first_batch(method, 9)
     torch.manual_seed(5)
@@ -33,7 +33,7 @@ def test_oracle(toy, per):
 
 
 def test_alone(toy):
-    """One example is its own partner: plain cross-entropy."""
+    """A single example is its own partner, so the loss is cross-entropy."""
     method = toy.make("mixup")
     example = Batch(torch.tensor([3]), (toy.x[3:4],), toy.y[3:4])
 

@@ -1,4 +1,4 @@
-"""Noise layer: the sum over true classes, what is learned when, and that Q finds the noise."""
+"""Tests of the noise layer: the sum over true classes, its warm-up, and finding the noise."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ NOISY = torch.tensor([[0.6, 0.0, 0.4], [0.4, 0.6, 0.0], [0.0, 0.4, 0.6]])  # col
 
 
 def naive(z, q, y):
-    """-log sum_i Q[y, i] p(i), example by example."""
+    """Return -log sum_i Q[y, i] p(i), example by example."""
     return torch.stack(
         [
             -sum(q[k, i] * row.softmax(0)[i] for i in range(len(q))).log()
@@ -29,7 +29,7 @@ def test_oracle(on_logits, f3):
 
 
 def test_fixture(on_logits, f3):
-    """Symmetric flips of 20 %, worked out by hand."""
+    """Symmetric noise of 20 % agrees with numbers worked out by hand."""
     method = on_logits("noise_layer", q="symmetric:0.2")
     losses = given_label_nll(f3.x.log_softmax(1), method.q, f3.y)
 
@@ -38,7 +38,7 @@ def test_fixture(on_logits, f3):
 
 
 def test_it_is_the_s_model_of_the_transpose(on_logits, f3):
-    """Q and theta = Q^t say the same."""
+    """The loss equals that of the S-Model with theta = Q^t."""
     q = 0.9 * NOISY + 0.1 / 3
     s_model = on_logits("s_model")
     with torch.no_grad():
@@ -51,7 +51,7 @@ def test_it_is_the_s_model_of_the_transpose(on_logits, f3):
 
 
 def test_gradients_at_nought():
-    """An entry at 0 gets -p_i / p~ like any other, so that it can leave; and stays finite."""
+    """An entry 0 has the finite gradient -p_i / p~, like any other."""
     q = torch.eye(3, requires_grad=True)
     p = torch.tensor([[0.7, 0.2, 0.1]])
     given_label_nll(p.log(), q, torch.tensor([1])).sum().backward()
@@ -69,7 +69,7 @@ def test_gradients_at_nought():
 
 
 def test_the_identity_is_cross_entropy():
-    """To the last bit, however unlikely the label, as far as 1e-20."""
+    """The loss equals cross-entropy to the last bit for probabilities down to 1e-20."""
     z = torch.tensor([[0.0, 45, 3], [-45, 0, 0]])
     y = torch.tensor([0, 0])
 
@@ -79,7 +79,7 @@ def test_the_identity_is_cross_entropy():
 
 
 def test_frozen_then_learned(toy):
-    """Q waits for the end of the warm-up, then moves with the first step, and its columns stay probabilities."""
+    """Q stays until the warm-up ends, then moves, and its columns remain probabilities."""
     method = toy.make("noise_layer", epochs=7, warmup=3, q_lr=0.1)
     for epoch in toy.epochs(method):
         if epoch <= 3:
@@ -96,7 +96,7 @@ def test_frozen_then_learned(toy):
 
 
 def test_stated_is_never_learned(toy):
-    """A stated matrix gets no gradient, no price and no step."""
+    """A stated matrix has no gradient, no penalty and no step."""
     method = toy.make("noise_layer", q="pairflip:0.3", warmup=0)
     initial_q = method.q.clone()
     toy.train(method)
@@ -107,7 +107,7 @@ def test_stated_is_never_learned(toy):
 
 @pytest.mark.parametrize(("regulariser", "price"), [("trace", 3 / 3), ("ridge", 3 / 2 / 3)])
 def test_price(on_logits, f3, regulariser, price):
-    """While Q is learned the loss has q_lambda / K times its trace, or half its squares; the identity's here."""
+    """A learned Q adds q_lambda / K times its trace, or half of its squares."""
     method = on_logits("noise_layer", regulariser=regulariser, q_lambda=2.0, warmup=1)
     losses = []
     for epoch in range(2):
@@ -122,7 +122,7 @@ def test_price(on_logits, f3, regulariser, price):
     ("projection", "end"), [("euclid", torch.full((3, 3), 1 / 3)), ("clip", torch.eye(3))]
 )
 def test_ridge_alone(on_logits, projection, end):
-    """Nothing but the ridge takes Q to 1 / K everywhere; clipping scales back what the ridge shrinks."""
+    """The ridge alone takes Q to 1 / K everywhere, but clipping undoes what it shrinks."""
     method = on_logits("noise_layer", projection=projection)
     descent = torch.optim.SGD([method.q], lr=0.2)
     for _ in range(100):
@@ -135,7 +135,7 @@ def test_ridge_alone(on_logits, projection, end):
 
 
 def test_clean_labels_leave_the_identity(on_logits):
-    """On right labels q_lambda = 1 does not move Q, and more does."""
+    """On correct labels q_lambda = 1 does not move Q, and a larger one does."""
     y = torch.arange(3)
     batch = Batch(y, (9 * torch.eye(3),), y)
     for q_lambda, moves in ((0.9, False), (1.5, True)):
@@ -150,7 +150,7 @@ def test_clean_labels_leave_the_identity(on_logits):
 
 @pytest.mark.parametrize(("regulariser", "left"), [("ridge", 0.3), ("trace", 0.7)])
 def test_finds_the_noise(on_logits, regulariser, left):
-    """Labels of three separate classes, flipped as Q* says: the learned Q comes nearer to Q* than I is."""
+    """For separable classes with labels flipped by Q* the learned Q is closer to Q* than I is."""
     counts = (NOISY * 30).round().long()
     true = torch.arange(3).repeat_interleave(30)
     y = torch.cat([torch.arange(3).repeat_interleave(counts[:, i]) for i in range(3)])
@@ -171,7 +171,7 @@ def test_finds_the_noise(on_logits, regulariser, left):
 
 
 def test_outliers(toy):
-    """The last class may be none of the others: it learns from labels that are the others'."""
+    """The network learns a last class of outliers from labels of the other classes."""
     method = toy.make("noise_layer", q="outlier:0.25")
     toy.train(method)
 

@@ -1,4 +1,4 @@
-"""O2U-Net: its stages, the ranking as a loop, and who is removed."""
+"""Tests of O2U-Net: its stages, the ranking as a loop, and the removed examples."""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -11,7 +11,7 @@ from cnlw_tools.methods.o2u import O2U, centre_losses
 
 
 def test_normalised():
-    """Minus the mean of those seen, so that the sum is 0; 0 for the others, and where nobody was seen."""
+    """Losses are centred on the mean of those recorded; missing ones are 0."""
     losses = torch.tensor([1.0, torch.nan, 4, 1, torch.nan])
 
     assert centre_losses(losses).tolist() == [-1, 0, 2, -1, 0]
@@ -23,12 +23,12 @@ def test_normalised():
     [(1, [1]), (2, [2]), (3, [1, 1, 1]), (4, [2, 1, 1]), (10, [3, 3, 4]), (100, [30, 30, 40])],
 )
 def test_stages(toy, epochs, lengths):
-    """Three, three and four tenths, rounded up, if the last has an epoch; without a cyclic stage there is one."""
+    """The stages are 0.3, 0.3 and 0.4 of the epochs, or a single one without a cyclic stage."""
     assert [phase.epochs for phase in O2U(toy.task("o2u", epochs)).phases()] == lengths
 
 
 def test_what_stages_do(toy):
-    """The second swings in small batches; the third starts again, or from where the first ended."""
+    """The second stage is cyclic with small batches; the third restarts as `again` says."""
     task = toy.task("o2u", 100)
     swing = Phase(30, "cyclic:10:0.1", 1.0, 0.125)
 
@@ -41,7 +41,7 @@ def test_what_stages_do(toy):
 
 @pytest.mark.parametrize("epochs", [5, 8])
 def test_the_ranking_is_the_sum_over_the_cyclic_epochs(toy, epochs):
-    """Recorded from outside: losses of the second stage, each epoch's minus its mean, and of no other stage."""
+    """The ranking equals the centred losses of the cyclic stage, as recorded from outside."""
     method = toy.make("o2u", epochs=epochs)
     recorded: list[dict[int, float]] = []
     plain = method.log_examples
@@ -72,7 +72,7 @@ def test_the_ranking_is_the_sum_over_the_cyclic_epochs(toy, epochs):
     ("n", "rate", "count"), [(10, 0.25, 3), (10, 0.4, 4), (10, 0.9, 9), (7, 0.5, 4), (5, 0.0, 0)]
 )
 def test_so_many_are_removed(toy, n, rate, count):
-    """N - int((1 - r) N), those with the highest sums; of equals the first."""
+    """N - int((1 - r) N) with the highest sums are removed; of equal ones the first."""
     method = O2U(replace(toy.task("o2u"), n_examples=n, noise_rate=rate))
     method.loss_sums += torch.arange(n) // 2
     positions = method.begin_phase(2, toy.train_batches)
@@ -82,7 +82,7 @@ def test_so_many_are_removed(toy, n, rate, count):
 
 
 def test_what_is_removed_weighs_nothing(toy):
-    """It is noted as 0 in every epoch of the last stage, and most of it was labelled wrong."""
+    """Removed examples have a logged weight of 0, and most of them are labelled wrong."""
     method = toy.make("o2u", epochs=9)
     for epoch in toy.epochs(method):
         method.example_weights.fill_(torch.nan) if epoch < 6 else None
@@ -95,7 +95,7 @@ def test_what_is_removed_weighs_nothing(toy):
 
 @pytest.mark.parametrize("epoch", [3, 4, 5])
 def test_goes_on_in_the_middle_of_an_epoch(toy, epoch):
-    """A twin from a checkpoint in the middle of the cyclic stage, or of the last, ranks alike."""
+    """A copy from a checkpoint within a stage has the same ranking."""
     method = toy.make("o2u", epochs=6)
     for now in toy.epochs(method):
         if now == epoch:

@@ -1,4 +1,4 @@
-"""RoG: robust Gaussians as loops, the heads, their weights, and when they predict."""
+"""Tests of RoG: the Gaussians as loops, the heads, their weights, and when they predict."""
 
 import math
 from copy import deepcopy
@@ -21,7 +21,7 @@ from cnlw_tools.methods.rog import (
 
 
 def features(n=300, d=5, seed=0):
-    """Features of three classes around means of their own, skewed, and their labels."""
+    """Return skewed features of three classes with different means, and their labels."""
     draw = torch.Generator().manual_seed(seed)
     y = torch.randint(3, (n,), generator=draw)
     mix = torch.randn(d, d, generator=draw, dtype=torch.float64)
@@ -29,7 +29,7 @@ def features(n=300, d=5, seed=0):
 
 
 def test_fixture():
-    """Means 0 and 2, variance 1/2: w = (0, 4), b = (log 1/2, log 1/2 - 4), and the boundary is at 1."""
+    """For means 0 and 2 and variance 1/2, w = (0, 4) and the boundary is at 1."""
     unit = torch.ones(1, 1, dtype=torch.float64)
     w, b = linear_classifier(
         Gaussians(torch.tensor([[0.0], [2.0]]).double(), 2 * unit, torch.tensor([3, 3]))
@@ -41,7 +41,7 @@ def test_fixture():
 
 
 def test_gaussians():
-    """Means class by class, and the mean over all examples of the outer products around them."""
+    """The fit equals class means and the covariance around them, computed by a loop."""
     f, y = features()
     fit = fit_gaussians(f, y, 4)
     means = [f[y == c].mean(0).tolist() for c in range(3)]
@@ -62,7 +62,7 @@ def test_gaussians():
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.7, 1.0])
 def test_least(share):
-    """Of each class so many with the least score, at least one, the earlier of equals."""
+    """The share of each class with the least score is selected; of equal ones the first."""
     score, y = (
         torch.tensor([3.0, 1, 2, 2, 9, 5, 4, 7, 7, 7, 7, 7, 7]),
         torch.tensor([0, 0, 0, 0, 1] + [2] * 8),
@@ -78,7 +78,7 @@ def test_least(share):
 
 
 def test_robust():
-    """A random share first, then the nearest share by it: as in numpy, class by class."""
+    """A random share, then the share closest to its fit, as computed in numpy by class."""
     f, y = features()
     torch.manual_seed(0)
     dice = torch.rand(300).numpy()
@@ -105,7 +105,7 @@ def test_robust():
 
 
 def test_far_outliers_hardly_count():
-    """A quarter of a class is far away: its robust mean stays, while the plain one moves."""
+    """A quarter of outliers hardly moves the robust mean, but moves the plain one."""
     f, y = features()
     rows = (y == 1).nonzero().flatten()
     f[rows[: len(rows) // 4]] += 50
@@ -121,7 +121,7 @@ def test_far_outliers_hardly_count():
 
 
 def test_units_do_not_matter():
-    """Features in other units, or turned, have other heads and the same answers."""
+    """Scaled or rotated features give the same predictions."""
     f, y = features()
     turn = torch.linalg.qr(
         torch.randn(5, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -135,7 +135,7 @@ def test_units_do_not_matter():
 
 
 def test_dead_features_and_absent_classes():
-    """A feature that never varies counts for nothing; a class without examples is never predicted."""
+    """Constant features have no effect, and a class without examples is never predicted."""
     f, y = features()
     f = torch.cat([f, torch.zeros(300, 2, dtype=torch.float64)], 1)
     torch.manual_seed(0)
@@ -148,7 +148,7 @@ def test_dead_features_and_absent_classes():
 
 
 def test_layers_weigh_what_they_are_worth():
-    """As the loop with Adam written out; the better layer gets more, equal ones stay equal."""
+    """Block weights equal Adam written out; a better block gets more, and equal ones stay equal."""
     draw = torch.Generator().manual_seed(0)
     p = torch.rand(120, 3, generator=draw, dtype=torch.float64).clamp(min=0.1)
     p[:, 1] = 0.95
@@ -170,7 +170,7 @@ def test_layers_weigh_what_they_are_worth():
 
 
 def test_the_network_predicts_until_the_end(toy):
-    """Then the blocks' heads do, each in its share; a twin that loads the state says the same."""
+    """After training the weighted heads predict, also in a copy that loads the state."""
     method, twin = toy.make("rog").eval(), toy.make("rog", seed=1).eval()
     assert torch.equal(method.predict(toy.x[:5]), method.net(toy.x[:5]))
 
@@ -188,7 +188,7 @@ def test_the_network_predicts_until_the_end(toy):
 
 
 def test_the_end_changes_nothing_in_the_network(toy):
-    """Fitting looks as validation does: no weight and no running average moves, and the mode stays."""
+    """Fitting changes neither weights nor running averages nor the mode."""
     method = toy.make("rog")
     initial_state = deepcopy(method.net.state_dict())
     method.finish(toy.train_batches)
@@ -200,7 +200,7 @@ def test_the_end_changes_nothing_in_the_network(toy):
 
 
 def test_only_typical_holdout_counts(toy, monkeypatch):
-    """The half whose last features lie nearest to their label's mean weighs the layers."""
+    """Block weights use the half of the holdout closest to its labels' means in the last block."""
     method, probabilities = toy.make("rog"), []
     monkeypatch.setattr(
         "cnlw_tools.methods.rog.fit_robust_gaussians",
@@ -225,6 +225,6 @@ def test_only_typical_holdout_counts(toy, monkeypatch):
 
 
 def test_a_network_without_blocks_is_an_error(toy):
-    """It says what a network must return."""
+    """The error tells what a network must return."""
     with pytest.raises(ValueError, match="needs a network with block_features, which returns"):
         RoG(Task(lambda: nn.Linear(4, 3), 5, 3, 1, holdout=toy.holdout))

@@ -1,4 +1,4 @@
-"""S-Model: the sum over true classes, the start of the layer, and where it is gone."""
+"""Tests of the S-Model: the sum over true classes, the start of the layer, and predictions."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ THETA = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])
 
 
 def with_layer(method, b):
-    """As after the warm-up, with this layer."""
+    """Return a method after its warm-up, with this layer."""
     with torch.no_grad():
         method.b.copy_(b)
         method.beta.fill_(method.beta_after_warmup)
@@ -21,7 +21,7 @@ def with_layer(method, b):
 
 
 def naive(method, batch):
-    """-log sum_i p(i) theta_b[i, y], example by example, entry by entry."""
+    """Return -log sum_i p(i) theta_b[i, y], entry by entry."""
     total = 0.0
     for x, y in zip(batch.x, batch.y.tolist(), strict=True):
         h = method.net.features(x[None])[0]
@@ -37,7 +37,7 @@ def naive(method, batch):
 
 
 def test_fixture(on_logits, f3):
-    """The layer worked out by hand: each label's probability behind it."""
+    """The probability of each label behind the layer agrees with numbers worked out by hand."""
     method = with_layer(on_logits("s_model"), THETA.log())
     log_likelihoods = torch.logsumexp(f3.x.log_softmax(1) + method.log_theta(f3.x, f3.y), 1)
 
@@ -48,7 +48,7 @@ def test_fixture(on_logits, f3):
 @pytest.mark.parametrize("complex", [False, True])
 @pytest.mark.parametrize("beta", [0, 0.4])
 def test_oracle(any_toy, complex, beta):
-    """Simple and complex layers are the double sum, with and without a share of plain cross-entropy."""
+    """Simple and complex layers equal the double sum, with and without a share of cross-entropy."""
     torch.manual_seed(0)
     method = with_layer(
         any_toy.make("s_model", complex=complex, beta=beta), torch.randn(4, 4)
@@ -61,7 +61,7 @@ def test_oracle(any_toy, complex, beta):
 
 
 def test_complex_begins_as_simple(toy):
-    """With u = 0 the complex layer is the simple one."""
+    """With u = 0 the complex layer equals the simple one."""
     losses = [
         with_layer(toy.make("s_model", complex=c), torch.eye(4)).loss(toy.batch(torch.arange(8)))
         for c in (False, True)
@@ -71,14 +71,14 @@ def test_complex_begins_as_simple(toy):
 
 
 def test_a_sure_layer_is_none(on_logits, f3):
-    """Where b says that labels are never wrong, the loss is cross-entropy."""
+    """If b says that labels are never wrong, the loss is cross-entropy."""
     method = with_layer(on_logits("s_model"), 1e4 * torch.eye(3))
 
     assert method.loss(f3).item() == pytest.approx(0.963201, abs=1e-6)
 
 
 def test_warms_up_without_the_layer(toy):
-    """Until the second phase the loss is cross-entropy to the last bit, and the layer stays where it is."""
+    """In the warm-up the loss equals cross-entropy to the last bit, and the layer does not move."""
     method = toy.make("s_model", epochs=6, warmup=2)
     batch = toy.first_batch(method)
     loss = method.loss(batch)
@@ -91,7 +91,7 @@ def test_warms_up_without_the_layer(toy):
 
 @pytest.mark.parametrize("fit", ["hard", "soft"])
 def test_the_layer_begins_with_what_the_network_confuses(toy, fit):
-    """softmax(b) is the confusion of the warm network; a class never seen gets an even row."""
+    """softmax(b) is the confusion of the network; a class never predicted gets a uniform row."""
     method = toy.make("s_model", fit=fit, beta=0.25)
     with torch.no_grad():
         method.net.head.bias[3] = -1e3
@@ -111,31 +111,31 @@ def test_the_layer_begins_with_what_the_network_confuses(toy, fit):
     [(0, 3, [3]), (0.1, 1, [1]), (0.1, 20, [2, 18]), (7, 5, [5]), (5, 5, [5])],
 )
 def test_phases(on_logits, warmup, epochs, phases):
-    """A share or a number of epochs; no phase is empty."""
+    """The warm-up is a share or a number of epochs, and no phase is empty."""
     assert on_logits("s_model", epochs, warmup=warmup).phases() == [Phase(n) for n in phases]
 
 
 def test_without_a_warm_up_the_layer_is_there_at_once(toy):
-    """A network that was trained elsewhere needs none: the layer is fitted before the first step."""
+    """For a pretrained network the layer is fitted before the first step."""
     assert toy.make("s_model", warmup=0).beta == 0
     assert toy.make("s_model", warmup=1).beta == 1
 
 
 def test_predicts_without_the_layer(toy):
-    """What the network says is the true class, whatever the layer makes of it."""
+    """Predictions are those of the network, whatever the layer."""
     method = with_layer(toy.make("s_model"), 9 * torch.eye(4).roll(1, 1)).eval()
 
     assert torch.equal(method.predict(toy.x), method.net(toy.x))
 
 
 def test_a_network_without_parts_is_an_error():
-    """It says which parts the layer needs."""
+    """The error tells which parts the layer needs."""
     with pytest.raises(ValueError, match="needs a network with features, dropout and head"):
         SModel(Task(lambda: nn.Linear(4, 3), 5, 3, 1))
 
 
 def test_the_layer_does_not_decay(toy):
-    """Decay would make rows even; the network decays as ever."""
+    """Weight decay applies to the network only."""
     network, layer = toy.make("s_model", complex=True).param_groups()
 
     assert "weight_decay" not in network

@@ -1,4 +1,4 @@
-"""Self-Learning: prototypes as a loop, what stands for a class, and when labels are corrected."""
+"""Tests of Self-Learning: prototypes as a loop, similarity to classes, and the start."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from cnlw_tools.methods.self_learning import find_prototypes
 
 
 def naive(f, max_count):
-    """rho, eta and the choice, pair by pair."""
+    """Compute rho, eta and the prototypes, pair by pair."""
     m = len(f)
     s = [[float(f[i] @ f[j]) for j in range(m)] for i in range(m)]
     cut = sorted(cos for row in s for cos in row)[round(0.6 * (m * m - 1))]
@@ -30,14 +30,14 @@ def unit(*shape, seed=0):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_prototypes_as_a_loop(seed):
-    """The densest of those unlike a denser one."""
+    """Prototypes are the densest points that are not similar to a denser one."""
     f = unit(23, 4, seed=seed)
 
     assert find_prototypes(f, 5).tolist() == naive(f, 5)
 
 
 def test_orthogonal_clusters_have_prototypes_each():
-    """Two heaps at right angles are both stood for, the larger first; of near twins one is enough."""
+    """Two orthogonal clusters have a prototype each, the larger first; near twins need only one."""
     heaps = torch.tensor([[1.0, 0]] * 6 + [[0.0, 1]] * 4)
 
     assert [int(i >= 6) for i in find_prototypes(heaps, 8)] == [0] * 6 + [1] * 2
@@ -46,7 +46,7 @@ def test_orthogonal_clusters_have_prototypes_each():
 
 
 def test_the_densest_always_is_one():
-    """Of rows that are all alike one stands for them; a row alone stands for itself."""
+    """Equal rows have one prototype, and a single row is its own."""
     f = normalize(
         torch.ones(5, 3) + 0.01 * torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
     )
@@ -56,14 +56,14 @@ def test_the_densest_always_is_one():
 
 
 def started(toy, **options):
-    """A method whose labels are corrected from the first epoch on, with a network that knows the classes."""
+    """Return a method that corrects labels from the first epoch on, with a trained network."""
     method = toy.train(toy.make("self_learning", start=0, **options))
     method.begin_epoch(6, toy.train_batches)
     return method
 
 
 def test_names_by_the_mean_cosine(toy):
-    """Each image bears the name of the class whose prototypes are most like it."""
+    """Each image gets the class whose prototypes are most similar on average."""
     method = started(toy, samples=1000, prototypes=3)
     f = normalize(extract_features(method.net, toy.train_batches)[0])
 
@@ -79,7 +79,7 @@ def test_names_by_the_mean_cosine(toy):
 
 
 def test_the_size_of_features_plays_no_part(toy):
-    """Ten times as long, the same names."""
+    """Features ten times as long give the same labels."""
     method = started(toy)
     initial_labels = method.prototype_label.clone()
     see = method.net.features
@@ -91,7 +91,7 @@ def test_the_size_of_features_plays_no_part(toy):
 
 
 def test_corrects_labels(toy):
-    """On the toy nearly all names are the true ones, and the weight tells whose label was left in doubt."""
+    """On the toy problem nearly all assigned labels are true, and weights show corrections."""
     method = started(toy, alpha=0.4)
     method.loss(toy.batch(torch.arange(192)))
 
@@ -101,7 +101,7 @@ def test_corrects_labels(toy):
 
 
 def test_loss(on_logits, f3):
-    """A mean of both labels' cross-entropy, row by row."""
+    """The loss is a weighted mean of the cross-entropies against both labels, row by row."""
     method = on_logits("self_learning", alpha=0.3)
     method.prototype_label.copy_(torch.tensor([1, 1, 1]))
     method.alpha.fill_(0.3)
@@ -114,7 +114,7 @@ def test_loss(on_logits, f3):
 
 
 def test_begins_with_cross_entropy(toy):
-    """Until `start`, and from there on not."""
+    """Before `start` the loss is cross-entropy."""
     method = toy.make("self_learning", epochs=4, start=2)
     batch = toy.first_batch(method)
     alphas = []
@@ -126,7 +126,7 @@ def test_begins_with_cross_entropy(toy):
 
 
 def test_a_class_without_examples_names_none(toy):
-    """It has no prototypes, so no image is like it, even where all cosines to the others are negative."""
+    """A class without examples is never assigned, even where all cosines are negative."""
     method = toy.make("self_learning", start=0)
     method.net.features = lambda x: (
         torch.where(torch.arange(144) % 2 == 0, 1.0, -1.0) * torch.rand(len(x), 1)
@@ -139,7 +139,7 @@ def test_a_class_without_examples_names_none(toy):
 
 
 def test_all_ranks_take_the_names_of_the_first(toy, monkeypatch):
-    """Draws differ from rank to rank, names do not."""
+    """The assigned labels are those of rank 0."""
     method = toy.make("self_learning", start=0)
     monkeypatch.setattr(
         distributed, "broadcast_from_rank_zero", lambda tensors: [t.fill_(3) for t in tensors]

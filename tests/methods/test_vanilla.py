@@ -1,11 +1,11 @@
-"""Vanilla: the cross-entropy that was worked out by hand."""
+"""Tests of vanilla: cross-entropy worked out by hand."""
 
 import pytest
 import torch
 
 
 def test_fixture(on_logits, f3):
-    """Each example's, their mean, and the gradient (p - Y) / B."""
+    """Losses, their mean and the gradient (p - Y) / B agree with numbers worked out by hand."""
     method = on_logits("vanilla")
     z = f3.x.requires_grad_()
     loss = method.loss(f3)

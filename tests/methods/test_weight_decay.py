@@ -1,4 +1,4 @@
-"""Weight decay: what decays, and by how much."""
+"""Tests of weight decay: which parameters decay, and how much."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch
 
 @pytest.mark.parametrize("decay", [0, 0.1])
 def test_loss(on_logits, f3, decay):
-    """The loss is cross-entropy whatever the decay, which the optimiser adds."""
+    """The loss is cross-entropy for any decay, which the optimiser adds."""
     assert on_logits("weight_decay", decay=decay).loss(f3).item() == pytest.approx(
         0.963201, abs=1e-6
     )
@@ -14,7 +14,7 @@ def test_loss(on_logits, f3, decay):
 
 @pytest.mark.parametrize("decays_all", [False, True])
 def test_what_decays(toy, decays_all):
-    """A step without a gradient leaves w (1 - rate decay) of a kernel, and of all else only where asked for."""
+    """A step without a gradient multiplies kernels, or all if asked for, by 1 - lr decay."""
     method = toy.make("weight_decay", decay=0.01, every=decays_all)
     initial_values = {key: p.detach().clone() for key, p in method.named_parameters()}
     for p in method.parameters():

@@ -1,4 +1,4 @@
-"""The estimate of a transition matrix by its most typical images."""
+"""Tests of the transition matrix estimated from the most typical images."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from cnlw_tools.methods.components.anchor_points import anchor_predictions, esti
 
 @pytest.mark.parametrize("percentile", [1.0, 0.97, 0.5, 0.0])
 def test_oracle(percentile):
-    """numpy's percentile from above, then the first row that has it."""
+    """The anchor is the first row at numpy's percentile, rounded up."""
     p = torch.randn(101, 4, generator=torch.Generator().manual_seed(0)).double().softmax(1)
     for i, row in enumerate(anchor_predictions(p, percentile)):
         value = np.percentile(p[:, i].numpy(), 100 * percentile, method="higher")
@@ -19,21 +19,21 @@ def test_oracle(percentile):
 
 
 def test_ties():
-    """Of equally likely images the first speaks."""
+    """Of equally likely images the first is the anchor."""
     p = torch.tensor([[0.2, 0.8], [0.9, 0.1], [0.9, 0.1000001]])
 
     assert torch.equal(anchor_predictions(p, 1.0), p[[1, 0]])
 
 
 def test_one_image():
-    """It speaks for every class."""
+    """A single image is the anchor of every class."""
     assert torch.equal(
         anchor_predictions(torch.tensor([[0.2, 0.8]]), 0.97), torch.tensor([[0.2, 0.8], [0.2, 0.8]])
     )
 
 
 def test_of_a_network(toy):
-    """Rows are its predictions as for validation, and sum to 1; it is left in training."""
+    """Rows are predictions in evaluation mode and sum to 1; the network keeps its training mode."""
     net = toy.make("vanilla", dropout=0.5).net
     t = estimate_transition(net, toy.train_batches)
     training = net.training

@@ -1,4 +1,4 @@
-"""Batch normalisation in passes that no step follows."""
+"""Tests of batch normalisation in forward passes that no optimiser step follows."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from cnlw_tools.methods.components.batchnorm import batch_statistics
 
 @pytest.fixture
 def net():
-    """Two normalisations: one with running averages, one that never had any."""
+    """Return a network with two normalisations: with running averages, and without any."""
     torch.manual_seed(0)
     return nn.Sequential(
         nn.BatchNorm1d(3), nn.Linear(3, 2), nn.BatchNorm1d(2, track_running_stats=False)
@@ -17,7 +17,7 @@ def net():
 
 
 def test_a_pass_normalises_by_its_batch_and_leaves_no_trace(net):
-    """The same as any pass in training, but for the running averages."""
+    """The outputs are those of a training pass, and the state of the network does not change."""
     x = torch.randn(8, 3) * 5 + 2
     initial_state = {name: value.clone() for name, value in net.state_dict().items()}
 
@@ -30,7 +30,7 @@ def test_a_pass_normalises_by_its_batch_and_leaves_no_trace(net):
 
 
 def test_the_running_averages_move_again_afterwards(net):
-    """Even where the pass has failed; and what had none has none."""
+    """They move even if the pass failed; a layer without running averages gets none."""
     with pytest.raises(RuntimeError), batch_statistics(net):
         net(torch.zeros(8, 4))
     initial_mean = net[0].running_mean.clone()

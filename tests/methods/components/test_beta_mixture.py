@@ -1,4 +1,4 @@
-"""The Beta mixture: moments, the posterior, ten rounds as loops, what it finds and what it makes of nothing."""
+"""Tests of the Beta mixture: moments, posterior, a loop as the oracle, and degenerate losses."""
 
 import math
 
@@ -16,7 +16,7 @@ from cnlw_tools.methods.components.beta_mixture import (
 
 
 def draws(n, alpha, beta, seed):
-    """Draw from Beta, as order statistics of uniform numbers; alpha and beta whole."""
+    """Draw from Beta(alpha, beta), for whole numbers, by order statistics of uniform draws."""
     u = torch.rand(
         n, alpha + beta - 1, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
     )
@@ -24,7 +24,7 @@ def draws(n, alpha, beta, seed):
 
 
 def density(x, alpha, beta):
-    """Beta(x; alpha, beta), written out."""
+    """Return the density of Beta(alpha, beta) at x."""
     return (
         x ** (alpha - 1)
         * (1 - x) ** (beta - 1)
@@ -35,7 +35,7 @@ def density(x, alpha, beta):
 
 
 def naive(values):
-    """Ten rounds of EM, value by value."""
+    """Run ten rounds of expectation maximisation, value by value."""
     alpha, beta, weight = [1.0, 2.0], [2.0, 1.0], [0.5, 0.5]
     for _ in range(10):
         r = [[weight[c] * density(x, alpha[c], beta[c]) for x in values] for c in (0, 1)]
@@ -50,7 +50,7 @@ def naive(values):
 
 
 def test_moments():
-    """0.2, 0.4, 0.6, 0.8 are of Beta(2, 2); with a weight of 0 a value is not there."""
+    """0.2, 0.4, 0.6 and 0.8 match Beta(2, 2); a value with weight 0 has no effect."""
     x = torch.tensor([0.2, 0.4, 0.6, 0.8, 0.1], dtype=torch.float64)
     r = torch.tensor([[1.0, 1, 1, 1, 0], [2, 2, 2, 2, 0]], dtype=torch.float64)
 
@@ -59,14 +59,14 @@ def test_moments():
 
 
 def test_the_posterior_begins_as_the_value():
-    """Beta(1, 2) against Beta(2, 1), half and half: r_1(x) = x."""
+    """For Beta(1, 2) and Beta(2, 1) in equal parts the posterior is r_1(x) = x."""
     x = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
 
     assert responsibilities(x, initial_parameters(x))[1].tolist() == pytest.approx([0.1, 0.5, 0.9])
 
 
 def test_oracle():
-    """Ten rounds are those of the loop."""
+    """The fit equals ten rounds of the loop."""
     values = [0.02, 0.05, 0.1, 0.12, 0.3, 0.55, 0.7, 0.72, 0.9]
     fit = fit_mixture(torch.tensor(values, dtype=torch.float64))
 
@@ -75,7 +75,7 @@ def test_oracle():
 
 
 def test_it_finds_two_betas():
-    """4,000 draws of Beta(2, 18) and 2,000 of Beta(15, 3) come apart."""
+    """The fit separates 4,000 draws of Beta(2, 18) from 2,000 of Beta(15, 3)."""
     fit = fit_mixture(torch.cat([draws(4000, 2, 18, 1), draws(2000, 15, 3, 2)]))
 
     assert fit.weight.tolist() == pytest.approx([2 / 3, 1 / 3], abs=0.02)
@@ -84,7 +84,7 @@ def test_it_finds_two_betas():
 
 
 def test_the_table_falls_no_more_from_its_top():
-    """A posterior that comes down again for the highest losses is held up there."""
+    """The table stays at its maximum where the posterior would fall for the highest losses."""
     x = torch.tensor([], dtype=torch.float64)
     mixture = initial_parameters(x)._replace(
         alpha=x.new_tensor([1.0, 20]), beta=x.new_tensor([1.0, 20])
@@ -99,7 +99,7 @@ def test_the_table_falls_no_more_from_its_top():
 
 
 def test_a_loss_finds_its_bin():
-    """x = (l - P5 - 1e-5) / (P95 - P5 - 1e-5 + 1e-6), kept within bounds; bin floor(100 x)."""
+    """The bin is floor(100 x), with x = (l - P5 - 1e-5) / (P95 - P5 - 1e-5 + 1e-6), clamped."""
     losses = torch.cat([draws(500, 2, 8, 1), 3 + draws(300, 4, 4, 2)]).float()
     mixture = BetaMixture()
     mixture.fit(losses)
@@ -113,7 +113,7 @@ def test_a_loss_finds_its_bin():
 
 
 def test_what_lies_beyond_the_percentiles_is_not_fitted():
-    """A hundredth of losses far out changes the fit by nothing much."""
+    """One percent of extreme losses hardly changes the fit."""
     losses = torch.cat([draws(1000, 2, 8, 1), 1 + draws(500, 9, 2, 2)])
     plain, wild = BetaMixture(), BetaMixture()
     plain.fit(losses)
@@ -125,7 +125,7 @@ def test_what_lies_beyond_the_percentiles_is_not_fitted():
 
 @pytest.mark.parametrize("losses", [torch.full((50,), 0.7), torch.zeros(1), torch.arange(3.0)])
 def test_few_losses_or_equal_ones(losses):
-    """Where nothing tells labels apart the answer is finite; losses that are all alike are no reason for mistrust."""
+    """With losses that tell nothing the result is finite, and equal losses cause no mistrust."""
     mixture = BetaMixture()
     mixture.fit(losses)
     w = mixture(losses)

@@ -1,4 +1,4 @@
-"""The encoders of CleanNet: what a cosine costs, the attention, what verified labels teach."""
+"""Tests of CleanNet's encoders: match loss, attention, learning from verified labels."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from cnlw_tools.methods.components.cleannet_encoders import (
 
 
 def test_what_a_cosine_costs():
-    """Right: 1 - cos; wrong: five times what is above 0.1."""
+    """A correct label costs 1 - cos, and a wrong one five times the excess over 0.1."""
     cos = torch.tensor([0.3, 0.3, 0.05, 0.05])
     is_right = torch.tensor([1.0, 0, 0, 1])
 
@@ -23,7 +23,7 @@ def test_what_a_cosine_costs():
 
 
 def test_scaled():
-    """log(1 + v) of what is not negative, and the same on the other side."""
+    """The scale is log(1 + v) for v >= 0, and an odd function."""
     v = torch.tensor([0.0, 1.0, 3.0])
 
     assert torch.equal(signed_log(v), (1 + v).log())
@@ -36,7 +36,7 @@ def new_encoders(width=6):
 
 
 def test_reference_as_a_loop():
-    """The attention is a softmax over the vectors of a set, and sums to 1."""
+    """The attention is a softmax over the vectors of a set and sums to 1."""
     encoders, references = new_encoders(), torch.randn(2, 5, 6)
     expected = []
     for vectors in references:
@@ -49,7 +49,7 @@ def test_reference_as_a_loop():
 
 
 def test_the_order_of_a_set_plays_no_part():
-    """Permuted, it stands for the same."""
+    """A permuted set has the same encoding."""
     encoders, references = new_encoders(), torch.randn(2, 32, 6)
 
     assert torch.allclose(
@@ -60,7 +60,7 @@ def test_the_order_of_a_set_plays_no_part():
 
 
 def test_cosines_are_those_of_the_labels(monkeypatch):
-    """Each row against the set of its label, alone as in a batch, with classes left out; class_cosines says the same."""
+    """Each row is compared with the set of its label, in a batch as alone."""
     encoders, references, v, y = (
         new_encoders(),
         torch.randn(4, 3, 6),
@@ -80,7 +80,7 @@ def test_cosines_are_those_of_the_labels(monkeypatch):
 
 
 def noisy_clusters(n, seed):
-    """Images of three classes, a third of which bears the label of another."""
+    """Return scaled features of three classes, noisy labels, and which of them are right."""
     draw = torch.Generator().manual_seed(seed)
     true = torch.arange(n) % 3
     v = 2 * torch.eye(3, 6)[true] + 0.3 * torch.randn(n, 6, generator=draw).abs()
@@ -89,7 +89,7 @@ def noisy_clusters(n, seed):
 
 
 def test_learn_what_belongs():
-    """From labels that were verified they tell right labels of others from wrong ones."""
+    """Encoders trained on verified labels tell correct labels of others from wrong ones."""
     torch.manual_seed(0)
     v, y, is_right = noisy_clusters(180, 0)
     verified_v, verified_y, is_correct = noisy_clusters(60, 1)
@@ -104,7 +104,7 @@ def test_learn_what_belongs():
 
 
 def test_rate_falls_half_way(monkeypatch):
-    """To a tenth; momentum and decay are the code's."""
+    """The learning rate falls to a tenth half-way."""
     rates = []
 
     class Spy(torch.optim.SGD):

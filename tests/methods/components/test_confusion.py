@@ -1,4 +1,4 @@
-"""What a network takes for what, counted example by example."""
+"""Tests of the frequencies of given labels by predicted class, against a loop over examples."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from cnlw_tools.methods.components.confusion import label_frequencies
 
 
 def batches():
-    """Seven examples in parts, their logits as images."""
+    """Yield seven examples in parts, with logits as images."""
     z = torch.randn(7, 3, generator=torch.Generator().manual_seed(0)) + torch.tensor([0, 0, -9.0])
     y = torch.tensor([0, 1, 2, 0, 0, 1, 1])
     return [Batch(rows, (z[rows],), y[rows]) for rows in torch.arange(7).split(3)]
@@ -27,7 +27,7 @@ def naive(kind):
 
 @pytest.mark.parametrize("kind", ["hard", "soft"])
 def test_oracle(kind):
-    """The likeliest class counts, or every class by its probability."""
+    """Examples count for their likeliest class, or for every class by its probability."""
     actual = label_frequencies(nn.Identity(), batches, 3, kind)
 
     assert torch.allclose(actual, naive(kind), atol=1e-6)
@@ -35,12 +35,12 @@ def test_oracle(kind):
 
 
 def test_a_class_never_seen():
-    """A class that is never likeliest has an empty row."""
+    """A class that is never predicted has a row of zeros."""
     assert label_frequencies(nn.Identity(), batches, 3, "hard")[2].tolist() == [0, 0, 0]
 
 
 def test_looks_as_validation_does():
-    """Without dropout, moving averages or gradients; afterwards the network trains on."""
+    """Predictions are in evaluation mode; the network keeps its state and training mode."""
     net = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.9), nn.Linear(3, 3))
     initial_state = {key: value.clone() for key, value in net.state_dict().items()}
 

@@ -1,4 +1,4 @@
-"""When forward and backward correction estimate, and what they begin with."""
+"""Tests of the phases and the estimate that forward and backward correction share."""
 
 import pytest
 import torch
@@ -21,19 +21,19 @@ both = pytest.mark.parametrize("name", ["forward", "backward"])
     ],
 )
 def test_two_trainings(on_logits, name, first, epochs, phases):
-    """One for the estimate, and a new one with it; where there is no time for a second, one."""
+    """There is a phase for the estimate and one for the correction, or one if time is short."""
     assert on_logits(name, epochs, first=first).phases() == phases
 
 
 @both
 def test_a_stated_matrix_takes_one(on_logits, name):
-    """There is nothing to estimate, and `first` means nothing."""
+    """With a stated matrix there is a single phase, and `first` has no effect."""
     assert on_logits(name, 6, q="pairflip:0.3").phases() == [Phase(6)]
 
 
 @both
 def test_the_first_training_is_vanilla(toy, name):
-    """Cross-entropy to the last bit."""
+    """The loss of the first phase equals cross-entropy to the last bit."""
     method = toy.make(name)
     batch = toy.first_batch(method)
 
@@ -45,7 +45,7 @@ def test_the_first_training_is_vanilla(toy, name):
 @both
 @pytest.mark.parametrize("percentile", [1.0, 0.9])
 def test_estimates_before_the_second(toy, name, percentile):
-    """By the network that the first training made."""
+    """The estimate comes from the network that the first phase trained."""
     method = toy.make(name, epochs=4, percentile=percentile)
     for epoch in toy.epochs(method):
         if epoch == 1:
@@ -61,7 +61,7 @@ def test_estimates_before_the_second(toy, name, percentile):
 
 @both
 def test_begins_anew(toy, name):
-    """The second training starts from the first weights."""
+    """The second phase restarts from the initial weights."""
     method = toy.make(name, epochs=4)
     initial_weight = method.net.head.weight.clone()
     for epoch in toy.epochs(method):
@@ -71,7 +71,7 @@ def test_begins_anew(toy, name):
 
 @both
 def test_a_network_from_elsewhere_is_asked_at_once(toy, name):
-    """Without a first training the estimate is that of the network as it came."""
+    """Without a first phase the estimate comes from the network as it is."""
     method = toy.make(name, first=0)
     expected = method.matrix_for_loss(estimate_transition(method.net, toy.train_batches, 1.0).T)
 
@@ -80,6 +80,6 @@ def test_a_network_from_elsewhere_is_asked_at_once(toy, name):
 
 @both
 def test_no_matrix(toy, name):
-    """What names no matrix is told what would."""
+    """A q that is no matrix is refused, and the error lists what is allowed."""
     with pytest.raises(ValueError, match=r"q = 'learned': give estimated, symmetric:0\.2"):
         toy.make(name, q="learned")

@@ -1,4 +1,4 @@
-"""Curriculum: its moving threshold, burn-in, dropout, and what it refuses."""
+"""Tests of the curriculum: its moving threshold, burn-in, example dropout and checks."""
 
 import math
 
@@ -18,7 +18,7 @@ LOSSES = torch.tensor([0.1, 0.4, 0.7, 1.5, 3.0])
 
 
 def test_the_threshold_is_an_average_that_starts_at_zero():
-    """Medians of 0.7 move it by halves, and what lies below the moved one counts."""
+    """With decay 1/2 and medians of 0.7 the threshold is 0.35, then 0.525, and so on."""
     curriculum = Curriculum("threshold", percentile=0.5)
 
     for gamma, v in ((0.35, [1, 0, 0, 0, 0]), (0.525, [1, 1, 0, 0, 0]), (0.6125, [1, 1, 0, 0, 0])):
@@ -27,14 +27,14 @@ def test_the_threshold_is_an_average_that_starts_at_zero():
 
 
 def test_decay_zero_is_the_percentile_of_this_batch():
-    """Without memory the threshold of the paper is strict: the median itself does not count."""
+    """Without decay the threshold is the batch's median, which itself does not count as below."""
     assert Curriculum("threshold", percentile=0.5, decay=0)(LOSSES, 0).tolist() == [1, 1, 0, 0, 0]
     assert Curriculum("self_paced", percentile=0.5, decay=0)(LOSSES, 0).tolist() == [1, 1, 1, 0, 0]
 
 
 @pytest.mark.parametrize(("progress", "e"), [(0, 0), (0.009, 0), (0.5, 50), (0.999, 99), (1, 99)])
 def test_percent(progress, e):
-    """The epoch percent is rounded down and never 100."""
+    """The epoch percent is rounded down and is never 100."""
     assert epoch_percent(progress) == e
 
 
@@ -42,7 +42,7 @@ def test_percent(progress, e):
     ("progress", "burnt"), [(0.0, False), (0.08, False), (0.09, True), (0.5, True)]
 )
 def test_burn_in_lasts_a_percent_less_than_it_says(progress, burnt):
-    """While e < burn_in - 1 everything counts, and the threshold moves all the same."""
+    """While e < burn_in - 1 all weights are 1, and the threshold moves nevertheless."""
     curriculum = Curriculum("threshold", percentile=0.5, burn_in=10)
 
     assert curriculum(LOSSES, progress).tolist() == ([1, 0, 0, 0, 0] if burnt else [1] * 5)
@@ -50,7 +50,7 @@ def test_burn_in_lasts_a_percent_less_than_it_says(progress, burnt):
 
 
 def test_a_fixed_epoch_stands_still_for_rule_and_dropout():
-    """At 95 %, with e held at 18, PD still takes everything and dropout is that of 18 %."""
+    """At 95 % with e fixed at 18, PD keeps all examples and the dropout is that of 18 %."""
     free, fixed = (
         Curriculum("pd", 0.5, decay=0, burn_in=18, fixed_epoch=fixed, example_dropout="0,19,1,81")
         for fixed in (False, True)
@@ -61,12 +61,12 @@ def test_a_fixed_epoch_stands_still_for_rule_and_dropout():
 
 
 def test_a_rule_sees_the_epoch():
-    """PD at 95 % is linear above the threshold."""
+    """At 95 % PD is linear above the threshold."""
     assert Curriculum("pd", 0.5, decay=0)(LOSSES, 0.95).tolist() == pytest.approx([1, 1, 1, 0.2, 0])
 
 
 def test_schedule():
-    """Rates are spread over a hundred percents."""
+    """The rates are spread over a hundred percents."""
     assert parse_dropout_rates("0.5,17,0.05,78,0.9,5") == (0.5,) * 17 + (0.05,) * 78 + (0.9,) * 5
     assert parse_dropout_rates("0, 100") == (0.0,) * 100
 
@@ -90,7 +90,7 @@ def test_schedule():
     ],
 )
 def test_schedule_refuses(text):
-    """What is no schedule of a hundred percents is named, with the form it should have."""
+    """A text that is no schedule of a hundred percents is refused, and the error shows the form."""
     with pytest.raises(ValueError, match=r"example_dropout = .* give pairs"):
         parse_dropout_rates(text)
 
@@ -100,7 +100,7 @@ def test_schedule_refuses(text):
     [(128, 0.5, 64), (128, 0.05, 121), (10, 0.9, 1), (7, 0, 7), (7, 1, 0), (1, 0.5, 0)],
 )
 def test_dropout_keeps_so_many(n, rate, count):
-    """Exactly floor(B (1 - rate)) weights stay, as they were."""
+    """Exactly floor(B (1 - rate)) weights stay unchanged."""
     v = torch.rand(n) + 1
 
     left = drop_examples(v, rate)
@@ -110,7 +110,7 @@ def test_dropout_keeps_so_many(n, rate, count):
 
 
 def test_dropout_is_uniform():
-    """Over 4,000 draws each of five examples is kept in two fifths of them, within five deviations."""
+    """Each of five examples stays in two fifths of 4,000 draws, within five deviations."""
     torch.manual_seed(0)
 
     often = sum(drop_examples(torch.ones(5), 0.6) for _ in range(4000)) / 4000
@@ -119,7 +119,7 @@ def test_dropout_is_uniform():
 
 
 def test_the_percentile_is_that_of_all_ranks(monkeypatch):
-    """The other rank's losses move the threshold, and the weights are this rank's alone."""
+    """Losses of another rank move the threshold; the weights are those of this rank."""
     monkeypatch.setattr(distributed, "all_gather", lambda x: torch.cat([x, x + 10]))
     curriculum = Curriculum("threshold", percentile=1.0, decay=0)
 
@@ -128,7 +128,7 @@ def test_the_percentile_is_that_of_all_ranks(monkeypatch):
 
 
 def test_weights_carry_no_gradient():
-    """Weights are constants, from 0 to 1, of losses that carry one."""
+    """Weights are constants from 0 to 1, also for losses with a gradient."""
     losses = LOSSES.clone().requires_grad_()
 
     v = Curriculum("learned_pd", 0.5)(losses, 0.95)
@@ -138,7 +138,7 @@ def test_weights_carry_no_gradient():
 
 
 def test_a_threshold_survives_a_restart():
-    """State dict in, state dict out."""
+    """The threshold is part of the state dict."""
     old, new = Curriculum("threshold", 0.5), Curriculum("threshold", 0.5)
     old(LOSSES, 0)
     new.load_state_dict(old.state_dict())
@@ -161,7 +161,7 @@ def test_a_threshold_survives_a_restart():
     ],
 )
 def test_an_option_out_of_range_is_named(options):
-    """The message has the option, its value and the range."""
+    """The error names the option, its value and its range."""
     ((name, value),) = options.items()
 
     with pytest.raises(ValueError, match=rf"{name} = '?{value}'?: give"):
@@ -169,13 +169,13 @@ def test_an_option_out_of_range_is_named(options):
 
 
 def test_a_number_is_no_mentor():
-    """As a command line gives it."""
+    """A number, as a command line may give it, is refused as a mentor."""
     with pytest.raises(ValueError, match="mentor = 3: give one of baseline"):
         Curriculum(3, 0.7)
 
 
 def test_an_unknown_mentor_is_named():
-    """With what there is, and what was probably meant."""
+    """The error lists the mentors and suggests a similar one."""
     with pytest.raises(
         ValueError,
         match=r"mentor = 'focall': give one of baseline, .*FILE\.json\. Did you mean 'focal'\?",

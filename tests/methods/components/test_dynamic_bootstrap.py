@@ -1,4 +1,4 @@
-"""What M-DYR-H and MD-DYR-SH share."""
+"""Tests of dynamic bootstrapping, which M-DYR-H and MD-DYR-SH share."""
 
 import math
 
@@ -20,7 +20,7 @@ W = torch.tensor([0.1, 0.9, 0.5])
 
 
 def test_fixture(f3):
-    """Labels that are trusted as 0.9, 0.1 and 0.5, worked out by hand, and the regulariser."""
+    """Losses for w = 0.1, 0.9, 0.5 and the penalty agree with numbers worked out by hand."""
     losses = bootstrap_losses(f3.x, f3.y, f3.x.argmax(1), W)
 
     assert torch.allclose(losses, torch.tensor([0.239545, 0.651445, 1.098612]), atol=1e-6)
@@ -30,7 +30,7 @@ def test_fixture(f3):
 
 
 def test_soft_guesses(f3):
-    """Certain probabilities are classes; others are a sum over classes."""
+    """One-hot guesses equal class indices, and soft guesses are a sum over classes."""
     guess = f3.x.argmax(1)
     hard = torch.eye(3)[guess]
     soft = (f3.x / 0.5).softmax(1)
@@ -49,7 +49,7 @@ def test_soft_guesses(f3):
 
 
 def test_unevenness():
-    """The sum over classes; 0 where the mean is even, whatever its parts, and finite where a class is lost."""
+    """The penalty is a sum over classes, 0 for a uniform mean and finite if a class is lost."""
     z = torch.randn(7, 4, generator=torch.Generator().manual_seed(0))
     h = z.softmax(1).mean(0)
 
@@ -61,7 +61,7 @@ def test_unevenness():
 
 
 def test_mixup_is_mixup(toy):
-    """The same loss from the same draws."""
+    """The loss equals that of the method mixup for the same random draws."""
     method = toy.make("mixup", alpha=2.0)
     batch = toy.first_batch(method)
     torch.manual_seed(5)
@@ -77,7 +77,7 @@ def test_mixup_is_mixup(toy):
 
 
 def test_refit_looks_as_in_validation(toy, monkeypatch):
-    """The mixture is that of the losses of all examples; over ranks of their mean."""
+    """The mixture is fitted to the losses in evaluation mode, averaged over ranks."""
     net = toy.make("vanilla", dropout=0.5).net
     losses = cross_entropy(net.eval()(toy.x), toy.y, reduction="none").detach()
     mixture, expected = BetaMixture(), BetaMixture()

@@ -1,4 +1,4 @@
-"""A look as in validation."""
+"""Tests of predictions in evaluation mode."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from cnlw_tools.methods.components.inference import (
 
 @pytest.mark.parametrize("training", [True, False])
 def test_the_mode_comes_back(toy, training):
-    """Whatever it was, also after an error; in between there is no gradient."""
+    """The network returns to its former mode, also after an error; within there is no gradient."""
     net = toy.make("vanilla").net.train(training)
 
     with eval_mode(net):
@@ -28,7 +28,7 @@ def test_the_mode_comes_back(toy, training):
 
 
 def test_a_set_is_judged_in_its_order(toy):
-    """Losses and agreement are those of one look at all, and nothing in the network moves."""
+    """Losses and agreement of the batches equal those of all examples at once."""
     net = toy.make("vanilla", dropout=0.5).net
     state = {name: value.clone() for name, value in net.state_dict().items()}
     losses, agrees = evaluate_dataset(net, toy.train_batches)
@@ -42,7 +42,7 @@ def test_a_set_is_judged_in_its_order(toy):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_as_for_validation(toy, training):
-    """Running averages, no dropout, no gradient; and the network is left as it was."""
+    """Predictions use running averages and no dropout, and the network does not change."""
     net = toy.make("vanilla", dropout=0.5).net.train(training)
     predictions = list(predict_batches(net, toy.train_batches))
     state = net.training
@@ -56,7 +56,7 @@ def test_as_for_validation(toy, training):
 
 
 def test_left_as_it_was_when_the_set_is_not_read_to_its_end(toy):
-    """In training mode, though only one batch was looked at."""
+    """The network is in training mode even if only one batch was read."""
     net = toy.make("vanilla").net
     predictions = predict_batches(net, toy.train_batches)
     next(predictions)

@@ -1,4 +1,4 @@
-"""k-means: on a line by trying every cut, in space by what a solution must keep."""
+"""Tests of k-means: in one dimension against all cuts, else by properties of a solution."""
 
 from itertools import combinations
 
@@ -10,13 +10,13 @@ from cnlw_tools.methods.components.kmeans import kmeans, kmeans_1d
 
 
 def spread(values, group):
-    """The sum of squared distances to the means of the groups."""
+    """Return the sum of squared distances to the means of the groups."""
     parts = [values[group == g] for g in set(group.tolist())]
     return sum(((part - part.mean()) ** 2).sum().item() for part in parts)
 
 
 def cheapest(values, k):
-    """The least spread of all ways to cut the sorted values into k intervals."""
+    """Return the least spread of all ways to cut the sorted values into k intervals."""
     line = values.sort().values
     place = torch.arange(len(line))
     cuts = combinations(range(1, len(line)), k - 1)
@@ -29,7 +29,7 @@ def cheapest(values, k):
 @pytest.mark.parametrize("k", [2, 3, 4])
 @pytest.mark.parametrize("seed", range(3))
 def test_on_a_line_is_the_best_of_all_cuts(k, seed):
-    """No other intervals are closer to their means, and groups rise with the numbers."""
+    """No other cut has a smaller spread, and groups are numbered in increasing order."""
     values = torch.randn(12, generator=torch.Generator().manual_seed(seed))
 
     group = kmeans_1d(values, k)
@@ -40,7 +40,7 @@ def test_on_a_line_is_the_best_of_all_cuts(k, seed):
 
 
 def test_on_a_line_in_blocks(monkeypatch):
-    """The size of a block plays no part."""
+    """The block size has no effect."""
     values = torch.randint(60, (200,), generator=torch.Generator().manual_seed(0))
     expected = kmeans_1d(values, 3)
     monkeypatch.setattr(module, "BLOCK", 7)
@@ -49,14 +49,14 @@ def test_on_a_line_in_blocks(monkeypatch):
 
 
 def test_equal_numbers_share_a_group():
-    """There are no more groups than different numbers, and three heaps are three groups, however large each is."""
+    """Equal numbers share a group, and three clusters are three groups whatever their sizes."""
     assert kmeans_1d(torch.full((5,), 3.0), 3).tolist() == [0] * 5
     assert kmeans_1d(torch.tensor([2.0, 1, 2, 1]), 3).tolist() == [1, 0, 1, 0]
     assert kmeans_1d(torch.tensor([9.0, 0, 5, 0, 0, 0, 9]), 3).tolist() == [2, 0, 1, 0, 0, 0, 2]
 
 
 def test_lloyd_ends_where_nothing_moves():
-    """Each centre is the mean of the points that it is nearest to."""
+    """Each centre is the mean of the points closest to it."""
     torch.manual_seed(0)
     x = torch.randn(60, 3)
 
@@ -68,7 +68,7 @@ def test_lloyd_ends_where_nothing_moves():
 
 
 def test_lloyd_finds_what_is_apart():
-    """Heaps far from each other have a centre each, from a start in each of them."""
+    """Distant clusters get one centre each if each has a starting point."""
     torch.manual_seed(1)
     heaps = torch.tensor([[0.0, 0], [50, 0], [0, 50]])
     x = torch.cat([heap + torch.randn(20, 2) for heap in heaps])
@@ -79,7 +79,7 @@ def test_lloyd_finds_what_is_apart():
 
 
 def test_as_many_centres_as_points():
-    """Each point is its own centre; twins leave a centre without points where it was; more cannot be."""
+    """Each point is its own centre, a duplicate keeps its centre, and more centres are refused."""
     x = torch.tensor([[1.0], [2], [3]])
 
     assert sorted(kmeans(x, 3).flatten().tolist()) == [1, 2, 3]

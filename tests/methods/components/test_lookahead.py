@@ -1,4 +1,4 @@
-"""One step ahead: inner products with the gradient on trusted examples, against loops and finite differences."""
+"""Tests of the virtual step: gradients on trusted examples against loops and finite differences."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ class Dropped(nn.Dropout):
     """Dropout that draws the same mask every time."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Seed, then drop."""
+        """Seed the generator, then drop."""
         torch.manual_seed(1)
         return super().forward(x)
 
@@ -72,7 +72,7 @@ def make_batch(n: int) -> Batch:
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("name", NETS)
 def test_logits_move_as_finite_differences_say(name, layout):
-    """The change of the logits is their derivative along a direction, for every kind of layer."""
+    """The derivative along a direction equals finite differences, for each type of layer."""
     net, x = (
         make_net(name).to(memory_format=layout),
         make_batch(6).x.contiguous(memory_format=layout),
@@ -94,7 +94,7 @@ def test_logits_move_as_finite_differences_say(name, layout):
 
 
 def test_an_inner_product_of_gradients_is_one_of_logits():
-    """<g_p, grad l_b> by a loop over examples equals <dl_b / dz, z'>, with batch normalisation in between."""
+    """<g_p, grad l_b> by a loop equals <dl_b / dz, z'>, also with batch normalisation."""
     net, batch, probe = make_net("batch norm"), make_batch(6), make_batch(9)
     parameters = list(net.parameters())
     with batch_statistics(net):
@@ -114,7 +114,7 @@ def test_an_inner_product_of_gradients_is_one_of_logits():
 
 
 def test_an_operation_without_forward_mode_is_refused():
-    """A network that cannot be differentiated forwards is named, with what torch says and the remedy."""
+    """The error names the network, the message of torch and the remedy."""
 
     class Backwards(torch.autograd.Function):
         @staticmethod
@@ -143,7 +143,7 @@ def test_an_operation_without_forward_mode_is_refused():
 
 
 def test_weights_are_rectified_and_sum_to_one():
-    """The fixture of L2R: gains 1, -1, 2 weigh 1/3, 0, 2/3, and their scale does not matter."""
+    """Gains 1, -1, 2 give weights 1/3, 0, 2/3, whatever their scale."""
     expected = torch.tensor([1 / 3, 0, 2 / 3])
 
     torch.testing.assert_close(expected, normalise_gains(torch.tensor([1.0, -1, 2]), 0))
@@ -151,13 +151,13 @@ def test_weights_are_rectified_and_sum_to_one():
 
 
 def test_no_gain_is_no_weight():
-    """Where no example helps, all weigh 0 and nothing is divided by 0."""
+    """If no example helps, all weights are 0 and nothing is divided by 0."""
     for delta in (0, 1e-5):
         assert torch.equal(torch.zeros(3), normalise_gains(torch.tensor([-1.0, 0, -2]), delta))
 
 
 def test_parameters_that_do_not_learn_stay_out():
-    """A frozen layer is no part of the direction."""
+    """A frozen layer is not part of the direction."""
     net = make_net("leaky")
     net[1].requires_grad_(False)
 
@@ -174,7 +174,7 @@ def test_logits_of_autocast_are_widened_and_exact_ones_kept():
 
 
 def test_one_rank_keeps_all_that_it_draws():
-    """Without company the trusted examples are those that were asked for."""
+    """With a single rank the batch is the one that was drawn."""
     probe = draw_probe(Task(make_net, 1, K, 1, probe=ProbeSet(make_batch, list)), 7)
 
     assert torch.equal(make_batch(7).x, probe.x)
@@ -183,14 +183,14 @@ def test_one_rank_keeps_all_that_it_draws():
 
 @pytest.mark.parametrize("value", [0, 2.5, True, "10"])
 def test_trusted_examples_are_counted_in_whole_numbers(value):
-    """Anything else is an error that says so."""
+    """A probe size that is no whole number from 1 up is refused."""
     with pytest.raises(ValueError, match=f"probe_size = {value!r}: give a whole number from 1 up"):
         check_probe_size(value)
 
 
 @pytest.mark.parametrize("name", ["l2r", "ieg"])
 def test_the_cost_is_counted(name):
-    """Operations of a step over those of vanilla, on a small network, are what the method says, within 5 percent."""
+    """The stated cost equals the operations of a step relative to vanilla, within 5 percent."""
 
     def net():
         layers = [
@@ -240,18 +240,23 @@ def probe(m):
     return Batch(torch.arange(m), (x,), torch.arange(m) % 3)
 
 def steps(name, **options):
-    method = METHODS[name](Task(net, 12, 3, 1, probe=ProbeSet(probe, list)), probe_size=10, **options)
+    task = Task(net, 12, 3, 1, probe=ProbeSet(probe, list))
+    method = METHODS[name](task, probe_size=10, **options)
     method.optimiser = torch.optim.SGD(method.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
     draw = torch.Generator().manual_seed(1)
-    views, y = [torch.randn(12, 3, 4, 4, generator=draw) for _ in method.views], torch.arange(12) // 2 % 3
+    views = [torch.randn(12, 3, 4, 4, generator=draw) for _ in method.views]
+    index = torch.arange(12)
+    y = index // 2 % 3
     for _ in range(2):
         local_views = tuple(distributed.local_rows(x) for x in views)
-        batch = Batch(distributed.local_rows(torch.arange(12)), local_views, distributed.local_rows(y))
+        local_index, local_y = distributed.local_rows(index), distributed.local_rows(y)
+        batch = Batch(local_index, local_views, local_y)
         method.optimiser.zero_grad()
         method.loss(batch).backward()
         distributed.average_over_ranks([p.grad for p in method.parameters()])
         method.optimiser.step()
-    return {"weights": distributed.local_rows(method.example_weights), "net": [p.detach() for p in method.parameters()]}
+    weights = distributed.local_rows(method.example_weights)
+    return {"weights": weights, "net": [p.detach() for p in method.parameters()]}
 
 seen = {"l2r": steps("l2r"), "ieg": steps("ieg", anchors=False)}
 seen["through"] = steps("ieg", anchors=False, through_guess=True)
@@ -263,7 +268,7 @@ if size > 1:
 
 @pytest.mark.slow
 def test_two_ranks_learn_what_one_does(tmp_path):
-    """Two processes with half the batch and half the trusted examples each take the steps of one with the whole."""
+    """Two processes with half of each batch take the same steps as one with the whole."""
     env = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     processes = [
         subprocess.Popen([sys.executable, "-c", RANK, str(tmp_path), str(rank), str(size)], env=env)

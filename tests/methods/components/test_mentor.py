@@ -1,4 +1,4 @@
-"""The mentor network: the formula with loops, the fixture of its LSTM, and the file that holds one."""
+"""Tests of the mentor network: its formula as loops, its LSTM and its file."""
 
 import json
 import math
@@ -34,7 +34,7 @@ def sigmoid(x):
 
 
 def naive(w, loss, diff, e):
-    """The weight of one example, number by number."""
+    """Return the weight of one example, computed number by number."""
     w = {name: tensor.tolist() for name, tensor in w.items()}
     features = w["label"] + w["epoch"][e]
     for i in range(2):
@@ -50,7 +50,7 @@ def naive(w, loss, diff, e):
 
 
 def test_oracle():
-    """The network is its formula."""
+    """The network equals its formula."""
     torch.manual_seed(0)
     w, loss, diff, e = (
         drawn(),
@@ -66,7 +66,7 @@ def test_oracle():
 
 
 def test_the_cell_state_of_an_lstm_after_one_step():
-    """All weights one, x = (1, 0.5): c = 0.740026, the cell state of torch's LSTM as well."""
+    """With weights 1 and x = (1, 0.5) c is 0.740026, as in torch's LSTM."""
     x, lstm = torch.tensor([[1.0, 0.5]]), torch.nn.LSTM(2, 1)
     for name, tensor in lstm.named_parameters():
         torch.nn.init.constant_(tensor, float("weight" in name))
@@ -82,7 +82,7 @@ def test_the_cell_state_of_an_lstm_after_one_step():
 
 
 def test_the_bias_is_added_to_the_weights():
-    """Moving the last bias by b moves the logit by b times the sum of the hidden units."""
+    """Adding b to the last bias adds b times the sum of the hidden units to the logit."""
     w = drawn()
     rows = torch.linspace(0, 5, 5), torch.linspace(-2, 2, 5), torch.arange(5)
     hidden_sum = mentor_logits({**w, "out": torch.ones(20), "out_bias": torch.tensor(0.0)}, *rows)
@@ -93,7 +93,7 @@ def test_the_bias_is_added_to_the_weights():
 
 
 def test_the_mentor_of_the_package_follows_pd():
-    """Between the points of its own grid it is on PD's side of one half for 99 % of the rows, in each third of PD."""
+    """Off its grid the packaged mentor agrees with PD for 99 % of samples, in each third of PD."""
     draw = torch.Generator().manual_seed(1)
     loss, diff = 10 * torch.rand(60000, generator=draw), 10 * torch.rand(60000, generator=draw) - 5
     for low, high in ((0, 19), (19, 90), (90, 100)):
@@ -106,7 +106,7 @@ def test_the_mentor_of_the_package_follows_pd():
 
 
 def test_the_mentor_is_as_exact_in_bfloat16():
-    """Autocast stays outside: a difference to the threshold is a small one."""
+    """Autocast does not apply, since the difference to the threshold is small."""
     rows = torch.full((3,), 2.0), torch.tensor([-0.03, 0.0, 0.03]), torch.full((3,), 50.0)
     exact = read_mentor(PACKAGED_MENTOR)(*rows)
 
@@ -115,7 +115,7 @@ def test_the_mentor_is_as_exact_in_bfloat16():
 
 
 def test_weights_are_buffers():
-    """A mentor does not learn with the student, and lies in the checkpoint."""
+    """A mentor has no parameters, and its weights are in the state dict."""
     mentor = read_mentor(PACKAGED_MENTOR)
 
     assert not list(mentor.parameters())
@@ -123,7 +123,7 @@ def test_weights_are_buffers():
 
 
 def test_a_file_gives_back_the_weights_to_the_last_bit(tmp_path):
-    """Written and read, a mentor is the same one."""
+    """A mentor that was written and read has the same weights."""
     file = tmp_path / "mine.json"
     file.write_text(to_json(FittedMentor(Mentor(drawn()), 0.9, 0.1), seed=3))
 
@@ -145,7 +145,7 @@ def test_a_file_gives_back_the_weights_to_the_last_bit(tmp_path):
     ],
 )
 def test_a_file_without_a_mentor_is_named(tmp_path, text):
-    """Anything else is an error that names the file and the command that writes one."""
+    """The error names the file and the command that writes one."""
     file = tmp_path / "other.json"
     file.write_text(text)
 
@@ -154,6 +154,6 @@ def test_a_file_without_a_mentor_is_named(tmp_path, text):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    """As the system names it."""
+    """A missing file is an OSError that names it."""
     with pytest.raises(FileNotFoundError, match=r"none\.json"):
         find_rule(str(tmp_path / "none.json"))

@@ -1,4 +1,4 @@
-"""Fitting a mentor: the rows it is fitted to, and what comes of it."""
+"""Tests of fitting a mentor: its samples, and how well it learns."""
 
 import math
 
@@ -17,7 +17,7 @@ from cnlw_tools.methods.components.weighting_rules import pd
 
 
 def verified(n=2000, seed=0):
-    """Losses of n examples at two epochs: small where the label is correct, which three quarters are."""
+    """Return losses of n examples in two epochs, small for the three quarters of correct labels."""
     draw = torch.Generator().manual_seed(seed)
     correct = torch.rand(2, n, generator=draw) < 0.75
     losses = torch.where(correct, 0.5, 4.0) * torch.rand(2, n, generator=draw)
@@ -25,7 +25,7 @@ def verified(n=2000, seed=0):
 
 
 def test_the_grid():
-    """120 losses, 100 differences and 100 percents, each combination once, weighed by the rule."""
+    """Each combination of 120 losses, 100 differences and 100 percents occurs once."""
     rows = predefined_samples(pd)
 
     keys = (rows.losses * 10).round() * 1e4 + (rows.difference * 10 + 50).round() * 100 + rows.epoch
@@ -40,7 +40,7 @@ def test_the_grid():
 
 @pytest.mark.parametrize("epochs", [1, 3, 100, 250])
 def test_every_percent_has_the_losses_of_its_epoch(epochs):
-    """Percent e of E epochs is epoch floor(e E / 100), example by example."""
+    """Percent e of E epochs has the losses of epoch floor(e E / 100)."""
     history = torch.arange(epochs * 2.0).reshape(epochs, 2)
 
     percents, losses = losses_by_percent(history)
@@ -53,7 +53,7 @@ def test_every_percent_has_the_losses_of_its_epoch(epochs):
 
 @pytest.mark.parametrize("by_epoch", [True, False])
 def test_data_driven_oracle(by_epoch):
-    """The difference is to the percentile of that epoch, or of all rows; the target is whether the label is correct."""
+    """The difference is to the percentile of the epoch, or of all samples."""
     epoch, losses, correct = verified(n=51)
 
     rows = data_driven_samples(epoch, losses, correct, 0.9, by_epoch=by_epoch)
@@ -67,14 +67,14 @@ def test_data_driven_oracle(by_epoch):
 
 
 def test_a_loss_that_is_not_finite_is_refused():
-    """An example that was never seen has no loss."""
+    """An example without a finite loss is refused."""
     with pytest.raises(ValueError, match="1 losses are not finite"):
         data_driven_samples(torch.zeros(2), torch.tensor([1.0, math.nan]), torch.ones(2), 0.9)
 
 
 @pytest.mark.parametrize("frozen", [True, False])
 def test_a_mentor_learns_which_losses_mean_a_wrong_label(frozen):
-    """Correct labels cost under 0.5 and wrong ones up to 4: seven of eight wrong ones can be told, and are."""
+    """The mentor detects the seven of eight wrong labels that have a large loss."""
     rows = data_driven_samples(*verified(), 0.75)
 
     fitted = fit_mentor(rows, seed=0, freeze_epoch=frozen, batch=128, steps=300)
@@ -84,7 +84,7 @@ def test_a_mentor_learns_which_losses_mean_a_wrong_label(frozen):
 
 
 def test_the_same_seed_gives_the_same_mentor():
-    """And another seed another one, even before it learned anything."""
+    """Another seed gives another mentor."""
     rows = data_driven_samples(*verified(n=100), 0.75)
 
     first, same, different = (
@@ -97,7 +97,7 @@ def test_the_same_seed_gives_the_same_mentor():
 
 
 def test_a_frozen_epoch_embedding_stays():
-    """The other weights move."""
+    """Only the embedding of the epoch keeps its initial values."""
     rows = data_driven_samples(*verified(n=100), 0.75)
 
     initial, learned = (
@@ -114,7 +114,7 @@ def test_a_frozen_epoch_embedding_stays():
 
 @pytest.mark.slow
 def test_the_mentor_of_the_package_can_be_made_again():
-    """Fitted anew, with its seed and another, it agrees with PD about as well: 0.999 of the rows held out."""
+    """A new fit, with the same or another seed, agrees with PD as well as the packaged mentor."""
     rows = predefined_samples(pd)
     shipped = evaluate_mentor(read_mentor(PACKAGED_MENTOR), rows)
 

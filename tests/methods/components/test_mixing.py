@@ -1,4 +1,4 @@
-"""The beta draws have their moments, and mixing is what a loop over examples mixes."""
+"""Tests of Beta draws and of mixing, against moments and a loop over examples."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ LIKE = torch.empty(0)
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2, 0.5, 1, 2, 8, 32])
 def test_beta_has_its_moments(alpha):
-    """Mean 1/2, variance 1 / (4 (2a + 1)), fourth central moment 3 / (16 (2a + 1) (2a + 3)), within five sigma."""
+    """Mean, variance and fourth central moment are those of the Beta, within five sigma."""
     torch.manual_seed(0)
     n = 40_000
     off = sample_beta(alpha, (n,), LIKE).double() - 0.5
@@ -24,7 +24,7 @@ def test_beta_has_its_moments(alpha):
 
 
 def test_beta_of_one_is_uniform():
-    """Beta(1, 1) is uniform: the largest gap to it is that of chance (Kolmogorov and Smirnov, five sigma)."""
+    """Beta(1, 1) passes the Kolmogorov-Smirnov test for a uniform distribution, at five sigma."""
     torch.manual_seed(0)
     n = 40_000
     u = sample_beta(1, (n,), LIKE).sort().values
@@ -33,7 +33,7 @@ def test_beta_of_one_is_uniform():
 
 
 def test_tiny_and_huge_alpha():
-    """A tiny alpha is a coin, a huge one an even blend, and none is a NaN."""
+    """A tiny alpha gives 0 or 1, a huge one 1/2, and neither gives NaN."""
     torch.manual_seed(0)
     coin = sample_beta(1e-6, (1000,), LIKE)
 
@@ -51,17 +51,17 @@ def test_no_alpha_is_no_mixing(alpha):
 
 @pytest.mark.parametrize("shape", [(), (5,), (0,), (2, 3)])
 def test_shapes(shape):
-    """As many as asked for, and one where none is said."""
+    """The draws have the requested shape."""
     assert sample_beta(0.5, shape, LIKE).shape == shape
 
 
 def test_folded():
-    """Each keeps the larger part."""
+    """The larger part is kept."""
     assert at_least_half(torch.tensor([0.0, 0.25, 0.5, 1.0])).tolist() == [1, 0.75, 0.5, 1]
 
 
 def test_mix_is_a_loop():
-    """Images and targets, with one lam for each example and with one for all."""
+    """Images and targets are mixed by one lam per example, or by one for all."""
     torch.manual_seed(0)
     a, b, lam = torch.randn(4, 3, 2, 2), torch.randn(4, 3, 2, 2), torch.rand(4)
 
@@ -72,7 +72,7 @@ def test_mix_is_a_loop():
 
 
 def test_mixed_targets(f3):
-    """lam = 0.7 and partners (1, 2, 0): the targets and the cross-entropies worked out by hand."""
+    """For lam = 0.7 targets and losses agree with numbers worked out by hand."""
     z, y, lam, partner = f3.x, f3.y, torch.tensor(0.7), torch.tensor([1, 2, 0])
     targets = mix(one_hot(y, 3), one_hot(y[partner], 3), lam)
     losses, partner_losses = (
@@ -89,7 +89,7 @@ def test_mixed_targets(f3):
 
 
 def test_one_hot():
-    """As torch's own, in floats."""
+    """The result equals that of torch's one_hot, in floats."""
     y = torch.tensor([2, 0, 1, 2])
 
     assert torch.equal(one_hot(y, 4), torch.nn.functional.one_hot(y, 4).float())

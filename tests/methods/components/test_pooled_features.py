@@ -1,4 +1,4 @@
-"""Features of a set: its order, the network as in validation, a network without."""
+"""Tests of extracting the pooled features of a set of images."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from cnlw_tools.methods.components.pooled_features import extract_features, requ
 
 
 def test_features_are_those_of_validation(toy):
-    """In the order of the set, by the running averages, which stay; the network trains on afterwards."""
+    """Features are those of evaluation mode, in order; the network keeps state and mode."""
     net = toy.make("vanilla", dropout=0.5).net
     running = net.body[1].running_mean.clone()
 
@@ -23,9 +23,9 @@ def test_features_are_those_of_validation(toy):
 
 
 def test_a_network_without_features_is_refused():
-    """The message says which have them."""
+    """The error tells which networks have features."""
     with pytest.raises(
         ValueError,
-        match=r"CleanNet needs a network with a method `features`, such as those of `cnlw list nets`",
+        match=r"CleanNet needs a network with a method `features`, .* `cnlw list nets`",
     ):
         require_features(nn.Linear(2, 2), "CleanNet")

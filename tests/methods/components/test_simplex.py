@@ -1,4 +1,4 @@
-"""Projections to the simplex: by hand, by search, and at the edges."""
+"""Tests of projections onto the simplex: by hand, by search, and in extreme cases."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ every = pytest.mark.parametrize("project", PROJECTIONS.values(), ids=PROJECTIONS
     ],
 )
 def test_by_hand(column, nearest, clipped):
-    """Each projection of a column is what was worked out by hand."""
+    """Each projection of a column agrees with numbers worked out by hand."""
     v = torch.tensor(column)[:, None]
 
     assert torch.allclose(nearest_on_simplex(v)[:, 0], torch.tensor(nearest), atol=1e-6)
@@ -26,7 +26,7 @@ def test_by_hand(column, nearest, clipped):
 
 
 def test_nothing_is_nearer():
-    """No point of a fine grid on the simplex is nearer to v than the projection."""
+    """No point of a fine grid on the simplex is closer to v than the projection."""
     torch.manual_seed(0)
     steps = torch.arange(101) / 100
     a, b = torch.meshgrid(steps, steps, indexing="ij")
@@ -39,7 +39,7 @@ def test_nothing_is_nearer():
 
 @every
 def test_gives_probabilities(project):
-    """Columns come back with no negative entry and sum 1, however far away they were."""
+    """The columns have no negative entry and sum to 1, however far away they were."""
     torch.manual_seed(0)
     v = torch.randn(7, 50) * torch.logspace(-3, 30, 50)
 
@@ -52,7 +52,7 @@ def test_gives_probabilities(project):
 
 @every
 def test_leaves_probabilities(project):
-    """What is there already stays; the identity to the last bit in the nearest."""
+    """Columns on the simplex do not change; the nearest point to the identity is exact."""
     q = torch.softmax(torch.randn(5, 5, generator=torch.Generator().manual_seed(0)), 0)
 
     assert torch.allclose(project(q), q, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Stated transition matrices: by name, by rows, and what is none."""
+"""Tests of stated transition matrices: by name, by rows, and invalid ones."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from cnlw_tools.methods.components.transitions import parse_transition
 
 
 def test_symmetric():
-    """A share r goes evenly to the other classes."""
+    """A share r is spread evenly over the other classes."""
     expected = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
 
     assert torch.allclose(parse_transition("symmetric:0.2", 3), expected)
@@ -21,7 +21,7 @@ def test_pairflip():
 
 
 def test_outlier():
-    """Of four classes the last is no class: its images bear three labels evenly, and a quarter its own."""
+    """A quarter of the last class's images has its label, the others have the other three."""
     q = parse_transition("outlier:0.25", 4)
 
     assert q.tolist() == [[1, 0, 0, 0.25], [0, 1, 0, 0.25], [0, 0, 1, 0.25], [0, 0, 0, 0.25]]
@@ -45,7 +45,7 @@ def test_columns(q):
 
 
 def test_rows_as_they_stand():
-    """A matrix is taken as it was written, q[j][i] = P(given j | true i)."""
+    """A matrix of rows is used as given, q[j][i] = P(given j | true i)."""
     rows = [[0.9, 0.5], [0.1, 0.5]]
 
     assert torch.equal(parse_transition(rows, 2), torch.tensor(rows))
@@ -68,7 +68,7 @@ def test_rows_as_they_stand():
     ids=str,
 )
 def test_no_matrix(q):
-    """What names no matrix is told what would."""
+    """A q that is no matrix is refused, and the error lists what is allowed."""
     with pytest.raises(
         ValueError, match=r"^q = .*: give learned, symmetric:0\.2.* or 2 rows of 2 numbers$"
     ):
@@ -79,7 +79,7 @@ def test_no_matrix(q):
     "q", [[[0.9, 0.1], [0.5, 0.5]], [[1.1, 0], [-0.1, 1]], [[float("nan"), 0], [0, 1]]], ids=str
 )
 def test_no_probabilities(q):
-    """A column that is no distribution is named; a T of row sums is caught here."""
+    """A column that does not sum to 1 is named, so a T instead of Q is detected."""
     with pytest.raises(
         ValueError,
         match=r"^q: column 0 is \[.*\], which is not a probability distribution\. q\[j\]\[i\] is P",

@@ -1,4 +1,4 @@
-"""Options are checked where they come in."""
+"""Tests of the checks of options."""
 
 from math import inf, nan
 
@@ -14,19 +14,19 @@ from cnlw_tools.methods.components.validation import (
 
 @pytest.mark.parametrize("value", [0, 0.5, 1])
 def test_a_number_in_range_comes_back(value):
-    """What is in range is returned, the ends too."""
+    """A number in the range is returned, at both ends too."""
     assert check_number("beta", value, 0, 1) == value
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, nan, inf, "0.5", None, True])
 def test_no_number_in_range(value):
-    """What is out of range, or no number, is named with its option and its range."""
+    """Anything else is refused, and the error names option, value and range."""
     with pytest.raises(ValueError, match=f"^beta = {value!r}: give a number from 0 to 1$"):
         check_number("beta", value, 0, 1)
 
 
 def test_no_upper_end():
-    """A range may be open above, but not up to infinity."""
+    """A range may have no upper end, but infinity is refused."""
     assert check_number("alpha", 1e9, 0) == 1e9
     with pytest.raises(ValueError, match=r"^alpha = inf: give a number from 0 up$"):
         check_number("alpha", inf, 0)
@@ -34,7 +34,7 @@ def test_no_upper_end():
 
 @pytest.mark.parametrize("value", ["yes", 1, None])
 def test_neither_true_nor_false(value):
-    """A flag is true or false, and nothing that is taken for it."""
+    """Only true and false are accepted as flags."""
     assert check_flag("every", True) is True
     assert check_flag("every", False) is False
     with pytest.raises(ValueError, match=f"^every = {value!r}: give true or false$"):
@@ -42,7 +42,7 @@ def test_neither_true_nor_false(value):
 
 
 def test_names():
-    """A name that is not there is told which are, and which was probably meant."""
+    """An unknown name is refused; the error lists the names and suggests a similar one."""
     assert check_choice("kind", "soft", ("soft", "hard")) == "soft"
     with pytest.raises(
         ValueError, match=r"^kind = 'sofd': give one of soft, hard\. Did you mean 'soft'\?$"
@@ -66,11 +66,11 @@ def test_names():
     ],
 )
 def test_epochs(value, total, expected):
-    """Below 1 a share, rounded up; from 1 on a number, at most all."""
+    """A value below 1 is a share, rounded up; from 1 on it is a number, at most the total."""
     assert resolve_epochs("warmup", value, total) == expected
 
 
 def test_no_epochs():
-    """A negative warm-up is named."""
+    """A negative number of epochs is refused."""
     with pytest.raises(ValueError, match=r"^warmup = -1: give a number from 0 up$"):
         resolve_epochs("warmup", -1, 10)

@@ -1,4 +1,4 @@
-"""Rules: each as a line of its table, and the percentile among sorted losses."""
+"""Tests of the weighting rules against their table, and of percentiles against sorted losses."""
 
 import math
 
@@ -28,7 +28,7 @@ NAIVE = {
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_is_its_line_of_the_table(name):
-    """Every rule, example by example, at the edges of its cases too."""
+    """Every rule equals its line of the table, also at the boundaries of its cases."""
     rows = [
         (loss, diff, e)
         for loss in (0, 0.7, 9)
@@ -44,14 +44,14 @@ def test_a_rule_is_its_line_of_the_table(name):
 
 @pytest.mark.parametrize(("e", "v"), [(10, [1, 1, 1, 1]), (50, [1, 1, 0, 0]), (95, [1, 1, 0.6, 0])])
 def test_pd(e, v):
-    """PD takes everything, then the easy, then some of the others."""
+    """PD keeps all examples, then the easy ones, then weights others less."""
     diff = torch.tensor([-1.0, 0.0, 0.4, 2.0])
 
     assert RULES["pd"](diff, diff, torch.full((4,), e)).tolist() == pytest.approx(v)
 
 
 def test_focal():
-    """A loss of 1 weighs 0.399576."""
+    """A loss of 1 has the weight 0.399576."""
     loss = torch.ones(1)
 
     assert RULES["focal"](loss, loss, loss).item() == pytest.approx(0.399576, abs=1e-6)
@@ -59,7 +59,7 @@ def test_focal():
 
 @given(st.lists(st.floats(0, 10, width=32), min_size=1, max_size=40), st.integers(0, 20))
 def test_percentile_oracle(losses, p):
-    """The percentile is the sorted loss whose rank is nearest, the lower of two."""
+    """The percentile is the sorted loss with the nearest rank, the lower of two."""
     at = p / 20 * (len(losses) - 1)
     nearest = min(range(len(losses)), key=lambda rank: (round(abs(rank - at), 9), rank))
 
@@ -72,7 +72,7 @@ def test_percentile_of_an_even_batch_is_the_lower_of_two():
 
 
 def test_smallest():
-    """1 for the so many smallest, of equals the first."""
+    """The smallest losses get 1; of equal ones the first."""
     losses = torch.tensor([3.0, 1, 2, 1, torch.inf])
 
     for count, expected in ((0, [0] * 5), (1, [0, 1, 0, 0, 0]), (3, [0, 1, 1, 1, 0]), (5, [1] * 5)):
