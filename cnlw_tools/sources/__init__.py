@@ -19,7 +19,7 @@ from cnlw_tools.sources.shapes.others import ShapesOthers
 from cnlw_tools.sources.stanford_cars import StanfordCars, StanfordCarsCrop
 from cnlw_tools.sources.svhn import Svhn, SvhnExtra
 from cnlw_tools.sources.webvision import WebVision, WebVisionMini
-from cnlw_tools.sources.white_noise import KINDS, WhiteNoise
+from cnlw_tools.sources.white_noise import DISTRIBUTION_OF_DONOR, WhiteNoise
 from cnlw_tools.store.store import Store
 
 __all__ = ["SOURCES", "Source", "open_donor", "open_reader"]
@@ -70,6 +70,6 @@ def open_donor(name: str, inputs: Inputs) -> Reader:
         LookupError: there is no such donor
         ValueError, OSError: its images are not where they should be
     """
-    if name in KINDS:
+    if name in DISTRIBUTION_OF_DONOR:
         return WhiteNoise()
     return SOURCES[name](inputs.donors.get(name))

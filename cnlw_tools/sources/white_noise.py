@@ -23,7 +23,7 @@ from cnlw_tools.images.pixels import decode
 from cnlw_tools.sources.base import Source, make_manifest
 
 SAMPLE_SIZE = 1000
-KINDS = {"white": "gaussian", "white_uniform": "uniform"}  # dataset name -> kind of an image
+DISTRIBUTION_OF_DONOR = {"white": "gaussian", "white_uniform": "uniform"}
 NUMBER = r"([\d.]+)"
 IMAGE_ID = re.compile(
     rf"(gaussian|uniform)-(\d+)x(\d+)-m{NUMBER}_{NUMBER}_{NUMBER}-s{NUMBER}_{NUMBER}_{NUMBER}-\d+"
@@ -39,17 +39,17 @@ class WhiteNoise:
         """Draw one image.
 
         Raises:
-            LookupError: the id does not give a kind, size, mean and deviation
+            LookupError: the id does not give a distribution, size, mean and deviation
         """
         match = IMAGE_ID.fullmatch(image_id)
         if not match:
             raise LookupError(
                 f"no white image {image_id!r}: ids are like gaussian-32x32-m1_2_3-s4_5_6-00000"
             )
-        kind, width, height, *channel_values = match.groups()
+        distribution, width, height, *channel_values = match.groups()
         shape = (int(height), int(width), 3)
         mean, deviation = np.array(channel_values, np.float64).reshape(2, 3)
-        noise = _draw_noise(kind, image_id, int(np.prod(shape)))
+        noise = _draw_noise(distribution, image_id, int(np.prod(shape)))
         pixels = mean + deviation * noise.reshape(shape)
         rounded = np.floor(pixels + 0.5)
         return Image.fromarray(np.clip(rounded, 0, 255).astype(np.uint8))
@@ -59,14 +59,15 @@ def make_white_manifest(name: str, source: Source, base: pa.Table) -> pa.Table:
     """Return the manifest of white images that look like a dataset in size, mean and deviation.
 
     Args:
-        name: a key of KINDS
+        name: a key of DISTRIBUTION_OF_DONOR
         source: reads the images of the dataset
         base: the manifest of the dataset
     """
     is_train = pc.equal(base["split"], "train")
     train_ids = base.filter(is_train)["image_id"]
     size, mean, deviation = _measure_images(source, _sample_evenly(train_ids))
-    prefix = f"{KINDS[name]}-{size}-m{_join(mean)}-s{_join(deviation)}"
+    distribution = DISTRIBUTION_OF_DONOR[name]
+    prefix = f"{distribution}-{size}-m{_join(mean)}-s{_join(deviation)}"
     n_images = len(base)
     n_train = len(train_ids)
     n_validation = n_images - n_train
@@ -77,12 +78,12 @@ def make_white_manifest(name: str, source: Source, base: pa.Table) -> pa.Table:
     )
 
 
-def _draw_noise(kind: str, image_id: str, n_values: int) -> Floats:
+def _draw_noise(distribution: str, image_id: str, n_values: int) -> Floats:
     """Return (n_values,) numbers of mean 0 and deviation 1; normal ones are Box-Muller's."""
     seed = np.uint64(prng.random_key(image_id))
     keys = prng.mix(np.arange(n_values, dtype=np.uint64) ^ seed)
     first_uniform = prng.uniform(keys, 0, 0)
-    if kind == "uniform":
+    if distribution == "uniform":
         return np.asarray(np.sqrt(3) * (2 * first_uniform - 1))
     second_uniform = prng.uniform(keys, 0, 1)
     radius = np.sqrt(-2 * np.log1p(-first_uniform))
