@@ -16,7 +16,11 @@ def load_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def shorten(name: str, size: int, width: int) -> str:
+def shorten(
+    name: str,
+    size: int,
+    width: int,
+) -> str:
     """Return a name, cut to a width in pixels and marked with an ellipsis if it is wider."""
     font = load_font(size)
     while font.getlength(name) > width:

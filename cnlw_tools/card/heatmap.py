@@ -3,6 +3,7 @@
 The larger a share, the darker its cell.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,7 +19,8 @@ NAME_WIDTH = 96  # the column of class names
 TITLE_HEIGHT = 34
 
 MAX_NUMBERS, MAX_NAMES = 12, 24  # classes up to which shares, and names, are written
-TITLE_SIZE, NUMBER_SIZE = 15, (9, 15)  # of letters; the second: smallest and largest
+TITLE_SIZE = 15  # of letters
+MIN_SIZE, MAX_SIZE = 9, 15  # of letters of names and numbers
 DARK = np.array([30, 58, 138])  # RGB of a share of 1
 PALE = 0.35  # share above which a number is white
 
@@ -38,21 +40,23 @@ def draw_matrices(
         max_columns: matrices side by side
     """
     n_columns = min(max_columns, len(matrices))
-    n_rows = -(-len(matrices) // n_columns)
+    n_rows = math.ceil(len(matrices) / n_columns)
     has_title = any(title for title, _ in matrices)
     title_height = TITLE_HEIGHT if has_title else 0
     width = NAME_WIDTH + MATRIX_SIDE + MARGIN
     height = title_height + MATRIX_SIDE + MARGIN
-    size = (n_columns * width + MARGIN, n_rows * height + MARGIN)
-    picture = Image.new("RGB", size, PAPER)
+    full_width = n_columns * width + MARGIN
+    full_height = n_rows * height + MARGIN
+    picture = Image.new("RGB", (full_width, full_height), PAPER)
     pen = ImageDraw.Draw(picture)
+    font = load_font(TITLE_SIZE)
     for i, (title, matrix) in enumerate(matrices):
         row, column = divmod(i, n_columns)
         left = MARGIN + column * width + NAME_WIDTH
         top = MARGIN + row * height
         if title:
             middle = (left, top + TITLE_HEIGHT / 2)
-            pen.text(middle, title, INK, load_font(TITLE_SIZE), anchor="lm")
+            pen.text(middle, title, INK, font, anchor="lm")
         _draw_matrix(picture, left, top + title_height, matrix, classes)
     return picture
 
@@ -66,30 +70,36 @@ def _draw_matrix(
 ) -> None:
     """Draw one matrix with the names of its classes and, if there is room, its numbers."""
     pen = ImageDraw.Draw(picture)
-    cells = Image.fromarray(_colours(matrix))
     side = (MATRIX_SIDE, MATRIX_SIDE)
-    picture.paste(cells.resize(side, Image.Resampling.NEAREST), (left, top))
-    frame = (left - 1, top - 1, left + MATRIX_SIDE, top + MATRIX_SIDE)
-    pen.rectangle(frame, outline=FAINT)
+    cells = Image.fromarray(_colours(matrix))
+    cells = cells.resize(side, Image.Resampling.NEAREST)
+    picture.paste(cells, (left, top))
+    right, bottom = left + MATRIX_SIDE, top + MATRIX_SIDE
+    pen.rectangle((left - 1, top - 1, right, bottom), outline=FAINT)
+
     step = MATRIX_SIDE / len(classes)
-    smallest, largest = NUMBER_SIZE
-    size = max(smallest, min(largest, int(0.8 * step)))
+    size = min(MAX_SIZE, int(0.8 * step))
+    size = max(MIN_SIZE, size)
+    font = load_font(size)
     if len(classes) <= MAX_NAMES:
         for i, name in enumerate(classes):
-            end = (left - 6, top + (i + 0.5) * step)
+            y = top + (i + 0.5) * step
             text = shorten(name, size, NAME_WIDTH - 8)
-            pen.text(end, text, INK, load_font(size), anchor="rm")
+            pen.text((left - 6, y), text, INK, font, anchor="rm")
     if len(classes) <= MAX_NUMBERS:
         for (i, j), share in np.ndenumerate(matrix):
+            x = left + (j + 0.5) * step
+            y = top + (i + 0.5) * step
+            colour = PAPER if share > PALE else INK
             if share:
-                middle = (left + (j + 0.5) * step, top + (i + 0.5) * step)
-                colour = PAPER if share > PALE else INK
                 percent = f"{100 * share:.0f}"
-                pen.text(middle, percent, colour, load_font(size), anchor="mm")
+                pen.text((x, y), percent, colour, font, anchor="mm")
 
 
 def _colours(matrix: Matrix) -> NDArray[np.uint8]:
     """Return (C, C, 3) colours: white for 0, dark for 1; the root makes small shares visible."""
-    shade = np.sqrt(np.clip(matrix, 0, 1))[..., None]
-    colours = 255 + (DARK - 255) * shade
-    return np.round(colours).astype(np.uint8)
+    share = np.clip(matrix, 0, 1)
+    shade = np.sqrt(share)[..., None]
+    difference = DARK - 255
+    colours = np.round(255 + difference * shade)
+    return colours.astype(np.uint8)

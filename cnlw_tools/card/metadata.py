@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from cnlw_tools.images.pixels import Storage
-from cnlw_tools.recipe.recipe import HIGHEST_LEVEL, RECORDED, Recipe, parse_recipe
+from cnlw_tools.recipe.recipe import HIGHEST_LEVEL, RECORDED, Recipe
 from cnlw_tools.recipe.strict import DEEPEST, between, check_depth, read_dataclass
 
 CARD = "README.md"
@@ -67,7 +67,8 @@ def _to_block(card: BuildCard) -> dict[str, Any]:
     """Return a card as plain values, of each recipe what decides the plan."""
     block = asdict(card)
     for config in block["configs"].values():
-        config["recipe"] = {key: config["recipe"][key] for key in RECORDED}
+        recipe = config["recipe"]
+        config["recipe"] = {key: recipe[key] for key in RECORDED}
     return block
 
 
@@ -75,7 +76,8 @@ def data_files(config: ConfigCard) -> list[dict[str, Any]]:
     """Return what `datasets` reads of a config: the files of each split, under neutral names."""
     files = []
     for split, segments in config.segments.items():
-        files.append({"split": split, "path": [f"data/{name}-*.parquet" for name in segments]})
+        patterns = [f"data/{name}-*.parquet" for name in segments]
+        files.append({"split": split, "path": patterns})
     return files
 
 
@@ -86,9 +88,16 @@ def read_card(folder: Path) -> BuildCard:
         ValueError: the folder holds no card, or not one that `cnlw build` wrote
     """
     source = f"{folder / CARD}: not the card of a build"
-    card = read_dataclass(BuildCard, read_block(folder).get("cnlw"), source, REMEDY)
-    stored = {key: value for key, value in asdict(card.images).items() if value is not None}
-    parse_recipe({"dataset": card.dataset, "noise": "any", "layout": card.layout, **stored}, source)
+    block = read_block(folder)
+    card = read_dataclass(BuildCard, block.get("cnlw"), source, REMEDY)
+    # the keys beside the plan are checked as those of a recipe that asks for such a build
+    recipe = {
+        "dataset": card.dataset,
+        "noise": "any",
+        "layout": card.layout,
+        **asdict(card.images),
+    }
+    read_dataclass(Recipe, recipe, source, REMEDY)
     return card
 
 

@@ -21,26 +21,29 @@ PAPER = """@inproceedings{jiang2020beyond,
 TEXT = """
 # {dataset}: controlled label noise
 
-An image classification dataset with {n_classes} classes whose training labels are wrong at known rates.
+An image classification dataset with {n_classes} classes whose training labels are wrong at known
+rates.
 
 {noises}
 
-What is noisy at one level is noisy at every higher level of the same noise, so curves over levels are paired. This does
-not hold where a recipe below says `nested = false` or permutes labels.
+What is noisy at one level is noisy at every higher level of the same noise, so curves over levels
+are paired. This does not hold where a recipe below says `nested = false` or permutes labels.
 
 ```python
 from datasets import load_dataset
 
 data = load_dataset("path/to/this/folder", "{first_config}")
-train = data["train"].shuffle(seed=0)  # shuffle fully before use: noisy and clean rows lie in different files
+# shuffle fully before use: noisy and clean rows lie in different files
+train = data["train"].shuffle(seed=0)
 ```
 
-| config | noise expected | realised | labels kept, expected | realised | train | other splits | digest of the plan |
+| config | noise expected | realised | labels kept, expected | realised | train | other splits \
+| digest of the plan |
 |---|---|---|---|---|---|---|---|
 {table}
 
-Labels kept: the diagonal of the label transition matrix, P(given label = true label), over the classes, where the
-image stayed.
+Labels kept: the diagonal of the label transition matrix, P(given label = true label), over the
+classes, where the image stayed.
 
 {pictures}
 ## Columns
@@ -51,19 +54,22 @@ image stayed.
 | `label` | the label that the learner is given |
 | `clean_label` | the true label; null where nobody knows it (a foreign image) |
 | `is_noisy` | whether the given label is wrong for the image |
-| `origin` | `base`: an image of the clean dataset; `web`: of the web; `other`: of another dataset; `white`: of noise |
-| `image_id` | the image, unique in a config unless noise repeats images; a donor's begins with the donor's name |
+| `origin` | `base`: an image of the clean dataset; `web`: of the web; `other`: of another \
+dataset; `white`: of noise |
+| `image_id` | the image, unique in a config unless noise repeats images; a donor's begins with \
+the donor's name |
 | `replaces` | the image that lost its slot; null where the image stayed |
 
-A learner may see `image` and `label`; the rest is the truth, for the report. In the split `verified`, if there is one,
-it may also see `is_noisy`: its images left `train` before any noise, and its labels were corrupted separately, by the
-same noise at the same level.
+A learner may see `image` and `label`; the rest is the truth, for the report. In the split
+`verified`, if there is one, it may also see `is_noisy`: its images left `train` before any noise,
+and its labels were corrupted separately, by the same noise at the same level.
 
 ## How it was made
 
-With {made_with}, from the tables in `tables/`. Images: {images}. Configs share files: the configs of one noise, and
-those of several, differ in few rows, and a row that they share is stored once. `cnlw validate` recomputes every number
-here from the files. The recipes, for `cnlw build RECIPE.toml`:
+With {made_with}, from the tables in `tables/`. Images: {images}. Configs share files: the configs
+of one noise, and those of several, differ in few rows, and a row that they share is stored once.
+`cnlw validate` recomputes every number here from the files. The recipes, for
+`cnlw build RECIPE.toml`:
 
 {recipes}
 ## Classes
@@ -72,7 +78,8 @@ here from the files. The recipes, for `cnlw build RECIPE.toml`:
 
 ## Digests
 
-sha256 of the rows of each table: {tables}. The sha256 of every file stands in the block on top of this card.
+sha256 of the rows of each table: {tables}. The sha256 of every file stands in the block on top of
+this card.
 
 ## Licence and citation
 

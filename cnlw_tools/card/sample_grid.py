@@ -1,4 +1,4 @@
-"""A picture of what a kind of noise looks like: a row for each class, clean images left of noisy ones."""
+"""A picture of a kind of noise: a row for each class, clean images left of noisy ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +17,13 @@ from cnlw_tools.images.pixels import decode, resize
 # in pixels
 CELL = 72  # an image
 GAP = 4  # between two images
+STEP = CELL + GAP
 NAME_WIDTH = 112  # the column of class names
 HEADER_HEIGHT = 30
 
 MAX_CLASSES, MAX_CLEAN, MAX_NOISY = 10, 4, 8  # rows, and images of a row
 HEADER_SIZE, NAME_SIZE = 13, 14  # of letters
-NOISY_LEFT = NAME_WIDTH + MAX_CLEAN * (CELL + GAP) + 3 * GAP  # where noisy images begin
+NOISY_LEFT = NAME_WIDTH + MAX_CLEAN * STEP + 3 * GAP  # where noisy images begin
 
 TITLES = {  # by the origin of noisy images
     "base": "images of other classes, label flipped",
@@ -72,40 +73,43 @@ def draw_samples(
     """
     train = plan.filter(pc.equal(plan["split"], "train"))
     labels = _spread_labels(len(classes))
-    clean_ids: dict[int, list[str]] = {}
-    noisy_ids: dict[int, list[str]] = {}
-    shown: list[str] = []
+    samples = []
+    noisy_ids: list[str] = []
     for label in labels:
-        clean_ids[label], noisy_ids[label] = _choose_images(train, label, shown)
-        shown += noisy_ids[label]
-    ids = {*shown}
-    for label in labels:
-        ids.update(clean_ids[label])
+        clean, noisy = _choose_images(train, label, noisy_ids)
+        samples.append((label, clean, noisy))
+        noisy_ids += noisy
+    ids = {*noisy_ids}
+    for _, clean, _ in samples:
+        ids.update(clean)
     images = _read_images(data, files, ids)
     rows = []
-    for label in labels:
-        clean = [images[i] for i in clean_ids[label]]
-        noisy = [images[i] for i in noisy_ids[label]]
-        rows.append(ClassRow(classes[label], clean, noisy))
-    return _draw_grid(rows, _describe_noise(noise, train))
+    for label, clean, noisy in samples:
+        clean_images = [images[image_id] for image_id in clean]
+        noisy_images = [images[image_id] for image_id in noisy]
+        rows.append(ClassRow(classes[label], clean_images, noisy_images))
+    title = _describe_noise(noise, train)
+    return _draw_grid(rows, title)
 
 
 def _draw_grid(rows: Sequence[ClassRow], title: str) -> Image.Image:
     """Return the picture; the title stands above the noisy images."""
     n_columns = MAX_CLEAN + MAX_NOISY
-    width = NAME_WIDTH + n_columns * (CELL + GAP) + 4 * GAP
-    height = HEADER_HEIGHT + len(rows) * (CELL + GAP) + GAP
+    width = NAME_WIDTH + n_columns * STEP + 4 * GAP
+    height = HEADER_HEIGHT + len(rows) * STEP + GAP
     picture = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(picture)
-    middle, font = HEADER_HEIGHT / 2, load_font(HEADER_SIZE)
+    middle = HEADER_HEIGHT / 2
+    font, name_font = load_font(HEADER_SIZE), load_font(NAME_SIZE)
+    name_width = NAME_WIDTH - 2 * GAP
     pen.text((GAP, middle), "given label", FAINT, font, anchor="lm")
     pen.text((NAME_WIDTH, middle), "clean", FAINT, font, anchor="lm")
     pen.text((NOISY_LEFT, middle), title, ALARM, font, anchor="lm")
     for i, row in enumerate(rows):
-        top = HEADER_HEIGHT + i * (CELL + GAP)
-        name = shorten(row.name, NAME_SIZE, NAME_WIDTH - 2 * GAP)
-        start = (GAP, top + CELL / 2)
-        pen.text(start, name, INK, load_font(NAME_SIZE), anchor="lm")
+        top = HEADER_HEIGHT + i * STEP
+        middle = top + CELL / 2
+        name = shorten(row.name, NAME_SIZE, name_width)
+        pen.text((GAP, middle), name, INK, name_font, anchor="lm")
         _paste_row(picture, NAME_WIDTH, top, row.clean)
         _paste_row(picture, NOISY_LEFT, top, row.noisy)
     return picture
@@ -118,29 +122,30 @@ def _paste_row(
     images: Sequence[Image.Image],
 ) -> None:
     for j, image in enumerate(images):
-        picture.paste(_fit_cell(image), (left + j * (CELL + GAP), top))
+        cell_left = left + j * STEP
+        picture.paste(_fit_cell(image), (cell_left, top))
 
 
 def _choose_images(
     train: pa.Table,
     label: int,
-    shown: Sequence[str],
+    used: Sequence[str],
 ) -> tuple[list[str], list[str]]:
     """Return ids of images with one given label.
 
     Args:
         train: rows in corruption order
         label: the given label
-        shown: ids that already stand in the picture
+        used: ids that already stand in the picture
 
     Returns:
-        the last clean ones, and the first noisy ones that are not shown yet
+        the last clean ones, and the first noisy ones that are not used yet
     """
     rows = train.filter(pc.equal(train["label"], label))
-    is_noisy = rows["is_noisy"]
-    is_shown = pc.is_in(rows["image_id"], pa.array(shown, pa.string()))
-    noisy = rows["image_id"].filter(pc.and_not(is_noisy, is_shown))
-    clean = rows["image_id"].filter(pc.invert(is_noisy))
+    ids, is_noisy = rows["image_id"], rows["is_noisy"]
+    is_used = pc.is_in(ids, pa.array(used, pa.string()))
+    noisy = ids.filter(pc.and_not(is_noisy, is_used))
+    clean = ids.filter(pc.invert(is_noisy))
     first_noisy = pc.unique(noisy)[:MAX_NOISY]
     last_clean = pc.unique(clean)[-MAX_CLEAN:]
     return last_clean.to_pylist(), first_noisy.to_pylist()
@@ -149,7 +154,8 @@ def _choose_images(
 def _spread_labels(n_classes: int) -> list[int]:
     """Return at most ten labels, evenly over all."""
     n_shown = min(n_classes, MAX_CLASSES)
-    return sorted({int(label) for label in np.linspace(0, n_classes - 1, n_shown)})
+    labels = np.linspace(0, n_classes - 1, n_shown)
+    return sorted(set(labels.astype(int).tolist()))
 
 
 def _read_images(
@@ -165,10 +171,11 @@ def _read_images(
         positions = np.flatnonzero(is_sample.to_numpy())
         if not len(positions) or len(images) == len(ids):
             continue
-        column = pq.read_table(data / name, columns=["image"])["image"]
-        encoded = column.take(positions).combine_chunks().field("bytes").to_pylist()
-        image_ids = rows["image_id"].take(positions).to_pylist()
-        for image_id, raw in zip(image_ids, encoded, strict=True):
+        shard = pq.read_table(data / name, columns=["image"])
+        column = shard["image"].take(positions)
+        encoded = column.combine_chunks().field("bytes")
+        image_ids = rows["image_id"].take(positions)
+        for image_id, raw in zip(image_ids.to_pylist(), encoded.to_pylist(), strict=True):
             images[image_id] = decode(raw)
     return images
 

@@ -1,1 +1,1 @@
-"""From a dataset and a recipe to a plan: which image the learner gets for each slot, and under which label."""
+"""From a dataset and a recipe to a plan: for each slot, the image and label for the learner."""

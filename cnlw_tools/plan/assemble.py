@@ -32,23 +32,32 @@ def build_noisy_rows(
         split: of the rows
         outlier: label of the class of foreign images; None: their clean label is unknown
     """
-    position = np.empty(len(order) + 1, np.int64)
-    position[order] = np.arange(len(order))
-    position[-1] = len(order)  # slot -1, an added example, comes last
+    n = len(order)
+    position = np.empty(n + 1, np.int64)
+    position[order] = np.arange(n)
+    position[-1] = n  # slot -1, an added example, comes last
     rows = np.argsort(position[draw.slot], kind="stable")
-    slot, label, pool_row = draw.slot[rows], draw.label[rows].astype(np.int32), draw.pool[rows]
-
+    slot = draw.slot[rows]
+    label = draw.label[rows].astype(np.int32)
+    pool_row = draw.pool[rows]
     is_foreign = pool_row >= 0
+
+    base_label = slots["label"].to_numpy()[slot]
     foreign_label = -1 if outlier is None else outlier
-    clean_label = np.where(is_foreign, foreign_label, slots["label"].to_numpy()[slot])
-    image = pa.array(np.where(is_foreign, len(slots) + pool_row, slot))
+    clean_label = np.where(is_foreign, foreign_label, base_label)
+    is_unknown = clean_label < 0
+
+    # images are numbered: those of the slots, then those of the pool
+    image = pa.array(np.where(is_foreign, n + pool_row, slot))
     image_ids = _concat(slots["image_id"].chunks + pool["image_id"].chunks)
-    origins = _concat([repeat_value("base", len(slots)), *pool["origin"].chunks])
-    lost_slot = pa.array(slot, mask=~is_foreign | (slot < 0))
+    base_origins = repeat_value("base", n)
+    origins = _concat([base_origins, *pool["origin"].chunks])
+    loses_no_slot = ~is_foreign | (slot < 0)
+    lost_slot = pa.array(slot, mask=loses_no_slot)
     columns = {
         "image_id": image_ids.take(image),
         "label": label,
-        "clean_label": pa.array(clean_label, pa.int32(), mask=clean_label < 0),
+        "clean_label": pa.array(clean_label, pa.int32(), mask=is_unknown),
         "origin": origins.take(image),
         "replaces": slots["image_id"].take(lost_slot),
         "is_noisy": label != clean_label,
@@ -57,7 +66,11 @@ def build_noisy_rows(
     return pa.table(columns, schema=PLAN)
 
 
-def build_clean_rows(rows: pa.Table, seed: int, origin: str = "base") -> pa.Table:
+def build_clean_rows(
+    rows: pa.Table,
+    seed: int,
+    origin: str = "base",
+) -> pa.Table:
     """Return the rows of a plan that noise leaves alone, by split and key.
 
     Args:
@@ -65,9 +78,10 @@ def build_clean_rows(rows: pa.Table, seed: int, origin: str = "base") -> pa.Tabl
         seed: of the keys
         origin: of the images
     """
-    keys = hashing.random_keys(rows["image_id"], seed)
-    rows = rows.take(np.lexsort((keys, rows["split"].to_numpy(zero_copy_only=False))))
     n = len(rows)
+    keys = hashing.random_keys(rows["image_id"], seed)
+    splits = rows["split"].to_numpy(zero_copy_only=False)
+    rows = rows.take(np.lexsort((keys, splits)))
     columns = {
         "image_id": rows["image_id"],
         "label": rows["label"],
@@ -80,7 +94,11 @@ def build_clean_rows(rows: pa.Table, seed: int, origin: str = "base") -> pa.Tabl
     return pa.table(columns, schema=PLAN)
 
 
-def substitutions(pool: pa.Table, planned: Draw, draw: Draw) -> dict[str, str]:
+def substitutions(
+    pool: pa.Table,
+    planned: Draw,
+    draw: Draw,
+) -> dict[str, str]:
     """Return which image of the pool replaces each unavailable one, by id.
 
     Args:
@@ -88,13 +106,18 @@ def substitutions(pool: pa.Table, planned: Draw, draw: Draw) -> dict[str, str]:
         planned: the draw if every image were available
         draw: the draw as it is
     """
-    differs = np.flatnonzero(planned.pool != draw.pool)
-    unavailable = pool["image_id"].take(planned.pool[differs]).to_pylist()
-    reserves = pool["image_id"].take(draw.pool[differs]).to_pylist()
-    return dict(zip(unavailable, reserves, strict=True))
+    ids = pool["image_id"]
+    differs = planned.pool != draw.pool
+    unavailable = ids.take(planned.pool[differs])
+    reserves = ids.take(draw.pool[differs])
+    return dict(zip(unavailable.to_pylist(), reserves.to_pylist(), strict=True))
 
 
-def outlier_test_rows(recipe: Recipe, dataset: Dataset, outlier: int | None) -> pa.Table:
+def outlier_test_rows(
+    recipe: Recipe,
+    dataset: Dataset,
+    outlier: int | None,
+) -> pa.Table:
     """Return the split ``test_outliers``: images of donors that nobody trains on.
 
     As many as the dataset has images outside train, or all that there are. Empty where there is no
@@ -107,25 +130,41 @@ def outlier_test_rows(recipe: Recipe, dataset: Dataset, outlier: int | None) -> 
     """
     if outlier is None or dataset.base is None:
         return PLAN.empty_table()
-    tables = [dataset.donors[name].select(["image_id", "split"]) for name in recipe.donors]
-    images = pa.concat_tables(tables)
-    images = images.filter(pc.not_equal(images["split"], "train"))
-    limit = pc.sum(pc.not_equal(dataset.base["split"], "train")).as_py()
-    keys = hashing.random_keys(images["image_id"], recipe.seed)
-    ids = images["image_id"].take(np.argsort(keys, kind="stable")[:limit])
+    parts = []
+    for name in recipe.donors:
+        images = dataset.donors[name]
+        is_test = pc.not_equal(images["split"], "train")
+        parts.append(images.select(["image_id"]).filter(is_test))
+    ids = pa.concat_tables(parts)["image_id"]
+    is_test = pc.not_equal(dataset.base["split"], "train")
+    limit = pc.sum(is_test).as_py()
+    keys = hashing.random_keys(ids, recipe.seed)
+    first = np.argsort(keys, kind="stable")[:limit]
+    ids = ids.take(first)
+    n = len(ids)
     columns = {
         "image_id": ids,
-        "label": np.full(len(ids), outlier, np.int32),
-        "split": repeat_value("test_outliers", len(ids)),
+        "label": np.full(n, outlier, np.int32),
+        "split": repeat_value("test_outliers", n),
     }
     rows = pa.table(columns)
-    is_white = pc.match_substring_regex(ids, f"^({'|'.join(WHITE_NOISE_DONORS)})/")
-    photographs = build_clean_rows(rows.filter(pc.invert(is_white)), recipe.seed, "other")
-    white_noise = build_clean_rows(rows.filter(is_white), recipe.seed, "white")
-    return pa.concat_tables([photographs, white_noise])
+    names = "|".join(WHITE_NOISE_DONORS)
+    is_white = pc.match_substring_regex(ids, f"^({names})/")
+    photographs = rows.filter(pc.invert(is_white))
+    white_noise = rows.filter(is_white)
+    return pa.concat_tables(
+        [
+            build_clean_rows(photographs, recipe.seed, "other"),
+            build_clean_rows(white_noise, recipe.seed, "white"),
+        ]
+    )
 
 
-def donor_pool(dataset: Dataset, donors: Sequence[str], by_class: bool) -> pa.Table:
+def donor_pool(
+    dataset: Dataset,
+    donors: Sequence[str],
+    by_class: bool,
+) -> pa.Table:
     """Return the training images of donors: image_id, label, origin, donor (its number here).
 
     Args:
@@ -140,17 +179,23 @@ def donor_pool(dataset: Dataset, donors: Sequence[str], by_class: bool) -> pa.Ta
     for number, name in enumerate(donors):
         images = _donor_images(dataset, name, by_class)
         n = len(images)
+        label = images[NEAREST_CLASS] if by_class else np.zeros(n, np.int32)
+        origin = "white" if name in WHITE_NOISE_DONORS else "other"
         columns = {
             "image_id": images["image_id"],
-            "label": images[NEAREST_CLASS] if by_class else np.zeros(n, np.int32),
-            "origin": repeat_value("white" if name in WHITE_NOISE_DONORS else "other", n),
+            "label": label,
+            "origin": repeat_value(origin, n),
             "donor": np.full(n, number, np.int32),
         }
         tables.append(pa.table(columns))
     return pa.concat_tables(tables)
 
 
-def _donor_images(dataset: Dataset, name: str, by_class: bool) -> pa.Table:
+def _donor_images(
+    dataset: Dataset,
+    name: str,
+    by_class: bool,
+) -> pa.Table:
     """Return the training images of one donor, as its table has them."""
     if name not in dataset.donors:
         raise ValueError(
@@ -170,7 +215,8 @@ def _donor_images(dataset: Dataset, name: str, by_class: bool) -> pa.Table:
 def repeat_value(value: str, n: int) -> pa.Array:
     """Return an array of n times one string."""
     codes = np.zeros(n, np.int8)
-    return pa.DictionaryArray.from_arrays(codes, [value]).cast(pa.string())
+    column = pa.DictionaryArray.from_arrays(codes, [value])
+    return column.cast(pa.string())
 
 
 def _concat(chunks: list[pa.Array]) -> pa.ChunkedArray:

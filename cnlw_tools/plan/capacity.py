@@ -33,7 +33,7 @@ def highest_red_levels(recipe: Recipe, dataset: Dataset) -> Ints:
     """Return (C,) the percent up to which each class has enough images, in train and verified.
 
     Raises:
-        ValueError: there is no base manifest, or it or the candidates do not allow the recipe's keys
+        ValueError: there is no base manifest, or the recipe's keys do not fit it or the candidates
         LookupError: no candidate comes from a search of the recipe
     """
     n_classes = len(dataset.classes)
@@ -48,7 +48,11 @@ def highest_red_levels(recipe: Recipe, dataset: Dataset) -> Ints:
     return result
 
 
-def _highest_levels(recipe: Recipe, slots: pa.Table, n_available: Ints) -> Ints:
+def _highest_levels(
+    recipe: Recipe,
+    slots: pa.Table,
+    n_available: Ints,
+) -> Ints:
     """Return (C,) the last level before the first that a class has too few images for."""
 
     @cache
@@ -58,8 +62,10 @@ def _highest_levels(recipe: Recipe, slots: pa.Table, n_available: Ints) -> Ints:
 
     is_short = []
     for level in range(HIGHEST_LEVEL + 1):
-        labels = labels_in_order(key_seed(recipe, level))[: n_noisy(level, len(slots))]
-        is_short.append(np.bincount(labels, minlength=len(n_available)) > n_available)
+        labels = labels_in_order(key_seed(recipe, level))
+        n = n_noisy(level, len(slots))
+        n_needed = np.bincount(labels[:n], minlength=len(n_available))
+        is_short.append(n_needed > n_available)
     short = np.stack(is_short)  # (levels, C)
     first_short = short.argmax(0)
     return np.where(short.any(0), first_short - 1, HIGHEST_LEVEL)

@@ -30,7 +30,12 @@ def noise_options(recipe: Recipe) -> dict[str, Any]:
     return options
 
 
-def _check_option(noise: str, defaults: Mapping[str, Any], name: str, value: Any) -> None:
+def _check_option(
+    noise: str,
+    defaults: Mapping[str, Any],
+    name: str,
+    value: Any,
+) -> None:
     if name not in defaults:
         names = ", ".join(defaults) or "none"
         raise ValueError(
@@ -74,7 +79,9 @@ def noise_items(
 
 
 def _side_columns(
-    noise: NoiseModel, side: pa.Table | None, options: Mapping[str, Any]
+    noise: NoiseModel,
+    side: pa.Table | None,
+    options: Mapping[str, Any],
 ) -> dict[str, str]:
     """Return which column of the side table stands behind each option that names one."""
     names = side.column_names if side is not None else []

@@ -60,7 +60,11 @@ def config_name(recipe: Recipe, level: int | None) -> str:
     return name_config(recipe, level, noise.options, noise.always_in_name)
 
 
-def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
+def plan(
+    recipe: Recipe,
+    dataset: Dataset,
+    level: int | None,
+) -> pa.Table:
     """Draw the noise of one level and write down what it did.
 
     Args:
@@ -87,7 +91,8 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
     parts: list[pa.Table] = []
     substituted: dict[str, str] = {}
     for split, base in bases.items():
-        pool = noise_items(pools[split], key_seed(recipe, level), noise)
+        seed = key_seed(recipe, level)
+        pool = noise_items(pools[split], seed, noise)
         draw = drawing.draw(base, pool, split)
         if np.any(pool.side.get("dead", False)):
             planned = drawing.draw(base, _all_available(pool), split)
@@ -99,16 +104,22 @@ def plan(recipe: Recipe, dataset: Dataset, level: int | None) -> pa.Table:
     parts.append(assemble.outlier_test_rows(recipe, dataset, outlier))
     expected = drawing.expected(bases["train"])
     info = _plan_info(recipe, dataset, level, drawing.options, expected)
-    return with_plan_info(pa.concat_tables(parts), replace(info, substituted=substituted))
+    info = replace(info, substituted=substituted)
+    return with_plan_info(pa.concat_tables(parts), info)
 
 
-def expected_stats(recipe: Recipe, dataset: Dataset, level: int | None) -> dict[str, Expected]:
+def expected_stats(
+    recipe: Recipe,
+    dataset: Dataset,
+    level: int | None,
+) -> dict[str, Expected]:
     """Return what the noise model expects of each split that it falls on, before any draw.
 
     Published splits are expected to hold what they hold.
     """
     if recipe.splits == "official":
-        stats = realised_stats(plan(recipe, dataset, level), len(dataset.classes))
+        table = plan(recipe, dataset, level)
+        stats = realised_stats(table, len(dataset.classes))
         return {"train": stats._replace(nested=False)}
     noise = pick(NOISE, recipe.noise, "noise")
     _check_level(noise, recipe, level)
@@ -129,7 +140,8 @@ class _Drawing:
 
     def bases(self, subsets: Subsets) -> dict[str, Items]:
         """Return what noise may know of each split that it falls on."""
-        seed, side = key_seed(self.recipe, self.level), self.dataset.side_table
+        seed = key_seed(self.recipe, self.level)
+        side = self.dataset.side_table
         bases = {}
         for split, slots in subsets.noisy.items():
             bases[split] = noise_items(slots, seed, self.noise, side, self.options)
@@ -138,8 +150,13 @@ class _Drawing:
     def split_pool(self, subsets: Subsets) -> dict[str, pa.Table]:
         """Return the images that noise may bring into each split."""
         by_class = self.noise.needs_nearest_class or not self.noise.needs_donors
-        n_classes, seed = len(self.dataset.classes), self.recipe.seed
-        return split_pool(self.pool(), subsets.noisy, n_classes, seed, by_class=by_class)
+        return split_pool(
+            self.pool(),
+            subsets.noisy,
+            len(self.dataset.classes),
+            self.recipe.seed,
+            by_class=by_class,
+        )
 
     def pool(self) -> pa.Table:
         """Return the images that noise may bring in, with their column ``origin``."""
@@ -160,7 +177,12 @@ class _Drawing:
             pool = dataset.web_pool(recipe.min_votes, recipe.verdict, recipe.search)
         return pool.append_column("origin", assemble.repeat_value("web", len(pool)))
 
-    def draw(self, base: Items, pool: Items, split: str) -> Draw:
+    def draw(
+        self,
+        base: Items,
+        pool: Items,
+        split: str,
+    ) -> Draw:
         """Return the draw of one split.
 
         Raises:
@@ -217,7 +239,11 @@ class _Drawing:
         raise ValueError(message) from shortage
 
 
-def _check_level(noise: NoiseModel, recipe: Recipe, level: int | None) -> int:
+def _check_level(
+    noise: NoiseModel,
+    recipe: Recipe,
+    level: int | None,
+) -> int:
     """Return the level that a model is given: 0 for one that has none."""
     if noise.has_level and level is None:
         raise ValueError(f"{recipe.noise} noise has a level, and none was given: give --level")
@@ -230,11 +256,16 @@ def _check_level(noise: NoiseModel, recipe: Recipe, level: int | None) -> int:
 
 def _all_available(pool: Items) -> Items:
     """Return a pool as if every image of it were available."""
-    columns = {name: values for name, values in pool.side.items() if name != "dead"}
+    columns = dict(pool.side)
+    columns.pop("dead", None)
     return pool._replace(side=columns)
 
 
-def _plan_published_split(recipe: Recipe, dataset: Dataset, level: int) -> pa.Table:
+def _plan_published_split(
+    recipe: Recipe,
+    dataset: Dataset,
+    level: int,
+) -> pa.Table:
     """Return a published split as a plan, followed by the other splits of the base manifest."""
     split = read_published_split(recipe, dataset, level)
     clean_rows = assemble.build_clean_rows(split.clean, recipe.seed)

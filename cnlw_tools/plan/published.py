@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cnlw_tools import hashing
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.tables import MANIFEST, PLAN
+from cnlw_tools.plan.assemble import repeat_value
 from cnlw_tools.recipe.keys import declared_keys
 from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, Recipe
 
@@ -43,31 +44,41 @@ def published_levels(recipe: Recipe, dataset: Dataset) -> tuple[int, ...]:
     published = sorted(_levels_of(_lists_of_noise(recipe, dataset)))
     if recipe.levels == BENCHMARK_LEVELS:
         return tuple(published)
-    missing = sorted(set(recipe.levels) - set(published))
+    missing = [level for level in sorted(recipe.levels) if level not in published]
     if missing:
+        names = ", ".join(map(str, published))
         raise ValueError(
             f"{dataset.name}: no published split of {recipe.noise} noise at level {missing[0]}: "
-            f"there are {', '.join(map(str, published))}"
+            f"there are {names}"
         )
     return recipe.levels
 
 
-def read_published_split(recipe: Recipe, dataset: Dataset, level: int) -> PublishedSplit:
+def read_published_split(
+    recipe: Recipe,
+    dataset: Dataset,
+    level: int,
+) -> PublishedSplit:
     """Return one published split.
 
     Raises:
-        ValueError: there is no such list, an image of it is missing, or a key goes with drawing only
+        ValueError: there is no such list, an image of it is missing, or a key goes with drawing
+            only
     """
     published_levels(replace(recipe, levels=(level,)), dataset)
-    base = dataset.base if dataset.base is not None else MANIFEST.empty_table()
+    base = dataset.base
+    if base is None:
+        base = MANIFEST.empty_table()
     is_train = pc.equal(base["split"], "train")
-    train = base.filter(is_train)
+    train, clean = base.filter(is_train), base.filter(pc.invert(is_train))
     lists = _with_manifest_ids(
         _lists_of_noise(recipe, dataset), train["image_id"], dataset.web["image_id"]
     )
-    by_level = {n: lists.filter(pc.equal(lists["level"], n)) for n in sorted(_levels_of(lists))}
-    split = by_level[level]
-    shared = {n: _is_in(split, other) for n, other in by_level.items()}
+    split = lists.filter(pc.equal(lists["level"], level))
+    shared = {}
+    for n in sorted(_levels_of(lists)):
+        same_level = lists.filter(pc.equal(lists["level"], n))
+        shared[n] = _is_in(split, same_level)
     order, ends = _group_by_lists(split, shared, recipe.seed)
     source = f"{dataset.name}: the published split of {recipe.noise} noise at level {level}"
     _check_available(split, dataset.web, source)
@@ -75,11 +86,13 @@ def read_published_split(recipe: Recipe, dataset: Dataset, level: int) -> Publis
     if 0 in shared and len(split):
         changed = float(1 - shared[0].mean())
     rows = _plan_rows(split.take(order), train, dataset.web)
-    return PublishedSplit(rows, base.filter(pc.invert(is_train)), ends, changed)
+    return PublishedSplit(rows, clean, ends, changed)
 
 
 def _group_by_lists(
-    split: pa.Table, shared: Mapping[int, NDArray[np.bool_]], seed: int
+    split: pa.Table,
+    shared: Mapping[int, NDArray[np.bool_]],
+    seed: int,
 ) -> tuple[NDArray[np.int64], list[int]]:
     """Sort the rows of a list by the other lists that have them, then by key.
 
@@ -92,10 +105,13 @@ def _group_by_lists(
         (n,) the order, and the row numbers at which groups begin and end
     """
     membership = np.stack(list(shared.values()), 1)
-    group = np.unique(membership, axis=0, return_inverse=True)[1].ravel()
-    order = np.lexsort((hashing.random_keys(split["image_id"], seed), group))
-    begins = 1 + np.flatnonzero(np.diff(group[order]))
-    ends = [0, *begins.tolist(), len(order)]
+    _, group = np.unique(membership, axis=0, return_inverse=True)
+    group = group.ravel()
+    keys = hashing.random_keys(split["image_id"], seed)
+    order = np.lexsort((keys, group))
+    changes = np.flatnonzero(np.diff(group[order]))
+    begins = (1 + changes).tolist()
+    ends = [0, *begins, len(order)]
     if len(ends) > MAX_SEGMENTS:
         ends = [0, len(order)]
     return order, ends
@@ -106,7 +122,8 @@ def _lists_of_noise(recipe: Recipe, dataset: Dataset) -> pa.Table:
     _check_keys(recipe)
     lists = dataset.published_splits
     if lists is not None:
-        lists = lists.filter(pc.equal(lists["noise"], recipe.noise))
+        same_noise = pc.equal(lists["noise"], recipe.noise)
+        lists = lists.filter(same_noise)
     if lists is None or not len(lists):
         raise ValueError(
             f"{dataset.name}: there are no published splits of {recipe.noise} noise: "
@@ -124,7 +141,9 @@ def _check_keys(recipe: Recipe) -> None:
 
 
 def _with_manifest_ids(
-    lists: pa.Table, base_ids: pa.ChunkedArray, web_ids: pa.ChunkedArray
+    lists: pa.Table,
+    base_ids: pa.ChunkedArray,
+    web_ids: pa.ChunkedArray,
 ) -> pa.Table:
     """Return the lists with the base manifest's ids in place of paths and file names.
 
@@ -161,19 +180,26 @@ def _with_manifest_ids(
 def _unique_or_null(names: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return names with null in place of those that stand there more than once."""
     counts = pc.value_counts(names.combine_chunks())
-    unique = counts.field("values").filter(pc.equal(counts.field("counts"), 1))
+    is_unique = pc.equal(counts.field("counts"), 1)
+    unique = counts.field("values").filter(is_unique)
     return pc.if_else(pc.is_in(names, unique), names, None)
 
 
-def _check_available(split: pa.Table, web: pa.Table, source: str) -> None:
+def _check_available(
+    split: pa.Table,
+    web: pa.Table,
+    source: str,
+) -> None:
     """Raise if a web image of a list is unavailable: no other image may replace it."""
     if "dead" not in web.column_names:
         return
     unavailable = web.filter(web["dead"])["image_id"].combine_chunks()
-    lost = split["image_id"].filter(pc.is_in(split["image_id"], unavailable))
-    if len(lost):
+    ids = split["image_id"]
+    missing = ids.filter(pc.is_in(ids, unavailable))
+    if len(missing):
         raise ValueError(
-            f"{source}: {len(lost):,} of {len(split):,} images are not there, such as {lost[0]}: "
+            f"{source}: {len(missing):,} of {len(split):,} images are not there, "
+            f"such as {missing[0]}: "
             "complete the web images, or draw the noise: remove --splits"
         )
 
@@ -182,32 +208,42 @@ def _levels_of(lists: pa.Table) -> set[int]:
     return set(lists["level"].to_pylist())
 
 
-def _is_in(rows: pa.Table, others: pa.Table) -> NDArray[np.bool_]:
-    """Return (n,) whether each row, image and label, is one of the others."""
-    position = pc.index_in(rows["image_id"], others["image_id"].combine_chunks())
-    same_label = pc.equal(rows["label"], others["label"].take(position))
+def _is_in(rows: pa.Table, listed: pa.Table) -> NDArray[np.bool_]:
+    """Return (n,) whether each row, image and label, stands in a list."""
+    ids = listed["image_id"].combine_chunks()
+    position = pc.index_in(rows["image_id"], ids)
+    label = listed["label"].take(position)
+    same_label = pc.equal(rows["label"], label)
     mask: NDArray[np.bool_] = pc.fill_null(same_label, False).to_numpy()
     return mask
 
 
-def _plan_rows(split: pa.Table, train: pa.Table, web: pa.Table) -> pa.Table:
+def _plan_rows(
+    split: pa.Table,
+    train: pa.Table,
+    web: pa.Table,
+) -> pa.Table:
     """Return the rows of a list as those of a plan.
 
     An image that is neither a candidate nor in the base manifest is from another dataset, and its
     clean label is unknown.
     """
     ids = split["image_id"]
-    is_web = pc.is_in(ids, web["image_id"].combine_chunks()).to_numpy()
+    is_candidate = pc.is_in(ids, web["image_id"].combine_chunks())
+    is_web = is_candidate.to_numpy()
     position = pc.index_in(ids, train["image_id"].combine_chunks())
     is_base = position.is_valid().to_numpy() & ~is_web
-    clean_label = pc.if_else(is_base, train["label"].take(position), None)
+    base_label = train["label"].take(position)
+    clean_label = pc.if_else(is_base, base_label, None)
+    is_flipped = pc.not_equal(split["label"], clean_label)
+    origin = np.select([is_web, is_base], ["web", "base"], "other")
     columns = {
         "image_id": ids,
         "label": split["label"],
         "clean_label": clean_label,
-        "origin": pa.array(np.select([is_web, is_base], ["web", "base"], "other"), pa.string()),
+        "origin": pa.array(origin, pa.string()),
         "replaces": pa.nulls(len(split), pa.string()),
-        "is_noisy": pc.fill_null(pc.not_equal(split["label"], clean_label), True),
-        "split": pa.array(["train"] * len(split), pa.string()),
+        "is_noisy": pc.fill_null(is_flipped, True),
+        "split": repeat_value("train", len(split)),
     }
     return pa.table(columns, schema=PLAN)

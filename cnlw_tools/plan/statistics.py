@@ -15,12 +15,15 @@ def realised_stats(plan: pa.Table, n_classes: int) -> Expected:
     """
     train = plan.filter(pc.equal(plan["split"], "train"))
     is_base = pc.equal(train["origin"], "base")
-    base = train.filter(pc.and_(is_base, pc.is_valid(train["clean_label"])))
+    has_clean_label = pc.is_valid(train["clean_label"])
+    base = train.filter(pc.and_(is_base, has_clean_label))
     counts = _count_pairs(base, n_classes)
     totals = counts.sum(1, keepdims=True)
+    rate = np.mean(train["is_noisy"].to_numpy())
+    base_rate = np.mean(is_base.to_numpy())
     return Expected(
-        rate=float(np.mean(train["is_noisy"].to_numpy())),
-        foreign_rate=float(1 - np.mean(is_base.to_numpy())),
+        rate=float(rate),
+        foreign_rate=float(1 - base_rate),
         matrix=counts / np.maximum(totals, 1),
         n_clean=np.diag(counts),
     )
@@ -29,13 +32,16 @@ def realised_stats(plan: pa.Table, n_classes: int) -> Expected:
 def _count_pairs(rows: pa.Table, n_classes: int) -> NDArray[np.int64]:
     """Return (C, C) how many rows have each pair of clean label (row) and given label (column)."""
     clean = rows["clean_label"].to_numpy().astype(np.int64)
-    cell = clean * n_classes + rows["label"].to_numpy()
-    return np.bincount(cell, minlength=n_classes**2).reshape(n_classes, n_classes)
+    given_label = rows["label"].to_numpy()
+    cell = clean * n_classes + given_label
+    counts = np.bincount(cell, minlength=n_classes**2)
+    return counts.reshape(n_classes, n_classes)
 
 
 def describe_invertibility(matrix: NDArray[np.float64]) -> str:
     """Say how well a (C, C) matrix can be inverted, as methods do that correct a loss by it."""
-    determinant, condition = np.linalg.det(matrix), np.linalg.cond(matrix)
+    determinant = np.linalg.det(matrix)
+    condition = np.linalg.cond(matrix)
     numbers = f"determinant {determinant:.3g}, condition number {condition:.3g}"
     if np.linalg.matrix_rank(matrix) < len(matrix):
         return f"{numbers}: singular, it cannot be inverted"

@@ -1,6 +1,7 @@
 """Which images noise falls on: those of the split ``train``, less what a recipe takes away.
 
-    per_class = M    only M images of each class are used at all: a smaller benchmark than its source
+    per_class = M    only M images of each class are used at all: the benchmark is smaller than its
+                     source
     probe = P        the first P images of each class move from ``train`` to the split ``probe``,
                      whose labels are clean
     verified = V     the last V move to the split ``verified``, which is corrupted separately, at
@@ -51,25 +52,28 @@ def choose_subsets(recipe: Recipe, dataset: Dataset) -> Subsets:
         ValueError: there is nothing to train on, a class has too few images for what the recipe
             takes of it, or the manifest has a split of that name already
     """
-    train, others = _split_base(dataset)
+    train, rest = _split_base(dataset)
     if recipe.per_class:
         rank = _random_rank(train, recipe.seed, Stream.PER_CLASS)
         train = train.filter(pa.array(rank < recipe.per_class))
     if not recipe.probe and not recipe.verified:
-        return Subsets({"train": _thin(train, dataset.classes, recipe)}, others)
-    if recipe.verified and pc.any(pc.equal(others["split"], "verified")).as_py():
+        return Subsets({"train": _thin(train, dataset.classes, recipe)}, rest)
+    split_names = pc.unique(rest["split"]).to_pylist()
+    if recipe.verified and "verified" in split_names:
         raise ValueError(
             f"{dataset.name}: the base manifest has a split 'verified' already, on which no noise "
             "falls: rename it, or remove verified"
         )
     _check_remainder(train, dataset.classes, recipe)
     counts = _class_counts(train, len(dataset.classes))
-    ends = np.stack([np.full_like(counts, recipe.probe), counts - recipe.verified])
-    probe, rest, verified = _cut_classes(train, ends, recipe.seed)
-    noisy = {"train": _thin(rest, dataset.classes, recipe)}
+    probe_ends = np.full_like(counts, recipe.probe)
+    ends = np.stack([probe_ends, counts - recipe.verified])
+    probe, train, verified = _cut_classes(train, ends, recipe.seed)
+    noisy = {"train": _thin(train, dataset.classes, recipe)}
     if recipe.verified:
         noisy["verified"] = verified
-    return Subsets(noisy, pa.concat_tables([_with_split(probe, "probe"), others]))
+    clean = pa.concat_tables([_with_split(probe, "probe"), rest])
+    return Subsets(noisy, clean)
 
 
 def _split_base(dataset: Dataset) -> tuple[pa.Table, pa.Table]:
@@ -79,17 +83,22 @@ def _split_base(dataset: Dataset) -> tuple[pa.Table, pa.Table]:
             f"{dataset.name}: its base manifest comes from the images: give --data-dir"
         )
     is_train = pc.equal(dataset.base["split"], "train")
-    train, others = dataset.base.filter(is_train), dataset.base.filter(pc.invert(is_train))
+    train = dataset.base.filter(is_train)
+    rest = dataset.base.filter(pc.invert(is_train))
     if not len(train):
         raise ValueError(
             f"{dataset.name}: no row of the base manifest has split 'train': there is nothing to "
             "train on, add such rows"
         )
-    return train, others
+    return train, rest
 
 
 def split_pool(
-    pool: pa.Table, noisy: Mapping[str, pa.Table], n_classes: int, seed: int, by_class: bool = True
+    pool: pa.Table,
+    noisy: Mapping[str, pa.Table],
+    n_classes: int,
+    seed: int,
+    by_class: bool = True,
 ) -> dict[str, pa.Table]:
     """Split the pool between the splits that noise falls on, so that an image serves one of them.
 
@@ -112,13 +121,20 @@ def split_pool(
         slots = {split: _unlabelled(rows) for split, rows in noisy.items()}
         parts = split_pool(unlabelled, slots, 1, seed)
         return {split: pool.take(part["row"]) for split, part in parts.items()}
-    counts = np.stack([_class_counts(rows, n_classes) for rows in noisy.values()])  # (splits, C)
+    n_slots = [_class_counts(rows, n_classes) for rows in noisy.values()]
+    counts = np.stack(n_slots)  # (splits, C)
     totals = np.maximum(counts.sum(0), 1)
-    ends = _class_counts(pool, n_classes) * counts.cumsum(0)[:-1] // totals
-    return dict(zip(noisy, _cut_classes(pool, ends, seed), strict=True))
+    n_images = _class_counts(pool, n_classes)
+    ends = n_images * counts.cumsum(0)[:-1] // totals
+    tables = _cut_classes(pool, ends, seed)
+    return dict(zip(noisy, tables, strict=True))
 
 
-def _cut_classes(rows: pa.Table, ends: Ints, seed: int) -> list[pa.Table]:
+def _cut_classes(
+    rows: pa.Table,
+    ends: Ints,
+    seed: int,
+) -> list[pa.Table]:
     """Cut each class into parts, by a random number of each row.
 
     Args:
@@ -130,11 +146,20 @@ def _cut_classes(rows: pa.Table, ends: Ints, seed: int) -> list[pa.Table]:
         cuts + 1 tables, with rows in their order
     """
     rank = _random_rank(rows, seed, Stream.SPLIT)
-    part = (rank >= ends[:, rows["label"].to_numpy()]).sum(0)
-    return [rows.filter(pa.array(part == i)) for i in range(len(ends) + 1)]
+    label = rows["label"].to_numpy()
+    part = (rank >= ends[:, label]).sum(0)
+    tables = []
+    for i in range(len(ends) + 1):
+        is_part = pa.array(part == i)
+        tables.append(rows.filter(is_part))
+    return tables
 
 
-def _check_remainder(train: pa.Table, classes: Sequence[str], recipe: Recipe) -> None:
+def _check_remainder(
+    train: pa.Table,
+    classes: Sequence[str],
+    recipe: Recipe,
+) -> None:
     """Raise if a class that has images would keep none."""
     counts = _class_counts(train, len(classes))
     n_moved = recipe.probe + recipe.verified
@@ -152,7 +177,11 @@ def _check_remainder(train: pa.Table, classes: Sequence[str], recipe: Recipe) ->
     )
 
 
-def _thin(train: pa.Table, classes: Sequence[str], recipe: Recipe) -> pa.Table:
+def _thin(
+    train: pa.Table,
+    classes: Sequence[str],
+    recipe: Recipe,
+) -> pa.Table:
     """Return the N rows of ``clean``, less those that the long tail drops.
 
     They are the first N in the corruption order of a random number of their own, so each class has
@@ -166,27 +195,39 @@ def _thin(train: pa.Table, classes: Sequence[str], recipe: Recipe) -> pa.Table:
         keys = hashing.random_keys(train["image_id"], recipe.seed)
         numbers = prng.random_bits(keys, Stream.TRAIN_SIZE)
         order = corruption_order(Items(_labels(train), numbers))
-        thinned = train.take(np.sort(order[: recipe.clean]))
+        first = np.sort(order[: recipe.clean])
+        thinned = train.take(first)
         n_kept = _class_counts(thinned, len(classes))
         _check_no_class_emptied(train, n_kept, classes, f"clean = {recipe.clean}", "raise it")
         train = thinned
     return _cut_tail(train, classes, recipe)
 
 
-def _cut_tail(train: pa.Table, classes: Sequence[str], recipe: Recipe) -> pa.Table:
+def _cut_tail(
+    train: pa.Table,
+    classes: Sequence[str],
+    recipe: Recipe,
+) -> pa.Table:
     """Return the rows that the long tail leaves."""
     if recipe.longtail == 1:
         return train
     last = max(1, len(classes) - 1)
-    profile = recipe.longtail ** (-np.arange(len(classes)) / last)
-    n_kept = np.floor(_class_counts(train, len(classes)) * profile + 0.5)
+    progress = np.arange(len(classes)) / last
+    profile = recipe.longtail**-progress
+    counts = _class_counts(train, len(classes))
+    n_kept = np.floor(counts * profile + 0.5)
     _check_no_class_emptied(train, n_kept, classes, f"longtail = {recipe.longtail}", "lower it")
     rank = _random_rank(train, recipe.seed, Stream.LONG_TAIL)
-    return train.filter(pa.array(rank < n_kept[train["label"].to_numpy()]))
+    label = train["label"].to_numpy()
+    return train.filter(pa.array(rank < n_kept[label]))
 
 
 def _check_no_class_emptied(
-    train: pa.Table, n_kept: NDArray[Any], classes: Sequence[str], key: str, remedy: str
+    train: pa.Table,
+    n_kept: NDArray[Any],
+    classes: Sequence[str],
+    key: str,
+    remedy: str,
 ) -> None:
     """Raise if a class that has images keeps none; n_kept: (C,)."""
     counts = _class_counts(train, len(classes))
@@ -200,20 +241,30 @@ def _check_no_class_emptied(
 
 def _unlabelled(rows: pa.Table) -> pa.Table:
     """Return the ids, all under one label."""
-    return pa.table({"image_id": rows["image_id"], "label": np.zeros(len(rows), np.int32)})
+    columns = {
+        "image_id": rows["image_id"],
+        "label": np.zeros(len(rows), np.int32),
+    }
+    return pa.table(columns)
 
 
 def _with_split(rows: pa.Table, split: str) -> pa.Table:
     """Return the rows as those of another split."""
     column = rows.column_names.index("split")
+    field = rows.schema.field(column)
     values = pa.array([split] * len(rows), pa.string())
-    return rows.set_column(column, rows.schema.field(column), values)
+    return rows.set_column(column, field, values)
 
 
-def _random_rank(rows: pa.Table, seed: int, stream: Stream) -> Ints:
+def _random_rank(
+    rows: pa.Table,
+    seed: int,
+    stream: Stream,
+) -> Ints:
     """Return (n,) the rank of each row in its class, by a random number of its own."""
     keys = hashing.random_keys(rows["image_id"], seed)
-    order = np.argsort(prng.random_bits(keys, stream), kind="stable")
+    numbers = prng.random_bits(keys, stream)
+    order = np.argsort(numbers, kind="stable")
     return rank_in_class(Items(_labels(rows), keys), order)
 
 
