@@ -133,7 +133,7 @@ def test_a_class_without_trusted_images(gold):
 
 
 def test_finds_the_noise(toy):
-    """With a third of the labels spread evenly, C is closer to that than I after the first phase."""
+    """With a third of the labels spread evenly, C is closer to that than I after phase 1."""
     method = toy.make("glc", epochs=6)
     for epoch in toy.epochs(method):
         if epoch == 3:
