@@ -25,9 +25,9 @@ def report(
     runs: Path, out: Path | None, rule: str | None, apart: tuple[str, ...], root: Path | None
 ) -> None:
     """Write tables, figures and a web page, index.html, of all runs below a folder."""
-    from cnlw_tools.report.write import write
+    from cnlw_tools.report.write import write_report
 
     where = out or runs / "report"
-    for lacking in write(runs, where, folder(root), rule or "", apart):
-        click.echo(f"note: {lacking}", err=True)
+    for problem in write_report(runs, where, folder(root), rule or "", apart):
+        click.echo(f"note: {problem}", err=True)
     click.echo(where / "index.html")

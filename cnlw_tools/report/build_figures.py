@@ -1,6 +1,7 @@
-"""What the builds of a study hold: given labels of a class, sizes. Nothing need be trained for it."""
+"""What the builds of a study hold: the given labels of a class, sizes. Nothing needs to be trained."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
@@ -8,111 +9,128 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from cnlw_tools.build.ground_truth import Truth
-from cnlw_tools.card import metadata
-from cnlw_tools.report.context import Build, Drawn, Seen
-from cnlw_tools.report.plotting import OKABE, Draw, panels
-from cnlw_tools.report.published import Counts
-from cnlw_tools.report.tables import NOTHING, Sheet
+from cnlw_tools.card.metadata import read_card
+from cnlw_tools.report.context import Figure, ReportContext
+from cnlw_tools.report.plotting import COLOURS, PlotFunction, draw_panels
+from cnlw_tools.report.published import BuildCounts
+from cnlw_tools.report.study_file import BuildConfig
+from cnlw_tools.report.tables import EMPTY, Table
 
 Floats = NDArray[np.float64]
-OF = 0  # the class whose given labels are shown
+Ints = NDArray[np.int64]
+
+SHOWN_CLASS = 0  # the class whose given labels are shown
+TRUE_LABEL_COLOUR, FALSE_LABEL_COLOUR = COLOURS[2], COLOURS[1]
+MAX_TICKS = 24  # more class names cannot be read
+MAX_TICK_LETTERS = 10
+SIZES_CAPTION = (
+    "Images of each split; noise: share of wrong labels in train, realised and promised."
+)
 
 
-def labels(seen: Seen) -> Drawn:
+def plot_given_labels(context: ReportContext) -> Figure:
     """Draw the given labels of the images of the first class, a panel a config.
 
-    Labels stand, after the true one, as the config ranks them whose false ones differ the most; of equals the first.
+    The true label stands first. The others are ranked by the config whose false labels differ the
+    most; of equals by the first.
     """
-    drawn = Drawn("Given labels of one class")
-    there = planned(seen)
-    for build in dict.fromkeys(build for build, _ in there):
-        some = {config: seen.truths[b, config] for b, config in there if b == build}
-        classes = next(iter(some.values())).classes
-        found = {config: shares(held, OF) for config, held in some.items()}
-        order = ranked(list(found.values()), OF)
-        drawers = {
-            f"{build.name}, {config}": _bars(found[config], order, classes) for config in found
-        }
-        drawn.pictures += panels(f"given label of true {classes[OF]}", "share, %", drawers)
-    return drawn
+    figure = Figure("Given labels of one class")
+    configs_by_build: dict[Path, list[BuildConfig]] = {}
+    for build_config in built_configs(context):
+        configs_by_build.setdefault(build_config[0], []).append(build_config)
+    for build_configs in configs_by_build.values():
+        classes = context.truths[build_configs[0]].classes
+        shares = [label_shares(context.truths[key], SHOWN_CLASS) for key in build_configs]
+        order = rank_labels(shares, SHOWN_CLASS)
+        plots = {}
+        for (build, config), share in zip(build_configs, shares, strict=True):
+            plots[f"{build.name}, {config}"] = _bar_plot(share, order, classes)
+        x_label = f"given label of true {classes[SHOWN_CLASS]}"
+        figure.panels += draw_panels(x_label, "share, %", plots)
+    return figure
 
 
-def planned(seen: Seen) -> list[Build]:
+def tabulate_sizes(context: ReportContext) -> Figure:
+    """Return a table of the images of each split, the classes and the wrong labels of each config."""
+    figure = Figure("Sizes")
+    config_cards = {}
+    for build, config in built_configs(context):
+        config_cards[build, config] = read_card(build).configs[config]
+    split_names = {split for card in config_cards.values() for split in card.rows}
+    splits = sorted(split_names, key=lambda split: (split != "train", split))
+    rows = []
+    for (build, config), card in config_cards.items():
+        n_classes = len(context.truths[build, config].classes)
+        counts = [f"{card.rows[split]:,}" if split in card.rows else EMPTY for split in splits]
+        rates = [f"{100 * card.rate:.2f}", f"{100 * card.expected:.2f}"]
+        rows.append([build.name, config, str(n_classes), *counts, *rates])
+    if rows:
+        split_titles = [split.capitalize() for split in splits]
+        header = ["Dataset", "Config", "Classes", *split_titles, "Noise, %", "Expected, %"]
+        table = Table("Sizes as built", header, rows, SIZES_CAPTION, n_text_columns=2)
+        figure.tables = [table]
+    return figure
+
+
+def built_configs(context: ReportContext) -> list[BuildConfig]:
     """Return the configs that are built, in the order of the study."""
-    return [
-        place
-        for place in dict.fromkeys([*seen.said.places(), *seen.truths])
-        if place in seen.truths
-    ]
+    configs = dict.fromkeys([*context.study_record.build_configs(), *context.truths])
+    return [build_config for build_config in configs if build_config in context.truths]
 
 
-def shares(truth: Truth, of: int) -> Floats:
-    """Return (C,) which labels the training images of a class bear, in percent of them."""
-    rows = truth.rows.filter(
-        pc.and_(pc.equal(truth.rows["split"], "train"), pc.equal(truth.rows["clean_label"], of))
-    )
-    count = np.bincount(rows["label"].to_numpy(), minlength=len(truth.classes))
-    percent: Floats = 100 * count / max(len(rows), 1)
+def label_shares(truth: Truth, true_class: int) -> Floats:
+    """Return (C,) the given labels of the training images of a class, in percent of them."""
+    is_train = pc.equal(truth.rows["split"], "train")
+    is_of_class = pc.equal(truth.rows["clean_label"], true_class)
+    rows = truth.rows.filter(pc.and_(is_train, is_of_class))
+    counts = np.bincount(rows["label"].to_numpy(), minlength=len(truth.classes))
+    percent: Floats = 100 * counts / max(len(rows), 1)
     return percent
 
 
-def ranked(found: Sequence[Floats], of: int) -> NDArray[np.int64]:
-    """Return (C,) the labels, class ``of`` first, the others by their shares where these differ the most."""
-    false = np.arange(len(found[0])) != of
-    first = found[int(np.argmax([np.round(some[false].std(), 6) for some in found]))]
-    return np.argsort(np.where(false, -first, -np.inf), kind="stable")
+def rank_labels(shares: Sequence[Floats], true_class: int) -> Ints:
+    """Return (C,) the labels, the true one first, then by their shares.
+
+    Args:
+        shares: (C,) for each config; the one whose false labels differ the most decides
+        true_class: the true label
+    """
+    is_false = np.arange(len(shares[0])) != true_class
+    spreads = [np.round(share[is_false].std(), 6) for share in shares]
+    decisive = shares[int(np.argmax(spreads))]
+    sort_key = np.where(is_false, -decisive, -np.inf)
+    return np.argsort(sort_key, kind="stable")
 
 
-def _bars(share: Floats, order: NDArray[np.int64], classes: Sequence[str]) -> Draw:
-    def draw(axes: Axes) -> None:
-        colours = [OKABE[2] if i == OF else OKABE[1] for i in order]
-        axes.bar(range(len(order)), share[order], color=colours)
-        if len(order) <= 24:  # more names than that cannot be read
-            names = [classes[i] if len(classes[i]) <= 10 else f"{classes[i][:9]}…" for i in order]
-            axes.set_xticks(range(len(order)), names, rotation=40, ha="right", fontsize=8)
+def count_images(context: ReportContext) -> dict[tuple[str, str], BuildCounts]:
+    """Return the images of each split and the classes, by name of the build and config."""
+    counts: dict[tuple[str, str], BuildCounts] = {}
+    for (build, config), truth in context.truths.items():
+        rows = read_card(build).configs[config].rows
+        counts[build.name, config] = {"classes": len(truth.classes), **rows}
+    return counts
+
+
+def _bar_plot(share: Floats, order: Ints, classes: Sequence[str]) -> PlotFunction:
+    """Return a plot of a bar for each label, (C,), in the given order, (C,)."""
+
+    def plot(axes: Axes) -> None:
+        positions = range(len(order))
+        colours = [FALSE_LABEL_COLOUR] * len(order)
+        for position, label in enumerate(order):
+            if label == SHOWN_CLASS:
+                colours[position] = TRUE_LABEL_COLOUR
+        axes.bar(positions, share[order], color=colours)
+        if len(order) <= MAX_TICKS:
+            names = [_shorten(classes[label]) for label in order]
+            axes.set_xticks(positions, names, rotation=40, ha="right", fontsize=8)
             axes.figure.subplots_adjust(bottom=0.26)
         axes.grid(visible=False, axis="x")
 
-    return draw
+    return plot
 
 
-def counted(seen: Seen) -> dict[tuple[str, str], Counts]:
-    """Return how many images each split of a config has, and how many classes there are."""
-    return {
-        (build.name, config): {
-            "classes": len(truth.classes),
-            **metadata.read_card(build).configs[config].rows,
-        }
-        for (build, config), truth in seen.truths.items()
-    }
-
-
-def sizes(seen: Seen) -> Drawn:
-    """Write down how many images each split of a config has, of how many classes, and how many are wrong."""
-    cards = {
-        build: metadata.read_card(build)
-        for build in dict.fromkeys(build for build, _ in seen.truths)
-    }
-    held = {place: cards[place[0]].configs[place[1]] for place in planned(seen)}
-    splits = sorted(
-        {split for config in held.values() for split in config.rows},
-        key=lambda s: (s != "train", s),
-    )
-    rows = [
-        [
-            build.name,
-            config,
-            str(len(seen.truths[build, config].classes)),
-            *(f"{said.rows[split]:,}" if split in said.rows else NOTHING for split in splits),
-            f"{100 * said.rate:.2f}",
-            f"{100 * said.expected:.2f}",
-        ]
-        for (build, config), said in held.items()
-    ]
-    head = ["Dataset", "Config", "Classes", *map(str.capitalize, splits), "Noise, %", "Expected, %"]
-    return Drawn(
-        "Sizes", tables=[Sheet("Sizes as built", head, rows, ABOUT, words=2)] if rows else []
-    )
-
-
-ABOUT = "Images of each split; noise: share of wrong labels in train, realised and promised."
+def _shorten(name: str) -> str:
+    if len(name) <= MAX_TICK_LETTERS:
+        return name
+    return f"{name[: MAX_TICK_LETTERS - 1]}…"

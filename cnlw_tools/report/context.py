@@ -1,51 +1,52 @@
-"""What figures are drawn from, and what they come to."""
+"""What figures are drawn from, and what they consist of."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from PIL import Image
 
 from cnlw_tools.build.ground_truth import Truth
-from cnlw_tools.report.plotting import Picture
-from cnlw_tools.report.runs import Run
-from cnlw_tools.report.study_file import Said
-from cnlw_tools.report.tables import Sheet
-from cnlw_tools.report.trials import Trial
+from cnlw_tools.report.plotting import Panel
+from cnlw_tools.report.runs import RunFolder
+from cnlw_tools.report.study_file import BuildConfig, StudyRecord
+from cnlw_tools.report.tables import Table
+from cnlw_tools.report.trials import Curves, Trial
 
-Build = tuple[Path, str]  # a build and a config of it
+TitledImage = tuple[str, Image.Image]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """All that a report knows."""
+class ReportContext:
+    """All that a figure may use."""
 
-    said: Said
-    runs: Mapping[str, Run]  # by name
+    study_record: StudyRecord
+    runs: Mapping[str, RunFolder]  # by name
     trials: Sequence[Trial]  # the best of each method on each config
-    curves: Mapping[str, list[float]]  # top-1 of each run by epoch
-    rule: str  # what the best are chosen by
-    truths: Mapping[Build, Truth]
+    curves: Curves  # top-1 of each run by epoch
+    rule: str  # the metric that the best trials are selected by
+    truths: Mapping[BuildConfig, Truth]  # of all builds that exist
 
-    def of(self, trial: Trial) -> list[Run]:
-        """Return the runs of a trial that came to their end."""
-        return [run for name in trial.runs if (run := self.runs[name]).result is not None]
+    def finished_runs(self, trial: Trial) -> list[RunFolder]:
+        """Return the runs of a trial that have ended."""
+        runs = [self.runs[name] for name in trial.run_names]
+        return [run for run in runs if run.result is not None]
 
-    def truth(self, run: Run) -> Truth | None:
-        """Return what is known of the build that a run learned from, if it stands."""
+    def truth(self, run: RunFolder) -> Truth | None:
+        """Return the ground truth of the build that a run learned from; None if it is missing."""
         return self.truths.get((run.build, run.config.config))
 
 
 @dataclass(slots=True)
-class Drawn:
-    """A figure: panels, pictures that need their titles, tables; `lacking`: what could not be drawn, and why."""
+class Figure:
+    """A figure of a report."""
 
     title: str
-    pictures: list[Picture] = field(default_factory=list)
-    images: list[tuple[str, Image.Image]] = field(default_factory=list)
-    tables: list[Sheet] = field(default_factory=list)
-    lacking: list[str] = field(default_factory=list)
+    panels: list[Panel] = field(default_factory=list)
+    images: list[TitledImage] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)  # what could not be drawn, and why
 
-    def __bool__(self) -> bool:
-        """Is there anything to be seen?"""
-        return bool(self.pictures or self.images or self.tables)
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing could be drawn."""
+        return not (self.panels or self.images or self.tables)

@@ -1,68 +1,105 @@
-"""What methods noted of each example, by epoch: noisy ones against clean ones.
+"""What methods recorded of each example, by epoch: noisy ones against clean ones.
 
-mean over the examples drawn in an epoch, of each kind; then over runs
     weight    1 where an example counts in full, 0 where it does not; left out where all weigh the same
-    own       1 where its given label is learned, 0 where one that the method made up (lambda* of Zhang et al. 2020)
-    loss      cross-entropy of its given label
+    own       1 where the given label is learned, 0 where one that the method made up is
+              (lambda* of Zhang et al. 2020)
+    loss      cross-entropy of the given label
+
+Each is the mean over the examples of a kind that were drawn in an epoch, and then over runs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cnlw_tools.report import detection
-from cnlw_tools.report.context import Drawn, Seen
-from cnlw_tools.report.detection import Noted
-from cnlw_tools.report.plotting import epochs, panels
+from cnlw_tools.report.context import Figure, ReportContext
+from cnlw_tools.report.detection import ExampleRecords, read_example_records
+from cnlw_tools.report.plotting import draw_panels, epoch_plot
 from cnlw_tools.report.trials import Trial
 
-SAID = {"weight": "mean weight", "own": "share learned by the given label", "loss": "mean loss"}
+Y_LABELS = {
+    "weight": "mean weight",
+    "own": "share learned by the given label",
+    "loss": "mean loss",
+}
 
 
-class Means(NamedTuple):
-    """Means by epoch; nan where nothing was noted."""
+class NoisyAndClean(NamedTuple):
+    """Means of the examples of either kind by epoch; nan where nothing was recorded."""
 
     noisy: list[float]
     clean: list[float]
 
 
-def weights(seen: Seen) -> Drawn:
-    """Draw what noisy and clean examples weighed and cost, a panel a method and config."""
-    drawn = Drawn("Noisy and clean examples")
-    found: dict[str, dict[str, Means]] = {name: {} for name in SAID}
-    for trial in seen.trials:
+def plot_example_weights(context: ReportContext) -> Figure:
+    """Draw the weights and losses of noisy and clean examples, a panel a method and config."""
+    figure = Figure("Noisy and clean examples")
+    means_by_measure: dict[str, dict[str, NoisyAndClean]] = {name: {} for name in Y_LABELS}
+    for trial in context.trials:
+        title = f"{trial.method}: {trial.dataset}, {trial.config}"
         try:
-            for name, means in noted(seen, trial).items():
-                found[name][f"{trial.method}: {trial.dataset}, {trial.config}"] = means
+            means_of_trial = mean_records(context, trial)
         except ValueError as error:
-            drawn.lacking.append(str(error))
-    for name, said in SAID.items():
-        drawers = {title: epochs(means._asdict()) for title, means in found[name].items()}
-        drawn.pictures += panels("epoch", said, drawers)
-    return drawn
+            figure.problems.append(str(error))
+            continue
+        for measure, means in means_of_trial.items():
+            means_by_measure[measure][title] = means
+    for measure, y_label in Y_LABELS.items():
+        plots = {}
+        for title, means in means_by_measure[measure].items():
+            plots[title] = epoch_plot({"noisy": means.noisy, "clean": means.clean})
+        figure.panels += draw_panels("epoch", y_label, plots)
+    return figure
 
 
-def noted(seen: Seen, trial: Trial) -> dict[str, Means]:
-    """Return the means of what a trial noted, over its runs, for the epochs that all of them have.
+def mean_records(context: ReportContext, trial: Trial) -> dict[str, NoisyAndClean]:
+    """Return the means of what a trial recorded, by measure, for the epochs that all runs have.
 
     Raises:
         ValueError: the build is not the one that a run learned from
     """
-    found: dict[str, Means] = {}
-    runs = [list(detection.noted(run, held)) for run in seen.of(trial) if (held := seen.truth(run))]
-    shared = list(zip(*runs, strict=False))
-    for name in SAID if shared else ():
-        sides = [[_mean(of, name, noisy) for of in shared] for noisy in (True, False)]
-        if name == "loss" or np.ptp(
-            np.nan_to_num(sides)
-        ):  # where all weigh the same there is nothing to see
-            found[name] = Means(*sides)
-    return found
+    records_by_run = []
+    for run in context.finished_runs(trial):
+        truth = context.truth(run)
+        if truth is not None:
+            records_by_run.append(list(read_example_records(run, truth)))
+    records_by_epoch = list(zip(*records_by_run, strict=False))
+    if not records_by_epoch:
+        return {}
+
+    means = {}
+    for measure in Y_LABELS:
+        noisy = _mean_by_epoch(records_by_epoch, measure, noisy=True)
+        clean = _mean_by_epoch(records_by_epoch, measure, noisy=False)
+        all_alike = np.ptp(np.nan_to_num([noisy, clean])) == 0
+        if measure == "loss" or not all_alike:
+            means[measure] = NoisyAndClean(noisy, clean)
+    return means
 
 
-def _mean(runs: Iterable[Noted], name: str, noisy: bool) -> float:
-    """Return the mean over runs of the mean over examples; nan where no run noted any."""
-    values = [getattr(run, name)[run.noisy == noisy] for run in runs]
-    there = [some[~np.isnan(some)].mean() for some in values if not np.isnan(some).all()]
-    return float(np.mean(there)) if there else float("nan")
+def _mean_by_epoch(
+    records_by_epoch: Sequence[Iterable[ExampleRecords]], measure: str, noisy: bool
+) -> list[float]:
+    """Return the mean over runs of the mean over examples, by epoch; nan where none recorded any."""
+    means = []
+    for records_by_run in records_by_epoch:
+        run_means = []
+        for records in records_by_run:
+            values = _measured(records, measure)[records.is_noisy == noisy]
+            values = values[~np.isnan(values)]
+            if len(values):
+                run_means.append(values.mean())
+        means.append(float(np.mean(run_means)) if run_means else float("nan"))
+    return means
+
+
+def _measured(records: ExampleRecords, measure: str) -> NDArray[np.float64]:
+    """Return (n,) one measure of all examples."""
+    columns = {
+        "weight": records.weight,
+        "own": records.uses_given_label,
+        "loss": records.loss,
+    }
+    return columns[measure]

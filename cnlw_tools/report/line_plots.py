@@ -1,120 +1,165 @@
-"""Lines: accuracy over a number, over epochs, and belts over levels."""
+"""Line plots: accuracy over a number, accuracy over epochs, and belts over levels."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 
-from cnlw_tools.report.plotting import TOP1, Draw, Picture, Point, epochs, lines, panels
-from cnlw_tools.report.statistics import spread
-from cnlw_tools.report.study_file import Place
-from cnlw_tools.report.trials import Trial, mean_curve
+from cnlw_tools.report.context import Figure, ReportContext
+from cnlw_tools.report.plotting import (
+    REFERENCE_COLOUR,
+    TOP1_LABEL,
+    Panel,
+    PlotFunction,
+    Point,
+    draw_panels,
+    epoch_plot,
+    line_plot,
+)
+from cnlw_tools.report.statistics import MeanInterval, mean_interval
+from cnlw_tools.report.trials import mean_curve
 
-Curves = Mapping[str, list[float]]
-COLOURS = {"red": "#B91C1C", "red_standin": "#B91C1C", "blue": "#1E3A8A"}  # by noise
-
-
-def over(
-    trials: Sequence[Trial], metric: str, key: str, place: Callable[[Trial], Place | None]
-) -> list[Picture]:
-    """Draw a metric over a number of each trial; bars: 95 % t-intervals. One that stands nowhere is left out."""
-    kinds: dict[str, dict[str, list[Point]]] = {}
-    for trial in trials:
-        if at := place(trial):
-            kinds.setdefault(at.panel, {}).setdefault(at.line, []).append(
-                (at.x, trial.came_to[metric])
-            )
-    several = {
-        title: some
-        for title, some in kinds.items()
-        if len({x for points in some.values() for x, _ in points}) > 1
-    }
-    said = "drop, points" if metric == "drop" else TOP1
-    return panels(
-        "level, %" if key == "level" else key,
-        said,
-        {title: lines(some) for title, some in several.items()},
-    )
+NOISE_COLOURS = {"red": "#B91C1C", "red_standin": "#B91C1C", "blue": "#1E3A8A"}
+Curve = list[float]  # values by epoch
 
 
-def learning(
-    trials: Sequence[Trial], curves: Curves, key: str, place: Callable[[Trial], Place | None]
-) -> list[Picture]:
-    """Draw top-1 over epochs: a panel for each line over a number; of trials that stand nowhere, one a config."""
-    along: dict[str, list[tuple[float, list[float]]]] = {}
-    apart: dict[str, dict[str, list[float]]] = {}
-    for trial in trials:
-        if at := place(trial):
-            along.setdefault(f"{at.line}: {at.panel}", []).append((at.x, mean_curve(trial, curves)))
-        else:
-            apart.setdefault(f"{trial.dataset}, {trial.config}", {})[trial.method] = mean_curve(
-                trial, curves
-            )
-    drawers = {title: _shades(some, key) for title, some in along.items()}
-    return panels("epoch", TOP1, drawers | {title: epochs(some) for title, some in apart.items()})
+class NoiseKind(NamedTuple):
+    """A kind of noise, whatever its level."""
+
+    family: str  # name of its configs without the level
+    noise: str  # name of the model
 
 
-def _shades(some: Sequence[tuple[float, list[float]]], key: str) -> Draw:
-    """Draw curves over epochs, the darker the higher the number."""
-
-    def draw(axes: Axes) -> None:
-        shades = mpl.colormaps["viridis_r"]
-        for i, (x, values) in enumerate(sorted(some)):
-            name = f"{x:g} %" if key == "level" else f"{key} {x:g}"
-            shade = shades(0.25 + 0.75 * i / max(1, len(some) - 1))
-            axes.plot(range(1, len(values) + 1), values, color=shade, label=name)
-
-    return draw
+def plot_accuracy(context: ReportContext) -> Figure:
+    """Draw accuracy over the x axis of the study."""
+    title = f"Accuracy ({context.rule}) over {context.study_record.study.over}"
+    return Figure(title, draw_results(context, context.rule, TOP1_LABEL))
 
 
-class Kind(NamedTuple):
-    """A kind of noise."""
-
-    family: str  # what its configs are called, less the level
-    noise: str
+def plot_drop(context: ReportContext) -> Figure:
+    """Draw what is lost after the best epoch, over the x axis of the study."""
+    return Figure("Drop after the peak", draw_results(context, "drop", "drop, points"))
 
 
-def belts(trials: Sequence[Trial], curves: Curves) -> list[Picture]:
-    """Draw the 95 % t-interval of top-1 over levels against progress, a belt a kind of noise, a panel a method.
+def plot_training_curves(context: ReportContext) -> Figure:
+    """Draw accuracy over epochs.
 
-    The wider the belt, the more the level matters (Jiang et al., 2020).
+    There is a panel for each line over the x axis of the study, and one for each config of trials
+    that have no x.
     """
-    kinds: dict[str, dict[Kind, list[list[float]]]] = {}
-    for trial in trials:
-        if trial.level is not None and (curve := mean_curve(trial, curves)):
-            kind = Kind(trial.family, trial.noise)
-            panel = kinds.setdefault(f"{trial.method}: {trial.dataset}", {})
-            panel.setdefault(kind, []).append(curve)
-    several = {
-        title: {f: c for f, c in some.items() if len(c) > 1} for title, some in kinds.items()
-    }
-    return panels(
-        "progress, %", TOP1, {title: _belts(some) for title, some in several.items() if some}
-    )
+    curves_by_x: dict[str, list[tuple[float, Curve]]] = {}
+    curves_by_method: dict[str, dict[str, Curve]] = {}
+    for trial in context.trials:
+        curve = mean_curve(trial, context.curves)
+        position = context.study_record.position(trial)
+        if position:
+            title = f"{position.line}: {position.panel}"
+            curves_by_x.setdefault(title, []).append((position.x, curve))
+        else:
+            title = f"{trial.dataset}, {trial.config}"
+            curves_by_method.setdefault(title, {})[trial.method] = curve
+    x_name = context.study_record.study.over
+    plots: dict[str, PlotFunction] = {}
+    for title, curves in curves_by_x.items():
+        plots[title] = _shaded_curves(curves, x_name)
+    for title, methods in curves_by_method.items():
+        plots[title] = epoch_plot(methods)
+    return Figure("Training", draw_panels("epoch", TOP1_LABEL, plots))
 
 
-def _belts(some: Mapping[Kind, list[list[float]]]) -> Draw:
-    def draw(axes: Axes) -> None:
-        for (family, noise), found in some.items():
-            colour = COLOURS.get(noise, "#3F3F46")
-            steps = min(map(len, found))
-            at = [100 * (i + 1) / steps for i in range(steps)]
-            points = [
-                spread([curve[math.ceil((i + 1) * len(curve) / steps) - 1] for curve in found])
-                for i in range(steps)
-            ]
-            axes.plot(
-                at, [p.mean for p in points], color=colour, label=f"{family} ({len(found)} levels)"
-            )
+def plot_belts(context: ReportContext) -> Figure:
+    """Draw the 95 % t-interval of top-1 over levels against progress in training.
+
+    There is a belt for each kind of noise, and a panel for each method. The wider a belt, the more
+    the level matters (Jiang et al., 2020).
+    """
+    curves: dict[str, dict[NoiseKind, list[Curve]]] = {}
+    for trial in context.trials:
+        curve = mean_curve(trial, context.curves)
+        if trial.level is None or not curve:
+            continue
+        panel = curves.setdefault(f"{trial.method}: {trial.dataset}", {})
+        panel.setdefault(NoiseKind(trial.family, trial.noise), []).append(curve)
+    plots: dict[str, PlotFunction] = {}
+    for title, kinds in curves.items():
+        belts = {kind: levels for kind, levels in kinds.items() if len(levels) > 1}
+        if belts:
+            plots[title] = _belt_plot(belts)
+    return Figure("Belts over levels", draw_panels("progress, %", TOP1_LABEL, plots))
+
+
+def draw_results(context: ReportContext, metric: str, y_label: str) -> list[Panel]:
+    """Return panels of a metric over the x axis of the study, with 95 % t-intervals.
+
+    Trials that have no x are left out, and so are panels with one x alone.
+    """
+    points: dict[str, dict[str, list[Point]]] = {}
+    for trial in context.trials:
+        position = context.study_record.position(trial)
+        if position:
+            lines = points.setdefault(position.panel, {})
+            lines.setdefault(position.line, []).append((position.x, trial.results[metric]))
+    plots = {title: line_plot(lines) for title, lines in points.items() if _n_xs(lines) > 1}
+    x_name = context.study_record.study.over
+    x_label = "level, %" if x_name == "level" else x_name
+    return draw_panels(x_label, y_label, plots)
+
+
+def _n_xs(lines: Mapping[str, Sequence[Point]]) -> int:
+    """Return how many different x the points of some lines have."""
+    xs: set[float] = set()
+    for points in lines.values():
+        xs.update(x for x, _ in points)
+    return len(xs)
+
+
+def _shaded_curves(curves: Sequence[tuple[float, Curve]], x_name: str) -> PlotFunction:
+    """Return a plot of curves over epochs; the higher its number x, the darker a curve."""
+
+    def plot(axes: Axes) -> None:
+        colour_map = mpl.colormaps["viridis_r"]
+        for i, (x, curve) in enumerate(sorted(curves)):
+            label = f"{x:g} %" if x_name == "level" else f"{x_name} {x:g}"
+            colour = colour_map(0.25 + 0.75 * i / max(1, len(curves) - 1))
+            epochs = range(1, len(curve) + 1)
+            axes.plot(epochs, curve, color=colour, label=label)
+
+    return plot
+
+
+def _belt_plot(belts: Mapping[NoiseKind, Sequence[Curve]]) -> PlotFunction:
+    """Return a plot of one belt for each kind of noise, over the curves of its levels."""
+
+    def plot(axes: Axes) -> None:
+        for kind, curves in belts.items():
+            intervals = _intervals_over_curves(curves)
+            n_steps = len(intervals)
+            progress = [100 * (i + 1) / n_steps for i in range(n_steps)]
+            colour = NOISE_COLOURS.get(kind.noise, REFERENCE_COLOUR)
+            label = f"{kind.family} ({len(curves)} levels)"
+            axes.plot(progress, [y.mean for y in intervals], color=colour, label=label)
             axes.fill_between(
-                at,
-                [p.mean - p.half for p in points],
-                [p.mean + p.half for p in points],
+                progress,
+                [y.mean - y.half_width for y in intervals],
+                [y.mean + y.half_width for y in intervals],
                 color=colour,
                 alpha=0.2,
                 lw=0,
             )
 
-    return draw
+    return plot
+
+
+def _intervals_over_curves(curves: Sequence[Curve]) -> list[MeanInterval]:
+    """Return the mean over curves at as many points of progress as the shortest has epochs."""
+    n_steps = min(map(len, curves))
+    intervals = []
+    for step in range(1, n_steps + 1):
+        values = []
+        for curve in curves:
+            epoch = math.ceil(step * len(curve) / n_steps)
+            values.append(curve[epoch - 1])
+        intervals.append(mean_interval(values))
+    return intervals

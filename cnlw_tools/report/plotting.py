@@ -1,4 +1,7 @@
-"""Pictures as SVG, a small one each panel, so that they flow on a page of any width. All can tell the colours apart."""
+"""Plots as SVG, one small file for each panel, so that they flow on a page of any width.
+
+The colours are those of Okabe and Ito, which the colour-blind can tell apart.
+"""
 
 import io
 import math
@@ -12,10 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cnlw_tools.report.statistics import Spread
-from cnlw_tools.report.trials import natural
+from cnlw_tools.report.statistics import MeanInterval
+from cnlw_tools.report.trials import natural_sort_key
 
-OKABE = (
+COLOURS = (
     "#0072B2",
     "#D55E00",
     "#009E73",
@@ -24,8 +27,9 @@ OKABE = (
     "#56B4E9",
     "#000000",
     "#7F7F7F",
-)  # Okabe and Ito
-MARKS = "osD^vPX*"
+)
+REFERENCE_COLOUR = "#3F3F46"  # of what lines are compared with
+MARKERS = "osD^vPX*"
 STYLE: Any = {
     "font.size": 11,
     "axes.spines.top": False,
@@ -34,7 +38,7 @@ STYLE: Any = {
     "axes.axisbelow": True,
     "grid.color": "#E4E4E7",
     "legend.frameon": False,
-    "legend.fontsize": 9,  # of which LETTER and HANDLE are the inches
+    "legend.fontsize": 9,  # LETTER_WIDTH and HANDLE_WIDTH are inches at this size
     "legend.handlelength": 1.6,
     "legend.columnspacing": 1.2,
     "lines.linewidth": 1.8,
@@ -45,106 +49,163 @@ STYLE: Any = {
     "svg.fonttype": "path",
     "svg.hashsalt": "cnlw",
 }
-TOP1 = "top-1, %"
-WIDTH, HEIGHT = 5, 3.6  # inches, without what a long title and the legend add
-LETTER, HANDLE, LINE, TITLE = (
-    0.072,
-    0.4,
-    0.2,
-    52,
-)  # inches of a letter, a key and a line; letters of a line of title
-Point = tuple[float, Spread]
-Draw = Callable[[Axes], None]
+TOP1_LABEL = "top-1, %"
+
+# Inches. A long title and the legend add to the height.
+WIDTH, HEIGHT = 5, 3.6
+LETTER_WIDTH, HANDLE_WIDTH, LINE_HEIGHT = 0.072, 0.4, 0.2
+
+TITLE_LETTERS = 52  # in a line of a title
+
+Point = tuple[float, MeanInterval]
+PlotFunction = Callable[[Axes], None]  # draws into the axes of a panel
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """One panel."""
+class Panel:
+    """One small plot."""
 
     title: str
     svg: str
 
 
-def panels(x: str, y: str, drawers: Mapping[str, Draw], alike: bool = True) -> list[Picture]:
-    """Return panels of one size, and of one scale if they are to be alike; the same data give the same bytes."""
+def draw_panels(
+    x_label: str,
+    y_label: str,
+    plots: Mapping[str, PlotFunction],
+    same_scale: bool = True,
+) -> list[Panel]:
+    """Return panels of one size; the same data give the same bytes.
+
+    Args:
+        x_label: of all panels; "epoch" has whole numbers
+        y_label: of all panels
+        plots: title -> function that draws the panel
+        same_scale: all panels have the same limits of y
+    """
     with mpl.rc_context(STYLE):
-        figures = {title: Figure(figsize=(WIDTH, HEIGHT)) for title in drawers}
-        for title, draw in drawers.items():
+        figures = {title: Figure(figsize=(WIDTH, HEIGHT)) for title in plots}
+        for title, plot in plots.items():
             axes = figures[title].add_subplot()
-            axes.set(xlabel=x, ylabel=y)
-            if x == "epoch":
+            axes.set(xlabel=x_label, ylabel=y_label)
+            if x_label == "epoch":
                 axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            draw(axes)
-            axes.set_title(textwrap.fill(title, TITLE), fontsize=11)
-        _room([*figures.values()])
-        limits = [figure.axes[0].get_ylim() for figure in figures.values()]
-        for figure in figures.values() if alike else ():
-            figure.axes[0].set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
-        return [Picture(title, _svg(figure)) for title, figure in figures.items()]
+            plot(axes)
+            axes.set_title(textwrap.fill(title, TITLE_LETTERS), fontsize=11)
+        _make_room(list(figures.values()))
+        if same_scale:
+            _share_y_limits(list(figures.values()))
+        return [Panel(title, _to_svg(figure)) for title, figure in figures.items()]
 
 
-def _room(figures: Sequence[Figure]) -> None:
-    """Make all as much taller as the longest title and legend ask; legends stand below, and hide nothing."""
-    above = LINE * max((figure.axes[0].get_title().count("\n") for figure in figures), default=0)
-    below = LINE * max((_legend(figure) for figure in figures), default=0)
-    below += LINE / 2 if below else 0
+def line_plot(lines: Mapping[str, Sequence[Point]]) -> PlotFunction:
+    """Return a plot of lines through points, with error bars where there is an interval.
+
+    Args:
+        lines: label -> points in any order
+    """
+
+    def plot(axes: Axes) -> None:
+        for i, label in enumerate(sorted(lines, key=natural_sort_key)):
+            points = sorted(lines[label])
+            half_widths = [0.0 if math.isnan(y.half_width) else y.half_width for _, y in points]
+            axes.errorbar(
+                [x for x, _ in points],
+                [y.mean for _, y in points],
+                yerr=half_widths if any(half_widths) else None,
+                color=cycle_colour(i),
+                marker=cycle_marker(i),
+                markersize=5,
+                capsize=3,
+                label=label,
+            )
+
+    return plot
+
+
+def epoch_plot(
+    curves: Mapping[str, Sequence[float]], references: Mapping[str, float] = {}
+) -> PlotFunction:
+    """Return a plot of values over epochs.
+
+    Args:
+        curves: label -> values by epoch
+        references: label -> a constant to compare with, drawn as a dashed line
+    """
+
+    def plot(axes: Axes) -> None:
+        for i, (label, values) in enumerate(curves.items()):
+            epochs = range(1, len(values) + 1)
+            axes.plot(epochs, values, color=cycle_colour(i), label=label)
+        for label, value in references.items():
+            axes.axhline(
+                value,
+                color=REFERENCE_COLOUR,
+                linestyle="--",
+                linewidth=1.2,
+                label=label,
+            )
+
+    return plot
+
+
+def cycle_colour(i: int) -> str:
+    """Return the colour of the i-th line; colours repeat when there are too few."""
+    return COLOURS[i % len(COLOURS)]
+
+
+def cycle_marker(i: int) -> str:
+    """Return the marker of the i-th line; markers repeat when there are too few."""
+    return MARKERS[i % len(MARKERS)]
+
+
+def _make_room(figures: Sequence[Figure]) -> None:
+    """Add height for the longest title and legend; legends stand below and hide nothing."""
+    title_breaks = [figure.axes[0].get_title().count("\n") for figure in figures]
+    legend_lines = [_add_legend(figure) for figure in figures]
+    above = LINE_HEIGHT * max(title_breaks, default=0)
+    below = LINE_HEIGHT * max(legend_lines, default=0)
+    if below:
+        below += LINE_HEIGHT / 2
+    height = HEIGHT + above + below
     for figure in figures:
-        space, tall = figure.subplotpars, HEIGHT + above + below
-        figure.set_figheight(tall)
+        margins = figure.subplotpars
+        figure.set_figheight(height)
         figure.subplots_adjust(
-            bottom=(space.bottom * HEIGHT + below) / tall, top=(space.top * HEIGHT + below) / tall
+            bottom=(margins.bottom * HEIGHT + below) / height,
+            top=(margins.top * HEIGHT + below) / height,
         )
 
 
-def _legend(figure: Figure) -> int:
-    """Put a legend at the foot, to be read line by line, and return how many lines it has."""
-    keys, names = figure.axes[0].get_legend_handles_labels()
-    if not names:
+def _add_legend(figure: Figure) -> int:
+    """Add a legend at the bottom, to be read line by line; return its number of lines."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    if not labels:
         return 0
-    columns = max(1, min(len(names), int(WIDTH / (LETTER * max(map(len, names)) + HANDLE))))
-    order = [
-        i for column in range(columns) for i in range(column, len(names), columns)
-    ]  # it is filled by columns
+    column_width = LETTER_WIDTH * max(map(len, labels)) + HANDLE_WIDTH
+    n_columns = max(1, min(len(labels), int(WIDTH / column_width)))
+    # Matplotlib fills a legend by columns.
+    order: list[int] = []
+    for column in range(n_columns):
+        order += range(column, len(labels), n_columns)
     figure.legend(
-        [keys[i] for i in order], [names[i] for i in order], loc="lower center", ncols=columns
+        [handles[i] for i in order],
+        [labels[i] for i in order],
+        loc="lower center",
+        ncols=n_columns,
     )
-    return -(-len(names) // columns)
+    return math.ceil(len(labels) / n_columns)
 
 
-def lines(some: Mapping[str, Sequence[Point]]) -> Draw:
-    """Draw lines through points, with bars where there is an interval."""
-
-    def draw(axes: Axes) -> None:
-        for i, (name, points) in enumerate(sorted(some.items(), key=lambda line: natural(line[0]))):
-            ordered = sorted(points)
-            bars = [0.0 if math.isnan(p.half) else p.half for _, p in ordered]
-            axes.errorbar(
-                [x for x, _ in ordered],
-                [p.mean for _, p in ordered],
-                yerr=bars if any(bars) else None,
-                color=OKABE[i % len(OKABE)],
-                marker=MARKS[i % len(MARKS)],
-                markersize=5,
-                capsize=3,
-                label=name,
-            )
-
-    return draw
+def _share_y_limits(figures: Sequence[Figure]) -> None:
+    limits = [figure.axes[0].get_ylim() for figure in figures]
+    for figure in figures:
+        lowest = min(low for low, _ in limits)
+        highest = max(high for _, high in limits)
+        figure.axes[0].set_ylim(lowest, highest)
 
 
-def epochs(some: Mapping[str, Sequence[float]], dashed: Mapping[str, float] | None = None) -> Draw:
-    """Draw a line over epochs each, from the first on; dashed: what stays as it is."""
-
-    def draw(axes: Axes) -> None:
-        for i, (name, values) in enumerate(some.items()):
-            axes.plot(range(1, len(values) + 1), values, color=OKABE[i % len(OKABE)], label=name)
-        for name, value in (dashed or {}).items():
-            axes.axhline(value, color="#3F3F46", linestyle="--", linewidth=1.2, label=name)
-
-    return draw
-
-
-def _svg(figure: Figure) -> str:
-    out = io.StringIO()
-    figure.savefig(out, format="svg", metadata={"Date": None})
-    return out.getvalue()
+def _to_svg(figure: Figure) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()

@@ -1,9 +1,9 @@
-"""Run folders as one tidy table: a row a run, epoch and metric (tables.RUNS).
+"""Run folders as one tidy table: a row for each run, epoch and metric (tables.RUNS).
 
-Of a run that came to its end `last`, `best`, `mean10` and `drop` = best - last stand at its last epoch; of other images
-of validation, whose `val_NAME_top1` it measured, `NAME_last`, `NAME_best` and `NAME_mean10` likewise. The column
-`options` says, as JSON, the options of the method, and what else differs between the runs of a dataset: `net`,
-`pretrained`, and values of the preset as `preset.lr`.
+The results of a run that has ended, `last`, `best`, `mean10` and `drop` = best - last, stand at its last
+epoch; so do `NAME_last`, `NAME_best` and `NAME_mean10` of other validation images, whose `val_NAME_top1` it
+measured. The column `options` holds, as JSON, the options of the method, and what else differs between the
+runs of a dataset: `net`, `pretrained`, and values of the preset as `preset.lr`.
 """
 
 import json
@@ -25,106 +25,130 @@ from cnlw_tools.recipe.run_files import (
     read_result,
     summarise,
 )
+from cnlw_tools.report.trials import PRESET_PREFIX
+
+MetricValue = tuple[int, str, float]  # epoch, metric, value
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """One run folder."""
+class RunFolder:
+    """One run as it lies in its folder."""
 
     folder: Path
-    name: str  # below the folder that was read
+    name: str  # path below the folder of all runs
     config: RunConfig
-    history: list[Metrics]  # an epoch each
-    result: RunResult | None  # none: it has not come to its end
+    history: list[Metrics]  # by epoch
+    result: RunResult | None  # None: it has not ended
 
     @property
     def build(self) -> Path:
-        """The build it learned from."""
+        """The folder of the build that it learned from."""
         return Path(self.config.build)
 
     @property
     def dataset(self) -> str:
-        """The name of the folder of its build."""
+        """The name of that folder."""
         return self.build.resolve().name
 
 
-def load(folder: Path) -> list[Run]:
+def read_run_folders(folder: Path) -> list[RunFolder]:
     """Read every run below a folder, in the order of their names.
 
     Raises:
         FileNotFoundError: there is none
         ValueError: a file of a run cannot be read
     """
-    found = [_load(path.parent, folder) for path in sorted(folder.rglob("config.json"))]
-    if not found:
+    run_folders = []
+    for path in sorted(folder.rglob("config.json")):
+        name = path.parent.relative_to(folder).as_posix()
+        run_folders.append(_read_run_folder(path.parent, name))
+    if not run_folders:
         raise FileNotFoundError(
             f"{folder}: no run here (no config.json below it): `cnlw train` or `cnlw sweep` makes some"
         )
-    return found
+    return run_folders
 
 
-def table(runs: Sequence[Run], labels: Mapping[str, str] = {}) -> pa.Table:
-    """Return the runs as one tidy table; ``labels``: what to call the method of a run, by the run's name."""
-    varied = {
-        name: _varied([run for run in runs if run.dataset == name])
-        for name in {run.dataset for run in runs}
-    }
-    rows = [row for run in runs for row in _rows(run, _options(run, varied[run.dataset]), labels)]
+def make_runs_table(run_folders: Sequence[RunFolder], labels: Mapping[str, str] = {}) -> pa.Table:
+    """Return runs as one tidy table.
+
+    Args:
+        run_folders: of any datasets
+        labels: name of a run -> what to call its method
+    """
+    varied_settings = {}
+    for dataset in {run.dataset for run in run_folders}:
+        varied_settings[dataset] = _varied_settings(
+            [run for run in run_folders if run.dataset == dataset]
+        )
+    rows = []
+    for run in run_folders:
+        description = _describe_run(run, varied_settings[run.dataset])
+        description["method"] = labels.get(run.name, run.config.method)
+        for epoch, metric, value in _metric_values(run):
+            rows.append({**description, "epoch": epoch, "metric": metric, "value": value})
     return pa.Table.from_pylist(rows, RUNS)
 
 
-def _load(folder: Path, above: Path) -> Run:
-    name = folder.relative_to(above).as_posix()
-    return Run(folder, name, read_config(folder), read_metrics(folder), read_result(folder))
+def _read_run_folder(folder: Path, name: str) -> RunFolder:
+    return RunFolder(folder, name, read_config(folder), read_metrics(folder), read_result(folder))
 
 
-def _options(run: Run, varied: set[str]) -> dict[str, Any]:
-    """Return the options of a run, with what else differs between those of its dataset."""
-    return {**run.config.options, **{k: v for k, v in _around(run).items() if k in varied}}
+def _settings(run: RunFolder) -> dict[str, Any]:
+    """Return the network of a run and the values of its preset."""
+    settings = {"net": run.config.net, "pretrained": run.config.pretrained}
+    for name, value in run.config.preset.items():
+        settings[PRESET_PREFIX + name] = value
+    return settings
 
 
-def _varied(runs: Sequence[Run]) -> set[str]:
-    """Return what differs between runs: the network, or values of the preset."""
-    first = _around(runs[0])
-    return {k for run in runs for k, v in _around(run).items() if first.get(k) != v}
+def _varied_settings(run_folders: Sequence[RunFolder]) -> set[str]:
+    """Return the settings that are not alike in all runs."""
+    first = _settings(run_folders[0])
+    varied = set()
+    for run in run_folders:
+        for name, value in _settings(run).items():
+            if first.get(name) != value:
+                varied.add(name)
+    return varied
 
 
-def _around(run: Run) -> dict[str, Any]:
-    around = {"net": run.config.net, "pretrained": run.config.pretrained}
-    return {**around, **{f"preset.{k}": v for k, v in run.config.preset.items()}}
-
-
-def _rows(run: Run, options: dict[str, Any], labels: Mapping[str, str]) -> list[dict[str, Any]]:
-    about = {
+def _describe_run(run: RunFolder, varied_settings: set[str]) -> dict[str, Any]:
+    """Return what the table says about a run in each of its rows."""
+    settings = {name: value for name, value in _settings(run).items() if name in varied_settings}
+    return {
         "run": run.name,
         "dataset": run.dataset,
         "config": run.config.config,
         "noise": run.config.noise,
         "level": run.config.level,
-        "method": labels.get(run.name, run.config.method),
-        "options": json.dumps(options, sort_keys=True),
+        "options": json.dumps({**run.config.options, **settings}, sort_keys=True),
         "seed": run.config.seed,
     }
-    numbers = [
-        (line["epoch"], k, v) for line in run.history for k, v in line.items() if k != "epoch"
-    ]
+
+
+def _metric_values(run: RunFolder) -> list[MetricValue]:
+    """Return all numbers of a run."""
+    values: list[MetricValue] = []
+    for metrics in run.history:
+        epoch = int(metrics["epoch"])
+        values += [(epoch, name, value) for name, value in metrics.items() if name != "epoch"]
     if run.result is not None:
         epochs, summary = run.result.epochs, run.result.validation
-        numbers += [(epochs, name, value) for name, value in asdict(summary).items()]
-        numbers += [(epochs, "drop", summary.best - summary.last)]
-        numbers += _elsewhere(run.history)
-    return [
-        {**about, "epoch": epoch, "metric": metric, "value": value}
-        for epoch, metric, value in numbers
-    ]
+        values += [(epochs, name, value) for name, value in asdict(summary).items()]
+        values.append((epochs, "drop", summary.best - summary.last))
+        values += _other_validation_results(run.history)
+    return values
 
 
-def _elsewhere(history: Sequence[Mapping[str, Any]]) -> list[tuple[int, str, float]]:
-    """Return what a run came to on other images of validation."""
-    rows = []
-    for key in history[-1] if history else ():
-        if of := re.fullmatch("val_(.+)_top1", key):
-            values = [line[key] for line in history]
-            for metric, value in asdict(summarise(values)).items():
-                rows.append((len(values), f"{of[1]}_{metric}", value))
-    return rows
+def _other_validation_results(history: Sequence[Metrics]) -> list[MetricValue]:
+    """Return the results of a run on other validation images."""
+    results = []
+    for name in history[-1] if history else ():
+        match = re.fullmatch("val_(.+)_top1", name)
+        if match is None:
+            continue
+        accuracies = [metrics[name] for metrics in history]
+        for metric, value in asdict(summarise(accuracies)).items():
+            results.append((len(accuracies), f"{match[1]}_{metric}", value))
+    return results

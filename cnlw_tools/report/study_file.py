@@ -1,4 +1,4 @@
-"""What a sweep wrote of its study: what was planned, and where a trial stands in the figures."""
+"""The study that runs belong to: what was planned, and where a trial stands in the figures."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,141 +6,191 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnlw_tools.recipe.recipe import name_without_level, recorded_choices
-from cnlw_tools.report.trials import DatasetConfig, PlannedRun, Trial, natural, shown
+from cnlw_tools.report.trials import (
+    PRESET_PREFIX,
+    DatasetConfig,
+    PlannedRun,
+    Trial,
+    format_options,
+    natural_sort_key,
+)
 from cnlw_tools.study.expand import RunSpec
 from cnlw_tools.study.spec import Study
 from cnlw_tools.study.study_file import read_study_file
 
-MOST = 12  # names that a sentence lists
+MAX_NAMES = 12  # that a sentence lists
+
+BuildConfig = tuple[Path, str]  # folder of a build, and a config of it
 
 
-class Place(NamedTuple):
+class FigurePosition(NamedTuple):
     """Where a trial stands in a figure."""
 
-    panel: str
-    line: str
+    panel: str  # title of the panel
+    line: str  # label of the line
     x: float
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a sweep wrote of its study; nothing of runs that are of none."""
+class StudyRecord:
+    """What a sweep recorded about its study; empty for runs that belong to no study."""
 
     name: str = ""
     scale: str = ""
     study: Study = field(default_factory=lambda: Study("", (), ()))
-    cells: Sequence[RunSpec] = ()
+    run_specs: Sequence[RunSpec] = ()
     builds: Path = field(default_factory=Path)
 
     @property
     def title(self) -> str:
         """The name of the study and its scale."""
-        return self.name + (f", scale {self.scale}" if self.scale else "")
+        return f"{self.name}, scale {self.scale}" if self.scale else self.name
 
-    def places(self) -> list[tuple[Path, str]]:
-        """Where every planned config is built, or will be."""
-        return list(dict.fromkeys((self.builds / cell.build, cell.config) for cell in self.cells))
+    def build_configs(self) -> list[BuildConfig]:
+        """Return every planned config, built or not, each once."""
+        configs = [(self.builds / spec.build, spec.config) for spec in self.run_specs]
+        return list(dict.fromkeys(configs))
 
-    def planned(self) -> set[PlannedRun]:
-        """Every method that is to learn from a config."""
+    def planned_runs(self) -> set[PlannedRun]:
+        """Return every method that is to learn from a config."""
         return {
-            PlannedRun(config_of(cell), cell.label or cell.method)
-            for cell in self.cells
-            if cell.method
+            PlannedRun(dataset_config(spec), spec.label or spec.method)
+            for spec in self.run_specs
+            if spec.method
         }
 
-    def labels(self) -> dict[str, str]:
+    def method_labels(self) -> dict[str, str]:
         """Return what the study calls the method of a run, by the run's name, where it does."""
-        return {cell.name: cell.label for cell in self.cells if cell.label}
+        return {spec.name: spec.label for spec in self.run_specs if spec.label}
 
-    def lacking(self, trials: Sequence[Trial]) -> str:
-        """Say in a sentence which planned cells have no trial; nothing where all have one."""
-        ran = {PlannedRun(trial.dataset_config, trial.name) for trial in trials}
-        left = {f"{run.config.name} {run.method}" for run in self.planned() - ran}
-        return sentence("Not run", sorted(left, key=natural))
+    def describe_missing(self, trials: Sequence[Trial]) -> str:
+        """Return a sentence with the planned runs that have no trial; empty if all have one."""
+        existing = {PlannedRun(trial.dataset_config, trial.method_name) for trial in trials}
+        missing = self.planned_runs() - existing
+        names = {f"{run.config.name} {run.method}" for run in missing}
+        return list_names("Not run", sorted(names, key=natural_sort_key))
 
-    def place(self, trial: Trial, but: Collection[str] = ()) -> Place | None:
-        """Return where a trial stands in the figures; none if it has not the number that they go over.
+    def position(self, trial: Trial, exclude: Collection[str] = ()) -> FigurePosition | None:
+        """Return where a trial stands; None if it has no value of the x axis.
 
-        Panels are kinds of noise; lines are methods, with what else differs between the configs, ``but`` these.
+        Panels are kinds of noise; lines are methods, with what else differs between the configs.
+
+        Args:
+            trial: any
+            exclude: names of values that the line does not mention
         """
-        if self.study.over == "level" and not but:
-            return (
-                None
-                if trial.level is None
-                else Place(f"{trial.dataset}, {trial.family}", trial.method, trial.level)
-            )
-        return self._place(trial.dataset_config, trial.name, trial.apart, trial.options, but)
+        if self.study.over == "level" and not exclude:
+            if trial.level is None:
+                return None
+            panel = f"{trial.dataset}, {trial.family}"
+            return FigurePosition(panel, trial.method, trial.level)
+        return self._position(
+            config=trial.dataset_config,
+            method_name=trial.method_name,
+            variant=trial.variant,
+            options=trial.options,
+            exclude=exclude,
+        )
 
-    def planned_place(self, cell: RunSpec, but: Collection[str] = ()) -> Place | None:
-        """Return where the trial of a cell will stand."""
-        nets = len({cell.net for cell in self.cells}) > 1
-        options = {**cell.changes, **cell.options, **({"net": cell.net} if nets else {})}
-        apart = {
-            k: v
-            for k, v in options.items()
-            if k in self.study.apart or (k == "net" and not cell.label)
-        }
-        return self._place(config_of(cell), cell.label or cell.method, apart, options, but)
+    def planned_position(
+        self, spec: RunSpec, exclude: Collection[str] = ()
+    ) -> FigurePosition | None:
+        """Return where the trial of a planned run will stand; see `position`."""
+        has_several_nets = len({spec.net for spec in self.run_specs}) > 1
+        options = {**spec.changes, **spec.options}
+        if has_several_nets:
+            options["net"] = spec.net
+        variant_keys = {*self.study.apart}
+        if not spec.label:
+            variant_keys.add("net")
+        return self._position(
+            config=dataset_config(spec),
+            method_name=spec.label or spec.method,
+            variant={name: value for name, value in options.items() if name in variant_keys},
+            options=options,
+            exclude=exclude,
+        )
 
-    def _place(
+    def _position(
         self,
         config: DatasetConfig,
-        name: str,
-        apart: Mapping[str, Any],
+        method_name: str,
+        variant: Mapping[str, Any],
         options: Mapping[str, Any],
-        but: Collection[str],
-    ) -> Place | None:
-        x = self.number(self.study.over, config, options)
+        exclude: Collection[str],
+    ) -> FigurePosition | None:
+        x = self.numeric_value(self.study.over, config, options)
         if x is None:
             return None
-        facts = self.facts(config)
-        configs = {config_of(cell) for cell in self.cells if cell.build == config.dataset}
-        others = [self.facts(other) for other in configs]
-        varied = {k: v for k, v in facts.items() if any(other.get(k) != v for other in others)}
-        beside = {
-            k: v
-            for k, v in {**apart, **varied}.items()
-            if k not in (self.study.over, "noise", *but)
+        legend = {**variant, **self._differing_values(config)}
+        for name in (self.study.over, "noise", *exclude):
+            legend.pop(name, None)
+        panel = f"{config.dataset}, {self.config_values(config)['noise']}"
+        line = f"{method_name} {format_options(legend)}".strip()
+        return FigurePosition(panel, line, x)
+
+    def _differing_values(self, config: DatasetConfig) -> dict[str, Any]:
+        """Return the values of a config that not all planned configs of its dataset share."""
+        configs = {dataset_config(spec) for spec in self.run_specs if spec.build == config.dataset}
+        others = [self.config_values(other) for other in configs]
+        return {
+            name: value
+            for name, value in self.config_values(config).items()
+            if any(other.get(name) != value for other in others)
         }
-        return Place(f"{config.dataset}, {facts['noise']}", f"{name} {shown(beside)}".strip(), x)
 
-    def number(self, key: str, config: DatasetConfig, options: Mapping[str, Any]) -> float | None:
-        """Return a number of a config, a method or the preset; none if there is none of that name."""
-        bare = {k.removeprefix("preset."): v for k, v in options.items()}
-        x = {**self.facts(config), **bare}.get(key)
-        return None if isinstance(x, bool) or not isinstance(x, int | float) else float(x)
+    def numeric_value(
+        self, name: str, config: DatasetConfig, options: Mapping[str, Any]
+    ) -> float | None:
+        """Return a number of a config, a method or the preset; None if there is no such number."""
+        values = self.config_values(config)
+        for option, value in options.items():
+            values[option.removeprefix(PRESET_PREFIX)] = value
+        number = values.get(name)
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            return None
+        return float(number)
 
-    def facts(self, config: DatasetConfig) -> dict[str, Any]:
-        """Return what is said of a config: its noise, level, options and choices."""
-        about = {"noise": config.family, "level": config.level}
-        for cell in self.cells:
-            if (cell.build, cell.config) == (config.dataset, config.name):
-                choices = recorded_choices(cell.recipe)
+    def config_values(self, config: DatasetConfig) -> dict[str, Any]:
+        """Return the noise, level, options and choices of a config, by name."""
+        values = {"noise": config.family, "level": config.level}
+        for spec in self.run_specs:
+            if (spec.build, spec.config) == (config.dataset, config.name):
+                choices = recorded_choices(spec.recipe)
                 del choices["dataset"], choices["options"]
-                return {**about, **choices, **cell.recipe.options}
-        return about
+                return {**values, **choices, **spec.recipe.options}
+        return values
 
 
-def config_of(cell: RunSpec) -> DatasetConfig:
-    """Return the config that a cell learns from, or builds."""
-    family = name_without_level(cell.config, cell.recipe.noise, cell.level)
-    return DatasetConfig(cell.build, cell.config, family, cell.level)
+def dataset_config(spec: RunSpec) -> DatasetConfig:
+    """Return the config that a spec learns from, or builds."""
+    family = name_without_level(spec.config, spec.recipe.noise, spec.level)
+    return DatasetConfig(spec.build, spec.config, family, spec.level)
 
 
-def sentence(what: str, names: Sequence[str]) -> str:
-    """Return ``Not run: a, b.``, the first of many; nothing of none."""
-    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
-    return f"{what}: {', '.join(names[:MOST])}{more}." if names else ""
+def list_names(beginning: str, names: Sequence[str]) -> str:
+    """Return ``Not run: a, b.``, at most twelve names; empty if there is none."""
+    if not names:
+        return ""
+    listed = ", ".join(names[:MAX_NAMES])
+    n_left = len(names) - MAX_NAMES
+    more = f" and {n_left} more" if n_left > 0 else ""
+    return f"{beginning}: {listed}{more}."
 
 
-def study(folder: Path) -> Said:
-    """Read what a sweep wrote of its study, if this is the folder of one.
+def read_study_record(folder: Path) -> StudyRecord:
+    """Read what a sweep recorded in a folder of runs; an empty record if no sweep made it.
 
     Raises:
-        ValueError: it cannot be read
+        ValueError: study.json cannot be read
     """
-    read = read_study_file(folder)
-    if read is None:
-        return Said()
-    return Said(read.name, read.scale, read.study, read.cells, Path(read.builds))
+    content = read_study_file(folder)
+    if content is None:
+        return StudyRecord()
+    return StudyRecord(
+        name=content.name,
+        scale=content.scale,
+        study=content.study,
+        run_specs=content.cells,
+        builds=Path(content.builds),
+    )

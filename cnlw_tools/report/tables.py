@@ -1,229 +1,276 @@
-"""Tables of words, and how they are written: Markdown, LaTeX; page.html writes them as HTML."""
+"""Tables of text, and how they are written: Markdown and LaTeX; page.html writes them as HTML."""
 
 import math
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cnlw_tools.report.statistics import Spread, spread
-from cnlw_tools.report.trials import PlannedRun, Trial, natural, shown
+from cnlw_tools.report.statistics import MeanInterval, mean_interval
+from cnlw_tools.report.trials import PlannedRun, Trial, format_options, natural_sort_key
 
-NAMES = {"last": "Last epoch", "best": "Best epoch", "mean10": "Mean of the last ten epochs"}
-MEANS = "Top-1 on validation in percent: mean ± half the 95 % t-interval over seeds (their number)."
-OVER_LEVELS = "Last column: mean ± half the 95 % t-interval over the columns."
-NOTHING = "–"
+RESULT_TITLES = {
+    "last": "Last epoch",
+    "best": "Best epoch",
+    "mean10": "Mean of the last ten epochs",
+}
+RESULTS_CAPTION = (
+    "Top-1 on validation in percent: mean ± half the 95 % t-interval over seeds (their number)."
+)
+MEAN_COLUMN_CAPTION = "Last column: mean ± half the 95 % t-interval over the columns."
+EMPTY = "–"
 NOT_RUN = "not run"
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
-    """A table."""
+class Table:
+    """A table of text."""
 
     title: str
-    head: list[str]
+    header: list[str]
     rows: list[list[str]]
     caption: str = ""
     notes: list[str] = field(default_factory=list)
-    strong: frozenset[tuple[int, int]] = frozenset()  # row and column of the highest
-    words: int = 1  # columns, from the left, that hold words
+    bold: frozenset[tuple[int, int]] = frozenset()  # row and column of a cell
+    n_text_columns: int = 1  # from the left; the others hold numbers
 
 
-def number(found: Spread | None) -> str:
-    """Write a mean, half its interval and how many values it is of."""
-    if found is None:
-        return NOTHING
-    return f"{found.mean:.2f}" + ("" if found.n == 1 else f" ± {found.half:.2f}") + f" ({found.n})"
+def format_mean_interval(result: MeanInterval | None) -> str:
+    """Return a mean, half its interval and the number of values, ``2.00 ± 0.13 (5)``."""
+    if result is None:
+        return EMPTY
+    if result.n == 1:
+        return f"{result.mean:.2f} (1)"
+    return f"{result.mean:.2f} ± {result.half_width:.2f} ({result.n})"
 
 
-def results(
-    trials: Sequence[Trial], metric: str, planned: Collection[PlannedRun] = ()
-) -> list[Sheet]:
-    """Return a table for each kind of noise, methods by level; and one a dataset of configs without levels, by method.
+def result_tables(
+    trials: Sequence[Trial], metric: str, planned_runs: Collection[PlannedRun] = ()
+) -> list[Table]:
+    """Return a table for each kind of noise, methods by level.
+
+    Configs without levels share one table for each dataset, methods by config.
 
     Args:
         trials: the best of each method on each config
         metric: last, best or mean10
-        planned: runs that a study asks for; one that has not been made says so
+        planned_runs: those that a study asks for; the cell of one that has not been run says so
     """
-    kinds: dict[tuple[str, str], Kind] = {}
-    ran = {PlannedRun(trial.dataset_config, trial.name) for trial in trials}
-    for config, _ in sorted({*planned, *ran}, key=_run_key):
-        family = "" if config.level is None else config.family
-        kind = kinds.setdefault((config.dataset, family), Kind({}, [], []))
-        kind.configs[config.name] = config.level
-    for (dataset, _), kind in kinds.items():
-        kind.trials.extend(t for t in trials if t.dataset == dataset and t.config in kind.configs)
-        for config, method in sorted(planned, key=_run_key):
-            if config.dataset == dataset and config.name in kind.configs:
-                kind.planned.append((config.name, method))
-    titles = {key: f"{NAMES[metric]}: {', '.join(filter(None, key))}" for key in kinds}
-    return [
-        _results(titles[key], kind, metric) if key[1] else _turned(titles[key], kind, metric)
-        for key, kind in kinds.items()
-    ]
+    tables = []
+    for (dataset, family), group in _group_results(trials, planned_runs).items():
+        names = f"{dataset}, {family}" if family else dataset
+        title = f"{RESULT_TITLES[metric]}: {names}"
+        if family:
+            tables.append(_table_by_level(title, group, metric))
+        else:
+            tables.append(_table_by_config(title, group, metric))
+    return tables
 
 
-class Kind(NamedTuple):
-    """One kind of noise on one dataset."""
+class ResultGroup(NamedTuple):
+    """What one table of results shows."""
 
-    configs: dict[str, int | None]  # name -> level, in the order of columns
+    levels: dict[str, int | None]  # by config, in the order of columns
     trials: list[Trial]
     planned: list[tuple[str, str]]  # config and method
 
 
-def _cells(kind: Kind, metric: str) -> dict[str, list[tuple[Spread | None, str]]]:
-    """Return by method what it came to on each config, and how that is written."""
-    found = {(t.method, t.config): t.came_to[metric] for t in kind.trials}
-    names = {t.method: t.name for t in kind.trials}
-    names |= {name: name for _, name in kind.planned if name not in names.values()}
-    return {
-        method: [
-            (
-                found.get((method, c)),
-                _word(found.get((method, c)), (c, names[method]) in kind.planned),
-            )
-            for c in kind.configs
-        ]
-        for method in sorted(names, key=natural)
-    }
+class ResultCell(NamedTuple):
+    """One cell of a table of results."""
+
+    result: MeanInterval | None
+    text: str
 
 
-def _results(title: str, kind: Kind, metric: str) -> Sheet:
-    cells = _cells(kind, metric)
-    numbers = {method: [cell for cell, _ in some] for method, some in cells.items()}
-    return Sheet(
-        title,
-        [
-            "Method",
-            *(f"{level} %" for level in kind.configs.values()),
-            *(["Mean"] if len(kind.configs) > 1 else []),
-        ],
-        [
-            [method, *(word for _, word in some), *_over(numbers[method])]
-            for method, some in cells.items()
-        ],
-        MEANS + (f" {OVER_LEVELS}" if len(kind.configs) > 1 else ""),
-        strong=_highest(list(numbers.values())),
-    )
+def _group_results(
+    trials: Sequence[Trial], planned_runs: Collection[PlannedRun]
+) -> dict[tuple[str, str], ResultGroup]:
+    """Group runs and plans by dataset and kind of noise; configs without levels are one kind."""
+    groups: dict[tuple[str, str], ResultGroup] = {}
+    existing_runs = {PlannedRun(trial.dataset_config, trial.method_name) for trial in trials}
+    for config, _ in sorted({*planned_runs, *existing_runs}, key=_run_sort_key):
+        family = "" if config.level is None else config.family
+        group = groups.setdefault((config.dataset, family), ResultGroup({}, [], []))
+        group.levels[config.name] = config.level
+    for (dataset, _), group in groups.items():
+        for trial in trials:
+            if trial.dataset == dataset and trial.config in group.levels:
+                group.trials.append(trial)
+        for config, method in sorted(planned_runs, key=_run_sort_key):
+            if config.dataset == dataset and config.name in group.levels:
+                group.planned.append((config.name, method))
+    return groups
 
 
-def _turned(title: str, kind: Kind, metric: str) -> Sheet:
-    """Return a row a config and a column a method, or the other way where there are more methods."""
-    cells = _cells(kind, metric)
-    marks = _highest([[cell for cell, _ in some] for some in cells.values()])
-    if len(cells) > len(kind.configs):
-        rows = [[method, *(word for _, word in some)] for method, some in cells.items()]
-        return Sheet(title, ["Method", *kind.configs], rows, MEANS, strong=marks)
-    rows = [
-        [config, *(some[i][1] for some in cells.values())] for i, config in enumerate(kind.configs)
-    ]
-    strong = frozenset((column - 1, method + 1) for method, column in marks)
-    return Sheet(title, ["Config", *cells], rows, MEANS, strong=strong)
+def _result_cells(group: ResultGroup, metric: str) -> dict[str, list[ResultCell]]:
+    """Return the cells of each method, in the order of the configs."""
+    results = {}
+    method_names = {}
+    for trial in group.trials:
+        results[trial.method, trial.config] = trial.results[metric]
+        method_names[trial.method] = trial.method_name
+    for _, method_name in group.planned:
+        if method_name not in method_names.values():
+            method_names[method_name] = method_name
+
+    cells = {}
+    for method in sorted(method_names, key=natural_sort_key):
+        row = []
+        for config in group.levels:
+            result = results.get((method, config))
+            is_planned = (config, method_names[method]) in group.planned
+            text = format_mean_interval(result)
+            if result is None and is_planned:
+                text = NOT_RUN
+            row.append(ResultCell(result, text))
+        cells[method] = row
+    return cells
 
 
-def _run_key(run: PlannedRun) -> list[object]:
-    """Return what orders runs as people do."""
-    return [natural(run.config.dataset), natural(run.config.name), natural(run.method)]
+def _table_by_level(title: str, group: ResultGroup, metric: str) -> Table:
+    """Return a table with a row for each method and a column for each level."""
+    cells = _result_cells(group, metric)
+    header = ["Method", *(f"{level} %" for level in group.levels.values())]
+    caption = RESULTS_CAPTION
+    rows = [[method, *(cell.text for cell in row)] for method, row in cells.items()]
+    if len(group.levels) > 1:
+        header.append("Mean")
+        caption += f" {MEAN_COLUMN_CAPTION}"
+        for row, row_cells in zip(rows, cells.values(), strict=True):
+            row.append(_mean_over_levels(row_cells))
+    return Table(title, header, rows, caption, bold=_highest_cells(list(cells.values())))
 
 
-def _over(cells: Sequence[Spread | None]) -> list[str]:
-    """Write the mean over configs and half its interval, where there are several and all have been run."""
-    means = [cell.mean for cell in cells if cell]
-    if len(cells) < 2:
-        return []
+def _table_by_config(title: str, group: ResultGroup, metric: str) -> Table:
+    """Return a table of methods and configs; those of which there are more have the rows."""
+    cells = _result_cells(group, metric)
+    bold = _highest_cells(list(cells.values()))
+    if len(cells) > len(group.levels):
+        rows = [[method, *(cell.text for cell in row)] for method, row in cells.items()]
+        return Table(title, ["Method", *group.levels], rows, RESULTS_CAPTION, bold=bold)
+    rows = []
+    for i, config in enumerate(group.levels):
+        rows.append([config, *(row[i].text for row in cells.values())])
+    transposed = frozenset((column - 1, row + 1) for row, column in bold)
+    return Table(title, ["Config", *cells], rows, RESULTS_CAPTION, bold=transposed)
+
+
+def _run_sort_key(run: PlannedRun) -> list[object]:
+    """Return a key that sorts runs by dataset, config and method, as people do."""
+    names = (run.config.dataset, run.config.name, run.method)
+    return [natural_sort_key(name) for name in names]
+
+
+def _mean_over_levels(cells: Sequence[ResultCell]) -> str:
+    """Return the mean over levels and half its interval, if all of them have been run."""
+    means = [cell.result.mean for cell in cells if cell.result]
     if len(means) < len(cells):
-        return [NOTHING]
-    over = spread(means)
-    return [f"{over.mean:.1f} ± {over.half:.1f}"]
+        return EMPTY
+    over_levels = mean_interval(means)
+    return f"{over_levels.mean:.1f} ± {over_levels.half_width:.1f}"
 
 
-def _word(found: Spread | None, planned: bool) -> str:
-    return NOT_RUN if found is None and planned else number(found)
+def _highest_cells(rows: Sequence[Sequence[ResultCell]]) -> frozenset[tuple[int, int]]:
+    """Return row and column of the highest mean of each column, all of them if several are equal.
+
+    Columns count from 1, since the first column of the table holds the methods.
+    """
+    if len(rows) < 2:
+        return frozenset()
+    highest = set()
+    for j, column in enumerate(zip(*rows, strict=True), 1):
+        means = [cell.result.mean if cell.result else -math.inf for cell in column]
+        for i, mean in enumerate(means):
+            if mean == max(means) > -math.inf:
+                highest.add((i, j))
+    return frozenset(highest)
 
 
-def _highest(cells: list[list[Spread | None]]) -> frozenset[tuple[int, int]]:
-    """Return where the highest means of each column stand, all of them; the first column holds the methods."""
-    marks = set()
-    for j, column in enumerate(zip(*cells, strict=True) if len(cells) > 1 else ()):
-        means = [cell.mean if cell else -math.inf for cell in column]
-        marks |= {(i, j + 1) for i, mean in enumerate(means) if mean == max(means) > -math.inf}
-    return frozenset(marks)
+def trials_table(trials: Sequence[Trial], selected: Sequence[Trial], rule: str) -> Table:
+    """Return a table of all trials with their options; the selected ones are bold.
 
-
-def every_trial(trials: Sequence[Trial], chosen: Sequence[Trial], rule: str) -> Sheet:
-    """Return all trials with their options; the chosen ones are strong."""
-    rows = [
-        [
-            t.dataset,
-            t.config,
-            t.method,
-            shown(t.options) or NOTHING,
-            *(number(t.came_to.get(m)) for m in (*NAMES, "drop")),
-            f"{t.came_to[rule].sd:.2f}" if rule in t.came_to and t.came_to[rule].n > 1 else NOTHING,
-        ]
-        for t in trials
-    ]
-    picked = {id(t) for t in chosen}
-    return Sheet(
-        "All trials",
-        [
-            "Dataset",
-            "Config",
-            "Method",
-            "Options",
-            "Last",
-            "Best",
-            "Mean of ten",
-            "Drop",
-            "Deviation",
-        ],
-        rows,
-        f'The strong one of a method and config has the highest mean of "{rule}" on validation over its seeds; of '
-        f'equals the first here. Drop: best less last. Deviation: the standard deviation of "{rule}" over seeds.',
-        strong=frozenset((i, 2) for i, t in enumerate(trials) if id(t) in picked),
-        words=4,
+    Args:
+        trials: all trials
+        selected: the best of each method on each config
+        rule: the metric that they were selected by
+    """
+    selected_ids = {id(trial) for trial in selected}
+    rows = []
+    bold = set()
+    for i, trial in enumerate(trials):
+        rows.append(_trial_row(trial, rule))
+        if id(trial) in selected_ids:
+            bold.add((i, 2))
+    header = ["Dataset", "Config", "Method", "Options", "Last", "Best", "Mean of ten", "Drop"]
+    caption = (
+        f'The bold trial of a method and config has the highest mean of "{rule}" on validation over '
+        "its seeds; of equals, the first one here. Drop: best less last. Deviation: the standard "
+        f'deviation of "{rule}" over seeds.'
+    )
+    return Table(
+        title="All trials",
+        header=[*header, "Deviation"],
+        rows=rows,
+        caption=caption,
+        bold=frozenset(bold),
+        n_text_columns=4,
     )
 
 
-def markdown(sheet: Sheet) -> str:
-    """Write a table as Markdown."""
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in sheet.rows]
-    for i, j in sheet.strong:
+def _trial_row(trial: Trial, rule: str) -> list[str]:
+    metrics = [*RESULT_TITLES, "drop"]
+    results = [format_mean_interval(trial.results.get(metric)) for metric in metrics]
+    deviation = EMPTY
+    if rule in trial.results and trial.results[rule].n > 1:
+        deviation = f"{trial.results[rule].sd:.2f}"
+    options = format_options(trial.options) or EMPTY
+    return [trial.dataset, trial.config, trial.method, options, *results, deviation]
+
+
+def to_markdown(table: Table) -> str:
+    """Return a table as Markdown."""
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in table.rows]
+    for i, j in table.bold:
         cells[i][j] = f"**{cells[i][j]}**"
-    lines = [f"## {sheet.title}", "", *([sheet.caption, ""] if sheet.caption else [])]
-    lines += [f"| {' | '.join(row)} |" for row in (sheet.head, ["---"] * len(sheet.head), *cells)]
-    lines += ["", *(f"{i}. {note}" for i, note in enumerate(sheet.notes, 1))]
+    lines = [f"## {table.title}", ""]
+    if table.caption:
+        lines += [table.caption, ""]
+    rule = ["---"] * len(table.header)
+    for row in (table.header, rule, *cells):
+        lines.append(f"| {' | '.join(row)} |")
+    lines.append("")
+    lines += [f"{i}. {note}" for i, note in enumerate(table.notes, 1)]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def latex(sheet: Sheet) -> str:
-    """Write a table as LaTeX; it wants no package."""
-    cells = [[_escaped(cell) for cell in row] for row in sheet.rows]
-    for i, j in sheet.strong:
+def to_latex(table: Table) -> str:
+    """Return a table as LaTeX that needs no package."""
+    cells = [[_escape_latex(cell) for cell in row] for row in table.rows]
+    for i, j in table.bold:
         cells[i][j] = f"\\textbf{{{cells[i][j]}}}"
+    caption = _escape_latex(f"{table.title}. {table.caption}".strip())
+    n_number_columns = len(table.header) - table.n_text_columns
+    alignment = "l" * table.n_text_columns + "r" * n_number_columns
+    header = [_escape_latex(cell) for cell in table.header]
     lines = [
         "\\begin{table}",
         "\\centering",
-        f"\\caption{{{_escaped(f'{sheet.title}. {sheet.caption}'.strip())}}}",
-    ]
-    lines += [
-        f"\\begin{{tabular}}{{{'l' * sheet.words + 'r' * (len(sheet.head) - sheet.words)}}}",
+        f"\\caption{{{caption}}}",
+        f"\\begin{{tabular}}{{{alignment}}}",
         "\\hline",
-    ]
-    lines += [" & ".join(map(_escaped, sheet.head)) + " \\\\", "\\hline"]
-    lines += [" & ".join(row) + " \\\\" for row in cells]
-    lines += [
+        _latex_row(header),
+        "\\hline",
+        *(_latex_row(row) for row in cells),
         "\\hline",
         "\\end{tabular}",
-        *(f"\\par {_escaped(note)}" for note in sheet.notes),
+        *(f"\\par {_escape_latex(note)}" for note in table.notes),
         "\\end{table}",
     ]
     return "\n".join(lines) + "\n"
 
 
-SIGNS: dict[str, str] = {
-    **{c: f"\\{c}" for c in "&%$#_{}"},
+LATEX_ESCAPES: dict[str, str] = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
     "\\": "\\textbackslash{}",
     "~": "\\textasciitilde{}",
     "^": "\\textasciicircum{}",
@@ -236,6 +283,10 @@ SIGNS: dict[str, str] = {
 }
 
 
-def _escaped(text: str) -> str:
-    swap: Callable[[re.Match[str]], str] = lambda found: SIGNS[found[0]]  # noqa: E731
-    return re.sub("|".join(map(re.escape, SIGNS)), swap, text)
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + " \\\\"
+
+
+def _escape_latex(text: str) -> str:
+    pattern = "|".join(map(re.escape, LATEX_ESCAPES))
+    return re.sub(pattern, lambda match: LATEX_ESCAPES[match[0]], text)

@@ -1,8 +1,10 @@
-"""From runs to results. A trial is a method with its options on a config; its runs differ in nothing but the seed.
+"""From runs to results: trials, and the best trial of each method.
 
-The best trial of a method on a config is the one whose mean of `rule` over seeds is the highest; of equals, the first
-in the order of their options. (Jiang et al., 2020, table 2, report the peak of the trial with the highest peak:
-`rule = "best"`.) Options named `apart` are no trials of one method but methods of their own; so are networks.
+A trial is a method with its options on a config; its runs differ in nothing but the seed. The best trial
+of a method on a config is the one with the highest mean of `rule` over seeds; of equals, the first in the
+order of their options. (Jiang et al., 2020, table 2, report the peak of the trial with the highest peak:
+`rule = "best"`.) Some options make a variant: a method of its own, and no further trial of one method.
+Networks always do.
 """
 
 import json
@@ -15,10 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cnlw_tools.recipe.recipe import name_without_level
-from cnlw_tools.report.statistics import Spread, spread
+from cnlw_tools.report.statistics import MeanInterval, mean_interval
 
-CAME_TO = ("last", "best", "mean10", "drop")
-CURVE = "val_top1"
+RESULT_METRICS = ("last", "best", "mean10", "drop")
+VALIDATION_ACCURACY = "val_top1"
+PRESET_PREFIX = "preset."  # of options that are values of the preset
+
+Curves = Mapping[str, list[float]]  # name of a run -> values by epoch
 
 
 class DatasetConfig(NamedTuple):
@@ -39,22 +44,22 @@ class PlannedRun(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Runs that differ in the seed alone, and what they came to."""
+    """Runs that differ in the seed alone, and their results."""
 
     dataset: str
     config: str
     noise: str
     level: int | None  # percent
-    name: str  # of the method
-    method: str  # the name, and the options that are apart
-    apart: Mapping[str, Any]  # those
-    options: Mapping[str, Any]  # all of them
-    runs: tuple[str, ...]
-    came_to: Mapping[str, Spread]  # by metric, over seeds; empty where no run has ended
+    method_name: str
+    method: str  # the name with the options that make a variant
+    variant: Mapping[str, Any]  # the options that make a variant
+    options: Mapping[str, Any]  # all options
+    run_names: tuple[str, ...]
+    results: Mapping[str, MeanInterval]  # by metric, over seeds; empty if no run has ended
 
     @property
     def family(self) -> str:
-        """The config without its level."""
+        """The name of the config without its level."""
         return name_without_level(self.config, self.noise, self.level)
 
     @property
@@ -63,96 +68,135 @@ class Trial:
         return DatasetConfig(self.dataset, self.config, self.family, self.level)
 
 
-def natural(name: str) -> tuple[list[tuple[float, str]], str]:
-    """Return what sorts names as people do: numbers in them by their size."""
-    parts = enumerate(re.split(r"(\d+(?:\.\d+)?)", name))
-    return [(float(part), "") if i % 2 else (-1, part) for i, part in parts], name
+def natural_sort_key(name: str) -> tuple[list[tuple[float, str]], str]:
+    """Return a key that sorts names as people do: numbers in them by their size."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", name)  # text and numbers in turn
+    key = []
+    for i, part in enumerate(parts):
+        is_number = i % 2 == 1
+        key.append((float(part), "") if is_number else (-1.0, part))
+    return key, name
 
 
-def trials(
-    runs: pa.Table, apart: Collection[str] = (), labels: Collection[str] = ()
+def group_trials(
+    runs: pa.Table,
+    variant_options: Collection[str] = (),
+    labels: Collection[str] = (),
 ) -> list[Trial]:
-    """Group a table of runs (tables.RUNS) into trials, in the order of dataset, config, method, options.
+    """Group runs into trials, in the order of dataset, config, method, options.
 
-    A method whose name is one of ``labels`` was named by a study, which knows its network.
+    Args:
+        runs: of the RUNS schema, with noise and level
+        variant_options: options that make a variant
+        labels: names that a study gave to methods; these imply a network, so it makes no variant
     """
-    keys = ["dataset", "config", "method", "options"]
-    columns = [*keys, "run", "noise", "level"]
-    members = runs.select(columns).group_by(columns).aggregate([]).sort_by("run")
-    ended = runs.filter(pc.match_substring_regex(runs["metric"], f"(^|_)({'|'.join(CAME_TO)})$"))
-    values: dict[str, list[tuple[str, float]]] = {}
-    for row in ended.to_pylist():
-        values.setdefault(row["run"], []).append((row["metric"], row["value"]))
-    found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for row in members.to_pylist():
-        found.setdefault(tuple(row[k] for k in keys), []).append(row)
-    return [
-        _trial(found[key], values, {*apart} if key[2] in labels else {"net", *apart})
-        for key in sorted(found, key=lambda key: [natural(part) for part in key])
-    ]
+    key_columns = ["dataset", "config", "method", "options"]
+    columns = [*key_columns, "run", "noise", "level"]
+    distinct_runs = runs.select(columns).group_by(columns).aggregate([]).sort_by("run")
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in distinct_runs.to_pylist():
+        key = tuple(row[column] for column in key_columns)
+        groups.setdefault(key, []).append(row)
+
+    results = _results_by_run(runs)
+    trials = []
+    for key in sorted(groups, key=lambda key: [natural_sort_key(part) for part in key]):
+        method = key[2]
+        variant_keys = {*variant_options}
+        if method not in labels:
+            variant_keys.add("net")
+        trials.append(_make_trial(groups[key], results, variant_keys))
+    return trials
 
 
-def best(found: Sequence[Trial], rule: str = "last") -> list[Trial]:
-    """Return the best trial of each method on each config; trials of which no run has ended take no part."""
-    chosen: dict[tuple[str, str, str], Trial] = {}
-    for trial in found:
-        key = (trial.dataset, trial.config, trial.method)
-        if rule not in trial.came_to:
+def best_trials(trials: Sequence[Trial], rule: str = "last") -> list[Trial]:
+    """Return the best trial of each method on each config, of those with a run that has ended.
+
+    Args:
+        trials: of any methods and configs
+        rule: the metric whose mean counts
+    """
+    best: dict[tuple[str, str, str], Trial] = {}
+    for trial in trials:
+        if rule not in trial.results:
             continue
-        if key not in chosen or trial.came_to[rule].mean > chosen[key].came_to[rule].mean:
-            chosen[key] = trial
-    return list(chosen.values())
+        key = (trial.dataset, trial.config, trial.method)
+        if key not in best or trial.results[rule].mean > best[key].results[rule].mean:
+            best[key] = trial
+    return list(best.values())
 
 
-def curves(runs: pa.Table, metric: str = CURVE) -> dict[str, list[float]]:
-    """Return the values of a metric, an epoch each, by run that came to its end."""
-    ended = runs.filter(pc.equal(runs["metric"], CAME_TO[0]))["run"]
-    rows = runs.filter(pc.and_(pc.equal(runs["metric"], metric), pc.is_in(runs["run"], ended)))
+def epoch_curves(runs: pa.Table, metric: str = VALIDATION_ACCURACY) -> dict[str, list[float]]:
+    """Return the values of a metric by epoch, for each run that has ended."""
+    ended_runs = runs.filter(pc.equal(runs["metric"], RESULT_METRICS[0]))["run"]
+    is_metric = pc.equal(runs["metric"], metric)
+    has_ended = pc.is_in(runs["run"], ended_runs)
+    rows = runs.filter(pc.and_(is_metric, has_ended))
     rows = rows.sort_by([("run", "ascending"), ("epoch", "ascending")])
-    found: dict[str, list[float]] = {}
+    curves: dict[str, list[float]] = {}
     for name, value in zip(rows["run"].to_pylist(), rows["value"].to_pylist(), strict=True):
-        found.setdefault(name, []).append(value)
-    return found
+        curves.setdefault(name, []).append(value)
+    return curves
 
 
-def mean_curve(trial: Trial, found: Mapping[str, list[float]]) -> list[float]:
-    """Return the mean over a trial's runs, that came to their end, for the epochs that all of them have."""
-    there = [found[name] for name in trial.runs if name in found]
-    return [sum(values) / len(values) for values in zip(*there, strict=False)]
+def mean_curve(trial: Trial, curves: Curves) -> list[float]:
+    """Return the mean over the runs of a trial that have ended, for the epochs that all have."""
+    run_curves = [curves[name] for name in trial.run_names if name in curves]
+    return [sum(values) / len(values) for values in zip(*run_curves, strict=False)]
 
 
-def shown(options: Mapping[str, Any]) -> str:
-    """Return options in a line."""
-    return " ".join(f"{k.removeprefix('preset.')}={_word(v)}" for k, v in sorted(options.items()))
+def format_options(options: Mapping[str, Any]) -> str:
+    """Return options as text, ``alpha=8 per=batch``, sorted."""
+    words = []
+    for name, value in sorted(options.items()):
+        text = value if isinstance(value, str) else json.dumps(value)
+        words.append(f"{name.removeprefix(PRESET_PREFIX)}={text}")
+    return " ".join(words)
 
 
-def _word(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _results_by_run(runs: pa.Table) -> dict[str, list[tuple[str, float]]]:
+    """Return metric and value of all results of a run, by its name."""
+    pattern = f"(^|_)({'|'.join(RESULT_METRICS)})$"
+    rows = runs.filter(pc.match_substring_regex(runs["metric"], pattern))
+    results: dict[str, list[tuple[str, float]]] = {}
+    for row in rows.to_pylist():
+        results.setdefault(row["run"], []).append((row["metric"], row["value"]))
+    return results
 
 
-def _trial(
-    members: Sequence[Mapping[str, Any]],
-    values: Mapping[str, list[tuple[str, float]]],
-    apart: Collection[str],
+def _make_trial(
+    rows: Sequence[Mapping[str, Any]],
+    results: Mapping[str, list[tuple[str, float]]],
+    variant_keys: Collection[str],
 ) -> Trial:
-    first, names = members[0], [row["run"] for row in members]
-    method = first["method"]
+    """Return the trial of some runs.
+
+    Args:
+        rows: a row a run, alike but for the seed
+        results: of `_results_by_run`
+        variant_keys: options that make a variant, without the prefix of the preset
+    """
+    first = rows[0]
     options: dict[str, Any] = json.loads(first["options"])
-    bare = {k.removeprefix("preset."): v for k, v in options.items()}
-    own = {k: v for k, v in bare.items() if k in apart}
-    by_metric: dict[str, list[float]] = {}
-    for metric, value in (of for run in names for of in values.get(run, ())):
-        by_metric.setdefault(metric, []).append(value)
-    came_to = {metric: spread(some) for metric, some in by_metric.items()}
+    variant = {}
+    for name, value in options.items():
+        short_name = name.removeprefix(PRESET_PREFIX)
+        if short_name in variant_keys:
+            variant[short_name] = value
+    values: dict[str, list[float]] = {}
+    run_names = tuple(row["run"] for row in rows)
+    for run_name in run_names:
+        for metric, value in results.get(run_name, ()):
+            values.setdefault(metric, []).append(value)
     return Trial(
-        first["dataset"],
-        first["config"],
-        first["noise"],
-        first["level"],
-        method,
-        f"{method} {shown(own)}".strip(),
-        own,
-        options,
-        tuple(names),
-        came_to,
+        dataset=first["dataset"],
+        config=first["config"],
+        noise=first["noise"],
+        level=first["level"],
+        method_name=first["method"],
+        method=f"{first['method']} {format_options(variant)}".strip(),
+        variant=variant,
+        options=options,
+        run_names=run_names,
+        results={metric: mean_interval(numbers) for metric, numbers in values.items()},
     )

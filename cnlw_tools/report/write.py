@@ -1,86 +1,178 @@
-"""`cnlw report`: what runs came to, as a page, as tables, as a file of numbers.
+"""`cnlw report`: the results of runs as a page, as tables, as a file of numbers.
 
-DIR/index.html     all of it, in one file that asks nothing of a network
-DIR/tables.md      the tables; DIR/tables.tex
+DIR/index.html     everything, in one file that needs no network
+DIR/tables.md      the tables; also DIR/tables.tex
 DIR/figures/       the panels of the figures, a file each, for a paper
 DIR/runs.parquet   every number (tables.RUNS)
 """
 
 import re
-import shlex
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
 
 from cnlw_tools import files
-from cnlw_tools.dataset import tables
-from cnlw_tools.report import build_figures, figures, page, published, runs
-from cnlw_tools.report import tables as sheets
-from cnlw_tools.report.context import Drawn, Seen
-from cnlw_tools.report.diagnostics import known, truths
-from cnlw_tools.report.runs import Run
-from cnlw_tools.report.study_file import Said, study
-from cnlw_tools.report.tables import Sheet
-from cnlw_tools.report.trials import best, curves, natural, trials
+from cnlw_tools.dataset.tables import write_parquet
+from cnlw_tools.report.build_figures import count_images
+from cnlw_tools.report.context import Figure, ReportContext
+from cnlw_tools.report.diagnostics import load_truths, make_diagnostics
+from cnlw_tools.report.figures import draw_figure
+from cnlw_tools.report.page import PageContent, render_page
+from cnlw_tools.report.provenance import provenance_tables
+from cnlw_tools.report.published import compare_with_paper, read_paper_tables
+from cnlw_tools.report.runs import RunFolder, make_runs_table, read_run_folders
+from cnlw_tools.report.study_file import StudyRecord, read_study_record
+from cnlw_tools.report.tables import (
+    RESULT_TITLES,
+    Table,
+    result_tables,
+    to_latex,
+    to_markdown,
+    trials_table,
+)
+from cnlw_tools.report.trials import Trial, best_trials, epoch_curves, group_trials
+from cnlw_tools.study.figures import FIGURES
 
 
-def write(
-    folder: Path, out: Path, root: Path, rule: str = "", apart: Sequence[str] = ()
+class RunData(NamedTuple):
+    """What was trained."""
+
+    folders: list[RunFolder]
+    table: pa.Table  # of the RUNS schema
+    trials: list[Trial]  # all of them
+
+
+def write_report(
+    folder: Path,
+    out: Path,
+    root: Path,
+    rule: str = "",
+    variant_options: Sequence[str] = (),
 ) -> list[str]:
-    """Write the report of all runs below a folder; return what could not be said, and why.
+    """Write the report of all runs below a folder.
 
     Args:
-        folder: of runs; what `cnlw sweep` made, or `cnlw train`
+        folder: of runs; made by `cnlw sweep` or `cnlw train`
         out: the folder to write to
-        root: that holds pipelines/, for the published numbers
-        rule: last, best or mean10: what the best trial is chosen by; none: what the study says
-        apart: options that are no trial of a method but a method of their own
+        root: holds pipelines/, for the published numbers
+        rule: last, best or mean10: the metric that the best trial is selected by; by default what
+            the study says
+        variant_options: options that make a method of their own and no further trial
+
+    Returns:
+        what could not be reported, and why
 
     Raises:
-        ValueError, LookupError, OSError: a run or the study cannot be read, the report cannot be written
+        ValueError, LookupError, OSError: a run or the study cannot be read, or the report cannot be
+            written
     """
-    said = study(folder)
-    of = said.study
-    rule = rule or of.rule
-    found = [] if said.cells and not said.planned() else runs.load(folder)
-    table = runs.table(found, said.labels())
-    every = trials(table, {*of.apart, *apart, of.over, of.across}, {*said.labels().values()})
-    chosen = best(every, rule)
-    places = [(run.build, run.config.config) for run in found]
-    asked = said.places() if {*figures.BUILDS} & {*of.figures} else []
-    there, lacking = truths([*places, *asked])
-    seen = Seen(said, {run.name: run for run in found}, chosen, curves(table), rule, there)
-    held, more = known(seen)
-    ours = [s for metric in sheets.NAMES for s in sheets.results(chosen, metric, said.planned())]
-    papers, counted = published.load(root), build_figures.counted(seen)
-    theirs = [published.beside(entry, of, papers, chosen, counted) for entry in of.published]
-    drawn = {name: figures.draw(name, seen) for name in of.figures}
-    trial = sheets.every_trial(every, chosen, rule)
-    everything = [
-        *ours,
-        *theirs,
-        *(t for one in drawn.values() for t in one.tables),
-        *held.detection,
-    ]
-    everything += [*([trial] if found else []), *_noted(of.notes)]
-    tables.write_parquet(table, out / "runs.parquet")
-    _text(out / "tables.md", "\n".join(map(sheets.markdown, everything)))
-    _text(out / "tables.tex", "\n".join(map(sheets.latex, everything)))
-    for name, one in drawn.items():
-        _pictures(out / "figures", name, one)
-    about = " ".join(filter(None, [_about(found, said), said.lacking(chosen)]))
-    made = page.html(
-        said.title, about, of.notes, ours, theirs, drawn, held, trial, provenance(found)
+    record = read_study_record(folder)
+    runs = _read_runs(folder, record, variant_options)
+    truths, truth_problems = load_truths(_needed_builds(record, runs.folders))
+    rule = rule or record.study.rule
+    context = ReportContext(
+        study_record=record,
+        runs={run.name: run for run in runs.folders},
+        trials=best_trials(runs.trials, rule),
+        curves=epoch_curves(runs.table),
+        rule=rule,
+        truths=truths,
     )
-    _text(out / "index.html", made)
-    return [*lacking, *more]
+    content = _make_content(context, runs, root)
+    write_parquet(runs.table, out / "runs.parquet")
+    tables = _all_tables(content)
+    _write_text(out / "tables.md", "\n".join(map(to_markdown, tables)))
+    _write_text(out / "tables.tex", "\n".join(map(to_latex, tables)))
+    for name, figure in content.figures.items():
+        _write_figure(out / "figures", name, figure)
+    _write_text(out / "index.html", render_page(content))
+    return [*truth_problems, *content.diagnostics.problems]
 
 
-def _pictures(folder: Path, name: str, drawn: Drawn) -> None:
+def _read_runs(folder: Path, record: StudyRecord, variant_options: Sequence[str]) -> RunData:
+    """Read all runs of a folder; none if the study builds and trains nothing."""
+    only_builds = bool(record.run_specs) and not record.planned_runs()
+    folders = [] if only_builds else read_run_folders(folder)
+    labels = record.method_labels()
+    table = make_runs_table(folders, labels)
+    study = record.study
+    variants = {*study.apart, *variant_options, study.over, study.across}
+    return RunData(folders, table, group_trials(table, variants, set(labels.values())))
+
+
+def _needed_builds(record: StudyRecord, run_folders: Sequence[RunFolder]) -> list[tuple[Path, str]]:
+    """Return the builds, with their configs, that runs learned from or figures show."""
+    build_configs = [(run.build, run.config.config) for run in run_folders]
+    if any(FIGURES[name].shows_builds for name in record.study.figures):
+        build_configs += record.build_configs()
+    return build_configs
+
+
+def _make_content(context: ReportContext, runs: RunData, root: Path) -> PageContent:
+    """Return all tables and figures of the report."""
+    record = context.study_record
+    study = record.study
+    results = []
+    for metric in RESULT_TITLES:
+        results += result_tables(context.trials, metric, record.planned_runs())
+    paper_tables = read_paper_tables(root)
+    counts = count_images(context)
+    comparisons = []
+    for entry in study.published:
+        table = compare_with_paper(entry, study, paper_tables, context.trials, counts)
+        comparisons.append(table)
+    return PageContent(
+        title=record.title,
+        about=_describe_report(runs.folders, record, context.trials),
+        notes=study.notes,
+        results=results,
+        comparisons=comparisons,
+        figures={name: draw_figure(name, context) for name in study.figures},
+        diagnostics=make_diagnostics(context),
+        trials=trials_table(runs.trials, context.trials, context.rule),
+        provenance=provenance_tables(runs.folders),
+    )
+
+
+def _describe_report(
+    run_folders: Sequence[RunFolder], record: StudyRecord, trials: Sequence[Trial]
+) -> str:
+    """Return in a few sentences what the report is about."""
+    n_planned = len(record.run_specs)
+    study = f" of the study {record.title}" if record.name else ""
+    if n_planned and not record.planned_runs():
+        return f"{n_planned} configs{study}: nothing is trained on them."
+    n_ended = sum(run.result is not None for run in run_folders)
+    sentences = [f"{len(run_folders)} runs{study}, {n_ended} of them to their end."]
+    if n_planned:
+        sentences.append(f"{n_planned} are planned.")
+    missing = record.describe_missing(trials)
+    if missing:
+        sentences.append(missing)
+    return " ".join(sentences)
+
+
+def _all_tables(content: PageContent) -> list[Table]:
+    """Return all tables for files that hold tables alone; the notes are one more."""
+    tables = [*content.results, *content.comparisons]
+    for figure in content.figures.values():
+        tables += figure.tables
+    tables += content.diagnostics.detection
+    if content.trials.rows:
+        tables.append(content.trials)
+    if content.notes:
+        rows = [[str(i), note] for i, note in enumerate(content.notes, 1)]
+        tables.append(Table("Notes", ["", "Note"], rows, n_text_columns=2))
+    return tables
+
+
+def _write_figure(folder: Path, name: str, figure: Figure) -> None:
     """Write the panels of a figure, a file each."""
-    for picture in drawn.pictures:
-        _text(folder / f"{name}_{_slug(picture.title)}.svg", picture.svg)
-    for title, image in drawn.images:
+    for panel in figure.panels:
+        _write_text(folder / f"{name}_{_slug(panel.title)}.svg", panel.svg)
+    for title, image in figure.images:
         with files.atomic_write(folder / f"{name}_{_slug(title)}.png") as draft:
             image.save(draft, "PNG", optimize=True)
 
@@ -89,64 +181,6 @@ def _slug(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
 
 
-def _noted(notes: Sequence[str]) -> list[Sheet]:
-    """Return the footnotes of a study as a table, for files that hold tables alone."""
-    return (
-        [Sheet("Notes", ["", "Note"], [[str(i), note] for i, note in enumerate(notes, 1)], words=2)]
-        if notes
-        else []
-    )
-
-
-def provenance(found: Sequence[Run]) -> list[Sheet]:
-    """Return what the runs came from: data, versions and commands, each said once; and which have not ended."""
-    data: dict[tuple[str, str, str], set[str]] = {}
-    for run in found:
-        for split, digest in run.config.data.items():
-            data.setdefault((run.dataset, split, digest), set()).add(run.config.config)
-    rows = [
-        [of, ", ".join(sorted(some, key=natural)), split, digest]
-        for (of, split, digest), some in data.items()
-    ]
-    rows.sort(key=lambda row: (row[2], row[0], natural(row[1])))
-    made = Counter((_versions(run), _command(run)) for run in found)
-    open_ = [[run.name, f"{len(run.history)} epochs"] for run in found if run.result is None]
-    sheets = [
-        Sheet("Data", ["Dataset", "Configs", "Split", "Digest"], rows, DIGEST, words=4),
-        Sheet(
-            "Made by",
-            ["Command", "Versions", "Runs"],
-            [[c, v, str(n)] for (v, c), n in sorted(made.items())],
-            words=2,
-        ),
-    ]
-    return [*sheets, *([Sheet("Not ended", ["Run", "Length"], open_)] if open_ else [])]
-
-
-DIGEST = "sha256 of the images and given labels of a split, whatever their order."
-
-
-def _command(run: Run) -> str:
-    """Return the command line, the program by its name."""
-    program, *rest = run.config.command
-    name = Path(program).name
-    return shlex.join(["cnlw" if name == "__main__.py" else name, *rest])
-
-
-def _versions(run: Run) -> str:
-    return ", ".join(f"{name} {version}" for name, version in run.config.versions.items())
-
-
-def _about(found: Sequence[Run], said: Said) -> str:
-    """Say in a sentence what the report is of."""
-    ended = sum(run.result is not None for run in found)
-    of = f" of the study {said.title}" if said.name else ""
-    planned = f" {len(said.cells)} are planned." if said.cells else ""
-    if said.cells and not said.planned():
-        return f"{len(said.cells)} configs{of}: nothing is trained on them."
-    return f"{len(found)} runs{of}, {ended} of them to their end.{planned}"
-
-
-def _text(path: Path, text: str) -> None:
+def _write_text(path: Path, text: str) -> None:
     with files.atomic_write(path) as draft:
         draft.write_text(text, encoding="utf-8")

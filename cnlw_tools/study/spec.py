@@ -13,28 +13,10 @@ from cnlw_tools.recipe.keys import declared_keys, key
 from cnlw_tools.recipe.strict import Check, matching, one_of, read_dataclass
 from cnlw_tools.recipe.toml import read_toml
 from cnlw_tools.registry import pick, suggest
+from cnlw_tools.study.figures import FIGURES
 
 FOLDER = Path("pipelines") / "studies"
 METRICS = ("last", "best", "mean10")  # the results of a run
-FIGURES = {  # what a report can draw, and whose figure it is; report/figures.py draws them
-    "over": "Accuracy over a number of the config, the method or the preset (most papers)",
-    "belts": "95 % interval over levels against progress (Jiang et al. 2020, figures 4 and 5)",
-    "drop": "Best less last epoch over the same number (Jiang et al. 2020, figure 3)",
-    "curves": "Accuracy over epochs (Zhang et al. 2020, figures 2 and 3)",
-    "grid": "Accuracy over two numbers, `over` and `across` (Sukhbaatar et al. 2015, figure 3)",
-    "weights": "Mean weight and loss of noisy and clean examples by epoch "
-    "(Zhang et al. 2020, figure 4)",
-    "transitions": "Transition matrices by methods beside the realised ones "
-    "(Sukhbaatar et al. 2015, figures 1 and 2)",
-    "labels": "Given labels of the images of one class (Rolnick et al. 2017, figure 3)",
-    "recall": "Precision over recall of inliers among outliers (Sukhbaatar et al. 2015, figure 4)",
-    "sizes": "Images of every split, classes and share of noise, as built "
-    "(Jiang et al. 2020, table 1)",
-    "cost": "Seconds an epoch and memory of each method, in those of vanilla "
-    "(Zhang et al. 2020, appendix C)",
-    "scatter": "Accuracy over a number of each network, `x` (Jiang et al. 2020, on pre-training)",
-}
-REQUIRED_KEYS = {"grid": "across", "scatter": "x"}  # figure -> the key it is drawn from
 Table = Mapping[str, Any]
 Grid = Mapping[str, tuple[Any, ...]]
 
@@ -213,9 +195,11 @@ def parse_study(raw: Table, source: str, scale: str = "") -> Study:
                 f"{source}: unknown figure {figure!r}.{suggest(figure, FIGURES)} "
                 f"There are: {', '.join(FIGURES)}"
             )
-        required = REQUIRED_KEYS.get(figure)
-        if required and not getattr(study, required):
-            raise ValueError(f"{source}: the figure {figure!r} needs the key {required!r}: add it")
+        required_key = FIGURES[figure].required_key
+        if required_key and not getattr(study, required_key):
+            raise ValueError(
+                f"{source}: the figure {figure!r} needs the key {required_key!r}: add it"
+            )
     return study
 
 

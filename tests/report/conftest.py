@@ -7,14 +7,18 @@ from pathlib import Path
 import pytest
 
 from cnlw_tools.recipe.recipe import Recipe
+from cnlw_tools.report import runs
+from cnlw_tools.report.context import ReportContext
+from cnlw_tools.report.study_file import StudyRecord
+from cnlw_tools.report.trials import best_trials, epoch_curves, group_trials
 from cnlw_tools.study.expand import RunSpec
 
 
-def make_run(folder: Path, accuracies: list[float], **said) -> Path:
-    """Write the folder of a run with these accuracies on validation; what is said goes before the usual."""
+def make_run(folder: Path, accuracies: list[float], **changes) -> Path:
+    """Write the folder of a run with these accuracies on validation, and changes of its config."""
     folder.mkdir(parents=True)
-    ended = said.pop("ended", True)
-    noise, *words = said.get("config", "blue_40").split("_")
+    ended = changes.pop("ended", True)
+    noise, *words = changes.get("config", "blue_40").split("_")
     config = {
         "build": "builds/toy",
         "config": "blue_40",
@@ -32,7 +36,7 @@ def make_run(folder: Path, accuracies: list[float], **said) -> Path:
         "versions": {"cnlw_tools": "0.1"},
         "command": ["cnlw", "train"],
     }
-    (folder / "config.json").write_text(json.dumps(config | said))
+    (folder / "config.json").write_text(json.dumps(config | changes))
     lines = [
         {"epoch": i, "train_loss": 2.0 / i, "val_top1": v, "val_top5": 90.0, "seconds": 2.0}
         for i, v in enumerate(accuracies, 1)
@@ -56,9 +60,9 @@ def run_maker() -> Callable[..., Path]:
     return make_run
 
 
-def make_cell(config: str, method: str, **said) -> RunSpec:
-    """Return a planned cell of blue noise; what is said goes before the usual."""
-    usual = {
+def make_spec(config: str, method: str, **changes) -> RunSpec:
+    """Return a planned run on blue noise, with changes of its fields."""
+    fields = {
         "build": "toy",
         "recipe": Recipe("toy", "blue"),
         "level": int(config.split("_")[1]),
@@ -71,17 +75,41 @@ def make_cell(config: str, method: str, **said) -> RunSpec:
         "pretrained": False,
         "name": f"{config}/{method}_s0",
     }
-    return RunSpec(config=config, method=method, **usual | said)
+    return RunSpec(config=config, method=method, **fields | changes)
 
 
 @pytest.fixture(scope="session")
-def cell_maker() -> Callable[..., RunSpec]:
-    """Make a planned cell."""
-    return make_cell
+def spec_maker() -> Callable[..., RunSpec]:
+    """Make a planned run."""
+    return make_spec
+
+
+def make_context(folder: Path, record: StudyRecord = StudyRecord(), truths=None) -> ReportContext:  # noqa: B008
+    """Return all that figures may use of the runs of a folder."""
+    run_folders = runs.read_run_folders(folder)
+    table = runs.make_runs_table(run_folders)
+    variant_options = {record.study.over, record.study.across}
+    return ReportContext(
+        study_record=record,
+        runs={run.name: run for run in run_folders},
+        trials=best_trials(group_trials(table, variant_options)),
+        curves=epoch_curves(table),
+        rule="last",
+        truths=truths or {},
+    )
+
+
+@pytest.fixture(scope="session")
+def context_maker() -> Callable[..., ReportContext]:
+    """Read the runs of a folder for figures."""
+    return make_context
 
 
 def make_study(folder: Path) -> Path:
-    """Write runs of two methods, one with two trials, on two levels of two colours, two seeds; one is not finished."""
+    """Write runs of two methods, one with two trials, on two levels of two colours, two seeds.
+
+    One of the runs has not ended.
+    """
     for noise, slope in (("blue", 0.5), ("red", 0.25)):
         for level in (0, 40):
             for seed in (0, 1):
@@ -92,12 +120,12 @@ def make_study(folder: Path) -> Path:
                     here / f"vanilla_s{seed}", [top - 10, top, top - slope * level / 2], **common
                 )
                 for alpha in (1, 8):
-                    said = {"method": "mixup", "options": {"alpha": alpha}}
+                    mixup = {"method": "mixup", "options": {"alpha": alpha}}
                     make_run(
                         here / f"mixup_alpha-{alpha}_s{seed}",
                         [top - 10, top, top + alpha],
                         **common,
-                        **said,
+                        **mixup,
                     )
     make_run(folder / "blue_40" / "vanilla_s2", [30.0], config="blue_40", seed=2, ended=False)
     return folder

@@ -1,4 +1,4 @@
-"""Where runs meet the truth."""
+"""How well runs detect noisy examples: runs joined with the truth of their build."""
 
 import json
 import math
@@ -14,11 +14,8 @@ from cnlw_tools.build.ground_truth import load
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.report import runs
-from cnlw_tools.report.context import Seen
-from cnlw_tools.report.detection import detect, detection
-from cnlw_tools.report.diagnostics import known, truths
-from cnlw_tools.report.study_file import Said
-from cnlw_tools.report.trials import best, trials
+from cnlw_tools.report.detection import detect_noise, measure_detection
+from cnlw_tools.report.diagnostics import load_truths, make_diagnostics
 from cnlw_tools.trainer import data
 
 
@@ -28,30 +25,25 @@ def built(tmp_path_factory, tiny):
     folder = tmp_path_factory.mktemp("truth")
     root = tiny(folder / "root")
     for noise, level in (("blue", 40), ("red", 20)):
-        said = {
-            "dataset": "shapes",
-            "noise": noise,
-            "levels": [level],
-            "size": 16,
-            "shard_rows": 40,
-            "probe": 2,
-        }
-        said |= {"options": {"top": 20}} if noise == "red" else {}
-        build(recipe.parse_recipe(said, "test"), Inputs(root), folder / "shapes")
+        keys = {"dataset": "shapes", "noise": noise, "levels": [level], "size": 16}
+        keys |= {"shard_rows": 40, "probe": 2}
+        if noise == "red":
+            keys["options"] = {"top": 20}
+        build(recipe.parse_recipe(keys, "test"), Inputs(root), folder / "shapes")
     return folder / "shapes"
 
 
 @pytest.fixture
-def told(built, tmp_path, run_maker):
+def runs_folder(built, tmp_path, run_maker):
     """A run on red 20 that gave all noisy examples no weight, and some of the clean ones."""
-    held = load(built, "red_20_t20_probe2")
-    weight = np.where(held.noisy | (np.arange(len(held.noisy)) % 10 == 0), 0.0, 1.0)
+    truth = load(built, "red_20_t20_probe2")
+    weight = np.where(truth.noisy | (np.arange(len(truth.noisy)) % 10 == 0), 0.0, 1.0)
     folder = run_maker(
         tmp_path / "runs" / "a",
         [50.0],
         build=str(built),
         config="red_20_t20_probe2",
-        data={"train": held.digest},
+        data={"train": truth.digest},
     )
     (folder / "examples.parquet").mkdir()
     columns = {
@@ -64,13 +56,11 @@ def told(built, tmp_path, run_maker):
     return tmp_path / "runs"
 
 
-def seen(folder):
-    """What a report knows of runs, and what it lacks."""
-    found = runs.load(folder)
-    there, lacking = truths((run.build, run.config.config) for run in found)
-    return Seen(
-        Said(), {run.name: run for run in found}, best(trials(runs.table(found))), {}, "last", there
-    ), lacking
+def report_context(folder, context_maker):
+    """Return all that figures may use of some runs, and what is wrong with their builds."""
+    run_folders = runs.read_run_folders(folder)
+    truths, problems = load_truths((run.build, run.config.config) for run in run_folders)
+    return context_maker(folder, truths=truths), problems
 
 
 def test_rows_are_those_of_datasets(built):
@@ -110,74 +100,78 @@ def test_detection_is_what_counting_gives():
     draw = np.random.default_rng(0)
     loss, weight, noisy = draw.random(50), draw.random(50), draw.random(50) < 0.3
 
-    assert detect(loss, weight, noisy)[:3] == pytest.approx(naive(loss, weight, noisy))
+    assert measure_detection(loss, weight, noisy)[:3] == pytest.approx(naive(loss, weight, noisy))
 
 
 def test_what_was_not_drawn_does_not_count():
     """Nan in loss and weight."""
     loss, weight = np.array([1.0, np.nan, 0.0]), np.array([0.0, np.nan, 1.0])
-    found = detect(loss, weight, np.array([True, True, False]))
+    result = measure_detection(loss, weight, np.array([True, True, False]))
 
-    assert found == (1.0, 1.0, 1.0, 2)
+    assert result == (1.0, 1.0, 1.0, 2)
 
 
-def test_equal_losses_at_the_cut_count_by_their_share():
+def test_equal_losses_at_the_threshold_count_by_their_share():
     """One of two is noisy, and there is room for one of them."""
     noisy = np.array([True, True, False, False])
 
-    assert detect(np.array([3.0, 1.0, 1.0, 0.0]), np.ones(4), noisy).by_loss == 0.75
+    assert (
+        measure_detection(np.array([3.0, 1.0, 1.0, 0.0]), np.ones(4), noisy).loss_precision == 0.75
+    )
 
 
-def test_weights_that_are_all_alike_mark_nothing():
-    """Nothing can be said; nor of a set without noise."""
-    found = detect(np.array([1.0, 0.0]), np.ones(2), np.array([True, False]))
+def test_equal_weights_mark_nothing():
+    """Precision and recall are undefined, as by loss for a set without noise."""
+    result = measure_detection(np.array([1.0, 0.0]), np.ones(2), np.array([True, False]))
 
-    assert math.isnan(found.precision)
-    assert math.isnan(found.recall)
-    assert math.isnan(detect(np.ones(2), np.ones(2), np.zeros(2, bool)).by_loss)
-
-
-def test_a_run_is_joined_by_row(told):
-    """All that is noisy is found, and a tenth of what is clean with it."""
-    (run,) = runs.load(told)
-    held = load(run.build, "red_20_t20_probe2")
-    found = detection(run, held)
-    marked = held.noisy | (np.arange(len(held.noisy)) % 10 == 0)
-
-    assert found.recall == 1
-    assert found.precision == pytest.approx(held.noisy.sum() / marked.sum())
+    assert math.isnan(result.weight_precision)
+    assert math.isnan(result.weight_recall)
+    assert math.isnan(measure_detection(np.ones(2), np.ones(2), np.zeros(2, bool)).loss_precision)
 
 
-def test_a_build_that_is_another_is_not_joined(told):
-    """It would be nonsense that looks like a result."""
-    path = told / "a" / "config.json"
+def test_a_run_is_joined_by_row(runs_folder):
+    """All noisy examples are marked, and a tenth of the clean ones."""
+    (run,) = runs.read_run_folders(runs_folder)
+    truth = load(run.build, "red_20_t20_probe2")
+    result = detect_noise(run, truth)
+    marked = truth.noisy | (np.arange(len(truth.noisy)) % 10 == 0)
+
+    assert result.weight_recall == 1
+    assert result.weight_precision == pytest.approx(truth.noisy.sum() / marked.sum())
+
+
+def test_a_build_that_has_changed_is_not_joined(runs_folder):
+    """The result would look right and mean nothing."""
+    path = runs_folder / "a" / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"data": {"train": "0"}}))
-    (run,) = runs.load(told)
+    (run,) = runs.read_run_folders(runs_folder)
 
     with pytest.raises(ValueError, match="is not what it learned from any more"):
-        detection(run, load(run.build, "red_20_t20_probe2"))
+        detect_noise(run, load(run.build, "red_20_t20_probe2"))
 
 
-def test_what_builds_add(told):
+def test_what_builds_add(runs_folder, context_maker):
     """A matrix, a gallery of each origin, a row of detection."""
-    made, lacking = known(seen(told)[0])
+    context, _ = report_context(runs_folder, context_maker)
+    diagnostics = make_diagnostics(context)
 
-    assert lacking == []
-    assert [title for title, _ in made.matrices] == ["shapes: red_20_t20_probe2"]
-    assert [title for title, _ in made.galleries] == [
+    assert diagnostics.problems == []
+    assert [title for title, _ in diagnostics.matrices] == ["shapes: red_20_t20_probe2"]
+    assert [title for title, _ in diagnostics.galleries] == [
         "shapes, red_20_t20_probe2, noisy images from web"
     ]
-    assert made.detection[0].rows[0][:3] == ["shapes", "red_20_t20_probe2", "vanilla"]
-    assert made.detection[0].rows[0][4] == "100.0"
+    (row,) = diagnostics.detection[0].rows
+    assert row[:3] == ["shapes", "red_20_t20_probe2", "vanilla"]
+    assert row[4] == "100.0"
 
 
-def test_a_build_that_is_gone_is_said(tmp_path, run_maker):
+def test_a_missing_build_is_a_problem_that_is_reported(tmp_path, run_maker, context_maker):
     """The rest of the report is written even so."""
     run_maker(tmp_path / "a", [50.0])
-    found, lacking = seen(tmp_path)
-    made, _ = known(found)
+    context, problems = report_context(tmp_path, context_maker)
+    diagnostics = make_diagnostics(context)
 
-    assert (made.matrices, made.galleries, made.detection) == ([], [], [])
-    assert lacking[0].startswith(
+    assert (diagnostics.matrices, diagnostics.galleries, diagnostics.detection) == ([], [], [])
+    assert problems[0].startswith(
         "blue_40: no matrix, gallery or noise detection: builds/toy: no build here"
     )

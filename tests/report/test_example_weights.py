@@ -7,69 +7,58 @@ import pytest
 
 from cnlw_tools.build.ground_truth import Truth
 from cnlw_tools.report import runs
-from cnlw_tools.report.context import Seen
-from cnlw_tools.report.example_weights import noted, weights
-from cnlw_tools.report.study_file import Said
-from cnlw_tools.report.trials import best, trials
+from cnlw_tools.report.example_weights import mean_records, plot_example_weights
 
 NOISY = np.array([True, False, False, True])
+NEVER_DRAWN = [0, 0, 1, 0]
 
 
-class Known(Truth):
-    """A build of which only what is noisy is known."""
+class NoisyTruth(Truth):
+    """A build of which only the noisy examples are known."""
 
     noisy = NOISY
     digest = "0" * 64
 
 
 @pytest.fixture
-def seen(tmp_path, run_maker):
-    """Two runs of two epochs and three; the third example is never drawn; all weigh the same."""
-    draw = np.random.default_rng(0)
-    for seed, many in ((0, 2), (1, 3)):
-        folder = run_maker(tmp_path / f"s{seed}", [50.0] * many, seed=seed)
+def context(tmp_path, run_maker, context_maker):
+    """Two runs of two epochs and three; the third example is never drawn; all weights are alike."""
+    rng = np.random.default_rng(0)
+    for seed, n_epochs in ((0, 2), (1, 3)):
+        folder = run_maker(tmp_path / f"s{seed}", [50.0] * n_epochs, seed=seed)
         (folder / "examples.parquet").mkdir()
-        for epoch in range(1, many + 1):
-            values = {name: draw.random(4) for name in ("loss", "own")} | {"weight": np.ones(4)}
-            columns = {
-                k: pa.array(np.where([0, 0, 1, 0], np.nan, v), from_pandas=True)
-                for k, v in values.items()
-            }
-            pq.write_table(
-                pa.table({"epoch": [epoch] * 4, "row": range(4), **columns}),
-                folder / "examples.parquet" / f"epoch-{epoch:04d}.parquet",
-            )
-    found = runs.load(tmp_path)
-    truths = {(found[0].build, "blue_40"): Known(found[0].build, "blue_40", "blue", 40, {}, None)}
-    return Seen(
-        Said(),
-        {run.name: run for run in found},
-        best(trials(runs.table(found))),
-        {},
-        "last",
-        truths,
-    )
+        for epoch in range(1, n_epochs + 1):
+            values = {"loss": rng.random(4), "own": rng.random(4), "weight": np.ones(4)}
+            columns = {"epoch": [epoch] * 4, "row": range(4)}
+            for name, column in values.items():
+                drawn_only = np.where(NEVER_DRAWN, np.nan, column)
+                columns[name] = pa.array(drawn_only, from_pandas=True)
+            pq.write_table(pa.table(columns), example_path(folder, epoch))
+    build = runs.read_run_folders(tmp_path)[0].build
+    truth = NoisyTruth(build, "blue_40", "blue", 40, {}, None)
+    return context_maker(tmp_path, truths={(build, "blue_40"): truth})
 
 
-def test_means_are_of_what_was_drawn(seen):
-    """Over the examples of a kind, then over runs, for the epochs that both have; equal weights are left out."""
-    (trial,) = seen.trials
-    found = noted(seen, trial)
-    read = {
-        (run.name, epoch): pq.read_table(
-            run.folder / "examples.parquet" / f"epoch-{epoch:04d}.parquet", partitioning=None
-        ).to_pydict()
-        for run in seen.of(trial)
-        for epoch in (1, 2)
-    }
+def example_path(folder, epoch):
+    """The file of the examples of an epoch."""
+    return folder / "examples.parquet" / f"epoch-{epoch:04d}.parquet"
 
-    assert set(found) == {"own", "loss"}
-    for name, means in found.items():
+
+def test_means_are_of_what_was_drawn(context):
+    """Over the examples of a kind, then over runs, for the epochs of both; not of equal weights."""
+    (trial,) = context.trials
+    means = mean_records(context, trial)
+
+    assert set(means) == {"own", "loss"}
+    for name, by_kind in means.items():
+        assert len(by_kind.noisy) == 2
         for epoch in (1, 2):
-            two = [read[run, epoch][name] for run in ("s0", "s1")]
-            assert means.noisy[epoch - 1] == pytest.approx(
-                np.mean([(v[0] + v[3]) / 2 for v in two])
-            )
-            assert means.clean[epoch - 1] == pytest.approx(np.mean([v[1] for v in two]))
-        assert len(means.noisy) == 2
-    assert len(weights(seen).pictures) == 2
+            columns = [
+                pq.read_table(example_path(run.folder, epoch), partitioning=None)[name].to_pylist()
+                for run in context.finished_runs(trial)
+            ]
+            noisy = np.mean([(column[0] + column[3]) / 2 for column in columns])
+            clean = np.mean([column[1] for column in columns])
+            assert by_kind.noisy[epoch - 1] == pytest.approx(noisy)
+            assert by_kind.clean[epoch - 1] == pytest.approx(clean)
+    assert len(plot_example_weights(context).panels) == 2

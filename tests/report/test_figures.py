@@ -1,9 +1,22 @@
-"""Which figures there are."""
+"""The declaration of all figures."""
 
-from cnlw_tools.report.figures import FIGURES
-from cnlw_tools.study import spec
+import subprocess
+import sys
+
+import pytest
+
+from cnlw_tools.report.figures import FUNCTIONS
+from cnlw_tools.study.figures import FIGURES
 
 
-def test_what_a_study_may_ask_for_is_what_can_be_drawn():
-    """By the same names, in the same order."""
-    assert list(FIGURES) == list(spec.FIGURES)
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_has_its_function(name):
+    """The function that the table names exists and says what it draws."""
+    assert FUNCTIONS[name].__doc__.startswith(("Draw ", "Return "))
+
+
+def test_a_study_is_read_without_matplotlib():
+    """The table is a part of the study; its functions are imported when they draw."""
+    code = "import sys; import cnlw_tools.study.spec; sys.exit('matplotlib' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,50 +6,53 @@ import pyarrow.parquet as pq
 import pytest
 
 from cnlw_tools.report import runs
-from cnlw_tools.report.context import Seen
-from cnlw_tools.report.outliers import curve, recall, told
-from cnlw_tools.report.study_file import Said
-from cnlw_tools.report.trials import best, trials
+from cnlw_tools.report.outliers import (
+    plot_outlier_recall,
+    precision_recall,
+    read_precision_recall,
+)
 
 
-def naive(inside, outside):
-    """Precision and recall at every cut, one after the other."""
+def naive_points(inlier_scores, outlier_scores):
+    """Recall and precision at every threshold, one after the other."""
     points = []
-    for cut in sorted({*inside, *outside}, reverse=True):
-        right, wrong = sum(s >= cut for s in inside), sum(s >= cut for s in outside)
-        points.append((right / len(inside), right / (right + wrong)))
+    for threshold in sorted({*inlier_scores, *outlier_scores}, reverse=True):
+        right = sum(score >= threshold for score in inlier_scores)
+        wrong = sum(score >= threshold for score in outlier_scores)
+        points.append((right / len(inlier_scores), right / (right + wrong)))
     return points
 
 
 def test_precision_over_recall_is_what_counting_gives():
-    """Scores of one digit, so that many are equal."""
-    inside, outside = (np.random.default_rng(0).random((2, 40)) ** [[0.5], [1]]).round(1)
-    of = curve(inside, outside)
-    points = naive(inside, outside)
+    """Scores have one digit, so that many are equal."""
+    scores = (np.random.default_rng(0).random((2, 40)) ** [[0.5], [1]]).round(1)
+    curve = precision_recall(*scores)
+    points = naive_points(*scores)
 
-    assert np.allclose(np.transpose([of.recall, of.precision]), points)
-    gained = np.diff([0, *(r for r, _ in points)])
-    assert of.average == pytest.approx(sum(g * p for g, (_, p) in zip(gained, points, strict=True)))
-
-
-def test_scores_that_part_them_are_all_right():
-    """And scores that are all alike come to the share of inliers."""
-    assert curve(np.array([0.9, 0.8]), np.array([0.1])).average == 1
-    assert curve(np.ones(1), np.ones(3)).average == 0.25
+    assert np.allclose(np.transpose([curve.recall, curve.precision]), points)
+    gained = np.diff([0, *(recall for recall, _ in points)])
+    average = sum(g * precision for g, (_, precision) in zip(gained, points, strict=True))
+    assert curve.average_precision == pytest.approx(average)
 
 
-def test_a_run_tells_where_there_is_a_class_of_outliers(tmp_path, run_maker):
-    """By one less its probability; nothing is told of others."""
+def test_scores_that_separate_them_are_all_right():
+    """With equal scores the average precision is the share of inliers."""
+    assert precision_recall(np.array([0.9, 0.8]), np.array([0.1])).average_precision == 1
+    assert precision_recall(np.ones(1), np.ones(3)).average_precision == 0.25
+
+
+def test_a_run_has_a_curve_where_there_is_a_class_of_outliers(tmp_path, run_maker, context_maker):
+    """Scores are one less the probability of that class; other runs have no curve."""
     folder = run_maker(tmp_path / "a", [50.0])
-    (run,) = found = runs.load(tmp_path)
-    assert told(run) is None
-    split, p = (
-        ["validation", "validation", "test_outliers"],
-        pa.array([0.1, 0.6, 0.5], pa.float32()),
-    )
-    pq.write_table(pa.table({"split": split, "p_outlier": p}), folder / "predictions.parquet")
-    of = Seen(Said(), {run.name: run}, best(trials(runs.table(found))), {}, "last", {})
+    (run,) = runs.read_run_folders(tmp_path)
+    assert read_precision_recall(run) is None
 
-    assert recall(of).tables[0].rows == [
-        ["toy", "blue_40", "vanilla", "2", "1", f"{100 * (0.5 + 0.5 * 2 / 3):.2f}"]
+    split = ["validation", "validation", "test_outliers"]
+    probability = pa.array([0.1, 0.6, 0.5], pa.float32())
+    predictions = pa.table({"split": split, "p_outlier": probability})
+    pq.write_table(predictions, folder / "predictions.parquet")
+    average_precision = 0.5 + 0.5 * 2 / 3
+
+    assert plot_outlier_recall(context_maker(tmp_path)).tables[0].rows == [
+        ["toy", "blue_40", "vanilla", "2", "1", f"{100 * average_precision:.2f}"]
     ]

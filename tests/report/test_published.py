@@ -7,10 +7,9 @@ import pytest
 
 from cnlw_tools import files
 from cnlw_tools.report import runs
-from cnlw_tools.report.published import beside, load
-from cnlw_tools.report.trials import best, trials
-from cnlw_tools.study.spec import FOLDER, Published, Study, study_scales
-from cnlw_tools.study.spec import read_study as load_study
+from cnlw_tools.report.published import compare_with_paper, read_paper_tables
+from cnlw_tools.report.trials import best_trials, group_trials
+from cnlw_tools.study.spec import FOLDER, Published, Study, read_study, study_scales
 
 TABLES = {
     "table1": {
@@ -37,46 +36,50 @@ STUDY = Study("toy", (), ())
 
 
 @pytest.fixture
-def ours(study):
+def our_trials(study):
     """The best trials of the hand-made runs."""
-    return best(trials(runs.table(runs.load(study))))
+    return best_trials(group_trials(runs.make_runs_table(runs.read_run_folders(study))))
 
 
-def test_ours_stand_beside_with_the_difference(ours):
+def test_ours_stand_beside_with_the_difference(our_trials):
     """One config, or the mean of several; what sources disagree on is a note."""
     columns = {"low": "blue_00", "both": ["blue_00", "blue_40"]}
-    sheet = beside(Published("table1", columns, {"Plain": "vanilla"}), STUDY, TABLES, ours)
+    table = compare_with_paper(
+        Published("table1", columns, {"Plain": "vanilla"}), STUDY, TABLES, our_trials
+    )
 
-    assert sheet.rows == [
+    assert table.rows == [
         ["Plain", "low", "81.0±1", "80.50", "−0.50"],
         ["Plain", "both", "60", "65.50", "–"],
     ]
-    assert sheet.notes == ["elsewhere it is 80"]
+    assert table.notes == ["elsewhere it is 80"]
 
 
-def test_a_cell_that_was_not_run_says_so(ours):
-    """No method of ours, or a config too few."""
+def test_a_cell_that_was_not_run_says_so(our_trials):
+    """No method of our_trials, or a config too few."""
     columns = {"low": "blue_00", "both": ["blue_00", "blue_80"]}
-    sheet = beside(
-        Published("table1", columns, {"Plain": "vanilla", "Mixed": ""}), STUDY, TABLES, ours
+    table = compare_with_paper(
+        Published("table1", columns, {"Plain": "vanilla", "Mixed": ""}), STUDY, TABLES, our_trials
     )
 
-    assert [row[3] for row in sheet.rows] == ["80.50", "not run", "not run", "not run"]
+    assert [row[3] for row in table.rows] == ["80.50", "not run", "not run", "not run"]
 
 
 def test_sizes_stand_beside_what_is_built():
     """Images of a split, and classes; a config that is not built says so."""
-    said = [
+    text = [
         {"Dataset": "Red", "#Class": "10", "Train Size": "5,000"},
         {"Dataset": "Blue", "#Class": "10", "Train Size": "5"},
     ]
-    tables = {"sizes": {"source": "a paper", "caption": "Sizes", "rows": said, "notes": []}}
-    wanted = Published(
+    tables = {"sizes": {"source": "a paper", "caption": "Sizes", "rows": text, "notes": []}}
+    entry = Published(
         "sizes", {"#Class": "classes", "Train Size": "train"}, {"Red": "red_00", "Blue": "blue_00"}
     )
-    sheet = beside(wanted, STUDY, tables, [], {("toy", "red_00"): {"classes": 10, "train": 3800}})
+    table = compare_with_paper(
+        entry, STUDY, tables, [], {("toy", "red_00"): {"classes": 10, "train": 3800}}
+    )
 
-    assert sheet.rows == [
+    assert table.rows == [
         ["Red", "#Class", "10", "10", "+0"],
         ["Red", "Train Size", "5,000", "3,800", "−1,200"],
         ["Blue", "#Class", "10", "not built", "–"],
@@ -90,52 +93,60 @@ def test_ours_may_be_of_other_images_of_validation(study, run_maker):
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     here = [line | {"val_ilsvrc12_top1": v} for line, v in zip(lines, (40.0, 30.0), strict=True)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in here))
-    ours = best(trials(runs.table(runs.load(study))))
+    our_trials = best_trials(group_trials(runs.make_runs_table(runs.read_run_folders(study))))
 
     for metric, number in (("last", "30.00"), ("best", "40.00"), ("mean10", "35.00")):
         columns = {"low": "blue_80", "both": "blue_00"}
-        wanted = Published("table1", columns, {"Plain": "vanilla"}, metric=metric, split="ilsvrc12")
-        sheet = beside(wanted, STUDY, TABLES, ours)
-        assert [row[3] for row in sheet.rows] == [number, "not run"]
-        assert f"{metric} of the best trial, on ilsvrc12" in sheet.caption
+        entry = Published("table1", columns, {"Plain": "vanilla"}, metric=metric, split="ilsvrc12")
+        table = compare_with_paper(entry, STUDY, TABLES, our_trials)
+        assert [row[3] for row in table.rows] == [number, "not run"]
+        assert f"{metric} of the best trial, on ilsvrc12" in table.caption
 
 
-def test_shares_become_percents(ours):
+def test_shares_become_percents(our_trials):
     """0.5 is 50 %, and ours 88.5."""
-    sheet = beside(
-        Published("table1", {"low": "blue_00"}, {"Mixed": "mixup"}, times=100), STUDY, TABLES, ours
+    table = compare_with_paper(
+        Published("table1", {"low": "blue_00"}, {"Mixed": "mixup"}, times=100),
+        STUDY,
+        TABLES,
+        our_trials,
     )
 
-    assert sheet.rows == [["Mixed", "low", "0.5", "88.50", "+38.50"]]
+    assert table.rows == [["Mixed", "low", "0.5", "88.50", "+38.50"]]
 
 
-def test_errors_are_what_is_left_of_a_hundred(ours):
+def test_errors_are_what_is_left_of_a_hundred(our_trials):
     """Ours is 80.5 right."""
-    sheet = beside(
+    table = compare_with_paper(
         Published("table1", {"low": "blue_00"}, {"Plain": "vanilla"}, error=True),
         STUDY,
         TABLES,
-        ours,
+        our_trials,
     )
 
-    assert sheet.rows == [["Plain", "low", "81.0±1", "19.50", "−61.50"]]
+    assert table.rows == [["Plain", "low", "81.0±1", "19.50", "−61.50"]]
 
 
-def test_cells_are_of_the_dataset_that_the_table_is_of(ours):
+def test_cells_are_of_the_dataset_that_the_table_is_of(our_trials):
     """Two datasets have configs of one name."""
-    wanted = Published("table1", {"low": "blue_00"}, {"Plain": "vanilla"}, dataset="toy")
-    other = Study("other", (), (), build="mine")
+    entry = Published("table1", {"low": "blue_00"}, {"Plain": "vanilla"}, dataset="toy")
+    study = Study("other", (), (), build="mine")
 
-    assert beside(wanted, other, TABLES, ours).rows[0][3] == "80.50"
-    assert beside(replace(wanted, dataset=""), other, TABLES, ours).rows[0][3] == "not run"
+    assert compare_with_paper(entry, study, TABLES, our_trials).rows[0][3] == "80.50"
     assert (
-        beside(replace(wanted, dataset=""), replace(other, build="toy"), TABLES, ours).rows[0][3]
+        compare_with_paper(replace(entry, dataset=""), study, TABLES, our_trials).rows[0][3]
+        == "not run"
+    )
+    assert (
+        compare_with_paper(
+            replace(entry, dataset=""), replace(study, build="toy"), TABLES, our_trials
+        ).rows[0][3]
         == "80.50"
     )
 
 
 @pytest.mark.parametrize(
-    ("wanted", "message"),
+    ("entry", "message"),
     [
         (
             Published("tabel1", {}, {}),
@@ -152,18 +163,18 @@ def test_cells_are_of_the_dataset_that_the_table_is_of(ours):
         ),
     ],
 )
-def test_what_is_not_in_the_table_is_an_error(ours, wanted, message):
+def test_what_is_not_in_the_table_is_an_error(our_trials, entry, message):
     """The message says what there is."""
     with pytest.raises(LookupError, match=message):
-        beside(wanted, STUDY, TABLES, ours)
+        compare_with_paper(entry, STUDY, TABLES, our_trials)
 
 
 def test_the_tables_of_the_papers_come_with_the_package():
     """Every one says where it is from."""
-    found = load(files.default_root())
+    paper_tables = read_paper_tables(files.default_root())
 
-    assert found["jiang_table2"]["rows"][0]["cells"]["mini/scratch/red"]["value"] == 64.9
-    assert all(table["source"] and table["rows"] is not None for table in found.values())
+    assert paper_tables["jiang_table2"]["rows"][0]["cells"]["mini/scratch/red"]["value"] == 64.9
+    assert all(table["source"] and table["rows"] is not None for table in paper_tables.values())
 
 
 @pytest.mark.parametrize(
@@ -172,9 +183,12 @@ def test_the_tables_of_the_papers_come_with_the_package():
 def test_studies_of_the_package_name_rows_and_columns_that_there_are(path):
     """At every scale."""
     for scale in study_scales(path) or [""]:
-        study = load_study(path, scale)
+        study = read_study(path, scale)
         for entry in study.published:
-            said = "not run" if study.methods else "not built"
+            text = "not run" if study.methods else "not built"
             assert {
-                row[3] for row in beside(entry, study, load(files.default_root()), []).rows
-            } == {said}
+                row[3]
+                for row in compare_with_paper(
+                    entry, study, read_paper_tables(files.default_root()), []
+                ).rows
+            } == {text}

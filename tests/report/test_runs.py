@@ -9,17 +9,17 @@ from cnlw_tools.dataset import tables
 from cnlw_tools.report import runs
 
 
-def values(table, **said):
-    """The values of the rows that say this."""
-    for column, value in said.items():
+def values(table, **selection):
+    """The values of the rows with these values in other columns."""
+    for column, value in selection.items():
         table = table.filter(pc.equal(table[column], value))
     return table["value"].to_pylist()
 
 
-def made(folder, accuracies, ended=True, **said):
+def write_run(folder, accuracies, ended=True, **changes):
     """Write a run folder."""
     folder.mkdir(parents=True)
-    usual = {
+    config = {
         "build": "builds/toy",
         "config": "blue_40",
         "noise": "blue",
@@ -29,25 +29,25 @@ def made(folder, accuracies, ended=True, **said):
         "net": "mlp1",
         "seed": 0,
     }
-    usual |= {"data": {}, "preset": {"lr": 0.1}, "versions": {}, "command": ["cnlw"]}
-    usual |= {"ranks": 1, "pretrained": False, "weights": None}
-    (folder / "config.json").write_text(json.dumps(usual | said))
+    config |= {"data": {}, "preset": {"lr": 0.1}, "versions": {}, "command": ["cnlw"]}
+    config |= {"ranks": 1, "pretrained": False, "weights": None}
+    (folder / "config.json").write_text(json.dumps(config | changes))
     lines = [{"epoch": i, "val_top1": v, "seconds": 1.0} for i, v in enumerate(accuracies, 1)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     if ended:
-        came_to = {
+        result = {
             "epochs": len(lines),
             "last": accuracies[-1],
             "best": max(accuracies),
             "mean10": 60.0,
         }
-        (folder / "result.json").write_text(json.dumps(came_to))
+        (folder / "result.json").write_text(json.dumps(result))
 
 
 def test_a_row_is_a_number(tmp_path):
     """Epochs as they were, what it came to at the last."""
-    made(tmp_path / "a" / "b", [70.0, 50.0])
-    table = runs.table(runs.load(tmp_path))
+    write_run(tmp_path / "a" / "b", [70.0, 50.0])
+    table = runs.make_runs_table(runs.read_run_folders(tmp_path))
 
     assert values(table, metric="val_top1") == [70, 50]
     assert [values(table, metric=m, epoch=2) for m in ("last", "best", "mean10", "drop")] == [
@@ -64,18 +64,20 @@ def test_a_row_is_a_number(tmp_path):
 
 def test_it_is_a_table_of_runs(tmp_path):
     """What is written is read by the checked reader."""
-    made(tmp_path / "a", [70.0])
-    made(tmp_path / "b", [70.0])
-    tables.write_parquet(runs.table(runs.load(tmp_path)), tmp_path / "runs.parquet")
+    write_run(tmp_path / "a", [70.0])
+    write_run(tmp_path / "b", [70.0])
+    tables.write_parquet(
+        runs.make_runs_table(runs.read_run_folders(tmp_path)), tmp_path / "runs.parquet"
+    )
 
     assert len(tables.read_runs(tmp_path / "runs.parquet")) == 12
 
 
 def test_a_run_that_has_not_ended_has_epochs_only(tmp_path):
     """Or nothing at all, where none was finished."""
-    made(tmp_path / "a", [70.0], ended=False)
-    made(tmp_path / "b", [], ended=False)
-    table = runs.table(runs.load(tmp_path))
+    write_run(tmp_path / "a", [70.0], ended=False)
+    write_run(tmp_path / "b", [], ended=False)
+    table = runs.make_runs_table(runs.read_run_folders(tmp_path))
 
     assert set(table["metric"].to_pylist()) == {"val_top1", "seconds"}
     assert set(table["run"].to_pylist()) == {"a"}
@@ -83,10 +85,10 @@ def test_a_run_that_has_not_ended_has_epochs_only(tmp_path):
 
 def test_what_differs_around_a_method_is_an_option(tmp_path):
     """Network and preset, within a dataset."""
-    made(tmp_path / "a", [1.0], net="mlp2", options={"alpha": 1})
-    made(tmp_path / "b", [1.0], preset={"lr": 0.2})
-    made(tmp_path / "c", [1.0], build="builds/other", preset={"lr": 0.3})
-    table = runs.table(runs.load(tmp_path))
+    write_run(tmp_path / "a", [1.0], net="mlp2", options={"alpha": 1})
+    write_run(tmp_path / "b", [1.0], preset={"lr": 0.2})
+    write_run(tmp_path / "c", [1.0], build="builds/other", preset={"lr": 0.3})
+    table = runs.make_runs_table(runs.read_run_folders(tmp_path))
     options = dict(
         zip(table["run"].to_pylist(), map(json.loads, table["options"].to_pylist()), strict=True)
     )
@@ -101,7 +103,7 @@ def test_what_differs_around_a_method_is_an_option(tmp_path):
 def test_no_run_is_an_error(tmp_path):
     """It says how to make one."""
     with pytest.raises(FileNotFoundError, match=r"no run here.*cnlw train"):
-        runs.load(tmp_path)
+        runs.read_run_folders(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{", "{}", '{"build": "a"}'])
@@ -113,4 +115,4 @@ def test_what_is_no_run_is_named(tmp_path, text):
     with pytest.raises(
         ValueError, match=r"a/config\.json: .*: delete the folder, or train it again"
     ):
-        runs.load(tmp_path)
+        runs.read_run_folders(tmp_path)

@@ -5,9 +5,9 @@ import statistics
 
 import pytest
 
-from cnlw_tools.report.statistics import inside, quantile, spread
+from cnlw_tools.report.statistics import mean_interval, t_probability, t_quantile
 
-TABLED = {
+T_TABLE = {
     1: 12.706,
     2: 4.303,
     3: 3.182,
@@ -20,14 +20,14 @@ TABLED = {
 }
 
 
-@pytest.mark.parametrize(("v", "t"), TABLED.items())
+@pytest.mark.parametrize(("v", "t"), T_TABLE.items())
 def test_quantiles_are_those_of_the_tables(v, t):
     """Three places, odd and even degrees of freedom."""
-    assert round(quantile(v), 3) == t
+    assert round(t_quantile(v), 3) == t
 
 
 @pytest.mark.parametrize("v", [1, 2, 3, 6, 7])
-def test_the_share_inside_is_the_integral_of_the_density(v):
+def test_the_probability_is_the_integral_of_the_density(v):
     """By a sum of many thin slices."""
     t, slices = 1.7, 20_000
     scale = math.gamma((v + 1) / 2) / (math.sqrt(v * math.pi) * math.gamma(v / 2))
@@ -36,7 +36,7 @@ def test_the_share_inside_is_the_integral_of_the_density(v):
         (1 + (-t + (i + 0.5) * step) ** 2 / v) ** (-(v + 1) / 2) * step for i in range(slices)
     )
 
-    assert math.isclose(inside(t, v), scale * area, rel_tol=1e-7)
+    assert math.isclose(t_probability(t, v), scale * area, rel_tol=1e-7)
 
 
 def test_ten_levels_have_the_papers_half_width():
@@ -44,27 +44,27 @@ def test_ten_levels_have_the_papers_half_width():
     values = [0.0, 1.0] * 5
     values = [14.6 * (x - 0.5) / statistics.stdev(values) for x in values]
 
-    assert round(spread(values).half, 1) == 10.4
+    assert round(mean_interval(values).half_width, 1) == 10.4
 
 
 def test_a_spread_is_mean_sd_and_number():
     """As the standard library counts them."""
     values = [61.0, 64.0, 71.5]
-    found = spread(values)
+    result = mean_interval(values)
 
-    assert found[:3] == (statistics.mean(values), statistics.stdev(values), 3)
+    assert result[:3] == (statistics.mean(values), statistics.stdev(values), 3)
 
 
 def test_one_number_has_no_interval():
     """Nor a standard deviation."""
-    found = spread([5.0])
+    result = mean_interval([5.0])
 
-    assert (found.mean, found.n) == (5.0, 1)
-    assert math.isnan(found.sd)
-    assert math.isnan(found.half)
+    assert (result.mean, result.n) == (5.0, 1)
+    assert math.isnan(result.sd)
+    assert math.isnan(result.half_width)
 
 
 def test_no_number_is_an_error():
     """It has no mean."""
     with pytest.raises(ValueError, match="no numbers"):
-        spread([])
+        mean_interval([])

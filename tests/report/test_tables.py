@@ -1,40 +1,48 @@
-"""Tables of words."""
+"""Tables of text."""
 
 from cnlw_tools.report import runs
-from cnlw_tools.report.statistics import spread
-from cnlw_tools.report.tables import Sheet, every_trial, latex, markdown, number, results
-from cnlw_tools.report.trials import DatasetConfig, PlannedRun, best, trials
+from cnlw_tools.report.statistics import mean_interval
+from cnlw_tools.report.tables import (
+    Table,
+    format_mean_interval,
+    result_tables,
+    to_latex,
+    to_markdown,
+    trials_table,
+)
+from cnlw_tools.report.trials import DatasetConfig, PlannedRun, best_trials, group_trials
 
 
-def found(folder):
+def read_trials(folder):
     """All trials of a folder."""
-    return trials(runs.table(runs.load(folder)))
+    return group_trials(runs.make_runs_table(runs.read_run_folders(folder)))
 
 
-def test_a_number_has_its_interval_and_how_many_it_is_of():
-    """None of one."""
-    assert number(spread([1.0, 3.0])) == "2.00 ± 12.71 (2)"
-    assert number(spread([2.0])) == "2.00 (1)"
-    assert number(None) == "–"
+def test_a_mean_has_its_interval_and_the_number_of_values():
+    """One value has no interval."""
+    assert format_mean_interval(mean_interval([1.0, 3.0])) == "2.00 ± 12.71 (2)"
+    assert format_mean_interval(mean_interval([2.0])) == "2.00 (1)"
+    assert format_mean_interval(None) == "–"
 
 
 def test_results_are_methods_by_level(study):
     """A table a kind of noise, the highest of each column marked."""
-    blue, red = results(best(found(study)), "last")
+    blue, red = result_tables(best_trials(read_trials(study)), "last")
 
     assert blue.title == "Last epoch: toy, blue"
-    assert blue.head == red.head == ["Method", "0 %", "40 %", "Mean"]
+    assert blue.header == red.header == ["Method", "0 %", "40 %", "Mean"]
     assert [row[0] for row in blue.rows] == ["mixup", "vanilla"]
     assert blue.rows[1][1:3] == ["80.50 ± 6.35 (2)", "50.50 ± 6.35 (2)"]
     assert blue.rows[1][3].startswith("65.5 ± ")
-    assert blue.strong == {(0, 1), (0, 2)}
+    assert blue.bold == {(0, 1), (0, 2)}
 
 
 def test_last_best_and_mean_of_ten_are_kept_apart(study):
     """Of vanilla on red 40: 70.5 less 5; 70.5; (60.5 + 70.5 + 65.5) / 3."""
-    chosen = best(found(study))
+    selected = best_trials(read_trials(study))
     cells = [
-        results(chosen, metric)[1].rows[1][2].split()[0] for metric in ("last", "best", "mean10")
+        result_tables(selected, metric)[1].rows[1][2].split()[0]
+        for metric in ("last", "best", "mean10")
     ]
 
     assert cells == ["65.50", "70.50", "65.50"]
@@ -45,7 +53,7 @@ def test_equals_are_all_marked(tmp_path, run_maker):
     for method in ("mixup", "vanilla"):
         run_maker(tmp_path / method, [50.0], method=method)
 
-    assert results(best(found(tmp_path)), "last")[0].strong == {(0, 1), (1, 1)}
+    assert result_tables(best_trials(read_trials(tmp_path)), "last")[0].bold == {(0, 1), (1, 1)}
 
 
 def test_a_planned_cell_without_a_run_says_so(tmp_path, run_maker):
@@ -58,35 +66,35 @@ def test_a_planned_cell_without_a_run_says_so(tmp_path, run_maker):
         DatasetConfig("toy", "mix_a5", "mix_a5", None),
     ]
     planned = [PlannedRun(config, method) for config in configs for method in ("mixup", "vanilla")]
-    blue, mixed = results(best(found(tmp_path)), "last", planned)
+    blue, mixed = result_tables(best_trials(read_trials(tmp_path)), "last", planned)
 
     assert blue.rows == [
         ["mixup", "not run", "not run", "–"],
         ["vanilla", "50.00 (1)", "not run", "–"],
     ]
-    assert mixed.head == ["Config", "mixup", "vanilla"]
+    assert mixed.header == ["Config", "mixup", "vanilla"]
     assert mixed.rows == [["mix_a5", "not run", "not run"], ["mix_a20", "not run", "not run"]]
 
 
-def test_every_trial_is_there_and_the_chosen_ones_are_strong(study):
+def test_all_trials_are_listed_and_the_selected_ones_are_bold(study):
     """Two of mixup, one of vanilla, on four configs."""
-    every = found(study)
-    sheet = every_trial(every, best(every), "last")
+    trials = read_trials(study)
+    table = trials_table(trials, best_trials(trials), "last")
 
-    assert len(sheet.rows) == 12
-    assert len(sheet.strong) == 8
-    assert sheet.rows[0][:4] == ["toy", "blue_00", "mixup", "alpha=1"]
-    assert sheet.rows[0][-1] == "0.71"  # of 81 and 82
+    assert len(table.rows) == 12
+    assert len(table.bold) == 8
+    assert table.rows[0][:4] == ["toy", "blue_00", "mixup", "alpha=1"]
+    assert table.rows[0][-1] == "0.71"  # of 81 and 82
 
 
-SHEET = Sheet(
+TABLE = Table(
     "A & B", ["x", "y_1"], [["a|b", "1 ± 2"]], "50 %", ["first", "second"], frozenset({(0, 1)})
 )
 
 
 def test_markdown():
     """Bars are escaped, notes numbered."""
-    assert markdown(SHEET).splitlines() == [
+    assert to_markdown(TABLE).splitlines() == [
         "## A & B",
         "",
         "50 %",
@@ -102,7 +110,7 @@ def test_markdown():
 
 def test_latex():
     """Signs of its own are escaped, words to the left, numbers to the right."""
-    lines = latex(SHEET).splitlines()
+    lines = to_latex(TABLE).splitlines()
 
     assert "\\caption{A \\& B. 50 \\%}" in lines
     assert "\\begin{tabular}{lr}" in lines

@@ -15,9 +15,9 @@ from cnlw_tools.cli import main
 from cnlw_tools.dataset import tables
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.report import runs
-from cnlw_tools.report.study_file import Said, study
-from cnlw_tools.report.trials import trials
-from cnlw_tools.report.write import write
+from cnlw_tools.report.study_file import StudyRecord, read_study_record
+from cnlw_tools.report.trials import group_trials
+from cnlw_tools.report.write import write_report
 from cnlw_tools.study.spec import MethodEntry, Published, Study
 from cnlw_tools.study.study_file import StudyFile, write_study_file
 
@@ -28,28 +28,28 @@ LOOK = """<script>addEventListener("load", () => {
 })</script>"""
 
 
-def note(folder, cells, **said):
+def write_study(folder, cells, **keys):
     """Write down a study as `cnlw sweep` does."""
-    usual = {"configs": ({"noise": "blue"},), "methods": (MethodEntry("vanilla"),)}
-    of = Study("toy", **usual | said)
+    common = {"configs": ({"noise": "blue"},), "methods": (MethodEntry("vanilla"),)}
+    study = Study("toy", **common | keys)
     command = ("cnlw", "sweep", "toy")
-    write_study_file(folder, StudyFile("toy", "", of, tuple(cells), "builds", command))
+    write_study_file(folder, StudyFile("toy", "", study, tuple(cells), "builds", command))
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory, study_maker, cell_maker) -> Path:
+def page(tmp_path_factory, study_maker, spec_maker) -> Path:
     """The page of a study of which a method was not run, beside a published table."""
     folder = tmp_path_factory.mktemp("report")
-    made = study_maker(folder / "runs")
-    held = Published("ncr_mini_imagenet_blue", {"40": "blue_40"}, {"Standard": "vanilla"})
+    runs_folder = study_maker(folder / "runs")
+    entry = Published("ncr_mini_imagenet_blue", {"40": "blue_40"}, {"Standard": "vanilla"})
     cells = [
-        cell_maker(config, method)
+        spec_maker(config, method)
         for config in ("blue_00", "blue_40")
         for method in ("vanilla", "mixup", "bootstrap")
     ]
-    note(made, cells, published=(held,), notes=("One more thing.",))
-    lacking = write(made, folder / "out", files.default_root())
-    assert [line.split(":")[0] for line in lacking] == ["blue_00", "blue_40", "red_00", "red_40"]
+    write_study(runs_folder, cells, published=(entry,), notes=("One more thing.",))
+    problems = write_report(runs_folder, folder / "out", files.default_root())
+    assert [line.split(":")[0] for line in problems] == ["blue_00", "blue_40", "red_00", "red_40"]
     return folder / "out" / "index.html"
 
 
@@ -104,13 +104,13 @@ def test_what_is_written(page):
         .endswith("</svg>")
     )
     assert "<li>One more thing.</li>" in page.read_text(encoding="utf-8")
-    said = "25 runs of the study toy, 24 of them to their end. 6 are planned."
-    assert f"{said} Not run: blue_00 bootstrap, blue_40 bootstrap." in page.read_text(
+    about = "25 runs of the study toy, 24 of them to their end. 6 are planned."
+    assert f"{about} Not run: blue_00 bootstrap, blue_40 bootstrap." in page.read_text(
         encoding="utf-8"
     )
 
 
-def test_curves_go_over_what_the_study_says(tmp_path, run_maker, cell_maker):
+def test_curves_go_over_what_the_study_says(tmp_path, run_maker, spec_maker):
     """An option of the noise, here."""
     cells = []
     for level, order in ((20, "random"), (40, "random"), (40, "reverse")):
@@ -123,14 +123,17 @@ def test_curves_go_over_what_the_study_says(tmp_path, run_maker, cell_maker):
             options={"alpha": 8, "per": "batch"},
         )
         recipe = Recipe("toy", "blue", options={"delta": level / 9, "order": order})
-        cells.append(cell_maker(name, "mixup", recipe=recipe))
-    note(tmp_path, cells, over="delta", apart=("alpha",), rule="best")
-    held = study(tmp_path)
+        cells.append(spec_maker(name, "mixup", recipe=recipe))
+    write_study(tmp_path, cells, over="delta", apart=("alpha",), rule="best")
+    record = read_study_record(tmp_path)
     places = [
-        held.place(trial) for trial in trials(runs.table(runs.load(tmp_path)), ["alpha", "delta"])
+        record.position(trial)
+        for trial in group_trials(
+            runs.make_runs_table(runs.read_run_folders(tmp_path)), ["alpha", "delta"]
+        )
     ]
 
-    assert write(tmp_path, tmp_path / "out", files.default_root())
+    assert write_report(tmp_path, tmp_path / "out", files.default_root())
     assert "Accuracy (best) over delta" in (tmp_path / "out" / "index.html").read_text(
         encoding="utf-8"
     )
@@ -148,13 +151,15 @@ def test_curves_go_over_keys_of_the_preset(tmp_path, run_maker):
         run_maker(
             tmp_path / f"{size}", [50.0], preset={"batch_size": size, "optimiser": f"o{size}"}
         )
-    found = trials(runs.table(runs.load(tmp_path)), ["batch_size"])
+    trials = group_trials(runs.make_runs_table(runs.read_run_folders(tmp_path)), ["batch_size"])
 
-    assert [Said(study=Study("", (), (), over="batch_size")).place(trial) for trial in found] == [
+    assert [
+        StudyRecord(study=Study("", (), (), over="batch_size")).position(trial) for trial in trials
+    ] == [
         ("toy, blue", "vanilla", 32),
         ("toy, blue", "vanilla", 64),
     ]
-    assert Said(study=Study("", (), (), over="optimiser")).place(found[0]) is None
+    assert StudyRecord(study=Study("", (), (), over="optimiser")).position(trials[0]) is None
 
 
 def test_the_command_says_where_the_page_is(page, tmp_path):
@@ -177,15 +182,15 @@ def test_a_folder_without_runs_is_an_error_in_a_line(tmp_path):
     assert "no run here" in done.output
 
 
-def test_a_study_that_only_builds_is_reported_without_a_run(tmp_path, cell_maker):
+def test_a_study_that_only_builds_is_reported_without_a_run(tmp_path, spec_maker):
     """What is not built is named, as any build that is not there."""
-    note(tmp_path, [cell_maker("blue_40", "")], methods=(), figures=("sizes", "labels"))
-    lacking = write(tmp_path, tmp_path / "out", files.default_root())
+    write_study(tmp_path, [spec_maker("blue_40", "")], methods=(), figures=("sizes", "labels"))
+    problems = write_report(tmp_path, tmp_path / "out", files.default_root())
     text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
 
     assert "1 configs of the study toy: nothing is trained on them." in text
     assert "All trials" not in text
-    assert lacking[0].startswith("blue_40: no matrix, gallery or noise detection: builds/toy")
+    assert problems[0].startswith("blue_40: no matrix, gallery or noise detection: builds/toy")
 
 
 def test_a_damaged_study_is_named(tmp_path, run_maker):
@@ -194,7 +199,7 @@ def test_a_damaged_study_is_named(tmp_path, run_maker):
     (tmp_path / "study.json").write_text("{}")
 
     with pytest.raises(ValueError, match=r"study\.json: 'name' is missing: run the sweep again"):
-        write(tmp_path, tmp_path / "out", files.default_root())
+        write_report(tmp_path, tmp_path / "out", files.default_root())
 
 
 def test_without_matplotlib_it_says_what_to_install(tmp_path):
@@ -208,14 +213,14 @@ def test_without_matplotlib_it_says_what_to_install(tmp_path):
     assert "[report]'" in done.stderr
 
 
-def browse(tmp_path: Path, page: Path, *asked: str) -> str:
+def browse(tmp_path: Path, page: Path, *options: str) -> str:
     """Show a page to a browser, and return what it says."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
-    usual = ["--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    flags = ["--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     headless = [] if "headless" in browser else ["--headless"]
-    command = [browser, *headless, *usual, *asked, page.as_uri()]
+    command = [browser, *headless, *flags, *options, page.as_uri()]
     return subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
 
 
@@ -227,9 +232,9 @@ def test_a_browser_shows_it_without_scrolling_sideways(page, tmp_path, width):
     copy.write_text(
         page.read_text(encoding="utf-8").replace("</body>", LOOK + "</body>"), encoding="utf-8"
     )
-    said = browse(tmp_path, copy, f"--window-size={width},900", "--dump-dom")
+    document = browse(tmp_path, copy, f"--window-size={width},900", "--dump-dom")
 
-    assert re.search(r"<title>(.*?)</title>", said)[1] == "true,true"
+    assert re.search(r"<title>(.*?)</title>", document)[1] == "true,true"
 
 
 @pytest.mark.slow
