@@ -6,17 +6,17 @@ from cnlw_tools.report.study_file import StudyRecord
 from cnlw_tools.study.spec import Study
 
 
-def test_a_grid_has_a_square_for_every_planned_cell(tmp_path, run_maker, spec_maker, context_maker):
+def test_a_grid_has_a_square_for_every_planned_run(tmp_path, run_maker, spec_maker, context_maker):
     """Of two sizes and two levels one was not run."""
-    cells = []
+    run_specs = []
     for clean in (100, 200):
         recipe = Recipe("toy", "blue", clean=clean)
         for level in (0, 40):
-            cells.append(spec_maker(f"blue_{level:02d}_clean{clean}", "vanilla", recipe=recipe))
-    for cell, top1 in zip(cells[:3], (90.0, 70.0, 95.0), strict=True):
-        run_maker(tmp_path / cell.config, [top1], config=cell.config)
+            run_specs.append(spec_maker(f"blue_{level:02d}_clean{clean}", "vanilla", recipe=recipe))
+    for run_spec, top1 in zip(run_specs[:3], (90.0, 70.0, 95.0), strict=True):
+        run_maker(tmp_path / run_spec.config, [top1], config=run_spec.config)
     study = Study("toy", (), (), over="clean", across="level")
-    context = context_maker(tmp_path, StudyRecord("toy", "", study, cells))
+    context = context_maker(tmp_path, StudyRecord("toy", "", study, run_specs))
 
     assert collect_squares(context) == {
         "toy, blue: vanilla": {(100, 0): 90.0, (100, 40): 70.0, (200, 0): 95.0, (200, 40): None},

@@ -20,8 +20,8 @@ def context(tmp_path_factory, tiny, spec_maker):
     folder = tmp_path_factory.mktemp("builds")
     keys = {"dataset": "shapes", "noise": "blue", "levels": [40], "size": 8, "probe": 2}
     build(recipe.parse_recipe(keys, "test"), Inputs(tiny(folder / "root")), folder / "shapes")
-    cells = [spec_maker(f"blue_{level}_probe2", "", build="shapes") for level in (40, 80)]
-    record = StudyRecord("toy", "", Study("shapes", (), ()), cells, folder)
+    run_specs = [spec_maker(f"blue_{level}_probe2", "", build="shapes") for level in (40, 80)]
+    record = StudyRecord("toy", "", Study("shapes", (), ()), run_specs, folder)
     truths, _ = load_truths(record.build_configs())
     return ReportContext(record, {}, [], {}, "last", truths)
 

@@ -28,12 +28,12 @@ LOOK = """<script>addEventListener("load", () => {
 })</script>"""
 
 
-def write_study(folder, cells, **keys):
+def write_study(folder, run_specs, **keys):
     """Write down a study as `cnlw sweep` does."""
     common = {"configs": ({"noise": "blue"},), "methods": (MethodEntry("vanilla"),)}
     study = Study("toy", **common | keys)
     command = ("cnlw", "sweep", "toy")
-    write_study_file(folder, StudyFile("toy", "", study, tuple(cells), "builds", command))
+    write_study_file(folder, StudyFile("toy", "", study, tuple(run_specs), "builds", command))
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +42,12 @@ def page(tmp_path_factory, study_maker, spec_maker) -> Path:
     folder = tmp_path_factory.mktemp("report")
     runs_folder = study_maker(folder / "runs")
     entry = Published("ncr_mini_imagenet_blue", {"40": "blue_40"}, {"Standard": "vanilla"})
-    cells = [
+    run_specs = [
         spec_maker(config, method)
         for config in ("blue_00", "blue_40")
         for method in ("vanilla", "mixup", "bootstrap")
     ]
-    write_study(runs_folder, cells, published=(entry,), notes=("One more thing.",))
+    write_study(runs_folder, run_specs, published=(entry,), notes=("One more thing.",))
     problems = write_report(runs_folder, folder / "out", files.default_root())
     assert [line.split(":")[0] for line in problems] == ["blue_00", "blue_40", "red_00", "red_40"]
     return folder / "out" / "index.html"
@@ -112,7 +112,7 @@ def test_what_is_written(page):
 
 def test_curves_go_over_what_the_study_says(tmp_path, run_maker, spec_maker):
     """An option of the noise, here."""
-    cells = []
+    run_specs = []
     for level, order in ((20, "random"), (40, "random"), (40, "reverse")):
         name = f"blue_{level}_{order}"
         run_maker(
@@ -123,8 +123,8 @@ def test_curves_go_over_what_the_study_says(tmp_path, run_maker, spec_maker):
             options={"alpha": 8, "per": "batch"},
         )
         recipe = Recipe("toy", "blue", options={"delta": level / 9, "order": order})
-        cells.append(spec_maker(name, "mixup", recipe=recipe))
-    write_study(tmp_path, cells, over="delta", apart=("alpha",), rule="best")
+        run_specs.append(spec_maker(name, "mixup", recipe=recipe))
+    write_study(tmp_path, run_specs, over="delta", apart=("alpha",), rule="best")
     record = read_study_record(tmp_path)
     places = [
         record.position(trial)
