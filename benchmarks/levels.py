@@ -35,7 +35,7 @@ def main() -> None:
                 inputs = Inputs(files.default_root(), data_dir)
                 with EXECUTORS["local"](None) as executor:
                     done.append(build(recipe, inputs, Path(out) / "build", executor))
-        (a, b), (s, t) = [d.size / 1e6 for d in done], [d.seconds for d in done]
+        (a, b), (s, t) = [d.total_bytes / 1e6 for d in done], [d.seconds for d in done]
         print(
             f"| {dataset} | {noise} | {a:.1f} | {b:.1f} | {b / a:.2f} | {s:.1f} | {t:.1f} | {t / s:.2f} |",
             flush=True,

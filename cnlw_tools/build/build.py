@@ -47,8 +47,8 @@ class BuildSummary:
     folder: Path
     configs: dict[str, ConfigCard]  # of this recipe
     matrices: dict[str, NDArray[np.float64]]  # (C, C), expected, by config
-    written: int  # bytes of the shards that were written now
-    size: int  # bytes of all shards of these configs
+    new_bytes: int  # of the shards that were written now
+    total_bytes: int  # of all shards of these configs
     seconds: float
 
 
@@ -93,13 +93,14 @@ def build(
         card = _extend_card(old_card, _describe_configs(plans, segments), shards, data.digests)
         _write_samples(folder, recipe.noise, card, plans, segments, data.classes)
         render.write_card(folder, card, recipe, data.classes)
-        written, size = _total_size(job.folder, hashes), _total_size(job.folder, planned_shards)
+        new_bytes = _total_size(job.folder, hashes)
+        total_bytes = _total_size(job.folder, planned_shards)
     return BuildSummary(
         folder=out,
         configs={name: card.configs[name] for name in plans},
         matrices={name: read_plan_info(table).expected_matrix() for name, table in plans.items()},
-        written=written,
-        size=size,
+        new_bytes=new_bytes,
+        total_bytes=total_bytes,
         seconds=time.monotonic() - start,
     )
 
@@ -135,7 +136,11 @@ def _open_card(folder: Path, recipe: Recipe, storage: Storage) -> BuildCard:
         ValueError: the build that is there stores its images in another way
     """
     if not (folder / CARD).exists():
-        versions = {"cnlw_tools": __version__, "pillow": PIL.__version__, "pyarrow": pa.__version__}
+        versions = {
+            "cnlw_tools": __version__,
+            "pillow": PIL.__version__,
+            "pyarrow": pa.__version__,
+        }
         return BuildCard(versions, recipe.dataset, storage, recipe.layout)
     card = read_card(folder)
     new = {"dataset": recipe.dataset, "layout": recipe.layout, **asdict(storage)}
@@ -151,7 +156,8 @@ def _open_card(folder: Path, recipe: Recipe, storage: Storage) -> BuildCard:
 def _check_same_tables(folder: Path, card: BuildCard, data: Dataset) -> None:
     """Raise if the build was made from other tables."""
     for name, digest in data.digests.items():
-        if card.tables.get(name, digest) != digest:
+        old_digest = card.tables.get(name, digest)
+        if old_digest != digest:
             raise ValueError(
                 f"{folder}: its table {name} is not the present one of {data.name}: "
                 "use another --out"
@@ -161,7 +167,8 @@ def _check_same_tables(folder: Path, card: BuildCard, data: Dataset) -> None:
 def _check_same_plans(folder: Path, card: BuildCard, plans: Plans) -> None:
     """Raise if the build has a config of the same name with other contents."""
     for name, table in plans.items():
-        if name in card.configs and card.configs[name].digest != hashing.digest(table):
+        config = card.configs.get(name)
+        if config is not None and config.digest != hashing.digest(table):
             raise ValueError(
                 f"{folder}: has a config {name} with other contents: use another --out"
             )
@@ -174,16 +181,25 @@ def _write_tables(folder: Path, data: Dataset, card: BuildCard) -> bool:
     """
     same_tables = True
     if not card.configs:
-        old_hashes = {path.name: files.digest(path) for path in folder.glob("*")}
+        old_hashes = _hash_files(folder)
         shutil.rmtree(folder, ignore_errors=True)
         dataset.write_tables(data, folder)
-        same_tables = old_hashes == {path.name: files.digest(path) for path in folder.glob("*")}
+        same_tables = _hash_files(folder) == old_hashes
     dataset.write_tables(data, folder, overwrite=False)
     return same_tables
 
 
+def _hash_files(folder: Path) -> dict[str, str]:
+    """Return the sha256 of every file of a folder, by name."""
+    return {path.name: files.digest(path) for path in folder.glob("*")}
+
+
 def _cut_plans(plans: Plans, storage: Storage, layout: str) -> Segments:
-    return {name: list(cut_segments(table, storage, layout)) for name, table in plans.items()}
+    """Return the segments of each plan, by config."""
+    segments = {}
+    for name, table in plans.items():
+        segments[name] = list(cut_segments(table, storage, layout))
+    return segments
 
 
 def _planned_shards(segments: Segments) -> dict[str, pa.Table]:
@@ -206,7 +222,8 @@ def _remove_useless(
     untrusted_files = set()
     for path in data.glob("*.parquet"):
         if path.name in card.shards:
-            if files.digest(path) != card.shards[path.name]:
+            is_damaged = files.digest(path) != card.shards[path.name]
+            if is_damaged:
                 untrusted_files.add(path.name)
         elif not SHARD_NAME.fullmatch(path.name):
             untrusted_files.add(path.name)
@@ -222,12 +239,17 @@ def _hash_shards(data: Path, names: Iterable[str], hashes: Mapping[str, str]) ->
     shards = dict(hashes)
     for name in names:
         if name not in shards:
-            shards[name] = files.digest(data / name)
+            path = data / name
+            shards[name] = files.digest(path)
     return shards
 
 
 def _describe_configs(plans: Plans, segments: Segments) -> dict[str, ConfigCard]:
-    return {name: _describe_config(table, segments[name]) for name, table in plans.items()}
+    """Return what the card says about each config."""
+    configs = {}
+    for name, table in plans.items():
+        configs[name] = _describe_config(table, segments[name])
+    return configs
 
 
 def _describe_config(table: pa.Table, parts: list[tuple[str, Segment]]) -> ConfigCard:
@@ -255,10 +277,13 @@ def _describe_config(table: pa.Table, parts: list[tuple[str, Segment]]) -> Confi
 
 def _diagonal_range(matrix: NDArray[np.float64]) -> tuple[float, float]:
     """Return the smallest and largest share on the diagonal, over the classes that have images."""
-    diagonal = np.diag(matrix)[matrix.sum(1) > 0]
-    if not len(diagonal):
+    has_images = matrix.sum(1) > 0
+    if not has_images.any():
         return 0.0, 0.0
-    return round(float(diagonal.min(initial=1)), 6), round(float(diagonal.max(initial=0)), 6)
+    diagonal = np.diag(matrix)[has_images]
+    lowest = float(diagonal.min(initial=1))
+    highest = float(diagonal.max(initial=0))
+    return round(lowest, 6), round(highest, 6)
 
 
 def _extend_card(
@@ -295,10 +320,17 @@ def _write_samples(
 
 def _noisiest_config(card: BuildCard, noise: str) -> str:
     """Return the config with most of a noise, whichever was built last."""
-    names = [name for name, config in card.configs.items() if config.recipe.noise == noise]
-    return min(names, key=lambda name: (-card.configs[name].rate, name))
+    rates = {}
+    for name, config in card.configs.items():
+        if config.recipe.noise == noise:
+            rates[name] = config.rate
+    return min(rates, key=lambda name: (-rates[name], name))
 
 
 def _total_size(folder: Path, names: Iterable[str]) -> int:
     """Return the bytes of some files."""
-    return sum((folder / name).stat().st_size for name in names)
+    size = 0
+    for name in names:
+        path = folder / name
+        size += path.stat().st_size
+    return size

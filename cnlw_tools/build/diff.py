@@ -4,9 +4,10 @@ A slot is a split and the base image that was there before any noise. Where nois
 its slots are numbered.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ class Difference:
 
     def is_empty(self) -> bool:
         """Return whether the plans agree in every slot."""
-        return not (self.only_a or self.only_b or self.differ)
+        return self.only_a == self.only_b == self.differ == 0
 
 
 def read_plans(path: Path) -> Mapping[str, pa.Table]:
@@ -48,30 +49,39 @@ def read_plans(path: Path) -> Mapping[str, pa.Table]:
     """
     if not path.is_dir():
         return {"plan": tables.read_plan(path)}
+    data = path / "data"
     shards = {}
-    for shard_path in sorted((path / "data").glob("*.parquet")):
+    for shard_path in sorted(data.glob("*.parquet")):
         shards[shard_path.name] = _read_shard(shard_path)
-    configs = read_card(path).configs
-    return {name: _collect_config(shards, config) for name, config in configs.items()}
+    plans = {}
+    for name, config in read_card(path).configs.items():
+        plans[name] = _collect_config(shards, config)
+    return plans
 
 
 def compare_plans(a: pa.Table, b: pa.Table) -> Difference:
     """Compare two plans slot by slot, whatever the order of their rows."""
-    a, b = _with_slots(a), _with_slots(b)
+    a = _with_slots(a)
+    b = _with_slots(b)
     row_in_b = pc.index_in(a["slot"], b["slot"].combine_chunks())
-    common_a = a.filter(pc.is_valid(row_in_b))
+    common_a = a.filter(row_in_b.is_valid())
     common_b = b.take(row_in_b.drop_null())
-    differs = {}
+    n_common = len(common_a)
+    by_column: dict[str, int] = {}
+    differs = np.zeros(n_common, bool)
     for name in _columns(common_a):
-        differs[name] = _differing_rows(common_a[name], common_b[name])
-    differs_anywhere = np.logical_or.reduce(list(differs.values()))
-    examples = common_a.filter(pa.array(differs_anywhere))["slot"][:N_EXAMPLES].to_pylist()
+        differs_here = _differing_rows(common_a[name], common_b[name])
+        differs |= differs_here
+        if differs_here.any():
+            by_column[name] = int(differs_here.sum())
+    differing_slots = common_a["slot"].filter(pa.array(differs))
+    examples = differing_slots[:N_EXAMPLES].to_pylist()
     return Difference(
-        slots=len(a) + len(b) - len(common_a),
-        only_a=len(a) - len(common_a),
-        only_b=len(b) - len(common_a),
-        differ=int(differs_anywhere.sum()),
-        by_column={name: int(mask.sum()) for name, mask in differs.items() if mask.any()},
+        slots=len(a) + len(b) - n_common,
+        only_a=len(a) - n_common,
+        only_b=len(b) - n_common,
+        differ=int(differs.sum()),
+        by_column=by_column,
         examples=[_base_image(slot) for slot in examples],
     )
 
@@ -84,13 +94,23 @@ def list_differences(a: pa.Table, b: pa.Table) -> Iterator[tuple[str, str, str, 
     """
     columns = _columns(a)
     a = _with_slots(a).select(["slot", *columns])
-    b = _with_slots(b).select(["slot", *_columns(b)])
-    joined = a.join(b, "slot", None, "full outer", "", " b")
-    for row in sorted(joined.to_pylist(), key=lambda row: str(row["slot"])):
-        if any(row[name] != row[f"{name} b"] for name in columns):
-            image_a, image_b = row["image_id"], row["image_id b"]
-            kind = _kind_of_difference(image_a, image_b)
-            yield kind, _base_image(row["slot"]), image_a or "", image_b or ""
+    b = _with_slots(b).select(["slot", *columns])
+    joined = a.join(b, "slot", join_type="full outer", right_suffix=" b")
+    rows = joined.to_pylist()
+    rows.sort(key=itemgetter("slot"))
+    for row in rows:
+        if _is_same(row, columns):
+            continue
+        image_a = row["image_id"]
+        image_b = row["image_id b"]
+        kind = _kind_of_difference(image_a, image_b)
+        slot = _base_image(row["slot"])
+        yield kind, slot, image_a or "", image_b or ""
+
+
+def _is_same(row: Mapping[str, object], columns: Sequence[str]) -> bool:
+    """Return whether a row that joins two plans has the same in both."""
+    return all(row[name] == row[f"{name} b"] for name in columns)
 
 
 def _kind_of_difference(image_a: str | None, image_b: str | None) -> str:
@@ -100,31 +120,44 @@ def _kind_of_difference(image_a: str | None, image_b: str | None) -> str:
 
 
 def _columns(plan: pa.Table) -> list[str]:
-    return [name for name in COLUMNS if name in plan.column_names]
+    names = plan.column_names
+    return [name for name in COLUMNS if name in names]
 
 
 def _with_slots(plan: pa.Table) -> pa.Table:
     """Return the plan with a column `slot`: split, base image, and its number among equal ones."""
     base_image = pc.coalesce(plan["replaces"], plan["image_id"])
-    name = pc.binary_join_element_wise(plan["split"], base_image, SEPARATOR).combine_chunks()
+    name = pc.binary_join_element_wise(plan["split"], base_image, SEPARATOR)
+    name = name.combine_chunks()
     code = name.dictionary_encode().indices.to_numpy()
+    number = pa.array(_numbers_among_equals(code))
+    slot = pc.binary_join_element_wise(name, number.cast(pa.string()), SEPARATOR)
+    return plan.append_column("slot", slot)
+
+
+def _numbers_among_equals(code: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return (n,) how many equal codes come before each code."""
     order = np.argsort(code, kind="stable")
-    start = np.searchsorted(code[order], code[order])
-    number = np.empty(len(code), np.int64)
-    number[order] = np.arange(len(code)) - start
-    text = pa.array(number).cast(pa.string())
-    return plan.append_column("slot", pc.binary_join_element_wise(name, text, SEPARATOR))
+    sorted_code = code[order]
+    first_place = np.searchsorted(sorted_code, sorted_code)
+    place = np.arange(len(code))
+    number = np.empty_like(place)
+    number[order] = place - first_place
+    return number
 
 
 def _base_image(slot: str) -> str:
-    return slot.split(SEPARATOR)[1]
+    _split, base_image, _number = slot.split(SEPARATOR)
+    return base_image
 
 
 def _differing_rows(a: pa.ChunkedArray, b: pa.ChunkedArray) -> NDArray[np.bool_]:
     """Return (n,) in which rows two columns differ; a null differs from every value."""
-    any_null = pc.or_(a.is_null(), b.is_null())
-    one_null = pc.xor(a.is_null(), b.is_null())
-    mask: NDArray[np.bool_] = pc.if_else(any_null, one_null, pc.not_equal(a, b)).to_numpy()
+    null_a = a.is_null()
+    null_b = b.is_null()
+    other_value = pc.not_equal(a, b)
+    differs = pc.if_else(pc.or_(null_a, null_b), pc.xor(null_a, null_b), other_value)
+    mask: NDArray[np.bool_] = differs.to_numpy()
     return mask
 
 
@@ -143,8 +176,12 @@ def _read_shard(path: Path) -> pa.Table:
         raise ValueError(
             f"{path}: cannot be read ({reason}): see what `cnlw validate` says"
         ) from error
-    digests = [sha256(image or b"").hexdigest() for image in images]
-    return rows.set_column(0, "image", pa.array(digests, pa.string())).replace_schema_metadata()
+    digests = []
+    for image in images:
+        digest = sha256(image or b"")
+        digests.append(digest.hexdigest())
+    rows = rows.set_column(0, "image", pa.array(digests, pa.string()))
+    return rows.replace_schema_metadata()
 
 
 def _collect_config(shards: Mapping[str, pa.Table], config: ConfigCard) -> pa.Table:
@@ -156,12 +193,10 @@ def _collect_config(shards: Mapping[str, pa.Table], config: ConfigCard) -> pa.Ta
     parts = []
     for split, segments in config.segments.items():
         for name, rows in shards.items():
-            if name.split("-")[0] in segments:
-                parts.append(rows.append_column("split", _repeat(split, len(rows))))
+            segment, _, _ = name.partition("-")
+            if segment in segments:
+                column = pa.array([split] * len(rows), pa.string())
+                parts.append(rows.append_column("split", column))
     if not parts:
         raise ValueError("the shards of a config are missing: see what `cnlw validate` says")
     return pa.concat_tables(parts)
-
-
-def _repeat(text: str, n: int) -> pa.Array:
-    return pa.array([text] * n, pa.string())

@@ -42,13 +42,15 @@ class Truth:
     @property
     def noisy(self) -> NDArray[np.bool_]:
         """Which training examples are noisy, by row."""
-        train = self.rows.filter(pc.equal(self.rows["split"], "train"))
-        return np.asarray(train["is_noisy"].to_numpy(), bool)
+        is_train = pc.equal(self.rows["split"], "train")
+        column = self.rows["is_noisy"].filter(is_train)
+        return np.asarray(column.to_numpy(), bool)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names in label order."""
-        return tables.read_classes(self.build / "tables" / "classes.csv")
+        path = self.build / "tables" / "classes.csv"
+        return tables.read_classes(path)
 
     @property
     def matrix(self) -> Floats:
@@ -58,31 +60,37 @@ class Truth:
     @property
     def foreign(self) -> list[str]:
         """Where noisy images come from: base, web ..."""
-        noisy_rows = self.rows.filter(self.rows["is_noisy"])
-        return sorted(pc.unique(noisy_rows["origin"]).to_pylist())
+        origins = self.rows["origin"].filter(self.rows["is_noisy"])
+        return sorted(origins.unique().to_pylist())
 
     @cached_property
     def digest(self) -> str:
         """What a run that learned from `train` says of its data."""
         keys, labels = [], []
         for name in self.file_names("train"):
-            shard = pq.read_table(self.build / "data" / name, columns=["image", "label"])
-            images = shard["image"].combine_chunks().field("bytes").to_pylist()
-            keys += [_content_key(image) for image in images]
+            path = self.build / "data" / name
+            shard = pq.read_table(path, columns=["image", "label"])
+            images = shard["image"].combine_chunks()
+            for encoded in images.field("bytes").to_pylist():
+                keys.append(_content_key(encoded))
             labels += shard["label"].to_pylist()
-        key, label = np.array(keys, np.uint64), np.array(labels, np.int64)
+        key = np.array(keys, np.uint64)
+        label = np.array(labels, np.int64)
         order = np.lexsort((label, key))
-        return sha256(key[order].tobytes() + label[order].tobytes()).hexdigest()
+        content = key[order].tobytes() + label[order].tobytes()
+        return sha256(content).hexdigest()
 
     def file_names(self, split: str) -> list[str]:
         """Return the files of a split in order."""
-        segments = read_card(self.build).configs[self.config].segments.get(split, [])
+        config = read_card(self.build).configs[self.config]
+        segments = config.segments.get(split, [])
         return _files_of_segments(segments, [*self.shards])
 
     def gallery(self, origin: str) -> Image.Image:
         """Draw clean images beside the noisy ones of an origin, by class."""
         is_clean = pc.invert(self.rows["is_noisy"])
-        rows = self.rows.filter(pc.or_(is_clean, pc.equal(self.rows["origin"], origin)))
+        is_of_origin = pc.equal(self.rows["origin"], origin)
+        rows = self.rows.filter(pc.or_(is_clean, is_of_origin))
         data = self.build / "data"
         return sample_grid.draw_samples(self.config, data, rows, self.shards, self.classes)
 
@@ -98,12 +106,13 @@ def load(build: Path, config: str) -> Truth:
     shards, parts = {}, []
     for split, segments in config_card.segments.items():
         for name in _files_of_segments(segments, sorted(card.shards)):
-            rows = shards[name] = _read_rows(build / "data" / name)
+            rows = _read_rows(build / "data" / name)
+            shards[name] = rows
             splits = pa.array([split] * len(rows), pa.string())
             parts.append(rows.append_column("split", splits))
     rows = pa.concat_tables(parts).replace_schema_metadata()
-    noise, level = config_card.recipe.noise, config_card.level
-    return Truth(build, config, noise, level, shards, rows)
+    noise = config_card.recipe.noise
+    return Truth(build, config, noise, config_card.level, shards, rows)
 
 
 def _files_of_segments(segments: Sequence[str], files: Sequence[str]) -> list[str]:
@@ -122,4 +131,5 @@ def _read_rows(path: Path) -> pa.Table:
 
 
 def _content_key(image: bytes) -> int:
-    return int.from_bytes(blake2b(image, digest_size=8).digest(), "little")
+    content_hash = blake2b(image, digest_size=8)
+    return int.from_bytes(content_hash.digest(), "little")

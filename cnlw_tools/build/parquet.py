@@ -38,9 +38,11 @@ def shard_schema(classes: Sequence[str]) -> pa.Schema:
     for name in _TEXTS:
         types[name] = pa.string()
         features[name] = {"dtype": "string", "_type": "Value"}
-    info = {"info": {"features": {name: features[name] for name in COLUMNS}}}
     fields = [pa.field(name, types[name]) for name in COLUMNS]
-    return pa.schema(fields, {"huggingface": json.dumps(info)})
+    ordered_features = {name: features[name] for name in COLUMNS}
+    info = {"info": {"features": ordered_features}}
+    metadata = {"huggingface": json.dumps(info)}
+    return pa.schema(fields, metadata)
 
 
 def write_parquet(
@@ -84,7 +86,8 @@ def write_parquet(
 def _check_size(path: Path, size: int, n_images: int) -> None:
     """Raise if the images of a shard take too many bytes."""
     if size > MAX_BYTES:
-        shard_rows = max(1, MAX_BYTES * n_images // size // 2)
+        n_that_fit = MAX_BYTES * n_images // size
+        shard_rows = max(1, n_that_fit // 2)
         raise ValueError(
             f"{path}: {size / 1e6:.0f} MB of images in one shard of {n_images}: "
             f"set shard_rows = {shard_rows} in the recipe, or use a smaller --size"
@@ -93,11 +96,11 @@ def _check_size(path: Path, size: int, n_images: int) -> None:
 
 def _make_table(rows: pa.Table, images: Sequence[bytes], schema: pa.Schema) -> pa.Table:
     """Return the rows with their images, as a table of the schema."""
-    no_paths = pa.nulls(len(images), pa.string())
-    pictures = pa.StructArray.from_arrays(
-        [pa.array(images, pa.binary()), no_paths], fields=list(IMAGE)
-    )
+    encoded = pa.array(images, pa.binary())
+    paths = pa.nulls(len(images), pa.string())
+    pictures = pa.StructArray.from_arrays([encoded, paths], fields=list(IMAGE))
     columns = [pictures]
     for name in COLUMNS[1:]:
-        columns.append(rows[name].cast(schema.field(name).type))
+        column_type = schema.field(name).type
+        columns.append(rows[name].cast(column_type))
     return pa.table(columns, schema=schema)

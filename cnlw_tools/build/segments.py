@@ -49,17 +49,24 @@ class Segment:
 
     def files(self) -> dict[str, pa.Table]:
         """Return the rows of each file, by its name; all examples of an image are in one file."""
-        ids = self.rows["image_id"]
-        is_new_image = pc.not_equal(ids[1:], ids[:-1]).to_numpy()
-        image_starts = np.append(0, 1 + np.flatnonzero(is_new_image))
-        bounds = [*image_starts[:: self.images_per_file], len(ids)]
-        n_files = len(bounds) - 1
+        n = len(self.rows)
+        file_starts = self._image_starts()[:: self.images_per_file]
+        n_files = len(file_starts)
+        bounds = np.append(file_starts, n)
         shards = {}
         for i, (start, end) in enumerate(pairwise(bounds)):
             name = f"{self.name}-{i:05d}-of-{n_files:05d}.parquet"
+            file_rows = np.arange(start, end)
             # A copy: of a slice, all rows of the segment would be pickled.
-            shards[name] = self.rows.take(np.arange(start, end))
+            shards[name] = self.rows.take(file_rows)
         return shards
+
+    def _image_starts(self) -> NDArray[np.int64]:
+        """Return the first row of each image; the rows of an image stand together."""
+        ids = self.rows["image_id"]
+        is_other_image = pc.not_equal(ids[1:], ids[:-1])
+        starts = np.flatnonzero(is_other_image.to_numpy())
+        return np.append(0, starts + 1)
 
 
 def cut_segments(
@@ -75,33 +82,39 @@ def cut_segments(
     info = read_plan_info(plan)
     for split in pc.unique(plan["split"]).to_pylist():
         rows = plan.filter(pc.equal(plan["split"], split))
-        for start, end in pairwise(_bounds(split, len(rows), info, layout)):
+        bounds = _bounds(split, len(rows), info, layout)
+        for start, end in pairwise(bounds):
             if end > start:
-                yield split, _make_segment(rows.slice(start, end - start), storage)
+                part = rows.slice(start, end - start)
+                yield split, _make_segment(part, storage)
 
 
 def _bounds(split: str, n: int, info: PlanInfo, layout: str) -> list[int]:
     """Return where the segments of a split with n rows begin and end."""
+    whole = [0, n]
     if layout != "bands" or info.level is None:  # noise without levels shares nothing
-        return [0, n]
+        return whole
     if split in info.ends:
-        return [*info.ends[split]]
+        return list(info.ends[split])
     if split not in tables.NOISY_SPLITS:
-        return [0, n]
-    return [n_noisy(level, n) for level in sorted({*BENCHMARK_LEVELS, info.level, 100})]
+        return whole
+    levels = sorted({*BENCHMARK_LEVELS, info.level, 100})
+    return [n_noisy(level, n) for level in levels]
 
 
 def _make_segment(rows: pa.Table, storage: Storage) -> Segment:
     rows = rows.take(_storage_order(rows)).combine_chunks()
     digest = hashing.digest(rows.replace_schema_metadata())
     contents = json.dumps([digest, asdict(storage)], sort_keys=True)
-    return Segment(sha256(contents.encode()).hexdigest()[:16], rows, storage.shard_rows)
+    content_hash = sha256(contents.encode()).hexdigest()
+    return Segment(content_hash[:16], rows, storage.shard_rows)
 
 
 def _storage_order(rows: pa.Table) -> NDArray[np.int64]:
     """Return the (n,) order of rows in a segment: by image, then by given label, both hashed."""
     slot = pc.coalesce(rows["replaces"], rows["image_id"])
     key = hashing.random_keys(slot, STORAGE_SEED)
-    key_with_label = prng.mix(key ^ rows["label"].to_numpy().astype(np.uint64))
+    label = rows["label"].to_numpy()
+    key_with_label = prng.mix(key ^ label.astype(np.uint64))
     order: NDArray[np.int64] = np.lexsort((key_with_label, key))
     return order

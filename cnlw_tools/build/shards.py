@@ -86,9 +86,12 @@ def write_shards(
         OSError, ValueError, LookupError: an image cannot be read; shards that were written remain
     """
     hashes: dict[str, str] = {}
-    total = sum(len(rows) for rows in planned_shards.values())
-    missing = [name for name in planned_shards if not (job.folder / name).exists()]
-    done = total - sum(len(planned_shards[name]) for name in missing)
+    total = 0
+    done = 0
+    for name, rows in planned_shards.items():
+        path = job.folder / name
+        total += len(rows)
+        done += len(rows) if path.exists() else 0
     for wave in plan_waves(job.folder, planned_shards, untrusted_files):
         for shard in executor.map(partial(write_shard, job), wave):
             hashes[shard.name] = shard.sha256
@@ -101,49 +104,63 @@ def plan_waves(
     folder: Path, planned_shards: Mapping[str, pa.Table], untrusted_files: Collection[str] = ()
 ) -> Iterator[list[ShardPlan]]:
     """Yield the shards to write, in waves: a shard comes after all that it copies from."""
-    old_names = sorted({path.name for path in folder.glob("*.parquet")} - {*untrusted_files})
-    new_names = [name for name in planned_shards if name not in set(old_names)]
-    names = old_names + new_names
-    ids = [read_column(folder / name, "image_id") for name in old_names]
-    ids += [planned_shards[name]["image_id"] for name in new_names]
-    starts = np.cumsum([0, *map(len, ids)])
-    owner_rows = _first_rows(ids)
+    ids: dict[str, pa.ChunkedArray] = {}  # of images by file: those that are there come first
+    for path in sorted(folder.glob("*.parquet")):
+        if path.name not in untrusted_files:
+            ids[path.name] = read_column(path, "image_id")
+    new_files = [name for name in planned_shards if name not in ids]
+    for name in new_files:
+        ids[name] = planned_shards[name]["image_id"]
 
     waves: dict[int, list[ShardPlan]] = {}
     wave_of: dict[str, int] = {}
-    for i in range(len(old_names), len(names)):
-        rows_of_images = owner_rows[starts[i] : starts[i + 1]]
-        shard = _plan_shard(i, names, planned_shards[names[i]], rows_of_images, starts)
-        wave = max((1 + wave_of[name] for name in shard.owners if name in wave_of), default=0)
-        wave_of[shard.name] = wave
+    owners = ImageOwners(ids)
+    for name in new_files:
+        shard = owners.plan_shard(name, planned_shards[name])
+        wave = 0
+        for owner in shard.owners:
+            if owner in wave_of:  # else the file is there already
+                wave = max(wave, wave_of[owner] + 1)
+        wave_of[name] = wave
         waves.setdefault(wave, []).append(shard)
     for wave in sorted(waves):
         yield waves[wave]
 
 
-def _plan_shard(
-    i: int,
-    names: list[str],
-    rows: pa.Table,
-    owner_rows: NDArray[np.int64],
-    starts: NDArray[np.int64],
-) -> ShardPlan:
-    """Say where the images of one file come from.
+class ImageOwners:
+    """Which row, over several files, is the first that shows an image.
 
     Args:
-        i: number of the file
-        names: of all F files
-        rows: (n,) of this file
-        owner_rows: (n,) row that owns each image, counted over all files
-        starts: (F + 1,) first row of each file
+        ids: file -> ids of its images, row by row
     """
-    file = np.searchsorted(starts, owner_rows, side="right") - 1
-    owners = np.unique(file[file != i])
-    if len(owners) > MAX_OWNERS:
-        owners, file = owners[:0], np.full(len(file), i)
-    owner = np.where(file == i, -1, np.searchsorted(owners, file)).astype(np.int32)
-    row = (owner_rows - starts[file]).astype(np.int32)
-    return ShardPlan(names[i], rows, tuple(names[j] for j in owners), owner, row)
+
+    def __init__(self, ids: Mapping[str, pa.ChunkedArray]) -> None:
+        self.files = [*ids]
+        columns = [*ids.values()]
+        sizes = [len(column) for column in columns]
+        self.starts = np.cumsum([0, *sizes])  # (F + 1,) first row of each file
+        self.owner_rows = _first_rows(columns)
+
+    def plan_shard(self, name: str, rows: pa.Table) -> ShardPlan:
+        """Say where the images of one of the files come from; rows: (n,) of it."""
+        i = self.files.index(name)
+        start, end = self.starts[i : i + 2]
+        owner_rows = self.owner_rows[start:end]
+        file = np.searchsorted(self.starts, owner_rows, side="right") - 1
+        owners = np.unique(file[file != i])
+        if len(owners) > MAX_OWNERS:
+            file[:] = i
+            owners = owners[:0]
+        owner = np.searchsorted(owners, file)
+        owner[file == i] = -1
+        row = owner_rows - self.starts[file]
+        return ShardPlan(
+            name=name,
+            rows=rows,
+            owners=tuple(self.files[j] for j in owners),
+            owner=owner.astype(np.int32),
+            owner_row=row.astype(np.int32),
+        )
 
 
 def _first_rows(ids: list[pa.ChunkedArray]) -> NDArray[np.int64]:
@@ -151,11 +168,10 @@ def _first_rows(ids: list[pa.ChunkedArray]) -> NDArray[np.int64]:
     chunks = []
     for column in ids:
         chunks += column.chunks
-    column = pa.chunked_array(chunks, pa.string()).combine_chunks()
-    codes: NDArray[np.int32] = column.dictionary_encode().indices.to_numpy()
-    first_row = np.empty(codes.max(initial=-1) + 1, np.int64)
-    first_row[codes[::-1]] = np.arange(len(codes))[::-1]  # backwards, so that the first row stays
-    return first_row[codes]
+    all_ids = pa.chunked_array(chunks, pa.string()).combine_chunks()
+    code: NDArray[np.int32] = all_ids.dictionary_encode().indices.to_numpy()
+    _, first_row = np.unique(code, return_index=True)
+    return first_row[code]
 
 
 def write_shard(job: WriteJob, shard: ShardPlan) -> WrittenShard:
@@ -165,25 +181,23 @@ def write_shard(job: WriteJob, shard: ShardPlan) -> WrittenShard:
         OSError, ValueError, LookupError: an image cannot be read, or the file cannot be written
     """
     ids = shard.rows["image_id"].to_pylist()
-    images = _encode_images(job, {ids[i] for i in np.flatnonzero(shard.owner < 0)})
-    for k, name in enumerate(shard.owners):
-        rows = np.flatnonzero(shard.owner == k)
-        _, first = np.unique(shard.owner_row[rows], return_index=True)
-        rows = rows[first]  # each image once, however many rows show it
-        copies = _copy_images(job.folder / name, shard.owner_row[rows])
-        images |= dict(zip([ids[row] for row in rows], copies, strict=True))
-    path = job.folder / shard.name
-    with files.atomic_write(path) as draft:
-        parquet.write_parquet(
-            draft, shard.rows, [images[image_id] for image_id in ids], job.classes
-        )
+    images: dict[str, bytes] = {}
+    own_rows = np.flatnonzero(shard.owner < 0)
+    own_ids = {ids[row] for row in own_rows}
+    for image_id in sorted(own_ids):  # neighbours in an archive are read together
+        images[image_id] = _encode_image(job, image_id)
+    for i, name in enumerate(shard.owners):
+        rows = np.flatnonzero(shard.owner == i)
+        owner_rows = shard.owner_row[rows]
+        copies = _copy_images(job.folder / name, owner_rows)
+        for row, owner_row in zip(rows, owner_rows, strict=True):
+            image_id = ids[row]
+            images[image_id] = copies[owner_row]
+    encoded = [images[image_id] for image_id in ids]
+    with files.atomic_write(job.folder / shard.name) as draft:
+        parquet.write_parquet(draft, shard.rows, encoded, job.classes)
         digest = files.digest(draft)
     return WrittenShard(shard.name, len(ids), digest)
-
-
-def _encode_images(job: WriteJob, ids: Collection[str]) -> dict[str, bytes]:
-    """Read images from the source, in the order of their ids: neighbours in an archive together."""
-    return {image_id: _encode_image(job, image_id) for image_id in sorted(ids)}
 
 
 def _encode_image(job: WriteJob, image_id: str) -> bytes:
@@ -200,11 +214,14 @@ def _reader(job: WriteJob) -> CompositeReader:
     return open_reader(job.source, job.donors, job.inputs)
 
 
-def _copy_images(path: Path, rows: NDArray[np.int32]) -> list[bytes]:
-    """Return the encoded images of some rows of a shard."""
-    encoded = read_column(path, "image").combine_chunks().field("bytes")
-    images: list[bytes] = encoded.take(pa.array(rows)).to_pylist()
-    return images
+def _copy_images(path: Path, rows: NDArray[np.int32]) -> dict[int, bytes]:
+    """Return the encoded images of some rows of a shard, by row; a row may repeat."""
+    distinct_rows = pa.array(rows).unique()
+    column = read_column(path, "image").combine_chunks()
+    encoded = column.field("bytes")
+    images = encoded.take(distinct_rows)
+    pairs = zip(distinct_rows.to_pylist(), images.to_pylist(), strict=True)
+    return dict(pairs)
 
 
 def read_column(path: Path, column: str) -> pa.ChunkedArray:

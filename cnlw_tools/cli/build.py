@@ -53,7 +53,7 @@ def build(
         )
         if config.level is None:
             click.echo(f"{name:12} {describe_invertibility(done.matrices[name])}")
-    size, new = done.size / 1e6, done.written / 1e6
+    size, new = done.total_bytes / 1e6, done.new_bytes / 1e6
     click.echo(
         f"{size:.1f} MB in {done.folder}, {new:.1f} MB of it written now, in {done.seconds:.1f} s"
     )

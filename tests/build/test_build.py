@@ -195,7 +195,7 @@ def test_again(copy, cifar, contents):
 
     assert contents(copy) == before
     assert {p: p.stat().st_mtime_ns for p in copy.glob("data/*")} == times
-    assert summary.written == 0
+    assert summary.new_bytes == 0
 
 
 def changed(before, after):

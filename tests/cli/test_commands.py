@@ -344,7 +344,7 @@ def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path)
         ),
         (
             ["--noise", "openset", "--level", 40, "--donor", "cifar10"],
-            "of a donor it is --donor cifar10=DIR",
+            "for a donor, use --donor cifar10=DIR",
         ),
         (
             ["--noise", "outlier", "--donor", "white", "-o", "ratio=9"],
