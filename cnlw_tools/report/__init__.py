@@ -1,1 +1,1 @@
-"""What runs came to. `write.py` brings it together; `statistics.py` and `detection.py` need nothing that draws."""
+"""Reports of runs: tables, figures and a page. `write.py` puts everything together."""

@@ -24,17 +24,26 @@ def plot_accuracy_grid(context: ReportContext) -> Figure:
             plots[title] = _square_plot(squares, min(values), max(values))
     return Figure(
         f"Accuracy ({context.rule}) over {study.over} and {study.across}",
-        draw_panels(study.over, study.across, plots, same_scale=False),
+        draw_panels(
+            study.over,
+            study.across,
+            plots,
+            same_scale=False,
+        ),
     )
 
 
 def collect_squares(context: ReportContext) -> dict[str, Squares]:
     """Return top-1 by both numbers for every panel, with squares that are planned but not run."""
     record = context.study_record
-    across = record.study.across
+    y_name = record.study.across
     squares_by_title: dict[str, Squares] = {}
 
-    def add_square(position: FigurePosition | None, y: float | None, value: float | None) -> None:
+    def add_square(
+        position: FigurePosition | None,
+        y: float | None,
+        value: float | None,
+    ) -> None:
         if position is not None and y is not None:
             title = f"{position.panel}: {position.line}"
             squares_by_title.setdefault(title, {})[position.x, y] = value
@@ -42,16 +51,20 @@ def collect_squares(context: ReportContext) -> dict[str, Squares]:
     for spec in record.run_specs:
         if spec.method:
             options = {**spec.changes, **spec.options}
-            y = record.numeric_value(across, dataset_config(spec), options)
-            add_square(record.planned_position(spec, exclude=[across]), y, None)
+            y = record.numeric_value(y_name, dataset_config(spec), options)
+            add_square(record.planned_position(spec, exclude=[y_name]), y, None)
     for trial in context.trials:
-        y = record.numeric_value(across, trial.dataset_config, trial.options)
+        y = record.numeric_value(y_name, trial.dataset_config, trial.options)
         accuracy = trial.results[context.rule].mean
-        add_square(record.position(trial, exclude=[across]), y, accuracy)
+        add_square(record.position(trial, exclude=[y_name]), y, accuracy)
     return squares_by_title
 
 
-def _square_plot(squares: Squares, lowest: float, highest: float) -> PlotFunction:
+def _square_plot(
+    squares: Squares,
+    lowest: float,
+    highest: float,
+) -> PlotFunction:
     """Return a plot of squares whose colours go from the lowest to the highest value."""
 
     def plot(axes: Axes) -> None:

@@ -1,4 +1,4 @@
-"""What the builds of a study hold: the given labels of a class, sizes. Nothing needs to be trained."""
+"""What the builds of a study hold: given labels, sizes. Nothing needs to be trained for it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,12 +46,16 @@ def plot_given_labels(context: ReportContext) -> Figure:
         for (build, config), share in zip(build_configs, shares, strict=True):
             plots[f"{build.name}, {config}"] = _bar_plot(share, order, classes)
         x_label = f"given label of true {classes[SHOWN_CLASS]}"
-        figure.panels += draw_panels(x_label, "share, %", plots)
+        figure.panels += draw_panels(
+            x_label,
+            "share, %",
+            plots,
+        )
     return figure
 
 
 def tabulate_sizes(context: ReportContext) -> Figure:
-    """Return a table of the images of each split, the classes and the wrong labels of each config."""
+    """Return a table of the images of each split, the classes and the wrong labels by config."""
     figure = Figure("Sizes")
     config_cards = {}
     for build, config in built_configs(context):
@@ -67,7 +71,13 @@ def tabulate_sizes(context: ReportContext) -> Figure:
     if rows:
         split_titles = [split.capitalize() for split in splits]
         header = ["Dataset", "Config", "Classes", *split_titles, "Noise, %", "Expected, %"]
-        table = Table("Sizes as built", header, rows, SIZES_CAPTION, n_text_columns=2)
+        table = Table(
+            "Sizes as built",
+            header,
+            rows,
+            SIZES_CAPTION,
+            n_text_columns=2,
+        )
         figure.tables = [table]
     return figure
 
@@ -111,7 +121,11 @@ def count_images(context: ReportContext) -> dict[tuple[str, str], BuildCounts]:
     return counts
 
 
-def _bar_plot(share: Floats, order: Ints, classes: Sequence[str]) -> PlotFunction:
+def _bar_plot(
+    share: Floats,
+    order: Ints,
+    classes: Sequence[str],
+) -> PlotFunction:
     """Return a plot of a bar for each label, (C,), in the given order, (C,)."""
 
     def plot(axes: Axes) -> None:

@@ -66,7 +66,15 @@ def tabulate_cost(context: ReportContext) -> Figure:
         rows.append(row)
     figure = Figure("Cost")
     if rows:
-        figure.tables = [Table("Time and memory", HEADER, rows, CAPTION, n_text_columns=3)]
+        figure.tables = [
+            Table(
+                "Time and memory",
+                HEADER,
+                rows,
+                CAPTION,
+                n_text_columns=3,
+            )
+        ]
     return figure
 
 

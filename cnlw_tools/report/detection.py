@@ -1,8 +1,8 @@
 """How well a run detected noisy examples: the only place where a run meets the truth of its build.
 
-`examples.parquet` of a run holds the weight and the loss of each example, by its row in the training
-split. The digest of the data (build/ground_truth.py) proves that the build still holds what the run
-learned from.
+`examples.parquet` of a run holds the weight and the loss of each example, by its row in the
+training split. The digest of the data (build/ground_truth.py) proves that the build still holds
+what the run learned from.
 
     noisy by weight:  w < half the mean weight      precision = noisy and marked / marked
     noisy by loss:    the k highest losses, k = number of noisy examples;  then precision = recall
@@ -47,12 +47,15 @@ def check_same_data(run: RunFolder, truth: Truth) -> None:
     """
     if run.config.data["train"] != truth.digest:
         raise ValueError(
-            f"{run.name}: {truth.build} is not what it learned from any more: the truth is not joined"
+            f"{run.name}: {truth.build} is not what it learned from any more: "
+            "the truth is not joined"
         )
 
 
 def read_example_records(
-    run: RunFolder, truth: Truth, last_only: bool = False
+    run: RunFolder,
+    truth: Truth,
+    last_only: bool = False,
 ) -> Iterator[ExampleRecords]:
     """Join what a run recorded in every epoch, or in the last one only, with the truth.
 
@@ -89,7 +92,11 @@ def detect_noise(run: RunFolder, truth: Truth) -> Detection | None:
     return None
 
 
-def measure_detection(loss: Floats, weight: Floats, is_noisy: Bools) -> Detection:
+def measure_detection(
+    loss: Floats,
+    weight: Floats,
+    is_noisy: Bools,
+) -> Detection:
     """Return how well losses and weights detect noisy examples.
 
     Examples with equal losses at the threshold count by the share of them that is noisy, as if some
@@ -104,7 +111,12 @@ def measure_detection(loss: Floats, weight: Floats, is_noisy: Bools) -> Detectio
     loss, weight, is_noisy = loss[was_drawn], weight[was_drawn], is_noisy[was_drawn]
     k = int(is_noisy.sum())
     if not k:
-        return Detection(np.nan, np.nan, np.nan, len(loss))
+        return Detection(
+            np.nan,
+            np.nan,
+            np.nan,
+            len(loss),
+        )
 
     threshold = np.sort(loss)[-k]
     is_above = loss > threshold

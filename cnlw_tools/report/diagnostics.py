@@ -25,9 +25,9 @@ DETECTION_HEADER = [
     "Runs",
 ]
 DETECTION_CAPTION = (
-    "Of the last epoch, mean over runs in percent. By weight: examples that weighed less than half the "
-    "mean weight are taken for noisy; a dash: all weighed the same. By loss: of the highest losses, as "
-    "many as there are noisy examples, the share that is noisy."
+    "Of the last epoch, mean over runs in percent. By weight: examples that weighed less than half "
+    "the mean weight are taken for noisy; a dash: all weighed the same. By loss: of the highest "
+    "losses, as many as there are noisy examples, the share that is noisy."
 )
 
 
@@ -44,7 +44,7 @@ class Diagnostics:
 def load_truths(
     build_configs: Iterable[BuildConfig],
 ) -> tuple[dict[BuildConfig, Truth], list[str]]:
-    """Return the ground truth of all configs that can be read, and what is wrong with the others."""
+    """Return the ground truth of all configs that can be read, and why others cannot."""
     truths: dict[BuildConfig, Truth] = {}
     problems = []
     ordered = sorted(set(build_configs), key=lambda key: (key[0], natural_sort_key(key[1])))
@@ -80,7 +80,11 @@ def make_diagnostics(context: ReportContext) -> Diagnostics:
     return diagnostics
 
 
-def _detections(context: ReportContext, trial: Trial, problems: list[str]) -> list[Detection]:
+def _detections(
+    context: ReportContext,
+    trial: Trial,
+    problems: list[str],
+) -> list[Detection]:
     """Return how well each run of a trial detected noise, where that is defined."""
     detections = []
     for run in context.finished_runs(trial):

@@ -1,6 +1,7 @@
 """What methods recorded of each example, by epoch: noisy ones against clean ones.
 
-    weight    1 where an example counts in full, 0 where it does not; left out where all weigh the same
+    weight    1 where an example counts in full, 0 where it does not count; left out where all
+              weigh the same
     own       1 where the given label is learned, 0 where one that the method made up is
               (lambda* of Zhang et al. 2020)
     loss      cross-entropy of the given label
@@ -50,7 +51,11 @@ def plot_example_weights(context: ReportContext) -> Figure:
         plots = {}
         for title, means in means_by_measure[measure].items():
             plots[title] = epoch_plot({"noisy": means.noisy, "clean": means.clean})
-        figure.panels += draw_panels("epoch", y_label, plots)
+        figure.panels += draw_panels(
+            "epoch",
+            y_label,
+            plots,
+        )
     return figure
 
 
@@ -80,9 +85,11 @@ def mean_records(context: ReportContext, trial: Trial) -> dict[str, NoisyAndClea
 
 
 def _mean_by_epoch(
-    records_by_epoch: Sequence[Iterable[ExampleRecords]], measure: str, noisy: bool
+    records_by_epoch: Sequence[Iterable[ExampleRecords]],
+    measure: str,
+    noisy: bool,
 ) -> list[float]:
-    """Return the mean over runs of the mean over examples, by epoch; nan where none recorded any."""
+    """Return the mean over runs of the mean over examples, by epoch; nan without records."""
     means = []
     for records_by_run in records_by_epoch:
         run_means = []

@@ -66,7 +66,14 @@ def plot_training_curves(context: ReportContext) -> Figure:
         plots[title] = _shaded_curves(curves, x_name)
     for title, methods in curves_by_method.items():
         plots[title] = epoch_plot(methods)
-    return Figure("Training", draw_panels("epoch", TOP1_LABEL, plots))
+    return Figure(
+        "Training",
+        draw_panels(
+            "epoch",
+            TOP1_LABEL,
+            plots,
+        ),
+    )
 
 
 def plot_belts(context: ReportContext) -> Figure:
@@ -87,10 +94,21 @@ def plot_belts(context: ReportContext) -> Figure:
         belts = {kind: levels for kind, levels in kinds.items() if len(levels) > 1}
         if belts:
             plots[title] = _belt_plot(belts)
-    return Figure("Belts over levels", draw_panels("progress, %", TOP1_LABEL, plots))
+    return Figure(
+        "Belts over levels",
+        draw_panels(
+            "progress, %",
+            TOP1_LABEL,
+            plots,
+        ),
+    )
 
 
-def draw_results(context: ReportContext, metric: str, y_label: str) -> list[Panel]:
+def draw_results(
+    context: ReportContext,
+    metric: str,
+    y_label: str,
+) -> list[Panel]:
     """Return panels of a metric over the x axis of the study, with 95 % t-intervals.
 
     Trials that have no x are left out, and so are panels with one x alone.
@@ -104,7 +122,11 @@ def draw_results(context: ReportContext, metric: str, y_label: str) -> list[Pane
     plots = {title: line_plot(lines) for title, lines in points.items() if _n_xs(lines) > 1}
     x_name = context.study_record.study.over
     x_label = "level, %" if x_name == "level" else x_name
-    return draw_panels(x_label, y_label, plots)
+    return draw_panels(
+        x_label,
+        y_label,
+        plots,
+    )
 
 
 def _n_xs(lines: Mapping[str, Sequence[Point]]) -> int:

@@ -44,16 +44,34 @@ def plot_network_scatter(context: ReportContext) -> Figure:
             for net, (x, y) in points.items():
                 rows.append([dataset, family, method, net, f"{x:g}", f"{y:.2f}"])
     figure = Figure("Accuracy over what is known of each network")
-    figure.panels = draw_panels("x: known of the network", TOP1_LABEL, plots)
+    figure.panels = draw_panels(
+        "x: known of the network",
+        TOP1_LABEL,
+        plots,
+    )
     if rows:
         caption = (
             f"Ours: mean of {context.rule} over the configs; of networks that ran on all of them."
         )
-        figure.tables = [Table("Networks", HEADER, rows, caption, notes, n_text_columns=4)]
+        figure.tables = [
+            Table(
+                "Networks",
+                HEADER,
+                rows,
+                caption,
+                notes,
+                n_text_columns=4,
+            )
+        ]
     return figure
 
 
-def network_points(context: ReportContext, dataset: str, family: str, method_name: str) -> Points:
+def network_points(
+    context: ReportContext,
+    dataset: str,
+    family: str,
+    method_name: str,
+) -> Points:
     """Return x and the mean top-1 over the configs of a kind of noise, by network.
 
     Networks that did not run on all of these configs are left out.

@@ -1,7 +1,7 @@
 """How well inliers are told from outliers: of the images of validation and of test_outliers.
 
-An image counts the more as an inlier the lower its probability of the class "outlier". At every threshold
-of that:
+An image counts the more as an inlier the lower its probability of the class "outlier". At every
+threshold of that:
 
     recall = inliers accepted / inliers        precision = inliers accepted / accepted
     average precision = sum over thresholds of precision times the recall gained
@@ -27,8 +27,8 @@ Floats = NDArray[np.float64]
 OUTLIER_SPLIT = "test_outliers"
 HEADER = ["Dataset", "Config", "Method", "Inliers", "Outliers", "Average precision, %"]
 CAPTION = (
-    "Of inliers, by the probability of the class outlier after the last epoch; the first run of each "
-    "trial."
+    "Of inliers, by the probability of the class outlier after the last epoch; "
+    "the first run of each trial."
 )
 
 
@@ -64,9 +64,24 @@ def plot_outlier_recall(context: ReportContext) -> Figure:
         ]
         rows.append([trial.dataset, trial.config, trial.method, *numbers])
     plots = {title: _curve_plot(curves) for title, curves in curves_by_config.items()}
-    figure = Figure("Inliers told from outliers", draw_panels("recall, %", "precision, %", plots))
+    figure = Figure(
+        "Inliers told from outliers",
+        draw_panels(
+            "recall, %",
+            "precision, %",
+            plots,
+        ),
+    )
     if rows:
-        figure.tables = [Table("Average precision", HEADER, rows, CAPTION, n_text_columns=3)]
+        figure.tables = [
+            Table(
+                "Average precision",
+                HEADER,
+                rows,
+                CAPTION,
+                n_text_columns=3,
+            )
+        ]
     return figure
 
 

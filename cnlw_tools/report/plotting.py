@@ -163,17 +163,17 @@ def _make_room(figures: Sequence[Figure]) -> None:
     """Add height for the longest title and legend; legends stand below and hide nothing."""
     title_breaks = [figure.axes[0].get_title().count("\n") for figure in figures]
     legend_lines = [_add_legend(figure) for figure in figures]
-    above = LINE_HEIGHT * max(title_breaks, default=0)
-    below = LINE_HEIGHT * max(legend_lines, default=0)
-    if below:
-        below += LINE_HEIGHT / 2
-    height = HEIGHT + above + below
+    title_height = LINE_HEIGHT * max(title_breaks, default=0)
+    legend_height = LINE_HEIGHT * max(legend_lines, default=0)
+    if legend_height:
+        legend_height += LINE_HEIGHT / 2
+    height = HEIGHT + title_height + legend_height
     for figure in figures:
         margins = figure.subplotpars
         figure.set_figheight(height)
         figure.subplots_adjust(
-            bottom=(margins.bottom * HEIGHT + below) / height,
-            top=(margins.top * HEIGHT + below) / height,
+            bottom=(margins.bottom * HEIGHT + legend_height) / height,
+            top=(margins.top * HEIGHT + legend_height) / height,
         )
 
 

@@ -20,7 +20,13 @@ def provenance_tables(run_folders: Sequence[RunFolder]) -> list[Table]:
         if run.result is None:
             unfinished.append([run.name, f"{len(run.history)} epochs"])
     if unfinished:
-        tables.append(Table("Not ended", ["Run", "Length"], unfinished))
+        tables.append(
+            Table(
+                "Not ended",
+                ["Run", "Length"],
+                unfinished,
+            )
+        )
     return tables
 
 
@@ -37,7 +43,13 @@ def _data_table(run_folders: Sequence[RunFolder]) -> Table:
         rows.append([dataset, config_names, split, digest])
     rows.sort(key=lambda row: (row[2], row[0], natural_sort_key(row[1])))
     header = ["Dataset", "Configs", "Split", "Digest"]
-    return Table("Data", header, rows, DIGEST_CAPTION, n_text_columns=4)
+    return Table(
+        "Data",
+        header,
+        rows,
+        DIGEST_CAPTION,
+        n_text_columns=4,
+    )
 
 
 def _command_table(run_folders: Sequence[RunFolder]) -> Table:
@@ -46,7 +58,12 @@ def _command_table(run_folders: Sequence[RunFolder]) -> Table:
     rows = []
     for (versions, command), count in sorted(counts.items()):
         rows.append([command, versions, str(count)])
-    return Table("Made by", ["Command", "Versions", "Runs"], rows, n_text_columns=2)
+    return Table(
+        "Made by",
+        ["Command", "Versions", "Runs"],
+        rows,
+        n_text_columns=2,
+    )
 
 
 def _command_line(run: RunFolder) -> str:

@@ -1,6 +1,7 @@
 """Numbers of the papers beside ours.
 
-published.json holds the tables of the papers; a study says which of its runs stand beside which cells.
+published.json holds the tables of the papers; a study says which of its runs stand beside which
+cells.
 
     difference = mean of ours over the configs of a column - published
                  where a table counts errors, ours is 100 - top-1
@@ -79,7 +80,9 @@ def compare_with_paper(
 
 
 def _result_rows(
-    entry: Published, paper_table: PaperTable, trials: Sequence[Trial]
+    entry: Published,
+    paper_table: PaperTable,
+    trials: Sequence[Trial],
 ) -> list[list[str]]:
     """Return a row for each published accuracy or error."""
     rows_by_label = {}
@@ -106,7 +109,10 @@ def _results_caption(entry: Published, paper_table: PaperTable) -> str:
 
 
 def _our_result(
-    entry: Published, method: str, configs: Sequence[str], trials: Sequence[Trial]
+    entry: Published,
+    method: str,
+    configs: Sequence[str],
+    trials: Sequence[Trial],
 ) -> float | None:
     """Return our mean over configs; None if one of them has not been run."""
     metric = f"{entry.split}_{entry.metric}" if entry.split else entry.metric
@@ -121,7 +127,9 @@ def _our_result(
 
 
 def _compare(
-    entry: Published, cell: Mapping[str, Any], result: float | None
+    entry: Published,
+    cell: Mapping[str, Any],
+    result: float | None,
 ) -> tuple[str, str, str]:
     """Return the published number, ours, and the difference, as text."""
     published = cell["raw"]
@@ -135,7 +143,9 @@ def _compare(
 
 
 def _size_rows(
-    entry: Published, paper_table: PaperTable, counts: Mapping[str, BuildCounts]
+    entry: Published,
+    paper_table: PaperTable,
+    counts: Mapping[str, BuildCounts],
 ) -> list[list[str]]:
     """Return a row for each published number of images or classes."""
     rows_by_label = {row["Dataset"]: row for row in paper_table["rows"]}

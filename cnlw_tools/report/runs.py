@@ -1,9 +1,10 @@
 """Run folders as one tidy table: a row for each run, epoch and metric (tables.RUNS).
 
-The results of a run that has ended, `last`, `best`, `mean10` and `drop` = best - last, stand at its last
-epoch; so do `NAME_last`, `NAME_best` and `NAME_mean10` of other validation images, whose `val_NAME_top1` it
-measured. The column `options` holds, as JSON, the options of the method, and what else differs between the
-runs of a dataset: `net`, `pretrained`, and values of the preset as `preset.lr`.
+The results of a run that has ended, `last`, `best`, `mean10` and `drop` = best - last, stand at
+its last epoch; so do `NAME_last`, `NAME_best` and `NAME_mean10` of other validation images, whose
+`val_NAME_top1` it measured. The column `options` holds, as JSON, the options of the method, and
+what else differs between the runs of a dataset: `net`, `pretrained`, and values of the preset as
+`preset.lr`.
 """
 
 import json
@@ -64,7 +65,8 @@ def read_run_folders(folder: Path) -> list[RunFolder]:
         run_folders.append(_read_run_folder(path.parent, name))
     if not run_folders:
         raise FileNotFoundError(
-            f"{folder}: no run here (no config.json below it): `cnlw train` or `cnlw sweep` makes some"
+            f"{folder}: no run here (no config.json below it): "
+            "`cnlw train` or `cnlw sweep` makes some"
         )
     return run_folders
 

@@ -1,6 +1,6 @@
 """Mean, standard deviation and 95 % t-interval of n numbers.
 
-    mean = sum x / n       sd^2 = sum (x - mean)^2 / (n - 1)       half width = t(0.975, n - 1) sd / sqrt n
+    mean = sum x / n   sd^2 = sum (x - mean)^2 / (n - 1)   half width = t(0.975, n - 1) sd / sqrt(n)
 
 P(|T| <= t) for v degrees of freedom is a finite sum; with a = atan(t / sqrt v):
 
@@ -38,11 +38,21 @@ def mean_interval(values: Sequence[float]) -> MeanInterval:
         raise ValueError("no numbers to take the mean of")
     mean = math.fsum(values) / n
     if n == 1:
-        return MeanInterval(mean, math.nan, 1, math.nan)
+        return MeanInterval(
+            mean,
+            math.nan,
+            1,
+            math.nan,
+        )
     squares = math.fsum((x - mean) ** 2 for x in values)
     sd = math.sqrt(squares / (n - 1))
     half_width = t_quantile(n - 1) * sd / math.sqrt(n)
-    return MeanInterval(mean, sd, n, half_width)
+    return MeanInterval(
+        mean,
+        sd,
+        n,
+        half_width,
+    )
 
 
 @cache

@@ -70,7 +70,11 @@ class StudyRecord:
         names = {f"{run.config.name} {run.method}" for run in missing}
         return list_names("Not run", sorted(names, key=natural_sort_key))
 
-    def position(self, trial: Trial, exclude: Collection[str] = ()) -> FigurePosition | None:
+    def position(
+        self,
+        trial: Trial,
+        exclude: Collection[str] = (),
+    ) -> FigurePosition | None:
         """Return where a trial stands; None if it has no value of the x axis.
 
         Panels are kinds of noise; lines are methods, with what else differs between the configs.
@@ -83,7 +87,11 @@ class StudyRecord:
             if trial.level is None:
                 return None
             panel = f"{trial.dataset}, {trial.family}"
-            return FigurePosition(panel, trial.method, trial.level)
+            return FigurePosition(
+                panel,
+                trial.method,
+                trial.level,
+            )
         return self._position(
             config=trial.dataset_config,
             method_name=trial.method_name,
@@ -93,7 +101,9 @@ class StudyRecord:
         )
 
     def planned_position(
-        self, spec: RunSpec, exclude: Collection[str] = ()
+        self,
+        spec: RunSpec,
+        exclude: Collection[str] = (),
     ) -> FigurePosition | None:
         """Return where the trial of a planned run will stand; see `position`."""
         has_several_nets = len({spec.net for spec in self.run_specs}) > 1
@@ -127,20 +137,27 @@ class StudyRecord:
             legend.pop(name, None)
         panel = f"{config.dataset}, {self.config_values(config)['noise']}"
         line = f"{method_name} {format_options(legend)}".strip()
-        return FigurePosition(panel, line, x)
+        return FigurePosition(
+            panel,
+            line,
+            x,
+        )
 
     def _differing_values(self, config: DatasetConfig) -> dict[str, Any]:
         """Return the values of a config that not all planned configs of its dataset share."""
         configs = {dataset_config(spec) for spec in self.run_specs if spec.build == config.dataset}
-        others = [self.config_values(other) for other in configs]
+        values_of_all = [self.config_values(planned) for planned in configs]
         return {
             name: value
             for name, value in self.config_values(config).items()
-            if any(other.get(name) != value for other in others)
+            if any(values.get(name) != value for values in values_of_all)
         }
 
     def numeric_value(
-        self, name: str, config: DatasetConfig, options: Mapping[str, Any]
+        self,
+        name: str,
+        config: DatasetConfig,
+        options: Mapping[str, Any],
     ) -> float | None:
         """Return a number of a config, a method or the preset; None if there is no such number."""
         values = self.config_values(config)
@@ -174,8 +191,9 @@ def list_names(beginning: str, names: Sequence[str]) -> str:
         return ""
     listed = ", ".join(names[:MAX_NAMES])
     n_left = len(names) - MAX_NAMES
-    more = f" and {n_left} more" if n_left > 0 else ""
-    return f"{beginning}: {listed}{more}."
+    if n_left > 0:
+        listed += f" and {n_left} more"
+    return f"{beginning}: {listed}."
 
 
 def read_study_record(folder: Path) -> StudyRecord:

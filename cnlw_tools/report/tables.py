@@ -45,7 +45,9 @@ def format_mean_interval(result: MeanInterval | None) -> str:
 
 
 def result_tables(
-    trials: Sequence[Trial], metric: str, planned_runs: Collection[PlannedRun] = ()
+    trials: Sequence[Trial],
+    metric: str,
+    planned_runs: Collection[PlannedRun] = (),
 ) -> list[Table]:
     """Return a table for each kind of noise, methods by level.
 
@@ -127,7 +129,11 @@ def _result_cells(group: ResultGroup, metric: str) -> dict[str, list[ResultCell]
     return cells
 
 
-def _table_by_level(title: str, group: ResultGroup, metric: str) -> Table:
+def _table_by_level(
+    title: str,
+    group: ResultGroup,
+    metric: str,
+) -> Table:
     """Return a table with a row for each method and a column for each level."""
     cells = _result_cells(group, metric)
     header = ["Method", *(f"{level} %" for level in group.levels.values())]
@@ -138,21 +144,43 @@ def _table_by_level(title: str, group: ResultGroup, metric: str) -> Table:
         caption += f" {MEAN_COLUMN_CAPTION}"
         for row, row_cells in zip(rows, cells.values(), strict=True):
             row.append(_mean_over_levels(row_cells))
-    return Table(title, header, rows, caption, bold=_highest_cells(list(cells.values())))
+    return Table(
+        title,
+        header,
+        rows,
+        caption,
+        bold=_highest_cells(list(cells.values())),
+    )
 
 
-def _table_by_config(title: str, group: ResultGroup, metric: str) -> Table:
+def _table_by_config(
+    title: str,
+    group: ResultGroup,
+    metric: str,
+) -> Table:
     """Return a table of methods and configs; those of which there are more have the rows."""
     cells = _result_cells(group, metric)
     bold = _highest_cells(list(cells.values()))
     if len(cells) > len(group.levels):
         rows = [[method, *(cell.text for cell in row)] for method, row in cells.items()]
-        return Table(title, ["Method", *group.levels], rows, RESULTS_CAPTION, bold=bold)
+        return Table(
+            title,
+            ["Method", *group.levels],
+            rows,
+            RESULTS_CAPTION,
+            bold=bold,
+        )
     rows = []
     for i, config in enumerate(group.levels):
         rows.append([config, *(row[i].text for row in cells.values())])
     transposed = frozenset((column - 1, row + 1) for row, column in bold)
-    return Table(title, ["Config", *cells], rows, RESULTS_CAPTION, bold=transposed)
+    return Table(
+        title,
+        ["Config", *cells],
+        rows,
+        RESULTS_CAPTION,
+        bold=transposed,
+    )
 
 
 def _run_sort_key(run: PlannedRun) -> list[object]:
@@ -186,7 +214,11 @@ def _highest_cells(rows: Sequence[Sequence[ResultCell]]) -> frozenset[tuple[int,
     return frozenset(highest)
 
 
-def trials_table(trials: Sequence[Trial], selected: Sequence[Trial], rule: str) -> Table:
+def trials_table(
+    trials: Sequence[Trial],
+    selected: Sequence[Trial],
+    rule: str,
+) -> Table:
     """Return a table of all trials with their options; the selected ones are bold.
 
     Args:
@@ -203,9 +235,9 @@ def trials_table(trials: Sequence[Trial], selected: Sequence[Trial], rule: str) 
             bold.add((i, 2))
     header = ["Dataset", "Config", "Method", "Options", "Last", "Best", "Mean of ten", "Drop"]
     caption = (
-        f'The bold trial of a method and config has the highest mean of "{rule}" on validation over '
-        "its seeds; of equals, the first one here. Drop: best less last. Deviation: the standard "
-        f'deviation of "{rule}" over seeds.'
+        f'The bold trial of a method and config has the highest mean of "{rule}" on validation '
+        "over its seeds; of equals, the first one here. Drop: best less last. Deviation: the "
+        f'standard deviation of "{rule}" over seeds.'
     )
     return Table(
         title="All trials",

@@ -34,8 +34,8 @@ HEADER = [
     "Trace of T*",
 ]
 CAPTION = (
-    "T: last epoch, mean over runs; T*: as realised in the build, over the images that stayed; I: no "
-    "noise; M: the mean prediction for images of each class of validation."
+    "T: last epoch, mean over runs; T*: as realised in the build, over the images that stayed; "
+    "I: no noise; M: the mean prediction for images of each class of validation."
 )
 
 
@@ -88,7 +88,15 @@ def plot_transition_matrices(context: ReportContext) -> Figure:
         rows += [_table_row(estimate) for estimate in estimates]
     if rows:
         title = "Distance to the realised matrix"
-        figure.tables = [Table(title, HEADER, rows, CAPTION, n_text_columns=3)]
+        figure.tables = [
+            Table(
+                title,
+                HEADER,
+                rows,
+                CAPTION,
+                n_text_columns=3,
+            )
+        ]
     return figure
 
 
@@ -144,9 +152,21 @@ def _epoch_panels(title: str, estimates: list[MatrixEstimate]) -> list[Panel]:
         {"realised": float(np.trace(realised))},
     )
     return [
-        *draw_panels("epoch", "|T − T*|", {f"{title}: distance": distance_plot}),
-        *draw_panels("epoch", "|M T − T*|", {f"{title}: with the network": network_plot}),
-        *draw_panels("epoch", "tr T", {f"{title}: trace": trace_plot}),
+        *draw_panels(
+            "epoch",
+            "|T − T*|",
+            {f"{title}: distance": distance_plot},
+        ),
+        *draw_panels(
+            "epoch",
+            "|M T − T*|",
+            {f"{title}: with the network": network_plot},
+        ),
+        *draw_panels(
+            "epoch",
+            "tr T",
+            {f"{title}: trace": trace_plot},
+        ),
     ]
 
 

@@ -1,10 +1,10 @@
 """From runs to results: trials, and the best trial of each method.
 
-A trial is a method with its options on a config; its runs differ in nothing but the seed. The best trial
-of a method on a config is the one with the highest mean of `rule` over seeds; of equals, the first in the
-order of their options. (Jiang et al., 2020, table 2, report the peak of the trial with the highest peak:
-`rule = "best"`.) Some options make a variant: a method of its own, and no further trial of one method.
-Networks always do.
+A trial is a method with its options on a config; its runs differ in nothing but the seed. The
+best trial of a method on a config is the one with the highest mean of `rule` over seeds; of
+equals, the first in the order of their options. (Jiang et al., 2020, table 2, report the peak of
+the trial with the highest peak: `rule = "best"`.) Some options make a variant: a method of its
+own, and no further trial of one method. Networks always do.
 """
 
 import json

@@ -91,7 +91,11 @@ def write_report(
     return [*truth_problems, *content.diagnostics.problems]
 
 
-def _read_runs(folder: Path, record: StudyRecord, variant_options: Sequence[str]) -> RunData:
+def _read_runs(
+    folder: Path,
+    record: StudyRecord,
+    variant_options: Sequence[str],
+) -> RunData:
     """Read all runs of a folder; none if the study builds and trains nothing."""
     only_builds = bool(record.run_specs) and not record.planned_runs()
     folders = [] if only_builds else read_run_folders(folder)
@@ -110,7 +114,11 @@ def _needed_builds(record: StudyRecord, run_folders: Sequence[RunFolder]) -> lis
     return build_configs
 
 
-def _make_content(context: ReportContext, runs: RunData, root: Path) -> PageContent:
+def _make_content(
+    context: ReportContext,
+    runs: RunData,
+    root: Path,
+) -> PageContent:
     """Return all tables and figures of the report."""
     record = context.study_record
     study = record.study
@@ -137,7 +145,9 @@ def _make_content(context: ReportContext, runs: RunData, root: Path) -> PageCont
 
 
 def _describe_report(
-    run_folders: Sequence[RunFolder], record: StudyRecord, trials: Sequence[Trial]
+    run_folders: Sequence[RunFolder],
+    record: StudyRecord,
+    trials: Sequence[Trial],
 ) -> str:
     """Return in a few sentences what the report is about."""
     n_planned = len(record.run_specs)
@@ -164,11 +174,22 @@ def _all_tables(content: PageContent) -> list[Table]:
         tables.append(content.trials)
     if content.notes:
         rows = [[str(i), note] for i, note in enumerate(content.notes, 1)]
-        tables.append(Table("Notes", ["", "Note"], rows, n_text_columns=2))
+        tables.append(
+            Table(
+                "Notes",
+                ["", "Note"],
+                rows,
+                n_text_columns=2,
+            )
+        )
     return tables
 
 
-def _write_figure(folder: Path, name: str, figure: Figure) -> None:
+def _write_figure(
+    folder: Path,
+    name: str,
+    figure: Figure,
+) -> None:
     """Write the panels of a figure, a file each."""
     for panel in figure.panels:
         _write_text(folder / f"{name}_{_slug(panel.title)}.svg", panel.svg)
