@@ -76,24 +76,50 @@ def _draw_matrix(
     picture.paste(cells, (left, top))
     right, bottom = left + MATRIX_SIDE, top + MATRIX_SIDE
     pen.rectangle((left - 1, top - 1, right, bottom), outline=FAINT)
-
-    step = MATRIX_SIDE / len(classes)
-    size = min(MAX_SIZE, int(0.8 * step))
-    size = max(MIN_SIZE, size)
-    font = load_font(size)
     if len(classes) <= MAX_NAMES:
-        for i, name in enumerate(classes):
-            y = top + (i + 0.5) * step
-            text = shorten(name, size, NAME_WIDTH - 8)
-            pen.text((left - 6, y), text, INK, font, anchor="rm")
+        _write_names(pen, left, top, classes)
     if len(classes) <= MAX_NUMBERS:
-        for (i, j), share in np.ndenumerate(matrix):
-            x = left + (j + 0.5) * step
-            y = top + (i + 0.5) * step
-            colour = PAPER if share > PALE else INK
-            if share:
-                percent = f"{100 * share:.0f}"
-                pen.text((x, y), percent, colour, font, anchor="mm")
+        _write_numbers(pen, left, top, matrix)
+
+
+def _write_names(
+    pen: ImageDraw.ImageDraw,
+    left: int,
+    top: int,
+    classes: Sequence[str],
+) -> None:
+    """Write the name of each class left of its row."""
+    step = MATRIX_SIDE / len(classes)
+    size = _letter_size(step)
+    font = load_font(size)
+    for i, name in enumerate(classes):
+        y = top + (i + 0.5) * step
+        text = shorten(name, size, NAME_WIDTH - 8)
+        pen.text((left - 6, y), text, INK, font, anchor="rm")
+
+
+def _write_numbers(
+    pen: ImageDraw.ImageDraw,
+    left: int,
+    top: int,
+    matrix: Matrix,
+) -> None:
+    """Write the share of each cell into it, in percent; nothing where it is 0."""
+    step = MATRIX_SIDE / len(matrix)
+    font = load_font(_letter_size(step))
+    for i, j in np.argwhere(matrix):
+        share = matrix[i, j]
+        x = left + (j + 0.5) * step
+        y = top + (i + 0.5) * step
+        colour = PAPER if share > PALE else INK
+        percent = f"{100 * share:.0f}"
+        pen.text((x, y), percent, colour, font, anchor="mm")
+
+
+def _letter_size(step: float) -> int:
+    """Return the size of letters that fit rows of this height in pixels."""
+    size = min(MAX_SIZE, int(0.8 * step))
+    return max(MIN_SIZE, size)
 
 
 def _colours(matrix: Matrix) -> NDArray[np.uint8]:

@@ -111,9 +111,10 @@ def write_card(
         "task_categories": ["image-classification"],
         "tags": ["label-noise", "noisy-labels", "cnlw"],
     }
-    text = front_matter(card, hub) + _text(folder, card, recipe, classes)
+    block = front_matter(card, hub)
+    text = _text(folder, card, recipe, classes)
     with atomic_write(folder / CARD) as draft:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text(block + text, encoding="utf-8")
 
 
 def _text(
@@ -123,7 +124,7 @@ def _text(
     classes: tuple[str, ...],
 ) -> str:
     """Return the card without its block: what people read."""
-    table = [_table_row(name, config) for name, config in card.configs.items()]
+    table = [_table_row(*item) for item in card.configs.items()]
     made_with = [f"{name} {version}" for name, version in card.made_with.items()]
     recipes = [f"```toml\n{text}\n```\n" for text in _recipes(card)]
     numbered_classes = [f"{label} {name}" for label, name in enumerate(classes)]
@@ -151,9 +152,12 @@ def _text(
 def _noises(card: BuildCard) -> list[str]:
     """Say what each kind of noise does: the first line of its docstring."""
     lines = []
-    for kind in dict.fromkeys(config.recipe.noise for config in card.configs.values()):
-        docstring = pick(NOISE, kind, "noise").draw.__doc__ or ""
-        lines.append(f"- `{kind}`: {docstring.splitlines()[0]}")
+    kinds = [config.recipe.noise for config in card.configs.values()]
+    for kind in dict.fromkeys(kinds):
+        noise = pick(NOISE, kind, "noise")
+        docstring = noise.draw.__doc__ or ""
+        summary = docstring.splitlines()[0]
+        lines.append(f"- `{kind}`: {summary}")
     return lines
 
 
@@ -168,7 +172,9 @@ def _pictures(folder: Path) -> list[str]:
 
 def _table_row(name: str, config: ConfigCard) -> str:
     """Return the row of a config in the table."""
-    other_splits = [f"{split} {n:,}" for split, n in config.rows.items() if split != "train"]
+    sizes = dict(config.rows)
+    n_train = sizes.pop("train")
+    other_splits = [f"{split} {n:,}" for split, n in sizes.items()]
     expected = _percent(config.expected, 3)
     if config.changed is not None:
         changed = _percent(config.changed, 3)
@@ -179,7 +185,7 @@ def _table_row(name: str, config: ConfigCard) -> str:
         _percent(config.rate, 3),
         _percent_range(config.expected_kept),
         _percent_range(config.kept),
-        f"{config.rows['train']:,}",
+        f"{n_train:,}",
         ", ".join(other_splits),
         f"`{config.digest[:16]}`",
     ]
@@ -191,7 +197,7 @@ def _percent(share: float, decimals: int) -> str:
 
 
 def _percent_range(shares: tuple[float, float]) -> str:
-    low, high = (_percent(share, 1) for share in shares)
+    low, high = _percent(shares[0], 1), _percent(shares[1], 1)
     return low if low == high else f"{low} to {high}"
 
 

@@ -51,8 +51,9 @@ def write_samples(
     classes: Sequence[str],
 ) -> None:
     """Write samples of one config as a PNG; see `draw_samples` for the other arguments."""
+    picture = draw_samples(noise, data, plan, files, classes)
     with atomic_write(path) as draft:
-        draw_samples(noise, data, plan, files, classes).save(draft, "PNG")
+        picture.save(draft, "PNG")
 
 
 def draw_samples(
@@ -71,7 +72,8 @@ def draw_samples(
         files: the rows of each shard
         classes: names in label order
     """
-    train = plan.filter(pc.equal(plan["split"], "train"))
+    is_train = pc.equal(plan["split"], "train")
+    train = plan.filter(is_train)
     labels = _spread_labels(len(classes))
     samples = []
     noisy_ids: list[str] = []
@@ -141,7 +143,8 @@ def _choose_images(
     Returns:
         the last clean ones, and the first noisy ones that are not used yet
     """
-    rows = train.filter(pc.equal(train["label"], label))
+    has_label = pc.equal(train["label"], label)
+    rows = train.filter(has_label)
     ids, is_noisy = rows["image_id"], rows["is_noisy"]
     is_used = pc.is_in(ids, pa.array(used, pa.string()))
     noisy = ids.filter(pc.and_not(is_noisy, is_used))
@@ -169,7 +172,9 @@ def _read_images(
     for name, rows in files.items():
         is_sample = pc.is_in(rows["image_id"], sorted_ids)
         positions = np.flatnonzero(is_sample.to_numpy())
-        if not len(positions) or len(images) == len(ids):
+        if len(images) == len(ids):
+            break
+        if not len(positions):
             continue
         shard = pq.read_table(data / name, columns=["image"])
         column = shard["image"].take(positions)
@@ -184,8 +189,12 @@ def _describe_noise(noise: str, train: pa.Table) -> str:
     """Say what the noisy images are."""
     noisy = train.filter(train["is_noisy"])
     origins = pc.unique(noisy["origin"]).to_pylist()
-    kinds = [title for origin, title in TITLES.items() if origin in origins]
-    return f"{noise} noise: {'; '.join(kinds)}"
+    kinds = []
+    for origin, title in TITLES.items():
+        if origin in origins:
+            kinds.append(title)
+    titles = "; ".join(kinds)
+    return f"{noise} noise: {titles}"
 
 
 def _fit_cell(image: Image.Image) -> Image.Image:

@@ -67,8 +67,10 @@ def summarise(values: Sequence[float]) -> Summary:
 
 def result_to_json(result: RunResult) -> dict[str, Any]:
     """Return what result.json holds: the numbers of validation itself stand at the top."""
-    others = {name: asdict(summary) for name, summary in result.others.items()}
-    return {"epochs": result.epochs, **asdict(result.validation), **others}
+    contents = {"epochs": result.epochs, **asdict(result.validation)}
+    for name, summary in result.others.items():
+        contents[name] = asdict(summary)
+    return contents
 
 
 def read_config(folder: Path) -> RunConfig:
@@ -91,10 +93,12 @@ def read_result(folder: Path) -> RunResult | None:
     if not path.is_file():
         return None
     raw = read_value(dict[str, Any], _read_json(path), str(path), REMEDY)
-    names = [own.name for own in fields(Summary)]
-    nested = {"epochs": raw.pop("epochs", None)}
-    nested["validation"] = {name: raw.pop(name) for name in names if name in raw}
-    nested["others"] = raw
+    epochs = raw.pop("epochs", None)
+    validation = {}
+    for metric in fields(Summary):
+        if metric.name in raw:
+            validation[metric.name] = raw.pop(metric.name)
+    nested = {"epochs": epochs, "validation": validation, "others": raw}
     return read_dataclass(RunResult, nested, str(path), REMEDY)
 
 

@@ -42,6 +42,7 @@ T = TypeVar("T", bound="DataclassInstance")
 DEEPEST = 64  # levels of nesting; no file of ours has more than ten
 NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
 NAMES |= {NoneType: "null", Any: "a value that JSON can hold"}
+CONTAINERS = (Mapping, list, tuple, set)
 LARGEST = 10**300  # whole number that may stand for a float
 SHORT = Repr()
 SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 200
@@ -49,21 +50,28 @@ SHORT.maxlist = SHORT.maxtuple = SHORT.maxdict = 12
 
 
 class Check(NamedTuple):
-    """What a value must be beyond its type; the test is only asked about values of the right type."""
+    """What a value must be beyond its type; the test only sees values of the right type."""
 
     test: Callable[[Any], bool]
     expected: str  # ends the sentence "it must be ...", and so says the type too
 
 
-def between(low: float, high: float = float("inf"), expected: str = "") -> Check:
+def between(
+    low: float,
+    high: float = float("inf"),
+    expected: str = "",
+) -> Check:
     """Return the check of a number from ``low`` to ``high``, both included."""
-    span = f"from {low} on" if high == float("inf") else f"from {low} to {high}"
-    return Check(lambda value: low <= value <= high, expected or f"a number {span}")
+    if not expected:
+        end = "on" if high == float("inf") else f"to {high}"
+        expected = f"a number from {low} {end}"
+    return Check(lambda value: low <= value <= high, expected)
 
 
 def one_of(*words: str) -> Check:
     """Return the check of a word from a closed list."""
-    return Check(lambda value: value in words, f"one of {', '.join(words)}")
+    names = ", ".join(words)
+    return Check(lambda value: value in words, f"one of {names}")
 
 
 def matching(pattern: str, expected: str) -> Check:
@@ -99,7 +107,11 @@ def choice(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def parse_json(text: str | bytes, source: str, remedy: str = "") -> Any:
+def parse_json(
+    text: str | bytes,
+    source: str,
+    remedy: str = "",
+) -> Any:
     """Return the value that a JSON text holds.
 
     Raises:
@@ -123,14 +135,19 @@ def parse_toml(text: str, source: str) -> dict[str, Any]:
         raise ValueError(f"{source}: not TOML: {error}") from error
 
 
-def read_dataclass(cls: type[T], raw: Any, source: str, remedy: str = "") -> T:
+def read_dataclass(
+    cls: type[T],
+    raw: Any,
+    source: str,
+    remedy: str = "",
+) -> T:
     """Check a mapping that was read from a file against a dataclass and return an instance.
 
     Args:
         cls: the dataclass; see the module for the types that its fields may have
         raw: what the parser of JSON, TOML or YAML returned
         source: what the errors call it: the path of the file
-        remedy: ends every error where fixing the value by hand is not the remedy: "run the sweep again"
+        remedy: ends every error of a file that nobody fixes by hand: "run the sweep again"
 
     Raises:
         ValueError: not a mapping, an unknown or missing key, or a value of the wrong type or
@@ -141,7 +158,12 @@ def read_dataclass(cls: type[T], raw: Any, source: str, remedy: str = "") -> T:
     return instance
 
 
-def read_value(hint: Any, raw: Any, source: str, remedy: str = "") -> Any:
+def read_value(
+    hint: Any,
+    raw: Any,
+    source: str,
+    remedy: str = "",
+) -> Any:
     """Check one value against a type that a field might have, and return it.
 
     Args:
@@ -157,13 +179,17 @@ def read_value(hint: Any, raw: Any, source: str, remedy: str = "") -> Any:
     return _Reader(source, remedy).value(hint, raw, "")
 
 
-def check_depth(raw: Any, source: str, remedy: str = "") -> None:
+def check_depth(
+    raw: Any,
+    source: str,
+    remedy: str = "",
+) -> None:
     """Raise if values are nested without end, so that nothing later runs out of stack.
 
     Raises:
         ValueError: they are
     """
-    values = [raw]
+    values = [raw] if isinstance(raw, CONTAINERS) else []
     for _ in range(DEEPEST):
         values = _inner_values(values)
         if not values:
@@ -180,7 +206,12 @@ class _Reader:
     def fail(self, message: str) -> NoReturn:
         raise ValueError(f"{self.source}: {message}{_tail(self.remedy)}")
 
-    def reject(self, path: str, value: Any, expected: str) -> NoReturn:
+    def reject(
+        self,
+        path: str,
+        value: Any,
+        expected: str,
+    ) -> NoReturn:
         name = f"{path} = " if path else ""
         self.fail(f"{name}{SHORT.repr(value)}: it must be {expected}")
 
@@ -193,22 +224,35 @@ class _Reader:
             if key not in declared:
                 self.unknown(key, list(declared), path)
         for name, field in declared.items():
-            required = field.default is MISSING and field.default_factory is MISSING
-            if required and name not in raw:
-                self.fail(f"{_join(path, name)!r} is missing" + ("" if self.remedy else ": add it"))
+            if name not in raw and _is_required(field):
+                remedy = "" if self.remedy else ": add it"
+                self.fail(f"{_join(path, name)!r} is missing{remedy}")
         hints = _hints(cls)
         values = {}
         for key, value in raw.items():
-            values[key] = self.field(declared[key], hints[key], value, _join(path, key))
+            inner_path = _join(path, key)
+            values[key] = self.field(declared[key], hints[key], value, inner_path)
         return cls(**values)
 
-    def unknown(self, key: Any, names: list[str], path: str) -> NoReturn:
+    def unknown(
+        self,
+        key: Any,
+        names: list[str],
+        path: str,
+    ) -> NoReturn:
         guess = suggest(str(key), names)
-        full_key = _join(path, key) if isinstance(key, str) else key
         known_keys = ", ".join(names)
-        self.fail(f"unknown key {SHORT.repr(full_key)}.{guess} There are: {known_keys}")
+        if isinstance(key, str):
+            key = _join(path, key)
+        self.fail(f"unknown key {SHORT.repr(key)}.{guess} There are: {known_keys}")
 
-    def field(self, field: dataclasses.Field[Any], hint: Any, value: Any, path: str) -> Any:
+    def field(
+        self,
+        field: dataclasses.Field[Any],
+        hint: Any,
+        value: Any,
+        path: str,
+    ) -> Any:
         """Return the value of one field, of the right type and passed by the field's own check."""
         check: Check | None = field.metadata.get("check")
         result = self.value(hint, value, path, check.expected if check else "")
@@ -216,7 +260,13 @@ class _Reader:
             self.reject(path, value, check.expected)
         return result
 
-    def value(self, hint: Any, value: Any, path: str, expected: str = "") -> Any:
+    def value(
+        self,
+        hint: Any,
+        value: Any,
+        path: str,
+        expected: str = "",
+    ) -> Any:
         """Return a value of the hinted type; ``expected`` describes it better than the type can."""
         origin = type_origin(hint)
         if origin in (Union, UnionType):
@@ -231,10 +281,16 @@ class _Reader:
             self.reject(path, value, expected or _describe(hint))
         return value
 
-    def union(self, hint: Any, value: Any, path: str, expected: str) -> Any:
+    def union(
+        self,
+        hint: Any,
+        value: Any,
+        path: str,
+        expected: str,
+    ) -> Any:
         """Return the value as the first member of a union that it fits."""
         members = [member for member in type_arguments(hint) if member is not NoneType]
-        if value is None and len(members) < len(type_arguments(hint)):
+        if value is None and NoneType in type_arguments(hint):
             return None
         if len(members) == 1:
             return self.value(members[0], value, path, expected)
@@ -245,20 +301,34 @@ class _Reader:
                 continue
         return self.reject(path, value, expected or _describe(hint))
 
-    def sequence(self, hint: Any, value: Any, path: str, expected: str) -> Any:
+    def sequence(
+        self,
+        hint: Any,
+        value: Any,
+        path: str,
+        expected: str,
+    ) -> Any:
         """Return a list or a tuple, each item of the hinted type."""
         if not isinstance(value, list | tuple):
             self.reject(path, value, expected)
-        items = type_arguments(hint)
-        if type_origin(hint) is list or items[-1] is Ellipsis:
-            items = (items[0],) * len(value)
-        if len(items) != len(value):
+        origin, item_hints = type_origin(hint), type_arguments(hint)
+        if origin is list or item_hints[-1] is Ellipsis:
+            item_hints = (item_hints[0],) * len(value)
+        if len(item_hints) != len(value):
             self.reject(path, value, expected)
-        pairs = enumerate(zip(items, value, strict=True))
-        result = [self.value(item, inner, f"{path}[{i}]") for i, (item, inner) in pairs]
-        return tuple(result) if type_origin(hint) is tuple else result
+        items: list[Any] = []
+        for item_hint, item in zip(item_hints, value, strict=True):
+            item_path = f"{path}[{len(items)}]"
+            items.append(self.value(item_hint, item, item_path))
+        return tuple(items) if origin is tuple else items
 
-    def mapping(self, hint: Any, value: Any, path: str, expected: str) -> dict[str, Any]:
+    def mapping(
+        self,
+        hint: Any,
+        value: Any,
+        path: str,
+        expected: str,
+    ) -> dict[str, Any]:
         """Return a mapping from strings to values of the hinted type."""
         if not isinstance(value, Mapping):
             self.reject(path, value, expected)
@@ -267,8 +337,13 @@ class _Reader:
         for key, inner in value.items():
             if not isinstance(key, str):
                 self.reject(f"a key of {path}", key, "a string")
-            result[key] = self.value(inner_hint, inner, _join(path, key))
+            inner_path = _join(path, key)
+            result[key] = self.value(inner_hint, inner, inner_path)
         return result
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
 
 
 @cache
@@ -288,9 +363,10 @@ def _is_plain(hint: Any, value: Any) -> bool:
 
 
 def _is_json(value: Any) -> bool:
-    """Return whether JSON has such a value: TOML and YAML have dates besides, YAML sets and bytes."""
+    """Return whether JSON can hold a value; it has no dates, which TOML and YAML have."""
     if isinstance(value, Mapping):
-        return all(isinstance(key, str) and _is_json(inner) for key, inner in value.items())
+        has_names = all(isinstance(key, str) for key in value)
+        return has_names and all(map(_is_json, value.values()))
     if isinstance(value, list | tuple):
         return all(map(_is_json, value))
     return value is None or isinstance(value, str | int | float)
@@ -301,10 +377,11 @@ def _describe(hint: Any) -> str:
     origin, arguments = type_origin(hint), type_arguments(hint)
     if origin in (Union, UnionType):
         return " or ".join(map(_describe, arguments))
-    if origin is list or (origin is tuple and arguments[-1] is Ellipsis):
+    if origin is tuple and Ellipsis not in arguments:
+        items = ", ".join(map(_describe, arguments))
+        return f"a list of {len(arguments)}: {items}"
+    if origin in (list, tuple):
         return f"a list, each item {_describe(arguments[0])}"
-    if origin is tuple:
-        return f"a list of {len(arguments)}: {', '.join(map(_describe, arguments))}"
     if arguments:
         return f"a table, each value {_describe(arguments[1])}"
     return NAMES.get(hint, "a table of keys and values")
@@ -315,10 +392,11 @@ def _inner_values(values: list[Any]) -> list[Any]:
     inner: dict[int, Any] = {}
     for value in values:
         if isinstance(value, Mapping):
-            inner.update((id(item), item) for item in value.values())
-        elif isinstance(value, list | tuple | set | frozenset):
-            inner.update((id(item), item) for item in value)
-    return [item for item in inner.values() if isinstance(item, Mapping | list | tuple | set)]
+            value = value.values()
+        for item in value:
+            if isinstance(item, CONTAINERS):
+                inner[id(item)] = item
+    return list(inner.values())
 
 
 def _join(path: str, key: str) -> str:
