@@ -94,8 +94,8 @@ def cutout(x: Tensor, draw: Draw, side: int | None = None) -> Tensor:
     half = side // 2
     row = _uniform_integers(height, draw(0))
     column = _uniform_integers(width, draw(1))
-    rows = _is_near(row, half, height)
-    columns = _is_near(column, half, width)
+    rows = _interval_mask(row, half, height)
+    columns = _interval_mask(column, half, width)
     square = rows[:, :, None] & columns[:, None]  # (B, H, W)
     return torch.where(square[:, None], GREY, to_float(x))
 
@@ -207,18 +207,14 @@ def _rescale(u: Tensor, limits: tuple[float, float]) -> Tensor:
     return low + u * (high - low)
 
 
-def _is_near(centre: Tensor, half: int, size: int) -> Tensor:
+def _interval_mask(centre: Tensor, half: int, size: int) -> Tensor:
     """Return which of ``size`` pixels in a line lie in the square about a centre, (B, size)."""
     pixel = torch.arange(size, device=centre.device)
     distance = pixel - centre[:, None]
     return (distance >= -half) & (distance < half)
 
 
-def _draw_window_size(
-    draw: Draw,
-    height: int,
-    width: int,
-) -> tuple[Tensor, Tensor]:
+def _draw_window_size(draw: Draw, height: int, width: int) -> tuple[Tensor, Tensor]:
     """Draw the height and width of a window, (B,) each: those of the first try that fits."""
     low, high = ASPECT_RANGE
     log_aspect_range = (math.log(low), math.log(high))
@@ -238,11 +234,7 @@ def _draw_window_size(
     return h, w
 
 
-def _source_coordinates(
-    begin: Tensor,
-    length: Tensor,
-    size: int,
-) -> Tensor:
+def _source_coordinates(begin: Tensor, length: Tensor, size: int) -> Tensor:
     """Return where each pixel of an enlarged line comes from, (B, size).
 
     -1 is the first pixel of the image and 1 is the last.
@@ -264,11 +256,7 @@ def _change_contrast(x: Tensor, factor: Tensor) -> Tensor:
     return mean + (x - mean) * factor[:, None, None, None]
 
 
-def _change_saturation_and_hue(
-    x: Tensor,
-    saturation: Tensor,
-    hue: Tensor,
-) -> Tensor:
+def _change_saturation_and_hue(x: Tensor, saturation: Tensor, hue: Tensor) -> Tensor:
     """Scale the saturation of HSV, up to 1, and turn the hue by a share of the circle.
 
     The value of HSV stays.

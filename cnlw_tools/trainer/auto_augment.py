@@ -132,11 +132,7 @@ def rand_augment(x: Tensor, draw: Draw, level: int = 9) -> Tensor:
     return x
 
 
-def apply_operations(
-    x: Tensor,
-    operation: Tensor,
-    magnitude: Tensor,
-) -> Tensor:
+def apply_operations(x: Tensor, operation: Tensor, magnitude: Tensor) -> Tensor:
     """Apply to each image its own operation.
 
     Args:
@@ -202,11 +198,7 @@ def _warp(x: Tensor, amount: ByOperation) -> Tensor:
     return torch.where(is_inside[:, None], moved, GREY)
 
 
-def _map_levels(
-    x: Tensor,
-    is_chosen: ByOperation,
-    amount: ByOperation,
-) -> Tensor:
+def _map_levels(x: Tensor, is_chosen: ByOperation, amount: ByOperation) -> Tensor:
     """Look every level up in a table of its image and channel."""
     pixels = x.flatten(2)  # (B, 3, HW)
     index = pixels.long()
@@ -256,11 +248,7 @@ def _equalize_table(index: Tensor, v: Tensor) -> Tensor:
     return torch.where(step > 0, table.clamp(max=255), v)
 
 
-def _blend(
-    x: Tensor,
-    is_chosen: ByOperation,
-    amount: ByOperation,
-) -> Tensor:
+def _blend(x: Tensor, is_chosen: ByOperation, amount: ByOperation) -> Tensor:
     """Move away from, or towards, black, the grey image, its mean, or the smoothed image."""
     y = x.float()
     r, g, b = y.unbind(1)  # (B, H, W)
@@ -301,11 +289,7 @@ def _to_bytes(x: Tensor) -> Tensor:
     return (x.float() * 255).round().byte()
 
 
-def _random_sign(
-    magnitude: Tensor,
-    operation: Tensor,
-    u: Tensor,
-) -> Tensor:
+def _random_sign(magnitude: Tensor, operation: Tensor, u: Tensor) -> Tensor:
     """Negate each magnitude with probability 1/2, if its operation takes a random sign.
 
     Args:

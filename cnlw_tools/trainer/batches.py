@@ -72,9 +72,9 @@ class PixelLoader:
         with ThreadPoolExecutor(1) as pool:
             futures = [pool.submit(self.load, chunk) for chunk in chunks[:PREFETCH]]
             for i, chunk in enumerate(chunks):
-                ahead = i + PREFETCH
-                if ahead < len(chunks):
-                    futures.append(pool.submit(self.load, chunks[ahead]))
+                next_i = i + PREFETCH
+                if next_i < len(chunks):
+                    futures.append(pool.submit(self.load, chunks[next_i]))
                 images = futures.pop(0).result()
                 yield chunk, images
 

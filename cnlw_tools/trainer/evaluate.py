@@ -40,7 +40,7 @@ def validation_accuracies(method: Method, loaders: Mapping[str, BatchLoader]) ->
 def accuracy(method: Method, loader: BatchLoader) -> tuple[float, float]:
     """Return top-1 and top-5 in percent; each rank predicts its share of the images."""
     n_correct = torch.zeros(2, device=loader.device)
-    for batch, logits in _predictions(method, loader):
+    for batch, logits in _predict_batches(method, loader):
         n_correct += count_correct(logits, batch.y)
     distributed.average_over_ranks([n_correct])
     top1, top5 = n_correct.tolist()
@@ -58,7 +58,7 @@ def predict_split(method: Method, loader: BatchLoader) -> dict[str, NDArray[Any]
     """
     split = loader.split
     values = torch.full((len(split), 4), torch.nan, device=loader.device)
-    for batch, logits in _predictions(method, loader):
+    for batch, logits in _predict_batches(method, loader):
         p = logits.float().softmax(1)
         p_max, top_class = p.max(1)
         p_label = p.gather(1, batch.y[:, None]).squeeze(1)
@@ -83,7 +83,7 @@ def confusion_matrix(method: Method, loader: BatchLoader) -> Tensor:
     """Return (K, K): row i is the mean softmax over the images of label i, or 0 without images."""
     n_classes = len(loader.split.class_names)
     total = torch.zeros(n_classes, n_classes, device=loader.device)
-    for batch, logits in _predictions(method, loader):
+    for batch, logits in _predict_batches(method, loader):
         p = logits.float().softmax(1)
         total.index_add_(0, batch.y, p)
     distributed.average_over_ranks([total])
@@ -110,7 +110,7 @@ def count_correct(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _predictions(method: Method, loader: BatchLoader) -> Iterator[tuple[Batch, Tensor]]:
+def _predict_batches(method: Method, loader: BatchLoader) -> Iterator[tuple[Batch, Tensor]]:
     """Yield this rank's share of a split in batches, each with its logits, (B, K)."""
     positions = torch.arange(len(loader.labels))
     rank_positions = positions[distributed.rank() :: distributed.world_size()]

@@ -132,7 +132,7 @@ class TrainingLoop:
     def _begin_phase(self, phase: int) -> None:
         """Let the method choose examples, restart the networks, and build the optimiser."""
         positions = self.method.begin_phase(phase, self.train_loader.iterate_dataset)
-        restart = self._phase().restart
+        restart = self._current_phase().restart
         if restart != "keep":
             self.method.load_state_dict(self.phase_checkpoints[restart], strict=False)
         self.positions = self._all_positions() if positions is None else positions.cpu()
@@ -140,7 +140,7 @@ class TrainingLoop:
 
     def _build_optimiser(self) -> None:
         """Build the optimiser, the schedule and the average of weights of a phase."""
-        phase = self._phase()
+        phase = self._current_phase()
         self.optimiser = build_optimiser(self.method, self.preset, phase.lr_factor)
         self.method.optimiser = self.optimiser
         schedule = parse_schedule(phase.schedule or self.preset.schedule)
@@ -160,7 +160,7 @@ class TrainingLoop:
             self._train_batch(batch)
             progress(f"epoch {self.epoch + 1:3}", self.step, len(chunks))
             if stop.asked and not distributed.is_distributed():
-                self.run.write_checkpoint(self._state())
+                self.run.write_checkpoint(self._checkpoint_state())
                 message = f"{self.run.folder}: saved in epoch {self.epoch + 1}: --resume goes on"
                 raise TrainingStopped(message, stop.asked)
         self.step = 0
@@ -173,20 +173,22 @@ class TrainingLoop:
             epoch_share: share of the epoch that is done
         """
         _, epoch_in_phase = self.phase_of_epoch[self.epoch]
-        factor = self.lr_schedule(epoch_in_phase + epoch_share, self._phase().epochs)
+        factor = self.lr_schedule(epoch_in_phase + epoch_share, self._current_phase().epochs)
         for group in self.optimiser.param_groups:
             group["lr"] = group["base_lr"] * factor
         self.method.progress = (self.epoch + epoch_share) / self.n_epochs
 
     def _train_batch(self, batch: Batch) -> None:
         """Take a step, or report which batch size would fit into memory."""
-        if oom.step_fits(self._step, batch):
+        if oom.step_fits(self._take_step, batch):
             return
         n_examples = distributed.world_size() * len(batch.y)
-        remedy = oom.suggest_batch_size(self._step, batch, self._phase().batch_size_factor)
+        remedy = oom.suggest_batch_size(
+            self._take_step, batch, self._current_phase().batch_size_factor
+        )
         raise OSError(f"{self.device} has no room for a batch of {n_examples}: {remedy}")
 
-    def _step(self, batch: Batch) -> None:
+    def _take_step(self, batch: Batch) -> None:
         """Take one optimiser step."""
         with devices.autocast(self.device):
             loss = self.method.loss(batch)
@@ -215,7 +217,7 @@ class TrainingLoop:
         distributed.broadcast_from_rank_zero(_running_statistics(self.method))
         with self.ema.swap_in() if self.ema else nullcontext():
             if self.epoch + 1 == self.n_epochs:
-                self._finish()
+                self._finish_training()
             metrics |= validation_accuracies(self.method, self.loaders)
             self.artifacts = self.method.epoch_artifacts()
             if "transition" in self.artifacts:
@@ -238,7 +240,7 @@ class TrainingLoop:
             f"{self.run.folder} holds the epochs before"
         )
 
-    def _finish(self) -> None:
+    def _finish_training(self) -> None:
         """Let the method fit what it fits after training, and write predictions."""
         self.method.finish(self.train_loader.iterate_dataset)
         predictions = {}
@@ -254,7 +256,7 @@ class TrainingLoop:
         self.loss_sum = torch.zeros_like(self.loss_sum)
         self.run.write_examples(self.epoch, self.train_loader.split.rows, example_columns)
         self.run.write_artifacts(self.epoch, self.artifacts)
-        self.run.write_checkpoint(self._state())
+        self.run.write_checkpoint(self._checkpoint_state())
         self.run.write_metrics(self.history)
 
     def _collect_examples(self) -> StateDict:
@@ -272,7 +274,7 @@ class TrainingLoop:
     def _keep_networks_of_phase(self) -> None:
         """Keep the networks at the end of a phase if a phase restarts from them."""
         phase, epoch_in_phase = self.phase_of_epoch[self.epoch]
-        is_last_epoch = epoch_in_phase + 1 == self._phase().epochs
+        is_last_epoch = epoch_in_phase + 1 == self._current_phase().epochs
         if is_last_epoch and any(p.restart == phase for p in self.method.phases()):
             self.phase_checkpoints[phase] = _network_state(self.method)
 
@@ -284,7 +286,7 @@ class TrainingLoop:
             # Another rank alone may have received the signal.
             raise TrainingStopped(message, stop.asked or signal.SIGTERM)
 
-    def _phase(self) -> Phase:
+    def _current_phase(self) -> Phase:
         """Return the phase of the current epoch."""
         phase, _ = self.phase_of_epoch[self.epoch]
         return self.method.phases()[phase]
@@ -299,7 +301,7 @@ class TrainingLoop:
         all have parts of one size. If a method chose fewer examples, they are one batch.
         """
         n_ranks = distributed.world_size()
-        batch_size = round(self.preset.batch_size * self._phase().batch_size_factor)
+        batch_size = round(self.preset.batch_size * self._current_phase().batch_size_factor)
         batch_size = min(len(self.positions), max(n_ranks, batch_size))
         batch_size = batch_size // n_ranks * n_ranks
         if batch_size == 0:
@@ -311,7 +313,7 @@ class TrainingLoop:
         n_batches = len(shuffled) // batch_size
         return list(torch.split(shuffled[: n_batches * batch_size], batch_size))
 
-    def _state(self) -> dict[str, Any]:
+    def _checkpoint_state(self) -> dict[str, Any]:
         """Return the state of training, for a checkpoint."""
         phase_checkpoints = dict(self.phase_checkpoints)
         del phase_checkpoints["init"]  # follows from the seed

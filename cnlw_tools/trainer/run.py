@@ -78,7 +78,7 @@ class RunWriter:
             self.close = weakref.finalize(self, os.close, _lock_folder(folder))
         try:
             if self.checkpoint_path.is_file():
-                self._resume(resume)
+                self._load_checkpoint(resume)
         except BaseException:
             self.close()  # otherwise the lock lasts as long as someone holds the error
             raise
@@ -182,8 +182,8 @@ class RunWriter:
             with files.atomic_write(self.folder / name) as draft:
                 draft.write_text(text, encoding="utf-8")
 
-    def _resume(self, resume: bool) -> None:
-        """Load the checkpoint of the run that is there."""
+    def _load_checkpoint(self, resume: bool) -> None:
+        """Load the checkpoint of the run that is there, if resuming was asked for and fits."""
         if not resume:
             raise ValueError(
                 f"{self.folder}: a run is here already: "

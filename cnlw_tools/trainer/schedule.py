@@ -25,22 +25,12 @@ def constant(t: float, total: float) -> float:
     return 1.0
 
 
-def step(
-    t: float,
-    total: float,
-    period: float,
-    factor: float,
-) -> float:
+def step(t: float, total: float, period: float, factor: float) -> float:
     """Return F^floor(t / N)."""
     return math.pow(factor, t // period)
 
 
-def multistep(
-    t: float,
-    total: float,
-    milestones: tuple[float, ...],
-    factor: float,
-) -> float:
+def multistep(t: float, total: float, milestones: tuple[float, ...], factor: float) -> float:
     """Return F^(how many of the milestones are reached)."""
     n_reached = sum(milestone <= t for milestone in milestones)
     return math.pow(factor, n_reached)
@@ -64,13 +54,7 @@ def cosine(t: float, total: float) -> float:
     return (1 + math.cos(math.pi * min(t / total, 1))) / 2
 
 
-def restarts(
-    t: float,
-    total: float,
-    length: float,
-    growth: float,
-    decay: float,
-) -> float:
+def restarts(t: float, total: float, length: float, growth: float, decay: float) -> float:
     """Repeat cosines, each longer and lower than the one before."""
     height = 1.0
     while t >= length - 1e-9:  # the end of a cycle is the beginning of the next
@@ -80,12 +64,7 @@ def restarts(
     return height * cosine(max(t, 0.0), length)
 
 
-def cyclic(
-    t: float,
-    total: float,
-    period: float,
-    lowest: float,
-) -> float:
+def cyclic(t: float, total: float, period: float, lowest: float) -> float:
     """Fall from near 1 to the lowest factor, epoch by epoch, then jump up again."""
     epoch_in_cycle = t // 1 % period
     return 1 - (1 - lowest) * (epoch_in_cycle + 1) / period

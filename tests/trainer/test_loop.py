@@ -495,7 +495,7 @@ def test_a_step_never_waits_for_the_device(trainer, name):
         batches = loop.train_loader.batches([torch.arange(20)], loop.method.views, 0)
         loop.method.progress = 0.9 if later else 0.0
         with NeverWaits():
-            loop._step(next(iter(batches)))
+            loop._take_step(next(iter(batches)))
 
 
 def test_the_average_is_what_is_validated(trainer, tmp_path):

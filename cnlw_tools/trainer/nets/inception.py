@@ -39,26 +39,26 @@ def inception_v2(n_classes: int, image_size: int) -> Network:
             _conv(64, 64, 1),
             _conv(64, 192),
             _max_pool(2),
-            _module(192, 64, (64, 64), (64, 96), 32),
-            _module(256, 64, (64, 96), (64, 96), 64),
+            _inception_module(192, 64, (64, 64), (64, 96), 32),
+            _inception_module(256, 64, (64, 96), (64, 96), 64),
         ),
         nn.Sequential(
-            _reduction(320, (128, 160), (64, 96)),
-            _module(576, 224, (64, 96), (96, 128), 128),
-            _module(576, 192, (96, 128), (96, 128), 128),
-            _module(576, 160, (128, 160), (128, 160), 128),
-            _module(608, 96, (128, 192), (160, 192), 128),
+            _reduction_module(320, (128, 160), (64, 96)),
+            _inception_module(576, 224, (64, 96), (96, 128), 128),
+            _inception_module(576, 192, (96, 128), (96, 128), 128),
+            _inception_module(576, 160, (128, 160), (128, 160), 128),
+            _inception_module(608, 96, (128, 192), (160, 192), 128),
         ),
         nn.Sequential(
-            _reduction(608, (128, 192), (192, 256)),
-            _module(1056, 352, (192, 320), (160, 224), 128),
-            _module(1024, 352, (192, 320), (192, 224), 128, average=False),
+            _reduction_module(608, (128, 192), (192, 256)),
+            _inception_module(1056, 352, (192, 320), (160, 224), 128),
+            _inception_module(1024, 352, (192, 320), (192, 224), 128, average=False),
         ),
     ]
     return init_weights(Network(blocks, 1024, n_classes), he_normal, nn.Conv2d)
 
 
-def _module(
+def _inception_module(
     in_channels: int,
     conv1x1: int,
     conv3x3: tuple[int, int],
@@ -85,7 +85,7 @@ def _module(
     )
 
 
-def _reduction(
+def _reduction_module(
     in_channels: int,
     conv3x3: tuple[int, int],
     double3x3: tuple[int, int],

@@ -46,13 +46,13 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
         raise ValueError(
             f"{path}: not a file of weights, or it holds more than weights: {remedy}"
         ) from error
-    state = _network_state(content)
+    state = _find_state_dict(content)
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(f"{path}: no state dict: {remedy}")
     return state
 
 
-def _network_state(content: Any) -> Any:
+def _find_state_dict(content: Any) -> Any:
     """Return the part of a file that should be a state dict.
 
     In the checkpoint of a run the network is a part of the method.
