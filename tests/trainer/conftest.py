@@ -1,4 +1,4 @@
-"""A small build of the embedded dataset, a network of seconds, and how to train it."""
+"""A small build of the embedded dataset, a fast network, and a factory of trainers."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ torch.set_num_threads(1)  # tensors this small are not worth a second thread
 
 
 class Small(nn.Module):
-    """A convolution, its mean, a linear head: what methods and trainer ask of a network, and no more."""
+    """A convolution, its mean, a linear head: no more than methods and trainer need."""
 
     def __init__(self, classes: int, size: int, norm: bool = False) -> None:
         super().__init__()
@@ -38,17 +38,17 @@ class Small(nn.Module):
 
 
 def normed(classes: int, size: int) -> Small:
-    """The same with batch normalisation."""
+    """Return the network with batch normalisation."""
     return Small(classes, size, norm=True)
 
 
 @pytest.fixture(scope="session")
 def builds(tmp_path_factory, tiny) -> Path:
-    """A build of blue 40 and of red 20, two probe images of each class: 180 to train on, 40 to validate."""
+    """A build of blue 40 and red 20 with a probe: 180 images to train on, 40 to validate."""
     folder = tmp_path_factory.mktemp("trainer")
     root = tiny(folder / "root")
     for noise, level in (("blue", 40), ("red", 20)):
-        said = {
+        recipe_fields = {
             "dataset": "shapes",
             "noise": noise,
             "levels": [level],
@@ -56,8 +56,8 @@ def builds(tmp_path_factory, tiny) -> Path:
             "options": {},
             "size": 16,
         }
-        said |= {"options": {"top": 20}} if noise == "red" else {}
-        build(recipe.parse_recipe(said, "test"), Inputs(root), folder / "shapes")
+        recipe_fields |= {"options": {"top": 20}} if noise == "red" else {}
+        build(recipe.parse_recipe(recipe_fields, "test"), Inputs(root), folder / "shapes")
     return folder / "shapes"
 
 
@@ -72,10 +72,10 @@ PRESET = Preset(
 
 
 @pytest.fixture
-def trainer(builds, tmp_path) -> Callable[..., Trainer]:
-    """Make a trainer on the small build; what is said goes before the usual."""
+def make_trainer(builds, tmp_path) -> Callable[..., Trainer]:
+    """Make a trainer on the small build; arguments replace the usual ones."""
 
-    def make(**said: Any) -> Trainer:
+    def make(**arguments: Any) -> Trainer:
         usual = {
             "config": "blue_40_probe2",
             "net": Small,
@@ -84,12 +84,12 @@ def trainer(builds, tmp_path) -> Callable[..., Trainer]:
             "decode_threads": 1,
         }
         usual |= {"build": builds, "out": tmp_path / "run", "cache": tmp_path / "cache"}
-        return Trainer(**(usual | said))
+        return Trainer(**(usual | arguments))
 
     return make
 
 
 @pytest.fixture
 def with_norm() -> Callable[[int, int], nn.Module]:
-    """A maker of networks with batch normalisation."""
+    """A function that makes networks with batch normalisation."""
     return normed

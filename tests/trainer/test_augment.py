@@ -20,7 +20,7 @@ WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "equal"}
 
 
 class NeverWaits(TorchDispatchMode):
-    """Fails where the host would wait for the device: where it asks for a value, or for a shape that depends on one."""
+    """Fails where the host would wait for the device, for a value or for a shape that needs one."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None) -> object:
         name = func.overloadpacket.__name__
@@ -37,9 +37,9 @@ class NeverWaits(TorchDispatchMode):
 
 def images(n, size, seed=0):
     """Bytes of every level, half of them noise and half of them slopes."""
-    made = torch.Generator().manual_seed(seed)
-    noise = torch.randint(0, 256, (n, 3, size, size), generator=made)
-    slope = torch.linspace(0, 255, size) * torch.rand(n, 3, size, 1, generator=made)
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randint(0, 256, (n, 3, size, size), generator=generator)
+    slope = torch.linspace(0, 255, size) * torch.rand(n, 3, size, 1, generator=generator)
     return torch.where(torch.arange(n)[:, None, None, None] % 2 == 0, noise, slope.long()).byte()
 
 
@@ -55,20 +55,20 @@ def numbers(key, stream=0):
 @pytest.mark.parametrize("size", [8, 15, 32])
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_floats_come_out(entry, size):
-    """Images of any type become float32 in [0, 1] of the same shape, and those given stay as they were."""
+    """Images of any type become float32 in [0, 1] of the same shape; the input is not changed."""
     for x in (images(6, size), images(6, size) / 255, (images(6, size) / 255).bfloat16()):
-        before = x.clone()
+        original = x.clone()
         y = compose([entry])(x, keys(6))
 
         assert torch.float32 == y.dtype
-        assert before.shape == y.shape
+        assert original.shape == y.shape
         assert 0 <= y.min() <= y.max() <= 1  # and no NaN
-        assert torch.equal(before, x)
+        assert torch.equal(original, x)
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_bytes_are_floats(entry):
-    """Bytes and the floats that they stand for become the same."""
+    """Bytes and the equal floats become the same."""
     x = images(20, 12)
 
     assert torch.equal(compose([entry])(x, keys(20)), compose([entry])(x / 255, keys(20)))
@@ -77,7 +77,7 @@ def test_bytes_are_floats(entry):
 @pytest.mark.parametrize("size", [8, 15, 32])
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_the_batch_does_not_matter(entry, size):
-    """An image alone, or in another order, becomes what it becomes in a batch, to the bit."""
+    """An image becomes the same alone, in another order and in a batch, to the bit."""
     op, x, key = compose([entry]), images(7, size), keys(7)
     whole, order = op(x, key), torch.arange(7) * 5 % 7
 
@@ -87,7 +87,7 @@ def test_the_batch_does_not_matter(entry, size):
 
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_the_key_matters(entry):
-    """Copies of one image differ by their keys, and a second operation draws other numbers than the first."""
+    """Copies of one image differ by their keys, and each operation draws its own numbers."""
     x, key = images(2, 16)[:1].expand(40, 3, 16, 16), keys(40)
     once, twice = compose([entry])(x, key), compose([entry, entry])(x, key)
     again = compose([entry])(once, key)
@@ -108,7 +108,7 @@ def test_the_host_never_waits(entry):
 
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_no_values_are_needed(entry):
-    """Tensors without values will do: shapes follow from shapes, and whatever is made is made on the device."""
+    """Operations accept tensors without values: all shapes follow from shapes."""
     x, key = (
         torch.empty(4, 3, 8, 8, dtype=torch.uint8, device="meta"),
         torch.empty(4, dtype=torch.int64, device="meta"),
@@ -129,7 +129,7 @@ def test_no_values_are_needed(entry):
     ],
 )
 def test_waiting_is_noticed(waiting):
-    """The check above does find what waits."""
+    """The check above finds operations that wait."""
     with NeverWaits(), pytest.raises(AssertionError, match="the host waits"):
         waiting(torch.arange(3))
 
@@ -168,7 +168,7 @@ def test_flip(size):
 
 
 def test_flipped_twice():
-    """Flipped twice with the same numbers, an image is as before; about half of a thousand are flipped."""
+    """Flipping twice with the same numbers changes nothing; about half of all are flipped."""
     x, draw = images(1000, 8), partial(uniform, keys(1000), 0)
     once = augment.flip(x, draw)
 
@@ -178,26 +178,26 @@ def test_flipped_twice():
 
 @pytest.mark.parametrize(("size", "padding"), [(8, 1), (15, 4), (16, 16), (9, None), (32, None)])
 def test_crop(size, padding):
-    """A window of the padded image begins in one of 2 P + 1 rows and columns; P is an eighth of the side by default."""
+    """A window of the padded image begins in one of 2 P + 1 rows and columns; P is an eighth."""
     x, key, p = images(30, size), keys(30), size // 8 if padding is None else padding
-    for image, k, found in zip(
+    for image, k, actual in zip(
         x, key, augment.crop(x, partial(uniform, key, 0), padding), strict=True
     ):
         padded = torch.zeros(3, size + 2 * p, size + 2 * p, dtype=torch.uint8)
         padded[:, p : p + size, p : p + size] = image
         top, left = int(numbers(k)(0) * (2 * p + 1)), int(numbers(k)(1) * (2 * p + 1))
 
-        assert torch.equal(padded[:, top : top + size, left : left + size], found)
+        assert torch.equal(padded[:, top : top + size, left : left + size], actual)
 
 
 def test_crops_are_uniform():
     """All 81 windows of padding 4 come about equally often."""
     x = torch.arange(81.0).view(1, 1, 9, 9).expand(8100, 3, 9, 9)
-    found = augment.crop(x, partial(uniform, keys(8100), 0), 4)[
+    actual = augment.crop(x, partial(uniform, keys(8100), 0), 4)[
         :, 0, 4, 4
     ]  # the pixel in the middle tells the window
 
-    assert (found.long().bincount(minlength=81) - 100).abs().max() < 50
+    assert (actual.long().bincount(minlength=81) - 100).abs().max() < 50
 
 
 @pytest.mark.parametrize(
@@ -206,14 +206,14 @@ def test_crops_are_uniform():
 def test_cutout(size, side):
     """The pixels from S // 2 before the centre to S // 2 behind it are grey, and no others."""
     x, key, half = images(30, size), keys(30), (size // 2 if side is None else side) // 2
-    for image, k, found in zip(
+    for image, k, actual in zip(
         x, key, augment.cutout(x, partial(uniform, key, 0), side), strict=True
     ):
         row, column = int(numbers(k)(0) * size), int(numbers(k)(1) * size)
         expected = image / 255
         expected[:, max(row - half, 0) : row + half, max(column - half, 0) : column + half] = 0.5
 
-        assert torch.equal(expected, found)
+        assert torch.equal(expected, actual)
 
 
 def window(draw, height, width):
@@ -231,7 +231,7 @@ def window(draw, height, width):
 def test_resized_crop(size):
     """A window is cut out and enlarged as torchvision does it."""
     x, key = images(60, size), keys(60)
-    for image, k, found in zip(
+    for image, k, actual in zip(
         x, key, augment.resized_crop(x, partial(uniform, key, 0)), strict=True
     ):
         h, w = window(numbers(k), size, size)
@@ -240,7 +240,7 @@ def test_resized_crop(size):
             image / 255, top, left, h, w, [size, size], antialias=True
         )
 
-        assert torch.allclose(expected, found, atol=1e-4)
+        assert torch.allclose(expected, actual, atol=1e-4)
 
 
 def test_no_window_fits():
@@ -254,7 +254,7 @@ def test_no_window_fits():
 
 
 def test_windows_vary():
-    """Areas go from 8 % to 100 % and shapes from 3:4 to 4:3; the mean area is that of the windows that fit.
+    """Areas are 8 % to 100 %, shapes 3:4 to 4:3; the mean area is that of windows that fit.
 
     With T = log(4/3) that is int_0^T (exp(-2 t) - 0.08^2) / 2 dt  /  int_0^T (exp(-t) - 0.08) dt.
     """
@@ -300,19 +300,19 @@ def naive_jitter(image, u):
 
 
 def test_jitter():
-    """Brightness and contrast are sums, saturation and hue those of HSV, in the order that the number says."""
+    """Brightness and contrast are sums, saturation and hue those of HSV, in either order."""
     x, key = (
         torch.cat(
             [images(20, 8), torch.zeros(2, 3, 8, 8).byte(), torch.full((2, 3, 8, 8), 255).byte()]
         ),
         keys(24),
     )
-    found = augment.jitter(x, partial(uniform, key, 0))
+    actual = augment.jitter(x, partial(uniform, key, 0))
     expected = torch.stack(
         [naive_jitter(image, numbers(k)) for image, k in zip(x, key, strict=True)]
     )
 
-    assert torch.allclose(expected.float(), found, atol=1e-4)
+    assert torch.allclose(expected.float(), actual, atol=1e-4)
     assert len({numbers(k)(0) < 0.5 for k in key}) == 2
 
 
@@ -328,7 +328,7 @@ def test_grey_stays_grey(seed):
 
 @pytest.mark.parametrize("name", ["flop", "Flip", "crop 4", " crop", "", "auto-augment"])
 def test_unknown(name):
-    """A name that is none is an error that lists those that are."""
+    """An unknown name is an error that lists all names."""
     with pytest.raises(LookupError, match=r"unknown augmentation .*There are: flip, crop"):
         compose(["flip", name])
 
@@ -337,7 +337,7 @@ def test_unknown(name):
     "entry", ["crop:", "crop:0", "crop:-1", "crop:4.0", "crop: 4", "crop:٤", "crop:4:4", "cutout:0"]
 )
 def test_bad_number(entry):
-    """A number that is none, or none that the operation takes, is an error that says which it does take."""
+    """A number that the operation does not take is an error that says which it takes."""
     with pytest.raises(
         ValueError, match=r"augmentation '.*': give c.* a whole number from 1 to 1023, or none"
     ):
@@ -355,7 +355,7 @@ def test_level_out_of_range():
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - ARGUMENT_RANGES.keys()))
 def test_no_number(name):
-    """What takes no number says so."""
+    """An operation without a number refuses one."""
     with pytest.raises(
         ValueError, match=f"augmentation '{name}:1': {name} takes no number; write '{name}'"
     ):

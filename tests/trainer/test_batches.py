@@ -32,73 +32,74 @@ def split(builds, tmp_path_factory):
 
 
 @pytest.fixture
-def made(split):
-    """Its feed."""
+def loader(split):
+    """A loader of it."""
     return BatchLoader(split, CPU, 3, VIEWS, fit_normaliser(split, CPU))
 
 
-def test_the_scale_is_that_of_the_pixels(split):
+def test_the_normaliser_is_that_of_the_pixels(split):
     """Mean and standard deviation of each channel."""
     x = split.read_images(np.arange(len(split))) / 255
-    found = fit_normaliser(split, CPU)
+    normaliser = fit_normaliser(split, CPU)
 
-    np.testing.assert_allclose(found.mean.flatten(), x.mean((0, 2, 3)), rtol=1e-6)
-    np.testing.assert_allclose(found.std.flatten(), x.std((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(normaliser.mean.flatten(), x.mean((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(normaliser.std.flatten(), x.std((0, 2, 3)), rtol=1e-6)
 
 
-def test_plain_is_what_was_stored(made, split):
+def test_plain_is_what_was_stored(loader, split):
     """The view `plain` is scaled pixels and labels, by position."""
     at = torch.tensor([4, 0, 9])
-    (batch,) = made.batches([at], ("plain",), 0)
+    (batch,) = loader.batches([at], ("plain",), 0)
     expected = (
-        torch.from_numpy(split.read_images(at.numpy())) / 255 - made.normaliser.mean
-    ) / made.normaliser.std
+        torch.from_numpy(split.read_images(at.numpy())) / 255 - loader.normaliser.mean
+    ) / loader.normaliser.std
 
     torch.testing.assert_close(batch.x, expected)
     assert torch.equal(batch.y, torch.from_numpy(split.labels[at.numpy()]))
     assert torch.equal(batch.index, at)
 
 
-def test_a_view_depends_on_example_epoch_and_seed_alone(made, split):
-    """Not on the batch it is in, nor on its place there."""
-    (whole,) = made.batches([torch.arange(8)], ("standard", "strong"), 5)
-    parts = list(made.batches([torch.tensor([7, 2]), torch.tensor([5])], ("standard", "strong"), 5))
+def test_a_view_depends_on_example_epoch_and_seed_alone(loader, split):
+    """It does not depend on the batch, nor on the place in it."""
+    (whole,) = loader.batches([torch.arange(8)], ("standard", "strong"), 5)
+    parts = list(
+        loader.batches([torch.tensor([7, 2]), torch.tensor([5])], ("standard", "strong"), 5)
+    )
 
     for v in (0, 1):
         assert torch.equal(parts[0].views[v], whole.views[v][[7, 2]])
         assert torch.equal(parts[1].views[v], whole.views[v][[5]])
-    other = BatchLoader(split, CPU, 4, VIEWS, made.normaliser)
-    for later in (
-        made.batches([torch.arange(8)], ("standard",), 6),
-        other.batches([torch.arange(8)], ("standard",), 5),
-    ):
-        assert not torch.equal(next(iter(later)).x, whole.x)
+    (next_epoch,) = loader.batches([torch.arange(8)], ("standard",), 6)
+    next_seed_loader = BatchLoader(split, CPU, 4, VIEWS, loader.normaliser)
+    (next_seed,) = next_seed_loader.batches([torch.arange(8)], ("standard",), 5)
+    assert not torch.equal(next_epoch.x, whole.x)
+    assert not torch.equal(next_seed.x, whole.x)
 
 
-def test_two_views_of_one_name_differ(made):
+def test_two_views_of_one_name_differ(loader):
     """The number of the view is part of its key."""
-    (batch,) = made.batches([torch.arange(8)], ("standard", "standard"), 0)
+    (batch,) = loader.batches([torch.arange(8)], ("standard", "standard"), 0)
 
     assert not torch.equal(*batch.views)
 
 
-def test_an_unknown_view_is_an_error(made):
-    """With the one that was meant."""
+def test_an_unknown_view_is_an_error(loader):
+    """The message suggests the right one."""
     with pytest.raises(LookupError, match="Did you mean 'standard'"):
-        list(made.batches([torch.arange(2)], ("standart",), 0))
+        list(loader.batches([torch.arange(2)], ("standart",), 0))
 
 
-def test_streaming_yields_the_same(made, split, monkeypatch):
-    """Where there is no room for the whole, batches come from the files, in order."""
+def test_streaming_yields_the_same(loader, split, monkeypatch):
+    """Without memory for the whole split, batches come from the files, in order."""
     chunks = list(shuffle(np.arange(len(split)), 0, 0).split(17))
-    expected = list(made.batches(chunks, ("standard",), 1))
+    expected = list(loader.batches(chunks, ("standard",), 1))
     monkeypatch.setattr(batches, "device_memory", lambda _: 1000)
-    streaming = BatchLoader(split, CPU, 3, VIEWS, made.normaliser)
+    streaming = BatchLoader(split, CPU, 3, VIEWS, loader.normaliser)
     assert streaming.pixels.resident is None
 
-    found = list(streaming.batches(chunks, ("standard",), 1))
+    actual = list(streaming.batches(chunks, ("standard",), 1))
 
-    for a, b in zip(expected, found, strict=True):
+    for a, b in zip(expected, actual, strict=True):
         assert torch.equal(a.x, b.x)
         assert torch.equal(a.y, b.y)
 
@@ -111,43 +112,43 @@ def test_streaming_nothing_yields_nothing(split, monkeypatch):
 
 
 @given(st.integers(1, 200), st.integers(0, 5), st.integers(0, 5))
-def test_an_order_is_a_permutation_of_its_own(n, seed, epoch):
-    """Every row once, the same again, another in another epoch."""
+def test_shuffling_is_a_permutation(n, seed, epoch):
+    """It is the same for the same seed and epoch, and another one for others."""
     rows = np.arange(n) * 2
-    found = shuffle(rows, seed, epoch)
+    order = shuffle(rows, seed, epoch)
 
-    assert sorted(found.tolist()) == rows.tolist()
-    assert torch.equal(found, shuffle(rows, seed, epoch))
+    assert sorted(order.tolist()) == rows.tolist()
+    assert torch.equal(order, shuffle(rows, seed, epoch))
     if n > 10:
-        assert not torch.equal(found, shuffle(rows, seed, epoch + 1))
-        assert not torch.equal(found, shuffle(rows, seed + 1, epoch))
+        assert not torch.equal(order, shuffle(rows, seed, epoch + 1))
+        assert not torch.equal(order, shuffle(rows, seed + 1, epoch))
 
 
 def test_an_order_never_changes():
-    """What stands in a paper can be drawn again in ten years."""
+    """An order that a paper used can be drawn again in ten years."""
     assert shuffle(np.arange(8), 0, 0).tolist() == [0, 6, 2, 1, 7, 3, 5, 4]
 
 
 def test_a_balanced_draw_has_as_many_of_each_class():
-    """Up to one, whatever the sizes of the classes, absent ones left out."""
+    """Up to one, whatever the sizes of the classes; absent classes are left out."""
     label = torch.tensor([0] * 7 + [2] * 2 + [3] * 5)
     draw = balanced_sampler(label, 4)
 
-    for many in (1, 3, 9, 30):
-        counts = torch.bincount(label[draw(many)], minlength=4)[[0, 2, 3]]
-        assert counts.sum() == many
+    for n in (1, 3, 9, 30):
+        counts = torch.bincount(label[draw(n)], minlength=4)[[0, 2, 3]]
+        assert counts.sum() == n
         assert counts.max() - counts.min() <= 1
 
 
-def test_as_many_as_there_are_are_all():
-    """Nothing twice before everything once."""
+def test_drawing_as_many_as_there_are_draws_all():
+    """No example comes twice before every example has come once."""
     label = torch.arange(12) % 3
 
     assert sorted(balanced_sampler(label, 3)(12).tolist()) == list(range(12))
 
 
 def test_draws_begin_anywhere():
-    """Two calls seldom agree, and in the long run each example comes as often."""
+    """Two draws seldom agree, and in the long run all examples come equally often."""
     label = torch.arange(40) % 2
     draw = balanced_sampler(label, 2)
     torch.manual_seed(0)
@@ -158,9 +159,11 @@ def test_draws_begin_anywhere():
     assert (counts / counts.mean() - 1).abs().max() < 0.4
 
 
-@pytest.mark.parametrize(("side", "many"), [(28, 500), (64, 500), (224, 41), (299, 23), (2048, 1)])
-def test_large_images_are_looked_at_in_smaller_batches(side, many):
+@pytest.mark.parametrize(
+    ("side", "n_images"), [(28, 500), (64, 500), (224, 41), (299, 23), (2048, 1)]
+)
+def test_large_images_are_predicted_in_smaller_batches(side, n_images):
     """Two million pixels, and one image at least."""
-    feed = SimpleNamespace(split=SimpleNamespace(image_shape=(3, side, side)))
+    loader = SimpleNamespace(split=SimpleNamespace(image_shape=(3, side, side)))
 
-    assert BatchLoader.inference_batch_size.fget(feed) == many
+    assert BatchLoader.inference_batch_size.fget(loader) == n_images

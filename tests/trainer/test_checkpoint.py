@@ -1,4 +1,4 @@
-"""Checkpoints that an older version wrote."""
+"""Checkpoints of an older version."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ STATE = dict.fromkeys(ENTRIES) | {"epoch": 2, "method": METHOD}
 
 
 @pytest.mark.parametrize(
-    ("changes", "why"),
+    ("changes", "mismatch"),
     [
         ({}, ""),
         ({"method": {"net.w": torch.ones(2)}}, "uses_given_label is missing"),
@@ -25,13 +25,13 @@ STATE = dict.fromkeys(ENTRIES) | {"epoch": 2, "method": METHOD}
         ({"epoch": 4}, "it is at epoch 4 of 3"),
     ],
 )
-def test_what_does_not_fit_is_named(changes, why):
-    """The first of it; nothing where all fits."""
-    assert checkpoint_mismatch(STATE | changes, METHOD, 3) == why
+def test_what_does_not_fit_is_named(changes, mismatch):
+    """The first mismatch is named; the text is empty if all fits."""
+    assert checkpoint_mismatch(STATE | changes, METHOD, 3) == mismatch
 
 
 def test_what_is_missing_is_named():
-    """An entry that the older version did not keep."""
+    """An entry is named that the older version did not keep."""
     assert (
         checkpoint_mismatch(
             {name: value for name, value in STATE.items() if name != "loss_sum"}, METHOD, 3
@@ -41,9 +41,9 @@ def test_what_is_missing_is_named():
 
 
 @pytest.mark.parametrize("older", ["method", "optimiser"])
-def test_a_run_of_another_version_is_refused_and_kept(trainer, tmp_path, older):
-    """Its file, what differs, and what to do; everything stays as it was, and others may use the folder."""
-    trainer(changes={"epochs": 2}).fit(on_epoch=lambda line: None)
+def test_a_run_of_another_version_is_refused_and_kept(make_trainer, tmp_path, older):
+    """The error names file, difference and remedy; no file changes, and the lock is released."""
+    make_trainer(changes={"epochs": 2}).fit(on_epoch=lambda line: None)
     path, folder = tmp_path / "run" / "checkpoint.pt", tmp_path / "run"
     state = torch.load(path, weights_only=True)
     if older == "method":
@@ -55,17 +55,17 @@ def test_a_run_of_another_version_is_refused_and_kept(trainer, tmp_path, older):
     (folder / "config.json").write_text(
         (folder / "config.json").read_text().replace('"versions"', '"versions" ')
     )
-    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    old_files = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
-    what = {
+    message = {
         "method": "uses_given_label is missing",
         "optimiser": "optimiser: .*different number of parameter groups",
     }[older]
     with pytest.raises(
         ValueError,
-        match=rf"checkpoint.pt: {what}: another version .* give another --out, or delete",
+        match=rf"checkpoint.pt: {message}: another version .* give another --out, or delete",
     ):
-        trainer(changes={"epochs": 2}, resume=True).fit()
-    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+        make_trainer(changes={"epochs": 2}, resume=True).fit()
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == old_files
     with pytest.raises(ValueError, match="a run is here already"):
         RunWriter(folder, read_config(folder), resume=False)

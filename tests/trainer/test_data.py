@@ -20,19 +20,19 @@ CONFIG = "blue_40_probe2"
 
 
 def rewritten(build, change):
-    """Change every shard by a function of its table, and make the card's hashes match."""
+    """Change every shard by a function of its table, and update the hashes in the card."""
     card = build / "README.md"
     head, block, rest = card.read_text().split("---\n", 2)
-    said = yaml.safe_load(block)
+    card_fields = yaml.safe_load(block)
     for path in sorted((build / "data").glob("*.parquet")):
         table = pq.read_table(path)
         pq.write_table(change(table), path)
-        said["cnlw"]["shards"][path.name] = files.digest(path)
-    card.write_text("---\n".join([head, yaml.safe_dump(said, sort_keys=False), rest]))
+        card_fields["cnlw"]["shards"][path.name] = files.digest(path)
+    card.write_text("---\n".join([head, yaml.safe_dump(card_fields, sort_keys=False), rest]))
 
 
 def scrambled(table):
-    """The same images and labels in another order, with nonsense for truth."""
+    """Return the same images and labels in another order, with nonsense as truth."""
     order = np.random.default_rng(len(table)).permutation(len(table))
     table = table.take(pa.array(order))
     for name, values in {
@@ -74,23 +74,23 @@ def test_the_classes_are_those_of_the_build(builds, tmp_path):
 
 
 def test_neither_rows_nor_truth_move_an_example(builds, tmp_path):
-    """With shards permuted and truth scrambled, examples have the same numbers, pixels and digest."""
-    other = shutil.copytree(builds, tmp_path / "other")
-    rewritten(other, scrambled)
+    """With permuted shards and scrambled truth all examples keep numbers, pixels and digest."""
+    copied_build = shutil.copytree(builds, tmp_path / "other")
+    rewritten(copied_build, scrambled)
 
-    before = data.load_splits(builds, CONFIG, ImageSize(), tmp_path / "a")
-    after = data.load_splits(other, CONFIG, ImageSize(), tmp_path / "b")
+    splits = data.load_splits(builds, CONFIG, ImageSize(), tmp_path / "a")
+    new_splits = data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path / "b")
 
-    for name, split in before.items():
-        every = np.arange(len(split))
-        assert np.array_equal(split.read_images(every), after[name].read_images(every))
-        assert np.array_equal(split.labels, after[name].labels)
-        assert split.digest == after[name].digest
-    assert not np.array_equal(before["train"].rows, after["train"].rows)
+    for name, split in splits.items():
+        positions = np.arange(len(split))
+        assert np.array_equal(split.read_images(positions), new_splits[name].read_images(positions))
+        assert np.array_equal(split.labels, new_splits[name].labels)
+        assert split.digest == new_splits[name].digest
+    assert not np.array_equal(splits["train"].rows, new_splits["train"].rows)
 
 
 def test_the_order_of_examples_says_nothing_of_noise(builds, tmp_path):
-    """Noisy examples lie among the clean ones as evenly as chance has it."""
+    """Noisy examples lie among the clean ones as evenly as at random."""
     train = data.load_splits(builds, CONFIG, ImageSize(), tmp_path)["train"]
     read = load_dataset(str(builds), CONFIG, split="train", cache_dir=str(tmp_path / "hf"))
     noisy = np.array(read["is_noisy"])[train.rows]
@@ -113,8 +113,8 @@ def test_pixels_are_decoded_once(builds, tmp_path, monkeypatch):
 
 def test_changed_bytes_are_decoded_anew(builds, tmp_path):
     """A shard with other images is another entry of the cache."""
-    other = shutil.copytree(builds, tmp_path / "other")
-    first = data.load_splits(other, CONFIG, ImageSize(), tmp_path / "cache")["train"]
+    copied_build = shutil.copytree(builds, tmp_path / "other")
+    first = data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path / "cache")["train"]
 
     def upside_down(table):
         images = table["image"].to_pylist()
@@ -122,10 +122,10 @@ def test_changed_bytes_are_decoded_anew(builds, tmp_path):
             0, table.schema.field(0), pa.array(images[::-1], table.schema.field(0).type)
         )
 
-    rewritten(other, upside_down)
+    rewritten(copied_build, upside_down)
 
     assert (
-        data.load_splits(other, CONFIG, ImageSize(), tmp_path / "cache")["train"].digest
+        data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path / "cache")["train"].digest
         != first.digest
     )
 
@@ -139,39 +139,39 @@ def test_images_are_brought_to_a_size(builds, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("many", "message"), [(1, "images of 2 sizes"), (1000, "split .*: images of sizes")]
+    ("n_small", "message"), [(1, "images of 2 sizes"), (1000, "split .*: images of sizes")]
 )
-def test_images_of_several_sizes_need_one(builds, tmp_path, many, message):
-    """Whether they differ within a shard or between shards; with a side they are alike."""
-    other, buffer = shutil.copytree(builds, tmp_path / "other"), io.BytesIO()
+def test_images_of_several_sizes_need_one(builds, tmp_path, n_small, message):
+    """Within a shard or between shards; with a side given, all have one size."""
+    copied_build, buffer = shutil.copytree(builds, tmp_path / "other"), io.BytesIO()
     Image.new("RGB", (9, 9)).save(buffer, "PNG")
 
     def smaller(table):
         if len(table) != 18:  # a tenth of the training set
             return table
         images = table["image"].to_pylist()
-        images[:many] = [{"bytes": buffer.getvalue(), "path": None}] * min(many, len(images))
+        images[:n_small] = [{"bytes": buffer.getvalue(), "path": None}] * min(n_small, len(images))
         return table.set_column(
             0, table.schema.field(0), pa.array(images, table.schema.field(0).type)
         )
 
-    rewritten(other, smaller)
+    rewritten(copied_build, smaller)
 
     with pytest.raises(ValueError, match=rf"{message}.*: write size = 32, say, into a preset"):
-        data.load_splits(other, CONFIG, ImageSize(), tmp_path / "cache")
-    assert data.load_splits(other, CONFIG, ImageSize(9), tmp_path / "cache")[
+        data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path / "cache")
+    assert data.load_splits(copied_build, CONFIG, ImageSize(9), tmp_path / "cache")[
         "train"
     ].image_shape == (3, 9, 9)
 
 
 def test_positions_may_come_in_any_order_and_twice(builds, tmp_path):
-    """take() answers in the order asked."""
+    """read_images() returns images in the order of the positions."""
     train = data.load_splits(builds, CONFIG, ImageSize(), tmp_path)["train"]
-    every = train.read_images(np.arange(len(train)))
+    images = train.read_images(np.arange(len(train)))
 
-    at = np.array([5, 0, len(train) - 1, 5])
+    positions = np.array([5, 0, len(train) - 1, 5])
 
-    assert np.array_equal(train.read_images(at), every[at])
+    assert np.array_equal(train.read_images(positions), images[positions])
 
 
 def test_no_such_config_is_an_error(builds, tmp_path):
@@ -182,31 +182,31 @@ def test_no_such_config_is_an_error(builds, tmp_path):
 
 def test_a_missing_shard_is_an_error(builds, tmp_path):
     """The message names the file and the remedy."""
-    other = shutil.copytree(builds, tmp_path / "other")
-    for path in (other / "data").glob("*.parquet"):
+    copied_build = shutil.copytree(builds, tmp_path / "other")
+    for path in (copied_build / "data").glob("*.parquet"):
         path.unlink()
 
     with pytest.raises(
         FileNotFoundError, match=r"\.parquet: missing from the build: run the same `cnlw build`"
     ):
-        data.load_splits(other, CONFIG, ImageSize(), tmp_path)
+        data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path)
 
 
 def test_a_torn_shard_is_an_error_and_caches_nothing(builds, tmp_path):
     """Half a file is a damaged shard."""
-    other = shutil.copytree(builds, tmp_path / "other")
-    for path in (other / "data").glob("*.parquet"):
+    copied_build = shutil.copytree(builds, tmp_path / "other")
+    for path in (copied_build / "data").glob("*.parquet"):
         path.write_bytes(path.read_bytes()[:500])
 
     with pytest.raises(ValueError, match="a damaged shard"):
-        data.load_splits(other, CONFIG, ImageSize(), tmp_path / "cache")
+        data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path / "cache")
 
     assert not list((tmp_path / "cache").glob("*"))
 
 
 def test_an_image_that_does_not_decode_is_named(builds, tmp_path):
     """File and row are in the message."""
-    other = shutil.copytree(builds, tmp_path / "other")
+    copied_build = shutil.copytree(builds, tmp_path / "other")
 
     def spoilt(table):
         images = table["image"].to_pylist()
@@ -215,36 +215,38 @@ def test_an_image_that_does_not_decode_is_named(builds, tmp_path):
             0, table.schema.field(0), pa.array(images, table.schema.field(0).type)
         )
 
-    rewritten(other, spoilt)
+    rewritten(copied_build, spoilt)
 
     with pytest.raises(ValueError, match=r"parquet: row 0: not an image"):
-        data.load_splits(other, CONFIG, ImageSize(), tmp_path / "cache")
+        data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path / "cache")
 
 
 def test_a_file_that_names_no_classes_is_an_error(builds, tmp_path):
     """The schema's metadata are what `datasets` reads, too."""
-    other = shutil.copytree(builds, tmp_path / "other")
-    rewritten(other, lambda table: table.replace_schema_metadata({"huggingface": json.dumps({})}))
+    copied_build = shutil.copytree(builds, tmp_path / "other")
+    rewritten(
+        copied_build, lambda table: table.replace_schema_metadata({"huggingface": json.dumps({})})
+    )
 
     with pytest.raises(ValueError, match="names no classes"):
-        data.load_splits(other, CONFIG, ImageSize(), tmp_path / "cache")
+        data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path / "cache")
 
 
 @pytest.mark.parametrize("label", [-1, 10, None])
 def test_a_label_of_no_class_is_an_error(builds, tmp_path, label):
     """File and row are in the message; on a GPU it would end the process."""
-    other = shutil.copytree(builds, tmp_path / "other")
+    copied_build = shutil.copytree(builds, tmp_path / "other")
 
     def spoilt(table):
         labels = [label, *table["label"].to_pylist()[1:]]
         return table.set_column(1, table.schema.field(1), pa.array(labels, pa.int64()))
 
-    rewritten(other, spoilt)
+    rewritten(copied_build, spoilt)
 
     with pytest.raises(
         ValueError, match=rf"parquet: row 0: label {label} of 10 classes: run `cnlw validate`"
     ):
-        data.load_splits(other, CONFIG, ImageSize(), tmp_path / "cache")
+        data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path / "cache")
 
 
 @pytest.mark.parametrize("kind", ["*[0-9].npy", "*.keys.npy"])
@@ -252,7 +254,7 @@ def test_a_label_of_no_class_is_an_error(builds, tmp_path, label):
     "change", [lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"what is this")]
 )
 def test_a_damaged_cache_is_an_error(builds, tmp_path, kind, change):
-    """It names the file; once that is deleted, all is well again."""
+    """The message names the file; once that is deleted, loading works again."""
     data.load_splits(builds, CONFIG, ImageSize(), tmp_path)
     for path in tmp_path.glob(kind):
         change(path)
@@ -267,8 +269,8 @@ def test_a_damaged_cache_is_an_error(builds, tmp_path, kind, change):
     assert len(data.load_splits(builds, CONFIG, ImageSize(), tmp_path)["train"]) == 180
 
 
-def test_the_cache_can_be_told(monkeypatch, tmp_path):
-    """CNLW_CACHE goes before the user's cache folder."""
+def test_the_cache_can_be_chosen(monkeypatch, tmp_path):
+    """CNLW_CACHE takes precedence over the user's cache folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert data.default_cache() == tmp_path / "cnlw_tools"
 

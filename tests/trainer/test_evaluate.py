@@ -22,12 +22,12 @@ def test_correct_labels_are_counted_one_by_one(n, n_classes, seed):
     assert count_correct(logits, label).tolist() == [top1, top5]
 
 
-def test_accuracy_is_of_the_whole_split_and_leaves_the_method_as_it_was(trainer):
+def test_accuracy_is_of_the_whole_split_and_leaves_the_method_as_it_was(make_trainer):
     """In percent, by `predict`, in eval mode, whatever the batches."""
-    loop = trainer()._build_loop(torch.device("cpu"), lambda *_: None)
+    loop = make_trainer()._build_loop(torch.device("cpu"), lambda *_: None)
     loader = loop.loaders["validation"]
     (batch,) = loader.batches([torch.arange(len(loader.labels))], ("plain",), 0)
-    before = {k: v.clone() for k, v in loop.method.state_dict().items()}
+    old_state = {k: v.clone() for k, v in loop.method.state_dict().items()}
 
     loop.method.eval()
     predictions = loop.method.predict(batch.x).argmax(1)
@@ -36,12 +36,12 @@ def test_accuracy_is_of_the_whole_split_and_leaves_the_method_as_it_was(trainer)
     assert top1 == 100 * float((predictions == batch.y).sum()) / 40
     assert top1 <= top5 <= 100
     for key, value in loop.method.state_dict().items():
-        assert torch.equal(value.nan_to_num(9), before[key].nan_to_num(9))
+        assert torch.equal(value.nan_to_num(9), old_state[key].nan_to_num(9))
 
 
-def test_predictions_are_the_softmax_of_every_image(trainer):
+def test_predictions_are_the_softmax_of_every_image(make_trainer):
     """By rows of the build; a label counts as correct if it is the prediction."""
-    loop = trainer()._build_loop(torch.device("cpu"), lambda *_: None)
+    loop = make_trainer()._build_loop(torch.device("cpu"), lambda *_: None)
     loader = loop.loaders["validation"]
     (batch,) = loader.batches([torch.arange(len(loader.labels))], ("plain",), 0)
     columns = predict_split(loop.method, loader)

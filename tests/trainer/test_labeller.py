@@ -1,4 +1,4 @@
-"""A network labels what it did not learn from."""
+"""A network labels the images that it did not learn from."""
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,17 +18,17 @@ from cnlw_tools.trainer.labeller import train_and_label
 CONFIG = "blue_40_probe2"
 
 
-def test_every_image_but_validation_is_labelled(trainer, builds):
-    """Train and probe, by id, each by what the trained network says of its pixels alone."""
-    learner = trainer(split="probe", changes={"epochs": 2, "batch_size": 10})
+def test_every_image_but_validation_is_labelled(make_trainer, builds):
+    """Train and probe, by id, each with the label that the network predicts from its pixels."""
+    trainer = make_trainer(split="probe", changes={"epochs": 2, "batch_size": 10})
 
-    found = train_and_label(learner)
+    labels = train_and_label(trainer)
 
-    known = {s: data.read_image_ids(builds, CONFIG, s) for s in ("train", "probe", "validation")}
-    assert set(found) == {*known["train"], *known["probe"]}
-    assert not set(found) & set(known["validation"])
-    assert len(found) == 200
-    splits = data.load_splits(builds, CONFIG, learner.image_size, learner.cache, 1)
+    ids = {s: data.read_image_ids(builds, CONFIG, s) for s in ("train", "probe", "validation")}
+    assert set(labels) == {*ids["train"], *ids["probe"]}
+    assert not set(labels) & set(ids["validation"])
+    assert len(labels) == 200
+    splits = data.load_splits(builds, CONFIG, trainer.image_size, trainer.cache, 1)
     at = splits["train"].rows.tolist().index(17)
     loader = BatchLoader(
         splits["train"],
@@ -38,13 +38,13 @@ def test_every_image_but_validation_is_labelled(trainer, builds):
         fit_normaliser(splits["probe"], torch.device("cpu")),
     )
     batch = next(iter(loader.batches([torch.tensor([at])], ("plain",), 0)))
-    assert found[known["train"][17]] == int(learner.trained_method.predict(batch.x).argmax(1))
+    assert labels[ids["train"][17]] == int(trainer.trained_method.predict(batch.x).argmax(1))
 
 
-def test_given_labels_of_train_are_not_looked_at(trainer, tmp_path, monkeypatch):
-    """Whatever the labels of train, the network says the same."""
+def test_given_labels_of_train_have_no_influence(make_trainer, tmp_path, monkeypatch):
+    """Whatever the labels of train, the predictions are the same."""
     first = train_and_label(
-        trainer(split="probe", changes={"epochs": 1, "batch_size": 10}, out=tmp_path / "first")
+        make_trainer(split="probe", changes={"epochs": 1, "batch_size": 10}, out=tmp_path / "first")
     )
     load = data.load_splits
 
@@ -56,37 +56,40 @@ def test_given_labels_of_train_are_not_looked_at(trainer, tmp_path, monkeypatch)
 
     monkeypatch.setattr(data, "load_splits", other)
 
-    assert train_and_label(trainer(split="probe", changes={"epochs": 1, "batch_size": 10})) == first
+    assert (
+        train_and_label(make_trainer(split="probe", changes={"epochs": 1, "batch_size": 10}))
+        == first
+    )
 
 
 def test_ids_are_by_row(builds):
     """As `datasets` reads them; a split that is not there is an error."""
-    held = [
+    rows = [
         name
         for path in sorted((builds / "data").glob("*.parquet"))
         for name in pq.read_table(path)["image_id"].to_pylist()
     ]
 
-    assert set(data.read_image_ids(builds, CONFIG, "train")) <= set(held)
+    assert set(data.read_image_ids(builds, CONFIG, "train")) <= set(rows)
     assert len(data.read_image_ids(builds, CONFIG, "train")) == 180
     with pytest.raises(LookupError, match=r"unknown split 'prob'\. Did you mean 'probe'"):
         data.read_image_ids(builds, CONFIG, "prob")
 
 
 def test_the_command_makes_semantic_noise(tmp_path, tiny):
-    """Build at level 0 with a probe set, label, build semantic noise: the labels are the network's."""
+    """Build with a probe, label, build semantic noise: its labels are those of the network."""
     root = tiny(tmp_path / "root")
-    said = {"dataset": "shapes", "noise": "blue", "levels": [0], "probe": 3, "size": 16}
-    build(recipe.parse_recipe(said, "test"), Inputs(root), tmp_path / "clean")
+    recipe_fields = {"dataset": "shapes", "noise": "blue", "levels": [0], "probe": 3, "size": 16}
+    build(recipe.parse_recipe(recipe_fields, "test"), Inputs(root), tmp_path / "clean")
     side = tmp_path / "side.parquet"
-    where = ["--root", str(root)]
+    common_flags = ["--root", str(root)]
     clean = ["--data", str(tmp_path / "clean"), "--config", "blue_00_probe3", "--out", str(side)]
     labels = CliRunner().invoke(
         main,
         [
             "label",
             *clean,
-            *where,
+            *common_flags,
             "--decode-threads",
             "1",
             "--net",
@@ -100,7 +103,7 @@ def test_the_command_makes_semantic_noise(tmp_path, tiny):
         ],
     )
     assert labels.exit_code == 0, labels.output
-    made = CliRunner().invoke(
+    result = CliRunner().invoke(
         main,
         [
             "build",
@@ -110,7 +113,7 @@ def test_the_command_makes_semantic_noise(tmp_path, tiny):
             str(side),
             "-o",
             "labels=mlp1",
-            *where,
+            *common_flags,
             "--workers",
             "1",
             "--out",
@@ -118,15 +121,15 @@ def test_the_command_makes_semantic_noise(tmp_path, tiny):
         ],
     )
 
-    assert made.exit_code == 0, made.output
-    found = side_table.read_side_table(side)
-    given = dict(zip(found["image_id"].to_pylist(), found["mlp1"].to_pylist(), strict=True))
-    held = [
+    assert result.exit_code == 0, result.output
+    labels = side_table.read_side_table(side)
+    predicted = dict(zip(labels["image_id"].to_pylist(), labels["mlp1"].to_pylist(), strict=True))
+    rows = [
         row
         for path in (tmp_path / "b/data").glob("*.parquet")
         for row in pq.read_table(path).to_pylist()
     ]
-    train = [row for row in held if row["image_id"] in given]
-    assert len(train) == len(given) == 200
-    assert all(row["label"] == given[row["image_id"]] for row in train)
+    train = [row for row in rows if row["image_id"] in predicted]
+    assert len(train) == len(predicted) == 200
+    assert all(row["label"] == predicted[row["image_id"]] for row in train)
     assert np.mean([row["is_noisy"] for row in train]) > 0

@@ -1,4 +1,4 @@
-"""The loop: what it does with every method, and that it goes on where it was."""
+"""The loop: how it calls a method, and that a resumed run goes on to the same numbers."""
 
 import json
 import math
@@ -16,14 +16,14 @@ from cnlw_tools.trainer import TrainingStopped
 from tests.trainer.test_augment import NeverWaits
 
 
-class Told(Vanilla):
-    """Writes down what the trainer asks of it."""
+class Recorder(Vanilla):
+    """Records the calls of the trainer."""
 
-    seen: list[str]
+    calls: list[str]
 
     def __init__(self, task):
         super().__init__(task)
-        self.seen, self.shares = [], []
+        self.calls, self.shares = [], []
 
     def phases(self):
         return [
@@ -33,7 +33,7 @@ class Told(Vanilla):
 
     def begin_phase(self, phase, train_batches):
         assert not self.training  # nor is a method that comes from a checkpoint
-        self.seen.append(f"phase {phase}")
+        self.calls.append(f"phase {phase}")
         return torch.arange(90) * 2 if phase else None
 
     def begin_epoch(self, epoch, train_batches):
@@ -41,35 +41,35 @@ class Told(Vanilla):
         batches = list(train_batches())
         index = torch.cat([b.index for b in batches])
         assert torch.equal(index, torch.arange(self.task.n_examples))
-        self.seen.append(f"epoch {epoch}")
+        self.calls.append(f"epoch {epoch}")
 
     def loss(self, batch):
-        self.seen.append(f"batch {len(batch.y)} at {self.optimiser.param_groups[0]['lr']:.4f}")
+        self.calls.append(f"batch {len(batch.y)} at {self.optimiser.param_groups[0]['lr']:.4f}")
         self.shares.append(self.progress)
         if len(batch.y) == 60:
             assert (batch.index % 2 == 0).all()
         return super().loss(batch)
 
     def after_step(self):
-        self.seen.append("stepped")
+        self.calls.append("stepped")
 
     def finish(self, train_batches):
-        self.seen.append("finish")
+        self.calls.append("finish")
 
 
-class Ends(Vanilla):
-    """Writes down the weights that it ends with, and those that are validated."""
+class WeightRecorder(Vanilla):
+    """Records the weights when training ends, and those that are validated."""
 
     def finish(self, train_batches):
-        self.ended = self.net.head.weight.clone()
+        self.final_weight = self.net.head.weight.clone()
 
     def predict(self, x):
-        self.validated = self.net.head.weight.clone()
+        self.validated_weight = self.net.head.weight.clone()
         return super().predict(x)
 
 
-class Back(Vanilla):
-    """Begins anew, then goes on from where its first phase ended; its own memory stays."""
+class Restarts(Vanilla):
+    """Restarts from the initial networks, then from the end of its first phase."""
 
     def __init__(self, task):
         super().__init__(task)
@@ -89,15 +89,15 @@ class Back(Vanilla):
         self.steps += 1
 
 
-class Wild(Vanilla):
-    """Loses its mind in the second epoch."""
+class NotANumber(Vanilla):
+    """Has losses of NaN from the second epoch on."""
 
     def loss(self, batch):
         return super().loss(batch) * (math.nan if self.progress > 0.4 else 1.0)
 
 
 class Hungry(Vanilla):
-    """Has no room for more than eight images."""
+    """Has no memory for more than eight images."""
 
     def loss(self, batch):
         if len(batch.y) > 8:
@@ -106,7 +106,7 @@ class Hungry(Vanilla):
 
 
 class Terminated(Vanilla):
-    """Is told to stop in the middle of the second epoch, once."""
+    """Receives SIGTERM in the middle of the second epoch, once."""
 
     fuse = 9
 
@@ -118,28 +118,32 @@ class Terminated(Vanilla):
 
 
 def lines(folder):
-    """The metrics but for the seconds and the memory."""
+    """Return the metrics of each epoch, without seconds and memory."""
     read = [json.loads(text) for text in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in one.items() if k not in ("seconds", "peak_mb")} for one in read]
+    return [
+        {k: v for k, v in metrics.items() if k not in ("seconds", "peak_mb")} for metrics in read
+    ]
 
 
 def weights(folder):
-    """All that the method holds at the end."""
+    """Return the state of the method at the end."""
     return torch.load(folder / "checkpoint.pt", weights_only=True)["method"]
 
 
-def assert_same_run(one, other):
-    """To the bit: metrics, weights, examples, result."""
-    assert lines(one) == lines(other)
-    for name, value in weights(one).items():
-        assert torch.equal(value.nan_to_num(9), weights(other)[name].nan_to_num(9)), name
-    assert pq.read_table(one / "examples.parquet").equals(pq.read_table(other / "examples.parquet"))
-    assert (one / "result.json").read_text() == (other / "result.json").read_text()
+def assert_same_run(folder_a, folder_b):
+    """Compare metrics, weights, examples and result of two runs, to the bit."""
+    assert lines(folder_a) == lines(folder_b)
+    for name, value in weights(folder_a).items():
+        assert torch.equal(value.nan_to_num(9), weights(folder_b)[name].nan_to_num(9)), name
+    assert pq.read_table(folder_a / "examples.parquet").equals(
+        pq.read_table(folder_b / "examples.parquet")
+    )
+    assert (folder_a / "result.json").read_text() == (folder_b / "result.json").read_text()
 
 
-def test_a_run_leaves_what_it_promises(trainer, tmp_path):
-    """config, metrics, result, checkpoint, examples, predictions, what the method keeps."""
-    found = trainer(method="noise_layer").fit()
+def test_a_run_writes_its_files(make_trainer, tmp_path):
+    """Config, metrics, result, checkpoint, examples, predictions and artifacts of the method."""
+    result = make_trainer(method="noise_layer").fit()
 
     assert sorted(p.name for p in (tmp_path / "run").iterdir() if p.name != "tensorboard") == [
         "checkpoint.pt",
@@ -154,29 +158,29 @@ def test_a_run_leaves_what_it_promises(trainer, tmp_path):
     assert len(list((tmp_path / "run" / "transition").iterdir())) == 3
     assert list(lines(tmp_path / "run")[0]) == ["epoch", "train_loss", "val_top1", "val_top5", "lr"]
     assert len(lines(tmp_path / "run")) == 3
-    assert found == json.loads((tmp_path / "run" / "result.json").read_text())
-    assert found["best"] >= found["last"]
+    assert result == json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["best"] >= result["last"]
     assert len(pq.read_table(tmp_path / "run" / "examples.parquet")) == 3 * 180
 
 
-def test_the_same_again_is_the_same(trainer, tmp_path):
+def test_the_same_again_is_the_same(make_trainer, tmp_path):
     """Two runs of one seed agree to the bit; another seed does not."""
-    trainer(out=tmp_path / "a").fit()
-    trainer(out=tmp_path / "b").fit()
-    trainer(out=tmp_path / "c", seed=1).fit()
+    make_trainer(out=tmp_path / "a").fit()
+    make_trainer(out=tmp_path / "b").fit()
+    make_trainer(out=tmp_path / "c", seed=1).fit()
 
     assert_same_run(tmp_path / "a", tmp_path / "b")
     assert lines(tmp_path / "a") != lines(tmp_path / "c")
 
 
-def test_an_epoch_is_plain_gradient_descent(trainer, tmp_path, builds):
+def test_an_epoch_is_plain_gradient_descent(make_trainer, tmp_path, builds):
     """Recomputed by hand: order, views, cross-entropy, momentum, rate, decay."""
-    made = trainer(changes={"epochs": 1})
-    made.fit()
-    after = weights(tmp_path / "run")
+    trainer = make_trainer(changes={"epochs": 1})
+    trainer.fit()
+    new_state = weights(tmp_path / "run")
 
     with torch.random.fork_rng():
-        loop = trainer(changes={"epochs": 1}, out=tmp_path / "other")._build_loop(
+        loop = make_trainer(changes={"epochs": 1}, out=tmp_path / "other")._build_loop(
             torch.device("cpu"), lambda *_: None
         )
     net, feed = loop.method.net, loop.train_loader
@@ -195,46 +199,48 @@ def test_an_epoch_is_plain_gradient_descent(trainer, tmp_path, builds):
                 p -= rate * b
 
     for name, value in net.state_dict().items():
-        torch.testing.assert_close(value, after[f"net.{name}"], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(value, new_state[f"net.{name}"], rtol=1e-4, atol=1e-6)
 
 
-def test_a_method_is_asked_in_order(trainer):
-    """Phases, epochs, batches, steps, the end; rates and batches scale; a phase may begin anew and on fewer rows."""
-    made = trainer(method=Told)
-    loop = made._build_loop(torch.device("cpu"), lambda *_: None)
+def test_a_method_is_called_in_order(make_trainer):
+    """Phases, epochs, batches, steps, the end; with the rate and the batch size of the phase."""
+    trainer = make_trainer(method=Recorder)
+    loop = trainer._build_loop(torch.device("cpu"), lambda *_: None)
     loop.fit(lambda *_: None, lambda _: None)
-    told = loop.method
+    method = loop.method
 
     first = ["phase 0", "epoch 0", *(["batch 30 at", "stepped"] * 6)]
-    later = ["batch 60 at 0.0250", "stepped"]
-    expected = [*first, "phase 1", "epoch 1", *later, "epoch 2", *later, "finish"]
-    assert [s[: len(e)] for s, e in zip(told.seen, expected, strict=True)] == expected
-    assert told.shares == sorted(told.shares)
-    assert told.shares[0] == 0
-    assert told.shares[-1] == pytest.approx(2 / 3)
+    second_phase = ["batch 60 at 0.0250", "stepped"]
+    expected = [*first, "phase 1", "epoch 1", *second_phase, "epoch 2", *second_phase, "finish"]
+    assert [s[: len(e)] for s, e in zip(method.calls, expected, strict=True)] == expected
+    assert method.shares == sorted(method.shares)
+    assert method.shares[0] == 0
+    assert method.shares[-1] == pytest.approx(2 / 3)
 
 
-def test_what_is_fitted_in_the_end_sees_the_weights_that_are_validated(trainer):
-    """With an average of weights it is the average."""
-    made = trainer(method=Ends, changes={"ema": 0.9})
-    made.fit()
+def test_finish_sees_the_weights_that_are_validated(make_trainer):
+    """If weights are averaged, it sees the average."""
+    trainer = make_trainer(method=WeightRecorder, changes={"ema": 0.9})
+    trainer.fit()
 
-    assert torch.equal(made.trained_method.ended, made.trained_method.validated)
-    assert not torch.equal(made.trained_method.ended, made.trained_method.net.head.weight)
+    assert torch.equal(trainer.trained_method.final_weight, trainer.trained_method.validated_weight)
+    assert not torch.equal(
+        trainer.trained_method.final_weight, trainer.trained_method.net.head.weight
+    )
 
 
-def test_networks_restart_and_memories_stay(trainer):
-    """As before training, or as after an earlier phase; the method sees them before they do."""
-    made = trainer(method=Back)
-    made.fit()
-    back = made.trained_method
+def test_networks_restart_and_buffers_of_the_method_stay(make_trainer):
+    """Networks restart as before training or after a phase; the method first sees the old ones."""
+    trainer = make_trainer(method=Restarts)
+    trainer.fit()
+    method = trainer.trained_method
 
-    born, first, second = back.ends
-    assert torch.equal(back.begins[0], born)
-    assert torch.equal(back.begins[1], born)
-    assert torch.equal(back.begins[2], first)
+    born, first, second = method.ends
+    assert torch.equal(method.begins[0], born)
+    assert torch.equal(method.begins[1], born)
+    assert torch.equal(method.begins[2], first)
     assert not torch.equal(first, second)
-    assert back.steps == 18
+    assert method.steps == 18
 
 
 def test_a_phase_restarts_as_said_or_not_at_all():
@@ -243,57 +249,57 @@ def test_a_phase_restarts_as_said_or_not_at_all():
         Phase(1, restart="inti")
 
 
-def test_a_run_goes_on_after_every_epoch(trainer, tmp_path, with_norm):
-    """Stopped after one epoch and resumed, it ends with the same bits: weights, average, metrics, examples."""
+def test_a_run_goes_on_after_every_epoch(make_trainer, tmp_path, with_norm):
+    """Stopped after one epoch and resumed, a run ends with the same bits in all files."""
     from dataclasses import replace
 
-    how = {"method": Back, "net": with_norm, "preset": replace(trainer().preset, ema=0.9)}
-    trainer(**how, out=tmp_path / "whole").fit()
+    how = {"method": Restarts, "net": with_norm, "preset": replace(make_trainer().preset, ema=0.9)}
+    make_trainer(**how, out=tmp_path / "whole").fit()
 
-    class Enough(Exception):
-        """One epoch is."""
+    class FirstEpochDone(Exception):
+        """Stops a run after its first epoch."""
 
     def stop(line):
         if line["epoch"] == 1:
-            raise Enough
+            raise FirstEpochDone
 
-    with pytest.raises(Enough):
-        trainer(**how, out=tmp_path / "parts").fit(on_epoch=stop)
-    trainer(**how, out=tmp_path / "parts", resume=True).fit()
+    with pytest.raises(FirstEpochDone):
+        make_trainer(**how, out=tmp_path / "parts").fit(on_epoch=stop)
+    make_trainer(**how, out=tmp_path / "parts", resume=True).fit()
 
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
-def test_sigterm_saves_in_mid_epoch(trainer, tmp_path, with_norm):
-    """And the run goes on from that very step."""
+def test_sigterm_saves_in_mid_epoch(make_trainer, tmp_path, with_norm):
+    """The run goes on from the next step."""
     Terminated.fuse = 0
-    trainer(method=Terminated, net=with_norm, out=tmp_path / "whole").fit()
+    make_trainer(method=Terminated, net=with_norm, out=tmp_path / "whole").fit()
     Terminated.fuse = 9
     with pytest.raises(TrainingStopped, match="saved in epoch 2: --resume goes on") as stopped:
-        trainer(method=Terminated, net=with_norm, out=tmp_path / "parts").fit()
+        make_trainer(method=Terminated, net=with_norm, out=tmp_path / "parts").fit()
     assert stopped.value.exit_code == 143
     assert torch.load(tmp_path / "parts" / "checkpoint.pt", weights_only=True)["step"] == 3
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
-    trainer(method=Terminated, net=with_norm, out=tmp_path / "parts", resume=True).fit()
+    make_trainer(method=Terminated, net=with_norm, out=tmp_path / "parts", resume=True).fit()
 
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
-def test_a_finished_run_says_its_result_again(trainer):
-    """Going on with it trains nothing."""
-    first = trainer().fit()
+def test_a_finished_run_returns_its_result_again(make_trainer):
+    """Resuming it trains nothing."""
+    first = make_trainer().fit()
 
-    assert trainer(resume=True).fit(on_epoch=lambda _: pytest.fail("trained again")) == first
+    assert make_trainer(resume=True).fit(on_epoch=lambda _: pytest.fail("trained again")) == first
 
 
-def test_a_loss_that_is_no_number_stops_the_run(trainer, tmp_path):
-    """It says since when and what to try; the epochs before are kept."""
+def test_a_loss_that_is_no_number_stops_the_run(make_trainer, tmp_path):
+    """The error says since when and what to try; the epochs before are kept."""
     with pytest.raises(
         ValueError,
         match=r"the loss is nan in epoch 2, since step 3: try a lower --lr \(it is 0.05\)",
     ):
-        trainer(method=Wild).fit()
+        make_trainer(method=NotANumber).fit()
 
     assert len(lines(tmp_path / "run")) == 1
     assert not (tmp_path / "run" / "result.json").exists()
@@ -302,30 +308,30 @@ def test_a_loss_that_is_no_number_stops_the_run(trainer, tmp_path):
     )
 
 
-def test_a_loss_that_explodes_stops_the_run(trainer):
-    """A hundred times the first epoch's is no training any more."""
+def test_a_loss_that_explodes_stops_the_run(make_trainer):
+    """A loss of a hundred times the first epoch's is divergence."""
 
     class Explodes(Vanilla):
-        """A thousandfold from the second epoch on."""
+        """Multiplies its loss from the second epoch on."""
 
         def loss(self, batch):
             return super().loss(batch) * (1e4 if self.progress > 0.4 else 1.0)
 
     with pytest.raises(ValueError, match=r"the loss is .* in epoch 2: try a lower --lr"):
-        trainer(method=Explodes).fit()
+        make_trainer(method=Explodes).fit()
 
 
-def test_a_batch_too_large_names_one_that_fits(trainer):
-    """By halves: 30, 15, 7."""
+def test_a_batch_too_large_is_an_error_with_a_size_that_fits(make_trainer):
+    """The size is halved until it fits: 30, 15, 7."""
     with pytest.raises(
         OSError, match="cpu has no room for a batch of 30: --batch-size 7 would fit"
     ):
-        trainer(method=Hungry).fit()
+        make_trainer(method=Hungry).fit()
 
 
-def test_among_other_ranks_no_smaller_batch_is_tried(trainer, monkeypatch):
-    """Their next message would be taken for the answer."""
-    loop = trainer(method=Hungry)._build_loop(torch.device("cpu"), lambda *_: None)
+def test_among_other_ranks_no_smaller_batch_is_tried(make_trainer, monkeypatch):
+    """The step would wait for the other ranks."""
+    loop = make_trainer(method=Hungry)._build_loop(torch.device("cpu"), lambda *_: None)
     loop._begin_epoch()
     monkeypatch.setattr("cnlw_tools.methods.components.distributed.is_distributed", lambda: True)
     monkeypatch.setattr("cnlw_tools.methods.components.distributed.world_size", lambda: 2)
@@ -334,8 +340,8 @@ def test_among_other_ranks_no_smaller_batch_is_tried(trainer, monkeypatch):
         loop._train_batch(next(loop.train_loader.batches([torch.arange(20)], ("plain",), 0)))
 
 
-def test_a_batch_that_a_phase_enlarges_is_named_as_the_preset_has_it(trainer):
-    """Twice the preset's: of 60, 7 fit, which are twice 3."""
+def test_a_batch_that_a_phase_enlarges_is_named_as_the_preset_has_it(make_trainer):
+    """A phase doubles the batch: of 60 images 7 fit, so 3 in the preset."""
 
     class Enlarged(Hungry):
         """Batches twice as large."""
@@ -344,11 +350,11 @@ def test_a_batch_that_a_phase_enlarges_is_named_as_the_preset_has_it(trainer):
             return [Phase(1, batch_size_factor=2)]
 
     with pytest.raises(OSError, match="no room for a batch of 60: --batch-size 3 would fit"):
-        trainer(method=Enlarged).fit()
+        make_trainer(method=Enlarged).fit()
 
 
-def test_a_gpu_that_is_full_elsewhere_is_an_error_in_a_line(trainer):
-    """In validation, say: nothing is known of a batch that would fit."""
+def test_a_gpu_that_is_full_elsewhere_is_an_error_in_a_line(make_trainer):
+    """In validation, for example; it does not suggest a size that would fit."""
 
     class Wide(Vanilla):
         """Has no room to predict."""
@@ -357,113 +363,117 @@ def test_a_gpu_that_is_full_elsewhere_is_an_error_in_a_line(trainer):
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(OSError, match="cpu is full: give a smaller --batch-size or --net"):
-        trainer(method=Wide).fit()
+        make_trainer(method=Wide).fit()
 
 
-def chosen(rows):
-    """A method that trains on those rows."""
+def method_that_trains_on(positions):
+    """Return a method that trains on these examples."""
 
-    class Chosen(Vanilla):
-        """Trains on few."""
+    class Subset(Vanilla):
+        """Trains on few examples."""
 
         def begin_phase(self, phase, train_batches):
-            return torch.tensor(rows, dtype=torch.int64)
+            return torch.tensor(positions, dtype=torch.int64)
 
-    return Chosen
+    return Subset
 
 
-def test_a_phase_may_train_on_fewer_than_a_batch(trainer, tmp_path):
-    """They are one."""
-    trainer(method=chosen([3, 5, 8]), changes={"epochs": 1}).fit()
+def test_a_phase_may_train_on_fewer_than_a_batch(make_trainer, tmp_path):
+    """They are one batch."""
+    make_trainer(method=method_that_trains_on([3, 5, 8]), changes={"epochs": 1}).fit()
 
     assert pq.read_table(tmp_path / "run" / "examples.parquet")["loss"].null_count == 177
 
 
-def test_a_phase_that_trains_on_none_is_an_error(trainer):
-    """It says what to do."""
+def test_a_phase_that_trains_on_none_is_an_error(make_trainer):
+    """The error says what to do."""
     with pytest.raises(ValueError, match=r"0 examples to train on for 1 processes: .* choose more"):
-        trainer(method=chosen([])).fit()
+        make_trainer(method=method_that_trains_on([])).fit()
 
 
-@pytest.mark.parametrize(("many", "size"), [(1, 31), (2, 30), (7, 28), (40, 40)])
-def test_every_rank_has_as_much_of_a_batch(trainer, monkeypatch, many, size):
-    """A batch of 31 is cut down to a multiple of the ranks, and has one example of each at least."""
-    loop = trainer(changes={"batch_size": 31})._build_loop(torch.device("cpu"), lambda *_: None)
-    monkeypatch.setattr("cnlw_tools.methods.components.distributed.world_size", lambda: many)
+@pytest.mark.parametrize(("n_ranks", "size"), [(1, 31), (2, 30), (7, 28), (40, 40)])
+def test_every_rank_has_as_much_of_a_batch(make_trainer, monkeypatch, n_ranks, size):
+    """A batch of 31 shrinks to a multiple of the ranks, with at least one example for each."""
+    loop = make_trainer(changes={"batch_size": 31})._build_loop(
+        torch.device("cpu"), lambda *_: None
+    )
+    monkeypatch.setattr("cnlw_tools.methods.components.distributed.world_size", lambda: n_ranks)
 
     assert {len(chunk) for chunk in loop._batch_positions()} == {size}
 
 
-def test_metrics_that_a_kill_has_left_out_are_made_up_for(trainer, tmp_path):
-    """The checkpoint comes first; what it knows is written again."""
-    first = trainer().fit()
-    before = lines(tmp_path / "run")
+def test_metrics_that_a_kill_has_left_out_are_written(make_trainer, tmp_path):
+    """The checkpoint is written first, and its history is written again."""
+    first = make_trainer().fit()
+    old_lines = lines(tmp_path / "run")
     text = (tmp_path / "run" / "metrics.jsonl").read_text()
     (tmp_path / "run" / "metrics.jsonl").write_text("".join(text.splitlines(keepends=True)[:2]))
 
-    assert trainer(resume=True).fit() == first
-    assert lines(tmp_path / "run") == before
+    assert make_trainer(resume=True).fit() == first
+    assert lines(tmp_path / "run") == old_lines
 
 
-def test_the_average_begins_with_what_a_phase_has_set(trainer, tmp_path):
-    """Weights that `begin_phase` makes are in it from the first step on."""
+def test_the_average_begins_with_what_a_phase_has_set(make_trainer, tmp_path):
+    """Weights that `begin_phase` sets are averaged from the first step on."""
     from dataclasses import replace
 
-    class Set(Vanilla):
+    class BiasSetter(Vanilla):
         """Begins with a bias of 5."""
 
         def begin_phase(self, phase, train_batches):
             with torch.no_grad():
                 self.net.head.bias.fill_(5.0)
 
-    preset = replace(trainer().preset, epochs=1, ema=0.9, lr=1e-5)
-    trainer(method=Set, preset=preset).fit()
+    preset = replace(make_trainer().preset, epochs=1, ema=0.9, lr=1e-5)
+    make_trainer(method=BiasSetter, preset=preset).fit()
 
     means = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["ema"]["averages"]
     torch.testing.assert_close(means[-1], torch.full((10,), 5.0), atol=0.01, rtol=0)
 
 
-def test_every_example_is_noted(trainer, tmp_path):
-    """An epoch that divides into batches sees every example once; the loss is its own."""
-    trainer().fit()
+def test_every_example_is_logged(make_trainer, tmp_path):
+    """An epoch of full batches draws every example once and logs its loss."""
+    make_trainer().fit()
 
     table = pq.read_table(tmp_path / "run" / "examples.parquet").to_pandas()
 
     assert table["loss"].notna().all()
     assert (table["weight"] == 1).all()
     assert table.groupby("epoch")["loss"].mean().tolist() == pytest.approx(
-        [one["train_loss"] for one in lines(tmp_path / "run")], rel=1e-4
+        [metrics["train_loss"] for metrics in lines(tmp_path / "run")], rel=1e-4
     )
 
 
-def test_a_rest_that_fills_no_batch_waits(trainer, tmp_path):
-    """180 in batches of 50: 150 are seen in an epoch, the others null."""
-    trainer(changes={"batch_size": 50}).fit()
+def test_examples_that_fill_no_batch_are_left_out(make_trainer, tmp_path):
+    """180 in batches of 50: 150 are drawn in an epoch, the others are null."""
+    make_trainer(changes={"batch_size": 50}).fit()
 
     table = pq.read_table(tmp_path / "run" / "examples.parquet").to_pandas()
 
     assert table.groupby("epoch")["loss"].count().tolist() == [150, 150, 150]
 
 
-@pytest.mark.parametrize(("batch", "times", "most"), [(181, 1, 180), (46, 4, 45)])
-def test_a_batch_of_more_examples_than_there_are_is_an_error(trainer, tmp_path, batch, times, most):
-    """As the preset has it, or as a phase enlarges it; nothing is written."""
+@pytest.mark.parametrize(("batch", "factor", "limit"), [(181, 1, 180), (46, 4, 45)])
+def test_a_batch_of_more_examples_than_there_are_is_an_error(
+    make_trainer, tmp_path, batch, factor, limit
+):
+    """By the preset, or because a phase enlarges it; nothing is written."""
 
     class Enlarged(Vanilla):
         """Batches larger than the preset's."""
 
         def phases(self):
-            return [Phase(1, batch_size_factor=times)]
+            return [Phase(1, batch_size_factor=factor)]
 
     with pytest.raises(
-        ValueError, match=f"more than the 180 examples to train on: give at most {most},"
+        ValueError, match=f"more than the 180 examples to train on: give at most {limit},"
     ):
-        trainer(method=Enlarged, changes={"batch_size": batch}).fit()
+        make_trainer(method=Enlarged, changes={"batch_size": batch}).fit()
     assert not (tmp_path / "run").exists()
 
 
-def test_fewer_chosen_examples_than_a_batch_are_one(trainer, tmp_path):
-    """What a method picks for a phase may be less: all of it, in one step."""
+def test_fewer_chosen_examples_than_a_batch_are_one(make_trainer, tmp_path):
+    """A method may choose fewer for a phase: all of them, in one step."""
 
     class Picks(Vanilla):
         """The first ten."""
@@ -471,7 +481,7 @@ def test_fewer_chosen_examples_than_a_batch_are_one(trainer, tmp_path):
         def begin_phase(self, phase, train_batches):
             return torch.arange(10)
 
-    trainer(method=Picks, changes={"epochs": 1}).fit()
+    make_trainer(method=Picks, changes={"epochs": 1}).fit()
 
     assert pq.read_table(tmp_path / "run" / "examples.parquet").to_pandas()["loss"].count() == 10
 
@@ -479,27 +489,29 @@ def test_fewer_chosen_examples_than_a_batch_are_one(trainer, tmp_path):
 @pytest.mark.parametrize(
     "name", [name for name in METHODS if "verified" not in METHODS[name].requires]
 )
-def test_a_step_never_waits_for_the_device(trainer, name):
-    """No value is asked for between two batches, whatever the method; rates, sums and averages included."""
+def test_a_step_never_waits_for_the_device(make_trainer, name):
+    """Nothing in a step needs a value from the device, whatever the method."""
     from dataclasses import replace
 
     options = {"noise_rate": 0.4} if "noise_rate" in METHODS[name].requires else {}
-    made = trainer(method=name, preset=replace(trainer().preset, ema=0.9), options=options)
-    loop = made._build_loop(torch.device("cpu"), lambda *_: None)
+    trainer = make_trainer(
+        method=name, preset=replace(make_trainer().preset, ema=0.9), options=options
+    )
+    loop = trainer._build_loop(torch.device("cpu"), lambda *_: None)
     loop._begin_epoch()
     loop.method.train()
-    for later in (
+    for is_late in (
         False,
         True,
     ):  # with progress, as the first step and those behind every burn-in differ
         batches = loop.train_loader.batches([torch.arange(20)], loop.method.views, 0)
-        loop.method.progress = 0.9 if later else 0.0
+        loop.method.progress = 0.9 if is_late else 0.0
         with NeverWaits():
             loop._take_step(next(iter(batches)))
 
 
-def test_the_average_is_what_is_validated(trainer, tmp_path):
-    """With an average that hardly moves validation stays where it was at birth."""
+def test_the_average_is_what_is_validated(make_trainer, tmp_path):
+    """With an average that hardly moves, validation stays as it was before training."""
     from dataclasses import replace
 
     class Still(Method):
@@ -520,9 +532,11 @@ def test_the_average_is_what_is_validated(trainer, tmp_path):
         def param_groups(self):
             return [{"params": [self.shift], "lr": 5.0, "weight_decay": 0.0}]
 
-    preset = replace(trainer().preset, epochs=1, momentum=0.0, batch_size=180, schedule="constant")
-    trainer(method=Still, preset=preset, out=tmp_path / "own").fit()
-    trainer(method=Still, preset=replace(preset, ema=0.999), out=tmp_path / "mean").fit()
+    preset = replace(
+        make_trainer().preset, epochs=1, momentum=0.0, batch_size=180, schedule="constant"
+    )
+    make_trainer(method=Still, preset=preset, out=tmp_path / "own").fit()
+    make_trainer(method=Still, preset=replace(preset, ema=0.999), out=tmp_path / "mean").fit()
 
     assert weights(tmp_path / "own")["shift"] == 5
     assert (

@@ -27,8 +27,16 @@ CONFIG = "blue_40_verified6"
 def verified(tmp_path_factory, tiny):
     """A build with six verified images of each class, two or three of them wrong."""
     folder = tmp_path_factory.mktemp("mentor")
-    said = {"dataset": "shapes", "noise": "blue", "levels": [40], "verified": 6, "size": 16}
-    build(recipe.parse_recipe(said, "test"), Inputs(tiny(folder / "root")), folder / "shapes")
+    recipe_fields = {
+        "dataset": "shapes",
+        "noise": "blue",
+        "levels": [40],
+        "verified": 6,
+        "size": 16,
+    }
+    build(
+        recipe.parse_recipe(recipe_fields, "test"), Inputs(tiny(folder / "root")), folder / "shapes"
+    )
     return folder / "shapes"
 
 
@@ -49,11 +57,11 @@ def test_a_build_without_verified_labels_is_an_error(builds):
 
 def test_a_shard_without_truth_has_no_verdicts(verified, tmp_path):
     """It is damaged, and the message says what is not there."""
-    other = shutil.copytree(verified, tmp_path / "other")
-    rewritten(other, lambda table: table.drop_columns(["is_noisy"]))
+    copied_build = shutil.copytree(verified, tmp_path / "other")
+    rewritten(copied_build, lambda table: table.drop_columns(["is_noisy"]))
 
     with pytest.raises(ValueError, match=r"a damaged shard .*is_noisy"):
-        data.read_verified_correctness(other, CONFIG)
+        data.read_verified_correctness(copied_build, CONFIG)
 
 
 def test_rows_are_losses_by_percent_and_verdict(tmp_path):
@@ -64,19 +72,19 @@ def test_rows_are_losses_by_percent_and_verdict(tmp_path):
         table = {"epoch": [epoch] * 3, "row": [0, 1, 2], "loss": pa.array(losses, pa.float32())}
         pq.write_table(pa.table(table), folder / f"epoch-{epoch:04d}.parquet")
 
-    found = read_mentor_samples(tmp_path, np.array([True, False, True]), 0.5)
+    samples = read_mentor_samples(tmp_path, np.array([True, False, True]), 0.5)
 
-    assert found.losses.shape == (300,)
-    assert torch.equal(found.target, torch.tensor([1.0, 0.0, 1.0]).repeat(100))
-    first, last = found.epoch == 0, found.epoch == 99
-    assert found.losses[first].tolist() == pytest.approx([0.5, 2.0, 1.0])
-    assert found.losses[last].tolist() == pytest.approx([0.1, 3.0, 1.0])
-    assert found.difference[last].tolist() == pytest.approx([-0.9, 2.0, 0.0])
+    assert samples.losses.shape == (300,)
+    assert torch.equal(samples.target, torch.tensor([1.0, 0.0, 1.0]).repeat(100))
+    first, last = samples.epoch == 0, samples.epoch == 99
+    assert samples.losses[first].tolist() == pytest.approx([0.5, 2.0, 1.0])
+    assert samples.losses[last].tolist() == pytest.approx([0.1, 3.0, 1.0])
+    assert samples.difference[last].tolist() == pytest.approx([-0.9, 2.0, 0.0])
 
 
 def test_a_student_learns_from_the_verified_split(verified, tmp_path):
     """Sixty images; the mentor tells right labels from wrong ones better than chance."""
-    said = {
+    arguments = {
         "net": Small,
         "preset": PRESET,
         "device": "cpu",
@@ -84,7 +92,9 @@ def test_a_student_learns_from_the_verified_split(verified, tmp_path):
         "cache": tmp_path,
         "split": "verified",
     }
-    student = Trainer(verified, CONFIG, out=tmp_path / "student", changes={"epochs": 4}, **said)
+    student = Trainer(
+        verified, CONFIG, out=tmp_path / "student", changes={"epochs": 4}, **arguments
+    )
 
     fitted = train_data_driven_mentor(student, 0.7, 0)
 
@@ -99,10 +109,10 @@ def test_an_example_that_was_never_drawn_is_left_out(tmp_path):
     table = {"epoch": [1] * 3, "row": [0, 1, 2], "loss": pa.array([0.5, None, 1.0], pa.float32())}
     pq.write_table(pa.table(table), folder / "epoch-0001.parquet")
 
-    found = read_mentor_samples(tmp_path, np.array([True, True, False]), 0.5)
+    samples = read_mentor_samples(tmp_path, np.array([True, True, False]), 0.5)
 
-    assert found.losses.shape == (200,)
-    assert torch.equal(found.target, torch.tensor([1.0, 0.0]).repeat(100))
+    assert samples.losses.shape == (200,)
+    assert torch.equal(samples.target, torch.tensor([1.0, 0.0]).repeat(100))
 
 
 def test_a_percentile_is_checked_before_the_student_trains(verified, tmp_path):
@@ -120,7 +130,7 @@ def test_the_command_goes_on_with_its_student(verified, tmp_path, monkeypatch):
     (tmp_path / "small.toml").write_text(
         'net = "mlp1"\nepochs = 2\nbatch_size = 30\nlr = 0.01\nsize = 8\n'
     )
-    told = [
+    flags = [
         "--data",
         str(verified),
         "--config",
@@ -130,7 +140,7 @@ def test_the_command_goes_on_with_its_student(verified, tmp_path, monkeypatch):
         "--decode-threads",
         "1",
     ]
-    call = ["train-mentor", "--out", str(tmp_path / "m.json"), "--device", "cpu", *told]
+    call = ["train-mentor", "--out", str(tmp_path / "m.json"), "--device", "cpu", *flags]
     monkeypatch.setattr(
         "cnlw_tools.methods.components.distributed.any_rank", lambda *_: True
     )  # somebody has asked to stop

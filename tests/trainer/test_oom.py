@@ -27,24 +27,24 @@ def test_the_largest_half_that_fits_is_found(room, expected):
 
 
 def test_a_step_that_did_not_fit_holds_nothing():
-    """What it had made is free when the next is tried; else none would fit."""
-    held = []
+    """Its tensors are free when the next step is tried; otherwise no step would fit."""
+    references = []
 
     def step(b):
-        assert all(made() is None for made in held)
+        assert all(reference() is None for reference in references)
         activations = torch.zeros(len(b.y))
-        held.append(weakref.ref(activations))
+        references.append(weakref.ref(activations))
         if len(b.y) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     assert not step_fits(step, batch(30))
     assert largest_fitting_size(step, batch(30)) == 3
     assert step_fits(step, batch(2))
-    assert len(held) == 5
+    assert len(references) == 5
 
 
 def test_another_error_is_not_hidden():
-    """Only memory is tried again."""
+    """Only a lack of memory is handled."""
 
     def step(b):
         raise RuntimeError("shapes differ")
@@ -54,7 +54,7 @@ def test_another_error_is_not_hidden():
 
 
 def test_the_host_runs_out_too():
-    """What torch says when the host has no memory left."""
+    """torch's error about the memory of the host is recognised."""
     with pytest.raises(RuntimeError) as error:
         torch.empty(1 << 60)
 
@@ -62,9 +62,9 @@ def test_the_host_runs_out_too():
     assert not is_out_of_memory(RuntimeError("shapes differ"))
 
 
-def test_the_peak_grows_with_what_is_held():
-    """Bytes of this process."""
-    before = peak_memory(torch.device("cpu"))
-    held = torch.ones(before // 2)  # four bytes each: twice as much as ever
+def test_the_peak_grows_with_allocated_memory():
+    """It is the peak of this process in bytes."""
+    old_peak = peak_memory(torch.device("cpu"))
+    tensor = torch.ones(old_peak // 2)  # four bytes each: twice the old peak
 
-    assert peak_memory(torch.device("cpu")) >= before + len(held)
+    assert peak_memory(torch.device("cpu")) >= old_peak + len(tensor)

@@ -15,12 +15,12 @@ PRESET = Preset(net="any", epochs=1, lr=0.1, momentum=0.9, weight_decay=0.01)
 
 
 def net():
-    """A layer and a normalisation."""
+    """Return a layer and a normalisation."""
     return nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
 
 
 def method(kind=Vanilla):
-    """A method on it."""
+    """Return a method with this network."""
     torch.manual_seed(0)
     return kind(Task(net, 4, 2, 1))
 
@@ -29,7 +29,7 @@ class TwoRates(Method):
     """A method whose layer learns at its own rate and does not decay."""
 
     def param_groups(self):
-        """One group said in full, one not."""
+        """Return one group with a rate and a decay of its own, and one without."""
         return [
             {"params": list(self.net[0].parameters()), "lr": 0.5, "weight_decay": 0.0},
             {"params": list(self.net[1].parameters())},
@@ -37,30 +37,30 @@ class TwoRates(Method):
 
 
 def test_everything_decays_where_the_paper_has_it_so():
-    """w <- w (1 - lr wd) where no gradient comes, biases and normalisation too."""
+    """w <- w (1 - lr wd) without a gradient, for biases and normalisation too."""
     m = method()
-    before = [p.detach().clone() for p in m.parameters()]
+    old_weights = [p.detach().clone() for p in m.parameters()]
     step = build_optimiser(m, PRESET)
 
     for p in m.parameters():
         p.grad = torch.zeros_like(p)
     step.step()
 
-    for p, was in zip(m.parameters(), before, strict=True):
+    for p, was in zip(m.parameters(), old_weights, strict=True):
         torch.testing.assert_close(p.detach(), was * (1 - 0.1 * 0.01))
 
 
 def test_kernels_alone_decay_where_the_paper_has_it_so():
     """Biases and the scales of normalisation stay."""
     m = method()
-    before = {name: p.detach().clone() for name, p in m.named_parameters()}
+    old_weights = {name: p.detach().clone() for name, p in m.named_parameters()}
     step = build_optimiser(m, replace(PRESET, decays="kernels"))
 
     for p in m.parameters():
         p.grad = torch.zeros_like(p)
     step.step()
 
-    moved = [name for name, p in m.named_parameters() if not torch.equal(p, before[name])]
+    moved = [name for name, p in m.named_parameters() if not torch.equal(p, old_weights[name])]
     assert moved == ["net.0.weight"]
 
 
@@ -84,7 +84,7 @@ def test_sgd_is_the_formula(nesterov):
 
 
 def test_a_group_keeps_what_it_says():
-    """Its own rate and decay stand; the others are the preset's; the scale of a phase multiplies both rates."""
+    """Its own rate and decay take precedence over the preset's; a scale multiplies all rates."""
     step = build_optimiser(method(TwoRates), PRESET, lr_scale=0.5)
 
     assert [(g["base_lr"], g["weight_decay"]) for g in step.param_groups] == [
@@ -116,7 +116,7 @@ def test_an_average_is_the_formula():
 
 
 def test_an_average_stands_in_for_a_block():
-    """Inside the block the parameters are the averages, after it their own again."""
+    """Inside the block the parameters are the averages, after it the weights again."""
     w = nn.Parameter(torch.zeros(3))
     ema = EMA([w], 0.9)
     w.data += 1

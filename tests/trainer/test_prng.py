@@ -26,19 +26,19 @@ def naive(word, stream, i):
 @given(st.lists(WORDS, min_size=1, max_size=20), st.integers(0, 2**40), st.integers(0, 1000))
 def test_mix(words, stream, i):
     """A word has the bits that NumPy computes without signs."""
-    found = mix(on_device(words), stream, i).numpy().view(np.uint64)
+    actual = mix(on_device(words), stream, i).numpy().view(np.uint64)
 
-    assert [naive(word, stream, i) for word in words] == found.tolist()
+    assert [naive(word, stream, i) for word in words] == actual.tolist()
 
 
 @given(st.lists(WORDS, min_size=1, max_size=20), st.integers(0, 10), st.integers(0, 1000))
 def test_uniform(words, stream, i):
     """A number is NumPy's, rounded down to 24 bits."""
     expected = np.floor(numpy_dice.uniform(np.array(words, np.uint64), stream, i) * 2**24) / 2**24
-    found = uniform(on_device(words), stream, i)
+    actual = uniform(on_device(words), stream, i)
 
-    assert torch.float32 == found.dtype
-    assert expected.tolist() == found.tolist()
+    assert torch.float32 == actual.dtype
+    assert expected.tolist() == actual.tolist()
 
 
 def inverse(x):

@@ -1,4 +1,4 @@
-"""A run on disk."""
+"""The folder of a run."""
 
 import json
 import math
@@ -37,8 +37,8 @@ def line(epoch, top1):
     return {"epoch": epoch, "train_loss": 1.0, "val_top1": top1, "val_top5": 90.0}
 
 
-def saved(folder, **changes):
-    """A run that can be gone on with."""
+def save_run(folder, **changes):
+    """Write a run that can be resumed."""
     run = RunWriter(folder, replace(CONFIG, **changes), resume=False)
     run.write_checkpoint({"epoch": 1, "method": {"w": torch.ones(2)}})
     return run
@@ -47,9 +47,9 @@ def saved(folder, **changes):
 def test_a_result_is_last_best_and_mean_of_ten():
     """In percent, of the last ten epochs."""
     values = [50.0, 99.0, *range(60, 72)]
-    found = summarise_history([line(i, v) for i, v in enumerate(values)])
+    result = summarise_history([line(i, v) for i, v in enumerate(values)])
 
-    assert found == RunResult(14, Summary(71, 99.0, sum(range(62, 72)) / 10))
+    assert result == RunResult(14, Summary(71, 99.0, sum(range(62, 72)) / 10))
 
 
 def test_fewer_than_ten_epochs_are_all():
@@ -59,13 +59,13 @@ def test_fewer_than_ten_epochs_are_all():
 
 def test_other_validation_splits_have_their_own():
     """By the name of the metric."""
-    found = summarise_history([line(1, 40.0) | {"val_ilsvrc12_top1": 30.0}])
+    result = summarise_history([line(1, 40.0) | {"val_ilsvrc12_top1": 30.0}])
 
-    assert found.others == {"val_ilsvrc12_top1": Summary(30.0, 30.0, 30.0)}
+    assert result.others == {"val_ilsvrc12_top1": Summary(30.0, 30.0, 30.0)}
 
 
 def test_metrics_are_a_line_an_epoch(tmp_path):
-    """JSON, one after the other."""
+    """Each line is a JSON object."""
     run = RunWriter(tmp_path, CONFIG, resume=False)
     run.write_metrics([line(1, 40.0), line(2, 50.0)])
 
@@ -73,21 +73,21 @@ def test_metrics_are_a_line_an_epoch(tmp_path):
     assert read == [line(1, 40.0), line(2, 50.0)]
 
 
-def test_what_a_method_keeps_has_a_file_an_epoch(tmp_path):
-    """An array each, written again by a run that goes on."""
+def test_an_artifact_has_a_file_for_each_epoch(tmp_path):
+    """Each is an array, and a resumed run writes it again."""
     run = RunWriter(tmp_path, CONFIG, resume=False)
     for epoch, value in ((1, 3.0), (2, 4.0), (2, 5.0)):
         run.write_artifacts(epoch, {"transition": torch.full((2, 2), value)})
 
-    found = [np.load(path) for path in sorted((tmp_path / "transition").iterdir())]
-    assert np.array_equal(found, [np.full((2, 2), 3.0), np.full((2, 2), 5.0)])
+    result = [np.load(path) for path in sorted((tmp_path / "transition").iterdir())]
+    assert np.array_equal(result, [np.full((2, 2), 3.0), np.full((2, 2), 5.0)])
 
 
 def test_predictions_are_ordered_by_split_and_row(tmp_path):
     """In one table."""
     run = RunWriter(tmp_path, CONFIG, resume=False)
-    some = {"row": np.array([1, 0]), "confidence": np.array([0.25, 0.5])}
-    run.write_predictions({"validation": some, "test_outliers": some})
+    columns = {"row": np.array([1, 0]), "confidence": np.array([0.25, 0.5])}
+    run.write_predictions({"validation": columns, "test_outliers": columns})
 
     assert pq.read_table(tmp_path / "predictions.parquet").to_pydict() == {
         "split": ["validation"] * 2 + ["test_outliers"] * 2,
@@ -115,23 +115,23 @@ def test_examples_are_ordered_by_row_and_unseen_ones_null(tmp_path):
     assert table["weight"].to_pylist()[:3] == [0.0, None, 1.0]
 
 
-def test_a_run_that_is_there_is_not_overwritten(tmp_path):
-    """Unless one asks to go on."""
-    saved(tmp_path)
+def test_an_existing_run_is_not_overwritten(tmp_path):
+    """It is resumed if that is asked for."""
+    save_run(tmp_path)
 
     with pytest.raises(ValueError, match="a run is here already: --resume"):
         RunWriter(tmp_path, CONFIG, resume=False)
     assert RunWriter(tmp_path, CONFIG, resume=True).restored_state["epoch"] == 1
 
 
-def test_going_on_with_no_run_begins_one(tmp_path):
-    """Nothing to go on with."""
+def test_resuming_without_a_run_begins_one(tmp_path):
+    """There is no state to restore."""
     assert RunWriter(tmp_path, CONFIG, resume=True).restored_state is None
 
 
-def test_going_on_otherwise_is_an_error(tmp_path):
-    """It says what differs, as deep down as it lies."""
-    saved(tmp_path)
+def test_resuming_with_another_config_is_an_error(tmp_path):
+    """The message names the innermost key that differs."""
+    save_run(tmp_path)
 
     with pytest.raises(ValueError, match=r"preset\.lr = 0\.1, and now it is 0\.2"):
         RunWriter(tmp_path, replace(CONFIG, preset={"lr": 0.2}), resume=True)
@@ -140,7 +140,7 @@ def test_going_on_otherwise_is_an_error(tmp_path):
 
 def test_a_value_that_a_config_lacks_is_said_to_be_missing(tmp_path):
     """An older version wrote none; one that is no more is said to be gone."""
-    saved(tmp_path)
+    save_run(tmp_path)
 
     with pytest.raises(
         ValueError, match=r"began without preset\.ema, and now it is 0: .* an older version"
@@ -154,7 +154,7 @@ def test_a_value_that_a_config_lacks_is_said_to_be_missing(tmp_path):
 
 def test_other_data_are_an_error(tmp_path):
     """A build that changed under a checkpoint."""
-    saved(tmp_path)
+    save_run(tmp_path)
 
     with pytest.raises(
         ValueError, match="the images or labels of train are not those that the run began with"
@@ -162,17 +162,17 @@ def test_other_data_are_an_error(tmp_path):
         RunWriter(tmp_path, replace(CONFIG, data={"train": "xyz"}), resume=True)
 
 
-def test_another_command_is_none(tmp_path):
-    """How it was called may differ."""
-    saved(tmp_path)
+def test_another_command_is_no_error(tmp_path):
+    """The command line may differ."""
+    save_run(tmp_path)
 
     assert (
         RunWriter(tmp_path, replace(CONFIG, command=("b",)), resume=True).restored_state is not None
     )
 
 
-def test_a_folder_is_of_one_run_at_a_time(tmp_path):
-    """A second one is refused until the first is closed."""
+def test_a_folder_belongs_to_one_run_at_a_time(tmp_path):
+    """A second run is refused until the first is closed."""
     first = RunWriter(tmp_path, CONFIG, False)
 
     with pytest.raises(BlockingIOError, match="another run is at work here: wait for it"):
@@ -185,8 +185,8 @@ def test_a_folder_is_of_one_run_at_a_time(tmp_path):
     "change", [lambda whole: whole[:100], lambda whole: b"", lambda whole: b"no checkpoint"]
 )
 def test_a_torn_checkpoint_is_an_error(tmp_path, change):
-    """It is not begun anew in silence; half of it, nothing of it, or something else."""
-    run = saved(tmp_path)
+    """Half a checkpoint, an empty one or another file: training does not begin anew in silence."""
+    run = save_run(tmp_path)
     run.checkpoint_path.write_bytes(change(run.checkpoint_path.read_bytes()))
     run.close()
 
@@ -196,11 +196,11 @@ def test_a_torn_checkpoint_is_an_error(tmp_path, change):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_is_an_error_and_keeps_the_checkpoint(tmp_path, monkeypatch):
-    """What was saved before still stands."""
-    run, save = saved(tmp_path), torch.save
-    before = run.checkpoint_path.read_bytes()
+    """The checkpoint that was written before stays."""
+    run, save = save_run(tmp_path), torch.save
+    old_bytes = run.checkpoint_path.read_bytes()
     monkeypatch.setattr(torch, "save", lambda state, _: save(state, "/dev/full"))
 
     with pytest.raises(OSError, match=r"checkpoint.pt: cannot be written .*: make room"):
         run.write_checkpoint({"epoch": 2, "method": {"w": torch.ones(1 << 20)}})
-    assert run.checkpoint_path.read_bytes() == before
+    assert run.checkpoint_path.read_bytes() == old_bytes

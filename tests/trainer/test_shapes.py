@@ -59,10 +59,12 @@ REACHED |= dict.fromkeys(
 def shapes(tmp_path_factory):
     """2,500 images of ten classes at 16 pixels, a fifth of their labels wrong."""
     out = tmp_path_factory.mktemp("shapes") / "shapes"
-    said = {"dataset": "shapes", "noise": "blue", "levels": [20], "size": 16}
-    said |= {"clean": 2500, "probe": 10, "verified": 20}
+    recipe_fields = {"dataset": "shapes", "noise": "blue", "levels": [20], "size": 16}
+    recipe_fields |= {"clean": 2500, "probe": 10, "verified": 20}
     with EXECUTORS["local"](None) as executor:
-        build(recipe.parse_recipe(said, "test"), Inputs(files.default_root()), out, executor)
+        build(
+            recipe.parse_recipe(recipe_fields, "test"), Inputs(files.default_root()), out, executor
+        )
     return out
 
 
@@ -72,9 +74,15 @@ def test_a_method_learns_shapes(name, shapes, tmp_path):
     """Well above chance after a few epochs on small images."""
     views = {"standard": ("flip",), "policy": ("flip", "cutout")}
     changes = {"epochs": 4, "batch_size": 50, "size": 16, "views": views} | CHANGES.get(name, {})
-    said = {"options": OPTIONS.get(name, {}), "changes": changes}
-    found = Trainer(
-        shapes, CONFIG, name, out=tmp_path / "run", cache=tmp_path.parent, device="cpu", **said
+    arguments = {"options": OPTIONS.get(name, {}), "changes": changes}
+    result = Trainer(
+        shapes,
+        CONFIG,
+        name,
+        out=tmp_path / "run",
+        cache=tmp_path.parent,
+        device="cpu",
+        **arguments,
     ).fit()
 
-    assert found["best"] >= REACHED[name]
+    assert result["best"] >= REACHED[name]

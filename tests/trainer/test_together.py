@@ -26,7 +26,7 @@ OTHERS += ["mdyrh", "mddyrsh", "o2u", "incv", "dropout", "mixmatch", "mixmatch_k
 @pytest.fixture
 def build_of_all(tiny, tmp_path):
     """A build with two probe images and six verified ones of each class."""
-    said = {
+    recipe_fields = {
         "dataset": "shapes",
         "noise": "blue",
         "levels": [40],
@@ -34,7 +34,11 @@ def build_of_all(tiny, tmp_path):
         "verified": 6,
         "size": 16,
     }
-    build(recipe.parse_recipe(said, "test"), Inputs(tiny(tmp_path / "root")), tmp_path / "shapes")
+    build(
+        recipe.parse_recipe(recipe_fields, "test"),
+        Inputs(tiny(tmp_path / "root")),
+        tmp_path / "shapes",
+    )
     return tmp_path / "shapes"
 
 
@@ -60,22 +64,24 @@ def torchrun(*arguments):
 
 @pytest.mark.slow
 def test_two_processes_train_as_one_does(build_of_all, tmp_path):
-    """The same loss curve, for every method that is a mean over examples; the others run, and notes are whole."""
-    others = [name for name in OTHERS if name in METHODS]
-    torchrun(build_of_all, tmp_path / "two", *MEANS, *others)
+    """Methods that are means over examples have the same loss curve; the others run."""
+    names = [name for name in OTHERS if name in METHODS]
+    torchrun(build_of_all, tmp_path / "two", *MEANS, *names)
     together.main(str(build_of_all), str(tmp_path / "one"), *MEANS)
 
     for name in MEANS:
-        one, two = lines(tmp_path / "one" / name), lines(tmp_path / "two" / name)
-        assert [a["train_loss"] for a in one] == pytest.approx(
+        lines_one, two = lines(tmp_path / "one" / name), lines(tmp_path / "two" / name)
+        assert [a["train_loss"] for a in lines_one] == pytest.approx(
             [b["train_loss"] for b in two], rel=1e-4
         ), name
-        assert [a["val_top1"] for a in one] == pytest.approx(
+        assert [a["val_top1"] for a in lines_one] == pytest.approx(
             [b["val_top1"] for b in two], abs=5.1
         ), name
         for key, value in weights(tmp_path / "one" / name).items():
-            other = weights(tmp_path / "two" / name)[key]
+            other_state = weights(tmp_path / "two" / name)[key]
             if key.startswith("net."):
-                torch.testing.assert_close(value, other, rtol=2e-3, atol=1e-4, msg=f"{name}: {key}")
-    for name in others:
+                torch.testing.assert_close(
+                    value, other_state, rtol=2e-3, atol=1e-4, msg=f"{name}: {key}"
+                )
+    for name in names:
         assert len(lines(tmp_path / "two" / name)) == 3

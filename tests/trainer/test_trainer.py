@@ -22,7 +22,7 @@ from tests.trainer.test_loop import lines, weights
 
 
 class Probing(Vanilla):
-    """Looks at trusted images in every step."""
+    """Learns from trusted images in every step."""
 
     requires = ("probe",)
 
@@ -36,7 +36,7 @@ class Probing(Vanilla):
 
 
 class Optional(Vanilla):
-    """Has an option, and keeps what it was given."""
+    """Has an option, and keeps its value."""
 
     def __init__(self, task, strength: float = 1.0):
         super().__init__(task)
@@ -44,7 +44,7 @@ class Optional(Vanilla):
 
 
 class Choosy(Vanilla):
-    """Needs all that a trainer may have, and keeps it."""
+    """Requires all that a trainer can provide, and keeps its task."""
 
     requires = ("probe", "verified", "holdout", "noise_rate")
 
@@ -53,69 +53,73 @@ class Choosy(Vanilla):
         Choosy.task = task
 
 
-def test_truth_and_order_do_not_reach_the_learner(trainer, builds, tmp_path):
-    """With truth scrambled and shards permuted training is the same to the bit."""
-    other = shutil.copytree(builds, tmp_path / "other")
-    rewritten(other, scrambled)
+def test_truth_and_order_do_not_reach_the_learner(make_trainer, builds, tmp_path):
+    """With scrambled truth and permuted shards training is the same to the bit."""
+    copied_build = shutil.copytree(builds, tmp_path / "other")
+    rewritten(copied_build, scrambled)
 
-    trainer(out=tmp_path / "a", cache=tmp_path / "c1").fit()
-    trainer(out=tmp_path / "b", cache=tmp_path / "c2", build=other).fit()
+    make_trainer(out=tmp_path / "a", cache=tmp_path / "c1").fit()
+    make_trainer(out=tmp_path / "b", cache=tmp_path / "c2", build=copied_build).fit()
 
     assert lines(tmp_path / "a") == lines(tmp_path / "b")
     for name, value in weights(tmp_path / "a").items():
         assert torch.equal(value.nan_to_num(9), weights(tmp_path / "b")[name].nan_to_num(9)), name
 
 
-def test_a_probe_is_drawn_for_those_who_need_it(trainer):
-    """As many of each class, newly augmented."""
-    assert trainer(method=Probing).fit()["epochs"] == 3
+def test_a_probe_is_drawn_for_methods_that_need_it(make_trainer):
+    """It has as many images of each class, newly augmented."""
+    assert make_trainer(method=Probing).fit()["epochs"] == 3
 
 
-def test_a_probe_that_is_missing_is_an_error(trainer, builds, tmp_path):
-    """It says how to get one, before a run is begun."""
-    other = shutil.copytree(builds, tmp_path / "other")
-    card = other / "README.md"
+def test_a_probe_that_is_missing_is_an_error(make_trainer, builds, tmp_path):
+    """The error says how to get one; no run begins."""
+    copied_build = shutil.copytree(builds, tmp_path / "other")
+    card = copied_build / "README.md"
     head, block, rest = card.read_text().split("---\n", 2)
-    said = yaml.safe_load(block)
-    del said["cnlw"]["configs"]["blue_40_probe2"]["segments"]["probe"]
-    card.write_text("---\n".join([head, yaml.safe_dump(said), rest]))
+    card_fields = yaml.safe_load(block)
+    del card_fields["cnlw"]["configs"]["blue_40_probe2"]["segments"]["probe"]
+    card.write_text("---\n".join([head, yaml.safe_dump(card_fields), rest]))
 
     with pytest.raises(ValueError, match=r"Probing needs a trusted set.*--probe 10"):
-        trainer(method=Probing, build=other).fit()
+        make_trainer(method=Probing, build=copied_build).fit()
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
     ("split", "remedy"), [("validation", "a base manifest"), ("verified", "--verified 20")]
 )
-def test_a_split_that_is_missing_is_an_error(trainer, builds, tmp_path, split, remedy):
-    """What it learns from, or what it is judged by."""
-    other = shutil.copytree(builds, tmp_path / "other")
-    card = (other / "README.md").read_text()
-    (other / "README.md").write_text(card.replace("        validation:", "        validation_web:"))
+def test_a_split_that_is_missing_is_an_error(make_trainer, builds, tmp_path, split, remedy):
+    """The split that it learns from, or validation."""
+    copied_build = shutil.copytree(builds, tmp_path / "other")
+    card = (copied_build / "README.md").read_text()
+    (copied_build / "README.md").write_text(
+        card.replace("        validation:", "        validation_web:")
+    )
 
     with pytest.raises(
         ValueError, match=f"has no split '{split}', only .*: build it with {remedy}"
     ):
-        trainer(build=other, split="train" if split == "validation" else split).fit()
+        make_trainer(build=copied_build, split="train" if split == "validation" else split).fit()
 
 
-def test_options_reach_the_method(trainer, tmp_path):
-    """The user's before the preset's for the level before the preset's."""
+def test_options_reach_the_method(make_trainer, tmp_path):
+    """The user's replace the preset's for the level, which replace the preset's for all levels."""
     methods = {"Optional": {"strength": 2.0, "level": {"40": {"strength": 3.0}}}}
-    preset = replace(trainer().preset, epochs=1, methods=methods)
+    preset = replace(make_trainer().preset, epochs=1, methods=methods)
 
-    trainer(method=Optional, preset=preset).fit()
+    make_trainer(method=Optional, preset=preset).fit()
     assert Optional.given == 3.0
-    made = trainer(method=Optional, preset=preset, options={"strength": 4.0}, out=tmp_path / "2")
-    made.fit()
+    trainer = make_trainer(
+        method=Optional, preset=preset, options={"strength": 4.0}, out=tmp_path / "2"
+    )
+    trainer.fit()
     assert Optional.given == 4.0
-    assert isinstance(made.trained_method, Optional)
+    assert isinstance(trainer.trained_method, Optional)
 
 
-def test_a_task_has_what_a_method_needs(trainer, tiny, tmp_path):
-    """All trusted examples, the verified ones with what is known of their labels, a part held out, the noise rate."""
-    said = {
+def test_a_task_has_what_a_method_needs(make_trainer, tiny, tmp_path):
+    """The probe, verified examples with the correctness of labels, a holdout, the noise rate."""
+    recipe_fields = {
         "dataset": "shapes",
         "noise": "blue",
         "levels": [40],
@@ -123,14 +127,18 @@ def test_a_task_has_what_a_method_needs(trainer, tiny, tmp_path):
         "verified": 5,
         "size": 16,
     }
-    build(recipe.parse_recipe(said, "test"), Inputs(tiny(tmp_path / "root")), tmp_path / "shapes")
+    build(
+        recipe.parse_recipe(recipe_fields, "test"),
+        Inputs(tiny(tmp_path / "root")),
+        tmp_path / "shapes",
+    )
     options = {"noise_rate": 0.4, "holdout": 0.2}
-    made = trainer(
+    trainer = make_trainer(
         build=tmp_path / "shapes", config="blue_40_probe2_verified5", method=Choosy, options=options
     )
-    made.fit()
+    trainer.fit()
     task = Choosy.task
-    (trusted,), (kept,), ((checked, right),) = (
+    (trusted,), (holdout,), ((checked, right),) = (
         list(task.probe.batches()),
         list(task.holdout()),
         list(task.verified()),
@@ -143,17 +151,17 @@ def test_a_task_has_what_a_method_needs(trainer, tiny, tmp_path):
     )
 
     assert torch.equal(trusted.y.bincount(), torch.full((10,), 2))
-    assert (task.n_examples, len(kept.y), task.noise_rate) == (104, 26, 0.4)
+    assert (task.n_examples, len(holdout.y), task.noise_rate) == (104, 26, 0.4)
     assert sorted(zip(checked.y.tolist(), right.tolist(), strict=True)) == sorted(
         zip(rows["label"], (not noisy for noisy in rows["is_noisy"]), strict=True)
     )
     assert not torch.equal(right, torch.ones(50, dtype=torch.bool))
-    noted = pq.read_table(tmp_path / "run" / "examples.parquet")
-    assert len(noted) == 3 * 104
+    examples = pq.read_table(tmp_path / "run" / "examples.parquet")
+    assert len(examples) == 3 * 104
 
 
 def test_held_out_examples_are_not_trained_on(builds, tmp_path):
-    """The two parts are the whole, whatever the share."""
+    """The two parts together are the whole split."""
     whole = data.load_splits(builds, "blue_40_probe2", data.ImageSize(), tmp_path)["train"]
     parts = data.split_holdout(whole, 0.1)
 
@@ -166,16 +174,16 @@ def test_held_out_examples_are_not_trained_on(builds, tmp_path):
     assert data.split_holdout(whole, 0) == {"train": whole}
 
 
-def test_an_unknown_option_is_an_error(trainer):
-    """With the one that was meant."""
+def test_an_unknown_option_is_an_error(make_trainer):
+    """The message suggests the right one."""
     with pytest.raises(
         ValueError, match=r"unknown option 'strenght' of Optional. Did you mean 'strength'"
     ):
-        trainer(method=Optional, options={"strenght": 1}).fit()
+        make_trainer(method=Optional, options={"strenght": 1}).fit()
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("arguments", "message"),
     [
         ({"config": "blue_4_probe2"}, "unknown config of .* Did you mean 'blue_40_probe2'"),
         ({"method": "vanila"}, "unknown method 'vanila'. Did you mean 'vanilla'"),
@@ -203,71 +211,73 @@ def test_an_unknown_option_is_an_error(trainer):
         ({"build": "nowhere"}, "nowhere: no build here"),
     ],
 )
-def test_what_there_is_not_is_an_error(trainer, tmp_path, said, message):
-    """It names what was meant, and begins no run."""
+def test_a_bad_argument_is_an_error(make_trainer, tmp_path, arguments, message):
+    """The message says what to do, and no run begins."""
     with pytest.raises((ValueError, LookupError, OSError), match=message):
-        trainer(**said).fit()
+        make_trainer(**arguments).fit()
     assert not (tmp_path / "run").exists()
 
 
-def test_a_gpu_that_is_not_there_is_an_error(trainer, monkeypatch):
-    """It says what to give instead."""
+def test_a_gpu_that_is_not_there_is_an_error(make_trainer, monkeypatch):
+    """The message says what to use instead."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
     with pytest.raises(ValueError, match="device cuda: torch sees no GPU here"):
-        trainer(device="cuda").fit()
+        make_trainer(device="cuda").fit()
 
 
-def test_quick_is_the_presets_few_epochs(trainer, tmp_path):
-    """One, here; epochs that are asked for go before it."""
-    assert trainer(quick=True).fit()["epochs"] == 1
-    assert trainer(quick=True, changes={"epochs": 2}, out=tmp_path / "2").fit()["epochs"] == 2
-    assert trainer(quick=True, changes={"epochs": None}, out=tmp_path / "3").fit()["epochs"] == 1
+def test_quick_is_the_presets_few_epochs(make_trainer, tmp_path):
+    """One, here; epochs that the user asks for take precedence."""
+    assert make_trainer(quick=True).fit()["epochs"] == 1
+    assert make_trainer(quick=True, changes={"epochs": 2}, out=tmp_path / "2").fit()["epochs"] == 2
+    assert (
+        make_trainer(quick=True, changes={"epochs": None}, out=tmp_path / "3").fit()["epochs"] == 1
+    )
 
 
-def test_a_run_has_a_folder_of_its_own(trainer, tmp_path, monkeypatch):
+def test_a_run_has_a_folder_of_its_own(make_trainer, tmp_path, monkeypatch):
     """runs/DATASET/CONFIG/METHOD, the options, the seed."""
     monkeypatch.chdir(tmp_path)
-    made = trainer(method=Optional, options={"strength": 4.0}, out=None, seed=2, quick=True)
-    made.fit()
+    trainer = make_trainer(method=Optional, options={"strength": 4.0}, out=None, seed=2, quick=True)
+    trainer.fit()
 
-    assert made.folder.as_posix() == "runs/shapes/blue_40_probe2/Optional_strength-4.0_s2_quick"
-    assert (tmp_path / made.folder / "result.json").is_file()
+    assert trainer.folder.as_posix() == "runs/shapes/blue_40_probe2/Optional_strength-4.0_s2_quick"
+    assert (tmp_path / trainer.folder / "result.json").is_file()
 
 
-def test_a_run_says_what_was_asked(trainer, tmp_path, builds):
+def test_a_run_records_what_was_asked(make_trainer, tmp_path, builds):
     """Digests of the data, method, options, preset, versions, command."""
-    trainer(changes={"epochs": 1}).fit()
-    said = json.loads((tmp_path / "run" / "config.json").read_text())
+    make_trainer(changes={"epochs": 1}).fit()
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
 
-    assert said["method"] == "vanilla"
-    assert said["preset"]["epochs"] == 1
-    assert set(said["data"]) == {"train", "validation", "probe"}
-    assert said["versions"]["torch"] == torch.__version__
-    assert said["config"] == "blue_40_probe2"
+    assert config["method"] == "vanilla"
+    assert config["preset"]["epochs"] == 1
+    assert set(config["data"]) == {"train", "validation", "probe"}
+    assert config["versions"]["torch"] == torch.__version__
+    assert config["config"] == "blue_40_probe2"
 
 
-def test_a_build_that_changed_under_a_run_is_an_error(trainer, builds, tmp_path):
-    """The images are not those that the run began with."""
-    trainer(changes={"epochs": 1}).fit()
+def test_a_build_that_changed_under_a_run_is_an_error(make_trainer, builds, tmp_path):
+    """Its config, its images or its labels are not those that the run began with."""
+    make_trainer(changes={"epochs": 1}).fit()
 
     with pytest.raises(
         ValueError, match="config = 'blue_40_probe2', and now it is 'red_20_t20_probe2'"
     ):
-        trainer(changes={"epochs": 1}, config="red_20_t20_probe2", resume=True).fit()
-    other = shutil.copytree(builds, tmp_path / "other")
+        make_trainer(changes={"epochs": 1}, config="red_20_t20_probe2", resume=True).fit()
+    copied_build = shutil.copytree(builds, tmp_path / "other")
 
     def relabelled(table):
         labels = (table["label"].to_numpy() + 1) % 10
         return table.set_column(1, table.schema.field(1), [labels])
 
-    rewritten(other, relabelled)
+    rewritten(copied_build, relabelled)
     with pytest.raises(ValueError, match="images or labels of train are not those"):
-        trainer(changes={"epochs": 1}, build=other, resume=True).fit()
+        make_trainer(changes={"epochs": 1}, build=copied_build, resume=True).fit()
 
 
-def test_ones_own_method_and_network_are_passed_in(builds, tmp_path, trainer):
-    """A class and a function; a method need not be in the dict, nor a network."""
+def test_ones_own_method_and_network_are_passed_in(builds, tmp_path, make_trainer):
+    """A class and a function: neither has to be in a registry."""
 
     class Mine(Method):
         """The mean of the logits of other classes."""
@@ -275,29 +285,29 @@ def test_ones_own_method_and_network_are_passed_in(builds, tmp_path, trainer):
         def loss(self, batch):
             return -self.net(batch.x).log_softmax(1).gather(1, batch.y[:, None]).mean()
 
-    made = Trainer(
+    trainer = Trainer(
         builds,
         "blue_40_probe2",
         method=Mine,
-        net=trainer().net,
-        preset=trainer().preset,
+        net=make_trainer().net,
+        preset=make_trainer().preset,
         out=tmp_path / "mine",
         cache=tmp_path / "c",
     )
 
-    assert made.fit()["epochs"] == 3
+    assert trainer.fit()["epochs"] == 3
 
 
-def test_red_is_trained_on_as_blue_is(trainer):
-    """Nothing in the loop knows the noise."""
-    assert trainer(config="red_20_t20_probe2").fit()["epochs"] == 3
+def test_red_is_trained_on_as_blue_is(make_trainer):
+    """The loop does not depend on the noise."""
+    assert make_trainer(config="red_20_t20_probe2").fit()["epochs"] == 3
 
 
-def test_a_network_goes_on_from_the_checkpoint_of_another_run(trainer, tmp_path):
-    """--weights takes what a run left."""
+def test_a_network_goes_on_from_the_checkpoint_of_another_run(make_trainer, tmp_path):
+    """--weights accepts the checkpoint of a run."""
     small = {"net": "mlp1", "changes": {"epochs": 1}}
-    trainer(**small, out=tmp_path / "first").fit()
-    loop = trainer(
+    make_trainer(**small, out=tmp_path / "first").fit()
+    loop = make_trainer(
         **small, weights=tmp_path / "first" / "checkpoint.pt", out=tmp_path / "second"
     )._build_loop(torch.device("cpu"), lambda *_: None)
 
@@ -306,22 +316,24 @@ def test_a_network_goes_on_from_the_checkpoint_of_another_run(trainer, tmp_path)
             assert torch.equal(loop.method.state_dict()[name], value)
 
 
-def test_pretrained_networks_see_what_they_learned_with(trainer, monkeypatch):
-    """Images scaled as ImageNet's, not as the training set's."""
+def test_pretrained_networks_see_what_they_learned_with(make_trainer, monkeypatch):
+    """Images are normalised as ImageNet's, not by the training set."""
     from cnlw_tools.trainer import nets
 
     build_network = nets.build_network
     monkeypatch.setattr(nets, "build_network", lambda *args, **options: build_network(*args))
-    loop = trainer(net="mlp1", pretrained=True)._build_loop(torch.device("cpu"), lambda *_: None)
+    loop = make_trainer(net="mlp1", pretrained=True)._build_loop(
+        torch.device("cpu"), lambda *_: None
+    )
 
     assert loop.train_loader.normaliser.mean.flatten().tolist() == pytest.approx(
         [0.485, 0.456, 0.406]
     )
 
 
-def test_a_split_that_is_learned_from_is_held_once(trainer):
-    """As train, and not under its own name beside."""
-    loop = trainer(split="probe", changes={"batch_size": 10})._build_loop(
+def test_a_split_that_is_learned_from_is_loaded_once(make_trainer):
+    """It is loaded as `train`, and not under its own name."""
+    loop = make_trainer(split="probe", changes={"batch_size": 10})._build_loop(
         torch.device("cpu"), lambda *_: None
     )
 

@@ -1,4 +1,7 @@
-"""Run by torchrun: trains methods one after the other with all processes; arguments: build, folder, methods."""
+"""A script for torchrun that trains methods one after the other with all processes.
+
+Its arguments are the build, the folder of the runs, and the methods.
+"""
 
 import sys
 from pathlib import Path
@@ -20,7 +23,7 @@ def main(build: str, folder: str, *methods: str) -> None:
     """Train each method into a folder of its name."""
     torch.set_num_threads(1)
     for name in methods:
-        said = {
+        arguments = {
             "net": Small,
             "preset": PRESET,
             "device": "cpu",
@@ -30,7 +33,9 @@ def main(build: str, folder: str, *methods: str) -> None:
         options = OPTIONS.get(name, {}) | (
             {"noise_rate": 0.4} if "noise_rate" in METHODS[name].requires else {}
         )
-        Trainer(build, CONFIG, method=name, options=options, out=Path(folder) / name, **said).fit()
+        Trainer(
+            build, CONFIG, method=name, options=options, out=Path(folder) / name, **arguments
+        ).fit()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from cnlw_tools.trainer.nets import NETS, Network, build_network
 
 
 class Fact(NamedTuple):
-    """What is known of a network."""
+    """A published fact about a network."""
 
     parameters: int
     source: str
@@ -25,7 +25,10 @@ class Fact(NamedTuple):
 
 IMGCLSMOB = "model tables of osmr/imgclsmob"
 TORCHVISION = "num_params of torchvision's weights"
-MNIST = "1,199,882, summary of the Keras example mnist_cnn on one channel; two more channels are 2 * 9 * 32 weights"
+MNIST = (
+    "1,199,882, summary of the Keras example mnist_cnn on one channel; "
+    "two more channels are 2 * 9 * 32 weights"
+)
 
 
 def dense(widths):
@@ -105,7 +108,7 @@ FACTS = {
 LIGHT = [n for n, fact in FACTS.items() if fact.parameters < 5e6 and fact.size <= 32]
 
 
-class Made(NamedTuple):
+class BuiltNetwork(NamedTuple):
     """A network without numbers, and its block features of two images of the usual size."""
 
     name: str
@@ -114,29 +117,32 @@ class Made(NamedTuple):
 
 
 @pytest.fixture(scope="module", params=FACTS)
-def made(request):
+def built_network(request):
     name = request.param
     if name == "inception_resnet_v2" and not find_spec("timm"):
         pytest.skip("timm is not installed")
     size = FACTS[name].size
     with torch.device("meta"):
         net = build_network(name, FACTS[name].classes, size).eval()
-        return Made(name, net, net.block_features(torch.empty(2, 3, size, size)))
+        return BuiltNetwork(name, net, net.block_features(torch.empty(2, 3, size, size)))
 
 
 def test_all_are_known():
-    """There is a fact about each network, and a network to each fact."""
+    """There is a fact about each network, and a network for each fact."""
     assert set(FACTS) == set(NETS)
 
 
-def test_parameters(made):
+def test_parameters(built_network):
     """A network has as many parameters as is published."""
-    assert sum(p.numel() for p in made.net.parameters()) == FACTS[made.name].parameters
+    assert (
+        sum(p.numel() for p in built_network.net.parameters())
+        == FACTS[built_network.name].parameters
+    )
 
 
-def test_shapes(made):
-    """Blocks keep rows and pixels apart, features are as wide as the head is, there is one logit a class."""
-    fact, net, blocks = FACTS[made.name], made.net, made.blocks
+def test_shapes(built_network):
+    """Blocks return images, features have the width of the head, each class has one logit."""
+    fact, net, blocks = FACTS[built_network.name], built_network.net, built_network.blocks
     features = net.pool(blocks[-1])
 
     assert len(blocks) == fact.blocks
@@ -146,15 +152,17 @@ def test_shapes(made):
     assert net.head(features).shape == (2, fact.classes)
 
 
-def test_nothing_in_place(made):
+def test_nothing_in_place(built_network):
     """No layer writes over its input."""
     assert not [
-        name for name, layer in made.net.named_modules() if getattr(layer, "inplace", False)
+        name
+        for name, layer in built_network.net.named_modules()
+        if getattr(layer, "inplace", False)
     ]
 
 
-def test_dropout(made):
-    """There is a dropout before the head, which does nothing unless the network's paper has it."""
+def test_dropout(built_network):
+    """The dropout before the head does nothing unless the network's paper has it."""
     p = {
         "mobilenet_v2": 0.2,
         "inception_resnet_v2": 0.2,
@@ -162,13 +170,13 @@ def test_dropout(made):
         "inception_v3": 0.5,
     }
 
-    assert isinstance(made.net.dropout, nn.Dropout)
-    assert made.net.dropout.p == p.get(made.name, 0.0)
+    assert isinstance(built_network.net.dropout, nn.Dropout)
+    assert built_network.net.dropout.p == p.get(built_network.name, 0.0)
 
 
 @pytest.mark.parametrize("name", LIGHT)
 def test_chain(name):
-    """Blocks, pool and head, one after the other, are the network, and every parameter gets a gradient."""
+    """The network is its blocks, pool and head in turn, and every parameter gets a gradient."""
     torch.manual_seed(0)
     net = build_network(name, 10, FACTS[name].size)
     x = torch.randn(2, 3, FACTS[name].size, FACTS[name].size)
@@ -197,7 +205,7 @@ def test_chain(name):
     ],
 )
 def test_too_small(name, least):
-    """The smallest image that leaves a pixel is taken, one smaller is an error that says so."""
+    """The smallest image that leaves a pixel is accepted; a smaller one is an error."""
     with torch.device("meta"):
         assert build_network(name, 10, least).eval()(torch.empty(1, 3, least, least)).shape == (
             1,
@@ -217,6 +225,6 @@ def test_odd_size():
 
 
 def test_unknown():
-    """A name that is not there is an error that means the nearest one."""
+    """An unknown name is an error that suggests the nearest one."""
     with pytest.raises(LookupError, match=r"unknown network 'wrn28-2'\. Did you mean 'wrn28_2'\?"):
         build_network("wrn28-2", 10, 32)

@@ -11,8 +11,8 @@ from cnlw_tools.trainer.nets.imagenet import ToSymmetricRange
 from cnlw_tools.trainer.nets.weights import load_weights
 
 
-def shaken(model):
-    """A model whose batch normalisation has seen something."""
+def with_random_statistics(model):
+    """Return a model with random running statistics in its batch normalisation."""
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.normal_(layer.running_mean, 0, 0.1)
@@ -41,13 +41,13 @@ def test_torchvision(name, size, options):
     from torchvision.models import get_model
 
     torch.manual_seed(0)
-    theirs = shaken(get_model(name, weights=None, num_classes=7, **options))
-    ours = build_network(name, 7, size).double().eval()
-    load_weights(ours, theirs.state_dict(), "theirs")
+    model = with_random_statistics(get_model(name, weights=None, num_classes=7, **options))
+    net = build_network(name, 7, size).double().eval()
+    load_weights(net, model.state_dict(), "theirs")
     x = torch.randn(2, 3, size, size, dtype=torch.double)
 
-    torch.testing.assert_close(ours(x), theirs(x), rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(ours(x[:1]), theirs(x[:1]), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(net(x), model(x), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(net(x[:1]), model(x[:1]), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -56,12 +56,12 @@ def test_timm():
     """With timm's weights, under timm's names, the logits are timm's of images of [-1, 1]."""
     timm = pytest.importorskip("timm")
     torch.manual_seed(0)
-    theirs = shaken(timm.create_model("inception_resnet_v2", num_classes=7))
-    ours = build_network("inception_resnet_v2", 7, 80).double().eval()
-    load_weights(ours, theirs.state_dict(), "theirs")
+    model = with_random_statistics(timm.create_model("inception_resnet_v2", num_classes=7))
+    net = build_network("inception_resnet_v2", 7, 80).double().eval()
+    load_weights(net, model.state_dict(), "theirs")
     x = torch.randn(2, 3, 80, 80, dtype=torch.double)
 
-    torch.testing.assert_close(ours(x), theirs(ToSymmetricRange().double()(x)))
+    torch.testing.assert_close(net(x), model(ToSymmetricRange().double()(x)))
 
 
 def test_to_unit():

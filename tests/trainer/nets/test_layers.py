@@ -35,7 +35,7 @@ def convolutions(unit):
 
 
 def test_a_convolution_keeps_the_size():
-    """But for its stride, whatever its kernel."""
+    """Whatever its kernel, except for its stride."""
     for kernel in (1, 3, 5, 7):
         assert conv(4, 5, kernel)(X).shape == (2, 5, 6, 6)
         assert conv(4, 5, kernel, 2)(X).shape == (2, 5, 3, 3)
@@ -59,29 +59,29 @@ def test_residual():
 
 def test_padded():
     """Zeros, the channels, zeros; of every stride x stride pixels the first, or the mean."""
-    taken = torch.zeros(2, 7, 3, 3)
-    taken[:, 1:5] = X[:, :, ::2, ::2]
+    first_pixels = torch.zeros(2, 7, 3, 3)
+    first_pixels[:, 1:5] = X[:, :, ::2, ::2]
     averaged = torch.zeros(2, 7, 3, 3)
     averaged[:, 1:5] = avg_pool2d(X, 2)
 
-    torch.testing.assert_close(nn.Sequential(*padded_shortcut(4, 7, 2, 1))(X), taken)
+    torch.testing.assert_close(nn.Sequential(*padded_shortcut(4, 7, 2, 1))(X), first_pixels)
     torch.testing.assert_close(nn.Sequential(*padded_shortcut(4, 7, 2, 2))(X), averaged)
 
 
 def test_stages():
     """The first unit of a stage changes the width, and from the second stage on the size."""
-    made = []
+    calls = []
 
     def unit(i, o, stride):
-        made.append((i, o, stride))
+        calls.append((i, o, stride))
         return nn.Identity()
 
     assert [len(stage) for stage in residual_stages(unit, (3, 4, 5), (2, 3))] == [2, 3]
-    assert made == [(3, 4, 1), (4, 4, 1), (4, 5, 2), (5, 5, 1), (5, 5, 1)]
+    assert calls == [(3, 4, 1), (4, 4, 1), (4, 5, 2), (5, 5, 1), (5, 5, 1)]
 
 
 def test_first_weights():
-    """He's have variance 2 / (k k C_out); biases are 0, and what is not of the kind stays as it was."""
+    """He's weights have variance 2 / (k k C_out), biases are 0; other layers do not change."""
     torch.manual_seed(0)
     net = Network([nn.Conv2d(32, 64, 3)], 64, 10)
     head = net.head.weight.clone()
@@ -103,7 +103,7 @@ def test_activation_after_the_sum():
 
 
 def test_activation_before_the_weights():
-    """conv ReLU BN conv ReLU BN x, and the shortcut begins behind the first ReLU BN where it has weights."""
+    """conv ReLU BN conv ReLU BN x; a shortcut with weights begins behind the first ReLU BN."""
     changes, keeps = resnets._pre_unit(4, 6, 2), resnets._pre_unit(4, 4, 1)
     first, second, shortcut = convolutions(changes)
     h = relu(norm(X))
@@ -114,7 +114,7 @@ def test_activation_before_the_weights():
 
 
 def test_wide_unit():
-    """Leaky, without weights in the shortcut, which begins behind the activation in the first stage alone."""
+    """Leaky, no weights in the shortcut, which begins behind the activation in stage 1 alone."""
     for stride in (1, 2):
         unit = resnets._leaky_pre_unit(4, 6, stride)
         first, second = convolutions(unit)
@@ -143,7 +143,7 @@ def test_bottleneck():
 
 
 def test_dense():
-    """A layer's input and what it makes of it, side by side."""
+    """The input of a layer and its new channels, side by side."""
     layer = DenseLayer(4, 3)
     first, second = convolutions(layer)
     new = second(relu(norm(first(relu(norm(X))))))

@@ -45,7 +45,7 @@ def test_dropout_is_before_the_head():
 
 
 def test_dropout_inside_comes_first():
-    """Where the architecture has dropouts inside its blocks, it is their chance that is set."""
+    """If the blocks have dropouts, it is their probability that is set."""
     wide, plain, coteaching = (
         build_network(name, 10, 32, dropout=0.3) for name in ("wrn28_2", "conv_small", "cnn9")
     )
@@ -60,19 +60,19 @@ def test_dropout_inside_comes_first():
     ]
 
 
-def test_a_chance():
-    """A chance below 0 or above 1 is none."""
+def test_dropout_is_a_probability():
+    """A value below 0 or above 1 is an error."""
     for p in (-0.1, 1.1):
         with pytest.raises(ValueError, match=rf"dropout = {p}: .* from 0 to 1"):
             build_network("conv_small", 10, 32, dropout=p)
 
 
-def test_at_least():
-    """The error says what is needed, what there is and what to do."""
+def test_require_image_size():
+    """The error names the size needed, the size given and the remedy."""
     require_image_size(8, 8, "x")
     with pytest.raises(
         ValueError,
-        match=r"x needs images of 8 x 8 pixels or more, and these are 7 x 7: .* size = 8 in the preset",
+        match=r"x needs images of 8 x 8 pixels or more, and these are 7 x 7: .* size = 8 in",
     ):
         require_image_size(8, 7, "x")
 
@@ -98,7 +98,7 @@ def test_at_least():
     ],
 )
 def test_derivatives(name, size):
-    """What L2R asks for: the slope of each loss along v, forwards, is d/de <d/dw sum(e l), v>, twice backwards."""
+    """The slope of each loss along v, forwards, is d/de <d/dw sum(e l), v>, twice backwards."""
     torch.manual_seed(0)
     net = build_network(name, 5, size, dropout=0.0).double()
     for layer in net.modules():
