@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools.card.metadata import CARD, BuildCard
+from cnlw_tools.card.metadata import BuildCard
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.noise import Expected
 from cnlw_tools.plan.noise_inputs import outlier_label
 from cnlw_tools.plan.plan import expected_stats
 from cnlw_tools.plan.subsets import choose_subsets
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import Recipe, parse_recipe, recorded_choices
+from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.sources import SOURCES, open_donor
 
 COLUMNS = pa.schema(
@@ -124,13 +124,8 @@ class Evidence:
         return rows.filter(pc.equal(rows["split"], split))
 
     def recipe(self, config: str) -> Recipe:
-        """Return the recipe that a config was drawn by.
-
-        Raises:
-            ValueError: the card holds no recipe there
-        """
-        choices = recorded_choices(self.card.configs[config].recipe)
-        return parse_recipe(choices, f"{CARD}: config {config}")
+        """Return the recipe that a config was drawn by, as the card says."""
+        return self.card.configs[config].recipe
 
     def require_dataset(self) -> Dataset:
         """Return the tables of the build.
