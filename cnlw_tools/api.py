@@ -1,1 +1,483 @@
-"""The public API: what the commands do, callable from Python. `import cnlw_tools as cnlw` offers all of it."""
+"""The public API: what the commands do, from Python. `import cnlw_tools as cnlw` offers all of it.
+
+    build = cnlw.build("shapes", noise="red", levels=[0, 40])
+    build.validate()
+    train = build.load("red_40", split="train")
+    run = cnlw.train(build, "red_40", method="mentormix", quick=True)
+
+Every function has the defaults and the errors of the command of its name. Heavy packages (torch,
+datasets, pandas) are imported when they are needed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cnlw_tools import files
+from cnlw_tools.executor import EXECUTORS
+from cnlw_tools.executor.progress import ProgressBars
+from cnlw_tools.recipe.inputs import Inputs
+
+if TYPE_CHECKING:
+    import datasets
+    import pandas as pd
+    import pyarrow as pa
+    from torch import nn
+
+    from cnlw_tools.card.metadata import BuildCard, ConfigCard
+    from cnlw_tools.checks import CheckResult, Finding
+    from cnlw_tools.methods import Method
+    from cnlw_tools.noise import Expected
+    from cnlw_tools.recipe.preset import Preset
+    from cnlw_tools.recipe.run_files import RunConfig
+
+PathLike = str | Path
+DonorDirs = Mapping[str, PathLike | None] | Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A folder that `build` made: images and labels, in configs such as ``red_40``.
+
+    Example:
+        >>> build = cnlw.build("shapes", noise="blue", level=40, train_size=200, out=tmp / "b")
+        >>> cnlw.Build(tmp / "b").configs["blue_40_clean200"].rate
+        0.4
+    """
+
+    path: Path
+
+    def __init__(self, path: PathLike) -> None:
+        """Open a build.
+
+        Raises:
+            ValueError: the folder holds no build
+        """
+        from cnlw_tools.card.metadata import read_card
+
+        read_card(Path(path))
+        object.__setattr__(self, "path", Path(path))
+
+    @property
+    def card(self) -> "BuildCard":
+        """All that the build says about itself."""
+        from cnlw_tools.card.metadata import read_card
+
+        return read_card(self.path)
+
+    @property
+    def configs(self) -> dict[str, "ConfigCard"]:
+        """What the card says about each config, by name."""
+        return self.card.configs
+
+    def load(self, config: str, split: str | None = None) -> Any:
+        """Load a config: a split as `datasets.Dataset`, or all splits as `datasets.DatasetDict`.
+
+        Raises:
+            LookupError: there is no such config
+        """
+        return load_dataset(self, config, split)
+
+    def validate(self, **choices: Any) -> "ValidationReport":
+        """Prove that the build is what it says; see `validate`."""
+        return validate(self, **choices)
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReport:
+    """What came of every check of a build."""
+
+    build: Path
+    results: "list[CheckResult]"
+
+    @property
+    def findings(self) -> "list[Finding]":
+        """All findings, errors and notes."""
+        return [finding for result in self.results for finding in result.findings]
+
+    @property
+    def errors(self) -> "list[Finding]":
+        """The findings that make the build unfit for use."""
+        return [finding for finding in self.findings if finding.severity == "error"]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no check found an error."""
+        return not self.errors
+
+    def __str__(self) -> str:
+        n_notes = len(self.findings) - len(self.errors)
+        lines = [f"{self.build}: {len(self.errors)} errors, {n_notes} notes"]
+        for finding in self.findings:
+            lines.append(f"{finding.severity}: {finding.location}: {finding.message}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which image the learner gets in each slot, and under which label: one level of one noise."""
+
+    table: "pa.Table"
+    config: str  # its name in a build
+    expected: "Expected"  # rate, foreign rate and (C, C) matrix that the noise model promises
+    realised: "Expected"  # the same, measured on the table
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the rows: two plans with one digest are the same plan."""
+        from cnlw_tools import hashing
+
+        return hashing.digest(self.table)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return the table as a DataFrame."""
+        return self.table.to_pandas()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The folder of a training."""
+
+    path: Path
+
+    @property
+    def config(self) -> "RunConfig":
+        """What was trained, on what, and how."""
+        from cnlw_tools.recipe.run_files import read_config
+
+        return read_config(self.path)
+
+    @property
+    def result(self) -> dict[str, float]:
+        """Top-1 accuracy on validation in percent: last epoch, best, mean of the last ten."""
+        from dataclasses import asdict
+
+        from cnlw_tools.recipe.run_files import read_result
+
+        result = read_result(self.path)
+        if result is None:
+            raise ValueError(f"{self.path}: the run has not ended: train again with resume=True")
+        return asdict(result.validation)
+
+    @property
+    def history(self) -> "pd.DataFrame":
+        """The metrics of every epoch."""
+        import pandas as pd
+
+        from cnlw_tools.recipe.run_files import read_metrics
+
+        return pd.DataFrame(read_metrics(self.path))
+
+    @property
+    def examples(self) -> "pd.DataFrame":
+        """What each example cost and weighed in each epoch, by its row in the build."""
+        return _read_parquet(self.path / "examples.parquet")
+
+    @property
+    def predictions(self) -> "pd.DataFrame":
+        """What the network says of validation and test images after the last epoch."""
+        return _read_parquet(self.path / "predictions.parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class RunsReport:
+    """The report of a folder of runs."""
+
+    page: Path  # index.html; tables and figures lie beside it
+    notes: list[str]  # what could not be said, and why
+
+
+def build(
+    dataset: str | None = None,
+    noise: str | None = None,
+    *,
+    level: int | None = None,
+    levels: Sequence[int] | None = None,
+    recipe: PathLike | None = None,
+    out: PathLike | None = None,
+    root: PathLike | None = None,
+    data_dir: PathLike | None = None,
+    donors: DonorDirs = (),
+    store: PathLike | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+    **choices: Any,
+) -> Build:
+    """Build one level of noise, or several, into a folder that `datasets` loads.
+
+    Levels that are there already are not built again.
+
+    Args:
+        dataset: name of the dataset; none: the recipe's, or the embedded one, shapes
+        noise: kind of noise, such as red or blue; none: the recipe's
+        level: percent
+        levels: several of them; without `level` and `levels`: those of the recipe
+        recipe: a TOML file, or the name of a recipe; none: the one called DATASET_NOISE
+        out: folder of the build; none: builds/DATASET
+        root: folder of manifests/, annotations/ and pipelines/; none: the package's own
+        data_dir: your copy of the images
+        donors: datasets whose images some noise brings in, with the folders of their images
+        store: web images, as `cnlw fetch` keeps them
+        workers: processes; none: one for each processor
+        progress: show progress bars
+        **choices: other keys of a recipe: options, seed, size, probe, train_size ...
+
+    Raises:
+        ValueError, LookupError, OSError: with value, place and remedy; nothing half-written
+
+    Example:
+        >>> build = cnlw.build("shapes", noise="red", levels=[0, 40], out=tmp / "shapes")
+        >>> sorted(build.configs)
+        ['red_00', 'red_40']
+    """
+    from cnlw_tools.build.build import build as run_build
+
+    chosen = _resolve(dataset, noise, level, levels, recipe, root, donors, choices)
+    folder = Path(out) if out is not None else Path("builds") / chosen.dataset
+    inputs = _inputs(root, data_dir, donors, store)
+    with EXECUTORS["local"](workers) as executor, ProgressBars(progress) as bars:
+        run_build(chosen, inputs, folder, executor, bars)
+    return Build(folder)
+
+
+def plan(
+    dataset: str | None = None,
+    noise: str | None = None,
+    *,
+    level: int | None = None,
+    recipe: PathLike | None = None,
+    root: PathLike | None = None,
+    data_dir: PathLike | None = None,
+    donors: DonorDirs = (),
+    store: PathLike | None = None,
+    **choices: Any,
+) -> Plan:
+    """Draw one level of noise as a table, without reading an image.
+
+    Args:
+        level: percent; none for noise that has no level
+        **choices: other keys of a recipe, as for `build`, which explains the rest
+
+    Raises:
+        ValueError, LookupError, OSError: with value, place and remedy
+
+    Example:
+        >>> plan = cnlw.plan("shapes", noise="symmetric", level=40)
+        >>> plan.expected.rate, plan.realised.rate, len(plan.table)
+        (0.4, 0.4, 6000)
+    """
+    from cnlw_tools.ingest.resolve import load_dataset as load_tables
+    from cnlw_tools.plan.plan import config_name, levels, promise, realised
+    from cnlw_tools.plan.plan import plan as draw_plan
+
+    chosen = _resolve(dataset, noise, level, None, recipe, root, donors, choices)
+    tables = load_tables(chosen, _inputs(root, data_dir, donors, store))
+    recipe_levels = levels(chosen, tables)
+    if len(recipe_levels) != 1:
+        raise ValueError(
+            f"a plan is one level, and here are {len(recipe_levels)}: give a level, such as 40"
+        )
+    table = draw_plan(chosen, tables, recipe_levels[0])
+    return Plan(
+        table=table,
+        config=config_name(chosen, recipe_levels[0]),
+        expected=promise(chosen, tables, recipe_levels[0])["train"],
+        realised=realised(table, len(tables.classes)),
+    )
+
+
+def load_dataset(build: Build | PathLike, config: str, split: str | None = None) -> Any:
+    """Load a config of a build by `datasets.load_dataset`.
+
+    Returns:
+        `datasets.Dataset` of the split, or `datasets.DatasetDict` of all splits
+
+    Raises:
+        LookupError: there is no such config
+
+    Example:
+        >>> build = cnlw.build("shapes", noise="blue", level=40, train_size=200, out=tmp / "b")
+        >>> cnlw.load_dataset(build, "blue_40_clean200", split="train").num_rows
+        200
+    """
+    from cnlw_tools.registry import pick
+
+    opened = _opened(build)
+    pick(opened.configs, config, f"config of {opened.path}")
+    import datasets
+
+    return datasets.load_dataset(str(opened.path), config, split=split)
+
+
+def validate(
+    build: Build | PathLike | None = None,
+    *,
+    end_to_end: bool = False,
+    data_dir: PathLike | None = None,
+    donors: DonorDirs = (),
+    store: PathLike | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> ValidationReport:
+    """Prove that a build is what it says.
+
+    Args:
+        build: none: the last one under builds/
+        end_to_end: also train on every config, briefly, and check what must hold
+        data_dir: your copy of the images, to compare with
+        donors: datasets whose images it uses, with the folders of their images
+        store: web images, as `cnlw fetch` keeps them
+        workers: processes; none: one for each processor
+        progress: show progress bars
+
+    Raises:
+        ValueError, OSError: there is no build to check
+
+    Example:
+        >>> build = cnlw.build("shapes", noise="blue", level=40, train_size=200, out=tmp / "b")
+        >>> cnlw.validate(build).ok
+        True
+    """
+    from cnlw_tools.build.build import last_build
+    from cnlw_tools.checks import collect_evidence
+    from cnlw_tools.checks import validate as run_checks
+
+    folder = _opened(build).path if build is not None else last_build(Path("builds"))
+    inputs = _inputs(None, data_dir, donors, store)
+    with EXECUTORS["local"](workers) as executor, ProgressBars(progress) as bars:
+        evidence = collect_evidence(folder, inputs, executor, bars)
+        results = list(run_checks(evidence, bars))
+        if end_to_end:
+            from cnlw_tools.checks.learnability import check_learnability
+
+            results += check_learnability(folder, executor, bars)
+    return ValidationReport(folder, results)
+
+
+def train(
+    build: Build | PathLike,
+    config: str,
+    method: "str | type[Method]" = "vanilla",
+    *,
+    net: "str | Callable[[int, int], nn.Module] | None" = None,
+    preset: "str | Preset | None" = None,
+    progress: bool = True,
+    **choices: Any,
+) -> Run:
+    """Train a method on one config of a build.
+
+    Args:
+        build: the build, or its folder
+        config: name of the config, such as red_40
+        method: name of a method, or a class of your own
+        net: name of a network, or a function of classes and side that makes one; none: the preset's
+        preset: how to train: a preset, its name or its file; none: the one called like the dataset
+        progress: show progress bars
+        **choices: what else `Trainer` takes: options, changes, quick, seed, device, out, resume ...
+
+    Raises:
+        ValueError, LookupError, OSError: with value, place and remedy; a bad request writes nothing
+        TrainingStopped: a signal asked for it; resume=True goes on
+
+    Example:
+        >>> build = cnlw.build("shapes", noise="blue", level=40, train_size=200, out=tmp / "b")
+        >>> changes = {"epochs": 1, "net": "mlp1", "batch_size": 50}
+        >>> run = cnlw.train(build, "blue_40_clean200", changes=changes, out=tmp / "run")
+        >>> sorted(run.result), len(run.examples)
+        (['best', 'last', 'mean10'], 200)
+    """
+    from cnlw_tools.trainer import Trainer
+
+    folder = _opened(build).path
+    trainer = Trainer(folder, config, method=method, net=net, plan=preset, **choices)
+    with ProgressBars(progress) as bars:
+        trainer.fit(bars)
+    return Run(trainer.folder)
+
+
+def report(
+    runs: PathLike,
+    out: PathLike | None = None,
+    *,
+    root: PathLike | None = None,
+    select_by: str = "",
+    group_by: Sequence[str] = (),
+) -> RunsReport:
+    """Write tables, figures and a web page of all runs below a folder.
+
+    Args:
+        runs: what `cnlw sweep` or `train` made
+        out: folder of the report; none: RUNS/report
+        root: folder of pipelines/, for published numbers; none: the package's own
+        select_by: last, best or mean10: how the best trial of a method is chosen
+        group_by: options that make a method of their own
+
+    Raises:
+        ValueError, LookupError, OSError: a run cannot be read, or the report cannot be written
+    """
+    from cnlw_tools.report.write import write
+
+    folder = Path(out) if out is not None else Path(runs) / "report"
+    notes = write(Path(runs), folder, _root(root), select_by, group_by)
+    return RunsReport(folder / "index.html", notes)
+
+
+def _opened(build: Build | PathLike) -> Build:
+    return build if isinstance(build, Build) else Build(build)
+
+
+def _resolve(
+    dataset: str | None,
+    noise: str | None,
+    level: int | None,
+    levels: Sequence[int] | None,
+    recipe: PathLike | None,
+    root: PathLike | None,
+    donors: DonorDirs,
+    choices: dict[str, Any],
+) -> Any:
+    """Return the recipe of a call: a file's or a name's, with the arguments on top."""
+    from cnlw_tools.ingest.recipes import resolve_recipe
+
+    if level is not None and levels is not None:
+        raise ValueError(f"level {level} and levels {list(levels)}: give one of the two")
+    arguments = {
+        "dataset": dataset,
+        "noise": noise,
+        "levels": [level] if level is not None else levels,
+        "donors": list(donors) or None,
+    }
+    given = {key: value for key, value in arguments.items() if value is not None}
+    name = str(recipe) if recipe is not None else None
+    return resolve_recipe(name, {**given, **choices}, _root(root))
+
+
+def _inputs(
+    root: PathLike | None,
+    data_dir: PathLike | None,
+    donors: DonorDirs,
+    store: PathLike | None,
+) -> Inputs:
+    folders = donors if isinstance(donors, Mapping) else dict.fromkeys(donors)
+    return Inputs(
+        root=_root(root),
+        data_dir=_path(data_dir),
+        donors={name: _path(folder) for name, folder in folders.items()},
+        store=_path(store),
+    )
+
+
+def _root(root: PathLike | None) -> Path:
+    return Path(root) if root is not None else files.default_root()
+
+
+def _path(path: PathLike | None) -> Path | None:
+    return Path(path) if path is not None else None
+
+
+def _read_parquet(path: Path) -> "pd.DataFrame":
+    import pyarrow.parquet as pq
+
+    frame: pd.DataFrame = pq.read_table(path, partitioning=None).to_pandas()
+    return frame

@@ -1,0 +1,71 @@
+"""Which recipe a user means: a file, a name, or a dataset and a noise, with choices of one's own on top."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cnlw_tools import files
+from cnlw_tools.dataset import dataset
+from cnlw_tools.noise import NOISE
+from cnlw_tools.recipe.recipe import Recipe, parse_recipe
+from cnlw_tools.recipe.toml import read_toml
+from cnlw_tools.registry import pick, suggest
+from cnlw_tools.sources import SOURCES
+
+EMBEDDED = "shapes"  # the dataset that comes with the package
+
+
+def resolve_recipe(name: str | None, choices: Mapping[str, Any], root: Path) -> Recipe:
+    """Return a recipe with the choices of a user, which go before what its file says.
+
+    Args:
+        name: a TOML file, or the name of a recipe; none: the one called DATASET_NOISE, if there
+            is one, of the dataset and the noise among the choices
+        choices: values by key of `Recipe`; options of the noise are added to those of the file
+        root: the folder of pipelines/, manifests/ and annotations/
+
+    Raises:
+        ValueError: no noise is named, an unknown key, or a value out of range
+        LookupError: unknown dataset or noise
+        FileNotFoundError: there is no such recipe
+    """
+    choices = dict(choices)
+    if name is None:
+        choices.setdefault("dataset", EMBEDDED)
+        path = _recipe_of_dataset(choices, root)
+    else:
+        path = _named_recipe(name, root)
+    raw = read_toml(path, "recipe") if path else {}
+    options = {**raw.get("options", {}), **choices.pop("options", {})}
+    source = f"{path} and the choices given" if path else "the choices given"
+    return parse_recipe({**raw, **choices, "options": options}, source)
+
+
+def _named_recipe(name: str, root: Path) -> Path:
+    """Return the file of a recipe, by its path or its name."""
+    path = Path(name) if Path(name).is_file() else _find_recipe(name, root)
+    if path is None:
+        names = [file.stem for file in (root / "pipelines").glob("*.toml")]
+        raise FileNotFoundError(
+            f"{name}: there is no such recipe.{suggest(name, names)} See `cnlw list recipes`"
+        )
+    return path
+
+
+def _recipe_of_dataset(choices: Mapping[str, Any], root: Path) -> Path | None:
+    """Return the recipe of a dataset and a noise; none if the choices have to say everything."""
+    if "noise" not in choices:
+        raise ValueError("no noise is named: give one, such as red or blue; see `cnlw list noise`")
+    datasets = dict.fromkeys([*dataset.list_datasets(root), *SOURCES])
+    pick(datasets, choices["dataset"], "dataset")
+    pick(NOISE, choices["noise"], "noise")
+    return _find_recipe(f"{choices['dataset']}_{choices['noise']}", root)
+
+
+def _find_recipe(name: str, root: Path) -> Path | None:
+    """Return the file of a recipe: the root's, or else the one that comes with the package."""
+    for folder in (root, files.default_root()):
+        path = folder / "pipelines" / f"{name}.toml"
+        if path.is_file():
+            return path
+    return None
