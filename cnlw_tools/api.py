@@ -20,7 +20,6 @@ from cnlw_tools.executor.progress import ProgressBars
 from cnlw_tools.recipe.inputs import Inputs
 
 if TYPE_CHECKING:
-    import datasets
     import pandas as pd
     import pyarrow as pa
     from torch import nn
@@ -132,7 +131,8 @@ class Plan:
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return the table as a DataFrame."""
-        return self.table.to_pandas()
+        frame: pd.DataFrame = self.table.to_pandas()
+        return frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,7 +390,7 @@ def train(
     from cnlw_tools.trainer import Trainer
 
     folder = _opened(build).path
-    trainer = Trainer(folder, config, method=method, net=net, plan=preset, **choices)
+    trainer = Trainer(folder, config, method=method, net=net, preset=preset, **choices)
     with ProgressBars(progress) as bars:
         trainer.fit(bars)
     return Run(trainer.folder)

@@ -1,0 +1,139 @@
+"""The public API: what the commands do, from Python."""
+
+import doctest
+import subprocess
+import sys
+
+import pytest
+
+from cnlw_tools import api
+from cnlw_tools.checks import Finding
+
+EXAMPLES = doctest.DocTestFinder(exclude_empty=True).find(api, "cnlw")
+SMALL = {"clean": 200, "workers": 1, "progress": False}
+
+
+@pytest.mark.parametrize(
+    "example", [e for e in EXAMPLES if e.examples], ids=lambda example: example.name
+)
+def test_an_example_of_a_docstring_runs(example, tmp_path):
+    """Each public function shows how it is called, and what comes of it."""
+    example.globs = {"cnlw": api, "tmp": tmp_path}
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+
+    assert runner.run(example).failed == 0
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> api.Build:
+    """Blue noise of the embedded dataset, at two levels."""
+    folder = tmp_path_factory.mktemp("api") / "shapes"
+    return api.build("shapes", noise="blue", levels=[0, 40], out=folder, **SMALL)
+
+
+def test_a_build_is_opened_by_its_folder(built):
+    """What the card says is there, and a folder that is no build is an error."""
+    assert sorted(api.Build(str(built.path)).configs) == ["blue_00_clean200", "blue_40_clean200"]
+    assert built.card.dataset == "shapes"
+    with pytest.raises(ValueError, match="no build here"):
+        api.Build(built.path / "data")
+
+
+def test_splits_are_loaded_as_datasets(built):
+    """One split, or all of them."""
+    train = built.load("blue_40_clean200", split="train")
+    splits = built.load("blue_40_clean200")
+
+    assert train.num_rows == splits["train"].num_rows == 200
+    assert sum(train["is_noisy"]) == 80
+    with pytest.raises(LookupError, match="Did you mean 'blue_40_clean200'"):
+        built.load("blue_40_clean20")
+
+
+def test_a_build_is_proved(built):
+    """Findings and a verdict; a report prints as lines."""
+    report = built.validate(workers=1, progress=False)
+    finding = Finding("error", "no such file", "data/x", 1, "build it anew")
+    result = api.ValidationReport(built.path, [*report.results])
+    result.results[0] = type(report.results[0])("card", "claim", None, [finding])
+
+    assert report.ok
+    assert report.errors == []
+    assert not result.ok
+    assert "error: data/x: no such file" in str(result)
+
+
+def test_a_plan_says_what_was_promised_and_what_came_of_it():
+    """Of one level, without an image; a recipe's ten levels are too many."""
+    plan = api.plan("shapes", noise="symmetric", level=20, options={"include_self": True})
+
+    assert plan.config == "symmetric_20_self"
+    assert plan.expected.rate == pytest.approx(0.18)
+    assert plan.realised.rate == pytest.approx(0.18, abs=1e-3)
+    assert len(plan.to_pandas()) == len(plan.table)
+    assert plan.digest == api.plan("shapes", "symmetric", level=20, options=plan_options()).digest
+    with pytest.raises(ValueError, match="here are 10: give a level"):
+        api.plan("shapes", noise="blue")
+
+
+def plan_options() -> dict[str, object]:
+    return {"include_self": True}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"noise": "blau"}, LookupError, "Did you mean 'blue'"),
+        ({"dataset": "shape", "noise": "blue"}, LookupError, "Did you mean 'shapes'"),
+        ({}, ValueError, "no noise is named"),
+        ({"noise": "blue", "level": 4, "levels": [4]}, ValueError, "give one of the two"),
+        ({"noise": "blue", "sizes": 8}, ValueError, "Did you mean 'size'"),
+        ({"recipe": "shapes_blau"}, FileNotFoundError, "Did you mean 'shapes_blue'"),
+        ({"noise": "blue", "levels": "40"}, ValueError, "levels"),
+    ],
+)
+def test_a_wrong_call_is_an_error_with_a_remedy(arguments, error, message, tmp_path):
+    """The same errors as the command's, and nothing is written."""
+    with pytest.raises(error, match=message):
+        api.build(**arguments, out=tmp_path / "b", progress=False)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_run_is_read_back(built, tmp_path):
+    """Result, history, examples and predictions, as numbers and DataFrames."""
+    changes = {"epochs": 2, "net": "mlp1", "batch_size": 50}
+    run = api.train(built, "blue_40_clean200", changes=changes, out=tmp_path / "r", progress=False)
+
+    assert set(run.result) == {"last", "best", "mean10"}
+    assert list(run.history["epoch"]) == [1, 2]
+    assert len(run.examples) == 400
+    assert {"split", "row"} <= set(run.predictions.columns)
+    assert run.config.method == "vanilla"
+    (tmp_path / "r" / "result.json").unlink()
+    with pytest.raises(ValueError, match="has not ended"):
+        _ = run.result
+
+
+def test_a_report_is_a_page(built, tmp_path):
+    """Of all runs below a folder."""
+    changes = {"epochs": 1, "net": "mlp1", "batch_size": 50}
+    api.train(built, "blue_40_clean200", changes=changes, out=tmp_path / "r", progress=False)
+    report = api.report(tmp_path)
+
+    assert report.page.read_text().startswith("<!")
+    assert report.notes == []
+
+
+LIGHT = """
+import sys, time
+start = time.perf_counter()
+import cnlw_tools as cnlw
+assert callable(cnlw.build) and callable(cnlw.plan) and callable(cnlw.report)
+heavy = {"torch", "torchvision", "datasets", "pandas", "PIL"} & {*sys.modules}
+assert not heavy, heavy
+"""
+
+
+def test_the_package_is_light_to_import():
+    """Neither torch nor datasets is imported before it is needed."""
+    subprocess.run([sys.executable, "-c", LIGHT], check=True)
