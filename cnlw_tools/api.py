@@ -22,13 +22,14 @@ from cnlw_tools.recipe.inputs import Inputs
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-    from torch import nn
 
     from cnlw_tools.card.metadata import BuildCard, ConfigCard
     from cnlw_tools.checks import CheckResult, Finding
     from cnlw_tools.methods import Method
-    from cnlw_tools.noise import Expected
+    from cnlw_tools.noise import Expected, NoiseModel
+    from cnlw_tools.recipe.inputs import NamedSource
     from cnlw_tools.recipe.preset import Preset
+    from cnlw_tools.recipe.recipe import Recipe
     from cnlw_tools.recipe.run_files import RunConfig
 
 PathLike = str | Path
@@ -189,8 +190,8 @@ class RunsReport:
 
 
 def build(
-    dataset: str | None = None,
-    noise: str | None = None,
+    dataset: "str | NamedSource | None" = None,
+    noise: "str | NoiseModel | None" = None,
     *,
     level: int | None = None,
     levels: Sequence[int] | None = None,
@@ -209,8 +210,9 @@ def build(
     Levels that are there already are not built again.
 
     Args:
-        dataset: name of the dataset; none: the recipe's, or the embedded one, shapes
-        noise: kind of noise, such as red or blue; none: the recipe's
+        dataset: name of the dataset, or a source of your own: an object with a name, classes,
+            manifest and read; none: the recipe's, or the embedded one, shapes
+        noise: kind of noise, such as red or blue, or a model of your own; none: the recipe's
         level: percent
         levels: several of them; without `level` and `levels`: those of the recipe
         recipe: a TOML file, or the name of a recipe; none: the one called DATASET_NOISE
@@ -219,7 +221,8 @@ def build(
         data_dir: your copy of the images
         donors: datasets whose images some noise brings in, with the folders of their images
         store: web images, as `cnlw fetch` keeps them
-        workers: processes; none: one for each processor
+        workers: processes; none: one for each processor, or this one alone for a source whose
+            class no other process can import
         progress: show progress bars
         **choices: other keys of a recipe: options, seed, size, probe, train_size ...
 
@@ -233,17 +236,19 @@ def build(
     """
     from cnlw_tools.build.build import build as run_build
 
-    chosen = _resolve(dataset, noise, level, levels, recipe, root, donors, choices)
+    inputs = _inputs(root, data_dir, donors, store, dataset)
+    chosen = _resolve(dataset, noise, level, levels, recipe, inputs, choices)
     folder = Path(out) if out is not None else Path("builds") / chosen.dataset
-    inputs = _inputs(root, data_dir, donors, store)
+    if workers is None and not _is_importable(inputs.source):
+        workers = 1
     with EXECUTORS["local"](workers) as executor, ProgressBars(progress) as bars:
         run_build(chosen, inputs, folder, executor, bars)
     return Build(folder)
 
 
 def plan(
-    dataset: str | None = None,
-    noise: str | None = None,
+    dataset: "str | NamedSource | None" = None,
+    noise: "str | NoiseModel | None" = None,
     *,
     level: int | None = None,
     recipe: PathLike | None = None,
@@ -268,22 +273,22 @@ def plan(
         (0.4, 0.4, 6000)
     """
     from cnlw_tools.ingest.resolve import load_dataset as load_tables
-    from cnlw_tools.plan.plan import config_name, levels, promise, realised
+    from cnlw_tools.plan.plan import config_name, expected_stats, recipe_levels
     from cnlw_tools.plan.plan import plan as draw_plan
+    from cnlw_tools.plan.statistics import realised_stats
 
-    chosen = _resolve(dataset, noise, level, None, recipe, root, donors, choices)
-    tables = load_tables(chosen, _inputs(root, data_dir, donors, store))
-    recipe_levels = levels(chosen, tables)
-    if len(recipe_levels) != 1:
-        raise ValueError(
-            f"a plan is one level, and here are {len(recipe_levels)}: give a level, such as 40"
-        )
-    table = draw_plan(chosen, tables, recipe_levels[0])
+    inputs = _inputs(root, data_dir, donors, store, dataset)
+    chosen = _resolve(dataset, noise, level, None, recipe, inputs, choices)
+    tables = load_tables(chosen, inputs)
+    levels = recipe_levels(chosen, tables)
+    if len(levels) != 1:
+        raise ValueError(f"a plan is one level, and here are {len(levels)}: give a level, say 40")
+    table = draw_plan(chosen, tables, levels[0])
     return Plan(
         table=table,
-        config=config_name(chosen, recipe_levels[0]),
-        expected=promise(chosen, tables, recipe_levels[0])["train"],
-        realised=realised(table, len(tables.classes)),
+        config=config_name(chosen, levels[0]),
+        expected=expected_stats(chosen, tables, levels[0])["train"],
+        realised=realised_stats(table, len(tables.classes)),
     )
 
 
@@ -313,6 +318,7 @@ def load_dataset(build: Build | PathLike, config: str, split: str | None = None)
 def validate(
     build: Build | PathLike | None = None,
     *,
+    source: "NamedSource | None" = None,
     end_to_end: bool = False,
     data_dir: PathLike | None = None,
     donors: DonorDirs = (),
@@ -324,6 +330,7 @@ def validate(
 
     Args:
         build: none: the last one under builds/
+        source: the source of your own that it was built from, to compare with
         end_to_end: also train on every config, briefly, and check what must hold
         data_dir: your copy of the images, to compare with
         donors: datasets whose images it uses, with the folders of their images
@@ -344,7 +351,9 @@ def validate(
     from cnlw_tools.checks import validate as run_checks
 
     folder = _opened(build).path if build is not None else last_build(Path("builds"))
-    inputs = _inputs(None, data_dir, donors, store)
+    inputs = _inputs(None, data_dir, donors, store, source)
+    if workers is None and not _is_importable(source):
+        workers = 1
     with EXECUTORS["local"](workers) as executor, ProgressBars(progress) as bars:
         evidence = collect_evidence(folder, inputs, executor, bars)
         results = list(run_checks(evidence, bars))
@@ -360,7 +369,7 @@ def train(
     config: str,
     method: "str | type[Method]" = "vanilla",
     *,
-    net: "str | Callable[[int, int], nn.Module] | None" = None,
+    net: str | Callable[[int, int], Any] | None = None,
     preset: "str | Preset | None" = None,
     progress: bool = True,
     **choices: Any,
@@ -428,29 +437,30 @@ def _opened(build: Build | PathLike) -> Build:
 
 
 def _resolve(
-    dataset: str | None,
-    noise: str | None,
+    dataset: "str | NamedSource | None",
+    noise: "str | NoiseModel | None",
     level: int | None,
     levels: Sequence[int] | None,
     recipe: PathLike | None,
-    root: PathLike | None,
-    donors: DonorDirs,
+    inputs: Inputs,
     choices: dict[str, Any],
-) -> Any:
+) -> "Recipe":
     """Return the recipe of a call: a file's or a name's, with the arguments on top."""
     from cnlw_tools.ingest.recipes import resolve_recipe
+    from cnlw_tools.noise import NoiseModel, add_model
 
     if level is not None and levels is not None:
-        raise ValueError(f"level {level} and levels {list(levels)}: give one of the two")
+        raise ValueError(f"level {level} and levels {levels}: give one of the two")
     arguments = {
-        "dataset": dataset,
-        "noise": noise,
+        "dataset": inputs.source.name if inputs.source else dataset,
+        "noise": add_model(noise) if isinstance(noise, NoiseModel) else noise,
         "levels": [level] if level is not None else levels,
-        "donors": list(donors) or None,
+        "donors": list(inputs.donors) or None,
     }
-    given = {key: value for key, value in arguments.items() if value is not None}
-    name = str(recipe) if recipe is not None else None
-    return resolve_recipe(name, {**given, **choices}, _root(root))
+    for key, value in arguments.items():
+        if value is not None:
+            choices[key] = value
+    return resolve_recipe(str(recipe) if recipe is not None else None, choices, inputs)
 
 
 def _inputs(
@@ -458,6 +468,7 @@ def _inputs(
     data_dir: PathLike | None,
     donors: DonorDirs,
     store: PathLike | None,
+    dataset: "str | NamedSource | None" = None,
 ) -> Inputs:
     folders = donors if isinstance(donors, Mapping) else dict.fromkeys(donors)
     return Inputs(
@@ -465,7 +476,13 @@ def _inputs(
         data_dir=_path(data_dir),
         donors={name: _path(folder) for name, folder in folders.items()},
         store=_path(store),
+        source=None if isinstance(dataset, str) else dataset,
     )
+
+
+def _is_importable(source: "NamedSource | None") -> bool:
+    """Return whether a worker process could import the class of a source."""
+    return type(source).__module__ != "__main__"
 
 
 def _root(root: PathLike | None) -> Path:

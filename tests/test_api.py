@@ -4,10 +4,15 @@ import doctest
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from cnlw_tools import api
 from cnlw_tools.checks import Finding
+from cnlw_tools.noise import Draw, Expected, NoiseModel
+from cnlw_tools.noise.base import corruption_order, n_noisy
+from cnlw_tools.sources.base import make_manifest
 
 EXAMPLES = doctest.DocTestFinder(exclude_empty=True).find(api, "cnlw")
 SMALL = {"clean": 200, "workers": 1, "progress": False}
@@ -137,3 +142,58 @@ assert not heavy, heavy
 def test_the_package_is_light_to_import():
     """Neither torch nor datasets is imported before it is needed."""
     subprocess.run([sys.executable, "-c", LIGHT], check=True)
+
+
+class Stripes:
+    """Forty grey stripes of two classes, made from their numbers."""
+
+    name = "stripes"
+
+    def classes(self):
+        return ("dark", "light")
+
+    def manifest(self):
+        splits = ["train"] * 40 + ["validation"] * 10
+        return make_manifest([f"s{i}" for i in range(50)], [i % 2 for i in range(50)], splits)
+
+    def read(self, image_id):
+        number = int(image_id[1:])
+        return Image.new("RGB", (8, 8), (5 * number, number, 200 * (number % 2)))
+
+
+def swap(base, pool, level, n_classes):
+    """Flip labels to the next class."""
+    noisy = np.zeros(len(base.label), bool)
+    noisy[corruption_order(base)[: n_noisy(level, len(base.label))]] = True
+    label = np.where(noisy, (base.label + 1) % n_classes, base.label)
+    rows = np.arange(len(label))
+    return Draw(rows, label, np.full(len(label), -1))
+
+
+def swap_expected(base, level, n_classes):
+    rate = n_noisy(level, len(base.label)) / len(base.label)
+    matrix = np.eye(n_classes) * (1 - rate) + np.roll(np.eye(n_classes), 1, 1) * rate
+    n_clean = np.bincount(base.label, minlength=n_classes) * (1 - rate)
+    return Expected(rate, 0.0, matrix, n_clean)
+
+
+def test_a_source_and_a_noise_model_of_ones_own_are_passed_in(tmp_path):
+    """Objects, without a line in a dict; the build is proved against them, in other processes too."""
+    model = NoiseModel(swap, swap_expected, frozenset({"exact", "nested"}))
+    build = api.build(Stripes(), noise=model, level=50, out=tmp_path / "b", progress=False)
+    report = api.validate(build, source=Stripes(), workers=2, progress=False)
+
+    assert build.configs["swap_50"].rate == 0.5
+    assert report.ok
+    assert "source" not in [result.name for result in report.results if result.skipped]
+    assert build.load("swap_50", split="validation").num_rows == 10
+
+
+def test_a_noise_model_may_not_take_a_name_of_the_package():
+    """Two models of one name would make configs of one name and different contents."""
+
+    def blue(base, pool, level, n_classes):
+        """Another blue."""
+
+    with pytest.raises(ValueError, match="give your function another name"):
+        api.plan(noise=NoiseModel(blue, swap_expected, frozenset()), level=40)

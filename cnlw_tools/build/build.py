@@ -29,7 +29,7 @@ from cnlw_tools.dataset import dataset
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.images.pixels import Storage
-from cnlw_tools.ingest.resolve import load_dataset, open_source
+from cnlw_tools.ingest.resolve import load_dataset, open_images
 from cnlw_tools.plan.info import read_plan_info
 from cnlw_tools.plan.plan import config_name, plan, recipe_levels
 from cnlw_tools.plan.statistics import realised_stats
@@ -74,7 +74,7 @@ def build(
     """
     start = time.monotonic()
     data = load_dataset(recipe, inputs, executor)
-    open_source(data.source, recipe, inputs.data_dir)  # fails before anything is written
+    open_images(data.source, recipe, inputs)  # fails before anything is written
     plans = _draw_plans(recipe, data, progress)
     storage = Storage(recipe.size, recipe.resize, recipe.quality, recipe.shard_rows)
     with locked_folder(out) as folder:

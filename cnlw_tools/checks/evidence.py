@@ -17,7 +17,7 @@ from cnlw_tools.plan.plan import expected_stats
 from cnlw_tools.plan.subsets import choose_subsets
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe
-from cnlw_tools.sources import SOURCES, open_donor
+from cnlw_tools.sources import has_source, open_donor, open_source
 
 COLUMNS = pa.schema(
     {
@@ -82,10 +82,10 @@ class Evidence:
 
     def why_no_source(self) -> str | None:
         """Return why the source of the images cannot be opened here; none if it can."""
-        if self.source not in SOURCES:
+        if not has_source(self.source, self.inputs):
             return f"no source reads images of {self.source}"
         try:
-            SOURCES[self.source](self.inputs.data_dir)
+            open_source(self.source, self.inputs)
         except (ValueError, OSError) as problem:
             return str(problem)
         return None

@@ -2,10 +2,7 @@
 
 import sys
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
+from typing import Any, Self
 
 STAGE_WIDTH = 8  # letters of a stage, so that bars stand in one column
 
@@ -21,7 +18,7 @@ class ProgressBars:
     def __init__(self, enabled: bool = True) -> None:
         self.enabled = enabled and is_visible()
         self.stage = ""
-        self.bar: tqdm[None] | None = None
+        self.bar: Any = None
 
     def __enter__(self) -> Self:
         return self
@@ -51,8 +48,8 @@ class ProgressBars:
             self.bar = None
 
 
-def _new_bar(stage: str, total: int) -> "tqdm[None]":
+def _new_bar(stage: str, total: int) -> Any:
     """Return a bar; tqdm is imported only where one is drawn."""
     from tqdm.auto import tqdm
 
-    return tqdm(total=total, desc=f"{stage:{STAGE_WIDTH}}", file=sys.stderr, leave=True)
+    return tqdm(total=total, desc=f"{stage:{STAGE_WIDTH}}", file=sys.stderr)

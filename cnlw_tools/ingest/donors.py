@@ -30,9 +30,9 @@ from cnlw_tools.dataset.dataset import (
     require_base_manifest,
 )
 from cnlw_tools.images.pixels import decode
-from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.recipe.inputs import ImageSource, Inputs
 from cnlw_tools.registry import suggest
-from cnlw_tools.sources import SOURCES, Source, open_donor, white_noise
+from cnlw_tools.sources import SOURCES, open_donor, white_noise
 from cnlw_tools.sources.composite import Reader
 
 IMAGES_PER_CLASS = 200  # that a class's mean is made of
@@ -46,7 +46,7 @@ def read_donors(
     names: Sequence[str],
     inputs: Inputs,
     dataset: Dataset,
-    source: Source,
+    source: ImageSource,
     with_nearest_class: bool,
 ) -> dict[str, pa.Table]:
     """Return the table of each donor, by name.
@@ -144,7 +144,7 @@ def thumbnail(reader: Reader, image_id: str) -> Floats:
     return np.asarray(small, np.float64).ravel()
 
 
-def _mean_thumbnails(source: Source, base: pa.Table, n_classes: int) -> Floats:
+def _mean_thumbnails(source: ImageSource, base: pa.Table, n_classes: int) -> Floats:
     """Return the (C, 48) mean thumbnail of each class; infinite where a class has no image."""
     train = base.filter(pc.equal(base["split"], "train")).sort_by("image_id")
     means = np.full((n_classes, CHANNELS * SIDE * SIDE), np.inf)

@@ -7,22 +7,23 @@ from typing import Any
 from cnlw_tools import files
 from cnlw_tools.dataset import dataset
 from cnlw_tools.noise import NOISE
+from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, parse_recipe
 from cnlw_tools.recipe.toml import read_toml
 from cnlw_tools.registry import pick, suggest
-from cnlw_tools.sources import SOURCES
+from cnlw_tools.sources import SOURCES, has_source
 
 EMBEDDED = "shapes"  # the dataset that comes with the package
 
 
-def resolve_recipe(name: str | None, choices: Mapping[str, Any], root: Path) -> Recipe:
+def resolve_recipe(name: str | None, choices: Mapping[str, Any], inputs: Inputs) -> Recipe:
     """Return a recipe with the choices of a user, which go before what its file says.
 
     Args:
         name: a TOML file, or the name of a recipe; none: the one called DATASET_NOISE, if there
             is one, of the dataset and the noise among the choices
         choices: values by key of `Recipe`; options of the noise are added to those of the file
-        root: the folder of pipelines/, manifests/ and annotations/
+        inputs: its root has pipelines/, manifests/ and annotations/
 
     Raises:
         ValueError: no noise is named, an unknown key, or a value out of range
@@ -32,9 +33,9 @@ def resolve_recipe(name: str | None, choices: Mapping[str, Any], root: Path) -> 
     choices = dict(choices)
     if name is None:
         choices.setdefault("dataset", EMBEDDED)
-        path = _recipe_of_dataset(choices, root)
+        path = _recipe_of_dataset(choices, inputs)
     else:
-        path = _named_recipe(name, root)
+        path = _named_recipe(name, inputs.root)
     raw = read_toml(path, "recipe") if path else {}
     options = {**raw.get("options", {}), **choices.pop("options", {})}
     source = f"{path} and the choices given" if path else "the choices given"
@@ -52,14 +53,16 @@ def _named_recipe(name: str, root: Path) -> Path:
     return path
 
 
-def _recipe_of_dataset(choices: Mapping[str, Any], root: Path) -> Path | None:
+def _recipe_of_dataset(choices: Mapping[str, Any], inputs: Inputs) -> Path | None:
     """Return the recipe of a dataset and a noise; none if the choices have to say everything."""
     if "noise" not in choices:
         raise ValueError("no noise is named: give one, such as red or blue; see `cnlw list noise`")
-    datasets = dict.fromkeys([*dataset.list_datasets(root), *SOURCES])
-    pick(datasets, choices["dataset"], "dataset")
-    pick(NOISE, choices["noise"], "noise")
-    return _find_recipe(f"{choices['dataset']}_{choices['noise']}", root)
+    name, noise = choices["dataset"], choices["noise"]
+    if not has_source(name, inputs):
+        names = dict.fromkeys([*dataset.list_datasets(inputs.root), *SOURCES])
+        pick(names, name, "dataset")
+    pick(NOISE, noise, "noise")
+    return _find_recipe(f"{name}_{noise}", inputs.root)
 
 
 def _find_recipe(name: str, root: Path) -> Path | None:

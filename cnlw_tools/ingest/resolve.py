@@ -27,10 +27,10 @@ from cnlw_tools.images.pixels import decode, fingerprint
 from cnlw_tools.ingest.donors import read_donors
 from cnlw_tools.noise import NOISE
 from cnlw_tools.plan.noise_inputs import has_outlier_class
-from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.recipe.inputs import ImageSource, Inputs
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.registry import pick
-from cnlw_tools.sources import SOURCES, Source
+from cnlw_tools.sources import SOURCES, has_source, open_source
 from cnlw_tools.sources.base import LocalSource
 from cnlw_tools.sources.composite import Reader
 from cnlw_tools.store.exclusions import find_exclusions
@@ -57,39 +57,39 @@ def load_dataset(recipe: Recipe, inputs: Inputs, executor: Executor = SERIAL) ->
     if recipe.side:
         dataset = dataset.with_side_table(Path(recipe.side))
     if inputs.store is not None:
-        source = open_source(dataset.source, recipe, inputs.data_dir)
+        source = open_images(dataset.source, recipe, inputs)
         dataset = _with_store(dataset, inputs.store, source, executor)
     if recipe.donors:
-        source = open_source(dataset.source, recipe, inputs.data_dir)
+        source = open_images(dataset.source, recipe, inputs)
         dataset = _with_donors(dataset, recipe, inputs, source)
     return dataset
 
 
-def open_source(name: str, recipe: Recipe, data_dir: Path | None) -> Source:
+def open_images(name: str, recipe: Recipe, inputs: Inputs) -> ImageSource:
     """Open a source of images.
 
     Raises:
         ValueError, OSError: there is no source of that name, or the folder lacks what it needs
     """
-    if name not in SOURCES:
+    if not has_source(name, inputs):
         needs = f"; it needs {recipe.needs}" if recipe.needs else ""
         names = ", ".join(SOURCES)
         raise ValueError(f"{name}: no source reads its images yet{needs}. Sources: {names}")
-    return SOURCES[name](data_dir)
+    return open_source(name, inputs)
 
 
 def _load_tables(recipe: Recipe, inputs: Inputs) -> Dataset:
     """Return a dataset with its base manifest, which may have to be made from the user's copy."""
-    name, data_dir = recipe.dataset, inputs.data_dir
+    name = recipe.dataset
     dataset = None
-    if name in list_datasets(inputs.root) or name not in SOURCES:
+    if name in list_datasets(inputs.root) or not has_source(name, inputs):
         dataset = read_dataset(name, inputs.root)
     if dataset is not None and dataset.base is not None:
-        if data_dir is None or dataset.source not in SOURCES:
+        if inputs.data_dir is None or not has_source(dataset.source, inputs):
             return dataset
-        return _with_release(dataset, SOURCES[dataset.source](data_dir), recipe)
+        return _with_release(dataset, open_source(dataset.source, inputs), recipe)
 
-    source = open_source(name, recipe, data_dir)
+    source = open_images(name, recipe, inputs)
     empty = empty_dataset(name, source.classes())
     if dataset is None:
         dataset = empty
@@ -98,10 +98,10 @@ def _load_tables(recipe: Recipe, inputs: Inputs) -> Dataset:
             f"{inputs.root}: the class list of {name} is not that of its images: "
             f"write it with `cnlw import {name}`"
         )
-    return _with_release(dataset.with_base(source.manifest(), str(data_dir)), source, recipe)
+    return _with_release(dataset.with_base(source.manifest(), str(inputs.data_dir)), source, recipe)
 
 
-def _with_release(dataset: Dataset, source: Source, recipe: Recipe) -> Dataset:
+def _with_release(dataset: Dataset, source: ImageSource, recipe: Recipe) -> Dataset:
     """Add candidates and published splits of the release of 2020 from the user's copy.
 
     Tables that the dataset has already are kept.
@@ -121,7 +121,7 @@ def _with_release(dataset: Dataset, source: Source, recipe: Recipe) -> Dataset:
     return dataset
 
 
-def _with_store(dataset: Dataset, store: Path, source: Source, executor: Executor) -> Dataset:
+def _with_store(dataset: Dataset, store: Path, source: ImageSource, executor: Executor) -> Dataset:
     """Mark the candidates that the store does not have, or that no build may use."""
     base = require_base_manifest(dataset)
     is_validation = pc.starts_with(base["split"], "validation")
@@ -154,7 +154,7 @@ def _fingerprint_part(source: Reader, ids: Sequence[str]) -> NDArray[np.uint8]:
     return np.frombuffer(b"".join(fingerprints), np.uint8).reshape(-1, FINGERPRINT_BYTES)
 
 
-def _with_donors(dataset: Dataset, recipe: Recipe, inputs: Inputs, source: Source) -> Dataset:
+def _with_donors(dataset: Dataset, recipe: Recipe, inputs: Inputs, source: ImageSource) -> Dataset:
     """Add the tables of donors, and a class of their images where the noise makes one."""
     noise = pick(NOISE, recipe.noise, "noise")
     tables = read_donors(recipe.donors, inputs, dataset, source, noise.needs_nearest_class)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.images.pixels import decode, resize
-from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.sources import SOURCES, Source
+from cnlw_tools.recipe.inputs import ImageSource, Inputs
+from cnlw_tools.sources import open_source
 
 IMAGES_PER_TASK = 1000
 CHANNELS = 3
@@ -92,5 +92,5 @@ def _make_thumbnail(job: _Job, image_id: str) -> Features:
 
 
 @lru_cache(maxsize=1)
-def _source(job: _Job) -> Source:
-    return SOURCES[job.source](job.inputs.data_dir)
+def _source(job: _Job) -> ImageSource:
+    return open_source(job.source, job.inputs)

@@ -19,9 +19,18 @@ from cnlw_tools.noise.source import SOURCE
 from cnlw_tools.noise.structured import STRUCTURED
 from cnlw_tools.noise.symmetric import SYMMETRIC
 
-__all__ = ["NOISE", "DonorTooSmall", "Draw", "Expected", "Items", "NoiseModel", "TooFewImages"]
+__all__ = [
+    "NOISE",
+    "DonorTooSmall",
+    "Draw",
+    "Expected",
+    "Items",
+    "NoiseModel",
+    "TooFewImages",
+    "add_model",
+]
 
-NOISE: Mapping[str, NoiseModel] = {
+_MODELS: dict[str, NoiseModel] = {
     "blue": BLUE,  # labels are flipped, images stay
     "red": RED,  # labels stay, wrong images from the web replace the right ones
     "symmetric": SYMMETRIC,  # blue and its variants: self included, Bernoulli, L2R, permuted
@@ -39,3 +48,20 @@ NOISE: Mapping[str, NoiseModel] = {
     "outlier": OUTLIER,  # images of another dataset come beside the dataset's own
     "red_standin": RED_STANDIN,  # red, another dataset standing in for the web
 }
+NOISE: Mapping[str, NoiseModel] = _MODELS
+_OF_THE_PACKAGE = frozenset(_MODELS)
+
+
+def add_model(model: NoiseModel) -> str:
+    """Make a model of your own known in this process, and return its name: that of its `draw`.
+
+    A model of the same name that was added before is replaced.
+
+    Raises:
+        ValueError: the package has a model of this name
+    """
+    name = model.draw.__name__
+    if name in _OF_THE_PACKAGE and NOISE[name] is not model:
+        raise ValueError(f"the package has a noise model {name!r}: give your function another name")
+    _MODELS[name] = model
+    return name

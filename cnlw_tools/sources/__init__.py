@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.recipe.inputs import ImageSource, Inputs
+from cnlw_tools.registry import pick
 from cnlw_tools.sources.base import Source
 from cnlw_tools.sources.cifar10 import Cifar10
 from cnlw_tools.sources.cifar100 import Cifar100, Cifar100Coarse
@@ -22,7 +23,7 @@ from cnlw_tools.sources.webvision import WebVision, WebVisionMini
 from cnlw_tools.sources.white_noise import DISTRIBUTION_OF_DONOR, WhiteNoise
 from cnlw_tools.store.store import Store
 
-__all__ = ["SOURCES", "Source", "open_donor", "open_reader"]
+__all__ = ["SOURCES", "Source", "has_source", "open_donor", "open_reader", "open_source"]
 
 SOURCES: Mapping[str, type[Source]] = {
     "shapes": Shapes,  # drawn from the image id alone
@@ -46,6 +47,23 @@ SOURCES: Mapping[str, type[Source]] = {
 }
 
 
+def has_source(name: str, inputs: Inputs) -> bool:
+    """Return whether a source reads the images of this name: the user's object, or one of ours."""
+    return name in SOURCES or (inputs.source is not None and inputs.source.name == name)
+
+
+def open_source(name: str, inputs: Inputs) -> ImageSource:
+    """Open the source of a name.
+
+    Raises:
+        LookupError: there is no such source
+        ValueError, OSError: its images are not where they should be
+    """
+    if inputs.source is not None and inputs.source.name == name:
+        return inputs.source
+    return pick(SOURCES, name, "source of images")(inputs.data_dir)
+
+
 def open_reader(source: str | None, donors: Sequence[str], inputs: Inputs) -> CompositeReader:
     """Open whatever the images of a dataset are read from: source, donors, and store of web images.
 
@@ -57,7 +75,7 @@ def open_reader(source: str | None, donors: Sequence[str], inputs: Inputs) -> Co
     Raises:
         ValueError, OSError: one of them is not where it should be
     """
-    source_reader = SOURCES[source](inputs.data_dir) if source else None
+    source_reader = open_source(source, inputs) if source else None
     donor_readers = {name: open_donor(name, inputs) for name in donors}
     store_reader = Store(inputs.store) if inputs.store else None
     return CompositeReader(source_reader, donor_readers, store_reader)
