@@ -20,7 +20,8 @@ from PIL import Image
 
 from cnlw_tools import prng
 from cnlw_tools.images.pixels import decode
-from cnlw_tools.sources.base import Source, make_manifest
+from cnlw_tools.recipe.inputs import ImageSource
+from cnlw_tools.sources.base import make_manifest
 
 SAMPLE_SIZE = 1000
 DISTRIBUTION_OF_DONOR = {"white": "gaussian", "white_uniform": "uniform"}
@@ -55,7 +56,7 @@ class WhiteNoise:
         return Image.fromarray(np.clip(rounded, 0, 255).astype(np.uint8))
 
 
-def make_white_manifest(name: str, source: Source, base: pa.Table) -> pa.Table:
+def make_white_manifest(name: str, source: ImageSource, base: pa.Table) -> pa.Table:
     """Return the manifest of white images that look like a dataset in size, mean and deviation.
 
     Args:
@@ -101,7 +102,7 @@ def _sample_evenly(ids: pa.ChunkedArray) -> list[str]:
     return list(sampled.to_pylist())
 
 
-def _measure_images(source: Source, ids: list[str]) -> tuple[str, Floats, Floats]:
+def _measure_images(source: ImageSource, ids: list[str]) -> tuple[str, Floats, Floats]:
     """Return the most common size as text, and the (3,) mean and deviation of all pixels."""
     sizes: Counter[str] = Counter()
     n_pixels = 0
