@@ -1,44 +1,49 @@
 """The public API: what the commands do, from Python."""
 
 import doctest
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cnlw_tools import api
+from cnlw_tools import api, files
 from cnlw_tools.checks import Finding
 from cnlw_tools.noise import Draw, Expected, NoiseModel
 from cnlw_tools.noise.base import corruption_order, n_noisy
 from cnlw_tools.sources.base import make_manifest
 
 EXAMPLES = doctest.DocTestFinder(exclude_empty=True).find(api, "cnlw")
-SMALL = {"clean": 200, "workers": 1, "progress": False}
-
-
-@pytest.mark.parametrize(
-    "example", [e for e in EXAMPLES if e.examples], ids=lambda example: example.name
-)
-def test_an_example_of_a_docstring_runs(example, tmp_path):
-    """Each public function shows how it is called, and what comes of it."""
-    example.globs = {"cnlw": api, "tmp": tmp_path}
-    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-
-    assert runner.run(example).failed == 0
+QUIET = {"workers": 1, "progress": False}
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory) -> api.Build:
-    """Blue noise of the embedded dataset, at two levels."""
-    folder = tmp_path_factory.mktemp("api") / "shapes"
-    return api.build("shapes", noise="blue", levels=[0, 40], out=folder, **SMALL)
+def root(tmp_path_factory, tiny):
+    """A small cut of the embedded dataset, in place of the whole."""
+    root = tiny(tmp_path_factory.mktemp("root") / "root")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "default_root", lambda: root)
+        yield root
+
+
+@pytest.fixture(scope="module")
+def built(root, tmp_path_factory) -> api.Build:
+    """Red noise at two levels, in the folder where the examples look for it."""
+    folder = tmp_path_factory.mktemp("api") / "builds" / "shapes"
+    return api.build("shapes", noise="red", levels=[0, 40], out=folder, **QUIET)
+
+
+@pytest.mark.parametrize("example", [e for e in EXAMPLES if e.examples], ids=lambda e: e.name)
+def test_an_example_of_a_docstring_runs(example, built, monkeypatch):
+    """Each public function shows how it is called, and what comes of it."""
+    monkeypatch.chdir(built.path.parent.parent)
+    example.globs = {"cnlw": api}
+
+    assert doctest.DocTestRunner().run(example).failed == 0
 
 
 def test_a_build_is_opened_by_its_folder(built):
     """What the card says is there, and a folder that is no build is an error."""
-    assert sorted(api.Build(str(built.path)).configs) == ["blue_00_clean200", "blue_40_clean200"]
+    assert sorted(api.Build(str(built.path)).configs) == ["red_00", "red_40"]
     assert built.card.dataset == "shapes"
     with pytest.raises(ValueError, match="no build here"):
         api.Build(built.path / "data")
@@ -46,18 +51,18 @@ def test_a_build_is_opened_by_its_folder(built):
 
 def test_splits_are_loaded_as_datasets(built):
     """One split, or all of them."""
-    train = built.load("blue_40_clean200", split="train")
-    splits = built.load("blue_40_clean200")
+    train = built.load("red_40", split="train")
+    splits = built.load("red_40")
 
     assert train.num_rows == splits["train"].num_rows == 200
     assert sum(train["is_noisy"]) == 80
-    with pytest.raises(LookupError, match="Did you mean 'blue_40_clean200'"):
-        built.load("blue_40_clean20")
+    with pytest.raises(LookupError, match="Did you mean 'red_40'"):
+        built.load("red_4")
 
 
 def test_a_build_is_proved(built):
     """Findings and a verdict; a report prints as lines."""
-    report = built.validate(workers=1, progress=False)
+    report = built.validate(**QUIET)
     finding = Finding("error", "no such file", "data/x", 1, "build it anew")
     result = api.ValidationReport(built.path, [*report.results])
     result.results[0] = type(report.results[0])("card", "claim", None, [finding])
@@ -68,13 +73,13 @@ def test_a_build_is_proved(built):
     assert "error: data/x: no such file" in str(result)
 
 
-def test_a_plan_says_what_was_promised_and_what_came_of_it():
+def test_a_plan_says_what_was_promised_and_what_came_of_it(root):
     """Of one level, without an image; a recipe's ten levels are too many."""
     plan = api.plan("shapes", noise="symmetric", level=20, options={"include_self": True})
 
     assert plan.config == "symmetric_20_self"
     assert plan.expected.rate == pytest.approx(0.18)
-    assert plan.realised.rate == pytest.approx(0.18, abs=1e-3)
+    assert plan.realised.rate == pytest.approx(0.18, abs=0.02)
     assert len(plan.to_pandas()) == len(plan.table)
     assert plan.digest == api.plan("shapes", "symmetric", level=20, options=plan_options()).digest
     with pytest.raises(ValueError, match="here are 10: give a level"):
@@ -107,7 +112,7 @@ def test_a_wrong_call_is_an_error_with_a_remedy(arguments, error, message, tmp_p
 def test_a_run_is_read_back(built, tmp_path):
     """Result, history, examples and predictions, as numbers and DataFrames."""
     changes = {"epochs": 2, "net": "mlp1", "batch_size": 50}
-    run = api.train(built, "blue_40_clean200", changes=changes, out=tmp_path / "r", progress=False)
+    run = api.train(built, "red_40", changes=changes, out=tmp_path / "r", progress=False)
 
     assert set(run.result) == {"last", "best", "mean10"}
     assert list(run.history["epoch"]) == [1, 2]
@@ -122,26 +127,11 @@ def test_a_run_is_read_back(built, tmp_path):
 def test_a_report_is_a_page(built, tmp_path):
     """Of all runs below a folder."""
     changes = {"epochs": 1, "net": "mlp1", "batch_size": 50}
-    api.train(built, "blue_40_clean200", changes=changes, out=tmp_path / "r", progress=False)
+    api.train(built, "red_40", changes=changes, out=tmp_path / "r", progress=False)
     report = api.report(tmp_path)
 
     assert report.page.read_text().startswith("<!")
     assert report.notes == []
-
-
-LIGHT = """
-import sys, time
-start = time.perf_counter()
-import cnlw_tools as cnlw
-assert callable(cnlw.build) and callable(cnlw.plan) and callable(cnlw.report)
-heavy = {"torch", "torchvision", "datasets", "pandas", "PIL"} & {*sys.modules}
-assert not heavy, heavy
-"""
-
-
-def test_the_package_is_light_to_import():
-    """Neither torch nor datasets is imported before it is needed."""
-    subprocess.run([sys.executable, "-c", LIGHT], check=True)
 
 
 class Stripes:
