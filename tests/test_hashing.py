@@ -73,15 +73,16 @@ def test_digest_and_chunks(rows, data):
 
 
 @given(ROWS, ROWS)
-def test_digest_tells_apart(rows, others):
+def test_digest_tells_apart(rows, other_rows):
     """Two tables have one digest only where they have the same rows."""
-    one, two = typed(rows), typed(others)
+    table, other_table = typed(rows), typed(other_rows)
+    same_rows = table.to_pylist() == other_table.to_pylist()
 
-    assert (one.to_pylist() == two.to_pylist()) == (hashing.digest(one) == hashing.digest(two))
+    assert same_rows == (hashing.digest(table) == hashing.digest(other_table))
 
 
 @pytest.mark.parametrize(
-    ("one", "two"),
+    ("values", "other_values"),
     [
         ([True] * 7, [True] * 7 + [None]),
         ([None] * 3, [None] * 4),
@@ -96,24 +97,24 @@ def test_digest_tells_apart(rows, others):
         ([0.0], [-0.0]),
     ],
 )
-def test_digest_of_neighbours(one, two):
-    """Tables that are nearly the same are told apart."""
-    first = pa.array(one)
-    second = pa.array(two, first.type)
+def test_digest_of_neighbours(values, other_values):
+    """Tables that are nearly the same have different digests."""
+    first = pa.array(values)
+    second = pa.array(other_values, first.type)
 
     assert hashing.digest(pa.table({"a": first})) != hashing.digest(pa.table({"a": second}))
 
 
 def test_digest_of_types_and_names():
     """The same values under another name or type are another table."""
-    found = [
+    tables = [
         pa.table({"a": pa.array([], pa.int32())}),
         pa.table({"b": pa.array([], pa.int32())}),
         pa.table({"a": pa.array([], pa.int64())}),
         pa.table({}),
     ]
 
-    assert len({hashing.digest(table) for table in found}) == 4
+    assert len({hashing.digest(table) for table in tables}) == 4
 
 
 def test_digest_ignores_hidden_values():

@@ -102,11 +102,11 @@ def test_large_strings():
 def test_blocks():
     """Where one block of ids ends and the next begins, nothing happens."""
     texts = [f"id {i}" * (1 + i % 3) for i in range(prng.BLOCK + 3)]
-    found = hashing.random_keys(pa.chunked_array([texts]), 1)
-    some = [0, prng.BLOCK - 1, prng.BLOCK, prng.BLOCK + 2]
+    keys = hashing.random_keys(pa.chunked_array([texts]), 1)
+    rows = [0, prng.BLOCK - 1, prng.BLOCK, prng.BLOCK + 2]
 
-    assert naive([texts[i] for i in some], 1) == found[some].tolist()
-    assert len(texts) == len(set(found.tolist()))
+    assert naive([texts[i] for i in rows], 1) == keys[rows].tolist()
+    assert len(texts) == len(set(keys.tolist()))
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64])

@@ -73,19 +73,19 @@ def expected(
     )
 
 
-def _outlier_counts(n: int, ratio: float, known: float) -> tuple[int, int]:
+def _outlier_counts(n: int, ratio: float, labelled_share: float) -> tuple[int, int]:
     """Return the number of outliers, and how many of them bear the class "outlier"."""
     if not 0 <= ratio < 1e6:
         raise ValueError(
             f"ratio = {ratio:g}: outliers for each clean example: give a number from 0 on"
         )
-    if not 0 <= known <= 1:
+    if not 0 <= labelled_share <= 1:
         raise ValueError(
-            f"known = {known:g}: share of the outliers that are labelled so: "
+            f"known = {labelled_share:g}: share of the outliers that are labelled so: "
             "give a number from 0 to 1"
         )
     n_outliers = int(ratio * n + 0.5)
-    return n_outliers, int(known * n_outliers + 0.5)
+    return n_outliers, int(labelled_share * n_outliers + 0.5)
 
 
 OUTLIER = NoiseModel(

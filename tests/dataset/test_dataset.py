@@ -13,11 +13,11 @@ from cnlw_tools.dataset.tables import MANIFEST, VOTES
 
 def test_load(toy):
     """A dataset is four tables in two folders."""
-    found = dataset.read_dataset("toy", toy)
+    toy_dataset = dataset.read_dataset("toy", toy)
 
-    assert found.classes == ("class a", "class b", "class c", "class d")
-    assert (len(found.base), len(found.web), len(found.votes)) == (108, 168, 168)
-    assert len(found.web_pool(1)) == 160
+    assert toy_dataset.classes == ("class a", "class b", "class c", "class d")
+    assert (len(toy_dataset.base), len(toy_dataset.web), len(toy_dataset.votes)) == (108, 168, 168)
+    assert len(toy_dataset.web_pool(1)) == 160
 
 
 def test_names(toy, toy_maker):
@@ -44,11 +44,11 @@ def test_absent_tables(toy, name):
     (toy / "annotations" / "toy" / "votes.parquet").unlink()
     (toy / "manifests" / "toy" / f"{name}.parquet").unlink()
 
-    found = dataset.read_dataset("toy", toy)
+    toy_dataset = dataset.read_dataset("toy", toy)
 
-    assert found.votes.equals(VOTES.empty_table())
-    assert (found.base is None) == (name == "base")
-    assert len(found.web) == (0 if name == "web" else 168)
+    assert toy_dataset.votes.equals(VOTES.empty_table())
+    assert (toy_dataset.base is None) == (name == "base")
+    assert len(toy_dataset.web) == (0 if name == "web" else 168)
 
 
 def test_votes_without_web(toy):
@@ -75,40 +75,40 @@ def test_bad_table(toy):
 @pytest.mark.parametrize("drop", [(), ("web", "votes"), ("base",)])
 def test_round_trip(toy, tmp_path, drop):
     """A dataset that is written into one folder is read from it again, with the same digests."""
-    found = dataset.read_dataset("toy", toy)
+    toy_dataset = dataset.read_dataset("toy", toy)
     empty = {"web": MANIFEST.empty_table(), "votes": VOTES.empty_table(), "base": None}
-    found = replace(found, **{name: empty[name] for name in drop})
+    toy_dataset = replace(toy_dataset, **{name: empty[name] for name in drop})
 
-    dataset.write_tables(found, tmp_path / "tables")
+    dataset.write_tables(toy_dataset, tmp_path / "tables")
     again = dataset.read_tables("toy", tmp_path / "tables", tmp_path / "tables")
 
-    assert again == found
-    assert again.digests == found.digests
+    assert again == toy_dataset
+    assert again.digests == toy_dataset.digests
 
 
 def test_digests(toy):
     """Every table has its digest, and a changed vote changes that of the votes alone."""
-    found = dataset.read_dataset("toy", toy)
+    toy_dataset = dataset.read_dataset("toy", toy)
     path = toy / "annotations" / "toy" / "votes.parquet"
-    rows = found.votes.to_pylist()
+    rows = toy_dataset.votes.to_pylist()
     rows[0]["correct"] = None
     pq.write_table(pa.Table.from_pylist(rows, VOTES), path)
 
-    before, after = found.digests, dataset.read_dataset("toy", toy).digests
+    old_digests, new_digests = toy_dataset.digests, dataset.read_dataset("toy", toy).digests
 
-    assert set(before) == {"classes", "base", "web", "votes"}
-    assert [name for name in before if before[name] != after[name]] == ["votes"]
+    assert set(old_digests) == {"classes", "base", "web", "votes"}
+    assert [name for name in old_digests if old_digests[name] != new_digests[name]] == ["votes"]
 
 
 def test_with_base(toy):
     """A base manifest that a source made is checked like any other."""
-    found = replace(dataset.read_dataset("toy", toy), base=None)
+    toy_dataset = replace(dataset.read_dataset("toy", toy), base=None)
     good = pa.Table.from_pylist([{"image_id": "a", "label": 3, "split": "train"}], MANIFEST)
     bad = pa.Table.from_pylist([{"image_id": "a", "label": 4, "split": "train"}], MANIFEST)
 
-    assert found.with_base(good, "here").base.equals(good)
+    assert toy_dataset.with_base(good, "here").base.equals(good)
     with pytest.raises(ValueError, match=r"^here: column 'label', row 0: 4"):
-        found.with_base(bad, "here")
+        toy_dataset.with_base(bad, "here")
 
 
 @pytest.mark.parametrize(
@@ -159,11 +159,14 @@ def test_empty_table_with_columns_of_its_own(toy, tmp_path):
         lambda t: t[:0].append_column("free", pa.nulls(0, pa.string())),
     )
     (toy / "annotations/toy/votes.parquet").unlink()
-    found = dataset.read_dataset("toy", toy)
+    toy_dataset = dataset.read_dataset("toy", toy)
 
-    dataset.write_tables(found, tmp_path / "copy")
+    dataset.write_tables(toy_dataset, tmp_path / "copy")
 
-    assert dataset.read_tables("toy", tmp_path / "copy", tmp_path / "copy").digests == found.digests
+    assert (
+        dataset.read_tables("toy", tmp_path / "copy", tmp_path / "copy").digests
+        == toy_dataset.digests
+    )
 
 
 def test_labels_that_are_flags(toy):

@@ -26,18 +26,18 @@ def test_labels_and_features(tmp_path):
         table(given=pa.array([2, 0, 1], pa.uint8()), f=features), tmp_path / "side.parquet"
     )
 
-    found = side_table.read_side_table(tmp_path / "side.parquet")
+    side = side_table.read_side_table(tmp_path / "side.parquet")
 
-    assert found.column_names == ["image_id", "f", "given"]
-    assert found["given"].type == pa.int32()
+    assert side.column_names == ["image_id", "f", "given"]
+    assert side["given"].type == pa.int32()
     assert side_table.column_values(
-        found, "given", pa.chunked_array([["c", "a", "c"]])
+        side, "given", pa.chunked_array([["c", "a", "c"]])
     ).tolist() == [
         1,
         2,
         1,
     ]
-    assert side_table.column_values(found, "f", pa.chunked_array([["b"], ["a"]])).tolist() == [
+    assert side_table.column_values(side, "f", pa.chunked_array([["b"], ["a"]])).tolist() == [
         [3, 4],
         [1, 2],
     ]
@@ -64,7 +64,7 @@ def test_arrays_are_rows_of_the_training_set(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("made", "message"),
+    ("columns", "message"),
     [
         (pa.table({"id": ["a"]}), "column 'image_id' is missing"),
         (pa.table({"image_id": ["a", "a"], "x": [1, 2]}), "keep one row of each"),
@@ -75,9 +75,9 @@ def test_arrays_are_rows_of_the_training_set(tmp_path):
         (pa.table({"image_id": ["a"], "x": [[np.nan]]}), "no finite number"),
     ],
 )
-def test_a_bad_table(tmp_path, made, message):
-    """Says file, column and remedy."""
-    pq.write_table(made, tmp_path / "side.parquet")
+def test_a_bad_table(tmp_path, columns, message):
+    """The error names file, column and remedy."""
+    pq.write_table(columns, tmp_path / "side.parquet")
 
     with pytest.raises(ValueError, match=message) as error:
         side_table.read_side_table(tmp_path / "side.parquet")
@@ -101,14 +101,14 @@ def test_bad_arrays(tmp_path):
 
 def test_what_is_not_there():
     """No table, no such column, or an image without a row."""
-    found = table(worst=[1, 2, 3])
+    side = table(worst=[1, 2, 3])
 
     with pytest.raises(ValueError, match="the dataset has none: give --side FILE"):
         side_table.column_values(None, "worst", IDS)
     with pytest.raises(ValueError, match=r"no column 'worse'. Did you mean 'worst'"):
-        side_table.column_values(found, "worse", IDS)
+        side_table.column_values(side, "worse", IDS)
     with pytest.raises(ValueError, match="no row for 2 images, such as d"):
-        side_table.column_values(found, "worst", pa.chunked_array([["d", "a", "e"]]))
+        side_table.column_values(side, "worst", pa.chunked_array([["d", "a", "e"]]))
 
 
 def test_people_said_so(toy, tmp_path):
@@ -121,17 +121,17 @@ def test_people_said_so(toy, tmp_path):
     )
     np.save(tmp_path / "worst.npy", np.arange(len(train)) % 4)
     data = data.with_side_table(tmp_path / "worst.npy")
-    asked = parse_recipe(
+    recipe = parse_recipe(
         {"dataset": "toy", "noise": "human", "options": {"labels": "worst"}}, "here"
     )
 
-    found, promised = plan(asked, data, None), expected_stats(asked, data, None)["train"]
-    rows = [row for row in found.to_pylist() if row["split"] == "train"]
+    human_plan, stats = plan(recipe, data, None), expected_stats(recipe, data, None)["train"]
+    rows = [row for row in human_plan.to_pylist() if row["split"] == "train"]
 
     assert {row["image_id"]: row["label"] for row in rows} == {
         i: k % 4 for k, i in enumerate(train)
     }
-    assert promised.rate == pytest.approx(sum(row["is_noisy"] for row in rows) / len(rows))
+    assert stats.rate == pytest.approx(sum(row["is_noisy"] for row in rows) / len(rows))
     assert "side" in data.digests
     with pytest.raises(ValueError, match=re.escape("human noise has no level: remove level 40")):
-        plan(asked, data, 40)
+        plan(recipe, data, 40)

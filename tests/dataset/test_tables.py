@@ -17,44 +17,46 @@ from cnlw_tools.dataset import tables
 from cnlw_tools.dataset.tables import MANIFEST, PLAN, RUNS, VOTES, ManifestInfo
 
 
-def manifest(**columns: object):
-    found = {"image_id": ["a", "b", "c"], "label": [0, 1, 1], "split": ["train"] * 3}
-    found |= {"uri": pa.nulls(3), "sha256": pa.nulls(3)}
-    return pa.table({**found, **columns})
+def manifest(**changes: object):
+    columns = {"image_id": ["a", "b", "c"], "label": [0, 1, 1], "split": ["train"] * 3}
+    columns |= {"uri": pa.nulls(3), "sha256": pa.nulls(3)}
+    return pa.table({**columns, **changes})
 
 
-def vote(**columns: object):
-    found = {
+def vote(**changes: object):
+    columns = {
         "image_id": ["a", "b", "c"],
         "label": [0, 1, 1],
         "annotator": ["x"] * 3,
         "correct": [True, False, None],
     }
-    found |= {"at": [datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)] * 3}
-    return pa.table({**found, **columns})
+    columns |= {"at": [datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)] * 3}
+    return pa.table({**columns, **changes})
 
 
-def planned(**columns: object):
-    found = {
+def planned(**changes: object):
+    columns = {
         "image_id": ["a", "b"],
         "label": [0, 1],
         "clean_label": [0, 0],
         "origin": ["base", "base"],
     }
-    found |= {"replaces": pa.nulls(2), "is_noisy": [False, True], "split": ["train", "train"]}
-    return pa.table({**found, **columns})
+    columns |= {"replaces": pa.nulls(2), "is_noisy": [False, True], "split": ["train", "train"]}
+    return pa.table({**columns, **changes})
 
 
-def measured(**columns: object):
-    text = {name: ["x", "x"] for name in ("run", "dataset", "config", "method", "options")}
-    found = {
+def measured(**changes: object):
+    names = ("run", "dataset", "config", "noise", "method", "options")
+    text = {name: ["x", "x"] for name in names}
+    columns = {
         **text,
+        "level": [40, None],
         "seed": [0, 0],
         "epoch": [0, 1],
         "metric": ["accuracy"] * 2,
         "value": [0.5, None],
     }
-    return pa.table({**found, **columns})
+    return pa.table({**columns, **changes})
 
 
 WEB = manifest(split=["web"] * 3).cast(MANIFEST)
@@ -83,19 +85,19 @@ def test_manifest(stored):
     """A manifest with 64-bit labels and a free column is read as the schema says, the free column behind."""
     path = stored(manifest(licence=["mit"] * 3, label=pa.array([0, 1, 1], pa.int64())))
 
-    found = tables.read_manifest(path, 2)
+    table = tables.read_manifest(path, 2)
 
-    assert pa.schema([*MANIFEST, pa.field("licence", pa.string())]) == found.schema
-    assert found["label"].to_pylist() == [0, 1, 1]
+    assert pa.schema([*MANIFEST, pa.field("licence", pa.string())]) == table.schema
+    assert table["label"].to_pylist() == [0, 1, 1]
 
 
 @pytest.mark.parametrize("kind", [pa.int8(), pa.uint64(), pa.float64()])
 def test_label_kinds(stored, kind):
     """Labels of any numeric type are read where no value is lost."""
-    found = tables.read_manifest(stored(manifest(label=pa.array([0, 1, 1]).cast(kind))), 2)
+    table = tables.read_manifest(stored(manifest(label=pa.array([0, 1, 1]).cast(kind))), 2)
 
-    assert found["label"].to_pylist() == [0, 1, 1]
-    assert pa.int32() == found["label"].type
+    assert table["label"].to_pylist() == [0, 1, 1]
+    assert pa.int32() == table["label"].type
 
 
 @pytest.mark.parametrize(
@@ -104,9 +106,9 @@ def test_label_kinds(stored, kind):
 )
 def test_text_kinds(stored, kind):
     """Ids of any text type are read."""
-    found = tables.read_manifest(stored(manifest(image_id=pa.array(["a", "b", "c"]).cast(kind))), 2)
+    table = tables.read_manifest(stored(manifest(image_id=pa.array(["a", "b", "c"]).cast(kind))), 2)
 
-    assert found["image_id"].to_pylist() == ["a", "b", "c"]
+    assert table["image_id"].to_pylist() == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -114,10 +116,10 @@ def test_text_kinds(stored, kind):
 )
 def test_free_columns(stored, free):
     """A free column of any type is kept, and can be digested."""
-    found = tables.read_manifest(stored(manifest(free=pa.array(free))), 2)
+    table = tables.read_manifest(stored(manifest(free=pa.array(free))), 2)
 
-    assert free == found["free"].to_pylist()
-    assert hashing.digest(found) != hashing.digest(found.drop_columns("free"))
+    assert free == table["free"].to_pylist()
+    assert hashing.digest(table) != hashing.digest(table.drop_columns("free"))
 
 
 @pytest.mark.parametrize(
@@ -132,9 +134,9 @@ def test_free_columns(stored, free):
 )
 def test_empty_tables(stored, read, schema):
     """A table of no rows is a table."""
-    found = read(stored(schema.empty_table()))
+    table = read(stored(schema.empty_table()))
 
-    assert (0, schema) == (len(found), found.schema)
+    assert (0, schema) == (len(table), table.schema)
 
 
 @pytest.mark.parametrize(
@@ -148,11 +150,11 @@ def test_empty_tables(stored, read, schema):
 )
 def test_round_trip(stored, read, table, tmp_path):
     """What was read, written and read again is the same."""
-    found = read(stored(table))
+    again = read(stored(table))
 
-    tables.write_parquet(found, tmp_path / "again.parquet")
+    tables.write_parquet(again, tmp_path / "again.parquet")
 
-    assert found.equals(read(tmp_path / "again.parquet"))
+    assert again.equals(read(tmp_path / "again.parquet"))
 
 
 def test_csv(tmp_path):
@@ -162,10 +164,10 @@ def test_csv(tmp_path):
         "image_id,label,split,uri,sha256\n007,0,train,,\n8,1,train,http://x,\nnull,1,probe,,ab\n"
     )
 
-    found = tables.read_manifest(path, 2)
+    table = tables.read_manifest(path, 2)
 
-    assert found["image_id"].to_pylist() == ["007", "8", "null"]
-    assert found["uri"].to_pylist() == [None, "http://x", None]
+    assert table["image_id"].to_pylist() == ["007", "8", "null"]
+    assert table["uri"].to_pylist() == [None, "http://x", None]
 
 
 def test_classes_csv(tmp_path):
@@ -220,11 +222,11 @@ def test_corrupt(tmp_path_factory, data):
     path.write_bytes(raw)
 
     try:
-        found = tables.read_manifest(path, 2)
+        table = tables.read_manifest(path, 2)
     except ValueError as error:
         assert str(path) in str(error)  # noqa: PT017
     else:
-        assert set(MANIFEST.names) <= set(found.column_names)
+        assert set(MANIFEST.names) <= set(table.column_names)
 
 
 def test_misspelt_column(stored):
@@ -411,9 +413,9 @@ def test_bad_votes(stored, columns, expected):
 
 def test_numeric_votes(stored):
     """Votes of 1 and 0 are yes and no."""
-    found = tables.read_votes(stored(vote(correct=[1, None, 0])), WEB)
+    table = tables.read_votes(stored(vote(correct=[1, None, 0])), WEB)
 
-    assert found["correct"].to_pylist() == [True, None, False]
+    assert table["correct"].to_pylist() == [True, None, False]
 
 
 def test_votes_for_another_web(stored):
@@ -485,10 +487,10 @@ def test_metadata(stored):
     table = tables.with_info(planned().cast(PLAN), {"level": 40, "names": {"ünï": None}})
     path = stored(table.replace_schema_metadata({**table.schema.metadata, b"pandas": b"{}"}))
 
-    found = tables.read_plan(path)
+    again = tables.read_plan(path)
 
-    assert tables.read_info(Info, found, "plan") == Info(40, {"ünï": None})
-    assert list(found.schema.metadata) == [b"cnlw"]
+    assert tables.read_info(Info, again, "plan") == Info(40, {"ünï": None})
+    assert list(again.schema.metadata) == [b"cnlw"]
 
 
 def test_no_metadata():

@@ -29,11 +29,11 @@ def candidates(pairs, **free: pa.Array):
 
 
 def naive(rows, min_votes):
-    found = defaultdict(Counter)
+    counts = defaultdict(Counter)
     for image, label, correct in rows:
-        found[image, label][correct] += 1
+        counts[image, label][correct] += 1
     verdict = {}
-    for pair, count in found.items():
+    for pair, count in counts.items():
         enough = count[True] + count[False] >= min_votes
         verdict[pair] = (
             None if not enough or count[True] == count[False] else count[True] > count[False]
@@ -50,10 +50,10 @@ BALLOTS = st.lists(
 @given(BALLOTS, st.integers(1, 4))
 def test_verdicts(rows, min_votes):
     """More yes than no shows the class, more no than yes does not, a tie or too few votes is neither."""
-    found = verdicts.compute_verdicts(ballots(rows), min_votes).to_pylist()
+    table = verdicts.compute_verdicts(ballots(rows), min_votes).to_pylist()
 
     assert naive(rows, min_votes) == {
-        (row["image_id"], row["label"]): row["shows"] for row in found
+        (row["image_id"], row["label"]): row["shows"] for row in table
     }
 
 
@@ -61,10 +61,10 @@ def test_verdicts(rows, min_votes):
 def test_counts(rows):
     """Every vote is counted once, the unsure apart."""
     count = Counter(rows)
-    found = verdicts.compute_verdicts(ballots(rows)).to_pylist()
+    table = verdicts.compute_verdicts(ballots(rows)).to_pylist()
 
     assert {
-        (row["image_id"], row["label"]): (row["yes"], row["no"], row["unsure"]) for row in found
+        (row["image_id"], row["label"]): (row["yes"], row["no"], row["unsure"]) for row in table
     } == {(i, c): (count[i, c, True], count[i, c, False], count[i, c, None]) for i, c, _ in rows}
 
 
@@ -74,16 +74,16 @@ def test_pool(rows, min_votes, shuffle):
     pairs = sorted({(i, c) for i, c, _ in rows} | {("z", 0)})
     wrong = {pair for pair, shows in naive(rows, min_votes).items() if shows is False}
 
-    found = verdicts.wrong_candidates(candidates(pairs), ballots(rows), min_votes)
-    chosen = list(zip(found["image_id"].to_pylist(), found["label"].to_pylist(), strict=True))
+    pool = verdicts.wrong_candidates(candidates(pairs), ballots(rows), min_votes)
+    pairs_in_pool = list(zip(pool["image_id"].to_pylist(), pool["label"].to_pylist(), strict=True))
     shuffle.shuffle(pairs)
     shuffle.shuffle(rows)
     again = verdicts.wrong_candidates(candidates(pairs), ballots(rows), min_votes)
 
-    assert {i for i, _ in wrong} == {i for i, _ in chosen}
-    assert len(chosen) == len({i for i, _ in chosen})
-    assert set(chosen) <= wrong
-    assert set(chosen) == set(
+    assert {i for i, _ in wrong} == {i for i, _ in pairs_in_pool}
+    assert len(pairs_in_pool) == len({i for i, _ in pairs_in_pool})
+    assert set(pairs_in_pool) <= wrong
+    assert set(pairs_in_pool) == set(
         zip(again["image_id"].to_pylist(), again["label"].to_pylist(), strict=True)
     )
 
@@ -107,29 +107,31 @@ def signed(rows):
 @given(SIGNED, st.integers(1, 3), st.randoms(use_true_random=False))
 def test_dawid_skene(rows, min_votes, shuffle):
     """Each candidate gets the verdict of its odds, whatever the order of votes; too few votes are none."""
-    found = verdicts.compute_verdicts(signed(rows), min_votes, "dawid_skene")
-    said = sorted(row for row in rows if row[3] is not None)
-    pairs, people = sorted({row[:2] for row in said}), sorted({row[2] for row in said})
-    item = np.array([pairs.index(row[:2]) for row in said], np.int64)
-    who = np.array([people.index(row[2]) for row in said], np.int64)
-    odds = dawid_skene.estimate(item, who, np.array([row[3] for row in said], bool)).log_odds
+    table = verdicts.compute_verdicts(signed(rows), min_votes, "dawid_skene")
+    decisive = sorted(row for row in rows if row[3] is not None)
+    pairs, people = sorted({row[:2] for row in decisive}), sorted({row[2] for row in decisive})
+    item = np.array([pairs.index(row[:2]) for row in decisive], np.int64)
+    annotator = np.array([people.index(row[2]) for row in decisive], np.int64)
+    odds = dawid_skene.estimate(
+        item, annotator, np.array([row[3] for row in decisive], bool)
+    ).log_odds
     shuffle.shuffle(rows)
     again = verdicts.compute_verdicts(signed(rows), min_votes, "dawid_skene")
 
     expected = {}
     for pair in {row[:2] for row in rows}:
-        enough = sum(row[:2] == pair for row in said) >= min_votes
+        enough = sum(row[:2] == pair for row in decisive) >= min_votes
         even = pair not in pairs or abs(odds[pairs.index(pair)]) < dawid_skene.TIE
         expected[pair] = None if not enough or even else bool(odds[pairs.index(pair)] > 0)
-    for table in (found, again):
+    for verdict_table in (table, again):
         assert expected == {
-            (row["image_id"], row["label"]): row["shows"] for row in table.to_pylist()
+            (row["image_id"], row["label"]): row["shows"] for row in verdict_table.to_pylist()
         }
 
 
 def test_the_better_annotator_decides_a_tie():
     """Who agrees with the others elsewhere wins against who does not; by majority it is a tie."""
-    rows = [(f"i{i}", 0, who, i % 2 == 0) for i in range(20) for who in "xyz"]
+    rows = [(f"i{i}", 0, annotator, i % 2 == 0) for i in range(20) for annotator in "xyz"]
     rows += [(f"i{i}", 0, "bad", i % 2 == 1) for i in range(20)]
     rows += [("t", 0, "x", False), ("t", 0, "bad", True)]
 
@@ -154,13 +156,13 @@ def test_dawid_skene_of_many():
     shows = dict(
         zip(draw.permutation(1000).tolist(), (draw.random(1000) < 0.5).tolist(), strict=True)
     )
-    rows = [(f"i{i}", i % 3, who, yes) for i, yes in shows.items() for who in "xyz"]
+    rows = [(f"i{i}", i % 3, annotator, yes) for i, yes in shows.items() for annotator in "xyz"]
     rows = [rows[i] for i in draw.permutation(len(rows))]
 
-    found = verdicts.compute_verdicts(signed(rows), 1, "dawid_skene").to_pylist()
+    table = verdicts.compute_verdicts(signed(rows), 1, "dawid_skene").to_pylist()
 
     assert {f"i{i}": yes for i, yes in shows.items()} == {
-        row["image_id"]: row["shows"] for row in found
+        row["image_id"]: row["shows"] for row in table
     }
 
 
@@ -180,10 +182,10 @@ def test_lot_is_fair():
     """Images that are wrong for two classes are dealt to both about evenly."""
     pairs = [(f"i{i}", c) for i in range(400) for c in (0, 1)]
 
-    found = verdicts.wrong_candidates(candidates(pairs), ballots([(i, c, False) for i, c in pairs]))
+    pool = verdicts.wrong_candidates(candidates(pairs), ballots([(i, c, False) for i, c in pairs]))
 
-    assert len(found) == 400
-    assert 150 < sum(found["label"].to_pylist()) < 250
+    assert len(pool) == 400
+    assert 150 < sum(pool["label"].to_pylist()) < 250
 
 
 def test_wrong_for_one_class_only():

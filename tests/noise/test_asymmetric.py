@@ -15,7 +15,7 @@ from cnlw_tools.noise.asymmetric import (
     target_labels,
 )
 from cnlw_tools.noise.base import corruption_order, n_noisy
-from tests.noise.made import sized
+from tests.noise.items import sized
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
 
@@ -27,7 +27,7 @@ def made(n, classes, seed=0):
 
 @given(n=st.integers(0, 200), seed=st.integers(0, 99), level=st.integers(0, 95))
 def test_oracle(n, seed, level):
-    """Row by row: the first victims take the label of the pair of their true class, the others keep theirs."""
+    """Row by row: the first of the corruption order take the label that the map gives their class."""
     base = made(n, 10, seed)
     label = base.label.tolist()
     for row in corruption_order(base)[: n_noisy(level, n)].tolist():
@@ -103,11 +103,11 @@ def test_blocks(classes):
 def test_pairflip(classes):
     """Every class is taken for the next one, at the asked rate, exactly."""
     base = made(10 * classes, classes)
-    found = pairflip(base, NONE, 40, classes).label
-    wrong = found != base.label
+    label = pairflip(base, NONE, 40, classes).label
+    wrong = label != base.label
 
     assert wrong.sum() == 4 * classes
-    assert ((found - base.label)[wrong] % classes == 1).all()
+    assert ((label - base.label)[wrong] % classes == 1).all()
     assert expected_pairflip(sized([10] * classes), 40, classes).rate == pytest.approx(0.4)
 
 
@@ -115,12 +115,12 @@ def test_pairflip(classes):
 def test_expected_matrix(map_):
     """The matrix is realised to one image a class."""
     base = made(5000, 10)
-    found = asymmetric(base, NONE, 30, 10, map_).label
-    seen = np.bincount(base.label * 10 + found, minlength=100).reshape(10, 10)
+    label = asymmetric(base, NONE, 30, 10, map_).label
+    counts = np.bincount(base.label * 10 + label, minlength=100).reshape(10, 10)
     promise = expected(sized([500] * 10), 30, 10, map_)
 
-    assert np.abs(seen - 500 * promise.matrix).max() <= 1
-    assert np.abs(np.diag(seen) - promise.n_clean).max() <= 1
+    assert np.abs(counts - 500 * promise.matrix).max() <= 1
+    assert np.abs(np.diag(counts) - promise.n_clean).max() <= 1
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,11 @@ from cnlw_tools.noise.base import (
 
 
 def naive(label, key):
-    found = defaultdict(list)
+    rows_by_class = defaultdict(list)
     for row, c in enumerate(label):
-        found[c].append(row)
+        rows_by_class[c].append(row)
     place = {}
-    for rows in found.values():
+    for rows in rows_by_class.values():
         for rank, row in enumerate(sorted(rows, key=lambda r: key[r])):
             place[row] = (Fraction(2 * rank + 1, 2 * len(rows)), key[row])
     return sorted(place, key=place.get)
@@ -43,15 +43,15 @@ def made(images):
 
 
 @given(IMAGES)
-def test_victims(images):
-    """Images lose in the order of (rank in class + 1/2) / class size, then key."""
+def test_corruption_order(images):
+    """Items turn noisy in the order of (rank in class + 1/2) / class size, then key."""
     label, key = [c for c, _ in images], [k for _, k in images]
 
     assert corruption_order(made(images)).tolist() == naive(label, key)
 
 
 @pytest.mark.parametrize("sizes", [(1, 3, 9, 27, 81), (500, 100, 20, 4), (1000, 999, 7), (3000,)])
-def test_victims_of_many(sizes):
+def test_corruption_order_of_many(sizes):
     """Classes of sizes whose places coincide are ordered as exact fractions are."""
     draw = np.random.default_rng(1)
     label = draw.permutation(np.repeat(np.arange(len(sizes)), sizes))
@@ -75,9 +75,9 @@ def test_by_class(classes, images):
     order = np.arange(len(images))[::-1]
     label = [c for c, _ in images]
 
-    found, count = group_by_class(made(images), order, classes)
+    rows, count = group_by_class(made(images), order, classes)
 
-    assert found.tolist() == sorted(order.tolist(), key=lambda row: label[row])
+    assert rows.tolist() == sorted(order.tolist(), key=lambda row: label[row])
     assert count[:7].tolist() == [label.count(c) for c in range(7)]
     assert len(count) == classes
 

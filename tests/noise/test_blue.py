@@ -9,7 +9,7 @@ from cnlw_tools import prng
 from cnlw_tools.noise import NOISE, Items
 from cnlw_tools.noise.base import corruption_order, n_noisy
 from cnlw_tools.noise.blue import blue, expected
-from tests.noise.made import sized
+from tests.noise.items import sized
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
 
@@ -21,7 +21,7 @@ def made(n, classes, seed):
 
 @given(st.integers(0, 90), st.integers(2, 12), st.integers(0, 99), st.integers(0, 100))
 def test_oracle(n, classes, seed, level):
-    """The first victims take the label that their number says, the others keep theirs."""
+    """The first of the corruption order take the label that their number says, the others keep theirs."""
     base = made(n, classes, seed)
     label = base.label.tolist()
     for row in corruption_order(base)[: n_noisy(level, n)].tolist():
@@ -36,24 +36,24 @@ def test_two_classes(level):
     """With two classes every flip is to the other one."""
     base = made(100, 2, 0)
 
-    found = blue(base, NONE, level, 2).label
+    label = blue(base, NONE, level, 2).label
 
-    assert (found != base.label).sum() == level
-    assert set(found.tolist()) <= {0, 1}
+    assert (label != base.label).sum() == level
+    assert set(label.tolist()) <= {0, 1}
 
 
 def test_uniform():
     """Flips fall on all other classes alike: chi-square of 20 cells at 20,000 flips."""
     base = made(20_000, 5, 3)
 
-    found = blue(base, NONE, 100, 5).label
+    label = blue(base, NONE, 100, 5).label
     count = np.zeros((5, 5))
-    np.add.at(count, (base.label, found), 1)
-    other = count[~np.eye(5, dtype=bool)].reshape(5, 4)
-    even = other.mean(1, keepdims=True)
+    np.add.at(count, (base.label, label), 1)
+    flips = count[~np.eye(5, dtype=bool)].reshape(5, 4)
+    mean = flips.mean(1, keepdims=True)
 
     assert np.trace(count) == 0
-    assert ((other - even) ** 2 / even).sum() < 37.7  # 15 degrees of freedom, p = 0.001
+    assert ((flips - mean) ** 2 / mean).sum() < 37.7  # 15 degrees of freedom, p = 0.001
 
 
 @pytest.mark.parametrize("classes", [0, 1])

@@ -65,10 +65,10 @@ def worlds(draw, least: int = 0):
     chance = draw(st.sampled_from([0, 0.1, 0.3]))
 
     def dead(label):
-        lost = rng.random(len(label)) < chance
+        is_dead = rng.random(len(label)) < chance
         for c, count in enumerate(counts):
-            lost[np.flatnonzero(label == c)[count:]] = False
-        return lost
+            is_dead[np.flatnonzero(label == c)[count:]] = False
+        return is_dead
 
     def labels(label):
         return np.where(
@@ -102,9 +102,11 @@ def wrong(world, draw):
     return (draw.pool >= 0) | (draw.label != world.base.label[draw.slot])
 
 
-def declared(what):
+def declared(guarantee):
     return [
-        pytest.param(model, id=name) for name, model in NOISE.items() if what in model.guarantees
+        pytest.param(model, id=name)
+        for name, model in NOISE.items()
+        if guarantee in model.guarantees
     ]
 
 
@@ -173,9 +175,9 @@ def test_proportional(model, world, level):
     """Every class has its share of the noise, within one and a half images."""
     noisy = wrong(world, drawn(model, world, level))
     count = np.bincount(world.base.label, minlength=world.classes)
-    lost = np.bincount(world.base.label[noisy], minlength=world.classes)
+    n_noisy = np.bincount(world.base.label[noisy], minlength=world.classes)
 
-    assert np.abs(lost - count * level / 100).max() <= 1.5
+    assert np.abs(n_noisy - count * level / 100).max() <= 1.5
 
 
 @pytest.mark.parametrize("model", declared("nested"))
@@ -210,13 +212,15 @@ def test_keeps_labels(model, world, level):
 @given(world=worlds(), level=LEVELS)
 def test_pure(model, world, level):
     """The same input gives the same output, and is left as it was."""
-    before = [a.copy() for part in world[:2] for a in (part.label, part.key, *part.side.values())]
-    one, two = drawn(model, world, level), drawn(model, world, level)
-    after = [a for part in world[:2] for a in (part.label, part.key, *part.side.values())]
+    columns_before = [
+        a.copy() for part in world[:2] for a in (part.label, part.key, *part.side.values())
+    ]
+    first, second = drawn(model, world, level), drawn(model, world, level)
+    columns_after = [a for part in world[:2] for a in (part.label, part.key, *part.side.values())]
 
-    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
-    assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
-    assert not np.shares_memory(one.label, world.base.label)
+    assert all(np.array_equal(a, b) for a, b in zip(columns_before, columns_after, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    assert not np.shares_memory(first.label, world.base.label)
 
 
 @every
@@ -231,15 +235,15 @@ def test_row_order(model, world, level, seed):
             part.label[order], part.key[order], {k: v[order] for k, v in part.side.items()}
         )
 
-    def by_key(found):
-        draw = drawn(model, found, level)
-        image = [int(found.pool.key[p]) if p >= 0 else -1 for p in draw.pool]
-        slot = [int(found.base.key[s]) if s >= 0 else -1 for s in draw.slot]
+    def by_key(world):
+        draw = drawn(model, world, level)
+        image = [int(world.pool.key[p]) if p >= 0 else -1 for p in draw.pool]
+        slot = [int(world.base.key[s]) if s >= 0 else -1 for s in draw.slot]
         return sorted(zip(slot, draw.label.tolist(), image, strict=True))
 
-    other = World(shuffled(world.base), shuffled(world.pool), world.classes)
+    shuffled_world = World(shuffled(world.base), shuffled(world.pool), world.classes)
 
-    assert by_key(world) == by_key(other)
+    assert by_key(world) == by_key(shuffled_world)
 
 
 @pytest.mark.parametrize("model", declared("adds"))
@@ -247,13 +251,13 @@ def test_row_order(model, world, level, seed):
 def test_adds(model, world, level):
     """Every example stays as it is, first; what comes beside is foreign, and its labels are spread evenly."""
     draw, n = drawn(model, world, level), len(world.base.label)
-    given = np.bincount(draw.label[n:], minlength=world.classes)
+    label_counts = np.bincount(draw.label[n:], minlength=world.classes)
 
     assert draw.slot.tolist() == list(range(n)) + [-1] * (len(draw.slot) - n)
     assert draw.label[:n].tolist() == world.base.label.tolist()
     assert (draw.pool[:n] == -1).all()
     assert (draw.pool[n:] >= 0).all()
-    assert np.ptp(given) <= 1
+    assert np.ptp(label_counts) <= 1
 
 
 @pytest.mark.parametrize(
@@ -262,9 +266,9 @@ def test_adds(model, world, level):
 @given(world=worlds(), level=LEVELS)
 def test_pool_once(model, world, level):
     """A foreign image comes once, unless the model dilutes."""
-    came = [row for row in drawn(model, world, level).pool.tolist() if row >= 0]
+    pool_rows = [row for row in drawn(model, world, level).pool.tolist() if row >= 0]
 
-    assert len(came) == len(set(came))
+    assert len(pool_rows) == len(set(pool_rows))
 
 
 @pytest.mark.parametrize("model", [NOISE["red"], NOISE["red_standin"]])
@@ -272,10 +276,10 @@ def test_pool_once(model, world, level):
 def test_pool(model, world, level):
     """A red image is of the class of its slot, and can be had."""
     draw = drawn(model, world, level)
-    came = draw.pool[draw.pool >= 0]
+    pool_rows = draw.pool[draw.pool >= 0]
 
-    assert world.pool.label[came].tolist() == draw.label[draw.pool >= 0].tolist()
-    assert not world.pool.side["dead"][came].any()
+    assert world.pool.label[pool_rows].tolist() == draw.label[draw.pool >= 0].tolist()
+    assert not world.pool.side["dead"][pool_rows].any()
 
 
 @every
@@ -283,18 +287,22 @@ def test_pool(model, world, level):
 def test_expected(model, world, level):
     """What the model expects is what the draw realises."""
     draw = drawn(model, world, level)
-    promise = model.expected(world.base, level, world.classes, **general(model, world.classes))
+    statistics = model.expected(world.base, level, world.classes, **general(model, world.classes))
     stays = draw.pool < 0
     truth = world.base.label[draw.slot[stays]]  # what is added is foreign
-    kept = np.bincount(truth[draw.label[stays] == truth], minlength=world.classes)
-    there = np.bincount(truth, minlength=world.classes)
+    n_clean = np.bincount(truth[draw.label[stays] == truth], minlength=world.classes)
+    n_staying = np.bincount(truth, minlength=world.classes)
 
-    odd = 1e-9 if "exact" in model.guarantees else world.classes  # images that classes share
-    assert wrong(world, draw).sum() == pytest.approx(promise.rate * len(draw.slot), abs=odd)
-    assert (~stays).mean() == pytest.approx(promise.foreign_rate, abs=1e-12)
-    assert np.allclose(promise.matrix.sum(1), 1)
-    assert (promise.matrix >= 0).all()
-    assert (np.abs(kept - np.diag(promise.matrix) * there) <= promise.n_draws + 0.51).all()
+    tolerance = 1e-9 if "exact" in model.guarantees else world.classes  # images that classes share
+    assert wrong(world, draw).sum() == pytest.approx(
+        statistics.rate * len(draw.slot), abs=tolerance
+    )
+    assert (~stays).mean() == pytest.approx(statistics.foreign_rate, abs=1e-12)
+    assert np.allclose(statistics.matrix.sum(1), 1)
+    assert (statistics.matrix >= 0).all()
+    assert (
+        np.abs(n_clean - np.diag(statistics.matrix) * n_staying) <= statistics.n_draws + 0.51
+    ).all()
 
 
 @every
@@ -317,11 +325,11 @@ def test_many_classes(model, classes, skew, seed):
     }
     world = World(items(rng, counts, side), items(rng, 3 * counts + 1, dead), classes)
     low, high = drawn(model, world, 20), drawn(model, world, 50)
-    promise = model.expected(world.base, 50, classes, **general(model, classes))
-    noisy, odd = wrong(world, low), 0.5 if "exact" in model.guarantees else (counts > 0).sum()
+    statistics = model.expected(world.base, 50, classes, **general(model, classes))
+    noisy, tolerance = wrong(world, low), 0.5 if "exact" in model.guarantees else (counts > 0).sum()
 
-    assert abs(wrong(world, high).sum() - promise.rate * len(high.slot)) <= odd
-    assert np.allclose(promise.matrix.sum(1), 1)
+    assert abs(wrong(world, high).sum() - statistics.rate * len(high.slot)) <= tolerance
+    assert np.allclose(statistics.matrix.sum(1), 1)
     assert (high.label[noisy] == low.label[noisy]).all()
     assert (high.pool[noisy] == low.pool[noisy]).all()
     assert set(high.label.tolist()) <= set(range(classes))
@@ -331,12 +339,12 @@ def test_many_classes(model, classes, skew, seed):
 def test_no_images(model):
     """No image is no noise."""
     empty = np.empty(0, np.int64)
-    none = Items(empty, np.empty(0, np.uint64), {**beside(empty), "donor": empty})
+    no_images = Items(empty, np.empty(0, np.uint64), {**beside(empty), "donor": empty})
 
-    draw = model.draw(none, none, 40, 3, **general(model, 3))
+    draw = model.draw(no_images, no_images, 40, 3, **general(model, 3))
 
     assert [len(column) for column in draw] == [0, 0, 0]
-    assert model.expected(none, 40, 3, **general(model, 3)).rate == 0
+    assert model.expected(no_images, 40, 3, **general(model, 3)).rate == 0
 
 
 @pytest.mark.parametrize(
@@ -344,13 +352,13 @@ def test_no_images(model):
 )
 def test_one_image(model):
     """One image is lost from 50 % on, rounded half up."""
-    one = Items(np.array([1]), np.array([7], np.uint64), beside(np.array([1])))
+    base = Items(np.array([1]), np.array([7], np.uint64), beside(np.array([1])))
     pool = Items(np.array([1]), np.array([9], np.uint64), {"donor": np.array([0])})
 
-    drawn = [model.draw(one, pool, level, 2, **general(model, 2)) for level in (0, 49, 50, 80)]
-    found = [wrong(World(one, pool, 2), draw).tolist() for draw in drawn]
+    draws = [model.draw(base, pool, level, 2, **general(model, 2)) for level in (0, 49, 50, 80)]
+    is_noisy = [wrong(World(base, pool, 2), draw).tolist() for draw in draws]
 
-    assert found == [[False], [False], [True], [True]]
+    assert is_noisy == [[False], [False], [True], [True]]
 
 
 def test_golden_names():
@@ -377,6 +385,6 @@ def test_golden(model):
         3,
     )
     draw = drawn(model, world, 40)
-    name = next(name for name, other in NOISE.items() if other is model)
+    name = next(name for name, entry in NOISE.items() if entry is model)
 
     assert sha256(np.stack(draw).astype("<i8").tobytes()).hexdigest()[:16] == GOLDEN[name]

@@ -24,12 +24,14 @@ def items(counts, seed=0):
 
 def naive(base, classes, alpha):
     """All (image, label) pairs, drawn example by example."""
-    found = [(i, int(c)) for i, c in enumerate(base.label)]
+    pairs = [(i, int(c)) for i, c in enumerate(base.label)]
     for c in range(classes):
-        mine = sorted((int(base.key[i]), i) for i in range(len(base.label)) if base.label[i] == c)
-        total = math.floor(alpha * len(mine) + 0.5)
-        copies = [(key, i, k) for k in range(int(alpha)) for key, i in mine]
-        copies += [(key, i, int(alpha)) for key, i in mine[: total - len(copies)]]
+        class_images = sorted(
+            (int(base.key[i]), i) for i in range(len(base.label)) if base.label[i] == c
+        )
+        total = math.floor(alpha * len(class_images) + 0.5)
+        copies = [(key, i, k) for k in range(int(alpha)) for key, i in class_images]
+        copies += [(key, i, int(alpha)) for key, i in class_images[: total - len(copies)]]
         numbered = sorted(
             (int(prng.random_bits(np.array([key], np.uint64), prng.Stream.COPY_LABEL, k)[0]), i)
             for key, i, k in copies
@@ -37,8 +39,8 @@ def naive(base, classes, alpha):
         v = (c + 0.5) * GOLDEN_RATIO % 1
         for r, (_, i) in enumerate(numbered):
             rank = next(j for j in range(classes) if r < math.ceil(total * (j + 1) / classes - v))
-            found.append((i, (c + rank) % classes))
-    return Counter(found)
+            pairs.append((i, (c + rank) % classes))
+    return Counter(pairs)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0, 2.5, 7.0])
@@ -77,13 +79,13 @@ def test_promise(counts, alpha, seed):
     """The promised matrix and counts are the realised ones, to the last example."""
     base = items(counts, seed % 99)
     draw = dilution(base, NONE, 0, len(counts), alpha=alpha)
-    said = expected(base, 0, len(counts), alpha=alpha)
-    seen = np.zeros((len(counts), len(counts)))
-    np.add.at(seen, (base.label[draw.slot], draw.label), 1)
+    statistics = expected(base, 0, len(counts), alpha=alpha)
+    examples = np.zeros((len(counts), len(counts)))
+    np.add.at(examples, (base.label[draw.slot], draw.label), 1)
 
-    assert seen.sum(1).tolist() == [n + math.floor(alpha * n + 0.5) for n in counts]
-    assert np.allclose(seen, said.matrix * seen.sum(1, keepdims=True))
-    assert np.diag(seen).tolist() == said.n_clean.tolist()
+    assert examples.sum(1).tolist() == [n + math.floor(alpha * n + 0.5) for n in counts]
+    assert np.allclose(examples, statistics.matrix * examples.sum(1, keepdims=True))
+    assert np.diag(examples).tolist() == statistics.n_clean.tolist()
 
 
 @given(st.integers(2, 60), st.integers(0, 500), st.integers(0, 2**32))
@@ -92,17 +94,17 @@ def test_dealt(classes, copies, seed):
     share = np.random.default_rng(seed).dirichlet(np.ones(classes))
     n = np.full(classes, copies)
 
-    found = deal_copies(n, share)
+    per_label = deal_copies(n, share)
 
-    assert found.sum(1).tolist() == n.tolist()
-    assert (np.abs(found - copies * share) < 1 + 1e-9).all()
+    assert per_label.sum(1).tolist() == n.tolist()
+    assert (np.abs(per_label - copies * share) < 1 + 1e-9).all()
 
 
 def test_few_copies_of_many_classes():
     """Where a class has fewer copies than there are labels, the true one has its chance all the same."""
-    found = deal_copies(np.full(1000, 10), np.full(1000, 1 / 1000))
+    per_rank = deal_copies(np.full(1000, 10), np.full(1000, 1 / 1000))
     label = np.zeros((1000, 1000), int)
-    np.put_along_axis(label, cyclic_labels(1000), found, 1)
+    np.put_along_axis(label, cyclic_labels(1000), per_rank, 1)
 
     assert abs(np.diag(label).sum() - 10) <= 2
     assert abs(label.sum(0) - 10).max() <= 2
@@ -128,9 +130,9 @@ def test_impossible_alpha(alpha):
 def test_many_classes():
     """A thousand unequal classes are diluted like ten."""
     base = items(tuple(1 + c % 5 for c in range(1000)))
-    draw, said = (
+    draw, statistics = (
         NOISE["dilution"].draw(base, NONE, 0, 1000, alpha=3.0),
         NOISE["dilution"].expected(base, 0, 1000, alpha=3.0),
     )
 
-    assert np.mean(draw.label != base.label[draw.slot]) == pytest.approx(said.rate, abs=1e-12)
+    assert np.mean(draw.label != base.label[draw.slot]) == pytest.approx(statistics.rate, abs=1e-12)

@@ -21,10 +21,10 @@ def pool(stocks, seed=0):
     )
 
 
-def naive(found, need, shares):
+def naive(images, need, shares):
     """One image after the other: of the donor whose next place comes first."""
     lists = [
-        sorted((int(k), i) for i, k in enumerate(found.key) if found.side["donor"][i] == d)
+        sorted((int(k), i) for i, k in enumerate(images.key) if images.side["donor"][i] == d)
         for d in range(len(shares))
     ]
     used, rows = [0] * len(shares), []
@@ -36,46 +36,48 @@ def naive(found, need, shares):
 
 
 @pytest.mark.parametrize(
-    ("shares", "said"), [((1, 1), ""), ((2, 1), "2:1"), ((1, 5, 2), "1:5:2"), ((1,), "")]
+    ("shares", "text"), [((1, 1), ""), ((2, 1), "2:1"), ((1, 5, 2), "1:5:2"), ((1,), "")]
 )
-def test_oracle(shares, said):
+def test_oracle(shares, text):
     """The order is that of a loop, and a smaller need is part of a larger one."""
-    found = pool((40,) * len(shares))
-    rows = take_once(found, 30, said).tolist()
+    images = pool((40,) * len(shares))
+    rows = take_once(images, 30, text).tolist()
 
-    assert rows == naive(found, 30, shares)
-    assert take_once(found, 11, said).tolist() == rows[:11]
+    assert rows == naive(images, 30, shares)
+    assert take_once(images, 11, text).tolist() == rows[:11]
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(0, 60), st.integers(0, 99))
 def test_shares(shares, need, seed):
     """Each donor gives its share, within one image, and each image is taken once."""
-    found = pool((60,) * len(shares), seed)
-    rows = take_once(found, need, ":".join(map(str, shares)))
-    given = np.bincount(found.side["donor"][rows], minlength=len(shares))
+    images = pool((60,) * len(shares), seed)
+    rows = take_once(images, need, ":".join(map(str, shares)))
+    taken_counts = np.bincount(images.side["donor"][rows], minlength=len(shares))
 
     assert len(set(rows.tolist())) == len(rows) == need
-    assert (abs(given - need * np.array(shares) / sum(shares)) <= 1 + 1e-9).all() or len(shares) > 2
-    assert abs(given - need * np.array(shares) / sum(shares)).max() < len(shares)
+    assert (abs(taken_counts - need * np.array(shares) / sum(shares)) <= 1 + 1e-9).all() or len(
+        shares
+    ) > 2
+    assert abs(taken_counts - need * np.array(shares) / sum(shares)).max() < len(shares)
 
 
 def test_too_small():
     """A donor that runs out is named, with what is asked of it and what it has."""
-    with pytest.raises(DonorTooSmall, match="donor 1 has 4 images, and 5 are needed") as found:
+    with pytest.raises(DonorTooSmall, match="donor 1 has 4 images, and 5 are needed") as caught:
         take_once(pool((50, 4)), 10)
-    assert (found.value.donor, found.value.need, found.value.stock) == (1, 5, 4)
+    assert (caught.value.donor, caught.value.need, caught.value.stock) == (1, 5, 4)
     assert len(take_once(pool((50, 4)), 8)) == 8
 
 
 def test_repeated():
     """All images of a donor come equally often, give or take one, and each of its times is another."""
-    found = pool((7, 3))
-    rows, times = take_repeatedly(found, 50, "3:2")
-    many = Counter(rows.tolist())
+    images = pool((7, 3))
+    rows, times = take_repeatedly(images, 50, "3:2")
+    counts = Counter(rows.tolist())
 
-    assert sum(many[i] for i in np.flatnonzero(found.side["donor"] == 0)) == 30
-    assert {many[int(i)] for i in np.flatnonzero(found.side["donor"] == 0)} == {4, 5}
-    assert {many[int(i)] for i in np.flatnonzero(found.side["donor"] == 1)} == {6, 7}
+    assert sum(counts[i] for i in np.flatnonzero(images.side["donor"] == 0)) == 30
+    assert {counts[int(i)] for i in np.flatnonzero(images.side["donor"] == 0)} == {4, 5}
+    assert {counts[int(i)] for i in np.flatnonzero(images.side["donor"] == 1)} == {6, 7}
     assert len(set(zip(rows.tolist(), times.tolist(), strict=True))) == 50
 
 

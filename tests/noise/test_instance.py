@@ -1,4 +1,4 @@
-"""Instance-dependent flips: the truncated normal, the level at which each image flip_levels, where it goes."""
+"""Instance-dependent flips: the truncated normal, the level at which each image flips, and to which label."""
 
 import math
 
@@ -69,23 +69,25 @@ def test_oracle(n, classes, seed, level):
 @pytest.mark.parametrize("level", [1, 5, 20, 50, 80, 95, 99])
 def test_the_mean_rate_is_the_level(level):
     """As lines between its points the distribution has the mean that was asked for, and is a normal cut to [0, 1]."""
-    below = flip_rate_distributions()[level]
-    density = np.diff(below) * CELLS
+    distribution = flip_rate_distributions()[level]
+    density = np.diff(distribution) * CELLS
     middle = (np.arange(CELLS) + 0.5) / CELLS
     parabola = np.polyfit(middle[density > 1e-3], np.log(density[density > 1e-3]), 2)
 
-    assert 1 - (below[:-1] + below[1:]).mean() / 2 == pytest.approx(level / 100, abs=1e-9)
+    assert 1 - (distribution[:-1] + distribution[1:]).mean() / 2 == pytest.approx(
+        level / 100, abs=1e-9
+    )
     assert parabola[0] == pytest.approx(-1 / (2 * SPREAD**2), rel=0.01)
-    assert (below[0], below[-1]) == (0, 1)
+    assert (distribution[0], distribution[-1]) == (0, 1)
     assert (density >= 0).all()
 
 
 def test_standardised_bounds_would_be_wrong():
     """What users found: a normal cut at 0 and 1 spreads above its location flips 24.6 % where 20 % was asked."""
     draw = np.random.default_rng(0).normal(size=1_000_000)
-    other = 0.2 + SPREAD * draw[(draw > 0) & (draw < 1)]
+    standardised = 0.2 + SPREAD * draw[(draw > 0) & (draw < 1)]
 
-    assert other.mean() == pytest.approx(0.246, abs=0.001)
+    assert standardised.mean() == pytest.approx(0.246, abs=0.001)
     assert 1 - (
         flip_rate_distributions()[20][:-1] + flip_rate_distributions()[20][1:]
     ).mean() / 2 == pytest.approx(0.2, abs=1e-9)
@@ -116,26 +118,27 @@ def test_own_draws_have_the_level_as_their_mean(level):
 def test_exact_and_own_draws_mostly_agree():
     """Most of the images that are noisy in the one way are so in the other, with the same label."""
     base = made(5000, 4)
-    exact, own = (instance(base, NONE, 40, 4, exact=e).label for e in (True, False))
+    exact, independent = (instance(base, NONE, 40, 4, exact=e).label for e in (True, False))
 
     assert (exact != base.label).sum() == 2000
-    assert (exact != own).mean() < 0.03
+    assert (exact != independent).mean() < 0.03
 
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_realised_matrix(exact):
     """Forty thousand images realise what is promised within five sigma a cell."""
     base = made(40_000, 5, d=8)
-    promise = expected(base, 40, 5, exact=exact)
-    found = instance(base, NONE, 40, 5, exact=exact).label
-    many = np.bincount(base.label, minlength=5)[:, None]
-    seen = np.bincount(base.label * 5 + found, minlength=25).reshape(5, 5) / many
+    statistics = expected(base, 40, 5, exact=exact)
+    label = instance(base, NONE, 40, 5, exact=exact).label
+    class_sizes = np.bincount(base.label, minlength=5)[:, None]
+    rates = np.bincount(base.label * 5 + label, minlength=25).reshape(5, 5) / class_sizes
 
-    assert np.allclose(promise.matrix.sum(1), 1)
+    assert np.allclose(statistics.matrix.sum(1), 1)
     assert (
-        np.abs(seen - promise.matrix) <= 5 * np.sqrt(promise.matrix * (1 - promise.matrix) / many)
+        np.abs(rates - statistics.matrix)
+        <= 5 * np.sqrt(statistics.matrix * (1 - statistics.matrix) / class_sizes)
     ).all()
-    assert (found != base.label).mean() == pytest.approx(promise.rate, abs=0 if exact else 0.01)
+    assert (label != base.label).mean() == pytest.approx(statistics.rate, abs=0 if exact else 0.01)
 
 
 def test_where_an_image_goes_is_its_own():
@@ -147,18 +150,20 @@ def test_where_an_image_goes_is_its_own():
         {"features": np.tile([[9, 0], [0, 9]], (2000, 1)).astype("f4")},
     )
     label = instance(base, NONE, 95, 10).label
-    few = instance(
+    first_images = instance(
         Items(*(part[:500] for part in base[:2]), {"features": base.side["features"][:500]}),
         NONE,
         95,
         10,
     )
-    most = [np.bincount(label[i::2][label[i::2] > 0], minlength=10).argmax() for i in (0, 1)]
-    both = (label[:500] > 0) & (few.label > 0)
+    most_frequent = [
+        np.bincount(label[i::2][label[i::2] > 0], minlength=10).argmax() for i in (0, 1)
+    ]
+    is_noisy_in_both = (label[:500] > 0) & (first_images.label > 0)
 
-    assert most[0] != most[1]
-    assert (label[:500] == few.label)[both].all()
-    assert both.sum() > 400
+    assert most_frequent[0] != most_frequent[1]
+    assert (label[:500] == first_images.label)[is_noisy_in_both].all()
+    assert is_noisy_in_both.sum() > 400
 
 
 @pytest.mark.parametrize(

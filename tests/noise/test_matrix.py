@@ -1,4 +1,4 @@
-"""A transition matrix: exact round_counts, images that draw on their own, and matrices that are none."""
+"""A transition matrix: exact counts, images that draw on their own, and matrices that are none."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from cnlw_tools import prng
 from cnlw_tools.noise import Items
 from cnlw_tools.noise.matrix import expected, matrix, round_counts
-from tests.noise.made import sized
+from tests.noise.items import sized
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
 
@@ -20,7 +20,7 @@ def made(n, classes, seed=0):
     ), draw.dirichlet(np.full(classes, 0.5), classes)
 
 
-def seen(base, label, classes):
+def count_labels(base, label, classes):
     return np.bincount(base.label * classes + label, minlength=classes**2).reshape(classes, classes)
 
 
@@ -31,9 +31,9 @@ def test_oracle(n, classes, seed):
     label = [0] * n
     for c in range(classes):
         rows = sorted(np.flatnonzero(base.label == c).tolist(), key=lambda row: base.key[row])
-        asked = [len(rows) * q[c, j] / q[c].sum() for j in range(classes)]
-        count = [int(a) for a in asked]
-        for j in sorted(range(classes), key=lambda j: (count[j] - asked[j], j))[
+        ideal = [len(rows) * q[c, j] / q[c].sum() for j in range(classes)]
+        count = [int(a) for a in ideal]
+        for j in sorted(range(classes), key=lambda j: (count[j] - ideal[j], j))[
             : len(rows) - sum(count)
         ]:
             count[j] += 1
@@ -61,26 +61,26 @@ def test_oracle_of_own_draws(n, classes, seed):
 def test_cells_are_exact(counts):
     """Every cell is what was asked for, rounded down or up, and rows keep their sums; the promise says the same."""
     base, (_, q) = sized(counts), made(0, 4)
-    found = seen(base, matrix(base, NONE, 0, 4, q.tolist()).label, 4)
-    promise = expected(base, 0, 4, q.tolist())
+    counts_by_label = count_labels(base, matrix(base, NONE, 0, 4, q.tolist()).label, 4)
+    statistics = expected(base, 0, 4, q.tolist())
 
-    assert (np.abs(found - np.array(counts)[:, None] * q) < 1).all()
-    assert found.sum(1).tolist() == counts
-    assert np.allclose(promise.matrix * np.array(counts)[:, None], found)
-    assert promise.rate == pytest.approx(1 - np.trace(found) / sum(counts))
-    assert promise.exact
+    assert (np.abs(counts_by_label - np.array(counts)[:, None] * q) < 1).all()
+    assert counts_by_label.sum(1).tolist() == counts
+    assert np.allclose(statistics.matrix * np.array(counts)[:, None], counts_by_label)
+    assert statistics.rate == pytest.approx(1 - np.trace(counts_by_label) / sum(counts))
+    assert statistics.exact
 
 
 def test_own_draws_follow_the_matrix():
     """Fifty thousand images realise it within five sigma a cell."""
     base, (_, q) = sized([12_500] * 4), made(0, 4)
     base = Items(base.label, prng.mix(base.key))
-    found = seen(base, matrix(base, NONE, 0, 4, q.tolist(), exact=False).label, 4) / 12_500
-    promise = expected(base, 0, 4, q.tolist(), exact=False)
+    rates = count_labels(base, matrix(base, NONE, 0, 4, q.tolist(), exact=False).label, 4) / 12_500
+    statistics = expected(base, 0, 4, q.tolist(), exact=False)
 
-    assert np.allclose(promise.matrix, q)
-    assert (np.abs(found - q) <= 5 * np.sqrt(q * (1 - q) / 12_500)).all()
-    assert not promise.exact
+    assert np.allclose(statistics.matrix, q)
+    assert (np.abs(rates - q) <= 5 * np.sqrt(q * (1 - q) / 12_500)).all()
+    assert not statistics.exact
 
 
 def test_columns_for_the_true_class_are_turned_when_asked():
@@ -88,7 +88,7 @@ def test_columns_for_the_true_class_are_turned_when_asked():
     q = [[0.9, 0.2], [0.1, 0.8]]
     base = sized([100, 100])
 
-    assert seen(base, matrix(base, NONE, 0, 2, q, transpose=True).label, 2).tolist() == [
+    assert count_labels(base, matrix(base, NONE, 0, 2, q, transpose=True).label, 2).tolist() == [
         [90, 10],
         [20, 80],
     ]

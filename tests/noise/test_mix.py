@@ -31,22 +31,25 @@ def made(counts, seed=0):
 def test_oracle(counts, seed, level, part):
     """The first of each class by their number are what one model makes of them alone, the others the other's."""
     base, pool = made(counts, seed)
-    mine = set()
+    first_part = set()
     for c, n in enumerate(counts):
         rows = np.flatnonzero(base.label == c).tolist()
         rows.sort(key=lambda row: prng.random_bits(base.key[[row]], prng.Stream.MIX_PART)[0])
-        mine |= set(rows[: int(n * part + 0.5)])
-    found = {}
-    for name, rows in (("blue", sorted(mine)), ("red", sorted(set(range(len(base.label))) - mine))):
+        first_part |= set(rows[: int(n * part + 0.5)])
+    expected_rows = {}
+    for name, rows in (
+        ("blue", sorted(first_part)),
+        ("red", sorted(set(range(len(base.label))) - first_part)),
+    ):
         draw = NOISE[name].draw(Items(base.label[rows], base.key[rows]), pool, level, len(counts))
-        found |= {
+        expected_rows |= {
             row: (label, web) for row, label, web in zip(rows, draw.label, draw.pool, strict=True)
         }
     draw = mix(base, pool, level, len(counts), "blue", "red", part)
 
     assert draw.slot.tolist() == list(range(len(base.label)))
     assert list(zip(draw.label, draw.pool, strict=True)) == [
-        found[row] for row in range(len(base.label))
+        expected_rows[row] for row in range(len(base.label))
     ]
 
 

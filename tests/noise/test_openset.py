@@ -30,7 +30,7 @@ POOL = items((300,), 1)
     st.integers(0, 99),
 )
 def test_oracle(counts, level, flips, seed):
-    """Row by row: the first victims lose their image, the last their label, the others nothing."""
+    """Row by row: the first of the corruption order lose their image, the last their label, the others nothing."""
     base = items(counts, seed)
     order, n = corruption_order(base).tolist(), sum(counts)
     images = take_once(POOL, n_noisy(level, n)).tolist()
@@ -48,7 +48,7 @@ def test_oracle(counts, level, flips, seed):
 def test_promise(counts, level, flips):
     """What is promised of each class is realised to the image."""
     base = items(counts)
-    draw, said = (
+    draw, statistics = (
         openset(base, POOL, level, len(counts), flips=flips),
         expected(base, level, len(counts), flips=flips),
     )
@@ -56,9 +56,12 @@ def test_promise(counts, level, flips):
     right = stays & (draw.label == base.label)
     n = max(len(base.label), 1)
 
-    assert said.n_clean.tolist() == np.bincount(base.label[right], minlength=len(counts)).tolist()
-    assert (said.rate, said.foreign_rate) == (np.sum(~right) / n, np.sum(~stays) / n)
-    assert np.allclose(said.matrix.sum(1), 1)
+    assert (
+        statistics.n_clean.tolist()
+        == np.bincount(base.label[right], minlength=len(counts)).tolist()
+    )
+    assert (statistics.rate, statistics.foreign_rate) == (np.sum(~right) / n, np.sum(~stays) / n)
+    assert np.allclose(statistics.matrix.sum(1), 1)
 
 
 def test_both_rates_together():
@@ -66,10 +69,14 @@ def test_both_rates_together():
     base = items((100,) * 4)
     pool = items((400,), 2)
 
-    said = expected(base, 60, 4, flips=20)
+    statistics = expected(base, 60, 4, flips=20)
     draw = openset(base, pool, 60, 4, flips=20)
 
-    assert (said.rate, said.foreign_rate, said.n_clean.tolist()) == (0.8, 0.6, [20] * 4)
+    assert (statistics.rate, statistics.foreign_rate, statistics.n_clean.tolist()) == (
+        0.8,
+        0.6,
+        [20] * 4,
+    )
     assert np.bincount(pool.side["donor"][draw.pool[draw.pool >= 0]]).tolist() == [120, 120]
 
 

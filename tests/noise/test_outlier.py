@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cnlw_tools.noise import DonorTooSmall, Items
 from cnlw_tools.noise.outlier import expected, outlier
-from tests.noise.made import sized
+from tests.noise.items import sized
 
 COUNTS = st.lists(st.integers(0, 30), min_size=1, max_size=8).filter(any)
 
@@ -19,19 +19,25 @@ def pool(count):
 
 
 @given(COUNTS, st.floats(0, 2), st.floats(0, 1))
-def test_counts(counts, ratio, known):
+def test_counts(counts, ratio, labelled_share):
     """So many outliers, each once; a share bears the last class, the labels of the others are spread evenly."""
-    classes = len(counts) + (known > 0)
-    draw, n = outlier(sized(counts), pool(500), 0, classes, ratio=ratio, known=known), sum(counts)
-    said = expected(sized(counts), 0, classes, ratio=ratio, known=known)
-    many = int(ratio * n + 0.5)
-    given = np.bincount(draw.label[n:], minlength=classes)
+    classes = len(counts) + (labelled_share > 0)
+    options = {"ratio": ratio, "known": labelled_share}
+    n = sum(counts)
+    draw = outlier(sized(counts), pool(500), 0, classes, **options)
+    statistics = expected(sized(counts), 0, classes, **options)
+    n_outliers = int(ratio * n + 0.5)
+    label_counts = np.bincount(draw.label[n:], minlength=classes)
 
-    assert len(set(draw.pool[n:].tolist())) == len(draw.pool) - n == many
-    assert given[len(counts) :].tolist() == ([int(known * many + 0.5)] if known else [])
-    assert np.ptp(given[: len(counts)]) <= 1
-    assert said.foreign_rate == pytest.approx(many / (n + many))
-    assert said.rate == pytest.approx((many - (given[-1] if known else 0)) / (n + many))
+    assert len(set(draw.pool[n:].tolist())) == len(draw.pool) - n == n_outliers
+    assert label_counts[len(counts) :].tolist() == (
+        [int(labelled_share * n_outliers + 0.5)] if labelled_share else []
+    )
+    assert np.ptp(label_counts[: len(counts)]) <= 1
+    assert statistics.foreign_rate == pytest.approx(n_outliers / (n + n_outliers))
+    assert statistics.rate == pytest.approx(
+        (n_outliers - (label_counts[-1] if labelled_share else 0)) / (n + n_outliers)
+    )
 
 
 @pytest.mark.parametrize(

@@ -31,15 +31,17 @@ def made(label):
 def rate(dataset, noise, level, **options):
     """The realised rate, when it is the promised one."""
     recipe = parse_recipe({"dataset": "cifar10", "noise": noise, "options": options}, "the test")
-    found, expected = (
+    dataset_plan, expected = (
         realised_stats(plan(recipe, dataset, level), 10),
         expected_stats(recipe, dataset, level)["train"],
     )
-    assert found.rate == pytest.approx(expected.rate, rel=1e-12, abs=0 if expected.exact else 0.01)
-    assert np.allclose(
-        found.matrix, expected.matrix, atol=1e-12 if noise in ("human", "semantic") else 0.03
+    assert dataset_plan.rate == pytest.approx(
+        expected.rate, rel=1e-12, abs=0 if expected.exact else 0.01
     )
-    return found.rate
+    assert np.allclose(
+        dataset_plan.matrix, expected.matrix, atol=1e-12 if noise in ("human", "semantic") else 0.03
+    )
+    return dataset_plan.rate
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from cnlw_tools import prng
 from cnlw_tools.noise import Items, TooFewImages
 from cnlw_tools.noise.base import corruption_order, n_noisy
 from cnlw_tools.noise.red import expected, red
-from tests.noise.made import sized
+from tests.noise.items import sized
 
 LEVELS = (5, 20, 50, 80)
 
@@ -18,10 +18,10 @@ def made(counts, stocks, seed=0, dead=()):
     draw = np.random.default_rng(seed)
     label = draw.permutation(np.repeat(np.arange(len(counts)), counts))
     web = draw.permutation(np.repeat(np.arange(len(stocks)), stocks))
-    gone = np.isin(np.arange(len(web)), dead)
+    is_dead = np.isin(np.arange(len(web)), dead)
     return (
         Items(label, draw.integers(0, 2**64, len(label), np.uint64)),
-        Items(web, draw.integers(0, 2**64, len(web), np.uint64), {"dead": gone}),
+        Items(web, draw.integers(0, 2**64, len(web), np.uint64), {"dead": is_dead}),
     )
 
 
@@ -35,14 +35,14 @@ def naive(base, pool, level, classes, top):
             (row for row in range(len(pool.label)) if pool.label[row] == c),
             key=lambda r: pool.key[r],
         )
-        reserves, taken = stock[len(slots) :], set()
+        reserves, used = stock[len(slots) :], set()
         for slot, row in zip(slots, stock, strict=False):
             pairs[slot] = row
             if dead[row]:
                 begin = int(prng.uniform(base.key[[slot]], prng.Stream.RESERVE)[0] * len(reserves))
                 rest = reserves[begin:] + reserves[:begin]
-                pairs[slot] = next((r for r in rest if not dead[r] and r not in taken), None)
-                taken.add(pairs[slot])
+                pairs[slot] = next((r for r in rest if not dead[r] and r not in used), None)
+                used.add(pairs[slot])
     return {slot: pairs.get(slot) for slot in order[: n_noisy(level, n)]}
 
 
@@ -80,23 +80,23 @@ def served(base, pool, level=80):
     return red(base, pool, level, 3).pool
 
 
-@pytest.mark.parametrize("which", [0, 1, 17, -1])
-def test_one_dead_link(which):
+@pytest.mark.parametrize("position", [0, 1, 17, -1])
+def test_one_dead_link(position):
     """Where one web image dies, one slot changes, in the same way at all levels that use it."""
     counts, stocks = (40, 25, 10), (60, 60, 30)
     base, pool = made(counts, stocks)
     used = served(base, pool)
-    victim = int(used[used >= 0][which])
-    _, after = made(counts, stocks, dead=[victim])
-    slot = int(np.flatnonzero(used == victim)[0])
-    reserve = int(served(base, after)[slot])
+    dead_image = int(used[used >= 0][position])
+    _, pool_with_dead_image = made(counts, stocks, dead=[dead_image])
+    slot = int(np.flatnonzero(used == dead_image)[0])
+    reserve = int(served(base, pool_with_dead_image)[slot])
 
     for level in LEVELS:
-        before, now = served(base, pool, level), served(base, after, level)
-        asked = before[slot] >= 0
+        rows, new_rows = served(base, pool, level), served(base, pool_with_dead_image, level)
+        is_used = rows[slot] >= 0
 
-        assert np.flatnonzero(before != now).tolist() == ([slot] if asked else [])
-        assert not asked or now[slot] == reserve
+        assert np.flatnonzero(rows != new_rows).tolist() == ([slot] if is_used else [])
+        assert not is_used or new_rows[slot] == reserve
     assert reserve not in used.tolist()
     assert pool.label[reserve] == base.label[slot]
 
@@ -108,8 +108,8 @@ def test_every_dead_link():
     used = served(base, pool)
 
     changed = [
-        int((served(base, made(counts, stocks, dead=[victim])[1]) != used).sum())
-        for victim in used[used >= 0]
+        int((served(base, made(counts, stocks, dead=[image])[1]) != used).sum())
+        for image in used[used >= 0]
     ]
 
     assert changed == [1] * n_noisy(80, 35)
@@ -122,21 +122,20 @@ def test_dead_reserve():
     used = served(base, pool)
     idle = sorted(set(range(sum(stocks))) - set(used.tolist()) - {3, 50, 90})
 
-    assert all(
-        np.array_equal(used, served(base, made(counts, stocks, dead=[3, 50, 90, other])[1]))
-        for other in idle[::5]
-    )
+    for reserve in idle[::5]:
+        _, pool_without_reserve = made(counts, stocks, dead=[3, 50, 90, reserve])
+        assert np.array_equal(used, served(base, pool_without_reserve))
 
 
 def test_second_dead_link():
-    """A second dead link changes one slot, or two where both wanted one reserve: on average hardly more than one."""
+    """A second dead link changes one slot, or two where both would take the same reserve: 1.1 on average."""
     counts, stocks = (40, 25, 10), (80, 60, 40)
     base, first = made(counts, stocks, dead=[3])
     used = served(base, first)
     changed = [
-        int((served(base, made(counts, stocks, dead=[3, int(victim)])[1]) != used).sum())
-        for victim in used[used >= 0]
-        if victim != 3
+        int((served(base, made(counts, stocks, dead=[3, int(image)])[1]) != used).sum())
+        for image in used[used >= 0]
+        if image != 3
     ]
 
     assert set(changed) <= {1, 2}
@@ -151,9 +150,9 @@ def test_dead_as_numbers(kind):
     if kind is object:
         marked[marked == False] = None  # noqa: E712, an array of objects
 
-    found = red(base, pool._replace(side={"dead": marked}), 80, 3)
+    draws = red(base, pool._replace(side={"dead": marked}), 80, 3)
 
-    assert found.pool.tolist() == served(base, pool).tolist()
+    assert draws.pool.tolist() == served(base, pool).tolist()
 
 
 def test_no_side():

@@ -9,7 +9,7 @@ from cnlw_tools.noise import DonorTooSmall, Items
 from cnlw_tools.noise.dilution import dilution
 from cnlw_tools.noise.dilution import expected as diluted
 from cnlw_tools.noise.source import expected, source
-from tests.noise.made import sized
+from tests.noise.items import sized
 
 
 def pool(count, donors=1):
@@ -25,11 +25,11 @@ def test_counts(alpha, stock):
     """Alpha n images come beside the clean ones, each of the donor's equally often, and each label too."""
     base = sized([30, 0, 50, 20])
     draw = source(base, pool(stock), 0, 4, alpha=alpha)
-    many = int(alpha * 100 + 0.5)
-    often = np.bincount(draw.pool[100:], minlength=stock)
+    n_added = int(alpha * 100 + 0.5)
+    times = np.bincount(draw.pool[100:], minlength=stock)
 
-    assert draw.slot.tolist() == list(range(100)) + [-1] * many
-    assert (often.sum(), np.ptp(often) <= 1) == (many, True)
+    assert draw.slot.tolist() == list(range(100)) + [-1] * n_added
+    assert (times.sum(), np.ptp(times) <= 1) == (n_added, True)
     assert np.ptp(np.bincount(draw.label[100:], minlength=4)) <= 1
 
 
@@ -44,22 +44,26 @@ def test_labels_know_nothing_of_the_image():
 
 def test_donors_share():
     """Two donors give as much each, or as they are told."""
-    asked = pool(90, 2)
-    equal, told = (
-        source(sized([60]), asked, 0, 1, alpha=3.0, shares=shares).pool[60:]
+    images = pool(90, 2)
+    equal, unequal = (
+        source(sized([60]), images, 0, 1, alpha=3.0, shares=shares).pool[60:]
         for shares in ("", "5:1")
     )
 
     assert Counter((equal % 2).tolist()) == {0: 90, 1: 90}
-    assert Counter((told % 2).tolist()) == {0: 150, 1: 30}
+    assert Counter((unequal % 2).tolist()) == {0: 150, 1: 30}
 
 
 def test_promise():
     """The share of foreign images, all wrong, is alpha / (1 + alpha)."""
-    said = expected(sized([30, 50]), 0, 2, alpha=4.0)
+    statistics = expected(sized([30, 50]), 0, 2, alpha=4.0)
 
-    assert (said.rate, said.foreign_rate, said.n_clean.tolist()) == (0.8, 0.8, [30, 50])
-    assert said.matrix.tolist() == [[1, 0], [0, 1]]
+    assert (statistics.rate, statistics.foreign_rate, statistics.n_clean.tolist()) == (
+        0.8,
+        0.8,
+        [30, 50],
+    )
+    assert statistics.matrix.tolist() == [[1, 0], [0, 1]]
 
 
 def test_no_image():
@@ -71,10 +75,10 @@ def test_no_image():
 def test_own_images_are_dilution():
     """With the dataset's own images it is dilution, row for row, and promises the same."""
     base = sized([30, 0, 50, 20])
-    ours, theirs = (
+    source_draw, dilution_draw = (
         source(base, pool(5), 0, 4, alpha=1.5, own=True),
         dilution(base, pool(0), 0, 4, alpha=1.5),
     )
 
-    assert all((a == b).all() for a, b in zip(ours, theirs, strict=True))
+    assert all((a == b).all() for a, b in zip(source_draw, dilution_draw, strict=True))
     assert expected(base, 0, 4, alpha=1.5, own=True).rate == diluted(base, 0, 4, alpha=1.5).rate > 0

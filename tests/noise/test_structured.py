@@ -27,18 +27,22 @@ FIXED = {  # alpha = 20, C = 10: copies of an example with its true label, then 
 def items(count=80, classes=10):
     """As many images of each class, of which a network takes every other one for the class two on."""
     label = np.arange(count * classes) % classes
-    taken = np.where(np.arange(len(label)) // classes % 2, (label + 2) % classes, label)
-    taken = np.where(np.arange(len(label)) // classes % 8 == 0, (label + 1) % classes, taken)
+    predicted = np.where(np.arange(len(label)) // classes % 2, (label + 2) % classes, label)
+    predicted = np.where(
+        np.arange(len(label)) // classes % 8 == 0, (label + 1) % classes, predicted
+    )
     return Items(
-        label, np.random.default_rng(0).integers(0, 2**64, len(label), np.uint64), {"labels": taken}
+        label,
+        np.random.default_rng(0).integers(0, 2**64, len(label), np.uint64),
+        {"labels": predicted},
     )
 
 
 def label_shares(draw, base, classes=10):
     """Examples of each class by label, for each clean one, by distance from the true label."""
-    seen = np.zeros((classes, classes))
-    np.add.at(seen, (base.label[draw.slot], (draw.label - base.label[draw.slot]) % classes), 1)
-    return seen / np.bincount(base.label)[:, None]
+    counts = np.zeros((classes, classes))
+    np.add.at(counts, (base.label[draw.slot], (draw.label - base.label[draw.slot]) % classes), 1)
+    return counts / np.bincount(base.label)[:, None]
 
 
 @pytest.mark.parametrize("delta", FIXED)
@@ -52,13 +56,13 @@ def test_published_masses(delta):
 def test_masses(profile, classes, alpha, part):
     """They sum to alpha, fall with the rank, are never negative, and the first is alpha / C + delta."""
     delta = part * min(1, alpha / classes)
-    found = copies_per_label(alpha, delta, classes, profile)
+    copies = copies_per_label(alpha, delta, classes, profile)
 
-    assert found.sum() == pytest.approx(alpha, abs=1e-9)
-    assert found[0] == alpha / classes
-    assert found[1] == pytest.approx(alpha / classes + delta)
-    assert (np.diff(found[1:]) <= 1e-9).all()
-    assert found.min() >= 0
+    assert copies.sum() == pytest.approx(alpha, abs=1e-9)
+    assert copies[0] == alpha / classes
+    assert copies[1] == pytest.approx(alpha / classes + delta)
+    assert (np.diff(copies[1:]) <= 1e-9).all()
+    assert copies.min() >= 0
 
 
 @profiles
@@ -70,22 +74,22 @@ def test_delta_zero(profile):
 def test_delta_one():
     """At delta = 1 the first false label is as likely as the true one, with its clean example."""
     base = items()
-    found = label_shares(structured(base, NONE, 0, 10, alpha=20.0, delta=1.0), base)
+    shares = label_shares(structured(base, NONE, 0, 10, alpha=20.0, delta=1.0), base)
 
-    assert np.allclose(found[:, 0], 3)
-    assert np.allclose(found[:, 2], 3)
+    assert np.allclose(shares[:, 0], 3)
+    assert np.allclose(shares[:, 2], 3)
 
 
 @pytest.mark.parametrize("order", ["confusing", "reverse"])
 def test_order(order):
     """The label that the network confuses most comes first or last, and the numbers are those of its rank."""
     base = items()
-    found = label_shares(structured(base, NONE, 0, 10, alpha=20.0, delta=0.5, order=order), base)
-    most, second = (
+    shares = label_shares(structured(base, NONE, 0, 10, alpha=20.0, delta=0.5, order=order), base)
+    first, second = (
         (1, 2) if order == "confusing" else (-1, -2)
     )  # ranks of the label two on and one on
 
-    assert np.allclose(found[:, [2, 1]], [FIXED[0.5][most], FIXED[0.5][second]])
+    assert np.allclose(shares[:, [2, 1]], [FIXED[0.5][first], FIXED[0.5][second]])
 
 
 def test_ties():
@@ -99,12 +103,12 @@ def test_ties():
 
 def test_random_order():
     """A random order is a permutation of each class, always the same, and not that of the next class."""
-    found = rank_labels(items(1), 10, "random")
+    label_order = rank_labels(items(1), 10, "random")
 
-    assert found[:, 0].tolist() == list(range(10))
-    assert all(sorted(row) == list(range(10)) for row in found.tolist())
-    assert (found == rank_labels(items(), 10, "random")).all()
-    assert len({tuple((row - row[0]) % 10) for row in found}) == 10
+    assert label_order[:, 0].tolist() == list(range(10))
+    assert all(sorted(row) == list(range(10)) for row in label_order.tolist())
+    assert (label_order == rank_labels(items(), 10, "random")).all()
+    assert len({tuple((row - row[0]) % 10) for row in label_order}) == 10
 
 
 def test_dilution_is_structure_of_none():
@@ -123,13 +127,13 @@ def test_dilution_is_structure_of_none():
 def test_promise(delta, profile):
     """The promised matrix is the realised one."""
     base = items(7)
-    asked = {"alpha": 3.3, "delta": delta, "profile": profile}
-    draw, said = structured(base, NONE, 0, 10, **asked), expected(base, 0, 10, **asked)
-    seen = np.zeros((10, 10))
-    np.add.at(seen, (base.label[draw.slot], draw.label), 1)
+    options = {"alpha": 3.3, "delta": delta, "profile": profile}
+    draw, statistics = structured(base, NONE, 0, 10, **options), expected(base, 0, 10, **options)
+    counts = np.zeros((10, 10))
+    np.add.at(counts, (base.label[draw.slot], draw.label), 1)
 
-    assert np.allclose(seen / seen.sum(1, keepdims=True), said.matrix)
-    assert said.rate == pytest.approx(1 - np.trace(seen) / seen.sum())
+    assert np.allclose(counts / counts.sum(1, keepdims=True), statistics.matrix)
+    assert statistics.rate == pytest.approx(1 - np.trace(counts) / counts.sum())
 
 
 @pytest.mark.parametrize(

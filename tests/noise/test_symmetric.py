@@ -10,7 +10,7 @@ from cnlw_tools.noise import Items
 from cnlw_tools.noise.base import corruption_order, n_noisy
 from cnlw_tools.noise.blue import blue
 from cnlw_tools.noise.symmetric import expected, symmetric
-from tests.noise.made import sized
+from tests.noise.items import sized
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
 OPTIONS = [{}, {"include_self": True}, {"way": "l2r"}, {"way": "permuted"}]
@@ -29,21 +29,21 @@ def u(base, row, stream):
 def naive(base, level, classes, include_self=False, exact=True, way="uniform"):
     """The new labels, row by row."""
     n, label = len(base.label), base.label.tolist()
-    chosen = (
+    flipped = (
         corruption_order(base)[: n_noisy(level, n)].tolist()
         if exact
         else [i for i in range(n) if u(base, i, prng.Stream.IS_FLIPPED) < level / 100]
     )
     if way == "permuted":
         givers = sorted(
-            chosen, key=lambda row: (u(base, row, prng.Stream.LABEL_SHUFFLE), base.key[row])
+            flipped, key=lambda row: (u(base, row, prng.Stream.LABEL_SHUFFLE), base.key[row])
         )
-        takers = chosen if exact else sorted(chosen, key=lambda row: base.key[row])
+        takers = flipped if exact else sorted(flipped, key=lambda row: base.key[row])
         return [
             dict(zip(takers, base.label[givers].tolist(), strict=True)).get(i, label[i])
             for i in range(n)
         ]
-    for row in chosen:
+    for row in flipped:
         v = u(base, row, prng.Stream.NEW_LABEL)
         if way == "l2r":
             label[row] = int(v * (classes - 1))
@@ -94,31 +94,31 @@ def test_realised_rate_and_matrix(options):
     """Fifty thousand draws realise the expected rate and matrix within five sigma a cell."""
     n, classes = 50_000, 10
     base = made(n, classes)
-    found = symmetric(base, NONE, 40, classes, **options).label
-    promise = expected(base, 40, classes, **options)
-    seen = (
-        np.bincount(base.label * classes + found, minlength=classes**2).reshape(classes, classes)
+    label = symmetric(base, NONE, 40, classes, **options).label
+    statistics = expected(base, 40, classes, **options)
+    rates = (
+        np.bincount(base.label * classes + label, minlength=classes**2).reshape(classes, classes)
         * classes
         / n
     )
 
-    assert np.allclose(promise.matrix.sum(1), 1)
+    assert np.allclose(statistics.matrix.sum(1), 1)
     assert (
-        np.abs(seen - promise.matrix)
-        <= 5 * np.sqrt(promise.matrix * (1 - promise.matrix) * classes / n) + 1e-9
+        np.abs(rates - statistics.matrix)
+        <= 5 * np.sqrt(statistics.matrix * (1 - statistics.matrix) * classes / n) + 1e-9
     ).all()
-    assert (found != base.label).mean() == pytest.approx(promise.rate, abs=0.01)
-    if promise.exact:
-        assert (found != base.label).sum() == promise.rate * n
+    assert (label != base.label).mean() == pytest.approx(statistics.rate, abs=0.01)
+    if statistics.exact:
+        assert (label != base.label).sum() == statistics.rate * n
 
 
 def test_l2r_never_draws_the_last_class():
     """The published code draws from all labels but the last."""
     base = made(3000, 5)
 
-    found = symmetric(base, NONE, 90, 5, way="l2r").label
+    label = symmetric(base, NONE, 90, 5, way="l2r").label
 
-    assert (found[found != base.label] < 4).all()
+    assert (label[label != base.label] < 4).all()
     assert expected(sized([600] * 5), 90, 5, way="l2r").matrix[:4, 4].max() == 0
 
 
@@ -126,10 +126,10 @@ def test_permuting_keeps_the_classes_sizes():
     """Labels change hands, and none is made or lost."""
     base = made(900, 9)
 
-    found = symmetric(base, NONE, 60, 9, way="permuted").label
+    label = symmetric(base, NONE, 60, 9, way="permuted").label
 
-    assert (np.bincount(found) == np.bincount(base.label)).all()
-    assert (found != base.label).any()
+    assert (np.bincount(label) == np.bincount(base.label)).all()
+    assert (label != base.label).any()
 
 
 @pytest.mark.parametrize("options", [o for o in OPTIONS if o.get("way") != "permuted"], ids=str)

@@ -115,14 +115,16 @@ def make_study(folder: Path) -> Path:
             for seed in (0, 1):
                 top = 80 - slope * level + seed
                 common = {"config": f"{noise}_{level:02d}", "seed": seed}
-                here = folder / f"{noise}_{level:02d}"
+                config_folder = folder / f"{noise}_{level:02d}"
                 make_run(
-                    here / f"vanilla_s{seed}", [top - 10, top, top - slope * level / 2], **common
+                    config_folder / f"vanilla_s{seed}",
+                    [top - 10, top, top - slope * level / 2],
+                    **common,
                 )
                 for alpha in (1, 8):
                     mixup = {"method": "mixup", "options": {"alpha": alpha}}
                     make_run(
-                        here / f"mixup_alpha-{alpha}_s{seed}",
+                        config_folder / f"mixup_alpha-{alpha}_s{seed}",
                         [top - 10, top, top + alpha],
                         **common,
                         **mixup,

@@ -91,8 +91,10 @@ def test_ours_may_be_of_other_images_of_validation(study, run_maker):
     """Of ILSVRC12, say: last, best and mean of ten of what was measured there; a run without them was not run."""
     folder = run_maker(study / "blue_80" / "vanilla_s0", [50.0, 60.0], config="blue_80")
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    here = [line | {"val_ilsvrc12_top1": v} for line, v in zip(lines, (40.0, 30.0), strict=True)]
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in here))
+    new_lines = [
+        line | {"val_ilsvrc12_top1": v} for line, v in zip(lines, (40.0, 30.0), strict=True)
+    ]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in new_lines))
     our_trials = best_trials(group_trials(runs.make_runs_table(runs.read_run_folders(study))))
 
     for metric, number in (("last", "30.00"), ("best", "40.00"), ("mean10", "35.00")):

@@ -104,8 +104,8 @@ def test_what_is_written(page):
         .endswith("</svg>")
     )
     assert "<li>One more thing.</li>" in page.read_text(encoding="utf-8")
-    about = "25 runs of the study toy, 24 of them to their end. 6 are planned."
-    assert f"{about} Not run: blue_00 bootstrap, blue_40 bootstrap." in page.read_text(
+    sentence = "25 runs of the study toy, 24 of them to their end. 6 are planned."
+    assert f"{sentence} Not run: blue_00 bootstrap, blue_40 bootstrap." in page.read_text(
         encoding="utf-8"
     )
 

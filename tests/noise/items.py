@@ -1,4 +1,4 @@
-"""Items made for tests."""
+"""Items for tests of noise."""
 
 import numpy as np
 
@@ -6,6 +6,6 @@ from cnlw_tools.noise import Items
 
 
 def sized(count) -> Items:
-    """Images of 0, 1, 2 ...: so many of each class."""
+    """Images with the keys 0, 1, 2 ...: so many of each class."""
     label = np.repeat(np.arange(len(count)), count)
     return Items(label, np.arange(len(label), dtype=np.uint64))
