@@ -27,7 +27,7 @@ from torch.nn.functional import cross_entropy
 from cnlw_tools import files
 from cnlw_tools.build.build import build
 from cnlw_tools.executor import EXECUTORS, local
-from cnlw_tools.executor.signals import Stop
+from cnlw_tools.executor.signals import StopRequest
 from cnlw_tools.methods import METHODS
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import parse_recipe
@@ -159,7 +159,7 @@ def epoch(loop: loops.TrainingLoop, steps: int) -> Callable[[], None]:
 
     def run() -> None:
         loop.step = 0
-        loop._train_epoch(Stop(), lambda *_: None)
+        loop._train_epoch(StopRequest(), lambda *_: None)
 
     return run
 

@@ -41,7 +41,7 @@ def processes(workers: int | None = None) -> Iterator[Executor]:
 
 @contextmanager
 def isolated(workers: int) -> Iterator[Executor]:
-    """Open an executor of fresh processes, never this one, which ignore Ctrl-C: this one ends them."""
+    """Open an executor of fresh processes, never this one; they ignore Ctrl-C."""
     executor = Processes(workers, follow_parent)
     try:
         yield executor

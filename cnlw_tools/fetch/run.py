@@ -17,7 +17,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cnlw_tools.executor.signals import Stop
+from cnlw_tools.executor.signals import StopRequest
 from cnlw_tools.fetch.address import parse_uri
 from cnlw_tools.fetch.options import FetchOptions
 from cnlw_tools.fetch.remote_worker import RemoteWorker, WorkerDied
@@ -62,18 +62,18 @@ def fetch(
     """
     from cnlw_tools.store.snapshot import write_snapshot
 
-    with warnings.catch_warnings(), Stop() as stop:
+    with warnings.catch_warnings(), StopRequest() as stop:
         warnings.simplefilter("ignore")  # Pillow warns of odd images; what matters is an outcome
         run = _Run(manifest, ledger, options, retry)
         run.start(n_requests, n_processes)
-        while run.wait(PROGRESS_INTERVAL) and not stop.asked:
+        while run.wait(PROGRESS_INTERVAL) and not stop.signal:
             progress(run.copy_tally())
         run.stop()
-    killed_by_same_signal = bool(stop.asked) and isinstance(run.error, WorkerDied)
+    killed_by_same_signal = bool(stop.signal) and isinstance(run.error, WorkerDied)
     if run.error and not killed_by_same_signal:
         raise run.error
     write_snapshot(ledger, run.tally.fetched > 0)
-    run.tally.stop_signal = stop.asked
+    run.tally.stop_signal = stop.signal
     progress(run.tally)
     return run.tally
 

@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from cnlw_tools.executor import local
-from cnlw_tools.executor.signals import Stop
+from cnlw_tools.executor.signals import StopRequest
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study.expand import RunSpec
 
@@ -77,21 +77,21 @@ def train_runs(runs: Sequence[RunSpec], paths: SweepPaths, jobs: int) -> Iterato
         finally:
             slots.put(slot)
 
-    with Stop() as stop, ThreadPoolExecutor(jobs) as pool:
+    with StopRequest() as stop, ThreadPoolExecutor(jobs) as pool:
         try:
             yield from _outcomes([pool.submit(train_in_process, run) for run in runs], stop)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _outcome_of_dead_process(run: RunSpec, error: OSError, stop: Stop) -> Outcome:
-    if stop.asked:
+def _outcome_of_dead_process(run: RunSpec, error: OSError, stop: StopRequest) -> Outcome:
+    if stop.signal:
         reason = "stopped before it began to train"
-        return Outcome(run, "stopped", {}, reason, 128 + stop.asked)
+        return Outcome(run, "stopped", {}, reason, 128 + stop.signal)
     return Outcome(run, "failed", {}, str(error))
 
 
-def _outcomes(futures: Sequence[Future[Outcome]], stop: Stop) -> Iterator[Outcome]:
+def _outcomes(futures: Sequence[Future[Outcome]], stop: StopRequest) -> Iterator[Outcome]:
     """Yield outcomes as they come; after a signal, end the runs that train, and cancel the others.
 
     A run that was stopped by a signal counts as a signal to this process.
@@ -103,8 +103,8 @@ def _outcomes(futures: Sequence[Future[Outcome]], stop: Stop) -> Iterator[Outcom
         for future in finished:
             outcome = future.result()
             yield outcome
-            stop.asked = stop.asked or max(0, outcome.exit_code - 128)
-        if stop.asked:
+            stop.signal = stop.signal or max(0, outcome.exit_code - 128)
+        if stop.signal:
             pending -= {future for future in pending if future.cancel()}
             # Each process once: a second signal would end it before it has saved its state.
             for process in set(active_children()) - terminated:

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from cnlw_tools.executor import Progress
-from cnlw_tools.executor.signals import Stop
+from cnlw_tools.executor.signals import StopRequest
 from cnlw_tools.methods import Batch, Method, Phase
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.recipe.preset import Preset
@@ -104,7 +104,7 @@ class TrainingLoop:
             OSError: the device has no memory for a batch, or the disk no room for the checkpoint
         """
         tensorboard = TensorBoardWriter(self.run.folder / "tensorboard", self.epoch)
-        with Stop() as stop, closing(self.run), closing(tensorboard):
+        with StopRequest() as stop, closing(self.run), closing(tensorboard):
             while self.epoch < self.n_epochs:
                 begin = time.monotonic()
                 if self.step == 0:
@@ -150,7 +150,7 @@ class TrainingLoop:
             parameters: list[Tensor] = [p for p in self.method.parameters() if p.requires_grad]
             self.ema = EMA(parameters, self.preset.ema)
 
-    def _train_epoch(self, stop: Stop, progress: Progress) -> Tensor:
+    def _train_epoch(self, stop: StopRequest, progress: Progress) -> Tensor:
         """Train on the remaining batches of an epoch and return the mean loss of all."""
         chunks = self._batch_positions()
         local_chunks = [distributed.local_rows(chunk) for chunk in chunks[self.step :]]
@@ -159,10 +159,10 @@ class TrainingLoop:
             self._advance_schedules(self.step / len(chunks))
             self._train_batch(batch)
             progress(f"epoch {self.epoch + 1:3}", self.step, len(chunks))
-            if stop.asked and not distributed.is_distributed():
+            if stop.signal and not distributed.is_distributed():
                 self.run.write_checkpoint(self._checkpoint_state())
                 message = f"{self.run.folder}: saved in epoch {self.epoch + 1}: --resume goes on"
-                raise TrainingStopped(message, stop.asked)
+                raise TrainingStopped(message, stop.signal)
         self.step = 0
         return self.loss_sum / len(chunks)
 
@@ -278,13 +278,13 @@ class TrainingLoop:
         if is_last_epoch and any(p.restart == phase for p in self.method.phases()):
             self.phase_checkpoints[phase] = _network_state(self.method)
 
-    def _stop_after_epoch(self, stop: Stop) -> None:
+    def _stop_after_epoch(self, stop: StopRequest) -> None:
         """Raise if a signal asked any rank to stop and there are epochs left."""
-        is_asked = distributed.any_rank(bool(stop.asked), self.device)
+        is_asked = distributed.any_rank(bool(stop.signal), self.device)
         if is_asked and self.epoch < self.n_epochs:
             message = f"{self.run.folder}: saved after epoch {self.epoch}: --resume goes on"
             # Another rank alone may have received the signal.
-            raise TrainingStopped(message, stop.asked or signal.SIGTERM)
+            raise TrainingStopped(message, stop.signal or signal.SIGTERM)
 
     def _current_phase(self) -> Phase:
         """Return the phase of the current epoch."""

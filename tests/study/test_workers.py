@@ -9,7 +9,7 @@ from threading import Timer
 import pytest
 
 from cnlw_tools import files
-from cnlw_tools.executor.signals import Stop
+from cnlw_tools.executor.signals import StopRequest
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study import workers
 from cnlw_tools.study.expand import expand_study
@@ -56,8 +56,8 @@ def test_a_sweep_that_is_asked_to_stop_tells_its_processes_once(run, monkeypatch
 
     process = Process()
     monkeypatch.setattr(workers, "active_children", lambda: [process])
-    stop = Stop()
-    stop.asked = signal.SIGINT
+    stop = StopRequest()
+    stop.signal = signal.SIGINT
 
     assert [o.reason for o in workers._outcomes([waiting, working], stop)] == ["saved"]
     assert waiting.cancelled()
