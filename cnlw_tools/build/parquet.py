@@ -14,35 +14,39 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-COLUMNS = ("image", "label", "clean_label", "is_noisy", "origin", "image_id", "replaces")
+FIELDS = (
+    pa.field("image", IMAGE),
+    pa.field("label", pa.int64()),
+    pa.field("clean_label", pa.int64()),
+    pa.field("is_noisy", pa.bool_()),
+    pa.field("origin", pa.string()),
+    pa.field("image_id", pa.string()),
+    pa.field("replaces", pa.string()),
+)
+COLUMNS = tuple(field.name for field in FIELDS)
+TEXT_FEATURE = {"dtype": "string", "_type": "Value"}
 MAX_BYTES = 500_000_000  # of the images of a shard
 ROWS_PER_GROUP = 250  # what a streaming reader holds at a time
 # Where images repeat, a row group has more rows, up to so many times, so that few images are in two
 # groups.
 MAX_REPEATS = 16
 
-_CLASS_LABELS = ("label", "clean_label")
-_TEXTS = ("origin", "image_id", "replaces")
-
 
 def shard_schema(classes: Sequence[str]) -> pa.Schema:
     """Return the Arrow schema of a shard, with the features that `datasets` reads from it."""
-    types = {"image": IMAGE, "is_noisy": pa.bool_()}
-    features: dict[str, dict[str, object]] = {
+    label = {"names": list(classes), "_type": "ClassLabel"}
+    features = {
         "image": {"_type": "Image"},
+        "label": label,
+        "clean_label": label,
         "is_noisy": {"dtype": "bool", "_type": "Value"},
+        "origin": TEXT_FEATURE,
+        "image_id": TEXT_FEATURE,
+        "replaces": TEXT_FEATURE,
     }
-    for name in _CLASS_LABELS:
-        types[name] = pa.int64()
-        features[name] = {"names": list(classes), "_type": "ClassLabel"}
-    for name in _TEXTS:
-        types[name] = pa.string()
-        features[name] = {"dtype": "string", "_type": "Value"}
-    fields = [pa.field(name, types[name]) for name in COLUMNS]
-    ordered_features = {name: features[name] for name in COLUMNS}
-    info = {"info": {"features": ordered_features}}
+    info = {"info": {"features": features}}
     metadata = {"huggingface": json.dumps(info)}
-    return pa.schema(fields, metadata)
+    return pa.schema(FIELDS, metadata)
 
 
 def write_parquet(
@@ -100,7 +104,6 @@ def _make_table(rows: pa.Table, images: Sequence[bytes], schema: pa.Schema) -> p
     paths = pa.nulls(len(images), pa.string())
     pictures = pa.StructArray.from_arrays([encoded, paths], fields=list(IMAGE))
     columns = [pictures]
-    for name in COLUMNS[1:]:
-        column_type = schema.field(name).type
-        columns.append(rows[name].cast(column_type))
+    for field in FIELDS[1:]:
+        columns.append(rows[field.name].cast(field.type))
     return pa.table(columns, schema=schema)

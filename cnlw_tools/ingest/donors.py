@@ -82,11 +82,12 @@ def read_donors(
 
 def _check_name(name: str, dataset: str) -> None:
     """Raise if there is no donor of this name for a dataset."""
-    donors = [donor for donor in (*SOURCES, *WHITE_NOISE_DONORS) if donor != dataset]
+    donors = [*SOURCES, *WHITE_NOISE_DONORS]
+    donors = [donor for donor in donors if donor != dataset]
     if name not in donors:
-        raise LookupError(
-            f"no donor {name!r} for {dataset}.{suggest(name, donors)} Donors: {', '.join(donors)}"
-        )
+        hint = suggest(name, donors)
+        names = ", ".join(donors)
+        raise LookupError(f"no donor {name!r} for {dataset}.{hint} Donors: {names}")
 
 
 def _read_manifest(name: str, inputs: Inputs) -> pa.Table:
@@ -104,8 +105,10 @@ def _read_manifest(name: str, inputs: Inputs) -> pa.Table:
 def _with_prefix(manifest: pa.Table, name: str) -> pa.Table:
     """Return the columns of a manifest, with the donor's name and a slash before every id."""
     table = manifest.select(["image_id", "label", "split", "uri", "sha256"])
-    ids = pc.binary_join_element_wise(pa.scalar(name), manifest["image_id"], "/")
-    return table.set_column(0, manifest.schema.field(0), ids)
+    prefix = pa.scalar(name)
+    ids = pc.binary_join_element_wise(prefix, manifest["image_id"], "/")
+    field = manifest.schema.field("image_id")
+    return table.set_column(0, field, ids)
 
 
 def find_nearest_classes(
@@ -126,9 +129,10 @@ def find_nearest_classes(
     best_rank = np.full(n, n)
     nearest = np.zeros(n, np.int64)
     for c in np.flatnonzero(np.isfinite(centroids[:, 0])):
-        distances = ((thumbnails - centroids[c]) ** 2).sum(1)
+        difference = thumbnails - centroids[c]
+        distance = (difference**2).sum(1)
         rank = np.empty(n, np.int64)
-        rank[np.argsort(distances, kind="stable")] = np.arange(n)
+        rank[np.argsort(distance, kind="stable")] = np.arange(n)
         nearest[rank < best_rank] = c
         best_rank = np.minimum(best_rank, rank)
     classes = np.empty(n, np.int64)
@@ -140,7 +144,8 @@ def thumbnail(reader: Reader, image_id: str) -> Floats:
     """Return the (48,) colours of an image of 4 x 4 pixels, from 0 to 255."""
     picture = reader.read(image_id)
     image = decode(picture) if isinstance(picture, bytes) else picture
-    small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
+    image = image.convert("RGB")
+    small = image.resize((SIDE, SIDE), Image.Resampling.BOX)
     return np.asarray(small, np.float64).ravel()
 
 
@@ -151,6 +156,7 @@ def _mean_thumbnails(source: ImageSource, base: pa.Table, n_classes: int) -> Flo
     for c in range(n_classes):
         rows = train.filter(pc.equal(train["label"], c))
         ids = rows["image_id"][:IMAGES_PER_CLASS].to_pylist()
-        if ids:
-            means[c] = np.mean([thumbnail(source, image_id) for image_id in ids], axis=0)
+        thumbnails = [thumbnail(source, image_id) for image_id in ids]
+        if thumbnails:
+            means[c] = np.mean(thumbnails, axis=0)
     return means

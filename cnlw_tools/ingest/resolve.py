@@ -140,8 +140,9 @@ def _fingerprint_images(
     """Return the (n, 16) fingerprints of images, in any order."""
     starts = range(0, len(ids), IMAGES_PER_TASK)
     tasks = [ids[start : start + IMAGES_PER_TASK] for start in starts]
-    parts = [*executor.map(partial(_fingerprint_part, source), tasks)]
-    return np.concatenate([np.empty((0, FINGERPRINT_BYTES), np.uint8), *parts])
+    task = partial(_fingerprint_part, source)
+    nothing = np.empty((0, FINGERPRINT_BYTES), np.uint8)
+    return np.concatenate([nothing, *executor.map(task, tasks)])
 
 
 def _fingerprint_part(source: Reader, ids: Sequence[str]) -> NDArray[np.uint8]:
@@ -151,7 +152,8 @@ def _fingerprint_part(source: Reader, ids: Sequence[str]) -> NDArray[np.uint8]:
         picture = source.read(image_id)
         image = decode(picture) if isinstance(picture, bytes) else picture
         fingerprints.append(fingerprint(image))
-    return np.frombuffer(b"".join(fingerprints), np.uint8).reshape(-1, FINGERPRINT_BYTES)
+    data = b"".join(fingerprints)
+    return np.frombuffer(data, np.uint8).reshape(-1, FINGERPRINT_BYTES)
 
 
 def _with_donors(dataset: Dataset, recipe: Recipe, inputs: Inputs, source: ImageSource) -> Dataset:

@@ -56,7 +56,8 @@ def expand_study(study: Study, root: Path) -> list[RunSpec]:
     Raises:
         ValueError, LookupError: a config that is no recipe, or two runs of one name
     """
-    runs = [*_expand_methods(study, [*_expand_configs(study, root)])]
+    configs = [*_expand_configs(study, root)]
+    runs = [*_expand_methods(study, configs)]
     names = [run.name for run in runs]
     for name in names:
         if names.count(name) > 1:
@@ -171,18 +172,24 @@ def _name_parts(values: Table) -> list[str]:
 
 def _file_name(parts: Sequence[str]) -> str:
     """Join the parts that are not empty to a name that any file system takes."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", "_".join(filter(None, parts)))
+    name = "_".join(filter(None, parts))
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
 
 
 def _grid_points(grid: Table) -> list[dict[str, Any]]:
     """Return every choice of one value for each key."""
-    return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    points = []
+    for values in product(*grid.values()):
+        points.append(dict(zip(grid, values, strict=True)))
+    return points
 
 
 def is_built(run: RunSpec, builds: Path) -> bool:
     """Return whether the config of a run is built."""
     folder = builds / run.build
-    return is_build(folder) and run.config in read_card(folder).configs
+    if not is_build(folder):
+        return False
+    return run.config in read_card(folder).configs
 
 
 def build_missing(
