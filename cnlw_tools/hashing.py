@@ -50,8 +50,10 @@ def digest(table: pa.Table) -> str:
     header = json.dumps([schema, len(table)])
     sha = sha256(header.encode())
     for begin in range(0, len(table), BLOCK_ROWS):
-        for column in table.slice(begin, BLOCK_ROWS).columns:
-            for part in _canonical_bytes(column.combine_chunks()):
+        block = table.slice(begin, BLOCK_ROWS)
+        for column in block.columns:
+            array = column.combine_chunks()
+            for part in _canonical_bytes(array):
                 sha.update(part)
     return sha.hexdigest()
 
@@ -92,13 +94,15 @@ def _canonical_bytes(array: pa.Array) -> Iterator[bytes]:
 
 def _bit_bytes(flags: pa.Array) -> bytes:
     """Return truth values as bits."""
-    return np.packbits(flags.to_numpy(zero_copy_only=False)).tobytes()
+    values = flags.to_numpy(zero_copy_only=False)
+    return np.packbits(values).tobytes()
 
 
 def _primitive_bytes(array: pa.Array) -> bytes:
     """Return numbers, dates and times, little-endian, with zeros in place of nulls."""
     unsigned_type = UNSIGNED[array.type.bit_width]
-    values = array.view(unsigned_type).fill_null(0).to_numpy()
+    unsigned = array.view(unsigned_type)
+    values = unsigned.fill_null(0).to_numpy()
     little_endian = values.dtype.newbyteorder("<")
     raw: bytes = values.astype(little_endian).tobytes()
     return raw
@@ -110,8 +114,9 @@ def _string_bytes(array: pa.Array) -> Iterator[bytes]:
         array = array.fill_null("")
     data, offsets = string_buffers(array)
     lengths = np.diff(offsets)
+    begin, end = offsets[0], offsets[-1]
     yield lengths.astype("<i4").tobytes()
-    yield data[offsets[0] : offsets[-1]].tobytes()
+    yield data[begin:end].tobytes()
 
 
 def _nested_bytes(array: pa.Array) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from cnlw_tools import files
 from cnlw_tools.report.figures import FUNCTIONS
 from cnlw_tools.study.figures import FIGURES
 
@@ -13,6 +14,14 @@ from cnlw_tools.study.figures import FIGURES
 def test_every_figure_has_its_function(name):
     """The function that the table names exists and says what it draws."""
     assert FUNCTIONS[name].__doc__.startswith(("Draw ", "Return "))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_documented(name):
+    """The guide to studies has a row for it."""
+    guide = (files.default_root() / "pipelines/studies/README.md").read_text(encoding="utf-8")
+
+    assert f"\n| `{name}` |" in guide
 
 
 def test_a_study_is_read_without_matplotlib():
