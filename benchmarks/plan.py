@@ -101,7 +101,7 @@ def measure(n: int, noise: str) -> None:
         "noise": name,
         "options": chosen,
         "donors": list(given),
-        "longtail": tail,
+        "imbalance_ratio": tail,
     }
     recipe = parse_recipe(asked, "the benchmark")
     before, begun = peak(), time.process_time()

@@ -72,7 +72,7 @@ def main(device: str = "cpu", net: str = "", steps: str = "5", epochs: str = "5"
             "levels": [40],
             "probe": 10,
             "verified": 20,
-            "clean": 1000,
+            "train_size": 1000,
         }
         recipe = parse_recipe(said, "the benchmark")
         with EXECUTORS["local"](None) as executor:

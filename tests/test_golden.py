@@ -39,9 +39,15 @@ OTHERS, WHITE = {"donors": ["shapes_others"]}, {"donors": ["white", "white_unifo
 TINY, TOY = {"root": "tiny"}, {"root": "toy", "dataset": "toy"}
 CIFAR = {"dataset": "cifar10", "images": "cifar"}
 RELEASED = {"dataset": "mini_imagenet", "images": "released"}
-PUBLISHED = RELEASED | {"splits": "official"}
-SIDE = {"side": "side.parquet"}
-DECISIVE = ("root", "dataset", "images", "splits", "side")  # keys that decide what the tables hold
+PUBLISHED = RELEASED | {"published_splits": True}
+SIDE = {"side_table": "side.parquet"}
+DECISIVE = (
+    "root",
+    "dataset",
+    "images",
+    "published_splits",
+    "side_table",
+)  # keys that decide what the tables hold
 DECISIVE_WITH_DONORS = ("donors", "noise", "options")
 
 
@@ -60,13 +66,13 @@ PLANS: dict[str, dict[str, Any]] = {
     "blue seed": case("blue", 40, seed=7),
     "blue independent": case("blue", 20, 40, nested=False),
     "blue parted": case("blue", 40, probe=10, verified=20),
-    "blue thinned": case("blue", 40, clean=1234, longtail=10, seed=3),
+    "blue thinned": case("blue", 40, train_size=1234, imbalance_ratio=10, seed=3),
     "blue per class": case("blue", 30, per_class=57),
     "red": case("red", 0, 5, 40),
     "red top": case("red", 20, options={"top": 40}, seed=1),
     "red independent": case("red", 30, nested=False),
     "red parted": case("red", 20, probe=10, verified=20, options={"top": 40}),
-    "red long tail": case("red", 40, longtail=5.5),
+    "red long tail": case("red", 40, imbalance_ratio=5.5),
     "red searched": case("red", 10, search=["text"], options={"top": 10}),
     "red voted": case("red", 10, min_votes=2, options={"top": 10}),
     "red modelled": case("red", 10, verdict="dawid_skene", options={"top": 10}),
@@ -111,7 +117,7 @@ PLANS: dict[str, dict[str, Any]] = {
     "red_standin": case("red_standin", 0, 10, options={"top": 10}, **TINY, **WHITE),
     "toy blue": case("blue", 5, 37, 80, **TOY),
     "toy red": case("red", 40, seed=11, probe=2, verified=3, **TOY),
-    "toy dilution": case("dilution", options={"alpha": 0.7}, clean=50, **TOY),
+    "toy dilution": case("dilution", options={"alpha": 0.7}, train_size=50, **TOY),
     "cifar blue": case("blue", 20, **CIFAR),
     "published red": case("red", 20, **PUBLISHED),
     "published blue": case("blue", 40, **PUBLISHED),
@@ -167,8 +173,8 @@ def read_case(keys: dict[str, Any], work: Workspace) -> tuple[recipe.Recipe, Pat
     keys = {**keys}
     root = work.roots.get(keys.pop("root", ""), files.default_root())
     images = work.images.get(keys.pop("images", ""))
-    if "side" in keys:
-        keys["side"] = str(work.folder / keys["side"])
+    if "side_table" in keys:
+        keys["side_table"] = str(work.folder / keys["side_table"])
     return recipe.parse_recipe(keys, "golden"), root, images
 
 

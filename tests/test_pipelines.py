@@ -48,7 +48,7 @@ def test_a_recipe_says_what_its_source_needs(path):
     """In the same words, where there is a source."""
     found = recipe.read_recipe(path)
 
-    assert found.dataset not in SOURCES or found.needs == SOURCES[found.dataset].layout
+    assert found.dataset not in SOURCES or found.data_dir_layout == SOURCES[found.dataset].layout
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

@@ -20,7 +20,7 @@ from cnlw_tools.build.build import build
 from cnlw_tools.recipe.inputs import Inputs
 
 root = files.default_root()
-chosen = replace(recipe.read_recipe(root / "pipelines" / "shapes_red.toml"), levels=(10,), clean=200)
+chosen = replace(recipe.read_recipe(root / "pipelines" / "shapes_red.toml"), levels=(10,), train_size=200)
 print(*build(chosen, Inputs(root), Path("built")).configs)
 """
 

@@ -70,14 +70,14 @@ class Segment:
 
 
 def cut_segments(
-    plan: pa.Table, storage: Storage, layout: str = "bands"
+    plan: pa.Table, storage: Storage, layout: str = "shared"
 ) -> Iterator[tuple[str, Segment]]:
     """Yield the split and the segment of every part of a plan.
 
     Args:
         plan: as plan/plan.py makes it, rows of train and verified in the corruption order
         storage: how images are stored; part of a segment's name
-        layout: bands, or flat for one segment a split
+        layout: shared, or flat for one segment a split
     """
     info = read_plan_info(plan)
     for split in pc.unique(plan["split"]).to_pylist():
@@ -92,7 +92,7 @@ def cut_segments(
 def _bounds(split: str, n: int, info: PlanInfo, layout: str) -> list[int]:
     """Return where the segments of a split with n rows begin and end."""
     whole = [0, n]
-    if layout != "bands" or info.level is None:  # noise without levels shares nothing
+    if layout != "shared" or info.level is None:  # noise without levels shares nothing
         return whole
     if split in info.ends:
         return list(info.ends[split])

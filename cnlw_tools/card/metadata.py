@@ -47,7 +47,7 @@ class BuildCard:
     made_with: dict[str, str]  # versions of this package, and of those that decide bytes
     dataset: str
     images: Storage
-    layout: str
+    layout: str = field(metadata={"old_values": {"bands": "shared"}})
     tables: dict[str, str] = field(default_factory=dict)  # name -> digest of the rows
     configs: dict[str, ConfigCard] = field(default_factory=dict)
     shards: dict[str, str] = field(default_factory=dict)  # file -> sha256

@@ -129,7 +129,7 @@ def verdicts(evidence: Evidence) -> Iterator[Finding]:
     for name, config in evidence.card.configs.items():
         rows = evidence.rows(name)
         web = rows.filter(pc.equal(rows["origin"], "web"))
-        if config.recipe.splits == "official" or not len(web):
+        if config.recipe.published_splits or not len(web):
             continue
         try:
             pool = _web_pool(evidence, name)

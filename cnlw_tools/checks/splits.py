@@ -41,26 +41,26 @@ def train_size(evidence: Evidence) -> Iterator[Finding]:
     available = _count_per_class(_train_rows(base), n_classes)
     for name in evidence.plans:
         recipe = evidence.recipe(name)
-        if not recipe.clean:
+        if not recipe.train_size:
             continue
         actual = _count_per_class(_base_rows(evidence.split(name, "train"), base), n_classes)
         share = _expected_train_size(recipe, available)
         differs = actual - share >= 1
         total_differs = False
-        if recipe.longtail == 1:
+        if recipe.imbalance_ratio == 1:
             differs |= share - actual >= 1
-            total_differs = int(actual.sum()) != recipe.clean
+            total_differs = int(actual.sum()) != recipe.train_size
         if differs.any() or total_differs:
             c = int(np.argmax(differs))
             images = f"{actual.sum()} images, {actual[c]} of class {c}"
-            message = f"train has {images}, not {recipe.clean} and {share[c]:.1f}"
+            message = f"train has {images}, not {recipe.train_size} and {share[c]:.1f}"
             yield error(message, name, int(differs.sum()) or 1, REBUILD)
 
 
 def _expected_train_size(recipe: Recipe, available: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return (C,) the share of each class in the asked size, before any long tail."""
     reserved = (recipe.probe + recipe.verified) * (available > 0)
-    share: NDArray[np.float64] = prefix_per_class(available - reserved, recipe.clean)
+    share: NDArray[np.float64] = prefix_per_class(available - reserved, recipe.train_size)
     return share
 
 

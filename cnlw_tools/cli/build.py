@@ -5,24 +5,22 @@ from typing import Any
 
 import click
 
-from cnlw_tools.cli.options import WORKERS, folder, read_inputs, read_recipe, what
+from cnlw_tools.cli.options import (
+    WORKERS,
+    find_root,
+    read_inputs,
+    read_recipe_flags,
+    recipe_options,
+    storage_options,
+)
 
 
 @click.command()
-@what
+@recipe_options
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the build.  [default: builds/DATASET]"
 )
-@click.option(
-    "--size", type=int, help="Side of the stored images in pixels.  [default: as they came]"
-)
-@click.option(
-    "--resize", type=click.Choice(["squash", "crop", "pad", "short"]), help="How to reach it."
-)
-@click.option("--quality", type=int, help="Of JPEG, where an image is encoded again.")
-@click.option(
-    "--layout", type=click.Choice(["bands", "flat"]), help="flat: each config whole, for streaming."
-)
+@storage_options
 @WORKERS
 def build(
     recipe: str | None, root: Path | None, out: Path | None, workers: int | None, **flags: Any
@@ -36,7 +34,7 @@ def build(
     from cnlw_tools.executor import EXECUTORS
     from cnlw_tools.plan.statistics import describe_invertibility
 
-    chosen = read_recipe(recipe, folder(root), flags)
+    chosen = read_recipe_flags(recipe, find_root(root), flags)
     target = out or Path("builds") / chosen.dataset
     inputs = read_inputs(root, flags["data_dir"], flags["donors"], flags["store"])
     with EXECUTORS["local"](workers) as executor, Bars() as bars:

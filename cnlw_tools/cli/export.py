@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cnlw_tools.cli.options import ROOT, folder
+from cnlw_tools.cli.options import ROOT, find_root
 
 
 @click.group()
@@ -44,7 +44,7 @@ def tasks(dataset: str, votes: int, url: str | None, out: Path | None, root: Pat
     from cnlw_tools.files import atomic_write
     from cnlw_tools.ingest import label_studio
 
-    found, target = read_dataset(dataset, folder(root)), out or Path(f"{dataset}.json")
+    found, target = read_dataset(dataset, find_root(root)), out or Path(f"{dataset}.json")
     if target.suffix != ".json":
         raise ValueError(
             f"{target}: tasks are a JSON file: name it {target.with_suffix('.json').name}"

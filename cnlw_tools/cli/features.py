@@ -35,7 +35,7 @@ def features(
     root: Path | None,
     workers: int | None,
 ) -> None:
-    """Write thumbnails of the training images as features: a side table for `--noise instance --side FILE`."""
+    """Write thumbnails of the training images as features: a side table for `--noise instance --side-table FILE`."""
     import pyarrow.compute as pc
 
     from cnlw_tools.cli.progress import Bars

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnlw_tools.cli.options import ROOT, folder
+from cnlw_tools.cli.options import ROOT, find_root
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -161,7 +161,7 @@ def fetch(**flags: Any) -> None:
     from cnlw_tools.store.outcomes import parse_outcome
 
     if flags["dataset"]:
-        _check_dataset(flags["dataset"], folder(flags["root"]))
+        _check_dataset(flags["dataset"], find_root(flags["root"]))
     store = _find_store(flags)
     retry = parse_outcome(flags["retry"]) if flags["retry"] else None
     if flags["report"]:
@@ -220,7 +220,7 @@ def _find_manifest(flags: dict[str, Any]) -> Path:
     if flags["manifest"]:
         return Path(flags["manifest"])
     if flags["dataset"]:
-        return folder(flags["root"]) / "manifests" / str(flags["dataset"]) / "web.parquet"
+        return find_root(flags["root"]) / "manifests" / str(flags["dataset"]) / "web.parquet"
     raise ValueError(NOTHING_TO_FETCH)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cnlw_tools.cli.options import DECODE_THREADS, ROOT, SEED, folder
+from cnlw_tools.cli.options import DECODE_THREADS, ROOT, SEED, find_root
 from cnlw_tools.cli.train import stoppable
 
 
@@ -44,7 +44,7 @@ def label(
 ) -> None:
     """Train a network on the split `probe` and write its labels of all images but validation: semantic noise.
 
-    The column is called like the network: `cnlw build --noise semantic --side OUT -o labels=NET`. The network's run
+    The column is called like the network: `cnlw build --noise semantic --side-table OUT -o labels=NET`. The network's run
     lies beside the table, in OUT.labeller; the same command goes on with it.
     """
     import pyarrow as pa
@@ -57,7 +57,7 @@ def label(
 
     if out.suffix != ".parquet":
         raise ValueError(f"{out}: labels are a .parquet file: name it so")
-    flags["root"] = folder(flags["root"])
+    flags["root"] = find_root(flags["root"])
     where: dict[str, Any] = {"split": "probe", "out": out.with_suffix(".labeller"), "resume": True}
     labeller = Trainer(
         data,

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cnlw_tools.cli.options import ROOT, folder
+from cnlw_tools.cli.options import ROOT, find_root
 
 
 @click.command("list")
@@ -28,7 +28,7 @@ def list_(kind: str, root: Path | None) -> None:
         "presets": _presets,
         "studies": _studies,
     }
-    for name, line in listing[kind](folder(root)):
+    for name, line in listing[kind](find_root(root)):
         click.echo(f"{name:22} {line}".rstrip())
 
 

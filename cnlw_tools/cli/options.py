@@ -1,148 +1,145 @@
-"""Options that several commands share, and how they become a recipe."""
+"""Options that several commands share, and how they become a recipe.
 
-from collections.abc import Callable
+An option that stands for a key of a recipe or a preset is made from the declaration of that key.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
+from cnlw_tools.recipe.keys import INPUT, LEVEL, PLAN, STORAGE, Key, declared_keys
+from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, HIGHEST_LEVEL, Recipe
+from cnlw_tools.recipe.toml import parse_option, read_toml
+from cnlw_tools.registry import pick, suggest
+
 if TYPE_CHECKING:
     from cnlw_tools.recipe.inputs import Inputs
-    from cnlw_tools.recipe.recipe import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[F], F]
+SEED = click.IntRange(0, 2**63 - 1)  # what torch takes
+
+
+def key_option(cls: type, name: str, default_text: str = "") -> Decorator[Any]:
+    """Return the option that a key of a recipe or a preset declares.
+
+    Args:
+        cls: the dataclass
+        name: of the key
+        default_text: what the help calls the default, where that is not the declared one
+    """
+    declared = declared_keys(cls)[name]
+    default = default_text or default_of(declared)
+    text = f"{declared.help}  [default: {default}]" if default else declared.help
+    return click.option(
+        declared.option,
+        name,
+        help=text,
+        metavar=declared.metavar or None,
+        **_option_type(get_type_hints(cls)[name], declared),
+    )
+
+
+def default_of(declared: Key) -> str:
+    """Return the default of a key in words; an empty text says that it is required."""
+    if declared.default_text:
+        return declared.default_text
+    default = declared.default
+    if default is MISSING or isinstance(default, bool) or (default != 0 and not default):
+        return ""
+    return str(default)
+
+
+def _option_type(hint: Any, declared: Key) -> dict[str, Any]:
+    """Return what click has to know of the type of a key."""
+    if hint is bool:
+        return {"is_flag": True, "default": None}
+    if declared.check and declared.check.words:
+        return {"type": click.Choice(declared.check.words)}
+    if get_origin(hint) is UnionType:
+        hint = get_args(hint)[0]
+    if hint in (int, float, str):
+        return {"type": hint}
+    return {"type": str, "multiple": declared.kind != LEVEL}
+
 
 ROOT = click.option(
     "--root",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of manifests/, annotations/, pipelines/.",
+    help="Folder that holds manifests/, annotations/ and pipelines/.  [default: the package's]",
 )
 WORKERS = click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Worker processes.  [default: one for each processor]",
+    help="Number of worker processes.  [default: one for each processor]",
 )
 DECODE_THREADS = click.option(
     "--decode-threads",
     type=click.IntRange(1),
-    help="Threads that decode images.  [default: one for each processor]",
+    help="Number of threads that decode images.  [default: one for each processor]",
 )
-SEED = click.IntRange(0, 2**63 - 1)  # what torch takes
-DONOR = click.option(
-    "--donor",
-    "donors",
-    multiple=True,
-    metavar="NAME[=DIR]",
-    help="Dataset whose images some noise brings in, and where they lie; white: noise. May come again.",
+DEVICE = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Device to compute on: cpu, cuda or auto.",
+)
+DATA_DIR = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder of your copy of the images; see `cnlw list datasets`.",
 )
 STORE = click.option(
-    "--store", type=click.Path(path_type=Path), help="Web images, as `cnlw fetch` keeps them."
+    "--store",
+    type=click.Path(path_type=Path),
+    help="Folder of web images, made by `cnlw fetch`.",
 )
-WHAT = (
-    click.argument("recipe", required=False),
-    click.option("--dataset", help="Name of a dataset.  [default: shapes]"),
-    click.option("--noise", help="Kind of noise: red, blue; `cnlw list noise`."),
-    click.option("--level", help="Percent, 0 to 95, or all of the recipe's.  [default: all]"),
-    click.option(
-        "--splits",
-        help="official: the published lists of a release, read and not drawn.  [default: drawn]",
-    ),
-    click.option("--seed", type=int, help="Another seed is another draw.  [default: 0]"),
-    click.option(
-        "-o",
-        "options",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="Option of the noise; may come again.",
-    ),
-    click.option(
-        "--probe",
-        type=int,
-        help="Images of each class that leave train for a trusted split.  [default: 0]",
-    ),
-    click.option(
-        "--verified",
-        type=int,
-        help="Images of each class that leave train for a noisy split.  [default: 0]",
-    ),
-    click.option(
-        "--clean",
-        type=int,
-        help="Images that train is thinned to, classes in proportion.  [default: all]",
-    ),
-    click.option(
-        "--longtail", type=float, help="Thin train until the first class is so many times the last."
-    ),
-    click.option(
-        "--side",
-        type=click.Path(),
-        help="File of per-image data that some noise asks for: given labels, features.",
-    ),
-    click.option(
-        "--data-dir",
-        type=click.Path(path_type=Path),
-        help="Where your copy of the images lies; `cnlw list datasets` says what it holds.",
-    ),
-    DONOR,
-    STORE,
-    ROOT,
-)
+DONOR = key_option(Recipe, "donors")
+RECIPE = click.argument("recipe", required=False)
 
 
-def what(command: F) -> F:
-    """Add the options that say what to build."""
-    for option in reversed(WHAT):
+def recipe_options(command: F) -> F:
+    """Add the options that say what to plan."""
+    kinds = (PLAN, LEVEL, INPUT)
+    return _add_options([RECIPE, *_options_of_kind(kinds), DATA_DIR, STORE, ROOT], command)
+
+
+def storage_options(command: F) -> F:
+    """Add the options that say how images are stored."""
+    return _add_options(_options_of_kind((STORAGE,)), command)
+
+
+def _options_of_kind(kinds: Iterable[str]) -> list[Decorator[Any]]:
+    options = []
+    for name, declared in declared_keys(Recipe).items():
+        if declared.option and declared.kind in kinds:
+            options.append(key_option(Recipe, name))
+    return options
+
+
+def _add_options(options: list[Decorator[Any]], command: F) -> F:
+    for option in reversed(options):
         command = option(command)
     return command
 
 
-def folder(root: Path | None) -> Path:
-    """Return the root to use; the package's own where none is given."""
+def find_root(root: Path | None) -> Path:
+    """Return the root to use; the package's own where none is given.
+
+    Raises:
+        FileNotFoundError: the folder given holds no manifests/
+    """
     from cnlw_tools import files
 
     if root is not None and not (root / "manifests").is_dir():
         raise FileNotFoundError(
-            f"{root}: no folder manifests/ here: give a --root laid out like the project's"
+            f"{root}: there is no folder manifests/ here: give a --root that has one"
         )
     return root or files.default_root()
-
-
-def read_recipe(recipe: str | None, root: Path, flags: dict[str, Any]) -> "Recipe":
-    """Return the recipe of a file, of a name, or of --dataset and --noise; flags override what it says."""
-    from cnlw_tools.recipe import recipe as recipes
-    from cnlw_tools.recipe.toml import parse_option, read_toml
-
-    changes = {
-        k: flags[k]
-        for k in (
-            "dataset",
-            "noise",
-            "splits",
-            "seed",
-            "probe",
-            "verified",
-            "clean",
-            "longtail",
-            "side",
-            "size",
-            "resize",
-            "quality",
-            "layout",
-        )
-        if flags.get(k) is not None
-    }
-    if flags.get("donors"):
-        changes["donors"] = list(_donor_dirs(flags["donors"]))
-    path = _path(recipe, root, changes)
-    raw = read_toml(path, "recipe") if path else {}
-    raw |= changes
-    if flags["options"]:
-        raw["options"] = {**raw.get("options", {}), **dict(map(parse_option, flags["options"]))}
-    if flags["level"] not in (None, "all"):
-        raw["levels"] = [_level(flags["level"])]
-    return recipes.parse_recipe(
-        raw, f"{path} and the options given" if path else "the command line"
-    )
 
 
 def read_inputs(
@@ -154,10 +151,60 @@ def read_inputs(
     """Return where tables and images lie."""
     from cnlw_tools.recipe.inputs import Inputs
 
-    return Inputs(folder(root), data_dir, _donor_dirs(donors), store)
+    return Inputs(find_root(root), data_dir, _donor_folders(donors), store)
 
 
-def _donor_dirs(donors: tuple[str, ...]) -> dict[str, Path | None]:
+def read_recipe_flags(recipe: str | None, root: Path, flags: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of a file, of a name, or of --dataset and --noise.
+
+    Args:
+        recipe: a file or a name
+        root: the folder of pipelines/
+        flags: values of options by key; they override what the file says
+
+    Raises:
+        ValueError, LookupError, OSError: with value, place and remedy
+    """
+    from cnlw_tools.recipe.recipe import parse_recipe
+
+    changes = _changed_keys(flags)
+    path = _find_recipe(recipe, root, changes)
+    keys = read_toml(path, "recipe") if path else {}
+    if "options" in changes:
+        changes["options"] = {**keys.get("options", {}), **changes["options"]}
+    source = f"{path} and the options given" if path else "the command line"
+    return parse_recipe({**keys, **changes}, source)
+
+
+def _changed_keys(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of a recipe that are given as options, with the values of a recipe."""
+    changes = {}
+    for name, declared in declared_keys(Recipe).items():
+        value = flags.get(name)
+        if declared.option and value not in (None, ()):
+            changes[name] = READERS[name](value) if name in READERS else value
+    if changes.get("levels") == "all":
+        del changes["levels"]
+    return changes
+
+
+def _read_level(text: str) -> Any:
+    """Return the list of the one level, or "all"."""
+    if text == "all":
+        return text
+    if not text.isdecimal() or int(text) > HIGHEST_LEVEL:
+        guess = suggest(text, [*map(str, BENCHMARK_LEVELS), "all"])
+        raise ValueError(
+            f"unknown level {text!r}.{guess} Give a whole percent from 0 to {HIGHEST_LEVEL}, or all"
+        )
+    return [int(text)]
+
+
+def _read_options(texts: tuple[str, ...]) -> dict[str, Any]:
+    return dict(map(parse_option, texts))
+
+
+def _donor_folders(donors: tuple[str, ...]) -> dict[str, Path | None]:
     """Return where the images of each donor lie; none where no folder is given."""
     folders: dict[str, Path | None] = {}
     for donor in donors:
@@ -166,47 +213,50 @@ def _donor_dirs(donors: tuple[str, ...]) -> dict[str, Path | None]:
     return folders
 
 
-def _path(recipe: str | None, root: Path, changes: dict[str, Any]) -> Path | None:
-    """Return the recipe's file; none where flags say all and no file goes with them."""
-    from cnlw_tools.registry import pick, suggest
+def _donor_names(donors: tuple[str, ...]) -> list[str]:
+    return list(_donor_folders(donors))
 
+
+# keys whose option is written otherwise than their value in a recipe
+READERS: Mapping[str, Callable[[Any], Any]] = {
+    "levels": _read_level,
+    "options": _read_options,
+    "donors": _donor_names,
+}
+
+
+def _find_recipe(recipe: str | None, root: Path, changes: dict[str, Any]) -> Path | None:
+    """Return the file of a recipe; none where the options name a dataset and noise without one."""
     if recipe is not None:
-        found = Path(recipe) if Path(recipe).is_file() else _named(recipe, root)
-        if found is None:
-            known = [p.stem for p in (root / "pipelines").glob("*.toml")]
+        path = Path(recipe) if Path(recipe).is_file() else _find_by_name(recipe, root)
+        if path is None:
+            names = [path.stem for path in (root / "pipelines").glob("*.toml")]
             raise FileNotFoundError(
-                f"{recipe}: there is no such recipe.{suggest(recipe, known)} See `cnlw list recipes`"
+                f"{recipe}: there is no such recipe.{suggest(recipe, names)} "
+                "See `cnlw list recipes`"
             )
-        return found
+        return path
     if "noise" not in changes:
         raise ValueError(
-            "no noise named: give --noise red or --noise blue, or a recipe; see `cnlw list recipes`"
+            "no noise is named: give --noise red or --noise blue, or a recipe; "
+            "see `cnlw list recipes`"
         )
     from cnlw_tools.dataset import dataset
     from cnlw_tools.noise import NOISE
     from cnlw_tools.sources import SOURCES
 
-    name = changes.setdefault("dataset", "shapes")
+    name = changes.setdefault("dataset", declared_keys(Recipe)["dataset"].default_text)
     pick(dict.fromkeys([*dataset.list_datasets(root), *SOURCES]), name, "dataset")
     pick(NOISE, changes["noise"], "noise")
-    return _named(f"{name}_{changes['noise']}", root)
+    return _find_by_name(f"{name}_{changes['noise']}", root)
 
 
-def _named(name: str, root: Path) -> Path | None:
-    """Return the recipe of a name: the root's, or else the one that comes with the package."""
+def _find_by_name(name: str, root: Path) -> Path | None:
+    """Return the recipe of a name: the root's, or else the package's."""
     from cnlw_tools import files
 
-    paths = [place / "pipelines" / f"{name}.toml" for place in (root, files.default_root())]
-    return next((path for path in paths if path.is_file()), None)
-
-
-def _level(text: str) -> int:
-    from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, HIGHEST_LEVEL
-    from cnlw_tools.registry import suggest
-
-    if not text.isdecimal() or int(text) > HIGHEST_LEVEL:
-        near = suggest(text, [*map(str, BENCHMARK_LEVELS), "all"])
-        raise ValueError(
-            f"unknown level {text!r}.{near} Give a whole percent from 0 to {HIGHEST_LEVEL}, or all"
-        )
-    return int(text)
+    for folder in (root, files.default_root()):
+        path = folder / "pipelines" / f"{name}.toml"
+        if path.is_file():
+            return path
+    return None

@@ -5,11 +5,17 @@ from typing import Any
 
 import click
 
-from cnlw_tools.cli.options import WORKERS, folder, read_inputs, read_recipe, what
+from cnlw_tools.cli.options import (
+    WORKERS,
+    find_root,
+    read_inputs,
+    read_recipe_flags,
+    recipe_options,
+)
 
 
 @click.command()
-@what
+@recipe_options
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -29,7 +35,7 @@ def plan(
     from cnlw_tools.plan.plan import plan as draw
     from cnlw_tools.plan.statistics import describe_invertibility
 
-    chosen = read_recipe(recipe, folder(root), flags)
+    chosen = read_recipe_flags(recipe, find_root(root), flags)
     inputs = read_inputs(root, flags["data_dir"], flags["donors"], flags["store"])
     with EXECUTORS["local"](workers) as executor:
         found = load_dataset(chosen, inputs, executor)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cnlw_tools.cli.options import ROOT, folder
+from cnlw_tools.cli.options import ROOT, find_root
 
 
 @click.command()
@@ -28,6 +28,6 @@ def report(
     from cnlw_tools.report.write import write_report
 
     where = out or runs / "report"
-    for problem in write_report(runs, where, folder(root), rule or "", apart):
+    for problem in write_report(runs, where, find_root(root), rule or "", apart):
         click.echo(f"note: {problem}", err=True)
     click.echo(where / "index.html")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import ROOT, folder
+from cnlw_tools.cli.options import ROOT, find_root
 from cnlw_tools.cli.show_votes import show_votes
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def show(
     if (path is None) == (dataset is None):
         raise click.UsageError("give a PATH, or a --dataset")
     if dataset is not None:
-        show_votes(dataset, folder(root), data_dir)
+        show_votes(dataset, find_root(root), data_dir)
     if path is not None:
         _show(path, only, matrix)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import read_recipe
+from cnlw_tools.cli.options import read_recipe_flags
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,9 +25,7 @@ def show_votes(name: str, root: Path, data_dir: Path | None) -> None:
     from cnlw_tools.ingest.resolve import load_dataset
     from cnlw_tools.recipe.inputs import Inputs
 
-    recipe = read_recipe(
-        None, root, {"dataset": name, "noise": "red", "options": (), "level": None}
-    )
+    recipe = read_recipe_flags(None, root, {"dataset": name, "noise": "red"})
     data = (
         load_dataset(recipe, Inputs(root, data_dir))
         if data_dir

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import DONOR, ROOT, STORE, WORKERS, folder, read_inputs
+from cnlw_tools.cli.options import DONOR, ROOT, STORE, WORKERS, find_root, read_inputs
 
 if TYPE_CHECKING:
     from cnlw_tools.study.expand import RunSpec
@@ -67,11 +67,11 @@ def sweep(
     from cnlw_tools.study.expand import expand_study
     from cnlw_tools.study.workers import SweepPaths
 
-    path = studies.find_study(recipe, folder(root))
+    path = studies.find_study(recipe, find_root(root))
     chosen = studies.read_study(path, scale)
     where = out or Path("runs") / "_".join(filter(None, [path.stem, scale]))
     paths = SweepPaths(where, read_inputs(root, data_dir, donors, store), builds, device)
-    every = expand_study(chosen, folder(root))
+    every = expand_study(chosen, find_root(root))
     runs = sweeps.select_part(every, share)
     if dry_run:
         return _dry(runs, paths, jobs)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnlw_tools.cli.options import DECODE_THREADS, ROOT, SEED, folder
+from cnlw_tools.cli.options import DECODE_THREADS, ROOT, SEED, find_root
 
 if TYPE_CHECKING:
     from cnlw_tools.cli.progress import Bars
@@ -67,7 +67,7 @@ def train(
     from cnlw_tools.recipe.toml import parse_option
     from cnlw_tools.trainer import Trainer
 
-    flags["root"] = folder(flags["root"])
+    flags["root"] = find_root(flags["root"])
     build = _build(data, flags["root"])
     changes = {key: flags.pop(key) for key in ("epochs", "batch_size", "lr")}
     options = dict(map(parse_option, flags.pop("options")))

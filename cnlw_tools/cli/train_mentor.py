@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cnlw_tools.cli.options import DECODE_THREADS, ROOT, SEED, folder
+from cnlw_tools.cli.options import DECODE_THREADS, ROOT, SEED, find_root
 from cnlw_tools.cli.train import stoppable
 
 
@@ -73,7 +73,7 @@ def train_mentor(
             {"rule": rule, "seed": seed},
         )
     else:
-        flags["root"] = folder(flags["root"])
+        flags["root"] = find_root(flags["root"])
         where: dict[str, Any] = {
             "split": "verified",
             "out": out.with_suffix(".student"),

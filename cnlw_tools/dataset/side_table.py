@@ -23,7 +23,7 @@ from cnlw_tools.dataset.table_io import cast_column, read_table, reject_duplicat
 from cnlw_tools.registry import suggest
 
 ID_SCHEMA = pa.schema([pa.field("image_id", pa.string(), nullable=False)])
-REMEDY = "give --side FILE with a column image_id and one of that name"
+REMEDY = "give --side-table FILE with a column image_id and one of that name"
 
 
 def read_side_table(path: Path, train_ids: pa.ChunkedArray | None = None) -> pa.Table:

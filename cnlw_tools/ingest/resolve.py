@@ -54,8 +54,8 @@ def load_dataset(recipe: Recipe, inputs: Inputs, executor: Executor = SERIAL) ->
         OSError: the data are not where they should be
     """
     dataset = _load_tables(recipe, inputs)
-    if recipe.side:
-        dataset = dataset.with_side_table(Path(recipe.side))
+    if recipe.side_table:
+        dataset = dataset.with_side_table(Path(recipe.side_table))
     if inputs.store is not None:
         source = open_images(dataset.source, recipe, inputs)
         dataset = _with_store(dataset, inputs.store, source, executor)
@@ -72,7 +72,7 @@ def open_images(name: str, recipe: Recipe, inputs: Inputs) -> ImageSource:
         ValueError, OSError: there is no source of that name, or the folder lacks what it needs
     """
     if not has_source(name, inputs):
-        needs = f"; it needs {recipe.needs}" if recipe.needs else ""
+        needs = f"; it needs {recipe.data_dir_layout}" if recipe.data_dir_layout else ""
         names = ", ".join(SOURCES)
         raise ValueError(f"{name}: no source reads its images yet{needs}. Sources: {names}")
     return open_source(name, inputs)
@@ -115,7 +115,7 @@ def _with_release(dataset: Dataset, source: ImageSource, recipe: Recipe) -> Data
         if candidates is not None:
             web, votes = candidates
             dataset = dataset.with_web(web, votes, path)
-    if recipe.splits == "official" and dataset.published_splits is None:
+    if recipe.published_splits and dataset.published_splits is None:
         splits = release.read_published_splits(source.label_of)
         dataset = dataset.with_published_splits(splits, path)
     return dataset

@@ -41,7 +41,9 @@ class PlanInfo:
 def with_plan_info(plan: pa.Table, info: PlanInfo) -> pa.Table:
     """Return the plan with what it says about itself."""
     block = asdict(info)
-    del block["recipe"]["side"]  # the path of a file on one machine; its digest is in `inputs`
+    del block["recipe"][
+        "side_table"
+    ]  # the path of a file on one machine; its digest is in `inputs`
     if not info.substituted:
         del block["substituted"]
     if not info.ends:

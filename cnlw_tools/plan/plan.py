@@ -39,7 +39,7 @@ def recipe_levels(recipe: Recipe, dataset: Dataset | None = None) -> tuple[int |
         ValueError: levels for noise that has none, or that no published split has
     """
     if pick(NOISE, recipe.noise, "noise").has_level:
-        if recipe.splits != "official" or dataset is None:
+        if not recipe.published_splits or dataset is None:
             return recipe.levels
         return published_levels(recipe, dataset)
     if recipe.levels != BENCHMARK_LEVELS:
@@ -81,7 +81,7 @@ def plan(
     """
     noise = pick(NOISE, recipe.noise, "noise")
     percent = _check_level(noise, recipe, level)
-    if recipe.splits == "official":
+    if recipe.published_splits:
         return _plan_published_split(recipe, dataset, percent)
     drawing = _Drawing(recipe, dataset, level, noise, noise_options(recipe))
     subsets = choose_subsets(recipe, dataset)
@@ -117,7 +117,7 @@ def expected_stats(
 
     Published splits are expected to hold what they hold.
     """
-    if recipe.splits == "official":
+    if recipe.published_splits:
         table = plan(recipe, dataset, level)
         stats = realised_stats(table, len(dataset.classes))
         return {"train": stats._replace(nested=False)}

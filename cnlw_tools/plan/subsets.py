@@ -1,13 +1,13 @@
 """Which images noise falls on: those of the split ``train``, less what a recipe takes away.
 
-    per_class = M    only M images of each class are used at all: the benchmark is smaller than its
+    per_class = M          only M images of each class are used at all: the benchmark is smaller than its
                      source
-    probe = P        the first P images of each class move from ``train`` to the split ``probe``,
+    probe = P              the first P images of each class move from ``train`` to the split ``probe``,
                      whose labels are clean
-    verified = V     the last V move to the split ``verified``, which is corrupted separately, at
+    verified = V           the last V move to the split ``verified``, which is corrupted separately, at
                      the same level
-    clean = N        the rest is thinned to N images, classes in proportion
-    longtail = r     of these, class c of C keeps  n_c r^(-c / (C - 1))  images, rounded half up
+    train_size = N         the rest is thinned to N images, classes in proportion
+    imbalance_ratio = r    of these, class c of C keeps  n_c r^(-c / (C - 1))  images, rounded half up
 
 First and last are by a random number of each image. The two sets come from opposite ends, so
 neither changes the other, and a larger set contains a smaller one; the same holds of N, and a
@@ -182,23 +182,25 @@ def _thin(
     classes: Sequence[str],
     recipe: Recipe,
 ) -> pa.Table:
-    """Return the N rows of ``clean``, less those that the long tail drops.
+    """Return the N rows of ``train_size``, less those that the long tail drops.
 
     They are the first N in the corruption order of a random number of their own, so each class has
     its share, give or take one image.
     """
-    if recipe.clean > len(train):
+    if recipe.train_size > len(train):
         raise ValueError(
-            f"clean = {recipe.clean}: there are {len(train)} images to train on: lower it"
+            f"train_size = {recipe.train_size}: there are {len(train)} images to train on: lower it"
         )
-    if recipe.clean:
+    if recipe.train_size:
         keys = hashing.random_keys(train["image_id"], recipe.seed)
         numbers = prng.random_bits(keys, Stream.TRAIN_SIZE)
         order = corruption_order(Items(_labels(train), numbers))
-        first = np.sort(order[: recipe.clean])
+        first = np.sort(order[: recipe.train_size])
         thinned = train.take(first)
         n_kept = _class_counts(thinned, len(classes))
-        _check_no_class_emptied(train, n_kept, classes, f"clean = {recipe.clean}", "raise it")
+        _check_no_class_emptied(
+            train, n_kept, classes, f"train_size = {recipe.train_size}", "raise it"
+        )
         train = thinned
     return _cut_tail(train, classes, recipe)
 
@@ -209,14 +211,16 @@ def _cut_tail(
     recipe: Recipe,
 ) -> pa.Table:
     """Return the rows that the long tail leaves."""
-    if recipe.longtail == 1:
+    if recipe.imbalance_ratio == 1:
         return train
     last = max(1, len(classes) - 1)
     progress = np.arange(len(classes)) / last
-    profile = recipe.longtail**-progress
+    profile = recipe.imbalance_ratio**-progress
     counts = _class_counts(train, len(classes))
     n_kept = np.floor(counts * profile + 0.5)
-    _check_no_class_emptied(train, n_kept, classes, f"longtail = {recipe.longtail}", "lower it")
+    _check_no_class_emptied(
+        train, n_kept, classes, f"imbalance_ratio = {recipe.imbalance_ratio}", "lower it"
+    )
     rank = _random_rank(train, recipe.seed, Stream.LONG_TAIL)
     label = train["label"].to_numpy()
     return train.filter(pa.array(rank < n_kept[label]))

@@ -1,13 +1,13 @@
 """What there is to know of a key of a recipe, a preset or a study, declared once: on its field.
 
-    train_size: int = key(
+    probe: int = key(
         0,
         kind=PLAN,
-        help="Thin train to N images, classes in proportion.",
+        help="Move N images of each class from train to a trusted split, probe.",
         check=COUNT,
-        option="--train-size",
+        option="--probe",
         metavar="N",
-        in_name="clean{}".format,
+        in_name="probe{}".format,
     )
 
 The strict reader, the command line, the names of configs, the guard of published splits, the
@@ -19,6 +19,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from cnlw_tools.recipe.strict import Check, choice
@@ -29,7 +30,6 @@ LEVEL = "level"  # which plans are made
 INPUT = "input"  # a file on this machine, whose digest a plan records
 STORAGE = "storage"  # how images are stored
 TEXT = "text"  # what the card says
-NO_NAME: Callable[[Any], str] = str  # never called: see `Key.in_name`
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class Key:
     default_text: str  # what the help says of a default that its value does not explain
     in_name: Callable[[Any], str] | None  # another value than the default -> a part of the name
     published: bool  # may it be chosen where published splits are read?
+    old_name: str  # what plans and cards of earlier versions call it
+    old_values: Mapping[Any, Any]  # values of those -> values of now
 
 
 def key(
@@ -60,6 +62,8 @@ def key(
     default_text: str = "",
     in_name: Callable[[Any], str] | None = None,
     published: bool = False,
+    old_name: str = "",
+    old_values: Mapping[Any, Any] = MappingProxyType({}),
 ) -> Any:
     """Declare a field; see `Key` for what the arguments mean."""
     return choice(
@@ -73,6 +77,8 @@ def key(
         default_text=default_text,
         in_name=in_name,
         published=published or kind in (STORAGE, TEXT),
+        old_name=old_name,
+        old_values=old_values,
     )
 
 
@@ -91,3 +97,21 @@ def declared_keys(cls: type) -> Mapping[str, Key]:
 def keys_of_kind(cls: type, kind: str) -> list[str]:
     """Return the names of the keys of one kind."""
     return [name for name, declared in declared_keys(cls).items() if declared.kind == kind]
+
+
+def refuse_old_names(cls: type, raw: Mapping[str, Any], source: str) -> None:
+    """Raise if a file written by hand names a key or a value as earlier versions did.
+
+    Raises:
+        ValueError: it does; the message says what the key or the value is called now
+    """
+    for name, declared in declared_keys(cls).items():
+        if declared.old_name in raw:
+            raise ValueError(
+                f"{source}: {declared.old_name!r} is called {name!r} now: rename it; "
+                "pipelines/README.md lists the keys"
+            )
+        value = raw.get(name)
+        if isinstance(value, str) and value in declared.old_values:
+            new_value = declared.old_values[value]
+            raise ValueError(f"{source}: {name} = {value!r} is {new_value!r} now: change it")

@@ -7,8 +7,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cnlw_tools.recipe.keys import (
     INPUT,
     LEVEL,
@@ -18,6 +16,7 @@ from cnlw_tools.recipe.keys import (
     declared_keys,
     key,
     keys_of_kind,
+    refuse_old_names,
 )
 from cnlw_tools.recipe.strict import Check, between, matching, one_of, read_dataclass
 from cnlw_tools.recipe.toml import read_toml
@@ -72,45 +71,55 @@ class Recipe:
         BENCHMARK_LEVELS,
         kind=LEVEL,
         published=True,
-        help="Levels of noise, in percent of the training images.",
+        help="Level of noise in percent, from 0 to 95, or all of the recipe's levels.",
+        option="--level",
+        metavar="PERCENT",
+        default_text="all",
         check=Check(_are_levels, f"whole percents from 0 to {HIGHEST_LEVEL}"),
     )
     options: Mapping[str, Any] = key(
         default_factory=dict,
         kind=PLAN,
-        help="Options of the noise model; see `cnlw list noise`.",
+        help="Option of the noise model, see `cnlw list noise`; may be repeated.",
+        option="-o",
+        metavar="NAME=VALUE",
     )
-    splits: str = key(
-        "drawn",
+    published_splits: bool = key(
+        False,
         kind=PLAN,
         published=True,
-        help="Draw the noise, or read the lists that a release published (official).",
-        check=one_of("drawn", "official"),
-        option="--splits",
+        help="Read the splits that a release published instead of drawing the noise.",
+        option="--published-splits",
+        old_name="splits",
+        old_values={"drawn": False, "official": True},
     )
     donors: tuple[str, ...] = key(
         (),
         kind=PLAN,
-        help="Datasets whose images some noise brings in; white and white_uniform are noise.",
+        help="Dataset whose images some noise uses, and its folder; may be repeated.",
+        option="--donor",
+        metavar="NAME[=DIR]",
         check=Check(_are_distinct_names, "different lower-case names"),
         in_name="_".join,
     )
-    clean: int = key(
+    train_size: int = key(
         0,
         kind=PLAN,
         help="Thin train to N images, classes in proportion, before any noise.",
         check=COUNT,
-        option="--clean",
+        option="--train-size",
+        old_name="clean",
         metavar="N",
         default_text="all images",
         in_name="clean{}".format,
     )
-    longtail: float = key(
+    imbalance_ratio: float = key(
         1,
         kind=PLAN,
         help="Thin train until the first class is RATIO times as large as the last.",
         check=Check(lambda ratio: 1 <= ratio < 1e9, "a ratio from 1 on"),
-        option="--longtail",
+        option="--imbalance-ratio",
+        old_name="longtail",
         metavar="RATIO",
         in_name="longtail{:g}".format,
     )
@@ -150,7 +159,7 @@ class Recipe:
     nested: bool = key(
         True,
         kind=PLAN,
-        help="Keep what is noisy at a lower level noisy at a higher one; false: independent draws.",
+        help="Noisy at 20 % is noisy at 40 %; with false, every level is drawn anew.",
         in_name=lambda _: "independent",
     )
     seed: int = key(
@@ -176,13 +185,13 @@ class Recipe:
         check=COUNT,
         default_text="all images",
     )
-    side: str = key(
+    side_table: str = key(
         "",
         kind=INPUT,
         help="File of per-image data that some noise needs: given labels, features.",
-        option="--side",
+        option="--side-table",
+        old_name="side",
         metavar="FILE",
-        default_text="none",
     )
     size: int | None = key(
         None,
@@ -215,16 +224,18 @@ class Recipe:
         check=between(1, 1_000_000, "from 1 to 1000000"),
     )
     layout: str = key(
-        "bands",
+        "shared",
         kind=STORAGE,
-        help="Store rows that configs share once (bands), or each config whole (flat).",
-        check=one_of("bands", "flat"),
+        help="Store rows that configs share once (shared), or each config whole (flat).",
+        check=one_of("shared", "flat"),
         option="--layout",
+        old_values={"bands": "shared"},
     )
-    needs: str = key(
+    data_dir_layout: str = key(
         "",
         kind=TEXT,
-        help="What --data-dir must hold, in words.",
+        help="What the folder --data-dir must hold, in words.",
+        old_name="needs",
         default_text="nothing: the images come with the package",
     )
     licence: str = key(
@@ -232,7 +243,7 @@ class Recipe:
         kind=TEXT,
         help="Licence of the images, an identifier that the Hugging Face Hub knows.",
     )
-    citation: str = key("", kind=TEXT, help="BibTeX of the images.", default_text="none")
+    citation: str = key("", kind=TEXT, help="BibTeX of the images.")
 
 
 RECORDED = tuple(keys_of_kind(Recipe, PLAN))  # what the card of a build says of a config
@@ -255,6 +266,7 @@ def parse_recipe(raw: Mapping[str, Any], source: str) -> Recipe:
         ValueError: an unknown or missing key, or a value out of range
         FileNotFoundError: there is no file of that name for a matrix
     """
+    refuse_old_names(Recipe, raw, source)
     recipe = read_dataclass(Recipe, raw, source)
     options = {}
     for name, value in recipe.options.items():
@@ -317,6 +329,8 @@ def _read_matrix(value: Any, source: str) -> Any:
     is_rows = isinstance(value, list) and any(isinstance(row, list) for row in value)
     if not is_file and not is_rows:
         return value
+    import numpy as np
+
     try:
         matrix = _load_matrix(value) if is_file else np.array(value)
         return np.atleast_2d(matrix.astype(np.float64)).tolist()
@@ -329,6 +343,8 @@ def _read_matrix(value: Any, source: str) -> Any:
 
 
 def _load_matrix(path: str) -> Any:
+    import numpy as np
+
     return np.load(path) if path.endswith(".npy") else np.loadtxt(path, delimiter=",", ndmin=2)
 
 
@@ -343,5 +359,7 @@ def _short_option(name: str, value: Any, default: Any) -> str:
     if isinstance(value, int | float):
         return f"{name[0]}{value}"
     if isinstance(value, list):
+        import numpy as np  # takes a while, which `cnlw --help` need not wait for
+
         return sha256(np.array(value, "<f8").tobytes()).hexdigest()[:6]
     return _slug(value)

@@ -54,6 +54,7 @@ class Check(NamedTuple):
 
     test: Callable[[Any], bool]
     expected: str  # ends the sentence "it must be ...", and so says the type too
+    words: tuple[str, ...] = ()  # of a closed list
 
 
 def between(
@@ -71,7 +72,7 @@ def between(
 def one_of(*words: str) -> Check:
     """Return the check of a word from a closed list."""
     names = ", ".join(words)
-    return Check(lambda value: value in words, f"one of {names}")
+    return Check(lambda value: value in words, f"one of {names}", words)
 
 
 def matching(pattern: str, expected: str) -> Check:
@@ -220,6 +221,7 @@ class _Reader:
         if not isinstance(raw, Mapping):
             self.reject(path, raw, "a table of keys and values")
         declared = {field.name: field for field in dataclasses.fields(cls)}
+        raw = _with_current_names(list(declared.values()), raw)
         for key in raw:
             if key not in declared:
                 self.unknown(key, list(declared), path)
@@ -254,6 +256,8 @@ class _Reader:
         path: str,
     ) -> Any:
         """Return the value of one field, of the right type and passed by the field's own check."""
+        if isinstance(value, str):
+            value = field.metadata.get("old_values", {}).get(value, value)
         check: Check | None = field.metadata.get("check")
         result = self.value(hint, value, path, check.expected if check else "")
         if check and result is not None and not check.test(result):
@@ -344,6 +348,18 @@ class _Reader:
 
 def _is_required(field: dataclasses.Field[Any]) -> bool:
     return field.default is MISSING and field.default_factory is MISSING
+
+
+def _with_current_names(
+    declared: list[dataclasses.Field[Any]], raw: Mapping[Any, Any]
+) -> dict[Any, Any]:
+    """Return a table whose keys have the names of now; a field may declare an `old_name`."""
+    names = {field.metadata.get("old_name"): field.name for field in declared}
+    table = {}
+    for key, value in raw.items():
+        name = names.get(key, key) if key else key
+        table[key if name in raw else name] = value
+    return table
 
 
 @cache

@@ -245,7 +245,7 @@ def test_order_of_builds(built, cifar, tmp_path, contents):
         (replace(BLUE, quality=90), "was built with quality 95, not 90: use another --out"),
         (
             replace(BLUE, layout="flat"),
-            "was built with layout 'bands', not 'flat': use another --out",
+            "was built with layout 'shared', not 'flat': use another --out",
         ),
     ],
 )
@@ -283,7 +283,7 @@ def test_flat(cifar, tmp_path, built):
     ] == [1, 1]
 
 
-@pytest.mark.parametrize("layout", ["bands", "flat"])
+@pytest.mark.parametrize("layout", ["shared", "flat"])
 def test_read_once(cifar, tmp_path, monkeypatch, layout):
     """Every image is read and encoded once, however many rows and files show it."""
     count = Counter()
@@ -431,7 +431,7 @@ def test_red(cifar, tmp_path, monkeypatch, toy):
 def test_no_source(toy):
     """A dataset whose images nobody reads yet is refused with what it wants."""
     with pytest.raises(ValueError, match="toy: no source reads its images yet; it needs the tar"):
-        build(Recipe("toy", "red", needs="the tar"), Inputs(toy), toy / "out")
+        build(Recipe("toy", "red", data_dir_layout="the tar"), Inputs(toy), toy / "out")
     assert not (toy / "out").exists()
 
 

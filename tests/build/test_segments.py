@@ -22,7 +22,7 @@ def planned(toy):
     return lambda noise, level, **more: plan(Recipe("toy", noise, **more), found, level)
 
 
-def names(table, split="train", how=HOW, layout="bands"):
+def names(table, split="train", how=HOW, layout="shared"):
     return [
         segment.name
         for found, segment in segments.cut_segments(table, how, layout)
@@ -32,7 +32,7 @@ def names(table, split="train", how=HOW, layout="bands"):
 
 @pytest.mark.parametrize("noise", ["blue", "red"])
 @pytest.mark.parametrize("level", [0, 5, 37, 40, 80])
-@pytest.mark.parametrize("layout", ["bands", "flat"])
+@pytest.mark.parametrize("layout", ["shared", "flat"])
 def test_partition(planned, noise, level, layout):
     """The segments of a plan hold each of its rows once, under its split."""
     table = planned(noise, level)
@@ -140,7 +140,7 @@ def test_names_are_neutral(planned):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 3, 4, 5])
-@pytest.mark.parametrize("layout", ["bands", "flat"])
+@pytest.mark.parametrize("layout", ["shared", "flat"])
 def test_order_says_nothing(toy_maker, tmp_path, seed, layout):
     """In a segment, noise and rank in the corruption order are not correlated with the place, whatever the seed."""
     found = dataset.read_dataset("toy", toy_maker(tmp_path, each=200, stock=170))

@@ -45,7 +45,7 @@ def build(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / CARD).write_text(
-        front_matter(BuildCard({"cnlw_tools": "0"}, "toy", Storage(), "bands"), {})
+        front_matter(BuildCard({"cnlw_tools": "0"}, "toy", Storage(), "shared"), {})
     )
     return out
 
@@ -204,7 +204,7 @@ def test_won_race(tmp_path, monkeypatch):
     def late(folder):
         folder.rename(tmp_path / "out")  # the other one ends now
         (tmp_path / "out" / CARD).write_text(
-            front_matter(BuildCard({"cnlw_tools": "0"}, "toy", Storage(), "bands"), {})
+            front_matter(BuildCard({"cnlw_tools": "0"}, "toy", Storage(), "shared"), {})
         )
         return lock(folder)
 

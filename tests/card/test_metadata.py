@@ -46,7 +46,7 @@ CONFIG = st.builds(
         Recipe,
         dataset=DATASETS,
         noise=NAMES,
-        longtail=st.integers(1, 9) | st.floats(1, 9),
+        imbalance_ratio=st.integers(1, 9) | st.floats(1, 9),
         donors=st.lists(DATASETS, max_size=2, unique=True).map(tuple),
         options=st.dictionaries(NAMES, OPTIONS, max_size=3),
     ),
@@ -65,7 +65,7 @@ BUILD = st.builds(
     made_with=st.dictionaries(NAMES, NAMES, max_size=2),
     dataset=DATASETS,
     images=st.builds(Storage, st.none() | st.integers(1, 8192), st.sampled_from(["crop", "pad"])),
-    layout=st.sampled_from(["bands", "flat"]),
+    layout=st.sampled_from(["shared", "flat"]),
     tables=st.dictionaries(NAMES, NAMES, max_size=3),
     configs=st.dictionaries(NAMES, CONFIG, max_size=2),
     shards=st.dictionaries(NAMES, NAMES, max_size=3),
@@ -81,8 +81,16 @@ RED = ConfigCard(
     expected_kept=(0.6, 0.6),
     segments={"train": ["aa", "bb"], "validation": ["cc"]},
 )
-SMALL = BuildCard({"cnlw_tools": "0"}, "toy", Storage(), "bands")
+SMALL = BuildCard({"cnlw_tools": "0"}, "toy", Storage(), "shared")
 WHOLE = replace(SMALL, tables={"base": "12"}, configs={"red_40": RED}, shards={"aa": "34"})
+
+
+OLD_WORDS = {
+    "  layout: shared\n": "  layout: bands\n",
+    "published_splits: false\n": "splits: drawn\n",
+    "train_size: 0\n": "clean: 0\n",
+    "imbalance_ratio: 1\n": "longtail: 1\n",
+}
 
 
 @given(BUILD, st.text(max_size=20))
@@ -94,6 +102,17 @@ def test_round_trip(tmp_path_factory, card, text):
     )
 
     assert read_card(folder) == card
+
+
+def test_words_of_earlier_versions(tmp_path):
+    """A card that an earlier version wrote says what it said, though keys have other names now."""
+    text = front_matter(WHOLE, {})
+    for word, old_word in OLD_WORDS.items():
+        assert word in text
+        text = text.replace(word, old_word)
+    (tmp_path / CARD).write_text(text)
+
+    assert read_card(tmp_path) == WHOLE
 
 
 def test_bytes():
@@ -120,7 +139,7 @@ def test_bytes():
         "    resize: squash\n"
         "    quality: 95\n"
         "    shard_rows: 1000\n"
-        "  layout: bands\n"
+        "  layout: shared\n"
         "  tables:\n"
         "    base: '12'\n"
         "  configs:\n"
@@ -130,11 +149,11 @@ def test_bytes():
         "        noise: red\n"
         "        options:\n"
         "          top: 80\n"
-        "        splits: drawn\n"
+        "        published_splits: false\n"
         "        donors:\n"
         "        - other\n"
-        "        clean: 0\n"
-        "        longtail: 1\n"
+        "        train_size: 0\n"
+        "        imbalance_ratio: 1\n"
         "        probe: 0\n"
         "        verified: 0\n"
         "        verdict: majority\n"
@@ -188,7 +207,7 @@ def test_no_folder(tmp_path):
         "---\ncnlw: {}\n---\n",
         "---\ncnlw: {configs: null}\n---\n",
         "---\ncnlw: {configs: {}}\n---\n",
-        "---\ncnlw: {configs: {}, version: '0', dataset: x, images: {}, layout: bands, colour: red}\n---\n",
+        "---\ncnlw: {configs: {}, version: '0', dataset: x, images: {}, layout: shared, colour: red}\n---\n",
         "---\ncnlw: {configs: {a: {}}}\n---\n",
         "---\n- 1\n---\n",
         "---\na: [\n---\n",

@@ -522,7 +522,7 @@ def test_a_card_that_claims_a_smaller_train(parted: Path, tmp_path: Path) -> Non
     folder = shutil.copytree(parted, tmp_path / "build")
     text = (folder / "README.md").read_text()
     (folder / "README.md").write_text(
-        text.replace("clean: 0", "clean: 100").replace("_probe2", "_clean100_probe2")
+        text.replace("train_size: 0", "train_size: 100").replace("_probe2", "_clean100_probe2")
     )
 
     assert {"train_size", "counts", "plans", "rows"} <= errors(folder)

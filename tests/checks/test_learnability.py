@@ -27,14 +27,14 @@ torch.set_num_threads(1)
 RECIPE = recipe.Recipe("toy", "blue")
 CHANGED = {
     "dataset": "other",
-    "splits": "official",
+    "published_splits": True,
     "seed": 1,
     "nested": False,
     "per_class": 50,
     "probe": 10,
     "verified": 10,
-    "clean": 500,
-    "longtail": 10,
+    "train_size": 500,
+    "imbalance_ratio": 10,
     "donors": ("white",),
     "verdict": "dawid_skene",
     "min_votes": 2,

@@ -124,7 +124,13 @@ def test_sound_with_every_choice_before_noise(
 ) -> None:
     """The choices combine with every model, and what leaves train is checked like the rest."""
     asked = parse_recipe(
-        {**asking(noise, options, 20, 40), "probe": 2, "verified": 3, "clean": 130, "longtail": 4},
+        {
+            **asking(noise, options, 20, 40),
+            "probe": 2,
+            "verified": 3,
+            "train_size": 130,
+            "imbalance_ratio": 4,
+        },
         "the test",
     )
     build(asked, Inputs(root, donors={"cifar10": cifar}), tmp_path / "build")

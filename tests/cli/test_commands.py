@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from cnlw_tools import files, hashing
 from cnlw_tools.cli import main
-from cnlw_tools.cli.options import read_recipe
+from cnlw_tools.cli.options import read_recipe_flags
 from cnlw_tools.dataset import tables
 from cnlw_tools.noise import NOISE
 from cnlw_tools.plan.info import read_plan_info
@@ -92,13 +92,13 @@ def test_recipes_of_the_package_hold_for_other_roots(tmp_path: Path) -> None:
     (tmp_path / "pipelines").mkdir()
     asked = {"dataset": "mini_imagenet", "noise": "red", "options": (), "level": None}
 
-    assert 500 == read_recipe(None, tmp_path, dict(asked)).per_class
+    assert 500 == read_recipe_flags(None, tmp_path, dict(asked)).per_class
     (tmp_path / "pipelines/mini_imagenet_red.toml").write_text(
         'dataset = "mini_imagenet"\nnoise = "red"\nseed = 3\n'
     )
-    theirs = read_recipe(None, tmp_path, dict(asked))
+    theirs = read_recipe_flags(None, tmp_path, dict(asked))
     assert (0, 3) == (theirs.per_class, theirs.seed)
-    assert theirs == read_recipe("mini_imagenet_red", tmp_path, {"options": (), "level": None})
+    assert theirs == read_recipe_flags("mini_imagenet_red", tmp_path, {})
 
 
 def test_flags_override_the_recipe(root: Path, here: Path) -> None:
@@ -336,7 +336,7 @@ def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path)
         ),
         (
             ["--noise", "structured", "-o", "order=reverse"],
-            "give --side FILE with a column 'labels'",
+            "give --side-table FILE with a column 'labels'",
         ),
         (
             ["--noise", "openset", "--level", 40, "--donor", "wite"],
@@ -373,8 +373,8 @@ def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path)
             "no option 'topp'. Did you mean 'top'?",
         ),
         (["--noise", "red", "--level", 40, "-o", "top"], "write it as name=value"),
-        (["--level", 40], "no noise named"),
-        (["--noise", "red", "--root", "nowhere"], "nowhere: no folder manifests/ here"),
+        (["--level", 40], "no noise is named"),
+        (["--noise", "red", "--root", "nowhere"], "nowhere: there is no folder manifests/ here"),
         (["nothing.toml"], "nothing.toml: there is no such recipe"),
         (["--noise", "red", "--seed", "-1"], "seed = -1: it must be"),
         (["--dataset", "cifar10", "--noise", "blue", "--root", files.default_root()], "--data-dir"),

@@ -134,7 +134,10 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
             "epochs = 0: it must be a whole number from 1 on",
         ),
         (["--config", "blue_40", "--weights", "none.pt"], "none.pt"),
-        (["--config", "blue_40", "--root", "elsewhere"], "elsewhere: no folder manifests/ here"),
+        (
+            ["--config", "blue_40", "--root", "elsewhere"],
+            "elsewhere: there is no folder manifests/ here",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(here, tmp_path, arguments, message):

@@ -103,7 +103,7 @@ def test_what_is_not_there():
     """No table, no such column, or an image without a row."""
     side = table(worst=[1, 2, 3])
 
-    with pytest.raises(ValueError, match="the dataset has none: give --side FILE"):
+    with pytest.raises(ValueError, match="the dataset has none: give --side-table FILE"):
         side_table.column_values(None, "worst", IDS)
     with pytest.raises(ValueError, match=r"no column 'worse'. Did you mean 'worst'"):
         side_table.column_values(side, "worse", IDS)

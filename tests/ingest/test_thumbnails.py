@@ -68,7 +68,7 @@ def test_the_command_makes_a_side_table(cifar: Path, tmp_path: Path) -> None:
     made = CliRunner().invoke(
         main, ["features", *where, "--size", "2", "--out", str(side), "--workers", "1"]
     )
-    more = ["--noise", "instance", "--level", "30", "--side", str(side), "--out", str(out)]
+    more = ["--noise", "instance", "--level", "30", "--side-table", str(side), "--out", str(out)]
     planned = CliRunner().invoke(main, ["plan", *where, *more])
 
     assert (made.exit_code, planned.exit_code) == (0, 0), made.output + planned.output

@@ -168,6 +168,6 @@ def test_no_predictions():
     base = items()._replace(side={})
 
     with pytest.raises(
-        ValueError, match=r"give --side FILE with a column 'labels' .* or -o order=random"
+        ValueError, match=r"give --side-table FILE with a column 'labels' .* or -o order=random"
     ):
         structured(base, NONE, 0, 10)

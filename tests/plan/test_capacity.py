@@ -35,7 +35,7 @@ def needs(chosen, level, plenty):
 
 
 @pytest.mark.parametrize(
-    "choices", [{}, {"seed": 3, "nested": False}, {"probe": 5, "longtail": 3.0}]
+    "choices", [{}, {"seed": 3, "nested": False}, {"probe": 5, "imbalance_ratio": 3.0}]
 )
 def test_highest(data, toy, choices):
     """Each class reaches the last level for which it has as many images as a plan from a full pool takes of it."""

@@ -49,7 +49,20 @@ def test_keys():
 
     assert set(written(drawn)) == keys
     assert set(written(INFO)) == keys | {"substituted", "ends", "changed"}
-    assert "side" not in written(drawn)["recipe"]
+    assert "side_table" not in written(drawn)["recipe"]
+
+
+def test_words_of_earlier_versions():
+    """A plan that an earlier version wrote is read, though keys of its recipe have other names now."""
+    block = written(INFO)
+    new_words = block["recipe"]
+    old_words = {"clean": "train_size", "longtail": "imbalance_ratio", "needs": "data_dir_layout"}
+    for old_word, word in old_words.items():
+        new_words[old_word] = new_words.pop(word)
+    del new_words["published_splits"]
+    new_words |= {"splits": "drawn", "layout": "bands"}
+
+    assert read(block) == INFO
 
 
 def test_says_nothing():

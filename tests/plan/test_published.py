@@ -11,15 +11,15 @@ from cnlw_tools.plan import published as official
 from cnlw_tools.plan.plan import plan
 from cnlw_tools.recipe.recipe import Recipe, parse_recipe
 
-RECIPE = {"dataset": "toy", "noise": "red", "splits": "official", "levels": [20]}
+RECIPE = {"dataset": "toy", "noise": "red", "published_splits": True, "levels": [20]}
 DRAWN = {
     "nested": False,
     "per_class": 5,
     "probe": 1,
     "verified": 1,
-    "clean": 50,
-    "longtail": 10,
-    "side": "features.npy",
+    "train_size": 50,
+    "imbalance_ratio": 10,
+    "side_table": "features.npy",
     "verdict": "dawid_skene",
     "donors": ["white"],
     "min_votes": 2,
@@ -27,7 +27,7 @@ DRAWN = {
     "options": {"top": 20},
 }
 READ = {
-    "needs": "the release",
+    "data_dir_layout": "the release",
     "seed": 1,
     "size": 8,
     "resize": "crop",

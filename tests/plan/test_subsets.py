@@ -90,7 +90,7 @@ def test_all_of_train_by_default():
 
 def test_oracle():
     """Probe and verified are the first and last of each class by one number, the tail the first by another."""
-    chosen = choose_subsets(recipe(probe=3, verified=2, longtail=8), made())
+    chosen = choose_subsets(recipe(probe=3, verified=2, imbalance_ratio=8), made())
     trusted, verified, slots = set(), set(), set()
     for c, n in enumerate((50, 40, 60, 50)):
         order = naive([f"{c}{i}" for i in range(n)], prng.Stream.SPLIT)
@@ -114,7 +114,7 @@ def test_thinned(sizes, share):
     found = []
     for n in sorted(int(s * sum(sizes)) for s in share):
         if n and all(not size or n * size >= sum(sizes) for size in sizes):
-            train = choose_subsets(recipe(clean=n), made(sizes)).noisy["train"]
+            train = choose_subsets(recipe(train_size=n), made(sizes)).noisy["train"]
             found.append(ids(train))
             assert len(train) == n
             assert all(
@@ -134,13 +134,15 @@ def test_thinned_oracle():
         for name in naive(names, prng.Stream.TRAIN_SIZE)[: len(names) // 2]
     }
 
-    assert ids(choose_subsets(recipe(clean=100), made()).noisy["train"]) == first
+    assert ids(choose_subsets(recipe(train_size=100), made()).noisy["train"]) == first
 
 
 def test_thinned_with_all_other_choices():
     """Trusted and verified images are taken first, and are the same whatever N; the long tail is of what N leaves."""
-    plain, thin = (choose_subsets(recipe(probe=3, verified=2, clean=n), made()) for n in (0, 80))
-    tail = choose_subsets(recipe(probe=3, verified=2, clean=80, longtail=4), made())
+    plain, thin = (
+        choose_subsets(recipe(probe=3, verified=2, train_size=n), made()) for n in (0, 80)
+    )
+    tail = choose_subsets(recipe(probe=3, verified=2, train_size=80, imbalance_ratio=4), made())
 
     assert ids(probe(thin)) == ids(probe(plain))
     assert ids(thin.noisy["verified"]) == ids(plain.noisy["verified"])
@@ -158,7 +160,8 @@ def test_thinned_with_all_other_choices():
 def test_profile(ratio, expected):
     """Class c of C keeps n r^(-c / (C - 1)) images: at a ratio of 8 each class has half of the one before."""
     assert (
-        counts(choose_subsets(recipe(longtail=ratio), made([500] * 4)).noisy["train"]) == expected
+        counts(choose_subsets(recipe(imbalance_ratio=ratio), made([500] * 4)).noisy["train"])
+        == expected
     )
 
 
@@ -182,7 +185,9 @@ def test_probe_is_disjoint_clean_and_the_same_at_every_level():
 def test_larger_sets_contain_smaller_ones_and_tails_likewise():
     """One trusted or verified image a class is among the ten, and a longer tail is part of a shorter one."""
     one, ten = (choose_subsets(recipe(probe=m, verified=m), made()) for m in (1, 10))
-    long, short = (ids(choose_subsets(recipe(longtail=r), made()).noisy["train"]) for r in (20, 2))
+    long, short = (
+        ids(choose_subsets(recipe(imbalance_ratio=r), made()).noisy["train"]) for r in (20, 2)
+    )
 
     assert ids(probe(one)) < ids(probe(ten))
     assert ids(one.noisy["verified"]) < ids(ten.noisy["verified"])
@@ -202,7 +207,7 @@ def test_probe_and_verified_leave_each_other_as_they_are():
 
 def test_order_of_rows_does_not_matter():
     """A shuffled manifest is the same manifest."""
-    asked = recipe(noise="red", probe=4, verified=3, longtail=5)
+    asked = recipe(noise="red", probe=4, verified=3, imbalance_ratio=5)
     shuffled = made(order=np.random.default_rng(0).permutation, stock=60)
     web = replace(shuffled, web=shuffled.web.take(np.random.default_rng(1).permutation(240)))
 
@@ -211,7 +216,7 @@ def test_order_of_rows_does_not_matter():
 
 def test_noise_is_exact_on_what_is_left():
     """40 % of the thinned training set, and the promise is about the thinned classes."""
-    asked = recipe(probe=5, longtail=10)
+    asked = recipe(probe=5, imbalance_ratio=10)
     train = plan(asked, made(), 40)
     train = train.filter(pc.equal(train["split"], "train"))
     slots = choose_subsets(asked, made()).noisy["train"]
@@ -240,10 +245,16 @@ def test_another_seed_trusts_others():
             {"probe": 30, "verified": 10},
             "probe = 30, verified = 10: class 'b' has 40 images and would",
         ),
-        ({"longtail": 1e6}, "longtail = 1000000.0: class 'b' would keep none of 40: lower it"),
-        ({"clean": 201}, "clean = 201: there are 200 images to train on: lower it"),
-        ({"clean": 196, "probe": 2}, "clean = 196: there are 192 images to train on: lower it"),
-        ({"clean": 1}, "clean = 1: class 'a' would keep none of 50: raise it"),
+        (
+            {"imbalance_ratio": 1e6},
+            "imbalance_ratio = 1000000.0: class 'b' would keep none of 40: lower it",
+        ),
+        ({"train_size": 201}, "train_size = 201: there are 200 images to train on: lower it"),
+        (
+            {"train_size": 196, "probe": 2},
+            "train_size = 196: there are 192 images to train on: lower it",
+        ),
+        ({"train_size": 1}, "train_size = 1: class 'a' would keep none of 50: raise it"),
     ],
 )
 def test_too_much(changes, message):
@@ -254,7 +265,7 @@ def test_too_much(changes, message):
 
 def test_names_of_configs():
     """All choices stand in the config's name."""
-    asked = recipe(probe=10, verified=20, clean=2000, longtail=100, seed=2)
+    asked = recipe(probe=10, verified=20, train_size=2000, imbalance_ratio=100, seed=2)
 
     assert config_name(asked, 40, {}) == "blue_40_clean2000_longtail100_probe10_verified20_s2"
 
@@ -266,10 +277,10 @@ def test_names_of_configs():
         {"probe": True},
         {"verified": -1},
         {"verified": 2.5},
-        {"longtail": 0.5},
-        {"longtail": "10"},
-        {"clean": -1},
-        {"clean": 0.5},
+        {"imbalance_ratio": 0.5},
+        {"imbalance_ratio": "10"},
+        {"train_size": -1},
+        {"train_size": 0.5},
     ],
 )
 def test_bad_values(bad):
@@ -310,7 +321,7 @@ def test_all_choices(noise, sizes, verified, trusted, levels, nested, longtail):
     general = {
         name: value(4) if callable(value) else value for name, value in model.test_options.items()
     }
-    few = {"probe": trusted, "verified": verified, "clean": clean, "longtail": longtail}
+    few = {"probe": trusted, "verified": verified, "train_size": clean, "imbalance_ratio": longtail}
     asked = recipe(noise=noise, nested=nested, options=general, **few)
     data = made(sizes, stock=2 * max(sizes))
     features = np.random.default_rng(0).normal(size=(len(data.base), 2)).tolist()

@@ -8,6 +8,7 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
+from cnlw_tools.recipe.keys import INPUT, LEVEL, PLAN, STORAGE, TEXT, declared_keys
 from cnlw_tools.recipe.recipe import (
     BENCHMARK_LEVELS,
     Recipe,
@@ -16,6 +17,7 @@ from cnlw_tools.recipe.recipe import (
     parse_recipe,
     read_recipe,
 )
+from cnlw_tools.recipe.strict import read_dataclass
 from cnlw_tools.recipe.toml import parse_option, read_toml, to_toml
 
 GOOD = {"dataset": "toy", "noise": "red"}
@@ -278,3 +280,48 @@ def test_byte_order_mark(tmp_path):
 def test_name_without_level(config, noise, level, expected):
     """Configs that differ in the level alone have one name without it, the one that a recipe without levels gives."""
     assert name_without_level(config, noise, level) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"clean": 2000}, "'clean' is called 'train_size' now: rename it"),
+        ({"longtail": 10}, "'longtail' is called 'imbalance_ratio' now"),
+        ({"side": "x.npy"}, "'side' is called 'side_table' now"),
+        ({"splits": "official"}, "'splits' is called 'published_splits' now"),
+        ({"needs": "the tar"}, "'needs' is called 'data_dir_layout' now"),
+        ({"layout": "bands"}, "layout = 'bands' is 'shared' now: change it"),
+    ],
+)
+def test_a_recipe_with_the_words_of_earlier_versions(change, message):
+    """What a person wrote is refused, with the word to write instead."""
+    with pytest.raises(ValueError, match=f"^x: {message}"):
+        parse_recipe({**GOOD, **change}, "x")
+
+
+def test_a_record_with_the_words_of_earlier_versions():
+    """Cards and plans that earlier versions wrote are read as they were meant."""
+    words = {"clean": 2000, "longtail": 10, "side": "x.npy", "splits": "official", "needs": "a"}
+
+    assert read_dataclass(Recipe, {**GOOD, **words, "layout": "bands"}, "x") == Recipe(
+        **GOOD,
+        train_size=2000,
+        imbalance_ratio=10,
+        side_table="x.npy",
+        published_splits=True,
+        data_dir_layout="a",
+        layout="shared",
+    )
+    assert read_dataclass(Recipe, {**GOOD, "splits": "drawn"}, "x") == Recipe(**GOOD)
+    with pytest.raises(ValueError, match=r"^x: unknown key 'clean'"):
+        read_dataclass(Recipe, {**GOOD, "clean": 1, "train_size": 1}, "x")
+
+
+def test_every_key_of_a_recipe_is_declared_whole():
+    """Each has a help text that is a sentence and a kind; each option has a word of its own."""
+    keys = declared_keys(Recipe)
+    options = [key.option for key in keys.values() if key.option]
+
+    assert all(key.help.endswith(".") and len(key.help) <= 80 for key in keys.values())
+    assert {key.kind for key in keys.values()} == {PLAN, LEVEL, INPUT, STORAGE, TEXT}
+    assert len({*options}) == len(options)

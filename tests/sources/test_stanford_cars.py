@@ -25,7 +25,7 @@ from tests.sources.released import annotation
 
 REAL = Path(__file__).parents[3] / "shared/data/stanford_cars"
 PUBLISHED_RED = recipe.parse_recipe(
-    {"dataset": "stanford_cars", "noise": "red", "splits": "official"},
+    {"dataset": "stanford_cars", "noise": "red", "published_splits": True},
     "here",
 )
 needs_devkit = pytest.mark.skipif(

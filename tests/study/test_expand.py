@@ -188,8 +188,8 @@ def test_studies_of_the_package_name_what_there_is(path, scale):
         noise = NOISE[run.recipe.noise]
         options = noise_options(run.recipe)
         assert run.recipe.donors or not noise.needs_donors or options.get("own")
-        assert run.recipe.side or not noise.column_options
-        assert run.recipe.side or options.get("order", "random") == "random"
+        assert run.recipe.side_table or not noise.column_options
+        assert run.recipe.side_table or options.get("order", "random") == "random"
     for run in (run for run in found if run.method):
         how = preset.change_preset(usual(run.preset), run.changes)
         assert (run.net or how.net) in NETS

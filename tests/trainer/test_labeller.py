@@ -109,7 +109,7 @@ def test_the_command_makes_semantic_noise(tmp_path, tiny):
             "build",
             "--noise",
             "semantic",
-            "--side",
+            "--side-table",
             str(side),
             "-o",
             "labels=mlp1",

@@ -60,7 +60,7 @@ def shapes(tmp_path_factory):
     """2,500 images of ten classes at 16 pixels, a fifth of their labels wrong."""
     out = tmp_path_factory.mktemp("shapes") / "shapes"
     recipe_fields = {"dataset": "shapes", "noise": "blue", "levels": [20], "size": 16}
-    recipe_fields |= {"clean": 2500, "probe": 10, "verified": 20}
+    recipe_fields |= {"train_size": 2500, "probe": 10, "verified": 20}
     with EXECUTORS["local"](None) as executor:
         build(
             recipe.parse_recipe(recipe_fields, "test"), Inputs(files.default_root()), out, executor
