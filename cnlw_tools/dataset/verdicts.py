@@ -2,8 +2,8 @@
 
     shows its class        more yes than no
     does not show it       more no than yes
-    undecided, never used  a tie, or fewer than ``min_votes`` votes of yes and no (unsure ones do not
-                           count)
+    undecided, never used  a tie, or fewer than ``min_votes`` votes of yes and no (unsure votes do
+                           not count)
 
 By the rule ``majority`` all votes have the same weight. By ``dawid_skene``, for annotators with
 names, a vote has the weight that its annotator earns (dawid_skene.py), and a tie is where both

@@ -1,6 +1,6 @@
 """Labels flipped by any transition matrix.
 
-    P(y' = j | y = i) = Q[i, j]        rows: the true class; columns: the values label; rows sum to 1
+    P(y' = j | y = i) = Q[i, j]        rows: the true class; columns: the given label; rows sum to 1
 
 Sukhbaatar writes the columns for the true class: give such a matrix with ``transpose = true``;
 which way a matrix stands is never guessed. Exact: of the n_i images of class i,

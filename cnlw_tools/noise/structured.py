@@ -156,8 +156,8 @@ def _prediction_counts(
     if "labels" not in base.side:
         raise ValueError(
             f"order {order!r} asks how often a network takes one class for another: "
-            f"give --side-table FILE with a column {labels!r} of its labels for the training images, "
-            "or -o order=random"
+            f"give --side-table FILE with a column {labels!r} of its labels for the training "
+            "images, or -o order=random"
         )
     label_pair = base.label * n_classes + side_labels(base, n_classes, labels)
     counts = np.bincount(label_pair, minlength=n_classes**2)
