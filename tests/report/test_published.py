@@ -56,7 +56,7 @@ def test_ours_stand_beside_with_the_difference(our_trials):
 
 
 def test_a_cell_that_was_not_run_says_so(our_trials):
-    """No method of our_trials, or a config too few."""
+    """There is no method of ours for the row, or a config is missing."""
     columns = {"low": "blue_00", "both": ["blue_00", "blue_80"]}
     table = compare_with_paper(
         Published("table1", columns, {"Plain": "vanilla", "Mixed": ""}), STUDY, TABLES, our_trials
