@@ -1,15 +1,16 @@
-"""What every method costs beside vanilla, in time and memory.
+"""What every method costs compared with vanilla, in time and memory.
 
 python benchmarks/train.py [cpu|cuda] [NET] [STEPS] [EPOCHS]
 
-step      STEPS steps of the first epoch, median of rounds; rounds of all methods take turns, so that a slow minute of
-          the machine slows all of them. Floor: forward, backward and step of the bare network on tensors that lie
-          ready; vanilla adds order, pixels, views and notes.
-training  EPOCHS epochs on 1,000 images with all stages of the method and validation; a process a method.
-          Counted: forward and backward passes, as the method says them.
-peak      memory in that process (CUDA: of tensors) above that of one that loads the same and trains vanilla on two
-          images at a time. Held: batches whose activations wait for their gradients at once. Networks and memories
-          per example are small beside them here; a look at the whole set is at 500 images without a gradient.
+step      STEPS steps of the first epoch, median of rounds. Rounds of all methods take turns, so that
+          a slow minute of the machine slows all of them. The floor is forward, backward and step of
+          the bare network on tensors that are ready; vanilla adds order, pixels, views and logs.
+training  EPOCHS epochs on 1,000 images with all phases of the method and validation; each method has
+          a process of its own. Counted: forward and backward passes, as the method states them.
+peak      memory in that process (CUDA: of tensors) above that of a process that loads the same and
+          trains vanilla on two images at a time. Held: batches whose activations wait for their
+          gradients at once. Networks and memories per example are small beside them here;
+          predictions of the whole set take 500 images at a time without a gradient.
 """
 
 import statistics
@@ -26,156 +27,183 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools import files
 from cnlw_tools.build.build import build
-from cnlw_tools.executor import EXECUTORS, local
+from cnlw_tools.executor import EXECUTORS, local, no_progress, no_progress
 from cnlw_tools.executor.signals import StopRequest
 from cnlw_tools.methods import METHODS
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import parse_recipe
 from cnlw_tools.trainer import Trainer
 from cnlw_tools.trainer import device as devices
-from cnlw_tools.trainer import loop as loops
+from cnlw_tools.trainer.loop import TrainingLoop
+from cnlw_tools.trainer.loop import TrainingLoop
 from cnlw_tools.trainer.optimiser import build_optimiser
 
 ROUNDS = 5
 CONFIG = "blue_40_clean1000_probe10_verified20"
-IDLE = "vanilla, two images at a time"
-OPTIONS: dict[str, dict[str, Any]] = {
-    name: {"q": "symmetric:0.4"} for name in ("noise_layer", "forward", "backward")
+RECIPE = {
+    "dataset": "shapes",
+    "noise": "blue",
+    "levels": [40],
+    "probe": 10,
+    "verified": 20,
+    "train_size": 1000,
 }
-OPTIONS |= {
-    name: {"noise_rate": 0.4} for name, method in METHODS.items() if "noise_rate" in method.requires
-}
-HELD = {  # batches; the others hold one
+BASELINE = "vanilla, two images at a time"  # its peak is subtracted from those of all methods
+HELD = {  # batches; the other methods hold one
     "coteaching": 2,  # two networks
-    "incv": 2,  # two networks, in the last stage
-    "glc": 1.1,  # a trusted example to ten
-    "mixmatch": 3,  # trusted ones and two views, mixed
+    "incv": 2,  # two networks, in the last phase
+    "glc": 1.1,  # one trusted example to ten
+    "mixmatch": 3,  # trusted examples and two views, mixed
     "mixmatch_kl": 4,  # those, and the view that has to agree
-    "ieg": 5,  # two views, and three mixed
+    "ieg": 5,  # two views, and three mixed ones
 }
 
 
 class Cost(NamedTuple):
-    """What a whole training took."""
+    """The cost of a whole training."""
 
     seconds: float
     peak: float  # MiB
 
 
-def main(device: str = "cpu", net: str = "", steps: str = "5", epochs: str = "5") -> None:
+def main(device_name: str = "cpu", net: str = "", steps: str = "5", epochs: str = "5") -> None:
     """Print seconds, MiB and ratios."""
-    where = devices.choose_device(device)
-    with tempfile.TemporaryDirectory() as folder:
-        said = {
-            "dataset": "shapes",
-            "noise": "blue",
-            "levels": [40],
-            "probe": 10,
-            "verified": 20,
-            "train_size": 1000,
-        }
-        recipe = parse_recipe(said, "the benchmark")
+    device = devices.choose_device(device_name)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         with EXECUTORS["local"](None) as executor:
-            build(recipe, Inputs(files.default_root()), Path(folder) / "shapes", executor)
-        trainer = partial(prepared, Path(folder), net or None, device)
-        made = {name: trainer(name)._build_loop(where, lambda *_: None) for name in METHODS}
-        runs = {"bare network": bare(made["vanilla"], int(steps))}
-        runs |= {name: epoch(loop, int(steps)) for name, loop in made.items()}
-        times = timed(runs, where)
-        costs = {
-            name: next(local.run(partial(whole, trainer, int(epochs)), [name], 1, apart=True))
-            for name in (IDLE, *METHODS)
-        }
+            recipe = parse_recipe(RECIPE, "the benchmark")
+            build(recipe, Inputs(files.default_root()), folder / "shapes", executor)
+        make_trainer = partial(trainer_of, folder, net or None, device_name)
+        times = measure_steps(make_trainer, device, int(steps))
+        costs = {}
+        for method in (BASELINE, *METHODS):
+            with local.isolated(1) as executor:
+                task = partial(train, make_trainer, int(epochs))
+                costs[method] = next(executor.map(task, [method]))
     print(
-        f"torch {torch.__version__}, {where}, {torch.get_num_threads()} threads, {steps} steps, {epochs} epochs\n"
+        f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads, "
+        f"{steps} steps, {epochs} epochs\n"
     )
-    report(times, costs)
+    print_table(times, costs)
 
 
-def prepared(folder: Path, net: str | None, device: str, name: str) -> Trainer:
-    """Return what trains a method."""
-    options, out = OPTIONS.get(name, {}), folder / name
+def trainer_of(folder: Path, net: str | None, device: str, method: str) -> Trainer:
+    """Return the trainer of a method."""
+    options: dict[str, Any] = {}
+    if method in ("noise_layer", "forward", "backward"):
+        options["q"] = "symmetric:0.4"
+    if "noise_rate" in METHODS[method].requires:
+        options["noise_rate"] = 0.4
     return Trainer(
-        folder / "shapes", CONFIG, name, net, options=options, device=device, out=out, cache=folder
+        folder / "shapes",
+        CONFIG,
+        method,
+        net,
+        options=options,
+        device=device,
+        out=folder / method,
+        cache=folder,
     )
 
 
-def timed(runs: dict[str, Callable[[], None]], where: torch.device) -> dict[str, float]:
-    """Return the median seconds of each, whose rounds take turns."""
+def measure_steps(
+    make_trainer: Callable[[str], Trainer],
+    device: torch.device,
+    n_steps: int,
+) -> dict[str, float]:
+    """Return the median seconds of the steps of each method and of the bare network."""
+    runs: dict[str, Callable[[], None]] = {}
+    for method in METHODS:
+        loop = make_trainer(method)._build_loop(device, no_progress)
+        if method == "vanilla":
+            runs["bare network"] = bare_network_steps(loop, n_steps)
+        runs[method] = loop_steps(loop, n_steps)
     times: dict[str, list[float]] = {name: [] for name in runs}
-    for round_ in range(ROUNDS + 1):  # the first one warms up
+    for i in range(ROUNDS + 1):
         for name, run in runs.items():
-            begun = time.perf_counter()
+            begin = time.perf_counter()
             run()
-            if where.type == "cuda":
+            if device.type == "cuda":
                 torch.cuda.synchronize()
-            if round_:
-                times[name].append(time.perf_counter() - begun)
-    return {name: statistics.median(some) for name, some in times.items()}
+            if i > 0:  # the first round warms up
+                times[name].append(time.perf_counter() - begin)
+    return {name: statistics.median(rounds) for name, rounds in times.items()}
 
 
-def whole(trainer: Callable[[str], Trainer], epochs: int, name: str) -> Cost:
-    """Train a method to its end; in a process of its own."""
-    made = trainer("vanilla" if name == IDLE else name)
-    made.out = Path(f"{made.out}_{'small' if name == IDLE else 'whole'}")
-    made.changes = {"epochs": 1, "batch_size": 2} if name == IDLE else {"epochs": epochs}
-    lines: list[dict[str, Any]] = []
-    made.fit(on_epoch=lines.append)
-    return Cost(sum(line["seconds"] for line in lines), peak(devices.choose_device(made.device)))
+def train(make_trainer: Callable[[str], Trainer], epochs: int, method: str) -> Cost:
+    """Train a method to its end; call it in a process of its own."""
+    if method == BASELINE:
+        trainer = make_trainer("vanilla")
+        trainer.out = Path(f"{trainer.out}_baseline")
+        trainer.changes = {"epochs": 1, "batch_size": 2}
+    else:
+        trainer = make_trainer(method)
+        trainer.out = Path(f"{trainer.out}_whole")
+        trainer.changes = {"epochs": epochs}
+    history: list[dict[str, Any]] = []
+    trainer.fit(on_epoch=history.append)
+    seconds = sum(metrics["seconds"] for metrics in history)
+    return Cost(seconds, peak_mib(devices.choose_device(trainer.device)))
 
 
-def peak(where: torch.device) -> float:
-    """Return the most MiB that this process held; not by getrusage, which begins with what its parent held."""
-    if where.type == "cuda":
+def peak_mib(device: torch.device) -> float:
+    """Return the most MiB that this process held.
+
+    getrusage does not help: its peak begins with what the parent process held.
+    """
+    if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
-    said = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(said.partition("VmHWM:")[2].split()[0]) / 2**10
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 2**10
 
 
-def report(times: dict[str, float], costs: dict[str, Cost]) -> None:
-    """Print a row a method."""
-    print(
-        "| method | step x | training x | counted | peak MiB | peak x | held |\n|---|---|---|---|---|---|---|"
-    )
-    plain, idle = costs["vanilla"], costs[IDLE].peak
+def print_table(times: dict[str, float], costs: dict[str, Cost]) -> None:
+    """Print a row for each method."""
+    print("| method | step x | training x | counted | peak MiB | peak x | held |")
+    print("|---|---|---|---|---|---|---|")
+    vanilla = costs["vanilla"]
+    vanilla_peak = vanilla.peak - costs[BASELINE].peak
     for name, seconds in times.items():
-        row = [name, f"{seconds / times['vanilla']:.2f}", *[""] * 5]
-        if cost := costs.get(name):
-            above = cost.peak - idle
-            row[2:4] = [f"{cost.seconds / plain.seconds:.2f}", f"{METHODS[name].relative_cost:.2f}"]
-            row[4:] = [
-                f"{above:.0f}",
-                f"{above / (plain.peak - idle):.2f}",
-                f"{HELD.get(name, 1):g}",
-            ]
-        print(f"| {' | '.join(row)} |")
+        cells = [name, f"{seconds / times['vanilla']:.2f}", *[""] * 5]
+        cost = costs.get(name)
+        if cost is not None:
+            peak = cost.peak - costs[BASELINE].peak
+            cells[2] = f"{cost.seconds / vanilla.seconds:.2f}"
+            cells[3] = f"{METHODS[name].relative_cost:.2f}"
+            cells[4] = f"{peak:.0f}"
+            cells[5] = f"{peak / vanilla_peak:.2f}"
+            cells[6] = f"{HELD.get(name, 1):g}"
+        print(f"| {' | '.join(cells)} |")
 
 
-def epoch(loop: loops.TrainingLoop, steps: int) -> Callable[[], None]:
-    """Return what trains so many steps of an epoch, as the loop does it."""
+def loop_steps(loop: TrainingLoop, n_steps: int) -> Callable[[], None]:
+    """Return a function that trains n steps of the first epoch, as the loop does it."""
     loop._begin_epoch()
-    chunks = (loop._batch_positions() * steps)[:steps]
+    chunks = (loop._batch_positions() * n_steps)[:n_steps]
     loop._batch_positions = lambda: chunks  # type: ignore[method-assign]
 
     def run() -> None:
         loop.step = 0
-        loop._train_epoch(StopRequest(), lambda *_: None)
+        loop._train_epoch(StopRequest(), no_progress)
 
     return run
 
 
-def bare(loop: loops.TrainingLoop, steps: int) -> Callable[[], None]:
-    """Return what steps the network as often on tensors that lie ready."""
-    net, step = loop.method.net, build_optimiser(loop.method, loop.preset)
-    batch = next(iter(loop.train_loader.batches(loop._batch_positions()[:1], ("plain",), 0)))
+def bare_network_steps(loop: TrainingLoop, n_steps: int) -> Callable[[], None]:
+    """Return a function that takes n steps of the network alone, on tensors that are ready."""
+    net = loop.method.net
+    optimiser = build_optimiser(loop.method, loop.preset)
+    positions = loop._batch_positions()[:1]
+    batch = next(iter(loop.train_loader.batches(positions, ("plain",), 0)))
 
     def run() -> None:
-        for _ in range(steps):
+        for _ in range(n_steps):
             with devices.autocast(loop.device):
                 loss = cross_entropy(net(batch.x), batch.y)
-            step.zero_grad(set_to_none=True)
+            optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            step.step()
+            optimiser.step()
 
     return run
 
