@@ -27,14 +27,13 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools import files
 from cnlw_tools.build.build import build
-from cnlw_tools.executor import EXECUTORS, local, no_progress, no_progress
+from cnlw_tools.executor import EXECUTORS, local, no_progress
 from cnlw_tools.executor.signals import StopRequest
 from cnlw_tools.methods import METHODS
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import parse_recipe
 from cnlw_tools.trainer import Trainer
 from cnlw_tools.trainer import device as devices
-from cnlw_tools.trainer.loop import TrainingLoop
 from cnlw_tools.trainer.loop import TrainingLoop
 from cnlw_tools.trainer.optimiser import build_optimiser
 
