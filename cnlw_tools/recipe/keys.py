@@ -107,10 +107,7 @@ def refuse_old_names(cls: type, raw: Mapping[str, Any], source: str) -> None:
     """
     for name, declared in declared_keys(cls).items():
         if declared.old_name in raw:
-            raise ValueError(
-                f"{source}: {declared.old_name!r} is called {name!r} now: rename it; "
-                "pipelines/README.md lists the keys"
-            )
+            raise ValueError(f"{source}: {declared.old_name!r} is called {name!r} now: rename it")
         value = raw.get(name)
         if isinstance(value, str) and value in declared.old_values:
             new_value = declared.old_values[value]

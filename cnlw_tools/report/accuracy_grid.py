@@ -12,7 +12,7 @@ Squares = dict[tuple[float, float], float | None]  # x, y -> top-1; None: planne
 
 
 def plot_accuracy_grid(context: ReportContext) -> Figure:
-    """Draw accuracy over the two numbers `over` and `across` of the study, a panel a method."""
+    """Draw accuracy over the two numbers `x_axis` and `y_axis` of the study, a panel a method."""
     study = context.study_record.study
     squares_by_title = collect_squares(context)
     values = []
@@ -23,10 +23,10 @@ def plot_accuracy_grid(context: ReportContext) -> Figure:
         for title, squares in squares_by_title.items():
             plots[title] = _square_plot(squares, min(values), max(values))
     return Figure(
-        f"Accuracy ({context.rule}) over {study.over} and {study.across}",
+        f"Accuracy ({context.select_by}) over {study.x_axis} and {study.y_axis}",
         draw_panels(
-            study.over,
-            study.across,
+            study.x_axis,
+            study.y_axis,
             plots,
             same_scale=False,
         ),
@@ -36,7 +36,7 @@ def plot_accuracy_grid(context: ReportContext) -> Figure:
 def collect_squares(context: ReportContext) -> dict[str, Squares]:
     """Return top-1 by both numbers for every panel, with squares that are planned but not run."""
     record = context.study_record
-    y_name = record.study.across
+    y_name = record.study.y_axis
     squares_by_title: dict[str, Squares] = {}
 
     def add_square(
@@ -55,7 +55,7 @@ def collect_squares(context: ReportContext) -> dict[str, Squares]:
             add_square(record.planned_position(spec, exclude=[y_name]), y, None)
     for trial in context.trials:
         y = record.numeric_value(y_name, trial.dataset_config, trial.options)
-        accuracy = trial.results[context.rule].mean
+        accuracy = trial.results[context.select_by].mean
         add_square(record.position(trial, exclude=[y_name]), y, accuracy)
     return squares_by_title
 

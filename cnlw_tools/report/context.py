@@ -23,7 +23,7 @@ class ReportContext:
     runs: Mapping[str, RunFolder]  # by name
     trials: Sequence[Trial]  # the best of each method on each config
     curves: Curves  # top-1 of each run by epoch
-    rule: str  # the metric that the best trials are selected by
+    select_by: str  # the metric that the best trials are selected by
     truths: Mapping[BuildConfig, Truth]  # of all builds that exist
 
     def finished_runs(self, trial: Trial) -> list[RunFolder]:

@@ -34,8 +34,8 @@ class NoiseKind(NamedTuple):
 
 def plot_accuracy(context: ReportContext) -> Figure:
     """Draw accuracy over the x axis of the study."""
-    title = f"Accuracy ({context.rule}) over {context.study_record.study.over}"
-    return Figure(title, draw_results(context, context.rule, TOP1_LABEL))
+    title = f"Accuracy ({context.select_by}) over {context.study_record.study.x_axis}"
+    return Figure(title, draw_results(context, context.select_by, TOP1_LABEL))
 
 
 def plot_drop(context: ReportContext) -> Figure:
@@ -60,7 +60,7 @@ def plot_training_curves(context: ReportContext) -> Figure:
         else:
             title = f"{trial.dataset}, {trial.config}"
             curves_by_method.setdefault(title, {})[trial.method] = curve
-    x_name = context.study_record.study.over
+    x_name = context.study_record.study.x_axis
     plots: dict[str, PlotFunction] = {}
     for title, curves in curves_by_x.items():
         plots[title] = _shaded_curves(curves, x_name)
@@ -120,7 +120,7 @@ def draw_results(
             lines = points.setdefault(position.panel, {})
             lines.setdefault(position.line, []).append((position.x, trial.results[metric]))
     plots = {title: line_plot(lines) for title, lines in points.items() if _n_xs(lines) > 1}
-    x_name = context.study_record.study.over
+    x_name = context.study_record.study.x_axis
     x_label = "level, %" if x_name == "level" else x_name
     return draw_panels(
         x_label,

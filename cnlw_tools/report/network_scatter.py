@@ -50,9 +50,7 @@ def plot_network_scatter(context: ReportContext) -> Figure:
         plots,
     )
     if rows:
-        caption = (
-            f"Ours: mean of {context.rule} over the configs; of networks that ran on all of them."
-        )
+        caption = f"Ours: mean of {context.select_by} over the configs; of networks that ran on all of them."
         figure.tables = [
             Table(
                 "Networks",
@@ -80,10 +78,10 @@ def network_points(
     for trial in context.trials:
         if (trial.dataset, trial.family, trial.method_name) == (dataset, family, method_name):
             net = context.finished_runs(trial)[0].config.net
-            accuracies[net, trial.config] = trial.results[context.rule].mean
+            accuracies[net, trial.config] = trial.results[context.select_by].mean
     configs = {config for _, config in accuracies}
     points = {}
-    for net, x in context.study_record.study.x.items():
+    for net, x in context.study_record.study.net_values.items():
         if all((net, config) in accuracies for config in configs):
             top1 = mean(accuracies[net, config] for config in configs)
             points[net] = (float(x), top1)

@@ -87,7 +87,7 @@ def _result_rows(
     """Return a row for each published accuracy or error."""
     rows_by_label = {}
     for row in paper_table["rows"]:
-        is_selected = all(row.get(key) == value for key, value in entry.where.items())
+        is_selected = all(row.get(key) == value for key, value in entry.match.items())
         if is_selected and "label" in row:
             rows_by_label[row["label"]] = row
     rows = []
@@ -103,7 +103,7 @@ def _result_rows(
 
 
 def _results_caption(entry: Published, paper_table: PaperTable) -> str:
-    metric = f"100 less {entry.metric}" if entry.error else entry.metric
+    metric = f"100 less {entry.metric}" if entry.is_error else entry.metric
     split = f", on {entry.split}" if entry.split else ""
     return f"Source: {paper_table['source']}. Ours: {metric} of the best trial{split}, in percent."
 
@@ -123,7 +123,7 @@ def _our_result(
     if not set(configs) <= set(means):
         return None
     mean = mean_interval([means[config] for config in configs]).mean
-    return 100 - mean if entry.error else mean
+    return 100 - mean if entry.is_error else mean
 
 
 def _compare(
@@ -138,7 +138,7 @@ def _compare(
     value = cell.get("value")
     if value is None:
         return published, f"{result:.2f}", EMPTY
-    difference = result - entry.times * value
+    difference = result - entry.factor * value
     return published, f"{result:.2f}", f"{difference:+.2f}".replace("-", "−")
 
 

@@ -83,7 +83,7 @@ class StudyRecord:
             trial: any
             exclude: names of values that the line does not mention
         """
-        if self.study.over == "level" and not exclude:
+        if self.study.x_axis == "level" and not exclude:
             if trial.level is None:
                 return None
             panel = f"{trial.dataset}, {trial.family}"
@@ -110,7 +110,7 @@ class StudyRecord:
         options = {**spec.changes, **spec.options}
         if has_several_nets:
             options["net"] = spec.net
-        variant_keys = {*self.study.apart}
+        variant_keys = {*self.study.group_by}
         if not spec.label:
             variant_keys.add("net")
         return self._position(
@@ -129,11 +129,11 @@ class StudyRecord:
         options: Mapping[str, Any],
         exclude: Collection[str],
     ) -> FigurePosition | None:
-        x = self.numeric_value(self.study.over, config, options)
+        x = self.numeric_value(self.study.x_axis, config, options)
         if x is None:
             return None
         legend = {**variant, **self._differing_values(config)}
-        for name in (self.study.over, "noise", *exclude):
+        for name in (self.study.x_axis, "noise", *exclude):
             legend.pop(name, None)
         panel = f"{config.dataset}, {self.config_values(config)['noise']}"
         line = f"{method_name} {format_options(legend)}".strip()

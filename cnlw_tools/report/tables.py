@@ -217,27 +217,27 @@ def _highest_cells(rows: Sequence[Sequence[ResultCell]]) -> frozenset[tuple[int,
 def trials_table(
     trials: Sequence[Trial],
     selected: Sequence[Trial],
-    rule: str,
+    select_by: str,
 ) -> Table:
     """Return a table of all trials with their options; the selected ones are bold.
 
     Args:
         trials: all trials
         selected: the best of each method on each config
-        rule: the metric that they were selected by
+        select_by: the metric that they were selected by
     """
     selected_ids = {id(trial) for trial in selected}
     rows = []
     bold = set()
     for i, trial in enumerate(trials):
-        rows.append(_trial_row(trial, rule))
+        rows.append(_trial_row(trial, select_by))
         if id(trial) in selected_ids:
             bold.add((i, 2))
     header = ["Dataset", "Config", "Method", "Options", "Last", "Best", "Mean of ten", "Drop"]
     caption = (
-        f'The bold trial of a method and config has the highest mean of "{rule}" on validation '
+        f'The bold trial of a method and config has the highest mean of "{select_by}" on validation '
         "over its seeds; of equals, the first one here. Drop: best less last. Deviation: the "
-        f'standard deviation of "{rule}" over seeds.'
+        f'standard deviation of "{select_by}" over seeds.'
     )
     return Table(
         title="All trials",
@@ -249,12 +249,12 @@ def trials_table(
     )
 
 
-def _trial_row(trial: Trial, rule: str) -> list[str]:
+def _trial_row(trial: Trial, select_by: str) -> list[str]:
     metrics = [*RESULT_TITLES, "drop"]
     results = [format_mean_interval(trial.results.get(metric)) for metric in metrics]
     deviation = EMPTY
-    if rule in trial.results and trial.results[rule].n > 1:
-        deviation = f"{trial.results[rule].sd:.2f}"
+    if select_by in trial.results and trial.results[select_by].n > 1:
+        deviation = f"{trial.results[select_by].sd:.2f}"
     options = format_options(trial.options) or EMPTY
     return [trial.dataset, trial.config, trial.method, options, *results, deviation]
 
@@ -267,8 +267,8 @@ def to_markdown(table: Table) -> str:
     lines = [f"## {table.title}", ""]
     if table.caption:
         lines += [table.caption, ""]
-    rule = ["---"] * len(table.header)
-    for row in (table.header, rule, *cells):
+    divider = ["---"] * len(table.header)
+    for row in (table.header, divider, *cells):
         lines.append(f"| {' | '.join(row)} |")
     lines.append("")
     lines += [f"{i}. {note}" for i, note in enumerate(table.notes, 1)]

@@ -1,9 +1,9 @@
 """From runs to results: trials, and the best trial of each method.
 
 A trial is a method with its options on a config; its runs differ in nothing but the seed. The
-best trial of a method on a config is the one with the highest mean of `rule` over seeds; of
+best trial of a method on a config is the one with the highest mean of `select_by` over seeds; of
 equals, the first in the order of their options. (Jiang et al., 2020, table 2, report the peak of
-the trial with the highest peak: `rule = "best"`.) Some options make a variant: a method of its
+the trial with the highest peak: `select_by = "best"`.) Some options make a variant: a method of its
 own, and no further trial of one method. Networks always do.
 """
 
@@ -109,19 +109,19 @@ def group_trials(
     return trials
 
 
-def best_trials(trials: Sequence[Trial], rule: str = "last") -> list[Trial]:
+def best_trials(trials: Sequence[Trial], select_by: str = "last") -> list[Trial]:
     """Return the best trial of each method on each config, of those with a run that has ended.
 
     Args:
         trials: of any methods and configs
-        rule: the metric whose mean counts
+        select_by: the metric whose mean counts
     """
     best: dict[tuple[str, str, str], Trial] = {}
     for trial in trials:
-        if rule not in trial.results:
+        if select_by not in trial.results:
             continue
         key = (trial.dataset, trial.config, trial.method)
-        if key not in best or trial.results[rule].mean > best[key].results[rule].mean:
+        if key not in best or trial.results[select_by].mean > best[key].results[select_by].mean:
             best[key] = trial
     return list(best.values())
 

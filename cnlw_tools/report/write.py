@@ -48,7 +48,7 @@ def write_report(
     folder: Path,
     out: Path,
     root: Path,
-    rule: str = "",
+    select_by: str = "",
     variant_options: Sequence[str] = (),
 ) -> list[str]:
     """Write the report of all runs below a folder.
@@ -57,7 +57,7 @@ def write_report(
         folder: of runs; made by `cnlw sweep` or `cnlw train`
         out: the folder to write to
         root: holds pipelines/, for the published numbers
-        rule: last, best or mean10: the metric that the best trial is selected by; by default what
+        select_by: last, best or mean10: the metric that the best trial is selected by; by default what
             the study says
         variant_options: options that make a method of their own and no further trial
 
@@ -71,13 +71,13 @@ def write_report(
     record = read_study_record(folder)
     runs = _read_runs(folder, record, variant_options)
     truths, truth_problems = load_truths(_needed_builds(record, runs.folders))
-    rule = rule or record.study.rule
+    select_by = select_by or record.study.select_by
     context = ReportContext(
         study_record=record,
         runs={run.name: run for run in runs.folders},
-        trials=best_trials(runs.trials, rule),
+        trials=best_trials(runs.trials, select_by),
         curves=epoch_curves(runs.table),
-        rule=rule,
+        select_by=select_by,
         truths=truths,
     )
     content = _make_content(context, runs, root)
@@ -102,7 +102,7 @@ def _read_runs(
     labels = record.method_labels()
     table = make_runs_table(folders, labels)
     study = record.study
-    variants = {*study.apart, *variant_options, study.over, study.across}
+    variants = {*study.group_by, *variant_options, study.x_axis, study.y_axis}
     return RunData(folders, table, group_trials(table, variants, set(labels.values())))
 
 
@@ -139,7 +139,7 @@ def _make_content(
         comparisons=comparisons,
         figures={name: draw_figure(name, context) for name in study.figures},
         diagnostics=make_diagnostics(context),
-        trials=trials_table(runs.trials, context.trials, context.rule),
+        trials=trials_table(runs.trials, context.trials, context.select_by),
         provenance=provenance_tables(runs.folders),
     )
 

@@ -85,17 +85,17 @@ def _expand_methods(
         if not study.methods:
             yield config
         for method in study.methods:
-            if any(fnmatchcase(config.name, pattern) for pattern in method.on or ["*"]):
+            if any(fnmatchcase(config.name, pattern) for pattern in method.configs or ["*"]):
                 yield from _expand_method(study, entry, config, method)
 
 
 def _check_patterns(study: Study, names: Sequence[str]) -> None:
     """Raise if a method is to run on a config that does not exist."""
     for method in study.methods:
-        for pattern in method.on:
+        for pattern in method.configs:
             if not any(fnmatchcase(name, pattern) for name in names):
                 raise ValueError(
-                    f"{method.name}: on = {pattern!r}: no config has such a name. "
+                    f"{method.name}: configs = {pattern!r}: no config has such a name. "
                     f"Configs: {', '.join(names)}"
                 )
 

@@ -35,9 +35,9 @@ FIGURES: Mapping[str, FigureSpec] = {
         function="line_plots:plot_training_curves",
     ),
     "grid": FigureSpec(
-        about="Accuracy over two numbers, `over` and `across` (Sukhbaatar et al. 2015, figure 3)",
+        about="Accuracy over two numbers, `x_axis` and `y_axis` (Sukhbaatar et al. 2015, figure 3)",
         function="accuracy_grid:plot_accuracy_grid",
-        required_key="across",
+        required_key="y_axis",
     ),
     "weights": FigureSpec(
         about="Mean weight and loss of noisy and clean examples by epoch "
@@ -70,8 +70,8 @@ FIGURES: Mapping[str, FigureSpec] = {
         function="cost:tabulate_cost",
     ),
     "scatter": FigureSpec(
-        about="Accuracy over a number of each network, `x` (Jiang et al. 2020, on pre-training)",
+        about="Accuracy over a number of each network (Jiang et al. 2020, on pre-training)",
         function="network_scatter:plot_network_scatter",
-        required_key="x",
+        required_key="net_values",
     ),
 }

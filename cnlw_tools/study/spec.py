@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cnlw_tools.recipe.keys import declared_keys, key
+from cnlw_tools.recipe.keys import declared_keys, key, refuse_old_names
 from cnlw_tools.recipe.strict import Check, matching, one_of, read_dataclass
 from cnlw_tools.recipe.toml import read_toml
 from cnlw_tools.registry import pick, suggest
@@ -37,19 +37,26 @@ class Published:
     rows: Mapping[str, str] = key(
         help="Its row -> a method of ours; an empty one is not run.",
     )
-    where: Table = key(
-        default_factory=dict, help='What its rows have to say: `dataset = "CIFAR10"`.'
+    match: Table = key(
+        default_factory=dict,
+        help='What its rows have to say: `dataset = "CIFAR10"`.',
+        old_name="where",
     )
     metric: str = key("last", help="Which result of our runs counts.", check=one_of(*METRICS))
     split: str = key(
         "", help="Name of other validation images, such as ilsvrc12.", default_text="validation"
     )
-    times: float = key(
+    factor: float = key(
         1,
+        old_name="times",
         help="Factor of its numbers: 100 where the paper counts in shares.",
         check=Check(lambda factor: factor > 0, "a positive number"),
     )
-    error: bool = key(False, help="The paper counts errors: 100 less ours stands beside it.")
+    is_error: bool = key(
+        False,
+        help="The paper counts errors: 100 less ours stands beside it.",
+        old_name="error",
+    )
     dataset: str = key("", help="Dataset of our runs.", default_text="the study's")
 
 
@@ -65,8 +72,11 @@ class MethodEntry:
         help="Options with a list of values each; every combination is run.",
         check=IS_GRID,
     )
-    on: tuple[str, ...] = key(
-        (), help="Configs to run it on, with * for any letters.", default_text="all configs"
+    configs: tuple[str, ...] = key(
+        (),
+        help="Configs to run it on, with * for any letters.",
+        default_text="all configs",
+        old_name="on",
     )
     preset: str = key(
         "",
@@ -137,23 +147,29 @@ class Study:
         help="Keys of the preset with a list of values each; every combination is run.",
         check=IS_GRID,
     )
-    over: str = key(
+    x_axis: str = key(
         "level",
-        help="What the curves go over: the level, an option, a key of the preset.",
+        old_name="over",
+        help="What the x axis shows: the level, an option, a key of the preset.",
     )
-    across: str = key("", help="What the figure `grid` goes over the other way.")
-    apart: tuple[str, ...] = key(
-        (), help="Options whose values make methods of their own, not trials of one method."
+    y_axis: str = key("", help="What the y axis of the figure `grid` shows.", old_name="across")
+    group_by: tuple[str, ...] = key(
+        (),
+        old_name="apart",
+        help="Options whose values make methods of their own, not trials of one method.",
     )
     figures: tuple[str, ...] = key(
         ("over", "belts", "drop", "curves"), help="Figures of the report."
     )
-    x: Mapping[str, float] = key(
-        default_factory=dict, help="A number of each network, for the figure `scatter`."
+    net_values: Mapping[str, float] = key(
+        default_factory=dict,
+        old_name="x",
+        help="A number of each network, for the figure `scatter`.",
     )
     pretrained: bool = key(False, help="Begin with weights learned on ImageNet.")
-    rule: str = key(
+    select_by: str = key(
         "last",
+        old_name="rule",
         help="Which result of a trial selects the best one.",
         check=one_of(*METRICS),
     )
@@ -188,7 +204,11 @@ def parse_study(raw: Table, source: str, scale: str = "") -> Study:
     Raises:
         ValueError: an unknown or missing key, a value out of range, no such scale
     """
-    study = read_dataclass(Study, _at_scale(raw, source, scale), source)
+    keys = _at_scale(raw, source, scale)
+    refuse_old_names(Study, keys, source)
+    _refuse_old_names_inside(MethodEntry, keys.get("methods"), f"{source}: [[methods]]")
+    _refuse_old_names_inside(Published, keys.get("published"), f"{source}: [[published]]")
+    study = read_dataclass(Study, keys, source)
     for figure in study.figures:
         if figure not in FIGURES:
             raise ValueError(
@@ -229,6 +249,12 @@ def find_study(name: str, root: Path) -> Path:
         return Path(name)
     paths = {stem: root / FOLDER / f"{stem}.toml" for stem in study_names(root)}
     return pick(paths, name, "study")
+
+
+def _refuse_old_names_inside(cls: type, entries: Any, source: str) -> None:
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, Mapping):
+            refuse_old_names(cls, entry, source)
 
 
 def _at_scale(raw: Table, source: str, scale: str) -> dict[str, Any]:

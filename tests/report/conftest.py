@@ -88,13 +88,13 @@ def make_context(folder: Path, record: StudyRecord = StudyRecord(), truths=None)
     """Return all that figures may use of the runs of a folder."""
     run_folders = runs.read_run_folders(folder)
     table = runs.make_runs_table(run_folders)
-    variant_options = {record.study.over, record.study.across}
+    variant_options = {record.study.x_axis, record.study.y_axis}
     return ReportContext(
         study_record=record,
         runs={run.name: run for run in run_folders},
         trials=best_trials(group_trials(table, variant_options)),
         curves=epoch_curves(table),
-        rule="last",
+        select_by="last",
         truths=truths or {},
     )
 

@@ -15,7 +15,7 @@ def test_a_grid_has_a_square_for_every_planned_run(tmp_path, run_maker, spec_mak
             run_specs.append(spec_maker(f"blue_{level:02d}_clean{clean}", "vanilla", recipe=recipe))
     for run_spec, top1 in zip(run_specs[:3], (90.0, 70.0, 95.0), strict=True):
         run_maker(tmp_path / run_spec.config, [top1], config=run_spec.config)
-    study = Study("toy", (), (), over="train_size", across="level")
+    study = Study("toy", (), (), x_axis="train_size", y_axis="level")
     context = context_maker(tmp_path, StudyRecord("toy", "", study, run_specs))
 
     assert collect_squares(context) == {

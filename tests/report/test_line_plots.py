@@ -51,7 +51,7 @@ def test_one_level_makes_no_line(tmp_path, run_maker, context_maker):
 def test_belts_and_training_have_a_panel_a_method(study, context_maker):
     """Training has one a kind of noise too, or one a config of trials that have no x."""
     context = context_maker(study)
-    without_x = context_maker(study, StudyRecord(study=Study("toy", (), (), over="size")))
+    without_x = context_maker(study, StudyRecord(study=Study("toy", (), (), x_axis="size")))
 
     def titles(figure):
         return [panel.title for panel in figure.panels]

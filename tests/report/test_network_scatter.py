@@ -15,7 +15,7 @@ def test_points_are_of_networks_that_ran_on_every_config(tmp_path, run_maker, co
     for net, top1s in (("a", (80.0, 60.0)), ("b", (90.0, 80.0)), ("c", (50.0,)), ("d", (1.0, 1.0))):
         for level, top1 in zip((0, 40), top1s, strict=False):
             run_maker(tmp_path / f"{net}{level}", [top1], net=net, config=f"blue_{level:02d}")
-    study = Study("toy", (), (), x={"a": 70, "b": 75.5, "c": 71})
+    study = Study("toy", (), (), net_values={"a": 70, "b": 75.5, "c": 71})
     context = context_maker(tmp_path, StudyRecord("toy", "", study))
 
     assert network_points(context, "toy", "blue", "vanilla") == {"a": (70, 70), "b": (75.5, 85)}

@@ -108,7 +108,7 @@ def test_ours_may_be_of_other_images_of_validation(study, run_maker):
 def test_shares_become_percents(our_trials):
     """0.5 is 50 %, and ours 88.5."""
     table = compare_with_paper(
-        Published("table1", {"low": "blue_00"}, {"Mixed": "mixup"}, times=100),
+        Published("table1", {"low": "blue_00"}, {"Mixed": "mixup"}, factor=100),
         STUDY,
         TABLES,
         our_trials,
@@ -120,7 +120,7 @@ def test_shares_become_percents(our_trials):
 def test_errors_are_what_is_left_of_a_hundred(our_trials):
     """Ours is 80.5 right."""
     table = compare_with_paper(
-        Published("table1", {"low": "blue_00"}, {"Plain": "vanilla"}, error=True),
+        Published("table1", {"low": "blue_00"}, {"Plain": "vanilla"}, is_error=True),
         STUDY,
         TABLES,
         our_trials,
@@ -160,7 +160,7 @@ def test_cells_are_of_the_dataset_that_the_table_is_of(our_trials):
         ),
         (Published("table1", {"hi": "a"}, {"Plain": "b"}), "unknown column of table1 'hi'"),
         (
-            Published("table1", {"low": "a"}, {"Plain": "b"}, where={"data": "B"}),
+            Published("table1", {"low": "a"}, {"Plain": "b"}, match={"data": "B"}),
             "unknown row of table1 'Plain'",
         ),
     ],

@@ -47,8 +47,8 @@ def test_the_best_trial_has_the_highest_mean(study):
     trials = group_trials(runs.make_runs_table(runs.read_run_folders(study)))
 
     assert len(select(trials, "red_40", "mixup")) == 2
-    for rule in ("last", "best", "mean10"):
-        (best,) = select(best_trials(trials, rule), "red_40", "mixup")
+    for select_by in ("last", "best", "mean10"):
+        (best,) = select(best_trials(trials, select_by), "red_40", "mixup")
         assert best.options == {"alpha": 8}
 
 
@@ -58,7 +58,9 @@ def test_rules_can_disagree(tmp_path, run_maker):
         run_maker(tmp_path / f"a{alpha}", curve, options={"alpha": alpha}, method="mixup")
     trials = group_trials(runs.make_runs_table(runs.read_run_folders(tmp_path)))
 
-    assert [best_trials(trials, rule)[0].options["alpha"] for rule in ("last", "best")] == [2, 1]
+    assert [
+        best_trials(trials, select_by)[0].options["alpha"] for select_by in ("last", "best")
+    ] == [2, 1]
 
 
 def test_the_first_of_equals_is_best(tmp_path, run_maker):

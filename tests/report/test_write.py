@@ -124,7 +124,7 @@ def test_curves_go_over_what_the_study_says(tmp_path, run_maker, spec_maker):
         )
         recipe = Recipe("toy", "blue", options={"delta": level / 9, "order": order})
         run_specs.append(spec_maker(name, "mixup", recipe=recipe))
-    write_study(tmp_path, run_specs, over="delta", apart=("alpha",), rule="best")
+    write_study(tmp_path, run_specs, x_axis="delta", group_by=("alpha",), select_by="best")
     record = read_study_record(tmp_path)
     places = [
         record.position(trial)
@@ -154,12 +154,13 @@ def test_curves_go_over_keys_of_the_preset(tmp_path, run_maker):
     trials = group_trials(runs.make_runs_table(runs.read_run_folders(tmp_path)), ["batch_size"])
 
     assert [
-        StudyRecord(study=Study("", (), (), over="batch_size")).position(trial) for trial in trials
+        StudyRecord(study=Study("", (), (), x_axis="batch_size")).position(trial)
+        for trial in trials
     ] == [
         ("toy, blue", "vanilla", 32),
         ("toy, blue", "vanilla", 64),
     ]
-    assert StudyRecord(study=Study("", (), (), over="optimiser")).position(trials[0]) is None
+    assert StudyRecord(study=Study("", (), (), x_axis="optimiser")).position(trials[0]) is None
 
 
 def test_the_command_says_where_the_page_is(page, tmp_path):

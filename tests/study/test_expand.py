@@ -105,7 +105,7 @@ def test_a_method_may_have_settings_of_its_own():
     """Where it is run, how it is trained, and what the report calls it; what it says goes before config and study."""
     own = {
         "label": "Ours",
-        "on": ["blue*"],
+        "configs": ["blue*"],
         "preset": "mnist",
         "nets": ["mlp1"],
         "changes": {"epochs": 3},
@@ -129,9 +129,9 @@ def test_a_method_on_a_config_that_there_is_not():
     """Is an error that names those that there are."""
     with pytest.raises(
         ValueError,
-        match=r"mixup: on = 'red\*': no config has such a name. Configs: blue_00, blue_40, sym",
+        match=r"mixup: configs = 'red\*': no config has such a name. Configs: blue_00, blue_40, sym",
     ):
-        listed(methods=[{"name": "mixup", "on": ["red*"]}])
+        listed(methods=[{"name": "mixup", "configs": ["red*"]}])
 
 
 def test_without_methods_there_is_a_run_a_config():
@@ -195,8 +195,8 @@ def test_studies_of_the_package_name_what_there_is(path, scale):
         assert (run.net or how.net) in NETS
         assert not lacks(run)
         assert not study.pretrained or (run.net or how.net) in TORCHVISION + TIMM
-    for net in (run.net for run in found if study.x):
-        assert net in study.x
+    for net in (run.net for run in found if study.net_values):
+        assert net in study.net_values
 
 
 @pytest.mark.parametrize(("path", "scale"), EVERY)

@@ -91,11 +91,23 @@ PUBLISHED = {
             "metric = 'peak': it must be one of last, best, mean10",
         ),
         ({"published": [{"table": "t"}]}, r"'published\[0\].columns' is missing"),
-        ({"published": [PUBLISHED | {"times": 0}]}, "times = 0"),
+        ({"published": [PUBLISHED | {"factor": 0}]}, "factor = 0"),
         ({"figures": ["belt"]}, "unknown figure 'belt'. Did you mean 'belts'"),
-        ({"figures": ["grid"]}, "the figure 'grid' needs the key 'across'"),
-        ({"figures": ["scatter"], "x": {}}, "the figure 'scatter' needs the key 'x'"),
-        ({"x": {"mlp1": "3"}}, "x.mlp1 = '3': it must be a number"),
+        ({"figures": ["grid"]}, "the figure 'grid' needs the key 'y_axis'"),
+        (
+            {"figures": ["scatter"], "net_values": {}},
+            "the figure 'scatter' needs the key 'net_values'",
+        ),
+        ({"net_values": {"mlp1": "3"}}, "net_values.mlp1 = '3': it must be a number"),
+        ({"rule": "best"}, "'rule' is called 'select_by' now: rename it"),
+        (
+            {"methods": [{"name": "mixup", "on": ["blue*"]}]},
+            r"\[\[methods\]\]: 'on' is called 'configs' now",
+        ),
+        (
+            {"published": [PUBLISHED | {"times": 100}]},
+            r"\[\[published\]\]: 'times' is called 'factor' now",
+        ),
         (
             {"configs": [{"noise": "blue", "preset": 3}]},
             "preset = 3: it must be the name of a preset",

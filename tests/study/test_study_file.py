@@ -16,7 +16,7 @@ RAW = {
     "methods": [{"name": "mixup", "options": {"alpha": 8}, "label": "ours"}],
     "nets": ["mlp1"],
     "changes": {"epochs": 2},
-    "x": {"mlp1": 2},
+    "net_values": {"mlp1": 2},
     "published": [{"table": "t", "columns": {"40": ["blue_40"]}, "rows": {"Ours": "mixup"}}],
 }
 
