@@ -7,7 +7,7 @@ from cnlw_tools.study.spec import Study
 
 
 def test_a_grid_has_a_square_for_every_planned_run(tmp_path, run_maker, spec_maker, context_maker):
-    """Of two sizes and two levels one was not run."""
+    """Of four pairs of size and level one was not run."""
     run_specs = []
     for clean in (100, 200):
         recipe = Recipe("toy", "blue", train_size=clean)

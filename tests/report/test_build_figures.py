@@ -38,7 +38,7 @@ def test_sizes_are_those_of_the_card_and_what_is_not_built_is_named(context):
 
 
 def test_shares_are_counted_row_by_row(context):
-    """Of the training images of a class, by their given labels."""
+    """The shares of given labels are those of the training images of a class."""
     (truth,) = context.truths.values()
     rows = [r for r in truth.rows.to_pylist() if r["split"] == "train" and r["clean_label"] == 3]
     shares = [100 * sum(r["label"] == j for r in rows) / len(rows) for j in range(10)]

@@ -64,7 +64,7 @@ def report_context(folder, context_maker):
 
 
 def test_rows_are_those_of_datasets(built):
-    """The n-th noisy flag is the one of the n-th row that `datasets` reads."""
+    """The n-th noisy flag belongs to the n-th row that `datasets` reads."""
     read = load_dataset(
         str(built), "blue_40_probe2", split="train", cache_dir=str(built.parent / "cache")
     )
@@ -73,7 +73,7 @@ def test_rows_are_those_of_datasets(built):
 
 
 def test_the_digest_is_the_one_that_a_run_writes_down(built):
-    """Of the same images and labels."""
+    """Both digests are of the same images and labels."""
     splits = data.load_splits(
         built, "red_20_t20_probe2", data.ImageSize(), built.parent / "pixels", 1
     )
@@ -96,7 +96,7 @@ def naive(loss, weight, noisy):
 
 
 def test_detection_is_what_counting_gives():
-    """Of random numbers."""
+    """Losses and weights are random numbers."""
     draw = np.random.default_rng(0)
     loss, weight, noisy = draw.random(50), draw.random(50), draw.random(50) < 0.3
 
@@ -104,7 +104,7 @@ def test_detection_is_what_counting_gives():
 
 
 def test_what_was_not_drawn_does_not_count():
-    """Nan in loss and weight."""
+    """Such examples have nan as loss and weight."""
     loss, weight = np.array([1.0, np.nan, 0.0]), np.array([0.0, np.nan, 1.0])
     result = measure_detection(loss, weight, np.array([True, True, False]))
 

@@ -45,7 +45,7 @@ def example_path(folder, epoch):
 
 
 def test_means_are_of_what_was_drawn(context):
-    """Over the examples of a kind, then over runs, for the epochs of both; not of equal weights."""
+    """Means are over examples, then over runs, for the epochs of both; equal weights have none."""
     (trial,) = context.trials
     means = mean_records(context, trial)
 

@@ -11,7 +11,7 @@ from cnlw_tools.study.spec import Study
 
 
 def test_points_are_of_networks_that_ran_on_every_config(tmp_path, run_maker, context_maker):
-    """The mean over two levels; one network lacks a level, and one has no number."""
+    """Top-1 is the mean over two levels; one network lacks a level, and one has no x."""
     for net, top1s in (("a", (80.0, 60.0)), ("b", (90.0, 80.0)), ("c", (50.0,)), ("d", (1.0, 1.0))):
         for level, top1 in zip((0, 40), top1s, strict=False):
             run_maker(tmp_path / f"{net}{level}", [top1], net=net, config=f"blue_{level:02d}")
@@ -23,7 +23,7 @@ def test_points_are_of_networks_that_ran_on_every_config(tmp_path, run_maker, co
 
 
 def test_r_is_that_of_numpy():
-    """Of random points; nan of one point, or of a level line."""
+    """Points are random; one point or a constant y gives nan."""
     xs, ys = np.random.default_rng(0).random((2, 9))
     points = {str(i): point for i, point in enumerate(zip(xs, ys, strict=True))}
 

@@ -42,7 +42,7 @@ def our_trials(study):
 
 
 def test_ours_stand_beside_with_the_difference(our_trials):
-    """One config, or the mean of several; what sources disagree on is a note."""
+    """A cell is compared with one config or the mean of several; disagreeing sources become a note."""
     columns = {"low": "blue_00", "both": ["blue_00", "blue_40"]}
     table = compare_with_paper(
         Published("table1", columns, {"Plain": "vanilla"}), STUDY, TABLES, our_trials
@@ -66,7 +66,7 @@ def test_a_cell_that_was_not_run_says_so(our_trials):
 
 
 def test_sizes_stand_beside_what_is_built():
-    """Images of a split, and classes; a config that is not built says so."""
+    """Images of a split and classes are compared; a config that is not built says so."""
     text = [
         {"Dataset": "Red", "#Class": "10", "Train Size": "5,000"},
         {"Dataset": "Blue", "#Class": "10", "Train Size": "5"},
@@ -88,7 +88,7 @@ def test_sizes_stand_beside_what_is_built():
 
 
 def test_ours_may_be_of_other_images_of_validation(study, run_maker):
-    """Of ILSVRC12, say: last, best and mean of ten of what was measured there; a run without them was not run."""
+    """Of ILSVRC12, for example; a run that measured nothing there counts as not run."""
     folder = run_maker(study / "blue_80" / "vanilla_s0", [50.0, 60.0], config="blue_80")
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     new_lines = [
@@ -106,7 +106,7 @@ def test_ours_may_be_of_other_images_of_validation(study, run_maker):
 
 
 def test_shares_become_percents(our_trials):
-    """0.5 is 50 %, and ours 88.5."""
+    """The paper says 0.5, which is 50 %; ours is 88.5."""
     table = compare_with_paper(
         Published("table1", {"low": "blue_00"}, {"Mixed": "mixup"}, factor=100),
         STUDY,
@@ -118,7 +118,7 @@ def test_shares_become_percents(our_trials):
 
 
 def test_errors_are_what_is_left_of_a_hundred(our_trials):
-    """Ours is 80.5 right."""
+    """Ours is 80.5 % right, so 19.5 % wrong."""
     table = compare_with_paper(
         Published("table1", {"low": "blue_00"}, {"Plain": "vanilla"}, is_error=True),
         STUDY,
@@ -130,7 +130,7 @@ def test_errors_are_what_is_left_of_a_hundred(our_trials):
 
 
 def test_cells_are_of_the_dataset_that_the_table_is_of(our_trials):
-    """Two datasets have configs of one name."""
+    """Two datasets may have configs of the same name."""
     entry = Published("table1", {"low": "blue_00"}, {"Plain": "vanilla"}, dataset="toy")
     study = Study("other", (), (), build="mine")
 
@@ -166,13 +166,13 @@ def test_cells_are_of_the_dataset_that_the_table_is_of(our_trials):
     ],
 )
 def test_what_is_not_in_the_table_is_an_error(our_trials, entry, message):
-    """The message says what there is."""
+    """The message names the table, row or column that was probably meant."""
     with pytest.raises(LookupError, match=message):
         compare_with_paper(entry, STUDY, TABLES, our_trials)
 
 
 def test_the_tables_of_the_papers_come_with_the_package():
-    """Every one says where it is from."""
+    """Every table names its source."""
     paper_tables = read_paper_tables(files.default_root())
 
     assert paper_tables["jiang_table2"]["rows"][0]["cells"]["mini/scratch/red"]["value"] == 64.9
@@ -183,7 +183,7 @@ def test_the_tables_of_the_papers_come_with_the_package():
     "path", sorted((files.default_root() / FOLDER).glob("*.toml")), ids=lambda path: path.stem
 )
 def test_studies_of_the_package_name_rows_and_columns_that_there_are(path):
-    """At every scale."""
+    """This holds at every scale of a study."""
     for scale in study_scales(path) or [""]:
         study = read_study(path, scale)
         for entry in study.published:

@@ -45,7 +45,7 @@ def write_run(folder, accuracies, ended=True, **changes):
 
 
 def test_a_row_is_a_number(tmp_path):
-    """Epochs as they were, what it came to at the last."""
+    """Metrics stand at their epochs, results at the last one."""
     write_run(tmp_path / "a" / "b", [70.0, 50.0])
     table = runs.make_runs_table(runs.read_run_folders(tmp_path))
 
@@ -63,7 +63,7 @@ def test_a_row_is_a_number(tmp_path):
 
 
 def test_it_is_a_table_of_runs(tmp_path):
-    """What is written is read by the checked reader."""
+    """The table can be written and read back by the checked reader."""
     write_run(tmp_path / "a", [70.0])
     write_run(tmp_path / "b", [70.0])
     tables.write_parquet(
@@ -74,7 +74,7 @@ def test_it_is_a_table_of_runs(tmp_path):
 
 
 def test_a_run_that_has_not_ended_has_epochs_only(tmp_path):
-    """Or nothing at all, where none was finished."""
+    """A run without a finished epoch has no row."""
     write_run(tmp_path / "a", [70.0], ended=False)
     write_run(tmp_path / "b", [], ended=False)
     table = runs.make_runs_table(runs.read_run_folders(tmp_path))
@@ -84,7 +84,7 @@ def test_a_run_that_has_not_ended_has_epochs_only(tmp_path):
 
 
 def test_what_differs_around_a_method_is_an_option(tmp_path):
-    """Network and preset, within a dataset."""
+    """Networks and presets are compared within a dataset."""
     write_run(tmp_path / "a", [1.0], net="mlp2", options={"alpha": 1})
     write_run(tmp_path / "b", [1.0], preset={"lr": 0.2})
     write_run(tmp_path / "c", [1.0], build="builds/other", preset={"lr": 0.3})
@@ -101,14 +101,14 @@ def test_what_differs_around_a_method_is_an_option(tmp_path):
 
 
 def test_no_run_is_an_error(tmp_path):
-    """It says how to make one."""
+    """The error says how to make one."""
     with pytest.raises(FileNotFoundError, match=r"no run here.*cnlw train"):
         runs.read_run_folders(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{", "{}", '{"build": "a"}'])
 def test_what_is_no_run_is_named(tmp_path, text):
-    """The folder, and why."""
+    """The error names the file, what is wrong, and the remedy."""
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "config.json").write_text(text)
 

@@ -1,4 +1,4 @@
-"""Mean, spread, t-interval."""
+"""Means, standard deviations and t-intervals."""
 
 import math
 import statistics
@@ -22,13 +22,13 @@ T_TABLE = {
 
 @pytest.mark.parametrize(("v", "t"), T_TABLE.items())
 def test_quantiles_are_those_of_the_tables(v, t):
-    """Three places, odd and even degrees of freedom."""
+    """They agree to three places, for odd and even degrees of freedom."""
     assert round(t_quantile(v), 3) == t
 
 
 @pytest.mark.parametrize("v", [1, 2, 3, 6, 7])
 def test_the_probability_is_the_integral_of_the_density(v):
-    """By a sum of many thin slices."""
+    """The integral is a sum of many thin slices."""
     t, slices = 1.7, 20_000
     scale = math.gamma((v + 1) / 2) / (math.sqrt(v * math.pi) * math.gamma(v / 2))
     step = 2 * t / slices
@@ -48,7 +48,7 @@ def test_ten_levels_have_the_papers_half_width():
 
 
 def test_a_spread_is_mean_sd_and_number():
-    """As the standard library counts them."""
+    """They are those of the standard library."""
     values = [61.0, 64.0, 71.5]
     result = mean_interval(values)
 
@@ -56,7 +56,7 @@ def test_a_spread_is_mean_sd_and_number():
 
 
 def test_one_number_has_no_interval():
-    """Nor a standard deviation."""
+    """It has no standard deviation either."""
     result = mean_interval([5.0])
 
     assert (result.mean, result.n) == (5.0, 1)

@@ -26,7 +26,7 @@ def test_a_mean_has_its_interval_and_the_number_of_values():
 
 
 def test_results_are_methods_by_level(study):
-    """A table a kind of noise, the highest of each column marked."""
+    """Each kind of noise has a table, in which the highest cell of each column is bold."""
     blue, red = result_tables(best_trials(read_trials(study)), "last")
 
     assert blue.title == "Last epoch: toy, blue"
@@ -38,7 +38,7 @@ def test_results_are_methods_by_level(study):
 
 
 def test_last_best_and_mean_of_ten_are_kept_apart(study):
-    """Of vanilla on red 40: 70.5 less 5; 70.5; (60.5 + 70.5 + 65.5) / 3."""
+    """Vanilla on red 40 has 70.5 - 5 = 65.5, 70.5, and (60.5 + 70.5 + 65.5) / 3 = 65.5."""
     selected = best_trials(read_trials(study))
     cells = [
         result_tables(selected, metric)[1].rows[1][2].split()[0]
@@ -49,7 +49,7 @@ def test_last_best_and_mean_of_ten_are_kept_apart(study):
 
 
 def test_equals_are_all_marked(tmp_path, run_maker):
-    """Two methods of one accuracy."""
+    """Two methods of the same accuracy are both bold."""
     for method in ("mixup", "vanilla"):
         run_maker(tmp_path / method, [50.0], method=method)
 
@@ -57,7 +57,7 @@ def test_equals_are_all_marked(tmp_path, run_maker):
 
 
 def test_a_planned_cell_without_a_run_says_so(tmp_path, run_maker):
-    """A config, a method, and a kind of noise that were never begun."""
+    """A config, a method and a kind of noise were never begun."""
     run_maker(tmp_path / "a", [50.0])
     configs = [
         DatasetConfig("toy", "blue_40", "blue", 40),
@@ -77,7 +77,7 @@ def test_a_planned_cell_without_a_run_says_so(tmp_path, run_maker):
 
 
 def test_all_trials_are_listed_and_the_selected_ones_are_bold(study):
-    """Two of mixup, one of vanilla, on four configs."""
+    """There are two trials of mixup and one of vanilla on each of four configs."""
     trials = read_trials(study)
     table = trials_table(trials, best_trials(trials), "last")
 
@@ -109,7 +109,7 @@ def test_markdown():
 
 
 def test_latex():
-    """Signs of its own are escaped, words to the left, numbers to the right."""
+    """Special characters are escaped; text is aligned left, numbers right."""
     lines = to_latex(TABLE).splitlines()
 
     assert "\\caption{A \\& B. 50 \\%}" in lines

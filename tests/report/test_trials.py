@@ -17,7 +17,7 @@ def select(trials, config, method):
 
 
 def test_a_trial_is_runs_that_differ_in_the_seed(study):
-    """Mean over two seeds; the run that has not ended takes no part in it."""
+    """Its result is the mean over two seeds; the run that has not ended does not count."""
     trials = group_trials(runs.make_runs_table(runs.read_run_folders(study)))
     (vanilla,) = select(trials, "blue_40", "vanilla")
 
@@ -28,7 +28,7 @@ def test_a_trial_is_runs_that_differ_in_the_seed(study):
 
 
 def test_a_study_may_name_the_method_of_a_run(tmp_path, run_maker):
-    """Then its network, which the others show, is no part of the name."""
+    """The network, which other names show, is then no part of the name."""
     for name, net in (("a", "mlp1"), ("b", "mlp2"), ("c", "mlp2")):
         run_maker(tmp_path / name, [50.0], net=net, method="ieg")
     trials = group_trials(
@@ -43,7 +43,7 @@ def test_a_study_may_name_the_method_of_a_run(tmp_path, run_maker):
 
 
 def test_the_best_trial_has_the_highest_mean(study):
-    """mixup of alpha 8, by what came last as by what was best."""
+    """It is mixup with alpha = 8 by each of the three rules."""
     trials = group_trials(runs.make_runs_table(runs.read_run_folders(study)))
 
     assert len(select(trials, "red_40", "mixup")) == 2
@@ -53,7 +53,7 @@ def test_the_best_trial_has_the_highest_mean(study):
 
 
 def test_rules_can_disagree(tmp_path, run_maker):
-    """One has the higher peak, the other the better end."""
+    """One trial has the higher peak, the other the better last epoch."""
     for alpha, curve in ((1, [90.0, 50.0]), (2, [70.0, 70.0])):
         run_maker(tmp_path / f"a{alpha}", curve, options={"alpha": alpha}, method="mixup")
     trials = group_trials(runs.make_runs_table(runs.read_run_folders(tmp_path)))
@@ -64,7 +64,7 @@ def test_rules_can_disagree(tmp_path, run_maker):
 
 
 def test_the_first_of_equals_is_best(tmp_path, run_maker):
-    """In the order of options, whatever the order of folders."""
+    """Trials are ordered by their options, whatever the order of folders."""
     for name, alpha in (("z", 1), ("a", 2)):
         run_maker(tmp_path / name, [50.0], options={"alpha": alpha}, method="mixup")
 
@@ -103,7 +103,7 @@ def test_a_trial_that_has_not_ended_is_never_best(tmp_path, run_maker):
 
 
 def test_a_mean_curve_is_of_runs_that_ended_and_as_long_as_the_shortest(study, run_maker):
-    """Of four seeds one has not ended; one that has had two epochs."""
+    """Of four seeds one has not ended, and one has two epochs alone."""
     run_maker(study / "blue_40" / "vanilla_s3", [52.0, 65.0], config="blue_40", seed=3)
     table = runs.make_runs_table(runs.read_run_folders(study))
     (vanilla,) = select(group_trials(table), "blue_40", "vanilla")
@@ -112,7 +112,7 @@ def test_a_mean_curve_is_of_runs_that_ended_and_as_long_as_the_shortest(study, r
 
 
 def test_names_are_sorted_by_their_numbers():
-    """By decimals too; words by their letters."""
+    """Decimals are numbers too; words are sorted by their letters."""
     names = ["a20", "a5_clean300", "b", "a5_clean1000", "a0.25", "a0.5", "a"]
 
     assert sorted(names, key=natural_sort_key) == [
@@ -127,7 +127,7 @@ def test_names_are_sorted_by_their_numbers():
 
 
 def test_options_are_shown_in_a_line():
-    """Sorted, words bare."""
+    """Options are sorted, and strings have no quotes."""
     assert (
         format_options({"preset.lr": 0.1, "kind": "hard", "flag": True})
         == "flag=true kind=hard lr=0.1"

@@ -29,7 +29,7 @@ LOOK = """<script>addEventListener("load", () => {
 
 
 def write_study(folder, run_specs, **keys):
-    """Write down a study as `cnlw sweep` does."""
+    """Write study.json as `cnlw sweep` does."""
     common = {"configs": ({"noise": "blue"},), "methods": (MethodEntry("vanilla"),)}
     study = Study("toy", **common | keys)
     command = ("cnlw", "sweep", "toy")
@@ -54,7 +54,7 @@ def page(tmp_path_factory, study_maker, spec_maker) -> Path:
 
 
 class Reader(HTMLParser):
-    """Notes what tags are open, and every address."""
+    """Records the open tags and all addresses."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Reader(HTMLParser):
 
 
 def test_the_page_is_whole_and_asks_nothing_of_a_network(page):
-    """Every tag is closed; addresses are of its own places or hold what they stand for."""
+    """Every tag is closed; addresses are anchors of the page or contain their data."""
     reader = Reader()
     reader.feed(page.read_text(encoding="utf-8"))
 
@@ -80,7 +80,7 @@ def test_the_page_is_whole_and_asks_nothing_of_a_network(page):
 
 
 def test_what_is_written(page):
-    """Numbers that the checked reader takes, tables in two more tongues."""
+    """There are numbers for the checked reader, and tables in Markdown and LaTeX."""
     text = (page.parent / "tables.md").read_text(encoding="utf-8")
 
     assert tables.read_runs(page.parent / "runs.parquet")["dataset"].unique().to_pylist() == ["toy"]
@@ -111,7 +111,7 @@ def test_what_is_written(page):
 
 
 def test_curves_go_over_what_the_study_says(tmp_path, run_maker, spec_maker):
-    """An option of the noise, here."""
+    """Here the x axis is an option of the noise."""
     run_specs = []
     for level, order in ((20, "random"), (40, "random"), (40, "reverse")):
         name = f"blue_{level}_{order}"
@@ -146,7 +146,7 @@ def test_curves_go_over_what_the_study_says(tmp_path, run_maker, spec_maker):
 
 
 def test_curves_go_over_keys_of_the_preset(tmp_path, run_maker):
-    """A trial each, as if it were apart; words and flags are nowhere."""
+    """Each value makes a variant; strings and flags are no numbers, so they have no position."""
     for size in (32, 64):
         run_maker(
             tmp_path / f"{size}", [50.0], preset={"batch_size": size, "optimiser": f"o{size}"}
@@ -164,7 +164,7 @@ def test_curves_go_over_keys_of_the_preset(tmp_path, run_maker):
 
 
 def test_the_command_says_where_the_page_is(page, tmp_path):
-    """And on standard error what could not be had; the same runs give the same page to the byte."""
+    """Problems go to standard error; the same runs give the same page, byte for byte."""
     done = CliRunner().invoke(
         main, ["report", str(page.parent.parent / "runs"), "--out", str(tmp_path / "out")]
     )
@@ -176,7 +176,7 @@ def test_the_command_says_where_the_page_is(page, tmp_path):
 
 
 def test_a_folder_without_runs_is_an_error_in_a_line(tmp_path):
-    """It says how to make one."""
+    """The error says how to make a run."""
     done = CliRunner().invoke(main, ["report", str(tmp_path)])
 
     assert done.exit_code == 1
@@ -184,7 +184,7 @@ def test_a_folder_without_runs_is_an_error_in_a_line(tmp_path):
 
 
 def test_a_study_that_only_builds_is_reported_without_a_run(tmp_path, spec_maker):
-    """What is not built is named, as any build that is not there."""
+    """Configs that are not built are named."""
     write_study(tmp_path, [spec_maker("blue_40", "")], methods=(), figures=("sizes", "labels"))
     problems = write_report(tmp_path, tmp_path / "out", files.default_root())
     text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
@@ -195,7 +195,7 @@ def test_a_study_that_only_builds_is_reported_without_a_run(tmp_path, spec_maker
 
 
 def test_a_damaged_study_is_named(tmp_path, run_maker):
-    """With the remedy."""
+    """The error names the file, the key and the remedy."""
     run_maker(tmp_path / "a", [50.0])
     (tmp_path / "study.json").write_text("{}")
 
@@ -204,7 +204,7 @@ def test_a_damaged_study_is_named(tmp_path, run_maker):
 
 
 def test_without_matplotlib_it_says_what_to_install(tmp_path):
-    """No traceback where the extra was left out."""
+    """There is no traceback if the extra is not installed."""
     code = "import sys; sys.modules['matplotlib'] = None; from cnlw_tools.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "report", tmp_path], capture_output=True, text=True
@@ -215,7 +215,7 @@ def test_without_matplotlib_it_says_what_to_install(tmp_path):
 
 
 def browse(tmp_path: Path, page: Path, *options: str) -> str:
-    """Show a page to a browser, and return what it says."""
+    """Open a page in a browser, and return what it prints."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
@@ -228,7 +228,7 @@ def browse(tmp_path: Path, page: Path, *options: str) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [400, 1200])
 def test_a_browser_shows_it_without_scrolling_sideways(page, tmp_path, width):
-    """On a phone as on a desk: nothing but tables is wider than the window, and the figures are drawn."""
+    """On a phone and on a desk only tables are wider than the window, and all images load."""
     copy = tmp_path / "page.html"
     copy.write_text(
         page.read_text(encoding="utf-8").replace("</body>", LOOK + "</body>"), encoding="utf-8"
@@ -240,7 +240,7 @@ def test_a_browser_shows_it_without_scrolling_sideways(page, tmp_path, width):
 
 @pytest.mark.slow
 def test_a_browser_prints_it(page, tmp_path):
-    """On a few sheets."""
+    """The printout takes a few sheets."""
     browse(tmp_path, page, f"--print-to-pdf={tmp_path / 'page.pdf'}")
 
     assert 2 <= len(re.findall(rb"/Type\s*/Page\b", (tmp_path / "page.pdf").read_bytes())) <= 5
