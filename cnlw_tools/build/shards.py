@@ -8,11 +8,10 @@ one for red, one a level in the flat layout.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
-from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from cnlw_tools import files
 from cnlw_tools.build import parquet
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
+from cnlw_tools.executor.job import Job
 from cnlw_tools.images.pixels import Storage, encode_picture
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources import open_reader
@@ -32,8 +32,8 @@ from cnlw_tools.sources.composite import CompositeReader
 MAX_OWNERS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class WriteJob:
+@dataclass(frozen=True, slots=True, eq=False)
+class WriteJob(Job):
     """What the writing of any shard needs to know."""
 
     folder: Path  # the build's data/
@@ -42,9 +42,6 @@ class WriteJob:
     inputs: Inputs
     storage: Storage
     classes: tuple[str, ...]
-    # New for each build, so that workers open the source again: its files may have been fixed
-    # since.
-    build_id: str = field(default_factory=lambda: uuid4().hex)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from cnlw_tools.card import metadata
 from cnlw_tools.checks.evidence import COLUMN_NAMES, COLUMNS, Evidence, ImageInfo, ShardContent
 from cnlw_tools.dataset import dataset
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
+from cnlw_tools.executor.job import Job
 from cnlw_tools.images.pixels import (
     Picture,
     Storage,
@@ -39,8 +40,8 @@ TOLERANCE = 8
 REQUIRED_COLUMNS = ("label", "is_noisy", "origin", "image_id")  # without nulls
 
 
-@dataclass(frozen=True, slots=True)
-class ComparisonTask:
+@dataclass(frozen=True, slots=True, eq=False)
+class ComparisonTask(Job):
     """What the reading of any image needs to know."""
 
     data: Path  # the folder of the shards

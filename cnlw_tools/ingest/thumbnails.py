@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
+from cnlw_tools.executor.job import Job
 from cnlw_tools.images.pixels import decode, resize
 from cnlw_tools.recipe.inputs import ImageSource, Inputs
 from cnlw_tools.sources import open_source
@@ -23,8 +24,8 @@ CHANNELS = 3
 Features = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+@dataclass(frozen=True, slots=True, eq=False)
+class _ThumbnailJob(Job):
     """What all tasks have in common."""
 
     source: str
@@ -65,7 +66,7 @@ def make_thumbnails(
     tasks = [_Task(start, names[start : start + IMAGES_PER_TASK]) for start in starts]
     features = np.empty((len(names), CHANNELS * size * size), np.float32)
     done = 0
-    job = _Job(source, inputs, size)
+    job = _ThumbnailJob(source, inputs, size)
     for start, rows in executor.map(partial(_run_task, job), tasks):
         features[start : start + len(rows)] = rows
         done += len(rows)
@@ -74,12 +75,12 @@ def make_thumbnails(
     return pa.table({"image_id": ids, "features": column})
 
 
-def _run_task(job: _Job, task: _Task) -> tuple[int, Features]:
+def _run_task(job: _ThumbnailJob, task: _Task) -> tuple[int, Features]:
     """Return the row of the first image, and the (m, 3 size^2) features of all."""
     return task.start, np.stack([_make_thumbnail(job, image_id) for image_id in task.ids])
 
 
-def _make_thumbnail(job: _Job, image_id: str) -> Features:
+def _make_thumbnail(job: _ThumbnailJob, image_id: str) -> Features:
     picture = _source(job).read(image_id)
     try:
         image = decode(picture) if isinstance(picture, bytes) else picture.convert("RGB")
@@ -92,5 +93,5 @@ def _make_thumbnail(job: _Job, image_id: str) -> Features:
 
 
 @lru_cache(maxsize=1)
-def _source(job: _Job) -> ImageSource:
+def _source(job: _ThumbnailJob) -> ImageSource:
     return open_source(job.source, job.inputs)
