@@ -168,7 +168,9 @@ def _check_same_plans(folder: Path, card: BuildCard, plans: Plans) -> None:
     """Raise if the build has a config of the same name with other contents."""
     for name, table in plans.items():
         config = card.configs.get(name)
-        if config is not None and config.digest != hashing.digest(table):
+        if config is None:
+            continue
+        if config.digest != hashing.digest(table):
             raise ValueError(
                 f"{folder}: has a config {name} with other contents: use another --out"
             )
@@ -191,7 +193,10 @@ def _write_tables(folder: Path, data: Dataset, card: BuildCard) -> bool:
 
 def _hash_files(folder: Path) -> dict[str, str]:
     """Return the sha256 of every file of a folder, by name."""
-    return {path.name: files.digest(path) for path in folder.glob("*")}
+    hashes = {}
+    for path in folder.glob("*"):
+        hashes[path.name] = files.digest(path)
+    return hashes
 
 
 def _cut_plans(plans: Plans, storage: Storage, layout: str) -> Segments:

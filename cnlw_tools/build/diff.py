@@ -63,7 +63,8 @@ def compare_plans(a: pa.Table, b: pa.Table) -> Difference:
     """Compare two plans slot by slot, whatever the order of their rows."""
     a = _with_slots(a)
     b = _with_slots(b)
-    row_in_b = pc.index_in(a["slot"], b["slot"].combine_chunks())
+    slots_b = b["slot"].combine_chunks()
+    row_in_b = pc.index_in(a["slot"], slots_b)
     common_a = a.filter(row_in_b.is_valid())
     common_b = b.take(row_in_b.drop_null())
     n_common = len(common_a)
@@ -89,8 +90,7 @@ def compare_plans(a: pa.Table, b: pa.Table) -> Difference:
 def list_differences(a: pa.Table, b: pa.Table) -> Iterator[tuple[str, str, str, str]]:
     """Yield for each slot that differs: kind, slot, image in the first, image in the second.
 
-    Kinds: substituted (another image), changed (the same image, other contents), missing (in one
-        alone).
+    Kinds: substituted (another image), changed (other contents), missing (in one alone).
     """
     columns = _columns(a)
     a = _with_slots(a).select(["slot", *columns])
@@ -110,7 +110,9 @@ def list_differences(a: pa.Table, b: pa.Table) -> Iterator[tuple[str, str, str, 
 
 def _is_same(row: Mapping[str, object], columns: Sequence[str]) -> bool:
     """Return whether a row that joins two plans has the same in both."""
-    return all(row[name] == row[f"{name} b"] for name in columns)
+    contents_a = [row[name] for name in columns]
+    contents_b = [row[f"{name} b"] for name in columns]
+    return contents_a == contents_b
 
 
 def _kind_of_difference(image_a: str | None, image_b: str | None) -> str:
@@ -131,7 +133,8 @@ def _with_slots(plan: pa.Table) -> pa.Table:
     name = name.combine_chunks()
     code = name.dictionary_encode().indices.to_numpy()
     number = pa.array(_numbers_among_equals(code))
-    slot = pc.binary_join_element_wise(name, number.cast(pa.string()), SEPARATOR)
+    number = number.cast(pa.string())
+    slot = pc.binary_join_element_wise(name, number, SEPARATOR)
     return plan.append_column("slot", slot)
 
 
@@ -155,8 +158,10 @@ def _differing_rows(a: pa.ChunkedArray, b: pa.ChunkedArray) -> NDArray[np.bool_]
     """Return (n,) in which rows two columns differ; a null differs from every value."""
     null_a = a.is_null()
     null_b = b.is_null()
+    any_null = pc.or_(null_a, null_b)
+    one_null = pc.xor(null_a, null_b)
     other_value = pc.not_equal(a, b)
-    differs = pc.if_else(pc.or_(null_a, null_b), pc.xor(null_a, null_b), other_value)
+    differs = pc.if_else(any_null, one_null, other_value)
     mask: NDArray[np.bool_] = differs.to_numpy()
     return mask
 

@@ -84,7 +84,8 @@ class Truth:
         """Return the files of a split in order."""
         config = read_card(self.build).configs[self.config]
         segments = config.segments.get(split, [])
-        return _files_of_segments(segments, [*self.shards])
+        all_files = [*self.shards]
+        return _files_of_segments(segments, all_files)
 
     def gallery(self, origin: str) -> Image.Image:
         """Draw clean images beside the noisy ones of an origin, by class."""
@@ -92,7 +93,13 @@ class Truth:
         is_of_origin = pc.equal(self.rows["origin"], origin)
         rows = self.rows.filter(pc.or_(is_clean, is_of_origin))
         data = self.build / "data"
-        return sample_grid.draw_samples(self.config, data, rows, self.shards, self.classes)
+        return sample_grid.draw_samples(
+            self.config,
+            data,
+            rows,
+            self.shards,
+            self.classes,
+        )
 
 
 def load(build: Path, config: str) -> Truth:

@@ -80,8 +80,10 @@ def cut_segments(
         layout: shared, or flat for one segment a split
     """
     info = read_plan_info(plan)
-    for split in pc.unique(plan["split"]).to_pylist():
-        rows = plan.filter(pc.equal(plan["split"], split))
+    splits = pc.unique(plan["split"])
+    for split in splits.to_pylist():
+        is_in_split = pc.equal(plan["split"], split)
+        rows = plan.filter(is_in_split)
         bounds = _bounds(split, len(rows), info, layout)
         for start, end in pairwise(bounds):
             if end > start:
@@ -103,7 +105,8 @@ def _bounds(split: str, n: int, info: PlanInfo, layout: str) -> list[int]:
 
 
 def _make_segment(rows: pa.Table, storage: Storage) -> Segment:
-    rows = rows.take(_storage_order(rows)).combine_chunks()
+    order = _storage_order(rows)
+    rows = rows.take(order).combine_chunks()
     digest = hashing.digest(rows.replace_schema_metadata())
     contents = json.dumps([digest, asdict(storage)], sort_keys=True)
     content_hash = sha256(contents.encode()).hexdigest()
@@ -115,6 +118,7 @@ def _storage_order(rows: pa.Table) -> NDArray[np.int64]:
     slot = pc.coalesce(rows["replaces"], rows["image_id"])
     key = hashing.random_keys(slot, STORAGE_SEED)
     label = rows["label"].to_numpy()
-    key_with_label = prng.mix(key ^ label.astype(np.uint64))
+    label = label.astype(np.uint64)
+    key_with_label = prng.mix(key ^ label)
     order: NDArray[np.int64] = np.lexsort((key_with_label, key))
     return order

@@ -166,7 +166,8 @@ def _first_rows(ids: list[pa.ChunkedArray]) -> NDArray[np.int64]:
     for column in ids:
         chunks += column.chunks
     all_ids = pa.chunked_array(chunks, pa.string()).combine_chunks()
-    code: NDArray[np.int32] = all_ids.dictionary_encode().indices.to_numpy()
+    encoded = all_ids.dictionary_encode()
+    code: NDArray[np.int32] = encoded.indices.to_numpy()
     _, first_row = np.unique(code, return_index=True)
     return first_row[code]
 
@@ -191,7 +192,8 @@ def write_shard(job: WriteJob, shard: ShardPlan) -> WrittenShard:
             image_id = ids[row]
             images[image_id] = copies[owner_row]
     encoded = [images[image_id] for image_id in ids]
-    with files.atomic_write(job.folder / shard.name) as draft:
+    path = job.folder / shard.name
+    with files.atomic_write(path) as draft:
         parquet.write_parquet(draft, shard.rows, encoded, job.classes)
         digest = files.digest(draft)
     return WrittenShard(shard.name, len(ids), digest)
@@ -217,8 +219,8 @@ def _copy_images(path: Path, rows: NDArray[np.int32]) -> dict[int, bytes]:
     column = read_column(path, "image").combine_chunks()
     encoded = column.field("bytes")
     images = encoded.take(distinct_rows)
-    pairs = zip(distinct_rows.to_pylist(), images.to_pylist(), strict=True)
-    return dict(pairs)
+    row_numbers = distinct_rows.to_pylist()
+    return dict(zip(row_numbers, images.to_pylist(), strict=True))
 
 
 def read_column(path: Path, column: str) -> pa.ChunkedArray:
