@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 
 from cnlw_tools import files
-from cnlw_tools.build.build import build
+from cnlw_tools.builds.build import build
 from cnlw_tools.executor import EXECUTORS
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, parse_recipe

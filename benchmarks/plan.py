@@ -20,7 +20,7 @@ from cnlw_tools import hashing, prng
 from cnlw_tools.dataset import tables
 from cnlw_tools.dataset.dataset import NEAREST_CLASS, Dataset
 from cnlw_tools.noise import NOISE
-from cnlw_tools.plan.plan import plan
+from cnlw_tools.plans.plan import plan
 from cnlw_tools.recipe.recipe import parse_recipe
 
 CLASSES = 1000

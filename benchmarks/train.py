@@ -26,7 +26,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from cnlw_tools import files
-from cnlw_tools.build.build import build
+from cnlw_tools.builds.build import build
 from cnlw_tools.executor import EXECUTORS, local, no_progress
 from cnlw_tools.executor.signals import StopRequest
 from cnlw_tools.methods import METHODS

@@ -1,3 +1,81 @@
-"""Controlled noisy-label image benchmarks: plan them, build them, learn from them."""
+"""Controlled noisy-label image benchmarks: plan them, build them, prove them, learn from them.
+
+    import cnlw_tools as cnlw
+
+    build = cnlw.build("shapes", noise="red", levels=[0, 40])
+    build.validate()
+    train = build.load("red_40", split="train")
+    run = cnlw.train(build, "red_40", method="mentormix", quick=True)
+
+The names below are imported when they are used, so this import is light.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from cnlw_tools.registry import ImportOnUse
+
+if TYPE_CHECKING:
+    from cnlw_tools.api import (
+        Build,
+        Plan,
+        Run,
+        RunsReport,
+        ValidationReport,
+        build,
+        load_dataset,
+        plan,
+        report,
+        train,
+        validate,
+    )
+    from cnlw_tools.methods import Method
+    from cnlw_tools.noise import NoiseModel
+    from cnlw_tools.recipe.inputs import Inputs
+    from cnlw_tools.recipe.recipe import Recipe
+    from cnlw_tools.store.store import Store
+    from cnlw_tools.trainer import Trainer
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Build",
+    "Inputs",
+    "Method",
+    "NoiseModel",
+    "Plan",
+    "Recipe",
+    "Run",
+    "RunsReport",
+    "Store",
+    "Trainer",
+    "ValidationReport",
+    "build",
+    "load_dataset",
+    "plan",
+    "report",
+    "train",
+    "validate",
+]
+
+__getattr__ = ImportOnUse[Any](
+    __name__,
+    {
+        "Build": "api:Build",
+        "Inputs": "recipe.inputs:Inputs",
+        "Method": "methods:Method",
+        "NoiseModel": "noise:NoiseModel",
+        "Plan": "api:Plan",
+        "Recipe": "recipe.recipe:Recipe",
+        "Run": "api:Run",
+        "RunsReport": "api:RunsReport",
+        "Store": "store.store:Store",
+        "Trainer": "trainer:Trainer",
+        "ValidationReport": "api:ValidationReport",
+        "build": "api:build",
+        "load_dataset": "api:load_dataset",
+        "plan": "api:plan",
+        "report": "api:report",
+        "train": "api:train",
+        "validate": "api:validate",
+    },
+).attribute

@@ -234,7 +234,7 @@ def build(
         >>> sorted(build.configs)
         ['red_00', 'red_40']
     """
-    from cnlw_tools.build.build import build as run_build
+    from cnlw_tools.builds.build import build as run_build
 
     inputs = _inputs(root, data_dir, donors, store, dataset)
     chosen = _resolve(dataset, noise, level, levels, recipe, inputs, choices)
@@ -273,9 +273,9 @@ def plan(
         (0.4, 0.4)
     """
     from cnlw_tools.ingest.resolve import load_dataset as load_tables
-    from cnlw_tools.plan.plan import config_name, expected_stats, recipe_levels
-    from cnlw_tools.plan.plan import plan as draw_plan
-    from cnlw_tools.plan.statistics import realised_stats
+    from cnlw_tools.plans.plan import config_name, expected_stats, recipe_levels
+    from cnlw_tools.plans.plan import plan as draw_plan
+    from cnlw_tools.plans.statistics import realised_stats
 
     inputs = _inputs(root, data_dir, donors, store, dataset)
     chosen = _resolve(dataset, noise, level, None, recipe, inputs, choices)
@@ -345,7 +345,7 @@ def validate(
         >>> cnlw.validate("builds/shapes").ok
         True
     """
-    from cnlw_tools.build.build import last_build
+    from cnlw_tools.builds.build import last_build
     from cnlw_tools.checks import collect_evidence
     from cnlw_tools.checks import validate as run_checks
 
@@ -429,7 +429,7 @@ def report(
         >>> cnlw.report("runs").page.name
         'index.html'
     """
-    from cnlw_tools.report.write import write_report
+    from cnlw_tools.reports.write import write_report
 
     folder = Path(out) if out is not None else Path(runs) / "report"
     notes = write_report(Path(runs), folder, _root(root), select_by, group_by)

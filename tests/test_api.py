@@ -1,11 +1,14 @@
 """The public API: what the commands do, from Python."""
 
 import doctest
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import cnlw_tools
 from cnlw_tools import api, files
 from cnlw_tools.checks import Finding
 from cnlw_tools.noise import Draw, Expected, NoiseModel
@@ -36,7 +39,7 @@ def built(root, tmp_path_factory) -> api.Build:
 def test_an_example_of_a_docstring_runs(example, built, monkeypatch):
     """Each public function shows how it is called, and what comes of it."""
     monkeypatch.chdir(built.path.parent.parent)
-    example.globs = {"cnlw": api}
+    example.globs = {"cnlw": cnlw_tools}
 
     assert doctest.DocTestRunner().run(example).failed == 0
 
@@ -132,6 +135,28 @@ def test_a_report_is_a_page(built, tmp_path):
 
     assert report.page.read_text().startswith("<!")
     assert report.notes == []
+
+
+LIGHT = """
+import sys
+import cnlw_tools as cnlw
+assert callable(cnlw.build) and callable(cnlw.plan) and callable(cnlw.report)
+heavy = {"torch", "torchvision", "datasets", "pandas"} & {*sys.modules}
+assert not heavy, heavy
+"""
+
+
+def test_the_package_is_light_to_import():
+    """Neither torch nor datasets is imported before it is needed."""
+    subprocess.run([sys.executable, "-c", LIGHT], check=True)
+
+
+def test_every_public_name_is_there():
+    """What is announced can be used, and is what the type checker is told."""
+    for name in cnlw_tools.__all__:
+        assert getattr(cnlw_tools, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'bild'"):
+        _ = cnlw_tools.bild
 
 
 class Stripes:

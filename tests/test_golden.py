@@ -24,10 +24,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from cnlw_tools import files, hashing
-from cnlw_tools.build.build import build
+from cnlw_tools.builds.build import build
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.ingest.resolve import load_dataset
-from cnlw_tools.plan.plan import plan
+from cnlw_tools.plans.plan import plan
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
 from tests.conftest import make_cifar, make_toy, tiny_root

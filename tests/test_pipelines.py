@@ -7,7 +7,7 @@ import pytest
 from cnlw_tools import files
 from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.noise import NOISE
-from cnlw_tools.plan.noise_inputs import noise_options
+from cnlw_tools.plans.noise_inputs import noise_options
 from cnlw_tools.recipe import recipe
 from cnlw_tools.sources import SOURCES
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from cnlw_tools import files
 from cnlw_tools.recipe import recipe
-from cnlw_tools.build.build import build
+from cnlw_tools.builds.build import build
 from cnlw_tools.recipe.inputs import Inputs
 
 root = files.default_root()

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from cnlw_tools import files
-from cnlw_tools.build.parquet import IMAGE
+from cnlw_tools.builds.parquet import IMAGE
 from cnlw_tools.card import metadata
 from cnlw_tools.checks.evidence import COLUMN_NAMES, COLUMNS, Evidence, ImageInfo, ShardContent
 from cnlw_tools.dataset import dataset
@@ -30,7 +30,7 @@ from cnlw_tools.images.pixels import (
     fingerprint,
     pixel_digest,
 )
-from cnlw_tools.plan.plan import plan
+from cnlw_tools.plans.plan import plan
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources import open_reader
 from cnlw_tools.sources.composite import CompositeReader

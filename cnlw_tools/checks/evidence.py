@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from cnlw_tools.card.metadata import BuildCard
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.noise import Expected
-from cnlw_tools.plan.noise_inputs import outlier_label
-from cnlw_tools.plan.plan import expected_stats
-from cnlw_tools.plan.subsets import choose_subsets
+from cnlw_tools.plans.noise_inputs import outlier_label
+from cnlw_tools.plans.plan import expected_stats
+from cnlw_tools.plans.subsets import choose_subsets
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.sources import has_source, open_donor, open_source

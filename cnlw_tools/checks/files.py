@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from cnlw_tools.build import parquet
-from cnlw_tools.build.segments import cut_segments
+from cnlw_tools.builds import parquet
+from cnlw_tools.builds.segments import cut_segments
 from cnlw_tools.card.metadata import CARD, data_files, read_block
 from cnlw_tools.checks.evidence import Evidence, ShardContent
 from cnlw_tools.checks.finding import Finding, abbreviate, error, note
-from cnlw_tools.plan.plan import config_name
+from cnlw_tools.plans.plan import config_name
 
 COPY_TABLES = "copy the tables of another build of the same data, or build anew"
 BUILD_AGAIN = "build it again"

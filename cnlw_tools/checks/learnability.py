@@ -29,7 +29,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from cnlw_tools.build import ground_truth
+from cnlw_tools.builds import ground_truth
 from cnlw_tools.card import metadata
 from cnlw_tools.checks.finding import CheckResult, Finding, error
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress

@@ -29,10 +29,10 @@ def build(
 
     RECIPE is a TOML file or a name from `cnlw list recipes`; --dataset D --noise N means the recipe D_N.
     """
-    from cnlw_tools.build.build import build as run
+    from cnlw_tools.builds.build import build as run
     from cnlw_tools.cli.progress import Bars
     from cnlw_tools.executor import EXECUTORS
-    from cnlw_tools.plan.statistics import describe_invertibility
+    from cnlw_tools.plans.statistics import describe_invertibility
 
     chosen = read_recipe_flags(recipe, find_root(root), flags)
     target = out or Path("builds") / chosen.dataset

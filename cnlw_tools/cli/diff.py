@@ -22,7 +22,7 @@ def diff(a: Path, b: Path, lists: bool) -> None:
 
     Exit code: 0 they are the same, 1 they differ, 2 they cannot be compared.
     """
-    from cnlw_tools.build.diff import compare_plans, list_differences, read_plans
+    from cnlw_tools.builds.diff import compare_plans, list_differences, read_plans
 
     if a.is_dir() != b.is_dir():
         raise click.UsageError(f"{a} and {b}: compare two plans or two builds")

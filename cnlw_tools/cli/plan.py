@@ -30,10 +30,10 @@ def plan(
     from cnlw_tools.dataset import tables
     from cnlw_tools.executor import EXECUTORS
     from cnlw_tools.ingest.resolve import load_dataset
-    from cnlw_tools.plan.info import read_plan_info
-    from cnlw_tools.plan.plan import config_name, recipe_levels
-    from cnlw_tools.plan.plan import plan as draw
-    from cnlw_tools.plan.statistics import describe_invertibility
+    from cnlw_tools.plans.info import read_plan_info
+    from cnlw_tools.plans.plan import config_name, recipe_levels
+    from cnlw_tools.plans.plan import plan as draw
+    from cnlw_tools.plans.statistics import describe_invertibility
 
     chosen = read_recipe_flags(recipe, find_root(root), flags)
     inputs = read_inputs(root, flags["data_dir"], flags["donors"], flags["store"])

@@ -25,7 +25,7 @@ def report(
     runs: Path, out: Path | None, rule: str | None, apart: tuple[str, ...], root: Path | None
 ) -> None:
     """Write tables, figures and a web page, index.html, of all runs below a folder."""
-    from cnlw_tools.report.write import write_report
+    from cnlw_tools.reports.write import write_report
 
     where = out or runs / "report"
     for problem in write_report(runs, where, find_root(root), rule or "", apart):

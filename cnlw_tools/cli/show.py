@@ -50,7 +50,7 @@ def show(
 
 
 def _show(path: Path, only: str | None, matrix: Path | None) -> None:
-    from cnlw_tools.build.diff import read_plans
+    from cnlw_tools.builds.diff import read_plans
     from cnlw_tools.registry import pick
 
     found = read_plans(path)
@@ -81,7 +81,7 @@ def _line(table: "pa.Table", classes: int) -> str:
     import numpy as np
     import pyarrow.compute as pc
 
-    from cnlw_tools.plan.statistics import realised_stats
+    from cnlw_tools.plans.statistics import realised_stats
 
     rates = realised_stats(table, classes)
     splits = ", ".join(_split(table, split) for split in pc.unique(table["split"]).to_pylist())
@@ -104,7 +104,7 @@ def _split(table: "pa.Table", split: str) -> str:
 def _draw(path: Path, plans: Mapping[str, "pa.Table"], classes: tuple[str, ...]) -> None:
     from cnlw_tools.card import heatmap
     from cnlw_tools.files import atomic_write
-    from cnlw_tools.plan.statistics import realised_stats
+    from cnlw_tools.plans.statistics import realised_stats
 
     picture = heatmap.draw_matrices(
         [(name, realised_stats(table, len(classes)).matrix) for name, table in plans.items()],

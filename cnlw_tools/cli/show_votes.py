@@ -98,7 +98,7 @@ def _annotators(votes: "pa.Table", recipe: "Recipe") -> Iterator[str]:
 def _classes(data: "Dataset", recipe: "Recipe", found: "pa.Table") -> Iterator[str]:
     """One line a class: verdicts, images that red noise may use, and the level that they allow."""
     from cnlw_tools.dataset.verdicts import count_verdicts
-    from cnlw_tools.plan import capacity
+    from cnlw_tools.plans import capacity
 
     pool = capacity.count_available(
         data.web_pool(recipe.min_votes, recipe.verdict, recipe.search), len(data.classes)

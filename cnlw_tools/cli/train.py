@@ -95,7 +95,7 @@ def stoppable() -> Iterator[None]:
 
 def _build(data: Path | None, root: Path) -> Path:
     """Return the build to train on: the one named, the last one, or the embedded dataset, built now."""
-    from cnlw_tools.build.build import build, last_build
+    from cnlw_tools.builds.build import build, last_build
     from cnlw_tools.executor import EXECUTORS
     from cnlw_tools.recipe import recipe
     from cnlw_tools.recipe.inputs import Inputs

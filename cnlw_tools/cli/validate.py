@@ -51,7 +51,7 @@ def validate(
 
     Exit code: 0 nothing but notes, 1 errors, 2 there is no build to check.
     """
-    from cnlw_tools.build.build import last_build
+    from cnlw_tools.builds.build import last_build
     from cnlw_tools.checks import collect_evidence
     from cnlw_tools.checks import validate as run
     from cnlw_tools.cli.progress import Bars

@@ -26,7 +26,7 @@ from cnlw_tools.executor import SERIAL, Executor
 from cnlw_tools.images.pixels import decode, fingerprint
 from cnlw_tools.ingest.donors import read_donors
 from cnlw_tools.noise import NOISE
-from cnlw_tools.plan.noise_inputs import has_outlier_class
+from cnlw_tools.plans.noise_inputs import has_outlier_class
 from cnlw_tools.recipe.inputs import ImageSource, Inputs
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.registry import pick

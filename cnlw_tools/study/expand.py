@@ -14,10 +14,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from cnlw_tools.build.build import build
+from cnlw_tools.builds.build import build
 from cnlw_tools.card.metadata import is_build, read_card
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
-from cnlw_tools.plan.plan import config_name, recipe_levels
+from cnlw_tools.plans.plan import config_name, recipe_levels
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, parse_recipe
 from cnlw_tools.recipe.toml import read_toml

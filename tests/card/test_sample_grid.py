@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from cnlw_tools.build import parquet
+from cnlw_tools.builds import parquet
 from cnlw_tools.card import sample_grid
 from cnlw_tools.card.sample_grid import CELL, GAP, HEADER_HEIGHT, MAX_CLEAN, MAX_NOISY, NAME_WIDTH
 from cnlw_tools.dataset.tables import PLAN

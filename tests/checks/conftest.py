@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cnlw_tools.build.build import build
+from cnlw_tools.builds.build import build
 from cnlw_tools.checks import CHECKS, Finding
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.recipe import recipe

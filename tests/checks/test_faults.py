@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 
 from cnlw_tools import files, hashing
-from cnlw_tools.build.build import build
+from cnlw_tools.builds.build import build
 from cnlw_tools.card import metadata, render
 from cnlw_tools.checks import CHECKS, Finding, collect_evidence, validate
 from cnlw_tools.dataset import dataset, tables
-from cnlw_tools.plan.plan import plan
+from cnlw_tools.plans.plan import plan
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, parse_recipe
 from tests.checks.conftest import run_checks

@@ -8,7 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from cnlw_tools.build.build import build
+from cnlw_tools.builds.build import build
 from cnlw_tools.checks import learnability
 from cnlw_tools.checks.learnability import (
     Outcome,

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cnlw_tools import files
-from cnlw_tools.build.build import build
+from cnlw_tools.builds.build import build
 from cnlw_tools.card import metadata
 from cnlw_tools.checks import collect_evidence
 from cnlw_tools.noise import NOISE

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from cnlw_tools import files
-from cnlw_tools.build.build import build
+from cnlw_tools.builds.build import build
 from cnlw_tools.card import metadata
 from cnlw_tools.checks import CHECKS, Finding, collect_evidence
 from cnlw_tools.cli import main

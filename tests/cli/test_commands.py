@@ -19,7 +19,7 @@ from cnlw_tools.cli import main
 from cnlw_tools.cli.options import read_recipe_flags
 from cnlw_tools.dataset import tables
 from cnlw_tools.noise import NOISE
-from cnlw_tools.plan.info import read_plan_info
+from cnlw_tools.plans.info import read_plan_info
 from cnlw_tools.recipe import recipe
 
 

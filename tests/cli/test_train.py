@@ -9,7 +9,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from cnlw_tools.build.build import build
+from cnlw_tools.builds.build import build
 from cnlw_tools.cli import main
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
@@ -229,7 +229,7 @@ def test_without_a_build_it_makes_the_embedded_one(here, tmp_path, monkeypatch):
     def wanted(recipe, inputs, out, executor):
         raise ValueError(f"wanted {recipe.dataset} {recipe.noise} {recipe.levels} in {out}")
 
-    monkeypatch.setattr("cnlw_tools.build.build.build", wanted)
+    monkeypatch.setattr("cnlw_tools.builds.build.build", wanted)
 
     assert "wanted shapes red (40,) in builds/shapes" in cnlw(here).output
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cnlw_tools.dataset import dataset, side_table
-from cnlw_tools.plan.plan import expected_stats, plan
+from cnlw_tools.plans.plan import expected_stats, plan
 from cnlw_tools.recipe.recipe import parse_recipe
 
 IDS = pa.chunked_array([["a", "b", "c"]])

@@ -13,7 +13,7 @@ from cnlw_tools.dataset.tables import MANIFEST
 from cnlw_tools.ingest import donors
 from cnlw_tools.ingest.resolve import load_dataset
 from cnlw_tools.noise import NOISE
-from cnlw_tools.plan.plan import plan
+from cnlw_tools.plans.plan import plan
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, config_name
 

@@ -13,14 +13,14 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cnlw_tools import files
-from cnlw_tools.build.build import build
-from cnlw_tools.build.diff import read_plans
+from cnlw_tools.builds.build import build
+from cnlw_tools.builds.diff import read_plans
 from cnlw_tools.card.metadata import read_card
 from cnlw_tools.checks import collect_evidence, validate
 from cnlw_tools.cli import main
 from cnlw_tools.ingest.resolve import load_dataset
-from cnlw_tools.plan.info import read_plan_info
-from cnlw_tools.plan.plan import plan
+from cnlw_tools.plans.info import read_plan_info
+from cnlw_tools.plans.plan import plan
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import parse_recipe
 from cnlw_tools.sources import SOURCES

@@ -9,8 +9,8 @@ import pytest
 from cnlw_tools import files
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.tables import MANIFEST, VOTES
-from cnlw_tools.plan.plan import expected_stats, plan
-from cnlw_tools.plan.statistics import realised_stats
+from cnlw_tools.plans.plan import expected_stats, plan
+from cnlw_tools.plans.statistics import realised_stats
 from cnlw_tools.recipe.recipe import parse_recipe
 
 DATA = files.default_root().parent / "shared" / "data"

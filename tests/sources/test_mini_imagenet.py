@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pytest
 
 from cnlw_tools import files
-from cnlw_tools.build.build import build
+from cnlw_tools.builds.build import build
 from cnlw_tools.card import metadata
 from cnlw_tools.checks import collect_evidence, validate
 from cnlw_tools.dataset import dataset, tables

@@ -11,7 +11,7 @@ from cnlw_tools import files
 from cnlw_tools.images.pixels import decode
 from cnlw_tools.ingest.import_dataset import import_release
 from cnlw_tools.ingest.resolve import load_dataset
-from cnlw_tools.plan import published
+from cnlw_tools.plans import published
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources.stanford_cars import (

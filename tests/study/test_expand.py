@@ -8,7 +8,7 @@ import pytest
 from cnlw_tools import files
 from cnlw_tools.methods import METHODS
 from cnlw_tools.noise import NOISE
-from cnlw_tools.plan.noise_inputs import noise_options
+from cnlw_tools.plans.noise_inputs import noise_options
 from cnlw_tools.recipe import preset, recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study import expand as module

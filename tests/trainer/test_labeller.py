@@ -6,7 +6,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from cnlw_tools.build.build import build
+from cnlw_tools.builds.build import build
 from cnlw_tools.cli import main
 from cnlw_tools.dataset import side_table
 from cnlw_tools.recipe import recipe

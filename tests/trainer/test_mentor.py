@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner
 from datasets import load_dataset
 
-from cnlw_tools.build.build import build
+from cnlw_tools.builds.build import build
 from cnlw_tools.cli import main
 from cnlw_tools.methods.components.mentor import read_mentor
 from cnlw_tools.recipe import recipe

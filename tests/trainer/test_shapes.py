@@ -3,7 +3,7 @@
 import pytest
 
 from cnlw_tools import files
-from cnlw_tools.build.build import build
+from cnlw_tools.builds.build import build
 from cnlw_tools.executor import EXECUTORS
 from cnlw_tools.methods import METHODS
 from cnlw_tools.recipe import recipe

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from cnlw_tools.build.build import build
+from cnlw_tools.builds.build import build
 from cnlw_tools.methods import METHODS
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs

@@ -11,7 +11,7 @@ import torch
 import yaml
 from datasets import load_dataset
 
-from cnlw_tools.build.build import build
+from cnlw_tools.builds.build import build
 from cnlw_tools.methods import Method
 from cnlw_tools.methods.vanilla import Vanilla
 from cnlw_tools.recipe import recipe

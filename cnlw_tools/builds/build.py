@@ -1,0 +1,341 @@
+"""From a recipe to a build: plans first, images late, the card last.
+
+builds/shapes/
+    README.md        the card: configs for `datasets`, what was made, proofs
+    data/            shards, shared between configs (segments.py)
+    tables/          the tables it was made from
+    samples_red.png  what red noise looks like here
+"""
+
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import PIL
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from cnlw_tools import __version__, files, hashing
+from cnlw_tools.builds.segments import SHARD_NAME, Segment, cut_segments
+from cnlw_tools.builds.shards import WriteJob, write_shards
+from cnlw_tools.builds.staging import locked_folder
+from cnlw_tools.card import render, sample_grid
+from cnlw_tools.card.metadata import CARD, BuildCard, ConfigCard, read_card
+from cnlw_tools.dataset import dataset
+from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
+from cnlw_tools.images.pixels import Storage
+from cnlw_tools.ingest.resolve import load_dataset, open_images
+from cnlw_tools.plans.info import read_plan_info
+from cnlw_tools.plans.plan import config_name, plan, recipe_levels
+from cnlw_tools.plans.statistics import realised_stats
+from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.recipe.recipe import Recipe, recorded_choices
+
+Plans = Mapping[str, pa.Table]  # by config
+Segments = Mapping[str, list[tuple[str, Segment]]]  # config -> split and segment
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSummary:
+    """What a build did."""
+
+    folder: Path
+    configs: dict[str, ConfigCard]  # of this recipe
+    matrices: dict[str, NDArray[np.float64]]  # (C, C), expected, by config
+    new_bytes: int  # of the shards that were written now
+    total_bytes: int  # of all shards of these configs
+    seconds: float
+
+
+def build(
+    recipe: Recipe,
+    inputs: Inputs,
+    out: Path,
+    executor: Executor = SERIAL,
+    progress: Progress = no_progress,
+) -> BuildSummary:
+    """Build every level of a recipe into one folder; shards that are there are not written again.
+
+    Args:
+        recipe: what to build
+        inputs: where its tables and images lie
+        out: the folder of the build, which is made, completed, or added to
+        executor: where images are read and shards are written
+        progress: is told how many plans are drawn, and how many rows are written
+
+    Raises:
+        ValueError, LookupError, OSError: with value, place and remedy; an older build is not
+            changed
+    """
+    start = time.monotonic()
+    data = load_dataset(recipe, inputs, executor)
+    open_images(data.source, recipe, inputs)  # fails before anything is written
+    plans = _draw_plans(recipe, data, progress)
+    storage = Storage(recipe.size, recipe.resize, recipe.quality, recipe.shard_rows)
+    with locked_folder(out) as folder:
+        old_card = _open_card(folder, recipe, storage)
+        _check_same_tables(folder, old_card, data)
+        _check_same_plans(folder, old_card, plans)
+        same_tables = _write_tables(folder / "tables", data, old_card)
+
+        segments = _cut_plans(plans, storage, recipe.layout)
+        planned_shards = _planned_shards(segments)
+        job = WriteJob(folder / "data", data.source, recipe.donors, inputs, storage, data.classes)
+        untrusted_files = _remove_useless(job.folder, old_card, planned_shards, same_tables)
+        hashes = write_shards(job, planned_shards, executor, progress, untrusted_files)
+
+        shards = _hash_shards(job.folder, planned_shards, {**old_card.shards, **hashes})
+        card = _extend_card(old_card, _describe_configs(plans, segments), shards, data.digests)
+        _write_samples(folder, recipe.noise, card, plans, segments, data.classes)
+        render.write_card(folder, card, recipe, data.classes)
+        new_bytes = _total_size(job.folder, hashes)
+        total_bytes = _total_size(job.folder, planned_shards)
+    return BuildSummary(
+        folder=out,
+        configs={name: card.configs[name] for name in plans},
+        matrices={name: read_plan_info(table).expected_matrix() for name, table in plans.items()},
+        new_bytes=new_bytes,
+        total_bytes=total_bytes,
+        seconds=time.monotonic() - start,
+    )
+
+
+def last_build(builds: Path) -> Path:
+    """Return the build with the newest card.
+
+    Raises:
+        FileNotFoundError: the folder has no build in it
+    """
+    cards = sorted(builds.glob(f"*/{CARD}"), key=lambda path: path.stat().st_mtime_ns)
+    if not cards:
+        raise FileNotFoundError(
+            f"{builds}: no build here yet: run `cnlw build --noise red --level 40`, or name one"
+        )
+    return cards[-1].parent
+
+
+def _draw_plans(recipe: Recipe, data: Dataset, progress: Progress) -> dict[str, pa.Table]:
+    """Return the plan of every level, by config."""
+    plans = {}
+    levels = recipe_levels(recipe, data)
+    for done, level in enumerate(levels, 1):
+        plans[config_name(recipe, level)] = plan(recipe, data, level)
+        progress("plans", done, len(levels))
+    return plans
+
+
+def _open_card(folder: Path, recipe: Recipe, storage: Storage) -> BuildCard:
+    """Return the card of the folder, or an empty one for a new build.
+
+    Raises:
+        ValueError: the build that is there stores its images in another way
+    """
+    if not (folder / CARD).exists():
+        versions = {
+            "cnlw_tools": __version__,
+            "pillow": PIL.__version__,
+            "pyarrow": pa.__version__,
+        }
+        return BuildCard(versions, recipe.dataset, storage, recipe.layout)
+    card = read_card(folder)
+    new = {"dataset": recipe.dataset, "layout": recipe.layout, **asdict(storage)}
+    old = {"dataset": card.dataset, "layout": card.layout, **asdict(card.images)}
+    for key, value in new.items():
+        if old[key] != value:
+            raise ValueError(
+                f"{folder}: was built with {key} {old[key]!r}, not {value!r}: use another --out"
+            )
+    return card
+
+
+def _check_same_tables(folder: Path, card: BuildCard, data: Dataset) -> None:
+    """Raise if the build was made from other tables."""
+    for name, digest in data.digests.items():
+        old_digest = card.tables.get(name, digest)
+        if old_digest != digest:
+            raise ValueError(
+                f"{folder}: its table {name} is not the present one of {data.name}: "
+                "use another --out"
+            )
+
+
+def _check_same_plans(folder: Path, card: BuildCard, plans: Plans) -> None:
+    """Raise if the build has a config of the same name with other contents."""
+    for name, table in plans.items():
+        config = card.configs.get(name)
+        if config is None:
+            continue
+        if config.digest != hashing.digest(table):
+            raise ValueError(
+                f"{folder}: has a config {name} with other contents: use another --out"
+            )
+
+
+def _write_tables(folder: Path, data: Dataset, card: BuildCard) -> bool:
+    """Write the tables; return whether the shards that are there were made from the same ones.
+
+    Shards without a card were left by a killed build, of these tables or of others.
+    """
+    same_tables = True
+    if not card.configs:
+        old_hashes = _hash_files(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        dataset.write_tables(data, folder)
+        same_tables = _hash_files(folder) == old_hashes
+    dataset.write_tables(data, folder, overwrite=False)
+    return same_tables
+
+
+def _hash_files(folder: Path) -> dict[str, str]:
+    """Return the sha256 of every file of a folder, by name."""
+    hashes = {}
+    for path in folder.glob("*"):
+        hashes[path.name] = files.digest(path)
+    return hashes
+
+
+def _cut_plans(plans: Plans, storage: Storage, layout: str) -> Segments:
+    """Return the segments of each plan, by config."""
+    segments = {}
+    for name, table in plans.items():
+        segments[name] = list(cut_segments(table, storage, layout))
+    return segments
+
+
+def _planned_shards(segments: Segments) -> dict[str, pa.Table]:
+    """Return the rows of every file that the configs need, by name."""
+    shards: dict[str, pa.Table] = {}
+    for parts in segments.values():
+        for _split, segment in parts:
+            shards |= segment.files()
+    return shards
+
+
+def _remove_useless(
+    data: Path, card: BuildCard, planned_shards: Mapping[str, pa.Table], same_tables: bool
+) -> set[str]:
+    """Delete what killed builds left and this one cannot use, and planned files that are damaged.
+
+    Returns:
+        names of files that no image may be taken from: damaged ones, and those that no build wrote
+    """
+    untrusted_files = set()
+    for path in data.glob("*.parquet"):
+        if path.name in card.shards:
+            is_damaged = files.digest(path) != card.shards[path.name]
+            if is_damaged:
+                untrusted_files.add(path.name)
+        elif not SHARD_NAME.fullmatch(path.name):
+            untrusted_files.add(path.name)
+        elif not (same_tables and path.name in planned_shards):
+            path.unlink()
+    for name in untrusted_files & planned_shards.keys():
+        (data / name).unlink()
+    return untrusted_files
+
+
+def _hash_shards(data: Path, names: Iterable[str], hashes: Mapping[str, str]) -> dict[str, str]:
+    """Return the hashes with those of files that are not among them, which a killed build left."""
+    shards = dict(hashes)
+    for name in names:
+        if name not in shards:
+            path = data / name
+            shards[name] = files.digest(path)
+    return shards
+
+
+def _describe_configs(plans: Plans, segments: Segments) -> dict[str, ConfigCard]:
+    """Return what the card says about each config."""
+    configs = {}
+    for name, table in plans.items():
+        configs[name] = _describe_config(table, segments[name])
+    return configs
+
+
+def _describe_config(table: pa.Table, parts: list[tuple[str, Segment]]) -> ConfigCard:
+    """Describe a config: how it was drawn, and what noise was expected and realised."""
+    info = read_plan_info(table)
+    expected_matrix = info.expected_matrix()
+    stats = realised_stats(table, len(expected_matrix))
+    split_counts = pc.value_counts(table["split"]).to_pylist()
+    segment_names: dict[str, list[str]] = {}
+    for split, segment in parts:
+        segment_names.setdefault(split, []).append(segment.name)
+    return ConfigCard(
+        recipe=Recipe(**recorded_choices(info.recipe)),
+        level=info.level,
+        digest=hashing.digest(table),
+        rows={count["values"]: count["counts"] for count in split_counts},
+        rate=stats.rate,
+        expected=info.rate,
+        changed=info.changed,
+        kept=_diagonal_range(stats.matrix),
+        expected_kept=_diagonal_range(expected_matrix),
+        segments={split: sorted(names) for split, names in segment_names.items()},
+    )
+
+
+def _diagonal_range(matrix: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the smallest and largest share on the diagonal, over the classes that have images."""
+    has_images = matrix.sum(1) > 0
+    if not has_images.any():
+        return 0.0, 0.0
+    diagonal = np.diag(matrix)[has_images]
+    lowest = float(diagonal.min(initial=1))
+    highest = float(diagonal.max(initial=0))
+    return round(lowest, 6), round(highest, 6)
+
+
+def _extend_card(
+    card: BuildCard,
+    configs: Mapping[str, ConfigCard],
+    shards: Mapping[str, str],
+    tables: Mapping[str, str],
+) -> BuildCard:
+    """Return the card with these configs, shards and tables, in alphabetical order."""
+    return replace(
+        card,
+        configs=dict(sorted({**card.configs, **configs}.items())),
+        shards=dict(sorted({**card.shards, **shards}.items())),
+        tables={**card.tables, **tables},
+    )
+
+
+def _write_samples(
+    folder: Path,
+    noise: str,
+    card: BuildCard,
+    plans: Plans,
+    segments: Segments,
+    classes: tuple[str, ...],
+) -> None:
+    """Draw samples of a noise, if its noisiest config is one of these and has noise at all."""
+    config = _noisiest_config(card, noise)
+    if config not in plans or not card.configs[config].rate:
+        return
+    shards = _planned_shards({config: segments[config]})
+    path = folder / f"samples_{noise}.png"
+    sample_grid.write_samples(path, noise, folder / "data", plans[config], shards, classes)
+
+
+def _noisiest_config(card: BuildCard, noise: str) -> str:
+    """Return the config with most of a noise, whichever was built last."""
+    rates = {}
+    for name, config in card.configs.items():
+        if config.recipe.noise == noise:
+            rates[name] = config.rate
+    return min(rates, key=lambda name: (-rates[name], name))
+
+
+def _total_size(folder: Path, names: Iterable[str]) -> int:
+    """Return the bytes of some files."""
+    size = 0
+    for name in names:
+        path = folder / name
+        size += path.stat().st_size
+    return size

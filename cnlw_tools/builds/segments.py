@@ -1,0 +1,124 @@
+"""How configs share rows: splits with noise are cut into segments at the benchmark's levels.
+
+    corruption order   0 %   5 %  10 %  15 %  20 %   30 %   40 % ... 100 %
+    red_10             |noisy|noisy|clean|clean|clean |clean |    ...
+    blue_40            |noisy|noisy|noisy|noisy|noisy |noisy |clean ...
+
+A segment is named by what it holds, so configs share the files of every segment that they agree
+on, whatever their noise or level: all configs in which a segment is clean share it. A level that is
+not one of the benchmark's cuts one segment in two, and shares the others.
+
+Inside a segment rows are in the order of a key that does not depend on noise. The examples of one
+image stand together, since a file stores their image once; they are in the order of a hash of image
+and label.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from cnlw_tools import hashing, prng
+from cnlw_tools.dataset import tables
+from cnlw_tools.images.pixels import Storage
+from cnlw_tools.noise.base import n_noisy
+from cnlw_tools.plans.info import PlanInfo, read_plan_info
+from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS
+
+SHARD_NAME = re.compile(r"[0-9a-f]{16}-\d{5}-of-\d{5}\.parquet")
+
+# Seed of the keys that rows are stored by. No recipe may have it: the order would tell who is
+# noisy.
+STORAGE_SEED = 1 << 63
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Rows that configs share as a whole."""
+
+    name: str  # 16 hex digits
+    rows: pa.Table  # of the PLAN schema
+    images_per_file: int  # what a worker takes at a time, and what a kill can lose
+
+    def files(self) -> dict[str, pa.Table]:
+        """Return the rows of each file, by its name; all examples of an image are in one file."""
+        n = len(self.rows)
+        file_starts = self._image_starts()[:: self.images_per_file]
+        n_files = len(file_starts)
+        bounds = np.append(file_starts, n)
+        shards = {}
+        for i, (start, end) in enumerate(pairwise(bounds)):
+            name = f"{self.name}-{i:05d}-of-{n_files:05d}.parquet"
+            file_rows = np.arange(start, end)
+            # A copy: of a slice, all rows of the segment would be pickled.
+            shards[name] = self.rows.take(file_rows)
+        return shards
+
+    def _image_starts(self) -> NDArray[np.int64]:
+        """Return the first row of each image; the rows of an image stand together."""
+        ids = self.rows["image_id"]
+        is_other_image = pc.not_equal(ids[1:], ids[:-1])
+        starts = np.flatnonzero(is_other_image.to_numpy())
+        return np.append(0, starts + 1)
+
+
+def cut_segments(
+    plan: pa.Table, storage: Storage, layout: str = "shared"
+) -> Iterator[tuple[str, Segment]]:
+    """Yield the split and the segment of every part of a plan.
+
+    Args:
+        plan: as plans/plan.py makes it, rows of train and verified in the corruption order
+        storage: how images are stored; part of a segment's name
+        layout: shared, or flat for one segment a split
+    """
+    info = read_plan_info(plan)
+    splits = pc.unique(plan["split"])
+    for split in splits.to_pylist():
+        is_in_split = pc.equal(plan["split"], split)
+        rows = plan.filter(is_in_split)
+        bounds = _bounds(split, len(rows), info, layout)
+        for start, end in pairwise(bounds):
+            if end > start:
+                part = rows.slice(start, end - start)
+                yield split, _make_segment(part, storage)
+
+
+def _bounds(split: str, n: int, info: PlanInfo, layout: str) -> list[int]:
+    """Return where the segments of a split with n rows begin and end."""
+    whole = [0, n]
+    if layout != "shared" or info.level is None:  # noise without levels shares nothing
+        return whole
+    if split in info.ends:
+        return list(info.ends[split])
+    if split not in tables.NOISY_SPLITS:
+        return whole
+    levels = sorted({*BENCHMARK_LEVELS, info.level, 100})
+    return [n_noisy(level, n) for level in levels]
+
+
+def _make_segment(rows: pa.Table, storage: Storage) -> Segment:
+    order = _storage_order(rows)
+    rows = rows.take(order).combine_chunks()
+    digest = hashing.digest(rows.replace_schema_metadata())
+    contents = json.dumps([digest, asdict(storage)], sort_keys=True)
+    content_hash = sha256(contents.encode()).hexdigest()
+    return Segment(content_hash[:16], rows, storage.shard_rows)
+
+
+def _storage_order(rows: pa.Table) -> NDArray[np.int64]:
+    """Return the (n,) order of rows in a segment: by image, then by given label, both hashed."""
+    slot = pc.coalesce(rows["replaces"], rows["image_id"])
+    key = hashing.random_keys(slot, STORAGE_SEED)
+    label = rows["label"].to_numpy()
+    label = label.astype(np.uint64)
+    key_with_label = prng.mix(key ^ label)
+    order: NDArray[np.int64] = np.lexsort((key_with_label, key))
+    return order

@@ -1,0 +1,130 @@
+"""Accuracy over a number of each network, such as its accuracy on ImageNet.
+
+Pearson's r = sum (x - mean x)(y - mean y) / sqrt(sum (x - mean x)^2 sum (y - mean y)^2)
+"""
+
+import math
+from collections.abc import Mapping
+from statistics import mean
+
+from matplotlib.axes import Axes
+
+from cnlw_tools.reports.context import Figure, ReportContext
+from cnlw_tools.reports.plotting import (
+    TOP1_LABEL,
+    PlotFunction,
+    cycle_colour,
+    cycle_marker,
+    draw_panels,
+)
+from cnlw_tools.reports.tables import Table
+
+Points = Mapping[str, tuple[float, float]]  # network -> its number, and top-1
+HEADER = ["Dataset", "Noise", "Method", "Network", "x", "Ours"]
+
+
+def plot_network_scatter(context: ReportContext) -> Figure:
+    """Draw top-1 of each network over its number, points a method, a panel a kind of noise."""
+    points_by_noise: dict[tuple[str, str], dict[str, Points]] = {}
+    for trial in context.trials:
+        noise = (trial.dataset, trial.family)
+        methods = points_by_noise.setdefault(noise, {})
+        if trial.method_name not in methods:
+            points = network_points(context, *noise, trial.method_name)
+            methods[trial.method_name] = points
+    rows, notes = [], []
+    plots = {}
+    for (dataset, family), methods in points_by_noise.items():
+        methods_with_points = {method: points for method, points in methods.items() if points}
+        if not methods_with_points:
+            continue
+        plots[f"{dataset}, {family}"] = _scatter_plot(methods_with_points)
+        for method, points in methods_with_points.items():
+            notes.append(f"{dataset}, {family}: {_method_with_r(method, points)}.")
+            for net, (x, y) in points.items():
+                rows.append([dataset, family, method, net, f"{x:g}", f"{y:.2f}"])
+    figure = Figure("Accuracy over what is known of each network")
+    figure.panels = draw_panels(
+        "x: known of the network",
+        TOP1_LABEL,
+        plots,
+    )
+    if rows:
+        caption = f"Ours: mean of {context.select_by} over the configs; of networks that ran on all of them."
+        figure.tables = [
+            Table(
+                "Networks",
+                HEADER,
+                rows,
+                caption,
+                notes,
+                n_text_columns=4,
+            )
+        ]
+    return figure
+
+
+def network_points(
+    context: ReportContext,
+    dataset: str,
+    family: str,
+    method_name: str,
+) -> Points:
+    """Return x and the mean top-1 over the configs of a kind of noise, by network.
+
+    Networks that did not run on all of these configs are left out.
+    """
+    accuracies: dict[tuple[str, str], float] = {}  # by network and config
+    for trial in context.trials:
+        if (trial.dataset, trial.family, trial.method_name) == (dataset, family, method_name):
+            net = context.finished_runs(trial)[0].config.net
+            accuracies[net, trial.config] = trial.results[context.select_by].mean
+    configs = {config for _, config in accuracies}
+    points = {}
+    for net, x in context.study_record.study.net_values.items():
+        if all((net, config) in accuracies for config in configs):
+            top1 = mean(accuracies[net, config] for config in configs)
+            points[net] = (float(x), top1)
+    return points
+
+
+def pearson_r(points: Points) -> float:
+    """Return the correlation of x and y; nan of fewer than two points, or where one is constant."""
+    xs = [x for x, _ in points.values()]
+    ys = [y for _, y in points.values()]
+    dx = [x - mean(xs) for x in xs]
+    dy = [y - mean(ys) for y in ys]
+    scale = math.sqrt(sum(d * d for d in dx) * sum(d * d for d in dy))
+    if not scale:
+        return math.nan
+    return sum(a * b for a, b in zip(dx, dy, strict=True)) / scale
+
+
+def _method_with_r(method: str, points: Points) -> str:
+    """Return the name of a method with its r, if there is one."""
+    r = pearson_r(points)
+    return method if math.isnan(r) else f"{method}, r = {r:.2f}"
+
+
+def _scatter_plot(methods: Mapping[str, Points]) -> PlotFunction:
+    def plot(axes: Axes) -> None:
+        for i, (method, points) in enumerate(methods.items()):
+            xs, ys = zip(*points.values(), strict=True)
+            axes.plot(
+                xs,
+                ys,
+                cycle_marker(i),
+                color=cycle_colour(i),
+                label=_method_with_r(method, points),
+            )
+            for net, position in points.items():
+                axes.annotate(
+                    net,
+                    position,
+                    (4, 4),
+                    textcoords="offset points",
+                    fontsize=8,
+                )
+        axes.margins(x=0.3, y=0.1)
+
+    return plot

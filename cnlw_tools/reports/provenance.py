@@ -1,0 +1,79 @@
+"""Where the numbers of a report come from: data, versions and commands of the runs."""
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from cnlw_tools.reports.runs import RunFolder
+from cnlw_tools.reports.tables import Table
+from cnlw_tools.reports.trials import natural_sort_key
+
+DIGEST_CAPTION = "sha256 of the images and given labels of a split, whatever their order."
+
+
+def provenance_tables(run_folders: Sequence[RunFolder]) -> list[Table]:
+    """Return data, versions and commands, each stated once; and the runs that have not ended."""
+    tables = [_data_table(run_folders), _command_table(run_folders)]
+    unfinished = []
+    for run in run_folders:
+        if run.result is None:
+            unfinished.append([run.name, f"{len(run.history)} epochs"])
+    if unfinished:
+        tables.append(
+            Table(
+                "Not ended",
+                ["Run", "Length"],
+                unfinished,
+            )
+        )
+    return tables
+
+
+def _data_table(run_folders: Sequence[RunFolder]) -> Table:
+    """Return the digest of each split, with the configs that share it."""
+    configs_by_data: dict[tuple[str, str, str], set[str]] = {}
+    for run in run_folders:
+        for split, digest in run.config.data.items():
+            key = (run.dataset, split, digest)
+            configs_by_data.setdefault(key, set()).add(run.config.config)
+    rows = []
+    for (dataset, split, digest), configs in configs_by_data.items():
+        config_names = ", ".join(sorted(configs, key=natural_sort_key))
+        rows.append([dataset, config_names, split, digest])
+    rows.sort(key=lambda row: (row[2], row[0], natural_sort_key(row[1])))
+    header = ["Dataset", "Configs", "Split", "Digest"]
+    return Table(
+        "Data",
+        header,
+        rows,
+        DIGEST_CAPTION,
+        n_text_columns=4,
+    )
+
+
+def _command_table(run_folders: Sequence[RunFolder]) -> Table:
+    """Return each command and its versions, with the number of its runs."""
+    counts = Counter((_versions(run), _command_line(run)) for run in run_folders)
+    rows = []
+    for (versions, command), count in sorted(counts.items()):
+        rows.append([command, versions, str(count)])
+    return Table(
+        "Made by",
+        ["Command", "Versions", "Runs"],
+        rows,
+        n_text_columns=2,
+    )
+
+
+def _command_line(run: RunFolder) -> str:
+    """Return the command line of a run; the program by its name."""
+    program, *arguments = run.config.command
+    name = Path(program).name
+    if name == "__main__.py":
+        name = "cnlw"
+    return shlex.join([name, *arguments])
+
+
+def _versions(run: RunFolder) -> str:
+    return ", ".join(f"{name} {version}" for name, version in run.config.versions.items())

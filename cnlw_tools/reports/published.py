@@ -1,0 +1,166 @@
+"""Numbers of the papers beside ours.
+
+published.json holds the tables of the papers; a study says which of its runs stand beside which
+cells.
+
+    difference = mean of ours over the configs of a column - published
+                 where a table counts errors, ours is 100 - top-1
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cnlw_tools.registry import pick
+from cnlw_tools.reports.statistics import mean_interval
+from cnlw_tools.reports.tables import EMPTY, NOT_RUN, Table
+from cnlw_tools.reports.trials import Trial
+from cnlw_tools.study.spec import FOLDER, Published, Study
+
+FILE = "published.json"
+HEADER = ["Row", "Column", "Published", "Ours", "Difference"]
+NOT_BUILT = "not built"
+
+PaperTable = Mapping[str, Any]  # source, caption, rows, notes
+BuildCounts = Mapping[str, int]  # of a config: images of each split, and classes
+
+
+def read_paper_tables(root: Path) -> dict[str, PaperTable]:
+    """Return the tables of the papers by name."""
+    text = (root / FOLDER / FILE).read_text(encoding="utf-8")
+    paper_tables: dict[str, PaperTable] = json.loads(text)
+    return paper_tables
+
+
+def compare_with_paper(
+    entry: Published,
+    study: Study,
+    paper_tables: Mapping[str, PaperTable],
+    trials: Sequence[Trial],
+    counts: Mapping[tuple[str, str], BuildCounts] = {},
+) -> Table:
+    """Return a published table, a row for each cell, with our number beside it.
+
+    What the sources of the table disagree on becomes its notes.
+
+    Args:
+        entry: the table, and which of our runs stand beside its cells
+        study: the study that says so
+        paper_tables: of `read_paper_tables`
+        trials: the best of each method on each config
+        counts: images and classes by name of the build and config, for a table of sizes; its rows
+            are configs, its columns what is counted
+
+    Raises:
+        LookupError: no such table, or no such row or column in it
+    """
+    paper_table = pick(paper_tables, entry.table, "table of published.json")
+    dataset = study.build_folder(entry.dataset or study.dataset)
+    is_of_results = any("cells" in row for row in paper_table["rows"])
+    if is_of_results:
+        own_trials = [trial for trial in trials if trial.dataset == dataset]
+        rows = _result_rows(entry, paper_table, own_trials)
+        caption = _results_caption(entry, paper_table)
+    else:
+        own_counts = {
+            config: count for (build, config), count in counts.items() if build == dataset
+        }
+        rows = _size_rows(entry, paper_table, own_counts)
+        caption = f"Source: {paper_table['source']}. Ours: images, or classes, as built."
+    return Table(
+        title=f"{entry.table.replace('_', ' ')}: {paper_table['caption']}",
+        header=HEADER,
+        rows=rows,
+        caption=caption,
+        notes=list(paper_table.get("notes", [])),
+        n_text_columns=2,
+    )
+
+
+def _result_rows(
+    entry: Published,
+    paper_table: PaperTable,
+    trials: Sequence[Trial],
+) -> list[list[str]]:
+    """Return a row for each published accuracy or error."""
+    rows_by_label = {}
+    for row in paper_table["rows"]:
+        is_selected = all(row.get(key) == value for key, value in entry.match.items())
+        if is_selected and "label" in row:
+            rows_by_label[row["label"]] = row
+    rows = []
+    for label, method in entry.rows.items():
+        cells = pick(rows_by_label, label, f"row of {entry.table}")["cells"]
+        plain_label = re.sub("<[^>]*>", "", label)
+        for column, configs in entry.columns.items():
+            cell = pick(cells, column, f"column of {entry.table}")
+            config_names = [configs] if isinstance(configs, str) else configs
+            result = _our_result(entry, method, config_names, trials)
+            rows.append([plain_label, column, *_compare(entry, cell, result)])
+    return rows
+
+
+def _results_caption(entry: Published, paper_table: PaperTable) -> str:
+    metric = f"100 less {entry.metric}" if entry.is_error else entry.metric
+    split = f", on {entry.split}" if entry.split else ""
+    return f"Source: {paper_table['source']}. Ours: {metric} of the best trial{split}, in percent."
+
+
+def _our_result(
+    entry: Published,
+    method: str,
+    configs: Sequence[str],
+    trials: Sequence[Trial],
+) -> float | None:
+    """Return our mean over configs; None if one of them has not been run."""
+    metric = f"{entry.split}_{entry.metric}" if entry.split else entry.metric
+    means = {}
+    for trial in trials:
+        if trial.method == method and trial.config in configs and metric in trial.results:
+            means[trial.config] = trial.results[metric].mean
+    if not set(configs) <= set(means):
+        return None
+    mean = mean_interval([means[config] for config in configs]).mean
+    return 100 - mean if entry.is_error else mean
+
+
+def _compare(
+    entry: Published,
+    cell: Mapping[str, Any],
+    result: float | None,
+) -> tuple[str, str, str]:
+    """Return the published number, ours, and the difference, as text."""
+    published = cell["raw"]
+    if result is None:
+        return published, NOT_RUN, EMPTY
+    value = cell.get("value")
+    if value is None:
+        return published, f"{result:.2f}", EMPTY
+    difference = result - entry.factor * value
+    return published, f"{result:.2f}", f"{difference:+.2f}".replace("-", "−")
+
+
+def _size_rows(
+    entry: Published,
+    paper_table: PaperTable,
+    counts: Mapping[str, BuildCounts],
+) -> list[list[str]]:
+    """Return a row for each published number of images or classes."""
+    rows_by_label = {row["Dataset"]: row for row in paper_table["rows"]}
+    rows = []
+    for label, config in entry.rows.items():
+        paper_row = pick(rows_by_label, label, f"row of {entry.table}")
+        for column, counted in entry.columns.items():
+            published = pick(paper_row, column, f"column of {entry.table}")
+            count = None
+            if isinstance(counted, str):
+                count = counts.get(config, {}).get(counted)
+            if count is None:
+                rows.append([label, column, published, NOT_BUILT, EMPTY])
+                continue
+            difference = count - int(published.replace(",", ""))
+            difference_text = f"{difference:+,}".replace("-", "−")
+            rows.append([label, column, published, f"{count:,}", difference_text])
+    return rows

@@ -1,0 +1,156 @@
+"""Run folders as one tidy table: a row for each run, epoch and metric (tables.RUNS).
+
+The results of a run that has ended, `last`, `best`, `mean10` and `drop` = best - last, stand at
+its last epoch; so do `NAME_last`, `NAME_best` and `NAME_mean10` of other validation images, whose
+`val_NAME_top1` it measured. The column `options` holds, as JSON, the options of the method, and
+what else differs between the runs of a dataset: `net`, `pretrained`, and values of the preset as
+`preset.lr`.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from cnlw_tools.dataset.tables import RUNS
+from cnlw_tools.recipe.run_files import (
+    Metrics,
+    RunConfig,
+    RunResult,
+    read_config,
+    read_metrics,
+    read_result,
+    summarise,
+)
+from cnlw_tools.reports.trials import PRESET_PREFIX
+
+MetricValue = tuple[int, str, float]  # epoch, metric, value
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One run as it lies in its folder."""
+
+    folder: Path
+    name: str  # path below the folder of all runs
+    config: RunConfig
+    history: list[Metrics]  # by epoch
+    result: RunResult | None  # None: it has not ended
+
+    @property
+    def build(self) -> Path:
+        """The folder of the build that it learned from."""
+        return Path(self.config.build)
+
+    @property
+    def dataset(self) -> str:
+        """The name of that folder."""
+        return self.build.resolve().name
+
+
+def read_run_folders(folder: Path) -> list[RunFolder]:
+    """Read every run below a folder, in the order of their names.
+
+    Raises:
+        FileNotFoundError: there is none
+        ValueError: a file of a run cannot be read
+    """
+    run_folders = []
+    for path in sorted(folder.rglob("config.json")):
+        name = path.parent.relative_to(folder).as_posix()
+        run_folders.append(_read_run_folder(path.parent, name))
+    if not run_folders:
+        raise FileNotFoundError(
+            f"{folder}: no run here (no config.json below it): "
+            "`cnlw train` or `cnlw sweep` makes some"
+        )
+    return run_folders
+
+
+def make_runs_table(run_folders: Sequence[RunFolder], labels: Mapping[str, str] = {}) -> pa.Table:
+    """Return runs as one tidy table.
+
+    Args:
+        run_folders: of any datasets
+        labels: name of a run -> what to call its method
+    """
+    varied_settings = {}
+    for dataset in {run.dataset for run in run_folders}:
+        varied_settings[dataset] = _varied_settings(
+            [run for run in run_folders if run.dataset == dataset]
+        )
+    rows = []
+    for run in run_folders:
+        description = _describe_run(run, varied_settings[run.dataset])
+        description["method"] = labels.get(run.name, run.config.method)
+        for epoch, metric, value in _metric_values(run):
+            rows.append({**description, "epoch": epoch, "metric": metric, "value": value})
+    return pa.Table.from_pylist(rows, RUNS)
+
+
+def _read_run_folder(folder: Path, name: str) -> RunFolder:
+    return RunFolder(folder, name, read_config(folder), read_metrics(folder), read_result(folder))
+
+
+def _settings(run: RunFolder) -> dict[str, Any]:
+    """Return the network of a run and the values of its preset."""
+    settings = {"net": run.config.net, "pretrained": run.config.pretrained}
+    for name, value in run.config.preset.items():
+        settings[PRESET_PREFIX + name] = value
+    return settings
+
+
+def _varied_settings(run_folders: Sequence[RunFolder]) -> set[str]:
+    """Return the settings that are not alike in all runs."""
+    first = _settings(run_folders[0])
+    varied = set()
+    for run in run_folders:
+        for name, value in _settings(run).items():
+            if first.get(name) != value:
+                varied.add(name)
+    return varied
+
+
+def _describe_run(run: RunFolder, varied_settings: set[str]) -> dict[str, Any]:
+    """Return what the table says about a run in each of its rows."""
+    settings = {name: value for name, value in _settings(run).items() if name in varied_settings}
+    return {
+        "run": run.name,
+        "dataset": run.dataset,
+        "config": run.config.config,
+        "noise": run.config.noise,
+        "level": run.config.level,
+        "options": json.dumps({**run.config.options, **settings}, sort_keys=True),
+        "seed": run.config.seed,
+    }
+
+
+def _metric_values(run: RunFolder) -> list[MetricValue]:
+    """Return all numbers of a run."""
+    values: list[MetricValue] = []
+    for metrics in run.history:
+        epoch = int(metrics["epoch"])
+        values += [(epoch, name, value) for name, value in metrics.items() if name != "epoch"]
+    if run.result is not None:
+        epochs, summary = run.result.epochs, run.result.validation
+        values += [(epochs, name, value) for name, value in asdict(summary).items()]
+        values.append((epochs, "drop", summary.best - summary.last))
+        values += _other_validation_results(run.history)
+    return values
+
+
+def _other_validation_results(history: Sequence[Metrics]) -> list[MetricValue]:
+    """Return the results of a run on other validation images."""
+    results = []
+    for name in history[-1] if history else ():
+        match = re.fullmatch("val_(.+)_top1", name)
+        if match is None:
+            continue
+        accuracies = [metrics[name] for metrics in history]
+        for metric, value in asdict(summarise(accuracies)).items():
+            results.append((len(accuracies), f"{match[1]}_{metric}", value))
+    return results

@@ -1,0 +1,324 @@
+"""Tables of text, and how they are written: Markdown and LaTeX; page.html writes them as HTML."""
+
+import math
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from cnlw_tools.reports.statistics import MeanInterval, mean_interval
+from cnlw_tools.reports.trials import PlannedRun, Trial, format_options, natural_sort_key
+
+RESULT_TITLES = {
+    "last": "Last epoch",
+    "best": "Best epoch",
+    "mean10": "Mean of the last ten epochs",
+}
+RESULTS_CAPTION = (
+    "Top-1 on validation in percent: mean ± half the 95 % t-interval over seeds (their number)."
+)
+MEAN_COLUMN_CAPTION = "Last column: mean ± half the 95 % t-interval over the columns."
+EMPTY = "–"
+NOT_RUN = "not run"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of text."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+    caption: str = ""
+    notes: list[str] = field(default_factory=list)
+    bold: frozenset[tuple[int, int]] = frozenset()  # row and column of a cell
+    n_text_columns: int = 1  # from the left; the others hold numbers
+
+
+def format_mean_interval(result: MeanInterval | None) -> str:
+    """Return a mean, half its interval and the number of values, ``2.00 ± 0.13 (5)``."""
+    if result is None:
+        return EMPTY
+    if result.n == 1:
+        return f"{result.mean:.2f} (1)"
+    return f"{result.mean:.2f} ± {result.half_width:.2f} ({result.n})"
+
+
+def result_tables(
+    trials: Sequence[Trial],
+    metric: str,
+    planned_runs: Collection[PlannedRun] = (),
+) -> list[Table]:
+    """Return a table for each kind of noise, methods by level.
+
+    Configs without levels share one table for each dataset, methods by config.
+
+    Args:
+        trials: the best of each method on each config
+        metric: last, best or mean10
+        planned_runs: those that a study asks for; the cell of one that has not been run says so
+    """
+    tables = []
+    for (dataset, family), group in _group_results(trials, planned_runs).items():
+        names = f"{dataset}, {family}" if family else dataset
+        title = f"{RESULT_TITLES[metric]}: {names}"
+        if family:
+            tables.append(_table_by_level(title, group, metric))
+        else:
+            tables.append(_table_by_config(title, group, metric))
+    return tables
+
+
+class ResultGroup(NamedTuple):
+    """What one table of results shows."""
+
+    levels: dict[str, int | None]  # by config, in the order of columns
+    trials: list[Trial]
+    planned: list[tuple[str, str]]  # config and method
+
+
+class ResultCell(NamedTuple):
+    """One cell of a table of results."""
+
+    result: MeanInterval | None
+    text: str
+
+
+def _group_results(
+    trials: Sequence[Trial], planned_runs: Collection[PlannedRun]
+) -> dict[tuple[str, str], ResultGroup]:
+    """Group runs and plans by dataset and kind of noise; configs without levels are one kind."""
+    groups: dict[tuple[str, str], ResultGroup] = {}
+    existing_runs = {PlannedRun(trial.dataset_config, trial.method_name) for trial in trials}
+    for config, _ in sorted({*planned_runs, *existing_runs}, key=_run_sort_key):
+        family = "" if config.level is None else config.family
+        group = groups.setdefault((config.dataset, family), ResultGroup({}, [], []))
+        group.levels[config.name] = config.level
+    for (dataset, _), group in groups.items():
+        for trial in trials:
+            if trial.dataset == dataset and trial.config in group.levels:
+                group.trials.append(trial)
+        for config, method in sorted(planned_runs, key=_run_sort_key):
+            if config.dataset == dataset and config.name in group.levels:
+                group.planned.append((config.name, method))
+    return groups
+
+
+def _result_cells(group: ResultGroup, metric: str) -> dict[str, list[ResultCell]]:
+    """Return the cells of each method, in the order of the configs."""
+    results = {}
+    method_names = {}
+    for trial in group.trials:
+        results[trial.method, trial.config] = trial.results[metric]
+        method_names[trial.method] = trial.method_name
+    for _, method_name in group.planned:
+        if method_name not in method_names.values():
+            method_names[method_name] = method_name
+
+    cells = {}
+    for method in sorted(method_names, key=natural_sort_key):
+        row = []
+        for config in group.levels:
+            result = results.get((method, config))
+            is_planned = (config, method_names[method]) in group.planned
+            text = format_mean_interval(result)
+            if result is None and is_planned:
+                text = NOT_RUN
+            row.append(ResultCell(result, text))
+        cells[method] = row
+    return cells
+
+
+def _table_by_level(
+    title: str,
+    group: ResultGroup,
+    metric: str,
+) -> Table:
+    """Return a table with a row for each method and a column for each level."""
+    cells = _result_cells(group, metric)
+    header = ["Method", *(f"{level} %" for level in group.levels.values())]
+    caption = RESULTS_CAPTION
+    rows = [[method, *(cell.text for cell in row)] for method, row in cells.items()]
+    if len(group.levels) > 1:
+        header.append("Mean")
+        caption += f" {MEAN_COLUMN_CAPTION}"
+        for row, row_cells in zip(rows, cells.values(), strict=True):
+            row.append(_mean_over_levels(row_cells))
+    return Table(
+        title,
+        header,
+        rows,
+        caption,
+        bold=_highest_cells(list(cells.values())),
+    )
+
+
+def _table_by_config(
+    title: str,
+    group: ResultGroup,
+    metric: str,
+) -> Table:
+    """Return a table of methods and configs; those of which there are more have the rows."""
+    cells = _result_cells(group, metric)
+    bold = _highest_cells(list(cells.values()))
+    if len(cells) > len(group.levels):
+        rows = [[method, *(cell.text for cell in row)] for method, row in cells.items()]
+        return Table(
+            title,
+            ["Method", *group.levels],
+            rows,
+            RESULTS_CAPTION,
+            bold=bold,
+        )
+    rows = []
+    for i, config in enumerate(group.levels):
+        rows.append([config, *(row[i].text for row in cells.values())])
+    transposed = frozenset((column - 1, row + 1) for row, column in bold)
+    return Table(
+        title,
+        ["Config", *cells],
+        rows,
+        RESULTS_CAPTION,
+        bold=transposed,
+    )
+
+
+def _run_sort_key(run: PlannedRun) -> list[object]:
+    """Return a key that sorts runs by dataset, config and method, as people do."""
+    names = (run.config.dataset, run.config.name, run.method)
+    return [natural_sort_key(name) for name in names]
+
+
+def _mean_over_levels(cells: Sequence[ResultCell]) -> str:
+    """Return the mean over levels and half its interval, if all of them have been run."""
+    means = [cell.result.mean for cell in cells if cell.result]
+    if len(means) < len(cells):
+        return EMPTY
+    over_levels = mean_interval(means)
+    return f"{over_levels.mean:.1f} ± {over_levels.half_width:.1f}"
+
+
+def _highest_cells(rows: Sequence[Sequence[ResultCell]]) -> frozenset[tuple[int, int]]:
+    """Return row and column of the highest mean of each column, all of them if several are equal.
+
+    Columns count from 1, since the first column of the table holds the methods.
+    """
+    if len(rows) < 2:
+        return frozenset()
+    highest = set()
+    for j, column in enumerate(zip(*rows, strict=True), 1):
+        means = [cell.result.mean if cell.result else -math.inf for cell in column]
+        for i, mean in enumerate(means):
+            if mean == max(means) > -math.inf:
+                highest.add((i, j))
+    return frozenset(highest)
+
+
+def trials_table(
+    trials: Sequence[Trial],
+    selected: Sequence[Trial],
+    select_by: str,
+) -> Table:
+    """Return a table of all trials with their options; the selected ones are bold.
+
+    Args:
+        trials: all trials
+        selected: the best of each method on each config
+        select_by: the metric that they were selected by
+    """
+    selected_ids = {id(trial) for trial in selected}
+    rows = []
+    bold = set()
+    for i, trial in enumerate(trials):
+        rows.append(_trial_row(trial, select_by))
+        if id(trial) in selected_ids:
+            bold.add((i, 2))
+    header = ["Dataset", "Config", "Method", "Options", "Last", "Best", "Mean of ten", "Drop"]
+    caption = (
+        f'The bold trial of a method and config has the highest mean of "{select_by}" on validation '
+        "over its seeds; of equals, the first one here. Drop: best less last. Deviation: the "
+        f'standard deviation of "{select_by}" over seeds.'
+    )
+    return Table(
+        title="All trials",
+        header=[*header, "Deviation"],
+        rows=rows,
+        caption=caption,
+        bold=frozenset(bold),
+        n_text_columns=4,
+    )
+
+
+def _trial_row(trial: Trial, select_by: str) -> list[str]:
+    metrics = [*RESULT_TITLES, "drop"]
+    results = [format_mean_interval(trial.results.get(metric)) for metric in metrics]
+    deviation = EMPTY
+    if select_by in trial.results and trial.results[select_by].n > 1:
+        deviation = f"{trial.results[select_by].sd:.2f}"
+    options = format_options(trial.options) or EMPTY
+    return [trial.dataset, trial.config, trial.method, options, *results, deviation]
+
+
+def to_markdown(table: Table) -> str:
+    """Return a table as Markdown."""
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in table.rows]
+    for i, j in table.bold:
+        cells[i][j] = f"**{cells[i][j]}**"
+    lines = [f"## {table.title}", ""]
+    if table.caption:
+        lines += [table.caption, ""]
+    divider = ["---"] * len(table.header)
+    for row in (table.header, divider, *cells):
+        lines.append(f"| {' | '.join(row)} |")
+    lines.append("")
+    lines += [f"{i}. {note}" for i, note in enumerate(table.notes, 1)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def to_latex(table: Table) -> str:
+    """Return a table as LaTeX that needs no package."""
+    cells = [[_escape_latex(cell) for cell in row] for row in table.rows]
+    for i, j in table.bold:
+        cells[i][j] = f"\\textbf{{{cells[i][j]}}}"
+    caption = _escape_latex(f"{table.title}. {table.caption}".strip())
+    n_number_columns = len(table.header) - table.n_text_columns
+    alignment = "l" * table.n_text_columns + "r" * n_number_columns
+    header = [_escape_latex(cell) for cell in table.header]
+    lines = [
+        "\\begin{table}",
+        "\\centering",
+        f"\\caption{{{caption}}}",
+        f"\\begin{{tabular}}{{{alignment}}}",
+        "\\hline",
+        _latex_row(header),
+        "\\hline",
+        *(_latex_row(row) for row in cells),
+        "\\hline",
+        "\\end{tabular}",
+        *(f"\\par {_escape_latex(note)}" for note in table.notes),
+        "\\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+LATEX_ESCAPES: dict[str, str] = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "±": "$\\pm$",
+    "–": "--",
+    "−": "$-$",
+    "α": "$\\alpha$",
+    "<": "$<$",
+    ">": "$>$",
+}
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + " \\\\"
+
+
+def _escape_latex(text: str) -> str:
+    pattern = "|".join(map(re.escape, LATEX_ESCAPES))
+    return re.sub(pattern, lambda match: LATEX_ESCAPES[match[0]], text)

@@ -1,0 +1,202 @@
+"""From runs to results: trials, and the best trial of each method.
+
+A trial is a method with its options on a config; its runs differ in nothing but the seed. The
+best trial of a method on a config is the one with the highest mean of `select_by` over seeds; of
+equals, the first in the order of their options. (Jiang et al., 2020, table 2, report the peak of
+the trial with the highest peak: `select_by = "best"`.) Some options make a variant: a method of its
+own, and no further trial of one method. Networks always do.
+"""
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cnlw_tools.recipe.recipe import name_without_level
+from cnlw_tools.reports.statistics import MeanInterval, mean_interval
+
+RESULT_METRICS = ("last", "best", "mean10", "drop")
+VALIDATION_ACCURACY = "val_top1"
+PRESET_PREFIX = "preset."  # of options that are values of the preset
+
+Curves = Mapping[str, list[float]]  # name of a run -> values by epoch
+
+
+class DatasetConfig(NamedTuple):
+    """A config of a dataset: one level of one kind of noise."""
+
+    dataset: str
+    name: str
+    family: str  # the name without the level
+    level: int | None  # percent
+
+
+class PlannedRun(NamedTuple):
+    """A method that is to learn from a config, whatever its options and seeds."""
+
+    config: DatasetConfig
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Runs that differ in the seed alone, and their results."""
+
+    dataset: str
+    config: str
+    noise: str
+    level: int | None  # percent
+    method_name: str
+    method: str  # the name with the options that make a variant
+    variant: Mapping[str, Any]  # the options that make a variant
+    options: Mapping[str, Any]  # all options
+    run_names: tuple[str, ...]
+    results: Mapping[str, MeanInterval]  # by metric, over seeds; empty if no run has ended
+
+    @property
+    def family(self) -> str:
+        """The name of the config without its level."""
+        return name_without_level(self.config, self.noise, self.level)
+
+    @property
+    def dataset_config(self) -> DatasetConfig:
+        """The config with its dataset."""
+        return DatasetConfig(self.dataset, self.config, self.family, self.level)
+
+
+def natural_sort_key(name: str) -> tuple[list[tuple[float, str]], str]:
+    """Return a key that sorts names as people do: numbers in them by their size."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", name)  # text and numbers in turn
+    key = []
+    for i, part in enumerate(parts):
+        is_number = i % 2 == 1
+        key.append((float(part), "") if is_number else (-1.0, part))
+    return key, name
+
+
+def group_trials(
+    runs: pa.Table,
+    variant_options: Collection[str] = (),
+    labels: Collection[str] = (),
+) -> list[Trial]:
+    """Group runs into trials, in the order of dataset, config, method, options.
+
+    Args:
+        runs: of the RUNS schema, with noise and level
+        variant_options: options that make a variant
+        labels: names that a study gave to methods; these imply a network, so it makes no variant
+    """
+    key_columns = ["dataset", "config", "method", "options"]
+    columns = [*key_columns, "run", "noise", "level"]
+    distinct_runs = runs.select(columns).group_by(columns).aggregate([]).sort_by("run")
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in distinct_runs.to_pylist():
+        key = tuple(row[column] for column in key_columns)
+        groups.setdefault(key, []).append(row)
+
+    results = _results_by_run(runs)
+    trials = []
+    for key in sorted(groups, key=lambda key: [natural_sort_key(part) for part in key]):
+        method = key[2]
+        variant_keys = {*variant_options}
+        if method not in labels:
+            variant_keys.add("net")
+        trials.append(_make_trial(groups[key], results, variant_keys))
+    return trials
+
+
+def best_trials(trials: Sequence[Trial], select_by: str = "last") -> list[Trial]:
+    """Return the best trial of each method on each config, of those with a run that has ended.
+
+    Args:
+        trials: of any methods and configs
+        select_by: the metric whose mean counts
+    """
+    best: dict[tuple[str, str, str], Trial] = {}
+    for trial in trials:
+        if select_by not in trial.results:
+            continue
+        key = (trial.dataset, trial.config, trial.method)
+        if key not in best or trial.results[select_by].mean > best[key].results[select_by].mean:
+            best[key] = trial
+    return list(best.values())
+
+
+def epoch_curves(runs: pa.Table, metric: str = VALIDATION_ACCURACY) -> dict[str, list[float]]:
+    """Return the values of a metric by epoch, for each run that has ended."""
+    ended_runs = runs.filter(pc.equal(runs["metric"], RESULT_METRICS[0]))["run"]
+    is_metric = pc.equal(runs["metric"], metric)
+    has_ended = pc.is_in(runs["run"], ended_runs)
+    rows = runs.filter(pc.and_(is_metric, has_ended))
+    rows = rows.sort_by([("run", "ascending"), ("epoch", "ascending")])
+    curves: dict[str, list[float]] = {}
+    for name, value in zip(rows["run"].to_pylist(), rows["value"].to_pylist(), strict=True):
+        curves.setdefault(name, []).append(value)
+    return curves
+
+
+def mean_curve(trial: Trial, curves: Curves) -> list[float]:
+    """Return the mean over the runs of a trial that have ended, for the epochs that all have."""
+    run_curves = [curves[name] for name in trial.run_names if name in curves]
+    return [sum(values) / len(values) for values in zip(*run_curves, strict=False)]
+
+
+def format_options(options: Mapping[str, Any]) -> str:
+    """Return options as text, ``alpha=8 per=batch``, sorted."""
+    words = []
+    for name, value in sorted(options.items()):
+        text = value if isinstance(value, str) else json.dumps(value)
+        words.append(f"{name.removeprefix(PRESET_PREFIX)}={text}")
+    return " ".join(words)
+
+
+def _results_by_run(runs: pa.Table) -> dict[str, list[tuple[str, float]]]:
+    """Return metric and value of all results of a run, by its name."""
+    pattern = f"(^|_)({'|'.join(RESULT_METRICS)})$"
+    rows = runs.filter(pc.match_substring_regex(runs["metric"], pattern))
+    results: dict[str, list[tuple[str, float]]] = {}
+    for row in rows.to_pylist():
+        results.setdefault(row["run"], []).append((row["metric"], row["value"]))
+    return results
+
+
+def _make_trial(
+    rows: Sequence[Mapping[str, Any]],
+    results: Mapping[str, list[tuple[str, float]]],
+    variant_keys: Collection[str],
+) -> Trial:
+    """Return the trial of some runs.
+
+    Args:
+        rows: a row a run, alike but for the seed
+        results: of `_results_by_run`
+        variant_keys: options that make a variant, without the prefix of the preset
+    """
+    first = rows[0]
+    options: dict[str, Any] = json.loads(first["options"])
+    variant = {}
+    for name, value in options.items():
+        short_name = name.removeprefix(PRESET_PREFIX)
+        if short_name in variant_keys:
+            variant[short_name] = value
+    values: dict[str, list[float]] = {}
+    run_names = tuple(row["run"] for row in rows)
+    for run_name in run_names:
+        for metric, value in results.get(run_name, ()):
+            values.setdefault(metric, []).append(value)
+    return Trial(
+        dataset=first["dataset"],
+        config=first["config"],
+        noise=first["noise"],
+        level=first["level"],
+        method_name=first["method"],
+        method=f"{first['method']} {format_options(variant)}".strip(),
+        variant=variant,
+        options=options,
+        run_names=run_names,
+        results={metric: mean_interval(numbers) for metric, numbers in values.items()},
+    )

@@ -1,0 +1,207 @@
+"""`cnlw report`: the results of runs as a page, as tables, as a file of numbers.
+
+DIR/index.html     everything, in one file that needs no network
+DIR/tables.md      the tables; also DIR/tables.tex
+DIR/figures/       the panels of the figures, a file each, for a paper
+DIR/runs.parquet   every number (tables.RUNS)
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from cnlw_tools import files
+from cnlw_tools.dataset.tables import write_parquet
+from cnlw_tools.reports.build_figures import count_images
+from cnlw_tools.reports.context import Figure, ReportContext
+from cnlw_tools.reports.diagnostics import load_truths, make_diagnostics
+from cnlw_tools.reports.figures import draw_figure
+from cnlw_tools.reports.page import PageContent, render_page
+from cnlw_tools.reports.provenance import provenance_tables
+from cnlw_tools.reports.published import compare_with_paper, read_paper_tables
+from cnlw_tools.reports.runs import RunFolder, make_runs_table, read_run_folders
+from cnlw_tools.reports.study_file import StudyRecord, read_study_record
+from cnlw_tools.reports.tables import (
+    RESULT_TITLES,
+    Table,
+    result_tables,
+    to_latex,
+    to_markdown,
+    trials_table,
+)
+from cnlw_tools.reports.trials import Trial, best_trials, epoch_curves, group_trials
+from cnlw_tools.study.figures import FIGURES
+
+
+class RunData(NamedTuple):
+    """What was trained."""
+
+    folders: list[RunFolder]
+    table: pa.Table  # of the RUNS schema
+    trials: list[Trial]  # all of them
+
+
+def write_report(
+    folder: Path,
+    out: Path,
+    root: Path,
+    select_by: str = "",
+    variant_options: Sequence[str] = (),
+) -> list[str]:
+    """Write the report of all runs below a folder.
+
+    Args:
+        folder: of runs; made by `cnlw sweep` or `cnlw train`
+        out: the folder to write to
+        root: holds pipelines/, for the published numbers
+        select_by: last, best or mean10: the metric that the best trial is selected by; by default what
+            the study says
+        variant_options: options that make a method of their own and no further trial
+
+    Returns:
+        what could not be reported, and why
+
+    Raises:
+        ValueError, LookupError, OSError: a run or the study cannot be read, or the report cannot be
+            written
+    """
+    record = read_study_record(folder)
+    runs = _read_runs(folder, record, variant_options)
+    truths, truth_problems = load_truths(_needed_builds(record, runs.folders))
+    select_by = select_by or record.study.select_by
+    context = ReportContext(
+        study_record=record,
+        runs={run.name: run for run in runs.folders},
+        trials=best_trials(runs.trials, select_by),
+        curves=epoch_curves(runs.table),
+        select_by=select_by,
+        truths=truths,
+    )
+    content = _make_content(context, runs, root)
+    write_parquet(runs.table, out / "runs.parquet")
+    tables = _all_tables(content)
+    _write_text(out / "tables.md", "\n".join(map(to_markdown, tables)))
+    _write_text(out / "tables.tex", "\n".join(map(to_latex, tables)))
+    for name, figure in content.figures.items():
+        _write_figure(out / "figures", name, figure)
+    _write_text(out / "index.html", render_page(content))
+    return [*truth_problems, *content.diagnostics.problems]
+
+
+def _read_runs(
+    folder: Path,
+    record: StudyRecord,
+    variant_options: Sequence[str],
+) -> RunData:
+    """Read all runs of a folder; none if the study builds and trains nothing."""
+    only_builds = bool(record.run_specs) and not record.planned_runs()
+    folders = [] if only_builds else read_run_folders(folder)
+    labels = record.method_labels()
+    table = make_runs_table(folders, labels)
+    study = record.study
+    variants = {*study.group_by, *variant_options, study.x_axis, study.y_axis}
+    return RunData(folders, table, group_trials(table, variants, set(labels.values())))
+
+
+def _needed_builds(record: StudyRecord, run_folders: Sequence[RunFolder]) -> list[tuple[Path, str]]:
+    """Return the builds, with their configs, that runs learned from or figures show."""
+    build_configs = [(run.build, run.config.config) for run in run_folders]
+    if any(FIGURES[name].shows_builds for name in record.study.figures):
+        build_configs += record.build_configs()
+    return build_configs
+
+
+def _make_content(
+    context: ReportContext,
+    runs: RunData,
+    root: Path,
+) -> PageContent:
+    """Return all tables and figures of the report."""
+    record = context.study_record
+    study = record.study
+    results = []
+    for metric in RESULT_TITLES:
+        results += result_tables(context.trials, metric, record.planned_runs())
+    paper_tables = read_paper_tables(root)
+    counts = count_images(context)
+    comparisons = []
+    for entry in study.published:
+        table = compare_with_paper(entry, study, paper_tables, context.trials, counts)
+        comparisons.append(table)
+    return PageContent(
+        title=record.title,
+        about=_describe_report(runs.folders, record, context.trials),
+        notes=study.notes,
+        results=results,
+        comparisons=comparisons,
+        figures={name: draw_figure(name, context) for name in study.figures},
+        diagnostics=make_diagnostics(context),
+        trials=trials_table(runs.trials, context.trials, context.select_by),
+        provenance=provenance_tables(runs.folders),
+    )
+
+
+def _describe_report(
+    run_folders: Sequence[RunFolder],
+    record: StudyRecord,
+    trials: Sequence[Trial],
+) -> str:
+    """Return in a few sentences what the report is about."""
+    n_planned = len(record.run_specs)
+    study = f" of the study {record.title}" if record.name else ""
+    if n_planned and not record.planned_runs():
+        return f"{n_planned} configs{study}: nothing is trained on them."
+    n_ended = sum(run.result is not None for run in run_folders)
+    sentences = [f"{len(run_folders)} runs{study}, {n_ended} of them to their end."]
+    if n_planned:
+        sentences.append(f"{n_planned} are planned.")
+    missing = record.describe_missing(trials)
+    if missing:
+        sentences.append(missing)
+    return " ".join(sentences)
+
+
+def _all_tables(content: PageContent) -> list[Table]:
+    """Return all tables for files that hold tables alone; the notes are one more."""
+    tables = [*content.results, *content.comparisons]
+    for figure in content.figures.values():
+        tables += figure.tables
+    tables += content.diagnostics.detection
+    if content.trials.rows:
+        tables.append(content.trials)
+    if content.notes:
+        rows = [[str(i), note] for i, note in enumerate(content.notes, 1)]
+        tables.append(
+            Table(
+                "Notes",
+                ["", "Note"],
+                rows,
+                n_text_columns=2,
+            )
+        )
+    return tables
+
+
+def _write_figure(
+    folder: Path,
+    name: str,
+    figure: Figure,
+) -> None:
+    """Write the panels of a figure, a file each."""
+    for panel in figure.panels:
+        _write_text(folder / f"{name}_{_slug(panel.title)}.svg", panel.svg)
+    for title, image in figure.images:
+        with files.atomic_write(folder / f"{name}_{_slug(title)}.png") as draft:
+            image.save(draft, "PNG", optimize=True)
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
+
+
+def _write_text(path: Path, text: str) -> None:
+    with files.atomic_write(path) as draft:
+        draft.write_text(text, encoding="utf-8")

@@ -1,0 +1,47 @@
+"""What a plan holds, in numbers."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from cnlw_tools.dataset.tables import PLAN
+from cnlw_tools.plans.statistics import describe_invertibility, realised_stats
+
+
+def row(label, clean_label, origin="base", split="train"):
+    """A row of a plan."""
+    return {
+        "image_id": "x",
+        "label": label,
+        "clean_label": clean_label,
+        "origin": origin,
+        "replaces": None,
+        "is_noisy": label != clean_label,
+        "split": split,
+    }
+
+
+def test_by_hand():
+    """Rates are of all of train, the matrix of the rows whose image stayed; other splits do not count."""
+    rows = [
+        row(0, 0),
+        row(0, 0),
+        row(1, 0),
+        row(1, 1),
+        row(1, None, "web"),
+        row(0, 2, split="validation"),
+    ]
+    stats = realised_stats(pa.Table.from_pylist(rows, PLAN), 3)
+
+    assert stats.rate == 2 / 5
+    assert stats.foreign_rate == pytest.approx(1 / 5)
+    assert np.array_equal(stats.matrix, [[2 / 3, 1 / 3, 0], [0, 1, 0], [0, 0, 0]])
+    assert stats.n_clean.tolist() == [2, 1, 0]
+
+
+def test_a_matrix_that_cannot_be_inverted_says_so():
+    """Of a regular one, determinant and condition number are enough."""
+    assert describe_invertibility(np.diag([1, 0.5])) == "determinant 0.5, condition number 2"
+    assert describe_invertibility(np.full((2, 2), 0.5)).endswith(
+        ": singular, it cannot be inverted"
+    )

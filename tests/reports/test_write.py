@@ -1,0 +1,246 @@
+"""The whole report, of run folders made by hand."""
+
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cnlw_tools import files
+from cnlw_tools.cli import main
+from cnlw_tools.dataset import tables
+from cnlw_tools.recipe.recipe import Recipe
+from cnlw_tools.reports import runs
+from cnlw_tools.reports.study_file import StudyRecord, read_study_record
+from cnlw_tools.reports.trials import group_trials
+from cnlw_tools.reports.write import write_report
+from cnlw_tools.study.spec import MethodEntry, Published, Study
+from cnlw_tools.study.study_file import StudyFile, write_study_file
+
+BROWSERS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome")
+LOOK = """<script>addEventListener("load", () => {
+  const d = document.documentElement
+  document.title = [d.scrollWidth <= d.clientWidth, [...document.images].every(i => i.naturalWidth)].join()
+})</script>"""
+
+
+def write_study(folder, run_specs, **keys):
+    """Write study.json as `cnlw sweep` does."""
+    common = {"configs": ({"noise": "blue"},), "methods": (MethodEntry("vanilla"),)}
+    study = Study("toy", **common | keys)
+    command = ("cnlw", "sweep", "toy")
+    write_study_file(folder, StudyFile("toy", "", study, tuple(run_specs), "builds", command))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory, study_maker, spec_maker) -> Path:
+    """The page of a study of which a method was not run, beside a published table."""
+    folder = tmp_path_factory.mktemp("report")
+    runs_folder = study_maker(folder / "runs")
+    entry = Published("ncr_mini_imagenet_blue", {"40": "blue_40"}, {"Standard": "vanilla"})
+    run_specs = [
+        spec_maker(config, method)
+        for config in ("blue_00", "blue_40")
+        for method in ("vanilla", "mixup", "bootstrap")
+    ]
+    write_study(runs_folder, run_specs, published=(entry,), notes=("One more thing.",))
+    problems = write_report(runs_folder, folder / "out", files.default_root())
+    assert [line.split(":")[0] for line in problems] == ["blue_00", "blue_40", "red_00", "red_40"]
+    return folder / "out" / "index.html"
+
+
+class Reader(HTMLParser):
+    """Records the open tags and all addresses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+        self.open += [] if tag in ("meta", "img") else [tag]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_asks_nothing_of_a_network(page):
+    """Every tag is closed; addresses are anchors of the page or contain their data."""
+    reader = Reader()
+    reader.feed(page.read_text(encoding="utf-8"))
+
+    assert reader.open == []
+    assert all(address.startswith(("#", "data:image/")) for address in reader.addresses)
+    assert not re.search(r"https?://(?!www\.w3\.org)", page.read_text(encoding="utf-8"))
+
+
+def test_what_is_written(page):
+    """There are numbers for the checked reader, and tables in Markdown and LaTeX."""
+    text = (page.parent / "tables.md").read_text(encoding="utf-8")
+
+    assert tables.read_runs(page.parent / "runs.parquet")["dataset"].unique().to_pylist() == ["toy"]
+    assert "| bootstrap | not run | not run | – |" in text
+    assert "| Standard | 40 | 55.9 | 50.50 | −5.40 |" in text
+    assert "1. secondary public check for CNLW runs" in text
+    assert text.count("## ") == (page.parent / "tables.tex").read_text(encoding="utf-8").count(
+        "\\begin{table}"
+    )
+    assert text.endswith("| 1 | One more thing. |\n")
+    assert {path.name.split("_")[0] for path in (page.parent / "figures").glob("*.svg")} == {
+        "belts",
+        "curves",
+        "drop",
+        "over",
+    }
+    assert (
+        (page.parent / "figures" / "over_toy_blue.svg")
+        .read_text(encoding="utf-8")
+        .rstrip()
+        .endswith("</svg>")
+    )
+    assert "<li>One more thing.</li>" in page.read_text(encoding="utf-8")
+    sentence = "25 runs of the study toy, 24 of them to their end. 6 are planned."
+    assert f"{sentence} Not run: blue_00 bootstrap, blue_40 bootstrap." in page.read_text(
+        encoding="utf-8"
+    )
+
+
+def test_curves_go_over_what_the_study_says(tmp_path, run_maker, spec_maker):
+    """Here the x axis is an option of the noise."""
+    run_specs = []
+    for level, order in ((20, "random"), (40, "random"), (40, "reverse")):
+        name = f"blue_{level}_{order}"
+        run_maker(
+            tmp_path / name,
+            [50.0],
+            config=name,
+            method="mixup",
+            options={"alpha": 8, "per": "batch"},
+        )
+        recipe = Recipe("toy", "blue", options={"delta": level / 9, "order": order})
+        run_specs.append(spec_maker(name, "mixup", recipe=recipe))
+    write_study(tmp_path, run_specs, x_axis="delta", group_by=("alpha",), select_by="best")
+    record = read_study_record(tmp_path)
+    places = [
+        record.position(trial)
+        for trial in group_trials(
+            runs.make_runs_table(runs.read_run_folders(tmp_path)), ["alpha", "delta"]
+        )
+    ]
+
+    assert write_report(tmp_path, tmp_path / "out", files.default_root())
+    assert "Accuracy (best) over delta" in (tmp_path / "out" / "index.html").read_text(
+        encoding="utf-8"
+    )
+    assert [(at.panel, at.line) for at in places] == [
+        ("toy, blue", "mixup alpha=8 level=20 order=random"),
+        ("toy, blue", "mixup alpha=8 level=40 order=random"),
+        ("toy, blue", "mixup alpha=8 level=40 order=reverse"),
+    ]
+    assert [at.x for at in places] == [20 / 9, 40 / 9, 40 / 9]
+
+
+def test_curves_go_over_keys_of_the_preset(tmp_path, run_maker):
+    """Each value makes a variant; strings and flags are no numbers, so they have no position."""
+    for size in (32, 64):
+        run_maker(
+            tmp_path / f"{size}", [50.0], preset={"batch_size": size, "optimiser": f"o{size}"}
+        )
+    trials = group_trials(runs.make_runs_table(runs.read_run_folders(tmp_path)), ["batch_size"])
+
+    assert [
+        StudyRecord(study=Study("", (), (), x_axis="batch_size")).position(trial)
+        for trial in trials
+    ] == [
+        ("toy, blue", "vanilla", 32),
+        ("toy, blue", "vanilla", 64),
+    ]
+    assert StudyRecord(study=Study("", (), (), x_axis="optimiser")).position(trials[0]) is None
+
+
+def test_the_command_says_where_the_page_is(page, tmp_path):
+    """Problems go to standard error; the same runs give the same page, byte for byte."""
+    done = CliRunner().invoke(
+        main, ["report", str(page.parent.parent / "runs"), "--out", str(tmp_path / "out")]
+    )
+
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "out" / "index.html")
+    assert "no build here" in done.stderr
+    assert (tmp_path / "out" / "index.html").read_bytes() == page.read_bytes()
+
+
+def test_a_folder_without_runs_is_an_error_in_a_line(tmp_path):
+    """The error says how to make a run."""
+    done = CliRunner().invoke(main, ["report", str(tmp_path)])
+
+    assert done.exit_code == 1
+    assert "no run here" in done.output
+
+
+def test_a_study_that_only_builds_is_reported_without_a_run(tmp_path, spec_maker):
+    """Configs that are not built are named."""
+    write_study(tmp_path, [spec_maker("blue_40", "")], methods=(), figures=("sizes", "labels"))
+    problems = write_report(tmp_path, tmp_path / "out", files.default_root())
+    text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+
+    assert "1 configs of the study toy: nothing is trained on them." in text
+    assert "All trials" not in text
+    assert problems[0].startswith("blue_40: no matrix, gallery or noise detection: builds/toy")
+
+
+def test_a_damaged_study_is_named(tmp_path, run_maker):
+    """The error names the file, the key and the remedy."""
+    run_maker(tmp_path / "a", [50.0])
+    (tmp_path / "study.json").write_text("{}")
+
+    with pytest.raises(ValueError, match=r"study\.json: 'name' is missing: run the sweep again"):
+        write_report(tmp_path, tmp_path / "out", files.default_root())
+
+
+def test_without_matplotlib_it_says_what_to_install(tmp_path):
+    """There is no traceback if the extra is not installed."""
+    code = "import sys; sys.modules['matplotlib'] = None; from cnlw_tools.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "report", tmp_path], capture_output=True, text=True
+    )
+
+    assert done.returncode == 1
+    assert "[report]'" in done.stderr
+
+
+def browse(tmp_path: Path, page: Path, *options: str) -> str:
+    """Open a page in a browser, and return what it prints."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
+    flags = ["--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    headless = [] if "headless" in browser else ["--headless"]
+    command = [browser, *headless, *flags, *options, page.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [400, 1200])
+def test_a_browser_shows_it_without_scrolling_sideways(page, tmp_path, width):
+    """On a phone and on a desk only tables are wider than the window, and all images load."""
+    copy = tmp_path / "page.html"
+    copy.write_text(
+        page.read_text(encoding="utf-8").replace("</body>", LOOK + "</body>"), encoding="utf-8"
+    )
+    document = browse(tmp_path, copy, f"--window-size={width},900", "--dump-dom")
+
+    assert re.search(r"<title>(.*?)</title>", document)[1] == "true,true"
+
+
+@pytest.mark.slow
+def test_a_browser_prints_it(page, tmp_path):
+    """The printout takes a few sheets."""
+    browse(tmp_path, page, f"--print-to-pdf={tmp_path / 'page.pdf'}")
+
+    assert 2 <= len(re.findall(rb"/Type\s*/Page\b", (tmp_path / "page.pdf").read_bytes())) <= 5
