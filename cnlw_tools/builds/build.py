@@ -90,19 +90,14 @@ def build(
         hashes = write_shards(job, planned_shards, executor, progress, untrusted_files)
 
         shards = _hash_shards(job.folder, planned_shards, {**old_card.shards, **hashes})
-        card = _extend_card(old_card, _describe_configs(plans, segments), shards, data.digests)
+        configs = _describe_configs(plans, segments)
+        card = _extend_card(old_card, configs, shards, data.digests)
         _write_samples(folder, recipe.noise, card, plans, segments, data.classes)
         render.write_card(folder, card, recipe, data.classes)
         new_bytes = _total_size(job.folder, hashes)
         total_bytes = _total_size(job.folder, planned_shards)
-    return BuildSummary(
-        folder=out,
-        configs={name: card.configs[name] for name in plans},
-        matrices={name: read_plan_info(table).expected_matrix() for name, table in plans.items()},
-        new_bytes=new_bytes,
-        total_bytes=total_bytes,
-        seconds=time.monotonic() - start,
-    )
+    seconds = time.monotonic() - start
+    return BuildSummary(out, configs, _matrices(plans), new_bytes, total_bytes, seconds)
 
 
 def last_build(builds: Path) -> Path:
@@ -127,6 +122,14 @@ def _draw_plans(recipe: Recipe, data: Dataset, progress: Progress) -> dict[str, 
         plans[config_name(recipe, level)] = plan(recipe, data, level)
         progress("plans", done, len(levels))
     return plans
+
+
+def _matrices(plans: Plans) -> dict[str, NDArray[np.float64]]:
+    """Return the (C, C) expected matrix of each plan, by config."""
+    matrices = {}
+    for name, table in plans.items():
+        matrices[name] = read_plan_info(table).expected_matrix()
+    return matrices
 
 
 def _open_card(folder: Path, recipe: Recipe, storage: Storage) -> BuildCard:

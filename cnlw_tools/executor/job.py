@@ -15,8 +15,8 @@ class Job:
 
     job_id: str = field(default_factory=lambda: uuid4().hex, kw_only=True)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Job) and other.job_id == self.job_id
+    def __eq__(self, value: object) -> bool:
+        return isinstance(value, Job) and value.job_id == self.job_id
 
     def __hash__(self) -> int:
         return hash(self.job_id)

@@ -1,4 +1,4 @@
-"""Which recipe a user means: a file, a name, or a dataset and a noise, with choices of one's own on top."""
+"""Which recipe a user means: a file, a name, or a dataset and a noise, and choices on top."""
 
 from collections.abc import Mapping
 from pathlib import Path
