@@ -1,4 +1,4 @@
-"""The command line: options, one call, output. Heavy imports live inside the commands."""
+"""The command line: options, one call, output. Heavy imports are inside the commands."""
 
 import os
 from typing import Any
@@ -8,30 +8,44 @@ import click
 from cnlw_tools import __version__
 from cnlw_tools.cli.build import build
 from cnlw_tools.cli.diff import diff
-from cnlw_tools.cli.export import export
 from cnlw_tools.cli.features import features
 from cnlw_tools.cli.fetch import fetch
 from cnlw_tools.cli.import_ import import_
-from cnlw_tools.cli.label import label
 from cnlw_tools.cli.list import list_
 from cnlw_tools.cli.plan import plan
+from cnlw_tools.cli.predict_labels import predict_labels
 from cnlw_tools.cli.report import report
 from cnlw_tools.cli.show import show
 from cnlw_tools.cli.sweep import sweep
 from cnlw_tools.cli.train import train
 from cnlw_tools.cli.train_mentor import train_mentor
 from cnlw_tools.cli.validate import validate
+from cnlw_tools.cli.votes import votes
 from cnlw_tools.extras import EXTRAS, install_command
 
-ALIKE = (
-    ValueError,
-    LookupError,
-    FileNotFoundError,
-)  # all processes of torchrun raise them: the first speaks
+COMMANDS = (
+    build,
+    diff,
+    features,
+    fetch,
+    import_,
+    list_,
+    plan,
+    predict_labels,
+    report,
+    show,
+    sweep,
+    train,
+    train_mentor,
+    validate,
+    votes,
+)
+# Every process of torchrun raises these alike, and the first one alone prints them.
+RAISED_BY_ALL = (ValueError, LookupError, FileNotFoundError)
 
 
-class Polite(click.Group):
-    """Says in one line what went wrong and what to do, instead of a traceback."""
+class FriendlyGroup(click.Group):
+    """Prints in one line what went wrong and what to do, instead of a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; the library's errors become messages."""
@@ -43,45 +57,30 @@ class Polite(click.Group):
             package = (error.name or "").partition(".")[0]
             if package not in EXTRAS:
                 raise
-            raise click.ClickException(
-                f"this needs {package}: {install_command(EXTRAS[package])}"
-            ) from error
+            command = install_command(EXTRAS[package])
+            raise click.ClickException(f"this needs {package}: {command}") from error
         except (ValueError, LookupError, OSError) as error:
-            if isinstance(error, ALIKE) and os.environ.get("LOCAL_RANK", "0") != "0":
+            if isinstance(error, RAISED_BY_ALL) and os.environ.get("LOCAL_RANK", "0") != "0":
                 raise SystemExit(1) from error
-            raise click.ClickException(_sentence(error)) from error
+            raise click.ClickException(format_error(error)) from error
 
 
-@click.group(cls=Polite, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=FriendlyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="cnlw")
 def main() -> None:
     """Controlled noisy-label image benchmarks: plan them, build them, prove them."""
 
 
-def _sentence(error: Exception) -> str:
-    """Say it in one line: the place and the system's words where it is the system's error, and what was added."""
-    said = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+def format_error(error: Exception) -> str:
+    """Return an error in one line; one of the system with its place and a remedy."""
+    message = str(error)
+    if isinstance(error, KeyError) and error.args:
+        message = str(error.args[0])
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
-        said = f"{place}{error.strerror}: check the path and its permissions"
-    return ". ".join([said, *getattr(error, "__notes__", [])])
+        message = f"{place}{error.strerror}: check the path and its permissions"
+    return ". ".join([message, *getattr(error, "__notes__", [])])
 
 
-for command in (
-    build,
-    diff,
-    export,
-    features,
-    fetch,
-    import_,
-    label,
-    list_,
-    plan,
-    report,
-    show,
-    sweep,
-    train,
-    train_mentor,
-    validate,
-):
+for command in COMMANDS:
     main.add_command(command)

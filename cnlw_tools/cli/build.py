@@ -1,7 +1,7 @@
-"""``cnlw build``: from recipe or flags to a folder that `datasets` loads."""
+"""``cnlw build``: from a recipe to a folder that `datasets` loads."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,45 +14,65 @@ from cnlw_tools.cli.options import (
     storage_options,
 )
 
+if TYPE_CHECKING:
+    from cnlw_tools.builds.build import BuildSummary
+    from cnlw_tools.card.metadata import ConfigCard
 
-@click.command()
+
+@click.command(short_help="Build images with noisy labels.")
 @recipe_options
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder of the build.  [default: builds/DATASET]"
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the build.  [default: builds/DATASET]",
 )
 @storage_options
 @WORKERS
 def build(
-    recipe: str | None, root: Path | None, out: Path | None, workers: int | None, **flags: Any
+    recipe_name: str | None,
+    root: Path | None,
+    out: Path | None,
+    workers: int | None,
+    **flags: Any,
 ) -> None:
-    """Build one level of noise, or all; what stands already is not built again.
+    """Build one level of noise, or all levels of a recipe.
 
-    RECIPE is a TOML file or a name from `cnlw list recipes`; --dataset D --noise N means the recipe D_N.
+    RECIPE is a TOML file or a name from `cnlw list recipes`. --dataset D and --noise N stand for
+    the recipe D_N. Levels that the folder holds already are not built again.
     """
-    from cnlw_tools.builds.build import build as run
-    from cnlw_tools.cli.progress import Bars
+    from cnlw_tools.builds.build import build as run_build
     from cnlw_tools.executor import EXECUTORS
+    from cnlw_tools.executor.progress import ProgressBars
+
+    recipe = read_recipe_flags(recipe_name, find_root(root), flags)
+    folder = out or Path("builds") / recipe.dataset
+    inputs = read_inputs(root, flags["data_dir"], flags["donors"], flags["store"])
+    with EXECUTORS["local"](workers) as executor, ProgressBars() as bars:
+        summary = run_build(recipe, inputs, folder, executor, bars)
+    _print_summary(summary)
+
+
+def _print_summary(summary: "BuildSummary") -> None:
     from cnlw_tools.plans.statistics import describe_invertibility
 
-    chosen = read_recipe_flags(recipe, find_root(root), flags)
-    target = out or Path("builds") / chosen.dataset
-    inputs = read_inputs(root, flags["data_dir"], flags["donors"], flags["store"])
-    with EXECUTORS["local"](workers) as executor, Bars() as bars:
-        done = run(chosen, inputs, target, executor, bars)
-    for name, config in done.configs.items():
-        rows = ", ".join(f"{split} {n:,}" for split, n in config.rows.items())
-        changed = (
-            ""
-            if config.changed is None
-            else f" ({100 * config.changed:.3f} % changed since level 0)"
-        )
-        click.echo(
-            f"{name:12} {100 * config.rate:7.3f} % noisy{changed}   {rows}   plan {config.digest[:16]}"
-        )
+    for name, config in summary.configs.items():
+        click.echo(f"{name:12} {_describe_config(config)}")
         if config.level is None:
-            click.echo(f"{name:12} {describe_invertibility(done.matrices[name])}")
-    size, new = done.total_bytes / 1e6, done.new_bytes / 1e6
+            click.echo(f"{name:12} {describe_invertibility(summary.matrices[name])}")
+    total = summary.total_bytes / 1e6
+    new = summary.new_bytes / 1e6
     click.echo(
-        f"{size:.1f} MB in {done.folder}, {new:.1f} MB of it written now, in {done.seconds:.1f} s"
+        f"{total:.1f} MB in {summary.folder}, {new:.1f} MB of it written now, "
+        f"in {summary.seconds:.1f} s"
     )
-    click.echo(f'load_dataset("{done.folder}", "{list(done.configs)[-1]}")')
+    last_config = list(summary.configs)[-1]
+    click.echo(f'load_dataset("{summary.folder}", "{last_config}")')
+
+
+def _describe_config(config: "ConfigCard") -> str:
+    """Return the share of noise, the rows of each split and the digest of the plan."""
+    noise = f"{100 * config.rate:7.3f} % noisy"
+    if config.changed is not None:
+        noise += f" ({100 * config.changed:.3f} % changed since level 0)"
+    rows = ", ".join(f"{split} {n_rows:,}" for split, n_rows in config.rows.items())
+    return f"{noise}   {rows}   plan {config.digest[:16]}"

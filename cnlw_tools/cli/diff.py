@@ -1,59 +1,69 @@
 """``cnlw diff``: how two plans, or two builds, differ."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from cnlw_tools.builds.diff import Difference
 
-class Incomparable(click.ClickException):
-    """One of the two is no plan and no build."""
+
+class NotComparable(click.ClickException):
+    """One of the two is neither a plan nor a build."""
 
     exit_code = 2
 
 
-@click.command()
+@click.command(short_help="Compare two plans or two builds.")
 @click.argument("a", type=click.Path(exists=True, path_type=Path))
 @click.argument("b", type=click.Path(exists=True, path_type=Path))
 @click.option(
-    "--list", "lists", is_flag=True, help="A line for each: what, slot, image in A, image in B."
+    "--list",
+    "list_slots",
+    is_flag=True,
+    help="Print a line for each difference: kind, slot, image in A, image in B.",
 )
-def diff(a: Path, b: Path, lists: bool) -> None:
-    """Say in how many slots, and how, two plans or two builds differ; --list: which are missing, changed, substituted.
+def diff(a: Path, b: Path, list_slots: bool) -> None:
+    """Count the slots in which two plans, or two builds, differ, and say how.
 
-    Exit code: 0 they are the same, 1 they differ, 2 they cannot be compared.
+    --list says which slots are missing, changed or substituted. Exit code: 0 they are the same,
+    1 they differ, 2 they cannot be compared.
     """
     from cnlw_tools.builds.diff import compare_plans, list_differences, read_plans
 
     if a.is_dir() != b.is_dir():
         raise click.UsageError(f"{a} and {b}: compare two plans or two builds")
     try:
-        ours, theirs = read_plans(a), read_plans(b)
+        plans_a, plans_b = read_plans(a), read_plans(b)
     except (ValueError, OSError) as error:
-        raise Incomparable(str(error)) from error
-    same = True
-    for name in sorted({*ours, *theirs}):
-        if name not in ours or name not in theirs:
-            same = False
-            click.echo(f"{name}: only in {a if name in ours else b}")
+        raise NotComparable(str(error)) from error
+    is_same = True
+    for name in sorted({*plans_a, *plans_b}):
+        if name not in plans_a or name not in plans_b:
+            is_same = False
+            click.echo(f"{name}: only in {a if name in plans_a else b}")
             continue
-        found = compare_plans(ours[name], theirs[name])
-        same &= found.is_empty()
-        click.echo(
-            f"{name}: {_sentence(found.slots, found.only_a, found.only_b, found.differ, found.by_column, found.examples)}"
-        )
-        for row in list_differences(ours[name], theirs[name]) if lists else ():
-            click.echo("\t".join(row))
-    raise SystemExit(0 if same else 1)
+        difference = compare_plans(plans_a[name], plans_b[name])
+        is_same &= difference.is_empty()
+        click.echo(f"{name}: {_describe(difference)}")
+        if list_slots:
+            for row in list_differences(plans_a[name], plans_b[name]):
+                click.echo("\t".join(row))
+    raise SystemExit(0 if is_same else 1)
 
 
-def _sentence(
-    slots: int, only_a: int, only_b: int, differ: int, by: dict[str, int], such_as: list[str]
-) -> str:
-    if not (only_a or only_b or differ):
-        return f"the same in all {slots:,} slots"
-    parts = [f"{slots:,} slots, {differ:,} differ"]
-    parts += ["in " + ", ".join(f"{column} {n:,}" for column, n in by.items())] if by else []
-    parts += [f"only in the first {only_a:,}"] if only_a else []
-    parts += [f"only in the second {only_b:,}"] if only_b else []
-    parts += ["such as " + ", ".join(such_as)] if such_as else []
+def _describe(difference: "Difference") -> str:
+    if difference.is_empty():
+        return f"the same in all {difference.slots:,} slots"
+    parts = [f"{difference.slots:,} slots, {difference.differ:,} differ"]
+    if difference.by_column:
+        columns = (f"{column} {count:,}" for column, count in difference.by_column.items())
+        parts.append("in " + ", ".join(columns))
+    if difference.only_a:
+        parts.append(f"only in the first {difference.only_a:,}")
+    if difference.only_b:
+        parts.append(f"only in the second {difference.only_b:,}")
+    if difference.examples:
+        parts.append("such as " + ", ".join(difference.examples))
     return "; ".join(parts)

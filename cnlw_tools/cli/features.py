@@ -1,29 +1,27 @@
-"""``cnlw features``: what images look like in a few numbers, for noise that asks for it."""
+"""``cnlw features``: thumbnails as features, for noise that depends on the image."""
 
 from pathlib import Path
 
 import click
 
-from cnlw_tools.cli.options import ROOT, WORKERS, read_inputs
+from cnlw_tools.cli.options import DATA_DIR, ROOT, WORKERS, read_inputs
 
 
-@click.command()
+@click.command(short_help="Write thumbnails as features of images.")
 @click.option("--dataset", default="shapes", show_default=True, help="Name of a dataset.")
-@click.option(
-    "--data-dir", type=click.Path(path_type=Path), help="Where your copy of the images lies."
-)
+@DATA_DIR
 @click.option(
     "--size",
     type=click.IntRange(1, 64),
     default=8,
     show_default=True,
-    help="Pixels of the thumbnails' side.",
+    help="Side of the thumbnails in pixels.",
 )
 @click.option(
     "--out",
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The side table, a .parquet file.",
+    help="Side table to write, a .parquet file.",
 )
 @ROOT
 @WORKERS
@@ -35,12 +33,15 @@ def features(
     root: Path | None,
     workers: int | None,
 ) -> None:
-    """Write thumbnails of the training images as features: a side table for `--noise instance --side-table FILE`."""
+    """Write thumbnails of the training images as features.
+
+    The file is a side table for `cnlw build --noise instance --side-table FILE`.
+    """
     import pyarrow.compute as pc
 
-    from cnlw_tools.cli.progress import Bars
     from cnlw_tools.dataset import tables
     from cnlw_tools.executor import EXECUTORS
+    from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.ingest.resolve import load_dataset
     from cnlw_tools.ingest.thumbnails import make_thumbnails
     from cnlw_tools.recipe.recipe import parse_recipe
@@ -48,7 +49,7 @@ def features(
     from cnlw_tools.sources import SOURCES
 
     if out.suffix != ".parquet":
-        raise ValueError(f"{out}: features are a .parquet file: name it so")
+        raise ValueError(f"{out}: features are a .parquet file: use a name that ends so")
     recipe = parse_recipe({"dataset": dataset, "noise": "instance"}, "the command line")
     inputs = read_inputs(root, data_dir)
     base = load_dataset(recipe, inputs).base
@@ -56,9 +57,8 @@ def features(
     if base is None:
         raise ValueError(f"{dataset}: its base manifest comes from the images: give --data-dir")
     ids = base.filter(pc.equal(base["split"], "train"))["image_id"]
-    with EXECUTORS["local"](workers) as executor, Bars() as bars:
+    with EXECUTORS["local"](workers) as executor, ProgressBars() as bars:
         table = make_thumbnails(dataset, inputs, ids, size, executor, bars)
     tables.write_parquet(table, out)
-    click.echo(
-        f"{out}: column features, {3 * size * size} numbers for each of {len(table):,} images"
-    )
+    n_numbers = 3 * size * size
+    click.echo(f"{out}: column features, {n_numbers} numbers for each of {len(table):,} images")

@@ -1,6 +1,6 @@
-"""``cnlw list``: what there is, one line each."""
+"""``cnlw list``: the names that other commands take, one line each."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -10,78 +10,39 @@ import click
 
 from cnlw_tools.cli.options import ROOT, find_root
 
-
-@click.command("list")
-@click.argument(
-    "kind",
-    type=click.Choice(["datasets", "noise", "recipes", "methods", "nets", "presets", "studies"]),
-)
-@ROOT
-def list_(kind: str, root: Path | None) -> None:
-    """Say what there is, one line each."""
-    listing = {
-        "datasets": _datasets,
-        "noise": _noise,
-        "recipes": _recipes,
-        "methods": _methods,
-        "nets": _nets,
-        "presets": _presets,
-        "studies": _studies,
-    }
-    for name, line in listing[kind](find_root(root)):
-        click.echo(f"{name:22} {line}".rstrip())
+Lines = list[tuple[str, str]]  # name and description
 
 
-def _datasets(root: Path) -> list[tuple[str, str]]:
+def list_datasets(root: Path) -> Lines:
+    """Return the datasets, with the number of classes and what --data-dir has to hold."""
     from cnlw_tools.dataset import dataset, tables
     from cnlw_tools.sources import SOURCES
 
-    found = []
+    lines = []
     for name in sorted({*dataset.list_datasets(root), *SOURCES}):
-        listed = root / "manifests" / name / "classes.csv"
-        classes = len(tables.read_classes(listed)) if listed.is_file() else "own"
+        class_list = root / "manifests" / name / "classes.csv"
+        n_classes = len(tables.read_classes(class_list)) if class_list.is_file() else "own"
         source = SOURCES.get(dataset.read_source_name(name, root))
-        images = (
-            "no source yet"
-            if source is None
-            else source.layout or "nothing: images come with the package"
-        )
-        found.append((name, f"{classes:>4} classes   --data-dir: {images}"))
-    return found
+        images = "no source yet"
+        if source is not None:
+            images = source.layout or "nothing: images come with the package"
+        lines.append((name, f"{n_classes:>4} classes   --data-dir: {images}"))
+    return lines
 
 
-def _noise(root: Path) -> list[tuple[str, str]]:
+def list_noise(root: Path) -> Lines:
+    """Return the noise models, with their papers and options."""
     from cnlw_tools.noise import NOISE
 
-    said = []
+    lines = []
     for name, model in NOISE.items():
-        said.append(
-            (
-                name,
-                f"{_first_line(model.draw).replace('``', '')} {model.paper}{_shown(model.options)}",
-            )
-        )
-    return said
+        summary = _first_line(model.draw).replace("``", "")
+        lines.append((name, f"{summary} {model.paper}{_format_options(model.options)}"))
+    return lines
 
 
-def _recipes(root: Path) -> list[tuple[str, str]]:
-    return _headings(root / "pipelines")
-
-
-def _presets(root: Path) -> list[tuple[str, str]]:
-    return _headings(root / "pipelines" / "train")
-
-
-def _studies(root: Path) -> list[tuple[str, str]]:
-    return _headings(root / "pipelines" / "studies")
-
-
-def _headings(folder: Path) -> list[tuple[str, str]]:
-    paths = sorted(folder.glob("*.toml"))
-    return [(p.stem, p.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")) for p in paths]
-
-
-def _methods(root: Path) -> list[tuple[str, str]]:
+def list_methods(root: Path) -> Lines:
+    """Return the methods, with the cost of a step, their papers, needs and options."""
     from cnlw_tools.cli.definitions import describe_method
     from cnlw_tools.methods import METHODS
 
@@ -90,11 +51,12 @@ def _methods(root: Path) -> list[tuple[str, str]]:
         method = describe_method(METHODS.target(name))
         needs = f"   needs: {', '.join(method.requires)}" if method.requires else ""
         text = f"{method.relative_cost:4.1f} x   {method.summary} {method.paper}{needs}"
-        lines.append((name, text + _shown(method.options)))
+        lines.append((name, text + _format_options(method.options)))
     return lines
 
 
-def _nets(root: Path) -> list[tuple[str, str]]:
+def list_nets(root: Path) -> Lines:
+    """Return the networks."""
     from cnlw_tools.cli.definitions import first_line
     from cnlw_tools.trainer.nets import NETS
 
@@ -105,7 +67,36 @@ def _nets(root: Path) -> list[tuple[str, str]]:
     return lines
 
 
-def _shown(options: Mapping[str, Any]) -> str:
+def list_files(folder: str, root: Path) -> Lines:
+    """Return the TOML files of a folder below pipelines/, with the comment on top of each."""
+    lines = []
+    for path in sorted((root / "pipelines" / folder).glob("*.toml")):
+        heading = path.read_text(encoding="utf-8").partition("\n")[0]
+        lines.append((path.stem, heading.lstrip("# ")))
+    return lines
+
+
+KINDS: Mapping[str, Callable[[Path], Lines]] = {
+    "datasets": list_datasets,
+    "noise": list_noise,
+    "recipes": partial(list_files, ""),
+    "methods": list_methods,
+    "nets": list_nets,
+    "presets": partial(list_files, "train"),
+    "studies": partial(list_files, "studies"),
+}
+
+
+@click.command("list", short_help="List datasets, noise, methods and more.")
+@click.argument("kind", type=click.Choice([*KINDS]))
+@ROOT
+def list_(kind: str, root: Path | None) -> None:
+    """List what there is of a kind, one line each."""
+    for name, description in KINDS[kind](find_root(root)):
+        click.echo(f"{name:22} {description}".rstrip())
+
+
+def _format_options(options: Mapping[str, Any]) -> str:
     """Return options and their defaults as one would type them; dots: there is no default."""
     words = " ".join(f"-o {name}={_format_default(value)}" for name, value in options.items())
     return f" [{words}]" if words else ""
@@ -123,6 +114,7 @@ def _format_default(value: Any) -> str:
     return text
 
 
-def _first_line(thing: object) -> str:
-    named = thing.func if isinstance(thing, partial) else thing
-    return (named.__doc__ or "").splitlines()[0]
+def _first_line(function: object) -> str:
+    if isinstance(function, partial):
+        function = function.func
+    return (function.__doc__ or "").splitlines()[0]

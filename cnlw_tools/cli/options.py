@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_h
 import click
 
 from cnlw_tools.recipe.keys import INPUT, LEVEL, PLAN, STORAGE, Key, declared_keys
-from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, HIGHEST_LEVEL, Recipe
+from cnlw_tools.recipe.preset import Preset
+from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, HIGHEST_LEVEL, Recipe, parse_recipe
 from cnlw_tools.recipe.toml import parse_option, read_toml
 from cnlw_tools.registry import pick, suggest
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
-SEED = click.IntRange(0, 2**63 - 1)  # what torch takes
 
 
 def key_option(cls: type, name: str, default_text: str = "") -> Decorator[Any]:
@@ -99,7 +99,28 @@ STORE = click.option(
     help="Folder of web images, made by `cnlw fetch`.",
 )
 DONOR = key_option(Recipe, "donors")
-RECIPE = click.argument("recipe", required=False)
+RECIPE = click.argument("recipe_name", metavar="[RECIPE]", required=False)
+PRESET = click.option(
+    "--preset",
+    metavar="NAME",
+    help="How to train: a preset, or a .toml file.  [default: the dataset's]",
+)
+SEED = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),  # what torch takes
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of the run; another seed is another run.",
+)
+
+
+def preset_option(name: str) -> Decorator[Any]:
+    """Return the option that a key of a preset declares; it overrides the preset."""
+    return key_option(Preset, name, default_text="the preset's")
+
+
+NET = preset_option("net")
 
 
 def recipe_options(command: F) -> F:
@@ -154,21 +175,20 @@ def read_inputs(
     return Inputs(find_root(root), data_dir, _donor_folders(donors), store)
 
 
-def read_recipe_flags(recipe: str | None, root: Path, flags: Mapping[str, Any]) -> Recipe:
+def read_recipe_flags(name: str | None, root: Path, flags: Mapping[str, Any]) -> Recipe:
     """Return the recipe of a file, of a name, or of --dataset and --noise.
 
     Args:
-        recipe: a file or a name
+        name: a file, or the name of a recipe
         root: the folder of pipelines/
         flags: values of options by key; they override what the file says
 
     Raises:
         ValueError, LookupError, OSError: with value, place and remedy
     """
-    from cnlw_tools.recipe.recipe import parse_recipe
 
     changes = _changed_keys(flags)
-    path = _find_recipe(recipe, root, changes)
+    path = _find_recipe(name, root, changes)
     keys = read_toml(path, "recipe") if path else {}
     if "options" in changes:
         changes["options"] = {**keys.get("options", {}), **changes["options"]}
@@ -225,15 +245,14 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def _find_recipe(recipe: str | None, root: Path, changes: dict[str, Any]) -> Path | None:
+def _find_recipe(name: str | None, root: Path, changes: dict[str, Any]) -> Path | None:
     """Return the file of a recipe; none where the options name a dataset and noise without one."""
-    if recipe is not None:
-        path = Path(recipe) if Path(recipe).is_file() else _find_by_name(recipe, root)
+    if name is not None:
+        path = Path(name) if Path(name).is_file() else _find_by_name(name, root)
         if path is None:
             names = [path.stem for path in (root / "pipelines").glob("*.toml")]
             raise FileNotFoundError(
-                f"{recipe}: there is no such recipe.{suggest(recipe, names)} "
-                "See `cnlw list recipes`"
+                f"{name}: there is no such recipe.{suggest(name, names)} See `cnlw list recipes`"
             )
         return path
     if "noise" not in changes:
@@ -245,10 +264,10 @@ def _find_recipe(recipe: str | None, root: Path, changes: dict[str, Any]) -> Pat
     from cnlw_tools.noise import NOISE
     from cnlw_tools.sources import SOURCES
 
-    name = changes.setdefault("dataset", declared_keys(Recipe)["dataset"].default_text)
-    pick(dict.fromkeys([*dataset.list_datasets(root), *SOURCES]), name, "dataset")
+    dataset_name = changes.setdefault("dataset", declared_keys(Recipe)["dataset"].default_text)
+    pick(dict.fromkeys([*dataset.list_datasets(root), *SOURCES]), dataset_name, "dataset")
     pick(NOISE, changes["noise"], "noise")
-    return _find_by_name(f"{name}_{changes['noise']}", root)
+    return _find_by_name(f"{dataset_name}_{changes['noise']}", root)
 
 
 def _find_by_name(name: str, root: Path) -> Path | None:

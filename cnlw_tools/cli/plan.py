@@ -1,7 +1,7 @@
-"""``cnlw plan``: one level as a table, without an image."""
+"""``cnlw plan``: one level of noise as a table, without an image."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,54 +13,77 @@ from cnlw_tools.cli.options import (
     recipe_options,
 )
 
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-@click.command()
+
+@click.command(short_help="Write a plan: a table, without an image.")
 @recipe_options
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Parquet file.  [default: DATASET_CONFIG.parquet]",
+    help="Parquet file to write.  [default: DATASET_CONFIG.parquet]",
 )
 @WORKERS
 def plan(
-    recipe: str | None, root: Path | None, out: Path | None, workers: int | None, **flags: Any
+    recipe_name: str | None,
+    root: Path | None,
+    out: Path | None,
+    workers: int | None,
+    **flags: Any,
 ) -> None:
-    """Write which image takes which slot under which label, for one level."""
-    from cnlw_tools import hashing
+    """Write which image the learner gets in each slot, and under which label, at one level.
+
+    RECIPE is a TOML file or a name from `cnlw list recipes`. --dataset D and --noise N stand for
+    the recipe D_N.
+    """
     from cnlw_tools.dataset import tables
     from cnlw_tools.executor import EXECUTORS
     from cnlw_tools.ingest.resolve import load_dataset
-    from cnlw_tools.plans.info import read_plan_info
     from cnlw_tools.plans.plan import config_name, recipe_levels
-    from cnlw_tools.plans.plan import plan as draw
-    from cnlw_tools.plans.statistics import describe_invertibility
+    from cnlw_tools.plans.plan import plan as draw_plan
 
-    chosen = read_recipe_flags(recipe, find_root(root), flags)
+    recipe = read_recipe_flags(recipe_name, find_root(root), flags)
     inputs = read_inputs(root, flags["data_dir"], flags["donors"], flags["store"])
     with EXECUTORS["local"](workers) as executor:
-        found = load_dataset(chosen, inputs, executor)
-    asked = recipe_levels(chosen, found)
-    if len(asked) != 1:
+        dataset = load_dataset(recipe, inputs, executor)
+    levels = recipe_levels(recipe, dataset)
+    if len(levels) != 1:
         raise ValueError(
-            f"a plan is one level, and here are {len(asked)}: give --level, such as --level 40"
+            f"a plan has one level, and the recipe has {len(levels)}: "
+            "give --level, such as --level 40"
         )
-    level = asked[0]
-    target = out or Path(f"{chosen.dataset}_{config_name(chosen, level)}.parquet")
-    if target.suffix == ".csv":
+    path = out or Path(f"{recipe.dataset}_{config_name(recipe, levels[0])}.parquet")
+    _check_path(path)
+    table = draw_plan(recipe, dataset, levels[0])
+    tables.write_parquet(table, path)
+    _print_plan(table, path)
+
+
+def _check_path(path: Path) -> None:
+    """Raise if a plan may not be written there: it may replace another plan, and nothing else."""
+    from cnlw_tools.dataset import tables
+
+    if path.suffix == ".csv":
         raise ValueError(
-            f"{target}: a plan is a Parquet file: name it {target.with_suffix('.parquet').name}"
+            f"{path}: a plan is a Parquet file: name it {path.with_suffix('.parquet').name}"
         )
-    if target.exists():
-        tables.read_plan(
-            target
-        )  # another plan may be replaced; anything else is an error that says so
-    table = draw(chosen, found, level)
-    tables.write_parquet(table, target)
-    noisy = sum(table["is_noisy"].to_pylist())
-    click.echo(f"{target}: {len(table):,} rows, {noisy:,} noisy, digest {hashing.digest(table)}")
-    if swapped := len(read_plan_info(table).substituted):
+    if path.exists():
+        tables.read_plan(path)
+
+
+def _print_plan(table: "pa.Table", path: Path) -> None:
+    from cnlw_tools import hashing
+    from cnlw_tools.plans.info import read_plan_info
+    from cnlw_tools.plans.statistics import describe_invertibility
+
+    info = read_plan_info(table)
+    n_noisy = sum(table["is_noisy"].to_pylist())
+    click.echo(f"{path}: {len(table):,} rows, {n_noisy:,} noisy, digest {hashing.digest(table)}")
+    if info.substituted:
         click.echo(
-            f"{target}: {swapped:,} planned images are not there, and the next in their order stand in for them"
+            f"{path}: {len(info.substituted):,} planned images are not available; "
+            "the next ones in order stand in for them"
         )
-    if level is None:
-        click.echo(f"{target}: {describe_invertibility(read_plan_info(table).expected_matrix())}")
+    if info.level is None:
+        click.echo(f"{path}: {describe_invertibility(info.expected_matrix())}")

@@ -1,33 +1,43 @@
-"""``cnlw report``: what runs came to."""
+"""``cnlw report``: tables and figures of runs."""
 
 from pathlib import Path
 
 import click
 
 from cnlw_tools.cli.options import ROOT, find_root
+from cnlw_tools.study.spec import METRICS
 
 
-@click.command()
+@click.command(short_help="Write tables and figures of runs.")
 @click.argument("runs", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder of the report.  [default: RUNS/report]"
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the report.  [default: RUNS/report]",
 )
 @click.option(
-    "--rule",
-    type=click.Choice(["last", "best", "mean10"]),
-    help="What the best trial of a method is chosen by.  [default: what the study says, or last]",
+    "--select-by",
+    type=click.Choice(METRICS),
+    help="Result that selects the best trial of a method.  [default: the study's, or last]",
 )
 @click.option(
-    "--apart", multiple=True, metavar="OPTION", help="An option that makes a method of its own."
+    "--group-by",
+    multiple=True,
+    metavar="OPTION",
+    help="Option whose values make methods of their own; may be repeated.",
 )
 @ROOT
 def report(
-    runs: Path, out: Path | None, rule: str | None, apart: tuple[str, ...], root: Path | None
+    runs: Path,
+    out: Path | None,
+    select_by: str | None,
+    group_by: tuple[str, ...],
+    root: Path | None,
 ) -> None:
-    """Write tables, figures and a web page, index.html, of all runs below a folder."""
+    """Write tables, figures and a web page, index.html, of all runs below the folder RUNS."""
     from cnlw_tools.reports.write import write_report
 
-    where = out or runs / "report"
-    for problem in write_report(runs, where, find_root(root), rule or "", apart):
+    folder = out or runs / "report"
+    for problem in write_report(runs, folder, find_root(root), select_by or "", group_by):
         click.echo(f"note: {problem}", err=True)
-    click.echo(where / "index.html")
+    click.echo(folder / "index.html")

@@ -1,49 +1,70 @@
-"""``cnlw sweep``: a study, run by run."""
+"""``cnlw sweep``: all runs of a study."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from cnlw_tools.cli.options import DONOR, ROOT, STORE, WORKERS, find_root, read_inputs
+from cnlw_tools.cli.options import (
+    DATA_DIR,
+    DEVICE,
+    DONOR,
+    ROOT,
+    STORE,
+    WORKERS,
+    find_root,
+    read_inputs,
+)
 
 if TYPE_CHECKING:
     from cnlw_tools.study.expand import RunSpec
     from cnlw_tools.study.workers import Outcome, SweepPaths
 
+STATES = ("done", "skipped", "failed", "stopped")
 
-@click.command()
-@click.argument("recipe")
+
+@click.command(short_help="Make all runs of a study.")
+@click.argument("study_name", metavar="STUDY")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder of the runs.  [default: runs/NAME, or NAME_SCALE]",
+    help="Folder of the runs.  [default: runs/STUDY, or runs/STUDY_SCALE]",
 )
 @click.option(
-    "--scale", default="", help="Of the study's: small fits a laptop, paper is what the paper did."
+    "--scale",
+    default="",
+    help="Scale of the study: small fits a laptop, paper is what the paper did.",
 )
 @click.option(
     "--builds",
     type=click.Path(path_type=Path),
     default=Path("builds"),
     show_default=True,
-    help="Where builds lie.",
+    help="Folder of the builds.",
 )
-@click.option(
-    "--data-dir", type=click.Path(path_type=Path), help="Where your copy of the images lies."
-)
+@DATA_DIR
 @DONOR
 @STORE
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda or auto.")
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at once.")
+@DEVICE
 @click.option(
-    "--part", "share", metavar="I/N", default="1/1", help="Every Nth run, for one of N machines."
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Number of runs at once.",
+)
+@click.option(
+    "--shard",
+    metavar="I/N",
+    default="1/1",
+    help="Make the Ith of N parts of the runs, on one of N machines.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the runs and the time they may take.")
 @ROOT
 @WORKERS
 def sweep(
-    recipe: str,
+    study_name: str,
     out: Path | None,
     scale: str,
     builds: Path,
@@ -52,77 +73,78 @@ def sweep(
     store: Path | None,
     device: str,
     jobs: int,
-    share: str,
+    shard: str,
     dry_run: bool,
     root: Path | None,
     workers: int | None,
 ) -> None:
-    """Run a study: what is finished is skipped, what was killed goes on, what fails is reported in the end.
+    """Make all runs of a study. Finished runs are skipped, and stopped ones are resumed.
 
-    RECIPE is a TOML file or a name from `cnlw list studies`. Exit code: 0 all runs are done, 1 some failed.
+    STUDY is a TOML file or a name from `cnlw list studies`. A run that fails is reported, and the
+    others go on. Exit code: 0 all runs are done, 1 some failed.
     """
-    from cnlw_tools.cli.progress import Bars
-    from cnlw_tools.study import spec as studies
-    from cnlw_tools.study import sweep as sweeps
+    from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.study.expand import expand_study
+    from cnlw_tools.study.spec import find_study, read_study
+    from cnlw_tools.study.sweep import record_study, run_sweep, select_shard
     from cnlw_tools.study.workers import SweepPaths
 
-    path = studies.find_study(recipe, find_root(root))
-    chosen = studies.read_study(path, scale)
-    where = out or Path("runs") / "_".join(filter(None, [path.stem, scale]))
-    paths = SweepPaths(where, read_inputs(root, data_dir, donors, store), builds, device)
-    every = expand_study(chosen, find_root(root))
-    runs = sweeps.select_part(every, share)
+    path = find_study(study_name, find_root(root))
+    study = read_study(path, scale)
+    folder = out or Path("runs") / "_".join(filter(None, [path.stem, scale]))
+    paths = SweepPaths(folder, read_inputs(root, data_dir, donors, store), builds, device)
+    all_runs = expand_study(study, find_root(root))
+    runs = select_shard(all_runs, shard)
     if dry_run:
-        return _dry(runs, paths, jobs)
-    sweeps.record_study(chosen, every, path.stem, scale, paths)
-    with Bars() as bars:
-        outcomes = []
-        for outcome in sweeps.run_sweep(runs, paths, jobs, workers, bars):
+        _print_runs(runs, paths, jobs)
+        return
+    record_study(study, all_runs, path.stem, scale, paths)
+    outcomes = []
+    with ProgressBars() as bars:
+        for outcome in run_sweep(runs, paths, jobs, workers, bars):
             bars.close()
             outcomes.append(outcome)
-            _echo(outcome, len(outcomes), len(runs))
-    return _end(outcomes, where)
+            click.echo(f"{len(outcomes):4}/{len(runs)} {_describe_outcome(outcome)}")
+    _finish(outcomes, folder)
 
 
-def _dry(runs: list["RunSpec"], paths: "SweepPaths", jobs: int) -> None:
-    """Print the runs and the time they may take."""
+def _print_runs(runs: Sequence["RunSpec"], paths: "SweepPaths", jobs: int) -> None:
+    """Print the runs and the time that the unfinished ones may take."""
     from cnlw_tools.study.sweep import estimate_seconds, find_result
 
-    left = 0
+    n_unfinished = 0
     for run in runs:
-        done = find_result(run, paths)
-        left += done is None
-        click.echo(f"{'todo' if done is None else 'done':5} {run.name}")
+        is_finished = find_result(run, paths) is not None
+        n_unfinished += not is_finished
+        click.echo(f"{'done' if is_finished else 'todo':5} {run.name}")
     seconds = estimate_seconds(runs, paths)
-    said = (
-        "nothing ran yet that it could be estimated by"
-        if seconds is None
-        else f"about {seconds / jobs / 60:.1f} min"
-    )
-    click.echo(f"{len(runs)} runs, {left} to do: {said}")
+    estimate = "no run yet that their time could be estimated by"
+    if seconds is not None:
+        estimate = f"about {seconds / jobs / 60:.1f} min of training"
+    click.echo(f"{len(runs)} runs, {n_unfinished} to do: {estimate}")
 
 
-def _echo(outcome: "Outcome", done: int, many: int) -> None:
-    """Print the outcome of a run."""
-    said = "  ".join(
-        f"{name} {outcome.result[name]:.2f} %"
-        for name in ("last", "best", "mean10")
-        if outcome.result
-    )
-    click.echo(f"{done:4}/{many} {outcome.state:8} {outcome.run.name}   {said or outcome.reason}")
+def _describe_outcome(outcome: "Outcome") -> str:
+    """Return the state and the name of a run, and its results or the reason why it has none."""
+    from cnlw_tools.study.spec import METRICS
+
+    results = ""
+    if outcome.result:
+        results = "  ".join(f"{metric} {outcome.result[metric]:.2f} %" for metric in METRICS)
+    return f"{outcome.state:8} {outcome.run.name}   {results or outcome.reason}"
 
 
-def _end(outcomes: list["Outcome"], where: Path) -> None:
-    """Sum up; leave with 1 if a run failed, with 143 for SIGTERM and 130 for Ctrl-C if one was stopped."""
-    count = {
-        state: sum(o.state == state for o in outcomes)
-        for state in ("done", "skipped", "failed", "stopped")
-    }
-    click.echo(f"{where}: " + ", ".join(f"{n} {state}" for state, n in count.items()))
+def _finish(outcomes: Sequence["Outcome"], folder: Path) -> NoReturn:
+    """Print a summary and exit: with the code of a run that was stopped, else 1 if one failed."""
+    counts = dict.fromkeys(STATES, 0)
+    for outcome in outcomes:
+        counts[outcome.state] += 1
+    summary = ", ".join(f"{count} {state}" for state, count in counts.items())
+    click.echo(f"{folder}: {summary}")
     for outcome in outcomes:
         if outcome.state == "failed":
             click.echo(f"failed: {outcome.run.name}: {outcome.reason}", err=True)
-    if count["stopped"]:
-        click.echo("stopped: the same command goes on", err=True)
-    raise SystemExit(max((o.exit_code for o in outcomes), default=0) or min(count["failed"], 1))
+    if counts["stopped"]:
+        click.echo("stopped: run the same command again to resume", err=True)
+    exit_code = max((outcome.exit_code for outcome in outcomes), default=0)
+    raise SystemExit(exit_code or min(counts["failed"], 1))

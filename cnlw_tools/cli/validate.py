@@ -1,6 +1,7 @@
 """``cnlw validate``: prove a build from the build alone."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,27 +14,29 @@ if TYPE_CHECKING:
     from cnlw_tools.checks import CheckResult
 
 MARK = {"error": "ERROR", "note": "note", "ok": "ok", "skip": "-"}
+COLOUR = {"error": "red", "note": "yellow", "ok": "green", "skip": "bright_black"}
 WIDTH = 15  # letters of the longest name of a check
 MOST_SHOWN = 10  # findings of a check
-COLOUR = {"error": "red", "note": "yellow", "ok": "green", "skip": "bright_black"}
 
 
-class Unusable(click.ClickException):
-    """There is no build to check: neither fine nor faulty."""
+class NoBuild(click.ClickException):
+    """There is no build to check: neither right nor wrong."""
 
     exit_code = 2
 
 
-@click.command()
+@click.command(short_help="Check that a build is what it says.")
 @click.argument("build", required=False, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option(
     "--end-to-end",
     is_flag=True,
-    help="Also train on every config, briefly, and check what must hold.",
+    help="Also train on every config, briefly, and check the results.",
 )
 @click.option(
-    "--data-dir", type=click.Path(path_type=Path), help="Your copy of the images, to compare with."
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder of your copy of the images, to compare the build with.",
 )
 @DONOR
 @STORE
@@ -47,42 +50,41 @@ def validate(
     store: Path | None,
     workers: int | None,
 ) -> None:
-    """Prove that a build is what it says; without BUILD, the last one under builds/.
+    """Prove that a build is what it says; without BUILD, the last one below builds/.
 
-    Exit code: 0 nothing but notes, 1 errors, 2 there is no build to check.
+    Exit code: 0 there are notes at most, 1 there are errors, 2 there is no build to check.
     """
     from cnlw_tools.builds.build import last_build
     from cnlw_tools.checks import collect_evidence
-    from cnlw_tools.checks import validate as run
-    from cnlw_tools.cli.progress import Bars
+    from cnlw_tools.checks import validate as run_checks
     from cnlw_tools.executor import EXECUTORS
+    from cnlw_tools.executor.progress import ProgressBars
 
     inputs = read_inputs(None, data_dir, donors, store)
-    with EXECUTORS["local"](workers) as executor, Bars() as bars:
+    with EXECUTORS["local"](workers) as executor, ProgressBars() as bars:
         try:
             folder = build or last_build(Path("builds"))
-            held = collect_evidence(folder, inputs, executor, bars)
+            evidence = collect_evidence(folder, inputs, executor, bars)
         except (ValueError, OSError) as error:
-            raise Unusable(str(error)) from error
-        results = list(run(held, bars))
+            raise NoBuild(str(error)) from error
+        results = list(run_checks(evidence, bars))
         if end_to_end:
             from cnlw_tools.checks.learnability import check_learnability
 
             results += check_learnability(folder, executor, bars)
-    findings = [finding for result in results for finding in result.findings]
-    errors = sum(f.severity == "error" for f in findings)
+    severities = [finding.severity for result in results for finding in result.findings]
+    n_errors = severities.count("error")
     if as_json:
-        click.echo(json.dumps(_object(folder, results, errors), indent=1))
+        click.echo(json.dumps(_to_json(folder, results, n_errors), indent=1))
     else:
         for result in results:
-            _show(result)
-        click.echo(
-            f"{folder}: {errors} errors, {len(findings) - errors} notes, {len(results)} checks"
-        )
-    raise SystemExit(1 if errors else 0)
+            _print_result(result)
+        n_notes = len(severities) - n_errors
+        click.echo(f"{folder}: {n_errors} errors, {n_notes} notes, {len(results)} checks")
+    raise SystemExit(1 if n_errors else 0)
 
 
-def _object(folder: Path, results: list["CheckResult"], errors: int) -> dict[str, object]:
+def _to_json(folder: Path, results: Sequence["CheckResult"], n_errors: int) -> dict[str, object]:
     """Return what --json prints."""
     checks = []
     findings = []
@@ -90,17 +92,18 @@ def _object(folder: Path, results: list["CheckResult"], errors: int) -> dict[str
         checks.append(
             {"name": result.name, "claim": result.claim, "does_not_apply": result.skipped}
         )
-        findings += [{"check": result.name, **asdict(finding)} for finding in result.findings]
+        for finding in result.findings:
+            findings.append({"check": result.name, **asdict(finding)})
     return {
         "build": str(folder),
-        "ok": errors == 0,
-        "errors": errors,
+        "ok": n_errors == 0,
+        "errors": n_errors,
         "checks": checks,
         "findings": findings,
     }
 
 
-def _show(result: "CheckResult") -> None:
+def _print_result(result: "CheckResult") -> None:
     """Print a line for a check, and one for each of its first findings."""
     severities = [finding.severity for finding in result.findings]
     worst = "skip" if result.skipped else min(severities, default="ok")  # error < note
@@ -109,7 +112,6 @@ def _show(result: "CheckResult") -> None:
     click.echo(f"{mark} {result.name:{WIDTH}} {result.claim}{reason}")
     for finding in result.findings[:MOST_SHOWN]:
         click.echo(f"       {finding.location}: {finding.message} [{finding.count}]; {finding.fix}")
-    if len(result.findings) > MOST_SHOWN:
-        click.echo(
-            f"       and {len(result.findings) - MOST_SHOWN} more findings; --json shows all"
-        )
+    n_hidden = len(result.findings) - MOST_SHOWN
+    if n_hidden > 0:
+        click.echo(f"       and {n_hidden} more findings; --json shows all")

@@ -109,7 +109,7 @@ def read_export(text: str, path: str) -> pa.Table:
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
         raise ValueError(
             f"{path}: not an export of Label Studio with tasks of cnlw ({error!r}): "
-            "export it as JSON or JSON-MIN, from tasks of `cnlw export tasks`"
+            "export it as JSON or JSON-MIN, from tasks of `cnlw votes export`"
         ) from error
 
 

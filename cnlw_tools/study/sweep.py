@@ -30,16 +30,15 @@ from cnlw_tools.study.study_file import StudyFile, write_study_file
 from cnlw_tools.study.workers import Outcome, SweepPaths, train_runs
 
 
-def select_part(runs: Sequence[RunSpec], part: str) -> list[RunSpec]:
-    """Return the runs of one machine of several: for ``2/5`` every fifth, beginning with the
-    second.
+def select_shard(runs: Sequence[RunSpec], shard: str) -> list[RunSpec]:
+    """Return the runs of one of several machines: for ``2/5`` every fifth, from the second on.
 
     Raises:
-        ValueError: there is no such part
+        ValueError: there is no such shard
     """
-    index, _, count = part.partition("/")
+    index, _, count = shard.partition("/")
     if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-        raise ValueError(f"part {part!r}: write it as 2/5, the second of five")
+        raise ValueError(f"shard {shard!r}: write it as 2/5, the second of five")
     return list(runs[int(index) - 1 :: int(count)])
 
 

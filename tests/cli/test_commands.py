@@ -446,6 +446,29 @@ def test_every_command_has_help_and_is_in_the_readme() -> None:
         assert f"cnlw {name}" in readme
 
 
+def all_commands(group: click.Group) -> list[click.Command]:
+    """Return the commands of a group and of the groups in it."""
+    commands = []
+    for command in group.commands.values():
+        commands.append(command)
+        if isinstance(command, click.Group):
+            commands += all_commands(command)
+    return commands
+
+
+def test_help_fits_the_terminal() -> None:
+    """The list of commands is not cut, and the help of an option is a sentence of a line."""
+    assert "..." not in cnlw("--help").output.partition("Commands:")[2]
+    for command in all_commands(main):
+        assert len(command.get_short_help_str(100)) <= 45, command.name
+        for option in command.params:
+            if isinstance(option, click.Option):
+                sentence = (option.help or "").partition("  [default")[0]
+                assert len(sentence) <= 80, f"{command.name} {option.name}: {sentence}"
+                assert sentence[0].isupper(), f"{command.name} {option.name}: {sentence}"
+                assert sentence.endswith((".", "...")), f"{command.name} {option.name}: {sentence}"
+
+
 def test_help_imports_nothing_heavy() -> None:
     """`cnlw --help` answers at once: it imports neither arrays nor tables nor pictures."""
     code = "import sys, cnlw_tools.cli; print(*sys.modules)"

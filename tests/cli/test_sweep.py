@@ -53,13 +53,13 @@ def test_a_dry_run_prints_the_runs_and_writes_nothing(cnlw, tmp_path):
     lines = cnlw("--dry-run").stdout.splitlines()
 
     assert lines[0] == "todo  blue_40/vanilla_s0"
-    assert lines[-1] == "6 runs, 6 to do: nothing ran yet that it could be estimated by"
+    assert lines[-1] == "6 runs, 6 to do: no run yet that their time could be estimated by"
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_part_is_a_machines_share(cnlw):
+def test_a_shard_is_a_machines_share(cnlw):
     """Every third cell from the second on."""
-    lines = cnlw("--dry-run", "--part", "2/3").stdout.splitlines()
+    lines = cnlw("--dry-run", "--shard", "2/3").stdout.splitlines()
 
     assert lines[:-1] == ["todo  blue_40/vanilla_s1", "todo  blue_40/mixup_alpha-8_s0"]
 
@@ -69,7 +69,8 @@ def test_what_was_estimated_is_said(cnlw, monkeypatch):
     monkeypatch.setattr(sweep, "estimate_seconds", lambda runs, paths: 240.0)
 
     assert (
-        cnlw("--dry-run", "--jobs", "2").stdout.splitlines()[-1] == "6 runs, 6 to do: about 2.0 min"
+        cnlw("--dry-run", "--jobs", "2").stdout.splitlines()[-1]
+        == "6 runs, 6 to do: about 2.0 min of training"
     )
 
 
@@ -114,7 +115,7 @@ def test_exit_codes(cnlw, monkeypatch, states, code):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--part", "7"], "write it as 2/5"),
+        (["--shard", "7"], "write it as 2/5"),
         (["--scale", "small"], "It has none"),
     ],
 )

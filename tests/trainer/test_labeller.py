@@ -87,7 +87,7 @@ def test_the_command_makes_semantic_noise(tmp_path, tiny):
     labels = CliRunner().invoke(
         main,
         [
-            "label",
+            "predict-labels",
             *clean,
             *common_flags,
             "--decode-threads",

@@ -1,4 +1,4 @@
-"""What `cnlw show --dataset` says of votes."""
+"""What `cnlw votes report --dataset` says of votes."""
 
 import re
 
@@ -13,7 +13,7 @@ from cnlw_tools.dataset.tables import VOTES
 
 
 def show(*arguments):
-    return CliRunner().invoke(main, ["show", *map(str, arguments)])
+    return CliRunner().invoke(main, ["votes", "report", *map(str, arguments)])
 
 
 def rewrite(toy, rows):

@@ -1,0 +1,105 @@
+"""``cnlw predict-labels``: labels by a network that learned from a few clean ones."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cnlw_tools.cli.options import (
+    DECODE_THREADS,
+    DEVICE,
+    NET,
+    PRESET,
+    ROOT,
+    SEED,
+    find_root,
+    preset_option,
+)
+from cnlw_tools.cli.train import exit_when_stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@click.command("predict-labels", short_help="Write the labels that a network predicts.")
+@click.option(
+    "--data",
+    "build",
+    required=True,
+    metavar="BUILD",
+    type=click.Path(path_type=Path),
+    help="Folder of a build that has a split `probe`.",
+)
+@click.option(
+    "--config",
+    required=True,
+    help="Config of the build at level 0, such as blue_00_probe250.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Side table to write, a .parquet file.",
+)
+@NET
+@PRESET
+@preset_option("epochs")
+@preset_option("batch_size")
+@SEED
+@DEVICE
+@ROOT
+@DECODE_THREADS
+def predict_labels(
+    build: Path,
+    config: str,
+    out: Path,
+    net: str | None,
+    epochs: int | None,
+    batch_size: int | None,
+    **flags: Any,
+) -> None:
+    """Train a network on the split `probe`, and write its labels of all images but validation.
+
+    This is what semantic noise needs. The column has the name of the network:
+    `cnlw build --noise semantic --side-table OUT -o labels=NET`. The run of the network lies
+    beside the table, in OUT.labeller; the same command resumes it.
+    """
+    from cnlw_tools.executor.progress import ProgressBars
+    from cnlw_tools.trainer import Trainer
+    from cnlw_tools.trainer.labeller import train_and_label
+
+    if out.suffix != ".parquet":
+        raise ValueError(f"{out}: labels are a .parquet file: use a name that ends so")
+    flags["root"] = find_root(flags["root"])
+    labeller = Trainer(
+        build,
+        config,
+        net=net,
+        changes={"epochs": epochs, "batch_size": batch_size},
+        split="probe",
+        out=out.with_suffix(".labeller"),
+        resume=True,
+        **flags,
+    )
+    with exit_when_stopped(), ProgressBars() as bars:
+        labels = train_and_label(labeller, bars)
+    column = net or _preset_net(flags["preset"], build, flags["root"])
+    _write_labels(labels, column, out)
+    click.echo(f"{out}: column {column}, labels of {len(labels):,} images")
+
+
+def _preset_net(preset: str | None, build: Path, root: Path) -> str:
+    """Return the network of a preset; by default, of the one of the build's dataset."""
+    from cnlw_tools.card.metadata import read_card
+    from cnlw_tools.recipe.preset import read_preset
+
+    return read_preset(preset or read_card(build).dataset, root).net
+
+
+def _write_labels(labels: "Mapping[str, int]", column: str, path: Path) -> None:
+    import pyarrow as pa
+
+    from cnlw_tools.dataset import tables
+
+    columns = {"image_id": list(labels), column: pa.array(labels.values(), pa.int32())}
+    tables.write_parquet(pa.table(columns), path)

@@ -1,0 +1,123 @@
+"""``cnlw votes``: what people said about the candidates of a dataset."""
+
+from pathlib import Path
+
+import click
+
+from cnlw_tools.cli.options import DATA_DIR, ROOT, find_root
+
+DATASET = click.option(
+    "--dataset",
+    required=True,
+    metavar="NAME",
+    help="Name of a dataset that has candidates: manifests/NAME/web.parquet.",
+)
+
+
+@click.group(short_help="Import, export and report votes.")
+def votes() -> None:
+    """Import, export and report the votes of people on web images."""
+
+
+@votes.command("report", short_help="Print agreement, annotators and verdicts.")
+@DATASET
+@DATA_DIR
+@ROOT
+def report_votes(dataset: str, data_dir: Path | None, root: Path | None) -> None:
+    """Print how far people agree, which annotators stand out, and what red noise is possible.
+
+    There is a line for each class: its verdicts, the images that red noise may use, and the
+    highest level of red noise that they allow. Choices are those of the recipe NAME_red, if there
+    is one.
+    """
+    from cnlw_tools.cli.votes_report import describe_votes
+
+    for line in describe_votes(dataset, find_root(root), data_dir):
+        click.echo(line)
+
+
+@votes.command("export", short_help="Write tasks for Label Studio.")
+@DATASET
+@click.option(
+    "--votes",
+    "n_votes",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="How many yes and no votes a candidate should have.",
+)
+@click.option(
+    "--url",
+    help="Address of an image, with {image_id} in it.  [default: the uri of the manifest]",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="JSON file to write; an XML file is written beside it.  [default: NAME.json]",
+)
+@ROOT
+def export_votes(
+    dataset: str,
+    n_votes: int,
+    url: str | None,
+    out: Path | None,
+    root: Path | None,
+) -> None:
+    """Write the candidates that have too few votes, as tasks for Label Studio.
+
+    The XML file is the labelling interface to paste into the settings of the project. When people
+    have answered, export the project as JSON and run `cnlw votes import`.
+    """
+    import json
+
+    from cnlw_tools.dataset.dataset import read_dataset
+    from cnlw_tools.files import atomic_write
+    from cnlw_tools.ingest import label_studio
+
+    path = out or Path(f"{dataset}.json")
+    if path.suffix != ".json":
+        raise ValueError(f"{path}: tasks are a JSON file: name it {path.with_suffix('.json').name}")
+    data = read_dataset(dataset, find_root(root))
+    tasks = label_studio.make_tasks(data.web, data.votes, data.classes, n_votes, url)
+    interface = path.with_suffix(".xml")
+    texts = {
+        interface: label_studio.INTERFACE,
+        path: json.dumps(tasks, indent=0, ensure_ascii=False),
+    }
+    for target, text in texts.items():
+        with atomic_write(target) as draft:
+            draft.write_text(text, encoding="utf-8")
+    click.echo(
+        f"{path}: {len(tasks):,} of {len(data.web):,} candidates have fewer than {n_votes} votes; "
+        f"{interface}"
+    )
+
+
+@votes.command("import", short_help="Add the votes of files to a dataset.")
+@click.argument(
+    "paths",
+    metavar="FILE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+)
+@DATASET
+@click.option(
+    "--root",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=".",
+    help="Folder to write annotations/ in.  [default: .]",
+)
+def import_votes(paths: tuple[Path, ...], dataset: str, root: Path) -> None:
+    """Add votes to annotations/NAME/.
+
+    A FILE is csv, Parquet, or the JSON export of Label Studio or of the release of 2020.
+    """
+    from cnlw_tools.ingest.import_votes import add_votes
+
+    for path in paths:
+        result = add_votes(path, dataset, root)
+        replaced = f", {result.n_replaced:,} replaced by later ones" if result.n_replaced else ""
+        click.echo(
+            f"{result.path}: {result.n_added:,} votes added{replaced}; {result.n_votes:,} in all"
+        )
