@@ -8,9 +8,9 @@ L = mean_b v_b l_b        l_b = CE(y_b, z_b)        v = Curriculum(l, progress),
 Networks fit patterns before they memorise exceptions, so the label of an example whose loss is
 still high is more likely wrong. A mentor turns that into a curriculum: all examples at first, then
 those below a moving percentile of the losses. It can be a rule (`self_paced`, `focal`, `pd` ...) or
-a network that has learned a curriculum, from a rule or from the losses of a student on verified
-labels. The mean is over the batch and not over the weights, so a batch that the mentor distrusts
-makes a small step.
+a network that has learned a curriculum, from a rule or from a student's losses of labels that were
+verified, whether correct or wrong. The mean is over the batch and not over the weights, so a batch
+that the mentor distrusts makes a small step.
 
 The defaults are the paper's predefined curriculum (PD) at up to 40 % noise. The data-driven one
 (DD), at 20 %, is mentor = FILE.json, percentile 0.8, burn_in 18, fixed_epoch and example_dropout

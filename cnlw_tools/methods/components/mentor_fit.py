@@ -1,4 +1,4 @@
-"""Fits a mentor network to a rule, or to the losses of a student on verified labels.
+"""Fits a mentor network to a rule, or to a student's losses of labels that were verified.
 
 Source: Jiang, Zhou, Leung, Li and Fei-Fei 2018 (MentorNet, arXiv:1712.05055) and their code.
 
