@@ -16,8 +16,8 @@ once whatever is not learned yet, so the network and w are updated in turn: from
 every ``every`` epochs.
 
 The best network is the one that predicts most labels of a held-out share of the noisy training set;
-of equal ones the first. The paper writes w (L_q(p) - L_q(k)), which differs by the constant L_q(k)
-and has the same gradient. The logged weights are w p^q.
+of equal ones the first. The paper writes w (L_q(p) - L_q(k)), which is smaller by the constant
+L_q(k) and has the same gradient. The logged weights are w p^q.
 
 On `shapes` (blue 40, 16 pixels, 10 epochs) truncation at k = 0.5 ends at 31 where vanilla has 54,
 because so young a network finds few labels likely. With k = 0.3 it ends at 39 to vanilla's 56 after

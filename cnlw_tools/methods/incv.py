@@ -15,19 +15,20 @@ L     = mean CE of network 1 over examples with a small loss by network 2, and v
         small: the n = round(|B and S| (1 - eps_S min(1, e / ramp))) least of a batch B, in epoch e
         of this stage
 
-A network does not know the wrong labels of examples that it has not memorised, so where it predicts
-such a label, the label is likely correct: otherwise both would have to make the same mistake. The
-frequency of agreement tells how many labels are wrong. The wrong labels that remain in S are left
-to two networks that select for each other, as in Co-teaching. After ``warmup`` they also select
-among the rest of C, of which at most half as many as in S are drawn.
+A network cannot have memorised the wrong labels of examples that it has not seen, so where it
+predicts such an example's label, the label is likely correct: otherwise network and label would
+have to make the same mistake. The frequency of agreement tells how many labels are wrong. The wrong
+labels that remain in S are left to two networks that select for each other, as in Co-teaching.
+After ``warmup`` they also select among the rest of C, of which at most half as many as in S are
+drawn.
 
 The network that selects is the one that was best on the holdout, in the first iteration if eps >
 0.6 or the noise is asymmetric, in the first two if eps > 0.3, else always; afterwards it is the
 last one (the longer it learns, the more it memorises). With asymmetric noise no example is removed
 from C, K - 1 is 1 in eps_S, and the warm-up is twice as long, as it is where eps > 0.6. The default
 epochs have the authors' proportions: eight halves of 50 epochs, then 200. A network that has hardly
-learned selects only what it was trained on. So with few epochs, iterations are left out until each
-half has three epochs; if there is no time for any, S is all examples and eps = 0.
+learned selects only what its initial weights predict. So with few epochs, iterations are left out
+until each half has three epochs; if there is no time for any, S is all examples and eps = 0.
 
 Every training begins with the same weights, as in the code. During cross-validation the second
 network stores the best state of the first. With several ranks the selection of rank 0 counts, and

@@ -11,7 +11,8 @@ L   = mean [lam l_p + (1 - lam) l_q] + eta R(z~)         w, R: `dynamic_bootstra
 With mixup a network memorises wrong labels late, so after a while the losses of correct and wrong
 labels are apart, and a mixture of two Beta distributions gives the probability that each label is
 wrong (`beta_mixture`). From then on the target of each example is its label as far as that is
-correct, and the network's prediction for the rest. The mixture is fitted anew before every epoch.
+likely correct, and the network's prediction for the rest. The mixture is fitted anew before every
+epoch.
 
 The defaults are the authors', with epochs as shares of their 300. The predictions are only as good
 as the network. If it knows few classes when the warm-up ends, it goes on to learn its own mistakes,

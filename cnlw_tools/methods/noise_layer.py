@@ -8,7 +8,7 @@ L = -mean_b log p~_b[y_b] + q_lambda / K r(Q)     r: trace tr(Q) | ridge |Q|^2 /
 
 Let C[i, j] be the mean of p_i over images whose true class is j. The loss is least where Q C is the
 true Q*. With Q fixed to Q*, that is C = I: the network predicts the true class. A learned Q would
-stay at I, since C = Q* explains the labels as well; the regulariser r makes Q diffuse. So Q is
+stay at I, since C = Q* explains the labels just as well; the regulariser r makes Q diffuse. So Q is
 frozen at I until the network distinguishes the classes, then learned with the network, and after
 every step each column is projected back to probabilities (`simplex`; the paper does not say how).
 The paper leaves other details open, and they are our choice: the factor 1 / K, so that the same

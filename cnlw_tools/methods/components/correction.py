@@ -46,7 +46,7 @@ class Correction(Method):
         raise NotImplementedError
 
     def transition(self) -> Tensor:
-        """Return T, (K, K): the inverse of `matrix_for_loss`."""
+        """Return T, (K, K), computed back from ``loss_matrix``."""
         raise NotImplementedError
 
     def corrected_losses(self, log_p: Tensor, y: Tensor) -> Tensor:

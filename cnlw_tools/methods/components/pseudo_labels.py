@@ -2,7 +2,8 @@
 
 P = mean over views of softmax(z)
 g = P^(1/tau) / sum P^(1/tau)               tau < 1 sharpens (Berthelot et al. 2019)
-KL(softmax(z_b) || softmax(z^_b))           z^: logits of another view (Zhang et al. 2020, (4))
+KL(softmax(z_b) || softmax(z^_b))           z^: logits of another view
+                                            (Zhang et al. 2020, equation 4)
 """
 
 from collections.abc import Sequence
