@@ -7,7 +7,8 @@ A flipped label is never the true one, so the level is the share of wrong labels
 flip of an image is the same at every level. This is the first way of symmetric.py, under the name
 of its paper.
 
-Source: Jiang et al., ICML 2020, "Construction of controlled synthetic label noise".
+Source: Jiang et al., ICML 2020, "Beyond synthetic noise: deep learning on controlled noisy
+labels"; the authors' slides on the "construction of controlled synthetic label noise".
 """
 
 from cnlw_tools.noise import symmetric

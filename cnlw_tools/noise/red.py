@@ -10,7 +10,8 @@ one. Web images behind the need of the ``top`` level are reserves. Where a web i
 reserve replaces it, at all levels alike: the first free living one from a place that the slot's
 own number picks. So one dead link changes one slot, and a second one hardly ever a third slot.
 
-Source: Jiang et al., ICML 2020, "Construction of our dataset".
+Source: Jiang et al., ICML 2020, "Beyond synthetic noise: deep learning on controlled noisy
+labels"; the authors' slides on the "construction of our dataset".
 """
 
 from bisect import bisect_left
