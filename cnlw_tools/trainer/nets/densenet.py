@@ -1,6 +1,7 @@
 """DenseNet-BC, Huang et al. 2017: every layer sees the outputs of all layers before it.
 
-    x <- [x, conv3x3 ReLU BN conv1x1 ReLU BN x],   k channels more a layer, 4 k between the two
+    x <- [x, conv3x3 ReLU BN conv1x1 ReLU BN x]     k channels more a layer,
+                                                    4 k between the two convolutions
 
 densenet100: three blocks of 16 such layers, k = 12, on a stem of 2 k; between blocks half the
 channels and half the size.

@@ -7,8 +7,9 @@
                                                                         as used on CIFAR
     conv_small                5 convolutions, for `shapes` on a laptop  ours
 
-Rolnick et al. give the number of layers, not their widths. The ConvNets have the widths and the
-initial weights (Glorot and Bengio 2010) of the Keras examples for MNIST and CIFAR-10 of that time.
+Of the networks of Rolnick et al. we know the number of layers, not their widths. The ConvNets have
+the widths and the initial weights (Glorot and Bengio 2010) of the Keras examples for MNIST and
+CIFAR-10 of that time.
 """
 
 from collections.abc import Sequence
@@ -101,7 +102,10 @@ def vgg13_cifar(n_classes: int, image_size: int) -> Network:
 
 
 def conv_small(n_classes: int, image_size: int) -> Network:
-    """Return a network that learns `shapes` at 32 pixels to 90 % in 15 epochs, each of seconds."""
+    """Return a network that learns `shapes` at 32 pixels to 90 % in 15 epochs.
+
+    An epoch takes seconds on two cores.
+    """
     require_image_size(8, image_size, "conv_small")
     blocks = [
         nn.Sequential(conv_bn_relu(3, 16, stride=2), conv_bn_relu(16, 32)),
