@@ -4,8 +4,8 @@ l_b = sum_j T^-1[y_b, j] (-log p_b[j])        T[i, j] = P(given j | true i): row
 sum_j T[i, j] l(j) = -log p[i]                the mean over the given labels of class i
 
 Patrini, Rozza, Menon, Nock and Qu, CVPR 2017, arXiv:1609.03683. The loss is unbiased for every p,
-not just at the minimum. But single losses may be negative, and their variance grows with T^-1. -log
-p is computed for p clipped to [1e-7, 1 - 1e-7]; nothing else keeps the loss from diverging
+not just at the minimum. But single losses may be negative, and their variance grows with T^-1.
+-log p is computed for p clipped to [1e-7, 1 - 1e-7]; nothing else keeps the loss from diverging
 downwards. T is stated or estimated as in `forward`.
 
 On a finite training set the minimum of the loss is negative, where the given labels are memorised

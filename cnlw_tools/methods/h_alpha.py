@@ -6,14 +6,14 @@ H_alpha = mean_b -1 / (1 + alpha) log p_b[y_b] - alpha / (K (1 + alpha)) sum_k l
         = mean_b CE((1 - eps) Y_b + eps / K, z_b),  eps = alpha / (1 + alpha): smoothed labels
 
 On average uniform noise is even over classes. Its gradient pulls towards the uniform prediction and
-leaves the largest class where it was: at the minimum the true class has the probability (1 + alpha
-/ K) / (1 + alpha). The harm comes from the variance of a finite batch, of which only B / (1 +
-alpha) examples agree on anything. The remedies are larger batches, ``scale = "batch"`` (B times 1 +
-alpha), or smaller steps, ``scale = "lr"`` (learning rate over 1 + alpha).
+leaves the largest class where it was: at the minimum the true class has the probability
+(1 + alpha / K) / (1 + alpha). The harm comes from the variance of a finite batch, of which only
+B / (1 + alpha) examples agree on anything. The remedies are larger batches, ``scale = "batch"``
+(B times 1 + alpha), or smaller steps, ``scale = "lr"`` (learning rate over 1 + alpha).
 
 The paper trains with plain cross-entropy on diluted labels, and H_alpha is the limit of that for
 true labels; on labels that are already noisy it is label smoothing. The paper tries many values of
-alpha. The default 1, a wrong label per correct one, is our choice.
+alpha. The default 1, one wrong label per correct one, is our choice.
 
 Not done here: dilution, which is a noise model of the data.
 """

@@ -39,9 +39,9 @@ decay. A mixed row keeps its label where omega*_b >= threshold; the paper found 
 row does.
 
 Table 9: M-1, which is L2R: omega0 = 0, momentum = 0, l2 = false, relabel = false, anchors = false,
-k = 0. M-3: k = 0, anchors = false. M-4: k = 0. M-6: anchors = false. M-8: relabel = false; then T =
-Y and there is no L_lam. M-9 and M-10: alpha = 0, no row is mixed. M-2 and M-7: M-3 and M-5 with a
-preset whose view `policy` has no policy.
+k = 0. M-3: k = 0, anchors = false. M-4: k = 0. M-6: anchors = false. M-8: relabel = false; then
+T = Y and there is no L_lam. M-9 and M-10: alpha = 0, no row is mixed. M-2 and M-7: M-3 and M-5 with
+a preset whose view `policy` has no policy.
 
 Only the pass over x moves the running averages of batch normalisation. With several ranks logits
 are gathered and coefficients are those of the whole batch; L_mix and KL stay within a rank. The

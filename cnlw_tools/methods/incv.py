@@ -22,9 +22,9 @@ labels that remain in S are left to two networks that select for each other, as 
 After ``warmup`` they also select among the rest of C, of which at most half as many as in S are
 drawn.
 
-The network that selects is the one that was best on the holdout, in the first iteration if eps >
-0.6 or the noise is asymmetric, in the first two if eps > 0.3, else always; afterwards it is the
-last one (the longer it learns, the more it memorises). With asymmetric noise no example is removed
+The network that selects is the one that was best on the holdout, in the first iteration if
+eps > 0.6 or the noise is asymmetric, in the first two if eps > 0.3, else always; afterwards it is
+the last one (the longer it learns, the more it memorises). With asymmetric noise no example is removed
 from C, K - 1 is 1 in eps_S, and the warm-up is twice as long, as it is where eps > 0.6. The default
 epochs have the authors' proportions: eight halves of 50 epochs, then 200. A network that has hardly
 learned selects only what its initial weights predict. So with few epochs, iterations are left out

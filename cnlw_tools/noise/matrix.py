@@ -7,9 +7,8 @@ which way a matrix stands is never guessed. Exact: of the n_i images of class i,
 
     n_ij = floor(n_i Q[i, j]), and one more for the largest remainders until sum_j n_ij = n_i
 
-
-(the method of Hamilton) in key order. With ``exact = false`` every image draws its label on its
-own. There is no level: the matrix says how much noise there is.
+get label j, in key order (the method of Hamilton). With ``exact = false`` every image draws its
+label on its own. There is no level: the matrix says how much noise there is.
 
 Source: Sukhbaatar et al., ICLR 2015 workshop, "Training convolutional networks with noisy
 labels".

@@ -1,7 +1,6 @@
-"""Red noise from a donor: another dataset stands in for the web. It is simulated, and no web noise.
+"""Red noise from a donor: another dataset stands in for the web. It is simulated, not web noise.
 
-    class of a donor's image = the class whose mean thumbnail is nearest to its own
-
+    class that a donor's image looks like = the one whose mean thumbnail is nearest to its own
 
 level % of every class lose their image and receive a donor's (ingest/donors.py) that looks like
 the class; the label stays. The rest is red.py: pairs are made on the full lists, levels are
