@@ -83,6 +83,40 @@ class Build:
         """Prove that the build is what it says; see `validate`."""
         return validate(self, **choices)
 
+    def export(
+        self,
+        exporter: str,
+        config: str,
+        out: PathLike,
+        *,
+        progress: bool = True,
+        **options: Any,
+    ) -> Path:
+        """Write a config in the format of another program, into a new folder, and return it.
+
+        Args:
+            exporter: imagefolder or labels; see `cnlw list exporters`
+            config: name of the config, such as red_40
+            out: the folder
+            progress: show a progress bar
+            **options: of the exporter, such as truth
+
+        Raises:
+            LookupError: unknown exporter, or no such config
+            ValueError, OSError: with value, place and remedy; nothing half-written
+
+        Example:
+            >>> build = cnlw.Build("builds/shapes")
+            >>> folder = build.export("labels", "red_40", "exported", truth=True)
+            >>> sorted(path.name for path in folder.iterdir())
+            ['train.csv', 'validation.csv']
+        """
+        from cnlw_tools.builds.exporters import export
+
+        with ProgressBars(progress) as bars:
+            export(exporter, self.path, config, Path(out), options, bars)
+        return Path(out)
+
 
 @dataclass(frozen=True, slots=True)
 class ValidationReport:

@@ -5,7 +5,6 @@ learned from: sha256 of the content keys, in order, and of the labels in the sam
 trainer/data.py computes the same of what it decodes.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b, sha256
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnlw_tools.card import sample_grid
-from cnlw_tools.card.metadata import read_card
+from cnlw_tools.card.metadata import config_shards, read_card
 from cnlw_tools.dataset import tables
 from cnlw_tools.plans.statistics import realised_stats
 from cnlw_tools.registry import pick
@@ -82,10 +81,8 @@ class Truth:
 
     def file_names(self, split: str) -> list[str]:
         """Return the files of a split in order."""
-        config = read_card(self.build).configs[self.config]
-        segments = config.segments.get(split, [])
-        all_files = [*self.shards]
-        return _files_of_segments(segments, all_files)
+        files = config_shards(read_card(self.build), self.config)
+        return files.get(split, [])
 
     def gallery(self, origin: str) -> Image.Image:
         """Draw clean images beside the noisy ones of an origin, by class."""
@@ -111,8 +108,8 @@ def load(build: Path, config: str) -> Truth:
     card = read_card(build)
     config_card = pick(card.configs, config, f"config of {build}")
     shards, parts = {}, []
-    for split, segments in config_card.segments.items():
-        for name in _files_of_segments(segments, sorted(card.shards)):
+    for split, names in config_shards(card, config).items():
+        for name in names:
             rows = _read_rows(build / "data" / name)
             shards[name] = rows
             splits = pa.array([split] * len(rows), pa.string())
@@ -120,14 +117,6 @@ def load(build: Path, config: str) -> Truth:
     rows = pa.concat_tables(parts).replace_schema_metadata()
     noise = config_card.recipe.noise
     return Truth(build, config, noise, config_card.level, shards, rows)
-
-
-def _files_of_segments(segments: Sequence[str], files: Sequence[str]) -> list[str]:
-    """Return the files of each segment in turn."""
-    names = []
-    for segment in segments:
-        names += [name for name in files if name.startswith(f"{segment}-")]
-    return names
 
 
 def _read_rows(path: Path) -> pa.Table:

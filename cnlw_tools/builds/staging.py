@@ -1,4 +1,7 @@
-"""The folder of a build while it is built: one build at a time; renamed when it is complete."""
+"""The folder of a build while it is built: one build at a time; renamed when it is complete.
+
+The folder of an export is written aside and renamed in the same way, but never continued.
+"""
 
 import fcntl
 import os
@@ -11,6 +14,7 @@ from cnlw_tools.card.metadata import CARD, is_build
 from cnlw_tools.files import TEMPORARY_PREFIX, remove_leftovers
 
 DRAFT_SUFFIX = ".partial"  # the name of a new build ends with it until the build is complete
+EXPORT_PREFIX = ".export-"  # the name of an export starts with it until the export is complete
 BUILD_FILES = {"data", "tables", CARD}
 BUILD_PREFIXES = ("samples_", TEMPORARY_PREFIX)
 
@@ -46,6 +50,33 @@ def locked_folder(out: Path) -> Iterator[Path]:
         os.close(lock)
 
 
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Yield an empty folder that is renamed to ``out`` when the block ends without an error.
+
+    After an error the folder is deleted. If the process is killed, it remains beside ``out`` under
+    a name that begins with a dot, and the next call for the same ``out`` deletes it.
+
+    Raises:
+        OSError: ``out`` is there already, cannot be made, or another process is writing it
+    """
+    out = out.resolve()
+    if out.exists():
+        raise FileExistsError(f"{out}: is there already: use another --out, or move it away")
+    draft = out.with_name(EXPORT_PREFIX + out.name)
+    _make_folder(draft, out)
+    lock = _lock(draft, "export")
+    try:
+        _empty(draft)
+        yield draft
+        draft.rename(out)
+    except BaseException:
+        shutil.rmtree(draft)
+        raise
+    finally:
+        os.close(lock)
+
+
 def _prepare_folder(out: Path) -> Path:
     """Return the build that is there, or the draft of a new one.
 
@@ -63,11 +94,24 @@ def _prepare_folder(out: Path) -> Path:
     draft = out.with_name(out.name + DRAFT_SUFFIX)
     if draft.exists() and not _is_draft(draft):
         raise FileExistsError(f"{draft}: is not an unfinished build: move it away")
+    _make_folder(draft, out)
+    return draft
+
+
+def _make_folder(draft: Path, out: Path) -> None:
     try:
         draft.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(f"{out}: cannot be made ({error.strerror}): use another --out") from error
-    return draft
+
+
+def _empty(folder: Path) -> None:
+    """Delete all that a folder holds."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _is_draft(folder: Path) -> bool:
@@ -86,13 +130,13 @@ def _keep_or_delete(draft: Path, error: BaseException) -> None:
         shutil.rmtree(draft)
 
 
-def _lock(folder: Path) -> int:
+def _lock(folder: Path, work: str = "build") -> int:
     """Lock the folder itself, which leaves no lock file behind; the lock ends with the process.
 
     Raises:
-        BlockingIOError: another build is at work there
+        BlockingIOError: another process is at work there
     """
-    busy = f"{folder}: another build is at work here: wait for it, or use another --out"
+    busy = f"{folder}: another {work} is at work here: wait for it, or use another --out"
     try:
         handle = os.open(folder, os.O_RDONLY)
     except FileNotFoundError:
@@ -102,6 +146,6 @@ def _lock(folder: Path) -> int:
         if os.fstat(handle).st_ino == folder.stat().st_ino:
             return handle
     except (BlockingIOError, FileNotFoundError):
-        pass  # another build has the lock, or has just renamed the folder
+        pass  # another process has the lock, or has just renamed the folder
     os.close(handle)
     raise BlockingIOError(busy)

@@ -81,6 +81,17 @@ def data_files(config: ConfigCard) -> list[dict[str, Any]]:
     return files
 
 
+def config_shards(card: BuildCard, config: str) -> dict[str, list[str]]:
+    """Return the files of each split of a config, in the order in which `datasets` reads them."""
+    files = {}
+    for split, segments in card.configs[config].segments.items():
+        names: list[str] = []
+        for segment in segments:
+            names += [name for name in sorted(card.shards) if name.startswith(f"{segment}-")]
+        files[split] = names
+    return files
+
+
 def read_card(folder: Path) -> BuildCard:
     """Read what a build says about itself.
 

@@ -1,0 +1,152 @@
+"""What every exporter is given: one config of a build, read from its shards.
+
+An exporter is a function `(config, folder, **options)` that writes the config into an empty folder.
+Its own options are keyword arguments with defaults, and the type of a default is binding. The first
+line of its docstring is what `cnlw list exporters` says of it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from cnlw_tools.builds.parquet import COLUMNS, FIELDS, ROWS_PER_GROUP
+from cnlw_tools.card.metadata import config_shards, read_card
+from cnlw_tools.dataset import tables
+from cnlw_tools.executor import Progress, no_progress
+from cnlw_tools.registry import pick, suggest
+
+Row = dict[str, Any]  # by the names of ROW_SCHEMA
+Exporter = Callable[..., None]  # (config, folder, **options)
+
+ROW_SCHEMA = pa.schema(FIELDS[1:])  # of a shard, without the image
+REMEDY = "see what `cnlw validate` says"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedSplit:
+    """The rows of one split, in the order in which `datasets` reads them."""
+
+    shards: tuple[Path, ...]
+    rows: pa.Table  # (n,) of ROW_SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedConfig:
+    """One config of a build, with what it holds of each split."""
+
+    classes: tuple[str, ...]  # names in label order
+    splits: Mapping[str, ExportedSplit]
+    progress: Progress = no_progress
+
+    def images(self, split: str) -> Iterator[tuple[Row, bytes]]:
+        """Yield each row of a split with its image, the encoded file as it is stored.
+
+        Raises:
+            ValueError: a shard cannot be read
+        """
+        n_rows = {name: len(part.rows) for name, part in self.splits.items()}
+        names = [*self.splits]
+        earlier_splits = names[: names.index(split)]
+        done = sum(n_rows[name] for name in earlier_splits)
+        for path in self.splits[split].shards:
+            for row, image in _read_images(path):
+                yield row, image
+                done += 1
+                self.progress("images", done, sum(n_rows.values()))
+
+
+def read_config(build: Path, config: str, progress: Progress = no_progress) -> ExportedConfig:
+    """Read what a build holds of a config; images are read when they are asked for.
+
+    Raises:
+        ValueError: no build, or a damaged one
+        LookupError: no such config
+    """
+    card = read_card(build)
+    config_card = pick(card.configs, config, f"config of {build}")
+    classes = tables.read_classes(build / "tables" / "classes.csv")
+    splits = {}
+    for split, names in config_shards(card, config).items():
+        paths = tuple(build / "data" / name for name in names)
+        rows = _read_rows(paths)
+        _check_rows(rows, config_card.rows.get(split), classes, f"{build}: {config}, {split}")
+        splits[split] = ExportedSplit(paths, rows)
+    return ExportedConfig(classes, splits, progress)
+
+
+def exporter_options(exporter: Exporter) -> dict[str, Any]:
+    """Return the options of an exporter with their defaults."""
+    parameters = signature(exporter).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+def check_options(name: str, exporter: Exporter, options: Mapping[str, Any]) -> None:
+    """Raise if an exporter does not have one of these options, or not with such a value.
+
+    Raises:
+        ValueError: it does not
+    """
+    defaults = exporter_options(exporter)
+    for option, value in options.items():
+        if option not in defaults:
+            names = ", ".join(defaults) or "none"
+            raise ValueError(
+                f"exporter {name!r} has no option {option!r}.{suggest(option, defaults)} "
+                f"There are: {names}"
+            )
+        kind = type(defaults[option])
+        if type(value) is not kind:
+            raise ValueError(
+                f"exporter {name!r}: option {option} = {value!r}: "
+                f"it must be of type {kind.__name__}"
+            )
+
+
+def _read_rows(paths: tuple[Path, ...]) -> pa.Table:
+    """Return the rows of some shards, without their images."""
+    parts = [ROW_SCHEMA.empty_table()]
+    for path in paths:
+        try:
+            rows = pq.read_table(path, columns=ROW_SCHEMA.names, partitioning=None)
+            parts.append(rows.replace_schema_metadata())
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(path, error) from error
+    try:
+        return pa.concat_tables(parts)
+    except pa.ArrowException as error:
+        raise _unreadable(paths[0].parent, error) from error
+
+
+def _read_images(path: Path) -> Iterator[tuple[Row, bytes]]:
+    """Yield the rows of a shard with their images, a few hundred in memory at a time."""
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(ROWS_PER_GROUP, columns=[*COLUMNS]):
+                for row in batch.to_pylist():
+                    image = row.pop("image")
+                    yield row, image["bytes"]
+    except pa.ArrowException as error:
+        raise _unreadable(path, error) from error
+
+
+def _check_rows(rows: pa.Table, expected: int | None, classes: tuple[str, ...], place: str) -> None:
+    """Raise if rows are missing, or a label is not that of a class."""
+    if len(rows) != expected:
+        raise ValueError(f"{place}: {len(rows)} rows, and its card says {expected}: {REMEDY}")
+    for name in ("image_id", "label", "is_noisy"):
+        if rows[name].null_count:
+            raise ValueError(f"{place}: a row has no {name}: {REMEDY}")
+    labels = pc.min_max(rows["label"]).as_py()
+    if len(rows) and not 0 <= labels["min"] <= labels["max"] < len(classes):
+        raise ValueError(f"{place}: a label is not from 0 to {len(classes) - 1}: {REMEDY}")
+
+
+def _unreadable(path: Path, error: Exception) -> ValueError:
+    reason = str(error).splitlines()[0]
+    return ValueError(f"{path}: cannot be read ({reason}): {REMEDY}")

@@ -1,0 +1,224 @@
+"""What holds for every exporter: a new entry needs a line in READERS, and inherits the tests."""
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from cnlw_tools import files
+from cnlw_tools.builds.exporters import EXPORTERS, export, exporter_options
+from cnlw_tools.card.metadata import config_shards, read_card
+from tests.builds.exporters.conftest import PLANNED
+
+CONFIG = "red_40_t40_probe2"
+Rows = Counter[tuple[str, str, str]]  # split, image id, name of the given label
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def read_class_folders(folder: Path) -> Rows:
+    """The split and the label of an image are its folders; labels.csv knows its id."""
+    rows: Rows = Counter()
+    for row in read_csv(folder / "labels.csv"):
+        path = folder / row["file"]
+        assert path.stat().st_size > 0
+        rows[path.parent.parent.name, row["image_id"], path.parent.name] += 1
+    n_files = sum(path.is_file() for path in folder.rglob("*"))
+    assert n_files == rows.total() + 1
+    return rows
+
+
+def read_label_tables(folder: Path) -> Rows:
+    """One table a split."""
+    rows: Rows = Counter()
+    for path in folder.iterdir():
+        for row in read_csv(path):
+            rows[path.stem, row["image_id"], row["label_name"]] += 1
+    return rows
+
+
+READERS = {  # exporter -> what reads its folder, without code of the package
+    "imagefolder": read_class_folders,
+    "labels": read_label_tables,
+}
+
+
+def test_every_exporter_is_read_back():
+    """There is a reader for each."""
+    assert [*READERS] == [*EXPORTERS]
+
+
+@pytest.mark.parametrize("config", PLANNED)
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_what_was_planned_is_read_back(exporter, config, built, planned, inputs, tmp_path):
+    """Every row of the plan, in its split, under its given label, as often as planned."""
+    export(exporter, built, config, tmp_path / "out")
+    classes = [row["name"] for row in read_csv(inputs.root / "manifests/shapes/classes.csv")]
+    expected: Rows = Counter()
+    for row in planned(config).to_pylist():
+        expected[row["split"], row["image_id"], classes[row["label"]]] += 1
+
+    assert READERS[exporter](tmp_path / "out") == expected
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_an_export_depends_on_nothing_but_the_build(exporter, built, tmp_path, contents):
+    """Two exports of one config have the same bytes."""
+    export(exporter, built, CONFIG, tmp_path / "a")
+    export(exporter, built, CONFIG, tmp_path / "b")
+
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_the_truth_is_not_told_unless_asked_for(exporter, built, tmp_path, contents):
+    """Without options nothing says which labels are wrong."""
+    export(exporter, built, CONFIG, tmp_path / "out")
+
+    for name, content in contents(tmp_path / "out").items():
+        assert b"is_noisy" not in content, name
+        assert b"clean_label" not in content, name
+        assert b"origin" not in content, name
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_the_truth_is_that_of_the_plan(exporter, built, planned, tmp_path):
+    """With the option, where an exporter has it, every csv says what is true of each image."""
+    if "truth" not in exporter_options(EXPORTERS[exporter]):
+        pytest.skip(f"{exporter} has no option truth")
+    export(exporter, built, CONFIG, tmp_path / "out", {"truth": True})
+    columns = ("image_id", "label", "clean_label", "is_noisy", "origin", "replaces")
+    expected = Counter()
+    for row in planned(CONFIG).to_pylist():
+        row["is_noisy"] = str(row["is_noisy"]).lower()
+        cells = [row[name] for name in columns]
+        expected["\t".join("" if cell is None else str(cell) for cell in cells)] += 1
+    told = Counter()
+    for path in (tmp_path / "out").glob("*.csv"):
+        for row in read_csv(path):
+            told["\t".join(row[name] for name in columns)] += 1
+
+    assert told == expected
+
+
+@pytest.mark.parametrize("content", ["a file", "an empty folder", "a folder"])
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_what_is_there_is_refused(exporter, content, built, tmp_path):
+    """And stays as it is."""
+    out = tmp_path / "out"
+    if content == "a file":
+        out.write_text("mine")
+    else:
+        out.mkdir()
+    if content == "a folder":
+        (out / "thesis.txt").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+
+    with pytest.raises(FileExistsError, match="out: is there already: use another --out"):
+        export(exporter, built, CONFIG, out)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"config": "red_4_t40_probe2"}, LookupError, f"Did you mean '{CONFIG}'"),
+        ({"build": "nowhere"}, ValueError, "no build here"),
+        ({"options": {"thruth": True}}, ValueError, r"has no option 'thruth'\."),
+        ({"options": {"truth": "yes"}}, ValueError, r"truth"),
+    ],
+)
+def test_a_wrong_call_writes_nothing(exporter, arguments, error, message, built, tmp_path):
+    """It is an error that names the remedy."""
+    call = {"build": built, "config": CONFIG, "options": {}, **arguments}
+
+    with pytest.raises(error, match=message):
+        export(exporter, Path(call["build"]), call["config"], tmp_path / "out", call["options"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_exporter_is_an_error(built, tmp_path):
+    """It names the one that was probably meant."""
+    with pytest.raises(LookupError, match="Did you mean 'imagefolder'"):
+        export("imagefolders", built, CONFIG, tmp_path / "out")
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "unlisted"])
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_a_damaged_build_is_an_error(exporter, damage, built, tmp_path):
+    """Rows that are missing from a build do not go missing from the export without a word."""
+    build = shutil.copytree(built, tmp_path / "build")
+    name = config_shards(read_card(build), CONFIG)["train"][0]
+    shard = build / "data" / name
+    if damage == "missing":
+        shard.unlink()
+    elif damage == "truncated":
+        shard.write_bytes(shard.read_bytes()[:-9])
+    else:
+        card = build / "README.md"
+        lines = card.read_text().splitlines(keepends=True)
+        card.write_text("".join(line for line in lines if name not in line))
+
+    with pytest.raises(ValueError, match="see what `cnlw validate` says"):
+        export(exporter, build, CONFIG, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["build"]
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_an_error_at_the_end_leaves_nothing(exporter, built, tmp_path, monkeypatch):
+    """Where the folder cannot be renamed, it is deleted."""
+
+    def fail(self, target):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "rename", fail)
+
+    with pytest.raises(OSError, match="no space left"):
+        export(exporter, built, CONFIG, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+WAITS_AT_THE_END = """
+import sys
+from pathlib import Path
+from cnlw_tools.builds.exporters import export
+
+def wait(self, target):
+    print("written", flush=True)
+    sys.stdin.readline()
+
+Path.rename = wait
+exporter, build, config, out = sys.argv[1:]
+export(exporter, Path(build), config, Path(out))
+"""
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_a_killed_export_leaves_no_half_folder(exporter, built, tmp_path, contents):
+    """Nothing has the name, and the next export of this name leaves that folder alone."""
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", WAITS_AT_THE_END, exporter, str(built), CONFIG, str(out)]
+    env = {**os.environ, "PYTHONPATH": str(files.default_root())}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=env, **pipes) as process:
+        assert process.stdout.readline() == b"written\n"
+        with pytest.raises(BlockingIOError, match="another export is at work here"):
+            export(exporter, built, CONFIG, out)
+        process.send_signal(signal.SIGKILL)
+    assert not out.exists()
+
+    export(exporter, built, CONFIG, out)
+    export(exporter, built, CONFIG, tmp_path / "calm")
+
+    assert contents(out) == contents(tmp_path / "calm")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["calm", "out"]
