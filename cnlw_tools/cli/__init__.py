@@ -8,6 +8,7 @@ import click
 from cnlw_tools import __version__
 from cnlw_tools.cli.build import build
 from cnlw_tools.cli.diff import diff
+from cnlw_tools.cli.export import export
 from cnlw_tools.cli.features import features
 from cnlw_tools.cli.fetch import fetch
 from cnlw_tools.cli.import_ import import_
@@ -26,6 +27,7 @@ from cnlw_tools.extras import EXTRAS, install_command
 COMMANDS = (
     build,
     diff,
+    export,
     features,
     fetch,
     import_,

@@ -67,6 +67,17 @@ def list_nets(root: Path) -> Lines:
     return lines
 
 
+def list_exporters(root: Path) -> Lines:
+    """Return the formats of `cnlw export`, with their options."""
+    from cnlw_tools.builds.exporters import EXPORTERS, exporter_options
+
+    lines = []
+    for name, exporter in EXPORTERS.items():
+        options = exporter_options(exporter)
+        lines.append((name, _first_line(exporter) + _format_options(options)))
+    return lines
+
+
 def list_files(folder: str, root: Path) -> Lines:
     """Return the TOML files of a folder below pipelines/, with the comment on top of each."""
     lines = []
@@ -84,6 +95,7 @@ KINDS: Mapping[str, Callable[[Path], Lines]] = {
     "nets": list_nets,
     "presets": partial(list_files, "train"),
     "studies": partial(list_files, "studies"),
+    "exporters": list_exporters,
 }
 
 

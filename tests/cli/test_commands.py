@@ -591,3 +591,39 @@ def test_samples_are_of_the_highest_level(root: Path, here: Path) -> None:
     build(root, "--noise", "red", "--level", 0)
 
     assert (here / "builds/shapes/samples_red.png").read_bytes() == before
+
+
+def test_a_config_is_exported(root: Path, here: Path) -> None:
+    """Into a new folder, whose name is printed; options are those that the list of formats names."""
+    build(root, "--noise", "red", "--level", 40)
+    exported = cnlw("export", "imagefolder", "builds/shapes", "red_40", "--out", "images")
+    told = cnlw("export", "labels", "builds/shapes", "red_40", "--out", "told", "-o", "truth=true")
+    listed = cnlw("list", "exporters")
+
+    assert (exported.exit_code, exported.output) == (0, "images\n")
+    assert len([*(here / "images/train").glob("*/*.png")]) == 200
+    assert told.exit_code == 0
+    assert (here / "told/train.csv").read_text().count(",true,") == 80
+    assert [line.split()[0] for line in listed.output.splitlines()] == ["imagefolder", "labels"]
+    assert "[-o truth=false]" in listed.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["label", "builds/shapes", "red_40"], "Did you mean 'labels'?"),
+        (["labels", "builds/shapes", "red_4"], "Did you mean 'red_40'?"),
+        (["labels", "builds", "red_40"], "no build here"),
+        (["labels", "builds/shapes", "red_40", "-o", "truht=true"], "Did you mean 'truth'?"),
+    ],
+)
+def test_a_wrong_export_writes_nothing(
+    root: Path, here: Path, arguments: list[str], message: str
+) -> None:
+    """It says which format, build, config or option was probably meant."""
+    build(root, "--noise", "red", "--level", 40)
+    refused = cnlw("export", *arguments, "--out", "x")
+
+    assert refused.exit_code == 1
+    assert message in refused.output
+    assert [path.name for path in here.iterdir()] == ["builds"]

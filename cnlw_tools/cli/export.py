@@ -1,0 +1,39 @@
+"""``cnlw export``: one config of a build in the format of another program."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command(short_help="Write a config for other programs.")
+@click.argument("exporter", metavar="FORMAT")
+@click.argument("build", type=click.Path(path_type=Path))
+@click.argument("config")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="New folder to write.",
+)
+@click.option(
+    "-o",
+    "option_texts",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Option of the exporter, see `cnlw list exporters`; may be repeated.",
+)
+def export(
+    exporter: str, build: Path, config: str, out: Path, option_texts: tuple[str, ...]
+) -> None:
+    """Write one config of a build, such as red_40, in the format of another program.
+
+    FORMAT is a name from `cnlw list exporters`. The folder appears when it is complete.
+    """
+    from cnlw_tools.builds.exporters import export as write_export
+    from cnlw_tools.executor.progress import ProgressBars
+    from cnlw_tools.recipe.toml import parse_option
+
+    options = dict(map(parse_option, option_texts))
+    with ProgressBars() as bars:
+        write_export(exporter, build, config, out, options, bars)
+    click.echo(out)
