@@ -22,7 +22,7 @@ from cnlw_tools.cli.train import train
 from cnlw_tools.cli.train_mentor import train_mentor
 from cnlw_tools.cli.validate import validate
 from cnlw_tools.cli.votes import votes
-from cnlw_tools.extras import EXTRAS, install_command
+from cnlw_tools.registry.extras import EXTRAS, install_command
 
 COMMANDS = (
     build,

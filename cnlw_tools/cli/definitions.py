@@ -1,4 +1,4 @@
-"""What methods and networks say of themselves, read from their source: `cnlw list` works without torch.
+"""What methods and networks say about themselves, read from their source: no torch is needed.
 
 A target is a class or a function as a registry names it: ``package.module:name``.
 """

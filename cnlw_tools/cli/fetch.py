@@ -78,9 +78,9 @@ SECONDS = click.FloatRange(0.1)
     help="How many requests to make at once.",
 )
 @click.option(
-    "--processes",
+    "--workers",
     type=COUNT,
-    help="Processes that share the hosts.  [default: one per core, for many URLs]",
+    help="Number of worker processes.  [default: one for each processor, if URLs are many]",
 )
 @click.option(
     "--per-host",
@@ -243,7 +243,7 @@ def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str,
     options = _read_options(flags)
     manifest = Manifest(manifest_path)
     n_requests = flags["requests"]
-    n_processes = flags["processes"] or _choose_n_processes(len(manifest), n_requests)
+    n_processes = flags["workers"] or _choose_n_processes(len(manifest), n_requests)
     # The garbage collector need not look at what was imported: this saves a twentieth of the time.
     gc.freeze()
     with open_ledger(store) as ledger:

@@ -13,9 +13,9 @@ import click
 
 from cnlw_tools.recipe.keys import INPUT, LEVEL, PLAN, STORAGE, Key, declared_keys
 from cnlw_tools.recipe.preset import Preset
-from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, HIGHEST_LEVEL, Recipe, parse_recipe
-from cnlw_tools.recipe.toml import parse_option, read_toml
-from cnlw_tools.registry import pick, suggest
+from cnlw_tools.recipe.recipe import BENCHMARK_LEVELS, HIGHEST_LEVEL, Recipe
+from cnlw_tools.recipe.toml import parse_option
+from cnlw_tools.registry import suggest
 
 if TYPE_CHECKING:
     from cnlw_tools.recipe.inputs import Inputs
@@ -186,14 +186,10 @@ def read_recipe_flags(name: str | None, root: Path, flags: Mapping[str, Any]) ->
     Raises:
         ValueError, LookupError, OSError: with value, place and remedy
     """
+    from cnlw_tools.ingest.recipes import resolve_recipe
+    from cnlw_tools.recipe.inputs import Inputs
 
-    changes = _changed_keys(flags)
-    path = _find_recipe(name, root, changes)
-    keys = read_toml(path, "recipe") if path else {}
-    if "options" in changes:
-        changes["options"] = {**keys.get("options", {}), **changes["options"]}
-    source = f"{path} and the options given" if path else "the command line"
-    return parse_recipe({**keys, **changes}, source)
+    return resolve_recipe(name, _changed_keys(flags), Inputs(root))
 
 
 def _changed_keys(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,39 +239,3 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "options": _read_options,
     "donors": _donor_names,
 }
-
-
-def _find_recipe(name: str | None, root: Path, changes: dict[str, Any]) -> Path | None:
-    """Return the file of a recipe; none where the options name a dataset and noise without one."""
-    if name is not None:
-        path = Path(name) if Path(name).is_file() else _find_by_name(name, root)
-        if path is None:
-            names = [path.stem for path in (root / "pipelines").glob("*.toml")]
-            raise FileNotFoundError(
-                f"{name}: there is no such recipe.{suggest(name, names)} See `cnlw list recipes`"
-            )
-        return path
-    if "noise" not in changes:
-        raise ValueError(
-            "no noise is named: give --noise red or --noise blue, or a recipe; "
-            "see `cnlw list recipes`"
-        )
-    from cnlw_tools.dataset import dataset
-    from cnlw_tools.noise import NOISE
-    from cnlw_tools.sources import SOURCES
-
-    dataset_name = changes.setdefault("dataset", declared_keys(Recipe)["dataset"].default_text)
-    pick(dict.fromkeys([*dataset.list_datasets(root), *SOURCES]), dataset_name, "dataset")
-    pick(NOISE, changes["noise"], "noise")
-    return _find_by_name(f"{dataset_name}_{changes['noise']}", root)
-
-
-def _find_by_name(name: str, root: Path) -> Path | None:
-    """Return the recipe of a name: the root's, or else the package's."""
-    from cnlw_tools import files
-
-    for folder in (root, files.default_root()):
-        path = folder / "pipelines" / f"{name}.toml"
-        if path.is_file():
-            return path
-    return None

@@ -135,7 +135,7 @@ class RemoteWorker:
                         self.report(message)
         finally:
             if not self.stopped:
-                error = "a worker process died: give fewer --processes if memory ran out"
+                error = "a worker process died: give fewer --workers if memory ran out"
                 self.report(WorkerDied(error))
 
 

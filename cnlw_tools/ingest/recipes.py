@@ -38,7 +38,7 @@ def resolve_recipe(name: str | None, choices: Mapping[str, Any], inputs: Inputs)
         path = _named_recipe(name, inputs.root)
     raw = read_toml(path, "recipe") if path else {}
     options = {**raw.get("options", {}), **choices.pop("options", {})}
-    source = f"{path} and the choices given" if path else "the choices given"
+    source = f"{path} and the choices of this call" if path else "the choices of this call"
     return parse_recipe({**raw, **choices, "options": options}, source)
 
 
@@ -56,7 +56,10 @@ def _named_recipe(name: str, root: Path) -> Path:
 def _recipe_of_dataset(choices: Mapping[str, Any], inputs: Inputs) -> Path | None:
     """Return the recipe of a dataset and a noise; none if the choices have to say everything."""
     if "noise" not in choices:
-        raise ValueError("no noise is named: give one, such as red or blue; see `cnlw list noise`")
+        raise ValueError(
+            "no noise is named: give a noise, such as red or blue, or a recipe; "
+            "see `cnlw list noise` and `cnlw list recipes`"
+        )
     name, noise = choices["dataset"], choices["noise"]
     if not has_source(name, inputs):
         names = dict.fromkeys([*dataset.list_datasets(inputs.root), *SOURCES])

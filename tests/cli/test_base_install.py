@@ -7,7 +7,7 @@ import pytest
 
 from cnlw_tools import files
 from cnlw_tools.cli.list import list_
-from cnlw_tools.extras import EXTRAS
+from cnlw_tools.registry.extras import EXTRAS
 from cnlw_tools.study import spec
 
 ROOT = files.default_root()

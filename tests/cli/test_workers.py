@@ -111,6 +111,8 @@ def test_every_command_says_the_same():
         if any("--decode-threads" in option.opts for option in command.params)
     }
 
-    assert len({help_ for found in described.values() for help_ in found}) == 1
-    assert {name for name, found in described.items() if found} == {*COMMANDS}
+    sentences = {text.partition("  [")[0] for texts in described.values() for text in texts}
+
+    assert sentences == {"Number of worker processes."}
+    assert {name for name, texts in described.items() if texts} == {*COMMANDS, "fetch"}
     assert threads == {"train", "predict-labels", "train-mentor"}

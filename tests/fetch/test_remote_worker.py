@@ -146,7 +146,7 @@ def test_a_process_that_dies(server, write_manifest, tmp_path):
             pass
         run.stop()
 
-        assert "give fewer --processes" in str(run.error)
+        assert "give fewer --workers" in str(run.error)
         assert {"ok": 1} == run.tally.counts
     names = [thread.name for thread in threading.enumerate()]
     assert not [name for name in names if "_read" in name or "_send" in name]

@@ -203,7 +203,7 @@ def test_kill_storm(server, write_manifest, tmp_path, command):
     for i in range(n_kills):
         stored = stored_ids(store_path)
         old_requests = server.requests.copy()
-        command.start(*arguments, "--processes", 1 + i % 2)
+        command.start(*arguments, "--workers", 1 + i % 2)
         wait_for(server, old_requests.total() + rng.integers(2))
         time.sleep(rng.uniform(0, 0.06))
         assert command.end(signal.SIGKILL)[0] == -signal.SIGKILL

@@ -19,7 +19,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from cnlw_tools import extras
+from cnlw_tools.registry import extras
 from cnlw_tools.trainer.nets.network import Network, require_image_size
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cnlw_tools import extras, files
+from cnlw_tools import files
+from cnlw_tools.registry import extras
 
-CHECKOUT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).parents[2]
 
 
 def test_every_optional_dependency_has_its_extra():
