@@ -2,7 +2,7 @@
 
 
 def main() -> None:
-    """Run the command line; it is imported here, since worker processes import what began the first one."""
+    """Run the command line, which is imported here: worker processes import this module too."""
     from cnlw_tools import cli
 
     cli.main()

@@ -1,13 +1,13 @@
 """Which images noise falls on: those of the split ``train``, less what a recipe takes away.
 
-    per_class = M          only M images of each class are used at all: the benchmark is smaller than its
-                     source
-    probe = P              the first P images of each class move from ``train`` to the split ``probe``,
-                     whose labels are clean
-    verified = V           the last V move to the split ``verified``, which is corrupted separately, at
-                     the same level
-    train_size = N         the rest is thinned to N images, classes in proportion
-    imbalance_ratio = r    of these, class c of C keeps  n_c r^(-c / (C - 1))  images, rounded half up
+    per_class = M        only M images of each class are used at all: the benchmark is smaller
+                         than its source
+    probe = P            the first P images of each class move from ``train`` to the split
+                         ``probe``, whose labels are clean
+    verified = V         the last V move to the split ``verified``, which is corrupted separately,
+                         at the same level
+    train_size = N       the rest is thinned to N images, classes in proportion
+    imbalance_ratio = r  of these, class c of C keeps  n_c r^(-c / (C - 1))  images, rounded half up
 
 First and last are by a random number of each image. The two sets come from opposite ends, so
 neither changes the other, and a larger set contains a smaller one; the same holds of N, and a

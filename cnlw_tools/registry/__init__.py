@@ -11,8 +11,8 @@ T = TypeVar("T")
 class ImportOnUse(Mapping[str, T]):
     """A dict of things that are expensive to import: a value is imported when it is asked for.
 
-    The dict literal says where each value is defined, as ``module:name``. Its keys need no import, so
-    commands that only list or check names work without torch.
+    The dict literal says where each value is defined, as ``module:name``. Its keys need no import,
+    so commands that only list or check names work without torch.
     """
 
     def __init__(self, package: str, targets: Mapping[str, str]) -> None:
@@ -38,7 +38,7 @@ class ImportOnUse(Mapping[str, T]):
         return f"{self.package}.{self.targets[key]}"
 
     def attribute(self, name: str) -> T:
-        """Return a value as the ``__getattr__`` of a module has to: ``__getattr__ = NAMES.attribute``."""
+        """Return a value, as the ``__getattr__`` of a module: ``__getattr__ = NAMES.attribute``."""
         if name not in self:
             raise AttributeError(f"module {self.package!r} has no attribute {name!r}")
         return self[name]

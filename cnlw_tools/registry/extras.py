@@ -19,7 +19,7 @@ EXTRAS = {  # package -> the extra that brings it, as in pyproject.toml
 
 
 def install_command(extra: str) -> str:
-    """Return the command that adds an extra to this installation, wherever it was installed from."""
+    """Return the command that adds an extra to this installation, wherever it came from."""
     checkout = files.default_root()
     if (checkout / "pyproject.toml").is_file():
         place = "." if checkout == Path.cwd() else str(checkout)

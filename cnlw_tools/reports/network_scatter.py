@@ -50,7 +50,10 @@ def plot_network_scatter(context: ReportContext) -> Figure:
         plots,
     )
     if rows:
-        caption = f"Ours: mean of {context.select_by} over the configs; of networks that ran on all of them."
+        caption = (
+            f"Ours: mean of {context.select_by} over the configs; "
+            "of networks that ran on all of them."
+        )
         figure.tables = [
             Table(
                 "Networks",

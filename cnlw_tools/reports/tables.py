@@ -235,8 +235,8 @@ def trials_table(
             bold.add((i, 2))
     header = ["Dataset", "Config", "Method", "Options", "Last", "Best", "Mean of ten", "Drop"]
     caption = (
-        f'The bold trial of a method and config has the highest mean of "{select_by}" on validation '
-        "over its seeds; of equals, the first one here. Drop: best less last. Deviation: the "
+        f'The bold trial of a method and config has the highest mean of "{select_by}" on '
+        "validation over its seeds; of equals, the first one here. Drop: best less last. Deviation: the "
         f'standard deviation of "{select_by}" over seeds.'
     )
     return Table(

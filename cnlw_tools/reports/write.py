@@ -57,8 +57,8 @@ def write_report(
         folder: of runs; made by `cnlw sweep` or `cnlw train`
         out: the folder to write to
         root: holds pipelines/, for the published numbers
-        select_by: last, best or mean10: the metric that the best trial is selected by; by default what
-            the study says
+        select_by: last, best or mean10: the metric that the best trial is selected by; by default
+            what the study says
         variant_options: options that make a method of their own and no further trial
 
     Returns:
