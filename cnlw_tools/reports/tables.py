@@ -236,8 +236,8 @@ def trials_table(
     header = ["Dataset", "Config", "Method", "Options", "Last", "Best", "Mean of ten", "Drop"]
     caption = (
         f'The bold trial of a method and config has the highest mean of "{select_by}" on '
-        "validation over its seeds; of equals, the first one here. Drop: best less last. Deviation: the "
-        f'standard deviation of "{select_by}" over seeds.'
+        "validation over its seeds; of equals, the first one here. Drop: best less last. "
+        f'Deviation: the standard deviation of "{select_by}" over seeds.'
     )
     return Table(
         title="All trials",
