@@ -1,4 +1,7 @@
-"""`cnlw validate`: a build is what it says, proved from what lies in it."""
+"""`cnlw validate`: prove from the files of a build that its content is as its card says.
+
+Functions named `_skip_...` return the reason to skip a check, or None if the check applies.
+"""
 
 from collections.abc import Iterator
 
@@ -11,98 +14,113 @@ from cnlw_tools.executor import Progress, no_progress
 __all__ = ["CHECKS", "Check", "CheckResult", "Finding", "collect_evidence", "validate"]
 
 
-def _without_tables(evidence: Evidence) -> str | None:
+def _skip_without_tables(evidence: Evidence) -> str | None:
     return None if evidence.dataset else "the tables cannot be read"
 
 
-def _without_web_images(evidence: Evidence) -> str | None:
+def _skip_without_web_images(evidence: Evidence) -> str | None:
     for name in evidence.card.configs:
         if "web" in evidence.rows(name)["origin"].unique().to_pylist():
-            return _without_tables(evidence)
-    return _without_tables(evidence) or "no config has web images"
+            return _skip_without_tables(evidence)
+    return _skip_without_tables(evidence) or "no config has web images"
 
 
-def _without_foreign_images(evidence: Evidence) -> str | None:
+def _skip_without_foreign_images(evidence: Evidence) -> str | None:
     for name in evidence.card.configs:
         if set(evidence.rows(name)["origin"].unique().to_pylist()) - {"base"}:
             return None
     return "no config has foreign images"
 
 
-def _without_sources(evidence: Evidence) -> str | None:
+def _skip_without_sources(evidence: Evidence) -> str | None:
     return None if evidence.inputs.store else evidence.why_no_source()
 
 
-def _with_one_config(evidence: Evidence) -> str | None:
-    return None if len(evidence.card.configs) > 1 else "there is one config"
+def _skip_with_one_config(evidence: Evidence) -> str | None:
+    return None if len(evidence.card.configs) > 1 else "there is only one config"
 
 
 CHECKS: tuple[Check, ...] = (
-    Check("card", "the card's configs are the files that it describes", files.card),
-    Check("hashes", "every shard is there and unchanged", files.hashes),
-    Check("tables", "the tables it was made from are there and unchanged", files.tables),
-    Check("schema", "columns, types and features are a build's", files.schema, _without_tables),
+    Check("card", "the files of the build are those that the card lists", files.card),
+    Check("hashes", "every shard exists and is unchanged", files.hashes),
+    Check("tables", "the tables of the dataset exist and are unchanged", files.tables),
+    Check(
+        "schema",
+        "columns, types and features are those of a build",
+        files.schema,
+        _skip_without_tables,
+    ),
     Check(
         "segments",
-        "every file holds what its name stands for, in key order",
+        "every file holds the rows that its name promises, in key order",
         files.segments,
-        _without_tables,
+        _skip_without_tables,
     ),
-    Check("counts", "every split has the rows that card and plan say", rows.counts),
+    Check("counts", "every split has as many rows as card and plan say", rows.counts),
     Check(
         "reserved_splits",
-        "probe and verified have as many images of each class as asked",
+        "probe and verified have the requested number of images of each class",
         splits.reserved_splits,
-        _without_tables,
+        _skip_without_tables,
     ),
     Check(
         "train_size",
-        "train has as many images as asked, classes in proportion",
+        "train has the requested number of images, with classes in proportion",
         splits.train_size,
-        _without_tables,
+        _skip_without_tables,
     ),
     Check("disjoint_splits", "no image is in two splits, at any level", splits.disjoint_splits),
-    Check("plans", "plans drawn again have the recorded digests", rows.plans, _without_tables),
-    Check("rows", "every row equals its row of the plan", rows.rows, _without_tables),
-    Check("labels", "labels are those of the class list", rows.labels, _without_tables),
-    Check("flags", "is_noisy iff the label is wrong, or nobody knows the right one", rows.flags),
+    Check(
+        "plans",
+        "plans that are drawn again have the recorded digests",
+        rows.plans,
+        _skip_without_tables,
+    ),
+    Check("rows", "every row equals its row of the plan", rows.rows, _skip_without_tables),
+    Check("labels", "every label is in the class list", rows.labels, _skip_without_tables),
+    Check("flags", "is_noisy marks rows with a wrong label or no known true label", rows.flags),
     Check(
         "true_labels",
-        "true labels are the base manifest's, of foreign images unknown",
+        "true labels are those of the base manifest, and null for foreign images",
         rows.true_labels,
-        _without_tables,
+        _skip_without_tables,
     ),
-    Check("rate", "the realised noise is the asked one", noise.rate, _without_tables),
-    Check("matrix", "given labels follow the expected matrix", noise.matrix, _without_tables),
+    Check("rate", "the realised noise rate is the expected rate", noise.rate, _skip_without_tables),
+    Check("matrix", "given labels follow the expected matrix", noise.matrix, _skip_without_tables),
     Check(
         "clean_labels",
-        "every class keeps its share of clean labels",
+        "every class has the expected number of clean labels",
         noise.clean_labels,
-        _without_tables,
+        _skip_without_tables,
     ),
-    Check("nested", "noisy at one level is noisy at the next", noise.nested, _with_one_config),
-    Check("verdicts", "every web image was judged wrong", rows.verdicts, _without_web_images),
+    Check(
+        "nested",
+        "rows noisy at one level are noisy at the next",
+        noise.nested,
+        _skip_with_one_config,
+    ),
+    Check("verdicts", "every web image was judged wrong", rows.verdicts, _skip_without_web_images),
     Check(
         "replacements",
-        "no replaced image is still there",
+        "no replaced image is still in the build",
         rows.replacements,
-        _without_foreign_images,
+        _skip_without_foreign_images,
     ),
     Check("decode", "every image decodes", pixels.decode),
-    Check("contents", "an id stands for one image", pixels.contents),
-    Check("source", "every image is the source's", pixels.source, _without_sources),
+    Check("contents", "every id stands for one image only", pixels.contents),
+    Check("source", "every image equals that of the source", pixels.source, _skip_without_sources),
     Check(
         "duplicates",
-        "no image more often than planned, none of train in validation",
+        "no image occurs more often than planned, or in both train and validation",
         pixels.duplicates,
     ),
     Check("near_duplicates", "images that look alike are listed", pixels.near_duplicates),
-    Check("roundtrip", "load_dataset reads it back", roundtrip.roundtrip),
+    Check("roundtrip", "load_dataset reads the rows back", roundtrip.roundtrip),
 )
 
 
 def validate(evidence: Evidence, progress: Progress = no_progress) -> Iterator[CheckResult]:
-    """Run every check that applies, and yield what came of each."""
+    """Run every check that applies, and yield the result of each check."""
     for done, check in enumerate(CHECKS, 1):
         reason = check.reason_to_skip(evidence)
         findings = [] if reason else list(check.run(evidence))

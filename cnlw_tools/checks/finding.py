@@ -1,4 +1,4 @@
-"""What a check is, what it finds, and what came of running it."""
+"""A check of a build, its findings and its result."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from typing import Literal
 from cnlw_tools.checks.evidence import Evidence
 
 REBUILD_FILE = "delete the file and run the same `cnlw build` again"
-REBUILD = "build it anew"
+REBUILD = "build it again"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, or worth knowing.
+    """Something that is wrong or worth knowing.
 
-    An error is the fault of the noise or of the build; a note is about the base data themselves.
+    An error is in the noise or in the build; a note is about the base data themselves.
     """
 
     severity: Literal["error", "note"]
@@ -26,7 +26,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A pure function from evidence to findings, and when it applies."""
+    """A pure function from evidence to findings, with a condition under which it is skipped."""
 
     name: str
     claim: str  # what the check proves, in one line
@@ -36,7 +36,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What came of one check."""
+    """The result of one check."""
 
     name: str
     claim: str
@@ -55,7 +55,7 @@ def note(message: str, location: str, count: int = 1, fix: str = "") -> Finding:
 
 
 def abbreviate(values: Sequence[str], limit: int = 3) -> str:
-    """Join the first few values, and say how many more there are."""
+    """Join the first few values, and append the number of the others."""
     text = ", ".join(values[:limit])
     if len(values) > limit:
         text += f" and {len(values) - limit} more"

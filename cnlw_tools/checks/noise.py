@@ -1,4 +1,4 @@
-"""Checks of noise: do the data realise what the noise model promises of each noisy split?"""
+"""Checks of noise: every noisy split has the noise that its noise model promises."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -12,26 +12,26 @@ from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, abbreviate, error
 from cnlw_tools.noise import NOISE, Expected
 
-FIX = "build it anew; if it stays, the noise model or the tables are at fault"
-LOG_RARITY = np.log(2e6)  # of a sound config that is called wrong: one in a million
-TINY = 1e-300  # instead of a division by zero
+FIX = "build it again; if the error stays, the noise model or the tables are wrong"
+MAX_SURPRISE = np.log(2e6)  # a correct config exceeds it with a probability of one in a million
+TINY = 1e-300  # prevents division by zero
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
 def rate(evidence: Evidence) -> Iterator[Finding]:
-    """The share of noisy rows, and of foreign images, is the promised one.
+    """The shares of noisy rows and of foreign images are those that the noise model promises.
 
-    Exact to the last row where the model says so; where classes share an odd row, up to one a
-    class.
+    If the model promises exact counts, the counts may differ only by rounding: by one row for each
+    class whose expected number of clean rows is not whole.
     """
     for name, split, expected in _expected_by_split(evidence):
         rows = evidence.split(name, split)
         n = max(1, len(rows))
         n_noisy = pc.sum(rows["is_noisy"]).as_py() or 0
         n_foreign = pc.sum(pc.not_equal(rows["origin"], "base")).as_py() or 0
-        slack = _n_odd_classes(evidence, name, expected)
+        slack = _n_rounded_classes(evidence, name, expected)
         for kind, count, share in (
             ("noisy", n_noisy, expected.rate),
             ("foreign", n_foreign, expected.foreign_rate),
@@ -43,17 +43,18 @@ def rate(evidence: Evidence) -> Iterator[Finding]:
         config = evidence.card.configs[name]
         realised_differs = abs(config.rate - n_noisy / n) > 1e-9
         if split == "train" and (realised_differs or config.expected != expected.rate):
-            message = "the card states other rates than the rows and the model have"
+            message = "the rates on the card differ from those of the rows and the noise model"
             yield error(message, name, fix=FIX)
 
 
 def matrix(evidence: Evidence) -> Iterator[Finding]:
-    """Where the image stayed, given labels follow true labels as the expected matrix says.
+    """Given labels of images that were not replaced follow the expected transition matrix.
 
-    A cell is a binomial count X of m draws with chance q, and P(X at least as far off as x) <=
-    2 exp(-m KL(x / m || q)) (Chernoff); the bound is shared out over all cells, so that one sound
-    config in a million is called wrong. Where counts are exact, the diagonal is held to one image
-    a draw, and the draws are the flips.
+    A cell is a binomial count X of m draws with probability q, and by the Chernoff bound
+    P(X is at least as far from m q as x) <= 2 exp(-m KL(x / m || q)). The bound is divided among
+    all cells, so that a correct config fails with a probability of one in a million. If the model
+    promises exact counts, the diagonal may differ by one image per draw of the noise, and only the
+    flips of a class are its m draws.
     """
     for name, split, expected in _expected_by_split(evidence):
         counts = _confusion_counts(evidence.split(name, split), len(expected.matrix))
@@ -62,22 +63,22 @@ def matrix(evidence: Evidence) -> Iterator[Finding]:
             true, label = np.argwhere(differs)[0]
             expected_count = counts[true].sum() * expected.matrix[true, label]
             times = f"{counts[true, label]} times, expected {expected_count:.1f}"
-            message = f"{split}: true {true} given {label}: {times}"
+            message = f"{split}: true label {true} has given label {label} {times}"
             yield error(message, name, int(differs.sum()), FIX)
 
 
 def _unlikely_cells(counts: Counts, expected: Expected) -> NDArray[np.bool_]:
-    """Return (C, C) which counts of true and given labels the expected matrix does not explain."""
+    """Return (C, C) which counts of true and given labels contradict the expected matrix."""
     n_stayed = counts.sum(1, keepdims=True)
-    draws, chance = n_stayed, expected.matrix
+    draws, probability = n_stayed, expected.matrix
     if expected.exact:
         draws = n_stayed - np.diag(counts)[:, None]
-        n_flips_chance = 1 - np.diag(expected.matrix)[:, None]
-        chance = expected.matrix / np.maximum(n_flips_chance, TINY)
-    # Where nothing was drawn nothing differs: 0 times infinity is no error.
+        flip_probability = 1 - np.diag(expected.matrix)[:, None]
+        probability = expected.matrix / np.maximum(flip_probability, TINY)
+    # A class without draws may give 0 times infinity, which is nan: its cells do not differ.
     with np.errstate(invalid="ignore"):
-        surprise = draws * _kl_divergence(counts / np.maximum(draws, 1), chance)
-        differs: NDArray[np.bool_] = surprise > LOG_RARITY + np.log(counts.size)
+        surprise = draws * _kl_divergence(counts / np.maximum(draws, 1), probability)
+        differs: NDArray[np.bool_] = surprise > MAX_SURPRISE + np.log(counts.size)
     if expected.exact:
         diagonal = np.diag_indices(len(counts))
         deviation = np.abs(counts - n_stayed * expected.matrix)
@@ -86,50 +87,50 @@ def _unlikely_cells(counts: Counts, expected: Expected) -> NDArray[np.bool_]:
 
 
 def clean_labels(evidence: Evidence) -> Iterator[Finding]:
-    """Every class keeps as many clean labels as promised, or is within the Chernoff bound."""
+    """Every class has the expected number of clean labels, exactly or within the Chernoff bound."""
     for name, split, expected in _expected_by_split(evidence):
         n_classes = len(expected.n_clean)
-        actual = _count_clean_labels(evidence.split(name, split), n_classes)
+        actual = _count_clean_rows_per_class(evidence.split(name, split), n_classes)
         if expected.exact:
             differs = np.abs(actual - expected.n_clean) > expected.n_draws + 0.5
         else:
             n_slots = np.maximum(evidence.slots_per_class(name)[split], 1)
             share = np.minimum(actual / n_slots, 1)
             surprise = n_slots * _kl_divergence(share, expected.n_clean / n_slots)
-            differs = surprise > LOG_RARITY + np.log(n_classes)
+            differs = surprise > MAX_SURPRISE + np.log(n_classes)
         if differs.any():
             c = int(np.argmax(differs))
             labels = f"{actual[c]} clean labels, expected {expected.n_clean[c]:.1f}"
-            yield error(f"{split}: class {c} keeps {labels}", name, int(differs.sum()), FIX)
+            yield error(f"{split}: class {c} has {labels}", name, int(differs.sum()), FIX)
 
 
-def _count_clean_labels(rows: pa.Table, n_classes: int) -> Counts:
-    """Return (C,) how many rows of each class are clean."""
+def _count_clean_rows_per_class(rows: pa.Table, n_classes: int) -> Counts:
+    """Return (C,) the number of clean rows of each class."""
     labels = rows.filter(pc.invert(rows["is_noisy"]))["label"].to_numpy()
     valid = labels[(labels >= 0) & (labels < n_classes)]
     return np.bincount(valid, minlength=n_classes)
 
 
 def nested(evidence: Evidence) -> Iterator[Finding]:
-    """What is noisy at one level is noisy at the next one up, with the same image and label."""
+    """Slots that are noisy at one level have the same image and label at the next higher level."""
     for configs in _nested_configs(evidence):
         for low, high in pairwise(configs):
             difference = sorted(_noisy_slots(evidence, low) - _noisy_slots(evidence, high))
             if difference:
                 slots = abbreviate([slot for _, slot, *_ in difference])
-                message = f"slots noisy in {low} are clean or different in {high}: {slots}"
+                message = f"slots that are noisy in {low} are clean or different in {high}: {slots}"
                 yield error(message, f"{low}, {high}", len(difference), FIX)
 
 
 def _expected_by_split(evidence: Evidence) -> Iterator[tuple[str, str, Expected]]:
-    """Yield config, split, and what the model promises by the tables, whatever the card says."""
+    """Yield config, split and expected noise, computed from the tables and not from the card."""
     for name in evidence.plans:
         for split, expected in evidence.expected(name).items():
             yield name, split, expected
 
 
 def _confusion_counts(rows: pa.Table, n_classes: int) -> Counts:
-    """Return (C, C) counts of rows by true and given label, where the image stayed."""
+    """Return (C, C) counts by true and given label of rows whose image was not replaced."""
     stayed = pc.and_(pc.equal(rows["origin"], "base"), pc.is_valid(rows["clean_label"]))
     base = rows.filter(stayed)
     true, label = base["clean_label"].to_numpy(), base["label"].to_numpy()
@@ -138,8 +139,11 @@ def _confusion_counts(rows: pa.Table, n_classes: int) -> Counts:
     return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
-def _n_odd_classes(evidence: Evidence, config: str, expected: Expected) -> int:
-    """Return how many classes share an odd row, unless the model's total is exact all the same."""
+def _n_rounded_classes(evidence: Evidence, config: str, expected: Expected) -> int:
+    """Return the number of classes whose expected count is not whole.
+
+    It is 0 if the noise model guarantees an exact total nevertheless.
+    """
     if "exact" in NOISE[evidence.recipe(config).noise].guarantees:
         return 0
     fraction = np.abs(expected.n_clean - np.rint(expected.n_clean))
@@ -147,23 +151,26 @@ def _n_odd_classes(evidence: Evidence, config: str, expected: Expected) -> int:
 
 
 def _is_expected_count(count: int, n: int, share: float, expected: Expected, slack: int) -> bool:
-    """Return whether the model promises that this many of n rows are noisy."""
+    """Return whether a count of noisy rows among n agrees with the share that is expected."""
     if expected.exact:
         return abs(count - share * n) <= 0.5 + slack * (share > 0)
     surprise = n * _kl_divergence(np.array([count / n]), np.array([share]))[0]
-    return bool(surprise <= LOG_RARITY)
+    return bool(surprise <= MAX_SURPRISE)
 
 
 def _kl_divergence(x: Floats, q: Floats) -> Floats:
-    """Return KL(x || q) of two chances, cell by cell: infinite where the impossible happened."""
+    """Return KL(x || q) of Bernoulli distributions, elementwise.
+
+    It is infinite where an event has probability 0 in q but not in x.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
-        yes = np.where(x > 0, x * np.log(x / q), 0.0)
-        no = np.where(x < 1, (1 - x) * np.log((1 - x) / (1 - q)), 0.0)
-    return yes + no
+        event_term = np.where(x > 0, x * np.log(x / q), 0.0)
+        complement_term = np.where(x < 1, (1 - x) * np.log((1 - x) / (1 - q)), 0.0)
+    return event_term + complement_term
 
 
 def _nested_configs(evidence: Evidence) -> list[list[str]]:
-    """Group the configs that differ in the level of one nested draw, by rising level."""
+    """Group the configs that differ only in the level of a nested draw, and sort them by level."""
     groups: dict[str, list[str]] = {}
     configs = evidence.card.configs
     for name in evidence.plans:

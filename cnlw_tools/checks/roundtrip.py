@@ -55,8 +55,8 @@ def _count_rows(evidence: Evidence, config: str) -> RowCounts:
 
 
 def _load_config(folder: Path, cache: Path, classes: tuple[str, ...], name: str) -> LoadedConfig:
-    """Load one config in this process, which is of its own."""
-    # Before `datasets` reads them.
+    """Load one config; this runs in a process of its own."""
+    # The import of `datasets` reads these variables.
     os.environ.update(HF_HUB_OFFLINE="1", HF_HOME=str(cache))
     import datasets
 

@@ -1,4 +1,4 @@
-"""Checks of splits: their sizes, class by class, and that no image is in two of them."""
+"""Checks of splits: each class has the expected size, and no image is in two splits."""
 
 from collections.abc import Iterator
 
@@ -28,12 +28,12 @@ def reserved_splits(evidence: Evidence) -> Iterator[Finding]:
             differs = actual != expected
             if differs.any():
                 c = int(np.argmax(differs))
-                images = f"{actual[c]} images of class {c} that were in train, not {expected[c]}"
+                images = f"{actual[c]} images of class {c} from train, expected {expected[c]}"
                 yield error(f"{split} has {images}", name, int(differs.sum()), REBUILD)
 
 
 def train_size(evidence: Evidence) -> Iterator[Finding]:
-    """Train has as many images as asked, and each class its share; a long tail has fewer."""
+    """Train has the requested size, and each class its share; with a long tail both may be less."""
     base = evidence.require_dataset().base
     if base is None:
         return
@@ -53,19 +53,19 @@ def train_size(evidence: Evidence) -> Iterator[Finding]:
         if differs.any() or total_differs:
             c = int(np.argmax(differs))
             images = f"{actual.sum()} images, {actual[c]} of class {c}"
-            message = f"train has {images}, not {recipe.train_size} and {share[c]:.1f}"
+            message = f"train has {images}; expected {recipe.train_size} and {share[c]:.1f}"
             yield error(message, name, int(differs.sum()) or 1, REBUILD)
 
 
 def _expected_train_size(recipe: Recipe, available: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return (C,) the share of each class in the asked size, before any long tail."""
+    """Return (C,) the images of each class at the requested size, without a long tail."""
     reserved = (recipe.probe + recipe.verified) * (available > 0)
     share: NDArray[np.float64] = prefix_per_class(available - reserved, recipe.train_size)
     return share
 
 
 def disjoint_splits(evidence: Evidence) -> Iterator[Finding]:
-    """An image is in one split at all levels of a recipe, and so is one that lost its slot."""
+    """Every image, replaced or not, is in the same split at all levels of a recipe."""
     for names in _configs_by_recipe(evidence).values():
         columns = ["image_id", "replaces", "split"]
         rows = pa.concat_tables([evidence.rows(name).select(columns) for name in names])
@@ -77,11 +77,11 @@ def disjoint_splits(evidence: Evidence) -> Iterator[Finding]:
         if len(shared):
             ids = abbreviate(sorted(shared["image_id"].to_pylist()))
             configs = ", ".join(names)
-            yield error(f"images of several splits: {ids}", configs, len(shared), REBUILD)
+            yield error(f"images are in several splits: {ids}", configs, len(shared), REBUILD)
 
 
 def _configs_by_recipe(evidence: Evidence) -> dict[str, list[str]]:
-    """Group the configs that differ in nothing but the level."""
+    """Group the configs that differ only in the level."""
     groups: dict[str, list[str]] = {}
     for name, config in evidence.card.configs.items():
         groups.setdefault(repr(config.recipe), []).append(name)
@@ -89,7 +89,7 @@ def _configs_by_recipe(evidence: Evidence) -> dict[str, list[str]]:
 
 
 def _base_rows(rows: pa.Table, base: pa.Table) -> pa.Table:
-    """Return the base manifest's rows of the slots that it has in train."""
+    """Return the base manifest's train rows of the slots of these rows."""
     slots = pc.unique(pc.coalesce(rows["replaces"], rows["image_id"]))
     position = pc.index_in(slots, base["image_id"].combine_chunks()).drop_null()
     return _train_rows(base.take(position))
