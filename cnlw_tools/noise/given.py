@@ -1,12 +1,12 @@
-"""Labels that somebody gave: annotators of a crowd, or a network that learned from few examples.
+"""Labels that are given in a file: from human annotators, or from a network with few examples.
 
     y' = the label of the image in a column of the side table
 
-Nothing is drawn, so the rate is what it is: 17.23 % in the first of the three labels of
-CIFAR-10N, 40.21 % in the worst (Wei et al., ICLR 2022, "Learning with noisy labels revisited").
-Labels of ``semantic`` noise come from a network that saw a small clean share alone (Lee et al.,
-ICML 2019, RoG; Zhang et al., 2020, table 4): it confuses similar classes, and which images it
-confuses is no accident.
+Nothing is drawn, so the noise rate is that of the labels: 17.23 % in the first of the three labels
+of CIFAR-10N, 40.21 % in the worst (Wei et al., ICLR 2022, "Learning with noisy labels revisited").
+Labels of ``semantic`` noise come from a network that was trained on a small clean share only (Lee
+et al., ICML 2019, RoG; Zhang et al., 2020, table 4). It confuses similar classes, and its errors
+depend on the image.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ def human(
     """Take the labels that people gave, from a column of the side table.
 
     Raises:
-        ValueError: a label that is none of the classes, or a column of features
+        ValueError: a label is not a class, or the column holds features
     """
     n = len(base.label)
     label = side_labels(base, n_classes, labels)
@@ -45,7 +45,7 @@ def semantic(
     """Take the labels that a network predicted, from a column of the side table.
 
     Raises:
-        ValueError: a label that is none of the classes, or a column of features
+        ValueError: a label is not a class, or the column holds features
     """
     return human(base, pool, level, n_classes, labels)
 
@@ -56,7 +56,7 @@ def expected(
     n_classes: int,
     labels: str = "labels",
 ) -> Expected:
-    """T[c, j] is the share of the images of class c whose given label is j, exactly."""
+    """Return the expected noise; T[c, j] is the exact share of label j among images of class c."""
     label_pair = base.label * n_classes + side_labels(base, n_classes, labels)
     counts = np.bincount(label_pair, minlength=n_classes**2).reshape(n_classes, n_classes)
     n = class_counts(base, n_classes)
@@ -74,7 +74,7 @@ def expected(
 
 
 def side_labels(base: Items, n_classes: int, column_name: str) -> Ints:
-    """Return (n,) the labels of the side table's column, checked.
+    """Return (n,) the labels in a column of the side table, after checking them.
 
     Args:
         base: ``side["labels"]``, (n,) the column
@@ -82,7 +82,7 @@ def side_labels(base: Items, n_classes: int, column_name: str) -> Ints:
         column_name: what errors call the column
 
     Raises:
-        ValueError: a label that is none of the classes, or a column of features
+        ValueError: a label is not a class, or the column holds features
     """
     labels = base.side["labels"]
     if labels.ndim != 1:
@@ -94,7 +94,7 @@ def side_labels(base: Items, n_classes: int, column_name: str) -> Ints:
     if len(bad_rows):
         raise ValueError(
             f"label {labels[bad_rows[0]]} in the column {column_name!r} of the side table: "
-            f"there are {n_classes} classes: labels run from 0 to {n_classes - 1}"
+            f"with {n_classes} classes, labels must be from 0 to {n_classes - 1}"
         )
     return labels.astype(np.int64)
 

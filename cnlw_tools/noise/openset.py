@@ -1,13 +1,12 @@
-"""Open-set noise: donors' images in the place of a dataset's own, labels kept.
+"""Open-set noise: images of donor datasets replace images of the dataset, and the labels stay.
 
-    level % of every class     an image of another dataset, whatever its class, replaces their own;
-                               the label stays
+    level % of every class     get an image of another dataset, of whatever class, and keep their
+                               label
     flips % of every class     keep their image and get another label
                                y' = (y + 1 + floor(u (C - 1))) mod C
 
-The first are the first of the corruption order, the second its last, so no image is both, and
-levels are nested. A donor's image is used once; foreign.py says which of several donors comes
-when.
+Replaced images come first in the corruption order and flipped ones last, so no image is both, and
+levels are nested. An image of a donor is used once; foreign.py defines the order of several donors.
 
 Source: Zhang et al., IEG, 2020, table 5.
 """
@@ -36,11 +35,11 @@ def openset(
     flips: int = 0,
     shares: str = "",
 ) -> Draw:
-    """Give ``level`` percent of every class images of another dataset in place of their own.
+    """Replace ``level`` percent of the images of every class with images of another dataset.
 
     Raises:
-        ValueError: level and flips are more than 100 percent, flips below 0 or to no other class,
-            or impossible shares
+        ValueError: flips is negative, level and flips exceed 100 percent together, there is no
+            second class to flip labels to, or the shares are impossible
         DonorTooSmall: a donor has fewer images than its share
     """
     replaced, flipped = _split_rows(base, level, n_classes, flips)
@@ -65,7 +64,11 @@ def expected(
     flips: int = 0,
     shares: str = "",
 ) -> Expected:
-    """Where images stay, T[c, c] = 1 - p_c and T[c, j] = p_c / (C - 1); p_c the flipped share."""
+    """Return the expected noise.
+
+    For images that are not replaced, T[c, c] = 1 - p_c and T[c, j] = p_c / (C - 1), where p_c is
+    the share of flipped labels.
+    """
     replaced, flipped = _split_rows(base, level, n_classes, flips)
     n = class_counts(base, n_classes)
     n_replaced = np.bincount(base.label[replaced], minlength=n_classes)
@@ -89,14 +92,15 @@ def _split_rows(
     n_classes: int,
     flips: int,
 ) -> tuple[Ints, Ints]:
-    """Return the rows that lose their image, and those that lose their label."""
+    """Return the rows that get another image, and those that get another label."""
     if not 0 <= flips <= 100 - level:
         raise ValueError(
-            f"flips = {flips}: beside level {level} give a whole percent from 0 to {100 - level}"
+            f"flips = {flips}: at level {level}, give a whole percent from 0 to {100 - level}"
         )
     if flips and n_classes < 2:
         raise ValueError(
-            f"flips take another class, and there is {n_classes}: give at least two classes"
+            f"flips = {flips}: a flip needs another class, and the number of classes is "
+            f"{n_classes}: give flips = 0, or at least two classes"
         )
     order = corruption_order(base)
     n = len(order)

@@ -1,14 +1,15 @@
 """Red noise: web images in place of clean ones.
 
-level % of the slots of every class c lose their image and receive one that the web returned for c
-and that people judged not to show c. The label stays; the image is wrong.
+In level % of the slots of every class c, a web image replaces the image: one that a web search for
+c returned and that people judged not to show c. The label stays; the image is wrong.
 
     slot of rank r in class c   <->   web image of rank r among the wrong ones of c       (r by key)
 
-The pairs are made on the full lists, before any level is cut, so a level is a part of the next
-one. Web images behind the need of the ``top`` level are reserves. Where a web image is dead, a
-reserve replaces it, at all levels alike: the first free living one from a place that the slot's
-own number picks. So one dead link changes one slot, and a second one hardly ever a third slot.
+Slots and images are paired on the full lists, before a level is cut from them, so the slots of a
+level are also those of the next. Web images that the ``top`` level does not need are reserves. If a
+web image is dead, the same reserve replaces it at all levels: the first free reserve that is alive,
+counted from a position that depends only on the slot. So a dead link changes only its own slot, and
+two dead links hardly ever change a third slot.
 
 Source: Jiang et al., ICML 2020, "Beyond synthetic noise: deep learning on controlled noisy
 labels"; the authors' slides on the "construction of our dataset".
@@ -44,12 +45,13 @@ def red(
     n_classes: int,
     top: int = 80,
 ) -> Draw:
-    """Give ``level`` percent of every class wrong web images in place of their own.
+    """Replace ``level`` percent of the images of every class with wrong web images.
 
-    ``pool.side["dead"]``, (p,) bool, marks images that are not available; without it all are.
+    ``pool.side["dead"]``, (p,) bool, marks images that are not available; without this column, all
+    images are available.
 
     Raises:
-        ValueError: the level is above ``top``, or that above 100
+        ValueError: the level is above ``top``, or ``top`` is above 100
         TooFewImages: a class has fewer wrong images than the level needs
     """
     _check_levels(level, top)
@@ -73,7 +75,7 @@ def expected(
     n_classes: int,
     top: int = 80,
 ) -> Expected:
-    """Every foreign image is wrong for its label; where the image stays its label is right."""
+    """Return the expected noise: replaced images have wrong labels, all others have right ones."""
     n = class_counts(base, n_classes)
     rate = exact_rate(n, level)
     n_clean = n - noisy_per_class(n, level)
@@ -88,11 +90,11 @@ def expected(
 def _check_levels(level: int, top: int) -> None:
     if level > top:
         raise ValueError(
-            f"level {level} is above the top level {top}, behind which reserves are kept: "
-            f"give -o top={level}"
+            f"level {level} is above the top level {top}, and images that the top level does not "
+            f"need are reserves: give -o top={level}"
         )
     if top > 100:
-        raise ValueError(f"top level {top}: a level is a percent, give at most 100")
+        raise ValueError(f"top level {top}: a level is a percentage: give at most 100")
 
 
 def _check_stock(
@@ -101,7 +103,7 @@ def _check_stock(
     replaced: Ints,
     pool_row: Ints,
 ) -> None:
-    """Insist that every slot that loses its image has another one.
+    """Raise TooFewImages if a slot that loses its image gets no other image.
 
     Args:
         base: (n,) images
@@ -148,7 +150,7 @@ def _pair_slots(
 def _pick_reserves(key: NDArray[np.uint64], reserves: Ints, is_dead: NDArray[np.bool_]) -> Ints:
     """Return (k,) a pool row for each of k slots: a living reserve, or -1 when they run out.
 
-    Each slot in turn takes the first free reserve from a place of its own on, cyclically.
+    Each slot in turn takes the first free reserve after its own start position, cyclically.
 
     Args:
         key: (k,) keys of the slots

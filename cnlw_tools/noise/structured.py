@@ -1,24 +1,24 @@
 """Structured dilution: some false labels are more frequent than others.
 
-Beside each example stand alpha copies, as in dilution.py. Of these, in copies for each example of
-a class,
+Each example gets alpha copies, as in dilution.py. The number of copies for each example of a class
+depends on the label of the copy:
 
     true label               alpha / C
     false label of rank r    alpha / C + delta (1 - 2 (r - 1) / (C - 2))    r = 1 ... C - 1
                                                                             (profile = linear)
 
-At delta = 0 that is uniform; at delta = 1 the first false label is as likely as the true one,
-with its clean example. The paper fixes the two ends and the first rank; of what lies between it
-says nothing, so there are two more profiles with the same first rank and sum:
+At delta = 0 the labels are uniform; at delta = 1 the first false label is as frequent as the true
+one, including the clean example. The paper fixes these two ends and the first rank, but not the
+ranks in between, so there are two more profiles with the same first rank and sum:
 
     geometric                (alpha / C + delta) q^(r - 1), with q such that the sum is
                              alpha (C - 1) / C
     top                      the first alpha / C + delta, the others alpha / C - delta / (C - 2)
 
-Ranks are by how often a network predicted the label for images of the class (order = confusing),
-the reverse of that (reverse), or a permutation of each class that is always the same (random).
-Labels that were predicted equally often stand by number. The images that count are those that
-noise falls on, so a split `verified` has ranks of its own.
+Labels are ranked by how often a network predicted them for images of the class (order = confusing),
+by the reverse of that (reverse), or by a fixed random permutation for each class (random). Labels
+that were predicted equally often are ranked by number. Only images that the noise is applied to are
+counted, so a split `verified` has ranks of its own.
 
 Source: Rolnick et al., 2017, experiment 2.
 """
@@ -45,11 +45,11 @@ def structured(
     profile: str = "linear",
     labels: str = "labels",
 ) -> Draw:
-    """Keep every example, and add ``alpha`` copies of it, with some false labels likelier.
+    """Keep every example, and add ``alpha`` copies of it, with some false labels more frequent.
 
     Raises:
-        ValueError: delta is not from 0 to 1, or more than alpha / C; fewer than three classes; no
-            such order or profile; no predicted labels to order by
+        ValueError: delta is outside 0 to 1 or above alpha / C, there are fewer than three classes,
+            the order or the profile is unknown, or the predicted labels are missing
     """
     label_share = copies_per_label(alpha, delta, n_classes, profile) / max(alpha, 1e-300)
     label_order = rank_labels(base, n_classes, order, labels)
@@ -66,7 +66,7 @@ def expected(
     profile: str = "linear",
     labels: str = "labels",
 ) -> Expected:
-    """T[c, j] is the share of class c, clean examples and copies, that bears label j, exactly."""
+    """Return the expected noise; T[c, j] is the exact share of label j in class c with copies."""
     label_share = copies_per_label(alpha, delta, n_classes, profile) / max(alpha, 1e-300)
     label_order = rank_labels(base, n_classes, order, labels)
     return expected_copies(base, alpha, label_share, label_order)
@@ -78,7 +78,7 @@ def copies_per_label(
     n_classes: int,
     profile: str = "linear",
 ) -> Floats:
-    """Return (C,) copies an example has with its true label, then with that of each rank."""
+    """Return (C,) copies of an example with its true label, then with each false label by rank."""
     _check_options(alpha, delta, n_classes, profile)
     mean = alpha / n_classes
     rank = np.arange(1, n_classes, dtype=np.float64)
@@ -104,7 +104,9 @@ def rank_labels(
 ) -> Ints:
     """Return (C, C) the labels of each class by rank, the true one first."""
     if order not in ORDERS:
-        raise ValueError(f"structured noise has no order {order!r}: there are {', '.join(ORDERS)}")
+        raise ValueError(
+            f"structured noise has no order {order!r}: give one of {', '.join(ORDERS)}"
+        )
     if order == "random":
         pair_of_classes = np.arange(n_classes**2, dtype=np.uint64)
         words = random_bits(pair_of_classes, Stream.FALSE_LABEL_ORDER)
@@ -123,16 +125,16 @@ def _check_options(
     n_classes: int,
     profile: str,
 ) -> None:
-    """Complain of options that are impossible, alone or together."""
+    """Raise ValueError if an option is invalid, or if the options contradict one another."""
     copy_counts(np.zeros(1, np.int64), alpha)  # checks alpha
     if n_classes < 3 and delta:
         raise ValueError(
-            f"delta ranks the false labels, and of {n_classes} classes there is no order: "
-            "give three"
+            f"delta = {delta:g}: with {n_classes} classes there are no false labels to rank: "
+            "give delta = 0, or at least three classes"
         )
     if profile not in PROFILES:
         raise ValueError(
-            f"structured noise has no profile {profile!r}: there are {', '.join(PROFILES)}"
+            f"structured noise has no profile {profile!r}: give one of {', '.join(PROFILES)}"
         )
     if not 0 <= delta <= 1:
         raise ValueError(
@@ -155,9 +157,8 @@ def _prediction_counts(
     """Return (C, C) how often label j was predicted for images of class c."""
     if "labels" not in base.side:
         raise ValueError(
-            f"order {order!r} asks how often a network takes one class for another: "
-            f"give --side-table FILE with a column {labels!r} of its labels for the training "
-            "images, or -o order=random"
+            f"order {order!r} needs labels that a network predicted: give --side-table FILE with "
+            f"its labels of the training images in a column {labels!r}, or -o order=random"
         )
     label_pair = base.label * n_classes + side_labels(base, n_classes, labels)
     counts = np.bincount(label_pair, minlength=n_classes**2)

@@ -84,13 +84,13 @@ def test_both_rates_together():
 def test_more_than_all(level, flips):
     """No image loses both, so together they are at most all."""
     with pytest.raises(
-        ValueError, match=f"beside level {level} give a whole percent from 0 to {100 - level}"
+        ValueError, match=f"at level {level}, give a whole percent from 0 to {100 - level}"
     ):
         openset(items((9, 9)), POOL, level, 2, flips=flips)
 
 
 def test_one_class():
-    """With one class there is none to flip to; foreign images are no matter."""
-    with pytest.raises(ValueError, match="give at least two classes"):
+    """With one class there is no class to flip to; foreign images are still possible."""
+    with pytest.raises(ValueError, match="or at least two classes"):
         openset(items((9,)), POOL, 0, 1, flips=20)
     assert (openset(items((10,)), POOL, 40, 1).pool >= 0).sum() == 4

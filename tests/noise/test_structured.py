@@ -146,12 +146,12 @@ def test_promise(delta, profile):
         ({"delta": 1.5}, r"delta = 1.5: give a number from 0 \(uniform\) to 1"),
         ({"delta": -0.1}, r"delta = -0.1: give a number from 0"),
         ({"alpha": 101.0}, "alpha = 101: "),
-        ({"order": "wild"}, "no order 'wild': there are confusing, reverse, random"),
-        ({"profile": "steep"}, "no profile 'steep': there are linear, geometric, top"),
+        ({"order": "wild"}, "no order 'wild': give one of confusing, reverse, random"),
+        ({"profile": "steep"}, "no profile 'steep': give one of linear, geometric, top"),
     ],
 )
 def test_bad_options(options, message):
-    """What cannot be is an error that says what can."""
+    """An impossible option is an error that names the possible ones."""
     with pytest.raises(ValueError, match=message):
         structured(items(), NONE, 0, 10, **options)
 
@@ -159,7 +159,7 @@ def test_bad_options(options, message):
 def test_two_classes():
     """One false label has no rank, but may be drawn uniformly."""
     assert copies_per_label(4, 0, 2).tolist() == [2, 2]
-    with pytest.raises(ValueError, match="of 2 classes there is no order"):
+    with pytest.raises(ValueError, match="with 2 classes there are no false labels to rank"):
         copies_per_label(20, 0.5, 2)
 
 
@@ -168,6 +168,6 @@ def test_no_predictions():
     base = items()._replace(side={})
 
     with pytest.raises(
-        ValueError, match=r"give --side-table FILE with a column 'labels' .* or -o order=random"
+        ValueError, match=r"give --side-table FILE with .* in a column 'labels', or -o order=random"
     ):
         structured(base, NONE, 0, 10)
