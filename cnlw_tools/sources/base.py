@@ -86,7 +86,7 @@ class LocalSource:
         return pick(labels, name, f"class of {self.name}")
 
     def find_path(self, *names: str) -> Path:
-        """Return the path of the first of these files or folders that exists.
+        """Return the path of the first of these alternative files or folders that exists.
 
         Raises:
             FileNotFoundError: none exists

@@ -1,8 +1,8 @@
-"""CIFAR-10 as its author packs it: the folder `cifar-10-batches-py` with six batches.
+"""CIFAR-10 in its author's format: the folder `cifar-10-batches-py` with six batches.
 
-Five are for training, one for testing. Image ids are ``train-00000`` ... and ``test-00000`` ... in
-the official row order; the test batch is the split ``validation``. Source: Krizhevsky, "Learning
-multiple layers of features from tiny images", 2009.
+Five batches are for training and one is for testing. Image ids are ``train-00000`` ... and
+``test-00000`` ... in the official row order; the test batch is the split ``validation``. Source:
+Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
 """
 
 import pickle
@@ -18,7 +18,7 @@ from cnlw_tools.sources.formats.arrays import ArraySource, LabelledPixels
 
 SIDE = 32  # pixels
 PIXEL_BYTES = 3 * SIDE * SIDE  # of one image
-UNPICKLING_ERRORS = (  # what a wrong byte in a pickle may raise
+UNPICKLING_ERRORS = (  # a single wrong byte in a pickle may raise any of these
     pickle.UnpicklingError,
     EOFError,
     LookupError,
@@ -55,7 +55,7 @@ CIFAR10 = CifarFormat(
 
 
 class SafeUnpickler(pickle.Unpickler):
-    """Reads lists, numbers, strings and arrays, and runs nothing, since pickles are not trusted."""
+    """Reads lists, numbers, strings and arrays, but runs no code from the untrusted pickle."""
 
     ALLOWED_NAMES = frozenset({"_reconstruct", "ndarray", "dtype", "encode"})
     ALLOWED_PACKAGES = frozenset({"numpy", "_codecs"})
@@ -65,7 +65,7 @@ class SafeUnpickler(pickle.Unpickler):
         self.title = title
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return one of the few objects that an array needs."""
+        """Return one of the few objects that unpickling an array needs; refuse all others."""
         package = module.split(".")[0]
         if name in self.ALLOWED_NAMES and package in self.ALLOWED_PACKAGES:
             return super().find_class(module, name)
@@ -91,7 +91,7 @@ class Cifar10(ArraySource):
             self.folder = self.data_dir / name
         if not self.folder.is_dir():
             raise FileNotFoundError(
-                f"{data_dir}: no folder {name!r} here: unpack {self.format.archive} into it"
+                f"{data_dir}: there is no folder {name!r} here: unpack {self.format.archive} here"
             )
 
     def load_part(self, part: str) -> LabelledPixels:
@@ -132,13 +132,13 @@ def read_batch(path: Path, cifar_format: CifarFormat = CIFAR10) -> LabelledPixel
 
 
 def _find_problem(pixels: NDArray[Any], labels: NDArray[Any], n_classes: int) -> str | None:
-    """Return what is wrong with the pixels and one kind of labels of a batch, if anything is."""
+    """Return a description of the first error in pixels or labels of a batch, or None."""
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         return "its labels are not whole numbers"
     if len(labels) and not 0 <= labels.min() <= labels.max() < n_classes:
-        return f"a label is not from 0 to {n_classes - 1}"
+        return f"a label is outside 0 to {n_classes - 1}"
     if pixels.shape != (len(labels), PIXEL_BYTES) or pixels.dtype != np.uint8:
-        return f"{pixels.dtype} {pixels.shape} for {len(labels)} labels"
+        return f"its pixels are {pixels.dtype} {pixels.shape} for {len(labels)} labels"
     return None
 
 

@@ -1,9 +1,9 @@
-"""A Hugging Face dataset: Parquet files, what `save_to_disk` wrote, or its name on the Hub.
+"""A Hugging Face dataset: Parquet files, a folder from `save_to_disk`, or a dataset on the Hub.
 
-Images are the one column of images, labels the column `label` or the one ClassLabel column. The
-names of the files, or of the folders that they lie in, say their split. An id is that word and the
-row in the split: ``train-00000``. The Parquet files of a dataset on the Hub are downloaded once,
-into the Hub's own cache.
+The images are read from the only image column, and the labels from the column `label` or the only
+ClassLabel column. The name of a file, or of a folder that contains it, tells the split. An image id
+joins that word and the row in the split: ``train-00000``. The Parquet files of a dataset on the Hub
+are downloaded once, into the Hub's own cache.
 """
 
 import json
@@ -34,7 +34,7 @@ class Chunk(NamedTuple):
 
 
 class FileInfo(NamedTuple):
-    """What a file says about itself."""
+    """The schema of a file and its chunks."""
 
     schema: pa.Schema
     chunks: list[Chunk]
@@ -53,7 +53,7 @@ class HuggingFace(LocalSource):
     name = "hf"
     layout = (
         "Parquet files, train-*.parquet ..., or a folder that save_to_disk wrote; "
-        "or it is owner/name on the Hub"
+        "or owner/name, the name of a dataset on the Hub"
     )
 
     def __init__(self, data_dir: Path | None) -> None:
@@ -66,7 +66,7 @@ class HuggingFace(LocalSource):
         self._last_images: pa.ChunkedArray | None = None
 
     def classes(self) -> tuple[str, ...]:
-        """Return the names that the data give their labels, or else the numbers."""
+        """Return the class names in the files' metadata, or the numbers if there are no names."""
         names = self._features.get(self._columns.label, {}).get("names")
         if names is not None:
             return tuple(names)
@@ -77,7 +77,7 @@ class HuggingFace(LocalSource):
         """Return one row per image, split by split.
 
         Raises:
-            ValueError: the columns of images and labels are not clear, or an image has no label
+            ValueError: the image or label column is missing or ambiguous, or an image has no label
         """
         tables = []
         for word, split in self._split_of_word.items():
@@ -87,10 +87,10 @@ class HuggingFace(LocalSource):
         return pa.concat_tables(tables)
 
     def read(self, image_id: str) -> Picture:
-        """Return the encoded image of one row; the chunk that was read last stays in memory.
+        """Return the encoded image of one row, and keep its chunk in memory for the next call.
 
         Raises:
-            LookupError: there is no such id
+            LookupError: no image has this id
             ValueError: the row holds no image
         """
         word, _, number = image_id.rpartition("-")
@@ -105,14 +105,14 @@ class HuggingFace(LocalSource):
         data = self._chunk_images(chunk)[row_in_chunk].as_py()
         if not data:
             raise ValueError(
-                f"{chunk.path}: row {row} of {word} holds no image, maybe a path to one: "
+                f"{chunk.path}: row {row} of {word} holds no image, perhaps only a path to one: "
                 "store the bytes of the image"
             )
         return bytes(data)
 
     @cached_property
     def _files(self) -> list[Path]:
-        """The Parquet files or, without any, the Arrow files; caches of `datasets` are left out."""
+        """The Parquet files, or the Arrow files if there are none, without caches of `datasets`."""
         if self.data_dir.is_file():
             candidates = [self.data_dir]
         else:
@@ -132,7 +132,7 @@ class HuggingFace(LocalSource):
 
     @cached_property
     def _chunks_of_split(self) -> Mapping[str, list[Chunk]]:
-        """The chunks of each split, by its word, in the order of the file names."""
+        """The chunks of each split in the order of the file names; the key is the split's word."""
         chunks: dict[str, list[Chunk]] = {}
         for path, info in self._file_infos.items():
             chunks.setdefault(self._split_word(path), []).extend(info.chunks)
@@ -143,10 +143,11 @@ class HuggingFace(LocalSource):
         return standard_splits(self._chunks_of_split, self.data_dir)
 
     def _split_word(self, path: Path) -> str:
-        """Return the word for the split of a file.
+        """Return the word that tells the split of a file.
 
-        It is the first word of the file's name, or the name of the nearest folder that names a
-        split. A single Parquet file, or Arrow files in a single folder, are for training.
+        It is the first word of the file's name, or else the name of the nearest folder that is
+        called like a split. A single Parquet file, or Arrow files in a single folder, are for
+        training.
         """
         is_root = path == self.data_dir
         *folders, name = (path.name,) if is_root else path.relative_to(self.data_dir).parts
@@ -159,12 +160,13 @@ class HuggingFace(LocalSource):
         if is_only_file or (path.suffix == ".arrow" and has_one_folder):
             return "train"
         raise ValueError(
-            f"{path}: its name gives no split: call it train-..., validation-... or test-..."
+            f"{path}: its name does not tell the split: "
+            "name it train-..., validation-... or test-..."
         )
 
     @cached_property
     def _schema(self) -> pa.Schema:
-        """The columns, which all files must share."""
+        """The schema, which all files must share."""
         (first_path, first_info), *other_files = self._file_infos.items()
         for path, info in other_files:
             if info.schema != first_info.schema:
@@ -187,7 +189,7 @@ class HuggingFace(LocalSource):
 
     @cached_property
     def _columns(self) -> Columns:
-        """The one column of images and the one of labels."""
+        """The names of the only image column and the only label column."""
         image_columns, label_columns = [], []
         for field in self._schema:
             if self._feature_type(field.name) == "Image" or _holds_bytes(field.type):
@@ -201,7 +203,8 @@ class HuggingFace(LocalSource):
             if len(names) != 1:
                 raise ValueError(
                     f"{self.data_dir}: {len(names)} columns of {content} among "
-                    f"{', '.join(self._schema.names)}: keep one, and call the labels label"
+                    f"{', '.join(self._schema.names)}: "
+                    "keep one of each, and name the column of labels `label`"
                 )
         return Columns(image_columns[0], label_columns[0])
 
@@ -227,10 +230,10 @@ class HuggingFace(LocalSource):
 
 
 def download_from_hub(name: str) -> Path:
-    """Return the folder of a dataset of the Hub, after downloading what the cache lacks.
+    """Download the files of a dataset on the Hub that are not in the cache; return their folder.
 
     Raises:
-        OSError: the Hub cannot be reached, or has no such dataset
+        OSError: the Hub cannot be reached, or does not have the dataset
     """
     from huggingface_hub import snapshot_download
 
@@ -240,7 +243,8 @@ def download_from_hub(name: str) -> Path:
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise FileNotFoundError(
-            f"{name}: no such folder, and the Hub does not give it ({reason}): check the name"
+            f"{name}: there is no such folder, and it cannot be downloaded from the Hub "
+            f"({reason}): check the name"
         ) from error
     return Path(folder)
 
@@ -249,7 +253,7 @@ def read_file_info(path: Path) -> FileInfo:
     """Return the columns and the chunks of a Parquet or Arrow file.
 
     Raises:
-        ValueError: it cannot be read
+        ValueError: the file cannot be read
     """
     try:
         if path.suffix == ".arrow":

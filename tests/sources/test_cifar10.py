@@ -75,7 +75,7 @@ def test_no_folder(tmp_path):
     """Without the folder, the error names the archive."""
     with pytest.raises(
         FileNotFoundError,
-        match=rf"no folder '{CIFAR10.folder}' here: unpack cifar-10-python.tar.gz into it",
+        match=rf"no folder '{CIFAR10.folder}' here: unpack cifar-10-python.tar.gz here",
     ):
         Cifar10(tmp_path)
     with pytest.raises(ValueError, match="cifar10 needs --data-dir"):

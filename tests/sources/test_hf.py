@@ -124,7 +124,7 @@ def test_other_files(lay_out):
     ):
         HuggingFace(folder).classes()
     path.rename(folder / "data/blurred-0.parquet")
-    with pytest.raises(ValueError, match=r"blurred-0.parquet: its name gives no split"):
+    with pytest.raises(ValueError, match=r"blurred-0.parquet: its name does not tell the split"):
         HuggingFace(folder).manifest()
 
 
@@ -138,7 +138,8 @@ def test_by_name_without_a_network(monkeypatch, tmp_path):
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
     with pytest.raises(
         FileNotFoundError,
-        match=r"owner/name: no such folder, and the Hub does not give it \(no route",
+        match=r"owner/name: there is no such folder, and it cannot be downloaded from the Hub "
+        r"\(no route",
     ):
         HuggingFace(tmp_path.relative_to(tmp_path) / "owner/name")
 

@@ -248,7 +248,7 @@ def _zip_folders(path: Path) -> list[ZipPath]:
         root = ZipPath(ZipFile(path))
     except BadZipFile as error:
         raise ValueError(
-            f"{path}: not a zip archive, or a damaged one ({error}): copy it again"
+            f"{path}: this is no zip archive, or it is damaged ({error}): copy it again"
         ) from error
     folders = [inner for inner in root.iterdir() if inner.is_dir()]
     return [root, *folders]

@@ -66,7 +66,7 @@ def list_members(path: Path, archive: ByteRange) -> dict[str, ByteRange]:
             return _read_headers(file, path, archive)
     except tarfile.TarError as error:
         raise ValueError(
-            f"{path}: not a tar archive, or a damaged one ({error}): copy it again"
+            f"{path}: this is no tar archive, or it is damaged ({error}): copy it again"
         ) from error
 
 
