@@ -72,7 +72,7 @@ class Outbox:
             self.pipe.send(None)
 
     def _wait_for_messages(self) -> bool:
-        """Wait until there is a message, or until the outbox is closed; return if there is one."""
+        """Wait for a message or the end of the outbox; return whether there is a message."""
         with self.changed:
             self.changed.wait_for(lambda: self.messages or self.closed)
             return bool(self.messages)

@@ -1,13 +1,13 @@
 """Exchange with img2dataset 1.47: write a store in its output format, and import its output.
 
     DIR/00000.parquet        one row per URL: the user's columns, url, key, status, sha256 ...
-    DIR/00000.tar            KEY.jpg and KEY.json per image (webdataset; this is what we write), or
+    DIR/00000.tar            KEY.jpg and KEY.json per image (webdataset: the export writes this), or
     DIR/00000/KEY.jpg        files, or a column `jpg` in the Parquet file
     DIR/00000_stats.json     counts; written last, so a shard that has this file is complete
 
-A key is the number of the shard followed by the number of the row in the shard. The sha256 is that
-of the downloaded bytes, even where img2dataset stored other bytes: by default it encodes images
-again. So only bytes that have this sha256 are the original.
+A key is the number of the shard followed by the number of the row in the shard. The column sha256
+is of the bytes that were downloaded. The stored bytes may differ, since img2dataset encodes images
+again by default; they are the original ones only if they have this sha256.
 """
 
 import json
@@ -32,12 +32,14 @@ from cnlw_tools.store.outcomes import FetchError, Tally
 from cnlw_tools.store.snapshot import write_snapshot
 from cnlw_tools.store.store import Ledger, Row, Store
 
-SUFFIXES = frozenset({"jpg", "jpeg", "png", "webp", "gif", "bmp"})  # of files, and names of columns
-SHARD_ROWS = 10_000  # img2dataset's default
-SHARD_DIGITS = 5  # of the shard's number in a key
-ROW_DIGITS = 4  # of the row's number in a key
-BATCH = 64  # images read from Parquet at a time
-UNREADABLE = frozenset({"bomb", "animated", "not_image", "decode"})  # "failed_to_resize" there
+# Suffixes of image files, and names of columns that hold images.
+SUFFIXES = frozenset({"jpg", "jpeg", "png", "webp", "gif", "bmp"})
+SHARD_ROWS = 10_000  # the default of img2dataset
+SHARD_DIGITS = 5  # digits of the shard's number in a key
+ROW_DIGITS = 4  # digits of the row's number in a key
+READ_BATCH_ROWS = 64  # images that are read from Parquet at a time
+# Outcomes for which img2dataset has the status failed_to_resize.
+UNREADABLE_OUTCOMES = frozenset({"bomb", "animated", "not_image", "decode"})
 SCHEMA = pa.schema(
     [
         ("image_id", pa.string()),
@@ -65,7 +67,7 @@ def export_store(store: Store, folder: Path) -> Counter[str]:
         OSError: a file of the store has changed, or the folder cannot be written
     """
     if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder}: is not empty: give a new folder")
+        raise FileExistsError(f"{folder}: the folder is not empty: give a new folder")
     rows = store.rows()
     status_counts: Counter[str] = Counter()
     shard = 0
@@ -81,23 +83,25 @@ def import_images(
     id_column: str = "image_id",
     progress: Callable[[Tally], None] = lambda tally: None,
 ) -> Tally:
-    """Import the images of img2dataset's output; images that the store already has are kept.
+    """Import images from the output of img2dataset, except those that the store already has.
 
     Rows whose status is not `success` are skipped.
 
     Args:
-        folder: its output, in any of its formats except tfrecord
+        folder: the output of img2dataset, in any of its formats except tfrecord
         ledger: the store to write to
-        id_column: the column with the image ids; keys are not ids, only positions in a list
+        id_column: the column with the image ids; keys are not ids but positions in a list
         progress: is called with the counts after each shard
 
     Raises:
-        OSError, ValueError: there is no such output, or a shard is damaged or incomplete
+        OSError, ValueError: the folder has no output of img2dataset, or a shard is damaged or
+            incomplete
     """
     paths = sorted(path for path in folder.glob("*.parquet") if path.stem.isdecimal())
     if not paths:
         raise FileNotFoundError(
-            f"{folder}: no output of img2dataset (00000.parquet ...) here: give its output_folder"
+            f"{folder}: there is no output of img2dataset (00000.parquet ...) here: "
+            "give its output_folder"
         )
     n_rows = {path: pq.read_metadata(path).num_rows for path in paths}
     tally = Tally(sum(n_rows.values()))
@@ -134,7 +138,7 @@ def _make_record(row: Row, key: str) -> Record:
     if row.outcome == "ok":
         status = "success"
     else:
-        status = "failed_to_resize" if row.outcome in UNREADABLE else "failed_to_download"
+        status = "failed_to_resize" if row.outcome in UNREADABLE_OUTCOMES else "failed_to_download"
         message = f"{row.outcome}: {row.reason}"
     return {
         "image_id": row.image_id,
@@ -191,7 +195,7 @@ def _read_successes(path: Path, id_column: str) -> dict[str, Record]:
             suggestion = suggest(name, names)
             columns = ", ".join(names)
             raise ValueError(
-                f"{path}: column {name!r} is missing.{suggestion} The columns: {columns}"
+                f"{path}: column {name!r} is missing.{suggestion} The columns are {columns}"
             )
     without_images = [name for name in names if name not in SUFFIXES]
     table = pq.read_table(path, columns=without_images, partitioning=None)
@@ -219,7 +223,7 @@ def _import_shard(
 
 
 def _read_images(path: Path, keys: Mapping[str, Record]) -> Iterator[tuple[str, bytes]]:
-    """Yield key and bytes of the images of a shard, in whichever format they are."""
+    """Yield key and bytes of each image of a shard in any of the formats."""
     tar = path.with_suffix(".tar")
     folder = path.with_suffix("")
     image_columns = sorted(SUFFIXES & set(pq.read_schema(path).names))
@@ -237,7 +241,7 @@ def _read_column(
     path: Path, image_column: str, keys: Mapping[str, Record]
 ) -> Iterator[tuple[str, bytes]]:
     file = pq.ParquetFile(path)
-    for batch in file.iter_batches(BATCH, columns=["key", image_column]):
+    for batch in file.iter_batches(READ_BATCH_ROWS, columns=["key", image_column]):
         for row in batch.to_pylist():
             if row["key"] in keys:
                 yield row["key"], row[image_column]
@@ -254,7 +258,7 @@ def _read_tar(path: Path, keys: Mapping[str, Record]) -> Iterator[tuple[str, byt
                     yield key, file.read()
     except tarfile.TarError as error:
         raise ValueError(
-            f"{path}: not a tar archive, or a damaged one ({error}): copy it again"
+            f"{path}: this is no tar archive, or it is damaged ({error}): copy it again"
         ) from error
 
 
@@ -286,7 +290,7 @@ def _import_image(ledger: Ledger, record: Record, id_column: str, data: bytes) -
 
 
 def _store_image(ledger: Ledger, row: Row, data: bytes, inspection: Inspection, source: str) -> Row:
-    """Write the file of an image; return its row with what was found out about the file."""
+    """Write the file of an image; return its row, completed with the properties of the file."""
     return replace(
         row,
         sha256=inspection.sha256,
@@ -306,7 +310,7 @@ def _is_stored(ledger: Ledger, image_id: str) -> bool:
 
 
 def _licence(record: Record) -> str | None:
-    """Return the columns on licences and authors as JSON, or None if there are none."""
+    """Return the columns on licences and authors as JSON, or None if there are no such columns."""
     texts = {}
     for name, value in record.items():
         if isinstance(value, str) and LICENCE_COLUMN.search(name):

@@ -77,7 +77,7 @@ def inspect_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Inspection:
     token = _decoder_tokens.get()
     try:
         image = FORMATS[format_name].decoder(BytesIO(data), "")
-        _check_still(image, format_name, max_pixels)
+        _check_size_and_frames(image, format_name, max_pixels)
         width, height = image.size
         orientation = pixels.read_orientation(image)
         decoded = _decode_small(image) if format_name == "jpeg" else pixels.decode(data)
@@ -113,7 +113,7 @@ def _describe_other(data: bytes) -> str:
     return "of an unknown format"
 
 
-def _check_still(image: ImageFile.ImageFile, format_name: str, max_pixels: int) -> None:
+def _check_size_and_frames(image: ImageFile.ImageFile, format_name: str, max_pixels: int) -> None:
     if image.width * image.height > max_pixels:
         raise FetchError(
             "bomb",

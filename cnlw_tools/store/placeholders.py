@@ -63,4 +63,4 @@ def count_placeholders(store: Store, min_ids: int) -> int:
     shared_files = store.shared_files(min_ids)
     known_placeholders = read_known_placeholders(store.folder)
     remaining = sorted(known_placeholders.keys() - shared_files.keys())
-    return sum(shared_files.values()) + store.count_images_of(remaining)
+    return sum(shared_files.values()) + store.count_images_with_sha256(remaining)

@@ -195,8 +195,8 @@ class Store:
         sql = "SELECT class, count(*) FROM ledger GROUP BY class ORDER BY 2 DESC"
         return Counter(dict(self.query(sql)))
 
-    def count_images_of(self, digests: Sequence[str]) -> int:
-        """Return how many images have a file whose sha256 is one of these."""
+    def count_images_with_sha256(self, digests: Sequence[str]) -> int:
+        """Return the number of images whose file has one of these sha256 digests."""
         question_marks = _question_marks(len(digests))
         condition = f"class = 'ok' AND sha256 IN ({question_marks})"
         sql = f"SELECT count(*) FROM ledger WHERE {condition}"  # noqa: S608, only marks
