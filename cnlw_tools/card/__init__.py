@@ -1,1 +1,1 @@
-"""The card of a build (README.md): its metadata, its text, its pictures."""
+"""The card of a build (README.md): its metadata, its text and its pictures."""

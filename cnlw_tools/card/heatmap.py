@@ -1,6 +1,6 @@
 """A picture of label transition matrices: a row for each true class, a column for each given label.
 
-The larger a share, the darker its cell.
+The darker a cell, the larger its share.
 """
 
 import math
@@ -12,17 +12,18 @@ from PIL import Image, ImageDraw
 
 from cnlw_tools.card.font import FAINT, INK, PAPER, load_font, shorten
 
-# in pixels
+# All lengths are in pixels.
 MATRIX_SIDE = 360
 MARGIN = 16  # around a matrix
 NAME_WIDTH = 96  # the column of class names
 TITLE_HEIGHT = 34
 
-MAX_NUMBERS, MAX_NAMES = 12, 24  # classes up to which shares, and names, are written
-TITLE_SIZE = 15  # of letters
-MIN_SIZE, MAX_SIZE = 9, 15  # of letters of names and numbers
-DARK = np.array([30, 58, 138])  # RGB of a share of 1
-PALE = 0.35  # share above which a number is white
+MAX_CLASSES_WITH_NUMBERS = 12  # with more classes, the shares are not written
+MAX_CLASSES_WITH_NAMES = 24  # with more classes, the names are not written
+TITLE_LETTER_SIZE = 15
+MIN_LETTER_SIZE, MAX_LETTER_SIZE = 9, 15  # of names and numbers
+DARK = np.array([30, 58, 138])  # the RGB colour of a share of 1
+MIN_DARK_SHARE = 0.35  # the numbers of larger shares are white, to be legible on dark cells
 
 Matrix = NDArray[np.float64]
 
@@ -49,7 +50,7 @@ def draw_matrices(
     full_height = n_rows * height + MARGIN
     picture = Image.new("RGB", (full_width, full_height), PAPER)
     pen = ImageDraw.Draw(picture)
-    font = load_font(TITLE_SIZE)
+    font = load_font(TITLE_LETTER_SIZE)
     for i, (title, matrix) in enumerate(matrices):
         row, column = divmod(i, n_columns)
         left = MARGIN + column * width + NAME_WIDTH
@@ -76,9 +77,9 @@ def _draw_matrix(
     picture.paste(cells, (left, top))
     right, bottom = left + MATRIX_SIDE, top + MATRIX_SIDE
     pen.rectangle((left - 1, top - 1, right, bottom), outline=FAINT)
-    if len(classes) <= MAX_NAMES:
+    if len(classes) <= MAX_CLASSES_WITH_NAMES:
         _write_names(pen, left, top, classes)
-    if len(classes) <= MAX_NUMBERS:
+    if len(classes) <= MAX_CLASSES_WITH_NUMBERS:
         _write_numbers(pen, left, top, matrix)
 
 
@@ -104,26 +105,26 @@ def _write_numbers(
     top: int,
     matrix: Matrix,
 ) -> None:
-    """Write the share of each cell into it, in percent; nothing where it is 0."""
+    """Write the share of each cell into it, in percent; cells with a share of 0 stay empty."""
     step = MATRIX_SIDE / len(matrix)
     font = load_font(_letter_size(step))
     for i, j in np.argwhere(matrix):
         share = matrix[i, j]
         x = left + (j + 0.5) * step
         y = top + (i + 0.5) * step
-        colour = PAPER if share > PALE else INK
+        colour = PAPER if share > MIN_DARK_SHARE else INK
         percent = f"{100 * share:.0f}"
         pen.text((x, y), percent, colour, font, anchor="mm")
 
 
 def _letter_size(step: float) -> int:
     """Return the size of letters that fit rows of this height in pixels."""
-    size = min(MAX_SIZE, int(0.8 * step))
-    return max(MIN_SIZE, size)
+    size = min(MAX_LETTER_SIZE, int(0.8 * step))
+    return max(MIN_LETTER_SIZE, size)
 
 
 def _colours(matrix: Matrix) -> NDArray[np.uint8]:
-    """Return (C, C, 3) colours: white for 0, dark for 1; the root makes small shares visible."""
+    """Return (C, C, 3) colours: white for 0, dark for 1; the square root shows small shares."""
     share = np.clip(matrix, 0, 1)
     shade = np.sqrt(share)[..., None]
     difference = DARK - 255

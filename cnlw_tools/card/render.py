@@ -97,12 +97,12 @@ def write_card(
     recipe: Recipe,
     classes: tuple[str, ...],
 ) -> None:
-    """Write the card of a build, whole or not at all.
+    """Write the card of a build atomically.
 
     Args:
-        folder: of the build, which holds its pictures
-        card: what the build says about itself
-        recipe: names licence and citation of the images
+        folder: the folder of the build, which already holds the pictures
+        card: the metadata of the build
+        recipe: the recipe, which names licence and citation of the images
         classes: names in label order
     """
     hub = {
