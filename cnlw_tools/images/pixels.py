@@ -22,7 +22,7 @@ DECODING_ERRORS = (
     SyntaxError,
 )
 PNG_SIGNATURE = b"\x89PNG"
-ORIENTATION_TAG = 0x0112  # of EXIF
+ORIENTATION_TAG = 0x0112  # the EXIF tag
 TRANSPOSITIONS = {  # EXIF orientation -> the transposition that turns the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -42,15 +42,15 @@ class Storage:
 
     size: int | None = None  # pixels of each side; None: keep the size of the original
     resize: str = "squash"  # a rule: squash | crop | pad | short, see `resize`
-    quality: int = 95  # of JPEG
+    quality: int = 95  # the quality of JPEG files
     shard_rows: int = 1000  # images in one file
 
 
 def encode_picture(picture: Picture, storage: Storage) -> bytes:
-    """Return the bytes that a build stores for an image: the original ones where nothing changes.
+    """Return the bytes that a build stores for an image: the original ones if nothing changes.
 
     Raises:
-        ValueError: the bytes are not an image, or a truncated one
+        ValueError: the bytes are not an image, or the image is truncated
     """
     if isinstance(picture, bytes):
         return _encode_file(picture, storage)
@@ -63,11 +63,11 @@ def decode(data: bytes, min_side: int | None = None) -> Image.Image:
     """Decode a file to RGB, turned upright as its EXIF orientation says.
 
     Args:
-        data: the file
-        min_side: both sides need only this many pixels: a JPEG may become 2, 4 or 8 times smaller
+        data: the content of the file
+        min_side: the pixels that each side must keep: a JPEG may be decoded 2, 4 or 8 times smaller
 
     Raises:
-        ValueError: the bytes are not an image, or a truncated one
+        ValueError: the bytes are not an image, or the image is truncated
     """
     try:
         with Image.open(BytesIO(data)) as image:
@@ -140,9 +140,9 @@ def _pixel_pairs() -> tuple[list[int], list[int]]:
     return quartered_first, quartered_second
 
 
-_first, _second = _pixel_pairs()
-_first_pixels = itemgetter(*_first)
-_second_pixels = itemgetter(*_second)
+_first_indices, _second_indices = _pixel_pairs()
+_first_pixels = itemgetter(*_first_indices)
+_second_pixels = itemgetter(*_second_indices)
 
 
 def pixel_digest(image: Image.Image) -> str:
@@ -169,7 +169,7 @@ def fingerprint(image: Image.Image) -> bytes:
 
 
 def _encode_file(data: bytes, storage: Storage) -> bytes:
-    """Decode, resize and encode an image file; return it unchanged where its size is right."""
+    """Decode, resize and encode an image file, or return it unchanged if its size is right."""
     size = storage.size
     if size is None:
         decode(data)  # raises an error if the file is not an image

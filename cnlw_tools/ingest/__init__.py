@@ -1,1 +1,1 @@
-"""From what a user has to the tables of a dataset: image folders, votes, stores, donors."""
+"""Make the tables of a dataset from a user's image folders, votes, image stores and donors."""

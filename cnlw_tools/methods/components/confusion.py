@@ -1,4 +1,4 @@
-"""Which labels are given to images that a network takes for each class: a first estimate of T.
+"""How often images that a network predicts as class i have label j: a first estimate of T.
 
 hard    c_ij = #{t: argmax p_t = i, y_t = j} / #{t: argmax p_t = i}
 soft    c_ij = sum_t p_t(i) 1[y_t = j] / sum_t p_t(i)
@@ -32,8 +32,8 @@ def count_labels(
 ) -> Tensor:
     """Return the numerators of c, (K, K): predicted classes by given labels.
 
-    The counts are in double precision, so that autocast does not round them, and averaged over
-    ranks, whose running averages of batch normalisation differ.
+    The counts are in double precision, so that autocast does not round them. They are averaged over
+    ranks, because the batch normalisation statistics of the ranks differ.
     """
     counts = torch.zeros(n_classes, n_classes, dtype=torch.float64)
     for batch, z in predict_batches(net, batches):

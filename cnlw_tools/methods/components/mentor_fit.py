@@ -66,7 +66,10 @@ class FittedMentor(NamedTuple):
 
 
 def predefined_samples(rule: Rule) -> MentorSamples:
-    """Return the 120 x 100 x 100 samples of the grid, with the weights of a rule as targets."""
+    """Return samples on a grid of 120 losses, 100 differences and 100 epochs.
+
+    Their targets are the weights that the rule gives them.
+    """
     small_losses = torch.arange(100) / 10
     large_losses = torch.arange(10.0, 30.0)
     losses = torch.cat([small_losses, large_losses])

@@ -29,7 +29,7 @@ def check_flag(option: str, value: bool) -> bool:
     """Return the value if it is true or false.
 
     Raises:
-        ValueError: it is neither
+        ValueError: the value is not a bool
     """
     if not isinstance(value, bool):
         raise ValueError(f"{option} = {value!r}: give true or false")
