@@ -1,12 +1,12 @@
-"""The public API: what the commands do, from Python. `import cnlw_tools as cnlw` offers all of it.
+"""The public API: the commands as Python functions, all in `import cnlw_tools as cnlw`.
 
     build = cnlw.build("shapes", noise="red", levels=[0, 40])
     build.validate()
     train = build.load("red_40", split="train")
     run = cnlw.train(build, "red_40", method="mentormix", quick=True)
 
-Every function has the defaults and the errors of the command of its name. Heavy packages (torch,
-datasets, pandas) are imported when they are needed.
+Every function has the defaults and the errors of the command of the same name. Heavy packages
+(torch, datasets, pandas) are imported only when they are needed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -61,26 +61,26 @@ class Build:
 
     @property
     def card(self) -> "BuildCard":
-        """All that the build says about itself."""
+        """The card of the build: its versions, storage and configs."""
         from cnlw_tools.card.metadata import read_card
 
         return read_card(self.path)
 
     @property
     def configs(self) -> dict[str, "ConfigCard"]:
-        """What the card says about each config, by name."""
+        """The part of the card about each config, by name."""
         return self.card.configs
 
     def load(self, config: str, split: str | None = None) -> Any:
         """Load a config: a split as `datasets.Dataset`, or all splits as `datasets.DatasetDict`.
 
         Raises:
-            LookupError: there is no such config
+            LookupError: the build has no config of this name
         """
         return load_dataset(self, config, split)
 
     def validate(self, **choices: Any) -> "ValidationReport":
-        """Prove that the build is what it says; see `validate`."""
+        """Prove that the build is as its card says; see `validate`."""
         return validate(self, **choices)
 
     def export(
@@ -120,7 +120,7 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class ValidationReport:
-    """What came of every check of a build."""
+    """The results of all checks of a build."""
 
     build: Path
     results: "list[CheckResult]"
@@ -172,13 +172,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The folder of a training."""
+    """A folder with the results of one training."""
 
     path: Path
 
     @property
     def config(self) -> "RunConfig":
-        """What was trained, on what, and how."""
+        """The method, the data and the settings of the training."""
         from cnlw_tools.recipe.run_files import read_config
 
         return read_config(self.path)
@@ -206,12 +206,12 @@ class Run:
 
     @property
     def examples(self) -> "pd.DataFrame":
-        """What each example cost and weighed in each epoch, by its row in the build."""
+        """Loss and weight of each example in each epoch, by its row in the build."""
         return _read_parquet(self.path / "examples.parquet")
 
     @property
     def predictions(self) -> "pd.DataFrame":
-        """What the network says of validation and test images after the last epoch."""
+        """The network's predictions on validation and test images after the last epoch."""
         return _read_parquet(self.path / "predictions.parquet")
 
 
@@ -219,8 +219,8 @@ class Run:
 class RunsReport:
     """The report of a folder of runs."""
 
-    page: Path  # index.html; tables and figures lie beside it
-    notes: list[str]  # what could not be said, and why
+    page: Path  # index.html; tables and figures are in the same folder
+    notes: list[str]  # the results that are missing from the report, and why
 
 
 def build(
@@ -241,27 +241,29 @@ def build(
 ) -> Build:
     """Build one level of noise, or several, into a folder that `datasets` loads.
 
-    Levels that are there already are not built again.
+    Levels that exist already are not built again.
 
     Args:
-        dataset: name of the dataset, or a source of your own: an object with a name, classes,
-            manifest and read; none: the recipe's, or the embedded one, shapes
-        noise: kind of noise, such as red or blue, or a model of your own; none: the recipe's
-        level: percent
-        levels: several of them; without `level` and `levels`: those of the recipe
-        recipe: a TOML file, or the name of a recipe; none: the one called DATASET_NOISE
-        out: folder of the build; none: builds/DATASET
-        root: folder of manifests/, annotations/ and pipelines/; none: the package's own
-        data_dir: your copy of the images
-        donors: datasets whose images some noise brings in, with the folders of their images
-        store: web images, as `cnlw fetch` keeps them
-        workers: processes; none: one for each processor, or this one alone for a source whose
-            class no other process can import
+        dataset: name of the dataset, or a source of your own: an object with name, classes,
+            manifest and read. Default: the recipe's dataset, or else `shapes`, which needs no files
+        noise: kind of noise, such as red or blue, or a noise model of your own. Default: the
+            recipe's
+        level: level of noise in percent
+        levels: several levels. Default, without `level`: those of the recipe
+        recipe: a TOML file, or the name of a recipe. Default: the recipe DATASET_NOISE
+        out: folder of the build. Default: builds/DATASET
+        root: folder that holds manifests/, annotations/ and pipelines/. Default: the package's
+        data_dir: folder of your copy of the images
+        donors: datasets whose images some kinds of noise use, with the folders of their images
+        store: folder of web images, made by `cnlw fetch`
+        workers: number of worker processes. Default: one for each processor, or this process alone
+            if other processes cannot import the class of the source
         progress: show progress bars
         **choices: other keys of a recipe: options, seed, size, probe, train_size ...
 
     Raises:
-        ValueError, LookupError, OSError: with value, place and remedy; nothing half-written
+        ValueError, LookupError, OSError: the message names value, place and remedy; no level is
+            left half-written
 
     Example:
         >>> build = cnlw.build("shapes", noise="red", levels=[0, 40])
@@ -270,8 +272,8 @@ def build(
     """
     from cnlw_tools.builds.build import build as run_build
 
-    inputs = _inputs(root, data_dir, donors, store, dataset)
-    chosen = _resolve(dataset, noise, level, levels, recipe, inputs, choices)
+    inputs = _make_inputs(root, data_dir, donors, store, dataset)
+    chosen = _resolve_recipe(dataset, noise, level, levels, recipe, inputs, choices)
     folder = Path(out) if out is not None else Path("builds") / chosen.dataset
     if workers is None and not _is_importable(inputs.source):
         workers = 1
@@ -294,12 +296,14 @@ def plan(
 ) -> Plan:
     """Draw one level of noise as a table, without reading an image.
 
+    The other arguments are those of `build`.
+
     Args:
-        level: percent; none for noise that has no level
-        **choices: other keys of a recipe, as for `build`, which explains the rest
+        level: level of noise in percent, or None for noise that has no level
+        **choices: other keys of a recipe, as for `build`
 
     Raises:
-        ValueError, LookupError, OSError: with value, place and remedy
+        ValueError, LookupError, OSError: the message names value, place and remedy
 
     Example:
         >>> plan = cnlw.plan("shapes", noise="symmetric", level=40)
@@ -311,12 +315,14 @@ def plan(
     from cnlw_tools.plans.plan import plan as draw_plan
     from cnlw_tools.plans.statistics import realised_stats
 
-    inputs = _inputs(root, data_dir, donors, store, dataset)
-    chosen = _resolve(dataset, noise, level, None, recipe, inputs, choices)
+    inputs = _make_inputs(root, data_dir, donors, store, dataset)
+    chosen = _resolve_recipe(dataset, noise, level, None, recipe, inputs, choices)
     tables = load_tables(chosen, inputs)
     levels = recipe_levels(chosen, tables)
     if len(levels) != 1:
-        raise ValueError(f"a plan is one level, and here are {len(levels)}: give a level, say 40")
+        raise ValueError(
+            f"a plan has one level, but the recipe has {len(levels)}: give one, such as level=40"
+        )
     table = draw_plan(chosen, tables, levels[0])
     return Plan(
         table=table,
@@ -327,13 +333,13 @@ def plan(
 
 
 def load_dataset(build: Build | PathLike, config: str, split: str | None = None) -> Any:
-    """Load a config of a build by `datasets.load_dataset`.
+    """Load a config of a build with `datasets.load_dataset`.
 
     Returns:
         `datasets.Dataset` of the split, or `datasets.DatasetDict` of all splits
 
     Raises:
-        LookupError: there is no such config
+        LookupError: the build has no config of this name
 
     Example:
         >>> train = cnlw.load_dataset("builds/shapes", "red_40", split="train")
@@ -342,7 +348,7 @@ def load_dataset(build: Build | PathLike, config: str, split: str | None = None)
     """
     from cnlw_tools.registry import pick
 
-    opened = _opened(build)
+    opened = _open_build(build)
     pick(opened.configs, config, f"config of {opened.path}")
     import datasets
 
@@ -360,16 +366,16 @@ def validate(
     workers: int | None = None,
     progress: bool = True,
 ) -> ValidationReport:
-    """Prove that a build is what it says.
+    """Prove that a build is as its card says.
 
     Args:
-        build: none: the last one under builds/
-        source: the source of your own that it was built from, to compare with
-        end_to_end: also train on every config, briefly, and check what must hold
-        data_dir: your copy of the images, to compare with
-        donors: datasets whose images it uses, with the folders of their images
-        store: web images, as `cnlw fetch` keeps them
-        workers: processes; none: one for each processor
+        build: the build, or its folder. Default: the newest build in builds/
+        source: the source of your own that the build was made from, to compare images with
+        end_to_end: also train briefly on every config, and check how the noise affects accuracy
+        data_dir: folder of your copy of the images, to compare images with
+        donors: datasets whose images the build uses, with the folders of their images
+        store: folder of web images, made by `cnlw fetch`
+        workers: number of worker processes. Default: one for each processor
         progress: show progress bars
 
     Raises:
@@ -383,8 +389,8 @@ def validate(
     from cnlw_tools.checks import collect_evidence
     from cnlw_tools.checks import validate as run_checks
 
-    folder = _opened(build).path if build is not None else last_build(Path("builds"))
-    inputs = _inputs(None, data_dir, donors, store, source)
+    folder = _open_build(build).path if build is not None else last_build(Path("builds"))
+    inputs = _make_inputs(None, data_dir, donors, store, source)
     if workers is None and not _is_importable(source):
         workers = 1
     with EXECUTORS["local"](workers) as executor, ProgressBars(progress) as bars:
@@ -413,14 +419,17 @@ def train(
         build: the build, or its folder
         config: name of the config, such as red_40
         method: name of a method, or a class of your own
-        net: name of a network, or a function of classes and side that makes one; none: the preset's
-        preset: how to train: a preset, its name or its file; none: the one called like the dataset
+        net: name of a network, or a function that makes one from the number of classes and the
+            side of the images. Default: the preset's network
+        preset: how to train: a preset, its name or its file. Default: the preset of the dataset
         progress: show progress bars
-        **choices: what else `Trainer` takes: options, changes, quick, seed, device, out, resume ...
+        **choices: other arguments of `Trainer`: options, changes, quick, seed, device, out,
+            resume ...
 
     Raises:
-        ValueError, LookupError, OSError: with value, place and remedy; a bad request writes nothing
-        TrainingStopped: a signal asked for it; resume=True goes on
+        ValueError, LookupError, OSError: the message names value, place and remedy; invalid
+            arguments write no files
+        TrainingStopped: a signal stopped the training; resume=True continues it
 
     Example:
         >>> run = cnlw.train("builds/shapes", "red_40", method="mixup", quick=True)
@@ -431,7 +440,7 @@ def train(
     """
     from cnlw_tools.trainer import Trainer
 
-    folder = _opened(build).path
+    folder = _open_build(build).path
     trainer = Trainer(folder, config, method=method, net=net, preset=preset, **choices)
     with ProgressBars(progress) as bars:
         trainer.fit(bars)
@@ -449,11 +458,11 @@ def report(
     """Write tables, figures and a web page of all runs below a folder.
 
     Args:
-        runs: what `cnlw sweep` or `train` made
-        out: folder of the report; none: RUNS/report
-        root: folder of pipelines/, for published numbers; none: the package's own
-        select_by: last, best or mean10: how the best trial of a method is chosen
-        group_by: options that make a method of their own
+        runs: a folder with runs of `cnlw sweep` or `cnlw train`
+        out: folder of the report. Default: RUNS/report
+        root: folder of pipelines/, for published numbers. Default: the package's
+        select_by: the metric by which the best trial of a method is selected: last, best or mean10
+        group_by: options of methods; trials with different values count as different methods
 
     Raises:
         ValueError, LookupError, OSError: a run cannot be read, or the report cannot be written
@@ -466,15 +475,15 @@ def report(
     from cnlw_tools.reports.write import write_report
 
     folder = Path(out) if out is not None else Path(runs) / "report"
-    notes = write_report(Path(runs), folder, _root(root), select_by, group_by)
+    notes = write_report(Path(runs), folder, _root_or_default(root), select_by, group_by)
     return RunsReport(folder / "index.html", notes)
 
 
-def _opened(build: Build | PathLike) -> Build:
+def _open_build(build: Build | PathLike) -> Build:
     return build if isinstance(build, Build) else Build(build)
 
 
-def _resolve(
+def _resolve_recipe(
     dataset: "str | NamedSource | None",
     noise: "str | NoiseModel | None",
     level: int | None,
@@ -483,7 +492,7 @@ def _resolve(
     inputs: Inputs,
     choices: dict[str, Any],
 ) -> "Recipe":
-    """Return the recipe of a call: a file's or a name's, with the arguments on top."""
+    """Return the recipe of a file or name, in which the arguments of a call replace keys."""
     from cnlw_tools.ingest.recipes import resolve_recipe
     from cnlw_tools.noise import NoiseModel, add_model
 
@@ -501,7 +510,7 @@ def _resolve(
     return resolve_recipe(str(recipe) if recipe is not None else None, choices, inputs)
 
 
-def _inputs(
+def _make_inputs(
     root: PathLike | None,
     data_dir: PathLike | None,
     donors: DonorDirs,
@@ -510,10 +519,10 @@ def _inputs(
 ) -> Inputs:
     folders = donors if isinstance(donors, Mapping) else dict.fromkeys(donors)
     return Inputs(
-        root=_root(root),
-        data_dir=_path(data_dir),
-        donors={name: _path(folder) for name, folder in folders.items()},
-        store=_path(store),
+        root=_root_or_default(root),
+        data_dir=_to_path(data_dir),
+        donors={name: _to_path(folder) for name, folder in folders.items()},
+        store=_to_path(store),
         source=None if isinstance(dataset, str) else dataset,
     )
 
@@ -523,11 +532,11 @@ def _is_importable(source: "NamedSource | None") -> bool:
     return type(source).__module__ != "__main__"
 
 
-def _root(root: PathLike | None) -> Path:
+def _root_or_default(root: PathLike | None) -> Path:
     return Path(root) if root is not None else files.default_root()
 
 
-def _path(path: PathLike | None) -> Path | None:
+def _to_path(path: PathLike | None) -> Path | None:
     return Path(path) if path is not None else None
 
 
