@@ -1,4 +1,4 @@
-"""Accuracy over a number of each network, such as its accuracy on ImageNet.
+"""Accuracy over a value of each network from the study file, such as its accuracy on ImageNet.
 
 Pearson's r = sum (x - mean x)(y - mean y) / sqrt(sum (x - mean x)^2 sum (y - mean y)^2)
 """
@@ -19,12 +19,12 @@ from cnlw_tools.reports.plotting import (
 )
 from cnlw_tools.reports.tables import Table
 
-Points = Mapping[str, tuple[float, float]]  # network -> its number, and top-1
+Points = Mapping[str, tuple[float, float]]  # network -> its value in `net_values`, and top-1
 HEADER = ["Dataset", "Noise", "Method", "Network", "x", "Ours"]
 
 
 def plot_network_scatter(context: ReportContext) -> Figure:
-    """Draw top-1 of each network over its number, points a method, a panel a kind of noise."""
+    """Draw top-1 of each network over its value: a panel per kind of noise, a colour per method."""
     points_by_noise: dict[tuple[str, str], dict[str, Points]] = {}
     for trial in context.trials:
         noise = (trial.dataset, trial.family)
@@ -43,16 +43,16 @@ def plot_network_scatter(context: ReportContext) -> Figure:
             notes.append(f"{dataset}, {family}: {_method_with_r(method, points)}.")
             for net, (x, y) in points.items():
                 rows.append([dataset, family, method, net, f"{x:g}", f"{y:.2f}"])
-    figure = Figure("Accuracy over what is known of each network")
+    figure = Figure("Accuracy over a value of each network")
     figure.panels = draw_panels(
-        "x: known of the network",
+        "x: the network's value in net_values",
         TOP1_LABEL,
         plots,
     )
     if rows:
         caption = (
-            f"Ours: mean of {context.select_by} over the configs; "
-            "of networks that ran on all of them."
+            f"Ours: the mean of {context.select_by} over the configs, for networks that ran on all "
+            "configs."
         )
         figure.tables = [
             Table(
@@ -92,7 +92,7 @@ def network_points(
 
 
 def pearson_r(points: Points) -> float:
-    """Return the correlation of x and y; nan of fewer than two points, or where one is constant."""
+    """Return the correlation of x and y, or nan if x or y is constant or there is one point."""
     xs = [x for x, _ in points.values()]
     ys = [y for _, y in points.values()]
     dx = [x - mean(xs) for x in xs]

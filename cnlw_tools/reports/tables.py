@@ -224,7 +224,7 @@ def trials_table(
     Args:
         trials: all trials
         selected: the best of each method on each config
-        select_by: the metric that they were selected by
+        select_by: the metric by which they were selected
     """
     selected_ids = {id(trial) for trial in selected}
     rows = []
@@ -236,8 +236,8 @@ def trials_table(
     header = ["Dataset", "Config", "Method", "Options", "Last", "Best", "Mean of ten", "Drop"]
     caption = (
         f'The bold trial of a method and config has the highest mean of "{select_by}" on '
-        "validation over its seeds; of equals, the first one here. Drop: best less last. "
-        f'Deviation: the standard deviation of "{select_by}" over seeds.'
+        "validation over its seeds; ties go to the first row. Drop: best minus last. Deviation: the "
+        f'standard deviation of "{select_by}" over seeds.'
     )
     return Table(
         title="All trials",
