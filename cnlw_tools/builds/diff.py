@@ -179,7 +179,7 @@ def _read_shard(path: Path) -> pa.Table:
     except (pa.ArrowException, OSError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
-            f"{path}: cannot be read ({reason}): see what `cnlw validate` says"
+            f"{path}: the file cannot be read ({reason}): run `cnlw validate`"
         ) from error
     digests = []
     for image in images:
@@ -203,5 +203,5 @@ def _collect_config(shards: Mapping[str, pa.Table], config: ConfigCard) -> pa.Ta
                 column = pa.array([split] * len(rows), pa.string())
                 parts.append(rows.append_column("split", column))
     if not parts:
-        raise ValueError("the shards of a config are missing: see what `cnlw validate` says")
+        raise ValueError("the shards of a config are missing: run `cnlw validate`")
     return pa.concat_tables(parts)

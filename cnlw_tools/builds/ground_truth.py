@@ -47,7 +47,7 @@ class Truth:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names in label order."""
+        """The class names in label order, from the tables of the build."""
         path = self.build / "tables" / "classes.csv"
         return tables.read_classes(path)
 
@@ -123,7 +123,7 @@ def _read_rows(path: Path) -> pa.Table:
     try:
         return pq.read_table(path, columns=COLUMNS, partitioning=None)
     except pa.ArrowException as error:
-        raise ValueError(f"{path}: damaged: see what `cnlw validate` says") from error
+        raise ValueError(f"{path}: the file is damaged: run `cnlw validate`") from error
 
 
 def _content_key(image: bytes) -> int:

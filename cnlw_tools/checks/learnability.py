@@ -1,19 +1,19 @@
-"""`cnlw validate --end-to-end`: what a build must do to a learner.
+"""`cnlw validate --end-to-end`: checks that the noise of a build affects a learner as expected.
 
-A small reference learns every config briefly. With p the share of n validation images that is
-right, and s = sqrt(p (1 - p) / n):
+A small reference network is trained briefly on every config. With p the share of n validation
+images that it classifies correctly, and s = sqrt(p (1 - p) / n):
 
-    above_chance   p > 1 / C + 3 s        C classes, where the true label is the likeliest
+    above_chance   p > 1 / C + 3 s        C classes, if the true label is the most frequent one
     clean_first    mean loss of noisy examples > that of clean ones, over the epochs,
-                   by 3 standard errors, where labels flip
+                   by 3 standard errors, if labels are flipped
     level_harms    p at the lowest level > p at the highest, by 3 sqrt(s^2 + s'^2),
-                   where the levels are 40 points apart or more
-    red_milder     p under red > p under blue, less the same margin:
-                   blue must not be clearly the milder
+                   if the levels are at least 40 points apart
+    red_milder     p under red > p under blue - 3 sqrt(s^2 + s'^2):
+                   blue must not be clearly milder than red
 
-The reference is vanilla cross-entropy on images of 16 pixels, whatever the dataset: it proves
-labels, not methods. Two processes of one thread each do more of it than one of two, so the configs
-share the processors.
+The reference is vanilla cross-entropy on images of 16 pixels, whatever the dataset, since the
+checks are about labels, not about methods. Two processes with one thread each are faster than one
+process with two threads, so several configs are trained at the same time.
 """
 
 import json
@@ -39,11 +39,11 @@ from cnlw_tools.trainer import Trainer, data
 from cnlw_tools.trainer import device as devices
 
 MARGIN = 3  # standard errors
-LEVEL_DISTANCE = 40  # points between two levels of which the higher must do harm
-NOISE_KEYS = ("noise", "options")  # of a recipe; each noise has options of its own
+LEVEL_DISTANCE = 40  # percent points from which on a higher level must lower the accuracy
+NOISE_KEYS = ("noise", "options")  # keys of a recipe that differ between kinds of noise
 FIX = (
-    "look at `cnlw show`; classes that 16 pixels do not tell apart need `cnlw train` at their own "
-    "size"
+    "look at `cnlw show`; if classes cannot be distinguished at 16 pixels, run `cnlw train` at the "
+    "size of the build"
 )
 REFERENCE = Preset(
     net="conv_small", epochs=8, batch_size=100, lr=0.1, size=16, views={"standard": ("flip",)}
@@ -51,7 +51,7 @@ REFERENCE = Preset(
 
 
 class Outcome(NamedTuple):
-    """What the reference learned from one config."""
+    """The result of the reference on one config."""
 
     config: str
     recipe: Recipe

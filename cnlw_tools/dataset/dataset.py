@@ -218,7 +218,7 @@ def empty_dataset(name: str, classes: tuple[str, ...]) -> Dataset:
     if len(set(classes)) < len(classes):
         duplicate = next(class_name for class_name in classes if classes.count(class_name) > 1)
         raise ValueError(
-            f"{name}: two classes are called {duplicate!r}: give each a name of its own"
+            f"{name}: two classes are called {duplicate!r}: give every class a different name"
         )
     return Dataset(
         name,
@@ -305,7 +305,10 @@ def write_tables(
     folder: Path,
     overwrite: bool = True,
 ) -> None:
-    """Write all tables of a dataset into one folder; without ``overwrite`` existing ones stay."""
+    """Write all tables of a dataset into one folder.
+
+    Without ``overwrite``, tables that exist already are not changed.
+    """
     classes_path = folder / "classes.csv"
     if overwrite or not classes_path.exists():
         labels = pa.array(range(len(dataset.classes)), pa.int32())

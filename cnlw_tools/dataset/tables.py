@@ -102,7 +102,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
     """
     table = read_table(path, CLASSES)
     if not len(table):
-        raise ValueError(f"{path}: there is no class: add a row for each")
+        raise ValueError(f"{path}: the table has no rows: add a row for each class")
     labels = table["label"].to_numpy()
     out_of_order = labels != np.arange(len(labels))
     remedy = "labels must count 0, 1, 2 ... in row order"
@@ -117,7 +117,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
         path,
         table,
         ["name"],
-        "give each class a name of its own",
+        "give every class a different name",
     )
     return tuple(table["name"].to_pylist())
 
@@ -190,7 +190,9 @@ def check_votes(
     path: Path | str,
     web: pa.Table,
 ) -> pa.Table:
-    """Return the votes after checking them; ``path`` is what errors call them.
+    """Check that votes are on candidates, at most one by an annotator on each; return the votes.
+
+    ``path`` names the table in errors.
 
     Raises:
         ValueError: see `read_votes`
@@ -198,7 +200,7 @@ def check_votes(
     check_candidates(votes, path, web)
     signed_rows = np.flatnonzero(votes["annotator"].is_valid().to_numpy())
     key_columns = ["image_id", "label", "annotator"]
-    remedy = "keep one vote of an annotator on a candidate"
+    remedy = "keep one vote of each annotator on a candidate"
     reject_duplicates(
         path,
         votes,

@@ -62,8 +62,8 @@ def read_published_split(
     """Return one published split.
 
     Raises:
-        ValueError: there is no such list, an image of it is missing, or a key goes with drawing
-            only
+        ValueError: no split is published for this noise and level, one of its images is missing,
+            or a key of the recipe is only for noise that is drawn
     """
     published_levels(replace(recipe, levels=(level,)), dataset)
     base = dataset.base
@@ -223,7 +223,7 @@ def _plan_rows(
     train: pa.Table,
     web: pa.Table,
 ) -> pa.Table:
-    """Return the rows of a list as those of a plan.
+    """Return a published split as rows of a plan.
 
     An image that is neither a candidate nor in the base manifest is from another dataset, and its
     clean label is unknown.

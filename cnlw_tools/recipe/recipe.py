@@ -260,11 +260,11 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def parse_recipe(raw: Mapping[str, Any], source: str) -> Recipe:
-    """Check every value and return the recipe; ``source`` is what the errors call it.
+    """Check every value and return the recipe; ``source`` names it in errors.
 
     Raises:
-        ValueError: an unknown or missing key, or a value out of range
-        FileNotFoundError: there is no file of that name for a matrix
+        ValueError: a key is unknown or missing, or a value is out of range
+        FileNotFoundError: the file of a matrix does not exist
     """
     refuse_old_names(Recipe, raw, source)
     recipe = read_dataclass(Recipe, raw, source)

@@ -116,7 +116,9 @@ def _check_column(path: Path, schema: pa.Schema, name: str) -> None:
     if name not in schema.names:
         suggestion = suggest(name, schema.names)
         columns = ", ".join(schema.names)
-        raise ValueError(f"{path}: column {name!r} is missing.{suggestion} The columns are {columns}")
+        raise ValueError(
+            f"{path}: column {name!r} is missing.{suggestion} The columns are {columns}"
+        )
     type_ = schema.field(name).type
     if not _is_text(type_):
         raise ValueError(f"{path}: column {name!r} has type {type_}; store it as string")

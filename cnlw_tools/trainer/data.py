@@ -237,7 +237,7 @@ def _open_split(
     paths: list[Path],
     array_paths: dict[Path, Path],
 ) -> Split:
-    """Join the shards of a split and number its examples."""
+    """Open the pixel arrays of the shards of a split, and sort its examples by key and label."""
     arrays = []
     shard_keys = []
     shard_labels = []
@@ -248,7 +248,7 @@ def _open_split(
         shard_labels.append(_read_labels(path))
     sizes = sorted({array.shape[2:] for array in arrays})
     if len(sizes) != 1:
-        raise ValueError(f"split {name}: images of sizes {sizes}: {SIZE_REMEDY}")
+        raise ValueError(f"split {name}: its images have the sizes {sizes}: {SIZE_REMEDY}")
     keys = np.concatenate(shard_keys)
     labels = np.concatenate(shard_labels)
     rows = np.lexsort((labels, keys))

@@ -121,9 +121,9 @@ class TrainingLoop:
             return self.run.write_result(self.history)
 
     def _begin_epoch(self) -> None:
-        """Seed the epoch, begin its phase if it is the first of one, and let the method prepare."""
+        """Seed the epoch, begin a phase if this is its first epoch, and call the method's hook."""
         devices.seed_rng(self.seed, self.epoch)
-        self.method.eval()  # as after validation, also if it comes from a checkpoint
+        self.method.eval()  # the state after validation, for a loaded checkpoint too
         phase, epoch_in_phase = self.phase_of_epoch[self.epoch]
         if epoch_in_phase == 0:
             self._begin_phase(phase)
@@ -179,7 +179,7 @@ class TrainingLoop:
         self.method.progress = (self.epoch + epoch_share) / self.n_epochs
 
     def _train_batch(self, batch: Batch) -> None:
-        """Take a step, or report which batch size would fit into memory."""
+        """Take a step, or raise OSError with a batch size that would fit into memory."""
         if oom.step_fits(self._take_step, batch):
             return
         n_examples = distributed.world_size() * len(batch.y)

@@ -107,7 +107,11 @@ class RunWriter:
         )
 
     def write_checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Replace the checkpoint."""
+        """Replace the checkpoint atomically; only rank 0 writes it.
+
+        Raises:
+            OSError: the disk is full
+        """
         if not self.is_rank_zero:
             return
         with files.atomic_write(self.checkpoint_path) as draft:

@@ -115,7 +115,7 @@ def test_with_base(toy):
     ("classes", "message"),
     [
         ((), "there is no class: give at least one"),
-        (("a", "b", "a"), "two classes are called 'a': give each a name of its own"),
+        (("a", "b", "a"), "two classes are called 'a': give every class a different name"),
     ],
 )
 def test_bare(classes, message):

@@ -354,7 +354,7 @@ def test_web_manifest_with_other_split(stored):
         ),
         (
             "label,name\n0,a\n1,a\n",
-            "column 'name', row 0: 'a' comes 2 times; give each class a name of its own",
+            "column 'name', row 0: 'a' comes 2 times; give every class a different name",
         ),
         (
             "label,name\n0,\n1,a\n",

@@ -139,7 +139,8 @@ def test_images_are_brought_to_a_size(builds, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("n_small", "message"), [(1, "images of 2 sizes"), (1000, "split .*: images of sizes")]
+    ("n_small", "message"),
+    [(1, "images of 2 sizes"), (1000, "split .*: its images have the sizes")],
 )
 def test_images_of_several_sizes_need_one(builds, tmp_path, n_small, message):
     """Within a shard or between shards; with a side given, all have one size."""
