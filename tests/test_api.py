@@ -85,7 +85,7 @@ def test_a_plan_says_what_was_promised_and_what_came_of_it(root):
     assert plan.realised.rate == pytest.approx(0.18, abs=0.02)
     assert len(plan.to_pandas()) == len(plan.table)
     assert plan.digest == api.plan("shapes", "symmetric", level=20, options=plan_options()).digest
-    with pytest.raises(ValueError, match="here are 10: give a level"):
+    with pytest.raises(ValueError, match="the recipe has 10: give one"):
         api.plan("shapes", noise="blue")
 
 

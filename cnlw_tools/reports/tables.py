@@ -236,7 +236,8 @@ def trials_table(
     header = ["Dataset", "Config", "Method", "Options", "Last", "Best", "Mean of ten", "Drop"]
     caption = (
         f'The bold trial of a method and config has the highest mean of "{select_by}" on '
-        "validation over its seeds; ties go to the first row. Drop: best minus last. Deviation: the "
+        "validation over its seeds; ties go to the first row. Drop: best minus last. "
+        "Deviation: the "
         f'standard deviation of "{select_by}" over seeds.'
     )
     return Table(
