@@ -9,11 +9,11 @@ export HF_HOME := $(CURDIR)/.cache/huggingface
 export HF_HUB_OFFLINE := 1
 export HF_DATASETS_DISABLE_PROGRESS_BARS := 1
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint docs-tables clean
 
 help:  ## say what there is
 	@echo "make TARGET [PYTHON=python3.12]"
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/'
 
 demo: $(DEMO)/ready  ## build red and blue shapes at ten levels, prove them, load one
 	$(DEMO)/bin/cnlw build --noise red --level all
@@ -35,6 +35,9 @@ lint: $(DEV)/ready  ## ruff, mypy and the import contracts
 	$(DEV)/bin/ruff format --check --quiet .
 	$(DEV)/bin/mypy --no-error-summary
 	$(DEV)/bin/lint-imports --no-logo
+
+docs-tables: $(DEV)/ready  ## write the tables of keys in pipelines/*.md anew
+	$(DEV)/bin/python -m tests.recipe.test_key_tables
 
 clean:  ## delete builds, caches and both environments
 	rm -rf $(DEMO) $(DEV) builds runs dist .cache .*_cache .hypothesis

@@ -10,7 +10,7 @@ builds/shapes/
 import shutil
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,7 @@ from cnlw_tools.plans.info import read_plan_info
 from cnlw_tools.plans.plan import config_name, plan, recipe_levels
 from cnlw_tools.plans.statistics import realised_stats
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import Recipe, recorded_choices
+from cnlw_tools.recipe.recipe import Recipe, recorded_choices, storage_choices
 
 Plans = Mapping[str, pa.Table]  # by config
 Segments = Mapping[str, list[tuple[str, Segment]]]  # config -> split and segment
@@ -76,7 +76,7 @@ def build(
     data = load_dataset(recipe, inputs, executor)
     open_images(data.source, recipe, inputs)  # fails before anything is written
     plans = _draw_plans(recipe, data, progress)
-    storage = Storage(recipe.size, recipe.resize, recipe.quality, recipe.shard_rows)
+    storage = Storage(**{f.name: getattr(recipe, f.name) for f in fields(Storage)})
     with locked_folder(out) as folder:
         old_card = _open_card(folder, recipe, storage)
         _check_same_tables(folder, old_card, data)
@@ -146,7 +146,7 @@ def _open_card(folder: Path, recipe: Recipe, storage: Storage) -> BuildCard:
         }
         return BuildCard(versions, recipe.dataset, storage, recipe.layout)
     card = read_card(folder)
-    new = {"dataset": recipe.dataset, "layout": recipe.layout, **asdict(storage)}
+    new = {"dataset": recipe.dataset, **storage_choices(recipe)}
     old = {"dataset": card.dataset, "layout": card.layout, **asdict(card.images)}
     for key, value in new.items():
         if old[key] != value:

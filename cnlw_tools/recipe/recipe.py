@@ -279,6 +279,11 @@ def recorded_choices(recipe: Recipe) -> dict[str, Any]:
     return {name: getattr(recipe, name) for name in RECORDED}
 
 
+def storage_choices(recipe: Recipe) -> dict[str, Any]:
+    """Return the choices of a recipe that say how images are stored, the same for a whole build."""
+    return {name: getattr(recipe, name) for name in keys_of_kind(Recipe, STORAGE)}
+
+
 def config_name(
     recipe: Recipe,
     level: int | None,

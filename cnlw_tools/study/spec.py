@@ -229,9 +229,12 @@ def split_config(config: Table, source: str) -> tuple[ConfigEntry, dict[str, Any
     Raises:
         ValueError: a value out of range
     """
-    own = {name: value for name, value in config.items() if name in declared_keys(ConfigEntry)}
-    recipe = {name: value for name, value in config.items() if name not in own}
-    return read_dataclass(ConfigEntry, own, source), recipe
+    entry_keys: dict[str, Any] = {}
+    recipe_keys: dict[str, Any] = {}
+    for name, value in config.items():
+        keys = entry_keys if name in declared_keys(ConfigEntry) else recipe_keys
+        keys[name] = value
+    return read_dataclass(ConfigEntry, entry_keys, source), recipe_keys
 
 
 def study_names(root: Path) -> list[str]:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 from io import BytesIO
 
 import datasets
@@ -25,10 +25,11 @@ from cnlw_tools.builds.build import build, last_build
 from cnlw_tools.card.metadata import read_card
 from cnlw_tools.dataset import dataset
 from cnlw_tools.executor import EXECUTORS
+from cnlw_tools.images.pixels import Storage
 from cnlw_tools.ingest.resolve import load_dataset
 from cnlw_tools.plans.plan import plan
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import Recipe
+from cnlw_tools.recipe.recipe import Recipe, storage_choices
 from cnlw_tools.sources import SOURCES
 from cnlw_tools.sources.cifar10 import Cifar10
 
@@ -532,3 +533,10 @@ def test_files_of_somebody(copy, cifar):
     run(BLUE, cifar, copy)
 
     assert (copy / "data" / "mine.parquet").read_text() == "precious"
+
+
+def test_every_choice_of_storage_is_recorded_in_the_card():
+    """What the keys of a recipe say of storage is what a build is compared by."""
+    keys = set(storage_choices(Recipe("toy", "red")))
+
+    assert keys == {field.name for field in fields(Storage)} | {"layout"}
