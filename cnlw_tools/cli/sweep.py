@@ -118,8 +118,11 @@ def _print_runs(runs: Sequence["RunSpec"], paths: "SweepPaths", jobs: int) -> No
         n_unfinished += not is_finished
         click.echo(f"{'done' if is_finished else 'todo':5} {run.name}")
     seconds = estimate_seconds(runs, paths)
-    estimate = "no run yet that their time could be estimated by"
-    if seconds is not None:
+    if not any(run.method for run in runs):
+        estimate = "builds alone, no training"
+    elif seconds is None:
+        estimate = "no run yet that their time could be estimated by"
+    else:
         estimate = f"about {seconds / jobs / 60:.1f} min of training"
     click.echo(f"{len(runs)} runs, {n_unfinished} to do: {estimate}")
 

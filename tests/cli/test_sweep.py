@@ -57,6 +57,17 @@ def test_a_dry_run_prints_the_runs_and_writes_nothing(cnlw, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_dry_run_of_builds_alone(cnlw, tmp_path):
+    """Where nothing is trained, there is no time to estimate."""
+    study = 'methods = []\ndataset = "shapes"\nconfigs = [{ noise = "blue", levels = [40] }]\n'
+    (tmp_path / "toy.toml").write_text(study)
+
+    assert cnlw("--dry-run").stdout.splitlines() == [
+        "todo  blue_40",
+        "1 runs, 1 to do: builds alone, no training",
+    ]
+
+
 def test_a_shard_is_a_machines_share(cnlw):
     """Every third cell from the second on."""
     lines = cnlw("--dry-run", "--shard", "2/3").stdout.splitlines()
