@@ -237,8 +237,7 @@ def trials_table(
     caption = (
         f'The bold trial of a method and config has the highest mean of "{select_by}" on '
         "validation over its seeds; ties go to the first row. Drop: best minus last. "
-        "Deviation: the "
-        f'standard deviation of "{select_by}" over seeds.'
+        f'Deviation: the standard deviation of "{select_by}" over seeds.'
     )
     return Table(
         title="All trials",
