@@ -58,7 +58,7 @@ def _proper_name(evidence: Evidence, config: str) -> str:
 
 
 def segments(evidence: Evidence) -> Iterator[Finding]:
-    """Every file holds the rows that its name promises, in an order that is independent of noise."""
+    """Every file holds the rows that its name promises, in an order independent of noise."""
     checked: set[str] = set()
     for name, plan in evidence.plans.items():
         recorded = evidence.card.configs[name].segments
