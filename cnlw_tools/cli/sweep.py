@@ -19,6 +19,7 @@ from cnlw_tools.cli.options import (
 
 if TYPE_CHECKING:
     from cnlw_tools.study.expand import RunSpec
+    from cnlw_tools.study.spec import Study
     from cnlw_tools.study.workers import Outcome, SweepPaths
 
 STATES = ("done", "skipped", "failed", "stopped")
@@ -84,16 +85,22 @@ def sweep(
     others go on. Exit code: 0 all runs are done, 1 some failed.
     """
     from cnlw_tools.executor.progress import ProgressBars
-    from cnlw_tools.study.expand import expand_study
-    from cnlw_tools.study.spec import find_study, read_study
+    from cnlw_tools.study.spec import find_study, study_scales
     from cnlw_tools.study.sweep import record_study, run_sweep, select_shard
     from cnlw_tools.study.workers import SweepPaths
 
     path = find_study(study_name, find_root(root))
-    study = read_study(path, scale)
-    folder = out or Path("runs") / "_".join(filter(None, [path.stem, scale]))
-    paths = SweepPaths(folder, read_inputs(root, data_dir, donors, store), builds, device)
-    all_runs = expand_study(study, find_root(root))
+    inputs = read_inputs(root, data_dir, donors, store)
+    if dry_run and not scale:
+        for name in study_scales(path) or [""]:
+            _, runs = _expand(path, name, inputs.root)
+            paths = SweepPaths(out or _default_folder(path, name), inputs, builds, device)
+            if name:
+                click.echo(f"--scale {name}:")
+            _print_runs(select_shard(runs, shard), paths, jobs)
+        return
+    study, all_runs = _expand(path, scale, inputs.root)
+    paths = SweepPaths(out or _default_folder(path, scale), inputs, builds, device)
     runs = select_shard(all_runs, shard)
     if dry_run:
         _print_runs(runs, paths, jobs)
@@ -105,7 +112,20 @@ def sweep(
             bars.close()
             outcomes.append(outcome)
             click.echo(f"{len(outcomes):4}/{len(runs)} {_describe_outcome(outcome)}")
-    _finish(outcomes, folder)
+    _finish(outcomes, paths.out)
+
+
+def _expand(path: Path, scale: str, root: Path) -> "tuple[Study, list[RunSpec]]":
+    """Return a study at one of its scales, and all its runs."""
+    from cnlw_tools.study.expand import expand_study
+    from cnlw_tools.study.spec import read_study
+
+    study = read_study(path, scale)
+    return study, expand_study(study, root)
+
+
+def _default_folder(path: Path, scale: str) -> Path:
+    return Path("runs") / "_".join(filter(None, [path.stem, scale]))
 
 
 def _print_runs(runs: Sequence["RunSpec"], paths: "SweepPaths", jobs: int) -> None:

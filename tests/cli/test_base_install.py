@@ -51,7 +51,8 @@ def dry_runs() -> list[str]:
     commands = []
     for name in spec.study_names(ROOT):
         scales = spec.study_scales(ROOT / spec.FOLDER / f"{name}.toml")
-        for scale in scales or [""]:
+        commands.append(f"sweep {name} --dry-run")
+        for scale in scales:
             option = f" --scale {scale}" if scale else ""
             commands.append(f"sweep {name}{option} --dry-run")
     return commands

@@ -57,6 +57,15 @@ def test_a_dry_run_prints_the_runs_and_writes_nothing(cnlw, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_dry_run_without_a_scale_prints_every_scale():
+    """What fits a laptop and what the paper did; a sweep that trains has to be told which."""
+    lines = CliRunner().invoke(main, ["sweep", "jiang_levels", "--dry-run"]).stdout.splitlines()
+    scales = [line for line in lines if line.startswith("--scale")]
+
+    assert scales == ["--scale small:", "--scale paper:"]
+    assert CliRunner().invoke(main, ["sweep", "jiang_levels"]).exit_code == 1
+
+
 def test_a_dry_run_of_builds_alone(cnlw, tmp_path):
     """Where nothing is trained, there is no time to estimate."""
     study = 'methods = []\ndataset = "shapes"\nconfigs = [{ noise = "blue", levels = [40] }]\n'
