@@ -336,7 +336,7 @@ def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path)
         ),
         (
             ["--noise", "structured", "-o", "order=reverse"],
-            "give --side-table FILE with a column 'labels'",
+            "give --side-table FILE with its labels",
         ),
         (
             ["--noise", "openset", "--level", 40, "--donor", "wite"],
