@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import cnlw_tools
-from cnlw_tools import api, files
+from cnlw_tools import api, files, noise
 from cnlw_tools.checks import Finding
 from cnlw_tools.noise import Draw, Expected, NoiseModel
 from cnlw_tools.noise.base import corruption_order, n_noisy
@@ -192,6 +192,16 @@ def swap_expected(base, level, n_classes):
     return Expected(rate, 0.0, matrix, n_clean)
 
 
+@pytest.fixture
+def no_model_stays():
+    """Forget the models that a test adds."""
+    names = set(noise.NOISE)
+    yield
+    for name in set(noise.NOISE) - names:
+        del noise._MODELS[name]
+
+
+@pytest.mark.usefixtures("no_model_stays")
 def test_a_source_and_a_noise_model_of_ones_own_are_passed_in(tmp_path):
     """Objects, without a line in a dict; the build is proved against them, in other processes too."""
     model = NoiseModel(swap, swap_expected, frozenset({"exact", "nested"}))
