@@ -73,7 +73,7 @@ def asymmetric(
     )
 
 
-def expected(
+def expected_stats(
     base: Items,
     level: int,
     n_classes: int,
@@ -127,7 +127,7 @@ def target_labels(map_name: str, n_classes: int) -> Ints:
 
 ASYMMETRIC = NoiseModel(
     asymmetric,
-    expected,
+    expected_stats,
     guarantees=frozenset({"nested", "keeps_images"}),
     test_options={"map": "blocks"},
     paper="Patrini et al. 2017, Zhang et al. 2020",
@@ -154,7 +154,7 @@ def pairflip(
 
 def expected_pairflip(base: Items, level: int, n_classes: int) -> Expected:
     """T[c, c + 1] = p_c and T[c, c] = 1 - p_c, with p_c the exact rate of class c."""
-    return expected(base, level, n_classes, "pairflip")
+    return expected_stats(base, level, n_classes, "pairflip")
 
 
 PAIRFLIP = NoiseModel(

@@ -29,14 +29,14 @@ def blue(
     return symmetric.symmetric(base, pool, level, n_classes)
 
 
-def expected(base: Items, level: int, n_classes: int) -> Expected:
+def expected_stats(base: Items, level: int, n_classes: int) -> Expected:
     """T[c, c] = 1 - p_c and T[c, j] = p_c / (C - 1), with p_c the exact rate of class c."""
-    return symmetric.expected(base, level, n_classes)
+    return symmetric.expected_stats(base, level, n_classes)
 
 
 BLUE = NoiseModel(
     blue,
-    expected,
+    expected_stats,
     guarantees=symmetric.SYMMETRIC.guarantees,
     paper="Jiang et al. 2020",
 )

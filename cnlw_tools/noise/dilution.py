@@ -53,7 +53,7 @@ def dilution(
     return add_copies(base, alpha, np.full(n_classes, 1 / n_classes), cyclic_labels(n_classes))
 
 
-def expected(
+def expected_stats(
     base: Items,
     level: int,
     n_classes: int,
@@ -172,7 +172,7 @@ def _copied_images(base: Items, alpha: float, n_classes: int) -> Ints:
 
 DILUTION = NoiseModel(
     dilution,
-    expected,
+    expected_stats,
     guarantees=frozenset({"dilutes", "keeps_images"}),
     test_options={"alpha": 2.3},
     always_in_name=frozenset({"alpha"}),

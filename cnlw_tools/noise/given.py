@@ -50,7 +50,7 @@ def semantic(
     return human(base, pool, level, n_classes, labels)
 
 
-def expected(
+def expected_stats(
     base: Items,
     level: int,
     n_classes: int,
@@ -101,7 +101,7 @@ def side_labels(base: Items, n_classes: int, column_name: str) -> Ints:
 
 HUMAN = NoiseModel(
     human,
-    expected,
+    expected_stats,
     guarantees=frozenset({"keeps_images"}),
     column_options=frozenset({"labels"}),
     has_level=False,
@@ -109,7 +109,7 @@ HUMAN = NoiseModel(
 )
 SEMANTIC = NoiseModel(
     semantic,
-    expected,
+    expected_stats,
     guarantees=frozenset({"keeps_images"}),
     column_options=frozenset({"labels"}),
     has_level=False,

@@ -78,7 +78,7 @@ def instance(
     )
 
 
-def expected(
+def expected_stats(
     base: Items,
     level: int,
     n_classes: int,
@@ -256,7 +256,7 @@ def _check_options(base: Items, n_classes: int, features: str) -> None:
 
 INSTANCE = NoiseModel(
     instance,
-    expected,
+    expected_stats,
     guarantees=frozenset({"exact", "proportional", "nested", "keeps_images"}),
     column_options=frozenset({"features"}),
     custom_order=order,

@@ -66,7 +66,7 @@ def matrix(
     )
 
 
-def expected(
+def expected_stats(
     base: Items,
     level: int,
     n_classes: int,
@@ -158,7 +158,7 @@ def _test_matrix(n_classes: int) -> list[list[float]]:
 
 MATRIX = NoiseModel(
     matrix,
-    expected,
+    expected_stats,
     guarantees=frozenset({"keeps_images"}),
     test_options={"q": _test_matrix},
     always_in_name=frozenset({"q"}),

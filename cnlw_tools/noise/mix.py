@@ -61,7 +61,7 @@ def mix(
     )
 
 
-def expected(
+def expected_stats(
     base: Items,
     level: int,
     n_classes: int,
@@ -164,7 +164,7 @@ def _is_mixable(model: NoiseModel) -> bool:
 
 MIX = NoiseModel(
     mix,
-    expected,
+    expected_stats,
     guarantees=frozenset({"nested"}),
     pool_columns=frozenset({"dead"}),
     always_in_name=frozenset({"first", "second"}),

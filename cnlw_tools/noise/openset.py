@@ -57,7 +57,7 @@ def openset(
     )
 
 
-def expected(
+def expected_stats(
     base: Items,
     level: int,
     n_classes: int,
@@ -111,7 +111,7 @@ def _split_rows(
 
 OPENSET = NoiseModel(
     openset,
-    expected,
+    expected_stats,
     guarantees=frozenset({"exact", "proportional", "nested", "keeps_labels"}),
     pool_columns=frozenset({"donor"}),
     needs_donors=True,

@@ -51,7 +51,7 @@ def outlier(
     )
 
 
-def expected(
+def expected_stats(
     base: Items,
     level: int,
     n_classes: int,
@@ -90,7 +90,7 @@ def _outlier_counts(n: int, ratio: float, labelled_share: float) -> tuple[int, i
 
 OUTLIER = NoiseModel(
     outlier,
-    expected,
+    expected_stats,
     guarantees=frozenset({"adds"}),
     test_options={"ratio": 0.7},
     pool_columns=frozenset({"donor"}),

@@ -69,7 +69,7 @@ def red(
     )
 
 
-def expected(
+def expected_stats(
     base: Items,
     level: int,
     n_classes: int,
@@ -173,7 +173,7 @@ def _is_dead(pool: Items) -> NDArray[np.bool_]:
 
 RED = NoiseModel(
     red,
-    expected,
+    expected_stats,
     guarantees=frozenset({"exact", "proportional", "nested", "keeps_labels"}),
     pool_columns=frozenset({"dead"}),
     needs_web_pool=True,

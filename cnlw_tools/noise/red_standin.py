@@ -27,19 +27,19 @@ def red_standin(
     return red.red(base, pool, level, n_classes, top)
 
 
-def expected(
+def expected_stats(
     base: Items,
     level: int,
     n_classes: int,
     top: int = 80,
 ) -> Expected:
     """Every foreign image is wrong for its label; where the image stays its label is right."""
-    return red.expected(base, level, n_classes, top)
+    return red.expected_stats(base, level, n_classes, top)
 
 
 RED_STANDIN = NoiseModel(
     red_standin,
-    expected,
+    expected_stats,
     guarantees=red.RED.guarantees,
     needs_donors=True,
     needs_nearest_class=True,

@@ -47,7 +47,7 @@ def source(
     )
 
 
-def expected(
+def expected_stats(
     base: Items,
     level: int,
     n_classes: int,
@@ -57,7 +57,7 @@ def expected(
 ) -> Expected:
     """Every foreign image is wrong for its label; a clean example keeps its own."""
     if own:
-        return dilution.expected(base, level, n_classes, alpha)
+        return dilution.expected_stats(base, level, n_classes, alpha)
     n = len(base.label)
     n_added = _n_added(n, alpha)
     rate = n_added / max(n_added + n, 1)
@@ -77,7 +77,7 @@ def _n_added(n: int, alpha: float) -> int:
 
 SOURCE = NoiseModel(
     source,
-    expected,
+    expected_stats,
     guarantees=frozenset({"adds"}),
     test_options={"alpha": 2.3},
     pool_columns=frozenset({"donor"}),

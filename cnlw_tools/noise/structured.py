@@ -56,7 +56,7 @@ def structured(
     return add_copies(base, alpha, label_share, label_order)
 
 
-def expected(
+def expected_stats(
     base: Items,
     level: int,
     n_classes: int,
@@ -180,7 +180,7 @@ def _geometric_ratio(total: float, n_terms: int) -> float:
 
 STRUCTURED = NoiseModel(
     structured,
-    expected,
+    expected_stats,
     guarantees=frozenset({"dilutes", "keeps_images"}),
     test_options={"alpha": 2.3, "delta": 0.0, "order": "reverse"},
     always_in_name=frozenset({"alpha", "delta"}),

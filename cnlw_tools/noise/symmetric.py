@@ -67,7 +67,7 @@ def symmetric(
     )
 
 
-def expected(
+def expected_stats(
     base: Items,
     level: int,
     n_classes: int,
@@ -152,7 +152,7 @@ def _check_options(n_classes: int, include_self: bool, way: str) -> None:
 
 SYMMETRIC = NoiseModel(
     symmetric,
-    expected,
+    expected_stats,
     guarantees=frozenset({"exact", "proportional", "nested", "keeps_images"}),
     paper="Ren et al. 2018, Zhang et al. 2020, Saxena et al. 2019",
 )

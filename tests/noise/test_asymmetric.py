@@ -9,8 +9,8 @@ from cnlw_tools.noise import Items
 from cnlw_tools.noise.asymmetric import (
     SUPERCLASSES,
     asymmetric,
-    expected,
     expected_pairflip,
+    expected_stats,
     pairflip,
     target_labels,
 )
@@ -43,7 +43,7 @@ def test_every_affected_class_has_the_asked_rate():
     by_class = np.bincount(base.label[wrong], minlength=10)
 
     assert by_class.tolist() == [0, 0, 2000, 2000, 2000, 2000, 0, 0, 0, 2000]
-    assert expected(sized([5000] * 10), 40, 10).rate == pytest.approx(0.2)
+    assert expected_stats(sized([5000] * 10), 40, 10).rate == pytest.approx(0.2)
     assert wrong.mean() == 0.2
 
 
@@ -117,7 +117,7 @@ def test_expected_matrix(map_):
     base = made(5000, 10)
     label = asymmetric(base, NONE, 30, 10, map_).label
     counts = np.bincount(base.label * 10 + label, minlength=100).reshape(10, 10)
-    promise = expected(sized([500] * 10), 30, 10, map_)
+    promise = expected_stats(sized([500] * 10), 30, 10, map_)
 
     assert np.abs(counts - 500 * promise.matrix).max() <= 1
     assert np.abs(np.diag(counts) - promise.n_clean).max() <= 1

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from cnlw_tools import prng
 from cnlw_tools.noise import NOISE, Items
 from cnlw_tools.noise.base import corruption_order, n_noisy
-from cnlw_tools.noise.blue import blue, expected
+from cnlw_tools.noise.blue import blue, expected_stats
 from tests.noise.items import sized
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
@@ -65,7 +65,7 @@ def test_one_class(classes):
 
 def test_expected():
     """The matrix has the exact rate off its diagonal, in equal parts."""
-    promise = expected(sized([10, 10, 10]), 40, 3)
+    promise = expected_stats(sized([10, 10, 10]), 40, 3)
 
     assert promise.rate == 0.4
     assert promise.foreign_rate == 0

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from cnlw_tools import prng
 from cnlw_tools.noise import NOISE, Items
-from cnlw_tools.noise.dilution import GOLDEN_RATIO, cyclic_labels, deal_copies, dilution, expected
+from cnlw_tools.noise.dilution import (
+    GOLDEN_RATIO,
+    cyclic_labels,
+    deal_copies,
+    dilution,
+    expected_stats,
+)
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
 
@@ -67,7 +73,9 @@ def test_published_shares(alpha, share):
 
     assert len(draw.slot) == 400 * (1 + alpha)
     assert np.mean(draw.label == base.label[draw.slot]) == pytest.approx(share, abs=5e-7)
-    assert 1 - expected(base, 0, 10, alpha=float(alpha)).rate == pytest.approx(share, abs=5e-7)
+    assert 1 - expected_stats(base, 0, 10, alpha=float(alpha)).rate == pytest.approx(
+        share, abs=5e-7
+    )
 
 
 @given(
@@ -79,7 +87,7 @@ def test_promise(counts, alpha, seed):
     """The promised matrix and counts are the realised ones, to the last example."""
     base = items(counts, seed % 99)
     draw = dilution(base, NONE, 0, len(counts), alpha=alpha)
-    statistics = expected(base, 0, len(counts), alpha=alpha)
+    statistics = expected_stats(base, 0, len(counts), alpha=alpha)
     examples = np.zeros((len(counts), len(counts)))
     np.add.at(examples, (base.label[draw.slot], draw.label), 1)
 

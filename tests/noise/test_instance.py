@@ -13,7 +13,7 @@ from cnlw_tools.noise.base import n_noisy
 from cnlw_tools.noise.instance import (
     CELLS,
     SPREAD,
-    expected,
+    expected_stats,
     flip_levels,
     flip_rate_distributions,
     instance,
@@ -128,7 +128,7 @@ def test_exact_and_own_draws_mostly_agree():
 def test_realised_matrix(exact):
     """Forty thousand images realise what is promised within five sigma a cell."""
     base = made(40_000, 5, d=8)
-    statistics = expected(base, 40, 5, exact=exact)
+    statistics = expected_stats(base, 40, 5, exact=exact)
     label = instance(base, NONE, 40, 5, exact=exact).label
     class_sizes = np.bincount(base.label, minlength=5)[:, None]
     rates = np.bincount(base.label * 5 + label, minlength=25).reshape(5, 5) / class_sizes
@@ -183,4 +183,4 @@ def test_what_cannot_be_drawn(classes, features, message):
     with pytest.raises(ValueError, match=message):
         instance(base, NONE, 40, classes)
     with pytest.raises(ValueError, match=message):
-        expected(base, 40, classes)
+        expected_stats(base, 40, classes)

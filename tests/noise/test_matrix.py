@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cnlw_tools import prng
 from cnlw_tools.noise import Items
-from cnlw_tools.noise.matrix import expected, matrix, round_counts
+from cnlw_tools.noise.matrix import expected_stats, matrix, round_counts
 from tests.noise.items import sized
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
@@ -62,7 +62,7 @@ def test_cells_are_exact(counts):
     """Every cell is what was asked for, rounded down or up, and rows keep their sums; the promise says the same."""
     base, (_, q) = sized(counts), made(0, 4)
     counts_by_label = count_labels(base, matrix(base, NONE, 0, 4, q.tolist()).label, 4)
-    statistics = expected(base, 0, 4, q.tolist())
+    statistics = expected_stats(base, 0, 4, q.tolist())
 
     assert (np.abs(counts_by_label - np.array(counts)[:, None] * q) < 1).all()
     assert counts_by_label.sum(1).tolist() == counts
@@ -76,7 +76,7 @@ def test_own_draws_follow_the_matrix():
     base, (_, q) = sized([12_500] * 4), made(0, 4)
     base = Items(base.label, prng.mix(base.key))
     rates = count_labels(base, matrix(base, NONE, 0, 4, q.tolist(), exact=False).label, 4) / 12_500
-    statistics = expected(base, 0, 4, q.tolist(), exact=False)
+    statistics = expected_stats(base, 0, 4, q.tolist(), exact=False)
 
     assert np.allclose(statistics.matrix, q)
     assert (np.abs(rates - q) <= 5 * np.sqrt(q * (1 - q) / 12_500)).all()
@@ -136,6 +136,6 @@ def test_remainders_that_tie_go_to_the_lower_labels():
 )
 def test_no_transition_matrix(q, message):
     """What is no transition matrix of these classes is an error that says why."""
-    for call in (matrix, lambda base, pool, *rest: expected(base, *rest)):
+    for call in (matrix, lambda base, pool, *rest: expected_stats(base, *rest)):
         with pytest.raises(ValueError, match=message):
             call(sized([5, 5]), NONE, 0, 2, q)

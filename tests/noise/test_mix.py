@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cnlw_tools import prng
 from cnlw_tools.noise import NOISE, Items
-from cnlw_tools.noise.mix import expected, mix, order, split_rows
+from cnlw_tools.noise.mix import expected_stats, mix, order, split_rows
 
 
 def made(counts, seed=0):
@@ -56,7 +56,7 @@ def test_oracle(counts, seed, level, part):
 def test_half_red_half_blue():
     """At 40 % a fifth of all is red and a fifth blue, in every class; and the promise says so."""
     base, pool = made([1000] * 10)
-    draw, promise = mix(base, pool, 40, 10), expected(base, 40, 10)
+    draw, promise = mix(base, pool, 40, 10), expected_stats(base, 40, 10)
     red, blue = draw.pool >= 0, draw.label != base.label
 
     assert (red.sum(), blue.sum(), (red & blue).sum()) == (2000, 2000, 0)
@@ -122,4 +122,4 @@ def test_what_cannot_be_mixed(options, message):
     with pytest.raises(ValueError, match=message):
         mix(base, pool, 40, 2, **options)
     with pytest.raises(ValueError, match=message):
-        expected(base, 40, 2, **options)
+        expected_stats(base, 40, 2, **options)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from cnlw_tools.noise import Items
 from cnlw_tools.noise.base import corruption_order, n_noisy
 from cnlw_tools.noise.foreign import take_once
-from cnlw_tools.noise.openset import expected, openset
+from cnlw_tools.noise.openset import expected_stats, openset
 
 
 def items(counts, seed=0):
@@ -50,7 +50,7 @@ def test_promise(counts, level, flips):
     base = items(counts)
     draw, statistics = (
         openset(base, POOL, level, len(counts), flips=flips),
-        expected(base, level, len(counts), flips=flips),
+        expected_stats(base, level, len(counts), flips=flips),
     )
     stays = draw.pool < 0
     right = stays & (draw.label == base.label)
@@ -69,7 +69,7 @@ def test_both_rates_together():
     base = items((100,) * 4)
     pool = items((400,), 2)
 
-    statistics = expected(base, 60, 4, flips=20)
+    statistics = expected_stats(base, 60, 4, flips=20)
     draw = openset(base, pool, 60, 4, flips=20)
 
     assert (statistics.rate, statistics.foreign_rate, statistics.n_clean.tolist()) == (

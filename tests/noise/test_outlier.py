@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnlw_tools.noise import DonorTooSmall, Items
-from cnlw_tools.noise.outlier import expected, outlier
+from cnlw_tools.noise.outlier import expected_stats, outlier
 from tests.noise.items import sized
 
 COUNTS = st.lists(st.integers(0, 30), min_size=1, max_size=8).filter(any)
@@ -25,7 +25,7 @@ def test_counts(counts, ratio, labelled_share):
     options = {"ratio": ratio, "known": labelled_share}
     n = sum(counts)
     draw = outlier(sized(counts), pool(500), 0, classes, **options)
-    statistics = expected(sized(counts), 0, classes, **options)
+    statistics = expected_stats(sized(counts), 0, classes, **options)
     n_outliers = int(ratio * n + 0.5)
     label_counts = np.bincount(draw.label[n:], minlength=classes)
 

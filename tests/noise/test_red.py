@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from cnlw_tools import prng
 from cnlw_tools.noise import Items, TooFewImages
 from cnlw_tools.noise.base import corruption_order, n_noisy
-from cnlw_tools.noise.red import expected, red
+from cnlw_tools.noise.red import expected_stats, red
 from tests.noise.items import sized
 
 LEVELS = (5, 20, 50, 80)
@@ -209,7 +209,7 @@ def test_above_top(level, top):
 
 def test_expected():
     """All foreign images are wrong, and labels stay."""
-    promise = expected(sized([3, 3, 1]), 40, 3)
+    promise = expected_stats(sized([3, 3, 1]), 40, 3)
 
     assert (promise.rate, promise.foreign_rate) == (3 / 7, 3 / 7)
     assert promise.matrix.tolist() == np.eye(3).tolist()

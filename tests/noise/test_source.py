@@ -7,8 +7,8 @@ import pytest
 
 from cnlw_tools.noise import DonorTooSmall, Items
 from cnlw_tools.noise.dilution import dilution
-from cnlw_tools.noise.dilution import expected as diluted
-from cnlw_tools.noise.source import expected, source
+from cnlw_tools.noise.dilution import expected_stats as diluted
+from cnlw_tools.noise.source import expected_stats, source
 from tests.noise.items import sized
 
 
@@ -56,7 +56,7 @@ def test_donors_share():
 
 def test_promise():
     """The share of foreign images, all wrong, is alpha / (1 + alpha)."""
-    statistics = expected(sized([30, 50]), 0, 2, alpha=4.0)
+    statistics = expected_stats(sized([30, 50]), 0, 2, alpha=4.0)
 
     assert (statistics.rate, statistics.foreign_rate, statistics.n_clean.tolist()) == (
         0.8,
@@ -81,4 +81,8 @@ def test_own_images_are_dilution():
     )
 
     assert all((a == b).all() for a, b in zip(source_draw, dilution_draw, strict=True))
-    assert expected(base, 0, 4, alpha=1.5, own=True).rate == diluted(base, 0, 4, alpha=1.5).rate > 0
+    assert (
+        expected_stats(base, 0, 4, alpha=1.5, own=True).rate
+        == diluted(base, 0, 4, alpha=1.5).rate
+        > 0
+    )

@@ -10,7 +10,7 @@ from cnlw_tools.noise.dilution import dilution
 from cnlw_tools.noise.structured import (
     PROFILES,
     copies_per_label,
-    expected,
+    expected_stats,
     rank_labels,
     structured,
 )
@@ -128,7 +128,10 @@ def test_promise(delta, profile):
     """The promised matrix is the realised one."""
     base = items(7)
     options = {"alpha": 3.3, "delta": delta, "profile": profile}
-    draw, statistics = structured(base, NONE, 0, 10, **options), expected(base, 0, 10, **options)
+    draw, statistics = (
+        structured(base, NONE, 0, 10, **options),
+        expected_stats(base, 0, 10, **options),
+    )
     counts = np.zeros((10, 10))
     np.add.at(counts, (base.label[draw.slot], draw.label), 1)
 

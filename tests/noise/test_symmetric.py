@@ -9,7 +9,7 @@ from cnlw_tools import prng
 from cnlw_tools.noise import Items
 from cnlw_tools.noise.base import corruption_order, n_noisy
 from cnlw_tools.noise.blue import blue
-from cnlw_tools.noise.symmetric import expected, symmetric
+from cnlw_tools.noise.symmetric import expected_stats, symmetric
 from tests.noise.items import sized
 
 NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
@@ -85,8 +85,8 @@ def test_the_rates_that_papers_mix(level, classes, included):
     """Asked 40 % is 40 % of wrong labels with self excluded, and 36 % of ten classes with self included."""
     base = sized([5000] * classes)
 
-    assert expected(base, level, classes).rate == level / 100
-    assert expected(base, level, classes, include_self=True).rate == pytest.approx(included)
+    assert expected_stats(base, level, classes).rate == level / 100
+    assert expected_stats(base, level, classes, include_self=True).rate == pytest.approx(included)
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
@@ -95,7 +95,7 @@ def test_realised_rate_and_matrix(options):
     n, classes = 50_000, 10
     base = made(n, classes)
     label = symmetric(base, NONE, 40, classes, **options).label
-    statistics = expected(base, 40, classes, **options)
+    statistics = expected_stats(base, 40, classes, **options)
     rates = (
         np.bincount(base.label * classes + label, minlength=classes**2).reshape(classes, classes)
         * classes
@@ -119,7 +119,7 @@ def test_l2r_never_draws_the_last_class():
     label = symmetric(base, NONE, 90, 5, way="l2r").label
 
     assert (label[label != base.label] < 4).all()
-    assert expected(sized([600] * 5), 90, 5, way="l2r").matrix[:4, 4].max() == 0
+    assert expected_stats(sized([600] * 5), 90, 5, way="l2r").matrix[:4, 4].max() == 0
 
 
 def test_permuting_keeps_the_classes_sizes():
@@ -139,7 +139,7 @@ def test_nested(options):
     low, high = (symmetric(base, NONE, level, 8, **options).label for level in (20, 50))
 
     assert (low == high)[low != base.label].all()
-    assert expected(sized([250] * 8), 20, 8, **options).nested
+    assert expected_stats(sized([250] * 8), 20, 8, **options).nested
 
 
 @pytest.mark.parametrize(
@@ -155,4 +155,4 @@ def test_bad_options(classes, options, message):
     with pytest.raises(ValueError, match=message):
         symmetric(made(10, classes), NONE, 40, classes, **options)
     with pytest.raises(ValueError, match=message):
-        expected(sized([10] * classes), 40, classes, **options)
+        expected_stats(sized([10] * classes), 40, classes, **options)
