@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cnlw_tools import files, hashing
+from cnlw_tools.builds.exporters import EXPORTERS
 from cnlw_tools.cli import main
 from cnlw_tools.cli.options import read_recipe_flags
 from cnlw_tools.dataset import tables
@@ -604,7 +605,7 @@ def test_a_config_is_exported(root: Path, here: Path) -> None:
     assert len([*(here / "images/train").glob("*/*.png")]) == 200
     assert told.exit_code == 0
     assert (here / "told/train.csv").read_text().count(",true,") == 80
-    assert [line.split()[0] for line in listed.output.splitlines()] == ["imagefolder", "labels"]
+    assert [line.split()[0] for line in listed.output.splitlines()] == [*EXPORTERS]
     assert "[-o truth=false]" in listed.output
 
 

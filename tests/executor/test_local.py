@@ -1,4 +1,4 @@
-"""Independent tasks through one function, in this process or in others."""
+"""Processes of this machine; what holds for every executor is in test_contract.py."""
 
 import math
 import os
@@ -10,29 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cnlw_tools.executor import EXECUTORS, local
+from cnlw_tools.executor import local
 from cnlw_tools.files import default_root
-
-workers = pytest.mark.parametrize("workers", [1, 2])
-
-
-@workers
-@pytest.mark.parametrize("items", [[], [4], list(range(25))])
-def test_results(workers, items):
-    """Every item gives its result, in any order."""
-    with EXECUTORS["local"](workers) as executor:
-        assert executor.workers == workers
-        assert sorted(executor.map(math.sqrt, items)) == [math.sqrt(n) for n in items]
-
-
-@workers
-def test_error(workers):
-    """An error of the task comes out as it is."""
-    with local.processes(workers) as executor:
-        with pytest.raises(ValueError, match=r"math domain error|expected a nonnegative input"):
-            list(executor.map(math.sqrt, [1, 4, -1, 9]))
-
-        assert sorted(executor.map(math.sqrt, [1, 4])) == [1, 2]
 
 
 def test_order():
@@ -43,17 +22,6 @@ def test_order():
         next(results)
 
     assert begun == ["a"]
-
-
-def test_error_stops(tmp_path):
-    """After an error few more shards are begun, of many."""
-    missing = tmp_path / "missing"
-    folders = [missing / "x", *(tmp_path / str(i) for i in range(200))]
-
-    with local.processes(2) as executor, pytest.raises(FileNotFoundError):
-        list(executor.map(os.mkdir, folders))
-
-    assert len(list(tmp_path.iterdir())) < 50
 
 
 def test_dead_worker():
