@@ -241,29 +241,22 @@ def build(
 ) -> Build:
     """Build one level of noise, or several, into a folder that `datasets` loads.
 
-    Levels that exist already are not built again.
-
     Args:
-        dataset: name of the dataset, or a source of your own: an object with name, classes,
-            manifest and read. Default: the recipe's dataset, or else `shapes`, which needs no files
-        noise: kind of noise, such as red or blue, or a noise model of your own. Default: the
-            recipe's
-        level: level of noise in percent
-        levels: several levels. Default, without `level`: those of the recipe
+        dataset: its name, or a source of your own. Default: the recipe's, or else `shapes`
+        noise: kind of noise, such as red or blue, or a model of your own. Default: the recipe's
+        level, levels: percent, one level or several. Default: the levels of the recipe
         recipe: a TOML file, or the name of a recipe. Default: the recipe DATASET_NOISE
-        out: folder of the build. Default: builds/DATASET
+        out: folder; levels that it holds already are not built again. Default: builds/DATASET
         root: folder that holds manifests/, annotations/ and pipelines/. Default: the package's
         data_dir: folder of your copy of the images
         donors: datasets whose images some kinds of noise use, with the folders of their images
         store: folder of web images, made by `cnlw fetch`
-        workers: number of worker processes. Default: one for each processor, or this process alone
-            if other processes cannot import the class of the source
+        workers: worker processes. Default: one a processor; 1 for a source defined in __main__
         progress: show progress bars
         **choices: other keys of a recipe: options, seed, size, probe, train_size ...
 
     Raises:
-        ValueError, LookupError, OSError: the message names value, place and remedy; no level is
-            left half-written
+        ValueError, LookupError, OSError: with value, place and remedy; nothing is half-written
 
     Example:
         >>> build = cnlw.build("shapes", noise="red", levels=[0, 40])
