@@ -236,7 +236,20 @@ def noise_in_validation(folder: Path) -> None:
     change(shard(folder, "red_40", False, "validation"), edit)
 
 
+def level_without_noise_of_a_lower_one(folder: Path) -> None:
+    card = metadata.read_card(folder)
+    low, high = card.configs["red_20"].segments["train"], card.configs["red_40"]
+    path = shard(folder, "red_20", True)
+    (shared,) = {path.name.partition("-")[0]} & {*low} & {*high.segments["train"]}
+    left = [segment for segment in high.segments["train"] if segment != shared]
+    changed = replace(high, segments={**high.segments, "train": left})
+    configs = {**card.configs, "red_40": changed}
+    classes = tables.read_classes(folder / "tables" / "classes.csv")
+    render.write_card(folder, replace(card, configs=configs), RECIPE, classes)
+
+
 FAULTS = {
+    level_without_noise_of_a_lower_one: {"nested", "counts", "rows"},
     flip_label: {"rows", "flags"},
     flip_label_and_say_so: {"rows", "rate"},
     wrong_truth: {"rows", "true_labels"},
@@ -268,6 +281,21 @@ def test_a_fault_is_found_by_what_the_data_say(copy: Path, fault: Callable[[Path
         recorded_anew(copy)
 
     assert set() == FAULTS[fault] - errors(copy)
+
+
+def test_an_image_that_was_encoded_again_is_a_near_duplicate(copy: Path) -> None:
+    """A marked copy of one image under the id of another is listed, as a note."""
+    path = shard(copy, "red_40", True)
+    image = Image.open(BytesIO(image_of(path, 1))).convert("RGB")
+    image.putpixel((0, 0), (255, 0, 255))
+    out = BytesIO()
+    image.save(out, "PNG")
+    change(path, lambda r: r.update(image={"bytes": out.getvalue(), "path": None}))
+    ids = pq.read_table(path)["image_id"][:2].to_pylist()
+
+    (finding,) = [f for f in told(copy, "near_duplicates") if "within" in f.message]
+    assert finding.severity == "note"
+    assert any(f"{a} ~ {b}" in finding.message for a, b in (ids, ids[::-1]))
 
 
 def test_a_changed_byte_is_found_by_the_recorded_hash(copy: Path) -> None:
@@ -498,6 +526,27 @@ PARTED = {
     right_image_as_noise_in_verified: {"verdicts", "rows"},
     probe_image_of_another_class: {"reserved_splits", "duplicates", "rows"},
 }
+
+
+# Checks whose faults are no change of rows; each has a test of its own, here or in the file named.
+OTHER_FAULTS = {
+    "card",
+    "tables",
+    "segments",
+    "train_size",
+    "near_duplicates",
+    "roundtrip",
+    "plans",  # test_noises.py
+    "matrix",  # test_noises.py
+    "clean_labels",  # test_repeats.py
+}
+
+
+def test_every_check_finds_a_fault() -> None:
+    """A new check comes with a fault that it must find."""
+    names = {check.name for check in CHECKS}
+
+    assert names == OTHER_FAULTS.union(*FAULTS.values(), *PARTED.values())
 
 
 def test_a_parted_build_as_it_was_made_has_no_errors(parted: Path) -> None:
