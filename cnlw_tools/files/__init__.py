@@ -12,7 +12,7 @@ CHUNK = 1 << 20  # bytes read at a time
 
 def default_root() -> Path:
     """Return the folder of manifests/, annotations/ and pipelines/, in a wheel or a checkout."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     installed = package / "data"
     return installed if installed.is_dir() else package.parent
 
