@@ -36,7 +36,7 @@ def shard_schema(classes: Sequence[str]) -> pa.Schema:
     """Return the Arrow schema of a shard, with the features that `datasets` reads from it."""
     label = {"names": list(classes), "_type": "ClassLabel"}
     features = {
-        "image": {"_type": "Image"},
+        "image": {"mode": "RGB", "_type": "Image"},
         "label": label,
         "clean_label": label,
         "is_noisy": {"dtype": "bool", "_type": "Value"},

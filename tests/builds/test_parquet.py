@@ -50,7 +50,7 @@ def test_features(shard):
     assert (
         features["label"] == features["clean_label"] == {"names": ["a", "b"], "_type": "ClassLabel"}
     )
-    assert features["image"] == {"_type": "Image"}
+    assert features["image"] == {"mode": "RGB", "_type": "Image"}
 
 
 def test_row_groups(shard):
