@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cnlw_tools.files import atomic_write
+from cnlw_tools.images.formats import HEAD, IMAGE_SUFFIX, is_image_file, recognise_format
 from cnlw_tools.registry import suggest
 from cnlw_tools.store.inspect import Inspection, inspect_image
 from cnlw_tools.store.manifest import LICENCE_COLUMN, find_id_problem
@@ -32,8 +33,6 @@ from cnlw_tools.store.outcomes import FetchError, Tally
 from cnlw_tools.store.snapshot import write_snapshot
 from cnlw_tools.store.store import Ledger, Row, Store
 
-# Suffixes of image files, and names of columns that hold images.
-SUFFIXES = frozenset({"jpg", "jpeg", "png", "webp", "gif", "bmp"})
 SHARD_ROWS = 10_000  # the default of img2dataset
 SHARD_DIGITS = 5  # digits of the shard's number in a key
 ROW_DIGITS = 4  # digits of the row's number in a key
@@ -197,7 +196,7 @@ def _read_successes(path: Path, id_column: str) -> dict[str, Record]:
             raise ValueError(
                 f"{path}: column {name!r} is missing.{suggestion} The columns are {columns}"
             )
-    without_images = [name for name in names if name not in SUFFIXES]
+    without_images = [name for name in names if not _is_image_name(name)]
     table = pq.read_table(path, columns=without_images, partitioning=None)
     successes = {}
     for record in table.to_pylist():
@@ -226,15 +225,20 @@ def _read_images(path: Path, keys: Mapping[str, Record]) -> Iterator[tuple[str, 
     """Yield key and bytes of each image of a shard in any of the formats."""
     tar = path.with_suffix(".tar")
     folder = path.with_suffix("")
-    image_columns = sorted(SUFFIXES & set(pq.read_schema(path).names))
+    image_columns = sorted(filter(_is_image_name, pq.read_schema(path).names))
     if tar.is_file():
         yield from _read_tar(tar, keys)
     elif image_columns:
         yield from _read_column(path, image_columns[0], keys)
     elif folder.is_dir():
         for file in sorted(folder.iterdir()):
-            if file.stem in keys and file.suffix[1:] in SUFFIXES:
+            if file.stem in keys and is_image_file(str(file)):
                 yield file.stem, file.read_bytes()
+
+
+def _is_image_name(name: str) -> bool:
+    """Return whether a column, or the ending of a file, is called like an image format."""
+    return IMAGE_SUFFIX.fullmatch(f".{name}") is not None
 
 
 def _read_column(
@@ -252,10 +256,12 @@ def _read_tar(path: Path, keys: Mapping[str, Record]) -> Iterator[tuple[str, byt
         with tarfile.open(path, "r|") as tar:
             for member in tar:
                 key, _, suffix = member.name.rpartition(".")
-                if key not in keys or suffix not in SUFFIXES or not member.isfile():
+                if key not in keys or not member.isfile():
                     continue
                 if file := tar.extractfile(member):
-                    yield key, file.read()
+                    head = file.read(HEAD)
+                    if _is_image_name(suffix) or recognise_format(head):
+                        yield key, head + file.read()
     except tarfile.TarError as error:
         raise ValueError(
             f"{path}: this is no tar archive, or it is damaged ({error}): copy it again"

@@ -1,46 +1,28 @@
 """Inspect the body of a response: is it a still picture that can be decoded completely?
 
 Only the content counts, not the header Content-Type and not the name in the URI. Bytes that start
-like none of the supported formats never reach a decoder. Of a JPEG, only the grey channel is
-decoded, and a large JPEG at reduced size: this reads all of its data, so a truncated file is
+like none of the formats of `images.formats` never reach a decoder. Of a JPEG, only the grey channel
+is decoded, and a large JPEG at reduced size: this reads all of its data, so a truncated file is
 noticed, at half the cost.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from queue import SimpleQueue
-from typing import NamedTuple
 
-from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin
-from PIL import WebPImagePlugin as WebP
+from PIL import Image, ImageFile, JpegImagePlugin
 
 from cnlw_tools.executor.local import cores
 from cnlw_tools.images import pixels
+from cnlw_tools.images.formats import HEAD, recognise_format
 from cnlw_tools.store.outcomes import FetchError
 
 MAX_PIXELS = 80_000_000  # of one picture; below the number at which Pillow warns
 FIRST_SIDEWAYS = 5  # from this EXIF orientation on, width and height are swapped
 FINGERPRINT_SIDE = 192  # pixels; a fingerprint made from a smaller picture would differ
-HEAD = 256  # bytes in which other formats are recognised
+TEXT_HEAD = 256  # bytes in which other formats are recognised
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-class Format(NamedTuple):
-    """A supported image format."""
-
-    signature: bytes  # with which every file starts
-    decoder: Callable[..., ImageFile.ImageFile]
-
-
-FORMATS = {
-    "jpeg": Format(b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),  # decodes the first picture
-    "png": Format(b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
-    "gif": Format(b"GIF8", GifImagePlugin.GifImageFile),
-    "webp": Format(b"RIFF", WebP.WebPImageFile),
-    "bmp": Format(b"BM", BmpImagePlugin.BmpImageFile),
-}
 OTHER_FORMATS = {  # start of a file in lower case -> what it is
     b"<!doctype html": "HTML",
     b"<html": "HTML",
@@ -73,10 +55,12 @@ def inspect_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Inspection:
     Raises:
         FetchError: it is not a still picture, it is not complete, or it has too many pixels
     """
-    format_name = _recognise_format(data)
+    format_name = recognise_format(data[:HEAD])
+    if format_name is None:
+        raise FetchError("not_image", _describe_other(data))
     token = _decoder_tokens.get()
     try:
-        image = FORMATS[format_name].decoder(BytesIO(data), "")
+        image = _open(data, format_name)
         _check_size_and_frames(image, format_name, max_pixels)
         width, height = image.size
         orientation = pixels.read_orientation(image)
@@ -95,18 +79,20 @@ def inspect_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Inspection:
     return Inspection(sha256(data).hexdigest(), format_name, width, height, fingerprint)
 
 
-def _recognise_format(data: bytes) -> str:
-    for name, format in FORMATS.items():
-        if data.startswith(format.signature) and (name != "webp" or data[8:12] == b"WEBP"):
-            return name
-    raise FetchError("not_image", _describe_other(data))
+def _open(data: bytes, format_name: str) -> ImageFile.ImageFile:
+    """Read the header of a file with the decoder of its format; of a JPEG, the first picture."""
+    if format_name == "jpeg":
+        return JpegImagePlugin.JpegImageFile(BytesIO(data), "")
+    Image.init()
+    decoder, _ = Image.OPEN[format_name.upper()]
+    return decoder(BytesIO(data), "")
 
 
 def _describe_other(data: bytes) -> str:
     """Say what a body is if not an image."""
     if not data:
         return "empty"
-    head = data[:HEAD].removeprefix(BYTE_ORDER_MARK).lstrip().lower()
+    head = data[:TEXT_HEAD].removeprefix(BYTE_ORDER_MARK).lstrip().lower()
     for start, description in OTHER_FORMATS.items():
         if head.startswith(start):
             return description

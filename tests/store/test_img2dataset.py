@@ -85,7 +85,7 @@ def test_round_trip(store, tmp_path):
         img2dataset.export_store(store, tmp_path / "out")
 
 
-def write_shard(folder, data, layout, original=b"another"):
+def write_shard(folder, data, layout, original=b"another", suffix="jpg"):
     """Write a shard like img2dataset: an image for each id, with the sha256 of the original."""
     folder.mkdir()
     keys = [f"{i:09d}" for i in range(len(data))]
@@ -99,11 +99,11 @@ def write_shard(folder, data, layout, original=b"another"):
         "status": ["success"] * len(data),
         "sha256": [sha256(original).hexdigest()] * len(data),
     }
-    columns |= {"jpg": pa.array(data.values(), pa.binary())} if layout == "parquet" else {}
+    columns |= {suffix: pa.array(data.values(), pa.binary())} if layout == "parquet" else {}
     pq.write_table(pa.table(columns), folder / "00000.parquet")
     (folder / "00000").mkdir(exist_ok=True)
     for key, body in zip(keys, data.values(), strict=True):
-        (folder / "00000" / f"{key}.jpg").write_bytes(body)
+        (folder / "00000" / f"{key}.{suffix}").write_bytes(body)
         (folder / "00000" / f"{key}.json").write_text("{}")
     if layout == "webdataset":
         with tarfile.open(folder / "00000.tar", "w") as tar:
@@ -125,6 +125,19 @@ def test_reencoded_images(encode, tmp_path, layout):
         assert ["img2dataset", "uri"] == [ledger.read_row(i).source for i in "ab"]
         assert reencoded == ledger.read("a")
         assert {"license": "CC0"} == json.loads(ledger.read_row("a").licence)
+
+
+@pytest.mark.parametrize("layout", ["files", "webdataset", "parquet"])
+@pytest.mark.parametrize(("format", "suffix"), [("AVIF", "avif"), ("TIFF", "tif"), ("GIF", "")])
+def test_first_bytes_decide(encode, tmp_path, layout, format, suffix):
+    """Images of every format are imported; of files with another ending, the first bytes tell."""
+    suffix = suffix or ("jpeg" if layout == "parquet" else "bin")
+    write_shard(tmp_path / "in", {"a": encode(format)}, layout, suffix=suffix)
+
+    with open_ledger(tmp_path / "s") as ledger:
+        img2dataset.import_images(tmp_path / "in", ledger, "name")
+
+        assert ledger.read("a") == encode(format)
 
 
 def test_errors(encode, tmp_path):

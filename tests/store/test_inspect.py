@@ -13,8 +13,23 @@ from cnlw_tools.images import pixels
 from cnlw_tools.store.inspect import inspect_image
 from cnlw_tools.store.outcomes import FetchError
 
+FORMATS = [  # a build reads them too
+    "JPEG",
+    "PNG",
+    "GIF",
+    "WEBP",
+    "BMP",
+    "TIFF",
+    "AVIF",
+    "JPEG2000",
+    "PPM",
+    "PCX",
+    "SGI",
+    "DDS",
+]
 
-@pytest.mark.parametrize("name", ["JPEG", "PNG", "GIF", "WEBP", "BMP"])
+
+@pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("size", [(1, 1), (7, 300), (640, 480)])
 def test_size_format_and_hash(encode, name, size):
     """A still picture of a supported format is recognised, whatever its size."""
@@ -100,7 +115,7 @@ def test_truncated(encode):
 def test_hostile_bytes(encode):
     """Random changes of a file give a picture or a FetchError, never another error."""
     rng = np.random.default_rng(0)
-    for name in ("JPEG", "PNG", "GIF", "WEBP", "BMP"):
+    for name in FORMATS:
         whole = np.frombuffer(encode(name), np.uint8)
         for _ in range(60):
             data = whole.copy()
