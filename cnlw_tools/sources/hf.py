@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from cnlw_tools.images.pixels import Picture
 from cnlw_tools.sources.base import LocalSource, make_manifest
-from cnlw_tools.sources.formats.split_names import SPLIT_OF_WORD, standard_splits
+from cnlw_tools.sources.formats.split_names import split_of_name, standard_splits
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # owner/name
 
@@ -153,7 +153,7 @@ class HuggingFace(LocalSource):
         *folders, name = (path.name,) if is_root else path.relative_to(self.data_dir).parts
         first_word = re.split(r"[-_.]", name)[0]
         for word in (first_word, *reversed(folders)):
-            if word in SPLIT_OF_WORD:
+            if split_of_name(word):
                 return word
         is_only_file = len(self._files) == 1
         has_one_folder = len({file.parent for file in self._files}) == 1

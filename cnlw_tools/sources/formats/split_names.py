@@ -1,5 +1,6 @@
 """Names of splits: which words in other people's data mean train, validation or test."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,7 +13,19 @@ SPLIT_OF_WORD = {
     "dev": "validation",
     "test": "test",
     "testing": "test",
+    "eval": "test",
+    "evaluation": "test",
 }
+SPLIT_WORDS = list(SPLIT_OF_WORD)
+SPLIT_NAME = re.compile(  # Train, TRAIN, training_set, Test Images
+    rf"(?P<word>{'|'.join(SPLIT_WORDS)})([-_ ]?(set|data|split|images))?", re.IGNORECASE
+)
+
+
+def split_of_name(name: str) -> str | None:
+    """Return the split that a name means, in capital or small letters; none if it means none."""
+    word = _split_word(name)
+    return SPLIT_OF_WORD[word] if word else None
 
 
 def standard_splits(names: Iterable[str], place: Path) -> dict[str, str]:
@@ -27,24 +40,29 @@ def standard_splits(names: Iterable[str], place: Path) -> dict[str, str]:
     Raises:
         ValueError: a name that means no split, two names for one split, or no training split
     """
-    names_used = set(names)
-    unknown = sorted(names_used - SPLIT_OF_WORD.keys())
-    if unknown:
-        choices = ", ".join(SPLIT_OF_WORD)
-        raise ValueError(f"{place}: {unknown[0]!r} is not a split: rename it to one of {choices}")
-    split_of_name: dict[str, str] = {}
-    for word, split in SPLIT_OF_WORD.items():
-        if word in names_used:
-            split_of_name[word] = split
-    splits = list(split_of_name.values())
-    has_duplicates = len(set(splits)) < len(splits)
-    if "train" not in splits or has_duplicates:
+    word_of_name = {}
+    for name in sorted(set(names)):
+        word = _split_word(name)
+        if word is None:
+            choices = ", ".join(SPLIT_WORDS)
+            raise ValueError(f"{place}: {name!r} is not a split: rename it to one of {choices}")
+        word_of_name[name] = word
+    ordered_names = sorted(word_of_name, key=lambda name: SPLIT_WORDS.index(word_of_name[name]))
+    splits = {name: SPLIT_OF_WORD[word_of_name[name]] for name in ordered_names}
+    has_duplicates = len(set(splits.values())) < len(splits)
+    if "train" not in splits.values() or has_duplicates:
         raise ValueError(
-            f"{place}: its splits are {', '.join(split_of_name)}: "
+            f"{place}: its splits are {', '.join(splits)}: "
             "there must be a training split, and each split once"
         )
-    if "validation" not in splits:
-        for name, split in split_of_name.items():
+    if "validation" not in splits.values():
+        for name, split in splits.items():
             if split == "test":
-                split_of_name[name] = "validation"
-    return split_of_name
+                splits[name] = "validation"
+    return splits
+
+
+def _split_word(name: str) -> str | None:
+    """Return the key of SPLIT_OF_WORD that a name consists of; none if it consists of none."""
+    match = SPLIT_NAME.fullmatch(name.strip())
+    return match["word"].lower() if match else None
