@@ -3,7 +3,6 @@
 The folder of an export is written aside and renamed in the same way, but never continued.
 """
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cnlw_tools.card.metadata import CARD, is_build
-from cnlw_tools.files import TEMPORARY_PREFIX, remove_leftovers
+from cnlw_tools.files import TEMPORARY_PREFIX, draft_path, remove_drafts, remove_drafts_below
+from cnlw_tools.files.locks import lock
 
 DRAFT_SUFFIX = ".partial"  # the name of a new build ends with it until the build is complete
-EXPORT_PREFIX = ".export-"  # the name of an export starts with it until the export is complete
 BUILD_FILES = {"data", "tables", CARD}
 BUILD_PREFIXES = ("samples_", TEMPORARY_PREFIX)
 
@@ -32,13 +31,13 @@ def locked_folder(out: Path) -> Iterator[Path]:
     """
     out = out.resolve()
     folder = _prepare_folder(out)
-    lock = _lock(folder)
+    handle = _lock(folder)
     try:
         if folder != out and is_build(out):
             raise BlockingIOError(
                 f"{out}: another build finished here just now: run the same command again"
             )
-        remove_leftovers(folder)
+        remove_drafts_below(folder)
         yield folder
         if folder != out:
             folder.rename(out)
@@ -47,15 +46,15 @@ def locked_folder(out: Path) -> Iterator[Path]:
             _keep_or_delete(folder, error)
         raise
     finally:
-        os.close(lock)
+        os.close(handle)
 
 
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
     """Yield an empty folder that is renamed to ``out`` when the block ends without an error.
 
-    After an error the folder is deleted. If the process is killed, it remains beside ``out`` under
-    a name that begins with a dot, and the next call for the same ``out`` deletes it.
+    After an error the folder is deleted. If the process is killed, it remains beside ``out`` as a
+    draft, which the next command that writes there deletes.
 
     Raises:
         OSError: ``out`` is there already, cannot be made, or another process is writing it
@@ -63,9 +62,11 @@ def new_folder(out: Path) -> Iterator[Path]:
     out = out.resolve()
     if out.exists():
         raise FileExistsError(f"{out}: is there already: use another --out, or move it away")
-    draft = out.with_name(EXPORT_PREFIX + out.name)
+    draft = draft_path(out, "export")
+    if out.parent.is_dir():
+        remove_drafts(out.parent)
     _make_folder(draft, out)
-    lock = _lock(draft, "export")
+    handle = _lock(draft, "export")
     try:
         _empty(draft)
         yield draft
@@ -74,7 +75,7 @@ def new_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(draft)
         raise
     finally:
-        os.close(lock)
+        os.close(handle)
 
 
 def _prepare_folder(out: Path) -> Path:
@@ -131,21 +132,13 @@ def _keep_or_delete(draft: Path, error: BaseException) -> None:
 
 
 def _lock(folder: Path, work: str = "build") -> int:
-    """Lock the folder itself, which leaves no lock file behind; the lock ends with the process.
+    """Lock the folder itself.
 
     Raises:
         BlockingIOError: another process is at work there
     """
     busy = f"{folder}: another {work} is at work here: wait for it, or use another --out"
     try:
-        handle = os.open(folder, os.O_RDONLY)
+        return lock(folder, busy)
     except FileNotFoundError:
-        raise BlockingIOError(busy) from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(handle).st_ino == folder.stat().st_ino:
-            return handle
-    except (BlockingIOError, FileNotFoundError):
-        pass  # another process has the lock, or has just renamed the folder
-    os.close(handle)
-    raise BlockingIOError(busy)
+        raise BlockingIOError(busy) from None  # it has just renamed the folder

@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +32,7 @@ from cnlw_tools.builds import ground_truth
 from cnlw_tools.card import metadata
 from cnlw_tools.checks.finding import CheckResult, Finding, error
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
+from cnlw_tools.files import scratch_folder
 from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.recipe.recipe import Recipe, recorded_choices
 from cnlw_tools.trainer import Trainer, data
@@ -119,8 +119,8 @@ def learn(build: Path, config: str, **changes: Any) -> Outcome:
     """Train the reference on a config; ``changes`` replace the usual arguments of `Trainer`."""
     card = metadata.read_card(build).configs[config]
     truth = ground_truth.load(build, config)
-    with TemporaryDirectory() as folder:
-        arguments = {"preset": REFERENCE, "device": "cpu", "out": Path(folder) / "run", **changes}
+    with scratch_folder() as folder:
+        arguments = {"preset": REFERENCE, "device": "cpu", "out": folder / "run", **changes}
         trainer = Trainer(build, config, **arguments)
         result = trainer.fit()
         loss = _mean_loss(trainer.folder / "examples.parquet")

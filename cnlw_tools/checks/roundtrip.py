@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, error
 from cnlw_tools.executor import local
+from cnlw_tools.files import scratch_folder
 
 COLUMNS = ("image_id", "label")
 RowCounts = Counter[tuple[str, str, int]]  # split, image id, label
@@ -31,10 +31,10 @@ def roundtrip(evidence: Evidence) -> Iterator[Finding]:
     """Load every config and compare splits, features and rows."""
     classes = evidence.dataset.classes if evidence.dataset else ()
     with (
-        tempfile.TemporaryDirectory(prefix="cnlw-") as cache,
+        scratch_folder() as cache,
         local.isolated(evidence.workers) as executor,
     ):
-        task = partial(_load_config, evidence.folder.absolute(), Path(cache), classes)
+        task = partial(_load_config, evidence.folder.absolute(), cache, classes)
         for loaded in executor.map(task, list(evidence.card.configs)):
             if loaded.problem:
                 message = f"load_dataset: {loaded.problem}"

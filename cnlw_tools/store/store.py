@@ -11,7 +11,6 @@ Therefore every read compares its sha256, and every fetch compares its size and 
 (and, if the time differs, its sha256); a damaged file is fetched again. A fetch locks the folder.
 """
 
-import fcntl
 import os
 import shutil
 import sqlite3
@@ -25,7 +24,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from cnlw_tools.files import TEMPORARY_PREFIX
+from cnlw_tools.files import remove_drafts
+from cnlw_tools.files.locks import lock
 
 LEDGER = "ledger.sqlite"
 DRAFTS = "drafts"
@@ -284,9 +284,11 @@ def open_ledger(folder: Path) -> Iterator[Ledger]:
         OSError: the folder holds something else, or another fetch is running there
     """
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
+    handle = lock(
+        folder,
+        f"{folder}: another fetch is running here: wait for it, or choose another --store",
+    )
     try:
-        _lock(folder, descriptor)
         if not (folder / LEDGER).exists() and any(folder.iterdir()):
             raise FileExistsError(
                 f"{folder}: holds something that is not an image store: choose another --store"
@@ -296,16 +298,7 @@ def open_ledger(folder: Path) -> Iterator[Ledger]:
             _remove_leftovers(folder)
             yield ledger
     finally:
-        os.close(descriptor)
-
-
-def _lock(folder: Path, descriptor: int) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise BlockingIOError(
-            f"{folder}: another fetch is running here: wait for it, or choose another --store"
-        ) from None
+        os.close(handle)
 
 
 def _create_table(ledger: Ledger) -> None:
@@ -323,8 +316,7 @@ def _create_table(ledger: Ledger) -> None:
 
 def _remove_leftovers(folder: Path) -> None:
     """Delete the unfinished files of a run that was killed."""
-    for snapshot in folder.glob(f"{TEMPORARY_PREFIX}*"):
-        snapshot.unlink()
+    remove_drafts(folder)
     drafts = folder / DRAFTS
     shutil.rmtree(drafts, ignore_errors=True)
     drafts.mkdir(exist_ok=True)

@@ -15,7 +15,6 @@ runs/shapes/red_40/mentormix_s0/
     tensorboard/       the same metrics, for TensorBoard
 """
 
-import fcntl
 import json
 import os
 import weakref
@@ -33,6 +32,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cnlw_tools import files
+from cnlw_tools.files.locks import lock
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.recipe.run_files import (
     CONFIG,
@@ -234,16 +234,12 @@ def _write_table(path: Path, table: pa.Table) -> None:
 
 
 def _lock_folder(folder: Path) -> int:
-    """Create a folder if needed, lock it and return its handle. The lock ends with the process."""
+    """Create a folder if needed, lock it, delete what a killed run left; return the handle."""
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise BlockingIOError(
-            f"{folder}: another run is at work here: wait for it, or give another --out"
-        ) from None
+    handle = lock(
+        folder, f"{folder}: another run is at work here: wait for it, or give another --out"
+    )
+    files.remove_drafts_below(folder)
     return handle
 
 

@@ -89,17 +89,17 @@ def test_killed(tmp_path):
     assert process.returncode == -9
     assert not path.exists()
     assert [name.startswith(files.TEMPORARY_PREFIX) for name in names(path.parent)] == [True]
-    files.remove_leftovers(tmp_path)
+    files.remove_drafts_below(tmp_path)
     assert names(path.parent) == []
 
 
-def test_remove_leftovers(tmp_path):
+def test_remove_drafts_below(tmp_path):
     """Only temporary files are removed."""
     (tmp_path / "x.parquet").touch()
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / f"{files.TEMPORARY_PREFIX}1-x").touch()
 
-    files.remove_leftovers(tmp_path)
+    files.remove_drafts_below(tmp_path)
 
     assert names(tmp_path) == ["sub", "x.parquet"]
     assert names(tmp_path / "sub") == []
