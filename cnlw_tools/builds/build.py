@@ -256,11 +256,11 @@ def _describe_configs(plans: Plans, segments: Segments) -> dict[str, ConfigCard]
     """Return what the card says about each config."""
     configs = {}
     for name, table in plans.items():
-        configs[name] = _describe_config(table, segments[name])
+        configs[name] = describe_config(table, segments[name])
     return configs
 
 
-def _describe_config(table: pa.Table, parts: list[tuple[str, Segment]]) -> ConfigCard:
+def describe_config(table: pa.Table, parts: list[tuple[str, Segment]]) -> ConfigCard:
     """Describe a config: how it was drawn, and what noise was expected and realised."""
     info = read_plan_info(table)
     expected_matrix = info.expected_matrix()

@@ -97,6 +97,7 @@ def read_card(folder: Path) -> BuildCard:
 
     Raises:
         ValueError: the folder holds no card, or not one that `cnlw build` wrote
+        OSError: the card cannot be read
     """
     source = f"{folder / CARD}: not the card of a build"
     block = read_block(folder)
@@ -117,14 +118,12 @@ def read_block(folder: Path) -> dict[str, Any]:
 
     Raises:
         ValueError: the folder holds no card, or one without such a block
+        OSError: the card cannot be read
     """
-    path = folder / CARD
-    source = f"{path}: not the card of a build"
+    source = f"{folder / CARD}: not the card of a build"
+    head, _ = _read_parts(folder)
     try:
-        head = path.read_text(encoding="utf-8").split("\n" + FENCE)[0]
         block = _parse_yaml(head.removeprefix(FENCE))
-    except OSError:
-        raise ValueError(f"{folder}: no build here (there is no {CARD}): {REMEDY}") from None
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
         # the last three: explicit tags on values that are not of them, such as `!!int ""`
         reason = " ".join(str(error).split())
@@ -133,6 +132,41 @@ def read_block(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{source}: {REMEDY}")
     check_depth(block, source, REMEDY)  # an alias may hold itself
     return block
+
+
+def read_text(folder: Path) -> str:
+    """Return a card without its YAML block: what people read.
+
+    Raises:
+        ValueError: the folder holds no card
+        OSError: the card cannot be read
+    """
+    return _read_parts(folder)[1]
+
+
+def _read_parts(folder: Path) -> tuple[str, str]:
+    """Return the block of a card, and its text.
+
+    Raises:
+        ValueError: the folder holds no card, or one that is not UTF-8
+        OSError: the card cannot be read
+    """
+    path = folder / CARD
+    missing = f"{folder}: no build here (there is no {CARD}): {REMEDY}"
+    try:
+        if not path.is_file():
+            raise ValueError(missing)
+        content = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(missing) from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not the card of a build ({error}): {REMEDY}") from error
+    except OSError as error:
+        raise OSError(
+            f"{path}: cannot be read ({error.strerror}): check its permissions and the disk"
+        ) from error
+    head, _, text = content.partition("\n" + FENCE)
+    return head, text
 
 
 def _parse_yaml(text: str) -> Any:
@@ -147,7 +181,11 @@ def _parse_yaml(text: str) -> Any:
 
 
 def is_build(folder: Path) -> bool:
-    """Return whether the folder holds a card that `cnlw build` wrote."""
+    """Return whether the folder holds a card that `cnlw build` wrote.
+
+    Raises:
+        OSError: there is a card, and it cannot be read
+    """
     try:
         read_card(folder)
     except ValueError:

@@ -1,5 +1,6 @@
 """The card of a build: README.md, for people, with a YAML block on top for machines."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -112,39 +113,53 @@ def write_card(
         "tags": ["label-noise", "noisy-labels", "cnlw"],
     }
     block = front_matter(card, hub)
-    text = _text(folder, card, recipe, classes)
+    text = card_text(card, classes, list_pictures(folder), recipe.licence, recipe.citation)
     with atomic_write(folder / CARD) as draft:
         draft.write_text(block + text, encoding="utf-8")
 
 
-def _text(
-    folder: Path,
+def list_pictures(folder: Path) -> list[str]:
+    """Return the names of the sample pictures of a build."""
+    return sorted(path.name for path in folder.glob("samples_*.png"))
+
+
+def card_text(
     card: BuildCard,
-    recipe: Recipe,
     classes: tuple[str, ...],
+    pictures: Sequence[str],
+    licence: str,
+    citation: str = "",
 ) -> str:
-    """Return the card without its block: what people read."""
+    """Return the card without its block: what people read.
+
+    Args:
+        card: the metadata of the build
+        classes: names in label order
+        pictures: names of the sample pictures
+        licence: of the images
+        citation: BibTeX of the images; may be empty
+    """
     table = [_table_row(*item) for item in card.configs.items()]
     made_with = [f"{name} {version}" for name, version in card.made_with.items()]
     recipes = [f"```toml\n{text}\n```\n" for text in _recipes(card)]
     numbered_classes = [f"{label} {name}" for label, name in enumerate(classes)]
     tables = [f"`{name}` {digest}" for name, digest in card.tables.items()]
     citations = [PAPER]
-    if recipe.citation:
-        citations.append(recipe.citation)
+    if citation:
+        citations.append(citation)
     return TEXT.format(
         dataset=card.dataset,
         n_classes=len(classes),
         noises="\n".join(_noises(card)),
         first_config=next(iter(card.configs)),
         table="\n".join(table),
-        pictures="".join(_pictures(folder)),
+        pictures="".join(map(_link, pictures)),
         made_with=", ".join(made_with),
         images=_images(card.images),
         recipes="\n".join(recipes),
         classes=", ".join(numbered_classes),
         tables=", ".join(tables),
-        licence=recipe.licence,
+        licence=licence,
         citation="\n\n".join(citations),
     )
 
@@ -161,19 +176,16 @@ def _noises(card: BuildCard) -> list[str]:
     return lines
 
 
-def _pictures(folder: Path) -> list[str]:
-    """Return the links to the pictures of a build."""
-    links = []
-    for path in sorted(folder.glob("samples_*.png")):
-        title = path.stem.replace("_", " ")
-        links.append(f"![{title}]({path.name})\n\n")
-    return links
+def _link(picture: str) -> str:
+    """Return the link to a picture of a build."""
+    title = picture.removesuffix(".png").replace("_", " ")
+    return f"![{title}]({picture})\n\n"
 
 
 def _table_row(name: str, config: ConfigCard) -> str:
     """Return the row of a config in the table."""
     sizes = dict(config.rows)
-    n_train = sizes.pop("train")
+    n_train = sizes.pop("train", 0)
     other_splits = [f"{split} {n:,}" for split, n in sizes.items()]
     expected = _percent(config.expected, 3)
     if config.changed is not None:

@@ -5,7 +5,7 @@ Functions named `_skip_...` return the reason to skip a check, or None if the ch
 
 from collections.abc import Iterator
 
-from cnlw_tools.checks import files, noise, pixels, roundtrip, rows, splits
+from cnlw_tools.checks import card, files, noise, origin, pixels, roundtrip, rows, splits
 from cnlw_tools.checks.collect import collect_evidence
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Check, CheckResult, Finding
@@ -16,6 +16,14 @@ __all__ = ["CHECKS", "Check", "CheckResult", "Finding", "collect_evidence", "val
 
 def _skip_without_tables(evidence: Evidence) -> str | None:
     return None if evidence.dataset else "the tables cannot be read"
+
+
+def _skip_without_plans(evidence: Evidence) -> str | None:
+    if not evidence.card.configs:
+        return "the card describes no config"
+    if evidence.plan_errors:
+        return "a plan cannot be drawn again"
+    return _skip_without_tables(evidence)
 
 
 def _skip_without_web_images(evidence: Evidence) -> str | None:
@@ -32,6 +40,10 @@ def _skip_without_foreign_images(evidence: Evidence) -> str | None:
     return "no config has foreign images"
 
 
+def _skip_without_opened_source(evidence: Evidence) -> str | None:
+    return evidence.why_no_source() or _skip_without_tables(evidence)
+
+
 def _skip_without_sources(evidence: Evidence) -> str | None:
     return None if evidence.inputs.store else evidence.why_no_source()
 
@@ -41,9 +53,28 @@ def _skip_with_one_config(evidence: Evidence) -> str | None:
 
 
 CHECKS: tuple[Check, ...] = (
-    Check("card", "the files of the build are those that the card lists", files.card),
+    Check("inventory", "the folder holds the files that the card lists", files.inventory),
+    Check("card", "every claim in the block of the card is what tables and files give", card.card),
+    Check(
+        "text",
+        "the text of the card says what its block says",
+        card.text,
+        _skip_without_plans,
+    ),
     Check("hashes", "every shard exists and is unchanged", files.hashes),
     Check("tables", "the tables of the dataset exist and are unchanged", files.tables),
+    Check(
+        "classes",
+        "labels have the names that the source gives them",
+        origin.classes,
+        _skip_without_tables,
+    ),
+    Check(
+        "manifest",
+        "labels and splits of images are those of the source",
+        origin.manifest,
+        _skip_without_opened_source,
+    ),
     Check(
         "schema",
         "columns, types and features are those of a build",

@@ -3,6 +3,8 @@
 Nothing here judges. What cannot be read is kept as the sentence that says why.
 """
 
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -37,6 +39,7 @@ from cnlw_tools.sources.composite import CompositeReader
 
 # Mean difference of a pixel from the source's, of 255, where another Pillow made the build.
 TOLERANCE = 8
+REPOSITORY_FOLDERS = (".git", ".cache")  # of git and of the Hub's downloads, beside the card
 REQUIRED_COLUMNS = ("label", "is_noisy", "origin", "image_id")  # without nulls
 
 
@@ -91,16 +94,46 @@ def collect_evidence(
     """
     card = metadata.read_card(folder)
     inputs = inputs or Inputs(files.default_root())
-    evidence = Evidence(folder, card, inputs, executor.workers)
-    tables = folder / "tables"
-    try:
-        evidence.dataset = dataset.read_tables(card.dataset, tables, tables)
-    except (OSError, ValueError) as problem:
-        evidence.tables_error = str(problem)
+    evidence = Evidence(folder, card, inputs, executor.workers, _list_entries(folder))
+    _read_tables(evidence)
     _draw_plans(evidence)
     _read_shards(evidence, executor, progress)
     _read_images(evidence, executor, progress)
     return evidence
+
+
+def _list_entries(folder: Path) -> dict[str, str]:
+    """Return what lies below a folder, by path: file, link, folder or other; links stay closed."""
+    entries = {}
+    for parent, folders, names in os.walk(folder):
+        if Path(parent) == folder:
+            folders[:] = [name for name in folders if name not in REPOSITORY_FOLDERS]
+        for name in (*folders, *names):
+            path = Path(parent, name)
+            entries[path.relative_to(folder).as_posix()] = _kind(path.lstat().st_mode)
+    return entries
+
+
+def _kind(mode: int) -> str:
+    """Return what a file is by its mode."""
+    if stat.S_ISLNK(mode):
+        return "link"
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "file" if stat.S_ISREG(mode) else "other"
+
+
+def _read_tables(evidence: Evidence) -> None:
+    """Read the tables of the dataset."""
+    tables = evidence.folder / "tables"
+    for path in sorted(tables.glob("*")):
+        if path.exists() and not path.is_file():  # of a device, reading would never end
+            evidence.tables_error = f"{path}: not a file"
+            return
+    try:
+        evidence.dataset = dataset.read_tables(evidence.card.dataset, tables, tables)
+    except (OSError, ValueError) as problem:
+        evidence.tables_error = str(problem)
 
 
 def _draw_plans(evidence: Evidence) -> None:
@@ -117,7 +150,12 @@ def _draw_plans(evidence: Evidence) -> None:
 def _read_shards(evidence: Evidence, executor: Executor, progress: Progress) -> None:
     """Read every shard."""
     data = evidence.folder / "data"
-    names = sorted(path.name for path in data.glob("*.parquet"))
+    names = []
+    for path in sorted(data.glob("*.parquet")):
+        if path.is_file():
+            names.append(path.name)
+        else:  # of a device, reading would never end
+            evidence.shard_errors[path.name] = "not a file"
     results = executor.map(partial(_read_shard, data), names)
     for done, (name, content) in enumerate(results, 1):
         progress("shards", done, len(names))
@@ -140,7 +178,8 @@ def _read_shard(data: Path, name: str) -> tuple[str, ShardContent | str]:
     rows = rows.append_column("sha256", _hash_images(images.field("bytes")))
     digest = files.digest(data / name)
     streamable = _is_streamable(file.metadata)
-    return name, ShardContent(name, digest, table.schema, streamable, rows, n_paths)
+    writer = file.metadata.created_by
+    return name, ShardContent(name, digest, table.schema, streamable, writer, rows, n_paths)
 
 
 def _checked_rows(table: pa.Table) -> pa.Table:

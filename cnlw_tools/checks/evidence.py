@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from cnlw_tools.builds.segments import Segment, cut_segments
 from cnlw_tools.card.metadata import BuildCard
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.noise import Expected
 from cnlw_tools.plans.noise_inputs import outlier_label
 from cnlw_tools.plans.plan import expected_stats
 from cnlw_tools.plans.subsets import choose_subsets
-from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.recipe.inputs import ImageSource, Inputs
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.sources import has_source, open_donor, open_source
 
@@ -41,6 +43,7 @@ class ShardContent:
     sha256: str
     schema: pa.Schema
     is_streamable: bool  # the images are not compressed, the pages are indexed
+    writer: str  # the library that wrote the file, with its version
     rows: pa.Table  # COLUMNS, and `sha256` of the image's bytes
     n_image_paths: int  # rows whose image has a path, which may tell of noise
 
@@ -54,6 +57,16 @@ class ImageInfo:
     fingerprint: bytes  # 16 bytes, see images.pixels.fingerprint
 
 
+@dataclass(frozen=True, slots=True)
+class Surplus:
+    """What the file of an image holds beside its pixels, or holds them in."""
+
+    image_id: str
+    sha256: str  # of the file
+    parts: tuple[str, ...]  # such as a text, a comment, bytes after the end; see encoding.py
+    is_compared: bool  # with the file that the source has, which does not hold them
+
+
 @dataclass
 class Evidence:
     """All that a build holds, and what its images were compared with."""
@@ -62,6 +75,7 @@ class Evidence:
     card: BuildCard
     inputs: Inputs  # where the images lie that the build is compared with
     workers: int = 1  # processes that read the build back
+    entries: dict[str, str] = field(default_factory=dict)  # path -> file, link, folder or other
     dataset: Dataset | None = None
     shards: dict[str, ShardContent] = field(default_factory=dict)  # by file
     images: dict[str, ImageInfo] = field(default_factory=dict)  # by the sha256 of the bytes
@@ -71,8 +85,10 @@ class Evidence:
     shard_errors: dict[str, str] = field(default_factory=dict)  # by file: why it cannot be read
     image_errors: dict[str, str] = field(default_factory=dict)  # by row: why it does not decode
     source_mismatches: dict[str, str] = field(default_factory=dict)  # by row: the image id
+    surplus: dict[str, Surplus] = field(default_factory=dict)  # by row
     uncompared: set[str] = field(default_factory=set)  # ids of web images whose source is not here
     rows_by_config: dict[str, pa.Table] = field(default_factory=dict)  # filled by `rows`
+    segments_by_config: dict[str, list[tuple[str, Segment]]] = field(default_factory=dict)
     digest_by_id: dict[str, str] | None = None  # filled by `source_digests`
 
     @property
@@ -80,15 +96,26 @@ class Evidence:
         """The source of the images, as the tables say, or else the name of the dataset."""
         return self.dataset.source if self.dataset else self.card.dataset
 
-    def why_no_source(self) -> str | None:
-        """Return why the source of the images cannot be opened here; none if it can."""
+    @cached_property
+    def opened_source(self) -> ImageSource | str:
+        """The source of the images, or why it cannot be opened here."""
         if not has_source(self.source, self.inputs):
             return f"no source reads images of {self.source}"
         try:
-            open_source(self.source, self.inputs)
+            return open_source(self.source, self.inputs)
         except (ValueError, OSError) as problem:
             return str(problem)
-        return None
+
+    def why_no_source(self) -> str | None:
+        """Return why the source of the images cannot be opened here; none if it can."""
+        return self.opened_source if isinstance(self.opened_source, str) else None
+
+    def segments(self, config: str) -> list[tuple[str, Segment]]:
+        """Return the splits and segments of the plan of a config."""
+        if config not in self.segments_by_config:
+            parts = cut_segments(self.plans[config], self.card.images, self.card.layout)
+            self.segments_by_config[config] = list(parts)
+        return self.segments_by_config[config]
 
     def donors(self) -> dict[str, str]:
         """Return every donor, with the reason why its images cannot be opened here, or nothing."""

@@ -5,64 +5,73 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from cnlw_tools.builds import parquet
-from cnlw_tools.builds.segments import cut_segments
-from cnlw_tools.card.metadata import CARD, data_files, read_block
+from cnlw_tools.card.metadata import CARD
 from cnlw_tools.checks.evidence import Evidence, ShardContent
 from cnlw_tools.checks.finding import Finding, abbreviate, error, note
-from cnlw_tools.plans.plan import config_name
+from cnlw_tools.files import TEMPORARY_PREFIX
 
+ALL_FILES = "all files"
+CLASSES = "tables/classes.csv"
+FOLDERS = {"data", "tables"}
+OUR_FOLDERS = ("data/", "tables/")  # nobody else puts a file there
+PROGRAM_SUFFIXES = (".py", ".pyc", ".so")
+LOADER_FILES = (".huggingface.yaml", "dataset_infos.json")  # that `datasets` reads unasked
+HUB_FILES = {".gitattributes", ".gitignore", "LICENSE"}  # of any repository
+DELETE = "delete them"
+FINISH = "finish the build that left them"
 COPY_TABLES = "copy the tables of another build of the same data, or build anew"
-BUILD_AGAIN = "build it again"
 RUN_AGAIN = "run the same `cnlw build` again"
 KEY_COLUMNS = ("image_id", "label")  # in which the rows of a shard are compared with its segment
 
 
-def card(evidence: Evidence) -> Iterator[Finding]:
-    """The block that `datasets` reads names the files that the rest of the card describes."""
-    listed = _listed_data_files(evidence)
-    configs = evidence.card.configs
-    if not configs:
-        message = "no config is described: there is nothing to load"
-        yield error(message, CARD, fix=BUILD_AGAIN)
-    for name, config in configs.items():
-        proper_name = _proper_name(evidence, name)
-        if name != proper_name:
-            message = f"config {name} holds what should be called {proper_name}"
-            yield error(message, CARD, fix=BUILD_AGAIN)
-        if config.recipe.dataset != evidence.card.dataset:
-            message = f"config {name} is of another dataset than {evidence.card.dataset!r}"
-            yield error(message, CARD, fix=BUILD_AGAIN)
-        if listed.get(name) != data_files(config):
-            message = f"config {name}: its data_files are not its segments"
-            yield error(message, CARD, fix=BUILD_AGAIN)
-    undescribed = sorted(listed.keys() - configs.keys())
-    if undescribed:
-        message = f"configs that the card does not describe: {abbreviate(undescribed)}"
-        yield error(message, CARD, len(undescribed))
+def inventory(evidence: Evidence) -> Iterator[Finding]:
+    """The folder holds the files that the card lists, and none beside that is run or loaded.
+
+    Links may lead out of the folder, or to other files tomorrow. A file of the user's own beside
+    the card is a note.
+    """
+    tables = (evidence.dataset.digests if evidence.dataset else {}).keys() - {"classes"}
+    expected = {CARD, CLASSES, *(f"tables/{name}.parquet" for name in tables)}
+    expected |= {f"data/{name}" for name in evidence.card.shards}
+    pictures = {f"samples_{config.recipe.noise}.png" for config in evidence.card.configs.values()}
+    unknown = evidence.entries.keys() - expected - pictures - FOLDERS
+    drafts = {path for path in unknown if _name(path).startswith(TEMPORARY_PREFIX)}
+    programs = {path for path in unknown if _is_program(path)}
+    own = {path for path in unknown - drafts - programs if not path.startswith(OUR_FOLDERS)}
+    surplus = unknown - drafts - programs - own
+    links = {path for path, kind in evidence.entries.items() if kind not in ("file", "folder")}
+    for message, paths, fix in (
+        ("no plain files, but links or devices", links, "put the file itself there"),
+        ("files that a reader may run, or take for its instructions", programs, DELETE),
+        ("files that the card does not know", surplus, f"{DELETE}, or {FINISH}"),
+    ):
+        if paths:
+            listed = abbreviate(sorted(paths))
+            yield error(f"{message}: {listed}", ALL_FILES, len(paths), fix)
+    for message, paths, fix in (
+        ("drafts of a killed build", drafts, f"{FINISH}, or delete them"),
+        ("files that `cnlw build` did not write, and nothing proves", own - HUB_FILES, ""),
+    ):
+        if paths:
+            listed = abbreviate(sorted(paths))
+            yield note(f"{message}: {listed}", ALL_FILES, len(paths), fix)
 
 
-def _listed_data_files(evidence: Evidence) -> dict[str, object]:
-    """Return the data files of each config that `datasets` would read, by its name."""
-    configs = read_block(evidence.folder).get("configs")
-    if not isinstance(configs, list):
-        return {}
-    entries = [config for config in configs if isinstance(config, dict)]
-    return {str(entry.get("config_name")): entry.get("data_files") for entry in entries}
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
-def _proper_name(evidence: Evidence, config: str) -> str:
-    """Return the name that a config has by its recipe and level; its own if it has no plan."""
-    if config not in evidence.plans:
-        return config
-    return config_name(evidence.recipe(config), evidence.card.configs[config].level)
+def _is_program(path: str) -> bool:
+    """Return whether `datasets`, or a user, would run a file or follow what it says."""
+    return path.endswith(PROGRAM_SUFFIXES) or _name(path) in LOADER_FILES
 
 
 def segments(evidence: Evidence) -> Iterator[Finding]:
     """Every file holds the rows that its name promises, in an order independent of noise."""
     checked: set[str] = set()
-    for name, plan in evidence.plans.items():
+    for name in evidence.plans:
         recorded = evidence.card.configs[name].segments
-        for split, segment in cut_segments(plan, evidence.card.images, evidence.card.layout):
+        for split, segment in evidence.segments(name):
             if segment.name not in recorded.get(split, []):
                 message = f"{split} does not hold the segment {segment.name} of its plan"
                 yield error(message, name)
@@ -82,7 +91,7 @@ def _has_rows(shard: ShardContent, rows: pa.Table) -> bool:
 
 
 def hashes(evidence: Evidence) -> Iterator[Finding]:
-    """Every shard is there with the sha256 on the card, and no shard is there that it lacks."""
+    """Every shard is there with the sha256 on the card."""
     for name, recorded in evidence.card.shards.items():
         location = f"data/{name}"
         if name in evidence.shard_errors:
@@ -91,11 +100,6 @@ def hashes(evidence: Evidence) -> Iterator[Finding]:
             yield error("the file is missing", location, fix=RUN_AGAIN)
         elif evidence.shards[name].sha256 != recorded:
             yield error("its sha256 is not the one on the card", location)
-    unknown = sorted(evidence.shards.keys() - evidence.card.shards.keys())
-    if unknown:
-        message = f"files that the card does not know: {abbreviate(unknown)}"
-        fix = "a killed build left them: finish it, or delete them"
-        yield note(message, "data/", len(unknown), fix)
 
 
 def tables(evidence: Evidence) -> Iterator[Finding]:

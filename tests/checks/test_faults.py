@@ -1,5 +1,6 @@
 """Every fault is found by what the data say, even where every recorded hash has been made to match."""
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from cnlw_tools import files, hashing
+from cnlw_tools.builds import parquet
 from cnlw_tools.builds.build import build
 from cnlw_tools.card import metadata, render
 from cnlw_tools.checks import CHECKS, Finding, collect_evidence, validate
@@ -332,12 +334,19 @@ def test_configs_of_the_card_must_be_the_ones_it_describes(copy: Path) -> None:
     assert "card" in errors(copy)
 
 
-def test_a_file_that_the_card_does_not_know_is_a_note(copy: Path) -> None:
-    """What a killed build left does no harm."""
+def test_a_draft_of_a_killed_build_is_a_note(copy: Path) -> None:
+    """What a killed build left unfinished does no harm: no reader looks at it."""
+    (copy / "data" / ".aside-123-ffffffffffffffff-00000-of-00001.parquet").write_bytes(b"half")
+
+    assert ["note"] == [f.severity for f in told(copy, "inventory")]
+
+
+def test_a_shard_that_the_card_does_not_know(copy: Path) -> None:
+    """Readers that take all of data/ would take it too."""
     path = shard(copy, "red_40", True)
     (copy / "data" / "ffffffffffffffff-00000-of-00001.parquet").write_bytes(path.read_bytes())
 
-    assert ["note"] == [f.severity for f in told(copy, "hashes")]
+    assert {"inventory"} == errors(copy)
 
 
 def test_a_pair_that_the_source_tables_hold_is_a_note(copy: Path) -> None:
@@ -448,6 +457,160 @@ def test_a_card_of_odd_images(copy: Path, size: str) -> None:
         collect_evidence(copy)
 
 
+def change_card(folder: Path, old: str, new: str) -> None:
+    """Replace a text of the card wherever it stands; it has to be there."""
+    text = (folder / "README.md").read_text()
+    assert old in text
+    (folder / "README.md").write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize("claim", ["kept", "expected_kept"])
+def test_a_card_that_claims_more_kept_labels(copy: Path, claim: str) -> None:
+    """The shares of kept labels are those of the plan, also where the text repeats the claim."""
+    card = metadata.read_card(copy)
+    config = replace(card.configs["blue_40"], **{claim: (0.99, 1.0)})
+    configs = {**card.configs, "blue_40": config}
+    classes = tables.read_classes(copy / "tables/classes.csv")
+    render.write_card(copy, replace(card, configs=configs), RECIPE, classes)
+
+    assert errors(copy) == {"card"}
+
+
+def test_a_text_that_claims_other_rates(copy: Path) -> None:
+    """The numbers that people read are those of the block."""
+    change_card(copy, "| 40.000 % |", "| 0.000 % |")
+
+    assert errors(copy) == {"text"}
+
+
+def test_a_text_of_its_own(copy: Path) -> None:
+    """A text that says nothing of what `cnlw build` wrote is an error."""
+    block = (copy / "README.md").read_text().split("\n---\n")[0]
+    (copy / "README.md").write_text(f"{block}\n---\n\n0 % of the labels are wrong.\n")
+
+    assert errors(copy) == {"text"}
+
+
+def test_a_paragraph_of_the_user(copy: Path) -> None:
+    """Is a note, as nothing proves it."""
+    change_card(copy, "## Columns\n", "We thank all annotators.\n\n## Columns\n")
+
+    assert [(f.severity, f.count) for f in told(copy, "text")] == [("note", 1)]
+    assert "We thank all annotators." in told(copy, "text")[0].message
+
+
+def test_a_licence_that_the_recipe_does_not_give(copy: Path) -> None:
+    """The licence on top and the one in the text agree, and are those of the package's recipes."""
+    assert errors(copy) == set()
+    change_card(copy, "license: unknown", "license: mit")
+    assert errors(copy) == {"card", "text"}
+    change_card(copy, "Licence of the images: unknown", "Licence of the images: mit")
+    assert errors(copy) == {"card"}
+
+
+def test_a_card_of_other_programs(copy: Path) -> None:
+    """Who wrote the files stands in the files."""
+    card = metadata.read_card(copy)
+    change_card(copy, card.made_with["pyarrow"], "18.0.0")
+
+    assert errors(copy) == {"card"}
+
+
+@pytest.mark.parametrize("option", ["columns: [image, label]", "drop_labels: true", "sep: ;"])
+def test_an_option_of_the_loader(copy: Path, option: str) -> None:
+    """No option beside a config changes what load_dataset reads."""
+    change_card(copy, "- config_name: blue_40\n", f"- config_name: blue_40\n  {option}\n")
+
+    assert errors(copy) == {"card"}
+
+
+def test_a_config_that_is_listed_twice(copy: Path) -> None:
+    """The reader might take the other one."""
+    change_card(copy, "\nconfigs:\n", "\nconfigs:\n- {config_name: blue_40, data_files: x.csv}\n")
+
+    assert errors(copy) == {"card"}
+
+
+def test_features_on_the_card(copy: Path) -> None:
+    """Features on the card would be read in place of those of the files."""
+    change_card(copy, "\nconfigs:\n", "\ndataset_info: {features: []}\nconfigs:\n")
+
+    assert errors(copy) == {"card"}
+
+
+def test_class_names_that_moved(copy: Path) -> None:
+    """Names in another order, in tables and shards alike, are found without --data-dir."""
+    swap_classes(copy)
+
+    assert errors(copy) == {"classes"}
+
+
+def swap_classes(folder: Path) -> None:
+    """Exchange two class names in the tables, in every shard, and on the card."""
+    path = folder / "tables/classes.csv"
+    names = list(tables.read_classes(path))
+    names[0], names[1] = names[1], names[0]
+    rows = pa.table({"label": pa.array(range(len(names)), pa.int32()), "name": names})
+    tables.write_csv(rows, path)
+    for file in (folder / "data").glob("*.parquet"):
+        table = pq.read_table(file)
+        parquet.write_parquet(
+            file, table, table["image"].combine_chunks().field(0).to_pylist(), names
+        )
+    recorded_anew(folder)
+
+
+def test_labels_that_the_source_does_not_give(copy: Path) -> None:
+    """A base manifest with two labels exchanged is found, though all else was made from it."""
+    path = copy / "tables/base.parquet"
+    base = tables.read_manifest(path, 10)
+    labels = base["label"].to_pylist()
+    labels[0] = (labels[0] + 1) % 10
+    column = base.schema.get_field_index("label")
+    tables.write_parquet(base.set_column(column, "label", pa.array(labels, pa.int32())), path)
+    recorded_anew(copy)
+    (finding,) = [f for f in told(copy, "manifest") if f.severity == "error"]
+
+    assert base["image_id"][0].as_py() in finding.message
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["data/extra.csv", "data/load.py", "build.py", "tables/more.parquet", "dataset_infos.json"],
+)
+def test_a_file_that_a_build_does_not_have(copy: Path, name: str) -> None:
+    """What a reader may load, run or obey is an error, wherever it lies."""
+    (copy / name).write_text("x")
+
+    assert errors(copy) == {"inventory"}
+
+
+def test_a_file_of_the_user_beside_the_card(copy: Path) -> None:
+    """Is a note; what every repository has is nothing."""
+    (copy / "notes.txt").write_text("x")
+    (copy / ".gitattributes").write_text("x")
+
+    assert [(f.severity, f.count) for f in told(copy, "inventory")] == [("note", 1)]
+
+
+def test_a_shard_that_is_a_link(copy: Path, tmp_path: Path) -> None:
+    """What a link leads to may be another file tomorrow."""
+    path = shard(copy, "red_40", True)
+    target = path.rename(tmp_path / "elsewhere.parquet")
+    path.symlink_to(target)
+
+    assert errors(copy) == {"inventory"}
+
+
+def test_a_shard_that_is_no_file(copy: Path) -> None:
+    """Reading a pipe would never end."""
+    path = shard(copy, "red_40", True)
+    path.unlink()
+    os.mkfifo(path)
+
+    assert {"inventory", "hashes"} <= errors(copy)
+
+
 def test_a_card_of_another_dataset(copy: Path) -> None:
     """With another dataset's name images would be compared with another source, or none."""
     text = (copy / "README.md").read_text()
@@ -532,6 +695,10 @@ PARTED = {
 OTHER_FAULTS = {
     "card",
     "tables",
+    "text",
+    "inventory",
+    "classes",
+    "manifest",
     "segments",
     "train_size",
     "near_duplicates",

@@ -1,0 +1,204 @@
+"""Checks of the card: is each of its claims what the tables and the files of the build give?
+
+A user may add paragraphs to the text and keys to the block that the Hub reads. What `cnlw build`
+wrote stays as it is.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from cnlw_tools import __version__
+from cnlw_tools.builds.build import describe_config
+from cnlw_tools.card.metadata import CARD, ConfigCard, data_files, read_block, read_text
+from cnlw_tools.card.render import PAPER, card_text, list_pictures
+from cnlw_tools.checks.evidence import Evidence
+from cnlw_tools.checks.finding import Finding, abbreviate, error, note
+from cnlw_tools.files import default_root
+from cnlw_tools.plans.plan import config_name
+from cnlw_tools.recipe.toml import read_toml
+
+BUILD_AGAIN = "build it again"
+WRITE_ANEW = "run the same `cnlw build` again, which writes the card anew"
+REMOVE = "remove it from the block on top of the card"
+OWN_KEYS = {"config_name", "data_files"}  # of a config in the block
+HARMLESS_KEYS = {"default", "description"}  # that a user may add to a config
+LOADER_KEYS = ("dataset_info", "features")  # of the block: they change what `datasets` reads
+CLAIMS = ("kept", "expected_kept", "changed", "segments")  # that no other check compares
+ROUNDING = 1.5e-6  # of the shares on the card
+PROGRAMS = {"cnlw_tools", "pillow", "pyarrow"}  # whose versions the card has
+VERSION = re.compile(r"\d+(\.\d+)+")
+CITATION = re.compile(r"```bibtex\n(.*?)\n```", re.DOTALL)
+MAX_SHOWN = 60  # letters of a paragraph
+
+
+def card(evidence: Evidence) -> Iterator[Finding]:
+    """The block of the card says what the tables give, and makes `datasets` read just that."""
+    block = read_block(evidence.folder)
+    yield from _check_loading(block, evidence.card.configs)
+    for name in evidence.card.configs:
+        yield from _check_config(evidence, name)
+    yield from _check_versions(evidence)
+    yield from _check_licence(evidence.card.dataset, block.get("license"))
+
+
+def _check_loading(
+    block: Mapping[str, Any], configs: Mapping[str, ConfigCard]
+) -> Iterator[Finding]:
+    """`datasets` reads each described config from its own files, and nothing else."""
+    if not configs:
+        message = "no config is described: there is nothing to load"
+        yield error(message, CARD, fix=BUILD_AGAIN)
+    for key in LOADER_KEYS:
+        if key in block:
+            message = f"{key} changes what load_dataset reads"
+            yield error(message, CARD, fix=REMOVE)
+    entries = _listed_configs(block)
+    yield from _check_entries(entries)
+    listed = {str(entry.get("config_name")): entry.get("data_files") for entry in entries}
+    for name, config in configs.items():
+        if listed.get(name) != data_files(config):
+            message = f"config {name}: its data_files are not its segments"
+            yield error(message, CARD, fix=BUILD_AGAIN)
+    undescribed = sorted(listed.keys() - configs.keys())
+    if undescribed:
+        message = f"configs that the card does not describe: {abbreviate(undescribed)}"
+        yield error(message, CARD, len(undescribed), REMOVE)
+
+
+def _check_entries(entries: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """No config is listed twice, or with options of the loader."""
+    names = Counter(str(entry.get("config_name")) for entry in entries)
+    for name, times in sorted(names.items()):
+        if times > 1:
+            yield error(f"config {name} is listed {times} times", CARD, fix=REMOVE)
+    for entry in entries:
+        options = sorted(map(str, entry.keys() - OWN_KEYS - HARMLESS_KEYS))
+        if options:
+            config = f"config {entry.get('config_name')}"
+            message = f"{config}: {abbreviate(options)} changes what load_dataset reads"
+            yield error(message, CARD, len(options), REMOVE)
+
+
+def _listed_configs(block: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the configs that `datasets` would read; what is none stands as one without keys."""
+    configs = block.get("configs")
+    entries = configs if isinstance(configs, list) else [configs]
+    return [entry if isinstance(entry, dict) else {} for entry in entries]
+
+
+def _check_config(evidence: Evidence, name: str) -> Iterator[Finding]:
+    """The name, the dataset and the numbers of a config are those of its plan."""
+    config = evidence.card.configs[name]
+    if config.recipe.dataset != evidence.card.dataset:
+        message = f"config {name} is of another dataset than {evidence.card.dataset!r}"
+        yield error(message, CARD, fix=BUILD_AGAIN)
+    if name not in evidence.plans:
+        return
+    proper_name = config_name(evidence.recipe(name), config.level)
+    if name != proper_name:
+        message = f"config {name} holds what should be called {proper_name}"
+        yield error(message, CARD, fix=BUILD_AGAIN)
+    expected = describe_config(evidence.plans[name], evidence.segments(name))
+    for claim in CLAIMS:
+        stated, actual = getattr(config, claim), getattr(expected, claim)
+        if not _agree(stated, actual):
+            message = f"{claim} is {_shorten(stated)}, by its plan {_shorten(actual)}"
+            yield error(message, name, fix=WRITE_ANEW)
+
+
+def _agree(stated: Any, actual: Any) -> bool:
+    """Return whether two claims are the same; shares may be rounded."""
+    if isinstance(stated, tuple) and isinstance(actual, tuple):
+        return all(map(_agree, stated, actual))
+    if isinstance(stated, float | int) and isinstance(actual, float | int):
+        return bool(abs(stated - actual) <= ROUNDING)
+    return bool(stated == actual)
+
+
+def _check_versions(evidence: Evidence) -> Iterator[Finding]:
+    """The card names the programs that made the build, as far as its files tell."""
+    made_with = evidence.card.made_with
+    if made_with.keys() != PROGRAMS or not all(map(VERSION.match, made_with.values())):
+        message = f"made_with has no versions of {', '.join(sorted(PROGRAMS))}"
+        yield error(message, CARD, fix=WRITE_ANEW)
+        return
+    stated = VERSION.match(made_with["pyarrow"])
+    writers = [VERSION.search(shard.writer) for shard in evidence.shards.values()]
+    versions = {writer.group() for writer in writers if writer}
+    if versions and stated and stated.group() not in versions:
+        message = f"pyarrow {stated.group()} did not write its files, but {min(versions)}"
+        yield error(message, CARD, fix=BUILD_AGAIN)
+
+
+def _check_licence(dataset: str, licence: object) -> Iterator[Finding]:
+    """The licence is one that a recipe of the package gives the images, if it has such a recipe."""
+    known = set()
+    for path in sorted((default_root() / "pipelines").glob(f"{dataset}_*.toml")):
+        recipe = read_toml(path, "recipe")
+        if recipe.get("dataset") == dataset:
+            known.add(recipe.get("licence", "unknown"))
+    if known - {"unknown"} and licence not in (*known, "unknown"):
+        message = f"the licence is {_shorten(licence)}, by the recipes of the package {min(known)}"
+        yield error(message, CARD, fix=WRITE_ANEW)
+
+
+def text(evidence: Evidence) -> Iterator[Finding]:
+    """People read all paragraphs that `cnlw build` writes of these configs, in their order.
+
+    Paragraphs of the user's own are a note, as nothing here proves them; so is any difference if
+    another version of this package wrote the card.
+    """
+    licence = str(read_block(evidence.folder).get("license"))
+    actual = read_text(evidence.folder)
+    pictures = list_pictures(evidence.folder)
+    classes = evidence.require_dataset().classes
+    expected = card_text(evidence.card, classes, pictures, licence, _citation(actual))
+    missing, added = _compare_paragraphs(_paragraphs(expected), _paragraphs(actual))
+    version = evidence.card.made_with.get("cnlw_tools")
+    if missing:
+        report = error if version == __version__ else note
+        parts = abbreviate([_shorten(part) for part in missing])
+        message = f"paragraphs are not what the metadata of the card give: {parts}"
+        yield report(message, CARD, len(missing), WRITE_ANEW)
+    if added:
+        parts = abbreviate([_shorten(part) for part in added])
+        message = f"paragraphs that `cnlw build` did not write, and nothing proves: {parts}"
+        yield note(message, CARD, len(added), "read them; what you wrote yourself may stay")
+
+
+def _citation(text: str) -> str:
+    """Return the BibTeX of the images in the text of a card, which may be anything."""
+    block = CITATION.search(text)
+    return block.group(1).replace(PAPER, "", 1).strip() if block else ""
+
+
+def _paragraphs(text: str) -> list[str]:
+    """Return what blank lines separate, without white space at the ends of lines."""
+    lines = [line.rstrip() for line in text.splitlines()]
+    parts = re.split(r"\n{2,}", "\n".join(lines))
+    return [part.strip("\n") for part in parts if part.strip("\n")]
+
+
+def _compare_paragraphs(
+    expected: Sequence[str], actual: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Return the expected paragraphs that are missing in their order, and those added."""
+    missing: list[str] = []
+    added: list[str] = []
+    start = 0
+    for part in expected:
+        if part in actual[start:]:
+            end = actual.index(part, start)
+            added += actual[start:end]
+            start = end + 1
+        else:
+            missing.append(part)
+    return missing, added + list(actual[start:])
+
+
+def _shorten(value: object) -> str:
+    """Return a value as the beginning of one line."""
+    line = " ".join(str(value).split())
+    return line if len(line) <= MAX_SHOWN else f"{line[:MAX_SHOWN]}..."

@@ -1,0 +1,91 @@
+"""Checks of the tables against what they were made from: class names, labels and splits."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cnlw_tools.checks.evidence import Evidence
+from cnlw_tools.checks.finding import Finding, abbreviate, error, note
+from cnlw_tools.dataset import tables
+from cnlw_tools.files import default_root
+from cnlw_tools.plans.noise_inputs import has_outlier_class
+
+CLASSES = "tables/classes.csv"
+BASE = "tables/base"
+OUTLIER = "outlier"  # the class that noise adds behind those of the dataset
+BUILD_ANEW = "build it again from the tables of the dataset"
+OWN_NAMES = "live with it if you renamed the class; else import the dataset again"
+
+
+def classes(evidence: Evidence) -> Iterator[Finding]:
+    """Every label has the name that the source gives it, or the class list of the package.
+
+    A name that the source does not know is a note: a user may have renamed a class. One that it
+    has for another label is an error: the labels have moved.
+    """
+    expected = _source_classes(evidence)
+    if expected is None:
+        return
+    actual = evidence.require_dataset().classes
+    if any(has_outlier_class(evidence.recipe(name)) for name in evidence.plans):
+        expected = (*expected, OUTLIER)
+    if len(actual) != len(expected):
+        message = f"{len(actual)} classes, where {evidence.source} has {len(expected)}"
+        yield error(message, CLASSES, abs(len(actual) - len(expected)), BUILD_ANEW)
+        return
+    moved: list[str] = []
+    renamed: list[str] = []
+    for label, (name, original) in enumerate(zip(actual, expected, strict=True)):
+        difference = f"{label} is {name!r}, in {evidence.source} {original!r}"
+        if name != original:
+            (moved if name in expected else renamed).append(difference)
+    if moved:
+        yield error(f"labels have moved: {abbreviate(moved)}", CLASSES, len(moved), BUILD_ANEW)
+    if renamed:
+        message = f"classes have other names: {abbreviate(renamed)}"
+        report = error if _package_classes(evidence.source) else note
+        yield report(message, CLASSES, len(renamed), OWN_NAMES)
+
+
+def _source_classes(evidence: Evidence) -> tuple[str, ...] | None:
+    """Return the class names of the open source, or of the package; none if neither has any."""
+    source = evidence.opened_source
+    if isinstance(source, str):
+        return _package_classes(evidence.source)
+    return source.classes()
+
+
+def _package_classes(source: str) -> tuple[str, ...] | None:
+    """Return the class list that comes with the package for a source; none if there is none."""
+    path = default_root() / "manifests" / source / "classes.csv"
+    return tables.read_classes(path) if path.is_file() else None
+
+
+def manifest(evidence: Evidence) -> Iterator[Finding]:
+    """Every base image has the label and the split that the source gives it."""
+    source, base = evidence.opened_source, evidence.require_dataset().base
+    if isinstance(source, str) or base is None:
+        return
+    try:
+        original = source.manifest()
+    except (ValueError, LookupError, OSError) as problem:
+        yield note(f"labels were not compared with {evidence.source}: {problem}", BASE)
+        return
+    position = pc.index_in(base["image_id"], original["image_id"].combine_chunks())
+    ids = base["image_id"]
+    yield from _report(ids.filter(pc.is_null(position)), "images that the source does not have")
+    for column in ("label", "split"):
+        differs = pc.not_equal(base[column], original[column].take(position))
+        message = f"images whose {column} is not the source's"
+        yield from _report(ids.filter(pc.fill_null(differs, False)), message)
+    n_left_out = len(original) - pc.count(position).as_py()
+    if n_left_out:
+        message = "images of the source that the base manifest leaves out"
+        yield note(message, BASE, n_left_out)
+
+
+def _report(ids: pa.ChunkedArray, message: str) -> Iterator[Finding]:
+    """Yield an error if there are such images."""
+    if len(ids):
+        yield error(f"{message}: {abbreviate(ids.to_pylist())}", BASE, len(ids), BUILD_ANEW)
