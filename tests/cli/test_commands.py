@@ -315,7 +315,8 @@ def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path)
         "outlier_k50_r50_cifar10_white  16.667 % noisy   train 300, validation 40, test_outliers 40"
         in built.output
     )
-    assert "0 errors, 0 notes" in checked.output
+    assert "0 errors, 1 notes" in checked.output
+    assert "images of the source that the base manifest leaves out" in checked.output
     assert "16.667 % noisy,  33.333 % foreign images" in shown.output
     assert "shapes_source_a20_white.parquet: 4,240 rows, 4,000 noisy" in planned.output
     assert (
