@@ -1,13 +1,14 @@
-"""Where everything lies that a recipe is made from."""
+"""Where everything lies that a recipe is made from, and which part of it counts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from cnlw_tools.images.pixels import Picture
+from cnlw_tools.recipe.strict import choice, matching
 
 
 class ImageSource(Protocol):
@@ -35,6 +36,25 @@ class NamedSource(ImageSource, Protocol):
     """A source of one's own, which needs no line in `SOURCES`."""
 
     name: str  # of the dataset
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """Which part of a user's data a source reads; it finds out by itself what is empty.
+
+    The base manifest of an imported dataset keeps them, so that a build reads the same part.
+    """
+
+    config: str = ""  # of a dataset that has several
+    image_column: str = ""
+    label_column: str = ""
+    splits: tuple[str, ...] = ()  # those to read, each NAME or NAME=SPLIT
+    revision: str = choice("", check=matching("|[0-9a-f]{40}", "a commit: 40 digits"))  # of the Hub
+
+    def as_block(self) -> dict[str, Any]:
+        """Return the options that are set, as JSON can hold them."""
+        block = asdict(self)
+        return {name: value for name, value in block.items() if value}
 
 
 @dataclass(frozen=True, slots=True)

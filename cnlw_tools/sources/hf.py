@@ -1,43 +1,52 @@
 """A Hugging Face dataset: Parquet files, a folder from `save_to_disk`, or a dataset on the Hub.
 
-The images are read from the only image column, and the labels from the column `label` or the only
-ClassLabel column. The name of a file, or of a folder that contains it, tells the split. An image id
-joins that word and the row in the split: ``train-00000``. The Parquet files of a dataset on the Hub
-are downloaded once, into the Hub's own cache.
+Which files belong, and to which split, is what the dataset says (formats/data_files.py). The images
+are read from the only image column, and the labels from the column `label` or the only ClassLabel
+column; labels are joined by the names of the classes (formats/class_labels.py). An image id joins
+the dataset's own name of the split and the row in the split: ``train-00000``. The Parquet files of
+a dataset on the Hub are downloaded once, into the Hub's own cache, and the commit is kept.
 """
 
-import json
 import re
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from cnlw_tools.images.pixels import Picture
+from cnlw_tools.recipe.inputs import SourceOptions
+from cnlw_tools.recipe.strict import parse_json
 from cnlw_tools.sources.base import LocalSource, make_manifest
-from cnlw_tools.sources.formats.split_names import split_of_name, standard_splits
+from cnlw_tools.sources.formats.class_labels import (
+    JoinedLabels,
+    is_label_type,
+    join_labels,
+    normalise_names,
+    read_labels,
+)
+from cnlw_tools.sources.formats.data_files import DataFiles, find_data_files
+from cnlw_tools.sources.formats.dataset_card import CARD, YAML_CARD, class_names
+from cnlw_tools.sources.formats.split_choice import choose_splits
+from cnlw_tools.sources.formats.table_files import (
+    Chunk,
+    TableFile,
+    open_table_file,
+    read_chunk,
+    read_column,
+)
 
-HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # owner/name
+HUB_NAME = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")  # owner/name
+COMMIT = re.compile("[0-9a-f]{40}")
+HUB_FILES = ["*.parquet", "*.arrow", "*.feather", "*.json", CARD, YAML_CARD]
 
-
-class Chunk(NamedTuple):
-    """Rows that are read at once: a row group of a Parquet file, or a whole Arrow file."""
-
-    path: Path
-    row_group: int
-    n_rows: int
-
-
-class FileInfo(NamedTuple):
-    """The schema of a file and its chunks."""
-
-    schema: pa.Schema
-    chunks: list[Chunk]
+FindColumns = Callable[[TableFile], list[str]]
+FitsType = Callable[[pa.DataType], bool]
 
 
 class Columns(NamedTuple):
@@ -56,22 +65,29 @@ class HuggingFace(LocalSource):
         "or owner/name, the name of a dataset on the Hub"
     )
 
-    def __init__(self, data_dir: Path | None) -> None:
+    def __init__(self, data_dir: Path | None, options: SourceOptions | None = None) -> None:
+        self.options = options or SourceOptions()
         if data_dir is not None and not data_dir.exists():
-            name = data_dir.as_posix()
-            if HUB_NAME.fullmatch(name):
-                data_dir = download_from_hub(name)
+            match = HUB_NAME.fullmatch(data_dir.as_posix())
+            if match:
+                revision = match["revision"] or self.options.revision
+                data_dir = download_from_hub(match["name"], revision)
+                commit = _read_commit(data_dir, match[0], self.options.revision)
+                self.options = replace(self.options, revision=commit)
         super().__init__(data_dir)
         self._last_chunk: Chunk | None = None
         self._last_images: pa.ChunkedArray | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.data_dir, self.options)
+
     def classes(self) -> tuple[str, ...]:
-        """Return the class names in the files' metadata, or the numbers if there are no names."""
-        names = self._features.get(self._columns.label, {}).get("names")
-        if names is not None:
-            return tuple(names)
-        labels = [label for word in self._chunks_of_split for label in self._labels(word)]
-        return tuple(str(label) for label in range(max(labels) + 1))
+        """Return the names of the classes of all files.
+
+        Raises:
+            ValueError: files contradict each other about them, or an image has no label
+        """
+        return self._labels.classes
 
     def manifest(self) -> pa.Table:
         """Return one row per image, split by split.
@@ -81,9 +97,11 @@ class HuggingFace(LocalSource):
         """
         tables = []
         for word, split in self._split_of_word.items():
-            labels = self._labels(word)
-            ids = [f"{word}-{row:05d}" for row in range(len(labels))]
-            tables.append(make_manifest(ids, labels, [split] * len(ids)))
+            labels = [self._labels.of_file[file.path] for file in self._files[word]]
+            n_rows = sum(map(len, labels))
+            self._check_count(word, n_rows)
+            ids = [f"{word}-{row:05d}" for row in range(n_rows)]
+            tables.append(make_manifest(ids, np.concatenate(labels).tolist(), [split] * n_rows))
         return pa.concat_tables(tables)
 
     def read(self, image_id: str) -> Picture:
@@ -94,9 +112,8 @@ class HuggingFace(LocalSource):
             ValueError: the row holds no image
         """
         word, _, number = image_id.rpartition("-")
-        chunks = self._chunks_of_split.get(word, [])
-        ends = list(accumulate(chunk.n_rows for chunk in chunks))
-        if not number.isdecimal() or not ends or int(number) >= ends[-1]:
+        chunks, ends = self._chunks.get(word, ([], [0]))
+        if not number.isdecimal() or int(number) >= ends[-1]:
             raise LookupError(f"{self.data_dir}: no image {image_id!r}; ids start at train-00000")
         row = int(number)
         position = int(np.searchsorted(ends, row, side="right"))
@@ -111,116 +128,90 @@ class HuggingFace(LocalSource):
         return bytes(data)
 
     @cached_property
-    def _files(self) -> list[Path]:
-        """The Parquet files, or the Arrow files if there are none, without caches of `datasets`."""
-        if self.data_dir.is_file():
-            candidates = [self.data_dir]
-        else:
-            candidates = sorted(self.data_dir.rglob("*"))
-        for suffix in (".parquet", ".arrow"):
-            paths = [path for path in candidates if path.suffix == suffix]
-            paths = [path for path in paths if "cache-" not in path.name]
-            if paths:
-                return paths
-        raise FileNotFoundError(
-            f"{self.data_dir}: there is no Parquet or Arrow file here; hf needs {self.layout}"
-        )
-
-    @cached_property
-    def _file_infos(self) -> Mapping[Path, FileInfo]:
-        return {path: read_file_info(path) for path in self._files}
-
-    @cached_property
-    def _chunks_of_split(self) -> Mapping[str, list[Chunk]]:
-        """The chunks of each split in the order of the file names; the key is the split's word."""
-        chunks: dict[str, list[Chunk]] = {}
-        for path, info in self._file_infos.items():
-            chunks.setdefault(self._split_word(path), []).extend(info.chunks)
-        return chunks
+    def _data_files(self) -> DataFiles:
+        return find_data_files(self.data_dir, self.options.config)
 
     @cached_property
     def _split_of_word(self) -> Mapping[str, str]:
-        return standard_splits(self._chunks_of_split, self.data_dir)
-
-    def _split_word(self, path: Path) -> str:
-        """Return the word that tells the split of a file.
-
-        It is the first word of the file's name, or else the name of the nearest folder that is
-        called like a split. A single Parquet file, or Arrow files in a single folder, are for
-        training.
-        """
-        is_root = path == self.data_dir
-        *folders, name = (path.name,) if is_root else path.relative_to(self.data_dir).parts
-        first_word = re.split(r"[-_.]", name)[0]
-        for word in (first_word, *reversed(folders)):
-            if split_of_name(word):
-                return word
-        is_only_file = len(self._files) == 1
-        has_one_folder = len({file.parent for file in self._files}) == 1
-        if is_only_file or (path.suffix == ".arrow" and has_one_folder):
-            return "train"
-        raise ValueError(
-            f"{path}: its name does not tell the split: "
-            "name it train-..., validation-... or test-..."
-        )
+        """The split of each of the dataset's own that is read."""
+        return choose_splits(self._data_files.files, self.options.splits, self.data_dir)
 
     @cached_property
-    def _schema(self) -> pa.Schema:
-        """The schema, which all files must share."""
-        (first_path, first_info), *other_files = self._file_infos.items()
-        for path, info in other_files:
-            if info.schema != first_info.schema:
+    def _files(self) -> Mapping[str, list[TableFile]]:
+        """The files of each split that is read; the key is the dataset's own name of it."""
+        files = {}
+        for word in self._split_of_word:
+            tables = [open_table_file(path) for path in self._data_files.files[word]]
+            files[word] = [file for file in tables if any(chunk.n_rows for chunk in file.chunks)]
+            if not files[word]:
                 raise ValueError(
-                    f"{path}: its columns differ from those of {first_path}: "
-                    "give the folder of one configuration"
+                    f"{self.data_dir}: the split {word} has no rows: choose others with "
+                    "`cnlw import --split NAME`"
                 )
-        return first_info.schema
+        return files
 
     @cached_property
-    def _features(self) -> Mapping[str, Any]:
-        """What `datasets` stored about each column."""
-        metadata = self._schema.metadata or {}
-        content = json.loads(metadata.get(b"huggingface", b"{}"))
-        return dict(content.get("info", {}).get("features", {}))
-
-    def _feature_type(self, column: str) -> str | None:
-        feature = self._features.get(column) or {}
-        return feature.get("_type")
+    def _chunks(self) -> Mapping[str, tuple[list[Chunk], list[int]]]:
+        """The chunks of each split, and the row at which each ends."""
+        chunks_of_word = {}
+        for word, files in self._files.items():
+            chunks = [chunk for file in files for chunk in file.chunks]
+            ends = list(accumulate((chunk.n_rows for chunk in chunks), initial=0))
+            chunks_of_word[word] = (chunks, ends[1:] or [0])
+        return chunks_of_word
 
     @cached_property
     def _columns(self) -> Columns:
-        """The names of the only image column and the only label column."""
-        image_columns, label_columns = [], []
-        for field in self._schema:
-            if self._feature_type(field.name) == "Image" or _holds_bytes(field.type):
-                image_columns.append(field.name)
-            if field.name == "label" and pa.types.is_integer(field.type):
-                label_columns.append(field.name)
-        if not label_columns:
-            names = self._schema.names
-            label_columns = [name for name in names if self._feature_type(name) == "ClassLabel"]
-        for content, names in (("images", image_columns), ("labels", label_columns)):
-            if len(names) != 1:
-                raise ValueError(
-                    f"{self.data_dir}: {len(names)} columns of {content} among "
-                    f"{', '.join(self._schema.names)}: "
-                    "keep one of each, and name the column of labels `label`"
-                )
-        return Columns(image_columns[0], label_columns[0])
+        files = [file for group in self._files.values() for file in group]
+        card_names = self._data_files.config.class_names
+        find_labels = partial(find_label_columns, card_names=card_names)
+        image = self.options.image_column or common_column(files, "image", find_image_columns)
+        label = self.options.label_column or common_column(files, "label", find_labels)
+        check_column(files, image, "image", holds_bytes)
+        check_column(files, label, "label", is_label_type)
+        return Columns(image, label)
 
-    def _labels(self, word: str) -> list[int]:
-        """Return the labels of a split in the order of its rows."""
-        labels: list[int] = []
-        paths = dict.fromkeys(chunk.path for chunk in self._chunks_of_split[word])
-        for path in paths:
-            labels += _read_column(path, self._columns.label)
-        for row, label in enumerate(labels):
-            if label is None or label < 0:
-                raise ValueError(
-                    f"{self.data_dir}: row {row} of {word} has label {label}: "
-                    "remove rows without a label"
-                )
-        return labels
+    @cached_property
+    def _labels(self) -> JoinedLabels:
+        columns = []
+        name = self._columns.label
+        for word, files in self._files.items():
+            others = [other for other in self._split_of_word if other != word]
+            remedy = "remove the rows without a label"
+            if others:
+                choices = " ".join(f"--split {other}" for other in others)
+                remedy += f", or leave the split {word} out: cnlw import {choices}"
+            for file in files:
+                names = self._class_names(file, name)
+                columns.append(read_labels(read_column(file, name), name, file.path, names, remedy))
+        return join_labels(columns)
+
+    def _class_names(self, file: TableFile, column: str) -> tuple[str, ...] | None:
+        """Return what the numbers of a label column stand for, as the file or the card says.
+
+        Raises:
+            ValueError: the two contradict each other
+        """
+        names = class_names(read_features(file).get(column))
+        card_names = self._data_files.config.class_names.get(column)
+        if names is None or card_names is None:
+            return names or card_names
+        place = f"{file.path}: column {column!r}"
+        if normalise_names(names, place) != normalise_names(card_names, place):
+            raise ValueError(
+                f"{place}: the names of its classes, or their order, differ from those of "
+                f"{self.data_dir / CARD}: fix `dataset_info` there"
+            )
+        return names
+
+    def _check_count(self, word: str, n_rows: int) -> None:
+        """Raise if the card counts other rows."""
+        expected = self._data_files.config.n_rows.get(word, n_rows)
+        if expected != n_rows:
+            raise ValueError(
+                f"{self.data_dir}: the split {word} has {n_rows:,} rows, and {CARD} says "
+                f"{expected:,}: complete your copy, or fix `dataset_info` there"
+            )
 
     def _chunk_images(self, chunk: Chunk) -> pa.ChunkedArray:
         if self._last_chunk != chunk:
@@ -229,75 +220,153 @@ class HuggingFace(LocalSource):
         return self._last_images
 
 
-def download_from_hub(name: str) -> Path:
+def download_from_hub(name: str, revision: str = "") -> Path:
     """Download the files of a dataset on the Hub that are not in the cache; return their folder.
+
+    The name of that folder is the commit.
+
+    Args:
+        name: owner/name
+        revision: a commit, a branch or a tag. Default: the newest commit
 
     Raises:
         OSError: the Hub cannot be reached, or does not have the dataset
     """
     from huggingface_hub import snapshot_download
 
-    patterns = ["*.parquet", "*.arrow"]
     try:
-        folder = snapshot_download(name, repo_type="dataset", allow_patterns=patterns)
+        folder = snapshot_download(
+            name,
+            repo_type="dataset",
+            revision=revision or None,
+            allow_patterns=HUB_FILES,
+        )
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
+        at = f" at {revision}" if revision else ""
         raise FileNotFoundError(
-            f"{name}: there is no such folder, and it cannot be downloaded from the Hub "
+            f"{name}: there is no such folder, and it cannot be downloaded from the Hub{at} "
             f"({reason}): check the name"
         ) from error
     return Path(folder)
 
 
-def read_file_info(path: Path) -> FileInfo:
-    """Return the columns and the chunks of a Parquet or Arrow file.
+def find_image_columns(file: TableFile) -> list[str]:
+    """Return the columns that hold images: those that say so, or else all that hold bytes."""
+    names = [field.name for field in file.schema if holds_bytes(field.type)]
+    features = read_features(file)
+    declared = [name for name in names if _feature_type(features, name) == "Image"]
+    return declared or names
+
+
+def find_label_columns(file: TableFile, card_names: Collection[str]) -> list[str]:
+    """Return the columns that hold labels: `label`, or else those whose classes have names.
+
+    Args:
+        file: any
+        card_names: the columns for which the card of the dataset has names of classes
+    """
+    names = [field.name for field in file.schema if is_label_type(field.type)]
+    if "label" in names:
+        return ["label"]
+    features = read_features(file)
+    declared = [name for name in names if _feature_type(features, name) == "ClassLabel"]
+    return declared or [name for name in names if name in card_names]
+
+
+def common_column(files: Sequence[TableFile], content: str, find_columns: FindColumns) -> str:
+    """Return the only column of a content that all files have.
+
+    Args:
+        files: all of a dataset
+        content: image or label
+        find_columns: returns the columns of a file that may be meant
 
     Raises:
-        ValueError: the file cannot be read
+        ValueError: a file has no such column, or there are several
     """
-    try:
-        if path.suffix == ".arrow":
-            table = _map_arrow_file(path)
-            return FileInfo(table.schema, [Chunk(path, 0, len(table))])
-        with pq.ParquetFile(path) as file:
-            chunks = []
-            for group in range(file.num_row_groups):
-                n_rows = file.metadata.row_group(group).num_rows
-                chunks.append(Chunk(path, group, n_rows))
-            return FileInfo(file.schema_arrow, chunks)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: cannot be read ({reason}): copy this file again") from error
+    candidates = find_columns(files[0])
+    for file in files:
+        in_file = find_columns(file)
+        candidates = [name for name in candidates if name in in_file]
+        if not candidates or (len(candidates) > 1 and file is files[-1]):
+            raise ValueError(
+                f"{file.path}: {len(candidates)} columns of {content}s among "
+                f"{', '.join(file.schema.names)}: choose one that every file has with "
+                f"`cnlw import --{content}-column NAME`"
+            )
+    return candidates[0]
 
 
-def _read_column(path: Path, name: str) -> list[int]:
-    if path.suffix == ".arrow":
-        table = _map_arrow_file(path)
-    else:
-        table = pq.read_table(path, columns=[name], partitioning=None)
-    return list(table[name].to_pylist())
+def check_column(files: Sequence[TableFile], name: str, content: str, fits: FitsType) -> str:
+    """Return the name of a column that every file must have once, with a type that fits.
+
+    Raises:
+        ValueError: a file does not have it so
+    """
+    for file in files:
+        n_columns = file.schema.names.count(name)
+        if n_columns != 1:
+            raise ValueError(
+                f"{file.path}: {n_columns} columns are called {name!r} among "
+                f"{', '.join(file.schema.names)}: every file must have one; choose it with "
+                f"`cnlw import --{content}-column NAME`"
+            )
+        data_type = file.schema.field(name).type
+        if not fits(data_type):
+            raise ValueError(
+                f"{file.path}: column {name!r} is of type {data_type}, which holds no {content}: "
+                f"choose another with `cnlw import --{content}-column NAME`"
+            )
+    return name
+
+
+def read_features(file: TableFile) -> Mapping[str, Any]:
+    """Return what `datasets` stored in a file about each column.
+
+    Raises:
+        ValueError: it is not JSON
+    """
+    text = (file.schema.metadata or {}).get(b"huggingface", b"{}")
+    content = parse_json(text, f"{file.path}: the metadata of datasets", "write the file again")
+    for key in ("info", "features"):
+        content = content.get(key) if isinstance(content, Mapping) else None
+    return content if isinstance(content, Mapping) else {}
+
+
+def holds_bytes(data_type: pa.DataType) -> bool:
+    """Return whether a column holds bytes, or structs with a field ``bytes``."""
+    if pa.types.is_struct(data_type) and data_type.get_field_index("bytes") >= 0:
+        data_type = data_type.field("bytes").type
+    is_binary = pa.types.is_binary(data_type) or pa.types.is_large_binary(data_type)
+    return bool(is_binary or pa.types.is_binary_view(data_type))
+
+
+def _feature_type(features: Mapping[str, Any], name: str) -> str | None:
+    feature = features.get(name)
+    return feature.get("_type") if isinstance(feature, Mapping) else None
+
+
+def _read_commit(folder: Path, place: str, imported_commit: str) -> str:
+    """Return the commit that a folder of the Hub's cache is of, by its name; empty if unknown.
+
+    Raises:
+        ValueError: the dataset was imported at another one
+    """
+    commit = folder.name if COMMIT.fullmatch(folder.name) else imported_commit
+    if imported_commit and commit != imported_commit:
+        raise ValueError(
+            f"{place}: this is commit {commit}, and the dataset was imported at "
+            f"{imported_commit}: leave out the revision, or import the dataset again"
+        )
+    return commit
 
 
 def _read_images(chunk: Chunk, column_name: str) -> pa.ChunkedArray:
     """Return the encoded images of a chunk."""
-    if chunk.path.suffix == ".arrow":
-        table = _map_arrow_file(chunk.path)
-    else:
-        with pq.ParquetFile(chunk.path) as file:
-            table = file.read_row_group(chunk.row_group, [column_name])
     arrays = []
-    for array in table[column_name].chunks:
+    for array in read_chunk(chunk, column_name).chunks:
         is_struct = pa.types.is_struct(array.type)
-        arrays.append(array.field("bytes") if is_struct else array)
+        # `flatten` counts a null struct as null bytes, `field` would not
+        arrays.append(pc.struct_field(array, "bytes") if is_struct else array)
     return pa.chunked_array(arrays)
-
-
-def _map_arrow_file(path: Path) -> pa.Table:
-    return pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
-
-
-def _holds_bytes(data_type: pa.DataType) -> bool:
-    """Return whether a column holds bytes, or structs with a field ``bytes``."""
-    if pa.types.is_struct(data_type) and data_type.get_field_index("bytes") >= 0:
-        data_type = data_type.field("bytes").type
-    return bool(pa.types.is_binary(data_type) or pa.types.is_large_binary(data_type))

@@ -17,8 +17,10 @@ import pyarrow as pa
 from PIL import Image
 
 from cnlw_tools.images.pixels import Picture, decode
+from cnlw_tools.recipe.inputs import SourceOptions
 from cnlw_tools.sources.base import make_manifest
 from cnlw_tools.sources.formats import matlab
+from cnlw_tools.sources.formats.data_files import list_files
 from cnlw_tools.sources.formats.image_files import ImageFiles, read_image_file, require_images
 from cnlw_tools.sources.formats.text_lists import letters_and_digits
 from cnlw_tools.sources.hf import HuggingFace
@@ -48,13 +50,23 @@ class StanfordCars(ImageFiles):
         f"or car_ims/ and {ALL_ANNOTATIONS}, or the Hub's Parquet files"
     )
 
-    def __init__(self, data_dir: Path | None) -> None:
+    def __init__(self, data_dir: Path | None, options: SourceOptions | None = None) -> None:
         super().__init__(data_dir)
+        self.options = options or SourceOptions()
         inner = self.data_dir / "stanford_cars"  # also the name of a folder of the release
         has_images = any((inner / name).is_dir() for name in IMAGE_FOLDERS)
         self.folder = inner if has_images else self.data_dir
-        has_parquet = any(self.data_dir.rglob("*.parquet"))
-        self._parquet = HuggingFace(data_dir) if has_parquet else None
+        has_parquet = any(path.endswith(".parquet") for path in list_files(self.data_dir))
+        self._parquet = HuggingFace(data_dir, self.options) if has_parquet else None
+        for option, value in self.options.as_block().items():
+            if not has_parquet:
+                raise ValueError(
+                    f"{data_dir}: Parquet files alone have a choice of {option} (here {value!r}), "
+                    "and there are none here: leave it out"
+                )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.data_dir, self.options)
 
     def manifest(self) -> pa.Table:
         """Return one row per image, in the order of the annotations.
@@ -107,8 +119,8 @@ class StanfordCarsCrop(StanfordCars):
         f"or car_ims/ and {ALL_ANNOTATIONS}"
     )
 
-    def __init__(self, data_dir: Path | None) -> None:
-        super().__init__(data_dir)
+    def __init__(self, data_dir: Path | None, options: SourceOptions | None = None) -> None:
+        super().__init__(data_dir, options)
         if self._parquet:
             raise ValueError(
                 f"{data_dir}: Parquet files hold no boxes; stanford_cars_crop needs the devkit"

@@ -1,6 +1,8 @@
 """Datasets of Hugging Face: Parquet files and what `save_to_disk` writes."""
 
 import io
+import pickle
+from pathlib import Path
 
 import datasets
 import pyarrow as pa
@@ -8,7 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from cnlw_tools.recipe.inputs import SourceOptions
 from cnlw_tools.sources.hf import HuggingFace
+from tests.sources.labelled_tables import make_table, put_table, read_classes
 
 
 def read_rows(source):
@@ -75,15 +79,15 @@ def png():
     [
         (
             {"image": [png()], "label": [0], "other": [png()]},
-            "2 columns of images among image, label, other: keep one",
+            "2 columns of images among image, label, other: choose one .* --image-column",
         ),
         ({"label": [0]}, "0 columns of images"),
         ({"image": [png()], "fine": [0]}, "0 columns of labels"),
         (
             {"image": [png()], "label": pa.array([None], pa.int64())},
-            "row 0 of train has label None",
+            "column 'label', row 0: None: no label: remove the rows",
         ),
-        ({"image": [png()], "label": [-1]}, "row 0 of train has label -1"),
+        ({"image": [png()], "label": [-1]}, "column 'label', row 0: -1: no label"),
         ({"image": ["a.png"], "label": [0]}, "0 columns of images"),
     ],
 )
@@ -108,24 +112,20 @@ def test_an_image_that_is_a_path(tmp_path):
 
 
 def test_other_files(lay_out):
-    """The errors for a damaged file, one with other columns, and one of no split name it."""
+    """The errors for a damaged file, and for one with other columns, name it."""
     folder = lay_out("hf")
-    path = folder / "data/validation-0.parquet"
+    path = folder / "data/validation-00000-of-00001.parquet"
 
     path.write_bytes(b"PAR1")
+    (folder / "data/test-00000-of-00001.parquet").unlink()
     with pytest.raises(
-        ValueError, match=r"validation-0.parquet: cannot be read .*: copy this file again"
+        ValueError,
+        match=r"validation-00000-of-00001.parquet: cannot be read .*: copy this file again",
     ):
         HuggingFace(folder).manifest()
     pq.write_table(pa.table({"text": ["a"]}), path)
-    with pytest.raises(
-        ValueError,
-        match=r"validation-0.parquet: its columns differ from those of .*: give the folder of one",
-    ):
+    with pytest.raises(ValueError, match=r"validation-.*: 0 columns of images among text: choose"):
         HuggingFace(folder).classes()
-    path.rename(folder / "data/blurred-0.parquet")
-    with pytest.raises(ValueError, match=r"blurred-0.parquet: its name does not tell the split"):
-        HuggingFace(folder).manifest()
 
 
 def test_by_name_without_a_network(monkeypatch, tmp_path):
@@ -142,6 +142,176 @@ def test_by_name_without_a_network(monkeypatch, tmp_path):
         r"\(no route",
     ):
         HuggingFace(tmp_path.relative_to(tmp_path) / "owner/name")
+
+
+def test_classes_in_another_order(tmp_path):
+    """Labels are joined by the names of the classes, over splits and files."""
+    first, second = ["dark", "bright"], ["bright", "dark"]
+    put_table(tmp_path / "train-00000-of-00002.parquet", ["dark", "bright"], first)
+    put_table(tmp_path / "train-00001-of-00002.parquet", ["dark", "bright", "dark"], second)
+    put_table(tmp_path / "validation.parquet", ["bright", "dark"], second)
+
+    assert HuggingFace(tmp_path).classes() == ("dark", "bright")
+    assert read_classes(tmp_path) == {
+        "train": ["dark", "bright", "dark", "bright", "dark"],
+        "validation": ["bright", "dark"],
+    }
+
+
+def test_a_class_that_one_split_lacks(tmp_path):
+    """A class that one file lacks moves no other class."""
+    put_table(tmp_path / "train.parquet", ["a", "b", "c"], ["a", "b", "c"])
+    put_table(tmp_path / "test.parquet", ["c", "a", "d"], ["a", "c", "d"])
+
+    assert HuggingFace(tmp_path).classes() == ("a", "b", "c", "d")
+    assert read_classes(tmp_path) == {"train": ["a", "b", "c"], "validation": ["c", "a", "d"]}
+
+
+def test_columns_that_differ(tmp_path):
+    """Other types of numbers, and further columns that differ, do not matter."""
+    train = make_table(pa.array([0, 1, 2], pa.int64()), lead_time=pa.array([1, 2, 3]))
+    test = make_table(pa.array([2, 0], pa.int32()), lead_time=pa.array(["12 s", None]), x=[1, 2])
+    pq.write_table(train, tmp_path / "train.parquet")
+    pq.write_table(test.select(["x", "label", "image", "lead_time"]), tmp_path / "test.parquet")
+
+    assert read_classes(tmp_path) == {"train": ["0", "1", "2"], "validation": ["2", "0"]}
+
+
+def test_a_choice_of_columns(tmp_path):
+    """A choice of columns says which of several is meant; one that does not fit is an error."""
+    table = make_table(pa.array([0, 1]), fine=pa.array(["a", "b"]), made=pa.array([[1], [2]]))
+    table = table.append_column("mask", table["image"].slice(0, 2))
+    pq.write_table(table.drop_columns("label"), tmp_path / "train.parquet")
+
+    chosen = {"image_column": "image", "label_column": "fine"}
+    assert read_classes(tmp_path, **chosen) == {"train": ["a", "b"]}
+    for choice, message in (
+        ({"image_column": "mask"}, "0 columns of labels among image, fine, made, mask: choose one"),
+        ({"label_column": "fine"}, "2 columns of images among image, fine, made, mask: choose one"),
+        ({**chosen, "label_column": "coarse"}, "0 columns are called 'coarse' among image, fine"),
+        ({**chosen, "label_column": "made"}, "'made' is of type list<.*, which holds no label"),
+        ({**chosen, "image_column": "fine"}, "'fine' is of type string, which holds no image"),
+    ):
+        with pytest.raises(ValueError, match=f"train.parquet: .*{message}"):
+            read_classes(tmp_path, **choice)
+
+
+def test_a_split_without_labels(tmp_path):
+    """A test split without labels is an error whose remedy, --split, leaves it out."""
+    put_table(tmp_path / "train.parquet", ["bright", "dark"])
+    put_table(tmp_path / "validation.parquet", ["dark"])
+    labels = datasets.ClassLabel(names=["bright", "dark"])
+    pq.write_table(make_table(pa.array([-1, -1]), labels), tmp_path / "test.parquet")
+
+    with pytest.raises(
+        ValueError,
+        match=r"test.parquet: column 'label', row 0: -1, row 1: -1: no label: .* "
+        "leave the split test out: cnlw import --split train --split validation",
+    ):
+        HuggingFace(tmp_path).manifest()
+    assert read_classes(tmp_path, splits=("train", "validation")) == {
+        "train": ["bright", "dark"],
+        "validation": ["dark"],
+    }
+
+
+def test_what_the_card_says(tmp_path):
+    """Numbers without names get those of the card; names and rows that differ are an error."""
+    card = """---
+dataset_info:
+  features:
+  - name: label
+    dtype: {class_label: {names: {'0': bright, '1': dark}}}
+  splits:
+  - {name: train, num_examples: 2}
+---
+"""
+    (tmp_path / "README.md").write_text(card)
+    pq.write_table(make_table(pa.array([1, 0])), tmp_path / "train.parquet")
+
+    assert read_classes(tmp_path) == {"train": ["dark", "bright"]}
+    put_table(tmp_path / "train.parquet", ["bright", "dark"], ["dark", "bright"])
+    with pytest.raises(
+        ValueError, match=r"train.parquet: .* differ from those of .*README.md: fix"
+    ):
+        HuggingFace(tmp_path).classes()
+    put_table(tmp_path / "train.parquet", ["bright", "dark", "dark"])
+    with pytest.raises(ValueError, match=r"train has 3 rows, and README.md says 2: complete"):
+        HuggingFace(tmp_path).manifest()
+
+
+def test_an_empty_shard(tmp_path):
+    """A file without rows counts for nothing; a split without rows is an error."""
+    put_table(tmp_path / "train-0.parquet", ["bright", "dark"])
+    pq.write_table(pa.table({"label": pa.array([], pa.null())}), tmp_path / "train-1.parquet")
+
+    assert read_classes(tmp_path) == {"train": ["bright", "dark"]}
+    pq.write_table(pa.table({"label": pa.array([], pa.null())}), tmp_path / "test.parquet")
+    with pytest.raises(ValueError, match="the split test has no rows: choose others"):
+        HuggingFace(tmp_path).manifest()
+
+
+@pytest.mark.parametrize("text", [b"[]", b'{"info": 3}', b'{"info": {"features": [1]}}'])
+def test_other_metadata(tmp_path, text):
+    """Metadata that are not those of `datasets` say nothing about the columns."""
+    table = make_table(pa.array([0, 1])).replace_schema_metadata({"huggingface": text})
+    pq.write_table(table, tmp_path / "train.parquet")
+
+    assert HuggingFace(tmp_path).classes() == ("0", "1")
+
+
+def test_damaged_metadata(tmp_path):
+    """Metadata that are not JSON are an error that names the file."""
+    table = make_table(pa.array([0, 1])).replace_schema_metadata({"huggingface": b"{"})
+    pq.write_table(table, tmp_path / "train.parquet")
+
+    with pytest.raises(ValueError, match=r"train.parquet: the metadata of datasets: not JSON"):
+        HuggingFace(tmp_path).classes()
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A Hub that gives a folder of commit ffff... and keeps what is asked."""
+    import huggingface_hub
+
+    requests = []
+    folder = tmp_path / "snapshots" / ("f" * 40)
+    put_table(folder / "data/train-00000-of-00001.parquet", ["bright", "dark"])
+
+    def download(name, *, revision, allow_patterns, **_):
+        requests.append((name, revision))
+        assert {"README.md", "*.parquet"} <= set(allow_patterns)
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    return requests
+
+
+def test_the_commit_is_kept(hub):
+    """The commit that was downloaded is an option of the source, and a copy asks nobody."""
+    source = HuggingFace(Path("owner/name"))
+    pickle.loads(pickle.dumps(source)).manifest()
+
+    assert source.options.revision == "f" * 40
+    assert hub == [("owner/name", None)]
+
+
+def test_the_commit_is_asked_for(hub):
+    """A commit that an import kept is asked for, and so is a revision that is given by hand."""
+    HuggingFace(Path("owner/name"), SourceOptions(revision="f" * 40))
+    HuggingFace(Path("owner/name@v1.0"))
+    HuggingFace(Path("owner/name@refs/convert/parquet"))
+
+    revisions = ["f" * 40, "v1.0", "refs/convert/parquet"]
+    assert hub == [("owner/name", revision) for revision in revisions]
+
+
+def test_another_commit(hub):
+    """A revision that is not the one of the import is an error that names both commits."""
+    with pytest.raises(
+        ValueError, match=r"owner/name@main: this is commit f+, and the dataset was imported at e+"
+    ):
+        HuggingFace(Path("owner/name@main"), SourceOptions(revision="e" * 40))
 
 
 def test_by_name(monkeypatch, lay_out, tmp_path):

@@ -1,0 +1,193 @@
+"""What the card of a dataset says: which files each config has, its class names and its rows.
+
+The card is the YAML on top of README.md; what `.huggingface.yaml` says comes before it.
+Source: huggingface.co/docs/hub/datasets-manual-configuration
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import yaml
+
+from cnlw_tools.recipe.strict import SHORT, check_depth
+
+CARD = "README.md"
+YAML_CARD = ".huggingface.yaml"
+FRONT_MATTER = re.compile(r"\s*---[^\S\n]*\n(.*?)\n---[^\S\n]*(\n|\Z)", re.DOTALL)
+LARGEST_CARD = 16 << 20  # bytes
+SELECTING_KEYS = ("filters", "on_bad_files")  # they leave rows out
+SPLIT_NAME = re.compile(r"\w+(\.\w+)*")
+
+
+class Config(NamedTuple):
+    """One config: a part of the dataset that is loaded by itself."""
+
+    name: str = ""
+    folder: str = ""  # its patterns and files are relative to it; empty: the dataset's
+    patterns: Mapping[str, Sequence[str]] = {}  # of files, by split; empty: as names tell
+    is_default: bool = False
+    class_names: Mapping[str, tuple[str, ...]] = {}  # by column, as the card gives them
+    n_rows: Mapping[str, int] = {}  # by split, as the card counts them
+
+
+def read_configs(folder: Path) -> dict[str, Config]:
+    """Return the configs of a dataset by name; one without name or patterns if it declares none.
+
+    Raises:
+        ValueError: the card cannot be read, or asks for files that lie elsewhere
+    """
+    content = _read_card(folder)
+    infos = _by_name(content.get("dataset_info"))
+    declared = content.get("configs")
+    if not declared:
+        info = next(iter(infos.values())) if len(infos) == 1 else {}
+        return {"": _with_info(Config(), info)}
+    place = f"{folder / CARD}: configs"
+    if not isinstance(declared, list):
+        raise ValueError(f"{place} = {SHORT.repr(declared)}: it must be a list: fix the card")
+    configs: dict[str, Config] = {}
+    for entry in declared:
+        config = _read_config(entry, place)
+        if config.name in configs:
+            raise ValueError(f"{place}: two are called {config.name!r}: rename one")
+        info = infos.get(config.name, {})
+        configs[config.name] = _with_info(config, {"features": entry.get("features"), **info})
+    return configs
+
+
+def class_names(feature: Any) -> tuple[str, ...] | None:
+    """Return the names of a ClassLabel, as Arrow's metadata or a card hold it; none without."""
+    if not isinstance(feature, Mapping):
+        return None
+    names = feature.get("names")
+    if isinstance(names, Mapping):  # a card counts them: {'0': rose, '1': tulip}
+        try:
+            names = [names[key] for key in sorted(names, key=int)]
+        except (TypeError, ValueError):
+            return None
+    if not isinstance(names, list) or not names:
+        return None
+    return tuple(str(name) for name in names)
+
+
+def _read_card(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    readme, yaml_card = folder / CARD, folder / YAML_CARD
+    if readme.is_file():
+        match = FRONT_MATTER.match(_read_text(readme))
+        if match:
+            content |= _parse_yaml(match[1], readme)
+    if yaml_card.is_file():
+        content |= _parse_yaml(_read_text(yaml_card), yaml_card)
+    return content
+
+
+def _read_text(path: Path) -> str:
+    if path.stat().st_size > LARGEST_CARD:
+        raise ValueError(f"{path}: larger than {LARGEST_CARD:,} bytes: make it shorter")
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 ({error}): store it as UTF-8") from error
+
+
+def _parse_yaml(text: str, path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path}: its YAML cannot be read ({reason}): fix the card") from error
+    check_depth(content, str(path), "fix the card")
+    if content is not None and not isinstance(content, dict):
+        raise ValueError(f"{path}: {SHORT.repr(content)}: YAML of keys must be here: fix the card")
+    return content or {}
+
+
+def _by_name(infos: Any) -> dict[str, Mapping[str, Any]]:
+    """Return the entries of `dataset_info`, one or several, by the name of their config."""
+    entries = infos if isinstance(infos, list) else [infos]
+    by_name = {}
+    for entry in entries:
+        if isinstance(entry, Mapping):
+            by_name[str(entry.get("config_name", "default"))] = entry
+    return by_name
+
+
+def _read_config(entry: Any, place: str) -> Config:
+    """Return one entry of `configs`.
+
+    Raises:
+        ValueError: it is not what it should be, or asks for files that lie elsewhere
+    """
+    name = entry.get("config_name") if isinstance(entry, Mapping) else None
+    if not isinstance(name, str):
+        raise ValueError(f"{place}: {SHORT.repr(entry)} has no config_name: fix the card")
+    for key in SELECTING_KEYS:
+        if entry.get(key):
+            raise ValueError(
+                f"{place}: {name!r} has {key!r}, which leave rows out: "
+                "save the dataset that it stands for, and import that"
+            )
+    patterns = _read_patterns(entry.get("data_files"), f"{place}: data_files of {name!r}")
+    folder = entry.get("data_dir") or ""
+    for path in (folder, *(pattern for group in patterns.values() for pattern in group)):
+        _require_inside(path, f"{place}: {name!r}")
+    is_default = name == "default" or bool(entry.get("default"))
+    return Config(name, str(folder).strip("/"), patterns, is_default)
+
+
+def _read_patterns(data_files: Any, place: str) -> dict[str, list[str]]:
+    """Return the patterns of each split: of one string, a list, or a list of splits."""
+    if data_files is None:
+        return {}
+    entries = data_files if isinstance(data_files, list) else [data_files]
+    patterns: dict[str, list[str]] = {}
+    for entry in entries:
+        split: Any = "train"
+        paths = entry
+        if isinstance(entry, Mapping):
+            split, paths = entry.get("split"), entry.get("path")
+        paths = paths if isinstance(paths, list) else [paths]
+        is_name = isinstance(split, str) and SPLIT_NAME.fullmatch(split)
+        if not is_name or not paths or not all(isinstance(path, str) for path in paths):
+            raise ValueError(
+                f"{place}: {SHORT.repr(entry)}: give paths, or a list of split and path"
+            )
+        if isinstance(entry, Mapping) and split in patterns:
+            raise ValueError(f"{place}: the split {split} is here twice: join its paths")
+        patterns.setdefault(split, []).extend(paths)
+    if not patterns:
+        raise ValueError(f"{place}: the list is empty: name the files, or leave it out")
+    return patterns
+
+
+def _require_inside(path: Any, place: str) -> None:
+    is_path = isinstance(path, str)
+    if not is_path or path.startswith("/") or ".." in path.split("/") or urlsplit(path).scheme:
+        raise ValueError(
+            f"{place} asks for {SHORT.repr(path)}: copy the files into the folder, "
+            "and give paths below it"
+        )
+
+
+def _with_info(config: Config, info: Mapping[str, Any]) -> Config:
+    """Add the class names and the numbers of rows of an entry of `dataset_info`."""
+    names = {}
+    for feature in _mappings(info.get("features")):
+        dtype = feature.get("dtype")
+        label = dtype.get("class_label") if isinstance(dtype, Mapping) else None
+        if class_names(label) and isinstance(feature.get("name"), str):
+            names[feature["name"]] = class_names(label) or ()
+    n_rows = {}
+    for split in _mappings(info.get("splits")):
+        if isinstance(split.get("num_examples"), int):
+            n_rows[str(split.get("name"))] = split["num_examples"]
+    return config._replace(class_names=names, n_rows=n_rows)
+
+
+def _mappings(values: Any) -> list[Mapping[str, Any]]:
+    items = values if isinstance(values, list) else []
+    return [item for item in items if isinstance(item, Mapping)]
