@@ -29,12 +29,13 @@ from cnlw_tools.dataset import dataset
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.images.pixels import Storage
-from cnlw_tools.ingest.resolve import load_dataset, open_images
+from cnlw_tools.ingest.resolve import load_dataset, open_recipe_images
 from cnlw_tools.plans.info import read_plan_info
 from cnlw_tools.plans.plan import config_name, plan, recipe_levels
 from cnlw_tools.plans.statistics import realised_stats
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, recorded_choices, storage_choices
+from cnlw_tools.sources import open_reader
 
 Plans = Mapping[str, pa.Table]  # by config
 Segments = Mapping[str, list[tuple[str, Segment]]]  # config -> split and segment
@@ -74,7 +75,8 @@ def build(
     """
     start = time.monotonic()
     data = load_dataset(recipe, inputs, executor)
-    open_images(data.source, recipe, inputs)  # fails before anything is written
+    open_recipe_images(recipe, inputs)  # what is missing fails before anything is written
+    open_reader(None, recipe.donors, inputs)
     plans = _draw_plans(recipe, data, progress)
     storage = Storage(**{f.name: getattr(recipe, f.name) for f in fields(Storage)})
     with locked_folder(out) as folder:
@@ -85,7 +87,7 @@ def build(
 
         segments = _cut_plans(plans, storage, recipe.layout)
         planned_shards = _planned_shards(segments)
-        job = WriteJob(folder / "data", data.source, recipe.donors, inputs, storage, data.classes)
+        job = WriteJob(folder / "data", data.name, recipe.donors, inputs, storage, data.classes)
         untrusted_files = _remove_useless(job.folder, old_card, planned_shards, same_tables)
         hashes = write_shards(job, planned_shards, executor, progress, untrusted_files)
 

@@ -37,7 +37,7 @@ class WriteJob(Job):
     """What the writing of any shard needs to know."""
 
     folder: Path  # the build's data/
-    source: str
+    dataset: str
     donors: tuple[str, ...]
     inputs: Inputs
     storage: Storage
@@ -200,17 +200,18 @@ def write_shard(job: WriteJob, shard: ShardPlan) -> WrittenShard:
 
 
 def _encode_image(job: WriteJob, image_id: str) -> bytes:
+    picture = _reader(job).read(image_id)
     try:
-        return encode_picture(_reader(job).read(image_id), job.storage)
+        return encode_picture(picture, job.storage)
     except ValueError as error:
         raise ValueError(
-            f"image {image_id!r} of {job.source}: {error}: replace the file"
+            f"image {image_id!r} of {job.dataset}: {error}: replace the file"
         ) from error
 
 
 @lru_cache(maxsize=1)
 def _reader(job: WriteJob) -> CompositeReader:
-    return open_reader(job.source, job.donors, job.inputs)
+    return open_reader(job.dataset, job.donors, job.inputs)
 
 
 def _copy_images(path: Path, rows: NDArray[np.int32]) -> dict[int, bytes]:

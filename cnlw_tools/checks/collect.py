@@ -20,7 +20,14 @@ from PIL import Image
 from cnlw_tools import files
 from cnlw_tools.builds.parquet import IMAGE
 from cnlw_tools.card import metadata
-from cnlw_tools.checks.evidence import COLUMN_NAMES, COLUMNS, Evidence, ImageInfo, ShardContent
+from cnlw_tools.checks.evidence import (
+    COLUMN_NAMES,
+    COLUMNS,
+    Evidence,
+    ImageInfo,
+    Mismatch,
+    ShardContent,
+)
 from cnlw_tools.dataset import dataset
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.job import Job
@@ -48,7 +55,8 @@ class ComparisonTask(Job):
     """What the reading of any image needs to know."""
 
     data: Path  # the folder of the shards
-    source: str | None  # of the dataset; none: its images are not here
+    tables: Path | None  # what the build was made from; none: they cannot be read
+    dataset: str | None  # its name; none: its images are not here
     open_donors: tuple[str, ...]  # whose images are here
     all_donors: frozenset[str]
     inputs: Inputs
@@ -70,7 +78,8 @@ class ImageReport:
 
     images: dict[str, ImageInfo] = field(default_factory=dict)  # by the sha256 of the bytes
     errors: dict[str, str] = field(default_factory=dict)  # by row
-    mismatches: dict[str, str] = field(default_factory=dict)  # by row: the image id
+    mismatches: dict[str, Mismatch] = field(default_factory=dict)  # by row
+    compared: set[str] = field(default_factory=set)  # ids of images that equal their source's
     uncompared: set[str] = field(default_factory=set)  # ids of web images
 
 
@@ -225,7 +234,8 @@ def _read_images(evidence: Evidence, executor: Executor, progress: Progress) -> 
     same_pillow = evidence.card.made_with.get("pillow") == PIL.__version__
     task = ComparisonTask(
         data=evidence.folder / "data",
-        source=evidence.source if evidence.why_no_source() is None else None,
+        tables=evidence.tables_folder,
+        dataset=evidence.card.dataset if evidence.why_no_source() is None else None,
         open_donors=tuple(name for name, reason in donors.items() if not reason),
         all_donors=frozenset(donors),
         inputs=evidence.inputs,
@@ -237,6 +247,7 @@ def _read_images(evidence: Evidence, executor: Executor, progress: Progress) -> 
         evidence.images |= report.images
         evidence.image_errors |= report.errors
         evidence.source_mismatches |= report.mismatches
+        evidence.compared |= report.compared
         evidence.uncompared |= report.uncompared
         progress("images", done, len(parts))
 
@@ -277,14 +288,18 @@ def _inspect_images(task: ComparisonTask, part: ShardRows) -> ImageReport:
         report.images[sha256(encoded[i]).hexdigest()] = info
         try:
             original = _read_original(reader, ids[i], task.all_donors, origins[i])
-        except (LookupError, ValueError, OSError):
-            report.mismatches[location] = ids[i]
+        except (LookupError, ValueError, OSError) as problem:
+            message = f"{ids[i]} cannot be read from its source: {problem}"
+            report.mismatches[location] = Mismatch(ids[i], message)
             continue
         if original is None:
             if origins[i] == "web":
                 report.uncompared.add(ids[i])
-        elif not _is_same_image(original, encoded[i], image, task):
-            report.mismatches[location] = ids[i]
+        elif _is_same_image(original, encoded[i], image, task):
+            report.compared.add(ids[i])
+        else:
+            message = f"{ids[i]} is not the image that the source has under this id"
+            report.mismatches[location] = Mismatch(ids[i], message)
     return report
 
 
@@ -309,10 +324,12 @@ def _read_original(
         return None
     try:
         return reader.read(image_id)
-    except (LookupError, FileNotFoundError):
-        if origin == "web" and reader.store is None:
+    except (LookupError, OSError) as problem:
+        if origin != "web":
+            raise
+        if reader.store is None:
             return None
-        raise
+        raise LookupError("it is not in this store: give the --store of the build") from problem
 
 
 def _is_same_image(
@@ -336,4 +353,4 @@ def _is_same_image(
 
 @lru_cache(maxsize=1)
 def _open_reader(task: ComparisonTask) -> CompositeReader:
-    return open_reader(task.source, task.open_donors, task.inputs)
+    return open_reader(task.dataset, task.open_donors, task.inputs, task.tables)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -67,6 +68,13 @@ class Surplus:
     is_compared: bool  # with the file that the source has, which does not hold them
 
 
+class Mismatch(NamedTuple):
+    """An image that is not the one that its source has under its id."""
+
+    image_id: str
+    message: str
+
+
 @dataclass
 class Evidence:
     """All that a build holds, and what its images were compared with."""
@@ -84,12 +92,18 @@ class Evidence:
     plan_errors: dict[str, str] = field(default_factory=dict)  # by config: why it cannot be drawn
     shard_errors: dict[str, str] = field(default_factory=dict)  # by file: why it cannot be read
     image_errors: dict[str, str] = field(default_factory=dict)  # by row: why it does not decode
-    source_mismatches: dict[str, str] = field(default_factory=dict)  # by row: the image id
+    source_mismatches: dict[str, Mismatch] = field(default_factory=dict)  # by row
     surplus: dict[str, Surplus] = field(default_factory=dict)  # by row
+    compared: set[str] = field(default_factory=set)  # ids of images that equal their source's
     uncompared: set[str] = field(default_factory=set)  # ids of web images whose source is not here
     rows_by_config: dict[str, pa.Table] = field(default_factory=dict)  # filled by `rows`
     segments_by_config: dict[str, list[tuple[str, Segment]]] = field(default_factory=dict)
     digest_by_id: dict[str, str] | None = None  # filled by `source_digests`
+
+    @property
+    def tables_folder(self) -> Path | None:
+        """The folder of the tables that the build was made from; none if they cannot be read."""
+        return self.folder / "tables" if self.dataset else None
 
     @property
     def source(self) -> str:
@@ -99,10 +113,11 @@ class Evidence:
     @cached_property
     def opened_source(self) -> ImageSource | str:
         """The source of the images, or why it cannot be opened here."""
-        if not has_source(self.source, self.inputs):
-            return f"no source reads images of {self.source}"
+        base = self.tables_folder / "base.parquet" if self.tables_folder else None
         try:
-            return open_source(self.source, self.inputs)
+            if not has_source(self.card.dataset, self.inputs, base):
+                return f"no source reads images of {self.source}"
+            return open_source(self.card.dataset, self.inputs, base)
         except (ValueError, OSError) as problem:
             return str(problem)
 
@@ -122,7 +137,7 @@ class Evidence:
         reasons = {}
         for name in self.dataset.donors if self.dataset else ():
             try:
-                open_donor(name, self.inputs)
+                open_donor(name, self.inputs, self.tables_folder)
                 reasons[name] = ""
             except (KeyError, ValueError, OSError) as problem:
                 reasons[name] = str(problem)
@@ -215,15 +230,51 @@ class Evidence:
         return len(set(image_ids)) == len(image_ids) and len(digests) == 1 and None not in digests
 
     def may_be_equal(self, *image_ids: str) -> bool:
-        """Return whether the source has these equal images, or a resize made them equal.
+        """Return whether it is the source that has these equal images, or a resize made them equal.
 
-        A resize is believed only where each image was compared with the source: a copied image
-        looks the same.
+        The tables may say so, or each image is proven to be what the source has under its id. Of
+        images that were not resized all must be the dataset's own: noise must not bring in what is
+        there already.
         """
-        return self._may_be_equal_by_resize(image_ids) or self.have_one_digest(*image_ids)
-
-    def _may_be_equal_by_resize(self, image_ids: tuple[str, ...]) -> bool:
-        if self.card.images.size is None or self.why_no_source() is not None:
+        if len(set(image_ids)) < len(image_ids):
             return False
-        unproven = {*self.source_mismatches.values(), *self.uncompared}
-        return len(set(image_ids)) == len(image_ids) and unproven.isdisjoint(image_ids)
+        if self.have_one_digest(*image_ids):
+            return True
+        was_resized = self.card.images.size is not None
+        if not (was_resized or self._are_own(image_ids)):
+            return False
+        return all(self._is_proven(image_id) for image_id in image_ids)
+
+    def _are_own(self, image_ids: tuple[str, ...]) -> bool:
+        """Return whether all these images are of the base manifest."""
+        if self.dataset is None or self.dataset.base is None:
+            return False
+        ids = pa.array(image_ids, pa.string())
+        return bool(pc.all(pc.is_in(ids, self.dataset.base["image_id"].combine_chunks())).as_py())
+
+    def _is_proven(self, image_id: str) -> bool:
+        """Return whether an image is what the source has under its id, wherever a shard shows it.
+
+        It was compared with the source, or it has the sha256 that the tables give.
+        """
+        if any(mismatch.image_id == image_id for mismatch in self.source_mismatches.values()):
+            return False
+        if image_id in self.compared:
+            return True
+        recorded = self.source_digests().get(image_id)
+        digests = self.digests_of_id.get(image_id, set())
+        for digest in digests:
+            image = self.images.get(digest)
+            if image is None or recorded not in (digest, image.pixel_digest):
+                return False
+        return bool(digests)
+
+    @cached_property
+    def digests_of_id(self) -> dict[str, set[str]]:
+        """The sha256 of the bytes of each image by its id: one, unless something is wrong."""
+        digests: dict[str, set[str]] = {}
+        for shard in self.shards.values():
+            rows = shard.rows.select(["image_id", "sha256"])
+            for image_id, digest in zip(*rows.to_pydict().values(), strict=True):
+                digests.setdefault(image_id, set()).add(digest)
+        return digests

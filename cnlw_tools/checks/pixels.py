@@ -12,8 +12,9 @@ from cnlw_tools.images.near_duplicates import near_duplicate_pairs
 
 ALL_CONFIGS = "all configs"
 FIX_TWINS = (
-    f"{REBUILD_FILE}; if the source holds them so, drop all but one from its tables, or fill in "
-    "their sha256; if a resize made them equal, give --data-dir, and --store for web images"
+    "if your own data have them, or a resize made them equal, give --data-dir, and --store for web "
+    "images, or let `cnlw import` write the sha256 of each into the base manifest; otherwise "
+    f"{REBUILD_FILE}"
 )
 KEEP_ONE = "drop all but one from the base manifest, or live with it"
 LOOK = "look at them before you trust small differences"
@@ -52,8 +53,8 @@ def contents(evidence: Evidence) -> Iterator[Finding]:
 
 def source(evidence: Evidence) -> Iterator[Finding]:
     """Every image is the one that the source has under its id."""
-    for location, image_id in sorted(evidence.source_mismatches.items()):
-        yield error(f"{image_id} is not the image that the source has under this id", location)
+    for location, mismatch in sorted(evidence.source_mismatches.items()):
+        yield error(mismatch.message, location)
     reason = evidence.why_no_source()
     if reason:
         message = f"images of {evidence.source} itself were not compared: {reason}"
@@ -72,9 +73,9 @@ def source(evidence: Evidence) -> Iterator[Finding]:
 def duplicates(evidence: Evidence) -> Iterator[Finding]:
     """No image is in a config more often than planned, nor in two splits.
 
-    Images are equal if the sha256 of their bytes or pixels is. A pair that the source tables
-    themselves hold, with equal sha256, is a note; so is one that only the resize made equal,
-    where the images were compared with the source.
+    Images are equal if the sha256 of their bytes or pixels is. A pair that the source itself has is
+    a note: the tables give both one sha256, or each image of the pair is proven to be the source's.
+    So is a pair that only the resize made equal, where the images were compared with the source.
     """
     for name in evidence.card.configs:
         rows = evidence.rows(name)

@@ -188,7 +188,7 @@ def _is_in_source_twice(
 ) -> bool:
     """Return whether the source itself holds the same picture under each id that shows it."""
     ids = rows.filter(pc.equal(rows["sha256"], digest))["image_id"].to_pylist()
-    return all(evidence.have_one_digest(image_id, twin) for twin in ids)
+    return all(evidence.may_be_equal(image_id, twin) for twin in ids)
 
 
 def _rows_as_text(rows: pa.Table) -> list[str]:

@@ -40,22 +40,19 @@ def features(
     import pyarrow.compute as pc
 
     from cnlw_tools.dataset import tables
+    from cnlw_tools.dataset.dataset import require_base_manifest
     from cnlw_tools.executor import EXECUTORS
     from cnlw_tools.executor.progress import ProgressBars
-    from cnlw_tools.ingest.resolve import load_dataset
+    from cnlw_tools.ingest.resolve import load_dataset, open_recipe_images
     from cnlw_tools.ingest.thumbnails import make_thumbnails
     from cnlw_tools.recipe.recipe import parse_recipe
-    from cnlw_tools.registry import pick
-    from cnlw_tools.sources import SOURCES
 
     if out.suffix != ".parquet":
         raise ValueError(f"{out}: features are a .parquet file: use a name that ends so")
     recipe = parse_recipe({"dataset": dataset, "noise": "instance"}, "the command line")
     inputs = read_inputs(root, data_dir)
-    base = load_dataset(recipe, inputs).base
-    pick(SOURCES, dataset, "source of images")
-    if base is None:
-        raise ValueError(f"{dataset}: its base manifest comes from the images: give --data-dir")
+    base = require_base_manifest(load_dataset(recipe, inputs))
+    open_recipe_images(recipe, inputs)
     ids = base.filter(pc.equal(base["split"], "train"))["image_id"]
     with EXECUTORS["local"](workers) as executor, ProgressBars() as bars:
         table = make_thumbnails(dataset, inputs, ids, size, executor, bars)

@@ -2,8 +2,14 @@
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from cnlw_tools.cli.options import WORKERS
+
+if TYPE_CHECKING:
+    from cnlw_tools.dataset.dataset import Dataset
 
 
 @click.command("import", short_help="Write the tables of a dataset of yours.")
@@ -21,8 +27,24 @@ import click
     default=".",
     help="Folder to write manifests/ in.  [default: .]",
 )
-def import_(source: str, path: Path, name: str | None, root: Path) -> None:
+@click.option(
+    "--skip-broken",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Leave out images that cannot be decoded, and list them in this csv file.",
+)
+@click.option(
+    "--list-broken",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="List images that cannot be decoded in this csv file, and import nothing.",
+)
+@WORKERS
+def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any) -> None:
     """Write the class list and the base manifest of images; no image is copied.
+
+    Every image is read and decoded once. The manifest has the sha256 of each, so that a build from
+    other images is an error. Images that cannot be decoded are an error, which lists them all.
 
     PATH is the folder or file that --data-dir names in `cnlw build`. SOURCE is a name from
     `cnlw list datasets`: `folder` for class folders or a csv, `hf` for a Hugging Face dataset.
@@ -33,7 +55,7 @@ def import_(source: str, path: Path, name: str | None, root: Path) -> None:
     if source == "cnlw_release":
         _import_release(path, root)
     else:
-        _import_source(source, path, name or source, root)
+        _import_source(source, path, name or source, root, **flags)
 
 
 def _import_release(path: Path, root: Path) -> None:
@@ -46,15 +68,41 @@ def _import_release(path: Path, root: Path) -> None:
         click.echo(f"{dataset.name}: {', '.join(parts)} in {root}")
 
 
-def _import_source(source: str, path: Path, name: str, root: Path) -> None:
-    import pyarrow.compute as pc
-
+def _import_source(
+    source: str,
+    path: Path,
+    name: str,
+    root: Path,
+    skip_broken: Path | None,
+    list_broken: Path | None,
+    workers: int | None,
+) -> None:
+    from cnlw_tools.executor import EXECUTORS
+    from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.ingest.import_dataset import import_source
 
-    dataset = import_source(source, path, name, root)
-    counts = pc.value_counts(dataset.base["split"]).to_pylist() if dataset.base else []
-    rows = ", ".join(f"{count['values']} {count['counts']:,}" for count in counts)
+    with EXECUTORS["local"](workers) as executor, ProgressBars() as bars:
+        dataset, broken = import_source(
+            source,
+            path,
+            name,
+            root,
+            skip_broken=skip_broken,
+            list_broken=list_broken,
+            executor=executor,
+            progress=bars,
+        )
     folder = root / "manifests" / dataset.name
-    click.echo(f"{folder}: {len(dataset.classes)} classes; {rows}")
+    click.echo(f"{folder}: {len(dataset.classes)} classes; {_describe_splits(dataset)}")
+    if broken:
+        click.echo(f"{len(broken):,} images cannot be used and are left out: {skip_broken}")
     folders = shlex.join(["--root", str(root), "--data-dir", str(path)])
     click.echo(f"cnlw build --dataset {dataset.name} {folders} --noise blue --level 40")
+
+
+def _describe_splits(dataset: "Dataset") -> str:
+    """Return the number of images of each split."""
+    import pyarrow.compute as pc
+
+    counts = pc.value_counts(dataset.base["split"]).to_pylist() if dataset.base else []
+    return ", ".join(f"{count['values']} {count['counts']:,}" for count in counts)

@@ -16,13 +16,14 @@ Lines = list[tuple[str, str]]  # name and description
 def list_datasets(root: Path) -> Lines:
     """Return the datasets, with the number of classes and what --data-dir has to hold."""
     from cnlw_tools.dataset import dataset, tables
-    from cnlw_tools.sources import SOURCES
+    from cnlw_tools.recipe.inputs import Inputs
+    from cnlw_tools.sources import SOURCES, read_source_info
 
     lines = []
     for name in sorted({*dataset.list_datasets(root), *SOURCES}):
         class_list = root / "manifests" / name / "classes.csv"
         n_classes = len(tables.read_classes(class_list)) if class_list.is_file() else "own"
-        source = SOURCES.get(dataset.read_source_name(name, root))
+        source = SOURCES.get(read_source_info(name, Inputs(root)).source)
         images = "no source yet"
         if source is not None:
             images = source.layout or "nothing: images come with the package"

@@ -67,7 +67,7 @@ class Dataset:
         """
         if self.base is None:
             return self.name
-        return _source_name(self.base, self.name, f"{self.name}: the base manifest")
+        return _read_info(self.base, self.name, f"{self.name}: the base manifest").source
 
     def tables_by_file_name(self) -> dict[str, pa.Table]:
         """Return all tables but the classes, by the name of their file, without suffix."""
@@ -234,12 +234,27 @@ def list_datasets(root: Path) -> list[str]:
     return sorted(path.parent.name for path in root.glob("manifests/*/classes.csv"))
 
 
-def read_source_name(name: str, root: Path) -> str:
-    """Return the name of the source that reads a dataset's images, without reading its tables."""
-    path = root / "manifests" / name / "base.parquet"
+def base_manifest_path(name: str, root: Path) -> Path:
+    """Return the path of the base manifest of a dataset in a project folder."""
+    return root / "manifests" / name / "base.parquet"
+
+
+def read_manifest_info(path: Path, dataset_name: str) -> tables.ManifestInfo:
+    """Return what the file of a base manifest says about it, without reading its rows.
+
+    The source is that of the dataset's name where the file names none, or does not exist.
+
+    Raises:
+        ValueError: it is no Parquet file, or says what no manifest says
+    """
     if not path.is_file():
-        return name
-    return _source_name(pq.read_schema(path).empty_table(), name, str(path))
+        return tables.ManifestInfo(dataset_name)
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path}: cannot be read ({reason}): import the dataset again") from error
+    return _read_info(schema.empty_table(), dataset_name, str(path))
 
 
 def read_dataset(name: str, root: Path) -> Dataset:
@@ -320,14 +335,10 @@ def write_tables(
             tables.write_parquet(table, path)
 
 
-def _source_name(
-    base: pa.Table,
-    dataset_name: str,
-    path: str,
-) -> str:
-    """Return the source that a base manifest names, or the name of its dataset."""
+def _read_info(base: pa.Table, dataset_name: str, path: str) -> tables.ManifestInfo:
+    """Return what a base manifest says, with the source of the dataset's name if it names none."""
     info = tables.read_info(tables.ManifestInfo, base, path, "import the dataset again")
-    return info.source or dataset_name
+    return replace(info, source=info.source or dataset_name)
 
 
 def _read_web(manifests: Path, n_classes: int) -> pa.Table:

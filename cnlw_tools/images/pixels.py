@@ -151,6 +151,11 @@ def pixel_digest(image: Image.Image) -> str:
     return sha256(pixels).hexdigest()
 
 
+def picture_digest(picture: Picture) -> str:
+    """Return what a manifest calls `sha256`: of the bytes of a file, or else of the RGB pixels."""
+    return sha256(picture).hexdigest() if isinstance(picture, bytes) else pixel_digest(picture)
+
+
 def fingerprint(image: Image.Image) -> bytes:
     """Return 16 bytes that hardly change when an image is encoded again or resized.
 

@@ -32,7 +32,13 @@ from cnlw_tools.dataset.dataset import (
 from cnlw_tools.images.pixels import decode
 from cnlw_tools.recipe.inputs import ImageSource, Inputs
 from cnlw_tools.registry import suggest
-from cnlw_tools.sources import SOURCES, open_donor, white_noise
+from cnlw_tools.sources import (
+    SOURCES,
+    has_source,
+    open_donor,
+    open_donor_images,
+    white_noise,
+)
 from cnlw_tools.sources.composite import Reader
 
 IMAGES_PER_CLASS = 200  # that a class's mean is made of
@@ -64,7 +70,8 @@ def read_donors(
     """
     tables = {}
     for name in names:
-        _check_name(name, dataset.name)
+        _check_name(name, dataset.name, inputs)
+        _check_prefix(name, dataset)
         base = require_base_manifest(dataset)
         if name in WHITE_NOISE_DONORS:
             manifest = white_noise.make_white_manifest(name, source, base)
@@ -80,14 +87,27 @@ def read_donors(
     return tables
 
 
-def _check_name(name: str, dataset: str) -> None:
+def _check_name(name: str, dataset: str, inputs: Inputs) -> None:
     """Raise if there is no donor of this name for a dataset."""
-    donors = [*SOURCES, *WHITE_NOISE_DONORS]
+    datasets = [donor for donor in list_datasets(inputs.root) if has_source(donor, inputs)]
+    donors = [*dict.fromkeys([*SOURCES, *datasets]), *WHITE_NOISE_DONORS]
     donors = [donor for donor in donors if donor != dataset]
     if name not in donors:
         hint = suggest(name, donors)
         names = ", ".join(donors)
         raise LookupError(f"no donor {name!r} for {dataset}.{hint} Donors: {names}")
+
+
+def _check_prefix(name: str, dataset: Dataset) -> None:
+    """Raise if ids of the dataset's own images look like those of the donor's."""
+    for table in (require_base_manifest(dataset), dataset.web):
+        has_prefix = pc.starts_with(table["image_id"], f"{name}/")
+        if pc.any(has_prefix).as_py():
+            example = table.filter(has_prefix)["image_id"][0]
+            raise ValueError(
+                f"{dataset.name}: its image {example} could be one of the donor {name}: "
+                "import the donor under another name"
+            )
 
 
 def _read_manifest(name: str, inputs: Inputs) -> pa.Table:
@@ -96,10 +116,7 @@ def _read_manifest(name: str, inputs: Inputs) -> pa.Table:
         base = read_dataset(name, inputs.root).base
         if base is not None:
             return base
-    try:
-        return SOURCES[name](inputs.donors.get(name)).manifest()
-    except ValueError as error:
-        raise ValueError(f"{error}; for a donor, use --donor {name}=DIR") from error
+    return open_donor_images(name, inputs).manifest()
 
 
 def _with_prefix(manifest: pa.Table, name: str) -> pa.Table:

@@ -1,55 +1,164 @@
 """The tables of a dataset, written from the images of a source or from the release of 2020."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from cnlw_tools import files, hashing
 from cnlw_tools.dataset import dataset, table_io, tables
 from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
+from cnlw_tools.ingest.look_at_images import LookJob, look_at_images
 from cnlw_tools.registry import pick
-from cnlw_tools.sources import SOURCES
+from cnlw_tools.sources import open_new_source
 from cnlw_tools.sources.formats.release import SPELLINGS, Release
 
+MOST_SHOWN = 10  # broken images in an error
 DATASET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
-def import_source(source_name: str, data_dir: Path, name: str, root: Path) -> Dataset:
+class Import(NamedTuple):
+    """What was imported."""
+
+    dataset: Dataset
+    broken: Mapping[str, str]  # the ids of images that were left out, and why
+
+
+def import_source(
+    source_name: str,
+    data_dir: Path,
+    name: str,
+    root: Path,
+    *,
+    skip_broken: Path | None = None,
+    list_broken: Path | None = None,
+    executor: Executor = SERIAL,
+    progress: Progress = no_progress,
+) -> Import:
     """Write the class list and the base manifest of the images that a source finds.
 
-    They are written to `manifests/NAME/` below the root. The base manifest says which source reads
-    the images.
+    They go to `manifests/NAME/` below the root. Every image is read and decoded once. The base
+    manifest has its sha256, and says which source reads it.
 
     Args:
         source_name: a key of SOURCES
         data_dir: where the images lie
         name: of the new dataset
         root: the folder that holds `manifests/`
+        skip_broken: a csv file to list images in that cannot be used: leave these out
+        list_broken: a csv file to list them in before the error that there are some
+        executor: where the images are read
+        progress: is told how many images are done
 
     Raises:
         LookupError: there is no such source
-        ValueError: the name is not allowed, or a dataset with other rows has it already
+        ValueError: the name is not allowed, or a dataset with other rows has it, or images cannot
+            be used, or none of a class can
         OSError: the images are not in the folder
     """
+    _check_name(name)
+    info = tables.ManifestInfo(source_name)
+    source = open_new_source(info, data_dir)
+    empty = dataset.empty_dataset(name, source.classes())
+    manifest = source.manifest()
+    empty.with_base(manifest, str(data_dir))  # fails before images are read
+    report = look_at_images(LookJob(info, data_dir), manifest, executor, progress)
+    _write_broken(report.broken, skip_broken or list_broken)
+    if report.broken and skip_broken is None:
+        raise ValueError(_describe_broken(data_dir, report.broken, len(manifest)))
+    manifest = _without_broken(manifest, report.broken, empty.classes, data_dir)
+    base = tables.with_info(_with_digests(manifest, report.digests), asdict(info))
+    imported = empty.with_base(base, str(data_dir))
+    _check_existing(root / "manifests" / name, imported)
+    dataset.write_tables(imported, root / "manifests" / name)
+    return Import(imported, report.broken)
+
+
+def _check_name(name: str) -> None:
+    """Raise if a dataset may not have this name."""
     if not DATASET_NAME.fullmatch(name):
         raise ValueError(
             f"dataset {name!r}: give a name of small letters, digits, - and _ with --as"
         )
-    source = pick(SOURCES, source_name, "source")(data_dir)
-    info = tables.ManifestInfo(source_name)
-    base = tables.with_info(source.manifest(), asdict(info))
-    imported = dataset.empty_dataset(name, source.classes()).with_base(base, str(data_dir))
-    folder = root / "manifests" / name
-    if (folder / "base.parquet").exists():
-        existing = tables.read_manifest(folder / "base.parquet", len(imported.classes))
-        if hashing.digest(existing) != imported.digests["base"]:
-            raise ValueError(
-                f"{folder}: holds another base manifest: give another --as or --root, or delete it"
-            )
-    dataset.write_tables(imported, folder)
-    return imported
+
+
+def _write_broken(broken: Mapping[str, str], path: Path | None) -> None:
+    """Write the ids of images, and why each cannot be used."""
+    if path is not None:
+        ids = sorted(broken)
+        reasons = [broken[image_id] for image_id in ids]
+        columns = [pa.array(ids, pa.string()), pa.array(reasons, pa.string())]
+        tables.write_csv(pa.table(columns, ["image_id", "reason"]), path)
+
+
+def _describe_broken(data_dir: Path, broken: Mapping[str, str], n_images: int) -> str:
+    """Return the error that images cannot be used, with the first of them."""
+    lines = [f"{data_dir}: {len(broken):,} of {n_images:,} images cannot be used:"]
+    for image_id in sorted(broken)[:MOST_SHOWN]:
+        lines.append(f"  {image_id}: {broken[image_id]}")
+    n_hidden = len(broken) - MOST_SHOWN
+    if n_hidden > 0:
+        lines.append(f"  and {n_hidden:,} more; --list-broken FILE lists them all")
+    lines.append("Replace or remove them, or leave them out with --skip-broken FILE.")
+    return "\n".join(lines)
+
+
+def _without_broken(
+    manifest: pa.Table, broken: Mapping[str, str], classes: Sequence[str], data_dir: Path
+) -> pa.Table:
+    """Return a manifest without these images.
+
+    Raises:
+        ValueError: a class would have no image to train on
+    """
+    is_broken = pc.is_in(manifest["image_id"], pa.array(broken, pa.string()))
+    rest = manifest.filter(pc.invert(is_broken))
+    lost = sorted(_training_labels(manifest) - _training_labels(rest))
+    if lost:
+        names = ", ".join(repr(classes[label]) for label in lost[:MOST_SHOWN])
+        more = f" and {len(lost) - MOST_SHOWN} more" if len(lost) > MOST_SHOWN else ""
+        raise ValueError(
+            f"{data_dir}: no training image can be used of the class {names}{more}: "
+            "replace its images, or remove the class"
+        )
+    return rest
+
+
+def _training_labels(manifest: pa.Table) -> set[int]:
+    train = manifest.filter(pc.equal(manifest["split"], "train"))
+    return set(pc.unique(train["label"]).to_pylist())
+
+
+def _with_digests(manifest: pa.Table, digests: Mapping[str, str]) -> pa.Table:
+    """Return a manifest with the sha256 of images filled in that did not have it."""
+    ids, existing = manifest["image_id"].to_pylist(), manifest["sha256"].to_pylist()
+    filled = []
+    for image_id, digest in zip(ids, existing, strict=True):
+        filled.append(digest or digests[image_id])
+    position = manifest.schema.get_field_index("sha256")
+    field = manifest.schema.field(position)
+    return manifest.set_column(position, field, pa.array(filled, pa.string()))
+
+
+def _check_existing(folder: Path, imported: Dataset) -> None:
+    """Raise if the folder holds another base manifest; one without any sha256 may get them."""
+    path = folder / "base.parquet"
+    if not path.exists() or imported.base is None:
+        return
+    existing = tables.read_manifest(path, len(imported.classes))
+    new = imported.base
+    if existing["sha256"].null_count == len(existing):
+        existing, new = existing.drop_columns(["sha256"]), new.drop_columns(["sha256"])
+    if hashing.digest(existing) != hashing.digest(new):
+        raise ValueError(
+            f"{folder}: holds another base manifest: give another --as or --root, or delete it"
+        )
 
 
 def import_release(path: Path, root: Path) -> list[Dataset]:

@@ -30,7 +30,7 @@ from cnlw_tools.plans.noise_inputs import has_outlier_class
 from cnlw_tools.recipe.inputs import ImageSource, Inputs
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.registry import pick
-from cnlw_tools.sources import SOURCES, has_source, open_source
+from cnlw_tools.sources import SOURCES, has_source, open_images, open_source, read_source_info
 from cnlw_tools.sources.base import LocalSource
 from cnlw_tools.sources.composite import Reader
 from cnlw_tools.store.exclusions import find_exclusions
@@ -57,25 +57,31 @@ def load_dataset(recipe: Recipe, inputs: Inputs, executor: Executor = SERIAL) ->
     if recipe.side_table:
         dataset = dataset.with_side_table(Path(recipe.side_table))
     if inputs.store is not None:
-        source = open_images(dataset.source, recipe, inputs)
+        source = open_recipe_images(recipe, inputs)
         dataset = _with_store(dataset, inputs.store, source, executor)
     if recipe.donors:
-        source = open_images(dataset.source, recipe, inputs)
+        source = open_recipe_images(recipe, inputs)
         dataset = _with_donors(dataset, recipe, inputs, source)
     return dataset
 
 
-def open_images(name: str, recipe: Recipe, inputs: Inputs) -> ImageSource:
-    """Open a source of images.
+def open_recipe_images(recipe: Recipe, inputs: Inputs) -> ImageSource:
+    """Open the images of a recipe's dataset, which are compared with its base manifest.
 
     Raises:
-        ValueError, OSError: there is no source of that name, or the folder lacks what it needs
+        ValueError, OSError: no source reads them, or the folder lacks what it needs
     """
-    if not has_source(name, inputs):
+    _require_source(recipe, inputs)
+    return open_images(recipe.dataset, inputs)
+
+
+def _require_source(recipe: Recipe, inputs: Inputs) -> None:
+    """Raise if no source reads the images of a recipe's dataset."""
+    if not has_source(recipe.dataset, inputs):
         needs = f"; it needs {recipe.data_dir_layout}" if recipe.data_dir_layout else ""
         names = ", ".join(SOURCES)
-        raise ValueError(f"{name}: no source reads its images yet{needs}. Sources: {names}")
-    return open_source(name, inputs)
+        source = read_source_info(recipe.dataset, inputs).source
+        raise ValueError(f"{source}: no source reads its images yet{needs}. Sources: {names}")
 
 
 def _load_tables(recipe: Recipe, inputs: Inputs) -> Dataset:
@@ -85,11 +91,12 @@ def _load_tables(recipe: Recipe, inputs: Inputs) -> Dataset:
     if name in list_datasets(inputs.root) or not has_source(name, inputs):
         dataset = read_dataset(name, inputs.root)
     if dataset is not None and dataset.base is not None:
-        if inputs.data_dir is None or not has_source(dataset.source, inputs):
+        if inputs.data_dir is None or not has_source(name, inputs):
             return dataset
-        return _with_release(dataset, open_source(dataset.source, inputs), recipe)
+        return _with_release(dataset, open_source(name, inputs), recipe)
 
-    source = open_images(name, recipe, inputs)
+    _require_source(recipe, inputs)
+    source = open_source(name, inputs)
     empty = empty_dataset(name, source.classes())
     if dataset is None:
         dataset = empty

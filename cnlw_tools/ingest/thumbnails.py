@@ -16,7 +16,7 @@ from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.job import Job
 from cnlw_tools.images.pixels import decode, resize
 from cnlw_tools.recipe.inputs import ImageSource, Inputs
-from cnlw_tools.sources import open_source
+from cnlw_tools.sources import open_images
 
 IMAGES_PER_TASK = 1000
 CHANNELS = 3
@@ -28,7 +28,7 @@ Features = NDArray[np.float32]
 class _ThumbnailJob(Job):
     """What all tasks have in common."""
 
-    source: str
+    dataset: str
     inputs: Inputs
     size: int
 
@@ -41,7 +41,7 @@ class _Task(NamedTuple):
 
 
 def make_thumbnails(
-    source: str,
+    dataset: str,
     inputs: Inputs,
     ids: pa.ChunkedArray,
     size: int,
@@ -51,8 +51,8 @@ def make_thumbnails(
     """Return a side table (dataset/side_table.py) with a column `features`.
 
     Args:
-        source: of SOURCES
-        inputs: where the images lie
+        dataset: its name
+        inputs: where its tables and images lie
         ids: (n,) of the images
         size: pixels of the side; there are 3 size^2 features
         executor: where the images are read
@@ -66,7 +66,7 @@ def make_thumbnails(
     tasks = [_Task(start, names[start : start + IMAGES_PER_TASK]) for start in starts]
     features = np.empty((len(names), CHANNELS * size * size), np.float32)
     done = 0
-    job = _ThumbnailJob(source, inputs, size)
+    job = _ThumbnailJob(dataset, inputs, size)
     for start, rows in executor.map(partial(_run_task, job), tasks):
         features[start : start + len(rows)] = rows
         done += len(rows)
@@ -86,7 +86,7 @@ def _make_thumbnail(job: _ThumbnailJob, image_id: str) -> Features:
         image = decode(picture) if isinstance(picture, bytes) else picture.convert("RGB")
     except ValueError as error:
         raise ValueError(
-            f"image {image_id!r} of {job.source}: {error}: replace the file"
+            f"image {image_id!r} of {job.dataset}: {error}: replace the file"
         ) from error
     pixels = np.asarray(resize(image, job.size, "squash"), np.float32)
     return pixels.ravel() / 127.5 - 1
@@ -94,4 +94,4 @@ def _make_thumbnail(job: _ThumbnailJob, image_id: str) -> Features:
 
 @lru_cache(maxsize=1)
 def _source(job: _ThumbnailJob) -> ImageSource:
-    return open_source(job.source, job.inputs)
+    return open_images(job.dataset, job.inputs)

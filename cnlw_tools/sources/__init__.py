@@ -1,10 +1,14 @@
 """Where images come from: one file per source, and one line per dataset in the table below."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from cnlw_tools.dataset.dataset import DONOR_PREFIX, base_manifest_path, read_manifest_info
+from cnlw_tools.dataset.tables import ManifestInfo
 from cnlw_tools.recipe.inputs import ImageSource, Inputs
 from cnlw_tools.registry import pick
 from cnlw_tools.sources.base import Source
+from cnlw_tools.sources.checked import CheckedSource
 from cnlw_tools.sources.cifar10 import Cifar10
 from cnlw_tools.sources.cifar100 import Cifar100, Cifar100Coarse
 from cnlw_tools.sources.clothing1m import Clothing1m
@@ -23,7 +27,18 @@ from cnlw_tools.sources.webvision import WebVision, WebVisionMini
 from cnlw_tools.sources.white_noise import DISTRIBUTION_OF_DONOR, WhiteNoise
 from cnlw_tools.store.store import Store
 
-__all__ = ["SOURCES", "Source", "has_source", "open_donor", "open_reader", "open_source"]
+__all__ = [
+    "SOURCES",
+    "Source",
+    "has_source",
+    "open_donor",
+    "open_donor_images",
+    "open_images",
+    "open_new_source",
+    "open_reader",
+    "open_source",
+    "read_source_info",
+]
 
 SOURCES: Mapping[str, type[Source]] = {
     "shapes": Shapes,  # drawn from the image id alone
@@ -47,47 +62,117 @@ SOURCES: Mapping[str, type[Source]] = {
 }
 
 
-def has_source(name: str, inputs: Inputs) -> bool:
-    """Return whether a source reads the images of this name: the user's object, or one of ours."""
-    return name in SOURCES or (inputs.source is not None and inputs.source.name == name)
+def has_source(name: str, inputs: Inputs, manifest: Path | None = None) -> bool:
+    """Return whether a source reads the images of a dataset; see `open_source`."""
+    return _is_own(name, inputs) or read_source_info(name, inputs, manifest).source in SOURCES
 
 
-def open_source(name: str, inputs: Inputs) -> ImageSource:
-    """Open the source of a name.
+def read_source_info(name: str, inputs: Inputs, manifest: Path | None = None) -> ManifestInfo:
+    """Return which source reads the images of a dataset: as its base manifest says.
+
+    Args:
+        name: of the dataset
+        inputs: where its tables lie
+        manifest: the file of the base manifest. Default: the one in the folder of tables
+
+    Raises:
+        ValueError: the manifest cannot be read
+    """
+    return read_manifest_info(manifest or base_manifest_path(name, inputs.root), name)
+
+
+def open_source(name: str, inputs: Inputs, manifest: Path | None = None) -> ImageSource:
+    """Open the source of a dataset: the user's object, or the one that the base manifest names.
+
+    The arguments are those of `read_source_info`.
 
     Raises:
         LookupError: there is no such source
         ValueError, OSError: its images are not where they should be
     """
-    if inputs.source is not None and inputs.source.name == name:
+    if inputs.source is not None and _is_own(name, inputs):
         return inputs.source
-    return pick(SOURCES, name, "source of images")(inputs.data_dir)
+    return open_new_source(read_source_info(name, inputs, manifest), inputs.data_dir)
 
 
-def open_reader(source: str | None, donors: Sequence[str], inputs: Inputs) -> CompositeReader:
-    """Open whatever the images of a dataset are read from: source, donors, and store of web images.
-
-    Args:
-        source: name of the dataset's source; none: leave it out
-        donors: names of the donors to open
-        inputs: where the images lie
+def open_new_source(info: ManifestInfo, data_dir: Path | None) -> Source:
+    """Open a source as a base manifest names it.
 
     Raises:
-        ValueError, OSError: one of them is not where it should be
+        LookupError: there is no such source
+        ValueError, OSError: its images are not where they should be
     """
-    source_reader = open_source(source, inputs) if source else None
-    donor_readers = {name: open_donor(name, inputs) for name in donors}
-    store_reader = Store(inputs.store) if inputs.store else None
-    return CompositeReader(source_reader, donor_readers, store_reader)
+    return pick(SOURCES, info.source, "source of images")(data_dir)
 
 
-def open_donor(name: str, inputs: Inputs) -> Reader:
-    """Open the source of a donor, or white noise.
+def open_images(
+    name: str, inputs: Inputs, manifest: Path | None = None, prefix: str = ""
+) -> CheckedSource:
+    """Open the source of a dataset for reading: each image is compared with the base manifest.
+
+    Args:
+        name: of the dataset
+        inputs: where its tables and images lie
+        manifest: the file of the base manifest. Default: the one in the folder of tables
+        prefix: what that file has before every id of the source
+
+    Raises:
+        LookupError: there is no such source
+        ValueError, OSError: its images are not where they should be
+    """
+    source = open_source(name, inputs, manifest)
+    return CheckedSource(source, manifest or base_manifest_path(name, inputs.root), prefix)
+
+
+def open_donor(name: str, inputs: Inputs, tables: Path | None = None) -> Reader:
+    """Open the source of a donor, or white noise; see `open_donor_images`."""
+    if name in DISTRIBUTION_OF_DONOR:
+        return WhiteNoise()
+    return open_donor_images(name, inputs, tables)
+
+
+def open_donor_images(name: str, inputs: Inputs, tables: Path | None = None) -> CheckedSource:
+    """Open the source of a donor that is a dataset.
+
+    Args:
+        name: of the donor
+        inputs: where its tables and images lie
+        tables: the tables of a build. Default: the donor's own
 
     Raises:
         LookupError: there is no such donor
         ValueError, OSError: its images are not where they should be
     """
-    if name in DISTRIBUTION_OF_DONOR:
-        return WhiteNoise()
-    return SOURCES[name](inputs.donors.get(name))
+    donor_inputs = Inputs(inputs.root, inputs.donors.get(name))
+    manifest = tables / f"{DONOR_PREFIX}{name}.parquet" if tables else None
+    prefix = f"{name}/" if tables else ""
+    try:
+        return open_images(name, donor_inputs, manifest, prefix)
+    except ValueError as error:
+        raise ValueError(f"{error}; for a donor, use --donor {name}=DIR") from error
+
+
+def open_reader(
+    name: str | None, donors: Sequence[str], inputs: Inputs, tables: Path | None = None
+) -> CompositeReader:
+    """Open whatever the images of a dataset are read from: source, donors, and store of web images.
+
+    Args:
+        name: of the dataset; none: leave its own source out
+        donors: names of the donors to open
+        inputs: where the images lie
+        tables: the tables of a build, to compare images with. Default: those of the datasets
+
+    Raises:
+        ValueError, OSError: one of them is not where it should be
+    """
+    base = tables / "base.parquet" if tables else None
+    source_reader = open_images(name, inputs, base) if name else None
+    donor_readers = {donor: open_donor(donor, inputs, tables) for donor in donors}
+    store_reader = Store(inputs.store) if inputs.store else None
+    return CompositeReader(source_reader, donor_readers, store_reader)
+
+
+def _is_own(name: str, inputs: Inputs) -> bool:
+    """Return whether the images of a dataset are read by the user's object."""
+    return inputs.source is not None and inputs.source.name == name

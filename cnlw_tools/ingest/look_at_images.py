@@ -1,0 +1,86 @@
+"""One look at every image of a new dataset: its sha256, or the reason why it cannot be used."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cnlw_tools.dataset.tables import ManifestInfo
+from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
+from cnlw_tools.executor.job import Job
+from cnlw_tools.images.pixels import decode, picture_digest
+from cnlw_tools.sources import Source, open_new_source
+
+IMAGES_PER_TASK = 200
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LookJob(Job):
+    """What the reading of any image needs to know."""
+
+    info: ManifestInfo
+    data_dir: Path
+
+
+@dataclass(slots=True)
+class ImageReport:
+    """What came of looking at images."""
+
+    digests: dict[str, str] = field(default_factory=dict)  # image id -> sha256
+    broken: dict[str, str] = field(default_factory=dict)  # image id -> why it cannot be used
+
+
+def look_at_images(
+    job: LookJob,
+    manifest: pa.Table,
+    executor: Executor = SERIAL,
+    progress: Progress = no_progress,
+) -> ImageReport:
+    """Read, decode and hash every image of a manifest that does not give its sha256.
+
+    Sources of pixel arrays give it, since they have all pixels in memory.
+
+    Args:
+        job: says which source reads the images
+        manifest: as the source made it
+        executor: where the images are read
+        progress: is told how many images are done
+
+    Raises:
+        OSError: a worker process died
+    """
+    unknown = manifest.filter(pc.is_null(manifest["sha256"]))
+    ids = unknown["image_id"].to_pylist()
+    starts = range(0, len(ids), IMAGES_PER_TASK)
+    tasks = [ids[start : start + IMAGES_PER_TASK] for start in starts]
+    if len(tasks) < 2:
+        executor = SERIAL  # another process would take longer to start
+    report = ImageReport()
+    for part in executor.map(partial(_look_at_part, job), tasks):
+        report.digests |= part.digests
+        report.broken |= part.broken
+        progress("images", len(report.digests) + len(report.broken), len(ids))
+    return report
+
+
+def _look_at_part(job: LookJob, ids: Sequence[str]) -> ImageReport:
+    """Look at some images."""
+    source = _open(job)
+    report = ImageReport()
+    for image_id in ids:
+        try:
+            picture = source.read(image_id)
+            if isinstance(picture, bytes):
+                decode(picture)
+            report.digests[image_id] = picture_digest(picture)
+        except (LookupError, ValueError, OSError) as error:
+            report.broken[image_id] = str(error)
+    return report
+
+
+@lru_cache(maxsize=1)
+def _open(job: LookJob) -> Source:
+    return open_new_source(job.info, job.data_dir)

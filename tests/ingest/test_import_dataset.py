@@ -1,0 +1,296 @@
+"""An imported dataset is tied to its images: each is looked at once, and compared whenever it is read."""
+
+import csv
+import json
+import shutil
+from hashlib import sha256
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+from cnlw_tools.cli import main
+from cnlw_tools.dataset import dataset, tables
+from cnlw_tools.executor import EXECUTORS
+from cnlw_tools.ingest.import_dataset import import_source
+from tests.sources.conftest import draw_jpeg, put
+
+CLASSES = ("rose", "tulip")
+EACH = 6  # training images of a class
+
+
+def class_folders(folder: Path, first_seed: int = 0) -> Path:
+    """Write two classes of drawn photographs, all different."""
+    for label, name in enumerate(CLASSES):
+        for i in range(EACH):
+            put(folder / name / f"{i}.jpg", draw_jpeg(first_seed + 100 * label + i))
+    return folder
+
+
+def parquet_file(folder: Path, seeds: list[int]) -> Path:
+    """Write a dataset of Hugging Face whose rows alternate between two classes."""
+    rows = []
+    for row, seed in enumerate(seeds):
+        rows.append({"image": {"bytes": draw_jpeg(seed), "path": None}, "label": row % 2})
+    folder.mkdir(exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows), folder / "train-00000-of-00001.parquet")
+    return folder
+
+
+def run(*arguments: object) -> Result:
+    """Run a command."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def run_import(root: Path, folder: Path, *options: object, source: str = "folder") -> Result:
+    return run("import", source, folder, "--as", "flowers", "--root", root, *options)
+
+
+def run_build(root: Path, folder: Path, out: Path, *options: object) -> Result:
+    arguments = ["--root", root, "--data-dir", folder, "--noise", "blue", "--level", 50]
+    return run("build", "--dataset", "flowers", *arguments, "--out", out, "--workers", 1, *options)
+
+
+def validate(out: Path, *options: object) -> tuple[int, list[dict[str, str]]]:
+    """Return the exit code of `cnlw validate`, and its findings."""
+    result = run("validate", out, "--workers", 1, "--json", *options)
+    return result.exit_code, json.loads(result.stdout)["findings"]
+
+
+def test_import_writes_the_sha256_of_every_file(tmp_path: Path) -> None:
+    """The base manifest has the sha256 of each file, whatever the number of workers."""
+    folder = class_folders(tmp_path / "images")
+
+    with EXECUTORS["local"](2) as executor:
+        imported = import_source("folder", folder, "flowers", tmp_path, executor=executor).dataset
+
+    for row in imported.base.to_pylist():
+        assert row["sha256"] == sha256((folder / row["image_id"]).read_bytes()).hexdigest()
+    assert dataset.read_dataset("flowers", tmp_path).base.equals(imported.base)
+
+
+def test_an_array_source_has_the_sha256_of_its_pixels(tmp_path: Path, cifar: Path) -> None:
+    """What a source of arrays says about its pixels stays as it is, and a build compares it."""
+    other = tmp_path / "other"
+    shutil.copytree(cifar, other)
+    batch = other / "cifar-10-batches-py/data_batch_1"
+    content = bytearray(batch.read_bytes())
+    content[len(content) // 2] ^= 1  # one value of one pixel
+    batch.write_bytes(content)
+
+    imported = import_source("cifar10", cifar, "flowers", tmp_path).dataset
+    right = run_build(tmp_path, cifar, tmp_path / "right")
+    wrong = run_build(tmp_path, other, tmp_path / "wrong")
+
+    assert imported.base["sha256"].null_count == 0
+    assert right.exit_code == 0
+    assert wrong.exit_code == 1
+    assert f"of {other} is not the one that" in wrong.output
+
+
+def test_every_broken_image_is_listed_at_once(tmp_path: Path) -> None:
+    """Empty, truncated and HTML files are one error that names them all; nothing is written."""
+    folder, root = class_folders(tmp_path / "images"), tmp_path / "root"
+    root.mkdir()
+    put(folder / "rose/0.jpg", b"")
+    put(folder / "rose/1.jpg", draw_jpeg(1)[:200])
+    put(folder / "tulip/2.jpg", b"<html>not found</html>")
+
+    result = run_import(root, folder)
+
+    assert result.exit_code == 1
+    assert "3 of 12 images cannot be used" in result.output
+    assert all(name in result.output for name in ("rose/0.jpg", "rose/1.jpg", "tulip/2.jpg"))
+    assert "--skip-broken FILE" in result.output
+    assert [*root.iterdir()] == []
+
+
+def test_many_broken_images_are_counted(tmp_path: Path) -> None:
+    """Ten are shown, the others counted; --list-broken has them all, and nothing is imported."""
+    folder, listing = class_folders(tmp_path / "images"), tmp_path / "broken.csv"
+    for i in range(EACH):
+        put(folder / f"rose/{i}.jpg", b"")
+        put(folder / f"tulip/{i}.jpg", b"")
+
+    result = run_import(tmp_path, folder, "--list-broken", listing)
+    with listing.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert result.exit_code == 1
+    assert "and 2 more" in result.output
+    assert [row["image_id"] for row in rows] == sorted(
+        f"{name}/{i}.jpg" for name in CLASSES for i in range(EACH)
+    )
+    assert all(row["reason"] for row in rows)
+    assert not (tmp_path / "manifests").exists()
+
+
+def test_broken_images_are_left_out_if_asked(tmp_path: Path) -> None:
+    """--skip-broken imports the others, says what is left out, and a build needs no more."""
+    folder, listing = class_folders(tmp_path / "images"), tmp_path / "broken.csv"
+    put(folder / "rose/3.jpg", b"")
+
+    result = run_import(tmp_path, folder, "--skip-broken", listing)
+    second_result = run_import(tmp_path, folder, "--skip-broken", listing)
+    built = run_build(tmp_path, folder, tmp_path / "out")
+    exit_code, _ = validate(tmp_path / "out", "--data-dir", folder)
+    with listing.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert (result.exit_code, second_result.exit_code) == (0, 0)
+    assert f"1 images cannot be used and are left out: {listing}" in result.output
+    assert [row["image_id"] for row in rows] == ["rose/3.jpg"]
+    assert len(dataset.read_dataset("flowers", tmp_path).base) == 2 * EACH - 1
+    assert built.exit_code == 0, built.output
+    assert exit_code == 0
+
+
+def test_a_class_without_a_usable_image_is_an_error(tmp_path: Path) -> None:
+    """Leaving out all images of a class would be another dataset."""
+    folder = class_folders(tmp_path / "images")
+    for i in range(EACH):
+        put(folder / f"rose/{i}.jpg", b"")
+
+    result = run_import(tmp_path, folder, "--skip-broken", tmp_path / "broken.csv")
+
+    assert result.exit_code == 1
+    assert "no training image can be used of the class 'rose'" in result.output
+    assert not (tmp_path / "manifests").exists()
+
+
+def test_an_older_manifest_gets_the_sha256(tmp_path: Path) -> None:
+    """A manifest that was imported without any is completed; another one is left alone."""
+    folder = class_folders(tmp_path / "images")
+    imported = import_source("folder", folder, "flowers", tmp_path).dataset
+    path = tmp_path / "manifests/flowers/base.parquet"
+    position = imported.base.schema.get_field_index("sha256")
+    nothing = pa.nulls(len(imported.base), pa.string())
+    older = imported.base.set_column(position, imported.base.schema.field(position), nothing)
+    tables.write_parquet(older, path)
+
+    without = run_build(tmp_path, folder, tmp_path / "out")
+    again = run_import(tmp_path, folder)
+
+    assert without.exit_code == 0
+    assert again.exit_code == 0
+    assert dataset.read_dataset("flowers", tmp_path).base.equals(imported.base)
+
+
+def test_rows_in_another_order_are_no_relabelling(tmp_path: Path) -> None:
+    """Another file with as many rows is an error of build, of validate and of a second import."""
+    seeds = list(range(12))
+    folder, root, out = parquet_file(tmp_path / "data", seeds), tmp_path / "root", tmp_path / "out"
+    run_import(root, folder, source="hf")
+    assert run_build(root, folder, out).exit_code == 0
+    assert validate(out, "--data-dir", folder)[0] == 0
+    parquet_file(folder, seeds[::-1])
+
+    built = run_build(root, folder, tmp_path / "other")
+    features = run(
+        "features", "--dataset", "flowers", "--root", root, "--data-dir", folder,
+        "--out", tmp_path / "side.parquet", "--workers", 1,
+    )  # fmt: skip
+    exit_code, findings = validate(out, "--data-dir", folder)
+    imported = run_import(root, folder, source="hf")
+
+    for result in (built, features):
+        assert result.exit_code == 1
+        assert f"of {folder} is not the one that {root}/manifests/flowers/base.parquet" in (
+            result.output
+        )
+        assert "cnlw import" in result.output
+    assert exit_code == 1
+    assert {finding["check"] for finding in findings if finding["severity"] == "error"} == {
+        "source"
+    }
+    assert "holds another base manifest" in imported.output
+
+
+def test_one_changed_file_is_found(tmp_path: Path) -> None:
+    """A single file that was saved again is named by the build."""
+    folder = class_folders(tmp_path / "images")
+    run_import(tmp_path, folder)
+    put(folder / "tulip/4.jpg", draw_jpeg(999))
+
+    result = run_build(tmp_path, folder, tmp_path / "out")
+
+    assert result.exit_code == 1
+    assert "image 'tulip/4.jpg'" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_that_came_later_are_not_used(tmp_path: Path) -> None:
+    """The manifest says which images there are; one that is gone is an error."""
+    folder = class_folders(tmp_path / "images")
+    run_import(tmp_path, folder)
+    put(folder / "rose/new.jpg", draw_jpeg(999))
+    more = run_build(tmp_path, folder, tmp_path / "more")
+    (folder / "rose/2.jpg").unlink()
+    fewer = run_build(tmp_path, folder, tmp_path / "fewer")
+
+    assert more.exit_code == 0
+    assert "train 12" in more.output
+    assert fewer.exit_code == 1
+    assert "rose/2.jpg" in fewer.output
+
+
+@pytest.mark.parametrize("size", [None, 16])
+@pytest.mark.parametrize("other_label", [False, True])
+def test_twins_in_the_users_data_are_a_note(
+    tmp_path: Path, size: int | None, other_label: bool
+) -> None:
+    """Identical files are what the data are, under one label or two, with their folder and without."""
+    folder, out = class_folders(tmp_path / "images"), tmp_path / "out"
+    twin = "tulip/9.jpg" if other_label else "rose/9.jpg"
+    shutil.copy(folder / "rose/0.jpg", folder / twin)
+    run_import(tmp_path, folder)
+    run_build(tmp_path, folder, out, *(["--size", size] if size else []))
+
+    for options in ([], ["--data-dir", folder]):
+        exit_code, findings = validate(out, *options)
+        (finding,) = [finding for finding in findings if finding["check"] == "duplicates"]
+
+        assert exit_code == 0
+        assert finding["severity"] == "note"
+        assert "rose/0.jpg" in finding["message"]
+        assert twin in finding["message"]
+
+
+def test_one_picture_in_two_files_is_a_note(tmp_path: Path) -> None:
+    """Files of the same pixels differ in their bytes; each is proven, so the pair is the data's."""
+    folder, out = class_folders(tmp_path / "images"), tmp_path / "out"
+    original = draw_jpeg(0)
+    comment = b"\xff\xfe\x00\x07again"  # a segment of JPEG behind the start of the image
+    put(folder / "rose/9.jpg", original[:2] + comment + original[2:])
+    run_import(tmp_path, folder)
+    run_build(tmp_path, folder, out)
+
+    for options in ([], ["--data-dir", folder]):
+        exit_code, findings = validate(out, *options)
+        assert exit_code == 0
+        assert [f["severity"] for f in findings if f["check"] == "duplicates"] == ["note"]
+
+
+def test_an_image_under_another_id_is_an_error(tmp_path: Path) -> None:
+    """A twin that only the build has is a fault, even where the data have twins of their own."""
+    folder, out = class_folders(tmp_path / "images"), tmp_path / "out"
+    shutil.copy(folder / "rose/0.jpg", folder / "rose/9.jpg")
+    run_import(tmp_path, folder)
+    run_build(tmp_path, folder, out)
+    for path in (out / "data").glob("*.parquet"):
+        table = pq.read_table(path)
+        rows = table.to_pylist()
+        for row in rows:
+            if row["image_id"] == "rose/1.jpg":
+                row["image"] = {"bytes": (folder / "rose/2.jpg").read_bytes(), "path": None}
+        pq.write_table(pa.Table.from_pylist(rows, table.schema), path)
+
+    for options in ([], ["--data-dir", folder]):
+        exit_code, findings = validate(out, *options)
+        errors = [f for f in findings if f["check"] == "duplicates" and f["severity"] == "error"]
+
+        assert exit_code == 1
+        assert len(errors) == 1
+        assert "rose/1.jpg" in errors[0]["message"]
