@@ -72,10 +72,15 @@ def lab(tmp_path_factory, tiny):
             ledger.write_row(
                 Row(image_id, "x", "ok", None, 1, 0.0, "x", *facts, fingerprint(image), mtime)
             )
+    for name in ("rose", "tulip"):
+        (folder / "images" / name).mkdir(parents=True)
+        for i in range(101):  # of both classes, more than a single task takes
+            (folder / "images" / name / f"{i}.png").write_bytes(data)
     return folder
 
 
 COMMANDS = {
+    "import": "import folder images --root root --as flowers",
     "build": "build --noise red --level 20 --root root --store store --out build -o top=20",
     "plan": "plan --noise red --level 20 --root root --store store -o top=20",
     "validate": "validate build --store store",
@@ -88,7 +93,7 @@ COMMANDS = {
 def test_workers(workers, lab, pools, tmp_path, monkeypatch):
     """Every process of every command is counted; what one worker does, it does here."""
     monkeypatch.chdir(tmp_path)
-    for name in ("root", "store", "toy.toml"):
+    for name in ("root", "store", "images", "toy.toml"):
         (tmp_path / name).symlink_to(lab / name)
     opened = {}
     for name, words in COMMANDS.items():
