@@ -8,19 +8,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from cnlw_tools.files import texts
+from cnlw_tools.files.yaml_text import LARGEST_YAML, dump_yaml, parse_yaml
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.recipe.recipe import HIGHEST_LEVEL, RECORDED, Recipe
-from cnlw_tools.recipe.strict import DEEPEST, between, check_depth, read_dataclass
+from cnlw_tools.recipe.strict import between, read_dataclass
 
 CARD = "README.md"
 FENCE = "---\n"
 REMEDY = "point at a folder that `cnlw build` made"
-
-# libyaml is ten times faster, where it is installed
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +55,7 @@ def front_matter(card: BuildCard, hub: Mapping[str, Any]) -> str:
     for name, config in sorted(card.configs.items()):
         configs.append({"config_name": name, "data_files": data_files(config)})
     block = {**hub, "configs": configs, "cnlw": _to_block(card)}
-    text = yaml.dump(block, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=200)
-    return f"{FENCE}{text}{FENCE}"
+    return f"{FENCE}{dump_yaml(block)}{FENCE}"
 
 
 def _to_block(card: BuildCard) -> dict[str, Any]:
@@ -122,15 +117,9 @@ def read_block(folder: Path) -> dict[str, Any]:
     """
     source = f"{folder / CARD}: not the card of a build"
     head, _ = _read_parts(folder)
-    try:
-        block = _parse_yaml(head.removeprefix(FENCE))
-    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
-        # the last three: explicit tags on values that are not of them, such as `!!int ""`
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{source} ({type(error).__name__}: {reason}): {REMEDY}") from error
+    block = parse_yaml(head.removeprefix(FENCE), source, REMEDY)
     if not isinstance(block, dict):
         raise ValueError(f"{source}: {REMEDY}")
-    check_depth(block, source, REMEDY)  # an alias may hold itself
     return block
 
 
@@ -156,28 +145,15 @@ def _read_parts(folder: Path) -> tuple[str, str]:
     try:
         if not path.is_file():
             raise ValueError(missing)
-        content = path.read_text(encoding="utf-8")
+        content = texts.read_text(path, LARGEST_YAML, REMEDY)
     except (FileNotFoundError, NotADirectoryError):
         raise ValueError(missing) from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not the card of a build ({error}): {REMEDY}") from error
     except OSError as error:
         raise OSError(
             f"{path}: cannot be read ({error.strerror}): check its permissions and the disk"
         ) from error
     head, _, text = content.partition("\n" + FENCE)
     return head, text
-
-
-def _parse_yaml(text: str) -> Any:
-    """Return what a YAML text holds; libyaml would crash on one that is nested too deeply."""
-    depth = 0
-    for event in yaml.parse(text, _Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            raise ValueError(f"nested more than {DEEPEST} levels deep")
-    return yaml.load(text, _Loader)  # noqa: S506, the loader is a safe one
 
 
 def is_build(folder: Path) -> bool:

@@ -24,7 +24,8 @@ from cnlw_tools.dataset.table_io import (
     reject_duplicates,
 )
 from cnlw_tools.files import atomic_write
-from cnlw_tools.recipe.strict import parse_json, read_dataclass
+from cnlw_tools.files.texts import parse_json
+from cnlw_tools.recipe.strict import read_dataclass
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

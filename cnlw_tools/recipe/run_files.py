@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from cnlw_tools.files.texts import parse_json, read_text
 from cnlw_tools.recipe.recipe import HIGHEST_LEVEL
-from cnlw_tools.recipe.strict import Check, between, parse_json, read_dataclass, read_value
+from cnlw_tools.recipe.strict import Check, between, read_dataclass, read_value
 
 CONFIG, METRICS, RESULT = "config.json", "metrics.jsonl", "result.json"
 REMEDY = "delete the folder, or train it again"
@@ -127,8 +128,6 @@ def _read_json(path: Path) -> Any:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path, remedy=REMEDY)
     except FileNotFoundError:
         raise ValueError(f"{path}: the file is missing: {REMEDY}") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not text: {error}: {REMEDY}") from error

@@ -19,9 +19,7 @@ never another exception.
 """
 
 import dataclasses
-import json
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass
 from functools import cache
@@ -32,6 +30,7 @@ from typing import get_args as type_arguments
 from typing import get_origin as type_origin
 from typing import get_type_hints as type_hints
 
+from cnlw_tools.files.texts import check_depth
 from cnlw_tools.registry import suggest
 
 if TYPE_CHECKING:
@@ -39,10 +38,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="DataclassInstance")
 
-DEEPEST = 64  # levels of nesting; no file of ours has more than ten
 NAMES = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
 NAMES |= {NoneType: "null", Any: "a value that JSON can hold"}
-CONTAINERS = (Mapping, list, tuple, set)
 LARGEST = 10**300  # whole number that may stand for a float
 SHORT = Repr()
 SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 200
@@ -108,34 +105,6 @@ def choice(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def parse_json(
-    text: str | bytes,
-    source: str,
-    remedy: str = "",
-) -> Any:
-    """Return the value that a JSON text holds.
-
-    Raises:
-        ValueError: it is not JSON; the message begins with ``source`` and ends with ``remedy``
-    """
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{source}: not JSON: {error}{_tail(remedy)}") from error
-
-
-def parse_toml(text: str, source: str) -> dict[str, Any]:
-    """Return the table that a TOML text holds.
-
-    Raises:
-        ValueError: it is not TOML; the message begins with ``source``
-    """
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{source}: not TOML: {error}") from error
-
-
 def read_dataclass(
     cls: type[T],
     raw: Any,
@@ -178,25 +147,6 @@ def read_value(
     """
     check_depth(raw, source, remedy)
     return _Reader(source, remedy).value(hint, raw, "")
-
-
-def check_depth(
-    raw: Any,
-    source: str,
-    remedy: str = "",
-) -> None:
-    """Raise if values are nested without end, so that nothing later runs out of stack.
-
-    Raises:
-        ValueError: they are
-    """
-    values = [raw] if isinstance(raw, CONTAINERS) else []
-    for _ in range(DEEPEST):
-        values = _inner_values(values)
-        if not values:
-            return
-    message = f"nested more than {DEEPEST} levels deep: make it flatter"
-    raise ValueError(f"{source}: {message}{_tail(remedy)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,18 +351,6 @@ def _describe(hint: Any) -> str:
     if arguments:
         return f"a table, each value {_describe(arguments[1])}"
     return NAMES.get(hint, "a table of keys and values")
-
-
-def _inner_values(values: list[Any]) -> list[Any]:
-    """Return the containers that these containers hold, each object once."""
-    inner: dict[int, Any] = {}
-    for value in values:
-        if isinstance(value, Mapping):
-            value = value.values()
-        for item in value:
-            if isinstance(item, CONTAINERS):
-                inner[id(item)] = item
-    return list(inner.values())
 
 
 def _join(path: str, key: str) -> str:

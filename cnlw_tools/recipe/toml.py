@@ -2,13 +2,13 @@
 
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from cnlw_tools.recipe.strict import parse_toml
+from cnlw_tools.files.texts import LARGEST_TOML, parse_toml
+from cnlw_tools.files.untrusted import read_bytes, translate_errors
 
 FRACTION = re.compile(
     r"\s*\d+/[1-9]\d*\s*", re.ASCII
@@ -27,17 +27,15 @@ def read_toml(path: Path, kind: str) -> dict[str, Any]:
         FileNotFoundError: there is no such file
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, LARGEST_TOML, f"a {kind} is a page of text")
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{path}: there is no such {kind}; `cnlw list {_plural(kind)}` shows what there is"
         ) from None
     except IsADirectoryError:
         raise IsADirectoryError(f"{path}: a folder, not a {kind}: name the .toml file") from None
-    try:
+    with translate_errors(path, "TOML", "store it as UTF-8"):
         text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not TOML: {error}") from error
     return parse_toml(text, str(path))
 
 
@@ -66,8 +64,8 @@ def parse_option(text: str) -> tuple[str, Any]:
     if FRACTION.fullmatch(value):
         return name.strip(), float(Fraction(value))
     try:
-        return name.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        return name.strip(), parse_toml(f"value = {value}", f"option {name}")["value"]
+    except ValueError:
         return name.strip(), value
 
 

@@ -5,30 +5,20 @@ Five batches are for training and one is for testing. Image ids are ``train-0000
 Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
 """
 
-import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnlw_tools.files.pickles import read_pickle, to_array, to_arrays
+from cnlw_tools.files.untrusted import translate_errors
 from cnlw_tools.sources.formats.arrays import ArraySource, LabelledPixels
 
 SIDE = 32  # pixels
 PIXEL_BYTES = 3 * SIDE * SIDE  # of one image
-UNPICKLING_ERRORS = (  # a single wrong byte in a pickle may raise any of these
-    pickle.UnpicklingError,
-    EOFError,
-    LookupError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    ImportError,
-    MemoryError,
-    OverflowError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +42,6 @@ CIFAR10 = CifarFormat(
     },
     n_classes={"labels": 10},
 )
-
-
-class SafeUnpickler(pickle.Unpickler):
-    """Reads lists, numbers, strings and arrays, but runs no code from the untrusted pickle."""
-
-    ALLOWED_NAMES = frozenset({"_reconstruct", "ndarray", "dtype", "encode"})
-    ALLOWED_PACKAGES = frozenset({"numpy", "_codecs"})
-
-    def __init__(self, file: BinaryIO, title: str) -> None:
-        super().__init__(file, encoding="latin1")
-        self.title = title
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Return one of the few objects that unpickling an array needs; refuse all others."""
-        package = module.split(".")[0]
-        if name in self.ALLOWED_NAMES and package in self.ALLOWED_PACKAGES:
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(
-            f"it asks for {module}.{name}, which no {self.title} batch needs"
-        )
 
 
 class Cifar10(ArraySource):
@@ -112,16 +82,11 @@ def read_batch(path: Path, cifar_format: CifarFormat = CIFAR10) -> LabelledPixel
     remedy = f"unpack {cifar_format.archive} again"
     if not path.is_file():
         raise FileNotFoundError(f"{path}: the file is missing: {remedy}")
-    try:
-        with path.open("rb") as file:
-            content = SafeUnpickler(file, cifar_format.title).load()
-        pixels = np.asarray(content["data"])
-        labels = {key: np.asarray(content[key]) for key in cifar_format.n_classes}
-    except UNPICKLING_ERRORS as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"{path}: truncated, or not a batch of {cifar_format.title} ({reason}): {remedy}"
-        ) from error
+    kind = f"a batch of {cifar_format.title}"
+    content = read_pickle(path, kind, remedy)
+    with translate_errors(path, kind, remedy):
+        labels = to_arrays({key: content[key] for key in cifar_format.n_classes})
+        pixels = to_array(content["data"])
     for key, n_classes in cifar_format.n_classes.items():
         problem = _find_problem(pixels, labels[key], n_classes)
         if problem:

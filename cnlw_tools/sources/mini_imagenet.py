@@ -28,6 +28,7 @@ import pyarrow as pa
 
 from cnlw_tools import files
 from cnlw_tools.dataset import table_io
+from cnlw_tools.files.texts import read_text
 from cnlw_tools.images.pixels import SUFFIXES, Picture
 from cnlw_tools.sources.base import LocalSource, make_manifest
 from cnlw_tools.sources.formats.ilsvrc import VALIDATION_PREFIX, ValidationSet
@@ -218,7 +219,7 @@ class MiniImagenet(LocalSource):
         path = next((path for path in paths if path.is_file()), None)
         if path is None:
             return names
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in read_text(path).splitlines():
             match = COMPLETE_LIST_LINE.match(line)
             if match:
                 names.setdefault(match["wnid"], set()).add(match["name"])

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from cnlw_tools.files.untrusted import translate_errors
 from cnlw_tools.images.pixels import Picture, decode
 from cnlw_tools.recipe.inputs import SourceOptions
 from cnlw_tools.sources.base import make_manifest
@@ -28,6 +29,7 @@ from cnlw_tools.sources.hf import HuggingFace
 TRAIN_ANNOTATIONS = "cars_train_annos.mat"
 TEST_ANNOTATIONS = "cars_test_annos_withlabels.mat"
 ALL_ANNOTATIONS = "cars_annos.mat"  # the older file
+ANNOTATIONS = "annotations of cars"  # what errors call them
 IMAGE_FOLDERS = ("cars_train", "cars_test", "car_ims")
 ANNOTATION_FOLDERS = ("", "devkit/", "stanford_cars/", "stanford_cars/devkit/")
 
@@ -163,9 +165,11 @@ def read_annotations(path: Path, folder: str, split: str) -> list[Car]:
         ValueError: it is damaged, or another file
     """
     cars = []
-    for record in _read_records(path, ("bbox_x1", "class", "fname")):
-        image_path = f"{folder}/{record['fname']}"
-        cars.append(Car(image_path, _label(record), split, _box(record)))
+    records = _read_records(path, ("bbox_x1", "class", "fname"))
+    with translate_errors(path, ANNOTATIONS):
+        for record in records:
+            image_path = f"{folder}/{record['fname']}"
+            cars.append(Car(image_path, _label(record), split, _box(record)))
     return cars
 
 
@@ -177,16 +181,19 @@ def read_older_annotations(path: Path) -> list[Car]:
         ValueError: it is damaged, or another file
     """
     cars = []
-    for record in _read_records(path, ("bbox_x1", "class", "relative_im_path", "test")):
-        image_path = str(record["relative_im_path"])
-        split = "validation" if record["test"] else "train"
-        cars.append(Car(image_path, _label(record), split, _box(record)))
+    records = _read_records(path, ("bbox_x1", "class", "relative_im_path", "test"))
+    with translate_errors(path, ANNOTATIONS):
+        for record in records:
+            image_path = str(record["relative_im_path"])
+            split = "validation" if record["test"] else "train"
+            cars.append(Car(image_path, _label(record), split, _box(record)))
     return cars
 
 
 def _read_records(path: Path, fields: tuple[str, ...]) -> Any:
     """Return the annotations of a file as an array of records that have these fields."""
-    (records,) = matlab.read_variables(path, ["annotations"])
+    (variable,) = matlab.read_variables(path, ["annotations"])
+    records = np.atleast_1d(variable)
     names = records.dtype.names or ()
     for field in fields:
         if field not in names:
@@ -194,7 +201,7 @@ def _read_records(path: Path, fields: tuple[str, ...]) -> Any:
                 f"{path}: its annotations have no {field!r}: "
                 f"use the file {TEST_ANNOTATIONS} for the test images"
             )
-    return np.atleast_1d(records)
+    return records
 
 
 def _label(record: Any) -> int:

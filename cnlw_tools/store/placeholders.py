@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from cnlw_tools.files import atomic_write
+from cnlw_tools.files.texts import read_csv_rows
 from cnlw_tools.store.store import Store
 
 FILE_NAME = "placeholders.csv"  # in a store, and beside this module
@@ -25,15 +26,13 @@ def read_list(path: Path) -> dict[str, str]:
         ValueError: a line has no valid sha256
     """
     descriptions = {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for line, row in enumerate(csv.DictReader(file), 2):
-            digest = row.get("sha256") or ""
-            if not SHA256.fullmatch(digest):
-                raise ValueError(
-                    f"{path}: line {line}: no sha256. "
-                    "Fix: write 64 hex digits into the column sha256"
-                )
-            descriptions[digest.lower()] = row.get("what") or ""
+    for line, row in enumerate(read_csv_rows(path), 2):
+        digest = row.get("sha256", "")
+        if not SHA256.fullmatch(digest):
+            raise ValueError(
+                f"{path}: line {line}: no sha256. Fix: write 64 hex digits into the column sha256"
+            )
+        descriptions[digest.lower()] = row.get("what", "")
     return descriptions
 
 

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cnlw_tools import files
-from cnlw_tools.recipe.strict import parse_json, read_dataclass
+from cnlw_tools.files.texts import read_json
+from cnlw_tools.recipe.strict import read_dataclass
 from cnlw_tools.study.expand import RunSpec
 from cnlw_tools.study.spec import Study, parse_study
 
@@ -40,11 +41,7 @@ def read_study_file(folder: Path) -> StudyFile | None:
     path = folder / STUDY
     if not path.is_file():
         return None
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not text: {error}: {REMEDY}") from error
-    raw = parse_json(text, str(path), REMEDY)
+    raw = read_json(path, REMEDY)
     study_file = read_dataclass(StudyFile, raw, str(path), REMEDY)
     parse_study(
         raw["study"], f"{path}: study"

@@ -98,7 +98,7 @@ def test_truncated(cifar, tmp_path, size):
 
     with pytest.raises(
         ValueError,
-        match=r"b: truncated, or not a batch of CIFAR-10 .*: unpack cifar-10-python.tar.gz",
+        match=r"b: cannot be read as a batch of CIFAR-10 .*: unpack cifar-10-python.tar.gz",
     ):
         read_batch(tmp_path / "b")
 
@@ -136,7 +136,7 @@ def test_malicious_pickle(tmp_path, monkeypatch, protocol):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "b").write_bytes(pickle.dumps({"data": Malicious(), "labels": []}, protocol))
 
-    with pytest.raises(ValueError, match=r"it asks for posix.mkdir, which no CIFAR-10 batch needs"):
+    with pytest.raises(ValueError, match=r"it asks for posix.mkdir, which no numbers need"):
         read_batch(tmp_path / "b")
     assert not (tmp_path / "run").exists()
 

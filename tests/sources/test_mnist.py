@@ -43,7 +43,7 @@ def test_layouts(lay_out, inner):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t10k-labels-idx1-ubyte", b"", "truncated, or not an idx file"),
+        ("t10k-labels-idx1-ubyte", b"", "cannot be read as an idx file"),
         (
             "t10k-labels-idx1-ubyte",
             struct.pack(">HBBI", 0, 8, 1, 6) + bytes(6),
@@ -62,10 +62,10 @@ def test_layouts(lay_out, inner):
         (
             "t10k-labels-idx1-ubyte",
             struct.pack(">HBBI", 0, 9, 1, 5) + bytes(5),
-            "not an idx file of bytes in 1",
+            "cannot be read as an idx file of bytes in 1",
         ),
-        ("t10k-images-idx3-ubyte.gz", gzip.compress(bytes(300), mtime=0)[:-20], "truncated"),
-        ("t10k-images-idx3-ubyte.gz", b"not zipped", "truncated, or not an idx file"),
+        ("t10k-images-idx3-ubyte.gz", gzip.compress(bytes(300), mtime=0)[:-20], "cannot be read as an idx file"),
+        ("t10k-images-idx3-ubyte.gz", b"not zipped", "cannot be read as an idx file"),
     ],
 )
 def test_damaged(lay_out, name, content, message):

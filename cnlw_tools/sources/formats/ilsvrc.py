@@ -9,13 +9,14 @@ Images in class folders are of the class of their folder. Otherwise the classes 
 where the last two are in the order of the numbers in the names of the images.
 """
 
-import csv
-import tarfile
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cnlw_tools.files.archives import read_tar_members
+from cnlw_tools.files.texts import read_csv_rows
+from cnlw_tools.files.untrusted import translate_errors
 from cnlw_tools.sources.formats import matlab
 from cnlw_tools.sources.formats.image_files import find_images, read_image_file
 from cnlw_tools.sources.formats.tar import TarArchive
@@ -27,6 +28,7 @@ IMAGE_TAR = "ILSVRC2012_img_val.tar"
 KAGGLE_TABLE = "LOC_val_solution.csv"
 SYNSET_LIST = "imagenet_2012_validation_synset_labels.txt"
 DEVKIT = "ILSVRC2012_devkit_t12"
+LARGEST_DEVKIT = 64 << 20  # bytes, decompressed; it has 4 MB
 DEVKIT_NUMBERS = "data/ILSVRC2012_validation_ground_truth.txt"  # the class number of each image
 DEVKIT_SYNSETS = "data/meta.mat"  # the WordNet id of each class number
 
@@ -138,8 +140,8 @@ class ValidationSet:
             (synsets,) = matlab.read_variables(folder / DEVKIT_SYNSETS, ["synsets"])
         elif packed.is_file():
             members = [f"{DEVKIT}/{DEVKIT_NUMBERS}", f"{DEVKIT}/{DEVKIT_SYNSETS}"]
-            text, data = read_packed_members(packed, members)
-            class_numbers = text.decode().split()
+            text, data = read_tar_members(packed, members, LARGEST_DEVKIT)
+            class_numbers = text.decode(errors="replace").split()
             (synsets,) = matlab.read_variables(packed, ["synsets"], data)
         else:
             raise FileNotFoundError(
@@ -147,29 +149,17 @@ class ValidationSet:
                 f"{DEVKIT}.tar.gz, {SYNSET_LIST} or {KAGGLE_TABLE} here, "
                 "or the images into class folders"
             )
-        wnids = _wnid_of_number(synsets)
-        return [wnids[number] for number in class_numbers]
-
-
-def read_packed_members(path: Path, names: Sequence[str]) -> list[bytes]:
-    """Return the bytes of some members of a small compressed tar archive.
-
-    Raises:
-        ValueError: the archive is damaged, or has no such member
-    """
-    try:
-        with tarfile.open(path) as archive:
-            files = [archive.extractfile(name) for name in names]
-            return [file.read() for file in files if file]
-    except (tarfile.TarError, EOFError, OSError, KeyError) as error:
-        raise ValueError(f"{path}: damaged, or another archive ({error}): copy it again") from error
+        with translate_errors(self.folder / DEVKIT, "the devkit", "copy it again"):
+            wnids = _wnid_of_number(synsets)
+            return [wnids[number] for number in class_numbers]
 
 
 def _read_kaggle_table(path: Path) -> dict[str, str]:
     """Return the WordNet id of each image; its prediction string begins with it."""
     wnids = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
+    rows = read_csv_rows(path)
+    with translate_errors(path, "Kaggle's table"):
+        for row in rows:
             words = row["PredictionString"].split()
             wnids[f"{row['ImageId']}.JPEG"] = words[0]
     return wnids

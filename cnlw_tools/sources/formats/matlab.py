@@ -1,21 +1,10 @@
-"""MATLAB files, read by scipy, which comes with the extra ``sources`` and is imported only here."""
+"""MATLAB files, read by scipy, which comes with the extra ``sources``."""
 
-import zlib
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-READ_ERRORS = (  # what scipy raises on a damaged file
-    ValueError,
-    TypeError,
-    LookupError,
-    EOFError,
-    zlib.error,
-    NotImplementedError,
-    OSError,
-    OverflowError,
-)
+from cnlw_tools.files.arrays import read_mat
 
 
 def read_variables(
@@ -36,18 +25,9 @@ def read_variables(
         OSError: the file is missing
         ValueError: the file is damaged, or a variable is missing
     """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
     if data is None and not path.is_file():
         raise FileNotFoundError(f"{path}: the file is missing: complete your copy")
-    file = BytesIO(data) if data else path
-    try:
-        variables = loadmat(file, variable_names=names, squeeze_me=squeeze)
-    except (*READ_ERRORS, MatReadError) as error:
-        raise ValueError(
-            f"{path}: cannot be read as a MATLAB file ({error}): copy it again"
-        ) from error
+    variables = read_mat(path, names, data, squeeze)
     missing = [name for name in names if name not in variables]
     if missing:
         raise ValueError(f"{path}: it has no variable {missing[0]!r}: use the official file")

@@ -1,10 +1,14 @@
 """Tar archives, read by offset: nothing is unpacked, and archives may be nested."""
 
-import tarfile
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+
+from cnlw_tools.files.archives import open_tar
+from cnlw_tools.files.untrusted import BadFile, check_regular
+
+BLOCK_SIZE = 512  # bytes
 
 
 class ByteRange(NamedTuple):
@@ -60,27 +64,23 @@ def list_members(path: Path, archive: ByteRange) -> dict[str, ByteRange]:
     Raises:
         ValueError: it is not a tar archive, it is cut off, or two members have the same name
     """
-    try:
-        with path.open("rb") as file:
-            file.seek(archive.offset)
-            return _read_headers(file, path, archive)
-    except tarfile.TarError as error:
-        raise ValueError(
-            f"{path}: this is no tar archive, or it is damaged ({error}): copy it again"
-        ) from error
+    check_regular(path)
+    with path.open("rb") as file:
+        file.seek(archive.offset)
+        return _read_headers(file, path, archive)
 
 
 def _read_headers(file: BinaryIO, path: Path, archive: ByteRange) -> dict[str, ByteRange]:
     members: dict[str, ByteRange] = {}
-    with tarfile.TarFile(fileobj=file) as reader:
+    with open_tar(file, path) as reader:
         while header := reader.next():
             reader.members = []  # type: ignore[attr-defined]  # do not keep a million headers
             name = header.name.rpartition("/")[2]
             member = ByteRange(header.offset_data, header.size)
             if member.end > archive.end:
-                raise ValueError(f"{path}: cut off in {name}: copy it again")
+                raise BadFile(f"{path}: cut off in {name}: copy it again")
             if header.isfile() and members.setdefault(name, member) != member:
-                raise ValueError(
+                raise BadFile(
                     f"{path}: two members are called {name}: use the original archive, "
                     "where names are unique"
                 )
@@ -91,6 +91,6 @@ def _read_headers(file: BinaryIO, path: Path, archive: ByteRange) -> dict[str, B
 def _check_end_mark(file: BinaryIO, path: Path, offset: int, end: int) -> None:
     """Check that a block of zeros follows the last member, as in every whole archive."""
     file.seek(offset)
-    block = file.read(min(tarfile.BLOCKSIZE, end - offset))
-    if block != bytes(tarfile.BLOCKSIZE):
-        raise ValueError(f"{path}: damaged or cut off at byte {offset}: copy it again")
+    block = file.read(min(BLOCK_SIZE, end - offset))
+    if block != bytes(BLOCK_SIZE):
+        raise BadFile(f"{path}: damaged or cut off at byte {offset}: copy it again")

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from cnlw_tools.files.texts import read_text
+
 
 def read_lines(path: Path) -> list[str]:
     """Return the lines of a list without surrounding blanks; empty lines are left out.
@@ -12,11 +14,9 @@ def read_lines(path: Path) -> list[str]:
         ValueError: it is not text
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, remedy="copy this file again")
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: the list is missing: complete your copy") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 ({error.reason}): copy this file again") from error
     lines = [line.strip() for line in text.splitlines()]
     return [line for line in lines if line]
 

@@ -1,0 +1,169 @@
+"""Text, CSV, JSON and TOML.
+
+A text may nest without end, and empty lists of JSON become 64 bytes each, from 3. So sizes, values
+and depths are limited. A key that stands twice is an error, as the parser would drop the first one.
+"""
+
+import csv
+import json
+import math
+import tomllib
+from collections import Counter
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from cnlw_tools.files.untrusted import BadFile, check_size, read_bytes, translate_errors
+
+LARGEST_JSON = 256 << 20  # bytes; the largest published table of verdicts has 60 MB
+LARGEST_TOML = 4 << 20  # bytes; a matrix of 100 classes takes 100 kB
+LARGEST_TEXT = 256 << 20  # bytes; the lists of a million images have 60 MB
+MOST_VALUES = 10_000_000  # of a text: some 64 bytes of memory each
+DEEPEST = 64  # levels of nesting; no file of ours has more than ten
+SMALLEST_INTEGER, LARGEST_INTEGER = -(1 << 63), (1 << 64) - 1
+CONTAINERS = (Mapping, list, tuple, set)
+
+
+def read_text(
+    path: Path,
+    limit: int = LARGEST_TEXT,
+    remedy: str = "store it as UTF-8",
+) -> str:
+    """Return the text of a file in UTF-8, without a byte order mark.
+
+    Raises:
+        BadFile: it is too long, not UTF-8, or no regular file
+        OSError: it cannot be read
+    """
+    data = read_bytes(path, limit)
+    with translate_errors(path, "text in UTF-8", remedy):
+        return data.decode("utf-8-sig")
+
+
+def read_csv_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file by the names of its columns; a missing value is empty.
+
+    Raises:
+        BadFile: it is no CSV file in UTF-8
+        OSError: it cannot be read
+    """
+    text = read_text(path)
+    rows = []
+    with translate_errors(path, "CSV", "store it as CSV in UTF-8"):
+        for record in csv.DictReader(StringIO(text, newline="")):
+            record.pop(None, None)  # values behind the last column
+            rows.append({name: value or "" for name, value in record.items()})
+    return rows
+
+
+def read_json(path: Path, remedy: str = "") -> Any:
+    """Return the value that a JSON file holds.
+
+    Raises:
+        BadFile: it is no JSON, or one beyond the limits of this module
+        OSError: it cannot be read
+    """
+    return parse_json(read_bytes(path, LARGEST_JSON), str(path), remedy)
+
+
+def parse_json(
+    text: str | bytes,
+    source: str,
+    remedy: str = "",
+) -> Any:
+    """Return the value that a JSON text holds.
+
+    Args:
+        text: as bytes it is UTF-8, with or without a byte order mark
+        source: begins the error
+        remedy: ends it
+
+    Raises:
+        BadFile: it is no JSON, or one beyond the limits of this module
+    """
+    check_size(source, len(text), LARGEST_JSON)
+    with translate_errors(source, "JSON", remedy):
+        if isinstance(text, bytes):
+            text = text.decode("utf-8-sig")
+        n_values = sum(map(text.count, ",:[{"))
+        if n_values > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES:,} values")
+        value = json.loads(
+            text,
+            parse_int=_to_integer,
+            parse_float=_to_float,
+            object_pairs_hook=_to_object,
+        )
+    check_depth(value, source, remedy)
+    return value
+
+
+def parse_toml(
+    text: str,
+    source: str,
+    remedy: str = "",
+) -> dict[str, Any]:
+    """Return the table that a TOML text holds.
+
+    Raises:
+        BadFile: it is no TOML, or one beyond the limits of this module
+    """
+    check_size(source, len(text), LARGEST_TOML)
+    with translate_errors(source, "TOML", remedy):
+        table = tomllib.loads(text, parse_float=_to_float)
+    check_depth(table, source, remedy)
+    return table
+
+
+def check_depth(
+    raw: Any,
+    source: str,
+    remedy: str = "",
+) -> None:
+    """Raise if values are nested without end, so that nothing later runs out of stack.
+
+    Raises:
+        BadFile: they are
+    """
+    values = [raw] if isinstance(raw, CONTAINERS) else []
+    for _ in range(DEEPEST):
+        values = _inner_values(values)
+        if not values:
+            return
+    tail = f": {remedy}" if remedy else ""
+    raise BadFile(f"{source}: nested more than {DEEPEST} levels deep: make it flatter{tail}")
+
+
+def _inner_values(values: list[Any]) -> list[Any]:
+    """Return the containers that these containers hold, each object once."""
+    inner: dict[int, Any] = {}
+    for value in values:
+        if isinstance(value, Mapping):
+            value = value.values()
+        for item in value:
+            if isinstance(item, CONTAINERS):
+                inner[id(item)] = item
+    return list(inner.values())
+
+
+def _to_integer(digits: str) -> int:
+    value = int(digits)
+    if not SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
+        raise ValueError(f"the number {digits[:40]} does not fit into 64 bits")
+    return value
+
+
+def _to_float(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value) and "inf" not in digits:
+        raise ValueError(f"the number {digits[:40]} does not fit into 64 bits")
+    return value
+
+
+def _to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        ((name, n_times),) = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"the key {name[:40]!r} stands {n_times} times in one object")
+    return table
