@@ -36,8 +36,7 @@ def open_zip(file: Path | BinaryIO, place: Path) -> Iterator[ZipFile]:
     """Open a zip archive; ``place`` is what errors call it.
 
     Raises:
-        BadFile: it is none
-        OSError: it cannot be read
+        BadFile, OSError: it is none, or cannot be read
     """
     with open_zip_file(file, place) as archive:
         yield archive
@@ -47,8 +46,7 @@ def open_zip_file(file: Path | BinaryIO, place: Path) -> ZipFile:
     """Open a zip archive that stays open.
 
     Raises:
-        BadFile: it is none, or has too many members
-        OSError: it cannot be read
+        BadFile, OSError: it is none, has too many members, or cannot be read
     """
     if isinstance(file, Path):
         check_regular(file)
@@ -107,8 +105,7 @@ def open_gzip(
         total: bytes, decompressed
 
     Raises:
-        BadFile: it is damaged, or no regular file
-        OSError: it cannot be read
+        BadFile, OSError: it is damaged, no regular file, or cannot be read
     """
     check_regular(path)
     open_file: Any = gzip.open if path.suffix == ".gz" else open
@@ -146,8 +143,7 @@ def read_tar_members(
         limit: how many bytes the archive may have, decompressed, up to the last of them
 
     Raises:
-        BadFile: it is damaged or too long, or has no such member
-        OSError: it cannot be read
+        BadFile, OSError: it is damaged or too long, has no such member, or cannot be read
     """
     contents: dict[str, bytes] = {}
     with open_gzip(path, TAR, limit) as reader:

@@ -34,8 +34,7 @@ def read_npy(path: Path, remedy: str = SAVE_AGAIN) -> NDArray[Any]:
     """Return the numbers of an .npy file, in the byte order of this machine.
 
     Raises:
-        BadFile: it is damaged, or holds something else
-        OSError: it cannot be read
+        BadFile, OSError: it is damaged, holds something else, or cannot be read
     """
     size = check_regular(path)
     with translate_errors(path, NPY, remedy), path.open("rb") as file:
@@ -46,8 +45,7 @@ def map_npy(path: Path, remedy: str = SAVE_AGAIN) -> NDArray[Any]:
     """Return the numbers of an .npy file, which stay on the disk until they are looked at.
 
     Raises:
-        BadFile: it is damaged
-        OSError: it cannot be read
+        BadFile, OSError: it is damaged, or cannot be read
     """
     check_regular(path)
     with translate_errors(path, NPY, remedy):
@@ -79,8 +77,7 @@ def read_matrix(path: Path, remedy: str = "") -> NDArray[Any]:
     """Return a matrix of a .npy file, or of a CSV file without a header.
 
     Raises:
-        BadFile: it is no matrix
-        OSError: it cannot be read
+        BadFile, OSError: it is no matrix, or cannot be read
     """
     if path.suffix == ".npy":
         return read_npy(path, remedy)
@@ -105,8 +102,7 @@ def read_mat(
         squeeze: drop axes of length 1
 
     Raises:
-        BadFile: it is damaged, too large, or of MATLAB 7.3
-        OSError: it cannot be read
+        BadFile, OSError: it is damaged, too large, of MATLAB 7.3, or cannot be read
     """
     from scipy.io import loadmat
 

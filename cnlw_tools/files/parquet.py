@@ -45,8 +45,7 @@ def read_table(
         remedy: ends the errors
 
     Raises:
-        BadFile: it is damaged, too large in memory, or lacks a column
-        OSError: it cannot be read
+        BadFile, OSError: it is damaged, too large in memory, lacks a column, or cannot be read
     """
     with open_parquet(path, remedy) as file, translate_errors(path, PARQUET, remedy):
         check_decoded_size(file, path, columns, remedy)
@@ -62,8 +61,7 @@ def open_parquet(
     """Open a Parquet file; call its methods inside `translate_errors`.
 
     Raises:
-        BadFile: it is none
-        OSError: it cannot be read
+        BadFile, OSError: it is none, or cannot be read
     """
     check_regular(path)
     with translate_errors(path, PARQUET, remedy):
@@ -76,8 +74,7 @@ def read_schema(path: Path, remedy: str = MAKE_AGAIN) -> pa.Schema:
     """Return the columns of a Parquet file and their metadata.
 
     Raises:
-        BadFile: it is none
-        OSError: it cannot be read
+        BadFile, OSError: it is none, or cannot be read
     """
     with open_parquet(path, remedy) as file, translate_errors(path, PARQUET, remedy):
         return file.schema_arrow
@@ -87,8 +84,7 @@ def read_n_rows(path: Path, remedy: str = MAKE_AGAIN) -> int:
     """Return the number of rows that the footer of a Parquet file says.
 
     Raises:
-        BadFile: it is none
-        OSError: it cannot be read
+        BadFile, OSError: it is none, or cannot be read
     """
     with open_parquet(path, remedy) as file, translate_errors(path, PARQUET, remedy):
         return int(file.metadata.num_rows)
@@ -104,8 +100,7 @@ def read_row_group(
     """Return the rows of one row group.
 
     Raises:
-        BadFile: it is damaged, too large in memory, or lacks a column
-        OSError: it cannot be read
+        BadFile, OSError: it is damaged, too large in memory, lacks a column, or cannot be read
     """
     with translate_errors(path, PARQUET, remedy):
         check_decoded_size(file, path, columns, remedy, [row_group])
@@ -140,8 +135,7 @@ def read_arrow(path: Path, remedy: str = MAKE_AGAIN) -> pa.Table:
     """Return the rows of an Arrow file, a stream or Feather; they stay on the disk where they can.
 
     Raises:
-        BadFile: it is damaged, or too large in memory
-        OSError: it cannot be read
+        BadFile, OSError: it is damaged, too large in memory, or cannot be read
     """
     limit = _limit(check_regular(path))
     batches = []

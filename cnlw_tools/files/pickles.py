@@ -59,11 +59,7 @@ class PickledType:
         self.order = _checked_text(state[1])
 
     def to_numpy(self) -> np.dtype[Any]:
-        """Return the type.
-
-        Raises:
-            ValueError: it is none of numbers
-        """
+        """Return the type; a ValueError if it is none of numbers."""
         if not NUMBER_TYPE.fullmatch(self.code) or self.order not in ("<", ">", "|", "="):
             raise ValueError(f"the type {self.order}{self.code} is none of numbers")
         return np.dtype(self.order + self.code)
@@ -85,22 +81,14 @@ class PickledArray:
         self.shape, self.dtype, self.is_fortran, self.data = state[-4:]
 
     def to_numpy(self) -> NDArray[Any]:
-        """Return the numbers.
-
-        Raises:
-            ValueError: they do not fit to the shape, or are none
-        """
+        """Return the numbers; a ValueError if they do not fit to the shape, or are none."""
         data = self.data.encode("latin1") if isinstance(self.data, str) else self.data
         values = np.frombuffer(data, _checked_type(self.dtype).to_numpy())
         order: Any = "F" if self.is_fortran else "C"
         return values.reshape(_checked_shape(self.shape), order=order)
 
     def item(self) -> Any:
-        """Return the only object of an array of objects.
-
-        Raises:
-            ValueError: it holds something else
-        """
+        """Return the only object of an array of objects; a ValueError if there is none."""
         is_object = isinstance(self.dtype, PickledType) and self.dtype.code in ("O", "O8")
         if not is_object or not isinstance(self.data, list) or len(self.data) != 1:
             raise ValueError("not an array of one dict")
@@ -137,11 +125,7 @@ class PickledTensor:
         self.strides = strides
 
     def to_numpy(self) -> NDArray[Any]:
-        """Return the numbers.
-
-        Raises:
-            ValueError: they do not lie one behind the other in the storage
-        """
+        """Return the numbers; a ValueError if they are no block of the storage."""
         shape = _checked_shape(self.shape)
         values = np.frombuffer(self.storage.data, self.storage.dtype.to_numpy())
         expected_strides = [int(np.prod(shape[axis + 1 :])) for axis in range(len(shape))]
@@ -208,13 +192,7 @@ class Unpickler(pickle.Unpickler):
     def _array(self, *_: Any) -> PickledArray:
         return PickledArray()
 
-    def _buffer(
-        self,
-        data: Any,
-        dtype: Any,
-        shape: Any,
-        order: str,
-    ) -> PickledArray:
+    def _buffer(self, data: Any, dtype: Any, shape: Any, order: str) -> PickledArray:
         array = PickledArray()
         array.__setstate__([shape, dtype, order == "F", data])
         return array
@@ -224,12 +202,7 @@ class Unpickler(pickle.Unpickler):
         return np.frombuffer(raw, _checked_type(dtype).to_numpy())[0].item()
 
     def _tensor(
-        self,
-        storage: Any,
-        offset: Any,
-        shape: Any,
-        strides: Any,
-        *_: Any,
+        self, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any
     ) -> PickledTensor:
         if not isinstance(storage, PickledStorage):
             raise pickle.UnpicklingError("a tensor without a storage")
@@ -253,23 +226,12 @@ def read_pickle(
 
 
 def load_pickle(file: BinaryIO) -> Any:
-    """Return what the next pickle of a file holds.
-
-    Raises:
-        Exception: it is no pickle, or asks for more than numbers need
-    """
-    begin = file.tell()
-    _check_positions(file)
-    file.seek(begin)
-    return Unpickler(file).load()
+    """Return what the next pickle of a file holds; any error if it is none of numbers."""
+    return _checked_unpickler(file).load()
 
 
 def read_pickled_npy(file: BinaryIO) -> dict[str, Any]:
-    """Return the dict that an .npy file of one object holds, behind its header.
-
-    Raises:
-        Exception: it is no such file
-    """
+    """Return the dict of an .npy file of one object, behind its header; any error if none."""
     array = load_pickle(file)
     if not isinstance(array, PickledArray):
         raise ValueError("not an array of one dict")
@@ -291,11 +253,7 @@ def read_torch(path: Path, remedy: str = COPY_AGAIN) -> dict[str, Any]:
 
 
 def to_array(value: Any) -> NDArray[Any]:
-    """Return an array, a tensor or a list of numbers, as a pickle holds it, as an array.
-
-    Raises:
-        ValueError: it is none of these
-    """
+    """Return a pickled array, tensor or list of numbers as an array; a ValueError if neither."""
     if isinstance(value, PickledArray | PickledTensor):
         return value.to_numpy()
     if isinstance(value, list) and all(map(_is_number, value)):
@@ -304,11 +262,7 @@ def to_array(value: Any) -> NDArray[Any]:
 
 
 def to_arrays(content: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
-    """Return all values of a dict as `to_array` does.
-
-    Raises:
-        ValueError: a value is none of numbers; it is named
-    """
+    """Return all values of a dict as `to_array` does; its error names the value."""
     arrays = {}
     for name, value in content.items():
         try:
@@ -321,7 +275,8 @@ def to_arrays(content: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
 def _read_torch_zip(file: BinaryIO, path: Path) -> Any:
     with archives.open_zip(file, path) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-        unpickler = _checked_unpickler(archives.read_member(archive, name, LARGEST_PICKLE, path))
+        data = archives.read_member(archive, name, LARGEST_PICKLE, path)
+        unpickler = _checked_unpickler(BytesIO(data))
         content = unpickler.load()
         folder = name.removesuffix("data.pkl")
         for key, storage in unpickler.storages.items():
@@ -334,10 +289,7 @@ def _read_old_torch(file: BinaryIO) -> Any:
     if load_pickle(file) != TORCH_MAGIC or load_pickle(file) != TORCH_PROTOCOL:
         raise ValueError("neither a zip archive nor the older format")
     load_pickle(file)  # byte order and sizes of types: the same everywhere today
-    begin = file.tell()
-    _check_positions(file)
-    file.seek(begin)
-    unpickler = Unpickler(file)
+    unpickler = _checked_unpickler(file)
     content = unpickler.load()
     for key in load_pickle(file):
         storage = unpickler.storages[str(key)]
@@ -347,9 +299,11 @@ def _read_old_torch(file: BinaryIO) -> Any:
     return content
 
 
-def _checked_unpickler(data: bytes) -> Unpickler:
-    _check_positions(BytesIO(data))
-    return Unpickler(BytesIO(data))
+def _checked_unpickler(file: BinaryIO) -> Unpickler:
+    begin = file.tell()
+    _check_positions(file)
+    file.seek(begin)
+    return Unpickler(file)
 
 
 def _check_positions(file: BinaryIO) -> None:

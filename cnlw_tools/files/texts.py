@@ -33,8 +33,7 @@ def read_text(
     """Return the text of a file in UTF-8, without a byte order mark.
 
     Raises:
-        BadFile: it is too long, not UTF-8, or no regular file
-        OSError: it cannot be read
+        BadFile, OSError: it is too long, not UTF-8, no regular file, or cannot be read
     """
     data = read_bytes(path, limit)
     with translate_errors(path, "text in UTF-8", remedy):
@@ -45,8 +44,7 @@ def read_csv_rows(path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file by the names of its columns; a missing value is empty.
 
     Raises:
-        BadFile: it is no CSV file in UTF-8
-        OSError: it cannot be read
+        BadFile, OSError: it is no CSV file in UTF-8, or cannot be read
     """
     text = read_text(path)
     rows = []
@@ -61,8 +59,7 @@ def read_json(path: Path, remedy: str = "") -> Any:
     """Return the value that a JSON file holds.
 
     Raises:
-        BadFile: it is no JSON, or one beyond the limits of this module
-        OSError: it cannot be read
+        BadFile, OSError: it is no JSON, beyond the limits of this module, or cannot be read
     """
     return parse_json(read_bytes(path, LARGEST_JSON), str(path), remedy)
 
