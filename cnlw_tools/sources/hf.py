@@ -19,9 +19,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cnlw_tools.files.texts import parse_json
 from cnlw_tools.images.pixels import Picture
 from cnlw_tools.recipe.inputs import SourceOptions
-from cnlw_tools.recipe.strict import parse_json
 from cnlw_tools.sources.base import LocalSource, make_manifest
 from cnlw_tools.sources.formats.class_labels import (
     JoinedLabels,
