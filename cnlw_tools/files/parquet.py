@@ -1,4 +1,4 @@
-"""Parquet and Arrow files.
+"""Parquet files.
 
 A Parquet file stores a value once, in a dictionary, and rows that point at it: a text of 1 MB in a
 million rows takes 1 MB on the disk and 1 TB in memory. What the footer says of sizes does not count
@@ -26,7 +26,7 @@ from cnlw_tools.files.untrusted import (
 LEAST_LIMIT = 512 << 20  # bytes that a file of any size may become
 EXPANSION = 32  # a larger file may become so many times its size; labels shrink so, ids do not
 MAKE_AGAIN = "make or copy this file again"
-PARQUET, ARROW = "Parquet", "an Arrow file"
+PARQUET = "Parquet"
 WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}  # bytes
 TEXT_WIDTH = 8  # bytes of a row of text or bytes beside its content: where it begins
 PREFIX_ENCODING = "DELTA_BYTE_ARRAY"  # a value is the begin of the last one, and a rest
@@ -129,29 +129,6 @@ def read_batches(
         if batch is None:
             return
         yield batch
-
-
-def read_arrow(path: Path, remedy: str = MAKE_AGAIN) -> pa.Table:
-    """Return the rows of an Arrow file, a stream or Feather; they stay on the disk where they can.
-
-    Raises:
-        BadFile, OSError: it is damaged, too large in memory, or cannot be read
-    """
-    limit = _limit(check_regular(path))
-    batches = []
-    n_bytes = 0
-    with translate_errors(path, ARROW, remedy):
-        source = pa.memory_map(str(path))
-        is_file = bytes(source.read(6)) == b"ARROW1"
-        source.seek(0)
-        open_reader = pa.ipc.open_file if is_file else pa.ipc.open_stream
-        reader = open_reader(source)
-        for batch in _record_batches(reader, is_file):
-            batches.append(batch)
-            n_bytes += batch.get_total_buffer_size()
-            if n_bytes > limit:
-                raise ValueError(f"more than {to_megabytes(limit)} in memory")
-        return pa.Table.from_batches(batches, reader.schema)
 
 
 def check_decoded_size(
@@ -287,11 +264,3 @@ def _longest_value(array: pa.Array) -> int:
     if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
         return _longest_value(array.values)
     return 0
-
-
-def _record_batches(reader: Any, is_file: bool) -> Iterator[pa.RecordBatch]:
-    if is_file:
-        for i in range(reader.num_record_batches):
-            yield reader.get_batch(i)
-    else:
-        yield from reader

@@ -229,7 +229,9 @@ def test_not_a_card(tmp_path, text):
     """A card that `cnlw build` did not write is refused by name, and its folder is no build."""
     (tmp_path / CARD).write_bytes(text if isinstance(text, bytes) else text.encode())
 
-    with pytest.raises(ValueError, match=r"README.md: (not the card of a build|cannot be read as text).*: point at"):
+    with pytest.raises(
+        ValueError, match=r"README.md: (not the card of a build|cannot be read as text).*: point at"
+    ):
         read_card(tmp_path)
     assert not is_build(tmp_path)
 

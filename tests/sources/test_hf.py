@@ -265,7 +265,9 @@ def test_damaged_metadata(tmp_path):
     table = make_table(pa.array([0, 1])).replace_schema_metadata({"huggingface": b"{"})
     pq.write_table(table, tmp_path / "train.parquet")
 
-    with pytest.raises(ValueError, match=r"train.parquet: the metadata of datasets: not JSON"):
+    with pytest.raises(
+        ValueError, match=r"train.parquet: the metadata of datasets: cannot be read as JSON"
+    ):
         HuggingFace(tmp_path).classes()
 
 

@@ -64,7 +64,11 @@ def test_layouts(lay_out, inner):
             struct.pack(">HBBI", 0, 9, 1, 5) + bytes(5),
             "cannot be read as an idx file of bytes in 1",
         ),
-        ("t10k-images-idx3-ubyte.gz", gzip.compress(bytes(300), mtime=0)[:-20], "cannot be read as an idx file"),
+        (
+            "t10k-images-idx3-ubyte.gz",
+            gzip.compress(bytes(300), mtime=0)[:-20],
+            "cannot be read as an idx file",
+        ),
         ("t10k-images-idx3-ubyte.gz", b"not zipped", "cannot be read as an idx file"),
     ],
 )

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from cnlw_tools.recipe.strict import check_depth, parse_json
+from cnlw_tools.files.texts import read_json
 from cnlw_tools.registry import pick
 from cnlw_tools.sources.formats.dataset_card import Config, read_configs
 from cnlw_tools.sources.formats.split_names import SPLIT_OF_WORD
@@ -198,8 +198,7 @@ def _saved_files(folder: Path, paths: Sequence[str], parent: PurePosixPath) -> l
 def _read_list(path: Path, key: str) -> list[str]:
     """Return the names in a list of `save_to_disk`."""
     remedy = "save the dataset again"
-    content = parse_json(path.read_bytes(), str(path), remedy)
-    check_depth(content, str(path), remedy)
+    content = read_json(path, remedy)
     values = content.get(key) if isinstance(content, Mapping) else None
     names = []
     for value in values if isinstance(values, list) else []:

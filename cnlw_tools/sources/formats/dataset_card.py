@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import yaml
-
-from cnlw_tools.recipe.strict import SHORT, check_depth
+from cnlw_tools.files.texts import read_text
+from cnlw_tools.files.yaml_text import parse_yaml
+from cnlw_tools.recipe.strict import SHORT
 
 CARD = "README.md"
 YAML_CARD = ".huggingface.yaml"
 FRONT_MATTER = re.compile(r"\s*---[^\S\n]*\n(.*?)\n---[^\S\n]*(\n|\Z)", re.DOTALL)
 LARGEST_CARD = 16 << 20  # bytes
+FIX = "fix the card"
 SELECTING_KEYS = ("filters", "on_bad_files")  # they leave rows out
 SPLIT_NAME = re.compile(r"\w+(\.\w+)*")
 
@@ -77,32 +78,18 @@ def _read_card(folder: Path) -> dict[str, Any]:
     content: dict[str, Any] = {}
     readme, yaml_card = folder / CARD, folder / YAML_CARD
     if readme.is_file():
-        match = FRONT_MATTER.match(_read_text(readme))
+        match = FRONT_MATTER.match(read_text(readme, LARGEST_CARD))
         if match:
-            content |= _parse_yaml(match[1], readme)
+            content |= _parse_card(match[1], readme)
     if yaml_card.is_file():
-        content |= _parse_yaml(_read_text(yaml_card), yaml_card)
+        content |= _parse_card(read_text(yaml_card, LARGEST_CARD), yaml_card)
     return content
 
 
-def _read_text(path: Path) -> str:
-    if path.stat().st_size > LARGEST_CARD:
-        raise ValueError(f"{path}: larger than {LARGEST_CARD:,} bytes: make it shorter")
-    try:
-        return path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 ({error}): store it as UTF-8") from error
-
-
-def _parse_yaml(text: str, path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: its YAML cannot be read ({reason}): fix the card") from error
-    check_depth(content, str(path), "fix the card")
+def _parse_card(text: str, path: Path) -> dict[str, Any]:
+    content = parse_yaml(text, str(path), FIX)
     if content is not None and not isinstance(content, dict):
-        raise ValueError(f"{path}: {SHORT.repr(content)}: YAML of keys must be here: fix the card")
+        raise ValueError(f"{path}: {SHORT.repr(content)}: YAML of keys must be here: {FIX}")
     return content or {}
 
 

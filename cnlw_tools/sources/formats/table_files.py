@@ -5,18 +5,17 @@ is what is read at once: a row group of a Parquet file, a record batch of an Arr
 Arrow stream, which is mapped into memory.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+
+from cnlw_tools.files.arrow import ARROW, open_arrow
+from cnlw_tools.files.parquet import PARQUET, open_parquet, read_row_group, read_table
+from cnlw_tools.files.untrusted import COPY_AGAIN, translate_errors
 
 PARQUET_SUFFIXES = (".parquet",)
 ARROW_SUFFIXES = (".arrow", ".feather")
-FILE_FORMAT = b"ARROW1"  # how an Arrow file begins that is no stream
-FEATHER_1 = b"FEA1"
 
 
 class Chunk(NamedTuple):
@@ -41,15 +40,14 @@ def open_table_file(path: Path) -> TableFile:
     Raises:
         ValueError: the file cannot be read
     """
-    with _named_errors(path):
-        if _is_arrow(path):
-            return _open_arrow(path)
-        with pq.ParquetFile(path) as file:
-            chunks = []
-            for number in range(file.num_row_groups):
-                n_rows = file.metadata.row_group(number).num_rows
-                chunks.append(Chunk(path, number, n_rows))
-            return TableFile(path, file.schema_arrow, chunks)
+    if _is_arrow(path):
+        return _open_arrow(path)
+    with open_parquet(path, COPY_AGAIN) as file, translate_errors(path, PARQUET):
+        chunks = []
+        for number in range(file.num_row_groups):
+            n_rows = file.metadata.row_group(number).num_rows
+            chunks.append(Chunk(path, number, n_rows))
+        return TableFile(path, file.schema_arrow, chunks)
 
 
 def read_column(file: TableFile, name: str) -> pa.ChunkedArray:
@@ -58,12 +56,11 @@ def read_column(file: TableFile, name: str) -> pa.ChunkedArray:
     Raises:
         ValueError: the file cannot be read
     """
-    with _named_errors(file.path):
-        if not _is_arrow(file.path):
-            return pq.read_table(file.path, columns=[name], partitioning=None)[name]
+    if not _is_arrow(file.path):
+        return read_table(file.path, [name], COPY_AGAIN)[name]
+    with translate_errors(file.path, ARROW):
         column = file.schema.get_field_index(name)
-        options = pa.ipc.IpcReadOptions(included_fields=[column])
-        table = _open_reader(file.path, options).read_all()
+        table = open_arrow(file.path, column).read_all()
         table.validate(full=True)
         return table[name]
 
@@ -74,11 +71,12 @@ def read_chunk(chunk: Chunk, name: str) -> pa.ChunkedArray:
     Raises:
         ValueError: the file cannot be read
     """
-    with _named_errors(chunk.path):
-        if not _is_arrow(chunk.path):
-            with pq.ParquetFile(chunk.path) as file:
-                return file.read_row_group(chunk.number, [name])[name]
-        reader = _open_reader(chunk.path)
+    path = chunk.path
+    if not _is_arrow(path):
+        with open_parquet(path, COPY_AGAIN) as file:
+            return read_row_group(file, path, chunk.number, [name], COPY_AGAIN)[name]
+    with translate_errors(path, ARROW):
+        reader = open_arrow(path)
         if isinstance(reader, pa.RecordBatchFileReader):
             table = pa.Table.from_batches([reader.get_batch(chunk.number)])
         else:
@@ -89,37 +87,15 @@ def read_chunk(chunk: Chunk, name: str) -> pa.ChunkedArray:
 
 
 def _open_arrow(path: Path) -> TableFile:
-    reader = _open_reader(path)
-    if isinstance(reader, pa.RecordBatchFileReader):
-        sizes = [reader.get_batch(i).num_rows for i in range(reader.num_record_batches)]
-    else:
-        sizes = [len(reader.read_all())]
-    chunks = [Chunk(path, number, n_rows) for number, n_rows in enumerate(sizes)]
-    return TableFile(path, reader.schema, chunks)
-
-
-def _open_reader(
-    path: Path, options: pa.ipc.IpcReadOptions | None = None
-) -> pa.RecordBatchFileReader | pa.RecordBatchStreamReader:
-    file = pa.memory_map(str(path))
-    magic = file.read(len(FILE_FORMAT))
-    file.seek(0)
-    if magic.startswith(FEATHER_1):
-        raise ValueError(f"{path}: Feather of version 1: write it again as version 2")
-    if magic == FILE_FORMAT:
-        return pa.ipc.open_file(file, options=options)
-    return pa.ipc.open_stream(file, options=options)
+    with translate_errors(path, ARROW):
+        reader = open_arrow(path)
+        if isinstance(reader, pa.RecordBatchFileReader):
+            sizes = [reader.get_batch(i).num_rows for i in range(reader.num_record_batches)]
+        else:
+            sizes = [len(reader.read_all())]
+        chunks = [Chunk(path, number, n_rows) for number, n_rows in enumerate(sizes)]
+        return TableFile(path, reader.schema, chunks)
 
 
 def _is_arrow(path: Path) -> bool:
     return path.suffix.lower() in ARROW_SUFFIXES
-
-
-@contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
-    """Turn what a library raises for a damaged file into an error that names it."""
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: cannot be read ({reason}): copy this file again") from error

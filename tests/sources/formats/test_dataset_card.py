@@ -85,8 +85,8 @@ dataset_info:
         ("[{config_name: a, data_files: /x}]", "asks for '/x': copy the files into"),
         ("[{config_name: a, data_files: 'hf://x/y'}]", "asks for 'hf://x/y': copy the files into"),
         ("[{config_name: a, data_dir: ../x}]", "asks for '../x': copy the files into"),
-        ("[{config_name: a", "its YAML cannot be read"),
-        ("!!python/object:os.system x", "its YAML cannot be read"),
+        ("[{config_name: a", "cannot be read as YAML"),
+        ("!!python/object:os.system x", "cannot be read as YAML"),
     ],
 )
 def test_a_wrong_card(tmp_path, configs, message):
@@ -99,5 +99,7 @@ def test_not_utf8(tmp_path):
     """A card in another encoding is an error that says so."""
     (tmp_path / "README.md").write_bytes(b"---\nname: caf\xe9\n---\n")
 
-    with pytest.raises(ValueError, match=r"README.md: not UTF-8 .*: store it as UTF-8"):
+    with pytest.raises(
+        ValueError, match=r"README.md: cannot be read as text in UTF-8 .*: store it as UTF-8"
+    ):
         read_configs(tmp_path)

@@ -42,7 +42,8 @@ def test_truncated(path):
     for size in range(0, end + 512, 128):
         path.write_bytes(data[:size])
         with pytest.raises(
-            ValueError, match=r"a.tar: (cannot be read as a tar archive|damaged or cut off|cut off in)"
+            ValueError,
+            match=r"a.tar: (cannot be read as a tar archive|damaged or cut off|cut off in)",
         ):
             list_members(path, ByteRange(0, size))
 
