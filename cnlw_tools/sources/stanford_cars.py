@@ -31,7 +31,8 @@ TEST_ANNOTATIONS = "cars_test_annos_withlabels.mat"
 ALL_ANNOTATIONS = "cars_annos.mat"  # the older file
 ANNOTATIONS = "annotations of cars"  # what errors call them
 IMAGE_FOLDERS = ("cars_train", "cars_test", "car_ims")
-ANNOTATION_FOLDERS = ("", "devkit/", "stanford_cars/", "stanford_cars/devkit/")
+DEVKITS = ("", "devkit/", "car_devkit/", "car_devkit/devkit/")
+ANNOTATION_FOLDERS = (*DEVKITS, *(f"stanford_cars/{folder}" for folder in DEVKITS))
 
 
 class Car(NamedTuple):
@@ -82,16 +83,25 @@ class StanfordCars(ImageFiles):
         ids = [car.path for car in self._cars]
         labels = [car.label for car in self._cars]
         splits = [car.split for car in self._cars]
-        require_images(self.folder, ids, "the annotations")
+        require_images(self.folder, [self._place(path) for path in ids], "the annotations")
         return make_manifest(ids, labels, splits)
 
     def read(self, image_id: str) -> Picture:
         """Return one photograph unchanged; it may come from the web."""
         if "/" in image_id:
-            return read_image_file(self.folder, image_id)
+            return read_image_file(self.folder, self._place(image_id))
         if self._parquet and image_id not in self.release.image_paths:
             return self._parquet.read(image_id)
         return self.release.read(image_id)
+
+    def _place(self, path: str) -> str:
+        """Return where an image lies: Kaggle has cars_train/ in a folder of the same name."""
+        folder = path.partition("/")[0]
+        return f"{folder}/{path}" if folder in self._nested_folders else path
+
+    @cached_property
+    def _nested_folders(self) -> list[str]:
+        return [name for name in IMAGE_FOLDERS if (self.folder / name / name).is_dir()]
 
     @cached_property
     def _cars(self) -> list[Car]:
@@ -139,7 +149,7 @@ class StanfordCarsCrop(StanfordCars):
             raise LookupError(
                 f"{self.folder}: no annotation of {image_id!r}; ids are like cars_train/00001.jpg"
             )
-        image = decode(read_image_file(self.folder, image_id))
+        image = decode(read_image_file(self.folder, self._place(image_id)))
         first_column, first_row, right, bottom = self._boxes[image_id]
         left = max(first_column - 1, 0)
         top = max(first_row - 1, 0)

@@ -13,7 +13,7 @@ from cnlw_tools.ingest.import_dataset import import_release
 from cnlw_tools.ingest.resolve import load_dataset
 from cnlw_tools.plans import published
 from cnlw_tools.recipe import recipe
-from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.recipe.inputs import Inputs, SourceOptions
 from cnlw_tools.sources.stanford_cars import (
     TEST_ANNOTATIONS,
     TRAIN_ANNOTATIONS,
@@ -21,6 +21,7 @@ from cnlw_tools.sources.stanford_cars import (
     StanfordCarsCrop,
     read_annotations,
 )
+from tests.sources.labelled_tables import put_table
 from tests.sources.released import annotation
 
 REAL = Path(__file__).parents[3] / "shared/data/stanford_cars"
@@ -61,6 +62,46 @@ def test_torchvision(lay_out, tmp_path):
 
     assert read_rows(StanfordCars(tmp_path)) == rows
     assert StanfordCars(tmp_path).read("cars_test/00001.jpg")
+
+
+@pytest.mark.parametrize("devkit", ["devkit", "car_devkit", "car_devkit/devkit"])
+def test_kaggle(lay_out, devkit):
+    """Kaggle has each folder of images in a folder of the same name; ids stay the same."""
+    folder = lay_out("stanford_cars")
+    rows = read_rows(StanfordCars(folder))
+    image = StanfordCars(folder).read("cars_train/00001.jpg")
+    crop = StanfordCarsCrop(folder).read("cars_test/00003.jpg")
+    for name in ("cars_train", "cars_test"):
+        (folder / name).rename(folder / "images")
+        (folder / name).mkdir()
+        (folder / "images").rename(folder / name / name)
+    (folder / "devkit").rename(folder / "unpacked")
+    (folder / devkit).parent.mkdir(exist_ok=True)
+    (folder / "unpacked").rename(folder / devkit)
+
+    assert read_rows(StanfordCars(folder)) == rows
+    assert StanfordCars(folder).read("cars_train/00001.jpg") == image
+    assert StanfordCarsCrop(folder).read("cars_test/00003.jpg") == crop
+    (folder / "cars_test/cars_test/00002.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match=r"such as cars_test/cars_test/00002.jpg: complete"):
+        StanfordCars(folder).manifest()
+
+
+def test_parquet_with_other_class_lists(tmp_path):
+    """Labels of Parquet files are joined by the names of the classes, whatever each file's order."""
+    names = list(StanfordCars(tmp_path).classes())[:3]
+    put_table(tmp_path / "train.parquet", names, names)
+    put_table(tmp_path / "test.parquet", [names[2], names[0]], [names[0], names[2]])
+    classes = StanfordCars(tmp_path).classes()
+    words = [classes[label] for _, label, _ in read_rows(StanfordCars(tmp_path))]
+
+    assert words == [*names, names[2], names[0]]
+
+
+def test_choices_for_parquet_alone(lay_out):
+    """The devkit has no choice of config, split or column; the error says so."""
+    with pytest.raises(ValueError, match=r"a choice of config \(here 'full'\).*leave it out"):
+        StanfordCars(lay_out("stanford_cars"), SourceOptions(config="full"))
 
 
 def test_older_annotations(tmp_path, make):
