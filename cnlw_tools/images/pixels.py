@@ -14,7 +14,6 @@ from operator import gt, itemgetter
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 Picture = bytes | Image.Image  # an encoded file, or pixels where the source holds pixels
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
 DECODING_ERRORS = (
     UnidentifiedImageError,
     Image.DecompressionBombError,

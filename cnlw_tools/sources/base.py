@@ -1,5 +1,6 @@
 """What every source offers: class names, a table of its images, and each image by its id."""
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from cnlw_tools.dataset import tables
 from cnlw_tools.dataset.tables import MANIFEST
 from cnlw_tools.images.pixels import Picture
 from cnlw_tools.registry import pick
+from cnlw_tools.sources.formats.listing import FolderListing, list_folder
 from cnlw_tools.sources.formats.release import Release
 
 
@@ -58,6 +60,7 @@ class LocalSource:
                 f"{data_dir}: there is no such folder; {self.name} needs {self.layout}"
             )
         self.data_dir = data_dir
+        self._left_out: dict[Path, Counter[str]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.data_dir,)
@@ -65,6 +68,17 @@ class LocalSource:
     def classes(self) -> tuple[str, ...]:
         """Return the names of the class list that comes with the package."""
         return tables.read_classes(files.default_root() / "manifests" / self.name / "classes.csv")
+
+    @property
+    def left_out(self) -> Counter[str]:
+        """What was left out of the folders that were looked at: files by ending, and links."""
+        return sum(self._left_out.values(), Counter())
+
+    def list_folder(self, folder: Path) -> FolderListing:
+        """Return what lies below a folder, and remember what was left out of it."""
+        listing = list_folder(folder, self.data_dir)
+        self._left_out[folder] = listing.left_out
+        return listing
 
     @cached_property
     def release(self) -> Release:

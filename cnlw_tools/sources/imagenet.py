@@ -6,15 +6,17 @@ networks. Source: Russakovsky et al., "ImageNet Large Scale Visual Recognition C
 International Journal of Computer Vision 115, 2015.
 """
 
+from collections import Counter
 from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
 
-from cnlw_tools.images.pixels import SUFFIXES, Picture
+from cnlw_tools.images.pixels import Picture
 from cnlw_tools.sources.base import LocalSource, make_manifest
 from cnlw_tools.sources.formats.ilsvrc import VALIDATION_PREFIX, ValidationSet
 from cnlw_tools.sources.formats.image_files import read_image_file
+from cnlw_tools.sources.formats.listing import is_clutter
 from cnlw_tools.sources.formats.tar import TarArchive
 
 TRAIN_TAR = "ILSVRC2012_img_train.tar"
@@ -43,6 +45,7 @@ class Imagenet(LocalSource):
         """
         if self.train.is_dir():
             names = [path.name for path in self.train.iterdir() if path.is_dir()]
+            names = [name for name in names if not is_clutter(name)]
         else:
             names = list(self._train_tar.members)
         wnids = sorted(name.removesuffix(".tar") for name in names)
@@ -103,6 +106,11 @@ class Imagenet(LocalSource):
             )
         return self._train_tar.read(members[image_id])
 
+    @property
+    def left_out(self) -> Counter[str]:
+        """What was left out of the class folders and of the validation images."""
+        return super().left_out + self.validation.left_out
+
     @cached_property
     def _train_tar(self) -> TarArchive:
         return TarArchive(self.train)
@@ -110,8 +118,7 @@ class Imagenet(LocalSource):
     def _train_names(self, wnid: str) -> list[str]:
         """Return the file names of the training images of a class, each of which begins with it."""
         if self.train.is_dir():
-            files = (self.train / wnid).iterdir()
-            names = [path.name for path in files if path.suffix.lower() in SUFFIXES]
+            names = self.list_folder(self.train / wnid).images
         else:
             names = list(self._train_tar.nested_members(f"{wnid}.tar"))
         if not names:

@@ -19,6 +19,7 @@ they come from.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +30,7 @@ import pyarrow as pa
 from cnlw_tools import files
 from cnlw_tools.dataset import table_io
 from cnlw_tools.files.texts import read_text
-from cnlw_tools.images.pixels import SUFFIXES, Picture
+from cnlw_tools.images.pixels import Picture
 from cnlw_tools.sources.base import LocalSource, make_manifest
 from cnlw_tools.sources.formats.ilsvrc import VALIDATION_PREFIX, ValidationSet
 from cnlw_tools.sources.formats.image_files import read_image_file
@@ -122,7 +123,7 @@ class MiniImagenet(LocalSource):
         if match is None or self.train is None:
             return self.release.read(image_id)
         if self.train.name == IMAGES_BY_ID:
-            return read_image_file(self.train, f"{image_id}.jpg")
+            return read_image_file(self.train, self._name_of_id(image_id))
         wnid = match["wnid"]
         name = self._nth_name(wnid, int(match["number"]))
         if self.train.is_dir():
@@ -230,6 +231,11 @@ class MiniImagenet(LocalSource):
         """The file name of each validation image, by its id."""
         return {Path(name).stem: name for name in self.validation.path_of_name}
 
+    @property
+    def left_out(self) -> Counter[str]:
+        """What was left out of the class folders and of the validation images."""
+        return super().left_out + self.validation.left_out
+
     @cached_property
     def _train_tar(self) -> TarArchive:
         return TarArchive(self._train_path)
@@ -247,7 +253,18 @@ class MiniImagenet(LocalSource):
         folder = self._train_path / wnid
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder}: this class is missing: complete your copy")
-        return [path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES]
+        return self.list_folder(folder).images
+
+    def _name_of_id(self, image_id: str) -> str:
+        """Return the name of the file that is called like an id; most end in .jpg."""
+        name = f"{image_id}.jpg"
+        if self._train_path.joinpath(name).is_file():
+            return name
+        return self._names_by_id.get(image_id, name)
+
+    @cached_property
+    def _names_by_id(self) -> Mapping[str, str]:
+        return {Path(name).stem: name for name in self.list_folder(self._train_path).images}
 
     def _nth_name(self, wnid: str, number: int) -> str:
         """Return the file name of an image by its number in its class, which counts from 1."""

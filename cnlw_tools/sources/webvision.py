@@ -7,6 +7,7 @@ Gool, "WebVision Database: visual learning and understanding from web data", 201
 et al., "MentorNet", ICML 2018.
 """
 
+from collections import Counter
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -57,6 +58,11 @@ class WebVision(ImageFiles):
         if image_id.startswith(VALIDATION_PREFIX):
             return self._ilsvrc.read(image_id)
         return super().read(image_id)
+
+    @property
+    def left_out(self) -> Counter[str]:
+        """What was left out of the validation images of ILSVRC12."""
+        return self._ilsvrc.left_out
 
     def _list_manifest(self, path: Path, prefix: str, split: str) -> pa.Table:
         """Return the images of a list that are of our classes; ids begin with the prefix."""

@@ -1,7 +1,12 @@
 """Your own images: class folders, or a csv file."""
 
-import pytest
+import io
+from unicodedata import normalize
 
+import pytest
+from PIL import Image
+
+from cnlw_tools.images.pixels import decode
 from cnlw_tools.sources.folder import Folder
 
 
@@ -75,10 +80,181 @@ def test_names_of_splits(tmp_path, make, folders, split_of_folder):
 def test_other_layouts(tmp_path, make, paths, message):
     """An unclear layout is an error that says how to lay the images out."""
     for path in paths:
-        make.put(tmp_path / path, make.picture(0))
+        make.put(tmp_path / path, "notes" if path.endswith(".txt") else make.picture(0))
 
     with pytest.raises(ValueError, match=message):
         Folder(tmp_path).manifest()
+
+
+def lay(folder, make, paths):
+    """Write a picture at each path, and return the folder."""
+    for seed, path in enumerate(paths):
+        make.put(folder / path, make.picture(seed))
+    return folder
+
+
+def test_endings_do_not_decide(tmp_path, make):
+    """An image of any format counts, whatever its name; the others are counted by ending."""
+    lay(tmp_path, make, ["cat/1.jpg", "dog/1.jfif", "dog/2.jpe", "emu/0003", "emu/4.dat"])
+    for suffix, format in (("avif", "AVIF"), ("jp2", "JPEG2000"), ("tif", "TIFF"), ("pgm", "PPM")):
+        file = io.BytesIO()
+        Image.open(io.BytesIO(make.picture(7))).convert("L").save(file, format)
+        make.put(tmp_path / f"cat/x.{suffix}", file.getvalue())
+    for name in ("notes.txt", "more.txt", "labels.csv", "photo.heic"):
+        make.put(tmp_path / "dog" / name, "words")
+
+    images = classes_and_splits(tmp_path)
+    source = Folder(tmp_path)
+    source.manifest()
+
+    assert len(images) == 9
+    assert images["emu/0003"] == ("emu", "train")
+    assert source.left_out == {".txt": 2, ".csv": 1, ".heic": 1}
+    for image_id in images:
+        decode(source.read(image_id))
+
+
+@pytest.mark.parametrize(
+    ("folders", "classes"),
+    [
+        (["Train", "Test"], {"Train": "train", "Test": "validation"}),
+        (["TRAIN", "VAL", "TEST"], {"TRAIN": "train", "VAL": "validation", "TEST": "test"}),
+        (["training_set", "test_set"], {"training_set": "train", "test_set": "validation"}),
+    ],
+)
+def test_split_words_in_any_case(tmp_path, make, folders, classes):
+    """Folders of splits are known in capital and small letters, and with a word behind."""
+    lay(tmp_path, make, [f"{folder}/{name}/1.jpg" for folder in folders for name in ("cat", "dog")])
+
+    images = classes_and_splits(tmp_path)
+
+    assert set(images.values()) == {
+        (n, split) for split in classes.values() for n in ("cat", "dog")
+    }
+    for folder, split in classes.items():
+        assert images[f"{folder}/cat/1.jpg"] == ("cat", split)
+
+
+def test_a_class_may_be_called_like_a_split(tmp_path, make):
+    """Beside class folders that hold images, a folder `train` that holds images is a class."""
+    images = classes_and_splits(
+        lay(tmp_path, make, ["bus/0.jpg", "car/1.jpg", "train/2.jpg", "train/old/3.jpg"])
+    )
+    nested = classes_and_splits(
+        lay(tmp_path / "two", make, ["train/bus/0.jpg", "train/train/1.jpg", "val/train/2.jpg"])
+    )
+
+    assert images["train/2.jpg"] == images["train/old/3.jpg"] == ("train", "train")
+    assert images["bus/0.jpg"] == ("bus", "train")
+    assert nested["val/train/2.jpg"] == ("train", "validation")
+
+
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        (
+            ["fold1/cat/1.jpg", "fold1/dog/2.jpg", "fold2/cat/3.jpg"],
+            r"fold1 and fold2 both hold a folder 'cat': are they classes or splits\?",
+        ),
+        (
+            ["train/a/cat/1.jpg", "train/b/cat/2.jpg", "val/a/cat/1.jpg"],
+            "train/a and train/b both hold a folder 'cat'",
+        ),
+        (
+            ["flowers/rose/1.jpg", "flowers/tulip/2.jpg"],
+            "flowers would be the only class, and holds folders, such as 'rose': .* give .*/flowers;",
+        ),
+        (
+            ["set/train/rose/1.jpg", "set/val/rose/2.jpg"],
+            "set would be the only class, and holds folders, such as 'train'",
+        ),
+        (
+            ["train/images/cat/1.jpg", "train/images/dog/1.jpg"],
+            "train/images would be the only class",
+        ),
+        (
+            ["bus/1.jpg", "train/steam/2.jpg", "train/diesel/3.jpg"],
+            "is 'train' a split or a class\\? 'bus' holds images, and 'train' holds folders",
+        ),
+        (
+            ["Train/a/1.jpg", "Test/a/2.jpg", "extra/3.jpg"],
+            "is 'Test' a split or a class\\? 'extra' holds images",
+        ),
+        (
+            ["train/a/1.jpg", "test/2.jpg"],
+            "test/2.jpg lies in no class folder, since 'test' is the word for a split: put",
+        ),
+        (["cat/1.jpg", "cat /2.jpg"], "'cat' and 'cat ' differ in blanks alone: rename one"),
+    ],
+)
+def test_ambiguous_folders(tmp_path, make, paths, message):
+    """Where folders may be classes or splits, the error asks, and says what to do."""
+    with pytest.raises(ValueError, match=message):
+        Folder(lay(tmp_path, make, paths)).manifest()
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("bird", "1 folders of classes or splits hold no image: bird: add their images, or remove"),
+        ("cat/deep", None),
+        ("@eaDir", None),
+        (".ipynb_checkpoints", None),
+    ],
+)
+def test_class_folders_without_images(tmp_path, make, folder, message):
+    """A class folder without an image is an error; clutter and inner folders are no classes."""
+    lay(tmp_path, make, ["cat/1.jpg", "dog/2.jpg"])
+    (tmp_path / folder).mkdir()
+
+    if message is None:
+        assert Folder(tmp_path).classes() == ("cat", "dog")
+    else:
+        with pytest.raises(ValueError, match=message):
+            Folder(tmp_path).classes()
+
+
+def test_empty_folders_of_splits(tmp_path, make):
+    """Empty classes and splits are listed at once, with what was left out; others may be empty."""
+    lay(tmp_path, make, ["train/cat/1.jpg", "train/dog/2.jpg", "val/cat/3.jpg"])
+    make.put(tmp_path / "val/dog/photo.heic", "x")
+    make.put(tmp_path / "annotations/all/x.json", "{}")
+    (tmp_path / "Test").mkdir()
+
+    with pytest.raises(
+        ValueError, match=r"2 folders .*: Test, val/dog \(left out: 1 .heic, 1 .json\): add"
+    ):
+        Folder(tmp_path).classes()
+
+
+def test_unicode_forms(tmp_path, make):
+    """A class is one in train and val, whatever Unicode form its folders have; ids are in NFC."""
+    composed, decomposed = normalize("NFC", "café"), normalize("NFD", "café")
+    lay(tmp_path, make, [f"train/{composed}/1.jpg", f"val/{decomposed}/{decomposed}.jpg"])
+    path = write_csv(tmp_path, [f"train/{composed}/1.jpg,{decomposed},train"])
+
+    source = Folder(tmp_path)
+
+    assert source.classes() == Folder(path).classes() == (composed,)
+    ids = source.manifest()["image_id"].to_pylist()
+    assert ids == [f"train/{composed}/1.jpg", f"val/{composed}/{composed}.jpg"]
+    assert [source.read(image_id) for image_id in ids] == [make.picture(0), make.picture(1)]
+    path = write_csv(tmp_path, [f"val/{composed}/{decomposed}.jpg,a,train"])
+    assert Folder(path).manifest()["image_id"].to_pylist() == [ids[1]]
+
+
+def test_links_are_not_followed(tmp_path, make):
+    """Links that go up, round and out of the folder add no image and no class."""
+    folder = lay(tmp_path / "in", make, ["train/a/1.jpg", "train/b/2.jpg"])
+    lay(tmp_path, make, ["out/3.jpg"])
+    (folder / "train/a/up").symlink_to("..")
+    (folder / "train/a/round").symlink_to(folder / "train/a")
+    (folder / "train/c").symlink_to(tmp_path / "out")
+
+    source = Folder(folder)
+
+    assert source.manifest()["image_id"].to_pylist() == ["train/a/1.jpg", "train/b/2.jpg"]
+    assert source.left_out == {"links": 3}
 
 
 def write_csv(folder, rows, header="path,label,split"):
@@ -115,6 +291,82 @@ def test_numbers_as_classes(lay_out):
 
     assert Folder(path).classes() == ("1", "9", "10")
     assert classes_and_splits(path)["train/rose/0.jpg"] == ("10", "train")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path;label\n0.jpg;3\n1.jpg;10\n",
+        "label\tPath\n3\t0.jpg\n10\t1.jpg\n",
+        "path|label\n0.jpg|3\n1.jpg|10\n",
+        "\ufeffFile_Name,Label\r\n0.jpg,3\r\n1.jpg,10\r\n",
+        "path , label\n 0.jpg , 3\n 1.jpg , 10\n",
+        "filename,width,CLASS\n0.jpg,20,3\n1.jpg,20,10\n",
+        "path,label\n0.jpg,3.0\n1.jpg,10.0\n",
+        ",Image Path,label\n0,.\\0.jpg,3\n1,.\\1.jpg,10\n",
+        'path;label\n"0.jpg";"3"\n"./1.jpg";"10"\n',
+    ],
+)
+def test_dialects_of_csv(tmp_path, make, text):
+    """Separators, other heads, blanks, backslashes and labels as floats make no difference."""
+    lay(tmp_path, make, ["0.jpg", "1.jpg"])
+    (tmp_path / "my.csv").write_text(text, encoding="utf-8", newline="")
+
+    assert Folder(tmp_path / "my.csv").classes() == ("3", "10")
+    assert classes_and_splits(tmp_path / "my.csv") == {
+        "0.jpg": ("3", "train"),
+        "1.jpg": ("10", "train"),
+    }
+
+
+def test_backslashes_between_folders(lay_out):
+    """A list that was made on Windows is read."""
+    path = write_csv(
+        lay_out("folder"), [r"train\rose\0.jpg,a,Train", r".\train\tulip\1.jpg,b,train"]
+    )
+
+    assert list(classes_and_splits(path)) == ["train/rose/0.jpg", "train/tulip/1.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["3.0", "10.0", "9"], ("3", "9", "10")),
+        (["1.0", "2.5", "10.0"], ("1.0", "2.5", "10.0")),
+        (["b", "10", "9", "-1"], ("b", "-1", "9", "10")),
+        (["001", "01", "1"], ("001", "01", "1")),
+        (["NA", "null", "1.0"], ("NA", "null", "1.0")),
+    ],
+)
+def test_labels_are_sorted_as_numbers(tmp_path, make, labels, classes):
+    """Whole numbers lose their decimals if all labels are such; numbers are sorted by value."""
+    paths = [f"{i}.jpg" for i in range(len(labels))]
+    rows = [f"{path},{label}" for path, label in zip(paths, labels, strict=True)]
+
+    assert Folder(write_csv(lay(tmp_path, make, paths), rows, "path,label")).classes() == classes
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "message"),
+    [
+        ("id,breed", "0.jpg,a", "there is no column 'path'; the columns are 'id', 'breed': rename"),
+        ("path,breed", "0.jpg,a", "there is no column 'label'; the columns are 'path', 'breed'"),
+        ("0.jpg,a", "1.jpg,b", "the columns are '0.jpg', 'a': rename one, or add a first line"),
+        (
+            "path,label,Label",
+            "0.jpg,a,b",
+            "2 columns may be the label; the columns are 'path', 'la",
+        ),
+        ("file,filename,label", "0.jpg,1.jpg,a", "2 columns may be the path"),
+        ("path,label", "a,b.jpg,a", "row 0: 3 values for 2 columns: put a value .* into quotes"),
+        ("path,label", r"C:\img\0.jpg,a", "row 0: 'C:/img/0.jpg' leaves .*: give paths below it"),
+        ("path,label", r"\\server\0.jpg,a", "'//server/0.jpg' leaves .*: give paths below it"),
+    ],
+)
+def test_csv_that_cannot_be_read(lay_out, header, row, message):
+    """The error says which columns there are, and what to change."""
+    with pytest.raises(ValueError, match=message):
+        Folder(write_csv(lay_out("folder"), [row], header)).manifest()
 
 
 @pytest.mark.parametrize(

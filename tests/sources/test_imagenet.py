@@ -77,6 +77,27 @@ def with_kit(folder, wnids):
         archive.extractall(folder, filter="data")
 
 
+def test_clutter_and_other_endings(lay_out):
+    """Clutter in folders is passed over, other files are counted, other endings of images count."""
+    folder = lay_out("imagenet")
+    unpack(folder)
+    table = Imagenet(folder).manifest()
+    for path in ("train/.ipynb_checkpoints/x.JPEG", "train/@eaDir/n1_1.JPEG"):
+        (folder / path).parent.mkdir()
+        (folder / path).write_bytes(b"")
+    for path in ("train/n01440764/._n01440764_1.JPEG", "val/.DS_Store", "val/n02012849/Thumbs.db"):
+        (folder / path).write_bytes(b"")
+
+    assert Imagenet(folder).manifest() == table
+    for path in ("train/n01440764/notes.txt", "val/n02012849/list.csv"):
+        (folder / path).write_text("words")
+    image = folder / "train/n01440764/n01440764_1.JPEG"
+    image.rename(image.with_suffix(".jfif"))
+    source = Imagenet(folder)
+    assert source.manifest()["image_id"][0].as_py() == "n01440764_1.jfif"
+    assert source.left_out == {".txt": 1, ".csv": 1}
+
+
 @pytest.mark.parametrize("layout", [with_synsets, with_kaggle, with_kit])
 @pytest.mark.parametrize("flat", [False, True])
 def test_lists_of_the_classes(lay_out, layout, flat):
@@ -92,6 +113,23 @@ def test_lists_of_the_classes(lay_out, layout, flat):
 
     assert Imagenet(folder).validation.wnids == expected
     assert Imagenet(folder).read("ILSVRC2012_val_00000003.JPEG")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,class\na,b\n", "there are no columns ImageId and PredictionString"),
+        ("ImageId,PredictionString\nILSVRC2012_val_00000001,\n", "row 0 has no class"),
+        ("ImageId,PredictionString\nILSVRC2012_val_00000001\n", "row 0 has no class"),
+    ],
+)
+def test_another_table_of_kaggle(lay_out, text, message):
+    """The error for another table names it, and what it lacks."""
+    folder = lay_out("imagenet")
+    (folder / "LOC_val_solution.csv").write_text(text)
+
+    with pytest.raises(ValueError, match=f"LOC_val_solution.csv: {message}"):
+        Imagenet(folder).manifest()
 
 
 def test_no_list_of_the_classes(lay_out):

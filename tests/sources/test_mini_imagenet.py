@@ -7,12 +7,14 @@ ILSVRC12 is clean if its class is its label.
 
 import json
 import shutil
+from io import BytesIO
 from pathlib import Path
 
 import datasets
 import numpy as np
 import pyarrow.compute as pc
 import pytest
+from PIL import Image
 
 from cnlw_tools import files
 from cnlw_tools.builds.build import build
@@ -397,6 +399,63 @@ def test_other_layouts_of_the_release(manual, tmp_path, lay_out_release):
     assert sorted(map(str, released.published_splits.to_pylist())) == sorted(map(str, expected))
     assert splits.count("validation") == 6
     assert MiniImagenet(tmp_path).read("n0210100600000005") == nth_image("n02101006", 5)
+
+
+def test_endings_of_web_images(manual, tmp_path):
+    """Web images are found whatever their ending; clutter and other files are no images."""
+    shutil.copytree(manual / "dataset_no_images", tmp_path / "dataset_no_images")
+    folder = tmp_path / "noisy_images"
+    folder.mkdir()
+    avif = BytesIO()
+    Image.open(BytesIO(draw_named_jpeg("w1a"))).save(avif, "AVIF")
+    images = {
+        "w0a.jfif": draw_named_jpeg("w0a"),
+        "w1a.avif": avif.getvalue(),
+        "w1b": draw_named_jpeg("w1b"),
+        "right.txt": b"no image",
+        "._two.jpg": b"clutter",
+    }
+    for name, data in images.items():
+        (folder / name).write_bytes(data)
+
+    imported = next(iter(import_release(tmp_path, tmp_path / "root")))
+    rows = imported.web.to_pylist()
+    source = MiniImagenet(tmp_path)
+
+    assert {row["image_id"] for row in rows if not row["dead"]} == {"w0a", "w1a", "w1b"}
+    assert source.read("w1a") == avif.getvalue()
+    assert source.read("w1b") == draw_named_jpeg("w1b")
+
+
+def test_endings_of_images_called_by_id(manual, tmp_path):
+    """A training image that is called like its id is found whatever its ending."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/n0210100600000005.jpe").write_bytes(b"five")
+    (tmp_path / "images/n0210100600000009.jpg").write_bytes(b"nine")
+
+    assert MiniImagenet(tmp_path).read("n0210100600000005") == b"five"
+    assert MiniImagenet(tmp_path).read("n0210100600000009") == b"nine"
+    with pytest.raises(FileNotFoundError, match=r"n0210100600000001.jpg: the image is missing"):
+        MiniImagenet(tmp_path).read("n0210100600000001")
+
+
+def test_links_in_class_folders_of_the_release(manual, tmp_path):
+    """Links to images in the folder are read as such; links out of it are an error."""
+    (tmp_path / "data").mkdir()
+    lay_out_class_folders(manual, tmp_path / "data")
+    split_folder = tmp_path / "data/training/red_noise_nl_0.0/0"
+    image = min(split_folder.iterdir())
+    expected = MiniImagenet(tmp_path / "data").manifest()
+    target = tmp_path / "data/all_images" / image.name
+    target.parent.mkdir()
+    image.rename(target)
+    image.symlink_to(target)
+
+    assert MiniImagenet(tmp_path / "data").manifest() == expected
+    image.unlink()
+    image.symlink_to(target.rename(tmp_path / "elsewhere.jpg"))
+    with pytest.raises(ValueError, match=r"red_noise_nl_0.0/0: 1 links leave .*: copy the images"):
+        MiniImagenet(tmp_path / "data").manifest()
 
 
 @pytest.mark.parametrize(

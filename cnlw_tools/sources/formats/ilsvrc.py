@@ -9,6 +9,7 @@ Images in class folders are of the class of their folder. Otherwise the classes 
 where the last two are in the order of the numbers in the names of the images.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +17,10 @@ from typing import Any
 
 from cnlw_tools.files.archives import read_tar_members
 from cnlw_tools.files.texts import read_csv_rows
-from cnlw_tools.files.untrusted import translate_errors
+from cnlw_tools.files.untrusted import BadFile, translate_errors
 from cnlw_tools.sources.formats import matlab
-from cnlw_tools.sources.formats.image_files import find_images, read_image_file
+from cnlw_tools.sources.formats.image_files import read_image_file
+from cnlw_tools.sources.formats.listing import list_folder
 from cnlw_tools.sources.formats.tar import TarArchive
 from cnlw_tools.sources.formats.text_lists import read_lines
 
@@ -40,6 +42,7 @@ class ValidationSet:
         self.folder = folder
         self.tar_path = folder / IMAGE_TAR
         self.images = folder / IMAGE_FOLDERS[0]
+        self.left_out: Counter[str] = Counter()  # of the folder, once it was looked at
         for name in IMAGE_FOLDERS:
             if (folder / name).is_dir():
                 self.images = folder / name
@@ -95,7 +98,7 @@ class ValidationSet:
     def _paths(self) -> list[str]:
         """The images: file names, or paths with class folders."""
         if self.images.is_dir():
-            paths = find_images(self.images)
+            paths, _, self.left_out = list_folder(self.images)
         else:
             paths = sorted(self._tar.members)
         depths = {path.count("/") for path in paths}
@@ -157,11 +160,15 @@ class ValidationSet:
 def _read_kaggle_table(path: Path) -> dict[str, str]:
     """Return the WordNet id of each image; its prediction string begins with it."""
     wnids = {}
-    rows = read_csv_rows(path)
-    with translate_errors(path, "Kaggle's table"):
-        for row in rows:
-            words = row["PredictionString"].split()
-            wnids[f"{row['ImageId']}.JPEG"] = words[0]
+    for number, row in enumerate(read_csv_rows(path)):
+        if not {"ImageId", "PredictionString"} <= row.keys():
+            raise BadFile(
+                f"{path}: there are no columns ImageId and PredictionString: copy this file again"
+            )
+        wnid = row["PredictionString"].partition(" ")[0]
+        if not wnid:
+            raise BadFile(f"{path}: row {number} has no class: copy this file again")
+        wnids[f"{row['ImageId']}.JPEG"] = wnid
     return wnids
 
 

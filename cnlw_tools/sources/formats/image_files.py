@@ -4,8 +4,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnlw_tools.images.pixels import SUFFIXES, Picture
+from cnlw_tools.images.pixels import Picture
 from cnlw_tools.sources.base import LocalSource
+from cnlw_tools.sources.formats.listing import path_on_disk
 
 
 class ImageFiles(LocalSource):
@@ -17,7 +18,7 @@ class ImageFiles(LocalSource):
 
 
 def read_image_file(folder: Path, path: str) -> bytes:
-    """Return the bytes of an image file below a folder.
+    """Return the bytes of an image file below a folder, in whichever Unicode form it is named.
 
     Raises:
         LookupError: the path leaves the folder
@@ -28,9 +29,10 @@ def read_image_file(folder: Path, path: str) -> bytes:
     try:
         return (folder / path).read_bytes()
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f"{folder / path}: the image is missing: complete your copy"
-        ) from None
+        place = path_on_disk(folder, path)
+    if place is None:
+        raise FileNotFoundError(f"{folder / path}: the image is missing: complete your copy")
+    return place.read_bytes()
 
 
 def stays_inside(path: str) -> bool:
@@ -60,25 +62,10 @@ def require_images(folder: Path, paths: Sequence[str], list_name: Path | str) ->
                 f"{list_name}: image {row}: {path!r} leaves {folder}: give paths below it"
             )
     # Millions of paths: os.path.isfile, since a Path object for each takes much longer.
-    missing = [path for path in paths if not os.path.isfile(f"{folder}/{path}")]  # noqa: PTH113
+    absent = [path for path in paths if not os.path.isfile(f"{folder}/{path}")]  # noqa: PTH113
+    missing = [path for path in absent if path_on_disk(folder, path) is None]
     if missing:
         raise FileNotFoundError(
             f"{folder}: {len(missing):,} of the {len(paths):,} images of {list_name} are missing, "
             f"such as {missing[0]}: complete your copy"
         )
-
-
-def find_images(folder: Path) -> list[str]:
-    """Return the sorted relative paths of all files below a folder whose names end like an image's.
-
-    Hidden files and folders are left out; links to folders are followed.
-    """
-    paths = []
-    for parent, subfolders, names in os.walk(folder, followlinks=True):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        relative = Path(parent).relative_to(folder)
-        for name in names:
-            is_image = Path(name).suffix.lower() in SUFFIXES
-            if is_image and not name.startswith("."):
-                paths.append((relative / name).as_posix())
-    return sorted(paths)

@@ -14,7 +14,6 @@ et al., "Beyond synthetic noise", ICML 2020.
 """
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -26,7 +25,8 @@ from zipfile import Path as ZipPath
 import pyarrow as pa
 
 from cnlw_tools.dataset import tables
-from cnlw_tools.images.pixels import SUFFIXES
+from cnlw_tools.images.formats import IMAGE_SUFFIX, suffix_of
+from cnlw_tools.sources.formats.listing import LINKS, is_clutter, list_folder
 from cnlw_tools.sources.formats.text_lists import letters_and_digits
 
 ZIP_NAME = "dataset_no_images.zip"
@@ -134,7 +134,7 @@ class Release:
         """
         if name in self.split_lists:
             return list(_read_list(self.split_lists[name]))
-        return list(_read_class_folders(self.split_folders[name], label_of))
+        return list(_read_class_folders(self.split_folders[name], self.data_dir, label_of))
 
     def read_published_splits(self, label_of: LabelOf) -> pa.Table:
         """Return all noisy splits as one table, tables.PUBLISHED_SPLITS."""
@@ -182,7 +182,9 @@ class Release:
         folders += [self.training_folder, self.validation_folder]
         paths: dict[str, Path] = {}
         for folder in reversed(folders):
-            for path in _image_files(folder):
+            images = list_folder(folder, self.data_dir).images if folder.is_dir() else []
+            for image in images:
+                path = folder / image
                 if path.stat().st_size:
                     paths[path.stem] = path
         return paths
@@ -213,7 +215,7 @@ def read_annotations(path: ArchivePath) -> tuple[pa.Table, pa.Table]:
     verdicts: dict[tuple[str, int], bool | None] = {}
     uris: dict[tuple[str, int], str] = {}
     for annotation in _flat_annotations(path):
-        image_id = str(annotation["image/id"]).removesuffix(".jpg")
+        image_id = _without_suffix(str(annotation["image/id"]))
         key = (image_id, int(annotation["image/class/label"]))
         is_clean = bool(annotation["image/class/label/is_clean"])
         if verdicts.get(key, is_clean) == is_clean:
@@ -290,25 +292,30 @@ def _read_list(path: ArchivePath) -> Iterator[tuple[str, int]]:
             raise ValueError(
                 f"{path}: line {number}: {line!r} is not an image and a label: copy this list again"
             )
-        yield re.sub(r"\.(jpg|JPEG)$", "", image), int(label)
+        yield _without_suffix(image), int(label)
 
 
-def _read_class_folders(folder: Path, label_of: LabelOf) -> Iterator[tuple[str, int]]:
+def _without_suffix(name: str) -> str:
+    """Return the name of an image file without its ending."""
+    suffix = suffix_of(name)
+    return name[: -len(suffix)] if IMAGE_SUFFIX.fullmatch(suffix) else name
+
+
+def _read_class_folders(folder: Path, root: Path, label_of: LabelOf) -> Iterator[tuple[str, int]]:
     """Yield the id and the label of each image in class folders."""
     class_folders = [path for path in folder.iterdir() if path.is_dir()]
     for class_folder in sorted(class_folders):
+        if is_clutter(class_folder.name):
+            continue
         label = label_of(class_folder.name)
-        for path in sorted(_image_files(class_folder)):
-            yield path.stem, label
-
-
-def _image_files(folder: Path) -> Iterator[Path]:
-    """Yield the image files below a folder; none if there is no such folder."""
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = Path(parent) / name
-            if path.suffix.lower() in SUFFIXES:
-                yield path
+        listing = list_folder(class_folder, root)
+        if listing.left_out[LINKS]:
+            raise ValueError(
+                f"{class_folder}: {listing.left_out[LINKS]:,} links leave {root}, and the split "
+                "would lack their images: copy the images, or put all_images/ and split/ there"
+            )
+        for image in listing.images:
+            yield Path(image).stem, label
 
 
 def _flat_annotations(path: ArchivePath) -> Iterator[Mapping[str, Any]]:

@@ -7,6 +7,7 @@ from typing import BinaryIO, NamedTuple
 
 from cnlw_tools.files.archives import open_tar
 from cnlw_tools.files.untrusted import BadFile, check_regular
+from cnlw_tools.sources.formats.listing import is_clutter_path
 
 BLOCK_SIZE = 512  # bytes
 
@@ -79,7 +80,9 @@ def _read_headers(file: BinaryIO, path: Path, archive: ByteRange) -> dict[str, B
             member = ByteRange(header.offset_data, header.size)
             if member.end > archive.end:
                 raise BadFile(f"{path}: cut off in {name}: copy it again")
-            if header.isfile() and members.setdefault(name, member) != member:
+            if is_clutter_path(header.name) or not header.isfile():
+                continue
+            if members.setdefault(name, member) != member:
                 raise BadFile(
                     f"{path}: two members are called {name}: use the original archive, "
                     "where names are unique"

@@ -1,8 +1,10 @@
 """Image files below a folder."""
 
+from unicodedata import normalize
+
 import pytest
 
-from cnlw_tools.sources.formats.image_files import find_images, read_image_file, stays_inside
+from cnlw_tools.sources.formats.image_files import read_image_file, require_images, stays_inside
 
 
 @pytest.mark.parametrize(
@@ -35,12 +37,18 @@ def test_read_image_file(tmp_path):
         read_image_file(tmp_path, "../a.jpg")
 
 
-def test_find_images(tmp_path, make):
-    """Images are found by the ending of their names; hidden files are left out."""
-    for path in ("b/2.PNG", "b/1.jpeg", "a.txt", ".git/x.png", "b/.x.png", "c.webp"):
-        make.put(tmp_path / "real" / path, b"")
-    (tmp_path / "link").mkdir()
-    (tmp_path / "link/to").symlink_to(tmp_path / "real")
+@pytest.mark.parametrize(("on_disk", "wanted"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_either_unicode_form_is_read(tmp_path, on_disk, wanted):
+    """A file is found whichever Unicode form its name has on disk, and the folders above it."""
+    path = "fleurs d'été/café/é.jpg"
+    place = tmp_path / normalize(on_disk, path)
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"a")
+    wanted_path = normalize(wanted, path)
 
-    assert find_images(tmp_path / "real") == ["b/1.jpeg", "b/2.PNG", "c.webp"]
-    assert find_images(tmp_path / "link") == ["to/b/1.jpeg", "to/b/2.PNG", "to/c.webp"]
+    require_images(tmp_path, [wanted_path], "my list")
+    assert read_image_file(tmp_path, wanted_path) == b"a"
+    with pytest.raises(FileNotFoundError, match="1 of the 2 images of my list are missing"):
+        require_images(tmp_path, [wanted_path, wanted_path.replace("caf", "caff")], "my list")
+    with pytest.raises(FileNotFoundError, match="complete your copy"):
+        read_image_file(tmp_path, f"{wanted_path}/é.jpg")

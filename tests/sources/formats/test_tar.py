@@ -57,6 +57,15 @@ def test_a_nested_archive_without_its_end(path, make):
         TarArchive(path).nested_members("c.tar")
 
 
+def test_clutter_is_passed_over(path, make):
+    """What systems leave in archives is no member, even if its name is there twice."""
+    path.write_bytes(
+        make.pack({"./a.JPEG": b"a", "./._a.JPEG": b"", "__MACOSX/a.JPEG": b"", ".DS_Store": b""})
+    )
+
+    assert list(TarArchive(path).members) == ["a.JPEG"]
+
+
 def test_two_members_of_one_name(path, make):
     """Names are ids, so they must be unique."""
     path.write_bytes(make.pack({"a/x.JPEG": b"1", "b/x.JPEG": b"2"}))
