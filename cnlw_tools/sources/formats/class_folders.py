@@ -71,8 +71,9 @@ def _holds_splits(holders: Sequence[Parts], place: Path) -> bool:
     if not class_tops:
         return True
     raise ValueError(
-        f"{place}: is {min(split_tops)!r} a split or a class? {min(class_tops)!r} holds images, and "
-        f"{min(tops - class_tops)!r} holds folders: rename or move one of them, or give a csv file"
+        f"{place}: is {min(split_tops)!r} a split or a class? {min(class_tops)!r} holds images, "
+        f"and {min(tops - class_tops)!r} holds folders: rename or move one of them, "
+        "or give a csv file"
     )
 
 
