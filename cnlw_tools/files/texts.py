@@ -20,6 +20,7 @@ LARGEST_JSON = 256 << 20  # bytes; the largest published table of verdicts has 6
 LARGEST_TOML = 4 << 20  # bytes; a matrix of 100 classes takes 100 kB
 LARGEST_TEXT = 256 << 20  # bytes; the lists of a million images have 60 MB
 MOST_VALUES = 10_000_000  # of a text: some 64 bytes of memory each
+DELIMITERS = ",;\t|"  # of the columns of a CSV file
 DEEPEST = 64  # levels of nesting; no file of ours has more than ten
 SMALLEST_INTEGER, LARGEST_INTEGER = -(1 << 63), (1 << 64) - 1
 CONTAINERS = (Mapping, list, tuple, set)
@@ -40,19 +41,44 @@ def read_text(
         return data.decode("utf-8-sig")
 
 
+def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Return the heads of the columns of a CSV file, and the values of each row.
+
+    Blanks around heads and values are dropped, and so are empty lines.
+
+    Raises:
+        BadFile, OSError: it is no CSV file in UTF-8, or cannot be read
+    """
+    file = StringIO(read_text(path, remedy="store it as CSV in UTF-8"), newline="")
+    with translate_errors(path, "CSV", "store it as CSV in UTF-8"):
+        delimiter, heads = split_header(file.readline())
+        reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
+        rows = [[value.strip() for value in row] for row in reader if row]
+    return heads, rows
+
+
+def split_header(line: str) -> tuple[str, list[str]]:
+    """Return the sign that separates the columns of a CSV file, and their heads without blanks.
+
+    Of the usual signs, it is the one that makes most columns.
+    """
+    delimiter, heads = DELIMITERS[0], [line]
+    for sign in DELIMITERS:
+        for words in csv.reader([line], delimiter=sign, skipinitialspace=True):
+            if len(words) > len(heads) or sign == DELIMITERS[0]:
+                delimiter, heads = sign, words
+    return delimiter, [head.strip() for head in heads]
+
+
 def read_csv_rows(path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file by the names of its columns; a missing value is empty.
 
     Raises:
         BadFile, OSError: it is no CSV file in UTF-8, or cannot be read
     """
-    text = read_text(path)
-    rows = []
-    with translate_errors(path, "CSV", "store it as CSV in UTF-8"):
-        for record in csv.DictReader(StringIO(text, newline="")):
-            record.pop(None, None)  # values behind the last column
-            rows.append({name: value or "" for name, value in record.items()})
-    return rows
+    heads, rows = read_csv(path)
+    empty = dict.fromkeys(heads, "")
+    return [empty | dict(zip(heads, row, strict=False)) for row in rows]
 
 
 def read_json(path: Path, remedy: str = "") -> Any:

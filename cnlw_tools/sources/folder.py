@@ -15,8 +15,8 @@ import pyarrow as pa
 from cnlw_tools.images.pixels import Picture
 from cnlw_tools.sources.base import LocalSource, make_manifest
 from cnlw_tools.sources.formats.class_folders import ImageRow, read_class_folders
-from cnlw_tools.sources.formats.csv_rows import read_csv_rows
 from cnlw_tools.sources.formats.image_files import read_image_file, require_images
+from cnlw_tools.sources.formats.image_rows import read_image_rows
 from cnlw_tools.sources.formats.listing import describe_left_out, normal_form
 from cnlw_tools.sources.formats.split_names import standard_splits
 
@@ -94,7 +94,7 @@ class Folder(LocalSource):
     def _csv_rows(self) -> list[ImageRow]:
         """Return the images of the csv file; a row without a split is for training."""
         rows = []
-        for number, row in enumerate(read_csv_rows(self.data_dir)):
+        for number, row in enumerate(read_image_rows(self.data_dir)):
             path = normal_form(str(PurePosixPath(row["path"])))
             if WINDOWS_DRIVE.match(path):
                 raise ValueError(

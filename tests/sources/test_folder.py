@@ -403,7 +403,5 @@ def test_no_csv(lay_out):
     """A file of another kind is refused with an error."""
     path = lay_out("folder") / "train/rose/0.jpg"
 
-    with pytest.raises(
-        ValueError, match=r"0.jpg: (not a csv file in UTF-8|row 0: there is no path)"
-    ):
+    with pytest.raises(ValueError, match=r"0.jpg: cannot be read as text .*: store it as CSV in"):
         Folder(path).manifest()

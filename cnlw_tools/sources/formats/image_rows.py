@@ -4,12 +4,11 @@ The columns may stand in any order and between others, separated by a comma, sem
 Their heads may have capital letters and blanks, or be other usual words: `Label`, `file_name`.
 """
 
-import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cnlw_tools.dataset.csv_header import split_header
+from cnlw_tools.files.texts import read_csv
 
 FORM = "the columns must be path,label[,split]"
 WORDS_OF_COLUMN = {  # other heads of a column, in small letters, without blanks, - and _
@@ -22,8 +21,8 @@ WHOLE_NUMBER = re.compile(r"(-?\d+)(\.0*)?")
 CsvRow = dict[str, str]  # path, label and split, which may be empty
 
 
-def read_csv_rows(path: Path) -> list[CsvRow]:
-    """Return the path, label and split of each row, without blanks around them.
+def read_image_rows(path: Path) -> list[CsvRow]:
+    """Return the path, label and split of each row.
 
     Backslashes in paths become slashes. Where all labels are whole numbers, 3.0 is 3: pandas makes
     floats of numbers when some are missing.
@@ -32,14 +31,8 @@ def read_csv_rows(path: Path) -> list[CsvRow]:
         ValueError: it is no csv file in UTF-8, a column is missing or there twice, or a row has no
             path, no label, or more values than there are columns
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            delimiter, heads = split_header(file.readline())
-            position_of_column = _find_columns(heads, path)
-            reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
-            values = [[value.strip() for value in row] for row in reader if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path}: not a csv file in UTF-8 ({error}): store it as one") from error
+    heads, values = read_csv(path)
+    position_of_column = _find_columns(heads, path)
     rows = list(_name_values(values, position_of_column, len(heads), path))
     _drop_decimals(rows)
     return rows
