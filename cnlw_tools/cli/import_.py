@@ -63,6 +63,9 @@ def _import_release(path: Path, root: Path) -> None:
 
     for dataset in import_release(path, root):
         parts = [f"{len(dataset.web):,} candidates", f"{len(dataset.votes):,} votes"]
+        if "dead" in dataset.web.column_names:
+            n_dead = dataset.web["dead"].to_pylist().count(True)
+            parts[0] += f" ({n_dead:,} without an image here)"
         if dataset.published_splits is not None:
             parts.append(f"{len(dataset.published_splits):,} rows of published splits")
         click.echo(f"{dataset.name}: {', '.join(parts)} in {root}")
@@ -80,9 +83,10 @@ def _import_source(
     from cnlw_tools.executor import EXECUTORS
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.ingest.import_dataset import import_source
+    from cnlw_tools.sources.formats.listing import describe_left_out
 
     with EXECUTORS["local"](workers) as executor, ProgressBars() as bars:
-        dataset, broken = import_source(
+        imported = import_source(
             source,
             path,
             name,
@@ -92,12 +96,16 @@ def _import_source(
             executor=executor,
             progress=bars,
         )
+    dataset = imported.dataset
     folder = root / "manifests" / dataset.name
     click.echo(f"{folder}: {len(dataset.classes)} classes; {_describe_splits(dataset)}")
-    if broken:
-        click.echo(f"{len(broken):,} images cannot be used and are left out: {skip_broken}")
+    if imported.broken:
+        n_broken = len(imported.broken)
+        click.echo(f"{n_broken:,} images cannot be used and are left out: {skip_broken}")
     folders = shlex.join(["--root", str(root), "--data-dir", str(path)])
     click.echo(f"cnlw build --dataset {dataset.name} {folders} --noise blue --level 40")
+    if imported.left_out:
+        click.echo(f"left out: {describe_left_out(imported.left_out)}")
 
 
 def _describe_splits(dataset: "Dataset") -> str:

@@ -16,7 +16,7 @@ from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.ingest.look_at_images import LookJob, look_at_images
 from cnlw_tools.registry import pick
-from cnlw_tools.sources import open_new_source
+from cnlw_tools.sources import left_out, open_new_source
 from cnlw_tools.sources.formats.release import SPELLINGS, Release
 
 MOST_SHOWN = 10  # broken images in an error
@@ -28,6 +28,7 @@ class Import(NamedTuple):
 
     dataset: Dataset
     broken: Mapping[str, str]  # the ids of images that were left out, and why
+    left_out: Mapping[str, int]  # the number of other files by ending, and of links
 
 
 def import_source(
@@ -77,7 +78,7 @@ def import_source(
     imported = empty.with_base(base, str(data_dir))
     _check_existing(root / "manifests" / name, imported)
     dataset.write_tables(imported, root / "manifests" / name)
-    return Import(imported, report.broken)
+    return Import(imported, report.broken, left_out(source))
 
 
 def _check_name(name: str) -> None:

@@ -7,7 +7,7 @@ from cnlw_tools.dataset.dataset import DONOR_PREFIX, base_manifest_path, read_ma
 from cnlw_tools.dataset.tables import ManifestInfo
 from cnlw_tools.recipe.inputs import ImageSource, Inputs
 from cnlw_tools.registry import pick
-from cnlw_tools.sources.base import Source
+from cnlw_tools.sources.base import LocalSource, Source
 from cnlw_tools.sources.checked import CheckedSource
 from cnlw_tools.sources.cifar10 import Cifar10
 from cnlw_tools.sources.cifar100 import Cifar100, Cifar100Coarse
@@ -31,6 +31,7 @@ __all__ = [
     "SOURCES",
     "Source",
     "has_source",
+    "left_out",
     "open_donor",
     "open_donor_images",
     "open_images",
@@ -103,6 +104,11 @@ def open_new_source(info: ManifestInfo, data_dir: Path | None) -> Source:
         ValueError, OSError: its images are not where they should be
     """
     return pick(SOURCES, info.source, "source of images")(data_dir)
+
+
+def left_out(source: ImageSource) -> Mapping[str, int]:
+    """Return what a source left out of folders: the number of files by ending, and of links."""
+    return source.left_out if isinstance(source, LocalSource) else {}
 
 
 def open_images(

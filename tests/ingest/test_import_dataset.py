@@ -294,3 +294,11 @@ def test_an_image_under_another_id_is_an_error(tmp_path: Path) -> None:
         assert exit_code == 1
         assert len(errors) == 1
         assert "rose/1.jpg" in errors[0]["message"]
+
+
+def test_what_was_left_out(tmp_path: Path) -> None:
+    """An import says what was left out of the folders, by ending."""
+    folder = class_folders(tmp_path / "images")
+    (folder / "notes.txt").write_text("words")
+
+    assert import_source("folder", folder, "flowers", tmp_path).left_out == {".txt": 1}

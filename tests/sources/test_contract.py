@@ -117,6 +117,10 @@ def test_import(lay_out, tmp_path, monkeypatch):
     folder, root = lay_out("folder"), tmp_path / "root"
     monkeypatch.chdir(tmp_path)
 
+    for name in ("more.txt", "labels.csv", ".DS_Store"):
+        (folder / "val/tulip" / name).write_text("words")
+    (folder / "val/rose/up").symlink_to("..")
+
     output = cnlw("import", "folder", folder, "--as", "flowers", "--root", root)
     second_output = cnlw("import", "folder", folder, "--as", "flowers", "--root", root)
     datasets = cnlw("list", "datasets", "--root", root)
@@ -124,6 +128,7 @@ def test_import(lay_out, tmp_path, monkeypatch):
     report = json.loads(cnlw("validate", "--data-dir", folder, "--workers", 1, "--json"))
 
     assert output == second_output
+    assert output.splitlines()[2] == "left out: 2 .txt, 1 .csv, 1 links"
     assert output.splitlines()[0] == f"{root}/manifests/flowers: 2 classes; train 9, validation 3"
     assert "flowers                   2 classes   --data-dir: class folders" in datasets
     assert report["ok"]

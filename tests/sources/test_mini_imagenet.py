@@ -14,12 +14,14 @@ import datasets
 import numpy as np
 import pyarrow.compute as pc
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from cnlw_tools import files
 from cnlw_tools.builds.build import build
 from cnlw_tools.card import metadata
 from cnlw_tools.checks import collect_evidence, validate
+from cnlw_tools.cli import main
 from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.ingest.import_dataset import import_release, import_source
@@ -418,11 +420,17 @@ def test_endings_of_web_images(manual, tmp_path):
     for name, data in images.items():
         (folder / name).write_bytes(data)
 
+    output = (
+        CliRunner()
+        .invoke(main, ["import", "cnlw_release", str(tmp_path), "--root", str(tmp_path / "root")])
+        .output
+    )
     imported = next(iter(import_release(tmp_path, tmp_path / "root")))
     rows = imported.web.to_pylist()
     source = MiniImagenet(tmp_path)
 
     assert {row["image_id"] for row in rows if not row["dead"]} == {"w0a", "w1a", "w1b"}
+    assert output.startswith("mini_imagenet: 7 candidates (4 without an image here), 7 votes")
     assert source.read("w1a") == avif.getvalue()
     assert source.read("w1b") == draw_named_jpeg("w1b")
 
