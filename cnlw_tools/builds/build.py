@@ -320,7 +320,7 @@ def _write_samples(
     classes: tuple[str, ...],
 ) -> None:
     """Draw samples of a noise, if its noisiest config is one of these and has noise at all."""
-    config = _noisiest_config(card, noise)
+    config = noisiest_config(card, noise)
     if config not in plans or not card.configs[config].rate:
         return
     shards = _planned_shards({config: segments[config]})
@@ -328,7 +328,7 @@ def _write_samples(
     sample_grid.write_samples(path, noise, folder / "data", plans[config], shards, classes)
 
 
-def _noisiest_config(card: BuildCard, noise: str) -> str:
+def noisiest_config(card: BuildCard, noise: str) -> str:
     """Return the config with most of a noise, whichever was built last."""
     rates = {}
     for name, config in card.configs.items():

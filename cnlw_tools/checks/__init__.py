@@ -64,6 +64,12 @@ CHECKS: tuple[Check, ...] = (
     Check("hashes", "every shard exists and is unchanged", files.hashes),
     Check("tables", "the tables of the dataset exist and are unchanged", files.tables),
     Check(
+        "pictures",
+        "the sample pictures show images of the build",
+        card.pictures,
+        _skip_without_plans,
+    ),
+    Check(
         "classes",
         "labels have the names that the source gives them",
         origin.classes,
@@ -140,6 +146,7 @@ CHECKS: tuple[Check, ...] = (
     Check("decode", "every image decodes", pixels.decode),
     Check("contents", "every id stands for one image only", pixels.contents),
     Check("source", "every image equals that of the source", pixels.source, _skip_without_sources),
+    Check("plain", "images hold pixels alone, or are the files of the source", pixels.plain),
     Check(
         "duplicates",
         "no image occurs more often than planned, or in both train and validation",

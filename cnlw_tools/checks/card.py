@@ -9,13 +9,20 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
+from PIL import Image
+
 from cnlw_tools import __version__
-from cnlw_tools.builds.build import describe_config
+from cnlw_tools.builds.build import describe_config, noisiest_config
 from cnlw_tools.card.metadata import CARD, ConfigCard, data_files, read_block, read_text
 from cnlw_tools.card.render import PAPER, card_text, list_pictures
+from cnlw_tools.card.sample_grid import draw_samples
+from cnlw_tools.checks.encoding import largest_difference, surplus
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, abbreviate, error, note
+from cnlw_tools.checks.machine import raise_machine_fault
 from cnlw_tools.files import default_root
+from cnlw_tools.images.pixels import decode
 from cnlw_tools.plans.plan import config_name
 from cnlw_tools.recipe.toml import read_toml
 
@@ -30,6 +37,7 @@ ROUNDING = 1.5e-6  # of the shares on the card
 PROGRAMS = {"cnlw_tools", "pillow", "pyarrow"}  # whose versions the card has
 VERSION = re.compile(r"\d+(\.\d+)+")
 CITATION = re.compile(r"```bibtex\n(.*?)\n```", re.DOTALL)
+LETTER_TOLERANCE = 4  # mean difference of a block of a picture, of 255
 MAX_SHOWN = 60  # letters of a paragraph
 
 
@@ -156,16 +164,63 @@ def text(evidence: Evidence) -> Iterator[Finding]:
     classes = evidence.require_dataset().classes
     expected = card_text(evidence.card, classes, pictures, licence, _citation(actual))
     missing, added = _compare_paragraphs(_paragraphs(expected), _paragraphs(actual))
-    version = evidence.card.made_with.get("cnlw_tools")
     if missing:
-        report = error if version == __version__ else note
         parts = abbreviate([_shorten(part) for part in missing])
         message = f"paragraphs are not what the metadata of the card give: {parts}"
-        yield report(message, CARD, len(missing), WRITE_ANEW)
+        yield _report(evidence, message, CARD, len(missing))
     if added:
         parts = abbreviate([_shorten(part) for part in added])
         message = f"paragraphs that `cnlw build` did not write, and nothing proves: {parts}"
         yield note(message, CARD, len(added), "read them; what you wrote yourself may stay")
+
+
+def pictures(evidence: Evidence) -> Iterator[Finding]:
+    """The sample picture of a noise is what `cnlw build` draws of its noisiest config."""
+    for noise in sorted({config.recipe.noise for config in evidence.card.configs.values()}):
+        path = evidence.folder / f"samples_{noise}.png"
+        config = noisiest_config(evidence.card, noise)
+        try:
+            expected = _draw_picture(evidence, noise, config)
+            picture = path.read_bytes() if path.is_file() else None
+        except (pa.ArrowException, LookupError, ValueError, OSError) as problem:
+            raise_machine_fault(problem, str(path))
+            continue  # an image is damaged, which other checks report
+        if expected and not picture:
+            yield error("the sample picture is missing", path.name, fix=WRITE_ANEW)
+        elif picture and not (expected and _shows(picture, expected)):
+            message = f"it is not the picture of {config}"
+            yield _report(evidence, message, path.name)
+
+
+def _draw_picture(evidence: Evidence, noise: str, config: str) -> Image.Image | None:
+    """Draw samples of a config; None of one without noise."""
+    if config not in evidence.plans or not evidence.card.configs[config].rate:
+        return None
+    segments = [segment.name for _, segment in evidence.segments(config)]
+    shards = {
+        name: shard.rows
+        for name, shard in sorted(evidence.shards.items())
+        if name.partition("-")[0] in segments
+    }
+    data, plan = evidence.folder / "data", evidence.plans[config]
+    return draw_samples(noise, data, plan, shards, evidence.require_dataset().classes)
+
+
+def _shows(encoded: bytes, expected: Image.Image) -> bool:
+    """Return whether a file is a PNG of a picture; another library may draw letters otherwise."""
+    try:
+        picture = decode(encoded)
+    except ValueError:
+        return False
+    if surplus(encoded) or picture.size != expected.size:
+        return False
+    return largest_difference(picture, expected) <= LETTER_TOLERANCE
+
+
+def _report(evidence: Evidence, message: str, location: str, count: int = 1) -> Finding:
+    """Return an error, or a note where another version of this package wrote the card."""
+    is_ours = evidence.card.made_with.get("cnlw_tools") == __version__
+    return (error if is_ours else note)(message, location, count, WRITE_ANEW)
 
 
 def _citation(text: str) -> str:

@@ -17,6 +17,7 @@ FIX_TWINS = (
     f"{REBUILD_FILE}"
 )
 KEEP_ONE = "drop all but one from the base manifest, or live with it"
+COMPARE = "give --data-dir, and --store for web images, to compare them with their source"
 LOOK = "look at them before you trust small differences"
 
 
@@ -68,6 +69,29 @@ def source(evidence: Evidence) -> Iterator[Finding]:
         if reason:
             message = f"images of donor {name} were not compared: {reason}"
             yield note(message, ALL_CONFIGS, fix=f"give --donor {name}=DIR")
+
+
+def plain(evidence: Evidence) -> Iterator[Finding]:
+    """The file of an image holds pixels alone, or is the file that the source has.
+
+    Where neither the source is here nor the tables have a sha256 of the file, what it holds beside
+    is a note: the source's file may hold it too.
+    """
+    recorded = evidence.source_digests()
+    unproven = []
+    for location, surplus in sorted(evidence.surplus.items()):
+        digest = recorded.get(surplus.image_id)
+        if digest == surplus.sha256:
+            continue
+        parts = ", ".join(surplus.parts)
+        if surplus.is_compared or digest is not None:
+            message = f"{surplus.image_id} has what the source's image has not: {parts}"
+            yield error(message, location)
+        else:
+            unproven.append(f"{surplus.image_id} ({parts})")
+    if unproven:
+        message = f"images hold more than pixels: {abbreviate(unproven)}"
+        yield note(message, ALL_CONFIGS, len(unproven), COMPARE)
 
 
 def duplicates(evidence: Evidence) -> Iterator[Finding]:

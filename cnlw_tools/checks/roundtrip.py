@@ -11,9 +11,11 @@ from typing import Any
 
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, error
+from cnlw_tools.checks.machine import raise_machine_fault
 from cnlw_tools.executor import local
 from cnlw_tools.files import scratch_folder
 
+TEMPORARY = " there, or set TMPDIR to another folder"
 COLUMNS = ("image_id", "label")
 RowCounts = Counter[tuple[str, str, int]]  # split, image id, label
 
@@ -28,7 +30,11 @@ class LoadedConfig:
 
 
 def roundtrip(evidence: Evidence) -> Iterator[Finding]:
-    """Load every config and compare splits, features and rows."""
+    """Load every config and compare splits, features and rows.
+
+    Raises:
+        OSError: the folder of temporary files is full, or this machine has another fault
+    """
     classes = evidence.dataset.classes if evidence.dataset else ()
     with (
         scratch_folder() as cache,
@@ -73,6 +79,7 @@ def _load_config(folder: Path, cache: Path, classes: tuple[str, ...], name: str)
             ids, labels = (table[column].to_pylist() for column in COLUMNS)
             rows.update((split, *row) for row in zip(ids, labels, strict=True))
     except Exception as problem:  # noqa: BLE001, what a reader would meet
+        raise_machine_fault(problem, str(cache), TEMPORARY)
         first_line = str(problem).partition("\n")[0]
         return LoadedConfig(name, rows, f"{type(problem).__name__}: {first_line}")
     finally:

@@ -52,7 +52,8 @@ def validate(
 ) -> None:
     """Prove that a build is what it says; without BUILD, the last one below builds/.
 
-    Exit code: 0 there are notes at most, 1 there are errors, 2 there is no build to check.
+    Exit code: 0 there are notes at most, 1 there are errors, or this machine cannot read the build,
+    2 there is no build to check.
     """
     from cnlw_tools.builds.build import last_build
     from cnlw_tools.checks import collect_evidence
@@ -65,7 +66,7 @@ def validate(
         try:
             folder = build or last_build(Path("builds"))
             evidence = collect_evidence(folder, inputs, executor, bars)
-        except (ValueError, OSError) as error:
+        except (ValueError, FileNotFoundError) as error:
             raise NoBuild(str(error)) from error
         results = list(run_checks(evidence, bars))
         if end_to_end:

@@ -1,5 +1,6 @@
 """Every fault is found by what the data say, even where every recorded hash has been made to match."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -8,18 +9,23 @@ from io import BytesIO
 from itertools import takewhile
 from pathlib import Path
 
+import datasets
 import numpy as np
+import PIL
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from cnlw_tools import files, hashing
 from cnlw_tools.builds import parquet
 from cnlw_tools.builds.build import build
 from cnlw_tools.card import metadata, render
-from cnlw_tools.checks import CHECKS, Finding, collect_evidence, validate
+from cnlw_tools.checks import CHECKS, Finding, collect_evidence, roundtrip, validate
+from cnlw_tools.cli import main
 from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.plans.plan import plan
 from cnlw_tools.recipe.inputs import Inputs
@@ -542,7 +548,7 @@ def test_class_names_that_moved(copy: Path) -> None:
     """Names in another order, in tables and shards alike, are found without --data-dir."""
     swap_classes(copy)
 
-    assert errors(copy) == {"classes"}
+    assert errors(copy) == {"classes", "pictures"}
 
 
 def swap_classes(folder: Path) -> None:
@@ -583,6 +589,152 @@ def test_a_file_that_a_build_does_not_have(copy: Path, name: str) -> None:
     (copy / name).write_text("x")
 
     assert errors(copy) == {"inventory"}
+
+
+def change_image(folder: Path, edit: Callable[[bytes], bytes]) -> None:
+    """Change the file of one image of red_40 and record it."""
+    path = shard(folder, "red_40", True)
+    data = edit(image_of(path))
+    change(path, lambda r: r.update(image={"bytes": data, "path": None}))
+    recorded_anew(folder)
+
+
+def encoded_as(kind: str, **options: object) -> Callable[[bytes], bytes]:
+    """Return an edit that encodes an image in another way, without a change of its pixels."""
+
+    def edit(data: bytes) -> bytes:
+        out = BytesIO()
+        Image.open(BytesIO(data)).convert("RGB").save(out, kind, **options)
+        return out.getvalue()
+
+    return edit
+
+
+def true_class_as_text(data: bytes) -> bytes:
+    text = PngInfo()
+    text.add_text("class", "circle")
+    return encoded_as("PNG", pnginfo=text)(data)
+
+
+def alpha_added(data: bytes) -> bytes:
+    out = BytesIO()
+    Image.open(BytesIO(data)).convert("RGBA").save(out, "PNG")
+    return out.getvalue()
+
+
+SURPLUS = {
+    "text": true_class_as_text,
+    "HTML behind the end": lambda data: data + b"<html>",
+    "alpha": alpha_added,
+    "frames": encoded_as("PNG", save_all=True, append_images=[Image.new("RGB", (32, 32))]),
+    "profile": encoded_as("PNG", icc_profile=b"x" * 200),
+    "EXIF": encoded_as("PNG", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"),
+    "WebP": encoded_as("WEBP", lossless=True),
+    "TIFF": encoded_as("TIFF"),
+    "BMP": encoded_as("BMP"),
+}
+
+
+@pytest.mark.parametrize("kind", SURPLUS)
+def test_a_file_that_holds_more_than_pixels(copy: Path, kind: str) -> None:
+    """The same pixels in a file that says more than the source's, or in another format, are an error."""
+    change_image(copy, SURPLUS[kind])
+
+    assert "plain" in errors(copy)
+
+
+def red_patch(data: bytes) -> bytes:
+    image = Image.open(BytesIO(data)).convert("RGB")
+    image.paste((255, 0, 0), (0, 0, image.width // 4, image.height // 4))
+    out = BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def brighter(data: bytes) -> bytes:
+    pixels = np.asarray(Image.open(BytesIO(data)).convert("RGB"), np.int16)
+    out = BytesIO()
+    Image.fromarray(np.clip(pixels + 7, 0, 255).astype(np.uint8)).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("edit", [red_patch, brighter])
+def test_another_pillow_excuses_no_other_picture(
+    copy: Path, edit: Callable[[bytes], bytes]
+) -> None:
+    """Where another Pillow is said to have made the build, small blocks may differ a little, no more."""
+    change_image(copy, edit)
+    change_card(copy, PIL.__version__, "11.0.0")
+
+    assert "source" in errors(copy)
+
+
+def test_another_sample_picture(copy: Path) -> None:
+    """People look at it first: it shows images of the build."""
+    shutil.copy(copy / "samples_blue.png", copy / "samples_red.png")
+
+    assert errors(copy) == {"pictures"}
+
+
+def test_no_sample_picture(copy: Path) -> None:
+    """A sample picture that is missing is missed."""
+    (copy / "samples_red.png").unlink()
+
+    assert "pictures" in errors(copy)
+
+
+def test_a_sample_picture_with_a_text(copy: Path) -> None:
+    """What is no pixel is no part of a picture."""
+    path = copy / "samples_red.png"
+    path.write_bytes(true_class_as_text(path.read_bytes()))
+
+    assert errors(copy) == {"pictures"}
+
+
+@pytest.mark.parametrize(
+    ("target", "number"),
+    [("pq.ParquetFile", errno.EACCES), ("dataset.read_tables", errno.EIO)],
+)
+def test_a_fault_of_the_machine(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, target: str, number: int
+) -> None:
+    """A file that this machine may not or cannot read is no error of the build."""
+
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(f"cnlw_tools.checks.collect.{target}", fail)
+
+    with pytest.raises(OSError, match=rf"^{copy}.*: {os.strerror(number)}: check "):
+        collect_evidence(copy)
+
+
+def test_a_card_that_may_not_be_read(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command says so in one line with exit code 1: the card is there."""
+
+    def fail(*_: object, **__: object) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "read_text", fail)
+    result = CliRunner().invoke(main, ["validate", str(copy), "--workers", "1"])
+
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {copy}/README.md: cannot be read (Permission denied)")
+
+
+def test_a_full_folder_of_temporary_files(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is a fault of this machine, whatever `datasets` makes of it."""
+
+    def fail(*_: object, **__: object) -> None:
+        try:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise datasets.exceptions.DatasetGenerationError("no dataset") from error
+
+    monkeypatch.setattr(datasets, "load_dataset", fail)
+
+    with pytest.raises(OSError, match="No space left on device: make room there, or set TMPDIR"):
+        roundtrip._load_config(copy, copy / "cache", (), "blue_40")
 
 
 def test_a_file_of_the_user_beside_the_card(copy: Path) -> None:
@@ -696,6 +848,8 @@ OTHER_FAULTS = {
     "card",
     "tables",
     "text",
+    "pictures",
+    "plain",
     "inventory",
     "classes",
     "manifest",
