@@ -152,6 +152,7 @@ def _read_parts(folder: Path) -> tuple[str, str]:
         raise OSError(
             f"{path}: cannot be read ({error.strerror}): check its permissions and the disk"
         ) from error
+    content = content.replace("\r\n", "\n")  # as git may write it on Windows
     head, _, text = content.partition("\n" + FENCE)
     return head, text
 

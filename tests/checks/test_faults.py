@@ -715,7 +715,7 @@ def test_a_card_that_may_not_be_read(copy: Path, monkeypatch: pytest.MonkeyPatch
     def fail(*_: object, **__: object) -> str:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(Path, "read_text", fail)
+    monkeypatch.setattr(Path, "read_bytes", fail)
     result = CliRunner().invoke(main, ["validate", str(copy), "--workers", "1"])
 
     assert result.exit_code == 1
