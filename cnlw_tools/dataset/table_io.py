@@ -4,6 +4,8 @@ Every error names the file, the column, the first bad row (counted from 0) and t
 """
 
 import reprlib
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from cnlw_tools.files.texts import split_header
 from cnlw_tools.registry import suggest
 
 INFO_KEY = b"cnlw"  # Parquet metadata that stay with a table: see `tables.read_info`
@@ -182,7 +185,7 @@ def _open(path: Path, schema: pa.Schema) -> pa.Table:
             f"{path}: there is no such file; a table is a .parquet or .csv file"
         )
     try:
-        if path.suffix == ".csv":
+        if path.suffix.lower() in (".csv", ".tsv"):
             table = _open_csv(path, schema)
         else:
             table = pq.read_table(path, partitioning=None)
@@ -196,12 +199,45 @@ def _open(path: Path, schema: pa.Schema) -> pa.Table:
 
 
 def _open_csv(path: Path, schema: pa.Schema) -> pa.Table:
-    """Read CSV: text columns stay text, even numbers or words like ``null``; empty is null."""
-    text_columns = {field.name: field.type for field in schema if pa.types.is_string(field.type)}
-    options = pacsv.ConvertOptions(
-        column_types=text_columns, null_values=[""], strings_can_be_null=True
-    )
-    return pacsv.read_csv(path, convert_options=options)
+    """Read CSV: text columns stay text, even numbers or words like ``null``; empty is null.
+
+    Any usual sign separates the columns. Heads may have other capitals than the schema and blanks
+    around them; where they have, blanks around values are dropped, too.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        line = next((line for line in file if line.strip()), "")
+    delimiter, _ = split_header(line)
+    parsing = pacsv.ParseOptions(delimiter=delimiter)
+    heads = pacsv.read_csv(BytesIO(line.encode()), parse_options=parsing).column_names
+    names = _match_heads(heads, schema)
+    types = {}
+    for head, name in zip(heads, names, strict=True):
+        if name in schema.names and pa.types.is_string(schema.field(name).type):
+            types[head] = pa.string()
+    options = pacsv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True)
+    table = pacsv.read_csv(path, parse_options=parsing, convert_options=options)
+    table = table.rename_columns(names)
+    has_blanks = any(head != head.strip() for head in heads)
+    return _strip_values(table) if has_blanks else table
+
+
+def _match_heads(heads: Sequence[str], schema: pa.Schema) -> list[str]:
+    """Return the names of columns: those of the schema for heads that differ in capitals alone."""
+    field_of_head = {name.casefold(): name for name in schema.names}
+    names = [head.strip() for head in heads]
+    matches = [field_of_head.get(name.casefold(), name) for name in names]
+    pairs = zip(names, matches, strict=True)
+    return [name if match in names else match for name, match in pairs]
+
+
+def _strip_values(table: pa.Table) -> pa.Table:
+    """Drop blanks around texts; a text of blanks alone becomes null."""
+    for position, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            texts = pc.utf8_trim_whitespace(table.column(position))
+            texts = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+            table = table.set_column(position, field, texts)
+    return table
 
 
 def _is_text(data_type: pa.DataType) -> bool:

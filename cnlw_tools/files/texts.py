@@ -51,7 +51,8 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
     """
     file = StringIO(read_text(path, remedy="store it as CSV in UTF-8"), newline="")
     with translate_errors(path, "CSV", "store it as CSV in UTF-8"):
-        delimiter, heads = split_header(file.readline())
+        first_line = next((line for line in file if line.strip()), "")
+        delimiter, heads = split_header(first_line)
         reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
         rows = [[value.strip() for value in row] for row in reader if row]
     return heads, rows

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from cnlw_tools import hashing
 from cnlw_tools.dataset import tables
+from cnlw_tools.dataset.table_io import read_table
 from cnlw_tools.dataset.tables import MANIFEST, PLAN, RUNS, VOTES, ManifestInfo
 
 
@@ -168,6 +169,46 @@ def test_csv(tmp_path):
 
     assert table["image_id"].to_pylist() == ["007", "8", "null"]
     assert table["uri"].to_pylist() == [None, "http://x", None]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.csv", "image_id;label;annotator\n007;3;anna\n"),
+        ("x.CSV", "\ufeffimage_id;label;annotator\r\n007;3;anna\r\n"),
+        ("x.tsv", "annotator\tlabel\timage_id\nanna\t3\t007\n"),
+        ("x.csv", "\nImage_ID,Label,ANNOTATOR\n007,3,anna\n"),
+        ("x.csv", "image_id , label, annotator \n007 , 3, anna \n"),
+        ("x.csv", "image_id,label,annotator\n007,3.0,anna\n"),
+    ],
+)
+def test_dialects_of_csv(tmp_path, name, text):
+    """Separators, capitals and blanks in heads, and blanks around values make no difference."""
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8", newline="")
+    schema = pa.schema([VOTES.field(name) for name in ("image_id", "label", "annotator")])
+
+    table = read_table(path, schema)
+
+    assert table.to_pylist() == [{"image_id": "007", "label": 3, "annotator": "anna"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id;label\na;3\n", "column 'image_id' is missing.* There are: id, label"),
+        ("Label,LABEL,image_id\n1,2,a\n", "two columns have one name: label, label, image_id"),
+        ("", "cannot be read"),
+        ("\n\n", "cannot be read"),
+    ],
+)
+def test_heads_that_are_none(tmp_path, text, message):
+    """The error says which columns there are."""
+    (tmp_path / "x.csv").write_text(text)
+    schema = pa.schema([VOTES.field(name) for name in ("image_id", "label")])
+
+    with pytest.raises(ValueError, match=message):
+        read_table(tmp_path / "x.csv", schema)
 
 
 def test_classes_csv(tmp_path):

@@ -305,6 +305,7 @@ def test_numbers_as_classes(lay_out):
         "path,label\n0.jpg,3.0\n1.jpg,10.0\n",
         ",Image Path,label\n0,.\\0.jpg,3\n1,.\\1.jpg,10\n",
         'path;label\n"0.jpg";"3"\n"./1.jpg";"10"\n',
+        "\n\npath,label\r0.jpg,3\r\r1.jpg,10\r",
     ],
 )
 def test_dialects_of_csv(tmp_path, make, text):
