@@ -35,7 +35,7 @@ from cnlw_tools.plans.plan import config_name, plan, recipe_levels
 from cnlw_tools.plans.statistics import realised_stats
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, recorded_choices, storage_choices
-from cnlw_tools.sources import open_reader
+from cnlw_tools.sources import download_inputs, open_reader
 
 Plans = Mapping[str, pa.Table]  # by config
 Segments = Mapping[str, list[tuple[str, Segment]]]  # config -> split and segment
@@ -74,6 +74,7 @@ def build(
             changed
     """
     start = time.monotonic()
+    inputs = download_inputs(recipe.dataset, inputs)
     data = load_dataset(recipe, inputs, executor)
     open_recipe_images(recipe, inputs)  # what is missing fails before anything is written
     open_reader(None, recipe.donors, inputs)

@@ -10,6 +10,7 @@ from cnlw_tools.cli.options import WORKERS
 
 if TYPE_CHECKING:
     from cnlw_tools.dataset.dataset import Dataset
+    from cnlw_tools.recipe.inputs import SourceOptions
 
 
 @click.command("import", short_help="Write the tables of a dataset of yours.")
@@ -39,6 +40,16 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="List images that cannot be decoded in this csv file, and import nothing.",
 )
+@click.option("--config", default="", metavar="NAME", help="Which config, or folder, of several.")
+@click.option("--image-column", default="", metavar="NAME", help="The column of images.")
+@click.option("--label-column", default="", metavar="NAME", help="The column of labels.")
+@click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    metavar="NAME[=SPLIT]",
+    help="A split to read, for each, and what it is for: train, validation or test.",
+)
 @WORKERS
 def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any) -> None:
     """Write the class list and the base manifest of images; no image is copied.
@@ -46,16 +57,25 @@ def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any)
     Every image is read and decoded once. The manifest has the sha256 of each, so that a build from
     other images is an error. Images that cannot be decoded are an error, which lists them all.
 
+    --config, --split and the columns choose among what Parquet files of Hugging Face hold; the
+    manifest keeps the choice, so that a build reads the same.
+
     PATH is the folder or file that --data-dir names in `cnlw build`. SOURCE is a name from
     `cnlw list datasets`: `folder` for class folders or a csv, `hf` for a Hugging Face dataset.
     `cnlw_release` writes the candidates, votes and published splits of the release of 2020, a
     folder or its zip. For red noise, put web.parquet beside the tables, and add votes with
     `cnlw votes import`.
     """
-    if source == "cnlw_release":
-        _import_release(path, root)
+    from cnlw_tools.recipe.inputs import SourceOptions
+
+    choices = ("config", "image_column", "label_column", "splits")
+    options = SourceOptions(**{choice: flags.pop(choice) for choice in choices})
+    if source != "cnlw_release":
+        _import_source(source, path, name or source, root, options, **flags)
+    elif options.as_block():
+        raise ValueError("cnlw_release: it has no choice of configs, splits or columns: drop them")
     else:
-        _import_source(source, path, name or source, root, **flags)
+        _import_release(path, root)
 
 
 def _import_release(path: Path, root: Path) -> None:
@@ -76,6 +96,7 @@ def _import_source(
     path: Path,
     name: str,
     root: Path,
+    options: "SourceOptions",
     skip_broken: Path | None,
     list_broken: Path | None,
     workers: int | None,
@@ -91,6 +112,7 @@ def _import_source(
             path,
             name,
             root,
+            options=options,
             skip_broken=skip_broken,
             list_broken=list_broken,
             executor=executor,

@@ -5,7 +5,7 @@ Every error names the file, the column, the first bad row (counted from 0) and t
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +25,7 @@ from cnlw_tools.dataset.table_io import (
 )
 from cnlw_tools.files import atomic_write
 from cnlw_tools.files.texts import parse_json
+from cnlw_tools.recipe.inputs import SourceOptions
 from cnlw_tools.recipe.strict import read_dataclass
 
 if TYPE_CHECKING:
@@ -325,6 +326,12 @@ class ManifestInfo:
     """What the file of a base manifest says about it."""
 
     source: str = ""  # the source that reads its images; empty: the one of the dataset's name
+    options: SourceOptions = field(default_factory=SourceOptions)  # of that source
+
+    def as_block(self) -> dict[str, Any]:
+        """Return what is set, for `with_info`."""
+        block = {"source": self.source, "options": self.options.as_block()}
+        return {name: value for name, value in block.items() if value}
 
 
 def read_info(

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -13,10 +12,12 @@ import pyarrow.compute as pc
 from cnlw_tools import files, hashing
 from cnlw_tools.dataset import dataset, table_io, tables
 from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.dataset.tables import ManifestInfo
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.ingest.look_at_images import LookJob, look_at_images
+from cnlw_tools.recipe.inputs import SourceOptions
 from cnlw_tools.registry import pick
-from cnlw_tools.sources import left_out, open_new_source
+from cnlw_tools.sources import left_out, open_new_source, options_of
 from cnlw_tools.sources.formats.release import SPELLINGS, Release
 
 MOST_SHOWN = 10  # broken images in an error
@@ -37,6 +38,7 @@ def import_source(
     name: str,
     root: Path,
     *,
+    options: SourceOptions | None = None,
     skip_broken: Path | None = None,
     list_broken: Path | None = None,
     executor: Executor = SERIAL,
@@ -52,6 +54,7 @@ def import_source(
         data_dir: where the images lie
         name: of the new dataset
         root: the folder that holds `manifests/`
+        options: which part of the images the source reads. Default: all that belongs together
         skip_broken: a csv file to list images in that cannot be used: leave these out
         list_broken: a csv file to list them in before the error that there are some
         executor: where the images are read
@@ -59,22 +62,22 @@ def import_source(
 
     Raises:
         LookupError: there is no such source
-        ValueError: the name is not allowed, or a dataset with other rows has it, or images cannot
-            be used, or none of a class can
+        ValueError: the name is not allowed or taken, or images cannot be used
         OSError: the images are not in the folder
     """
     _check_name(name)
-    info = tables.ManifestInfo(source_name)
-    source = open_new_source(info, data_dir)
+    source = open_new_source(ManifestInfo(source_name, options or SourceOptions()), data_dir)
+    info = ManifestInfo(source_name, options_of(source))
     empty = dataset.empty_dataset(name, source.classes())
     manifest = source.manifest()
     empty.with_base(manifest, str(data_dir))  # fails before images are read
-    report = look_at_images(LookJob(info, data_dir), manifest, executor, progress)
+    job = LookJob(info, getattr(source, "data_dir", data_dir))  # not the Hub again and again
+    report = look_at_images(job, manifest, executor, progress)
     _write_broken(report.broken, skip_broken or list_broken)
-    if report.broken and skip_broken is None:
-        raise ValueError(_describe_broken(data_dir, report.broken, len(manifest)))
+    if skip_broken is None:
+        _reject_broken(data_dir, report.broken, len(manifest))
     manifest = _without_broken(manifest, report.broken, empty.classes, data_dir)
-    base = tables.with_info(_with_digests(manifest, report.digests), asdict(info))
+    base = tables.with_info(_with_digests(manifest, report.digests), info.as_block())
     imported = empty.with_base(base, str(data_dir))
     _check_existing(root / "manifests" / name, imported)
     dataset.write_tables(imported, root / "manifests" / name)
@@ -98,8 +101,10 @@ def _write_broken(broken: Mapping[str, str], path: Path | None) -> None:
         tables.write_csv(pa.table(columns, ["image_id", "reason"]), path)
 
 
-def _describe_broken(data_dir: Path, broken: Mapping[str, str], n_images: int) -> str:
-    """Return the error that images cannot be used, with the first of them."""
+def _reject_broken(data_dir: Path, broken: Mapping[str, str], n_images: int) -> None:
+    """Raise if images cannot be used; the error has the first of them."""
+    if not broken:
+        return
     lines = [f"{data_dir}: {len(broken):,} of {n_images:,} images cannot be used:"]
     for image_id in sorted(broken)[:MOST_SHOWN]:
         lines.append(f"  {image_id}: {broken[image_id]}")
@@ -107,7 +112,7 @@ def _describe_broken(data_dir: Path, broken: Mapping[str, str], n_images: int) -
     if n_hidden > 0:
         lines.append(f"  and {n_hidden:,} more; --list-broken FILE lists them all")
     lines.append("Replace or remove them, or leave them out with --skip-broken FILE.")
-    return "\n".join(lines)
+    raise ValueError("\n".join(lines))
 
 
 def _without_broken(

@@ -22,6 +22,7 @@ from cnlw_tools.dataset.dataset import (
     read_dataset,
     require_base_manifest,
 )
+from cnlw_tools.dataset.tables import ManifestInfo, with_info
 from cnlw_tools.executor import SERIAL, Executor
 from cnlw_tools.images.pixels import decode, fingerprint
 from cnlw_tools.ingest.donors import read_donors
@@ -30,7 +31,14 @@ from cnlw_tools.plans.noise_inputs import has_outlier_class
 from cnlw_tools.recipe.inputs import ImageSource, Inputs
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.registry import pick
-from cnlw_tools.sources import SOURCES, has_source, open_images, open_source, read_source_info
+from cnlw_tools.sources import (
+    SOURCES,
+    has_source,
+    open_images,
+    open_source,
+    options_of,
+    read_source_info,
+)
 from cnlw_tools.sources.base import LocalSource
 from cnlw_tools.sources.composite import Reader
 from cnlw_tools.store.exclusions import find_exclusions
@@ -105,7 +113,11 @@ def _load_tables(recipe: Recipe, inputs: Inputs) -> Dataset:
             f"{inputs.root}: the class list of {name} is not that of its images: "
             f"write it with `cnlw import {name}`"
         )
-    return _with_release(dataset.with_base(source.manifest(), str(inputs.data_dir)), source, recipe)
+    base = source.manifest()
+    info = ManifestInfo(options=options_of(source))
+    if info.as_block():
+        base = with_info(base, info.as_block())
+    return _with_release(dataset.with_base(base, str(inputs.data_dir)), source, recipe)
 
 
 def _with_release(dataset: Dataset, source: ImageSource, recipe: Recipe) -> Dataset:

@@ -1,11 +1,12 @@
 """Where images come from: one file per source, and one line per dataset in the table below."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cnlw_tools.dataset.dataset import DONOR_PREFIX, base_manifest_path, read_manifest_info
 from cnlw_tools.dataset.tables import ManifestInfo
-from cnlw_tools.recipe.inputs import ImageSource, Inputs
+from cnlw_tools.recipe.inputs import ImageSource, Inputs, SourceOptions
 from cnlw_tools.registry import pick
 from cnlw_tools.sources.base import LocalSource, Source
 from cnlw_tools.sources.checked import CheckedSource
@@ -30,6 +31,7 @@ from cnlw_tools.store.store import Store
 __all__ = [
     "SOURCES",
     "Source",
+    "download_inputs",
     "has_source",
     "left_out",
     "open_donor",
@@ -38,6 +40,7 @@ __all__ = [
     "open_new_source",
     "open_reader",
     "open_source",
+    "options_of",
     "read_source_info",
 ]
 
@@ -101,9 +104,37 @@ def open_new_source(info: ManifestInfo, data_dir: Path | None) -> Source:
 
     Raises:
         LookupError: there is no such source
-        ValueError, OSError: its images are not where they should be
+        ValueError, OSError: its images are not where they should be, or it has no such option
     """
-    return pick(SOURCES, info.source, "source of images")(data_dir)
+    cls = pick(SOURCES, info.source, "source of images")
+    if issubclass(cls, HuggingFace | StanfordCars):
+        return cls(data_dir, info.options)
+    for option, value in info.options.as_block().items():
+        raise ValueError(
+            f"{info.source}: it has no choice of {option} (here {value!r}): leave it out; "
+            "hf and stanford_cars have one"
+        )
+    return cls(data_dir)
+
+
+def download_inputs(name: str, inputs: Inputs) -> Inputs:
+    """Return inputs whose images lie here: a dataset of the Hub is downloaded, all at one commit.
+
+    Raises:
+        LookupError: there is no such source
+        ValueError, OSError: the images are neither here nor on the Hub
+    """
+    if inputs.data_dir is None or inputs.data_dir.exists():
+        return inputs
+    source = open_source(name, inputs)
+    return replace(inputs, data_dir=getattr(source, "data_dir", inputs.data_dir))
+
+
+def options_of(source: ImageSource) -> SourceOptions:
+    """Return which part of the user's data a source reads, with the commit on the Hub."""
+    if isinstance(source, HuggingFace | StanfordCars):
+        return source.options
+    return SourceOptions()
 
 
 def left_out(source: ImageSource) -> Mapping[str, int]:

@@ -67,14 +67,15 @@ class HuggingFace(LocalSource):
 
     def __init__(self, data_dir: Path | None, options: SourceOptions | None = None) -> None:
         self.options = options or SourceOptions()
+        place = data_dir
         if data_dir is not None and not data_dir.exists():
             match = HUB_NAME.fullmatch(data_dir.as_posix())
             if match:
                 revision = match["revision"] or self.options.revision
                 data_dir = download_from_hub(match["name"], revision)
-                commit = _read_commit(data_dir, match[0], self.options.revision)
-                self.options = replace(self.options, revision=commit)
         super().__init__(data_dir)
+        commit = _read_commit(self.data_dir, place, self.options.revision)
+        self.options = replace(self.options, revision=commit)
         self._last_chunk: Chunk | None = None
         self._last_images: pa.ChunkedArray | None = None
 
@@ -347,8 +348,8 @@ def _feature_type(features: Mapping[str, Any], name: str) -> str | None:
     return feature.get("_type") if isinstance(feature, Mapping) else None
 
 
-def _read_commit(folder: Path, place: str, imported_commit: str) -> str:
-    """Return the commit that a folder of the Hub's cache is of, by its name; empty if unknown.
+def _read_commit(folder: Path, place: Path | None, imported_commit: str) -> str:
+    """Return the commit of a folder of the Hub's cache, by its name; any other is the imported one.
 
     Raises:
         ValueError: the dataset was imported at another one

@@ -8,8 +8,12 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from cnlw_tools.cli import main
+from cnlw_tools.dataset.dataset import read_manifest_info
+from cnlw_tools.dataset.tables import ManifestInfo
 from cnlw_tools.recipe.inputs import SourceOptions
 from cnlw_tools.sources.hf import HuggingFace
 from tests.sources.labelled_tables import make_table, put_table, read_classes
@@ -306,6 +310,82 @@ def test_the_commit_is_asked_for(hub):
 
     revisions = ["f" * 40, "v1.0", "refs/convert/parquet"]
     assert hub == [("owner/name", revision) for revision in revisions]
+
+
+@pytest.mark.slow
+def test_import_and_build_at_one_commit(hub, tmp_path, monkeypatch):
+    """The manifest keeps the commit of the import; build and validate ask for that one."""
+    monkeypatch.chdir(tmp_path)
+    cnlw("import", "hf", "owner/name", "--as", "lamps", "--root", "my")
+    info = read_manifest_info(tmp_path / "my/manifests/lamps/base.parquet", "lamps")
+    build = ["--dataset", "lamps", "--root", "my", "--data-dir", "owner/name", "--noise", "blue"]
+    cnlw("build", *build, "--level", "0", "--out", "lamps", "--workers", "1")
+    cnlw("validate", "lamps", "--data-dir", "owner/name", "--workers", "1")
+
+    assert info == ManifestInfo("hf", SourceOptions(revision="f" * 40))
+    assert hub[0] == ("owner/name", None)
+    assert len(hub) > 2
+    assert {revision for _, revision in hub[1:]} == {"f" * 40}
+
+
+def test_a_build_without_import_keeps_the_commit(hub, tmp_path, monkeypatch):
+    """A build straight from the Hub downloads once, and keeps the commit in its own tables."""
+    monkeypatch.chdir(tmp_path)
+    build = ["--dataset", "hf", "--data-dir", "owner/name", "--noise", "blue", "--level", "0"]
+    cnlw("build", *build, "--out", "lamps", "--workers", "1")
+    info = read_manifest_info(tmp_path / "lamps/tables/base.parquet", "hf")
+
+    assert hub == [("owner/name", None)]
+    assert info.options == SourceOptions(revision="f" * 40)
+
+
+def test_choices_are_kept(tmp_path):
+    """What is chosen at import is in the manifest, and a build reads the images by it."""
+    data, root = tmp_path / "data", tmp_path / "my"
+    fine = pa.array(["rose", "tulip"] * 3)
+    table = make_table(pa.array([0] * 6), fine=fine)
+    table = table.append_column("mask", table["image"])
+    for name in ("full/train.parquet", "small/train.parquet", "small/more.parquet"):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table if "train" in name else table.slice(3), data / name)
+    card = "---\nconfigs:\n- config_name: full\n- config_name: small\n  data_files:\n"
+    card += "  - {split: train, path: small/train.*}\n  - {split: more, path: small/more.*}\n---\n"
+    (data / "README.md").write_text(card)
+    choices = ["--config", "small", "--label-column", "fine", "--image-column", "mask"]
+    choices += ["--split", "train", "--split", "more=test"]
+    output = cnlw("import", "hf", data, "--as", "lamps", "--root", root, *choices)
+    info = read_manifest_info(root / "manifests/lamps/base.parquet", "lamps")
+    build = ["--dataset", "lamps", "--root", root, "--data-dir", data, "--noise", "blue"]
+    cnlw("build", *build, "--level", 40, "--out", tmp_path / "o", "--workers", 1)
+
+    assert "2 classes; train 6, test 3" in output
+    options = SourceOptions("small", "mask", "fine", ("train", "more=test"))
+    assert info == ManifestInfo("hf", options)
+    assert info.as_block()["options"]["splits"] == ("train", "more=test")
+
+
+def test_other_sources_have_no_choices(lay_out, tmp_path):
+    """A choice for a source that has none is an error that names it."""
+    arguments = [
+        "import",
+        "folder",
+        str(lay_out("folder")),
+        "--root",
+        str(tmp_path),
+        "--config",
+        "x",
+    ]
+    result = CliRunner().invoke(main, arguments)
+
+    assert result.exit_code == 1
+    assert "folder: it has no choice of config (here 'x'): leave it out" in result.output
+
+
+def cnlw(*arguments):
+    """Run a command that must succeed; return its output."""
+    result = CliRunner().invoke(main, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
 
 
 def test_another_commit(hub):
