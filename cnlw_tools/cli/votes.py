@@ -112,12 +112,21 @@ def import_votes(paths: tuple[Path, ...], dataset: str, root: Path) -> None:
     """Add votes to annotations/NAME/.
 
     A FILE is csv, Parquet, or the JSON export of Label Studio or of the release of 2020.
+    Annotators become numbers; annotators/NAME.csv, beside annotations/, says who is which.
     """
     from cnlw_tools.ingest.import_votes import add_votes
 
+    key = None
     for path in paths:
         result = add_votes(path, dataset, root)
+        key = result.key
         replaced = f", {result.n_replaced:,} replaced by later ones" if result.n_replaced else ""
         click.echo(
             f"{result.path}: {result.n_added:,} votes added{replaced}; {result.n_votes:,} in all"
         )
+        if result.n_unanswered:
+            click.echo(f"{path}: {result.n_unanswered:,} tasks without an answer")
+        if result.other_columns:
+            click.echo(f"{path}: columns left out: {', '.join(result.other_columns)}")
+    if key:
+        click.echo(f"{key}: who is which annotator; do not publish this file")

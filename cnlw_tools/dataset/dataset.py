@@ -257,12 +257,11 @@ def read_manifest_info(path: Path, dataset_name: str) -> tables.ManifestInfo:
     return _read_info(schema.empty_table(), dataset_name, str(path))
 
 
-def read_dataset(name: str, root: Path) -> Dataset:
-    """Read a dataset of a project folder.
+def check_exists(name: str, root: Path) -> None:
+    """Check that a project folder holds a dataset.
 
     Raises:
         LookupError: no such dataset
-        ValueError: a table is not what it should be; see tables.py
     """
     names = list_datasets(root)
     if name not in names:
@@ -270,6 +269,16 @@ def read_dataset(name: str, root: Path) -> Dataset:
             f"unknown dataset {name!r}.{suggest(name, names)} "
             f"There are: {', '.join(names)} (in {root})"
         )
+
+
+def read_dataset(name: str, root: Path) -> Dataset:
+    """Read a dataset of a project folder.
+
+    Raises:
+        LookupError: no such dataset
+        ValueError: a table is not what it should be; see tables.py
+    """
+    check_exists(name, root)
     return read_tables(name, root / "manifests" / name, root / "annotations" / name)
 
 

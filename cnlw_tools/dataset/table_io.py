@@ -34,13 +34,9 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
             missing or of another type
         FileNotFoundError: there is no such file
     """
-    table = _open(path, schema)
+    table = open_table(path, schema)
     names = table.column_names
-    if len(set(names)) < len(names):
-        raise ValueError(
-            f"{path}: two columns have one name: {', '.join(names)}; drop or rename one"
-        )
-    columns = [cast_column(path, field, _column(path, table, field.name)) for field in schema]
+    columns = [cast_column(path, field, column(path, table, field.name)) for field in schema]
     extra_names = [name for name in names if name not in schema.names]
     columns += [table[name] for name in extra_names]
     fields = [*schema, *(table.schema.field(name) for name in extra_names)]
@@ -93,6 +89,7 @@ def reject_bad_rows(
     is_bad: NDArray[np.bool_],
     values: Any,
     remedy: str,
+    places: Sequence[str] | None = None,
 ) -> None:
     """Raise an error that shows the first bad row, if there is one.
 
@@ -100,8 +97,9 @@ def reject_bad_rows(
         path: what errors call the table
         column: name of the column
         is_bad: (n,) which rows are bad
-        values: (n,) the values of the column, Arrow or NumPy
+        values: (n,) the values of the column, of Arrow, NumPy or Python
         remedy: what to do, for the error
+        places: (n,) where a row is in the file; its number if not given
 
     Raises:
         ValueError: a row is bad
@@ -110,9 +108,13 @@ def reject_bad_rows(
         return
     row = int(np.argmax(is_bad))
     value = values[row]
-    value = value.as_py() if hasattr(value, "as_py") else value.item()
+    if isinstance(value, pa.Scalar):
+        value = value.as_py()
+    elif isinstance(value, np.generic):
+        value = value.item()
+    place = places[row] if places else f"row {row}"
     raise ValueError(
-        f"{path}: column {column!r}, row {row}: {_short.repr(value)} "
+        f"{path}: column {column!r}, {place}: {_short.repr(value)} "
         f"({int(is_bad.sum())} such rows); {remedy}"
     )
 
@@ -150,12 +152,15 @@ def cast_column(
 def _check_same_kind(target: pa.DataType, column: pa.ChunkedArray) -> None:
     """Refuse casts that Arrow allows, between text, numbers and truth values.
 
-    Only 0 and 1 may become truth values, and truth values nothing else.
+    Only 0 and 1 may become truth values, and truth values nothing else. A number is no time, as
+    nothing says whether it counts seconds or microseconds.
     """
     source = column.type
-    same_kind = pa.types.is_null(source) or pa.types.is_string(target) == _is_text(source)
+    same_kind = pa.types.is_null(source) or pa.types.is_string(target) == is_text(source)
     loses_boolean = pa.types.is_boolean(source) and not pa.types.is_boolean(target)
-    if len(column) and (not same_kind or loses_boolean):
+    makes_time = pa.types.is_timestamp(target) and not pa.types.is_temporal(source)
+    invents_unit = makes_time and not pa.types.is_null(source)
+    if len(column) and (not same_kind or loses_boolean or invents_unit):
         raise ValueError(f"{source} is no {target}")
     if pa.types.is_boolean(target):
         is_flag = pc.is_in(column, pa.array([0, 1, None]))
@@ -163,12 +168,16 @@ def _check_same_kind(target: pa.DataType, column: pa.ChunkedArray) -> None:
             raise ValueError("a value other than 0 and 1")
 
 
-def _column(
+def column(
     path: Path,
     table: pa.Table,
     name: str,
 ) -> pa.ChunkedArray:
-    """Return a column that must exist."""
+    """Return a column that must exist.
+
+    Raises:
+        ValueError: there is none of this name
+    """
     if name not in table.column_names:
         suggestion = suggest(name, table.column_names)
         raise ValueError(
@@ -178,8 +187,17 @@ def _column(
     return table[name]
 
 
-def _open(path: Path, schema: pa.Schema) -> pa.Table:
-    """Return the table of a file with the types that the file has."""
+def open_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """Return the table of a Parquet or CSV file with the types that the file has.
+
+    Args:
+        path: of the file
+        schema: its text columns stay text in a CSV file, even numbers or words like ``null``
+
+    Raises:
+        ValueError: the file is no table, or two columns have one name
+        FileNotFoundError: there is no such file
+    """
     if not path.is_file():
         raise FileNotFoundError(
             f"{path}: there is no such file; a table is a .parquet or .csv file"
@@ -195,6 +213,11 @@ def _open(path: Path, schema: pa.Schema) -> pa.Table:
         raise ValueError(
             f"{path}: cannot be read ({_first_line(error)}); make or copy this file again"
         ) from error
+    names = table.column_names
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"{path}: two columns have one name: {', '.join(names)}; drop or rename one"
+        )
     return table
 
 
@@ -240,7 +263,8 @@ def _strip_values(table: pa.Table) -> pa.Table:
     return table
 
 
-def _is_text(data_type: pa.DataType) -> bool:
+def is_text(data_type: pa.DataType) -> bool:
+    """Tell whether a column of this type holds text."""
     if pa.types.is_dictionary(data_type):
         data_type = data_type.value_type
     return bool(

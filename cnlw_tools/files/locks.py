@@ -39,24 +39,28 @@ def try_lock(path: Path) -> int | None:
         pass
     except OSError as error:
         os.close(handle)
-        raise OSError(
-            f"{path}: cannot be locked ({error.strerror}): use a folder on another disk"
-        ) from error
+        raise _no_lock(path, error) from error
     os.close(handle)
     return None
 
 
 @contextmanager
 def wait_for_lock(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, which is made if needed, as soon as no other process does.
+    """Hold the lock of a folder as soon as no other process does.
 
     Raises:
-        OSError: the folder cannot be made, or its disk has no locks
+        OSError: there is no such folder, or its disk has no locks
     """
-    folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            raise _no_lock(folder, error) from error
         yield
     finally:
         os.close(handle)
+
+
+def _no_lock(path: Path, error: OSError) -> OSError:
+    return OSError(f"{path}: cannot be locked ({error.strerror}): use a folder on another disk")

@@ -7,24 +7,30 @@ joined so:
     without             equal votes cannot be told apart: they count as often as in the table that
                         has more of them
 
-So a file that is imported twice counts once, and the order of the files does not matter.
+So a file that is imported twice counts once, and the order of the files does not matter. Imports at
+the same time wait for each other. Annotators become numbers (annotators.py), and columns that votes
+do not have are left out.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools.dataset import dataset, table_io, tables
+from cnlw_tools.dataset import dataset, raw_votes, table_io, tables
+from cnlw_tools.files.locks import wait_for_lock
 from cnlw_tools.ingest import label_studio
+from cnlw_tools.ingest.annotators import AnnotatorKey, Person, annotator_names, key_path
 from cnlw_tools.registry import suggest
 from cnlw_tools.sources.formats import release
 
 Ints = NDArray[np.int64]
 NO_TIME = np.iinfo(np.int64).min  # the time of a vote without one
+VOTES_AS_TEXT = pa.schema([(name, pa.string()) for name in tables.VOTES.names])
 OPTIONAL_COLUMNS = ("annotator", "at")
 
 
@@ -35,6 +41,18 @@ class ImportedVotes(NamedTuple):
     n_votes: int  # of the dataset, after the import
     n_added: int
     n_replaced: int  # by later votes of the same annotator
+    n_unanswered: int  # tasks of Label Studio without a vote
+    other_columns: tuple[str, ...]  # of the file, which votes do not have
+    key: Path | None  # of the annotators, if they have names
+
+
+class VoteFile(NamedTuple):
+    """What a file of votes holds."""
+
+    votes: pa.Table  # of the VOTES schema, with annotators as the file calls them
+    people: Sequence[Person] = ()  # names of annotators who have several
+    n_unanswered: int = 0
+    other_columns: tuple[str, ...] = ()
 
 
 def add_votes(file: Path, name: str, root: Path) -> ImportedVotes:
@@ -43,8 +61,16 @@ def add_votes(file: Path, name: str, root: Path) -> ImportedVotes:
     Raises:
         LookupError: there is no such dataset
         ValueError: a vote is on no candidate, or an annotator has two verdicts, neither later
-        FileNotFoundError: there is no such file
+        OSError: there is no such file, or the votes cannot be written
     """
+    dataset.check_exists(name, root)
+    new = read_vote_file(file)
+    with wait_for_lock(root / "manifests" / name):
+        return _join_votes(new, file, name, root)
+
+
+def _join_votes(new: VoteFile, file: Path, name: str, root: Path) -> ImportedVotes:
+    """Read the votes of a dataset, join others to them, and write them and the annotators' key."""
     web_dataset = dataset.read_dataset(name, root)
     old_votes = web_dataset.votes
     if not len(web_dataset.web):
@@ -52,27 +78,35 @@ def add_votes(file: Path, name: str, root: Path) -> ImportedVotes:
         raise ValueError(
             f"{path}: no candidate to vote on: write this table first, see manifests/README.md"
         )
-    new_votes = read_vote_file(file)
-    tables.check_candidates(new_votes, file, web_dataset.web)
-    votes, n_replaced = merge_votes(old_votes, new_votes, file)
+    tables.check_candidates(new.votes, file, web_dataset.web)
+    key = AnnotatorKey(key_path(name, root))
+    key.add_annotators(old_votes)
+    key.add_people([*new.people, *zip(annotator_names(new.votes))], str(file))
+    votes, n_replaced = merge_votes(
+        key.replace_numbers(old_votes), key.replace_names(new.votes), file, key.name_of
+    )
+    key.write()
     path = root / "annotations" / name / "votes.parquet"
     tables.write_parquet(votes, path)
     return ImportedVotes(
         path,
         n_votes=len(votes),
-        n_added=len(votes) - len(old_votes),
+        n_added=max(0, len(votes) - len(old_votes)),
         n_replaced=n_replaced,
+        n_unanswered=new.n_unanswered,
+        other_columns=new.other_columns,
+        key=key.path if key.path.exists() else None,
     )
 
 
-def read_vote_file(file: Path) -> pa.Table:
+def read_vote_file(file: Path) -> VoteFile:
     """Return the votes of a .csv or .parquet table, or of a .json export or release.
 
     Raises:
         ValueError: it is not such a file
         FileNotFoundError: there is no such file
     """
-    if file.suffix in (".csv", ".parquet"):
+    if file.suffix.lower() in (".csv", ".tsv", ".parquet"):
         return _read_vote_table(file)
     if file.suffix != ".json":
         raise ValueError(
@@ -83,18 +117,25 @@ def read_vote_file(file: Path) -> pa.Table:
     except UnicodeDecodeError as error:
         raise ValueError(f"{file}: not UTF-8 ({error.reason}): export it again") from error
     if text.lstrip().startswith("["):
-        return label_studio.read_export(text, str(file))
+        export = label_studio.read_export(text, str(file))
+        return VoteFile(export.votes, export.people, export.n_unanswered)
     _, votes = release.read_annotations(file)
-    return votes
+    return VoteFile(votes)
 
 
-def merge_votes(old: pa.Table, new: pa.Table, file: Path | str) -> tuple[pa.Table, int]:
+def merge_votes(
+    old: pa.Table,
+    new: pa.Table,
+    file: Path | str,
+    name_of: Callable[[str], str] = str,
+) -> tuple[pa.Table, int]:
     """Return the votes of both tables, and how many of the old ones were replaced.
 
     Args:
         old: votes of the dataset
         new: votes of the file
         file: what the error messages call the new votes
+        name_of: returns what error messages call an annotator
 
     Raises:
         ValueError: an annotator has two verdicts on one candidate, and neither is later
@@ -104,7 +145,7 @@ def merge_votes(old: pa.Table, new: pa.Table, file: Path | str) -> tuple[pa.Tabl
     named_rows = np.flatnonzero(has_annotator)
     nameless_rows = np.flatnonzero(~has_annotator)
     used_rows = [
-        _latest_rows(votes, named_rows, file),
+        _latest_rows(votes, named_rows, file, name_of),
         _rows_of_fuller_table(votes, nameless_rows, len(old)),
     ]
     is_used = np.zeros(len(votes), bool)
@@ -113,32 +154,44 @@ def merge_votes(old: pa.Table, new: pa.Table, file: Path | str) -> tuple[pa.Tabl
     return votes.filter(pa.array(is_used)), len(old) - int(n_old_used)
 
 
-def _read_vote_table(file: Path) -> pa.Table:
+def _read_vote_table(file: Path) -> VoteFile:
     """Return the votes of a table, which need not say who voted, and when."""
-    names = table_io.read_table(file, pa.schema([])).column_names
-    absent = []
-    for name in OPTIONAL_COLUMNS:
-        is_misspelled = bool(suggest(name, names))
-        if name in names or is_misspelled:
-            continue
-        absent.append(name)
-    present = [field for field in tables.VOTES if field.name not in absent]
-    votes = table_io.read_table(file, pa.schema(present))
-    for name in absent:
-        field = tables.VOTES.field(name)
-        position = tables.VOTES.get_field_index(name)
-        nulls = pa.nulls(len(votes), field.type)
-        votes = votes.add_column(position, field, nulls)
-    return votes
+    table = table_io.open_table(file, VOTES_AS_TEXT)
+    names = table.column_names
+    for name in tables.VOTES.names:
+        is_optional = name in OPTIONAL_COLUMNS and not suggest(name, names)
+        if name not in names and not is_optional:
+            table_io.column(file, table, name)
+    present = [name for name in tables.VOTES.names if name in names]
+    columns = {name: _values(table[name]) for name in present}
+    votes = raw_votes.read_columns(columns, str(file))
+    other_columns = tuple(name for name in names if name not in tables.VOTES.names)
+    return VoteFile(votes, other_columns=other_columns)
 
 
-def _latest_rows(votes: pa.Table, rows: Ints, file: Path | str) -> Ints:
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Return the values of a column for Python; times as text, as Python's end in the year 9999."""
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp(column.type.unit, column.type.tz and "UTC"))
+    if pa.types.is_temporal(column.type):
+        column = column.cast(pa.string())
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def _latest_rows(
+    votes: pa.Table,
+    rows: Ints,
+    file: Path | str,
+    name_of: Callable[[str], str],
+) -> Ints:
     """Return the row of the vote that counts for each annotator and candidate.
 
     Args:
         votes: all votes
         rows: (n,) which of them have an annotator
         file: for the error message
+        name_of: for the error message
     """
     groups_of_votes = _group_numbers(votes, ["image_id", "label", "annotator"])
     group = groups_of_votes[rows]  # (n,)
@@ -153,15 +206,20 @@ def _latest_rows(votes: pa.Table, rows: Ints, file: Path | str) -> Ints:
     differs = verdict != verdict[last]
     contradicting_rows = rows[differs & is_not_earlier]
     if len(contradicting_rows):
-        raise _contradiction(votes, contradicting_rows, file)
+        raise _contradiction(votes, contradicting_rows, file, name_of)
     latest: Ints = rows[np.unique(last)]
     return latest
 
 
-def _contradiction(votes: pa.Table, rows: Ints, file: Path | str) -> ValueError:
+def _contradiction(
+    votes: pa.Table,
+    rows: Ints,
+    file: Path | str,
+    name_of: Callable[[str], str],
+) -> ValueError:
     """Return the error for votes that differ from the latest without being earlier."""
     (vote,) = votes.slice(int(rows[0]), 1).to_pylist()
-    annotator = vote["annotator"]
+    annotator = name_of(vote["annotator"])
     image_id = vote["image_id"]
     label = vote["label"]
     return ValueError(

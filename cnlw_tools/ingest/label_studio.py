@@ -1,22 +1,22 @@
 """Label Studio: candidates are written as tasks, and votes are read from its JSON export.
 
 task          {"data": {"image": URL, "class": name, "image_id": id, "label": 3}}
-annotation    {"completed_by": who, "updated_at": when,
+annotation    {"completed_by": WHO, "updated_at": when,
                "result": [{"from_name": "shows", "value": {"choices": ["yes"]}}]}
 
 or, as JSON-MIN, one row per annotation:
 
-    {"image_id": id, "label": 3, "shows": "yes", "annotator": who, "updated_at": when}
+    {"image_id": id, "label": 3, "shows": "yes", "annotator": WHO, "updated_at": when}
 
-The time of a vote is that of the last change, so a corrected answer is the later one; a skipped
-task is not a vote. Format: Label Studio's guide, "Label Studio JSON format of annotated tasks" and
-"Export formats".
+WHO is a number, an e-mail address, or {"id": number, "email": address}. The time of a vote is that
+of the last change, so a corrected answer is the later one. A task that is skipped, a draft, and an
+answer that is blank are no votes. Format: Label Studio's guide, "Label Studio JSON format of
+annotated tasks" and "Export formats".
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -24,12 +24,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools.dataset import table_io, tables
+from cnlw_tools.dataset import raw_votes, table_io, tables
 from cnlw_tools.dataset.verdicts import CANDIDATE, compute_verdicts
 from cnlw_tools.registry import pick
 
 QUESTION = "shows"  # the name of the question in the interface
 ANSWERS: Mapping[str, bool | None] = {"yes": True, "no": False, "unsure": None}
+TASK_KEYS = frozenset({"annotator", "class", "image", "image_id", "label"})  # of JSON-MIN
 INTERFACE = """\
 <View>
   <Header value="Does the image show this: $class?"/>
@@ -90,7 +91,25 @@ def make_tasks(
     return tasks
 
 
-def read_export(text: str, path: str) -> pa.Table:
+class Export(NamedTuple):
+    """What an export holds."""
+
+    votes: pa.Table  # of the VOTES schema; annotators as numbers where the export has them
+    people: list[tuple[str, str]]  # number and address of annotators for whom it has both
+    n_unanswered: int  # tasks without a vote
+
+
+class Answer(NamedTuple):
+    """An annotation of JSON, or a row of JSON-MIN."""
+
+    candidate: Record  # holds image_id and label
+    choices: Mapping[str, list[Any]]  # by the name of the question
+    completed_by: Any
+    times: Record  # may hold updated_at or created_at
+    place: str  # for error messages
+
+
+def read_export(text: str, path: str) -> Export:
     """Return the votes of a JSON export.
 
     Args:
@@ -98,71 +117,121 @@ def read_export(text: str, path: str) -> pa.Table:
         path: what the error messages call it
 
     Raises:
-        ValueError: it is not a JSON export of tasks from `make_tasks`
+        ValueError: it is not a JSON export of tasks from `make_tasks`, or a value in it is wrong
         LookupError: an answer is none of yes, no, unsure
     """
+    votes: list[Answer] = []
+    n_unanswered = 0
     try:
-        votes: list[dict[str, Any]] = []
         for number, task in enumerate(json.loads(text)):
-            votes += _task_votes(task, f"{path}: task {number}")
-        return pa.Table.from_pylist(votes, tables.VOTES)
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+            answers = _read_answers(task, f"task {number}")
+            given_answers = [answer for answer in answers if _is_given(answer, path)]
+            votes += given_answers
+            n_unanswered += not given_answers
+        people = _find_people(votes)
+        return Export(_make_votes(votes, path), people, n_unanswered)
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path}: not an export of Label Studio with tasks of cnlw ({error!r}): "
             "export it as JSON or JSON-MIN, from tasks of `cnlw votes export`"
         ) from error
 
 
-def _task_votes(task: Record, place: str) -> Iterator[dict[str, Any]]:
-    """Yield the votes on one task; a row of JSON-MIN is one vote."""
-    if "annotations" not in task:
-        answer = task[QUESTION]
-        answers = answer["choices"] if isinstance(answer, Mapping) else [answer]
-        yield _vote(task, answers, task.get("annotator"), task, place)
-        return
-    for annotation in task["annotations"]:
+def _read_answers(task: Record, place: str) -> list[Answer]:
+    """Return the answers to a task, blank ones too, and without those that were skipped."""
+    if "data" in task or "annotations" in task:
+        candidate = task["data"]
+        annotations = task["annotations"] or []
+    else:
+        candidate = task
+        annotations = [task]
+    for name in CANDIDATE:
+        candidate[name]  # an export of other tasks is an error even if nobody has answered
+    answers = []
+    for annotation in annotations:
         if annotation.get("was_cancelled"):
             continue
-        answers = []
-        for result in annotation["result"]:
-            if result["from_name"] == QUESTION:
-                answers += result["value"]["choices"]
-        yield _vote(task["data"], answers, annotation.get("completed_by"), annotation, place)
+        if annotation is task:
+            choices = {name: _choices(task[name]) for name in task.keys() - TASK_KEYS}
+        else:
+            choices = _choices_by_question(annotation["result"] or [])
+        completed_by = annotation.get("completed_by", annotation.get("annotator"))
+        answers.append(Answer(candidate, choices, completed_by, annotation, place))
+    return answers
 
 
-def _vote(
-    candidate: Record,
-    answers: list[str],
-    completed_by: Any,
-    times: Record,
-    place: str,
-) -> dict[str, Any]:
-    """Return one row of tables.VOTES.
+def _choices_by_question(results: Sequence[Record]) -> dict[str, list[Any]]:
+    """Return what was chosen, by the name of the question."""
+    choices: dict[str, list[Any]] = {}
+    for result in results:
+        question = choices.setdefault(result["from_name"], [])
+        question += _choices(result["value"])
+    return choices
 
-    Args:
-        candidate: holds image_id and label
-        answers: to the question; there must be one
-        completed_by: the annotator, as the export has it
-        times: holds ``updated_at`` or ``created_at``
-        place: for the error messages
+
+def _choices(value: Any) -> list[Any]:
+    """Return the choices that are not blank, of one answer or several."""
+    if isinstance(value, Mapping):
+        value = value.get("choices")
+    choices = value if isinstance(value, list) else [value]
+    return [choice for choice in choices if choice is not None and choice != ""]
+
+
+def _is_given(answer: Answer, path: str) -> bool:
+    """Tell whether an answer is more than blank.
+
+    Raises:
+        ValueError: it is an answer to a question of another name
     """
-    if len(answers) != 1:
-        raise ValueError(
-            f"{place}: {len(answers)} answers to one question: fix it in Label Studio, or remove it"
-        )
-    time = times.get("updated_at") or times.get("created_at")
-    vote = {name: candidate[name] for name in CANDIDATE}
-    vote["annotator"] = _annotator_name(completed_by)
-    vote["correct"] = pick(ANSWERS, answers[0], f"answer in {place}")
-    vote["at"] = datetime.fromisoformat(time) if time else None
-    return vote
+    if answer.choices.get(QUESTION):
+        return True
+    for name, choices in answer.choices.items():
+        if any(choice in ANSWERS for choice in choices if isinstance(choice, str)):
+            raise ValueError(
+                f"{path}: {answer.place}: the question is called {name!r}, not {QUESTION!r}: "
+                "rename it in the export, and use the interface of `cnlw votes export` next time"
+            )
+    return False
 
 
-def _annotator_name(completed_by: Any) -> str | None:
-    """Return an annotator's e-mail address if the export has it, or else the number."""
-    if isinstance(completed_by, Mapping):
-        return str(completed_by.get("email") or completed_by["id"])
-    return None if completed_by is None else str(completed_by)
+def _make_votes(answers: Sequence[Answer], path: str) -> pa.Table:
+    """Return the votes that answers are."""
+    columns: dict[str, list[Any]] = {name: [] for name in tables.VOTES.names}
+    for answer in answers:
+        choices = answer.choices[QUESTION]
+        if len(choices) != 1:
+            raise ValueError(
+                f"{path}: {answer.place}: {len(choices)} answers to one question: "
+                "fix it in Label Studio, or remove it"
+            )
+        for name in CANDIDATE:
+            columns[name].append(answer.candidate[name])
+        columns["annotator"].append(_annotator(answer.completed_by))
+        columns["correct"].append(pick(ANSWERS, choices[0], f"answer in {path}: {answer.place}"))
+        columns["at"].append(answer.times.get("updated_at") or answer.times.get("created_at"))
+    places = [answer.place for answer in answers]
+    return raw_votes.read_columns(columns, path, places)
+
+
+def _annotator(completed_by: Any) -> Any:
+    """Return the number of an annotator, or else the address."""
+    if not isinstance(completed_by, Mapping):
+        return completed_by
+    number = completed_by.get("id")
+    return completed_by["email"] if number is None else number
+
+
+def _find_people(answers: Iterable[Answer]) -> list[tuple[str, str]]:
+    """Return number and address of each annotator for whom the export has both."""
+    people: dict[tuple[str, str], None] = {}
+    for answer in answers:
+        who = answer.completed_by
+        if isinstance(who, Mapping) and who.get("id") is not None and who.get("email"):
+            number = raw_votes.read_annotator(who["id"])
+            address = raw_votes.read_annotator(who["email"])
+            if number and address:
+                people[number, address] = None
+    return list(people)
 
 
 def _count_verdicts(web: pa.Table, votes: pa.Table) -> NDArray[np.int64]:

@@ -464,6 +464,16 @@ def test_votes_for_another_web(stored):
     assert "(3 such rows)" in complaint(tables.read_votes, stored(vote()), MANIFEST.empty_table())
 
 
+def test_numbers_are_no_times(stored):
+    """A number does not say whether it counts seconds or microseconds; nothing becomes 1970."""
+    columns = {"image_id": ["a"], "label": [0], "annotator": ["x"], "correct": [True]}
+    path = stored(pa.table(columns | {"at": [1798761600]}))
+
+    message = complaint(tables.read_votes, path, WEB)
+
+    assert message.startswith("column 'at' has type int64 (int64 is no timestamp[us, tz=UTC])")
+
+
 def test_two_votes_of_one_annotator(stored):
     """Two votes of one annotator are refused, at their row in the file; votes without a name may be many."""
     names = [None, None, None, "x", "x"]

@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -14,7 +17,9 @@ from hypothesis import strategies as st
 
 from cnlw_tools.dataset import tables
 from cnlw_tools.dataset.tables import VOTES
+from cnlw_tools.files import default_root
 from cnlw_tools.ingest import import_votes
+from cnlw_tools.sources.formats import release
 
 FIRST_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 SECOND_TIME = datetime(2026, 1, 2, tzinfo=UTC)
@@ -190,10 +195,15 @@ def write_json_min(path):
 
 @pytest.mark.parametrize("write", [write_csv, write_parquet, write_label_studio, write_json_min])
 def test_formats(write, tmp_path):
-    """The same votes are read from every format."""
-    file = write(tmp_path / "votes")
+    """The same votes are read from every format; Label Studio may have numbers for names."""
+    votes = import_votes.read_vote_file(write(tmp_path / "votes")).votes
+    name = {"7": "ann"}
+    rows = [
+        (image, label, name.get(annotator, annotator), *rest)
+        for image, label, annotator, *rest in vote_rows(votes)
+    ]
 
-    assert NEW_VOTES == vote_rows(import_votes.read_vote_file(file))
+    assert NEW_VOTES == rows
 
 
 def test_optional_columns(tmp_path):
@@ -201,7 +211,7 @@ def test_optional_columns(tmp_path):
     path = tmp_path / "votes.csv"
     path.write_text("label,image_id,correct\n0,w0.0,true\n")
 
-    assert [("w0.0", 0, None, True, None)] == vote_rows(import_votes.read_vote_file(path))
+    assert [("w0.0", 0, None, True, None)] == vote_rows(import_votes.read_vote_file(path).votes)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +241,54 @@ def test_release(tmp_path):
     path = tmp_path / "mini-imagenet-annotations.json"
     path.write_text(json.dumps({"data": [[verdict]]}))
 
-    assert [("w0.0", 0, "consensus", False, None)] == vote_rows(import_votes.read_vote_file(path))
+    assert [("w0.0", 0, "consensus", False, None)] == vote_rows(
+        import_votes.read_vote_file(path).votes
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("image/class/label/is_clean", "maybe", "column 'correct', annotation 1: 'maybe'"),
+        ("image/class/label", 1.9, "column 'label', annotation 1: 1.9"),
+        ("image/class/label", 1e400, "column 'label', annotation 1: inf"),
+        ("image/id", None, "column 'image_id', annotation 1: None"),
+        ("image/uri", 5, "column 'uri', annotation 1: 5"),
+    ],
+)
+def test_wrong_values_of_the_release(tmp_path, key, value, message):
+    """The error names the file, the annotation and the value."""
+    verdict = {
+        "image/id": "w0.0",
+        "image/uri": None,
+        "image/class/label": 0,
+        "image/class/label/is_clean": "false",
+    }
+    path = tmp_path / "mini-imagenet-annotations.json"
+    path.write_text(json.dumps({"data": [[verdict], verdict | {key: value}]}))
+
+    with pytest.raises(ValueError, match=f"annotations.json: {message}"):
+        import_votes.read_vote_file(path)
+
+
+@pytest.mark.parametrize(
+    ("is_clean", "verdict"),
+    [("false", False), ("False", False), ("0", False), (0.0, False), ("true", True), (None, None)],
+)
+def test_verdicts_of_the_release(tmp_path, is_clean, verdict):
+    """The word false is false, and null is unsure."""
+    annotation = {
+        "image/id": "w0.0.jpg",
+        "image/uri": None,
+        "image/class/label": "0",
+        "image/class/label/is_clean": is_clean,
+    }
+    path = tmp_path / "mini-imagenet-annotations.json"
+    path.write_text(json.dumps({"data": [annotation]}))
+    web, votes = release.read_annotations(path)
+
+    assert [("w0.0", 0, "consensus", verdict, None)] == vote_rows(votes)
+    assert [None] == web["uri"].to_pylist()
 
 
 @pytest.mark.parametrize("write", [write_csv, write_parquet, write_label_studio])
@@ -239,6 +296,11 @@ def test_add_votes(write, tmp_path, toy):
     """New votes follow those of the dataset; a second import of them adds nothing."""
     file = write(tmp_path / "more")
     old = pq.read_table(toy / "annotations/toy/votes.parquet")[1:]  # without ann's vote on w0.0
+    number = {"ann": "1", "bob": "2"}
+    expected = [
+        (image, label, number[name], *rest)
+        for image, label, name, *rest in vote_rows(old) + NEW_VOTES
+    ]
     tables.write_parquet(old, toy / "annotations/toy/votes.parquet")
 
     first = import_votes.add_votes(file, "toy", toy)
@@ -247,7 +309,7 @@ def test_add_votes(write, tmp_path, toy):
 
     assert (3, 0) == (first.n_added, first.n_replaced)
     assert (0, 0) == (second.n_added, second.n_replaced)
-    assert vote_rows(old) + NEW_VOTES == rows
+    assert expected == rows
     assert [first.path] == list(first.path.parent.iterdir())
 
 
@@ -256,11 +318,11 @@ def test_a_later_vote_replaces(tmp_path, toy):
     file = tmp_path / "eve.parquet"
     tables.write_parquet(vote_table([("w2.1", 2, "eve", True, FIRST_TIME)]), file)
     import_votes.add_votes(file, "toy", toy)
-    later_vote = ("w2.1", 2, "eve", None, SECOND_TIME)
-    tables.write_parquet(vote_table([later_vote]), file)
+    tables.write_parquet(vote_table([("w2.1", 2, "eve", None, SECOND_TIME)]), file)
     imported = import_votes.add_votes(file, "toy", toy)
 
     assert (0, 1) == (imported.n_added, imported.n_replaced)
+    later_vote = ("w2.1", 2, "2", None, SECOND_TIME)
     assert later_vote == vote_rows(pq.read_table(imported.path))[-1]
 
 
@@ -306,7 +368,7 @@ BROKEN_FILES = {
         "task 0: 2 answ",
     ),
     "word.json": (one_annotated_task("a", "yess"), "Did you mean 'yes'"),
-    "number.json": (one_annotated_task(5, "yes"), "not an export of Label Studio"),
+    "number.json": (one_annotated_task(5, "yes"), "column 'image_id', task 0: 5 .* id is a text"),
 }
 
 
@@ -326,6 +388,152 @@ def test_not_text(tmp_path):
 
     with pytest.raises(ValueError, match=r"x.json: not UTF-8"):
         import_votes.read_vote_file(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        (["false", "False", "no", "n", "0", ""], [False, False, False, False, False, None]),
+        (["true", "False", "", "", "", ""], [True, False, None, None, None, None]),
+        (["0", "1", "", "1", "0", "1"], [False, True, None, True, False, True]),
+        (["1.0", "0.0", "unsure", "yes", "NaN", "Y"], [True, False, None, True, None, True]),
+    ],
+)
+def test_verdicts_of_csv(tmp_path, verdicts, expected):
+    """The words of a column are read one by one, whatever the others are."""
+    path = tmp_path / "votes.csv"
+    lines = [f"w0.{number},0,{verdict}" for number, verdict in enumerate(verdicts)]
+    path.write_text("\n".join(["image_id,label,correct", *lines]) + "\n")
+
+    votes = import_votes.read_vote_file(path).votes
+
+    assert expected == votes["correct"].to_pylist()
+
+
+PARQUET_COLUMNS = {
+    "label": [
+        pa.array([0, 3], pa.uint64()),
+        pa.array([0.0, 3.0]),
+        pa.array(["0", "3"]).dictionary_encode(),
+    ],
+    "correct": [
+        pa.array([False, True]),
+        pa.array([0, 1], pa.int8()),
+        pa.array(["no", "yes"], pa.large_string()),
+    ],
+    "annotator": [pa.array([7, 8]), pa.array(["7", "8"]), pa.array([7.0, 8.0])],
+    "at": [
+        pa.array([FIRST_TIME, SECOND_TIME], pa.timestamp("ns", "Europe/Berlin")),
+        pa.array([FIRST_TIME, SECOND_TIME], pa.timestamp("s")),
+        pa.array([FIRST_TIME.date(), SECOND_TIME.date()]),
+        pa.array([FIRST_TIME.timestamp(), SECOND_TIME.timestamp()]),
+        pa.array([int(FIRST_TIME.timestamp()) * 1000, int(SECOND_TIME.timestamp()) * 1000]),
+        pa.array([FIRST_TIME.isoformat(), SECOND_TIME.isoformat()]),
+    ],
+}
+
+
+@pytest.mark.parametrize("column", PARQUET_COLUMNS)
+def test_types_of_parquet(tmp_path, column):
+    """A column may have any type that holds its values."""
+    expected = [("a", 0, "7", False, FIRST_TIME), ("b", 3, "8", True, SECOND_TIME)]
+    votes = vote_table(expected)
+    for values in PARQUET_COLUMNS[column]:
+        changed = votes.set_column(VOTES.names.index(column), column, values)
+        pq.write_table(changed, tmp_path / "votes.parquet")
+
+        read = import_votes.read_vote_file(tmp_path / "votes.parquet").votes
+
+        assert expected == vote_rows(read), values.type
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("label", pa.array([0, 1.9])),
+        ("correct", pa.array([1, 2])),
+        ("at", pa.array([0, 10**17], pa.timestamp("ms"))),
+        ("at", pa.array([SECOND_TIME, datetime(1970, 1, 1, tzinfo=UTC)])),
+        ("image_id", pa.array([5, 6])),
+        ("annotator", pa.array([[1], [2]])),
+    ],
+)
+def test_wrong_values_of_parquet(tmp_path, column, values):
+    """The error names the file, the column and the row."""
+    table = vote_table([("a", 0, None, None, None)] * 2)
+    table = table.set_column(VOTES.names.index(column), column, values)
+    pq.write_table(table, tmp_path / "votes.parquet")
+
+    with pytest.raises(ValueError, match=rf"votes.parquet: column '{column}', row \d: "):
+        import_votes.read_vote_file(tmp_path / "votes.parquet")
+
+
+def test_a_corrected_vote_with_times_in_seconds(toy, tmp_path):
+    """Unix seconds are the time that they say, so the corrected vote is the later one."""
+    path = tmp_path / "votes.csv"
+    header = "image_id,label,annotator,correct,at\n"
+    path.write_text(f"{header}w2.1,2,eve,true,1798761600\n")
+    import_votes.add_votes(path, "toy", toy)
+    path.write_text(f"{header}w2.1,2,eve,false,1798761601\n")
+    imported = import_votes.add_votes(path, "toy", toy)
+
+    expected = ("w2.1", 2, "2", False, datetime(2027, 1, 1, 0, 0, 1, tzinfo=UTC))
+    assert (0, 1) == (imported.n_added, imported.n_replaced)
+    assert expected == vote_rows(pq.read_table(imported.path))[-1]
+
+
+def test_free_columns_of_other_types(toy, tmp_path):
+    """Columns that votes do not have are left out, and named; their types do not matter."""
+    for number, lead_time in enumerate(["12", "12.5", "12 s", "true"]):
+        path = tmp_path / f"votes{number}.csv"
+        path.write_text(
+            f"image_id,label,annotator,correct,lead_time\nw0.{number},0,5,no,{lead_time}"
+        )
+        imported = import_votes.add_votes(path, "toy", toy)
+        assert ("lead_time",) == imported.other_columns
+
+    assert VOTES.names == pq.read_table(imported.path).column_names
+    assert 168 + 4 == imported.n_votes
+
+
+IMPORT = """
+import sys
+from pathlib import Path
+from cnlw_tools.ingest.import_votes import add_votes
+print("ready", flush=True)
+sys.stdin.readline()
+for file in sys.argv[2:]:
+    add_votes(Path(file), "toy", Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+def test_two_imports_at_once(toy, tmp_path):
+    """All votes of both arrive, and every person has one number."""
+    commands = []
+    for annotator in "xy":
+        files = []
+        for number in range(8):
+            file = tmp_path / f"{annotator}{number}.csv"
+            row = f"w0.{number},0,{annotator}@x.org,no"
+            file.write_text(f"image_id,label,annotator,correct\n{row}\n")
+            files.append(str(file))
+        commands.append([sys.executable, "-c", IMPORT, str(toy), *files])
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    env = {**os.environ, "PYTHONPATH": str(default_root())}
+    processes = [subprocess.Popen(command, env=env, **pipes) for command in commands]
+    for process in processes:
+        process.stdout.readline()
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+
+    assert [0, 0] == [process.wait() for process in processes]
+    for process in processes:
+        process.communicate()
+    votes = pq.read_table(toy / "annotations/toy/votes.parquet")
+    counts = Counter(votes["annotator"].to_pylist())
+    assert {"1": 168, "2": 8, "3": 8} == counts
 
 
 def test_no_candidates(tmp_path, toy):

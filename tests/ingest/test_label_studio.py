@@ -107,12 +107,15 @@ def test_the_interface():
         (None, None),
         (7, "7"),
         ({"id": 7}, "7"),
-        ({"id": 7, "email": "ann@x"}, "ann@x"),
+        ("7", "7"),
+        (7.0, "7"),
+        ({"id": 7, "email": "ann@x"}, "7"),
         ({"id": 7, "email": ""}, "7"),
+        ({"id": None, "email": "Ann@x"}, "ann@x"),
     ],
 )
 def test_annotators(completed_by, annotator):
-    """An annotator is called by address, else by number; there may be none."""
+    """An annotator is called by number, else by address; there may be none."""
     result = [
         {"from_name": "shows", "value": {"choices": ["no"]}},
         {"from_name": "note", "value": {"text": ["x"]}},
@@ -129,9 +132,94 @@ def test_annotators(completed_by, annotator):
         "at": None,
     }
 
-    votes = label_studio.read_export(json.dumps([task]), "x.json")
+    export = label_studio.read_export(json.dumps([task]), "x.json")
 
-    assert [expected] == votes.to_pylist()
+    assert [expected] == export.votes.to_pylist()
+
+
+CANDIDATE = {"image_id": "a", "label": 0}
+BLANK_RESULTS = ([], None, [{"from_name": "shows", "value": {"choices": []}}])
+BLANK_RESULTS += ([{"from_name": "note", "value": {"text": ["too dark"]}}],)
+BLANK_RESULTS += ([{"from_name": "shows", "value": {}}],)
+ANSWERED = [{"from_name": "shows", "value": {"choices": ["yes"]}}]
+
+
+@pytest.mark.parametrize("result", BLANK_RESULTS)
+def test_blank_answers_are_no_votes(result):
+    """An answer that was submitted without a choice is neither a vote nor an error."""
+    annotations = [{"completed_by": 1, "result": result}]
+    task = {"data": CANDIDATE, "annotations": annotations}
+
+    votes, people, n_unanswered = label_studio.read_export(json.dumps([task]), "x.json")
+
+    assert (0, [], 1) == (len(votes), people, n_unanswered)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"data": CANDIDATE, "annotations": []},
+        {"data": CANDIDATE, "annotations": None, "drafts": [{"result": ANSWERED}]},
+        {"data": CANDIDATE, "annotations": [{"was_cancelled": True, "result": ANSWERED}]},
+        CANDIDATE | {"annotator": None},
+        CANDIDATE | {"annotator": 1, "annotation_id": 4, "lead_time": 2.5},
+        CANDIDATE | {"annotator": 1, "shows": ""},
+        CANDIDATE | {"annotator": 1, "shows": None},
+        CANDIDATE | {"annotator": 1, "shows": {"choices": []}},
+        CANDIDATE | {"annotator": 1, "shows": "yes", "was_cancelled": True},
+        CANDIDATE | {"class": "yes", "image": "no"},
+    ],
+)
+def test_tasks_that_nobody_answered(task):
+    """Tasks without answer, skipped tasks and drafts are no votes, in JSON and JSON-MIN."""
+    answered = CANDIDATE | {"image_id": "b", "shows": "yes", "annotator": 1}
+
+    export = label_studio.read_export(json.dumps([task, answered]), "x.json")
+
+    assert ["b"] == export.votes["image_id"].to_pylist()
+    assert 1 == export.n_unanswered
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        {
+            "data": CANDIDATE,
+            "annotations": [{"result": [{"from_name": "show", "value": {"choices": ["yes"]}}]}],
+        },
+        CANDIDATE | {"show": "yes"},
+    ],
+)
+def test_a_question_of_another_name(task):
+    """Answers to a question that is not ours are not dropped without a word."""
+    with pytest.raises(ValueError, match=r"x.json: task 0: the question is called 'show', not"):
+        label_studio.read_export(json.dumps([task]), "x.json")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("label", 1.9, "column 'label', task 1: 1.9"),
+        ("label", 10**30, "column 'label', task 1: 1000"),
+        ("image_id", None, "column 'image_id', task 1: None"),
+        ("updated_at", "yesterday", "column 'at', task 1: 'yesterday'"),
+        ("updated_at", 12, "column 'at', task 1: 12"),
+        ("annotator", [1], r"column 'annotator', task 1: \[1\]"),
+    ],
+)
+def test_wrong_values(column, value, message):
+    """The error names the file, the task and the value."""
+    right = CANDIDATE | {"shows": "yes", "annotator": 1}
+
+    with pytest.raises(ValueError, match=f"x.json: {message}"):
+        label_studio.read_export(json.dumps([right, right | {column: value}]), "x.json")
+
+
+def test_other_tasks():
+    """Tasks that are not ours are an error even if nobody has answered them."""
+    for task in ({"data": {"image": "x"}, "annotations": []}, {"image": "x", "annotator": None}):
+        with pytest.raises(ValueError, match="not an export of Label Studio with tasks of cnlw"):
+            label_studio.read_export(json.dumps([task]), "x.json")
 
 
 def is_wrong(image_id: str) -> bool:

@@ -22,9 +22,10 @@ from typing import Any
 from zipfile import BadZipFile, ZipFile
 from zipfile import Path as ZipPath
 
+import numpy as np
 import pyarrow as pa
 
-from cnlw_tools.dataset import tables
+from cnlw_tools.dataset import raw_votes, table_io, tables
 from cnlw_tools.images.formats import IMAGE_SUFFIX, suffix_of
 from cnlw_tools.sources.formats.listing import LINKS, is_clutter, list_folder
 from cnlw_tools.sources.formats.text_lists import letters_and_digits
@@ -44,6 +45,7 @@ ANNOTATION_KEYS = frozenset(
 )
 
 ArchivePath = Path | ZipPath  # of a file, or of a member of the zip
+Annotation = Mapping[str, Any]
 LabelOf = Callable[[str], int]  # the label of a class folder, by its name
 
 
@@ -212,36 +214,62 @@ def read_annotations(path: ArchivePath) -> tuple[pa.Table, pa.Table]:
     Raises:
         ValueError: the file is not the release's
     """
-    verdicts: dict[tuple[str, int], bool | None] = {}
-    uris: dict[tuple[str, int], str] = {}
-    for annotation in _flat_annotations(path):
-        image_id = _without_suffix(str(annotation["image/id"]))
-        key = (image_id, int(annotation["image/class/label"]))
-        is_clean = bool(annotation["image/class/label/is_clean"])
-        if verdicts.get(key, is_clean) == is_clean:
-            verdicts[key] = is_clean
-        else:
-            verdicts[key] = None
-        uris.setdefault(key, str(annotation["image/uri"]))
-    n_candidates = len(verdicts)
-    image_ids = [image_id for image_id, _ in verdicts]
-    labels = [label for _, label in verdicts]
+    annotations = list(_flat_annotations(path))
+    candidates, verdicts = _read_verdicts(annotations, path)
+    verdict_of: dict[tuple[str, int], bool | None] = {}
+    uri_of: dict[tuple[str, int], str | None] = {}
+    for candidate, verdict, uri in zip(
+        candidates, verdicts, _read_uris(annotations, path), strict=True
+    ):
+        is_same = verdict_of.get(candidate, verdict) == verdict
+        verdict_of[candidate] = verdict if is_same else None
+        uri_of.setdefault(candidate, uri)
+    n_candidates = len(verdict_of)
+    image_ids = [image_id for image_id, _ in verdict_of]
+    labels = [label for _, label in verdict_of]
     unknown = [None] * n_candidates
     web = {
         "image_id": image_ids,
         "label": labels,
         "split": ["web"] * n_candidates,
-        "uri": list(uris.values()),
+        "uri": list(uri_of.values()),
         "sha256": unknown,
     }
     votes = {
         "image_id": image_ids,
         "label": labels,
         "annotator": ["consensus"] * n_candidates,
-        "correct": list(verdicts.values()),
+        "correct": list(verdict_of.values()),
         "at": unknown,
     }
     return pa.table(web, tables.MANIFEST), pa.table(votes, tables.VOTES)
+
+
+def _read_verdicts(
+    annotations: Sequence[Annotation], path: ArchivePath
+) -> tuple[list[tuple[str, int]], list[bool | None]]:
+    """Return image id and label of each annotation, and whether the image shows its class."""
+    columns = {
+        "image_id": [annotation["image/id"] for annotation in annotations],
+        "label": [annotation["image/class/label"] for annotation in annotations],
+        "correct": [annotation["image/class/label/is_clean"] for annotation in annotations],
+    }
+    votes = raw_votes.read_columns(columns, str(path), _places(annotations))
+    image_ids = [_without_suffix(name) for name in votes["image_id"].to_pylist()]
+    candidates = list(zip(image_ids, votes["label"].to_pylist(), strict=True))
+    return candidates, votes["correct"].to_pylist()
+
+
+def _read_uris(annotations: Sequence[Annotation], path: ArchivePath) -> list[str | None]:
+    uris = [annotation["image/uri"] for annotation in annotations]
+    is_bad = np.array([not isinstance(uri, str | None) for uri in uris], bool)
+    remedy = "a uri is a text, or null"
+    table_io.reject_bad_rows(str(path), "uri", is_bad, uris, remedy, _places(annotations))
+    return uris
+
+
+def _places(annotations: Sequence[Annotation]) -> list[str]:
+    return [f"annotation {number}" for number in range(len(annotations))]
 
 
 def _zip_folders(path: Path) -> list[ZipPath]:
@@ -318,7 +346,7 @@ def _read_class_folders(folder: Path, root: Path, label_of: LabelOf) -> Iterator
             yield Path(image).stem, label
 
 
-def _flat_annotations(path: ArchivePath) -> Iterator[Mapping[str, Any]]:
+def _flat_annotations(path: ArchivePath) -> Iterator[Annotation]:
     """Yield every annotation; the file has them one by one or in lists."""
     try:
         items = json.loads(path.read_text(encoding="utf-8"))["data"]
