@@ -8,6 +8,7 @@ a dataset on the Hub are downloaded once, into the Hub's own cache, and the comm
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -89,6 +90,11 @@ class HuggingFace(LocalSource):
             ValueError: files contradict each other about them, or an image has no label
         """
         return self._labels.classes
+
+    @property
+    def left_out(self) -> Counter[str]:
+        """The Parquet or Arrow files that belong to no split."""
+        return Counter(self._data_files.left_out)
 
     def manifest(self) -> pa.Table:
         """Return one row per image, split by split.

@@ -8,6 +8,7 @@ counts from 1. Web images, whose ids are not paths, lie beside the release of 20
 Stark, Deng, Fei-Fei, "3D object representations for fine-grained categorization", 3dRR 2013.
 """
 
+from collections import Counter
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,6 +71,11 @@ class StanfordCars(ImageFiles):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.data_dir, self.options)
+
+    @property
+    def left_out(self) -> Counter[str]:
+        """What was left out of the folders that were looked at."""
+        return self._parquet.left_out if self._parquet else super().left_out
 
     def manifest(self) -> pa.Table:
         """Return one row per image, in the order of the annotations.

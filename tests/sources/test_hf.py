@@ -364,6 +364,16 @@ def test_choices_are_kept(tmp_path):
     assert info.as_block()["options"]["splits"] == ("train", "more=test")
 
 
+def test_what_is_left_out(tmp_path):
+    """Files that belong to no split are left out, as `load_dataset` does; the import names them."""
+    for name in ("data/train-00000-of-00001", "old/train-00000-of-00001", "validation"):
+        put_table(tmp_path / f"d/{name}.parquet", ["bright", "dark"])
+    output = cnlw("import", "hf", tmp_path / "d", "--as", "lamps", "--root", tmp_path)
+
+    assert "2 classes; train 2\n" in output
+    assert "left out: 1 old/train-00000-of-00001.parquet, 1 validation.parquet\n" in output
+
+
 def test_other_sources_have_no_choices(lay_out, tmp_path):
     """A choice for a source that has none is an error that names it."""
     arguments = [

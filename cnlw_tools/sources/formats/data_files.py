@@ -24,6 +24,7 @@ from typing import NamedTuple
 from cnlw_tools.files.texts import read_json
 from cnlw_tools.registry import pick
 from cnlw_tools.sources.formats.dataset_card import Config, read_configs
+from cnlw_tools.sources.formats.listing import is_clutter
 from cnlw_tools.sources.formats.split_names import SPLIT_OF_WORD
 from cnlw_tools.sources.formats.table_files import ARROW_SUFFIXES, PARQUET_SUFFIXES
 
@@ -32,7 +33,6 @@ PART_OF_SET = re.compile(r"(?P<stem>.*)-(?P<number>\d{5,})-of-(?P<total>\d{5,})(
 PIECE = re.compile(r"\*+|\?|\[[^\]]+\]|[^*?\[]+|\[")  # of a pattern
 SPLITS_SAVED = "dataset_dict.json"
 FILES_SAVED = "state.json"
-NOT_DATA = ("@eaDir",)
 SUFFIXES = (*PARQUET_SUFFIXES, *ARROW_SUFFIXES)
 
 PathsOfSplit = dict[str, list[str]]  # by the dataset's own name of the split; relative paths
@@ -44,6 +44,7 @@ class DataFiles(NamedTuple):
 
     files: Mapping[str, list[Path]]  # by the dataset's own name of the split
     config: Config  # what the card says about them
+    left_out: Sequence[str] = ()  # relative paths of further data files, which no card spoke of
 
 
 def find_data_files(folder: Path, config_name: str = "") -> DataFiles:
@@ -70,8 +71,10 @@ def find_data_files(folder: Path, config_name: str = "") -> DataFiles:
         paths = [path for path in paths if path.startswith(prefix)]
         _require_one_format(folder, paths)
         files = _read_saved(folder, paths) or _find_by_names(folder, paths, prefix)
-    _require_one_format(folder, [path for names in files.values() for path in names])
-    return DataFiles(_absolute(folder, files), config)
+    chosen_paths = [path for names in files.values() for path in names]
+    _require_one_format(folder, chosen_paths)
+    left_out = sorted(set(filter(_is_data_file, paths)).difference(chosen_paths))
+    return DataFiles(_absolute(folder, files), config, [] if config.patterns else left_out)
 
 
 def _absolute(folder: Path, files: PathsOfSplit) -> dict[str, list[Path]]:
@@ -89,10 +92,11 @@ def list_files(folder: Path) -> list[str]:
     """Return the sorted relative paths of all files that are not hidden.
 
     Raises:
+        OSError: a folder may not be read
         ValueError: a link to another folder hides data files
     """
     paths = []
-    for parent, subfolders, names in os.walk(folder):
+    for parent, subfolders, names in os.walk(folder, onerror=_stop):
         subfolders[:] = sorted(name for name in subfolders if not _is_hidden(name))
         for name in subfolders:
             _reject_link(Path(parent, name))
@@ -101,9 +105,14 @@ def list_files(folder: Path) -> list[str]:
     return sorted(paths)
 
 
+def _stop(error: OSError) -> None:
+    """Raise what a walk through folders would pass over."""
+    raise error
+
+
 def _is_hidden(name: str) -> bool:
     """Return whether a file or folder is hidden, or what a program leaves behind."""
-    return name.startswith((".", "__")) or name in NOT_DATA
+    return name.startswith("__") or is_clutter(name)
 
 
 def _reject_link(path: Path) -> None:
