@@ -147,6 +147,7 @@ class HuggingFace(LocalSource):
     def _files(self) -> Mapping[str, list[TableFile]]:
         """The files of each split that is read; the key is the dataset's own name of it."""
         files = {}
+        self._reject_shared_files()
         for word in self._split_of_word:
             tables = [open_table_file(path) for path in self._data_files.files[word]]
             files[word] = [file for file in tables if any(chunk.n_rows for chunk in file.chunks)]
@@ -156,6 +157,18 @@ class HuggingFace(LocalSource):
                     "`cnlw import --split NAME`"
                 )
         return files
+
+    def _reject_shared_files(self) -> None:
+        """Raise if a file belongs to two splits: the images of one would be in the other."""
+        word_of_path: dict[Path, str] = {}
+        for word in self._split_of_word:
+            for path in self._data_files.files[word]:
+                if path in word_of_path:
+                    raise ValueError(
+                        f"{path}: it belongs to the splits {word_of_path[path]} and {word}: leave "
+                        f"one out with `cnlw import --split {word_of_path[path]}`"
+                    )
+                word_of_path[path] = word
 
     @cached_property
     def _chunks(self) -> Mapping[str, tuple[list[Chunk], list[int]]]:

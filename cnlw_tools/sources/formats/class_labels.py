@@ -70,7 +70,7 @@ def read_labels(
         ValueError: a row without a label, a number that is not whole, or a number without a name
     """
     if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
+        column = _decode_categories(column)
     place = f"{path}: column {name!r}"
     if pa.types.is_boolean(column.type):
         _reject_rows(place, column, column.is_null(), f"no label: {remedy}")
@@ -102,6 +102,7 @@ def join_labels(columns: Sequence[LabelColumn]) -> JoinedLabels:
                 f"{columns[0].kind}: store the class names in both"
             )
     classes = _order_classes(columns)
+    _reject_blanks(columns, classes)
     label_of_name = {name: label for label, name in enumerate(classes)}
     labels = {}
     for column in columns:
@@ -123,6 +124,18 @@ def normalise_names(names: Sequence[str], place: str) -> tuple[str, ...]:
     return normal
 
 
+def _reject_blanks(columns: Sequence[LabelColumn], classes: Sequence[str]) -> None:
+    """Raise if names of two classes differ in the blanks around them alone."""
+    by_letters: dict[str, str] = {}
+    for name in classes:
+        twin = by_letters.setdefault(name.strip(), name)
+        if twin != name:
+            raise ValueError(
+                f"{columns[0].path.parent}: the classes {twin!r} and {name!r} differ in blanks "
+                "alone: rename one"
+            )
+
+
 def _order_classes(columns: Sequence[LabelColumn]) -> tuple[str, ...]:
     ordered: dict[str, None] = {}
     unordered = set()
@@ -140,6 +153,15 @@ def _class_order(name: str) -> tuple[int, str]:
     """Return the sort key of a class name: words first, then numbers by value."""
     is_number = name.isascii() and name.isdecimal()
     return (int(name) if is_number else -1, name)
+
+
+def _decode_categories(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the values of a column that stores each once."""
+    value_type = column.type.value_type
+    if _is_text(value_type):
+        value_type = pa.large_string()  # Arrow cannot take rows of a string_view
+    chunks = [chunk.dictionary.cast(value_type).take(chunk.indices) for chunk in column.chunks]
+    return pa.chunked_array(chunks, value_type)
 
 
 def _read_text(column: pa.ChunkedArray, path: Path, place: str, remedy: str) -> LabelColumn:

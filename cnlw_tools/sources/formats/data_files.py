@@ -78,13 +78,21 @@ def find_data_files(folder: Path, config_name: str = "") -> DataFiles:
 
 
 def _absolute(folder: Path, files: PathsOfSplit) -> dict[str, list[Path]]:
-    """Return the paths of each split; a name that is a word for a split is in lower case."""
+    """Return the paths of each split; a name that is a word for a split is in lower case.
+
+    Raises:
+        ValueError: two names differ in capital letters alone
+        FileNotFoundError: a link leads nowhere
+    """
     absolute = {}
     for split, paths in files.items():
         name = split.lower() if split.lower() in SPLIT_OF_WORD else split
         if name in absolute:
             raise ValueError(f"{folder}: two splits are called {name}: rename one")
         absolute[name] = [folder / path for path in paths]
+        for path in absolute[name]:
+            if not path.exists():
+                raise FileNotFoundError(f"{path}: a link that leads nowhere: complete your copy")
     return absolute
 
 
@@ -191,12 +199,13 @@ def _read_saved(folder: Path, paths: Sequence[str]) -> PathsOfSplit:
 
 def _saved_files(folder: Path, paths: Sequence[str], parent: PurePosixPath) -> list[str]:
     state = folder / parent / FILES_SAVED
+    existing = set(paths)
     if not state.is_file():
         raise FileNotFoundError(f"{state}: the file is missing: save the dataset again")
     names = []
     for name in _read_list(state, "_data_files"):
         path = (parent / name).as_posix()
-        if path not in paths:
+        if path not in existing:
             raise FileNotFoundError(
                 f"{folder / path}: the file is missing, and {state} names it: complete your copy"
             )
@@ -216,7 +225,7 @@ def _read_list(path: Path, key: str) -> list[str]:
             raise ValueError(f"{path}: {key!r} names {name!r}, which is no file here: {remedy}")
         names.append(name)
     if not names:
-        raise ValueError(f"{path}: there is no list {key!r}: {remedy}")
+        raise ValueError(f"{path}: there is no list {key!r}: {remedy}, or remove this file")
     return names
 
 
@@ -238,6 +247,12 @@ def _match_patterns(folder: Path, paths: Sequence[str], config: Config) -> Paths
                     "is no Parquet or Arrow file of this name: complete your copy"
                 )
             require_whole_sets(folder, names, asks)
+            doubles = [path for path in names if path in matches]
+            if doubles:
+                raise ValueError(
+                    f"{folder}: config {config.name!r} of its card asks for {doubles[0]} twice "
+                    f"for {split}: fix the patterns, so that each file belongs once"
+                )
             matches |= dict.fromkeys(names)
         files[split] = [*matches]
     return files

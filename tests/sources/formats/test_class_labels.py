@@ -1,5 +1,7 @@
 """Label columns of every type, and files that number the same classes in different ways."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -7,12 +9,13 @@ import pytest
 from cnlw_tools.sources.formats.class_labels import is_label_type, join_labels, read_labels
 
 WORDS = ["rose", "tulip", "rose", "aster"]
+VALUES = ["rose", "aster", "tulip"]
 
 
 def read(values, names=None, path="a.parquet"):
     """Return the labels of a column in one or two chunks."""
     column = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
-    return read_labels(column, "label", path, names, "remove these rows")
+    return read_labels(column, "label", Path(path), names, "remove these rows")
 
 
 def joined(*columns):
@@ -29,6 +32,7 @@ def joined(*columns):
         pa.array(WORDS, pa.string_view()),
         pa.array(WORDS).dictionary_encode(),
         pa.array(WORDS, pa.large_string()).dictionary_encode(),
+        pa.DictionaryArray.from_arrays([0, 2, 0, 1], pa.array(VALUES, pa.string_view())),
         pa.array([2, 0, 2, 1], pa.uint8()).dictionary_encode().cast(pa.int64()),
         pa.chunked_array(
             [pa.array(WORDS[:1]).dictionary_encode(), pa.array(WORDS[1:]).dictionary_encode()]
@@ -145,4 +149,12 @@ def test_names_and_numbers(text):
     with pytest.raises(
         ValueError, match=r"^b.parquet: its labels are text, and those of a.parquet"
     ):
+        join_labels(columns)
+
+
+def test_blanks():
+    """Names that differ in blanks alone, in one file or two, are an error that shows both."""
+    columns = [read(pa.array(["a", "b"])), read(pa.array(["a "]), None, "d/b.parquet")]
+
+    with pytest.raises(ValueError, match=r"the classes 'a' and 'a ' differ in blanks alone"):
         join_labels(columns)

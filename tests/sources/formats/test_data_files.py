@@ -211,6 +211,21 @@ def test_patterns_without_a_file(tmp_path):
     assert read_classes(tmp_path) == {"train": DARK}
 
 
+def test_files_that_are_asked_for_twice(tmp_path):
+    """A file that patterns ask for twice, in one split or in two, is an error that names it."""
+    put_table(tmp_path / "data/train.parquet", DARK)
+    card = "---\nconfigs:\n- config_name: x\n  data_files: {}\n---\n"
+
+    (tmp_path / "README.md").write_text(card.format("[data/*, data/train.parquet]"))
+    with pytest.raises(ValueError, match=r"asks for data/train.parquet twice for train: fix the"):
+        find_data_files(tmp_path)
+    splits = "[{split: train, path: data/*}, {split: test, path: data/*}]"
+    (tmp_path / "README.md").write_text(card.format(splits))
+    with pytest.raises(ValueError, match=r"train.parquet: it belongs to the splits train and test"):
+        read_classes(tmp_path)
+    assert read_classes(tmp_path, splits=("train",)) == {"train": DARK}
+
+
 def test_stale_shards(tmp_path):
     """Of what `save_to_disk` wrote, the files count that it lists; one that is missing is an error."""
     save(tmp_path / "d", 12, 6)
@@ -273,6 +288,10 @@ def test_links(tmp_path):
     (tmp_path / "d/test").symlink_to("../blobs")
     with pytest.raises(ValueError, match=r"d/test: links to folders are not followed"):
         list_files(tmp_path / "d")
+    (tmp_path / "d/test").unlink()
+    (tmp_path / "d/validation.parquet").symlink_to("../nowhere")
+    with pytest.raises(FileNotFoundError, match=r"d/validation.parquet: a link that leads nowhere"):
+        find_data_files(tmp_path / "d")
 
 
 FOLDERS = ("", "", "data/", "train/", "val/", "old/", "data/test/")
