@@ -18,13 +18,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from cnlw_tools import hashing
 from cnlw_tools.dataset import tables
 from cnlw_tools.dataset.side_table import read_side_table
 from cnlw_tools.dataset.table_io import cast_column, reject_bad_rows
 from cnlw_tools.dataset.verdicts import wrong_candidates
+from cnlw_tools.files.parquet import read_schema
 from cnlw_tools.registry import pick, suggest
 
 DONOR_PREFIX = "donor_"  # of the file of a donor's table
@@ -189,9 +189,9 @@ class Dataset:
             FileNotFoundError: it does not exist
         """
         base = require_base_manifest(self)
-        train_ids = base.filter(pc.equal(base["split"], "train"))["image_id"]
-        sorted_ids = train_ids.take(pc.sort_indices(train_ids))
-        return replace(self, side_table=read_side_table(path, sorted_ids))
+        train = base.filter(pc.equal(base["split"], "train")).sort_by("image_id")
+        side_table = read_side_table(path, train["image_id"], train["label"])
+        return replace(self, side_table=side_table)
 
 
 def require_base_manifest(dataset: Dataset) -> pa.Table:
@@ -249,11 +249,7 @@ def read_manifest_info(path: Path, dataset_name: str) -> tables.ManifestInfo:
     """
     if not path.is_file():
         return tables.ManifestInfo(dataset_name)
-    try:
-        schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: cannot be read ({reason}): import the dataset again") from error
+    schema = read_schema(path, "import the dataset again")
     return _read_info(schema.empty_table(), dataset_name, str(path))
 
 

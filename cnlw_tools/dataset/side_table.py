@@ -4,15 +4,14 @@
     <name>      int32: a label             any number of columns, in any order
     <name>      list of float32, all of one length: features
 
-It is Parquet or CSV (labels alone), or what papers publish beside a dataset: ``.npy``, ``.npz``
-with one array a column, or a ``.json`` list. Row i of an array belongs to the i-th training image
-in id order.
+It is Parquet or CSV (labels alone), or what papers publish beside a dataset: ``.npy``, ``.npz`` or
+``.pt`` with one array a column (of one array, or a pickled dict), or a ``.json`` list. Row i of an
+array belongs to the i-th training image in id order. Where an array ``clean_label`` repeats the
+labels of the dataset, as in CIFAR-N, they are compared: it proves that the order is the same.
 """
 
-import json
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -20,27 +19,39 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools.dataset.table_io import cast_column, read_table, reject_duplicates
+from cnlw_tools.files.arrays import SAVE_AGAIN, read_named_arrays, read_npy
+from cnlw_tools.files.pickles import read_torch, to_arrays
+from cnlw_tools.files.texts import read_json
+from cnlw_tools.files.untrusted import translate_errors
 from cnlw_tools.registry import suggest
 
 ID_SCHEMA = pa.schema([pa.field("image_id", pa.string(), nullable=False)])
+ARRAY_SUFFIXES = (".npy", ".npz", ".pt", ".json")
+TRUE_LABELS = "clean_label"  # what CIFAR-N calls the labels of the dataset itself
+ORDER_FILES = "image_order_*.npy"
 REMEDY = "give --side-table FILE with a column image_id and one of that name"
 
 
-def read_side_table(path: Path, train_ids: pa.ChunkedArray | None = None) -> pa.Table:
+def read_side_table(
+    path: Path,
+    train_ids: pa.ChunkedArray | None = None,
+    train_labels: pa.ChunkedArray | None = None,
+) -> pa.Table:
     """Return a checked side table, its columns sorted by name behind image_id.
 
     Args:
-        path: Parquet, CSV, .npy, .npz or .json
+        path: Parquet, CSV, .npy, .npz, .pt or .json
         train_ids: (n,) ids of the training images, one for each row of an array; without them
             arrays are not read
+        train_labels: (n,) their labels, with which the arrays' own are compared
 
     Raises:
         ValueError: a wrong column or type, an image twice, arrays of another length than the
             training set
         FileNotFoundError: there is no such file
     """
-    if train_ids is not None and path.suffix in (".npy", ".npz", ".json"):
-        table = _read_arrays(path, train_ids)
+    if train_ids is not None and path.suffix in ARRAY_SUFFIXES:
+        table = _read_arrays(path, train_ids, train_labels)
     else:
         table = read_table(path, ID_SCHEMA)
     reject_duplicates(
@@ -127,34 +138,73 @@ def _is_list(data_type: pa.DataType) -> bool:
     )
 
 
-def _read_arrays(path: Path, train_ids: pa.ChunkedArray) -> pa.Table:
+def _read_arrays(
+    path: Path,
+    train_ids: pa.ChunkedArray,
+    train_labels: pa.ChunkedArray | None,
+) -> pa.Table:
     """Return the arrays of a file as columns, one row a training image."""
-    columns = {}
-    for name, array in _load_arrays(path).items():
+    arrays = _load_arrays(path)
+    for name, array in arrays.items():
         if array.ndim not in (1, 2) or len(array) != len(train_ids):
             raise ValueError(
                 f"{path}: {name} has shape {array.shape}: "
                 f"there must be a row for each of {len(train_ids)} training images"
             )
-        values = pa.array(array.ravel())
-        if array.ndim == 2:
-            values = pa.FixedSizeListArray.from_arrays(values, array.shape[1])
-        columns[name] = values
+    if TRUE_LABELS in arrays and train_labels is not None:
+        arrays = _in_order(path, arrays, train_labels.to_numpy())
+    columns = {}
+    for name, array in arrays.items():
+        with translate_errors(f"{path}: {name}", "labels or features", SAVE_AGAIN):
+            values = pa.array(array.ravel())
+            if array.ndim == 2:
+                values = pa.FixedSizeListArray.from_arrays(values, array.shape[1])
+            columns[name] = values
     return pa.table({"image_id": train_ids, **columns})
 
 
 def _load_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Return the arrays of a file by name; an array without a name gets that of the file."""
-    try:
-        if path.suffix == ".json":
-            return {path.stem: np.array(json.loads(path.read_text(encoding="utf-8")))}
-        content = np.load(path, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return {path.stem: content}
-        return {name: content[name] for name in content.files}
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: there is no such file") from None
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise ValueError(
-            f"{path}: no arrays that can be read ({error}): save them with numpy.save or savez"
-        ) from error
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file")
+    if path.suffix == ".json":
+        values = read_json(path, SAVE_AGAIN)
+        with translate_errors(path, "a list of numbers", SAVE_AGAIN):
+            return {path.stem: np.array(values)}
+    if path.suffix == ".pt":
+        content = read_torch(path, SAVE_AGAIN)
+        with translate_errors(path, "labels or features", SAVE_AGAIN):
+            return to_arrays(content)
+    return read_named_arrays(path)
+
+
+def _in_order(
+    path: Path,
+    arrays: dict[str, NDArray[Any]],
+    train_labels: NDArray[Any],
+) -> dict[str, NDArray[Any]]:
+    """Return arrays whose own true labels are those of the training images, row by row.
+
+    The arrays that CIFAR-N calls `ordered` follow TensorFlow Datasets. An `image_order_c10.npy` of
+    its authors beside the file says where in the official order each of their rows belongs.
+
+    Raises:
+        ValueError: the labels differ, and no such file makes them equal
+    """
+    true_labels = arrays[TRUE_LABELS]
+    if np.array_equal(true_labels, train_labels):
+        return arrays
+    for order_path in sorted(path.parent.glob(ORDER_FILES)):
+        order = read_npy(order_path)
+        is_order = np.array_equal(np.sort(order, axis=None), np.arange(len(train_labels)))
+        if is_order and np.array_equal(true_labels, train_labels[order]):
+            rows = np.argsort(order)
+            return {name: array[rows] for name, array in arrays.items()}
+    differs = true_labels != train_labels
+    row = int(np.argmax(differs))
+    raise ValueError(
+        f"{path}: {TRUE_LABELS} is not the label of the training image in {differs.sum():,} of "
+        f"{len(differs):,} rows, such as row {row}: {true_labels[row]}, and the image has "
+        f"{train_labels[row]}: the rows are in another order: use the .pt file of the same labels, "
+        f"or put {ORDER_FILES} of its authors beside this one"
+    )

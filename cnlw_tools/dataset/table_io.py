@@ -13,10 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from cnlw_tools.files.parquet import MAKE_AGAIN, PARQUET
+from cnlw_tools.files.parquet import read_table as read_parquet
 from cnlw_tools.files.texts import split_header
+from cnlw_tools.files.untrusted import translate_errors
 from cnlw_tools.registry import suggest
 
 INFO_KEY = b"cnlw"  # Parquet metadata that stay with a table: see `tables.read_info`
@@ -202,17 +204,11 @@ def open_table(path: Path, schema: pa.Schema) -> pa.Table:
         raise FileNotFoundError(
             f"{path}: there is no such file; a table is a .parquet or .csv file"
         )
-    try:
-        if path.suffix.lower() in (".csv", ".tsv"):
-            table = _open_csv(path, schema)
-        else:
-            table = pq.read_table(path, partitioning=None)
+    is_csv = path.suffix.lower() in (".csv", ".tsv")
+    with translate_errors(path, "CSV" if is_csv else PARQUET, MAKE_AGAIN):
+        table = _open_csv(path, schema) if is_csv else read_parquet(path)
         table.validate(full=True)  # Arrow assumes that a file's text is UTF-8 until it is checked
         table.column_names  # noqa: B018, likewise
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"{path}: cannot be read ({_first_line(error)}); make or copy this file again"
-        ) from error
     names = table.column_names
     if len(set(names)) < len(names):
         raise ValueError(

@@ -3,8 +3,8 @@
 A Parquet file stores a value once, in a dictionary, and rows that point at it: a text of 1 MB in a
 million rows takes 1 MB on the disk and 1 TB in memory. What the footer says of sizes does not count
 that. So before text or bytes of such columns are decoded, their longest dictionary entry is looked
-at: a column has at most its stored bytes, and one such entry a row. Columns of numbers have as many
-bytes as rows times their width.
+at: a column has at most its stored bytes, and one such entry a row. If that is too much, the bytes
+are counted. Columns of numbers have as many bytes as rows times their width.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,6 +28,7 @@ EXPANSION = 32  # a larger file may become so many times its size; labels shrink
 MAKE_AGAIN = "make or copy this file again"
 PARQUET = "Parquet"
 WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}  # bytes
+BATCH_ROWS = 1 << 16  # rows in memory at a time while texts are counted
 TEXT_WIDTH = 8  # bytes of a row of text or bytes beside its content: where it begins
 PREFIX_ENCODING = "DELTA_BYTE_ARRAY"  # a value is the begin of the last one, and a rest
 
@@ -41,7 +42,8 @@ def read_table(
 
     Args:
         path: the file
-        columns: names of columns, a field of a struct as ``image.bytes``; all if not given
+        columns: names of columns, which are returned in their order; all if not given. Of a
+            struct, ``image.bytes`` is the struct with this field alone
         remedy: ends the errors
 
     Raises:
@@ -49,7 +51,7 @@ def read_table(
     """
     with open_parquet(path, remedy) as file, translate_errors(path, PARQUET, remedy):
         check_decoded_size(file, path, columns, remedy)
-        return file.read(columns)
+        return _select(file.read(columns), columns)
 
 
 @contextmanager
@@ -104,7 +106,7 @@ def read_row_group(
     """
     with translate_errors(path, PARQUET, remedy):
         check_decoded_size(file, path, columns, remedy, [row_group])
-        return file.read_row_group(row_group, columns)
+        return _select(file.read_row_group(row_group, columns), columns)
 
 
 def read_batches(
@@ -122,6 +124,10 @@ def read_batches(
     """
     with translate_errors(path, PARQUET, remedy):
         check_decoded_size(file, path, columns, remedy, n_rows=n_rows)
+        names = file.schema_arrow.names
+        missing = [name for name in columns or () if name.partition(".")[0] not in names]
+        if missing:
+            raise KeyError(missing[0])
         batches = file.iter_batches(n_rows, columns=columns)
     while True:
         with translate_errors(path, PARQUET, remedy):
@@ -153,20 +159,25 @@ def check_decoded_size(
         BadFile: it would be too large
     """
     limit = _limit(path.stat().st_size)
-    n_bytes = 0.0
-    for group in range(file.num_row_groups) if row_groups is None else row_groups:
-        chunks = _chunks(file, group, columns)
-        share = 1.0
-        if n_rows is not None:
-            share = min(1.0, n_rows / max(1, file.metadata.row_group(group).num_rows))
-        if sum(chunk.n_stored for chunk in chunks) <= limit:  # else a dictionary itself is huge
-            chunks = _with_entries(path, group, chunks, limit)
-        n_bytes += sum(_decoded_size(chunk, share) for chunk in chunks)
-        if n_bytes > limit:
-            raise BadFile(
-                f"{path}: up to {to_megabytes(n_bytes)} in memory, and a file of its size may "
-                f"become {to_megabytes(limit)}: {remedy}"
-            )
+    numbers = range(file.num_row_groups) if row_groups is None else row_groups
+    chunks = [chunk for number in numbers for chunk in _chunks(file, number, columns, n_rows)]
+    if sum(map(_decoded_size, chunks)) <= limit:
+        return
+    n_bytes = float(sum(chunk.n_stored for chunk in chunks))
+    if n_bytes <= limit:  # else a dictionary itself may be huge
+        n_bytes = sum(_measured(path, chunks, limit))
+    if n_bytes > limit:
+        raise BadFile(
+            f"{path}: up to {to_megabytes(n_bytes)} in memory, and a file of its size may "
+            f"become {to_megabytes(limit)}: {remedy}"
+        )
+
+
+def _select(table: pa.Table, columns: Sequence[str] | None) -> pa.Table:
+    """Return columns in the order in which they were asked for; a KeyError if one is missing."""
+    if columns is None:
+        return table
+    return table.select([name.partition(".")[0] for name in columns])
 
 
 def _limit(n_bytes: int) -> int:
@@ -178,10 +189,11 @@ class _Chunk(NamedTuple):
 
     name: str  # with the names of the structs and lists that it is in
     width: int  # bytes of a value; 0: text or bytes
-    n_values: int
+    row_group: int
+    n_values: float
     n_stored: int  # bytes, not compressed
     has_dictionary: bool
-    repeats_values: bool  # by a dictionary, or by prefixes
+    has_prefixes: bool
     longest_value: int  # bytes, at most
 
 
@@ -189,9 +201,14 @@ def _chunks(
     file: pq.ParquetFile,
     row_group: int,
     columns: Sequence[str] | None,
+    n_rows: int | None,
 ) -> list[_Chunk]:
-    """Return the columns of a row group that are read; those asked for may be fields of structs."""
+    """Return the columns of a row group that are read; those asked for may be fields of structs.
+
+    Of lists, as many values count as ``n_rows`` rows have on average.
+    """
     group = file.metadata.row_group(row_group)
+    share = 1.0 if n_rows is None else min(1.0, n_rows / max(1, group.num_rows))
     chunks = []
     for i in range(group.num_columns):
         column = group.column(i)
@@ -207,60 +224,103 @@ def _chunks(
         chunk = _Chunk(
             name=name,
             width=width,
-            n_values=max(group.num_rows, column.num_values),
+            row_group=row_group,
+            n_values=share * max(group.num_rows, column.num_values),
             n_stored=column.total_uncompressed_size,
             has_dictionary=column.has_dictionary_page,
-            repeats_values=column.has_dictionary_page or PREFIX_ENCODING in column.encodings,
+            has_prefixes=PREFIX_ENCODING in column.encodings,
             longest_value=column.total_uncompressed_size,
         )
         chunks.append(chunk)
     return chunks
 
 
-def _decoded_size(chunk: _Chunk, share: float) -> float:
-    """Return how many bytes a share of the rows of a column has in memory, at most."""
-    n_values = chunk.n_values * share
+def _decoded_size(chunk: _Chunk) -> float:
+    """Return how many bytes the rows of a column that are read have in memory, at most."""
     if chunk.width:
-        return n_values * chunk.width
-    if chunk.repeats_values:
-        return chunk.n_stored + n_values * (chunk.longest_value + TEXT_WIDTH)
-    return chunk.n_stored + n_values * TEXT_WIDTH
+        return chunk.n_values * chunk.width
+    if chunk.has_dictionary or chunk.has_prefixes:
+        return chunk.n_stored + chunk.n_values * (chunk.longest_value + TEXT_WIDTH)
+    return chunk.n_stored + chunk.n_values * TEXT_WIDTH
 
 
-def _with_entries(
+def _measured(
+    path: Path,
+    chunks: Sequence[_Chunk],
+    limit: int,
+) -> Iterator[float]:
+    """Yield how many bytes columns have, counted exactly where one might have too many."""
+    longest_entries = {}
+    for row_group in {chunk.row_group for chunk in chunks}:
+        longest_entries[row_group] = _longest_entries(path, row_group, chunks)
+    for chunk in chunks:
+        longest = longest_entries[chunk.row_group].get(chunk.name, chunk.longest_value)
+        n_bytes = _decoded_size(chunk._replace(longest_value=longest))
+        if n_bytes > limit // len(chunks) and not chunk.width:
+            n_bytes = _count_bytes(path, chunk, limit)
+        yield n_bytes
+
+
+def _longest_entries(
     path: Path,
     row_group: int,
-    chunks: list[_Chunk],
-    limit: int,
-) -> list[_Chunk]:
-    """Return the columns with the longest values of their dictionaries, where those matter."""
+    chunks: Sequence[_Chunk],
+) -> dict[str, int]:
+    """Return the bytes of the longest dictionary entry of columns of text, by their names."""
     names = []
     for chunk in chunks:
-        is_small = chunk.n_values * chunk.n_stored <= limit // len(chunks)
-        if chunk.has_dictionary and not chunk.width and not is_small:
+        if chunk.row_group == row_group and chunk.has_dictionary and not chunk.width:
             names.append(chunk.name)
     if not names:
-        return chunks
+        return {}
     with pq.ParquetFile(path, read_dictionary=names) as file:
         batches = file.iter_batches(1, row_groups=[row_group], columns=names)
         batch = next(batches, None)
     if batch is None:
-        return chunks
-    longest = {name: _longest_value(batch[name]) for name in batch.schema.names}
-    result = []
-    for chunk in chunks:
-        if chunk.name in names:
-            chunk = chunk._replace(longest_value=longest[chunk.name.partition(".")[0]])
-        result.append(chunk)
-    return result
+        return {}
+    return {name: _longest_value(batch[name.partition(".")[0]]) for name in names}
+
+
+def _count_bytes(path: Path, chunk: _Chunk, limit: int) -> float:
+    """Return how many bytes a column of text has in memory, without having them there.
+
+    A dictionary is kept as one. Values that repeat the one before are read so few at a time that
+    they fit even if each is as long as the whole column.
+    """
+    names = [] if chunk.has_prefixes else [chunk.name]
+    n_rows = limit // max(1, chunk.n_stored) if chunk.has_prefixes else BATCH_ROWS
+    n_bytes = chunk.n_values * TEXT_WIDTH
+    with pq.ParquetFile(path, read_dictionary=names) as file:
+        batches = file.iter_batches(
+            max(1, n_rows), row_groups=[chunk.row_group], columns=[chunk.name]
+        )
+        for batch in batches:
+            n_bytes += _text_bytes(batch.columns[0])
+            if n_bytes > limit:
+                break
+    return n_bytes
 
 
 def _longest_value(array: pa.Array) -> int:
-    """Return the bytes of the longest entry of the dictionaries that an array holds."""
+    """Return the bytes of the longest text that an array, or its dictionary, holds."""
+    return max((pc.max(lengths).as_py() or 0 for lengths in _text_lengths(array)), default=0)
+
+
+def _text_bytes(array: pa.Array) -> int:
+    """Return the bytes of all texts of an array, a dictionary written out."""
+    return sum(pc.sum(lengths).as_py() or 0 for lengths in _text_lengths(array, written_out=True))
+
+
+def _text_lengths(array: pa.Array, written_out: bool = False) -> Iterator[pa.Array]:
+    """Yield the bytes of texts in an array, its structs and lists; or of its dictionary's."""
     if pa.types.is_dictionary(array.type):
-        return pc.max(pc.binary_length(array.dictionary)).as_py() or 0
-    if pa.types.is_struct(array.type):
-        return max(map(_longest_value, array.flatten()), default=0)
-    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
-        return _longest_value(array.values)
-    return 0
+        for lengths in _text_lengths(array.dictionary):
+            yield lengths.take(array.indices) if written_out else lengths
+    elif pa.types.is_struct(array.type):
+        for field in array.flatten():
+            yield from _text_lengths(field, written_out)
+    elif hasattr(array, "values"):  # a list
+        yield from _text_lengths(array.values, written_out)
+    elif not pa.types.is_primitive(array.type) and not pa.types.is_null(array.type):
+        lengths = pc.binary_length(array.cast(pa.large_binary()))
+        yield lengths.cast(pa.int64())

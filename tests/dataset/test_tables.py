@@ -249,8 +249,8 @@ def test_truncated(stored, keep):
 
     message = complaint(tables.read_manifest, path, 2)
 
-    assert message.startswith("cannot be read (")
-    assert message.endswith("); make or copy this file again")
+    assert message.startswith("cannot be read as ")
+    assert message.endswith("): make or copy this file again")
 
 
 @given(st.data())
@@ -404,9 +404,9 @@ def test_web_manifest_with_other_split(stored):
         ("label,nam\n0,a\n", "column 'name' is missing. Did you mean 'nam'? There are: label, nam"),
         (
             "label,name\n0,a,b\n",
-            "cannot be read (CSV parse error: Expected 2 columns, got 3: 0,a,b); make or copy",
+            "cannot be read as CSV (CSV parse error: Expected 2 columns, got 3: 0,a,b): make or copy",
         ),
-        ("", "cannot be read (Empty CSV file); make or copy this file again"),
+        ("", "cannot be read as CSV (Empty CSV file): make or copy this file again"),
     ],
 )
 def test_bad_classes(tmp_path, text, expected):
