@@ -534,7 +534,8 @@ def _to_path(path: PathLike | None) -> Path | None:
 
 
 def _read_parquet(path: Path) -> "pd.DataFrame":
-    import pyarrow.parquet as pq
+    from cnlw_tools.files.parquet import read_table, read_tables
 
-    frame: pd.DataFrame = pq.read_table(path, partitioning=None).to_pandas()
+    table = read_tables(path) if path.is_dir() else read_table(path)
+    frame: pd.DataFrame = table.to_pandas()
     return frame

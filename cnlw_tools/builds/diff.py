@@ -13,15 +13,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from cnlw_tools.card.metadata import ConfigCard, read_card
 from cnlw_tools.dataset import tables
+from cnlw_tools.files.parquet import PARQUET, read_table
+from cnlw_tools.files.untrusted import translate_errors
 
 PLAN_COLUMNS = ("image_id", "label", "clean_label", "origin", "is_noisy")
 COLUMNS = (*PLAN_COLUMNS, "image")  # the last in builds alone
 SEPARATOR = "\x1f"  # between the parts of a slot
+REMEDY = "see what `cnlw validate` says"
 N_EXAMPLES = 5
 
 
@@ -173,14 +175,9 @@ def _read_shard(path: Path) -> pa.Table:
         ValueError: it cannot be read
     """
     columns = ["image", *PLAN_COLUMNS, "replaces"]
-    try:
-        rows = pq.read_table(path, columns=columns, partitioning=None)
+    rows = read_table(path, columns, REMEDY)
+    with translate_errors(path, PARQUET, REMEDY):
         images = rows["image"].combine_chunks().field("bytes").to_pylist()
-    except (pa.ArrowException, OSError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"{path}: the file cannot be read ({reason}): run `cnlw validate`"
-        ) from error
     digests = []
     for image in images:
         digest = sha256(image or b"")

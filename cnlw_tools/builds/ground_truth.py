@@ -13,16 +13,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
 from cnlw_tools.card import sample_grid
 from cnlw_tools.card.metadata import config_shards, read_card
 from cnlw_tools.dataset import tables
+from cnlw_tools.files.parquet import read_table
 from cnlw_tools.plans.statistics import realised_stats
 from cnlw_tools.registry import pick
 
+REMEDY = "see what `cnlw validate` says"
 COLUMNS = ["label", "clean_label", "is_noisy", "origin", "image_id"]
 Floats = NDArray[np.float64]
 
@@ -68,7 +69,7 @@ class Truth:
         keys, labels = [], []
         for name in self.file_names("train"):
             path = self.build / "data" / name
-            shard = pq.read_table(path, columns=["image", "label"])
+            shard = read_table(path, ["image", "label"], REMEDY)
             images = shard["image"].combine_chunks()
             for encoded in images.field("bytes").to_pylist():
                 keys.append(_content_key(encoded))
@@ -120,10 +121,7 @@ def load(build: Path, config: str) -> Truth:
 
 
 def _read_rows(path: Path) -> pa.Table:
-    try:
-        return pq.read_table(path, columns=COLUMNS, partitioning=None)
-    except pa.ArrowException as error:
-        raise ValueError(f"{path}: the file is damaged: run `cnlw validate`") from error
+    return read_table(path, COLUMNS, REMEDY)
 
 
 def _content_key(image: bytes) -> int:

@@ -15,13 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from cnlw_tools import files
 from cnlw_tools.builds import parquet
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.job import Job
+from cnlw_tools.files.parquet import read_table
 from cnlw_tools.images.pixels import Storage, encode_picture
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources import open_reader
@@ -230,10 +230,5 @@ def read_column(path: Path, column: str) -> pa.ChunkedArray:
     Raises:
         ValueError: the file cannot be read
     """
-    try:
-        return pq.read_table(path, columns=[column], partitioning=None)[column]
-    except (pa.ArrowException, OSError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"{path}: cannot be read ({reason}): delete it and run the same `cnlw build` again"
-        ) from error
+    remedy = "delete it and run the same `cnlw build` again"
+    return read_table(path, [column], remedy)[column]

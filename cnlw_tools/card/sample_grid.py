@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from PIL import Image, ImageDraw
 
 from cnlw_tools.card.font import ALARM, FAINT, INK, PAPER, load_font, shorten
 from cnlw_tools.files import atomic_write
+from cnlw_tools.files.parquet import read_table
 from cnlw_tools.images.pixels import decode, resize
 
 # in pixels
@@ -176,7 +176,7 @@ def _read_images(
             break
         if not len(positions):
             continue
-        shard = pq.read_table(data / name, columns=["image"])
+        shard = read_table(data / name, ["image"])
         column = shard["image"].take(positions)
         encoded = column.combine_chunks().field("bytes")
         image_ids = rows["image_id"].take(positions)

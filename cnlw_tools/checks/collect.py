@@ -33,6 +33,8 @@ from cnlw_tools.checks.machine import raise_machine_fault
 from cnlw_tools.dataset import dataset
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.job import Job
+from cnlw_tools.files.parquet import PARQUET, check_decoded_size, open_parquet, read_table
+from cnlw_tools.files.untrusted import translate_errors
 from cnlw_tools.images.pixels import (
     Picture,
     Storage,
@@ -185,19 +187,22 @@ def _read_shards(evidence: Evidence, executor: Executor, progress: Progress) -> 
 
 def _read_shard(data: Path, name: str) -> tuple[str, ShardContent | str]:
     """Read one file, and hash it and its images; or return why it cannot be read."""
+    path = data / name
     try:
-        file = pq.ParquetFile(data / name)
-        table = file.read()
+        with open_parquet(path) as file, translate_errors(path, PARQUET):
+            check_decoded_size(file, path)
+            table = file.read()
+            metadata = file.metadata
         rows = _checked_rows(table)
     except (pa.ArrowException, OSError, KeyError, ValueError) as problem:
-        raise_machine_fault(problem, str(data / name))
-        return name, str(problem).splitlines()[0]
+        raise_machine_fault(problem, str(path))
+        return name, str(problem).splitlines()[0].removeprefix(f"{path}: ")
     images = table["image"].combine_chunks()
     n_paths = len(images) - images.field("path").null_count
     rows = rows.append_column("sha256", _hash_images(images.field("bytes")))
     digest = files.digest(data / name)
-    streamable = _is_streamable(file.metadata)
-    writer = file.metadata.created_by
+    streamable = _is_streamable(metadata)
+    writer = metadata.created_by
     return name, ShardContent(name, digest, table.schema, streamable, writer, rows, n_paths)
 
 
@@ -281,7 +286,7 @@ def _distinct_rows(evidence: Evidence) -> Iterator[ShardRows]:
 def _inspect_images(task: ComparisonTask, part: ShardRows) -> ImageReport:
     """Decode some images of one shard and compare them with their sources."""
     columns = ["image", "image_id", "origin"]
-    table = pq.read_table(task.data / part.file, columns=columns, partitioning=None)
+    table = read_table(task.data / part.file, columns)
     table = table.take(part.rows)
     ids, origins = table["image_id"].to_pylist(), table["origin"].to_pylist()
     encoded = table["image"].combine_chunks().field("bytes").to_pylist()

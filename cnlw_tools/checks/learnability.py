@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from cnlw_tools.builds import ground_truth
@@ -33,6 +32,7 @@ from cnlw_tools.card import metadata
 from cnlw_tools.checks.finding import CheckResult, Finding, error
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.files import scratch_folder
+from cnlw_tools.files.parquet import read_table
 from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.recipe.recipe import Recipe, recorded_choices
 from cnlw_tools.trainer import Trainer, data
@@ -141,7 +141,7 @@ def learn(build: Path, config: str, **changes: Any) -> Outcome:
 
 def _mean_loss(examples: Path) -> NDArray[np.float64]:
     """Return (n,) the loss of each example, averaged over the epochs in which it was drawn."""
-    tables = [pq.read_table(path, partitioning=None) for path in sorted(examples.glob("*.parquet"))]
+    tables = [read_table(path) for path in sorted(examples.glob("*.parquet"))]
     losses = np.stack([table["loss"].to_numpy() for table in tables])
     was_drawn = ~np.isnan(losses)
     n_epochs = np.maximum(was_drawn.sum(0), 1)

@@ -29,6 +29,8 @@ SAVE_AGAIN = "save it with numpy.save or savez"
 NUMBERS = "biuf"  # kinds of types: truth values, integers, floats
 HDF5_MARK = b"\x89HDF\r\n\x1a\n"  # MATLAB writes it behind 512 bytes of its own
 
+Header = tuple[tuple[int, ...], bool, np.dtype[Any]]  # shape, Fortran's order, type
+
 
 def read_npy(path: Path, remedy: str = SAVE_AGAIN) -> NDArray[Any]:
     """Return the numbers of an .npy file, in the byte order of this machine.
@@ -47,10 +49,13 @@ def map_npy(path: Path, remedy: str = SAVE_AGAIN) -> NDArray[Any]:
     Raises:
         BadFile, OSError: it is damaged, or cannot be read
     """
-    check_regular(path)
-    with translate_errors(path, NPY, remedy):
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array
+    size = check_regular(path, remedy)
+    with translate_errors(path, NPY, remedy), path.open("rb") as file:
+        shape, is_fortran, dtype = _read_sound_header(file, size)
+        order: Any = "F" if is_fortran else "C"
+        if not prod(shape):
+            return np.empty(shape, dtype)
+        return np.memmap(file, dtype, "r", file.tell(), shape, order)
 
 
 def read_named_arrays(path: Path, remedy: str = SAVE_AGAIN) -> dict[str, NDArray[Any]]:
@@ -142,7 +147,15 @@ def _read_npz(path: Path, remedy: str) -> dict[str, NDArray[Any]]:
 
 
 def _read_numbers(file: BinaryIO, size: int) -> NDArray[Any]:
-    """Return the numbers of an .npy file of ``size`` bytes.
+    """Return the numbers of an .npy file of ``size`` bytes; see `_read_sound_header`."""
+    shape, is_fortran, dtype = _read_sound_header(file, size)
+    order: Any = "F" if is_fortran else "C"
+    values = np.frombuffer(file.read(), dtype)
+    return values.astype(dtype.newbyteorder("=")).reshape(shape, order=order)
+
+
+def _read_sound_header(file: BinaryIO, size: int) -> Header:
+    """Return the header of an .npy file of ``size`` bytes.
 
     Raises:
         ValueError: the file is longer or shorter than its header says, or holds no numbers
@@ -154,12 +167,10 @@ def _read_numbers(file: BinaryIO, size: int) -> NDArray[Any]:
     if min(shape, default=0) < 0 or prod(shape) * dtype.itemsize != n_bytes:
         dimensions = " x ".join(map(str, shape))
         raise ValueError(f"{n_bytes} bytes where its header says {dimensions} of {dtype}")
-    order: Any = "F" if is_fortran else "C"
-    values = np.frombuffer(file.read(), dtype)
-    return values.astype(dtype.newbyteorder("=")).reshape(shape, order=order)
+    return shape, is_fortran, dtype
 
 
-def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _read_header(file: BinaryIO) -> Header:
     """Return shape, order and type of an .npy file.
 
     Raises:

@@ -54,6 +54,24 @@ def read_table(
         return _select(file.read(columns), columns)
 
 
+def read_tables(
+    folder: Path,
+    columns: Sequence[str] | None = None,
+    remedy: str = MAKE_AGAIN,
+) -> pa.Table:
+    """Return the rows of all Parquet files of a folder, in the order of their names.
+
+    Raises:
+        BadFile, OSError: there is none, they differ in columns, or one cannot be read
+    """
+    paths = sorted(folder.glob("*.parquet"))
+    if not paths:
+        raise FileNotFoundError(f"{folder}: there is no .parquet file here: {remedy}")
+    tables = [read_table(path, columns, remedy) for path in paths]
+    with translate_errors(folder, "files of one table", remedy):
+        return pa.concat_tables(tables)
+
+
 @contextmanager
 def open_parquet(
     path: Path,
@@ -65,7 +83,7 @@ def open_parquet(
     Raises:
         BadFile, OSError: it is none, or cannot be read
     """
-    check_regular(path)
+    check_regular(path, remedy)
     with translate_errors(path, PARQUET, remedy):
         file = pq.ParquetFile(path, **options)
     with file:

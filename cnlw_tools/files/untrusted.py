@@ -42,7 +42,7 @@ def translate_errors(
     """
     try:
         yield
-    except BadFile:
+    except (BadFile, FileNotFoundError, IsADirectoryError):
         raise
     except Exception as error:  # whatever a parser raises is about the bytes
         # A library seeks to where a damaged file points, and the disk calls that invalid.
@@ -68,14 +68,17 @@ def describe_error(error: Exception) -> str:
     return text or type(error).__name__
 
 
-def check_regular(path: Path) -> int:
+def check_regular(path: Path, remedy: str = "check the path") -> int:
     """Return the size in bytes of a file, before anything opens it: a pipe would never end.
 
     Raises:
         BadFile: it is a pipe, a socket or a device
-        OSError: there is no such file, or it is a folder
+        OSError: there is no such file (this error ends with the remedy), or it is a folder
     """
-    status = path.stat()
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path}: there is no such file: {remedy}") from error
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(f"{path}: a folder, not a file: name a file in it")
     if not stat.S_ISREG(status.st_mode):
@@ -92,7 +95,7 @@ def read_bytes(path: Path, limit: int, remedy: str = COPY_AGAIN) -> bytes:
         BadFile: there are more, or it is no regular file
         OSError: the file cannot be read
     """
-    check_size(path, check_regular(path), limit, remedy)
+    check_size(path, check_regular(path, remedy), limit, remedy)
     return path.read_bytes()
 
 

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from cnlw_tools.files.untrusted import BadFile, translate_errors
 from cnlw_tools.recipe.keys import (
     INPUT,
     LEVEL,
@@ -336,21 +337,17 @@ def _read_matrix(value: Any, source: str) -> Any:
         return value
     import numpy as np
 
+    from cnlw_tools.files.arrays import read_matrix
+
+    remedy = "give a matrix as rows of numbers, all of one length"
     try:
-        matrix = _load_matrix(value) if is_file else np.array(value)
-        return np.atleast_2d(matrix.astype(np.float64)).tolist()
+        with translate_errors(value if is_file else "its rows", "a matrix", remedy):
+            matrix = read_matrix(Path(value), remedy) if is_file else np.array(value)
+            return np.atleast_2d(matrix.astype(np.float64)).tolist()
     except FileNotFoundError:
         raise FileNotFoundError(f"{source}: there is no file {value}") from None
-    except (ValueError, TypeError, EOFError) as error:
-        raise ValueError(
-            f"{source}: give a matrix as rows of numbers, all of one length ({error})"
-        ) from error
-
-
-def _load_matrix(path: str) -> Any:
-    import numpy as np
-
-    return np.load(path) if path.endswith(".npy") else np.loadtxt(path, delimiter=",", ndmin=2)
+    except BadFile as error:
+        raise BadFile(f"{source}: {error}") from error
 
 
 def _short_option(name: str, value: Any, default: Any) -> str:

@@ -1,10 +1,10 @@
 """Optional dependencies: which extra brings a package, and the command that installs it."""
 
-import json
 from importlib import metadata
 from pathlib import Path
 
 from cnlw_tools import files
+from cnlw_tools.files.texts import parse_json
 
 DISTRIBUTION = "cnlw-tools"
 EXTRAS = {  # package -> the extra that brings it, as in pyproject.toml
@@ -33,7 +33,7 @@ def _origin() -> str:
     text = metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
     if text is None:
         return ""
-    origin = json.loads(text)
+    origin = parse_json(text, "direct_url.json")
     url: str = origin["url"]
     if "vcs_info" not in origin:
         return url

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from cnlw_tools.builds.ground_truth import Floats, Truth
+from cnlw_tools.files.parquet import read_table
 from cnlw_tools.reports.runs import RunFolder
 
 Bools = NDArray[np.bool_]
@@ -68,7 +68,7 @@ def read_example_records(
         paths = paths[-1:]
     for path in paths:
         check_same_data(run, truth)
-        table = pq.read_table(path, partitioning=None)
+        table = read_table(path)
         columns = {"own": np.full(len(table), np.nan)}
         for name in ("loss", "weight", "own"):
             if name in table.column_names:

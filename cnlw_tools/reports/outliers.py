@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from cnlw_tools.files.parquet import read_table
 from cnlw_tools.reports.context import Figure, ReportContext
 from cnlw_tools.reports.plotting import PlotFunction, cycle_colour, draw_panels
 from cnlw_tools.reports.runs import RunFolder
@@ -90,7 +90,7 @@ def read_precision_recall(run: RunFolder) -> PrecisionRecall | None:
     path = run.folder / "predictions.parquet"
     if not path.is_file():
         return None
-    table = pq.read_table(path, partitioning=None)
+    table = read_table(path)
     if "p_outlier" not in table.column_names:
         return None
     if OUTLIER_SPLIT not in pc.unique(table["split"]).to_pylist():

@@ -7,12 +7,12 @@ cells.
                  where a table counts errors, ours is 100 - top-1
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cnlw_tools.files.texts import read_json
 from cnlw_tools.registry import pick
 from cnlw_tools.reports.statistics import mean_interval
 from cnlw_tools.reports.tables import EMPTY, NOT_RUN, Table
@@ -29,8 +29,7 @@ BuildCounts = Mapping[str, int]  # of a config: images of each split, and classe
 
 def read_paper_tables(root: Path) -> dict[str, PaperTable]:
     """Return the tables of the papers by name."""
-    text = (root / FOLDER / FILE).read_text(encoding="utf-8")
-    paper_tables: dict[str, PaperTable] = json.loads(text)
+    paper_tables: dict[str, PaperTable] = read_json(root / FOLDER / FILE)
     return paper_tables
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools.builds.ground_truth import Truth
 from cnlw_tools.card import heatmap
+from cnlw_tools.files.arrays import read_npy
 from cnlw_tools.reports.context import Figure, ReportContext, TitledImage
 from cnlw_tools.reports.detection import check_same_data
 from cnlw_tools.reports.plotting import Panel, draw_panels, epoch_plot
@@ -133,7 +134,7 @@ def mean_estimate(context: ReportContext, trial: Trial) -> MatrixEstimate | None
 def read_matrices(run: RunFolder, name: str) -> Floats:
     """Return (E, K, K) the matrices that a run stored in a folder of its own, by epoch."""
     paths = sorted((run.folder / name).glob("epoch-*.npy"))
-    return np.array([np.load(path) for path in paths], np.float64)
+    return np.array([read_npy(path) for path in paths], np.float64)
 
 
 def _epoch_panels(title: str, estimates: list[MatrixEstimate]) -> list[Panel]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cnlw_tools.files.texts import parse_json
 from cnlw_tools.recipe.recipe import name_without_level
 from cnlw_tools.reports.statistics import MeanInterval, mean_interval
 
@@ -177,7 +178,7 @@ def _make_trial(
         variant_keys: options that make a variant, without the prefix of the preset
     """
     first = rows[0]
-    options: dict[str, Any] = json.loads(first["options"])
+    options: dict[str, Any] = parse_json(first["options"], "options of a run")
     variant = {}
     for name, value in options.items():
         short_name = name.removeprefix(PRESET_PREFIX)

@@ -8,7 +8,6 @@ Pixels of a file are kept as a memory map in a cache, under the sha256 of the fi
 was asked for.
 """
 
-import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,12 +20,15 @@ from typing import Any
 import numpy as np
 import PIL
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from cnlw_tools import files
 from cnlw_tools.card import metadata
 from cnlw_tools.executor import Progress, no_progress
+from cnlw_tools.files.arrays import map_npy
+from cnlw_tools.files.parquet import read_schema, read_table
+from cnlw_tools.files.texts import parse_json
+from cnlw_tools.files.untrusted import translate_errors
 from cnlw_tools.images import pixels
 from cnlw_tools.registry import pick
 
@@ -260,14 +262,8 @@ def _open_split(
 
 def _open_array(path: Path) -> NDArray[Any]:
     """Memory-map a file of the cache."""
-    try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r")
-    except (ValueError, EOFError, OSError) as error:
-        array_path = path.with_name(path.name.replace(".keys", ""))
-        raise ValueError(
-            f"{path}: damaged ({error}): delete {array_path}, and its images are decoded again"
-        ) from error
-    return array
+    array_path = path.with_name(path.name.replace(".keys", ""))
+    return map_npy(path, f"delete {array_path}, and its images are decoded again")
 
 
 def _read_labels(path: Path) -> NDArray[np.int64]:
@@ -298,14 +294,11 @@ def _shard_paths(
 
 
 def _read_column(path: Path, name: str) -> list[Any]:
-    try:
-        table = pq.read_table(path, columns=[name])
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"{path}: a damaged shard ({reason}): run the same `cnlw build` again to fix it"
-        ) from error
-    values: list[Any] = table.column(0).to_pylist()
+    table = read_table(path, [name], "run the same `cnlw build` again to fix it")
+    column = table.column(0).combine_chunks()
+    if pa.types.is_struct(column.type):
+        column = column.field(0)
+    values: list[Any] = column.to_pylist()
     return values
 
 
@@ -330,11 +323,7 @@ def _keys_path(array_path: Path) -> Path:
 
 def _read_class_names(path: Path) -> tuple[str, ...]:
     """Return the class names in the schema of a shard."""
-    try:
-        metadata_json = pq.read_schema(path).metadata[b"huggingface"]
-        features = json.loads(metadata_json)["info"]["features"]
-        return tuple(features["label"]["names"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path}: its schema names no classes ({error!r}): not a shard of `cnlw build`"
-        ) from error
+    schema = read_schema(path)
+    with translate_errors(path, "a shard of `cnlw build`", "its schema must name the classes"):
+        metadata = parse_json(schema.metadata[b"huggingface"], f"{path}: its metadata")
+        return tuple(metadata["info"]["features"]["label"]["names"])

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
 from cnlw_tools.executor import Progress, no_progress
+from cnlw_tools.files.parquet import read_tables
 from cnlw_tools.methods.components.mentor_fit import (
     FittedMentor,
     MentorSamples,
@@ -67,7 +67,7 @@ def read_mentor_samples(
         is_correct: (n,) whether the label of each example is correct, by row
         percentile: see `train_data_driven_mentor`
     """
-    table = pq.read_table(run / "examples.parquet", columns=["epoch", "row", "loss"]).to_pandas()
+    table = read_tables(run / "examples.parquet", ["epoch", "row", "loss"]).to_pandas()
     history = table.pivot(index="epoch", columns="row", values="loss")
     history = history.ffill().bfill().dropna(axis=1)  # (epochs, examples that were drawn)
     epoch, losses = losses_by_percent(torch.tensor(history.to_numpy(np.float32)))

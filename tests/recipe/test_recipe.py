@@ -149,7 +149,7 @@ def test_a_matrix_that_cannot_be_read(tmp_path, text, message):
 def test_a_ragged_matrix():
     """Rows of two lengths in the recipe itself."""
     with pytest.raises(
-        ValueError, match="x: option q: give a matrix as rows of numbers, all of one length"
+        ValueError, match=r"x: option q: .*: give a matrix as rows of numbers, all of one length"
     ):
         parse_recipe({**GOOD, "options": {"q": [[1, 2], [3]]}}, "x")
 

@@ -60,7 +60,7 @@ def test_a_shard_without_truth_has_no_verdicts(verified, tmp_path):
     copied_build = shutil.copytree(verified, tmp_path / "other")
     rewritten(copied_build, lambda table: table.drop_columns(["is_noisy"]))
 
-    with pytest.raises(ValueError, match=r"a damaged shard .*is_noisy"):
+    with pytest.raises(ValueError, match=r"cannot be read as Parquet .*is_noisy"):
         data.read_verified_correctness(copied_build, CONFIG)
 
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from cnlw_tools.builds.parquet import COLUMNS, FIELDS, ROWS_PER_GROUP
 from cnlw_tools.card.metadata import config_shards, read_card
 from cnlw_tools.dataset import tables
 from cnlw_tools.executor import Progress, no_progress
+from cnlw_tools.files.parquet import PARQUET, open_parquet, read_batches, read_table
+from cnlw_tools.files.untrusted import translate_errors
 from cnlw_tools.registry import pick, suggest
 
 Row = dict[str, Any]  # by the names of ROW_SCHEMA
@@ -112,27 +113,19 @@ def _read_rows(paths: tuple[Path, ...]) -> pa.Table:
     """Return the rows of some shards, without their images."""
     parts = [ROW_SCHEMA.empty_table()]
     for path in paths:
-        try:
-            rows = pq.read_table(path, columns=ROW_SCHEMA.names, partitioning=None)
-            parts.append(rows.replace_schema_metadata())
-        except (pa.ArrowException, OSError) as error:
-            raise _unreadable(path, error) from error
-    try:
+        rows = read_table(path, ROW_SCHEMA.names, REMEDY)
+        parts.append(rows.replace_schema_metadata())
+    with translate_errors(paths[0].parent if paths else "", PARQUET, REMEDY):
         return pa.concat_tables(parts)
-    except pa.ArrowException as error:
-        raise _unreadable(paths[0].parent, error) from error
 
 
 def _read_images(path: Path) -> Iterator[tuple[Row, bytes]]:
     """Yield the rows of a shard with their images, a few hundred in memory at a time."""
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(ROWS_PER_GROUP, columns=[*COLUMNS]):
-                for row in batch.to_pylist():
-                    image = row.pop("image")
-                    yield row, image["bytes"]
-    except pa.ArrowException as error:
-        raise _unreadable(path, error) from error
+    with open_parquet(path, REMEDY) as file:
+        for batch in read_batches(file, path, ROWS_PER_GROUP, [*COLUMNS], REMEDY):
+            for row in batch.to_pylist():
+                image = row.pop("image")
+                yield row, image["bytes"]
 
 
 def _check_rows(rows: pa.Table, expected: int | None, classes: tuple[str, ...], place: str) -> None:
@@ -145,8 +138,3 @@ def _check_rows(rows: pa.Table, expected: int | None, classes: tuple[str, ...], 
     labels = pc.min_max(rows["label"]).as_py()
     if len(rows) and not 0 <= labels["min"] <= labels["max"] < len(classes):
         raise ValueError(f"{place}: a label is not from 0 to {len(classes) - 1}: {REMEDY}")
-
-
-def _unreadable(path: Path, error: Exception) -> ValueError:
-    reason = str(error).splitlines()[0]
-    return ValueError(f"{path}: cannot be read ({reason}): {REMEDY}")
