@@ -200,7 +200,7 @@ def test_a_torn_shard_is_an_error_and_caches_nothing(builds, tmp_path):
         path.write_bytes(path.read_bytes()[:500])
 
     with pytest.raises(
-        ValueError, match="cannot be read as Parquet .*: run the same `cnlw build` again"
+        ValueError, match=r"cannot be read as Parquet .*: run the same `cnlw build` again"
     ):
         data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path / "cache")
 
