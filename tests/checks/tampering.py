@@ -1,0 +1,982 @@
+"""Tampers: everything that somebody could change in a build, with whatever records it made to match.
+
+    lab = make_lab(folder)                   a small dataset of one's own, its store, and a build
+    tamper(lab, build, "a label is changed", seed=0)
+
+A tamper changes the files of a build. Then `record_anew` makes the hashes, digests and numbers on the
+card match what lies there, as somebody who knows the format would. `TAMPERS` says of each what
+`cnlw validate` finds, from the build alone and with the images at hand; docs/validate.md shows it.
+"""
+
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from cnlw_tools import files
+from cnlw_tools.builds import parquet
+from cnlw_tools.builds.build import build, describe_config, noisiest_config
+from cnlw_tools.builds.segments import cut_segments
+from cnlw_tools.card import metadata, render
+from cnlw_tools.card.metadata import BuildCard
+from cnlw_tools.card.sample_grid import write_samples
+from cnlw_tools.dataset import dataset, tables
+from cnlw_tools.dataset.tables import MANIFEST, VOTES
+from cnlw_tools.images.pixels import fingerprint
+from cnlw_tools.ingest.import_dataset import import_source
+from cnlw_tools.plans.plan import plan
+from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.recipe.recipe import Recipe, parse_recipe
+from cnlw_tools.store.store import Row, open_ledger
+
+CLASSES = ("ant", "bee", "cat", "dog")
+TRAIN, VALIDATION, WEB = 10, 2, 10  # images of each class
+SIDE = 16  # pixels
+NAME = "toys"
+LICENCE = "cc-by-4.0"
+RECIPES = (("red", [20, 40]), ("blue", [40]))
+BLUE, RED = "blue_40", "red_40"
+
+Draw = np.random.Generator
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A dataset of one's own, and a build of it."""
+
+    root: Path
+    data_dir: Path
+    store: Path
+    build: Path
+
+    def inputs(self, root: Path | None = None) -> Inputs:
+        """Return where everything lies."""
+        return Inputs(root or self.root, self.data_dir, store=self.store)
+
+
+@dataclass(frozen=True)
+class Tamper:
+    """One way to change a build, and what `cnlw validate` says then: error, note or nothing."""
+
+    edit: Callable[[Path, Draw, Lab], None]
+    alone: str = "error"
+    with_images: str = "error"
+    is_recorded: bool = True  # hashes, digests and numbers are made to match
+
+
+def make_lab(folder: Path, seed: int = 0) -> Lab:
+    """Write images, a store of web images, tables, and a build of red and blue noise."""
+    lab = Lab(folder / "root", folder / "images", folder / "store", folder / "build")
+    draw = np.random.default_rng(seed)
+    for split, count in (("train", TRAIN), ("validation", VALIDATION)):
+        for name in CLASSES:
+            for i in range(count):
+                path = lab.data_dir / split / name / f"{i}.{'jpg' if i % 2 else 'png'}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(_picture(draw, "JPEG" if i % 2 else "PNG"))
+    import_source("folder", lab.data_dir, NAME, lab.root)
+    web: Rows = []
+    with open_ledger(lab.store) as ledger:
+        for label in range(len(CLASSES)):
+            for i in range(WEB):
+                image_id = f"w{label}{i}"
+                uri = f"https://example.org/{image_id}"
+                web.append({"image_id": image_id, "label": label, "split": "web", "uri": uri})
+                ledger.write_row(_ledger_row(ledger, image_id, uri, _picture(draw, "PNG")))
+    votes = [
+        {"image_id": row["image_id"], "label": row["label"], "annotator": a, "correct": False}
+        for row in web
+        for a in ("1", "2")
+    ]
+    _write(web, MANIFEST, lab.root / "manifests" / NAME / "web.parquet")
+    _write(votes, VOTES, lab.root / "annotations" / NAME / "votes.parquet")
+    build_all(lab, lab.root, lab.build)
+    return lab
+
+
+def _picture(draw: Draw, kind: str) -> bytes:
+    out = BytesIO()
+    pixels = draw.integers(0, 240, (4, 4, 3), np.uint8)
+    Image.fromarray(pixels).resize((SIDE, SIDE)).save(out, kind, quality=90)
+    return out.getvalue()
+
+
+def _ledger_row(ledger: Any, image_id: str, uri: str, data: bytes) -> Row:
+    mtime = ledger.write_image(image_id, "png", data)
+    look = fingerprint(Image.open(BytesIO(data)).convert("RGB"))
+    digest = sha256(data).hexdigest()
+    size = len(data)
+    begin = (image_id, uri, "ok", None, 1, 0.0, uri, 200, None, digest, size)
+    return Row(*begin, "png", SIDE, SIDE, look, mtime)
+
+
+def _write(rows: Rows, schema: pa.Schema, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tables.write_parquet(pa.Table.from_pylist(rows, schema), path)
+
+
+def build_all(lab: Lab, root: Path, out: Path, **choices: Any) -> None:
+    """Build every recipe of the lab from the tables of a root."""
+    for noise, levels in RECIPES:
+        keys = {"dataset": NAME, "noise": noise, "levels": levels, "licence": LICENCE, **choices}
+        build(parse_recipe(keys, "the lab"), lab.inputs(root), out)
+
+
+def tamper(lab: Lab, folder: Path, name: str, seed: int = 0) -> None:
+    """Tamper with a copy of the lab's build in one way, by name."""
+    chosen = TAMPERS[name]
+    chosen.edit(folder, np.random.default_rng(seed), lab)
+    if chosen.is_recorded:
+        record_anew(folder)
+
+
+def record_anew(folder: Path) -> None:
+    """Make all that the card records match what lies in the build, and draw its pictures again."""
+    old = metadata.read_card(folder)
+    data = dataset.read_tables(old.dataset, folder / "tables", folder / "tables")
+    configs = {}
+    plans = {}
+    for name, config in old.configs.items():
+        plans[name] = plan(config.recipe, data, config.level)
+        parts = list(cut_segments(plans[name], old.images, old.layout))
+        segments = config.segments
+        configs[name] = replace(describe_config(plans[name], parts), segments=segments)
+    shards = {path.name: files.digest(path) for path in sorted((folder / "data").glob("*.parquet"))}
+    card = replace(old, shards=shards, tables=data.digests, configs=configs)
+    for noise, _ in RECIPES:
+        config = noisiest_config(card, noise)
+        shown = {}
+        for split in configs[config].segments.values():
+            for name in shards:
+                if name.partition("-")[0] in split:
+                    shown[name] = pq.read_table(folder / "data" / name)
+        try:
+            path = folder / f"samples_{noise}.png"
+            write_samples(path, noise, folder / "data", plans[config], shown, data.classes)
+        except (LookupError, ValueError, OSError):
+            pass  # an image that is damaged
+    write_card(folder, card)
+
+
+def write_card(folder: Path, card: BuildCard) -> None:
+    """Write block and text of a card."""
+    classes = tables.read_classes(folder / "tables/classes.csv")
+    render.write_card(folder, card, Recipe(card.dataset, "any", licence=LICENCE), classes)
+
+
+# Rows
+
+
+def shard(
+    folder: Path, draw: Draw, noisy: bool | None = False, config: str = RED, split: str = "train"
+) -> tuple[Path, int]:
+    """Return a shard of a config and one of its rows, drawn among the noisy or the clean ones."""
+    found = []
+    for segment in metadata.read_card(folder).configs[config].segments[split]:
+        for path in sorted((folder / "data").glob(f"{segment}-*")):
+            for row, is_noisy in enumerate(pq.read_table(path)["is_noisy"].to_pylist()):
+                if noisy is None or is_noisy == noisy:
+                    found.append((path, row))
+    return found[int(draw.integers(len(found)))]
+
+
+def rewrite(path: Path, rows: Rows, schema: pa.Schema | None = None) -> None:
+    """Write a shard with other rows, as a build would."""
+    old = pq.read_schema(path)
+    if schema is not None and schema != old:
+        table = pa.Table.from_pylist(rows, schema)
+        pq.write_table(table, path, compression="none", write_page_index=True)
+        return
+    table = pa.Table.from_pylist(rows, old)
+    pq.write_table(
+        table,
+        path,
+        compression=dict.fromkeys(("image.bytes", "image.path"), "none"),
+        use_dictionary=False,
+        write_page_index=True,
+    )
+
+
+def edit_row(noisy: bool | None = False, **where: str) -> Callable[..., Callable[..., None]]:
+    """Return a maker of tampers that change one row by a function of the row and the draw."""
+
+    def make(change: Callable[[dict[str, Any], Draw], None]) -> Callable[..., None]:
+        def edit(folder: Path, draw: Draw, _: Lab) -> None:
+            path, row = shard(folder, draw, noisy, **where)
+            rows = pq.read_table(path).to_pylist()
+            change(rows[row], draw)
+            rewrite(path, rows)
+
+        return edit
+
+    return make
+
+
+def edit_rows(change: Callable[[Rows, int], Rows], noisy: bool | None = False) -> Any:
+    """Return a tamper that changes the rows of one shard, given the place of a drawn one."""
+
+    def edit(folder: Path, draw: Draw, _: Lab) -> None:
+        path, row = shard(folder, draw, noisy)
+        rewrite(path, change(pq.read_table(path).to_pylist(), row))
+
+    return edit
+
+
+def edit_table(change: Callable[[pa.Table], pa.Table], **options: Any) -> Any:
+    """Return a tamper that writes one shard as another table."""
+
+    def edit(folder: Path, draw: Draw, _: Lab) -> None:
+        path, _row = shard(folder, draw)
+        table = change(pq.read_table(path))
+        kept = {"compression": "none", "write_page_index": True, **options}
+        pq.write_table(table, path, **kept)
+
+    return edit
+
+
+def other_label(row: dict[str, Any]) -> int:
+    return (int(row["label"]) + 1) % len(CLASSES)
+
+
+def exchange(column: str) -> Callable[[Rows, int], Rows]:
+    """Exchange a value of a row with that of the next row that has another."""
+
+    def change(rows: Rows, i: int) -> Rows:
+        j = next(
+            (i + k) % len(rows)
+            for k in range(1, len(rows))
+            if rows[(i + k) % len(rows)]["label"] != rows[i]["label"]
+        )
+        rows[i][column], rows[j][column] = rows[j][column], rows[i][column]
+        return rows
+
+    return change
+
+
+def move_validation_row(folder: Path, draw: Draw, _: Lab) -> None:
+    source, i = shard(folder, draw, split="validation")
+    path, row = shard(folder, draw)
+    rows = pq.read_table(path).to_pylist()
+    rows[row] = pq.read_table(source).to_pylist()[i]
+    rewrite(path, rows)
+
+
+def image_from_validation(folder: Path, draw: Draw, _: Lab) -> None:
+    source, i = shard(folder, draw, split="validation")
+    path, row = shard(folder, draw, True)
+    rows = pq.read_table(path).to_pylist()
+    rows[row]["image"] = pq.read_table(source).to_pylist()[i]["image"]
+    rewrite(path, rows)
+
+
+def on_shard(change: Callable[[Path], None]) -> Any:
+    """Return a tamper that changes a file of red_40."""
+
+    def edit(folder: Path, draw: Draw, _: Lab) -> None:
+        change(shard(folder, draw)[0])
+
+    return edit
+
+
+def names_of_shards(folder: Path, draw: Draw, _: Lab) -> None:
+    """Exchange two class names in every shard."""
+    for path in (folder / "data").glob("*.parquet"):
+        table = pq.read_table(path)
+        images = table["image"].combine_chunks().field("bytes").to_pylist()
+        parquet.write_parquet(path, table, images, [CLASSES[1], CLASSES[0], *CLASSES[2:]])
+
+
+# Images
+
+
+def image(change: Callable[[bytes], bytes | None], noisy: bool) -> Any:
+    """Return a tamper that changes the file of one image: a web image if noisy, else an own one."""
+
+    def edit(row: dict[str, Any], _: Draw) -> None:
+        row["image"] = {"bytes": change(row["image"]["bytes"]), "path": None}
+
+    return edit_row(noisy)(edit)
+
+
+def pixels(data: bytes) -> np.ndarray:
+    return np.array(Image.open(BytesIO(data)).convert("RGB"))
+
+
+def png(array: np.ndarray, **options: Any) -> bytes:
+    return encode(Image.fromarray(array), "PNG", **options)
+
+
+def encode(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    out = BytesIO()
+    picture.save(out, kind, **options)
+    return out.getvalue()
+
+
+def one_pixel(data: bytes) -> bytes:
+    array = pixels(data)
+    array[3, 3] ^= 255
+    return png(array)
+
+
+def red_patch(data: bytes) -> bytes:
+    array = pixels(data)
+    array[: SIDE // 4, : SIDE // 4] = (255, 0, 0)
+    return png(array)
+
+
+def brighter(data: bytes) -> bytes:
+    return png(np.minimum(pixels(data).astype(int) + 7, 255).astype(np.uint8))
+
+
+def with_text(data: bytes) -> bytes:
+    text = PngInfo()
+    text.add_text("class", "bee")
+    return png(pixels(data), pnginfo=text)
+
+
+def transparent(data: bytes) -> bytes:
+    return encode(Image.fromarray(pixels(data)).convert("RGBA"), "PNG")
+
+
+def animated(data: bytes) -> bytes:
+    array = pixels(data)
+    return png(array, save_all=True, append_images=[Image.fromarray(255 - array)])
+
+
+def zipped(data: bytes) -> bytes:
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("run.sh", "echo")
+    return data + out.getvalue()
+
+
+def jpeg_comment(data: bytes) -> bytes:
+    return encode(Image.fromarray(pixels(data)), "JPEG", quality=95, comment=b"bee")
+
+
+def lossless(kind: str) -> Callable[[bytes], bytes]:
+    return lambda data: encode(
+        Image.fromarray(pixels(data)), kind, **({"lossless": True} if kind == "WEBP" else {})
+    )
+
+
+def broken_avif(data: bytes) -> bytes:
+    encoded = bytearray(encode(Image.fromarray(pixels(data)), "AVIF"))
+    encoded[len(encoded) // 2 :] = bytes(len(encoded) - len(encoded) // 2)
+    return bytes(encoded)
+
+
+def with_other_pillow(change: Callable[[bytes], bytes], noisy: bool) -> Any:
+    """Return a tamper of an image that names another Pillow, of another decoder, as an excuse."""
+
+    def edit(folder: Path, draw: Draw, lab: Lab) -> None:
+        image(change, noisy)(folder, draw, lab)
+        replace_text(folder, PIL.__version__, "11.0.0")
+
+    return edit
+
+
+def exchange_pictures(noisy: bool) -> Any:
+    """Return a tamper that exchanges the pictures of two rows with different labels."""
+    return edit_rows(exchange("image"), noisy)
+
+
+def with_its_digest(folder: Path, draw: Draw, lab: Lab) -> None:
+    """Put another picture under an own id, with its sha256 in the base manifest."""
+    path, row = shard(folder, draw)
+    rows = pq.read_table(path).to_pylist()
+    data = brighter(rows[row]["image"]["bytes"])
+    chosen = rows[row]["image_id"]
+    for file in (folder / "data").glob("*.parquet"):
+        edited = pq.read_table(file).to_pylist()
+        if chosen in [r["image_id"] for r in edited]:
+            for r in edited:
+                if r["image_id"] == chosen:
+                    r["image"] = {"bytes": data, "path": None}
+            rewrite(file, edited)
+
+    def change(rows: Rows) -> None:
+        for r in rows:
+            if r["image_id"] == chosen:
+                r["sha256"] = sha256(data).hexdigest()
+
+    edit_file(folder / "tables/base.parquet", change)
+
+
+# Tables
+
+
+def edit_file(path: Path, change: Callable[[Rows], Any]) -> None:
+    """Change the rows of a table in place."""
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    changed = change(rows)
+    tables.write_parquet(
+        pa.Table.from_pylist(rows if changed is None else changed, table.schema), path
+    )
+
+
+def table(name: str, change: Callable[[Rows], Any]) -> Any:
+    """Return a tamper of one table of the build."""
+    return lambda folder, *_: edit_file(folder / "tables" / f"{name}.parquet", change)
+
+
+def turn_used_votes(folder: Path, draw: Draw, _: Lab) -> None:
+    """Turn the votes on a web image of the build."""
+    path, row = shard(folder, draw, True)
+    image_id = pq.read_table(path)["image_id"][row].as_py()
+
+    def change(rows: Rows) -> None:
+        for r in rows:
+            r["correct"] |= r["image_id"] == image_id
+
+    edit_file(folder / "tables/votes.parquet", change)
+
+
+def without_last(rows: Rows) -> Rows:
+    """Leave out the last candidate, or the votes on it."""
+    last = rows[-1]["image_id"]
+    return [row for row in rows if row["image_id"] != last]
+
+
+def forged(name: str, change: Callable[[Rows], Any], *others: str) -> Any:
+    """Return a tamper that builds everything anew from a table that was changed, and others."""
+
+    def edit(folder: Path, _: Draw, lab: Lab) -> None:
+        root = folder.with_name("forged")
+        shutil.copytree(lab.root, root)
+        for changed in (name, *others):
+            parent = "annotations" if changed == "votes" else "manifests"
+            edit_file(root / parent / NAME / f"{changed}.parquet", change)
+        shutil.rmtree(folder)
+        build_all(lab, root, folder)
+
+    return edit
+
+
+def renamed(names: tuple[str, ...]) -> Any:
+    """Return a tamper that gives the classes other names, in tables and shards."""
+
+    def edit(folder: Path, *_: Any) -> None:
+        labels = pa.array(range(len(names)), pa.int32())
+        rows = pa.table({"label": labels, "name": list(names)})
+        tables.write_csv(rows, folder / "tables/classes.csv")
+        for path in (folder / "data").glob("*.parquet"):
+            content = pq.read_table(path)
+            images = content["image"].combine_chunks().field("bytes").to_pylist()
+            parquet.write_parquet(path, content, images, names)
+
+    return edit
+
+
+def exchange_labels(rows: Rows) -> None:
+    """Exchange the labels of two training images."""
+    train = [row for row in rows if row["split"] == "train"]
+    first = train[0]
+    second = next(row for row in train if row["label"] != first["label"])
+    first["label"], second["label"] = second["label"], first["label"]
+
+
+def exchange_splits(rows: Rows) -> None:
+    """Exchange a training image with a validation image of its class."""
+    first = next(row for row in rows if row["split"] == "train")
+    second = next(r for r in rows if r["split"] == "validation" and r["label"] == first["label"])
+    first["split"], second["split"] = second["split"], first["split"]
+
+
+def turn_votes(rows: Rows) -> None:
+    """Turn the votes on an image."""
+    for row in rows[:2]:
+        row["correct"] = True
+
+
+def other_uris(rows: Rows) -> None:
+    for row in rows:
+        row["uri"] = row["uri"].replace("example", "elsewhere")
+
+
+# The card
+
+
+def replace_text(folder: Path, old: str, new: str, times: int = -1) -> None:
+    """Replace a text of the card; it has to be there."""
+    path = folder / "README.md"
+    content = path.read_text()
+    assert old in content, old
+    path.write_text(content.replace(old, new, times))
+
+
+def text(old: str, new: str, times: int = -1) -> Any:
+    """Return a tamper that replaces a text of the card."""
+    return lambda folder, *_: replace_text(folder, old, new, times)
+
+
+def claim(config: str = BLUE, **claims: Any) -> Any:
+    """Return a tamper of what the card says of a config, in block and text alike."""
+
+    def edit(folder: Path, *_: Any) -> None:
+        card = metadata.read_card(folder)
+        changed = replace(card.configs[config], **claims)
+        write_card(folder, replace(card, configs={**card.configs, config: changed}))
+
+    return edit
+
+
+def claim_of_build(**claims: Any) -> Any:
+    """Return a tamper of what the card says of the build, in block and text alike."""
+    return lambda folder, *_: write_card(folder, replace(metadata.read_card(folder), **claims))
+
+
+def claim_of_recipe(**choices: Any) -> Any:
+    """Return a tamper of the recipe of a config."""
+
+    def edit(folder: Path, *_: Any) -> None:
+        card = metadata.read_card(folder)
+        config = card.configs[BLUE]
+        changed = replace(config, recipe=replace(config.recipe, **choices))
+        write_card(folder, replace(card, configs={**card.configs, BLUE: changed}))
+
+    return edit
+
+
+def versions(**made_with: str) -> Any:
+    """Return a tamper of the versions on the card."""
+
+    def edit(folder: Path, *_: Any) -> None:
+        card = metadata.read_card(folder)
+        write_card(folder, replace(card, made_with={**card.made_with, **made_with}))
+
+    return edit
+
+
+def segments(change: Callable[[dict[str, list[str]]], None]) -> Any:
+    """Return a tamper of the segments of blue_40."""
+
+    def edit(folder: Path, *_: Any) -> None:
+        card = metadata.read_card(folder)
+        config = card.configs[BLUE]
+        parts = {split: [*names] for split, names in config.segments.items()}
+        change(parts)
+        changed = replace(config, segments=parts)
+        write_card(folder, replace(card, configs={**card.configs, BLUE: changed}))
+
+    return edit
+
+
+def exchange_splits_of_card(parts: dict[str, list[str]]) -> None:
+    parts["train"], parts["validation"] = parts["validation"], parts["train"]
+
+
+def without_config(folder: Path, *_: Any) -> None:
+    """Remove a config with the files that it alone needs, as if it had never been built."""
+    card = metadata.read_card(folder)
+    configs = {name: config for name, config in card.configs.items() if name != "red_20"}
+    needed = {
+        segment
+        for config in configs.values()
+        for names in config.segments.values()
+        for segment in names
+    }
+    shards = {name: sha for name, sha in card.shards.items() if name.partition("-")[0] in needed}
+    for name in card.shards.keys() - shards.keys():
+        (folder / "data" / name).unlink()
+    write_card(folder, replace(card, configs=configs, shards=shards))
+
+
+def whole_text(folder: Path, *_: Any) -> None:
+    path = folder / "README.md"
+    block = path.read_text().split("\n---\n")[0]
+    path.write_text(f"{block}\n---\n\n0 % of the labels are wrong.\n")
+
+
+def beside_config(line: str) -> Any:
+    """Return a tamper that adds a line to a config in the block."""
+    return text(f"- config_name: {BLUE}\n", f"- config_name: {BLUE}\n  {line}\n")
+
+
+# Files
+
+
+def add(path: str, content: bytes = b"x") -> Any:
+    """Return a tamper that adds a file."""
+
+    def edit(folder: Path, *_: Any) -> None:
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_bytes(content)
+
+    return edit
+
+
+def copied_shard(name: str) -> Any:
+    """Return a tamper that adds a copy of a shard under another name, and keeps the card."""
+
+    def edit(folder: Path, draw: Draw, _: Lab) -> None:
+        path, _row = shard(folder, draw)
+        segment = path.name.partition("-")[0]
+        shutil.copy(path, folder / "data" / name.format(segment=segment))
+
+    return edit
+
+
+def link(path: str, outside: bool) -> Any:
+    """Return a tamper that puts a link in the place of a file."""
+
+    def edit(folder: Path, draw: Draw, _: Lab) -> None:
+        place = folder / path if path else shard(folder, draw)[0]
+        target = (folder.parent if outside else folder / "tables") / f"moved-{place.name}"
+        place.rename(target)
+        place.symlink_to(target)
+
+    return edit
+
+
+def pipe(folder: Path, draw: Draw, _: Lab) -> None:
+    path, _row = shard(folder, draw)
+    path.unlink()
+    os.mkfifo(path)
+
+
+def picture(change: Callable[[Path], None]) -> Any:
+    """Return a tamper of the sample picture of red noise."""
+    return lambda folder, *_: change(folder / "samples_red.png")
+
+
+def _set(**values: Any) -> Callable[[dict[str, Any], Draw], None]:
+    return lambda row, _: row.update(values)
+
+
+def _label(row: dict[str, Any], _: Draw) -> None:
+    row["label"] = other_label(row)
+
+
+def _label_and_flag(row: dict[str, Any], _: Draw) -> None:
+    row.update(label=other_label(row), is_noisy=True)
+
+
+def _label_and_truth(row: dict[str, Any], _: Draw) -> None:
+    row.update(label=other_label(row), clean_label=other_label(row))
+
+
+def _turn_flag(row: dict[str, Any], _: Draw) -> None:
+    row["is_noisy"] = not row["is_noisy"]
+
+
+def _clean(row: dict[str, Any], _: Draw) -> None:
+    row.update(label=row["clean_label"], is_noisy=False)
+
+
+def _unchanged(table: pa.Table) -> pa.Table:
+    return table
+
+
+def _path_column(table: pa.Table) -> pa.Table:
+    images = table["image"].combine_chunks()
+    paths = pa.array(["noisy.png"] * len(table))
+    kind = list(table.schema.field("image").type)
+    told = pa.StructArray.from_arrays([images.field("bytes"), paths], fields=kind)
+    return table.set_column(0, table.schema.field(0), told)
+
+
+def _narrow(table: pa.Table) -> pa.Table:
+    return table.set_column(1, "label", table["label"].cast(pa.int32()))
+
+
+def _cut(n: int) -> Callable[[Path], None]:
+    return lambda path: path.write_bytes(path.read_bytes()[:-n])
+
+
+def _rename(path: Path) -> None:
+    path.rename(path.with_name("0" * 16 + path.name[16:]))
+
+
+def _flip_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+TAMPERS: dict[str, Tamper] = {
+    # rows
+    "a label is changed": Tamper(edit_row()(_label)),
+    "a label is changed, and `is_noisy` with it": Tamper(edit_row()(_label_and_flag)),
+    "a label is changed, and the true label with it": Tamper(edit_row()(_label_and_truth)),
+    "`is_noisy` is turned": Tamper(edit_row()(_turn_flag)),
+    "a noisy row of blue is made clean": Tamper(edit_row(True, config=BLUE)(_clean)),
+    "a label in validation is changed": Tamper(edit_row(split="validation")(_label_and_flag)),
+    "a label outside of the class list": Tamper(edit_row()(_set(label=-1))),
+    "a label is null": Tamper(edit_row()(_set(label=None))),
+    "an invented true label of a web image": Tamper(edit_row(True)(_set(clean_label=1))),
+    "another origin": Tamper(edit_row()(_set(origin="web"))),
+    "another image id": Tamper(edit_row()(_set(image_id="train/ant/99.png"))),
+    "`replaces` is lost": Tamper(edit_row(True)(_set(replaces=None))),
+    "two rows exchange their labels": Tamper(edit_rows(exchange("label"))),
+    "a row is dropped": Tamper(edit_rows(lambda rows, i: rows[:i] + rows[i + 1 :])),
+    "a row stands twice": Tamper(edit_rows(lambda rows, i: [*rows, rows[i]])),
+    "rows sorted by label": Tamper(
+        edit_rows(lambda rows, _: sorted(rows, key=lambda r: (r["label"], r["image_id"])))
+    ),
+    "a validation image in train": Tamper(move_validation_row),
+    # shards
+    "a shard is missing": Tamper(on_shard(Path.unlink), is_recorded=False),
+    "a shard is missing, and the card does not list it": Tamper(on_shard(Path.unlink)),
+    "a shard without rows": Tamper(edit_rows(lambda *_: [])),
+    "a shard is cut off": Tamper(on_shard(_cut(100)), is_recorded=False),
+    "a bit of a shard is turned": Tamper(on_shard(_flip_bit), is_recorded=False),
+    "a shard under another name": Tamper(on_shard(_rename)),
+    "a shard of another segment under a listed name": Tamper(
+        lambda folder, draw, _: shutil.copy(
+            shard(folder, draw, split="validation")[0], shard(folder, draw)[0]
+        )
+    ),
+    "a further column": Tamper(edit_table(lambda t: t.append_column("hint", t["is_noisy"]))),
+    "labels of another type": Tamper(edit_table(_narrow)),
+    "paths beside the images": Tamper(edit_table(_path_column)),
+    "no features": Tamper(edit_table(pa.Table.replace_schema_metadata)),
+    "class names exchanged in the shards": Tamper(names_of_shards),
+    "images compressed": Tamper(edit_table(_unchanged, compression="zstd")),
+    "pages without an index": Tamper(edit_table(_unchanged, write_page_index=False)),
+    # images
+    "a pixel of an own image": Tamper(image(one_pixel, False)),
+    "a pixel of a web image": Tamper(image(one_pixel, True), alone="nothing"),
+    "a red patch, excused by another Pillow": Tamper(
+        with_other_pillow(red_patch, True), alone="nothing"
+    ),
+    "an image brighter by 7, excused by another Pillow": Tamper(
+        with_other_pillow(brighter, True), alone="nothing"
+    ),
+    "own images of two classes exchanged": Tamper(exchange_pictures(False)),
+    "web images of two classes exchanged": Tamper(exchange_pictures(True), alone="nothing"),
+    "an own image exchanged, with its sha256 in the tables": Tamper(
+        with_its_digest, alone="nothing"
+    ),
+    "a validation image under the id of a web image": Tamper(image_from_validation),
+    "a text in an own image": Tamper(image(with_text, False)),
+    "a text in a web image": Tamper(image(with_text, True), alone="note"),
+    "HTML behind the end of an own image": Tamper(image(lambda data: data + b"<html>", False)),
+    "a zip behind the end of a web image": Tamper(image(zipped, True), alone="note"),
+    "an animated web image": Tamper(image(animated, True), alone="note"),
+    "a transparent web image": Tamper(image(transparent, True), alone="note"),
+    "EXIF in a web image": Tamper(
+        image(lambda data: png(pixels(data), exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"), True),
+        alone="note",
+    ),
+    "a colour profile in a web image": Tamper(
+        image(lambda data: png(pixels(data), icc_profile=b"x" * 200), True), alone="note"
+    ),
+    "a web image as JPEG with a comment": Tamper(image(jpeg_comment, True), alone="note"),
+    "a web image as WebP": Tamper(image(lossless("WEBP"), True), alone="note"),
+    "a web image as TIFF": Tamper(image(lossless("TIFF"), True), alone="note"),
+    "a web image as BMP": Tamper(image(lossless("BMP"), True), alone="note"),
+    "an own image encoded again": Tamper(image(lambda data: png(pixels(data)), False)),
+    "an image cut off by 20 bytes": Tamper(image(lambda data: data[:-20], False)),
+    "half of an image": Tamper(image(lambda data: data[: len(data) // 2], True)),
+    "an image without bytes": Tamper(image(lambda _: b"", True)),
+    "no image": Tamper(image(lambda _: None, True)),
+    "a damaged AVIF": Tamper(image(broken_avif, True)),
+    # tables
+    "class names exchanged, in tables and shards": Tamper(
+        renamed((CLASSES[1], CLASSES[0], *CLASSES[2:])), alone="nothing"
+    ),
+    "a class renamed, in tables and shards": Tamper(
+        renamed((*CLASSES[:3], "wolf")), alone="nothing", with_images="note"
+    ),
+    "two labels exchanged in the tables, and all built anew": Tamper(
+        forged("base", exchange_labels), alone="nothing", is_recorded=False
+    ),
+    "train and validation exchanged in the tables, and all built anew": Tamper(
+        forged("base", exchange_splits), alone="nothing", is_recorded=False
+    ),
+    "images left out of the tables, and all built anew": Tamper(
+        forged("base", lambda rows: rows[1:]),
+        alone="nothing",
+        with_images="note",
+        is_recorded=False,
+    ),
+    "votes turned, and all built anew": Tamper(
+        forged("votes", turn_votes), "nothing", "nothing", is_recorded=False
+    ),
+    "candidates left out, and all built anew": Tamper(
+        forged("web", without_last, "votes"),
+        "nothing",
+        "nothing",
+        is_recorded=False,
+    ),
+    "votes turned, but nothing built anew": Tamper(turn_used_votes),
+    "a further vote": Tamper(
+        table("votes", lambda rows: [*rows, {**rows[0], "annotator": "3"}]), "nothing", "nothing"
+    ),
+    "URIs of candidates changed": Tamper(table("web", other_uris), "nothing", "nothing"),
+    "labels exchanged in the tables, but nothing built anew": Tamper(
+        table("base", exchange_labels)
+    ),
+    "a table changed, but not its digest": Tamper(table("web", other_uris), is_recorded=False),
+    "a table is missing": Tamper(
+        lambda folder, *_: (folder / "tables/votes.parquet").unlink(), is_recorded=False
+    ),
+    "a table is damaged": Tamper(
+        lambda folder, *_: _cut(50)(folder / "tables/base.parquet"), is_recorded=False
+    ),
+    "a table as csv in its place": Tamper(
+        lambda folder, *_: (folder / "tables/web.parquet").rename(folder / "tables/web.csv"),
+        is_recorded=False,
+    ),
+    # claims of the card, each in the block and in the text
+    "another share of kept labels": Tamper(claim(kept=(1.0, 1.0)), is_recorded=False),
+    "another expected share of kept labels": Tamper(
+        claim(expected_kept=(1.0, 1.0)), is_recorded=False
+    ),
+    "a share of changed rows": Tamper(claim(changed=0.1), is_recorded=False),
+    "another rate": Tamper(claim(rate=0.0), is_recorded=False),
+    "another expected rate": Tamper(claim(expected=0.0), is_recorded=False),
+    "another number of rows": Tamper(claim(rows={"train": 1, "validation": 8}), is_recorded=False),
+    "another level": Tamper(claim(level=20), is_recorded=False),
+    "another digest of the plan": Tamper(claim(digest="0" * 64), is_recorded=False),
+    "another seed": Tamper(claim_of_recipe(seed=1), is_recorded=False),
+    "another kind of noise": Tamper(claim_of_recipe(noise="symmetric"), is_recorded=False),
+    "an unknown kind of noise": Tamper(text("noise: blue\n", "noise: purple\n"), is_recorded=False),
+    "another dataset": Tamper(claim_of_build(dataset="flowers"), is_recorded=False),
+    "another layout": Tamper(claim_of_build(layout="flat"), is_recorded=False),
+    "another size of images": Tamper(text("size: null", "size: 32"), is_recorded=False),
+    "another digest of a table": Tamper(
+        claim_of_build(tables={"classes": "0" * 64}), is_recorded=False
+    ),
+    "no sha256 of the shards": Tamper(claim_of_build(shards={}), is_recorded=False),
+    "train and validation exchanged": Tamper(segments(exchange_splits_of_card), is_recorded=False),
+    "a segment twice": Tamper(
+        segments(lambda parts: parts["train"].append(parts["train"][0])), is_recorded=False
+    ),
+    "a segment that is nowhere": Tamper(
+        segments(lambda parts: parts["train"].append("f" * 16)), is_recorded=False
+    ),
+    "a segment left out": Tamper(segments(lambda parts: parts["train"].pop()), is_recorded=False),
+    "a config removed with its files": Tamper(
+        without_config, "nothing", "nothing", is_recorded=False
+    ),
+    "no config at all": Tamper(
+        lambda folder, *_: (folder / "README.md").write_text(
+            metadata.front_matter(replace(metadata.read_card(folder), configs={}), {})
+        ),
+        is_recorded=False,
+    ),
+    "configs exchange their names": Tamper(
+        lambda folder, *_: [
+            replace_text(folder, *pair)
+            for pair in (("red_20", "red_xx"), ("red_40", "red_20"), ("red_xx", "red_40"))
+        ],
+        is_recorded=False,
+    ),
+    "another licence on top": Tamper(
+        text(f"license: {LICENCE}", "license: mit"), is_recorded=False
+    ),
+    "another licence everywhere, of a dataset of your own": Tamper(
+        text(LICENCE, "mit"), "nothing", "nothing", is_recorded=False
+    ),
+    "another version of pyarrow": Tamper(versions(pyarrow="18.0.0"), is_recorded=False),
+    "another version of Pillow": Tamper(
+        versions(pillow="11.0.0"), "nothing", "nothing", is_recorded=False
+    ),
+    "another version of cnlw_tools": Tamper(
+        versions(cnlw_tools="0.0.9"), "nothing", "nothing", is_recorded=False
+    ),
+    "no version": Tamper(versions(pillow="new"), is_recorded=False),
+    "a number in the text": Tamper(text("| 40.000 % |", "| 0.000 % |", 1), is_recorded=False),
+    "a further row in the table of the text": Tamper(
+        text("\n\nLabels kept:", "\n| `blue_40` | 0 % |\n\nLabels kept:"), is_recorded=False
+    ),
+    "a recipe in the text": Tamper(text("min_votes = 1", "min_votes = 5"), is_recorded=False),
+    "the classes in the text": Tamper(text("0 ant, 1 bee", "0 bee, 1 ant"), is_recorded=False),
+    "the whole text": Tamper(whole_text, is_recorded=False),
+    "a paragraph of your own": Tamper(
+        text("## Columns\n", "All labels are right.\n\n## Columns\n"),
+        "note",
+        "note",
+        is_recorded=False,
+    ),
+    # what a reader of the block does
+    "`columns` beside a config": Tamper(
+        beside_config("columns: [image, label]"), is_recorded=False
+    ),
+    "`drop_labels` beside a config": Tamper(beside_config("drop_labels: true"), is_recorded=False),
+    "a config listed twice, the bad one first": Tamper(
+        text("\nconfigs:\n", f"\nconfigs:\n- {{config_name: {BLUE}, data_files: x.csv}}\n"),
+        is_recorded=False,
+    ),
+    "a key of the block twice": Tamper(
+        text(f"license: {LICENCE}\n", f"license: {LICENCE}\nlicense: mit\n"), is_recorded=False
+    ),
+    "features in the block": Tamper(
+        text("\nconfigs:\n", "\ndataset_info: {features: []}\nconfigs:\n"), is_recorded=False
+    ),
+    "a config that the card does not describe": Tamper(
+        text("\nconfigs:\n", "\nconfigs:\n- {config_name: more, data_files: x.csv}\n"),
+        is_recorded=False,
+    ),
+    "other files of a config": Tamper(
+        lambda folder, *_: replace_text(
+            folder,
+            f"data/{metadata.read_card(folder).configs[BLUE].segments['validation'][0]}-*",
+            "data/*",
+        ),
+        is_recorded=False,
+    ),
+    "a key of the Hub": Tamper(
+        text("\nconfigs:\n", "\nlanguage: en\nconfigs:\n"), "nothing", "nothing", is_recorded=False
+    ),
+    # files
+    "a csv in data/": Tamper(add("data/train.csv"), is_recorded=False),
+    "a json in data/": Tamper(add("data/train.json"), is_recorded=False),
+    "a zip in data/": Tamper(add("data/train.zip"), is_recorded=False),
+    "a script in data/": Tamper(add("data/data.py"), is_recorded=False),
+    "a script beside the card": Tamper(add("build.py"), is_recorded=False),
+    "a folder in data/": Tamper(add("data/more/x.parquet"), is_recorded=False),
+    "a parquet file of no segment": Tamper(copied_shard("extra.parquet"), is_recorded=False),
+    "a shard that the card does not list": Tamper(
+        copied_shard("ffffffffffffffff-00000-of-00001.parquet"), is_recorded=False
+    ),
+    "a further shard of a segment": Tamper(copied_shard("{segment}-x.parquet")),
+    "a further table": Tamper(add("tables/more.parquet"), is_recorded=False),
+    "`.huggingface.yaml`": Tamper(add(".huggingface.yaml"), is_recorded=False),
+    "`dataset_infos.json`": Tamper(add("dataset_infos.json", b"{}"), is_recorded=False),
+    "a shard that is a link out of the folder": Tamper(link("", True), is_recorded=False),
+    "a shard that is a link inside the folder": Tamper(link("", False), is_recorded=False),
+    "a table that is a link": Tamper(link("tables/votes.parquet", True), is_recorded=False),
+    "a card that is a link": Tamper(link("README.md", True), is_recorded=False),
+    "`data/` that is a link": Tamper(link("data", True), is_recorded=False),
+    "a shard that is a pipe": Tamper(pipe, is_recorded=False),
+    "a file of your own beside the card": Tamper(
+        add("notes.txt"), "note", "note", is_recorded=False
+    ),
+    "a draft of a killed build": Tamper(
+        add("data/.aside-1-x.parquet"), "note", "note", is_recorded=False
+    ),
+    "another sample picture": Tamper(
+        picture(lambda path: path.write_bytes(path.with_name("samples_blue.png").read_bytes())),
+        is_recorded=False,
+    ),
+    "no sample picture": Tamper(picture(Path.unlink), is_recorded=False),
+    "a text in a sample picture": Tamper(
+        picture(lambda path: path.write_bytes(with_text(path.read_bytes()))), is_recorded=False
+    ),
+}
+
+
+def table_lines() -> Iterator[str]:
+    """Yield the lines of the table in docs/validate.md."""
+    words = {"error": "error", "note": "note", "nothing": "not seen"}
+    yield "| what was changed | from the build alone | with `--data-dir` and `--store` |"
+    yield "|---|---|---|"
+    for name, tamper_ in TAMPERS.items():
+        yield f"| {name} | {words[tamper_.alone]} | {words[tamper_.with_images]} |"
