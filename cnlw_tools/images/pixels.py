@@ -1,26 +1,32 @@
 """Pixels: decode an image, resize it, encode it for a build, and compute its fingerprint.
 
-An image that needs no resizing is stored with its original bytes. Otherwise PNG files and raw
-pixels become PNG, and every other format becomes JPEG. Shrinking averages areas; enlarging is
-bicubic. For a large JPEG that becomes a small square, the decoder itself averages blocks of 2, 4 or
-8 pixels, as long as the result has at least twice the side of the square.
+Every image becomes 8-bit RGB, by one function for builds, checks and the trainer; see `rgb`. The
+first picture of an animation counts. A file that holds one picture of 8-bit RGB, and needs no
+resizing, is stored with its original bytes; one that holds other pixels becomes PNG. Of resized
+images, PNG files and raw pixels become PNG, and every other format becomes JPEG. Shrinking averages
+areas; enlarging is bicubic. For a large JPEG that becomes a small square, the decoder itself
+averages blocks of 2, 4 or 8 pixels, as long as the result has at least twice the side of the
+square.
 """
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from operator import gt, itemgetter
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+import PIL
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from cnlw_tools.images.jpeg import decode_jpeg
+from cnlw_tools.images.png import SIGNATURE, check_png
+from cnlw_tools.images.rgb import is_plain_rgb, match_transparency, to_rgb
 
 Picture = bytes | Image.Image  # an encoded file, or pixels where the source holds pixels
-DECODING_ERRORS = (
-    UnidentifiedImageError,
-    Image.DecompressionBombError,
-    OSError,
-    SyntaxError,
-)
-PNG_SIGNATURE = b"\x89PNG"
+DECODER = f"rgb-pillow{PIL.__version__}"  # another name where the same files give other pixels
+PROGRAMS = ("EPS", "WMF")  # formats that Pillow draws with the help of other programs
 ORIENTATION_TAG = 0x0112  # the EXIF tag
 TRANSPOSITIONS = {  # EXIF orientation -> the transposition that turns the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -33,6 +39,8 @@ TRANSPOSITIONS = {  # EXIF orientation -> the transposition that turns the pictu
 }
 PADDING_COLOR = (127, 127, 127)
 GRID = 9  # a fingerprint is made from 9 x 9 grey pixels
+
+_object_address = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,33 +57,74 @@ def encode_picture(picture: Picture, storage: Storage) -> bytes:
     """Return the bytes that a build stores for an image: the original ones if nothing changes.
 
     Raises:
-        ValueError: the bytes are not an image, or the image is truncated
+        ValueError: the bytes are not an image, or a part of it is missing
     """
     if isinstance(picture, bytes):
         return _encode_file(picture, storage)
+    image = decode_picture(picture)
     if storage.size is not None:
-        picture = resize(picture, storage.size, storage.resize)
-    return _encode_png(picture)
+        image = resize(image, storage.size, storage.resize)
+    return _encode_png(image)
+
+
+def decode_picture(picture: Picture) -> Image.Image:
+    """Return what a source gives in 8-bit RGB.
+
+    Raises:
+        ValueError: the bytes are not an image, or a part of it is missing
+    """
+    if isinstance(picture, bytes):
+        return decode(picture)
+    with decoding_errors():
+        return to_rgb(picture)
 
 
 def decode(data: bytes, min_side: int | None = None) -> Image.Image:
-    """Decode a file to RGB, turned upright as its EXIF orientation says.
+    """Decode a file to 8-bit RGB, on white, turned upright as its EXIF orientation says.
+
+    Truncated files are errors; see `jpeg` for the damage to a JPEG that is noticed, and `png`.
 
     Args:
         data: the content of the file
         min_side: the pixels that each side must keep: a JPEG may be decoded 2, 4 or 8 times smaller
 
     Raises:
-        ValueError: the bytes are not an image, or the image is truncated
+        ValueError: the bytes are not an image, or a part of it is missing
+    """
+    with decoding_errors(), Image.open(BytesIO(data)) as file:
+        return _decode_file(data, file, min_side)
+
+
+def read_format(data: bytes) -> str:
+    """Return the format of a file, by the name that Pillow has for it.
+
+    Raises:
+        ValueError: the bytes are not an image
+    """
+    with decoding_errors(), Image.open(BytesIO(data)) as image:
+        return image.format or ""
+
+
+@contextmanager
+def decoding_errors() -> Iterator[None]:
+    """Turn whatever a decoder raises into one ValueError that says why.
+
+    Errors of the machine, such as too many open files, stay as they are.
     """
     try:
-        with Image.open(BytesIO(data)) as image:
-            if min_side:
-                image.draft(image.mode, (min_side, min_side))
-            image.load()
-            return _to_rgb(apply_orientation(image))
-    except DECODING_ERRORS as error:
-        raise ValueError(f"not an image that can be decoded ({error})") from error
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ValueError(f"not an image that can be decoded ({_reason(error)})") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error says on one line, without addresses in memory."""
+    if isinstance(error, UnidentifiedImageError):
+        return "of no known format"
+    text = _object_address.sub("the file", " ".join(str(error).split()))
+    return text or type(error).__name__
 
 
 def read_orientation(image: Image.Image) -> int:
@@ -87,9 +136,8 @@ def read_orientation(image: Image.Image) -> int:
     return int(orientation) if orientation in TRANSPOSITIONS else 1
 
 
-def apply_orientation(image: Image.Image) -> Image.Image:
-    """Turn an image upright, as its EXIF orientation says."""
-    orientation = read_orientation(image)
+def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
+    """Transpose an image as its EXIF orientation says."""
     if orientation == 1:
         return image
     transposition = TRANSPOSITIONS[orientation]
@@ -151,8 +199,28 @@ def pixel_digest(image: Image.Image) -> str:
 
 
 def picture_digest(picture: Picture) -> str:
-    """Return what a manifest calls `sha256`: of the bytes of a file, or else of the RGB pixels."""
-    return sha256(picture).hexdigest() if isinstance(picture, bytes) else pixel_digest(picture)
+    """Return what a manifest calls `sha256`, in hex, by which a build can be checked as well.
+
+    It is that of the bytes, if a build without a size stores these, and else of the RGB pixels.
+
+    Raises:
+        ValueError: the bytes are not an image, or a part of it is missing
+    """
+    if isinstance(picture, bytes):
+        with decoding_errors(), Image.open(BytesIO(picture)) as file:
+            if is_plain_rgb(file):
+                return sha256(picture).hexdigest()
+    return pixel_digest(decode_picture(picture))
+
+
+def has_digest(picture: Picture, digest: str) -> bool:
+    """Return whether the bytes of a picture, or its RGB pixels, have this sha256."""
+    if isinstance(picture, bytes) and sha256(picture).hexdigest() == digest:
+        return True
+    try:
+        return pixel_digest(decode_picture(picture)) == digest
+    except ValueError:  # it is no image, so not the one that is meant
+        return False
 
 
 def fingerprint(image: Image.Image) -> bytes:
@@ -172,38 +240,34 @@ def fingerprint(image: Image.Image) -> bytes:
     return number.to_bytes(16, "big")
 
 
+def _decode_file(data: bytes, file: ImageFile.ImageFile, min_side: int | None) -> Image.Image:
+    """Decode a file that is open."""
+    if file.format in PROGRAMS:
+        raise ValueError(f"{file.format} files are drawings: convert it to PNG")
+    if file.format in ("JPEG", "MPO"):
+        image = decode_jpeg(data, file, "RGB", min_side)
+    else:
+        if file.format == "PNG":
+            check_png(data)
+        match_transparency(file)
+        file.load()
+        image = file
+    return turn_upright(to_rgb(image), read_orientation(file))
+
+
 def _encode_file(data: bytes, storage: Storage) -> bytes:
-    """Decode, resize and encode an image file, or return it unchanged if its size is right."""
+    """Decode, resize and encode a file, or return it unchanged if nothing needs to change."""
     size = storage.size
-    if size is None:
-        decode(data)  # raises an error if the file is not an image
-        return data
-    min_side = 2 * size if storage.resize == "squash" else None
-    image = decode(data, min_side)
-    resized = resize(image, size, storage.resize)
+    min_side = 2 * size if size and storage.resize == "squash" else None
+    with decoding_errors(), Image.open(BytesIO(data)) as file:
+        is_plain = is_plain_rgb(file)
+        image = _decode_file(data, file, min_side)
+    resized = resize(image, size, storage.resize) if size else image
     if resized.size == image.size:
-        return data
-    if data.startswith(PNG_SIGNATURE):
+        return data if is_plain else _encode_png(image)
+    if data.startswith(SIGNATURE):
         return _encode_png(resized)
     return _encode_jpeg(resized, storage.quality)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
-        return image  # `convert` would copy, which costs as much as decoding
-    if image.mode.startswith("I;16"):
-        image = _to_8_bits(image)
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")  # Pillow warns if such a palette becomes RGB in one step
-    return image.convert("RGB")
-
-
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Keep the upper 8 of 16 bits; Pillow would clip all values above 255 instead."""
-    import numpy as np  # rarely needed; processes that fetch start faster without it
-
-    pixels = np.asarray(image) >> 8
-    return Image.fromarray(pixels.astype(np.uint8))
 
 
 def _crop_middle(image: Image.Image, size: int) -> Image.Image:

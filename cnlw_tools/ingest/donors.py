@@ -29,7 +29,7 @@ from cnlw_tools.dataset.dataset import (
     read_dataset,
     require_base_manifest,
 )
-from cnlw_tools.images.pixels import decode
+from cnlw_tools.images.pixels import decode_picture
 from cnlw_tools.recipe.inputs import ImageSource, Inputs
 from cnlw_tools.registry import suggest
 from cnlw_tools.sources import (
@@ -159,9 +159,7 @@ def find_nearest_classes(
 
 def thumbnail(reader: Reader, image_id: str) -> Floats:
     """Return the (48,) colours of an image of 4 x 4 pixels, from 0 to 255."""
-    picture = reader.read(image_id)
-    image = decode(picture) if isinstance(picture, bytes) else picture
-    image = image.convert("RGB")
+    image = decode_picture(reader.read(image_id))
     small = image.resize((SIDE, SIDE), Image.Resampling.BOX)
     return np.asarray(small, np.float64).ravel()
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.job import Job
-from cnlw_tools.images.pixels import decode, resize
+from cnlw_tools.images.pixels import decode_picture, resize
 from cnlw_tools.recipe.inputs import ImageSource, Inputs
 from cnlw_tools.sources import open_images
 
@@ -83,7 +83,7 @@ def _run_task(job: _ThumbnailJob, task: _Task) -> tuple[int, Features]:
 def _make_thumbnail(job: _ThumbnailJob, image_id: str) -> Features:
     picture = _source(job).read(image_id)
     try:
-        image = decode(picture) if isinstance(picture, bytes) else picture.convert("RGB")
+        image = decode_picture(picture)
     except ValueError as error:
         raise ValueError(
             f"image {image_id!r} of {job.dataset}: {error}: replace the file"

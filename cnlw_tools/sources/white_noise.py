@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnlw_tools import prng
-from cnlw_tools.images.pixels import decode
+from cnlw_tools.images.pixels import decode_picture
 from cnlw_tools.recipe.inputs import ImageSource
 from cnlw_tools.sources.base import make_manifest
 
@@ -109,11 +109,9 @@ def _measure_images(source: ImageSource, ids: list[str]) -> tuple[str, Floats, F
     total = np.zeros(3)
     total_of_squares = np.zeros(3)
     for image_id in ids:
-        picture = source.read(image_id)
-        image = decode(picture) if isinstance(picture, bytes) else picture
+        image = decode_picture(source.read(image_id))
         sizes[f"{image.width}x{image.height}"] += 1
-        rgb = image.convert("RGB")
-        pixels = np.asarray(rgb, np.float64).reshape(-1, 3)
+        pixels = np.asarray(image, np.float64).reshape(-1, 3)
         n_pixels += len(pixels)
         total = total + pixels.sum(0)
         total_of_squares = total_of_squares + (pixels**2).sum(0)

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -206,7 +205,7 @@ def decode_shard(path: Path, cache: Path, size: ImageSize) -> Path:
         raise FileNotFoundError(
             f"{path}: missing from the build: run the same `cnlw build` again to fix it"
         ) from None
-    array_path = cache / f"{digest[:32]}-{size}-pillow{PIL.__version__}.npy"
+    array_path = cache / f"{digest[:32]}-{size}-{pixels.DECODER}.npy"
     if array_path.is_file():
         return array_path
     keys = []

@@ -1,13 +1,21 @@
 """Images are stored unchanged or resized by a rule, and compared by their fingerprints."""
 
+import errno
+import os
+import re
+import struct
+import zlib
+from contextlib import suppress
 from io import BytesIO
 from itertools import combinations
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
+from PIL.BmpImagePlugin import BmpImageFile
 
 from cnlw_tools.images.pixels import (
     Storage,
@@ -18,6 +26,7 @@ from cnlw_tools.images.pixels import (
     resize,
 )
 
+N_MUTATIONS = int(os.environ.get("CNLW_MUTATIONS", "40"))  # of a file; more take longer
 RULES = ("squash", "crop", "pad", "short")
 
 
@@ -39,7 +48,7 @@ def encoded(image, format, **options: object):
     return file.getvalue()
 
 
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "WEBP"])
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
 def test_original_bytes(format):
     """Without a size, a file is stored byte for byte."""
     raw = encoded(noise(), format)
@@ -166,6 +175,91 @@ def test_truncated(format, data):
 
     with pytest.raises(ValueError, match="not an image that can be decoded"):
         decode(raw[:cut])
+
+
+def test_one_error(monkeypatch):
+    """Whatever a decoder raises becomes one ValueError, on one line, without addresses in memory."""
+    raw = encoded(noise(), "BMP")
+    for error in (
+        RuntimeError("failed\nto decode"),
+        TypeError("<_io.BytesIO object at 0x7f39f653f210> is no tag"),
+        NotImplementedError(),
+        struct.error("unpack"),
+        zlib.error("Error -3"),
+        SyntaxError("broken"),
+        MemoryError(),
+        OverflowError("too large"),
+        RecursionError("depth"),
+        EOFError(),
+        Image.DecompressionBombError("bomb"),
+    ):
+        monkeypatch.setattr(BmpImageFile, "load", mock.Mock(side_effect=error))
+
+        with pytest.raises(ValueError, match="not an image that can be decoded") as caught:
+            decode(raw)
+        assert not re.search(r"0x|\n|\(\)", str(caught.value))
+
+
+def test_faults_of_the_machine(monkeypatch):
+    """An error of the machine, such as too many open files, is not one of the image."""
+    fault = OSError(errno.EMFILE, "Too many open files")
+    monkeypatch.setattr(BmpImageFile, "load", mock.Mock(side_effect=fault))
+
+    with pytest.raises(OSError, match="Too many open files"):
+        decode(encoded(noise(), "BMP"))
+
+
+def test_drawings():
+    """A drawing that Pillow would have another program draw is refused before that program runs."""
+    raw = encoded(noise(), "EPS")
+
+    with pytest.raises(ValueError, match="EPS files are drawings: convert it to PNG"):
+        decode(raw)
+
+
+MUTATED_FORMATS = (
+    ("JPEG", {}),
+    ("JPEG", {"progressive": True}),
+    ("PNG", {}),
+    ("GIF", {}),
+    ("WEBP", {}),
+    ("AVIF", {}),
+    ("TIFF", {}),
+    ("TIFF", {"compression": "tiff_lzw"}),
+    ("TIFF", {"compression": "jpeg"}),
+    ("JPEG2000", {}),
+    ("BMP", {}),
+    ("PPM", {}),
+    ("ICO", {"sizes": [(16, 16)]}),
+    ("TGA", {"compression": "tga_rle"}),
+    ("DDS", {}),
+    ("PCX", {}),
+    ("SGI", {}),
+    ("QOI", {}),
+    ("IM", {}),
+)
+
+
+@pytest.mark.filterwarnings("ignore")  # of Pillow, about metadata
+@pytest.mark.parametrize(("format", "options"), MUTATED_FORMATS)
+def test_mutations(format, options):
+    """Whatever changes in a file, it is decoded to RGB or is a ValueError on one line."""
+    rng = np.random.default_rng(0)
+    whole = np.frombuffer(encoded(noise(), format, **options), np.uint8)
+    for _ in range(N_MUTATIONS):
+        raw = mutate(whole, rng)
+        with suppress(ValueError):
+            assert decode(raw).mode == "RGB"
+
+
+def mutate(whole, rng):
+    """Return a file with a few other bytes, most of them in its head, and now and then cut."""
+    data = whole.copy()
+    span = len(data) if rng.random() < 0.5 else min(len(data), 200)
+    positions = rng.integers(0, span, rng.integers(1, 8))
+    data[positions] = rng.integers(0, 256, len(positions))
+    end = rng.integers(0, len(data)) if rng.random() < 0.1 else len(data)
+    return data[:end].tobytes()
 
 
 @pytest.mark.parametrize("raw", [b"", b"<html>404</html>", b"\x89PNG\r\n\x1a\n"])

@@ -10,15 +10,12 @@ that repeats under one label is written again as IMAGE_ID~2, IMAGE_ID~3 ...
 """
 
 from collections import Counter
-from io import BytesIO
 from pathlib import Path
-
-from PIL import Image
 
 from cnlw_tools.builds.exporters.base import ExportedConfig
 from cnlw_tools.builds.exporters.file_names import safe_name
 from cnlw_tools.builds.exporters.label_table import label_cells, label_columns, open_csv
-from cnlw_tools.images.pixels import DECODING_ERRORS
+from cnlw_tools.images.pixels import read_format
 
 LABELS = "labels.csv"
 SUFFIXES = {  # of formats that both readers read, by the name that Pillow has for them
@@ -84,11 +81,9 @@ def _file_name(image_id: str, image: bytes, copy: int) -> str:
 def _suffix(image_id: str, image: bytes) -> str:
     """Return the suffix of a format."""
     try:
-        format_name = Image.open(BytesIO(image)).format or ""
-    except DECODING_ERRORS as error:
-        raise ValueError(
-            f"image {image_id!r} is not an image ({error}): see what `cnlw validate` says"
-        ) from error
+        format_name = read_format(image)
+    except ValueError as error:
+        raise ValueError(f"image {image_id!r}: {error}: see what `cnlw validate` says") from error
     if format_name not in SUFFIXES:
         raise ValueError(
             f"image {image_id!r} is stored as {format_name}, which ImageFolder does not read: "
