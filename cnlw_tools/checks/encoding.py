@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cnlw_tools.images.pixels import Picture, Storage, decode, encode_picture
+from cnlw_tools.images.pixels import Picture, Storage, decode, decode_picture, encode_picture
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_PIXELS = {b"IHDR", b"IDAT", b"IEND"}  # the chunks of an RGB picture
@@ -113,11 +113,12 @@ def compare(
         plain = surplus(stored)
         is_png = stored.startswith(PNG_SIGNATURE)
     else:
-        plain = () if original.mode == "RGB" else surplus(encode_picture(original, storage))
+        original = decode_picture(original)
+        plain = ()
         is_png = True
     if original.size != image.size:
         return Comparison(False)
-    difference = largest_difference(original.convert("RGB"), image)
+    difference = largest_difference(original, image)
     parts = [part for part in surplus(encoded) if part not in plain]
     if encoded.startswith(PNG_SIGNATURE) != is_png:
         parts.append("another format")

@@ -36,7 +36,7 @@ OUTCOMES = {  # route -> outcome
     "/chunks": "truncated",
     "/body/cut-jpeg": "truncated",
     "/body/cut-png": "truncated",
-    "/body/broken-png": "decode",
+    "/body/broken-png": "truncated",
     "/body/html": "not_image",
     "/body/svg": "not_image",
     "/body/pdf": "not_image",
