@@ -16,6 +16,7 @@ from cnlw_tools import hashing
 from cnlw_tools.dataset import tables
 from cnlw_tools.dataset.table_io import read_table
 from cnlw_tools.dataset.tables import MANIFEST, PLAN, RUNS, VOTES, ManifestInfo
+from cnlw_tools.recipe.inputs import SourceOptions
 
 
 def manifest(**changes: object):
@@ -547,6 +548,33 @@ def test_metadata(stored):
 def test_no_metadata():
     """A table that says nothing about itself is one whose manifest names no source."""
     assert tables.read_info(ManifestInfo, planned(), "base") == ManifestInfo("")
+
+
+def test_options_of_a_manifest():
+    """The options of a source come back as they were written; nothing is written of defaults."""
+    options = SourceOptions("small", label_column="fine", splits=("train",), revision="a" * 40)
+    info = ManifestInfo("hf", options)
+    table = tables.with_info(planned(), info.as_block())
+
+    assert tables.read_info(ManifestInfo, table, "base") == info
+    assert ManifestInfo("folder").as_block() == {"source": "folder"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"confg": "x"}, "unknown key 'options.confg'. Did you mean 'config'"),
+        ({"splits": "train"}, "options.splits = 'train': it must be a list"),
+        ({"revision": "main"}, "options.revision = 'main': it must be a commit: 40 digits"),
+        (3, "options = 3: it must be a table"),
+    ],
+)
+def test_wrong_options(options, message):
+    """Options that no source has are an error that names the key and the remedy."""
+    table = tables.with_info(planned(), {"source": "hf", "options": options})
+
+    with pytest.raises(ValueError, match=f"^base: {message}.*"):
+        tables.read_info(ManifestInfo, table, "base", "import it again")
 
 
 @pytest.mark.parametrize("text", [b"{", b"[]", b"\xff", b"3", b'{"level": "40"}', b'{"leve": 40}'])

@@ -81,7 +81,7 @@ def _absolute(folder: Path, files: PathsOfSplit) -> dict[str, list[Path]]:
     """Return the paths of each split; a name that is a word for a split is in lower case.
 
     Raises:
-        ValueError: two names differ in capital letters alone
+        ValueError: two names differ in capital letters alone, or a path is not UTF-8
         FileNotFoundError: a link leads nowhere
     """
     absolute = {}
@@ -91,9 +91,15 @@ def _absolute(folder: Path, files: PathsOfSplit) -> dict[str, list[Path]]:
             raise ValueError(f"{folder}: two splits are called {name}: rename one")
         absolute[name] = [folder / path for path in paths]
         for path in absolute[name]:
-            if not path.exists():
-                raise FileNotFoundError(f"{path}: a link that leads nowhere: complete your copy")
+            _require_readable(path)
     return absolute
+
+
+def _require_readable(path: Path) -> None:
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: a link that leads nowhere: complete your copy")
+    if any("\udc80" <= sign <= "\udcff" for sign in str(path)):
+        raise ValueError(f"{str(path)!a}: a name that is not UTF-8: rename it")
 
 
 def list_files(folder: Path) -> list[str]:

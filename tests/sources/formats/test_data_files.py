@@ -1,5 +1,6 @@
 """Which files of a folder are the dataset, compared with what `datasets` reads."""
 
+import os
 from random import Random
 
 import datasets
@@ -224,6 +225,15 @@ def test_files_that_are_asked_for_twice(tmp_path):
     with pytest.raises(ValueError, match=r"train.parquet: it belongs to the splits train and test"):
         read_classes(tmp_path)
     assert read_classes(tmp_path, splits=("train",)) == {"train": DARK}
+
+
+def test_a_name_that_is_not_utf8(tmp_path):
+    """A file whose name is not UTF-8 is an error that shows it and says to rename it."""
+    put_table(tmp_path / "caf.parquet", DARK)
+    (tmp_path / "caf.parquet").rename(tmp_path / os.fsdecode(b"caf\xe9.parquet"))
+
+    with pytest.raises(ValueError, match=r"caf.udce9.parquet': a name that is not UTF-8: rename"):
+        find_data_files(tmp_path)
 
 
 def test_stale_shards(tmp_path):
