@@ -83,11 +83,15 @@ def open_parquet(
     Raises:
         BadFile, OSError: it is none, or cannot be read
     """
+    with open_parquet_file(path, remedy, **options) as file:
+        yield file
+
+
+def open_parquet_file(path: Path, remedy: str = MAKE_AGAIN, **options: Any) -> pq.ParquetFile:
+    """Open a Parquet file that stays open; see `open_parquet`."""
     check_regular(path, remedy)
     with translate_errors(path, PARQUET, remedy):
-        file = pq.ParquetFile(path, **options)
-    with file:
-        yield file
+        return pq.ParquetFile(path, **options)
 
 
 def read_schema(path: Path, remedy: str = MAKE_AGAIN) -> pa.Schema:

@@ -25,6 +25,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cnlw_tools.files import atomic_write
+from cnlw_tools.files.archives import open_tar
+from cnlw_tools.files.parquet import (
+    open_parquet,
+    read_batches,
+    read_n_rows,
+    read_schema,
+    read_table,
+)
+from cnlw_tools.files.untrusted import COPY_AGAIN, check_size, read_bytes, translate_errors
 from cnlw_tools.images.formats import HEAD, IMAGE_SUFFIX, is_image_file, recognise_format
 from cnlw_tools.registry import suggest
 from cnlw_tools.store.inspect import Inspection, inspect_image
@@ -36,6 +45,7 @@ from cnlw_tools.store.store import Ledger, Row, Store
 SHARD_ROWS = 10_000  # the default of img2dataset
 SHARD_DIGITS = 5  # digits of the shard's number in a key
 ROW_DIGITS = 4  # digits of the row's number in a key
+LARGEST_IMAGE = 256 << 20  # bytes of a file; a photograph of 100 megapixels has 60 MB
 READ_BATCH_ROWS = 64  # images that are read from Parquet at a time
 # Outcomes for which img2dataset has the status failed_to_resize.
 UNREADABLE_OUTCOMES = frozenset({"bomb", "animated", "not_image", "decode"})
@@ -102,7 +112,7 @@ def import_images(
             f"{folder}: there is no output of img2dataset (00000.parquet ...) here: "
             "give its output_folder"
         )
-    n_rows = {path: pq.read_metadata(path).num_rows for path in paths}
+    n_rows = {path: read_n_rows(path, COPY_AGAIN) for path in paths}
     tally = Tally(sum(n_rows.values()))
     for path in paths:
         records = _read_successes(path, id_column)
@@ -188,7 +198,7 @@ def _add_file(tar: tarfile.TarFile, name: str, data: bytes, timestamp: float) ->
 
 def _read_successes(path: Path, id_column: str) -> dict[str, Record]:
     """Return the rows of a shard that have an image, by key."""
-    names = pq.read_schema(path).names
+    names = read_schema(path, COPY_AGAIN).names
     for name in (id_column, "url", "key", "status"):
         if name not in names:
             suggestion = suggest(name, names)
@@ -197,11 +207,12 @@ def _read_successes(path: Path, id_column: str) -> dict[str, Record]:
                 f"{path}: column {name!r} is missing.{suggestion} The columns are {columns}"
             )
     without_images = [name for name in names if not _is_image_name(name)]
-    table = pq.read_table(path, columns=without_images, partitioning=None)
+    table = read_table(path, without_images, COPY_AGAIN)
     successes = {}
-    for record in table.to_pylist():
-        if record["status"] == "success":
-            successes[record["key"]] = record
+    with translate_errors(path, "a table of img2dataset"):
+        for record in table.to_pylist():
+            if record["status"] == "success":
+                successes[record["key"]] = record
     return successes
 
 
@@ -225,7 +236,7 @@ def _read_images(path: Path, keys: Mapping[str, Record]) -> Iterator[tuple[str, 
     """Yield key and bytes of each image of a shard in any of the formats."""
     tar = path.with_suffix(".tar")
     folder = path.with_suffix("")
-    image_columns = sorted(filter(_is_image_name, pq.read_schema(path).names))
+    image_columns = sorted(filter(_is_image_name, read_schema(path, COPY_AGAIN).names))
     if tar.is_file():
         yield from _read_tar(tar, keys)
     elif image_columns:
@@ -233,7 +244,7 @@ def _read_images(path: Path, keys: Mapping[str, Record]) -> Iterator[tuple[str, 
     elif folder.is_dir():
         for file in sorted(folder.iterdir()):
             if file.stem in keys and is_image_file(str(file)):
-                yield file.stem, file.read_bytes()
+                yield file.stem, read_bytes(file, LARGEST_IMAGE)
 
 
 def _is_image_name(name: str) -> bool:
@@ -244,28 +255,25 @@ def _is_image_name(name: str) -> bool:
 def _read_column(
     path: Path, image_column: str, keys: Mapping[str, Record]
 ) -> Iterator[tuple[str, bytes]]:
-    file = pq.ParquetFile(path)
-    for batch in file.iter_batches(READ_BATCH_ROWS, columns=["key", image_column]):
-        for row in batch.to_pylist():
-            if row["key"] in keys:
-                yield row["key"], row[image_column]
+    columns = ["key", image_column]
+    with open_parquet(path, COPY_AGAIN) as file:
+        for batch in read_batches(file, path, READ_BATCH_ROWS, columns, COPY_AGAIN):
+            for row in batch.to_pylist():
+                if row["key"] in keys and isinstance(row[image_column], bytes):
+                    yield row["key"], row[image_column]
 
 
 def _read_tar(path: Path, keys: Mapping[str, Record]) -> Iterator[tuple[str, bytes]]:
-    try:
-        with tarfile.open(path, "r|") as tar:
-            for member in tar:
-                key, _, suffix = member.name.rpartition(".")
-                if key not in keys or not member.isfile():
-                    continue
-                if file := tar.extractfile(member):
-                    head = file.read(HEAD)
-                    if _is_image_name(suffix) or recognise_format(head):
-                        yield key, head + file.read()
-    except tarfile.TarError as error:
-        raise ValueError(
-            f"{path}: this is no tar archive, or it is damaged ({error}): copy it again"
-        ) from error
+    with path.open("rb") as packed, open_tar(packed, path) as tar:
+        for member in tar:
+            key, _, suffix = member.name.rpartition(".")
+            if key not in keys or not member.isfile():
+                continue
+            if file := tar.extractfile(member):
+                head = file.read(HEAD)
+                if _is_image_name(suffix) or recognise_format(head):
+                    check_size(f"{path}: {member.name}", member.size, LARGEST_IMAGE)
+                    yield key, head + file.read()
 
 
 def _import_image(ledger: Ledger, record: Record, id_column: str, data: bytes) -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from cnlw_tools.files.parquet import open_parquet_file, read_batches
 from cnlw_tools.registry import suggest
 
 BLOCK_ROWS = 512  # rows read at a time
@@ -43,12 +43,7 @@ class Manifest:
         """
         if not path.is_file():
             raise FileNotFoundError(f"{path}: there is no such file; a manifest is a .parquet file")
-        try:
-            self.file = pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
-        except (pa.ArrowException, OSError) as error:
-            raise ValueError(
-                f"{path}: cannot be read as Parquet ({error}): make or copy this file again"
-            ) from error
+        self.file = open_parquet_file(path, buffer_size=1 << 20, pre_buffer=False)
         self.path = path
         schema = self.file.schema_arrow
         for name in ("image_id", "uri"):
@@ -69,18 +64,13 @@ class Manifest:
         """
         n_read = 0
         names = ["image_id", "uri", *self.licence_columns]
-        try:
-            for batch in self.file.iter_batches(BLOCK_ROWS, columns=names):
-                columns = [_to_texts(batch.column(name)) for name in names]
-                rows = []
-                for number, values in enumerate(zip(*columns, strict=True), n_read):
-                    rows.append(self._make_row(number, *values))
-                yield rows
-                n_read += len(batch)
-        except (pa.ArrowException, OSError) as error:
-            raise ValueError(
-                f"{self.path}: damaged after row {n_read} ({error}): make or copy this file again"
-            ) from error
+        for batch in read_batches(self.file, self.path, BLOCK_ROWS, names):
+            columns = [_to_texts(batch.column(name)) for name in names]
+            rows = []
+            for number, values in enumerate(zip(*columns, strict=True), n_read):
+                rows.append(self._make_row(number, *values))
+            yield rows
+            n_read += len(batch)
 
     def _make_row(
         self, number: int, image_id: str | None, uri: str | None, *licences: str | None

@@ -19,17 +19,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 from zipfile import Path as ZipPath
 
 import numpy as np
 import pyarrow as pa
 
 from cnlw_tools.dataset import raw_votes, table_io, tables
+from cnlw_tools.files.archives import ArchivePath, open_zip_file, read_path
+from cnlw_tools.files.untrusted import translate_errors
 from cnlw_tools.images.formats import IMAGE_SUFFIX, suffix_of
 from cnlw_tools.sources.formats.listing import LINKS, is_clutter, list_folder
 from cnlw_tools.sources.formats.text_lists import letters_and_digits
 
+LARGEST_LIST = 64 << 20  # bytes; a list of all images of the release has 2 MB
 ZIP_NAME = "dataset_no_images.zip"
 ROOT_FOLDERS = ("dataset_no_images", ".", "cnlw", "dataset_no_images/dataset_no_images")
 SPELLINGS = {  # how the release writes the name of a dataset
@@ -44,7 +46,6 @@ ANNOTATION_KEYS = frozenset(
     {"image/class/label", "image/class/label/is_clean", "image/id", "image/uri"}
 )
 
-ArchivePath = Path | ZipPath  # of a file, or of a member of the zip
 Annotation = Mapping[str, Any]
 LabelOf = Callable[[str], int]  # the label of a class folder, by its name
 
@@ -274,19 +275,15 @@ def _places(annotations: Sequence[Annotation]) -> list[str]:
 
 def _zip_folders(path: Path) -> list[ZipPath]:
     """Return the root of a zip file and the folders in it."""
-    try:
-        root = ZipPath(ZipFile(path))
-    except BadZipFile as error:
-        raise ValueError(
-            f"{path}: this is no zip archive, or it is damaged ({error}): copy it again"
-        ) from error
+    root = ZipPath(open_zip_file(path, path))
     folders = [inner for inner in root.iterdir() if inner.is_dir()]
     return [root, *folders]
 
 
 def _check_class_list(path: ArchivePath, classes: Sequence[str]) -> None:
     """Check that a list which is as long as ours does not give one of our classes another label."""
-    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    text = read_path(path, LARGEST_LIST).decode("utf-8", errors="replace")
+    lines = text.strip().splitlines()
     release_names = [letters_and_digits(name) for name in lines]
     our_names = [letters_and_digits(name) for name in classes]
     if len(release_names) != len(our_names):
@@ -311,7 +308,9 @@ def _noise_and_level(split: str) -> tuple[str, int]:
 
 def _read_list(path: ArchivePath) -> Iterator[tuple[str, int]]:
     """Yield the id and the label of each line of a list."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    data = read_path(path, LARGEST_LIST)
+    with translate_errors(str(path), "text in UTF-8"):
+        lines = data.decode("utf-8").splitlines()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
