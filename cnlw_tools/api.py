@@ -472,6 +472,58 @@ def report(
     return RunsReport(folder / "index.html", notes)
 
 
+def import_source(
+    source: str,
+    path: PathLike,
+    name: str | None = None,
+    *,
+    root: PathLike = ".",
+    skip_broken: PathLike | None = None,
+    list_broken: PathLike | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Path:
+    """Write the class list and the base manifest of images, and return their folder.
+
+    Every image is read and decoded once; no image is copied.
+
+    Args:
+        source: folder, hf ... see `cnlw list datasets`
+        path: the folder or file that `data_dir` names in `build`
+        name: of the new dataset. Default: the name of the source
+        root: folder to write manifests/ in
+        skip_broken: a csv file to list images in that cannot be used: leave these out
+        list_broken: a csv file to list them in before the error that there are some
+        workers: number of worker processes. Default: one for each processor
+        progress: show a progress bar
+
+    Raises:
+        ValueError, LookupError, OSError: the message names value, place and remedy; nothing is
+            written but the list of broken images
+
+    Example:
+        >>> images = cnlw.Build("builds/shapes").export("imagefolder", "red_40", "pictures")
+        >>> folder = cnlw.import_source("folder", images, "flowers", root="my")
+        >>> sorted(path.name for path in folder.iterdir())
+        ['base.parquet', 'classes.csv']
+    """
+    from cnlw_tools.ingest import import_dataset
+
+    name = name or source
+    with EXECUTORS["local"](workers) as executor, ProgressBars(progress) as bars:
+        import_dataset.import_source(
+            source,
+            Path(path),
+            name,
+            Path(root),
+            skip_broken=_to_path(skip_broken),
+            list_broken=_to_path(list_broken),
+            executor=executor,
+            progress=bars,
+        )
+    return Path(root) / "manifests" / name
+
+
 def _open_build(build: Build | PathLike) -> Build:
     return build if isinstance(build, Build) else Build(build)
 
