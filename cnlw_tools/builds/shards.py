@@ -22,7 +22,7 @@ from cnlw_tools.builds import parquet
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.job import Job
 from cnlw_tools.files.parquet import read_table
-from cnlw_tools.images.pixels import Storage, encode_picture
+from cnlw_tools.images.pixels import Picture, Storage, encode_picture
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.sources import open_reader
 from cnlw_tools.sources.composite import CompositeReader
@@ -180,10 +180,11 @@ def write_shard(job: WriteJob, shard: ShardPlan) -> WrittenShard:
     """
     ids = shard.rows["image_id"].to_pylist()
     images: dict[str, bytes] = {}
+    origins = shard.rows["origin"].to_pylist()
     own_rows = np.flatnonzero(shard.owner < 0)
-    own_ids = {ids[row] for row in own_rows}
-    for image_id in sorted(own_ids):  # neighbours in an archive are read together
-        images[image_id] = _encode_image(job, image_id)
+    own_images = {(ids[row], origins[row]) for row in own_rows}
+    for image_id, origin in sorted(own_images):  # neighbours in an archive are read together
+        images[image_id] = _encode_image(job, image_id, origin)
     for i, name in enumerate(shard.owners):
         rows = np.flatnonzero(shard.owner == i)
         owner_rows = shard.owner_row[rows]
@@ -199,13 +200,25 @@ def write_shard(job: WriteJob, shard: ShardPlan) -> WrittenShard:
     return WrittenShard(shard.name, len(ids), digest)
 
 
-def _encode_image(job: WriteJob, image_id: str) -> bytes:
-    picture = _reader(job).read(image_id)
+def _encode_image(job: WriteJob, image_id: str, origin: str) -> bytes:
+    picture = _read_image(job, image_id, origin)
     try:
         return encode_picture(picture, job.storage)
     except ValueError as error:
         raise ValueError(
             f"image {image_id!r} of {job.dataset}: {error}: replace the file"
+        ) from error
+
+
+def _read_image(job: WriteJob, image_id: str, origin: str) -> Picture:
+    try:
+        return _reader(job).read(image_id)
+    except (LookupError, OSError) as error:
+        if origin != "web" or job.inputs.store is not None:
+            raise
+        raise FileNotFoundError(
+            f"web image {image_id!r} of {job.dataset} is not among its images ({error}): "
+            "fetch the candidates with `cnlw fetch`, and give their folder with --store"
         ) from error
 
 

@@ -220,7 +220,13 @@ def _find_manifest(flags: dict[str, Any]) -> Path:
     if flags["manifest"]:
         return Path(flags["manifest"])
     if flags["dataset"]:
-        return find_root(flags["root"]) / "manifests" / str(flags["dataset"]) / "web.parquet"
+        path = find_root(flags["root"]) / "manifests" / str(flags["dataset"]) / "web.parquet"
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path}: there is no such file, so {flags['dataset']} has no candidates to fetch: "
+                "write this table (see manifests/README.md), or give --manifest FILE.parquet"
+            )
+        return path
     raise ValueError(NOTHING_TO_FETCH)
 
 

@@ -91,9 +91,11 @@ def predict_labels(
 def _preset_net(preset: str | None, build: Path, root: Path) -> str:
     """Return the network of a preset; by default, of the one of the build's dataset."""
     from cnlw_tools.card.metadata import read_card
-    from cnlw_tools.recipe.preset import read_preset
+    from cnlw_tools.recipe.preset import read_preset, read_preset_of
 
-    return read_preset(preset or read_card(build).dataset, root).net
+    if preset:
+        return read_preset(preset, root).net
+    return read_preset_of(read_card(build).dataset, root).net
 
 
 def _write_labels(labels: "Mapping[str, int]", column: str, path: Path) -> None:

@@ -138,6 +138,21 @@ def read_preset(name: str, root: Path) -> Preset:
     return parse_preset(read_toml(path, "preset"), str(path))
 
 
+def read_preset_of(dataset: str, root: Path) -> Preset:
+    """Read the preset of a dataset, which has its name.
+
+    Raises:
+        FileNotFoundError: the dataset has none, as your own has not
+        ValueError: see `read_preset`
+    """
+    if dataset not in preset_names(root):
+        raise FileNotFoundError(
+            f"{dataset}: no preset has the name of this dataset: give one with --preset, such as "
+            f"cifar10 (see `cnlw list presets`), or write {root / FOLDER / dataset}.toml"
+        )
+    return read_preset(dataset, root)
+
+
 def parse_preset(raw: Mapping[str, Any], source: str) -> Preset:
     """Check every value and return the preset; ``source`` is what the errors call it.
 

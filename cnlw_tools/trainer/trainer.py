@@ -163,7 +163,11 @@ class Trainer:
         preset = self.preset
         if not isinstance(preset, Preset):
             root = self.root or files.default_root()
-            preset = presets.read_preset(preset or dataset, root)
+            preset = (
+                presets.read_preset(preset, root)
+                if preset
+                else presets.read_preset_of(dataset, root)
+            )
         changes: dict[str, Any] = {}
         if self.quick:
             changes["epochs"] = preset.quick
