@@ -125,6 +125,13 @@ SECONDS = click.FloatRange(0.1)
     help="Bytes that one image may have.",
 )
 @click.option(
+    "--patience",
+    type=click.FloatRange(0),
+    default=300,
+    show_default=True,
+    help="Seconds to wait for this machine (no network, full disk) before the fetch stops.",
+)
+@click.option(
     "--contact",
     help="Your mail address or page, for the User-Agent; more sites let you in.",
 )
@@ -255,7 +262,9 @@ def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str,
     with open_ledger(store) as ledger:
         if flags["placeholders"]:
             add_placeholders(flags["placeholders"], store)
-        tally = run(manifest, ledger, options, n_requests, retry, ProgressBar(), n_processes)
+        tally = run(
+            manifest, ledger, options, n_requests, retry, ProgressBar(), n_processes, _show_notice
+        )
         n_placeholders = count_placeholders(ledger, MIN_IDS)
     _note(tally.skipped, "rows were never requested: run without --retry to fetch them")
     _note(n_placeholders, "images are placeholders, by their files: builds do not use them")
@@ -302,6 +311,7 @@ def _read_options(flags: dict[str, Any]) -> "FetchOptions":
         user_agent=user_agent,
         limits=limits,
         archive=archive,
+        patience=flags["patience"],
     )
 
 
@@ -347,6 +357,13 @@ def _print_counts(counts: "Counter[str]", as_json: bool, store: Path) -> None:
         percent = 100 * n / max(1, total)
         click.echo(f"{outcome:12} {n:>10,}  {percent:6.2f} %")
     click.echo(f"{total:,} URLs; images in {store}")
+
+
+def _show_notice(text: str) -> None:
+    """Print a line on standard error, below the progress bar if there is one."""
+    if sys.stderr.isatty():
+        click.echo(err=True)
+    click.echo(text, err=True)
 
 
 def _note(n: int, text: str) -> None:

@@ -8,13 +8,16 @@ addresses, without a second lookup, whose answer could be different.
 import ipaddress
 import re
 import socket
+import sys
 import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
+from cnlw_tools.store.faults import FREE_MEMORY, MachineFault, find_fault
 from cnlw_tools.store.outcomes import FetchError
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -31,6 +34,11 @@ NOT_PUBLIC = [  # networks that `is_global` does not know as private
     ipaddress.ip_network("192.88.99.0/24"),
     ipaddress.ip_network("168.63.129.16/32"),  # metadata of Azure, in a public network
 ]
+SEVERAL_HOSTS = 3  # that are silent at the same time: hardly by chance
+# errors of a lookup that no name server may have answered -> `FetchError.n_hosts`
+UNANSWERED_LOOKUPS = {socket.EAI_AGAIN: 1, socket.EAI_FAIL: SEVERAL_HOSTS}
+if sys.platform == "darwin":
+    UNANSWERED_LOOKUPS[socket.EAI_NONAME] = SEVERAL_HOSTS  # what macOS says without a network, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,7 @@ def resolve_host(address: Address, allow_private: bool, timeout: float = 30.0) -
     Raises:
         FetchError: the name is unknown or not resolved within ``timeout`` seconds, or an IP address
             is not public
+        MachineFault: this machine cannot look up any name
     """
     is_localhost = address.host == "localhost" or address.host.endswith(".localhost")
     if is_localhost and not allow_private:
@@ -106,9 +115,7 @@ def resolve_host(address: Address, allow_private: bool, timeout: float = 30.0) -
     try:
         ips = _look_up(address, timeout)
     except (OSError, UnicodeError) as error:
-        retryable = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
-        reason = f"{address.host}: {error}"
-        raise FetchError("dns", reason, retryable=retryable, host_wide=True) from error
+        raise _explain_failed_lookup(address, error) from error
     for ip in ips:
         if not allow_private and not is_public(ipaddress.ip_address(ip)):
             raise _refusal(f"{address.host} has the address {ip}, which is not a public address")
@@ -135,30 +142,51 @@ def is_public(ip: IPAddress) -> bool:
 def _look_up(address: Address, timeout: float) -> list[str]:
     """Return the IP addresses of a host.
 
-    The lookup runs in its own thread, because nothing can end a lookup that hangs.
+    The lookup runs in its own thread, because nothing can end a lookup that hangs. Where this
+    machine has no thread left, it runs in this one: then the resolver's own time limit holds.
     """
-    ips: list[str] = []
-    errors: list[Exception] = []
+    lookup: Future[list[str]] = Future()
 
     def look_up() -> None:
         try:
-            entries = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-            for *_, socket_address in entries:
-                ip = str(socket_address[0])
-                if ip not in ips:
-                    ips.append(ip)
+            lookup.set_result(_ask_resolver(address))
         except (OSError, UnicodeError) as error:
-            errors.append(error)
+            lookup.set_exception(error)
 
-    thread = threading.Thread(target=look_up, daemon=True)
-    thread.start()
-    thread.join(max(0.0, timeout))
-    if thread.is_alive():
-        reason = f"{address.host}: its name was not found within the time limit"
-        raise FetchError("timeout", reason, retryable=True, host_wide=True)
-    if errors:
-        raise errors[0]
-    return ips
+    try:
+        threading.Thread(target=look_up, daemon=True).start()
+    except RuntimeError:
+        look_up()
+    try:
+        return lookup.result(max(0.0, timeout))
+    except TimeoutError:
+        if lookup.done():  # a moment later, or the lookup itself ended with this error
+            return lookup.result()
+    reason = f"{address.host}: its name was not found within the time limit"
+    raise FetchError("timeout", reason, retryable=True, host_wide=True, n_hosts=SEVERAL_HOSTS)
+
+
+def _ask_resolver(address: Address) -> list[str]:
+    """Return the IP addresses of a host, each once, in the order of the resolver."""
+    entries = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    ips = (str(socket_address[0]) for *_, socket_address in entries)
+    return list(dict.fromkeys(ips))
+
+
+def _explain_failed_lookup(address: Address, error: OSError | UnicodeError) -> Exception:
+    """Return why a host has no IP address: a fault of this machine, or a failure of the host."""
+    if fault := find_fault(error):
+        return fault
+    number = error.errno if isinstance(error, socket.gaierror) else None
+    if number == socket.EAI_MEMORY:
+        return MachineFault(f"the lookup of a name: {error}: {FREE_MEMORY}")
+    return FetchError(
+        "dns",
+        f"{address.host}: {error}",
+        retryable=number == socket.EAI_AGAIN,
+        host_wide=True,
+        n_hosts=UNANSWERED_LOOKUPS.get(number or 0, 0),
+    )
 
 
 def _refusal(reason: str) -> FetchError:

@@ -5,7 +5,9 @@ the name of the host (in the header `Host`, and as the name that a certificate m
 that are set in the environment are not used.
 """
 
+import errno
 import http.client
+import socket
 import ssl
 import threading
 import time
@@ -30,8 +32,9 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from cnlw_tools.fetch.address import Address, resolve_host
+from cnlw_tools.fetch.address import SEVERAL_HOSTS, Address, resolve_host
 from cnlw_tools.fetch.deadline import DeadlineThread
+from cnlw_tools.store.faults import find_causes, find_fault
 from cnlw_tools.store.outcomes import FetchError
 
 HeaderCheck = Callable[[int, HTTPHeaderDict], None]  # sees status and headers; may raise FetchError
@@ -42,6 +45,18 @@ MAX_IDLE_CONNECTIONS = 128  # kept open for later requests
 MAX_IPS = 3  # IP addresses of one host that are tried
 HTTP_ERRORS = (HTTPError, HTTPException, OSError, ValueError)  # of a request or its response
 TLS_ERRORS = (ssl.SSLError, SSLError)
+# errors of a connection that need not be the host's -> `FetchError.n_hosts`
+NETWORK_ERRORS = {
+    errno.ENETDOWN: 1,
+    errno.ENETUNREACH: 1,
+    errno.EHOSTUNREACH: 1,
+    errno.EADDRNOTAVAIL: 1,  # no address of our own, or no free port
+    errno.EPERM: 1,  # a firewall on this machine
+    errno.EACCES: 1,
+    errno.ENETRESET: SEVERAL_HOSTS,
+    errno.ECONNABORTED: SEVERAL_HOSTS,
+    errno.ETIMEDOUT: SEVERAL_HOSTS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +89,7 @@ class HttpClient:
         self.idle: OrderedDict[str, list[HTTPConnection]] = OrderedDict()
         self.n_idle = 0
         self.lock = threading.Lock()  # of both
+        self.connected_at = 0.0  # when a host last accepted a connection, in monotonic time
         self.deadlines = DeadlineThread()
 
     @cached_property
@@ -93,6 +109,7 @@ class HttpClient:
 
         Raises:
             FetchError: there is no complete response within the limits
+            MachineFault: this machine has no more memory, open files and so on
         """
         deadline = time.monotonic() + self.limits.total_timeout
         connection = self._take_idle(address.origin) or self._connect(address, deadline)
@@ -106,22 +123,31 @@ class HttpClient:
                 raise TimeoutError
         except BaseException as error:
             connection.close()
+            if fault := find_fault(error):
+                raise fault from error
             if not isinstance(error, FetchError) and time.monotonic() > deadline:
                 reason = f"not done within {self.limits.total_timeout:g} s"
-                raise FetchError("timeout", reason) from error
+                raise FetchError("timeout", reason, n_hosts=SEVERAL_HOSTS) from error
             if isinstance(error, HTTP_ERRORS):
                 raise _explain_failed_request(error, self.limits) from error
             raise
         self._put_back(address.origin, connection)
         return response
 
+    def answers(self, address: Address) -> bool:
+        """Return whether a host accepts a connection, or at least refuses it itself."""
+        try:
+            self._connect(address, time.monotonic() + self.limits.connect_timeout).close()
+        except FetchError as error:
+            if error.n_hosts or error.outcome not in ("connect", "tls"):
+                return False
+            self.connected_at = time.monotonic()
+        return True
+
     def close(self) -> None:
         """Close all connections; requests that are still made fail."""
         self.deadlines.close()
-        with self.lock:
-            for connection in chain.from_iterable(self.idle.values()):
-                connection.close()
-            self.idle.clear()
+        self._close_idle()
 
     def _connect(self, address: Address, deadline: float) -> HTTPConnection:
         """Connect to the first IP address of the host that accepts a connection."""
@@ -131,14 +157,20 @@ class HttpClient:
             timeout = min(self.limits.connect_timeout, deadline - time.monotonic())
             if timeout <= 0:
                 reason = f"no connection within {self.limits.total_timeout:g} s"
-                raise FetchError("timeout", reason, retryable=True, host_wide=True)
+                raise FetchError(
+                    "timeout", reason, retryable=True, host_wide=True, n_hosts=SEVERAL_HOSTS
+                )
             connection = self._make_connection(address, ip, timeout)
             try:
                 connection.connect()
                 connection.timeout = self.limits.read_timeout
+                self.connected_at = time.monotonic()
                 return connection
             except (HTTPError, OSError) as error:
                 connection.close()
+                if fault := find_fault(error):
+                    self._close_idle()  # each of them is an open file
+                    raise fault from error
                 failure = _explain_failed_connection(error, address, ip, timeout)
         raise failure
 
@@ -193,6 +225,13 @@ class HttpClient:
             if self.n_idle > MAX_IDLE_CONNECTIONS:
                 self._close_oldest()
 
+    def _close_idle(self) -> None:
+        with self.lock:
+            for connection in chain.from_iterable(self.idle.values()):
+                connection.close()
+            self.idle.clear()
+            self.n_idle = 0
+
     def _close_oldest(self) -> None:
         oldest_origin, connections = next(iter(self.idle.items()))
         connections.pop(0).close()
@@ -246,11 +285,12 @@ def _explain_failed_connection(
     is_timeout = isinstance(error, (ConnectTimeoutError, TimeoutError))
     if is_timeout and not isinstance(error, NewConnectionError):
         reason = f"{server}: no connection within {timeout:g} s"
-        return FetchError("timeout", reason, retryable=True, host_wide=True)
+        return FetchError("timeout", reason, retryable=True, host_wide=True, n_hosts=SEVERAL_HOSTS)
     reason = f"{server}: {error}"
     if isinstance(error, TLS_ERRORS):
         return FetchError("tls", reason, host_wide=True)
-    return FetchError("connect", reason, retryable=True, host_wide=True)
+    n_hosts = _count_suspect_hosts(error)
+    return FetchError("connect", reason, retryable=True, host_wide=True, n_hosts=n_hosts)
 
 
 def _explain_failed_request(error: Exception, limits: Limits) -> FetchError:
@@ -260,10 +300,21 @@ def _explain_failed_request(error: Exception, limits: Limits) -> FetchError:
         return FetchError("truncated", str(cause), retryable=True)
     if isinstance(error, (ReadTimeoutError, TimeoutError)):
         reason = f"no byte for {limits.read_timeout:g} s"
-        return FetchError("timeout", reason, retryable=True)
+        return FetchError("timeout", reason, retryable=True, n_hosts=SEVERAL_HOSTS)
     if isinstance(error, DecodeError):
         return FetchError("decode", f"its Content-Encoding: {error}")
     if isinstance(error, TLS_ERRORS):
         return FetchError("tls", str(error))
     text = str(error) or type(error).__name__
-    return FetchError("connect", f"no valid response: {text}", retryable=True)
+    n_hosts = _count_suspect_hosts(error)
+    return FetchError("connect", f"no valid response: {text}", retryable=True, n_hosts=n_hosts)
+
+
+def _count_suspect_hosts(error: Exception) -> int:
+    """Return how many hosts must fail like this before the network is to blame; 0: any number."""
+    for cause in find_causes(error):
+        if isinstance(cause, socket.gaierror):
+            return 1  # we connect to IP addresses: there is no name that could be unknown
+        if isinstance(cause, OSError) and cause.errno in NETWORK_ERRORS:
+            return NETWORK_ERRORS[cause.errno]
+    return 0

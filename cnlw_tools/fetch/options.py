@@ -22,3 +22,4 @@ class FetchOptions:
     limits: Limits = field(default_factory=Limits)
     max_pixels: int = MAX_PIXELS  # of one image
     archive: str = ""  # URL that is put before the URI of a dead link; empty: ask no archive
+    patience: float = 300.0  # seconds that this machine may be at fault before the run ends

@@ -12,7 +12,7 @@ import threading
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from cnlw_tools.executor.signals import StopRequest
 from cnlw_tools.fetch.address import parse_uri
 from cnlw_tools.fetch.options import FetchOptions
+from cnlw_tools.fetch.patience import Notice, Patience, Stopped
 from cnlw_tools.fetch.remote_worker import RemoteWorker, WorkerDied
 from cnlw_tools.fetch.schedule import FetchJob
 from cnlw_tools.fetch.worker import JobResult, Worker, WorkerMessage, WorkerNumber, worker_index
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from cnlw_tools.store.manifest import Manifest, ManifestRow
 
 PROGRESS_INTERVAL = 0.2  # seconds between two reports
+NOTICE_INTERVAL = 60.0  # seconds of silence after which a notice is shown again
 MAX_QUEUED = 4096  # URLs that are handed to the workers and not done
 
 
@@ -41,6 +43,7 @@ def fetch(
     retry: str | None = None,
     progress: Callable[[Tally], None] = lambda tally: None,
     n_processes: int = 1,
+    notify: Callable[[str], None] = lambda text: None,
 ) -> Tally:
     """Bring every URL of a manifest to an outcome.
 
@@ -55,16 +58,18 @@ def fetch(
             and no others
         progress: is called with the counts, several times per second
         n_processes: among which the hosts are divided; if 1, it is this process
+        notify: is called with what a user should read at once: why the run waits, for example
 
     Raises:
-        OSError: the store cannot be written, or a worker process died
+        OSError: the store cannot be written, this machine was at fault for too long, or a worker
+            process died
         ValueError: the manifest is damaged
     """
     from cnlw_tools.store.snapshot import write_snapshot
 
     with warnings.catch_warnings(), StopRequest() as stop:
         warnings.simplefilter("ignore")  # Pillow warns of odd images; what matters is an outcome
-        run = _Run(manifest, ledger, options, retry)
+        run = _Run(manifest, ledger, options, retry, notify)
         run.start(n_requests, n_processes)
         while run.wait(PROGRESS_INTERVAL) and not stop.signal:
             progress(run.copy_tally())
@@ -82,12 +87,19 @@ class _Run:
     """The state of one fetch."""
 
     def __init__(
-        self, manifest: "Manifest", ledger: Ledger, options: FetchOptions, retry: str | None
+        self,
+        manifest: "Manifest",
+        ledger: Ledger,
+        options: FetchOptions,
+        retry: str | None,
+        notify: Callable[[str], None],
     ) -> None:
         self.manifest = manifest
         self.ledger = ledger
         self.options = options
         self.retry = retry
+        self.notify = notify
+        self.patience = Patience(options.patience, self._receive_notice)  # of the feeder
         self.start_time = time.time()
         self.workers: list[Worker | RemoteWorker] = []
         self.feeder = threading.Thread(target=self._run_feeder, daemon=True)
@@ -103,6 +115,7 @@ class _Run:
         self.manifest_read = False
         self.ended = False
         self.error: BaseException | None = None
+        self.notices: dict[str, float] = {}  # when each came last, in monotonic time
 
     def start(self, n_requests: int, n_processes: int) -> None:
         """Start the workers and the feeder."""
@@ -130,6 +143,7 @@ class _Run:
         with self.changed:
             self.ended = True
             self.changed.notify_all()
+        self.patience.stop()
         threads = []
         for worker in self.workers:
             thread = threading.Thread(target=worker.stop)
@@ -150,6 +164,8 @@ class _Run:
     def _run_feeder(self) -> None:
         try:
             self._feed()
+        except Stopped:
+            pass
         except BaseException as error:  # noqa: BLE001, the main thread raises it again
             self._receive(0, error)
 
@@ -157,7 +173,7 @@ class _Run:
         """Hand the rows of the manifest that are not final to the workers."""
         for block in self.manifest.read_blocks():
             self.recent.clear()
-            states = self.ledger.read_states([row.image_id for row in block])
+            states = self._read_states([row.image_id for row in block])
             for row in block:
                 attempts = self._claim(row.image_id, states.get(row.image_id))
                 if attempts is not None:
@@ -167,6 +183,9 @@ class _Run:
         with self.changed:
             self.manifest_read = True
             self.changed.notify_all()
+
+    def _read_states(self, image_ids: list[str]) -> Mapping[str, State]:
+        return self.patience.take(lambda: self.ledger.read_states(image_ids))
 
     def _claim(self, image_id: str, state: State | None) -> int | None:
         """Decide whether to fetch a row of the manifest, and count it if not.
@@ -185,7 +204,7 @@ class _Run:
             outcome = self._final_outcome(state)
             if not outcome and image_id in self.recent:
                 # another row with this id was fetched since the states were read
-                state = self.ledger.read_states([image_id]).get(image_id)
+                state = self._read_states([image_id]).get(image_id)
                 outcome = self._final_outcome(state)
             if outcome:
                 self.tally.counts[outcome] += 1
@@ -217,9 +236,9 @@ class _Run:
                 raise FetchError("refused", row.problem or "no uri")
             address = parse_uri(row.uri)
         except FetchError as error:
-            self.ledger.write_row(
-                Row(row.image_id, row.uri, error.outcome, error.reason, attempts, time.time())
-            )
+            failure = Row(row.image_id, row.uri, error.outcome, error.reason, attempts, time.time())
+            self.patience.take(lambda: self.ledger.write_row(failure))
+            self.patience.recover()
             with self.changed:
                 self._count(row.image_id, error.outcome)
         else:
@@ -242,6 +261,8 @@ class _Run:
             self._receive_error(message)
         elif isinstance(message, FetchJob):
             self._receive_job(index, message)
+        elif isinstance(message, Notice):
+            self._receive_notice(message)
         else:
             self._receive_result(index, message)
 
@@ -250,6 +271,15 @@ class _Run:
             self.error = self.error or error
             self.ended = True
             self.changed.notify_all()
+
+    def _receive_notice(self, notice: Notice) -> None:
+        """Show a notice, unless it came a moment ago: each thread of each worker sends it."""
+        now = time.monotonic()
+        with self.changed:
+            is_new = now - self.notices.get(notice.text, -NOTICE_INTERVAL) >= NOTICE_INTERVAL
+            self.notices[notice.text] = now
+        if is_new and not self.ended:
+            self.notify(notice.text)
 
     def _receive_job(self, index: int, job: FetchJob) -> None:
         """Hand a job that was redirected from one worker to another."""

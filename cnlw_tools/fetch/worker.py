@@ -25,12 +25,16 @@ from cnlw_tools.fetch.client import (
     request_rules,
 )
 from cnlw_tools.fetch.http import HttpClient
+from cnlw_tools.fetch.network import Network
 from cnlw_tools.fetch.options import FetchOptions
+from cnlw_tools.fetch.patience import Notice, Patience
 from cnlw_tools.fetch.schedule import FetchJob, Host, Schedule, back_off
 from cnlw_tools.fetch.wayback import archive_address, archive_failure
+from cnlw_tools.store.faults import MachineFault
 from cnlw_tools.store.outcomes import FetchError
 from cnlw_tools.store.store import Ledger, Row
 
+NETWORK_DOWN = "no host answers: connect this machine to the network, and look at its name server"
 NO_REQUEST = frozenset({"refused", "unreachable"})  # outcomes for which no request was made
 
 
@@ -41,7 +45,8 @@ class JobResult(NamedTuple):
     outcome: str
 
 
-WorkerMessage = JobResult | FetchJob | BaseException  # done | for another worker | the run must end
+# done | for another worker | for the user | the run must end
+WorkerMessage = JobResult | FetchJob | Notice | BaseException
 Report = Callable[[WorkerMessage], None]
 
 
@@ -87,6 +92,8 @@ class Worker:
         self.report = report
         self.number = number
         self.http_client = HttpClient(options.user_agent, options.limits, options.allow_private)
+        self.network = Network(self.http_client, ledger)
+        self.patience = Patience(options.patience, report)
         rules = None if options.obey_robots else robots.ALLOW_ALL
         self.schedule = Schedule(options.per_host or n_threads, rules)
         self.threads = []
@@ -102,6 +109,7 @@ class Worker:
     def stop(self) -> None:
         """Abort the requests in flight, and wait for the threads, at most one connect timeout."""
         self.schedule.stop()
+        self.patience.stop()
         self.http_client.close()
         deadline = time.monotonic() + self.options.limits.connect_timeout
         for thread in self.threads:
@@ -111,13 +119,14 @@ class Worker:
         try:
             self._do_jobs()
         except BaseException as error:  # noqa: BLE001, the main thread raises it again
-            self.report(error)
+            if not self.schedule.stopped:
+                self.report(error)
 
     def _do_jobs(self) -> None:
         while job_and_host := self.schedule.next_job():
             job, host = job_and_host
             try:
-                answer = self._request(job, host)
+                answer = self._request_patiently(job, host)
             except FetchError as error:
                 self._handle_failure(job, host, error)
                 continue
@@ -126,6 +135,19 @@ class Worker:
                 self._handle_redirect(job, host, answer)
             else:
                 self._handle_image(job, host, answer)
+
+    def _request_patiently(self, job: FetchJob, host: Host) -> FetchedImage | Address:
+        """Make the request of a job as soon as this machine can."""
+
+        def request() -> FetchedImage | Address:
+            try:
+                return self._request(job, host)
+            except FetchError as error:
+                if self.network.is_down(host.origin, error):
+                    raise MachineFault(NETWORK_DOWN) from error
+                raise
+
+        return self.patience.take(request)
 
     def _request(self, job: FetchJob, host: Host) -> FetchedImage | Address:
         """Request the image of a job, and before that the rules of its host if they are unknown."""
@@ -160,7 +182,9 @@ class Worker:
         """Store an image."""
         job.attempts += 1
         inspection = image.inspection
-        mtime = self.ledger.write_image(job.image_id, inspection.format, image.data)
+        mtime = self.patience.take(
+            lambda: self.ledger.write_image(job.image_id, inspection.format, image.data)
+        )
         row = Row(
             job.image_id,
             job.uri,
@@ -252,5 +276,6 @@ class Worker:
 
     def _finish(self, row: Row) -> None:
         """Write the row of a job that is done, and report it."""
-        self.ledger.write_row(row)
+        self.patience.take(lambda: self.ledger.write_row(row))
+        self.patience.recover()
         self.report(JobResult(row.image_id, row.outcome))

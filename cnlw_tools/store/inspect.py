@@ -19,6 +19,7 @@ from cnlw_tools.images import pixels
 from cnlw_tools.images.formats import HEAD, recognise_format
 from cnlw_tools.images.jpeg import decode_jpeg
 from cnlw_tools.images.rgb import to_rgb
+from cnlw_tools.store.faults import find_fault
 from cnlw_tools.store.outcomes import FetchError
 
 MAX_PIXELS = 80_000_000  # of one picture; below the number at which Pillow warns
@@ -57,6 +58,7 @@ def inspect_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Inspection:
 
     Raises:
         FetchError: it is not a still picture, it is not complete, or it has too many pixels
+        MachineFault: this machine has no memory left, or no more open files
     """
     format_name = recognise_format(data[:HEAD])
     if format_name is None:
@@ -72,6 +74,8 @@ def inspect_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Inspection:
     except FetchError:
         raise
     except Exception as error:  # on hostile bytes a decoder may raise anything
+        if fault := find_fault(error):
+            raise fault from error
         text = str(error) or type(error).__name__
         outcome = "truncated" if "truncated" in text.lower() else "decode"
         raise FetchError(outcome, f"{format_name}: {text}") from error

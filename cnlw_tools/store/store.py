@@ -26,6 +26,7 @@ from typing import Any, NamedTuple, Self
 
 from cnlw_tools.files import remove_drafts
 from cnlw_tools.files.locks import lock
+from cnlw_tools.store.faults import MachineFault, find_fault
 
 LEDGER = "ledger.sqlite"
 DRAFTS = "drafts"
@@ -258,6 +259,11 @@ class Ledger(Store):
             self.connection.execute("PRAGMA journal_mode = WAL")
             self.connection.execute("PRAGMA synchronous = NORMAL")
 
+    def answered_uris(self, n: int) -> list[str]:
+        """Return the URIs of the newest n rows for which a host gave an answer."""
+        sql = "SELECT final_uri FROM ledger WHERE status IS NOT NULL ORDER BY at DESC LIMIT ?"
+        return [uri for (uri,) in self.query(sql, [n]) if uri]
+
     def write_row(self, row: Row) -> None:
         """Write a row, or replace the row of this image id; it is committed when this returns."""
         with self.lock, _report_database_errors(self.folder):
@@ -331,6 +337,9 @@ def _write_file(path: Path, data: bytes) -> int:
             n_bytes = os.write(descriptor, remaining)
             remaining = remaining[n_bytes:]
         return os.fstat(descriptor).st_mtime_ns
+    except OSError as error:
+        path.unlink()  # on a full disk every byte counts
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(descriptor)
 
@@ -348,10 +357,14 @@ def _connect(folder: Path, database: str) -> sqlite3.Connection:
 
 @contextmanager
 def _report_database_errors(folder: Path) -> Iterator[None]:
-    """Raise an OSError that names the ledger's file where the block raises a database error."""
+    """Raise an OSError that names the ledger's file where the block raises a database error.
+
+    It is a `MachineFault` where the disk or this machine is at fault, not the file.
+    """
     try:
         yield
     except sqlite3.Error as error:
-        raise OSError(
-            f"{folder / LEDGER}: {error}: make room on the disk, or restore the file"
-        ) from error
+        path = folder / LEDGER
+        if fault := find_fault(error):
+            raise MachineFault(f"{path}: {fault}") from error
+        raise OSError(f"{path}: {error}: restore the file from a copy") from error

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from cnlw_tools.fetch import FetchOptions, Limits, fetch, schedule
+from cnlw_tools.fetch import FetchOptions, Limits, fetch, patience, schedule
 from cnlw_tools.fetch.address import parse_uri
 from cnlw_tools.fetch.schedule import FetchJob
 from cnlw_tools.fetch.worker import worker_index
@@ -262,6 +262,7 @@ def index_of_two(server: Server) -> int:
 def short_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """Second attempts come soon."""
     monkeypatch.setattr(schedule, "FIRST_BACK_OFF", 0.01)
+    monkeypatch.setattr(patience, "MAX_WAIT", 0.1)
 
 
 @pytest.fixture(scope="session")

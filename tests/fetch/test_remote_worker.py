@@ -135,7 +135,7 @@ def test_a_process_that_dies(server, write_manifest, tmp_path):
     uris = {f"s{i}": f"{server.url}/slow/{i}" for i in range(2)} | {"a": f"{server.url}/ok/1"}
     options = FetchOptions(per_host=0, allow_private=True)
     with open_ledger(tmp_path / "s") as ledger:
-        run = _Run(Manifest(write_manifest(uris)), ledger, options, None)
+        run = _Run(Manifest(write_manifest(uris)), ledger, options, None, print)
         run.start(8, 2)
         while not run.copy_tally().counts:
             assert run.wait(0.01)
