@@ -196,7 +196,7 @@ def test_ambiguous_folders(tmp_path, make, paths, message):
 @pytest.mark.parametrize(
     ("folder", "message"),
     [
-        ("bird", "1 folders of classes or splits hold no image: bird: add their images, or remove"),
+        ("bird", "folders of classes or splits without an image: bird: add images, or remove the"),
         ("cat/deep", None),
         ("@eaDir", None),
         (".ipynb_checkpoints", None),
@@ -222,7 +222,7 @@ def test_empty_folders_of_splits(tmp_path, make):
     (tmp_path / "Test").mkdir()
 
     with pytest.raises(
-        ValueError, match=r"2 folders .*: Test, val/dog \(left out: 1 .heic, 1 .json\): add"
+        ValueError, match=r"folders .*: Test, val/dog \(left out: 1 .heic, 1 .json\): add"
     ):
         Folder(tmp_path).classes()
 

@@ -125,9 +125,9 @@ def _check_empty_folders(
     if empty_folders:
         left_out = describe_left_out(listing.left_out)
         raise ValueError(
-            f"{place}: {len(empty_folders):,} folders of classes or splits hold no image: "
+            f"{place}: folders of classes or splits without an image: "
             f"{enumerate_names(empty_folders)}{f' (left out: {left_out})' if left_out else ''}: "
-            "add their images, or remove them"
+            "add images, or remove the folder"
         )
 
 
@@ -152,7 +152,7 @@ def _describe_stray(path: str, place: Path) -> str:
         reason = f", since {path.partition('/')[0]!r} is the word for a split"
     return (
         f"{place}: {path} lies in no class folder{reason}: put it into one, "
-        "or give a csv file with path,label[,split]"
+        "move it away, or give a csv file with path,label[,split]"
     )
 
 

@@ -97,7 +97,10 @@ def path_on_disk(folder: Path, path: str) -> Path | None:
 def describe_left_out(left_out: Mapping[str, int]) -> str:
     """Return what was left out as a text, such as ``3 .txt, 1 .csv, 2 links``."""
     kinds = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
-    words = [f"{count:,} {kind}" for kind, count in kinds[:MAX_KINDS]]
+    words = []
+    for kind, count in kinds[:MAX_KINDS]:
+        is_one_link = kind == LINKS and count == 1
+        words.append(f"{count:,} {'link' if is_one_link else kind}")
     n_others = sum(count for _, count in kinds[MAX_KINDS:])
     if n_others:
         words.append(f"{n_others:,} others")
@@ -175,7 +178,7 @@ def _check_names(folder: Path, paths: Iterable[str]) -> None:
 def _refuse(folder: Path, names: Sequence[str], problem: str, remedy: str) -> None:
     """Raise an error that lists names, if there are any."""
     if names:
-        raise ValueError(f"{folder}: {len(names):,} {problem}: {enumerate_names(names)}: {remedy}")
+        raise ValueError(f"{folder}: {problem}: {enumerate_names(names)}: {remedy}")
 
 
 def _special_paths(paths: Iterable[str]) -> list[str]:

@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 
 from cnlw_tools.files.texts import read_text
+from cnlw_tools.sources.formats.listing import normal_form
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a list without surrounding blanks; empty lines are left out.
+    """Return the lines of a list in NFC without surrounding blanks; empty lines are left out.
 
     Raises:
         OSError: the list is missing
@@ -17,7 +18,7 @@ def read_lines(path: Path) -> list[str]:
         text = read_text(path, remedy="copy this file again")
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: the list is missing: complete your copy") from None
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [line.strip() for line in normal_form(text).splitlines()]
     return [line for line in lines if line]
 
 
