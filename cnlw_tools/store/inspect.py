@@ -23,6 +23,8 @@ from cnlw_tools.store.faults import find_fault
 from cnlw_tools.store.outcomes import FetchError
 
 MAX_PIXELS = 80_000_000  # of one picture; below the number at which Pillow warns
+PYTHON_FORMATS = frozenset({"dds", "ppm", "qoi", "sgi"})  # decoded by Python, not by C
+MAX_PYTHON_PIXELS = 4_000_000  # of a picture of these; they take a second or so
 FIRST_SIDEWAYS = 5  # from this EXIF orientation on, width and height are swapped
 FINGERPRINT_SIDE = 192  # pixels; a fingerprint made from a smaller picture would differ
 TEXT_HEAD = 256  # bytes in which other formats are recognised
@@ -107,6 +109,8 @@ def _describe_other(data: bytes) -> str:
 
 
 def _check_size_and_frames(image: ImageFile.ImageFile, format_name: str, max_pixels: int) -> None:
+    if format_name in PYTHON_FORMATS:
+        max_pixels = min(max_pixels, MAX_PYTHON_PIXELS)
     if image.width * image.height > max_pixels:
         raise FetchError(
             "bomb",

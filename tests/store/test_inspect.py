@@ -136,6 +136,14 @@ def test_not_an_image(bodies):
     assert "png" == inspect_image(bodies["bomb"], 9_000_000).format
 
 
+def test_formats_that_python_decodes():
+    """Pictures of formats that take long to decode may have fewer pixels."""
+    for size, outcome in (((2001, 2000), "bomb"), ((2000, 2000), "decode|truncated")):
+        header = b"qoif" + struct.pack(">IIBB", *size, 3, 0)
+        with pytest.raises(FetchError, match=outcome):
+            inspect_image(header + bytes(9))
+
+
 def differing_bits(a: bytes, b: bytes) -> int:
     """Return in how many bits two fingerprints differ."""
     return (int.from_bytes(a) ^ int.from_bytes(b)).bit_count()
