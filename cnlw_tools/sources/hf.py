@@ -32,7 +32,13 @@ from cnlw_tools.sources.formats.class_labels import (
     read_labels,
 )
 from cnlw_tools.sources.formats.data_files import DataFiles, find_data_files
-from cnlw_tools.sources.formats.dataset_card import CARD, YAML_CARD, class_names
+from cnlw_tools.sources.formats.dataset_card import (
+    CARD,
+    SAVED_INFO,
+    YAML_CARD,
+    class_names,
+    read_saved_names,
+)
 from cnlw_tools.sources.formats.split_choice import choose_splits
 from cnlw_tools.sources.formats.table_files import (
     Chunk,
@@ -141,6 +147,12 @@ class HuggingFace(LocalSource):
     @cached_property
     def _split_of_word(self) -> Mapping[str, str]:
         """The split of each of the dataset's own that is read."""
+        for word in self._data_files.config.n_rows:
+            if word not in self._data_files.files and not self.options.splits:
+                raise FileNotFoundError(
+                    f"{self.data_dir}: {CARD} counts a split {word}, and no file is of it: "
+                    "complete your copy, or choose others with `cnlw import --split NAME`"
+                )
         return choose_splits(self._data_files.files, self.options.splits, self.data_dir)
 
     @cached_property
@@ -207,22 +219,27 @@ class HuggingFace(LocalSource):
         return join_labels(columns)
 
     def _class_names(self, file: TableFile, column: str) -> tuple[str, ...] | None:
-        """Return what the numbers of a label column stand for, as the file or the card says.
+        """Return what the numbers of a label column stand for, as the file or a card says.
 
         Raises:
-            ValueError: the two contradict each other
+            ValueError: two of these contradict each other
         """
-        names = class_names(read_features(file).get(column))
-        card_names = self._data_files.config.class_names.get(column)
-        if names is None or card_names is None:
-            return names or card_names
         place = f"{file.path}: column {column!r}"
-        if normalise_names(names, place) != normalise_names(card_names, place):
+        names_by_place = {
+            file.path.name: class_names(read_features(file).get(column)),
+            SAVED_INFO: read_saved_names(file.path.parent).get(column),
+            CARD: self._data_files.config.class_names.get(column),
+        }
+        lists = {}
+        for name, names in names_by_place.items():
+            if names:
+                lists[name] = normalise_names(names, place)
+        if len(set(lists.values())) > 1:
             raise ValueError(
-                f"{place}: the names of its classes, or their order, differ from those of "
-                f"{self.data_dir / CARD}: fix `dataset_info` there"
+                f"{place}: {' and '.join(lists)} differ in the names of its classes, or in their "
+                "order: fix the wrong one, or write the file again"
             )
-        return names
+        return next(iter(lists.values()), None)
 
     def _check_count(self, word: str, n_rows: int) -> None:
         """Raise if the card counts other rows."""

@@ -1,6 +1,7 @@
 """Datasets of Hugging Face: Parquet files and what `save_to_disk` writes."""
 
 import io
+import json
 import pickle
 from pathlib import Path
 
@@ -16,7 +17,13 @@ from cnlw_tools.dataset.dataset import read_manifest_info
 from cnlw_tools.dataset.tables import ManifestInfo
 from cnlw_tools.recipe.inputs import SourceOptions
 from cnlw_tools.sources.hf import HuggingFace
-from tests.sources.labelled_tables import make_table, put_table, read_classes
+from tests.sources.labelled_tables import (
+    load_named,
+    make_table,
+    put_table,
+    read_classes,
+    read_named,
+)
 
 
 def read_rows(source):
@@ -235,12 +242,50 @@ dataset_info:
 
     assert read_classes(tmp_path) == {"train": ["dark", "bright"]}
     put_table(tmp_path / "train.parquet", ["bright", "dark"], ["dark", "bright"])
-    with pytest.raises(
-        ValueError, match=r"train.parquet: .* differ from those of .*README.md: fix"
-    ):
+    with pytest.raises(ValueError, match=r"train.parquet and README.md differ in the names of its"):
         HuggingFace(tmp_path).classes()
     put_table(tmp_path / "train.parquet", ["bright", "dark", "dark"])
     with pytest.raises(ValueError, match=r"train has 3 rows, and README.md says 2: complete"):
+        HuggingFace(tmp_path).manifest()
+
+
+def test_a_split_that_the_card_counts(tmp_path):
+    """A split that the card counts and that has no file is an error, unless others are chosen."""
+    card = "---\ndataset_info:\n  splits:\n  - {name: train, num_examples: 2}\n"
+    card += "  - {name: test, num_examples: 2}\n---\n"
+    (tmp_path / "README.md").write_text(card)
+    put_table(tmp_path / "train.parquet", ["bright", "dark"])
+
+    with pytest.raises(FileNotFoundError, match=r"README.md counts a split test, and no file is"):
+        HuggingFace(tmp_path).manifest()
+    assert read_classes(tmp_path, splits=("train",)) == {"train": ["bright", "dark"]}
+
+
+def test_an_older_card(tmp_path):
+    """`dataset_infos.json` names the classes as `load_dataset` reads them."""
+    features = {"image": {"_type": "Image"}, "label": {"names": ["dark", "bright"]}}
+    features["label"]["_type"] = "ClassLabel"
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/dataset_infos.json").write_text(json.dumps({"a--b": {"features": features}}))
+    pq.write_table(make_table(pa.array([1, 0])), tmp_path / "d/train.parquet")
+
+    assert read_classes(tmp_path / "d") == {"train": ["bright", "dark"]}
+    assert read_named(tmp_path / "d") == load_named(tmp_path / "d", tmp_path / "cache")
+
+
+def test_names_beside_arrow_files(tmp_path):
+    """Class names that differ between an Arrow file and `dataset_info.json` are an error."""
+    labels = datasets.ClassLabel(names=["bright", "dark"])
+    part = datasets.Dataset(make_table(pa.array([0, 1]), labels))
+    part.save_to_disk(tmp_path / "train")
+
+    assert read_classes(tmp_path) == {"train": ["bright", "dark"]}
+    info = json.loads((tmp_path / "train/dataset_info.json").read_text())
+    info["features"]["label"]["names"] = ["dark", "bright"]
+    (tmp_path / "train/dataset_info.json").write_text(json.dumps(info))
+    with pytest.raises(
+        ValueError, match=r"arrow and dataset_info.json differ in the names of its classes"
+    ):
         HuggingFace(tmp_path).manifest()
 
 

@@ -1,6 +1,7 @@
 """What the card of a dataset says: which files each config has, its class names and its rows.
 
-The card is the YAML on top of README.md; what `.huggingface.yaml` says comes before it.
+The card is the YAML on top of README.md; what `.huggingface.yaml` says comes before it, and what
+the older `dataset_infos.json` says of class names and rows comes after it.
 Source: huggingface.co/docs/hub/datasets-manual-configuration
 """
 
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from cnlw_tools.files.texts import read_text
+from cnlw_tools.files.texts import read_json, read_text
 from cnlw_tools.files.yaml_text import parse_yaml
 from cnlw_tools.recipe.strict import SHORT
 
 CARD = "README.md"
 YAML_CARD = ".huggingface.yaml"
+OLDER_CARD = "dataset_infos.json"
+SAVED_INFO = "dataset_info.json"  # beside Arrow files
 FRONT_MATTER = re.compile(r"\s*---[^\S\n]*\n(.*?)\n---[^\S\n]*(\n|\Z)", re.DOTALL)
 LARGEST_CARD = 16 << 20  # bytes
 FIX = "fix the card"
@@ -41,11 +44,11 @@ def read_configs(folder: Path) -> dict[str, Config]:
         ValueError: the card cannot be read, or asks for files that lie elsewhere
     """
     content = _read_card(folder)
-    infos = _by_name(content.get("dataset_info"))
+    infos = _read_older_infos(folder) | _by_name(content.get("dataset_info"))
     declared = content.get("configs")
     if not declared:
-        info = next(iter(infos.values())) if len(infos) == 1 else {}
-        return {"": _with_info(Config(), info)}
+        only_info = next(iter(infos.values())) if len(infos) == 1 else {}
+        return {"": _with_info(Config(), infos.get("default", only_info))}
     place = f"{folder / CARD}: configs"
     if not isinstance(declared, list):
         raise ValueError(f"{place} = {SHORT.repr(declared)}: it must be a list: fix the card")
@@ -72,6 +75,28 @@ def class_names(feature: Any) -> tuple[str, ...] | None:
     if not isinstance(names, list) or not names:
         return None
     return tuple(str(name) for name in names)
+
+
+def read_saved_names(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Return the class names that `dataset_info.json` has beside Arrow files, by column.
+
+    Raises:
+        ValueError: it is no JSON
+    """
+    path = folder / SAVED_INFO
+    content = read_json(path, "save the dataset again") if path.is_file() else {}
+    features = content.get("features") if isinstance(content, Mapping) else None
+    return _read_class_names(features)
+
+
+def _read_older_infos(folder: Path) -> dict[str, Mapping[str, Any]]:
+    """Return what `dataset_infos.json` says of each config; the only one is the default."""
+    path = folder / OLDER_CARD
+    content = read_json(path, FIX) if path.is_file() else {}
+    infos = {}
+    if isinstance(content, Mapping):
+        infos = {name: info for name, info in content.items() if isinstance(info, Mapping)}
+    return {"default": next(iter(infos.values()))} if len(infos) == 1 else infos
 
 
 def _read_card(folder: Path) -> dict[str, Any]:
@@ -162,19 +187,31 @@ def _require_inside(path: Any, place: str) -> None:
 
 def _with_info(config: Config, info: Mapping[str, Any]) -> Config:
     """Add the class names and the numbers of rows of an entry of `dataset_info`."""
-    names = {}
-    for feature in _mappings(info.get("features")):
-        dtype = feature.get("dtype")
-        label = dtype.get("class_label") if isinstance(dtype, Mapping) else None
-        if class_names(label) and isinstance(feature.get("name"), str):
-            names[feature["name"]] = class_names(label) or ()
     n_rows = {}
-    for split in _mappings(info.get("splits")):
-        if isinstance(split.get("num_examples"), int):
-            n_rows[str(split.get("name"))] = split["num_examples"]
-    return config._replace(class_names=names, n_rows=n_rows)
+    for name, split in _by_key(info.get("splits")).items():
+        count = split.get("num_examples")
+        if isinstance(count, int):
+            n_rows[name] = count
+    return config._replace(class_names=_read_class_names(info.get("features")), n_rows=n_rows)
 
 
-def _mappings(values: Any) -> list[Mapping[str, Any]]:
-    items = values if isinstance(values, list) else []
-    return [item for item in items if isinstance(item, Mapping)]
+def _read_class_names(features: Any) -> dict[str, tuple[str, ...]]:
+    """Return the class names of each column that has some."""
+    names_of_column = {}
+    for column, feature in _by_key(features).items():
+        dtype = feature.get("dtype")
+        label = dtype.get("class_label") if isinstance(dtype, Mapping) else feature
+        names = class_names(label)
+        if names:
+            names_of_column[column] = names
+    return names_of_column
+
+
+def _by_key(entries: Any) -> dict[str, Mapping[str, Any]]:
+    """Return the tables of a table by key, or of a list by what each calls its name."""
+    if isinstance(entries, list):
+        tables = [entry for entry in entries if isinstance(entry, Mapping)]
+        return {str(table.get("name")): table for table in tables}
+    if isinstance(entries, Mapping):
+        return {str(key): value for key, value in entries.items() if isinstance(value, Mapping)}
+    return {}
