@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from cnlw_tools import files
 from cnlw_tools.executor import EXECUTORS
 from cnlw_tools.executor.progress import ProgressBars
-from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.recipe.inputs import Inputs, SourceOptions
+from cnlw_tools.recipe.strict import read_dataclass
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -482,10 +483,9 @@ def import_source(
     list_broken: PathLike | None = None,
     workers: int | None = None,
     progress: bool = True,
+    **choices: Any,
 ) -> Path:
-    """Write the class list and the base manifest of images, and return their folder.
-
-    Every image is read and decoded once; no image is copied.
+    """Look at every image once, write the class list and the base manifest, return their folder.
 
     Args:
         source: folder, hf ... see `cnlw list datasets`
@@ -496,10 +496,10 @@ def import_source(
         list_broken: a csv file to list them in before the error that there are some
         workers: number of worker processes. Default: one for each processor
         progress: show a progress bar
+        **choices: of what a dataset of Hugging Face has: config, splits, image_column, label_column
 
     Raises:
-        ValueError, LookupError, OSError: the message names value, place and remedy; nothing is
-            written but the list of broken images
+        ValueError, LookupError, OSError: the message names value, place and remedy
 
     Example:
         >>> images = cnlw.Build("builds/shapes").export("imagefolder", "red_40", "pictures")
@@ -516,6 +516,7 @@ def import_source(
             Path(path),
             name,
             Path(root),
+            options=read_dataclass(SourceOptions, choices, "import_source"),
             skip_broken=_to_path(skip_broken),
             list_broken=_to_path(list_broken),
             executor=executor,

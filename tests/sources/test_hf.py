@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+import cnlw_tools
 from cnlw_tools.cli import main
 from cnlw_tools.dataset.dataset import read_manifest_info
 from cnlw_tools.dataset.tables import ManifestInfo
@@ -417,6 +418,21 @@ def test_what_is_left_out(tmp_path):
 
     assert "2 classes; train 2\n" in output
     assert "left out: 1 old/train-00000-of-00001.parquet, 1 validation.parquet\n" in output
+
+
+def test_choices_in_python(tmp_path):
+    """`cnlw.import_source` takes the choices of the command; an unknown one is an error."""
+    put_table(tmp_path / "a/train.parquet", ["bright", "dark"])
+    put_table(tmp_path / "b/train.parquet", ["bright", "dark", "dark"])
+    options = {"root": tmp_path, "workers": 1, "progress": False}
+    folder = cnlw_tools.import_source(
+        "hf", tmp_path, "lamps", config="b", splits=["train"], **options
+    )
+    info = read_manifest_info(folder / "base.parquet", "lamps")
+
+    assert info.options == SourceOptions(config="b", splits=("train",))
+    with pytest.raises(ValueError, match=r"import_source: unknown key 'confg'. Did you mean"):
+        cnlw_tools.import_source("hf", tmp_path, "lamps", confg="b", **options)
 
 
 def test_other_sources_have_no_choices(lay_out, tmp_path):
