@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cnlw_tools.files import atomic_write
-from cnlw_tools.store.store import COLUMNS, Store
+from cnlw_tools.files.untrusted import translate_errors
+from cnlw_tools.store.store import COLUMNS, LEDGER, Store
 
 SNAPSHOT = "ledger.parquet"
 BLOCK_ROWS = 2_000  # rows written at a time
@@ -43,7 +44,9 @@ def write_snapshot(store: Store, has_new_rows: bool = False) -> None:
     with atomic_write(path) as draft, pq.ParquetWriter(draft, SCHEMA, compression="zstd") as writer:
         while block := list(islice(rows, BLOCK_ROWS)):
             # a table is written at once; a record batch would wait in memory for more
-            writer.write_table(_to_table(block))
+            with translate_errors(store.folder / LEDGER, "a ledger", "restore the file"):
+                table = _to_table(block)
+            writer.write_table(table)
 
 
 def _to_table(rows: Sequence[tuple[Any, ...]]) -> pa.Table:

@@ -22,10 +22,12 @@ from dataclasses import dataclass, fields
 from hashlib import sha256
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, get_args, get_type_hints
 
 from cnlw_tools.files import remove_drafts
 from cnlw_tools.files.locks import lock
+from cnlw_tools.files.sqlite import read_columns
+from cnlw_tools.files.untrusted import BadFile, check_regular
 from cnlw_tools.store.faults import MachineFault, find_fault
 
 LEDGER = "ledger.sqlite"
@@ -68,7 +70,21 @@ class State(NamedTuple):
 FIELDS = tuple(field.name for field in fields(Row))
 COLUMN_OF_FIELD = {"outcome": "class", "timestamp": "at"}  # all other columns have the field's name
 COLUMNS = tuple(COLUMN_OF_FIELD.get(name, name) for name in FIELDS)
+FINGERPRINT_BYTES = 16
 row_values = attrgetter(*FIELDS)
+
+
+def _field_types() -> list[tuple[type, ...]]:
+    """Return the types that the values of each field may have; a whole number may be a float."""
+    hints = get_type_hints(Row)
+    types = []
+    for name in FIELDS:
+        members = get_args(hints[name]) or (hints[name],)
+        types.append((*members, int) if hints[name] is float else members)
+    return types
+
+
+FIELD_TYPES = _field_types()
 
 
 def _question_marks(n: int) -> str:
@@ -76,7 +92,10 @@ def _question_marks(n: int) -> str:
     return ", ".join("?" * n)
 
 
-INSERT = f"INSERT OR REPLACE INTO ledger VALUES ({_question_marks(len(COLUMNS))})"  # noqa: S608
+INSERT = (
+    f"INSERT OR REPLACE INTO ledger ({', '.join(COLUMNS)}) "  # noqa: S608, our names
+    f"VALUES ({_question_marks(len(COLUMNS))})"
+)
 
 
 class Store:
@@ -97,7 +116,7 @@ class Store:
         mode = "?mode=ro"
         if not os.access(folder, os.W_OK):
             mode += "&immutable=1"  # SQLite cannot write the small file that readers share
-        self.connection = _connect(folder, path.resolve().as_uri() + mode)
+        self.connection, self.columns = _open_database(folder, path.resolve().as_uri() + mode)
 
     def __enter__(self) -> Self:
         return self
@@ -147,18 +166,19 @@ class Store:
         Raises:
             LookupError: this id was never fetched
         """
-        sql = "SELECT * FROM ledger WHERE image_id = ?"
+        sql = f"SELECT {self.columns} FROM ledger WHERE image_id = ?"  # noqa: S608, our names
         values = next(self.query(sql, [image_id]), None)
         if values is None:
             raise LookupError(
                 f"{self.folder}: image {image_id!r} was never fetched: run `cnlw fetch` first"
             )
-        return Row(*values)
+        return self._make_row(values)
 
     def rows(self) -> Iterator[Row]:
         """Yield all rows of the ledger in the order of ids."""
-        for values in self.query("SELECT * FROM ledger ORDER BY image_id"):
-            yield Row(*values)
+        sql = f"SELECT {self.columns} FROM ledger ORDER BY image_id"  # noqa: S608, our names
+        for values in self.query(sql):
+            yield self._make_row(values)
 
     def select(self, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Yield some columns of all rows, in the order of ids."""
@@ -168,10 +188,11 @@ class Store:
     def read_states(self, image_ids: Sequence[str]) -> Mapping[str, State]:
         """Return the states of those of the given ids that have a row."""
         question_marks = _question_marks(len(image_ids))
-        sql = f"SELECT * FROM ledger WHERE image_id IN ({question_marks})"  # noqa: S608, only marks
+        condition = f"image_id IN ({question_marks})"
+        sql = f"SELECT {self.columns} FROM ledger WHERE {condition}"  # noqa: S608, our names
         states: dict[str, State] = {}
         for values in self.query(sql, image_ids):
-            row = Row(*values)
+            row = self._make_row(values)
             intact = self._file_intact(row)
             states[row.image_id] = State(row.outcome, row.attempts, row.timestamp, intact)
         return states
@@ -181,7 +202,10 @@ class Store:
         sql = (
             "SELECT image_id, sha256, fingerprint FROM ledger WHERE class = 'ok' ORDER BY image_id"
         )
-        yield from self.query(sql)
+        for image_id, digest, fingerprint in self.query(sql):
+            if not isinstance(fingerprint, bytes) or len(fingerprint) != FINGERPRINT_BYTES:
+                raise self._bad_value(image_id, "fingerprint", fingerprint)
+            yield image_id, digest, fingerprint
 
     def shared_files(self, min_ids: int) -> dict[str, int]:
         """Return the files that at least this many image ids share: sha256 -> number of ids."""
@@ -215,6 +239,8 @@ class Store:
     def newest_timestamp(self) -> float:
         """Return the time of the newest row in seconds since 1970; 0 if there are no rows."""
         ((timestamp,),) = self.query("SELECT max(at) FROM ledger")
+        if not isinstance(timestamp, float | int | None):
+            raise self._bad_value("of the newest row", "timestamp", timestamp)
         return timestamp or 0.0
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
@@ -224,6 +250,19 @@ class Store:
             with closing(cursor):
                 while rows := cursor.fetchmany(BLOCK_ROWS):
                     yield from rows
+
+    def _make_row(self, values: Sequence[Any]) -> Row:
+        """Return the row of these values; a BadFile if one is of a type that no run writes."""
+        for name, value, types in zip(FIELDS, values, FIELD_TYPES, strict=True):
+            if not isinstance(value, types):
+                raise self._bad_value(values[0], name, value)
+        return Row(*values)
+
+    def _bad_value(self, image_id: Any, name: str, value: Any) -> BadFile:
+        return BadFile(
+            f"{self.folder / LEDGER}: image {image_id!r}: {name} is {type(value).__name__}, "
+            "which no run writes: restore the file, or delete this row and fetch again"
+        )
 
     def _file_intact(self, row: Row) -> bool:
         if row.outcome != "ok":
@@ -254,7 +293,9 @@ class Ledger(Store):
         """
         self.folder = folder
         self.lock = threading.Lock()
-        self.connection = _connect(folder, str(folder / LEDGER))
+        if (folder / LEDGER).exists():
+            check_regular(folder / LEDGER)
+        self.connection, self.columns = _open_database(folder, str(folder / LEDGER))
         with _report_database_errors(folder):
             self.connection.execute("PRAGMA journal_mode = WAL")
             self.connection.execute("PRAGMA synchronous = NORMAL")
@@ -318,6 +359,7 @@ def _create_table(ledger: Ledger) -> None:
         names = [info[1] for info in table_info]
         if "source" not in names:
             ledger.connection.execute("ALTER TABLE ledger ADD COLUMN source")
+    ledger.columns = ", ".join(COLUMNS)
 
 
 def _remove_leftovers(folder: Path) -> None:
@@ -342,6 +384,29 @@ def _write_file(path: Path, data: bytes) -> int:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(descriptor)
+
+
+def _open_database(folder: Path, database: str) -> tuple[sqlite3.Connection, str]:
+    """Return a connection, and what to select for the fields of a row."""
+    connection = _connect(folder, database)
+    try:
+        return connection, _sql_columns(folder, connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _sql_columns(folder: Path, connection: sqlite3.Connection) -> str:
+    """Return what to select for the fields of a row; stores of an earlier version lack `source`.
+
+    Raises:
+        BadFile: the ledger is no table of this version
+        OSError: it cannot be read
+    """
+    with _report_database_errors(folder):
+        names = read_columns(connection, folder / LEDGER, "ledger", COLUMNS)
+    present = [name if name in names else f"NULL AS {name}" for name in COLUMNS]
+    return ", ".join(present if names else COLUMNS)
 
 
 def _connect(folder: Path, database: str) -> sqlite3.Connection:
