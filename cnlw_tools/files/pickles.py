@@ -144,6 +144,7 @@ class Unpickler(pickle.Unpickler):
         self.n_copied = 0  # bytes
         self.objects: dict[tuple[str, str], Any] = {
             ("_codecs", "encode"): self._encode,
+            ("__builtin__", "bytes"): self._no_bytes,
             ("collections", "OrderedDict"): self._dict,
             ("numpy", "dtype"): self._dtype,
             ("numpy", "ndarray"): "ndarray",
@@ -175,6 +176,9 @@ class Unpickler(pickle.Unpickler):
             raise pickle.UnpicklingError("it encodes bytes as something else than latin1")
         self._count_copied(len(text))
         return text.encode("latin1")
+
+    def _no_bytes(self) -> bytes:
+        return b""
 
     def _dict(self, pairs: Sequence[tuple[Any, Any]] = ()) -> dict[Any, Any]:
         self._count_copied(len(pairs) * PAIR_BYTES)
