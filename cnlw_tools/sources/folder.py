@@ -17,7 +17,7 @@ from cnlw_tools.sources.base import LocalSource, make_manifest
 from cnlw_tools.sources.formats.class_folders import ImageRow, read_class_folders
 from cnlw_tools.sources.formats.image_files import read_image_file, require_images
 from cnlw_tools.sources.formats.image_rows import read_image_rows
-from cnlw_tools.sources.formats.listing import describe_left_out, normal_form
+from cnlw_tools.sources.formats.listing import explain_left_out, normal_form, printable
 from cnlw_tools.sources.formats.split_names import standard_splits
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
@@ -57,7 +57,7 @@ class Folder(LocalSource):
         for row in self._rows:
             if row.class_name not in label_of_class:
                 raise ValueError(
-                    f"{self.data_dir}: {row.path} is of class {row.class_name!r}, which has no "
+                    f"{self.data_dir}: {printable(row.path)} is of class {row.class_name!r}, which has no "
                     "training image: add some, or remove this image"
                 )
         names = list(self._splits)
@@ -80,9 +80,8 @@ class Folder(LocalSource):
         else:
             rows = self._csv_rows()
         if not rows:
-            left_out = describe_left_out(self.left_out)
             raise ValueError(
-                f"{self.data_dir}: there is no image here{f' but {left_out}' if left_out else ''}; "
+                f"{self.data_dir}: there is no image here{explain_left_out(self.left_out)}; "
                 f"{self.name} needs {self.layout}"
             )
         return rows

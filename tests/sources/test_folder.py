@@ -1,6 +1,7 @@
 """Your own images: class folders, or a csv file."""
 
 import io
+import os
 from unicodedata import normalize
 
 import pytest
@@ -255,6 +256,28 @@ def test_links_are_not_followed(tmp_path, make):
 
     assert source.manifest()["image_id"].to_pylist() == ["train/a/1.jpg", "train/b/2.jpg"]
     assert source.left_out == {"links": 3}
+
+
+def test_nothing_but_links(tmp_path, make):
+    """Where all images are links out of the folder, the error says that those are not followed."""
+    lay(tmp_path, make, ["out/1.jpg"])
+    (tmp_path / "in/cat").mkdir(parents=True)
+    (tmp_path / "in/cat/1.jpg").symlink_to(tmp_path / "out/1.jpg")
+
+    with pytest.raises(
+        ValueError,
+        match=r"no image here \(left out: 1 link; links .* out of the folder are not fol",
+    ):
+        Folder(tmp_path / "in").manifest()
+
+
+def test_an_empty_folder_that_is_not_utf8(tmp_path, make):
+    """An empty class folder is named, even if its name is not UTF-8."""
+    lay(tmp_path, make, ["cat/1.jpg"])
+    os.mkdir(os.fsencode(tmp_path) + b"/caf\xe9")  # noqa: PTH102
+
+    with pytest.raises(ValueError, match=r"without an image: caf\\xe9: add"):
+        Folder(tmp_path).manifest()
 
 
 def write_csv(folder, rows, header="path,label,split"):

@@ -15,7 +15,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from cnlw_tools.sources.formats.listing import FolderListing, describe_left_out, enumerate_names
+from cnlw_tools.sources.formats.listing import (
+    FolderListing,
+    enumerate_names,
+    explain_left_out,
+    printable,
+)
 from cnlw_tools.sources.formats.split_names import split_of_name
 
 Parts = tuple[str, ...]  # the names in the path of a folder
@@ -123,10 +128,9 @@ def _check_empty_folders(
         if (is_class or is_split) and parts not in with_images:
             empty_folders.append(folder)
     if empty_folders:
-        left_out = describe_left_out(listing.left_out)
         raise ValueError(
             f"{place}: folders of classes or splits without an image: "
-            f"{enumerate_names(empty_folders)}{f' (left out: {left_out})' if left_out else ''}: "
+            f"{enumerate_names(empty_folders)}{explain_left_out(listing.left_out)}: "
             "add images, or remove the folder"
         )
 
@@ -151,7 +155,7 @@ def _describe_stray(path: str, place: Path) -> str:
     if "/" in path:
         reason = f", since {path.partition('/')[0]!r} is the word for a split"
     return (
-        f"{place}: {path} lies in no class folder{reason}: put it into one, "
+        f"{place}: {printable(path)} lies in no class folder{reason}: put it into one, "
         "move it away, or give a csv file with path,label[,split]"
     )
 

@@ -107,9 +107,23 @@ def describe_left_out(left_out: Mapping[str, int]) -> str:
     return ", ".join(words)
 
 
+def explain_left_out(left_out: Counter[str]) -> str:
+    """Return what was left out in brackets, for an error; empty if nothing was."""
+    if not left_out:
+        return ""
+    reason = "; links to folders and out of the folder are not followed" if left_out[LINKS] else ""
+    return f" (left out: {describe_left_out(left_out)}{reason})"
+
+
+def printable(path: str) -> str:
+    """Return a path for an error: bytes that are not UTF-8, and control characters, as escapes."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return text if text.isprintable() else ascii(text)
+
+
 def enumerate_names(names: Sequence[str]) -> str:
     """Return the first of some names, and how many more there are, for an error."""
-    text = ", ".join(names[:MAX_NAMES])
+    text = ", ".join(printable(name) for name in names[:MAX_NAMES])
     n_more = len(names) - MAX_NAMES
     return f"{text} and {n_more:,} more" if n_more > 0 else text
 
@@ -158,12 +172,12 @@ def _check_names(folder: Path, paths: Iterable[str]) -> None:
     Raises:
         ValueError: a name holds a backslash or is not UTF-8, or two names are equal in NFC
     """
-    with_backslash = sorted(_escape(path) for path in paths if "\\" in path)
+    with_backslash = sorted(path for path in paths if "\\" in path)
     remedy = "an archive of Windows was unpacked as it is: unpack it with 7z, or rename them"
     _refuse(folder, with_backslash, "names with a backslash", remedy)
 
     special_paths = _special_paths(paths)
-    not_utf8 = [_escape(path) for path in special_paths if not _is_utf8(path)]
+    not_utf8 = [path for path in special_paths if not _is_utf8(path)]
     remedy = "rename them, for example with `convmv -f latin1 -t utf8 -r --notest`"
     _refuse(folder, not_utf8, "names that are not UTF-8", remedy)
 
@@ -197,11 +211,6 @@ def _is_utf8(path: str) -> bool:
     """Return whether the last name of a path was UTF-8; Python marks other bytes by surrogates."""
     name = path.rpartition("/")[2]
     return not any("\udc80" <= sign <= "\udcff" for sign in name)
-
-
-def _escape(path: str) -> str:
-    """Return a path in which bytes that are not UTF-8 are written as escapes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 @lru_cache(maxsize=1024)

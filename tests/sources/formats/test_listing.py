@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from cnlw_tools.sources.formats.listing import (
     describe_left_out,
+    enumerate_names,
     is_clutter_path,
     list_folder,
 )
@@ -177,6 +178,20 @@ def test_a_folder_that_cannot_be_read(tmp_path):
 
     with pytest.raises(PermissionError, match="rose"):
         list_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("caf\udce9", r"caf\xe9"),
+        ("a\nb", r"'a\nb'"),
+        ("\x1b[31m", r"'\x1b[31m'"),
+        ("été", "été"),
+    ],
+)
+def test_names_in_errors(name, text):
+    """An error is one line that can be printed, whatever a file is called."""
+    assert enumerate_names([name]) == text
 
 
 def test_descriptions():
