@@ -58,7 +58,8 @@ class Folder(LocalSource):
             if row.class_name not in label_of_class:
                 raise ValueError(
                     f"{self.data_dir}: {printable(row.path)} is of class "
-                    f"{row.class_name!r}, which has no training image: add some, or remove this image"
+                    f"{row.class_name!r}, which has no training image: "
+                    "add some, or remove this image"
                 )
         names = list(self._splits)
         rows = sorted(self._rows, key=lambda row: (names.index(row.split_name), row.path))
