@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools.dataset import dataset, raw_votes, table_io, tables
 from cnlw_tools.files.locks import wait_for_lock
+from cnlw_tools.files.texts import read_json
 from cnlw_tools.ingest import label_studio
 from cnlw_tools.ingest.annotators import AnnotatorKey, Person, annotator_names, key_path
 from cnlw_tools.registry import suggest
@@ -104,20 +105,17 @@ def read_vote_file(file: Path) -> VoteFile:
 
     Raises:
         ValueError: it is not such a file
-        FileNotFoundError: there is no such file
+        OSError: it cannot be read
     """
     if file.suffix.lower() in (".csv", ".tsv", ".parquet"):
         return _read_vote_table(file)
-    if file.suffix != ".json":
+    if file.suffix.lower() != ".json":
         raise ValueError(
             f"{file}: votes are read from .csv, .parquet and .json files: rename or convert it"
         )
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: not UTF-8 ({error.reason}): export it again") from error
-    if text.lstrip().startswith("["):
-        export = label_studio.read_export(text, str(file))
+    content = read_json(file, "export it again")
+    if isinstance(content, list):
+        export = label_studio.read_export(content, str(file))
         return VoteFile(export.votes, export.people, export.n_unanswered)
     _, votes = release.read_annotations(file)
     return VoteFile(votes)

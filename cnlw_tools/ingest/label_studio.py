@@ -14,7 +14,6 @@ answer that is blank are no votes. Format: Label Studio's guide, "Label Studio J
 annotated tasks" and "Export formats".
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -109,11 +108,11 @@ class Answer(NamedTuple):
     place: str  # for error messages
 
 
-def read_export(text: str, path: str) -> Export:
+def read_export(tasks: Iterable[Record], path: str) -> Export:
     """Return the votes of a JSON export.
 
     Args:
-        text: the export
+        tasks: what the JSON file holds
         path: what the error messages call it
 
     Raises:
@@ -123,14 +122,13 @@ def read_export(text: str, path: str) -> Export:
     votes: list[Answer] = []
     n_unanswered = 0
     try:
-        for number, task in enumerate(json.loads(text)):
+        for number, task in enumerate(tasks):
             answers = _read_answers(task, f"task {number}")
             given_answers = [answer for answer in answers if _is_given(answer, path)]
             votes += given_answers
             n_unanswered += not given_answers
-        people = _find_people(votes)
-        return Export(_make_votes(votes, path), people, n_unanswered)
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        return Export(_make_votes(votes, path), _find_people(votes), n_unanswered)
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path}: not an export of Label Studio with tasks of cnlw ({error!r}): "
             "export it as JSON or JSON-MIN, from tasks of `cnlw votes export`"
@@ -207,7 +205,8 @@ def _make_votes(answers: Sequence[Answer], path: str) -> pa.Table:
         for name in CANDIDATE:
             columns[name].append(answer.candidate[name])
         columns["annotator"].append(_annotator(answer.completed_by))
-        columns["correct"].append(pick(ANSWERS, choices[0], f"answer in {path}: {answer.place}"))
+        verdict = pick(ANSWERS, str(choices[0]), f"answer in {path}: {answer.place}")
+        columns["correct"].append(verdict)
         columns["at"].append(answer.times.get("updated_at") or answer.times.get("created_at"))
     places = [answer.place for answer in answers]
     return raw_votes.read_columns(columns, path, places)
@@ -225,12 +224,13 @@ def _find_people(answers: Iterable[Answer]) -> list[tuple[str, str]]:
     """Return number and address of each annotator for whom the export has both."""
     people: dict[tuple[str, str], None] = {}
     for answer in answers:
-        who = answer.completed_by
-        if isinstance(who, Mapping) and who.get("id") is not None and who.get("email"):
-            number = raw_votes.read_annotator(who["id"])
-            address = raw_votes.read_annotator(who["email"])
-            if number and address:
-                people[number, address] = None
+        if not isinstance(answer.completed_by, Mapping):
+            continue
+        number = raw_votes.read_annotator(answer.completed_by.get("id"))
+        email = answer.completed_by.get("email")
+        address = raw_votes.read_annotator(email) if isinstance(email, str) else None
+        if number and address:
+            people[number, address] = None
     return list(people)
 
 

@@ -361,7 +361,9 @@ BROKEN_FILES = {
         "task 0: 2 answers",
     ),
     "tasks.json": ('[{"data": {"image_id": "a", "label": 0}}]', "export it as JSON or JSON-MIN"),
-    "cut.json": ("[{", "not an export of Label Studio"),
+    "cut.json": ("[{", "cut.json: cannot be read as JSON"),
+    "deep.json": ("[" * 100_000, "deep.json: cannot be read as JSON"),
+    "text.json": ('"yes"', "not the annotations of the release"),
     "other.json": ('{"votes": []}', "not the annotations of the release"),
     "two.json": (
         one_annotated_task("a", "yes").replace('["yes"]', '["yes", "no"]'),
@@ -386,7 +388,7 @@ def test_not_text(tmp_path):
     """The error for bytes that are not UTF-8 names the file."""
     (tmp_path / "x.json").write_bytes(b"[\xff]")
 
-    with pytest.raises(ValueError, match=r"x.json: not UTF-8"):
+    with pytest.raises(ValueError, match=r"x.json: cannot be read as JSON"):
         import_votes.read_vote_file(tmp_path / "x.json")
 
 

@@ -132,7 +132,7 @@ def test_annotators(completed_by, annotator):
         "at": None,
     }
 
-    export = label_studio.read_export(json.dumps([task]), "x.json")
+    export = label_studio.read_export([task], "x.json")
 
     assert [expected] == export.votes.to_pylist()
 
@@ -150,7 +150,7 @@ def test_blank_answers_are_no_votes(result):
     annotations = [{"completed_by": 1, "result": result}]
     task = {"data": CANDIDATE, "annotations": annotations}
 
-    votes, people, n_unanswered = label_studio.read_export(json.dumps([task]), "x.json")
+    votes, people, n_unanswered = label_studio.read_export([task], "x.json")
 
     assert (0, [], 1) == (len(votes), people, n_unanswered)
 
@@ -174,7 +174,7 @@ def test_tasks_that_nobody_answered(task):
     """Tasks without answer, skipped tasks and drafts are no votes, in JSON and JSON-MIN."""
     answered = CANDIDATE | {"image_id": "b", "shows": "yes", "annotator": 1}
 
-    export = label_studio.read_export(json.dumps([task, answered]), "x.json")
+    export = label_studio.read_export([task, answered], "x.json")
 
     assert ["b"] == export.votes["image_id"].to_pylist()
     assert 1 == export.n_unanswered
@@ -193,7 +193,7 @@ def test_tasks_that_nobody_answered(task):
 def test_a_question_of_another_name(task):
     """Answers to a question that is not ours are not dropped without a word."""
     with pytest.raises(ValueError, match=r"x.json: task 0: the question is called 'show', not"):
-        label_studio.read_export(json.dumps([task]), "x.json")
+        label_studio.read_export([task], "x.json")
 
 
 @pytest.mark.parametrize(
@@ -212,14 +212,14 @@ def test_wrong_values(column, value, message):
     right = CANDIDATE | {"shows": "yes", "annotator": 1}
 
     with pytest.raises(ValueError, match=f"x.json: {message}"):
-        label_studio.read_export(json.dumps([right, right | {column: value}]), "x.json")
+        label_studio.read_export([right, right | {column: value}], "x.json")
 
 
 def test_other_tasks():
     """Tasks that are not ours are an error even if nobody has answered them."""
     for task in ({"data": {"image": "x"}, "annotations": []}, {"image": "x", "annotator": None}):
         with pytest.raises(ValueError, match="not an export of Label Studio with tasks of cnlw"):
-            label_studio.read_export(json.dumps([task]), "x.json")
+            label_studio.read_export([task], "x.json")
 
 
 def is_wrong(image_id: str) -> bool:

@@ -13,7 +13,6 @@ ending here. A web image may be annotated for two classes, and need not be in a 
 et al., "Beyond synthetic noise", ICML 2020.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -26,7 +25,8 @@ import pyarrow as pa
 
 from cnlw_tools.dataset import raw_votes, table_io, tables
 from cnlw_tools.files.archives import ArchivePath, open_zip_file, read_path
-from cnlw_tools.files.untrusted import translate_errors
+from cnlw_tools.files.texts import LARGEST_JSON, parse_json
+from cnlw_tools.files.untrusted import COPY_AGAIN, translate_errors
 from cnlw_tools.images.formats import IMAGE_SUFFIX, suffix_of
 from cnlw_tools.sources.formats.listing import LINKS, is_clutter, list_folder
 from cnlw_tools.sources.formats.text_lists import letters_and_digits
@@ -348,7 +348,7 @@ def _read_class_folders(folder: Path, root: Path, label_of: LabelOf) -> Iterator
 def _flat_annotations(path: ArchivePath) -> Iterator[Annotation]:
     """Yield every annotation; the file has them one by one or in lists."""
     try:
-        items = json.loads(path.read_text(encoding="utf-8"))["data"]
+        items = parse_json(read_path(path, LARGEST_JSON), str(path), COPY_AGAIN)["data"]
         for item in items:
             annotations: Iterable[Any] = item if isinstance(item, list) else [item]
             for annotation in annotations:
@@ -358,7 +358,7 @@ def _flat_annotations(path: ArchivePath) -> Iterator[Annotation]:
                         f"{path}: an annotation has no {min(missing)!r}: copy this file again"
                     )
                 yield annotation
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path}: not the annotations of the release ({error!r}): copy this file again"
         ) from error
