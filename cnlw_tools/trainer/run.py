@@ -3,7 +3,7 @@
 runs/shapes/red_40/mentormix_s0/
     config.json        what was asked: data and their digests, method, options, preset, seed,
                        versions, command
-    checkpoint.pt      the state from which a killed run goes on
+    checkpoint.pt      the state from which a killed run goes on, with its sha256
     metrics.jsonl      a line for each epoch
     examples.parquet/  a file for each epoch: the loss and the weight of each example, and whether
                        the method used its given label
@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cnlw_tools import files
+from cnlw_tools.files import seals
 from cnlw_tools.files.locks import lock
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.recipe.run_files import (
@@ -119,6 +120,7 @@ class RunWriter:
                 torch.save(state, draft)
             except RuntimeError as error:  # torch's error if the disk is full
                 raise OSError(str(error).splitlines()[0]) from error
+            seals.seal(draft)
 
     def write_metrics(self, history: list[Metrics]) -> None:
         """Write a line for every epoch so far."""
@@ -195,6 +197,7 @@ class RunWriter:
             )
         try:
             old_config = _to_json_types(read_config(self.folder))
+            seals.check_seal(self.checkpoint_path)
             self.restored_state = torch.load(
                 self.checkpoint_path, map_location="cpu", weights_only=True
             )
@@ -202,7 +205,8 @@ class RunWriter:
         except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError) as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise ValueError(
-                f"{self.folder}: the run cannot be read ({reason}): give another --out"
+                f"{self.folder}: the run cannot be read ({reason}): give another --out, or delete "
+                "the run to begin again"
             ) from error
         for key, value in self.config.items():
             if key not in MAY_DIFFER and old_config.get(key) != value:

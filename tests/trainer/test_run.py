@@ -194,6 +194,44 @@ def test_a_torn_checkpoint_is_an_error(tmp_path, change):
         RunWriter(tmp_path, CONFIG, resume=True)
 
 
+def test_a_flipped_bit_of_a_checkpoint_is_seen(tmp_path):
+    """Wherever it is, in the sha256 too, the run is not resumed, and the error names the file."""
+    run = save_run(tmp_path)
+    run.close()
+    content = run.checkpoint_path.read_bytes()
+    positions = {*range(0, len(content), 7), *range(len(content) - 100, len(content))}
+    for position in sorted(positions):
+        flipped = bytearray(content)
+        flipped[position] ^= 1 << position % 8
+        run.checkpoint_path.write_bytes(flipped)
+
+        with pytest.raises(ValueError, match=r"checkpoint.pt: damaged: .* or delete the run"):
+            RunWriter(tmp_path, CONFIG, resume=True)
+
+    run.checkpoint_path.write_bytes(content)
+    assert 1 == RunWriter(tmp_path, CONFIG, resume=True).restored_state["epoch"]
+
+
+@pytest.mark.parametrize("n_flips", [0, 1, 30])
+def test_a_checkpoint_of_an_earlier_version(tmp_path, n_flips):
+    """Without a sha256 the checksums of its parts are compared."""
+    run = save_run(tmp_path)
+    run.close()
+    weights = torch.arange(1000.0)
+    torch.save({"epoch": 1, "method": {"w": weights}}, run.checkpoint_path)
+    content = bytearray(run.checkpoint_path.read_bytes())
+    begin = content.index(weights.numpy().tobytes())
+    for flip in range(n_flips):
+        content[begin + 99 * flip] ^= 1 << flip % 8
+    run.checkpoint_path.write_bytes(content)
+
+    if n_flips:
+        with pytest.raises(ValueError, match=r"checkpoint.pt: damaged: the checksum of .*data/0"):
+            RunWriter(tmp_path, CONFIG, resume=True)
+    else:
+        assert 1 == RunWriter(tmp_path, CONFIG, resume=True).restored_state["epoch"]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_is_an_error_and_keeps_the_checkpoint(tmp_path, monkeypatch):
     """The checkpoint that was written before stays."""

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cnlw_tools.files.seals import check_seal, is_sealed
 from cnlw_tools.trainer.nets.imagenet import timm_model
 from cnlw_tools.trainer.nets.network import Network
 
@@ -34,8 +35,10 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
 
     Raises:
         OSError: there is no such file
-        ValueError: the file holds no state dict
+        ValueError: the file holds no state dict, or the checkpoint is damaged
     """
+    if is_sealed(path):
+        check_seal(path)
     remedy = (
         "torch.save(net.state_dict(), FILE) writes one, and the checkpoint.pt of a run holds one"
     )

@@ -5,6 +5,7 @@ import pickle
 import pytest
 import torch
 
+from cnlw_tools.files.seals import seal
 from cnlw_tools.trainer.nets import build_network
 from cnlw_tools.trainer.nets.weights import TIMM, TORCHVISION, fetch_pretrained, read_weights
 
@@ -56,6 +57,18 @@ def test_the_checkpoint_of_a_run_will_do(net, tmp_path):
     )
 
     assert equal_weights(net, net_b) == set(net.state_dict())
+
+
+def test_a_damaged_checkpoint_is_refused(net, tmp_path):
+    """A checkpoint of a run carries its sha256; a flipped bit is an error that names the file."""
+    path = save_state(tmp_path / "w.pt", net.state_dict())
+    seal(path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(ValueError, match=r"w.pt: damaged: its bytes are not those of its sha256"):
+        build_network("conv_small", 10, 32, weights=path)
 
 
 def test_another_head_starts_anew(net, tmp_path):
