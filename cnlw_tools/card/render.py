@@ -34,9 +34,10 @@ are paired. This does not hold where a recipe below says `nested = false` or per
 from datasets import load_dataset
 
 data = load_dataset("path/to/this/folder", "{first_config}")
-# shuffle fully before use: noisy and clean rows lie in different files
-train = data["train"].shuffle(seed=0)
+train = data["train"].shuffle(seed=0)  # {shuffling}
 ```
+
+{streaming}
 
 | config | noise expected | realised | labels kept, expected | realised | train | other splits \
 | digest of the plan |
@@ -67,8 +68,7 @@ and its labels were corrupted separately, by the same noise at the same level.
 
 ## How it was made
 
-With {made_with}, from the tables in `tables/`. Images: {images}. Configs share files: the configs
-of one noise, and those of several, differ in few rows, and a row that they share is stored once.
+With {made_with}, from the tables in `tables/`. Images: {images}. {layout}
 `cnlw validate` recomputes every number here from the files. The recipes, for
 `cnlw build RECIPE.toml`:
 
@@ -90,6 +90,28 @@ Licence of the images: {licence}. The construction follows Jiang et al. (2020):
 {citation}
 ```
 """
+
+SHUFFLING = {  # by layout
+    "shared": "fully: noisy and clean rows lie in different files",
+    "flat": "fully, as always",
+}
+STREAMING = {
+    "shared": """\
+To stream this dataset, build it with `cnlw build --layout flat`. A stream (`streaming=True`) is
+shuffled within a buffer alone, `shuffle(seed=0, buffer_size=1000)`, and in this layout, `shared`,
+noisy and clean rows lie in different files: the share of wrong labels would change along the
+stream, unless the buffer holds the whole split.""",
+    "flat": """\
+To stream this dataset, give `streaming=True` and shuffle within a buffer,
+`shuffle(seed=0, buffer_size=1000)`: in this layout, `flat`, noisy and clean rows are mixed in every
+file, so the share of wrong labels is the same along the stream.""",
+}
+LAYOUT = {
+    "shared": """\
+Configs share files: the configs of one noise, and those of several, differ in few rows, and a row
+that they share is stored once.""",
+    "flat": "Every config has files of its own.",
+}
 
 
 def write_card(
@@ -152,6 +174,9 @@ def card_text(
         n_classes=len(classes),
         noises="\n".join(_noises(card)),
         first_config=next(iter(card.configs)),
+        shuffling=pick(SHUFFLING, card.layout, "layout"),
+        streaming=pick(STREAMING, card.layout, "layout"),
+        layout=pick(LAYOUT, card.layout, "layout"),
         table="\n".join(table),
         pictures="".join(map(_link, pictures)),
         made_with=", ".join(made_with),

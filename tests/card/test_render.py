@@ -1,0 +1,41 @@
+"""What the card of a build says to people."""
+
+import pytest
+
+from cnlw_tools.card.metadata import BuildCard, ConfigCard
+from cnlw_tools.card.render import card_text
+from cnlw_tools.images.pixels import Storage
+from cnlw_tools.recipe.recipe import Recipe
+
+CONFIG = ConfigCard(
+    recipe=Recipe("toy", "blue"),
+    level=40,
+    digest="0" * 64,
+    rows={"train": 100},
+    rate=0.4,
+    expected=0.4,
+    kept=(0.6, 0.6),
+    expected_kept=(0.6, 0.6),
+    segments={},
+)
+
+
+def text(layout):
+    """Return the card of a build of a layout."""
+    card = BuildCard({}, "toy", Storage(), layout, configs={"blue_40": CONFIG})
+    return " ".join(card_text(card, ("cat", "dog"), [], "cc0-1.0").split())
+
+
+def test_the_card_says_how_to_stream():
+    """It names the layout and the buffer; a shared layout is not for streams."""
+    assert "build it with `cnlw build --layout flat`" in text("shared")
+    assert "noisy and clean rows lie in different files: the share of" in text("shared")
+    assert "noisy and clean rows are mixed in every file" in text("flat")
+    for layout in ("shared", "flat"):
+        assert "`shuffle(seed=0, buffer_size=1000)`" in text(layout)
+
+
+def test_an_unknown_layout_is_an_error():
+    """The error names the layouts that there are."""
+    with pytest.raises(LookupError, match=r"unknown layout 'bands'.* There are: shared, flat"):
+        text("bands")
