@@ -72,8 +72,11 @@ def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any)
     options = SourceOptions(**{choice: flags.pop(choice) for choice in choices})
     if source != "cnlw_release":
         _import_source(source, path, name or source, root, options, **flags)
-    elif options.as_block():
-        raise ValueError("cnlw_release: it has no choice of configs, splits or columns: drop them")
+    elif options.as_block() or flags["skip_broken"] or flags["list_broken"]:
+        raise ValueError(
+            "cnlw_release: it has no choice of configs, splits or columns, and its images are not "
+            "looked at: drop these options"
+        )
     else:
         _import_release(path, root)
 

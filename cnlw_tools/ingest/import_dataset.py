@@ -153,18 +153,22 @@ def _with_digests(manifest: pa.Table, digests: Mapping[str, str]) -> pa.Table:
 
 
 def _check_existing(folder: Path, imported: Dataset) -> None:
-    """Raise if the folder holds another base manifest; one without any sha256 may get them."""
-    path = folder / "base.parquet"
-    if not path.exists() or imported.base is None:
+    """Raise if the folder holds other tables; a base manifest without any sha256 may get them.
+
+    Candidates and votes may be there before the images are, and their labels count on the classes.
+    """
+    classes, base = folder / "classes.csv", folder / "base.parquet"
+    remedy = "give another --as or --root, or delete it"
+    if classes.exists() and tables.read_classes(classes) != imported.classes:
+        raise ValueError(f"{classes}: holds other classes, or in another order: {remedy}")
+    if not base.exists() or imported.base is None:
         return
-    existing = tables.read_manifest(path, len(imported.classes))
+    existing = tables.read_manifest(base, len(imported.classes))
     new = imported.base
     if existing["sha256"].null_count == len(existing):
         existing, new = existing.drop_columns(["sha256"]), new.drop_columns(["sha256"])
     if hashing.digest(existing) != hashing.digest(new):
-        raise ValueError(
-            f"{folder}: holds another base manifest: give another --as or --root, or delete it"
-        )
+        raise ValueError(f"{folder}: holds another base manifest: {remedy}")
 
 
 def import_release(path: Path, root: Path) -> list[Dataset]:

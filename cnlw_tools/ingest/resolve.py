@@ -111,7 +111,7 @@ def _load_tables(recipe: Recipe, inputs: Inputs) -> Dataset:
     elif dataset.classes != empty.classes:
         raise ValueError(
             f"{inputs.root}: the class list of {name} is not that of its images: "
-            f"write it with `cnlw import {name}`"
+            f"delete manifests/{name}/classes.csv, and write it with `cnlw import`"
         )
     base = source.manifest()
     info = ManifestInfo(options=options_of(source))

@@ -302,3 +302,32 @@ def test_what_was_left_out(tmp_path: Path) -> None:
     (folder / "notes.txt").write_text("words")
 
     assert import_source("folder", folder, "flowers", tmp_path).left_out == {".txt": 1}
+
+
+def test_classes_that_are_there_keep_their_order(tmp_path: Path) -> None:
+    """Labels of candidates count on the class list that they were written for."""
+    folder = class_folders(tmp_path / "images")
+    classes = tmp_path / "manifests/flowers/classes.csv"
+    put(classes, "label,name\n0,tulip\n1,rose\n")
+
+    refused = run_import(tmp_path, folder)
+    put(classes, "label,name\n0,rose\n1,tulip\n")
+    imported = run_import(tmp_path, folder)
+
+    assert refused.exit_code == 1
+    assert f"{classes}: holds other classes, or in another order" in refused.output
+    assert imported.exit_code == 0
+
+
+def test_an_import_that_is_interrupted_writes_nothing(tmp_path: Path) -> None:
+    """Tables are written when all images have been looked at; the next import begins anew."""
+    folder = class_folders(tmp_path / "images")
+
+    def interrupt(stage: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_source("folder", folder, "flowers", tmp_path, progress=interrupt)
+
+    assert not (tmp_path / "manifests").exists()
+    assert run_import(tmp_path, folder).exit_code == 0
