@@ -12,8 +12,6 @@ from contextlib import contextmanager, suppress
 
 from urllib3.connection import HTTPConnection
 
-from cnlw_tools.fetch.resources import start_thread
-
 INTERVAL = 0.1  # seconds between two checks
 
 
@@ -24,7 +22,7 @@ class DeadlineThread(threading.Thread):
         super().__init__(daemon=True)
         self.deadlines: dict[HTTPConnection, float] = {}  # of connections in use; monotonic time
         self.closed = False  # if True, every connection is shut down as soon as it is used
-        start_thread(self)
+        self.start()
 
     def run(self) -> None:
         """Check the deadlines until `close` is called."""

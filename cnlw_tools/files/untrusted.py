@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 COPY_AGAIN = "copy this file again"
 LONGEST_REASON = 200  # characters of what a library says
-ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of an object: it says nothing to a reader
+NOISE = re.compile(r" at 0x[0-9a-f]+|\x1b\[\d*m")  # addresses of objects, colours of a terminal
 
 
 class BadFile(ValueError):
@@ -60,7 +60,7 @@ def describe_error(error: Exception) -> str:
         return "it needs more memory than there is"
     if isinstance(error, RecursionError):
         return "nested too deeply"
-    text = ADDRESS.sub("", " ".join(str(error).split()))
+    text = NOISE.sub("", " ".join(str(error).split()))
     if not isinstance(error, ValueError | OSError):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if len(text) > LONGEST_REASON:

@@ -314,13 +314,12 @@ class Ledger(Store):
         """Write the file of an image atomically; return its modification time in nanoseconds."""
         path = self.image_path(image_id, format)
         draft = Path(f"{self.folder}/{DRAFTS}/{os.getpid()}-{path.name}")
-        with _report_file_errors(self.folder):
-            mtime = _write_file(draft, data)
-            try:
-                draft.replace(path)
-            except FileNotFoundError:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                draft.replace(path)
+        mtime = _write_file(draft, data)
+        try:
+            draft.replace(path)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft.replace(path)
         return mtime
 
 
@@ -380,9 +379,9 @@ def _write_file(path: Path, data: bytes) -> int:
             n_bytes = os.write(descriptor, remaining)
             remaining = remaining[n_bytes:]
         return os.fstat(descriptor).st_mtime_ns
-    except OSError:
+    except OSError as error:
         path.unlink()  # on a full disk every byte counts
-        raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(descriptor)
 
@@ -419,15 +418,6 @@ def _connect(folder: Path, database: str) -> sqlite3.Connection:
             check_same_thread=False,
             uri=database.startswith("file:"),
         )
-
-
-@contextmanager
-def _report_file_errors(folder: Path) -> Iterator[None]:
-    """Name the folder in an error of the block, not a file: a full disk concerns all of them."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(folder)) from error
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from torch.optim import Optimizer
 
 from cnlw_tools.executor import Progress
 from cnlw_tools.executor.signals import StopRequest
+from cnlw_tools.files.untrusted import describe_error
 from cnlw_tools.methods import Batch, Method, Phase
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.recipe.preset import Preset
@@ -361,10 +362,10 @@ class TrainingLoop:
         if epoch_in_phase > 0 or self.step > 0:
             try:
                 self.optimiser.load_state_dict(state["optimiser"])
-            except ValueError as error:  # other parameter groups
-                self.run.refuse_checkpoint(f"optimiser: {error}")
-            if self.ema:
-                self.ema.load_state_dict(state["ema"])
+                if self.ema:
+                    self.ema.load_state_dict(state["ema"])
+            except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
+                self.run.refuse_checkpoint(f"optimiser or average: {describe_error(error)}")
         devices.restore_rng_state(state["rng_state"], self.device)
 
 

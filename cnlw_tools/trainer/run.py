@@ -21,7 +21,6 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, NoReturn
 
 import numpy as np
@@ -45,6 +44,7 @@ from cnlw_tools.recipe.run_files import (
     result_to_json,
     summarise,
 )
+from cnlw_tools.trainer.torch_files import load_tensors
 
 MAY_DIFFER = ("command", "versions", "device", "build")  # keys of config.json, in a resumed run
 MISSING = "\0"  # stands for a missing value; no value of config.json equals it
@@ -198,12 +198,9 @@ class RunWriter:
         try:
             old_config = _to_json_types(read_config(self.folder))
             seals.check_seal(self.checkpoint_path)
-            self.restored_state = torch.load(
-                self.checkpoint_path, map_location="cpu", weights_only=True
-            )
-        # torch raises the last three.
-        except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError) as error:
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            self.restored_state = load_tensors(self.checkpoint_path, "a checkpoint", "")
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
             raise ValueError(
                 f"{self.folder}: the run cannot be read ({reason}): give another --out, or delete "
                 "the run to begin again"

@@ -4,11 +4,23 @@ import pytest
 import torch
 
 from cnlw_tools.recipe.run_files import read_config
-from cnlw_tools.trainer.checkpoint import ENTRIES, checkpoint_mismatch
+from cnlw_tools.trainer.checkpoint import checkpoint_mismatch
 from cnlw_tools.trainer.run import RunWriter
 
 METHOD = {"net.w": torch.ones(2), "uses_given_label": torch.ones(3)}
-STATE = dict.fromkeys(ENTRIES) | {"epoch": 2, "method": METHOD}
+STATE = {
+    "epoch": 2,
+    "step": 0,
+    "method": METHOD,
+    "optimiser": {},
+    "ema": None,
+    "positions": torch.arange(3),
+    "phase_checkpoints": {},
+    "rng_state": [],
+    "loss_sum": torch.zeros(()),
+    "first_nonfinite_step": torch.zeros(()),
+    "history": [],
+}
 
 
 @pytest.mark.parametrize(
@@ -23,11 +35,23 @@ STATE = dict.fromkeys(ENTRIES) | {"epoch": 2, "method": METHOD}
         ({"method": METHOD | {"old": torch.ones(1)}}, "old has no place"),
         ({"ranks": 1}, "ranks has no place"),
         ({"epoch": 4}, "it is at epoch 4 of 3"),
+        ({"epoch": "x"}, "epoch is str"),
+        ({"history": None}, "history is NoneType"),
+        ({"history": [1]}, "history holds int"),
+        ({"method": None}, "method is NoneType"),
+        ({"method": METHOD | {"net.w": 5}}, "net.w is int"),
+        ({"loss_sum": 0.5}, "loss_sum is float"),
     ],
 )
 def test_what_does_not_fit_is_named(changes, mismatch):
     """The first mismatch is named; the text is empty if all fits."""
     assert checkpoint_mismatch(STATE | changes, METHOD, 3) == mismatch
+
+
+@pytest.mark.parametrize("state", [torch.ones(2), 5, None, [STATE], "x"])
+def test_a_checkpoint_that_is_no_dict(state):
+    """A tensor, a number or a list in the place of a state is named."""
+    assert checkpoint_mismatch(state, METHOD, 3) == f"it holds {type(state).__name__}, not a state"
 
 
 def test_what_is_missing_is_named():
@@ -59,7 +83,7 @@ def test_a_run_of_another_version_is_refused_and_kept(make_trainer, tmp_path, ol
 
     message = {
         "method": "uses_given_label is missing",
-        "optimiser": "optimiser: .*different number of parameter groups",
+        "optimiser": "optimiser or average: .*different number of parameter groups",
     }[older]
     with pytest.raises(
         ValueError,

@@ -20,12 +20,14 @@ not have.
 """
 
 import json
+import os
 from collections.abc import Mapping
 from importlib import resources
 
 import torch
 from torch import Tensor, nn
 
+LARGEST_FILE = 1 << 20  # bytes; a mentor has 30 kB
 PACKAGED_MENTOR = "learned_pd"  # comes with the package; it has learned the rule `pd`
 WEIGHT_SHAPES = {
     "label": (2,),
@@ -91,20 +93,25 @@ def read_mentor(path: str) -> Mentor:
         OSError: the file cannot be read
         ValueError: the file contains no mentor
     """
-    if path == PACKAGED_MENTOR:
-        folder = resources.files("cnlw_tools.methods.components")
-        text = folder.joinpath("mentor_pd.json").read_text("utf-8")
-    else:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123, methods do not use pathlib
-            text = file.read()
+    data = _read_bytes(path)
     weights = {}
     try:
-        arrays = json.loads(text)
+        arrays = json.loads(data)
         for name, shape in WEIGHT_SHAPES.items():
             array = torch.tensor(arrays[name], dtype=torch.float32)
             weights[name] = array.reshape(shape)
-    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (ValueError, KeyError, TypeError, RuntimeError, RecursionError, MemoryError) as error:
         raise ValueError(
-            f"{path} contains no mentor ({error!r}): write one with cnlw train-mentor"
+            f"{path} contains no mentor ({error!r:.200}): write one with cnlw train-mentor"
         ) from error
     return Mentor(weights)
+
+
+def _read_bytes(path: str) -> bytes:
+    if path == PACKAGED_MENTOR:
+        folder = resources.files("cnlw_tools.methods.components")
+        return folder.joinpath("mentor_pd.json").read_bytes()
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113, no pathlib here
+        raise OSError(f"{path}: a folder, a pipe or a device: name the file of a mentor")
+    with open(path, "rb") as file:  # noqa: PTH123, likewise
+        return file.read(LARGEST_FILE + 1)

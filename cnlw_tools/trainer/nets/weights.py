@@ -4,17 +4,17 @@ Weights bear the names of this package or of the library. All must be there and 
 head of another shape: it keeps its new weights.
 """
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from cnlw_tools.files.seals import check_seal, is_sealed
+from cnlw_tools.files.untrusted import check_regular
 from cnlw_tools.trainer.nets.imagenet import timm_model
 from cnlw_tools.trainer.nets.network import Network
+from cnlw_tools.trainer.torch_files import load_tensors
 
 TORCHVISION = (
     "resnet18",
@@ -37,18 +37,13 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
         OSError: there is no such file
         ValueError: the file holds no state dict, or the checkpoint is damaged
     """
+    check_regular(path)
     if is_sealed(path):
         check_seal(path)
     remedy = (
         "torch.save(net.state_dict(), FILE) writes one, and the checkpoint.pt of a run holds one"
     )
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    # These are all that an arbitrary file may raise.
-    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError) as error:
-        raise ValueError(
-            f"{path}: not a file of weights, or it holds more than weights: {remedy}"
-        ) from error
+    content = load_tensors(path, "a file of weights alone", remedy)
     state = _find_state_dict(content)
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(f"{path}: no state dict: {remedy}")
@@ -139,6 +134,8 @@ def state_dict_mismatch(expected: Mapping[str, Any], actual: Mapping[str, Any]) 
     for name, value in expected.items():
         if name not in actual:
             return f"{name} is missing"
+        if isinstance(value, Tensor) and not isinstance(actual[name], Tensor):
+            return f"{name} is {type(actual[name]).__name__}"
         if isinstance(value, Tensor) and actual[name].shape != value.shape:
             actual_shape = tuple(actual[name].shape)
             return f"{name} has the shape {actual_shape}, and should have {tuple(value.shape)}"

@@ -119,9 +119,12 @@ def test_what_does_not_fit(net, tmp_path, change, mismatch):
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (lambda p: p.write_bytes(b""), "not a file of weights"),
-        (lambda p: p.write_bytes(b"text"), "not a file of weights"),
-        (lambda p: p.write_bytes(pickle.dumps(pytest.approx, 2)), "not a file of weights"),
+        (lambda p: p.write_bytes(b""), "cannot be read as a file of weights"),
+        (lambda p: p.write_bytes(b"text"), "cannot be read as a file of weights"),
+        (
+            lambda p: p.write_bytes(pickle.dumps(pytest.approx, 2)),
+            "cannot be read as a file of weights",
+        ),
         (lambda p: save_state(p, [1, 2]), "no state dict"),
         (lambda p: save_state(p, {"net": {"a": 1}}), "no state dict"),
     ],
@@ -140,7 +143,7 @@ def test_cut_short(net, tmp_path):
     """A file that was cut short is refused."""
     path = save_state(tmp_path / "w.pt", net.state_dict())
     path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(ValueError, match=r"w.pt: not a file of weights"):
+    with pytest.raises(ValueError, match=r"w.pt: cannot be read as a file of weights"):
         read_weights(path)
 
 

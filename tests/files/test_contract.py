@@ -1,0 +1,57 @@
+"""The libraries that parse bytes are called in one place, where their limits and errors are."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import cnlw_tools
+
+PACKAGE = Path(cnlw_tools.__file__).parent
+MODULES = {"gzip", "pickle", "sqlite3", "tarfile", "tomllib", "yaml", "zipfile"}
+CALLS = {
+    "csv.DictReader", "csv.reader", "json.load", "json.loads", "np.genfromtxt", "np.load",
+    "np.loadtxt", "pa.ipc.open_file", "pa.ipc.open_stream", "pacsv.read_csv", "pd.read_csv",
+    "pq.ParquetFile", "pq.read_metadata", "pq.read_schema", "pq.read_table", "torch.load",
+}  # fmt: skip
+ALLOWED = {
+    "dataset/table_io.py": {"pacsv.read_csv"},  # within translate_errors; text does not expand
+    "fetch/remote_worker.py": {"pickle"},  # whether our own message can be sent
+    "methods/components/mentor.py": {"json.loads"},  # methods import no files; every error is named
+    "sources/formats/release.py": {"zipfile"},  # paths inside an archive that files.archives opened
+    "store/faults.py": {"sqlite3"},  # codes of errors
+    "store/img2dataset.py": {"tarfile"},  # writes an archive
+    "store/store.py": {"sqlite3"},  # the ledger; files.sqlite says what may be in it
+    "study/sweep.py": {"json.loads"},  # what we just wrote
+    "trainer/run.py": {"json.loads"},  # what we just wrote
+    "trainer/torch_files.py": {"pickle", "torch.load"},  # building imports no torch
+}
+
+
+def uses(tree: ast.Module) -> Iterator[str]:
+    """Yield the modules that a file imports, and the calls in it, that parse bytes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        elif isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            names = [name] if name in CALLS else []
+        else:
+            continue
+        for name in names:
+            if name in CALLS or name.partition(".")[0] in MODULES:
+                yield name
+
+
+def test_bytes_are_parsed_in_one_place():
+    """Outside `files/`, nothing parses bytes but what is listed here with its reason."""
+    places = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        place = path.relative_to(PACKAGE).as_posix()
+        if not place.startswith("files/"):
+            found = set(uses(ast.parse(path.read_text("utf-8"))))
+            if found:
+                places[place] = found
+
+    assert ALLOWED == places
