@@ -13,6 +13,7 @@ from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.job import Job
 from cnlw_tools.images.pixels import decode, picture_digest
 from cnlw_tools.sources import Source, open_new_source
+from cnlw_tools.store.faults import find_fault
 
 IMAGES_PER_TASK = 200
 
@@ -50,7 +51,7 @@ def look_at_images(
         progress: is told how many images are done
 
     Raises:
-        OSError: a worker process died
+        OSError: a worker process died, or this machine has no room, memory or open files left
     """
     unknown = manifest.filter(pc.is_null(manifest["sha256"]))
     ids = unknown["image_id"].to_pylist()
@@ -76,7 +77,10 @@ def _look_at_part(job: LookJob, ids: Sequence[str]) -> ImageReport:
             if isinstance(picture, bytes):
                 decode(picture)
             report.digests[image_id] = picture_digest(picture)
-        except (LookupError, ValueError, OSError) as error:
+        except (LookupError, ValueError, OSError, MemoryError) as error:
+            fault = find_fault(error)
+            if fault:
+                raise OSError(f"image {image_id!r} cannot be read: {fault}") from error
             report.broken[image_id] = str(error)
     return report
 

@@ -72,6 +72,7 @@ COMMANDS = {
     ),
     "validate with store": "validate {name}_y --workers 1 --store {name}_w {data_dir}",
     "validate without store": "validate {name}_y --workers 1 {data_dir}",
+    "votes import": "votes import {name}_votes.csv --dataset {name} --root root",
     "votes report": "votes report --dataset {name} --root root",
     "votes export": "votes export --dataset {name} --root root --out {name}_t.json",
     "build openset": "build {dataset} --noise openset --level 10 --donor white --out {name}_o",
@@ -83,6 +84,7 @@ COMMANDS = {
         "--donor {name}={path} --out {name}_d"
     ),
     "validate a donor": "validate {name}_d --workers 1 --donor {name}={path}",
+    "sweep": "sweep {name}.toml --root root --workers 1 --out {name}_runs {data_dir}",
 }
 LEARNING_COMMANDS = {
     "build blue": COMMANDS["build blue"],
@@ -97,6 +99,13 @@ LEARNING_COMMANDS = {
         "--preset shapes --out {name}_labels.parquet"
     ),
 }
+STUDY = """# Builds of one dataset.
+dataset = "{name}"
+methods = []
+[[configs]]
+noise = "symmetric"
+levels = [20]
+"""
 LEFT_OUT = {
     ("import", "shapes"),  # comes with the package
     ("import", "cifar10"),  # a dataset may be read without
@@ -107,6 +116,7 @@ NO_CANDIDATES = {  # commands on a dataset without candidates, and a part of the
     "plan red": "wrong web images and has 0",
     "build red": "wrong web images and has 0",
     "fetch": "no candidates to fetch",
+    "votes import": "no candidate to vote on",
 }
 NO_STORE = {
     "build red from store": "no image store here",
@@ -119,6 +129,7 @@ def list_errors() -> dict[tuple[str, str], str]:
     """Return what must not succeed: by command and kind, a part of the line that says why."""
     errors = {
         ("fetch", "cifar10"): "unknown dataset 'cifar10'",
+        ("votes import", "cifar10"): "unknown dataset 'cifar10'",
         ("votes report", "cifar10"): "unknown dataset 'cifar10'",
         ("votes export", "cifar10"): "unknown dataset 'cifar10'",
         ("be a donor", "shapes"): "no donor 'shapes' for shapes",
@@ -174,6 +185,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory, site: str) -> Iterator[Path]:
     mini_imagenet(folder / "release")
     tiny_root(folder / "root")
     write_candidates(folder / "root", "trees", site)
+    shapes = pq.read_table(folder / "root/manifests/shapes/web.parquet")
+    candidates = {"shapes": shapes["image_id"][0].as_py(), "mini_imagenet": "w0a"}
+    for name in KINDS:
+        (folder / f"{name}.toml").write_text(STUDY.format(name=name))
+        vote = f"{candidates.get(name, 'w0')},0,zoe,no"
+        put(folder / f"{name}_votes.csv", f"image_id,label,annotator,correct\n{vote}\n")
     start = Path.cwd()
     os.chdir(folder)
     with pytest.MonkeyPatch.context() as patch:

@@ -1,24 +1,37 @@
 """An imported dataset is tied to its images: each is looked at once, and compared whenever it is read."""
 
 import csv
+import errno
 import json
+import os
 import shutil
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
+from cnlw_tools import checks
 from cnlw_tools.cli import main
 from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.executor import EXECUTORS
 from cnlw_tools.ingest.import_dataset import import_source
+from cnlw_tools.sources.folder import Folder
 from tests.sources.conftest import draw_jpeg, put
 
 CLASSES = ("rose", "tulip")
 EACH = 6  # training images of a class
+
+
+@pytest.fixture(autouse=True)
+def fast_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the check that starts an interpreter each time."""
+    without = [check for check in checks.CHECKS if check.name != "roundtrip"]
+    monkeypatch.setattr(checks, "CHECKS", tuple(without))
 
 
 def class_folders(folder: Path, first_seed: int = 0) -> Path:
@@ -103,6 +116,7 @@ def test_every_broken_image_is_listed_at_once(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "3 of 12 images cannot be used" in result.output
     assert all(name in result.output for name in ("rose/0.jpg", "rose/1.jpg", "tulip/2.jpg"))
+    assert "0x" not in result.output  # an address says nothing to anybody
     assert "--skip-broken FILE" in result.output
     assert [*root.iterdir()] == []
 
@@ -256,6 +270,42 @@ def test_twins_in_the_users_data_are_a_note(
         assert finding["severity"] == "note"
         assert "rose/0.jpg" in finding["message"]
         assert twin in finding["message"]
+
+
+def test_images_that_a_build_encodes_again_are_tied_too(tmp_path: Path) -> None:
+    """Grey, transparent and CMYK files become PNG in a build, which is proven from the build alone."""
+    folder, out = class_folders(tmp_path / "images"), tmp_path / "out"
+    draw = np.random.default_rng(0)
+    for mode, name in (("L", "rose/l.png"), ("RGBA", "rose/a.png"), ("CMYK", "tulip/c.jpg")):
+        shape = (16, 16) if mode == "L" else (16, 16, 4)
+        Image.fromarray(draw.integers(0, 256, shape, np.uint8), mode).save(folder / name)
+    run_import(tmp_path, folder)
+    built = run_build(tmp_path, folder, out)
+    alone, compared = validate(out), validate(out, "--data-dir", folder)
+    Image.fromarray(draw.integers(0, 256, (16, 16), np.uint8)).save(folder / "rose/l.png")
+    other = run_build(tmp_path, folder, tmp_path / "other")
+
+    assert built.exit_code == 0
+    assert (alone[0], compared[0]) == (0, 0)
+    assert "image 'rose/l.png'" in other.output
+
+
+def test_a_fault_of_the_machine_is_no_broken_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where files cannot be opened any more, nothing is left out, and the error says so."""
+    folder, listing = class_folders(tmp_path / "images"), tmp_path / "broken.csv"
+
+    def fail(source: Folder, image_id: str) -> bytes:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), image_id)
+
+    monkeypatch.setattr(Folder, "read", fail)
+    result = run_import(tmp_path, folder, "--skip-broken", listing)
+
+    assert result.exit_code == 1
+    assert "Too many open files" in result.output
+    assert not listing.exists()
+    assert not (tmp_path / "manifests").exists()
 
 
 def test_one_picture_in_two_files_is_a_note(tmp_path: Path) -> None:
