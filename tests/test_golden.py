@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import simplejpeg
 
 from cnlw_tools import files, hashing
 from cnlw_tools.builds.build import build
@@ -204,6 +205,7 @@ def writers() -> dict[str, str | None]:
     }
     return {
         "pillow": PIL.__version__,
+        "simplejpeg": simplejpeg.__version__,
         "pyarrow": pa.__version__,
         "machine": platform.machine(),
         **codecs,

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     "splits",
     multiple=True,
     metavar="NAME[=SPLIT]",
-    help="A split to read, for each, and what it is for: train, validation or test.",
+    help="A split to read, and what it is for: train, validation or test. Give one for each.",
 )
 @WORKERS
 def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any) -> None:
@@ -61,7 +61,8 @@ def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any)
     manifest keeps the choice, so that a build reads the same.
 
     PATH is the folder or file that --data-dir names in `cnlw build`. SOURCE is a name from
-    `cnlw list datasets`: `folder` for class folders or a csv, `hf` for a Hugging Face dataset.
+    `cnlw list datasets`: `folder` for class folders or a csv, `hf` for a Hugging Face
+    dataset, where PATH may be OWNER/NAME[@REVISION] on the Hub.
     `cnlw_release` writes the candidates, votes and published splits of the release of 2020, a
     folder or its zip. For red noise, put web.parquet beside the tables, and add votes with
     `cnlw votes import`.

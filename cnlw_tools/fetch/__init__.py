@@ -6,7 +6,7 @@ remote_worker.py  a worker in its own process http.py       one request, within 
 schedule.py       which host is next          deadline.py   time limits for requests
 client.py         one step of one URL         wayback.py    dead links, from an archive
 options.py        the user's choices          network.py    is it the host, or our network?
-patience.py       waits for this machine
+patience.py       waits for this machine      resources.py  open files and threads
 
 The images and the ledger are in `cnlw_tools.store`. Worker processes import neither Arrow nor
 numpy, so that they start faster.

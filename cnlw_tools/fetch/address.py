@@ -150,7 +150,7 @@ def _look_up(address: Address, timeout: float) -> list[str]:
     def look_up() -> None:
         try:
             lookup.set_result(_ask_resolver(address))
-        except (OSError, UnicodeError) as error:
+        except BaseException as error:  # noqa: BLE001, it is raised again where it is waited for
             lookup.set_exception(error)
 
     try:

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 
 from urllib3.connection import HTTPConnection
 
+from cnlw_tools.fetch.resources import start_thread
+
 INTERVAL = 0.1  # seconds between two checks
 
 
@@ -22,7 +24,7 @@ class DeadlineThread(threading.Thread):
         super().__init__(daemon=True)
         self.deadlines: dict[HTTPConnection, float] = {}  # of connections in use; monotonic time
         self.closed = False  # if True, every connection is shut down as soon as it is used
-        self.start()
+        start_thread(self)
 
     def run(self) -> None:
         """Check the deadlines until `close` is called."""

@@ -34,6 +34,7 @@ from urllib3.exceptions import (
 
 from cnlw_tools.fetch.address import SEVERAL_HOSTS, Address, resolve_host
 from cnlw_tools.fetch.deadline import DeadlineThread
+from cnlw_tools.fetch.resources import max_requests
 from cnlw_tools.store.faults import find_causes, find_fault
 from cnlw_tools.store.outcomes import FetchError
 
@@ -88,6 +89,7 @@ class HttpClient:
         # open connections by origin; the origin that was used least recently comes first
         self.idle: OrderedDict[str, list[HTTPConnection]] = OrderedDict()
         self.n_idle = 0
+        self.max_idle = min(MAX_IDLE_CONNECTIONS, max_requests())
         self.lock = threading.Lock()  # of both
         self.connected_at = 0.0  # when a host last accepted a connection, in monotonic time
         self.deadlines = DeadlineThread()
@@ -222,7 +224,7 @@ class HttpClient:
             self.idle.setdefault(origin, []).append(connection)
             self.idle.move_to_end(origin)
             self.n_idle += 1
-            if self.n_idle > MAX_IDLE_CONNECTIONS:
+            if self.n_idle > self.max_idle:
                 self._close_oldest()
 
     def _close_idle(self) -> None:

@@ -21,8 +21,10 @@ from typing import Any
 
 from cnlw_tools.executor import local
 from cnlw_tools.fetch.options import FetchOptions
+from cnlw_tools.fetch.resources import ALLOW_THREADS, start_thread
 from cnlw_tools.fetch.schedule import FetchJob
 from cnlw_tools.fetch.worker import Report, Worker, WorkerMessage, WorkerNumber
+from cnlw_tools.store.faults import MachineFault
 from cnlw_tools.store.store import Ledger
 
 EXIT_TIMEOUT = 2.0  # seconds that a process or thread has to end, in addition to a connect timeout
@@ -45,7 +47,7 @@ class Outbox:
         self.messages: list[Any] = []
         self.changed = threading.Condition()
         self.thread = threading.Thread(target=self._send, daemon=True)
-        self.thread.start()
+        start_thread(self.thread)
 
     def put(self, message: Any) -> None:
         """Send a message soon, together with others."""
@@ -97,6 +99,9 @@ class RemoteWorker:
             n_threads: as many requests are made at once
             report: is called, in a thread of this process, with the worker's messages
             number: which of several workers this is
+
+        Raises:
+            OSError: this machine allows no further process or thread
         """
         context = get_context("spawn")
         self.pipe, remote_pipe = context.Pipe()
@@ -108,9 +113,13 @@ class RemoteWorker:
         with _ignored_by_children(signal.SIGINT):
             self.process.start()
         remote_pipe.close()
-        self.outbox = Outbox(self.pipe)
         self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
+        try:
+            self.outbox = Outbox(self.pipe)
+            start_thread(self.reader)
+        except MachineFault:
+            self.process.kill()
+            raise
 
     def add(self, job: FetchJob) -> None:
         """Send a job to the worker; that its process has died is reported by the reader."""
@@ -159,7 +168,24 @@ def _run_worker(
     number: WorkerNumber,
 ) -> None:
     """Run a worker in this process, until None is received or the parent process is gone."""
-    local.follow_parent()
+    try:
+        _serve(pipe, folder, options, n_threads, number)
+    except OSError as error:  # before there was a worker that could report it
+        with suppress(OSError):
+            pipe.send([_make_picklable(error)])
+
+
+def _serve(
+    pipe: Connection,
+    folder: Path,
+    options: FetchOptions,
+    n_threads: int,
+    number: WorkerNumber,
+) -> None:
+    try:
+        local.follow_parent()
+    except RuntimeError as error:
+        raise MachineFault(f"{error}: {ALLOW_THREADS}") from error
     warnings.simplefilter("ignore")  # as in `run.fetch`
     gc.freeze()  # as in `cli.fetch`
     outbox = Outbox(pipe)

@@ -22,8 +22,10 @@ from cnlw_tools.fetch.address import parse_uri
 from cnlw_tools.fetch.options import FetchOptions
 from cnlw_tools.fetch.patience import Notice, Patience, Stopped
 from cnlw_tools.fetch.remote_worker import RemoteWorker, WorkerDied
+from cnlw_tools.fetch.resources import max_requests, start_thread
 from cnlw_tools.fetch.schedule import FetchJob
 from cnlw_tools.fetch.worker import JobResult, Worker, WorkerMessage, WorkerNumber, worker_index
+from cnlw_tools.store.faults import MachineFault
 from cnlw_tools.store.outcomes import FAILED, FetchError, Tally
 from cnlw_tools.store.store import Ledger, Row, State
 
@@ -103,6 +105,7 @@ class _Run:
         self.start_time = time.time()
         self.workers: list[Worker | RemoteWorker] = []
         self.feeder = threading.Thread(target=self._run_feeder, daemon=True)
+        self.started = threading.Event()  # whether there are workers to feed
         # the condition guards all that follows
         self.changed = threading.Condition()
         self.tally = Tally(len(manifest))
@@ -118,15 +121,49 @@ class _Run:
         self.notices: dict[str, float] = {}  # when each came last, in monotonic time
 
     def start(self, n_requests: int, n_processes: int) -> None:
-        """Start the workers and the feeder."""
+        """Start the feeder and the workers.
+
+        Raises:
+            MachineFault: this machine does not let us start a thread
+        """
         n_requests = min(n_requests, max(1, len(self.manifest)))
         n_workers = min(n_processes, n_requests)
+        n_requests = self._limit_requests(n_requests, n_workers)
+        start_thread(self.feeder)  # first, since the workers may take all threads there are
+        try:
+            self._start_workers(n_requests, n_workers)
+        except MachineFault:
+            self.stop()
+            raise
+
+    def _limit_requests(self, n_requests: int, n_workers: int) -> int:
+        """Return how many requests can be made at once with the files that may be open."""
+        n_possible = n_workers * max_requests()
+        if n_requests <= n_possible:
+            return n_requests
+        self.notify(
+            f"{n_possible:,} requests at once, not {n_requests:,}: this machine allows few open "
+            f"files; raise the limit with `ulimit -n` for more"
+        )
+        return n_possible
+
+    def _start_workers(self, n_requests: int, n_workers: int) -> None:
+        """Start the workers; where no process can be started, one in this process."""
         self.queued = [0] * n_workers
         self.max_queued = MAX_QUEUED // n_workers
-        for index in range(n_workers):
-            n_threads = n_requests // n_workers + (index < n_requests % n_workers)
-            self.workers.append(self._start_worker(n_threads, WorkerNumber(index, n_workers)))
-        self.feeder.start()
+        try:
+            for index in range(n_workers):
+                n_threads = n_requests // n_workers + (index < n_requests % n_workers)
+                self.workers.append(self._start_worker(n_threads, WorkerNumber(index, n_workers)))
+        except OSError as error:
+            if n_workers == 1:
+                raise
+            self.notify(f"one process, not {n_workers}: no other could be started ({error})")
+            self._stop_workers()
+            self.workers.clear()
+            self._start_workers(n_requests, n_workers=1)
+        else:
+            self.started.set()
 
     def wait(self, timeout: float) -> bool:
         """Wait at most ``timeout`` seconds for the end; return whether there is still work."""
@@ -144,12 +181,22 @@ class _Run:
             self.ended = True
             self.changed.notify_all()
         self.patience.stop()
+        self.started.set()
+        self._stop_workers()
+        self.feeder.join()
+
+    def _stop_workers(self) -> None:
+        """Stop the workers, all at the same time as far as there are threads for that."""
         threads = []
         for worker in self.workers:
             thread = threading.Thread(target=worker.stop)
-            thread.start()
-            threads.append(thread)
-        for thread in (*threads, self.feeder):
+            try:
+                thread.start()
+            except RuntimeError:
+                worker.stop()
+            else:
+                threads.append(thread)
+        for thread in threads:
             thread.join()
 
     def _start_worker(self, n_threads: int, number: WorkerNumber) -> Worker | RemoteWorker:
@@ -171,6 +218,7 @@ class _Run:
 
     def _feed(self) -> None:
         """Hand the rows of the manifest that are not final to the workers."""
+        self.started.wait()
         for block in self.manifest.read_blocks():
             self.recent.clear()
             states = self._read_states([row.image_id for row in block])

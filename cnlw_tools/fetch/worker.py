@@ -28,6 +28,7 @@ from cnlw_tools.fetch.http import HttpClient
 from cnlw_tools.fetch.network import Network
 from cnlw_tools.fetch.options import FetchOptions
 from cnlw_tools.fetch.patience import Notice, Patience
+from cnlw_tools.fetch.resources import start_threads
 from cnlw_tools.fetch.schedule import FetchJob, Host, Schedule, back_off
 from cnlw_tools.fetch.wayback import archive_address, archive_failure
 from cnlw_tools.store.faults import MachineFault
@@ -86,6 +87,9 @@ class Worker:
             n_threads: as many requests are made at once
             report: is called by the threads
             number: which of several workers this is
+
+        Raises:
+            MachineFault: this machine allows no thread
         """
         self.ledger = ledger
         self.options = options
@@ -96,11 +100,15 @@ class Worker:
         self.patience = Patience(options.patience, report)
         rules = None if options.obey_robots else robots.ALLOW_ALL
         self.schedule = Schedule(options.per_host or n_threads, rules)
-        self.threads = []
-        for _ in range(n_threads):
-            thread = threading.Thread(target=self._run, daemon=True)
-            thread.start()
-            self.threads.append(thread)
+        threads = [threading.Thread(target=self._run, daemon=True) for _ in range(n_threads)]
+        self.threads = start_threads(threads)
+        if len(self.threads) < n_threads:
+            report(
+                Notice(
+                    f"{len(self.threads)} requests at once, not {n_threads}: this machine allows "
+                    "no more threads; raise the limit with `ulimit -u` for more"
+                )
+            )
 
     def add(self, job: FetchJob) -> None:
         """Add a job."""

@@ -122,7 +122,7 @@ def decoding_errors() -> Iterator[None]:
 def _reason(error: Exception) -> str:
     """Return what an error says on one line, without addresses in memory."""
     if isinstance(error, UnidentifiedImageError):
-        return "of no known format"
+        return "of no format that Pillow reads"
     text = _object_address.sub("the file", " ".join(str(error).split()))
     return text or type(error).__name__
 
@@ -249,10 +249,20 @@ def _decode_file(data: bytes, file: ImageFile.ImageFile, min_side: int | None) -
     else:
         if file.format == "PNG":
             check_png(data)
+        if file.format == "TIFF":
+            _check_tiff(file)
         match_transparency(file)
         file.load()
         image = file
     return turn_upright(to_rgb(image), read_orientation(file))
+
+
+def _check_tiff(file: ImageFile.ImageFile) -> None:
+    """Raise if strips are missing at the end of a TIFF, which Pillow would leave black."""
+    right = max((tile.extents[2] for tile in file.tile if tile.extents), default=0)
+    bottom = max((tile.extents[3] for tile in file.tile if tile.extents), default=0)
+    if right * bottom < file.width * file.height:
+        raise ValueError(f"truncated: it has {right} x {bottom} of its pixels")
 
 
 def _encode_file(data: bytes, storage: Storage) -> bytes:

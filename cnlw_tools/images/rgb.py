@@ -118,7 +118,7 @@ def _declared_range(image: Image.Image) -> tuple[float, float]:
     if image.mode == "F":
         return 0.0, 1.0
     raise ValueError(
-        f"its pixels are numbers of {image.mode!r}, and nothing says which is white: {REMEDY}"
+        f"its pixels are numbers of over 8 bits, and nothing says which is white: {REMEDY}"
     )
 
 

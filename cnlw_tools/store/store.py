@@ -314,12 +314,13 @@ class Ledger(Store):
         """Write the file of an image atomically; return its modification time in nanoseconds."""
         path = self.image_path(image_id, format)
         draft = Path(f"{self.folder}/{DRAFTS}/{os.getpid()}-{path.name}")
-        mtime = _write_file(draft, data)
-        try:
-            draft.replace(path)
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft.replace(path)
+        with _report_file_errors(self.folder):
+            mtime = _write_file(draft, data)
+            try:
+                draft.replace(path)
+            except FileNotFoundError:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                draft.replace(path)
         return mtime
 
 
@@ -379,9 +380,9 @@ def _write_file(path: Path, data: bytes) -> int:
             n_bytes = os.write(descriptor, remaining)
             remaining = remaining[n_bytes:]
         return os.fstat(descriptor).st_mtime_ns
-    except OSError as error:
+    except OSError:
         path.unlink()  # on a full disk every byte counts
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         os.close(descriptor)
 
@@ -418,6 +419,15 @@ def _connect(folder: Path, database: str) -> sqlite3.Connection:
             check_same_thread=False,
             uri=database.startswith("file:"),
         )
+
+
+@contextmanager
+def _report_file_errors(folder: Path) -> Iterator[None]:
+    """Name the folder in an error of the block, not a file: a full disk concerns all of them."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error
 
 
 @contextmanager

@@ -112,6 +112,40 @@ def test_truncated(encode):
             inspect_image(jpeg[:end])
 
 
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+def test_a_jpeg_with_a_hole(encode, options):
+    """A JPEG of which a part is missing is not ok, though it ends with an end marker."""
+    jpeg = encode("JPEG", 3, (500, 375), **options)
+    n = len(jpeg)
+    for damaged in (
+        jpeg[: n * 3 // 10] + b"\xff\xd9",
+        jpeg[: n // 3] + jpeg[n * 2 // 3 :],
+        jpeg[: n // 4] + bytes(n // 2) + jpeg[n * 3 // 4 :],
+    ):
+        with pytest.raises(FetchError, match="truncated"):
+            inspect_image(damaged)
+
+
+def test_a_png_without_its_end(encode):
+    """A PNG that lost its last bytes is not ok, though all of its pixels may be there."""
+    png = encode("PNG")
+    for lost in range(1, 25):
+        with pytest.raises(FetchError, match="truncated"):
+            inspect_image(png[:-lost])
+
+
+def test_transparent_pixels_are_white(encode):
+    """The fingerprint is that of the picture on white, as a build has it."""
+    icon = Image.new("RGBA", (40, 40))
+    icon.paste((0, 0, 0, 255), (10, 5, 30, 35))
+    on_white = Image.new("RGB", icon.size, "white")
+    on_white.paste((0, 0, 0), (10, 5, 30, 35))
+    out = io.BytesIO()
+    icon.save(out, "PNG")
+
+    assert inspect_image(out.getvalue()).fingerprint == pixels.fingerprint(on_white)
+
+
 def test_hostile_bytes(encode):
     """Random changes of a file give a picture or a FetchError, never another error."""
     rng = np.random.default_rng(0)

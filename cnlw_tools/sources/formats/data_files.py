@@ -155,6 +155,10 @@ def _choose_config(folder: Path, paths: Sequence[str], name: str) -> Config:
     if name:
         if name not in configs and any(path.startswith(f"{name}/") for path in paths):
             return Config(folder=name)
+        default = configs.pop("", None)  # of a card that declares none
+        if default is not None:
+            folders = {path.partition("/")[0] for path in paths if "/" in path}
+            configs = {key: Config(folder=key) for key in sorted(folders)} | {"default": default}
         return pick(configs, name, f"config or folder of {folder}")
     if len(configs) == 1:
         return next(iter(configs.values()))

@@ -47,7 +47,7 @@ def open_table_file(path: Path) -> TableFile:
         for number in range(file.num_row_groups):
             n_rows = file.metadata.row_group(number).num_rows
             chunks.append(Chunk(path, number, n_rows))
-        return TableFile(path, file.schema_arrow, chunks)
+        return TableFile(path, _decoded(file.schema_arrow), chunks)
 
 
 def read_column(file: TableFile, name: str) -> pa.ChunkedArray:
@@ -57,10 +57,13 @@ def read_column(file: TableFile, name: str) -> pa.ChunkedArray:
         ValueError: the file cannot be read
     """
     if not _is_arrow(file.path):
-        return read_table(file.path, [name], COPY_AGAIN)[name]
+        column = read_table(file.path, [name], COPY_AGAIN)[name]
+        with translate_errors(file.path, PARQUET):
+            column.validate(full=True)
+        return column
     with translate_errors(file.path, ARROW):
-        column = file.schema.get_field_index(name)
-        table = open_arrow(file.path, column).read_all()
+        position = file.schema.get_field_index(name)
+        table = open_arrow(file.path, position).read_all()
         table.validate(full=True)
         return table[name]
 
@@ -94,7 +97,13 @@ def _open_arrow(path: Path) -> TableFile:
         else:
             sizes = [len(reader.read_all())]
         chunks = [Chunk(path, number, n_rows) for number, n_rows in enumerate(sizes)]
-        return TableFile(path, reader.schema, chunks)
+        return TableFile(path, _decoded(reader.schema), chunks)
+
+
+def _decoded(schema: pa.Schema) -> pa.Schema:
+    """Return a schema all of whose names are UTF-8; else Arrow would raise when one is used."""
+    fields = [pa.field(field.name, field.type) for field in schema]
+    return pa.schema(fields, schema.metadata)
 
 
 def _is_arrow(path: Path) -> bool:

@@ -143,8 +143,18 @@ def test_a_folder_by_name(tmp_path):
     put_table(tmp_path / f"small/train{ONE}", BRIGHT)
 
     assert read_classes(tmp_path, config="small") == {"train": BRIGHT}
-    with pytest.raises(LookupError, match=r"unknown config or folder of .*'smal'"):
+    with pytest.raises(
+        LookupError,
+        match=r"unknown config or folder of .*'smal'. Did you mean 'small'\? .*: full, small, default",
+    ):
         find_data_files(tmp_path, "smal")
+
+
+def test_the_default_config(tmp_path):
+    """Where no card names configs, the only one is called default, as by `load_dataset`."""
+    put_table(tmp_path / "train.parquet", DARK)
+
+    assert read_classes(tmp_path, config="default") == {"train": DARK}
 
 
 def test_several_words(tmp_path):

@@ -93,6 +93,19 @@ def test_damaged_files(tmp_path, name, cut):
         HuggingFace(tmp_path).manifest()
 
 
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize(("old", "new"), [(b"tulip", b"tuli\xe9"), (b"label", b"labe\xe9")])
+def test_text_that_is_not_utf8(tmp_path, name, old, new):
+    """Names of columns or of classes that are not UTF-8 are an error that names the file."""
+    table = make_table(pa.array(WORDS)).replace_schema_metadata({})
+    WRITERS[name](table, tmp_path / name)
+    data = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(data.replace(old, new))
+
+    with pytest.raises(ValueError, match=rf"{name}: "):
+        HuggingFace(tmp_path).manifest()
+
+
 def test_feather_of_version_1(tmp_path):
     """The error for Feather of version 1 says what it is and what to do."""
     (tmp_path / "x.feather").write_bytes(b"FEA1" + bytes(100) + b"FEA1")
