@@ -7,10 +7,11 @@ Where the images lie decides, together with the words for splits (`split_names`)
     fold1/bus/1.jpg  fold2/bus/2.jpg             folders with folders of one name: ask
     flowers/rose/1.jpg  flowers/tulip/2.jpg      the only folder holds folders: ask
 
-A class folder may hold folders. One without an image is an error: if it were left out, the classes
-behind it would have other numbers.
+A class folder may hold folders, such as `images` in each. One without an image is an error: if it
+were left out, the classes behind it would have other numbers.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,8 @@ from cnlw_tools.sources.formats.listing import (
     printable,
 )
 from cnlw_tools.sources.formats.split_names import split_of_name
+
+NO_CLASS = re.compile(r"images?|imgs?|photos?|pictures?|jpe?gs?|data", re.IGNORECASE)
 
 Parts = tuple[str, ...]  # the names in the path of a folder
 
@@ -97,6 +100,8 @@ def _check_nesting(holders: Iterable[Parts], n_levels: int, place: Path) -> None
         if class_folder in holders_of_class[class_folder]:
             continue
         folder_name = parts[n_levels]
+        if NO_CLASS.fullmatch(folder_name):
+            continue
         other = class_of_folder.setdefault((*split, folder_name), class_folder)
         if other != class_folder:
             raise ValueError(

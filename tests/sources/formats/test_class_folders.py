@@ -70,6 +70,15 @@ def test_empty_folders(images, folders, error):
             read_class_folders(listing, Path("D"))
 
 
+def test_folders_of_images_in_each_class():
+    """A folder `images` in each class, as in Tiny ImageNet, is no class."""
+    images = [f"{split}/{name}/images/1.jpg" for split in ("train", "val") for name in ("a", "b")]
+
+    rows = read_class_folders(list_paths(images), Path("D"))
+
+    assert [row.class_name for row in rows] == ["a", "b", "a", "b"]
+
+
 def test_nothing():
     """A folder without an image has no rows; that is for the source to say."""
     assert read_class_folders(list_paths([], ["a"]), Path("D")) == []
