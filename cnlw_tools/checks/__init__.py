@@ -45,7 +45,8 @@ def _skip_without_opened_source(evidence: Evidence) -> str | None:
 
 
 def _skip_without_sources(evidence: Evidence) -> str | None:
-    return None if evidence.inputs.store else evidence.why_no_source()
+    inputs = evidence.inputs
+    return None if inputs.store or inputs.data_dir else evidence.why_no_source()
 
 
 def _skip_with_one_config(evidence: Evidence) -> str | None:

@@ -48,7 +48,8 @@ def card(evidence: Evidence) -> Iterator[Finding]:
     for name in evidence.card.configs:
         yield from _check_config(evidence, name)
     yield from _check_versions(evidence)
-    yield from _check_licence(evidence.card.dataset, block.get("license"))
+    if evidence.source == evidence.card.dataset:  # else they are the user's own images
+        yield from _check_licence(evidence.source, block.get("license"))
 
 
 def _check_loading(

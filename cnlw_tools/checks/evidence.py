@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cnlw_tools.builds.segments import Segment, cut_segments
 from cnlw_tools.card.metadata import BuildCard
+from cnlw_tools.checks.machine import raise_machine_fault
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.noise import Expected
 from cnlw_tools.plans.noise_inputs import outlier_label
@@ -119,6 +120,7 @@ class Evidence:
                 return f"no source reads images of {self.source}"
             return open_source(self.card.dataset, self.inputs, base)
         except (ValueError, OSError) as problem:
+            raise_machine_fault(problem, str(self.inputs.data_dir))
             return str(problem)
 
     def why_no_source(self) -> str | None:

@@ -17,6 +17,7 @@ OUR_FOLDERS = ("data/", "tables/")  # nobody else puts a file there
 PROGRAM_SUFFIXES = (".py", ".pyc", ".so")
 LOADER_FILES = (".huggingface.yaml", "dataset_infos.json")  # that `datasets` reads unasked
 HUB_FILES = {".gitattributes", ".gitignore", "LICENSE"}  # of any repository
+SYSTEM_FILES = {".DS_Store", "Thumbs.db", "desktop.ini"}  # that folders get by being looked at
 DELETE = "delete them"
 FINISH = "finish the build that left them"
 COPY_TABLES = "copy the tables of another build of the same data, or build anew"
@@ -35,7 +36,7 @@ def inventory(evidence: Evidence) -> Iterator[Finding]:
     expected |= {f"data/{name}" for name in evidence.card.shards}
     pictures = {f"samples_{config.recipe.noise}.png" for config in evidence.card.configs.values()}
     unknown = evidence.entries.keys() - expected - pictures - FOLDERS
-    drafts = {path for path in unknown if _name(path).startswith(TEMPORARY_PREFIX)}
+    drafts = {path for path in unknown if _is_litter(_name(path))}
     programs = {path for path in unknown if _is_program(path)}
     own = {path for path in unknown - drafts - programs if not path.startswith(OUR_FOLDERS)}
     surplus = unknown - drafts - programs - own
@@ -49,7 +50,7 @@ def inventory(evidence: Evidence) -> Iterator[Finding]:
             listed = abbreviate(sorted(paths))
             yield error(f"{message}: {listed}", ALL_FILES, len(paths), fix)
     for message, paths, fix in (
-        ("drafts of a killed build", drafts, f"{FINISH}, or delete them"),
+        ("drafts of a killed build, or of the system", drafts, f"{FINISH}, or delete them"),
         ("files that `cnlw build` did not write, and nothing proves", own - HUB_FILES, ""),
     ):
         if paths:
@@ -59,6 +60,11 @@ def inventory(evidence: Evidence) -> Iterator[Finding]:
 
 def _name(path: str) -> str:
     return path.rpartition("/")[2]
+
+
+def _is_litter(name: str) -> bool:
+    """Return whether no reader looks at a file of this name."""
+    return name.startswith((TEMPORARY_PREFIX, "._")) or name in SYSTEM_FILES
 
 
 def _is_program(path: str) -> bool:

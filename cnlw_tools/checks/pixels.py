@@ -53,22 +53,28 @@ def contents(evidence: Evidence) -> Iterator[Finding]:
 
 
 def source(evidence: Evidence) -> Iterator[Finding]:
-    """Every image is the one that the source has under its id."""
+    """Every image is the one that the source has under its id.
+
+    What could not be compared is a note; an error if the user said where it lies.
+    """
+    inputs = evidence.inputs
     for location, mismatch in sorted(evidence.source_mismatches.items()):
         yield error(mismatch.message, location)
     reason = evidence.why_no_source()
     if reason:
         message = f"images of {evidence.source} itself were not compared: {reason}"
-        yield note(message, ALL_CONFIGS, fix="give --data-dir")
+        report = error if inputs.data_dir else note
+        yield report(message, ALL_CONFIGS, fix="give the --data-dir that the build was made from")
     if evidence.uncompared:
         example = f"such as {min(evidence.uncompared)}: no source here has them"
-        fix = "give --data-dir" if evidence.inputs.store else "give --store"
+        fix = "give --data-dir" if inputs.store else "give --store"
         message = f"web images were not compared, {example}"
         yield note(message, ALL_CONFIGS, len(evidence.uncompared), fix)
     for name, reason in evidence.donors().items():
         if reason:
             message = f"images of donor {name} were not compared: {reason}"
-            yield note(message, ALL_CONFIGS, fix=f"give --donor {name}=DIR")
+            report = error if inputs.donors.get(name) else note
+            yield report(message, ALL_CONFIGS, fix=f"give --donor {name}=DIR")
 
 
 def plain(evidence: Evidence) -> Iterator[Finding]:

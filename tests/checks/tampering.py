@@ -467,6 +467,15 @@ def forged(name: str, change: Callable[[Rows], Any], *others: str) -> Any:
     return edit
 
 
+def other_source(folder: Path, *_: Any) -> None:
+    """Name another source of the images, which the digest of the rows does not cover."""
+    path = folder / "tables/base.parquet"
+    content = pq.read_table(path)
+    metadata_ = content.schema.metadata
+    changed = {key: value.replace(b"folder", b"attic") for key, value in metadata_.items()}
+    pq.write_table(content.replace_schema_metadata(changed), path)
+
+
 def renamed(names: tuple[str, ...]) -> Any:
     """Return a tamper that gives the classes other names, in tables and shards."""
 
@@ -829,6 +838,9 @@ TAMPERS: dict[str, Tamper] = {
     "a table is damaged": Tamper(
         lambda folder, *_: _cut(50)(folder / "tables/base.parquet"), is_recorded=False
     ),
+    "a source that nobody has, in the metadata of the tables": Tamper(
+        other_source, alone="nothing"
+    ),
     "a table as csv in its place": Tamper(
         lambda folder, *_: (folder / "tables/web.parquet").rename(folder / "tables/web.csv"),
         is_recorded=False,
@@ -848,6 +860,9 @@ TAMPERS: dict[str, Tamper] = {
     "another kind of noise": Tamper(claim_of_recipe(noise="symmetric"), is_recorded=False),
     "an unknown kind of noise": Tamper(text("noise: blue\n", "noise: purple\n"), is_recorded=False),
     "another dataset": Tamper(claim_of_build(dataset="flowers"), is_recorded=False),
+    "another name of the dataset everywhere": Tamper(
+        text(NAME, "flowers"), "nothing", "nothing", is_recorded=False
+    ),
     "another layout": Tamper(claim_of_build(layout="flat"), is_recorded=False),
     "another size of images": Tamper(text("size: null", "size: 32"), is_recorded=False),
     "another digest of a table": Tamper(
@@ -961,6 +976,9 @@ TAMPERS: dict[str, Tamper] = {
     ),
     "a draft of a killed build": Tamper(
         add("data/.aside-1-x.parquet"), "note", "note", is_recorded=False
+    ),
+    "a file of the system in data/": Tamper(
+        add("data/.DS_Store"), "note", "note", is_recorded=False
     ),
     "another sample picture": Tamper(
         picture(lambda path: path.write_bytes(path.with_name("samples_blue.png").read_bytes())),
