@@ -21,6 +21,7 @@ JPEG_SIGNATURE = b"\xff\xd8\xff"
 JPEG_END = b"\xff\xd9"
 JPEG_SCAN, JPEG_COMMENT = 0xDA, 0xFE  # markers
 JPEG_FRAMES = {0xC0, 0xC1, 0xC2}  # markers that begin the sizes of a picture
+JPEG_CHANNELS = b"\3"  # their number, for colours
 JPEG_APPLICATIONS = range(0xE0, 0xF0)
 JFIF = b"JFIF\0"
 BLOCK = 8  # pixels of a side
@@ -71,7 +72,7 @@ def _surplus_of_jpeg(data: bytes) -> Iterator[str]:
             yield f"a segment APP{marker - JPEG_APPLICATIONS[0]}"
         if marker == JPEG_COMMENT:
             yield "a comment"
-        if marker in JPEG_FRAMES and data[content + 5] != 3:
+        if marker in JPEG_FRAMES and data[content + 5 : content + 6] != JPEG_CHANNELS:
             yield "pixels that are not 8-bit RGB"
         start += 2 + length
     end = data.find(JPEG_END, start)

@@ -44,6 +44,7 @@ from cnlw_tools.store.store import Row, open_ledger
 CLASSES = ("ant", "bee", "cat", "dog")
 TRAIN, VALIDATION, WEB = 10, 2, 10  # images of each class
 SIDE = 16  # pixels
+MODES = {2: "L", 3: "CMYK", 4: "RGBA", 6: "P"}  # by the number of an image: not stored as they come
 NAME = "toys"
 LICENCE = "cc-by-4.0"
 RECIPES = (("red", [20, 40]), ("blue", [40]))
@@ -86,7 +87,7 @@ def make_lab(folder: Path, seed: int = 0) -> Lab:
             for i in range(count):
                 path = lab.data_dir / split / name / f"{i}.{'jpg' if i % 2 else 'png'}"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(_picture(draw, "JPEG" if i % 2 else "PNG"))
+                path.write_bytes(_picture(draw, "JPEG" if i % 2 else "PNG", MODES.get(i, "RGB")))
     import_source("folder", lab.data_dir, NAME, lab.root)
     web: Rows = []
     with open_ledger(lab.store) as ledger:
@@ -107,11 +108,9 @@ def make_lab(folder: Path, seed: int = 0) -> Lab:
     return lab
 
 
-def _picture(draw: Draw, kind: str) -> bytes:
-    out = BytesIO()
-    pixels = draw.integers(0, 240, (4, 4, 3), np.uint8)
-    Image.fromarray(pixels).resize((SIDE, SIDE)).save(out, kind, quality=90)
-    return out.getvalue()
+def _picture(draw: Draw, kind: str, mode: str = "RGB") -> bytes:
+    colours = Image.fromarray(draw.integers(0, 240, (4, 4, 3), np.uint8))
+    return encode(colours.resize((SIDE, SIDE)).convert(mode), kind, quality=90)
 
 
 def _ledger_row(ledger: Any, image_id: str, uri: str, data: bytes) -> Row:
@@ -789,7 +788,9 @@ TAMPERS: dict[str, Tamper] = {
     "a web image as WebP": Tamper(image(lossless("WEBP"), True), alone="note"),
     "a web image as TIFF": Tamper(image(lossless("TIFF"), True), alone="note"),
     "a web image as BMP": Tamper(image(lossless("BMP"), True), alone="note"),
-    "an own image encoded again": Tamper(image(lambda data: png(pixels(data)), False)),
+    "an own image encoded again as JPEG": Tamper(
+        image(lambda data: encode(Image.fromarray(pixels(data)), "JPEG"), False)
+    ),
     "an image cut off by 20 bytes": Tamper(image(lambda data: data[:-20], False)),
     "half of an image": Tamper(image(lambda data: data[: len(data) // 2], True)),
     "an image without bytes": Tamper(image(lambda _: b"", True)),
