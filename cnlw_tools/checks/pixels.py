@@ -64,7 +64,7 @@ def source(evidence: Evidence) -> Iterator[Finding]:
     if reason:
         message = f"images of {evidence.source} itself were not compared: {reason}"
         report = error if inputs.data_dir else note
-        yield report(message, ALL_CONFIGS, fix="give the --data-dir that the build was made from")
+        yield report(message, ALL_CONFIGS, fix="give --data-dir")
     if evidence.uncompared:
         example = f"such as {min(evidence.uncompared)}: no source here has them"
         fix = "give --data-dir" if inputs.store else "give --store"
