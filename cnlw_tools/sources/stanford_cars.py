@@ -58,9 +58,9 @@ class StanfordCars(ImageFiles):
         super().__init__(data_dir)
         self.options = options or SourceOptions()
         inner = self.data_dir / "stanford_cars"  # also the name of a folder of the release
-        has_images = any((inner / name).is_dir() for name in IMAGE_FOLDERS)
-        self.folder = inner if has_images else self.data_dir
-        has_parquet = any(path.endswith(".parquet") for path in list_files(self.data_dir))
+        self.folder = inner if _has_images(inner) else self.data_dir
+        paths = [] if _has_images(self.folder) else list_files(self.data_dir)
+        has_parquet = any(path.lower().endswith(".parquet") for path in paths)
         self._parquet = HuggingFace(data_dir, self.options) if has_parquet else None
         for option, value in self.options.as_block().items():
             if not has_parquet:
@@ -171,6 +171,11 @@ class StanfordCarsCrop(StanfordCars):
     @cached_property
     def _boxes(self) -> dict[str, tuple[int, int, int, int]]:
         return {car.path: car.box for car in self._cars}
+
+
+def _has_images(folder: Path) -> bool:
+    """Return whether a folder has the devkit's images, beside which Parquet files do not count."""
+    return any((folder / name).is_dir() for name in IMAGE_FOLDERS)
 
 
 def read_annotations(path: Path, folder: str, split: str) -> list[Car]:

@@ -98,6 +98,15 @@ def test_parquet_with_other_class_lists(tmp_path):
     assert words == [*names, names[2], names[0]]
 
 
+def test_parquet_beside_the_images(lay_out):
+    """A Parquet file of something else beside the devkit's images changes nothing."""
+    folder = lay_out("stanford_cars")
+    rows = read_rows(StanfordCars(folder))
+    put_table(folder / "notes.parquet", ["bright"])
+
+    assert read_rows(StanfordCars(folder)) == rows
+
+
 def test_choices_for_parquet_alone(lay_out):
     """The devkit has no choice of config, split or column; the error says so."""
     with pytest.raises(ValueError, match=r"a choice of config \(here 'full'\).*leave it out"):
