@@ -92,7 +92,8 @@ def decode(data: bytes, min_side: int | None = None) -> Image.Image:
         ValueError: the bytes are not an image, or a part of it is missing
     """
     with decoding_errors(), Image.open(BytesIO(data)) as file:
-        return _decode_file(data, file, min_side)
+        image = _decode_file(data, file, min_side)
+        return turn_upright(image, read_orientation(file))
 
 
 def read_format(data: bytes) -> str:
@@ -206,11 +207,10 @@ def picture_digest(picture: Picture) -> str:
     Raises:
         ValueError: the bytes are not an image, or a part of it is missing
     """
-    if isinstance(picture, bytes):
-        with decoding_errors(), Image.open(BytesIO(picture)) as file:
-            if is_plain_rgb(file):
-                return sha256(picture).hexdigest()
-    return pixel_digest(decode_picture(picture))
+    if not isinstance(picture, bytes):
+        return pixel_digest(decode_picture(picture))
+    image, is_plain = _decode_to_store(picture)
+    return sha256(picture).hexdigest() if is_plain else pixel_digest(image)
 
 
 def has_digest(picture: Picture, digest: str) -> bool:
@@ -241,7 +241,7 @@ def fingerprint(image: Image.Image) -> bytes:
 
 
 def _decode_file(data: bytes, file: ImageFile.ImageFile, min_side: int | None) -> Image.Image:
-    """Decode a file that is open."""
+    """Decode a file that is open to RGB, as its pixels lie."""
     if file.format in PROGRAMS:
         raise ValueError(f"{file.format} files are drawings: convert it to PNG")
     if file.format in ("JPEG", "MPO"):
@@ -254,7 +254,31 @@ def _decode_file(data: bytes, file: ImageFile.ImageFile, min_side: int | None) -
         match_transparency(file)
         file.load()
         image = file
-    return turn_upright(to_rgb(image), read_orientation(file))
+    return to_rgb(image)
+
+
+def _decode_to_store(data: bytes, min_side: int | None = None) -> tuple[Image.Image, bool]:
+    """Decode a file; also return whether it may be stored as it came, if not resized."""
+    with decoding_errors(), Image.open(BytesIO(data)) as file:
+        is_plain = is_plain_rgb(file)
+        image = _decode_file(data, file, min_side)
+        is_plain = is_plain and _is_turned_by_all(file)
+        return turn_upright(image, read_orientation(file)), is_plain
+
+
+def _is_turned_by_all(file: Image.Image) -> bool:
+    """Return whether other readers, such as `datasets`, can turn a file as its EXIF data say.
+
+    They stop where EXIF data cannot be read, or not be written without the orientation. Pillow
+    reads EXIF data once, so nothing may have asked for them before.
+    """
+    try:
+        exif = file.getexif()
+        if exif.get(ORIENTATION_TAG) in TRANSPOSITIONS:
+            exif.tobytes()
+    except Exception:  # noqa: BLE001, EXIF may be anything
+        return False
+    return True
 
 
 def _check_tiff(file: ImageFile.ImageFile) -> None:
@@ -269,9 +293,7 @@ def _encode_file(data: bytes, storage: Storage) -> bytes:
     """Decode, resize and encode a file, or return it unchanged if nothing needs to change."""
     size = storage.size
     min_side = 2 * size if size and storage.resize == "squash" else None
-    with decoding_errors(), Image.open(BytesIO(data)) as file:
-        is_plain = is_plain_rgb(file)
-        image = _decode_file(data, file, min_side)
+    image, is_plain = _decode_to_store(data, min_side)
     resized = resize(image, size, storage.resize) if size else image
     if resized.size == image.size:
         return data if is_plain else _encode_png(image)

@@ -29,7 +29,6 @@ from cnlw_tools.dataset.dataset import (
     read_dataset,
     require_base_manifest,
 )
-from cnlw_tools.images.pixels import decode_picture
 from cnlw_tools.recipe.inputs import ImageSource, Inputs
 from cnlw_tools.registry import suggest
 from cnlw_tools.sources import (
@@ -39,7 +38,7 @@ from cnlw_tools.sources import (
     open_donor_images,
     white_noise,
 )
-from cnlw_tools.sources.composite import Reader
+from cnlw_tools.sources.composite import Reader, read_pixels
 
 IMAGES_PER_CLASS = 200  # that a class's mean is made of
 SIDE = 4  # pixels of a thumbnail
@@ -159,7 +158,7 @@ def find_nearest_classes(
 
 def thumbnail(reader: Reader, image_id: str) -> Floats:
     """Return the (48,) colours of an image of 4 x 4 pixels, from 0 to 255."""
-    image = decode_picture(reader.read(image_id))
+    image = read_pixels(reader, image_id)
     small = image.resize((SIDE, SIDE), Image.Resampling.BOX)
     return np.asarray(small, np.float64).ravel()
 

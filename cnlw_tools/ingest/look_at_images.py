@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from cnlw_tools.dataset.tables import ManifestInfo
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.job import Job
-from cnlw_tools.images.pixels import decode, picture_digest
+from cnlw_tools.images.pixels import picture_digest
 from cnlw_tools.sources import Source, open_new_source
 from cnlw_tools.store.faults import find_fault
 
@@ -73,10 +73,7 @@ def _look_at_part(job: LookJob, ids: Sequence[str]) -> ImageReport:
     report = ImageReport()
     for image_id in ids:
         try:
-            picture = source.read(image_id)
-            if isinstance(picture, bytes):
-                decode(picture)
-            report.digests[image_id] = picture_digest(picture)
+            report.digests[image_id] = picture_digest(source.read(image_id))
         except (LookupError, ValueError, OSError, MemoryError) as error:
             fault = find_fault(error)
             if fault:

@@ -24,7 +24,7 @@ from cnlw_tools.dataset.dataset import (
 )
 from cnlw_tools.dataset.tables import ManifestInfo, with_info
 from cnlw_tools.executor import SERIAL, Executor
-from cnlw_tools.images.pixels import decode_picture, fingerprint
+from cnlw_tools.images.pixels import fingerprint
 from cnlw_tools.ingest.donors import read_donors
 from cnlw_tools.noise import NOISE
 from cnlw_tools.plans.noise_inputs import has_outlier_class
@@ -40,7 +40,7 @@ from cnlw_tools.sources import (
     read_source_info,
 )
 from cnlw_tools.sources.base import LocalSource
-from cnlw_tools.sources.composite import Reader
+from cnlw_tools.sources.composite import Reader, read_pixels
 from cnlw_tools.store.exclusions import find_exclusions
 from cnlw_tools.store.store import Store
 
@@ -168,7 +168,7 @@ def _fingerprint_part(source: Reader, ids: Sequence[str]) -> NDArray[np.uint8]:
     """Return the (n, 16) fingerprints of images."""
     fingerprints = []
     for image_id in ids:
-        image = decode_picture(source.read(image_id))
+        image = read_pixels(source, image_id)
         fingerprints.append(fingerprint(image))
     data = b"".join(fingerprints)
     return np.frombuffer(data, np.uint8).reshape(-1, FINGERPRINT_BYTES)

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.job import Job
-from cnlw_tools.images.pixels import decode_picture, resize
+from cnlw_tools.images.pixels import resize
 from cnlw_tools.recipe.inputs import ImageSource, Inputs
 from cnlw_tools.sources import open_images
+from cnlw_tools.sources.composite import read_pixels
 
 IMAGES_PER_TASK = 1000
 CHANNELS = 3
@@ -81,13 +82,7 @@ def _run_task(job: _ThumbnailJob, task: _Task) -> tuple[int, Features]:
 
 
 def _make_thumbnail(job: _ThumbnailJob, image_id: str) -> Features:
-    picture = _source(job).read(image_id)
-    try:
-        image = decode_picture(picture)
-    except ValueError as error:
-        raise ValueError(
-            f"image {image_id!r} of {job.dataset}: {error}: replace the file"
-        ) from error
+    image = read_pixels(_source(job), image_id)
     pixels = np.asarray(resize(image, job.size, "squash"), np.float32)
     return pixels.ravel() / 127.5 - 1
 

@@ -6,7 +6,9 @@ An image of a donor has an id that begins with the donor's name and a slash.
 from collections.abc import Mapping
 from typing import Protocol
 
-from cnlw_tools.images.pixels import Picture
+from PIL import Image
+
+from cnlw_tools.images.pixels import Picture, decode_picture
 
 
 class Reader(Protocol):
@@ -15,6 +17,20 @@ class Reader(Protocol):
     def read(self, image_id: str) -> Picture:
         """Return one image."""
         ...
+
+
+def read_pixels(reader: Reader, image_id: str) -> Image.Image:
+    """Return an image in 8-bit RGB.
+
+    Raises:
+        LookupError, OSError: there is no such image, or it cannot be read
+        ValueError: it is not an image, or a part of it is missing; the message names it
+    """
+    picture = reader.read(image_id)
+    try:
+        return decode_picture(picture)
+    except ValueError as error:
+        raise ValueError(f"image {image_id!r}: {error}: replace the file") from error
 
 
 class StoreReader(Reader, Protocol):

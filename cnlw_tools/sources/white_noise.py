@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnlw_tools import prng
-from cnlw_tools.images.pixels import decode_picture
 from cnlw_tools.recipe.inputs import ImageSource
 from cnlw_tools.sources.base import make_manifest
+from cnlw_tools.sources.composite import read_pixels
 
 SAMPLE_SIZE = 1000
 DISTRIBUTION_OF_DONOR = {"white": "gaussian", "white_uniform": "uniform"}
@@ -109,7 +109,7 @@ def _measure_images(source: ImageSource, ids: list[str]) -> tuple[str, Floats, F
     total = np.zeros(3)
     total_of_squares = np.zeros(3)
     for image_id in ids:
-        image = decode_picture(source.read(image_id))
+        image = read_pixels(source, image_id)
         sizes[f"{image.width}x{image.height}"] += 1
         pixels = np.asarray(image, np.float64).reshape(-1, 3)
         n_pixels += len(pixels)

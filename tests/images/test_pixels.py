@@ -6,6 +6,7 @@ import re
 import struct
 import zlib
 from contextlib import suppress
+from hashlib import sha256
 from io import BytesIO
 from itertools import combinations
 from unittest import mock
@@ -22,6 +23,8 @@ from cnlw_tools.images.pixels import (
     decode,
     encode_picture,
     fingerprint,
+    has_digest,
+    picture_digest,
     pixel_digest,
     resize,
 )
@@ -276,6 +279,46 @@ def test_pixel_digest():
     assert pixel_digest(decode(encoded(image, "PNG"))) == pixel_digest(image)
     assert pixel_digest(image) != pixel_digest(noise(seed=1))
     assert pixel_digest(image.convert("L")) == pixel_digest(image.convert("L").convert("RGB"))
+
+
+def test_picture_digest():
+    """The sha256 of a manifest is that of what a build stores: the file, or else its RGB pixels."""
+    image = noise()
+    plain, grey = encoded(image, "PNG"), encoded(image.convert("L"), "PNG")
+    stored = encode_picture(grey, Storage())
+
+    assert picture_digest(plain) == sha256(plain).hexdigest()
+    assert picture_digest(grey) == pixel_digest(decode(stored)) == picture_digest(decode(grey))
+    assert picture_digest(image) == pixel_digest(image)
+    for digest in (sha256(grey).hexdigest(), picture_digest(grey)):
+        assert has_digest(grey, digest)
+        assert not has_digest(plain, digest)
+        assert not has_digest(b"no image", digest)
+
+
+@pytest.mark.filterwarnings("ignore")  # of Pillow, about EXIF
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    ("sound", "spoilt"),
+    [(b"MM\0*", b"????"), (b"MM\0*", b"MM\x88*"), (b"\x01\x0f\0\2", b"\x01\x0f\0\3")],
+)
+def test_exif_that_stops_other_readers(format, sound, spoilt):
+    """An image whose EXIF data stop `datasets` is stored without them, though it decodes here."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010F] = "maker"
+    whole = encoded(noise(), format, exif=exif)
+    raw = whole.replace(sound, spoilt, 1)
+    if format == "PNG":
+        start = raw.index(b"eXIf")
+        end = raw.index(b"IDAT") - 8
+        raw = raw[:end] + struct.pack(">I", zlib.crc32(raw[start:end])) + raw[end + 4 :]
+    stored = encode_picture(raw, Storage())
+
+    with Image.open(BytesIO(stored)) as image:
+        assert not image.getexif()
+        assert image.tobytes() == decode(raw).tobytes()
+    assert encode_picture(whole, Storage()) is whole
 
 
 def differing_bits(a, b):
