@@ -121,10 +121,10 @@ def download_inputs(name: str, inputs: Inputs) -> Inputs:
     """Return inputs whose images lie here: a dataset of the Hub is downloaded, all at one commit.
 
     Raises:
-        LookupError: there is no such source
         ValueError, OSError: the images are neither here nor on the Hub
     """
-    if inputs.data_dir is None or inputs.data_dir.exists():
+    is_here = inputs.data_dir is None or inputs.data_dir.exists()
+    if is_here or not has_source(name, inputs):
         return inputs
     source = open_source(name, inputs)
     return replace(inputs, data_dir=getattr(source, "data_dir", inputs.data_dir))
