@@ -123,7 +123,7 @@ def decoding_errors() -> Iterator[None]:
 def _reason(error: Exception) -> str:
     """Return what an error says on one line, without addresses in memory."""
     if isinstance(error, UnidentifiedImageError):
-        return "of no format that Pillow reads"
+        return "damaged, or of no format that Pillow reads"
     text = _object_address.sub("the file", " ".join(str(error).split()))
     return text or type(error).__name__
 
