@@ -25,7 +25,7 @@ from cnlw_tools.builds.shards import WriteJob, write_shards
 from cnlw_tools.builds.staging import locked_folder
 from cnlw_tools.card import render, sample_grid
 from cnlw_tools.card.metadata import CARD, BuildCard, ConfigCard, read_card
-from cnlw_tools.dataset import dataset, table_io
+from cnlw_tools.dataset import dataset, table_io, tables
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.images.pixels import Storage
@@ -124,18 +124,15 @@ def _reject_addresses(data: Dataset) -> None:
     Raises:
         ValueError: an annotator, or another text of a vote, has an @ in it
     """
-    for name in data.votes.column_names:
-        column = data.votes[name]
-        if name != "image_id" and table_io.is_text(column.type):
-            is_address = pc.match_substring(column.cast(pa.string()), "@")
-            table_io.reject_bad_rows(
-                f"annotations/{data.name}/votes.parquet",
-                name,
-                pc.fill_null(is_address, False).to_numpy(),
-                column,
-                "a build would publish this e-mail address. Fix: import this file once more with "
-                "`cnlw votes import`, which makes numbers of annotators; drop other such columns",
-            )
+    for column, has_address in tables.find_addresses(data.votes).items():
+        table_io.reject_bad_rows(
+            f"annotations/{data.name}/votes.parquet",
+            column,
+            has_address,
+            data.votes[column],
+            "a build would publish this e-mail address. Fix: import this file once more with "
+            "`cnlw votes import`, which makes numbers of annotators; drop other such columns",
+        )
 
 
 def _draw_plans(recipe: Recipe, data: Dataset, progress: Progress) -> dict[str, pa.Table]:

@@ -63,7 +63,11 @@ CHECKS: tuple[Check, ...] = (
         _skip_without_plans,
     ),
     Check("hashes", "every shard exists and is unchanged", files.hashes),
-    Check("tables", "the tables of the dataset exist and are unchanged", files.tables),
+    Check(
+        "tables",
+        "the tables of the dataset exist, are unchanged and hold no e-mail addresses",
+        files.tables,
+    ),
     Check(
         "pictures",
         "the sample pictures show images of the build",

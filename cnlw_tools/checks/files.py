@@ -8,6 +8,7 @@ from cnlw_tools.builds import parquet
 from cnlw_tools.card.metadata import CARD
 from cnlw_tools.checks.evidence import Evidence, ShardContent
 from cnlw_tools.checks.finding import Finding, abbreviate, error, note
+from cnlw_tools.dataset.tables import find_addresses
 from cnlw_tools.files import TEMPORARY_PREFIX
 
 ALL_FILES = "all files"
@@ -20,6 +21,7 @@ HUB_FILES = {".gitattributes", ".gitignore", "LICENSE"}  # of any repository
 SYSTEM_FILES = {".DS_Store", "Thumbs.db", "desktop.ini"}  # that folders get by being looked at
 DELETE = "delete them"
 FINISH = "finish the build that left them"
+IMPORT_VOTES = "make numbers of annotators by `cnlw votes import`, and build anew"
 COPY_TABLES = "copy the tables of another build of the same data, or build anew"
 RUN_AGAIN = "run the same `cnlw build` again"
 KEY_COLUMNS = ("image_id", "label")  # in which the rows of a shard are compared with its segment
@@ -109,7 +111,7 @@ def hashes(evidence: Evidence) -> Iterator[Finding]:
 
 
 def tables(evidence: Evidence) -> Iterator[Finding]:
-    """The tables can be read and have the digests that the card records."""
+    """The tables can be read, have the digests that the card records, and name no annotator."""
     if evidence.dataset is None:
         yield error(evidence.tables_error, "tables/", fix=COPY_TABLES)
         return
@@ -118,6 +120,10 @@ def tables(evidence: Evidence) -> Iterator[Finding]:
         if digests.get(name) != recorded.get(name):
             message = "its digest is not the one on the card"
             yield error(message, f"tables/{name}", fix=COPY_TABLES)
+    for column, has_address in find_addresses(evidence.dataset.votes).items():
+        if has_address.any():
+            message = f"e-mail addresses in column {column!r}: do not publish this build"
+            yield error(message, "tables/votes", int(has_address.sum()), IMPORT_VOTES)
 
 
 def schema(evidence: Evidence) -> Iterator[Finding]:

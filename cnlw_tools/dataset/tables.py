@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cnlw_tools.dataset.table_io import (
     INFO_KEY,
     cast_column,
+    is_text,
     read_table,
     reject_bad_rows,
     reject_duplicates,
@@ -240,6 +241,19 @@ def check_candidates(
         remedy,
     )
     return votes
+
+
+def find_addresses(votes: pa.Table) -> dict[str, NDArray[np.bool_]]:
+    """Return which votes have an @ in a column of text other than the image id, by column.
+
+    Builds are published, and an annotator's e-mail address should not be.
+    """
+    has_address = {}
+    for name in votes.column_names:
+        if name != "image_id" and is_text(votes.schema.field(name).type):
+            has_sign = pc.match_substring(votes[name].cast(STRING), "@")
+            has_address[name] = pc.fill_null(has_sign, False).to_numpy()
+    return has_address
 
 
 def read_plan(path: Path) -> pa.Table:

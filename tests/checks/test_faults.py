@@ -374,6 +374,23 @@ def test_a_card_that_is_none_is_no_build(copy: Path, text: str) -> None:
         list(validate(collect_evidence(copy)))
 
 
+def test_addresses_of_annotators_are_a_finding(copy: Path) -> None:
+    """A build of an earlier version may hold e-mail addresses; it should not be published."""
+    path = copy / "tables/votes.parquet"
+    votes = pq.read_table(path)
+    column = votes.column_names.index("annotator")
+    names = ["ann@lab.example", *votes["annotator"].to_pylist()[1:]]
+    tables.write_parquet(
+        votes.set_column(column, votes.schema.field(column), pa.array(names)), path
+    )
+    recorded_anew(copy)
+
+    (finding,) = told(copy, "tables")
+
+    assert ("error", "tables/votes", 1) == (finding.severity, finding.location, finding.count)
+    assert "e-mail addresses in column 'annotator'" in finding.message
+
+
 def test_tables_that_cannot_be_read_are_a_finding(copy: Path) -> None:
     """The checks that need no tables still run."""
     (copy / "tables" / "base.parquet").write_bytes(b"nothing")
