@@ -65,7 +65,7 @@ def import_source(
         ValueError: the name is not allowed or taken, or images cannot be used
         OSError: the images are not in the folder
     """
-    _check_name(name)
+    _check_arguments(name, skip_broken, list_broken)
     source = open_new_source(ManifestInfo(source_name, options or SourceOptions()), data_dir)
     info = ManifestInfo(source_name, options_of(source))
     empty = dataset.empty_dataset(name, source.classes())
@@ -84,8 +84,13 @@ def import_source(
     return Import(imported, report.broken, left_out(source))
 
 
-def _check_name(name: str) -> None:
-    """Raise if a dataset may not have this name."""
+def _check_arguments(name: str, skip_broken: Path | None, list_broken: Path | None) -> None:
+    """Raise if a dataset may not have this name, or if there are two lists of broken images."""
+    if skip_broken and list_broken:
+        raise ValueError(
+            f"{skip_broken}, {list_broken}: both would list the images that cannot be used: "
+            "give one of --skip-broken and --list-broken"
+        )
     if not DATASET_NAME.fullmatch(name):
         raise ValueError(
             f"dataset {name!r}: give a name of small letters, digits, - and _ with --as"

@@ -86,13 +86,20 @@ class CheckedSource:
             LookupError, OSError: there is no such image, or it cannot be read
             ValueError: it is not the image that the manifest was made from
         """
-        picture = self.source.read(image_id)
+        place = getattr(self.source, "data_dir", "its source")
+        return self.check(image_id, self.source.read(image_id), place)
+
+    def check(self, image_id: str, picture: Picture, place: Path | str) -> Picture:
+        """Return an image after comparing it with the manifest; ``place`` is where it comes from.
+
+        Raises:
+            ValueError: it is not the image that the manifest was made from
+        """
         expected = self._digests.find(f"{self.prefix}{image_id}") if self._digests else None
         if expected is None or has_digest(picture, expected):
             return picture
-        folder = getattr(self.source, "data_dir", "its source")
         raise ValueError(
-            f"image {image_id!r} of {folder} is not the one that {self.manifest_path} has the "
+            f"image {image_id!r} of {place} is not the one that {self.manifest_path} has the "
             "sha256 of: give the folder that was imported, or import this one under another name "
             "with `cnlw import`"
         )

@@ -9,6 +9,7 @@ from typing import Protocol
 from PIL import Image
 
 from cnlw_tools.images.pixels import Picture, decode_picture
+from cnlw_tools.sources.checked import CheckedSource
 
 
 class Reader(Protocol):
@@ -64,12 +65,16 @@ class CompositeReader:
         Raises:
             LookupError: there is no such image, or no reader that could have it
             OSError: it is missing or cannot be read
+            ValueError: it is not the image that the manifest of the dataset was made from
         """
         donor, _, donor_id = image_id.partition("/")
         if donor_id and donor in self.donors:
             return self.donors[donor].read(donor_id)
         if self.store is not None and self.store.has_image(image_id):
-            return self.store.read(image_id)
+            picture = self.store.read(image_id)
+            if isinstance(self.source, CheckedSource):  # another dataset's store has ids of ours
+                self.source.check(image_id, picture, "the store of web images")
+            return picture
         if self.source is None:
             raise LookupError(
                 f"image {image_id!r}: the source of the dataset is not given: use --data-dir"

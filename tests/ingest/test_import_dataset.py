@@ -381,3 +381,53 @@ def test_an_import_that_is_interrupted_writes_nothing(tmp_path: Path) -> None:
 
     assert not (tmp_path / "manifests").exists()
     assert run_import(tmp_path, folder).exit_code == 0
+
+
+def test_a_donor_is_tied_to_its_images(tmp_path: Path, cifar: Path) -> None:
+    """Images that an imported dataset lends are compared with its manifest, and in a build."""
+    folder, out = class_folders(tmp_path / "images"), tmp_path / "out"
+    run_import(tmp_path, folder)
+    import_source("cifar10", cifar, "digits", tmp_path)
+    words = ["--dataset", "digits", "--root", tmp_path, "--data-dir", cifar, "--workers", 1]
+    noise = ["--noise", "openset", "--level", 3, "--donor", f"flowers={folder}"]
+    built = run("build", *words, *noise, "--out", out)
+    right = validate(out, "--data-dir", cifar, "--donor", f"flowers={folder}")
+    for path in folder.rglob("*.jpg"):
+        put(path, draw_jpeg(7000 + len(path.read_bytes())))
+
+    built_again = run("build", *words, *noise, "--out", tmp_path / "again")
+    wrong = validate(out, "--data-dir", cifar, "--donor", f"flowers={folder}")
+
+    assert built.exit_code == 0, built.output
+    assert right == (0, [])
+    assert built_again.exit_code == 1
+    assert "manifests/flowers/base.parquet has the sha256 of" in built_again.output
+    assert wrong[0] == 1
+    assert {finding["check"] for finding in wrong[1]} == {"source"}
+
+
+def test_a_donor_is_not_called_like_a_class_folder(tmp_path: Path) -> None:
+    """An id of one's own that begins like those of a donor could be read from the donor."""
+    folder = class_folders(tmp_path / "images")
+    run_import(tmp_path, folder)
+    import_source("folder", folder, "rose", tmp_path)
+
+    result = run_build(
+        tmp_path, folder, tmp_path / "out", "--noise", "openset", "--level", 10,
+        "--donor", f"rose={folder}",
+    )  # fmt: skip
+
+    assert result.exit_code == 1
+    assert "its image rose/0.jpg could be one of the donor rose" in result.output
+
+
+def test_broken_images_are_listed_in_one_file(tmp_path: Path) -> None:
+    """One option lists them and goes on, the other lists them and stops; both at once is an error."""
+    folder = class_folders(tmp_path / "images")
+
+    result = run_import(
+        tmp_path, folder, "--skip-broken", tmp_path / "a.csv", "--list-broken", tmp_path / "b.csv"
+    )
+
+    assert result.exit_code == 1
+    assert "give one" in result.output
