@@ -1,12 +1,14 @@
 """Checks of the tables against what they were made from: class names, labels and splits."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, abbreviate, error, note
+from cnlw_tools.checks.machine import raise_machine_fault
 from cnlw_tools.dataset import tables
 from cnlw_tools.files import default_root
 from cnlw_tools.plans.noise_inputs import has_outlier_class
@@ -51,9 +53,10 @@ def classes(evidence: Evidence) -> Iterator[Finding]:
 def _source_classes(evidence: Evidence) -> tuple[str, ...] | None:
     """Return the class names of the open source, or of the package; none if neither has any."""
     source = evidence.opened_source
-    if isinstance(source, str):
-        return _package_classes(evidence.source)
-    return source.classes()
+    if not isinstance(source, str):
+        with suppress(ValueError, LookupError, OSError):  # the check `manifest` says why
+            return source.classes()
+    return _package_classes(evidence.source)
 
 
 def _package_classes(source: str) -> tuple[str, ...] | None:
@@ -70,6 +73,7 @@ def manifest(evidence: Evidence) -> Iterator[Finding]:
     try:
         original = source.manifest()
     except (ValueError, LookupError, OSError) as problem:
+        raise_machine_fault(problem, f"the images of {evidence.source}")
         yield note(f"labels were not compared with {evidence.source}: {problem}", BASE)
         return
     position = pc.index_in(base["image_id"], original["image_id"].combine_chunks())
