@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     "--list-broken",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="List images that cannot be decoded in this csv file; they are an error all the same.",
+    help="List images that cannot be decoded in this csv file; they remain an error.",
 )
 @click.option("--config", default="", metavar="NAME", help="Which config, or folder, of several.")
 @click.option("--image-column", default="", metavar="NAME", help="The column of images.")
