@@ -14,6 +14,7 @@ from cnlw_tools.dataset import dataset, table_io, tables
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.tables import ManifestInfo
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
+from cnlw_tools.files.locks import wait_for_lock
 from cnlw_tools.ingest.look_at_images import LookJob, look_at_images
 from cnlw_tools.recipe.inputs import SourceOptions
 from cnlw_tools.registry import pick
@@ -79,8 +80,7 @@ def import_source(
     manifest = _without_broken(manifest, report.broken, empty.classes, data_dir)
     base = tables.with_info(_with_digests(manifest, report.digests), info.as_block())
     imported = empty.with_base(base, str(data_dir))
-    _check_existing(root / "manifests" / name, imported)
-    dataset.write_tables(imported, root / "manifests" / name)
+    _write_tables(root / "manifests" / name, imported)
     return Import(imported, report.broken, left_out(source))
 
 
@@ -157,6 +157,14 @@ def _with_digests(manifest: pa.Table, digests: Mapping[str, str]) -> pa.Table:
     return manifest.set_column(position, field, pa.array(filled, pa.string()))
 
 
+def _write_tables(folder: Path, imported: Dataset) -> None:
+    """Write the tables, unless the folder holds others; imports at the same time wait."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with wait_for_lock(folder):
+        _check_existing(folder, imported)
+        dataset.write_tables(imported, folder)
+
+
 def _check_existing(folder: Path, imported: Dataset) -> None:
     """Raise if the folder holds other tables; a base manifest without any sha256 may get them.
 
@@ -192,7 +200,10 @@ def import_release(path: Path, root: Path) -> list[Dataset]:
     for name in SPELLINGS:
         release_dataset = _read_release(path, name)
         if release_dataset is not None:
-            _write_candidates(release_dataset, root)
+            folder = root / "manifests" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            with wait_for_lock(folder):
+                _write_candidates(release_dataset, root)
             imported.append(release_dataset)
     if not imported:
         raise ValueError(
@@ -226,11 +237,14 @@ def _label_of(classes: Sequence[str], name: str) -> int:
 
 
 def _write_candidates(release_dataset: Dataset, root: Path) -> None:
-    """Write the tables of candidates unless they exist; other candidates are an error."""
+    """Write the tables of candidates unless they exist; other candidates are an error.
+
+    The web manifest comes last: it says that the others are there.
+    """
     name = release_dataset.name
     manifests = root / "manifests" / name
     annotations = root / "annotations" / name
-    folder_of_table = {"web": manifests, "votes": annotations, "official": annotations}
+    folder_of_table = {"votes": annotations, "official": annotations, "web": manifests}
     if (manifests / "web.parquet").exists():
         existing = dataset.read_tables(name, manifests, annotations).digests
         for table_name in folder_of_table:

@@ -5,6 +5,8 @@ import errno
 import json
 import os
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from cnlw_tools import checks
 from cnlw_tools.cli import main
 from cnlw_tools.dataset import dataset, tables
 from cnlw_tools.executor import EXECUTORS
+from cnlw_tools.ingest import import_dataset
 from cnlw_tools.ingest.import_dataset import import_source
 from cnlw_tools.sources.folder import Folder
 from tests.sources.conftest import draw_jpeg, put
@@ -82,6 +85,26 @@ def test_import_writes_the_sha256_of_every_file(tmp_path: Path) -> None:
     for row in imported.base.to_pylist():
         assert row["sha256"] == sha256((folder / row["image_id"]).read_bytes()).hexdigest()
     assert dataset.read_dataset("flowers", tmp_path).base.equals(imported.base)
+
+
+def test_two_imports_of_other_images_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them is refused; the tables are never those of both."""
+    check = import_dataset._check_existing
+
+    def check_slowly(folder: Path, imported: dataset.Dataset) -> None:
+        check(folder, imported)
+        time.sleep(0.3)
+
+    monkeypatch.setattr(import_dataset, "_check_existing", check_slowly)
+    folders = [class_folders(tmp_path / name, seed) for name, seed in (("a", 0), ("b", 500))]
+    with ThreadPoolExecutor() as threads:
+        futures = [threads.submit(import_source, "folder", f, "flowers", tmp_path) for f in folders]
+    errors = [future.exception() for future in futures]
+
+    (message,) = [str(error) for error in errors if error is not None]
+    assert "holds another base manifest" in message
 
 
 def test_an_array_source_has_the_sha256_of_its_pixels(tmp_path: Path, cifar: Path) -> None:

@@ -7,6 +7,7 @@ ILSVRC12 is clean if its class is its label.
 
 import json
 import shutil
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -535,6 +536,32 @@ def test_importing_the_release_twice(manual, tmp_path):
     assert stored.classes == imported.classes
     for name in ("web", "votes", "official"):
         assert stored.digests[name] == imported.digests[name]
+
+
+@pytest.mark.parametrize("n_tables", range(4))
+def test_an_import_that_was_killed_is_done_again(manual, tmp_path, monkeypatch, n_tables):
+    """After any number of tables, the same command writes them all."""
+    release = manual / "dataset_no_images"
+    write = tables.write_parquet
+    paths = []
+
+    def write_some(table, path):
+        if len(paths) == n_tables:
+            raise KeyboardInterrupt
+        paths.append(path)
+        write(table, path)
+
+    monkeypatch.setattr(tables, "write_parquet", write_some)
+    with suppress(KeyboardInterrupt):
+        import_release(release, tmp_path / "root")
+    monkeypatch.undo()
+    import_release(release, tmp_path / "root")
+    import_release(release, tmp_path / "other")
+
+    imported = [
+        dataset.read_dataset("mini_imagenet", tmp_path / name) for name in ("root", "other")
+    ]
+    assert imported[0].digests == imported[1].digests
 
 
 def test_building_from_an_imported_release(manual, tmp_path):
