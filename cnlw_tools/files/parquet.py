@@ -28,6 +28,7 @@ EXPANSION = 32  # a larger file may become so many times its size; labels shrink
 MAKE_AGAIN = "make or copy this file again"
 PARQUET = "Parquet"
 WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}  # bytes
+BUFFER_SIZE = 1 << 16  # bytes read from the disk at a time, where one row is wanted
 BATCH_ROWS = 1 << 16  # rows in memory at a time while texts are counted
 TEXT_WIDTH = 8  # bytes of a row of text or bytes beside its content: where it begins
 PREFIX_ENCODING = "DELTA_BYTE_ARRAY"  # a value is the begin of the last one, and a rest
@@ -182,12 +183,19 @@ def check_decoded_size(
     """
     limit = _limit(path.stat().st_size)
     numbers = range(file.num_row_groups) if row_groups is None else row_groups
-    chunks = [chunk for number in numbers for chunk in _chunks(file, number, columns, n_rows)]
-    if sum(map(_decoded_size, chunks)) <= limit:
-        return
-    n_bytes = float(sum(chunk.n_stored for chunk in chunks))
+    groups = [file.metadata.row_group(number) for number in numbers]
+    leaves = _leaves(file, columns)
+    n_bytes: float = sum(group.total_byte_size for group in groups)
     if n_bytes <= limit:  # else a dictionary itself may be huge
-        n_bytes = sum(_measured(path, chunks, limit))
+        widest = sum(leaf.width or n_bytes + TEXT_WIDTH for leaf in leaves)
+        has_lists = any(leaf.is_repeated for leaf in leaves)
+        if not has_lists and sum(group.num_rows for group in groups) * widest <= limit:
+            return
+        _try_columns(path, numbers, leaves)
+        chunks = [chunk for number in numbers for chunk in _chunks(file, number, leaves, n_rows)]
+        n_bytes = sum(map(_decoded_size, chunks))
+        if n_bytes > limit:
+            n_bytes = sum(_measured(path, chunks, limit))
     if n_bytes > limit:
         raise BadFile(
             f"{path}: up to {to_megabytes(n_bytes)} in memory, and a file of its size may "
@@ -206,11 +214,20 @@ def _limit(n_bytes: int) -> int:
     return max(LEAST_LIMIT, EXPANSION * n_bytes)
 
 
+class _Leaf(NamedTuple):
+    """A column as the schema describes it; of a struct, each field is one."""
+
+    number: int
+    name: str  # with the names of the structs and lists that it is in
+    width: int  # bytes of a value; 0: text or bytes
+    is_repeated: bool  # it has more values than rows, or fewer
+
+
 class _Chunk(NamedTuple):
     """A column of a row group, as the footer describes it."""
 
-    name: str  # with the names of the structs and lists that it is in
-    width: int  # bytes of a value; 0: text or bytes
+    name: str
+    width: int
     row_group: int
     n_values: float
     n_stored: int  # bytes, not compressed
@@ -219,33 +236,53 @@ class _Chunk(NamedTuple):
     longest_value: int  # bytes, at most
 
 
+def _leaves(file: pq.ParquetFile, columns: Sequence[str] | None) -> list[_Leaf]:
+    """Return the columns that are read; those asked for may be fields of structs."""
+    leaves = []
+    for number in range(len(file.schema)):
+        column = file.schema.column(number)
+        is_read = columns is None or any(
+            column.path == name or column.path.startswith(f"{name}.") for name in columns
+        )
+        width = WIDTHS.get(column.physical_type, 0)
+        if column.physical_type == "FIXED_LEN_BYTE_ARRAY":
+            width = column.length
+        if is_read:
+            is_repeated = column.max_repetition_level > 0
+            leaves.append(_Leaf(number, column.path, width, is_repeated))
+    return leaves
+
+
+def _try_columns(
+    path: Path,
+    row_groups: Sequence[int],
+    leaves: Sequence[_Leaf],
+) -> None:
+    """Read one row of each row group, which raises where the footer describes columns wrongly.
+
+    To ask the footer itself, as `_chunks` does, would end the process then.
+    """
+    names = [leaf.name for leaf in leaves]
+    with pq.ParquetFile(path, buffer_size=BUFFER_SIZE) as file:
+        for number in row_groups:
+            next(file.iter_batches(1, row_groups=[number], columns=names), None)
+
+
 def _chunks(
     file: pq.ParquetFile,
     row_group: int,
-    columns: Sequence[str] | None,
+    leaves: Sequence[_Leaf],
     n_rows: int | None,
 ) -> list[_Chunk]:
-    """Return the columns of a row group that are read; those asked for may be fields of structs.
-
-    Of lists, as many values count as ``n_rows`` rows have on average.
-    """
+    """Return columns of a row group; of lists, as many values as ``n_rows`` rows have on average."""
     group = file.metadata.row_group(row_group)
     share = 1.0 if n_rows is None else min(1.0, n_rows / max(1, group.num_rows))
     chunks = []
-    for i in range(group.num_columns):
-        column = group.column(i)
-        name = column.path_in_schema
-        is_read = columns is None or any(
-            name == asked or name.startswith(f"{asked}.") for asked in columns
-        )
-        if not is_read:
-            continue
-        width = WIDTHS.get(column.physical_type, 0)
-        if column.physical_type == "FIXED_LEN_BYTE_ARRAY":
-            width = file.schema.column(i).length
+    for leaf in leaves:
+        column = group.column(leaf.number)
         chunk = _Chunk(
-            name=name,
-            width=width,
+            name=leaf.name,
+            width=leaf.width,
             row_group=row_group,
             n_values=share * max(group.num_rows, column.num_values),
             n_stored=column.total_uncompressed_size,

@@ -22,6 +22,7 @@ from dataclasses import dataclass, fields
 from hashlib import sha256
 from operator import attrgetter
 from pathlib import Path
+from reprlib import Repr
 from typing import Any, NamedTuple, Self, get_args, get_type_hints
 
 from cnlw_tools.files import remove_drafts
@@ -30,6 +31,8 @@ from cnlw_tools.files.sqlite import read_columns
 from cnlw_tools.files.untrusted import BadFile, check_regular
 from cnlw_tools.store.faults import MachineFault, find_fault
 
+SHORT = Repr()
+SHORT.maxstring = SHORT.maxother = 80  # characters of a value that an error shows
 LEDGER = "ledger.sqlite"
 DRAFTS = "drafts"
 BLOCK_ROWS = 2_000  # rows read at a time
@@ -256,11 +259,14 @@ class Store:
         for name, value, types in zip(FIELDS, values, FIELD_TYPES, strict=True):
             if not isinstance(value, types):
                 raise self._bad_value(values[0], name, value)
-        return Row(*values)
+        row = Row(*values)
+        if row.format is not None and not row.format.isalnum():  # it becomes part of a path
+            raise self._bad_value(row.image_id, "format", row.format)
+        return row
 
     def _bad_value(self, image_id: Any, name: str, value: Any) -> BadFile:
         return BadFile(
-            f"{self.folder / LEDGER}: image {image_id!r}: {name} is {type(value).__name__}, "
+            f"{self.folder / LEDGER}: image {image_id!r}: {name} is {SHORT.repr(value)}, "
             "which no run writes: restore the file, or delete this row and fetch again"
         )
 
@@ -438,7 +444,7 @@ def _report_database_errors(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the second: a name that is not UTF-8
         path = folder / LEDGER
         if fault := find_fault(error):
             raise MachineFault(f"{path}: {fault}") from error
