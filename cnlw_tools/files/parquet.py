@@ -29,6 +29,7 @@ MAKE_AGAIN = "make or copy this file again"
 PARQUET = "Parquet"
 WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}  # bytes
 BUFFER_SIZE = 1 << 16  # bytes read from the disk at a time, where one row is wanted
+LARGEST_BATCH = 64 << 20  # bytes of the rows that are handed over at a time
 BATCH_ROWS = 1 << 16  # rows in memory at a time while texts are counted
 TEXT_WIDTH = 8  # bytes of a row of text or bytes beside its content: where it begins
 PREFIX_ENCODING = "DELTA_BYTE_ARRAY"  # a value is the begin of the last one, and a rest
@@ -139,7 +140,7 @@ def read_batches(
     columns: Sequence[str] | None = None,
     remedy: str = MAKE_AGAIN,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a Parquet file, ``n_rows`` at a time.
+    """Yield the rows of a Parquet file, ``n_rows`` at a time; fewer where its texts are very long.
 
     Raises:
         BadFile: it is damaged, a batch is too large in memory, or a column is missing
@@ -151,6 +152,7 @@ def read_batches(
         missing = [name for name in columns or () if name.partition(".")[0] not in names]
         if missing:
             raise KeyError(missing[0])
+        n_rows = _rows_that_fit(file, path, columns, n_rows)
         batches = file.iter_batches(n_rows, columns=columns)
     while True:
         with translate_errors(path, PARQUET, remedy):
@@ -201,6 +203,26 @@ def check_decoded_size(
             f"{path}: up to {to_megabytes(n_bytes)} in memory, and a file of its size may "
             f"become {to_megabytes(limit)}: {remedy}"
         )
+
+
+def _rows_that_fit(
+    file: pq.ParquetFile,
+    path: Path,
+    columns: Sequence[str] | None,
+    n_rows: int,
+) -> int:
+    """Return how many rows, at most ``n_rows``, are a small batch if all have the longest texts."""
+    numbers = range(file.num_row_groups)
+    n_stored = sum(file.metadata.row_group(number).total_byte_size for number in numbers)
+    if n_rows * n_stored <= LARGEST_BATCH:
+        return n_rows
+    leaves = _leaves(file, columns)
+    _try_columns(path, numbers, leaves)
+    longest = 1
+    for number in numbers:
+        entries = _longest_entries(path, number, _chunks(file, number, leaves, None))
+        longest = max(longest, sum(entries.values()))
+    return max(1, min(n_rows, LARGEST_BATCH // longest))
 
 
 def _select(table: pa.Table, columns: Sequence[str] | None) -> pa.Table:
@@ -274,7 +296,7 @@ def _chunks(
     leaves: Sequence[_Leaf],
     n_rows: int | None,
 ) -> list[_Chunk]:
-    """Return columns of a row group; of lists, as many values as ``n_rows`` rows have on average."""
+    """Return columns of a row group; of lists, as many values as ``n_rows`` have on average."""
     group = file.metadata.row_group(row_group)
     share = 1.0 if n_rows is None else min(1.0, n_rows / max(1, group.num_rows))
     chunks = []
