@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     "splits",
     multiple=True,
     metavar="NAME[=SPLIT]",
-    help="A split to read, and what it is for: train, validation or test. Give one for each.",
+    help="A split to read, and what it is for: train, validation or test; repeatable.",
 )
 @WORKERS
 def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any) -> None:
