@@ -209,8 +209,9 @@ def picture_digest(picture: Picture) -> str:
     """
     if not isinstance(picture, bytes):
         return pixel_digest(decode_picture(picture))
-    image, is_plain = _decode_to_store(picture)
-    return sha256(picture).hexdigest() if is_plain else pixel_digest(image)
+    if _may_stay(picture):
+        return sha256(picture).hexdigest()
+    return pixel_digest(decode(picture))
 
 
 def has_digest(picture: Picture, digest: str) -> bool:
@@ -257,7 +258,13 @@ def _decode_file(data: bytes, file: ImageFile.ImageFile, min_side: int | None) -
     return to_rgb(image)
 
 
-def _decode_to_store(data: bytes, min_side: int | None = None) -> tuple[Image.Image, bool]:
+def _may_stay(data: bytes) -> bool:
+    """Return whether a file may be stored as it came, having decoded it as small as it can be."""
+    _, is_plain = _decode_to_store(data, min_side=1)
+    return is_plain
+
+
+def _decode_to_store(data: bytes, min_side: int | None) -> tuple[Image.Image, bool]:
     """Decode a file; also return whether it may be stored as it came, if not resized."""
     with decoding_errors(), Image.open(BytesIO(data)) as file:
         is_plain = is_plain_rgb(file)
@@ -292,9 +299,11 @@ def _check_tiff(file: ImageFile.ImageFile) -> None:
 def _encode_file(data: bytes, storage: Storage) -> bytes:
     """Decode, resize and encode a file, or return it unchanged if nothing needs to change."""
     size = storage.size
-    min_side = 2 * size if size and storage.resize == "squash" else None
+    if size is None:
+        return data if _may_stay(data) else _encode_png(decode(data))
+    min_side = 2 * size if storage.resize == "squash" else None
     image, is_plain = _decode_to_store(data, min_side)
-    resized = resize(image, size, storage.resize) if size else image
+    resized = resize(image, size, storage.resize)
     if resized.size == image.size:
         return data if is_plain else _encode_png(image)
     if data.startswith(SIGNATURE):

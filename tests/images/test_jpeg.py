@@ -62,8 +62,9 @@ def test_missing_parts(kind, damage, mode):
     assert decode(data).size == (250, 190)
     with pytest.raises(ValueError, match="not an image that can be decoded"):
         decode(DAMAGES[damage](data))
-    with pytest.raises(ValueError, match="not an image that can be decoded"):
-        encode_picture(DAMAGES[damage](data), Storage(16))
+    for size in (None, 16):
+        with pytest.raises(ValueError, match="not an image that can be decoded"):
+            encode_picture(DAMAGES[damage](data), Storage(size))
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4, 8])
