@@ -1,0 +1,125 @@
+"""Files of every format that a user or the web brings, changed at random, and read by a command."""
+
+import random
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.storms import inputs
+from benchmarks.storms.calls import look_at_error
+from benchmarks.storms.child import run_cnlw, run_in_child
+from benchmarks.storms.commands import BLUE, TINY, TRAIN, World
+from benchmarks.storms.mutations import MUTATIONS
+
+MAX_SECONDS = 30
+MAX_BYTES = 1 << 30  # beyond what a command that reads sound files takes
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A file that is changed, and a command that reads it."""
+
+    kind: str
+    path: str  # below the folder of a trial; one of them where it is a pattern
+    arguments: tuple[str, ...]
+    must_notice: bool = False  # whether any change has to end the command with an error
+
+
+def import_into(name: str, place: str) -> tuple[str, ...]:
+    """Return the command that imports files of a known layout."""
+    return ("import", name, place, "--as", "other", "--root", "root")
+
+
+BUILD = ("build", *BLUE, "--level", "40", "--out", "new", "--workers", "1")
+RAW = ("build", *TINY, "--noise", "symmetric", "--level", "20", "--out", "raw", "--workers", "1")
+VALIDATE = ("validate", "build", "--workers", "1")
+RED = ("build", *TINY, "--size", "16", "--noise", "red", "--level", "20", "--store", "store")
+RED = (*RED, "--out", "red", "--workers", "1")
+VOTES = ("--dataset", "tiny", "--root", "root")
+SHAPES = ("--dataset", "shapes", "--level", "40")
+
+READINGS = (
+    Reading("image", "img/train/*/*.jpg", RAW, must_notice=True),
+    Reading("image of a format", "formats/images/*/*", import_into("folder", "formats/images")),
+    Reading("csv of images", "formats/images.csv", import_into("folder", "formats/images.csv")),
+    Reading("Parquet of Hugging Face", "hf/*.parquet", import_into("hf", "hf")),
+    Reading("Arrow of Hugging Face", "formats/arrow/*", import_into("hf", "formats/arrow")),
+    Reading("pickle", "formats/cifar/cifar-10-batches-py/*", import_into("cifar10", "formats/cifar")),
+    Reading("gz", "formats/mnist/*.gz", import_into("mnist", "formats/mnist")),
+    Reading("mat", "formats/svhn/*.mat", import_into("svhn", "formats/svhn")),
+    Reading("mat of records", "formats/cars/devkit/*.mat", import_into("stanford_cars", "formats/cars")),
+    Reading("tar", "formats/imagenet/*.tar", import_into("imagenet", "formats/imagenet")),
+    Reading("tar.gz", "formats/imagenet/*.tar.gz", import_into("imagenet", "formats/imagenet")),
+    Reading("zip of the release", "formats/release.zip", ("import", "cnlw_release", "formats/release.zip", "--root", "new_root")),
+    Reading("json of the release", "formats/release/*.json", ("import", "cnlw_release", "formats/release", "--root", "new_root")),
+    Reading("votes.csv", "votes.csv", ("votes", "import", "votes.csv", *VOTES)),
+    Reading("votes.parquet", "formats/votes.parquet", ("votes", "import", "formats/votes.parquet", *VOTES)),
+    Reading("json of Label Studio", "formats/answers.json", ("votes", "import", "formats/answers.json", *VOTES)),
+    Reading("stored votes", "root/annotations/tiny/votes.parquet", ("votes", "report", *VOTES, "--data-dir", "img")),
+    Reading("base.parquet", "root/manifests/tiny/base.parquet", BUILD),
+    Reading("web.parquet", "root/manifests/tiny/web.parquet", RED),
+    Reading("classes.csv", "root/manifests/tiny/classes.csv", BUILD),
+    Reading("recipe", "formats/recipe.toml", ("plan", "formats/recipe.toml", "--root", "root", "--data-dir", "img", "--out", "plan.parquet")),
+    Reading("study", "study.toml", ("sweep", "study.toml", "--dry-run", "--root", "root", "--data-dir", "img")),
+    Reading("preset", "preset.toml", (*TRAIN, "--method", "vanilla", "--out", "run", "--quick")),
+    Reading("side.npz", "formats/side.npz", ("plan", *TINY, "--noise", "instance", "--level", "20", "--side-table", "formats/side.npz", "--out", "plan.parquet")),
+    Reading("side.npy", "formats/side.npy", ("plan", *TINY, "--noise", "instance", "--level", "20", "-o", "features=side", "--side-table", "formats/side.npy", "--out", "plan.parquet")),
+    Reading("side.json", "formats/side.json", ("plan", *TINY, "--noise", "instance", "--level", "20", "-o", "features=side", "--side-table", "formats/side.json", "--out", "plan.parquet")),
+    Reading("side.parquet", "formats/side.parquet", ("plan", *TINY, "--noise", "instance", "--level", "20", "--side-table", "formats/side.parquet", "--out", "plan.parquet")),
+    Reading("plan", "formats/plan.parquet", ("show", "formats/plan.parquet")),
+    Reading("shard", "build/data/*.parquet", VALIDATE, must_notice=True),
+    Reading("table of a build", "build/tables/*", VALIDATE, must_notice=True),
+    Reading("card", "build/README.md", VALIDATE),
+    Reading("card, shown", "build/README.md", ("show", "build")),
+    Reading("ledger", "store/ledger.sqlite", RED),
+    Reading("snapshot of the ledger", "store/ledger.parquet", ("fetch", "--dataset", "tiny", "--root", "root", "--store", "store", "--report")),
+    Reading("image of the store", "store/images/*/*", RED),
+    Reading("manifest to fetch", "root/manifests/tiny/web.parquet", ("fetch", "--manifest", "root/manifests/tiny/web.parquet", "--store", "store", "--report")),
+    Reading("checkpoint", "old_runs/*/*/checkpoint.pt", (*TRAIN, "--method", "vanilla", "--out", "old_runs/blue_40/vanilla_s0", "--resume"), must_notice=True),
+    Reading("config.json of a run", "old_runs/*/*/config.json", ("report", "old_runs", "--root", "root", "--out", "report")),
+    Reading("result.json of a run", "old_runs/*/*/result.json", ("report", "old_runs", "--root", "root", "--out", "report")),
+    Reading("metrics.jsonl of a run", "old_runs/*/*/metrics.jsonl", ("report", "old_runs", "--root", "root", "--out", "report")),
+)  # fmt: skip
+
+
+class Part:
+    """Trials that change a file."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        made = run_in_child(lambda: inputs.make_formats(world.template), world.template)
+        if made.exit_code:
+            raise RuntimeError(f"the files of other formats cannot be made: {made.output}")
+        shutil.rmtree(world.template.with_name("template.tmp"), ignore_errors=True)
+        self.peak_bytes: dict[str, int] = {}
+
+    def run(self, draw: random.Random) -> tuple[str, list[str]]:
+        """Change one file, and run a command that reads it."""
+        reading = draw.choice(READINGS)
+        peak = self._undisturbed_peak(reading)
+        folder = self.world.copy("trial")
+        path = draw.choice(sorted(folder.glob(reading.path)))
+        before = path.read_bytes()
+        name = draw.choice(sorted(MUTATIONS))
+        path.write_bytes(MUTATIONS[name](before, draw))
+        is_changed = path.read_bytes() != before
+        outcome = run_in_child(run_cnlw(reading.arguments), folder, seconds=MAX_SECONDS)
+        problems = look_at_error(outcome)
+        if outcome.peak_bytes > peak + MAX_BYTES:
+            problems.append(f"took {outcome.peak_bytes >> 20} MiB of memory")
+        if reading.must_notice and is_changed and outcome.exit_code == 0:
+            problems.append("was not noticed")
+        self.world.remove(folder)
+        place = path.relative_to(folder)
+        return reading.kind, [f"{name} of {place}: {problem}" for problem in problems]
+
+    def _undisturbed_peak(self, reading: Reading) -> int:
+        """Run a command on sound files, once, and return the memory that it takes."""
+        if reading.kind not in self.peak_bytes:
+            folder = self.world.copy("trial")
+            outcome = run_in_child(run_cnlw(reading.arguments), folder)
+            if outcome.exit_code:
+                raise RuntimeError(f"{reading.kind}: failed undisturbed: {outcome.output}")
+            self.world.remove(folder)
+            self.peak_bytes[reading.kind] = outcome.peak_bytes
+        return self.peak_bytes[reading.kind]
