@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.storms import system_calls
-from benchmarks.storms.commands import World
+from benchmarks.storms.commands import UndisturbedError, World
 
 PARTS = ("kills", "calls", "limits", "files", "builds")
 
@@ -38,7 +38,10 @@ def main() -> int:
     while True:
         draw = random.Random(f"{options.seed} {number}")
         name = draw.choice(options.only)
-        kind, problems = parts[name].run(draw)
+        try:
+            kind, problems = parts[name].run(draw)
+        except UndisturbedError as error:
+            kind, problems = "undisturbed", [str(error)]
         trials[name, kind] += 1
         for problem in problems:
             failures[name, kind] += 1

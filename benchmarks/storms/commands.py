@@ -33,6 +33,10 @@ name = "gce"
 VOLATILE = ("command", "second", "time", "date", "peak", "_at", "started", "at", "images_per")
 
 
+class UndisturbedError(Exception):
+    """A command failed that nothing disturbed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """A command that a trial disturbs and then runs again."""
@@ -85,7 +89,7 @@ class World:
         """Make the template.
 
         Raises:
-            RuntimeError: a command failed that nothing disturbed
+            UndisturbedError: a command failed
         """
         self.template.mkdir(parents=True)
         self._check(run_in_child(lambda: make_inputs(self.template, self.port), self.template))
@@ -104,7 +108,7 @@ class World:
 
     def _check(self, outcome: Outcome) -> None:
         if outcome.exit_code:
-            raise RuntimeError(f"{self.template}: an undisturbed step failed: {outcome.output}")
+            raise UndisturbedError(f"{self.template}: an undisturbed step failed: {outcome.output}")
 
     def copy(self, name: str) -> Path:
         """Copy the template for a trial."""
@@ -125,7 +129,7 @@ class World:
             folder = self.copy("trial")
             outcome = run_in_child(run_cnlw(command.arguments), folder)
             if outcome.exit_code:
-                raise RuntimeError(f"{command.name} failed undisturbed: {outcome.output}")
+                raise UndisturbedError(f"{command.name}: {outcome.last_lines}")
             self.references[command.name] = Reference(outcome, contents_of(folder))
             self.remove(folder)
         return self.references[command.name]

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.storms import inputs
 from benchmarks.storms.calls import look_at_error
 from benchmarks.storms.child import run_cnlw, run_in_child
-from benchmarks.storms.commands import BLUE, TINY, TRAIN, World
+from benchmarks.storms.commands import BLUE, TINY, TRAIN, UndisturbedError, World
 from benchmarks.storms.mutations import MUTATIONS
 
 MAX_SECONDS = 30
@@ -89,7 +89,7 @@ class Part:
         self.world = world
         made = run_in_child(lambda: inputs.make_formats(world.template), world.template)
         if made.exit_code:
-            raise RuntimeError(f"the files of other formats cannot be made: {made.output}")
+            raise UndisturbedError(f"the files of other formats cannot be made: {made.output}")
         shutil.rmtree(world.template.with_name("template.tmp"), ignore_errors=True)
         self.peak_bytes: dict[str, int] = {}
 
@@ -119,7 +119,7 @@ class Part:
             folder = self.world.copy("trial")
             outcome = run_in_child(run_cnlw(reading.arguments), folder)
             if outcome.exit_code:
-                raise RuntimeError(f"{reading.kind}: failed undisturbed: {outcome.output}")
+                raise UndisturbedError(f"{reading.kind}: {outcome.last_lines}")
             self.world.remove(folder)
             self.peak_bytes[reading.kind] = outcome.peak_bytes
         return self.peak_bytes[reading.kind]
