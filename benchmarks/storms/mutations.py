@@ -33,7 +33,9 @@ def insert(content: bytes, draw: random.Random) -> bytes:
 def zero(content: bytes, draw: random.Random) -> bytes:
     """Overwrite a piece with zeros."""
     start, n_bytes = draw.randrange(len(content) + 1), draw.choice((1, 4, 64, 1000))
-    return content[:start] + bytes(len(content[start : start + n_bytes])) + content[start + n_bytes :]
+    return (
+        content[:start] + bytes(len(content[start : start + n_bytes])) + content[start + n_bytes :]
+    )
 
 
 def swap_pieces(content: bytes, draw: random.Random) -> bytes:
@@ -58,7 +60,18 @@ def replace_number(content: bytes, draw: random.Random) -> bytes:
 
 def replace_text(content: bytes, draw: random.Random) -> bytes:
     """Write something odd over a word or a number of a text."""
-    values = (b"null", b"[]", b"{}", b"-1", b"1e400", b"NaN", b'"x"', b"true", b"9" * 40, b"[" * 5000)
+    values = (
+        b"null",
+        b"[]",
+        b"{}",
+        b"-1",
+        b"1e400",
+        b"NaN",
+        b'"x"',
+        b"true",
+        b"9" * 40,
+        b"[" * 5000,
+    )
     start = draw.randrange(len(content) + 1)
     end = start
     while end < len(content) and chr(content[end]).isalnum():
@@ -68,7 +81,15 @@ def replace_text(content: bytes, draw: random.Random) -> bytes:
 
 def replace_all(content: bytes, draw: random.Random) -> bytes:
     """Write another file in its place."""
-    values = (b"", b"\0" * 100, b"<!DOCTYPE html><html></html>", b"null", b"[]", b"{}", b"[" * 100_000)
+    values = (
+        b"",
+        b"\0" * 100,
+        b"<!DOCTYPE html><html></html>",
+        b"null",
+        b"[]",
+        b"{}",
+        b"[" * 100_000,
+    )
     return draw.choice((*values, draw.randbytes(1000), content * 2))
 
 
