@@ -31,12 +31,12 @@ class Part:
         changed = run_in_child(lambda: change_build(lab, folder, name, seed), folder.parent)
         if changed.exit_code:
             return name, [f"the build cannot be changed: {changed.last_lines}"]
-        views = {"alone": (), "with images": images_of(lab)}
+        views = {"alone": "", "with images": images_of(lab)}
         expected = {"alone": TAMPERS[name].alone, "with images": TAMPERS[name].with_images}
         problems = []
         for view, options in views.items():
-            arguments = ("validate", str(folder), "--workers", "1", *options)
-            outcome = run_in_child(run_cnlw(arguments), folder.parent)
+            line = f"validate {folder} --workers 1 {options}"
+            outcome = run_in_child(run_cnlw(line), folder.parent)
             problems += look_at_error(outcome)
             is_error = expected[view] == "error"
             if (outcome.exit_code == 1) != is_error:
@@ -53,18 +53,18 @@ class Part:
             if made.exit_code:
                 raise UndisturbedError(f"a build to change cannot be made: {made.output}")
             lab = Lab(folder / "root", folder / "images", folder / "store", folder / "build")
-            for options in ((), images_of(lab)):
-                arguments = ("validate", str(lab.build), "--workers", "1", *options)
-                outcome = run_in_child(run_cnlw(arguments), folder)
+            for options in ("", images_of(lab)):
+                line = f"validate {lab.build} --workers 1 {options}"
+                outcome = run_in_child(run_cnlw(line), folder)
                 if outcome.exit_code:
                     raise UndisturbedError(f"a sound build is refused: {outcome.last_lines}")
             self.labs[number] = lab
         return self.labs[number]
 
 
-def images_of(lab: Lab) -> tuple[str, ...]:
+def images_of(lab: Lab) -> str:
     """Return the options that say where the images of a build are."""
-    return ("--data-dir", str(lab.data_dir), "--store", str(lab.store))
+    return f"--data-dir {lab.data_dir} --store {lab.store}"
 
 
 def change_build(lab: Lab, folder: Path, name: str, seed: int) -> int:

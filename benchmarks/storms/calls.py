@@ -28,7 +28,7 @@ class Part:
         lasts = draw.random() < 0.5
         folder = self.world.copy("trial")
         child = Child(
-            run_cnlw(command.arguments),
+            run_cnlw(command.line),
             folder,
             lambda: system_calls.arm(folder, number, error, action, lasts),
         )
@@ -51,7 +51,7 @@ class Part:
 
             def run() -> int:
                 try:
-                    return run_cnlw(command.arguments)() or 0
+                    return run_cnlw(command.line)() or 0
                 finally:
                     place.write_text(str(system_calls.count()))
 

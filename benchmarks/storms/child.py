@@ -6,10 +6,11 @@ costs a fork, and not the second that imports take.
 
 import ctypes
 import os
+import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def _live_as_child(
         code = run() or 0
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
-    except BaseException:
+    except BaseException:  # noqa: BLE001, whatever it is: the trial has to see it
         import traceback
 
         traceback.print_exc()
@@ -152,15 +153,16 @@ def _processes_of_session(session: int) -> list[int]:
     return processes
 
 
-def run_cnlw(arguments: Sequence[str]) -> Callable[[], int | None]:
-    """Return what runs `cnlw` with these arguments."""
+def run_cnlw(line: str) -> Callable[[], int | None]:
+    """Return what runs `cnlw` with these words."""
 
     def run() -> int | None:
         from cnlw_tools import cli
 
+        arguments = shlex.split(line)
         sys.argv = ["cnlw", *arguments]
         ctypes.CDLL(None)  # the handle that arms faults, opened before descriptors run out
-        cli.main(args=list(arguments), prog_name="cnlw")
+        cli.main(args=arguments, prog_name="cnlw")
         return 0
 
     return run

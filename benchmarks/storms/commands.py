@@ -42,38 +42,54 @@ class Command:
     """A command that a trial disturbs and then runs again."""
 
     name: str
-    arguments: tuple[str, ...]
-    again: tuple[str, ...] = ()  # what follows on a disturbed run, if not the same
+    line: str  # without the word cnlw
+    again: str = ""  # what follows on a disturbed run, if not the same
     new_folder: str = ""  # what it writes once: it refuses to do so where that exists
 
 
-TINY = ("--dataset", "tiny", "--root", "root", "--data-dir", "img")
-BLUE = (*TINY, "--noise", "blue", "--size", "16")
-TRAIN = ("train", "--data", "build", "--config", "blue_40", "--root", "root", "--preset")
-TRAIN = (*TRAIN, "preset.toml", "--device", "cpu", "--decode-threads", "1")
+TINY = "--dataset tiny --root root --data-dir img"
+BLUE = f"{TINY} --noise blue --size 16 --workers 1"
+RED = f"build {TINY} --noise red --size 16 --level 20 --store store --workers 1"
+TRAIN = (
+    "train --data build --config blue_40 --root root --preset preset.toml --method vanilla "
+    "--device cpu --decode-threads 1"
+)
+FETCH = (
+    "fetch --dataset tiny --root root --allow-private --no-robots --requests 8 --per-host 8"
+    " --workers"
+)
+PREDICT = (
+    "predict-labels --data probe --config blue_00_probe2 --batch-size 6 --out predicted.parquet "
+    "--preset preset.toml --device cpu --root root"
+)
+SWEEP = (
+    "sweep study.toml --out runs --builds builds --root root --data-dir img --device cpu "
+    "--workers 1"
+)
 
 COMMANDS = (
-    Command("import folder", ("import", "folder", "img", "--as", "tiny2", "--root", "root")),
-    Command("import hf", ("import", "hf", "hf", "--as", "table", "--root", "root")),
-    Command("votes import", ("votes", "import", "votes.csv", "--dataset", "tiny", "--root", "root")),
-    Command("votes export", ("votes", "export", "--dataset", "tiny", "--votes", "9", "--out", "tasks.json", "--root", "root")),
-    Command("plan", ("plan", *TINY, "--noise", "red", "--level", "20", "--out", "plan.parquet")),
-    Command("features", ("features", *TINY, "--out", "features.parquet", "--workers", "1")),
-    Command("build new", ("build", *BLUE, "--level", "40", "--out", "new", "--workers", "1")),
-    Command("build with two workers", ("build", *BLUE, "--level", "40", "--out", "new", "--workers", "2")),
-    Command("build another level", ("build", *BLUE, "--level", "80", "--out", "build", "--workers", "1")),
-    Command("build another noise", ("build", *TINY, "--size", "16", "--noise", "red", "--level", "20", "--store", "store", "--out", "build", "--workers", "1")),
-    Command("build as it came", ("build", *TINY, "--noise", "symmetric", "--level", "20", "--out", "raw", "--workers", "1")),
-    Command("export imagefolder", ("export", "imagefolder", "build", "blue_40", "--out", "folder"), new_folder="folder"),
-    Command("export labels", ("export", "labels", "build", "blue_40", "--out", "labels"), new_folder="labels"),
-    Command("fetch", ("fetch", "--dataset", "tiny", "--root", "root", "--store", "new_store", "--allow-private", "--no-robots", "--workers", "1", "--requests", "8", "--per-host", "8")),
-    Command("fetch by two processes", ("fetch", "--dataset", "tiny", "--root", "root", "--store", "new_store", "--allow-private", "--no-robots", "--workers", "2", "--requests", "8", "--per-host", "8")),
-    Command("validate", ("validate", "build", "--workers", "1")),
-    Command("train", (*TRAIN, "--method", "vanilla", "--out", "run"), (*TRAIN, "--method", "vanilla", "--out", "run", "--resume")),
-    Command("predict-labels", ("predict-labels", "--data", "probe", "--config", "blue_00_probe2", "--batch-size", "6", "--out", "predicted.parquet", "--preset", "preset.toml", "--device", "cpu", "--root", "root")),
-    Command("sweep", ("sweep", "study.toml", "--out", "runs", "--builds", "builds", "--root", "root", "--data-dir", "img", "--device", "cpu", "--workers", "1")),
-    Command("report", ("report", "old_runs", "--root", "root", "--out", "report")),
-)  # fmt: skip
+    Command("import folder", "import folder img --as tiny2 --root root --workers 1"),
+    Command("import folder by two", "import folder img --as tiny2 --root root --workers 2"),
+    Command("import hf", "import hf hf --as table --root root --workers 1"),
+    Command("votes import", "votes import votes.csv --dataset tiny --root root"),
+    Command("votes export", "votes export --dataset tiny --votes 9 --out tasks.json --root root"),
+    Command("plan", f"plan {TINY} --noise red --level 20 --out plan.parquet --workers 1"),
+    Command("features", f"features {TINY} --out features.parquet --workers 1"),
+    Command("build new", f"build {BLUE} --level 40 --out new"),
+    Command("build by two", f"build {BLUE} --level 40 --out new --workers 2"),
+    Command("build another level", f"build {BLUE} --level 80 --out build"),
+    Command("build another noise", f"{RED} --out build"),
+    Command("build as it came", f"build {TINY} --noise symmetric --level 20 --out raw --workers 1"),
+    Command("export imagefolder", "export imagefolder build blue_40 --out new", new_folder="new"),
+    Command("export labels", "export labels build blue_40 --out new", new_folder="new"),
+    Command("fetch", f"{FETCH} 1 --store new_store"),
+    Command("fetch by two", f"{FETCH} 2 --store new_store"),
+    Command("validate", "validate build --workers 1"),
+    Command("train", f"{TRAIN} --out run", again=f"{TRAIN} --out run --resume"),
+    Command("predict-labels", PREDICT),
+    Command("sweep", SWEEP),
+    Command("report", "report old_runs --root root --out report"),
+)
 
 
 class World:
@@ -94,12 +110,12 @@ class World:
         self.template.mkdir(parents=True)
         self._check(run_in_child(lambda: make_inputs(self.template, self.port), self.template))
         steps = [
-            ("import", "folder", "img", "--as", "tiny", "--root", "root"),
-            ("fetch", "--dataset", "tiny", "--root", "root", "--store", "store", "--allow-private", "--no-robots", "--workers", "1", "--per-host", "8"),
-            ("build", *BLUE, "--level", "40", "--out", "build", "--workers", "1"),
-            ("build", *BLUE, "--level", "0", "--probe", "2", "--out", "probe", "--workers", "1"),
-            (*TRAIN, "--method", "vanilla", "--out", "old_runs/blue_40/vanilla_s0"),
-        ]  # fmt: skip
+            "import folder img --as tiny --root root --workers 1",
+            f"{FETCH} 1 --store store",
+            f"build {BLUE} --level 40 --out build",
+            f"build {BLUE} --level 0 --probe 2 --out probe",
+            f"{TRAIN} --out old_runs/blue_40/vanilla_s0",
+        ]
         self._check(run_in_child(run_cnlw(steps[0]), self.template))
         self._check(run_in_child(lambda: make_candidates(self.template, self.port), self.template))
         for step in steps[1:]:
@@ -127,7 +143,7 @@ class World:
         """Run a command undisturbed, once, and remember what came."""
         if command.name not in self.references:
             folder = self.copy("trial")
-            outcome = run_in_child(run_cnlw(command.arguments), folder)
+            outcome = run_in_child(run_cnlw(command.line), folder)
             if outcome.exit_code:
                 raise UndisturbedError(f"{command.name}: {outcome.last_lines}")
             self.references[command.name] = Reference(outcome, contents_of(folder))

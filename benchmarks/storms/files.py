@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from benchmarks.storms import inputs
 from benchmarks.storms.calls import look_at_error
 from benchmarks.storms.child import run_cnlw, run_in_child
-from benchmarks.storms.commands import BLUE, TINY, TRAIN, UndisturbedError, World
+from benchmarks.storms.commands import BLUE, FETCH, RED, TINY, TRAIN, UndisturbedError, World
 from benchmarks.storms.mutations import MUTATIONS
 
 MAX_SECONDS = 30
@@ -23,65 +23,92 @@ class Reading:
 
     kind: str
     path: str  # below the folder of a trial; one of them where it is a pattern
-    arguments: tuple[str, ...]
+    line: str
     must_notice: bool = False  # whether any change has to end the command with an error
 
 
-def import_into(name: str, place: str) -> tuple[str, ...]:
+BUILD = f"build {BLUE} --level 40 --out new"
+RAW = f"build {TINY} --noise symmetric --level 20 --out raw --workers 1"
+VALIDATE = "validate build --workers 1"
+VOTES = "--dataset tiny --root root"
+RELEASE = "--root new_root"
+PLAN = f"plan {TINY} --level 20 --out plan.parquet --workers 1 --noise"
+SIDE = f"{PLAN} instance --side-table formats/side"
+RESUME = f"{TRAIN} --out old_runs/blue_40/vanilla_s0 --resume"
+REPORT = "report old_runs --root root --out report"
+RECIPE = "plan formats/recipe.toml --root root --data-dir img --out plan.parquet --workers 1"
+
+
+def import_into(source: str, place: str) -> str:
     """Return the command that imports files of a known layout."""
-    return ("import", name, place, "--as", "other", "--root", "root")
+    return f"import {source} {place} --as other --root root --workers 1"
 
-
-BUILD = ("build", *BLUE, "--level", "40", "--out", "new", "--workers", "1")
-RAW = ("build", *TINY, "--noise", "symmetric", "--level", "20", "--out", "raw", "--workers", "1")
-VALIDATE = ("validate", "build", "--workers", "1")
-RED = ("build", *TINY, "--size", "16", "--noise", "red", "--level", "20", "--store", "store")
-RED = (*RED, "--out", "red", "--workers", "1")
-VOTES = ("--dataset", "tiny", "--root", "root")
-SHAPES = ("--dataset", "shapes", "--level", "40")
 
 READINGS = (
     Reading("image", "img/train/*/*.jpg", RAW, must_notice=True),
     Reading("image of a format", "formats/images/*/*", import_into("folder", "formats/images")),
     Reading("csv of images", "formats/images.csv", import_into("folder", "formats/images.csv")),
-    Reading("Parquet of Hugging Face", "hf/*.parquet", import_into("hf", "hf")),
-    Reading("Arrow of Hugging Face", "formats/arrow/*", import_into("hf", "formats/arrow")),
-    Reading("pickle", "formats/cifar/cifar-10-batches-py/*", import_into("cifar10", "formats/cifar")),
+    Reading("Parquet of hf", "hf/*.parquet", import_into("hf", "hf")),
+    Reading("Arrow of hf", "formats/arrow/*", import_into("hf", "formats/arrow")),
+    Reading("pickle", "formats/cifar/*/*", import_into("cifar10", "formats/cifar")),
     Reading("gz", "formats/mnist/*.gz", import_into("mnist", "formats/mnist")),
     Reading("mat", "formats/svhn/*.mat", import_into("svhn", "formats/svhn")),
-    Reading("mat of records", "formats/cars/devkit/*.mat", import_into("stanford_cars", "formats/cars")),
+    Reading(
+        "mat of records",
+        "formats/cars/devkit/*.mat",
+        import_into("stanford_cars", "formats/cars"),
+    ),
     Reading("tar", "formats/imagenet/*.tar", import_into("imagenet", "formats/imagenet")),
     Reading("tar.gz", "formats/imagenet/*.tar.gz", import_into("imagenet", "formats/imagenet")),
-    Reading("zip of the release", "formats/release.zip", ("import", "cnlw_release", "formats/release.zip", "--root", "new_root")),
-    Reading("json of the release", "formats/release/*.json", ("import", "cnlw_release", "formats/release", "--root", "new_root")),
-    Reading("votes.csv", "votes.csv", ("votes", "import", "votes.csv", *VOTES)),
-    Reading("votes.parquet", "formats/votes.parquet", ("votes", "import", "formats/votes.parquet", *VOTES)),
-    Reading("json of Label Studio", "formats/answers.json", ("votes", "import", "formats/answers.json", *VOTES)),
-    Reading("stored votes", "root/annotations/tiny/votes.parquet", ("votes", "report", *VOTES, "--data-dir", "img")),
+    Reading(
+        "zip of the release",
+        "formats/release.zip",
+        f"import cnlw_release formats/release.zip {RELEASE}",
+    ),
+    Reading(
+        "json of the release",
+        "formats/release/*.json",
+        f"import cnlw_release formats/release {RELEASE}",
+    ),
+    Reading("votes.csv", "votes.csv", f"votes import votes.csv {VOTES}"),
+    Reading("votes.parquet", "formats/votes.parquet", f"votes import formats/votes.parquet {VOTES}"),
+    Reading("Label Studio", "formats/answers.json", f"votes import formats/answers.json {VOTES}"),
+    Reading(
+        "stored votes",
+        "root/annotations/tiny/votes.parquet",
+        f"votes report {VOTES} --data-dir img",
+    ),
     Reading("base.parquet", "root/manifests/tiny/base.parquet", BUILD),
-    Reading("web.parquet", "root/manifests/tiny/web.parquet", RED),
+    Reading("web.parquet", "root/manifests/tiny/web.parquet", f"{RED} --out red"),
     Reading("classes.csv", "root/manifests/tiny/classes.csv", BUILD),
-    Reading("recipe", "formats/recipe.toml", ("plan", "formats/recipe.toml", "--root", "root", "--data-dir", "img", "--out", "plan.parquet")),
-    Reading("study", "study.toml", ("sweep", "study.toml", "--dry-run", "--root", "root", "--data-dir", "img")),
-    Reading("preset", "preset.toml", (*TRAIN, "--method", "vanilla", "--out", "run", "--quick")),
-    Reading("side.npz", "formats/side.npz", ("plan", *TINY, "--noise", "instance", "--level", "20", "--side-table", "formats/side.npz", "--out", "plan.parquet")),
-    Reading("side.npy", "formats/side.npy", ("plan", *TINY, "--noise", "instance", "--level", "20", "-o", "features=side", "--side-table", "formats/side.npy", "--out", "plan.parquet")),
-    Reading("side.json", "formats/side.json", ("plan", *TINY, "--noise", "instance", "--level", "20", "-o", "features=side", "--side-table", "formats/side.json", "--out", "plan.parquet")),
-    Reading("side.parquet", "formats/side.parquet", ("plan", *TINY, "--noise", "instance", "--level", "20", "--side-table", "formats/side.parquet", "--out", "plan.parquet")),
-    Reading("plan", "formats/plan.parquet", ("show", "formats/plan.parquet")),
+    Reading("recipe", "formats/recipe.toml", RECIPE),
+    Reading("study", "study.toml", "sweep study.toml --dry-run --root root --data-dir img"),
+    Reading("preset", "preset.toml", f"{TRAIN} --out run --quick"),
+    Reading("side.npz", "formats/side.npz", f"{SIDE}.npz"),
+    Reading("side.npy", "formats/side.npy", f"{SIDE}.npy -o features=side"),
+    Reading("side.json", "formats/side.json", f"{SIDE}.json -o features=side"),
+    Reading("side.parquet", "formats/side.parquet", f"{SIDE}.parquet"),
+    Reading("human.pt", "formats/human.pt", f"{PLAN} human --side-table formats/human.pt"),
+    Reading("human.npy", "formats/human.npy", f"{PLAN} human --side-table formats/human.npy"),
+    Reading("plan", "formats/plan.parquet", "show formats/plan.parquet"),
     Reading("shard", "build/data/*.parquet", VALIDATE, must_notice=True),
     Reading("table of a build", "build/tables/*", VALIDATE, must_notice=True),
     Reading("card", "build/README.md", VALIDATE),
-    Reading("card, shown", "build/README.md", ("show", "build")),
-    Reading("ledger", "store/ledger.sqlite", RED),
-    Reading("snapshot of the ledger", "store/ledger.parquet", ("fetch", "--dataset", "tiny", "--root", "root", "--store", "store", "--report")),
-    Reading("image of the store", "store/images/*/*", RED),
-    Reading("manifest to fetch", "root/manifests/tiny/web.parquet", ("fetch", "--manifest", "root/manifests/tiny/web.parquet", "--store", "store", "--report")),
-    Reading("checkpoint", "old_runs/*/*/checkpoint.pt", (*TRAIN, "--method", "vanilla", "--out", "old_runs/blue_40/vanilla_s0", "--resume"), must_notice=True),
-    Reading("config.json of a run", "old_runs/*/*/config.json", ("report", "old_runs", "--root", "root", "--out", "report")),
-    Reading("result.json of a run", "old_runs/*/*/result.json", ("report", "old_runs", "--root", "root", "--out", "report")),
-    Reading("metrics.jsonl of a run", "old_runs/*/*/metrics.jsonl", ("report", "old_runs", "--root", "root", "--out", "report")),
-)  # fmt: skip
+    Reading("card, shown", "build/README.md", "show build"),
+    Reading("ledger", "store/ledger.sqlite", f"{RED} --out red"),
+    Reading("ledger.parquet", "store/ledger.parquet", f"{FETCH} 1 --store store --report"),
+    Reading("image of the store", "store/images/*/*", f"{RED} --out red"),
+    Reading(
+        "manifest to fetch",
+        "root/manifests/tiny/web.parquet",
+        "fetch --manifest root/manifests/tiny/web.parquet --store store --report",
+    ),
+    Reading("checkpoint", "old_runs/*/*/checkpoint.pt", RESUME, must_notice=True),
+    Reading("config.json", "old_runs/*/*/config.json", REPORT),
+    Reading("result.json", "old_runs/*/*/result.json", REPORT),
+    Reading("metrics.jsonl", "old_runs/*/*/metrics.jsonl", REPORT),
+    Reading("examples.parquet", "old_runs/*/*/*.parquet", REPORT),
+)
 
 
 class Part:
@@ -105,13 +132,13 @@ class Part:
         name = draw.choice(sorted(MUTATIONS))
         path.write_bytes(MUTATIONS[name](before, draw))
         is_changed = path.read_bytes() != before
-        outcome = run_in_child(run_cnlw(reading.arguments), folder, seconds=MAX_SECONDS)
+        outcome = run_in_child(run_cnlw(reading.line), folder, seconds=MAX_SECONDS)
         problems = look_at_error(outcome)
         if outcome.peak_bytes > peak + MAX_BYTES:
             problems.append(f"took {outcome.peak_bytes >> 20} MiB of memory")
-        if reading.must_notice and is_changed and outcome.exit_code == 0:
-            if not self._has_equal_rows(path, before):
-                problems.append("was not noticed")
+        is_believed = is_changed and outcome.exit_code == 0
+        if reading.must_notice and is_believed and not self._has_equal_rows(path, before):
+            problems.append("was not noticed")
         self.world.remove(folder)
         place = path.relative_to(folder)
         return reading.kind, [f"{name} of {place}: {problem}" for problem in problems]
@@ -135,7 +162,7 @@ class Part:
         """Run a command on sound files, once, and return the memory that it takes."""
         if reading.kind not in self.peak_bytes:
             folder = self.world.copy("trial")
-            outcome = run_in_child(run_cnlw(reading.arguments), folder)
+            outcome = run_in_child(run_cnlw(reading.line), folder)
             if outcome.exit_code:
                 raise UndisturbedError(f"{reading.kind}: {outcome.last_lines}")
             self.world.remove(folder)

@@ -1,18 +1,17 @@
 """Small files of every format that commands read."""
 
-import gzip
 import json
 import shutil
-import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import torch
 from PIL import Image
-
-from benchmarks.storms import server
 
 FORMATS = ("png", "jpg", "webp", "gif", "bmp", "tiff", "avif", "pgm", "jp2", "ico", "tga")
 
@@ -66,7 +65,7 @@ def make_arrow(source: Path, folder: Path) -> None:
     concatenate_datasets(parts).save_to_disk(folder, num_shards=2)
 
 
-def make_release(folder: Path, write_release: "Callable[[Path], Path]") -> None:
+def make_release(folder: Path, write_release: Callable[[Path], Path]) -> None:
     """Write a small copy of the release of 2020, as a folder and as a zip."""
     complete = folder / "complete_release"
     complete.mkdir()
@@ -100,19 +99,22 @@ def make_answers(template: Path, folder: Path) -> None:
 def make_sides(template: Path, folder: Path) -> None:
     """Write features of the training images in every form of a side table."""
     base = pq.read_table(template / "root/manifests/tiny/base.parquet")
-    ids = [i for i, s in zip(*(base[c].to_pylist() for c in ("image_id", "split"))) if s == "train"]
+    ids = base.filter(pc.equal(base["split"], "train"))["image_id"].to_pylist()
     features = np.random.default_rng(0).random((len(ids), 4)).astype(np.float32)
     np.save(folder / "side.npy", features)
     np.savez_compressed(folder / "side.npz", features=features)
     (folder / "side.json").write_text(json.dumps(features.tolist()))
     side = pa.table({"image_id": sorted(ids), "features": features.tolist()})
     pq.write_table(side, folder / "side.parquet")
+    labels = {"worse_label": np.random.default_rng(1).integers(0, 3, len(ids))}
+    torch.save(labels, folder / "human.pt")
+    np.save(folder / "human.npy", labels)
 
 
 def make_plan(template: Path, path: Path) -> None:
     """Write a plan."""
-    from cnlw_tools import cli
     from benchmarks.storms.commands import TINY
+    from cnlw_tools import cli
 
-    words = ["plan", *TINY, "--noise", "blue", "--level", "20", "--out", str(path)]
+    words = f"plan {TINY} --noise blue --level 20 --workers 1 --out {path}".split()
     cli.main(args=words, prog_name="cnlw", standalone_mode=False)

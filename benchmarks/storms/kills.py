@@ -33,7 +33,7 @@ class Part:
 
 def kill_once(command: Command, folder: Path, delay: float, number: int) -> list[str]:
     """Start the command, send it a signal after a while, and look for what it leaves running."""
-    child = Child(run_cnlw(next_arguments(command, folder)), folder)
+    child = Child(run_cnlw(next_line(command, folder)), folder)
     time.sleep(delay)
     child.signal(number)
     outcome = child.wait(60)
@@ -47,16 +47,16 @@ def kill_once(command: Command, folder: Path, delay: float, number: int) -> list
     return problems
 
 
-def next_arguments(command: Command, folder: Path) -> tuple[str, ...]:
+def next_line(command: Command, folder: Path) -> str:
     """Return how the command is called: as at first, or as one that goes on."""
     has_checkpoint = (folder / "run" / "checkpoint.pt").exists()
-    return command.again if command.again and has_checkpoint else command.arguments
+    return command.again if command.again and has_checkpoint else command.line
 
 
 def finish(command: Command, folder: Path, reference: Reference) -> list[str]:
     """Run the command to its end, and compare what is there with an undisturbed run."""
     if not (command.new_folder and (folder / command.new_folder).exists()):
-        outcome = run_in_child(run_cnlw(next_arguments(command, folder)), folder)
+        outcome = run_in_child(run_cnlw(next_line(command, folder)), folder)
         if outcome.exit_code:
             return [f"the next run failed: exit {outcome.exit_code}: {outcome.last_lines}"]
     problems = compare(contents_of(folder), dict(reference.contents))

@@ -3,6 +3,7 @@
 import random
 import resource
 import signal
+from pathlib import Path
 
 from benchmarks.storms.calls import look_at_error
 from benchmarks.storms.child import Child, run_cnlw
@@ -35,7 +36,7 @@ class Part:
             resource.setrlimit(LIMITS[name], (limit, limit))
 
         folder = self.world.copy("trial")
-        child = Child(run_cnlw(command.arguments), folder, set_limit)
+        child = Child(run_cnlw(command.line), folder, set_limit)
         outcome = child.wait(60)
         problems = look_at_error(outcome)
         if orphans := child.orphans():
@@ -56,5 +57,5 @@ def draw_limit(name: str, draw: random.Random) -> int:
 
 def address_space() -> int:
     """Return the size of the address space of this process in bytes."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[0]) * resource.getpagesize()
+    pages = Path("/proc/self/statm").read_text().split()[0]
+    return int(pages) * resource.getpagesize()

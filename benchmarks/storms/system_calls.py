@@ -30,7 +30,7 @@ def restart_with_library(scratch: Path) -> None:
     subprocess.run([compiler, *options], check=True)
     environment = os.environ | {LOADED: "1", "LD_PRELOAD": str(library)}
     arguments = [sys.executable, "-m", "benchmarks.faults", *sys.argv[1:]]
-    os.execve(sys.executable, arguments, environment)
+    os.execve(sys.executable, arguments, environment)  # noqa: S606, it is this program
 
 
 def arm(folder: Path, number: int, error: int, action: int, lasts: bool) -> None:
