@@ -71,7 +71,9 @@ READINGS = (
         f"import cnlw_release formats/release {RELEASE}",
     ),
     Reading("votes.csv", "votes.csv", f"votes import votes.csv {VOTES}"),
-    Reading("votes.parquet", "formats/votes.parquet", f"votes import formats/votes.parquet {VOTES}"),
+    Reading(
+        "votes.parquet", "formats/votes.parquet", f"votes import formats/votes.parquet {VOTES}"
+    ),
     Reading("Label Studio", "formats/answers.json", f"votes import formats/answers.json {VOTES}"),
     Reading(
         "stored votes",
