@@ -1,5 +1,7 @@
 """Parquet files are decoded only if their size in memory is honest."""
 
+import contextlib
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -101,3 +103,15 @@ def test_columns_come_as_asked_for(tmp_path):
             parquet.read_row_group(file, path, 0, ["c"])
         with pytest.raises(BadFile, match=r"a\.parquet: .*['\"]c['\"]"):
             next(parquet.read_batches(file, path, 1, ["c"]))
+
+
+def test_a_damaged_footer_does_not_end_the_process(tmp_path):
+    """Any byte of it may be another: pyarrow aborts if it is asked about a column that is damaged."""
+    image = pa.StructArray.from_arrays([pa.array([b"a", b"b"]), pa.array(["c", None])], ["x", "y"])
+    path = write(tmp_path / "a.parquet", image)
+    content = path.read_bytes()
+    footer = int.from_bytes(content[-8:-4], "little")
+    for i in range(len(content) - 8 - footer, len(content) - 8):
+        path.write_bytes(content[:i] + bytes([content[i] ^ 0xFF]) + content[i + 1 :])
+        with contextlib.suppress(BadFile, OSError):
+            parquet.read_table(path)
