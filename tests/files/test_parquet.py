@@ -106,12 +106,12 @@ def test_columns_come_as_asked_for(tmp_path):
 
 
 def test_a_damaged_footer_does_not_end_the_process(tmp_path):
-    """Any byte of it may be another: pyarrow aborts if it is asked about a column that is damaged."""
+    """The lowest bit of any byte may be another: pyarrow aborts if it is asked about a column that is damaged."""
     image = pa.StructArray.from_arrays([pa.array([b"a", b"b"]), pa.array(["c", None])], ["x", "y"])
     path = write(tmp_path / "a.parquet", image)
     content = path.read_bytes()
     footer = int.from_bytes(content[-8:-4], "little")
     for i in range(len(content) - 8 - footer, len(content) - 8):
-        path.write_bytes(content[:i] + bytes([content[i] ^ 0xFF]) + content[i + 1 :])
+        path.write_bytes(content[:i] + bytes([content[i] ^ 1]) + content[i + 1 :])
         with contextlib.suppress(BadFile, OSError):
             parquet.read_table(path)
