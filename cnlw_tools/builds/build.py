@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools import __version__, files, hashing
+from cnlw_tools.builds.availability import match_availability
 from cnlw_tools.builds.segments import SHARD_NAME, Segment, cut_segments
 from cnlw_tools.builds.shards import WriteJob, write_shards
 from cnlw_tools.builds.staging import locked_folder
@@ -83,6 +84,7 @@ def build(
     storage = Storage(**{f.name: getattr(recipe, f.name) for f in fields(Storage)})
     with locked_folder(out) as folder:
         old_card = _open_card(folder, recipe, storage)
+        old_card, data = match_availability(folder / "tables", old_card, data, recipe)
         _check_same_tables(folder, old_card, data)
         _check_same_plans(folder, old_card, plans)
         same_tables = _write_tables(folder / "tables", data, old_card)

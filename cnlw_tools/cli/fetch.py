@@ -248,6 +248,7 @@ def _check_dataset(name: str, root: Path) -> None:
 def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str, Any]) -> None:
     """Fetch the URLs of a manifest, and print the outcomes."""
     from cnlw_tools.fetch import fetch as run
+    from cnlw_tools.fetch.resources import return_freed_memory
     from cnlw_tools.store.exclusions import MIN_IDS
     from cnlw_tools.store.manifest import Manifest
     from cnlw_tools.store.placeholders import add_placeholders, count_placeholders
@@ -259,6 +260,7 @@ def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str,
     n_processes = flags["workers"] or _choose_n_processes(len(manifest), n_requests)
     # The garbage collector need not look at what was imported: this saves a twentieth of the time.
     gc.freeze()
+    return_freed_memory()
     with open_ledger(store) as ledger:
         if flags["placeholders"]:
             add_placeholders(flags["placeholders"], store)
@@ -266,6 +268,8 @@ def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str,
             manifest, ledger, options, n_requests, retry, ProgressBar(), n_processes, _show_notice
         )
         n_placeholders = count_placeholders(ledger, MIN_IDS)
+    if retry and not tally.fetched:
+        click.echo(f"no URL of the manifest has the outcome {retry}: nothing to retry", err=True)
     _note(tally.skipped, "rows were never requested: run without --retry to fetch them")
     _note(n_placeholders, "images are placeholders, by their files: builds do not use them")
     _print_counts(tally.counts, flags["as_json"], store)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 
@@ -11,6 +12,7 @@ from cnlw_tools.fetch import robots
 from cnlw_tools.fetch.address import Address, follow_redirect
 from cnlw_tools.fetch.http import HttpClient, Response
 from cnlw_tools.store.inspect import MAX_PIXELS, Inspection, inspect_image
+from cnlw_tools.store.memory import MemoryBudget
 from cnlw_tools.store.outcomes import FetchError
 
 MAX_REDIRECTS = 5  # of one URL
@@ -34,16 +36,20 @@ class FetchedImage:
 def request_image(
     http_client: HttpClient,
     address: Address,
+    loan: ExitStack,
     obey_opt_out: bool = True,
     max_pixels: int = MAX_PIXELS,
+    picture_memory: MemoryBudget | None = None,
 ) -> FetchedImage | Address:
     """Request an image once; return it, or the address to which the server redirects.
 
     Args:
         http_client: makes the request
         address: what to request
+        loan: gets the memory that a large body borrows
         obey_opt_out: fail if the header X-Robots-Tag forbids the use
         max_pixels: of the image
+        picture_memory: of which the decoding of large pictures borrows; see `inspect_image`
 
     Raises:
         FetchError: there is no image
@@ -53,15 +59,15 @@ def request_image(
         if obey_opt_out and (status == 200 or status in REDIRECTS):
             _check_opt_out(headers)
 
-    response = http_client.get(address, check_opt_out)
+    response = http_client.get(address, check_opt_out, loan)
     if response.status in REDIRECTS:
         return _redirect_target(address, response)
     if response.status != 200:
         raise _status_error(response)
-    return FetchedImage(response.body, inspect_image(response.body, max_pixels))
+    return FetchedImage(response.body, inspect_image(response.body, max_pixels, picture_memory))
 
 
-def request_rules(http_client: HttpClient, address: Address) -> robots.Rules:
+def request_rules(http_client: HttpClient, address: Address, loan: ExitStack) -> robots.Rules:
     """Request the robots.txt of a host; if there is none, or it is forbidden, all is allowed.
 
     Raises:
@@ -69,7 +75,7 @@ def request_rules(http_client: HttpClient, address: Address) -> robots.Rules:
     """
     location = replace(address, target="/robots.txt")
     for _ in range(1 + MAX_REDIRECTS):
-        response = http_client.get(location, _accept_all, robots.MAX_BYTES)
+        response = http_client.get(location, _accept_all, loan, robots.MAX_BYTES)
         if response.status == 200:
             text = response.body.decode(errors="replace")
             return robots.parse_robots(text)

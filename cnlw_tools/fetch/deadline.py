@@ -4,6 +4,7 @@ A timeout of a socket restarts with every byte. So only a shutdown from outside 
 server that sends one byte after another.
 """
 
+import math
 import socket
 import threading
 import time
@@ -17,12 +18,35 @@ from cnlw_tools.fetch.resources import start_thread
 INTERVAL = 0.1  # seconds between two checks
 
 
+class Deadline:
+    """When a request must be done."""
+
+    def __init__(self, seconds: float) -> None:
+        """Set the deadline some seconds from now."""
+        self.time = time.monotonic() + seconds
+
+    @property
+    def seconds_left(self) -> float:
+        """Return the seconds until then; negative if it is over."""
+        return self.time - time.monotonic()
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Do not count the time that the block takes."""
+        seconds_left = self.seconds_left
+        self.time = math.inf
+        try:
+            yield
+        finally:
+            self.time = time.monotonic() + seconds_left
+
+
 class DeadlineThread(threading.Thread):
     """Shuts down connections that are in use after their deadline."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.deadlines: dict[HTTPConnection, float] = {}  # of connections in use; monotonic time
+        self.deadlines: dict[HTTPConnection, Deadline] = {}  # of connections in use
         self.closed = False  # if True, every connection is shut down as soon as it is used
         start_thread(self)
 
@@ -32,12 +56,12 @@ class DeadlineThread(threading.Thread):
             time.sleep(INTERVAL)
             now = time.monotonic()
             for connection, deadline in list(self.deadlines.items()):
-                if now > deadline:
+                if now > deadline.time:
                     shut_down(connection)
 
     @contextmanager
-    def limit(self, connection: HTTPConnection, deadline: float) -> Iterator[None]:
-        """Shut the connection down if the block is not done by the deadline (monotonic time)."""
+    def limit(self, connection: HTTPConnection, deadline: Deadline) -> Iterator[None]:
+        """Shut the connection down if the block is not done by the deadline."""
         self.deadlines[connection] = deadline
         try:
             if self.closed:

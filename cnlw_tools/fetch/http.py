@@ -13,9 +13,11 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from http.client import HTTPException
+from io import BytesIO
 from itertools import chain
 
 from certifi import where
@@ -33,14 +35,16 @@ from urllib3.exceptions import (
 )
 
 from cnlw_tools.fetch.address import SEVERAL_HOSTS, Address, resolve_host
-from cnlw_tools.fetch.deadline import DeadlineThread
-from cnlw_tools.fetch.resources import max_requests
+from cnlw_tools.fetch.deadline import Deadline, DeadlineThread
+from cnlw_tools.fetch.resources import BODY_BYTES, max_requests
 from cnlw_tools.store.faults import find_causes, find_fault
+from cnlw_tools.store.memory import MemoryBudget
 from cnlw_tools.store.outcomes import FetchError
 
 HeaderCheck = Callable[[int, HTTPHeaderDict], None]  # sees status and headers; may raise FetchError
 
 ACCEPT = "image/jpeg,image/png,image/webp,image/*;q=0.8,*/*;q=0.5"
+SMALL_BODY = 1 << 18  # bytes of a body up to which its memory does not count
 CHUNK = 1 << 16  # bytes read at a time
 MAX_IDLE_CONNECTIONS = 128  # kept open for later requests
 MAX_IPS = 3  # IP addresses of one host that are tried
@@ -82,7 +86,22 @@ class Response:
 class HttpClient:
     """Makes requests, with a pool of connections, for many threads."""
 
-    def __init__(self, user_agent: str, limits: Limits, allow_private: bool = False) -> None:
+    def __init__(
+        self,
+        user_agent: str,
+        limits: Limits,
+        allow_private: bool = False,
+        memory: MemoryBudget | None = None,
+    ) -> None:
+        """Make a client.
+
+        Args:
+            user_agent: the header
+            limits: of each request
+            allow_private: request private addresses, too
+            memory: of which large bodies borrow; by default that of this client
+        """
+        self.memory = memory or MemoryBudget(BODY_BYTES)
         self.user_agent = user_agent
         self.limits = limits
         self.allow_private = allow_private
@@ -100,34 +119,41 @@ class HttpClient:
         return ssl.create_default_context(cafile=where())
 
     def get(
-        self, address: Address, check_headers: HeaderCheck, max_bytes: int | None = None
+        self,
+        address: Address,
+        check_headers: HeaderCheck,
+        loan: ExitStack,
+        max_bytes: int | None = None,
     ) -> Response:
         """Make one request; redirects are not followed.
 
         Args:
             address: what to request
             check_headers: is called before the body is read
+            loan: gets the memory that a large body borrows; what it held before is given back
             max_bytes: of the body; by default those of the limits
 
         Raises:
             FetchError: there is no complete response within the limits
             MachineFault: this machine has no more memory, open files and so on
         """
-        deadline = time.monotonic() + self.limits.total_timeout
+        loan.close()
+        deadline = Deadline(self.limits.total_timeout)
         connection = self._take_idle(address.origin) or self._connect(address, deadline)
         try:
             with self.deadlines.limit(connection, deadline):
                 self._send_request(connection, address)
+                memory = _Loan(self.memory, loan, deadline)
                 response = _read_response(
-                    connection, check_headers, max_bytes or self.limits.max_bytes
+                    connection, check_headers, max_bytes or self.limits.max_bytes, memory
                 )
-            if time.monotonic() > deadline:  # a body that was cut off may look complete
+            if deadline.seconds_left < 0:  # a body that was cut off may look complete
                 raise TimeoutError
         except BaseException as error:
             connection.close()
             if fault := find_fault(error):
                 raise fault from error
-            if not isinstance(error, FetchError) and time.monotonic() > deadline:
+            if not isinstance(error, FetchError) and deadline.seconds_left < 0:
                 reason = f"not done within {self.limits.total_timeout:g} s"
                 raise FetchError("timeout", reason, n_hosts=SEVERAL_HOSTS) from error
             if isinstance(error, HTTP_ERRORS):
@@ -139,7 +165,7 @@ class HttpClient:
     def answers(self, address: Address) -> bool:
         """Return whether a host accepts a connection, or at least refuses it itself."""
         try:
-            self._connect(address, time.monotonic() + self.limits.connect_timeout).close()
+            self._connect(address, Deadline(self.limits.connect_timeout)).close()
         except FetchError as error:
             if error.n_hosts or error.outcome not in ("connect", "tls"):
                 return False
@@ -151,12 +177,12 @@ class HttpClient:
         self.deadlines.close()
         self._close_idle()
 
-    def _connect(self, address: Address, deadline: float) -> HTTPConnection:
+    def _connect(self, address: Address, deadline: Deadline) -> HTTPConnection:
         """Connect to the first IP address of the host that accepts a connection."""
-        ips = resolve_host(address, self.allow_private, deadline - time.monotonic())
+        ips = resolve_host(address, self.allow_private, deadline.seconds_left)
         failure = FetchError("dns", f"{address.host} has no address")
         for ip in ips[:MAX_IPS]:
-            timeout = min(self.limits.connect_timeout, deadline - time.monotonic())
+            timeout = min(self.limits.connect_timeout, deadline.seconds_left)
             if timeout <= 0:
                 reason = f"no connection within {self.limits.total_timeout:g} s"
                 raise FetchError(
@@ -242,13 +268,27 @@ class HttpClient:
             del self.idle[oldest_origin]
 
 
+class _Loan:
+    """The memory that one body borrows."""
+
+    def __init__(self, memory: MemoryBudget, loan: ExitStack, deadline: Deadline) -> None:
+        self.memory = memory
+        self.loan = loan
+        self.deadline = deadline
+
+    def borrow(self, n_bytes: int) -> None:
+        """Wait for the memory; this wait is not the server's fault."""
+        with self.deadline.pause():
+            self.loan.enter_context(self.memory.borrow(n_bytes))
+
+
 def _read_response(
-    connection: HTTPConnection, check_headers: HeaderCheck, max_bytes: int
+    connection: HTTPConnection, check_headers: HeaderCheck, max_bytes: int, memory: _Loan
 ) -> Response:
     response = connection.getresponse()
     check_headers(response.status, response.headers)
     if response.status == 200:
-        body = _read_body(response, max_bytes)
+        body = _read_body(response, max_bytes, memory)
     else:
         body = response.read(CHUNK)  # otherwise the connection could not be used again
         if len(body) == CHUNK:
@@ -256,8 +296,12 @@ def _read_response(
     return Response(response.status, response.headers, body)
 
 
-def _read_body(response: BaseHTTPResponse, max_bytes: int) -> bytes:
-    """Read and decompress a body; the limit holds for its size after that."""
+def _read_body(response: BaseHTTPResponse, max_bytes: int, memory: _Loan) -> bytes:
+    """Read and decompress a body; the limit holds for its size after that.
+
+    A large body borrows memory for all of it at once: if bodies borrowed bit by bit, all of them
+    could wait for each other.
+    """
     if "," in response.headers.get("Content-Encoding", ""):
         # a few bytes that are compressed twice can become any number of bytes in one step
         raise FetchError("decode", "compressed more than once")
@@ -267,16 +311,20 @@ def _read_body(response: BaseHTTPResponse, max_bytes: int) -> bytes:
         raise FetchError("too_big", f"{n_bytes:,} bytes announced; {max_bytes:,} are allowed")
     is_chunked = response.length_remaining is None  # then there may be any number of bytes
     is_compressed = "Content-Encoding" in response.headers
-    if content_length.isdecimal() and not is_chunked and not is_compressed:
+    is_announced = content_length.isdecimal() and not is_chunked and not is_compressed
+    if is_announced and int(content_length) <= SMALL_BODY:
         return response.read()
-    chunks = []
-    n_bytes = 0
+    body = BytesIO()
+    n_borrowed = 0
     while chunk := response.read(CHUNK):
-        chunks.append(chunk)
-        n_bytes += len(chunk)
+        body.write(chunk)
+        n_bytes = body.tell()
         if n_bytes > max_bytes:
             raise FetchError("too_big", f"more than {max_bytes:,} bytes")
-    return b"".join(chunks)
+        if n_bytes > SMALL_BODY and not n_borrowed:
+            n_borrowed = int(content_length) if is_announced else max_bytes
+            memory.borrow(n_borrowed)
+    return body.getvalue()
 
 
 def _explain_failed_connection(

@@ -21,12 +21,13 @@ from typing import Any
 
 from cnlw_tools.executor import local
 from cnlw_tools.fetch.options import FetchOptions
-from cnlw_tools.fetch.resources import ALLOW_THREADS, start_thread
+from cnlw_tools.fetch.resources import ALLOW_THREADS, FetchMemory, return_freed_memory, start_thread
 from cnlw_tools.fetch.schedule import FetchJob
 from cnlw_tools.fetch.worker import Report, Worker, WorkerMessage, WorkerNumber
 from cnlw_tools.store.faults import MachineFault
 from cnlw_tools.store.store import Ledger
 
+PROCESSES = get_context("spawn")  # starts them
 EXIT_TIMEOUT = 2.0  # seconds that a process or thread has to end, in addition to a connect timeout
 COLLECT_INTERVAL = 0.01  # seconds; messages of this time are sent together: each sending costs time
 
@@ -90,6 +91,7 @@ class RemoteWorker:
         n_threads: int,
         report: Report,
         number: WorkerNumber,
+        memory: FetchMemory,
     ) -> None:
         """Start the process.
 
@@ -99,16 +101,17 @@ class RemoteWorker:
             n_threads: as many requests are made at once
             report: is called, in a thread of this process, with the worker's messages
             number: which of several workers this is
+            memory: what the requests of all processes share
 
         Raises:
             OSError: this machine allows no further process or thread
         """
-        context = get_context("spawn")
+        context = PROCESSES
         self.pipe, remote_pipe = context.Pipe()
         self.options = options
         self.report = report
         self.stopped = False
-        arguments = (remote_pipe, folder, options, n_threads, number)
+        arguments = (remote_pipe, folder, options, n_threads, number, memory)
         self.process = context.Process(target=_run_worker, args=arguments, daemon=True)
         with _ignored_by_children(signal.SIGINT):
             self.process.start()
@@ -166,10 +169,11 @@ def _run_worker(
     options: FetchOptions,
     n_threads: int,
     number: WorkerNumber,
+    memory: FetchMemory,
 ) -> None:
     """Run a worker in this process, until None is received or the parent process is gone."""
     try:
-        _serve(pipe, folder, options, n_threads, number)
+        _serve(pipe, folder, options, n_threads, number, memory)
     except OSError as error:  # before there was a worker that could report it
         with suppress(OSError):
             pipe.send([_make_picklable(error)])
@@ -181,20 +185,22 @@ def _serve(
     options: FetchOptions,
     n_threads: int,
     number: WorkerNumber,
+    memory: FetchMemory,
 ) -> None:
     try:
         local.follow_parent()
     except RuntimeError as error:
         raise MachineFault(f"{error}: {ALLOW_THREADS}") from error
     warnings.simplefilter("ignore")  # as in `run.fetch`
-    gc.freeze()  # as in `cli.fetch`
+    gc.freeze()  # as in `cli.fetch`, and so is the next line
+    return_freed_memory()
     outbox = Outbox(pipe)
 
     def report(message: WorkerMessage) -> None:
         outbox.put(_make_picklable(message))
 
     with Ledger(folder) as ledger:
-        worker = Worker(ledger, options, n_threads, report, number)
+        worker = Worker(ledger, options, n_threads, report, number, memory)
         with suppress(EOFError):
             while jobs := pipe.recv():
                 for job in jobs:

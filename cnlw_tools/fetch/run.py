@@ -21,8 +21,8 @@ from cnlw_tools.executor.signals import StopRequest
 from cnlw_tools.fetch.address import parse_uri
 from cnlw_tools.fetch.options import FetchOptions
 from cnlw_tools.fetch.patience import Notice, Patience, Stopped
-from cnlw_tools.fetch.remote_worker import RemoteWorker, WorkerDied
-from cnlw_tools.fetch.resources import max_requests, start_thread
+from cnlw_tools.fetch.remote_worker import PROCESSES, RemoteWorker, WorkerDied
+from cnlw_tools.fetch.resources import FetchMemory, max_requests, start_thread
 from cnlw_tools.fetch.schedule import FetchJob
 from cnlw_tools.fetch.worker import JobResult, Worker, WorkerMessage, WorkerNumber, worker_index
 from cnlw_tools.store.faults import MachineFault
@@ -102,7 +102,7 @@ class _Run:
         self.retry = retry
         self.notify = notify
         self.patience = Patience(options.patience, self._receive_notice)  # of the feeder
-        self.start_time = time.time()
+        self.memory = FetchMemory()
         self.workers: list[Worker | RemoteWorker] = []
         self.feeder = threading.Thread(target=self._run_feeder, daemon=True)
         self.started = threading.Event()  # whether there are workers to feed
@@ -112,6 +112,7 @@ class _Run:
         self.in_flight: Counter[str] = (
             Counter()
         )  # image id -> rows of the manifest that wait for it
+        self.failed_again: set[str] = set()  # ids that this run tried again, and may not again
         self.recent: set[str] = set()  # ids that became final since the states were read last
         self.queued: list[int] = []  # jobs of each worker that are not done
         self.max_queued = MAX_QUEUED  # of one worker
@@ -152,6 +153,8 @@ class _Run:
         self.queued = [0] * n_workers
         self.max_queued = MAX_QUEUED // n_workers
         try:
+            if n_workers > 1:
+                self.memory = FetchMemory(PROCESSES)
             for index in range(n_workers):
                 n_threads = n_requests // n_workers + (index < n_requests % n_workers)
                 self.workers.append(self._start_worker(n_threads, WorkerNumber(index, n_workers)))
@@ -203,7 +206,8 @@ class _Run:
         report = partial(self._receive, number.index)
         if number.n_workers == 1:
             return Worker(self.ledger, self.options, n_threads, report, number)
-        return RemoteWorker(self.ledger.folder, self.options, n_threads, report, number)
+        folder = self.ledger.folder
+        return RemoteWorker(folder, self.options, n_threads, report, number, self.memory)
 
     def _is_done(self) -> bool:
         return self.ended or (self.manifest_read and not any(self.queued))
@@ -249,11 +253,11 @@ class _Run:
             if image_id in self.in_flight:
                 self.in_flight[image_id] += 1  # another row with this id is being fetched
                 return None
-            outcome = self._final_outcome(state)
+            outcome = self._final_outcome(image_id, state)
             if not outcome and image_id in self.recent:
                 # another row with this id was fetched since the states were read
                 state = self._read_states([image_id]).get(image_id)
-                outcome = self._final_outcome(state)
+                outcome = self._final_outcome(image_id, state)
             if outcome:
                 self.tally.counts[outcome] += 1
                 return None
@@ -263,12 +267,11 @@ class _Run:
             self.in_flight[image_id] += 1
             return state.attempts if state else 0
 
-    def _final_outcome(self, state: State | None) -> str | None:
+    def _final_outcome(self, image_id: str, state: State | None) -> str | None:
         """Return the outcome of a row that this run does not fetch again; None: it does."""
         if state is None or not state.file_intact:
             return None
-        is_of_this_run = state.timestamp >= self.start_time
-        if self.retry and not is_of_this_run and self._is_retried(state.outcome):
+        if self._is_retried(state.outcome) and image_id not in self.failed_again:
             return None
         return state.outcome
 
@@ -350,4 +353,6 @@ class _Run:
     def _count(self, image_id: str, outcome: str) -> None:
         self.tally.counts[outcome] += self.in_flight.pop(image_id)
         self.tally.fetched += 1
+        if self._is_retried(outcome):
+            self.failed_again.add(image_id)
         self.recent.add(image_id)

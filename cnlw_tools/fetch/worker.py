@@ -11,6 +11,7 @@ redirected to the host of another worker is handed back.
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 from zlib import crc32
@@ -28,7 +29,7 @@ from cnlw_tools.fetch.http import HttpClient
 from cnlw_tools.fetch.network import Network
 from cnlw_tools.fetch.options import FetchOptions
 from cnlw_tools.fetch.patience import Notice, Patience
-from cnlw_tools.fetch.resources import start_threads
+from cnlw_tools.fetch.resources import FetchMemory, start_threads
 from cnlw_tools.fetch.schedule import FetchJob, Host, Schedule, back_off
 from cnlw_tools.fetch.wayback import archive_address, archive_failure
 from cnlw_tools.store.faults import MachineFault
@@ -78,6 +79,7 @@ class Worker:
         n_threads: int,
         report: Report,
         number: WorkerNumber,
+        memory: FetchMemory | None = None,
     ) -> None:
         """Start the threads.
 
@@ -87,6 +89,7 @@ class Worker:
             n_threads: as many requests are made at once
             report: is called by the threads
             number: which of several workers this is
+            memory: what large bodies and pictures borrow from; by default that of this worker
 
         Raises:
             MachineFault: this machine allows no thread
@@ -95,7 +98,10 @@ class Worker:
         self.options = options
         self.report = report
         self.number = number
-        self.http_client = HttpClient(options.user_agent, options.limits, options.allow_private)
+        self.memory = memory or FetchMemory()
+        self.http_client = HttpClient(
+            options.user_agent, options.limits, options.allow_private, self.memory.bodies
+        )
         self.network = Network(self.http_client, ledger)
         self.patience = Patience(options.patience, report)
         rules = None if options.obey_robots else robots.ALLOW_ALL
@@ -133,48 +139,70 @@ class Worker:
     def _do_jobs(self) -> None:
         while job_and_host := self.schedule.next_job():
             job, host = job_and_host
-            try:
-                answer = self._request_patiently(job, host)
-            except FetchError as error:
-                self._handle_failure(job, host, error)
-                continue
-            self.schedule.record_success(host)
-            if isinstance(answer, Address):
-                self._handle_redirect(job, host, answer)
-            else:
-                self._handle_image(job, host, answer)
+            with ExitStack() as loan:
+                self._do_job(job, host, loan)
 
-    def _request_patiently(self, job: FetchJob, host: Host) -> FetchedImage | Address:
+    def _do_job(self, job: FetchJob, host: Host, loan: ExitStack) -> None:
+        """Make the request of a job, and handle what comes of it.
+
+        Args:
+            job: the job
+            host: its host
+            loan: has the memory that a large body borrows until the image is written
+        """
+        try:
+            answer = self._request_patiently(job, host, loan)
+        except FetchError as error:
+            self._handle_failure(job, host, error)
+            return
+        self.schedule.record_success(host)
+        if isinstance(answer, Address):
+            self._handle_redirect(job, host, answer)
+        else:
+            self._handle_image(job, host, answer)
+
+    def _request_patiently(
+        self, job: FetchJob, host: Host, loan: ExitStack
+    ) -> FetchedImage | Address:
         """Make the request of a job as soon as this machine can."""
 
         def request() -> FetchedImage | Address:
             try:
-                return self._request(job, host)
+                return self._request(job, host, loan)
             except FetchError as error:
+                loan.close()
                 if self.network.is_down(host.origin, error):
                     raise MachineFault(NETWORK_DOWN) from error
+                raise
+            except BaseException:
+                loan.close()  # others go on while this thread waits
                 raise
 
         return self.patience.take(request)
 
-    def _request(self, job: FetchJob, host: Host) -> FetchedImage | Address:
+    def _request(self, job: FetchJob, host: Host, loan: ExitStack) -> FetchedImage | Address:
         """Request the image of a job, and before that the rules of its host if they are unknown."""
         if host.blocked_until > time.monotonic() and not job.failures:
             reason = f"{host.origin} failed several times in a row: {host.last_failure}"
             raise FetchError("unreachable", reason)
         if host.rules is None:
-            host.rules = self._request_rules(job, host)
+            host.rules = self._request_rules(job, host, loan)
         if not host.rules.allows(job.address.target):
             reason = f"robots.txt does not allow {job.address}, or cannot be read"
             raise FetchError("robots", reason)
         return request_image(
-            self.http_client, job.address, self.options.obey_opt_out, self.options.max_pixels
+            self.http_client,
+            job.address,
+            loan,
+            self.options.obey_opt_out,
+            self.options.max_pixels,
+            self.memory.pictures,
         )
 
-    def _request_rules(self, job: FetchJob, host: Host) -> robots.Rules:
+    def _request_rules(self, job: FetchJob, host: Host, loan: ExitStack) -> robots.Rules:
         """Request the rules of a host; if that fails several times, nothing is allowed."""
         try:
-            rules = request_rules(self.http_client, job.address)
+            rules = request_rules(self.http_client, job.address, loan)
         except FetchError as error:
             if error.outcome == "robots":
                 host.robots_failures += 1

@@ -17,6 +17,7 @@ DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")  # of one channel wit
 SIGNED_FORMATS = ("FITS",)  # whose 16 bits may be negative
 REDUCING_DECODERS = ("ppm", "ppm_plain", "SGI16")  # of files with any number of bits a channel
 BITS_PER_SAMPLE, PHOTOMETRIC, LOWEST, HIGHEST = 258, 262, 340, 341  # tags of TIFF
+BAND = 32  # rows that are composited at a time
 WHITE_IS_ZERO = 0  # a value of the tag PHOTOMETRIC
 GREY_STEPS = {"1": 255, "L;2": 85, "L;4": 17}  # by which Pillow brings PNGs of few bits to 8
 REMEDY = "save it with 8 bits a channel"
@@ -141,6 +142,15 @@ def _tiff_tag(image: Image.Image, tag: int) -> Any:
 
 
 def _composite_on_white(image: Image.Image) -> Image.Image:
+    """Composite an image, band by band: whole copies of a large one would fill the memory."""
+    rgb = Image.new("RGB", image.size)
+    for top in range(0, image.height, BAND):
+        box = (0, top, image.width, min(top + BAND, image.height))
+        rgb.paste(_composite_band(image.crop(box)), box)
+    return rgb
+
+
+def _composite_band(image: Image.Image) -> Image.Image:
     if image.mode == "La":
         image = image.convert("LA")  # Pillow converts it to nothing else
     foreground = image.convert("RGBA")

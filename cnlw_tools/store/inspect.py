@@ -20,11 +20,16 @@ from cnlw_tools.images.formats import HEAD, recognise_format
 from cnlw_tools.images.jpeg import decode_jpeg
 from cnlw_tools.images.rgb import to_rgb
 from cnlw_tools.store.faults import find_fault
+from cnlw_tools.store.memory import MemoryBudget
 from cnlw_tools.store.outcomes import FetchError
 
 MAX_PIXELS = 80_000_000  # of one picture; below the number at which Pillow warns
 PYTHON_FORMATS = frozenset({"dds", "ppm", "qoi", "sgi"})  # decoded by Python, not by C
 MAX_PYTHON_PIXELS = 4_000_000  # of a picture of these; they take a second or so
+LARGE = 1_000_000  # pixels from which on the memory of a picture counts
+BYTES_PER_PIXEL = 8  # 4 as they are in the file, and 4 in RGB
+PICTURE_BYTES = BYTES_PER_PIXEL * MAX_PIXELS  # of all large pictures together: one of the largest
+PICTURE_MEMORY = MemoryBudget(PICTURE_BYTES)  # of this process
 FIRST_SIDEWAYS = 5  # from this EXIF orientation on, width and height are swapped
 FINGERPRINT_SIDE = 192  # pixels; a fingerprint made from a smaller picture would differ
 TEXT_HEAD = 256  # bytes in which other formats are recognised
@@ -55,8 +60,16 @@ class Inspection:
     fingerprint: bytes  # 16 bytes; see `pixels.fingerprint`
 
 
-def inspect_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Inspection:
+def inspect_image(
+    data: bytes, max_pixels: int = MAX_PIXELS, memory: MemoryBudget | None = None
+) -> Inspection:
     """Decode a body, and return what it is.
+
+    Args:
+        data: the body
+        max_pixels: of the picture
+        memory: of which large pictures borrow what their decoding takes; by default that of this
+            process
 
     Raises:
         FetchError: it is not a still picture, it is not complete, or it has too many pixels
@@ -65,14 +78,11 @@ def inspect_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Inspection:
     format_name = recognise_format(data[:HEAD])
     if format_name is None:
         raise FetchError("not_image", _describe_other(data))
-    token = _decoder_tokens.get()
     try:
         image = _open(data, format_name)
         _check_size_and_frames(image, format_name, max_pixels)
-        width, height = image.size
-        orientation = pixels.read_orientation(image)
-        decoded = _decode_small(data, image) if format_name == "jpeg" else pixels.decode(data)
-        fingerprint = pixels.fingerprint(decoded)
+        with (memory or PICTURE_MEMORY).borrow(_count_bytes(image)):
+            picture = _decode(data, image)
     except FetchError:
         raise
     except Exception as error:  # on hostile bytes a decoder may raise anything
@@ -81,11 +91,40 @@ def inspect_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Inspection:
         text = str(error) or type(error).__name__
         outcome = "truncated" if "truncated" in text.lower() else "decode"
         raise FetchError(outcome, f"{format_name}: {text}") from error
+    return Inspection(sha256(data).hexdigest(), format_name, *picture)
+
+
+def _count_bytes(image: ImageFile.ImageFile) -> int:
+    """Return the bytes that decoding a large picture takes; of a small one they do not count.
+
+    A JPEG that is not progressive is decoded small, so it takes hardly any.
+    """
+    n_pixels = image.width * image.height
+    if n_pixels < LARGE or (image.format == "JPEG" and "progressive" not in image.info):
+        return 0
+    return BYTES_PER_PIXEL * n_pixels
+
+
+def _decode(data: bytes, image: ImageFile.ImageFile) -> tuple[int, int, bytes]:
+    """Return width and height of a picture that is turned upright, and its fingerprint.
+
+    Args:
+        data: the content of the file
+        image: the same, opened but not decoded
+    """
+    token = _decoder_tokens.get()
+    try:
+        if image.format != "JPEG":
+            decoded = pixels.decode(data)
+            return decoded.width, decoded.height, pixels.fingerprint(decoded)
+        width, height = image.size
+        orientation = pixels.read_orientation(image)
+        fingerprint = pixels.fingerprint(_decode_small(data, image, orientation))
     finally:
         _decoder_tokens.put(token)
     if orientation >= FIRST_SIDEWAYS:
         width, height = height, width
-    return Inspection(sha256(data).hexdigest(), format_name, width, height, fingerprint)
+    return width, height, fingerprint
 
 
 def _open(data: bytes, format_name: str) -> ImageFile.ImageFile:
@@ -120,7 +159,7 @@ def _check_size_and_frames(image: ImageFile.ImageFile, format_name: str, max_pix
         raise FetchError("animated", f"{format_name} with several frames")
 
 
-def _decode_small(data: bytes, image: ImageFile.ImageFile) -> Image.Image:
+def _decode_small(data: bytes, image: ImageFile.ImageFile, orientation: int) -> Image.Image:
     """Decode a JPEG, as small as a fingerprint allows, and turn it upright.
 
     One in colour is decoded to grey pixels.
@@ -128,5 +167,4 @@ def _decode_small(data: bytes, image: ImageFile.ImageFile) -> Image.Image:
     decoded = decode_jpeg(data, image, "L", FINGERPRINT_SIDE)
     if decoded.mode != "L":
         decoded = to_rgb(decoded)
-    orientation = pixels.read_orientation(image)
     return pixels.turn_upright(decoded, orientation)

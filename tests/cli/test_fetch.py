@@ -103,6 +103,18 @@ def test_report(server, folder):
     assert not server.requests
 
 
+def test_a_retry_of_nothing_says_so(server, folder):
+    """If no URL has the outcome, one line says that nothing was requested."""
+    write_manifest(folder / "m.parquet", {"a": f"http://127.0.0.1:{server.server_port}/ok"})
+    options = ["--manifest", "m.parquet", "--store", "s", "--allow-private", "--json"]
+    cnlw(*options)
+
+    run = cnlw(*options, "--retry", "404")
+
+    assert (0, '{"ok": 1, "errors": {}}\n') == (run.exit_code, run.stdout)
+    assert "no URL of the manifest has the outcome http_404: nothing to retry\n" == run.stderr
+
+
 def test_private_by_default(server, folder):
     """Loopback is refused by default, and can be retried when it is allowed."""
     path = write_manifest(folder / "m.parquet", {"a": f"http://127.0.0.1:{server.server_port}/ok"})

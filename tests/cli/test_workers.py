@@ -121,3 +121,19 @@ def test_every_command_says_the_same():
     assert sentences == {"Number of worker processes."}
     assert {name for name, texts in described.items() if texts} == {*COMMANDS, "fetch"}
     assert threads == {"train", "predict-labels", "train-mentor"}
+
+
+@pytest.mark.parametrize("colours", [("blue", "red"), ("red", "blue")])
+def test_only_red_noise_needs_the_store(colours, lab, tmp_path, monkeypatch):
+    """Blue without --store and red with it come into one build, in any order, and it is valid."""
+    monkeypatch.chdir(lab)
+    options = {"blue": [], "red": ["--store", "store", "-o", "top=20"]}
+    out = str(tmp_path / "build")
+    common = ["--level", "20", "--root", "root", "--workers", "1", "--out", out]
+
+    for colour in colours:
+        done = CliRunner().invoke(main, ["build", "--noise", colour, *common, *options[colour]])
+        assert done.exit_code == 0, done.output
+
+    done = CliRunner().invoke(main, ["validate", out, "--store", "store", "--workers", "1"])
+    assert done.exit_code == 0, done.output

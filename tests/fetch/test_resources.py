@@ -202,6 +202,6 @@ def test_a_process_without_threads_ends_in_one_line(monkeypatch, tmp_path):
 
     monkeypatch.setattr(local, "follow_parent", fail)
 
-    remote_worker._run_worker(Pipe(), tmp_path, FetchOptions(), 1, None)
+    remote_worker._run_worker(Pipe(), tmp_path, FetchOptions(), 1, None, None)
 
     assert ["can't start new thread: " + resources.ALLOW_THREADS] == list(map(str, sent))

@@ -105,6 +105,37 @@ def test_retry(server, fetch_rows):
     assert {"/flaky/4": 5, "/status/404": 1, "/status/403": 1} == server.images()
 
 
+@pytest.mark.parametrize("offset", [-(10**6), -1, 1, 3600, 10**6])
+def test_a_retry_does_not_look_at_the_clock(server, fetch_rows, monkeypatch, offset):
+    """A retry requests its URLs once, also if the clock of the first run was ahead or behind."""
+    uris = {"a": f"{server.url}/status/404", "b": f"{server.url}/flaky/1"}
+    clock = time.time
+    monkeypatch.setattr(time, "time", lambda: clock() + offset)
+    fetch_rows(uris, max_tries=1)
+    monkeypatch.setattr(time, "time", clock)
+    server.requests.clear()
+    server.requests["/flaky/1"] = 1  # now it succeeds
+
+    rows = fetch_rows(uris, retry="failed")
+
+    assert {"/status/404": 1, "/flaky/1": 2} == server.images()
+    assert "ok" == rows["b"].outcome
+
+
+def test_a_retry_requests_repeated_ids_once(server, tmp_path):
+    """A row with the same id, in a later block of the manifest, is not a second retry."""
+    ids = [str(i % 40) for i in range(1500)]
+    table = pa.table({"image_id": ids, "uri": [f"{server.url}/status/404?{i}" for i in ids]})
+    pq.write_table(table, tmp_path / "m.parquet")
+    options = FetchOptions(allow_private=True)
+
+    for retry in (None, "http_404"):
+        server.requests.clear()
+        with open_ledger(tmp_path / "s") as ledger:
+            tally = fetch(Manifest(tmp_path / "m.parquet"), ledger, options, 4, retry)
+        assert ({"http_404": 1500}, 40) == (tally.counts, server.images().total())
+
+
 def test_damaged_files(server, fetch_rows, tmp_path):
     """A file that has changed is fetched again, the others are not."""
     uris = {str(i): f"{server.url}/ok/{i}" for i in range(3)}

@@ -1,0 +1,67 @@
+"""Which web images are there: the column `dead` of the candidates, known where a store is given.
+
+It says something of a moment, not of the candidates, and only noise that takes web images asks. So
+a build of other noise may be made without a store, before such noise is added or after it.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from cnlw_tools import hashing
+from cnlw_tools.card.metadata import BuildCard
+from cnlw_tools.dataset import tables
+from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.noise import NOISE
+from cnlw_tools.recipe.recipe import Recipe
+
+DEAD = "dead"
+WEB = "web"  # the name of the table
+
+
+def match_availability(
+    folder: Path, card: BuildCard, data: Dataset, recipe: Recipe
+) -> tuple[BuildCard, Dataset]:
+    """Let a build and a dataset agree on the marks, where only one of them has marks.
+
+    If no noise of the build asks for marks, the build gets those of the dataset. If the noise that
+    comes does not ask, the dataset gets those of the build.
+
+    Args:
+        folder: of the tables of the build
+        card: of the build
+        data: of the recipe
+        recipe: of the configs that come into the build
+
+    Returns:
+        the card, with the digest of candidates that have got marks; the dataset
+    """
+    path = folder / f"{WEB}.parquet"
+    recorded = card.tables.get(WEB)
+    if recorded in (None, data.digests.get(WEB)) or not path.exists():
+        return card, data
+    if _is_marked(data.web):
+        is_asked_for = any(_asks_for_marks(config.recipe) for config in card.configs.values())
+        if recorded == _digest_without_marks(data.web) and not is_asked_for:
+            tables.write_parquet(data.web, path)
+            return replace(card, tables={**card.tables, WEB: data.digests[WEB]}), data
+    elif not _asks_for_marks(recipe):
+        web = tables.read_manifest(path, len(data.classes), web=True)
+        if _digest_without_marks(web) == data.digests.get(WEB):
+            return card, replace(data, web=web)
+    return card, data
+
+
+def _is_marked(web: pa.Table) -> bool:
+    return DEAD in web.column_names
+
+
+def _digest_without_marks(web: pa.Table) -> str:
+    return hashing.digest(web.drop_columns([DEAD]) if _is_marked(web) else web)
+
+
+def _asks_for_marks(recipe: Recipe) -> bool:
+    """Return whether a plan depends on which web images are there."""
+    model = NOISE.get(recipe.noise)
+    return model is None or DEAD in model.pool_columns

@@ -1,0 +1,43 @@
+"""Memory that threads borrow, so that all of them together never hold more than is there."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.context import BaseContext
+from multiprocessing.sharedctypes import RawValue
+from typing import Any
+
+
+class MemoryBudget:
+    """Some bytes, shared by all threads of a process, or of several processes."""
+
+    def __init__(self, n_bytes: int, context: BaseContext | None = None) -> None:
+        """Make a budget of which nothing is borrowed.
+
+        Args:
+            n_bytes: how much there is
+            context: starts the processes that share it; without one, it belongs to this process
+        """
+        self.n_bytes = n_bytes
+        self.borrowed = RawValue("q", 0)
+        self.changed: Any = context.Condition() if context else threading.Condition()
+
+    @contextmanager
+    def borrow(self, n_bytes: int) -> Iterator[None]:
+        """Hold a part of the budget during the block, and wait for it before that.
+
+        More than the budget is lent to one at a time, while nobody else holds anything.
+        """
+        with self.changed:
+            self.changed.wait_for(lambda: self._has_room(n_bytes))
+            self.borrowed.value += n_bytes
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.borrowed.value -= n_bytes
+                self.changed.notify_all()
+
+    def _has_room(self, n_bytes: int) -> bool:
+        borrowed = self.borrowed.value
+        return not borrowed or bool(borrowed + n_bytes <= self.n_bytes)
