@@ -454,3 +454,21 @@ def test_broken_images_are_listed_in_one_file(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert "give one" in result.output
+
+
+def test_twins_without_an_import(tmp_path: Path) -> None:
+    """Without any sha256 the folder proves that the twins are its own; without it, an error says so."""
+    folder, out = class_folders(tmp_path / "images"), tmp_path / "out"
+    shutil.copy(folder / "rose/0.jpg", folder / "tulip/9.jpg")
+    noise = ["--noise", "blue", "--level", 50, "--workers", 1]
+    run("build", "--dataset", "folder", "--data-dir", folder, *noise, "--out", out)
+
+    compared, alone = validate(out, "--data-dir", folder), validate(out)
+    severities = [f["severity"] for f in compared[1] if f["check"] == "duplicates"]
+    (finding,) = [finding for finding in alone[1] if finding["severity"] == "error"]
+
+    assert (compared[0], severities) == (0, ["note"])
+    assert alone[0] == 1
+    assert finding["fix"].startswith(
+        "if your own data have them, or a resize made them equal, give"
+    )
