@@ -19,11 +19,14 @@ from cnlw_tools import files
 from cnlw_tools.builds.build import build
 from cnlw_tools.card import metadata
 from cnlw_tools.checks import CHECKS, Finding, collect_evidence
+from cnlw_tools.checks.collect import _read_original as read_original
 from cnlw_tools.cli import main
 from cnlw_tools.dataset.tables import MANIFEST, VOTES
 from cnlw_tools.images.pixels import fingerprint
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import parse_recipe
+from cnlw_tools.sources.composite import CompositeReader
+from cnlw_tools.sources.folder import Folder
 from cnlw_tools.store.store import Row, open_ledger
 
 CLASSES, EACH = 10, 8  # web images of each class, all of them wrong
@@ -201,3 +204,15 @@ def test_the_command(lab: Path, cifar: Path, tmp_path: Path) -> None:
     assert not [f for f in json.loads(whole.stdout)["findings"] if f["check"] == "source"]
     assert "no image store here" in none.stderr
     assert set(metadata.read_card(lab / "build").configs) == {"red_20_t20"}
+
+
+@pytest.mark.parametrize("image_id", ["x" * 300, "rose", "rose/0.jpg/x", "https://a.example/0.jpg"])
+def test_ids_of_web_images_that_are_no_paths(tmp_path: Path, image_id: str) -> None:
+    """A folder of the user's has no such file: without the store the image is not compared."""
+    (tmp_path / "rose").mkdir()
+    (tmp_path / "rose/0.jpg").write_bytes(next(pictures(0)))
+    reader = CompositeReader(Folder(tmp_path), {})
+
+    assert read_original(reader, image_id, frozenset(), "web") is None
+    with pytest.raises((LookupError, OSError)):
+        read_original(reader, image_id, frozenset(), "base")
