@@ -44,6 +44,30 @@ TORCH_MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of a file before torch 
 TORCH_PROTOCOL = 1001  # the second one
 INTEGER_LIMIT = 1 << 63
 
+TWO_LINES = -9  # of an argument; all other sizes below zero are those of pickletools
+COUNT_WIDTHS = {  # bytes that say how long an argument is
+    pickletools.TAKEN_FROM_ARGUMENT1: 1,
+    pickletools.TAKEN_FROM_ARGUMENT4: 4,
+    pickletools.TAKEN_FROM_ARGUMENT4U: 4,
+    pickletools.TAKEN_FROM_ARGUMENT8U: 8,
+}
+PUT_OPCODES = pickle.PUT + pickle.LONG_BINPUT
+(STOP_OPCODE,) = pickle.STOP
+
+
+def _argument_sizes() -> dict[int, int]:
+    """Return the size of the argument of each opcode, in bytes or as a code of pickletools."""
+    sizes = {}
+    for opcode in pickletools.opcodes:
+        size = opcode.arg.n if opcode.arg else 0
+        if opcode.arg and opcode.arg.name == "stringnl_noescape_pair":
+            size = TWO_LINES
+        sizes[ord(opcode.code)] = size
+    return sizes
+
+
+ARGUMENT_SIZES = _argument_sizes()
+
 
 class PickledType:
     """A type of numbers, as NumPy pickles it: a code, and then a byte order."""
@@ -229,14 +253,14 @@ def read_pickle(
         return _checked_dict(load_pickle(BytesIO(data)))
 
 
-def load_pickle(file: BinaryIO) -> Any:
+def load_pickle(file: BytesIO) -> Any:
     """Return what the next pickle of a file holds; any error if it is none of numbers."""
     return _checked_unpickler(file).load()
 
 
 def read_pickled_npy(file: BinaryIO) -> dict[str, Any]:
     """Return the dict of an .npy file of one object, behind its header; any error if none."""
-    array = load_pickle(file)
+    array = load_pickle(BytesIO(file.read(LARGEST_PICKLE)))
     if not isinstance(array, PickledArray):
         raise ValueError("not an array of one dict")
     return _checked_dict(array.item())
@@ -276,7 +300,7 @@ def to_arrays(content: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _read_torch_zip(file: BinaryIO, path: Path) -> Any:
+def _read_torch_zip(file: BytesIO, path: Path) -> Any:
     with archives.open_zip(file, path) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         data = archives.read_member(archive, name, LARGEST_PICKLE, path)
@@ -289,7 +313,7 @@ def _read_torch_zip(file: BinaryIO, path: Path) -> Any:
     return content
 
 
-def _read_old_torch(file: BinaryIO) -> Any:
+def _read_old_torch(file: BytesIO) -> Any:
     if load_pickle(file) != TORCH_MAGIC or load_pickle(file) != TORCH_PROTOCOL:
         raise ValueError("neither a zip archive nor the older format")
     load_pickle(file)  # byte order and sizes of types: the same everywhere today
@@ -303,23 +327,41 @@ def _read_old_torch(file: BinaryIO) -> Any:
     return content
 
 
-def _checked_unpickler(file: BinaryIO) -> Unpickler:
-    begin = file.tell()
-    _check_positions(file)
-    file.seek(begin)
+def _checked_unpickler(file: BytesIO) -> Unpickler:
+    _check_positions(file.getvalue(), file.tell())
     return Unpickler(file)
 
 
-def _check_positions(file: BinaryIO) -> None:
-    """Insist that a pickle notes its objects one by one.
+def _check_positions(data: bytes, position: int) -> None:
+    """Insist that a pickle notes its objects one by one, and that they are not too many.
 
     The position 4,000,000,000, which takes five bytes, would make the reader reserve 64 GB.
     """
-    for n_opcodes, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-        if opcode.name.endswith("PUT") and int(argument or 0) > n_opcodes:
-            raise pickle.UnpicklingError(f"it notes an object at {argument}")
-        if n_opcodes > MOST_OPCODES:
-            raise pickle.UnpicklingError(f"more than {MOST_OPCODES:,} objects")
+    for n_opcodes in range(MOST_OPCODES):
+        code = data[position]
+        begin, position = position + 1, _end_of_opcode(data, position)
+        if code in PUT_OPCODES:
+            raw = data[begin:position]
+            index = int(raw) if code == PUT_OPCODES[0] else int.from_bytes(raw, "little")
+            if index > n_opcodes:
+                raise pickle.UnpicklingError(f"it notes an object at {index}")
+        if code == STOP_OPCODE:
+            return
+    raise pickle.UnpicklingError(f"more than {MOST_OPCODES:,} objects")
+
+
+def _end_of_opcode(data: bytes, position: int) -> int:
+    """Return where the opcode at a place, with its argument, ends; a LookupError if it is none."""
+    size = ARGUMENT_SIZES[data[position]]
+    position += 1
+    if size >= 0:
+        return position + size
+    if size == pickletools.UP_TO_NEWLINE:
+        return data.index(b"\n", position) + 1
+    if size == TWO_LINES:
+        return data.index(b"\n", data.index(b"\n", position) + 1) + 1
+    width = COUNT_WIDTHS[size]
+    return position + width + int.from_bytes(data[position : position + width], "little")
 
 
 def _checked_dict(value: Any) -> dict[str, Any]:
