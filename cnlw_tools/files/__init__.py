@@ -11,6 +11,7 @@ from cnlw_tools.files.drafts import (
     remove_drafts_below,
     scratch_folder,
 )
+from cnlw_tools.files.untrusted import check_regular
 
 __all__ = [
     "TEMPORARY_PREFIX",
@@ -35,6 +36,7 @@ def default_root() -> Path:
 
 def digest(path: Path) -> str:
     """Return the sha256 of a file's bytes, in hex."""
+    check_regular(path)
     hasher = sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):

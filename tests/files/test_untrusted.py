@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from cnlw_tools import files
 from cnlw_tools.files.untrusted import (
     BadFile,
     BoundedReader,
@@ -81,3 +82,11 @@ def test_bounded_reader(tmp_path):
         reader.seek(0)
         with pytest.raises(BadFile):
             reader.read()
+
+
+def test_the_digest_of_a_pipe(tmp_path):
+    """A named pipe has no sha256, and nobody waits for one."""
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(BadFile, match="pipe: a pipe, a socket or a device"):
+        files.digest(tmp_path / "pipe")
