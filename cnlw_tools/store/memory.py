@@ -26,8 +26,12 @@ class MemoryBudget:
     def borrow(self, n_bytes: int) -> Iterator[None]:
         """Hold a part of the budget during the block, and wait for it before that.
 
-        More than the budget is lent to one at a time, while nobody else holds anything.
+        More than the budget is lent to one at a time, while nobody else holds anything. Nothing is
+        lent at once.
         """
+        if not n_bytes:
+            yield
+            return
         with self.changed:
             self.changed.wait_for(lambda: self._has_room(n_bytes))
             self.borrowed.value += n_bytes
