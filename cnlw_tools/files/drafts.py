@@ -27,7 +27,8 @@ from cnlw_tools.files.locks import try_lock
 TEMPORARY_PREFIX = ".aside-"  # the name of a file starts with it until the file is complete
 HOST = f"{crc32(os.uname().nodename.encode()):08x}"
 HOST_OF_DRAFT = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}([0-9a-f]{{8}})-")
-DAY = 24 * 60 * 60  # seconds
+HOUR = 60 * 60  # seconds
+DAY = 24 * HOUR
 
 _numbers = count()  # of the drafts of this process
 
@@ -47,7 +48,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
     remove_drafts(path.parent)
     try:
         with _locked_draft(path, _make_file) as draft:
+            unwritten = _set_back(draft)
             yield draft
+            if draft.stat().st_mtime_ns == unwritten:
+                raise OSError("nothing was written")
             _write_to_disk(draft)
             draft.replace(path)
     except OSError as error:
@@ -140,10 +144,15 @@ def _lock_draft(handle: int) -> bool:
     return os.fstat(handle).st_nlink > 0
 
 
+def _set_back(draft: Path) -> int:
+    """Set back the time of an empty draft; return it in nanoseconds. Whoever writes changes it."""
+    an_hour_ago = time.time() - HOUR
+    os.utime(draft, (an_hour_ago, an_hour_ago))
+    return draft.stat().st_mtime_ns
+
+
 def _write_to_disk(draft: Path) -> None:
     with draft.open("rb") as file:
-        if not os.fstat(file.fileno()).st_size:
-            raise OSError("nothing was written")
         os.fsync(file.fileno())
 
 

@@ -61,6 +61,14 @@ def test_atomic_write_with_error(tmp_path, error):
     assert names(tmp_path) == ["x.txt"]
 
 
+def test_an_empty_file_may_be_written(tmp_path):
+    """A text of no letters is a text."""
+    with files.atomic_write(tmp_path / "x.txt") as draft:
+        draft.write_text("")
+
+    assert (tmp_path / "x.txt").read_text() == ""
+
+
 def test_atomic_write_without_file(tmp_path):
     """A block that writes nothing is an error and makes no file."""
     with pytest.raises(OSError, match="cannot be written"), files.atomic_write(tmp_path / "x.txt"):
