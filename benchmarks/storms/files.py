@@ -11,7 +11,7 @@ from benchmarks.storms import inputs
 from benchmarks.storms.calls import look_at_error
 from benchmarks.storms.child import run_cnlw, run_in_child
 from benchmarks.storms.commands import BLUE, FETCH, RED, TINY, TRAIN, UndisturbedError, World
-from benchmarks.storms.mutations import MUTATIONS
+from tests.files.mutations import CONTENTS, MUTATIONS
 
 MAX_SECONDS = 30
 MAX_BYTES = 1 << 30  # beyond what a command that reads sound files takes
@@ -131,9 +131,9 @@ class Part:
         folder = self.world.copy("trial")
         path = draw.choice(sorted(folder.glob(reading.path)))
         before = path.read_bytes()
-        name = draw.choice(sorted(MUTATIONS))
-        path.write_bytes(MUTATIONS[name](before, draw))
-        is_changed = path.read_bytes() != before
+        name, content = mutate(before, draw)
+        path.write_bytes(content)
+        is_changed = content != before
         outcome = run_in_child(run_cnlw(reading.line), folder, seconds=MAX_SECONDS)
         problems = look_at_error(outcome)
         if outcome.peak_bytes > peak + MAX_BYTES:
@@ -170,3 +170,11 @@ class Part:
             self.world.remove(folder)
             self.peak_bytes[reading.kind] = outcome.peak_bytes
         return self.peak_bytes[reading.kind]
+
+
+def mutate(content: bytes, draw: random.Random) -> tuple[str, bytes]:
+    """Return the name of a change, and the content of a file after it."""
+    if draw.random() < 0.1:
+        return "another content", draw.choice(CONTENTS)
+    mutation = draw.choice(MUTATIONS)
+    return mutation.__name__, mutation(content, draw)
