@@ -20,8 +20,8 @@ from cnlw_tools.card.sample_grid import draw_samples
 from cnlw_tools.checks.encoding import largest_difference, surplus
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, abbreviate, error, note
-from cnlw_tools.checks.machine import raise_machine_fault
 from cnlw_tools.files import default_root
+from cnlw_tools.files.machine_faults import raise_machine_fault
 from cnlw_tools.images.pixels import decode
 from cnlw_tools.plans.plan import config_name
 from cnlw_tools.recipe.toml import read_toml

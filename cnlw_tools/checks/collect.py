@@ -29,10 +29,10 @@ from cnlw_tools.checks.evidence import (
     ShardContent,
     Surplus,
 )
-from cnlw_tools.checks.machine import raise_machine_fault
 from cnlw_tools.dataset import dataset
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.job import Job
+from cnlw_tools.files.machine_faults import raise_machine_fault
 from cnlw_tools.files.parquet import PARQUET, check_decoded_size, open_parquet, read_table
 from cnlw_tools.files.untrusted import translate_errors
 from cnlw_tools.images.pixels import (

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from cnlw_tools.builds.segments import Segment, cut_segments
 from cnlw_tools.card.metadata import BuildCard
-from cnlw_tools.checks.machine import raise_machine_fault
 from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.files.machine_faults import raise_machine_fault
 from cnlw_tools.noise import Expected
 from cnlw_tools.plans.noise_inputs import outlier_label
 from cnlw_tools.plans.plan import expected_stats

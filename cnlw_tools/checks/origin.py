@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, abbreviate, error, note
-from cnlw_tools.checks.machine import raise_machine_fault
 from cnlw_tools.dataset import tables
 from cnlw_tools.files import default_root
+from cnlw_tools.files.machine_faults import raise_machine_fault
 from cnlw_tools.plans.noise_inputs import has_outlier_class
 
 CLASSES = "tables/classes.csv"

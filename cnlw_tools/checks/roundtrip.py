@@ -11,11 +11,11 @@ from typing import Any
 
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, error
-from cnlw_tools.checks.machine import raise_machine_fault
 from cnlw_tools.executor import local
 from cnlw_tools.files import scratch_folder
+from cnlw_tools.files.machine_faults import raise_machine_fault
 
-TEMPORARY = " there, or set TMPDIR to another folder"
+TEMPORARY = ", or set TMPDIR to another folder"
 COLUMNS = ("image_id", "label")
 RowCounts = Counter[tuple[str, str, int]]  # split, image id, label
 

@@ -22,6 +22,7 @@ from cnlw_tools.cli.train import train
 from cnlw_tools.cli.train_mentor import train_mentor
 from cnlw_tools.cli.validate import validate
 from cnlw_tools.cli.votes import votes
+from cnlw_tools.files.machine_faults import REMEDIES, find_fault
 from cnlw_tools.registry.extras import EXTRAS, install_command
 
 COMMANDS = (
@@ -65,6 +66,11 @@ class FriendlyGroup(click.Group):
             if isinstance(error, RAISED_BY_ALL) and os.environ.get("LOCAL_RANK", "0") != "0":
                 raise SystemExit(1) from error
             raise click.ClickException(format_error(error)) from error
+        except (MemoryError, RuntimeError) as error:
+            fault = find_fault(error)
+            if fault is None:
+                raise
+            raise click.ClickException(str(fault)) from error
 
 
 @click.group(cls=FriendlyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -80,7 +86,8 @@ def format_error(error: Exception) -> str:
         message = str(error.args[0])
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
-        message = f"{place}{error.strerror}: check the path and its permissions"
+        remedy = REMEDIES.get(error.errno or 0, "check the path and its permissions")
+        message = f"{place}{error.strerror}: {remedy}"
     return ". ".join([message, *getattr(error, "__notes__", [])])
 
 

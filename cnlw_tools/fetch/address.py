@@ -17,7 +17,7 @@ from urllib.parse import urljoin
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
-from cnlw_tools.store.faults import FREE_MEMORY, MachineFault, find_fault
+from cnlw_tools.files.machine_faults import FREE_MEMORY, MachineFault, find_fault
 from cnlw_tools.store.outcomes import FetchError
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -37,7 +37,7 @@ from urllib3.exceptions import (
 from cnlw_tools.fetch.address import SEVERAL_HOSTS, Address, resolve_host
 from cnlw_tools.fetch.deadline import Deadline, DeadlineThread
 from cnlw_tools.fetch.resources import BODY_BYTES, max_requests
-from cnlw_tools.store.faults import find_causes, find_fault
+from cnlw_tools.files.machine_faults import find_causes, find_fault
 from cnlw_tools.store.memory import MemoryBudget
 from cnlw_tools.store.outcomes import FetchError
 

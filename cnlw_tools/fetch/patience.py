@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from cnlw_tools.fetch.schedule import back_off
-from cnlw_tools.store.faults import MachineFault, find_fault
+from cnlw_tools.files.machine_faults import MachineFault, find_fault
 
 MAX_WAIT = 15.0  # seconds between two tries
 

@@ -10,7 +10,7 @@ import sys
 import threading
 from multiprocessing.context import BaseContext
 
-from cnlw_tools.store.faults import MachineFault
+from cnlw_tools.files.machine_faults import ALLOW_THREADS, MachineFault
 from cnlw_tools.store.inspect import PICTURE_BYTES
 from cnlw_tools.store.memory import MemoryBudget
 
@@ -21,7 +21,6 @@ BODY_BYTES = 64_000_000  # of all large bodies together
 LARGE_BLOCK = 1 << 18  # bytes
 M_MMAP_THRESHOLD = -3  # of mallopt: the size from which on a block is one of the system's
 SPARE_THREADS = 8  # of a process, for others
-ALLOW_THREADS = "end other programs, or raise the limit of processes with `ulimit -u`"
 
 
 class FetchMemory:

@@ -25,7 +25,7 @@ from cnlw_tools.fetch.remote_worker import PROCESSES, RemoteWorker, WorkerDied
 from cnlw_tools.fetch.resources import FetchMemory, max_requests, start_thread
 from cnlw_tools.fetch.schedule import FetchJob
 from cnlw_tools.fetch.worker import JobResult, Worker, WorkerMessage, WorkerNumber, worker_index
-from cnlw_tools.store.faults import MachineFault
+from cnlw_tools.files.machine_faults import MachineFault
 from cnlw_tools.store.outcomes import FAILED, FetchError, Tally
 from cnlw_tools.store.store import Ledger, Row, State
 

@@ -32,7 +32,7 @@ from cnlw_tools.fetch.patience import Notice, Patience
 from cnlw_tools.fetch.resources import FetchMemory, start_threads
 from cnlw_tools.fetch.schedule import FetchJob, Host, Schedule, back_off
 from cnlw_tools.fetch.wayback import archive_address, archive_failure
-from cnlw_tools.store.faults import MachineFault
+from cnlw_tools.files.machine_faults import MachineFault
 from cnlw_tools.store.outcomes import FetchError
 from cnlw_tools.store.store import Ledger, Row
 

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 from cnlw_tools.dataset.tables import ManifestInfo
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.executor.job import Job
+from cnlw_tools.files.machine_faults import find_fault
 from cnlw_tools.images.pixels import picture_digest
 from cnlw_tools.sources import Source, open_new_source
-from cnlw_tools.store.faults import find_fault
 
 IMAGES_PER_TASK = 200
 

@@ -15,11 +15,11 @@ from queue import SimpleQueue
 from PIL import Image, ImageFile, JpegImagePlugin
 
 from cnlw_tools.executor.local import cores
+from cnlw_tools.files.machine_faults import find_fault
 from cnlw_tools.images import pixels
 from cnlw_tools.images.formats import HEAD, recognise_format
 from cnlw_tools.images.jpeg import decode_jpeg
 from cnlw_tools.images.rgb import to_rgb
-from cnlw_tools.store.faults import find_fault
 from cnlw_tools.store.memory import MemoryBudget
 from cnlw_tools.store.outcomes import FetchError
 

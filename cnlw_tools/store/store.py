@@ -27,9 +27,9 @@ from typing import Any, NamedTuple, Self, get_args, get_type_hints
 
 from cnlw_tools.files import remove_drafts
 from cnlw_tools.files.locks import lock
+from cnlw_tools.files.machine_faults import MachineFault, find_fault
 from cnlw_tools.files.sqlite import read_columns
 from cnlw_tools.files.untrusted import BadFile, check_regular
-from cnlw_tools.store.faults import MachineFault, find_fault
 
 SHORT = Repr()
 SHORT.maxstring = SHORT.maxother = 80  # characters of a value that an error shows

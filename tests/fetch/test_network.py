@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from cnlw_tools.fetch import FetchOptions, Limits, fetch, network
-from cnlw_tools.store.faults import MachineFault
+from cnlw_tools.files.machine_faults import MachineFault
 from cnlw_tools.store.manifest import Manifest
 from cnlw_tools.store.store import open_ledger
 

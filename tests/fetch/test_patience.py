@@ -10,7 +10,7 @@ import pytest
 
 from cnlw_tools.fetch import FetchOptions, Limits, fetch, http, patience
 from cnlw_tools.fetch.patience import Patience, Stopped
-from cnlw_tools.store.faults import MachineFault
+from cnlw_tools.files.machine_faults import MachineFault
 from cnlw_tools.store.manifest import Manifest
 from cnlw_tools.store.store import Ledger, open_ledger
 
@@ -117,7 +117,7 @@ def test_no_memory_is_no_outcome(server, run, monkeypatch):
     rows, notices = run({"a": f"{server.url}/ok/1"})
 
     assert {"a": ("ok", 1)} == rows
-    assert "no memory left: end other programs, or give fewer --requests" in notices[0]
+    assert "no memory left: end other programs, or give fewer --workers or --requests" in notices[0]
 
 
 def test_waits_grow_and_have_a_limit(monkeypatch):

@@ -13,7 +13,7 @@ from cnlw_tools.fetch import FetchOptions, fetch, remote_worker, resources
 from cnlw_tools.fetch.address import parse_uri, resolve_host
 from cnlw_tools.fetch.resources import SPARE_THREADS, start_threads
 from cnlw_tools.files import default_root
-from cnlw_tools.store.faults import MachineFault
+from cnlw_tools.files.machine_faults import MachineFault
 from cnlw_tools.store.manifest import Manifest
 from cnlw_tools.store.store import Store, open_ledger
 

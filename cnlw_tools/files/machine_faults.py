@@ -1,4 +1,4 @@
-"""Faults of this machine: a full disk, no more memory or open files. They say nothing of any link.
+"""Faults of this machine: a full disk, no more memory or open files. They say nothing of any file.
 
 Whatever a library makes of such a fault, the error of the system is in the chain of its causes.
 """
@@ -9,12 +9,14 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from socket import gaierror
 
-FREE_MEMORY = "end other programs, or give fewer --requests"
+FREE_MEMORY = "end other programs, or give fewer --workers or --requests"
+ALLOW_THREADS = "end other programs, or raise the limit of processes with `ulimit -u`"
+CHECK_PERMISSIONS = "check its permissions"
 CHECK_DISK = "check the disk and how it is mounted"
-MAKE_ROOM = "make room on the disk"
+MAKE_ROOM = "make room there"
 
 REMEDIES: Mapping[int, str] = {
-    errno.EMFILE: "raise the limit with `ulimit -n`, or give fewer --requests",
+    errno.EMFILE: "raise the limit of open files with `ulimit -n`",
     errno.ENFILE: "end other programs that hold files or connections open",
     errno.ENOBUFS: FREE_MEMORY,
     errno.ENOMEM: FREE_MEMORY,
@@ -32,6 +34,8 @@ DATABASE_REMEDIES: Mapping[int, str] = {  # by the code of SQLite
     sqlite3.SQLITE_NOMEM: FREE_MEMORY,
     sqlite3.SQLITE_BUSY: "end the program that has locked the file",
 }
+NO_THREAD = "can't start new thread"  # what Python says in a RuntimeError
+NO_TENSOR = "DefaultCPUAllocator"  # what torch says in one if memory runs out
 PRIMARY_CODE = 0xFF  # the part of an error code of SQLite that says what, not where
 
 
@@ -50,14 +54,35 @@ def find_fault(error: BaseException) -> MachineFault | None:
     return None
 
 
+def raise_machine_fault(error: BaseException, place: str, remedy: str = "") -> None:
+    """Raise the fault of this machine that led to an error, if one did; no permission counts, too.
+
+    Args:
+        error: what came, with its causes
+        place: the file or folder at work
+        remedy: what mends it, besides what mends every such fault
+
+    Raises:
+        MachineFault: a fault of this machine led to the error
+    """
+    fault = find_fault(error)
+    if fault is None:
+        for cause in find_causes(error):
+            if isinstance(cause, PermissionError):
+                fault = MachineFault(f"{cause.strerror}: {CHECK_PERMISSIONS}")
+    if fault is not None:
+        text = str(fault).removeprefix(f"{place}: ")
+        raise MachineFault(f"{place}: {text}{remedy}") from error
+
+
 def find_causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, its cause, the cause of that, and so on."""
+    """Yield an error, what led to it, what led to that, and so on."""
     cause: BaseException | None = error
     seen = set()  # an error that is raised twice can be a cause of itself
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
         yield cause
-        cause = cause.__cause__
+        cause = cause.__cause__ or cause.__context__
 
 
 def _find_remedy(error: BaseException) -> str | None:
@@ -69,12 +94,21 @@ def _find_remedy(error: BaseException) -> str | None:
         return DATABASE_REMEDIES.get(code & PRIMARY_CODE)
     if isinstance(error, OSError) and not isinstance(error, gaierror):  # has other numbers
         return REMEDIES.get(error.errno or 0)
+    if isinstance(error, RuntimeError):
+        return _find_remedy_of_runtime(str(error))
     return None
+
+
+def _find_remedy_of_runtime(text: str) -> str | None:
+    """Return the remedy where Python or torch calls a fault of this machine a RuntimeError."""
+    if text == NO_THREAD:
+        return ALLOW_THREADS
+    return FREE_MEMORY if NO_TENSOR in text else None
 
 
 def _describe(error: BaseException) -> str:
     """Return what is wrong, and with which file."""
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or NO_TENSOR in str(error):
         return "no memory left"
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
