@@ -132,6 +132,8 @@ def _import_source(
     click.echo(f"cnlw build --dataset {dataset.name} {folders} --noise blue --level 40")
     if imported.left_out:
         click.echo(f"left out: {describe_left_out(imported.left_out)}")
+    for note in imported.notes:
+        click.echo(f"note: {note}")
 
 
 def _describe_splits(dataset: "Dataset") -> str:

@@ -9,7 +9,7 @@ import json
 import math
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -47,15 +47,40 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
     Blanks around heads and values are dropped, and so are empty lines.
 
     Raises:
-        BadFile, OSError: it is no CSV file in UTF-8, or cannot be read
+        BadFile, OSError: it is no CSV file in UTF-8, a quote is not closed, or it cannot be read
     """
     file = StringIO(read_text(path, remedy="store it as CSV in UTF-8"), newline="")
     with translate_errors(path, "CSV", "store it as CSV in UTF-8"):
-        first_line = next((line for line in file if line.strip()), "")
+        n_lines, first_line = next(
+            ((number, line) for number, line in enumerate(file, 1) if line.strip()), (0, "")
+        )
         delimiter, heads = split_header(first_line)
-        reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
-        rows = [[value.strip() for value in row] for row in reader if row]
+        rows = list(_read_values(file, delimiter, n_lines))
     return heads, rows
+
+
+def _read_values(lines: Iterable[str], delimiter: str, n_lines: int) -> Iterator[list[str]]:
+    """Yield the values of each row that is not empty, without the blanks around them.
+
+    Args:
+        lines: of the file
+        delimiter: between two values
+        n_lines: how many lines of the file stand before these
+
+    Raises:
+        ValueError: a quote is not closed, or not at the end of a value; it would hide rows
+    """
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+    while True:
+        line_number = n_lines + reader.line_num + 1
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            raise ValueError(f"line {line_number}: {error}; a quote lacks its partner") from error
+        if row is None:
+            return
+        if row:
+            yield [value.strip() for value in row]
 
 
 def split_header(line: str) -> tuple[str, list[str]]:

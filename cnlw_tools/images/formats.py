@@ -58,13 +58,17 @@ def is_image_file(path: str) -> bool:
     Raises:
         OSError: the file cannot be read
     """
-    suffix = suffix_of(path)
-    if IMAGE_SUFFIX.fullmatch(suffix):
+    if is_image_name(path):
         return True
-    if RAW_SUFFIX.fullmatch(suffix):
+    if RAW_SUFFIX.fullmatch(suffix_of(path)):
         return False
     with Path(path).open("rb", buffering=0) as file:
         return recognise_format(file.read(HEAD)) is not None
+
+
+def is_image_name(path: str) -> bool:
+    """Return whether a file is called like an image."""
+    return IMAGE_SUFFIX.fullmatch(suffix_of(path)) is not None
 
 
 def suffix_of(path: str) -> str:

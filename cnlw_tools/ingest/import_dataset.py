@@ -15,6 +15,7 @@ from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.tables import ManifestInfo
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.files.locks import wait_for_lock
+from cnlw_tools.ingest.import_notes import describe_oddities
 from cnlw_tools.ingest.look_at_images import LookJob, look_at_images
 from cnlw_tools.recipe.inputs import SourceOptions
 from cnlw_tools.registry import pick
@@ -31,6 +32,12 @@ class Import(NamedTuple):
     dataset: Dataset
     broken: Mapping[str, str]  # the ids of images that were left out, and why
     left_out: Mapping[str, int]  # the number of other files by ending, and of links
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know, though it is no error."""
+        base = self.dataset.base
+        return [] if base is None else describe_oddities(base, self.dataset.classes)
 
 
 def import_source(

@@ -7,6 +7,7 @@ images are for training. A test set serves as the validation split where there i
 """
 
 import re
+from collections import Counter
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +16,7 @@ import pyarrow as pa
 from cnlw_tools.images.pixels import Picture
 from cnlw_tools.sources.base import LocalSource, make_manifest
 from cnlw_tools.sources.formats.class_folders import ImageRow, read_class_folders
+from cnlw_tools.sources.formats.class_names import reject_twins
 from cnlw_tools.sources.formats.image_files import read_image_file, require_images
 from cnlw_tools.sources.formats.image_rows import read_image_rows
 from cnlw_tools.sources.formats.listing import explain_left_out, normal_form, printable
@@ -85,6 +87,7 @@ class Folder(LocalSource):
                 f"{self.data_dir}: there is no image here{explain_left_out(self.left_out)}; "
                 f"{self.name} needs {self.layout}"
             )
+        reject_twins(sorted({row.class_name for row in rows}), self.data_dir)
         return rows
 
     @cached_property
@@ -93,8 +96,11 @@ class Folder(LocalSource):
 
     def _csv_rows(self) -> list[ImageRow]:
         """Return the images of the csv file; a row without a split is for training."""
+        image_list = read_image_rows(self.data_dir)
+        unread = [f"column {head!r}" for head in image_list.other_columns]
+        self._left_out[self.data_dir] = Counter(unread)
         rows = []
-        for number, row in enumerate(read_image_rows(self.data_dir)):
+        for number, row in enumerate(image_list.rows):
             path = normal_form(str(PurePosixPath(row["path"])))
             if WINDOWS_DRIVE.match(path):
                 raise ValueError(

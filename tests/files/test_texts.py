@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnlw_tools.files.texts import parse_json, parse_toml, read_csv_rows, read_text
+from cnlw_tools.files.texts import parse_json, parse_toml, read_csv, read_csv_rows, read_text
 from cnlw_tools.files.untrusted import BadFile
 from cnlw_tools.files.yaml_text import parse_yaml
 
@@ -92,6 +92,19 @@ def test_csv_rows(tmp_path):
     path.write_bytes(b"\xef\xbb\xbfa,b\r\n1\r\n1,2,3\r\n")
 
     assert [{"a": "1", "b": ""}, {"a": "1", "b": "2"}] == read_csv_rows(path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [('1.png,"cat\n2.png,dog\n', 2), ('1.png,cat\n2.png,"dog\n3.png,"cat"\n', 3)],
+)
+def test_a_quote_that_is_not_closed(tmp_path, rows, line):
+    """A quote that is not closed would hide the rows behind it: an error with the line."""
+    path = tmp_path / "a.csv"
+    path.write_text(f"path,label\n{rows}")
+
+    with pytest.raises(BadFile, match=rf"a\.csv: .*line {line}: .*; a quote lacks its partner"):
+        read_csv(path)
 
 
 def test_csv_with_an_endless_value(tmp_path):

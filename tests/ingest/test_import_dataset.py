@@ -144,6 +144,23 @@ def test_every_broken_image_is_listed_at_once(tmp_path: Path) -> None:
     assert [*root.iterdir()] == []
 
 
+def test_what_is_odd_is_said(tmp_path: Path) -> None:
+    """Columns that are not read, and an image that is in two classes, are said after the import."""
+    folder = class_folders(tmp_path / "images")
+    shutil.copy(folder / "rose/0.jpg", folder / "tulip/9.jpg")
+    rows = ["path,label,is_valid"]
+    for path in sorted(folder.glob("*/*.jpg")):
+        rows.append(f"{path.parent.name}/{path.name},{path.parent.name},True")
+    (folder / "list.csv").write_text("\n".join(rows))
+
+    result = run_import(tmp_path, folder / "list.csv")
+
+    assert result.exit_code == 0, result.output
+    assert "\nleft out: 1 column 'is_valid'\n" in result.output
+    assert "\nnote: 1 images are in several classes" in result.output
+    assert result.output.rstrip().endswith("rose/0.jpg and tulip/9.jpg ...")
+
+
 def test_many_broken_images_are_counted(tmp_path: Path) -> None:
     """Ten are shown, the others counted; --list-broken has them all, and nothing is imported."""
     folder, listing = class_folders(tmp_path / "images"), tmp_path / "broken.csv"

@@ -128,7 +128,7 @@ def test_import(lay_out, tmp_path, monkeypatch):
     report = json.loads(cnlw("validate", "--data-dir", folder, "--workers", 1, "--json"))
 
     assert output == second_output
-    assert output.splitlines()[2] == "left out: 2 .txt, 1 .csv, 1 link"
+    assert output.splitlines()[2] == "left out: 2 .txt, 1 .csv, 1 hidden .jpg, 1 link"
     assert output.splitlines()[0] == f"{root}/manifests/flowers: 2 classes; train 9, validation 3"
     assert "flowers                   2 classes   --data-dir: class folders" in datasets
     assert report["ok"]

@@ -162,6 +162,24 @@ def test_a_class_may_be_called_like_a_split(tmp_path, make):
             "train/a and train/b both hold a folder 'cat'",
         ),
         (
+            [
+                "seg_train/seg_train/cat/1.jpg",
+                "seg_train/seg_train/dog/2.jpg",
+                "seg_test/seg_test/cat/3.jpg",
+                "seg_test/seg_test/dog/4.jpg",
+            ],
+            r"seg_test and seg_train both hold a folder 'cat': are they classes or splits\?",
+        ),
+        (
+            [
+                "train/cat/1.jpg",
+                "train/dog/2.jpg",
+                "train/train/cat/1.jpg",
+                "train/train/dog/2.jpg",
+            ],
+            "there is train/cat, and train/train holds a folder 'cat': are they .* remove copies",
+        ),
+        (
             ["flowers/rose/1.jpg", "flowers/tulip/2.jpg"],
             "flowers would be the only class, and holds folders, such as 'rose': .* give .*/flowers;",
         ),
@@ -245,17 +263,19 @@ def test_unicode_forms(tmp_path, make):
 
 
 def test_links_are_not_followed(tmp_path, make):
-    """Links that go up, round and out of the folder add no image and no class."""
+    """Links that go up and round add no image and no class; a class that is a link is an error."""
     folder = lay(tmp_path / "in", make, ["train/a/1.jpg", "train/b/2.jpg"])
     lay(tmp_path, make, ["out/3.jpg"])
     (folder / "train/a/up").symlink_to("..")
     (folder / "train/a/round").symlink_to(folder / "train/a")
-    (folder / "train/c").symlink_to(tmp_path / "out")
 
     source = Folder(folder)
 
     assert source.manifest()["image_id"].to_pylist() == ["train/a/1.jpg", "train/b/2.jpg"]
-    assert source.left_out == {"links": 3}
+    assert source.left_out == {"links": 2}
+    (folder / "train/c").symlink_to(tmp_path / "out")
+    with pytest.raises(ValueError, match=r"in: links .* not followed: train/c: put the images"):
+        Folder(folder).classes()
 
 
 def test_nothing_but_links(tmp_path, make):
@@ -266,7 +286,7 @@ def test_nothing_but_links(tmp_path, make):
 
     with pytest.raises(
         ValueError,
-        match=r"no image here \(left out: 1 link; links .* out of the folder are not fol",
+        match=r"links .* out of the folder or to nowhere, which are not followed: cat/1.jpg",
     ):
         Folder(tmp_path / "in").manifest()
 
@@ -358,7 +378,7 @@ def test_backslashes_between_folders(lay_out):
         (["3.0", "10.0", "9"], ("3", "9", "10")),
         (["1.0", "2.5", "10.0"], ("1.0", "2.5", "10.0")),
         (["b", "10", "9", "-1"], ("b", "-1", "9", "10")),
-        (["001", "01", "1"], ("001", "01", "1")),
+        (["010", "002", "1"], ("1", "002", "010")),
         (["NA", "null", "1.0"], ("NA", "null", "1.0")),
     ],
 )

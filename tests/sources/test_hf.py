@@ -301,6 +301,28 @@ def test_an_empty_shard(tmp_path):
         HuggingFace(tmp_path).manifest()
 
 
+def test_an_empty_split_on_disk(tmp_path):
+    """A split that was saved without rows is an error that says so; others can be chosen."""
+    part = datasets.Dataset(make_table(pa.array([0, 1]), datasets.ClassLabel(names=["a", "b"])))
+    datasets.DatasetDict(train=part, test=part.select([])).save_to_disk(tmp_path)
+
+    with pytest.raises(ValueError, match="the split test has no rows: choose others"):
+        HuggingFace(tmp_path).manifest()
+    assert len(HuggingFace(tmp_path, SourceOptions(splits=("train",))).manifest()) == 2
+
+
+def test_a_class_without_a_name(tmp_path):
+    """A class whose name is null is an error."""
+    labels = datasets.ClassLabel(names=["a", "b"])
+    table = make_table(pa.array([0, 1]), labels)
+    text = table.schema.metadata[b"huggingface"].replace(b'"b"', b"null")
+    table = table.replace_schema_metadata({"huggingface": text})
+    pq.write_table(table, tmp_path / "train.parquet")
+
+    with pytest.raises(ValueError, match="column 'label': class 1 has no name: give it one"):
+        HuggingFace(tmp_path).classes()
+
+
 @pytest.mark.parametrize("text", [b"[]", b'{"info": 3}', b'{"info": {"features": [1]}}'])
 def test_other_metadata(tmp_path, text):
     """Metadata that are not those of `datasets` say nothing about the columns."""

@@ -96,19 +96,20 @@ def _check_nesting(holders: Iterable[Parts], n_levels: int, place: Path) -> None
     for parts in holders:
         split, class_folder = parts[: n_levels - 1], parts[:n_levels]
         classes_of_split.setdefault(split, set()).add(class_folder)
+        class_of_folder[class_folder] = class_folder
         holders_of_class.setdefault(class_folder, []).append(parts)
-        if class_folder in holders_of_class[class_folder]:
+    for class_folder, inner in holders_of_class.items():
+        if class_folder in inner:
             continue
-        folder_name = parts[n_levels]
-        if NO_CLASS.fullmatch(folder_name):
-            continue
-        other = class_of_folder.setdefault((*split, folder_name), class_folder)
-        if other != class_folder:
-            raise ValueError(
-                f"{place}: {_path(other)} and {_path(class_folder)} both hold a folder "
-                f"{folder_name!r}: are they classes or splits? Call splits train, val and test; "
-                "put the images of a class into one folder; or give a csv file"
-            )
+        for folder_name in _inner_names([parts[n_levels:] for parts in inner]):
+            folder = (*class_folder[:-1], folder_name)
+            other = class_of_folder.setdefault(folder, class_folder)
+            if other != class_folder:
+                raise ValueError(
+                    f"{place}: {_describe_clash(other, class_folder, folder)}: are they classes or "
+                    "splits? Call splits train, val and test; put the images of a class into one "
+                    "folder; remove copies; or give a csv file"
+                )
     for class_folders in classes_of_split.values():
         first = min(class_folders)
         inner = holders_of_class[first]
@@ -118,6 +119,25 @@ def _check_nesting(holders: Iterable[Parts], n_levels: int, place: Path) -> None
                 f"{inner[0][n_levels]!r}: if those are classes, give {place / _path(first)}; "
                 "otherwise put its images side by side, or give a csv file"
             )
+
+
+def _inner_names(folders: Sequence[Parts]) -> list[str]:
+    """Return the names of the folders in a class folder that might be classes themselves.
+
+    Folders in an only folder are looked at too: archives often hold all in one.
+    """
+    names = {folder[0] for folder in folders}
+    rest = [folder[1:] for folder in folders]
+    if len(names) == 1 and all(rest):
+        names.update(_inner_names(rest))
+    return sorted(name for name in names if not NO_CLASS.fullmatch(name))
+
+
+def _describe_clash(other: Parts, class_folder: Parts, folder: Parts) -> str:
+    """Return what is wrong with a folder in a class folder, given the other that has its name."""
+    if other == folder:
+        return f"there is {_path(other)}, and {_path(class_folder)} holds a folder {folder[-1]!r}"
+    return f"{_path(other)} and {_path(class_folder)} both hold a folder {folder[-1]!r}"
 
 
 def _check_empty_folders(

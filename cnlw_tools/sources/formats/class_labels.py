@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from cnlw_tools.sources.formats.class_names import reject_twins
+
 Labels = NDArray[np.int64]
 
 NAMES_IN_ORDER = "class names"
@@ -93,7 +95,8 @@ def join_labels(columns: Sequence[LabelColumn]) -> JoinedLabels:
     """Number the classes of several files in one way.
 
     Raises:
-        ValueError: one file has names and another has none; the message names both
+        ValueError: one file has names and another has none, and the message names both; or two
+            classes have one name, written in two ways
     """
     for column in columns[1:]:
         if (column.kind == NUMBERS) != (columns[0].kind == NUMBERS):
@@ -102,7 +105,7 @@ def join_labels(columns: Sequence[LabelColumn]) -> JoinedLabels:
                 f"{columns[0].kind}: store the class names in both"
             )
     classes = _order_classes(columns)
-    _reject_blanks(columns, classes)
+    reject_twins(classes, columns[0].path.parent)
     label_of_name = {name: label for label, name in enumerate(classes)}
     labels = {}
     for column in columns:
@@ -115,25 +118,15 @@ def normalise_names(names: Sequence[str], place: str) -> tuple[str, ...]:
     """Return class names in one Unicode form.
 
     Raises:
-        ValueError: two of them are equal
+        ValueError: two of them are equal, or one is empty
     """
     normal = tuple(unicodedata.normalize("NFC", name) for name in names)
     for number, name in enumerate(normal):
+        if not name.strip():
+            raise ValueError(f"{place}: class {number} has no name: give it one")
         if normal.index(name) < number:
             raise ValueError(f"{place}: two classes are called {name!r}: rename one")
     return normal
-
-
-def _reject_blanks(columns: Sequence[LabelColumn], classes: Sequence[str]) -> None:
-    """Raise if names of two classes differ in the blanks around them alone."""
-    by_letters: dict[str, str] = {}
-    for name in classes:
-        twin = by_letters.setdefault(name.strip(), name)
-        if twin != name:
-            raise ValueError(
-                f"{columns[0].path.parent}: the classes {twin!r} and {name!r} differ in blanks "
-                "alone: rename one"
-            )
 
 
 def _order_classes(columns: Sequence[LabelColumn]) -> tuple[str, ...]:

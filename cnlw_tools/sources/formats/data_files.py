@@ -82,7 +82,6 @@ def _absolute(folder: Path, files: PathsOfSplit) -> dict[str, list[Path]]:
 
     Raises:
         ValueError: two names differ in capital letters alone, or a path is not UTF-8
-        FileNotFoundError: a link leads nowhere
     """
     absolute = {}
     for split, paths in files.items():
@@ -96,8 +95,6 @@ def _absolute(folder: Path, files: PathsOfSplit) -> dict[str, list[Path]]:
 
 
 def _require_readable(path: Path) -> None:
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: a link that leads nowhere: complete your copy")
     if any("\udc80" <= sign <= "\udcff" for sign in str(path)):
         raise ValueError(f"{str(path)!a}: a name that is not UTF-8: rename it")
 
@@ -106,7 +103,7 @@ def list_files(folder: Path) -> list[str]:
     """Return the sorted relative paths of all files that are not hidden.
 
     Raises:
-        OSError: a folder may not be read
+        OSError: a folder may not be read, or a link leads nowhere
         ValueError: a link to another folder hides data files
     """
     paths = []
@@ -114,8 +111,11 @@ def list_files(folder: Path) -> list[str]:
         subfolders[:] = sorted(name for name in subfolders if not _is_hidden(name))
         for name in subfolders:
             _reject_link(Path(parent, name))
-        relative = Path(parent).relative_to(folder)
-        paths += [(relative / name).as_posix() for name in names if not _is_hidden(name)]
+        for name in names:
+            if not _is_hidden(name):
+                path = Path(parent, name)
+                _reject_broken_link(path)
+                paths.append(path.relative_to(folder).as_posix())
     return sorted(paths)
 
 
@@ -130,11 +130,24 @@ def _is_hidden(name: str) -> bool:
 
 
 def _reject_link(path: Path) -> None:
-    """Raise if a folder is a link to data files: the walk does not follow it."""
-    if path.is_symlink() and any(_is_data_file(file.name) for file in path.iterdir()):
+    """Raise if a folder is a link to data files: the walk does not follow it.
+
+    A link to a folder that it lies in goes round, and is passed over.
+    """
+    if not path.is_symlink() or path.parent.resolve().is_relative_to(path.resolve()):
+        return
+    if any(_is_data_file(name) for _, _, names in os.walk(path) for name in names):
         raise ValueError(
             f"{path}: links to folders are not followed, and this one leads to data files: "
             "put the folder itself there, or remove the link"
+        )
+
+
+def _reject_broken_link(path: Path) -> None:
+    """Raise if a link leads nowhere: it may stand for a file or a folder of data."""
+    if path.is_symlink() and not path.exists():
+        raise FileNotFoundError(
+            f"{path}: a link that leads nowhere: complete your copy, or remove the link"
         )
 
 
@@ -224,18 +237,18 @@ def _saved_files(folder: Path, paths: Sequence[str], parent: PurePosixPath) -> l
 
 
 def _read_list(path: Path, key: str) -> list[str]:
-    """Return the names in a list of `save_to_disk`."""
+    """Return the names in a list of `save_to_disk`; a split without rows has no file."""
     remedy = "save the dataset again"
     content = read_json(path, remedy)
     values = content.get(key) if isinstance(content, Mapping) else None
+    if not isinstance(values, list) or (key == "splits" and not values):
+        raise ValueError(f"{path}: there is no list {key!r}: {remedy}, or remove this file")
     names = []
-    for value in values if isinstance(values, list) else []:
+    for value in values:
         name = value.get("filename") if isinstance(value, Mapping) else value
         if not isinstance(name, str) or "/" in name or name.startswith("."):
             raise ValueError(f"{path}: {key!r} names {name!r}, which is no file here: {remedy}")
         names.append(name)
-    if not names:
-        raise ValueError(f"{path}: there is no list {key!r}: {remedy}, or remove this file")
     return names
 
 

@@ -63,7 +63,10 @@ def read_configs(folder: Path) -> dict[str, Config]:
 
 
 def class_names(feature: Any) -> tuple[str, ...] | None:
-    """Return the names of a ClassLabel, as Arrow's metadata or a card hold it; none without."""
+    """Return the names of a ClassLabel, as Arrow's metadata or a card hold it; none without.
+
+    One that is null is empty.
+    """
     if not isinstance(feature, Mapping):
         return None
     names = feature.get("names")
@@ -74,7 +77,7 @@ def class_names(feature: Any) -> tuple[str, ...] | None:
             return None
     if not isinstance(names, list) or not names:
         return None
-    return tuple(str(name) for name in names)
+    return tuple("" if name is None else str(name) for name in names)
 
 
 def read_saved_names(folder: Path) -> dict[str, tuple[str, ...]]:

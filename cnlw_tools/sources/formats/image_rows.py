@@ -7,6 +7,7 @@ Their heads may have capital letters and blanks, or be other usual words: `Label
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from cnlw_tools.files.texts import read_csv
 
@@ -21,7 +22,14 @@ WHOLE_NUMBER = re.compile(r"(-?\d+)(\.0*)?")
 CsvRow = dict[str, str]  # path, label and split, which may be empty
 
 
-def read_image_rows(path: Path) -> list[CsvRow]:
+class ImageList(NamedTuple):
+    """What a csv file says about images."""
+
+    rows: list[CsvRow]
+    other_columns: list[str]  # the heads of columns that are not read
+
+
+def read_image_rows(path: Path) -> ImageList:
     """Return the path, label and split of each row.
 
     Backslashes in paths become slashes. Where all labels are whole numbers, 3.0 is 3: pandas makes
@@ -35,7 +43,9 @@ def read_image_rows(path: Path) -> list[CsvRow]:
     position_of_column = _find_columns(heads, path)
     rows = list(_name_values(values, position_of_column, len(heads), path))
     _drop_decimals(rows)
-    return rows
+    positions = position_of_column.values()
+    other_columns = [head for i, head in enumerate(heads) if head and i not in positions]
+    return ImageList(rows, other_columns)
 
 
 def _find_columns(heads: Sequence[str], path: Path) -> Mapping[str, int]:

@@ -2,9 +2,12 @@
 
 Every source that looks for images goes through here, so that the same files count for all of them.
 
-- Clutter is passed over: hidden files and folders, and what systems and archives leave behind.
+- Clutter is passed over: hidden files and folders, and what systems and archives leave behind. Its
+  images are counted as left out.
 - A file is an image if it is called like one or begins like one (`images.formats`).
-- Links to folders are not followed. A link to a file counts if that file lies in the folder.
+- A link to a file counts if that file lies in the folder. Other links are not followed: one that
+  may lead to images is an error, since these images, or their class, would be missing. Links to
+  folders that they lie in are passed over.
 - Names are given in Unicode's composed form (NFC), whichever form they have on disk.
 """
 
@@ -16,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from cnlw_tools.images.formats import is_image_file, suffix_of
+from cnlw_tools.images.formats import is_image_file, is_image_name, suffix_of
 
 CLUTTER = frozenset(  # in small letters; names that begin with a dot are clutter, too
     {
@@ -35,6 +38,7 @@ CLUTTER = frozenset(  # in small letters; names that begin with a dot are clutte
 LONGEST_SUFFIX = 10  # characters; what is longer is no ending
 MAX_NAMES = 10  # that an error lists
 MAX_KINDS = 10  # of files that were left out, in one line
+APPLE_DOUBLE = "._"  # begins the name of a file that holds what macOS knows of another
 LINKS = "links"
 NO_SUFFIX = "without an ending"
 
@@ -44,7 +48,16 @@ class FolderListing(NamedTuple):
 
     images: list[str]
     folders: list[str]
-    left_out: Counter[str]  # number of files by ending, and of links that are not followed
+    left_out: Counter[str]  # number of files by ending or by folder, and of links
+
+
+class Entries(NamedTuple):
+    """What lies below a folder: paths as on disk, in no order."""
+
+    images: list[str]
+    folders: list[str]
+    left_out: Counter[str]
+    lost_links: list[str]  # those that may lead to images
 
 
 def list_folder(folder: Path, root: Path | None = None) -> FolderListing:
@@ -56,10 +69,14 @@ def list_folder(folder: Path, root: Path | None = None) -> FolderListing:
 
     Raises:
         OSError: a folder or a file cannot be read
-        ValueError: a name is not UTF-8 or holds a backslash, or two names are equal in NFC
+        ValueError: a name is not UTF-8 or holds a backslash, two names are equal in NFC, or a link
+            that is not followed may lead to images
     """
     entries = _read_entries(folder, (root or folder).resolve())
     _check_names(folder, entries.images)
+    remedy = "put the images themselves there, as `cp -rL` does, or remove the links"
+    problem = "links to folders, out of the folder or to nowhere, which are not followed"
+    _refuse(folder, sorted(entries.lost_links), problem, remedy)
     images = sorted(map(normal_form, entries.images))
     folders = sorted(map(normal_form, entries.folders))
     return FolderListing(images, folders, entries.left_out)
@@ -111,8 +128,7 @@ def explain_left_out(left_out: Counter[str]) -> str:
     """Return what was left out in brackets, for an error; empty if nothing was."""
     if not left_out:
         return ""
-    reason = "; links to folders and out of the folder are not followed" if left_out[LINKS] else ""
-    return f" (left out: {describe_left_out(left_out)}{reason})"
+    return f" (left out: {describe_left_out(left_out)})"
 
 
 def printable(path: str) -> str:
@@ -128,9 +144,9 @@ def enumerate_names(names: Sequence[str]) -> str:
     return f"{text} and {n_more:,} more" if n_more > 0 else text
 
 
-def _read_entries(folder: Path, root: Path) -> FolderListing:
-    """Return what lies below a folder; the paths are as on disk, and in no order."""
-    entries = FolderListing([], [], Counter())
+def _read_entries(folder: Path, root: Path) -> Entries:
+    """Return what lies below a folder."""
+    entries = Entries([], [], Counter(), [])
     pending = [""]
     while pending:
         parent = pending.pop()
@@ -138,15 +154,34 @@ def _read_entries(folder: Path, root: Path) -> FolderListing:
             for entry in children:
                 path = f"{parent}{entry.name}"
                 if is_clutter(entry.name):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
+                    entries.left_out.update(_images_of_clutter(entry))
+                elif entry.is_dir(follow_symlinks=False):
                     entries.folders.append(path)
                     pending.append(f"{path}/")
                 elif _is_file_inside(entry, root) and is_image_file(entry.path):
                     entries.images.append(path)
+                elif entry.is_symlink() and _may_lead_to_images(Path(entry.path)):
+                    entries.lost_links.append(path)
                 else:
                     entries.left_out[_kind(entry)] += 1
     return entries
+
+
+def _images_of_clutter(entry: os.DirEntry[str]) -> Counter[str]:
+    """Return the number of files in a hidden folder, or of one hidden, that are called images."""
+    if entry.is_dir(follow_symlinks=False):
+        names = [name for _, _, files in os.walk(entry.path) for name in files]
+        return +Counter({f"in {printable(entry.name)}": sum(map(is_image_name, names))})
+    is_hidden = entry.name.startswith(".") and not entry.name.startswith(APPLE_DOUBLE)
+    is_image = is_hidden and is_image_name(entry.name)
+    return Counter([f"hidden {suffix_of(entry.name)}"] if is_image else [])
+
+
+def _may_lead_to_images(link: Path) -> bool:
+    """Return whether a link leads to a folder that it does not lie in, an image, or nowhere."""
+    if link.is_dir():
+        return not link.parent.resolve().is_relative_to(link.resolve())
+    return not link.exists() or (link.is_file() and is_image_file(str(link)))
 
 
 def _is_file_inside(entry: os.DirEntry[str], root: Path) -> bool:

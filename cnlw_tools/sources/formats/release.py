@@ -28,7 +28,7 @@ from cnlw_tools.files.archives import ArchivePath, open_zip_file, read_path
 from cnlw_tools.files.texts import LARGEST_JSON, parse_json
 from cnlw_tools.files.untrusted import COPY_AGAIN, translate_errors
 from cnlw_tools.images.formats import IMAGE_SUFFIX, suffix_of
-from cnlw_tools.sources.formats.listing import LINKS, is_clutter, list_folder
+from cnlw_tools.sources.formats.listing import is_clutter, list_folder
 from cnlw_tools.sources.formats.text_lists import letters_and_digits
 
 LARGEST_LIST = 64 << 20  # bytes; a list of all images of the release has 2 MB
@@ -335,13 +335,7 @@ def _read_class_folders(folder: Path, root: Path, label_of: LabelOf) -> Iterator
         if is_clutter(class_folder.name):
             continue
         label = label_of(class_folder.name)
-        listing = list_folder(class_folder, root)
-        if listing.left_out[LINKS]:
-            raise ValueError(
-                f"{class_folder}: {listing.left_out[LINKS]:,} links leave {root}, and the split "
-                "would lack their images: copy the images, or put all_images/ and split/ there"
-            )
-        for image in listing.images:
+        for image in list_folder(class_folder, root).images:
             yield Path(image).stem, label
 
 

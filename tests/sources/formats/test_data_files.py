@@ -308,10 +308,21 @@ def test_links(tmp_path):
     (tmp_path / "d/test").symlink_to("../blobs")
     with pytest.raises(ValueError, match=r"d/test: links to folders are not followed"):
         list_files(tmp_path / "d")
-    (tmp_path / "d/test").unlink()
-    (tmp_path / "d/validation.parquet").symlink_to("../nowhere")
-    with pytest.raises(FileNotFoundError, match=r"d/validation.parquet: a link that leads nowhere"):
-        find_data_files(tmp_path / "d")
+    (tmp_path / "blobs/deep").mkdir()
+    (tmp_path / "blobs/abc.parquet").rename(tmp_path / "blobs/deep/abc.parquet")
+    (tmp_path / "d/train.parquet").unlink()
+    with pytest.raises(ValueError, match=r"d/test: links to folders are not followed"):
+        list_files(tmp_path / "d")
+
+
+@pytest.mark.parametrize("name", ["validation.parquet", "validation"])
+def test_a_broken_link(tmp_path, name):
+    """A link that leads nowhere is an error, whether a file or a folder was there."""
+    put_table(tmp_path / "train.parquet", DARK)
+    (tmp_path / name).symlink_to("nowhere")
+
+    with pytest.raises(FileNotFoundError, match=rf"{name}: a link that leads nowhere: complete"):
+        find_data_files(tmp_path)
 
 
 FOLDERS = ("", "", "data/", "train/", "val/", "old/", "data/test/")

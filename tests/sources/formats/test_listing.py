@@ -72,14 +72,32 @@ def visible_entries(root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def kind(path: Path, root: Path) -> str:
-    """Return whether an entry is a folder or an image, or else what it is left out as."""
-    if path.is_symlink() and root not in Path(os.path.realpath(path)).parents:
-        return "links"
+    """Return whether an entry is a folder, an image or lost, or else what it is left out as."""
+    target = Path(os.path.realpath(path))
+    if path.is_dir() and path.is_symlink():
+        return "links" if target in (path.parent, *path.parent.parents) else "lost"
+    if path.is_symlink() and not path.exists():
+        return "lost"
+    if path.is_symlink() and root not in target.parents:
+        return "lost"
     if path.is_dir():
-        return "links" if path.is_symlink() else "folder"
+        return "folder"
     if path.is_file() and (path.suffix in (".jpg", ".JFIF", ".png") or path.read_bytes() == JPEG):
         return "image"
-    return "links" if path.is_symlink() else FILES[path.name]
+    if path.is_symlink():
+        return "lost" if path.suffix == ".png" else "links"
+    return FILES[path.name]
+
+
+def hidden_images(root: Path) -> Counter[str]:
+    """Return the number of files that are called images, by the hidden folder that they lie in."""
+    counts = Counter()
+    for path in root.rglob("*"):
+        parts = path.relative_to(root).parts
+        hidden = [part for part in parts[:-1] if is_clutter(part)]
+        if hidden and Path(parts[-1]).suffix in (".jpg", ".JFIF", ".png") and not path.is_dir():
+            counts[f"in {hidden[0]}"] += 1
+    return counts
 
 
 @settings(max_examples=150)
@@ -92,6 +110,10 @@ def test_random_trees(tree):
         (root.parent / "outside.jpg").write_bytes(JPEG)
         write_tree(root, tree)
         kinds = {relative: kind(path, root) for relative, path in visible_entries(root)}
+        if "lost" in kinds.values():
+            with pytest.raises(ValueError, match="links to folders, out of the folder or to"):
+                list_folder(root)
+            return
 
         listing = list_folder(root)
 
@@ -99,30 +121,66 @@ def test_random_trees(tree):
         assert listing.folders == sorted(path for path in kinds if kinds[path] == "folder")
         counts = Counter(kinds.values())
         del counts["image"], counts["folder"]
-        assert listing.left_out == counts
+        assert listing.left_out == counts + hidden_images(root)
+
+
+def test_hidden_images(tmp_path):
+    """Images in hidden folders, and hidden ones, are counted as left out; not those of macOS."""
+    for name in (".dog/1.jpg", ".dog/2.png", ".dog/x.txt", "a/.3.jpg", "a/._3.jpg", "a/4.jpg"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(JPEG)
+
+    listing = list_folder(tmp_path)
+
+    assert listing.images == ["a/4.jpg"]
+    assert listing.left_out == {"in .dog": 2, "hidden .jpg": 1}
+    assert describe_left_out(listing.left_out) == "2 in .dog, 1 hidden .jpg"
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("bird", "../outside"),
+        ("bird", "a"),
+        ("a/more", "../../outside"),
+        ("a/2.jpg", "../../outside/2.jpg"),
+        ("a/2", "../../outside/2.jpg"),
+        ("a/2.jpg", "nowhere"),
+        ("bird", "/not/mounted"),
+        ("bird", "bird"),
+    ],
+)
+def test_a_link_that_would_lose_images(tmp_path, name, target):
+    """A link that is not followed is an error if it may lead to images: it is named."""
+    for folder in ("root/a", "outside"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "1.jpg").write_bytes(JPEG)
+    (tmp_path / "outside/2.jpg").write_bytes(JPEG)
+    (tmp_path / "root" / name).symlink_to(target)
+
+    with pytest.raises(ValueError, match=rf"not followed: {name}: put the images themselves"):
+        list_folder(tmp_path / "root")
 
 
 def test_links(tmp_path):
-    """Links to folders are not followed; a link to a file counts if the file lies in the folder."""
+    """Links that go round are passed over; one to a file counts if the file lies in the folder."""
     root = tmp_path / "root"
     (root / "a").mkdir(parents=True)
     (root / "b").mkdir()
-    (tmp_path / "secret.jpg").write_bytes(JPEG)
+    (tmp_path / "secret.txt").write_bytes(b"words")
     (root / "a/1.jpg").write_bytes(JPEG)
     (root / "a/again").symlink_to(root / "a")
     (root / "a/up").symlink_to("..")
-    (root / "a/self").symlink_to("self")
     (root / "b/inside.jpg").symlink_to("../a/1.jpg")
-    (root / "b/outside.jpg").symlink_to(tmp_path / "secret.jpg")
-    (root / "b/broken.jpg").symlink_to("nowhere")
+    (root / "b/outside").symlink_to(tmp_path / "secret.txt")
     (tmp_path / "link").symlink_to(root)
 
     listing = list_folder(root)
 
     assert listing.images == ["a/1.jpg", "b/inside.jpg"]
-    assert listing.left_out == {"links": 5}
+    assert listing.left_out == {"links": 3}
     assert list_folder(tmp_path / "link") == listing
-    assert list_folder(root / "b").images == []
     assert list_folder(root / "b", root).images == ["inside.jpg"]
 
 

@@ -1,0 +1,52 @@
+"""What a user should know of a dataset that was imported, though it is no error."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cnlw_tools.sources.formats.class_names import names_that_differ_in_case
+from cnlw_tools.sources.formats.listing import printable
+
+MOST_PAIRS = 3  # of classes in a note
+
+
+def describe_oddities(manifest: pa.Table, classes: Sequence[str]) -> list[str]:
+    """Return a line for each: equal images in several classes or splits, and similar class names.
+
+    Args:
+        manifest: with the sha256 of every image
+        classes: in label order
+    """
+    notes = []
+    pairs = names_that_differ_in_case(classes)
+    if pairs:
+        words = ", ".join(f"{first!r} and {second!r}" for first, second in pairs[:MOST_PAIRS])
+        count = f" and {len(pairs) - MOST_PAIRS:,} more pairs" if len(pairs) > MOST_PAIRS else ""
+        notes.append(f"classes that differ in capital letters alone: {words}{count}")
+    reasons = {
+        "label": "so one label of each is wrong",
+        "split": "so a network is tested on images that it saw",
+    }
+    for column, reason in reasons.items():
+        n_images, ids = _find_equal_images(manifest, column)
+        if n_images:
+            kind = "classes" if column == "label" else "splits"
+            example = " and ".join(map(printable, ids))
+            notes.append(f"{n_images:,} images are in several {kind}, {reason}: {example} ...")
+    return notes
+
+
+def _find_equal_images(manifest: pa.Table, column: str) -> tuple[int, list[str]]:
+    """Return how many images have several values in a column, and two ids of the first of them."""
+    groups = manifest.group_by("sha256").aggregate([(column, "count_distinct")])
+    digests = groups.filter(pc.greater(groups[f"{column}_count_distinct"], 1))["sha256"]
+    twins = manifest.filter(pc.is_in(manifest["sha256"], digests.combine_chunks()))
+    if not len(twins):
+        return 0, []
+    first = twins.filter(pc.equal(twins["sha256"], twins["sha256"][0]))
+    is_other = pc.not_equal(first[column], first[column][0])
+    return len(digests), [
+        first["image_id"][0].as_py(),
+        first.filter(is_other)["image_id"][0].as_py(),
+    ]

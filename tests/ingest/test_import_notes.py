@@ -1,0 +1,51 @@
+"""What an import says of a dataset, though it is no error."""
+
+import pytest
+
+from cnlw_tools.ingest.import_notes import describe_oddities
+from cnlw_tools.sources.base import make_manifest
+
+
+@pytest.mark.parametrize(
+    ("labels", "splits", "digests", "notes"),
+    [
+        ([0, 1, 2], ["train"] * 3, "abc", []),
+        ([0, 0, 1], ["train"] * 3, "aab", []),
+        (
+            [0, 0, 2],
+            ["train"] * 3,
+            "aba",
+            ["1 images are in several classes, so one label of each is wrong: 0 and 2 ..."],
+        ),
+        (
+            [1, 1, 2, 2],
+            ["train", "validation", "train", "test"],
+            "aabb",
+            ["2 images are in several splits, so a network is tested on images that it saw: 0 and"],
+        ),
+        (
+            [1, 2],
+            ["train", "test"],
+            "aa",
+            ["1 images are in several cl", "1 images are in several"],
+        ),
+    ],
+)
+def test_equal_images(labels, splits, digests, notes):
+    """Images that are equal and have several labels or splits are counted, and two are named."""
+    ids = [str(row) for row in range(len(labels))]
+    manifest = make_manifest(ids, labels, splits, sha256=list(digests))
+
+    lines = describe_oddities(manifest, ["Cat", "bird", "dog"])
+
+    assert len(lines) == len(notes)
+    assert all(line.startswith(note) for line, note in zip(lines, notes, strict=True))
+
+
+def test_similar_names():
+    """Classes that differ in capital letters alone are named."""
+    manifest = make_manifest(["a"], [0], ["train"], sha256=["0"])
+
+    lines = describe_oddities(manifest, ["Cat", "a", "A", "cat"])
+
+    assert lines == ["classes that differ in capital letters alone: 'Cat' and 'cat'"]
