@@ -22,7 +22,7 @@ from cnlw_tools.cli.train import train
 from cnlw_tools.cli.train_mentor import train_mentor
 from cnlw_tools.cli.validate import validate
 from cnlw_tools.cli.votes import votes
-from cnlw_tools.files.machine_faults import REMEDIES, find_fault
+from cnlw_tools.files.machine_faults import REMEDIES, find_fault, hold_threads
 from cnlw_tools.registry.extras import EXTRAS, install_command
 
 COMMANDS = (
@@ -53,6 +53,8 @@ class FriendlyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; the library's errors become messages."""
         try:
+            with hold_threads():  # whoever cannot have them is told so before Arrow tries
+                pass
             return super().invoke(ctx)
         except BrokenPipeError:
             raise  # whoever read our output has left; click ends quietly

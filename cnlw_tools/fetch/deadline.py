@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 
 from urllib3.connection import HTTPConnection
 
-from cnlw_tools.fetch.resources import start_thread
+from cnlw_tools.files.machine_faults import start_thread
 
 INTERVAL = 0.1  # seconds between two checks
 

@@ -21,10 +21,10 @@ from typing import Any
 
 from cnlw_tools.executor import local
 from cnlw_tools.fetch.options import FetchOptions
-from cnlw_tools.fetch.resources import FetchMemory, return_freed_memory, start_thread
+from cnlw_tools.fetch.resources import FetchMemory, return_freed_memory
 from cnlw_tools.fetch.schedule import FetchJob
 from cnlw_tools.fetch.worker import Report, Worker, WorkerMessage, WorkerNumber
-from cnlw_tools.files.machine_faults import ALLOW_THREADS, MachineFault
+from cnlw_tools.files.machine_faults import ALLOW_THREADS, MachineFault, start_thread
 from cnlw_tools.store.store import Ledger
 
 PROCESSES = get_context("spawn")  # starts them

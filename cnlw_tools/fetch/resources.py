@@ -10,7 +10,7 @@ import sys
 import threading
 from multiprocessing.context import BaseContext
 
-from cnlw_tools.files.machine_faults import ALLOW_THREADS, MachineFault
+from cnlw_tools.files.machine_faults import hold_threads, start_thread
 from cnlw_tools.store.inspect import PICTURE_BYTES
 from cnlw_tools.store.memory import MemoryBudget
 
@@ -20,7 +20,6 @@ FILES_PER_REQUEST = 3  # its connection, one kept for later, and a lookup or the
 BODY_BYTES = 64_000_000  # of all large bodies together
 LARGE_BLOCK = 1 << 18  # bytes
 M_MMAP_THRESHOLD = -3  # of mallopt: the size from which on a block is one of the system's
-SPARE_THREADS = 8  # of a process, for others
 
 
 class FetchMemory:
@@ -50,18 +49,6 @@ def max_requests() -> int:
     return max(1, (limit - RESERVED_FILES) // FILES_PER_REQUEST)
 
 
-def start_thread(thread: threading.Thread) -> None:
-    """Start a thread.
-
-    Raises:
-        MachineFault: this machine allows no further thread
-    """
-    try:
-        thread.start()
-    except RuntimeError as error:
-        raise MachineFault(f"{error}: {ALLOW_THREADS}") from error
-
-
 def start_threads(threads: list[threading.Thread]) -> list[threading.Thread]:
     """Start as many threads as this machine allows, at least one, and return those that run.
 
@@ -70,16 +57,12 @@ def start_threads(threads: list[threading.Thread]) -> list[threading.Thread]:
     Raises:
         MachineFault: it does not allow one and those for others
     """
-    end = threading.Event()
-    spare_threads = [threading.Thread(target=end.wait, daemon=True) for _ in range(SPARE_THREADS)]
     n_started = 0
     try:
-        for thread in (*spare_threads, threads[0]):
-            start_thread(thread)
-        for n_started in range(1, len(threads)):
-            threads[n_started].start()
+        with hold_threads():
+            start_thread(threads[0])
+            for n_started in range(1, len(threads)):
+                threads[n_started].start()
     except RuntimeError:
         return threads[:n_started]
-    finally:
-        end.set()
     return threads

@@ -22,10 +22,10 @@ from cnlw_tools.fetch.address import parse_uri
 from cnlw_tools.fetch.options import FetchOptions
 from cnlw_tools.fetch.patience import Notice, Patience, Stopped
 from cnlw_tools.fetch.remote_worker import PROCESSES, RemoteWorker, WorkerDied
-from cnlw_tools.fetch.resources import FetchMemory, max_requests, start_thread
+from cnlw_tools.fetch.resources import FetchMemory, max_requests
 from cnlw_tools.fetch.schedule import FetchJob
 from cnlw_tools.fetch.worker import JobResult, Worker, WorkerMessage, WorkerNumber, worker_index
-from cnlw_tools.files.machine_faults import MachineFault
+from cnlw_tools.files.machine_faults import MachineFault, start_thread
 from cnlw_tools.store.outcomes import FAILED, FetchError, Tally
 from cnlw_tools.store.store import Ledger, Row, State
 

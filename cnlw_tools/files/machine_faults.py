@@ -6,7 +6,9 @@ Whatever a library makes of such a fault, the error of the system is in the chai
 import errno
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from socket import gaierror
 
 FREE_MEMORY = "end other programs, or give fewer --workers or --requests"
@@ -35,7 +37,9 @@ DATABASE_REMEDIES: Mapping[int, str] = {  # by the code of SQLite
     sqlite3.SQLITE_BUSY: "end the program that has locked the file",
 }
 NO_THREAD = "can't start new thread"  # what Python says in a RuntimeError
+NO_ARROW_THREAD = "Failed to launch worker thread"  # what Arrow says in an error of its own
 NO_TENSOR = "DefaultCPUAllocator"  # what torch says in one if memory runs out
+SPARE_THREADS = 8  # that libraries may start; Arrow ends the process if it cannot have them
 PRIMARY_CODE = 0xFF  # the part of an error code of SQLite that says what, not where
 
 
@@ -94,14 +98,12 @@ def _find_remedy(error: BaseException) -> str | None:
         return DATABASE_REMEDIES.get(code & PRIMARY_CODE)
     if isinstance(error, OSError) and not isinstance(error, gaierror):  # has other numbers
         return REMEDIES.get(error.errno or 0)
-    if isinstance(error, RuntimeError):
-        return _find_remedy_of_runtime(str(error))
-    return None
+    return _find_remedy_by_text(str(error))
 
 
-def _find_remedy_of_runtime(text: str) -> str | None:
-    """Return the remedy where Python or torch calls a fault of this machine a RuntimeError."""
-    if text == NO_THREAD:
+def _find_remedy_by_text(text: str) -> str | None:
+    """Return the remedy where only the text of an error says that a fault of this machine came."""
+    if text == NO_THREAD or NO_ARROW_THREAD in text:
         return ALLOW_THREADS
     return FREE_MEMORY if NO_TENSOR in text else None
 
@@ -114,3 +116,31 @@ def _describe(error: BaseException) -> str:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror or os.strerror(error.errno or 0)}"
     return str(error)
+
+
+@contextmanager
+def hold_threads(n_threads: int = SPARE_THREADS) -> Iterator[None]:
+    """Have threads that do nothing, to see whether this machine allows them.
+
+    Raises:
+        MachineFault: it does not
+    """
+    end = threading.Event()
+    try:
+        for _ in range(n_threads):
+            start_thread(threading.Thread(target=end.wait, daemon=True))
+        yield
+    finally:
+        end.set()
+
+
+def start_thread(thread: threading.Thread) -> None:
+    """Start a thread.
+
+    Raises:
+        MachineFault: this machine allows no further thread
+    """
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise MachineFault(f"{error}: {ALLOW_THREADS}") from error

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from cnlw_tools.files.machine_faults import find_fault
+
 COPY_AGAIN = "copy this file again"
 LONGEST_REASON = 200  # characters of what a library says
 NOISE = re.compile(r" at 0x[0-9a-f]+|\x1b\[\d*m")  # addresses of objects, colours of a terminal
@@ -49,6 +51,8 @@ def translate_errors(
         is_of_disk = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
         if is_of_disk:
             raise
+        if not isinstance(error, MemoryError) and (fault := find_fault(error)):
+            raise fault from error
         reason = describe_error(error)
         tail = f": {remedy}" if remedy else ""
         raise BadFile(f"{place}: cannot be read as {kind} ({reason}){tail}") from error

@@ -11,9 +11,9 @@ import pytest
 from cnlw_tools.executor import local
 from cnlw_tools.fetch import FetchOptions, fetch, remote_worker, resources
 from cnlw_tools.fetch.address import parse_uri, resolve_host
-from cnlw_tools.fetch.resources import SPARE_THREADS, start_threads
+from cnlw_tools.fetch.resources import start_threads
 from cnlw_tools.files import default_root
-from cnlw_tools.files.machine_faults import MachineFault
+from cnlw_tools.files.machine_faults import ALLOW_THREADS, SPARE_THREADS, MachineFault
 from cnlw_tools.store.manifest import Manifest
 from cnlw_tools.store.store import Store, open_ledger
 
@@ -204,4 +204,4 @@ def test_a_process_without_threads_ends_in_one_line(monkeypatch, tmp_path):
 
     remote_worker._run_worker(Pipe(), tmp_path, FetchOptions(), 1, None, None)
 
-    assert ["can't start new thread: " + resources.ALLOW_THREADS] == list(map(str, sent))
+    assert ["can't start new thread: " + ALLOW_THREADS] == list(map(str, sent))

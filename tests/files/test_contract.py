@@ -18,7 +18,6 @@ ALLOWED = {
     "fetch/remote_worker.py": {"pickle"},  # whether our own message can be sent
     "methods/components/mentor.py": {"json.loads"},  # methods import no files; every error is named
     "sources/formats/release.py": {"zipfile"},  # paths inside an archive that files.archives opened
-    "store/faults.py": {"sqlite3"},  # codes of errors
     "store/img2dataset.py": {"tarfile"},  # writes an archive
     "store/store.py": {"sqlite3"},  # the ledger; files.sqlite says what may be in it
     "study/sweep.py": {"json.loads"},  # what we just wrote
@@ -50,8 +49,8 @@ def test_bytes_are_parsed_in_one_place():
     for path in sorted(PACKAGE.rglob("*.py")):
         place = path.relative_to(PACKAGE).as_posix()
         if not place.startswith("files/"):
-            found = set(uses(ast.parse(path.read_text("utf-8"))))
-            if found:
-                places[place] = found
+            names = set(uses(ast.parse(path.read_text("utf-8"))))
+            if names:
+                places[place] = names
 
     assert ALLOWED == places

@@ -4,19 +4,26 @@ import errno
 import os
 import pickle
 import sqlite3
+import threading
 
 import click
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
+from cnlw_tools import cli
 from cnlw_tools.cli import FriendlyGroup
 from cnlw_tools.files.machine_faults import (
+    ALLOW_THREADS,
+    NO_ARROW_THREAD,
     NO_THREAD,
     REMEDIES,
     MachineFault,
     find_fault,
+    hold_threads,
     raise_machine_fault,
 )
+from cnlw_tools.files.untrusted import translate_errors
 
 
 @pytest.mark.parametrize("number", REMEDIES)
@@ -107,3 +114,36 @@ def test_other_errors_of_a_command_are_raised():
         raise RuntimeError("a mistake")
 
     assert isinstance(CliRunner().invoke(program, ["work"]).exception, RuntimeError)
+
+
+def test_threads_that_arrow_cannot_start_are_no_damage(tmp_path):
+    """Where Arrow may start no thread, the file that it reads is not called damaged."""
+    error = pa.ArrowException(f"Unknown error: {NO_ARROW_THREAD}: Resource temporarily unavailable")
+
+    with pytest.raises(MachineFault, match="raise the limit of processes"):  # noqa: SIM117
+        with translate_errors(tmp_path, "Parquet"):
+            raise error
+
+
+def test_a_command_needs_a_few_threads(monkeypatch):
+    """Arrow ends the whole process where it cannot start one, so a command tries it before."""
+
+    def start(thread):
+        raise RuntimeError(NO_THREAD)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+    result = CliRunner().invoke(cli.main, ["list", "noise"])
+    assert (1, f"Error: {NO_THREAD}: {ALLOW_THREADS}\n") == (result.exit_code, result.output)
+
+
+def test_held_threads_end():
+    """They are there as long as the block runs."""
+    before = threading.active_count()
+    with hold_threads(3):
+        assert before + 3 == threading.active_count()
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and thread.daemon:
+            thread.join(timeout=1)
+
+    assert before >= threading.active_count()
