@@ -18,11 +18,12 @@ from io import BytesIO
 from operator import gt, itemgetter
 
 import PIL
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from cnlw_tools.images.jpeg import decode_jpeg
 from cnlw_tools.images.png import SIGNATURE, check_png
 from cnlw_tools.images.rgb import is_plain_rgb, match_transparency, to_rgb
+from cnlw_tools.images.tiff import check_tiff
 
 Picture = bytes | Image.Image  # an encoded file, or pixels where the source holds pixels
 DECODER = f"rgb-pillow{PIL.__version__}"  # another name where the same files give other pixels
@@ -250,8 +251,8 @@ def _decode_file(data: bytes, file: ImageFile.ImageFile, min_side: int | None) -
     else:
         if file.format == "PNG":
             check_png(data)
-        if file.format == "TIFF":
-            _check_tiff(file)
+        if isinstance(file, TiffImagePlugin.TiffImageFile):
+            check_tiff(file)
         match_transparency(file)
         file.load()
         image = file
@@ -286,14 +287,6 @@ def _is_turned_by_all(file: Image.Image) -> bool:
     except Exception:  # noqa: BLE001, EXIF may be anything
         return False
     return True
-
-
-def _check_tiff(file: ImageFile.ImageFile) -> None:
-    """Raise if strips are missing at the end of a TIFF, which Pillow would leave black."""
-    right = max((tile.extents[2] for tile in file.tile if tile.extents), default=0)
-    bottom = max((tile.extents[3] for tile in file.tile if tile.extents), default=0)
-    if right * bottom < file.width * file.height:
-        raise ValueError(f"truncated: it has {right} x {bottom} of its pixels")
 
 
 def _encode_file(data: bytes, storage: Storage) -> bytes:
