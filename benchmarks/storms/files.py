@@ -90,8 +90,16 @@ READINGS = (
     Reading("side.npy", "formats/side.npy", f"{SIDE}.npy -o features=side"),
     Reading("side.json", "formats/side.json", f"{SIDE}.json -o features=side"),
     Reading("side.parquet", "formats/side.parquet", f"{SIDE}.parquet"),
-    Reading("human.pt", "formats/human.pt", f"{PLAN} human --side-table formats/human.pt"),
-    Reading("human.npy", "formats/human.npy", f"{PLAN} human --side-table formats/human.npy"),
+    Reading(
+        "human.pt",
+        "formats/human.pt",
+        f"{PLAN} human -o labels=worse_label --side-table formats/human.pt",
+    ),
+    Reading(
+        "human.npy",
+        "formats/human.npy",
+        f"{PLAN} human -o labels=worse_label --side-table formats/human.npy",
+    ),
     Reading("plan", "formats/plan.parquet", "show formats/plan.parquet"),
     Reading("shard", "build/data/*.parquet", VALIDATE, must_notice=True),
     Reading("table of a build", "build/tables/*", VALIDATE, must_notice=True),
