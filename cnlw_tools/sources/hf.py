@@ -52,6 +52,8 @@ HUB_NAME = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")  #
 COMMIT = re.compile("[0-9a-f]{40}")
 HUB_FILES = ["*.parquet", "*.arrow", "*.feather", "*.json", CARD, YAML_CARD]
 
+CONTENT_OF_ROW = {"image": "the bytes of one image", "label": "one number, name or truth value"}
+
 FindColumns = Callable[[TableFile], list[str]]
 FitsType = Callable[[pa.DataType], bool]
 
@@ -330,7 +332,7 @@ def common_column(files: Sequence[TableFile], content: str, find_columns: FindCo
             raise ValueError(
                 f"{file.path}: {len(candidates)} columns of {content}s among "
                 f"{', '.join(file.schema.names)}: choose one that every file has with "
-                f"`cnlw import --{content}-column NAME`"
+                f"`cnlw import --{content}-column NAME`; it holds {CONTENT_OF_ROW[content]} a row"
             )
     return candidates[0]
 

@@ -93,7 +93,7 @@ def png():
             {"image": [png()], "label": [0], "other": [png()]},
             "2 columns of images among image, label, other: choose one .* --image-column",
         ),
-        ({"label": [0]}, "0 columns of images"),
+        ({"label": [0]}, "0 columns of images .*; it holds the bytes of one image a row"),
         ({"image": [png()], "fine": [0]}, "0 columns of labels"),
         (
             {"image": [png()], "label": pa.array([None], pa.int64())},
@@ -242,6 +242,10 @@ dataset_info:
     pq.write_table(make_table(pa.array([1, 0])), tmp_path / "train.parquet")
 
     assert read_classes(tmp_path) == {"train": ["dark", "bright"]}
+    (tmp_path / "README.md").write_text(card.replace("'1'", "'2'"))
+    with pytest.raises(ValueError, match="column 'label': class 1 has no name: give it one"):
+        HuggingFace(tmp_path).classes()
+    (tmp_path / "README.md").write_text(card)
     put_table(tmp_path / "train.parquet", ["bright", "dark"], ["dark", "bright"])
     with pytest.raises(ValueError, match=r"train.parquet and README.md differ in the names of its"):
         HuggingFace(tmp_path).classes()

@@ -65,16 +65,17 @@ def read_configs(folder: Path) -> dict[str, Config]:
 def class_names(feature: Any) -> tuple[str, ...] | None:
     """Return the names of a ClassLabel, as Arrow's metadata or a card hold it; none without.
 
-    One that is null is empty.
+    One that is null, or whose number is passed over, is empty.
     """
     if not isinstance(feature, Mapping):
         return None
     names = feature.get("names")
     if isinstance(names, Mapping):  # a card counts them: {'0': rose, '1': tulip}
         try:
-            names = [names[key] for key in sorted(names, key=int)]
+            name_of_number = {int(number): name for number, name in names.items()}
         except (TypeError, ValueError):
             return None
+        names = [name_of_number.get(number) for number in range(len(name_of_number))]
     if not isinstance(names, list) or not names:
         return None
     return tuple("" if name is None else str(name) for name in names)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnlw_tools.sources.formats.dataset_card import Config, read_configs
+from cnlw_tools.sources.formats.dataset_card import Config, class_names, read_configs
 
 
 def read(folder, text, name="README.md"):
@@ -50,15 +50,21 @@ dataset_info:
   features:
   - {name: image, dtype: image}
   - name: label
-    dtype: {class_label: {names: {'10': k, '9': j, '0': a}}}
+    dtype: {class_label: {names: {'2': c, '1': b, '0': a}}}
   splits:
   - {name: train, num_bytes: 5, num_examples: 3}
 ---
 """
     (config,) = read(tmp_path, text).values()
 
-    assert config.class_names == {"label": ("a", "j", "k")}
+    assert config.class_names == {"label": ("a", "b", "c")}
     assert config.n_rows == {"train": 3}
+
+
+def test_numbers_that_are_passed_over():
+    """A number without a name leaves a name empty; names do not move up to other numbers."""
+    assert class_names({"names": {"0": "a", "2": "c"}}) == ("a", "")
+    assert class_names({"names": ["a", None]}) == ("a", "")
 
 
 @pytest.mark.parametrize(
