@@ -6,24 +6,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cnlw_tools.sources.formats.class_names import names_that_differ_in_case
-from cnlw_tools.sources.formats.listing import printable
-
-MOST_PAIRS = 3  # of classes in a note
+from cnlw_tools.sources.formats.listing import enumerate_names, printable
 
 
 def describe_oddities(manifest: pa.Table, classes: Sequence[str]) -> list[str]:
-    """Return a line for each: equal images in several classes or splits, and similar class names.
+    """Return a line for each: unseen classes, similar names, equal images in classes or splits.
 
     Args:
         manifest: with the sha256 of every image
         classes: in label order
     """
     notes = []
+    train = manifest.filter(pc.equal(manifest["split"], "train"))
+    unseen = sorted(set(range(len(classes))) - set(train["label"].to_pylist()))
+    if unseen:
+        names = [repr(classes[label]) for label in unseen]
+        notes.append(f"classes without an image to train on: {enumerate_names(names)}")
     pairs = names_that_differ_in_case(classes)
     if pairs:
-        words = ", ".join(f"{first!r} and {second!r}" for first, second in pairs[:MOST_PAIRS])
-        count = f" and {len(pairs) - MOST_PAIRS:,} more pairs" if len(pairs) > MOST_PAIRS else ""
-        notes.append(f"classes that differ in capital letters alone: {words}{count}")
+        names = [f"{first!r} and {second!r}" for first, second in pairs]
+        notes.append(f"classes that differ in capital letters alone: {enumerate_names(names)}")
     reasons = {
         "label": "so one label of each is wrong",
         "split": "so a network is tested on images that it saw",
