@@ -154,3 +154,15 @@ def test_errors(encode, tmp_path):
         (tmp_path / "in" / "00000.tar").write_bytes(b"no archive")
         with pytest.raises(ValueError, match="cannot be read as a tar archive"):
             img2dataset.import_images(tmp_path / "in", ledger, "name")
+
+
+def test_a_huge_member_is_not_read(encode, tmp_path, monkeypatch):
+    """A member of an archive that is longer than any image is an error that names it."""
+    write_shard(tmp_path / "in", {"a": encode("JPEG")}, "webdataset")
+    monkeypatch.setattr(img2dataset, "LARGEST_IMAGE", len(encode("JPEG")) - 1)
+
+    with (
+        open_ledger(tmp_path / "s") as ledger,
+        pytest.raises(ValueError, match=r"00000\.tar: 000000000\.jpg: .*MB"),
+    ):
+        img2dataset.import_images(tmp_path / "in", ledger, "name")

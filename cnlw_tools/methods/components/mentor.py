@@ -41,6 +41,14 @@ WEIGHT_SHAPES = {
     "out": (20,),
     "out_bias": (),
 }
+READ_ERRORS = (  # what a JSON file that holds anything else leads to
+    ValueError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    OverflowError,
+    MemoryError,
+)
 
 
 def lstm_cell_state(weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
@@ -100,7 +108,7 @@ def read_mentor(path: str) -> Mentor:
         for name, shape in WEIGHT_SHAPES.items():
             array = torch.tensor(arrays[name], dtype=torch.float32)
             weights[name] = array.reshape(shape)
-    except (ValueError, KeyError, TypeError, RuntimeError, RecursionError, MemoryError) as error:
+    except READ_ERRORS as error:
         raise ValueError(
             f"{path} contains no mentor ({error!r:.200}): write one with cnlw train-mentor"
         ) from error

@@ -142,7 +142,10 @@ def test_a_file_gives_back_the_weights_to_the_last_bit(tmp_path):
         '{"label": [1, 2]}',
         json.dumps({name: [[1], [2, 3]] for name in WEIGHT_SHAPES}),
         json.dumps({name: [1] for name in WEIGHT_SHAPES}),
+        "[" * 100_000,
+        json.dumps({name: 10**400 for name in WEIGHT_SHAPES}),
     ],
+    ids=["empty", "list", "number", "name", "ragged", "shape", "deep", "huge"],
 )
 def test_a_file_without_a_mentor_is_named(tmp_path, text):
     """The error names the file and the command that writes one."""
