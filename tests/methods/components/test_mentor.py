@@ -143,7 +143,7 @@ def test_a_file_gives_back_the_weights_to_the_last_bit(tmp_path):
         json.dumps({name: [[1], [2, 3]] for name in WEIGHT_SHAPES}),
         json.dumps({name: [1] for name in WEIGHT_SHAPES}),
         "[" * 100_000,
-        json.dumps({name: 10**400 for name in WEIGHT_SHAPES}),
+        json.dumps(dict.fromkeys(WEIGHT_SHAPES, 10**400)),
     ],
     ids=["empty", "list", "number", "name", "ragged", "shape", "deep", "huge"],
 )
