@@ -76,7 +76,8 @@ def _read_values(lines: Iterable[str], delimiter: str, n_lines: int) -> Iterator
         try:
             row = next(reader, None)
         except csv.Error as error:
-            raise ValueError(f"line {line_number}: {error}; a quote lacks its partner") from error
+            reason = "a quote lacks its partner, or something follows it"
+            raise ValueError(f"line {line_number}: {error}; {reason}") from error
         if row is None:
             return
         if row:

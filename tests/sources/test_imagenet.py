@@ -48,6 +48,24 @@ def test_archives_and_folders_are_the_same(lay_out):
     assert Imagenet(folder).manifest() == table
 
 
+def test_links_and_copies(lay_out):
+    """Validation images may be links within the folder; one in two class folders is an error."""
+    folder = lay_out("imagenet")
+    table = Imagenet(folder).manifest()
+    unpack(folder)
+    (folder / "flat").mkdir()
+    images = sorted((folder / "val").glob("*/*"))
+    for image in images:
+        image.rename(folder / "flat" / image.name)
+        image.symlink_to(folder / "flat" / image.name)
+
+    assert Imagenet(folder).manifest() == table
+    copy = folder / "val/n02012849" / images[0].name
+    copy.write_bytes(images[0].read_bytes())
+    with pytest.raises(ValueError, match=rf"val: n01440764/{copy.name} and n02012849/.* one name"):
+        Imagenet(folder).manifest()
+
+
 def test_rows(lay_out):
     """Training images are sorted by WordNet id and name, validation images by name."""
     rows = Imagenet(lay_out("imagenet")).manifest().to_pylist()

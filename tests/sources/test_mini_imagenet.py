@@ -404,6 +404,17 @@ def test_other_layouts_of_the_release(manual, tmp_path, lay_out_release):
     assert MiniImagenet(tmp_path).read("n0210100600000005") == nth_image("n02101006", 5)
 
 
+def test_two_web_images_of_one_id(manual, tmp_path):
+    """Two images of one id in a folder are an error: only one of them is the one that was judged."""
+    shutil.copytree(manual / "dataset_no_images", tmp_path / "dataset_no_images")
+    (tmp_path / "noisy_images").mkdir()
+    for name in ("w0a.jpg", "w0a.png"):
+        (tmp_path / "noisy_images" / name).write_bytes(draw_named_jpeg(name))
+
+    with pytest.raises(ValueError, match=r"noisy_images: w0a.jpg and w0a.png are of one id"):
+        import_release(tmp_path, tmp_path / "root")
+
+
 def test_endings_of_web_images(manual, tmp_path):
     """Web images are found whatever their ending; clutter and other files are no images."""
     shutil.copytree(manual / "dataset_no_images", tmp_path / "dataset_no_images")

@@ -98,7 +98,7 @@ class ValidationSet:
     def _paths(self) -> list[str]:
         """The images: file names, or paths with class folders."""
         if self.images.is_dir():
-            paths, _, self.left_out = list_folder(self.images)
+            paths, _, self.left_out = list_folder(self.images, self.folder)
         else:
             paths = sorted(self._tar.members)
         depths = {path.count("/") for path in paths}
@@ -106,7 +106,19 @@ class ValidationSet:
             raise ValueError(
                 f"{self.images}: put all images side by side, or each into the folder of its class"
             )
+        self._reject_copies(paths)
         return paths
+
+    def _reject_copies(self, paths: Sequence[str]) -> None:
+        """Raise if two class folders hold an image of one name, which has one class."""
+        path_of_name: dict[str, str] = {}
+        for path in paths:
+            other = path_of_name.setdefault(Path(path).name, path)
+            if other != path:
+                raise ValueError(
+                    f"{self.images}: {other} and {path} have one name: an image has one class, so "
+                    "remove the wrong one"
+                )
 
     @property
     def _has_class_folders(self) -> bool:

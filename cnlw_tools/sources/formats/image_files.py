@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cnlw_tools.images.pixels import Picture
 from cnlw_tools.sources.base import LocalSource
-from cnlw_tools.sources.formats.listing import path_on_disk, printable
+from cnlw_tools.sources.formats.listing import enumerate_names, path_on_disk
 
 
 class ImageFiles(LocalSource):
@@ -67,5 +67,5 @@ def require_images(folder: Path, paths: Sequence[str], list_name: Path | str) ->
     if missing:
         raise FileNotFoundError(
             f"{folder}: {len(missing):,} of the {len(paths):,} images of {list_name} are missing, "
-            f"such as {printable(missing[0])}: complete your copy"
+            f"such as {enumerate_names(missing)}: complete your copy"
         )

@@ -180,6 +180,9 @@ class Release:
 
         Empty files do not count: some users' copies hold one for each dead link. An image that lies
         in several folders is read from the first.
+
+        Raises:
+            ValueError: a folder has two images of one id
         """
         folders = [self.data_dir / name for name in WEB_IMAGE_FOLDERS]
         folders += [self.training_folder, self.validation_folder]
@@ -188,8 +191,14 @@ class Release:
             images = list_folder(folder, self.data_dir).images if folder.is_dir() else []
             for image in images:
                 path = folder / image
-                if path.stat().st_size:
-                    paths[path.stem] = path
+                if not path.stat().st_size:
+                    continue
+                other = paths.get(path.stem)
+                if other is not None and other.parent == path.parent:
+                    raise ValueError(
+                        f"{folder}: {other.name} and {path.name} are of one id: remove the wrong one"
+                    )
+                paths[path.stem] = path
         return paths
 
     def read(self, image_id: str) -> bytes:
