@@ -195,9 +195,8 @@ class Release:
                     continue
                 other = paths.get(path.stem)
                 if other is not None and other.parent == path.parent:
-                    raise ValueError(
-                        f"{folder}: {other.name} and {path.name} are of one id: remove the wrong one"
-                    )
+                    names = f"{other.name} and {path.name}"
+                    raise ValueError(f"{folder}: {names} are of one id: remove the wrong one")
                 paths[path.stem] = path
         return paths
 
