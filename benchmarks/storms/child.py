@@ -54,6 +54,7 @@ class Child:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder.with_name(folder.name + ".log")
+        self.log.write_bytes(b"")  # a child may be killed before it opens it
         self.start = time.monotonic()
         sys.stdout.flush()
         sys.stderr.flush()
