@@ -108,7 +108,7 @@ def _import_source(
     from cnlw_tools.executor import EXECUTORS
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.ingest.import_dataset import import_source
-    from cnlw_tools.sources.formats.listing import describe_left_out
+    from cnlw_tools.sources.formats.listing import describe_left_out, enumerate_names
 
     with EXECUTORS["local"](workers) as executor, ProgressBars() as bars:
         imported = import_source(
@@ -132,6 +132,7 @@ def _import_source(
     click.echo(f"cnlw build --dataset {dataset.name} {folders} --noise blue --level 40")
     if imported.left_out:
         click.echo(f"left out: {describe_left_out(imported.left_out)}")
+    click.echo(f"classes: {enumerate_names(dataset.classes)}")
     for note in imported.notes:
         click.echo(f"note: {note}")
 

@@ -129,6 +129,7 @@ def test_import(lay_out, tmp_path, monkeypatch):
 
     assert output == second_output
     assert output.splitlines()[2] == "left out: 2 .txt, 1 .csv, 1 hidden .jpg, 1 link"
+    assert output.splitlines()[3] == "classes: rose, tulip"
     assert output.splitlines()[0] == f"{root}/manifests/flowers: 2 classes; train 9, validation 3"
     assert "flowers                   2 classes   --data-dir: class folders" in datasets
     assert report["ok"]
