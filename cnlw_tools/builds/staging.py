@@ -137,8 +137,8 @@ def _lock(folder: Path, work: str = "build") -> int:
     Raises:
         BlockingIOError: another process is at work there
     """
-    busy = f"{folder}: another {work} is at work here: wait for it, or use another --out"
+    message = f"{folder}: another {work} is at work here: wait for it, or use another --out"
     try:
-        return lock(folder, busy)
+        return lock(folder, message)
     except FileNotFoundError:
-        raise BlockingIOError(busy) from None  # it has just renamed the folder
+        raise BlockingIOError(message) from None  # it has just renamed the folder

@@ -91,7 +91,7 @@ def _check_entries(entries: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
 
 
 def _listed_configs(block: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the configs that `datasets` would read; what is none stands as one without keys."""
+    """Return the configs that `datasets` would read; anything but a table becomes one without keys."""
     configs = block.get("configs")
     entries = configs if isinstance(configs, list) else [configs]
     return [entry if isinstance(entry, dict) else {} for entry in entries]
@@ -107,13 +107,13 @@ def _check_config(evidence: Evidence, name: str) -> Iterator[Finding]:
         return
     proper_name = config_name(evidence.recipe(name), config.level)
     if name != proper_name:
-        message = f"config {name} holds what should be called {proper_name}"
+        message = f"config {name} should be called {proper_name}, by its recipe and level"
         yield error(message, CARD, fix=BUILD_AGAIN)
     expected = describe_config(evidence.plans[name], evidence.segments(name))
     for claim in CLAIMS:
         stated, actual = getattr(config, claim), getattr(expected, claim)
         if not _agree(stated, actual):
-            message = f"{claim} is {_shorten(stated)}, by its plan {_shorten(actual)}"
+            message = f"{claim} is {_shorten(stated)}, but the plan gives {_shorten(actual)}"
             yield error(message, name, fix=WRITE_ANEW)
 
 
@@ -137,7 +137,7 @@ def _check_versions(evidence: Evidence) -> Iterator[Finding]:
     writers = [VERSION.search(shard.writer) for shard in evidence.shards.values()]
     versions = {writer.group() for writer in writers if writer}
     if versions and stated and stated.group() not in versions:
-        message = f"pyarrow {stated.group()} did not write its files, but {min(versions)}"
+        message = f"the card says pyarrow {stated.group()}, but {min(versions)} wrote the files"
         yield error(message, CARD, fix=BUILD_AGAIN)
 
 
@@ -149,7 +149,7 @@ def _check_licence(dataset: str, licence: object) -> Iterator[Finding]:
         if recipe.get("dataset") == dataset:
             known.add(recipe.get("licence", "unknown"))
     if known - {"unknown"} and licence not in (*known, "unknown"):
-        message = f"the licence is {_shorten(licence)}, by the recipes of the package {min(known)}"
+        message = f"the licence is {_shorten(licence)}, but recipes of the package say {min(known)}"
         yield error(message, CARD, fix=WRITE_ANEW)
 
 
@@ -208,7 +208,7 @@ def _draw_picture(evidence: Evidence, noise: str, config: str) -> Image.Image | 
 
 
 def _shows(encoded: bytes, expected: Image.Image) -> bool:
-    """Return whether a file is a PNG of a picture; another library may draw letters otherwise."""
+    """Return whether a file is a PNG of a picture; another library may draw letters differently."""
     try:
         picture = decode(encoded)
     except ValueError:

@@ -207,7 +207,7 @@ def _read_shard(data: Path, name: str) -> tuple[str, ShardContent | str]:
 
 
 def _checked_rows(table: pa.Table) -> pa.Table:
-    """Return the columns beside the image, in their types.
+    """Return the columns besides the image, in their types.
 
     Raises:
         KeyError, ValueError: a column is missing, of another type, or has nulls where none may be

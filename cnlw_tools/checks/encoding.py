@@ -1,6 +1,6 @@
-"""The file of an image: is it the one that its source has, and what does it hold beside pixels?
+"""The file of an image: is it the one that its source has, and what does it hold besides pixels?
 
-Programs that train see the pixels alone, so whatever else lies in a file may tell of noise, or
+Programs that train see only the pixels, so whatever else lies in a file may tell of noise, or
 carry anything: texts, EXIF, colour profiles, further frames, transparency, bytes after the end.
 """
 
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnlw_tools.images.pixels import Picture, Storage, decode, decode_picture, encode_picture
+from cnlw_tools.images.png import SIGNATURE
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_PIXELS = {b"IHDR", b"IDAT", b"IEND"}  # the chunks of an RGB picture
 PNG_RGB = (8, 2)  # bits of a channel, and the number of RGB without transparency
 JPEG_SIGNATURE = b"\xff\xd8\xff"
@@ -28,11 +28,11 @@ BLOCK = 8  # pixels of a side
 
 
 def surplus(data: bytes) -> tuple[str, ...]:
-    """Return what a file holds beside RGB pixels, or that it is neither PNG nor JPEG, in words.
+    """Return what a file holds besides RGB pixels, or that it is neither PNG nor JPEG, in words.
 
     The file decodes; this does not look at the pixels.
     """
-    if data.startswith(PNG_SIGNATURE):
+    if data.startswith(SIGNATURE):
         parts = _surplus_of_png(data)
     elif data.startswith(JPEG_SIGNATURE):
         parts = _surplus_of_jpeg(data)
@@ -42,8 +42,8 @@ def surplus(data: bytes) -> tuple[str, ...]:
 
 
 def _surplus_of_png(data: bytes) -> Iterator[str]:
-    """Yield what a PNG holds beside 8-bit RGB pixels."""
-    start = len(PNG_SIGNATURE)
+    """Yield what a PNG holds besides 8-bit RGB pixels."""
+    start = len(SIGNATURE)
     while start + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, start)
         kind = data[start + 4 : start + 8]
@@ -61,7 +61,7 @@ def _surplus_of_png(data: bytes) -> Iterator[str]:
 
 
 def _surplus_of_jpeg(data: bytes) -> Iterator[str]:
-    """Yield what a JPEG holds beside the pixels of three channels."""
+    """Yield what a JPEG holds besides the pixels of three channels."""
     start = 2
     while start + 4 <= len(data) and data[start] == 0xFF and data[start + 1] != JPEG_SCAN:
         marker = data[start + 1]
@@ -85,8 +85,8 @@ def _surplus_of_jpeg(data: bytes) -> Iterator[str]:
 class Comparison(NamedTuple):
     """How the file of an image differs from the one that the build would store."""
 
-    is_same: bool  # as far as pixels go, and wholly if files are stored as they come
-    surplus: tuple[str, ...] = ()  # what it holds and that one does not
+    is_same: bool  # in its pixels; to the byte where files are stored as they come
+    surplus: tuple[str, ...] = ()  # what only the file of the build holds
 
 
 def compare(
@@ -112,7 +112,7 @@ def compare(
             return Comparison(False)
         original = decode(stored)
         plain = surplus(stored)
-        is_png = stored.startswith(PNG_SIGNATURE)
+        is_png = stored.startswith(SIGNATURE)
     else:
         original = decode_picture(original)
         plain = ()
@@ -121,7 +121,7 @@ def compare(
         return Comparison(False)
     difference = largest_difference(original, image)
     parts = [part for part in surplus(encoded) if part not in plain]
-    if encoded.startswith(PNG_SIGNATURE) != is_png:
+    if encoded.startswith(SIGNATURE) != is_png:
         parts.append("another format")
     return Comparison(difference <= tolerance, tuple(parts))
 

@@ -33,7 +33,7 @@ COLUMNS = pa.schema(
         "replaces": pa.string(),
     }
 )
-COLUMN_NAMES = tuple(COLUMNS.names)  # what a shard holds beside the image
+COLUMN_NAMES = tuple(COLUMNS.names)  # what a shard holds besides the image
 CONFIG_FIELDS = [*COLUMNS, pa.field("sha256", pa.string()), pa.field("split", pa.string())]
 
 
@@ -61,7 +61,7 @@ class ImageInfo:
 
 @dataclass(frozen=True, slots=True)
 class Surplus:
-    """What the file of an image holds beside its pixels, or holds them in."""
+    """What the file of an image holds besides its pixels, or how it holds them."""
 
     image_id: str
     sha256: str  # of the file

@@ -28,9 +28,9 @@ KEY_COLUMNS = ("image_id", "label")  # in which the rows of a shard are compared
 
 
 def inventory(evidence: Evidence) -> Iterator[Finding]:
-    """The folder holds the files that the card lists, and none beside that is run or loaded.
+    """The folder holds the files that the card lists, and no others that are run or loaded.
 
-    Links may lead out of the folder, or to other files tomorrow. A file of the user's own beside
+    Links may lead out of the folder, and to other files tomorrow. A file of the user's own beside
     the card is a note.
     """
     tables = (evidence.dataset.digests if evidence.dataset else {}).keys() - {"classes"}
@@ -44,8 +44,8 @@ def inventory(evidence: Evidence) -> Iterator[Finding]:
     surplus = unknown - drafts - programs - own
     links = {path for path, kind in evidence.entries.items() if kind not in ("file", "folder")}
     for message, paths, fix in (
-        ("no plain files, but links or devices", links, "put the file itself there"),
-        ("files that a reader may run, or take for its instructions", programs, DELETE),
+        ("links or devices instead of plain files", links, "put the file itself there"),
+        ("files that a reader may run, or follow as instructions", programs, DELETE),
         ("files that the card does not know", surplus, f"{DELETE}, or {FINISH}"),
     ):
         if paths:

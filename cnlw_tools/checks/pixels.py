@@ -31,7 +31,7 @@ def decode(evidence: Evidence) -> Iterator[Finding]:
     for digest, image in evidence.images.items():
         fits = min(image.size) == size if resize == "short" else image.size == (size, size)
         if not fits:
-            message = f"an image of {image.size} pixels where {resize} {size} was asked"
+            message = f"an image of {image.size} pixels where {resize} {size} was asked for"
             yield error(message, f"sha256 {digest}")
 
 
@@ -55,7 +55,7 @@ def contents(evidence: Evidence) -> Iterator[Finding]:
 def source(evidence: Evidence) -> Iterator[Finding]:
     """Every image is the one that the source has under its id.
 
-    What could not be compared is a note; an error if the user said where it lies.
+    What could not be compared is a note, or an error if the user said where it lies.
     """
     inputs = evidence.inputs
     for location, mismatch in sorted(evidence.source_mismatches.items()):
@@ -80,7 +80,7 @@ def source(evidence: Evidence) -> Iterator[Finding]:
 def plain(evidence: Evidence) -> Iterator[Finding]:
     """The file of an image holds pixels alone, or is the file that the source has.
 
-    Where neither the source is here nor the tables have a sha256 of the file, what it holds beside
+    Where the source is not here and the tables have no sha256 of the file, anything else in the file
     is a note: the source's file may hold it too.
     """
     recorded = evidence.source_digests()
@@ -91,7 +91,7 @@ def plain(evidence: Evidence) -> Iterator[Finding]:
             continue
         parts = ", ".join(surplus.parts)
         if surplus.is_compared or digest is not None:
-            message = f"{surplus.image_id} has what the source's image has not: {parts}"
+            message = f"{surplus.image_id} holds what the source's image does not: {parts}"
             yield error(message, location)
         else:
             unproven.append(f"{surplus.image_id} ({parts})")

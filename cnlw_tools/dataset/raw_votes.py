@@ -9,7 +9,7 @@
                microseconds or nanoseconds since 1970; from 2000 to 2099, so the units cannot be
                mistaken for each other; empty: none
 
-Any other value is an error that shows the value and the place. No value is ever guessed.
+Any other value is an error that shows the value and the place. Nothing is guessed.
 """
 
 import math

@@ -63,7 +63,7 @@ def read_side_table(
     names = sorted(name for name in table.column_names if name != "image_id")
     if not names:
         raise ValueError(
-            f"{path}: there is image_id and nothing beside: add a column of labels or of features"
+            f"{path}: there is no column besides image_id: add a column of labels or of features"
         )
     columns = {name: _check_column(path, name, table[name]) for name in names}
     return pa.table({"image_id": table["image_id"], **columns})

@@ -220,31 +220,31 @@ def open_table(path: Path, schema: pa.Schema) -> pa.Table:
 def _open_csv(path: Path, schema: pa.Schema) -> pa.Table:
     """Read CSV: text columns stay text, even numbers or words like ``null``; empty is null.
 
-    Any usual sign separates the columns. Heads may have other capitals than the schema and blanks
-    around them; where they have, blanks around values are dropped, too.
+    Any usual delimiter separates the columns. Headers may have other capitals than the schema, and
+    blanks around them; then blanks around values are dropped, too.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
         line = next((line for line in file if line.strip()), "")
     delimiter, _ = split_header(line)
     parsing = pacsv.ParseOptions(delimiter=delimiter)
-    heads = pacsv.read_csv(BytesIO(line.encode()), parse_options=parsing).column_names
-    names = _match_heads(heads, schema)
+    headers = pacsv.read_csv(BytesIO(line.encode()), parse_options=parsing).column_names
+    names = _match_headers(headers, schema)
     types = {}
-    for head, name in zip(heads, names, strict=True):
+    for header, name in zip(headers, names, strict=True):
         if name in schema.names and pa.types.is_string(schema.field(name).type):
-            types[head] = pa.string()
+            types[header] = pa.string()
     options = pacsv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True)
     table = pacsv.read_csv(path, parse_options=parsing, convert_options=options)
     table = table.rename_columns(names)
-    has_blanks = any(head != head.strip() for head in heads)
+    has_blanks = any(header != header.strip() for header in headers)
     return _strip_values(table) if has_blanks else table
 
 
-def _match_heads(heads: Sequence[str], schema: pa.Schema) -> list[str]:
-    """Return the names of columns: those of the schema for heads that differ in capitals alone."""
-    field_of_head = {name.casefold(): name for name in schema.names}
-    names = [head.strip() for head in heads]
-    matches = [field_of_head.get(name.casefold(), name) for name in names]
+def _match_headers(headers: Sequence[str], schema: pa.Schema) -> list[str]:
+    """Return the names of columns: those of the schema for headers that differ only in capitals."""
+    field_of_header = {name.casefold(): name for name in schema.names}
+    names = [header.strip() for header in headers]
+    matches = [field_of_header.get(name.casefold(), name) for name in names]
     pairs = zip(names, matches, strict=True)
     return [name if match in names else match for name, match in pairs]
 

@@ -361,7 +361,7 @@ def _explain_failed_request(error: Exception, limits: Limits) -> FetchError:
 
 
 def _count_suspect_hosts(error: Exception) -> int:
-    """Return how many hosts must fail like this before the network is to blame; 0: any number."""
+    """Return how many hosts must fail like this before the network is to blame; 0: it never is."""
     for cause in find_causes(error):
         if isinstance(cause, socket.gaierror):
             return 1  # we connect to IP addresses: there is no name that could be unknown

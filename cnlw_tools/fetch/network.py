@@ -1,4 +1,4 @@
-"""Is it the host that fails, or the network of this machine?
+"""The network of this machine: whether it is down, or only the host that failed.
 
 A name that cannot be looked up, a route that is missing or a host that is silent can be either. It
 is the host if any other host accepts a connection after the failure. If none does by itself, hosts

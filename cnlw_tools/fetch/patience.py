@@ -1,7 +1,7 @@
-"""Patience: while this machine has a fault, every step that meets it is taken again, later.
+"""Patience: while this machine has a fault, every step that meets it is repeated later.
 
-The waits grow from a second to a quarter of a minute. As soon as any URL of the process is brought
-to its outcome, the machine counts as well again. If none is for a stated time, the run ends with an
+The waits grow from a second to a quarter of a minute. As soon as any URL of the process gets its
+outcome, the fault counts as mended. If none does for a stated time, the run ends with an
 error, and the URLs keep the state they had.
 """
 
@@ -32,22 +32,22 @@ class Patience:
     """The patience of one process, for all of its threads."""
 
     def __init__(self, seconds: float, report: Callable[[Notice], None]) -> None:
-        """Make the patience.
+        """Start without a fault.
 
         Args:
-            seconds: how long no URL may be brought to its outcome, once there is a fault
+            seconds: how long a fault may last in which no URL gets its outcome
             report: is called at each fault
         """
         self.seconds = seconds
         self.report = report
         self.stopped = threading.Event()
-        self.ill_since: float | None = None  # monotonic time of the first fault; None: all is well
+        self.fault_since: float | None = None  # monotonic time; None: there is no fault
 
-    def take(self, step: Callable[[], Result]) -> Result:
-        """Take a step, again and again while this machine is at fault, and return its result.
+    def run(self, step: Callable[[], Result]) -> Result:
+        """Run a step, repeat it while this machine is at fault, and return its result.
 
         Raises:
-            MachineFault: it took too long
+            MachineFault: the fault lasted too long
             Stopped: the run ended meanwhile
         """
         n_faults = 0
@@ -62,8 +62,8 @@ class Patience:
                 self._wait(fault, n_faults)
 
     def recover(self) -> None:
-        """Note that all is well: a URL was brought to its outcome."""
-        self.ill_since = None
+        """Note that the fault is over: a URL got its outcome."""
+        self.fault_since = None
 
     def stop(self) -> None:
         """End all waits."""
@@ -71,15 +71,15 @@ class Patience:
 
     def _wait(self, fault: MachineFault, n_faults: int) -> None:
         now = time.monotonic()
-        self.ill_since = ill_since = self.ill_since or now
-        seconds_left = ill_since + self.seconds - now
+        self.fault_since = self.fault_since or now
+        seconds_left = self.fault_since + self.seconds - now
         if seconds_left <= 0:
             raise MachineFault(
                 f"{fault}. The fetch waited {self.seconds:g} s for that, and then stopped; "
-                "the same command goes on where it was"
+                "run the same command again to continue"
             ) from fault
         self.report(
-            Notice(f"paused: {fault}; goes on by itself, or stops after {self.seconds:g} s")
+            Notice(f"paused: {fault}; it continues by itself, or stops after {self.seconds:g} s")
         )
         if self.stopped.wait(min(back_off(n_faults), MAX_WAIT, seconds_left)):
             raise Stopped

@@ -1,7 +1,7 @@
-"""What a fetch may take of this machine: open files, threads, and memory.
+"""What a fetch may use of this machine: open files, threads, and memory.
 
-Small bodies and small pictures do not count, so that most images wait for nothing: 64 requests hold
-at most 64 times a quarter of a megabyte, and decoders, one for each processor, 8 MB each.
+Small bodies and small pictures do not count, so that most images need not wait: 64 requests hold at
+most 64 times a quarter of a megabyte, and decoders, one for each processor, 8 MB each.
 """
 
 import ctypes
@@ -55,7 +55,7 @@ def start_threads(threads: list[threading.Thread]) -> list[threading.Thread]:
     Some threads are left for others: Arrow, for example, needs them to read a manifest.
 
     Raises:
-        MachineFault: it does not allow one and those for others
+        MachineFault: it allows fewer than one and those for others
     """
     n_started = 0
     try:

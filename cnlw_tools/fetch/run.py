@@ -237,7 +237,7 @@ class _Run:
             self.changed.notify_all()
 
     def _read_states(self, image_ids: list[str]) -> Mapping[str, State]:
-        return self.patience.take(lambda: self.ledger.read_states(image_ids))
+        return self.patience.run(lambda: self.ledger.read_states(image_ids))
 
     def _claim(self, image_id: str, state: State | None) -> int | None:
         """Decide whether to fetch a row of the manifest, and count it if not.
@@ -288,7 +288,7 @@ class _Run:
             address = parse_uri(row.uri)
         except FetchError as error:
             failure = Row(row.image_id, row.uri, error.outcome, error.reason, attempts, time.time())
-            self.patience.take(lambda: self.ledger.write_row(failure))
+            self.patience.run(lambda: self.ledger.write_row(failure))
             self.patience.recover()
             with self.changed:
                 self._count(row.image_id, error.outcome)

@@ -178,7 +178,7 @@ class Worker:
                 loan.close()  # others go on while this thread waits
                 raise
 
-        return self.patience.take(request)
+        return self.patience.run(request)
 
     def _request(self, job: FetchJob, host: Host, loan: ExitStack) -> FetchedImage | Address:
         """Request the image of a job, and before that the rules of its host if they are unknown."""
@@ -218,7 +218,7 @@ class Worker:
         """Store an image."""
         job.attempts += 1
         inspection = image.inspection
-        mtime = self.patience.take(
+        mtime = self.patience.run(
             lambda: self.ledger.write_image(job.image_id, inspection.format, image.data)
         )
         row = Row(
@@ -312,6 +312,6 @@ class Worker:
 
     def _finish(self, row: Row) -> None:
         """Write the row of a job that is done, and report it."""
-        self.patience.take(lambda: self.ledger.write_row(row))
+        self.patience.run(lambda: self.ledger.write_row(row))
         self.patience.recover()
         self.report(JobResult(row.image_id, row.outcome))

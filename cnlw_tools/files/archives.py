@@ -1,7 +1,7 @@
 """Zip, tar and gzip: members are read one by one into memory, never unpacked to a disk.
 
-An archive of a few kilobytes may announce, or expand to, any number of bytes. So whoever reads a
-member says how many there may be, and no more are decompressed.
+An archive of a few kilobytes may announce, or expand to, any number of bytes. So a caller
+says how many bytes it allows, and no more are decompressed.
 """
 
 import gzip

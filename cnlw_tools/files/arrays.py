@@ -44,7 +44,7 @@ def read_npy(path: Path, remedy: str = SAVE_AGAIN) -> NDArray[Any]:
 
 
 def map_npy(path: Path, remedy: str = SAVE_AGAIN) -> NDArray[Any]:
-    """Return the numbers of an .npy file, which stay on the disk until they are looked at.
+    """Return the numbers of an .npy file, which stay on the disk until they are used.
 
     Raises:
         BadFile, OSError: it is damaged, or cannot be read

@@ -4,8 +4,8 @@
     .aside-HOST-export-NAME   an export, which is a folder (builds/staging.py)
 
 A draft is locked while it is written. A process that is killed leaves its draft without a lock, and
-the next process that writes into the same folder deletes it. A lock, unlike the number of a
-process, cannot be taken for that of a later process. Some network disks keep locks within one host;
+the next process that writes into the same folder deletes it. A later process may get the number of
+a dead one, but never its lock. Some network disks keep locks within one host;
 therefore a draft of another host must also be a day old to be deleted.
 """
 
@@ -48,9 +48,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
     remove_drafts(path.parent)
     try:
         with _locked_draft(path, _make_file) as draft:
-            unwritten = _set_back(draft)
+            empty_since = _backdate(draft)
             yield draft
-            if draft.stat().st_mtime_ns == unwritten:
+            if draft.stat().st_mtime_ns == empty_since:
                 raise OSError("nothing was written")
             _write_to_disk(draft)
             draft.replace(path)
@@ -78,7 +78,7 @@ def scratch_folder() -> Iterator[Path]:
 
 def remove_drafts(folder: Path) -> None:
     """Delete the drafts of killed processes in a folder, as far as this user may."""
-    with suppress(PermissionError), os.scandir(folder) as entries:  # it may not be listed
+    with suppress(PermissionError), os.scandir(folder) as entries:  # not every folder may be listed
         for entry in entries:
             if entry.name.startswith(TEMPORARY_PREFIX):
                 _remove_if_abandoned(folder / entry.name)
@@ -144,8 +144,8 @@ def _lock_draft(handle: int) -> bool:
     return os.fstat(handle).st_nlink > 0
 
 
-def _set_back(draft: Path) -> int:
-    """Set back the time of an empty draft; return it in nanoseconds. Whoever writes changes it."""
+def _backdate(draft: Path) -> int:
+    """Backdate an empty draft, so that any write changes its time; return it in nanoseconds."""
     an_hour_ago = time.time() - HOUR
     os.utime(draft, (an_hour_ago, an_hour_ago))
     return draft.stat().st_mtime_ns
@@ -157,7 +157,7 @@ def _write_to_disk(draft: Path) -> None:
 
 
 def _remove_if_abandoned(draft: Path) -> None:
-    """Delete a draft if no process holds its lock, and if locks can be trusted there."""
+    """Delete a draft if no process holds its lock, and locks on its disk can be trusted."""
     with suppress(OSError):  # of another user, deleted just now, or on a disk without locks
         status = draft.lstat()
         host = HOST_OF_DRAFT.match(draft.name)

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def lock(path: Path, busy: str) -> int:
+def lock(path: Path, message: str) -> int:
     """Lock a file or a folder for this process until the returned handle is closed.
 
     Args:
         path: what to lock
-        busy: the message of the error if another process holds the lock
+        message: of the error, if another process holds the lock
 
     Raises:
         BlockingIOError: another process holds the lock
@@ -20,7 +20,7 @@ def lock(path: Path, busy: str) -> int:
     """
     handle = try_lock(path)
     if handle is None:
-        raise BlockingIOError(busy)
+        raise BlockingIOError(message)
     return handle
 
 

@@ -1,6 +1,7 @@
-"""Faults of this machine: a full disk, no more memory or open files. They say nothing of any file.
+"""Faults of this machine: a full disk, no more memory or open files.
 
-Whatever a library makes of such a fault, the error of the system is in the chain of its causes.
+Such a fault says nothing about the file that is read or written. Libraries wrap the error of the
+system in errors of their own, but it stays in the chain of their causes.
 """
 
 import errno
@@ -59,12 +60,12 @@ def find_fault(error: BaseException) -> MachineFault | None:
 
 
 def raise_machine_fault(error: BaseException, place: str, remedy: str = "") -> None:
-    """Raise the fault of this machine that led to an error, if one did; no permission counts, too.
+    """Raise the fault of this machine that led to an error, if one did; a lack of permission is one.
 
     Args:
-        error: what came, with its causes
+        error: any error, with its causes
         place: the file or folder at work
-        remedy: what mends it, besides what mends every such fault
+        remedy: ends the message, after the remedy that the fault always has
 
     Raises:
         MachineFault: a fault of this machine led to the error
@@ -90,7 +91,7 @@ def find_causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _find_remedy(error: BaseException) -> str | None:
-    """Return what mends a fault of this machine; None if the error is none."""
+    """Return what mends a fault of this machine; None if the error is not such a fault."""
     if isinstance(error, MemoryError):
         return FREE_MEMORY
     if isinstance(error, sqlite3.Error):
@@ -102,7 +103,7 @@ def _find_remedy(error: BaseException) -> str | None:
 
 
 def _find_remedy_by_text(text: str) -> str | None:
-    """Return the remedy where only the text of an error says that a fault of this machine came."""
+    """Return the remedy where only the text of an error shows that it is a fault of this machine."""
     if text == NO_THREAD or NO_ARROW_THREAD in text:
         return ALLOW_THREADS
     return FREE_MEMORY if NO_TENSOR in text else None
@@ -120,10 +121,10 @@ def _describe(error: BaseException) -> str:
 
 @contextmanager
 def hold_threads(n_threads: int = SPARE_THREADS) -> Iterator[None]:
-    """Have threads that do nothing, to see whether this machine allows them.
+    """Keep idle threads during the block, which proves that this machine allows them.
 
     Raises:
-        MachineFault: it does not
+        MachineFault: it does not allow them
     """
     end = threading.Event()
     try:

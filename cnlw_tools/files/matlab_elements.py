@@ -1,4 +1,4 @@
-"""What scipy does not check of a MATLAB file of version 5: how large and how deep it is.
+"""Size and depth of a MATLAB file of version 5, which scipy does not check.
 
 A file is 128 bytes of header and then elements: a type and a number of bytes, each in 4 bytes, and
 the content, padded to 8 bytes. An element of at most 4 bytes may have its size in the upper half of
@@ -36,7 +36,7 @@ class Element(NamedTuple):
 
 
 def check_elements(data: Buffer) -> None:
-    """Insist that a file inflates to an honest size and is flat; version 4 does neither.
+    """Check the size of a file when inflated, and its depth; version 4 neither inflates nor nests.
 
     Raises:
         ValueError: it is cut off, too large, or nested too deeply
@@ -85,7 +85,7 @@ def _inflate(content: bytes) -> bytes:
 
 
 def _check_nesting(data: bytes, order: str) -> None:
-    """Insist that the matrices of an element are not nested without end."""
+    """Check that the matrices of an element are not nested too deeply."""
     levels = [_elements(data, 0, len(data), order, padding=8)]
     while levels:
         element = next(levels[-1], None)

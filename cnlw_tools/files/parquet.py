@@ -1,10 +1,10 @@
 """Parquet files.
 
 A Parquet file stores a value once, in a dictionary, and rows that point at it: a text of 1 MB in a
-million rows takes 1 MB on the disk and 1 TB in memory. What the footer says of sizes does not count
-that. So before text or bytes of such columns are decoded, their longest dictionary entry is looked
-at: a column has at most its stored bytes, and one such entry a row. If that is too much, the bytes
-are counted. Columns of numbers have as many bytes as rows times their width.
+million rows takes 1 MB on the disk and 1 TB in memory. The sizes in the footer do not show
+that. So before text or bytes of such columns are decoded, their longest dictionary entry is read: a
+column has at most its stored bytes, and one such entry a row. If that is too much, the bytes are
+counted. Columns of numbers have as many bytes as rows times their width.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ BUFFER_SIZE = 1 << 16  # bytes read from the disk at a time, where one row is wa
 LARGEST_BATCH = 64 << 20  # bytes of the rows that are handed over at a time
 BATCH_ROWS = 1 << 16  # rows in memory at a time while texts are counted
 TEXT_WIDTH = 8  # bytes of a row of text or bytes beside its content: where it begins
-PREFIX_ENCODING = "DELTA_BYTE_ARRAY"  # a value is the begin of the last one, and a rest
+PREFIX_ENCODING = "DELTA_BYTE_ARRAY"  # a value is a prefix of the last one, and a rest
 
 
 def read_table(
@@ -170,7 +170,7 @@ def check_decoded_size(
     row_groups: Sequence[int] | None = None,
     n_rows: int | None = None,
 ) -> None:
-    """Insist that what is read of a Parquet file has an honest size in memory.
+    """Check that the columns that are read do not take too much memory.
 
     Args:
         file: the open file
@@ -211,7 +211,7 @@ def _rows_that_fit(
     columns: Sequence[str] | None,
     n_rows: int,
 ) -> int:
-    """Return how many rows, at most ``n_rows``, are a small batch if all have the longest texts."""
+    """Return how many rows, at most ``n_rows``, fit into a batch even if all have the longest texts."""
     numbers = range(file.num_row_groups)
     n_stored = sum(file.metadata.row_group(number).total_byte_size for number in numbers)
     if n_rows * n_stored <= LARGEST_BATCH:
@@ -280,9 +280,9 @@ def _try_columns(
     row_groups: Sequence[int],
     leaves: Sequence[_Leaf],
 ) -> None:
-    """Read one row of each row group, which raises where the footer describes columns wrongly.
+    """Read one row of each row group, which raises an error if the footer describes columns wrongly.
 
-    To ask the footer itself, as `_chunks` does, would end the process then.
+    Reading such a footer, as `_chunks` does, would end the process.
     """
     names = [leaf.name for leaf in leaves]
     with pq.ParquetFile(path, buffer_size=BUFFER_SIZE) as file:
@@ -393,7 +393,7 @@ def _text_bytes(array: pa.Array) -> int:
 
 
 def _text_lengths(array: pa.Array, written_out: bool = False) -> Iterator[pa.Array]:
-    """Yield the bytes of texts in an array, its structs and lists; or of its dictionary's."""
+    """Yield the bytes of texts in an array, its structs and lists; or in its dictionary."""
     if pa.types.is_dictionary(array.type):
         for lengths in _text_lengths(array.dictionary):
             yield lengths.take(array.indices) if written_out else lengths

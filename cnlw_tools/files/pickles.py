@@ -1,7 +1,7 @@
 """Pickles of numbers, as CIFAR, NumPy and torch write them, read without running anything.
 
-A pickle names functions and calls them. Here only exact names count, and each stands for a method
-of this module, which notes what it was called with. NumPy and torch are not called, and nothing is
+A pickle names functions and calls them. Here a few exact names are allowed, and each stands for a
+method of this module, which notes its arguments. NumPy and torch are not called, and nothing is
 imported: neither what a pickle names nor a state that it sets reaches their memory.
 
     CIFAR's batches              a dict of arrays and lists, of Python 2 or 3
@@ -83,9 +83,9 @@ class PickledType:
         self.order = _checked_text(state[1])
 
     def to_numpy(self) -> np.dtype[Any]:
-        """Return the type; a ValueError if it is none of numbers."""
+        """Return the type; a ValueError if it is not a type of numbers."""
         if not NUMBER_TYPE.fullmatch(self.code) or self.order not in ("<", ">", "|", "="):
-            raise ValueError(f"the type {self.order}{self.code} is none of numbers")
+            raise ValueError(f"the type {self.order}{self.code} is not a type of numbers")
         return np.dtype(self.order + self.code)
 
 
@@ -105,7 +105,7 @@ class PickledArray:
         self.shape, self.dtype, self.is_fortran, self.data = state[-4:]
 
     def to_numpy(self) -> NDArray[Any]:
-        """Return the numbers; a ValueError if they do not fit to the shape, or are none."""
+        """Return the numbers; a ValueError if they do not fit the shape, or are no numbers."""
         data = self.data.encode("latin1") if isinstance(self.data, str) else self.data
         values = np.frombuffer(data, _checked_type(self.dtype).to_numpy())
         order: Any = "F" if self.is_fortran else "C"
@@ -209,7 +209,7 @@ class Unpickler(pickle.Unpickler):
         return dict(pairs)
 
     def _count_copied(self, n_bytes: int) -> None:
-        """Insist that calls which copy, and may be repeated, do not fill the memory."""
+        """Check that calls which copy, and may be repeated, do not fill the memory."""
         self.n_copied += n_bytes
         if self.n_copied > LARGEST_PICKLE:
             raise pickle.UnpicklingError("it copies its numbers again and again")
@@ -254,12 +254,12 @@ def read_pickle(
 
 
 def load_pickle(file: BytesIO) -> Any:
-    """Return what the next pickle of a file holds; any error if it is none of numbers."""
+    """Return what the next pickle of a file holds; any error if it does not hold numbers alone."""
     return _checked_unpickler(file).load()
 
 
 def read_pickled_npy(file: BinaryIO) -> dict[str, Any]:
-    """Return the dict of an .npy file of one object, behind its header; any error if none."""
+    """Return the dict of an .npy file of one object, behind its header; any error if there is none."""
     array = load_pickle(BytesIO(file.read(LARGEST_PICKLE)))
     if not isinstance(array, PickledArray):
         raise ValueError("not an array of one dict")
@@ -333,7 +333,7 @@ def _checked_unpickler(file: BytesIO) -> Unpickler:
 
 
 def _check_positions(data: bytes, position: int) -> None:
-    """Insist that a pickle notes its objects one by one, and that they are not too many.
+    """Check that a pickle numbers its objects one by one, and that they are not too many.
 
     The position 4,000,000,000, which takes five bytes, would make the reader reserve 64 GB.
     """

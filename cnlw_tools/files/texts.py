@@ -1,6 +1,6 @@
 """Text, CSV, JSON and TOML.
 
-A text may nest without end, and empty lists of JSON become 64 bytes each, from 3. So sizes, values
+A text may nest without end, and an empty list of JSON grows from 3 bytes to 64. So sizes, values
 and depths are limited. A key that stands twice is an error, as the parser would drop the first one.
 """
 
@@ -42,9 +42,9 @@ def read_text(
 
 
 def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Return the heads of the columns of a CSV file, and the values of each row.
+    """Return the column names of a CSV file, and the values of each row.
 
-    Blanks around heads and values are dropped, and so are empty lines.
+    Blanks around names and values are dropped, and so are empty lines.
 
     Raises:
         BadFile, OSError: it is no CSV file in UTF-8, a quote is not closed, or it cannot be read
@@ -54,9 +54,9 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
         n_lines, first_line = next(
             ((number, line) for number, line in enumerate(file, 1) if line.strip()), (0, "")
         )
-        delimiter, heads = split_header(first_line)
+        delimiter, names = split_header(first_line)
         rows = list(_read_values(file, delimiter, n_lines))
-    return heads, rows
+    return names, rows
 
 
 def _read_values(lines: Iterable[str], delimiter: str, n_lines: int) -> Iterator[list[str]]:
@@ -76,7 +76,7 @@ def _read_values(lines: Iterable[str], delimiter: str, n_lines: int) -> Iterator
         try:
             row = next(reader, None)
         except csv.Error as error:
-            reason = "a quote lacks its partner, or something follows it"
+            reason = "a quote is not closed, or something follows it"
             raise ValueError(f"line {line_number}: {error}; {reason}") from error
         if row is None:
             return
@@ -85,16 +85,16 @@ def _read_values(lines: Iterable[str], delimiter: str, n_lines: int) -> Iterator
 
 
 def split_header(line: str) -> tuple[str, list[str]]:
-    """Return the sign that separates the columns of a CSV file, and their heads without blanks.
+    """Return the delimiter of a CSV file, and the names of its columns without blanks around them.
 
-    Of the usual signs, it is the one that makes most columns.
+    Of the usual delimiters, it is the one that makes most columns.
     """
-    delimiter, heads = DELIMITERS[0], [line]
-    for sign in DELIMITERS:
-        for words in csv.reader([line], delimiter=sign, skipinitialspace=True):
-            if len(words) > len(heads) or sign == DELIMITERS[0]:
-                delimiter, heads = sign, words
-    return delimiter, [head.strip() for head in heads]
+    best, names = DELIMITERS[0], [line]
+    for delimiter in DELIMITERS:
+        for words in csv.reader([line], delimiter=delimiter, skipinitialspace=True):
+            if len(words) > len(names) or delimiter == DELIMITERS[0]:
+                best, names = delimiter, words
+    return best, [name.strip() for name in names]
 
 
 def read_csv_rows(path: Path) -> list[dict[str, str]]:
@@ -103,9 +103,9 @@ def read_csv_rows(path: Path) -> list[dict[str, str]]:
     Raises:
         BadFile, OSError: it is no CSV file in UTF-8, or cannot be read
     """
-    heads, rows = read_csv(path)
-    empty = dict.fromkeys(heads, "")
-    return [empty | dict(zip(heads, row, strict=False)) for row in rows]
+    names, rows = read_csv(path)
+    empty = dict.fromkeys(names, "")
+    return [empty | dict(zip(names, row, strict=False)) for row in rows]
 
 
 def read_json(path: Path, remedy: str = "") -> Any:

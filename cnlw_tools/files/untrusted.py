@@ -1,6 +1,6 @@
 """Files that a user or the web brought: opened with limits, and read with one kind of error.
 
-Each module beside this one reads one format by a library. Whatever such a library raises on a
+Each other module of this package reads one format by a library. Whatever such a library raises on a
 damaged or hostile file is about its bytes, so all of it becomes a `BadFile`, which names the file,
 what is wrong and a remedy. Only what the disk says (no such file, no permission) stays an OSError.
 """
@@ -18,7 +18,7 @@ from cnlw_tools.files.machine_faults import find_fault
 
 COPY_AGAIN = "copy this file again"
 LONGEST_REASON = 200  # characters of what a library says
-NOISE = re.compile(r" at 0x[0-9a-f]+|\x1b\[\d*m")  # addresses of objects, colours of a terminal
+ADDRESSES_AND_COLOURS = re.compile(r" at 0x[0-9a-f]+|\x1b\[\d*m")  # of objects; of a terminal
 
 
 class BadFile(ValueError):
@@ -64,7 +64,7 @@ def describe_error(error: Exception) -> str:
         return "it needs more memory than there is"
     if isinstance(error, RecursionError):
         return "nested too deeply"
-    text = NOISE.sub("", " ".join(str(error).split()))
+    text = ADDRESSES_AND_COLOURS.sub("", " ".join(str(error).split()))
     if not isinstance(error, ValueError | OSError):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if len(text) > LONGEST_REASON:
@@ -73,11 +73,11 @@ def describe_error(error: Exception) -> str:
 
 
 def check_regular(path: Path, remedy: str = "check the path") -> int:
-    """Return the size in bytes of a file, before anything opens it: a pipe would never end.
+    """Return the size of a file in bytes, without opening it: reading a pipe would never end.
 
     Raises:
         BadFile: it is a pipe, a socket or a device
-        OSError: there is no such file (this error ends with the remedy), or it is a folder
+        OSError: there is no such file (the message ends with the remedy), or it is a folder
     """
     try:
         status = path.stat()
@@ -109,7 +109,7 @@ def check_size(
     limit: int,
     remedy: str = COPY_AGAIN,
 ) -> None:
-    """Insist that something which is to be read whole is at most ``limit`` bytes long.
+    """Check that what is to be read whole is at most ``limit`` bytes long.
 
     Raises:
         BadFile: it is longer
@@ -149,7 +149,7 @@ class BoundedReader:
         """Return the next bytes.
 
         Raises:
-            BadFile: more are asked for than may be read
+            BadFile: more bytes are asked for than may be read
         """
         if n_bytes < 0:
             n_bytes = self.per_read + 1

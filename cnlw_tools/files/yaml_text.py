@@ -1,7 +1,7 @@
-"""YAML by libyaml, ten times as fast as the loader in Python, with what it would let pass refused.
+"""YAML by libyaml, which is ten times as fast as the loader in Python, but crashes more easily.
 
-libyaml crashes on a text that is nested too deeply, and an alias stands for all of what it names.
-Both are counted on the events of the text, before anything is built from them.
+libyaml crashes on a text that is nested too deeply, and an alias stands for all that it names. So
+levels and values are counted on the events of the text, before anything is built from them.
 """
 
 from typing import Any
@@ -59,7 +59,7 @@ def dump_yaml(value: Any) -> str:
 
 
 def _check_events(text: str) -> None:
-    """Insist that a text is flat and small enough when its aliases are written out."""
+    """Check that a text is flat and small enough when its aliases are written out."""
     size_of_anchor: dict[str | None, int] = {}
     open_collections: list[tuple[str | None, int]] = []  # anchor, and the values before
     n_values = 0

@@ -52,8 +52,8 @@ def recognise_format(head: bytes) -> str | None:
 def is_image_file(path: str) -> bool:
     """Return whether a file is an image: it is called like one, or it begins like one.
 
-    A file that is called like an image is one, though it may be damaged: whoever reads it finds
-    out. Only other files are opened.
+    A file that is called like an image is one, though it may be damaged: reading it will tell.
+    Only other files are opened.
 
     Raises:
         OSError: the file cannot be read
@@ -72,7 +72,7 @@ def is_image_name(path: str) -> bool:
 
 
 def suffix_of(path: str) -> str:
-    """Return the ending of a file's name in small letters, with its dot; empty without one."""
+    """Return the extension of a file in small letters, with its dot; empty without one."""
     name = path.rpartition("/")[2]
     stem, dot, ending = name.rpartition(".")
     return f"{dot}{ending}".lower() if stem else ""

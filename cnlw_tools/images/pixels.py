@@ -260,7 +260,7 @@ def _decode_file(data: bytes, file: ImageFile.ImageFile, min_side: int | None) -
 
 
 def _may_stay(data: bytes) -> bool:
-    """Return whether a file may be stored as it came, having decoded it as small as it can be."""
+    """Return whether a file may be stored as it came; it is decoded as small as possible."""
     _, is_plain = _decode_to_store(data, min_side=1)
     return is_plain
 

@@ -1,4 +1,4 @@
-"""Is a PNG complete? Pillow accepts one that ends early, and ignores the checksums of pixels."""
+"""Checking a PNG: Pillow accepts one that ends early, and ignores the checksums of pixels."""
 
 import struct
 import zlib

@@ -71,7 +71,7 @@ def _is_reduced(image: Image.Image) -> bool:
 
 
 def _raw_mode(image: Image.Image) -> str:
-    """Return how the pixels lie in the file, in the words of Pillow."""
+    """Return the layout of the pixels in the file, by the name that Pillow has for it."""
     if not isinstance(image, ImageFile.ImageFile) or not image.tile:
         return ""
     arguments = image.tile[0].args
@@ -99,7 +99,7 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
 
 
 def _count_bits(image: Image.Image) -> int | None:
-    """Return how many bits the numbers of a file have; none unless they are whole and from 0 on."""
+    """Return how many bits the numbers of a file have; none unless they are whole numbers from 0."""
     if image.mode.startswith("I;16") and image.format not in SIGNED_FORMATS:
         return int(_tiff_tag(image, BITS_PER_SAMPLE) or 16)
     if image.mode == "I" and image.format in ("PNG", "PPM"):

@@ -33,7 +33,9 @@ def check_tiff(file: TiffImagePlugin.TiffImageFile) -> None:
         raise ValueError(f"its pixels are signed numbers: {REMEDY}, from 0 to 255")
     planes: list[Sequence[Any]] = [file.tile]
     if is_apart:
-        planes = [[tile for tile in file.tile if tile.args[0] == band] for band in bands]
+        planes = [
+            [tile for tile in file.tile if tile.args and tile.args[0] == band] for band in bands
+        ]
     for plane in planes:
         _check_plane(file, plane)
 

@@ -1,11 +1,11 @@
-"""Annotators become numbers: no name and no address of a person goes into a build.
+"""Annotators become numbers, so that no name and no address of a person goes into a build.
 
     annotators/NAME.csv    number, name: the key of the dataset NAME, in the project folder
 
 Files of votes call a person by number, by name or by e-mail address, and an export of Label Studio
 by number and address at once. The key has a row for each of these names. All names of a person have
 one number, which stays. A name that is a small number stays as it is, unless another person has
-this number already. `consensus`, who stands for published verdicts, is nobody.
+this number already. `consensus`, who stands for published verdicts, is no person.
 
 Only imports read the key. Only its owner can read the file, and git passes it over.
 """

@@ -15,11 +15,12 @@ from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.tables import ManifestInfo
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.files.locks import wait_for_lock
+from cnlw_tools.ingest.hash_images import HashJob, hash_images
 from cnlw_tools.ingest.import_notes import describe_oddities
-from cnlw_tools.ingest.look_at_images import LookJob, look_at_images
 from cnlw_tools.recipe.inputs import SourceOptions
 from cnlw_tools.registry import pick
 from cnlw_tools.sources import left_out, open_new_source, options_of
+from cnlw_tools.sources.formats.listing import enumerate_names
 from cnlw_tools.sources.formats.release import SPELLINGS, Release
 
 MOST_SHOWN = 10  # broken images in an error
@@ -79,8 +80,8 @@ def import_source(
     empty = dataset.empty_dataset(name, source.classes())
     manifest = source.manifest()
     empty.with_base(manifest, str(data_dir))  # fails before images are read
-    job = LookJob(info, getattr(source, "data_dir", data_dir))  # not the Hub again and again
-    report = look_at_images(job, manifest, executor, progress)
+    job = HashJob(info, getattr(source, "data_dir", data_dir))  # so that no worker asks the Hub
+    report = hash_images(job, manifest, executor, progress)
     _write_broken(report.broken, skip_broken or list_broken)
     if skip_broken is None:
         _reject_broken(data_dir, report.broken, len(manifest))
@@ -139,11 +140,10 @@ def _without_broken(
     rest = manifest.filter(pc.invert(is_broken))
     lost = sorted(_training_labels(manifest) - _training_labels(rest))
     if lost:
-        names = ", ".join(repr(classes[label]) for label in lost[:MOST_SHOWN])
-        more = f" and {len(lost) - MOST_SHOWN} more" if len(lost) > MOST_SHOWN else ""
+        names = enumerate_names([classes[label] for label in lost])
         raise ValueError(
-            f"{data_dir}: no training image can be used of the class {names}{more}: "
-            "replace its images, or remove the class"
+            f"{data_dir}: no training image can be used of these classes: {names}: "
+            "replace their images, or remove the classes"
         )
     return rest
 

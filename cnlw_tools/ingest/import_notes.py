@@ -1,4 +1,4 @@
-"""What a user should know of a dataset that was imported, though it is no error."""
+"""Notes on a dataset that was imported: what a user should know, though it is no error."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from cnlw_tools.sources.formats.listing import enumerate_names, printable
 
 
 def describe_oddities(manifest: pa.Table, classes: Sequence[str]) -> list[str]:
-    """Return a line for each: unseen classes, similar names, equal images in classes or splits.
+    """Return a line on each oddity: unseen classes, similar names, images in two classes or splits.
 
     Args:
         manifest: with the sha256 of every image
@@ -25,7 +25,7 @@ def describe_oddities(manifest: pa.Table, classes: Sequence[str]) -> list[str]:
     pairs = names_that_differ_in_case(classes)
     if pairs:
         names = [f"{first!r} and {second!r}" for first, second in pairs]
-        notes.append(f"classes that differ in capital letters alone: {enumerate_names(names)}")
+        notes.append(f"classes that differ only in capital letters: {enumerate_names(names)}")
     reasons = {
         "label": "so one label of each is wrong",
         "split": "so a network is tested on images that it saw",

@@ -1,7 +1,8 @@
 """A source whose images must be those that its manifest was made from.
 
-Ids outlive images: `hf` counts rows, and another file may lie at a path. So whatever reads images
-by id compares them with the `sha256` of the manifest, where it gives one.
+An id says where an image lies, not what it shows: `hf` counts rows, and another file may lie at the
+same path. So images that are read by id are compared with the `sha256` of the manifest, if it
+gives one.
 """
 
 from bisect import bisect_left

@@ -16,13 +16,12 @@ import pyarrow as pa
 from cnlw_tools.images.pixels import Picture
 from cnlw_tools.sources.base import LocalSource, make_manifest
 from cnlw_tools.sources.formats.class_folders import ImageRow, read_class_folders
-from cnlw_tools.sources.formats.class_names import reject_twins
+from cnlw_tools.sources.formats.class_names import class_order, reject_twins
 from cnlw_tools.sources.formats.image_files import read_image_file, require_images
 from cnlw_tools.sources.formats.image_rows import read_image_rows
 from cnlw_tools.sources.formats.listing import explain_left_out, normal_form, printable
 from cnlw_tools.sources.formats.split_names import standard_splits
 
-NUMBER = re.compile(r"-?\d+(\.\d+)?")
 WINDOWS_DRIVE = re.compile(r"[A-Za-z]:/")
 
 
@@ -45,7 +44,7 @@ class Folder(LocalSource):
         for row in self._rows:
             if self._splits[row.split_name] == "train":
                 names.add(row.class_name)
-        return tuple(sorted(names, key=_class_order))
+        return tuple(sorted(names, key=class_order))
 
     def manifest(self) -> pa.Table:
         """Return one row per image, sorted by split and path.
@@ -97,7 +96,7 @@ class Folder(LocalSource):
     def _csv_rows(self) -> list[ImageRow]:
         """Return the images of the csv file; a row without a split is for training."""
         image_list = read_image_rows(self.data_dir)
-        unread = [f"column {head!r}" for head in image_list.other_columns]
+        unread = [f"column {name!r}" for name in image_list.other_columns]
         self._left_out[self.data_dir] = Counter(unread)
         rows = []
         for number, row in enumerate(image_list.rows):
@@ -110,9 +109,3 @@ class Folder(LocalSource):
             split_name = row.get("split") or "train"
             rows.append(ImageRow(path, normal_form(row["label"]), split_name.lower()))
         return rows
-
-
-def _class_order(name: str) -> tuple[bool, float, str]:
-    """Return the sort key of a class name: words first, then numbers by value."""
-    is_number = NUMBER.fullmatch(name) is not None
-    return (is_number, float(name) if is_number else 0.0, name)

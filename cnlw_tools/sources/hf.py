@@ -111,11 +111,11 @@ class HuggingFace(LocalSource):
             ValueError: the image or label column is missing or ambiguous, or an image has no label
         """
         tables = []
-        for word, split in self._split_of_word.items():
-            labels = [self._labels.of_file[file.path] for file in self._files[word]]
+        for split_name, split in self._split_of_name.items():
+            labels = [self._labels.of_file[file.path] for file in self._files[split_name]]
             n_rows = sum(map(len, labels))
-            self._check_count(word, n_rows)
-            ids = [f"{word}-{row:05d}" for row in range(n_rows)]
+            self._check_count(split_name, n_rows)
+            ids = [f"{split_name}-{row:05d}" for row in range(n_rows)]
             tables.append(make_manifest(ids, np.concatenate(labels).tolist(), [split] * n_rows))
         return pa.concat_tables(tables)
 
@@ -126,8 +126,8 @@ class HuggingFace(LocalSource):
             LookupError: no image has this id
             ValueError: the row holds no image
         """
-        word, _, number = image_id.rpartition("-")
-        chunks, ends = self._chunks.get(word, ([], [0]))
+        split_name, _, number = image_id.rpartition("-")
+        chunks, ends = self._chunks.get(split_name, ([], [0]))
         if not number.isdecimal() or int(number) >= ends[-1]:
             raise LookupError(f"{self.data_dir}: no image {image_id!r}; ids start at train-00000")
         row = int(number)
@@ -137,7 +137,7 @@ class HuggingFace(LocalSource):
         data = self._chunk_images(chunk)[row_in_chunk].as_py()
         if not data:
             raise ValueError(
-                f"{chunk.path}: row {row} of {word} holds no image, perhaps only a path to one: "
+                f"{chunk.path}: row {row} of {split_name} holds no image, perhaps only a path to one: "
                 "store the bytes of the image"
             )
         return bytes(data)
@@ -147,12 +147,12 @@ class HuggingFace(LocalSource):
         return find_data_files(self.data_dir, self.options.config)
 
     @cached_property
-    def _split_of_word(self) -> Mapping[str, str]:
-        """The split of each of the dataset's own that is read."""
-        for word in self._data_files.config.n_rows:
-            if word not in self._data_files.files and not self.options.splits:
+    def _split_of_name(self) -> Mapping[str, str]:
+        """What each split is for that is read, by the dataset's own name of it."""
+        for split_name in self._data_files.config.n_rows:
+            if split_name not in self._data_files.files and not self.options.splits:
                 raise FileNotFoundError(
-                    f"{self.data_dir}: {CARD} counts a split {word}, and no file is of it: "
+                    f"{self.data_dir}: {CARD} counts a split {split_name}, which has no file: "
                     "complete your copy, or choose others with `cnlw import --split NAME`"
                 )
         return choose_splits(self._data_files.files, self.options.splits, self.data_dir)
@@ -162,37 +162,39 @@ class HuggingFace(LocalSource):
         """The files of each split that is read; the key is the dataset's own name of it."""
         files = {}
         self._reject_shared_files()
-        for word in self._split_of_word:
-            tables = [open_table_file(path) for path in self._data_files.files[word]]
-            files[word] = [file for file in tables if any(chunk.n_rows for chunk in file.chunks)]
-            if not files[word]:
+        for split_name in self._split_of_name:
+            tables = [open_table_file(path) for path in self._data_files.files[split_name]]
+            files[split_name] = [
+                file for file in tables if any(chunk.n_rows for chunk in file.chunks)
+            ]
+            if not files[split_name]:
                 raise ValueError(
-                    f"{self.data_dir}: the split {word} has no rows: choose others with "
+                    f"{self.data_dir}: the split {split_name} has no rows: choose others with "
                     "`cnlw import --split NAME`"
                 )
         return files
 
     def _reject_shared_files(self) -> None:
-        """Raise if a file belongs to two splits: the images of one would be in the other."""
-        word_of_path: dict[Path, str] = {}
-        for word in self._split_of_word:
-            for path in self._data_files.files[word]:
-                if path in word_of_path:
+        """Raise if a file belongs to two splits, which would then share images."""
+        name_of_path: dict[Path, str] = {}
+        for split_name in self._split_of_name:
+            for path in self._data_files.files[split_name]:
+                if path in name_of_path:
                     raise ValueError(
-                        f"{path}: it belongs to the splits {word_of_path[path]} and {word}: leave "
-                        f"one out with `cnlw import --split {word_of_path[path]}`"
+                        f"{path}: it belongs to the splits {name_of_path[path]} and {split_name}: leave "
+                        f"one out with `cnlw import --split {name_of_path[path]}`"
                     )
-                word_of_path[path] = word
+                name_of_path[path] = split_name
 
     @cached_property
     def _chunks(self) -> Mapping[str, tuple[list[Chunk], list[int]]]:
         """The chunks of each split, and the row at which each ends."""
-        chunks_of_word = {}
-        for word, files in self._files.items():
+        chunks_of_split = {}
+        for split_name, files in self._files.items():
             chunks = [chunk for file in files for chunk in file.chunks]
             ends = list(accumulate((chunk.n_rows for chunk in chunks), initial=0))
-            chunks_of_word[word] = (chunks, ends[1:] or [0])
-        return chunks_of_word
+            chunks_of_split[split_name] = (chunks, ends[1:] or [0])
+        return chunks_of_split
 
     @cached_property
     def _columns(self) -> Columns:
@@ -209,12 +211,12 @@ class HuggingFace(LocalSource):
     def _labels(self) -> JoinedLabels:
         columns = []
         name = self._columns.label
-        for word, files in self._files.items():
-            others = [other for other in self._split_of_word if other != word]
+        for split_name, files in self._files.items():
+            others = [other for other in self._split_of_name if other != split_name]
             remedy = "remove the rows without a label"
             if others:
                 choices = " ".join(f"--split {other}" for other in others)
-                remedy += f", or leave the split {word} out: cnlw import {choices}"
+                remedy += f", or leave the split {split_name} out: cnlw import {choices}"
             for file in files:
                 names = self._class_names(file, name)
                 columns.append(read_labels(read_column(file, name), name, file.path, names, remedy))
@@ -243,12 +245,12 @@ class HuggingFace(LocalSource):
             )
         return next(iter(lists.values()), None)
 
-    def _check_count(self, word: str, n_rows: int) -> None:
+    def _check_count(self, split_name: str, n_rows: int) -> None:
         """Raise if the card counts other rows."""
-        expected = self._data_files.config.n_rows.get(word, n_rows)
+        expected = self._data_files.config.n_rows.get(split_name, n_rows)
         if expected != n_rows:
             raise ValueError(
-                f"{self.data_dir}: the split {word} has {n_rows:,} rows, and {CARD} says "
+                f"{self.data_dir}: the split {split_name} has {n_rows:,} rows, and {CARD} says "
                 f"{expected:,}: complete your copy, or fix `dataset_info` there"
             )
 
@@ -341,7 +343,7 @@ def check_column(files: Sequence[TableFile], name: str, content: str, fits: Fits
     """Return the name of a column that every file must have once, with a type that fits.
 
     Raises:
-        ValueError: a file does not have it so
+        ValueError: a file has no such column, or several, or one of another type
     """
     for file in files:
         n_columns = file.schema.names.count(name)
@@ -387,7 +389,7 @@ def _feature_type(features: Mapping[str, Any], name: str) -> str | None:
 
 
 def _read_commit(folder: Path, place: Path | None, imported_commit: str) -> str:
-    """Return the commit of a folder of the Hub's cache, by its name; any other is the imported one.
+    """Return the commit of a folder of the Hub's cache, by its name; of any other folder, the commit that was imported.
 
     Raises:
         ValueError: the dataset was imported at another one

@@ -1,10 +1,9 @@
-"""Inspect the body of a response: is it a still picture that can be decoded completely?
+"""Inspecting the body of a response: it must be a still picture that decodes completely.
 
 Only the content counts, not the header Content-Type and not the name in the URI. Bytes that start
 like none of the formats of `images.formats` never reach a decoder. Of a JPEG, only the grey channel
 is decoded, and a large JPEG at reduced size, at half the cost: this reads all of its data, so it is
-noticed if a part is missing. What damage is noticed, and what cannot be, `images.jpeg` and
-`images.png` say.
+noticed if a part is missing. `images.jpeg` and `images.png` say which damage is noticed.
 """
 
 from dataclasses import dataclass

@@ -136,7 +136,7 @@ def test_waits_grow_and_have_a_limit(monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
         return "done"
 
-    assert "done" == patient.take(step)
+    assert "done" == patient.run(step)
 
     assert 0.5 <= waits[0] <= 1.5
     assert [15.0] * 15 == waits[5:]
@@ -154,7 +154,7 @@ def test_a_url_that_is_done_renews_the_patience():
             raise OSError(errno.ENOSPC, "No space left on device")
         return "done"
 
-    assert "done" == patient.take(step)
+    assert "done" == patient.run(step)
 
 
 def test_a_stop_ends_a_wait_at_once():
@@ -166,7 +166,7 @@ def test_a_stop_ends_a_wait_at_once():
 
     start = time.monotonic()
     with pytest.raises(Stopped):
-        patient.take(step)
+        patient.run(step)
     assert time.monotonic() - start < 5
 
 
@@ -177,4 +177,4 @@ def test_other_errors_are_raised_at_once():
         raise PermissionError(errno.EACCES, "Permission denied")
 
     with pytest.raises(PermissionError):
-        Patience(100, print).take(step)
+        Patience(100, print).run(step)

@@ -103,7 +103,7 @@ def test_a_quote_that_is_not_closed(tmp_path, rows, line):
     path = tmp_path / "a.csv"
     path.write_text(f"path,label\n{rows}")
 
-    with pytest.raises(BadFile, match=rf"a\.csv: .*line {line}: .*; a quote lacks its partner"):
+    with pytest.raises(BadFile, match=rf"a\.csv: .*line {line}: .*; a quote is not closed"):
         read_csv(path)
 
 

@@ -210,7 +210,7 @@ def test_a_class_without_a_usable_image_is_an_error(tmp_path: Path) -> None:
     result = run_import(tmp_path, folder, "--skip-broken", tmp_path / "broken.csv")
 
     assert result.exit_code == 1
-    assert "no training image can be used of the class 'rose'" in result.output
+    assert "no training image can be used of these classes: rose" in result.output
     assert not (tmp_path / "manifests").exists()
 
 

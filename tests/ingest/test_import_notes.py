@@ -44,13 +44,13 @@ def test_equal_images(labels, splits, digests, notes):
 
 
 def test_similar_names():
-    """Classes that differ in capital letters alone are named."""
+    """Classes that differ only in capital letters are named."""
     labels = [0, 1, 2, 3]
     manifest = make_manifest(list("abcd"), labels, ["train"] * 4, sha256=list("0123"))
 
     lines = describe_oddities(manifest, ["Cat", "a", "A", "cat"])
 
-    assert lines == ["classes that differ in capital letters alone: 'Cat' and 'cat'"]
+    assert lines == ["classes that differ only in capital letters: 'Cat' and 'cat'"]
 
 
 def test_unseen_classes():

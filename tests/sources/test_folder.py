@@ -203,7 +203,7 @@ def test_a_class_may_be_called_like_a_split(tmp_path, make):
             ["train/a/1.jpg", "test/2.jpg"],
             "test/2.jpg lies in no class folder, since 'test' is the word for a split: put",
         ),
-        (["cat/1.jpg", "cat /2.jpg"], "'cat' and 'cat ' differ in blanks alone: rename one"),
+        (["cat/1.jpg", "cat /2.jpg"], "'cat' and 'cat ' differ only in blanks: rename one"),
     ],
 )
 def test_ambiguous_folders(tmp_path, make, paths, message):

@@ -261,7 +261,9 @@ def test_a_split_that_the_card_counts(tmp_path):
     (tmp_path / "README.md").write_text(card)
     put_table(tmp_path / "train.parquet", ["bright", "dark"])
 
-    with pytest.raises(FileNotFoundError, match=r"README.md counts a split test, and no file is"):
+    with pytest.raises(
+        FileNotFoundError, match=r"README.md counts a split test, which has no file"
+    ):
         HuggingFace(tmp_path).manifest()
     assert read_classes(tmp_path, splits=("train",)) == {"train": ["bright", "dark"]}
 

@@ -169,7 +169,7 @@ def _check_class_names(holders: Iterable[Parts], n_levels: int, place: Path) -> 
         other = folder_of_name.setdefault(name, class_folder)
         if other != class_folder:
             raise ValueError(
-                f"{place}: {_path(other)!r} and {_path(class_folder)!r} differ in blanks alone: "
+                f"{place}: {_path(other)!r} and {_path(class_folder)!r} differ only in blanks: "
                 "rename one, or put both into one folder"
             )
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cnlw_tools.sources.formats.class_names import reject_twins
+from cnlw_tools.sources.formats.class_names import class_order, reject_twins
 
 Labels = NDArray[np.int64]
 
@@ -96,7 +96,7 @@ def join_labels(columns: Sequence[LabelColumn]) -> JoinedLabels:
 
     Raises:
         ValueError: one file has names and another has none, and the message names both; or two
-            classes have one name, written in two ways
+            classes have one name in two spellings
     """
     for column in columns[1:]:
         if (column.kind == NUMBERS) != (columns[0].kind == NUMBERS):
@@ -138,14 +138,8 @@ def _order_classes(columns: Sequence[LabelColumn]) -> tuple[str, ...]:
         else:
             used = np.unique(column.numbers).tolist()
             unordered |= {column.names[number] for number in used}
-    rest = sorted(unordered - ordered.keys(), key=_class_order)
+    rest = sorted(unordered - ordered.keys(), key=class_order)
     return (*ordered, *rest)
-
-
-def _class_order(name: str) -> tuple[int, str]:
-    """Return the sort key of a class name: words first, then numbers by value."""
-    is_number = name.isascii() and name.isdecimal()
-    return (int(name) if is_number else -1, name)
 
 
 def _decode_categories(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -10,9 +10,9 @@ these rules that finds anything:
     x-train-0.parquet                     a file whose name has the word
     x.parquet                             all files are for training
 
-Words may be in any case. Where `datasets` would pour several copies of a split into one, or would
-not miss a part of `-of-00002`, this is an error. Hidden files and folders are never read, nor what
-other programs leave behind.
+Words may be in any case. Several copies of a split, which `datasets` would join, are an error, and so
+is a missing part of `-of-00002`, which it would not notice. Hidden files and folders are never read,
+nor is what other programs leave behind.
 """
 
 import os
@@ -24,19 +24,19 @@ from typing import NamedTuple
 from cnlw_tools.files.texts import read_json
 from cnlw_tools.registry import pick
 from cnlw_tools.sources.formats.dataset_card import Config, read_configs
-from cnlw_tools.sources.formats.listing import is_clutter
+from cnlw_tools.sources.formats.listing import enumerate_names, is_clutter, is_utf8
 from cnlw_tools.sources.formats.split_names import SPLIT_OF_WORD
 from cnlw_tools.sources.formats.table_files import ARROW_SUFFIXES, PARQUET_SUFFIXES
 
 WORD_IN_NAME = re.compile(rf"(?<![^-._ 0-9])({'|'.join(SPLIT_OF_WORD)})(?![^-._ 0-9])")
 PART_OF_SET = re.compile(r"(?P<stem>.*)-(?P<number>\d{5,})-of-(?P<total>\d{5,})(?P<rest>.*)")
 PIECE = re.compile(r"\*+|\?|\[[^\]]+\]|[^*?\[]+|\[")  # of a pattern
-SPLITS_SAVED = "dataset_dict.json"
-FILES_SAVED = "state.json"
+SAVED_SPLITS = "dataset_dict.json"
+SAVED_FILES = "state.json"
 SUFFIXES = (*PARQUET_SUFFIXES, *ARROW_SUFFIXES)
 
 PathsOfSplit = dict[str, list[str]]  # by the dataset's own name of the split; relative paths
-Question = Callable[[str], bool]  # does the dataset ask for a file of this path?
+PathTest = Callable[[str], bool]  # does a file of this path belong to the dataset?
 
 
 class DataFiles(NamedTuple):
@@ -81,7 +81,7 @@ def _absolute(folder: Path, files: PathsOfSplit) -> dict[str, list[Path]]:
     """Return the paths of each split; a name that is a word for a split is in lower case.
 
     Raises:
-        ValueError: two names differ in capital letters alone, or a path is not UTF-8
+        ValueError: two names differ only in capital letters, or a path is not UTF-8
     """
     absolute = {}
     for split, paths in files.items():
@@ -95,7 +95,7 @@ def _absolute(folder: Path, files: PathsOfSplit) -> dict[str, list[Path]]:
 
 
 def _require_readable(path: Path) -> None:
-    if any("\udc80" <= sign <= "\udcff" for sign in str(path)):
+    if not all(map(is_utf8, path.parts)):
         raise ValueError(f"{str(path)!a}: a name that is not UTF-8: rename it")
 
 
@@ -107,7 +107,7 @@ def list_files(folder: Path) -> list[str]:
         ValueError: a link to another folder hides data files
     """
     paths = []
-    for parent, subfolders, names in os.walk(folder, onerror=_stop):
+    for parent, subfolders, names in os.walk(folder, onerror=_raise_error):
         subfolders[:] = sorted(name for name in subfolders if not _is_hidden(name))
         for name in subfolders:
             _reject_link(Path(parent, name))
@@ -119,8 +119,8 @@ def list_files(folder: Path) -> list[str]:
     return sorted(paths)
 
 
-def _stop(error: OSError) -> None:
-    """Raise what a walk through folders would pass over."""
+def _raise_error(error: OSError) -> None:
+    """Raise an error that a walk through folders would pass over."""
     raise error
 
 
@@ -132,7 +132,7 @@ def _is_hidden(name: str) -> bool:
 def _reject_link(path: Path) -> None:
     """Raise if a folder is a link to data files: the walk does not follow it.
 
-    A link to a folder that it lies in goes round, and is passed over.
+    A link to a folder that it lies in leads in a circle, and is passed over.
     """
     if not path.is_symlink() or path.parent.resolve().is_relative_to(path.resolve()):
         return
@@ -195,8 +195,8 @@ def _read_saved(folder: Path, paths: Sequence[str]) -> PathsOfSplit:
     """
     if not any(path.lower().endswith(ARROW_SUFFIXES) for path in paths):
         return {}
-    saved = [path for path in paths if PurePosixPath(path).name == FILES_SAVED]
-    dictionaries = [path for path in paths if PurePosixPath(path).name == SPLITS_SAVED]
+    saved = [path for path in paths if PurePosixPath(path).name == SAVED_FILES]
+    dictionaries = [path for path in paths if PurePosixPath(path).name == SAVED_SPLITS]
     if len(dictionaries) > 1:
         raise ValueError(
             f"{folder}: several datasets are saved here ({', '.join(dictionaries)}): "
@@ -221,7 +221,7 @@ def _read_saved(folder: Path, paths: Sequence[str]) -> PathsOfSplit:
 
 
 def _saved_files(folder: Path, paths: Sequence[str], parent: PurePosixPath) -> list[str]:
-    state = folder / parent / FILES_SAVED
+    state = folder / parent / SAVED_FILES
     existing = set(paths)
     if not state.is_file():
         raise FileNotFoundError(f"{state}: the file is missing: save the dataset again")
@@ -262,18 +262,18 @@ def _match_patterns(folder: Path, paths: Sequence[str], config: Config) -> Paths
     for split, patterns in config.patterns.items():
         matches: dict[str, None] = {}
         for pattern in patterns:
-            asks = _pattern(config.folder, pattern)
-            names = [path for path in paths if _is_data_file(path) and asks(path)]
+            belongs = _pattern_test(config.folder, pattern)
+            names = [path for path in paths if _is_data_file(path) and belongs(path)]
             if not names:
                 raise FileNotFoundError(
                     f"{folder}: config {config.name!r} of its card asks for {pattern}, and there "
                     "is no Parquet or Arrow file of this name: complete your copy"
                 )
-            require_whole_sets(folder, names, asks)
-            doubles = [path for path in names if path in matches]
-            if doubles:
+            require_whole_sets(folder, names, belongs)
+            repeats = [path for path in names if path in matches]
+            if repeats:
                 raise ValueError(
-                    f"{folder}: config {config.name!r} of its card asks for {doubles[0]} twice "
+                    f"{folder}: config {config.name!r} of its card asks for {repeats[0]} twice "
                     f"for {split}: fix the patterns, so that each file belongs once"
                 )
             matches |= dict.fromkeys(names)
@@ -281,7 +281,7 @@ def _match_patterns(folder: Path, paths: Sequence[str], config: Config) -> Paths
     return files
 
 
-def _pattern(folder: str, pattern: str) -> Question:
+def _pattern_test(folder: str, pattern: str) -> PathTest:
     """Return the test whether a path matches a pattern; `**` stands for any number of folders."""
     parts = [part for part in f"{folder}/{pattern}".split("/") if part not in ("", ".")]
     expression = ""
@@ -361,17 +361,17 @@ def _only_word(path: str, words: Sequence[str], further_words: Sequence[str]) ->
 
 
 def _words(name: str) -> list[str]:
-    """Return the words for splits in a name in lower case, between signs and digits."""
+    """Return the words for splits in a name in lower case, between punctuation and digits."""
     return WORD_IN_NAME.findall(name)
 
 
-def require_whole_sets(folder: Path, paths: Iterable[str], asks: Question) -> None:
-    """Insist that no part of a set `-00000-of-00003` is missing or here twice.
+def require_whole_sets(folder: Path, paths: Iterable[str], belongs: PathTest) -> None:
+    """Check that no part of a set `-00000-of-00003` is missing or here twice.
 
     Args:
         folder: of the dataset
         paths: of the files that are here
-        asks: whether a file would belong, too
+        belongs: whether a file of a path would belong, too
 
     Raises:
         FileNotFoundError: parts are missing
@@ -383,17 +383,17 @@ def require_whole_sets(folder: Path, paths: Iterable[str], asks: Question) -> No
         if len(numbers) < len(parts):
             raise ValueError(
                 f"{folder / parent}: a part of {stem}-...-of-{total} is here twice: "
-                f"{', '.join(path for _, path in parts[:10])}: remove the ones that do not belong"
+                f"{enumerate_names([path for _, path in parts])}: "
+                "remove the ones that do not belong"
             )
         absent = []
         for number in range(min(int(total), 10 * len(parts) + 1000)):
             path = str(PurePosixPath(parent, f"{stem}-{number:0{len(total)}d}-of-{total}{ending}"))
-            if number not in numbers and asks(path):
+            if number not in numbers and belongs(path):
                 absent.append(PurePosixPath(path).name)
         if absent:
-            count = f" and {len(absent) - 10:,} more" if len(absent) > 10 else ""
             raise FileNotFoundError(
-                f"{folder / parent}: missing: {', '.join(absent[:10])}{count}: complete your copy"
+                f"{folder / parent}: missing: {enumerate_names(absent)}: complete your copy"
             )
 
 
@@ -410,29 +410,29 @@ def _sets(paths: Iterable[str]) -> dict[tuple[str, str, str], list[tuple[int, st
 
 
 def _require_one_copy(folder: Path, paths: Sequence[str]) -> None:
-    """Insist that a split does not lie here several times.
+    """Check that a split does not lie here several times.
 
     Raises:
         ValueError: it has several sets, or files of one name in several folders
     """
     sets = [f"{PurePosixPath(parent, stem)}-...-of-{n}" for parent, stem, n in _sets(paths)]
     by_name: dict[str, str] = {}
-    doubles = []
+    repeats = []
     for path in paths:
         name = PurePosixPath(path).name
         if name in by_name:
-            doubles += [by_name[name], path]
+            repeats += [by_name[name], path]
         by_name[name] = path
-    copies = sets if len(sets) > 1 else doubles
+    copies = sets if len(sets) > 1 else repeats
     if copies:
         raise ValueError(
-            f"{folder}: one split lies here several times: {', '.join(copies[:10])}: "
+            f"{folder}: one split lies here several times: {enumerate_names(copies)}: "
             "choose a folder with `cnlw import --config FOLDER`, or remove what does not belong"
         )
 
 
 def _require_one_format(folder: Path, paths: Sequence[str]) -> None:
-    """Insist that there are data files, and that they are all Parquet or all Arrow."""
+    """Check that there are data files, and that they are all Parquet or all Arrow."""
     data_files = [path for path in paths if _is_data_file(path)]
     if not data_files:
         raise FileNotFoundError(

@@ -1,7 +1,7 @@
 """Lists of images as spreadsheets, pandas and people write them: a csv file with path and label.
 
 The columns may stand in any order and between others, separated by a comma, semicolon, tab or bar.
-Their heads may have capital letters and blanks, or be other usual words: `Label`, `file_name`.
+Their names may have capital letters and blanks, or be other usual words: `Label`, `file_name`.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from cnlw_tools.files.texts import read_csv
 
 FORM = "the columns must be path,label[,split]"
-WORDS_OF_COLUMN = {  # other heads of a column, in small letters, without blanks, - and _
+WORDS_OF_COLUMN = {  # other names of a column, in small letters, without blanks, - and _
     "path": ("filepath", "imagepath", "filename", "imagename", "file", "image"),
     "label": ("class", "classname", "category"),
     "split": ("subset", "set"),
@@ -26,7 +26,7 @@ class ImageList(NamedTuple):
     """What a csv file says about images."""
 
     rows: list[CsvRow]
-    other_columns: list[str]  # the heads of columns that are not read
+    other_columns: list[str]  # the names of columns that are not read
 
 
 def read_image_rows(path: Path) -> ImageList:
@@ -39,19 +39,19 @@ def read_image_rows(path: Path) -> ImageList:
         ValueError: it is no csv file in UTF-8, a column is missing or there twice, or a row has no
             path, no label, or more values than there are columns
     """
-    heads, values = read_csv(path)
-    position_of_column = _find_columns(heads, path)
-    rows = list(_name_values(values, position_of_column, len(heads), path))
+    names, values = read_csv(path)
+    position_of_column = _find_columns(names, path)
+    rows = list(_name_values(values, position_of_column, len(names), path))
     _drop_decimals(rows)
     positions = position_of_column.values()
-    other_columns = [head for i, head in enumerate(heads) if head and i not in positions]
+    other_columns = [name for i, name in enumerate(names) if name and i not in positions]
     return ImageList(rows, other_columns)
 
 
-def _find_columns(heads: Sequence[str], path: Path) -> Mapping[str, int]:
+def _find_columns(names: Sequence[str], path: Path) -> Mapping[str, int]:
     """Return the position of each of our columns; that of the split may be missing."""
-    words = [re.sub(r"[\s_-]", "", head).casefold() for head in heads]
-    there_are = f"the columns are {', '.join(map(repr, heads))}"
+    words = [re.sub(r"[\s_-]", "", name).casefold() for name in names]
+    there_are = f"the columns are {', '.join(map(repr, names))}"
     positions = {}
     for column, other_words in WORDS_OF_COLUMN.items():
         candidates = [i for i, word in enumerate(words) if word == column]
@@ -59,7 +59,7 @@ def _find_columns(heads: Sequence[str], path: Path) -> Mapping[str, int]:
         if len(candidates) > 1:
             raise ValueError(
                 f"{path}: {len(candidates)} columns may be the {column}; {there_are}: "
-                f"call one of them {column!r}, and the others otherwise"
+                f"call one of them {column!r}, and rename the others"
             )
         if candidates:
             positions[column] = candidates[0]

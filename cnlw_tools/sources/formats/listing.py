@@ -35,12 +35,12 @@ CLUTTER = frozenset(  # in small letters; names that begin with a dot are clutte
         "thumbs.db",
     }
 )
-LONGEST_SUFFIX = 10  # characters; what is longer is no ending
+LONGEST_SUFFIX = 10  # characters; what is longer is no extension
 MAX_NAMES = 10  # that an error lists
 MAX_KINDS = 10  # of files that were left out, in one line
 APPLE_DOUBLE = "._"  # begins the name of a file that holds what macOS knows of another
 LINKS = "links"
-NO_SUFFIX = "without an ending"
+NO_SUFFIX = "without an extension"
 
 
 class FolderListing(NamedTuple):
@@ -48,7 +48,7 @@ class FolderListing(NamedTuple):
 
     images: list[str]
     folders: list[str]
-    left_out: Counter[str]  # number of files by ending or by folder, and of links
+    left_out: Counter[str]  # number of files by extension or by folder, and of links
 
 
 class Entries(NamedTuple):
@@ -76,7 +76,7 @@ def list_folder(folder: Path, root: Path | None = None) -> FolderListing:
     _check_names(folder, entries.images)
     remedy = "put the images themselves there, as `cp -rL` does, or remove the links"
     problem = "links to folders, out of the folder or to nowhere, which are not followed"
-    _refuse(folder, sorted(entries.lost_links), problem, remedy)
+    _reject_names(folder, sorted(entries.lost_links), problem, remedy)
     images = sorted(map(normal_form, entries.images))
     folders = sorted(map(normal_form, entries.folders))
     return FolderListing(images, folders, entries.left_out)
@@ -193,7 +193,7 @@ def _is_file_inside(entry: os.DirEntry[str], root: Path) -> bool:
 
 
 def _kind(entry: os.DirEntry[str]) -> str:
-    """Return what counts of an entry that was left out: it is a link, or its ending."""
+    """Return what an entry that was left out counts as: a link, or its extension."""
     if entry.is_symlink():
         return LINKS
     suffix = suffix_of(entry.name)
@@ -209,23 +209,23 @@ def _check_names(folder: Path, paths: Iterable[str]) -> None:
     """
     with_backslash = sorted(path for path in paths if "\\" in path)
     remedy = "an archive of Windows was unpacked as it is: unpack it with 7z, or rename them"
-    _refuse(folder, with_backslash, "names with a backslash", remedy)
+    _reject_names(folder, with_backslash, "names with a backslash", remedy)
 
     special_paths = _special_paths(paths)
-    not_utf8 = [path for path in special_paths if not _is_utf8(path)]
+    not_utf8 = [path for path in special_paths if not is_utf8(path)]
     remedy = "rename them, for example with `convmv -f latin1 -t utf8 -r --notest`"
-    _refuse(folder, not_utf8, "names that are not UTF-8", remedy)
+    _reject_names(folder, not_utf8, "names that are not UTF-8", remedy)
 
     paths_of_form: dict[str, list[str]] = {}
     for path in special_paths:
         paths_of_form.setdefault(normal_form(path), []).append(ascii(path))
     twins = [" and ".join(twins) for twins in paths_of_form.values() if len(twins) > 1]
     remedy = "rename one of each, or put both into one folder"
-    _refuse(folder, twins, "names that differ in their Unicode form alone", remedy)
+    _reject_names(folder, twins, "names that differ only in their Unicode form", remedy)
 
 
-def _refuse(folder: Path, names: Sequence[str], problem: str, remedy: str) -> None:
-    """Raise an error that lists names, if there are any."""
+def _reject_names(folder: Path, names: Sequence[str], problem: str, remedy: str) -> None:
+    """Raise an error that lists bad names, if there are any."""
     if names:
         raise ValueError(f"{folder}: {problem}: {enumerate_names(names)}: {remedy}")
 
@@ -242,10 +242,10 @@ def _special_paths(paths: Iterable[str]) -> list[str]:
     return sorted(special_paths)
 
 
-def _is_utf8(path: str) -> bool:
+def is_utf8(path: str) -> bool:
     """Return whether the last name of a path was UTF-8; Python marks other bytes by surrogates."""
     name = path.rpartition("/")[2]
-    return not any("\udc80" <= sign <= "\udcff" for sign in name)
+    return not any("\udc80" <= char <= "\udcff" for char in name)
 
 
 @lru_cache(maxsize=1024)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from cnlw_tools.registry import pick
-from cnlw_tools.sources.formats.split_names import split_of_name
+from cnlw_tools.sources.formats.split_names import split_of_name, use_test_as_validation
 
 SPLITS = ("train", "validation", "test")
 
@@ -41,15 +41,12 @@ def choose_splits(names: Collection[str], choices: Sequence[str], place: Path) -
                 f"or with --split {name}=SPLIT, where SPLIT is one of {', '.join(SPLITS)}"
             )
     _check_splits(splits, fixed_names, place)
-    if "validation" not in splits.values():
-        for name, split in splits.items():
-            if split == "test" and name not in fixed_names:
-                splits[name] = "validation"
+    splits = use_test_as_validation(splits, fixed_names)
     return dict(sorted(splits.items(), key=lambda item: SPLITS.index(item[1])))
 
 
 def _check_splits(splits: dict[str, str], fixed_names: Collection[str], place: Path) -> None:
-    """Insist on a training split; two names for one split are an error unless a choice says so."""
+    """Check that there is a training split; two names for one split are an error unless a choice says so."""
     free_splits = [split for name, split in splits.items() if name not in fixed_names]
     if "train" not in splits.values() or len(set(free_splits)) < len(free_splits):
         raise ValueError(

@@ -1,7 +1,7 @@
 """Names of splits: which words in other people's data mean train, validation or test."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 SPLIT_OF_WORD = {
@@ -55,11 +55,25 @@ def standard_splits(names: Iterable[str], place: Path) -> dict[str, str]:
             f"{place}: its splits are {', '.join(splits)}: "
             "there must be a training split, and each split once"
         )
-    if "validation" not in splits.values():
-        for name, split in splits.items():
-            if split == "test":
-                splits[name] = "validation"
-    return splits
+    return use_test_as_validation(splits)
+
+
+def use_test_as_validation(
+    splits: Mapping[str, str], fixed_names: Collection[str] = ()
+) -> dict[str, str]:
+    """Return splits where a test set serves as validation, if there is no validation set.
+
+    Args:
+        splits: what each split of the data is for, by name
+        fixed_names: of splits for which the user has said it
+    """
+    if "validation" in splits.values():
+        return dict(splits)
+    uses = {}
+    for name, split in splits.items():
+        serves = split == "test" and name not in fixed_names
+        uses[name] = "validation" if serves else split
+    return uses
 
 
 def _split_word(name: str) -> str | None:

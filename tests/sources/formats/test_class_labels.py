@@ -158,5 +158,5 @@ def test_one_name_in_two_ways(first, second):
     """One name that is written in two ways, in one file or two, is an error that shows both."""
     columns = [read(pa.array([first, "b"])), read(pa.array([second]), None, "d/b.parquet")]
 
-    with pytest.raises(ValueError, match=r"are one name, written in two ways"):
+    with pytest.raises(ValueError, match=r"are one name in two spellings"):
         join_labels(columns)

@@ -23,8 +23,8 @@ from cnlw_tools.sources.formats.class_names import names_that_differ_in_case, re
     ],
 )
 def test_one_name_in_two_ways(first, second):
-    """Names that differ in blanks, in what nobody sees, or as 1 and 01, are an error."""
-    with pytest.raises(ValueError, match=r"^x: the classes .* are one name, written in two ways"):
+    """Names that differ in blanks, in invisible characters, or as 1 and 01, are an error."""
+    with pytest.raises(ValueError, match=r"^x: the classes .* are one name in two spellings"):
         reject_twins(["dog", first, second], Path("x"))
 
 
@@ -36,5 +36,5 @@ def test_other_names():
 
 
 def test_capital_letters():
-    """Words that differ in capital letters alone are named; letters are not."""
+    """Words that differ only in capital letters are named; letters are not."""
     assert names_that_differ_in_case(["Cat", "a", "A", "cat", "dog"]) == [("Cat", "cat")]

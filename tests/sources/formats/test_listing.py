@@ -25,12 +25,12 @@ FOLDERS = ["rose", "été", "a b", normalize("NFD", "naïve"), *CLUTTER]
 FILES = {  # name -> its ending, where the file is left out
     "1.jpg": "",
     "2.JFIF": "",
-    "3": "without an ending",
+    "3": "without an extension",
     "notes.txt": ".txt",
     "é.csv": ".csv",
     "x.tar.GZ": ".gz",
-    "x.Ω": "without an ending",
-    "x.a-b": "without an ending",
+    "x.Ω": "without an extension",
+    "x.a-b": "without an extension",
     **dict.fromkeys(CLUTTER, ""),
 }
 TARGETS = ["", "..", "/", "nowhere", "link", "1.jpg", "../1.jpg", "../../outside.jpg"]
@@ -189,7 +189,7 @@ def test_pipes_are_not_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     os.mkfifo(tmp_path / "pipe.jpg")
 
-    assert list_folder(tmp_path).left_out == {"without an ending": 1, ".jpg": 1}
+    assert list_folder(tmp_path).left_out == {"without an extension": 1, ".jpg": 1}
 
 
 def test_names_that_are_not_utf8(tmp_path):

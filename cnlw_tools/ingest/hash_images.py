@@ -1,4 +1,4 @@
-"""One look at every image of a new dataset: its sha256, or the reason why it cannot be used."""
+"""The sha256 of every image of a new dataset, or the reason why an image cannot be used."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ IMAGES_PER_TASK = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LookJob(Job):
+class HashJob(Job):
     """What the reading of any image needs to know."""
 
     info: ManifestInfo
@@ -27,19 +27,19 @@ class LookJob(Job):
 
 
 @dataclass(slots=True)
-class ImageReport:
-    """What came of looking at images."""
+class HashReport:
+    """What came of reading images."""
 
     digests: dict[str, str] = field(default_factory=dict)  # image id -> sha256
     broken: dict[str, str] = field(default_factory=dict)  # image id -> why it cannot be used
 
 
-def look_at_images(
-    job: LookJob,
+def hash_images(
+    job: HashJob,
     manifest: pa.Table,
     executor: Executor = SERIAL,
     progress: Progress = no_progress,
-) -> ImageReport:
+) -> HashReport:
     """Read, decode and hash every image of a manifest that does not give its sha256.
 
     Sources of pixel arrays give it, since they have all pixels in memory.
@@ -59,18 +59,18 @@ def look_at_images(
     tasks = [ids[start : start + IMAGES_PER_TASK] for start in starts]
     if len(tasks) < 2:
         executor = SERIAL  # another process would take longer to start
-    report = ImageReport()
-    for part in executor.map(partial(_look_at_part, job), tasks):
+    report = HashReport()
+    for part in executor.map(partial(_hash_part, job), tasks):
         report.digests |= part.digests
         report.broken |= part.broken
         progress("images", len(report.digests) + len(report.broken), len(ids))
     return report
 
 
-def _look_at_part(job: LookJob, ids: Sequence[str]) -> ImageReport:
-    """Look at some images."""
+def _hash_part(job: HashJob, ids: Sequence[str]) -> HashReport:
+    """Read, decode and hash some images."""
     source = _open(job)
-    report = ImageReport()
+    report = HashReport()
     for image_id in ids:
         try:
             report.digests[image_id] = picture_digest(source.read(image_id))
@@ -83,5 +83,5 @@ def _look_at_part(job: LookJob, ids: Sequence[str]) -> ImageReport:
 
 
 @lru_cache(maxsize=1)
-def _open(job: LookJob) -> Source:
+def _open(job: HashJob) -> Source:
     return open_new_source(job.info, job.data_dir)
