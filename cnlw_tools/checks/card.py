@@ -91,7 +91,7 @@ def _check_entries(entries: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
 
 
 def _listed_configs(block: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the configs that `datasets` would read; anything but a table becomes one without keys."""
+    """Return the configs that `datasets` would read; anything else becomes one without keys."""
     configs = block.get("configs")
     entries = configs if isinstance(configs, list) else [configs]
     return [entry if isinstance(entry, dict) else {} for entry in entries]

@@ -80,8 +80,8 @@ def source(evidence: Evidence) -> Iterator[Finding]:
 def plain(evidence: Evidence) -> Iterator[Finding]:
     """The file of an image holds pixels alone, or is the file that the source has.
 
-    Where the source is not here and the tables have no sha256 of the file, anything else in the file
-    is a note: the source's file may hold it too.
+    Where the source is not here and the tables have no sha256 of the file, anything else in it is a
+    note: the source's file may hold it too.
     """
     recorded = evidence.source_digests()
     unproven = []

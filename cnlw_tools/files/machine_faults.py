@@ -60,7 +60,7 @@ def find_fault(error: BaseException) -> MachineFault | None:
 
 
 def raise_machine_fault(error: BaseException, place: str, remedy: str = "") -> None:
-    """Raise the fault of this machine that led to an error, if one did; a lack of permission is one.
+    """Raise the fault of this machine that led to an error, if any; a lack of permission is one.
 
     Args:
         error: any error, with its causes
@@ -103,7 +103,7 @@ def _find_remedy(error: BaseException) -> str | None:
 
 
 def _find_remedy_by_text(text: str) -> str | None:
-    """Return the remedy where only the text of an error shows that it is a fault of this machine."""
+    """Return the remedy of a fault of this machine that only the text of an error tells."""
     if text == NO_THREAD or NO_ARROW_THREAD in text:
         return ALLOW_THREADS
     return FREE_MEMORY if NO_TENSOR in text else None

@@ -211,7 +211,7 @@ def _rows_that_fit(
     columns: Sequence[str] | None,
     n_rows: int,
 ) -> int:
-    """Return how many rows, at most ``n_rows``, fit into a batch even if all have the longest texts."""
+    """Return how many rows, at most ``n_rows``, fit into a batch if all have the longest texts."""
     numbers = range(file.num_row_groups)
     n_stored = sum(file.metadata.row_group(number).total_byte_size for number in numbers)
     if n_rows * n_stored <= LARGEST_BATCH:
@@ -280,7 +280,7 @@ def _try_columns(
     row_groups: Sequence[int],
     leaves: Sequence[_Leaf],
 ) -> None:
-    """Read one row of each row group, which raises an error if the footer describes columns wrongly.
+    """Read one row of each row group, an error if the footer describes columns wrongly.
 
     Reading such a footer, as `_chunks` does, would end the process.
     """

@@ -259,7 +259,7 @@ def load_pickle(file: BytesIO) -> Any:
 
 
 def read_pickled_npy(file: BinaryIO) -> dict[str, Any]:
-    """Return the dict of an .npy file of one object, behind its header; any error if there is none."""
+    """Return the dict of an .npy file of one object, behind its header; any error without one."""
     array = load_pickle(BytesIO(file.read(LARGEST_PICKLE)))
     if not isinstance(array, PickledArray):
         raise ValueError("not an array of one dict")

@@ -137,8 +137,8 @@ class HuggingFace(LocalSource):
         data = self._chunk_images(chunk)[row_in_chunk].as_py()
         if not data:
             raise ValueError(
-                f"{chunk.path}: row {row} of {split_name} holds no image, perhaps only a path to one: "
-                "store the bytes of the image"
+                f"{chunk.path}: row {row} of {split_name} holds no image, perhaps only a path to "
+                "one: store the bytes of the image"
             )
         return bytes(data)
 
@@ -181,8 +181,8 @@ class HuggingFace(LocalSource):
             for path in self._data_files.files[split_name]:
                 if path in name_of_path:
                     raise ValueError(
-                        f"{path}: it belongs to the splits {name_of_path[path]} and {split_name}: leave "
-                        f"one out with `cnlw import --split {name_of_path[path]}`"
+                        f"{path}: it belongs to the splits {name_of_path[path]} and {split_name}: "
+                        f"leave one out with `cnlw import --split {name_of_path[path]}`"
                     )
                 name_of_path[path] = split_name
 
@@ -389,7 +389,7 @@ def _feature_type(features: Mapping[str, Any], name: str) -> str | None:
 
 
 def _read_commit(folder: Path, place: Path | None, imported_commit: str) -> str:
-    """Return the commit of a folder of the Hub's cache, by its name; of any other folder, the commit that was imported.
+    """Return the commit of a folder of the Hub's cache, or of other folders the one imported.
 
     Raises:
         ValueError: the dataset was imported at another one

@@ -43,7 +43,7 @@ def reject_twins(names: Iterable[str], place: Path) -> None:
 
 
 def names_that_differ_in_case(names: Iterable[str]) -> list[tuple[str, str]]:
-    """Return the pairs of names that differ only in capital letters, without names of one letter."""
+    """Return the pairs of names of two letters or more that differ only in capital letters."""
     by_letters: dict[str, str] = {}
     pairs = []
     for name in names:

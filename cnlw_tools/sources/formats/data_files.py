@@ -10,9 +10,9 @@ these rules that finds anything:
     x-train-0.parquet                     a file whose name has the word
     x.parquet                             all files are for training
 
-Words may be in any case. Several copies of a split, which `datasets` would join, are an error, and so
-is a missing part of `-of-00002`, which it would not notice. Hidden files and folders are never read,
-nor is what other programs leave behind.
+Words may be in any case. Several copies of a split, which `datasets` would join, are an error, and
+so is a missing part of `-of-00002`, which it would not notice. Hidden files and folders are never
+read, nor is what other programs leave behind.
 """
 
 import os
