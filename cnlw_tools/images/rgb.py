@@ -99,7 +99,7 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
 
 
 def _count_bits(image: Image.Image) -> int | None:
-    """Return how many bits the numbers of a file have; none unless they are whole and not negative."""
+    """Return how many bits the numbers of a file have; none unless they are natural numbers."""
     if image.mode.startswith("I;16") and image.format not in SIGNED_FORMATS:
         return int(_tiff_tag(image, BITS_PER_SAMPLE) or 16)
     if image.mode == "I" and image.format in ("PNG", "PPM"):

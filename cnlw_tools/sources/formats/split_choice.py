@@ -46,7 +46,7 @@ def choose_splits(names: Collection[str], choices: Sequence[str], place: Path) -
 
 
 def _check_splits(splits: dict[str, str], fixed_names: Collection[str], place: Path) -> None:
-    """Check that there is a training split; only a choice may give it two names."""
+    """Check for a training split, and for one name a split unless a choice gives several."""
     free_splits = [split for name, split in splits.items() if name not in fixed_names]
     if "train" not in splits.values() or len(set(free_splits)) < len(free_splits):
         raise ValueError(
