@@ -70,7 +70,7 @@ METRICS = ("last", "best", "mean10")
 @click.option(
     "--weights",
     type=click.Path(path_type=Path),
-    help="Begin with the weights of this file.",
+    help="Begin with the weights of this file, or of the run in this folder.",
 )
 @click.option("--compile", is_flag=True, help="Compile the network; for long runs on a GPU.")
 @ROOT

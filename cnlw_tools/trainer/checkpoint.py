@@ -56,6 +56,8 @@ def _entry_mismatch(state: Any) -> str:
     for name, types in ENTRIES.items():
         if not isinstance(state[name], types):
             return f"{name} is {type(state[name]).__name__}"
+    if state["ema"] and not isinstance(state["ema"].get("averages"), Mapping):
+        return "the averages of its weights have no names"
     for metrics in state["history"]:
         if not isinstance(metrics, Mapping):
             return f"history holds {type(metrics).__name__}"

@@ -1,4 +1,4 @@
-"""The exception with which training ends when a signal asks it to stop."""
+"""The exceptions with which training ends: by a signal, or by predictions that are no numbers."""
 
 import signal
 
@@ -19,3 +19,19 @@ class TrainingStopped(Exception):
     def exit_code(self) -> int:
         """The exit code that a shell reports of a program which the signal ended."""
         return 128 + self.signal_number
+
+
+class NonfinitePredictions(ValueError):
+    """A network predicts NaN or infinity, which no accuracy can be measured of.
+
+    Args:
+        split: the images
+        n_nonfinite: how many of them have such predictions
+        n_images: how many there are
+    """
+
+    def __init__(self, split: str, n_nonfinite: int, n_images: int) -> None:
+        super().__init__(
+            f"{split}: the network predicts NaN or infinity for {n_nonfinite:,} of "
+            f"{n_images:,} images: try a lower --lr or a warmup in the preset"
+        )

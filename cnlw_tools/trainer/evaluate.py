@@ -12,6 +12,7 @@ from cnlw_tools.methods import Batch, Method
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer.batches import BatchLoader
+from cnlw_tools.trainer.errors import NonfinitePredictions
 
 OUTLIER = "outlier"  # the class that noise of this name adds
 
@@ -111,11 +112,22 @@ def count_correct(logits: Tensor, labels: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _predict_batches(method: Method, loader: BatchLoader) -> Iterator[tuple[Batch, Tensor]]:
-    """Yield this rank's share of a split in batches, each with its logits, (B, K)."""
+    """Yield this rank's share of a split in batches, each with its logits, (B, K).
+
+    Raises:
+        NonfinitePredictions: when all batches are done, because a logit of one is not finite
+    """
     positions = torch.arange(len(loader.labels))
     rank_positions = positions[distributed.rank() :: distributed.world_size()]
+    n_nonfinite = torch.zeros((), device=loader.device)
     method.eval()
     for batch in loader.plain_batches(rank_positions):
         with devices.autocast(loader.device):
             logits = method.predict(batch.x)
+        n_nonfinite += (~logits.isfinite()).any(1).sum()
         yield batch, logits
+    distributed.average_over_ranks([n_nonfinite])
+    if n_nonfinite > 0:
+        n_images = len(loader.labels)
+        total = round(float(n_nonfinite) * distributed.world_size())
+        raise NonfinitePredictions(loader.split.name, total, n_images)

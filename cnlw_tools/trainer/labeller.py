@@ -9,13 +9,11 @@ al., 2020, table 4. Nothing is selected on validation: the labels are those of t
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
 from cnlw_tools.executor import Progress, local, no_progress
-from cnlw_tools.methods import Method
 from cnlw_tools.trainer import data
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer.batches import BatchLoader, fit_normaliser, imagenet_normaliser
+from cnlw_tools.trainer.evaluate import predict_split
 from cnlw_tools.trainer.run import Metrics
 from cnlw_tools.trainer.trainer import Trainer
 
@@ -50,19 +48,10 @@ def train_and_label(
         if name.startswith("validation"):
             continue
         loader = BatchLoader(split, device, trainer.seed, {}, normaliser)
-        label_by_row = _predict_labels(trainer.trained_method, loader)
+        columns = predict_split(trainer.trained_method, loader)
+        label_by_row = dict(
+            zip(columns["row"].tolist(), columns["prediction"].tolist(), strict=True)
+        )
         for row, image_id in enumerate(data.read_image_ids(build, trainer.config, name)):
             labels[image_id] = label_by_row[row]
     return labels
-
-
-@torch.no_grad()
-def _predict_labels(method: Method, loader: BatchLoader) -> dict[int, int]:
-    """Return the predicted label of each example by its row in the build."""
-    method.eval()
-    batch_labels = []
-    for batch in loader.iterate_dataset():
-        with devices.autocast(loader.device):
-            batch_labels.append(method.predict(batch.x).argmax(1))
-    labels = torch.cat(batch_labels).tolist()
-    return dict(zip(loader.split.rows.tolist(), labels, strict=True))

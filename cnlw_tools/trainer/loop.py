@@ -14,7 +14,7 @@ import math
 import signal
 import time
 from collections.abc import Callable
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
 import torch
@@ -31,7 +31,7 @@ from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer import oom
 from cnlw_tools.trainer.batches import BatchLoader, shuffle
 from cnlw_tools.trainer.checkpoint import checkpoint_mismatch
-from cnlw_tools.trainer.errors import TrainingStopped
+from cnlw_tools.trainer.errors import NonfinitePredictions, TrainingStopped
 from cnlw_tools.trainer.evaluate import (
     confusion_matrix,
     evaluation_splits,
@@ -46,6 +46,8 @@ from cnlw_tools.trainer.tensorboard import TensorBoardWriter
 StateDict = dict[str, Tensor]
 
 DIVERGENCE_FACTOR = 100  # a loss of so many times the first epoch's is divergence
+# A first epoch's loss of so many times that of guessing is. Losses may be sums over a batch.
+FIRST_DIVERGENCE_FACTOR = 1000
 
 
 class TrainingLoop:
@@ -101,7 +103,7 @@ class TrainingLoop:
 
         Raises:
             TrainingStopped: a signal asked for it; the checkpoint is written
-            ValueError: the loss is no longer a number
+            ValueError: the loss or the predictions are no longer numbers
             OSError: the device has no memory for a batch, or the disk no room for the checkpoint
         """
         tensorboard = TensorBoardWriter(self.run.folder / "tensorboard", self.epoch)
@@ -119,6 +121,7 @@ class TrainingLoop:
                 tensorboard.add_metrics(metrics)
                 on_epoch(metrics)
                 self._stop_after_epoch(stop)
+            self.method.eval()
             return self.run.write_result(self.history)
 
     def _begin_epoch(self) -> None:
@@ -148,7 +151,10 @@ class TrainingLoop:
         self.lr_schedule = with_warmup(schedule, self.preset.warmup)
         self.ema = None
         if self.preset.ema:
-            parameters: list[Tensor] = [p for p in self.method.parameters() if p.requires_grad]
+            parameters = dict[str, Tensor]()
+            for name, parameter in self.method.named_parameters():
+                if parameter.requires_grad:
+                    parameters[name] = parameter
             self.ema = EMA(parameters, self.preset.ema)
 
     def _train_epoch(self, stop: StopRequest, progress: Progress) -> Tensor:
@@ -216,30 +222,65 @@ class TrainingLoop:
         self._check_loss(metrics["train_loss"])
         # Each rank has running statistics of its own share of the batches.
         distributed.broadcast_from_rank_zero(_running_statistics(self.method))
-        with self.ema.swap_in() if self.ema else nullcontext():
-            if self.epoch + 1 == self.n_epochs:
-                self._finish_training()
-            metrics |= validation_accuracies(self.method, self.loaders)
-            self.artifacts = self.method.epoch_artifacts()
-            if "transition" in self.artifacts:
-                confusion = confusion_matrix(self.method, self.loaders["validation"])
-                self.artifacts["confusion"] = confusion
+        try:
+            with self._validated_weights():
+                metrics |= self._validate()
+        except NonfinitePredictions as error:
+            place = f"epoch {self.epoch + 1}: {error}"
+            raise ValueError(f"{place}{self._kept_epochs()}") from error
         metrics["lr"] = self.optimiser.param_groups[0]["lr"]
         return metrics
 
+    def _validated_weights(self) -> AbstractContextManager[None]:
+        """Put the averages of weights in, if there are any, for as long as the context lasts.
+
+        After the last epoch they stay: what is handed out is what was validated.
+        """
+        if self.ema is None:
+            return nullcontext()
+        if not self._is_last_epoch():
+            return self.ema.swap_in()
+        self.ema.adopt()
+        return nullcontext()
+
+    def _validate(self) -> Metrics:
+        """Return the accuracies, and keep the artifacts; after the last epoch, finish the method."""
+        if self._is_last_epoch():
+            self._finish_training()
+        accuracies: Metrics = validation_accuracies(self.method, self.loaders)
+        self.artifacts = self.method.epoch_artifacts()
+        if "transition" in self.artifacts:
+            confusion = confusion_matrix(self.method, self.loaders["validation"])
+            self.artifacts["confusion"] = confusion
+        return accuracies
+
+    def _is_last_epoch(self) -> bool:
+        return self.epoch + 1 == self.n_epochs
+
     def _check_loss(self, loss: float) -> None:
-        """Raise if the mean loss of an epoch is not finite, or far above that of the first."""
-        first_loss = self.history[0]["train_loss"] if self.history else loss
-        if math.isfinite(loss) and loss <= DIVERGENCE_FACTOR * max(first_loss, 1.0):
+        """Raise if the mean loss of an epoch is not finite, or far above that of the first.
+
+        The first is compared with the cross-entropy of guessing, log K.
+        """
+        if self.history:
+            limit = DIVERGENCE_FACTOR * max(self.history[0]["train_loss"], 1.0)
+        else:
+            n_classes = len(self.train_loader.split.class_names)
+            limit = FIRST_DIVERGENCE_FACTOR * max(math.log(n_classes), 1.0)
+        if math.isfinite(loss) and loss <= limit:
             return
         since = ""
         if self.first_nonfinite_step >= 0:
             since = f", since step {int(self.first_nonfinite_step) + 1}"
         raise ValueError(
             f"the loss is {loss:g} in epoch {self.epoch + 1}{since}: "
-            f"try a lower --lr (it is {self.preset.lr:g}) or a warmup in the preset; "
-            f"{self.run.folder} holds the epochs before"
+            f"try a lower --lr (it is {self.preset.lr:g}) or a warmup in the preset"
+            f"{self._kept_epochs()}"
         )
+
+    def _kept_epochs(self) -> str:
+        """Say, at the end of an error, where the epochs before this one are."""
+        return f"; {self.run.folder} holds the epochs before" if self.history else ""
 
     def _finish_training(self) -> None:
         """Let the method fit what it fits after training, and write predictions."""

@@ -58,13 +58,14 @@ def _set_weight_decay(group: Mapping[str, Any], preset: Preset) -> list[ParamGro
 
 
 class EMA:
-    """An exponential moving average of parameters. Buffers are not averaged."""
+    """An exponential moving average of parameters, by name. Buffers are not averaged."""
 
-    def __init__(self, params: list[Tensor], decay: float) -> None:
-        self.params = params
+    def __init__(self, params: Mapping[str, Tensor], decay: float) -> None:
+        self.names = list(params)
+        self.params = list(params.values())
         self.decay = decay
         self.steps = 0
-        self.averages = [p.detach().clone() for p in params]
+        self.averages = [p.detach().clone() for p in self.params]
 
     def update(self) -> None:
         """Average the weights in that a step has changed."""
@@ -77,18 +78,23 @@ class EMA:
     def swap_in(self) -> Iterator[None]:
         """Put the averages into the parameters for as long as the block lasts."""
         weights = [p.detach().clone() for p in self.params]
-        data = [p.data for p in self.params]
-        torch._foreach_copy_(data, self.averages)
+        self.adopt()
         try:
             yield
         finally:
             torch._foreach_copy_([p.data for p in self.params], weights)
 
+    def adopt(self) -> None:
+        """Put the averages into the parameters for good."""
+        torch._foreach_copy_([p.data for p in self.params], self.averages)
+
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        return {"steps": self.steps, "averages": self.averages}
+        averages = dict(zip(self.names, self.averages, strict=True))
+        return {"steps": self.steps, "averages": averages}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what a checkpoint kept."""
         self.steps = state["steps"]
-        torch._foreach_copy_(self.averages, state["averages"])
+        averages = [state["averages"][name] for name in self.names]
+        torch._foreach_copy_(self.averages, averages)

@@ -35,6 +35,7 @@ from cnlw_tools.trainer.batches import (
     imagenet_normaliser,
 )
 from cnlw_tools.trainer.loop import TrainingLoop
+from cnlw_tools.trainer.nets.weights import weights_file
 from cnlw_tools.trainer.run import Metrics, RunWriter
 from cnlw_tools.trainer.schedule import parse_schedule
 
@@ -66,7 +67,7 @@ class Trainer:
     out: Path | str | None = None  # folder of the run; None: runs/BUILD/CONFIG/METHOD_sSEED
     resume: bool = False  # go on with the run in that folder
     pretrained: bool = False  # begin with the weights that torchvision or timm publish
-    weights: Path | None = None  # begin with the weights in a file
+    weights: Path | None = None  # begin with the weights in a file, or of a run in its folder
     compile: bool = False  # the network, by torch.compile
     root: Path | None = None  # folder that holds pipelines/; None: the package's own
     cache: Path | str | None = None  # folder of decoded pixels; None: `default_cache()`
@@ -303,7 +304,7 @@ class Trainer:
             preset=presets.recorded_preset(preset),
             ranks=distributed.world_size(),
             pretrained=self.pretrained,
-            weights=files.digest(self.weights) if self.weights else None,
+            weights=files.digest(weights_file(self.weights)) if self.weights else None,
             versions={"cnlw_tools": __version__, **devices.versions()},
             command=tuple(sys.argv),
         )

@@ -64,7 +64,7 @@ def test_what_is_missing_is_named():
     )
 
 
-@pytest.mark.parametrize("older", ["method", "optimiser"])
+@pytest.mark.parametrize("older", ["method", "optimiser", "ema"])
 def test_a_run_of_another_version_is_refused_and_kept(make_trainer, tmp_path, older):
     """The error names file, difference and remedy; no file changes, and the lock is released."""
     make_trainer(changes={"epochs": 2}).fit(on_epoch=lambda line: None)
@@ -72,6 +72,8 @@ def test_a_run_of_another_version_is_refused_and_kept(make_trainer, tmp_path, ol
     state = torch.load(path, weights_only=True)
     if older == "method":
         del state["method"]["uses_given_label"]
+    elif older == "ema":
+        state["ema"] = {"steps": 12, "averages": [torch.ones(2)]}
     else:
         state |= {"epoch": 1, "history": state["history"][:1]}
         state["optimiser"]["param_groups"] *= 2
@@ -83,6 +85,7 @@ def test_a_run_of_another_version_is_refused_and_kept(make_trainer, tmp_path, ol
 
     message = {
         "method": "uses_given_label is missing",
+        "ema": "the averages of its weights have no names",
         "optimiser": "optimiser or average: .*different number of parameter groups",
     }[older]
     with pytest.raises(

@@ -63,6 +63,9 @@ class WeightRecorder(Vanilla):
     def finish(self, train_batches):
         self.final_weight = self.net.head.weight.clone()
 
+    def after_step(self):
+        self.last_trained_weight = self.net.head.weight.clone()
+
     def predict(self, x):
         self.validated_weight = self.net.head.weight.clone()
         return super().predict(x)
@@ -223,10 +226,9 @@ def test_finish_sees_the_weights_that_are_validated(make_trainer):
     trainer = make_trainer(method=WeightRecorder, changes={"ema": 0.9})
     trainer.fit()
 
-    assert torch.equal(trainer.trained_method.final_weight, trainer.trained_method.validated_weight)
-    assert not torch.equal(
-        trainer.trained_method.final_weight, trainer.trained_method.net.head.weight
-    )
+    method = trainer.trained_method
+    assert torch.equal(method.final_weight, method.validated_weight)
+    assert not torch.equal(method.final_weight, method.last_trained_weight)
 
 
 def test_networks_restart_and_buffers_of_the_method_stay(make_trainer):
@@ -297,7 +299,8 @@ def test_a_loss_that_is_no_number_stops_the_run(make_trainer, tmp_path):
     """The error says since when and what to try; the epochs before are kept."""
     with pytest.raises(
         ValueError,
-        match=r"the loss is nan in epoch 2, since step 3: try a lower --lr \(it is 0.05\)",
+        match=r"the loss is nan in epoch 2, since step 3: try a lower --lr \(it is 0.05\)"
+        r".*run holds the epochs before$",
     ):
         make_trainer(method=NotANumber).fit()
 
@@ -319,6 +322,51 @@ def test_a_loss_that_explodes_stops_the_run(make_trainer):
 
     with pytest.raises(ValueError, match=r"the loss is .* in epoch 2: try a lower --lr"):
         make_trainer(method=Explodes).fit()
+
+
+def test_a_loss_beyond_cross_entropy_in_the_first_epoch_is_divergence(make_trainer, tmp_path):
+    """It is no measure for later epochs; no epoch before it is spoken of."""
+    with pytest.raises(
+        ValueError,
+        match=r"the loss is [1-9].* in epoch 1: try a lower --lr \(it is 100000\) .*preset$",
+    ):
+        make_trainer(changes={"lr": 1e5, "batch_size": 90}).fit()
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_a_first_loss_that_is_a_sum_over_the_batch_is_none(make_trainer):
+    """A method of one's own may add the losses of its examples."""
+
+    class Sums(Vanilla):
+        """Adds where others average, and steps as they do."""
+
+        def loss(self, batch):
+            loss = super().loss(batch)
+            return loss + (29 * loss).detach()
+
+    assert make_trainer(method=Sums, changes={"epochs": 1}).fit()["epochs"] == 1
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_predictions_that_are_no_numbers_stop_the_run(make_trainer, tmp_path, value):
+    """They are not class 0: the error names the split, the epoch, how many images, a remedy."""
+
+    class Overflows(Vanilla):
+        """Has one bad logit for the first image of a batch, from the second epoch on."""
+
+        def predict(self, x):
+            logits = super().predict(x).clone()
+            if self.progress > 0.4:
+                logits[0, 3] = value
+            return logits
+
+    with pytest.raises(
+        ValueError,
+        match=r"^epoch 2: validation: the network predicts NaN or infinity for 1 of 40 images: "
+        r"try a lower --lr or a warmup in the preset; .*run holds the epochs before$",
+    ):
+        make_trainer(method=Overflows).fit()
+    assert len(lines(tmp_path / "run")) == 1
 
 
 def test_a_batch_too_large_is_an_error_with_a_size_that_fits(make_trainer):
@@ -428,7 +476,7 @@ def test_the_average_begins_with_what_a_phase_has_set(make_trainer, tmp_path):
     make_trainer(method=BiasSetter, preset=preset).fit()
 
     means = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["ema"]["averages"]
-    torch.testing.assert_close(means[-1], torch.full((10,), 5.0), atol=0.01, rtol=0)
+    torch.testing.assert_close(means["net.head.bias"], torch.full((10,), 5.0), atol=0.01, rtol=0)
 
 
 def test_every_example_is_logged(make_trainer, tmp_path):
@@ -540,5 +588,8 @@ def test_the_average_is_what_is_validated(make_trainer, tmp_path):
 
     assert weights(tmp_path / "own")["shift"] == 5
     assert (
-        torch.load(tmp_path / "mean" / "checkpoint.pt", weights_only=True)["ema"]["averages"][0] < 5
+        torch.load(tmp_path / "mean" / "checkpoint.pt", weights_only=True)["ema"]["averages"][
+            "shift"
+        ]
+        < 5
     )

@@ -103,7 +103,7 @@ def test_adam_is_adam():
 def test_an_average_is_the_formula():
     """d = min(decay, (1 + t) / (10 + t))."""
     w = nn.Parameter(torch.zeros(3))
-    ema = EMA([w], 0.25)
+    ema = EMA({"w": w}, 0.25)
     expected = torch.zeros(3)
 
     for t in range(1, 6):
@@ -118,7 +118,7 @@ def test_an_average_is_the_formula():
 def test_an_average_stands_in_for_a_block():
     """Inside the block the parameters are the averages, after it the weights again."""
     w = nn.Parameter(torch.zeros(3))
-    ema = EMA([w], 0.9)
+    ema = EMA({"w": w}, 0.9)
     w.data += 1
     ema.update()
 
@@ -132,10 +132,10 @@ def test_an_average_stands_in_for_a_block():
 def test_an_average_goes_on_from_its_state():
     """Steps and means both."""
     w = nn.Parameter(torch.zeros(3))
-    ema = EMA([w], 0.9)
+    ema = EMA({"w": w}, 0.9)
     w.data += 1
     ema.update()
-    restored = EMA([w], 0.9)
+    restored = EMA({"w": w}, 0.9)
     restored.load_state_dict(ema.state_dict())
 
     ema.update()

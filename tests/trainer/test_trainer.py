@@ -17,6 +17,8 @@ from cnlw_tools.methods.vanilla import Vanilla
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.trainer import Trainer, data
+from cnlw_tools.trainer.batches import BatchLoader, fit_normaliser
+from cnlw_tools.trainer.nets.weights import read_weights
 from tests.trainer.test_data import rewritten, scrambled
 from tests.trainer.test_loop import lines, weights
 
@@ -339,3 +341,81 @@ def test_a_split_that_is_learned_from_is_loaded_once(make_trainer):
 
     assert sorted(loop.loaders) == ["train", "validation"]
     assert len(loop.train_loader.labels) == 20
+
+
+def validation_accuracy(trainer, predict):
+    """Return the top-1 of a function of normalised images, in percent, recomputed by hand."""
+    splits = data.load_splits(trainer.build, trainer.config, trainer.image_size, trainer.cache, 1)
+    device = torch.device("cpu")
+    normaliser = fit_normaliser(splits["train"], device)
+    loader = BatchLoader(splits["validation"], device, 0, {}, normaliser)
+    with torch.no_grad():
+        n_correct = sum(
+            int((predict(b.x).argmax(1) == b.y).sum()) for b in loader.iterate_dataset()
+        )
+    return 100 * n_correct / len(splits["validation"])
+
+
+@pytest.fixture
+def averaged(make_trainer, with_norm):
+    """Make trainers whose average of weights is far from the last weights."""
+
+    def make(**changes):
+        preset = replace(
+            make_trainer().preset, ema=0.97, lr=0.2, schedule="constant", epochs=4, **changes
+        )
+        return make_trainer(preset=preset, net=with_norm)
+
+    return make
+
+
+def test_what_is_handed_out_is_what_was_validated(averaged, with_norm, tmp_path):
+    """With averages of weights: the trained method, the run resumed, and --weights of the run."""
+    trainer = averaged()
+    last = trainer.fit()["last"]
+    resumed = averaged()
+    resumed.resume = True
+    resumed.fit()
+    net = with_norm(10, 16).eval()
+    net.load_state_dict(read_weights(tmp_path / "run"))
+
+    state = trainer.trained_method.net.state_dict()
+    for other in (resumed.trained_method.net, net):
+        for name, value in other.state_dict().items():
+            assert torch.equal(value, state[name]), name
+    for predict in (trainer.trained_method.predict, resumed.trained_method.predict, net):
+        assert validation_accuracy(trainer, predict) == last
+
+
+def test_a_run_that_was_stopped_hands_out_what_it_validated(averaged, with_norm, tmp_path):
+    """Its checkpoint holds the weights to go on from and their averages; --weights takes these."""
+
+    class SecondEpochDone(Exception):
+        """Stops a run after its second epoch."""
+
+    def stop(line):
+        if line["epoch"] == 2:
+            raise SecondEpochDone
+
+    trainer = averaged()
+    with pytest.raises(SecondEpochDone):
+        trainer.fit(on_epoch=stop)
+    net = with_norm(10, 16).eval()
+    net.load_state_dict(read_weights(tmp_path / "run" / "checkpoint.pt"))
+
+    assert not torch.equal(net.head.weight, weights(tmp_path / "run")["net.head.weight"])
+    assert validation_accuracy(trainer, net) == lines(tmp_path / "run")[1]["val_top1"]
+
+
+def test_a_run_begins_with_the_weights_of_the_folder_of_another(make_trainer, tmp_path):
+    """The folder stands for its checkpoint, and config.json keeps the digest of that."""
+    make_trainer(net="conv_small", out=tmp_path / "first", changes={"epochs": 1}).fit()
+    for name, path in (("a", tmp_path / "first"), ("b", tmp_path / "first" / "checkpoint.pt")):
+        flags = {"net": "conv_small", "weights": path, "out": tmp_path / name}
+        make_trainer(**flags, changes={"epochs": 1}).fit()
+
+    configs = [json.loads((tmp_path / name / "config.json").read_text()) for name in "ab"]
+    assert configs[0]["weights"] == configs[1]["weights"] is not None
+    assert lines(tmp_path / "a") == lines(tmp_path / "b")
+    with pytest.raises(FileNotFoundError, match=r"checkpoint\.pt: there is no such file"):
+        make_trainer(net="conv_small", weights=tmp_path, out=tmp_path / "c").fit()

@@ -31,12 +31,18 @@ COUNTER = ".num_batches_tracked"
 
 
 def read_weights(path: Path) -> Mapping[str, Tensor]:
-    """Read a state dict, the one under "net", or that of the network in a run's checkpoint.
+    """Read a state dict, the one under "net", or that of the network of a run.
+
+    It is the network that validation measured: with the averages of weights, if the run has them.
+
+    Args:
+        path: a file of weights, the folder of a run, or its checkpoint
 
     Raises:
         OSError: there is no such file
         ValueError: the file holds no state dict, or the checkpoint is damaged
     """
+    path = weights_file(path)
     check_regular(path)
     if is_sealed(path):
         check_seal(path)
@@ -44,13 +50,18 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
         "torch.save(net.state_dict(), FILE) writes one, and the checkpoint.pt of a run holds one"
     )
     content = load_tensors(path, "a file of weights alone", remedy)
-    state = _find_state_dict(content)
+    state = _find_state_dict(content, path)
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(f"{path}: no state dict: {remedy}")
     return state
 
 
-def _find_state_dict(content: Any) -> Any:
+def weights_file(path: Path) -> Path:
+    """Return the file that holds the weights: of the folder of a run, its checkpoint."""
+    return path / "checkpoint.pt" if path.is_dir() else path
+
+
+def _find_state_dict(content: Any, path: Path) -> Any:
     """Return the part of a file that should be a state dict.
 
     In the checkpoint of a run the network is a part of the method.
@@ -61,10 +72,24 @@ def _find_state_dict(content: Any) -> Any:
     if not isinstance(method_state, dict):
         return content.get("net", content)
     state = {}
-    for name, value in method_state.items():
+    for name, value in {**method_state, **_averages(content, path)}.items():
         if name.startswith("net."):
             state[name.removeprefix("net.")] = value
     return state
+
+
+def _averages(checkpoint: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    """Return the averages of weights in a checkpoint by name; none of a run without them."""
+    ema = checkpoint.get("ema")
+    if not isinstance(ema, dict):
+        return {}
+    averages = ema.get("averages")
+    if not isinstance(averages, dict):
+        raise ValueError(
+            f"{path}: the averages of its weights have no names: another version of the package "
+            "wrote it: train the run again"
+        )
+    return averages
 
 
 def fetch_pretrained(name: str) -> Mapping[str, Tensor]:
