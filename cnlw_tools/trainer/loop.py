@@ -244,7 +244,7 @@ class TrainingLoop:
         return nullcontext()
 
     def _validate(self) -> Metrics:
-        """Return the accuracies, and keep the artifacts; after the last epoch, finish the method."""
+        """Return the accuracies and keep the artifacts; after the last epoch, finish training."""
         if self._is_last_epoch():
             self._finish_training()
         accuracies: Metrics = validation_accuracies(self.method, self.loaders)
