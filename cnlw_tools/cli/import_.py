@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="List images that cannot be decoded in this csv file; they remain an error.",
 )
-@click.option("--config", default="", metavar="NAME", help="Which config, or folder, of several.")
+@click.option("--config", default="", metavar="NAME", help="Which of several configs, or folders.")
 @click.option("--image-column", default="", metavar="NAME", help="The column of images.")
 @click.option("--label-column", default="", metavar="NAME", help="The column of labels.")
 @click.option(
@@ -52,13 +52,13 @@ if TYPE_CHECKING:
 )
 @WORKERS
 def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any) -> None:
-    """Write the class list and the base manifest of images; no image is copied.
+    """Write the class list and the base manifest of your images; no image is copied.
 
     Every image is read and decoded once. The manifest has the sha256 of each, so that a build from
     other images is an error. Images that cannot be decoded are an error, which lists them all.
 
-    --config, --split and the columns choose among what Parquet files of Hugging Face hold; the
-    manifest keeps the choice, so that a build reads the same.
+    --config, --split and the columns choose what is read of a Hugging Face dataset; the manifest
+    keeps the choice, so that a build reads the same.
 
     PATH is the folder or file that --data-dir names in `cnlw build`. SOURCE is a name from
     `cnlw list datasets`: `folder` for class folders or a csv, `hf` for a Hugging Face
@@ -75,8 +75,8 @@ def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any)
         _import_source(source, path, name or source, root, options, **flags)
     elif options.as_block() or flags["skip_broken"] or flags["list_broken"]:
         raise ValueError(
-            "cnlw_release: it has no choice of configs, splits or columns, and its images are not "
-            "looked at: drop these options"
+            "cnlw_release: it has no configs, splits or columns to choose, and none of its images is "
+            "read: drop these options"
         )
     else:
         _import_release(path, root)

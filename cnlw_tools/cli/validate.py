@@ -50,10 +50,10 @@ def validate(
     store: Path | None,
     workers: int | None,
 ) -> None:
-    """Prove that a build is what it says; without BUILD, the last one below builds/.
+    """Prove that a build is what it says. BUILD: by default the last one below builds/.
 
-    Exit code: 0 there are notes at most, 1 there are errors, or this machine cannot read the build,
-    2 there is no build to check.
+    Exit code: 0: no errors, notes at most. 1: errors, or this machine cannot read the build. 2: no
+    build to check.
     """
     from cnlw_tools.builds.build import last_build
     from cnlw_tools.checks import collect_evidence
