@@ -75,7 +75,7 @@ def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any)
         _import_source(source, path, name or source, root, options, **flags)
     elif options.as_block() or flags["skip_broken"] or flags["list_broken"]:
         raise ValueError(
-            "cnlw_release: it has no configs, splits or columns to choose, and none of its images is "
+            "cnlw_release: it has no configs, splits or columns to choose, and its images are not "
             "read: drop these options"
         )
     else:
