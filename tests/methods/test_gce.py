@@ -151,6 +151,19 @@ def test_the_best_is_the_one_that_tells_most_held_out_labels(toy):
         )
 
 
+def test_the_first_of_equally_good_networks_stays_the_best(toy):
+    """A network with doubled logits predicts the same, so it does not replace the best one."""
+    method = toy.make("gce_truncated")
+    method.begin_epoch(1, toy.train_batches)
+    first_weight = method.net.head.weight.detach().clone()
+    with torch.no_grad():
+        method.net.head.weight.mul_(2)
+        method.net.head.bias.mul_(2)
+    method.begin_epoch(2, toy.train_batches)
+
+    assert torch.equal(method.best_net.head.weight, first_weight)
+
+
 def test_the_best_does_not_learn(toy):
     """The best network is a copy without gradients."""
     method = toy.make("gce_truncated")

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.mddyrsh import bootstrap_temperature
 
@@ -53,6 +54,25 @@ def test_oracle(any_toy, monkeypatch, epoch, t):
     for actual, expected_parameter in zip(method.parameters(), reference.parameters(), strict=True):
         assert torch.allclose(actual.grad, expected_parameter.grad, atol=1e-5)
     assert torch.allclose(method.example_weights[:6], 1 - w)
+
+
+def test_suspicion_rests_on_losses_in_evaluation_mode(toy, monkeypatch):
+    """The mixture is asked about losses without dropout, by running averages of batch norm."""
+    method = toy.make("mddyrsh", dropout=0.5)
+    method.progress = 0.99
+    seen_losses = []
+    monkeypatch.setattr(
+        method.mixture, "forward", lambda losses: seen_losses.append(losses) or torch.full((6,), 0.5)
+    )
+    batch = toy.first_batch(method, 6)
+    with torch.no_grad():
+        expected = [
+            cross_entropy(method.net.eval()(batch.x[i : i + 1]), batch.y[i : i + 1])
+            for i in range(6)
+        ]
+    method.train().loss(batch)
+
+    assert seen_losses[0].tolist() == pytest.approx(torch.stack(expected).tolist(), abs=1e-5)
 
 
 def test_a_wrong_label_hardly_shows(toy, monkeypatch):

@@ -89,6 +89,25 @@ def test_what_comes_when(toy, monkeypatch):
     assert set(fits) == {192}
 
 
+def test_suspicion_rests_on_losses_in_evaluation_mode(toy, monkeypatch):
+    """The mixture is asked about losses without dropout, by running averages of batch norm."""
+    method = toy.make("mdyrh", dropout=0.5)
+    method.progress = 0.99
+    seen_losses = []
+    monkeypatch.setattr(
+        method.mixture, "forward", lambda losses: seen_losses.append(losses) or W.repeat(2)
+    )
+    batch = toy.first_batch(method, 6)
+    with torch.no_grad():
+        expected = [
+            cross_entropy(method.net.eval()(batch.x[i : i + 1]), batch.y[i : i + 1])
+            for i in range(6)
+        ]
+    method.train().loss(batch)
+
+    assert seen_losses[0].tolist() == pytest.approx(torch.stack(expected).tolist(), abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("warmup", "epochs", "expected"), [(0.35, 300, 105), (0.35, 1, 1), (0, 3, 0), (9, 4, 4)]
 )

@@ -271,6 +271,23 @@ def test_nested(data, noise):
     assert low[50:].equals(high[50:])
 
 
+@pytest.mark.parametrize("noise", ["mix", "instance"])
+def test_rows_follow_the_order_of_the_model(data, noise):
+    """Noise with an order of its own has it in the plan: noisy rows first, alike at every level."""
+    features = pa.array([[np.cos(i), np.sin(3 * i), 1.0] for i in range(len(data.base))])
+    side = pa.table({"image_id": data.base["image_id"], "features": features})
+    data = replace(data, side_table=side)
+    slots = []
+    for level in (20, 40, 80):
+        found = rows(plan(recipe(noise), data, level))
+        slots.append([row["replaces"] or row["image_id"] for row in found])
+        n = sum(row["is_noisy"] for row in found)
+        # The two parts of a mixture round apart, so one row may be beyond the first n.
+        assert sum(row["is_noisy"] for row in found[:n]) >= n - (noise == "mix")
+
+    assert slots[0] == slots[1] == slots[2]
+
+
 @noises
 def test_independent(data, noise):
     """Independent levels draw anew, each the same every time."""

@@ -22,19 +22,20 @@ def row(label, clean_label, origin="base", split="train"):
 
 
 def test_by_hand():
-    """Rates are of all of train, the matrix of the rows whose image stayed; other splits do not count."""
+    """Rates are of train; the matrix leaves out foreign images, those of a known class too."""
     rows = [
         row(0, 0),
         row(0, 0),
         row(1, 0),
         row(1, 1),
         row(1, None, "web"),
+        row(1, 2, "donor"),
         row(0, 2, split="validation"),
     ]
     stats = realised_stats(pa.Table.from_pylist(rows, PLAN), 3)
 
-    assert stats.rate == 2 / 5
-    assert stats.foreign_rate == pytest.approx(1 / 5)
+    assert stats.rate == 3 / 6
+    assert stats.foreign_rate == pytest.approx(2 / 6)
     assert np.array_equal(stats.matrix, [[2 / 3, 1 / 3, 0], [0, 1, 0], [0, 0, 0]])
     assert stats.n_clean.tolist() == [2, 1, 0]
 

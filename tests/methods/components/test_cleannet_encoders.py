@@ -118,3 +118,28 @@ def test_rate_falls_half_way(monkeypatch):
     train_encoders(examples, examples, is_right, torch.stack([v[:2]] * 3), 4)
 
     assert rates == pytest.approx([0.01, 0.01, 0.001, 0.001])
+
+
+def test_a_step_is_that_of_the_formula():
+    """An unverified example's match weighs a tenth of a verified one's, the distance likewise."""
+    v, y, is_right = noisy_clusters(90, 0)
+    train, verified = LabelledFeatures(v[:60], y[:60]), LabelledFeatures(v[60:], y[60:])
+    references = torch.stack([v[y == c][:4] for c in range(3)])
+    torch.manual_seed(0)
+    trained = train_encoders(train, verified, is_right[60:], references, 1)
+
+    torch.manual_seed(0)
+    expected = Encoders(6)
+    rows = [60 + int(i) for i in torch.randint(30, (32,))] + torch.randint(60, (32,)).tolist()
+    total = torch.zeros(())
+    for position, row in enumerate(rows):
+        cos, v_hat = expected(v[row][None], y[row][None], references)
+        is_verified = position < 32
+        is_correct = is_right[row] if is_verified else cos.item() >= 0.1
+        match = 1 - cos if is_correct else 5 * (cos - 0.1).relu()
+        distance = ((v[row] - v_hat[0]) ** 2).sum()
+        total = total + (1 if is_verified else 0.1) * match.sum() + 0.1 * distance
+    (total / 64).backward()
+
+    for actual, w in zip(trained.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(actual, w - 0.01 * (w.grad + 1e-4 * w), atol=1e-7, rtol=1e-4)
