@@ -62,7 +62,9 @@ def test_suspicion_rests_on_losses_in_evaluation_mode(toy, monkeypatch):
     method.progress = 0.99
     seen_losses = []
     monkeypatch.setattr(
-        method.mixture, "forward", lambda losses: seen_losses.append(losses) or torch.full((6,), 0.5)
+        method.mixture,
+        "forward",
+        lambda losses: seen_losses.append(losses) or torch.full((6,), 0.5),
     )
     batch = toy.first_batch(method, 6)
     with torch.no_grad():

@@ -46,6 +46,17 @@ def test_the_normaliser_is_that_of_the_pixels(split):
     np.testing.assert_allclose(normaliser.std.flatten(), x.std((0, 2, 3)), rtol=1e-6)
 
 
+def test_the_normaliser_is_that_of_the_first_images(split, monkeypatch):
+    """Of a larger set as many are summed as the limit says, and divided by their number."""
+    monkeypatch.setattr(batches, "NORMALISER_IMAGES", 50)
+    monkeypatch.setattr(batches, "NORMALISER_CHUNK", 20)
+    x = split.read_images(np.arange(50)) / 255
+    normaliser = fit_normaliser(split, CPU)
+
+    np.testing.assert_allclose(normaliser.mean.flatten(), x.mean((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(normaliser.std.flatten(), x.std((0, 2, 3)), rtol=1e-6)
+
+
 def test_plain_is_what_was_stored(loader, split):
     """The view `plain` is scaled pixels and labels, by position."""
     at = torch.tensor([4, 0, 9])

@@ -1,10 +1,22 @@
 """Validation."""
 
+import math
+
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cnlw_tools.methods.vanilla import Vanilla
 from cnlw_tools.trainer.evaluate import accuracy, confusion_matrix, count_correct, predict_split
+
+
+class RightInEvaluationMode(Vanilla):
+    """Predicts the labels in evaluation mode, no label in training mode; its network knows none."""
+
+    def predict(self, x):
+        predictions = (self.labels + self.training) % 10
+        return 9.0 * torch.eye(10)[predictions]
 
 
 @given(st.integers(1, 30), st.integers(1, 12), st.integers(0, 99))
@@ -37,6 +49,22 @@ def test_accuracy_is_of_the_whole_split_and_leaves_the_method_as_it_was(make_tra
     assert top1 <= top5 <= 100
     for key, value in loop.method.state_dict().items():
         assert torch.equal(value.nan_to_num(9), old_state[key].nan_to_num(9))
+
+
+def test_what_is_evaluated_is_predict_in_evaluation_mode(make_trainer):
+    """Even after training; a method need not predict what its network does."""
+    trainer = make_trainer(method=RightInEvaluationMode)
+    loop = trainer._build_loop(torch.device("cpu"), lambda *_: None)
+    loader = loop.loaders["validation"]
+    loop.method.labels = loader.labels
+    confidence = math.exp(9) / (math.exp(9) + 9)
+
+    assert accuracy(loop.method.train(), loader) == (100, 100)
+    columns = predict_split(loop.method.train(), loader)
+    assert columns["prediction"].tolist() == columns["label"].tolist()
+    assert columns["p_label"].tolist() == pytest.approx([confidence] * 40)
+    means = confusion_matrix(loop.method.train(), loader)
+    assert means.diag().tolist() == pytest.approx([confidence] * 10)
 
 
 def test_predictions_are_the_softmax_of_every_image(make_trainer):

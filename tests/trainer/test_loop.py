@@ -1,15 +1,19 @@
 """The loop: how it calls a method, and that a resumed run goes on to the same numbers."""
 
+import itertools
 import json
 import math
 import os
 import signal
+from dataclasses import replace
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from cnlw_tools import prng as host_prng
 from cnlw_tools.methods import METHODS, Method, Phase
 from cnlw_tools.methods.vanilla import Vanilla
 from cnlw_tools.trainer import TrainingStopped
@@ -55,6 +59,36 @@ class Recorder(Vanilla):
 
     def finish(self, train_batches):
         self.calls.append("finish")
+
+
+class StepRecorder(Vanilla):
+    """Keeps what each step has: batch, a random number, rate and mode; two phases of two epochs."""
+
+    def __init__(self, task):
+        super().__init__(task)
+        self.batches, self.draws, self.rates, self.modes = [], [], [], []
+
+    def phases(self):
+        return [Phase(2), Phase(2, lr_factor=0.5)]
+
+    def loss(self, batch):
+        self.batches.append(batch)
+        self.draws.append(torch.rand(()).item())
+        self.rates.append(self.optimiser.param_groups[0]["lr"])
+        self.modes.append(self.training)
+        return super().loss(batch)
+
+
+class Projected(Vanilla):
+    """Projects its head to 0 after each step, and records the head that a validation sees."""
+
+    def after_step(self):
+        with torch.no_grad():
+            self.net.head.weight.zero_()
+
+    def predict(self, x):
+        self.validated_weight = self.net.head.weight.clone()
+        return super().predict(x)
 
 
 class WeightRecorder(Vanilla):
@@ -221,6 +255,76 @@ def test_a_method_is_called_in_order(make_trainer):
     assert method.shares[-1] == pytest.approx(2 / 3)
 
 
+@pytest.fixture
+def recorded(make_trainer, tmp_path):
+    """A function that trains four epochs with a seed; its loop is of the same seed."""
+
+    def train(seed):
+        trainer = make_trainer(
+            method=StepRecorder, seed=seed, changes={"epochs": 4}, out=tmp_path / str(seed)
+        )
+        loop = trainer._build_loop(torch.device("cpu"), lambda *_: None)
+        loop.fit(lambda *_: None, lambda _: None)
+        return loop
+
+    return train
+
+
+def test_order_and_augmentation_are_those_of_seed_and_epoch(recorded):
+    """Each epoch has an order and views of its own, and so has each seed."""
+    orders, views_of_first = [], []
+    for seed in (0, 5):
+        loop = recorded(seed)
+        for epoch in range(4):
+            batches = loop.method.batches[6 * epoch : 6 * epoch + 6]
+            order = torch.cat([batch.index for batch in batches]).tolist()
+            keys = host_prng.mix(np.arange(180, dtype=np.uint64))
+            numbers = host_prng.uniform(keys, seed, epoch).tolist()
+            assert order == sorted(range(180), key=lambda i, numbers=numbers: numbers[i])
+            orders.append(order)
+            for batch in batches:
+                (same,) = loop.train_loader.batches([batch.index], ("standard",), epoch)
+                assert torch.equal(batch.x, same.x)
+            views = torch.cat([batch.x for batch in batches])
+            views_of_first.append(views[order.index(0)].tolist())
+
+    assert len({tuple(order) for order in orders}) == 8
+    assert all(a != b for a, b in itertools.combinations(views_of_first, 2))
+
+
+def test_random_numbers_of_a_method_are_those_of_seed_and_epoch(recorded):
+    """No two steps draw alike, whatever their epoch and seed."""
+    draws = recorded(0).method.draws + recorded(5).method.draws
+
+    assert len(set(draws)) == len(draws) == 48
+
+
+def test_rates_are_those_of_the_phase_and_losses_in_training_mode(recorded):
+    """Each phase falls from its highest rate along a cosine of its own; evaluation leaves no trace."""
+    method = recorded(0).method
+    expected = []
+    for factor in (1, 0.5):
+        for step in range(12):
+            expected.append(factor * 0.05 * (1 + math.cos(math.pi * step / 12)) / 2)
+
+    assert method.rates == pytest.approx(expected)
+    assert method.modes == [True] * 24
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_a_projection_follows_the_step_and_precedes_the_average(make_trainer, ema):
+    """Weights that are projected to 0 are 0 when validated; their average nears 0 as in theory."""
+    preset = replace(make_trainer().preset, epochs=1, ema=ema)
+    trainer = make_trainer(method=Projected, preset=preset)
+    loop = trainer._build_loop(torch.device("cpu"), lambda *_: None)
+    expected = loop.method.net.head.weight.detach().clone() * bool(ema)
+    for t in range(1, 7):
+        expected = min(ema, (1 + t) / (10 + t)) * expected
+    loop.fit(lambda *_: None, lambda _: None)
+
+    torch.testing.assert_close(loop.method.validated_weight, expected)
+
+
 def test_finish_sees_the_weights_that_are_validated(make_trainer):
     """If weights are averaged, it sees the average."""
     trainer = make_trainer(method=WeightRecorder, changes={"ema": 0.9})
@@ -253,8 +357,6 @@ def test_a_phase_restarts_as_said_or_not_at_all():
 
 def test_a_run_goes_on_after_every_epoch(make_trainer, tmp_path, with_norm):
     """Stopped after one epoch and resumed, a run ends with the same bits in all files."""
-    from dataclasses import replace
-
     how = {"method": Restarts, "net": with_norm, "preset": replace(make_trainer().preset, ema=0.9)}
     make_trainer(**how, out=tmp_path / "whole").fit()
 
@@ -463,7 +565,6 @@ def test_metrics_that_a_kill_has_left_out_are_written(make_trainer, tmp_path):
 
 def test_the_average_begins_with_what_a_phase_has_set(make_trainer, tmp_path):
     """Weights that `begin_phase` sets are averaged from the first step on."""
-    from dataclasses import replace
 
     class BiasSetter(Vanilla):
         """Begins with a bias of 5."""
@@ -539,8 +640,6 @@ def test_fewer_chosen_examples_than_a_batch_are_one(make_trainer, tmp_path):
 )
 def test_a_step_never_waits_for_the_device(make_trainer, name):
     """Nothing in a step needs a value from the device, whatever the method."""
-    from dataclasses import replace
-
     options = {"noise_rate": 0.4} if "noise_rate" in METHODS[name].requires else {}
     trainer = make_trainer(
         method=name, preset=replace(make_trainer().preset, ema=0.9), options=options
@@ -560,7 +659,6 @@ def test_a_step_never_waits_for_the_device(make_trainer, name):
 
 def test_the_average_is_what_is_validated(make_trainer, tmp_path):
     """With an average that hardly moves, validation stays as it was before training."""
-    from dataclasses import replace
 
     class Still(Method):
         """Predicts class 0 until its weight moves."""

@@ -73,6 +73,21 @@ def test_a_probe_is_drawn_for_methods_that_need_it(make_trainer):
     assert make_trainer(method=Probing).fit()["epochs"] == 3
 
 
+def test_a_probe_is_drawn_in_the_first_view(make_trainer):
+    """One view, and that is the first of the method's: here the plain pixels."""
+
+    class PlainFirst(Probing):
+        views = ("plain", "policy")
+
+    trainer = make_trainer(method=PlainFirst)
+    loop = trainer._build_loop(torch.device("cpu"), lambda *_: None)
+    batch = loop.method.task.probe.draw(10)
+    (plain,) = loop.loaders["probe"].batches([batch.index], ("plain",), 0)
+
+    assert len(batch.views) == 1
+    assert torch.equal(batch.x, plain.x)
+
+
 def test_a_probe_that_is_missing_is_an_error(make_trainer, builds, tmp_path):
     """The error says how to get one; no run begins."""
     copied_build = shutil.copytree(builds, tmp_path / "other")

@@ -125,13 +125,13 @@ def test_a_step_is_that_of_the_formula():
     v, y, is_right = noisy_clusters(90, 0)
     train, verified = LabelledFeatures(v[:60], y[:60]), LabelledFeatures(v[60:], y[60:])
     references = torch.stack([v[y == c][:4] for c in range(3)])
-    torch.manual_seed(0)
+    torch.manual_seed(5)
     trained = train_encoders(train, verified, is_right[60:], references, 1)
 
-    torch.manual_seed(0)
+    torch.manual_seed(5)
     expected = Encoders(6)
     rows = [60 + int(i) for i in torch.randint(30, (32,))] + torch.randint(60, (32,)).tolist()
-    total = torch.zeros(())
+    total, n_agreeing = torch.zeros(()), 0
     for position, row in enumerate(rows):
         cos, v_hat = expected(v[row][None], y[row][None], references)
         is_verified = position < 32
@@ -139,7 +139,10 @@ def test_a_step_is_that_of_the_formula():
         match = 1 - cos if is_correct else 5 * (cos - 0.1).relu()
         distance = ((v[row] - v_hat[0]) ** 2).sum()
         total = total + (1 if is_verified else 0.1) * match.sum() + 0.1 * distance
+        n_agreeing += not is_verified and is_correct
     (total / 64).backward()
 
+    assert 0 < n_agreeing < 32
     for actual, w in zip(trained.parameters(), expected.parameters(), strict=True):
-        torch.testing.assert_close(actual, w - 0.01 * (w.grad + 1e-4 * w), atol=1e-7, rtol=1e-4)
+        gradient = (w - actual) / 0.01
+        torch.testing.assert_close(gradient, w.grad + 1e-4 * w, atol=2e-4, rtol=1e-3)
