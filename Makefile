@@ -9,7 +9,7 @@ export HF_HOME := $(CURDIR)/.cache/huggingface
 export HF_HUB_OFFLINE := 1
 export HF_DATASETS_DISABLE_PROGRESS_BARS := 1
 
-.PHONY: help demo test lint docs-tables clean
+.PHONY: help demo test lint mutants docs-tables clean
 
 help:  ## say what there is
 	@echo "make TARGET [PYTHON=python3.12]"
@@ -35,6 +35,9 @@ lint: $(DEV)/ready  ## ruff, mypy and the import contracts
 	$(DEV)/bin/ruff format --check --quiet .
 	$(DEV)/bin/mypy --no-error-summary
 	$(DEV)/bin/lint-imports --no-logo
+
+mutants: $(DEV)/ready  ## plant mistakes one at a time and see whether tests notice
+	$(DEV)/bin/python -m benchmarks.mutants
 
 docs-tables: $(DEV)/ready  ## write the tables of keys in pipelines/*.md anew
 	$(DEV)/bin/python -m tests.recipe.test_key_tables

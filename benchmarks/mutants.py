@@ -38,8 +38,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = Path(folder)
         copy_checkout(copy)
-        for mutant in mutants:
-            mutated_text(copy, mutant)  # for its error, before minutes are spent
+        check_old_texts(copy, mutants)
         all_tests = tuple(dict.fromkeys(test for mutant in mutants for test in mutant.tests))
         check_tests_pass(copy, all_tests)
         n_survivors = 0
@@ -86,16 +85,20 @@ def copy_checkout(copy: Path) -> None:
             shutil.copy(source, copy / name)
 
 
-def mutated_text(copy: Path, mutant: Mutant) -> str:
-    """Return the file with the mistake; exit with an error unless its old text is there once."""
-    text = copy.joinpath(mutant.file).read_text("utf-8")
-    count = text.count(mutant.old)
-    if count != 1:
+def check_old_texts(copy: Path, mutants: list[Mutant]) -> None:
+    """Exit with an error that lists each mistake whose old text is not in its file once."""
+    faults = []
+    for mutant in mutants:
+        path = copy / mutant.file
+        count = path.read_text("utf-8").count(mutant.old) if path.is_file() else 0
+        if count != 1:
+            faults.append(f"{mutant.file}: {mutant.mistake}: {mutant.old!r} is there {count} times")
+    if faults:
+        lines = "\n".join(faults)
         raise SystemExit(
-            f"benchmarks/mutants.toml: {mutant.file} has {count} times, not once, the old text of "
-            f"{mutant.mistake!r}: {mutant.old!r}. Fix: write the text as the file has it now"
+            f"{lines}\nA mistake replaces text that its file has once. "
+            "Fix: write `old` in benchmarks/mutants.toml as the file has it now"
         )
-    return text.replace(mutant.old, mutant.new)
 
 
 def check_tests_pass(copy: Path, tests: tuple[str, ...]) -> None:
@@ -109,7 +112,7 @@ def try_mutant(copy: Path, mutant: Mutant) -> bool:
     """Plant a mistake, say whether its tests notice, and take it away again."""
     path = copy / mutant.file
     text = path.read_text("utf-8")
-    path.write_text(mutated_text(copy, mutant), "utf-8")
+    path.write_text(text.replace(mutant.old, mutant.new), "utf-8")
     try:
         result = run_tests(copy, mutant.tests, TIME_LIMIT)
     except subprocess.TimeoutExpired:
@@ -131,7 +134,8 @@ def run_tests(
     Raises:
         TimeoutExpired: the tests take longer than the limit, in seconds
     """
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    options = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not slow"]
+    command = [sys.executable, "-m", "pytest", *options, *tests]
     # Bytecode would be stale: a file changes twice in a second, and often keeps its size.
     environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
