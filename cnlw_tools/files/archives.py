@@ -24,26 +24,16 @@ from cnlw_tools.files.untrusted import (
 )
 
 MOST_MEMBERS = 1_000_000  # of a zip archive
-LARGEST_ZIP_DIRECTORY = 256 << 20  # bytes of a zip archive without its members
 LARGEST_HEADER = 1 << 20  # bytes of one header of a tar archive: long names, pax records
 ZIP, TAR = "a zip archive", "a tar archive"
 
 ArchivePath = Path | ZipPath  # of a file, or of a member of a zip
 
 
-@contextmanager
-def open_zip(file: Path | BinaryIO, place: Path) -> Iterator[ZipFile]:
+def open_zip(file: Path | BinaryIO, place: Path) -> ZipFile:
     """Open a zip archive; ``place`` is what errors call it.
 
-    Raises:
-        BadFile, OSError: it is none, or cannot be read
-    """
-    with open_zip_file(file, place) as archive:
-        yield archive
-
-
-def open_zip_file(file: Path | BinaryIO, place: Path) -> ZipFile:
-    """Open a zip archive that stays open.
+    It stays open until its ``close``, or until the end of a ``with`` block.
 
     Raises:
         BadFile, OSError: it is none, has too many members, or cannot be read

@@ -8,7 +8,6 @@ counted. Columns of numbers have as many bytes as rows times their width.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,23 +73,14 @@ def read_tables(
         return pa.concat_tables(tables)
 
 
-@contextmanager
-def open_parquet(
-    path: Path,
-    remedy: str = MAKE_AGAIN,
-    **options: Any,
-) -> Iterator[pq.ParquetFile]:
+def open_parquet(path: Path, remedy: str = MAKE_AGAIN, **options: Any) -> pq.ParquetFile:
     """Open a Parquet file; call its methods inside `translate_errors`.
+
+    It stays open until its ``close``, or until the end of a ``with`` block.
 
     Raises:
         BadFile, OSError: it is none, or cannot be read
     """
-    with open_parquet_file(path, remedy, **options) as file:
-        yield file
-
-
-def open_parquet_file(path: Path, remedy: str = MAKE_AGAIN, **options: Any) -> pq.ParquetFile:
-    """Open a Parquet file that stays open; see `open_parquet`."""
     check_regular(path, remedy)
     with translate_errors(path, PARQUET, remedy):
         return pq.ParquetFile(path, **options)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cnlw_tools.files.parquet import open_parquet_file, read_batches
+from cnlw_tools.files.parquet import open_parquet, read_batches
 from cnlw_tools.registry import suggest
 
 BLOCK_ROWS = 512  # rows read at a time
@@ -43,7 +43,7 @@ class Manifest:
         """
         if not path.is_file():
             raise FileNotFoundError(f"{path}: there is no such file; a manifest is a .parquet file")
-        self.file = open_parquet_file(path, buffer_size=1 << 20, pre_buffer=False)
+        self.file = open_parquet(path, buffer_size=1 << 20, pre_buffer=False)
         self.path = path
         schema = self.file.schema_arrow
         for name in ("image_id", "uri"):

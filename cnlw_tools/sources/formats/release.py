@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 
 from cnlw_tools.dataset import raw_votes, table_io, tables
-from cnlw_tools.files.archives import ArchivePath, open_zip_file, read_path
+from cnlw_tools.files.archives import ArchivePath, open_zip, read_path
 from cnlw_tools.files.texts import LARGEST_JSON, parse_json
 from cnlw_tools.files.untrusted import COPY_AGAIN, translate_errors
 from cnlw_tools.images.formats import IMAGE_SUFFIX, suffix_of
@@ -283,7 +283,7 @@ def _places(annotations: Sequence[Annotation]) -> list[str]:
 
 def _zip_folders(path: Path) -> list[ZipPath]:
     """Return the root of a zip file and the folders in it."""
-    root = ZipPath(open_zip_file(path, path))
+    root = ZipPath(open_zip(path, path))
     folders = [inner for inner in root.iterdir() if inner.is_dir()]
     return [root, *folders]
 
