@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from cnlw_tools.study.spec import Study
     from cnlw_tools.study.workers import Outcome, SweepPaths
 
-STATES = ("done", "skipped", "failed", "stopped")
+STATES = ("done", "skipped", "failed", "stopped", "undone")
+MOST_NAMES = 10  # of undone runs that are printed
 
 
 @click.command(short_help="Make all runs of a study.")
@@ -82,7 +83,7 @@ def sweep(
     """Make all runs of a study. Finished runs are skipped, and stopped ones are resumed.
 
     STUDY is a TOML file or a name from `cnlw list studies`. A run that fails is reported, and the
-    others go on. Exit code: 0 all runs are done, 1 some failed.
+    others go on. Exit code: 0 all runs are done, 1 some failed, 130 or 143 a signal left some undone.
     """
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.study.spec import find_study, study_scales
@@ -111,6 +112,8 @@ def sweep(
         for outcome in run_sweep(runs, paths, jobs, workers, bars):
             bars.close()
             outcomes.append(outcome)
+            if outcome.state == "undone":
+                continue  # named together at the end
             click.echo(f"{len(outcomes):4}/{len(runs)} {_describe_outcome(outcome)}")
     _finish(outcomes, paths.out)
 
@@ -167,7 +170,11 @@ def _finish(outcomes: Sequence["Outcome"], folder: Path) -> NoReturn:
     for outcome in outcomes:
         if outcome.state == "failed":
             click.echo(f"failed: {outcome.run.name}: {outcome.reason}", err=True)
-    if counts["stopped"]:
+    undone = [outcome.run.name for outcome in outcomes if outcome.state == "undone"]
+    if undone:
+        more = f" ... {len(undone):,} in all" if len(undone) > MOST_NAMES else ""
+        click.echo(f"undone: {', '.join(undone[:MOST_NAMES])}{more}", err=True)
+    if counts["stopped"] or undone:
         click.echo("stopped: run the same command again to resume", err=True)
     exit_code = max((outcome.exit_code for outcome in outcomes), default=0)
     raise SystemExit(exit_code or min(counts["failed"], 1))

@@ -1,9 +1,10 @@
 """Training runs, each in a process of its own, so that one that fails does not end the others.
 
-On SIGTERM or Ctrl-C, runs that are training save their state, and the others do not begin.
+On SIGTERM or Ctrl-C, runs that are training save their state, or end if they are about to, and the
+others are left undone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import active_children
@@ -39,7 +40,7 @@ class Outcome:
     """What became of a run."""
 
     run: RunSpec
-    state: str  # done | skipped | failed | stopped
+    state: str  # done | skipped | failed | stopped | undone, which is stopped before it began
     result: dict[str, Any]  # last, best, mean10; empty unless done or skipped
     reason: str = ""  # why it failed or stopped
     exit_code: int = 0  # of a program that was stopped by the same signal
@@ -79,7 +80,7 @@ def train_runs(runs: Sequence[RunSpec], paths: SweepPaths, jobs: int) -> Iterato
 
     with StopRequest() as stop, ThreadPoolExecutor(jobs) as pool:
         try:
-            yield from _outcomes([pool.submit(train_in_process, run) for run in runs], stop)
+            yield from _outcomes({pool.submit(train_in_process, run): run for run in runs}, stop)
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -91,12 +92,16 @@ def _outcome_of_dead_process(run: RunSpec, error: OSError, stop: StopRequest) ->
     return Outcome(run, "failed", {}, str(error))
 
 
-def _outcomes(futures: Sequence[Future[Outcome]], stop: StopRequest) -> Iterator[Outcome]:
+def _outcomes(runs: Mapping[Future[Outcome], RunSpec], stop: StopRequest) -> Iterator[Outcome]:
     """Yield outcomes as they come; after a signal, end the runs that train, and cancel the others.
 
     A run that was stopped by a signal counts as a signal to this process.
+
+    Args:
+        runs: by the future of their outcome
+        stop: a signal to this process
     """
-    pending = set(futures)
+    pending = set(runs)
     terminated: set[BaseProcess] = set()
     while pending:
         finished, pending = wait(pending, POLL_SECONDS, FIRST_COMPLETED)
@@ -105,7 +110,10 @@ def _outcomes(futures: Sequence[Future[Outcome]], stop: StopRequest) -> Iterator
             yield outcome
             stop.signal = stop.signal or max(0, outcome.exit_code - 128)
         if stop.signal:
-            pending -= {future for future in pending if future.cancel()}
+            cancelled = [future for future in runs if future in pending and future.cancel()]
+            pending -= set(cancelled)
+            for future in cancelled:
+                yield Outcome(runs[future], "undone", {}, "not begun", 128 + stop.signal)
             # Each process once: a second signal would end it before it has saved its state.
             for process in set(active_children()) - terminated:
                 terminated.add(process)

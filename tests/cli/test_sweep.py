@@ -42,7 +42,7 @@ def outcomes(*states):
                 state,
                 figures if state in ("done", "skipped") else {},
                 "" if state == "done" else "why",
-                130 if state == "stopped" else 0,
+                130 if state in ("stopped", "undone") else 0,
             )
 
     return run
@@ -116,10 +116,24 @@ def test_runs_are_told_as_they_come_and_failed_ones_in_the_end(cnlw, monkeypatch
             "%",
         ]
     )
-    assert done.stdout.splitlines()[-1] == "mine: 1 done, 1 skipped, 1 failed, 0 stopped"
+    assert done.stdout.splitlines()[-1] == "mine: 1 done, 1 skipped, 1 failed, 0 stopped, 0 undone"
     assert done.stderr == "failed: blue_40/mixup_alpha-1_s0: why\n"
     noted = json.loads((tmp_path / "mine" / "study.json").read_text())
     assert len(noted["cells"]) == 6
+
+
+def test_an_interrupted_sweep_says_what_is_undone(cnlw, monkeypatch):
+    """Though no run was stopped: the signal came in the last epoch of one."""
+    monkeypatch.setattr(sweep, "run_sweep", outcomes("done", *["undone"] * 5))
+    monkeypatch.setattr("cnlw_tools.cli.sweep.MOST_NAMES", 2)
+    done = cnlw()
+
+    assert done.exit_code == 130
+    assert done.stdout.splitlines()[-1].endswith("1 done, 0 skipped, 0 failed, 0 stopped, 5 undone")
+    assert done.stderr.splitlines() == [
+        "undone: blue_40/vanilla_s1, blue_40/mixup_alpha-1_s0 ... 5 in all",
+        "stopped: run the same command again to resume",
+    ]
 
 
 @pytest.mark.parametrize(

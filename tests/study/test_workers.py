@@ -41,7 +41,7 @@ def test_whatever_a_run_raises_is_an_outcome(run, monkeypatch):
 
 
 def test_a_sweep_that_is_asked_to_stop_tells_its_processes_once(run, monkeypatch):
-    """Cells that wait are not begun; those at work say what became of them."""
+    """Runs that wait are undone; those at work say what became of them."""
     waiting, working = Future(), Future()
     working.set_running_or_notify_cancel()
 
@@ -59,9 +59,27 @@ def test_a_sweep_that_is_asked_to_stop_tells_its_processes_once(run, monkeypatch
     stop = StopRequest()
     stop.signal = signal.SIGINT
 
-    assert [o.reason for o in workers._outcomes([waiting, working], stop)] == ["saved"]
+    outcomes = list(workers._outcomes({waiting: run, working: run}, stop))
+    assert [(o.state, o.exit_code) for o in outcomes] == [("undone", 130), ("stopped", 130)]
     assert waiting.cancelled()
     assert process.told == 1
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_last_epoch_of_a_run_leaves_the_others_undone(run, signal_number):
+    """That run comes to its end, and is done; the exit code is in those that did not begin."""
+    stop = StopRequest()
+    ending, waiting = Future(), [Future(), Future()]
+    ending.set_running_or_notify_cancel()
+    ending.set_result(Outcome(run, "done", {}))
+    stop.signal = signal_number
+    outcomes = list(workers._outcomes(dict.fromkeys([ending, *waiting], run), stop))
+
+    assert [(o.state, o.exit_code) for o in outcomes] == [
+        ("done", 0),
+        ("undone", 128 + signal_number),
+        ("undone", 128 + signal_number),
+    ]
 
 
 def test_gpus_are_shared_out(monkeypatch):
