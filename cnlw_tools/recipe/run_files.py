@@ -14,7 +14,19 @@ from cnlw_tools.recipe.recipe import HIGHEST_LEVEL
 from cnlw_tools.recipe.strict import Check, between, read_dataclass, read_value
 
 CONFIG, METRICS, RESULT = "config.json", "metrics.jsonl", "result.json"
-REMEDY = "delete the folder, or train it again"
+REMEDY = "move it elsewhere if it is no run of `cnlw train`, or train it again"
+# What `cnlw train` writes into the folder of a run (trainer/run.py), as patterns of paths below it.
+CHECKPOINT, PREDICTIONS = "checkpoint.pt", "predictions.parquet"
+RUN_FILES = (
+    CONFIG,
+    CHECKPOINT,
+    METRICS,
+    RESULT,
+    PREDICTIONS,
+    "examples.parquet/epoch-[0-9]*.parquet",
+    "*/epoch-[0-9]*.npy",
+    "tensorboard/events.out.tfevents.*",
+)
 INT32, INT64 = (1 << 31) - 1, (1 << 63) - 1  # what the columns of `tables.RUNS` hold
 TAIL = 10  # epochs whose mean counts
 COMMAND = Check(bool, "a list of strings, the program first")
@@ -74,6 +86,14 @@ def result_to_json(result: RunResult) -> dict[str, Any]:
     return contents
 
 
+def find_run_files(folder: Path) -> list[Path]:
+    """Return the files in a folder that a run writes: there are none if no run began in it."""
+    paths: list[Path] = []
+    for pattern in RUN_FILES:
+        paths += sorted(folder.glob(pattern))
+    return paths
+
+
 def read_config(folder: Path) -> RunConfig:
     """Read what was asked of a run.
 
@@ -91,7 +111,7 @@ def read_result(folder: Path) -> RunResult | None:
         ValueError: result.json is not what `cnlw train` writes
     """
     path = folder / RESULT
-    if not path.is_file():
+    if not path.exists():
         return None
     raw = read_value(dict[str, Any], _read_json(path), str(path), REMEDY)
     epochs = raw.pop("epochs", None)
@@ -110,7 +130,7 @@ def read_metrics(folder: Path) -> list[Metrics]:
         ValueError: metrics.jsonl is not what `cnlw train` writes
     """
     path = folder / METRICS
-    if not path.is_file():
+    if not path.exists():
         return []
     history: list[Metrics] = []
     for number, text in enumerate(_read_text(path).splitlines(), 1):

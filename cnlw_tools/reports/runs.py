@@ -8,16 +8,23 @@ what else differs between the runs of a dataset: `net`, `pretrained`, and values
 """
 
 import json
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pyarrow as pa
 
 from cnlw_tools.dataset.tables import RUNS
 from cnlw_tools.recipe.run_files import (
+    CHECKPOINT,
+    CONFIG,
+    METRICS,
+    PREDICTIONS,
+    REMEDY,
+    RESULT,
     Metrics,
     RunConfig,
     RunResult,
@@ -28,7 +35,17 @@ from cnlw_tools.recipe.run_files import (
 )
 from cnlw_tools.reports.trials import PRESET_PREFIX
 
+RUN_SIGNS = {CONFIG, METRICS, RESULT, CHECKPOINT, PREDICTIONS}  # a folder of one is one of a run
 MetricValue = tuple[int, str, float]  # epoch, metric, value
+
+
+def refuse_problem(problem: str) -> NoReturn:
+    """Raise the problem as an error.
+
+    Raises:
+        ValueError: always
+    """
+    raise ValueError(problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +69,47 @@ class RunFolder:
         return self.build.resolve().name
 
 
-def read_run_folders(folder: Path) -> list[RunFolder]:
+def read_run_folders(
+    folder: Path,
+    on_problem: Callable[[str], object] = refuse_problem,
+) -> list[RunFolder]:
     """Read every run below a folder, in the order of their names.
+
+    Args:
+        folder: of runs, at any depth
+        on_problem: is told why something is passed over; by default that is an error
 
     Raises:
         FileNotFoundError: there is none
-        ValueError: a file of a run cannot be read
+        ValueError: something cannot be read, and `on_problem` is the default
     """
     run_folders = []
-    for path in sorted(folder.rglob("config.json")):
-        name = path.parent.relative_to(folder).as_posix()
-        run_folders.append(_read_run_folder(path.parent, name))
+    for path in _find_folders(folder, on_problem):
+        name = path.relative_to(folder).as_posix()
+        try:
+            run_folders.append(_read_run_folder(path, name))
+        except (ValueError, OSError) as error:
+            reason = " ".join(str(error).split())
+            on_problem(f"passed over: {reason}")
     if not run_folders:
         raise FileNotFoundError(
-            f"{folder}: no run here (no config.json below it): "
+            f"{folder}: no run here (no readable config.json below it): "
             "`cnlw train` or `cnlw sweep` makes some"
         )
     return run_folders
+
+
+def _find_folders(folder: Path, on_problem: Callable[[str], object]) -> list[Path]:
+    """Return the folders that hold a file of a run, in order."""
+
+    def pass_over(error: OSError) -> None:
+        on_problem(f"passed over: {error.filename}: {error.strerror}: check its permissions")
+
+    paths = []
+    for parent, folder_names, file_names in os.walk(folder, onerror=pass_over):
+        if not RUN_SIGNS.isdisjoint([*folder_names, *file_names]):
+            paths.append(Path(parent))
+    return sorted(paths)
 
 
 def make_runs_table(run_folders: Sequence[RunFolder], labels: Mapping[str, str] = {}) -> pa.Table:
@@ -93,7 +134,28 @@ def make_runs_table(run_folders: Sequence[RunFolder], labels: Mapping[str, str] 
 
 
 def _read_run_folder(folder: Path, name: str) -> RunFolder:
-    return RunFolder(folder, name, read_config(folder), read_metrics(folder), read_result(folder))
+    run = RunFolder(folder, name, read_config(folder), read_metrics(folder), read_result(folder))
+    if run.result is not None:
+        _check_result(folder, run.history, run.result)
+    return run
+
+
+def _check_result(folder: Path, history: Sequence[Metrics], result: RunResult) -> None:
+    """Raise if a result is not that of the epochs beside it: another run has left it."""
+    accuracies = {name for name in history[-1] if "top1" in name} if history else set()
+    for metrics in history:
+        if not accuracies <= metrics.keys():
+            raise ValueError(
+                f"{folder / METRICS}: epoch {metrics['epoch']:g} lacks accuracies of the last: "
+                f"{REMEDY}"
+            )
+    last = history[-1].get("val_top1") if history else None
+    if len(history) != result.epochs or last != result.validation.last:
+        raise ValueError(
+            f"{folder / RESULT}: it ends with {result.validation.last:g} % after {result.epochs} "
+            f"epochs, and {METRICS} with {'nothing' if last is None else f'{last:g} %'} after "
+            f"{len(history)}: {REMEDY}"
+        )
 
 
 def _settings(run: RunFolder) -> dict[str, Any]:

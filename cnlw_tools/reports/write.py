@@ -7,7 +7,7 @@ DIR/runs.parquet   every number (tables.RUNS)
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,11 +65,12 @@ def write_report(
         what could not be reported, and why
 
     Raises:
-        ValueError, LookupError, OSError: a run or the study cannot be read, or the report cannot be
-            written
+        ValueError, LookupError, OSError: there is no run, the study cannot be read, or the report
+            cannot be written
     """
     record = read_study_record(folder)
-    runs = _read_runs(folder, record, variant_options)
+    problems: list[str] = []
+    runs = _read_runs(folder, record, variant_options, problems.append)
     truths, truth_problems = load_truths(_needed_builds(record, runs.folders))
     select_by = select_by or record.study.select_by
     context = ReportContext(
@@ -88,17 +89,18 @@ def write_report(
     for name, figure in content.figures.items():
         _write_figure(out / "figures", name, figure)
     _write_text(out / "index.html", render_page(content))
-    return [*truth_problems, *content.diagnostics.problems]
+    return [*problems, *truth_problems, *content.diagnostics.problems]
 
 
 def _read_runs(
     folder: Path,
     record: StudyRecord,
     variant_options: Sequence[str],
+    on_problem: Callable[[str], object],
 ) -> RunData:
     """Read all runs of a folder; none if the study builds and trains nothing."""
     only_builds = bool(record.run_specs) and not record.planned_runs()
-    folders = [] if only_builds else read_run_folders(folder)
+    folders = [] if only_builds else read_run_folders(folder, on_problem)
     labels = record.method_labels()
     table = make_runs_table(folders, labels)
     study = record.study

@@ -125,13 +125,13 @@ def test_runs_are_told_as_they_come_and_failed_ones_in_the_end(cnlw, monkeypatch
 def test_an_interrupted_sweep_says_what_is_undone(cnlw, monkeypatch):
     """Though no run was stopped: the signal came in the last epoch of one."""
     monkeypatch.setattr(sweep, "run_sweep", outcomes("done", *["undone"] * 5))
-    monkeypatch.setattr("cnlw_tools.cli.sweep.MOST_NAMES", 2)
     done = cnlw()
 
     assert done.exit_code == 130
     assert done.stdout.splitlines()[-1].endswith("1 done, 0 skipped, 0 failed, 0 stopped, 5 undone")
     assert done.stderr.splitlines() == [
-        "undone: blue_40/vanilla_s1, blue_40/mixup_alpha-1_s0 ... 5 in all",
+        "undone: blue_40/vanilla_s1, blue_40/mixup_alpha-1_s0, blue_40/mixup_alpha-1_s1, "
+        "blue_40/mixup_alpha-8_s0, blue_40/mixup_alpha-8_s1",
         "stopped: run the same command again to resume",
     ]
 

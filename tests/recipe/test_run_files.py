@@ -96,7 +96,7 @@ def test_older_version(tmp_path, key):
 
 def test_no_config(tmp_path):
     """A folder without its config is an error."""
-    with pytest.raises(ValueError, match=r"config\.json: the file is missing: delete the folder"):
+    with pytest.raises(ValueError, match=r"config\.json: the file is missing: move it elsewhere"):
         read_config(tmp_path)
 
 
@@ -107,7 +107,7 @@ def test_not_json(tmp_path, name, raw):
     (tmp_path / name).write_bytes(raw + b"\n")
     read = {CONFIG: read_config, RESULT: read_result, METRICS: read_metrics}[name]
 
-    with pytest.raises(ValueError, match=rf"{name}: .*: delete the folder, or train it again$"):
+    with pytest.raises(ValueError, match=rf"{name}: .*: move it elsewhere .*, or train it again$"):
         read(tmp_path)
 
 

@@ -113,6 +113,85 @@ def test_what_is_no_run_is_named(tmp_path, text):
     (tmp_path / "a" / "config.json").write_text(text)
 
     with pytest.raises(
-        ValueError, match=r"a/config\.json: .*: delete the folder, or train it again"
+        ValueError, match=r"a/config\.json: .*: move it elsewhere .*, or train it again"
     ):
         runs.read_run_folders(tmp_path)
+
+
+def odd_folders(folder):
+    """Write what may lie below a folder of runs beside them; return the name of each and why."""
+    write_run(folder / "no_metrics", [70.0])
+    (folder / "no_metrics" / "metrics.jsonl").write_text("")
+    write_run(folder / "other_metrics", [70.0])
+    lines = [{"epoch": i, "val_top1": 30.0, "seconds": 1.0} for i in (1, 2)]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (folder / "other_metrics" / "metrics.jsonl").write_text(text)
+    write_run(folder / "same_length", [70.0])
+    (folder / "same_length" / "metrics.jsonl").write_text(text.splitlines()[1].replace("2", "1"))
+    write_run(folder / "half", [70.0])
+    (folder / "half" / "config.json").unlink()
+    write_run(folder / "torn", [70.0])
+    (folder / "torn" / "metrics.jsonl").write_text('{"epoch": 1, "val_t')
+    write_run(folder / "is_folder", [70.0])
+    (folder / "is_folder" / "result.json").unlink()
+    (folder / "is_folder" / "metrics.jsonl").unlink()
+    (folder / "is_folder" / "metrics.jsonl").mkdir()
+    write_run(folder / "bytes", [70.0])
+    (folder / "bytes" / "config.json").write_bytes(b"\xff\xfe\0\0")
+    write_run(folder / "splits_differ", [70.0, 60.0])
+    lines = [{"epoch": i, "val_top1": 60.0, "seconds": 1.0} for i in (1, 2)]
+    lines[1]["val_b_top1"] = 50.0
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (folder / "splits_differ" / "metrics.jsonl").write_text(text)
+    (folder / "model").mkdir()
+    (folder / "model" / "config.json").write_text('{"architectures": ["ViT"], "hidden_size": 768}')
+    for name in ("checkpoint.pt", "predictions.parquet"):
+        (folder / name.split(".")[0]).mkdir()
+        (folder / name.split(".")[0] / name).write_bytes(b"")
+    return {
+        "bytes": "config.json: cannot be read as text in UTF-8",
+        "checkpoint": "config.json: the file is missing",
+        "half": "config.json: the file is missing",
+        "is_folder": "metrics.jsonl: a folder, not a file",
+        "model": "config.json: ",
+        "no_metrics": "result.json: it ends with 70 % after 1 epochs, and metrics.jsonl with nothing",
+        "other_metrics": "result.json: it ends with 70 % after 1 epochs, and metrics.jsonl with 30 %",
+        "predictions": "config.json: the file is missing",
+        "same_length": "result.json: it ends with 70 % after 1 epochs, and metrics.jsonl with 30 %",
+        "splits_differ": "metrics.jsonl: epoch 1 lacks accuracies of the last",
+        "torn": "metrics.jsonl: line 1: cannot be read as JSON",
+    }
+
+
+def test_odd_folders_are_passed_over_with_a_line_each(tmp_path):
+    """Foreign, torn and half-deleted ones, and results of other epochs; the runs are all read."""
+    reasons = odd_folders(tmp_path)
+    write_run(tmp_path / "a", [70.0])
+    write_run(tmp_path / "z" / "z", [50.0], ended=False)
+    (tmp_path / "notes.txt").write_text("mine")
+    problems = []
+    read = runs.read_run_folders(tmp_path, problems.append)
+
+    assert [run.name for run in read] == ["a", "z/z"]
+    assert len(problems) == len(reasons)
+    for problem, (name, reason) in zip(problems, reasons.items(), strict=True):
+        assert problem.startswith(f"passed over: {tmp_path / name}/{reason}"), problem
+        assert "\n" not in problem
+
+
+def test_a_folder_that_cannot_be_listed_is_passed_over(tmp_path, monkeypatch):
+    """The line names it."""
+    write_run(tmp_path / "a", [70.0])
+    (tmp_path / "closed").mkdir()
+    walk = runs.os.walk
+
+    def deny(folder, onerror):
+        onerror(PermissionError(13, "Permission denied", str(folder / "closed")))
+        yield from walk(folder)
+
+    monkeypatch.setattr(runs.os, "walk", deny)
+    problems = []
+
+    assert len(runs.read_run_folders(tmp_path, problems.append)) == 1
+    (problem,) = problems
+    assert problem == (f"passed over: {tmp_path}/closed: Permission denied: check its permissions")

@@ -20,6 +20,7 @@ from cnlw_tools.reports.trials import group_trials
 from cnlw_tools.reports.write import write_report
 from cnlw_tools.study.spec import MethodEntry, Published, Study
 from cnlw_tools.study.study_file import StudyFile, write_study_file
+from tests.reports.test_runs import odd_folders
 
 BROWSERS = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome")
 LOOK = """<script>addEventListener("load", () => {
@@ -244,3 +245,17 @@ def test_a_browser_prints_it(page, tmp_path):
     browse(tmp_path, page, f"--print-to-pdf={tmp_path / 'page.pdf'}")
 
     assert 2 <= len(re.findall(rb"/Type\s*/Page\b", (tmp_path / "page.pdf").read_bytes())) <= 5
+
+
+def test_odd_folders_do_not_end_the_report(tmp_path, run_maker):
+    """The command says a line of each and reports the runs that are whole."""
+    run_maker(tmp_path / "runs" / "a", [60.0, 70.0])
+    reasons = odd_folders(tmp_path / "runs")
+    done = CliRunner().invoke(main, ["report", str(tmp_path / "runs")])
+
+    assert done.exit_code == 0, done.output
+    lines = [text for text in done.stderr.splitlines() if "passed over" in text]
+    assert len(lines) == len(reasons)
+    assert all(text.startswith("note: passed over: ") for text in lines)
+    table = tables.read_runs(tmp_path / "runs" / "report" / "runs.parquet")
+    assert set(table["run"].to_pylist()) == {"a"}
