@@ -83,7 +83,8 @@ def sweep(
     """Make all runs of a study. Finished runs are skipped, and stopped ones are resumed.
 
     STUDY is a TOML file or a name from `cnlw list studies`. A run that fails is reported, and the
-    others go on. Exit code: 0 all runs are done, 1 some failed, 130 or 143 a signal left some undone.
+    others go on. Exit code: 0 all runs are done, 1 some failed, 130 or 143 a signal ended it with
+    runs undone.
     """
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.study.spec import find_study, study_scales
