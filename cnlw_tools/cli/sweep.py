@@ -83,8 +83,7 @@ def sweep(
     """Make all runs of a study. Finished runs are skipped, and stopped ones are resumed.
 
     STUDY is a TOML file or a name from `cnlw list studies`. A run that fails is reported, and the
-    others go on. Exit code: 0 all runs are done, 1 some failed, 130 or 143 a signal ended it with
-    runs undone.
+    others go on. Exit code: 0 all runs are done, 1 some failed, 130 or 143 a signal stopped it.
     """
     from cnlw_tools.executor.progress import ProgressBars
     from cnlw_tools.study.spec import find_study, study_scales
@@ -113,9 +112,7 @@ def sweep(
         for outcome in run_sweep(runs, paths, jobs, workers, bars):
             bars.close()
             outcomes.append(outcome)
-            if outcome.state == "undone":
-                continue  # named together at the end
-            click.echo(f"{len(outcomes):4}/{len(runs)} {_describe_outcome(outcome)}")
+            _print_outcome(outcome, f"{len(outcomes):4}/{len(runs)}")
     _finish(outcomes, paths.out)
 
 
@@ -149,6 +146,12 @@ def _print_runs(runs: Sequence["RunSpec"], paths: "SweepPaths", jobs: int) -> No
     else:
         estimate = f"about {seconds / jobs / 60:.1f} min of training"
     click.echo(f"{len(runs)} runs, {n_unfinished} to do: {estimate}")
+
+
+def _print_outcome(outcome: "Outcome", count: str) -> None:
+    """Print a line of a run; those that did not begin are named together at the end."""
+    if outcome.state != "undone":
+        click.echo(f"{count} {_describe_outcome(outcome)}")
 
 
 def _describe_outcome(outcome: "Outcome") -> str:
