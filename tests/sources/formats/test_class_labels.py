@@ -155,7 +155,7 @@ def test_names_and_numbers(text):
 
 @pytest.mark.parametrize(("first", "second"), [("a", "a "), ("1", "01")])
 def test_one_name_in_two_ways(first, second):
-    """One name that is written in two ways, in one file or two, is an error that shows both."""
+    """One name in two spellings, in one file or two, is an error that shows both."""
     columns = [read(pa.array([first, "b"])), read(pa.array([second]), None, "d/b.parquet")]
 
     with pytest.raises(ValueError, match=r"are one name in two spellings"):
