@@ -1,9 +1,9 @@
 """Kills, failing calls, changed files and changed builds, for a while: python -m benchmarks.faults --minutes 60
 
-Every trial is drawn from the seed and its number, so that `--trial N` repeats one. A failure is
-whatever a user would call one: a traceback, a file that is not what an undisturbed run writes, what
-a killed run leaves behind, a process that stays, a command that hangs or takes a gigabyte, a changed
-build that `cnlw validate` believes.
+Every trial is drawn from the seed and its number, so that `--trial N` repeats one. These are
+failures: a traceback, a file that differs from that of an undisturbed run, files that a killed run
+leaves behind, a process that does not end, a command that hangs or takes a gigabyte more than
+usual, and a changed build that `cnlw validate` accepts.
 """
 
 import argparse
@@ -15,9 +15,9 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.storms import system_calls
-from benchmarks.storms.commands import UndisturbedError, World
+from benchmarks.storms.commands import BaselineError, World
 
-PARTS = ("kills", "calls", "limits", "files", "builds")
+STORMS = ("kills", "calls", "limits", "files", "builds")
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
     import_everything()
     world = World(scratch)
     world.prepare()
-    parts = {name: open_part(name, world) for name in options.only}
+    storms = {name: open_storm(name, world) for name in options.only}
     trials: Counter[tuple[str, str]] = Counter()
     failures: Counter[tuple[str, str]] = Counter()
     end = time.monotonic() + 60 * options.minutes
@@ -39,8 +39,8 @@ def main() -> int:
         draw = random.Random(f"{options.seed} {number}")  # noqa: S311, no secret
         name = draw.choice(options.only)
         try:
-            kind, problems = parts[name].run(draw)
-        except UndisturbedError as error:
+            kind, problems = storms[name].run(draw)
+        except BaselineError as error:
             kind, problems = "undisturbed", [str(error)]
         trials[name, kind] += 1
         for problem in problems:
@@ -60,7 +60,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--trial", type=int, help="make this trial alone")
     parser.add_argument("--first", type=int, default=0, help="number of the first trial")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--only", nargs="+", choices=STORMS, default=list(STORMS))
     parser.add_argument("--scratch", help="folder to work in; it must be empty or new")
     return parser.parse_args()
 
@@ -82,16 +82,16 @@ def import_everything() -> None:
     datasets.disable_progress_bars()
 
 
-def open_part(name: str, world: World) -> "Part":
-    """Return what makes the trials of one part."""
+def open_storm(name: str, world: World) -> "Storm":
+    """Return what makes the trials of one storm."""
     import importlib
 
     module = importlib.import_module(f"benchmarks.storms.{name}")
-    return module.Part(world)
+    return module.Storm(world)
 
 
-class Part:
-    """What a module of storms offers under this name."""
+class Storm:
+    """One kind of trial; each module of storms has a class of this name."""
 
     def __init__(self, world: World) -> None: ...
 
@@ -101,10 +101,10 @@ class Part:
 
 
 def print_table(trials: Counter[tuple[str, str]], failures: Counter[tuple[str, str]]) -> None:
-    """Print one line for each kind, and the sums of the parts."""
-    print("\n| part | kind | trials | failures |\n|---|---|---|---|")
-    for part, kind in sorted(trials):
-        print(f"| {part} | {kind} | {trials[part, kind]} | {failures[part, kind]} |")
+    """Print one line for each kind, and the sums of the storms."""
+    print("\n| storm | kind | trials | failures |\n|---|---|---|---|")
+    for storm, kind in sorted(trials):
+        print(f"| {storm} | {kind} | {trials[storm, kind]} | {failures[storm, kind]} |")
     print(f"| all | | {trials.total()} | {failures.total()} |")
 
 

@@ -6,15 +6,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.storms.calls import look_at_error
+from benchmarks.storms.calls import check_outcome
 from benchmarks.storms.child import run_cnlw, run_in_child
-from benchmarks.storms.commands import UndisturbedError, World
+from benchmarks.storms.commands import BaselineError, World
 from tests.checks.tampering import TAMPERS, Lab, make_lab, tamper
 
 N_LABS = 4  # builds of other pictures
 
 
-class Part:
+class Storm:
     """Trials that change a build."""
 
     def __init__(self, world: World) -> None:
@@ -37,7 +37,7 @@ class Part:
         for view, options in views.items():
             line = f"validate {folder} --workers 1 {options}"
             outcome = run_in_child(run_cnlw(line), folder.parent)
-            problems += look_at_error(outcome)
+            problems += check_outcome(outcome)
             is_error = expected[view] == "error"
             if (outcome.exit_code == 1) != is_error:
                 words = "believed" if is_error else "refused"
@@ -51,13 +51,13 @@ class Part:
             folder = self.world.scratch / f"lab{number}"
             made = run_in_child(in_silence(lambda: make_lab(folder, number)), folder)
             if made.exit_code:
-                raise UndisturbedError(f"a build to change cannot be made: {made.output}")
+                raise BaselineError(f"a build to change cannot be made: {made.output}")
             lab = Lab(folder / "root", folder / "images", folder / "store", folder / "build")
             for options in ("", images_of(lab)):
                 line = f"validate {lab.build} --workers 1 {options}"
                 outcome = run_in_child(run_cnlw(line), folder)
                 if outcome.exit_code:
-                    raise UndisturbedError(f"a sound build is refused: {outcome.last_lines}")
+                    raise BaselineError(f"a sound build is refused: {outcome.last_lines}")
             self.labs[number] = lab
         return self.labs[number]
 

@@ -1,4 +1,4 @@
-"""Commands whose n-th writing call fails, is cut short, or is their last; and run again."""
+"""Commands whose n-th writing call fails, writes only half, or is their last; then run again."""
 
 import errno
 import random
@@ -11,7 +11,7 @@ from benchmarks.storms.kills import finish
 KILLS = (system_calls.KILL_BEFORE, system_calls.KILL_HALF, system_calls.KILL_AFTER)
 
 
-class Part:
+class Storm:
     """Trials in which a call fails."""
 
     def __init__(self, world: World) -> None:
@@ -25,23 +25,23 @@ class Part:
         number = draw.randrange(max(1, self._count_calls(command)))
         action = draw.choice((system_calls.FAIL, system_calls.FAIL, system_calls.HALF, *KILLS))
         error = draw.choice(system_calls.ERRORS)
-        lasts = draw.random() < 0.5
+        is_permanent = draw.random() < 0.5
         folder = self.world.copy("trial")
         child = Child(
             run_cnlw(command.line),
             folder,
-            lambda: system_calls.arm(folder, number, error, action, lasts),
+            lambda: system_calls.arm(folder, number, error, action, is_permanent),
         )
         outcome = child.wait(60)
         problems = []
         if action not in KILLS:
-            problems = look_at_error(outcome)
+            problems = check_outcome(outcome)
         if orphans := child.orphans():
             problems.append(f"{len(orphans)} processes stayed")
         problems += finish(command, folder, reference)
         self.world.remove(folder)
         name = "killed" if action in KILLS else errno.errorcode[error]
-        where = f"{name} at writing call {number}{' and all later ones' * lasts}"
+        where = f"{name} at writing call {number}{' and all later ones' * is_permanent}"
         return command.name, [f"{where}: {problem}" for problem in problems]
 
     def _count_calls(self, command: Command) -> int:
@@ -61,7 +61,7 @@ class Part:
         return self.n_calls[command.name]
 
 
-def look_at_error(outcome: Outcome) -> list[str]:
+def check_outcome(outcome: Outcome) -> list[str]:
     """Return what is wrong with how a command ended that met an error of the system."""
     problems = []
     if "Traceback" in outcome.output:

@@ -43,14 +43,14 @@ class Child:
         self,
         run: Callable[[], int | None],
         folder: Path,
-        before: Callable[[], None] | None = None,
+        set_up: Callable[[], None] | None = None,
     ) -> None:
         """Start a child in a folder.
 
         Args:
             run: what it runs; it returns the exit code
             folder: its working folder; its output goes to a file beside it
-            before: what it does first, such as arming a fault
+            set_up: what it does first, such as arming a fault
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder.with_name(folder.name + ".log")
@@ -60,7 +60,7 @@ class Child:
         sys.stderr.flush()
         self.pid = os.fork()
         if self.pid == 0:
-            _live_as_child(run, folder, self.log, before)
+            _live_as_child(run, folder, self.log, set_up)
 
     def signal(self, number: int) -> None:
         """Send a signal to the child alone, as `kill PID` does."""
@@ -98,7 +98,7 @@ def _live_as_child(
     run: Callable[[], int | None],
     folder: Path,
     log: Path,
-    before: Callable[[], None] | None,
+    set_up: Callable[[], None] | None,
 ) -> None:
     """Run, and end the process without the clean-up of its parent."""
     code = 70
@@ -113,8 +113,8 @@ def _live_as_child(
         temporary = folder.with_name(folder.name + ".tmp")
         temporary.mkdir(exist_ok=True)
         os.environ["TMPDIR"] = str(temporary)
-        if before:
-            before()
+        if set_up:
+            set_up()
         code = run() or 0
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
@@ -172,8 +172,8 @@ def run_cnlw(line: str) -> Callable[[], int | None]:
 def run_in_child(
     run: Callable[[], int | None],
     folder: Path,
-    before: Callable[[], None] | None = None,
+    set_up: Callable[[], None] | None = None,
     seconds: float = 120.0,
 ) -> Outcome:
     """Run something to its end."""
-    return Child(run, folder, before).wait(seconds)
+    return Child(run, folder, set_up).wait(seconds)

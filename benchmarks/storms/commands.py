@@ -33,8 +33,8 @@ name = "gce"
 VOLATILE = ("command", "second", "time", "date", "peak", "_at", "started", "at", "images_per")
 
 
-class UndisturbedError(Exception):
-    """A command failed that nothing disturbed."""
+class BaselineError(Exception):
+    """A command failed though nothing disturbed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Command:
 
     name: str
     line: str  # without the word cnlw
-    again: str = ""  # what follows on a disturbed run, if not the same
+    resume_line: str = ""  # continues a disturbed run, if that is another line
     new_folder: str = ""  # what it writes once: it refuses to do so where that exists
 
 
@@ -85,7 +85,7 @@ COMMANDS = (
     Command("fetch", f"{FETCH} 1 --store new_store"),
     Command("fetch by two", f"{FETCH} 2 --store new_store"),
     Command("validate", "validate build --workers 1"),
-    Command("train", f"{TRAIN} --out run", again=f"{TRAIN} --out run --resume"),
+    Command("train", f"{TRAIN} --out run", resume_line=f"{TRAIN} --out run --resume"),
     Command("predict-labels", PREDICT),
     Command("sweep", SWEEP),
     Command("report", "report old_runs --root root --out report"),
@@ -105,7 +105,7 @@ class World:
         """Make the template.
 
         Raises:
-            UndisturbedError: a command failed
+            BaselineError: a command failed
         """
         self.template.mkdir(parents=True)
         self._check(run_in_child(lambda: make_inputs(self.template, self.port), self.template))
@@ -124,7 +124,7 @@ class World:
 
     def _check(self, outcome: Outcome) -> None:
         if outcome.exit_code:
-            raise UndisturbedError(f"{self.template}: an undisturbed step failed: {outcome.output}")
+            raise BaselineError(f"{self.template}: an undisturbed step failed: {outcome.output}")
 
     def copy(self, name: str) -> Path:
         """Copy the template for a trial."""
@@ -145,7 +145,7 @@ class World:
             folder = self.copy("trial")
             outcome = run_in_child(run_cnlw(command.line), folder)
             if outcome.exit_code:
-                raise UndisturbedError(f"{command.name}: {outcome.last_lines}")
+                raise BaselineError(f"{command.name}: {outcome.last_lines}")
             self.references[command.name] = Reference(outcome, contents_of(folder))
             self.remove(folder)
         return self.references[command.name]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from benchmarks.storms import inputs
-from benchmarks.storms.calls import look_at_error
+from benchmarks.storms.calls import check_outcome
 from benchmarks.storms.child import run_cnlw, run_in_child
-from benchmarks.storms.commands import BLUE, FETCH, RED, TINY, TRAIN, UndisturbedError, World
+from benchmarks.storms.commands import BLUE, FETCH, RED, TINY, TRAIN, BaselineError, World
 from tests.files.mutations import CONTENTS, MUTATIONS
 
 MAX_SECONDS = 30
@@ -121,14 +121,14 @@ READINGS = (
 )
 
 
-class Part:
+class Storm:
     """Trials that change a file."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         made = run_in_child(lambda: inputs.make_formats(world.template), world.template)
         if made.exit_code:
-            raise UndisturbedError(f"the files of other formats cannot be made: {made.output}")
+            raise BaselineError(f"the files of other formats cannot be made: {made.output}")
         shutil.rmtree(world.template.with_name("template.tmp"), ignore_errors=True)
         self.peak_bytes: dict[str, int] = {}
 
@@ -138,22 +138,22 @@ class Part:
         peak = self._undisturbed_peak(reading)
         folder = self.world.copy("trial")
         path = draw.choice(sorted(folder.glob(reading.path)))
-        before = path.read_bytes()
-        name, content = mutate(before, draw)
+        original = path.read_bytes()
+        name, content = mutate(original, draw)
         path.write_bytes(content)
-        is_changed = content != before
+        is_changed = content != original
         outcome = run_in_child(run_cnlw(reading.line), folder, seconds=MAX_SECONDS)
-        problems = look_at_error(outcome)
+        problems = check_outcome(outcome)
         if outcome.peak_bytes > peak + MAX_BYTES:
             problems.append(f"took {outcome.peak_bytes >> 20} MiB of memory")
         is_believed = is_changed and outcome.exit_code == 0
-        if reading.must_notice and is_believed and not self._has_equal_rows(path, before):
+        if reading.must_notice and is_believed and not self._has_equal_rows(path, original):
             problems.append("was not noticed")
         self.world.remove(folder)
         place = path.relative_to(folder)
         return reading.kind, [f"{name} of {place}: {problem}" for problem in problems]
 
-    def _has_equal_rows(self, path: Path, before: bytes) -> bool:
+    def _has_equal_rows(self, path: Path, original: bytes) -> bool:
         """Return whether a changed Parquet file holds the rows that it held.
 
         Bits of its footer may say something else of how the rows are stored; digests are of rows.
@@ -161,7 +161,7 @@ class Part:
         if path.suffix != ".parquet" or "tables" not in path.parts:
             return False
         sound = path.with_name("sound.parquet")
-        sound.write_bytes(before)
+        sound.write_bytes(original)
 
         def compare() -> int:
             return int(not pq.read_table(path).equals(pq.read_table(sound)))
@@ -174,7 +174,7 @@ class Part:
             folder = self.world.copy("trial")
             outcome = run_in_child(run_cnlw(reading.line), folder)
             if outcome.exit_code:
-                raise UndisturbedError(f"{reading.kind}: {outcome.last_lines}")
+                raise BaselineError(f"{reading.kind}: {outcome.last_lines}")
             self.world.remove(folder)
             self.peak_bytes[reading.kind] = outcome.peak_bytes
         return self.peak_bytes[reading.kind]

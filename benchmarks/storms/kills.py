@@ -11,7 +11,7 @@ from benchmarks.storms.commands import COMMANDS, Command, Reference, World, cont
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
-class Part:
+class Storm:
     """Trials that kill."""
 
     def __init__(self, world: World) -> None:
@@ -50,7 +50,7 @@ def kill_once(command: Command, folder: Path, delay: float, number: int) -> list
 def next_line(command: Command, folder: Path) -> str:
     """Return how the command is called: as at first, or as one that goes on."""
     has_checkpoint = (folder / "run" / "checkpoint.pt").exists()
-    return command.again if command.again and has_checkpoint else command.line
+    return command.resume_line if command.resume_line and has_checkpoint else command.line
 
 
 def finish(command: Command, folder: Path, reference: Reference) -> list[str]:

@@ -5,7 +5,7 @@ import resource
 import signal
 from pathlib import Path
 
-from benchmarks.storms.calls import look_at_error
+from benchmarks.storms.calls import check_outcome
 from benchmarks.storms.child import Child, run_cnlw
 from benchmarks.storms.commands import COMMANDS, World
 from benchmarks.storms.kills import finish
@@ -17,14 +17,14 @@ LIMITS = {
 }
 
 
-class Part:
+class Storm:
     """Trials under a limit."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
     def run(self, draw: random.Random) -> tuple[str, list[str]]:
-        """Run a command under a limit, and then without."""
+        """Run a command under a limit, and then again without it."""
         command = draw.choice(COMMANDS)
         reference = self.world.reference(command)
         name = draw.choice(list(LIMITS))
@@ -38,7 +38,7 @@ class Part:
         folder = self.world.copy("trial")
         child = Child(run_cnlw(command.line), folder, set_limit)
         outcome = child.wait(60)
-        problems = look_at_error(outcome)
+        problems = check_outcome(outcome)
         if orphans := child.orphans():
             problems.append(f"{len(orphans)} processes stayed")
         problems += finish(command, folder, reference)

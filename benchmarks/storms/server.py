@@ -1,4 +1,4 @@
-"""A small web on the loopback: one picture for each path, from a process of its own."""
+"""A small web server on the loopback, in a process of its own: one picture for each path."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from io import BytesIO
 
 
 class Server(ThreadingHTTPServer):
-    """A server that says nothing of clients that were killed."""
+    """A server that prints nothing about clients that were killed."""
 
     def handle_error(self, *_: object) -> None:
         """Print nothing."""

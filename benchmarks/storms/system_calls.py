@@ -1,4 +1,4 @@
-"""Writing calls that fail at the n-th of them: a small library in C, loaded before all others."""
+"""Letting the n-th writing call fail, by a small library in C that is loaded before all others."""
 
 import ctypes
 import errno
@@ -33,10 +33,12 @@ def restart_with_library(scratch: Path) -> None:
     os.execve(sys.executable, arguments, environment)  # noqa: S606, it is this program
 
 
-def arm(folder: Path, number: int, error: int, action: int, lasts: bool) -> None:
+def arm(folder: Path, number: int, error: int, action: int, is_permanent: bool) -> None:
     """Let call ``number`` that writes below a folder fail; -1 counts the calls alone."""
     library = ctypes.CDLL(None)
-    library.arm_fault(os.fsencode(folder) + b"/", ctypes.c_long(number), error, action, int(lasts))
+    library.arm_fault(
+        os.fsencode(folder) + b"/", ctypes.c_long(number), error, action, int(is_permanent)
+    )
 
 
 def disarm() -> None:

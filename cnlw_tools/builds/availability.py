@@ -1,7 +1,7 @@
-"""Which web images are there: the column `dead` of the candidates, known where a store is given.
+"""Which web images exist: the column `dead` of the candidates, which a build with a store marks.
 
-It says something of a moment, not of the candidates, and only noise that takes web images asks. So
-a build of other noise may be made without a store, before such noise is added or after it.
+The marks describe a moment, not the candidates, and only noise that takes web images needs them. So
+other noise may be built without a store, before such noise is added or after it.
 """
 
 from dataclasses import replace
@@ -23,10 +23,10 @@ WEB = "web"  # the name of the table
 def match_availability(
     folder: Path, card: BuildCard, data: Dataset, recipe: Recipe
 ) -> tuple[BuildCard, Dataset]:
-    """Let a build and a dataset agree on the marks, where only one of them has marks.
+    """Copy the marks between a build and a dataset, where only one of them has marks.
 
-    If no noise of the build asks for marks, the build gets those of the dataset. If the noise that
-    comes does not ask, the dataset gets those of the build.
+    If no noise of the build needs marks, the build gets those of the dataset. If the noise that is
+    added does not need them, the dataset gets those of the build.
 
     Args:
         folder: of the tables of the build
@@ -35,18 +35,18 @@ def match_availability(
         recipe: of the configs that come into the build
 
     Returns:
-        the card, with the digest of candidates that have got marks; the dataset
+        the card, with the new digest if its candidates were marked; the dataset
     """
     path = folder / f"{WEB}.parquet"
     recorded = card.tables.get(WEB)
     if recorded in (None, data.digests.get(WEB)) or not path.exists():
         return card, data
     if _is_marked(data.web):
-        is_asked_for = any(_asks_for_marks(config.recipe) for config in card.configs.values())
-        if recorded == _digest_without_marks(data.web) and not is_asked_for:
+        needs_marks = any(_needs_marks(config.recipe) for config in card.configs.values())
+        if recorded == _digest_without_marks(data.web) and not needs_marks:
             tables.write_parquet(data.web, path)
             return replace(card, tables={**card.tables, WEB: data.digests[WEB]}), data
-    elif not _asks_for_marks(recipe):
+    elif not _needs_marks(recipe):
         web = tables.read_manifest(path, len(data.classes), web=True)
         if _digest_without_marks(web) == data.digests.get(WEB):
             return card, replace(data, web=web)
@@ -61,7 +61,7 @@ def _digest_without_marks(web: pa.Table) -> str:
     return hashing.digest(web.drop_columns([DEAD]) if _is_marked(web) else web)
 
 
-def _asks_for_marks(recipe: Recipe) -> bool:
+def _needs_marks(recipe: Recipe) -> bool:
     """Return whether a plan depends on which web images are there."""
     model = NOISE.get(recipe.noise)
     return model is None or DEAD in model.pool_columns

@@ -55,7 +55,7 @@ def _skip_with_one_config(evidence: Evidence) -> str | None:
 
 CHECKS: tuple[Check, ...] = (
     Check("inventory", "the folder holds the files that the card lists", files.inventory),
-    Check("card", "every claim in the block of the card is what tables and files give", card.card),
+    Check("card", "the block of the card says what tables and files give", card.card),
     Check(
         "text",
         "the text of the card says what its block says",

@@ -17,14 +17,14 @@ CLASSES = "tables/classes.csv"
 BASE = "tables/base"
 OUTLIER = "outlier"  # the class that noise adds behind those of the dataset
 BUILD_ANEW = "build it again from the tables of the dataset"
-OWN_NAMES = "live with it if you renamed the class; else import the dataset again"
+OWN_NAMES = "ignore this if you renamed the class; else import the dataset again"
 
 
 def classes(evidence: Evidence) -> Iterator[Finding]:
     """Every label has the name that the source gives it, or the class list of the package.
 
-    A name that the source does not know is a note: a user may have renamed a class. One that it
-    has for another label is an error: the labels have moved.
+    A name that the source does not know is a note: a user may have renamed a class. One that the
+    source has for another label is an error: the labels have moved.
     """
     expected = _source_classes(evidence)
     if expected is None:

@@ -36,7 +36,7 @@ from cnlw_tools.files.machine_faults import MachineFault
 from cnlw_tools.store.outcomes import FetchError
 from cnlw_tools.store.store import Ledger, Row
 
-NETWORK_DOWN = "no host answers: connect this machine to the network, and look at its name server"
+NETWORK_DOWN = "no host answers: connect this machine to the network, and check its name server"
 NO_REQUEST = frozenset({"refused", "unreachable"})  # outcomes for which no request was made
 
 

@@ -32,7 +32,7 @@ class Import(NamedTuple):
 
     dataset: Dataset
     broken: Mapping[str, str]  # the ids of images that were left out, and why
-    left_out: Mapping[str, int]  # the number of other files by ending, and of links
+    left_out: Mapping[str, int]  # the number of other files by extension, and of links
 
     @property
     def notes(self) -> list[str]:

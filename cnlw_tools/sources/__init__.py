@@ -138,7 +138,7 @@ def options_of(source: ImageSource) -> SourceOptions:
 
 
 def left_out(source: ImageSource) -> Mapping[str, int]:
-    """Return what a source left out of folders: the number of files by ending, and of links."""
+    """Return what a source left out of folders: the number of files by extension, and of links."""
     return source.left_out if isinstance(source, LocalSource) else {}
 
 

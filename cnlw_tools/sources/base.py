@@ -71,7 +71,7 @@ class LocalSource:
 
     @property
     def left_out(self) -> Counter[str]:
-        """What was left out of the folders that were looked at: files by ending, and links."""
+        """What was left out of the folders that were listed: files by extension, and links."""
         return sum(self._left_out.values(), Counter())
 
     def list_folder(self, folder: Path) -> FolderListing:

@@ -124,7 +124,7 @@ def _check_nesting(holders: Iterable[Parts], n_levels: int, place: Path) -> None
 def _inner_names(folders: Sequence[Parts]) -> list[str]:
     """Return the names of the folders in a class folder that might be classes themselves.
 
-    Folders in an only folder are looked at too: archives often hold all in one.
+    If there is only one folder, those in it count, too: archives often hold all in one.
     """
     names = {folder[0] for folder in folders}
     rest = [folder[1:] for folder in folders]
@@ -134,7 +134,7 @@ def _inner_names(folders: Sequence[Parts]) -> list[str]:
 
 
 def _describe_clash(other: Parts, class_folder: Parts, folder: Parts) -> str:
-    """Return what is wrong with a folder in a class folder, given the other that has its name."""
+    """Return what is wrong with a folder in a class folder, if another folder has its name."""
     if other == folder:
         return f"there is {_path(other)}, and {_path(class_folder)} holds a folder {folder[-1]!r}"
     return f"{_path(other)} and {_path(class_folder)} both hold a folder {folder[-1]!r}"
