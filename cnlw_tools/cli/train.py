@@ -65,6 +65,11 @@ METRICS = ("last", "best", "mean10")
     help="Folder of the run.  [default: runs/DATASET/CONFIG/METHOD]",
 )
 @click.option("--resume", is_flag=True, help="Resume the run in this folder.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Delete the run in this folder, its files alone, and begin again.",
+)
 @click.option("--quick", is_flag=True, help="Train a few epochs, to see that everything works.")
 @click.option("--pretrained", is_flag=True, help="Begin with weights learned on ImageNet.")
 @click.option(

@@ -107,7 +107,12 @@ class TrainingLoop:
             OSError: the device has no memory for a batch, or the disk no room for the checkpoint
         """
         tensorboard = TensorBoardWriter(self.run.folder / "tensorboard", self.epoch)
-        with StopRequest() as stop, closing(self.run), closing(tensorboard):
+        with (
+            StopRequest() as stop,
+            closing(self.run),
+            self.run.discard_on_failure(),
+            closing(tensorboard),
+        ):
             while self.epoch < self.n_epochs:
                 begin = time.monotonic()
                 if self.step == 0:

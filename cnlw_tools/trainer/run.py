@@ -18,7 +18,8 @@ runs/shapes/red_40/mentormix_s0/
 import json
 import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
@@ -35,12 +36,17 @@ from cnlw_tools.files import seals
 from cnlw_tools.files.locks import lock
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.recipe.run_files import (
+    CHECKPOINT,
     CONFIG,
     METRICS,
+    PREDICTIONS,
     RESULT,
     RunConfig,
     RunResult,
+    find_run_files,
     read_config,
+    read_metrics,
+    read_result,
     result_to_json,
     summarise,
 )
@@ -58,9 +64,11 @@ class RunWriter:
         folder: of the run
         config: what was asked
         resume: go on with a run that is there
+        overwrite: delete the files of a run that is there, and begin again
 
     Raises:
-        ValueError: there is a run already, or the run to resume was asked for something else
+        ValueError: there is a run already, the run to resume was asked for something else or has
+            lost its checkpoint, or what would be deleted is of no run
         OSError: the folder cannot be written, or another run is at work there
     """
 
@@ -69,7 +77,10 @@ class RunWriter:
         folder: Path,
         config: RunConfig,
         resume: bool,
+        overwrite: bool = False,
     ) -> None:
+        if resume and overwrite:
+            raise ValueError("--resume and --overwrite exclude each other: give one of the two")
         self.folder = folder
         self.config = _to_json_types(config)
         self.is_rank_zero = distributed.rank() == 0
@@ -78,8 +89,7 @@ class RunWriter:
         if self.is_rank_zero:
             self.close = weakref.finalize(self, os.close, _lock_folder(folder))
         try:
-            if self.checkpoint_path.is_file():
-                self._load_checkpoint(resume)
+            self._open_folder(resume, overwrite)
         except BaseException:
             self.close()  # otherwise the lock lasts as long as someone holds the error
             raise
@@ -89,7 +99,17 @@ class RunWriter:
     @property
     def checkpoint_path(self) -> Path:
         """The file from which a killed run goes on."""
-        return self.folder / "checkpoint.pt"
+        return self.folder / CHECKPOINT
+
+    @contextmanager
+    def discard_on_failure(self) -> Iterator[None]:
+        """Delete what the block has written if it fails before the first checkpoint."""
+        try:
+            yield
+        except Exception:
+            if self.is_rank_zero and not self.checkpoint_path.exists():
+                _delete_run(self.folder)
+            raise
 
     def write_config(self) -> None:
         """Write what was asked. A resumed run does so after its checkpoint is found to fit."""
@@ -181,20 +201,41 @@ class RunWriter:
             for name, values in columns.items():
                 table_columns[name] = values[order]
             tables.append(pa.table(table_columns))
-        _write_table(self.folder / "predictions.parquet", pa.concat_tables(tables))
+        _write_table(self.folder / PREDICTIONS, pa.concat_tables(tables))
 
     def _write_text(self, name: str, text: str) -> None:
         if self.is_rank_zero:
             with files.atomic_write(self.folder / name) as draft:
                 draft.write_text(text, encoding="utf-8")
 
-    def _load_checkpoint(self, resume: bool) -> None:
-        """Load the checkpoint of the run that is there, if resuming was asked for and fits."""
-        if not resume:
+    def _open_folder(self, resume: bool, overwrite: bool) -> None:
+        """Load the run that is there, or delete it; raise if neither was asked for."""
+        paths = find_run_files(self.folder)
+        distributed.wait_for_all_ranks()  # rank zero deletes what the others still look for
+        if not paths:
+            return
+        if overwrite:
+            _check_files_of_run(self.folder)
+        elif not resume:
             raise ValueError(
-                f"{self.folder}: a run is here already: "
-                f"--resume goes on with it, or give another --out"
+                f"{self.folder}: a run is here already: --resume goes on with it, --overwrite "
+                f"deletes its files ({_describe_paths(paths, self.folder)}) and begins again, "
+                "or give another --out"
             )
+        elif self.checkpoint_path.exists():
+            self._load_checkpoint()
+            return
+        elif not all(map(_is_of_first_epoch, paths)):
+            raise ValueError(
+                f"{self.folder}: {CHECKPOINT} is gone, without which no run goes on: delete the rest "
+                f"({_describe_paths(paths, self.folder)}), which --overwrite of `cnlw train` does, "
+                "or give another --out"
+            )
+        if self.is_rank_zero:
+            _delete_run(self.folder)
+
+    def _load_checkpoint(self) -> None:
+        """Load the checkpoint of the run that is there, if it is of what was asked for."""
         try:
             old_config = _to_json_types(read_config(self.folder))
             seals.check_seal(self.checkpoint_path)
@@ -232,6 +273,45 @@ def _to_json_types(config: RunConfig) -> dict[str, Any]:
 def _write_table(path: Path, table: pa.Table) -> None:
     with files.atomic_write(path) as draft:
         pq.write_table(table, draft, compression="zstd")
+
+
+def _check_files_of_run(folder: Path) -> None:
+    """Raise if what would be deleted is no run: another program writes a config.json, too."""
+    try:
+        if (folder / CONFIG).exists():
+            read_config(folder)
+        read_metrics(folder)
+        read_result(folder)
+    except (ValueError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{folder}: --overwrite deletes whole runs alone, and here is something else or a "
+            f"damaged one ({reason}): give another --out, or delete the folder yourself"
+        ) from error
+
+
+def _is_of_first_epoch(path: Path) -> bool:
+    """Tell whether a run may have written this file before its first checkpoint."""
+    is_of_epoch = path.stem == "epoch-0001" or path.parent.name == "tensorboard"
+    return is_of_epoch or path.name in (CONFIG, PREDICTIONS)
+
+
+def _describe_paths(paths: Sequence[Path], folder: Path) -> str:
+    """Name the first three files below a folder, and count the others."""
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    others = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + others
+
+
+def _delete_run(folder: Path) -> None:
+    """Delete the files of a run, config.json last, and the folders that this leaves empty.
+
+    Whenever it is killed, what is left has the config that it was made by.
+    """
+    for path in reversed(find_run_files(folder)):
+        path.unlink()
+        if path.parent != folder and not any(path.parent.iterdir()):
+            path.parent.rmdir()
 
 
 def _lock_folder(folder: Path) -> int:

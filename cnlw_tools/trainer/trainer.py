@@ -66,6 +66,7 @@ class Trainer:
     device: str = "auto"  # or cpu, cuda
     out: Path | str | None = None  # folder of the run; None: runs/BUILD/CONFIG/METHOD_sSEED
     resume: bool = False  # go on with the run in that folder
+    overwrite: bool = False  # delete the files of the run in that folder, and begin again
     pretrained: bool = False  # begin with the weights that torchvision or timm publish
     weights: Path | None = None  # begin with the weights in a file, or of a run in its folder
     compile: bool = False  # the network, by torch.compile
@@ -117,7 +118,7 @@ class Trainer:
         distributed.broadcast_from_rank_zero([*method.parameters(), *method.buffers()])
         self.folder = self._run_folder(method_class)
         config = self._run_config(preset, method_class, options, splits)
-        run = RunWriter(self.folder, config, self.resume)
+        run = RunWriter(self.folder, config, self.resume, self.overwrite)
         return TrainingLoop(method, preset, loaders, run, self.seed)
 
     def _resolve_choices(self) -> tuple[Preset, type[Method], dict[str, Any]]:

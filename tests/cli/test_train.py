@@ -109,6 +109,10 @@ def test_a_run_is_not_begun_twice_but_goes_on(here):
     again = cnlw(here, "--config", "blue_40", "--quick")
     resumed = cnlw(here, "--config", "blue_40", "--quick", "--resume")
 
+    anew = cnlw(here, "--config", "blue_40", "--quick", "--overwrite")
+
+    assert anew.stdout.splitlines()[-1:] == first.stdout.splitlines()[-1:]
+    assert len(anew.stdout.splitlines()) == len(first.stdout.splitlines())
     assert again.exit_code == 1
     assert "a run is here already: --resume goes on with it" in again.output
     assert resumed.stdout.splitlines() == first.stdout.splitlines()[-1:]

@@ -436,6 +436,37 @@ def test_a_loss_beyond_cross_entropy_in_the_first_epoch_is_divergence(make_train
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
+def test_a_run_that_fails_in_its_first_epoch_leaves_nothing(make_trainer, tmp_path):
+    """It can be begun again with other choices at the same place."""
+    with pytest.raises(OSError, match="no room"):
+        make_trainer(method=Hungry).fit()
+
+    assert [path for path in (tmp_path / "run").rglob("*") if path.is_file()] == []
+    assert make_trainer(changes={"epochs": 1}).fit()["epochs"] == 1
+
+
+def test_nothing_of_an_older_run_appears_under_a_newer_name(make_trainer, tmp_path):
+    """Five epochs whose checkpoint was deleted, then two of another method."""
+    make_trainer(changes={"epochs": 5}).fit()
+    (tmp_path / "run" / "checkpoint.pt").unlink()
+    short = {"method": "noise_layer", "changes": {"epochs": 2}}
+    with pytest.raises(ValueError, match="a run is here already"):
+        make_trainer(**short).fit()
+    make_trainer(**short, overwrite=True).fit()
+    make_trainer(**short, out=tmp_path / "alone").fit()
+
+    assert_same_run(tmp_path / "run", tmp_path / "alone")
+    files, files_alone = (
+        {
+            p.relative_to(tmp_path / name).as_posix()
+            for p in (tmp_path / name).rglob("*")
+            if p.parent.name != "tensorboard"
+        }
+        for name in ("run", "alone")
+    )
+    assert files == files_alone
+
+
 def test_a_first_loss_that_is_a_sum_over_the_batch_is_none(make_trainer):
     """A method of one's own may add the losses of its examples."""
 

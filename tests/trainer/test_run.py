@@ -119,9 +119,106 @@ def test_an_existing_run_is_not_overwritten(tmp_path):
     """It is resumed if that is asked for."""
     save_run(tmp_path)
 
-    with pytest.raises(ValueError, match="a run is here already: --resume"):
+    with pytest.raises(
+        ValueError,
+        match=r"a run is here already: --resume goes on with it, --overwrite deletes its files "
+        r"\(config\.json, checkpoint\.pt\) and begins again, or give another --out$",
+    ):
         RunWriter(tmp_path, CONFIG, resume=False)
     assert RunWriter(tmp_path, CONFIG, resume=True).restored_state["epoch"] == 1
+
+
+def save_whole_run(folder):
+    """Write every file that a run of three epochs leaves; return their paths."""
+    run = save_run(folder)
+    run.write_metrics([{**line(i, 40.0), "seconds": 1.0} for i in (1, 2, 3)])
+    run.write_result([line(i, 40.0) for i in (1, 2, 3)])
+    run.write_predictions({"validation": {"row": np.array([0])}})
+    for epoch in (1, 2, 3):
+        run.write_examples(epoch, np.arange(2), {"loss": torch.ones(2)})
+        run.write_artifacts(epoch, {"transition": torch.eye(2), "own_matrix": torch.eye(2)})
+    (folder / "tensorboard").mkdir()
+    (folder / "tensorboard" / "events.out.tfevents.1.host.2.0").write_bytes(b"curves")
+    run.close()
+    return [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+
+
+def test_every_file_of_a_run_alone_makes_its_folder_a_run(tmp_path):
+    """Whatever is left of a run, another is not begun beside it; nothing is deleted."""
+    paths = save_whole_run(tmp_path / "whole")
+    assert len(paths) == 15
+    for number, path in enumerate(paths):
+        copy = tmp_path / str(number) / path
+        copy.parent.mkdir(parents=True)
+        content = (tmp_path / "whole" / path).read_bytes()
+        copy.write_bytes(content)
+
+        with pytest.raises(ValueError, match=f"a run is here already: .* \\({path}\\)"):
+            RunWriter(tmp_path / str(number), CONFIG, resume=False)
+        assert copy.read_bytes() == content
+        assert len([p for p in (tmp_path / str(number)).rglob("*") if p.is_file()]) == 1
+
+
+@pytest.mark.parametrize("lost", ["", "checkpoint.pt", "config.json", "metrics.jsonl"])
+def test_overwriting_deletes_all_files_of_the_run_and_no_others(tmp_path, lost):
+    """Only config.json of the new run and what is not of a run is there; also of a part of one."""
+    save_whole_run(tmp_path)
+    if lost:
+        (tmp_path / lost).unlink()
+    others = ["notes.txt", "transition/mine.npy", "tensorboard/profile/x", "tuned/epochs.npy"]
+    for name in others:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    new = RunWriter(tmp_path, replace(CONFIG, method="mixup"), resume=False, overwrite=True)
+
+    files = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
+    assert files == {"config.json", *others}
+    assert not (tmp_path / "examples.parquet").exists()
+    assert json.loads((tmp_path / "config.json").read_text())["method"] == "mixup"
+    assert new.restored_state is None
+
+
+def test_overwriting_spares_what_is_no_run(tmp_path):
+    """A model of another program has a config.json, too; it stays as it is."""
+    (tmp_path / "config.json").write_text('{"architectures": ["ViT"]}')
+
+    with pytest.raises(ValueError, match=r"deletes whole runs alone.* or delete the folder"):
+        RunWriter(tmp_path, CONFIG, resume=False, overwrite=True)
+    assert (tmp_path / "config.json").read_text() == '{"architectures": ["ViT"]}'
+
+
+def test_resuming_and_overwriting_exclude_each_other(tmp_path):
+    """Nothing is deleted."""
+    paths = save_whole_run(tmp_path)
+
+    with pytest.raises(ValueError, match="exclude each other"):
+        RunWriter(tmp_path, CONFIG, resume=True, overwrite=True)
+    assert all((tmp_path / path).exists() for path in paths)
+
+
+def test_a_run_that_lost_its_checkpoint_is_not_resumed(tmp_path):
+    """Its result would be lost, or appear beside other epochs; nothing is deleted."""
+    paths = save_whole_run(tmp_path)
+    (tmp_path / "checkpoint.pt").unlink()
+
+    with pytest.raises(
+        ValueError,
+        match=r"checkpoint\.pt is gone.*\(config\.json, metrics\.jsonl, result\.json and",
+    ):
+        RunWriter(tmp_path, CONFIG, resume=True)
+    assert sum((tmp_path / path).exists() for path in paths) == 14
+
+
+def test_a_run_that_was_killed_in_its_first_epoch_begins_again(tmp_path):
+    """Before the first checkpoint nothing is there to go on from; what it wrote is deleted."""
+    killed = RunWriter(tmp_path, CONFIG, resume=False)
+    killed.write_examples(1, np.arange(2), {"loss": torch.ones(2)})
+    killed.write_artifacts(1, {"transition": torch.eye(2)})
+    killed.close()
+    run = RunWriter(tmp_path, CONFIG, resume=True)
+
+    assert run.restored_state is None
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
 
 def test_resuming_without_a_run_begins_one(tmp_path):

@@ -26,6 +26,12 @@ def world_size() -> int:
     return dist.get_world_size() if is_distributed() else 1
 
 
+def wait_for_all_ranks() -> None:
+    """Return as soon as every rank has come here."""
+    if is_distributed():
+        dist.barrier()
+
+
 def all_gather(x: Tensor) -> Tensor:
     """Return the rows of all ranks, (B, ...) -> (world_size * B, ...), in the order of the ranks.
 
