@@ -227,8 +227,8 @@ class RunWriter:
             return
         elif not all(map(_is_of_first_epoch, paths)):
             raise ValueError(
-                f"{self.folder}: {CHECKPOINT} is gone, without which no run goes on: delete the rest "
-                f"({_describe_paths(paths, self.folder)}), which --overwrite of `cnlw train` does, "
+                f"{self.folder}: {CHECKPOINT} is gone, and no run goes on without it: delete the "
+                f"rest ({_describe_paths(paths, self.folder)}), as `cnlw train --overwrite` does, "
                 "or give another --out"
             )
         if self.is_rank_zero:
