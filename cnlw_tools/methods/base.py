@@ -102,6 +102,9 @@ class Method(nn.Module):
     # "gathered"  the weights of examples are computed from the whole batch, gathered from all ranks
     # "per_rank"  each rank treats its part of the batch as if it were a batch of its own
     distributed_loss: ClassVar[str] = "mean"
+    # How the report finds the examples whose label the method takes for wrong, in what
+    # `log_examples` recorded; keys of `NOISE_MARKS`. An example without a record was never seen.
+    marks_noise: ClassVar[tuple[str, ...]] = ("down_weighted",)
     optimiser: Optimizer  # set by the trainer before the first step
     progress: float = 0.0  # share of all steps done, 0 to 1; set by the trainer before every step
     example_losses: Tensor
@@ -182,6 +185,11 @@ class Method(nn.Module):
             self.uses_given_label[batch.index] = uses_given_label.detach().float()
 
 
+NOISE_MARKS = {  # ways to take a label for wrong
+    "removed": "a weight of 0, with a loss or without: the method does not learn the example",
+    "down_weighted": "less than half the mean weight of all examples that have one",
+    "relabelled": "`uses_given_label` is 0: the method learns another label",
+}
 REQUIREMENTS = {  # fields of a task that may be missing, and how to get them
     "probe": (
         "a trusted set, and this config has none. "

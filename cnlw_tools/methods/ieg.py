@@ -114,6 +114,7 @@ class IEG(Method):
     views = ("standard", "policy")
     requires = ("probe",)
     paper = "Zhang et al. 2020"
+    marks_noise = ("down_weighted", "relabelled")
     relative_cost = 7.7
     distributed_loss = "gathered"
 

@@ -64,6 +64,7 @@ class SelfLearning(Method):
 
     cross_entropy_options = {"alpha": 0.0}  # noqa: RUF012, read only
     paper = "Han et al. 2019"
+    marks_noise = ("relabelled",)
     relative_cost = 1.17  # a forward pass over the set before every other epoch
     prototype_label: Tensor
     alpha: Tensor
@@ -92,7 +93,8 @@ class SelfLearning(Method):
         given_losses = cross_entropy(z, batch.y, reduction="none")
         prototype_losses = cross_entropy(z, prototype_label, reduction="none")
         differs = prototype_label != batch.y
-        self.log_examples(batch, given_losses, weights=1 - self.alpha * differs)
+        is_relabelled = differs & (self.alpha > 0)
+        self.log_examples(batch, given_losses, 1 - self.alpha * differs, ~is_relabelled)
         losses = (1 - self.alpha) * given_losses + self.alpha * prototype_losses
         return losses.mean()
 

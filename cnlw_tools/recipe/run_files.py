@@ -29,6 +29,7 @@ RUN_FILES = (
 )
 INT32, INT64 = (1 << 31) - 1, (1 << 63) - 1  # what the columns of `tables.RUNS` hold
 TAIL = 10  # epochs whose mean counts
+RECORDED_LATER = ("split", "architecture", "marks_noise")  # fields that older runs lack
 COMMAND = Check(bool, "a list of strings, the program first")
 Metrics = Mapping[str, float]  # of one epoch, by name; `epoch` counts from 1
 
@@ -52,6 +53,10 @@ class RunConfig:
     weights: str | None  # digest of the file that the network began with
     versions: Mapping[str, str]
     command: tuple[str, ...] = field(metadata={"check": COMMAND})
+    # Of runs of older versions, which did not record them, the rest is None.
+    split: str | None = None  # that it learned from
+    architecture: str | None = None  # digest of the layers of a network of one's own
+    marks_noise: tuple[str, ...] | None = None  # `Method.marks_noise` of the method
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,16 @@
 training split. The digest of the data (builds/ground_truth.py) proves that the build still holds
 what the run learned from.
 
-    noisy by weight:  w < half the mean weight      precision = noisy and marked / marked
-    noisy by loss:    the k highest losses, k = number of noisy examples;  then precision = recall
+    marked:   what the method takes for noisy, as it declares (`Method.marks_noise`):
+              removed        w = 0
+              down_weighted  w < half the mean of all weights
+              relabelled     the given label is not the one that is learned
+              precision = noisy and marked / marked      recall = noisy and marked / noisy
+    by loss:  the k highest losses are marked, k = number of noisy examples; so precision = recall
+
+An example for which an epoch recorded nothing was never seen, and does not count. One that was
+removed has a weight of 0 and often no loss: it counts, and where there are such examples, the order
+by loss is not known.
 """
 
 from collections.abc import Iterator
@@ -19,10 +27,11 @@ from cnlw_tools.files.parquet import read_table
 from cnlw_tools.reports.runs import RunFolder
 
 Bools = NDArray[np.bool_]
+UNRECORDED_MARKS = ("down_weighted",)  # of runs that do not say how their method marks
 
 
 class ExampleRecords(NamedTuple):
-    """What a run recorded of n examples in one epoch, nan for those not drawn; and the truth."""
+    """What a run recorded of n examples in one epoch, nan where it recorded nothing; the truth."""
 
     loss: Floats  # (n,) cross-entropy of the given label
     weight: Floats  # (n,)
@@ -33,10 +42,10 @@ class ExampleRecords(NamedTuple):
 class Detection(NamedTuple):
     """How well a run detected noisy examples in its last epoch; nan where that is undefined."""
 
-    weight_precision: float
-    weight_recall: float
+    precision: float
+    recall: float
     loss_precision: float  # and recall: as many are marked as are noisy
-    n_examples: int  # drawn in that epoch
+    n_examples: int  # for which that epoch recorded something
 
 
 def check_same_data(run: RunFolder, truth: Truth) -> None:
@@ -81,58 +90,77 @@ def read_example_records(
         )
 
 
-def detect_noise(run: RunFolder, truth: Truth) -> Detection | None:
-    """Return how well a run detected noisy examples; None if it recorded nothing.
+def detect_noise(run: RunFolder, truth: Truth) -> dict[str, Detection]:
+    """Return how well a run detected noisy examples, by the way that its method marks them.
+
+    There is none if the run recorded nothing.
 
     Raises:
         ValueError: the build is not the one that the run learned from
     """
+    marks = UNRECORDED_MARKS if run.config.marks_noise is None else run.config.marks_noise
+    detections = {}
     for records in read_example_records(run, truth, last_only=True):
-        return measure_detection(records.loss, records.weight, records.is_noisy)
-    return None
+        for mark in marks:
+            detections[mark] = measure_detection(records, mark)
+    return detections
 
 
-def measure_detection(
-    loss: Floats,
-    weight: Floats,
-    is_noisy: Bools,
-) -> Detection:
-    """Return how well losses and weights detect noisy examples.
-
-    Examples with equal losses at the threshold count by the share of them that is noisy, as if some
-    were drawn at random.
+def measure_detection(records: ExampleRecords, mark: str) -> Detection:
+    """Return how well a method, and the losses, detect noisy examples.
 
     Args:
-        loss: (n,) nan: not drawn
-        weight: (n,) likewise
-        is_noisy: (n,)
+        records: of one epoch
+        mark: removed, down_weighted or relabelled
     """
-    was_drawn = ~np.isnan(loss)
-    loss, weight, is_noisy = loss[was_drawn], weight[was_drawn], is_noisy[was_drawn]
-    k = int(is_noisy.sum())
-    if not k:
-        return Detection(
-            np.nan,
-            np.nan,
-            np.nan,
-            len(loss),
-        )
+    was_seen = ~np.isnan(records.weight)
+    is_noisy = records.is_noisy[was_seen]
+    is_marked = _find_marked(records, mark)[was_seen]
+    precision = recall = np.nan
+    if is_marked.any() and is_noisy.any():
+        n_caught = float((is_marked & is_noisy).sum())
+        precision = n_caught / is_marked.sum()
+        recall = n_caught / is_noisy.sum()
+    return Detection(
+        precision=float(precision),
+        recall=recall,
+        loss_precision=_loss_precision(records.loss[was_seen], is_noisy),
+        n_examples=len(is_noisy),
+    )
 
+
+def _find_marked(records: ExampleRecords, mark: str) -> Bools:
+    """Return (n,) whether the method takes an example for noisy.
+
+    Raises:
+        ValueError: there is no such mark
+    """
+    weight = records.weight
+    if mark == "removed":
+        return np.equal(weight, 0)
+    if mark == "down_weighted":
+        weights = weight[~np.isnan(weight)]
+        mean = weights.mean() if len(weights) else np.nan
+        return np.less(weight, mean / 2)
+    if mark == "relabelled":
+        return np.equal(records.uses_given_label, 0)
+    raise ValueError(
+        f"marks_noise = {mark!r}: a method marks by removed, down_weighted or relabelled: "
+        "declare one of them in the method, and train again"
+    )
+
+
+def _loss_precision(loss: Floats, is_noisy: Bools) -> float:
+    """Return the share of noisy examples among the k highest losses, k of them being noisy.
+
+    Examples with equal losses at the threshold count by the share of them that is noisy, as if some
+    were drawn at random. If a loss is missing, the share is not defined.
+    """
+    k = int(is_noisy.sum())
+    if not k or np.isnan(loss).any():
+        return float("nan")
     threshold = np.sort(loss)[-k]
     is_above = loss > threshold
     n_left = k - is_above.sum()
     hits_at_threshold = n_left * is_noisy[loss == threshold].mean()
-    hits = is_noisy[is_above].sum() + hits_at_threshold
-
-    weight_precision = weight_recall = np.nan
-    is_marked = weight < weight.mean() / 2
-    if is_marked.any():
-        caught = float((is_marked & is_noisy).sum())
-        weight_precision = caught / is_marked.sum()
-        weight_recall = caught / k
-    return Detection(
-        weight_precision=float(weight_precision),
-        weight_recall=weight_recall,
-        loss_precision=float(hits / k),
-        n_examples=len(loss),
-    )
+    return float((is_noisy[is_above].sum() + hits_at_threshold) / k)

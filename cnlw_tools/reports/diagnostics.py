@@ -19,15 +19,23 @@ DETECTION_HEADER = [
     "Dataset",
     "Config",
     "Method",
-    "Precision by weight",
-    "Recall by weight",
+    "Taken for noisy",
+    "Precision",
+    "Recall",
     "Precision by loss",
     "Runs",
 ]
+MARK_NAMES = {
+    "removed": "removed",
+    "down_weighted": "weight below half the mean",
+    "relabelled": "relabelled",
+}
 DETECTION_CAPTION = (
-    "Of the last epoch, mean over runs in percent. By weight: examples that weighed less than half "
-    "the mean weight are taken for noisy; a dash: all weighed the same. By loss: of the highest "
-    "losses, as many as there are noisy examples, the share that is noisy."
+    "Of the last epoch, mean over runs in percent. Precision: the share of the examples taken for "
+    "noisy that is noisy; recall: the share of the noisy ones that is taken for noisy; a dash: the "
+    "method takes none. Examples that the epoch never saw do not count, removed ones do. By loss: "
+    "of the highest losses, as many as there are noisy examples, the share that is noisy; a dash: "
+    "some examples were removed and have no loss."
 )
 
 
@@ -62,8 +70,8 @@ def make_diagnostics(context: ReportContext) -> Diagnostics:
     rows = []
     for trial in context.trials:
         detections = _detections(context, trial, diagnostics.problems)
-        if detections:
-            rows.append(_detection_row(trial, detections))
+        for mark, run_detections in detections.items():
+            rows.append(_detection_row(trial, mark, run_detections))
     if rows:
         diagnostics.detection = [
             Table(
@@ -71,7 +79,7 @@ def make_diagnostics(context: ReportContext) -> Diagnostics:
                 header=DETECTION_HEADER,
                 rows=rows,
                 caption=DETECTION_CAPTION,
-                n_text_columns=3,
+                n_text_columns=4,
             )
         ]
     for build, truths in _truths_by_build(context.truths).items():
@@ -84,30 +92,32 @@ def _detections(
     context: ReportContext,
     trial: Trial,
     problems: list[str],
-) -> list[Detection]:
-    """Return how well each run of a trial detected noise, where that is defined."""
-    detections = []
+) -> dict[str, list[Detection]]:
+    """Return how well each run of a trial detected noise, by the mark, where there is noise."""
+    detections: dict[str, list[Detection]] = {}
     for run in context.finished_runs(trial):
         truth = context.truth(run)
-        if truth is None:
+        if truth is None or not truth.noisy.any():
             continue
         try:
-            detection = detect_noise(run, truth)
+            run_detections = detect_noise(run, truth)
         except ValueError as error:
             problems.append(str(error))
             continue
-        if detection and not math.isnan(detection.loss_precision):
-            detections.append(detection)
+        for mark, detection in run_detections.items():
+            if detection.n_examples:
+                detections.setdefault(mark, []).append(detection)
     return detections
 
 
-def _detection_row(trial: Trial, detections: Sequence[Detection]) -> list[str]:
+def _detection_row(trial: Trial, mark: str, detections: Sequence[Detection]) -> list[str]:
     return [
         trial.dataset,
         trial.config,
         trial.method,
-        _mean_percent([detection.weight_precision for detection in detections]),
-        _mean_percent([detection.weight_recall for detection in detections]),
+        MARK_NAMES[mark],
+        _mean_percent([detection.precision for detection in detections]),
+        _mean_percent([detection.recall for detection in detections]),
         _mean_percent([detection.loss_precision for detection in detections]),
         str(len(detections)),
     ]

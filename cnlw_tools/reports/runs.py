@@ -3,15 +3,17 @@
 The results of a run that has ended, `last`, `best`, `mean10` and `drop` = best - last, stand at
 its last epoch; so do `NAME_last`, `NAME_best` and `NAME_mean10` of other validation images, whose
 `val_NAME_top1` it measured. The column `options` holds, as JSON, the options of the method, and
-what else differs between the runs of a dataset: `net`, `pretrained`, and values of the preset as
-`preset.lr`.
+what else differs between the runs of a dataset (`trial_key.settings`): `net`, `pretrained`,
+`weights`, `ranks`, `split`, and values of the preset as `preset.lr`; and `data`, a digest, if runs
+of one config learned from different data.
 """
 
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -33,7 +35,7 @@ from cnlw_tools.recipe.run_files import (
     read_result,
     summarise,
 )
-from cnlw_tools.reports.trials import PRESET_PREFIX
+from cnlw_tools.reports.trial_key import DIGITS, data_digest, name_datasets, run_digest, settings
 
 RUN_SIGNS = {CONFIG, METRICS, RESULT, CHECKPOINT, PREDICTIONS}  # a folder of one is one of a run
 MetricValue = tuple[int, str, float]  # epoch, metric, value
@@ -57,27 +59,25 @@ class RunFolder:
     config: RunConfig
     history: list[Metrics]  # by epoch
     result: RunResult | None  # None: it has not ended
+    dataset: str = ""  # see `trial_key.name_datasets`
 
     @property
     def build(self) -> Path:
         """The folder of the build that it learned from."""
         return Path(self.config.build)
 
-    @property
-    def dataset(self) -> str:
-        """The name of that folder."""
-        return self.build.resolve().name
-
 
 def read_run_folders(
     folder: Path,
     on_problem: Callable[[str], object] = refuse_problem,
+    study_builds: Collection[Path] = (),
 ) -> list[RunFolder]:
     """Read every run below a folder, in the order of their names.
 
     Args:
         folder: of runs, at any depth
         on_problem: is told why something is passed over; by default that is an error
+        study_builds: builds of a study, by their resolved paths: see `trial_key.name_datasets`
 
     Raises:
         FileNotFoundError: there is none
@@ -96,7 +96,31 @@ def read_run_folders(
             f"{folder}: no run here (no readable config.json below it): "
             "`cnlw train` or `cnlw sweep` makes some"
         )
-    return run_folders
+    names = name_datasets([run.config for run in run_folders], study_builds)
+    return [replace(run, dataset=names[run.config.build]) for run in run_folders]
+
+
+def drop_copies(
+    run_folders: Sequence[RunFolder], study_runs: Collection[str] = ()
+) -> tuple[list[RunFolder], list[str]]:
+    """Return each run once, and a sentence about every copy.
+
+    A copy was asked for the same, with the same seed, and measured the same in every epoch.
+
+    Args:
+        run_folders: in the order of their names
+        study_runs: names of runs that a study asks for, which are no copies of each other
+    """
+    originals: dict[str, str] = {}
+    sentences = []
+    copies = set()
+    for run in sorted(run_folders, key=lambda run: run.name not in study_runs):
+        digest = run_digest(run.config, run.history, run.result and asdict(run.result))
+        original = originals.setdefault(f"{run.dataset} {digest}", run.name)
+        if original != run.name and run.name not in study_runs:
+            copies.add(run.name)
+            sentences.append(f"{run.name}: a copy of {original}, so it does not count")
+    return [run for run in run_folders if run.name not in copies], sentences
 
 
 def _find_folders(folder: Path, on_problem: Callable[[str], object]) -> list[Path]:
@@ -119,14 +143,10 @@ def make_runs_table(run_folders: Sequence[RunFolder], labels: Mapping[str, str] 
         run_folders: of any datasets
         labels: name of a run -> what to call its method
     """
-    varied_settings = {}
-    for dataset in {run.dataset for run in run_folders}:
-        varied_settings[dataset] = _varied_settings(
-            [run for run in run_folders if run.dataset == dataset]
-        )
+    settings_by_run = _differing_settings(run_folders)
     rows = []
     for run in run_folders:
-        description = _describe_run(run, varied_settings[run.dataset])
+        description = _describe_run(run, settings_by_run[run.name])
         description["method"] = labels.get(run.name, run.config.method)
         for epoch, metric, value in _metric_values(run):
             rows.append({**description, "epoch": epoch, "metric": metric, "value": value})
@@ -158,35 +178,48 @@ def _check_result(folder: Path, history: Sequence[Metrics], result: RunResult) -
         )
 
 
-def _settings(run: RunFolder) -> dict[str, Any]:
-    """Return the network of a run and the values of its preset."""
-    settings = {"net": run.config.net, "pretrained": run.config.pretrained}
-    for name, value in run.config.preset.items():
-        settings[PRESET_PREFIX + name] = value
-    return settings
-
-
-def _varied_settings(run_folders: Sequence[RunFolder]) -> set[str]:
-    """Return the settings that are not alike in all runs."""
-    first = _settings(run_folders[0])
-    varied = set()
+def _differing_settings(run_folders: Sequence[RunFolder]) -> dict[str, dict[str, Any]]:
+    """Return what is not alike in all runs of a dataset, by the name of the run."""
+    settings_by_dataset: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     for run in run_folders:
-        for name, value in _settings(run).items():
-            if first.get(name) != value:
+        settings_by_dataset[run.dataset][run.name] = settings(run.config)
+    differing = {}
+    for settings_by_run in settings_by_dataset.values():
+        varied = _varied_names(list(settings_by_run.values()))
+        for name, values in settings_by_run.items():
+            differing[name] = {key: value for key, value in values.items() if key in varied}
+
+    digests: dict[tuple[str, str, str | None], dict[str, str]] = defaultdict(dict)
+    for run in run_folders:
+        split = run.config.split or "train"
+        digests[run.dataset, run.config.config, split][run.name] = data_digest(run.config)
+    for digest_by_run in digests.values():
+        if len(set(digest_by_run.values())) > 1:
+            for name, digest in digest_by_run.items():
+                differing[name]["data"] = digest[:DIGITS]
+    return differing
+
+
+def _varied_names(all_settings: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the names of settings that are not alike in all runs, or not there."""
+    first = all_settings[0]
+    varied = set()
+    for values in all_settings:
+        for name in {*first, *values}:
+            if first.get(name) != values.get(name):
                 varied.add(name)
     return varied
 
 
-def _describe_run(run: RunFolder, varied_settings: set[str]) -> dict[str, Any]:
+def _describe_run(run: RunFolder, differing_settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the table says about a run in each of its rows."""
-    settings = {name: value for name, value in _settings(run).items() if name in varied_settings}
     return {
         "run": run.name,
         "dataset": run.dataset,
         "config": run.config.config,
         "noise": run.config.noise,
         "level": run.config.level,
-        "options": json.dumps({**run.config.options, **settings}, sort_keys=True),
+        "options": json.dumps({**run.config.options, **differing_settings}, sort_keys=True),
         "seed": run.config.seed,
     }
 

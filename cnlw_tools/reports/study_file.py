@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnlw_tools.recipe.recipe import name_without_level, recorded_choices
+from cnlw_tools.reports.trial_key import PRESET_PREFIX
 from cnlw_tools.reports.trials import (
-    PRESET_PREFIX,
     DatasetConfig,
     PlannedRun,
     Trial,

@@ -1,25 +1,26 @@
 """Tables of text, and how they are written: Markdown and LaTeX; page.html writes them as HTML."""
 
-import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from cnlw_tools.recipe.run_files import TAIL
 from cnlw_tools.reports.statistics import MeanInterval, mean_interval
 from cnlw_tools.reports.trials import PlannedRun, Trial, format_options, natural_sort_key
 
-RESULT_TITLES = {
-    "last": "Last epoch",
-    "best": "Best epoch",
-    "mean10": "Mean of the last ten epochs",
-}
+RESULT_METRICS = ("last", "best", "mean10")
 RESULTS_CAPTION = (
     "Top-1 on validation in percent: mean ± half the 95 % t-interval over seeds (their number)."
+)
+BOLD_CAPTION = (
+    "Bold: the highest mean of a column, if each cell has two seeds or more and its interval "
+    "overlaps with no other."
 )
 MEAN_COLUMN_CAPTION = "Last column: mean ± half the 95 % t-interval over the columns."
 EMPTY = "–"
 NOT_RUN = "not run"
+NOT_AVERAGED = "not averaged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,19 @@ def format_mean_interval(result: MeanInterval | None) -> str:
     return f"{result.mean:.2f} ± {result.half_width:.2f} ({result.n})"
 
 
+def metric_title(metric: str, trials: Iterable[Trial]) -> str:
+    """Return what a result of some trials is, with the number of epochs that a mean is over."""
+    if metric != "mean10":
+        return {"last": "Last epoch", "best": "Best epoch", "drop": "Drop"}[metric]
+    tails = {min(trial.n_epochs, TAIL) for trial in trials if trial.n_epochs}
+    if tails <= {TAIL}:
+        return f"Mean of the last {TAIL} epochs"
+    if len(tails) > 1:
+        return f"Mean of the last {min(tails)} to {max(tails)} epochs"
+    (n_epochs,) = tails
+    return f"Mean of the last {n_epochs} epochs" if n_epochs > 1 else "Mean of the only epoch"
+
+
 def result_tables(
     trials: Sequence[Trial],
     metric: str,
@@ -54,14 +68,15 @@ def result_tables(
     Configs without levels share one table for each dataset, methods by config.
 
     Args:
-        trials: the best of each method on each config
+        trials: the best of each method on each config; the cell of one with a problem says that it
+            is not averaged
         metric: last, best or mean10
         planned_runs: those that a study asks for; the cell of one that has not been run says so
     """
     tables = []
     for (dataset, family), group in _group_results(trials, planned_runs).items():
         names = f"{dataset}, {family}" if family else dataset
-        title = f"{RESULT_TITLES[metric]}: {names}"
+        title = f"{metric_title(metric, group.trials)}: {names}"
         if family:
             tables.append(_table_by_level(title, group, metric))
         else:
@@ -106,10 +121,10 @@ def _group_results(
 
 def _result_cells(group: ResultGroup, metric: str) -> dict[str, list[ResultCell]]:
     """Return the cells of each method, in the order of the configs."""
-    results = {}
+    trials = {}
     method_names = {}
     for trial in group.trials:
-        results[trial.method, trial.config] = trial.results[metric]
+        trials[trial.method, trial.config] = trial
         method_names[trial.method] = trial.method_name
     for _, method_name in group.planned:
         if method_name not in method_names.values():
@@ -119,14 +134,19 @@ def _result_cells(group: ResultGroup, metric: str) -> dict[str, list[ResultCell]
     for method in sorted(method_names, key=natural_sort_key):
         row = []
         for config in group.levels:
-            result = results.get((method, config))
             is_planned = (config, method_names[method]) in group.planned
-            text = format_mean_interval(result)
-            if result is None and is_planned:
-                text = NOT_RUN
-            row.append(ResultCell(result, text))
+            row.append(_result_cell(trials.get((method, config)), metric, is_planned))
         cells[method] = row
     return cells
+
+
+def _result_cell(trial: Trial | None, metric: str, is_planned: bool) -> ResultCell:
+    if trial is None:
+        return ResultCell(None, NOT_RUN if is_planned else EMPTY)
+    if trial.problem:
+        return ResultCell(None, NOT_AVERAGED)
+    result = trial.results[metric]
+    return ResultCell(result, format_mean_interval(result))
 
 
 def _table_by_level(
@@ -137,7 +157,7 @@ def _table_by_level(
     """Return a table with a row for each method and a column for each level."""
     cells = _result_cells(group, metric)
     header = ["Method", *(f"{level} %" for level in group.levels.values())]
-    caption = RESULTS_CAPTION
+    caption = _results_caption(group)
     rows = [[method, *(cell.text for cell in row)] for method, row in cells.items()]
     if len(group.levels) > 1:
         header.append("Mean")
@@ -160,6 +180,7 @@ def _table_by_config(
 ) -> Table:
     """Return a table of methods and configs; those of which there are more have the rows."""
     cells = _result_cells(group, metric)
+    caption = _results_caption(group)
     bold = _highest_cells(list(cells.values()))
     if len(cells) > len(group.levels):
         rows = [[method, *(cell.text for cell in row)] for method, row in cells.items()]
@@ -167,7 +188,7 @@ def _table_by_config(
             title,
             ["Method", *group.levels],
             rows,
-            RESULTS_CAPTION,
+            caption,
             bold=bold,
         )
     rows = []
@@ -178,9 +199,25 @@ def _table_by_config(
         title,
         ["Config", *cells],
         rows,
-        RESULTS_CAPTION,
+        caption,
         bold=transposed,
     )
+
+
+def _results_caption(group: ResultGroup) -> str:
+    """Return the caption of a table of results, with the epochs of runs of unlike length."""
+    lengths: dict[str, set[int]] = {}
+    for trial in group.trials:
+        if trial.n_epochs:
+            lengths.setdefault(trial.method, set()).add(trial.n_epochs)
+    caption = f"{RESULTS_CAPTION} {BOLD_CAPTION}"
+    if len(set().union(*lengths.values())) < 2:
+        return caption
+    words = []
+    for method, epochs in lengths.items():
+        span = " or ".join(map(str, sorted(epochs)))
+        words.append(f"{method} {span}")
+    return f"{caption} Runs differ in length; epochs: {', '.join(words)}."
 
 
 def _run_sort_key(run: PlannedRun) -> list[object]:
@@ -199,18 +236,21 @@ def _mean_over_levels(cells: Sequence[ResultCell]) -> str:
 
 
 def _highest_cells(rows: Sequence[Sequence[ResultCell]]) -> frozenset[tuple[int, int]]:
-    """Return row and column of the highest mean of each column, all of them if several are equal.
+    """Return row and column of the cell of each column whose interval lies above all others.
 
-    Columns count from 1, since the first column of the table holds the methods.
+    A column with a cell of one seed, which has no interval, has none. Columns count from 1, since
+    the first column of the table holds the methods.
     """
-    if len(rows) < 2:
-        return frozenset()
     highest = set()
     for j, column in enumerate(zip(*rows, strict=True), 1):
-        means = [cell.result.mean if cell.result else -math.inf for cell in column]
-        for i, mean in enumerate(means):
-            if mean == max(means) > -math.inf:
-                highest.add((i, j))
+        results = [(cell.result, i) for i, cell in enumerate(column) if cell.result]
+        if len(results) < 2 or any(result.n < 2 for result, _ in results):
+            continue
+        results.sort(reverse=True)
+        (best, i), *others = results
+        highest_bound = max(other.mean + other.half_width for other, _ in others)
+        if best.mean - best.half_width > highest_bound:
+            highest.add((i, j))
     return frozenset(highest)
 
 
@@ -219,7 +259,7 @@ def trials_table(
     selected: Sequence[Trial],
     select_by: str,
 ) -> Table:
-    """Return a table of all trials with their options; the selected ones are bold.
+    """Return a table of all trials with their options, and which of them are selected.
 
     Args:
         trials: all trials
@@ -227,15 +267,11 @@ def trials_table(
         select_by: the metric by which they were selected
     """
     selected_ids = {id(trial) for trial in selected}
-    rows = []
-    bold = set()
-    for i, trial in enumerate(trials):
-        rows.append(_trial_row(trial, select_by))
-        if id(trial) in selected_ids:
-            bold.add((i, 2))
-    header = ["Dataset", "Config", "Method", "Options", "Last", "Best", "Mean of ten", "Drop"]
+    rows = [_trial_row(trial, select_by, id(trial) in selected_ids) for trial in trials]
+    columns = [metric_title(metric, trials) for metric in (*RESULT_METRICS, "drop")]
+    header = ["Dataset", "Config", "Method", "Options", "Selected", "Epochs", *columns]
     caption = (
-        f'The bold trial of a method and config has the highest mean of "{select_by}" on '
+        f'The selected trial of a method and config has the highest mean of "{select_by}" on '
         "validation over its seeds; ties go to the first row. Drop: best minus last. "
         f'Deviation: the standard deviation of "{select_by}" over seeds.'
     )
@@ -244,19 +280,28 @@ def trials_table(
         header=[*header, "Deviation"],
         rows=rows,
         caption=caption,
-        bold=frozenset(bold),
-        n_text_columns=4,
+        n_text_columns=5,
     )
 
 
-def _trial_row(trial: Trial, select_by: str) -> list[str]:
-    metrics = [*RESULT_TITLES, "drop"]
-    results = [format_mean_interval(trial.results.get(metric)) for metric in metrics]
+def _trial_row(trial: Trial, select_by: str, is_selected: bool) -> list[str]:
+    results = []
+    for metric in (*RESULT_METRICS, "drop"):
+        text = format_mean_interval(trial.results.get(metric))
+        results.append(NOT_AVERAGED if trial.problem else text)
     deviation = EMPTY
     if select_by in trial.results and trial.results[select_by].n > 1:
         deviation = f"{trial.results[select_by].sd:.2f}"
-    options = format_options(trial.options) or EMPTY
-    return [trial.dataset, trial.config, trial.method, options, *results, deviation]
+    return [
+        trial.dataset,
+        trial.config,
+        trial.method,
+        format_options(trial.options) or EMPTY,
+        "yes" if is_selected else "",
+        str(trial.n_epochs or EMPTY),
+        *results,
+        deviation,
+    ]
 
 
 def to_markdown(table: Table) -> str:

@@ -1,7 +1,9 @@
 """From runs to results: trials, and the best trial of each method.
 
-A trial is a method with its options on a config; its runs differ in nothing but the seed. The
-best trial of a method on a config is the one with the highest mean of `select_by` over seeds; of
+A trial is a method with its options on a config; its runs differ in nothing but the seed
+(reports/trial_key.py). If a seed has two runs with different numbers, or the runs are of unlike
+length, there is no mean of them: `Trial.problem` says so, and the trial has no results. The best
+trial of a method on a config is the one with the highest mean of `select_by` over seeds; of
 equals, the first in the order of their options. (Jiang et al., 2020, table 2, report the peak of
 the trial with the highest peak: `select_by = "best"`.) Some options make a variant: a method of its
 own, and no further trial of one method. Networks always do.
@@ -19,10 +21,12 @@ import pyarrow.compute as pc
 from cnlw_tools.files.texts import parse_json
 from cnlw_tools.recipe.recipe import name_without_level
 from cnlw_tools.reports.statistics import MeanInterval, mean_interval
+from cnlw_tools.reports.trial_key import PRESET_PREFIX
 
 RESULT_METRICS = ("last", "best", "mean10", "drop")
 VALIDATION_ACCURACY = "val_top1"
-PRESET_PREFIX = "preset."  # of options that are values of the preset
+# Settings that always make a variant: a result under the name of the method alone has none of them.
+VARIANT_SETTINGS = ("data", "ranks", "split", "weights")
 
 Curves = Mapping[str, list[float]]  # name of a run -> values by epoch
 
@@ -56,7 +60,10 @@ class Trial:
     variant: Mapping[str, Any]  # the options that make a variant
     options: Mapping[str, Any]  # all options
     run_names: tuple[str, ...]
-    results: Mapping[str, MeanInterval]  # by metric, over seeds; empty if no run has ended
+    # By metric, over seeds; empty if no run has ended, or if there is a problem.
+    results: Mapping[str, MeanInterval]
+    n_epochs: int | None = None  # of the runs that have ended
+    problem: str = ""  # a sentence: why the runs are not averaged
 
     @property
     def family(self) -> str:
@@ -92,7 +99,7 @@ def group_trials(
         labels: names that a study gave to methods; these imply a network, so it makes no variant
     """
     key_columns = ["dataset", "config", "method", "options"]
-    columns = [*key_columns, "run", "noise", "level"]
+    columns = [*key_columns, "run", "seed", "noise", "level"]
     distinct_runs = runs.select(columns).group_by(columns).aggregate([]).sort_by("run")
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in distinct_runs.to_pylist():
@@ -103,7 +110,7 @@ def group_trials(
     trials = []
     for key in sorted(groups, key=lambda key: [natural_sort_key(part) for part in key]):
         method = key[2]
-        variant_keys = {*variant_options}
+        variant_keys = {*variant_options, *VARIANT_SETTINGS}
         if method not in labels:
             variant_keys.add("net")
         trials.append(_make_trial(groups[key], results, variant_keys))
@@ -155,19 +162,27 @@ def format_options(options: Mapping[str, Any]) -> str:
     return " ".join(words)
 
 
-def _results_by_run(runs: pa.Table) -> dict[str, list[tuple[str, float]]]:
-    """Return metric and value of all results of a run, by its name."""
+class RunResults(NamedTuple):
+    """What a run that has ended came to."""
+
+    n_epochs: int
+    values: dict[str, float]  # by metric
+
+
+def _results_by_run(runs: pa.Table) -> dict[str, RunResults]:
+    """Return the results of each run that has ended, by its name."""
     pattern = f"(^|_)({'|'.join(RESULT_METRICS)})$"
     rows = runs.filter(pc.match_substring_regex(runs["metric"], pattern))
-    results: dict[str, list[tuple[str, float]]] = {}
+    results: dict[str, RunResults] = {}
     for row in rows.to_pylist():
-        results.setdefault(row["run"], []).append((row["metric"], row["value"]))
+        run_results = results.setdefault(row["run"], RunResults(row["epoch"], {}))
+        run_results.values[row["metric"]] = row["value"]
     return results
 
 
 def _make_trial(
     rows: Sequence[Mapping[str, Any]],
-    results: Mapping[str, list[tuple[str, float]]],
+    results: Mapping[str, RunResults],
     variant_keys: Collection[str],
 ) -> Trial:
     """Return the trial of some runs.
@@ -184,20 +199,53 @@ def _make_trial(
         short_name = name.removeprefix(PRESET_PREFIX)
         if short_name in variant_keys:
             variant[short_name] = value
-    values: dict[str, list[float]] = {}
-    run_names = tuple(row["run"] for row in rows)
-    for run_name in run_names:
-        for metric, value in results.get(run_name, ()):
-            values.setdefault(metric, []).append(value)
+    ended_rows = [row for row in rows if row["run"] in results]
+    problem = _find_problem(ended_rows, results)
+    averages = {} if problem else _average(ended_rows, results)
+    lengths = {results[row["run"]].n_epochs for row in ended_rows}
+    method = f"{first['method']} {format_options(variant)}".strip()
+    if problem:
+        problem = f"{first['dataset']}, {first['config']}, {method}: {problem}"
     return Trial(
         dataset=first["dataset"],
         config=first["config"],
         noise=first["noise"],
         level=first["level"],
         method_name=first["method"],
-        method=f"{first['method']} {format_options(variant)}".strip(),
+        method=method,
         variant=variant,
         options=options,
-        run_names=run_names,
-        results={metric: mean_interval(numbers) for metric, numbers in values.items()},
+        run_names=tuple(row["run"] for row in rows),
+        results=averages,
+        n_epochs=lengths.pop() if len(lengths) == 1 else None,
+        problem=problem,
     )
+
+
+def _average(
+    rows: Sequence[Mapping[str, Any]], results: Mapping[str, RunResults]
+) -> dict[str, MeanInterval]:
+    """Return the mean of each metric over runs."""
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        for metric, value in results[row["run"]].values.items():
+            values.setdefault(metric, []).append(value)
+    return {metric: mean_interval(numbers) for metric, numbers in values.items()}
+
+
+def _find_problem(rows: Sequence[Mapping[str, Any]], results: Mapping[str, RunResults]) -> str:
+    """Return why runs that have ended must not be averaged; empty if they may be."""
+    runs_by_seed: dict[int, list[str]] = {}
+    for row in rows:
+        runs_by_seed.setdefault(row["seed"], []).append(row["run"])
+    reasons = []
+    for seed, names in sorted(runs_by_seed.items()):
+        if len(names) > 1:
+            listed = ", ".join(names)
+            reasons.append(f"seed {seed} has {len(names)} runs with different numbers ({listed})")
+    lengths = [f"{row['run']} has {results[row['run']].n_epochs}" for row in rows]
+    if len({results[row["run"]].n_epochs for row in rows}) > 1:
+        reasons.append(f"the runs differ in their number of epochs ({', '.join(lengths)})")
+    if not reasons:
+        return ""
+    return f"{'; '.join(reasons)}: not averaged. Keep one run of each seed, all of one length"

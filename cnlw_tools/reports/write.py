@@ -22,10 +22,10 @@ from cnlw_tools.reports.figures import draw_figure
 from cnlw_tools.reports.page import PageContent, render_page
 from cnlw_tools.reports.provenance import provenance_tables
 from cnlw_tools.reports.published import compare_with_paper, read_paper_tables
-from cnlw_tools.reports.runs import RunFolder, make_runs_table, read_run_folders
+from cnlw_tools.reports.runs import RunFolder, drop_copies, make_runs_table, read_run_folders
 from cnlw_tools.reports.study_file import StudyRecord, read_study_record
 from cnlw_tools.reports.tables import (
-    RESULT_TITLES,
+    RESULT_METRICS,
     Table,
     result_tables,
     to_latex,
@@ -42,6 +42,7 @@ class RunData(NamedTuple):
     folders: list[RunFolder]
     table: pa.Table  # of the RUNS schema
     trials: list[Trial]  # all of them
+    problems: list[str]  # runs that do not count, and trials that are not averaged
 
 
 def write_report(
@@ -89,7 +90,7 @@ def write_report(
     for name, figure in content.figures.items():
         _write_figure(out / "figures", name, figure)
     _write_text(out / "index.html", render_page(content))
-    return [*problems, *truth_problems, *content.diagnostics.problems]
+    return [*problems, *runs.problems, *truth_problems, *content.diagnostics.problems]
 
 
 def _read_runs(
@@ -100,12 +101,16 @@ def _read_runs(
 ) -> RunData:
     """Read all runs of a folder; none if the study builds and trains nothing."""
     only_builds = bool(record.run_specs) and not record.planned_runs()
-    folders = [] if only_builds else read_run_folders(folder, on_problem)
+    study_builds = {build.resolve() for build, _ in record.build_configs()}
+    folders = [] if only_builds else read_run_folders(folder, on_problem, study_builds)
+    folders, problems = drop_copies(folders, {spec.name for spec in record.run_specs})
     labels = record.method_labels()
     table = make_runs_table(folders, labels)
     study = record.study
     variants = {*study.group_by, *variant_options, study.x_axis, study.y_axis}
-    return RunData(folders, table, group_trials(table, variants, set(labels.values())))
+    trials = group_trials(table, variants, set(labels.values()))
+    problems += [trial.problem for trial in trials if trial.problem]
+    return RunData(folders, table, trials, problems)
 
 
 def _needed_builds(record: StudyRecord, run_folders: Sequence[RunFolder]) -> list[tuple[Path, str]]:
@@ -124,9 +129,10 @@ def _make_content(
     """Return all tables and figures of the report."""
     record = context.study_record
     study = record.study
+    shown_trials = [*context.trials, *_unaveraged_trials(context.trials, runs.trials)]
     results = []
-    for metric in RESULT_TITLES:
-        results += result_tables(context.trials, metric, record.planned_runs())
+    for metric in RESULT_METRICS:
+        results += result_tables(shown_trials, metric, record.planned_runs())
     paper_tables = read_paper_tables(root)
     counts = count_images(context)
     comparisons = []
@@ -135,8 +141,8 @@ def _make_content(
         comparisons.append(table)
     return PageContent(
         title=record.title,
-        about=_describe_report(runs.folders, record, context.trials),
-        notes=study.notes,
+        about=_describe_report(runs.folders, record, shown_trials),
+        notes=[*study.notes, *runs.problems],
         results=results,
         comparisons=comparisons,
         figures={name: draw_figure(name, context) for name in study.figures},
@@ -144,6 +150,18 @@ def _make_content(
         trials=trials_table(runs.trials, context.trials, context.select_by),
         provenance=provenance_tables(runs.folders),
     )
+
+
+def _unaveraged_trials(best: Sequence[Trial], trials: Sequence[Trial]) -> list[Trial]:
+    """Return the first trial with a problem of each method and config that has no best trial."""
+    shown = {(trial.dataset_config, trial.method) for trial in best}
+    unaveraged = []
+    for trial in trials:
+        key = (trial.dataset_config, trial.method)
+        if trial.problem and key not in shown:
+            shown.add(key)
+            unaveraged.append(trial)
+    return unaveraged
 
 
 def _describe_report(

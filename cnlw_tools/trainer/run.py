@@ -40,6 +40,7 @@ from cnlw_tools.recipe.run_files import (
     CONFIG,
     METRICS,
     PREDICTIONS,
+    RECORDED_LATER,
     RESULT,
     RunConfig,
     RunResult,
@@ -247,7 +248,10 @@ class RunWriter:
                 "the run to begin again"
             ) from error
         for key, value in self.config.items():
-            if key not in MAY_DIFFER and old_config.get(key) != value:
+            is_unknown = key in RECORDED_LATER and old_config.get(key) is None
+            if key in MAY_DIFFER or is_unknown:
+                continue
+            if old_config.get(key) != value:
                 difference = _explain_difference(key, old_config.get(key, MISSING), value)
                 raise ValueError(f"{self.folder}: {difference}")
 

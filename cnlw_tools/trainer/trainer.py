@@ -35,6 +35,7 @@ from cnlw_tools.trainer.batches import (
     imagenet_normaliser,
 )
 from cnlw_tools.trainer.loop import TrainingLoop
+from cnlw_tools.trainer.nets.network import architecture_digest
 from cnlw_tools.trainer.nets.weights import weights_file
 from cnlw_tools.trainer.run import Metrics, RunWriter
 from cnlw_tools.trainer.schedule import parse_schedule
@@ -117,7 +118,7 @@ class Trainer:
         _check_batch_size(preset, method)
         distributed.broadcast_from_rank_zero([*method.parameters(), *method.buffers()])
         self.folder = self._run_folder(method_class)
-        config = self._run_config(preset, method_class, options, splits)
+        config = self._run_config(preset, method, options, splits)
         run = RunWriter(self.folder, config, self.resume, self.overwrite)
         return TrainingLoop(method, preset, loaders, run, self.seed)
 
@@ -283,22 +284,23 @@ class Trainer:
     def _run_config(
         self,
         preset: Preset,
-        method_class: type[Method],
+        method: Method,
         options: Mapping[str, Any],
         splits: Mapping[str, data.Split],
     ) -> RunConfig:
         """Return what was asked of the run."""
         config = metadata.read_card(Path(self.build)).configs[self.config]
-        net = preset.net
+        net, architecture = preset.net, None
         if callable(self.net):
-            net = getattr(self.net, "__qualname__", repr(self.net))
+            net = _network_name(self.net)
+            architecture = architecture_digest(method.net)
         return RunConfig(
             build=str(self.build),
             config=self.config,
             noise=config.recipe.noise,
             level=config.level,
             data={name: split.digest for name, split in splits.items()},
-            method=_method_name(method_class),
+            method=_method_name(type(method)),
             options=options,
             net=net,
             seed=self.seed,
@@ -308,6 +310,9 @@ class Trainer:
             weights=files.digest(weights_file(self.weights)) if self.weights else None,
             versions={"cnlw_tools": __version__, **devices.versions()},
             command=tuple(sys.argv),
+            split=self.split,
+            architecture=architecture,
+            marks_noise=method.marks_noise,
         )
 
 
@@ -392,6 +397,13 @@ def _check_batch_size(preset: Preset, method: Method) -> None:
             f"examples to train on: give at most {int(n_examples / factor)}, "
             f"by --batch-size or in a preset"
         )
+
+
+def _network_name(make_network: MakeNetwork) -> str:
+    """Return the name of a function that makes networks, the same in every process."""
+    while isinstance(make_network, partial):
+        make_network = make_network.func
+    return getattr(make_network, "__qualname__", type(make_network).__qualname__)
 
 
 def _method_name(method_class: type[Method]) -> str:

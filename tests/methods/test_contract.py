@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnlw_tools.methods import METHODS, Method, ProbeSet
-from cnlw_tools.methods.base import REQUIREMENTS
+from cnlw_tools.methods.base import NOISE_MARKS, REQUIREMENTS
 
 every = pytest.mark.parametrize("name", METHODS)
 stages = pytest.mark.parametrize("stage", ["first", "last"])
@@ -60,6 +60,7 @@ def test_says_what_it_is(name):
     assert method.relative_cost > 0
     assert method.views
     assert set(method.requires) <= set(REQUIREMENTS)
+    assert set(method.marks_noise) <= set(NOISE_MARKS)
     assert method.distributed_loss in ("mean", "gathered", "per_rank")
 
 

@@ -43,7 +43,15 @@ LINES = [
 ]
 
 
-@pytest.mark.parametrize("config", [ASKED, replace(ASKED, level=None, weights="34", options={})])
+@pytest.mark.parametrize(
+    "config",
+    [
+        ASKED,
+        replace(ASKED, level=None, weights="34", options={}),
+        replace(ASKED, split="probe", architecture="56", marks_noise=("removed", "relabelled")),
+        replace(ASKED, marks_noise=()),
+    ],
+)
 def test_config(tmp_path, config):
     """What was asked comes back."""
     (tmp_path / CONFIG).write_text(json.dumps(asdict(config)))

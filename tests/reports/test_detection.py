@@ -14,7 +14,7 @@ from cnlw_tools.builds.ground_truth import load
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.reports import runs
-from cnlw_tools.reports.detection import detect_noise, measure_detection
+from cnlw_tools.reports.detection import ExampleRecords, detect_noise, measure_detection
 from cnlw_tools.reports.diagnostics import load_truths, make_diagnostics
 from cnlw_tools.trainer import data
 
@@ -95,49 +95,87 @@ def naive(loss, weight, noisy):
     )
 
 
+def detect(loss, weight, noisy, mark="down_weighted", own=None):
+    """How well these records detect noise."""
+    nowhere = np.full(len(loss), np.nan)
+    own = nowhere if own is None else np.array(own)
+    records = ExampleRecords(np.array(loss), np.array(weight), own, np.array(noisy, bool))
+    return measure_detection(records, mark)
+
+
 def test_detection_is_what_counting_gives():
     """Losses and weights are random numbers."""
     draw = np.random.default_rng(0)
     loss, weight, noisy = draw.random(50), draw.random(50), draw.random(50) < 0.3
 
-    assert measure_detection(loss, weight, noisy)[:3] == pytest.approx(naive(loss, weight, noisy))
+    assert detect(loss, weight, noisy)[:3] == pytest.approx(naive(loss, weight, noisy))
 
 
-def test_what_was_not_drawn_does_not_count():
-    """Such examples have nan as loss and weight."""
-    loss, weight = np.array([1.0, np.nan, 0.0]), np.array([0.0, np.nan, 1.0])
-    result = measure_detection(loss, weight, np.array([True, True, False]))
+def test_what_was_never_seen_does_not_count():
+    """Such examples have nan as loss and weight: they are neither marked nor missed."""
+    result = detect([1.0, np.nan, 0.0], [0.0, np.nan, 1.0], [True, True, False])
 
     assert result == (1.0, 1.0, 1.0, 2)
 
 
+@pytest.mark.parametrize("mark", ["removed", "down_weighted"])
+def test_what_was_removed_counts_without_a_loss(mark):
+    """Of two removed examples one is noisy, and of two noisy ones one is removed."""
+    result = detect([np.nan, np.nan, 2.0, 1.0], [0.0, 0.0, 1.0, 1.0], [1, 0, 1, 0], mark)
+
+    assert result[:2] == (0.5, 0.5)
+    assert math.isnan(result.loss_precision)
+    assert result.n_examples == 4
+
+
+def test_what_is_relabelled_is_marked_whatever_it_weighs():
+    """Two examples learn another label, and one of them is noisy; one was never seen."""
+    result = detect(
+        [1.0, 2.0, 3.0, np.nan],
+        [0.5, 0.5, 1.0, np.nan],
+        [1, 0, 0, 1],
+        "relabelled",
+        [0.0, 0.0, 1.0, np.nan],
+    )
+
+    assert result[:2] == (0.5, 1.0)
+
+
+def test_a_weight_above_zero_is_not_removed():
+    """A fifth of the full weight is little, and yet the example is learned."""
+    assert detect([1.0, 2.0], [0.2, 1.0], [1, 0], "down_weighted")[:2] == (1, 1)
+    assert math.isnan(detect([1.0, 2.0], [0.2, 1.0], [1, 0], "removed").precision)
+
+
+def test_an_unknown_mark_is_an_error():
+    """The error lists those that there are."""
+    with pytest.raises(ValueError, match="by removed, down_weighted or relabelled"):
+        detect([1.0], [1.0], [1], "pruned")
+
+
 def test_equal_losses_at_the_threshold_count_by_their_share():
     """One of two is noisy, and there is room for one of them."""
-    noisy = np.array([True, True, False, False])
-
-    assert (
-        measure_detection(np.array([3.0, 1.0, 1.0, 0.0]), np.ones(4), noisy).loss_precision == 0.75
-    )
+    assert detect([3.0, 1.0, 1.0, 0.0], np.ones(4), [1, 1, 0, 0]).loss_precision == 0.75
 
 
 def test_equal_weights_mark_nothing():
     """Precision and recall are undefined, as by loss for a set without noise."""
-    result = measure_detection(np.array([1.0, 0.0]), np.ones(2), np.array([True, False]))
+    result = detect([1.0, 0.0], np.ones(2), [True, False])
 
-    assert math.isnan(result.weight_precision)
-    assert math.isnan(result.weight_recall)
-    assert math.isnan(measure_detection(np.ones(2), np.ones(2), np.zeros(2, bool)).loss_precision)
+    assert math.isnan(result.precision)
+    assert math.isnan(result.recall)
+    assert math.isnan(detect(np.ones(2), np.ones(2), [False, False]).loss_precision)
 
 
 def test_a_run_is_joined_by_row(runs_folder):
     """All noisy examples are marked, and a tenth of the clean ones."""
     (run,) = runs.read_run_folders(runs_folder)
     truth = load(run.build, "red_20_t20_probe2")
-    result = detect_noise(run, truth)
+    result = detect_noise(run, truth)["down_weighted"]
     marked = truth.noisy | (np.arange(len(truth.noisy)) % 10 == 0)
 
-    assert result.weight_recall == 1
-    assert result.weight_precision == pytest.approx(truth.noisy.sum() / marked.sum())
+    assert result.recall == 1
+    assert result.precision == pytest.approx(truth.noisy.sum() / marked.sum())
 
 
 def test_a_build_that_has_changed_is_not_joined(runs_folder):
@@ -162,7 +200,8 @@ def test_what_builds_add(runs_folder, context_maker):
     ]
     (row,) = diagnostics.detection[0].rows
     assert row[:3] == ["shapes", "red_20_t20_probe2", "vanilla"]
-    assert row[4] == "100.0"
+    assert row[3] == "weight below half the mean"
+    assert row[5] == "100.0"
 
 
 def test_a_missing_build_is_a_problem_that_is_reported(tmp_path, run_maker, context_maker):

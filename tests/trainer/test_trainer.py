@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,12 +11,14 @@ import pytest
 import torch
 import yaml
 from datasets import load_dataset
+from torch import nn
 
 from cnlw_tools.builds.build import build
 from cnlw_tools.methods import Method
 from cnlw_tools.methods.vanilla import Vanilla
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.recipe.run_files import read_config
 from cnlw_tools.trainer import Trainer, data
 from cnlw_tools.trainer.batches import BatchLoader, fit_normaliser
 from cnlw_tools.trainer.nets.weights import read_weights
@@ -272,6 +275,65 @@ def test_a_run_records_what_was_asked(make_trainer, tmp_path, builds):
     assert set(config["data"]) == {"train", "validation", "probe"}
     assert config["versions"]["torch"] == torch.__version__
     assert config["config"] == "blue_40_probe2"
+    assert config["split"] == "train"
+    assert config["marks_noise"] == ["down_weighted"]
+
+
+def test_a_network_of_ones_own_is_recorded_by_its_layers(make_trainer, tmp_path):
+    """Functions of one name make two networks, and any seed of one of them has the same digest."""
+    digests = []
+    for seed, width in ((0, 4), (1, 4), (0, 8)):
+        trainer = make_trainer(
+            net=lambda n_classes, size, width=width: nn.Sequential(
+                nn.Conv2d(3, width, 3),
+                nn.AdaptiveAvgPool2d(1),
+                nn.Flatten(),
+                nn.Linear(width, n_classes),
+            ),
+            out=tmp_path / f"{width}_{seed}",
+            seed=seed,
+            changes={"epochs": 1},
+        )
+        trainer.fit()
+        config = read_config(trainer.folder)
+        assert config.net.endswith("<lambda>")
+        digests.append(config.architecture)
+
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_network_of_the_package_is_recorded_by_its_name(make_trainer, tmp_path):
+    """It has no digest of its layers."""
+    make_trainer(net="mlp1", changes={"epochs": 1}).fit()
+    config = read_config(tmp_path / "run")
+
+    assert (config.net, config.architecture) == ("mlp1", None)
+
+
+def test_a_run_with_a_partial_function_is_resumed(make_trainer, tmp_path):
+    """Its name is that of the function, not an address that is another in the next process."""
+
+    def make(n_classes, size, norm):
+        return make_trainer().net(n_classes, size, norm)
+
+    make_trainer(net=partial(make, norm=True), changes={"epochs": 1}).fit()
+    trainer = make_trainer(net=partial(make, norm=True), changes={"epochs": 1}, resume=True)
+    trainer.fit()
+
+    assert read_config(tmp_path / "run").net.endswith("<locals>.make")
+
+
+def test_a_run_of_an_older_version_is_resumed(make_trainer, tmp_path):
+    """It did not record the split, the layers of its network, or how its method marks noise."""
+    make_trainer(changes={"epochs": 1}).fit()
+    path = tmp_path / "run" / "config.json"
+    config = json.loads(path.read_text())
+    for key in ("split", "architecture", "marks_noise"):
+        del config[key]
+    path.write_text(json.dumps(config))
+    make_trainer(changes={"epochs": 1}, resume=True).fit()
+
+    assert read_config(tmp_path / "run").architecture is not None
 
 
 def test_a_build_that_changed_under_a_run_is_an_error(make_trainer, builds, tmp_path):

@@ -3,9 +3,11 @@
 h_0 = x,   h_i = block_i(h_i-1),   features = pool(h_last),   logits = W dropout(features) + b
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 
 class Network(nn.Module):
@@ -90,3 +92,16 @@ def require_image_size(
             f"and these are {image_size} x {image_size}: "
             f"give another --net, or size = {min_size} in the preset"
         )
+
+
+def architecture_digest(net: nn.Module) -> str:
+    """Return the sha256 of what a network consists of: its layers, and the shapes of its tensors.
+
+    Weights are no part of it, so every seed has the same digest.
+    """
+    lines = [f"{name} {type(layer).__name__}" for name, layer in net.named_modules()]
+    for tensors in (net.named_parameters(), net.named_buffers()):
+        for name, tensor in tensors:
+            shape = "lazy" if is_lazy(tensor) else tuple(tensor.shape)
+            lines.append(f"{name} {shape}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
