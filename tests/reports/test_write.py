@@ -111,6 +111,26 @@ def test_what_is_written(page):
     )
 
 
+def test_a_report_says_what_it_does_not_count_and_does_not_average(tmp_path, run_maker):
+    """A copy, a seed with two results: in the notes, on the page, in the tables and as a cell."""
+    run_maker(tmp_path / "runs" / "a", [50.0])
+    shutil.copytree(tmp_path / "runs" / "a", tmp_path / "runs" / "a_copy")
+    for name, accuracy in (("b", 60.0), ("c", 70.0)):
+        run_maker(tmp_path / "runs" / name, [accuracy], method="mixup")
+    notes = write_report(tmp_path / "runs", tmp_path / "out", files.default_root())
+    text = (tmp_path / "out" / "tables.md").read_text(encoding="utf-8")
+    html = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+
+    assert notes[0] == "a_copy: a copy of a, so it does not count"
+    assert "mixup: seed 0 has 2 runs with different numbers (b, c): not averaged" in notes[1]
+    assert "| mixup | not averaged |" in text
+    assert "| vanilla | 50.00 (1) |" in text
+    assert "**" not in text
+    for note in notes[:2]:
+        assert note in text
+        assert note in html
+
+
 def test_curves_go_over_what_the_study_says(tmp_path, run_maker, spec_maker):
     """Here the x axis is an option of the noise."""
     run_specs = []
