@@ -17,9 +17,12 @@ by loss is not known.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools.builds.ground_truth import Floats, Truth
@@ -54,11 +57,36 @@ def check_same_data(run: RunFolder, truth: Truth) -> None:
     Raises:
         ValueError: it does not
     """
-    if run.config.data["train"] != truth.digest:
+    if run.config.data.get("train") != truth.digest:
         raise ValueError(
             f"{run.name}: {truth.build} is not what it learned from any more: "
             "the truth is not joined"
         )
+
+
+def _read_records(path: Path, n_examples: int) -> pa.Table:
+    """Read the file of an epoch, and check that it tells of examples of the build.
+
+    Raises:
+        ValueError: it cannot be read, a column is missing, or a row is none of the build
+    """
+    try:
+        table = read_table(path)
+    except OSError as error:
+        raise ValueError(str(error)) from error
+    missing = sorted({"row", "loss", "weight"} - set(table.column_names))
+    if missing:
+        raise ValueError(f"{path}: no column {', '.join(missing)}: train the run again")
+    rows = table["row"]
+    if rows.null_count or not pa.types.is_integer(rows.type):
+        raise ValueError(f"{path}: a row is no whole number: train the run again")
+    limits = pc.min_max(rows).as_py()
+    if len(rows) and not 0 <= limits["min"] <= limits["max"] < n_examples:
+        raise ValueError(
+            f"{path}: rows {limits['min']} to {limits['max']}, and the build has {n_examples:,} "
+            "examples: train the run again"
+        )
+    return table
 
 
 def read_example_records(
@@ -69,7 +97,7 @@ def read_example_records(
     """Join what a run recorded in every epoch, or in the last one only, with the truth.
 
     Raises:
-        ValueError: the build is not the one that the run learned from
+        ValueError: the build is not the one that the run learned from, or a file cannot be read
     """
     is_noisy = truth.noisy
     paths = sorted((run.folder / "examples.parquet").glob("epoch-*.parquet"))
@@ -77,7 +105,7 @@ def read_example_records(
         paths = paths[-1:]
     for path in paths:
         check_same_data(run, truth)
-        table = read_table(path)
+        table = _read_records(path, len(is_noisy))
         columns = {"own": np.full(len(table), np.nan)}
         for name in ("loss", "weight", "own"):
             if name in table.column_names:

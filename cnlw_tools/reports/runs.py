@@ -11,6 +11,7 @@ of one config learned from different data.
 import json
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -38,6 +39,7 @@ from cnlw_tools.recipe.run_files import (
 from cnlw_tools.reports.trial_key import DIGITS, data_digest, name_datasets, run_digest, settings
 
 RUN_SIGNS = {CONFIG, METRICS, RESULT, CHECKPOINT, PREDICTIONS}  # a folder of one is one of a run
+NO_TEXT = ("Cc", "Cs")  # Unicode's categories of control characters, and of bytes not in UTF-8
 MetricValue = tuple[int, str, float]  # epoch, metric, value
 
 
@@ -154,6 +156,8 @@ def make_runs_table(run_folders: Sequence[RunFolder], labels: Mapping[str, str] 
 
 
 def _read_run_folder(folder: Path, name: str) -> RunFolder:
+    if any(unicodedata.category(letter) in NO_TEXT for letter in name):
+        raise ValueError(f"{name!a}: a name of odd characters: rename the folder")
     run = RunFolder(folder, name, read_config(folder), read_metrics(folder), read_result(folder))
     if run.result is not None:
         _check_result(folder, run.history, run.result)

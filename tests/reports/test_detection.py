@@ -214,3 +214,31 @@ def test_a_missing_build_is_a_problem_that_is_reported(tmp_path, run_maker, cont
     assert problems[0].startswith(
         "blue_40: no matrix, gallery or noise detection: builds/toy: no build here"
     )
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"row": [0, 10**9]}, "rows 0 to 1000000000, and the build has 180 examples"),
+        ({"row": [-1, 3]}, "rows -1 to 3, and"),
+        ({"row": [0.5, 1.0]}, "a row is no whole number"),
+        ({"row": [0, None]}, "a row is no whole number"),
+        ({"x": [0, 1]}, "no column row"),
+        (None, "a folder, not a file"),
+    ],
+)
+def test_records_of_no_example_are_a_problem_and_do_not_end_the_report(
+    runs_folder, context_maker, columns, reason
+):
+    """The file is named."""
+    path = runs_folder / "a" / "examples.parquet" / "epoch-0001.parquet"
+    path.unlink()
+    if columns:
+        ones = np.ones(2, np.float32)
+        pq.write_table(pa.table({**columns, "loss": ones, "weight": ones}), path)
+    else:
+        path.mkdir()
+    context, _ = report_context(runs_folder, context_maker)
+    (problem,) = make_diagnostics(context).problems
+
+    assert problem.startswith(f"{path}: {reason}")

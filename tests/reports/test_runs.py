@@ -179,6 +179,20 @@ def test_odd_folders_are_passed_over_with_a_line_each(tmp_path):
         assert "\n" not in problem
 
 
+def test_a_folder_whose_name_no_page_can_hold_is_passed_over(tmp_path):
+    """Its bytes are no UTF-8, or break a line."""
+    write_run(tmp_path / "a", [70.0])
+    for name in ("b\udcff", "c\nd"):
+        write_run(tmp_path / name, [70.0])
+    problems = []
+
+    assert len(runs.read_run_folders(tmp_path, problems.append)) == 1
+    assert problems == [
+        f"passed over: {name}: a name of odd characters: rename the folder"
+        for name in ("'b\\udcff'", "'c\\nd'")
+    ]
+
+
 def test_a_folder_that_cannot_be_listed_is_passed_over(tmp_path, monkeypatch):
     """The line names it."""
     write_run(tmp_path / "a", [70.0])
