@@ -55,8 +55,8 @@ TRAIN = (
     "--device cpu --decode-threads 1"
 )
 FETCH = (
-    "fetch --dataset tiny --root root --allow-private --no-robots --requests 8 --per-host 8"
-    " --workers"
+    "fetch --dataset tiny --root root --allow-private --no-robots --requests 8 --per-host 8 "
+    "--patience 2 --workers"
 )
 PREDICT = (
     "predict-labels --data probe --config blue_00_probe2 --batch-size 6 --out predicted.parquet "

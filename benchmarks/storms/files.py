@@ -117,7 +117,7 @@ READINGS = (
     Reading("config.json", "old_runs/*/*/config.json", REPORT),
     Reading("result.json", "old_runs/*/*/result.json", REPORT),
     Reading("metrics.jsonl", "old_runs/*/*/metrics.jsonl", REPORT),
-    Reading("examples.parquet", "old_runs/*/*/*.parquet", REPORT),
+    Reading("examples.parquet", "old_runs/*/*/*.parquet/*", REPORT),
 )
 
 
@@ -137,7 +137,7 @@ class Storm:
         reading = draw.choice(READINGS)
         peak = self._undisturbed_peak(reading)
         folder = self.world.copy("trial")
-        path = draw.choice(sorted(folder.glob(reading.path)))
+        path = draw.choice(sorted(p for p in folder.glob(reading.path) if p.is_file()))
         original = path.read_bytes()
         name, content = mutate(original, draw)
         path.write_bytes(content)

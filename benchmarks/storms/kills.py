@@ -49,8 +49,8 @@ def kill_once(command: Command, folder: Path, delay: float, number: int) -> list
 
 def next_line(command: Command, folder: Path) -> str:
     """Return how the command is called: as at first, or as one that goes on."""
-    has_checkpoint = (folder / "run" / "checkpoint.pt").exists()
-    return command.resume_line if command.resume_line and has_checkpoint else command.line
+    is_begun = any((folder / "run").glob("*"))
+    return command.again if command.again and is_begun else command.line
 
 
 def finish(command: Command, folder: Path, reference: Reference) -> list[str]:
