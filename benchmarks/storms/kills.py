@@ -50,7 +50,7 @@ def kill_once(command: Command, folder: Path, delay: float, number: int) -> list
 def next_line(command: Command, folder: Path) -> str:
     """Return how the command is called: as at first, or as one that goes on."""
     is_begun = any((folder / "run").glob("*"))
-    return command.again if command.again and is_begun else command.line
+    return command.resume_line if command.resume_line and is_begun else command.line
 
 
 def finish(command: Command, folder: Path, reference: Reference) -> list[str]:
