@@ -51,8 +51,13 @@ def plot_outlier_recall(context: ReportContext) -> Figure:
     """Draw precision over recall, a line a method, a panel a config."""
     curves_by_config: dict[str, dict[str, PrecisionRecall]] = {}
     rows = []
+    problems = []
     for trial in context.trials:
-        curve = read_precision_recall(context.finished_runs(trial)[0])
+        try:
+            curve = read_precision_recall(context.finished_runs(trial)[0])
+        except (ValueError, OSError) as error:
+            problems.append(str(error))
+            continue
         if curve is None:
             continue
         title = f"{trial.dataset}, {trial.config}"
@@ -71,6 +76,7 @@ def plot_outlier_recall(context: ReportContext) -> Figure:
             "precision, %",
             plots,
         ),
+        problems=problems,
     )
     if rows:
         figure.tables = [

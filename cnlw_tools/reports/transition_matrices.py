@@ -108,7 +108,7 @@ def mean_estimate(context: ReportContext, trial: Trial) -> MatrixEstimate | None
         None if no run stored matrices, or the build of all that did is missing
 
     Raises:
-        ValueError: the build is not the one that a run learned from
+        ValueError: the build is not the one that a run learned from, or a matrix has another size
     """
     truth = None
     t_by_run, mt_by_run = [], []
@@ -120,6 +120,12 @@ def mean_estimate(context: ReportContext, trial: Trial) -> MatrixEstimate | None
         truth = run_truth
         check_same_data(run, truth)
         m = read_matrices(run, "confusion")
+        size = truth.matrix.shape
+        if t.shape[1:] != size or m.shape[1:] != size:
+            raise ValueError(
+                f"{run.folder}: matrices of {t.shape[1:]} and {m.shape[1:]}, where the build has "
+                f"{size}: train the run again"
+            )
         n_epochs = min(len(t), len(m))
         t_by_run.append(t[:n_epochs])
         mt_by_run.append(m[:n_epochs] @ t[:n_epochs])

@@ -56,3 +56,14 @@ def test_a_run_has_a_curve_where_there_is_a_class_of_outliers(tmp_path, run_make
     assert plot_outlier_recall(context_maker(tmp_path)).tables[0].rows == [
         ["toy", "blue_40", "vanilla", "2", "1", f"{100 * average_precision:.2f}"]
     ]
+
+
+def test_predictions_that_cannot_be_read_are_a_problem(tmp_path, run_maker, context_maker):
+    """The figure names the file and is drawn without them."""
+    folder = run_maker(tmp_path / "a", [50.0])
+    (folder / "predictions.parquet").write_bytes(b"torn")
+    figure = plot_outlier_recall(context_maker(tmp_path))
+
+    assert len(figure.problems) == 1
+    assert "predictions.parquet: cannot be read as Parquet" in figure.problems[0]
+    assert figure.is_empty

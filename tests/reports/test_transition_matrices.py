@@ -68,3 +68,16 @@ def test_without_its_build_no_matrix_is_drawn(context):
         MatrixTruth.digest = "0" * 64
     context.truths.clear()
     assert plot_transition_matrices(context).is_empty
+
+
+def test_matrices_of_another_size_are_a_problem(context):
+    """The run is named, and nothing is drawn of its method."""
+    folder = next(run.folder for run in context.runs.values() if run.config.seed == 1)
+    for path in (folder / "transition").iterdir():
+        np.save(path, np.eye(3))
+    figure = plot_transition_matrices(context)
+
+    assert figure.problems == [
+        f"{folder}: matrices of (3, 3) and (2, 2), where the build has (2, 2): train the run again"
+    ]
+    assert figure.is_empty
