@@ -156,11 +156,9 @@ def _print_outcome(outcome: "Outcome", count: str) -> None:
 
 def _describe_outcome(outcome: "Outcome") -> str:
     """Return the state and the name of a run, and its results or the reason why it has none."""
-    from cnlw_tools.study.spec import METRICS
+    from cnlw_tools.recipe.run_files import format_result
 
-    results = ""
-    if outcome.result:
-        results = "  ".join(f"{metric} {outcome.result[metric]:.2f} %" for metric in METRICS)
+    results = format_result(outcome.result) if outcome.result else ""
     return f"{outcome.state:8} {outcome.run.name}   {results or outcome.reason}"
 
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 BUILDS = Path("builds")
 USUAL_CONFIG = "red_40"  # what is trained on where no config is named
-METRICS = ("last", "best", "mean10")
 
 
 @click.command(short_help="Train a method on a build.")
@@ -92,6 +91,7 @@ def train(
     `torchrun --nproc-per-node N -m cnlw_tools train ...` trains on N devices together.
     """
     from cnlw_tools.executor.progress import ProgressBars
+    from cnlw_tools.recipe.run_files import format_result
     from cnlw_tools.recipe.toml import parse_option
     from cnlw_tools.trainer import Trainer
 
@@ -104,8 +104,7 @@ def train(
     with exit_when_stopped(), ProgressBars() as bars:
         result = trainer.fit(bars, lambda metrics: _print_epoch(bars, metrics))
     if _is_first_rank():
-        accuracies = "  ".join(f"{metric} {result[metric]:.2f} %" for metric in METRICS)
-        click.echo(f"top-1 on validation: {accuracies}   {trainer.folder}")
+        click.echo(f"top-1 on validation: {format_result(result)}   {trainer.folder}")
 
 
 @contextmanager

@@ -99,6 +99,13 @@ def find_run_files(folder: Path) -> list[Path]:
     return paths
 
 
+def format_result(result: Mapping[str, Any]) -> str:
+    """Return the numbers of result.json in a line, with the epochs that the mean is over."""
+    n_epochs = min(result["epochs"], TAIL)
+    mean = f"mean of the last {n_epochs}: {result['mean10']:.2f} %"
+    return f"last {result['last']:.2f} %  best {result['best']:.2f} %  {mean}"
+
+
 def read_config(folder: Path) -> RunConfig:
     """Read what was asked of a run.
 

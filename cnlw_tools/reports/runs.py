@@ -68,6 +68,11 @@ class RunFolder:
         """The folder of the build that it learned from."""
         return Path(self.config.build)
 
+    @property
+    def depth(self) -> int:
+        """The number of folders that it lies in, below that of all runs."""
+        return self.name.count("/")
+
 
 def read_run_folders(
     folder: Path,
@@ -107,7 +112,8 @@ def drop_copies(
 ) -> tuple[list[RunFolder], list[str]]:
     """Return each run once, and a sentence about every copy.
 
-    A copy was asked for the same, with the same seed, and measured the same in every epoch.
+    A copy was asked for the same, with the same seed, and measured the same in every epoch. The
+    original is the run of a study, or else the one in the fewest folders.
 
     Args:
         run_folders: in the order of their names
@@ -116,7 +122,7 @@ def drop_copies(
     originals: dict[str, str] = {}
     sentences = []
     copies = set()
-    for run in sorted(run_folders, key=lambda run: run.name not in study_runs):
+    for run in sorted(run_folders, key=lambda run: (run.name not in study_runs, run.depth)):
         digest = run_digest(run.config, run.history, run.result and asdict(run.result))
         original = originals.setdefault(f"{run.dataset} {digest}", run.name)
         if original != run.name and run.name not in study_runs:

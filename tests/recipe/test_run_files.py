@@ -12,6 +12,7 @@ from cnlw_tools.recipe.run_files import (
     RunConfig,
     RunResult,
     Summary,
+    format_result,
     read_config,
     read_metrics,
     read_result,
@@ -137,3 +138,12 @@ def test_any_node(tmp_path, fuzz, name, whole, read):
         read(tmp_path)
 
     fuzz(json.loads(json.dumps(whole)), once, f"{path}: ")
+
+
+@pytest.mark.parametrize(("n_epochs", "n_averaged"), [(1, 1), (3, 3), (10, 10), (30, 10)])
+def test_a_result_in_a_line_names_the_epochs_of_its_mean(n_epochs, n_averaged):
+    """There are ten at most."""
+    result = {"epochs": n_epochs, "last": 50.0, "best": 60.5, "mean10": 55.0}
+    mean = f"mean of the last {n_averaged}: 55.00 %"
+
+    assert format_result(result) == f"last 50.00 %  best 60.50 %  {mean}"

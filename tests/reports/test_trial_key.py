@@ -121,12 +121,12 @@ def test_a_holdout_is_no_other_data(tmp_path, run_maker):
 def test_copies_of_a_folder_count_once(tmp_path, run_maker):
     """Five seeds and their backup are five seeds, and each copy is named."""
     for seed in range(5):
-        run_maker(tmp_path / "runs" / f"s{seed}", [40.0 + seed], seed=seed)
-    shutil.copytree(tmp_path / "runs", tmp_path / "backup")
+        run_maker(tmp_path / "s" / f"s{seed}", [40.0 + seed], seed=seed)
+    shutil.copytree(tmp_path / "s", tmp_path / "a" / "backup")
     ((trial,), sentences) = read_trials(tmp_path)
 
     assert trial.results["last"][::2] == (42, 5)
-    assert sentences[0] == "runs/s0: a copy of backup/s0, so it does not count"
+    assert sentences[0] == "a/backup/s0: a copy of s/s0, so it does not count"
     assert len(sentences) == 5
 
 
