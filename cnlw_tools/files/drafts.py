@@ -23,6 +23,7 @@ from stat import S_ISDIR, S_ISREG
 from zlib import crc32
 
 from cnlw_tools.files.locks import try_lock
+from cnlw_tools.files.untrusted import describe_error
 
 TEMPORARY_PREFIX = ".aside-"  # the name of a file starts with it until the file is complete
 HOST = f"{crc32(os.uname().nodename.encode()):08x}"
@@ -55,7 +56,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
             _write_to_disk(draft)
             draft.replace(path)
     except OSError as error:
-        reason = str(error).splitlines()[0]
+        reason = describe_error(error)
         raise OSError(
             f"{path}: cannot be written ({reason}): make room or give another place"
         ) from error

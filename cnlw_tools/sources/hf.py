@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cnlw_tools.files.texts import parse_json
+from cnlw_tools.files.untrusted import describe_error
 from cnlw_tools.images.pixels import Picture
 from cnlw_tools.recipe.inputs import SourceOptions
 from cnlw_tools.sources.base import LocalSource, make_manifest
@@ -283,7 +284,7 @@ def download_from_hub(name: str, revision: str = "") -> Path:
             allow_patterns=HUB_FILES,
         )
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = describe_error(error)
         at = f" at {revision}" if revision else ""
         raise FileNotFoundError(
             f"{name}: there is no such folder, and it cannot be downloaded from the Hub{at} "

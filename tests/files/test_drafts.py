@@ -173,3 +173,10 @@ def test_a_disk_without_locks(tmp_path, monkeypatch):
     write(tmp_path / "y")
 
     assert [draft.name, "y"] == names(tmp_path)
+
+
+def test_an_error_without_a_text_is_named_by_its_kind(tmp_path):
+    """Some libraries raise an OSError that says nothing."""
+    with pytest.raises(OSError, match=r"a\.txt: cannot be written \(OSError\)"):  # noqa: SIM117
+        with files.atomic_write(tmp_path / "a.txt"):
+            raise OSError
