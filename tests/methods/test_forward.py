@@ -30,6 +30,13 @@ def test_oracle(on_logits):
     )
 
 
+def test_the_matrix_of_the_report_has_true_classes_in_rows(on_logits):
+    """It is T, the transpose of the stated Q, whichever of the two the loss uses."""
+    for name in ("forward", "backward", "noise_layer"):
+        matrix = on_logits(name, q=THETA.T.tolist()).epoch_artifacts()["transition"]
+        torch.testing.assert_close(matrix.float(), THETA)
+
+
 def test_it_is_the_noise_layer_of_the_same_q(on_logits, f3):
     """For symmetric noise of 20 % the loss equals that of the noise layer with the same Q."""
     losses = [

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from fractions import Fraction
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from cnlw_tools.noise.base import (
     exact_rate,
     group_by_class,
     n_noisy,
+    noisy_per_class,
+    prefix_per_class,
     rank_in_class,
 )
 
@@ -109,6 +112,27 @@ def test_exact_rate():
     """The exact rate is that of whole images, and zero where there are none."""
     assert exact_rate(np.array([1, 2, 4]), 40) == 3 / 7
     assert exact_rate(np.zeros(3, np.int64), 40) == 0
+
+
+@pytest.mark.parametrize("counts", [(1, 1, 1), (3, 3, 3), (1, 3, 9, 0), (2, 5, 4)])
+def test_classes_share_the_last_places_evenly(counts):
+    """The counts of a prefix are the means over all orders in which keys may settle ties."""
+    orders = list(permutations(range(len(counts))))
+    for k in range(sum(counts) + 1):
+        mean = np.zeros(len(counts))
+        for order in orders:
+            places = []
+            for c, n in enumerate(counts):
+                places += [(Fraction(2 * i + 1, 2 * n), order[c], c) for i in range(n)]
+            for _, _, c in sorted(places)[:k]:
+                mean[c] += 1 / len(orders)
+        assert prefix_per_class(np.array(counts), k).tolist() == pytest.approx(mean.tolist())
+
+
+def test_the_noisy_images_of_classes_are_a_prefix():
+    """Of 3 + 3 images 40 % are two, the first of each class; 50 % leave one more to be shared."""
+    assert noisy_per_class(np.array([3, 3]), 40).tolist() == [1, 1]
+    assert noisy_per_class(np.array([3, 3]), 50).tolist() == [1.5, 1.5]
 
 
 def test_too_few():

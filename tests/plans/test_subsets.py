@@ -61,6 +61,16 @@ def split(table, name):
     return table.filter(pc.equal(table["split"], name))
 
 
+def test_per_class_is_how_many_images_each_class_keeps():
+    """All of them if there are fewer; a larger number contains the images of a smaller one."""
+    data = made(counts=(50, 40, 6, 7))
+    chosen = choose_subsets(recipe(per_class=7), data).noisy["train"]
+    larger = choose_subsets(recipe(per_class=8), data).noisy["train"]
+
+    assert [chosen["label"].to_pylist().count(c) for c in range(4)] == [7, 7, 6, 7]
+    assert ids(chosen) < ids(larger)
+
+
 def slots(table):
     return set(pc.coalesce(table["replaces"], table["image_id"]).to_pylist())
 

@@ -158,6 +158,13 @@ def test_equal_losses_at_the_threshold_count_by_their_share():
     assert detect([3.0, 1.0, 1.0, 0.0], np.ones(4), [1, 1, 0, 0]).loss_precision == 0.75
 
 
+def test_where_all_are_noisy_all_losses_are_hits():
+    """As many are marked as are noisy, and these are all."""
+    loss, weight = np.array([2.0, 1.0]), np.array([1.0, 0.0])
+
+    assert measure_detection(loss, weight, np.ones(2, bool)) == (1.0, 0.5, 1.0, 2)
+
+
 def test_equal_weights_mark_nothing():
     """Precision and recall are undefined, as by loss for a set without noise."""
     result = detect([1.0, 0.0], np.ones(2), [True, False])
