@@ -91,3 +91,17 @@ def test_predictions_are_the_softmax_of_every_image(make_trainer):
         100 * (columns["prediction"] == columns["label"]).mean() == accuracy(loop.method, loader)[0]
     )
     assert "p_outlier" not in columns
+
+
+def test_a_row_of_confusion_is_the_mean_prediction_for_a_label(make_trainer):
+    """Rows are labels, columns predictions; counted image by image."""
+    loop = make_trainer()._build_loop(torch.device("cpu"), lambda *_: None)
+    loader = loop.loaders["validation"]
+    (batch,) = loader.batches([torch.arange(40)], ("plain",), 0)
+    with torch.no_grad():
+        p = loop.method.eval().predict(batch.x).softmax(1)
+    expected = torch.zeros(10, 10)
+    for label, row in zip(batch.y.tolist(), p, strict=True):
+        expected[label] += row / batch.y.tolist().count(label)
+
+    torch.testing.assert_close(confusion_matrix(loop.method, loader), expected)
