@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from cnlw_tools import files
 from cnlw_tools.builds.build import build
 from cnlw_tools.card import metadata
-from cnlw_tools.checks import collect_evidence
+from cnlw_tools.checks import collect_evidence, rows
 from cnlw_tools.noise import NOISE
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import parse_recipe
@@ -179,3 +180,15 @@ def test_another_way_is_found(root: Path, tmp_path: Path) -> None:
     assert {"matrix", "rows", "plans"} <= {
         line.split(":")[0] for line in errors(tmp_path / "build")
     }
+
+
+def test_a_label_is_one_of_the_class_list():
+    """Of three classes 0 and 2 are labels, and -1 and 3 are none, in either column."""
+    shard = SimpleNamespace(rows=pa.table({"label": [0, 2, 3], "clean_label": [0, None, -1]}))
+    classes = SimpleNamespace(classes=("a", "b", "c"))
+    evidence = SimpleNamespace(require_dataset=lambda: classes, shards={"x.parquet": shard})
+
+    assert [(f.message, f.count) for f in rows.labels(evidence)] == [
+        ("label outside of 0 to 2", 1),
+        ("clean_label outside of 0 to 2", 1),
+    ]
