@@ -160,9 +160,7 @@ def test_equal_losses_at_the_threshold_count_by_their_share():
 
 def test_where_all_are_noisy_all_losses_are_hits():
     """As many are marked as are noisy, and these are all."""
-    loss, weight = np.array([2.0, 1.0]), np.array([1.0, 0.0])
-
-    assert measure_detection(loss, weight, np.ones(2, bool)) == (1.0, 0.5, 1.0, 2)
+    assert detect([2.0, 1.0], [1.0, 0.0], [True, True]) == (1.0, 0.5, 1.0, 2)
 
 
 def test_equal_weights_mark_nothing():
