@@ -12,6 +12,7 @@ from multiprocessing.connection import wait as wait_for
 from typing import TypeVar
 
 from cnlw_tools.executor.futures import SERIAL, Executor, map_futures
+from cnlw_tools.files.machine_faults import start_thread
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -98,4 +99,4 @@ def _end_with_parent() -> None:
             wait_for([parent.sentinel])
             os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+    start_thread(threading.Thread(target=watch, daemon=True))

@@ -24,7 +24,7 @@ from cnlw_tools.fetch.options import FetchOptions
 from cnlw_tools.fetch.resources import FetchMemory, return_freed_memory
 from cnlw_tools.fetch.schedule import FetchJob
 from cnlw_tools.fetch.worker import Report, Worker, WorkerMessage, WorkerNumber
-from cnlw_tools.files.machine_faults import ALLOW_THREADS, MachineFault, start_thread
+from cnlw_tools.files.machine_faults import MachineFault, start_thread
 from cnlw_tools.store.store import Ledger
 
 PROCESSES = get_context("spawn")  # starts them
@@ -187,10 +187,7 @@ def _serve(
     number: WorkerNumber,
     memory: FetchMemory,
 ) -> None:
-    try:
-        local.follow_parent()
-    except RuntimeError as error:
-        raise MachineFault(f"{error}: {ALLOW_THREADS}") from error
+    local.follow_parent()
     warnings.simplefilter("ignore")  # as in `run.fetch`
     gc.freeze()  # as in `cli.fetch`, and so is the next line
     return_freed_memory()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import torch
 
+from cnlw_tools.files.machine_faults import NO_TENSOR
 from cnlw_tools.methods import Batch
 from cnlw_tools.methods.components import distributed
 
@@ -13,7 +14,7 @@ TrainStep = Callable[[Batch], None]
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Return whether torch ran out of memory, of a GPU or of the host."""
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+    return isinstance(error, torch.OutOfMemoryError) or NO_TENSOR in str(error)
 
 
 def step_fits(step: TrainStep, batch: Batch) -> bool:

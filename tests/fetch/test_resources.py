@@ -197,10 +197,11 @@ def test_a_process_without_threads_ends_in_one_line(monkeypatch, tmp_path):
         def send(self, messages):
             sent.extend(messages)
 
-    def fail():
+    def fail(thread):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(local, "follow_parent", fail)
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    monkeypatch.setattr(local.signal, "signal", lambda *_: None)  # Ctrl-C still ends the tests
 
     remote_worker._run_worker(Pipe(), tmp_path, FetchOptions(), 1, None, None)
 
