@@ -402,7 +402,7 @@ def train(
     config: str,
     method: "str | type[Method]" = "vanilla",
     *,
-    net: str | Callable[[int, int], Any] | None = None,
+    net: str | Callable[[int, tuple[int, int]], Any] | None = None,
     preset: "str | Preset | None" = None,
     progress: bool = True,
     **choices: Any,
@@ -413,8 +413,8 @@ def train(
         build: the build, or its folder
         config: name of the config, such as red_40
         method: name of a method, or a class of your own
-        net: name of a network, or a function that makes one from the number of classes and the
-            side of the images. Default: the preset's network
+        net: name of a network, or a function that makes one from the number of classes and
+            (height, width) of the images. Default: the preset's network
         preset: how to train: a preset, its name or its file. Default: the preset of the dataset
         progress: show progress bars
         **choices: other arguments of `Trainer`: options, changes, quick, seed, device, out,

@@ -48,6 +48,7 @@ USUAL_CONFIG = "red_40"  # what is trained on where no config is named
 @preset_option("epochs")
 @preset_option("batch_size")
 @preset_option("lr")
+@preset_option("size")
 @SEED
 @DEVICE
 @click.option(
@@ -96,7 +97,7 @@ def train(
     from cnlw_tools.trainer import Trainer
 
     flags["root"] = find_root(flags["root"])
-    changes = {key: flags.pop(key) for key in ("epochs", "batch_size", "lr")}
+    changes = {key: flags.pop(key) for key in ("epochs", "batch_size", "lr", "size")}
     options = dict(map(parse_option, flags.pop("options")))
     folder = build or _find_build(flags["root"])
     config = _find_config(folder, config, noise, level)

@@ -91,6 +91,8 @@ class Preset:
         None,
         help="Side of the images in pixels.",
         check=between(1, 2048, "pixels, from 1 to 2048"),
+        option="--size",
+        metavar="N",
         default_text="as stored",
     )
     resize: str = key(

@@ -7,9 +7,10 @@ host depends on a value, so the device never waits. How an image is changed depe
 alone, neither on its batch nor on the order, the device or the number of machines.
 
     flip             mirror left to right, with probability 1/2
-    crop:P           P black pixels on each side, by default an eighth of it, and a random window
-                     of the old size
-    cutout:S         a grey square of side S, by default half an image, its centre anywhere
+    crop:P           P black pixels on each side, by default an eighth of the height above and
+                     below and of the width left and right, and a random window of the old size
+    cutout:S         a grey square of side S, by default half of the shorter side, its centre
+                     anywhere
     resized_crop     a window of 8 % to 100 % of the area, 3:4 to 4:3, enlarged to the old size
     jitter           brightness + 32/255 at most, contrast and saturation x 0.5 to 1.5,
                      hue + 0.2 of the circle at most
@@ -65,13 +66,13 @@ def crop(x: Tensor, draw: Draw, padding: int | None = None) -> Tensor:
     A row of a window is W neighbours in the padded batch, laid end to end.
     """
     batch, channels, height, width = x.shape
-    p = height // 8 if padding is None else padding
-    padded = pad(x, [p, p, p, p]).contiguous()
-    padded_height = height + 2 * p
-    padded_width = width + 2 * p
-    n_places = 2 * p + 1
-    top = _uniform_integers(n_places, draw(0))
-    left = _uniform_integers(n_places, draw(1))
+    vertical = height // 8 if padding is None else padding
+    horizontal = width // 8 if padding is None else padding
+    padded = pad(x, [horizontal, horizontal, vertical, vertical]).contiguous()
+    padded_height = height + 2 * vertical
+    padded_width = width + 2 * horizontal
+    top = _uniform_integers(2 * vertical + 1, draw(0))
+    left = _uniform_integers(2 * horizontal + 1, draw(1))
     window_row = torch.arange(height, device=x.device)
     row = top[:, None] + window_row  # (B, H)
     plane = torch.arange(batch * channels, device=x.device)
@@ -90,7 +91,7 @@ def cutout(x: Tensor, draw: Draw, side: int | None = None) -> Tensor:
     """
     height, width = x.shape[2:]
     if side is None:
-        side = height // 2
+        side = min(height, width) // 2
     half = side // 2
     row = _uniform_integers(height, draw(0))
     column = _uniform_integers(width, draw(1))

@@ -9,6 +9,7 @@ was asked for.
 """
 
 import os
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,7 +32,7 @@ from cnlw_tools.files.untrusted import translate_errors
 from cnlw_tools.images import pixels
 from cnlw_tools.registry import pick
 
-SIZE_REMEDY = "write size = 32, say, into a preset, or build with --size 32"
+SIZE_REMEDY = "give --size 32, say, which brings all to one size, or build with --size 32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,12 @@ class Split:
     def image_shape(self) -> tuple[int, ...]:
         """Channels, height, width."""
         return self.arrays[0].shape[1:]
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        _, height, width = self.image_shape
+        return height, width
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -118,7 +125,22 @@ def load_splits(
     splits = {}
     for split, split_paths in shards.items():
         splits[split] = _open_split(split, split_paths, arrays)
+    _check_one_size(splits)
     return splits
+
+
+def _describe_sizes(shapes: Collection[tuple[int, ...]]) -> str:
+    """Return how many sizes images have, and two of them, from (height, width) of each."""
+    texts = [f"{width} x {height}" for height, width in sorted(shapes)]
+    return f"images of {len(texts)} sizes (width x height), such as {texts[0]} and {texts[-1]}"
+
+
+def _check_one_size(splits: Mapping[str, Split]) -> None:
+    """Raise if the images of two splits differ in size: a network is made for one."""
+    shapes = {split.image_size for split in splits.values()}
+    if len(shapes) > 1:
+        names = ", ".join(splits)
+        raise ValueError(f"splits {names}: {_describe_sizes(shapes)}: {SIZE_REMEDY}")
 
 
 def split_holdout(split: Split, fraction: float) -> dict[str, Split]:
@@ -213,11 +235,9 @@ def decode_shard(path: Path, cache: Path, size: ImageSize) -> Path:
     for i, data in enumerate(_read_column(path, "image.bytes")):
         keys.append(_content_key(data))
         images.append(_decode_image(data, size, f"{path}: row {i}"))
-    shapes = sorted({image.shape[1:] for image in images})
+    shapes = {image.shape[1:] for image in images}
     if len(shapes) > 1:
-        raise ValueError(
-            f"{path}: images of {len(shapes)} sizes, {shapes[0]} and {shapes[1]}: {SIZE_REMEDY}"
-        )
+        raise ValueError(f"{path}: {_describe_sizes(shapes)}: {SIZE_REMEDY}")
     _write_array(_keys_path(array_path), np.array(keys, np.uint64))
     _write_array(array_path, np.stack(images))
     return array_path
@@ -247,9 +267,9 @@ def _open_split(
         arrays.append(_open_array(array_path))
         shard_keys.append(_open_array(_keys_path(array_path)))
         shard_labels.append(_read_labels(path))
-    sizes = sorted({array.shape[2:] for array in arrays})
-    if len(sizes) != 1:
-        raise ValueError(f"split {name}: its images have the sizes {sizes}: {SIZE_REMEDY}")
+    shapes = {array.shape[2:] for array in arrays}
+    if len(shapes) > 1:
+        raise ValueError(f"split {name}: {_describe_sizes(shapes)}: {SIZE_REMEDY}")
     keys = np.concatenate(shard_keys)
     labels = np.concatenate(shard_labels)
     rows = np.lexsort((labels, keys))

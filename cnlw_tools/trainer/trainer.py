@@ -35,7 +35,12 @@ from cnlw_tools.trainer.batches import (
     imagenet_normaliser,
 )
 from cnlw_tools.trainer.loop import TrainingLoop
-from cnlw_tools.trainer.nets.network import architecture_digest
+from cnlw_tools.trainer.nets.network import (
+    HeightWidth,
+    MakeNetwork,
+    architecture_digest,
+    build_own_network,
+)
 from cnlw_tools.trainer.nets.weights import weights_file
 from cnlw_tools.trainer.run import Metrics, RunWriter
 from cnlw_tools.trainer.schedule import parse_schedule
@@ -44,8 +49,6 @@ from cnlw_tools.trainer.schedule import parse_schedule
 TRAINER_OPTIONS = ("noise_rate", "holdout")
 # Share of the training set that is kept for methods that select by a holdout.
 DEFAULT_HOLDOUT = 0.1
-
-MakeNetwork = Callable[[int, int], nn.Module]  # number of classes, image side -> a new network
 
 
 @dataclass
@@ -229,7 +232,7 @@ class Trainer:
         train = loaders["train"].split
         n_classes = len(train.class_names)
         task = Task(
-            make_net=self._network_maker(preset, n_classes, train.image_shape[-1]),
+            make_net=self._network_maker(preset, n_classes, train.image_size),
             n_examples=len(train),
             n_classes=n_classes,
             epochs=preset.epochs,
@@ -248,11 +251,11 @@ class Trainer:
         self,
         preset: Preset,
         n_classes: int,
-        image_size: int,
+        image_size: HeightWidth,
     ) -> Callable[[], nn.Module]:
         """Return a function that makes a network."""
         if callable(self.net):
-            return partial(self.net, n_classes, image_size)
+            return partial(build_own_network, self.net, n_classes, image_size)
         return partial(
             nets.build_network,
             preset.net,

@@ -20,7 +20,7 @@ torch.set_num_threads(1)  # tensors this small are not worth a second thread
 class Small(nn.Module):
     """A convolution, its mean, a linear head: no more than methods and trainer need."""
 
-    def __init__(self, classes: int, size: int, norm: bool = False) -> None:
+    def __init__(self, classes: int, size: tuple[int, int], norm: bool = False) -> None:
         super().__init__()
         layers = [nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8) if norm else nn.Identity(), nn.ReLU()]
         self.body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten())
@@ -37,7 +37,7 @@ class Small(nn.Module):
         return self.head(self.dropout(self.features(x)))
 
 
-def normed(classes: int, size: int) -> Small:
+def normed(classes: int, size: tuple[int, int]) -> Small:
     """Return the network with batch normalisation."""
     return Small(classes, size, norm=True)
 
@@ -90,6 +90,6 @@ def make_trainer(builds, tmp_path) -> Callable[..., Trainer]:
 
 
 @pytest.fixture
-def with_norm() -> Callable[[int, int], nn.Module]:
+def with_norm() -> Callable[[int, tuple[int, int]], nn.Module]:
     """A function that makes networks with batch normalisation."""
     return normed

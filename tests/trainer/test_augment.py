@@ -35,11 +35,17 @@ class NeverWaits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+def sides(size):
+    """Height and width; a number means a square."""
+    return size if isinstance(size, tuple) else (size, size)
+
+
 def images(n, size, seed=0):
     """Bytes of every level, half of them noise and half of them slopes."""
+    height, width = sides(size)
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.randint(0, 256, (n, 3, size, size), generator=generator)
-    slope = torch.linspace(0, 255, size) * torch.rand(n, 3, size, 1, generator=generator)
+    noise = torch.randint(0, 256, (n, 3, height, width), generator=generator)
+    slope = torch.linspace(0, 255, width) * torch.rand(n, 3, height, 1, generator=generator)
     return torch.where(torch.arange(n)[:, None, None, None] % 2 == 0, noise, slope.long()).byte()
 
 
@@ -52,7 +58,7 @@ def numbers(key, stream=0):
     return lambda i: uniform(key[None], stream, i).item()
 
 
-@pytest.mark.parametrize("size", [8, 15, 32])
+@pytest.mark.parametrize("size", [8, 15, 32, (11, 24), (24, 11)])
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_floats_come_out(entry, size):
     """Images of any type become float32 in [0, 1] of the same shape; the input is not changed."""
@@ -74,7 +80,7 @@ def test_bytes_are_floats(entry):
     assert torch.equal(compose([entry])(x, keys(20)), compose([entry])(x / 255, keys(20)))
 
 
-@pytest.mark.parametrize("size", [8, 15, 32])
+@pytest.mark.parametrize("size", [8, 15, 32, (11, 24), (24, 11)])
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_the_batch_does_not_matter(entry, size):
     """An image becomes the same alone, in another order and in a batch, to the bit."""
@@ -176,18 +182,22 @@ def test_flipped_twice():
     assert 440 < (once != x).flatten(1).any(1).sum() < 560
 
 
-@pytest.mark.parametrize(("size", "padding"), [(8, 1), (15, 4), (16, 16), (9, None), (32, None)])
+@pytest.mark.parametrize(
+    ("size", "padding"),
+    [(8, 1), (15, 4), (16, 16), (9, None), (32, None), ((9, 20), 3), ((33, 8), None)],
+)
 def test_crop(size, padding):
     """A window of the padded image begins in one of 2 P + 1 rows and columns; P is an eighth."""
-    x, key, p = images(30, size), keys(30), size // 8 if padding is None else padding
+    x, key, (height, width) = images(30, size), keys(30), sides(size)
+    p, q = (side // 8 if padding is None else padding for side in (height, width))
     for image, k, actual in zip(
         x, key, augment.crop(x, partial(uniform, key, 0), padding), strict=True
     ):
-        padded = torch.zeros(3, size + 2 * p, size + 2 * p, dtype=torch.uint8)
-        padded[:, p : p + size, p : p + size] = image
-        top, left = int(numbers(k)(0) * (2 * p + 1)), int(numbers(k)(1) * (2 * p + 1))
+        padded = torch.zeros(3, height + 2 * p, width + 2 * q, dtype=torch.uint8)
+        padded[:, p : p + height, q : q + width] = image
+        top, left = int(numbers(k)(0) * (2 * p + 1)), int(numbers(k)(1) * (2 * q + 1))
 
-        assert torch.equal(padded[:, top : top + size, left : left + size], actual)
+        assert torch.equal(padded[:, top : top + height, left : left + width], actual)
 
 
 def test_crops_are_uniform():
@@ -201,15 +211,18 @@ def test_crops_are_uniform():
 
 
 @pytest.mark.parametrize(
-    ("size", "side"), [(8, 1), (15, 5), (16, 40), (9, None), (32, None), (32, 16)]
+    ("size", "side"),
+    [(8, 1), (15, 5), (16, 40), (9, None), (32, None), (32, 16), ((8, 21), None), ((30, 6), 4)],
 )
 def test_cutout(size, side):
     """The pixels from S // 2 before the centre to S // 2 behind it are grey, and no others."""
-    x, key, half = images(30, size), keys(30), (size // 2 if side is None else side) // 2
+    height, width = sides(size)
+    x, key = images(30, size), keys(30)
+    half = (min(height, width) // 2 if side is None else side) // 2
     for image, k, actual in zip(
         x, key, augment.cutout(x, partial(uniform, key, 0), side), strict=True
     ):
-        row, column = int(numbers(k)(0) * size), int(numbers(k)(1) * size)
+        row, column = int(numbers(k)(0) * height), int(numbers(k)(1) * width)
         expected = image / 255
         expected[:, max(row - half, 0) : row + half, max(column - half, 0) : column + half] = 0.5
 
@@ -227,17 +240,18 @@ def window(draw, height, width):
     return height, width
 
 
-@pytest.mark.parametrize("size", [8, 15, 32])
+@pytest.mark.parametrize("size", [8, 15, 32, (10, 31), (31, 10)])
 def test_resized_crop(size):
     """A window is cut out and enlarged as torchvision does it."""
+    height, width = sides(size)
     x, key = images(60, size), keys(60)
     for image, k, actual in zip(
         x, key, augment.resized_crop(x, partial(uniform, key, 0)), strict=True
     ):
-        h, w = window(numbers(k), size, size)
-        top, left = int(numbers(k)(20) * (size - h + 1)), int(numbers(k)(21) * (size - w + 1))
+        h, w = window(numbers(k), height, width)
+        top, left = int(numbers(k)(20) * (height - h + 1)), int(numbers(k)(21) * (width - w + 1))
         expected = reference.resized_crop(
-            image / 255, top, left, h, w, [size, size], antialias=True
+            image / 255, top, left, h, w, [height, width], antialias=True
         )
 
         assert torch.allclose(expected, actual, atol=1e-4)

@@ -36,9 +36,11 @@ POLICIES = [
 
 def images(n, size, seed=0):
     """Images of noise, of slopes, of few levels and of one level, in turn."""
+    height, width = size if isinstance(size, tuple) else (size, size)
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.randint(0, 256, (n, 3, size, size), generator=generator)
-    slope = (torch.linspace(10, 200, size) * torch.rand(n, 3, size, 1, generator=generator)).long()
+    noise = torch.randint(0, 256, (n, 3, height, width), generator=generator)
+    steepness = torch.rand(n, 3, height, 1, generator=generator)
+    slope = (torch.linspace(10, 200, width) * steepness).long()
     kinds = torch.stack([noise, slope, noise // 60 * 60, noise[..., :1, :1].expand_as(noise)])
     return kinds[torch.arange(n) % 4, torch.arange(n)].byte()
 
@@ -78,7 +80,8 @@ def pillow(image, name, m):
 
 def torchvision(x, name, m):
     """Images by torchvision, (B, 3, H, W) bytes."""
-    size, still = x.shape[-1], {"angle": 0.0, "scale": 1.0, "fill": 128}
+    height, width = x.shape[-2:]
+    still = {"angle": 0.0, "scale": 1.0, "fill": 128}
     calls = {
         "shear_x": lambda: reference.affine(
             x, translate=[0, 0], shear=[math.degrees(math.atan(m)), 0.0], center=[0, 0], **still
@@ -87,10 +90,10 @@ def torchvision(x, name, m):
             x, translate=[0, 0], shear=[0.0, math.degrees(math.atan(m))], center=[0, 0], **still
         ),
         "translate_x": lambda: reference.affine(
-            x, translate=[int(m * size), 0], shear=[0.0, 0.0], **still
+            x, translate=[int(m * width), 0], shear=[0.0, 0.0], **still
         ),
         "translate_y": lambda: reference.affine(
-            x, translate=[0, int(m * size)], shear=[0.0, 0.0], **still
+            x, translate=[0, int(m * height)], shear=[0.0, 0.0], **still
         ),
         "rotate": lambda: reference.rotate(x, m, fill=128),
         "brightness": lambda: reference.adjust_brightness(x, 1 + m),
@@ -104,7 +107,7 @@ def torchvision(x, name, m):
     return calls[name]() if name in calls else getattr(reference, name)(x)
 
 
-@pytest.mark.parametrize("size", [8, 33])
+@pytest.mark.parametrize("size", [8, 33, (8, 33)])
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in WARPS])
 def test_pixels_are_pillows(name, size):
     """At every level colours are those of Pillow; autocontrast may round differently."""
@@ -126,7 +129,7 @@ TOLERANCE = {
 }  # of 255 levels
 
 
-@pytest.mark.parametrize("size", [8, 33])
+@pytest.mark.parametrize("size", [8, 33, (8, 33)])
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in WARPS])
 def test_pixels_are_torchvisions(name, size):
     """At every level colours are those of torchvision, up to its rounding."""
@@ -139,7 +142,7 @@ def test_pixels_are_torchvisions(name, size):
         )
 
 
-@pytest.mark.parametrize("size", [8, 15, 32])
+@pytest.mark.parametrize("size", [8, 15, 32, (12, 30), (30, 12)])
 @pytest.mark.parametrize("name", WARPS)
 def test_warps_are_torchvisions(name, size):
     """Shears, shifts and rotations are torchvision's, except pixels half way between two others."""

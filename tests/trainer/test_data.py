@@ -140,7 +140,7 @@ def test_images_are_brought_to_a_size(builds, tmp_path):
 
 @pytest.mark.parametrize(
     ("n_small", "message"),
-    [(1, "images of 2 sizes"), (1000, "split .*: its images have the sizes")],
+    [(1, "parquet: images of 2 sizes"), (1000, "split .*: images of 2 sizes")],
 )
 def test_images_of_several_sizes_need_one(builds, tmp_path, n_small, message):
     """Within a shard or between shards; with a side given, all have one size."""
@@ -158,7 +158,7 @@ def test_images_of_several_sizes_need_one(builds, tmp_path, n_small, message):
 
     rewritten(copied_build, smaller)
 
-    with pytest.raises(ValueError, match=rf"{message}.*: write size = 32, say, into a preset"):
+    with pytest.raises(ValueError, match=rf"{message} .*such as 9 x 9 and 16 x 16: give --size 32"):
         data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path / "cache")
     assert data.load_splits(copied_build, CONFIG, ImageSize(9), tmp_path / "cache")[
         "train"

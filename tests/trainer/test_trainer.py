@@ -1,16 +1,19 @@
 """From a build and a few names to a trained network."""
 
+import io
 import json
 import shutil
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
 from datasets import load_dataset
+from PIL import Image
 from torch import nn
 
 from cnlw_tools.builds.build import build
@@ -496,3 +499,66 @@ def test_a_run_begins_with_the_weights_of_the_folder_of_another(make_trainer, tm
     assert lines(tmp_path / "a") == lines(tmp_path / "b")
     with pytest.raises(FileNotFoundError, match=r"checkpoint\.pt: there is no such file"):
         make_trainer(net="conv_small", weights=tmp_path, out=tmp_path / "c").fit()
+
+
+def with_images(builds, folder, size_of_shard):
+    """Return a copy of a build whose images are noise, each shard of its (width, height)."""
+    copied_build = shutil.copytree(builds, folder)
+
+    def noise(table):
+        width, height = size_of_shard(table)
+        rng = np.random.default_rng(len(table))
+        images = []
+        for _ in range(len(table)):
+            buffer = io.BytesIO()
+            pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
+            Image.fromarray(pixels).save(buffer, "PNG")
+            images.append({"bytes": buffer.getvalue(), "path": None})
+        field = table.schema.field(0)
+        return table.set_column(0, field, pa.array(images, field.type))
+
+    rewritten(copied_build, noise)
+    return copied_build
+
+
+def test_images_that_are_not_square_are_trained_on(builds, make_trainer, tmp_path):
+    """They keep their shape, with every augmentation, and a network is made for both sides."""
+    copied_build = with_images(builds, tmp_path / "wide", lambda table: (20, 12))
+    sizes = []
+
+    def own(n_classes, size):
+        sizes.append(size)
+        return nn.Sequential(nn.Flatten(), nn.Linear(3 * size[0] * size[1], n_classes))
+
+    operations = ("crop", "flip", "rand_augment", "auto_augment", "cutout", "resized_crop")
+    preset = replace(make_trainer().preset, epochs=1, views={"standard": operations})
+    for name, net in (("mlp1", "mlp1"), ("conv4", "conv4"), ("own", own)):
+        trainer = make_trainer(build=copied_build, net=net, preset=preset, out=tmp_path / name)
+        assert trainer.fit()["epochs"] == 1
+    assert sizes == [(12, 20)]
+
+
+def test_what_cannot_take_the_images_is_refused_before_anything_is_written(
+    builds, make_trainer, tmp_path
+):
+    """The message names --size, with which it runs."""
+    copied_build = with_images(builds, tmp_path / "low", lambda table: (20, 5))
+    with pytest.raises(ValueError, match="conv6 needs .* 20 pixels wide and 5 high: .*--size 10"):
+        make_trainer(build=copied_build, net="conv6").fit()
+    assert not (tmp_path / "run").exists()
+
+    changes = {"epochs": 1, "size": 10}
+    assert make_trainer(build=copied_build, net="conv6", changes=changes).fit()["epochs"] == 1
+
+
+def test_splits_of_different_sizes_are_refused(builds, make_trainer, tmp_path):
+    """A network is made for one size."""
+
+    def size_of_shard(table):
+        return (12, 20) if len(table) == 18 else (20, 12)  # 18: a tenth of the training set
+
+    copied_build = with_images(builds, tmp_path / "mixed", size_of_shard)
+    with pytest.raises(
+        ValueError, match=r"images of 2 sizes .*such as 20 x 12 and 12 x 20: .*--si"
+    ):
+        make_trainer(build=copied_build).fit()

@@ -1,4 +1,4 @@
-"""Networks by name. Each is a function of the number of classes and the image side in pixels.
+"""Networks by name. Each is a function of the number of classes and of (height, width) of images.
 
 Those called `_cifar` share their name with one of torchvision, and are for images of 32 pixels.
 Nothing here imports torch until a network is used, so `cnlw list nets` works without it.
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from cnlw_tools.registry import ImportOnUse, pick
 
 if TYPE_CHECKING:
-    from cnlw_tools.trainer.nets.network import Network
+    from cnlw_tools.trainer.nets.network import HeightWidth, Network
 
 __all__ = ["NETS", "Network", "build_network"]
 
-NETS: ImportOnUse[Callable[[int, int], "Network"]] = ImportOnUse(
+NETS: ImportOnUse[Callable[[int, "HeightWidth"], "Network"]] = ImportOnUse(
     __name__,
     {
         "conv_small": "plain:conv_small",
@@ -52,7 +52,7 @@ __getattr__ = ImportOnUse[Any](__name__, {"Network": "network:Network"}).attribu
 def build_network(
     name: str,
     n_classes: int,
-    image_size: int,
+    image_size: "HeightWidth",
     dropout: float | None = None,
     pretrained: bool = False,
     weights: Path | None = None,
@@ -62,7 +62,7 @@ def build_network(
     Args:
         name: of `NETS`
         n_classes: K
-        image_size: side of the images, in pixels
+        image_size: height and width of the images, in pixels
         dropout: None: as in the network's paper
         pretrained: load the ImageNet weights that torchvision or timm publish
         weights: a file of weights

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cnlw_tools.trainer.nets.layers import bn_act, conv, he_normal, init_weights
-from cnlw_tools.trainer.nets.network import Network, require_image_size
+from cnlw_tools.trainer.nets.network import HeightWidth, Network, require_image_size
 
 
 class DenseLayer(nn.Module):
@@ -33,7 +33,7 @@ class DenseLayer(nn.Module):
 
 def densenet100(
     n_classes: int,
-    image_size: int,
+    image_size: HeightWidth,
     k: int = 12,
     n_layers: int = 16,
 ) -> Network:

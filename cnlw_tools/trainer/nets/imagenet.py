@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from cnlw_tools.registry import extras
-from cnlw_tools.trainer.nets.network import Network, require_image_size
+from cnlw_tools.trainer.nets.network import HeightWidth, Network, require_image_size
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -47,43 +47,43 @@ class ToSymmetricRange(nn.Module):
         return x * self.scale + self.shift
 
 
-def resnet(name: str, n_classes: int, image_size: int) -> Network:
+def resnet(name: str, n_classes: int, image_size: HeightWidth) -> Network:
     """Return a residual network of torchvision."""
     model = torchvision_model(name, num_classes=n_classes)
     stages = ["conv1 bn1 relu maxpool layer1", "layer2", "layer3", "layer4"]
     return _split_into_blocks(model, stages, "fc")
 
 
-def resnet18(n_classes: int, image_size: int) -> Network:
+def resnet18(n_classes: int, image_size: HeightWidth) -> Network:
     """Return ResNet-18 of torchvision."""
     return resnet("resnet18", n_classes, image_size)
 
 
-def resnet50(n_classes: int, image_size: int) -> Network:
+def resnet50(n_classes: int, image_size: HeightWidth) -> Network:
     """Return ResNet-50 of torchvision."""
     return resnet("resnet50", n_classes, image_size)
 
 
-def resnet101(n_classes: int, image_size: int) -> Network:
+def resnet101(n_classes: int, image_size: HeightWidth) -> Network:
     """Return ResNet-101 of torchvision."""
     return resnet("resnet101", n_classes, image_size)
 
 
-def mobilenet_v2(n_classes: int, image_size: int) -> Network:
+def mobilenet_v2(n_classes: int, image_size: HeightWidth) -> Network:
     """Return MobileNet-v2."""
     model = torchvision_model("mobilenet_v2", num_classes=n_classes)
     stages = _feature_layers(0, 2, 4, 7, 14, 19)
     return _split_into_blocks(model, stages, "classifier.1", dropout=0.2)
 
 
-def efficientnet_b5(n_classes: int, image_size: int) -> Network:
+def efficientnet_b5(n_classes: int, image_size: HeightWidth) -> Network:
     """Return EfficientNet-B5."""
     model = torchvision_model("efficientnet_b5", num_classes=n_classes)
     stages = _feature_layers(0, 2, 3, 4, 6, 9)
     return _split_into_blocks(model, stages, "classifier.1", dropout=0.4)
 
 
-def inception_v3(n_classes: int, image_size: int) -> Network:
+def inception_v3(n_classes: int, image_size: HeightWidth) -> Network:
     """Return Inception-v3."""
     require_image_size(75, image_size, "inception_v3")
     model = torchvision_model("inception_v3", num_classes=n_classes, init_weights=True)
@@ -96,7 +96,7 @@ def inception_v3(n_classes: int, image_size: int) -> Network:
     return _split_into_blocks(model, stages, "fc", dropout=0.5, rescale=ToSymmetricRange())
 
 
-def inception_resnet_v2(n_classes: int, image_size: int) -> Network:
+def inception_resnet_v2(n_classes: int, image_size: HeightWidth) -> Network:
     """Return Inception-ResNet-v2.
 
     Raises:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cnlw_tools.trainer.nets.layers import conv_bn_relu, he_normal, init_weights
-from cnlw_tools.trainer.nets.network import Network
+from cnlw_tools.trainer.nets.network import HeightWidth, Network
 
 # Biases do nothing before batch normalisation, but the published network has them.
 _conv = partial(conv_bn_relu, bias=True)
@@ -30,7 +30,7 @@ class InceptionModule(nn.Module):
         return torch.cat([branch(x) for branch in self.branches], 1)
 
 
-def inception_v2(n_classes: int, image_size: int) -> Network:
+def inception_v2(n_classes: int, image_size: HeightWidth) -> Network:
     """Return Inception-v2 for images of 224 pixels."""
     blocks = [
         nn.Sequential(

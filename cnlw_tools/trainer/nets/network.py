@@ -4,10 +4,15 @@ h_0 = x,   h_i = block_i(h_i-1),   features = pool(h_last),   logits = W dropout
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+
+HeightWidth = tuple[int, int]  # height and width of images, in pixels
+# Number of classes, height and width of the images -> a new network.
+MakeNetwork = Callable[[int, HeightWidth], nn.Module]
 
 
 class Network(nn.Module):
@@ -78,20 +83,81 @@ class Network(nn.Module):
 
 def require_image_size(
     min_size: int,
-    image_size: int,
+    image_size: HeightWidth,
     name: str,
 ) -> None:
     """Refuse images that the network would shrink to nothing.
 
+    Args:
+        min_size: of both sides, in pixels
+        image_size: of the images
+        name: of the network
+
     Raises:
         ValueError: the images are too small
     """
-    if image_size < min_size:
+    height, width = image_size
+    if min(image_size) < min_size:
         raise ValueError(
             f"{name} needs images of {min_size} x {min_size} pixels or more, "
-            f"and these are {image_size} x {image_size}: "
-            f"give another --net, or size = {min_size} in the preset"
+            f"and these are {width} pixels wide and {height} high: "
+            f"give another --net, or --size {min_size} to enlarge them"
         )
+
+
+def build_own_network(make: MakeNetwork, n_classes: int, image_size: HeightWidth) -> nn.Module:
+    """Return a network of one's own that was tried on two black images.
+
+    Args:
+        make: a function of the number of classes and of (height, width)
+        n_classes: K
+        image_size: of the images
+
+    Raises:
+        ValueError: it cannot be made, takes no such images, or does not return (B, K) numbers
+    """
+    height, width = image_size
+    try:
+        net = make(n_classes, image_size)
+    except TypeError as error:
+        raise ValueError(
+            f"the function that makes your network failed for ({n_classes}, {image_size}): "
+            f"{error}: let it take the number of classes and (height, width) of the images"
+        ) from error
+    if not isinstance(net, nn.Module):
+        raise ValueError(
+            f"the function that makes your network returned {type(net).__name__}: "
+            "let it return a torch.nn.Module"
+        )
+    images = f"images {width} pixels wide and {height} high"
+    try:
+        logits = _try_network(net, torch.zeros(2, 3, height, width))
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"your network takes no {images}: {reason}: give --size N to make them squares of N "
+            "pixels, or make a network for (height, width)"
+        ) from error
+    if not isinstance(logits, Tensor) or logits.shape != (2, n_classes):
+        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(
+            f"your network returned {shape} for 2 {images}: "
+            f"let it return a tensor of logits, (2, {n_classes}) for these"
+        )
+    return net
+
+
+@torch.no_grad()
+def _try_network(net: nn.Module, x: Tensor) -> object:
+    """Return the output in evaluation mode, and leave every layer in the mode that it was in."""
+    training_modes = {layer: layer.training for layer in net.modules()}
+    net.eval()
+    try:
+        output: object = net(x)
+    finally:
+        for layer, mode in training_modes.items():
+            layer.training = mode
+    return output
 
 
 def architecture_digest(net: nn.Module) -> str:

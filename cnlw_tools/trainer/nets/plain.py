@@ -18,15 +18,16 @@ from itertools import pairwise
 from torch import nn
 
 from cnlw_tools.trainer.nets.layers import conv_bn_relu, he_normal, init_weights
-from cnlw_tools.trainer.nets.network import Network, require_image_size
+from cnlw_tools.trainer.nets.network import HeightWidth, Network, require_image_size
 
 HIDDEN_UNITS = 512
 
 
-def mlp(n_layers: int, n_classes: int, image_size: int) -> Network:
-    """Return a perceptron with n_layers hidden layers on 3 x image_size x image_size numbers."""
+def mlp(n_layers: int, n_classes: int, image_size: HeightWidth) -> Network:
+    """Return a perceptron with n_layers hidden layers on 3 x height x width numbers."""
+    height, width = image_size
     blocks = []
-    n_inputs = 3 * image_size * image_size
+    n_inputs = 3 * height * width
     for _ in range(n_layers):
         blocks.append(_dense_block(n_inputs, HIDDEN_UNITS))
         n_inputs = HIDDEN_UNITS
@@ -34,46 +35,46 @@ def mlp(n_layers: int, n_classes: int, image_size: int) -> Network:
     return init_weights(net, nn.init.xavier_uniform_, nn.Linear)
 
 
-def mlp1(n_classes: int, image_size: int) -> Network:
+def mlp1(n_classes: int, image_size: HeightWidth) -> Network:
     """Return a perceptron with one hidden layer of 512 units."""
     return mlp(1, n_classes, image_size)
 
 
-def mlp2(n_classes: int, image_size: int) -> Network:
+def mlp2(n_classes: int, image_size: HeightWidth) -> Network:
     """Return a perceptron with two hidden layers of 512 units."""
     return mlp(2, n_classes, image_size)
 
 
-def mlp4(n_classes: int, image_size: int) -> Network:
+def mlp4(n_classes: int, image_size: HeightWidth) -> Network:
     """Return a perceptron with four hidden layers of 512 units."""
     return mlp(4, n_classes, image_size)
 
 
-def conv_mnist(n_classes: int, image_size: int) -> Network:
+def conv_mnist(n_classes: int, image_size: HeightWidth) -> Network:
     """Return two convolutions without padding, pooling, two dense layers."""
     require_image_size(6, image_size, "conv_mnist")
-    side = (image_size - 4) // 2
+    height, width = ((side - 4) // 2 for side in image_size)
     blocks = [_conv_pair(3, 32, 64, padding=0)]
-    return _with_dense_layers(blocks, 64 * side**2, 128, n_classes)
+    return _with_dense_layers(blocks, 64 * height * width, 128, n_classes)
 
 
-def conv4(n_classes: int, image_size: int) -> Network:
+def conv4(n_classes: int, image_size: HeightWidth) -> Network:
     """Return two convolutions, pooling, two dense layers."""
     require_image_size(4, image_size, "conv4")
-    side = (image_size - 2) // 2
+    height, width = ((side - 2) // 2 for side in image_size)
     blocks = [_conv_pair(3, 32, 32)]
-    return _with_dense_layers(blocks, 32 * side**2, 512, n_classes)
+    return _with_dense_layers(blocks, 32 * height * width, 512, n_classes)
 
 
-def conv6(n_classes: int, image_size: int) -> Network:
+def conv6(n_classes: int, image_size: HeightWidth) -> Network:
     """Return two convolutions and pooling, twice, then two dense layers."""
     require_image_size(10, image_size, "conv6")
-    side = ((image_size - 2) // 2 - 2) // 2
+    height, width = (((side - 2) // 2 - 2) // 2 for side in image_size)
     blocks = [_conv_pair(3, 32, 32), _conv_pair(32, 64, 64)]
-    return _with_dense_layers(blocks, 64 * side**2, 512, n_classes)
+    return _with_dense_layers(blocks, 64 * height * width, 512, n_classes)
 
 
-def cnn9(n_classes: int, image_size: int) -> Network:
+def cnn9(n_classes: int, image_size: HeightWidth) -> Network:
     """Return the network of Co-teaching.
 
     Its widths are 3 x 128, 3 x 256, then 512, 256 and 128 without padding.
@@ -87,7 +88,7 @@ def cnn9(n_classes: int, image_size: int) -> Network:
     return Network(blocks, 128, n_classes)
 
 
-def vgg13_cifar(n_classes: int, image_size: int) -> Network:
+def vgg13_cifar(n_classes: int, image_size: HeightWidth) -> Network:
     """Return VGG-13 with batch normalisation and a single linear layer after the last pooling."""
     require_image_size(32, image_size, "vgg13_cifar")
     blocks = []
@@ -101,7 +102,7 @@ def vgg13_cifar(n_classes: int, image_size: int) -> Network:
     return init_weights(Network(blocks, 512, n_classes), he_normal, nn.Conv2d)
 
 
-def conv_small(n_classes: int, image_size: int) -> Network:
+def conv_small(n_classes: int, image_size: HeightWidth) -> Network:
     """Return a network that learns `shapes` at 32 pixels to 90 % in 15 epochs.
 
     An epoch takes seconds on two cores.

@@ -29,25 +29,25 @@ from cnlw_tools.trainer.nets.layers import (
     padded_shortcut,
     residual_stages,
 )
-from cnlw_tools.trainer.nets.network import Network
+from cnlw_tools.trainer.nets.network import HeightWidth, Network
 
 leaky_relu = partial(nn.LeakyReLU, 0.1)
 
 
-def resnet32(n_classes: int, image_size: int) -> Network:
+def resnet32(n_classes: int, image_size: HeightWidth) -> Network:
     """Return ResNet-32, whose shortcuts take every second pixel."""
     make_unit = partial(_post_unit, shortcut_weights=False)
     stages = residual_stages(make_unit, (16, 16, 32, 64), (5, 5, 5))
     return _assemble(stages, [conv_bn_relu(3, 16)], [], 64, n_classes)
 
 
-def resnet34_cifar(n_classes: int, image_size: int) -> Network:
+def resnet34_cifar(n_classes: int, image_size: HeightWidth) -> Network:
     """Return ResNet-34 on a 3 x 3 stem that keeps the size."""
     stages = residual_stages(_post_unit, (64, 64, 128, 256, 512), (3, 4, 6, 3))
     return _assemble(stages, [conv_bn_relu(3, 64)], [], 512, n_classes)
 
 
-def resnet32_wide(n_classes: int, image_size: int) -> Network:
+def resnet32_wide(n_classes: int, image_size: HeightWidth) -> Network:
     """Return what the MentorMix code calls ResNet-32: 64 times the weights of the usual one.
 
     Not done here: in that code the very first unit activates before it normalises.
@@ -56,13 +56,13 @@ def resnet32_wide(n_classes: int, image_size: int) -> Network:
     return _assemble(stages, [conv(3, 64)], bn_act(512, leaky_relu), 512, n_classes)
 
 
-def resnet29(n_classes: int, image_size: int) -> Network:
+def resnet29(n_classes: int, image_size: HeightWidth) -> Network:
     """Return ResNet-29 v2 of Keras, which IEG trains."""
     stages = residual_stages(_pre_bottleneck, (16, 64, 128, 256), (3, 3, 3))
     return _assemble(stages, [conv_bn_relu(3, 16)], bn_act(256), 256, n_classes)
 
 
-def preact_resnet18(n_classes: int, image_size: int) -> Network:
+def preact_resnet18(n_classes: int, image_size: HeightWidth) -> Network:
     """Return ResNet-18 with activations before the weights, on a 3 x 3 stem that keeps the size."""
     stages = residual_stages(_pre_unit, (64, 64, 128, 256, 512), (2, 2, 2, 2))
     return _assemble(stages, [conv(3, 64)], bn_act(512), 512, n_classes)
@@ -72,7 +72,7 @@ def wide_resnet(
     depth: int,
     k: int,
     n_classes: int,
-    image_size: int,
+    image_size: HeightWidth,
 ) -> Network:
     """Return a wide residual network; the probability of its dropouts is 0 until it is set."""
     make_unit = partial(_pre_unit, dropout=True)
@@ -81,17 +81,17 @@ def wide_resnet(
     return _assemble(stages, [conv(3, 16)], bn_act(64 * k), 64 * k, n_classes)
 
 
-def wrn28_2(n_classes: int, image_size: int) -> Network:
+def wrn28_2(n_classes: int, image_size: HeightWidth) -> Network:
     """Return WRN-28-2; its dropout is 0 until it is set."""
     return wide_resnet(28, 2, n_classes, image_size)
 
 
-def wrn28_10(n_classes: int, image_size: int) -> Network:
+def wrn28_10(n_classes: int, image_size: HeightWidth) -> Network:
     """Return WRN-28-10; its dropout is 0 until it is set."""
     return wide_resnet(28, 10, n_classes, image_size)
 
 
-def wrn40_2(n_classes: int, image_size: int) -> Network:
+def wrn40_2(n_classes: int, image_size: HeightWidth) -> Network:
     """Return WRN-40-2; its dropout is 0 until it is set."""
     return wide_resnet(40, 2, n_classes, image_size)
 

@@ -123,7 +123,7 @@ def built_network(request):
         pytest.skip("timm is not installed")
     size = FACTS[name].size
     with torch.device("meta"):
-        net = build_network(name, FACTS[name].classes, size).eval()
+        net = build_network(name, FACTS[name].classes, (size, size)).eval()
         return BuiltNetwork(name, net, net.block_features(torch.empty(2, 3, size, size)))
 
 
@@ -178,8 +178,9 @@ def test_dropout(built_network):
 def test_chain(name):
     """The network is its blocks, pool and head in turn, and every parameter gets a gradient."""
     torch.manual_seed(0)
-    net = build_network(name, 10, FACTS[name].size)
-    x = torch.randn(2, 3, FACTS[name].size, FACTS[name].size)
+    size = FACTS[name].size
+    net = build_network(name, 10, (size, size))
+    x = torch.randn(2, 3, size, size)
     net(x).square().sum().backward()
     net.eval()
     features = net.pool(net.block_features(x)[-1])
@@ -207,24 +208,36 @@ def test_chain(name):
 def test_too_small(name, least):
     """The smallest image that leaves a pixel is accepted; a smaller one is an error."""
     with torch.device("meta"):
-        assert build_network(name, 10, least).eval()(torch.empty(1, 3, least, least)).shape == (
-            1,
-            10,
+        for size in ((least, least), (least, 2 * least), (2 * least, least)):
+            net = build_network(name, 10, size).eval()
+            assert net(torch.empty(1, 3, *size)).shape == (1, 10)
+    for height, width in ((least - 1, least - 1), (least - 1, 99), (99, least - 1)):
+        problem = (
+            rf"{name} needs images of {least} x {least} .* {width} pixels wide and {height} high"
         )
-    with pytest.raises(
-        ValueError, match=f"{name} needs images of {least} x {least} .* {least - 1} x {least - 1}"
-    ):
-        build_network(name, 10, least - 1)
+        with pytest.raises(ValueError, match=rf"{problem}.*--size {least}"):
+            build_network(name, 10, (height, width))
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_images_that_are_not_square(name):
+    """Every network takes images that are wide or high, and gives a logit for each class."""
+    side = FACTS[name].size
+    for size in ((side, side + 9), (side + 14, side)):
+        with torch.device("meta"):
+            net = build_network(name, 10, size).eval()
+            assert net(torch.empty(2, 3, *size)).shape == (2, 10)
 
 
 def test_odd_size():
     """Shortcuts and bodies agree on images of an odd size."""
     for name in ("resnet32", "resnet32_wide", "resnet29"):
         with torch.device("meta"):
-            assert build_network(name, 10, 29).eval()(torch.empty(1, 3, 29, 29)).shape == (1, 10)
+            net = build_network(name, 10, (29, 29)).eval()
+            assert net(torch.empty(1, 3, 29, 29)).shape == (1, 10)
 
 
 def test_unknown():
     """An unknown name is an error that suggests the nearest one."""
     with pytest.raises(LookupError, match=r"unknown network 'wrn28-2'\. Did you mean 'wrn28_2'\?"):
-        build_network("wrn28-2", 10, 32)
+        build_network("wrn28-2", 10, (32, 32))

@@ -42,7 +42,7 @@ def test_torchvision(name, size, options):
 
     torch.manual_seed(0)
     model = with_random_statistics(get_model(name, weights=None, num_classes=7, **options))
-    net = build_network(name, 7, size).double().eval()
+    net = build_network(name, 7, (size, size)).double().eval()
     load_weights(net, model.state_dict(), "theirs")
     x = torch.randn(2, 3, size, size, dtype=torch.double)
 
@@ -57,7 +57,7 @@ def test_timm():
     timm = pytest.importorskip("timm")
     torch.manual_seed(0)
     model = with_random_statistics(timm.create_model("inception_resnet_v2", num_classes=7))
-    net = build_network("inception_resnet_v2", 7, 80).double().eval()
+    net = build_network("inception_resnet_v2", 7, (80, 80)).double().eval()
     load_weights(net, model.state_dict(), "theirs")
     x = torch.randn(2, 3, 80, 80, dtype=torch.double)
 
@@ -81,4 +81,4 @@ def test_no_timm(monkeypatch):
     with pytest.raises(
         ValueError, match=r"inception_resnet_v2 .* not installed: pip install '.*\[timm\]'"
     ):
-        build_network("inception_resnet_v2", 10, 299)
+        build_network("inception_resnet_v2", 10, (299, 299))

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.components.batchnorm import batch_statistics
 from cnlw_tools.trainer.nets import Network, build_network
-from cnlw_tools.trainer.nets.network import require_image_size
+from cnlw_tools.trainer.nets.network import build_own_network, require_image_size
 
 
 def toy(dropout=0.0):
@@ -47,7 +47,7 @@ def test_dropout_is_before_the_head():
 def test_dropout_inside_comes_first():
     """If the blocks have dropouts, it is their probability that is set."""
     wide, plain, coteaching = (
-        build_network(name, 10, 32, dropout=0.3) for name in ("wrn28_2", "conv_small", "cnn9")
+        build_network(name, 10, (32, 32), dropout=0.3) for name in ("wrn28_2", "conv_small", "cnn9")
     )
     inside = [layer.p for layer in wide.blocks.modules() if isinstance(layer, nn.Dropout)]
 
@@ -64,17 +64,62 @@ def test_dropout_is_a_probability():
     """A value below 0 or above 1 is an error."""
     for p in (-0.1, 1.1):
         with pytest.raises(ValueError, match=rf"dropout = {p}: .* from 0 to 1"):
-            build_network("conv_small", 10, 32, dropout=p)
+            build_network("conv_small", 10, (32, 32), dropout=p)
 
 
 def test_require_image_size():
     """The error names the size needed, the size given and the remedy."""
-    require_image_size(8, 8, "x")
+    require_image_size(8, (8, 8), "x")
     with pytest.raises(
         ValueError,
-        match=r"x needs images of 8 x 8 pixels or more, and these are 7 x 7: .* size = 8 in",
+        match=r"x needs images of 8 x 8 pixels or more, and these are 7 pixels wide "
+        r"and 8 high: .*--size 8",
     ):
-        require_image_size(8, 7, "x")
+        require_image_size(8, (8, 7), "x")
+
+
+def one_linear(n_classes, size):
+    """A network of one's own, for images of this height and width alone."""
+    height, width = size
+    return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(3 * height * width, n_classes))
+
+
+def test_a_network_of_ones_own_is_made_for_height_and_width():
+    """It is tried on images that are not square, and stays in the mode of training."""
+    net = build_own_network(one_linear, 4, (5, 9))
+
+    assert net(torch.zeros(3, 3, 5, 9)).shape == (3, 4)
+    assert all(layer.training for layer in net.modules())
+
+
+def test_a_lazy_network_of_ones_own_gets_its_weights_before_training():
+    """Two of them begin with different weights, as others do."""
+    nets = []
+    for _ in range(2):
+        net = build_own_network(
+            lambda n_classes, size: nn.Sequential(nn.Flatten(), nn.LazyLinear(n_classes)), 3, (4, 6)
+        )
+        nets.append(net)
+
+    assert nets[0][1].weight.shape == (3, 72)
+    assert not torch.equal(nets[0][1].weight, nets[1][1].weight)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda n, size: nn.Linear(3 * size * size, n), r"failed for \(4, \(5, 9\)\).*height"),
+        (lambda n: nn.Linear(1, n), r"failed for \(4, \(5, 9\)\)"),
+        (lambda n, size: 7, "returned int: let it return a torch.nn.Module"),
+        (lambda n, size: one_linear(n, (9, 9)), "no images 9 pixels wide and 5 high: .*--size N"),
+        (lambda n, size: one_linear(n + 1, size), r"returned \(2, 5\) for 2 images .*\(2, 4\)"),
+        (lambda n, size: nn.LSTM(9, n), "no images 9 pixels wide"),
+    ],
+)
+def test_a_network_of_ones_own_that_cannot_learn_is_refused(make, message):
+    """An error in a sentence says what it did, and what it should take and return."""
+    with pytest.raises(ValueError, match=message):
+        build_own_network(make, 4, (5, 9))
 
 
 @pytest.mark.filterwarnings(
@@ -100,7 +145,7 @@ def test_require_image_size():
 def test_derivatives(name, size):
     """The slope of each loss along v, forwards, is d/de <d/dw sum(e l), v>, twice backwards."""
     torch.manual_seed(0)
-    net = build_network(name, 5, size, dropout=0.0).double()
+    net = build_network(name, 5, (size, size), dropout=0.0).double()
     for layer in net.modules():
         if type(layer).__name__ == "StochasticDepth":
             layer.p = 0.0

@@ -13,7 +13,7 @@ from cnlw_tools.trainer.nets.weights import TIMM, TORCHVISION, fetch_pretrained,
 @pytest.fixture
 def net():
     torch.manual_seed(0)
-    return build_network("conv_small", 10, 32)
+    return build_network("conv_small", 10, (32, 32))
 
 
 def save_state(path, state):
@@ -43,7 +43,7 @@ def run_checkpoint(state):
 def test_round_trip(net, tmp_path, wrap):
     """A state dict, plain, under "net", or in the checkpoint of a run, gives the same network."""
     net_b = build_network(
-        "conv_small", 10, 32, weights=save_state(tmp_path / "w.pt", wrap(net.state_dict()))
+        "conv_small", 10, (32, 32), weights=save_state(tmp_path / "w.pt", wrap(net.state_dict()))
     )
 
     assert equal_weights(net, net_b) == set(net.state_dict())
@@ -53,7 +53,10 @@ def test_the_checkpoint_of_a_run_will_do(net, tmp_path):
     """Of the method, its network."""
     method = {"losses": torch.ones(3), **{f"net.{name}": w for name, w in net.state_dict().items()}}
     net_b = build_network(
-        "conv_small", 10, 32, weights=save_state(tmp_path / "w.pt", {"epoch": 3, "method": method})
+        "conv_small",
+        10,
+        (32, 32),
+        weights=save_state(tmp_path / "w.pt", {"epoch": 3, "method": method}),
     )
 
     assert equal_weights(net, net_b) == set(net.state_dict())
@@ -68,13 +71,13 @@ def test_a_damaged_checkpoint_is_refused(net, tmp_path):
     path.write_bytes(content)
 
     with pytest.raises(ValueError, match=r"w.pt: damaged: its bytes are not those of its sha256"):
-        build_network("conv_small", 10, 32, weights=path)
+        build_network("conv_small", 10, (32, 32), weights=path)
 
 
 def test_another_head_starts_anew(net, tmp_path):
     """For another number of classes all but the head is taken."""
     net_b = build_network(
-        "conv_small", 3, 32, weights=save_state(tmp_path / "w.pt", net.state_dict())
+        "conv_small", 3, (32, 32), weights=save_state(tmp_path / "w.pt", net.state_dict())
     )
 
     assert equal_weights(net, net_b) == set(net.state_dict()) - {"head.weight", "head.bias"}
@@ -87,7 +90,7 @@ def test_counters_may_lack(net, tmp_path):
     state = {
         name: w for name, w in net.state_dict().items() if not name.endswith("num_batches_tracked")
     }
-    net_b = build_network("conv_small", 10, 32, weights=save_state(tmp_path / "w.pt", state))
+    net_b = build_network("conv_small", 10, (32, 32), weights=save_state(tmp_path / "w.pt", state))
 
     assert equal_weights(net, net_b) == set(net.state_dict())
 
@@ -113,7 +116,7 @@ def test_what_does_not_fit(net, tmp_path, change, mismatch):
         ValueError,
         match=rf"w.pt: {mismatch}: these weights belong to another network; give its --net",
     ):
-        build_network("conv_small", 10, 32, weights=path)
+        build_network("conv_small", 10, (32, 32), weights=path)
 
 
 @pytest.mark.parametrize(
@@ -150,13 +153,13 @@ def test_cut_short(net, tmp_path):
 def test_no_file(tmp_path):
     """A file that is not there is an error that names it."""
     with pytest.raises(FileNotFoundError, match=r"w.pt"):
-        build_network("conv_small", 10, 32, weights=tmp_path / "w.pt")
+        build_network("conv_small", 10, (32, 32), weights=tmp_path / "w.pt")
 
 
 def test_one_of_the_two(tmp_path):
     """Published weights and a file exclude each other."""
     with pytest.raises(ValueError, match=r"--pretrained and --weights .*w.pt exclude each other"):
-        build_network("resnet18", 10, 32, pretrained=True, weights=tmp_path / "w.pt")
+        build_network("resnet18", 10, (32, 32), pretrained=True, weights=tmp_path / "w.pt")
 
 
 def test_pretrained(tmp_path, monkeypatch):
@@ -169,7 +172,7 @@ def test_pretrained(tmp_path, monkeypatch):
     url = get_model_weights("resnet18")["IMAGENET1K_V1"].url
     torch.save(model.state_dict(), cache / url.rsplit("/")[-1])
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    net = build_network("resnet18", 10, 32, pretrained=True)
+    net = build_network("resnet18", 10, (32, 32), pretrained=True)
 
     assert torch.equal(net.blocks[0][0].weight, model.conv1.weight)
     assert torch.equal(net.blocks[3][0][1].conv2.weight, model.layer4[1].conv2.weight)
@@ -182,7 +185,7 @@ def test_nothing_published():
         ValueError,
         match=r"wrn28_2 has no published weights, only these have: resnet18, .*--weights",
     ):
-        build_network("wrn28_2", 10, 32, pretrained=True)
+        build_network("wrn28_2", 10, (32, 32), pretrained=True)
 
 
 def test_no_network(tmp_path, monkeypatch):
