@@ -543,7 +543,7 @@ def test_what_cannot_take_the_images_is_refused_before_anything_is_written(
 ):
     """The message names --size, with which it runs."""
     copied_build = with_images(builds, tmp_path / "low", lambda table: (20, 5))
-    with pytest.raises(ValueError, match="conv6 needs .* 20 pixels wide and 5 high: .*--size 10"):
+    with pytest.raises(ValueError, match=r"conv6 needs .* 20 pixels wide and 5 high: .*--size 10"):
         make_trainer(build=copied_build, net="conv6").fit()
     assert not (tmp_path / "run").exists()
 
