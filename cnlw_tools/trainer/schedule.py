@@ -8,6 +8,7 @@ linear:N             1 up to N, then in a line to 0 at T              Co-teachin
 cosine               (1 + cos(pi t / T)) / 2                          Loshchilov and Hutter 2017
 restarts:N:M:H       h (1 + cos(pi u)) / 2 in cycles of N, N M, N M^2 ... epochs, h = 1, H, H^2 ...,
                      u the share of the cycle that is done            IEG: restarts:1:1.5:0.9
+                     no cycle begins within the last epoch, where the rate would jump up to no end
 cyclic:N:L           1 - (1 - L) (e mod N + 1) / N, e = floor(t)      O2U-Net: cyclic:10:0.1
 """
 
@@ -55,13 +56,19 @@ def cosine(t: float, total: float) -> float:
 
 
 def restarts(t: float, total: float, length: float, growth: float, decay: float) -> float:
-    """Repeat cosines, each longer and lower than the one before."""
+    """Repeat cosines, each longer and lower than the one before.
+
+    After a cycle that ends within the last epoch the rate stays at 0.
+    """
     height = 1.0
-    while t >= length - 1e-9:  # the end of a cycle is the beginning of the next
-        t -= length
+    begin = 0.0  # of the cycle
+    end = length  # which is the beginning of the next
+    while t >= end - 1e-9 and end <= total - 1:
+        begin = end
         length *= growth
         height *= decay
-    return height * cosine(max(t, 0.0), length)
+        end = begin + length
+    return height * cosine(max(t - begin, 0.0), length)
 
 
 def cyclic(t: float, total: float, period: float, lowest: float) -> float:

@@ -37,6 +37,23 @@ def test_a_preset_says_what_it_is(name):
     assert first.startswith("# ")
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_ends_where_a_cosine_ends(name):
+    """The rate of the last of 500 steps an epoch is below a thousandth, if cosines start again."""
+    made = preset.read_preset(name, files.default_root())
+    rate = parse_schedule(made.schedule)
+
+    if made.schedule.startswith("restarts"):
+        assert rate(made.epochs - 1 / 500, made.epochs) < 1e-3
+
+
+def test_bootstrap_of_ncr_is_soft():
+    """As in the code of NCR, whose bootstrapped target is the softmax, at a weight of a half."""
+    made = preset.read_preset("ncr_mini_imagenet", files.default_root())
+
+    assert preset.method_options(made, "bootstrap", 40) == {"kind": "soft", "beta": 0.5}
+
+
 def test_what_is_not_said_has_its_default():
     """Only net and epochs must be there."""
     assert preset.parse_preset({"net": "x", "epochs": 3}, "here").batch_size == 128

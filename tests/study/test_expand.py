@@ -16,6 +16,7 @@ from cnlw_tools.study.expand import expand_study
 from cnlw_tools.study.spec import FOLDER, parse_study, read_study, study_scales
 from cnlw_tools.trainer.nets import NETS
 from cnlw_tools.trainer.nets.weights import TIMM, TORCHVISION
+from cnlw_tools.trainer.schedule import parse_schedule
 
 RAW = {
     "dataset": "shapes",
@@ -197,6 +198,20 @@ def test_studies_of_the_package_name_what_there_is(path, scale):
         assert not study.pretrained or (run.net or how.net) in TORCHVISION + TIMM
     for net in (run.net for run in found if study.net_values):
         assert net in study.net_values
+
+
+@pytest.mark.parametrize(("path", "scale"), EVERY)
+def test_a_study_ends_where_a_cosine_ends(path, scale):
+    """Where cosines start again, the last of 500 steps an epoch has no rate; a study of cost ends anywhere."""
+    study = read_study(path, scale)
+    for run in expand_study(study, files.default_root()):
+        if not run.method or study.figures == ("cost",):
+            continue
+        how = preset.change_preset(usual(run.preset), run.changes)
+        if how.schedule.startswith("restarts"):
+            rate = parse_schedule(how.schedule)
+
+            assert rate(how.epochs - 1 / 500, how.epochs) < 1e-3
 
 
 @pytest.mark.parametrize(("path", "scale"), EVERY)

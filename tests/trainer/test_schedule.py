@@ -69,6 +69,17 @@ def test_cycles_end_where_the_authors_say():
         assert rate(end / 500, 400) == pytest.approx(0.9**i)
 
 
+def test_no_cycle_begins_within_the_last_epoch():
+    """Of 171 epochs the last cosine ends 2.4 steps before the end; the rate does not jump up there."""
+    rate = parse_schedule("restarts:1:1.5:0.9")
+    end = sum(1.5**i for i in range(11))  # 2.4 steps of 500 an epoch before 171
+
+    assert [rate(step / 500, 171) for step in (85498, 85499)] == pytest.approx([0, 0], abs=1e-12)
+    assert rate(end, 172) == pytest.approx(0.9**11)
+    assert rate(1.0, 2) == pytest.approx(0.9)
+    assert rate(1.0, 1.5) == pytest.approx(0, abs=1e-12)
+
+
 def test_a_saw_is_that_of_o2u():
     """The authors' 0.01 to 0.001 in ten epochs; within an epoch it stands still."""
     rate = parse_schedule("cyclic:10:0.1")
