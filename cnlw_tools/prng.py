@@ -48,7 +48,7 @@ class Stream(IntEnum):
     FLIP_RATE = 10  # instance: the number v of an image
     OUTLIER_LABEL = 10  # outlier: in which order outliers are dealt out; the keys are the pool's
     INSTANCE_LABEL = 11  # instance: which label a flipped image gets
-    INSTANCE_WEIGHT = 12  # instance: the weights W; the keys are numbers of weights
+    INSTANCE_WEIGHT = 12  # instance: the weights W; the keys are numbers of weights and the seed
     MIX_PART = 13  # mix: which of the two models an image belongs to
     TRAIN_SIZE = 14  # subsets: which images stay in a thinned training set
     PER_CLASS = 20  # subsets: which images of a class are used at all

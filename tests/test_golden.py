@@ -93,6 +93,7 @@ PLANS: dict[str, dict[str, Any]] = {
         "matrix", options={"q": FULL.T.tolist(), "transpose": True, "exact": False}
     ),
     "instance": case("instance", 20, 40, **SIDE),
+    "instance fixed": case("instance", 20, 40, options={"fixed_weights": True}, **SIDE),
     "instance chance": case("instance", 40, options={"exact": False}, **SIDE),
     "mix": case("mix", 20, 40),
     "mix of flips": case(

@@ -24,6 +24,7 @@ class Items(NamedTuple):
     label: Ints  # (n,)
     key: NDArray[np.uint64]  # (n,) the source of all random numbers of an image: prng.py
     side: Mapping[str, NDArray[Any]] = {}  # per-image data by name, n rows each, for some models
+    seed: int = 0  # of the keys, for random numbers that belong to no image
 
 
 class Draw(NamedTuple):

@@ -120,7 +120,7 @@ def order(
 
 def _select(items: Items, rows: Ints) -> Items:
     side = {name: values[rows] for name, values in items.side.items()}
-    return Items(items.label[rows], items.key[rows], side)
+    return items._replace(label=items.label[rows], key=items.key[rows], side=side)
 
 
 def _images_that_stay(statistics: Expected, counts: Ints) -> Floats:

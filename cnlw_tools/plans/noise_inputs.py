@@ -75,7 +75,7 @@ def noise_items(
     for name, column in _side_columns(noise, side, options or {}).items():
         columns[name] = side_table.column_values(side, column, manifest["image_id"])
     labels = manifest["label"].to_numpy().astype(np.int64)
-    return Items(labels, hashing.random_keys(manifest["image_id"], seed), columns)
+    return Items(labels, hashing.random_keys(manifest["image_id"], seed), columns, seed)
 
 
 def _side_columns(

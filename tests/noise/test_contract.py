@@ -22,7 +22,7 @@ GOLDEN = {
     "human": "f7a60447fec11ce7",
     "semantic": "f7a60447fec11ce7",
     "matrix": "a15314bc45b40979",
-    "instance": "9795a2b7f849d804",
+    "instance": "86c6ef64607c5edf",
     "mix": "dcf61d63541ec52d",
     "dilution": "5e41cbf9caa7d4bf",
     "structured": "2e8d0e3ec47af2c6",

@@ -24,14 +24,15 @@ NONE = Items(np.empty(0, np.int64), np.empty(0, np.uint64))
 
 
 def made(n, classes, seed=0, d=3):
+    """Return random items, whose weights are drawn by the seed, too."""
     draw = np.random.default_rng(seed)
     features = draw.normal(size=(n, d)).astype(np.float32)
-    return Items(
-        draw.integers(0, classes, n), draw.integers(0, 2**64, n, np.uint64), {"features": features}
-    )
+    label = draw.integers(0, classes, n)
+    key = draw.integers(0, 2**64, n, np.uint64)
+    return Items(label, key, {"features": features}, seed)
 
 
-def naive(base, row, classes):
+def naive(base, row, classes, fixed_weights=False):
     """The chance of every label for an image that turns noisy."""
     x, y = base.side["features"][row].astype(float), base.label[row]
     logits = []
@@ -39,6 +40,8 @@ def naive(base, row, classes):
         weights = []
         for f in range(len(x)):
             key = prng.mix(np.array([(y * len(x) + f) * classes + j], np.uint64))
+            if not fixed_weights:
+                key = prng.mix(key ^ prng.mix(np.array([base.seed + prng.GOLDEN], np.uint64)))
             u, v = (
                 prng.uniform(key, prng.Stream.INSTANCE_WEIGHT)[0],
                 prng.uniform(key, prng.Stream.INSTANCE_WEIGHT, 1)[0],
@@ -54,16 +57,29 @@ def naive(base, row, classes):
     classes=st.integers(2, 5),
     seed=st.integers(0, 99),
     level=st.integers(0, 95),
+    fixed=st.booleans(),
 )
-def test_oracle(n, classes, seed, level):
+def test_oracle(n, classes, seed, level, fixed):
     """Image by image: the first of each class, by the level that each turns at, go where their features send them."""
     base = made(n, classes, seed)
     label = base.label.tolist()
     for row in order(base)[: n_noisy(level, n)].tolist():
         u = prng.uniform(base.key[[row]], prng.Stream.INSTANCE_LABEL)[0]
-        label[row] = int(np.searchsorted(np.cumsum(naive(base, row, classes)), u, side="right"))
+        label[row] = int(np.searchsorted(np.cumsum(naive(base, row, classes, fixed)), u, side="right"))
 
-    assert instance(base, NONE, level, classes).label.tolist() == label
+    assert instance(base, NONE, level, classes, fixed_weights=fixed).label.tolist() == label
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_weights_change_with_the_seed(fixed):
+    """Another seed expects another matrix, unless the weights are fixed; the keys have no part in it."""
+    base = made(300, 4)
+    first, second = (
+        expected_stats(base._replace(seed=seed), 40, 4, fixed_weights=fixed).matrix
+        for seed in (0, 2**64 - 1)
+    )
+
+    assert np.array_equal(first, second) == fixed
 
 
 @pytest.mark.parametrize("level", [1, 5, 20, 50, 80, 95, 99])
@@ -82,8 +98,18 @@ def test_the_mean_rate_is_the_level(level):
     assert (density >= 0).all()
 
 
+@pytest.mark.parametrize(
+    ("tau", "mean"), [(0.1, 0.1288), (0.2, 0.2055), (0.3, 0.3004), (0.4, 0.4000)]
+)
+def test_tau_of_the_authors_is_a_location(tau, mean):
+    """Their code cuts a normal about tau at 0 and 1, which moves the mean above tau."""
+    draw = tau + SPREAD * np.random.default_rng(0).normal(size=1_000_000)
+
+    assert draw[(draw >= 0) & (draw <= 1)].mean() == pytest.approx(mean, abs=0.0005)
+
+
 def test_standardised_bounds_would_be_wrong():
-    """What users found: a normal cut at 0 and 1 spreads above its location flips 24.6 % where 20 % was asked."""
+    """As in AQuA: a normal cut at 0 and 1 spreads above its location flips 24.6 % where 20 % was asked."""
     draw = np.random.default_rng(0).normal(size=1_000_000)
     standardised = 0.2 + SPREAD * draw[(draw > 0) & (draw < 1)]
 
