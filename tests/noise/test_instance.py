@@ -65,7 +65,9 @@ def test_oracle(n, classes, seed, level, fixed):
     label = base.label.tolist()
     for row in order(base)[: n_noisy(level, n)].tolist():
         u = prng.uniform(base.key[[row]], prng.Stream.INSTANCE_LABEL)[0]
-        label[row] = int(np.searchsorted(np.cumsum(naive(base, row, classes, fixed)), u, side="right"))
+        label[row] = int(
+            np.searchsorted(np.cumsum(naive(base, row, classes, fixed)), u, side="right")
+        )
 
     assert instance(base, NONE, level, classes, fixed_weights=fixed).label.tolist() == label
 
