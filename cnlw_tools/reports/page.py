@@ -18,12 +18,21 @@ from cnlw_tools.study.figures import FIGURES
 TitledAddress = tuple[str, str]  # title, and a data URL
 
 
+class PagePanel(NamedTuple):
+    """A plot as the page needs it."""
+
+    title: str
+    address: str  # a data URL
+    finding: str  # sentences: what it shows, in numbers
+    is_wide: bool
+
+
 class PageFigure(NamedTuple):
     """A figure whose pictures are data URLs."""
 
     title: str
     about: str
-    panels: list[TitledAddress]
+    panels: list[PagePanel]
     images: list[TitledAddress]
     tables: list[Table]
     problems: list[str]
@@ -77,10 +86,14 @@ def render_page(content: PageContent) -> str:
 
 def page_figure(name: str, figure: Figure) -> PageFigure:
     """Return a figure as the page needs it."""
+    panels = []
+    for panel in figure.panels:
+        address = svg_address(panel.svg)
+        panels.append(PagePanel(panel.title, address, panel.finding, panel.is_wide))
     return PageFigure(
         title=figure.title,
         about=f"{FIGURES[name].about}.",
-        panels=[(panel.title, svg_address(panel.svg)) for panel in figure.panels],
+        panels=panels,
         images=[(title, png_address(image)) for title, image in figure.images],
         tables=figure.tables,
         problems=figure.problems,

@@ -67,6 +67,8 @@ class Panel:
 
     title: str
     svg: str
+    finding: str = ""  # sentences: what it shows, in numbers
+    is_wide: bool = False  # as wide as the page
 
 
 def draw_panels(
