@@ -134,6 +134,13 @@ class Method(nn.Module):
         """Return the phases of training, in order; their epochs sum to ``task.epochs``."""
         return [Phase(self.task.epochs)]
 
+    def reported_epochs(self) -> int:
+        """Return how many of the last epochs the best and the mean of a run are over.
+
+        They are those of the last phase: what earlier phases predict is not what is reported.
+        """
+        return self.phases()[-1].epochs
+
     def begin_phase(self, phase: int, train_batches: BatchSource) -> Tensor | None:
         """Prepare a phase, before its networks restart.
 

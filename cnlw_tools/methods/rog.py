@@ -181,6 +181,10 @@ class RoG(Method):
         p = self.block_probabilities(self.block_features(x)) @ self.block_weights
         return p.clamp(min=1e-30).log().float()
 
+    def reported_epochs(self) -> int:
+        """Return 1: the heads are fitted after the last epoch, and predict in no other."""
+        return 1
+
     def block_features(self, x: Tensor) -> list[Tensor]:
         """Return the pooled features of each block, (B, D_l), in double precision."""
         pooled = []

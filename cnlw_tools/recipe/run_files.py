@@ -2,6 +2,9 @@
 
 config.json says what was asked, a line of metrics.jsonl what an epoch measured, and result.json, of
 a run that came to its end, what the epochs amount to: top-1 on validation in percent.
+
+Of a method in stages, the last network alone is reported: `best` and `mean10` are over the epochs
+whose predictions were its own, which `reported_epochs` counts from the end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,8 +67,8 @@ class Summary:
     """What the epochs of a run amount to, on one split: top-1 in percent."""
 
     last: float
-    best: float
-    mean10: float  # of the last ten epochs
+    best: float  # of the reported epochs
+    mean10: float  # of the last ten of these, or of all
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,14 @@ class RunResult:
     epochs: int = field(metadata={"check": between(1, INT32)})
     validation: Summary
     others: Mapping[str, Summary] = field(default_factory=dict)  # by metric: val_ilsvrc12_top1 ...
+    # The last epochs that `best` and `mean10` are over: `Method.reported_epochs`. Older versions
+    # did not write it, and took all epochs.
+    reported_epochs: int | None = field(default=None, metadata={"check": between(1, INT32)})
+
+    @property
+    def n_reported(self) -> int:
+        """How many epochs, counted from the end, `best` and `mean10` are over."""
+        return self.reported_epochs or self.epochs
 
 
 def summarise(values: Sequence[float]) -> Summary:
@@ -83,9 +94,28 @@ def summarise(values: Sequence[float]) -> Summary:
     return Summary(values[-1], max(values), sum(tail) / len(tail))
 
 
+def summarise_history(history: Sequence[Metrics], reported_epochs: int) -> RunResult:
+    """Return what the epochs of a run amount to, on each validation split.
+
+    Args:
+        history: the metrics of every epoch
+        reported_epochs: the number of last epochs that count
+    """
+    summaries = {}
+    for name in history[-1]:
+        if "top1" in name:
+            accuracies = [metrics[name] for metrics in history]
+            summaries[name] = summarise(accuracies[-reported_epochs:])
+    validation = summaries.pop("val_top1")
+    return RunResult(len(history), validation, summaries, reported_epochs)
+
+
 def result_to_json(result: RunResult) -> dict[str, Any]:
     """Return what result.json holds: the numbers of validation itself stand at the top."""
-    contents = {"epochs": result.epochs, **asdict(result.validation)}
+    contents: dict[str, Any] = {"epochs": result.epochs}
+    if result.reported_epochs is not None:
+        contents["reported_epochs"] = result.reported_epochs
+    contents |= asdict(result.validation)
     for name, summary in result.others.items():
         contents[name] = asdict(summary)
     return contents
@@ -101,7 +131,7 @@ def find_run_files(folder: Path) -> list[Path]:
 
 def format_result(result: Mapping[str, Any]) -> str:
     """Return the numbers of result.json in a line, with the epochs that the mean is over."""
-    n_epochs = min(result["epochs"], TAIL)
+    n_epochs = min(result.get("reported_epochs", result["epochs"]), TAIL)
     mean = f"mean of the last {n_epochs}: {result['mean10']:.2f} %"
     return f"last {result['last']:.2f} %  best {result['best']:.2f} %  {mean}"
 
@@ -127,11 +157,13 @@ def read_result(folder: Path) -> RunResult | None:
         return None
     raw = read_value(dict[str, Any], _read_json(path), str(path), REMEDY)
     epochs = raw.pop("epochs", None)
+    reported_epochs = raw.pop("reported_epochs", None)
     validation = {}
     for metric in fields(Summary):
         if metric.name in raw:
             validation[metric.name] = raw.pop(metric.name)
     nested = {"epochs": epochs, "validation": validation, "others": raw}
+    nested["reported_epochs"] = reported_epochs
     return read_dataclass(RunResult, nested, str(path), REMEDY)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 import matplotlib as mpl
@@ -14,12 +15,13 @@ from cnlw_tools.reports.plotting import (
     Panel,
     PlotFunction,
     Point,
+    draw_curve,
     draw_panels,
     epoch_plot,
     line_plot,
 )
 from cnlw_tools.reports.statistics import MeanInterval, mean_interval
-from cnlw_tools.reports.trials import mean_curve
+from cnlw_tools.reports.trials import Curves, Trial, mean_curve
 
 NOISE_COLOURS = {"red": "#B91C1C", "red_standin": "#B91C1C", "blue": "#1E3A8A"}
 Curve = list[float]  # values by epoch
@@ -44,28 +46,29 @@ def plot_drop(context: ReportContext) -> Figure:
 
 
 def plot_training_curves(context: ReportContext) -> Figure:
-    """Draw accuracy over epochs.
+    """Draw accuracy over epochs; those of earlier stages of a method are dotted.
 
     There is a panel for each line over the x axis of the study, and one for each config of trials
     that have no x.
     """
-    curves_by_x: dict[str, list[tuple[float, Curve]]] = {}
-    curves_by_method: dict[str, dict[str, Curve]] = {}
+    trials_by_x: dict[str, list[tuple[float, Trial]]] = {}
+    trials_by_method: dict[str, dict[str, Trial]] = {}
     for trial in context.trials:
-        curve = mean_curve(trial, context.curves)
         position = context.study_record.position(trial)
         if position:
             title = f"{position.line}: {position.panel}"
-            curves_by_x.setdefault(title, []).append((position.x, curve))
+            trials_by_x.setdefault(title, []).append((position.x, trial))
         else:
             title = f"{trial.dataset}, {trial.config}"
-            curves_by_method.setdefault(title, {})[trial.method] = curve
+            trials_by_method.setdefault(title, {})[trial.method] = trial
     x_name = context.study_record.study.x_axis
     plots: dict[str, PlotFunction] = {}
-    for title, curves in curves_by_x.items():
-        plots[title] = _shaded_curves(curves, x_name)
-    for title, methods in curves_by_method.items():
-        plots[title] = epoch_plot(methods)
+    for title, trials in trials_by_x.items():
+        plots[title] = _shaded_curves(trials, context.curves, x_name)
+    for title, methods in trials_by_method.items():
+        curves = {name: mean_curve(trial, context.curves) for name, trial in methods.items()}
+        n_earlier = {name: trial.n_earlier for name, trial in methods.items()}
+        plots[title] = epoch_plot(curves, n_earlier=n_earlier)
     return Figure(
         "Training",
         draw_panels(
@@ -80,11 +83,11 @@ def plot_belts(context: ReportContext) -> Figure:
     """Draw the 95 % t-interval of top-1 over levels against progress in training.
 
     There is a belt for each kind of noise, and a panel for each method. The wider a belt, the more
-    the level matters (Jiang et al., 2020).
+    the level matters (Jiang et al., 2020). Of a method in stages it shows the last one.
     """
     curves: dict[str, dict[NoiseKind, list[Curve]]] = {}
     for trial in context.trials:
-        curve = mean_curve(trial, context.curves)
+        curve = mean_curve(trial, context.curves)[trial.n_earlier :]
         if trial.level is None or not curve:
             continue
         panel = curves.setdefault(f"{trial.method}: {trial.dataset}", {})
@@ -137,16 +140,17 @@ def _n_xs(lines: Mapping[str, Sequence[Point]]) -> int:
     return len(xs)
 
 
-def _shaded_curves(curves: Sequence[tuple[float, Curve]], x_name: str) -> PlotFunction:
-    """Return a plot of curves over epochs; the higher its number x, the darker a curve."""
+def _shaded_curves(
+    trials: Sequence[tuple[float, Trial]], curves: Curves, x_name: str
+) -> PlotFunction:
+    """Return a plot of trials over epochs; the higher its number x, the darker a curve."""
 
     def plot(axes: Axes) -> None:
         colour_map = mpl.colormaps["viridis_r"]
-        for i, (x, curve) in enumerate(sorted(curves)):
+        for i, (x, trial) in enumerate(sorted(trials, key=itemgetter(0))):
             label = f"{x:g} %" if x_name == "level" else f"{x_name} {x:g}"
-            colour = colour_map(0.25 + 0.75 * i / max(1, len(curves) - 1))
-            epochs = range(1, len(curve) + 1)
-            axes.plot(epochs, curve, color=colour, label=label)
+            colour = colour_map(0.25 + 0.75 * i / max(1, len(trials) - 1))
+            draw_curve(axes, mean_curve(trial, curves), trial.n_earlier, colour, label)
 
     return plot
 

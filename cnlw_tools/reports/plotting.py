@@ -126,19 +126,21 @@ def line_plot(lines: Mapping[str, Sequence[Point]]) -> PlotFunction:
 
 
 def epoch_plot(
-    curves: Mapping[str, Sequence[float]], references: Mapping[str, float] = {}
+    curves: Mapping[str, Sequence[float]],
+    references: Mapping[str, float] = {},
+    n_earlier: Mapping[str, int] = {},
 ) -> PlotFunction:
     """Return a plot of values over epochs.
 
     Args:
         curves: label -> values by epoch
         references: label -> a constant to compare with, drawn as a dashed line
+        n_earlier: label -> the number of first epochs that are of earlier stages
     """
 
     def plot(axes: Axes) -> None:
         for i, (label, values) in enumerate(curves.items()):
-            epochs = range(1, len(values) + 1)
-            axes.plot(epochs, values, color=cycle_colour(i), label=label)
+            draw_curve(axes, values, n_earlier.get(label, 0), cycle_colour(i), label)
         for label, value in references.items():
             axes.axhline(
                 value,
@@ -149,6 +151,28 @@ def epoch_plot(
             )
 
     return plot
+
+
+def draw_curve(
+    axes: Axes,
+    values: Sequence[float],
+    n_earlier: int,
+    colour: Any,
+    label: str,
+) -> None:
+    """Draw values over epochs; those of earlier stages are dotted, and apart from the last.
+
+    Args:
+        axes: of the panel
+        values: by epoch
+        n_earlier: the number of first epochs that are of earlier stages
+        colour: of the curve
+        label: in the legend
+    """
+    epochs = range(1, len(values) + 1)
+    axes.plot(epochs[n_earlier:], values[n_earlier:], color=colour, label=label)
+    if n_earlier:
+        axes.plot(epochs[:n_earlier], values[:n_earlier], color=colour, linestyle=":")
 
 
 def cycle_colour(i: int) -> str:

@@ -1,11 +1,12 @@
 """Run folders as one tidy table: a row for each run, epoch and metric (tables.RUNS).
 
-The results of a run that has ended, `last`, `best`, `mean10` and `drop` = best - last, stand at
-its last epoch; so do `NAME_last`, `NAME_best` and `NAME_mean10` of other validation images, whose
-`val_NAME_top1` it measured. The column `options` holds, as JSON, the options of the method, and
-what else differs between the runs of a dataset (`trial_key.settings`): `net`, `pretrained`,
-`weights`, `ranks`, `split`, and values of the preset as `preset.lr`; and `data`, a digest, if runs
-of one config learned from different data.
+The results of a run that has ended, `last`, `best`, `mean10` and `drop` = best - last, stand at its
+last epoch; so do `NAME_last`, `NAME_best` and `NAME_mean10` of other validation images, whose
+`val_NAME_top1` it measured, and `reported_epochs`, the number of last epochs that these are over.
+They are computed from the epochs by the function that the trainer uses. The column `options` holds,
+as JSON, the options of the method, and what else differs between the runs of a dataset
+(`trial_key.settings`): `net`, `pretrained`, `weights`, `ranks`, `split`, and values of the preset
+as `preset.lr`; and `data`, a digest, if runs of one config learned from different data.
 """
 
 import json
@@ -34,7 +35,7 @@ from cnlw_tools.recipe.run_files import (
     read_config,
     read_metrics,
     read_result,
-    summarise,
+    summarise_history,
 )
 from cnlw_tools.reports.trial_key import DIGITS, data_digest, name_datasets, run_digest, settings
 
@@ -179,6 +180,10 @@ def _check_result(folder: Path, history: Sequence[Metrics], result: RunResult) -
                 f"{folder / METRICS}: epoch {metrics['epoch']:g} lacks accuracies of the last: "
                 f"{REMEDY}"
             )
+    if result.n_reported > result.epochs:
+        raise ValueError(
+            f"{folder / RESULT}: reported_epochs = {result.n_reported} of {result.epochs}: {REMEDY}"
+        )
     last = history[-1].get("val_top1") if history else None
     if len(history) != result.epochs or last != result.validation.last:
         raise ValueError(
@@ -241,21 +246,23 @@ def _metric_values(run: RunFolder) -> list[MetricValue]:
         epoch = int(metrics["epoch"])
         values += [(epoch, name, value) for name, value in metrics.items() if name != "epoch"]
     if run.result is not None:
-        epochs, summary = run.result.epochs, run.result.validation
-        values += [(epochs, name, value) for name, value in asdict(summary).items()]
-        values.append((epochs, "drop", summary.best - summary.last))
-        values += _other_validation_results(run.history)
+        result = summarise_history(run.history, run.result.n_reported)
+        values += _result_values(result)
     return values
 
 
-def _other_validation_results(history: Sequence[Metrics]) -> list[MetricValue]:
-    """Return the results of a run on other validation images."""
-    results = []
-    for name in history[-1] if history else ():
+def _result_values(result: RunResult) -> list[MetricValue]:
+    """Return the results of a run that has ended, those on other validation images by their name.
+
+    They stand at its last epoch.
+    """
+    summary = result.validation
+    values = asdict(summary)
+    values["drop"] = summary.best - summary.last
+    values["reported_epochs"] = result.n_reported
+    for name, other_summary in result.others.items():
         match = re.fullmatch("val_(.+)_top1", name)
-        if match is None:
-            continue
-        accuracies = [metrics[name] for metrics in history]
-        for metric, value in asdict(summarise(accuracies)).items():
-            results.append((len(accuracies), f"{match[1]}_{metric}", value))
-    return results
+        if match is not None:
+            for metric, value in asdict(other_summary).items():
+                values[f"{match[1]}_{metric}"] = value
+    return [(result.epochs, name, value) for name, value in values.items()]

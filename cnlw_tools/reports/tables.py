@@ -1,7 +1,7 @@
 """Tables of text, and how they are written: Markdown and LaTeX; page.html writes them as HTML."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -49,7 +49,7 @@ def metric_title(metric: str, trials: Iterable[Trial]) -> str:
     """Return what a result of some trials is, with the number of epochs that a mean is over."""
     if metric != "mean10":
         return {"last": "Last epoch", "best": "Best epoch", "drop": "Drop"}[metric]
-    tails = {min(trial.n_epochs, TAIL) for trial in trials if trial.n_epochs}
+    tails = {min(trial.n_reported, TAIL) for trial in trials if trial.n_reported}
     if tails <= {TAIL}:
         return f"Mean of the last {TAIL} epochs"
     if len(tails) > 1:
@@ -205,19 +205,35 @@ def _table_by_config(
 
 
 def _results_caption(group: ResultGroup) -> str:
-    """Return the caption of a table of results, with the epochs of runs of unlike length."""
+    """Return the caption of a table of results.
+
+    It names the epochs of runs of unlike length, and the epochs that count of methods in stages.
+    """
     lengths: dict[str, set[int]] = {}
+    last_stages: dict[str, set[int]] = {}
     for trial in group.trials:
         if trial.n_epochs:
             lengths.setdefault(trial.method, set()).add(trial.n_epochs)
+        if trial.n_epochs and trial.n_reported and trial.n_reported < trial.n_epochs:
+            last_stages.setdefault(trial.method, set()).add(trial.n_reported)
     caption = f"{RESULTS_CAPTION} {BOLD_CAPTION}"
-    if len(set().union(*lengths.values())) < 2:
-        return caption
+    if len(set().union(*lengths.values())) > 1:
+        caption += f" Runs differ in length; epochs: {_list_epochs(lengths)}."
+    if last_stages:
+        caption += (
+            " Best and mean of a method in stages are over the epochs of its last stage, which "
+            f"number: {_list_epochs(last_stages)}."
+        )
+    return caption
+
+
+def _list_epochs(epochs_by_method: Mapping[str, set[int]]) -> str:
+    """Return numbers of epochs as text, ``glc 8, o2u 4 or 8``."""
     words = []
-    for method, epochs in lengths.items():
+    for method, epochs in epochs_by_method.items():
         span = " or ".join(map(str, sorted(epochs)))
         words.append(f"{method} {span}")
-    return f"{caption} Runs differ in length; epochs: {', '.join(words)}."
+    return ", ".join(words)
 
 
 def _run_sort_key(run: PlannedRun) -> list[object]:

@@ -24,6 +24,7 @@ from cnlw_tools.reports.statistics import MeanInterval, mean_interval
 from cnlw_tools.reports.trial_key import PRESET_PREFIX
 
 RESULT_METRICS = ("last", "best", "mean10", "drop")
+REPORTED_EPOCHS = "reported_epochs"  # the number of last epochs that `best` and `mean10` are over
 VALIDATION_ACCURACY = "val_top1"
 # Settings that always make a variant: a result under the name of the method alone has none of them.
 VARIANT_SETTINGS = ("data", "ranks", "split", "weights")
@@ -63,12 +64,21 @@ class Trial:
     # By metric, over seeds; empty if no run has ended, or if there is a problem.
     results: Mapping[str, MeanInterval]
     n_epochs: int | None = None  # of the runs that have ended
+    # The last epochs that best and mean10 are over; fewer than all of a method in stages.
+    n_reported: int | None = None
     problem: str = ""  # a sentence: why the runs are not averaged
 
     @property
     def family(self) -> str:
         """The name of the config without its level."""
         return name_without_level(self.config, self.noise, self.level)
+
+    @property
+    def n_earlier(self) -> int:
+        """The epochs of earlier stages, whose network is not the one that is reported."""
+        if self.n_epochs is None or self.n_reported is None:
+            return 0
+        return self.n_epochs - self.n_reported
 
     @property
     def dataset_config(self) -> DatasetConfig:
@@ -148,7 +158,10 @@ def epoch_curves(runs: pa.Table, metric: str = VALIDATION_ACCURACY) -> dict[str,
 
 
 def mean_curve(trial: Trial, curves: Curves) -> list[float]:
-    """Return the mean over the runs of a trial that have ended, for the epochs that all have."""
+    """Return the mean over the runs of a trial that have ended, for the epochs that all have.
+
+    Earlier stages are a part of it: the first `trial.n_earlier` values.
+    """
     run_curves = [curves[name] for name in trial.run_names if name in curves]
     return [sum(values) / len(values) for values in zip(*run_curves, strict=False)]
 
@@ -168,10 +181,15 @@ class RunResults(NamedTuple):
     n_epochs: int
     values: dict[str, float]  # by metric
 
+    @property
+    def n_reported(self) -> int:
+        """The last epochs that best and mean10 are over."""
+        return int(self.values.get(REPORTED_EPOCHS, self.n_epochs))
+
 
 def _results_by_run(runs: pa.Table) -> dict[str, RunResults]:
     """Return the results of each run that has ended, by its name."""
-    pattern = f"(^|_)({'|'.join(RESULT_METRICS)})$"
+    pattern = f"(^|_)({'|'.join((*RESULT_METRICS, REPORTED_EPOCHS))})$"
     rows = runs.filter(pc.match_substring_regex(runs["metric"], pattern))
     results: dict[str, RunResults] = {}
     for row in rows.to_pylist():
@@ -203,6 +221,7 @@ def _make_trial(
     problem = _find_problem(ended_rows, results)
     averages = {} if problem else _average(ended_rows, results)
     lengths = {results[row["run"]].n_epochs for row in ended_rows}
+    reported = {results[row["run"]].n_reported for row in ended_rows}
     method = f"{first['method']} {format_options(variant)}".strip()
     if problem:
         problem = f"{first['dataset']}, {first['config']}, {method}: {problem}"
@@ -218,6 +237,7 @@ def _make_trial(
         run_names=tuple(row["run"] for row in rows),
         results=averages,
         n_epochs=lengths.pop() if len(lengths) == 1 else None,
+        n_reported=reported.pop() if len(reported) == 1 else None,
         problem=problem,
     )
 
@@ -246,6 +266,9 @@ def _find_problem(rows: Sequence[Mapping[str, Any]], results: Mapping[str, RunRe
     lengths = [f"{row['run']} has {results[row['run']].n_epochs}" for row in rows]
     if len({results[row["run"]].n_epochs for row in rows}) > 1:
         reasons.append(f"the runs differ in their number of epochs ({', '.join(lengths)})")
+    elif len({results[row["run"]].n_reported for row in rows}) > 1:
+        spans = [f"of {row['run']} the last {results[row['run']].n_reported}" for row in rows]
+        reasons.append(f"best and mean are over different epochs ({', '.join(spans)})")
     if not reasons:
         return ""
     return f"{'; '.join(reasons)}: not averaged. Keep one run of each seed, all of one length"

@@ -31,7 +31,8 @@ FIGURES: Mapping[str, FigureSpec] = {
         function="line_plots:plot_drop",
     ),
     "curves": FigureSpec(
-        about="Accuracy over epochs (Zhang et al. 2020, figures 2 and 3)",
+        about="Accuracy over epochs, earlier stages of a method dotted "
+        "(Zhang et al. 2020, figures 2 and 3)",
         function="line_plots:plot_training_curves",
     ),
     "grid": FigureSpec(

@@ -127,7 +127,7 @@ class TrainingLoop:
                 on_epoch(metrics)
                 self._stop_after_epoch(stop)
             self.method.eval()
-            return self.run.write_result(self.history)
+            return self.run.write_result(self.history, self.method.reported_epochs())
 
     def _begin_epoch(self) -> None:
         """Seed the epoch, begin a phase if this is its first epoch, and call the method's hook."""

@@ -43,13 +43,12 @@ from cnlw_tools.recipe.run_files import (
     RECORDED_LATER,
     RESULT,
     RunConfig,
-    RunResult,
     find_run_files,
     read_config,
     read_metrics,
     read_result,
     result_to_json,
-    summarise,
+    summarise_history,
 )
 from cnlw_tools.trainer.torch_files import load_tensors
 
@@ -148,9 +147,9 @@ class RunWriter:
         lines = [json.dumps(metrics) + "\n" for metrics in history]
         self._write_text(METRICS, "".join(lines))
 
-    def write_result(self, history: list[Metrics]) -> Metrics:
-        """Write and return the summary of all epochs."""
-        result = result_to_json(summarise_history(history))
+    def write_result(self, history: list[Metrics], reported_epochs: int) -> Metrics:
+        """Write and return the summary of the last epochs, those that are reported."""
+        result = result_to_json(summarise_history(history, reported_epochs))
         self._write_text(RESULT, json.dumps(result, indent=1) + "\n")
         return result
 
@@ -254,18 +253,6 @@ class RunWriter:
             if old_config.get(key) != value:
                 difference = _explain_difference(key, old_config.get(key, MISSING), value)
                 raise ValueError(f"{self.folder}: {difference}")
-
-
-def summarise_history(history: list[Metrics]) -> RunResult:
-    """Return the last, the best and the mean of the last ten epochs of top-1, in percent.
-
-    Each validation split has its own.
-    """
-    summaries = {}
-    for name in history[-1]:
-        if "top1" in name:
-            summaries[name] = summarise([metrics[name] for metrics in history])
-    return RunResult(len(history), summaries.pop("val_top1"), summaries)
 
 
 def _to_json_types(config: RunConfig) -> dict[str, Any]:

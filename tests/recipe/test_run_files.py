@@ -18,6 +18,7 @@ from cnlw_tools.recipe.run_files import (
     read_result,
     result_to_json,
     summarise,
+    summarise_history,
 )
 
 ASKED = RunConfig(
@@ -37,7 +38,7 @@ ASKED = RunConfig(
     versions={"cnlw_tools": "0"},
     command=("cnlw", "train"),
 )
-RESULTS = RunResult(3, Summary(50.0, 60.5, 55), {"val_ilsvrc12_top1": Summary(1.0, 2.0, 1.5)})
+RESULTS = RunResult(3, Summary(50.0, 60.5, 55), {"val_ilsvrc12_top1": Summary(1.0, 2.0, 1.5)}, 2)
 LINES = [
     {"epoch": 1, "train_loss": 2.0, "seconds": 0.5, "peak_mb": 3},
     {"epoch": 2, "train_loss": 1.0, "seconds": 0.5, "peak_mb": 3},
@@ -67,6 +68,7 @@ def test_result(tmp_path):
     assert read_result(tmp_path) == RESULTS
     assert result_to_json(RESULTS) == {
         "epochs": 3,
+        "reported_epochs": 2,
         "last": 50.0,
         "best": 60.5,
         "mean10": 55,
@@ -90,6 +92,48 @@ def test_summary_is_of_the_last_ten():
     """Last, best, and the mean of ten epochs, or of all that there are."""
     assert summarise([99.0, *range(10)]) == Summary(9, 99.0, 4.5)
     assert summarise([40.0, 50.0]) == Summary(50.0, 50.0, 45.0)
+
+
+def line(epoch, top1):
+    """The metrics of an epoch."""
+    return {"epoch": epoch, "train_loss": 1.0, "val_top1": top1, "val_top5": 90.0}
+
+
+@pytest.mark.parametrize(
+    ("n_reported", "best", "tail"), [(14, 99.0, range(62, 72)), (12, 80.0, [*range(62, 72)])]
+)
+def test_the_result_of_a_run_is_of_the_epochs_that_are_reported(n_reported, best, tail):
+    """A peak of an earlier stage is no best, and the mean is of the last ten of the last stage."""
+    values = [50.0, 99.0, 80.0, *range(61, 72)]
+    history = [line(i, v) for i, v in enumerate(values, 1)]
+
+    assert summarise_history(history, n_reported) == RunResult(
+        14, Summary(71, best, sum(tail) / 10), {}, n_reported
+    )
+
+
+def test_the_mean_of_a_short_last_stage_is_of_all_its_epochs():
+    """Two of five."""
+    history = [line(i, v) for i, v in enumerate([90.0, 90.0, 90.0, 40.0, 50.0], 1)]
+
+    assert summarise_history(history, 2).validation == Summary(50.0, 50.0, 45.0)
+
+
+def test_other_validation_splits_have_their_own_result():
+    """By the name of the metric, of the same epochs."""
+    history = [line(i, 40.0) | {"val_ilsvrc12_top1": v} for i, v in ((1, 90.0), (2, 30.0))]
+
+    assert summarise_history(history, 1).others == {"val_ilsvrc12_top1": Summary(30.0, 30.0, 30.0)}
+
+
+def test_a_result_of_an_older_version_is_of_all_epochs(tmp_path):
+    """It did not write how many count."""
+    (tmp_path / RESULT).write_text(
+        json.dumps(result_to_json(replace(RESULTS, reported_epochs=None)))
+    )
+
+    assert "reported_epochs" not in (tmp_path / RESULT).read_text()
+    assert read_result(tmp_path).n_reported == 3
 
 
 @pytest.mark.parametrize("key", ["noise", "level", "pretrained"])
@@ -142,8 +186,9 @@ def test_any_node(tmp_path, fuzz, name, whole, read):
 
 @pytest.mark.parametrize(("n_epochs", "n_averaged"), [(1, 1), (3, 3), (10, 10), (30, 10)])
 def test_a_result_in_a_line_names_the_epochs_of_its_mean(n_epochs, n_averaged):
-    """There are ten at most."""
-    result = {"epochs": n_epochs, "last": 50.0, "best": 60.5, "mean10": 55.0}
+    """There are ten at most, and no more than the last stage has."""
+    result = {"epochs": 40, "reported_epochs": n_epochs}
+    result |= {"last": 50.0, "best": 60.5, "mean10": 55.0}
     mean = f"mean of the last {n_averaged}: 55.00 %"
 
     assert format_result(result) == f"last 50.00 %  best 60.50 %  {mean}"

@@ -18,6 +18,7 @@ def make_run(folder: Path, accuracies: list[float], **changes) -> Path:
     """Write the folder of a run with these accuracies on validation, and changes of its config."""
     folder.mkdir(parents=True)
     ended = changes.pop("ended", True)
+    reported_epochs = changes.pop("reported_epochs", len(accuracies))
     noise, *words = changes.get("config", "blue_40").split("_")
     config = {
         "build": "builds/toy",
@@ -43,11 +44,13 @@ def make_run(folder: Path, accuracies: list[float], **changes) -> Path:
     ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     if ended:
-        tail = accuracies[-10:]
+        reported = accuracies[-reported_epochs:]
+        tail = reported[-10:]
         result = {
             "epochs": len(lines),
+            "reported_epochs": reported_epochs,
             "last": tail[-1],
-            "best": max(accuracies),
+            "best": max(reported),
             "mean10": sum(tail) / len(tail),
         }
         (folder / "result.json").write_text(json.dumps(result))

@@ -48,6 +48,28 @@ def test_one_level_makes_no_line(tmp_path, run_maker, context_maker):
     assert line_plots.plot_belts(context).panels == []
 
 
+def test_earlier_stages_of_a_method_are_dotted(tmp_path, run_maker, context_maker):
+    """So is no curve of a method without stages; a belt shows the last stage alone."""
+    curves, belts = {}, {}
+    for method, n_reported in (("glc", 1), ("vanilla", 3)):
+        for level in (20, 40):
+            run_maker(
+                tmp_path / method / str(level),
+                [90.0, 40.0, 50.0],
+                method=method,
+                config=f"blue_{level}",
+                reported_epochs=n_reported,
+            )
+        context = context_maker(tmp_path / method)
+        (curves[method],) = line_plots.plot_training_curves(context).panels
+        (belts[method],) = line_plots.plot_belts(context).panels
+
+    assert "stroke-dasharray" in curves["glc"].svg
+    assert "stroke-dasharray" not in curves["vanilla"].svg
+    assert "<!-- 90 -->" in belts["vanilla"].svg
+    assert "<!-- 90 -->" not in belts["glc"].svg
+
+
 def test_belts_and_training_have_a_panel_a_method(study, context_maker):
     """Training has one a kind of noise too, or one a config of trials that have no x."""
     context = context_maker(study)

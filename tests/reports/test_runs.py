@@ -70,7 +70,7 @@ def test_it_is_a_table_of_runs(tmp_path):
         runs.make_runs_table(runs.read_run_folders(tmp_path)), tmp_path / "runs.parquet"
     )
 
-    assert len(tables.read_runs(tmp_path / "runs.parquet")) == 12
+    assert len(tables.read_runs(tmp_path / "runs.parquet")) == 14
 
 
 def test_a_run_that_has_not_ended_has_epochs_only(tmp_path):

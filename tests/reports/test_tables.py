@@ -103,6 +103,27 @@ def test_a_mean_over_epochs_names_their_true_number(tmp_path, run_maker, lengths
     assert [row[5] for row in trials_table(trials, [], "last").rows] == list(map(str, lengths))
 
 
+def test_a_method_in_stages_is_reported_by_its_last_one(tmp_path, run_maker):
+    """Best, mean and drop are over its epochs, and the caption says how many there are."""
+    run_maker(tmp_path / "glc", [50.0, 90.0, 40.0, 60.0], method="glc", reported_epochs=2)
+    run_maker(tmp_path / "vanilla", [50.0, 90.0, 40.0, 60.0])
+    trials = read_trials(tmp_path)
+    cells = {
+        metric: [row[1] for row in result_tables(best_trials(trials), metric)[0].rows]
+        for metric in ("last", "best", "mean10")
+    }
+    (table,) = result_tables(best_trials(trials), "mean10")
+
+    assert cells == {
+        "last": ["60.00 (1)", "60.00 (1)"],
+        "best": ["60.00 (1)", "90.00 (1)"],
+        "mean10": ["50.00 (1)", "60.00 (1)"],
+    }
+    assert [row[9] for row in trials_table(trials, [], "last").rows] == ["0.00 (1)", "30.00 (1)"]
+    assert table.title.startswith("Mean of the last 2 to 4 epochs")
+    assert "the epochs of its last stage, which number: glc 2." in table.caption
+
+
 def test_a_trial_that_is_not_averaged_says_so_in_its_cells(tmp_path, run_maker):
     """A seed was run twice, with different numbers."""
     for name, accuracy in (("a", 50.0), ("b", 60.0)):

@@ -200,6 +200,33 @@ def test_a_run_writes_its_files(make_trainer, tmp_path):
     assert len(pq.read_table(tmp_path / "run" / "examples.parquet")) == 3 * 180
 
 
+@pytest.mark.parametrize(
+    ("method", "options", "n_reported"),
+    [
+        ("vanilla", {}, 5),
+        ("forward", {}, 2),
+        ("backward", {"first": 4, "q": "symmetric:0.4"}, 5),
+        ("glc", {"first": 4}, 1),
+        ("o2u", {"noise_rate": 0.4, "first": 1, "cyclic": 1}, 3),
+        ("incv", {"iterations": 1, "validation": 0.8}, 1),
+        ("curriculumnet", {"first": 2}, 1),
+        ("s_model", {"warmup": 2}, 3),
+        ("rog", {}, 1),
+    ],
+)
+def test_the_result_is_that_of_the_network_that_is_reported(
+    make_trainer, tmp_path, method, options, n_reported
+):
+    """Best and mean are over the last stage; RoG's heads predict after the last epoch alone."""
+    result = make_trainer(method=method, options=options, changes={"epochs": 5}).fit()
+    accuracies = [metrics["val_top1"] for metrics in lines(tmp_path / "run")][5 - n_reported :]
+
+    assert len(accuracies) == n_reported == result["reported_epochs"]
+    assert result["best"] == max(accuracies)
+    assert result["mean10"] == sum(accuracies) / n_reported
+    assert result["last"] == accuracies[-1]
+
+
 def test_the_same_again_is_the_same(make_trainer, tmp_path):
     """Two runs of one seed agree to the bit; another seed does not."""
     make_trainer(out=tmp_path / "a").fit()

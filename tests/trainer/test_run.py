@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from cnlw_tools.recipe.run_files import RunConfig, RunResult, Summary
-from cnlw_tools.trainer.run import RunWriter, summarise_history
+from cnlw_tools.recipe.run_files import RunConfig
+from cnlw_tools.trainer.run import RunWriter
 
 CONFIG = RunConfig(
     build="builds/toy",
@@ -42,26 +42,6 @@ def save_run(folder, **changes):
     run = RunWriter(folder, replace(CONFIG, **changes), resume=False)
     run.write_checkpoint({"epoch": 1, "method": {"w": torch.ones(2)}})
     return run
-
-
-def test_a_result_is_last_best_and_mean_of_ten():
-    """In percent, of the last ten epochs."""
-    values = [50.0, 99.0, *range(60, 72)]
-    result = summarise_history([line(i, v) for i, v in enumerate(values)])
-
-    assert result == RunResult(14, Summary(71, 99.0, sum(range(62, 72)) / 10))
-
-
-def test_fewer_than_ten_epochs_are_all():
-    """Two."""
-    assert summarise_history([line(1, 40.0), line(2, 50.0)]).validation.mean10 == 45.0
-
-
-def test_other_validation_splits_have_their_own():
-    """By the name of the metric."""
-    result = summarise_history([line(1, 40.0) | {"val_ilsvrc12_top1": 30.0}])
-
-    assert result.others == {"val_ilsvrc12_top1": Summary(30.0, 30.0, 30.0)}
 
 
 def test_metrics_are_a_line_an_epoch(tmp_path):
@@ -132,7 +112,7 @@ def save_whole_run(folder):
     """Write every file that a run of three epochs leaves; return their paths."""
     run = save_run(folder)
     run.write_metrics([{**line(i, 40.0), "seconds": 1.0} for i in (1, 2, 3)])
-    run.write_result([line(i, 40.0) for i in (1, 2, 3)])
+    run.write_result([line(i, 40.0) for i in (1, 2, 3)], 3)
     run.write_predictions({"validation": {"row": np.array([0])}})
     for epoch in (1, 2, 3):
         run.write_examples(epoch, np.arange(2), {"loss": torch.ones(2)})
