@@ -26,3 +26,20 @@ def shorten(
     while font.getlength(name) > width:
         name = name[:-2] + "…"
     return name
+
+
+def wrap(
+    text: str,
+    size: int,
+    width: int,
+) -> list[str]:
+    """Return the lines of a text that is at most so wide in pixels; no word is cut."""
+    font = load_font(size)
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines

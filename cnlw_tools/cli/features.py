@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cnlw_tools.cli.options import DATA_DIR, ROOT, WORKERS, read_inputs
+from cnlw_tools.cli.options import DATA_DIR, ROOT, WORKERS, check_ending, read_inputs
 
 
 @click.command(short_help="Write thumbnails as features of images.")
@@ -47,8 +47,7 @@ def features(
     from cnlw_tools.ingest.thumbnails import make_thumbnails
     from cnlw_tools.recipe.recipe import parse_recipe
 
-    if out.suffix != ".parquet":
-        raise ValueError(f"{out}: features are a .parquet file: use a name that ends so")
+    check_ending(out, ".parquet", "features")
     recipe = parse_recipe({"dataset": dataset, "noise": "instance"}, "the command line")
     inputs = read_inputs(root, data_dir)
     base = require_base_manifest(load_dataset(recipe, inputs))

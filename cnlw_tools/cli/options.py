@@ -148,6 +148,22 @@ def _add_options(options: list[Decorator[Any]], command: F) -> F:
     return command
 
 
+def check_ending(path: Path, ending: str, content: str) -> None:
+    """Check the name of a file that is to be written.
+
+    Args:
+        path: of the file
+        ending: that its name must have, such as ``.png``
+        content: what the file will hold, in the plural
+
+    Raises:
+        ValueError: the name has another ending, which promises another format
+    """
+    if path.suffix.lower() != ending:
+        name = path.with_suffix(ending).name
+        raise ValueError(f"{path}: {content} are written as a {ending} file: name it {name}")
+
+
 def find_root(root: Path | None) -> Path:
     """Return the root to use; the package's own where none is given.
 

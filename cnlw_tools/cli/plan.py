@@ -7,6 +7,7 @@ import click
 
 from cnlw_tools.cli.options import (
     WORKERS,
+    check_ending,
     find_root,
     read_inputs,
     read_recipe_flags,
@@ -64,10 +65,7 @@ def _check_path(path: Path) -> None:
     """Raise if a plan may not be written there: it may replace another plan, and nothing else."""
     from cnlw_tools.dataset import tables
 
-    if path.suffix == ".csv":
-        raise ValueError(
-            f"{path}: a plan is a Parquet file: name it {path.with_suffix('.parquet').name}"
-        )
+    check_ending(path, ".parquet", "plans")
     if path.exists():
         tables.read_plan(path)
 

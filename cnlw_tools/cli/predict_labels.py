@@ -12,6 +12,7 @@ from cnlw_tools.cli.options import (
     PRESET,
     ROOT,
     SEED,
+    check_ending,
     find_root,
     preset_option,
 )
@@ -68,8 +69,7 @@ def predict_labels(
     from cnlw_tools.trainer import Trainer
     from cnlw_tools.trainer.labeller import train_and_label
 
-    if out.suffix != ".parquet":
-        raise ValueError(f"{out}: labels are a .parquet file: use a name that ends so")
+    check_ending(out, ".parquet", "labels")
     flags["root"] = find_root(flags["root"])
     labeller = Trainer(
         build,

@@ -1,13 +1,17 @@
 """``cnlw show``: what a plan or a build holds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from cnlw_tools.cli.options import check_ending
+
 if TYPE_CHECKING:
     import pyarrow as pa
+
+MOST_NAMES = 4  # in the title of a matrix that several configs share
 
 
 @click.command(short_help="Print what a plan or a build holds.")
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
     "--matrix",
     "picture",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="PNG file to draw the realised transition matrices in.",
+    help="PNG file to draw the realised transition matrices in, equal ones once.",
 )
 def show(path: Path, config: str | None, picture: Path | None) -> None:
     """Print the rows, the realised noise and the class sizes of PATH, a plan or a build.
@@ -27,6 +31,8 @@ def show(path: Path, config: str | None, picture: Path | None) -> None:
     from cnlw_tools.builds.diff import read_plans
     from cnlw_tools.registry import pick
 
+    if picture:
+        check_ending(picture, ".png", "matrices")
     plans = read_plans(path)
     if config is not None:
         plans = {config: pick(plans, config, "config")}
@@ -35,7 +41,6 @@ def show(path: Path, config: str | None, picture: Path | None) -> None:
         click.echo(f"{name:24} {_describe_plan(plan, len(classes))}")
     if picture:
         _draw_matrices(picture, plans, classes)
-        click.echo(f"{picture}: {len(plans)} matrices, true class by given label, percent")
 
 
 def _class_names(path: Path, plans: Mapping[str, "pa.Table"]) -> tuple[str, ...]:
@@ -76,13 +81,30 @@ def _describe_split(plan: "pa.Table", split: str) -> str:
 
 
 def _draw_matrices(path: Path, plans: Mapping[str, "pa.Table"], classes: tuple[str, ...]) -> None:
+    """Draw the matrix of each config, equal ones once, and say what the picture holds."""
+    import numpy as np
+
     from cnlw_tools.card import heatmap
     from cnlw_tools.files import atomic_write
     from cnlw_tools.plans.statistics import realised_stats
+    from cnlw_tools.registry.counts import count_things
 
     matrices = []
     for name, plan in plans.items():
         matrices.append((name, realised_stats(plan, len(classes)).matrix))
-    picture = heatmap.draw_matrices(matrices, classes)
+    merged = heatmap.merge_equal(matrices)
+    titled = [(_join_names(names), matrix) for names, matrix in merged]
+    image = heatmap.draw_matrices(titled, classes)
     with atomic_write(path) as draft:
-        picture.save(draft, "PNG")
+        image.save(draft, "PNG")
+    click.echo(f"{path}: {count_things(len(merged), 'matrix')} of the images of train that stayed")
+    for names, matrix in merged:
+        if not np.any(matrix - np.diag(np.diag(matrix))):
+            click.echo(f"{_join_names(names)}: no label of these images differs from the true one")
+
+
+def _join_names(names: Sequence[str]) -> str:
+    """Return the first names, and the number of the others."""
+    if len(names) <= MOST_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[: MOST_NAMES - 1])} and {len(names) - MOST_NAMES + 1} more"

@@ -11,6 +11,7 @@ from cnlw_tools.cli.options import (
     PRESET,
     ROOT,
     SEED,
+    check_ending,
     find_root,
     preset_option,
 )
@@ -66,8 +67,7 @@ def train_mentor(
     from cnlw_tools.files import atomic_write
     from cnlw_tools.methods.components.mentor_fit import to_json
 
-    if out.suffix != ".json":
-        raise ValueError(f"{out}: a mentor is a .json file: use a name that ends so")
+    check_ending(out, ".json", "mentors")
     if rule is not None and build is None and config is None:
         mentor = _fit_to_rule(rule, seed)
         origin: dict[str, Any] = {"rule": rule, "seed": seed}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cnlw_tools.cli.options import DATA_DIR, ROOT, find_root
+from cnlw_tools.cli.options import DATA_DIR, ROOT, check_ending, find_root
 
 DATASET = click.option(
     "--dataset",
@@ -75,8 +75,7 @@ def export_votes(
     from cnlw_tools.ingest import label_studio
 
     path = out or Path(f"{dataset}.json")
-    if path.suffix != ".json":
-        raise ValueError(f"{path}: tasks are a JSON file: name it {path.with_suffix('.json').name}")
+    check_ending(path, ".json", "tasks")
     data = read_dataset(dataset, find_root(root))
     tasks = label_studio.make_tasks(data.web, data.votes, data.classes, n_votes, url)
     interface = path.with_suffix(".xml")

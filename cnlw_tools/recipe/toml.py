@@ -9,6 +9,7 @@ from typing import Any
 
 from cnlw_tools.files.texts import LARGEST_TOML, parse_toml
 from cnlw_tools.files.untrusted import read_bytes, translate_errors
+from cnlw_tools.registry.counts import plural
 
 FRACTION = re.compile(
     r"\s*\d+/[1-9]\d*\s*", re.ASCII
@@ -30,7 +31,7 @@ def read_toml(path: Path, kind: str) -> dict[str, Any]:
         content = read_bytes(path, LARGEST_TOML, f"a {kind} is a page of text")
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"{path}: there is no such {kind}; `cnlw list {_plural(kind)}` shows what there is"
+            f"{path}: there is no such {kind}; `cnlw list {plural(kind)}` shows what there is"
         ) from None
     except IsADirectoryError:
         raise IsADirectoryError(f"{path}: a folder, not a {kind}: name the .toml file") from None
@@ -67,7 +68,3 @@ def parse_option(text: str) -> tuple[str, Any]:
         return name.strip(), parse_toml(f"value = {value}", f"option {name}")["value"]
     except ValueError:
         return name.strip(), value
-
-
-def _plural(kind: str) -> str:
-    return kind.removesuffix("y") + "ies" if kind.endswith("y") else f"{kind}s"

@@ -1,0 +1,25 @@
+"""One thing is singular, any other number of things plural."""
+
+import pytest
+
+from cnlw_tools.registry.counts import count_things
+
+
+@pytest.mark.parametrize(
+    ("n", "noun", "text"),
+    [
+        (0, "note", "0 notes"),
+        (1, "error", "1 error"),
+        (2, "class", "2 classes"),
+        (1, "class", "1 class"),
+        (3, "matrix", "3 matrices"),
+        (1, "matrix", "1 matrix"),
+        (2, "study", "2 studies"),
+        (2, "day", "2 days"),
+        (1_000, "near duplicate", "1,000 near duplicates"),
+        (2, "batch", "2 batches"),
+    ],
+)
+def test_the_noun_agrees_with_its_number(n, noun, text):
+    """Regular nouns, those in s, x and y, and matrices."""
+    assert count_things(n, noun) == text
