@@ -227,7 +227,11 @@ def _find_manifest(flags: dict[str, Any]) -> Path:
     if flags["manifest"]:
         return Path(flags["manifest"])
     if flags["dataset"]:
-        path = find_root(flags["root"]) / "manifests" / str(flags["dataset"]) / "web.parquet"
+        from cnlw_tools.dataset.dataset import dataset_root
+
+        name = str(flags["dataset"])
+        root = dataset_root(name, find_root(flags["root"]))
+        path = root / "manifests" / name / "web.parquet"
         if not path.is_file():
             raise FileNotFoundError(
                 f"{path}: there is no such file, so {flags['dataset']} has no candidates to fetch: "
@@ -240,9 +244,8 @@ def _find_manifest(flags: dict[str, Any]) -> Path:
 def _check_dataset(name: str, root: Path) -> None:
     """Raise an error if there is no dataset of this name."""
     from cnlw_tools.dataset import dataset
-    from cnlw_tools.registry import pick
 
-    pick(dict.fromkeys(dataset.list_datasets(root)), name, "dataset")
+    dataset.check_name(name, dataset.list_datasets(root), root)
 
 
 def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from cnlw_tools.cli.options import ROOT, find_root
+from cnlw_tools.files.roots import find_toml_files
 
 Lines = list[tuple[str, str]]  # name and description
 
@@ -21,7 +22,7 @@ def list_datasets(root: Path) -> Lines:
 
     lines = []
     for name in sorted({*dataset.list_datasets(root), *SOURCES}):
-        class_list = root / "manifests" / name / "classes.csv"
+        class_list = dataset.dataset_root(name, root) / "manifests" / name / "classes.csv"
         n_classes = len(tables.read_classes(class_list)) if class_list.is_file() else "own"
         source = SOURCES.get(read_source_info(name, Inputs(root)).source)
         images = "no source yet"
@@ -82,9 +83,9 @@ def list_exporters(root: Path) -> Lines:
 def list_files(folder: str, root: Path) -> Lines:
     """Return the TOML files of a folder below pipelines/, with the comment on top of each."""
     lines = []
-    for path in sorted((root / "pipelines" / folder).glob("*.toml")):
+    for name, path in find_toml_files(root, Path("pipelines") / folder).items():
         heading = path.read_text(encoding="utf-8").partition("\n")[0]
-        lines.append((path.stem, heading.lstrip("# ")))
+        lines.append((name, heading.lstrip("# ")))
     return lines
 
 

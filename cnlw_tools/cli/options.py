@@ -70,7 +70,7 @@ def _option_type(hint: Any, declared: Key) -> dict[str, Any]:
 ROOT = click.option(
     "--root",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder that holds manifests/, annotations/ and pipelines/.  [default: the package's]",
+    help="Folder of your manifests/, annotations/ and pipelines/, before the package's.",
 )
 WORKERS = click.option(
     "--workers",
@@ -168,15 +168,16 @@ def find_root(root: Path | None) -> Path:
     """Return the root to use; the package's own where none is given.
 
     Raises:
-        FileNotFoundError: the folder given holds no manifests/
+        FileNotFoundError: the folder given holds nothing that is looked up below a root
     """
-    from cnlw_tools import files
+    from cnlw_tools.files.roots import FOLDERS, default_root
 
-    if root is not None and not (root / "manifests").is_dir():
+    if root is not None and not any((root / name).is_dir() for name in FOLDERS):
         raise FileNotFoundError(
-            f"{root}: there is no folder manifests/ here: give a --root that has one"
+            f"{root}: there is none of the folders {', '.join(FOLDERS)} here: "
+            f"give a --root that has one"
         )
-    return root or files.default_root()
+    return root or default_root()
 
 
 def read_inputs(

@@ -11,7 +11,7 @@ A build keeps the same files in its own ``tables/``, with ``donor_<name>.parquet
 of each other dataset that noise took some of: ingest/donors.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ from cnlw_tools.dataset.side_table import read_side_table
 from cnlw_tools.dataset.table_io import cast_column, reject_bad_rows
 from cnlw_tools.dataset.verdicts import wrong_candidates
 from cnlw_tools.files.parquet import read_schema
+from cnlw_tools.files.roots import root_chain, suggest_root
 from cnlw_tools.registry import pick, suggest
 
 DONOR_PREFIX = "donor_"  # of the file of a donor's table
@@ -229,14 +230,31 @@ def empty_dataset(name: str, classes: tuple[str, ...]) -> Dataset:
     )
 
 
+def dataset_root(name: str, root: Path) -> Path:
+    """Return the first root that has a table of a dataset; the one given if none has.
+
+    All tables of a dataset come from one root, so that those of two are never mixed.
+    """
+    for folder in root_chain(root):
+        for tables_folder in (folder / "manifests" / name, folder / "annotations" / name):
+            if tables_folder.is_dir():
+                return folder
+    return root
+
+
 def list_datasets(root: Path) -> list[str]:
-    """Return the names of the datasets in a project folder."""
-    return sorted(path.parent.name for path in root.glob("manifests/*/classes.csv"))
+    """Return the names of the datasets that a root has, or the package behind it."""
+    names = set()
+    for folder in root_chain(root):
+        for path in folder.glob("manifests/*/classes.csv"):
+            if dataset_root(path.parent.name, root) == folder:
+                names.add(path.parent.name)
+    return sorted(names)
 
 
 def base_manifest_path(name: str, root: Path) -> Path:
-    """Return the path of the base manifest of a dataset in a project folder."""
-    return root / "manifests" / name / "base.parquet"
+    """Return the path of the base manifest of a dataset."""
+    return dataset_root(name, root) / "manifests" / name / "base.parquet"
 
 
 def read_manifest_info(path: Path, dataset_name: str) -> tables.ManifestInfo:
@@ -253,29 +271,51 @@ def read_manifest_info(path: Path, dataset_name: str) -> tables.ManifestInfo:
     return _read_info(schema.empty_table(), dataset_name, str(path))
 
 
-def check_exists(name: str, root: Path) -> None:
-    """Check that a project folder holds a dataset.
+def check_name(name: str, names: Iterable[str], root: Path) -> None:
+    """Check that a name is one of those of datasets.
+
+    Args:
+        name: what a user calls a dataset
+        names: that there are
+        root: where the dataset was looked up
 
     Raises:
-        LookupError: no such dataset
+        LookupError: it is none; the message says which there are, and which --root has it
     """
-    names = list_datasets(root)
+    names = list(names)
     if name not in names:
+        other_root = suggest_root(root, Path("manifests") / name)
+        roots = " and ".join(map(str, root_chain(root)))
         raise LookupError(
-            f"unknown dataset {name!r}.{suggest(name, names)} "
-            f"There are: {', '.join(names)} (in {root})"
+            f"unknown dataset {name!r}.{suggest(name, names)}{other_root} "
+            f"There are: {', '.join(names)} (in {roots})"
+        )
+
+
+def check_writable(name: str, root: Path) -> None:
+    """Check that a root has a dataset itself, so that tables can be added to it.
+
+    Raises:
+        LookupError: no such dataset, or only the package has it
+    """
+    check_name(name, list_datasets(root), root)
+    if dataset_root(name, root) != root:
+        raise LookupError(
+            f"{root}: the dataset {name!r} is the package's, which stays as it is: copy its folders "
+            f"in manifests/ and annotations/ from {dataset_root(name, root)} into {root}"
         )
 
 
 def read_dataset(name: str, root: Path) -> Dataset:
-    """Read a dataset of a project folder.
+    """Read a dataset of a root, or of the package behind it.
 
     Raises:
         LookupError: no such dataset
         ValueError: a table is not what it should be; see tables.py
     """
-    check_exists(name, root)
-    return read_tables(name, root / "manifests" / name, root / "annotations" / name)
+    check_name(name, list_datasets(root), root)
+    folder = dataset_root(name, root)
+    return read_tables(name, folder / "manifests" / name, folder / "annotations" / name)
 
 
 def read_tables(

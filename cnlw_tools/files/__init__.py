@@ -11,6 +11,7 @@ from cnlw_tools.files.drafts import (
     remove_drafts_below,
     scratch_folder,
 )
+from cnlw_tools.files.roots import default_root
 from cnlw_tools.files.untrusted import check_regular
 
 __all__ = [
@@ -25,13 +26,6 @@ __all__ = [
 ]
 
 CHUNK = 1 << 20  # bytes read at a time
-
-
-def default_root() -> Path:
-    """Return the folder of manifests/, annotations/ and pipelines/, in a wheel or a checkout."""
-    package = Path(__file__).parents[1]
-    installed = package / "data"
-    return installed if installed.is_dir() else package.parent
 
 
 def digest(path: Path) -> str:

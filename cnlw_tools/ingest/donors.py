@@ -14,6 +14,7 @@ equal ranks the first class counts, of equal distances the first image by id.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +30,7 @@ from cnlw_tools.dataset.dataset import (
     read_dataset,
     require_base_manifest,
 )
+from cnlw_tools.files.roots import suggest_root
 from cnlw_tools.recipe.inputs import ImageSource, Inputs
 from cnlw_tools.registry import suggest
 from cnlw_tools.sources import (
@@ -92,7 +94,7 @@ def _check_name(name: str, dataset: str, inputs: Inputs) -> None:
     donors = [*dict.fromkeys([*SOURCES, *datasets]), *WHITE_NOISE_DONORS]
     donors = [donor for donor in donors if donor != dataset]
     if name not in donors:
-        hint = suggest(name, donors)
+        hint = suggest(name, donors) + suggest_root(inputs.root, Path("manifests") / name)
         names = ", ".join(donors)
         raise LookupError(f"no donor {name!r} for {dataset}.{hint} Donors: {names}")
 

@@ -64,7 +64,7 @@ def add_votes(file: Path, name: str, root: Path) -> ImportedVotes:
         ValueError: a vote is on no candidate, or an annotator has two verdicts, neither later
         OSError: there is no such file, or the votes cannot be written
     """
-    dataset.check_exists(name, root)
+    dataset.check_writable(name, root)
     new = read_vote_file(file)
     with wait_for_lock(root / "manifests" / name):
         return _join_votes(new, file, name, root)

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cnlw_tools import files
 from cnlw_tools.dataset import dataset
+from cnlw_tools.files.roots import find_toml_files, suggest_root
 from cnlw_tools.noise import NOISE
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import Recipe, parse_recipe
+from cnlw_tools.recipe.recipe import FOLDER, Recipe, find_recipe_of, parse_recipe
 from cnlw_tools.recipe.toml import read_toml
 from cnlw_tools.registry import pick, suggest
 from cnlw_tools.sources import SOURCES, has_source
@@ -44,13 +44,16 @@ def resolve_recipe(name: str | None, choices: Mapping[str, Any], inputs: Inputs)
 
 def _named_recipe(name: str, root: Path) -> Path:
     """Return the file of a recipe, by its path or its name."""
-    path = Path(name) if Path(name).is_file() else _find_recipe(name, root)
-    if path is None:
-        names = [file.stem for file in (root / "pipelines").glob("*.toml")]
+    if Path(name).is_file():
+        return Path(name)
+    paths = find_toml_files(root, FOLDER)
+    if name not in paths:
+        other_root = suggest_root(root, FOLDER / f"{name}.toml")
         raise FileNotFoundError(
-            f"{name}: there is no such recipe.{suggest(name, names)} See `cnlw list recipes`"
+            f"{name}: there is no such recipe.{suggest(name, paths)}{other_root} "
+            f"See `cnlw list recipes`"
         )
-    return path
+    return paths[name]
 
 
 def _recipe_of_dataset(choices: Mapping[str, Any], inputs: Inputs) -> Path | None:
@@ -63,15 +66,6 @@ def _recipe_of_dataset(choices: Mapping[str, Any], inputs: Inputs) -> Path | Non
     name, noise = choices["dataset"], choices["noise"]
     if not has_source(name, inputs):
         names = dict.fromkeys([*dataset.list_datasets(inputs.root), *SOURCES])
-        pick(names, name, "dataset")
+        dataset.check_name(name, names, inputs.root)
     pick(NOISE, noise, "noise")
-    return _find_recipe(f"{name}_{noise}", inputs.root)
-
-
-def _find_recipe(name: str, root: Path) -> Path | None:
-    """Return the file of a recipe: the root's, or else the one that comes with the package."""
-    for folder in (root, files.default_root()):
-        path = folder / "pipelines" / f"{name}.toml"
-        if path.is_file():
-            return path
-    return None
+    return find_recipe_of(name, noise, inputs.root)

@@ -61,7 +61,7 @@ class SourceOptions:
 class Inputs:
     """Folders of tables and of images; a value that travels to other processes whole."""
 
-    root: Path  # of manifests/, annotations/ and pipelines/
+    root: Path  # of manifests/, annotations/ and pipelines/; behind it is the package's own
     data_dir: Path | None = None  # the user's copy of the images; none where the package has them
     # By donor, the user's copy of its images. A dict has no hash, but counts in a comparison.
     donors: Mapping[str, Path | None] = field(default_factory=dict, hash=False)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cnlw_tools.files.roots import find_toml_files, suggest_root
 from cnlw_tools.recipe.keys import key
 from cnlw_tools.recipe.strict import Check, between, one_of, read_dataclass
 from cnlw_tools.recipe.toml import read_toml
@@ -119,8 +120,8 @@ class Preset:
 
 
 def preset_names(root: Path) -> list[str]:
-    """Return the names of the presets in pipelines/train/."""
-    return sorted(path.stem for path in (root / FOLDER).glob("*.toml"))
+    """Return the names of the presets of a root, and of the package behind it."""
+    return list(find_toml_files(root, FOLDER))
 
 
 def read_preset(name: str, root: Path) -> Preset:
@@ -130,12 +131,13 @@ def read_preset(name: str, root: Path) -> Preset:
         FileNotFoundError: there is no such preset; the message says which there are
         ValueError: not TOML, an unknown or missing key, or a value out of range
     """
-    path = Path(name) if name.endswith(".toml") else root / FOLDER / f"{name}.toml"
-    if not path.exists():
-        names = preset_names(root)
+    paths = find_toml_files(root, FOLDER)
+    path = Path(name) if name.endswith(".toml") else paths.get(name)
+    if path is None or not path.exists():
+        other_root = suggest_root(root, FOLDER / f"{name}.toml")
         raise FileNotFoundError(
-            f"{path}: there is no such preset.{suggest(name, names)} There are: "
-            f"{', '.join(names)}; or give a path that ends in .toml"
+            f"{name}: there is no such preset.{suggest(name, paths)}{other_root} There are: "
+            f"{', '.join(paths)}; or give a path that ends in .toml"
         )
     return parse_preset(read_toml(path, "preset"), str(path))
 

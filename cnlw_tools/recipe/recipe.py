@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from cnlw_tools.files.roots import find_below
 from cnlw_tools.files.untrusted import BadFile, translate_errors
 from cnlw_tools.recipe.keys import (
     INPUT,
@@ -22,6 +23,7 @@ from cnlw_tools.recipe.keys import (
 from cnlw_tools.recipe.strict import Check, between, matching, one_of, read_dataclass
 from cnlw_tools.recipe.toml import read_toml
 
+FOLDER = Path("pipelines")
 BENCHMARK_LEVELS = (0, 5, 10, 15, 20, 30, 40, 50, 60, 80)  # of Jiang et al. (2020), percent
 HIGHEST_LEVEL = 95  # percent
 VERDICTS = ("majority", "dawid_skene")
@@ -258,6 +260,17 @@ def read_recipe(path: Path) -> Recipe:
         FileNotFoundError: there is no such file
     """
     return parse_recipe(read_toml(path, "recipe"), str(path))
+
+
+def find_recipe_of(dataset: str, noise: str, root: Path) -> Path | None:
+    """Return the file of the recipe DATASET_NOISE, of a root or of the package; none without one.
+
+    Args:
+        dataset: name of the dataset
+        noise: name of the noise
+        root: the folder of pipelines/
+    """
+    return find_below(root, FOLDER / f"{dataset}_{noise}.toml")
 
 
 def parse_recipe(raw: Mapping[str, Any], source: str) -> Recipe:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cnlw_tools.files.roots import root_chain
 from cnlw_tools.files.texts import read_json
 from cnlw_tools.registry import pick
 from cnlw_tools.reports.statistics import mean_interval
@@ -28,8 +29,12 @@ BuildCounts = Mapping[str, int]  # of a config: images of each split, and classe
 
 
 def read_paper_tables(root: Path) -> dict[str, PaperTable]:
-    """Return the tables of the papers by name."""
-    paper_tables: dict[str, PaperTable] = read_json(root / FOLDER / FILE)
+    """Return the tables of the papers by name: those of a root, and the package's behind them."""
+    paper_tables: dict[str, PaperTable] = {}
+    for folder in reversed(root_chain(root)):
+        path = folder / FOLDER / FILE
+        if path.exists():
+            paper_tables |= read_json(path)
     return paper_tables
 
 

@@ -19,7 +19,7 @@ from cnlw_tools.card.metadata import is_build, read_card
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.plans.plan import config_name, recipe_levels
 from cnlw_tools.recipe.inputs import Inputs
-from cnlw_tools.recipe.recipe import Recipe, parse_recipe
+from cnlw_tools.recipe.recipe import Recipe, find_recipe_of, parse_recipe
 from cnlw_tools.recipe.toml import read_toml
 from cnlw_tools.study.spec import ConfigEntry, MethodEntry, Study, Table, split_config
 
@@ -107,8 +107,8 @@ def _make_recipes(
     if "noise" not in recipe_keys:
         raise ValueError(f'{CONFIG} names no noise: add noise = "..."')
     dataset = recipe_keys.get("dataset", study.dataset)
-    path = root / "pipelines" / f"{dataset}_{recipe_keys['noise']}.toml"
-    usual_keys = read_toml(path, "recipe") if path.is_file() else {}
+    path = find_recipe_of(dataset, recipe_keys["noise"], root)
+    usual_keys = read_toml(path, "recipe") if path else {}
     keys = {**usual_keys, **recipe_keys, "dataset": dataset}
     options = {**usual_keys.get("options", {}), **recipe_keys.get("options", {})}
     for grid_options in _grid_points(entry.grid):

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cnlw_tools.files.roots import find_toml_files, suggest_root
 from cnlw_tools.recipe.keys import declared_keys, key, refuse_old_names
 from cnlw_tools.recipe.strict import Check, matching, one_of, read_dataclass
 from cnlw_tools.recipe.toml import read_toml
-from cnlw_tools.registry import pick, suggest
+from cnlw_tools.registry import suggest
 from cnlw_tools.study.figures import FIGURES
 
 FOLDER = Path("pipelines") / "studies"
@@ -238,8 +239,8 @@ def split_config(config: Table, source: str) -> tuple[ConfigEntry, dict[str, Any
 
 
 def study_names(root: Path) -> list[str]:
-    """Return the names of the studies in pipelines/studies/."""
-    return sorted(path.stem for path in (root / FOLDER).glob("*.toml"))
+    """Return the names of the studies of a root, and of the package behind it."""
+    return list(find_toml_files(root, FOLDER))
 
 
 def find_study(name: str, root: Path) -> Path:
@@ -250,8 +251,14 @@ def find_study(name: str, root: Path) -> Path:
     """
     if Path(name).is_file():
         return Path(name)
-    paths = {stem: root / FOLDER / f"{stem}.toml" for stem in study_names(root)}
-    return pick(paths, name, "study")
+    paths = find_toml_files(root, FOLDER)
+    if name not in paths:
+        other_root = suggest_root(root, FOLDER / f"{name}.toml")
+        raise LookupError(
+            f"unknown study {name!r}.{suggest(name, paths)}{other_root} "
+            f"There are: {', '.join(paths)}"
+        )
+    return paths[name]
 
 
 def _refuse_old_names_inside(cls: type, entries: Any, source: str) -> None:

@@ -376,7 +376,10 @@ def test_a_donor_from_the_flag_to_the_proof(root: Path, cifar: Path, here: Path)
         ),
         (["--noise", "red", "--level", 40, "-o", "top"], "write it as name=value"),
         (["--level", 40], "no noise is named"),
-        (["--noise", "red", "--root", "nowhere"], "nowhere: there is no folder manifests/ here"),
+        (
+            ["--noise", "red", "--root", "nowhere"],
+            "nowhere: there is none of the folders manifests, annotations, pipelines here",
+        ),
         (["nothing.toml"], "nothing.toml: there is no such recipe"),
         (["--noise", "red", "--seed", "-1"], "seed = -1: it must be"),
         (["--dataset", "cifar10", "--noise", "blue", "--root", files.default_root()], "--data-dir"),

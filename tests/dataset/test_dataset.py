@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cnlw_tools import files
 from cnlw_tools.dataset import dataset
 from cnlw_tools.dataset.tables import MANIFEST, VOTES
 
@@ -21,11 +22,12 @@ def test_load(toy):
 
 
 def test_names(toy, toy_maker):
-    """Datasets are the folders that hold a class list."""
+    """Datasets are the folders that hold a class list, and those of the package."""
     toy_maker(toy, "other")
     (toy / "manifests" / "no dataset").mkdir()
 
-    assert dataset.list_datasets(toy) == ["other", "toy"]
+    package_names = dataset.list_datasets(files.default_root())
+    assert dataset.list_datasets(toy) == sorted([*package_names, "other", "toy"])
 
 
 def test_unknown(toy):
@@ -33,9 +35,9 @@ def test_unknown(toy):
     with pytest.raises(LookupError) as caught:
         dataset.read_dataset("toi", toy)
 
-    assert (
-        str(caught.value) == f"unknown dataset 'toi'. Did you mean 'toy'? There are: toy (in {toy})"
-    )
+    message = str(caught.value)
+    assert message.startswith("unknown dataset 'toi'. Did you mean 'toy'? There are: cifar10, ")
+    assert message.endswith(f", toy (in {toy} and {files.default_root()})")
 
 
 @pytest.mark.parametrize("name", ["base", "web"])

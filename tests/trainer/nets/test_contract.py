@@ -1,6 +1,5 @@
 """What holds for every network: shapes, features, the published number of parameters."""
 
-from importlib.util import find_spec
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -119,8 +118,6 @@ class BuiltNetwork(NamedTuple):
 @pytest.fixture(scope="module", params=FACTS)
 def built_network(request):
     name = request.param
-    if name == "inception_resnet_v2" and not find_spec("timm"):
-        pytest.skip("timm is not installed")
     size = FACTS[name].size
     with torch.device("meta"):
         net = build_network(name, FACTS[name].classes, (size, size)).eval()

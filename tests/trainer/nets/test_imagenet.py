@@ -54,8 +54,9 @@ def test_torchvision(name, size, options):
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # timm's own
 def test_timm():
     """With timm's weights, under timm's names, the logits are timm's of images of [-1, 1]."""
-    timm = pytest.importorskip("timm")
     torch.manual_seed(0)
+    import timm
+
     model = with_random_statistics(timm.create_model("inception_resnet_v2", num_classes=7))
     net = build_network("inception_resnet_v2", 7, (80, 80)).double().eval()
     load_weights(net, model.state_dict(), "theirs")

@@ -1,0 +1,60 @@
+"""Roots: folders that hold manifests/, annotations/ and pipelines/.
+
+The package brings one. What a user looks up below a root of their own is taken from there, and
+from the package where that root does not have it.
+"""
+
+from pathlib import Path
+
+FOLDERS = ("manifests", "annotations", "pipelines")
+
+
+def default_root() -> Path:
+    """Return the root that comes with the package, in a wheel or a checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / "data"
+    return installed if installed.is_dir() else package.parent
+
+
+def root_chain(root: Path) -> list[Path]:
+    """Return the roots to look in, one after the other: the one given, then the package's."""
+    package_root = default_root()
+    if root.resolve() == package_root.resolve():
+        return [root]
+    return [root, package_root]
+
+
+def find_below(root: Path, path: Path) -> Path | None:
+    """Return what has this relative path below the first root that has it; none if none has."""
+    for folder in root_chain(root):
+        if (folder / path).exists():
+            return folder / path
+    return None
+
+
+def find_toml_files(root: Path, folder: Path) -> dict[str, Path]:
+    """Return the TOML files of a folder below the roots by their names, sorted.
+
+    Of two with one name the first root's counts.
+    """
+    paths: dict[str, Path] = {}
+    for chained in root_chain(root):
+        for path in (chained / folder).glob("*.toml"):
+            paths.setdefault(path.stem, path)
+    return dict(sorted(paths.items()))
+
+
+def suggest_root(root: Path, path: Path) -> str:
+    """Return `` Give --root DIR: it has PATH``, or nothing if no root nearby has the path.
+
+    The folder at work and its folders are searched: `cnlw import` may have written there.
+
+    Args:
+        root: where the path was looked up in vain
+        path: relative to a root
+    """
+    searched = [folder.resolve() for folder in root_chain(root)]
+    for folder in [Path(), *sorted(Path().glob("*/"))]:
+        if (folder / path).exists() and folder.resolve() not in searched:
+            return f" Give --root {folder}: it has {path.as_posix()}."
+    return ""
