@@ -301,8 +301,8 @@ def check_writable(name: str, root: Path) -> None:
     check_name(name, list_datasets(root), root)
     if dataset_root(name, root) != root:
         raise LookupError(
-            f"{root}: the dataset {name!r} is the package's, which stays as it is: copy its folders "
-            f"in manifests/ and annotations/ from {dataset_root(name, root)} into {root}"
+            f"{root}: the dataset {name!r} is the package's, which stays as it is: copy its "
+            f"folders in manifests/ and annotations/ from {dataset_root(name, root)} into {root}"
         )
 
 
