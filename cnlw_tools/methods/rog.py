@@ -1,8 +1,8 @@
 """RoG: robust Gaussian classifiers on the features of a trained network.
 
 Lee, Yun, Lee, Lee, Li and Shin, ICML 2019, "Robust inference via generative classifiers for
-handling noisy labels". For each block l of a network that was trained with cross-entropy, on its
-pooled features f, (D_l,):
+handling noisy labels", and their code. For each unit l of the last stage of a network that was
+trained with cross-entropy, on the unit's pooled output f, (D_l,):
 
 mu_c, S   = class means, and the covariance around them that all classes share, of a random 70 % of
             each class
@@ -14,12 +14,22 @@ p(c|x)    = sum_l softmax(a)_l p_l(c|f_l)   a: from ones, by Adam on -log p(y|x)
 A softmax head adapts to every wrong label. Means and a covariance hardly do, least of all those of
 the examples that lie close together (the step of the minimum covariance determinant), and features
 are good even where the head is not. The labels of the holdout are as noisy as the others, so only
-its more typical half counts, by the distance to the label's mean in the last block. The training
+its more typical half counts, by the distance to the label's mean in the last unit. The training
 itself does not change, and before its end the network predicts as usual.
 
-The network must offer ``block_features``, which returns a list of (B, C, H, W) or (B, D) for a
-batch. A class without examples is never predicted. S^-1 is a pseudoinverse, so features that never
-vary have no effect. With several ranks all use the heads of rank 0.
+The units are those of the authors: of a ResNet each residual unit of the last stage (three in their
+ResNet-34, `resnet34_narrow`), of a DenseNet layers 5 and 10 of the last block, counted from 0, and
+its end behind normalisation and ReLU. The last unit of a pre-activation network ends there, too. In
+a perceptron or a plain ConvNet (`conv_small`, `vgg13_cifar` ...) there are no units: there the ends
+of all blocks take their place, which is no network of the paper. A network of your own must offer
+``unit_features``, which returns a list of (B, C, H, W) or (B, D) for a batch.
+
+The code differs from the paper in the first covariance: it divides the sum over classes within the
+loop, once for each class, so that the last classes dominate. Here it is divided once, as in the
+paper; of 1,200 rows of four classes, 110 are then selected differently.
+
+A class without examples is never predicted. S^-1 is a pseudoinverse, so features that never vary
+have no effect. With several ranks all use the heads of rank 0.
 
 On `shapes` (blue 40, 16 pixels, 10 epochs) it ends at 51 where vanilla has 54: the holdout takes a
 tenth of the data, and after so short a training the features give the Gaussians little information.
@@ -116,13 +126,13 @@ def linear_classifier(fit: Gaussians) -> tuple[Tensor, Tensor]:
     return w, torch.where(has_examples, b, -torch.inf)
 
 
-def fit_block_weights(
+def fit_unit_weights(
     p: Tensor,
     rounds: int = 20,
     batch_size: int = 50,
     lr: float = 0.02,
 ) -> Tensor:
-    """Return softmax(a), (L,), from the probabilities of the holdout's labels by block, (m, L)."""
+    """Return softmax(a), (L,), from the probabilities of the holdout's labels by unit, (m, L)."""
     a = p.new_ones(p.shape[1]).requires_grad_()
     adam = Adam([a], lr)
     with torch.enable_grad():
@@ -137,12 +147,12 @@ def fit_block_weights(
 
 
 class RoG(Method):
-    """Trains with cross-entropy, and predicts by robust Gaussians on the features of each block."""
+    """Trains with cross-entropy, and predicts by robust Gaussians on the features of each unit."""
 
     cross_entropy_options = {}  # noqa: RUF012, read only
     requires = ("holdout",)
     paper = "Lee et al. 2019"
-    block_weights: Tensor
+    unit_weights: Tensor
     is_fitted: Tensor
 
     def __init__(
@@ -154,18 +164,18 @@ class RoG(Method):
         super().__init__(task)
         self.share = check_number("share", share, 0, 1)
         self.typical_share = check_number("typical", typical, 0, 1)
-        if not hasattr(self.net, "block_features"):
+        if not hasattr(self.net, "unit_features"):
             raise ValueError(
-                "RoG needs a network with block_features, which returns the output of each block "
-                "for a batch, (B, C, H, W) or (B, D), such as those of `cnlw list nets`"
+                "RoG needs a network with a method `unit_features`, which returns the outputs of its "
+                "last units for a batch, (B, C, H, W) or (B, D) each: use a net of `cnlw list nets`"
             )
         heads = []
-        for width in self.block_widths():
+        for width in self.unit_widths():
             heads.append(nn.Linear(width, task.n_classes).double())
         self.heads = nn.ModuleList(heads).requires_grad_(False)
-        n_blocks = len(heads)
-        equal_weights = torch.full((n_blocks,), 1 / n_blocks, dtype=torch.float64)
-        self.register_buffer("block_weights", equal_weights)
+        n_units = len(heads)
+        equal_weights = torch.full((n_units,), 1 / n_units, dtype=torch.float64)
+        self.register_buffer("unit_weights", equal_weights)
         self.register_buffer("is_fitted", torch.zeros((), dtype=torch.bool))
 
     def loss(self, batch: Batch) -> Tensor:
@@ -178,33 +188,33 @@ class RoG(Method):
         """Return log p(c|x) when training is over, and the network's logits before."""
         if not self.is_fitted:
             return super().predict(x)
-        p = self.block_probabilities(self.block_features(x)) @ self.block_weights
+        p = self.unit_probabilities(self.unit_features(x)) @ self.unit_weights
         return p.clamp(min=1e-30).log().float()
 
     def reported_epochs(self) -> int:
         """Return 1: the heads are fitted after the last epoch, and predict in no other."""
         return 1
 
-    def block_features(self, x: Tensor) -> list[Tensor]:
-        """Return the pooled features of each block, (B, D_l), in double precision."""
+    def unit_features(self, x: Tensor) -> list[Tensor]:
+        """Return the pooled features of each unit, (B, D_l), in double precision."""
         pooled = []
         with eval_mode(self.net):
-            outputs = cast(Any, self.net).block_features(x)
+            outputs = cast(Any, self.net).unit_features(x)
         for h in outputs:
             if h.dim() > 2:
                 h = h.flatten(2).mean(2)
             pooled.append(h.double())
         return pooled
 
-    def block_widths(self) -> list[int]:
-        """Return the number of pooled features of each block, D_l."""
+    def unit_widths(self) -> list[int]:
+        """Return the number of pooled features of each unit, D_l."""
         device = next(self.net.parameters()).device
         first_batch = next(iter(self._holdout()))
         image = first_batch.x[:1].to(device)
-        return [f.shape[1] for f in self.block_features(image)]
+        return [f.shape[1] for f in self.unit_features(image)]
 
-    def block_probabilities(self, features: Sequence[Tensor]) -> Tensor:
-        """Return p_l(c|f_l), (B, K, L), from the features of each block, (B, D_l)."""
+    def unit_probabilities(self, features: Sequence[Tensor]) -> Tensor:
+        """Return p_l(c|f_l), (B, K, L), from the features of each unit, (B, D_l)."""
         p = []
         for head, f in zip(self.heads, features, strict=True):
             p.append(head(f).softmax(1))
@@ -218,15 +228,15 @@ class RoG(Method):
         distance = last_fit.distance(features[-1], y)
         n_typical = max(1, int(self.typical_share * len(y)))
         typical = distance.argsort()[:n_typical]
-        p = self.block_probabilities([f[typical] for f in features])  # (m, K, L)
+        p = self.unit_probabilities([f[typical] for f in features])  # (m, K, L)
         positions = torch.arange(n_typical, device=y.device)
         p_labels = p[positions, y[typical]]  # (m, L)
-        self.block_weights.copy_(fit_block_weights(p_labels))
+        self.unit_weights.copy_(fit_unit_weights(p_labels))
         self.is_fitted.fill_(True)
-        distributed.broadcast_from_rank_zero([*self.heads.parameters(), self.block_weights])
+        distributed.broadcast_from_rank_zero([*self.heads.parameters(), self.unit_weights])
 
     def _fit_heads(self, batches: Iterable[Batch]) -> Gaussians:
-        """Fit the head of each block, and return the Gaussians of the last block."""
+        """Fit the head of each unit, and return the Gaussians of the last unit."""
         features, y = self._dataset_features(batches)
         fits = [fit_robust_gaussians(f, y, self.task.n_classes, self.share) for f in features]
         for head, fit in zip(self.heads, fits, strict=True):
@@ -236,13 +246,13 @@ class RoG(Method):
         return fits[-1]
 
     def _dataset_features(self, batches: Iterable[Batch]) -> tuple[list[Tensor], Tensor]:
-        """Return the features of each block, (n, D_l), and the labels, (n,)."""
+        """Return the features of each unit, (n, D_l), and the labels, (n,)."""
         features, labels = [], []
         for batch in batches:
-            features.append(self.block_features(batch.x))
+            features.append(self.unit_features(batch.x))
             labels.append(batch.y)
-        by_block = [torch.cat(parts) for parts in zip(*features, strict=True)]
-        return by_block, torch.cat(labels)
+        by_unit = [torch.cat(parts) for parts in zip(*features, strict=True)]
+        return by_unit, torch.cat(labels)
 
     def _holdout(self) -> Iterable[Batch]:
         return cast(BatchSource, self.task.holdout)()  # `Method` refuses a task without one

@@ -30,7 +30,7 @@ class Net(nn.Module):
         """(B, 3, SIDE, SIDE) -> (B, 144)."""
         return self.body(x)
 
-    def block_features(self, x: Tensor) -> list[Tensor]:
+    def unit_features(self, x: Tensor) -> list[Tensor]:
         """(B, 3, SIDE, SIDE) -> (B, 16, SIDE, SIDE), (B, CLASSES): fewer features than examples."""
         return [self.body[:2](x).relu(), self.head(self.body(x))]
 

@@ -12,9 +12,9 @@ from cnlw_tools.methods import Task
 from cnlw_tools.methods.rog import (
     Gaussians,
     RoG,
-    fit_block_weights,
     fit_gaussians,
     fit_robust_gaussians,
+    fit_unit_weights,
     linear_classifier,
     smallest_of_each_class,
 )
@@ -148,12 +148,12 @@ def test_dead_features_and_absent_classes():
 
 
 def test_layers_weigh_what_they_are_worth():
-    """Block weights equal Adam written out; a better block gets more, and equal ones stay equal."""
+    """Unit weights equal Adam written out; a better unit gets more, and equal ones stay equal."""
     draw = torch.Generator().manual_seed(0)
     p = torch.rand(120, 3, generator=draw, dtype=torch.float64).clamp(min=0.1)
     p[:, 1] = 0.95
     torch.manual_seed(0)
-    weights = fit_block_weights(p)
+    weights = fit_unit_weights(p)
 
     torch.manual_seed(0)
     a, m, v, t = np.ones(3), np.zeros(3), np.zeros(3), 0
@@ -166,7 +166,7 @@ def test_layers_weigh_what_they_are_worth():
             a = a - 0.02 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
     assert weights.tolist() == pytest.approx((np.exp(a) / np.exp(a).sum()).tolist(), abs=1e-6)
     assert weights[1] > 0.6
-    assert fit_block_weights(torch.full((7, 2), 0.3)).tolist() == pytest.approx([0.5, 0.5])
+    assert fit_unit_weights(torch.full((7, 2), 0.3)).tolist() == pytest.approx([0.5, 0.5])
 
 
 def test_the_network_predicts_until_the_end(toy):
@@ -177,14 +177,14 @@ def test_the_network_predicts_until_the_end(toy):
     toy.train(method.train())
     method.eval()
     twin.load_state_dict(deepcopy(method.state_dict()))
-    maps, logits = method.net.block_features(toy.x[:5])
+    maps, logits = method.net.unit_features(toy.x[:5])
     features = [maps.mean((2, 3)), logits]
     parts = [head(f.double()).softmax(1) for head, f in zip(method.heads, features, strict=True)]
-    expected = sum(share * p for share, p in zip(method.block_weights, parts, strict=True))
+    expected = sum(share * p for share, p in zip(method.unit_weights, parts, strict=True))
 
     assert torch.allclose(method.predict(toy.x[:5]).exp(), expected.float(), atol=1e-5)
     assert torch.equal(twin.predict(toy.x[:5]), method.predict(toy.x[:5]))
-    assert method.block_weights.sum().item() == pytest.approx(1)
+    assert method.unit_weights.sum().item() == pytest.approx(1)
 
 
 def test_the_end_changes_nothing_in_the_network(toy):
@@ -200,31 +200,33 @@ def test_the_end_changes_nothing_in_the_network(toy):
 
 
 def test_only_typical_holdout_counts(toy, monkeypatch):
-    """Block weights use the half of the holdout closest to its labels' means in the last block."""
+    """Unit weights use the half of the holdout closest to its labels' means in the last unit."""
     method, probabilities = toy.make("rog"), []
     monkeypatch.setattr(
         "cnlw_tools.methods.rog.fit_robust_gaussians",
         lambda f, y, classes, share: fit_gaussians(f, y, classes),
     )
     monkeypatch.setattr(
-        "cnlw_tools.methods.rog.fit_block_weights", lambda p: probabilities.append(p) or p.mean(0)
+        "cnlw_tools.methods.rog.fit_unit_weights", lambda p: probabilities.append(p) or p.mean(0)
     )
     method.finish(toy.train_batches)
     batch = next(iter(toy.holdout()))
     far = (
-        fit_gaussians(method.block_features(toy.x)[1], toy.y, 4)
-        .distance(method.block_features(batch.x)[1], batch.y)
+        fit_gaussians(method.unit_features(toy.x)[1], toy.y, 4)
+        .distance(method.unit_features(batch.x)[1], batch.y)
         .tolist()
     )
     rows = torch.tensor(sorted(range(40), key=lambda i: far[i])[:20])
-    chances = method.block_probabilities(
-        [f[rows] for f in method.block_features(batch.x)]
+    chances = method.unit_probabilities(
+        [f[rows] for f in method.unit_features(batch.x)]
     )  # (20, K, L)
 
     assert torch.allclose(probabilities[0], chances[torch.arange(20), batch.y[rows]])
 
 
-def test_a_network_without_blocks_is_an_error(toy):
+def test_a_network_without_units_is_an_error(toy):
     """The error tells what a network must return."""
-    with pytest.raises(ValueError, match="needs a network with block_features, which returns"):
+    with pytest.raises(
+        ValueError, match="needs a network with a method `unit_features`, which returns"
+    ):
         RoG(Task(lambda: nn.Linear(4, 3), 5, 3, 1, holdout=toy.holdout))

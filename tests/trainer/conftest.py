@@ -30,7 +30,7 @@ class Small(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         return self.body(x)
 
-    def block_features(self, x: Tensor) -> list[Tensor]:
+    def unit_features(self, x: Tensor) -> list[Tensor]:
         return [self.body[:3](x)]
 
     def forward(self, x: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ NETS: ImportOnUse[Callable[[int, "HeightWidth"], "Network"]] = ImportOnUse(
         "resnet32_wide": "resnets:resnet32_wide",
         "preact_resnet18": "resnets:preact_resnet18",
         "resnet34_cifar": "resnets:resnet34_cifar",
+        "resnet34_narrow": "resnets:resnet34_narrow",
         "wrn28_2": "resnets:wrn28_2",
         "wrn28_10": "resnets:wrn28_10",
         "wrn40_2": "resnets:wrn40_2",

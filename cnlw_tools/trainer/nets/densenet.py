@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from cnlw_tools.trainer.nets.layers import bn_act, conv, he_normal, init_weights
 from cnlw_tools.trainer.nets.network import HeightWidth, Network, require_image_size
 
+# Counted from 0; the code of RoG (Lee et al. 2019) takes these layers of the last block and its end.
+UNITS = (5, 10)
+
 
 class DenseLayer(nn.Module):
     """Returns its input and k new channels computed from it."""
@@ -49,7 +52,9 @@ def densenet100(
             blocks[-1].append(DenseLayer(channels, k))
             channels += k
     blocks[-1].extend(bn_act(channels))
-    return init_weights(Network(blocks, channels, n_classes), he_normal, nn.Conv2d)
+    net = Network(blocks, channels, n_classes)
+    net.unit_positions = (*UNITS, n_layers - 1)
+    return init_weights(net, he_normal, nn.Conv2d)
 
 
 def _transition(channels: int) -> nn.Sequential:

@@ -1,10 +1,13 @@
 """What every network is: a chain of blocks, pooled features, dropout, a linear head.
 
 h_0 = x,   h_i = block_i(h_i-1),   features = pool(h_last),   logits = W dropout(features) + b
+
+A unit is a layer of the last block that consists of layers itself: a residual unit, a dense layer,
+an Inception module. Perceptrons and plain ConvNets have none.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +46,7 @@ class Network(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(n_features, n_classes)
         self.library_names = {}
+        self.unit_positions: Sequence[int] | None = None  # of `unit_features`; None: all units
 
     def block_features(self, x: Tensor) -> list[Tensor]:
         """Return the output of each block, (B, C, H, W) each."""
@@ -51,6 +55,28 @@ class Network(nn.Module):
             x = block(x)
             outputs.append(x)
         return outputs
+
+    def unit_features(self, x: Tensor) -> list[Tensor]:
+        """Return the output of each unit of the last block, (B, C, H, W) each.
+
+        The layers that follow a unit, such as the last activation, belong to it. A network without
+        units returns the output of each block instead.
+        """
+        h = x
+        for block in self.blocks[:-1]:
+            h = block(h)
+        outputs: list[Tensor] = []
+        for layer in _layers_in_order(self.blocks[-1]):
+            h = layer(h)
+            if _is_unit(layer):
+                outputs.append(h)
+            elif outputs:
+                outputs[-1] = h
+        if not outputs:
+            return self.block_features(x)
+        if self.unit_positions is None:
+            return outputs
+        return [outputs[i] for i in self.unit_positions]
 
     def features(self, x: Tensor) -> Tensor:
         """Return the pooled output of the last block, (B, n_features)."""
@@ -79,6 +105,19 @@ class Network(nn.Module):
         inside = [layer for layer in self.blocks.modules() if isinstance(layer, dropout_types)]
         for dropout in inside or [self.dropout]:
             dropout.p = p
+
+
+def _layers_in_order(block: nn.Module) -> Iterator[nn.Module]:
+    """Yield the layers of a block that follow each other, those of sequences within it, too."""
+    if not isinstance(block, nn.Sequential):
+        yield block
+        return
+    for layer in block:
+        yield from _layers_in_order(layer)
+
+
+def _is_unit(layer: nn.Module) -> bool:
+    return next(layer.children(), None) is not None
 
 
 def require_image_size(

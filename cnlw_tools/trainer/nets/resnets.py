@@ -11,6 +11,7 @@ resnet29            3 stages of 3 bottlenecks, 64-128-256, pre-activation       
                                                                                          IEG
 preact_resnet18     4 stages of 2, 64 to 512, pre-activation                             He 2016
 resnet34_cifar      4 stages of 3, 4, 6 and 3, 64 to 512, post-activation                He 2015
+resnet34_narrow     the same with 256 channels in the last stage                         Lee 2019, RoG
 wrn28_2, ...        3 stages of (depth - 4) / 6, k times 16-32-64, pre-activation,       Zagoruyko
                     dropout between the two convolutions                                 2016
 """
@@ -45,6 +46,12 @@ def resnet34_cifar(n_classes: int, image_size: HeightWidth) -> Network:
     """Return ResNet-34 on a 3 x 3 stem that keeps the size."""
     stages = residual_stages(_post_unit, (64, 64, 128, 256, 512), (3, 4, 6, 3))
     return _assemble(stages, [conv_bn_relu(3, 64)], [], 512, n_classes)
+
+
+def resnet34_narrow(n_classes: int, image_size: HeightWidth) -> Network:
+    """Return the ResNet-34 of the RoG code, whose last stage is as wide as the one before."""
+    stages = residual_stages(_post_unit, (64, 64, 128, 256, 256), (3, 4, 6, 3))
+    return _assemble(stages, [conv_bn_relu(3, 64)], [], 256, n_classes)
 
 
 def resnet32_wide(n_classes: int, image_size: HeightWidth) -> Network:

@@ -87,6 +87,19 @@ FACTS = {
     "resnet34_cifar": Fact(
         21_282_122, "ResNet-34 in public CIFAR-10 tables, after kuangliu", blocks=4, side=4
     ),
+    "resnet34_narrow": Fact(
+        21_282_122
+        - sum(9 * 512 * i + 2 * 512 for i in (256, *[512] * 5))  # convolutions of the last stage
+        - (256 * 512 + 2 * 512)  # its projection
+        - (512 * 10 + 10)
+        + sum(9 * 256 * 256 + 2 * 256 for _ in range(6))
+        + (256 * 256 + 2 * 256)
+        + (256 * 10 + 10),
+        "the last stage of the RoG code: counted here",
+        blocks=4,
+        width=256,
+        side=4,
+    ),
     "wrn28_2": Fact(
         1_467_610, "1.5 M: MixMatch 2019; to the unit in public CIFAR-10 tables", width=128
     ),

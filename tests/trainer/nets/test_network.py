@@ -29,6 +29,47 @@ def test_formula():
     torch.testing.assert_close(net(x), features @ net.head.weight.T + net.head.bias)
 
 
+@pytest.mark.parametrize(
+    ("name", "type_name", "positions", "tail"),
+    [
+        ("resnet32", "ResidualUnit", range(5), 0),
+        ("resnet34_narrow", "ResidualUnit", range(3), 0),
+        ("preact_resnet18", "ResidualUnit", range(2), 2),  # normalisation, activation
+        ("resnet29", "ResidualUnit", range(3), 2),
+        ("densenet100", "DenseLayer", (5, 10, 15), 2),
+        ("resnet18", "BasicBlock", range(2), 0),
+    ],
+)
+def test_units_are_those_of_the_last_stage(name, type_name, positions, tail):
+    """Each unit of the last block is heard, or those that the net names; what follows the last belongs to it."""
+    net, x = build_network(name, 10, (32, 32)).eval(), torch.randn(2, 3, 32, 32)
+    units = [u for u in net.blocks[-1].modules() if type(u).__name__ == type_name]
+    outputs = []
+    for unit in units:
+        unit.register_forward_hook(lambda unit, args, output: outputs.append(output))
+    with torch.no_grad():
+        last = net.block_features(x)[-1]
+        expected = [outputs[i] for i in positions]
+        if tail:
+            for layer in net.blocks[-1][-tail:]:
+                expected[-1] = layer(expected[-1])
+        found = net.unit_features(x)
+
+    assert len(found) == len(positions)
+    for ours, naive in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, naive)
+    torch.testing.assert_close(found[-1], last)
+
+
+@pytest.mark.parametrize("name", ["conv_small", "mlp2"])
+def test_a_network_without_units_gives_its_blocks(name):
+    """The ends of all blocks stand in."""
+    net, x = build_network(name, 10, (32, 32)).eval(), torch.randn(2, 3, 32, 32)
+
+    for ours, block in zip(net.unit_features(x), net.block_features(x), strict=True):
+        torch.testing.assert_close(ours, block)
+
+
 def test_own_pool():
     """A network may pool otherwise."""
     net = Network([nn.Identity()], 12, 2, pool=nn.Flatten())
