@@ -166,8 +166,8 @@ class RoG(Method):
         self.typical_share = check_number("typical", typical, 0, 1)
         if not hasattr(self.net, "unit_features"):
             raise ValueError(
-                "RoG needs a network with a method `unit_features`, which returns the outputs of its "
-                "last units for a batch, (B, C, H, W) or (B, D) each: use a net of `cnlw list nets`"
+                "RoG needs a network with a method `unit_features`, which returns the outputs of "
+                "its last units, (B, C, H, W) or (B, D) each: use a net of `cnlw list nets`"
             )
         heads = []
         for width in self.unit_widths():

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cnlw_tools.trainer.nets.layers import bn_act, conv, he_normal, init_weights
 from cnlw_tools.trainer.nets.network import HeightWidth, Network, require_image_size
 
-# Counted from 0; the code of RoG (Lee et al. 2019) takes these layers of the last block and its end.
+# The code of RoG (Lee et al. 2019) takes these layers of the last block, from 0, and its end.
 UNITS = (5, 10)
 
 

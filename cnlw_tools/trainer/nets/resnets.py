@@ -11,7 +11,7 @@ resnet29            3 stages of 3 bottlenecks, 64-128-256, pre-activation       
                                                                                          IEG
 preact_resnet18     4 stages of 2, 64 to 512, pre-activation                             He 2016
 resnet34_cifar      4 stages of 3, 4, 6 and 3, 64 to 512, post-activation                He 2015
-resnet34_narrow     the same with 256 channels in the last stage                         Lee 2019, RoG
+resnet34_narrow     the same with 256 channels in the last stage                         Lee 2019
 wrn28_2, ...        3 stages of (depth - 4) / 6, k times 16-32-64, pre-activation,       Zagoruyko
                     dropout between the two convolutions                                 2016
 """
