@@ -479,6 +479,7 @@ def import_source(
     name: str | None = None,
     *,
     root: PathLike = ".",
+    validation: int = 0,
     skip_broken: PathLike | None = None,
     list_broken: PathLike | None = None,
     workers: int | None = None,
@@ -492,6 +493,7 @@ def import_source(
         path: the folder or file that `data_dir` names in `build`
         name: of the new dataset. Default: the name of the source
         root: folder to write manifests/ in
+        validation: percent of the training images of each class that become the split validation
         skip_broken: a csv file to list images in that cannot be used: leave these out
         list_broken: a csv file to list them in before the error that there are some
         workers: number of worker processes. Default: one for each processor
@@ -517,6 +519,7 @@ def import_source(
             name,
             Path(root),
             options=read_dataclass(SourceOptions, choices, "import_source"),
+            validation=validation,
             skip_broken=_to_path(skip_broken),
             list_broken=_to_path(list_broken),
             executor=executor,

@@ -52,6 +52,7 @@ class Stream(IntEnum):
     MIX_PART = 13  # mix: which of the two models an image belongs to
     TRAIN_SIZE = 14  # subsets: which images stay in a thinned training set
     PER_CLASS = 20  # subsets: which images of a class are used at all
+    VALIDATION = 21  # validation_split: which training images become validation
 
 
 def mix(x: UInts) -> UInts:

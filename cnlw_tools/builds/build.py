@@ -28,12 +28,14 @@ from cnlw_tools.card import render, sample_grid
 from cnlw_tools.card.metadata import CARD, BuildCard, ConfigCard, read_card
 from cnlw_tools.dataset import dataset, table_io, tables
 from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.dataset.validation_split import classes_without_validation
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.images.pixels import Storage
 from cnlw_tools.ingest.resolve import load_dataset, open_recipe_images
 from cnlw_tools.plans.info import read_plan_info
 from cnlw_tools.plans.plan import config_name, plan, recipe_levels
 from cnlw_tools.plans.statistics import realised_stats
+from cnlw_tools.plans.subsets import base_manifest
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.recipe.recipe import Recipe, recorded_choices, storage_choices
 from cnlw_tools.sources import download_inputs, open_reader
@@ -52,6 +54,7 @@ class BuildSummary:
     new_bytes: int  # of the shards that were written now
     total_bytes: int  # of all shards of these configs
     seconds: float
+    classes_without_validation: list[str]  # those that were too small for the recipe to take one
 
 
 def build(
@@ -103,7 +106,9 @@ def build(
         new_bytes = _total_size(job.folder, hashes)
         total_bytes = _total_size(job.folder, planned_shards)
     seconds = time.monotonic() - start
-    return BuildSummary(out, configs, _matrices(plans), new_bytes, total_bytes, seconds)
+    too_small = _classes_without_validation(recipe, data)
+    matrices = _matrices(plans)
+    return BuildSummary(out, configs, matrices, new_bytes, total_bytes, seconds, too_small)
 
 
 def last_build(builds: Path) -> Path:
@@ -145,6 +150,13 @@ def _draw_plans(recipe: Recipe, data: Dataset, progress: Progress) -> dict[str, 
         plans[config_name(recipe, level)] = plan(recipe, data, level)
         progress("plans", done, len(levels))
     return plans
+
+
+def _classes_without_validation(recipe: Recipe, dataset: Dataset) -> list[str]:
+    """Return the classes of which the recipe's validation split has no image; none without it."""
+    if not recipe.validation:
+        return []
+    return classes_without_validation(base_manifest(recipe, dataset), dataset.classes)
 
 
 def _matrices(plans: Plans) -> dict[str, NDArray[np.float64]]:

@@ -64,7 +64,7 @@ the donor's name |
 
 A learner may see `image` and `label`; the rest is the truth, for the report. In the split
 `verified`, if there is one, it may also see `is_noisy`: its images left `train` before any noise,
-and its labels were corrupted separately, by the same noise at the same level.
+and its labels were corrupted separately, by the same noise at the same level.{validation}
 
 ## How it was made
 
@@ -179,6 +179,7 @@ def card_text(
         layout=pick(LAYOUT, card.layout, "layout"),
         table="\n".join(table),
         pictures="".join(map(_link, pictures)),
+        validation=_validation(card),
         made_with=", ".join(made_with),
         images=_images(card.images),
         recipes="\n".join(recipes),
@@ -199,6 +200,19 @@ def _noises(card: BuildCard) -> list[str]:
         summary = docstring.splitlines()[0]
         lines.append(f"- `{kind}`: {summary}")
     return lines
+
+
+def _validation(card: BuildCard) -> str:
+    """Say how validation was taken from train, for each share that a recipe asks for."""
+    percents = {config.recipe.validation for config in card.configs.values()}
+    paragraphs = []
+    for percent in sorted(percents - {0}):
+        paragraphs.append(
+            f"\n\nWhere a recipe says `validation = {percent}`, the split `validation` is "
+            f"{percent} % of the images of each\nclass, at least one, which left `train` before any "
+            "noise: its labels are clean. A class of one\nimage has none there."
+        )
+    return "".join(paragraphs)
 
 
 def _link(picture: str) -> str:

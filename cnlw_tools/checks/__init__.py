@@ -101,7 +101,7 @@ CHECKS: tuple[Check, ...] = (
     Check("counts", "every split has as many rows as card and plan say", rows.counts),
     Check(
         "reserved_splits",
-        "probe and verified have the requested number of images of each class",
+        "validation, probe and verified have the requested number of images of each class",
         splits.reserved_splits,
         _skip_without_tables,
     ),

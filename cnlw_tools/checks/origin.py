@@ -1,6 +1,6 @@
 """Checks of the tables against what they were made from: class names, labels and splits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import pyarrow as pa
@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import Finding, abbreviate, error, note
 from cnlw_tools.dataset import tables
+from cnlw_tools.dataset.validation_split import VALIDATION, split_off_validation
 from cnlw_tools.files import default_root
 from cnlw_tools.files.machine_faults import raise_machine_fault
 from cnlw_tools.plans.noise_inputs import has_outlier_class
@@ -66,10 +67,18 @@ def _package_classes(source: str) -> tuple[str, ...] | None:
 
 
 def manifest(evidence: Evidence) -> Iterator[Finding]:
-    """Every base image has the label and the split that the source gives it."""
+    """Every base image has the label and the split that the source gives it.
+
+    A validation split that the import took from train holds the images that it should.
+    """
     source, base = evidence.opened_source, evidence.require_dataset().base
     if isinstance(source, str) or base is None:
         return
+    validation = evidence.require_dataset().imported_validation
+    if validation:
+        before = _with_validation_in_train(base)
+        yield from _report_validation(base, before, validation, evidence.require_dataset().classes)
+        base = before
     try:
         original = source.manifest()
     except (ValueError, LookupError, OSError) as problem:
@@ -87,6 +96,23 @@ def manifest(evidence: Evidence) -> Iterator[Finding]:
     if n_left_out:
         message = "images of the source that the base manifest leaves out"
         yield note(message, BASE, n_left_out)
+
+
+def _with_validation_in_train(base: pa.Table) -> pa.Table:
+    """Return the base manifest as it was before the import took validation from train."""
+    splits = pc.if_else(pc.equal(base["split"], VALIDATION), "train", base["split"])
+    column = base.column_names.index("split")
+    return base.set_column(column, base.schema.field(column), splits)
+
+
+def _report_validation(
+    base: pa.Table, before: pa.Table, percent: int, classes: Sequence[str]
+) -> Iterator[Finding]:
+    """Yield an error if validation holds other images than those that the import takes."""
+    expected = split_off_validation(before, percent, classes)["split"]
+    ids = base["image_id"].filter(pc.not_equal(base["split"], expected))
+    message = f"images in validation, or missing there, though {percent} % of a class are others"
+    yield from _report(ids, message)
 
 
 def _report(ids: pa.ChunkedArray, message: str) -> Iterator[Finding]:

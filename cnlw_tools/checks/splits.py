@@ -1,5 +1,6 @@
 """Checks of splits: each class has the expected size, and no image is in two splits."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,27 +10,44 @@ from numpy.typing import NDArray
 
 from cnlw_tools.checks.evidence import Evidence
 from cnlw_tools.checks.finding import REBUILD, Finding, abbreviate, error
+from cnlw_tools.dataset.validation_split import validation_counts
 from cnlw_tools.noise.base import prefix_per_class
 from cnlw_tools.recipe.recipe import Recipe
 
 
 def reserved_splits(evidence: Evidence) -> Iterator[Finding]:
-    """The probe and verified splits have as many images of each class as the recipe says."""
+    """Splits that a recipe takes from train have as many images of each class as it says."""
     base = evidence.require_dataset().base
     if base is None:
         return
     n_classes = len(evidence.require_dataset().classes)
-    has_images = _count_per_class(_train_rows(base), n_classes) > 0
     for name in evidence.plans:
-        recipe = evidence.recipe(name)
-        for split, per_class in (("probe", recipe.probe), ("verified", recipe.verified)):
-            expected = per_class * has_images
+        for split, expected in _reserved_counts(evidence.recipe(name), base, n_classes).items():
             actual = _count_per_class(_base_rows(evidence.split(name, split), base), n_classes)
             differs = actual != expected
             if differs.any():
                 c = int(np.argmax(differs))
                 images = f"{actual[c]} images of class {c} from train, expected {expected[c]}"
                 yield error(f"{split} has {images}", name, int(differs.sum()), REBUILD)
+
+
+def _reserved_counts(
+    recipe: Recipe, base: pa.Table, n_classes: int
+) -> dict[str, NDArray[np.int64]]:
+    """Return (C,) the images of each class that a recipe takes from train, by split."""
+    train = _train_rows(base)
+    n_images = _count_per_class(train, n_classes)
+    counts = {}
+    for split, per_class in (("probe", recipe.probe), ("verified", recipe.verified)):
+        counts[split] = per_class * (n_images > 0)
+    if recipe.validation:
+        n_occurrences = Counter(base["sha256"].to_pylist())
+        is_alone = []
+        for digest in train["sha256"].to_pylist():
+            is_alone.append(digest is None or n_occurrences[digest] == 1)
+        n_alone = _count_per_class(train.filter(pa.array(is_alone)), n_classes)
+        counts["validation"] = validation_counts(n_images, n_alone, recipe.validation)
+    return counts
 
 
 def train_size(evidence: Evidence) -> Iterator[Finding]:
@@ -44,7 +62,8 @@ def train_size(evidence: Evidence) -> Iterator[Finding]:
         if not recipe.train_size:
             continue
         actual = _count_per_class(_base_rows(evidence.split(name, "train"), base), n_classes)
-        share = _expected_train_size(recipe, available)
+        reserved = sum(_reserved_counts(recipe, base, n_classes).values())
+        share = prefix_per_class(available - reserved, recipe.train_size)
         differs = actual - share >= 1
         total_differs = False
         if recipe.imbalance_ratio == 1:
@@ -55,13 +74,6 @@ def train_size(evidence: Evidence) -> Iterator[Finding]:
             images = f"{actual.sum()} images, {actual[c]} of class {c}"
             message = f"train has {images}; expected {recipe.train_size} and {share[c]:.1f}"
             yield error(message, name, int(differs.sum()) or 1, REBUILD)
-
-
-def _expected_train_size(recipe: Recipe, available: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return (C,) the images of each class at the requested size, without a long tail."""
-    reserved = (recipe.probe + recipe.verified) * (available > 0)
-    share: NDArray[np.float64] = prefix_per_class(available - reserved, recipe.train_size)
-    return share
 
 
 def disjoint_splits(evidence: Evidence) -> Iterator[Finding]:

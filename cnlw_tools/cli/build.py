@@ -54,11 +54,15 @@ def build(
 
 def _print_summary(summary: "BuildSummary") -> None:
     from cnlw_tools.plans.statistics import describe_invertibility
+    from cnlw_tools.sources.formats.listing import enumerate_names
 
     for name, config in summary.configs.items():
         click.echo(f"{name:12} {_describe_config(config)}")
         if config.level is None:
             click.echo(f"{name:12} {describe_invertibility(summary.matrices[name])}")
+    if summary.classes_without_validation:
+        names = enumerate_names([repr(name) for name in summary.classes_without_validation])
+        click.echo(f"note: classes with too few images to have one in validation: {names}")
     total = summary.total_bytes / 1e6
     new = summary.new_bytes / 1e6
     click.echo(

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnlw_tools.cli.options import WORKERS
+from cnlw_tools.recipe.recipe import MOST_VALIDATION
 
 if TYPE_CHECKING:
     from cnlw_tools.dataset.dataset import Dataset
     from cnlw_tools.recipe.inputs import SourceOptions
+
+# What only an import that reads the images can do.
+READING_FLAGS = ("validation", "skip_broken", "list_broken")
 
 
 @click.command("import", short_help="Write the tables of a dataset of yours.")
@@ -50,6 +54,13 @@ if TYPE_CHECKING:
     metavar="NAME[=SPLIT]",
     help="A split to read, and what it is for: train, validation or test; repeatable.",
 )
+@click.option(
+    "--validation",
+    type=click.IntRange(1, MOST_VALIDATION),
+    default=None,
+    metavar="PERCENT",
+    help="Move PERCENT of the training images of each class to a split validation.",
+)
 @WORKERS
 def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any) -> None:
     """Write the class list and the base manifest of your images; no image is copied.
@@ -59,6 +70,9 @@ def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any)
 
     --config, --split and the columns choose what is read of a Hugging Face dataset; the manifest
     keeps the choice, so that a build reads the same.
+
+    --validation takes its images by their ids, so it is the same on every machine, and leaves
+    images that occur twice in train.
 
     PATH is the folder or file that --data-dir names in `cnlw build`. SOURCE is a name from
     `cnlw list datasets`: `folder` for class folders or a csv, `hf` for a Hugging Face
@@ -73,7 +87,7 @@ def import_(source: str, path: Path, name: str | None, root: Path, **flags: Any)
     options = SourceOptions(**{choice: flags.pop(choice) for choice in choices})
     if source != "cnlw_release":
         _import_source(source, path, name or source, root, options, **flags)
-    elif options.as_block() or flags["skip_broken"] or flags["list_broken"]:
+    elif options.as_block() or any(flags[name] for name in READING_FLAGS):
         raise ValueError(
             "cnlw_release: it has no configs, splits or columns to choose, and its images are not "
             "read: drop these options"
@@ -101,6 +115,7 @@ def _import_source(
     name: str,
     root: Path,
     options: "SourceOptions",
+    validation: int | None,
     skip_broken: Path | None,
     list_broken: Path | None,
     workers: int | None,
@@ -117,6 +132,7 @@ def _import_source(
             name,
             root,
             options=options,
+            validation=validation or 0,
             skip_broken=skip_broken,
             list_broken=list_broken,
             executor=executor,
@@ -133,6 +149,11 @@ def _import_source(
     if imported.left_out:
         click.echo(f"left out: {describe_left_out(imported.left_out)}")
     click.echo(f"classes: {enumerate_names(dataset.classes)}")
+    if not dataset.has_validation:
+        click.echo(
+            "note: there is no split validation, which `cnlw train` measures on: "
+            "give --validation 20 here or to `cnlw build`"
+        )
     for note in imported.notes:
         click.echo(f"note: {note}")
 

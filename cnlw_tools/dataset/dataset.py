@@ -70,6 +70,18 @@ class Dataset:
             return self.name
         return _read_info(self.base, self.name, f"{self.name}: the base manifest").source
 
+    @property
+    def has_validation(self) -> bool:
+        """Whether the base manifest has a split `validation`."""
+        return self.base is not None and "validation" in pc.unique(self.base["split"]).to_pylist()
+
+    @property
+    def imported_validation(self) -> int:
+        """Percent of each class that the import moved from train to validation; 0: it did not."""
+        if self.base is None:
+            return 0
+        return _read_info(self.base, self.name, f"{self.name}: the base manifest").validation
+
     def tables_by_file_name(self) -> dict[str, pa.Table]:
         """Return all tables but the classes, by the name of their file, without suffix."""
         optional_tables = {

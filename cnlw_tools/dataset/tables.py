@@ -341,10 +341,15 @@ class ManifestInfo:
 
     source: str = ""  # the source that reads its images; empty: the one of the dataset's name
     options: SourceOptions = field(default_factory=SourceOptions)  # of that source
+    validation: int = 0  # percent of each class that the import moved from train to validation
 
     def as_block(self) -> dict[str, Any]:
         """Return what is set, for `with_info`."""
-        block = {"source": self.source, "options": self.options.as_block()}
+        block = {
+            "source": self.source,
+            "options": self.options.as_block(),
+            "validation": self.validation,
+        }
         return {name: value for name, value in block.items() if value}
 
 

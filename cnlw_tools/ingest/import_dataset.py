@@ -13,11 +13,13 @@ from cnlw_tools import files, hashing
 from cnlw_tools.dataset import dataset, table_io, tables
 from cnlw_tools.dataset.dataset import Dataset
 from cnlw_tools.dataset.tables import ManifestInfo
+from cnlw_tools.dataset.validation_split import split_off_validation
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.files.locks import wait_for_lock
 from cnlw_tools.ingest.hash_images import HashJob, hash_images
 from cnlw_tools.ingest.import_notes import describe_oddities
 from cnlw_tools.recipe.inputs import SourceOptions
+from cnlw_tools.recipe.recipe import MOST_VALIDATION
 from cnlw_tools.registry import pick
 from cnlw_tools.sources import left_out, open_new_source, options_of
 from cnlw_tools.sources.formats.listing import enumerate_names
@@ -33,12 +35,17 @@ class Import(NamedTuple):
     dataset: Dataset
     broken: Mapping[str, str]  # the ids of images that were left out, and why
     left_out: Mapping[str, int]  # the number of other files by extension, and of links
+    has_new_validation: bool = False  # whether the import has split validation off
 
     @property
     def notes(self) -> list[str]:
         """What a user should know, though it is no error."""
         base = self.dataset.base
-        return [] if base is None else describe_oddities(base, self.dataset.classes)
+        return (
+            []
+            if base is None
+            else describe_oddities(base, self.dataset.classes, self.has_new_validation)
+        )
 
 
 def import_source(
@@ -48,6 +55,7 @@ def import_source(
     root: Path,
     *,
     options: SourceOptions | None = None,
+    validation: int = 0,
     skip_broken: Path | None = None,
     list_broken: Path | None = None,
     executor: Executor = SERIAL,
@@ -64,6 +72,8 @@ def import_source(
         name: of the new dataset
         root: the folder that holds `manifests/`
         options: which part of the images the source reads. Default: all that belongs together
+        validation: percent of the training images of each class that become the split validation;
+            0: none
         skip_broken: a csv file to list images in that cannot be used: leave these out
         list_broken: a csv file to list them in before the error that there are some
         executor: where the images are read
@@ -71,25 +81,31 @@ def import_source(
 
     Raises:
         LookupError: there is no such source
-        ValueError: the name is not allowed or taken, or images cannot be used
+        ValueError: the name is not allowed or taken, images cannot be used, or there is a
+            validation split already
         OSError: the images are not in the folder
     """
     _check_arguments(name, skip_broken, list_broken)
     source = open_new_source(ManifestInfo(source_name, options or SourceOptions()), data_dir)
-    info = ManifestInfo(source_name, options_of(source))
+    info = ManifestInfo(source_name, options_of(source), validation)
     empty = dataset.empty_dataset(name, source.classes())
     manifest = source.manifest()
     empty.with_base(manifest, str(data_dir))  # fails before images are read
+    if validation:
+        _check_validation(validation, manifest, empty)
     job = HashJob(info, getattr(source, "data_dir", data_dir))  # so that no worker asks the Hub
     report = hash_images(job, manifest, executor, progress)
     _write_broken(report.broken, skip_broken or list_broken)
     if skip_broken is None:
         _reject_broken(data_dir, report.broken, len(manifest))
     manifest = _without_broken(manifest, report.broken, empty.classes, data_dir)
-    base = tables.with_info(_with_digests(manifest, report.digests), info.as_block())
+    base = _with_digests(manifest, report.digests)
+    if validation:
+        base = split_off_validation(base, validation, empty.classes)
+    base = tables.with_info(base, info.as_block())
     imported = empty.with_base(base, str(data_dir))
     _write_tables(root / "manifests" / name, imported)
-    return Import(imported, report.broken, left_out(source))
+    return Import(imported, report.broken, left_out(source), validation > 0)
 
 
 def _check_arguments(name: str, skip_broken: Path | None, list_broken: Path | None) -> None:
@@ -103,6 +119,15 @@ def _check_arguments(name: str, skip_broken: Path | None, list_broken: Path | No
         raise ValueError(
             f"dataset {name!r}: give a name of small letters, digits, - and _ with --as"
         )
+
+
+def _check_validation(percent: int, manifest: pa.Table, empty: Dataset) -> None:
+    """Raise if no validation split can be made, before every image is read for it."""
+    if not 1 <= percent <= MOST_VALIDATION:
+        raise ValueError(
+            f"validation = {percent}: give a whole percent from 1 to {MOST_VALIDATION}"
+        )
+    split_off_validation(manifest, percent, empty.classes)
 
 
 def _write_broken(broken: Mapping[str, str], path: Path | None) -> None:

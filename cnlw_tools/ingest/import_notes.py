@@ -5,16 +5,20 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cnlw_tools.dataset.validation_split import classes_without_validation
 from cnlw_tools.sources.formats.class_names import names_that_differ_in_case
 from cnlw_tools.sources.formats.listing import enumerate_names, printable
 
 
-def describe_oddities(manifest: pa.Table, classes: Sequence[str]) -> list[str]:
+def describe_oddities(
+    manifest: pa.Table, classes: Sequence[str], has_new_validation: bool = False
+) -> list[str]:
     """Return a line on each oddity: unseen classes, similar names, images in two classes or splits.
 
     Args:
         manifest: with the sha256 of every image
         classes: in label order
+        has_new_validation: whether the import has split validation off
     """
     notes = []
     train = manifest.filter(pc.equal(manifest["split"], "train"))
@@ -22,6 +26,12 @@ def describe_oddities(manifest: pa.Table, classes: Sequence[str]) -> list[str]:
     if unseen:
         names = [repr(classes[label]) for label in unseen]
         notes.append(f"classes without an image to train on: {enumerate_names(names)}")
+    if has_new_validation:
+        names = [repr(name) for name in classes_without_validation(manifest, classes)]
+        if names:
+            notes.append(
+                f"classes with too few images to have one in validation: {enumerate_names(names)}"
+            )
     pairs = names_that_differ_in_case(classes)
     if pairs:
         names = [f"{first!r} and {second!r}" for first, second in pairs]

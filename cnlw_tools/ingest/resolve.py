@@ -20,7 +20,6 @@ from cnlw_tools.dataset.dataset import (
     empty_dataset,
     list_datasets,
     read_dataset,
-    require_base_manifest,
 )
 from cnlw_tools.dataset.tables import ManifestInfo, with_info
 from cnlw_tools.executor import SERIAL, Executor
@@ -28,6 +27,7 @@ from cnlw_tools.images.pixels import fingerprint
 from cnlw_tools.ingest.donors import read_donors
 from cnlw_tools.noise import NOISE
 from cnlw_tools.plans.noise_inputs import has_outlier_class
+from cnlw_tools.plans.subsets import base_manifest
 from cnlw_tools.recipe.inputs import ImageSource, Inputs
 from cnlw_tools.recipe.recipe import Recipe
 from cnlw_tools.registry import pick
@@ -66,7 +66,7 @@ def load_dataset(recipe: Recipe, inputs: Inputs, executor: Executor = SERIAL) ->
         dataset = dataset.with_side_table(Path(recipe.side_table))
     if inputs.store is not None:
         source = open_recipe_images(recipe, inputs)
-        dataset = _with_store(dataset, inputs.store, source, executor)
+        dataset = _with_store(dataset, recipe, inputs.store, source, executor)
     if recipe.donors:
         source = open_recipe_images(recipe, inputs)
         dataset = _with_donors(dataset, recipe, inputs, source)
@@ -140,9 +140,11 @@ def _with_release(dataset: Dataset, source: ImageSource, recipe: Recipe) -> Data
     return dataset
 
 
-def _with_store(dataset: Dataset, store: Path, source: ImageSource, executor: Executor) -> Dataset:
+def _with_store(
+    dataset: Dataset, recipe: Recipe, store: Path, source: ImageSource, executor: Executor
+) -> Dataset:
     """Mark the candidates that the store does not have, or that no build may use."""
-    base = require_base_manifest(dataset)
+    base = base_manifest(recipe, dataset)
     is_validation = pc.starts_with(base["split"], "validation")
     ids = base.filter(is_validation)["image_id"].to_pylist()
     fingerprints = _fingerprint_images(source, ids, executor)

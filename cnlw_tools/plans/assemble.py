@@ -11,6 +11,7 @@ from cnlw_tools import hashing
 from cnlw_tools.dataset.dataset import NEAREST_CLASS, WHITE_NOISE_DONORS, Dataset
 from cnlw_tools.dataset.tables import PLAN
 from cnlw_tools.noise import Draw
+from cnlw_tools.plans.subsets import base_manifest
 from cnlw_tools.recipe.recipe import Recipe
 
 
@@ -136,7 +137,7 @@ def outlier_test_rows(
         is_test = pc.not_equal(images["split"], "train")
         parts.append(images.select(["image_id"]).filter(is_test))
     ids = pa.concat_tables(parts)["image_id"]
-    is_test = pc.not_equal(dataset.base["split"], "train")
+    is_test = pc.not_equal(base_manifest(recipe, dataset)["split"], "train")
     limit = pc.sum(is_test).as_py()
     keys = hashing.random_keys(ids, recipe.seed)
     first = np.argsort(keys, kind="stable")[:limit]

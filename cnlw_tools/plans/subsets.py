@@ -1,5 +1,7 @@
 """Which images noise falls on: those of the split ``train``, less what a recipe takes away.
 
+    validation = p       p percent of each class move from ``train`` to the split ``validation``,
+                         whatever the seed: see `dataset/validation_split.py`
     per_class = M        only M images of each class are used at all: the benchmark is smaller
                          than its source
     probe = P            the first P images of each class move from ``train`` to the split
@@ -12,7 +14,7 @@
 First and last are by a random number of each image. The two sets come from opposite ends, so
 neither changes the other, and a larger set contains a smaller one; the same holds of N, and a
 longer tail is part of a shorter one. The sets are balanced; the imbalance comes next, noise last.
-Everything follows from the seed and the ids, whatever the noise and its level.
+Everything else follows from the seed and the ids, whatever the noise and its level.
 
 The exponential profile is that of Cui et al., "Class-balanced loss", CVPR 2019, which Zhang et al.
 (IEG, 2020) corrupt. MentorNet (Jiang et al., ICML 2018) and CleanNet (Lee et al., CVPR 2018) learn
@@ -29,7 +31,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cnlw_tools import hashing, prng
-from cnlw_tools.dataset.dataset import Dataset
+from cnlw_tools.dataset.dataset import Dataset, require_base_manifest
+from cnlw_tools.dataset.validation_split import split_off_validation
 from cnlw_tools.noise import Items
 from cnlw_tools.noise.base import corruption_order, rank_in_class
 from cnlw_tools.prng import Stream
@@ -52,7 +55,7 @@ def choose_subsets(recipe: Recipe, dataset: Dataset) -> Subsets:
         ValueError: there is nothing to train on, a class has too few images for what the recipe
             takes of it, or the manifest has a split of that name already
     """
-    train, rest = _split_base(dataset)
+    train, rest = _split_base(recipe, dataset)
     if recipe.per_class:
         rank = _random_rank(train, recipe.seed, Stream.PER_CLASS)
         train = train.filter(pa.array(rank < recipe.per_class))
@@ -76,15 +79,27 @@ def choose_subsets(recipe: Recipe, dataset: Dataset) -> Subsets:
     return Subsets(noisy, clean)
 
 
-def _split_base(dataset: Dataset) -> tuple[pa.Table, pa.Table]:
+def base_manifest(recipe: Recipe, dataset: Dataset) -> pa.Table:
+    """Return the base manifest with the validation split that a recipe asks for.
+
+    Raises:
+        ValueError: there is no manifest, or it has a validation split already
+    """
+    base = require_base_manifest(dataset)
+    if not recipe.validation:
+        return base
+    try:
+        return split_off_validation(base, recipe.validation, dataset.classes)
+    except ValueError as error:
+        raise ValueError(f"{dataset.name}: {error}") from error
+
+
+def _split_base(recipe: Recipe, dataset: Dataset) -> tuple[pa.Table, pa.Table]:
     """Return the training images of a base manifest, and the others."""
-    if dataset.base is None:
-        raise ValueError(
-            f"{dataset.name}: its base manifest comes from the images: give --data-dir"
-        )
-    is_train = pc.equal(dataset.base["split"], "train")
-    train = dataset.base.filter(is_train)
-    rest = dataset.base.filter(pc.invert(is_train))
+    base = base_manifest(recipe, dataset)
+    is_train = pc.equal(base["split"], "train")
+    train = base.filter(is_train)
+    rest = base.filter(pc.invert(is_train))
     if not len(train):
         raise ValueError(
             f"{dataset.name}: no row of the base manifest has split 'train': there is nothing to "

@@ -156,12 +156,9 @@ class Trainer:
             if split in config.segments:
                 continue
             names = ", ".join(config.segments)
-            remedy = f"--{split} 20, say"
-            if split == "validation":
-                remedy = "a base manifest that has it"
             raise ValueError(
                 f"{self.build}: {self.config} has no split {split!r}, only {names}: "
-                f"build it with {remedy}"
+                f"build it with --{split} 20, say"
             )
 
     def _resolve_preset(self, dataset: str) -> Preset:

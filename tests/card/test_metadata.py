@@ -152,6 +152,7 @@ def test_bytes():
         "        published_splits: false\n"
         "        donors:\n"
         "        - other\n"
+        "        validation: 0\n"
         "        train_size: 0\n"
         "        imbalance_ratio: 1\n"
         "        probe: 0\n"

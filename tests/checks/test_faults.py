@@ -760,3 +760,24 @@ def test_a_card_that_claims_a_larger_verified_set(parted: Path, tmp_path: Path) 
     )
 
     assert {"reserved_splits", "counts", "plans", "rows"} <= errors(folder)
+
+
+def test_a_card_that_claims_another_validation_split(
+    tmp_path: Path, tiny: Callable[[Path], Path]
+) -> None:
+    """A fifth of each class is no half, whatever the card says."""
+    root = tiny(tmp_path / "root")
+    path = root / "manifests" / "shapes" / "base.parquet"
+    base = pq.read_table(path)
+    pq.write_table(base.filter(pc.equal(base["split"], "train")), path)
+    keys = {"dataset": "shapes", "noise": "blue", "levels": [40], "validation": 20}
+    folder = tmp_path / "build"
+    build(parse_recipe(keys, "the test"), Inputs(root), folder)
+    text = (folder / "README.md").read_text()
+    assert "20 % of the images of each\nclass" in text
+    assert set() == errors(folder)
+    (folder / "README.md").write_text(
+        text.replace("validation: 20", "validation: 50").replace("_val20", "_val50")
+    )
+
+    assert {"reserved_splits", "counts", "plans", "rows", "text"} <= errors(folder)

@@ -489,3 +489,41 @@ def test_twins_without_an_import(tmp_path: Path) -> None:
     assert finding["fix"].startswith(
         "if your own data have them, or a resize made them equal, give"
     )
+
+
+def test_a_validation_split_of_an_import_is_proven(tmp_path: Path) -> None:
+    """Import says how many and which classes are too small; validate compares with the source."""
+    folder = class_folders(tmp_path / "photos")
+    put(folder / "lone" / "0.jpg", draw_jpeg(999))
+    imported = run_import(tmp_path, folder, "--validation", 20)
+    assert imported.exit_code == 0, imported.output
+    assert "train 11, validation 2" in imported.output
+    assert "too few images to have one in validation: 'lone'" in imported.output
+
+    out = tmp_path / "out"
+    assert run_build(tmp_path, folder, out).exit_code == 0
+    assert validate(out, "--data-dir", folder)[0] == 0
+
+    path = out / "tables" / "base.parquet"
+    base = pq.read_table(path)
+    splits = base["split"].to_pylist()
+    first, other = splits.index("validation"), splits.index("train")
+    splits[first], splits[other] = "train", "validation"
+    column = base.column_names.index("split")
+    pq.write_table(base.set_column(column, base.schema.field(column), [splits]), path)
+    findings = validate(out, "--data-dir", folder)[1]
+    messages = [finding["message"] for finding in findings if finding["check"] == "manifest"]
+    assert ["2 images" in message or "20 % of a class" in message for message in messages] == [True]
+
+
+def test_validation_needs_a_dataset_without_it(tmp_path: Path) -> None:
+    """An error comes before any image is read, and nothing is written."""
+    folder = class_folders(tmp_path / "photos" / "train")
+    put(folder.parent / "val" / "rose" / "x.jpg", b"no image")
+    refused = run_import(tmp_path, folder.parent, "--validation", 20)
+
+    assert refused.exit_code == 1
+    assert "validation split already, of 1 images" in refused.output
+    assert not (tmp_path / "manifests").exists()
+    unsplit = run_import(tmp_path, folder)
+    assert "--validation 20" in unsplit.output

@@ -15,6 +15,7 @@ RECIPE = {"dataset": "toy", "noise": "red", "published_splits": True, "levels": 
 DRAWN = {
     "nested": False,
     "per_class": 5,
+    "validation": 20,
     "probe": 1,
     "verified": 1,
     "train_size": 50,

@@ -449,3 +449,59 @@ def test_verified_of_the_manifest():
     assert not any(split(plan(recipe(), data, 80), "verified")["is_noisy"].to_pylist())
     with pytest.raises(ValueError, match="toy: the base manifest has a split 'verified' already"):
         plan(recipe(verified=2), data, 80)
+
+
+def without_validation(counts=(50, 40, 60, 50)):
+    """The toy dataset with images to train on alone."""
+    data = made(counts)
+    return replace(data, base=split(data.base, "train"))
+
+
+@pytest.mark.parametrize("noise", ["blue", "symmetric"])
+def test_validation_is_the_same_for_every_seed_and_level(noise):
+    """Its labels are clean, and noise falls on what remains: as if the manifest had the split."""
+    data = without_validation()
+    chosen = choose_subsets(recipe(validation=20), data)
+    in_manifest = replace(data, base=pa.concat_tables([chosen.noisy["train"], chosen.clean]))
+    expected = ids(split(chosen.clean, "validation"))
+
+    assert counts(split(chosen.clean, "validation")) == [10, 8, 12, 10]
+    for seed, level in ((0, 40), (1, 40), (1, 80)):
+        asked = recipe(noise=noise, validation=20, seed=seed)
+        table = plan(asked, data, level)
+        validation = split(table, "validation")
+        assert ids(validation) == expected
+        assert validation["is_noisy"].to_pylist() == [False] * 40
+        assert validation["label"].equals(validation["clean_label"])
+        assert sum(table["is_noisy"].to_pylist()) == level * 160 // 100
+        assert hashing.digest(table) == hashing.digest(
+            plan(replace(asked, validation=0), in_manifest, level)
+        )
+
+
+def test_validation_comes_before_all_other_subsets():
+    """Probe, verified, thinning and the tail take from the rest, and validation stays."""
+    data = without_validation()
+    alone = ids(split(choose_subsets(recipe(validation=20), data).clean, "validation"))
+    asked = recipe(
+        validation=20, per_class=20, probe=2, verified=3, train_size=40, imbalance_ratio=2
+    )
+    chosen = choose_subsets(asked, data)
+
+    assert ids(split(chosen.clean, "validation")) == alone
+    assert counts(probe(chosen)) == [2] * 4
+    assert counts(chosen.noisy["verified"]) == [3] * 4
+    assert not alone & (ids(probe(chosen)) | ids(chosen.noisy["train"]))
+
+
+def test_a_second_validation_split_is_an_error():
+    """The message names the dataset, the key and the remedy."""
+    with pytest.raises(ValueError, match=r"toy: validation = 20: .* already, of 4 images: remove"):
+        choose_subsets(recipe(validation=20), made())
+
+
+def test_a_validation_split_stands_in_the_name():
+    """Configs with and without it lie in one build."""
+    assert config_name(recipe(validation=20), 40, {}) == "blue_40_val20"
+    with pytest.raises(ValueError, match="validation = 95"):
+        parse_recipe({"dataset": "toy", "noise": "blue", "validation": 95}, "a file")
