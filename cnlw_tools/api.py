@@ -493,12 +493,12 @@ def import_source(
         path: the folder or file that `data_dir` names in `build`
         name: of the new dataset. Default: the name of the source
         root: folder to write manifests/ in
-        validation: percent of the training images of each class that become the split validation
+        validation: percent of each class that moves from train to validation
         skip_broken: a csv file to list images in that cannot be used: leave these out
         list_broken: a csv file to list them in before the error that there are some
         workers: number of worker processes. Default: one for each processor
         progress: show a progress bar
-        **choices: of what a dataset of Hugging Face has: config, splits, image_column, label_column
+        **choices: of a dataset of Hugging Face: config, splits, image_column, label_column
 
     Raises:
         ValueError, LookupError, OSError: the message names value, place and remedy
@@ -512,13 +512,11 @@ def import_source(
     from cnlw_tools.ingest import import_dataset
 
     name = name or source
+    options = read_dataclass(SourceOptions, choices, "import_source")
     with EXECUTORS["local"](workers) as executor, ProgressBars(progress) as bars:
         import_dataset.import_source(
-            source,
-            Path(path),
-            name,
-            Path(root),
-            options=read_dataclass(SourceOptions, choices, "import_source"),
+            *(source, Path(path), name, Path(root)),
+            options=options,
             validation=validation,
             skip_broken=_to_path(skip_broken),
             list_broken=_to_path(list_broken),

@@ -1,6 +1,6 @@
 """A validation split of a dataset that has none: a share of the training images of each class.
 
-    n_c = p m_c / 100, halves rounded up, at least 1 and at most m_c - 1     of m_c images of class c
+    n_c = p m_c / 100, halves rounded up      of m_c images of class c; at least 1, at most m_c - 1
 
 They are the first n_c by a random number that depends on the image's id alone. So every machine,
 seed and noise has the same ones, and where images are added, most of them stay. An image whose

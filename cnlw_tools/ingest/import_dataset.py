@@ -61,10 +61,9 @@ def import_source(
     executor: Executor = SERIAL,
     progress: Progress = no_progress,
 ) -> Import:
-    """Write the class list and the base manifest of the images that a source finds.
+    """Write class list and base manifest of a source's images to `manifests/NAME/` in the root.
 
-    They go to `manifests/NAME/` below the root. Every image is read and decoded once. The base
-    manifest has its sha256, and says which source reads it.
+    Every image is read once. The manifest has its sha256, and says which source reads it.
 
     Args:
         source_name: a key of SOURCES
@@ -72,8 +71,7 @@ def import_source(
         name: of the new dataset
         root: the folder that holds `manifests/`
         options: which part of the images the source reads. Default: all that belongs together
-        validation: percent of the training images of each class that become the split validation;
-            0: none
+        validation: percent of each class that moves from train to validation
         skip_broken: a csv file to list images in that cannot be used: leave these out
         list_broken: a csv file to list them in before the error that there are some
         executor: where the images are read
@@ -81,8 +79,7 @@ def import_source(
 
     Raises:
         LookupError: there is no such source
-        ValueError: the name is not allowed or taken, images cannot be used, or there is a
-            validation split already
+        ValueError: the name is taken, images cannot be used, or validation cannot be made
         OSError: the images are not in the folder
     """
     _check_arguments(name, skip_broken, list_broken)
@@ -91,19 +88,15 @@ def import_source(
     empty = dataset.empty_dataset(name, source.classes())
     manifest = source.manifest()
     empty.with_base(manifest, str(data_dir))  # fails before images are read
-    if validation:
-        _check_validation(validation, manifest, empty)
+    _split_off_validation(manifest, validation, empty)  # likewise
     job = HashJob(info, getattr(source, "data_dir", data_dir))  # so that no worker asks the Hub
     report = hash_images(job, manifest, executor, progress)
     _write_broken(report.broken, skip_broken or list_broken)
     if skip_broken is None:
         _reject_broken(data_dir, report.broken, len(manifest))
     manifest = _without_broken(manifest, report.broken, empty.classes, data_dir)
-    base = _with_digests(manifest, report.digests)
-    if validation:
-        base = split_off_validation(base, validation, empty.classes)
-    base = tables.with_info(base, info.as_block())
-    imported = empty.with_base(base, str(data_dir))
+    base = _split_off_validation(_with_digests(manifest, report.digests), validation, empty)
+    imported = empty.with_base(tables.with_info(base, info.as_block()), str(data_dir))
     _write_tables(root / "manifests" / name, imported)
     return Import(imported, report.broken, left_out(source), validation > 0)
 
@@ -121,13 +114,13 @@ def _check_arguments(name: str, skip_broken: Path | None, list_broken: Path | No
         )
 
 
-def _check_validation(percent: int, manifest: pa.Table, empty: Dataset) -> None:
-    """Raise if no validation split can be made, before every image is read for it."""
-    if not 1 <= percent <= MOST_VALIDATION:
+def _split_off_validation(manifest: pa.Table, percent: int, empty: Dataset) -> pa.Table:
+    """Return a manifest with a validation split of so many percent; 0: as it is."""
+    if not 0 <= percent <= MOST_VALIDATION:
         raise ValueError(
             f"validation = {percent}: give a whole percent from 1 to {MOST_VALIDATION}"
         )
-    split_off_validation(manifest, percent, empty.classes)
+    return split_off_validation(manifest, percent, empty.classes) if percent else manifest
 
 
 def _write_broken(broken: Mapping[str, str], path: Path | None) -> None:
