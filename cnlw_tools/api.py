@@ -497,7 +497,6 @@ def import_source(
         skip_broken: a csv file to list images in that cannot be used: leave these out
         list_broken: a csv file to list them in before the error that there are some
         workers: number of worker processes. Default: one for each processor
-        progress: show a progress bar
         **choices: of a dataset of Hugging Face: config, splits, image_column, label_column
 
     Raises:

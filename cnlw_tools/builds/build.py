@@ -74,8 +74,7 @@ def build(
         progress: is told how many plans are drawn, and how many rows are written
 
     Raises:
-        ValueError, LookupError, OSError: with value, place and remedy; an older build is not
-            changed
+        ValueError, LookupError, OSError: with value, place, remedy; an older build is not changed
     """
     start = time.monotonic()
     inputs = download_inputs(recipe.dataset, inputs)
@@ -106,9 +105,8 @@ def build(
         new_bytes = _total_size(job.folder, hashes)
         total_bytes = _total_size(job.folder, planned_shards)
     seconds = time.monotonic() - start
-    too_small = _classes_without_validation(recipe, data)
-    matrices = _matrices(plans)
-    return BuildSummary(out, configs, matrices, new_bytes, total_bytes, seconds, too_small)
+    left_out = _classes_without_validation(recipe, data)
+    return BuildSummary(out, configs, _matrices(plans), new_bytes, total_bytes, seconds, left_out)
 
 
 def last_build(builds: Path) -> Path:

@@ -67,15 +67,14 @@ def import_source(
 
     Args:
         source_name: a key of SOURCES
-        data_dir: where the images lie
+        data_dir: where they lie
         name: of the new dataset
         root: the folder that holds `manifests/`
         options: which part of the images the source reads. Default: all that belongs together
         validation: percent of each class that moves from train to validation
         skip_broken: a csv file to list images in that cannot be used: leave these out
         list_broken: a csv file to list them in before the error that there are some
-        executor: where the images are read
-        progress: is told how many images are done
+        executor, progress: where the images are read, and what is told how many are done
 
     Raises:
         LookupError: there is no such source
