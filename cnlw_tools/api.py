@@ -236,6 +236,7 @@ def build(
     data_dir: PathLike | None = None,
     donors: DonorDirs = (),
     store: PathLike | None = None,
+    cache: PathLike | None = None,
     workers: int | None = None,
     progress: bool = True,
     **choices: Any,
@@ -252,6 +253,7 @@ def build(
         data_dir: folder of your copy of the images
         donors: datasets whose images some kinds of noise use, with the folders of their images
         store: folder of web images, made by `cnlw fetch`
+        cache: folder of decoded pixels, for end_to_end. Default: $CNLW_CACHE, or ~/.cache/cnlw_tools
         workers: worker processes. Default: one a processor; 1 for a source defined in __main__
         progress: show progress bars
         **choices: other keys of a recipe: options, seed, size, probe, train_size ...
@@ -286,6 +288,7 @@ def plan(
     data_dir: PathLike | None = None,
     donors: DonorDirs = (),
     store: PathLike | None = None,
+    cache: PathLike | None = None,
     **choices: Any,
 ) -> Plan:
     """Draw one level of noise as a table, without reading an image.
@@ -357,6 +360,7 @@ def validate(
     data_dir: PathLike | None = None,
     donors: DonorDirs = (),
     store: PathLike | None = None,
+    cache: PathLike | None = None,
     workers: int | None = None,
     progress: bool = True,
 ) -> ValidationReport:
@@ -393,7 +397,7 @@ def validate(
         if end_to_end:
             from cnlw_tools.checks.learnability import check_learnability
 
-            results += check_learnability(folder, executor, bars)
+            results += check_learnability(folder, executor, bars, _to_path(cache))
     return ValidationReport(folder, results)
 
 

@@ -37,6 +37,7 @@ from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.recipe.recipe import Recipe, recorded_choices
 from cnlw_tools.trainer import Trainer, data
 from cnlw_tools.trainer import device as devices
+from cnlw_tools.trainer.pixel_cache import ImageSize
 
 MARGIN = 3  # standard errors
 LEVEL_DISTANCE = 40  # percent points from which on a higher level must lower the accuracy
@@ -79,7 +80,10 @@ class Rule(NamedTuple):
 
 
 def check_learnability(
-    build: Path, executor: Executor = SERIAL, progress: Progress = no_progress
+    build: Path,
+    executor: Executor = SERIAL,
+    progress: Progress = no_progress,
+    cache: Path | None = None,
 ) -> Iterator[CheckResult]:
     """Train on every config of a build, and yield what came of each rule.
 
@@ -87,14 +91,15 @@ def check_learnability(
         build: a folder that `cnlw build` made
         executor: where configs are learned
         progress: is told how many of them are
+        cache: folder of decoded pixels; None: `default_cache()`
 
     Raises:
         ValueError, LookupError, OSError: nothing to validate on, or fewer images than a batch
     """
     names = list(metadata.read_card(build).configs)
-    _fill_cache(build, names, executor.workers)
+    _fill_cache(build, names, cache, executor.workers)
     by_config = {}
-    outcomes = executor.map(partial(_learn_in_one_thread, build), names)
+    outcomes = executor.map(partial(_learn_in_one_thread, build, cache), names)
     for done, outcome in enumerate(outcomes, 1):
         progress("learn", done, len(names))
         by_config[outcome.config] = outcome
@@ -103,16 +108,16 @@ def check_learnability(
         yield CheckResult(rule.name, rule.claim, None, list(rule.run(in_order)))
 
 
-def _fill_cache(build: Path, configs: Sequence[str], threads: int) -> None:
+def _fill_cache(build: Path, configs: Sequence[str], cache: Path | None, threads: int) -> None:
     """Decode all images now: the processes would decode what configs share once each."""
-    size = data.ImageSize(REFERENCE.size, REFERENCE.resize)
+    size = ImageSize(REFERENCE.size, REFERENCE.resize)
     for config in configs:
-        data.load_splits(build, config, size, threads=threads)
+        data.load_splits(build, config, size, cache, threads)
 
 
-def _learn_in_one_thread(build: Path, config: str) -> Outcome:
+def _learn_in_one_thread(build: Path, cache: Path | None, config: str) -> Outcome:
     devices.limit_resources(None, threads=1)
-    return learn(build, config)
+    return learn(build, config, cache=cache)
 
 
 def learn(build: Path, config: str, **changes: Any) -> Outcome:

@@ -82,6 +82,11 @@ DECODE_THREADS = click.option(
     type=click.IntRange(1),
     help="Number of threads that decode images.  [default: one for each processor]",
 )
+CACHE = click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of decoded pixels.  [default: $CNLW_CACHE, or ~/.cache/cnlw_tools]",
+)
 DEVICE = click.option(
     "--device",
     default="auto",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnlw_tools.cli.options import (
+    CACHE,
     DECODE_THREADS,
     DEVICE,
     NET,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 @SEED
 @DEVICE
 @ROOT
+@CACHE
 @DECODE_THREADS
 def predict_labels(
     build: Path,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from cnlw_tools.cli.options import (
+    CACHE,
     DATA_DIR,
     DEVICE,
     DONOR,
@@ -48,6 +49,7 @@ MOST_NAMES = 10  # of undone runs that are printed
 @DATA_DIR
 @DONOR
 @STORE
+@CACHE
 @DEVICE
 @click.option(
     "--jobs",
@@ -73,6 +75,7 @@ def sweep(
     data_dir: Path | None,
     donors: tuple[str, ...],
     store: Path | None,
+    cache: Path | None,
     device: str,
     jobs: int,
     shard: str,
@@ -95,13 +98,13 @@ def sweep(
     if dry_run and not scale:
         for name in study_scales(path) or [""]:
             _, runs = _expand(path, name, inputs.root)
-            paths = SweepPaths(out or _default_folder(path, name), inputs, builds, device)
+            paths = SweepPaths(out or _default_folder(path, name), inputs, builds, device, cache)
             if name:
                 click.echo(f"--scale {name}:")
             _print_runs(select_shard(runs, shard), paths, jobs)
         return
     study, all_runs = _expand(path, scale, inputs.root)
-    paths = SweepPaths(out or _default_folder(path, scale), inputs, builds, device)
+    paths = SweepPaths(out or _default_folder(path, scale), inputs, builds, device, cache)
     runs = select_shard(all_runs, shard)
     if dry_run:
         _print_runs(runs, paths, jobs)

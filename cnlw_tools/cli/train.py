@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnlw_tools.cli.options import (
+    CACHE,
     DECODE_THREADS,
     DEVICE,
     NET,
@@ -79,6 +80,7 @@ USUAL_CONFIG = "red_40"  # what is trained on where no config is named
 )
 @click.option("--compile", is_flag=True, help="Compile the network; for long runs on a GPU.")
 @ROOT
+@CACHE
 @DECODE_THREADS
 def train(
     build: Path | None,

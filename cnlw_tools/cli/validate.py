@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnlw_tools.cli.options import DONOR, STORE, WORKERS, read_inputs
+from cnlw_tools.cli.options import CACHE, DONOR, STORE, WORKERS, read_inputs
 
 if TYPE_CHECKING:
     from cnlw_tools.checks import CheckResult
@@ -40,6 +40,7 @@ class NoBuild(click.ClickException):
 )
 @DONOR
 @STORE
+@CACHE
 @WORKERS
 def validate(
     build: Path | None,
@@ -48,6 +49,7 @@ def validate(
     data_dir: Path | None,
     donors: tuple[str, ...],
     store: Path | None,
+    cache: Path | None,
     workers: int | None,
 ) -> None:
     """Prove that a build is what it says. BUILD: by default the last one below builds/.
@@ -72,7 +74,7 @@ def validate(
         if end_to_end:
             from cnlw_tools.checks.learnability import check_learnability
 
-            results += check_learnability(folder, executor, bars)
+            results += check_learnability(folder, executor, bars, cache)
     severities = [finding.severity for result in results for finding in result.findings]
     n_errors = severities.count("error")
     if as_json:

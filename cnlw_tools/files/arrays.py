@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnlw_tools.files import archives
+from cnlw_tools.files.drafts import atomic_write
 from cnlw_tools.files.matlab_elements import check_elements
 from cnlw_tools.files.pickles import read_pickled_npy, to_arrays
+from cnlw_tools.files.seals import append_digest, check_digest
 from cnlw_tools.files.untrusted import (
     BadFile,
     check_regular,
@@ -43,13 +45,25 @@ def read_npy(path: Path, remedy: str = SAVE_AGAIN) -> NDArray[Any]:
         return _read_numbers(file, size)
 
 
-def map_npy(path: Path, remedy: str = SAVE_AGAIN) -> NDArray[Any]:
-    """Return the numbers of an .npy file, which stay on the disk until they are used.
+def write_sealed_npy(path: Path, array: NDArray[Any]) -> None:
+    """Write an .npy file with the digest of its bytes behind them.
+
+    Raises:
+        OSError: it cannot be written
+    """
+    with atomic_write(path) as draft:
+        with draft.open("wb") as file:
+            np.save(file, array)
+        append_digest(draft)
+
+
+def map_sealed_npy(path: Path, remedy: str) -> NDArray[Any]:
+    """Return the numbers of a file of `write_sealed_npy`, which stay on the disk until used.
 
     Raises:
         BadFile, OSError: it is damaged, or cannot be read
     """
-    size = check_regular(path, remedy)
+    size = check_digest(path, remedy)
     with translate_errors(path, NPY, remedy), path.open("rb") as file:
         shape, is_fortran, dtype = _read_sound_header(file, size)
         order: Any = "F" if is_fortran else "C"

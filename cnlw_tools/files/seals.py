@@ -1,8 +1,8 @@
-"""Zip files that carry their own sha256, so that damage of a single bit is seen.
+"""Files that carry their own sha256, so that damage of a single bit is seen.
 
-The comment of the archive, its last 71 bytes, is "sha256:" and the digest, in hex, of all bytes
-before it. File and digest are one file and replaced together. Other programs read it as before.
-`torch.save` writes such archives, and `torch.load` looks at no checksum.
+The last 71 bytes are "sha256:" and the digest, in hex, of all bytes before them. File and digest
+are one file and replaced together. In a zip file they are its comment, and other programs read it
+as before: `torch.save` writes such archives, and `torch.load` looks at no checksum.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import struct
 from pathlib import Path
 from zipfile import ZipFile
 
-from cnlw_tools.files.untrusted import BadFile, translate_errors
+from cnlw_tools.files.untrusted import BadFile, check_regular, translate_errors
 
 PREFIX = b"sha256:"
 LENGTH = len(PREFIX) + 2 * hashlib.sha256().digest_size
@@ -27,6 +27,26 @@ def seal(path: Path) -> None:
         file.write(struct.pack("<H", LENGTH))
         file.flush()
         file.write(PREFIX + _digest(path, file.tell()))
+
+
+def append_digest(path: Path) -> None:
+    """Add the digest to a file whose reader knows where its content ends."""
+    digest = _digest(path, path.stat().st_size)
+    with path.open("ab") as file:
+        file.write(PREFIX + digest)
+
+
+def check_digest(path: Path, remedy: str) -> int:
+    """Check the bytes of a file by the digest at its end; return how many come before it.
+
+    Raises:
+        BadFile: a byte has changed, or there is no digest
+        OSError: the file cannot be read
+    """
+    n_bytes = check_regular(path, remedy) - LENGTH
+    if n_bytes < 0 or _read_end(path, LENGTH) != PREFIX + _digest(path, n_bytes):
+        raise BadFile(f"{path}: damaged: its bytes are not those of its sha256: {remedy}")
+    return n_bytes
 
 
 def is_sealed(path: Path) -> bool:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from cnlw_tools.registry import ImportOnUse
 
 if TYPE_CHECKING:
-    from cnlw_tools.trainer.data import default_cache
     from cnlw_tools.trainer.errors import TrainingStopped
+    from cnlw_tools.trainer.pixel_cache import default_cache
     from cnlw_tools.trainer.trainer import Trainer
 
 __all__ = ["Trainer", "TrainingStopped", "default_cache"]
@@ -19,6 +19,6 @@ __getattr__ = ImportOnUse[Any](
     {
         "TrainingStopped": "errors:TrainingStopped",
         "Trainer": "trainer:Trainer",
-        "default_cache": "data:default_cache",
+        "default_cache": "pixel_cache:default_cache",
     },
 ).attribute

@@ -42,6 +42,7 @@ from cnlw_tools.trainer.nets.network import (
     build_own_network,
 )
 from cnlw_tools.trainer.nets.weights import weights_file
+from cnlw_tools.trainer.pixel_cache import ImageSize
 from cnlw_tools.trainer.run import Metrics, RunWriter
 from cnlw_tools.trainer.schedule import parse_schedule
 
@@ -79,7 +80,7 @@ class Trainer:
     decode_threads: int | None = None  # None: one for each processor
 
     folder: Path = field(init=False)  # of the run
-    image_size: data.ImageSize = field(init=False)
+    image_size: ImageSize = field(init=False)
     trained_method: Method = field(init=False)  # predicts from normalised images
 
     def fit(
@@ -109,7 +110,7 @@ class Trainer:
     def _build_loop(self, device: torch.device, progress: Progress) -> TrainingLoop:
         """Load data, build the method and open the run."""
         preset, method_class, options = self._resolve_choices()
-        self.image_size = data.ImageSize(preset.size, preset.resize)
+        self.image_size = ImageSize(preset.size, preset.resize)
         splits = self._load_splits(method_class, options, progress)
         loaders = self._build_loaders(preset, splits, device)
         torch.manual_seed(self.seed)

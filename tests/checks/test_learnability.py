@@ -179,7 +179,9 @@ def test_the_command_says_what_it_found(built, monkeypatch, tmp_path):
     monkeypatch.setattr("cnlw_tools.checks.collect_evidence", lambda *_: None)
     monkeypatch.setattr("cnlw_tools.checks.validate", lambda *_: [])
     monkeypatch.setenv("CNLW_CACHE", str(tmp_path))
-    monkeypatch.setattr(learnability, "learn", lambda build, name: outcome(config=name, top1=0.1))
+    monkeypatch.setattr(
+        learnability, "learn", lambda build, name, cache: outcome(config=name, top1=0.1)
+    )
     done = CliRunner().invoke(
         main, ["validate", str(built), "--end-to-end", "--json", "--workers", "1"]
     )

@@ -13,8 +13,9 @@ from datasets import load_dataset
 from PIL import Image
 
 from cnlw_tools import files
+from cnlw_tools.images import pixels
 from cnlw_tools.trainer import data
-from cnlw_tools.trainer.data import ImageSize
+from cnlw_tools.trainer.pixel_cache import ImageSize
 
 CONFIG = "blue_40_probe2"
 
@@ -104,7 +105,7 @@ def test_the_order_of_examples_says_nothing_of_noise(builds, tmp_path):
 def test_pixels_are_decoded_once(builds, tmp_path, monkeypatch):
     """A second load decodes nothing, and reads the same."""
     first = data.load_splits(builds, CONFIG, ImageSize(), tmp_path)["train"]
-    monkeypatch.setattr(data.pixels, "decode", lambda _: pytest.fail("decoded again"))
+    monkeypatch.setattr(pixels, "decode", lambda _: pytest.fail("decoded again"))
 
     again = data.load_splits(builds, CONFIG, ImageSize(), tmp_path)["train"]
 
@@ -250,33 +251,3 @@ def test_a_label_of_no_class_is_an_error(builds, tmp_path, label):
         ValueError, match=rf"parquet: row 0: label {label} of 10 classes: run `cnlw validate`"
     ):
         data.load_splits(copied_build, CONFIG, ImageSize(), tmp_path / "cache")
-
-
-@pytest.mark.parametrize("kind", ["*[0-9].npy", "*.keys.npy"])
-@pytest.mark.parametrize(
-    "change", [lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"what is this")]
-)
-def test_a_damaged_cache_is_an_error(builds, tmp_path, kind, change):
-    """The message names the file; once that is deleted, loading works again."""
-    data.load_splits(builds, CONFIG, ImageSize(), tmp_path)
-    for path in tmp_path.glob(kind):
-        change(path)
-
-    with pytest.raises(
-        ValueError,
-        match=r"npy: cannot be read as a NumPy array .*: delete .*[0-9]\.npy, and its images",
-    ) as error:
-        data.load_splits(builds, CONFIG, ImageSize(), tmp_path)
-    assert (tmp_path / str(error.value).split("delete ")[1].split(",")[0]).is_file()
-    for path in tmp_path.glob("*[0-9].npy"):
-        path.unlink()
-    assert len(data.load_splits(builds, CONFIG, ImageSize(), tmp_path)["train"]) == 180
-
-
-def test_the_cache_can_be_chosen(monkeypatch, tmp_path):
-    """CNLW_CACHE takes precedence over the user's cache folder."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert data.default_cache() == tmp_path / "cnlw_tools"
-
-    monkeypatch.setenv("CNLW_CACHE", str(tmp_path / "here"))
-    assert data.default_cache() == tmp_path / "here"

@@ -1,0 +1,152 @@
+"""Decoded pixels of a shard, kept in a cache under the sha256 of the shard and the size asked for.
+
+    DIGEST-SIZE-DECODER.pixels.npy     (rows, 3, H, W) uint8
+    DIGEST-SIZE-DECODER.content.npy    (rows,) uint64: the content key of each encoded image
+
+Each file ends with its own sha256, which is compared before the file is used.
+"""
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from cnlw_tools import files
+from cnlw_tools.files.arrays import map_sealed_npy, write_sealed_npy
+from cnlw_tools.files.parquet import read_table
+from cnlw_tools.images import pixels
+
+SIZE_REMEDY = "give --size 32, say, which brings all to one size, or build with --size 32"
+CACHE_REMEDY = "give --cache DIR, or set CNLW_CACHE, to keep decoded pixels elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSize:
+    """The size to which images are brought."""
+
+    side: int | None = None  # pixels; None: as they are stored, which must be the same for all
+    resize: str = "squash"  # one of recipe.RESIZE but `short`
+
+    def __str__(self) -> str:
+        return "stored" if self.side is None else f"{self.resize}{self.side}"
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedShard:
+    """The images of a shard, in the order of its rows, as memory maps."""
+
+    pixels: NDArray[np.uint8]  # (rows, 3, H, W)
+    keys: NDArray[np.uint64]  # (rows,) of the encoded images
+
+
+def default_cache() -> Path:
+    """Return where decoded pixels are kept: $CNLW_CACHE, or a folder in the user's cache.
+
+    Raises:
+        FileNotFoundError: there is no such variable, and the user has no home
+    """
+    cache = os.environ.get("CNLW_CACHE")
+    if cache:
+        return Path(cache)
+    user_cache = os.environ.get("XDG_CACHE_HOME")
+    if user_cache:
+        return Path(user_cache) / "cnlw_tools"
+    try:
+        home = Path.home()
+    except RuntimeError as error:
+        raise FileNotFoundError(
+            f"no place for decoded pixels: this user has no home: {CACHE_REMEDY}"
+        ) from error
+    return home / ".cache" / "cnlw_tools"
+
+
+def open_shard(path: Path, cache: Path, size: ImageSize) -> DecodedShard:
+    """Return the pixels of a shard, decoded unless the cache has them.
+
+    Raises:
+        ValueError: an undecodable image, images of different sizes, a damaged file
+        OSError: the shard is missing, or the cache cannot be written
+    """
+    try:
+        digest = files.digest(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{path}: missing from the build: run the same `cnlw build` again to fix it"
+        ) from None
+    name = f"{digest[:32]}-{size}-{pixels.DECODER}"
+    pixel_path = cache / f"{name}.pixels.npy"
+    key_path = cache / f"{name}.content.npy"
+    if not pixel_path.is_file():
+        keys, images = _decode_images(path, size)
+        _write_array(key_path, keys)
+        _write_array(pixel_path, images)
+    remedy = f"delete {pixel_path}, and its images are decoded again"
+    return DecodedShard(map_sealed_npy(pixel_path, remedy), map_sealed_npy(key_path, remedy))
+
+
+def _decode_images(path: Path, size: ImageSize) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+    """Return the content keys of the images of a shard, (rows,), and the pixels."""
+    keys = []
+    images = []
+    for i, data in enumerate(read_column(path, "image.bytes")):
+        keys.append(_content_key(data))
+        images.append(_decode_image(data, size, f"{path}: row {i}"))
+    shapes = {image.shape[1:] for image in images}
+    if len(shapes) > 1:
+        raise ValueError(f"{path}: {describe_sizes(shapes)}: {SIZE_REMEDY}")
+    return np.array(keys, np.uint64), np.stack(images)
+
+
+def read_column(path: Path, name: str) -> list[Any]:
+    """Return the values of a column of a shard, or of a field of one: `image.bytes`.
+
+    Raises:
+        ValueError, OSError: the shard is damaged, or cannot be read
+    """
+    table = read_table(path, [name], "run the same `cnlw build` again to fix it")
+    column = table.column(0).combine_chunks()
+    if pa.types.is_struct(column.type):
+        column = column.field(0)
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def describe_sizes(shapes: Collection[tuple[int, ...]]) -> str:
+    """Return how many sizes images have, and two of them, from (height, width) of each."""
+    texts = [f"{width} x {height}" for height, width in sorted(shapes)]
+    return f"images of {len(texts)} sizes (width x height), such as {texts[0]} and {texts[-1]}"
+
+
+def _content_key(data: bytes) -> int:
+    digest = blake2b(data, digest_size=8).digest()
+    return int.from_bytes(digest, "little")
+
+
+def _decode_image(
+    data: bytes,
+    size: ImageSize,
+    place: str,
+) -> NDArray[np.uint8]:
+    """Return (3, H, W) RGB; errors name the place."""
+    try:
+        image = pixels.decode(data)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}: run `cnlw validate` on the build") from error
+    if size.side is not None:
+        image = pixels.resize(image, size.side, size.resize)
+    return np.asarray(image).transpose(2, 0, 1)
+
+
+def _write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write a file of the cache, or raise OSError that says how to choose another cache."""
+    try:
+        write_sealed_npy(path, array)
+    except OSError as error:
+        reason = error.strerror or str(error).removeprefix(f"{path}: ")
+        raise OSError(f"{error.filename or path}: {reason}: {CACHE_REMEDY}") from error
