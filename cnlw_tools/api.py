@@ -236,7 +236,6 @@ def build(
     data_dir: PathLike | None = None,
     donors: DonorDirs = (),
     store: PathLike | None = None,
-    cache: PathLike | None = None,
     workers: int | None = None,
     progress: bool = True,
     **choices: Any,
@@ -253,7 +252,6 @@ def build(
         data_dir: folder of your copy of the images
         donors: datasets whose images some kinds of noise use, with the folders of their images
         store: folder of web images, made by `cnlw fetch`
-        cache: folder of decoded pixels, for end_to_end. Default: $CNLW_CACHE, or ~/.cache/cnlw_tools
         workers: worker processes. Default: one a processor; 1 for a source defined in __main__
         progress: show progress bars
         **choices: other keys of a recipe: options, seed, size, probe, train_size ...
@@ -288,7 +286,6 @@ def plan(
     data_dir: PathLike | None = None,
     donors: DonorDirs = (),
     store: PathLike | None = None,
-    cache: PathLike | None = None,
     **choices: Any,
 ) -> Plan:
     """Draw one level of noise as a table, without reading an image.
@@ -373,6 +370,7 @@ def validate(
         data_dir: folder of your copy of the images, to compare images with
         donors: datasets whose images the build uses, with the folders of their images
         store: folder of web images, made by `cnlw fetch`
+        cache: folder of decoded pixels, for `end_to_end`. Default: that of `cnlw train`
         workers: number of worker processes. Default: one for each processor
         progress: show progress bars
 
