@@ -126,7 +126,7 @@ class Method(nn.Module):
         raise NotImplementedError
 
     def predict(self, x: Tensor) -> Tensor:
-        """Return (B, K) logits. A method with two networks averages their logits."""
+        """Return (B, K) logits: what validation measures."""
         logits: Tensor = self.net(x)
         return logits
 

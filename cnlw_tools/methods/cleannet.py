@@ -45,7 +45,11 @@ from cnlw_tools.methods.components.cleannet_encoders import (
 )
 from cnlw_tools.methods.components.kmeans import kmeans
 from cnlw_tools.methods.components.pooled_features import extract_features, require_features
-from cnlw_tools.methods.components.validation import check_choice, check_number, resolve_epochs
+from cnlw_tools.methods.components.validation import (
+    check_choice,
+    check_number,
+    resolve_first_epochs,
+)
 
 
 def spread_rounds(first: int, n_rounds: int, total: int) -> set[int]:
@@ -75,7 +79,7 @@ class CleanNet(Method):
         require_features(self.net, "CleanNet")
         self.kind = check_choice("kind", kind, ("soft", "hard"))
         self.threshold = check_number("threshold", threshold, 0, 1)
-        first_round = resolve_epochs("start", start, task.epochs)
+        first_round = resolve_first_epochs("start", start, task.epochs)
         n_rounds = int(check_number("rounds", rounds, 1))
         self.round_epochs = spread_rounds(first_round, n_rounds, task.epochs)
         self.n_references = int(check_number("references", references, 1))

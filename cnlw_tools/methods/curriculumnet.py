@@ -39,7 +39,7 @@ from cnlw_tools.methods.base import Batch, BatchSource, Method, Phase, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.kmeans import kmeans_1d
 from cnlw_tools.methods.components.pooled_features import extract_features, require_features
-from cnlw_tools.methods.components.validation import check_number, resolve_epochs
+from cnlw_tools.methods.components.validation import check_number, resolve_first_epochs
 from cnlw_tools.methods.components.weighting_rules import nearest_rank_percentile
 
 N_COMPONENTS, SAMPLE_SIZE, BLOCK = 256, 2048, 512
@@ -93,7 +93,7 @@ class CurriculumNet(Method):
         self.lr_factor = check_number("fall", fall, 1e-6)
         check_number("noisy", noisy, 0, 1)
         check_number("highly", highly, 0, 1)
-        first_epochs = resolve_epochs("first", first, task.epochs)
+        first_epochs = resolve_first_epochs("first", first, task.epochs)
         self.stages = divide_epochs(first_epochs, task.epochs)
         self.register_buffer("subset", torch.zeros(task.n_examples, dtype=torch.long))
         self.register_buffer("subset_weights", torch.tensor([1.0, noisy, highly]))

@@ -35,7 +35,7 @@ from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.confusion import count_labels
 from cnlw_tools.methods.components.lookahead import draw_probe
 from cnlw_tools.methods.components.transitions import given_label_nll
-from cnlw_tools.methods.components.validation import resolve_epochs
+from cnlw_tools.methods.components.validation import resolve_first_epochs
 
 
 class GLC(Method):
@@ -48,7 +48,7 @@ class GLC(Method):
 
     def __init__(self, task: Task, first: float = 0.5) -> None:
         super().__init__(task)
-        self.first = resolve_epochs("first", first, task.epochs)
+        self.first = resolve_first_epochs("first", first, task.epochs)
         self.probe_batches = cast(ProbeSet, task.probe).batches  # `Method` refuses a task without
         self.m = self._count_probe()
         self.register_buffer("c", torch.eye(task.n_classes))
@@ -81,14 +81,12 @@ class GLC(Method):
     def phases(self) -> list[Phase]:
         """Return a phase on the noisy labels, and a new training with the correction."""
         corrected_epochs = self.task.epochs - self.first
-        restart = "init" if self.first else "keep"
-        phases = [Phase(self.first), Phase(corrected_epochs, restart=restart)]
+        phases = [Phase(self.first), Phase(corrected_epochs, restart="init")]
         return [phase for phase in phases if phase.epochs]
 
     def begin_phase(self, phase: int, train_batches: BatchSource) -> None:
         """Estimate C when the first training is over."""
-        corrected_phase = int(self.first > 0)
-        if phase == corrected_phase:
+        if phase == 1:
             counts = count_labels(self.net, self.probe_batches, self.task.n_classes, "soft")
             true_by_given = counts.T
             self.c.copy_(true_by_given / true_by_given.sum(1, keepdim=True))

@@ -22,30 +22,35 @@ labels that remain in S are left to two networks that select for each other, as 
 After ``warmup`` they also select among the rest of C, of which at most half as many as in S are
 drawn.
 
-The network that selects is the one that was best on the holdout, in the first iteration if
-eps > 0.6 or the noise is asymmetric, in the first two if eps > 0.3, else always; afterwards it is
-the last one (the longer it learns, the more it memorises). With asymmetric noise no example is
-removed from C, K - 1 is 1 in eps_S, and the warm-up is twice as long, as it is where eps > 0.6. The
-default epochs have the authors' proportions: eight halves of 50 epochs, then 200. A network that
-has hardly learned selects only what its initial weights predict. So with few epochs, iterations are
-left out until each half has three epochs; if there is no time for any, S is all examples and
-eps = 0.
+The network that selects is the one that was best on the half to be selected from, by the share of
+given labels that it predicts, in the first iteration if eps > 0.6 or the noise is asymmetric, in
+the first two if eps > 0.3, else always; afterwards it is the last one (the longer it learns, the
+more it memorises). With asymmetric noise no example is removed from C, K - 1 is 1 in eps_S, and the
+warm-up is twice as long, as it is where eps > 0.6. The default epochs have the authors'
+proportions: eight halves of 50 epochs, then 200. A network that has hardly learned selects only
+what its initial weights predict. So with few epochs, iterations are left out until each half has
+three epochs; if there is no time for any, S is all examples and eps = 0.
 
 Every training begins with the same weights, as in the code. During cross-validation the second
 network stores the best state of the first. With several ranks the selection of rank 0 counts, and
-small losses are found within each rank. In the last stage examples outside S have a logged weight
-of 0, unless they are drawn.
+small losses are found within each rank. In the last stage losses are compared in evaluation mode,
+and examples outside S have a logged weight of 0, unless they are drawn.
+
+The authors' code tests both networks apart, and the paper's table does not say which of the two it
+shows. So the first network alone predicts here (``predict`` = one). With ``predict`` = mean it is
+the mean of both networks' logits, which is no number of the paper.
 
 On `shapes` (blue 40, 16 pixels, 12 epochs) it ends at 30 where vanilla has 58: halves and last
 stage share the epochs, and networks that have learned for three epochs predict too few labels to
 select by.
 
 Not done here: batches that grow by the examples drawn from C; a new draw each epoch; agreement with
-one of several predictions.
+one of several predictions; batch normalisation over the kept examples alone. Here the whole batch
+goes through the networks, so that a step need not wait to learn how many are kept.
 """
 
+from collections.abc import Iterable, Iterator
 from math import ceil
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +58,7 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, BatchSource, Method, Phase, Task
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.inference import evaluate_dataset
+from cnlw_tools.methods.components.inference import evaluate_batch, evaluate_dataset
 from cnlw_tools.methods.components.validation import check_choice, check_number, resolve_epochs
 from cnlw_tools.methods.components.weighting_rules import mask_of_smallest
 
@@ -101,7 +106,6 @@ def plan_iterations(
 class INCV(Method):
     """Selects likely correct labels by cross-validation, then trains two networks on them."""
 
-    requires = ("holdout",)
     paper = "Chen et al. 2019"
     relative_cost = 1.3
     distributed_loss = "per_rank"
@@ -119,6 +123,7 @@ class INCV(Method):
         noise: str = "symmetric",
         warmup: float = 0.2,  # of the epochs of the last stage
         ramp: float = 0.05,  # of the epochs of the last stage
+        predict: str = "one",
     ) -> None:
         super().__init__(task)
         self.other_net = task.make_net()
@@ -129,10 +134,11 @@ class INCV(Method):
         self.last_epochs = task.epochs - self.validation_epochs
         noise = check_choice("noise", noise, ("symmetric", "asymmetric"))
         self.is_asymmetric = noise == "asymmetric"
+        self.predicts_mean = check_choice("predict", predict, ("one", "mean")) == "mean"
         self.warmup = resolve_epochs("warmup", warmup, self.last_epochs)
         self.ramp = max(1, resolve_epochs("ramp", ramp, self.last_epochs))
         self.register_buffer("eps", torch.zeros(()))
-        self.register_buffer("best_accuracy", torch.full((), -1.0))  # on the holdout
+        self.register_buffer("best_accuracy", torch.full((), -1.0))  # of this phase
         self.register_buffer("status", torch.full((task.n_examples,), CANDIDATE))
         self.register_buffer("half_index", torch.zeros(task.n_examples, dtype=torch.long))
         self.register_buffer("is_last_stage", torch.zeros((), dtype=torch.bool))
@@ -154,19 +160,20 @@ class INCV(Method):
             self.log_examples(batch, losses)
             return losses.mean()
         other_losses = cross_entropy(self.other_net(batch.x), batch.y, reduction="none")
-        easy = self.find_easy(losses.detach(), batch, epoch)
-        other_easy = self.find_easy(other_losses.detach(), batch, epoch)
+        easy = self.find_easy(self.net, batch, epoch)
+        other_easy = self.find_easy(self.other_net, batch, epoch)
         mean_losses = (losses + other_losses) / 2
         self.log_examples(batch, mean_losses, weights=(easy + other_easy) / 2)
         return _masked_mean(losses, other_easy) + _masked_mean(other_losses, easy)
 
     def find_easy(
         self,
-        losses: Tensor,
+        net: nn.Module,
         batch: Batch,
         epoch: int,
     ) -> Tensor:
-        """Return (B,) 1 for the n least losses, (B,), of eligible examples, else 0."""
+        """Return (B,) 1 for the n eligible examples with the least loss by a network, else 0."""
+        losses, _ = evaluate_batch(net, batch)
         is_selected = self.status[batch.index] == SELECTED
         n_wrong_classes = 1 if self.is_asymmetric else self.task.n_classes - 1
         wrong_share = selected_noise(self.eps, n_wrong_classes)
@@ -179,9 +186,9 @@ class INCV(Method):
         return mask_of_smallest(eligible_losses, n.round())
 
     def predict(self, x: Tensor) -> Tensor:
-        """Return the first network's logits, and in the last stage the mean of both networks'."""
+        """Return the first network's logits; if asked for, in the last stage the mean of both."""
         z: Tensor = self.net(x)
-        if self.is_last_stage:
+        if self.predicts_mean and self.is_last_stage:
             z = (z + self.other_net(x)) / 2
         return z
 
@@ -190,7 +197,7 @@ class INCV(Method):
         """Select from the half that was not learned, and return the examples to learn next."""
         is_last = phase == 2 * self.iterations
         if phase:
-            self._keep_best()
+            self._keep_best(phase - 1, train_batches)
             self._select(phase - 1, train_batches)
         elif is_last:
             self.status.fill_(SELECTED)
@@ -205,11 +212,11 @@ class INCV(Method):
         return is_learned.nonzero().flatten()
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
-        """During cross-validation, remember the network if it is the best on the holdout."""
+        """During cross-validation, remember the network if it is the best on the other half."""
         if epoch >= self.validation_epochs:
             self.example_weights[self.status != SELECTED] = 0.0
         elif epoch % self.half_epochs:
-            self._keep_best()
+            self._keep_best(epoch // self.half_epochs, train_batches)
 
     def _halve_candidates(self) -> None:
         """Divide the candidates at random into halves 0 and 1; all other examples get 2."""
@@ -220,10 +227,16 @@ class INCV(Method):
         self.half_index[rows[order]] = alternating
         distributed.broadcast_from_rank_zero([self.half_index])
 
-    def _keep_best(self) -> None:
-        """Store the network's state in the second network if it is the best on the holdout."""
-        holdout = cast(BatchSource, self.task.holdout)  # `Method` refuses a task without one
-        _, agrees = evaluate_dataset(self.net, holdout)
+    def _is_tested(self, phase: int) -> Tensor:
+        """Return whether each example is in the half that is not learned in a phase, (n,)."""
+        return self.half_index == 1 - phase % 2
+
+    def _keep_best(self, phase: int, train_batches: BatchSource) -> None:
+        """Store the network's state in the second one if it agrees best with the other half."""
+        is_tested = self._is_tested(phase)
+        if not is_tested.any():
+            return
+        _, agrees = evaluate_dataset(self.net, lambda: _pick_examples(train_batches(), is_tested))
         accuracy = agrees.float().mean()
         distributed.average_over_ranks([accuracy])
         if accuracy > self.best_accuracy:
@@ -234,7 +247,7 @@ class INCV(Method):
         """Select and remove examples of the half that was not learned in a phase."""
         selector = self._selecting_network(learned_phase // 2)
         losses, agrees = evaluate_dataset(selector, train_batches)
-        is_tested = self.half_index == 1 - learned_phase % 2
+        is_tested = self._is_tested(learned_phase)
         is_good = is_tested & agrees
         n_tested = int(is_tested.sum())
         n_good = int(is_good.sum())
@@ -279,6 +292,15 @@ class INCV(Method):
         rows = torch.cat([selected, sample]).sort().values
         distributed.broadcast_from_rank_zero([rows])
         return rows
+
+
+def _pick_examples(batches: Iterable[Batch], is_picked: Tensor) -> Iterator[Batch]:
+    """Yield batches of some examples alone; of the whole set, ``is_picked`` says which, (n,)."""
+    for batch in batches:
+        mask = is_picked[batch.index]
+        if mask.any():
+            views = tuple(view[mask] for view in batch.views)
+            yield Batch(batch.index[mask], views, batch.y[mask])
 
 
 def _masked_mean(losses: Tensor, mask: Tensor) -> Tensor:

@@ -39,7 +39,11 @@ from cnlw_tools.methods.components.dynamic_bootstrap import (
 )
 from cnlw_tools.methods.components.inference import evaluate_batch
 from cnlw_tools.methods.components.mixing import mix
-from cnlw_tools.methods.components.validation import check_number, resolve_epochs
+from cnlw_tools.methods.components.validation import (
+    check_number,
+    resolve_epochs,
+    resolve_first_epochs,
+)
 
 
 def bootstrap_temperature(epoch: int, cooling: int) -> float:
@@ -68,7 +72,7 @@ class MDDYRSH(Method):
         super().__init__(task)
         self.alpha = check_number("alpha", alpha, 0)
         self.eta = check_number("eta", eta, 0)
-        self.warmup = resolve_epochs("warmup", warmup, task.epochs)
+        self.warmup = resolve_first_epochs("warmup", warmup, task.epochs)
         self.dynamic = resolve_epochs("dynamic", dynamic, task.epochs)
         self.cooling = resolve_epochs("cooling", cooling, task.epochs)
         self.mixture = BetaMixture()

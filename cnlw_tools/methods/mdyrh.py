@@ -38,7 +38,7 @@ from cnlw_tools.methods.components.dynamic_bootstrap import (
 )
 from cnlw_tools.methods.components.inference import evaluate_batch
 from cnlw_tools.methods.components.mixing import mix, sample_beta
-from cnlw_tools.methods.components.validation import check_number, resolve_epochs
+from cnlw_tools.methods.components.validation import check_number, resolve_first_epochs
 
 
 class MDYRH(Method):
@@ -59,7 +59,7 @@ class MDYRH(Method):
         super().__init__(task)
         self.alpha = check_number("alpha", alpha, 0)
         self.eta = check_number("eta", eta, 0)
-        self.warmup = resolve_epochs("warmup", warmup, task.epochs)
+        self.warmup = resolve_first_epochs("warmup", warmup, task.epochs)
         self.mixture = BetaMixture()
 
     def loss(self, batch: Batch) -> Tensor:

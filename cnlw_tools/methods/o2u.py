@@ -35,7 +35,12 @@ from torch.nn.functional import cross_entropy
 
 from cnlw_tools.methods.base import Batch, BatchSource, Method, Phase, Task
 from cnlw_tools.methods.components import distributed
-from cnlw_tools.methods.components.validation import check_choice, check_number, resolve_epochs
+from cnlw_tools.methods.components.validation import (
+    check_choice,
+    check_number,
+    resolve_epochs,
+    resolve_first_epochs,
+)
 
 
 def centre_losses(losses: Tensor) -> Tensor:
@@ -67,7 +72,7 @@ class O2U(Method):
         again: str = "init",
     ) -> None:
         super().__init__(task)
-        self.first = resolve_epochs("first", check_number("first", first, 1e-6), task.epochs)
+        self.first = resolve_first_epochs("first", first, task.epochs)
         available = max(0, task.epochs - self.first - 1)
         self.cyclic = min(resolve_epochs("cyclic", cyclic, task.epochs), available)
         self.cycle = check_number("cycle", cycle, 1)

@@ -33,7 +33,7 @@ from cnlw_tools.methods.components.validation import (
     check_choice,
     check_flag,
     check_number,
-    resolve_epochs,
+    resolve_first_epochs,
 )
 
 
@@ -53,7 +53,7 @@ class SModel(Method):
         complex: bool = False,
     ) -> None:
         super().__init__(task)
-        self.warmup = resolve_epochs("warmup", warmup, task.epochs)
+        self.warmup = resolve_first_epochs("warmup", warmup, task.epochs)
         self.beta_after_warmup = check_number("beta", beta, 0, 1)
         self.fit = check_choice("fit", fit, ("hard", "soft"))
         self.register_buffer("beta", torch.ones(()))  # until the warm-up ends
@@ -110,8 +110,7 @@ class SModel(Method):
     @torch.no_grad()
     def begin_phase(self, phase: int, train_batches: BatchSource) -> None:
         """Fit the layer when the warm-up is over."""
-        layer_phase = int(self.warmup > 0)
-        if phase == layer_phase:
+        if phase == 1:
             c = label_frequencies(self.net, train_batches, self.task.n_classes, self.fit)
             self.b.copy_((c + 1e-8).log())
             self.beta.fill_(self.beta_after_warmup)

@@ -32,7 +32,7 @@ from torch.nn.functional import cross_entropy, normalize
 from cnlw_tools.methods.base import Batch, BatchSource, Method, Task
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.pooled_features import extract_features, require_features
-from cnlw_tools.methods.components.validation import check_number, resolve_epochs
+from cnlw_tools.methods.components.validation import check_number, resolve_first_epochs
 from cnlw_tools.methods.components.weighting_rules import nearest_rank_percentile
 
 
@@ -80,7 +80,7 @@ class SelfLearning(Method):
         super().__init__(task)
         require_features(self.net, "SelfLearning")
         self.alpha_after_start = check_number("alpha", alpha, 0, 1)
-        self.start = resolve_epochs("start", start, task.epochs)
+        self.start = resolve_first_epochs("start", start, task.epochs)
         self.n_samples = int(check_number("samples", samples, 1))
         self.n_prototypes = int(check_number("prototypes", prototypes, 1))
         self.register_buffer("alpha", torch.zeros(()))  # until `start`

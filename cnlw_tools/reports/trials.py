@@ -27,7 +27,8 @@ RESULT_METRICS = ("last", "best", "mean10", "drop")
 REPORTED_EPOCHS = "reported_epochs"  # the number of last epochs that `best` and `mean10` are over
 VALIDATION_ACCURACY = "val_top1"
 # Settings that always make a variant: a result under the name of the method alone has none of them.
-VARIANT_SETTINGS = ("data", "ranks", "split", "weights")
+# So do options of methods that decide which network is reported.
+VARIANT_SETTINGS = ("data", "ranks", "split", "weights", "predict")
 
 Curves = Mapping[str, list[float]]  # name of a run -> values by epoch
 

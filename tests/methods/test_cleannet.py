@@ -16,7 +16,7 @@ from cnlw_tools.methods.components.pooled_features import extract_features
         (10, {"start": 0.3, "rounds": 1}, {3}),
         (10, {"start": 4, "rounds": 3}, {4, 6, 8}),
         (1, {"rounds": 5}, {1}),
-        (2, {"start": 0, "rounds": 2}, {0, 1}),
+        (2, {"start": 1, "rounds": 2}, {1}),
     ],
 )
 def test_turns(toy, epochs, options, expected):
@@ -27,7 +27,14 @@ def test_turns(toy, epochs, options, expected):
 def make_weighted(toy, monkeypatch, cos, **options):
     """Return a method after its first round, with these cosines."""
     monkeypatch.setattr(cleannet, "class_cosines", lambda *_: cos)
-    return toy.make("cleannet", start=0, passes=0, **options)
+    return in_first_round(toy, passes=0, **options)
+
+
+def in_first_round(toy, **options):
+    """Return a method that has begun its second epoch, and with it its first round."""
+    method = toy.make("cleannet", start=1, **options)
+    method.begin_epoch(1, toy.train_batches)
+    return method
 
 
 @pytest.mark.parametrize(
@@ -57,7 +64,7 @@ def test_encoders_get_what_the_network_sees(toy, monkeypatch):
     arguments = []
     monkeypatch.setattr(cleannet, "train_encoders", lambda *values: arguments.extend(values))
     monkeypatch.setattr(cleannet, "class_cosines", lambda *_: torch.ones(192))
-    method = toy.make("cleannet", start=0, passes=10)
+    method = in_first_round(toy, passes=10)
     train, verified, is_correct, references, steps = arguments
     batch, expected_correct = next(iter(toy.verified()))
     f, _ = extract_features(method.net, toy.train_batches)
@@ -98,7 +105,7 @@ def test_a_class_with_few_examples_is_named(toy):
     with pytest.raises(
         ValueError, match="class 1 has 48 training examples, and references = 49: give no more"
     ):
-        toy.make("cleannet", start=0, references=49)
+        in_first_round(toy, references=49)
 
 
 def test_all_ranks_take_the_weights_of_the_first(toy, monkeypatch):

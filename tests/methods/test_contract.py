@@ -292,3 +292,35 @@ def test_predicts(toy, name):
     method = toy.train(toy.make(name, epochs=1)).eval()
 
     assert method.predict(toy.x[:7]).shape == (7, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("forward", "first"),
+        ("backward", "first"),
+        ("glc", "first"),
+        ("o2u", "first"),
+        ("curriculumnet", "first"),
+        ("s_model", "warmup"),
+        ("mdyrh", "warmup"),
+        ("mddyrsh", "warmup"),
+        ("self_learning", "start"),
+        ("cleannet", "start"),
+    ],
+)
+def test_nothing_is_estimated_from_an_untrained_network(toy, name, option):
+    """The option that would do so is refused before training, and the error gives a remedy."""
+    message = f"{option} = 0: the method would ask a network that has learned nothing: give 1 epoch"
+    with pytest.raises(ValueError, match=message):
+        toy.make_unstarted(name, **{option: 0})
+
+
+@every
+def test_the_epochs_that_are_reported_are_those_of_the_last_phase(toy, name):
+    """Of one phase all; of RoG, whose heads are fitted in the end, the last epoch."""
+    method = toy.make_unstarted(name, epochs=30)
+    expected = 1 if name == "rog" else method.phases()[-1].epochs
+
+    assert method.reported_epochs() == expected
+    assert (expected == 30) == (len(method.phases()) == 1 and name != "rog")

@@ -132,9 +132,17 @@ def test_networks_begin_differently(toy):
     assert not torch.equal(method.net.head.weight, method.other_net.head.weight)
 
 
-def test_predicts_the_mean(toy):
-    """Predictions are the mean of both networks' logits."""
+def test_the_first_network_predicts(toy):
+    """The authors test each network apart."""
     method = apart(toy).eval()
+
+    assert not torch.equal(method.net(toy.x), method.other_net(toy.x))
+    assert torch.equal(method.predict(toy.x), method.net(toy.x))
+
+
+def test_the_mean_predicts_if_asked_for(toy):
+    """Predictions are then the mean of both networks' logits."""
+    method = apart(toy, predict="mean").eval()
 
     assert torch.allclose(method.predict(toy.x), (method.net(toy.x) + method.other_net(toy.x)) / 2)
 

@@ -114,15 +114,6 @@ def test_each_stage_trains_on_its_subsets(toy):
     assert method.example_weights.tolist() == pytest.approx([(1, 0.6, 0.3)[s] for s in subset])
 
 
-def test_without_the_first_stage_features_are_those_of_the_start(toy):
-    """Without stage 0 the subsets are found at once, and the network is not reset."""
-    method = toy.make("curriculumnet", first=0)
-
-    assert method.stages[0][0] == 1
-    assert method.phases()[0].restart == "keep"
-    assert len(set(method.subset.tolist())) == 3
-
-
 def test_loss(on_logits, f3):
     """The loss is the mean of cross-entropy times the weight of the subset."""
     method = on_logits("curriculumnet", noisy=0.5, highly=0.25)

@@ -62,17 +62,6 @@ def test_phases(on_logits):
     assert on_logits("incv", 5, iterations=0).phases() == [Phase(5, restart="init")]
 
 
-@pytest.fixture
-def on_logits(on_logits, toy):
-    """The function that makes methods, with a holdout."""
-    from cnlw_tools.methods import METHODS, Task
-    from tests.methods.conftest import Logits
-
-    return lambda name, epochs=4, **o: METHODS[name](
-        Task(Logits, 3, 3, epochs, holdout=toy.holdout), **o
-    )
-
-
 @pytest.mark.parametrize("noise", ["symmetric", "asymmetric"])
 def test_the_halves_as_sets(toy, monkeypatch, noise):
     """Learned, selected and removed examples equal those of a loop over sets, for random losses."""
@@ -80,6 +69,7 @@ def test_the_halves_as_sets(toy, monkeypatch, noise):
     losses = torch.rand(192, generator=draw)
     agrees = torch.rand(192, generator=draw) < 0.5
     monkeypatch.setattr(module, "evaluate_dataset", lambda net, train_batches: (losses, agrees))
+    monkeypatch.setattr(module.INCV, "_keep_best", lambda *_: None)
     method = toy.make_unstarted("incv", epochs=30, noise=noise)
     selected, removed, newly_selected, newly_removed = set(), set(), set(), set()
     halves = [set(), set()]
@@ -136,7 +126,7 @@ def test_which_network_selects(toy, monkeypatch, eps, noise, until, iteration):
 
 
 def test_the_best_state_is_kept(toy, monkeypatch):
-    """The second network stores the first as it was at the highest holdout accuracy."""
+    """The second network stores the first as it was when it agreed best with the other half."""
     method = toy.make("incv", epochs=30)
     states = []
     for right in (10, 30, 20, 30):
@@ -148,20 +138,44 @@ def test_the_best_state_is_kept(toy, monkeypatch):
             "evaluate_dataset",
             lambda net, train_batches, r=right: (torch.zeros(40), torch.arange(40) < r),
         )
-        method._keep_best()
+        method._keep_best(0, toy.train_batches)
 
     assert torch.equal(method.other_net.head.bias, states[1])
     assert method.best_accuracy == 0.75
 
 
+@pytest.mark.parametrize("phase", [0, 1, 2, 3])
+def test_the_best_network_is_chosen_on_the_half_that_it_does_not_learn(toy, phase):
+    """By the share of its given labels that are predicted, as the code does; none is held out."""
+    method = toy.make("incv", epochs=30)
+    method.half_index.copy_(torch.arange(192) % 3)
+    method._keep_best(phase, toy.train_batches)
+    tested = [i for i in range(192) if i % 3 == 1 - phase % 2]
+    z = method.net.eval()(toy.x[tested])
+
+    assert method.task.holdout is None
+    assert method.best_accuracy == (z.argmax(1) == toy.y[tested]).float().mean()
+
+
+def test_a_half_of_nobody_chooses_no_network(toy):
+    """All examples may have been selected or removed before."""
+    method = toy.make("incv", epochs=30)
+    method.half_index.fill_(2)
+    method._keep_best(0, toy.train_batches)
+
+    assert method.best_accuracy == -1
+
+
 def naive(method, batch, quota, may):
-    """Return each network's mean loss over the other's least losses, example by example."""
-    costs = [
-        cross_entropy(net(batch.x), batch.y, reduction="none")
-        for net in (method.net, method.other_net)
-    ]
+    """Return each network's mean loss over the other's least losses, example by example.
+
+    What is least is found in evaluation mode.
+    """
+    nets = (method.net, method.other_net)
+    tested = [cross_entropy(net.eval()(batch.x), batch.y, reduction="none") for net in nets]
+    costs = [cross_entropy(net.train()(batch.x), batch.y, reduction="none") for net in nets]
     total, easy_sets = 0.0, []
-    for losses, other_losses in (costs, costs[::-1]):
+    for losses, other_losses in ((costs[0], tested[1]), (costs[1], tested[0])):
         easy = sorted(
             (i for i in range(len(batch.y)) if may[i]), key=lambda i: other_losses[i].item()
         )[:quota]
@@ -199,9 +213,20 @@ def test_oracle(any_toy, epoch, noise):
         assert torch.allclose(actual.grad, reference.grad, atol=1e-5)
 
 
-def test_both_predict_in_the_end(toy):
-    """Before the last stage the first network predicts, and then the mean of both logits."""
+def test_the_first_network_predicts(toy):
+    """In all stages, as the authors test each network apart."""
     method = toy.make("incv", epochs=4).eval()
+    with torch.no_grad():
+        method.other_net.head.bias.add_(1)
+    assert torch.equal(method.predict(toy.x), method.net(toy.x))
+
+    toy.skip_to_last_epoch(method)
+    assert torch.equal(method.predict(toy.x), method.net(toy.x))
+
+
+def test_both_predict_in_the_end_if_asked_for(toy):
+    """Before the last stage the first network predicts, and then the mean of both logits."""
+    method = toy.make("incv", epochs=4, predict="mean").eval()
     with torch.no_grad():
         method.other_net.head.bias.add_(1)
     assert torch.equal(method.predict(toy.x), method.net(toy.x))

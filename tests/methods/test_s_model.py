@@ -108,17 +108,11 @@ def test_the_layer_begins_with_what_the_network_confuses(toy, fit):
 
 @pytest.mark.parametrize(
     ("warmup", "epochs", "phases"),
-    [(0, 3, [3]), (0.1, 1, [1]), (0.1, 20, [2, 18]), (7, 5, [5]), (5, 5, [5])],
+    [(0.1, 1, [1]), (0.1, 20, [2, 18]), (7, 5, [5]), (5, 5, [5])],
 )
 def test_phases(on_logits, warmup, epochs, phases):
     """The warm-up is a share or a number of epochs, and no phase is empty."""
     assert on_logits("s_model", epochs, warmup=warmup).phases() == [Phase(n) for n in phases]
-
-
-def test_without_a_warm_up_the_layer_is_there_at_once(toy):
-    """For a pretrained network the layer is fitted before the first step."""
-    assert toy.make("s_model", warmup=0).beta == 0
-    assert toy.make("s_model", warmup=1).beta == 1
 
 
 def test_predicts_without_the_layer(toy):

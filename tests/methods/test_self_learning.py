@@ -56,8 +56,8 @@ def test_the_densest_always_is_one():
 
 
 def started(toy, **options):
-    """Return a method that corrects labels from the first epoch on, with a trained network."""
-    method = toy.train(toy.make("self_learning", start=0, **options))
+    """Return a method that corrects labels from the second epoch on, with a trained network."""
+    method = toy.train(toy.make("self_learning", start=1, **options))
     method.begin_epoch(6, toy.train_batches)
     return method
 
@@ -127,12 +127,12 @@ def test_begins_with_cross_entropy(toy):
 
 def test_a_class_without_examples_names_none(toy):
     """A class without examples is never assigned, even where all cosines are negative."""
-    method = toy.make("self_learning", start=0)
+    method = toy.make("self_learning", start=1)
     method.net.features = lambda x: (
         torch.where(torch.arange(144) % 2 == 0, 1.0, -1.0) * torch.rand(len(x), 1)
     )
     method.begin_epoch(
-        0, lambda: (Batch(b.index, b.views, b.y.clamp(max=2)) for b in toy.train_batches())
+        1, lambda: (Batch(b.index, b.views, b.y.clamp(max=2)) for b in toy.train_batches())
     )
 
     assert method.prototype_label.max() <= 2
@@ -140,10 +140,10 @@ def test_a_class_without_examples_names_none(toy):
 
 def test_all_ranks_take_the_names_of_the_first(toy, monkeypatch):
     """The assigned labels are those of rank 0."""
-    method = toy.make("self_learning", start=0)
+    method = toy.make("self_learning", start=1)
     monkeypatch.setattr(
         distributed, "broadcast_from_rank_zero", lambda tensors: [t.fill_(3) for t in tensors]
     )
-    method.begin_epoch(0, toy.train_batches)
+    method.begin_epoch(1, toy.train_batches)
 
     assert (method.prototype_label == 3).all()

@@ -28,6 +28,7 @@ def read_trials(folder):
             ["vanilla"],
         ),
         ({"split": "probe"}, ["toy"], ["vanilla", "vanilla split=probe"]),
+        ({"options": {"predict": "mean"}}, ["toy"], ["vanilla", "vanilla predict=mean"]),
         ({"ranks": 2}, ["toy"], ["vanilla ranks=1", "vanilla ranks=2"]),
         ({"net": "mlp2"}, ["toy"], ["vanilla net=mlp1", "vanilla net=mlp2"]),
         ({"preset": {"epochs": 3, "lr": 0.1, "size": 32}}, ["toy"], ["vanilla"]),

@@ -14,7 +14,11 @@ from torch.nn.functional import cross_entropy, log_softmax
 from cnlw_tools.methods.base import Batch, BatchSource, Method, Phase, Task
 from cnlw_tools.methods.components.anchor_points import estimate_transition
 from cnlw_tools.methods.components.transitions import parse_transition
-from cnlw_tools.methods.components.validation import check_number, resolve_epochs
+from cnlw_tools.methods.components.validation import (
+    check_number,
+    resolve_epochs,
+    resolve_first_epochs,
+)
 
 
 class Correction(Method):
@@ -33,8 +37,9 @@ class Correction(Method):
     ) -> None:
         super().__init__(task)
         self.percentile = check_number("percentile", percentile, 0, 1)
-        self.first = resolve_epochs("first", first, task.epochs)
         self.is_estimated = q == "estimated"
+        resolve = resolve_first_epochs if self.is_estimated else resolve_epochs
+        self.first = resolve("first", first, task.epochs)
         if self.is_estimated:
             matrix = torch.eye(task.n_classes)
         else:
@@ -66,7 +71,7 @@ class Correction(Method):
 
     def phases(self) -> list[Phase]:
         """Return one phase, or one for the estimate and one for the corrected training."""
-        has_two_phases = self.is_estimated and 0 < self.first < self.task.epochs
+        has_two_phases = self.is_estimated and self.first < self.task.epochs
         if not has_two_phases:
             return [Phase(self.task.epochs)]
         corrected_epochs = self.task.epochs - self.first
@@ -74,7 +79,6 @@ class Correction(Method):
 
     def begin_phase(self, phase: int, train_batches: BatchSource) -> None:
         """Estimate T when the first training has ended."""
-        corrected_phase = int(self.first > 0)
-        if self.is_estimated and phase == corrected_phase:
+        if phase == 1:
             t = estimate_transition(self.net, train_batches, self.percentile)
             self.loss_matrix.copy_(self.matrix_for_loss(t.T))

@@ -53,6 +53,28 @@ def check_choice(
     return value
 
 
+def resolve_first_epochs(
+    option: str,
+    value: float,
+    total: int,
+) -> int:
+    """Return how many epochs the network learns before the method estimates anything by it.
+
+    As `resolve_epochs`, but at least one: the predictions and features of a network that has
+    learned nothing say nothing about the labels.
+
+    Raises:
+        ValueError: the value is not a number above 0
+    """
+    epochs = resolve_epochs(option, value, total)
+    if epochs == 0:
+        raise ValueError(
+            f"{option} = {value}: the method would ask a network that has learned nothing: "
+            f"give 1 epoch or more, or a share of all epochs above 0"
+        )
+    return epochs
+
+
 def resolve_epochs(
     option: str,
     value: float,

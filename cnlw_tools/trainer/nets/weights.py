@@ -33,7 +33,8 @@ COUNTER = ".num_batches_tracked"
 def read_weights(path: Path) -> Mapping[str, Tensor]:
     """Read a state dict, the one under "net", or that of the network of a run.
 
-    It is the network that validation measured: with the averages of weights, if the run has them.
+    It is the network that validation measured, with the averages of weights if the run has them;
+    of a method with two networks the first, also if it predicts by the mean of both.
 
     Args:
         path: a file of weights, the folder of a run, or its checkpoint

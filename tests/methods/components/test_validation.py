@@ -9,6 +9,7 @@ from cnlw_tools.methods.components.validation import (
     check_flag,
     check_number,
     resolve_epochs,
+    resolve_first_epochs,
 )
 
 
@@ -74,3 +75,12 @@ def test_no_epochs():
     """A negative number of epochs is refused."""
     with pytest.raises(ValueError, match=r"^warmup = -1: give a number from 0 up$"):
         resolve_epochs("warmup", -1, 10)
+
+
+@pytest.mark.parametrize("value", [0, 0.0, 1e-12])
+def test_a_network_that_is_asked_has_learned(value):
+    """No epoch before an estimate is refused; one, or any share of them, is enough."""
+    with pytest.raises(ValueError, match=f"^first = {value}: .* has learned nothing: give 1 epoch"):
+        resolve_first_epochs("first", value, 10)
+
+    assert [resolve_first_epochs("first", v, 10) for v in (0.01, 1, 0.5)] == [1, 1, 5]
