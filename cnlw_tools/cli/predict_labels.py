@@ -93,11 +93,10 @@ def predict_labels(
 def _preset_net(preset: str | None, build: Path, root: Path) -> str:
     """Return the network of a preset; by default, of the one of the build's dataset."""
     from cnlw_tools.card.metadata import read_card
-    from cnlw_tools.recipe.preset import read_preset, read_preset_of
+    from cnlw_tools.recipe.preset import preset_name_of, read_preset
 
-    if preset:
-        return read_preset(preset, root).net
-    return read_preset_of(read_card(build).dataset, root).net
+    name = preset or preset_name_of(read_card(build).dataset, root)
+    return read_preset(name, root).net
 
 
 def _write_labels(labels: "Mapping[str, int]", column: str, path: Path) -> None:

@@ -104,6 +104,8 @@ def train(
     folder = build or _find_build(flags["root"])
     config = _find_config(folder, config, noise, level)
     trainer = Trainer(folder, config, changes=changes, options=options, **flags)
+    if trainer.adapted_values and _is_first_rank():
+        click.echo(f"the preset adapts to {folder}: {trainer.adapted_values}")
     with exit_when_stopped(), ProgressBars() as bars:
         result = trainer.fit(bars, lambda metrics: _print_epoch(bars, metrics))
     if _is_first_rank():

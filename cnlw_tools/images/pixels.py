@@ -38,6 +38,7 @@ TRANSPOSITIONS = {  # EXIF orientation -> the transposition that turns the pictu
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+FIRST_TURNED = 5  # from this orientation on, width and height change places
 PADDING_COLOR = (127, 127, 127)
 GRID = 9  # a fingerprint is made from 9 x 9 grey pixels
 
@@ -105,6 +106,18 @@ def read_format(data: bytes) -> str:
     """
     with decoding_errors(), Image.open(BytesIO(data)) as image:
         return image.format or ""
+
+
+def read_size(data: bytes) -> tuple[int, int]:
+    """Return the height and width that a file will have when it is decoded.
+
+    Raises:
+        ValueError: the bytes are not an image
+    """
+    with decoding_errors(), Image.open(BytesIO(data)) as image:
+        width, height = image.size
+        is_turned = read_orientation(image) >= FIRST_TURNED
+        return (width, height) if is_turned else (height, width)
 
 
 @contextmanager

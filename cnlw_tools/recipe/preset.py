@@ -1,6 +1,7 @@
 """A preset is a TOML file in pipelines/train/ that says how to train: what a paper prescribes.
 
-The default preset of a dataset has the name of the dataset. Options of methods stand in
+The default preset of a dataset has the name of the dataset; of one without such a preset, it is
+`any`. Options of methods stand in
 `[methods.NAME]`, those for one level of noise in `[methods.NAME.level.40]`: the entry nearest to
 the level that is trained on counts, the lower of two that are equally near.
 """
@@ -17,6 +18,8 @@ from cnlw_tools.recipe.toml import read_toml
 from cnlw_tools.registry import suggest
 
 FOLDER = Path("pipelines") / "train"
+ANY = "any"  # the preset of datasets that have none of their own
+ADAPTABLE = ("size", "batch_size", "lr", "epochs")  # in the order in which they are chosen
 
 
 def _is_table_of_tables(value: Any) -> bool:
@@ -109,6 +112,16 @@ class Preset:
             "a table of lists of augmentations, none called plain",
         ),
     )
+    adapt: tuple[str, ...] = key(
+        (),
+        help="Values that are chosen for the dataset at hand: `size`, `batch_size`, `lr`, `epochs`; "
+        "see recipe/adapt.py.",
+        check=Check(
+            lambda names: names == tuple(name for name in ADAPTABLE if name in names),
+            f"a list of some of {', '.join(ADAPTABLE)}, in this order",
+        ),
+        default_text="none",
+    )
     methods: Mapping[str, Any] = key(
         default_factory=dict,
         help="Options of methods: `[methods.NAME]`, `[methods.NAME.level.40]`.",
@@ -142,19 +155,9 @@ def read_preset(name: str, root: Path) -> Preset:
     return parse_preset(read_toml(path, "preset"), str(path))
 
 
-def read_preset_of(dataset: str, root: Path) -> Preset:
-    """Read the preset of a dataset, which has its name.
-
-    Raises:
-        FileNotFoundError: the dataset has none, as your own has not
-        ValueError: see `read_preset`
-    """
-    if dataset not in preset_names(root):
-        raise FileNotFoundError(
-            f"{dataset}: no preset has the name of this dataset: give one with --preset, such as "
-            f"cifar10 (see `cnlw list presets`), or write {root / FOLDER / dataset}.toml"
-        )
-    return read_preset(dataset, root)
+def preset_name_of(dataset: str, root: Path) -> str:
+    """Return the name of the preset of a dataset: its own, or the one that adapts to any images."""
+    return dataset if dataset in preset_names(root) else ANY
 
 
 def parse_preset(raw: Mapping[str, Any], source: str) -> Preset:
@@ -169,7 +172,7 @@ def parse_preset(raw: Mapping[str, Any], source: str) -> Preset:
 def recorded_preset(preset: Preset) -> dict[str, Any]:
     """Return what a run records of its preset; it records network and method options beside it."""
     values = asdict(preset)
-    for name in ("net", "methods", "quick"):
+    for name in ("net", "methods", "quick", "adapt"):
         del values[name]
     return values
 

@@ -19,6 +19,7 @@ from cnlw_tools.card.metadata import is_build, read_card
 from cnlw_tools.executor import SERIAL, Executor, Progress, no_progress
 from cnlw_tools.plans.plan import config_name, recipe_levels
 from cnlw_tools.recipe.inputs import Inputs
+from cnlw_tools.recipe.preset import preset_name_of
 from cnlw_tools.recipe.recipe import Recipe, find_recipe_of, parse_recipe
 from cnlw_tools.recipe.toml import read_toml
 from cnlw_tools.study.spec import ConfigEntry, MethodEntry, Study, Table, split_config
@@ -73,7 +74,7 @@ def _expand_configs(study: Study, root: Path) -> Iterator[tuple[ConfigEntry, Run
         entry, recipe_keys = split_config(config, CONFIG)
         for recipe in _make_recipes(study, entry, recipe_keys, root):
             for level in recipe_levels(recipe):
-                yield entry, _config_alone(study, entry, recipe, level)
+                yield entry, _config_alone(study, entry, recipe, level, root)
 
 
 def _expand_methods(
@@ -116,14 +117,18 @@ def _make_recipes(
         yield parse_recipe(keys, CONFIG)
 
 
-def _config_alone(study: Study, entry: ConfigEntry, recipe: Recipe, level: int | None) -> RunSpec:
+def _config_alone(
+    study: Study, entry: ConfigEntry, recipe: Recipe, level: int | None, root: Path
+) -> RunSpec:
     """Return the run of a config that nothing learns from; it has the name of the config.
 
     The name begins with the dataset, unless it is the study's.
     """
     config = config_name(recipe, level)
     is_study_dataset = recipe.dataset == study.dataset
-    usual_preset = study.preset if is_study_dataset and study.preset else recipe.dataset
+    usual_preset = preset_name_of(recipe.dataset, root)
+    if is_study_dataset and study.preset:
+        usual_preset = study.preset
     return RunSpec(
         build=entry.build or study.build_folder(recipe.dataset),
         recipe=recipe if level is None else replace(recipe, levels=(level,)),

@@ -28,6 +28,7 @@ from cnlw_tools.study.expand import RunSpec, build_missing, is_built
 from cnlw_tools.study.spec import Study
 from cnlw_tools.study.study_file import StudyFile, write_study_file
 from cnlw_tools.study.workers import Outcome, SweepPaths, train_runs
+from cnlw_tools.trainer.image_sides import adapt_to_build
 
 
 def select_shard(runs: Sequence[RunSpec], shard: str) -> list[RunSpec]:
@@ -164,8 +165,10 @@ def _expected_config(run: RunSpec, paths: SweepPaths) -> dict[str, Any]:
 
 def _run_preset(run: RunSpec, paths: SweepPaths) -> Preset:
     """Return how a run is trained."""
-    preset = read_preset(run.preset, paths.inputs.root)
-    preset = change_preset(preset, run.changes, "the changes of the study")
+    named = read_preset(run.preset, paths.inputs.root)
+    preset = change_preset(named, run.changes, "the changes of the study")
+    if named.adapt and is_built(run, paths.builds):
+        preset = adapt_to_build(named, run.changes, paths.builds / run.build, run.config)
     return replace(preset, net=run.net) if run.net else preset
 
 

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from cnlw_tools.methods import METHODS, Batch, Method, ProbeSet, Task, VerifiedS
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.validation import check_number
 from cnlw_tools.recipe import preset as presets
+from cnlw_tools.recipe.adapt import describe_adapted
 from cnlw_tools.recipe.preset import Preset
 from cnlw_tools.recipe.run_files import RunConfig
 from cnlw_tools.registry import pick, suggest
@@ -34,6 +35,7 @@ from cnlw_tools.trainer.batches import (
     fit_normaliser,
     imagenet_normaliser,
 )
+from cnlw_tools.trainer.image_sides import adapt_to_build
 from cnlw_tools.trainer.loop import TrainingLoop
 from cnlw_tools.trainer.nets.network import (
     HeightWidth,
@@ -131,7 +133,7 @@ class Trainer:
         card = metadata.read_card(Path(self.build))
         config = pick(card.configs, self.config, f"config of {self.build}")
         self._check_splits(config)
-        preset = self._resolve_preset(card.dataset)
+        preset = self._resolved_preset
         method_class = self.method
         if isinstance(method_class, str):
             method_class = pick(METHODS, method_class, "method")
@@ -162,16 +164,27 @@ class Trainer:
                 f"build it with --{split} 20, say"
             )
 
-    def _resolve_preset(self, dataset: str) -> Preset:
-        """Return the preset with the changes that the user asked for."""
-        preset = self.preset
-        if not isinstance(preset, Preset):
-            root = self.root or files.default_root()
-            preset = (
-                presets.read_preset(preset, root)
-                if preset
-                else presets.read_preset_of(dataset, root)
-            )
+    @property
+    def adapted_values(self) -> str:
+        """The values that the preset adapts to the dataset, in words; empty if it adapts none."""
+        return describe_adapted(self._asked_preset, self._resolved_preset)
+
+    @cached_property
+    def _asked_preset(self) -> Preset:
+        """The preset that the user names, or that of the dataset."""
+        if isinstance(self.preset, Preset):
+            return self.preset
+        root = self.root or files.default_root()
+        name = self.preset
+        if name is None:
+            dataset = metadata.read_card(Path(self.build)).dataset
+            name = presets.preset_name_of(dataset, root)
+        return presets.read_preset(name, root)
+
+    @cached_property
+    def _resolved_preset(self) -> Preset:
+        """The preset with the values that the user gives, and those that the data ask for."""
+        preset = self._asked_preset
         changes: dict[str, Any] = {}
         if self.quick:
             changes["epochs"] = preset.quick
@@ -180,9 +193,14 @@ class Trainer:
         for key, value in self.changes.items():
             if value is not None:
                 changes[key] = value
-        preset = presets.change_preset(preset, changes)
-        parse_schedule(preset.schedule)  # for its errors
-        return preset
+        resolved = presets.change_preset(preset, changes)
+        parse_schedule(resolved.schedule)  # for its errors
+        if preset.adapt:
+            build = Path(self.build)
+            config = pick(metadata.read_card(build).configs, self.config, f"config of {build}")
+            self._check_splits(config)
+            resolved = adapt_to_build(preset, changes, build, self.config, self.split)
+        return resolved
 
     def _load_splits(
         self,

@@ -14,6 +14,7 @@ from cnlw_tools.cli import main
 from cnlw_tools.recipe import recipe
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.trainer import TrainingStopped
+from tests.sources.conftest import draw_jpeg, put
 
 PLAN = """# A small one
 net = "mlp1"
@@ -292,3 +293,30 @@ def test_torchrun_trains_on_the_same_command_line(here, tmp_path):
         json.loads((tmp_path / "runs/shapes/blue_40/vanilla_s0/config.json").read_text())["ranks"]
         == 2
     )
+
+
+def test_small_images_of_ones_own_are_trained_on_without_a_preset(here, tmp_path):
+    """Wide photographs, of two classes, without validation: import, build, train say what to do."""
+    for label in range(2):
+        for i in range(6):
+            path = tmp_path / "photos" / f"class {label}" / f"{i}.jpg"
+            put(path, draw_jpeg(10 * label + i, (30, 20)))
+
+    def run(*arguments):
+        return CliRunner().invoke(main, [*map(str, arguments)])
+
+    places = ("--root", tmp_path, "--data-dir", tmp_path / "photos")
+    build_flags = ("build", "--dataset", "own", *places, "--noise", "blue", "--level", 20)
+    imported = run("import", "folder", tmp_path / "photos", "--as", "own", "--root", tmp_path)
+    assert "--validation 20" in imported.output
+    assert run(*build_flags, "--out", tmp_path / "without").exit_code == 0
+    train_flags = ("--method", "vanilla", "--quick", "--device", "cpu", "--root", tmp_path)
+    refused = run("train", "--data", tmp_path / "without", *train_flags)
+    assert "no split 'validation', only train: build it with --validation 20" in refused.output
+
+    out = tmp_path / "own"
+    assert run(*build_flags, "--validation", 20, "--out", out).exit_code == 0
+    trained = run("train", "--data", out, *train_flags)
+    assert trained.exit_code == 0, trained.output
+    first = trained.output.splitlines()[0]
+    assert first.endswith("own: size as stored, batch_size 2, lr 0.0125, epochs 4")

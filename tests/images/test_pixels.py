@@ -27,6 +27,7 @@ from cnlw_tools.images.pixels import (
     picture_digest,
     pixel_digest,
     resize,
+    read_size,
 )
 
 N_MUTATIONS = int(os.environ.get("CNLW_MUTATIONS", "40"))  # of a file; more take longer
@@ -168,6 +169,20 @@ def test_every_orientation(orientation):
         expected = ImageOps.exif_transpose(opened)
 
     assert (decode(raw).size, decode(raw).tobytes()) == (expected.size, expected.tobytes())
+
+
+@pytest.mark.parametrize("orientation", range(1, 10))
+def test_the_size_is_that_of_the_decoded_image(orientation):
+    """Height and width are read from the header, turned as the pixels will be."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = BytesIO()
+    Image.new("RGB", (9, 5)).save(buffer, "JPEG", exif=exif)
+    data = buffer.getvalue()
+
+    assert read_size(data) == decode(data).size[::-1]
+    with pytest.raises(ValueError, match="cannot"):
+        read_size(b"no image")
 
 
 @given(st.sampled_from(["PNG", "JPEG", "GIF", "BMP"]), st.data())

@@ -25,6 +25,7 @@ from cnlw_tools.recipe.run_files import read_config
 from cnlw_tools.trainer import Trainer, data
 from cnlw_tools.trainer.batches import BatchLoader, fit_normaliser
 from cnlw_tools.trainer.nets.weights import read_weights
+from tests.trainer.conftest import without_stored_size
 from tests.trainer.test_data import rewritten, scrambled
 from tests.trainer.test_loop import lines, weights
 
@@ -562,3 +563,23 @@ def test_splits_of_different_sizes_are_refused(builds, make_trainer, tmp_path):
         ValueError, match=r"images of 2 sizes .*such as 20 x 12 and 12 x 20: .*--si"
     ):
         make_trainer(build=copied_build).fit()
+
+
+def test_a_preset_that_adapts_is_recorded_by_what_it_chose(builds, make_trainer, tmp_path):
+    """The run of a dataset without a preset says which values it was trained with."""
+    wide = without_stored_size(with_images(builds, tmp_path / "wide", lambda table: (20, 12)))
+    card = wide / "README.md"
+    card.write_text(card.read_text().replace("dataset: shapes\n", "dataset: flowers\n"))
+    trainer = make_trainer(build=wide, net=None, preset=None, changes={"epochs": 1})
+
+    assert trainer.adapted_values == "size as stored, batch_size 32, lr 0.05, epochs 1"
+    trainer.fit()
+    config = read_config(tmp_path / "run")
+    assert config.net == "conv_small"
+    assert {
+        "batch_size": 32,
+        "lr": 0.05,
+        "size": None,
+        "epochs": 1,
+    }.items() <= config.preset.items()
+    assert make_trainer().adapted_values == ""
