@@ -26,8 +26,8 @@ from cnlw_tools.images.pixels import (
     has_digest,
     picture_digest,
     pixel_digest,
-    resize,
     read_size,
+    resize,
 )
 
 N_MUTATIONS = int(os.environ.get("CNLW_MUTATIONS", "40"))  # of a file; more take longer
@@ -181,7 +181,7 @@ def test_the_size_is_that_of_the_decoded_image(orientation):
     data = buffer.getvalue()
 
     assert read_size(data) == decode(data).size[::-1]
-    with pytest.raises(ValueError, match="cannot"):
+    with pytest.raises(ValueError, match="not an image"):
         read_size(b"no image")
 
 
