@@ -282,11 +282,11 @@ def _fetch(manifest_path: Path, store: Path, retry: str | None, flags: dict[str,
 
 
 def _choose_n_processes(n_urls: int, n_requests: int) -> int:
-    from cnlw_tools.executor.local import cores
+    from cnlw_tools.executor.limits import workers
 
     by_urls = 1 + n_urls // URLS_PER_PROCESS
     by_requests = 1 + n_requests // REQUESTS_PER_PROCESS
-    return min(cores(), by_urls, by_requests)
+    return min(workers(), by_urls, by_requests)
 
 
 def _read_options(flags: dict[str, Any]) -> "FetchOptions":

@@ -11,6 +11,7 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait as wait_for
 from typing import TypeVar
 
+from cnlw_tools.executor import limits
 from cnlw_tools.executor.futures import SERIAL, Executor, map_futures
 from cnlw_tools.files.machine_faults import start_thread
 
@@ -18,22 +19,17 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def cores() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @contextmanager
 def processes(workers: int | None = None) -> Iterator[Executor]:
     """Open an executor of processes of this machine; one worker is this process.
 
     Args:
-        workers: how many processes; none: one for each processor
+        workers: how many processes; none: one for each processor, if memory allows
     """
     if workers == 1:
         yield SERIAL
         return
-    executor = Processes(workers or cores(), _end_with_parent)
+    executor = Processes(workers or limits.workers(), _end_with_parent)
     try:
         yield executor
     finally:

@@ -13,7 +13,7 @@ from queue import SimpleQueue
 
 from PIL import Image, ImageFile, JpegImagePlugin
 
-from cnlw_tools.executor.local import cores
+from cnlw_tools.executor.limits import cores
 from cnlw_tools.files.machine_faults import find_fault
 from cnlw_tools.images import pixels
 from cnlw_tools.images.formats import HEAD, recognise_format

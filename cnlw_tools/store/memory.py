@@ -7,6 +7,8 @@ from multiprocessing.context import BaseContext
 from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
+from cnlw_tools.executor import limits
+
 
 class MemoryBudget:
     """Some bytes, shared by all threads of a process, or of several processes."""
@@ -15,10 +17,10 @@ class MemoryBudget:
         """Make a budget of which nothing is borrowed.
 
         Args:
-            n_bytes: how much there is
+            n_bytes: how much there is, at most a quarter of what this process may use
             context: starts the processes that share it; without one, it belongs to this process
         """
-        self.n_bytes = n_bytes
+        self.n_bytes = min(n_bytes, limits.memory() // 4)
         self.borrowed = RawValue("q", 0)
         self.changed: Any = context.Condition() if context else threading.Condition()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from cnlw_tools.executor import local
+from cnlw_tools.executor import limits, local
 from cnlw_tools.executor.signals import StopRequest
 from cnlw_tools.recipe.inputs import Inputs
 from cnlw_tools.study.expand import RunSpec
@@ -65,7 +65,7 @@ def train_runs(runs: Sequence[RunSpec], paths: SweepPaths, jobs: int) -> Iterato
     for slot in range(jobs):
         slots.put(slot)
     gpus = devices.visible_gpus() if jobs > 1 else []
-    threads = 0 if jobs == 1 else max(1, local.cores() // jobs)
+    threads = 0 if jobs == 1 else max(1, limits.cores() // jobs)
 
     def train_in_process(run: RunSpec) -> Outcome:
         slot = slots.get()

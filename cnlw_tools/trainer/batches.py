@@ -5,7 +5,6 @@ thread loads them ahead of their use. Order and augmentation are functions of se
 example, so a resumed run, another device and another number of processes see the same.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from cnlw_tools import prng as host_prng
+from cnlw_tools.executor import limits
 from cnlw_tools.methods import Batch
 from cnlw_tools.registry import pick
 from cnlw_tools.trainer import prng
@@ -264,7 +264,7 @@ def balanced_sampler(labels: Tensor, n_classes: int) -> Callable[[int], Tensor]:
 
 
 def device_memory(device: torch.device) -> int:
-    """Return the memory of a device in bytes: what is free on a GPU, all of the host's."""
+    """Return the memory of a device in bytes: what is free on a GPU, all that the host allows."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return limits.memory()

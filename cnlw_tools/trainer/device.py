@@ -1,19 +1,22 @@
 """Where training runs: the device, the processes that share the work, and repeatable randomness."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch import distributed as dist
+from torch._functorch import config as functorch_config
 
 from cnlw_tools import prng
+from cnlw_tools.executor import limits
 from cnlw_tools.methods.components import distributed
 
+COMPILED = "aot_autograd"  # in torch's error of a derivative that compiled code does not have
 SEED_MASK = (1 << 63) - 1  # torch takes seeds of 63 bits
 # The other ranks wait for rank zero to decode. If a rank has died, torchrun ends them earlier.
 DECODE_TIMEOUT = timedelta(hours=6)
@@ -64,6 +67,15 @@ def limit_resources(gpu: str | None, threads: int) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     if threads:
         torch.set_num_threads(threads)
+
+
+def respect_quota() -> None:
+    """Let torch use no more threads than a container has processors.
+
+    Torch counts those of the machine. OMP_NUM_THREADS is the user's word, and counts instead.
+    """
+    if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > limits.cores():
+        torch.set_num_threads(limits.cores())
 
 
 def enable_fast_kernels(device: torch.device) -> None:
@@ -136,6 +148,42 @@ def explain_oom(device: torch.device) -> Iterator[None]:
         raise OSError(
             f"{device} is full: give a smaller --batch-size or --net, or a smaller size in a preset"
         ) from error
+
+
+def compiled(make_net: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
+    """Return a function that makes the same networks, which torch compiles when they are called.
+
+    What a method does with a network other than calling it, such as asking for its features, runs
+    as it is.
+    """
+    # A compiled backward pass may else reuse its tensors, and IEG passes backward twice.
+    functorch_config.donated_buffer = False
+
+    def make_compiled() -> nn.Module:
+        net = make_net()
+        net.compile()
+        return net
+
+    return make_compiled
+
+
+@contextmanager
+def explain_compilation() -> Iterator[None]:
+    """Turn torch's error about a network that it cannot compile into one that says what to do.
+
+    Raises:
+        ValueError: torch cannot compile the network, or compute what the method asks of it
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        from torch._dynamo.exc import TorchDynamoException  # takes seconds to import
+
+        text = str(error)
+        if not isinstance(error, TorchDynamoException) and COMPILED not in text:
+            raise
+        reason = text.splitlines()[0]
+        raise ValueError(f"the network cannot be compiled ({reason}): omit --compile") from error
 
 
 @contextmanager

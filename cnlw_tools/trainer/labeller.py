@@ -9,7 +9,7 @@ al., 2020, table 4. Nothing is selected on validation: the labels are those of t
 from collections.abc import Callable
 from pathlib import Path
 
-from cnlw_tools.executor import Progress, local, no_progress
+from cnlw_tools.executor import Progress, limits, no_progress
 from cnlw_tools.trainer import data
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer.batches import BatchLoader, fit_normaliser, imagenet_normaliser
@@ -36,7 +36,7 @@ def train_and_label(
     trainer.fit(progress, on_epoch)
     build = Path(trainer.build)
     cache = Path(trainer.cache) if trainer.cache else None
-    threads = trainer.decode_threads or local.cores()
+    threads = trainer.decode_threads or limits.cores()
     splits = data.load_splits(build, trainer.config, trainer.image_size, cache, threads, progress)
     device = devices.choose_device(trainer.device)
     if trainer.pretrained:

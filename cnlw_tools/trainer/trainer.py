@@ -7,6 +7,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from cnlw_tools import __version__, files
 from cnlw_tools.card import metadata
-from cnlw_tools.executor import Progress, local, no_progress
+from cnlw_tools.executor import Progress, limits, no_progress
 from cnlw_tools.methods import METHODS, Batch, Method, ProbeSet, Task, VerifiedSource
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.methods.components.validation import check_number
@@ -103,7 +104,12 @@ class Trainer:
         """
         device = devices.choose_device(self.device)
         devices.enable_fast_kernels(device)
-        with devices.process_group(device), devices.explain_oom(device):
+        devices.respect_quota()
+        with (
+            devices.process_group(device),
+            devices.explain_oom(device),
+            devices.explain_compilation() if self.compile else nullcontext(),
+        ):
             loop = self._build_loop(device, progress)
             summary = loop.fit(progress, on_epoch)
             self.trained_method = loop.method
@@ -119,8 +125,6 @@ class Trainer:
         method = self._build_method(preset, method_class, options, loaders).to(device)
         if device.type == "cuda":
             method.to(memory_format=torch.channels_last)
-        if self.compile:
-            method.net.compile()
         _check_batch_size(preset, method)
         distributed.broadcast_from_rank_zero([*method.parameters(), *method.buffers()])
         self.folder = self._run_folder(method_class)
@@ -211,7 +215,7 @@ class Trainer:
         """Return the splits by name; rank zero decodes while the others wait."""
         build = Path(self.build)
         cache = Path(self.cache) if self.cache else None
-        threads = self.decode_threads or local.cores()
+        threads = self.decode_threads or limits.cores()
         with devices.rank_zero_first():
             splits = data.load_splits(build, self.config, self.image_size, cache, threads, progress)
         if self.split != "train":
@@ -247,8 +251,11 @@ class Trainer:
         """Return the method, with a new network and all that it may use."""
         train = loaders["train"].split
         n_classes = len(train.class_names)
+        make_net = self._network_maker(preset, n_classes, train.image_size)
+        if self.compile:
+            make_net = devices.compiled(make_net)
         task = Task(
-            make_net=self._network_maker(preset, n_classes, train.image_size),
+            make_net=make_net,
             n_examples=len(train),
             n_classes=n_classes,
             epochs=preset.epochs,

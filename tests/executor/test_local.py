@@ -130,8 +130,3 @@ def test_killed_parent(tmp_path):
 
     assert len(found) == 2
     assert [pid for pid in found if stat(pid)[0] != "Z"] == []
-
-
-def test_cores():
-    """There is at least one processor, and no more than the machine has."""
-    assert 1 <= local.cores() <= os.cpu_count()

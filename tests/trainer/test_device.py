@@ -5,6 +5,7 @@ from contextlib import nullcontext
 import pytest
 import torch
 
+from cnlw_tools.executor import limits
 from cnlw_tools.trainer import device
 
 
@@ -110,3 +111,19 @@ def test_fast_kernels_are_for_gpus_alone(monkeypatch):
     device.enable_fast_kernels(torch.device("cuda"))
     assert precisions == ["high"]
     assert torch.backends.cudnn.benchmark
+
+
+@pytest.mark.parametrize(("omp", "expected"), [(None, 1), ("4", 4)])
+def test_threads_of_a_container(monkeypatch, omp, expected):
+    """Torch gets as many threads as there are processors, unless the user says how many."""
+    counts = [4]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: counts[-1])
+    monkeypatch.setattr(torch, "set_num_threads", counts.append)
+    monkeypatch.setattr(limits, "cores", lambda: 1)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if omp is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", omp)
+
+    device.respect_quota()
+
+    assert counts[-1] == expected
