@@ -120,12 +120,22 @@ SEED = click.option(
 )
 
 
-def preset_option(name: str) -> Decorator[Any]:
-    """Return the option that a key of a preset declares; it overrides the preset."""
-    return key_option(Preset, name, default_text="the preset's")
+def preset_options(command: F) -> F:
+    """Add the options that override a preset: all that errors of training name as remedies."""
+    options = []
+    for name, declared in declared_keys(Preset).items():
+        if declared.option:
+            options.append(key_option(Preset, name, default_text="the preset's"))
+    return _add_options(options, command)
 
 
-NET = preset_option("net")
+def pop_preset_changes(flags: dict[str, Any]) -> dict[str, Any]:
+    """Take the values that override a preset out of the flags of a command, by key."""
+    changes = {}
+    for name, declared in declared_keys(Preset).items():
+        if declared.option and name in flags:
+            changes[name] = flags.pop(name)
+    return changes
 
 
 def recipe_options(command: F) -> F:

@@ -9,13 +9,13 @@ from cnlw_tools.cli.options import (
     CACHE,
     DECODE_THREADS,
     DEVICE,
-    NET,
     PRESET,
     ROOT,
     SEED,
     check_ending,
     find_root,
-    preset_option,
+    pop_preset_changes,
+    preset_options,
 )
 from cnlw_tools.cli.train import exit_when_stopped
 
@@ -43,10 +43,8 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Side table to write, a .parquet file.",
 )
-@NET
+@preset_options
 @PRESET
-@preset_option("epochs")
-@preset_option("batch_size")
 @SEED
 @DEVICE
 @ROOT
@@ -56,9 +54,6 @@ def predict_labels(
     build: Path,
     config: str,
     out: Path,
-    net: str | None,
-    epochs: int | None,
-    batch_size: int | None,
     **flags: Any,
 ) -> None:
     """Train a network on the split `probe`, and write its labels of all images but validation.
@@ -73,11 +68,11 @@ def predict_labels(
 
     check_ending(out, ".parquet", "labels")
     flags["root"] = find_root(flags["root"])
+    changes = pop_preset_changes(flags)
     labeller = Trainer(
         build,
         config,
-        net=net,
-        changes={"epochs": epochs, "batch_size": batch_size},
+        changes=changes,
         split="probe",
         out=out.with_suffix(".labeller"),
         resume=True,
@@ -85,7 +80,7 @@ def predict_labels(
     )
     with exit_when_stopped(), ProgressBars() as bars:
         labels = train_and_label(labeller, bars)
-    column = net or _preset_net(flags["preset"], build, flags["root"])
+    column = changes["net"] or _preset_net(flags["preset"], build, flags["root"])
     _write_labels(labels, column, out)
     click.echo(f"{out}: column {column}, labels of {len(labels):,} images")
 

@@ -12,12 +12,12 @@ from cnlw_tools.cli.options import (
     CACHE,
     DECODE_THREADS,
     DEVICE,
-    NET,
     PRESET,
     ROOT,
     SEED,
     find_root,
-    preset_option,
+    pop_preset_changes,
+    preset_options,
 )
 
 if TYPE_CHECKING:
@@ -45,11 +45,7 @@ USUAL_CONFIG = "red_40"  # what is trained on where no config is named
 @click.option("--config", help="Config of the build.  [default: its only one, else red_40]")
 @click.option("--noise", help="Noise of the config; with --level, instead of --config.")
 @click.option("--level", type=int, help="Level of the config in percent; with --noise.")
-@NET
-@preset_option("epochs")
-@preset_option("batch_size")
-@preset_option("lr")
-@preset_option("size")
+@preset_options
 @SEED
 @DEVICE
 @click.option(
@@ -99,7 +95,7 @@ def train(
     from cnlw_tools.trainer import Trainer
 
     flags["root"] = find_root(flags["root"])
-    changes = {key: flags.pop(key) for key in ("epochs", "batch_size", "lr", "size")}
+    changes = pop_preset_changes(flags)
     options = dict(map(parse_option, flags.pop("options")))
     folder = build or _find_build(flags["root"])
     config = _find_config(folder, config, noise, level)

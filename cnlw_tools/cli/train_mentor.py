@@ -14,7 +14,8 @@ from cnlw_tools.cli.options import (
     SEED,
     check_ending,
     find_root,
-    preset_option,
+    pop_preset_changes,
+    preset_options,
 )
 from cnlw_tools.cli.train import exit_when_stopped
 
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     help="Percentile of the losses that the mentor compares a loss with.",
 )
 @PRESET
-@preset_option("epochs")
+@preset_options
 @SEED
 @DEVICE
 @ROOT
@@ -110,7 +111,7 @@ def _fit_to_student(
     student = Trainer(
         str(build),
         config,
-        changes={"epochs": flags.pop("epochs")},
+        changes=pop_preset_changes(flags),
         seed=seed,
         split="verified",
         out=student_folder,

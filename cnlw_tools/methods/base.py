@@ -53,6 +53,7 @@ class Task:
     verified: VerifiedSource | None = None  # examples with verified labels; `index` counts them
     holdout: BatchSource | None = None  # noisy examples kept out of training, for selection
     noise_rate: float | None = None  # share of wrong labels, as stated by the user
+    label_counts: tuple[int, ...] | None = None  # training examples of each given label, (K,)
 
 
 @dataclass(frozen=True, slots=True)

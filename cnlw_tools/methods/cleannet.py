@@ -83,6 +83,8 @@ class CleanNet(Method):
         n_rounds = int(check_number("rounds", rounds, 1))
         self.round_epochs = spread_rounds(first_round, n_rounds, task.epochs)
         self.n_references = int(check_number("references", references, 1))
+        for c, count in enumerate(task.label_counts or ()):
+            self.check_references(c, count)
         check_number("passes", passes, 0)
         self.steps = round(passes * task.n_examples / BATCH)
         self.register_buffer("class_weight", torch.ones(task.n_examples))  # w
@@ -131,9 +133,17 @@ class CleanNet(Method):
         Raises:
             ValueError: the class has fewer than R examples
         """
-        if len(f) < self.n_references:
-            raise ValueError(
-                f"class {c} has {len(f)} training examples, and references = {self.n_references}: "
-                "give no more than the smallest class has"
-            )
+        self.check_references(c, len(f))
         return kmeans(f, self.n_references)
+
+    def check_references(self, c: int, n_examples: int) -> None:
+        """Check that a class of so many training examples has R centres.
+
+        Raises:
+            ValueError: it has fewer
+        """
+        if n_examples < self.n_references:
+            raise ValueError(
+                f"class {c} has {n_examples} training examples, and references = "
+                f"{self.n_references}: give no more than the smallest class has"
+            )

@@ -81,6 +81,11 @@ class O2U(Method):
         self.lr_factor = check_number("rate", rate, 1e-6)
         self.batch_size_factor = check_number("batch", batch, 1e-6)
         n = task.n_examples
+        if self.cyclic and self.count_kept() < distributed.world_size():
+            raise ValueError(
+                f"noise_rate = {task.noise_rate:g}: O2U would keep {self.count_kept()} of {n} "
+                f"examples for its last stage, too few to train on: give a lower rate"
+            )
         self.register_buffer("epoch_losses", torch.full((n,), torch.nan))
         self.register_buffer("loss_sums", torch.zeros(n))  # l^
         self.register_buffer("is_removed", torch.zeros(n, dtype=torch.bool))
@@ -111,12 +116,15 @@ class O2U(Method):
         if phase < 2:
             return None
         self._add_epoch_losses()
-        n = self.task.n_examples
-        noise_rate = cast(float, self.task.noise_rate)
-        n_removed = n - int((1 - noise_rate) * n + 1e-9)
+        n_removed = self.task.n_examples - self.count_kept()
         worst = self.loss_sums.argsort(descending=True, stable=True)[:n_removed]
         self.is_removed[worst] = True
         return (~self.is_removed).nonzero().flatten()
+
+    def count_kept(self) -> int:
+        """Return the number of examples of the last stage, int((1 - r) N)."""
+        noise_rate = cast(float, self.task.noise_rate)
+        return int((1 - noise_rate) * self.task.n_examples + 1e-9)
 
     def begin_epoch(self, epoch: int, train_batches: BatchSource) -> None:
         """In the cyclic stage, add the losses of the epoch before to the sums."""

@@ -13,7 +13,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cnlw_tools import __version__, files
@@ -263,6 +265,7 @@ class Trainer:
             verified=self._verified_source(loaders),
             holdout=loaders["holdout"].iterate_dataset if "holdout" in loaders else None,
             noise_rate=options.get("noise_rate"),
+            label_counts=_count_labels(train.labels, n_classes),
         )
         method_options = {}
         for name, value in options.items():
@@ -340,6 +343,11 @@ class Trainer:
             architecture=architecture,
             marks_noise=method.marks_noise,
         )
+
+
+def _count_labels(labels: NDArray[np.int64], n_classes: int) -> tuple[int, ...]:
+    """Return the number of examples of each label, (K,)."""
+    return tuple(np.bincount(labels, minlength=n_classes).tolist())
 
 
 def _probe_set(

@@ -204,6 +204,16 @@ def test_what_a_mentor_cannot_be_fitted_to_is_said(here, tmp_path, arguments, me
     assert {path.name for path in tmp_path.iterdir()} <= {"builds", "cache"}
 
 
+@pytest.mark.parametrize("command", ["train", "train-mentor", "predict-labels"])
+def test_every_command_that_trains_has_the_options_that_errors_name(command):
+    """Errors of training say: give another --net, --batch-size, --lr, --size, --cache."""
+    names = set()
+    for parameter in main.commands[command].params:
+        names |= {*parameter.opts}
+
+    assert {"--net", "--epochs", "--batch-size", "--lr", "--size", "--cache", "--out"} <= names
+
+
 def test_a_mentor_whose_student_was_stopped_goes_on(here, monkeypatch):
     """The same command again, since there is no other."""
 

@@ -1,5 +1,7 @@
 """Tests of CleanNet: its rounds, the weights from cosines, and the references of a class."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -106,6 +108,14 @@ def test_a_class_with_few_examples_is_named(toy):
         ValueError, match="class 1 has 48 training examples, and references = 49: give no more"
     ):
         in_first_round(toy, references=49)
+
+
+def test_a_class_with_few_examples_is_named_before_training(toy):
+    """The counts of the given labels are known at the start; as many as references are enough."""
+    task = replace(toy.task("cleannet"), label_counts=(48, 32, 60, 52))
+    METHODS["cleannet"](task, references=32)
+    with pytest.raises(ValueError, match="class 1 has 32 training examples, and references = 33"):
+        METHODS["cleannet"](task, references=33)
 
 
 def test_all_ranks_take_the_weights_of_the_first(toy, monkeypatch):

@@ -81,6 +81,16 @@ def test_so_many_are_removed(toy, n, rate, count):
     assert positions.tolist() == sorted(set(range(n)) - set(worst))
 
 
+@pytest.mark.parametrize(("n", "rate"), [(10, 1), (10, 0.95), (1000, 0.9995)])
+def test_a_rate_that_leaves_nothing_is_refused_before_training(toy, n, rate):
+    """The last stage would have no example; with a single stage nothing is removed."""
+    task = replace(toy.task("o2u"), n_examples=n, noise_rate=rate)
+    with pytest.raises(ValueError, match=f"noise_rate = {rate}: O2U would keep 0 of {n} examples"):
+        O2U(task)
+    O2U(replace(task, epochs=1))
+    O2U(task, cyclic=0)
+
+
 def test_what_is_removed_weighs_nothing(toy):
     """Removed examples have a logged weight of 0, and most of them are labelled wrong."""
     method = toy.make("o2u", epochs=9)

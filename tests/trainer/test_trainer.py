@@ -229,6 +229,7 @@ def test_an_unknown_option_is_an_error(make_trainer):
             "noise_rate = 2: give a number from 0 to 1",
         ),
         ({"method": Choosy, "options": {"holdout": 1}}, "holdout = 1: give a number from 0 to 0.9"),
+        ({"method": "o2u", "options": {"noise_rate": 1}}, "O2U would keep 0 of 180 examples"),
         ({"method": Choosy}, r"Choosy needs verified labels.*--verified 20"),
         ({"options": {"noise_rate": 0.4}}, "unknown option 'noise_rate' of vanilla"),
         ({"device": "tpu"}, "device 'tpu': give cpu, cuda or auto"),
@@ -240,6 +241,16 @@ def test_a_bad_argument_is_an_error(make_trainer, tmp_path, arguments, message):
     with pytest.raises((ValueError, LookupError, OSError), match=message):
         make_trainer(**arguments).fit()
     assert not (tmp_path / "run").exists()
+
+
+def test_a_method_is_told_how_many_examples_a_label_has(make_trainer, tmp_path):
+    """The counts are those of the training set, without a holdout."""
+    trainer = make_trainer(method="rog")
+    trainer.fit()
+    whole = data.load_splits(trainer.build, trainer.config, data.ImageSize(), tmp_path / "cache")
+    labels = data.split_holdout(whole["train"], 0.1)["train"].labels.tolist()
+
+    assert trainer.trained_method.task.label_counts == tuple(map(labels.count, range(10)))
 
 
 def test_a_gpu_that_is_not_there_is_an_error(make_trainer, monkeypatch):
