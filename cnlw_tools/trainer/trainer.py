@@ -35,8 +35,7 @@ from cnlw_tools.trainer.augment import compose
 from cnlw_tools.trainer.batches import (
     BatchLoader,
     balanced_sampler,
-    fit_normaliser,
-    imagenet_normaliser,
+    make_normaliser,
 )
 from cnlw_tools.trainer.image_sides import adapt_to_build
 from cnlw_tools.trainer.loop import TrainingLoop
@@ -86,6 +85,7 @@ class Trainer:
 
     folder: Path = field(init=False)  # of the run
     image_size: ImageSize = field(init=False)
+    normaliser: Callable[[Tensor], Tensor] = field(init=False)  # scales pixels of [0, 1]
     trained_method: Method = field(init=False)  # predicts from normalised images
 
     def fit(
@@ -234,13 +234,11 @@ class Trainer:
     ) -> dict[str, BatchLoader]:
         """Return a loader for each split."""
         views = {name: compose(operations) for name, operations in preset.views.items()}
-        if self.pretrained:
-            normaliser = imagenet_normaliser(device)
-        else:
-            normaliser = fit_normaliser(splits["train"], device)
+        train = splits["train"]
+        self.normaliser = make_normaliser(preset.pixel_scale, self.pretrained, train, device)
         loaders = {}
         for name, split in splits.items():
-            loaders[name] = BatchLoader(split, device, self.seed, views, normaliser)
+            loaders[name] = BatchLoader(split, device, self.seed, views, self.normaliser)
         return loaders
 
     def _build_method(
