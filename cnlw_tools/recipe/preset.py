@@ -107,7 +107,7 @@ class Preset:
     )
     pixel_scale: str = key(
         "dataset",
-        help="Mean 0 and deviation 1 over the dataset or each image; or the range from -1 to 1.",
+        help="Scale of pixels: by the dataset, by each image, or the range from -1 to 1.",
         check=one_of(*PIXEL_SCALES),
     )
     views: Mapping[str, tuple[str, ...]] = key(
