@@ -6,9 +6,9 @@ x_i = argmax_x p_i(x)        T^_ij = p_j(x_i)        T_ij = P(given j | true i):
 
 A network that was trained on given labels predicts their probabilities. At an image that is beyond
 doubt of class i, they are row i of T. An outlier may look more typical than any real image of the
-class, so a ``percentile`` below 1 takes the likeliest of the images below that rank of p_i, the rank
-ceil(percentile (N - 1)) from below: the authors' code discards what is at the rank, too. Of equally
-likely images it takes the first.
+class, so a ``percentile`` below 1 takes the likeliest of the images below that rank of p_i, the
+rank ceil(percentile (N - 1)) from below: the authors' code discards what is at the rank, too. Of
+equally likely images it takes the first.
 
 Not done here: that code sets what it discards to 0 for good, in the rows of later classes too.
 """
