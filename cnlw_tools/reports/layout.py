@@ -6,15 +6,21 @@ the height is what the axes, the titles, the labels and the legend need.
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.transforms import ScaledTranslation, Transform, blended_transform_factory
+from matplotlib.transforms import (
+    Affine2DBase,
+    ScaledTranslation,
+    Transform,
+    blended_transform_factory,
+)
 
 from cnlw_tools.reports.looks import GREY, Look
 
@@ -25,10 +31,10 @@ AXES_HEIGHT = 0.6  # of the width of a picture
 WIDE_AXES_HEIGHT = 0.45
 # Ems: multiples of the size of text.
 CELL_WIDTH, CELL_HEIGHT = 9.5, 6  # least width, and height, of small axes side by side
-COLUMN_GAP = 0.8
+COLUMN_GAP, ROW_GAP = 0.8, 0.4
 LINE_HEIGHT = 1.3
 LETTER_WIDTH = 0.6  # most letters are narrower
-LEADER, HANDLE = 1.2, 2.6  # widths of what stands between a line's end and its name
+LEADER, HANDLE = 1.2, 3.2  # widths of what stands between a line's end and its name
 MOST_LEGEND_COLUMNS = 6
 
 
@@ -58,6 +64,14 @@ class EndLabel(NamedTuple):
     y: float
     look: Look
     is_strong: bool  # one of the lines that the eye should find
+
+
+class PictureTexts(NamedTuple):
+    """What is written around axes."""
+
+    title: str
+    x_label: str
+    y_label: str
 
 
 class Margins(NamedTuple):
@@ -166,7 +180,8 @@ def _right_margin(axes: Axes) -> Transform:
     """Return the transform of x, inches right of the axes, and y, a fraction of their height."""
     figure = axes.get_figure(root=True)
     assert figure is not None  # noqa: S101, axes are made by a figure
-    inches = figure.dpi_scale_trans + ScaledTranslation(1, 0, axes.transAxes)
+    corner = ScaledTranslation(1, 0, cast(Affine2DBase, axes.transAxes))
+    inches = figure.dpi_scale_trans + corner
     return blended_transform_factory(inches, axes.transAxes)
 
 
@@ -205,7 +220,8 @@ def spread(positions: Sequence[float], gap: float) -> list[float]:
     for rank, i in enumerate(order):
         blocks.append([positions[i] - rank * gap])
         while len(blocks) > 1 and _mean(blocks[-2]) > _mean(blocks[-1]):
-            blocks[-2] += blocks.pop()
+            last = blocks.pop()
+            blocks[-1] += last
     starts = [_mean(block) for block in blocks for _ in block]
     highest = 1 - (len(positions) - 1) * gap
     result = [0.0] * len(positions)
@@ -235,16 +251,18 @@ def place(
         room_for_legend: inches
     """
     width = figure.get_figwidth()
-    n_columns = figure.axes[0].get_subplotspec().get_gridspec().ncols
+    grid = figure.axes[0].get_subplotspec()
+    n_columns = grid.get_gridspec().ncols if grid else 1
     n_rows = math.ceil(len(figure.axes) / n_columns)
     line, gap = LINE_HEIGHT * style.em, COLUMN_GAP * style.em
     title = wrap(texts.title, width - 2 * PADDING, style)
     x_label = wrap(texts.x_label, width - 2 * PADDING, style)
     y_label = wrap(texts.y_label, n_rows * height_of_axes, style)
     label_y = PADDING + room_for_legend
+    row_gap = ROW_GAP * style.em if n_rows > 1 else 0
     for _ in range(2):  # the numbers at the axes depend on their size
         margins = measure(figure)
-        row_height = height_of_axes + margins.top
+        row_height = height_of_axes + margins.top + row_gap
         left = PADDING + line * count_lines(y_label) + margins.left
         right = width - PADDING - margins.right
         bottom = label_y + line * count_lines(x_label) + margins.bottom
@@ -266,14 +284,6 @@ def place(
         legend.set_bbox_to_anchor((0.5, PADDING / height))
 
 
-class PictureTexts(NamedTuple):
-    """What is written around axes."""
-
-    title: str
-    x_label: str
-    y_label: str
-
-
 def count_lines(text: str) -> int:
     """Return the lines of a text; none of an empty one."""
     return text.count("\n") + 1 if text else 0
@@ -281,7 +291,7 @@ def count_lines(text: str) -> int:
 
 def measure(figure: Figure) -> Margins:
     """Return what stands around the axes of a picture, the most that any of them needs."""
-    renderer = FigureCanvasAgg(figure).get_renderer()
+    renderer = _renderer(figure)
     left = right = bottom = top = 0.0
     for axes in figure.axes:
         inner, outer = axes.get_window_extent(), axes.get_tightbbox(renderer)
@@ -302,5 +312,12 @@ def legend_height(figure: Figure, style: PlotStyle) -> float:
 
 def _legend_size(figure: Figure) -> tuple[float, float]:
     """Return width and height of the legend, inches."""
-    box = figure.legends[0].get_window_extent(FigureCanvasAgg(figure).get_renderer())
+    box = figure.legends[0].get_window_extent(_renderer(figure))
     return box.width / figure.dpi, box.height / figure.dpi
+
+
+def _renderer(figure: Figure) -> RendererBase:
+    """Return what measures the text of a picture."""
+    canvas: Any = FigureCanvasAgg(figure)
+    renderer: RendererBase = canvas.get_renderer()
+    return renderer

@@ -9,7 +9,7 @@ has colour i mod 8; a colour comes again with another line style and another mar
 
 from typing import Any, NamedTuple
 
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 
 COLOURS = (
     "#0072B2",
@@ -49,7 +49,7 @@ def line_look(i: int) -> Look:
     )
 
 
-def mute(colour: str) -> tuple[float, float, float]:
+def mute(colour: str) -> str:
     """Return a colour mixed with white."""
-    red, green, blue = (MUTED_WHITE + (1 - MUTED_WHITE) * part for part in to_rgb(colour))
-    return red, green, blue
+    parts = [MUTED_WHITE + (1 - MUTED_WHITE) * part for part in to_rgb(colour)]
+    return to_hex((parts[0], parts[1], parts[2]))

@@ -40,7 +40,7 @@ UNBOUNDED: Bounds = (-math.inf, math.inf)
 PERCENT: Bounds = (0, 100)
 LEAST_SPAN = 5  # of a bounded axis
 
-TEXT_SIZES = (
+TEXT_SIZES: Any = (
     "font.size",
     "axes.titlesize",
     "axes.labelsize",
@@ -163,6 +163,8 @@ def draw_sheet(sheet: Sheet, style: PlotStyle) -> dict[str, Figure]:
         _set_limits(sheet, list(figures.values()))
         for title, plot in sheet.plots.items():
             figure = figures[title]
+            if len(plot.cells) > 1:
+                continue
             if plot.end_labels:
                 add_end_labels(figure.axes[0], plot.end_labels, plot.is_wide, style)
             else:
@@ -202,7 +204,9 @@ def _draw_cells(sheet: Sheet, plot: Plot, style: PlotStyle) -> Figure:
         draw(axes)
         if title:
             axes.set_title(wrap_cell_title(title, style), loc="left", pad=2)
-            axes.tick_params(labelleft=i % n_columns == 0, labelbottom=i + n_columns >= n_cells)
+            is_left, is_lowest = i % n_columns == 0, i + n_columns >= n_cells
+            axes.tick_params(left=is_left, labelleft=is_left)
+            axes.tick_params(bottom=is_lowest, labelbottom=is_lowest)
     return figure
 
 
