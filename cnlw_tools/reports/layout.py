@@ -26,9 +26,12 @@ from cnlw_tools.reports.looks import GREY, Look
 
 POINTS = 72  # in an inch
 QUIET_TEXT = "#52525B"
+MOST_PASSES = 4
+TOLERANCE = 0.005  # inches
 PADDING = 0.04  # around a picture, inches
 AXES_HEIGHT = 0.6  # of the width of a picture
 WIDE_AXES_HEIGHT = 0.45
+MOST_NAME_WIDTH = 0.4  # of the width of a picture, for names at the right
 # Ems: multiples of the size of text.
 CELL_WIDTH, CELL_HEIGHT = 9.5, 6  # least width, and height, of small axes side by side
 COLUMN_GAP, ROW_GAP = 0.8, 0.4
@@ -88,6 +91,12 @@ def count_columns(n_cells: int, is_wide: bool, style: PlotStyle) -> int:
     available = style.picture_width(is_wide) - 4 * style.em
     n_fitting = int(available / ((CELL_WIDTH + COLUMN_GAP) * style.em))
     return max(1, min(n_cells, n_fitting))
+
+
+def fit_at_right(labels: Sequence[EndLabel], is_wide: bool, style: PlotStyle) -> bool:
+    """Say whether names leave room for the axes; else a legend below has them."""
+    longest = max((len(label.text) for label in labels), default=0)
+    return longest * LETTER_WIDTH * style.em < MOST_NAME_WIDTH * style.picture_width(is_wide)
 
 
 def axes_height(
@@ -254,32 +263,83 @@ def place(
     grid = figure.axes[0].get_subplotspec()
     n_columns = grid.get_gridspec().ncols if grid else 1
     n_rows = math.ceil(len(figure.axes) / n_columns)
+    wrapped = PictureTexts(
+        wrap(texts.title, width - 2 * PADDING, style),
+        wrap(texts.x_label, width - 2 * PADDING, style),
+        wrap(texts.y_label, n_rows * height_of_axes, style),
+    )
+    margins = measure(figure)
+    for _ in range(MOST_PASSES):  # the numbers at the axes depend on their size
+        frame = _place_axes(
+            figure,
+            n_columns,
+            height_of_axes,
+            wrapped,
+            style,
+            margins,
+            room_for_legend,
+        )
+        needed = measure(figure)
+        if all(a <= b + TOLERANCE for a, b in zip(needed, margins, strict=True)):
+            break
+        margins = Margins(*map(max, margins, needed))
+    _write_texts(figure, wrapped, frame, room_for_legend)
+
+
+class Frame(NamedTuple):
+    """The outer edges of the axes of a picture, from its lower left corner, inches."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+
+def _place_axes(
+    figure: Figure,
+    n_columns: int,
+    height_of_axes: float,
+    texts: PictureTexts,
+    style: PlotStyle,
+    margins: Margins,
+    room_for_legend: float,
+) -> Frame:
+    """Give all axes of a picture their place, and set its height."""
+    width = figure.get_figwidth()
+    n_rows = math.ceil(len(figure.axes) / n_columns)
     line, gap = LINE_HEIGHT * style.em, COLUMN_GAP * style.em
-    title = wrap(texts.title, width - 2 * PADDING, style)
-    x_label = wrap(texts.x_label, width - 2 * PADDING, style)
-    y_label = wrap(texts.y_label, n_rows * height_of_axes, style)
-    label_y = PADDING + room_for_legend
-    row_gap = ROW_GAP * style.em if n_rows > 1 else 0
-    for _ in range(2):  # the numbers at the axes depend on their size
-        margins = measure(figure)
-        row_height = height_of_axes + margins.top + row_gap
-        left = PADDING + line * count_lines(y_label) + margins.left
-        right = width - PADDING - margins.right
-        bottom = label_y + line * count_lines(x_label) + margins.bottom
-        top = bottom + n_rows * row_height
-        height = top + line * count_lines(title) + PADDING
-        axes_width = max((right - left - (n_columns - 1) * gap) / n_columns, style.em)
-        figure.set_figheight(height)
-        for i, axes in enumerate(figure.axes):
-            x = left + (i % n_columns) * (axes_width + gap)
-            y = bottom + (n_rows - 1 - i // n_columns) * row_height
-            size = (axes_width / width, height_of_axes / height)
-            axes.set_position((x / width, y / height, *size))
-    centre_x = (left + right) / 2 / width
-    centre_y = (bottom + (n_rows * row_height - margins.top) / 2) / height
-    figure.text(PADDING / width, 1 - PADDING / height, title, va="top")
-    figure.text(centre_x, label_y / height, x_label, ha="center", va="bottom")
-    figure.text(PADDING / width, centre_y, y_label, rotation=90, ha="left", va="center")
+    row_gap = margins.top + ROW_GAP * style.em
+    left = PADDING + line * count_lines(texts.y_label) + margins.left
+    right = width - PADDING - margins.right
+    bottom = PADDING + room_for_legend + line * count_lines(texts.x_label) + margins.bottom
+    top = bottom + n_rows * height_of_axes + (n_rows - 1) * row_gap
+    height = top + margins.top + line * count_lines(texts.title) + PADDING
+    axes_width = max((right - left - (n_columns - 1) * gap) / n_columns, style.em)
+    figure.set_figheight(height)
+    for i, axes in enumerate(figure.axes):
+        x = left + (i % n_columns) * (axes_width + gap)
+        y = top - height_of_axes - (i // n_columns) * (height_of_axes + row_gap)
+        size = (axes_width / width, height_of_axes / height)
+        axes.set_position((x / width, y / height, *size))
+    return Frame(left, right, bottom, top)
+
+
+def _write_texts(
+    figure: Figure,
+    texts: PictureTexts,
+    frame: Frame,
+    room_for_legend: float,
+) -> None:
+    """Write the title and the labels of a picture, and move its legend to the bottom."""
+    width, height = figure.get_figwidth(), figure.get_figheight()
+    left, centre_y = PADDING / width, (frame.bottom + frame.top) / 2 / height
+    figure.text(left, 1 - PADDING / height, texts.title, va="top")
+    figure.text(left, centre_y, texts.y_label, rotation=90, ha="left", va="center")
+    y = (PADDING + room_for_legend) / height
+    x_label = figure.text(0.5, y, texts.x_label, ha="center", va="bottom")
+    half = x_label.get_window_extent(_renderer(figure)).width / figure.dpi / 2
+    centre_x = (frame.left + frame.right) / 2
+    x_label.set_x(min(max(centre_x, PADDING + half), width - PADDING - half) / width)
     for legend in figure.legends:
         legend.set_bbox_to_anchor((0.5, PADDING / height))
 

@@ -35,7 +35,9 @@ FEW_POINTS = 10  # each has a marker
 MOST_TICKS = 8  # least distances of two x in the span of all; with more, numbers would touch
 BAND_OPACITY = 0.18
 EACH_TITLE = "one by one"
-DODGE_WIDTH = 0.55  # of the least distance of two x
+# How far bars of one x stand apart, at most: all of them, of the least distance of two x; and two
+# neighbours, of the span of all x.
+DODGE_WIDTH, DODGE_STEP = 0.55, 0.03
 LINE_LOOK = Look(COLOURS[0], "-", "o")  # of a line among grey ones
 
 
@@ -112,6 +114,8 @@ def compare_lines(
         comparison: what they are compared by
         describe_end: x of the last points -> when or where that is, ``After the last epoch``
     """
+    present = {line.label for lines in panels.values() for line in lines}
+    order = [label for label in order if label in present]
     strong = strong_labels(panels, order, comparison)
     ranked = sorted(order, key=lambda label: label not in strong)
     looks = {label: line_look(i) for i, label in enumerate(ranked)}
@@ -272,12 +276,14 @@ def _offsets(
     comparison: Comparison,
 ) -> dict[str, float]:
     """Return how far each strong line moves along x, so that no bars lie on each other."""
-    if comparison.is_band:
-        return {}
     xs = sorted({x for line in lines for x in line.xs})
+    if comparison.is_band and len(xs) > 1:
+        return {}
     gaps = [b - a for a, b in pairwise(xs)]
     labels = [line.label for line in lines if line.label in strong]
     step = DODGE_WIDTH * min(gaps, default=1) / len(labels)
+    if len(xs) > 1:
+        step = min(step, DODGE_STEP * (xs[-1] - xs[0]))
     middle = (len(labels) - 1) / 2
     return {label: (i - middle) * step for i, label in enumerate(labels)}
 
@@ -288,7 +294,7 @@ def draw_line(
     width: float = 1.5,
     first_marker: int = 0,
 ) -> None:
-    """Draw a line with its markers; what is of earlier stages is dotted, and apart from the last."""
+    """Draw a line with its markers; earlier stages are dotted, and apart from the last."""
     n_points, n_earlier = len(line.xs), line.n_earlier
     step = 1 if n_points <= FEW_POINTS else math.ceil(n_points / MOST_MARKERS)
     look: Any = {"color": line.look.colour, "linewidth": width, "clip_on": False}

@@ -25,6 +25,7 @@ from cnlw_tools.reports.layout import (
     add_legend,
     axes_height,
     count_columns,
+    fit_at_right,
     legend_height,
     place,
     wrap_cell_title,
@@ -120,7 +121,7 @@ class Panel:
         """Return the picture as a file: svg, pdf or png."""
         figure = draw_sheet(self.sheet, style)[self.title]
         buffer = io.BytesIO()
-        with _settings(style):
+        with drawing_settings(style):
             figure.savefig(buffer, format=file_format, metadata=self._metadata(file_format))
         return buffer.getvalue()
 
@@ -156,34 +157,40 @@ def draw_panels(
 @lru_cache(maxsize=4)
 def draw_sheet(sheet: Sheet, style: PlotStyle) -> dict[str, Figure]:
     """Return the pictures of a sheet, by title."""
-    with _settings(style):
+    with drawing_settings(style):
         figures = {}
         for title, plot in sheet.plots.items():
             figures[title] = _draw_cells(sheet, plot, style)
         _set_limits(sheet, list(figures.values()))
+        n_names = {}
         for title, plot in sheet.plots.items():
-            figure = figures[title]
-            if len(plot.cells) > 1:
-                continue
-            if plot.end_labels:
-                add_end_labels(figure.axes[0], plot.end_labels, plot.is_wide, style)
-            else:
-                add_legend(figure, style)
+            n_names[title] = _name_lines(figures[title], plot, style)
         legend_room = max((legend_height(figure, style) for figure in figures.values()), default=0)
         for title, plot in sheet.plots.items():
-            room = 0 if plot.end_labels else legend_room
             place(
                 figures[title],
-                axes_height(len(plot.cells), len(plot.end_labels), plot.is_wide, style),
+                axes_height(len(plot.cells), n_names[title], plot.is_wide, style),
                 PictureTexts(title, sheet.x_label, sheet.y_label),
                 style,
-                room,
+                legend_room if figures[title].legends else 0,
             )
     return figures
 
 
+def _name_lines(figure: Figure, plot: Plot, style: PlotStyle) -> int:
+    """Name the lines of a picture, below or at the right; return how many stand at the right."""
+    if len(plot.cells) > 1:
+        return 0
+    labels = plot.end_labels
+    if not labels or not fit_at_right(labels, plot.is_wide, style):
+        add_legend(figure, style)
+        return 0
+    add_end_labels(figure.axes[0], labels, plot.is_wide, style)
+    return len(labels)
+
+
 @contextmanager
-def _settings(style: PlotStyle) -> Iterator[None]:
+def drawing_settings(style: PlotStyle) -> Iterator[None]:
     """Draw with our settings, whatever the user's matplotlibrc says."""
     with mpl.rc_context():
         mpl.rcdefaults()
