@@ -32,7 +32,12 @@ RUN_FILES = (
 )
 INT32, INT64 = (1 << 31) - 1, (1 << 63) - 1  # what the columns of `tables.RUNS` hold
 TAIL = 10  # epochs whose mean counts
-RECORDED_LATER = ("split", "architecture", "marks_noise")  # fields that older runs lack
+RECORDED_LATER = (
+    "split",
+    "architecture",
+    "marks_noise",
+    "copied_from",
+)  # fields that older runs lack
 COMMAND = Check(bool, "a list of strings, the program first")
 Metrics = Mapping[str, float]  # of one epoch, by name; `epoch` counts from 1
 
@@ -60,6 +65,7 @@ class RunConfig:
     split: str | None = None  # that it learned from
     architecture: str | None = None  # digest of the layers of a network of one's own
     marks_noise: tuple[str, ...] | None = None  # `Method.marks_noise` of the method
+    copied_from: str | None = None  # the run of a sweep that was trained in place of this one
 
 
 @dataclass(frozen=True, slots=True)
