@@ -1,9 +1,10 @@
 """The command line: options, one call, output. Heavy imports are inside the commands."""
 
+import atexit
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from signal import SIGINT
+from signal import SIG_DFL, SIGINT, signal
 from typing import Any
 
 import click
@@ -92,6 +93,9 @@ def exit_on_signal() -> Iterator[None]:
         if not isinstance(interrupt, Interrupted):
             interrupt = Interrupted(SIGINT)
         raise SystemExit(interrupt.exit_code) from interrupt
+    finally:
+        # A signal that comes while the interpreter ends would be printed, and forgotten.
+        atexit.register(signal, SIGINT, SIG_DFL)
 
 
 @click.group(cls=FriendlyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -110,9 +110,9 @@ def sweep(
     for name in scales:
         study, all_runs = _expand(path, name, inputs.root)
         paths = SweepPaths(out or _default_folder(path, name), inputs, builds, device, cache)
-        if not dry_run and any(run.method for run in all_runs):
-            _check_device(device)
         plan = _plan(all_runs, paths, shard, workers)
+        if not dry_run and any(run.method for run in plan.unfinished):
+            _check_device(device)
         if len(scales) > 1 or name != scale:
             click.echo(f"--scale {name}:")
         _print_problems(plan)
@@ -232,6 +232,7 @@ class SweepScreen:
     def __init__(self, plan: "SweepPlan", jobs: int, stack: "BarStack") -> None:
         self.plan, self.jobs, self.stack = plan, jobs, stack
         self.outcomes: list[Outcome] = []
+        self.n_printed = 0  # outcomes of runs that have begun, or cannot
         self.reasons: dict[str, str] = {}  # of failures -> the first run that failed so
         self.seconds_left: float | None = None
         self.next_estimate = 0.0  # seconds of the clock
@@ -244,7 +245,8 @@ class SweepScreen:
         self.next_estimate = 0
         if outcome.state == "undone":
             return
-        count = f"{len(self.outcomes):4}/{len(self.plan.runs)}"
+        self.n_printed += 1
+        count = f"{self.n_printed:4}/{len(self.plan.runs)}"
         parts = [f"{count} {outcome.state:8}{outcome.run.name}", *self._describe(outcome)]
         is_known = outcome.state == "failed" and self.reasons.get(outcome.reason) == ""
         if not is_known:

@@ -139,8 +139,8 @@ def _find_refusal(
 ) -> str:
     """Return why a run would end before its first step; an empty text if it would not."""
     try:
-        pick(METHODS, run.method, "method")
-        pick(NETS, preset.net, "network")
+        pick(METHODS.targets, run.method, "method")
+        pick(NETS.targets, preset.net, "network")
         if has_torch():
             from cnlw_tools.trainer.check import DataSize, check_run
 

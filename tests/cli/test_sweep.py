@@ -1,11 +1,13 @@
 """``cnlw sweep``, as a user types it."""
 
 import json
+import signal
 
 import pytest
 from click.testing import CliRunner
 
 from cnlw_tools.cli import main
+from cnlw_tools.executor.signals import Interrupted
 from cnlw_tools.study import sweep
 from cnlw_tools.study.workers import Outcome
 
@@ -159,3 +161,64 @@ def test_studies_are_listed(cnlw):
 
     assert "jiang_levels           Jiang et al. (2020): belts" in listed
     assert "unknown study 'jiang_level'. Did you mean 'jiang_levels'" in unknown.output
+
+
+def test_what_cannot_work_is_said_once_before_anything(cnlw, tmp_path):
+    """For all six runs in one line; nothing is written, with or without --dry-run."""
+    (tmp_path / "toy.toml").write_text('preset = "shpes"\n' + STUDY)
+    for arguments in ([], ["--dry-run"]):
+        done = cnlw(*arguments)
+
+        assert done.exit_code == 1
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("cannot work: all 6 runs: ")
+        assert "Did you mean 'shapes'" in line
+    assert done.stdout.splitlines()[0] == "fails blue_40/vanilla_s0"
+    assert {path.name for path in tmp_path.iterdir()} == {"toy.toml"}
+
+
+def test_a_dry_run_says_which_runs_are_the_same(cnlw, tmp_path):
+    """They are trained once."""
+    study = STUDY.replace("[40]", "[0]") + '[[configs]]\nnoise = "red"\nlevels = [0]\n'
+    (tmp_path / "toy.toml").write_text(study)
+
+    assert "same  red_00/vanilla_s0   as blue_00/vanilla_s0" in cnlw("--dry-run").stdout
+
+
+def test_a_reason_that_many_share_is_printed_once(cnlw, monkeypatch):
+    """The others refer to the first."""
+    monkeypatch.setattr(sweep, "run_sweep", outcomes(*["failed"] * 6))
+    done = cnlw()
+
+    assert done.exit_code == 1
+    assert done.output.count("why") == 1
+    assert "   2/6 failed  blue_40/vanilla_s1  as blue_40/vanilla_s0" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("place", ["plan_sweep", "run_sweep"])
+def test_a_signal_at_any_moment_is_no_success(cnlw, monkeypatch, number, place):
+    """While it checks, builds or reports: 130 or 143, and what to do."""
+
+    def interrupt(*_):
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(sweep, place, interrupt)
+    done = cnlw()
+
+    assert done.exit_code == 128 + number
+    assert done.stderr.splitlines()[-1].startswith("stopped: run the same command again")
+
+
+def test_a_signal_in_the_last_epoch_of_the_last_run_is_no_success_either(cnlw, monkeypatch):
+    """Though all runs are done, and it says so."""
+
+    def run(plan, *_):
+        yield from outcomes(*["done"] * 6)(plan, *_)
+        raise Interrupted(signal.SIGTERM)
+
+    monkeypatch.setattr(sweep, "run_sweep", run)
+    done = cnlw()
+
+    assert done.exit_code == 143
+    assert done.stderr == "stopped: all runs are done\n"
