@@ -65,7 +65,7 @@ class Processes:
         """
         try:
             yield from map_futures(self, self.workers, task, items)
-        except BrokenProcessPool as error:
+        except (BrokenProcessPool, BrokenPipeError) as error:  # dead, or dead before it began
             self.close()
             raise OSError(
                 "a worker process died: give fewer --workers if memory ran out, and call this "

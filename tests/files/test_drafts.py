@@ -180,3 +180,17 @@ def test_an_error_without_a_text_is_named_by_its_kind(tmp_path):
     with pytest.raises(OSError, match=r"a\.txt: cannot be written \(OSError\)"):  # noqa: SIM117
         with files.atomic_write(tmp_path / "a.txt"):
             raise OSError
+
+
+def test_the_reason_names_no_draft(tmp_path):
+    """The error of the system names the draft, which nobody has heard of."""
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / "folder" / "a.txt"
+    with pytest.raises(OSError) as caught, drafts.atomic_write(path) as draft:
+        draft.unlink()
+        raise PermissionError(errno.EACCES, "Permission denied", str(draft))
+
+    message = str(caught.value)
+    assert (
+        message == f"{path}: cannot be written (Permission denied): make room or give another place"
+    )
