@@ -182,7 +182,7 @@ def explain_compilation() -> Iterator[None]:
         text = str(error)
         if not isinstance(error, TorchDynamoException) and COMPILED not in text:
             raise
-        reason = text.splitlines()[0]
+        reason = text.replace(" raised:\n", ": ").splitlines()[0]
         raise ValueError(f"the network cannot be compiled ({reason}): omit --compile") from error
 
 
