@@ -215,6 +215,10 @@ class Run:
         """The network's predictions on validation and test images after the last epoch."""
         return _read_parquet(self.path / "predictions.parquet")
 
+    def predict(self, images: PathLike, **choices: Any) -> "pd.DataFrame":
+        """Predict the classes of images of your own; see `predict`."""
+        return predict(self, images, **choices)
+
 
 @dataclass(frozen=True, slots=True)
 class RunsReport:
@@ -443,6 +447,54 @@ def train(
     return Run(trainer.folder)
 
 
+def predict(
+    run: Run | PathLike,
+    images: PathLike,
+    *,
+    top: int = 1,
+    best: bool = False,
+    config: str | None = None,
+    method: "type[Method] | None" = None,
+    net: Callable[[int, Any], Any] | None = None,
+    device: str = "auto",
+    progress: bool = True,
+) -> "pd.DataFrame":
+    """Predict the classes of images of your own by the network of a run.
+
+    They are brought to the size and the scale of the run's validation images. Columns are `image`,
+    `prediction`, `confidence`, and `problem` of images that cannot be read.
+
+    Args:
+        run: the run, or its folder
+        images: a folder of image files, an image file, or a build
+        top: number of likeliest classes; with 2 there are `prediction_2` and `confidence_2`, too
+        best: predict by the weights of the best epoch, kept by `keep_best=True`
+        config: name of a config, if the images are a build. Default: that of the run
+        method: the class, if the run is of a method of your own
+        net: the function that makes the network, if it is one of your own
+        device: cpu, cuda or auto
+        progress: show a progress bar
+
+    Raises:
+        ValueError, LookupError, OSError: with value, place and remedy
+
+    Example:
+        >>> run = cnlw.train("builds/shapes", "red_40", method="gce", quick=True)
+        >>> photos = cnlw.Build("builds/shapes").export("imagefolder", "red_40", "photos")
+        >>> list(cnlw.predict(run, photos).columns)
+        ['image', 'prediction', 'confidence', 'problem']
+    """
+    from cnlw_tools.ingest.own_images import predict_own_images
+    from cnlw_tools.trainer.predict import Predictor
+
+    folder = run.path if isinstance(run, Run) else Path(run)
+    predictor = Predictor(folder, device, best, method, net)
+    with ProgressBars(progress) as bars:
+        table = predict_own_images(folder, Path(images), predictor, config, top, None, bars)
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
 def report(
     runs: PathLike,
     out: PathLike | None = None,
@@ -450,9 +502,6 @@ def report(
     root: PathLike | None = None,
     select_by: str = "",
     group_by: Sequence[str] = (),
-    formats: Sequence[str] = ("svg",),
-    width: str | float | None = None,
-    font_size: float | None = None,
 ) -> RunsReport:
     """Write tables, figures and a web page of all runs below a folder.
 
@@ -462,9 +511,6 @@ def report(
         root: folder of pipelines/, for published numbers. Default: the package's
         select_by: the metric by which the best trial of a method is selected: last, best or mean10
         group_by: options of methods; trials with different values count as different methods
-        formats: of the figures beside the page: svg, pdf or png
-        width: of these figures, inches or as in ``"8.3cm"``. Default: as on the page
-        font_size: of all text in these figures, points. Default: as on the page
 
     Raises:
         ValueError, LookupError, OSError: a run cannot be read, or the report cannot be written
@@ -474,19 +520,10 @@ def report(
         >>> cnlw.report("runs").page.name
         'index.html'
     """
-    from cnlw_tools.reports.figure_files import choose_figure_files
     from cnlw_tools.reports.write import write_report
 
     folder = Path(out) if out is not None else Path(runs) / "report"
-    figure_files = choose_figure_files(formats, width, font_size)
-    notes = write_report(
-        Path(runs),
-        folder,
-        _root_or_default(root),
-        select_by,
-        group_by,
-        figure_files,
-    )
+    notes = write_report(Path(runs), folder, _root_or_default(root), select_by, group_by)
     return RunsReport(folder / "index.html", notes)
 
 

@@ -1,10 +1,6 @@
 """The command line: options, one call, output. Heavy imports are inside the commands."""
 
-import atexit
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from signal import SIG_DFL, SIGINT, signal
 from typing import Any
 
 import click
@@ -18,6 +14,7 @@ from cnlw_tools.cli.fetch import fetch
 from cnlw_tools.cli.import_ import import_
 from cnlw_tools.cli.list import list_
 from cnlw_tools.cli.plan import plan
+from cnlw_tools.cli.predict import predict
 from cnlw_tools.cli.predict_labels import predict_labels
 from cnlw_tools.cli.report import report
 from cnlw_tools.cli.show import show
@@ -26,7 +23,6 @@ from cnlw_tools.cli.train import train
 from cnlw_tools.cli.train_mentor import train_mentor
 from cnlw_tools.cli.validate import validate
 from cnlw_tools.cli.votes import votes
-from cnlw_tools.executor.signals import Interrupted, raise_on_signal
 from cnlw_tools.files.machine_faults import REMEDIES, find_fault, hold_threads
 from cnlw_tools.registry.extras import EXTRAS, install_command
 
@@ -39,6 +35,7 @@ COMMANDS = (
     import_,
     list_,
     plan,
+    predict,
     predict_labels,
     report,
     show,
@@ -56,12 +53,11 @@ class FriendlyGroup(click.Group):
     """Prints in one line what went wrong and what to do, instead of a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; the library's errors become messages, and signals exit codes."""
+        """Run a command; the library's errors become messages."""
         try:
             with hold_threads():  # whoever cannot have them is told so before Arrow tries
                 pass
-            with exit_on_signal():
-                return super().invoke(ctx)
+            return super().invoke(ctx)
         except BrokenPipeError:
             raise  # whoever read our output has left; click ends quietly
         except ModuleNotFoundError as error:
@@ -79,23 +75,6 @@ class FriendlyGroup(click.Group):
             if fault is None:
                 raise
             raise click.ClickException(str(fault)) from error
-
-
-@contextmanager
-def exit_on_signal() -> Iterator[None]:
-    """Exit with one line on SIGTERM, with 143, and on Ctrl-C, with 130."""
-    try:
-        with raise_on_signal():
-            yield
-    except KeyboardInterrupt as interrupt:
-        if os.environ.get("LOCAL_RANK", "0") == "0":
-            click.echo("stopped: run the same command again", err=True)
-        if not isinstance(interrupt, Interrupted):
-            interrupt = Interrupted(SIGINT)
-        raise SystemExit(interrupt.exit_code) from interrupt
-    finally:
-        # A signal that comes while the interpreter ends would be printed, and forgotten.
-        atexit.register(signal, SIGINT, SIG_DFL)
 
 
 @click.group(cls=FriendlyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -68,6 +68,11 @@ USUAL_CONFIG = "red_40"  # what is trained on where no config is named
     help="Delete the run in this folder, its files alone, and begin again.",
 )
 @click.option("--quick", is_flag=True, help="Train a few epochs, to see that everything works.")
+@click.option(
+    "--keep-best",
+    is_flag=True,
+    help="Keep the weights of the epoch that is best on validation, in best.pt of the run.",
+)
 @click.option("--pretrained", is_flag=True, help="Begin with weights learned on ImageNet.")
 @click.option(
     "--weights",
@@ -106,6 +111,17 @@ def train(
         result = trainer.fit(bars, lambda metrics: _print_epoch(bars, metrics))
     if _is_first_rank():
         click.echo(f"top-1 on validation: {format_result(result)}   {trainer.folder}")
+        if trainer.keep_best:
+            click.echo(_describe_best(trainer.folder, result))
+
+
+def _describe_best(folder: Path, result: "Metrics") -> str:
+    """Return where the weights of the best epoch are, and which epoch that is."""
+    from cnlw_tools.recipe.run_files import BEST_WEIGHTS, find_best_epoch, read_metrics
+
+    history = read_metrics(folder)
+    epoch = find_best_epoch(history, result["epochs"], result["reported_epochs"])
+    return f"{folder / BEST_WEIGHTS}: the weights of epoch {epoch}, the best on validation"
 
 
 @contextmanager

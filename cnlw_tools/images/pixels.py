@@ -180,6 +180,11 @@ def resize(image: Image.Image, size: int, rule: str) -> Image.Image:
     return image
 
 
+def squash(image: Image.Image, width: int, height: int) -> Image.Image:
+    """Resize an image to a width and a height, whatever its aspect ratio."""
+    return _scale(image, width, height)
+
+
 def _pixel_pairs() -> tuple[list[int], list[int]]:
     """Return the 128 pairs of neighbouring pixels that a fingerprint compares, in its order.
 

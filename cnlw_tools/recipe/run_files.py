@@ -20,8 +20,11 @@ CONFIG, METRICS, RESULT = "config.json", "metrics.jsonl", "result.json"
 REMEDY = "move it elsewhere if it is no run of `cnlw train`, or train it again"
 # What `cnlw train` writes into the folder of a run (trainer/run.py), as patterns of paths below it.
 CHECKPOINT, PREDICTIONS = "checkpoint.pt", "predictions.parquet"
+BEST_WEIGHTS, NETWORK_INPUT = "best.pt", "network_input.json"
 RUN_FILES = (
     CONFIG,
+    NETWORK_INPUT,
+    BEST_WEIGHTS,
     CHECKPOINT,
     METRICS,
     RESULT,
@@ -36,7 +39,7 @@ RECORDED_LATER = (
     "split",
     "architecture",
     "marks_noise",
-    "copied_from",
+    "keep_best",
 )  # fields that older runs lack
 COMMAND = Check(bool, "a list of strings, the program first")
 Metrics = Mapping[str, float]  # of one epoch, by name; `epoch` counts from 1
@@ -65,7 +68,7 @@ class RunConfig:
     split: str | None = None  # that it learned from
     architecture: str | None = None  # digest of the layers of a network of one's own
     marks_noise: tuple[str, ...] | None = None  # `Method.marks_noise` of the method
-    copied_from: str | None = None  # the run of a sweep that was trained in place of this one
+    keep_best: bool | None = None  # whether it keeps the weights of its best epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,20 @@ def summarise_history(history: Sequence[Metrics], reported_epochs: int) -> RunRe
             summaries[name] = summarise(accuracies[-reported_epochs:])
     validation = summaries.pop("val_top1")
     return RunResult(len(history), validation, summaries, reported_epochs)
+
+
+def find_best_epoch(history: Sequence[Metrics], n_epochs: int, reported_epochs: int) -> int | None:
+    """Return the epoch with the highest top-1 on validation so far, the first of equals.
+
+    Args:
+        history: the metrics of the epochs so far
+        n_epochs: of the whole run
+        reported_epochs: the number of last epochs that count; None is returned before the first
+    """
+    reported = history[n_epochs - reported_epochs :]
+    if not reported:
+        return None
+    return int(max(reported, key=lambda metrics: metrics["val_top1"])["epoch"])
 
 
 def result_to_json(result: RunResult) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from cnlw_tools.files.untrusted import describe_error
 from cnlw_tools.methods import Batch, Method, Phase
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.recipe.preset import Preset
+from cnlw_tools.recipe.run_files import find_best_epoch
 from cnlw_tools.trainer import device as devices
 from cnlw_tools.trainer import oom
 from cnlw_tools.trainer.batches import BatchLoader, shuffle
@@ -230,6 +231,7 @@ class TrainingLoop:
         try:
             with self._validated_weights():
                 metrics |= self._validate()
+                self._keep_best(metrics)
         except NonfinitePredictions as error:
             place = f"epoch {self.epoch + 1}: {error}"
             raise ValueError(f"{place}{self._kept_epochs()}") from error
@@ -258,6 +260,17 @@ class TrainingLoop:
             confusion = confusion_matrix(self.method, self.loaders["validation"])
             self.artifacts["confusion"] = confusion
         return accuracies
+
+    def _keep_best(self, metrics: Metrics) -> None:
+        """Write the weights that were validated, if asked to and if no epoch before was better."""
+        if not self.run.keeps_best:
+            return
+        if self._best_epoch([*self.history, metrics]) == metrics["epoch"]:
+            state = {"epoch": metrics["epoch"], "val_top1": metrics["val_top1"]}
+            self.run.write_best_weights({**state, "method": self.method.state_dict()})
+
+    def _best_epoch(self, history: list[Metrics]) -> int | None:
+        return find_best_epoch(history, self.n_epochs, self.method.reported_epochs())
 
     def _is_last_epoch(self) -> bool:
         return self.epoch + 1 == self.n_epochs
@@ -386,6 +399,8 @@ class TrainingLoop:
         self.epoch = state["epoch"]
         self.step = state["step"]
         self.history = state["history"]
+        if self.run.keeps_best:
+            self.run.check_best_weights(self._best_epoch(self.history))
         self.positions = state["positions"]
         self.phase_checkpoints |= state["phase_checkpoints"]
         self.loss_sum = state["loss_sum"].to(self.device)

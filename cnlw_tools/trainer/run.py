@@ -3,7 +3,9 @@
 runs/shapes/red_40/mentormix_s0/
     config.json        what was asked: data and their digests, method, options, preset, seed,
                        versions, command
+    network_input.json what the network takes, and its classes: what `cnlw predict` needs
     checkpoint.pt      the state from which a killed run goes on, with its sha256
+    best.pt            of a run that keeps it: the weights of the best epoch that is reported
     metrics.jsonl      a line for each epoch
     examples.parquet/  a file for each epoch: the loss and the weight of each example, and whether
                        the method used its given label
@@ -36,9 +38,11 @@ from cnlw_tools.files import seals
 from cnlw_tools.files.locks import lock
 from cnlw_tools.methods.components import distributed
 from cnlw_tools.recipe.run_files import (
+    BEST_WEIGHTS,
     CHECKPOINT,
     CONFIG,
     METRICS,
+    NETWORK_INPUT,
     PREDICTIONS,
     RECORDED_LATER,
     RESULT,
@@ -52,8 +56,7 @@ from cnlw_tools.recipe.run_files import (
 )
 from cnlw_tools.trainer.torch_files import load_tensors
 
-# Keys of config.json that may differ in a resumed run.
-MAY_DIFFER = ("command", "versions", "device", "build", "copied_from")
+MAY_DIFFER = ("command", "versions", "device", "build")  # keys of config.json, in a resumed run
 MISSING = "\0"  # stands for a missing value; no value of config.json equals it
 Metrics = dict[str, Any]
 
@@ -98,6 +101,11 @@ class RunWriter:
             self.write_config()
 
     @property
+    def keeps_best(self) -> bool:
+        """Whether the weights of the best epoch are kept."""
+        return bool(self.config["keep_best"])
+
+    @property
     def checkpoint_path(self) -> Path:
         """The file from which a killed run goes on."""
         return self.folder / CHECKPOINT
@@ -134,14 +142,33 @@ class RunWriter:
         Raises:
             OSError: the disk is full
         """
-        if not self.is_rank_zero:
-            return
-        with files.atomic_write(self.checkpoint_path) as draft:
-            try:
-                torch.save(state, draft)
-            except RuntimeError as error:  # torch's error if the disk is full
-                raise OSError(str(error).splitlines()[0]) from error
-            seals.seal(draft)
+        self._write_state(self.checkpoint_path, state)
+
+    def write_best_weights(self, state: Mapping[str, Any]) -> None:
+        """Replace the weights of the best epoch atomically; only rank 0 writes them.
+
+        Raises:
+            OSError: the disk is full
+        """
+        self._write_state(self.folder / BEST_WEIGHTS, state)
+
+    def check_best_weights(self, best_epoch: int | None) -> None:
+        """Unlock the folder and raise if a resumed run has lost the weights of its best epoch.
+
+        Raises:
+            ValueError: they are not there
+        """
+        path = self.folder / BEST_WEIGHTS
+        if best_epoch is not None and not path.exists():
+            self.close()
+            raise ValueError(
+                f"{path}: the weights of the best epoch, {best_epoch}, are gone, and no later "
+                "epoch brings them back: --overwrite begins again"
+            )
+
+    def write_network_input(self, text: str) -> None:
+        """Write what the network takes."""
+        self._write_text(NETWORK_INPUT, text)
 
     def write_metrics(self, history: list[Metrics]) -> None:
         """Write a line for every epoch so far."""
@@ -203,6 +230,16 @@ class RunWriter:
                 table_columns[name] = values[order]
             tables.append(pa.table(table_columns))
         _write_table(self.folder / PREDICTIONS, pa.concat_tables(tables))
+
+    def _write_state(self, path: Path, state: Mapping[str, Any]) -> None:
+        if not self.is_rank_zero:
+            return
+        with files.atomic_write(path) as draft:
+            try:
+                torch.save(state, draft)
+            except RuntimeError as error:  # torch's error if the disk is full
+                raise OSError(str(error).splitlines()[0]) from error
+            seals.seal(draft)
 
     def _write_text(self, name: str, text: str) -> None:
         if self.is_rank_zero:
@@ -285,7 +322,7 @@ def _check_files_of_run(folder: Path) -> None:
 def _is_of_first_epoch(path: Path) -> bool:
     """Tell whether a run may have written this file before its first checkpoint."""
     is_of_epoch = path.stem == "epoch-0001" or path.parent.name == "tensorboard"
-    return is_of_epoch or path.name in (CONFIG, PREDICTIONS)
+    return is_of_epoch or path.name in (CONFIG, NETWORK_INPUT, BEST_WEIGHTS, PREDICTIONS)
 
 
 def _describe_paths(paths: Sequence[Path], folder: Path) -> str:

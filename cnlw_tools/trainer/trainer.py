@@ -35,7 +35,8 @@ from cnlw_tools.trainer.augment import compose
 from cnlw_tools.trainer.batches import (
     BatchLoader,
     balanced_sampler,
-    make_normaliser,
+    fit_normaliser,
+    imagenet_normaliser,
 )
 from cnlw_tools.trainer.image_sides import adapt_to_build
 from cnlw_tools.trainer.loop import TrainingLoop
@@ -46,12 +47,12 @@ from cnlw_tools.trainer.nets.network import (
     build_own_network,
 )
 from cnlw_tools.trainer.nets.weights import weights_file
+from cnlw_tools.trainer.network_input import describe_input, input_to_json
 from cnlw_tools.trainer.pixel_cache import ImageSize
+from cnlw_tools.trainer.predict import TRAINER_OPTIONS, method_options
 from cnlw_tools.trainer.run import Metrics, RunWriter
 from cnlw_tools.trainer.schedule import parse_schedule
 
-# Options of methods that require them, which the trainer handles instead of the method's class.
-TRAINER_OPTIONS = ("noise_rate", "holdout")
 # Share of the training set that is kept for methods that select by a holdout.
 DEFAULT_HOLDOUT = 0.1
 
@@ -76,6 +77,7 @@ class Trainer:
     out: Path | str | None = None  # folder of the run; None: runs/BUILD/CONFIG/METHOD_sSEED
     resume: bool = False  # go on with the run in that folder
     overwrite: bool = False  # delete the files of the run in that folder, and begin again
+    keep_best: bool = False  # keep the weights of the epoch that is best on validation, in best.pt
     pretrained: bool = False  # begin with the weights that torchvision or timm publish
     weights: Path | None = None  # begin with the weights in a file, or of a run in its folder
     compile: bool = False  # the network, by torch.compile
@@ -85,7 +87,6 @@ class Trainer:
 
     folder: Path = field(init=False)  # of the run
     image_size: ImageSize = field(init=False)
-    normaliser: Callable[[Tensor], Tensor] = field(init=False)  # scales pixels of [0, 1]
     trained_method: Method = field(init=False)  # predicts from normalised images
 
     def fit(
@@ -127,12 +128,15 @@ class Trainer:
         method = self._build_method(preset, method_class, options, loaders).to(device)
         if device.type == "cuda":
             method.to(memory_format=torch.channels_last)
-        check_batch_size(preset, method)
+        _check_batch_size(preset, method)
         distributed.broadcast_from_rank_zero([*method.parameters(), *method.buffers()])
         self.folder = self._run_folder(method_class)
         config = self._run_config(preset, method, options, splits)
         run = RunWriter(self.folder, config, self.resume, self.overwrite)
-        return TrainingLoop(method, preset, loaders, run, self.seed)
+        loop = TrainingLoop(method, preset, loaders, run, self.seed)
+        network_input = describe_input(Path(self.build), self.image_size, loaders["train"])
+        run.write_network_input(input_to_json(network_input))
+        return loop
 
     def _resolve_choices(self) -> tuple[Preset, type[Method], dict[str, Any]]:
         """Return the preset, the method's class and its options, checked."""
@@ -145,8 +149,8 @@ class Trainer:
             method_class = pick(METHODS, method_class, "method")
         preset_options = presets.method_options(preset, _method_name(method_class), config.level)
         options = {**preset_options, **self.options}
-        check_method(preset, method_class)
-        check_options(method_class, options)
+        _check_method(preset, method_class)
+        _check_options(method_class, options)
         if callable(self.net) and (self.pretrained or self.weights):
             raise ValueError(
                 "a network of your own begins with its own weights: omit pretrained and weights"
@@ -234,11 +238,13 @@ class Trainer:
     ) -> dict[str, BatchLoader]:
         """Return a loader for each split."""
         views = {name: compose(operations) for name, operations in preset.views.items()}
-        train = splits["train"]
-        self.normaliser = make_normaliser(preset.pixel_scale, self.pretrained, train, device)
+        if self.pretrained:
+            normaliser = imagenet_normaliser(device)
+        else:
+            normaliser = fit_normaliser(splits["train"], device)
         loaders = {}
         for name, split in splits.items():
-            loaders[name] = BatchLoader(split, device, self.seed, views, self.normaliser)
+            loaders[name] = BatchLoader(split, device, self.seed, views, normaliser)
         return loaders
 
     def _build_method(
@@ -265,11 +271,7 @@ class Trainer:
             noise_rate=options.get("noise_rate"),
             label_counts=_count_labels(train.labels, n_classes),
         )
-        method_options = {}
-        for name, value in options.items():
-            if name not in TRAINER_OPTIONS:
-                method_options[name] = value
-        return method_class(task, **method_options)
+        return method_class(task, **method_options(options))
 
     def _network_maker(
         self,
@@ -340,6 +342,7 @@ class Trainer:
             split=self.split,
             architecture=architecture,
             marks_noise=method.marks_noise,
+            keep_best=self.keep_best,
         )
 
 
@@ -387,7 +390,7 @@ def _verified_batches(loader: BatchLoader, is_correct: Tensor) -> Iterator[tuple
         yield batch, is_correct_by_position[batch.index]
 
 
-def check_method(preset: Preset, method_class: type[Method]) -> None:
+def _check_method(preset: Preset, method_class: type[Method]) -> None:
     """Raise if a preset names an unknown method, or lacks a view that the method needs."""
     method_name = _method_name(method_class)
     known_names = dict.fromkeys([*METHODS, method_name])
@@ -401,7 +404,7 @@ def check_method(preset: Preset, method_class: type[Method]) -> None:
             )
 
 
-def check_options(method_class: type[Method], options: Mapping[str, Any]) -> None:
+def _check_options(method_class: type[Method], options: Mapping[str, Any]) -> None:
     """Raise if an option is unknown, or one of the trainer's own is out of range."""
     parameters = list(inspect.signature(method_class.__init__).parameters)
     names = parameters[2:]  # without self and the task
@@ -416,7 +419,7 @@ def check_options(method_class: type[Method], options: Mapping[str, Any]) -> Non
     check_number("holdout", options.get("holdout", 0), 0, 0.9)
 
 
-def check_batch_size(preset: Preset, method: Method) -> None:
+def _check_batch_size(preset: Preset, method: Method) -> None:
     """Raise if a phase asks for batches of more examples than there are."""
     n_examples = method.task.n_examples
     for phase in method.phases():

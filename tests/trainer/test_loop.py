@@ -188,6 +188,7 @@ def test_a_run_writes_its_files(make_trainer, tmp_path):
         "confusion",
         "examples.parquet",
         "metrics.jsonl",
+        "network_input.json",
         "predictions.parquet",
         "result.json",
         "transition",
@@ -399,6 +400,49 @@ def test_a_run_goes_on_after_every_epoch(make_trainer, tmp_path, with_norm):
     make_trainer(**how, out=tmp_path / "parts", resume=True).fit()
 
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.parametrize("last_epoch", [1, 2, 3, 4])
+def test_the_best_weights_are_the_same_after_a_resumption(
+    make_trainer, tmp_path, with_norm, last_epoch
+):
+    """Killed after any epoch; they are the averages that were validated, of a reported epoch."""
+    how = {"method": "forward", "net": with_norm, "keep_best": True}
+    how["changes"] = {"epochs": 5, "ema": 0.5, "lr": 0.5}
+    result = make_trainer(**how, out=tmp_path / "whole").fit()
+
+    class EpochDone(Exception):
+        """Stops a run."""
+
+    def stop(line):
+        if line["epoch"] == last_epoch:
+            raise EpochDone
+
+    with pytest.raises(EpochDone):
+        make_trainer(**how, out=tmp_path / "parts").fit(on_epoch=stop)
+    make_trainer(**how, out=tmp_path / "parts", resume=True).fit()
+    whole, parts = (
+        torch.load(tmp_path / name / "best.pt", weights_only=True) for name in ("whole", "parts")
+    )
+    accuracies = [metrics["val_top1"] for metrics in lines(tmp_path / "whole")]
+
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    assert whole["epoch"] == parts["epoch"] == 4 + accuracies[3:].index(max(accuracies[3:]))
+    assert whole["val_top1"] == result["best"]
+    for name, value in whole["method"].items():
+        assert torch.equal(value.nan_to_num(9), parts["method"][name].nan_to_num(9)), name
+
+
+def test_a_run_that_lost_its_best_weights_is_not_resumed(make_trainer, tmp_path):
+    """No later epoch brings them back; and a run keeps them from its beginning or not at all."""
+    make_trainer(keep_best=True, changes={"epochs": 2}).fit()
+    with pytest.raises(
+        ValueError, match="the run began with keep_best = True, and now it is False"
+    ):
+        make_trainer(resume=True, changes={"epochs": 2}).fit()
+    (tmp_path / "run" / "best.pt").unlink()
+    with pytest.raises(ValueError, match=r"best\.pt: the weights of the best epoch, \d, are gone"):
+        make_trainer(keep_best=True, resume=True, changes={"epochs": 2}).fit()
 
 
 def test_sigterm_saves_in_mid_epoch(make_trainer, tmp_path, with_norm):

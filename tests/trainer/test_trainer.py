@@ -500,15 +500,20 @@ def test_a_run_that_was_stopped_hands_out_what_it_validated(averaged, with_norm,
 
 
 def test_a_run_begins_with_the_weights_of_the_folder_of_another(make_trainer, tmp_path):
-    """The folder stands for its checkpoint, and config.json keeps the digest of that."""
-    make_trainer(net="conv_small", out=tmp_path / "first", changes={"epochs": 1}).fit()
-    for name, path in (("a", tmp_path / "first"), ("b", tmp_path / "first" / "checkpoint.pt")):
+    """The folder stands for its checkpoint, and config.json keeps the digest of that.
+
+    Its best weights are those of the same epoch, if there is one.
+    """
+    first_run = {"net": "conv_small", "out": tmp_path / "first", "keep_best": True}
+    make_trainer(**first_run, changes={"epochs": 1}).fit()
+    first = tmp_path / "first"
+    for name, path in (("a", first), ("b", first / "checkpoint.pt"), ("c", first / "best.pt")):
         flags = {"net": "conv_small", "weights": path, "out": tmp_path / name}
         make_trainer(**flags, changes={"epochs": 1}).fit()
 
     configs = [json.loads((tmp_path / name / "config.json").read_text()) for name in "ab"]
     assert configs[0]["weights"] == configs[1]["weights"] is not None
-    assert lines(tmp_path / "a") == lines(tmp_path / "b")
+    assert lines(tmp_path / "a") == lines(tmp_path / "b") == lines(tmp_path / "c")
     with pytest.raises(FileNotFoundError, match=r"checkpoint\.pt: there is no such file"):
         make_trainer(net="conv_small", weights=tmp_path, out=tmp_path / "c").fit()
 

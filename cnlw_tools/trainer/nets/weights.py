@@ -37,7 +37,7 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
     of a method with two networks the first, also if it predicts by the mean of both.
 
     Args:
-        path: a file of weights, the folder of a run, or its checkpoint
+        path: a file of weights, the folder of a run, its checkpoint.pt or its best.pt
 
     Raises:
         OSError: there is no such file
@@ -55,6 +55,26 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(f"{path}: no state dict: {remedy}")
     return state
+
+
+def read_method_state(path: Path) -> Mapping[str, Tensor]:
+    """Read the state of a method as validation measured it: with the averages of its weights.
+
+    Args:
+        path: the checkpoint.pt of a run that has ended, or the best.pt that it keeps
+
+    Raises:
+        OSError: there is no such file
+        ValueError: it is damaged, or of no run
+    """
+    check_regular(path)
+    check_seal(path)
+    remedy = "train the run again"
+    content = load_tensors(path, "a file of weights of a run", remedy)
+    state = content.get("method") if isinstance(content, dict) else None
+    if not isinstance(state, dict):
+        raise ValueError(f"{path}: no state of a method: {remedy}")
+    return {**state, **_averages(content, path)}
 
 
 def weights_file(path: Path) -> Path:

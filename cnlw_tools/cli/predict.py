@@ -1,0 +1,84 @@
+"""``cnlw predict``: the network of a run names the classes of one's own images."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cnlw_tools.cli.options import DECODE_THREADS, DEVICE
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MAX_LINES = 10  # about images that cannot be read
+
+
+@click.command(short_help="Predict the classes of your own images.")
+@click.argument("run", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("images", metavar="FOLDER", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    default=Path("predictions.csv"),
+    show_default=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write, .csv or .parquet.",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Number of likeliest classes to write for each image.",
+)
+@click.option(
+    "--best",
+    is_flag=True,
+    help="Predict by the best epoch, whose weights `cnlw train --keep-best` kept.",
+)
+@click.option("--config", help="Config of a build that is FOLDER.  [default: that of the run]")
+@DEVICE
+@DECODE_THREADS
+def predict(
+    run: Path,
+    images: Path,
+    out: Path,
+    top: int,
+    best: bool,
+    config: str | None,
+    device: str,
+    decode_threads: int | None,
+) -> None:
+    """Predict the classes of the images in FOLDER by the network of the run in RUN.
+
+    FOLDER holds image files, at any depth, or is a build, or a single image. The images are
+    brought to the size and the scale of the validation images of the run, which needs no build for
+    it. Written are the path of each image, the predicted class and its probability. An image that
+    cannot be read has a problem instead, and does not end the command.
+    """
+    from cnlw_tools.dataset import tables
+    from cnlw_tools.executor.progress import ProgressBars
+    from cnlw_tools.ingest.own_images import predict_own_images
+    from cnlw_tools.trainer.predict import Predictor
+
+    if out.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"{out}: predictions are a .csv or .parquet file: use a name that ends so")
+    predictor = Predictor(run, device, best)
+    with ProgressBars() as bars:
+        table = predict_own_images(run, images, predictor, config, top, decode_threads, bars)
+    write = tables.write_csv if out.suffix == ".csv" else tables.write_parquet
+    write(table, out)
+    n_unread = _print_problems(table, out)
+    unread = f"; {n_unread:,} cannot be read" if n_unread else ""
+    click.echo(f"{out}: predictions of {len(table) - n_unread:,} images{unread}")
+
+
+def _print_problems(table: "pa.Table", out: Path) -> int:
+    """Print which images cannot be read, and why; return how many there are."""
+    rows = table.select(["image", "problem"]).to_pylist()
+    problems = [row for row in rows if row["problem"]]
+    for row in problems[:MAX_LINES]:
+        click.echo(f"{row['image']}: {row['problem']}", err=True)
+    n_more = len(problems) - MAX_LINES
+    if n_more > 0:
+        click.echo(f"and {n_more:,} more: see the column problem of {out}", err=True)
+    return len(problems)
