@@ -1,6 +1,6 @@
 """Arrays of numbers: .npy, .npz, MATLAB's .mat, and matrices as CSV."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from math import prod
@@ -45,16 +45,29 @@ def read_npy(path: Path, remedy: str = SAVE_AGAIN) -> NDArray[Any]:
         return _read_numbers(file, size)
 
 
-def write_sealed_npy(path: Path, array: NDArray[Any]) -> None:
-    """Write an .npy file with the digest of its bytes behind them.
+def write_sealed_npy(path: Path, rows: Iterable[NDArray[Any]], n_rows: int) -> None:
+    """Write an .npy file row by row, with the digest of its bytes behind them.
+
+    Args:
+        path: of the file
+        rows: all of one shape and type; one at a time is in memory
+        n_rows: how many they are, 1 or more
 
     Raises:
         OSError: it cannot be written
     """
     with atomic_write(path) as draft:
         with draft.open("wb") as file:
-            np.save(file, array)
+            for row in rows:
+                if not file.tell():
+                    _write_header(file, (n_rows, *row.shape), row.dtype)
+                file.write(row.tobytes())
         append_digest(draft)
+
+
+def _write_header(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 def map_sealed_npy(path: Path, remedy: str) -> NDArray[Any]:

@@ -18,7 +18,7 @@ from cnlw_tools import prng as host_prng
 from cnlw_tools.executor import limits
 from cnlw_tools.methods import Batch
 from cnlw_tools.registry import pick
-from cnlw_tools.trainer import prng
+from cnlw_tools.trainer import oom, prng
 from cnlw_tools.trainer.augment import Augmentation, compose
 from cnlw_tools.trainer.data import Split
 from cnlw_tools.trainer.nets.imagenet import IMAGENET_MEAN, IMAGENET_STD
@@ -268,7 +268,10 @@ def balanced_sampler(labels: Tensor, n_classes: int) -> Callable[[int], Tensor]:
 
 
 def device_memory(device: torch.device) -> int:
-    """Return the memory of a device in bytes: what is free on a GPU, all that the host allows."""
+    """Return the memory of a device in bytes that this process may still take.
+
+    On the host it is what a container or the machine allows, less what the process has taken.
+    """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return limits.memory()
+    return max(0, limits.memory() - oom.peak_memory(device))

@@ -7,7 +7,7 @@ Each file ends with its own sha256, which is compared before the file is used.
 """
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -83,24 +83,30 @@ def open_shard(path: Path, cache: Path, size: ImageSize) -> DecodedShard:
     pixel_path = cache / f"{name}.pixels.npy"
     key_path = cache / f"{name}.content.npy"
     if not pixel_path.is_file():
-        keys, images = _decode_images(path, size)
-        _write_array(key_path, keys)
-        _write_array(pixel_path, images)
+        column = read_column(path, "image.bytes")
+        keys = np.array([_content_key(data) for data in column], np.uint64)
+        _write_rows(key_path, keys, len(keys))
+        _write_rows(pixel_path, _decode_images(path, column, size), len(keys))
     remedy = f"delete {pixel_path}, and its images are decoded again"
     return DecodedShard(map_sealed_npy(pixel_path, remedy), map_sealed_npy(key_path, remedy))
 
 
-def _decode_images(path: Path, size: ImageSize) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
-    """Return the content keys of the images of a shard, (rows,), and the pixels."""
-    keys = []
-    images = []
-    for i, data in enumerate(read_column(path, "image.bytes")):
-        keys.append(_content_key(data))
-        images.append(_decode_image(data, size, f"{path}: row {i}"))
-    shapes = {image.shape[1:] for image in images}
+def _decode_images(
+    path: Path, column: Sequence[bytes], size: ImageSize
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the pixels of each image of a shard, (3, H, W).
+
+    Raises:
+        ValueError: an undecodable image, or, at the end, images of different sizes
+    """
+    shapes = set()
+    for i, data in enumerate(column):
+        image = _decode_image(data, size, f"{path}: row {i}")
+        shapes.add(image.shape[1:])
+        if len(shapes) == 1:
+            yield image
     if len(shapes) > 1:
         raise ValueError(f"{path}: {describe_sizes(shapes)}: {SIZE_REMEDY}")
-    return np.array(keys, np.uint64), np.stack(images)
 
 
 def read_column(path: Path, name: str) -> list[Any]:
@@ -143,10 +149,10 @@ def _decode_image(
     return np.asarray(image).transpose(2, 0, 1)
 
 
-def _write_array(path: Path, array: NDArray[Any]) -> None:
+def _write_rows(path: Path, rows: Iterable[NDArray[Any]], n_rows: int) -> None:
     """Write a file of the cache, or raise OSError that says how to choose another cache."""
     try:
-        write_sealed_npy(path, array)
+        write_sealed_npy(path, rows, n_rows)
     except OSError as error:
         reason = error.strerror or str(error).removeprefix(f"{path}: ")
         raise OSError(f"{error.filename or path}: {reason}: {CACHE_REMEDY}") from error

@@ -67,7 +67,7 @@ def test_numbers_come_in_the_order_of_this_machine(tmp_path, kind, order):
 
     assert np.array_equal(values, result)
     assert result.dtype.isnative
-    arrays.write_sealed_npy(tmp_path / "sealed.npy", values)
+    arrays.write_sealed_npy(tmp_path / "sealed.npy", values, len(values))
     assert np.array_equal(values, arrays.map_sealed_npy(tmp_path / "sealed.npy", ""))
 
 

@@ -175,6 +175,15 @@ def test_draws_begin_anywhere():
 )
 def test_large_images_are_predicted_in_smaller_batches(side, n_images):
     """Two million pixels, and one image at least."""
-    loader = SimpleNamespace(split=SimpleNamespace(image_shape=(3, side, side)))
+    loader = SimpleNamespace(split=SimpleNamespace(image_size=(side, side)))
 
     assert BatchLoader.inference_batch_size.fget(loader) == n_images
+
+
+def test_memory_that_is_taken_is_not_given_again(monkeypatch):
+    """Several splits share the memory of the host: what the process holds counts."""
+    monkeypatch.setattr(batches.limits, "memory", lambda: 1000)
+    for n_taken, n_left in ((0, 1000), (400, 600), (1200, 0)):
+        monkeypatch.setattr(batches.oom, "peak_memory", lambda _, n_taken=n_taken: n_taken)
+
+        assert batches.device_memory(torch.device("cpu")) == n_left

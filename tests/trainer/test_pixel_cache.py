@@ -1,6 +1,7 @@
 """Decoded pixels in a cache: whose they are, where they lie, and what damage is noticed."""
 
 import pwd
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,18 @@ def test_pixels_are_those_of_the_images(builds, tmp_path):
     assert len(shard.keys) == len(shard.pixels)
     assert np.array_equal(shard.pixels, again.pixels)
     assert np.array_equal(shard.keys, again.keys)
+
+
+def test_one_image_at_a_time_is_in_memory(builds, tmp_path):
+    """To decode a shard takes far less memory than its pixels."""
+    path = max((builds / "data").glob("*.parquet"), key=lambda path: path.stat().st_size)
+    open_shard(path, tmp_path, ImageSize())  # imports what it needs
+    tracemalloc.start()
+    shard = open_shard(path, tmp_path, ImageSize(512))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < shard.pixels.nbytes / 4
 
 
 def test_the_cache_can_be_chosen(monkeypatch, tmp_path):
